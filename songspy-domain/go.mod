@@ -1,0 +1,3 @@
+module github.com/songspy/songspy/songspy-domain
+
+go 1.26
