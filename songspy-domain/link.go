@@ -1,0 +1,147 @@
+package songspy
+
+import (
+	"strings"
+	"time"
+)
+
+// LinkState is how a Spotify link fares.
+type LinkState string
+
+// The states of a link.
+const (
+	// LinkActive: asked regularly.
+	LinkActive LinkState = "active"
+	// LinkSuspect: the refresh token was refused lately; tried again before it is believed.
+	LinkSuspect LinkState = "suspect"
+	// LinkReauthRequired: only the person can mend it, by linking again.
+	LinkReauthRequired LinkState = "reauth_required"
+	// LinkNotRegistered: the app's owner has to enter the person in the app's
+	// dashboard first (an app in development mode admits five people).
+	LinkNotRegistered LinkState = "not_registered"
+)
+
+// AuthMethod is how the app proves itself at Spotify's token endpoint.
+type AuthMethod string
+
+// The methods. A link remembers its own: a token obtained with a verifier
+// alone cannot be renewed with a secret.
+const (
+	AuthBasic AuthMethod = "basic" // client id and secret in the Authorization header
+	AuthPKCE  AuthMethod = "pkce"  // client id in the body, no secret
+)
+
+// The scopes that the service needs, and no others.
+const (
+	ScopeCurrentlyPlaying = "user-read-currently-playing"
+	ScopeRecentlyPlayed   = "user-read-recently-played"
+)
+
+// NeededScopes lists what a link must grant.
+func NeededScopes() []string { return []string{ScopeCurrentlyPlaying, ScopeRecentlyPlayed} }
+
+// MissingScopes lists the needed scopes that granted, space-separated as
+// Spotify sends it, does not hold.
+func MissingScopes(granted string) []string {
+	have := strings.Fields(granted)
+	var missing []string
+	for _, need := range NeededScopes() {
+		found := false
+		for _, h := range have {
+			found = found || h == need
+		}
+		if !found {
+			missing = append(missing, need)
+		}
+	}
+	return missing
+}
+
+// ConsentMonths is how long a person's consent lives: Spotify's refresh tokens
+// die six months after authorization, and refreshing does not extend that
+// (Spotify, June 2026).
+const ConsentMonths = 6
+
+// Grant is what Spotify's token endpoint gives: tokens for one person.
+type Grant struct {
+	AccessToken Secret
+	// RefreshToken is empty when a refresh returned none: the old one stays in use.
+	RefreshToken Secret
+	// ExpiresAt is when the access token dies, by our clock.
+	ExpiresAt time.Time
+	// Scope is what was granted, space-separated; empty when a refresh did not say.
+	Scope string
+	Auth  AuthMethod
+}
+
+// Account is who a Spotify token belongs to. AccountID came in May 2026; the
+// older ID goes on being sent. A match on either is the same account; one of
+// them may be empty.
+type Account struct {
+	AccountID   string
+	ID          string
+	DisplayName string
+}
+
+// Link ties a person to a Spotify account. The tokens are sealed before they
+// reach a table: the columns hold ciphertext, these fields never do.
+type Link struct {
+	UserID UserID `gorm:"primaryKey"`
+	// App names the Spotify app whose client id obtained the tokens.
+	App          string
+	AccountID    *string // unique where known
+	LegacyID     *string // unique where known
+	AuthMethod   AuthMethod
+	AccessToken  Secret `gorm:"-"`
+	RefreshToken Secret `gorm:"-"`
+	Scope        string
+	// AccessExpiresAt is when the access token dies, by our clock.
+	AccessExpiresAt time.Time
+	// AuthorizedAt is when the person consented; consent ends ConsentMonths later.
+	AuthorizedAt time.Time
+	State        LinkState
+	// StateSince is when the state was entered.
+	StateSince time.Time
+	// Generation is raised by relink, unlink and erasure; what was learnt
+	// under an older generation must not be written any more.
+	Generation int64
+	// Version is raised by every change of the tokens or the state; a renewal
+	// compares and swaps on it.
+	Version   int64
+	Shard     int16
+	CreatedAt time.Time `gorm:"autoCreateTime:false"`
+	UpdatedAt time.Time `gorm:"autoUpdateTime:false"`
+}
+
+// TableName is the table of links.
+func (Link) TableName() string { return "spotify_links" }
+
+// ConsentEndsAt is when the refresh token dies whatever is done.
+func (l Link) ConsentEndsAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths, 0) }
+
+// Shards is how many shares the listeners are divided into. It is fixed: a
+// link's shard is stored with it.
+const Shards = 64
+
+// ShardOf is the shard of a person. It is taken from the same mixing as the
+// phase, but from other bits, so that one shard's people are spread in time.
+func ShardOf(id UserID) int16 { return int16(mix(uint64(id)) >> 58) }
+
+// PhaseOf is the person's fixed place in a repeating interval: calls are
+// spread over it evenly and stay so.
+func PhaseOf(id UserID, interval time.Duration) time.Duration {
+	if interval <= 0 {
+		return 0
+	}
+	const bits = 1 << 32
+	frac := mix(uint64(id)) & (bits - 1)
+	return time.Duration(float64(interval) * (float64(frac) / bits))
+}
+
+// mix is the finalizer of SplitMix64: neighbouring ids land far apart.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb
+	return x ^ (x >> 31)
+}

@@ -1,0 +1,51 @@
+package songspy
+
+import "time"
+
+// PlayID names a play.
+type PlayID int64
+
+// PlaySource is how a play came to be known.
+type PlaySource string
+
+// The sources.
+const (
+	SourceLive    PlaySource = "live"    // seen while it played
+	SourceHistory PlaySource = "history" // told by the provider afterwards
+	SourceImport  PlaySource = "import"  // brought by the person
+)
+
+// Play is one track heard once by one person. Plays of one person never overlap.
+type Play struct {
+	ID      PlayID `gorm:"primaryKey"`
+	UserID  UserID
+	TrackID TrackID
+	// TrackURI stands for TrackID until the store has resolved it; not a column.
+	TrackURI string `gorm:"-"`
+	// StartedAt and EndedAt bound the play, pauses included.
+	StartedAt time.Time
+	EndedAt   time.Time
+	// ListenedMS is what is proven to have sounded, in milliseconds; never
+	// more than the time between start and end.
+	ListenedMS int64
+	Source     PlaySource
+	// Provisional plays have an unwitnessed edge that later knowledge may move.
+	Provisional bool
+	DeletedAt   *time.Time
+}
+
+// TableName is the table of plays.
+func (Play) TableName() string { return "plays" }
+
+// UserTrack is one track among a person's tracks: the set that the original
+// service kept, with first and last hearing and a count.
+type UserTrack struct {
+	UserID       UserID  `gorm:"primaryKey"`
+	TrackID      TrackID `gorm:"primaryKey"`
+	FirstHeardAt time.Time
+	LastHeardAt  time.Time
+	Plays        int64
+}
+
+// TableName is the table of users' tracks.
+func (UserTrack) TableName() string { return "user_tracks" }

@@ -1,0 +1,100 @@
+package songspy
+
+import (
+	"strings"
+	"time"
+	"unicode"
+)
+
+// UserID names a person for ever; ids are never given twice.
+type UserID int64
+
+// Audience is who may see what a person is listening to.
+type Audience string
+
+// The audiences.
+const (
+	AudienceEveryone  Audience = "everyone"
+	AudienceFollowers Audience = "followers"
+	AudienceLink      Audience = "link" // whoever holds a link that the person gave out
+	AudienceNobody    Audience = "nobody"
+)
+
+// Valid reports whether a is one of the audiences.
+func (a Audience) Valid() bool {
+	switch a {
+	case AudienceEveryone, AudienceFollowers, AudienceLink, AudienceNobody:
+		return true
+	}
+	return false
+}
+
+// User is a person who signed up with Google.
+//
+// Google's name and picture are the person's own until they choose to show
+// them: NickName is nil until chosen and PictureURL is public only under ShowPicture.
+type User struct {
+	ID          UserID `gorm:"primaryKey"`
+	GoogleSub   string
+	NickName    *string
+	GoogleName  string // as Google last told; shown to the person alone
+	PictureURL  string // as Google last told; empty if Google has none
+	ShowPicture bool
+	Audience    Audience
+	// SharingPausedUntil hides the person from everyone until then; nil: not paused.
+	SharingPausedUntil *time.Time
+	CreatedAt          time.Time `gorm:"autoCreateTime:false"`
+	UpdatedAt          time.Time `gorm:"autoUpdateTime:false"`
+}
+
+// TableName is the table of users.
+func (User) TableName() string { return "users" }
+
+// SharesWithEveryone reports whether the public board may show the person at the time.
+func (u User) SharesWithEveryone(at time.Time) bool {
+	return u.Audience == AudienceEveryone && (u.SharingPausedUntil == nil || !at.Before(*u.SharingPausedUntil))
+}
+
+// PublicPicture is the picture that others may see, or empty.
+func (u User) PublicPicture() string {
+	if u.ShowPicture {
+		return u.PictureURL
+	}
+	return ""
+}
+
+// PublicName is the name that others see: the nickname, or empty before one is chosen.
+func (u User) PublicName() string {
+	if u.NickName == nil {
+		return ""
+	}
+	return *u.NickName
+}
+
+// GoogleProfile is what Google says of a person: the subject that names them
+// for ever, and a name and picture that may be empty.
+type GoogleProfile struct {
+	Subject    string
+	Name       string
+	PictureURL string
+}
+
+// NickNameMax is the longest nickname, in graphemes as a reader counts them.
+const NickNameMax = 30
+
+// CleanNickName trims a nickname and collapses its inner white space.
+// It drops control characters and the invisible marks that turn the direction
+// of the text after them, which would reach beyond the name on a page.
+// Its length is judged by the caller, who can count graphemes.
+func CleanNickName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0xFEFF, r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
