@@ -25,16 +25,18 @@ type NowPlaying struct {
 	DurationMS int64
 	// StartedAt is the start of the open play.
 	StartedAt time.Time
-	// ObservedAt is when the player was last seen, by our clock. An
-	// observation that is not later is ignored.
+	// ObservedAt is when the player was last looked at, by our clock, whatever
+	// it did. An observation that is not later is ignored.
 	ObservedAt time.Time
-	// ProgressMS is where in the track it was then; -1 if it was not told.
+	// SeenAt is when the open play was last seen.
+	SeenAt time.Time
+	// ProgressMS is where in the track it was at SeenAt; -1 if it was not told.
 	ProgressMS int64
-	// ListenedMS is what of the open play is proven to have sounded by ObservedAt.
+	// ListenedMS is what of the open play is proven to have sounded by SeenAt.
 	ListenedMS int64
-	// PausedMS is how long the open play has stood still by ObservedAt.
+	// PausedMS is how long the open play has stood still by SeenAt.
 	PausedMS int64
-	// PausedSince is when the present pause was first seen; nil: not paused.
+	// PausedSince is when the present pause began, as far as is known; nil: not paused.
 	PausedSince *time.Time
 	// NothingSince is when the player was first seen silent after it had
 	// played; nil: it was not. One silence closes nothing.
@@ -42,11 +44,12 @@ type NowPlaying struct {
 	// ElsewhereAt is the last observation of anything but the open play's
 	// track: a play cannot have begun before it.
 	ElsewhereAt time.Time
-	// EndsAt is when the open play ends if nothing happens; nil if unknown.
+	// EndsAt is when the open play ends if nothing happens: for a paused play
+	// the moment of the pause; nil if unknown.
 	EndsAt *time.Time
 	// Provisional says that the start is a guess that no earlier sighting bounds.
 	Provisional bool
-	// Skips counts the skips in a row, most recent last; skips come in runs.
+	// Skips counts the skips in a row that led to the open play; they come in runs.
 	Skips int16
 	// Generation is that of the link through which this was learnt.
 	Generation int64
@@ -55,8 +58,60 @@ type NowPlaying struct {
 // TableName is the table of what is playing.
 func (NowPlaying) TableName() string { return "now_playing" }
 
+// How long what was seen stays on the board.
+const (
+	// EndGrace is how long a song stays after its predicted end, while the
+	// look at the next one is under way.
+	EndGrace = 10 * time.Second
+	// PauseShown is how long a paused player stays.
+	PauseShown = 10 * time.Minute
+	// UnboundedShown is how long a play whose end is unknown stays after it
+	// was last seen: two intervals of the seed's promise.
+	UnboundedShown = 6 * time.Minute
+)
+
 // Open reports whether a play is open.
-func (n NowPlaying) Open() bool { return n.State != PlayerIdle && n.TrackURI != "" }
+func (n NowPlaying) Open() bool {
+	return (n.State == PlayerPlaying || n.State == PlayerPaused) && n.TrackURI != ""
+}
+
+// ShownUntil is when the player leaves the board if nothing more is seen of
+// it; the zero time if it is not on it.
+func (n NowPlaying) ShownUntil() time.Time {
+	switch {
+	case !n.Open():
+		return time.Time{}
+	case n.State == PlayerPaused && n.PausedSince != nil:
+		return n.PausedSince.Add(PauseShown)
+	case n.EndsAt != nil:
+		return n.EndsAt.Add(EndGrace)
+	default:
+		return n.SeenAt.Add(UnboundedShown)
+	}
+}
+
+// Close ends the open play at the given time, or at its predicted end if that
+// is earlier. What is not proven to have sounded is not counted, and the play
+// is provisional because nobody saw its end. It reports false where no play
+// was open or too little of it is proven.
+func (n NowPlaying) Close(at time.Time) (Play, bool) {
+	if !n.Open() {
+		return Play{}, false
+	}
+	end := at
+	if n.EndsAt != nil && n.EndsAt.Before(end) {
+		end = *n.EndsAt
+	}
+	if end.Before(n.SeenAt) && n.State == PlayerPlaying {
+		end = n.SeenAt
+	}
+	p := Play{
+		UserID: n.UserID, TrackID: n.TrackID, TrackURI: n.TrackURI,
+		StartedAt: n.StartedAt, EndedAt: end, ListenedMS: n.ListenedMS,
+		Source: SourceLive, Provisional: true,
+	}
+	return p, Counts(n.ListenedMS, n.DurationMS)
+}
 
 // Sighting is what a look at a player showed.
 type Sighting string

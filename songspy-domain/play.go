@@ -37,6 +37,17 @@ type Play struct {
 // TableName is the table of plays.
 func (Play) TableName() string { return "plays" }
 
+// Counts reports whether so much of a track of that length makes a play: 30
+// seconds, or half of a track shorter than a minute. What is shorter was
+// shown, not played. Both are in milliseconds; a duration of 0 is unknown.
+func Counts(listenedMS, durationMS int64) bool {
+	const enough, minute = 30_000, 60_000
+	if durationMS > 0 && durationMS < minute {
+		return listenedMS*2 >= durationMS
+	}
+	return listenedMS >= enough
+}
+
 // UserTrack is one track among a person's tracks: the set that the original
 // service kept, with first and last hearing and a count.
 type UserTrack struct {
