@@ -1,0 +1,126 @@
+package config
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/joho/godotenv"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// KeyBytes is the length of every key: an AES-256 key or the seed of an Ed25519 key.
+const KeyBytes = 32
+
+// Key is a secret key and the name under which what it made is recognised.
+type Key struct {
+	ID  string
+	Key []byte // KeyBytes of them
+}
+
+var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+
+// ParseKeys reads `id:base64 of 32 bytes, …`. The first key is the one that
+// seals or signs; the others only open or verify. Faults name the variable and
+// the entry, and never quote a key.
+func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
+	var keys []Key
+	seen := map[string]bool{}
+	for i, entry := range strings.Split(list.Reveal(), ",") {
+		id, text, ok := strings.Cut(strings.TrimSpace(entry), ":")
+		if !ok || !keyID.MatchString(id) {
+			return nil, fmt.Errorf("%s: entry %d must be id:key, the id up to 32 letters, digits, - or _", name, i+1)
+		}
+		if seen[id] {
+			return nil, fmt.Errorf("%s: the id %q is used twice; every key needs its own", name, id)
+		}
+		seen[id] = true
+		key, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(key) != KeyBytes {
+			return nil, fmt.Errorf("%s: the key %q must be the base64 of %d bytes, as `openssl rand -base64 %d` prints", name, id, KeyBytes, KeyBytes)
+		}
+		keys = append(keys, Key{id, key})
+	}
+	return keys, nil
+}
+
+// Keys are the lists of keys that a deployment needs, as ParseKeys reads them.
+type Keys struct {
+	Seal songspy.Secret // SONGSPY_SEAL_KEYS
+	JWT  songspy.Secret // SONGSPY_JWT_KEYS
+}
+
+// FreshKeys makes a key of each kind, named prefix- and something random.
+func FreshKeys(prefix string) Keys {
+	fresh := func() songspy.Secret {
+		var id [4]byte
+		var key [KeyBytes]byte
+		rand.Read(id[:])  // never fails
+		rand.Read(key[:]) // never fails
+		return songspy.Secret(prefix + "-" + hex.EncodeToString(id[:]) + ":" + base64.StdEncoding.EncodeToString(key[:]))
+	}
+	return Keys{Seal: fresh(), JWT: fresh()}
+}
+
+// Environ writes the keys as lines of an environment file, in the clear.
+func (k Keys) Environ() string {
+	return fmt.Sprintf("SONGSPY_SEAL_KEYS=%q\nSONGSPY_JWT_KEYS=%q\n", k.Seal.Reveal(), k.JWT.Reveal())
+}
+
+// DevelopmentKeys gives the keys kept in dir, making them the first time. Two
+// processes that start at once get the same ones: the file appears whole, and
+// only once. Only its owner may read it.
+func DevelopmentKeys(dir string) (Keys, error) {
+	path := filepath.Join(dir, "keys.env")
+	keys, err := readKeys(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return keys, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Keys{}, fmt.Errorf("the keys of this development cannot be kept: %w", err)
+	}
+	if err := writeOnce(path, FreshKeys("dev").Environ()); err != nil {
+		return Keys{}, fmt.Errorf("the keys of this development cannot be kept: %w", err)
+	}
+	return readKeys(path)
+}
+
+func readKeys(path string) (Keys, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Keys{}, err
+	}
+	defer f.Close()
+	lines, err := godotenv.Parse(f)
+	keys := Keys{Seal: songspy.Secret(lines["SONGSPY_SEAL_KEYS"]), JWT: songspy.Secret(lines["SONGSPY_JWT_KEYS"])}
+	if err != nil || keys.Seal == "" || keys.JWT == "" {
+		return Keys{}, fmt.Errorf("%s: does not hold SONGSPY_SEAL_KEYS and SONGSPY_JWT_KEYS; delete it, and its database with it, to start afresh", path)
+	}
+	return keys, nil
+}
+
+// writeOnce creates the file whole or not at all; one that is there stays. A
+// hard link is the one step that is both exclusive and atomic.
+func writeOnce(path, content string) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.WriteString(content)
+	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}

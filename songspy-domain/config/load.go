@@ -1,0 +1,142 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/joho/godotenv"
+)
+
+// Faults is everything that is wrong with a configuration, one line each. A
+// line begins with the variable's name and ends with the remedy.
+type Faults []string
+
+// Error lists the faults, one a line.
+func (f Faults) Error() string {
+	return "the configuration has faults:\n  " + strings.Join(f, "\n  ")
+}
+
+// Environ is the process's environment over the file .env of the working
+// directory, which need not exist. It fails when .env cannot be read or parsed.
+func Environ() (map[string]string, error) {
+	environ, err := godotenv.Read(".env")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		environ = map[string]string{}
+	case err != nil:
+		// The parser's own message quotes the line at fault, which may be a secret.
+		return nil, Faults{".env: cannot be read as lines of NAME=value; mend it or take it away"}
+	}
+	maps.Copy(environ, env.ToMap(os.Environ()))
+	return environ, nil
+}
+
+// Load fills the struct that into points to from its `env` and `envDefault`
+// tags and the given environment. An empty variable counts as absent. A secret
+// may be given as NAME_FILE, the path of a file that holds it. Every nested
+// struct with a method Validate() error is then asked, and the providers must
+// be simulated all together or not at all.
+//
+// The error is Faults.
+func Load(into any, environ map[string]string) error {
+	fields := fieldsOf(into)
+	environ, faults := readFiles(fields, environ)
+	if err := env.ParseWithOptions(into, env.Options{Environment: environ}); err != nil {
+		faults = append(faults, parseFaults(fields, err)...)
+	}
+	for _, v := range nested(into) {
+		if v, ok := v.(interface{ Validate() error }); ok {
+			faults = append(faults, lines(v.Validate())...)
+		}
+	}
+	faults = append(faults, providerFaults(nested(into))...)
+	if faults = firstByVariable(faults); len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+// readFiles gives the environment in which NAME holds what the file named by
+// NAME_FILE holds, for every secret NAME.
+func readFiles(fields []field, environ map[string]string) (map[string]string, Faults) {
+	var faults Faults
+	environ = maps.Clone(environ)
+	for _, f := range fields {
+		path := environ[f.key+"_FILE"]
+		if !f.secret || path == "" {
+			continue
+		}
+		if environ[f.key] != "" {
+			faults = append(faults, fmt.Sprintf("%s: is given twice, by itself and by %[1]s_FILE; keep one", f.key))
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE cannot be read (%v)", f.key, err))
+			continue
+		}
+		environ[f.key] = strings.TrimRight(string(content), "\r\n")
+	}
+	return environ, faults
+}
+
+// parseFaults turns the parser's errors, which know fields, into faults, which
+// name variables.
+func parseFaults(fields []field, err error) Faults {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return Faults{err.Error()}
+	}
+	var faults Faults
+	for _, err := range all.Errors {
+		var parse env.ParseError
+		if !errors.As(err, &parse) {
+			faults = append(faults, err.Error())
+			continue
+		}
+		for _, f := range fields {
+			if f.name == parse.Name && f.typ == parse.Type {
+				faults = append(faults, fmt.Sprintf("%s: %s", f.key, f.wanted()))
+			}
+		}
+	}
+	return faults
+}
+
+// lines flattens joined errors.
+func lines(err error) Faults {
+	switch err := err.(type) { //nolint:errorlint // a tree is walked, not searched
+	case nil:
+		return nil
+	case Faults:
+		return err
+	case interface{ Unwrap() []error }:
+		var faults Faults
+		for _, e := range err.Unwrap() {
+			faults = append(faults, lines(e)...)
+		}
+		return faults
+	default:
+		return Faults{err.Error()}
+	}
+}
+
+// firstByVariable keeps the first fault of each variable: one that could not be
+// parsed is empty, and need not be called empty as well.
+func firstByVariable(faults Faults) Faults {
+	seen := map[string]bool{}
+	var kept Faults
+	for _, f := range faults {
+		name, _, _ := strings.Cut(f, ":")
+		if !seen[name] {
+			seen[name] = true
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// The modes in which providers are spoken to.
+const (
+	Real      = "real"      // every URL is the provider's own
+	Simulated = "simulated" // none is
+	mixed     = "mixed"     // a fault
+)
+
+// Spotify is our app at Spotify, and where Spotify is.
+type Spotify struct {
+	ClientID string `env:"SONGSPY_SPOTIFY_CLIENT_ID"`
+	// ClientSecret is empty for an app that authenticates by PKCE alone.
+	ClientSecret songspy.Secret `env:"SONGSPY_SPOTIFY_CLIENT_SECRET"`
+	// RedirectURL is where Spotify sends the browser back, as registered there.
+	RedirectURL string `env:"SONGSPY_SPOTIFY_REDIRECT_URL"`
+	// AuthorizeURL is what browsers open.
+	AuthorizeURL string `env:"SONGSPY_SPOTIFY_AUTHORIZE_URL" envDefault:"https://accounts.spotify.com/authorize"`
+	// AccountsURL and APIURL are what servers call.
+	AccountsURL string `env:"SONGSPY_SPOTIFY_ACCOUNTS_URL" envDefault:"https://accounts.spotify.com"`
+	APIURL      string `env:"SONGSPY_SPOTIFY_API_URL" envDefault:"https://api.spotify.com"`
+}
+
+// Google is our app at Google, and where Google is.
+type Google struct {
+	// ClientIDs are the audiences whose tokens are accepted.
+	ClientIDs    List           `env:"SONGSPY_GOOGLE_CLIENT_ID"`
+	ClientSecret songspy.Secret `env:"SONGSPY_GOOGLE_CLIENT_SECRET"`
+	RedirectURL  string         `env:"SONGSPY_GOOGLE_REDIRECT_URL"`
+	UserinfoURL  string         `env:"SONGSPY_GOOGLE_USERINFO_URL" envDefault:"https://www.googleapis.com/oauth2/v1/userinfo"`
+	TokeninfoURL string         `env:"SONGSPY_GOOGLE_TOKENINFO_URL" envDefault:"https://oauth2.googleapis.com/tokeninfo"`
+	IssuerURL    string         `env:"SONGSPY_GOOGLE_ISSUER_URL" envDefault:"https://accounts.google.com"`
+}
+
+// Mode is Real or Simulated.
+func (s Spotify) Mode() string { return modeOf(s.endpoints()) }
+
+// Mode is Real or Simulated.
+func (g Google) Mode() string { return modeOf(g.endpoints()) }
+
+// Validate lists every fault of the settings.
+func (s Spotify) Validate() error {
+	return errors.Join(
+		checkEndpoints(s.endpoints()),
+		checkRedirect("SONGSPY_SPOTIFY_REDIRECT_URL", s.RedirectURL),
+	)
+}
+
+// Validate lists every fault of the settings.
+func (g Google) Validate() error {
+	return errors.Join(
+		checkEndpoints(g.endpoints()),
+		checkRedirect("SONGSPY_GOOGLE_REDIRECT_URL", g.RedirectURL),
+	)
+}
+
+func (s Spotify) endpoints() []endpoint {
+	own := []string{"spotify.com"}
+	return []endpoint{
+		{"SONGSPY_SPOTIFY_AUTHORIZE_URL", s.AuthorizeURL, own},
+		{"SONGSPY_SPOTIFY_ACCOUNTS_URL", s.AccountsURL, own},
+		{"SONGSPY_SPOTIFY_API_URL", s.APIURL, own},
+	}
+}
+
+func (g Google) endpoints() []endpoint {
+	own := []string{"google.com", "googleapis.com"}
+	return []endpoint{
+		{"SONGSPY_GOOGLE_USERINFO_URL", g.UserinfoURL, own},
+		{"SONGSPY_GOOGLE_TOKENINFO_URL", g.TokeninfoURL, own},
+		{"SONGSPY_GOOGLE_ISSUER_URL", g.IssuerURL, own},
+	}
+}
+
+// endpoint is a URL of a provider and the domains that are the provider's own.
+type endpoint struct {
+	name, url string
+	own       []string
+}
+
+// real reports whether the endpoint is https at one of the provider's hosts.
+func (e endpoint) real() bool {
+	u, err := url.Parse(e.url)
+	return err == nil && u.Scheme == "https" && u.User == nil && slices.ContainsFunc(e.own, func(domain string) bool {
+		return u.Hostname() == domain || strings.HasSuffix(u.Hostname(), "."+domain)
+	})
+}
+
+func modeOf(endpoints []endpoint) string {
+	reals := 0
+	for _, e := range endpoints {
+		if e.real() {
+			reals++
+		}
+	}
+	switch reals {
+	case 0:
+		return Simulated
+	case len(endpoints):
+		return Real
+	default:
+		return mixed
+	}
+}
+
+func checkEndpoints(endpoints []endpoint) error {
+	var errs []error
+	for _, e := range endpoints {
+		u, err := url.Parse(e.url)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
+			errs = append(errs, fmt.Errorf("%s: must be an http or https URL without a query", e.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkRedirect holds a redirect URL to the providers' common rule: https, or
+// http on a literal loopback address.
+func checkRedirect(name, raw string) error {
+	if raw == "" {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "":
+		return fmt.Errorf("%s: must be a whole URL, exactly as registered with the provider", name)
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && net.ParseIP(u.Hostname()).IsLoopback():
+		return nil
+	default:
+		return fmt.Errorf("%s: must be https, or http on 127.0.0.1 or [::1]; the name localhost is refused by Spotify", name)
+	}
+}
+
+// providerFaults are the rules that look at several structs at once: what
+// production asks of the providers, and that they are simulated together.
+func providerFaults(structs []any) Faults {
+	var (
+		production, spotify, google bool
+		endpoints                   []endpoint
+		faults                      Faults
+		ids                         = map[string]bool{}
+	)
+	for _, v := range structs {
+		switch v := v.(type) {
+		case *Service:
+			production = !v.Development()
+		case *Spotify:
+			spotify, endpoints = true, append(endpoints, v.endpoints()...)
+			ids["spotify"] = v.ClientID != ""
+		case *Google:
+			google, endpoints = true, append(endpoints, v.endpoints()...)
+			ids["google"] = len(v.ClientIDs) > 0
+		}
+	}
+	if spotify && !ids["spotify"] {
+		faults = append(faults, "SONGSPY_SPOTIFY_CLIENT_ID: is required; it is the id of your app at https://developer.spotify.com/dashboard")
+	}
+	if google && !ids["google"] {
+		faults = append(faults, "SONGSPY_GOOGLE_CLIENT_ID: is required; without it a token issued to any other application would be accepted")
+	}
+	for _, e := range endpoints {
+		if production && !e.real() {
+			faults = append(faults, fmt.Sprintf("%s: in production it must be https at %s; leave it out, or set SONGSPY_ENV=development to simulate",
+				e.name, strings.Join(e.own, " or ")))
+		}
+	}
+	if !production && len(endpoints) > 0 && modeOf(endpoints) == mixed {
+		faults = append(faults, "the providers' URLs: some are simulated and some are real; set all of SONGSPY_SPOTIFY_…_URL and SONGSPY_GOOGLE_…_URL, or none")
+	}
+	return faults
+}

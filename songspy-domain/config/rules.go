@@ -1,0 +1,24 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// OneOf refuses a value that is none of the given ones.
+func OneOf(name, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s: is %q; it must be one of %s", name, value, strings.Join(allowed, ", "))
+}
+
+// AtLeast refuses a value below least.
+func AtLeast[T cmp.Ordered](name string, value, least T) error {
+	if value >= least {
+		return nil
+	}
+	return fmt.Errorf("%s: is %v; it must be at least %v", name, value, least)
+}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// The values of SONGSPY_ENV.
+const (
+	Production  = "production"
+	Development = "development"
+)
+
+// Service is what API and batch are told alike.
+type Service struct {
+	// Env is Production or Development.
+	Env string `env:"SONGSPY_ENV" envDefault:"production"`
+	// DatabaseURL is sqlite:path or postgres://…; it may hold a password.
+	DatabaseURL songspy.Secret `env:"SONGSPY_DATABASE_URL" envDefault:"sqlite:songspy.db"`
+	// DatabaseMaxConns bounds this process's connections to the database.
+	DatabaseMaxConns int `env:"SONGSPY_DATABASE_MAX_CONNS" envDefault:"16"`
+	// DatabaseSimpleProtocol makes do without prepared statements, for a
+	// connection pooler that shares connections between transactions.
+	DatabaseSimpleProtocol bool `env:"SONGSPY_DATABASE_SIMPLE_PROTOCOL" envDefault:"false"`
+	// SealKeys guard the tokens at rest; see ParseKeys.
+	SealKeys songspy.Secret `env:"SONGSPY_SEAL_KEYS"`
+	// StateDir is where the keys of a development are kept; see DevelopmentKeys.
+	StateDir string `env:"SONGSPY_STATE_DIR" envDefault:".songspy"`
+	// LogLevel is debug, info, warn or error.
+	LogLevel string `env:"SONGSPY_LOG_LEVEL" envDefault:"info"`
+	// LogFormat is json or text.
+	LogFormat string `env:"SONGSPY_LOG_FORMAT" envDefault:"json"`
+}
+
+// Development reports whether the service runs on a developer's machine or as
+// a demonstration: generated keys and simulated providers are allowed.
+func (s Service) Development() bool { return s.Env == Development }
+
+// Validate lists every fault of the settings.
+func (s Service) Validate() error {
+	return errors.Join(
+		OneOf("SONGSPY_ENV", s.Env, Production, Development),
+		OneOf("SONGSPY_LOG_LEVEL", s.LogLevel, "debug", "info", "warn", "error"),
+		OneOf("SONGSPY_LOG_FORMAT", s.LogFormat, "json", "text"),
+		databaseURL(s.DatabaseURL),
+		AtLeast("SONGSPY_DATABASE_MAX_CONNS", s.DatabaseMaxConns, 1),
+		s.CheckKeys("SONGSPY_SEAL_KEYS", s.SealKeys),
+	)
+}
+
+// CheckKeys is the rule for a list of keys: it must be well formed, and only a
+// development may leave it out.
+func (s Service) CheckKeys(name string, keys songspy.Secret) error {
+	if keys == "" {
+		if s.Development() {
+			return nil
+		}
+		return fmt.Errorf("%s: is required in production; `songspy-api keys` prints fresh ones", name)
+	}
+	_, err := ParseKeys(name, keys)
+	return err
+}
+
+// databaseURL never quotes the URL: it may hold a password.
+func databaseURL(secret songspy.Secret) error {
+	const name = "SONGSPY_DATABASE_URL"
+	raw := secret.Reveal()
+	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {
+		if path == "" {
+			return errors.New(name + ": sqlite: needs the path of a file behind it")
+		}
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return errors.New(name + ": must be sqlite:path or postgres://user:password@host:port/database; escape special letters of the password")
+	}
+	return nil
+}

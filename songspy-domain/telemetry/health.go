@@ -1,0 +1,119 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/pprof"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// readyWithin bounds a question for readiness: an orchestrator asks again soon.
+const readyWithin = 3 * time.Second
+
+// Registry is a fresh registry that already watches the Go runtime, the
+// process and the build.
+func Registry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewBuildInfoCollector(),
+	)
+	return reg
+}
+
+// AdminHandler answers what only operators may ask, so it belongs on an
+// address of its own: /metrics, /debug/pprof/, /healthz and /readyz.
+func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.Handle("GET /healthz", Healthz())
+	mux.Handle("GET /readyz", Readyz(ready))
+	return mux
+}
+
+// Healthz says that the process answers; nothing it depends on is asked.
+func Healthz() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+}
+
+// Readyz says 200 while ready returns nil, else 503 and why: the messages of
+// the songspy.Errors among what is wrong, one a line. Other errors may tell
+// too much of the inside and only count as "not ready".
+func Readyz(ready func(context.Context) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		defer cancel()
+		if err := ready(ctx); err != nil {
+			say(w, http.StatusServiceUnavailable, strings.Join(reasons(err), "\n"))
+			return
+		}
+		say(w, http.StatusOK, "ready")
+	})
+}
+
+// reasons are what may be shown of an error that may be several joined ones.
+func reasons(err error) []string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a tree is walked, not searched
+		var all []string
+		for _, e := range joined.Unwrap() {
+			all = append(all, reasons(e)...)
+		}
+		return all
+	}
+	if e, ok := errors.AsType[*songspy.Error](err); ok && e.Message != "" {
+		return []string{e.Message}
+	}
+	return []string{"not ready"}
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // whoever asked may have gone
+}
+
+// CheckHealth asks a /healthz or /readyz and returns nil if the answer is 200;
+// otherwise the error says what the answer said. It serves the `health`
+// subcommands: an image without a shell has nothing else to ask with.
+func CheckHealth(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin+time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return errors.New("the address to ask for health is no URL")
+	}
+	// A transport of its own: the environment's proxy has no business here.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err
+		}
+		return fmt.Errorf("no answer: %w", err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(body)))
+	}
+	return nil
+}

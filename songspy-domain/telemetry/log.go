@@ -1,0 +1,89 @@
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// NewLogger writes records of the given level (debug, info, warn, error) and
+// above to w, as json or text; anything else counts as info and json. Each
+// record carries what With put into its context. Attributes whose name says
+// that they are secret are masked, and the URL of a failed request is cut
+// before its query, whatever a caller lets slip.
+func NewLogger(w io.Writer, level, format string) *slog.Logger {
+	var least slog.Level
+	if least.UnmarshalText([]byte(level)) != nil {
+		least = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: least, ReplaceAttr: mask}
+	var handler slog.Handler = slog.NewJSONHandler(w, options)
+	if format == "text" {
+		handler = slog.NewTextHandler(w, options)
+	}
+	return slog.New(correlated{handler})
+}
+
+type correlation struct{}
+
+// With gives a context under which every record carries the attributes, such
+// as a request's id or a job's name and run.
+func With(ctx context.Context, attrs ...slog.Attr) context.Context {
+	return context.WithValue(ctx, correlation{}, append(attrsOf(ctx), attrs...))
+}
+
+// attrsOf gives a slice that may be appended to without touching the context's own.
+func attrsOf(ctx context.Context) []slog.Attr {
+	attrs, _ := ctx.Value(correlation{}).([]slog.Attr)
+	return slices.Clip(attrs)
+}
+
+// correlated adds the context's attributes to every record.
+type correlated struct{ slog.Handler }
+
+func (h correlated) Handle(ctx context.Context, r slog.Record) error {
+	if attrs := attrsOf(ctx); len(attrs) > 0 {
+		r = r.Clone()
+		r.AddAttrs(attrs...)
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h correlated) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return correlated{h.Handler.WithAttrs(attrs)}
+}
+
+func (h correlated) WithGroup(name string) slog.Handler {
+	return correlated{h.Handler.WithGroup(name)}
+}
+
+// secretWords are the words of an attribute's name that make its value a secret.
+var secretWords = []string{"authorization", "cookie", "email", "password", "secret", "token", "verifier"}
+
+// urlSecrets are the parts of a URL that may hold secrets: user and password,
+// query and fragment.
+var urlSecrets = regexp.MustCompile(`(\w://)[^/?#\s"@]*@|(\w://[^?#\s"]*)[?#][^\s"]*`)
+
+// mask is the net under all callers: it hides by name, and cuts URLs.
+func mask(_ []string, a slog.Attr) slog.Attr {
+	text := ""
+	switch v := a.Value.Any().(type) {
+	case string:
+		text = v
+	case error:
+		text = v.Error()
+	default:
+		return a
+	}
+	name := strings.ToLower(a.Key)
+	if text != "" && slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) }) {
+		return slog.String(a.Key, "[secret]")
+	}
+	if strings.Contains(text, "://") {
+		text = urlSecrets.ReplaceAllString(text, "$1$2")
+	}
+	return slog.String(a.Key, text)
+}
