@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+)
+
+// startDocker starts a container that answers on a free port of the loopback
+// interface and keeps its data in memory.
+func startDocker(ctx context.Context, image string) (server, error) {
+	id, err := docker(ctx, "run", "--detach", "--rm", "--publish", "127.0.0.1::5432",
+		"--tmpfs", "/var/lib/postgresql/data", "--env", "POSTGRES_PASSWORD=throwaway", image,
+		"postgres", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300")
+	if err != nil {
+		return server{}, err
+	}
+	stop := func() error {
+		_, err := docker(context.WithoutCancel(ctx), "rm", "--force", "--volumes", id)
+		return err
+	}
+	published, err := docker(ctx, "port", id, "5432/tcp")
+	if err != nil {
+		return server{}, errors.Join(err, stop())
+	}
+	_, port, err := net.SplitHostPort(published)
+	if err != nil {
+		return server{}, errors.Join(err, stop())
+	}
+	url := "postgres://postgres:throwaway@127.0.0.1:" + port + "/postgres?sslmode=disable"
+	if err := ready(ctx, url, nil); err != nil {
+		return server{}, errors.Join(err, stop())
+	}
+	return server{url, stop}, nil
+}
+
+// docker gives the first line of what the client prints.
+func docker(ctx context.Context, args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, "docker", args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("docker %s: %w: %s", args[0], err, strings.TrimSpace(errs.String()))
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+	return line, nil
+}

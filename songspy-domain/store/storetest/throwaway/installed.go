@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// places are where packages put PostgreSQL's server, which is seldom on PATH.
+var places = []string{
+	"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
+	"/usr/pgsql-*/bin",                  // Red Hat by postgresql.org
+	"/opt/homebrew/opt/postgresql*/bin", // macOS
+	"/usr/local/opt/postgresql*/bin",    // macOS on Intel
+}
+
+// installed is the directory of the newest installed server, or empty.
+func installed() string {
+	var found []string
+	for _, place := range places {
+		matches, _ := filepath.Glob(filepath.Join(place, "initdb")) // the patterns are well formed
+		found = append(found, matches...)
+	}
+	if len(found) > 0 {
+		return filepath.Dir(newest(found))
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(path)
+	}
+	return ""
+}
+
+// newest is the path with the greatest number in it: 17 comes after 9.
+func newest(paths []string) string {
+	version := func(path string) int {
+		digits := ""
+		for _, r := range path {
+			if r >= '0' && r <= '9' {
+				digits += string(r)
+			} else if digits != "" {
+				break
+			}
+		}
+		n, _ := strconv.Atoi(digits) // no number counts as the oldest
+		return n
+	}
+	return slices.MaxFunc(paths, func(a, b string) int { return version(a) - version(b) })
+}
+
+// startInstalled starts the server of bin on a Unix socket in a temporary
+// directory: no port to collide with, nobody else to reach it. Postgres refuses
+// to run as root, so root lends it an unprivileged user.
+func startInstalled(ctx context.Context, bin string) (server, error) {
+	dir, err := os.MkdirTemp("", "songspy-pg-")
+	if err != nil {
+		return server{}, err
+	}
+	as, err := unprivileged(dir)
+	if err != nil {
+		return server{}, errors.Join(err, os.RemoveAll(dir))
+	}
+	data := filepath.Join(dir, "data")
+	var log bytes.Buffer
+	process := func(ctx context.Context, name string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, filepath.Join(bin, name), args...)
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
+		// A group of its own: an interrupt at the terminal ends the command first.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
+		return cmd
+	}
+	fail := func(err error) (server, error) {
+		return server{}, errors.Join(fmt.Errorf("%s: %w\n%s", bin, err, log.Bytes()), os.RemoveAll(dir))
+	}
+	if err := process(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync").Run(); err != nil {
+		return fail(err)
+	}
+	// What is thrown away need not survive a crash, and is much faster so.
+	postgres := process(context.WithoutCancel(ctx), "postgres", "-D", data, "-k", dir, "-c", "listen_addresses=",
+		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300")
+	if err := postgres.Start(); err != nil {
+		return fail(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = postgres.Wait() // how it ended is in its log
+	}()
+
+	address := "postgres:///postgres?" + url.Values{"host": {dir}, "user": {"postgres"}}.Encode()
+	if err := ready(ctx, address, ended); err != nil {
+		_ = postgres.Process.Signal(syscall.SIGQUIT) // it may have ended by itself
+		<-ended
+		return fail(err)
+	}
+	return server{address, func() error {
+		err := postgres.Process.Signal(syscall.SIGINT) // fast: sessions are ended, not awaited
+		<-ended
+		return errors.Join(err, os.RemoveAll(dir))
+	}}, nil
+}
+
+// unprivileged gives dir to the user that Postgres shall run as; nil means as
+// whoever runs this.
+func unprivileged(dir string) (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
+		gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
+		if err := errors.Join(errUID, errGID); err != nil {
+			return nil, err
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, int(uid), int(gid))
+	}
+	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
+}

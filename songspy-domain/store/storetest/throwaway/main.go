@@ -1,0 +1,124 @@
+// Command throwaway runs a command beside a Postgres that lives as long as the
+// command does, so that the tests need no database prepared by hand:
+//
+//	go run ./songspy-domain/store/storetest/throwaway -- go test work
+//
+// The command finds the server in SONGSPY_TEST_POSTGRES_URL. If that is set
+// already, the server that it names is used. Otherwise one is started from the
+// machine's own PostgreSQL, or else by Docker. SONGSPY_TEST_POSTGRES_IMAGE asks
+// for Docker in any case, and for an image other than postgres:17. The exit
+// status is the command's.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const urlVariable = "SONGSPY_TEST_POSTGRES_URL"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run gives the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		fmt.Fprintln(stderr, "usage: throwaway -- command [argument …]")
+		return 2
+	}
+	server, err := start(ctx)
+	if err != nil {
+		fmt.Fprintln(stderr, "throwaway:", err)
+		return 1
+	}
+	status := command(ctx, args, server.url, stdout, stderr)
+	if err := server.stop(); err != nil {
+		fmt.Fprintln(stderr, "throwaway: the server did not end in order:", err)
+		return max(status, 1)
+	}
+	return status
+}
+
+// server is a running Postgres.
+type server struct {
+	url  string
+	stop func() error
+}
+
+// start finds or starts a server and returns when it answers.
+func start(ctx context.Context) (server, error) {
+	if url := os.Getenv(urlVariable); url != "" {
+		return server{url, func() error { return nil }}, nil
+	}
+	image := os.Getenv("SONGSPY_TEST_POSTGRES_IMAGE")
+	if bin := installed(); bin != "" && image == "" {
+		return startInstalled(ctx, bin)
+	}
+	if exec.CommandContext(ctx, "docker", "info").Run() == nil {
+		return startDocker(ctx, cmp.Or(image, "postgres:17"))
+	}
+	return server{}, errors.New("there is neither PostgreSQL nor a running Docker here; `apt-get install postgresql` or `brew install postgresql@17` is enough")
+}
+
+// command runs args with the server's URL in its environment, in a process
+// group of its own, so that an interrupt reaches whatever it has started.
+func command(ctx context.Context, args []string, url string, stdout, stderr io.Writer) int {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // running what it is given is its purpose
+	cmd.Env = append(os.Environ(), urlVariable+"="+url)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	err := cmd.Run()
+	if ctx.Err() != nil && cmd.Process != nil {
+		// Nothing of the group may outlive the server; an empty group is no fault.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "throwaway:", err)
+		return 1
+	}
+	return 0
+}
+
+// ready returns once the server at url answers, or with the last refusal when
+// ctx ends or the server does.
+func ready(ctx context.Context, url string, ended <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, url)
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-again.C:
+		case <-ended:
+			return errors.New("the server ended as soon as it had started")
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not answer: %w", err)
+		}
+	}
+}
