@@ -1,0 +1,267 @@
+package listening
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// truth is what a player really did: spans in order, without overlap.
+type truth []span
+
+// span is one thing that a player did: a track with at most one pause in it,
+// an advertisement, or silence (no track and no advertisement).
+type span struct {
+	track      songspy.Track
+	ad         bool
+	start, end time.Time
+	pauseAt    time.Time // zero: none
+	pause      time.Duration
+}
+
+func (s span) progress(at time.Time) time.Duration {
+	p := at.Sub(s.start)
+	if s.pause > 0 && at.After(s.pauseAt) {
+		p -= min(s.pause, at.Sub(s.pauseAt))
+	}
+	return p
+}
+
+func (s span) standsStill(at time.Time) bool {
+	return s.pause > 0 && !at.Before(s.pauseAt) && at.Before(s.pauseAt.Add(s.pause))
+}
+
+// look is what the provider answers at that time.
+func (tr truth) look(at time.Time) songspy.Observation {
+	for _, s := range tr {
+		if at.Before(s.start) || !at.Before(s.end) {
+			continue
+		}
+		switch {
+		case s.ad:
+			return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: at.Sub(s.start), At: at}
+		case s.track.URI == "":
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: at}
+		case s.standsStill(at):
+			return songspy.Observation{Sighting: songspy.SightingPaused, Track: s.track, Progress: s.progress(at), At: at}
+		}
+		return songspy.Observation{Sighting: songspy.SightingPlaying, Track: s.track, Progress: s.progress(at), At: at}
+	}
+	return songspy.Observation{Sighting: songspy.SightingNothing, At: at}
+}
+
+func genTruth(t *rapid.T) truth {
+	var tr truth
+	now := base
+	for i := range rapid.IntRange(1, 12).Draw(t, "spans") {
+		s := span{start: now}
+		switch rapid.IntRange(0, 9).Draw(t, fmt.Sprint("kind", i)) {
+		case 0:
+			s.end = now.Add(seconds(t, 20, 2000))
+		case 1:
+			s.ad, s.end = true, now.Add(seconds(t, 15, 30))
+		default:
+			n := rapid.IntRange(1, 4).Draw(t, "track")
+			length := time.Duration(60+n*47) * time.Second
+			s.track = songspy.Track{URI: fmt.Sprint("spotify:track:", n), DurationMS: length.Milliseconds()}
+			s.end = now.Add(length)
+			switch rapid.IntRange(0, 9).Draw(t, "way") {
+			case 0, 1:
+				s.end = now.Add(seconds(t, 2, 50)) // skipped
+			case 2:
+				s.pauseAt, s.pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 400)
+				s.end = s.end.Add(s.pause)
+			}
+		}
+		tr = append(tr, s)
+		now = s.end
+	}
+	return tr
+}
+
+func seconds(t *rapid.T, low, high int) time.Duration {
+	return time.Duration(rapid.IntRange(low*1000, high*1000).Draw(t, "ms")) * time.Millisecond
+}
+
+// genLooks draws the times of looks: at most an interval apart, as the seed promises.
+func genLooks(t *rapid.T, until time.Time) []time.Time {
+	var looks []time.Time
+	for now := base.Add(-time.Minute); now.Before(until.Add(10 * time.Minute)); {
+		looks = append(looks, now)
+		now = now.Add(seconds(t, 1, 180))
+	}
+	return looks
+}
+
+// answers turns looks into what arrives: sometimes silence that is not true,
+// sometimes nothing readable, sometimes no progress, sometimes twice.
+func answers(t *rapid.T, tr truth, looks []time.Time) []songspy.Observation {
+	var out []songspy.Observation
+	for _, when := range looks {
+		o := tr.look(when)
+		switch rapid.IntRange(0, 49).Draw(t, "fault") {
+		case 0:
+			o = songspy.Observation{Sighting: songspy.SightingNothing, At: when}
+		case 1:
+			o = songspy.Observation{Sighting: songspy.SightingUnreadable, At: when}
+		case 2:
+			if o.Sighting == songspy.SightingPlaying {
+				o.Progress = songspy.UnknownProgress
+			}
+		case 3:
+			out = append(out, o)
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// coincides reports whether something begins, by accident, just where a track
+// that had been left would have ended or come round again. No look can tell
+// such a truth from the track having been heard out.
+func (tr truth) coincides() bool {
+	for i, s := range tr {
+		length := s.track.Duration()
+		if length == 0 {
+			continue
+		}
+		for _, next := range tr[i+1:] {
+			since := next.start.Sub(s.start.Add(s.pause))
+			heardOut := next.start.Equal(s.end) && s.end.Sub(s.start) >= length
+			if off := (since+length/2)%length - length/2; !heardOut && off.Abs() <= crossfade+jitter {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestPlaysObeyTheLaws(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tr := genTruth(t)
+		if tr.coincides() {
+			t.Skip("a coincidence that no look can tell")
+		}
+		seen := answers(t, tr, genLooks(t, tr[len(tr)-1].end))
+		var n songspy.NowPlaying
+		var plays []songspy.Play
+		for _, o := range seen {
+			out := Step(n, o)
+			if again := Step(out.State, o); len(again.Plays) > 0 || again.Visible || again.Worth {
+				t.Fatalf("an answer seen twice changed something: %+v", again)
+			}
+			n = out.State
+			plays = append(plays, out.Plays...)
+			if n.Open() && n.StartedAt.After(o.At) {
+				t.Fatalf("the open play starts at %v, after the look at %v", n.StartedAt, o.At)
+			}
+		}
+		listened := map[string]time.Duration{}
+		for i, p := range plays {
+			if p.EndedAt.Before(p.StartedAt) || p.ListenedMS > p.EndedAt.Sub(p.StartedAt).Milliseconds() {
+				t.Fatalf("play %d from %v to %v claims %d ms", i, p.StartedAt, p.EndedAt, p.ListenedMS)
+			}
+			if i > 0 && p.StartedAt.Before(plays[i-1].EndedAt) {
+				t.Fatalf("plays overlap: %+v then %+v", plays[i-1], p)
+			}
+			listened[p.TrackURI] += time.Duration(p.ListenedMS) * time.Millisecond
+		}
+		really := map[string]time.Duration{}
+		for _, s := range tr {
+			really[s.track.URI] += s.end.Sub(s.start) - s.pause
+		}
+		for uri, claimed := range listened {
+			if claimed > really[uri]+jitter*time.Duration(len(tr)) {
+				t.Fatalf("%s: %v claimed, %v listened\nplays %+v\ntruth %+v", uri, claimed, really[uri], plays, tr)
+			}
+		}
+	})
+}
+
+// follow looks at a true player as the planner says, from just before the
+// truth begins, and gives the plays found and the times of the looks.
+func follow(t *rapid.T, tr truth, phase, interval time.Duration) (plays []songspy.Play, looks []time.Time) {
+	var n songspy.NowPlaying
+	end := tr[len(tr)-1].end.Add(10 * time.Minute)
+	for now := base.Add(-time.Minute); now.Before(end); {
+		looks = append(looks, now)
+		o := tr.look(now)
+		out := Step(n, o)
+		n = out.State
+		plays = append(plays, out.Plays...)
+		next := NextLook(n, o.Sighting, now, phase, interval)
+		if wait := next.At.Sub(now); wait <= 0 || wait > interval+afterEnd {
+			t.Fatalf("the next look is %v away (%s)", wait, next.Reason)
+		}
+		now = next.At
+	}
+	return plays, looks
+}
+
+// trackSeenLast is the track in the last look before that time that showed one.
+func (tr truth) trackSeenLast(looks []time.Time, when time.Time) (uri string) {
+	for _, l := range looks {
+		if o := tr.look(l); l.Before(when) && o.Track.URI != "" {
+			uri = o.Track.URI
+		}
+	}
+	return uri
+}
+
+func TestASongThatWasSeenAndHeardOutIsOnePlay(t *testing.T) {
+	const interval = 3 * time.Minute
+	rapid.Check(t, func(t *rapid.T) {
+		tr := genTruth(t)
+		plays, looks := follow(t, tr, seconds(t, 0, 179), interval)
+		for i, s := range tr[:len(tr)-1] {
+			if s.track.URI == "" || s.pause > 0 || s.end.Sub(s.start) < s.track.Duration() {
+				continue
+			}
+			seen := false
+			for _, l := range looks {
+				seen = seen || l.After(s.start) && l.Before(s.end)
+			}
+			next := tr[i+1]
+			seenNext := false
+			for _, l := range looks {
+				seenNext = seenNext || l.After(next.start) && l.Before(next.end) && l.Before(s.end.Add(2*afterEnd))
+			}
+			// The start is known only if another track was seen last before it:
+			// the same one may as well have been paused.
+			if !seen || !seenNext || next.track.URI == "" || tr.trackSeenLast(looks, s.start) == s.track.URI {
+				continue
+			}
+			found := 0
+			for _, p := range plays {
+				if p.TrackURI == s.track.URI && p.StartedAt.Sub(s.start).Abs() <= jitter {
+					found++
+				}
+			}
+			if found != 1 {
+				t.Fatalf("%s from %v to %v was counted %d times\nplays %+v\nlooks %v", s.track.URI, s.start, s.end, found, plays, looks)
+			}
+		}
+	})
+}
+
+func TestPlansKeepTheFloorAndReturnToTheirPhase(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		interval := seconds(t, 5, 600)
+		phase := songspy.PhaseOf(songspy.UserID(rapid.Int64Range(1, 1<<40).Draw(t, "user")), interval)
+		now := base.Add(seconds(t, 0, 3600))
+		for range 8 {
+			next := NextLook(songspy.NowPlaying{State: songspy.PlayerIdle}, songspy.SightingNothing, now, phase, interval)
+			if wait := next.At.Sub(now); wait <= 0 || wait > interval {
+				t.Fatalf("an idle listener waits %v of an interval of %v", wait, interval)
+			}
+			now = next.At
+		}
+		if off := now.Sub(FirstLook(songspy.NowPlaying{}, now.Add(-interval/2), phase, interval).At).Abs(); off > time.Millisecond {
+			t.Fatalf("after eight idle looks the listener is %v off the phase", off)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package listening
+
+import (
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Reason is why a look is made; metrics are counted by it.
+type Reason string
+
+// The reasons.
+const (
+	ReasonFloor         Reason = "floor"         // the seed's promise: at least once an interval
+	ReasonEnd           Reason = "end"           // the song is predicted to be over
+	ReasonBetween       Reason = "between"       // a long song may be skipped
+	ReasonSkips         Reason = "skips"         // skips come in runs
+	ReasonSilence       Reason = "silence"       // one silence closes nothing: ask again
+	ReasonAdvertisement Reason = "advertisement" // music comes back soon
+	ReasonNew           Reason = "new"           // just linked, or linked again
+)
+
+// When what is worth a look, beyond the floor.
+const (
+	// afterEnd is how long after the predicted end the next song is in sight.
+	afterEnd = 1500 * time.Millisecond
+	// soonest is the shortest time after which a look in between tells anything.
+	soonest = 30 * time.Second
+	// hardly keeps two looks apart when a song outlives its prediction by a little.
+	hardly = 3 * time.Second
+)
+
+// Look is one planned look at one player.
+type Look struct {
+	At     time.Time
+	Reason Reason
+}
+
+// NextLook says when a listener who was just looked at, at now, is worth the
+// next look: never later than one interval, so that any look counts for the
+// floor. phase is the listener's fixed place in the interval
+// (songspy.PhaseOf); a listener with nothing better to wait for drifts back to
+// it, by a quarter of an interval at most, so that no back-off brings everyone
+// into step.
+func NextLook(n songspy.NowPlaying, last songspy.Sighting, now time.Time, phase, interval time.Duration) Look {
+	early := min(soonest, interval/6)
+	switch {
+	case last == songspy.SightingAdvertisement:
+		return Look{now.Add(early), ReasonAdvertisement}
+	case n.Open() && n.NothingSince != nil:
+		return Look{now.Add(early), ReasonSilence}
+	case n.State != songspy.PlayerPlaying || n.EndsAt == nil || n.EndsAt.Add(songspy.EndGrace).Before(now):
+		return Look{floor(now, phase, interval), ReasonFloor}
+	}
+	wait := max(n.EndsAt.Add(afterEnd).Sub(now), min(hardly, interval))
+	reason := ReasonEnd
+	if wait > interval+afterEnd {
+		wait, reason = min(max(early, wait-interval), interval), ReasonBetween
+	}
+	if n.Skips > 0 && n.ProgressMS >= 0 && now.Sub(n.StartedAt) < interval/4 && wait > interval/4 {
+		wait, reason = interval/4, ReasonSkips
+	}
+	return Look{now.Add(wait), reason}
+}
+
+// FirstLook says when a listener is worth a look to a planner that has just
+// started and knows only what is stored: at the predicted end if that is still
+// to come within the interval, else at the listener's own slot.
+func FirstLook(n songspy.NowPlaying, now time.Time, phase, interval time.Duration) Look {
+	slot := slotAfter(now, phase, interval)
+	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && n.EndsAt.After(now) {
+		if end := n.EndsAt.Add(afterEnd); end.Before(slot) {
+			return Look{end, ReasonEnd}
+		}
+	}
+	return Look{slot, ReasonFloor}
+}
+
+// floor is the listener's own slot where that lies in the interval's last
+// quarter; else a quarter less than an interval from now, which brings the
+// slot nearer.
+func floor(now time.Time, phase, interval time.Duration) time.Time {
+	most := interval * 3 / 4
+	if slot := slotAfter(now, phase, interval); slot.Sub(now) >= most {
+		return slot
+	}
+	return now.Add(most)
+}
+
+// slotAfter is the first time after now that lies at phase within the interval.
+func slotAfter(now time.Time, phase, interval time.Duration) time.Time {
+	if interval <= 0 {
+		return now
+	}
+	into := time.Duration(now.UnixNano() % int64(interval))
+	wait := phase - into
+	if wait <= 0 {
+		wait += interval
+	}
+	return now.Add(wait)
+}

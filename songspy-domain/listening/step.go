@@ -1,0 +1,263 @@
+package listening
+
+import (
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// How far sightings may stray and still tell the same story.
+const (
+	// jitter is what the network and the provider's clock add to an anchor.
+	jitter = 3 * time.Second
+	// crossfade is how much earlier or later than predicted a song's end may
+	// come: players fade songs into each other for up to 12 seconds.
+	crossfade = 15 * time.Second
+	// seamless is how close to the predicted end the next song must begin for
+	// the former to have been heard to its end.
+	seamless = 5 * time.Second
+)
+
+// Outcome is what one observation adds up to.
+type Outcome struct {
+	State songspy.NowPlaying
+	// Plays are the plays that ended and count, in order.
+	Plays []songspy.Play
+	// Visible says that viewers see a difference.
+	Visible bool
+	// Worth says that the state holds something that the stored one must not
+	// lack after a crash; what merely goes on as predicted is not worth a write.
+	Worth bool
+}
+
+// Step applies one observation to a listener's state. An observation that is
+// not later than the state's is ignored: it comes from a former owner of the
+// listener, or from a clock that was set back.
+//
+// The state's UserID, TrackID and Generation are the caller's; Step clears
+// TrackID when another track opens.
+func Step(state songspy.NowPlaying, obs songspy.Observation) Outcome {
+	if !state.ObservedAt.IsZero() && !obs.At.After(state.ObservedAt) {
+		return Outcome{State: state}
+	}
+	s := step{Outcome: Outcome{State: state}, at: obs.At}
+	switch obs.Sighting {
+	case songspy.SightingPlaying:
+		s.playing(obs)
+	case songspy.SightingPaused:
+		s.paused(obs)
+	case songspy.SightingNothing:
+		s.nothing()
+	case songspy.SightingAdvertisement:
+		s.advertisement(obs)
+	case songspy.SightingUnreadable:
+		return Outcome{State: state}
+	}
+	s.State.ObservedAt = obs.At
+	return s.Outcome
+}
+
+// step is one application of Step under way.
+type step struct {
+	Outcome
+	at time.Time
+}
+
+func (s *step) playing(obs songspy.Observation) {
+	switch {
+	case !s.State.Open():
+		s.open(obs, s.lastElsewhere())
+	case s.State.TrackURI != obs.Track.URI:
+		s.another(obs)
+	case obs.Progress < 0:
+		s.sameUnknown(obs)
+	case s.State.ProgressMS < 0:
+		s.sameNowKnown(obs)
+	case s.State.State == songspy.PlayerPaused:
+		s.resumed(obs)
+	default:
+		s.same(obs)
+	}
+}
+
+// same handles the open play's track, playing before and now, progress known.
+func (s *step) same(obs songspy.Observation) {
+	implied := obs.At.Add(-obs.Progress)
+	shift := implied.Sub(anchor(s.State))
+	length := time.Duration(s.State.DurationMS) * time.Millisecond
+	switch {
+	case shift.Abs() <= jitter:
+		s.goOn(obs, s.played(obs))
+	case length > 0 && shift >= length-near(length, crossfade):
+		s.again(obs, implied, length)
+	case shift > 0 && ms(obs.Progress) >= s.State.ProgressMS:
+		s.State.PausedMS += ms(shift)
+		s.goOn(obs, s.played(obs))
+	default:
+		s.goOn(obs, 0) // a seek: nothing between the two sightings is proven
+	}
+}
+
+// again handles the open play's track begun anew: right at its end, or after
+// some whole rounds in a loop that nobody looked at, or later by itself.
+func (s *step) again(obs songspy.Observation, implied time.Time, length time.Duration) {
+	end := *s.State.EndsAt
+	late := implied.Sub(end)
+	rounds := int64(max(0, (late+length/2)/length))
+	off := late - time.Duration(rounds)*length
+	tolerance := near(length, crossfade)
+	if rounds > 0 {
+		tolerance = near(length, seamless) // coincidence is likelier the longer ago it was
+	}
+	if off.Abs() > tolerance {
+		s.end(end, false)
+		s.open(obs, later(end, s.State.SeenAt))
+		s.State.Provisional = true
+		return
+	}
+	former := s.State
+	s.end(earlier(end, implied), off.Abs() <= seamless)
+	for i := range rounds {
+		began := end.Add(time.Duration(i) * length)
+		s.finish(songspy.NowPlaying{
+			UserID: former.UserID, TrackID: former.TrackID, TrackURI: former.TrackURI,
+			DurationMS: former.DurationMS, StartedAt: began, ListenedMS: ms(length),
+		}, earlier(began.Add(length), implied), false)
+	}
+	s.open(obs, earlier(end.Add(time.Duration(rounds)*length), implied))
+	s.State.TrackID = former.TrackID
+}
+
+// goOn records another sighting of the open play, playing, of which so much
+// more is proven to have sounded.
+func (s *step) goOn(obs songspy.Observation, listened time.Duration) {
+	n := &s.State
+	before := *n
+	n.State = songspy.PlayerPlaying
+	n.ListenedMS += ms(listened)
+	n.SeenAt, n.ProgressMS = obs.At, ms(obs.Progress)
+	n.PausedSince, n.NothingSince = nil, nil
+	n.EndsAt = predictedEnd(obs.At, obs.Progress, n.DurationMS)
+	s.judge(before)
+}
+
+// judge decides whether a play that goes on looks different to a viewer, or
+// holds something new that a crash must not take.
+func (s *step) judge(before songspy.NowPlaying) {
+	n := s.State
+	moved := (n.EndsAt == nil) != (before.EndsAt == nil) ||
+		n.EndsAt != nil && n.EndsAt.Sub(*before.EndsAt).Abs() > jitter
+	if n.State != before.State || moved || n.EndsAt == nil {
+		s.Visible, s.Worth = true, true
+	}
+	if songspy.Counts(n.ListenedMS, n.DurationMS) && !songspy.Counts(before.ListenedMS, before.DurationMS) {
+		s.Worth = true
+	}
+	if before.NothingSince != nil {
+		s.Worth = true
+	}
+}
+
+// another handles another track than the open play's.
+func (s *step) another(obs songspy.Observation) {
+	former := s.State
+	lastSeen := s.lastElsewhere()
+	began := obs.At
+	if obs.Progress >= 0 {
+		began = later(obs.At.Add(-obs.Progress), lastSeen)
+	}
+	s.closeBy(began)
+	skips := former.Skips + 1
+	if former.EndsAt == nil || !began.Before(former.EndsAt.Add(-crossfade)) || former.State == songspy.PlayerPaused {
+		skips = 0
+	}
+	s.open(obs, lastSeen)
+	s.State.Skips = min(skips, 99)
+}
+
+func (s *step) nothing() {
+	n := &s.State
+	if !n.Open() {
+		n.State, n.ElsewhereAt = songspy.PlayerIdle, s.at
+		return
+	}
+	if n.NothingSince == nil { // comes spuriously during playback
+		n.NothingSince = &s.at
+		return
+	}
+	end := *n.NothingSince
+	if n.EndsAt != nil {
+		end = earlier(end, *n.EndsAt)
+	}
+	s.end(end, false)
+	s.idle(s.at)
+}
+
+func (s *step) advertisement(obs songspy.Observation) {
+	if !s.State.Open() {
+		s.State.State, s.State.ElsewhereAt = songspy.PlayerIdle, s.at
+		return
+	}
+	began := obs.At
+	if obs.Progress >= 0 {
+		began = later(obs.At.Add(-obs.Progress), s.lastElsewhere())
+	}
+	s.closeBy(began)
+	s.idle(obs.At)
+}
+
+// lastElsewhere is the last observation of anything but a track that is only
+// now coming into sight.
+func (s *step) lastElsewhere() time.Time {
+	n := s.State
+	if !n.Open() {
+		return n.ElsewhereAt
+	}
+	if n.NothingSince != nil {
+		return later(n.SeenAt, *n.NothingSince)
+	}
+	return n.SeenAt
+}
+
+// played is how much of the open play sounded since its last sighting: what
+// the progress says, and never more than the time that passed.
+func (s *step) played(obs songspy.Observation) time.Duration {
+	moved := obs.Progress - time.Duration(s.State.ProgressMS)*time.Millisecond
+	return max(0, min(moved, obs.At.Sub(s.State.SeenAt)))
+}
+
+// anchor is when the open play would have begun had it played through.
+func anchor(n songspy.NowPlaying) time.Time {
+	return n.SeenAt.Add(-time.Duration(n.ProgressMS) * time.Millisecond)
+}
+
+// predictedEnd is when a track seen at that progress is over; nil if unknown.
+func predictedEnd(at time.Time, progress time.Duration, durationMS int64) *time.Time {
+	if progress < 0 || durationMS <= 0 {
+		return nil
+	}
+	end := at.Add(max(0, time.Duration(durationMS)*time.Millisecond-progress))
+	return &end
+}
+
+// near is a tolerance, but never more than a quarter of a track: a very short
+// one would tolerate anything.
+func near(length, tolerance time.Duration) time.Duration { return min(tolerance, length/4) }
+
+func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func clamp(t, low, high time.Time) time.Time { return earlier(later(t, low), high) }
