@@ -63,9 +63,9 @@ func (h correlated) WithGroup(name string) slog.Handler {
 // secretWords are the words of an attribute's name that make its value a secret.
 var secretWords = []string{"authorization", "cookie", "email", "password", "secret", "token", "verifier"}
 
-// urlSecrets are the parts of a URL that may hold secrets: user and password,
-// query and fragment.
-var urlSecrets = regexp.MustCompile(`(\w://)[^/?#\s"@]*@|(\w://[^?#\s"]*)[?#][^\s"]*`)
+// urlSecrets parts a URL into what may be shown, scheme, host and path, and what
+// may be secret: user and password, query and fragment.
+var urlSecrets = regexp.MustCompile(`(\w://)(?:[^/?#\s"@]*@)?([^?#\s"]*)(?:[?#][^\s"]*)?`)
 
 // mask is the net under all callers: it hides by name, and cuts URLs.
 func mask(_ []string, a slog.Attr) slog.Attr {

@@ -1,0 +1,195 @@
+package config_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+)
+
+// service is a main's configuration as the mains write theirs.
+type service struct {
+	config.Service
+	Spotify config.Spotify
+	Google  config.Google
+	Every   time.Duration   `env:"SONGSPY_TEST_EVERY" envDefault:"3m"`
+	Origins config.List     `env:"SONGSPY_TEST_ORIGINS"`
+	Token   songspy.Secret  `env:"SONGSPY_TEST_TOKEN"`
+	Odd     map[string]bool `env:"-"`
+}
+
+const sealKey = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+// production is an environment that production accepts, changed by pairs of name and value.
+func production(changes ...string) map[string]string {
+	environ := map[string]string{
+		"SONGSPY_SEAL_KEYS":         sealKey,
+		"SONGSPY_SPOTIFY_CLIENT_ID": "ours",
+		"SONGSPY_GOOGLE_CLIENT_ID":  "ours",
+	}
+	for i := 0; i < len(changes); i += 2 {
+		environ[changes[i]] = changes[i+1]
+	}
+	return environ
+}
+
+func simulated(changes ...string) map[string]string {
+	return production(append([]string{
+		"SONGSPY_ENV", "development",
+		"SONGSPY_SPOTIFY_AUTHORIZE_URL", "http://127.0.0.1:8090/spotify/accounts/authorize",
+		"SONGSPY_SPOTIFY_ACCOUNTS_URL", "http://127.0.0.1:8090/spotify/accounts",
+		"SONGSPY_SPOTIFY_API_URL", "http://127.0.0.1:8090/spotify/api",
+		"SONGSPY_GOOGLE_USERINFO_URL", "http://127.0.0.1:8090/google/oauth2/v1/userinfo",
+		"SONGSPY_GOOGLE_TOKENINFO_URL", "http://127.0.0.1:8090/google/tokeninfo",
+		"SONGSPY_GOOGLE_ISSUER_URL", "http://127.0.0.1:8090/google",
+	}, changes...)...)
+}
+
+func TestLoad_TakesDefaultsThenTheEnvironment(t *testing.T) {
+	var c service
+	if err := config.Load(&c, production("SONGSPY_DATABASE_URL", "postgres://u:p@db/songspy", "SONGSPY_TEST_ORIGINS", "https://a.example, https://b.example,")); err != nil {
+		t.Fatal(err)
+	}
+	if c.Env != config.Production || c.Every != 3*time.Minute || c.LogFormat != "json" {
+		t.Errorf("defaults were not taken: %+v", c)
+	}
+	if c.DatabaseURL.Reveal() != "postgres://u:p@db/songspy" {
+		t.Error("the environment's database was not taken")
+	}
+	if len(c.Origins) != 2 || c.Origins[1] != "https://b.example" {
+		t.Errorf("origins = %q, want two without spaces", c.Origins)
+	}
+	if c.Spotify.Mode() != config.Real || c.Google.Mode() != config.Real {
+		t.Error("providers by default are not real")
+	}
+}
+
+func TestLoad_CountsAnEmptyVariableAsAbsent(t *testing.T) {
+	var c service
+	err := config.Load(&c, production("SONGSPY_TEST_EVERY", "", "SONGSPY_ENV", "", "SONGSPY_SPOTIFY_API_URL", "", "SONGSPY_DATABASE_MAX_CONNS", ""))
+	if err != nil || c.Every != 3*time.Minute || c.Spotify.APIURL != "https://api.spotify.com" {
+		t.Errorf("every = %s, error %v; want the defaults", c.Every, err)
+	}
+}
+
+func TestLoad_ReadsASecretFromItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte("abc\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var c service
+	if err := config.Load(&c, production("SONGSPY_TEST_TOKEN_FILE", path)); err != nil || c.Token.Reveal() != "abc" {
+		t.Errorf("token = %q, error %v; want the file's line", c.Token.Reveal(), err)
+	}
+	err := config.Load(&c, production("SONGSPY_TEST_TOKEN_FILE", path, "SONGSPY_TEST_TOKEN", "xyz"))
+	wantFaults(t, err, "SONGSPY_TEST_TOKEN: is given twice")
+	err = config.Load(&c, production("SONGSPY_TEST_TOKEN_FILE", path+".none"))
+	wantFaults(t, err, "SONGSPY_TEST_TOKEN: the file named by SONGSPY_TEST_TOKEN_FILE cannot be read")
+}
+
+func TestLoad_NamesEveryFaultAtOnce(t *testing.T) {
+	err := config.Load(new(service), map[string]string{
+		"SONGSPY_ENV":                  "staging",
+		"SONGSPY_DATABASE_URL":         "mysql://root:hunter2@db",
+		"SONGSPY_DATABASE_MAX_CONNS":   "many",
+		"SONGSPY_LOG_LEVEL":            "loud",
+		"SONGSPY_TEST_EVERY":           "often",
+		"SONGSPY_SPOTIFY_API_URL":      "http://127.0.0.1:8090/spotify/api",
+		"SONGSPY_SPOTIFY_REDIRECT_URL": "http://localhost:3000/callback",
+	})
+	wantFaults(t, err,
+		"SONGSPY_ENV: ", "SONGSPY_DATABASE_URL: ", "SONGSPY_DATABASE_MAX_CONNS: must be a number", "SONGSPY_LOG_LEVEL: ",
+		"SONGSPY_TEST_EVERY: is no duration", "SONGSPY_SEAL_KEYS: is required", "SONGSPY_SPOTIFY_CLIENT_ID: is required",
+		"SONGSPY_GOOGLE_CLIENT_ID: is required", "SONGSPY_SPOTIFY_API_URL: in production", "SONGSPY_SPOTIFY_REDIRECT_URL: must be https")
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the database's password is shown: %v", err)
+	}
+}
+
+func TestLoad_RefusesASimulatedProviderInProduction(t *testing.T) {
+	for name, host := range map[string]string{
+		"plain http":             "http://api.spotify.com",
+		"another host":           "https://api.spotify.example",
+		"a host that ends alike": "https://notspotify.com",
+		"credentials":            "https://spotify.com@evil.example",
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantFaults(t, config.Load(new(service), production("SONGSPY_SPOTIFY_API_URL", host)), "SONGSPY_SPOTIFY_API_URL: in production it must be https at spotify.com")
+		})
+	}
+}
+
+func TestLoad_SimulatesProvidersAllTogetherOrNotAtAll(t *testing.T) {
+	var c service
+	if err := config.Load(&c, simulated("SONGSPY_SEAL_KEYS", "")); err != nil || c.Spotify.Mode() != config.Simulated {
+		t.Errorf("mode %s, error %v; want simulated", c.Spotify.Mode(), err)
+	}
+	for _, name := range []string{"SONGSPY_SPOTIFY_API_URL", "SONGSPY_GOOGLE_TOKENINFO_URL"} {
+		wantFaults(t, config.Load(new(service), simulated(name, "")), "the providers' URLs: some are simulated")
+	}
+}
+
+func TestLoad_ShowsNoSecretHoweverItIsPrinted(t *testing.T) {
+	var c service
+	if err := config.Load(&c, production("SONGSPY_TEST_TOKEN", "abc", "SONGSPY_DATABASE_URL", "postgres://u:hunter2@db/x", "SONGSPY_SPOTIFY_CLIENT_SECRET", "hidden")); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "config", c)
+	asJSON, err := json.Marshal(c.Spotify)
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := fmt.Sprintf("%v %+v %#v", c, c, c) + log.String() + string(asJSON)
+	for _, secret := range []string{"abc", "hunter2", "hidden", sealKey} {
+		if strings.Contains(printed, secret) {
+			t.Errorf("the secret %q is shown in %s", secret, printed)
+		}
+	}
+}
+
+func TestEnviron_PutsTheEnvironmentOverTheFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("SONGSPY_TEST_ONE", "environment")
+	if err := os.WriteFile(".env", []byte("SONGSPY_TEST_ONE=file\nSONGSPY_TEST_TWO=file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environ, err := config.Environ()
+	if err != nil || environ["SONGSPY_TEST_ONE"] != "environment" || environ["SONGSPY_TEST_TWO"] != "file" {
+		t.Errorf("environ = %q and %q, error %v", environ["SONGSPY_TEST_ONE"], environ["SONGSPY_TEST_TWO"], err)
+	}
+	if err := os.WriteFile(".env", []byte("SONGSPY_TEST_TWO=\"hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Environ(); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a broken .env gave %v, want a fault that quotes nothing", err)
+	}
+}
+
+// wantFaults fails unless err is Faults with exactly one line for each prefix.
+func wantFaults(t *testing.T, err error, prefixes ...string) {
+	t.Helper()
+	faults, ok := errors.AsType[config.Faults](err)
+	if !ok || len(faults) != len(prefixes) {
+		t.Errorf("got %v, want %d faults", err, len(prefixes))
+	}
+	for _, prefix := range prefixes {
+		found := 0
+		for _, f := range faults {
+			if strings.HasPrefix(f, prefix) {
+				found++
+			}
+		}
+		if found != 1 {
+			t.Errorf("%d lines begin with %q, want 1, in: %v", found, prefix, err)
+		}
+	}
+}

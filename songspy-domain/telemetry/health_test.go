@@ -1,0 +1,72 @@
+package telemetry_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+)
+
+func TestReadyz_SaysWhatIsWrongAndNothingOfTheInside(t *testing.T) {
+	behind := &songspy.Error{Code: songspy.CodeUnavailable, Message: "The schema is behind: run songspy-api migrate.", Err: errors.New("hunter2")}
+	for name, c := range map[string]struct {
+		err    error
+		status int
+		body   string
+	}{
+		"nothing":         {nil, 200, "ready\n"},
+		"a named fault":   {behind, 503, behind.Message + "\n"},
+		"an unnamed one":  {errors.New("hunter2"), 503, "not ready\n"},
+		"several at once": {errors.Join(behind, errors.New("hunter2")), 503, behind.Message + "\nnot ready\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := httptest.NewRecorder()
+			telemetry.Readyz(func(context.Context) error { return c.err }).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))
+			if answer.Code != c.status || answer.Body.String() != c.body {
+				t.Errorf("answer = %d %q, want %d %q", answer.Code, answer.Body, c.status, c.body)
+			}
+		})
+	}
+}
+
+func TestCheckHealth_HandsTheReasonOn(t *testing.T) {
+	ready := error(&songspy.Error{Code: songspy.CodeUnavailable, Message: "The database does not answer."})
+	server := httptest.NewServer(telemetry.AdminHandler(telemetry.Registry(), func(context.Context) error { return ready }))
+	defer server.Close()
+	if err := telemetry.CheckHealth(t.Context(), server.URL+"/healthz"); err != nil {
+		t.Errorf("alive, and still: %v", err)
+	}
+	if err := telemetry.CheckHealth(t.Context(), server.URL+"/readyz"); err == nil || !strings.Contains(err.Error(), "The database does not answer.") {
+		t.Errorf("error = %v, want the reason", err)
+	}
+	ready = nil
+	if err := telemetry.CheckHealth(t.Context(), server.URL+"/readyz"); err != nil {
+		t.Errorf("ready, and still: %v", err)
+	}
+	server.Close()
+	if err := telemetry.CheckHealth(t.Context(), server.URL+"/readyz"); err == nil || strings.Contains(err.Error(), server.URL) {
+		t.Errorf("error = %v, want one without the URL", err)
+	}
+}
+
+func TestAdminHandler_ShowsMetricsAndProfiles(t *testing.T) {
+	server := httptest.NewServer(telemetry.AdminHandler(telemetry.Registry(), func(context.Context) error { return nil }))
+	defer server.Close()
+	for path, want := range map[string]string{"/metrics": "go_goroutines", "/debug/pprof/": "heap", "/debug/pprof/cmdline": "telemetry"} {
+		resp, err := server.Client().Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s = %d without %q (%v)", path, resp.StatusCode, want, err)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package telemetry_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+)
+
+func TestServeOn_LetsARunningRequestFinish(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	listener, err := telemetry.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-goOn
+		if r.Context().Err() == nil {
+			_, _ = io.WriteString(w, "whole")
+		}
+	})}
+	served := make(chan error, 1)
+	go func() { served <- telemetry.ServeOn(ctx, listener, server, slog.New(slog.DiscardHandler)) }()
+
+	answered := make(chan string, 1)
+	go func() {
+		resp, err := http.Get("http://" + listener.Addr().String())
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		answered <- string(body)
+	}()
+	<-arrived
+	stop()
+	close(goOn)
+	if got := <-answered; got != "whole" {
+		t.Errorf("the running request got %q, want its whole answer", got)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("an ordered end gave %v", err)
+	}
+	if server.ReadHeaderTimeout == 0 || server.IdleTimeout == 0 {
+		t.Error("the server has no timeouts")
+	}
+}
+
+func TestListen_NamesATakenPortAndTheRemedy(t *testing.T) {
+	first, err := telemetry.Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	_, err = telemetry.Listen(t.Context(), first.Addr().String())
+	if err == nil || !strings.Contains(err.Error(), first.Addr().String()+" is taken") || !strings.Contains(err.Error(), "set another address") {
+		t.Errorf("error = %v, want the port and the remedy", err)
+	}
+}
