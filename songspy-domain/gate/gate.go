@@ -1,0 +1,282 @@
+// Package gate decides whether a Spotify app may be called now. Spotify counts
+// calls per app, not per person, and who goes on knocking while refused waits
+// longer; so one refusal must stop everybody.
+//
+// It is a pure state machine: values in, values out, no clock and no locks. A
+// State is plain data, so that it can be kept in a database and shared by
+// every process of an instance. The transport of package spotify applies it.
+//
+// A door is open, closed until a moment, or due: past that moment with nothing
+// yet known. The first call through a due door is its probe; while it is out
+// nobody else passes. Its success opens the door, and calls ramp up from there.
+package gate
+
+import "time"
+
+// Door names one of the two hosts of an app; each refuses for itself.
+type Door string
+
+// The doors.
+const (
+	Accounts Door = "accounts" // tokens: accounts.spotify.com
+	API      Door = "api"      // the Web API: api.spotify.com
+)
+
+// Doors lists the doors.
+func Doors() []Door { return []Door{Accounts, API} }
+
+// Why says what keeps a call outside. It is fit for a metric's label.
+type Why string
+
+// The reasons. The first three close a door; the last two hold back one call.
+const (
+	WhyThrottled Why = "throttled"        // 429
+	WhyQuota     Why = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the developer's daily quota
+	WhyPremium   Why = "premium_required" // 403: the app's owner has no Premium subscription
+	WhyProbing   Why = "probing"          // the probe is out
+	WhyRamping   Why = "ramping_up"       // opened lately, and calls are still paced
+)
+
+const (
+	throttledFirst = 30 * time.Second
+	throttledMost  = 15 * time.Minute
+	quotaFirst     = 15 * time.Minute
+	quotaMost      = 6 * time.Hour
+	premiumWait    = time.Hour
+	// longest bounds what a provider may ask for: 86400 s has been seen, and a
+	// probe a day hurts nobody.
+	longest = 24 * time.Hour
+	// probeLease is how long a probe may stay out before another replaces it:
+	// its process may have died.
+	probeLease = 30 * time.Second
+	// probePause follows a probe that learnt nothing, such as a 5xx.
+	probePause = 5 * time.Second
+	// holdBack is the least wait that a refused call is told.
+	holdBack = time.Second
+)
+
+// State is all that is known of one app. The zero State has both doors open.
+type State struct {
+	Accounts DoorState `json:"accounts"`
+	API      DoorState `json:"api"`
+}
+
+// DoorState is what is known of one door.
+type DoorState struct {
+	// Why is what closed the door; empty: it is open.
+	Why Why `json:"why,omitempty"`
+	// ClosedUntil is when a closed door is due for a probe.
+	ClosedUntil time.Time `json:"closedUntil,omitzero"`
+	// Step counts the closings in a row whose length had to be guessed.
+	Step int `json:"step,omitempty"`
+	// ProbeUntil is how long the probe that is out holds its place; zero: none is.
+	ProbeUntil time.Time `json:"probeUntil,omitzero"`
+	// Epoch is raised by every closing and every probe. What a call of an
+	// older epoch reports is old news.
+	Epoch int64 `json:"epoch,omitempty"`
+	// Pace is how many calls an open door lets through.
+	Pace Pace `json:"pace,omitzero"`
+}
+
+// Pass is what a call that was let through shows when it reports.
+type Pass struct {
+	Epoch int64
+	// Probe says that everybody waits for this call's outcome.
+	Probe bool
+}
+
+// Verdict is the answer to one call that wants through.
+type Verdict struct {
+	Allowed bool
+	Pass    Pass
+	// Why and RetryAfter tell a refused call what holds it, and for how long at least.
+	Why        Why
+	RetryAfter time.Duration
+}
+
+// Urgency is how much a call matters while an open door is paced.
+type Urgency int
+
+// The urgencies.
+const (
+	// Routine calls wait their turn.
+	Routine Urgency = iota
+	// Urgent calls have a person waiting. They pass an open door at once, at
+	// the cost of the routine calls after them; a closed one they do not.
+	Urgent
+)
+
+// Decide says whether one call may pass the door now. The returned State
+// replaces s; dropping it instead is a look that leaves no trace.
+func Decide(s State, now time.Time, door Door, u Urgency) (State, Verdict) {
+	d := s.at(door)
+	switch {
+	case d.Why == "":
+		if wait := d.Pace.take(now, u); wait > 0 {
+			return s, Verdict{Why: WhyRamping, RetryAfter: max(wait, holdBack)}
+		}
+		return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch}}
+	case now.Before(d.ClosedUntil):
+		return s, Verdict{Why: d.Why, RetryAfter: d.ClosedUntil.Sub(now)}
+	case now.Before(d.ProbeUntil):
+		return s, Verdict{Why: WhyProbing, RetryAfter: holdBack}
+	}
+	d.Epoch++
+	d.ProbeUntil = now.Add(probeLease)
+	return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch, Probe: true}}
+}
+
+// Result is what became of a call, as far as the door is concerned.
+type Result int
+
+// The results.
+const (
+	// Answered: the provider dealt with the call, be it by refusing the person.
+	Answered Result = iota
+	// Throttled: 429.
+	Throttled
+	// QuotaExceeded: 429 with QUOTA_EXCEEDED.
+	QuotaExceeded
+	// PremiumRequired: the 403 that concerns the app's owner.
+	PremiumRequired
+	// Failed: no answer, or a 5xx; it says nothing about the door.
+	Failed
+	// Abandoned: the caller went away before an answer.
+	Abandoned
+)
+
+// Outcome is a result with the wait that the provider asked for; zero if it
+// named none.
+type Outcome struct {
+	Result     Result
+	RetryAfter time.Duration
+}
+
+// Report enters the outcome of a call that Decide let through. It must be
+// called once for every such call; a probe that never reports is replaced in
+// its time.
+func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
+	d := s.at(door)
+	current := p.Epoch == d.Epoch
+	switch o.Result {
+	case Throttled, QuotaExceeded, PremiumRequired:
+		if current {
+			d.close(now, p, o)
+		} else {
+			d.extend(now, o)
+		}
+	case Answered:
+		switch {
+		case !current:
+		case p.Probe:
+			d.open(now)
+		case d.Why == "":
+			d.Pace.grow()
+		}
+	case Failed:
+		if current && p.Probe {
+			d.ClosedUntil, d.ProbeUntil = now.Add(probePause), time.Time{}
+		}
+	case Abandoned:
+		if current && p.Probe {
+			d.ProbeUntil = time.Time{}
+		}
+	}
+	return s
+}
+
+// at is the door within s.
+func (s *State) at(door Door) *DoorState {
+	if door == Accounts {
+		return &s.Accounts
+	}
+	return &s.API
+}
+
+// close shuts the door on fresh news.
+func (d *DoorState) close(now time.Time, p Pass, o Outcome) {
+	why := o.Result.why()
+	if why != d.Why {
+		d.Step = 0
+	}
+	if !p.Probe && o.Result == Throttled {
+		d.Pace.learn(now)
+	}
+	wait, guessed := o.wait(d.Step)
+	if guessed {
+		d.Step++
+	}
+	d.Why = why
+	d.ClosedUntil = now.Add(wait)
+	d.ProbeUntil = time.Time{}
+	d.Epoch++
+	d.Pace.stop()
+}
+
+// extend hears a call that went out before the door closed. When a door shuts,
+// hundreds of such calls come back refused, and together they are one refusal:
+// they can lengthen the closing and do not double it.
+func (d *DoorState) extend(now time.Time, o Outcome) {
+	if d.Why == "" {
+		return // opened since, by newer news
+	}
+	why, step := o.Result.why(), 0
+	if why == d.Why {
+		step = max(0, d.Step-1)
+	}
+	wait, guessed := o.wait(step)
+	until := now.Add(wait)
+	if !until.After(d.ClosedUntil) || now.Before(d.ProbeUntil) {
+		return
+	}
+	if why != d.Why {
+		d.Why, d.Step = why, 0
+		if guessed {
+			d.Step = 1
+		}
+	}
+	d.ClosedUntil = until
+}
+
+// open follows a probe's success.
+func (d *DoorState) open(now time.Time) {
+	d.Why, d.Step = "", 0
+	d.ClosedUntil, d.ProbeUntil = time.Time{}, time.Time{}
+	d.Pace.start(now)
+}
+
+// why is the reason that a refusal gives a door.
+func (r Result) why() Why {
+	switch r {
+	case QuotaExceeded:
+		return WhyQuota
+	case PremiumRequired:
+		return WhyPremium
+	default:
+		return WhyThrottled
+	}
+}
+
+// wait is how long the refusal closes the door after step guesses in a row,
+// and whether that is a guess in its turn.
+func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
+	asked := min(o.RetryAfter, longest)
+	switch {
+	case o.Result == PremiumRequired:
+		return max(asked, premiumWait), false
+	case o.Result == QuotaExceeded:
+		return max(asked, doubled(quotaFirst, quotaMost, step)), true
+	case asked > 0:
+		return asked, false
+	default:
+		return doubled(throttledFirst, throttledMost, step), true
+	}
+}
+
+// doubled is first after step doublings, at most most.
+func doubled(first, most time.Duration, step int) time.Duration {
+	for ; step > 0 && first < most; step-- {
+		first *= 2
+	}
+	return min(first, most)
+}

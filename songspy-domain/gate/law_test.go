@@ -1,0 +1,129 @@
+package gate_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/songspy/songspy/songspy-domain/gate"
+)
+
+// call is one that is out, with what the model knows of its door when it left.
+type call struct {
+	pass   gate.Pass
+	news   int // the model's count of closings and probes then
+	leftAt time.Time
+}
+
+// door is a model of a door, kept without a look into the machine's state.
+type door struct {
+	shut      bool      // refused, and no probe has succeeded since
+	notBefore time.Time // no call may leave earlier
+	news      int
+	out       []call
+	probe     *call // the probe that everybody waits for
+}
+
+func TestGate_KeepsItsLaws(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s gate.State
+		now := noon
+		doors := map[gate.Door]*door{gate.API: {}, gate.Accounts: {}}
+		which := rapid.SampledFrom(gate.Doors())
+		seconds := rapid.IntRange(0, 4000)
+		urgency := rapid.SampledFrom([]gate.Urgency{gate.Routine, gate.Urgent})
+		result := rapid.SampledFrom([]gate.Result{
+			gate.Answered, gate.Answered, gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired, gate.Failed, gate.Abandoned,
+		})
+
+		t.Repeat(map[string]func(*rapid.T){
+			"time passes": func(t *rapid.T) {
+				now = now.Add(time.Duration(seconds.Draw(t, "seconds")) * time.Second)
+			},
+			"a call wants through": func(t *rapid.T) {
+				name := which.Draw(t, "door")
+				d := doors[name]
+				next, v := gate.Decide(s, now, name, urgency.Draw(t, "urgency"))
+				if !v.Allowed {
+					if v.RetryAfter <= 0 || v.Why == "" {
+						t.Fatalf("held back by %q for %v", v.Why, v.RetryAfter)
+					}
+					if next != s {
+						t.Fatal("a refusal changed the state")
+					}
+					return
+				}
+				s = next
+				if now.Before(d.notBefore) {
+					t.Fatalf("a call passed a door closed for another %v", d.notBefore.Sub(now))
+				}
+				if v.Pass.Probe != d.shut {
+					t.Fatalf("probe: %v through a door that is shut: %v", v.Pass.Probe, d.shut)
+				}
+				if v.Pass.Probe {
+					if d.probe != nil && now.Before(d.probe.leftAt.Add(30*time.Second)) {
+						t.Fatal("a second probe while the first is out")
+					}
+					d.news++
+				}
+				c := call{pass: v.Pass, news: d.news, leftAt: now}
+				d.out = append(d.out, c)
+				if v.Pass.Probe {
+					d.probe = &c
+				}
+			},
+			"a call comes back": func(t *rapid.T) {
+				name := which.Draw(t, "door")
+				d := doors[name]
+				if len(d.out) == 0 {
+					t.Skip("no call is out")
+				}
+				i := rapid.IntRange(0, len(d.out)-1).Draw(t, "call")
+				c := d.out[i]
+				d.out = append(d.out[:i], d.out[i+1:]...)
+				o := gate.Outcome{Result: result.Draw(t, "result"), RetryAfter: time.Duration(seconds.Draw(t, "retry after")) * time.Second}
+				s = gate.Report(s, now, name, c.pass, o)
+
+				current := c.news == d.news
+				if current && c.pass.Probe {
+					d.probe = nil
+				}
+				switch o.Result {
+				case gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired:
+					if current {
+						d.shut, d.probe = true, nil
+						d.news++
+						d.notBefore = now.Add(max(o.RetryAfter, time.Second))
+					}
+				case gate.Answered:
+					if current && c.pass.Probe {
+						d.shut = false
+						if next, v := gate.Decide(s, now, name, gate.Routine); !v.Allowed || v.Pass.Probe {
+							t.Fatalf("after a probe's success a call got %+v in %+v", v, next)
+						}
+					}
+				}
+			},
+			"": func(t *rapid.T) {
+				for _, name := range gate.Doors() {
+					// However it stands, whoever waits as told gets through in the end.
+					at, trial := now, s
+					for range 10 {
+						next, v := gate.Decide(trial, at, name, gate.Routine)
+						if v.Allowed {
+							break
+						}
+						trial, at = next, at.Add(v.RetryAfter)
+						if v.Why == gate.WhyProbing {
+							at = at.Add(30 * time.Second)
+						}
+					}
+					if _, v := gate.Decide(trial, at, name, gate.Routine); !v.Allowed {
+						t.Fatalf("%s stays shut: %+v", name, trial)
+					}
+				}
+			},
+		})
+	})
+}
