@@ -6,19 +6,33 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// closeBy ends the open play because something else began at the given time.
-func (s *step) closeBy(began time.Time) {
+// makeWay ends the open play because something else is in sight, and gives
+// what bounds the start of that: the end of the play, and the last time that
+// anything else was seen.
+func (s *step) makeWay(obs songspy.Observation) (bound time.Time) {
 	n := s.State
-	if n.EndsAt == nil {
-		s.end(began, false)
-		return
+	seen := s.lastElsewhere()
+	if obs.Progress < 0 { // nobody knows when it began
+		return later(seen, s.end(s.endBy(obs.At), false))
 	}
-	end := *n.EndsAt
-	heardOut := n.State == songspy.PlayerPlaying && began.Sub(end).Abs() <= seamless
-	if !heardOut && n.NothingSince != nil {
-		end = earlier(end, *n.NothingSince)
+	implied := obs.At.Add(-obs.Progress)
+	began := later(implied, seen)
+	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= seamless {
+		return later(seen, s.end(earlier(*n.EndsAt, began), true))
 	}
-	s.end(earlier(end, began), heardOut)
+	return later(seen, s.end(s.endBy(began), false))
+}
+
+// endBy is when the open play ended, if it did by that time and nothing more
+// is known: at its predicted end, or when the player fell silent.
+func (s *step) endBy(at time.Time) time.Time {
+	if s.State.EndsAt != nil {
+		at = earlier(at, *s.State.EndsAt)
+	}
+	if s.State.NothingSince != nil {
+		at = earlier(at, *s.State.NothingSince)
+	}
+	return at
 }
 
 // open opens a play of the observed track. It cannot have begun before the
@@ -58,9 +72,10 @@ func (s *step) idle(at time.Time) {
 	s.Visible, s.Worth = true, true
 }
 
-// end finishes the open play at the given time. If it was heard out, the time
-// from its last sighting to then is proven too.
-func (s *step) end(at time.Time, heardOut bool) {
+// end finishes the open play at the given time, or when it was last seen if
+// that is later, and gives that time. If the play was heard out, the time from
+// its last sighting to then is proven too.
+func (s *step) end(at time.Time, heardOut bool) time.Time {
 	n := s.State
 	if n.State == songspy.PlayerPlaying && at.Before(n.SeenAt) {
 		at = n.SeenAt // it was seen then
@@ -69,12 +84,16 @@ func (s *step) end(at time.Time, heardOut bool) {
 		n.ListenedMS += ms(at.Sub(n.SeenAt))
 	}
 	s.finish(n, at, !heardOut && n.State == songspy.PlayerPlaying)
+	return at
 }
 
 // finish adds a play if it counts.
 func (s *step) finish(n songspy.NowPlaying, end time.Time, provisional bool) {
 	length := ms(end.Sub(n.StartedAt))
 	listened := min(n.ListenedMS, length)
+	if n.DurationMS > 0 { // sightings that keep their progress secret may add up to more than one round
+		listened = min(listened, n.DurationMS)
+	}
 	if !songspy.Counts(listened, n.DurationMS) {
 		return
 	}

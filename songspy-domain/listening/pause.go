@@ -10,13 +10,7 @@ func (s *step) paused(obs songspy.Observation) {
 	switch {
 	case s.State.Open() && s.State.TrackURI == obs.Track.URI && s.pausedSame(obs):
 	case s.State.Open():
-		began := obs.At
-		if obs.Progress >= 0 {
-			began = later(obs.At.Add(-obs.Progress), s.lastElsewhere())
-		}
-		lastSeen := s.lastElsewhere()
-		s.closeBy(began)
-		s.openPaused(obs, lastSeen)
+		s.openPaused(obs, s.makeWay(obs))
 	default:
 		s.openPaused(obs, s.lastElsewhere())
 	}

@@ -116,15 +116,17 @@ func (s *step) again(obs songspy.Observation, implied time.Time, length time.Dur
 		return
 	}
 	former := s.State
-	s.end(earlier(end, implied), off.Abs() <= seamless)
-	for i := range rounds {
-		began := end.Add(time.Duration(i) * length)
+	bound := s.end(earlier(end, implied), off.Abs() <= seamless)
+	for range rounds {
+		began := later(bound, end)
+		end = end.Add(length)
+		bound = later(bound, earlier(end, implied))
 		s.finish(songspy.NowPlaying{
 			UserID: former.UserID, TrackID: former.TrackID, TrackURI: former.TrackURI,
 			DurationMS: former.DurationMS, StartedAt: began, ListenedMS: ms(length),
-		}, earlier(began.Add(length), implied), false)
+		}, bound, false)
 	}
-	s.open(obs, earlier(end.Add(time.Duration(rounds)*length), implied))
+	s.open(obs, bound)
 	s.State.TrackID = former.TrackID
 }
 
@@ -161,18 +163,11 @@ func (s *step) judge(before songspy.NowPlaying) {
 // another handles another track than the open play's.
 func (s *step) another(obs songspy.Observation) {
 	former := s.State
-	lastSeen := s.lastElsewhere()
-	began := obs.At
-	if obs.Progress >= 0 {
-		began = later(obs.At.Add(-obs.Progress), lastSeen)
+	s.open(obs, s.makeWay(obs))
+	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-crossfade))
+	if cut && former.State == songspy.PlayerPlaying {
+		s.State.Skips = min(former.Skips+1, 99)
 	}
-	s.closeBy(began)
-	skips := former.Skips + 1
-	if former.EndsAt == nil || !began.Before(former.EndsAt.Add(-crossfade)) || former.State == songspy.PlayerPaused {
-		skips = 0
-	}
-	s.open(obs, lastSeen)
-	s.State.Skips = min(skips, 99)
 }
 
 func (s *step) nothing() {
@@ -185,11 +180,7 @@ func (s *step) nothing() {
 		n.NothingSince = &s.at
 		return
 	}
-	end := *n.NothingSince
-	if n.EndsAt != nil {
-		end = earlier(end, *n.EndsAt)
-	}
-	s.end(end, false)
+	s.end(s.endBy(s.at), false)
 	s.idle(s.at)
 }
 
@@ -198,11 +189,7 @@ func (s *step) advertisement(obs songspy.Observation) {
 		s.State.State, s.State.ElsewhereAt = songspy.PlayerIdle, s.at
 		return
 	}
-	began := obs.At
-	if obs.Progress >= 0 {
-		began = later(obs.At.Add(-obs.Progress), s.lastElsewhere())
-	}
-	s.closeBy(began)
+	s.makeWay(obs)
 	s.idle(obs.At)
 }
 
