@@ -1,0 +1,251 @@
+package spotify
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	// textMax is the longest name that is kept, in runes.
+	textMax = 1000
+	// uriMax is the longest URI that is an identity as it stands, in bytes; a
+	// local file's holds its names percent-encoded, and an index has its limits.
+	uriMax = 1024
+	// imageWidth is the width, in pixels, that a cover on the board wants.
+	imageWidth = 300
+	// longestMS bounds times within a track; what exceeds it is nonsense.
+	longestMS = 1e10
+)
+
+// player is what currently-playing answers, as far as it concerns us.
+type player struct {
+	IsPlaying  flag         `json:"is_playing"`
+	ProgressMS milliseconds `json:"progress_ms"`
+	Type       string       `json:"currently_playing_type"`
+	Item       *item        `json:"item"`
+}
+
+// flag is a boolean that may be missing; anything but true and false counts as that.
+type flag struct{ known, set bool }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flag) UnmarshalJSON(b []byte) error {
+	f.set = string(b) == "true"
+	f.known = f.set || string(b) == "false"
+	return nil
+}
+
+// milliseconds is a time within a track that may be missing; whatever makes no
+// sense as one counts as that.
+type milliseconds struct {
+	known bool
+	n     int64
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *milliseconds) UnmarshalJSON(b []byte) error {
+	*m = milliseconds{}
+	if n, err := strconv.ParseFloat(string(b), 64); err == nil && n >= 0 && n <= longestMS {
+		*m = milliseconds{known: true, n: int64(n)}
+	}
+	return nil
+}
+
+// item is a track or an episode.
+type item struct {
+	ID           string       `json:"id"`
+	URI          string       `json:"uri"`
+	Type         string       `json:"type"`
+	Name         string       `json:"name"`
+	IsLocal      bool         `json:"is_local"`
+	DurationMS   milliseconds `json:"duration_ms"`
+	PreviewURL   string       `json:"preview_url"`
+	ExternalURLs struct {
+		Spotify string `json:"spotify"`
+	} `json:"external_urls"`
+	ExternalIDs struct {
+		ISRC string `json:"isrc"`
+	} `json:"external_ids"`
+	Artists []struct {
+		Name string `json:"name"`
+	} `json:"artists"`
+	Album  collection `json:"album"`
+	Show   collection `json:"show"`
+	Images []image    `json:"images"`
+}
+
+// collection is an album or a show.
+type collection struct {
+	Name   string  `json:"name"`
+	Images []image `json:"images"`
+}
+
+type image struct {
+	URL   string  `json:"url"`
+	Width float64 `json:"width"`
+}
+
+func unreadable(at time.Time) songspy.Observation {
+	return songspy.Observation{Sighting: songspy.SightingUnreadable, Progress: songspy.UnknownProgress, At: at}
+}
+
+// readPlayer turns the body of a 200 into an observation. A body that is no
+// JSON is a failed call; JSON that says nothing usable is a sighting, since
+// asking again would not change it.
+func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
+	if len(body) == 0 {
+		return unreadable(at), nil
+	}
+	var p player
+	if err := decode(body, &p); err != nil {
+		return songspy.Observation{}, err
+	}
+	progress := songspy.UnknownProgress
+	if p.ProgressMS.known {
+		progress = time.Duration(p.ProgressMS.n) * time.Millisecond
+	}
+	switch p.Type {
+	case "ad":
+		return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: progress, At: at}, nil
+	case "track", "episode", "":
+	default:
+		return unreadable(at), nil
+	}
+	if p.Item == nil || !p.IsPlaying.known {
+		return unreadable(at), nil
+	}
+	track, ok := p.Item.track(p.Type)
+	if !ok {
+		return unreadable(at), nil
+	}
+	sighting := songspy.SightingPaused
+	if p.IsPlaying.set {
+		sighting = songspy.SightingPlaying
+	}
+	return songspy.Observation{Sighting: sighting, Track: track, Progress: progress, At: at}, nil
+}
+
+// decode reads JSON and forgives fields of the wrong type, which stay zero.
+func decode(body []byte, into any) error {
+	err := json.Unmarshal(body, into)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return nil
+	}
+	return unavailable(errors.New("spotify's answer is no JSON, or was cut off"), 0)
+}
+
+// track is the item in our words; false if nothing tells which track it is.
+func (i *item) track(playing string) (songspy.Track, bool) {
+	t := songspy.Track{URI: clean(i.URI, len(i.URI)), Title: clean(i.Name, textMax), DurationMS: i.DurationMS.n}
+	switch {
+	case i.IsLocal || strings.HasPrefix(t.URI, "spotify:local:"):
+		t.Kind = songspy.KindLocal
+	case strings.HasPrefix(t.URI, "spotify:episode:"), i.Type == "episode", playing == "episode":
+		t.Kind = songspy.KindEpisode
+	default:
+		t.Kind = songspy.KindTrack
+	}
+	id := i.ID
+	if !plainID(id) {
+		id = ""
+	}
+	switch {
+	case t.URI != "":
+	case id == "" || t.Kind == songspy.KindLocal:
+		return songspy.Track{}, false
+	default:
+		t.URI = "spotify:" + string(t.Kind) + ":" + id
+	}
+	if len(t.URI) > uriMax {
+		sum := sha256.Sum256([]byte(t.URI))
+		t.URI = "spotify:" + string(t.Kind) + ":sha256-" + hex.EncodeToString(sum[:])
+	}
+	if t.Kind == songspy.KindEpisode {
+		t.Artists = clean(i.Show.Name, textMax)
+		t.ImageURL = cover(i.Images, i.Show.Images)
+	} else {
+		t.Artists = clean(i.artists(), textMax)
+		t.Album = clean(i.Album.Name, textMax)
+		t.ImageURL = cover(i.Album.Images, i.Images)
+	}
+	if t.Kind == songspy.KindLocal {
+		t.ImageURL = ""
+		return t, true
+	}
+	t.URL = webURL(i.ExternalURLs.Spotify)
+	if t.URL == "" && id != "" {
+		t.URL = "https://open.spotify.com/" + string(t.Kind) + "/" + id
+	}
+	t.PreviewURL = webURL(i.PreviewURL)
+	t.ISRC = clean(i.ExternalIDs.ISRC, 32)
+	return t, true
+}
+
+// artists joins the names there are.
+func (i *item) artists() string {
+	if len(i.Artists) == 1 {
+		return i.Artists[0].Name
+	}
+	names := make([]string, 0, len(i.Artists))
+	for _, a := range i.Artists {
+		if a.Name != "" {
+			names = append(names, a.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// cover is the image nearest to imageWidth of the first set that has a usable one.
+func cover(sets ...[]image) string {
+	for _, images := range sets {
+		best, far := "", 0.0
+		for _, im := range images {
+			width := im.Width
+			if width <= 0 {
+				width = 2 * imageWidth // untold; Spotify's largest is 640
+			}
+			distance := max(width-imageWidth, imageWidth-width)
+			if best != "" && distance >= far {
+				continue
+			}
+			if u := webURL(im.URL); u != "" {
+				best, far = u, distance
+			}
+		}
+		if best != "" {
+			return best
+		}
+	}
+	return ""
+}
+
+// readAccount turns the body of /v1/me into an account.
+func readAccount(body []byte) (songspy.Account, error) {
+	var me struct {
+		AccountID   string `json:"account_id"`
+		ID          string `json:"id"`
+		DisplayName string `json:"display_name"`
+	}
+	if err := decode(body, &me); err != nil {
+		return songspy.Account{}, err
+	}
+	a := songspy.Account{
+		AccountID:   clean(me.AccountID, textMax),
+		ID:          clean(me.ID, textMax),
+		DisplayName: clean(me.DisplayName, textMax),
+	}
+	if a.AccountID == "" && a.ID == "" {
+		return songspy.Account{}, unavailable(errors.New("spotify's answer names no account"), 0)
+	}
+	return a, nil
+}

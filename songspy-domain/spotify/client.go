@@ -1,0 +1,174 @@
+// Package spotify talks to Spotify on behalf of linked people: it exchanges
+// and renews their tokens, asks who they are, and looks at what they play.
+//
+// It is a thin client that knows every form of answer Spotify has been seen to
+// give, and turns each into one of the vocabulary's values or into a
+// songspy.Error whose Disposition says what to do. All its calls pass the gate
+// of their app. None of its errors holds a token, a code or a URL.
+//
+// What Spotify documents: https://developer.spotify.com/documentation/web-api.
+package spotify
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/gate"
+)
+
+// Spotify's own addresses, used where a Config names none.
+const (
+	AuthorizeURL = "https://accounts.spotify.com/authorize"
+	AccountsURL  = "https://accounts.spotify.com"
+	APIURL       = "https://api.spotify.com"
+)
+
+// The endpoints, as Config.Observe is told them.
+const (
+	endpointToken   = "token"
+	endpointAccount = "me"
+	endpointPlaying = "currently-playing"
+)
+
+// Config is how a Client reaches one Spotify app. The zero value of every
+// field but ClientID has a meaning.
+type Config struct {
+	// App names the app in links; links of another app are not renewed here.
+	App          string
+	ClientID     string
+	ClientSecret songspy.Secret // empty: an app without a secret, which needs PKCE
+	// AuthorizeURL is what browsers open, AccountsURL and APIURL are what we
+	// call; empty means Spotify's own.
+	AuthorizeURL, AccountsURL, APIURL string
+	// RedirectURL is where consent returns to when a call names no other.
+	RedirectURL string
+	// Transport carries the calls; nil means one tuned for many calls a second to few hosts.
+	Transport http.RoundTripper
+	// Timeout bounds one call from start to the last byte; 0 means 10 s.
+	Timeout time.Duration
+	// MaxConns bounds the connections to each host; 0 means 256. Transport overrides it.
+	MaxConns int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Observe is told of every call: which endpoint, a word for the outcome
+	// that is fit for a metric's label, and how long it took. It may be nil.
+	Observe func(endpoint, outcome string, d time.Duration)
+	// Logger hears what the operator must know; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Client calls Spotify through one app. It is safe for concurrent use.
+type Client struct {
+	config Config
+	gate   *doorkeeper
+	// Tokens are fetched by oauth2, which wants an http.Client. The Web API is
+	// called through its transport directly: no redirects, no cookies.
+	exchanges, renewals *http.Client
+	looks, urgent       http.RoundTripper
+	playing, account    *url.URL
+	// fault is what is wrong with the Config; every call returns it.
+	fault error
+}
+
+// New makes a client. Faults of the Config come out of the first call.
+func New(c Config) *Client {
+	c.AuthorizeURL = either(c.AuthorizeURL, AuthorizeURL)
+	c.AccountsURL = strings.TrimSuffix(either(c.AccountsURL, AccountsURL), "/")
+	c.APIURL = strings.TrimSuffix(either(c.APIURL, APIURL), "/")
+	if c.Timeout <= 0 {
+		c.Timeout = 10 * time.Second
+	}
+	if c.MaxConns <= 0 {
+		c.MaxConns = 256
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Observe == nil {
+		c.Observe = func(string, string, time.Duration) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Transport == nil {
+		c.Transport = newTransport(c.MaxConns)
+	}
+	c.Logger = c.Logger.With("app", c.App)
+
+	k := &doorkeeper{now: c.Now, log: c.Logger}
+	cl := &Client{
+		config:    c,
+		gate:      k,
+		looks:     gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Routine},
+		urgent:    gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Urgent},
+		renewals:  tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Routine}),
+		exchanges: tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Urgent}),
+	}
+	api, err := url.Parse(c.APIURL)
+	if err != nil || api.Host == "" {
+		cl.fault = &songspy.Error{
+			Code:        songspy.CodeInternal,
+			Message:     "The address of Spotify's Web API is not a URL; set it like " + APIURL + ".",
+			Disposition: songspy.DispositionAppPaused,
+			RetryAfter:  misconfiguredPause,
+		}
+		return cl
+	}
+	cl.account = api.JoinPath("v1", "me")
+	cl.playing = api.JoinPath("v1", "me", "player", "currently-playing")
+	cl.playing.RawQuery = "additional_types=track,episode"
+	return cl
+}
+
+// AuthorizeURL is the page on which a person consents to the scopes that the
+// service needs. State comes back with the code; challenge is the S256 PKCE
+// challenge, empty for none; redirectURI is empty for the configured one.
+func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
+	var opts []oauth2.AuthCodeOption
+	if challenge != "" {
+		opts = append(opts,
+			oauth2.SetAuthURLParam("code_challenge_method", "S256"),
+			oauth2.SetAuthURLParam("code_challenge", challenge))
+	}
+	return c.oauth("", redirectURI).AuthCodeURL(state, opts...)
+}
+
+// Ready says whether both of the app's doors would let a person's call pass.
+// Whoever is about to spend an authorization code asks first: the code lives
+// once, and needs both. The error is CodeUnavailable with RetryAfter.
+func (c *Client) Ready() error {
+	if c.fault != nil {
+		return c.fault
+	}
+	for _, door := range gate.Doors() {
+		if err := c.gate.look(door); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Doors is the present state of the gate, for metrics and readiness.
+func (c *Client) Doors() gate.State { return c.gate.snapshot() }
+
+// bounded is ctx for one call.
+func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, c.config.Timeout)
+}
+
+// now is the time as entities keep it.
+func (c *Client) now() time.Time { return c.config.Now().UTC().Truncate(time.Microsecond) }
+
+func either(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}

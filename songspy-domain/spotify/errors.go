@@ -1,0 +1,170 @@
+package spotify
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/gate"
+)
+
+// The reasons of this package's errors.
+const (
+	ReasonUnavailable   = "SPOTIFY_UNAVAILABLE"
+	ReasonCodeInvalid   = "SPOTIFY_CODE_INVALID"
+	ReasonScopesMissing = "SPOTIFY_SCOPES_MISSING"
+	ReasonNotRegistered = "SPOTIFY_NOT_REGISTERED"
+	// ReasonTokenRefused: the access token is spent.
+	ReasonTokenRefused = "SPOTIFY_TOKEN_REFUSED"
+	// The refusals of a refresh token. Expired and revoked are Spotify's own
+	// words; refused is any other.
+	ReasonGrantExpired = "SPOTIFY_GRANT_EXPIRED"
+	ReasonGrantRevoked = "SPOTIFY_GRANT_REVOKED"
+	ReasonGrantRefused = "SPOTIFY_GRANT_REFUSED"
+	// ReasonAppRefused: the client id or secret is wrong; the operator must mend it.
+	ReasonAppRefused = "SPOTIFY_APP_REFUSED"
+)
+
+const (
+	// pause is the wait after a failure that named none.
+	pause = 5 * time.Second
+	// misconfiguredPause is the wait where only the operator can help.
+	misconfiguredPause = 5 * time.Minute
+)
+
+const messageUnavailable = "Spotify cannot be asked at the moment. Please try again later."
+
+// errHeldBack marks the errors of calls that never left.
+var errHeldBack = errors.New("held back by the gate")
+
+// unavailable is a call that failed through no fault of the caller or the
+// person. A wait of zero means the usual one.
+func unavailable(cause error, wait time.Duration) *songspy.Error {
+	if wait <= 0 {
+		wait = pause
+	}
+	return &songspy.Error{
+		Code:        songspy.CodeUnavailable,
+		Reason:      ReasonUnavailable,
+		Message:     messageUnavailable,
+		RetryAfter:  wait,
+		Disposition: songspy.DispositionRetryLater,
+		Err:         cause,
+	}
+}
+
+// heldBack is what a call gets at a closed door.
+func heldBack(door gate.Door, v gate.Verdict) *songspy.Error {
+	e := unavailable(fmt.Errorf("%w: door %s, %s", errHeldBack, door, v.Why), v.RetryAfter)
+	e.Disposition = songspy.DispositionAppPaused
+	return e
+}
+
+// refusedBy is the error of the very call that closed a door: the same as at
+// the closed door, save that this call did leave.
+func refusedBy(held error) *songspy.Error {
+	e := unavailable(errors.New("refused for the whole app"), songspy.RetryAfterOf(held))
+	e.Disposition = songspy.DispositionAppPaused
+	return e
+}
+
+// appRefused is Spotify not knowing the app itself. No link is to blame.
+func appRefused() *songspy.Error {
+	return &songspy.Error{
+		Code:        songspy.CodeUnavailable,
+		Reason:      ReasonAppRefused,
+		Message:     messageUnavailable,
+		RetryAfter:  misconfiguredPause,
+		Disposition: songspy.DispositionAppPaused,
+		Err:         errors.New("spotify refuses the app's client id or secret: check SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_CLIENT_SECRET"),
+	}
+}
+
+// unreached turns the error of a call that got no usable response into one of ours.
+func unreached(ctx context.Context, err error) *songspy.Error {
+	if e, ok := errors.AsType[*songspy.Error](err); ok {
+		return e
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return unavailable(cause(err), 0)
+}
+
+// cause keeps of an error what is known to hold no secret. A *url.Error prints
+// the URL, and net/http quotes what it could not parse; both may hold tokens.
+func cause(err error) error {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("the call failed (%T)", err)
+}
+
+// refused turns a Web API's answer that is no success into an error. The
+// refusals that concern the whole app never come here; the gate keeps them.
+func refused(status int, h http.Header, body []byte, now time.Time) *songspy.Error {
+	e := unavailable(fmt.Errorf("spotify answered %d", status), retryAfter(h, now))
+	switch {
+	case (status == http.StatusUnauthorized || status == http.StatusForbidden) &&
+		(says(body, "insufficient client scope") || says(body, "permissions missing")):
+		e.Code, e.Reason, e.Disposition = songspy.CodeUnprocessable, ReasonScopesMissing, songspy.DispositionNeedsPerson
+		e.Message = "The link lacks a permission. Please link Spotify again and allow everything that is asked."
+	case status == http.StatusUnauthorized,
+		status == http.StatusBadRequest && says(body, "bearer authentication"):
+		e.Code, e.Reason, e.Disposition = songspy.CodeUnauthorized, ReasonTokenRefused, songspy.DispositionRenewToken
+		e.Message = "Spotify no longer accepts the access token; it has to be renewed."
+	case status == http.StatusForbidden && says(body, "may not be registered"):
+		e.Code, e.Reason, e.Disposition = songspy.CodeForbidden, ReasonNotRegistered, songspy.DispositionNotRegistered
+		e.Message = "The owner of this instance has to enter you in the Spotify dashboard first. Please ask them, and link again."
+	default:
+		return e
+	}
+	e.RetryAfter = 0
+	return e
+}
+
+// outcome is the word for an error in metrics.
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, errHeldBack):
+		return "held_back"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	}
+	switch songspy.DispositionOf(err) {
+	case songspy.DispositionRenewToken:
+		return "token_refused"
+	case songspy.DispositionNeedsPerson:
+		return "grant_refused"
+	case songspy.DispositionNotRegistered:
+		return "not_registered"
+	case songspy.DispositionAppPaused:
+		return "app_paused"
+	case songspy.DispositionNone:
+		return "invalid"
+	default:
+		return "unavailable"
+	}
+}

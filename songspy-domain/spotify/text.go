@@ -1,0 +1,63 @@
+package spotify
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// webURL is s if a page may link to it: https, or http on loopback for a
+// simulator. Anything else is empty.
+func webURL(s string) string {
+	if s == "" || len(s) > 2048 {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.User != nil || u.Hostname() == "" {
+		return ""
+	}
+	switch host := u.Hostname(); {
+	case u.Scheme == "https":
+		return s
+	case u.Scheme == "http" && (host == "127.0.0.1" || host == "::1" || host == "localhost"):
+		return s
+	}
+	return ""
+}
+
+// plainID reports whether s looks like Spotify's base-62 ids.
+func plainID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, r := range []byte(s) {
+		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// clean takes from a text what no name holds and what databases and pages
+// stumble over: control characters, and the marks that turn the direction of
+// the text behind them. It keeps at most most runes.
+func clean(s string, most int) string {
+	if strings.ContainsFunc(s, unwanted) {
+		s = strings.Map(func(r rune) rune {
+			if unwanted(r) {
+				return -1
+			}
+			return r
+		}, s)
+	}
+	s = strings.ToValidUTF8(s, "")
+	if len(s) > most && utf8.RuneCountInString(s) > most {
+		return string([]rune(s)[:most])
+	}
+	return s
+}
+
+func unwanted(r rune) bool {
+	return unicode.IsControl(r) || (r >= 0x202A && r <= 0x202E) || (r >= 0x2066 && r <= 0x2069)
+}

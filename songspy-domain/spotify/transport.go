@@ -1,0 +1,234 @@
+package spotify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/songspy/songspy/songspy-domain/gate"
+)
+
+// userAgent tells Spotify who calls.
+const userAgent = "songspy (+https://github.com/songspy/songspy)"
+
+// refusalLimit bounds what is read of a refusal, in bytes.
+const refusalLimit = 64 << 10
+
+// newTransport is tuned for thousands of small calls a second to two hosts:
+// connections are kept, and answers come uncompressed, since inflating a few
+// kilobytes costs more than carrying them.
+func newTransport(maxConns int) *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    5 * time.Second,
+		MaxIdleConns:           2 * maxConns,
+		MaxIdleConnsPerHost:    maxConns,
+		MaxConnsPerHost:        maxConns,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      true, // a DialContext of one's own turns it off otherwise
+	}
+}
+
+// doorkeeper holds the gate's state for one app.
+type doorkeeper struct {
+	now func() time.Time
+	log *slog.Logger
+
+	mu    sync.Mutex
+	state gate.State
+}
+
+// enter lets a call through or says why not.
+func (k *doorkeeper) enter(door gate.Door, u gate.Urgency) (gate.Pass, error) {
+	now := k.now()
+	k.mu.Lock()
+	next, v := gate.Decide(k.state, now, door, u)
+	k.state = next
+	k.mu.Unlock()
+	if !v.Allowed {
+		return gate.Pass{}, heldBack(door, v)
+	}
+	return v.Pass, nil
+}
+
+// look is enter for somebody who only asks.
+func (k *doorkeeper) look(door gate.Door) error {
+	if _, v := gate.Decide(k.snapshot(), k.now(), door, gate.Urgent); !v.Allowed {
+		return heldBack(door, v)
+	}
+	return nil
+}
+
+// report enters what became of a call, and tells the operator of a door that
+// opens or closes by it.
+func (k *doorkeeper) report(door gate.Door, p gate.Pass, o gate.Outcome) {
+	now := k.now()
+	k.mu.Lock()
+	before := of(k.state, door)
+	k.state = gate.Report(k.state, now, door, p, o)
+	after := of(k.state, door)
+	k.mu.Unlock()
+	switch {
+	case before.Why == after.Why && !after.ClosedUntil.After(before.ClosedUntil):
+	case after.Why == "":
+		k.log.Info("spotify door opened", "door", door)
+	default:
+		k.log.Warn("spotify door closed: no call passes before the time given",
+			"door", door, "why", after.Why, "until", after.ClosedUntil.UTC())
+	}
+}
+
+func (k *doorkeeper) snapshot() gate.State {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.state
+}
+
+func of(s gate.State, door gate.Door) gate.DoorState {
+	if door == gate.Accounts {
+		return s.Accounts
+	}
+	return s.API
+}
+
+// gated passes calls through one door. A closed door, and an answer that
+// closes it, come back as a *songspy.Error instead of a response.
+type gated struct {
+	next    http.RoundTripper
+	keeper  *doorkeeper
+	door    gate.Door
+	urgency gate.Urgency
+}
+
+// RoundTrip implements http.RoundTripper.
+func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
+	pass, err := g.keeper.enter(g.door, g.urgency)
+	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, err
+	}
+	resp, err := g.next.RoundTrip(req)
+	if err != nil {
+		result := gate.Failed
+		if errors.Is(req.Context().Err(), context.Canceled) {
+			result = gate.Abandoned
+		}
+		g.keeper.report(g.door, pass, gate.Outcome{Result: result})
+		return nil, err
+	}
+	o := judge(resp, g.keeper.now())
+	g.keeper.report(g.door, pass, o)
+	switch o.Result {
+	case gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired:
+		_ = resp.Body.Close()
+		if err := g.keeper.look(g.door); err != nil {
+			return nil, refusedBy(err)
+		}
+		// The refusal was old news: the door has been opened since.
+		return nil, unavailable(nil, 0)
+	}
+	return resp, nil
+}
+
+// judge reads from a response what it says about the door. A refusal's body
+// is read here and put back.
+func judge(resp *http.Response, now time.Time) gate.Outcome {
+	o := gate.Outcome{Result: gate.Answered}
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests:
+		o.Result = gate.Throttled
+		if bytes.Contains(refusal(resp), []byte("QUOTA_EXCEEDED")) {
+			o.Result = gate.QuotaExceeded
+		}
+		o.RetryAfter = retryAfter(resp.Header, now)
+	case resp.StatusCode == http.StatusForbidden && says(refusal(resp), "premium subscription required"):
+		o.Result = gate.PremiumRequired
+		o.RetryAfter = retryAfter(resp.Header, now)
+	case resp.StatusCode >= http.StatusInternalServerError:
+		o.Result = gate.Failed
+	}
+	return o
+}
+
+// refusal reads a short body and leaves it to be read again. What is cut off
+// is judged by what came.
+func refusal(resp *http.Response) []byte {
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, refusalLimit))
+	_ = resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(b))
+	return b
+}
+
+// says reports whether a refusal holds the phrase, given in lower case.
+// Spotify sends the same sentences bare and wrapped in JSON.
+func says(body []byte, phrase string) bool {
+	return bytes.Contains(bytes.ToLower(body), []byte(phrase))
+}
+
+// longestWait bounds what a Retry-After can ask for.
+const longestWait = 24 * time.Hour
+
+// retryAfter is the wait that a Retry-After header asks for, in seconds or as
+// a date; zero if there is none that makes sense.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if v == "" {
+		return 0
+	}
+	if s, err := strconv.ParseFloat(v, 64); err == nil {
+		if math.IsNaN(s) || s <= 0 {
+			return 0
+		}
+		return time.Duration(min(s, longestWait.Seconds()) * float64(time.Second))
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = theirs // their date is meant by their clock
+		}
+		return min(max(0, at.Sub(now)), longestWait)
+	}
+	return 0
+}
+
+// tokenClient never follows a redirect: it would carry the credentials along.
+func tokenClient(via http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     via,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// tokenTransport prepares calls of the token endpoint for oauth2, which would
+// read an answer that is labelled as plain text as a form. The endpoint
+// speaks JSON, however it labels it.
+type tokenTransport struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set("Accept", "application/json")
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.Header == nil {
+		resp.Header = http.Header{}
+	}
+	resp.Header.Set("Content-Type", "application/json")
+	return resp, nil
+}
