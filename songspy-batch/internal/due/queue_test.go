@@ -1,0 +1,153 @@
+package due
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// run runs the queue in the background; stop ends it and waits for its workers.
+func run[K comparable](t *testing.T, q *Queue[K], workers int, work func(context.Context, K, time.Time)) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		q.Run(ctx, workers, work)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func TestKeysAreWorkedInTheOrderOfTheirTimes(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		q := New[int]()
+		want := map[int]int64{}
+		for range rapid.IntRange(0, 60).Draw(rt, "steps") {
+			key := rapid.IntRange(0, 9).Draw(rt, "key")
+			if rapid.IntRange(0, 3).Draw(rt, "drop") == 0 {
+				q.Drop(key)
+				delete(want, key)
+				continue
+			}
+			micros := rapid.Int64Range(0, 50).Draw(rt, "micros")
+			q.Plan(key, time.UnixMicro(micros))
+			want[key] = micros
+		}
+		if q.Len() != len(want) {
+			rt.Fatalf("%d keys planned, want %d", q.Len(), len(want))
+		}
+		var order []int64
+		for {
+			i, wait := q.take(time.UnixMicro(100))
+			if wait > 0 {
+				break
+			}
+			if want[i.key] != i.micros {
+				rt.Fatalf("key %d taken at %d, planned for %d", i.key, i.micros, want[i.key])
+			}
+			delete(want, i.key)
+			order = append(order, i.micros)
+		}
+		if len(want) > 0 || !slices.IsSorted(order) {
+			rt.Fatalf("left %v, taken in the order %v", want, order)
+		}
+	})
+}
+
+func TestNothingIsWorkedBeforeItIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[string]()
+		var mu sync.Mutex
+		at := map[string]time.Duration{}
+		start := time.Now()
+		stop := run(t, q, 4, func(_ context.Context, key string, due time.Time) {
+			mu.Lock()
+			defer mu.Unlock()
+			at[key] = time.Since(start)
+		})
+		synctest.Wait() // the queue waits, empty
+		q.Plan("late", start.Add(time.Hour))
+		q.Plan("early", start.Add(time.Minute)) // sooner than what it waits for
+		q.Plan("moved", start.Add(2*time.Hour))
+		q.Plan("moved", start.Add(2*time.Minute))
+		q.Plan("dropped", start.Add(time.Minute))
+		q.Drop("dropped")
+		q.Plan("past", start.Add(-time.Hour))
+		<-time.After(3 * time.Hour)
+		stop()
+		want := map[string]time.Duration{"past": 0, "early": time.Minute, "moved": 2 * time.Minute, "late": time.Hour}
+		if len(at) != len(want) {
+			t.Errorf("worked %v, want %v", at, want)
+		}
+		for key, when := range want {
+			if at[key] != when {
+				t.Errorf("%s was worked after %s, want %s", key, at[key], when)
+			}
+		}
+	})
+}
+
+func TestWorkersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[int]()
+		for key := range 100 {
+			q.Plan(key, time.Now())
+		}
+		var now, most, all atomic.Int32
+		stop := run(t, q, 8, func(context.Context, int, time.Time) {
+			most.Store(max(most.Load(), now.Add(1)))
+			<-time.After(time.Second)
+			now.Add(-1)
+			all.Add(1)
+		})
+		<-time.After(time.Minute)
+		stop()
+		if most.Load() != 8 || all.Load() != 100 {
+			t.Errorf("%d at once, %d in all; want 8 and 100", most.Load(), all.Load())
+		}
+	})
+}
+
+func TestAKeyMayBePlannedAnewByItsOwnWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[int]()
+		q.Plan(1, time.Now())
+		rounds := 0
+		stop := run(t, q, 1, func(_ context.Context, key int, due time.Time) {
+			rounds++
+			q.Plan(key, due.Add(time.Minute))
+		})
+		<-time.After(10*time.Minute + time.Second)
+		stop()
+		if rounds != 11 || !q.Has(1) {
+			t.Errorf("%d rounds in ten minutes, still planned: %t; want 11 and true", rounds, q.Has(1))
+		}
+	})
+}
+
+func TestStoppingWaitsForWorkersAndKeepsWhatWasNotBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[int]()
+		for key := range 5 {
+			q.Plan(key, time.Now())
+		}
+		var ended atomic.Int32
+		stop := run(t, q, 2, func(ctx context.Context, _ int, _ time.Time) {
+			<-ctx.Done()
+			ended.Add(1)
+		})
+		synctest.Wait()
+		stop()
+		if ended.Load() != 2 || q.Len() != 3 {
+			t.Errorf("%d workers ended, %d keys kept; want 2 and 3", ended.Load(), q.Len())
+		}
+	})
+}

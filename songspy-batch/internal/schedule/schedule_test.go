@@ -1,0 +1,172 @@
+package schedule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// start runs jobs in the background; stop ends them and gives Run's answer.
+func start(t *testing.T, log *bytes.Buffer, jobs ...Job) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	o := Options{
+		Logger: slog.New(slog.NewTextHandler(log, nil)),
+		Correlate: func(ctx context.Context, job, run string) context.Context {
+			return context.WithValue(ctx, correlated{}, job+"#"+run)
+		},
+	}
+	go func() { done <- Run(ctx, o, jobs...) }()
+	synctest.Wait()
+	return func() error {
+		cancel()
+		return <-done
+	}
+}
+
+type correlated struct{}
+
+func TestAJobRunsAtOnceAndThenEveryInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		stop := start(t, new(bytes.Buffer), Job{Name: "tick", Every: time.Minute, Run: func(context.Context) error {
+			runs.Add(1)
+			return nil
+		}})
+		if n := runs.Load(); n != 1 {
+			t.Errorf("%d runs at the start, want 1", n)
+		}
+		<-time.After(3*time.Minute + time.Second)
+		if n := runs.Load(); n != 4 {
+			t.Errorf("%d runs after three minutes, want 4", n)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestALongRunNeitherOverlapsItselfNorHoldsUpOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running, most, quick atomic.Int32
+		stop := start(t, new(bytes.Buffer),
+			Job{Name: "long", Every: time.Minute, Run: func(ctx context.Context) error {
+				most.Store(max(most.Load(), running.Add(1)))
+				defer running.Add(-1)
+				select {
+				case <-ctx.Done():
+				case <-time.After(150 * time.Second):
+				}
+				return nil
+			}},
+			Job{Name: "quick", Every: time.Minute, Run: func(context.Context) error {
+				quick.Add(1)
+				return nil
+			}},
+		)
+		<-time.After(10*time.Minute + time.Second)
+		if n := most.Load(); n != 1 {
+			t.Errorf("%d runs of one job at once", n)
+		}
+		if n := quick.Load(); n != 11 {
+			t.Errorf("the other job ran %d times in ten minutes, want 11", n)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAFailureOrAPanicIsLoggedOnceAndTheJobRunsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var failed, panicked atomic.Int32
+		stop := start(t, &log,
+			Job{Name: "fails", Every: time.Hour, Run: func(context.Context) error {
+				failed.Add(1)
+				return errors.New("the cellar is flooded")
+			}},
+			Job{Name: "panics", Every: time.Hour, Run: func(context.Context) error {
+				panicked.Add(1)
+				panic("the roof is off")
+			}},
+		)
+		<-time.After(time.Second)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		for _, fault := range []string{"the cellar is flooded", `panic="the roof is off"`} {
+			if n := strings.Count(log.String(), fault); n != 1 {
+				t.Errorf("%q logged %d times, want once:\n%s", fault, n, log.String())
+			}
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		stop := start(t, new(bytes.Buffer), Job{Name: "panics", Every: time.Hour, Run: func(context.Context) error {
+			runs.Add(1)
+			panic("again")
+		}})
+		<-time.After(2*time.Hour + time.Second)
+		if n := runs.Load(); n != 3 {
+			t.Errorf("%d runs, want 3", n)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStoppingEndsARunningJobAndIsNoFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var run atomic.Value
+		stop := start(t, &log, Job{Name: "waits", Every: time.Hour, Run: func(ctx context.Context) error {
+			run.Store(ctx.Value(correlated{}))
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if log.Len() > 0 {
+			t.Errorf("stopping was logged as a fault: %s", log.String())
+		}
+		if got := run.Load(); got != "waits#1" {
+			t.Errorf("the run was correlated as %v", got)
+		}
+	})
+}
+
+func TestAJobThatNeverStopsIsReportedAfterTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		stop := start(t, new(bytes.Buffer), Job{Name: "deaf", Every: time.Hour, Run: func(context.Context) error {
+			<-release
+			return nil
+		}})
+		began := time.Now()
+		err := stop()
+		if err == nil {
+			t.Error("a job that does not stop was not reported")
+		}
+		if waited := time.Since(began); waited != StopWithin {
+			t.Errorf("waited %s, want %s", waited, StopWithin)
+		}
+		close(release)
+	})
+}
+
+func TestAnImpossibleIntervalIsRefused(t *testing.T) {
+	err := Run(t.Context(), Options{Logger: slog.New(slog.DiscardHandler)}, Job{Name: "never", Run: func(context.Context) error { return nil }})
+	if err == nil || !strings.Contains(err.Error(), "never") {
+		t.Errorf("an interval of zero gave %v; want an error that names the job", err)
+	}
+}
