@@ -1,0 +1,185 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/gin-gonic/gin"
+	"github.com/oapi-codegen/runtime"
+)
+
+// bodyLimit is the largest body of a request, in bytes.
+const bodyLimit = 64 << 10
+
+// contract is openapi.yaml, as the rules that requests are held to.
+type contract struct{ rules map[ruleKey]*rule }
+
+// ruleKey names a route as the router does: /users/:id/edit.
+type ruleKey struct{ method, path string }
+
+// rule is what the contract says of one route.
+type rule struct {
+	route *routers.Route
+	// bearer routes are for those who are signed in.
+	bearer bool
+	// limited routes document 429: they cost something and ask for no token.
+	limited bool
+	// checked routes take a body, or parameters of the path or the query.
+	checked bool
+}
+
+// readContract reads and validates the OpenAPI document.
+func readContract(spec []byte) (*contract, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(spec)
+	if err != nil {
+		return nil, fmt.Errorf("read the contract: %w", err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		return nil, fmt.Errorf("the contract is not valid: %w", err)
+	}
+	c := &contract{rules: map[ruleKey]*rule{}}
+	ginPath := strings.NewReplacer("{", ":", "}", "")
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			r := &rule{
+				route:   &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				bearer:  op.Security != nil && len(*op.Security) > 0,
+				limited: op.Responses.Value("429") != nil,
+				checked: op.RequestBody != nil,
+			}
+			for _, p := range op.Parameters {
+				r.checked = r.checked || p.Value.In != openapi3.ParameterInHeader
+			}
+			c.rules[ruleKey{method, ginPath.Replace(path)}] = r
+		}
+	}
+	return c, nil
+}
+
+// rule is what the contract says of the request's route; nil outside the contract.
+func (c *contract) rule(gc *gin.Context) *rule {
+	return c.rules[ruleKey{gc.Request.Method, gc.FullPath()}]
+}
+
+func (c *contract) needsBearer(gc *gin.Context) bool {
+	r := c.rule(gc)
+	return r != nil && r.bearer
+}
+
+// keepContract lets only requests pass that keep the contract: not too many,
+// signed in where that is needed, well formed.
+func (s *server) keepContract(c *gin.Context) {
+	rule := s.contract.rule(c)
+	if rule == nil {
+		return
+	}
+	if rule.limited {
+		if err := s.limiter.take(c.ClientIP()); err != nil {
+			s.answerFault(c, err)
+			return
+		}
+	}
+	if rule.bearer {
+		if err := s.authenticate(c); err != nil {
+			s.answerFault(c, err)
+			return
+		}
+	}
+	if rule.checked {
+		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, bodyLimit)
+		if err := rule.check(c); err != nil {
+			s.answerFault(c, err)
+		}
+	}
+}
+
+// check validates the parameters and the body, and leaves the validated body
+// for decodeBody.
+func (r *rule) check(c *gin.Context) error {
+	params := make(map[string]string, len(c.Params))
+	for _, p := range c.Params {
+		params[p.Key] = p.Value
+	}
+	err := openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
+		Request: c.Request, PathParams: params, Route: r.route,
+		Options: &openapi3filter.Options{
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, // done already
+			KeepValidatedValue: true,
+		},
+	})
+	if err == nil {
+		return nil
+	}
+	return refusal(err)
+}
+
+// refusal says in our words why the contract was not kept. The validator's own
+// error is not passed on: it quotes what was sent, secrets included.
+func refusal(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errEdge(reasonBodyTooLarge)
+	}
+	request, ok := errors.AsType[*openapi3filter.RequestError](err)
+	if !ok {
+		return errField("body", problemOther)
+	}
+	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok {
+		return errField(fieldOf(request, schema))
+	}
+	switch {
+	case request.Parameter != nil:
+		return errField(request.Parameter.Name, problemWrongType)
+	case errors.Is(err, openapi3filter.ErrInvalidRequired):
+		return errField("body", problemMissing)
+	case request.Err == nil: // the only refusal of a body without a cause
+		return errEdge(reasonUnsupportedMedia)
+	default:
+		return errField("body", problemWrongType)
+	}
+}
+
+// fieldOf names the field at fault and what is wrong with it.
+func fieldOf(request *openapi3filter.RequestError, schema *openapi3.SchemaError) (string, problem) {
+	field := strings.Join(schema.JSONPointer(), ".")
+	if request.Parameter != nil {
+		field = request.Parameter.Name
+	}
+	if field == "" {
+		field = "body"
+	}
+	switch schema.SchemaField {
+	case "required":
+		return field, problemMissing
+	case "properties": // one that additionalProperties: false does not admit
+		return field, problemUnknownField
+	case "type", "nullable", "format":
+		return field, problemWrongType
+	case "maxLength":
+		return field, problemTooLong
+	case "minLength":
+		return field, problemTooShort
+	case "enum":
+		return field, problemNotKnown
+	default:
+		return field, problemOther
+	}
+}
+
+// decodeBody binds the body that keepContract validated; sent is false where
+// there was none. Names match exactly, as the contract has them.
+func decodeBody(r *http.Request, into any) (sent bool, err error) {
+	body, ok := r.Body.(interface{ ValidatedValue() any })
+	if !ok {
+		return false, nil
+	}
+	if err := runtime.BindJSONValue(body.ValidatedValue(), into); err != nil {
+		return false, errField("body", problemWrongType) // the cause may quote the body
+	}
+	return true, nil
+}

@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"context"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// nickNameBytes bounds a nickname whose graphemes are made of many marks.
+const nickNameBytes = 1024
+
+func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
+	user, linked, tokens, err := s.o.Identity.SignIn(ctx, songspy.Secret(r.Body.AccessToken))
+	if err != nil {
+		return nil, personGone(err)
+	}
+	return SignInWithGoogle200JSONResponse{Result: SUCCESS, Data: SignedIn{
+		Id: int64(user.ID), NickName: user.NickName, HasSpotify: linked, ProfileImageUrl: nullIfEmpty(user.PictureURL),
+		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
+	}}, nil
+}
+
+func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) (RefreshTokenResponseObject, error) {
+	tokens, err := s.o.Identity.Refresh(ctx, songspy.Secret(r.Body.RefreshToken))
+	if err != nil {
+		return nil, err
+	}
+	return RefreshToken200JSONResponse{Result: SUCCESS, Data: Tokens{
+		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
+	}}, nil
+}
+
+func (s *server) Logout(ctx context.Context, _ LogoutRequestObject) (LogoutResponseObject, error) {
+	if err := s.o.Identity.Logout(ctx, callerOf(ctx)); err != nil {
+		return nil, err
+	}
+	return Logout200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponseObject, error) {
+	user, err := s.o.People.User(ctx, callerOf(ctx).UserID)
+	if err != nil {
+		return nil, personGone(err)
+	}
+	_, err = s.o.Links.Link(ctx, user.ID)
+	if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
+		return nil, err
+	}
+	return GetMe200JSONResponse{Result: SUCCESS, Data: Me{
+		Id: int64(user.ID), NickName: user.NickName, Name: user.GoogleName,
+		ProfileImageUrl: nullIfEmpty(user.PictureURL), ShowProfileImage: user.ShowPicture,
+		Audience: MeAudience(user.Audience), SharingPausedUntil: timeOrNull(user.SharingPausedUntil),
+		HasSpotify: err == nil, CreatedAt: Time(user.CreatedAt),
+	}}, nil
+}
+
+func (s *server) DeleteMe(ctx context.Context, _ DeleteMeRequestObject) (DeleteMeResponseObject, error) {
+	erased, err := s.o.People.EraseUser(ctx, callerOf(ctx).UserID)
+	if err != nil {
+		return nil, personGone(err)
+	}
+	return DeleteMe200JSONResponse(erasedAnswer(erased)), nil
+}
+
+func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUserResponseObject, error) {
+	id := songspy.UserID(r.Id)
+	if id != callerOf(ctx).UserID {
+		return nil, &songspy.Error{Code: songspy.CodeForbidden}
+	}
+	name, err := nickName(r.Body.NickName)
+	if err != nil {
+		return nil, err
+	}
+	user, err := s.o.People.UpdateUser(ctx, id, func(u *songspy.User) error {
+		u.NickName = &name
+		if show := r.Body.ShowProfileImage; show != nil {
+			u.ShowPicture = *show
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, personGone(err)
+	}
+	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, nil
+}
+
+// nickName cleans a nickname and judges it: 1 to songspy.NickNameMax characters
+// as a reader counts them, of which at least one is to be seen.
+func nickName(raw string) (string, error) {
+	name := songspy.CleanNickName(raw)
+	count := uniseg.GraphemeClusterCount(name)
+	visible := false
+	for _, r := range name {
+		visible = visible || unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != brailleBlank
+	}
+	if !visible || count > songspy.NickNameMax || len(name) > nickNameBytes {
+		return "", &songspy.Error{Code: songspy.CodeInvalid, Reason: "NICKNAME_INVALID"}
+	}
+	return name, nil
+}
+
+// brailleBlank is a symbol that looks like a space.
+const brailleBlank = '\u2800'
+
+// personGone is for a person who was erased while they asked.
+func personGone(err error) error {
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED"}
+	}
+	return err
+}
+
+func erasedAnswer(e Erasure) ErasedAnswer {
+	answer := ErasedAnswer{Result: SUCCESS}
+	answer.Data.Erased.Spotify = e.Link
+	answer.Data.Erased.Plays = e.Plays
+	answer.Data.Erased.Tracks = e.Tracks
+	return answer
+}
+
+func nullIfEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"fmt"
+
+	"golang.org/x/text/language"
+)
+
+// message is what a person is told, in both languages. A %s takes the detail
+// that the fault carries: a field's name, missing scopes.
+type message struct{ english, korean string }
+
+// messages by error.code. Every code that the service answers is here.
+var messages = map[string]message{
+	"INVALID_REQUEST":        {"The request is not valid.", "요청이 올바르지 않습니다."},
+	"COMMON_ERROR":           {"Something went wrong on our side. Please try again later.", "서버에 문제가 생겼습니다. 잠시 후 다시 시도해 주세요."},
+	"UNAUTHORIZED":           {"Please sign in.", "로그인이 필요합니다."},
+	"TOKEN_EXPIRED":          {"The token has expired. Get a new one with the refresh token.", "토큰이 만료되었습니다. 리프레시 토큰으로 새 토큰을 받아 주세요."},
+	"SESSION_ENDED":          {"The session has ended. Please sign in again.", "세션이 종료되었습니다. 다시 로그인해 주세요."},
+	"FORBIDDEN":              {"This is not yours to do.", "권한이 없습니다."},
+	"NOT_FOUND":              {"There is nothing here.", "찾을 수 없습니다."},
+	"METHOD_NOT_ALLOWED":     {"This address does not know that method.", "이 주소에서는 쓸 수 없는 메서드입니다."},
+	"CONFLICT":               {"It collides with something that is already there.", "이미 있는 것과 충돌합니다."},
+	"GONE":                   {"It was here and is gone.", "더 이상 존재하지 않습니다."},
+	"UNPROCESSABLE":          {"The request is well formed but cannot be used.", "요청을 처리할 수 없습니다."},
+	"BODY_TOO_LARGE":         {"The body is larger than 64 KiB.", "요청 본문이 64 KiB를 넘습니다."},
+	"UNSUPPORTED_MEDIA_TYPE": {"The body must be application/json.", "요청 본문은 application/json이어야 합니다."},
+	"RATE_LIMITED":           {"Too many attempts. Please wait a moment.", "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요."},
+	"UNAVAILABLE":            {"The service cannot answer at the moment. Please try again shortly.", "지금은 응답할 수 없습니다. 잠시 후 다시 시도해 주세요."},
+
+	"GOOGLE_TOKEN_INVALID":  {"Google does not accept this token. Please sign in again.", "Google이 이 토큰을 인정하지 않습니다. 다시 로그인해 주세요."},
+	"GOOGLE_TOKEN_FOREIGN":  {"This Google token was issued to another application.", "다른 앱에 발급된 Google 토큰입니다."},
+	"GOOGLE_UNAVAILABLE":    {"Google does not answer at the moment. Please try again shortly.", "Google이 응답하지 않습니다. 잠시 후 다시 시도해 주세요."},
+	"REFRESH_TOKEN_INVALID": {"The refresh token is not valid. Please sign in again.", "리프레시 토큰이 올바르지 않습니다. 다시 로그인해 주세요."},
+	"REFRESH_TOKEN_REUSED":  {"The refresh token was used before, so the session was ended. Please sign in again.", "이미 사용된 리프레시 토큰이어서 세션을 종료했습니다. 다시 로그인해 주세요."},
+
+	"SPOTIFY_CODE_INVALID":     {"Spotify does not accept this code. Please link again.", "Spotify가 이 코드를 인정하지 않습니다. 다시 연결해 주세요."},
+	"SPOTIFY_LINKED_ELSEWHERE": {"This Spotify account is linked to somebody else. Link again with \"move\" to take it over.", "다른 사용자에게 연결된 Spotify 계정입니다. 옮기려면 \"move\"와 함께 다시 연결해 주세요."},
+	"SPOTIFY_SCOPES_MISSING":   {"Spotify was not allowed all that is needed. Missing: %s.", "필요한 Spotify 권한이 빠졌습니다: %s"},
+	"SPOTIFY_UNAVAILABLE":      {"Spotify does not answer at the moment. Please link again later.", "Spotify가 응답하지 않습니다. 잠시 후 다시 연결해 주세요."},
+	"SPOTIFY_NOT_LINKED":       {"No Spotify account is linked.", "연결된 Spotify 계정이 없습니다."},
+	"SPOTIFY_NOT_REGISTERED":   {"This Spotify account has to be registered with the app by its owner first.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다."},
+	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},
+}
+
+// problem is what is wrong with one field of a request.
+type problem int
+
+const (
+	problemMissing problem = iota
+	problemUnknownField
+	problemWrongType
+	problemTooLong
+	problemTooShort
+	problemNotKnown
+	problemOther
+)
+
+// problems name the field by %s.
+var problems = map[problem]message{
+	problemMissing:      {"The field %s is missing.", "%s 값이 없습니다."},
+	problemUnknownField: {"The field %s is not known here.", "%s 필드는 쓸 수 없습니다."},
+	problemWrongType:    {"The field %s has the wrong type.", "%s 값의 형식이 올바르지 않습니다."},
+	problemTooLong:      {"The field %s is too long.", "%s 값이 너무 깁니다."},
+	problemTooShort:     {"The field %s is too short.", "%s 값이 너무 짧습니다."},
+	problemNotKnown:     {"The field %s has a value that is not known here.", "%s 값을 알 수 없습니다."},
+	problemOther:        {"The field %s is not valid.", "%s 값이 올바르지 않습니다."},
+}
+
+// fieldFault is a fault of one field.
+type fieldFault struct {
+	field   string
+	problem problem
+}
+
+// Error implements the error interface, for the log.
+func (f fieldFault) Error() string { return fmt.Sprintf(problems[f.problem].english, f.field) }
+
+var languages = language.NewMatcher([]language.Tag{language.English, language.Korean})
+
+// in gives the message in the language that the header Accept-Language
+// prefers: Korean, or else English.
+func (m message) in(acceptLanguage string) string {
+	if acceptLanguage != "" {
+		wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+		if _, index, _ := languages.Match(wanted...); err == nil && index == 1 {
+			return m.korean
+		}
+	}
+	return m.english
+}

@@ -1,0 +1,52 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// readyWithin bounds one check of readiness.
+const readyWithin = 2 * time.Second
+
+func (s *server) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
+	return GetHealth200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) (GetReadinessResponseObject, error) {
+	var failed error
+	answer := ReadinessAnswer{Result: SUCCESS, Data: Readiness{Checks: make([]Check, 0, len(s.o.Probes))}}
+	for _, probe := range s.o.Probes {
+		err := within(ctx, readyWithin, probe.Run)
+		answer.Data.Checks = append(answer.Data.Checks, Check{Name: probe.Name, Ok: err == nil, Message: whatIsWrong(err)})
+		failed = errors.Join(failed, err)
+	}
+	if failed == nil {
+		return GetReadiness200JSONResponse(answer), nil
+	}
+	s.o.Log.WarnContext(ctx, "not ready", slog.Any("error", failed))
+	_, fault := faultOf(&songspy.Error{Code: songspy.CodeUnavailable}, "")
+	answer.Result, answer.Error = ERROR, &fault
+	retry := int(fallbackRetry.Seconds())
+	return GetReadiness503JSONResponse{Body: answer, Headers: GetReadiness503ResponseHeaders{RetryAfter: &retry}}, nil
+}
+
+func within(ctx context.Context, d time.Duration, run func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return run(ctx)
+}
+
+// whatIsWrong is what may be shown of an error: what was written for a person.
+func whatIsWrong(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*songspy.Error](err); ok && e.Message != "" {
+		return e.Message
+	}
+	return "It does not answer; the log says more."
+}

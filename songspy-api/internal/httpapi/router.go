@@ -1,0 +1,150 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/linking"
+)
+
+// Erasure is how much was erased of a person.
+type Erasure struct {
+	Link          bool
+	Plays, Tracks int64
+}
+
+// People are the accounts.
+type People interface {
+	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
+	UpdateUser(ctx context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error)
+	// EraseUser erases everything of the person at once.
+	EraseUser(ctx context.Context, id songspy.UserID) (Erasure, error)
+}
+
+// Links are the Spotify links.
+type Links interface {
+	// Link is not_found for a person without one.
+	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
+	// Unlink erases the link and all that came through it.
+	Unlink(ctx context.Context, id songspy.UserID) (Erasure, error)
+}
+
+// Probe is one thing that readiness needs.
+type Probe struct {
+	Name string
+	Run  func(context.Context) error
+}
+
+// Asset is a file of the bundled page.
+type Asset struct {
+	Path, ContentType string
+	Body              []byte
+	// Policy is its Content-Security-Policy; empty: nothing may be loaded.
+	Policy string
+}
+
+// Options are what the edge is made of.
+type Options struct {
+	// Contract is openapi.yaml.
+	Contract []byte
+	Identity *identity.Service
+	Linking  *linking.Service
+	Board    *board.Board
+	People   People
+	Links    Links
+	Probes   []Probe
+	Assets   []Asset
+	// PublicURL is where browsers reach this instance.
+	PublicURL string
+	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed.
+	TrustedProxies []string
+	// AllowedOrigins are other origins whose pages may read the answers.
+	AllowedOrigins []string
+	// SignInsPerMinute bounds sign-ins and refreshes of one address; 0: no bound.
+	SignInsPerMinute int
+	Metrics          prometheus.Registerer
+	Now              func() time.Time
+	Log              *slog.Logger
+}
+
+// server holds what the handlers share. It implements StrictServerInterface.
+type server struct {
+	o        Options
+	contract *contract
+	limiter  *limiter
+	requests *prometheus.HistogramVec
+	https    bool
+}
+
+// New makes the handler of the public address. It fails on a contract that
+// cannot be read and on proxies that are no addresses.
+func New(o Options) (http.Handler, error) {
+	contract, err := readContract(o.Contract)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		o: o, contract: contract,
+		limiter: newLimiter(o.SignInsPerMinute, o.Now),
+		https:   strings.HasPrefix(o.PublicURL, "https://"),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "songspy_http_request_duration_seconds",
+			Help:    "How long requests took, by route template and status.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"method", "route", "status"}),
+	}
+	if err := o.Metrics.Register(s.requests); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	if err := engine.SetTrustedProxies(o.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	engine.NoRoute(func(c *gin.Context) { s.answerFault(c, &songspy.Error{Code: songspy.CodeNotFound}) })
+	engine.NoMethod(func(c *gin.Context) { s.answerFault(c, errEdge(reasonMethodNotAllowed)) })
+	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.keepContract)
+	s.routes(engine)
+	return engine, nil
+}
+
+// routes is the one list of routes: those of the contract, the contract
+// itself, and the page.
+func (s *server) routes(engine *gin.Engine) {
+	RegisterHandlersWithOptions(engine, newStrictHandler(s, s.answerFault), GinServerOptions{
+		// The contract has refused already what this would find.
+		ErrorHandler: func(c *gin.Context, _ error, _ int) {
+			s.answerFault(c, &songspy.Error{Code: songspy.CodeInvalid})
+		},
+	})
+	engine.GET("/openapi.yaml", serve(Asset{ContentType: "application/yaml; charset=utf-8", Body: s.o.Contract}))
+	for _, a := range s.o.Assets {
+		engine.GET(a.Path, serve(a))
+	}
+}
+
+// serve answers with a file that changes only with the program.
+func serve(a Asset) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		h := c.Writer.Header()
+		h["Cache-Control"] = noCache
+		if a.Policy != "" {
+			h["Content-Security-Policy"] = []string{a.Policy}
+		}
+		c.Data(http.StatusOK, a.ContentType, a.Body)
+	}
+}

@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"context"
+	"strings"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/linking"
+)
+
+func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObject) (GetSpotifyLinkResponseObject, error) {
+	link, err := s.o.Links.Link(ctx, callerOf(ctx).UserID)
+	if err != nil {
+		return nil, notLinked(err)
+	}
+	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: Link{
+		State: LinkState(link.State), StateSince: Time(link.StateSince),
+		Scopes:   append([]string{}, strings.Fields(link.Scope)...),
+		LinkedAt: Time(link.CreatedAt), ConsentEndsAt: Time(link.ConsentEndsAt()),
+	}}, nil
+}
+
+func (s *server) GetSpotifyAuthorization(_ context.Context, r GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error) {
+	a, err := s.o.Linking.Authorization(valueOf(r.Params.RedirectUri))
+	if err != nil {
+		return nil, err
+	}
+	return GetSpotifyAuthorization200JSONResponse{Result: SUCCESS, Data: Authorization{
+		Url: a.URL, State: a.State.Reveal(), CodeVerifier: a.CodeVerifier.Reveal(), RedirectUri: a.RedirectURI,
+	}}, nil
+}
+
+func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (LinkSpotifyResponseObject, error) {
+	var body SpotifyLinking
+	if r.Body != nil {
+		body = *r.Body
+	}
+	code := valueOf(body.Code)
+	if code == "" {
+		code = valueOf(r.Params.Code)
+	}
+	_, err := s.o.Linking.Link(ctx, callerOf(ctx).UserID, linking.Redemption{
+		Code:        songspy.Secret(code),
+		RedirectURI: valueOf(body.RedirectUri),
+		Verifier:    songspy.Secret(valueOf(body.CodeVerifier)),
+	}, valueOf(body.Move))
+	if err != nil {
+		return nil, personGone(err)
+	}
+	return LinkSpotify200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) UnlinkSpotify(ctx context.Context, _ UnlinkSpotifyRequestObject) (UnlinkSpotifyResponseObject, error) {
+	erased, err := s.o.Links.Unlink(ctx, callerOf(ctx).UserID)
+	if err == nil && !erased.Link {
+		err = &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	if err != nil {
+		return nil, notLinked(err)
+	}
+	return UnlinkSpotify200JSONResponse(erasedAnswer(erased)), nil
+}
+
+// notLinked gives what was not found its name.
+func notLinked(err error) error {
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return &songspy.Error{Code: songspy.CodeNotFound, Reason: "SPOTIFY_NOT_LINKED"}
+	}
+	return err
+}
+
+// valueOf is what p points to, or the zero value.
+func valueOf[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

@@ -1,0 +1,198 @@
+package linking
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// fallbackRetry is how long to wait when Spotify failed and did not say.
+const fallbackRetry = 5 * time.Second
+
+// Redemption is an authorization code and what it was asked with.
+type Redemption struct {
+	Code        songspy.Secret
+	RedirectURI string
+	// Verifier is PKCE's; empty when the authorization was asked without a challenge.
+	Verifier songspy.Secret
+}
+
+// Spotify is the provider, as far as linking needs it.
+type Spotify interface {
+	// Ready is unavailable while Spotify must not be called.
+	Ready() error
+	AuthorizeURL(state, challenge, redirectURI string) string
+	Exchange(ctx context.Context, r Redemption) (songspy.Grant, error)
+	Account(ctx context.Context, access songspy.Secret) (songspy.Account, error)
+}
+
+// NewLink is what is stored when a person has linked.
+type NewLink struct {
+	UserID  songspy.UserID
+	App     string
+	Grant   songspy.Grant
+	Account songspy.Account
+	// Move takes the account over from the other person it is linked to.
+	Move bool
+	At   time.Time
+}
+
+// Links keeps the links.
+type Links interface {
+	// SaveLink is a conflict, SPOTIFY_LINKED_ELSEWHERE, when the account is
+	// another person's and is not to be moved.
+	SaveLink(ctx context.Context, l NewLink) (songspy.Link, error)
+}
+
+// Options are what a Service is made of.
+type Options struct {
+	Spotify Spotify
+	Links   Links
+	// App names the Spotify app.
+	App string
+	// RedirectURLs are those registered with Spotify; the first is the default.
+	RedirectURLs []string
+	// AnyLoopback lets any http URL of this machine pass as well, for development.
+	AnyLoopback bool
+	Now         func() time.Time
+}
+
+// Service links people.
+type Service struct{ o Options }
+
+// New makes a Service.
+func New(o Options) *Service { return &Service{o} }
+
+// Authorization is where to send a person, and what their browser keeps until
+// they come back.
+type Authorization struct {
+	URL          string
+	State        songspy.Secret
+	CodeVerifier songspy.Secret
+	RedirectURI  string
+}
+
+// Authorization begins a linking. An empty redirectURI is the default one.
+func (s *Service) Authorization(redirectURI string) (Authorization, error) {
+	redirectURI, err := s.redirect(redirectURI)
+	if err != nil {
+		return Authorization{}, err
+	}
+	state, verifier := random(), random()
+	challenge := sha256.Sum256([]byte(verifier))
+	return Authorization{
+		URL:          s.o.Spotify.AuthorizeURL(state, base64.RawURLEncoding.EncodeToString(challenge[:]), redirectURI),
+		State:        songspy.Secret(state),
+		CodeVerifier: songspy.Secret(verifier),
+		RedirectURI:  redirectURI,
+	}, nil
+}
+
+// Link redeems the code for the person and stores the link. Whether Spotify may
+// be called at all is asked before the code, which is good for one use, is spent.
+func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, move bool) (songspy.Link, error) {
+	if r.Code == "" {
+		return songspy.Link{}, &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID", Message: "The authorization code is missing."}
+	}
+	var err error
+	if r.RedirectURI, err = s.redirect(r.RedirectURI); err != nil {
+		return songspy.Link{}, err
+	}
+	if err := s.o.Spotify.Ready(); err != nil {
+		return songspy.Link{}, unavailable(err)
+	}
+	grant, err := s.o.Spotify.Exchange(ctx, r)
+	if err != nil {
+		return songspy.Link{}, unavailable(err)
+	}
+	if missing := songspy.MissingScopes(grant.Scope); len(missing) > 0 {
+		return songspy.Link{}, &songspy.Error{
+			Code: songspy.CodeUnprocessable, Reason: "SPOTIFY_SCOPES_MISSING",
+			Message: "Spotify was not asked for all that is needed.", Err: MissingScopes(missing),
+		}
+	}
+	account, err := s.o.Spotify.Account(ctx, grant.AccessToken)
+	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {
+		return songspy.Link{}, &songspy.Error{
+			Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED",
+			Message: "This Spotify account is not yet registered with the app.", Err: err,
+		}
+	}
+	if err != nil {
+		return songspy.Link{}, unavailable(err)
+	}
+	return s.o.Links.SaveLink(ctx, NewLink{UserID: user, App: s.o.App, Grant: grant, Account: account, Move: move, At: s.o.Now()})
+}
+
+// redirect lets only known addresses pass: Spotify checks as well, but against
+// what the app registered, and the error should be ours.
+func (s *Service) redirect(uri string) (string, error) {
+	switch {
+	case uri == "" && len(s.o.RedirectURLs) > 0:
+		return s.o.RedirectURLs[0], nil
+	case uri != "" && (slices.Contains(s.o.RedirectURLs, uri) || s.o.AnyLoopback && isLoopback(uri)):
+		return uri, nil
+	}
+	return "", &songspy.Error{Code: songspy.CodeInvalid, Reason: "INVALID_REQUEST",
+		Message: "redirectUri: is not one that this instance knows.", Err: UnknownRedirect{}}
+}
+
+// isLoopback reports whether the URI is plain http at a literal loopback address.
+func isLoopback(uri string) bool {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "http" || u.User != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && addr.IsLoopback()
+}
+
+// unavailable keeps the refusals that are the request's own and makes all
+// others a call for patience: whatever Spotify's trouble is, the person can
+// only try again later.
+func unavailable(err error) error {
+	if songspy.CodeOf(err) == songspy.CodeInvalid {
+		return err
+	}
+	retry := songspy.RetryAfterOf(err)
+	if retry <= 0 {
+		retry = fallbackRetry
+	}
+	return &songspy.Error{
+		Code: songspy.CodeUnavailable, Reason: "SPOTIFY_UNAVAILABLE",
+		Message: "Spotify does not answer at the moment; link again later.", RetryAfter: retry, Err: err,
+	}
+}
+
+// MissingScopes names the scopes that were not granted.
+type MissingScopes []string
+
+// Error implements the error interface.
+func (m MissingScopes) Error() string { return "scopes missing: " + m.Detail() }
+
+// Detail is what a message for a person names.
+func (m MissingScopes) Detail() string { return strings.Join(m, ", ") }
+
+// UnknownRedirect says that the redirect URI is none of ours.
+type UnknownRedirect struct{}
+
+// Error implements the error interface.
+func (UnknownRedirect) Error() string { return "unknown redirect URI" }
+
+// Field names the field at fault.
+func (UnknownRedirect) Field() string { return "redirectUri" }
+
+// random is 32 random bytes in base64url: long enough for state and for PKCE's verifier.
+func random() string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
