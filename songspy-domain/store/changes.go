@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// changeWait is how long WaitForChange waits at most.
+const changeWait = time.Second
+
+// announce numbers a change for each of the people. It must be the last thing
+// that a transaction does: it locks the counter until the commit, so that
+// numbers become visible in order.
+func (s *Store) announce(tx *gorm.DB, kind songspy.ChangeKind, ids ...songspy.UserID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
+	if err := s.engine.notify(ctx, conn); err != nil {
+		return err
+	}
+	now := s.now()
+	var last int64
+	next := conn.QueryRowContext(ctx, `UPDATE feed SET last = last + $1 WHERE id = 1 RETURNING last`, len(ids))
+	if err := next.Scan(&last); err != nil {
+		return err
+	}
+	changes := make([]songspy.Change, len(ids))
+	for i, id := range ids {
+		changes[i] = songspy.Change{Number: last - int64(len(ids)) + int64(i) + 1, UserID: id, Kind: kind, At: now}
+	}
+	type row = songspy.Change
+	r := &relation{}
+	column(r, changes, "number", "bigint", func(c *row) int64 { return c.Number })
+	column(r, changes, "user_id", "bigint", func(c *row) int64 { return int64(c.UserID) })
+	column(r, changes, "kind", "text", func(c *row) string { return string(c.Kind) })
+	column(r, changes, "at", "timestamptz", func(c *row) time.Time { return c.At })
+	return s.execWith(ctx, conn, r, `INSERT INTO changes (`+r.names()+`) SELECT `+r.names()+` FROM v`)
+}
+
+// Changes returns, in order, up to limit changes with numbers after the given
+// one. Whoever remembers the last number misses none, unless they were pruned:
+// see Feed.
+func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []songspy.Change, err error) {
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var c songspy.Change
+		if err := rows.Scan(&c.Number, &c.UserID, &c.Kind, &c.At); err != nil {
+			return err
+		}
+		changes = append(changes, c)
+		return nil
+	}, `SELECT number, user_id, kind, at FROM changes WHERE number > $1 ORDER BY number LIMIT $2`, after, limit)
+	return changes, translate(err)
+}
+
+// Feed returns the number of the oldest change that is kept, 0 if there never
+// was one, and of the last. A reader whose own last number is ahead of last
+// (the database is a restored one), or behind oldest - 1 (it slept too long),
+// begins anew with BoardSnapshot.
+func (s *Store) Feed(ctx context.Context) (oldest, last int64, err error) {
+	err = s.pool.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(number) FROM changes), 0), last FROM feed WHERE id = 1`).Scan(&oldest, &last)
+	return oldest, last, translate(err)
+}
+
+// WaitForChange returns nil as soon as the last change's number is not the
+// given one, and after about a second in any case; it returns the context's
+// error when that ends, and CodeUnavailable if the store is closed or the
+// database does not answer.
+func (s *Store) WaitForChange(ctx context.Context, after int64) error {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.closing, cancel)()
+	until := time.Now().Add(changeWait)
+	for {
+		_, last, err := s.Feed(waiting)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		left := time.Until(until)
+		if err != nil || last != after || left <= 0 {
+			return err
+		}
+		s.engine.wait(waiting, left)
+	}
+}
+
+// PruneChanges deletes the changes made before the time, but never the last
+// one, by which a reader can tell that it missed some. It says how many.
+func (s *Store) PruneChanges(ctx context.Context, before time.Time) (pruned int64, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		tx = tx.Where("at < ? AND number < (SELECT last FROM feed WHERE id = 1)", before).Delete(&songspy.Change{})
+		pruned = tx.RowsAffected
+		return tx.Error
+	})
+	return pruned, err
+}

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Erased says what an erasure took away.
+type Erased struct {
+	Link          bool
+	Plays, Tracks int64 // tracks: of the person's set
+}
+
+// eraseListening deletes all that came from Spotify. It expects the person to
+// be locked, so that nothing is written behind it.
+func eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err error) {
+	var links, others int64
+	for _, table := range []struct {
+		model any
+		count *int64
+	}{
+		{&linkRow{}, &links},
+		{&songspy.NowPlaying{}, &others},
+		{&songspy.Play{}, &e.Plays},
+		{&ledgerRow{}, &others},
+		{&songspy.UserTrack{}, &e.Tracks},
+	} {
+		deleted := tx.Where("user_id = ?", id).Delete(table.model)
+		if deleted.Error != nil {
+			return Erased{}, deleted.Error
+		}
+		*table.count = deleted.RowsAffected
+	}
+	e.Link = links > 0
+	return e, nil
+}
+
+// ledgerRow is one time that the provider told of a play.
+type ledgerRow struct{}
+
+// TableName is the table of the ledger.
+func (ledgerRow) TableName() string { return "play_ledger" }
+
+// closeOpenPlay ends what the person's player was doing: what follows comes
+// from another account. It expects the person to be locked.
+func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, at time.Time) error {
+	var open []songspy.NowPlaying
+	if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("user_id = ?", id).Find(&open).Error; err != nil {
+		return err
+	}
+	if err := tx.Where("user_id = ?", id).Delete(&songspy.NowPlaying{}).Error; err != nil {
+		return err
+	}
+	for _, n := range open {
+		play, counts := n.Close(at)
+		if !counts || play.TrackID == 0 {
+			continue
+		}
+		ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
+		if err := s.insertPlays(ctx, conn, []songspy.Play{play}); err != nil {
+			return err
+		}
+		if err := s.upsertUserTracks(ctx, conn, userTracks(nil, []songspy.Play{play})); err != nil {
+			return err
+		}
+	}
+	return nil
+}

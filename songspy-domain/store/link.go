@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// linkRow is a link as its table holds it: with the tokens sealed.
+type linkRow struct {
+	songspy.Link
+	AccessTokenSealed  []byte
+	RefreshTokenSealed []byte
+}
+
+// ReasonNotLinked is the reason of the error for a person without a link.
+const ReasonNotLinked = "SPOTIFY_NOT_LINKED"
+
+func notLinked() error {
+	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonNotLinked, Message: "No Spotify account is linked; link one first."}
+}
+
+// The columns and the states that what follows asks for.
+const (
+	linkColumns = `l.user_id, l.app, l.account_id, l.legacy_id, l.auth_method, l.access_token_sealed, l.refresh_token_sealed,
+	l.scope, l.access_expires_at, l.authorized_at, l.state, l.state_since, l.generation, l.version, l.shard, l.created_at, l.updated_at`
+	askable = `l.state IN ('active', 'suspect')`
+)
+
+// into lists where a row of linkColumns is scanned to.
+func (r *linkRow) into() []any {
+	return []any{
+		&r.UserID, &r.App, &r.AccountID, &r.LegacyID, &r.AuthMethod, &r.AccessTokenSealed, &r.RefreshTokenSealed,
+		&r.Scope, &r.AccessExpiresAt, &r.AuthorizedAt, &r.State, &r.StateSince, &r.Generation, &r.Version, &r.Shard, &r.CreatedAt, &r.UpdatedAt,
+	}
+}
+
+// seal fills the sealed columns from the tokens.
+func (s *Store) seal(r *linkRow) (err error) {
+	if r.AccessTokenSealed, err = s.sealer.seal(r.AccessToken, place("access_token_sealed", r.UserID)); err != nil {
+		return err
+	}
+	r.RefreshTokenSealed, err = s.sealer.seal(r.RefreshToken, place("refresh_token_sealed", r.UserID))
+	return err
+}
+
+// open is the link with its tokens.
+func (s *Store) open(r *linkRow) (l songspy.Link, err error) {
+	l = r.Link
+	if l.AccessToken, err = s.sealer.open(r.AccessTokenSealed, place("access_token_sealed", r.UserID)); err != nil {
+		return songspy.Link{}, err
+	}
+	if l.RefreshToken, err = s.sealer.open(r.RefreshTokenSealed, place("refresh_token_sealed", r.UserID)); err != nil {
+		return songspy.Link{}, err
+	}
+	return l, nil
+}
+
+// Link returns the person's link with its tokens; CodeNotFound and the reason
+// SPOTIFY_NOT_LINKED if there is none.
+func (s *Store) Link(ctx context.Context, id songspy.UserID) (songspy.Link, error) {
+	row, err := takeLink(s.query(ctx), id)
+	if err != nil {
+		return songspy.Link{}, translate(err)
+	}
+	return s.open(&row)
+}
+
+func takeLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
+	err = translate(db.Where("user_id = ?", id).Take(&row).Error)
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		err = notLinked()
+	}
+	return row, err
+}
+
+// UpdateLink lets fn change the link's tokens, scope and state, whose row is
+// locked meanwhile, and raises Version. A new state is a change that viewers
+// hear of, and gets the present time if fn set none. An error of fn leaves all
+// as it was; so does a fn that changes nothing. fn must not call a provider.
+//
+// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
+func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (l songspy.Link, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		row, err := takeLink(tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}), id)
+		if err != nil {
+			return err
+		}
+		before, err := s.open(&row)
+		if err != nil {
+			return err
+		}
+		l = before
+		if err := fn(&l); err != nil {
+			return err
+		}
+		keepIdentity(&l, before)
+		if l == before {
+			return nil
+		}
+		if l.State != before.State && l.StateSince.Equal(before.StateSince) {
+			l.StateSince = s.now()
+		}
+		l.Version, l.UpdatedAt = before.Version+1, s.now()
+		l.AccessExpiresAt, l.AuthorizedAt, l.StateSince = instant(l.AccessExpiresAt), instant(l.AuthorizedAt), instant(l.StateSince)
+		row.Link = l
+		if l.AccessToken != before.AccessToken || l.RefreshToken != before.RefreshToken {
+			if err := s.seal(&row); err != nil {
+				return err
+			}
+		}
+		if err := oneRow(tx.Model(&linkRow{}).Where("user_id = ?", id).Select("*").Omit("user_id").Updates(&row)); err != nil {
+			return err
+		}
+		if l.State == before.State {
+			return nil
+		}
+		return s.announce(tx, songspy.ChangeLink, id)
+	})
+	if err != nil {
+		return songspy.Link{}, err
+	}
+	return l, nil
+}
+
+// keepIdentity undoes what only linking may change.
+func keepIdentity(l *songspy.Link, before songspy.Link) {
+	l.UserID, l.AccountID, l.LegacyID = before.UserID, before.AccountID, before.LegacyID
+	l.Generation, l.Version, l.Shard = before.Generation, before.Version, before.Shard
+	l.CreatedAt, l.UpdatedAt = before.CreatedAt, before.UpdatedAt
+}
+
+// LinksToRenew returns, by ascending user after the given one, up to limit
+// links that may be asked (active or suspect) and whose access token dies
+// before the time. Fewer than limit means that there are no more.
+//
+// A link whose tokens do not open is logged and passed over.
+func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error) {
+	return paged(limit, after, func(after songspy.UserID, limit int) (links []songspy.Link, read int, last songspy.UserID, err error) {
+		var sealed sealedLinks
+		err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+			var r linkRow
+			if err := rows.Scan(r.into()...); err != nil {
+				return err
+			}
+			read, last = read+1, r.UserID
+			if l, err := s.open(&r); err != nil {
+				sealed.add(r.UserID, err)
+			} else {
+				links = append(links, l)
+			}
+			return nil
+		}, `SELECT `+linkColumns+` FROM spotify_links l
+			WHERE l.user_id > $1 AND `+askable+` AND l.access_expires_at < $2 ORDER BY l.user_id LIMIT $3`,
+			int64(after), before, limit)
+		sealed.log(ctx, s.log)
+		return links, read, last, translate(err)
+	})
+}

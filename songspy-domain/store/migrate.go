@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store/migrations"
+)
+
+// schemaLook is how often WaitForSchema looks.
+const schemaLook = 250 * time.Millisecond
+
+// Migrate brings the schema to the version that this program knows. Several
+// processes may ask at once: one migrates, the others wait for it.
+//
+// It returns CodeConflict if the schema is ahead of this program.
+func (s *Store) Migrate(ctx context.Context) (err error) {
+	unlock, err := s.engine.lockMigrations(ctx)
+	if err != nil {
+		return translate(fmt.Errorf("waiting to migrate: %w", err))
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	provider, err := s.migrations()
+	if err != nil {
+		return translate(err)
+	}
+	have, err := s.schemaVersion(ctx)
+	if err != nil {
+		return translate(err)
+	}
+	if want := newest(provider); have > want {
+		return ahead(have, want)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return translate(fmt.Errorf("migrating: %w", err))
+	}
+	return nil
+}
+
+// CheckSchema returns nil if the schema is the one that this program knows,
+// CodeUnavailable if it is behind, and CodeConflict if it is ahead. It
+// writes nothing.
+func (s *Store) CheckSchema(ctx context.Context) error {
+	provider, err := s.migrations()
+	if err != nil {
+		return translate(err)
+	}
+	have, err := s.schemaVersion(ctx)
+	if err != nil {
+		return translate(err)
+	}
+	switch want := newest(provider); {
+	case have > want:
+		return ahead(have, want)
+	case have < want:
+		return &songspy.Error{
+			Code:       songspy.CodeUnavailable,
+			Message:    fmt.Sprintf("The database's schema is at version %d and this program needs %d; run `songspy-api migrate`.", have, want),
+			RetryAfter: retryAfter,
+		}
+	}
+	return nil
+}
+
+// WaitForSchema returns nil once the schema is the one that this program
+// knows. It ends with CheckSchema's error when ctx does, and at once if the
+// schema is ahead, which waiting does not mend.
+func (s *Store) WaitForSchema(ctx context.Context) error {
+	var last error
+	for {
+		err := s.CheckSchema(ctx)
+		if err == nil || songspy.CodeOf(err) == songspy.CodeConflict {
+			return err
+		}
+		if ctx.Err() != nil {
+			if last == nil {
+				last = err
+			}
+			return last
+		}
+		last = err
+		sleep(ctx, schemaLook)
+	}
+}
+
+func ahead(have, want int64) error {
+	return &songspy.Error{
+		Code:    songspy.CodeConflict,
+		Message: fmt.Sprintf("The database's schema is at version %d, which is newer than the %d that this program knows; run the newer release of Songspy.", have, want),
+	}
+}
+
+// migrations is goose's provider over the engine's folder. It is not to be
+// closed: that would close the database.
+func (s *Store) migrations() (*goose.Provider, error) {
+	dialect, folder := s.engine.dialect()
+	files, err := fs.Sub(migrations.Files, folder)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(dialect, s.engine.sql(), files, goose.WithDisableGlobalRegistry(true))
+}
+
+func newest(p *goose.Provider) int64 {
+	sources := p.ListSources()
+	return sources[len(sources)-1].Version
+}
+
+// schemaVersion is the newest migration applied; 0 in an empty database. goose
+// itself would create its table to find out.
+func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
+	var found []int
+	if err := s.query(ctx).Raw(s.engine.versionTable()).Scan(&found).Error; err != nil || len(found) == 0 {
+		return 0, err
+	}
+	var version int64
+	err := s.query(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version).Error
+	return version, err
+}

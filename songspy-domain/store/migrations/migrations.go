@@ -1,0 +1,10 @@
+// Package migrations holds the schema of the store as numbered SQL, one folder
+// for each database, with the same numbers in both.
+package migrations
+
+import "embed"
+
+// Files holds the folders sqlite and postgres.
+//
+//go:embed sqlite/*.sql postgres/*.sql
+var Files embed.FS

@@ -1,0 +1,101 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// insertPlays adds the plays, whose track ids are known.
+func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []songspy.Play) error {
+	if len(plays) == 0 {
+		return nil
+	}
+	type row = songspy.Play
+	r := &relation{}
+	column(r, plays, "user_id", "bigint", func(p *row) int64 { return int64(p.UserID) })
+	column(r, plays, "track_id", "bigint", func(p *row) int64 { return int64(p.TrackID) })
+	column(r, plays, "started_at", "timestamptz", func(p *row) time.Time { return p.StartedAt })
+	column(r, plays, "ended_at", "timestamptz", func(p *row) time.Time { return p.EndedAt })
+	column(r, plays, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
+	column(r, plays, "source", "text", func(p *row) string { return string(p.Source) })
+	column(r, plays, "provisional", "boolean", func(p *row) bool { return p.Provisional })
+	column(r, plays, "deleted_at", "timestamptz", func(p *row) *time.Time { return p.DeletedAt })
+	return s.execWith(ctx, conn, r, `INSERT INTO plays (`+r.names()+`) SELECT `+r.names()+` FROM v`)
+}
+
+// userTracks is what open plays and finished ones add to people's tracks: one
+// row for each person and track, sorted by both.
+func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserTrack {
+	type key struct {
+		user  songspy.UserID
+		track songspy.TrackID
+	}
+	sum := make(map[key]songspy.UserTrack, len(open)+len(plays))
+	add := func(user songspy.UserID, track songspy.TrackID, first, last time.Time, plays int64) {
+		k := key{user, track}
+		t, ok := sum[k]
+		if !ok {
+			t = songspy.UserTrack{UserID: user, TrackID: track, FirstHeardAt: first, LastHeardAt: last}
+		}
+		if first.Before(t.FirstHeardAt) {
+			t.FirstHeardAt = first
+		}
+		if last.After(t.LastHeardAt) {
+			t.LastHeardAt = last
+		}
+		t.Plays += plays
+		sum[k] = t
+	}
+	for _, n := range open {
+		if n.Open() && n.TrackID != 0 {
+			add(n.UserID, n.TrackID, n.StartedAt, n.SeenAt, 0)
+		}
+	}
+	for _, p := range plays {
+		add(p.UserID, p.TrackID, p.StartedAt, p.EndedAt, 1)
+	}
+	rows := make([]songspy.UserTrack, 0, len(sum))
+	for _, t := range sum {
+		rows = append(rows, t)
+	}
+	slices.SortFunc(rows, func(a, b songspy.UserTrack) int {
+		return cmp.Or(cmp.Compare(a.UserID, b.UserID), cmp.Compare(a.TrackID, b.TrackID))
+	})
+	return rows
+}
+
+// upsertUserTracks adds tracks that are new to a person, and plays to those
+// that are not. A known track without a new play is left alone.
+func (s *Store) upsertUserTracks(ctx context.Context, conn gorm.ConnPool, rows []songspy.UserTrack) error {
+	played := slices.Clone(rows)
+	played = slices.DeleteFunc(played, func(t songspy.UserTrack) bool { return t.Plays == 0 })
+	opened := slices.DeleteFunc(rows, func(t songspy.UserTrack) bool { return t.Plays > 0 })
+	if err := s.mergeUserTracks(ctx, conn, opened, `DO NOTHING`); err != nil {
+		return err
+	}
+	return s.mergeUserTracks(ctx, conn, played, `DO UPDATE SET
+		plays = user_tracks.plays + excluded.plays,
+		first_heard_at = CASE WHEN excluded.first_heard_at < user_tracks.first_heard_at THEN excluded.first_heard_at ELSE user_tracks.first_heard_at END,
+		last_heard_at = CASE WHEN excluded.last_heard_at > user_tracks.last_heard_at THEN excluded.last_heard_at ELSE user_tracks.last_heard_at END`)
+}
+
+func (s *Store) mergeUserTracks(ctx context.Context, conn gorm.ConnPool, rows []songspy.UserTrack, otherwise string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	type row = songspy.UserTrack
+	r := &relation{}
+	column(r, rows, "user_id", "bigint", func(t *row) int64 { return int64(t.UserID) })
+	column(r, rows, "track_id", "bigint", func(t *row) int64 { return int64(t.TrackID) })
+	column(r, rows, "first_heard_at", "timestamptz", func(t *row) time.Time { return t.FirstHeardAt })
+	column(r, rows, "last_heard_at", "timestamptz", func(t *row) time.Time { return t.LastHeardAt })
+	column(r, rows, "plays", "bigint", func(t *row) int64 { return t.Plays })
+	return s.execWith(ctx, conn, r, `INSERT INTO user_tracks (`+r.names()+`) SELECT `+r.names()+` FROM v WHERE true
+		ON CONFLICT (user_id, track_id) `+otherwise)
+}

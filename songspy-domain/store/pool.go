@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// pool is where every statement passes on its way to the driver, gorm's and
+// our own, in a transaction or not. It is the one place where text and times
+// are brought into the form that both databases keep.
+type pool struct {
+	conn    gorm.ConnPool
+	begin   *sql.DB // nil within a transaction
+	tx      *sql.Tx // nil outside
+	observe func(statement string, took time.Duration)
+}
+
+// BeginTx implements gorm.ConnPoolBeginner.
+func (p *pool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.ConnPool, error) {
+	if p.begin == nil {
+		return nil, gorm.ErrInvalidTransaction
+	}
+	tx, err := p.begin.BeginTx(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &pool{conn: tx, tx: tx, observe: p.observe}, nil
+}
+
+// Commit implements gorm.TxCommitter.
+func (p *pool) Commit() error {
+	if p.tx == nil {
+		return gorm.ErrInvalidTransaction
+	}
+	return p.tx.Commit()
+}
+
+// Rollback implements gorm.TxCommitter.
+func (p *pool) Rollback() error {
+	if p.tx == nil {
+		return gorm.ErrInvalidTransaction
+	}
+	return p.tx.Rollback()
+}
+
+// PrepareContext implements gorm.ConnPool. Nothing here prepares: a prepared
+// statement would take its arguments past this pool.
+func (p *pool) PrepareContext(context.Context, string) (*sql.Stmt, error) {
+	return nil, gorm.ErrNotImplemented
+}
+
+// ExecContext implements gorm.ConnPool.
+func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	defer p.observed(query)()
+	return p.conn.ExecContext(ctx, query, canonical(args)...)
+}
+
+// QueryContext implements gorm.ConnPool.
+func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	defer p.observed(query)()
+	return p.conn.QueryContext(ctx, query, canonical(args)...)
+}
+
+// QueryRowContext implements gorm.ConnPool.
+func (p *pool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	defer p.observed(query)()
+	return p.conn.QueryRowContext(ctx, query, canonical(args)...)
+}
+
+func (p *pool) observed(query string) func() {
+	if p.observe == nil {
+		return func() {}
+	}
+	start := time.Now()
+	return func() { p.observe(query, time.Since(start)) }
+}
+
+// canonical is args with every text and time as the databases keep them.
+func canonical(args []any) []any {
+	out := make([]any, len(args))
+	for i, a := range args {
+		out[i] = canonicalValue(a)
+	}
+	return out
+}
+
+func canonicalValue(a any) any {
+	switch v := a.(type) {
+	case string:
+		return clean(v)
+	case *string:
+		if v != nil {
+			return clean(*v)
+		}
+	case []string:
+		return each(v, clean)
+	case time.Time:
+		return instant(v)
+	case *time.Time:
+		return instantOrNil(v)
+	case []time.Time:
+		return each(v, instant)
+	case []*time.Time:
+		return each(v, instantOrNil)
+	}
+	return a
+}
+
+func each[T any](in []T, f func(T) T) []T {
+	out := make([]T, len(in))
+	for i, v := range in {
+		out[i] = f(v)
+	}
+	return out
+}
+
+// instant is t in UTC and whole microseconds, the finest that both databases keep.
+func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+func instantOrNil(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	v := instant(*t)
+	return &v
+}
+
+// clean makes any text one that Postgres takes: valid UTF-8 without NUL.
+func clean(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
+}

@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// CreateSession begins a session; a Family of 0 stands for its own id. The id
+// is given here.
+//
+// It returns CodeNotFound if the person is gone, and CodeConflict if the
+// refresh hash is in use.
+func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (songspy.Session, error) {
+	err := s.inTx(ctx, func(tx *gorm.DB) error { return createSession(tx, &session) })
+	return session, err
+}
+
+func createSession(tx *gorm.DB, session *songspy.Session) error {
+	session.ID = 0
+	session.CreatedAt, session.ExpiresAt = instant(session.CreatedAt), instant(session.ExpiresAt)
+	session.RotatedAt, session.RevokedAt = instantOrNil(session.RotatedAt), instantOrNil(session.RevokedAt)
+	if err := tx.Create(session).Error; err != nil {
+		return err
+	}
+	if session.Family != 0 {
+		return nil
+	}
+	session.Family = session.ID
+	return oneRow(tx.Model(&songspy.Session{}).Where("id = ?", session.ID).Update("family", session.ID))
+}
+
+// Session returns the session, whatever became of it; CodeNotFound if there is
+// none, and so too when its person was erased.
+func (s *Store) Session(ctx context.Context, id int64) (session songspy.Session, err error) {
+	err = s.query(ctx).Where("id = ?", id).Take(&session).Error
+	return session, translate(err)
+}
+
+// SessionByRefresh returns the session whose refresh token has the SHA-256
+// hash; CodeNotFound if there is none.
+func (s *Store) SessionByRefresh(ctx context.Context, hash []byte) (session songspy.Session, err error) {
+	err = s.query(ctx).Where("refresh_hash = ?", hash).Take(&session).Error
+	return session, translate(err)
+}
+
+// RotateSession marks the session as rotated and creates its successor, of the
+// same person and family.
+//
+// It returns CodeConflict if it was rotated or revoked before, and
+// CodeNotFound if there is no such session.
+func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
+	err := s.inTx(ctx, func(tx *gorm.DB) error {
+		// The person is locked before the session, as everywhere.
+		var locked []songspy.UserID
+		owner := tx.Model(&songspy.Session{}).Select("user_id").Where("id = ?", id)
+		if err := tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "KEY SHARE"}).Where("id = (?)", owner).Pluck("id", &locked).Error; err != nil {
+			return err
+		}
+		var old songspy.Session
+		if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Take(&old).Error; err != nil {
+			return err
+		}
+		if old.RotatedAt != nil || old.RevokedAt != nil {
+			return &songspy.Error{Code: songspy.CodeConflict, Message: "The session was rotated or revoked before."}
+		}
+		if err := oneRow(tx.Model(&songspy.Session{}).Where("id = ?", id).Update("rotated_at", s.now())); err != nil {
+			return err
+		}
+		successor.UserID, successor.Family = old.UserID, old.Family
+		return createSession(tx, &successor)
+	})
+	if err != nil {
+		return songspy.Session{}, err
+	}
+	return successor, nil
+}
+
+// RevokeFamily revokes every session of the family that is not revoked yet.
+func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		// A rotation that runs at the same time holds its session locked until
+		// the successor can be seen: only when there is nothing left to revoke
+		// has none slipped through.
+		for {
+			revoked := tx.Model(&songspy.Session{}).Where("family = ? AND revoked_at IS NULL", family).Update("revoked_at", s.now())
+			if revoked.Error != nil || revoked.RowsAffected == 0 {
+				return revoked.Error
+			}
+		}
+	})
+}
+
+// PruneSessions deletes the sessions that expired before the time and says how many.
+func (s *Store) PruneSessions(ctx context.Context, before time.Time) (pruned int64, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		tx = tx.Where("expires_at < ?", before).Delete(&songspy.Session{})
+		pruned = tx.RowsAffected
+		return tx.Error
+	})
+	return pruned, err
+}

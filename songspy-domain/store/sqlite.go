@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/pressly/goose/v3"
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+	_ "modernc.org/sqlite" // the driver: pure Go, registered as "sqlite"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// sqliteEngine is one file, shared by the processes of one machine.
+type sqliteEngine struct {
+	db   *sql.DB
+	path string
+	// writer is held by the one transaction of this process that writes.
+	// Waiting here is fair and ends with the context; SQLite's own waiting,
+	// which remains between processes, is neither by nature.
+	writer chan struct{}
+}
+
+func openSQLite(o Options) (engine, error) {
+	path := strings.TrimPrefix(strings.TrimPrefix(o.URL, "sqlite:"), "//")
+	if path == "" || strings.Contains(path, ":memory:") || strings.ContainsAny(path, "?#") {
+		return nil, &songspy.Error{
+			Code:    songspy.CodeInvalid,
+			Message: "The database URL must name a plain file, such as sqlite:songspy.db; a database in memory could not be shared by two processes.",
+		}
+	}
+	if err := createPrivately(path); err != nil {
+		return nil, &songspy.Error{
+			Code:    songspy.CodeUnavailable,
+			Message: "The database file cannot be opened for writing; check that its folder exists and that this user may write there.",
+			Err:     err,
+		}
+	}
+	// busy_timeout comes first: turning the journal to WAL may have to wait.
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
+		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)" +
+		"&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1&_timezone=UTC"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, translate(err)
+	}
+	db.SetMaxOpenConns(o.MaxConns)
+	db.SetMaxIdleConns(o.MaxConns)
+	return &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1)}, nil
+}
+
+// createPrivately makes the file, which SQLite would make readable to
+// everyone; its companions take their mode from it.
+func createPrivately(path string) error {
+	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (e *sqliteEngine) sql() *sql.DB { return e.db }
+
+func (e *sqliteEngine) dialector(pool gorm.ConnPool) gorm.Dialector {
+	return sqlite.New(sqlite.Config{Conn: pool})
+}
+
+func (e *sqliteEngine) dialect() (goose.Dialect, string) { return goose.DialectSQLite3, "sqlite" }
+
+func (e *sqliteEngine) versionTable() string {
+	return "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
+}
+
+// lockMigrations takes a lock of the operating system beside the file: it dies
+// with its process, and goose has none for SQLite.
+func (e *sqliteEngine) lockMigrations(ctx context.Context) (func() error, error) {
+	lock := flock.New(e.path+".lock", flock.SetPermissions(0o600))
+	locked, err := lock.TryLockContext(ctx, 20*time.Millisecond)
+	if err != nil {
+		return nil, err
+	}
+	if !locked {
+		return nil, errors.New("the lock beside the database file is held")
+	}
+	return lock.Unlock, nil
+}
+
+func (e *sqliteEngine) begin(ctx context.Context) (func(), error) {
+	select {
+	case e.writer <- struct{}{}:
+		return func() { <-e.writer }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// sharePerson is empty: the transaction that writes is alone.
+func (e *sqliteEngine) sharePerson() string { return "" }
+
+func (e *sqliteEngine) with(r *relation) (string, []any, error) { return r.json() }
+
+func (e *sqliteEngine) notify(context.Context, gorm.ConnPool) error { return nil }
+
+// wait looks again soon: nothing tells one process of another's writes, and a
+// look costs some microseconds.
+func (e *sqliteEngine) wait(ctx context.Context, d time.Duration) {
+	sleep(ctx, min(d, 200*time.Millisecond))
+}
+
+func (e *sqliteEngine) close() error { return e.db.Close() }

@@ -1,0 +1,140 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+// The engines that a test may ask for.
+const (
+	SQLite         = "sqlite"
+	Postgres       = "postgres"
+	PostgresSimple = "postgres-simple" // pgx's simple protocol
+)
+
+// PostgresURL is the variable that names a throwaway server, with a role that
+// may create databases.
+const PostgresURL = "SONGSPY_TEST_POSTGRES_URL"
+
+// Database is a fresh database of one test, which any number of stores may open.
+type Database struct {
+	Engine string
+	URL    string
+}
+
+// New makes an empty database, which ends with the test. For Postgres it needs
+// the server that PostgresURL names; without one the test is skipped, save in
+// CI, where it fails.
+func New(t testing.TB, engine string) Database {
+	t.Helper()
+	switch engine {
+	case SQLite:
+		return Database{engine, "sqlite:" + filepath.Join(t.TempDir(), "songspy.db")}
+	case Postgres, PostgresSimple:
+		return Database{engine, newPostgres(t)}
+	}
+	t.Fatalf("storetest: there is no engine %q", engine)
+	return Database{}
+}
+
+// newPostgres creates a database of its own rather than a schema: advisory
+// locks and notifications are a database's.
+func newPostgres(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv(PostgresURL)
+	if server == "" {
+		const how = "no Postgres to test with: " + PostgresURL + " is not set; `make test` starts a throwaway server and sets it"
+		if os.Getenv("CI") != "" {
+			t.Fatal(how)
+		}
+		t.Skip(how)
+	}
+	random := make([]byte, 8)
+	if _, err := rand.Read(random); err != nil {
+		t.Fatal(err)
+	}
+	name := "songspy_test_" + hex.EncodeToString(random)
+	onServer(t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { onServer(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatalf("%s is not a URL", PostgresURL)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func onServer(t testing.TB, server, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(ctx, statement)
+	if closed := conn.Close(ctx); err == nil {
+		err = closed
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Key is a seal key for tests; its bytes follow from its id.
+func Key(id string) store.SealKey {
+	return store.SealKey{ID: id, Key: bytes.Repeat([]byte(id + "#")[:2], 16)}
+}
+
+// Open opens a store on the database, which need not be migrated, and closes
+// it with the test. changes adapt the options.
+func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Store {
+	t.Helper()
+	o := store.Options{
+		URL: d.URL, SimpleProtocol: d.Engine == PostgresSimple,
+		SealKeys: []store.SealKey{Key("test")},
+	}
+	for _, change := range changes {
+		change(&o)
+	}
+	s, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Open opens a migrated store on a fresh database of the engine.
+func Open(t testing.TB, engine string) *store.Store {
+	t.Helper()
+	s := New(t, engine).Open(t)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Code fails the test unless err has the code.
+func Code(t testing.TB, err error, want songspy.Code) {
+	t.Helper()
+	if got := songspy.CodeOf(err); got != want {
+		t.Fatalf("the error's code is %q, not %q: %v", got, want, err)
+	}
+}

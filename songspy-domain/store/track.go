@@ -1,0 +1,98 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// trackIDsOf finds the ids of the tracks by their URIs and adds those that are
+// new. known URIs are looked up but not added: the caller has not got their
+// tracks. What is in neither the cache nor the table is not in the answer.
+//
+// The ids may be cached once the transaction has committed.
+func (s *Store) trackIDsOf(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]songspy.TrackID, error) {
+	ids := make(map[string]songspy.TrackID, len(tracks)+len(known))
+	var missing []string
+	for _, uri := range slices.Concat(slices.Collect(maps.Keys(tracks)), known) {
+		if id, ok := s.trackIDs.Get(uri); ok {
+			ids[uri] = id
+		} else {
+			missing = append(missing, uri)
+		}
+	}
+	if err := s.findTracks(ctx, conn, missing, ids); err != nil {
+		return nil, err
+	}
+	var fresh []songspy.Track
+	for uri, t := range tracks {
+		if _, ok := ids[uri]; !ok {
+			t.URI = uri
+			fresh = append(fresh, t)
+		}
+	}
+	if err := s.insertTracks(ctx, conn, fresh, ids); err != nil {
+		return nil, err
+	}
+	// What somebody else inserted at the same time can be seen by now.
+	var late []string
+	for _, t := range fresh {
+		if _, ok := ids[t.URI]; !ok {
+			late = append(late, t.URI)
+		}
+	}
+	return ids, s.findTracks(ctx, conn, late, ids)
+}
+
+func (s *Store) findTracks(ctx context.Context, conn gorm.ConnPool, uris []string, ids map[string]songspy.TrackID) error {
+	if len(uris) == 0 {
+		return nil
+	}
+	r := &relation{}
+	column(r, uris, "uri", "text", func(uri *string) string { return *uri })
+	return s.queryWith(ctx, conn, r, `SELECT id, uri FROM tracks WHERE uri IN (SELECT uri FROM v)`, scanTrackID(ids))
+}
+
+// insertTracks adds the tracks sorted by URI, so that two transactions which
+// add the same ones wait for each other in one direction only.
+func (s *Store) insertTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.Track, ids map[string]songspy.TrackID) error {
+	if len(tracks) == 0 {
+		return nil
+	}
+	slices.SortFunc(tracks, func(a, b songspy.Track) int { return cmp.Compare(a.URI, b.URI) })
+	type row = songspy.Track
+	now := s.now()
+	r := &relation{}
+	column(r, tracks, "uri", "text", func(t *row) string { return t.URI })
+	column(r, tracks, "kind", "text", func(t *row) string { return string(t.Kind) })
+	column(r, tracks, "title", "text", func(t *row) string { return t.Title })
+	column(r, tracks, "artists", "text", func(t *row) string { return t.Artists })
+	column(r, tracks, "album", "text", func(t *row) string { return t.Album })
+	column(r, tracks, "image_url", "text", func(t *row) string { return t.ImageURL })
+	column(r, tracks, "url", "text", func(t *row) string { return t.URL })
+	column(r, tracks, "preview_url", "text", func(t *row) string { return t.PreviewURL })
+	column(r, tracks, "duration_ms", "bigint", func(t *row) int64 { return t.DurationMS })
+	column(r, tracks, "isrc", "text", func(t *row) string { return t.ISRC })
+	column(r, tracks, "created_at", "timestamptz", func(*row) time.Time { return now })
+	return s.queryWith(ctx, conn, r, `INSERT INTO tracks (`+r.names()+`) SELECT `+r.names()+` FROM v WHERE true
+		ON CONFLICT (uri) DO NOTHING RETURNING id, uri`, scanTrackID(ids))
+}
+
+func scanTrackID(ids map[string]songspy.TrackID) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		var id songspy.TrackID
+		var uri string
+		if err := rows.Scan(&id, &uri); err != nil {
+			return err
+		}
+		ids[uri] = id
+		return nil
+	}
+}

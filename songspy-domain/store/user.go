@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// SignIn finds the person whom Google's subject names, or creates them with
+// the given audience, and keeps Google's name and picture up to date. linked
+// reports whether they have a Spotify link, in whatever state.
+//
+// It returns CodeInvalid for a profile without a subject.
+func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience) (u songspy.User, linked bool, err error) {
+	if p.Subject == "" || !a.Valid() {
+		return u, false, &songspy.Error{Code: songspy.CodeInvalid, Message: "A person needs Google's subject and a valid audience."}
+	}
+	p.Name, p.PictureURL = clean(p.Name), clean(p.PictureURL)
+	u, err = s.userBySubject(s.query(ctx), p.Subject)
+	switch {
+	case songspy.CodeOf(err) == songspy.CodeNotFound:
+		u, err = s.createUser(ctx, p, a)
+	case err == nil && (u.GoogleName != p.Name || u.PictureURL != p.PictureURL):
+		u, err = s.UpdateUser(ctx, u.ID, func(u *songspy.User) error {
+			u.GoogleName, u.PictureURL = p.Name, p.PictureURL
+			return nil
+		})
+	}
+	if err != nil {
+		return songspy.User{}, false, err
+	}
+	var links int64
+	err = s.query(ctx).Model(&songspy.Link{}).Where("user_id = ?", u.ID).Count(&links).Error
+	return u, links > 0, translate(err)
+}
+
+func (s *Store) userBySubject(db *gorm.DB, subject string) (u songspy.User, err error) {
+	err = db.Where("google_sub = ?", subject).Take(&u).Error
+	return u, translate(err)
+}
+
+// createUser is sure to find the person if two sign-ups run at once.
+func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience) (u songspy.User, err error) {
+	now := s.now()
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		created := songspy.User{
+			GoogleSub: p.Subject, GoogleName: p.Name, PictureURL: p.PictureURL,
+			Audience: a, CreatedAt: now, UpdatedAt: now,
+		}
+		once := clause.OnConflict{Columns: []clause.Column{{Name: "google_sub"}}, DoNothing: true}
+		if err := tx.Clauses(once).Create(&created).Error; err != nil {
+			return err
+		}
+		u, err = s.userBySubject(tx, p.Subject)
+		return err
+	})
+	return u, err
+}
+
+// User returns the person; CodeNotFound if there is none.
+func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, err error) {
+	err = s.query(ctx).Where("id = ?", id).Take(&u).Error
+	return u, translate(err)
+}
+
+// UpdateUser lets fn change the person, whose row is locked meanwhile, and
+// tells viewers. Who they are, to us and to Google, does not change. An error
+// of fn leaves all as it was; so does a fn that changes nothing.
+//
+// It returns CodeNotFound if there is no such person.
+func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		// The weaker lock lets what they hear be written meanwhile.
+		if err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&u).Error; err != nil {
+			return err
+		}
+		before := u
+		if err := fn(&u); err != nil {
+			return err
+		}
+		u.ID, u.GoogleSub, u.CreatedAt, u.UpdatedAt = before.ID, before.GoogleSub, before.CreatedAt, before.UpdatedAt
+		if sameUser(before, u) {
+			u = before
+			return nil
+		}
+		u.UpdatedAt = s.now()
+		if err := oneRow(tx.Model(&songspy.User{}).Where("id = ?", id).Select("*").Omit("id", "google_sub", "created_at").Updates(&u)); err != nil {
+			return err
+		}
+		if err := tx.Where("id = ?", id).Take(&u).Error; err != nil {
+			return err
+		}
+		return s.announce(tx, songspy.ChangePerson, id)
+	})
+	if err != nil {
+		return songspy.User{}, err
+	}
+	return u, nil
+}
+
+func sameUser(a, b songspy.User) bool {
+	sameName := samePointer(a.NickName, b.NickName, func(x, y string) bool { return x == y })
+	samePause := samePointer(a.SharingPausedUntil, b.SharingPausedUntil, time.Time.Equal)
+	a.NickName, a.SharingPausedUntil = b.NickName, b.SharingPausedUntil
+	return sameName && samePause && a == b
+}
+
+func samePointer[T any](a, b *T, same func(T, T) bool) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return same(*a, *b)
+}
+
+// EraseUser erases everything of the person at once, and says how much that
+// was. What was heard and is still on its way to the store is not written.
+//
+// It returns CodeNotFound if there is no such person.
+func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e Erased, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockPeople(tx, id); err != nil {
+			return err
+		}
+		if e, err = eraseListening(tx, id); err != nil {
+			return err
+		}
+		if err := tx.Where("user_id = ?", id).Delete(&songspy.Session{}).Error; err != nil {
+			return err
+		}
+		if err := oneRow(tx.Where("id = ?", id).Delete(&songspy.User{})); err != nil {
+			return err
+		}
+		return s.announce(tx, songspy.ChangePerson, id)
+	})
+	if err != nil {
+		return Erased{}, err
+	}
+	return e, nil
+}
+
+// lockPeople waits until nothing is being written of what they hear, and keeps
+// anything from being written until the transaction ends.
+func lockPeople(tx *gorm.DB, ids ...songspy.UserID) error {
+	var locked []songspy.UserID
+	return tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "UPDATE"}).
+		Where("id IN ?", ids).Order("id").Pluck("id", &locked).Error
+}
