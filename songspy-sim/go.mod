@@ -1,3 +1,8 @@
 module github.com/songspy/songspy/songspy-sim
 
 go 1.26
+
+require (
+	github.com/joho/godotenv v1.5.1
+	pgregory.net/rapid v1.3.0
+)

@@ -1,0 +1,137 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/population"
+)
+
+// play is population.Play on the wire, with lengths in milliseconds.
+type play struct {
+	URI          string     `json:"uri"`
+	HistoryURI   string     `json:"historyUri,omitempty"`
+	Kind         string     `json:"kind"`
+	Title        string     `json:"title,omitempty"`
+	Artists      []string   `json:"artists,omitempty"`
+	Album        string     `json:"album,omitempty"`
+	ISRC         string     `json:"isrc,omitempty"`
+	DurationMS   int64      `json:"durationMs"`
+	Start        time.Time  `json:"start"`
+	End          time.Time  `json:"end,omitzero"`
+	FromMS       int64      `json:"fromMs,omitempty"`
+	PauseAfterMS int64      `json:"pauseAfterMs,omitempty"`
+	PauseForMS   int64      `json:"pauseForMs,omitempty"`
+	JumpMS       int64      `json:"jumpMs,omitempty"`
+	LingerMS     int64      `json:"lingerMs,omitempty"`
+	ListenedMS   int64      `json:"listenedMs"`
+	Complete     bool       `json:"complete,omitempty"`
+	Skipped      bool       `json:"skipped,omitempty"`
+	Private      bool       `json:"private,omitempty"`
+	Offline      bool       `json:"offline,omitempty"`
+	NoProgress   bool       `json:"noProgress,omitempty"`
+	HeardAt      *time.Time `json:"heardAt,omitempty"`
+	InHistory    *time.Time `json:"inHistory,omitempty"`
+}
+
+func wire(p population.Play) play {
+	out := play{
+		URI: p.Track.URI, Kind: string(p.Track.Kind), Title: p.Track.Title, Artists: p.Track.Artists, Album: p.Track.Album,
+		ISRC: p.Track.ISRC, DurationMS: p.Track.Duration.Milliseconds(), Start: p.Start, End: p.End, FromMS: p.From.Milliseconds(),
+		PauseAfterMS: p.PauseAfter.Milliseconds(), PauseForMS: p.PauseFor.Milliseconds(), JumpMS: p.Jump.Milliseconds(),
+		LingerMS: p.Linger.Milliseconds(), ListenedMS: p.Listened.Milliseconds(), Complete: p.Complete, Skipped: p.Skipped,
+		Private: p.Private, Offline: p.Offline, NoProgress: p.NoProgress,
+	}
+	if p.Track.HistoryURI != p.Track.URI {
+		out.HistoryURI = p.Track.HistoryURI
+	}
+	if !p.HeardAt.IsZero() {
+		out.HeardAt, out.InHistory = &p.HeardAt, &p.InHistory
+	}
+	return out
+}
+
+func (p play) scripted() population.Play {
+	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	out := population.Play{
+		Track: population.Track{
+			Kind: population.Kind(p.Kind), URI: p.URI, HistoryURI: p.HistoryURI, Title: p.Title, Artists: p.Artists,
+			Album: p.Album, ISRC: p.ISRC, Duration: ms(p.DurationMS),
+		},
+		Start: p.Start, End: p.End, From: ms(p.FromMS), PauseAfter: ms(p.PauseAfterMS), PauseFor: ms(p.PauseForMS),
+		Jump: ms(p.JumpMS), Linger: ms(p.LingerMS), Complete: p.Complete, Skipped: p.Skipped,
+		Private: p.Private, Offline: p.Offline, NoProgress: p.NoProgress,
+	}
+	if p.HeardAt != nil {
+		out.HeardAt = *p.HeardAt
+	}
+	if p.InHistory != nil {
+		out.InHistory = *p.InHistory
+	}
+	return out
+}
+
+// truth lists the plays of a person that overlap [from, to), by default those
+// of the last day.
+func (s *Server) truth(w http.ResponseWriter, r *http.Request, person int) {
+	to, err := instant(r, "to", s.Now())
+	if err == nil {
+		var from time.Time
+		if from, err = instant(r, "from", to.Add(-24*time.Hour)); err == nil && to.Sub(from) > 400*24*time.Hour {
+			err = fmt.Errorf("from and to lie more than 400 days apart: ask for less at a time")
+		} else if err == nil {
+			plays := []play{}
+			for _, p := range s.World.Truth(person, from, to) {
+				plays = append(plays, wire(p))
+			}
+			answer(w, http.StatusOK, map[string]any{"items": plays})
+			return
+		}
+	}
+	refuse(w, http.StatusBadRequest, err)
+}
+
+// now tells what a person's player does, by default at this instant.
+func (s *Server) now(w http.ResponseWriter, r *http.Request, person int) {
+	at, err := instant(r, "at", s.Now())
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	answer(w, http.StatusOK, showing(s.World.Now(person, at)))
+}
+
+func showing(now population.Showing) map[string]any {
+	out := map[string]any{"state": now.State, "visible": now.Visible, "progressMs": now.Progress.Milliseconds(), "play": nil}
+	if now.State != population.Nothing {
+		out["play"] = wire(now.Play)
+	}
+	return out
+}
+
+// script replaces a person's listening by the body's items; null undoes it.
+func (s *Server) script(w http.ResponseWriter, r *http.Request, person int) {
+	var body struct {
+		Items *[]play `json:"items"`
+	}
+	if err := read(w, r, &body); err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	if body.Items == nil {
+		s.World.Script(person, nil)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	plays := make([]population.Play, 0, len(*body.Items))
+	for i, p := range *body.Items {
+		if p.Start.IsZero() {
+			refuse(w, http.StatusBadRequest, fmt.Errorf("items[%d] has no start", i))
+			return
+		}
+		plays = append(plays, p.scripted())
+	}
+	s.World.Script(person, plays)
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,71 @@
+// Package art draws covers and portraits from nothing but an identifier, so
+// that a board of invented songs looks like a board of songs.
+package art
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+)
+
+// Routes adds the paths of the drawings to a mux.
+func Routes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /covers/{file}", serve(Cover))
+	mux.HandleFunc("GET /portraits/{file}", serve(Portrait))
+}
+
+func serve(draw func(string) string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, ok := strings.CutSuffix(r.PathValue("file"), ".svg")
+		if !ok || len(id) > 64 {
+			http.NotFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "image/svg+xml")
+		h.Set("Cache-Control", "public, max-age=86400, immutable")
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		_, _ = io.WriteString(w, draw(id))
+	}
+}
+
+func dice(id string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, id)
+	return rand.New(rand.NewPCG(h.Sum64(), uint64(len(id)))) //nolint:gosec // a drawing, not a secret
+}
+
+// Cover draws an album's cover as SVG: a sky of two colours and some shapes.
+func Cover(id string) string {
+	r := dice(id)
+	hue := r.IntN(360)
+	other := (hue + 40 + r.IntN(140)) % 360
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 300"><defs><linearGradient id="g" x1="0" y1="0" x2="%d" y2="1"><stop offset="0" stop-color="hsl(%d 65%% 55%%)"/><stop offset="1" stop-color="hsl(%d 70%% 28%%)"/></linearGradient></defs><rect width="300" height="300" fill="url(#g)"/>`, r.IntN(2), hue, other)
+	for range 3 + r.IntN(4) {
+		x, y, size := r.IntN(300), r.IntN(300), 25+r.IntN(95)
+		fill := fmt.Sprintf(`fill="hsl(%d 80%% %d%%)" fill-opacity="0.%d"`, (other+r.IntN(60))%360, 45+r.IntN(40), 3+r.IntN(5))
+		switch r.IntN(3) {
+		case 0:
+			fmt.Fprintf(&b, `<circle cx="%d" cy="%d" r="%d" %s/>`, x, y, size, fill)
+		case 1:
+			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" transform="rotate(%d %d %d)" %s/>`, x-size, y-size/3, 2*size, size/2, r.IntN(180), x, y, fill)
+		default:
+			fmt.Fprintf(&b, `<path d="M%d %dL%d %dL%d %dZ" %s/>`, x, y-size, x-size, y+size, x+size, y+size, fill)
+		}
+	}
+	b.WriteString(`</svg>`)
+	return b.String()
+}
+
+// Portrait draws a person as SVG.
+func Portrait(id string) string {
+	r := dice("portrait " + id)
+	hue := r.IntN(360)
+	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><rect width="100" height="100" fill="hsl(%d 45%% 82%%)"/><circle cx="50" cy="%d" r="%d" fill="hsl(%d 50%% 42%%)"/><ellipse cx="50" cy="104" rx="%d" ry="38" fill="hsl(%d 50%% 42%%)"/></svg>`,
+		hue, 38+r.IntN(5), 17+r.IntN(5), (hue+r.IntN(80))%360, 32+r.IntN(10), (hue+160)%360)
+}

@@ -1,0 +1,187 @@
+package faults
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+)
+
+// placed is a fault at work.
+type placed struct {
+	Fault
+	id       int
+	endpoint traffic.Endpoint
+	status   int
+	body     body
+	requests atomic.Uint64
+	strikes  atomic.Int64
+}
+
+// Book holds the faults at work. All methods may be called from many goroutines.
+type Book struct {
+	mu     sync.Mutex
+	nextID int
+	faults atomic.Pointer[[]*placed] // copied on write; nil while all is well
+}
+
+// Place puts a fault to work and returns its number.
+func (b *Book) Place(f Fault) (int, error) {
+	if err := f.Validate(); err != nil {
+		return 0, err
+	}
+	p := &placed{Fault: f}
+	p.endpoint, _ = traffic.Named(f.Endpoint)
+	p.status, p.body, _ = f.answer()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.nextID++
+	p.id = b.nextID
+	b.store(append(slices.Clone(b.load()), p))
+	return p.id, nil
+}
+
+// Remove ends a fault. It tells whether there was one.
+func (b *Book) Remove(id int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.load()
+	after := slices.DeleteFunc(slices.Clone(before), func(p *placed) bool { return p.id == id })
+	b.store(after)
+	return len(after) < len(before)
+}
+
+// Clear ends all faults.
+func (b *Book) Clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.store(nil)
+}
+
+func (b *Book) load() []*placed {
+	if f := b.faults.Load(); f != nil {
+		return *f
+	}
+	return nil
+}
+
+func (b *Book) store(faults []*placed) {
+	if len(faults) == 0 {
+		b.faults.Store(nil)
+		return
+	}
+	b.faults.Store(&faults)
+}
+
+// Placed is a fault at work, as it is listed.
+type Placed struct {
+	ID      int
+	Fault   Fault
+	Strikes int64
+}
+
+// List tells the faults at work, oldest first.
+func (b *Book) List() []Placed {
+	list := []Placed{}
+	for _, p := range b.load() {
+		list = append(list, Placed{ID: p.id, Fault: p.Fault, Strikes: p.strikes.Load()})
+	}
+	return list
+}
+
+// Strike lets the first fitting fault have its way. It returns true if the
+// request has been answered and the handler has nothing left to do. A cut
+// connection panics with http.ErrAbortHandler, as net/http asks.
+func (b *Book) Strike(w *traffic.Writer, r *http.Request, e traffic.Endpoint) bool {
+	if b.faults.Load() == nil {
+		return false
+	}
+	for _, p := range b.load() {
+		if p.endpoint == e && p.fits(w.Person) {
+			return p.strike(w, r)
+		}
+	}
+	return false
+}
+
+func (p *placed) fits(person int) bool {
+	if p.Person != Everyone && p.Person != person {
+		return false
+	}
+	if p.PeopleShare > 0 && (person < 0 || scatter(uint64(person)) >= p.PeopleShare) {
+		return false
+	}
+	if p.Share > 0 && scatter(p.requests.Add(1)<<20+uint64(p.id)) >= p.Share {
+		return false
+	}
+	if n := p.strikes.Add(1); p.Times > 0 && n > int64(p.Times) {
+		p.strikes.Add(-1)
+		return false
+	}
+	return true
+}
+
+// scatter maps numbers to [0, 1), evenly and always in the same way.
+func scatter(n uint64) float64 {
+	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
+	n = (n + 0x9e3779b97f4a7c15) * 0x94d049bb133111eb
+	n ^= n >> 31
+	n *= 0xbf58476d1ce4e5b9
+	return float64(n>>11) / (1 << 53)
+}
+
+func (p *placed) strike(w *traffic.Writer, r *http.Request) bool {
+	h := w.Header()
+	switch {
+	case p.RetryAfterText != "":
+		h.Set("Retry-After", p.RetryAfterText)
+	case p.RetryAfter != nil:
+		h.Set("Retry-After", strconv.Itoa(*p.RetryAfter))
+	}
+	switch p.Kind {
+	case Slow:
+		wait(r, p.Delay)
+		return false
+	case Lost:
+		w.LoseAnswer()
+		return false
+	case Hangup:
+		panic(http.ErrAbortHandler)
+	case Cut:
+		h.Set("Content-Type", json)
+		h.Set("Content-Length", "2048")
+		_, _ = io.WriteString(w, `{"timestamp":1490252122574,"progress_ms":44272,"item":{"album":{"na`)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	if p.body.contentType != "" {
+		h.Set("Content-Type", p.body.contentType)
+	}
+	if p.status != http.StatusNoContent {
+		h.Set("Content-Length", strconv.Itoa(len(p.body.text)))
+	}
+	w.WriteHeader(p.status)
+	if p.status != http.StatusNoContent {
+		_, _ = io.WriteString(w, p.body.text)
+	}
+	return true
+}
+
+// wait lets time pass. A caller who gives up ends it.
+func wait(r *http.Request, delay time.Duration) {
+	if delay == 0 {
+		delay = 30 * time.Second
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
+}

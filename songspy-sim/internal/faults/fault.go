@@ -1,0 +1,216 @@
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+)
+
+// Kind is a way to misbehave.
+type Kind string
+
+// The kinds of faults.
+const (
+	// RateLimited answers 429. RetryAfter is sent if set. Body: "plain"
+	// (default, "Too many requests"), "json" ("API rate limit exceeded"),
+	// "quota" (reason QUOTA_EXCEEDED), "html" or "empty".
+	RateLimited Kind = "rate-limited"
+	// QuotaExceeded is RateLimited with the quota body of July 2026.
+	QuotaExceeded Kind = "quota-exceeded"
+	// ServerError answers Status (default 503) and no JSON. Body: "upstream"
+	// (default, an envoy's text), "html" or "empty".
+	ServerError Kind = "server-error"
+	// Slow answers rightly, but only after Delay (default 30 s).
+	Slow Kind = "slow"
+	// Cut breaks the connection in the middle of a 200's body.
+	Cut Kind = "cut"
+	// Hangup breaks the connection before any answer.
+	Hangup Kind = "hangup"
+	// Lost does what was asked, codes and tokens are spent, and breaks the
+	// connection instead of answering.
+	Lost Kind = "lost"
+	// Garbage answers 200 with HTML that calls itself JSON.
+	Garbage Kind = "garbage"
+	// Nothing answers an empty 204, also during playback.
+	Nothing Kind = "nothing"
+	// InvalidGrant answers the token endpoint's 400 although the token is
+	// good. Body: "revoked" (default), "expired", "invalid" or the very
+	// error_description.
+	InvalidGrant Kind = "invalid-grant"
+	// InvalidClient answers 400 "Invalid client", as to a wrong secret.
+	InvalidClient Kind = "invalid-client"
+	// Unauthorized answers 401. Body: "expired" (default, "The access token
+	// expired") or "invalid" ("Invalid access token").
+	Unauthorized Kind = "unauthorized"
+	// NotRegistered answers the 403 to people whom the app's owner has not
+	// listed. Body: "plain" (default) or "json".
+	NotRegistered Kind = "not-registered"
+	// PremiumRequired answers the 403 to an app whose owner has no Premium.
+	// Body: "plain" (default) or "json".
+	PremiumRequired Kind = "premium-required"
+	// InsufficientScope answers 403 "Insufficient client scope".
+	InsufficientScope Kind = "insufficient-scope"
+	// NotFound answers 404 with the JSON error.
+	NotFound Kind = "not-found"
+	// Raw answers Status with Body as it stands.
+	Raw Kind = "raw"
+)
+
+// Everyone as a Fault's Person strikes whoever asks, also requests that do not
+// tell whom they are about.
+const Everyone = traffic.Nobody
+
+// Fault is one misbehaviour. Zero values choose the obvious, but for Person:
+// 0 is a person, Everyone is -1.
+type Fault struct {
+	Endpoint string // "token", "me", "currently-playing", "recently-played", "tokeninfo", "userinfo", "google-token", …
+	Person   int    // whom it strikes, or Everyone
+	Kind     Kind
+
+	Share       float64 // of the requests, chosen at random; 0: all of them
+	PeopleShare float64 // of the people, always the same ones; 0: all of them
+	Times       int     // after so many strikes it is over; 0: never
+
+	RetryAfter     *int          // seconds, sent with whatever the answer is; nil: no header
+	RetryAfterText string        // a Retry-After as it stands, such as an HTTP date
+	Status         int           // of ServerError and Raw
+	Delay          time.Duration // of Slow
+	Body           string        // which form of the body; see the kinds
+}
+
+// Validate says what is wrong with a fault and what would be right.
+func (f Fault) Validate() error {
+	if _, ok := traffic.Named(f.Endpoint); !ok {
+		return fmt.Errorf("fault: endpoint %q is not known: use token, me, currently-playing, recently-played, tokeninfo, userinfo, authorize, google-authorize or google-token", f.Endpoint)
+	}
+	switch {
+	case f.Share < 0 || f.Share > 1 || f.PeopleShare < 0 || f.PeopleShare > 1:
+		return fmt.Errorf("fault: Share and PeopleShare lie between 0 and 1")
+	case f.Person < Everyone:
+		return fmt.Errorf("fault: person %d does not exist: use %d for everyone", f.Person, Everyone)
+	case f.Times < 0:
+		return fmt.Errorf("fault: Times is negative")
+	}
+	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
+		return fmt.Errorf("fault: status %d is no HTTP status: use 200 to 599", f.Status)
+	}
+	_, _, err := f.answer()
+	return err
+}
+
+// body is what a fault answers.
+type body struct {
+	contentType string
+	text        string
+}
+
+const (
+	plain = "text/plain"
+	json  = "application/json; charset=utf-8"
+	html  = "text/html; charset=utf-8"
+
+	// NotRegisteredText and PremiumRequiredText are Spotify's own words.
+	NotRegisteredText   = "Check settings on developer.spotify.com/dashboard, the user may not be registered."
+	PremiumRequiredText = "Active premium subscription required for the owner of the app. When the subscription status changes, it can take a few hours before requests are allowed again."
+
+	upstreamText = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
+	htmlText     = "<!DOCTYPE html>\n<html><head><title>%d</title></head><body><h1>%d %s</h1></body></html>\n"
+)
+
+// APIError is the Web API's error body.
+func APIError(status int, message string) string {
+	return fmt.Sprintf(`{"error":{"status":%d,"message":%q}}`, status, message)
+}
+
+// answer is the status and body of the kinds that simply answer. For the
+// others the status is 0.
+func (f Fault) answer() (int, body, error) {
+	forms := map[string]body{"": {}, "empty": {}}
+	status := f.Status
+	or := func(fallback int) int {
+		if status == 0 {
+			return fallback
+		}
+		return status
+	}
+	switch f.Kind {
+	case RateLimited, QuotaExceeded:
+		status = http.StatusTooManyRequests
+		forms["plain"] = body{plain, "Too many requests"}
+		forms["json"] = body{json, APIError(status, "API rate limit exceeded")}
+		forms["quota"] = body{json, `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`}
+		forms["html"] = htmlBody(status)
+		forms[""] = forms["plain"]
+		if f.Kind == QuotaExceeded {
+			forms[""] = forms["quota"]
+		}
+	case ServerError:
+		status = or(http.StatusServiceUnavailable)
+		forms["upstream"] = body{plain, upstreamText}
+		forms["html"] = htmlBody(status)
+		forms[""] = forms["upstream"]
+	case Garbage:
+		status = or(http.StatusOK)
+		forms[""] = body{json, htmlBody(status).text}
+	case Nothing:
+		status = http.StatusNoContent
+	case InvalidGrant:
+		status = http.StatusBadRequest
+		forms["revoked"] = oauthError("invalid_grant", "Refresh token revoked")
+		forms["expired"] = oauthError("invalid_grant", "Refresh token expired")
+		forms["invalid"] = oauthError("invalid_grant", "Invalid refresh token")
+		forms[f.Body] = or2(forms[f.Body], oauthError("invalid_grant", f.Body))
+		forms[""] = forms["revoked"]
+	case InvalidClient:
+		status, forms[""] = http.StatusBadRequest, oauthError("invalid_client", "Invalid client")
+	case Unauthorized:
+		status = http.StatusUnauthorized
+		forms["expired"] = body{json, APIError(status, "The access token expired")}
+		forms["invalid"] = body{json, APIError(status, "Invalid access token")}
+		forms[""] = forms["expired"]
+	case NotRegistered, PremiumRequired:
+		status = http.StatusForbidden
+		text := NotRegisteredText
+		if f.Kind == PremiumRequired {
+			text = PremiumRequiredText
+		}
+		forms["plain"] = body{plain, text}
+		forms["json"] = body{json, APIError(status, text)}
+		forms[""] = forms["plain"]
+	case InsufficientScope:
+		status = http.StatusForbidden
+		forms[""] = body{json, APIError(status, "Insufficient client scope")}
+	case NotFound:
+		status = http.StatusNotFound
+		forms[""] = body{json, APIError(status, "Not found.")}
+	case Raw:
+		status = or(http.StatusOK)
+		forms[f.Body] = body{plain, f.Body}
+	case Slow, Cut, Hangup, Lost:
+		return 0, body{}, nil
+	default:
+		return 0, body{}, fmt.Errorf("fault: kind %q is not known", f.Kind)
+	}
+	b, ok := forms[f.Body]
+	if !ok {
+		return 0, body{}, fmt.Errorf("fault: kind %q has no body form %q", f.Kind, f.Body)
+	}
+	return status, b, nil
+}
+
+func or2(a, b body) body {
+	if a.text == "" {
+		return b
+	}
+	return a
+}
+
+func oauthError(code, description string) body {
+	return body{json, fmt.Sprintf(`{"error":%q,"error_description":%q}`, code, description)}
+}
+
+func htmlBody(status int) body {
+	return body{html, fmt.Sprintf(htmlText, status, status, http.StatusText(status))}
+}

@@ -1,0 +1,99 @@
+package google
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"math/big"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/songspy/songspy/songspy-sim/internal/token"
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+)
+
+// signer makes its key when it is first needed; most runs never need it.
+type signer struct {
+	once sync.Once
+	key  *rsa.PrivateKey
+}
+
+const keyID = "songspy-sim-1"
+
+func (s *signer) private() *rsa.PrivateKey {
+	s.once.Do(func() {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil { // the system's randomness never fails
+			panic(err)
+		}
+		s.key = key
+	})
+	return s.key
+}
+
+// issuer is the address under which the caller knows us: discovery must name
+// exactly that, and in a container network it is not the browser's.
+func issuer(r *http.Request) string {
+	if strings.HasSuffix(r.Host, ".google.com") || strings.HasSuffix(r.Host, ".googleapis.com") { // in-process, see sim.Transport
+		return "https://accounts.google.com"
+	}
+	return "http://" + r.Host + "/google"
+}
+
+func (s *Server) discovery(w *traffic.Writer, r *http.Request) {
+	base := "http://" + r.Host + "/google"
+	answer(w, http.StatusOK, map[string]any{
+		"issuer":                                issuer(r),
+		"authorization_endpoint":                s.PublicURL + "/google/o/oauth2/v2/auth",
+		"token_endpoint":                        base + "/token",
+		"userinfo_endpoint":                     base + "/v1/userinfo",
+		"jwks_uri":                              base + "/oauth2/v3/certs",
+		"response_types_supported":              []string{"code", "token"},
+		"subject_types_supported":               []string{"public"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"scopes_supported":                      []string{"openid", "email", "profile"},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic"},
+		"code_challenge_methods_supported":      []string{"S256"},
+	})
+}
+
+func (s *Server) keys(w *traffic.Writer, _ *http.Request) {
+	public := s.signer.private().PublicKey
+	answer(w, http.StatusOK, map[string]any{"keys": []map[string]string{{
+		"kty": "RSA", "alg": "RS256", "use": "sig", "kid": keyID,
+		"n": base64.RawURLEncoding.EncodeToString(public.N.Bytes()),
+		"e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
+	}}})
+}
+
+// idToken signs who somebody is for the app that redeemed a code.
+func (s *Server) idToken(r *http.Request, c token.Claims) string {
+	now := s.Now()
+	claims := map[string]any{
+		"iss": issuer(r), "aud": clients[c.Client], "azp": clients[c.Client], "sub": s.World.Person(c.Person).GoogleID,
+		"iat": now.Unix(), "exp": now.Add(accessLife).Unix(),
+	}
+	if c.Nonce != "" {
+		claims["nonce"] = c.Nonce
+	}
+	if c.Scopes&email != 0 {
+		claims["email"], claims["email_verified"] = s.World.Person(c.Person).Email, true
+	}
+	s.describe(claims, c)
+	payload, err := json.Marshal(claims)
+	if err != nil { // strings, numbers and booleans
+		panic(err)
+	}
+	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT","kid":"`+keyID+`"}`)) + "." +
+		base64.RawURLEncoding.EncodeToString(payload)
+	sum := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, s.signer.private(), crypto.SHA256, sum[:])
+	if err != nil { // the key is long enough for the hash
+		panic(err)
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+}

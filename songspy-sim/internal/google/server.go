@@ -1,0 +1,214 @@
+package google
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/consent"
+	"github.com/songspy/songspy/songspy-sim/internal/faults"
+	"github.com/songspy/songspy/songspy-sim/internal/population"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/variant"
+)
+
+// The registered apps and their secrets: ours, and somebody else's.
+const (
+	ClientID            = "songspy-sim-google"
+	ClientSecret        = "songspy-sim-google-secret"
+	ForeignClientID     = "somebody-elses-app"
+	ForeignClientSecret = "somebody-elses-secret"
+)
+
+var (
+	clients       = []string{ClientID, ForeignClientID} // index is token.Claims.Client
+	clientSecrets = []string{ClientSecret, ForeignClientSecret}
+)
+
+// Scopes, one bit each.
+const (
+	openID = 1 << iota
+	email
+	profile
+	offline // not a scope but access_type=offline: a refresh token is wanted
+)
+
+const (
+	accessLife = time.Hour
+	codeLife   = 10 * time.Minute
+)
+
+// Server answers for Google. All fields must be set.
+type Server struct {
+	World     *population.World
+	Mint      *token.Mint
+	Meter     *traffic.Meter
+	Faults    *faults.Book
+	Variants  *variant.Switch
+	Now       func() time.Time
+	PublicURL string // of the simulator, without a slash at the end
+
+	spent  token.Spent
+	signer signer
+}
+
+// Routes adds Google's paths to a mux.
+func (s *Server) Routes(mux *http.ServeMux) {
+	mux.Handle("GET /google/o/oauth2/v2/auth", s.Meter.Count(traffic.GoogleAuthorize, s.authorize))
+	mux.Handle("POST /google/token", s.Meter.Count(traffic.GoogleToken, s.token))
+	mux.Handle("/google/tokeninfo", s.Meter.Count(traffic.Tokeninfo, s.tokeninfo))
+	for _, version := range []string{"v1", "v2"} {
+		mux.Handle("/google/oauth2/"+version+"/tokeninfo", s.Meter.Count(traffic.Tokeninfo, s.oldTokeninfo))
+		mux.Handle("/google/oauth2/"+version+"/userinfo", s.Meter.Count(traffic.Userinfo, s.userinfo))
+	}
+	mux.Handle("/google/oauth2/v3/userinfo", s.Meter.Count(traffic.Userinfo, s.openIDUserinfo))
+	mux.Handle("/google/v1/userinfo", s.Meter.Count(traffic.Userinfo, s.openIDUserinfo))
+	mux.Handle("GET /google/.well-known/openid-configuration", s.Meter.Count(traffic.Other, s.discovery))
+	mux.Handle("GET /google/oauth2/v3/certs", s.Meter.Count(traffic.Other, s.keys))
+}
+
+// AccessToken issues a token as the browser would hold it after the implicit
+// grant. No scopes means openid, email and profile.
+func (s *Server) AccessToken(person int, clientID string, scopes ...string) (string, error) {
+	client := slices.Index(clients, clientID)
+	if client < 0 {
+		return "", fmt.Errorf("google: client %q is not registered: use %s or %s", clientID, ClientID, ForeignClientID)
+	}
+	set := uint8(openID | email | profile)
+	if len(scopes) > 0 {
+		set = parseScopes(scopes)
+	}
+	return s.access(token.Claims{Person: person, Client: uint8(client), Scopes: set}), nil
+}
+
+func (s *Server) access(c token.Claims) string {
+	c.At, c.Redirect = s.Now().Add(accessLife), ""
+	return s.Mint.Issue(token.GoogleAccess, c)
+}
+
+func parseScopes(names []string) (set uint8) {
+	for _, name := range names {
+		switch name {
+		case "openid":
+			set |= openID
+		case "email", "https://www.googleapis.com/auth/userinfo.email":
+			set |= email
+		case "profile", "https://www.googleapis.com/auth/userinfo.profile":
+			set |= profile
+		}
+	}
+	return set
+}
+
+func scopeNames(set uint8) string {
+	var names []string
+	for bit, name := range map[uint8]string{
+		openID: "openid", email: "https://www.googleapis.com/auth/userinfo.email",
+		profile: "https://www.googleapis.com/auth/userinfo.profile",
+	} {
+		if set&bit != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// authorize shows the consent page, or redirects at once if the query decides.
+func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
+	if s.Faults.Strike(w, r, traffic.GoogleAuthorize) {
+		return
+	}
+	q := r.URL.Query()
+	client := slices.Index(clients, q.Get("client_id"))
+	if client < 0 {
+		consent.Fail(w, "Error 401: invalid_client. The OAuth client was not found.")
+		return
+	}
+	target := q.Get("redirect_uri")
+	if !onLoopback(target) {
+		consent.Fail(w, "Error 400: redirect_uri_mismatch")
+		return
+	}
+	back := url.Values{}
+	if state, ok := q["state"]; ok {
+		back["state"] = state[:1]
+	}
+	implicit := q.Get("response_type") == "token"
+	scopes, challenge := strings.Fields(q.Get("scope")), q.Get("code_challenge")
+	badChallenge := challenge != "" && (q.Get("code_challenge_method") != "S256" || len(challenge) != 43)
+	switch {
+	case q.Get("response_type") != "code" && !implicit:
+		back.Set("error", "unsupported_response_type")
+	case len(scopes) == 0, badChallenge:
+		back.Set("error", "invalid_request")
+	default:
+		s.decide(w, r, token.Claims{
+			Client: uint8(client), Scopes: parseScopes(scopes), Redirect: target,
+			Challenge: challenge, Nonce: q.Get("nonce"),
+		}, back, implicit)
+		return
+	}
+	consent.Redirect(w, target, back, implicit)
+}
+
+func (s *Server) decide(w *traffic.Writer, r *http.Request, c token.Claims, back url.Values, implicit bool) {
+	q := r.URL.Query()
+	app := "Songspy"
+	if clients[c.Client] == ForeignClientID {
+		app = "Somebody else's app"
+	}
+	switch consent.Decide(w, r, s.World, consent.Ask{Provider: "Google", App: app, Scopes: strings.Fields(q.Get("scope"))}) {
+	case consent.Pending:
+		return
+	case consent.Denied:
+		back.Set("error", "access_denied")
+	case consent.Allowed:
+		c.Person = w.Person
+		if implicit {
+			back.Set("access_token", s.access(c))
+			back.Set("token_type", "Bearer")
+			back.Set("expires_in", fmt.Sprint(int(accessLife.Seconds())))
+			back.Set("scope", scopeNames(c.Scopes))
+			break
+		}
+		if q.Get("access_type") == "offline" {
+			c.Scopes |= offline
+		}
+		c.At = s.Now().Add(codeLife)
+		back.Set("code", s.Mint.Issue(token.GoogleCode, c))
+		back.Set("scope", scopeNames(c.Scopes))
+	}
+	consent.Redirect(w, c.Redirect, back, implicit)
+}
+
+// onLoopback tells whether a redirect URI stays on this machine.
+func onLoopback(target string) bool {
+	u, err := url.Parse(target)
+	if err != nil || u.Scheme != "http" || u.Fragment != "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	body, err := json.MarshalIndent(v, "", "  ") // Google indents
+	if err != nil {                              // strings, numbers and maps of them
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+func refuse(w http.ResponseWriter, status int, code, description string) {
+	answer(w, status, map[string]string{"error": code, "error_description": description})
+}

@@ -1,0 +1,219 @@
+package populate
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/google"
+	"github.com/songspy/songspy/songspy-sim/internal/spotify"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
+)
+
+// account is what Songspy answers to a sign-in.
+type account struct {
+	ID         int64   `json:"id"`
+	NickName   *string `json:"nickName"`
+	HasSpotify bool    `json:"hasSpotify"`
+	Token      string  `json:"token"`
+}
+
+// person brings one person in: signed in, linked, and named if they care.
+func (p *Populator) person(ctx context.Context, n int, result *Result) error {
+	back, err := p.consent(ctx, "/google/o/oauth2/v2/auth", n, p.o.GoogleRedirect, url.Values{
+		"client_id": {google.ClientID}, "response_type": {"token"}, "scope": {"openid email profile"},
+	})
+	if err != nil {
+		return fmt.Errorf("Google's page: %w", err) //nolint:staticcheck // a name
+	}
+	var me account
+	if err := p.call(ctx, "/google-auth", "", map[string]string{"accessToken": back.Get("access_token")}, &me); err != nil {
+		return err
+	}
+	atomic.AddInt64(&result.SignedIn, 1)
+	if !me.HasSpotify {
+		if err := p.link(ctx, n, me.Token); err != nil {
+			return err
+		}
+		atomic.AddInt64(&result.Linked, 1)
+	}
+	if me.NickName != nil {
+		return nil
+	}
+	nickname, err := p.nickname(ctx, n)
+	if err != nil || nickname == "" {
+		return err
+	}
+	edit := "/users/" + strconv.FormatInt(me.ID, 10) + "/edit"
+	if err := p.call(ctx, edit, me.Token, map[string]string{"nickName": nickname}, nil); err != nil {
+		return err
+	}
+	atomic.AddInt64(&result.Named, 1)
+	return nil
+}
+
+// link lets Songspy redeem a code for the person's Spotify. Every other
+// person's frontend knows PKCE.
+func (p *Populator) link(ctx context.Context, n int, bearer string) error {
+	ask := url.Values{
+		"client_id": {spotify.ClientID}, "response_type": {"code"}, "scope": {spotify.ListeningScopes.String()},
+	}
+	body := map[string]string{"redirectUri": p.o.SpotifyRedirect}
+	if n%2 == 1 {
+		verifier := rand.Text() + rand.Text()
+		ask.Set("code_challenge", token.Challenge(verifier))
+		ask.Set("code_challenge_method", "S256")
+		body["codeVerifier"] = verifier
+	}
+	back, err := p.consent(ctx, "/spotify/accounts/authorize", n, p.o.SpotifyRedirect, ask)
+	if err != nil {
+		return fmt.Errorf("Spotify's page: %w", err) //nolint:staticcheck // a name
+	}
+	body["code"] = back.Get("code")
+	return p.call(ctx, "/spotify-auth", bearer, body, nil)
+}
+
+// consent opens a provider's page as a person who allows what is asked, and
+// returns what the page sends back to the frontend.
+func (p *Populator) consent(ctx context.Context, page string, n int, redirect string, ask url.Values) (url.Values, error) {
+	state := rand.Text()
+	ask.Set("redirect_uri", redirect)
+	ask.Set("state", state)
+	ask.Set("person", strconv.Itoa(n))
+	ask.Set("allow", "1")
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.o.Simulator+page+"?"+ask.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.client.Do(r)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer drain(resp)
+	if resp.StatusCode != http.StatusFound {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+		return nil, fmt.Errorf("it answers %s: %s", resp.Status, text)
+	}
+	location, err := resp.Location()
+	if err != nil {
+		return nil, errors.New("it redirects to nowhere")
+	}
+	back := location.Query()
+	if location.Fragment != "" {
+		if back, err = url.ParseQuery(location.EscapedFragment()); err != nil {
+			return nil, errors.New("the redirect's fragment cannot be read")
+		}
+	}
+	switch {
+	case back.Get("state") != state:
+		return nil, errors.New("it returned another state than it was given")
+	case back.Get("error") != "":
+		return nil, fmt.Errorf("it refused: %s", back.Get("error"))
+	}
+	return back, nil
+}
+
+// nickname is what a person would type into the form; empty for those who
+// leave it.
+func (p *Populator) nickname(ctx context.Context, n int) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.o.Simulator+"/admin/people/"+strconv.Itoa(n), nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := p.client.Do(r)
+	if err != nil {
+		return "", bare(err)
+	}
+	defer drain(resp)
+	var who struct {
+		Nickname string `json:"nickname"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&who); err != nil || resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("the simulator answers %s when asked who they are", resp.Status)
+	}
+	return who.Nickname, nil
+}
+
+// attempts is how often a call is made when the API asks to come again.
+const attempts = 5
+
+// call posts to Songspy's API and reads the data of its envelope into data,
+// unless that is nil. When the API says when to come again, it does.
+func (p *Populator) call(ctx context.Context, path, bearer string, body any, data any) error {
+	payload, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	for attempt := 1; ; attempt++ {
+		retryAfter, err := p.post(ctx, path, bearer, payload, data)
+		if err == nil || retryAfter == 0 || attempt == attempts {
+			return err
+		}
+		timer := time.NewTimer(retryAfter)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// post makes one call. retryAfter is 0 if there is no use in another.
+func (p *Populator) post(ctx context.Context, path, bearer string, payload []byte, data any) (retryAfter time.Duration, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.o.API+"/v1/songspy"+path, bytes.NewReader(payload))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	resp, err := p.client.Do(r)
+	if err != nil {
+		return 0, fmt.Errorf("POST %s: %w", path, bare(err))
+	}
+	defer drain(resp)
+	var envelope struct {
+		Result string          `json:"result"`
+		Data   json.RawMessage `json:"data"`
+		Error  *struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&envelope); err != nil {
+		return 0, fmt.Errorf("POST %s answers %s without an envelope", path, resp.Status)
+	}
+	if resp.StatusCode != http.StatusOK || envelope.Result != "SUCCESS" {
+		if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+			retryAfter = time.Duration(max(seconds, 1)) * time.Second
+		}
+		if envelope.Error == nil {
+			return retryAfter, fmt.Errorf("POST %s answers %s", path, resp.Status)
+		}
+		return retryAfter, fmt.Errorf("POST %s answers %s: %s, %s", path, resp.Status, envelope.Error.Code, envelope.Error.Message)
+	}
+	if data == nil {
+		return 0, nil
+	}
+	if err := json.Unmarshal(envelope.Data, data); err != nil {
+		return 0, fmt.Errorf("POST %s answers data that cannot be read: %w", path, err)
+	}
+	return 0, nil
+}
+
+// drain reads a body to its end, so that the connection is used again.
+func drain(resp *http.Response) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	_ = resp.Body.Close()
+}

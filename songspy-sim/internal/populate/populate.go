@@ -1,0 +1,150 @@
+package populate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options say whom to sign up where.
+type Options struct {
+	API       string        // address of Songspy's API, such as http://127.0.0.1:8080
+	Simulator string        // address of the simulator
+	People    int           // people 0 to People−1 are signed up
+	Workers   int           // how many at a time
+	Wait      time.Duration // for both to be ready
+
+	GoogleRedirect, SpotifyRedirect string // the frontend's redirect URIs
+
+	Progress io.Writer    // told how far it is; nil: silence
+	Client   *http.Client // nil: one of its own that uses no proxy
+}
+
+// Result counts what was done.
+type Result struct{ SignedIn, Linked, Named int64 }
+
+// Populator signs people up.
+type Populator struct {
+	o      Options
+	client *http.Client
+}
+
+// New checks the options.
+func New(o Options) (*Populator, error) {
+	for name, address := range map[string]string{"the API": o.API, "the simulator": o.Simulator} {
+		if u, err := url.Parse(address); err != nil || u.Scheme == "" || u.Host == "" {
+			return nil, fmt.Errorf("the address of %s is %q: give one like http://127.0.0.1:8080", name, address)
+		}
+	}
+	if o.People < 1 || o.Workers < 1 {
+		return nil, fmt.Errorf("%d people by %d workers: give at least one of each", o.People, o.Workers)
+	}
+	o.API, o.Simulator = strings.TrimRight(o.API, "/"), strings.TrimRight(o.Simulator, "/")
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: o.Workers}}
+	if o.Client != nil {
+		client = *o.Client
+	}
+	// A frontend reads where the providers send it; it must not be followed.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Populator{o, &client}, nil
+}
+
+// maxComplaints is how many people's errors are told in full.
+const maxComplaints = 5
+
+// Run waits until both sides are ready and signs everybody up. One person's
+// failure does not keep the others away; all failures are returned together.
+func (p *Populator) Run(ctx context.Context) (Result, error) {
+	if err := p.ready(ctx); err != nil {
+		return Result{}, err
+	}
+	var (
+		result   Result
+		next     atomic.Int64
+		workers  sync.WaitGroup
+		mu       sync.Mutex
+		problems []error
+	)
+	for range min(p.o.Workers, p.o.People) {
+		workers.Go(func() {
+			for {
+				n := int(next.Add(1)) - 1
+				if n >= p.o.People || ctx.Err() != nil {
+					return
+				}
+				if err := p.person(ctx, n, &result); err != nil {
+					mu.Lock()
+					problems = append(problems, fmt.Errorf("person %d: %w", n, err))
+					mu.Unlock()
+				}
+				if (n+1)%1000 == 0 {
+					fmt.Fprintf(p.o.Progress, "%d of %d people\n", n+1, p.o.People)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return result, err
+	}
+	if more := len(problems) - maxComplaints; more > 0 {
+		problems = append(problems[:maxComplaints], fmt.Errorf("and %d people more", more))
+	}
+	return result, errors.Join(problems...)
+}
+
+// ready waits for the simulator and the API.
+func (p *Populator) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.o.Wait)
+	defer cancel()
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	for _, address := range []string{p.o.Simulator + "/healthz", p.o.API + "/readyz"} {
+		for {
+			problem := p.probe(ctx, address)
+			if problem == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s was not ready within %v: %w", address, p.o.Wait, problem)
+			case <-ticker.C:
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Populator) probe(ctx context.Context, address string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := p.client.Do(r)
+	if err != nil {
+		return bare(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answers %s", resp.Status)
+	}
+	return nil
+}
+
+// bare strips the address from a client's error: it may hold a token.
+func bare(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}

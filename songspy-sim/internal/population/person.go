@@ -1,0 +1,100 @@
+package population
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Salts keep the uses of one seed apart.
+const (
+	saltTrack uint64 = iota + 1
+	saltAlbum
+	saltArtist
+	saltDuration
+	saltPhase
+	saltSession
+	saltTaste
+	saltPerson
+	saltSpurious
+	saltAccount
+	saltGoogle
+	saltScripted
+)
+
+// Person is who somebody is at the two providers.
+type Person struct {
+	Number int
+
+	SpotifyID   string // the older id; unlike AccountID it is sometimes a chosen name
+	AccountID   string // Spotify's account_id
+	DisplayName string // at Spotify; empty where the answer has null
+	HasImage    bool   // at Spotify
+
+	GoogleID   string // sub, 21 digits
+	Email      string
+	GivenName  string
+	FamilyName string // empty for some
+	HasPicture bool   // at Google
+	Nickname   string // what the person calls themselves; empty for those who never choose
+
+	HeardAtEnd      bool // history's played_at is the end of a play, not its start
+	FrozenTimestamp bool // the answer's timestamp stays at the play's start
+	Free            bool // hears advertisements
+	Crossfade       time.Duration
+}
+
+// traits are the few things about a person that a look needs.
+type traits struct {
+	heardAtEnd, frozen, free bool
+	fade                     int64 // milliseconds by which songs end early
+}
+
+func (w *World) traits(person int) traits {
+	h := hash(w.seed, saltPerson, uint64(person))
+	t := traits{heardAtEnd: h&1 == 1, frozen: h&2 == 2, free: unit(mix(h+1)) < w.habits.Free}
+	if f := mix(h + 2); f%10 == 0 {
+		t.fade = int64(3000 + f/10%9000)
+	}
+	return t
+}
+
+// Person tells who somebody is. The number must be in [0, People).
+func (w *World) Person(number int) Person {
+	t := w.traits(number)
+	r := random{hash(w.seed, saltPerson, uint64(number), saltPerson)}
+	p := Person{
+		Number:          number,
+		HeardAtEnd:      t.heardAtEnd,
+		FrozenTimestamp: t.frozen,
+		Free:            t.free,
+		Crossfade:       time.Duration(t.fade) * time.Millisecond,
+		GivenName:       pick(&r, givenNames),
+		FamilyName:      pick(&r, familyNames),
+		HasImage:        !r.chance(0.15),
+		HasPicture:      !r.chance(0.1),
+	}
+	// mix is a bijection, so no two people share an id.
+	p.AccountID = base62(mix(uint64(number)+w.seed*golden), hash(w.seed, saltAccount, uint64(number)))
+	p.SpotifyID = "31" + strconv.FormatUint(mix(uint64(number)+w.seed), 36)
+	if r.chance(0.2) {
+		p.SpotifyID = fmt.Sprintf("%s.%s_%d", strings.ToLower(p.GivenName), strings.ToLower(p.FamilyName), number)
+	}
+	p.DisplayName = p.GivenName
+	if r.chance(0.08) {
+		p.DisplayName = ""
+	}
+	p.GoogleID = fmt.Sprintf("1%020d", mix(uint64(number)+w.seed+saltGoogle))
+	p.Email = fmt.Sprintf("%s.%d@example.com", strings.ToLower(p.GivenName), number)
+	if r.chance(0.1) {
+		p.FamilyName = ""
+	}
+	if !r.chance(0.12) {
+		p.Nickname = pick(&r, nicknames)
+		if number >= len(nicknames) {
+			p.Nickname = fmt.Sprintf("%s %d", p.Nickname, number)
+		}
+	}
+	return p
+}

@@ -1,0 +1,109 @@
+package population
+
+import "time"
+
+// Play is one real play: what a perfect witness would have written down.
+//
+// A play has at most one interruption: at PauseAfter of played time the
+// player stands still for PauseFor and goes on Jump further along (a seek is
+// a pause of no length).
+type Play struct {
+	Track Track
+	Start time.Time
+	End   time.Time // when the play was over, by its end, a skip or a stop
+
+	From       time.Duration // position at Start; above zero for resumed episodes
+	PauseAfter time.Duration // played time before the interruption
+	PauseFor   time.Duration
+	Jump       time.Duration // position gained (or lost, below zero) by a seek
+
+	Listened   time.Duration // End − Start without the pause
+	Complete   bool          // ran to the track's end
+	Skipped    bool          // left early for the next one
+	Private    bool          // shown neither live nor in history
+	Offline    bool          // shown in history only, after the session
+	NoProgress bool          // progress_ms is null throughout
+
+	// Linger is how long the stopped player still shows the track as paused.
+	Linger time.Duration
+
+	// HeardAt is history's played_at and InHistory the instant from which
+	// history lists the play. Both are zero for a play that history never lists.
+	HeardAt   time.Time
+	InHistory time.Time
+}
+
+// State is what a player does.
+type State string
+
+// The states of a player.
+const (
+	Nothing State = "nothing"
+	Playing State = "playing"
+	Paused  State = "paused"
+)
+
+// play is Play on the hot path: milliseconds since 1970 and no pointers but one.
+type play struct {
+	start, end           int64
+	duration, from       int64
+	breakAt, pause, jump int64 // breakAt and pause are wall time after start
+	linger               int64
+	sessionEnd           int64
+	key                  uint64 // identifies the play; source of its chances
+	track                int32  // in the catalogue; -1 for none or a scripted one
+	scripted             *Play  // the script's own words, nil for the invented
+	kind                 Kind
+	complete, skipped    bool
+	private, offline     bool
+	noProgress           bool
+}
+
+func (p *play) listened() int64 {
+	if p.end-p.start > p.breakAt {
+		return p.end - p.start - min(p.pause, p.end-p.start-p.breakAt)
+	}
+	return p.end - p.start
+}
+
+// position tells where in the track the player is at an instant between start
+// and end + linger, and whether it stands still there.
+func (p *play) position(at int64) (position int64, paused bool) {
+	switch elapsed := at - p.start; {
+	case elapsed < 0:
+		return p.from, false // the next track shows while it loads
+	case at >= p.end:
+		position, _ = p.position(p.end - 1)
+		return min(position+1, p.duration), true
+	case elapsed < p.breakAt:
+		return p.from + elapsed, false
+	case elapsed < p.breakAt+p.pause:
+		return p.from + p.breakAt, true
+	default:
+		return p.from + elapsed - p.pause + p.jump, false
+	}
+}
+
+// inHistory tells history's played_at and from when it lists the play.
+// Advertisements, episodes, local files, private sessions and whatever was
+// heard for less than 30 s it never lists.
+func (p *play) inHistory(endBased bool) (heardAt, from int64, ok bool) {
+	if s := p.scripted; s != nil && !s.HeardAt.IsZero() {
+		from := s.InHistory
+		if from.IsZero() {
+			from = s.HeardAt
+		}
+		return s.HeardAt.UnixMilli(), from.UnixMilli(), true
+	}
+	if p.kind != KindTrack || p.private || p.listened() < 30_000 {
+		return 0, 0, false
+	}
+	heardAt, from = p.start, p.end
+	if endBased {
+		heardAt = p.end
+	}
+	if p.offline {
+		from = max(from, p.sessionEnd)
+	}
+	return heardAt, from + 10_000 + int64(mix(p.key+1)%110_000), true
+}

@@ -1,0 +1,289 @@
+package population
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+func newWorld(t interface{ Fatal(...any) }, seed uint64, name string, people int) *World {
+	h, err := Named(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := New(seed, people, h, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func anyWorld(t *rapid.T) (*World, int, time.Time) {
+	name := rapid.SampledFrom([]string{"lively", "tenth", "regular", "restless"}).Draw(t, "population")
+	w := newWorld(t, rapid.Uint64().Draw(t, "seed"), name, 1_000_000)
+	person := rapid.IntRange(0, 999_999).Draw(t, "person")
+	at := epoch.Add(time.Duration(rapid.Int64Range(0, int64(40*24*time.Hour/time.Millisecond)).Draw(t, "ms")) * time.Millisecond)
+	return w, person, at
+}
+
+func TestPlays_OfOnePersonNeverOverlap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, person, at := anyWorld(t)
+		plays := w.Truth(person, at, at.Add(48*time.Hour))
+		for i, p := range plays {
+			if !p.End.After(p.Start) && !p.Start.Equal(p.End) {
+				t.Fatalf("play %d ends before it starts: %+v", i, p)
+			}
+			if i > 0 && p.Start.Before(plays[i-1].End) {
+				t.Fatalf("play %d starts at %v, before the former ends at %v", i, p.Start, plays[i-1].End)
+			}
+			if p.Listened < 0 || p.Listened > p.End.Sub(p.Start) {
+				t.Fatalf("play %d was listened to for %v within %v", i, p.Listened, p.End.Sub(p.Start))
+			}
+			if p.Complete && p.Skipped {
+				t.Fatalf("play %d is both complete and skipped", i)
+			}
+		}
+	})
+}
+
+func TestNow_AgreesWithTruthAtEveryInstant(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, person, at := anyWorld(t)
+		now := w.Now(person, at)
+		sight := w.Look(person, at)
+		if sight.State != now.State || sight.State != Nothing && sight.Hidden == now.Visible {
+			t.Fatalf("look %+v disagrees with %+v", sight, now)
+		}
+		around := w.Truth(person, at, at.Add(time.Millisecond))
+		if len(around) > 1 {
+			t.Fatalf("%d plays at one instant", len(around))
+		}
+		if len(around) == 0 {
+			// Between two plays the next one loads, and after the last it lingers.
+			if now.State == Playing && !now.Play.Start.After(at) {
+				t.Fatalf("plays %v, which truth does not know", now.Play)
+			}
+			return
+		}
+		if now.State == Nothing || !now.Play.Start.Equal(around[0].Start) {
+			t.Fatalf("shows %+v while truth is %+v", now, around[0])
+		}
+		p := around[0]
+		if now.Progress < 0 || now.Progress > p.Track.Duration {
+			t.Fatalf("progress %v of %v", now.Progress, p.Track.Duration)
+		}
+		elapsed := at.Sub(p.Start)
+		inPause := elapsed >= p.PauseAfter && elapsed < p.PauseAfter+p.PauseFor
+		if paused := now.State == Paused; paused != inPause {
+			t.Fatalf("paused is %v, but the pause is %v after %v and lasts %v", paused, elapsed, p.PauseAfter, p.PauseFor)
+		}
+	})
+}
+
+func TestProgress_RunsWithTheClockBetweenInterruptions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, person, at := anyWorld(t)
+		a, b := w.Now(person, at), w.Now(person, at.Add(time.Second))
+		same := a.State == Playing && b.State == Playing && a.Play.Start.Equal(b.Play.Start)
+		jumped := a.Play.Jump != 0 || a.Play.PauseFor != 0
+		if same && !jumped && a.Play.Start.Before(at) && b.Progress-a.Progress != time.Second {
+			t.Fatalf("in a second progress went from %v to %v", a.Progress, b.Progress)
+		}
+	})
+}
+
+func TestCompletePlays_HearTheWholeTrackButTheCrossfade(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, person, at := anyWorld(t)
+		fade := w.Person(person).Crossfade
+		for _, p := range w.Truth(person, at, at.Add(24*time.Hour)) {
+			rest := p.Track.Duration - p.From - p.Jump - p.Listened
+			if p.Complete && rest != 0 && rest != fade {
+				t.Fatalf("a complete play left %v unheard: %+v", rest, p)
+			}
+		}
+	})
+}
+
+func TestHistory_ListsOnlyWhatItMay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, person, at := anyWorld(t)
+		truth := map[int64]Play{}
+		for _, p := range w.Truth(person, epoch, at) {
+			if !p.HeardAt.IsZero() {
+				truth[p.HeardAt.UnixMilli()] = p
+			}
+		}
+		heard := w.History(person, at, false)
+		if len(heard) > 50 {
+			t.Fatalf("history knows %d plays", len(heard))
+		}
+		for i, h := range heard {
+			p, ok := truth[h.At]
+			switch {
+			case !ok:
+				t.Fatalf("history knows a play at %d that truth does not", h.At)
+			case p.Track.Kind != KindTrack || p.Private || p.Listened < 30*time.Second:
+				t.Fatalf("history lists %+v", p)
+			case p.InHistory.After(at):
+				t.Fatalf("history lists at %v what arrives at %v", at, p.InHistory)
+			case p.InHistory.Sub(p.End) < 10*time.Second:
+				t.Fatalf("%v after its end a play was in history", p.InHistory.Sub(p.End))
+			case i > 0 && h.At > heard[i-1].At:
+				t.Fatal("history is not sorted newest first")
+			}
+		}
+	})
+}
+
+func TestHistory_MissesNothingOfTheLastFifty(t *testing.T) {
+	w := newWorld(t, 3, "restless", 200)
+	at := epoch.Add(20 * 24 * time.Hour)
+	for person := range 200 {
+		var arrived int
+		for _, p := range w.Truth(person, epoch, at) {
+			if !p.HeardAt.IsZero() && !p.InHistory.After(at) {
+				arrived++
+			}
+		}
+		if got := len(w.History(person, at, false)); got != min(arrived, 50) {
+			t.Errorf("person %d: history knows %d of %d plays", person, got, arrived)
+		}
+	}
+}
+
+func TestWorld_IsTheSameForTheSameSeed(t *testing.T) {
+	a, b, other := newWorld(t, 7, "regular", 50), newWorld(t, 7, "regular", 50), newWorld(t, 8, "regular", 50)
+	differs := false
+	for person := range 50 {
+		if a.Person(person) != b.Person(person) {
+			t.Fatalf("person %d is two people", person)
+		}
+		pa, pb := a.Truth(person, epoch, epoch.Add(72*time.Hour)), b.Truth(person, epoch, epoch.Add(72*time.Hour))
+		if len(pa) != len(pb) {
+			t.Fatalf("person %d has %d and %d plays", person, len(pa), len(pb))
+		}
+		for i := range pa {
+			if pa[i].Track.URI != pb[i].Track.URI || !pa[i].Start.Equal(pb[i].Start) {
+				t.Fatalf("person %d, play %d: %v and %v", person, i, pa[i], pb[i])
+			}
+		}
+		differs = differs || len(other.Truth(person, epoch, epoch.Add(72*time.Hour))) != len(pa)
+	}
+	if !differs {
+		t.Error("another seed gave the same world")
+	}
+}
+
+func TestTruth_BeginsAtTheEpoch(t *testing.T) {
+	w := newWorld(t, 1, "lively", 100)
+	for person := range 100 {
+		for _, p := range w.Truth(person, epoch.Add(-48*time.Hour), epoch.Add(time.Hour)) {
+			if p.Start.Before(epoch) {
+				t.Fatalf("person %d plays at %v", person, p.Start)
+			}
+		}
+		if now := w.Now(person, epoch.Add(-time.Second)); now.State != Nothing {
+			t.Fatalf("person %d plays before time began: %+v", person, now)
+		}
+	}
+}
+
+func TestPopulations_ListenAsMuchAsTheySay(t *testing.T) {
+	for name, want := range map[string][2]float64{
+		"lively": {0.85, 0.95}, "tenth": {0.09, 0.11}, "regular": {0.09, 0.11}, "restless": {0.09, 0.11},
+	} {
+		w := newWorld(t, 5, name, 1000)
+		var total time.Duration
+		for person := range 1000 {
+			for _, p := range w.Truth(person, epoch, epoch.Add(96*time.Hour)) {
+				total += p.End.Sub(p.Start)
+			}
+		}
+		if share := total.Hours() / (96 * 1000); share < want[0] || share > want[1] {
+			t.Errorf("%s: people listen %.3f of the time, not %v", name, share, want)
+		}
+	}
+}
+
+func TestRegular_HoldsEveryOddityOfRealListening(t *testing.T) {
+	w := newWorld(t, 9, "regular", 3000)
+	seen := map[string]int{}
+	for person := range 3000 {
+		var former Play
+		for _, p := range w.Truth(person, epoch, epoch.Add(24*time.Hour)) {
+			seen["plays"]++
+			seen[string(p.Track.Kind)]++
+			for name, is := range map[string]bool{
+				"skipped": p.Skipped, "paused": p.PauseFor > 0, "private": p.Private, "offline": p.Offline,
+				"no progress": p.NoProgress, "short": p.Track.Duration < time.Minute && p.Track.Kind == KindTrack,
+				"repeated": former.Track.URI != "" && former.Track.URI == p.Track.URI, "resumed": p.From > 0,
+				"relinked": p.Track.HistoryURI != p.Track.URI, "no cover": p.Track.URI != "" && !p.Track.HasCover,
+				"long title": len(p.Track.Title) > 500, "long pause": p.PauseFor > 10*time.Minute, "lingers": p.Linger > 0,
+			} {
+				if is {
+					seen[name]++
+				}
+			}
+			former = p
+		}
+	}
+	for _, name := range []string{
+		"track", "episode", "local", "ad", "unknown", "skipped", "paused", "private", "offline", "no progress", "short",
+		"repeated", "resumed", "relinked", "no cover", "long title", "long pause", "lingers",
+	} {
+		if seen[name] == 0 {
+			t.Errorf("among %d plays none is %s", seen["plays"], name)
+		}
+	}
+	t.Log(seen)
+}
+
+func TestPeople_DoNotShareIDs(t *testing.T) {
+	w := newWorld(t, 2, "tenth", 200_000)
+	seen := make(map[string]int, 600_000)
+	for n := range 200_000 {
+		p := w.Person(n)
+		for _, id := range []string{"s" + p.SpotifyID, "a" + p.AccountID, "g" + p.GoogleID} {
+			if other, taken := seen[id]; taken {
+				t.Fatalf("%d and %d share %s", n, other, id)
+			}
+			seen[id] = n
+		}
+		if len(p.GoogleID) != 21 {
+			t.Fatalf("Google id %q has %d digits", p.GoogleID, len(p.GoogleID))
+		}
+	}
+}
+
+func TestHabits_ThatCannotBeAreRefused(t *testing.T) {
+	for _, spoil := range []func(*Habits){
+		func(h *Habits) { h.Slot = 0 },
+		func(h *Habits) { h.SessionMean = 10 * time.Hour },
+		func(h *Habits) { h.Listening = 0.9 },
+	} {
+		h := regular
+		spoil(&h)
+		if _, err := New(1, 1, h, epoch); err == nil {
+			t.Errorf("accepted %+v", h)
+		}
+	}
+	if _, err := Named("busy"); err == nil {
+		t.Error("accepted a population that nobody described")
+	}
+}
+
+func BenchmarkLook(b *testing.B) {
+	w := newWorld(b, 1, "tenth", 1_000_000)
+	b.ReportAllocs()
+	at := epoch.Add(100 * time.Hour)
+	person := 0
+	for b.Loop() {
+		person = (person + 7919) % 1_000_000
+		w.Look(person, at)
+	}
+}

@@ -1,0 +1,71 @@
+package population
+
+// golden is 2^64 divided by the golden ratio, the step of SplitMix64.
+const golden = 0x9e3779b97f4a7c15
+
+// mix is the finalizer of SplitMix64: a bijection in which every bit of the
+// input moves about half of the output's.
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// hash folds parts, in order, into one well-mixed number.
+func hash(parts ...uint64) uint64 {
+	h := uint64(golden)
+	for _, p := range parts {
+		h = mix(h + golden + p)
+	}
+	return h
+}
+
+// unit maps a hash to [0, 1).
+func unit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
+
+// random is a SplitMix64 stream: eight bytes of state and no allocation, for
+// it is started anew for every look at a listener.
+type random struct{ state uint64 }
+
+func (r *random) next() uint64 {
+	r.state += golden
+	return mix(r.state)
+}
+
+func (r *random) unit() float64 { return unit(r.next()) }
+
+func (r *random) chance(p float64) bool { return r.unit() < p }
+
+// between returns a whole number in [low, high).
+func (r *random) between(low, high int64) int64 {
+	if high <= low {
+		return low
+	}
+	return low + int64(r.unit()*float64(high-low))
+}
+
+const alphabet62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// base62 writes two hashes as an identifier of 22 characters, the shape that
+// Spotify gives to tracks, albums and artists.
+func base62(a, b uint64) string {
+	var out [22]byte
+	for i := range 11 {
+		out[i] = alphabet62[a%62]
+		a /= 62
+		out[11+i] = alphabet62[b%62]
+		b /= 62
+	}
+	return string(out[:])
+}
+
+// NameID derives an identifier from a name.
+func NameID(name string) string {
+	h := uint64(golden)
+	for _, b := range []byte(name) {
+		h = mix(h ^ uint64(b))
+	}
+	return base62(h, mix(h+1))
+}

@@ -1,0 +1,183 @@
+package population
+
+// walk goes through one session play by play. It holds no pointers into the
+// heap but the world's, so that a look at a listener allocates nothing.
+type walk struct {
+	world  *World
+	random random
+	traits traits
+	person uint64
+	key    uint64
+
+	at, end, linger  int64
+	private, offline bool
+
+	last     int32 // track played before, -1 at first
+	loop     int   // plays of one track still to come
+	skips    int   // in a row
+	since    int   // the last advertisement
+	sequence uint64
+}
+
+// session opens the session of a slot, if the slot holds one.
+func (w *World) session(person int, slot int64, k *walk) bool {
+	h := &w.habits
+	key := hash(w.seed, saltSession, uint64(person), uint64(slot))
+	r := random{key}
+	start := slot*w.slot + w.phase(person)
+	chance := h.perSlot()
+	if h.Daily {
+		chance *= w.weight(person, start+w.slot/2)
+	}
+	if !r.chance(chance) {
+		return false
+	}
+	mean := float64(h.SessionMean.Milliseconds())
+	length := int64(mean * (1 + h.Spread*(r.unit()+r.unit()-1)))
+	linger := r.between(0, lingerMax.Milliseconds())
+	start += r.between(0, w.slot-length-linger)
+	*k = walk{
+		world: w, traits: w.traits(person), person: uint64(person), key: key,
+		at: start, end: start + length, linger: linger, last: -1,
+	}
+	k.private = r.chance(h.Private)
+	k.offline = r.chance(h.Offline)
+	if r.chance(h.Loop) {
+		k.loop = int(r.between(3, 12))
+	}
+	k.random = r
+	return true
+}
+
+// next tells the session's next play. Plays follow each other without overlap.
+func (k *walk) next(p *play) bool {
+	// A rest too short for any play is silence.
+	if k.end-k.at < 1000 {
+		return false
+	}
+	h, r := &k.world.habits, &k.random
+	*p = play{start: k.at, key: mix(k.key + k.sequence), private: k.private, offline: k.offline, sessionEnd: k.end, track: -1}
+	k.sequence++
+	k.choose(p)
+	p.noProgress = r.chance(h.NoProgress)
+
+	rest := p.duration - p.from // what there is to hear
+	played := rest
+	switch {
+	case p.kind == KindAd:
+	case r.chance(min(0.8, h.Skip*float64(int(1)<<min(k.skips, 4)))):
+		k.skips++
+		p.skipped = true
+		u := r.unit()
+		played = min(rest-1, 1500+int64(u*u*0.7*float64(rest)))
+	default:
+		k.skips = 0
+		played -= k.fade(p)
+		k.interrupt(p, &played)
+	}
+	p.complete = !p.skipped
+	p.end = p.start + played + p.pause
+	k.cut(p)
+	k.at = p.end
+	if p.skipped {
+		k.at += r.between(0, 1500) // the next one loads
+	} else if r.chance(0.3) {
+		k.at += r.between(0, 400)
+	}
+	// The last play is the one after which nothing fits any more.
+	if k.end-k.at < 1000 {
+		p.linger = k.linger
+	}
+	return true
+}
+
+// fade is how much earlier than its end a song gives way to the next.
+func (k *walk) fade(p *play) int64 {
+	if p.kind == KindTrack && p.duration > 60_000 {
+		return k.traits.fade
+	}
+	return 0
+}
+
+// choose decides what is played, and from where.
+func (k *walk) choose(p *play) {
+	h, r := &k.world.habits, &k.random
+	k.since++
+	if k.traits.free && k.since > 3 {
+		k.since = 0
+		p.kind, p.duration = KindAd, r.between(12_000, 31_000)
+		return
+	}
+	p.kind = KindTrack
+	kind := r.unit()
+	switch {
+	case k.last >= 0 && k.loop > 0:
+		k.loop--
+		p.track = k.last
+	case k.last >= 0 && r.chance(h.Repeat):
+		p.track = k.last
+	case kind < h.Episode:
+		p.kind, p.track = KindEpisode, songs+int32(r.next()%episodes)
+	case kind < h.Episode+h.Local:
+		p.kind, p.track = KindLocal, songs+episodes+int32(r.next()%locals)
+	case kind < h.Episode+h.Local+h.Unknown:
+		p.kind, p.duration = KindUnknown, r.between(60_000, 1_200_000)
+		return
+	default:
+		p.track = k.song()
+	}
+	p.duration = k.world.catalogue.duration(p.track)
+	if p.kind == KindEpisode && r.chance(0.4) {
+		p.from = r.between(0, p.duration/2)
+	}
+	if p.kind == KindTrack {
+		k.last = p.track
+	}
+}
+
+// song chooses by taste: mostly among a person's forty favourites, else among
+// all, the well-known more often.
+func (k *walk) song() int32 {
+	r := &k.random
+	if r.chance(0.6) {
+		return int32(hash(k.world.seed, saltTaste, k.person, r.next()%40) % songs)
+	}
+	u := r.unit()
+	return int32(u * u * songs)
+}
+
+// interrupt pauses a play or seeks in it. played is what will be heard.
+func (k *walk) interrupt(p *play, played *int64) {
+	h, r := &k.world.habits, &k.random
+	switch u := r.unit(); {
+	case u < h.Pause:
+		p.breakAt = r.between(1000, *played)
+		p.pause = r.between(3_000, 180_000)
+		if r.chance(0.1) {
+			p.pause = r.between(180_000, 1_500_000)
+		}
+	case u < h.Pause+h.Seek && *played > 60_000:
+		p.breakAt = r.between(5_000, *played/2)
+		if p.jump = r.between(5_000, *played/3); r.chance(0.4) {
+			p.jump = -r.between(0, p.breakAt)
+		}
+		*played -= p.jump
+	}
+}
+
+// cut stops a play at the session's end: the person puts the player down.
+func (k *walk) cut(p *play) {
+	if p.end <= k.end {
+		return
+	}
+	p.complete, p.skipped = false, false
+	p.end = k.end
+	if p.pause > 0 && p.end <= p.start+p.breakAt+p.pause {
+		// It ends while paused: then the pause is simply how the session ends.
+		p.end = min(p.end, p.start+p.breakAt)
+		k.end = p.end
+	}
+	if p.end <= p.start+p.breakAt {
+		p.breakAt, p.pause, p.jump = 0, 0, 0
+	}
+}

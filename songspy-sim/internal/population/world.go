@@ -1,0 +1,169 @@
+package population
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// World is a population with its catalogue. All methods may be called from
+// many goroutines.
+type World struct {
+	seed   uint64
+	people int
+	habits Habits
+	slot   int64 // milliseconds
+	epoch  int64 // no play starts before it
+
+	catalogue *catalogue
+
+	scripting sync.Mutex
+	scripts   atomic.Pointer[map[int][]play] // copied on write
+}
+
+// New makes a world of people numbered 0 to people−1. Nobody plays anything
+// before epoch.
+func New(seed uint64, people int, habits Habits, epoch time.Time) (*World, error) {
+	if err := habits.Validate(); err != nil {
+		return nil, err
+	}
+	return &World{
+		seed: seed, people: people, habits: habits, slot: habits.Slot.Milliseconds(),
+		epoch: epoch.UnixMilli(), catalogue: &catalogue{seed: seed},
+	}, nil
+}
+
+// People is the number of people.
+func (w *World) People() int { return w.people }
+
+// Epoch is the instant at which truth begins.
+func (w *World) Epoch() time.Time { return time.UnixMilli(w.epoch).UTC() }
+
+// Track returns one of the catalogue's CatalogueSize tracks.
+func (w *World) Track(number int) *Track { return w.catalogue.track(int32(number)) }
+
+// phase shifts a person's slots, so that people do not change in step.
+func (w *World) phase(person int) int64 {
+	return int64(hash(w.seed, saltPhase, uint64(person)) % uint64(w.slot))
+}
+
+// weight is how likely a session is at a person's hour, 1 on average. Days
+// follow Korea's time; everybody's habits lie some hours before or after it.
+func (w *World) weight(person int, at int64) float64 {
+	const hour = int64(time.Hour / time.Millisecond)
+	shift := int64(hash(w.seed, saltPhase, uint64(person), saltPhase)%9) - 4
+	return hourWeights[((at/hour+9+shift)%24+24)%24]
+}
+
+// slotOf is the number of the slot that holds an instant.
+func (w *World) slotOf(person int, at int64) int64 {
+	n := at - w.phase(person)
+	s := n / w.slot
+	if n%w.slot < 0 {
+		s--
+	}
+	return s
+}
+
+func (w *World) script(person int) ([]play, bool) {
+	m := w.scripts.Load()
+	if m == nil {
+		return nil, false
+	}
+	plays, ok := (*m)[person]
+	return plays, ok
+}
+
+// Sight is what a player shows at one instant, cheaply.
+type Sight struct {
+	State      State
+	Kind       Kind
+	Track      *Track // nil for advertisements and the unknown
+	Progress   int64  // milliseconds
+	Start      int64  // milliseconds since 1970
+	Key        uint64 // identifies the play
+	Hidden     bool   // private or offline: the Web API shows nothing
+	NoProgress bool
+	Frozen     bool // the answer's timestamp stays at Start
+	Spurious   bool // this very look is to be answered 204
+}
+
+// Look tells what a person's player shows, within microseconds.
+func (w *World) Look(person int, at time.Time) Sight {
+	var p play
+	now := at.UnixMilli()
+	if !w.find(person, now, &p) {
+		return Sight{State: Nothing}
+	}
+	progress, paused := p.position(now)
+	s := Sight{
+		State: Playing, Kind: p.kind, Progress: progress, Start: p.start, Key: p.key,
+		Hidden: p.private || p.offline, NoProgress: p.noProgress, Frozen: w.traits(person).frozen, Track: w.item(&p),
+	}
+	if paused {
+		s.State = Paused
+	}
+	if p.scripted == nil && s.State == Playing {
+		s.Spurious = unit(hash(w.seed, saltSpurious, uint64(person), uint64(now))) < w.habits.Spurious
+	}
+	return s
+}
+
+// item is the track of a play; nil where the Web API has no item.
+func (w *World) item(p *play) *Track {
+	switch {
+	case p.kind == KindAd || p.kind == KindUnknown:
+		return nil
+	case p.scripted != nil:
+		return &p.scripted.Track
+	default:
+		return w.catalogue.track(p.track)
+	}
+}
+
+// find tells the play that a player shows at an instant: the one being
+// played, the one about to start, or the last of a session while it lingers.
+func (w *World) find(person int, at int64, p *play) bool {
+	if at < w.epoch {
+		return false
+	}
+	if plays, ok := w.script(person); ok {
+		return findScripted(plays, at, p)
+	}
+	var k walk
+	if !w.session(person, w.slotOf(person, at), &k) || at < k.at || at >= k.end+k.linger {
+		return false
+	}
+	for k.next(p) {
+		if at < p.end+p.linger {
+			return p.start >= w.epoch
+		}
+	}
+	return false
+}
+
+// each calls visit for the plays of a person that overlap [from, to), in
+// order, until visit returns false.
+func (w *World) each(person int, from, to int64, visit func(*play) bool) {
+	from = max(from, w.epoch)
+	if plays, ok := w.script(person); ok {
+		for i := range plays {
+			if plays[i].end > from && plays[i].start < to && !visit(&plays[i]) {
+				return
+			}
+		}
+		return
+	}
+	var p play
+	for slot := w.slotOf(person, from); slot*w.slot+w.phase(person) < to; slot++ {
+		var k walk
+		if !w.session(person, slot, &k) {
+			continue
+		}
+		for k.next(&p) {
+			if p.start >= w.epoch && p.end > from && p.start < to && !visit(&p) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package spotify
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/songspy/songspy/songspy-sim/internal/faults"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/variant"
+)
+
+// admit lets a request to the Web API in, as the person whom its token names,
+// or answers why not. Any scope of needed is enough; none is needed if it is 0.
+func (s *Server) admit(w *traffic.Writer, r *http.Request, e traffic.Endpoint, needed Scopes) bool {
+	claims, status, problem := s.bearer(r)
+	if problem == "" {
+		w.Person = claims.Person
+	}
+	if s.Faults.Strike(w, r, e) {
+		return false
+	}
+	v := s.Variants.Get()
+	if v.CallsPer30s > 0 {
+		if after, ok := s.window.Admit(w.Now, v.CallsPer30s); !ok {
+			w.Header().Set("Retry-After", strconv.Itoa(after))
+			write(w, http.StatusTooManyRequests, "text/plain", "Too many requests")
+			return false
+		}
+	}
+	switch {
+	case problem != "":
+		fail(w, status, problem)
+	case !w.Now.Before(claims.At):
+		fail(w, http.StatusUnauthorized, "The access token expired")
+	case v.RevokeKillsAccess && claims.Generation != s.Ledger.Generation(claims.Person):
+		fail(w, http.StatusUnauthorized, "Invalid access token")
+	case !s.Ledger.Registered(claims.Person):
+		s.forbid(w, v)
+	case needed != 0 && Scopes(claims.Scopes)&needed == 0:
+		if v.MissingScope401 {
+			fail(w, http.StatusUnauthorized, "Permissions missing")
+		} else {
+			fail(w, http.StatusForbidden, "Insufficient client scope")
+		}
+	default:
+		return true
+	}
+	return false
+}
+
+// bearer reads the access token of a request.
+func (s *Server) bearer(r *http.Request) (c token.Claims, status int, problem string) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return c, http.StatusUnauthorized, "No token provided"
+	}
+	scheme, value, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") || value == "" {
+		return c, http.StatusBadRequest, "Only valid bearer authentication supported"
+	}
+	c, ok := s.Mint.Read(token.SpotifyAccess, value)
+	if !ok || c.Person >= s.World.People() {
+		return c, http.StatusUnauthorized, "Invalid access token"
+	}
+	return c, 0, ""
+}
+
+// forbid answers somebody whom the app's owner has not registered.
+func (s *Server) forbid(w http.ResponseWriter, v variant.Set) {
+	if v.ForbiddenJSON {
+		fail(w, http.StatusForbidden, faults.NotRegisteredText)
+		return
+	}
+	write(w, http.StatusForbidden, "text/plain", faults.NotRegisteredText)
+}
+
+func fail(w http.ResponseWriter, status int, message string) {
+	write(w, status, "application/json; charset=utf-8", faults.APIError(status, message))
+}
+
+func write(w http.ResponseWriter, status int, contentType, body string) {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+// profile is /v1/me. What a pointer holds is left out unless it is set.
+type profile struct {
+	AccountID    *string           `json:"account_id,omitempty"`
+	DisplayName  *string           `json:"display_name"`
+	ExternalURLs map[string]string `json:"external_urls"`
+	Href         string            `json:"href"`
+	ID           string            `json:"id"`
+	Images       []image           `json:"images"`
+	Type         string            `json:"type"`
+	URI          string            `json:"uri"`
+	*extended
+}
+
+// extended are the fields of /v1/me that are marked as deprecated.
+type extended struct {
+	Country         string          `json:"country"`
+	Email           string          `json:"email"`
+	ExplicitContent map[string]bool `json:"explicit_content"`
+	Followers       followers       `json:"followers"`
+	Product         string          `json:"product"`
+}
+
+type followers struct {
+	Href  *string `json:"href"`
+	Total int     `json:"total"`
+}
+
+type image struct {
+	URL    string `json:"url"`
+	Height *int   `json:"height"`
+	Width  *int   `json:"width"`
+}
+
+func (s *Server) me(w *traffic.Writer, r *http.Request) {
+	if !s.admit(w, r, traffic.Me, 0) {
+		return
+	}
+	who, v := s.World.Person(w.Person), s.Variants.Get()
+	p := profile{
+		AccountID:    &who.AccountID,
+		DisplayName:  &who.DisplayName,
+		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/user/" + who.SpotifyID},
+		Href:         "https://api.spotify.com/v1/users/" + who.SpotifyID,
+		ID:           who.SpotifyID,
+		Images:       []image{},
+		Type:         "user",
+		URI:          "spotify:user:" + who.SpotifyID,
+	}
+	if v.MeWithoutAccountID {
+		p.AccountID = nil
+	}
+	if who.DisplayName == "" {
+		p.DisplayName = nil
+	}
+	if who.HasImage {
+		p.Images = []image{{URL: s.PublicURL + "/portraits/" + strconv.Itoa(who.Number) + ".svg"}} // sizes are null for these
+	}
+	if v.MeExtended {
+		p.extended = &extended{
+			Country: "KR", Email: who.Email, Product: "premium", Followers: followers{Total: who.Number % 97},
+			ExplicitContent: map[string]bool{"filter_enabled": false, "filter_locked": false},
+		}
+		if who.Free {
+			p.Product = "free"
+		}
+	}
+	body, err := json.Marshal(p)
+	if err != nil { // strings, numbers and maps of them
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, _ = w.Write(body)
+}

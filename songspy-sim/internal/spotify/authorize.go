@@ -1,0 +1,121 @@
+package spotify
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/consent"
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+)
+
+// codeLife is how long an authorization code may be redeemed.
+const codeLife = 10 * time.Minute
+
+// authorize shows the consent page, or redirects at once if the query decides.
+func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
+	if s.Faults.Strike(w, r, traffic.Authorize) {
+		return
+	}
+	q := r.URL.Query()
+	if q.Get("client_id") != ClientID {
+		consent.Fail(w, "INVALID_CLIENT: Invalid client")
+		return
+	}
+	target := q.Get("redirect_uri")
+	if err := checkRedirect(s.RedirectURIs, target); err != nil {
+		consent.Fail(w, "INVALID_CLIENT: "+err.Error())
+		return
+	}
+	back := url.Values{}
+	if state, ok := q["state"]; ok {
+		back["state"] = state[:1]
+	}
+	refuse := func(code string) {
+		back.Set("error", code)
+		consent.Redirect(w, target, back, false)
+	}
+	scopes, unknown := ParseScopes(strings.Fields(q.Get("scope")))
+	challenge := q.Get("code_challenge")
+	switch {
+	case q.Get("response_type") != "code": // the implicit grant is gone
+		refuse("unsupported_response_type")
+		return
+	case unknown != "":
+		refuse("invalid_scope")
+		return
+	case (challenge != "" || q.Has("code_challenge_method")) && (q.Get("code_challenge_method") != "S256" || len(challenge) != 43):
+		refuse("invalid_request")
+		return
+	}
+	person, remembered := s.remembered(r, q, scopes)
+	decision := consent.Allowed
+	if remembered {
+		w.Person = person
+	} else {
+		decision = consent.Decide(w, r, s.World, consent.Ask{Provider: "Spotify", App: "Songspy", Scopes: scopes.Names()})
+	}
+	switch decision {
+	case consent.Allowed:
+		http.SetCookie(w, &http.Cookie{
+			Name: consentCookie, Value: strconv.Itoa(w.Person) + "." + strconv.Itoa(int(scopes)),
+			Path: "/spotify/accounts", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		})
+		back.Set("code", s.Code(w.Person, target, challenge, scopes))
+		consent.Redirect(w, target, back, false)
+	case consent.Denied:
+		refuse("access_denied")
+	}
+}
+
+// consentCookie remembers in the browser who allowed what.
+const consentCookie = "songspy_sim_consent"
+
+// remembered tells who allowed the same before in this browser, where that is
+// switched on and the app does not insist on showing the dialog.
+func (s *Server) remembered(r *http.Request, q url.Values, scopes Scopes) (person int, ok bool) {
+	cookie, err := r.Cookie(consentCookie)
+	if err != nil || !s.Variants.Get().RememberConsent || q.Get("show_dialog") == "true" || q.Has("allow") {
+		return 0, false
+	}
+	who, what, _ := strings.Cut(cookie.Value, ".")
+	person, err = strconv.Atoi(who)
+	before, err2 := strconv.Atoi(what)
+	known := errors.Join(err, err2) == nil && person >= 0 && person < s.World.People()
+	return person, known && scopes&^Scopes(before) == 0
+}
+
+var (
+	errInvalidRedirect  = errors.New("Invalid redirect URI")  //nolint:staticcheck // Spotify's words
+	errInsecureRedirect = errors.New("Insecure redirect URI") //nolint:staticcheck // Spotify's words
+)
+
+// checkRedirect applies Spotify's rules: https, or http on a literal loopback
+// address; registered exactly, but for the port of a loopback address that is
+// registered without one. Nothing registered means anything on loopback.
+func checkRedirect(registered []string, target string) error {
+	u, err := url.Parse(target)
+	if err != nil || u.Host == "" || u.Fragment != "" {
+		return errInvalidRedirect
+	}
+	ip := net.ParseIP(u.Hostname())
+	loopback := ip != nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1")
+	switch {
+	case u.Scheme == "http" && !loopback, u.Scheme != "http" && u.Scheme != "https":
+		return errInsecureRedirect
+	case len(registered) == 0 && loopback, slices.Contains(registered, target):
+		return nil
+	case loopback && u.Port() != "":
+		withoutPort := *u
+		withoutPort.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
+		if slices.Contains(registered, withoutPort.String()) {
+			return nil
+		}
+	}
+	return errInvalidRedirect
+}

@@ -1,0 +1,184 @@
+package spotify
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/songspy/songspy/songspy-sim/internal/population"
+)
+
+// simplified is an artist, album or show as tracks mention it. Local files
+// have names only: their ids are null.
+type simplified struct {
+	ExternalURLs map[string]string `json:"external_urls"`
+	Href         *string           `json:"href"`
+	ID           *string           `json:"id"`
+	Name         string            `json:"name"`
+	Type         string            `json:"type"`
+	URI          *string           `json:"uri"`
+}
+
+type album struct {
+	AlbumType            *string           `json:"album_type"`
+	Artists              []simplified      `json:"artists"`
+	ExternalURLs         map[string]string `json:"external_urls"`
+	Href                 *string           `json:"href"`
+	ID                   *string           `json:"id"`
+	Images               []image           `json:"images"`
+	Name                 string            `json:"name"`
+	ReleaseDate          *string           `json:"release_date"`
+	ReleaseDatePrecision *string           `json:"release_date_precision"`
+	Type                 string            `json:"type"`
+	URI                  *string           `json:"uri"`
+}
+
+type track struct {
+	Album        album             `json:"album"`
+	Artists      []simplified      `json:"artists"`
+	DiscNumber   int               `json:"disc_number"`
+	DurationMS   int64             `json:"duration_ms"`
+	Explicit     bool              `json:"explicit"`
+	ExternalIDs  map[string]string `json:"external_ids"`
+	ExternalURLs map[string]string `json:"external_urls"`
+	Href         *string           `json:"href"`
+	ID           *string           `json:"id"`
+	IsLocal      bool              `json:"is_local"`
+	Name         string            `json:"name"`
+	PreviewURL   *string           `json:"preview_url"`
+	TrackNumber  int               `json:"track_number"`
+	Type         string            `json:"type"`
+	URI          string            `json:"uri"`
+}
+
+type show struct {
+	Description  string            `json:"description"`
+	ExternalURLs map[string]string `json:"external_urls"`
+	ID           string            `json:"id"`
+	Images       []image           `json:"images"`
+	Name         string            `json:"name"`
+	Publisher    string            `json:"publisher"`
+	Type         string            `json:"type"`
+	URI          string            `json:"uri"`
+}
+
+type episode struct {
+	AudioPreviewURL *string           `json:"audio_preview_url"`
+	Description     string            `json:"description"`
+	DurationMS      int64             `json:"duration_ms"`
+	Explicit        bool              `json:"explicit"`
+	ExternalURLs    map[string]string `json:"external_urls"`
+	Href            string            `json:"href"`
+	ID              string            `json:"id"`
+	Images          []image           `json:"images"`
+	IsPlayable      bool              `json:"is_playable"`
+	Name            string            `json:"name"`
+	ReleaseDate     string            `json:"release_date"`
+	Show            show              `json:"show"`
+	Type            string            `json:"type"`
+	URI             string            `json:"uri"`
+}
+
+// previews is how few tracks still have a preview: one in so many.
+const previews = 40
+
+// item is a track as JSON. Those of the catalogue are kept: they are asked
+// for again and again.
+func (s *Server) item(t *population.Track) []byte {
+	n := t.Number()
+	if n < 0 {
+		return s.render(t, t.URI)
+	}
+	if kept := s.items[n].Load(); kept != nil {
+		return *kept
+	}
+	body := s.render(t, t.URI)
+	s.items[n].Store(&body)
+	return body
+}
+
+// render writes a track under a uri, which in history may not be its own.
+func (s *Server) render(t *population.Track, uri string) []byte {
+	var v any
+	if t.Kind == population.KindEpisode {
+		v = s.episode(t)
+	} else {
+		v = s.track(t, uri)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // as the real one
+	if err := enc.Encode(v); err != nil {
+		panic(err) // structs of strings, numbers and maps of them
+	}
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
+
+func (s *Server) track(t *population.Track, uri string) track {
+	out := track{
+		DiscNumber: 1, TrackNumber: max(t.Number(), 0)%10 + 1, DurationMS: t.Duration.Milliseconds(),
+		ExternalIDs: map[string]string{}, ExternalURLs: map[string]string{},
+		Name: t.Title, Type: "track", URI: uri, Explicit: len(t.Title)%11 == 0,
+		Album: album{Name: t.Album, Type: "album", Images: s.covers(t), ExternalURLs: map[string]string{}, Artists: []simplified{}},
+	}
+	if t.Kind == population.KindLocal {
+		out.IsLocal = true
+		for _, name := range t.Artists {
+			out.Artists = append(out.Artists, simplified{ExternalURLs: map[string]string{}, Name: name, Type: "artist"})
+		}
+		return out
+	}
+	id := uri[strings.LastIndexByte(uri, ':')+1:]
+	out.ID, out.Href = &id, ptr("https://api.spotify.com/v1/tracks/"+id)
+	out.ExternalURLs["spotify"] = "https://open.spotify.com/track/" + id
+	if t.ISRC != "" {
+		out.ExternalIDs["isrc"] = t.ISRC
+	}
+	if n := t.Number(); n >= 0 && n%previews == 0 {
+		out.PreviewURL = ptr("https://p.scdn.co/mp3-preview/" + id)
+	}
+	for _, name := range t.Artists {
+		out.Artists = append(out.Artists, linked("artist", population.NameID(name), name))
+	}
+	l := linked("album", t.AlbumID, t.Album)
+	a := &out.Album
+	a.AlbumType, a.ExternalURLs, a.Href, a.ID, a.URI = ptr("album"), l.ExternalURLs, l.Href, l.ID, l.URI
+	a.ReleaseDate, a.ReleaseDatePrecision = ptr("2026-03-13"), ptr("day")
+	a.Artists = append(a.Artists, out.Artists[:min(1, len(out.Artists))]...)
+	return out
+}
+
+func (s *Server) episode(t *population.Track) episode {
+	return episode{
+		DurationMS: t.Duration.Milliseconds(), ID: t.ID, URI: t.URI, Name: t.Title, Type: "episode", IsPlayable: true,
+		Href: "https://api.spotify.com/v1/episodes/" + t.ID, ReleaseDate: "2026-10-02", Images: s.covers(t),
+		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/episode/" + t.ID},
+		Show: show{
+			ID: t.AlbumID, Name: t.Album, Publisher: t.Album, Type: "show", URI: "spotify:show:" + t.AlbumID, Images: s.covers(t),
+			ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/show/" + t.AlbumID},
+		},
+	}
+}
+
+// covers are a track's images, the largest first; none for the few without.
+func (s *Server) covers(t *population.Track) []image {
+	images := []image{}
+	if !t.HasCover {
+		return images
+	}
+	for _, size := range []int{640, 300, 64} {
+		images = append(images, image{URL: s.PublicURL + "/covers/" + url.PathEscape(t.AlbumID) + ".svg", Height: &size, Width: &size})
+	}
+	return images
+}
+
+func linked(kind, id, name string) simplified {
+	return simplified{
+		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/" + kind + "/" + id},
+		Href:         ptr("https://api.spotify.com/v1/" + kind + "s/" + id),
+		ID:           &id, Name: name, Type: kind, URI: ptr("spotify:" + kind + ":" + id),
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

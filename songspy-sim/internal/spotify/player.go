@@ -1,0 +1,238 @@
+package spotify
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/population"
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+)
+
+// bodies are the buffers in which answers are put together.
+var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+var jsonType = []string{"application/json; charset=utf-8"}
+
+// disallows by state; an advertisement can neither be skipped nor sought in.
+const (
+	disallowsPlaying = `,"actions":{"disallows":{"resuming":true}}`
+	disallowsPaused  = `,"actions":{"disallows":{"pausing":true}}`
+	disallowsAd      = `,"actions":{"disallows":{"resuming":true,"seeking":true,"skipping_prev":true,"skipping_next":true}}`
+)
+
+// currentlyPlaying is the path that load tests beat: one token to verify, one
+// session to walk, one buffer to fill.
+func (s *Server) currentlyPlaying(w *traffic.Writer, r *http.Request) {
+	if !s.admit(w, r, traffic.CurrentlyPlaying, CurrentlyPlaying|PlaybackState) {
+		return
+	}
+	sight := s.World.Look(w.Person, w.Now)
+	if sight.State == population.Nothing || sight.Hidden || sight.Spurious {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if sight.Kind == population.KindLocal && s.Variants.Get().LocalFiles400 {
+		fail(w, http.StatusBadRequest, "invalid id")
+		return
+	}
+	// Without additional_types=episode an episode has neither item nor context.
+	bare := sight.Kind == population.KindEpisode && !wantsEpisodes(r.URL.RawQuery)
+
+	buffer := bodies.Get().(*[]byte)
+	b := append((*buffer)[:0], `{"timestamp":`...)
+	if sight.Frozen {
+		b = strconv.AppendInt(b, sight.Start, 10)
+	} else {
+		b = strconv.AppendInt(b, w.Now.UnixMilli(), 10)
+	}
+	b = append(b, `,"context":`...)
+	if bare {
+		b = append(b, "null"...)
+	} else {
+		b = appendContext(b, sight.Key, sight.Track)
+	}
+	b = append(b, `,"progress_ms":`...)
+	if sight.NoProgress {
+		b = append(b, "null"...)
+	} else {
+		b = strconv.AppendInt(b, sight.Progress, 10)
+	}
+	b = append(b, `,"item":`...)
+	if bare || sight.Track == nil {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, s.item(sight.Track)...)
+	}
+	b = append(b, `,"currently_playing_type":"`...)
+	b = append(b, playingType(sight.Kind)...)
+	b = append(b, '"')
+	switch {
+	case sight.Kind == population.KindAd:
+		b = append(b, disallowsAd...)
+	case sight.State == population.Paused:
+		b = append(b, disallowsPaused...)
+	default:
+		b = append(b, disallowsPlaying...)
+	}
+	b = append(b, `,"is_playing":`...)
+	b = strconv.AppendBool(b, sight.State == population.Playing)
+	b = append(b, '}')
+
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	_, _ = w.Write(b)
+	*buffer = b
+	bodies.Put(buffer)
+}
+
+func wantsEpisodes(rawQuery string) bool {
+	if !strings.Contains(rawQuery, "additional_types") {
+		return false
+	}
+	q, err := url.ParseQuery(rawQuery)
+	return err == nil && strings.Contains(","+q.Get("additional_types")+",", ",episode,")
+}
+
+// playingType is what the Web API calls a kind; a local file is a track.
+func playingType(k population.Kind) string {
+	if k == population.KindLocal {
+		return "track"
+	}
+	return string(k)
+}
+
+// appendContext writes from where a play was started: nowhere that can be
+// named, a playlist, the album or the show.
+func appendContext(b []byte, key uint64, t *population.Track) []byte {
+	kind, id := "", ""
+	switch {
+	case t != nil && t.Kind == population.KindEpisode:
+		kind, id = "show", t.AlbumID
+	case key%3 == 0:
+		return append(b, "null"...)
+	case key%3 == 1 || t == nil || t.AlbumID == "":
+		kind, id = "playlist", "37i9dQZF1DX"+strconv.FormatUint(key%999_983, 36)
+	default:
+		kind, id = "album", t.AlbumID
+	}
+	b = append(b, `{"type":"`...)
+	b = append(b, kind...)
+	b = append(b, `","href":"https://api.spotify.com/v1/`...)
+	b = append(b, kind...)
+	b = append(b, "s/"...)
+	b = append(b, id...)
+	b = append(b, `","external_urls":{"spotify":"https://open.spotify.com/`...)
+	b = append(b, kind...)
+	b = append(b, '/')
+	b = append(b, id...)
+	b = append(b, `"},"uri":"spotify:`...)
+	b = append(b, kind...)
+	b = append(b, ':')
+	b = append(b, id...)
+	return append(b, `"}`...)
+}
+
+// recentlyPlayedHref is the address under which the caller reached us, so that
+// following next stays with the simulator.
+func recentlyPlayedHref(r *http.Request) string {
+	if r.Host == "api.spotify.com" { // in-process, see sim.Transport
+		return "https://api.spotify.com/v1/me/player/recently-played"
+	}
+	return "http://" + r.Host + "/spotify/api/v1/me/player/recently-played"
+}
+
+// recentlyPlayed pages through the last fifty plays, newest first.
+func (s *Server) recentlyPlayed(w *traffic.Writer, r *http.Request) {
+	if !s.admit(w, r, traffic.RecentlyPlayed, RecentlyPlayed) {
+		return
+	}
+	page, problem := readPage(r.URL.Query())
+	if problem != "" {
+		fail(w, http.StatusBadRequest, problem)
+		return
+	}
+	items, more := page.cut(s.World.History(w.Person, w.Now, s.Variants.Get().HistoryCompleteOnly))
+	limit, href := strconv.Itoa(page.limit), recentlyPlayedHref(r)
+
+	b := []byte(`{"items":[`)
+	for i, h := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"track":`...)
+		if h.Track.HistoryURI == h.Track.URI {
+			b = append(b, s.item(h.Track)...)
+		} else {
+			b = append(b, s.render(h.Track, h.Track.HistoryURI)...)
+		}
+		b = append(b, `,"played_at":"`...)
+		b = time.UnixMilli(h.At).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+		b = append(b, `","context":`...)
+		b = appendContext(b, h.Key, h.Track)
+		b = append(b, '}')
+	}
+	b = append(b, `],"next":`...)
+	if len(items) == 0 {
+		b = append(b, `null,"cursors":null`...)
+	} else {
+		before := strconv.FormatInt(items[len(items)-1].At, 10)
+		if more {
+			b = append(b, `"`+href+`?before=`+before+`&limit=`+limit+`"`...)
+		} else {
+			b = append(b, "null"...)
+		}
+		b = append(b, `,"cursors":{"after":"`+strconv.FormatInt(items[0].At, 10)+`","before":"`+before+`"}`...)
+	}
+	b = append(b, `,"limit":`+limit+`,"href":"`+href+`?limit=`+limit+`"}`...)
+	w.Header()["Content-Type"] = jsonType
+	_, _ = w.Write(b)
+}
+
+// page is which part of the history is asked for.
+type page struct {
+	limit         int
+	after, before int64 // exclusive, milliseconds since 1970; 0: not given
+}
+
+func readPage(q url.Values) (page, string) {
+	p := page{limit: 20}
+	if q.Has("after") && q.Has("before") {
+		return p, "Only one of after and before may be given"
+	}
+	var err error
+	if q.Has("limit") {
+		if p.limit, err = strconv.Atoi(q.Get("limit")); err != nil || p.limit < 1 || p.limit > 50 {
+			return p, "Invalid limit"
+		}
+	}
+	for name, field := range map[string]*int64{"after": &p.after, "before": &p.before} {
+		if !q.Has(name) {
+			continue
+		}
+		if *field, err = strconv.ParseInt(q.Get(name), 10, 64); err != nil || *field < 0 {
+			return p, "Invalid " + name
+		}
+	}
+	return p, ""
+}
+
+// cut takes the newest plays that fit, and tells whether older ones are left.
+func (p page) cut(all []population.Heard) (items []population.Heard, more bool) {
+	for _, h := range all {
+		switch {
+		case p.before != 0 && h.At >= p.before:
+			continue
+		case p.after != 0 && h.At <= p.after:
+			return items, false
+		case len(items) == p.limit:
+			return items, true
+		}
+		items = append(items, h)
+	}
+	return items, false
+}

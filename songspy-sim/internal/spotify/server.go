@@ -1,0 +1,76 @@
+package spotify
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/faults"
+	"github.com/songspy/songspy/songspy-sim/internal/population"
+	"github.com/songspy/songspy/songspy-sim/internal/standing"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/variant"
+)
+
+// ClientID and ClientSecret are the credentials of the one registered app.
+const (
+	ClientID     = "songspy-sim-spotify"
+	ClientSecret = "songspy-sim-secret"
+)
+
+// Server answers for Spotify. All fields but RedirectURIs must be set.
+type Server struct {
+	World    *population.World
+	Mint     *token.Mint
+	Ledger   *standing.Ledger
+	Meter    *traffic.Meter
+	Faults   *faults.Book
+	Variants *variant.Switch
+	Now      func() time.Time
+
+	AccessLife   time.Duration
+	PublicURL    string   // of the simulator, without a slash at the end
+	RedirectURIs []string // as registered; none: anything on a loopback address
+
+	spent  token.Spent
+	window faults.Window
+	items  [population.CatalogueSize]atomic.Pointer[[]byte]
+}
+
+// Routes adds Spotify's paths to a mux.
+func (s *Server) Routes(mux *http.ServeMux) {
+	mux.Handle("GET /spotify/accounts/authorize", s.Meter.Count(traffic.Authorize, s.authorize))
+	mux.Handle("POST /spotify/accounts/api/token", s.Meter.Count(traffic.Token, s.token))
+	mux.Handle("GET /spotify/api/v1/me", s.Meter.Count(traffic.Me, s.me))
+	mux.Handle("GET /spotify/api/v1/me/player/currently-playing", s.Meter.Count(traffic.CurrentlyPlaying, s.currentlyPlaying))
+	mux.Handle("GET /spotify/api/v1/me/player/recently-played", s.Meter.Count(traffic.RecentlyPlayed, s.recentlyPlayed))
+	mux.Handle("/spotify/api/v1/", s.Meter.Count(traffic.Other, func(w *traffic.Writer, _ *http.Request) {
+		fail(w, http.StatusNotFound, "Service not found")
+	}))
+}
+
+// Code issues an authorization code as the authorize page would.
+func (s *Server) Code(person int, redirectURI, challenge string, scopes Scopes) string {
+	return s.Mint.Issue(token.SpotifyCode, token.Claims{
+		Person: person, Generation: s.Ledger.Generation(person), Scopes: uint8(scopes),
+		At: s.Now().Add(codeLife), Redirect: redirectURI, Challenge: challenge,
+	})
+}
+
+// Tokens issues an access and a refresh token as an exchange with the client
+// secret would.
+func (s *Server) Tokens(person int) (access, refresh string) {
+	c := token.Claims{Person: person, Generation: s.Ledger.Generation(person), Scopes: uint8(ListeningScopes)}
+	return s.access(c), s.refresh(c, s.Now())
+}
+
+func (s *Server) access(c token.Claims) string {
+	c.At, c.Redirect, c.Challenge = s.Now().Add(s.AccessLife), "", ""
+	return s.Mint.Issue(token.SpotifyAccess, c)
+}
+
+func (s *Server) refresh(c token.Claims, consent time.Time) string {
+	c.At, c.Redirect, c.Challenge = consent, "", ""
+	return s.Mint.Issue(token.SpotifyRefresh, c)
+}

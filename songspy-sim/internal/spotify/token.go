@@ -1,0 +1,199 @@
+package spotify
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/songspy/songspy/songspy-sim/internal/token"
+	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+)
+
+// consentMonths is how long a refresh token lives after consent, however
+// often it is used.
+const consentMonths = 6
+
+// oauthError is the flat error of the token endpoint, always with status 400.
+type oauthError struct {
+	Code        string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// The errors of the token endpoint.
+var (
+	errUnknownClient   = &oauthError{"invalid_client", "Failed to get client"}
+	errClient          = &oauthError{"invalid_client", "Invalid client"}
+	errNoGrantType     = &oauthError{"unsupported_grant_type", "grant_type parameter is missing"}
+	errGrantType       = &oauthError{"unsupported_grant_type", "grant_type must be authorization_code or refresh_token"}
+	errNoCode          = &oauthError{"invalid_request", "code must be supplied"}
+	errNoRedirect      = &oauthError{"invalid_request", "redirect_uri must be supplied"}
+	errNoVerifier      = &oauthError{"invalid_request", "code_verifier must be supplied"}
+	errNoRefreshToken  = &oauthError{"invalid_request", "refresh_token must be supplied"}
+	errCode            = &oauthError{"invalid_grant", "Invalid authorization code"}
+	errCodeExpired     = &oauthError{"invalid_grant", "Authorization code expired"}
+	errRedirect        = &oauthError{"invalid_grant", "Invalid redirect URI"}
+	errVerifier        = &oauthError{"invalid_grant", "code_verifier was incorrect"}
+	errRefreshToken    = &oauthError{"invalid_grant", "Invalid refresh token"}
+	errRefreshExpired  = &oauthError{"invalid_grant", "Refresh token expired"}
+	errRefreshRevoked  = &oauthError{"invalid_grant", "Refresh token revoked"}
+	errTokenBodyTooBig = &oauthError{"invalid_request", "request body is too large"}
+)
+
+// grant is the answer of the token endpoint.
+type grant struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	Scope        string `json:"scope"`
+	ExpiresIn    int    `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+// token exchanges codes and refreshes.
+func (s *Server) token(w *traffic.Writer, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		answer(w, http.StatusBadRequest, errTokenBodyTooBig)
+		return
+	}
+	claims, kind := s.presented(r.PostForm)
+	if kind != "" {
+		w.Person = claims.Person
+	}
+	if s.Faults.Strike(w, r, traffic.Token) {
+		return
+	}
+	public, problem := client(r)
+	if problem == nil {
+		switch r.PostForm.Get("grant_type") {
+		case "":
+			problem = errNoGrantType
+		case "authorization_code":
+			problem = s.redeem(r.PostForm, claims, kind == token.SpotifyCode, public)
+		case "refresh_token":
+			problem = s.renew(r.PostForm, claims, kind == token.SpotifyRefresh, public)
+		default:
+			problem = errGrantType
+		}
+	}
+	if problem != nil {
+		answer(w, http.StatusBadRequest, problem)
+		return
+	}
+	g := grant{
+		AccessToken: s.access(claims), TokenType: "Bearer",
+		Scope: Scopes(claims.Scopes).String(), ExpiresIn: int(s.AccessLife.Seconds()),
+	}
+	switch {
+	case kind == token.SpotifyCode:
+		claims.Public = public
+		g.RefreshToken = s.refresh(claims, s.Now())
+	case claims.Public && s.Variants.Get().RotateRefreshTokens:
+		g.RefreshToken = s.refresh(claims, claims.At)
+	}
+	answer(w, http.StatusOK, g)
+}
+
+// presented reads the code or refresh token of a form. The kind is empty if
+// there is none that is ours.
+func (s *Server) presented(form url.Values) (token.Claims, token.Kind) {
+	kind, field := token.SpotifyCode, "code"
+	if form.Get("grant_type") == "refresh_token" {
+		kind, field = token.SpotifyRefresh, "refresh_token"
+	}
+	claims, ok := s.Mint.Read(kind, form.Get(field))
+	if !ok || claims.Person >= s.World.People() {
+		return token.Claims{}, ""
+	}
+	return claims, kind
+}
+
+// client checks who is asking: with the secret, by Basic or in the body, or
+// as a public client by its id alone.
+func client(r *http.Request) (public bool, problem *oauthError) {
+	id, secret, basic := r.BasicAuth()
+	if basic {
+		// Both are form-encoded before they are joined (RFC 6749, section 2.3.1).
+		id, secret = unescape(id), unescape(secret)
+	} else {
+		if r.Header.Get("Authorization") != "" {
+			return false, errClient
+		}
+		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	}
+	switch {
+	case id == "":
+		return false, errClient
+	case id != ClientID:
+		return false, errUnknownClient
+	case secret == "" && !basic:
+		return true, nil
+	case secret != ClientSecret:
+		return false, errClient
+	}
+	return false, nil
+}
+
+func unescape(s string) string {
+	if u, err := url.QueryUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// redeem checks an authorization code and spends it.
+func (s *Server) redeem(form url.Values, c token.Claims, known, public bool) *oauthError {
+	verifier := form.Get("code_verifier")
+	switch {
+	case form.Get("code") == "":
+		return errNoCode
+	case form.Get("redirect_uri") == "":
+		return errNoRedirect
+	case !known || c.Generation != s.Ledger.Generation(c.Person):
+		return errCode
+	case !s.Now().Before(c.At):
+		return errCodeExpired
+	case form.Get("redirect_uri") != c.Redirect:
+		return errRedirect
+	case c.Challenge == "" && public:
+		return errClient // neither secret nor proof
+	case c.Challenge != "" && verifier == "":
+		return errNoVerifier
+	case c.Challenge == "" && verifier != "", c.Challenge != "" && token.Challenge(verifier) != c.Challenge:
+		return errVerifier
+	case !s.spent.Use(form.Get("code"), s.Now(), c.At):
+		return errCode
+	}
+	return nil
+}
+
+// renew checks a refresh token and, where they rotate, spends it.
+func (s *Server) renew(form url.Values, c token.Claims, known, public bool) *oauthError {
+	presented := form.Get("refresh_token")
+	dies := c.At.AddDate(0, consentMonths, 0)
+	switch {
+	case presented == "":
+		return errNoRefreshToken
+	case !known:
+		return errRefreshToken
+	case !s.Now().Before(dies):
+		return errRefreshExpired
+	case c.Generation != s.Ledger.Generation(c.Person):
+		return errRefreshRevoked
+	case public && !c.Public:
+		return errClient // was obtained with the secret, and needs it
+	case c.Public && s.Variants.Get().RotateRefreshTokens && !s.spent.Use(presented, s.Now(), dies):
+		return errRefreshRevoked
+	}
+	return nil
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // every v is a struct of strings and numbers
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

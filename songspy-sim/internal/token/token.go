@@ -1,0 +1,173 @@
+// Package token makes and reads the simulator's tokens and codes.
+//
+// A token carries what it stands for under an HMAC whose key comes from the
+// seed. So nothing is stored when one is issued, and every process with the
+// same seed accepts it: load tests make a million of them beforehand.
+package token
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"hash"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Kind says what a token is for. It is also the token's first characters.
+type Kind string
+
+// The kinds of tokens and codes.
+const (
+	SpotifyAccess  Kind = "BQ"
+	SpotifyRefresh Kind = "AQ"
+	SpotifyCode    Kind = "AC"
+	GoogleAccess   Kind = "ya29.sim-"
+	GoogleRefresh  Kind = "1//sim-"
+	GoogleCode     Kind = "4/sim-"
+)
+
+// Claims are what a token says.
+type Claims struct {
+	Person     int
+	Generation uint16    // of the person's consent; revoking raises it
+	Client     uint8     // which of the provider's registered clients
+	Scopes     uint8     // a set of the provider's scopes, one bit each
+	Public     bool      // obtained without a client secret
+	At         time.Time // expiry; for refresh tokens the consent. Whole milliseconds.
+	Redirect   string    // codes only: where it must be redeemed
+	Challenge  string    // codes only: the PKCE challenge, empty without one
+	Nonce      string    // Google codes only: to be repeated in the ID token
+	Serial     uint64    // differs between any two tokens of one process
+}
+
+const (
+	fixedSize = 8 + 4 + 2 + 1 + 1 + 1 + 8
+	macSize   = 16
+)
+
+// Mint makes and reads tokens. All methods may be called from many goroutines.
+type Mint struct {
+	macs   sync.Pool
+	serial atomic.Uint64
+}
+
+// NewMint derives the key from the seed.
+func NewMint(seed uint64) *Mint {
+	key := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("songspy-sim tokens "), seed))
+	m := &Mint{}
+	m.macs.New = func() any { return hmac.New(sha256.New, key[:]) }
+	return m
+}
+
+// Issue writes claims as a token.
+func (m *Mint) Issue(kind Kind, c Claims) string {
+	body := make([]byte, 0, fixedSize+macSize+len(c.Redirect)+len(c.Challenge)+len(c.Nonce)+6)
+	body = binary.BigEndian.AppendUint64(body, uint64(c.At.UnixMilli()))
+	body = binary.BigEndian.AppendUint32(body, uint32(c.Person))
+	body = binary.BigEndian.AppendUint16(body, c.Generation)
+	public := byte(0)
+	if c.Public {
+		public = 1
+	}
+	body = append(body, c.Client, c.Scopes, public)
+	body = binary.BigEndian.AppendUint64(body, m.serial.Add(1))
+	if c.Redirect != "" {
+		for _, s := range []string{c.Redirect, c.Challenge, c.Nonce} {
+			body = binary.BigEndian.AppendUint16(body, uint16(len(s)))
+			body = append(body, s...)
+		}
+	}
+	body = m.sum(kind, body, body)
+	return string(kind) + base64.RawURLEncoding.EncodeToString(body)
+}
+
+// Read returns what a token of a kind says, and whether it is one of ours.
+// It does not look at the clock.
+func (m *Mint) Read(kind Kind, token string) (Claims, bool) {
+	text, ok := strings.CutPrefix(token, string(kind))
+	if !ok || len(text) > 4096 {
+		return Claims{}, false
+	}
+	var small [64]byte // holds every token but codes
+	buffer := small[:]
+	if n := base64.RawURLEncoding.DecodedLen(len(text)); n > len(buffer) {
+		buffer = make([]byte, n)
+	}
+	n, err := base64.RawURLEncoding.Decode(buffer, []byte(text))
+	if err != nil || n < fixedSize+macSize {
+		return Claims{}, false
+	}
+	body, mac := buffer[:n-macSize], buffer[n-macSize:n]
+	var want [sha256.Size]byte
+	if subtle.ConstantTimeCompare(m.sum(kind, want[:0], body), mac) != 1 {
+		return Claims{}, false
+	}
+	c := Claims{
+		At:         time.UnixMilli(int64(binary.BigEndian.Uint64(body))),
+		Person:     int(binary.BigEndian.Uint32(body[8:])),
+		Generation: binary.BigEndian.Uint16(body[12:]),
+		Client:     body[14], Scopes: body[15], Public: body[16] == 1,
+		Serial: binary.BigEndian.Uint64(body[17:]),
+	}
+	rest := body[fixedSize:]
+	for _, field := range []*string{&c.Redirect, &c.Challenge, &c.Nonce} {
+		if len(rest) < 2 {
+			break
+		}
+		size := int(binary.BigEndian.Uint16(rest)) // within bounds: the HMAC vouches for it
+		*field, rest = string(rest[2:2+size]), rest[2+size:]
+	}
+	return c, true
+}
+
+// sum appends the truncated HMAC of kind and body to out.
+func (m *Mint) sum(kind Kind, out, body []byte) []byte {
+	mac := m.macs.Get().(hash.Hash)
+	defer m.macs.Put(mac)
+	mac.Reset()
+	mac.Write([]byte(kind))
+	mac.Write(body)
+	var full [sha256.Size]byte
+	return append(out, mac.Sum(full[:0])[:macSize]...)
+}
+
+// Challenge is the PKCE S256 challenge of a verifier (RFC 7636, section 4.2).
+func Challenge(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// Spent remembers what may be used once only, until it would have expired
+// anyway. The zero value is ready for use.
+type Spent struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+	next  int // size at which what has expired is swept out
+}
+
+// Use marks a token as spent and tells whether it was still unspent.
+func (s *Spent) Use(token string, now, expires time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, used := s.until[token]; used {
+		return false
+	}
+	if s.until == nil {
+		s.until = map[string]time.Time{}
+	}
+	if len(s.until) >= max(s.next, 1024) {
+		for t, end := range s.until {
+			if end.Before(now) {
+				delete(s.until, t)
+			}
+		}
+		s.next = 2 * len(s.until)
+	}
+	s.until[token] = expires
+	return true
+}

@@ -1,0 +1,68 @@
+// Package variant holds the ways in which the real services are known or
+// suspected to answer differently at different times. Each can be switched
+// while the simulator runs; the zero value is what is best attested.
+package variant
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Set is one choice for every way. The JSON names are those of /admin/variants.
+type Set struct {
+	// RotateRefreshTokens gives PKCE clients a new refresh token at each
+	// refresh and spends the old one; without it none is returned.
+	RotateRefreshTokens bool `json:"rotateRefreshTokens"`
+	// MeExtended adds the fields that /v1/me marks as deprecated.
+	MeExtended bool `json:"meExtended"`
+	// MeWithoutAccountID is /v1/me as it was before May 2026.
+	MeWithoutAccountID bool `json:"meWithoutAccountId"`
+	// ForbiddenJSON wraps the two plain-text 403 bodies in the JSON error.
+	ForbiddenJSON bool `json:"forbiddenJson"`
+	// MissingScope401 answers a missing scope with 401 "Permissions missing"
+	// instead of 403 "Insufficient client scope".
+	MissingScope401 bool `json:"missingScope401"`
+	// LocalFiles400 answers 400 "invalid id" while a local file plays.
+	LocalFiles400 bool `json:"localFiles400"`
+	// HistoryCompleteOnly lists only tracks that reached their end.
+	HistoryCompleteOnly bool `json:"historyCompleteOnly"`
+	// RevokeKillsAccess lets a withdrawn consent end access tokens at once,
+	// not only refresh tokens.
+	RevokeKillsAccess bool `json:"revokeKillsAccess"`
+	// RememberConsent redirects a browser straight back if it has allowed the
+	// app before and the app does not ask with show_dialog=true.
+	RememberConsent bool `json:"rememberConsent"`
+	// TokeninfoWithoutSubject leaves sub and e-mail out of Google's tokeninfo.
+	TokeninfoWithoutSubject bool `json:"tokeninfoWithoutSubject"`
+	// UserinfoFlatError gives /oauth2/v1 and v2 userinfo the flat error of v3.
+	UserinfoFlatError bool `json:"userinfoFlatError"`
+	// CallsPer30s is the size of the app's rolling window on the Web API.
+	// Zero is no limit. What exceeds it is answered 429 with Retry-After.
+	CallsPer30s int `json:"callsPer30s"`
+}
+
+// Switch holds the current Set.
+type Switch struct {
+	mu  sync.Mutex
+	set atomic.Pointer[Set]
+}
+
+// NewSwitch starts with a set.
+func NewSwitch(s Set) *Switch {
+	sw := &Switch{}
+	sw.set.Store(&s)
+	return sw
+}
+
+// Get returns the current set.
+func (s *Switch) Get() Set { return *s.set.Load() }
+
+// Change alters the set and returns the new one.
+func (s *Switch) Change(change func(*Set)) Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := *s.set.Load()
+	change(&next)
+	s.set.Store(&next)
+	return next
+}

@@ -1,0 +1,66 @@
+// Command songspy-sim stands in for Spotify and Google on one machine: it
+// serves them, fills a Songspy with people through its public API, and tells
+// whether it is well.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `songspy-sim stands in for Spotify and Google.
+
+  songspy-sim serve      serve both on 127.0.0.1:8090 until stopped
+  songspy-sim populate   sign people up and link them through Songspy's API
+  songspy-sim health     exit 0 if a simulator answers, else 1
+
+Every flag (songspy-sim <command> -h) can also be given by the environment:
+-people is SONGSPY_SIM_PEOPLE, -public-url is SONGSPY_SIM_PUBLIC_URL.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	commands := map[string]func(context.Context, *settings, io.Writer) error{
+		"serve": serve, "populate": populateCommand, "health": health,
+	}
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return 2
+	}
+	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		fmt.Fprint(stdout, usage)
+		return 0
+	}
+	command, ok := commands[args[0]]
+	if !ok {
+		fmt.Fprintf(stderr, "songspy-sim: there is no command %q\n\n%s", args[0], usage)
+		return 2
+	}
+	settings, err := readSettings(args[0], args[1:], lookup, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "songspy-sim:", err)
+		return 2
+	}
+	settings.stderr = stderr
+	if err := command(ctx, settings, stdout); err != nil {
+		fmt.Fprintln(stderr, "songspy-sim:", err)
+		return 1
+	}
+	return 0
+}

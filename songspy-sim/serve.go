@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// shutdownGrace is how long running answers may take at the end.
+const shutdownGrace = 5 * time.Second
+
+// serve runs the simulator until the context ends.
+func serve(ctx context.Context, s *settings, _ io.Writer) error {
+	if err := checkAddress(s.addr, s.allowNetwork); err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewTextHandler(s.stderr, nil))
+	options := sim.Options{
+		Seed: s.seed, People: s.people, Population: s.population, PublicURL: s.publicURL,
+		RotateRefreshTokens: s.rotate, AccessTokenLife: s.tokenLife, Logger: logger,
+		// People keep their past when the simulator is started anew.
+		Epoch: time.Now().AddDate(0, 0, -30),
+	}
+	if s.redirectURIs != "" {
+		for _, uri := range strings.Split(s.redirectURIs, ",") {
+			options.SpotifyRedirectURIs = append(options.SpotifyRedirectURIs, strings.TrimSpace(uri))
+		}
+	}
+	world, err := sim.New(options)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w: is another simulator running?", s.addr, err)
+	}
+	requests, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	server := &http.Server{
+		Handler: world.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	logger.Info("listening", "addr", listener.Addr().String())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	// Slow answers need not come any more.
+	abandon()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		_ = server.Close()
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	logger.Info("stopped")
+	return nil
+}
+
+// checkAddress refuses to show forged sign-in pages to a network by accident.
+func checkAddress(addr string, allowNetwork bool) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("address %q: %w: give host:port", addr, err)
+	}
+	ip := net.ParseIP(host)
+	if allowNetwork || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("address %q is reachable from outside this machine: use 127.0.0.1, or set SONGSPY_SIM_ALLOW_NETWORK=true inside a container", addr)
+}
+
+// health asks a simulator how it is.
+func health(ctx context.Context, s *settings, stdout io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(s.url, "/")+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", s.url, resp.Status)
+	}
+	_, err = fmt.Fprintln(stdout, "ok")
+	return err
+}

@@ -1,0 +1,122 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Transport serves requests in this process, in the caller's goroutine and
+// without sockets. Requests to the simulator's own paths are served whatever
+// their host; those to the providers' real hosts are served by their
+// stand-ins, so that a client with its default addresses works unchanged.
+func (s *Sim) Transport() http.RoundTripper { return transport{s.handler} }
+
+type transport struct{ handler http.Handler }
+
+// stands says under which path each of the providers' hosts is simulated.
+var stands = map[string]string{
+	"accounts.spotify.com":         "/spotify/accounts",
+	"api.spotify.com":              "/spotify/api",
+	"accounts.google.com":          "/google",
+	"www.googleapis.com":           "/google",
+	"oauth2.googleapis.com":        "/google",
+	"openidconnect.googleapis.com": "/google",
+}
+
+// RoundTrip answers a request. What a server would do to the connection shows
+// as the errors of a connection: io.EOF before an answer, io.ErrUnexpectedEOF
+// within its body.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		defer func() { _ = r.Body.Close() }()
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	in := r.Clone(r.Context())
+	in.RequestURI = r.URL.RequestURI()
+	in.RemoteAddr = "127.0.0.1:0"
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	if prefix, ok := stands[r.URL.Host]; ok && !strings.HasPrefix(r.URL.Path, prefix+"/") {
+		in.URL.Path, in.URL.RawPath = prefix+r.URL.Path, ""
+	}
+	rec := &recorder{header: http.Header{}}
+	aborted := rec.serve(t.handler, in)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	if aborted && rec.status == 0 {
+		return nil, io.EOF
+	}
+	return rec.response(r, aborted), nil
+}
+
+// recorder is an http.ResponseWriter that keeps the answer.
+type recorder struct {
+	header http.Header
+	sent   http.Header // as it was when the status was written
+	status int
+	body   bytes.Buffer
+}
+
+// serve tells whether the handler broke the connection.
+func (rec *recorder) serve(h http.Handler, r *http.Request) (aborted bool) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			aborted = true
+		default:
+			panic(p)
+		}
+	}()
+	h.ServeHTTP(rec, r)
+	rec.WriteHeader(http.StatusOK)
+	return false
+}
+
+func (rec *recorder) Header() http.Header { return rec.header }
+
+func (rec *recorder) WriteHeader(status int) {
+	if rec.status == 0 {
+		rec.status, rec.sent = status, rec.header.Clone()
+	}
+}
+
+func (rec *recorder) Write(b []byte) (int, error) {
+	rec.WriteHeader(http.StatusOK)
+	return rec.body.Write(b)
+}
+
+func (rec *recorder) Flush() { rec.WriteHeader(http.StatusOK) }
+
+func (rec *recorder) response(r *http.Request, aborted bool) *http.Response {
+	resp := &http.Response{
+		Status: fmt.Sprintf("%d %s", rec.status, http.StatusText(rec.status)), StatusCode: rec.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: rec.sent, Request: r,
+		ContentLength: int64(rec.body.Len()),
+	}
+	if declared, err := strconv.ParseInt(rec.sent.Get("Content-Length"), 10, 64); err == nil {
+		resp.ContentLength = declared
+	}
+	var body io.Reader = &rec.body
+	if aborted {
+		body = io.MultiReader(body, broken{})
+	}
+	resp.Body = io.NopCloser(body)
+	return resp
+}
+
+// broken is the rest of a body whose connection is gone.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

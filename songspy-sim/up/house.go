@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+const (
+	readyWithin = 2 * time.Minute  // more than a cold start takes on a slow machine
+	endWithin   = 15 * time.Second // the services promise ten
+)
+
+// house is the processes that run together and end together.
+type house struct {
+	bin     string
+	environ []string
+	out     *labels
+	running []*process
+	ended   chan *process // each process once, when it has ended
+}
+
+// process is a started program. done is closed, and err set, when it has ended.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+func newHouse(bin string, environ []string, out io.Writer) *house {
+	return &house{bin: bin, environ: environ, out: newLabels(out), ended: make(chan *process, 8)}
+}
+
+// open starts the plan's programs one after the other, each when the one before
+// is ready, then the listeners.
+func (h *house) open(ctx context.Context, p plan) error {
+	for _, program := range p.programs {
+		if _, err := h.start(program.name, program.args...); err != nil {
+			return err
+		}
+		if err := h.ready(ctx, program); err != nil {
+			return err
+		}
+	}
+	if p.populate == nil {
+		return nil
+	}
+	populate := h.command("songspy-sim", p.populate...)
+	if err := populate.cmd.Start(); err != nil {
+		return err
+	}
+	go populate.wait()
+	select {
+	case <-populate.done:
+		if populate.err != nil {
+			return fmt.Errorf("the listeners could not be signed up: %w", populate.err)
+		}
+		return nil
+	case p := <-h.ended:
+		return errors.Join(p.why(), populate.end())
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), populate.end())
+	}
+}
+
+func (h *house) command(name string, args ...string) *process {
+	cmd := exec.Command(filepath.Join(h.bin, name), args...) //nolint:gosec // the programs of this repository
+	cmd.Env = h.environ
+	out := h.out.of(name)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = apart()
+	return &process{name: name, cmd: cmd, done: make(chan struct{})}
+}
+
+func (h *house) start(name string, args ...string) (*process, error) {
+	p := h.command(name, args...)
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	h.running = append(h.running, p)
+	go func() {
+		p.wait()
+		h.ended <- p
+	}()
+	return p, nil
+}
+
+// ready returns once the program answers that it can be used.
+func (h *house) ready(ctx context.Context, p program) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("%s is not ready after %s", p.name, readyWithin))
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for !answers(ctx, p.ready) {
+		select {
+		case <-again.C:
+		case p := <-h.ended:
+			return p.why()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func answers(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// wait returns when a program ends or ctx does.
+func (h *house) wait(ctx context.Context) error {
+	select {
+	case p := <-h.ended:
+		return p.why()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close ends the programs, the last started first, and returns when all have ended.
+func (h *house) close() error {
+	var errs []error
+	for _, p := range slices.Backward(h.running) {
+		errs = append(errs, p.end())
+	}
+	return errors.Join(errs...)
+}
+
+func (p *process) wait() {
+	p.err = p.cmd.Wait()
+	close(p.done)
+}
+
+// end asks the process to end, and insists when it does not.
+func (p *process) end() error {
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended meanwhile
+	insist := time.NewTimer(endWithin)
+	defer insist.Stop()
+	select {
+	case <-p.done:
+		return nil
+	case <-insist.C:
+		_ = p.cmd.Process.Kill() // likewise
+		<-p.done
+		return fmt.Errorf("%s did not end within %s and was killed", p.name, endWithin)
+	}
+}
+
+// why is the fault that a program has ended unasked.
+func (p *process) why() error {
+	return fmt.Errorf("%s ended: %v; what it said is above", p.name, p.cmd.ProcessState)
+}
