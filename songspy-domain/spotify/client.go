@@ -111,8 +111,8 @@ func New(c Config) *Client {
 		renewals:  tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Routine}),
 		exchanges: tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Urgent}),
 	}
-	api, err := url.Parse(c.APIURL)
-	if err != nil || api.Host == "" {
+	base, err := url.Parse(c.APIURL + "/v1/me")
+	if err != nil || base.Host == "" {
 		cl.fault = &songspy.Error{
 			Code:        songspy.CodeInternal,
 			Message:     "The address of Spotify's Web API is not a URL; set it like " + APIURL + ".",
@@ -121,8 +121,8 @@ func New(c Config) *Client {
 		}
 		return cl
 	}
-	cl.account = api.JoinPath("v1", "me")
-	cl.playing = api.JoinPath("v1", "me", "player", "currently-playing")
+	cl.account = base
+	cl.playing = base.JoinPath("player", "currently-playing")
 	cl.playing.RawQuery = "additional_types=track,episode"
 	return cl
 }

@@ -1,0 +1,169 @@
+package spotify_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/spotify"
+)
+
+const (
+	access   = songspy.Secret("access-BQDx81")
+	refresh  = songspy.Secret("refresh-AQCz55")
+	code     = songspy.Secret("code-AQDf77")
+	verifier = songspy.Secret("verifier-0123456789abcdefghijklmnopqrstuvwxyzABCD")
+	secret   = songspy.Secret("app-secret-9f3b")
+)
+
+// provider is a stand-in for Spotify that answers as it is told and remembers
+// what it was asked.
+type provider struct {
+	url    string
+	answer atomic.Pointer[http.HandlerFunc]
+
+	mu    sync.Mutex
+	asked []asked
+}
+
+// asked is one request as the provider saw it.
+type asked struct {
+	method, path, query string
+	header              http.Header
+	form                url.Values
+}
+
+// clock is a clock that tests set.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.at.Store(time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC).UnixNano())
+	return c
+}
+
+func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()) }
+func (c *clock) advance(d time.Duration) { c.at.Add(int64(d)) }
+
+// newProvider starts a provider that answers all with h.
+func newProvider(t *testing.T, h http.HandlerFunc) *provider {
+	t.Helper()
+	p := &provider{}
+	p.answers(h)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("reading a request: %v", err)
+		}
+		form, _ := url.ParseQuery(string(body))
+		p.mu.Lock()
+		p.asked = append(p.asked, asked{r.Method, r.URL.Path, r.URL.RawQuery, r.Header, form})
+		p.mu.Unlock()
+		(*p.answer.Load())(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	p.url = srv.URL
+	return p
+}
+
+func (p *provider) answers(h http.HandlerFunc) { p.answer.Store(&h) }
+
+func (p *provider) calls() []asked {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]asked(nil), p.asked...)
+}
+
+// client is a client of the provider; configure may change its Config.
+func (p *provider) client(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	c := spotify.Config{
+		App: "main", ClientID: "app-id", ClientSecret: secret,
+		AuthorizeURL: p.url + "/authorize", AccountsURL: p.url, APIURL: p.url + "/",
+		RedirectURL: "http://127.0.0.1:8080/back",
+		Transport:   transport,
+		Now:         newClock().now,
+		Logger:      slog.New(slog.DiscardHandler),
+	}
+	for _, f := range configure {
+		f(&c)
+	}
+	return spotify.New(c)
+}
+
+// says answers with a status and a body, labelled as Spotify labels it.
+func says(status int, body string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		contentType := "text/plain"
+		if strings.HasPrefix(body, "{") {
+			contentType = "application/json; charset=utf-8"
+		}
+		w.Header().Set("Content-Type", contentType)
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// raw answers with bytes that need not be HTTP.
+func raw(answer string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(conn, answer)
+		_ = conn.Close()
+	}
+}
+
+// stalls answers nothing until the caller has gone.
+func stalls(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func link(auth songspy.AuthMethod) songspy.Link {
+	return songspy.Link{UserID: 7, App: "main", AuthMethod: auth, AccessToken: access, RefreshToken: refresh}
+}
+
+// look makes a call that a provider can answer in every way.
+func look(c *spotify.Client) error {
+	_, err := c.CurrentlyPlaying(context.Background(), access)
+	return err
+}
+
+func renew(c *spotify.Client) error {
+	_, err := c.Refresh(context.Background(), link(songspy.AuthBasic))
+	return err
+}
+
+func spend(c *spotify.Client) error {
+	_, err := c.Exchange(context.Background(), spotify.Code{Code: code, Verifier: verifier})
+	return err
+}
+
+func identify(c *spotify.Client) error {
+	_, err := c.Account(context.Background(), access)
+	return err
+}
+
+// want asserts an error's code, reason, disposition and wait.
+func want(t *testing.T, err error, c songspy.Code, reason string, d songspy.Disposition, wait time.Duration) {
+	t.Helper()
+	if songspy.CodeOf(err) != c || songspy.ReasonOf(err) != reason || songspy.DispositionOf(err) != d || songspy.RetryAfterOf(err) != wait {
+		t.Fatalf("got %q %q, disposition %d, retry after %v (%v)\nwant %q %q, disposition %d, retry after %v",
+			songspy.CodeOf(err), songspy.ReasonOf(err), songspy.DispositionOf(err), songspy.RetryAfterOf(err), err,
+			c, reason, d, wait)
+	}
+}

@@ -1,0 +1,239 @@
+package spotify_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/spotify"
+)
+
+const granted = `{"access_token":"NgCXRK","token_type":"Bearer","scope":"user-read-recently-played user-read-currently-playing","expires_in":3600,"refresh_token":"NgAagA"}`
+
+func withoutSecret(c *spotify.Config) { c.ClientSecret = "" }
+
+func TestAuthorizeURL_AsksForTheNeededScopesAndNoOthers(t *testing.T) {
+	p := newProvider(t, says(200, "{}"))
+	u, err := url.Parse(p.client(t).AuthorizeURL("st&te", "chal", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	for k, v := range map[string]string{
+		"client_id": "app-id", "response_type": "code", "state": "st&te",
+		"scope":                 "user-read-currently-playing user-read-recently-played",
+		"code_challenge_method": "S256", "code_challenge": "chal",
+		"redirect_uri": "http://127.0.0.1:8080/back",
+	} {
+		if q.Get(k) != v {
+			t.Errorf("%s is %q, want %q", k, q.Get(k), v)
+		}
+	}
+	if u.Path != "/authorize" || q.Has("client_secret") {
+		t.Errorf("the address is %s", u.Redacted())
+	}
+	plain, _ := url.Parse(p.client(t).AuthorizeURL("s", "", "http://[::1]:3000/cb"))
+	if plain.Query().Has("code_challenge") || plain.Query().Get("redirect_uri") != "http://[::1]:3000/cb" {
+		t.Errorf("without a challenge the address is %s", plain.Redacted())
+	}
+}
+
+func TestExchange_ProvesTheAppAsItIsMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		configure func(*spotify.Config)
+		code      spotify.Code
+		want      songspy.AuthMethod
+		form      url.Values
+	}{
+		"a secret": {
+			func(*spotify.Config) {}, spotify.Code{Code: code, RedirectURI: "http://127.0.0.1:3000/cb"}, songspy.AuthBasic,
+			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:3000/cb"}},
+		},
+		"a secret and a verifier": {
+			func(*spotify.Config) {}, spotify.Code{Code: code, Verifier: verifier}, songspy.AuthBasic,
+			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}},
+		},
+		"a verifier alone": {
+			withoutSecret, spotify.Code{Code: code, Verifier: verifier}, songspy.AuthPKCE,
+			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
+		},
+		"a verifier by choice": {
+			func(*spotify.Config) {}, spotify.Code{Code: code, Verifier: verifier, Auth: songspy.AuthPKCE}, songspy.AuthPKCE,
+			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, says(200, granted))
+			clk := newClock()
+			g, err := p.client(t, c.configure, func(c *spotify.Config) { c.Now = clk.now }).Exchange(context.Background(), c.code)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g != (songspy.Grant{
+				AccessToken: "NgCXRK", RefreshToken: "NgAagA", Auth: c.want,
+				ExpiresAt: clk.now().UTC().Add(time.Hour),
+				Scope:     "user-read-recently-played user-read-currently-playing",
+			}) {
+				t.Errorf("granted %+v", g)
+			}
+			got := p.calls()[0]
+			id, key, basic := (&http.Request{Header: got.header}).BasicAuth()
+			if basic != (c.want == songspy.AuthBasic) || basic && (id != "app-id" || key != secret.Reveal()) {
+				t.Errorf("with Basic: %v as %q", basic, id)
+			}
+			if got.method != "POST" || got.path != "/api/token" || got.query != "" || got.form.Encode() != c.form.Encode() {
+				t.Errorf("asked %s %s?%s with %v, want %v", got.method, got.path, got.query, got.form, c.form)
+			}
+		})
+	}
+}
+
+func TestExchange_SaysWhetherTheCodeOrSpotifyIsAtFault(t *testing.T) {
+	const invalid, down, app = songspy.CodeInvalid, songspy.CodeUnavailable, spotify.ReasonAppRefused
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		code   songspy.Code
+		reason string
+		what   songspy.Disposition
+		wait   time.Duration
+	}{
+		"spent code":          {says(400, `{"error":"invalid_grant","error_description":"Invalid authorization code"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"expired code":        {says(400, `{"error":"invalid_grant","error_description":"Authorization code expired"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"foreign verifier":    {says(400, `{"error":"invalid_grant","error_description":"code_verifier was incorrect"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"malformed":           {says(400, `{"error":"invalid_request","error_description":"code must be supplied"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"wrong label":         {says(400, `{"error":"invalid_grant"}`, "Content-Type", "text/plain"), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"wrong app secret":    {says(400, `{"error":"invalid_client","error_description":"Invalid client"}`), down, app, songspy.DispositionAppPaused, 5 * time.Minute},
+		"unknown app":         {says(401, `{"error":"invalid_client","error_description":"Failed to get client"}`), down, app, songspy.DispositionAppPaused, 5 * time.Minute},
+		"outage":              {says(503, "upstream connect error or disconnect/reset before headers. reset reason: connection termination"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"outage with a time":  {says(503, "", "Retry-After", "40"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 40 * time.Second},
+		"outage as JSON":      {says(500, `{"error":"invalid_grant"}`), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"too many":            {says(429, "Too many requests", "Retry-After", "61"), down, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 61 * time.Second},
+		"redirect":            {says(302, "", "Location", "/elsewhere"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"HTML":                {says(200, "<html>"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"no token":            {says(200, "{}"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"error in a success":  {says(200, `{"error":"invalid_grant"}`), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"cut off":             {says(200, granted[:40], "Content-Length", "180"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"no answer":           {raw(""), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"400 without a sense": {says(400, "Bad Request"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, c.answer)
+			want(t, spend(p.client(t)), c.code, c.reason, c.what, c.wait)
+			if n := len(p.calls()); n != 1 {
+				t.Fatalf("the code was sent %d times, want once", n)
+			}
+		})
+	}
+}
+
+func TestExchange_RefusesWhatCannotSucceedWithoutAsking(t *testing.T) {
+	p := newProvider(t, says(200, granted))
+	_, err := p.client(t).Exchange(context.Background(), spotify.Code{Verifier: verifier})
+	want(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
+	_, err = p.client(t, withoutSecret).Exchange(context.Background(), spotify.Code{Code: code})
+	want(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
+	if n := len(p.calls()); n != 0 {
+		t.Fatalf("spotify was asked %d times", n)
+	}
+}
+
+func TestRefresh_RenewsInTheWayInWhichTheLinkWasMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		auth   songspy.AuthMethod
+		answer string
+		want   songspy.Grant // without ExpiresAt
+		life   time.Duration
+	}{
+		"basic, none returned": {
+			songspy.AuthBasic, `{"access_token":"A2","token_type":"Bearer","expires_in":1800,"scope":"user-read-currently-playing"}`,
+			songspy.Grant{AccessToken: "A2", Scope: "user-read-currently-playing", Auth: songspy.AuthBasic}, 30 * time.Minute,
+		},
+		"pkce, rotated": {
+			songspy.AuthPKCE, `{"access_token":"A2","token_type":"Bearer","expires_in":3600,"refresh_token":"R2"}`,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE}, time.Hour,
+		},
+		"the same returned": {
+			songspy.AuthPKCE, `{"access_token":"A2","expires_in":"60","refresh_token":"refresh-AQCz55"}`,
+			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthPKCE}, time.Minute,
+		},
+		"no life told": {
+			songspy.AuthBasic, `{"access_token":"A2","refresh_token":null}`,
+			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthBasic}, time.Hour,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, says(200, c.answer))
+			clk := newClock()
+			g, err := p.client(t, func(c *spotify.Config) { c.Now = clk.now }).Refresh(context.Background(), link(c.auth))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.want.ExpiresAt = clk.now().UTC().Add(c.life)
+			if g != c.want {
+				t.Errorf("granted %+v, want %+v", g, c.want)
+			}
+			got := p.calls()[0]
+			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}}
+			_, _, basic := (&http.Request{Header: got.header}).BasicAuth()
+			if c.auth == songspy.AuthPKCE {
+				form.Set("client_id", "app-id")
+			}
+			if basic != (c.auth == songspy.AuthBasic) || got.form.Encode() != form.Encode() {
+				t.Errorf("asked with Basic: %v and %v, want %v", basic, got.form, form)
+			}
+		})
+	}
+}
+
+func TestRefresh_SaysWhoCanHelp(t *testing.T) {
+	const person, later, app = songspy.DispositionNeedsPerson, songspy.DispositionRetryLater, songspy.DispositionAppPaused
+	const unauthorized, down = songspy.CodeUnauthorized, songspy.CodeUnavailable
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		code   songspy.Code
+		reason string
+		what   songspy.Disposition
+		wait   time.Duration
+	}{
+		"revoked":         {says(400, `{"error":"invalid_grant","error_description":"Refresh token revoked"}`), unauthorized, spotify.ReasonGrantRevoked, person, 0},
+		"expired":         {says(400, `{"error":"invalid_grant","error_description":"Refresh token expired"}`), unauthorized, spotify.ReasonGrantExpired, person, 0},
+		"invalid":         {says(400, `{"error":"invalid_grant","error_description":"Invalid refresh token"}`), unauthorized, spotify.ReasonGrantRefused, person, 0},
+		"unexplained":     {says(400, `{"error":"invalid_grant"}`), unauthorized, spotify.ReasonGrantRefused, person, 0},
+		"invalid client":  {says(400, `{"error":"invalid_client","error_description":"Invalid client"}`), down, spotify.ReasonAppRefused, app, 5 * time.Minute},
+		"invalid request": {says(400, `{"error":"invalid_request","error_description":"refresh_token must be supplied"}`), down, spotify.ReasonUnavailable, later, 5 * time.Second},
+		"server error":    {says(502, "<html>Bad Gateway</html>"), down, spotify.ReasonUnavailable, later, 5 * time.Second},
+		"grant in a 503":  {says(503, `{"error":"invalid_grant","error_description":"Refresh token revoked"}`), down, spotify.ReasonUnavailable, later, 5 * time.Second},
+		"throttled":       {says(429, "", "Retry-After", "7"), down, spotify.ReasonUnavailable, app, 7 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, c.answer)
+			want(t, renew(p.client(t)), c.code, c.reason, c.what, c.wait)
+			if n := len(p.calls()); n != 1 {
+				t.Fatalf("the refresh token was sent %d times, want once", n)
+			}
+		})
+	}
+}
+
+func TestRefresh_KeepsATokenFromWhereItDoesNotBelong(t *testing.T) {
+	p := newProvider(t, says(200, granted))
+	c := p.client(t)
+	other := link(songspy.AuthBasic)
+	other.App = "another"
+	_, err := c.Refresh(context.Background(), other)
+	want(t, err, songspy.CodeInternal, "", songspy.DispositionRetryLater, 5*time.Minute)
+
+	_, err = p.client(t, withoutSecret).Refresh(context.Background(), link(songspy.AuthBasic))
+	want(t, err, songspy.CodeUnavailable, spotify.ReasonAppRefused, songspy.DispositionAppPaused, 5*time.Minute)
+
+	none := link(songspy.AuthBasic)
+	none.RefreshToken = ""
+	_, err = c.Refresh(context.Background(), none)
+	want(t, err, songspy.CodeUnauthorized, spotify.ReasonGrantRefused, songspy.DispositionNeedsPerson, 0)
+	if n := len(p.calls()); n != 0 {
+		t.Fatalf("spotify was asked %d times", n)
+	}
+}
