@@ -1,0 +1,197 @@
+package listening
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func kept(t songspy.Track, from, to, listened float64, provisional bool) Known {
+	return Known{Track: t, Play: songspy.Play{
+		ID: songspy.PlayID(from) + 1, TrackURI: t.URI, StartedAt: at(from), EndedAt: at(to), ListenedMS: int64(listened * 1000),
+		Source: songspy.SourceLive, Provisional: provisional,
+	}}
+}
+
+func item(t songspy.Track, when float64) songspy.HistoryItem {
+	return songspy.HistoryItem{Track: t, PlayedAt: at(when)}
+}
+
+func TestHistoryConfirmsWhatWasSeenUnderEitherReading(t *testing.T) {
+	known := []Known{kept(songA, 0, 200, 200, false), kept(songB, 200, 380, 180, false)}
+	for name, items := range map[string][]songspy.HistoryItem{
+		"starts":    {item(songA, 0.4), item(songB, 201)},
+		"ends":      {item(songA, 200.4), item(songB, 379)},
+		"unordered": {item(songB, 379), item(songA, 200.4)},
+	} {
+		r := Reconcile(known, nil, items, at(500))
+		if len(r.Confirmed) != 2 || len(r.Found) != 0 || len(r.Unplaced) != 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+func TestHistoryFillsAHole(t *testing.T) {
+	known := []Known{kept(songA, 0, 200, 200, false), kept(songA, 380, 580, 200, false)}
+	r := Reconcile(known, nil, []songspy.HistoryItem{item(songA, 0), item(songB, 200), item(songA, 380)}, at(600))
+	if len(r.Found) != 1 || len(r.Confirmed) != 2 {
+		t.Fatalf("%+v", r)
+	}
+	got := r.Found[0].Play
+	if !got.StartedAt.Equal(at(200)) || !got.EndedAt.Equal(at(380)) || got.ListenedMS != 180_000 || got.Source != songspy.SourceHistory || got.Provisional {
+		t.Errorf("found %+v", got)
+	}
+}
+
+func TestHistoryThatToldOfEndsFillsAHoleFromItsEnd(t *testing.T) {
+	known := []Known{kept(songA, 0, 200, 200, false)}
+	r := Reconcile(known, nil, []songspy.HistoryItem{item(songA, 200), item(songB, 600)}, at(700))
+	if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(420)) || !r.Found[0].Play.EndedAt.Equal(at(600)) {
+		t.Errorf("%+v", r.Found)
+	}
+}
+
+func TestHistoryWithoutAHoleMakesNoPlay(t *testing.T) {
+	known := []Known{kept(songA, 0, 200, 200, false), kept(songB, 200, 380, 180, false)}
+	other := songspy.Track{URI: "spotify:track:x", Title: "X", DurationMS: 190_000}
+	r := Reconcile(known, nil, []songspy.HistoryItem{item(songA, 0), item(other, 100), item(songB, 200)}, at(380))
+	if len(r.Found) != 0 || len(r.Unplaced) != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAnItemSeenBeforeChangesNothing(t *testing.T) {
+	k := kept(songA, 0, 200, 200, false)
+	k.HeardAt = at(0)
+	r := Reconcile([]Known{k}, nil, []songspy.HistoryItem{item(songA, 0), item(songA, 0)}, at(600))
+	if len(r.Confirmed)+len(r.Found)+len(r.Unplaced) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestADeletedPlayStaysDeleted(t *testing.T) {
+	k := kept(songA, 0, 200, 200, false)
+	gone := at(300)
+	k.Play.DeletedAt = &gone
+	r := Reconcile([]Known{k}, nil, []songspy.HistoryItem{item(songA, 3)}, at(600))
+	if len(r.Found) != 0 {
+		t.Errorf("history brought back what the person deleted: %+v", r.Found)
+	}
+}
+
+func TestARelinkedTrackIsTheSameRecording(t *testing.T) {
+	a, b := songA, songA
+	a.ISRC, b.ISRC, b.URI = "KRA382100001", "kra382100001", "spotify:track:relinked"
+	if r := Reconcile([]Known{kept(a, 0, 200, 200, false)}, nil, []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
+		t.Errorf("by ISRC: %+v", r)
+	}
+	a.ISRC, b.ISRC, b.DurationMS = "", "", a.DurationMS+1500
+	if r := Reconcile([]Known{kept(a, 0, 200, 200, false)}, nil, []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
+		t.Errorf("by title: %+v", r)
+	}
+}
+
+func TestHistoryThatTellsEndsDecidesAnUnwitnessedTail(t *testing.T) {
+	known := []Known{kept(songB, -180, 0, 180, false), kept(songA, 0, 200, 50, true)}
+	r := Reconcile(known, nil, []songspy.HistoryItem{item(songB, 0), item(songA, 120)}, at(600))
+	var got songspy.Play
+	for _, c := range r.Confirmed {
+		if c.Play.TrackURI == songA.URI {
+			got = c.Play
+		}
+	}
+	if !got.EndedAt.Equal(at(120)) || got.ListenedMS != 120_000 || got.Provisional {
+		t.Errorf("settled as %+v, want an end at 120 s", got)
+	}
+}
+
+func TestAnUnwitnessedTailMakesRoom(t *testing.T) {
+	known := []Known{kept(songB, -180, 0, 180, false), kept(songA, 0, 200, 40, true)}
+	r := Reconcile(known, nil, []songspy.HistoryItem{item(songB, -180), item(songA, 0), item(songB, 45)}, at(230))
+	if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(45)) {
+		t.Fatalf("found %+v", r.Found)
+	}
+	for _, c := range r.Confirmed {
+		if c.Play.TrackURI == songA.URI && c.Play.EndedAt.After(at(45)) {
+			t.Errorf("%+v overlaps what history found", c.Play)
+		}
+	}
+}
+
+// TestReconcilingObeysTheLaws draws what was kept and what history says,
+// related or not, and requires that plays never overlap, that nothing is told
+// twice, and that the same answer again changes nothing.
+func TestReconcilingObeysTheLaws(t *testing.T) {
+	tracks := []songspy.Track{songA, songB, short, {URI: "spotify:track:d", DurationMS: 31_000}}
+	rapid.Check(t, func(t *rapid.T) {
+		var known []Known
+		now := 0.0
+		for range rapid.IntRange(0, 8).Draw(t, "plays") {
+			now += float64(rapid.IntRange(0, 300).Draw(t, "gap"))
+			track := rapid.SampledFrom(tracks).Draw(t, "track")
+			length := track.Duration().Seconds()
+			listened := rapid.Float64Range(length/2, length).Draw(t, "listened")
+			k := kept(track, now, now+length, listened, rapid.Bool().Draw(t, "provisional"))
+			k.Play.ID = songspy.PlayID(len(known) + 1)
+			known, now = append(known, k), now+length
+		}
+		var items []songspy.HistoryItem
+		for range rapid.IntRange(0, 12).Draw(t, "items") {
+			items = append(items, item(rapid.SampledFrom(tracks).Draw(t, "heard"), float64(rapid.IntRange(-200, int(now)+400).Draw(t, "at"))))
+		}
+		r := Reconcile(known, nil, items, at(now+200))
+		told := make([]time.Time, 0, len(items))
+		for _, i := range items {
+			told = append(told, i.PlayedAt)
+		}
+		if again := Reconcile(merge(known, r), told, items, at(now+200)); len(again.Found)+len(again.Confirmed)+len(again.Unplaced) != 0 {
+			t.Fatalf("the same answer again changes %+v", again)
+		}
+		all := merge(known, r)
+		heard := map[time.Time]bool{}
+		for i, k := range all {
+			if !k.HeardAt.IsZero() && heard[k.HeardAt] {
+				t.Fatalf("%v was told twice", k.HeardAt)
+			}
+			heard[k.HeardAt] = true
+			if k.Play.ListenedMS > k.Play.EndedAt.Sub(k.Play.StartedAt).Milliseconds()+1 {
+				t.Fatalf("%+v claims more than its length", k.Play)
+			}
+			if i > 0 && k.Play.StartedAt.Before(all[i-1].Play.EndedAt) {
+				t.Fatalf("plays overlap: %+v then %+v", all[i-1].Play, k.Play)
+			}
+		}
+	})
+}
+
+// merge is what is kept after a reconciliation, by start.
+func merge(known []Known, r Reconciled) []Known {
+	out := make([]Known, 0, len(known)+len(r.Found))
+	for _, k := range known {
+		for _, c := range r.Confirmed {
+			if c.Play.ID == k.Play.ID {
+				k.Play = c.Play
+				if !c.HeardAt.IsZero() {
+					k.HeardAt = c.HeardAt
+				}
+			}
+		}
+		out = append(out, k)
+	}
+	for _, f := range r.Found {
+		out = append(out, Known{Play: f.Play, Track: f.Track, HeardAt: f.HeardAt})
+	}
+	sortKnown(out)
+	return out
+}
+
+func sortKnown(k []Known) {
+	for i := range k {
+		for j := i; j > 0 && k[j].Play.StartedAt.Before(k[j-1].Play.StartedAt); j-- {
+			k[j], k[j-1] = k[j-1], k[j]
+		}
+	}
+}
