@@ -153,6 +153,9 @@ func outcome(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "timeout"
 	}
+	if _, ok := errors.AsType[*grantRefusal](err); ok {
+		return "grant_refused"
+	}
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionRenewToken:
 		return "token_refused"

@@ -1,0 +1,186 @@
+package spotify
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+
+func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
+	const item = `"item":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}`
+	song := songspy.Track{
+		URI: "spotify:track:4uLU6hMCjMI75M1A2tKUQC", Kind: songspy.KindTrack, Title: "Song", DurationMS: 213000,
+		URL: "https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC",
+	}
+	unknown := songspy.UnknownProgress
+	for name, c := range map[string]struct {
+		body string
+		want songspy.Observation
+	}{
+		"paused":                   {`{"is_playing":false,"progress_ms":5,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Sighting: songspy.SightingPaused, Track: song, Progress: 5 * time.Millisecond}},
+		"progress null":            {`{"is_playing":true,"progress_ms":null,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
+		"progress missing":         {`{"is_playing":true,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
+		"progress zero":            {`{"is_playing":true,"progress_ms":0,` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song}},
+		"progress negative":        {`{"is_playing":true,"progress_ms":-7,` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
+		"progress absurd":          {`{"is_playing":true,"progress_ms":1e300,` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
+		"progress a word":          {`{"is_playing":true,"progress_ms":"soon",` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
+		"progress a fraction":      {`{"is_playing":true,"progress_ms":1500.75,` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: 1500 * time.Millisecond}},
+		"ad":                       {`{"timestamp":1625703306354,"context":{"type":"playlist"},"progress_ms":14544,"item":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: 14544 * time.Millisecond}},
+		"ad without progress":      {`{"progress_ms":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: unknown}},
+		"episode without its item": {`{"context":null,"progress_ms":1,"item":null,"currently_playing_type":"episode","is_playing":true}`, unreadable(time.Time{})},
+		"unknown type":             {`{"progress_ms":1,"item":null,"currently_playing_type":"unknown","is_playing":true}`, unreadable(time.Time{})},
+		"a type to come":           {`{"is_playing":true,"currently_playing_type":"hologram",` + item + `}`, unreadable(time.Time{})},
+		"track without its item":   {`{"progress_ms":1,"item":null,"currently_playing_type":"track","is_playing":true}`, unreadable(time.Time{})},
+		"is_playing missing":       {`{"progress_ms":1,"currently_playing_type":"track",` + item + `}`, unreadable(time.Time{})},
+		"is_playing a word":        {`{"is_playing":"yes",` + item + `}`, unreadable(time.Time{})},
+		"item without an identity": {`{"is_playing":true,"item":{"name":"Song"}}`, unreadable(time.Time{})},
+		"item of another type":     {`{"is_playing":true,"item":"Song"}`, unreadable(time.Time{})},
+		"nothing in it":            {`{}`, unreadable(time.Time{})},
+		"null":                     {`null`, unreadable(time.Time{})},
+		"a list":                   {`[1]`, unreadable(time.Time{})},
+		"URI missing":              {`{"is_playing":true,"progress_ms":0,"item":{"id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song}},
+		"wrong types where it hurts not": {
+			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000,"preview_url":{},"album":[],"artists":"Somebody"}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: song},
+		},
+		"episode": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"type":"episode","id":"512ojhOuo1ktJprKbVcKyQ","uri":"spotify:episode:512ojhOuo1ktJprKbVcKyQ","name":"Folge 1","duration_ms":1686230,"images":[{"url":"https://i.scdn.co/e","width":null}],"show":{"name":"Die Show","images":[{"url":"https://i.scdn.co/s"}]},"external_urls":{"spotify":"https://open.spotify.com/episode/512ojhOuo1ktJprKbVcKyQ"}}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+				URI: "spotify:episode:512ojhOuo1ktJprKbVcKyQ", Kind: songspy.KindEpisode, Title: "Folge 1", Artists: "Die Show", DurationMS: 1686230,
+				ImageURL: "https://i.scdn.co/e", URL: "https://open.spotify.com/episode/512ojhOuo1ktJprKbVcKyQ",
+			}},
+		},
+		"episode with its show's image": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"id":"5","uri":"spotify:episode:5","images":null,"show":{"images":[{"url":"https://i.scdn.co/s"}]}}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+				URI: "spotify:episode:5", Kind: songspy.KindEpisode, ImageURL: "https://i.scdn.co/s", URL: "https://open.spotify.com/episode/5",
+			}},
+		},
+		"local file": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"track","item":{"id":null,"is_local":true,"uri":"spotify:local:Me:Tape:Demo:61","name":"Demo","duration_ms":61000,"artists":[{"name":"Me","id":null}],"album":{"id":null,"name":"Tape","images":[]},"external_urls":{},"preview_url":null}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+				URI: "spotify:local:Me:Tape:Demo:61", Kind: songspy.KindLocal, Title: "Demo", Artists: "Me", Album: "Tape", DurationMS: 61000,
+			}},
+		},
+		"local file without a name of its own": {`{"is_playing":true,"item":{"id":"abc","is_local":true,"uri":null}}`, unreadable(time.Time{})},
+		"hostile texts and links": {
+			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:x","name":"a\u0000b\u202ec\nd","preview_url":"javascript:alert(1)","external_urls":{"spotify":"http://evil.example/"},"album":{"images":[{"url":"data:text/html,x","width":300}]}}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "abcd"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.want.At = noon
+			got, err := readPlayer([]byte(c.body), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != c.want {
+				t.Errorf("saw  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestCover_IsTheOneNearestToThreeHundredPixels(t *testing.T) {
+	for name, c := range map[string]struct {
+		images []image
+		want   string
+	}{
+		"none":                {nil, ""},
+		"descending":          {[]image{{"https://x/640", 640}, {"https://x/300", 300}, {"https://x/64", 64}}, "https://x/300"},
+		"untold":              {[]image{{"https://x/1", 0}, {"https://x/2", 0}}, "https://x/1"},
+		"untold beside small": {[]image{{"https://x/1", 0}, {"https://x/64", 64}}, "https://x/64"},
+		"unusable nearest":    {[]image{{"ftp://x/300", 300}, {"https://x/640", 640}}, "https://x/640"},
+		"a simulator's":       {[]image{{"http://127.0.0.1:8090/covers/1.svg", 300}}, "http://127.0.0.1:8090/covers/1.svg"},
+		"with credentials":    {[]image{{"https://a:b@x/300", 300}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := cover(c.images); got != c.want {
+				t.Errorf("chose %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTrack_WithAnEndlessURIKeepsAnIdentity(t *testing.T) {
+	long := strings.Repeat("%ED%95%9C", 2000)
+	first, _ := (&item{URI: "spotify:local:" + long + "1"}).track("")
+	second, _ := (&item{URI: "spotify:local:" + long + "2"}).track("")
+	if len(first.URI) > uriMax || first.URI == second.URI || !strings.HasPrefix(first.URI, "spotify:local:") {
+		t.Fatalf("the identities are %q and %q", first.URI, second.URI)
+	}
+}
+
+func TestRetryAfter_ReadsSecondsAndDates(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"": 0, "0": 0, "-5": 0, "soon": 0, "NaN": 0, "-Inf": 0,
+		"1": time.Second, " 7 ": 7 * time.Second, "1.5": 1500 * time.Millisecond, "86400": 24 * time.Hour,
+		"99999999999999999999": 24 * time.Hour, "+Inf": 24 * time.Hour,
+		"Mon, 02 Nov 2026 12:01:00 GMT": time.Minute, "Mon, 02 Nov 2026 11:00:00 GMT": 0,
+	} {
+		if got := retryAfter(http.Header{"Retry-After": {header}}, noon); got != want {
+			t.Errorf("%q asks for %v, want %v", header, got, want)
+		}
+	}
+	theirs := http.Header{"Retry-After": {"Mon, 02 Nov 2026 15:01:00 GMT"}, "Date": {"Mon, 02 Nov 2026 15:00:00 GMT"}}
+	if got := retryAfter(theirs, noon); got != time.Minute {
+		t.Errorf("by the provider's own clock it asks for %v, want a minute", got)
+	}
+}
+
+func FuzzReadPlayer(f *testing.F) {
+	for _, seed := range []string{
+		`{"is_playing":true,"progress_ms":44272,"currently_playing_type":"track","item":{"uri":"spotify:track:1","name":"x","duration_ms":1,"album":{"images":[{"url":"https://x/y","width":300}]}}}`,
+		`{"is_playing":true,"currently_playing_type":"ad"}`, `{"is_playing":false,"item":{"is_local":true,"uri":"spotify:local::::1"}}`, `[]`, `nul`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		o, err := readPlayer(body, noon)
+		if err != nil {
+			if songspy.DispositionOf(err) != songspy.DispositionRetryLater || !reflect.ValueOf(o).IsZero() {
+				t.Fatalf("failed with %v and %+v", err, o)
+			}
+			return
+		}
+		if !o.At.Equal(noon) || o.Progress < songspy.UnknownProgress {
+			t.Fatalf("saw %+v", o)
+		}
+		seesTrack := o.Sighting == songspy.SightingPlaying || o.Sighting == songspy.SightingPaused
+		if seesTrack != (o.Track.URI != "") {
+			t.Fatalf("%s shows %+v", o.Sighting, o.Track)
+		}
+		if len(o.Track.URI) > uriMax || o.Track.DurationMS < 0 {
+			t.Fatalf("saw %+v", o.Track)
+		}
+		for _, s := range []string{o.Track.URI, o.Track.Title, o.Track.Artists, o.Track.Album, o.Track.ISRC} {
+			if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || utf8.RuneCountInString(s) > max(textMax, uriMax) {
+				t.Fatalf("kept %q", s)
+			}
+		}
+		for _, u := range []string{o.Track.URL, o.Track.ImageURL, o.Track.PreviewURL} {
+			if u != "" && webURL(u) != u {
+				t.Fatalf("kept the link %q", u)
+			}
+		}
+	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	f.Add("86400", "")
+	f.Add("Mon, 02 Nov 2026 12:01:00 GMT", "Mon, 02 Nov 2026 12:00:00 GMT")
+	f.Fuzz(func(t *testing.T, wait, date string) {
+		got := retryAfter(http.Header{"Retry-After": {wait}, "Date": {date}}, noon)
+		if got < 0 || got > longestWait {
+			t.Fatalf("%q asks for %v", wait, got)
+		}
+	})
+}

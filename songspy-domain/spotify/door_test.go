@@ -1,0 +1,219 @@
+package spotify_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/spotify"
+)
+
+func TestClosedDoor_LetsNoCallOut(t *testing.T) {
+	p := newProvider(t, says(429, "Too many requests", "Retry-After", "90"))
+	clk := newClock()
+	c := p.client(t, func(c *spotify.Config) { c.Now = clk.now })
+	if err := c.Ready(); err != nil {
+		t.Fatalf("not ready before the first call: %v", err)
+	}
+	_ = look(c)
+	p.answers(says(204, ""))
+	clk.advance(89 * time.Second)
+	for _, err := range []error{look(c), identify(c), c.Ready()} {
+		want(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Second)
+	}
+	if n := len(p.calls()); n != 1 {
+		t.Fatalf("%d calls left, want the one that was refused", n)
+	}
+	clk.advance(time.Second)
+	if err := c.Ready(); err != nil {
+		t.Fatalf("not ready when the door is due: %v", err)
+	}
+	if err := look(c); err != nil {
+		t.Fatalf("the probe: %v", err)
+	}
+	if d := c.Doors(); d.API.Why != "" || d.Accounts.Why != "" {
+		t.Fatalf("after the probe the doors are %+v", d)
+	}
+}
+
+func TestDoors_AreClosedByTheHostThatRefuses(t *testing.T) {
+	p := newProvider(t, says(429, "", "Retry-After", "90"))
+	c := p.client(t)
+	_ = renew(c)
+	p.answers(says(204, ""))
+	if err := look(c); err != nil {
+		t.Errorf("the Web API's door closed with the accounts': %v", err)
+	}
+	want(t, spend(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 90*time.Second)
+	want(t, c.Ready(), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 90*time.Second)
+}
+
+func TestPremiumRefusal_PausesTheAppAndNotRegisteredDoesNot(t *testing.T) {
+	p := newProvider(t, says(403, notRegistered))
+	c := p.client(t)
+	_ = look(c)
+	if err := c.Ready(); err != nil {
+		t.Errorf("one person's refusal closed a door: %v", err)
+	}
+	p.answers(says(403, premium))
+	_ = look(c)
+	want(t, c.Ready(), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour)
+	if why := c.Doors().API.Why; why != gate.WhyPremium {
+		t.Errorf("the door is closed by %q", why)
+	}
+}
+
+func TestOutages_CloseNoDoor(t *testing.T) {
+	p := newProvider(t, says(503, "upstream connect error"))
+	c := p.client(t)
+	for range 3 {
+		_ = look(c)
+		_ = renew(c)
+	}
+	if n := len(p.calls()); n != 6 {
+		t.Fatalf("%d of 6 calls left", n)
+	}
+}
+
+func TestDoor_TellsTheOperatorOfItsClosingOnceAndNoMore(t *testing.T) {
+	var log bytes.Buffer
+	p := newProvider(t, says(429, "", "Retry-After", "90"))
+	clk := newClock()
+	c := p.client(t, func(c *spotify.Config) { c.Now, c.Logger = clk.now, slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 5 {
+		_ = look(c)
+	}
+	p.answers(says(204, ""))
+	clk.advance(90 * time.Second)
+	_ = look(c)
+	text := log.String()
+	if strings.Count(text, "door closed") != 1 || strings.Count(text, "door opened") != 1 || !strings.Contains(text, "why=throttled") {
+		t.Fatalf("the log says:\n%s", text)
+	}
+}
+
+func TestObserve_SpeaksInFewWords(t *testing.T) {
+	for want, c := range map[string]struct {
+		answer http.HandlerFunc
+		ask    func(*spotify.Client) error
+	}{
+		"me ok":                            {says(200, `{"id":"a"}`), identify},
+		"token ok":                         {says(200, granted), renew},
+		"token grant_refused":              {says(400, `{"error":"invalid_grant"}`), renew},
+		"token app_paused":                 {says(429, ""), renew},
+		"currently-playing not_registered": {says(403, notRegistered), look},
+		"currently-playing token_refused":  {says(401, ""), look},
+		"currently-playing unavailable":    {says(500, ""), look},
+		"currently-playing timeout":        {stalls, look},
+	} {
+		t.Run(want, func(t *testing.T) {
+			var seen []string
+			_ = c.ask(newProvider(t, c.answer).client(t, func(c *spotify.Config) {
+				c.Timeout = 100 * time.Millisecond
+				c.Observe = func(endpoint, outcome string, _ time.Duration) { seen = append(seen, endpoint+" "+outcome) }
+			}))
+			if strings.Join(seen, ", ") != want {
+				t.Fatalf("observed %v", seen)
+			}
+		})
+	}
+	t.Run("a call that never left", func(t *testing.T) {
+		var seen []string
+		c := newProvider(t, says(429, "")).client(t, func(c *spotify.Config) {
+			c.Observe = func(endpoint, outcome string, _ time.Duration) { seen = append(seen, outcome) }
+		})
+		_, _ = look(c), look(c)
+		if strings.Join(seen, ", ") != "app_paused, held_back" {
+			t.Fatalf("observed %v", seen)
+		}
+	})
+}
+
+// scripted answers each call by what answer says, within a bubble.
+type scripted struct {
+	mu     sync.Mutex
+	calls  int
+	answer func(n int, r *http.Request) (*http.Response, error)
+}
+
+func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.calls++
+	n := s.calls
+	s.mu.Unlock()
+	return s.answer(n, r)
+}
+
+func status(code int, header ...string) (*http.Response, error) {
+	h := http.Header{}
+	for i := 0; i+1 < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return &http.Response{StatusCode: code, Header: h, Body: http.NoBody}, nil
+}
+
+func TestDueDoor_SendsOneProbeHoweverManyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := &scripted{answer: func(n int, _ *http.Request) (*http.Response, error) {
+			if n == 1 {
+				return status(429, "Retry-After", "30")
+			}
+			<-release
+			return status(204)
+		}}
+		c := spotify.New(spotify.Config{ClientID: "id", Transport: s, Logger: slog.New(slog.DiscardHandler)})
+		_ = look(c)
+		<-time.After(30 * time.Second)
+
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { _ = look(c) })
+		}
+		synctest.Wait()
+		if s.calls != 2 {
+			t.Errorf("%d calls went out while the probe was, want one", s.calls-1)
+		}
+		close(release)
+		wg.Wait()
+		if err := look(c); err != nil {
+			t.Errorf("after the probe: %v", err)
+		}
+	})
+}
+
+func TestProbe_WhoseCallerLeavesIsReplacedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{answer: func(n int, r *http.Request) (*http.Response, error) {
+			switch n {
+			case 1:
+				return status(429, "Retry-After", "30")
+			case 2:
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return status(204)
+		}}
+		c := spotify.New(spotify.Config{ClientID: "id", Transport: s, Logger: slog.New(slog.DiscardHandler)})
+		_ = look(c)
+		<-time.After(30 * time.Second)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = c.CurrentlyPlaying(ctx, access) })
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		if err := look(c); err != nil {
+			t.Errorf("the next probe: %v", err)
+		}
+	})
+}

@@ -1,0 +1,110 @@
+package spotify_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-domain/spotify"
+)
+
+// echo answers with everything it was sent, in the manner that how makes of it.
+func echo(how func(sent string) http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, appSecret, _ := r.BasicAuth()
+		sent := strings.Join([]string{
+			access.Reveal(), refresh.Reveal(), code.Reveal(), verifier.Reveal(), appSecret, r.Header.Get("Authorization"), r.URL.String(),
+		}, " ")
+		how(sent)(w, r)
+	}
+}
+
+func TestErrors_HoldNoSecret(t *testing.T) {
+	answers := map[string]http.HandlerFunc{
+		"echo as a token error": echo(func(s string) http.HandlerFunc {
+			return says(400, `{"error":"invalid_grant","error_description":"`+s+`"}`)
+		}),
+		"echo as an unknown error": echo(func(s string) http.HandlerFunc { return says(400, `{"error":"`+s+`"}`) }),
+		"echo as text":             echo(func(s string) http.HandlerFunc { return says(500, s) }),
+		"echo as success":          echo(func(s string) http.HandlerFunc { return says(200, s) }),
+		"echo as a wrong type":     echo(func(s string) http.HandlerFunc { return says(200, `{"expires_in":"`+s+`","id":["`+s+`"]}`) }),
+		"echo as a redirect":       echo(func(s string) http.HandlerFunc { return says(302, s, "Location", "/?"+strings.ReplaceAll(s, " ", "&")) }),
+		"echo as no HTTP":          echo(func(s string) http.HandlerFunc { return raw(s + "\r\n\r\n") }),
+		"echo as a status":         echo(func(s string) http.HandlerFunc { return raw("HTTP/1.1 " + s + "\r\n\r\n") }),
+		"echo as a header":         echo(func(s string) http.HandlerFunc { return raw("HTTP/1.1 200 OK\r\n" + s + "\r\n\r\n") }),
+		"echo as a chunk": echo(func(s string) http.HandlerFunc {
+			return raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + s + "\r\n")
+		}),
+		"echo as a wait": echo(func(s string) http.HandlerFunc { return says(429, s, "Retry-After", s) }),
+		"slow":           stalls,
+		"unknown app":    says(400, `{"error":"invalid_client"}`),
+	}
+	for name, c := range refusals {
+		answers[name] = c.answer
+	}
+	calls := map[string]func(*spotify.Client) error{"look": look, "account": identify, "renewal": renew, "exchange": spend}
+
+	for name, answer := range answers {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, answer)
+			for call, ask := range calls {
+				var log bytes.Buffer
+				err := ask(p.client(t, func(c *spotify.Config) {
+					c.Timeout = 200 * time.Millisecond
+					c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				}))
+				if err == nil && name != "echo as a wrong type" {
+					t.Errorf("the %s did not fail", call)
+				}
+				holdsNoSecret(t, call, err, log.String())
+			}
+		})
+	}
+	t.Run("nobody there", func(t *testing.T) {
+		p := newProvider(t, stalls)
+		gone := func(c *spotify.Config) { c.AccountsURL, c.APIURL = "http://127.0.0.1:1", "http://127.0.0.1:1" }
+		for call, ask := range calls {
+			err := ask(p.client(t, gone))
+			if err == nil {
+				t.Errorf("the %s did not fail", call)
+			}
+			holdsNoSecret(t, call, err, "")
+		}
+	})
+	t.Run("a token that no header takes", func(t *testing.T) {
+		c := newProvider(t, stalls).client(t)
+		_, err := c.CurrentlyPlaying(t.Context(), access+"\n")
+		if err == nil {
+			t.Error("the look did not fail")
+		}
+		holdsNoSecret(t, "look", err, "")
+	})
+}
+
+func holdsNoSecret(t *testing.T, call string, err error, log string) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	asJSON, _ := json.Marshal(err)
+	for e := err; e != nil; {
+		shown := fmt.Sprintf("%v %+v %#v %s %s", e, e, e, asJSON, log)
+		for _, s := range []string{
+			access.Reveal(), refresh.Reveal(), code.Reveal(), verifier.Reveal(), secret.Reveal(), "Basic ", "Bearer ", "additional_types", "://",
+		} {
+			if strings.Contains(shown, s) {
+				t.Errorf("the %s's error shows %q: %s", call, s, shown)
+			}
+		}
+		u, ok := e.(interface{ Unwrap() error })
+		if !ok {
+			return
+		}
+		e = u.Unwrap()
+	}
+}
