@@ -1,0 +1,48 @@
+package refresh
+
+import (
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	// believedAfter is how long a refresh token must have been refused before
+	// the refusal is believed: Spotify has revoked in an outage what it
+	// honoured again hours later.
+	believedAfter = 6 * time.Hour
+	// grantExpired is the reason of a refusal that says that the token's time is over.
+	grantExpired = "SPOTIFY_GRANT_EXPIRED"
+)
+
+// afterRefusal is the state of a link whose refresh token was just refused,
+// for that reason. The first refusal makes it suspect; only one that comes
+// when it has been suspect for six hours needs the person. That the token is
+// too old is believed at once where the consent's end is near.
+func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkState {
+	old := l.ConsentEndsAt().AddDate(0, 0, -15)
+	switch {
+	case reason == grantExpired && now.After(old):
+		return songspy.LinkReauthRequired
+	case l.State == songspy.LinkActive:
+		return songspy.LinkSuspect
+	case l.State == songspy.LinkSuspect && now.Sub(l.StateSince) >= believedAfter:
+		return songspy.LinkReauthRequired
+	}
+	return l.State
+}
+
+// renewed is the link with what the provider granted.
+func renewed(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
+	l.AccessToken, l.AccessExpiresAt = g.AccessToken, g.ExpiresAt
+	if g.RefreshToken != "" { // rotated
+		l.RefreshToken = g.RefreshToken
+	}
+	if g.Scope != "" {
+		l.Scope = g.Scope
+	}
+	if l.State == songspy.LinkSuspect {
+		l.State, l.StateSince = songspy.LinkActive, now
+	}
+	return l
+}

@@ -1,0 +1,107 @@
+package refresh
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/due"
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	// margin is what a token must outlive the next run by not to be renewed in this one.
+	margin = 10 * time.Minute
+	// inTime is how long before its end a token is renewed at the latest.
+	inTime = 5 * time.Minute
+	// again is the shortest wait before a renewal that failed is tried again.
+	again = time.Minute
+	// page is how many links are read at once.
+	page = 1000
+)
+
+// Job renews in time what would die before the next run. Its run plans and
+// returns in seconds; the renewals are made in Serve, each when it is due.
+type Job struct {
+	Renewer *Renewer
+	// Every is the time between two runs.
+	Every time.Duration
+	// Spread gives every link its own place in the time between two runs;
+	// without it all are renewed at once.
+	Spread bool
+	// Workers bounds the renewals under way.
+	Workers int
+	Now     func() time.Time
+	Logger  *slog.Logger
+	// Queue holds the renewals to come.
+	Queue *due.Queue[songspy.UserID]
+}
+
+// Plan plans the renewals until the next run. A link that waits for its
+// renewal already keeps its place.
+func (j *Job) Plan(ctx context.Context) error {
+	now := j.Now()
+	planned := 0
+	for after := songspy.UserID(0); ; {
+		links, err := j.Renewer.Links.LinksToRenew(ctx, now.Add(j.Every+margin), after, page)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			after = l.UserID
+			if !j.Queue.Has(l.UserID) {
+				j.Queue.Plan(l.UserID, j.dueAt(l, now))
+				planned++
+			}
+		}
+		if len(links) < page {
+			break
+		}
+	}
+	j.Logger.InfoContext(ctx, "renewals planned", "planned", planned, "waiting", j.Queue.Len())
+	return nil
+}
+
+// Serve makes the planned renewals until ctx ends. One that fails is nobody
+// else's failure.
+func (j *Job) Serve(ctx context.Context) {
+	j.Queue.Run(ctx, j.Workers, func(ctx context.Context, id songspy.UserID, _ time.Time) {
+		_, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {
+			return askable(l.State) && l.AccessExpiresAt.Before(j.Now().Add(j.Every+margin))
+		})
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		j.Logger.DebugContext(ctx, "renewal failed", "user_id", int64(id), "err", err)
+		switch songspy.DispositionOf(err) {
+		case songspy.DispositionRetryLater, songspy.DispositionAppPaused:
+			j.Queue.Plan(id, retryAt(id, err, j.Now()))
+		}
+	})
+}
+
+// dueAt is when in the time until the next run the link is renewed: in its own
+// place, but before the token dies. One that is dead already keeps its place
+// too, so that the return after an outage brings nobody into step; a look that
+// comes sooner renews it.
+func (j *Job) dueAt(l songspy.Link, now time.Time) time.Time {
+	if !j.Spread {
+		return now
+	}
+	at := due.Slot(now, songspy.PhaseOf(l.UserID, j.Every), j.Every)
+	if latest := l.AccessExpiresAt.Add(-inTime); l.AccessExpiresAt.After(now) && at.After(latest) {
+		at = latest
+	}
+	return at
+}
+
+// retryAt is when a renewal that failed is tried again: not before the
+// provider wants it, and not together with everyone else who failed.
+func retryAt(id songspy.UserID, err error, now time.Time) time.Time {
+	wait := max(songspy.RetryAfterOf(err), again)
+	return now.Add(wait + songspy.PhaseOf(id, again))
+}
+
+func askable(s songspy.LinkState) bool {
+	return s == songspy.LinkActive || s == songspy.LinkSuspect
+}

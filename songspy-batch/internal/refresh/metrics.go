@@ -1,0 +1,38 @@
+package refresh
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Metrics counts what became of renewals.
+type Metrics struct{ renewals *prometheus.CounterVec }
+
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_batch_renewals_total",
+		Help: "Renewals of access tokens, by what became of them.",
+	}, []string{"outcome"})}
+	reg.MustRegister(m.renewals)
+	return m
+}
+
+func (m *Metrics) count(err error) { m.renewals.WithLabelValues(outcome(err)).Inc() }
+
+func outcome(err error) string {
+	switch songspy.DispositionOf(err) {
+	case songspy.DispositionNone:
+		if err == nil {
+			return "renewed"
+		}
+	case songspy.DispositionNeedsPerson:
+		return "refused"
+	case songspy.DispositionAppPaused:
+		return "app_paused"
+	case songspy.DispositionRetryLater:
+		return "retry_later"
+	}
+	return "failed"
+}

@@ -1,0 +1,146 @@
+// Package refresh keeps the access tokens of Spotify links alive: for everyone
+// in time before they die (Job), and for one link at once when a look finds it
+// spent (Renewer).
+//
+// A refresh token may be good for one use only. So there is one renewal of a
+// link at a time; what the provider granted is stored before it is used; a
+// renewal that has begun is brought to its end even while the process stops;
+// and whoever linked again meanwhile wins.
+package refresh
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/songspy/songspy/songspy-batch/internal/due"
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	// renewWithin bounds one renewal, and with it how long stopping takes.
+	renewWithin = 6 * time.Second
+	// storeAgainAfter is the wait before a grant that could not be stored is
+	// tried again.
+	storeAgainAfter = 250 * time.Millisecond
+)
+
+// Links is where links are kept.
+type Links interface {
+	// Link returns CodeNotFound if there is none.
+	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
+	// UpdateLink applies fn to the link in a transaction and raises its
+	// version; an error of fn leaves it as it is.
+	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
+	// LinksToRenew pages by user through the askable links whose access token dies before the time.
+	LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error)
+}
+
+// Provider grants new access tokens.
+type Provider interface {
+	Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error)
+}
+
+// Renewer renews links, one renewal of a link at a time.
+type Renewer struct {
+	Links    Links
+	Provider Provider
+	// Renewed is told of every link whose tokens or state a renewal changed. Nil: nobody is.
+	Renewed func(songspy.Link)
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics *Metrics
+
+	flights singleflight.Group
+}
+
+// Renew renews the link unless it was changed since the given version, and
+// gives the link as it then is. Where the provider refuses for good, the
+// link's state says so afterwards and the error is the provider's.
+func (r *Renewer) Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error) {
+	return r.renewIf(ctx, id, func(l songspy.Link) bool { return l.Version == version })
+}
+
+// renewIf renews the link if, read afresh, it needs to be.
+func (r *Renewer) renewIf(ctx context.Context, id songspy.UserID, needed func(songspy.Link) bool) (songspy.Link, error) {
+	l, err, _ := r.flights.Do(strconv.FormatInt(int64(id), 10), func() (any, error) {
+		if err := ctx.Err(); err != nil {
+			return songspy.Link{}, err
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewWithin)
+		defer cancel()
+		l, err := r.Links.Link(ctx, id)
+		if err != nil || !needed(l) {
+			return l, err
+		}
+		l, err = r.renew(ctx, l)
+		r.Metrics.count(err)
+		return l, err
+	})
+	return l.(songspy.Link), err
+}
+
+func (r *Renewer) renew(ctx context.Context, l songspy.Link) (songspy.Link, error) {
+	grant, err := r.Provider.Refresh(ctx, l)
+	switch {
+	case songspy.DispositionOf(err) == songspy.DispositionNeedsPerson:
+		if _, stored := r.swap(ctx, l, refused(songspy.ReasonOf(err), r.Now())); stored != nil {
+			return l, stored
+		}
+		return l, err
+	case err != nil:
+		return l, err
+	}
+	now := r.Now()
+	return r.swap(ctx, l, func(l songspy.Link) songspy.Link { return renewed(l, grant, now) })
+}
+
+func refused(reason string, now time.Time) func(songspy.Link) songspy.Link {
+	return func(l songspy.Link) songspy.Link {
+		if state := afterRefusal(l, reason, now); state != l.State {
+			l.State, l.StateSince = state, now
+		}
+		return l
+	}
+}
+
+// errOvertaken says that the link was changed while its renewal was under way.
+var errOvertaken = errors.New("the link was changed meanwhile")
+
+// swap stores the link as next makes it, if it is still the version that was
+// read; else it gives what is stored now. A database that is away for a moment
+// is asked again: what is lost here may be the only token that is good.
+func (r *Renewer) swap(ctx context.Context, was songspy.Link, next func(songspy.Link) songspy.Link) (songspy.Link, error) {
+	for {
+		l, err := r.Links.UpdateLink(ctx, was.UserID, func(l *songspy.Link) error {
+			if l.Version != was.Version {
+				return errOvertaken
+			}
+			*l = next(*l)
+			return nil
+		})
+		switch {
+		case errors.Is(err, errOvertaken):
+			return r.Links.Link(ctx, was.UserID)
+		case err == nil:
+			r.tell(ctx, was, l)
+			return l, nil
+		case songspy.CodeOf(err) != songspy.CodeUnavailable || !due.Wait(ctx, storeAgainAfter):
+			return was, err
+		}
+	}
+}
+
+// tell hands a changed link on, and notes what an operator may be asked about.
+func (r *Renewer) tell(ctx context.Context, was, l songspy.Link) {
+	if was.State != l.State {
+		r.Logger.InfoContext(ctx, "link changed state", "user_id", int64(l.UserID), "from", string(was.State), "to", string(l.State))
+	}
+	if was.Version != l.Version && r.Renewed != nil {
+		r.Renewed(l)
+	}
+}

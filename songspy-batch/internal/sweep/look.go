@@ -1,0 +1,133 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/listening"
+)
+
+// lookWithin bounds one look, with the renewal that it may need.
+const lookWithin = 10 * time.Second
+
+var (
+	// errSuspended: the access token is spent and the refresh token in doubt;
+	// the refresh job tries it again.
+	errSuspended = errors.New("the link is suspect and has no living access token")
+	// errLeft: the person unlinked, linked anew or lost the link meanwhile.
+	errLeft = errors.New("the link is no longer the one that was to be asked")
+)
+
+// look looks at one player. Whatever comes of it concerns this listener alone,
+// and leaves them with their next look planned, or off the roster.
+func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
+	who, l, ok := s.roster.begin(id)
+	if !ok {
+		return
+	}
+	s.Metrics.lag.Observe(s.Now().Sub(at).Seconds())
+	obs, err := s.ask(ctx, id, l)
+	next := s.Now()
+	switch {
+	case ctx.Err() != nil && err != nil:
+		// stopping: the look is abandoned, and planned anew after the restart
+	case err == nil:
+		s.count(ctx, id, string(obs.Sighting), nil)
+		next = s.heard(id, who, l.playing, obs)
+	default:
+		next = s.unheard(ctx, id, who, err)
+	}
+	s.roster.end(id, who, func() { s.queue.Plan(id, next) })
+}
+
+// ask asks the player, and once more with a new token if the token was spent.
+func (s *Sweep) ask(ctx context.Context, id songspy.UserID, l listener) (songspy.Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if s.Now().Before(l.expires) {
+		obs, err := s.Player.CurrentlyPlaying(ctx, l.access)
+		if songspy.DispositionOf(err) != songspy.DispositionRenewToken {
+			return obs, err
+		}
+	}
+	if l.suspect {
+		return songspy.Observation{}, errSuspended
+	}
+	link, err := s.Renewer.Renew(ctx, id, l.version)
+	if err != nil {
+		return songspy.Observation{}, err
+	}
+	s.roster.renewed(link)
+	if link.Generation != l.generation || link.State != songspy.LinkActive {
+		return songspy.Observation{}, errLeft
+	}
+	return s.Player.CurrentlyPlaying(ctx, link.AccessToken)
+}
+
+// heard makes of an answer what it means, hands on what must be stored, and
+// says when the next look is worth it.
+func (s *Sweep) heard(id songspy.UserID, who *listener, before songspy.NowPlaying, obs songspy.Observation) time.Time {
+	out := listening.Step(before, obs)
+	worth := out.Worth || out.Visible || len(out.Plays) > 0
+	if s.roster.learn(id, who, out.State, !worth) && worth {
+		h := songspy.Hearing{Playing: out.State, Plays: out.Plays, Visible: out.Visible}
+		if obs.Track.URI != "" {
+			h.Tracks = []songspy.Track{obs.Track}
+		}
+		s.writer.put(outcome{who, h})
+	}
+	return listening.NextLook(out.State, obs.Sighting, s.Now(), s.phase(id), s.Interval).At
+}
+
+// unheard deals with a look that failed, and says when the next one is made.
+func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *listener, err error) time.Time {
+	s.count(ctx, id, failureOf(err), err)
+	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {
+		if err := s.unregister(ctx, id, who); err != nil {
+			s.Logger.ErrorContext(ctx, "a link's state could not be stored", "user_id", int64(id), "err", err)
+		}
+	}
+	return s.nextSlot(id, songspy.RetryAfterOf(err))
+}
+
+// unregister notes that the app's owner has not entered the person, who is not
+// asked any more until they link again.
+func (s *Sweep) unregister(ctx context.Context, id songspy.UserID, who *listener) error {
+	_, err := s.Store.UpdateLink(ctx, id, func(l *songspy.Link) error {
+		if l.Generation != who.generation {
+			return errLeft
+		}
+		l.State, l.StateSince = songspy.LinkNotRegistered, s.Now()
+		return nil
+	})
+	if err != nil && !errors.Is(err, errLeft) && songspy.CodeOf(err) != songspy.CodeNotFound {
+		return err
+	}
+	s.roster.remove(id, who)
+	return nil
+}
+
+// failureOf names a failed look in the metrics.
+func failureOf(err error) string {
+	switch {
+	case errors.Is(err, errSuspended):
+		return "suspended"
+	case errors.Is(err, errLeft):
+		return "left"
+	}
+	switch songspy.DispositionOf(err) {
+	case songspy.DispositionRetryLater:
+		return "retry_later"
+	case songspy.DispositionRenewToken:
+		return "token_refused"
+	case songspy.DispositionNeedsPerson:
+		return "needs_person"
+	case songspy.DispositionNotRegistered:
+		return "not_registered"
+	case songspy.DispositionAppPaused:
+		return "app_paused"
+	}
+	return "failed"
+}

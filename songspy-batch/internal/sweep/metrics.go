@@ -1,0 +1,103 @@
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Metrics counts looks and writes; nothing in it names a person.
+type Metrics struct {
+	reg    prometheus.Registerer
+	looks  *prometheus.CounterVec
+	writes *prometheus.CounterVec
+	lag    prometheus.Histogram
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		reg: reg,
+		looks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "songspy_batch_looks_total",
+			Help: "Looks at players, by what was seen or what went wrong.",
+		}, []string{"outcome"}),
+		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "songspy_batch_writes_total",
+			Help: "Listeners whose news was written, by what became of it.",
+		}, []string{"outcome"}),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "songspy_batch_look_lag_seconds",
+			Help:    "How much later than planned looks begin.",
+			Buckets: []float64{.01, .05, .1, .5, 1, 2, 5, 10, 30, 60, 180, 600},
+		}),
+	}
+	reg.MustRegister(m.looks, m.writes, m.lag)
+	return m
+}
+
+// watch registers what is counted when it is asked for.
+func (m *Metrics) watch(listeners, waiting func() int) {
+	m.reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "songspy_batch_listeners",
+			Help: "Listeners who are looked at.",
+		}, func() float64 { return float64(listeners()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "songspy_batch_looks_waiting",
+			Help: "Looks that are planned and not begun.",
+		}, func() float64 { return float64(waiting()) }),
+	)
+}
+
+func (m *Metrics) written(w songspy.Written) {
+	outcome := "written"
+	switch {
+	case w.Dropped:
+		outcome = "dropped"
+	case w.Err != nil:
+		outcome = "set_aside"
+	}
+	m.writes.WithLabelValues(outcome).Inc()
+}
+
+// tally counts looks between two plans, for one line of the log instead of one a look.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (t *tally) add(outcome string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counts == nil {
+		t.counts = map[string]int{}
+	}
+	t.counts[outcome]++
+}
+
+// take gives the counts and begins anew.
+func (t *tally) take() slog.Attr {
+	t.mu.Lock()
+	counts := t.counts
+	t.counts = nil
+	t.mu.Unlock()
+	attrs := make([]any, 0, len(counts))
+	for outcome, n := range counts {
+		attrs = append(attrs, slog.Int(outcome, n))
+	}
+	return slog.Group("looks", attrs...)
+}
+
+// count counts a look, and notes a failure for whoever looks closely.
+func (s *Sweep) count(ctx context.Context, id songspy.UserID, outcome string, err error) {
+	s.Metrics.looks.WithLabelValues(outcome).Inc()
+	s.tally.add(outcome)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "look failed", "user_id", int64(id), "outcome", outcome, "err", err)
+	}
+}

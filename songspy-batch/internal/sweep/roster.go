@@ -1,0 +1,209 @@
+package sweep
+
+import (
+	"sync"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// listener is what is remembered of one person: enough to ask and to
+// understand the answer, and no more, since there may be a million of them.
+type listener struct {
+	access     songspy.Secret
+	expires    time.Time // of access
+	generation int64     // of the link
+	version    int64     // of the link
+	suspect    bool      // the refresh token was refused lately
+	looking    bool      // a look is under way
+	unsaved    bool      // playing is newer than what the store was given
+	round      uint32    // the last reading of the store that held the person
+	playing    songspy.NowPlaying
+}
+
+// roster is everyone who is to be looked at.
+//
+// A listener who links anew is another *listener: whoever still holds the
+// former one finds that it is no longer on the roster.
+type roster struct {
+	mu     sync.Mutex
+	people map[songspy.UserID]*listener
+	round  uint32
+	left   func(songspy.UserID) // called, under the lock, for whoever leaves
+}
+
+func newRoster(left func(songspy.UserID)) *roster {
+	return &roster{people: map[songspy.UserID]*listener{}, left: left}
+}
+
+// arrival is what a reading of the store said about a person.
+type arrival int
+
+const (
+	known    arrival = iota // on the roster already
+	fresh                   // not on the roster before
+	relinked                // on the roster under a former link
+)
+
+// merge takes over what the store says of a person. What the roster knows of
+// their player stays if it is newer and was learnt through the same link.
+func (r *roster) merge(from songspy.Listener) arrival {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id, link := from.Link.UserID, from.Link
+	l, ok := r.people[id]
+	if ok && l.generation == link.Generation {
+		l.round = r.round
+		if link.Version > l.version {
+			l.take(link)
+		}
+		if from.Playing.ObservedAt.After(l.playing.ObservedAt) {
+			l.playing, l.unsaved = from.Playing, false
+			l.playing.UserID, l.playing.Generation = id, link.Generation
+		}
+		return known
+	}
+	if ok && l.generation > link.Generation {
+		return known // an old reading
+	}
+	next := &listener{generation: link.Generation, round: r.round, playing: from.Playing}
+	next.playing.UserID, next.playing.Generation = id, link.Generation
+	next.take(link)
+	r.people[id] = next
+	if ok {
+		return relinked
+	}
+	return fresh
+}
+
+func (l *listener) take(link songspy.Link) {
+	l.access, l.expires, l.version = link.AccessToken, link.AccessExpiresAt, link.Version
+	l.suspect = link.State == songspy.LinkSuspect
+}
+
+// renewed takes over a link's new tokens or state; a link that may not be asked
+// any more leaves.
+func (r *roster) renewed(link songspy.Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, ok := r.people[link.UserID]
+	switch {
+	case !ok || l.generation != link.Generation || l.version >= link.Version:
+	case link.State == songspy.LinkActive || link.State == songspy.LinkSuspect:
+		l.take(link)
+	default:
+		r.drop(link.UserID)
+	}
+}
+
+func (r *roster) drop(id songspy.UserID) {
+	delete(r.people, id)
+	r.left(id)
+}
+
+// begin marks a look at the person as under way and gives what is known for
+// it. It fails if the person is not on the roster or is being looked at.
+func (r *roster) begin(id songspy.UserID) (who *listener, copied listener, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, ok := r.people[id]
+	if !ok || l.looking {
+		return nil, listener{}, false
+	}
+	l.looking = true
+	return l, *l, true
+}
+
+// learn remembers what a look made of the player; false if the person has left
+// or linked anew meanwhile, and nothing of the look may be kept.
+func (r *roster) learn(id songspy.UserID, who *listener, playing songspy.NowPlaying, unsaved bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people[id] != who {
+		return false
+	}
+	who.playing, who.unsaved = playing, unsaved
+	return true
+}
+
+// end says that the look is over; plan is called for whoever is still on the
+// roster, before another look can begin.
+func (r *roster) end(id songspy.UserID, who *listener, plan func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	who.looking = false
+	if r.people[id] == who {
+		plan()
+	}
+}
+
+// looking reports whether a look at the person is under way.
+func (r *roster) looking(id songspy.UserID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, ok := r.people[id]
+	return ok && l.looking
+}
+
+// stored notes the id that the store gave to the track that the person hears.
+func (r *roster) stored(id songspy.UserID, who *listener, uri string, track songspy.TrackID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people[id] == who && who.playing.TrackURI == uri {
+		who.playing.TrackID = track
+	}
+}
+
+// remove takes the person off the roster; with a listener given, only if they
+// have not linked anew since.
+func (r *roster) remove(id songspy.UserID, who *listener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l, ok := r.people[id]; ok && (who == nil || l == who) {
+		r.drop(id)
+	}
+}
+
+// nextRound begins a reading of the whole store.
+func (r *roster) nextRound() uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.round++
+	return r.round
+}
+
+// removeAbsent takes off the roster whom the reading did not hold.
+func (r *roster) removeAbsent(round uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, l := range r.people {
+		if l.round < round {
+			r.drop(id)
+		}
+	}
+}
+
+// takeUnsaved gives the open plays of which more is known than is stored, each
+// to one caller only.
+func (r *roster) takeUnsaved() (found []unsaved) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.people {
+		if l.unsaved && l.playing.Open() {
+			l.unsaved = false
+			found = append(found, unsaved{l, l.playing})
+		}
+	}
+	return found
+}
+
+type unsaved struct {
+	who     *listener
+	playing songspy.NowPlaying
+}
+
+func (r *roster) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.people)
+}

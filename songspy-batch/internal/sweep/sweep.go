@@ -1,0 +1,157 @@
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/due"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/listening"
+)
+
+// finishWithin is how long what was learnt may still be written once the
+// process is told to stop.
+const finishWithin = 8 * time.Second
+
+// Store is where listeners are read and what they heard is written.
+type Store interface {
+	// Listeners pages by user through everyone who may be asked; fewer than
+	// limit means that there are no more.
+	Listeners(ctx context.Context, after songspy.UserID, limit int) ([]songspy.Listener, error)
+	// ListenersByID gives those of the people who may be asked.
+	ListenersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.Listener, error)
+	// WriteListening writes all that can be written, and says of each what became of it.
+	WriteListening(ctx context.Context, hearings []songspy.Hearing) ([]songspy.Written, error)
+	// UpdateLink changes one link; an error of fn leaves it as it is.
+	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
+}
+
+// Feed tells who has changed.
+type Feed interface {
+	// Feed gives the oldest number that is kept, 0 if none is, and the last one given.
+	Feed(ctx context.Context) (oldest, last int64, err error)
+	// Changes gives what came after that number, in order.
+	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
+	// WaitForChange returns when there may be something after that number.
+	WaitForChange(ctx context.Context, after int64) error
+}
+
+// Player is asked what a listener hears.
+type Player interface {
+	CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error)
+}
+
+// Renewer renews a link's tokens unless it was changed since that version.
+type Renewer interface {
+	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
+}
+
+// Options are what a sweep works with; all are needed.
+type Options struct {
+	Store   Store
+	Feed    Feed
+	Player  Player
+	Renewer Renewer
+	// Interval is the floor: the longest time between two looks at one player.
+	Interval time.Duration
+	// Spread gives everyone their own place in the interval; without it all
+	// are due at once.
+	Spread bool
+	// Workers bounds the looks under way.
+	Workers int
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics *Metrics
+}
+
+// Sweep is the sweep. Plan is the scheduler's; Serve is to run all the while.
+type Sweep struct {
+	Options
+	roster *roster
+	queue  *due.Queue[songspy.UserID]
+	writer *writer
+	tally  tally
+
+	reading sync.Mutex    // one reading of the store is taken over at a time, in the order read
+	begun   chan struct{} // closed once the roster was read for the first time
+	first   sync.Once
+	after   int64 // the last change taken over; the tail's own once begun is closed
+}
+
+// New makes a sweep with nobody on its roster.
+func New(o Options) *Sweep {
+	queue := due.New[songspy.UserID]()
+	s := &Sweep{Options: o, roster: newRoster(queue.Drop), queue: queue, begun: make(chan struct{})}
+	s.writer = newWriter(o, s.wrote)
+	o.Metrics.watch(s.roster.len, s.queue.Len)
+	return s
+}
+
+// Serve looks, follows the feed and writes until ctx ends. Then looks under
+// way are abandoned, what was learnt is written, and within ten seconds Serve
+// returns with no goroutine left.
+func (s *Sweep) Serve(ctx context.Context) {
+	writing, cancel := outlive(ctx, finishWithin)
+	defer cancel()
+	var tail, writer sync.WaitGroup
+	tail.Go(func() { s.tail(ctx) })
+	writer.Go(func() { s.writer.run(writing) })
+
+	s.queue.Run(ctx, s.Workers, s.look)
+	tail.Wait()
+	for _, u := range s.roster.takeUnsaved() {
+		s.writer.put(outcome{u.who, songspy.Hearing{Playing: u.playing}})
+	}
+	s.writer.close()
+	writer.Wait()
+}
+
+// Renewed takes over the new tokens or state of a link.
+func (s *Sweep) Renewed(l songspy.Link) { s.roster.renewed(l) }
+
+// Ready says what keeps the sweep from its work; nil: nothing does.
+func (s *Sweep) Ready(context.Context) error {
+	select {
+	case <-s.begun:
+	default:
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The listeners have not been read yet."}
+	}
+	if s.writer.failing.Load() {
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The database refuses what was heard; it is tried again."}
+	}
+	return nil
+}
+
+// firstLook is when somebody who was just read from the store is looked at.
+func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
+	if !s.Spread {
+		return now
+	}
+	return listening.FirstLook(n, now, s.phase(id), s.Interval).At
+}
+
+// nextSlot is when somebody who could not be looked at is asked again: in
+// their own place, not before the provider wants it, so that no failure
+// brings people into step.
+func (s *Sweep) nextSlot(id songspy.UserID, wait time.Duration) time.Time {
+	return due.Slot(s.Now().Add(wait), s.phase(id), s.Interval)
+}
+
+func (s *Sweep) phase(id songspy.UserID) time.Duration {
+	if !s.Spread {
+		return 0
+	}
+	return songspy.PhaseOf(id, s.Interval)
+}
+
+// outlive gives a context that ends only d after ctx does.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
