@@ -1,0 +1,178 @@
+package google
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// nameMax is the longest name that is kept, in runes.
+const nameMax = 200
+
+// word is a JSON string or number as text; Google sends the same field as
+// either, by version. Anything else counts as missing.
+type word string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *word) UnmarshalJSON(b []byte) error {
+	*w = ""
+	switch {
+	case len(b) > 0 && b[0] == '"':
+		return json.Unmarshal(b, (*string)(w))
+	case len(b) > 0 && (b[0] == '-' || (b[0] >= '0' && b[0] <= '9')):
+		*w = word(b)
+	}
+	return nil
+}
+
+// issue is what tokeninfo tells of a token.
+type issue struct {
+	// audiences are all the client ids that the answer names as the one that
+	// the token is for, and parties those that it names as having asked for it.
+	audiences, parties []string
+	subject            string // empty if it was not told
+	expiresAt          word   // seconds since 1970
+	expiresIn          word   // seconds
+}
+
+// readTokeninfo reads an answer of tokeninfo: the present form (aud, azp, sub,
+// exp) or the older one (audience, issued_to, user_id).
+func readTokeninfo(body []byte) (issue, error) {
+	var t struct {
+		Aud       word `json:"aud"`
+		Audience  word `json:"audience"`
+		Azp       word `json:"azp"`
+		IssuedTo  word `json:"issued_to"`
+		Sub       word `json:"sub"`
+		UserID    word `json:"user_id"`
+		Exp       word `json:"exp"`
+		ExpiresIn word `json:"expires_in"`
+	}
+	if err := json.Unmarshal(body, &t); err != nil {
+		return issue{}, unavailable(errors.New("tokeninfo's answer is not what was expected"))
+	}
+	if t.Sub != "" && t.UserID != "" && t.Sub != t.UserID {
+		return issue{}, invalid("tokeninfo names two people")
+	}
+	return issue{
+		audiences: told(t.Aud, t.Audience),
+		parties:   told(t.Azp, t.IssuedTo),
+		subject:   string(first(t.Sub, t.UserID)),
+		expiresAt: t.Exp,
+		expiresIn: t.ExpiresIn,
+	}, nil
+}
+
+// check reports whether the token is ours and alive. What is not told is not
+// believed: without an audience a token is foreign, without an expiry dead.
+func (i issue) check(ours []string, now time.Time) error {
+	if len(i.audiences) == 0 {
+		return foreign("tokeninfo does not say for whom it is")
+	}
+	for _, id := range slices.Concat(i.audiences, i.parties) {
+		if !slices.Contains(ours, id) {
+			return foreign("its client id is none of ours: see SONGSPY_GOOGLE_CLIENT_ID")
+		}
+	}
+	switch {
+	case i.expiresAt != "":
+		at, err := strconv.ParseInt(string(i.expiresAt), 10, 64)
+		if err != nil || at <= now.Unix() {
+			return invalid("it has expired")
+		}
+	default:
+		left, err := strconv.ParseInt(string(i.expiresIn), 10, 64)
+		if err != nil || left <= 0 {
+			return invalid("it has expired")
+		}
+	}
+	return nil
+}
+
+// readUserinfo reads an answer of userinfo: v1 and v2 name the person id, v3
+// and OpenID Connect sub.
+func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
+	var u struct {
+		ID      word `json:"id"`
+		Sub     word `json:"sub"`
+		Name    word `json:"name"`
+		Picture word `json:"picture"`
+	}
+	if err := json.Unmarshal(body, &u); err != nil {
+		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo's answer is not what was expected"))
+	}
+	if u.ID != "" && u.Sub != "" && u.ID != u.Sub {
+		return songspy.GoogleProfile{}, invalid("userinfo names two people")
+	}
+	p := songspy.GoogleProfile{
+		Subject:    string(first(u.Sub, u.ID)),
+		Name:       songspy.CleanNickName(string(u.Name)),
+		PictureURL: webURL(string(u.Picture)),
+	}
+	if !plainSubject(p.Subject) {
+		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo names nobody"))
+	}
+	if runes := []rune(p.Name); len(runes) > nameMax {
+		p.Name = string(runes[:nameMax])
+	}
+	return p, nil
+}
+
+// plainSubject reports whether s can be a subject: at most 255 printable ASCII
+// characters, as OpenID Connect has it.
+func plainSubject(s string) bool {
+	if s == "" || len(s) > 255 {
+		return false
+	}
+	for _, r := range s {
+		if notPrintable(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// webURL is s if a page may show it: https, or http on loopback for a
+// simulator. Anything else is empty.
+func webURL(s string) string {
+	if s == "" || len(s) > 2048 {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.User != nil || u.Hostname() == "" {
+		return ""
+	}
+	switch host := u.Hostname(); {
+	case u.Scheme == "https":
+		return s
+	case u.Scheme == "http" && (host == "127.0.0.1" || host == "::1" || host == "localhost"):
+		return s
+	}
+	return ""
+}
+
+// told are the words that hold something.
+func told(words ...word) []string {
+	var s []string
+	for _, w := range words {
+		if w != "" {
+			s = append(s, string(w))
+		}
+	}
+	return s
+}
+
+// first is the first word that holds something.
+func first(words ...word) word {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}

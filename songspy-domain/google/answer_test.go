@@ -1,0 +1,58 @@
+package google
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func FuzzReadTokeninfo(f *testing.F) {
+	f.Add([]byte(`{"azp":"ours","aud":"ours","sub":"1","exp":"99999999999","expires_in":"3560"}`), "ours")
+	f.Add([]byte(`{"issued_to":"ours","audience":"evil","user_id":"1","expires_in":3000}`), "ours")
+	f.Add([]byte(`{"aud":["ours"],"exp":-1}`), "")
+	now := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, body []byte, id string) {
+		i, err := readTokeninfo(body)
+		if err != nil {
+			if songspy.CodeOf(err) == songspy.CodeInternal {
+				t.Fatal(err)
+			}
+			return
+		}
+		if err := i.check([]string{id}, now); err != nil {
+			return
+		}
+		// Whatever is let in names our id, and only ours.
+		if id == "" || len(i.audiences) == 0 {
+			t.Fatalf("%q was let in as %q", body, id)
+		}
+		for _, a := range append(i.audiences, i.parties...) {
+			if a != id {
+				t.Fatalf("a token of %q was let in as %q", a, id)
+			}
+		}
+	})
+}
+
+func FuzzReadUserinfo(f *testing.F) {
+	f.Add([]byte(`{"id":"1107","name":"Ada","picture":"https://x/y"}`))
+	f.Add([]byte(`{"sub":1107,"name":"\u0000\ud800","picture":"http://localhost/"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		p, err := readUserinfo(body)
+		if err != nil {
+			return
+		}
+		if p.Subject == "" || len(p.Subject) > 255 || strings.ContainsFunc(p.Subject, notPrintable) {
+			t.Fatalf("let in %q", p.Subject)
+		}
+		if !utf8.ValidString(p.Name) || strings.ContainsRune(p.Name, 0) || utf8.RuneCountInString(p.Name) > nameMax {
+			t.Fatalf("kept the name %q", p.Name)
+		}
+		if p.PictureURL != "" && webURL(p.PictureURL) != p.PictureURL {
+			t.Fatalf("kept the picture %q", p.PictureURL)
+		}
+	})
+}
