@@ -209,4 +209,3 @@ func TestNew_RefusesWhatCannotBe(t *testing.T) {
 		}
 	}
 }
-

@@ -1,0 +1,275 @@
+package sim_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// look scripts person 0 and asks what they play at an instant.
+func look(t *testing.T, play sim.Play, after time.Duration, query string, change ...func(*sim.Variants)) reply {
+	t.Helper()
+	s, c := newSim(t)
+	for _, f := range change {
+		s.Vary(f)
+	}
+	play.Start = start
+	s.Script(0, []sim.Play{play})
+	access, _ := s.SpotifyTokens(0)
+	c.Advance(after)
+	return get(t, s, apiURL+playing+query, access)
+}
+
+func TestCurrentlyPlaying_FollowsAPauseAndASeek(t *testing.T) {
+	play := sim.Play{
+		Track:      sim.Track{URI: "spotify:track:x", Duration: 3 * time.Minute},
+		PauseAfter: time.Minute, PauseFor: 30 * time.Second, Jump: 20 * time.Second, Linger: time.Minute,
+	}
+	for _, c := range []struct {
+		after    time.Duration
+		playing  bool
+		progress float64
+	}{
+		{0, true, 0},
+		{59 * time.Second, true, 59_000},
+		{70 * time.Second, false, 60_000},
+		{90 * time.Second, true, 80_000},
+		{189 * time.Second, true, 179_000},
+		{195 * time.Second, false, 180_000}, // over, and still shown
+	} {
+		body := look(t, play, c.after, "").decode(t)
+		if body["is_playing"] != c.playing || body["progress_ms"] != c.progress {
+			t.Errorf("after %v: is_playing %v, progress_ms %v; want %v, %v", c.after, body["is_playing"], body["progress_ms"], c.playing, c.progress)
+		}
+	}
+	if got := look(t, play, 251*time.Second, ""); got.status != http.StatusNoContent || got.body != "" {
+		t.Errorf("afterwards: %d %s", got.status, got.body)
+	}
+}
+
+func TestCurrentlyPlaying_HasAFormForEveryKind(t *testing.T) {
+	s, _ := newSim(t)
+	song, episode, local := s.Track(0), s.Track(12000), s.Track(12300)
+	advert := sim.Track{Kind: sim.KindAd, Duration: time.Minute}
+	unknown := sim.Track{Kind: sim.KindUnknown, Duration: time.Minute}
+	for _, c := range []struct {
+		name, query string
+		track       sim.Track
+		kind        string
+		item        string // uri; empty: null
+	}{
+		{"song", "", song, "track", song.URI},
+		{"episode asked for", "?additional_types=track%2Cepisode", episode, "episode", episode.URI},
+		{"episode not asked for", "", episode, "episode", ""},
+		{"episode not asked for, tracks are", "?additional_types=track", episode, "episode", ""},
+		{"local file", "", local, "track", local.URI},
+		{"advertisement", "?additional_types=track,episode", advert, "ad", ""},
+		{"something else", "", unknown, "unknown", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			body := look(t, sim.Play{Track: c.track}, 10*time.Second, c.query).decode(t)
+			item, _ := body["item"].(map[string]any)
+			if uri, _ := item["uri"].(string); uri != c.item || body["currently_playing_type"] != c.kind || body["is_playing"] != true {
+				t.Errorf("answer is %v", body)
+			}
+			if c.item != "" && item["name"] != c.track.Title {
+				t.Errorf("title is %q, not %q", item["name"], c.track.Title)
+			}
+			if c.name == "episode not asked for" && body["context"] != nil {
+				t.Errorf("context is %v", body["context"])
+			}
+			if c.track.Kind == sim.KindLocal && (item["id"] != nil || item["is_local"] != true || len(item["album"].(map[string]any)["images"].([]any)) != 0) {
+				t.Errorf("a local file is %v", item)
+			}
+			disallows := body["actions"].(map[string]any)["disallows"].(map[string]any)
+			if (c.track.Kind == sim.KindAd) != (disallows["seeking"] == true) {
+				t.Errorf("disallows are %v", disallows)
+			}
+		})
+	}
+}
+
+func TestCurrentlyPlaying_MayRefuseLocalFiles(t *testing.T) {
+	s, _ := newSim(t)
+	got := look(t, sim.Play{Track: s.Track(12300)}, time.Second, "", func(v *sim.Variants) { v.LocalFiles400 = true })
+	wantAPIError(t, got, http.StatusBadRequest, "invalid id")
+}
+
+func TestCurrentlyPlaying_HidesWhatIsPrivateOrOffline(t *testing.T) {
+	s, _ := newSim(t)
+	for _, play := range []sim.Play{{Track: s.Track(1), Private: true}, {Track: s.Track(1), Offline: true}} {
+		if got := look(t, play, time.Second, ""); got.status != http.StatusNoContent {
+			t.Errorf("shown: %s", got.body)
+		}
+	}
+}
+
+func TestCurrentlyPlaying_MayNotKnowTheProgress(t *testing.T) {
+	s, _ := newSim(t)
+	body := look(t, sim.Play{Track: s.Track(1), NoProgress: true}, time.Second, "").decode(t)
+	if progress, has := body["progress_ms"]; !has || progress != nil || body["is_playing"] != true {
+		t.Errorf("answer is %v", body)
+	}
+}
+
+func TestScript_NeverLetsPlaysOverlap(t *testing.T) {
+	s, c := newSim(t)
+	s.Script(0, []sim.Play{song(1, start.Add(time.Minute)), song(0, start)})
+	plays := s.Truth(0, start, start.Add(time.Hour))
+	if len(plays) != 2 || plays[0].Track.URI != "spotify:track:songA" || !plays[0].End.Equal(plays[1].Start) || plays[0].Complete {
+		t.Errorf("truth is %+v", plays)
+	}
+	if plays[1].Listened != 3*time.Minute || !plays[1].Complete {
+		t.Errorf("the last play is %+v", plays[1])
+	}
+	s.Script(0, []sim.Play{})
+	if now := s.Now(0, c.Now()); now.State != sim.StateNothing {
+		t.Errorf("silence is %+v", now)
+	}
+	before, _ := newSim(t)
+	s.Script(0, nil)
+	if got, want := len(s.Truth(0, start, start.Add(time.Hour))), len(before.Truth(0, start, start.Add(time.Hour))); got != want {
+		t.Errorf("unscripted the person has %d plays, not %d", got, want)
+	}
+}
+
+func items(t *testing.T, s *sim.Sim, query string) (uris []string, body map[string]any) {
+	t.Helper()
+	access, _ := s.SpotifyTokens(0)
+	body = get(t, s, apiURL+recently+query, access).decode(t)
+	for _, i := range body["items"].([]any) {
+		uris = append(uris, i.(map[string]any)["track"].(map[string]any)["uri"].(string))
+	}
+	return uris, body
+}
+
+func TestRecentlyPlayed_IsEmptyAtFirst(t *testing.T) {
+	s, _ := newSim(t)
+	s.Script(0, []sim.Play{})
+	_, body := items(t, s, "")
+	if next, has := body["next"]; !has || next != nil || body["cursors"] != nil || body["limit"] != 20.0 {
+		t.Errorf("body is %v", body)
+	}
+}
+
+func TestRecentlyPlayed_LeavesOutWhatHistoryNeverKnows(t *testing.T) {
+	s, c := newSim(t)
+	at := func(n int, p sim.Play) sim.Play {
+		p.Start = start.Add(time.Duration(n) * 10 * time.Minute)
+		return p
+	}
+	short := at(1, sim.Play{Track: s.Track(1)})
+	short.End = short.Start.Add(29 * time.Second)
+	s.Script(0, []sim.Play{
+		at(0, sim.Play{Track: s.Track(0)}), short, at(2, sim.Play{Track: s.Track(12000)}), at(8, sim.Play{Track: s.Track(12300)}),
+		at(9, sim.Play{Track: s.Track(2), Private: true}), at(10, sim.Play{Track: sim.Track{Kind: sim.KindAd}}), at(11, sim.Play{Track: s.Track(3)}),
+	})
+	c.Advance(3 * time.Hour)
+	if uris, _ := items(t, s, ""); len(uris) != 2 || uris[0] != s.Track(3).HistoryURI || uris[1] != s.Track(0).HistoryURI {
+		t.Errorf("history is %v", uris)
+	}
+}
+
+func TestRecentlyPlayed_ComesLate(t *testing.T) {
+	s, c := newSim(t)
+	s.Script(0, []sim.Play{song(0, start)})
+	c.Advance(3*time.Minute + 9*time.Second)
+	if uris, _ := items(t, s, ""); len(uris) != 0 {
+		t.Errorf("nine seconds after its end history knows %v", uris)
+	}
+	c.Advance(111 * time.Second)
+	if uris, _ := items(t, s, ""); len(uris) != 1 {
+		t.Errorf("two minutes after its end history knows %v", uris)
+	}
+}
+
+func TestRecentlyPlayed_PagesThroughTheLastFifty(t *testing.T) {
+	s, c := newSim(t)
+	var plays []sim.Play
+	for n := range 60 {
+		plays = append(plays, sim.Play{
+			Track: sim.Track{URI: "spotify:track:n" + strconv.Itoa(n), Duration: time.Minute}, Start: start.Add(time.Duration(n) * time.Minute),
+		})
+	}
+	s.Script(0, plays)
+	c.Advance(2 * time.Hour)
+	var all []string
+	query := "?limit=20"
+	for query != "" {
+		uris, body := items(t, s, query)
+		all = append(all, uris...)
+		next, _ := body["next"].(string)
+		_, query, _ = strings.Cut(next, "?")
+		if query != "" {
+			query = "?" + query
+		}
+		if cursors := body["cursors"].(map[string]any); cursors["before"].(string) >= cursors["after"].(string) {
+			t.Errorf("cursors are %v", cursors)
+		}
+	}
+	if len(all) != 50 || all[0] != "spotify:track:n59" || all[49] != "spotify:track:n10" {
+		t.Errorf("%d items from %s to %s", len(all), all[0], all[len(all)-1])
+	}
+	_, body := items(t, s, "?limit=50")
+	after := body["items"].([]any)[3].(map[string]any)["played_at"].(string)
+	at, err := time.Parse("2006-01-02T15:04:05.000Z", after)
+	if err != nil {
+		t.Fatalf("played_at is %q", after)
+	}
+	if uris, _ := items(t, s, "?after="+strconv.FormatInt(at.UnixMilli(), 10)); len(uris) != 3 {
+		t.Errorf("after the fourth newest come %v", uris)
+	}
+}
+
+func TestRecentlyPlayed_RefusesQueriesThatMakeNoSense(t *testing.T) {
+	s, _ := newSim(t)
+	access, _ := s.SpotifyTokens(0)
+	for query, message := range map[string]string{
+		"limit=0": "Invalid limit", "limit=51": "Invalid limit", "limit=x": "Invalid limit", "after=x": "Invalid after",
+		"after=1&before=2": "Only one of after and before may be given",
+	} {
+		wantAPIError(t, get(t, s, apiURL+recently+"?"+query, access), http.StatusBadRequest, message)
+	}
+}
+
+func TestRecentlyPlayed_SaysStartOrEndByPerson(t *testing.T) {
+	s, c := newSim(t)
+	c.Advance(time.Hour)
+	seen := map[bool]bool{}
+	for n := range 20 {
+		s.Script(n, []sim.Play{song(0, start)})
+		access, _ := s.SpotifyTokens(n)
+		item := get(t, s, apiURL+recently, access).decode(t)["items"].([]any)[0].(map[string]any)
+		want := "2026-11-20T12:00:00.000Z"
+		if s.Person(n).HeardAtEnd {
+			want = "2026-11-20T12:03:00.000Z"
+		}
+		if item["played_at"] != want {
+			t.Errorf("person %d: played_at is %v, not %s", n, item["played_at"], want)
+		}
+		seen[s.Person(n).HeardAtEnd] = true
+	}
+	if len(seen) != 2 {
+		t.Error("twenty people have the same habit")
+	}
+}
+
+func TestRecentlyPlayed_MayKnowOnlyWhatReachedItsEnd(t *testing.T) {
+	s, c := newSim(t)
+	left := song(0, start)
+	left.Track.Duration = 3 * time.Minute
+	left.End = start.Add(2 * time.Minute)
+	s.Script(0, []sim.Play{left})
+	c.Advance(time.Hour)
+	if uris, _ := items(t, s, ""); len(uris) != 1 {
+		t.Errorf("two minutes of a song are not in %v", uris)
+	}
+	s.Vary(func(v *sim.Variants) { v.HistoryCompleteOnly = true })
+	if uris, _ := items(t, s, ""); len(uris) != 0 {
+		t.Errorf("a song left early is in %v", uris)
+	}
+}
