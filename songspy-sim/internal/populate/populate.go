@@ -110,10 +110,14 @@ func (p *Populator) ready(ctx context.Context) error {
 	ticker := time.NewTicker(250 * time.Millisecond)
 	defer ticker.Stop()
 	for _, address := range []string{p.o.Simulator + "/healthz", p.o.API + "/readyz"} {
+		var problem error
 		for {
-			problem := p.probe(ctx, address)
-			if problem == nil {
+			now := p.probe(ctx, address)
+			if now == nil {
 				break
+			}
+			if problem == nil || ctx.Err() == nil {
+				problem = now // not that the time is up, but why it was not enough
 			}
 			select {
 			case <-ctx.Done():

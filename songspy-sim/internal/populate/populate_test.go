@@ -1,0 +1,272 @@
+package populate_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/populate"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// songspy is as much of Songspy's API as a frontend needs, in memory.
+type songspy struct {
+	client *http.Client // speaks to the simulator
+	base   string       // of the simulator
+
+	mu       sync.Mutex
+	users    map[string]*user // by Google's id
+	calls    map[string]int
+	verified int // links by PKCE
+	busy     int // answers that ask to come again, still to be given
+	unready  int // probes still to be refused
+	refuse   string
+}
+
+type user struct {
+	id       int
+	nickname *string
+	spotify  string
+}
+
+func (a *songspy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.URL.Path == "/readyz" {
+		if a.unready--; a.unready >= 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return
+	}
+	if a.busy--; a.busy >= 0 {
+		w.Header().Set("Retry-After", "2")
+		envelope(w, http.StatusServiceUnavailable, "PROVIDER_UNAVAILABLE", nil)
+		return
+	}
+	path := strings.TrimPrefix(r.URL.Path, "/v1/songspy")
+	a.calls[strings.TrimRight(path, "0123456789")]++
+	var body map[string]string
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Header.Get("Content-Type") != "application/json" {
+		envelope(w, http.StatusBadRequest, "INVALID_REQUEST", nil)
+		return
+	}
+	if path == "/google-auth" {
+		a.signIn(w, body["accessToken"])
+		return
+	}
+	u := a.users[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer jwt-")]
+	switch {
+	case u == nil:
+		envelope(w, http.StatusUnauthorized, "UNAUTHORIZED", nil)
+	case path == "/spotify-auth":
+		a.link(w, u, body)
+	case path == fmt.Sprintf("/users/%d/edit", u.id):
+		name := body["nickName"]
+		u.nickname = &name
+		envelope(w, http.StatusOK, "", map[string]string{"nickName": name})
+	default:
+		envelope(w, http.StatusForbidden, "FORBIDDEN", nil)
+	}
+}
+
+func envelope(w http.ResponseWriter, status int, code string, data any) {
+	out := map[string]any{"result": "SUCCESS", "data": data, "error": nil}
+	if code != "" {
+		out["result"], out["error"] = "ERROR", map[string]string{"code": code, "message": "no"}
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+// fetch asks the simulator and decodes its answer.
+func (a *songspy) fetch(r *http.Request) map[string]any {
+	resp, err := a.client.Do(r)
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	var out map[string]any
+	_ = json.NewDecoder(resp.Body).Decode(&out)
+	return out
+}
+
+func (a *songspy) signIn(w http.ResponseWriter, token string) {
+	r, _ := http.NewRequest(http.MethodGet, a.base+"/google/oauth2/v1/userinfo", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	id, _ := a.fetch(r)["id"].(string)
+	if id == "" {
+		envelope(w, http.StatusUnauthorized, "GOOGLE_TOKEN_INVALID", nil)
+		return
+	}
+	if a.users[id] == nil {
+		a.users[id] = &user{id: len(a.users) + 1}
+	}
+	u := a.users[id]
+	envelope(w, http.StatusOK, "", map[string]any{"id": u.id, "nickName": u.nickname, "hasSpotify": u.spotify != "", "token": "jwt-" + id})
+}
+
+func (a *songspy) link(w http.ResponseWriter, u *user, body map[string]string) {
+	if a.refuse != "" {
+		envelope(w, http.StatusConflict, a.refuse, nil)
+		return
+	}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {body["code"]}, "redirect_uri": {body["redirectUri"]}}
+	if body["codeVerifier"] != "" {
+		form.Set("code_verifier", body["codeVerifier"])
+		a.verified++
+	}
+	r, _ := http.NewRequest(http.MethodPost, a.base+"/spotify/accounts/api/token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(sim.SpotifyClientID, sim.SpotifyClientSecret)
+	u.spotify, _ = a.fetch(r)["access_token"].(string)
+	if u.spotify == "" {
+		envelope(w, http.StatusBadRequest, "SPOTIFY_CODE_INVALID", nil)
+		return
+	}
+	envelope(w, http.StatusOK, "", true)
+}
+
+// start runs a simulator and a Songspy in this process, without sockets.
+func start(t *testing.T) (*sim.Sim, *songspy, populate.Options) {
+	t.Helper()
+	s, err := sim.New(sim.Options{People: 24})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := &songspy{
+		client: &http.Client{Transport: s.Transport()}, base: "http://sim", users: map[string]*user{}, calls: map[string]int{},
+	}
+	return s, api, populate.Options{
+		API: "http://api", Simulator: "http://sim", People: 24, Workers: 3, Wait: time.Minute,
+		GoogleRedirect: "http://127.0.0.1:3000/g", SpotifyRedirect: "http://127.0.0.1:3000/s",
+		Client: &http.Client{Transport: hosts{"api": inProcess{api}, "sim": s.Transport()}},
+	}
+}
+
+// hosts sends requests by host.
+type hosts map[string]http.RoundTripper
+
+func (h hosts) RoundTrip(r *http.Request) (*http.Response, error) { return h[r.URL.Host].RoundTrip(r) }
+
+// inProcess serves requests by a handler.
+type inProcess struct{ http.Handler }
+
+func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+func run(t *testing.T, o populate.Options) (populate.Result, error) {
+	t.Helper()
+	p, err := populate.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Run(t.Context())
+}
+
+func TestPopulate_BringsEverybodyInOnce(t *testing.T) {
+	s, api, o := start(t)
+	named := 0
+	for n := range 24 {
+		if s.Person(n).Nickname != "" {
+			named++
+		}
+	}
+	first, err := run(t, o)
+	if err != nil || first != (populate.Result{SignedIn: 24, Linked: 24, Named: int64(named)}) {
+		t.Fatalf("first: %+v, %v", first, err)
+	}
+	if named == 24 || named < 12 || api.verified != 12 {
+		t.Errorf("%d of 24 chose a nickname, %d used PKCE", named, api.verified)
+	}
+	second, err := run(t, o)
+	if err != nil || second != (populate.Result{SignedIn: 24}) {
+		t.Errorf("second: %+v, %v", second, err)
+	}
+	if len(api.users) != 24 || api.calls["/spotify-auth"] != 24 {
+		t.Errorf("%d users, calls %v", len(api.users), api.calls)
+	}
+}
+
+func TestPopulate_WaitsUntilTheAPIIsReadyAndComesAgainWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, api, o := start(t)
+		api.unready, api.busy = 5, 2
+		began := time.Now()
+		if got, err := run(t, o); err != nil || got.Linked != 24 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if time.Since(began) < 3*time.Second {
+			t.Errorf("it did not wait: %v", time.Since(began))
+		}
+	})
+}
+
+func TestPopulate_GivesUpOnAnAPIThatNeverIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, api, o := start(t)
+		api.unready = 1 << 30
+		if _, err := run(t, o); err == nil || !strings.Contains(err.Error(), "http://api/readyz was not ready within 1m0s: it answers 503") {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
+func TestPopulate_TellsWhatTheAPIRefused(t *testing.T) {
+	_, api, o := start(t)
+	api.refuse = "SPOTIFY_LINKED_ELSEWHERE"
+	got, err := run(t, o)
+	if err == nil || !strings.Contains(err.Error(), "SPOTIFY_LINKED_ELSEWHERE") || !strings.Contains(err.Error(), "and 19 people more") {
+		t.Errorf("error is %v", err)
+	}
+	if got.SignedIn != 24 || got.Linked != 0 {
+		t.Errorf("one failure kept the others away: %+v", got)
+	}
+	for _, secret := range []string{"ya29", "AC", "jwt-"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("the error shows a secret: %v", err)
+		}
+	}
+}
+
+func TestPopulate_StopsWhenItIsToldTo(t *testing.T) {
+	_, _, o := start(t)
+	p, err := populate.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := p.Run(ctx); err == nil || got.Linked != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestNew_RefusesAddressesThatAreNone(t *testing.T) {
+	_, _, o := start(t)
+	for _, spoil := range []func(*populate.Options){
+		func(o *populate.Options) { o.API = "127.0.0.1:8080" },
+		func(o *populate.Options) { o.Simulator = "" },
+		func(o *populate.Options) { o.People = 0 },
+		func(o *populate.Options) { o.Workers = 0 },
+	} {
+		bad := o
+		spoil(&bad)
+		if _, err := populate.New(bad); err == nil {
+			t.Errorf("accepted %+v", bad)
+		}
+	}
+}
