@@ -17,7 +17,7 @@ const (
 	textMax = 1000
 	// uriMax is the longest URI that is an identity as it stands, in bytes; a
 	// local file's holds its names percent-encoded, and an index has its limits.
-	uriMax = 1024
+	uriMax = 2048
 	// imageWidth is the width, in pixels, that a cover on the board wants.
 	imageWidth = 300
 	// longestMS bounds times within a track; what exceeds it is nonsense.

@@ -72,8 +72,8 @@ func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
 		},
 		"local file without a name of its own": {`{"is_playing":true,"item":{"id":"abc","is_local":true,"uri":null}}`, unreadable(time.Time{})},
 		"hostile texts and links": {
-			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:x","name":"a\u0000b\u202ec\nd","preview_url":"javascript:alert(1)","external_urls":{"spotify":"http://evil.example/"},"album":{"images":[{"url":"data:text/html,x","width":300}]}}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "abcd"}},
+			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:x","name":"a\u0000b\u202ec\nd\te","preview_url":"javascript:alert(1)","external_urls":{"spotify":"http://evil.example/"},"album":{"images":[{"url":"data:text/html,x","width":300}]}}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "abc d e"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

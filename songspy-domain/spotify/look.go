@@ -74,7 +74,7 @@ type call struct {
 	url      *url.URL
 }
 
-// answer is a success: its status, and when it arrived by our clock.
+// answer is what was not refused: its status, and when it arrived by our clock.
 type answer struct {
 	status int
 	at     time.Time
@@ -119,6 +119,8 @@ func (c *Client) get(ctx context.Context, to call, access songspy.Secret, buf *b
 	}
 	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	switch {
+	case a.status == http.StatusBadRequest && says(buf.Bytes(), "invalid id"):
+		return a, nil // how a local file used to be shown: an answer, and nothing in it
 	case a.status < http.StatusOK || a.status >= http.StatusMultipleChoices:
 		return answer{}, refused(a.status, resp.Header, buf.Bytes(), a.at)
 	case err != nil:

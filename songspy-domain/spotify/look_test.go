@@ -58,6 +58,7 @@ func TestCurrentlyPlaying_TakesSilenceAsSilence(t *testing.T) {
 	}{
 		"204":                 {says(204, ""), songspy.SightingNothing},
 		"200 without a body":  {says(200, ""), songspy.SightingUnreadable},
+		"a local file of old": {says(400, `{"error":{"status":400,"message":"invalid id"}}`), songspy.SightingUnreadable},
 		"202, try again":      {says(202, ""), songspy.SightingUnreadable},
 		"JSON labelled as is": {says(200, `{"is_playing":true,"item":null,"currently_playing_type":"ad"}`, "Content-Type", "text/html"), songspy.SightingAdvertisement},
 	} {
@@ -93,7 +94,6 @@ var refusals = map[string]struct {
 	"premium JSON":        {says(403, `{"error":{"status":403,"message":"`+premium+`"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour},
 	"another 403":         {says(403, "Forbidden"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	"not found":           {says(404, `{"error":{"status":404,"message":"Not found."}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"invalid id":          {says(400, `{"error":{"status":400,"message":"invalid id"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	"throttled":           {says(429, "Too many requests", "Retry-After", "19056"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 19056 * time.Second},
 	"throttled, untold":   {says(429, `{"error":{"status":429,"message":"API rate limit exceeded"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 30 * time.Second},
 	"throttled, zero":     {says(429, "", "Retry-After", "0"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 30 * time.Second},

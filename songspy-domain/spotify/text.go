@@ -39,17 +39,12 @@ func plainID(s string) bool {
 	return true
 }
 
-// clean takes from a text what no name holds and what databases and pages
-// stumble over: control characters, and the marks that turn the direction of
-// the text behind them. It keeps at most most runes.
+// clean makes one line of a text and takes from it what no name holds and what
+// databases and pages stumble over: control characters, and the marks that
+// turn the direction of the text behind them. It keeps at most most runes.
 func clean(s string, most int) string {
-	if strings.ContainsFunc(s, unwanted) {
-		s = strings.Map(func(r rune) rune {
-			if unwanted(r) {
-				return -1
-			}
-			return r
-		}, s)
+	if strings.ContainsFunc(s, func(r rune) bool { return oneLine(r) != r }) {
+		s = strings.Map(oneLine, s)
 	}
 	s = strings.ToValidUTF8(s, "")
 	if len(s) > most && utf8.RuneCountInString(s) > most {
@@ -58,6 +53,13 @@ func clean(s string, most int) string {
 	return s
 }
 
-func unwanted(r rune) bool {
-	return unicode.IsControl(r) || (r >= 0x202A && r <= 0x202E) || (r >= 0x2066 && r <= 0x2069)
+// oneLine is what becomes of a rune: itself, a space, or nothing (-1).
+func oneLine(r rune) rune {
+	switch {
+	case r == '\t', r == '\n', r == '\r', r == 0x85, r == 0x2028, r == 0x2029:
+		return ' '
+	case unicode.IsControl(r), r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
+		return -1
+	}
+	return r
 }

@@ -1,0 +1,303 @@
+package spotify_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/spotify"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// These tests run against the simulated Spotify, which was written from the
+// same facts by other hands and shares no code with the client.
+
+const back = "http://127.0.0.1:3000/back"
+
+func newSim(t *testing.T, o sim.Options) *sim.Sim {
+	t.Helper()
+	s, err := sim.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// against is a client of the simulator, by the clock of the bubble.
+func against(s *sim.Sim, configure ...func(*spotify.Config)) *spotify.Client {
+	c := spotify.Config{
+		App: "main", ClientID: sim.SpotifyClientID, ClientSecret: sim.SpotifyClientSecret,
+		RedirectURL: back, Transport: s.Transport(), Logger: slog.New(slog.DiscardHandler),
+	}
+	for _, f := range configure {
+		f(&c)
+	}
+	return spotify.New(c)
+}
+
+func challenge(v songspy.Secret) string {
+	sum := sha256.Sum256([]byte(v.Reveal()))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func linked(g songspy.Grant) songspy.Link {
+	return songspy.Link{App: "main", AuthMethod: g.Auth, AccessToken: g.AccessToken, RefreshToken: g.RefreshToken}
+}
+
+func TestSimulator_LinksAndRenewsInEveryWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		secret, verifier songspy.Secret
+		auth             songspy.AuthMethod
+		rotates          bool
+	}{
+		"secret":                    {sim.SpotifyClientSecret, "", songspy.AuthBasic, false},
+		"secret and PKCE":           {sim.SpotifyClientSecret, verifier, songspy.AuthBasic, false},
+		"PKCE alone":                {"", verifier, songspy.AuthPKCE, false},
+		"PKCE alone, with rotation": {"", verifier, songspy.AuthPKCE, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSim(t, sim.Options{RotateRefreshTokens: c.rotates})
+				client := against(s, func(o *spotify.Config) { o.ClientSecret = c.secret })
+				o := sim.CodeOptions{RedirectURI: back}
+				if c.verifier != "" {
+					o.Challenge = challenge(c.verifier)
+				}
+				theCode := spotify.Code{Code: songspy.Secret(s.SpotifyCode(3, o)), Verifier: c.verifier}
+
+				g, err := client.Exchange(t.Context(), theCode)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if g.Auth != c.auth || g.RefreshToken == "" || len(songspy.MissingScopes(g.Scope)) > 0 {
+					t.Fatalf("granted %+v", g)
+				}
+				who, err := client.Account(t.Context(), g.AccessToken)
+				if p := s.Person(3); err != nil || who != (songspy.Account{AccountID: p.AccountID, ID: p.SpotifyID, DisplayName: p.DisplayName}) {
+					t.Fatalf("it is the account %+v, %v", who, err)
+				}
+				_, err = client.Exchange(t.Context(), theCode)
+				want(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
+
+				<-time.After(time.Until(g.ExpiresAt) + time.Second)
+				_, err = client.CurrentlyPlaying(t.Context(), g.AccessToken)
+				want(t, err, songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0)
+				renewed, err := client.Refresh(t.Context(), linked(g))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rotated := renewed.RefreshToken != ""; rotated != c.rotates {
+					t.Fatalf("a new refresh token was returned: %v", rotated)
+				}
+				if _, err := client.CurrentlyPlaying(t.Context(), renewed.AccessToken); err != nil {
+					t.Fatalf("with the renewed token: %v", err)
+				}
+				if c.rotates {
+					_, err := client.Refresh(t.Context(), linked(g))
+					want(t, err, songspy.CodeUnauthorized, songspy.ReasonOf(err), songspy.DispositionNeedsPerson, 0)
+				}
+			})
+		})
+	}
+}
+
+func TestSimulator_ShowsWhatItsPeopleHear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, sim.Options{People: 60, Seed: 4})
+		client := against(s)
+		seen := map[songspy.Sighting]int{}
+		kinds := map[songspy.TrackKind]int{}
+		var looks, spurious int
+		for range 24 {
+			for person := range s.People() {
+				access, _ := s.SpotifyTokens(person)
+				o, err := client.CurrentlyPlaying(t.Context(), songspy.Secret(access))
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen[o.Sighting]++
+				kinds[o.Track.Kind]++
+				truth := s.Now(person, time.Now())
+				if looks++; o.Sighting == songspy.SightingNothing && truth.Visible {
+					spurious++ // as the real one does at times
+					continue
+				}
+				agrees(t, o, truth)
+			}
+			<-time.After(7 * time.Minute)
+		}
+		if spurious > looks/20 {
+			t.Errorf("%d of %d looks showed nothing where something was", spurious, looks)
+		}
+		for _, sighting := range []songspy.Sighting{songspy.SightingPlaying, songspy.SightingPaused, songspy.SightingNothing, songspy.SightingAdvertisement} {
+			if seen[sighting] == 0 {
+				t.Errorf("nobody was seen %s: %v", sighting, seen)
+			}
+		}
+		for _, kind := range []songspy.TrackKind{songspy.KindTrack, songspy.KindEpisode, songspy.KindLocal} {
+			if kinds[kind] == 0 {
+				t.Errorf("nobody was seen with a %s: %v", kind, kinds)
+			}
+		}
+	})
+}
+
+// agrees compares an observation with the truth.
+func agrees(t *testing.T, o songspy.Observation, truth sim.Playing) {
+	t.Helper()
+	track := truth.Play.Track
+	if truth.State == sim.StateNothing || !truth.Visible {
+		if o.Sighting != songspy.SightingNothing {
+			t.Errorf("saw %+v where there was nothing to see", o)
+		}
+		return
+	}
+	switch track.Kind {
+	case sim.KindAd:
+		if o.Sighting != songspy.SightingAdvertisement {
+			t.Errorf("saw %+v in an advertisement", o)
+		}
+		return
+	case sim.KindUnknown:
+		if o.Sighting != songspy.SightingUnreadable {
+			t.Errorf("saw %+v in something unknown", o)
+		}
+		return
+	}
+	sighting := map[sim.State]songspy.Sighting{sim.StatePlaying: songspy.SightingPlaying, sim.StatePaused: songspy.SightingPaused}[truth.State]
+	progress := truth.Progress
+	if truth.Play.NoProgress {
+		progress = songspy.UnknownProgress
+	}
+	if o.Sighting != sighting || o.Progress != progress {
+		t.Errorf("saw %s at %v, want %s at %v", o.Sighting, o.Progress, sighting, progress)
+	}
+	got := o.Track
+	oneLine := strings.NewReplacer("\t", " ", "\n", " ")
+	if got.URI != track.URI || got.Title != oneLine.Replace(track.Title) || got.Artists != strings.Join(track.Artists, ", ") ||
+		got.Duration() != track.Duration || got.ISRC != track.ISRC || string(got.Kind) != string(track.Kind) {
+		t.Errorf("saw  %+v\nwant %+v", got, track)
+	}
+	if local := got.Kind == songspy.KindLocal; (got.URL == "") != local || (got.ImageURL != "") != (track.HasCover && !local) {
+		t.Errorf("links of %s: %q, %q", got.URI, got.URL, got.ImageURL)
+	}
+}
+
+func TestSimulator_FailsAndIsUnderstood(t *testing.T) {
+	seconds := func(n int) *int { return &n }
+	for name, c := range map[string]struct {
+		fault sim.Fault
+		ask   func(*spotify.Client, context.Context, songspy.Link) error
+		what  songspy.Disposition
+		wait  time.Duration
+	}{
+		"throttled, told":   {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, RetryAfter: seconds(19056)}, lookAt, songspy.DispositionAppPaused, 19056 * time.Second},
+		"throttled":         {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, Body: "html"}, lookAt, songspy.DispositionAppPaused, 30 * time.Second},
+		"quota":             {sim.Fault{Endpoint: "currently-playing", Kind: sim.QuotaExceeded}, lookAt, songspy.DispositionAppPaused, 15 * time.Minute},
+		"premium":           {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired}, whoIs, songspy.DispositionAppPaused, time.Hour},
+		"premium, JSON":     {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired, Body: "json"}, whoIs, songspy.DispositionAppPaused, time.Hour},
+		"not registered":    {sim.Fault{Endpoint: "me", Kind: sim.NotRegistered, Body: "json"}, whoIs, songspy.DispositionNotRegistered, 0},
+		"scope":             {sim.Fault{Endpoint: "currently-playing", Kind: sim.InsufficientScope}, lookAt, songspy.DispositionNeedsPerson, 0},
+		"unauthorized":      {sim.Fault{Endpoint: "currently-playing", Kind: sim.Unauthorized, Body: "invalid"}, lookAt, songspy.DispositionRenewToken, 0},
+		"not found":         {sim.Fault{Endpoint: "currently-playing", Kind: sim.NotFound}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
+		"cut":               {sim.Fault{Endpoint: "currently-playing", Kind: sim.Cut}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
+		"hung up":           {sim.Fault{Endpoint: "currently-playing", Kind: sim.Hangup}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
+		"slow":              {sim.Fault{Endpoint: "currently-playing", Kind: sim.Slow}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
+		"garbage":           {sim.Fault{Endpoint: "currently-playing", Kind: sim.Garbage}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
+		"server error":      {sim.Fault{Endpoint: "token", Kind: sim.ServerError, RetryAfter: seconds(11)}, refreshOf, songspy.DispositionRetryLater, 11 * time.Second},
+		"accounts throttle": {sim.Fault{Endpoint: "token", Kind: sim.RateLimited, RetryAfter: seconds(3)}, refreshOf, songspy.DispositionAppPaused, 3 * time.Second},
+		"lost":              {sim.Fault{Endpoint: "token", Kind: sim.Lost}, refreshOf, songspy.DispositionRetryLater, 5 * time.Second},
+		"false refusal":     {sim.Fault{Endpoint: "token", Kind: sim.InvalidGrant}, refreshOf, songspy.DispositionNeedsPerson, 0},
+		"invalid client":    {sim.Fault{Endpoint: "token", Kind: sim.InvalidClient}, refreshOf, songspy.DispositionAppPaused, 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSim(t, sim.Options{AccessTokenLife: 24 * time.Hour})
+				access, refresh := s.SpotifyTokens(0)
+				l := songspy.Link{App: "main", AuthMethod: songspy.AuthBasic, AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh)}
+				client := against(s)
+				c.fault.Person = sim.Everyone
+				heal := s.Fault(c.fault)
+				err := c.ask(client, t.Context(), l)
+				if songspy.DispositionOf(err) != c.what || songspy.RetryAfterOf(err) != c.wait {
+					t.Fatalf("disposition %d, retry after %v (%v)", songspy.DispositionOf(err), songspy.RetryAfterOf(err), err)
+				}
+				heal()
+				<-time.After(c.wait)
+				if err := c.ask(client, t.Context(), l); err != nil {
+					t.Fatalf("once healed, and after the wait: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func lookAt(c *spotify.Client, ctx context.Context, l songspy.Link) error {
+	_, err := c.CurrentlyPlaying(ctx, l.AccessToken)
+	return err
+}
+
+func whoIs(c *spotify.Client, ctx context.Context, l songspy.Link) error {
+	_, err := c.Account(ctx, l.AccessToken)
+	return err
+}
+
+func refreshOf(c *spotify.Client, ctx context.Context, l songspy.Link) error {
+	_, err := c.Refresh(ctx, l)
+	return err
+}
+
+func TestSimulator_KeepsThePaceThatItAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const allowed = 150 // in 30 s
+		s := newSim(t, sim.Options{People: 1, Variants: sim.Variants{CallsPer30s: allowed}})
+		client := against(s)
+		token, _ := s.SpotifyTokens(0)
+		tick := time.NewTicker(time.Second / 40) // eight times what is allowed
+		defer tick.Stop()
+		const span = 20 * time.Minute
+		for begun := time.Now(); time.Since(begun) < span; <-tick.C {
+			_, _ = client.CurrentlyPlaying(t.Context(), songspy.Secret(token))
+		}
+		calls := s.Stats().Requests["currently-playing"]
+		var answered int64
+		for status, n := range calls {
+			if status < 300 {
+				answered += n
+			}
+		}
+		most := int64(allowed * span / (30 * time.Second))
+		if answered < most/2 || calls[429] > answered/50 {
+			t.Fatalf("of %d allowed %d calls were answered and %d refused", most, answered, calls[429])
+		}
+	})
+}
+
+func TestSimulator_IsNotGivenACodeThatItsOtherDoorCannotUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, sim.Options{})
+		client := against(s)
+		token, _ := s.SpotifyTokens(0)
+		minute := 60
+		s.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &minute, Times: 1})
+		_, _ = client.CurrentlyPlaying(t.Context(), songspy.Secret(token))
+		want(t, client.Ready(), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Minute)
+		<-time.After(time.Minute)
+		if err := client.Ready(); err != nil {
+			t.Fatal(err)
+		}
+		g, err := client.Exchange(t.Context(), spotify.Code{Code: songspy.Secret(s.SpotifyCode(1, sim.CodeOptions{RedirectURI: back}))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Account(t.Context(), g.AccessToken); err != nil {
+			t.Fatalf("the person's own call as the probe: %v", err)
+		}
+	})
+}
