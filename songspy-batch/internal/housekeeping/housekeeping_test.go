@@ -1,0 +1,39 @@
+package housekeeping
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+)
+
+type fakeStore struct {
+	changes, sessions time.Time
+	fault             error
+}
+
+func (f *fakeStore) PruneChanges(_ context.Context, before time.Time) (int64, error) {
+	f.changes = before
+	return 0, f.fault
+}
+
+func (f *fakeStore) PruneSessions(_ context.Context, before time.Time) (int64, error) {
+	f.sessions = before
+	return 3, nil
+}
+
+func TestChangesAreKeptForAnHourAndSessionsUntilTheyEnd(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	store := &fakeStore{fault: errors.New("busy")}
+	job := Job{Store: store, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
+	if err := job.Run(t.Context()); !errors.Is(err, store.fault) {
+		t.Errorf("the run gave %v, want the store's fault", err)
+	}
+	if want := now.Add(-time.Hour); !store.changes.Equal(want) {
+		t.Errorf("changes before %s were pruned, want %s", store.changes, want)
+	}
+	if !store.sessions.Equal(now) {
+		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)
+	}
+}

@@ -1,0 +1,134 @@
+package refresh
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestTokensAreRenewedBeforeTheyDieAndOnlyThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 2000
+		h := newHouse(people, 35*time.Minute)
+		start := time.Now()
+		stop := h.serve(t)
+		h.plan(t)
+		<-time.After(30 * time.Minute)
+		for id, n := range h.provider.calls {
+			if n != 1 {
+				t.Fatalf("link %d was renewed %d times", id, n)
+			}
+		}
+		if n := len(h.provider.calls); n != people {
+			t.Fatalf("%d links were renewed, want %d", n, people)
+		}
+		perMinute := map[int]int{}
+		for _, at := range h.provider.at {
+			perMinute[int(at.Sub(start).Minutes())]++
+		}
+		for minute, n := range perMinute {
+			if n > 3*people/30 {
+				t.Errorf("%d renewals in minute %d: they are not spread", n, minute)
+			}
+		}
+		h.plan(t) // all live for half an hour at least and die before the one after
+		if n := h.job.Queue.Len(); n == 0 || n == people {
+			t.Errorf("%d of %d renewals planned by the second run", n, people)
+		}
+		stop()
+	})
+}
+
+func TestWithoutSpreadAllAreRenewedAtOnceByABoundedPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(100, 0)
+		h.job.Spread = false
+		h.provider.takes = time.Second
+		stop := h.serve(t)
+		h.plan(t)
+		<-time.After(14 * time.Second)
+		stop()
+		if len(h.provider.calls) != 100 || h.provider.most != h.job.Workers {
+			t.Errorf("%d renewed, %d at once; want 100 and %d", len(h.provider.calls), h.provider.most, h.job.Workers)
+		}
+	})
+}
+
+func TestOnePercentThatFailsNeverStopsTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 1000
+		h := newHouse(people, 20*time.Minute)
+		faults := []error{
+			needsPerson("SPOTIFY_GRANT_REVOKED"),
+			&songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater, RetryAfter: time.Hour},
+			&songspy.Error{Code: songspy.CodeInternal},
+		}
+		h.provider.refuse = func(l songspy.Link) error {
+			if l.UserID%100 == 0 {
+				return faults[int(l.UserID/100)%len(faults)]
+			}
+			return nil
+		}
+		stop := h.serve(t)
+		h.plan(t)
+		<-time.After(30 * time.Minute)
+		stop()
+		renewed := 0
+		for id := range songspy.UserID(people + 1) {
+			if id > 0 && h.link(t, id).AccessToken != "access-old" {
+				renewed++
+			}
+		}
+		if renewed != people*99/100 {
+			t.Errorf("%d of %d renewed, want 99 %%", renewed, people)
+		}
+	})
+}
+
+func TestARenewalThatFailedForTheMomentIsTriedAgainWhenTheProviderWantsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(50, 20*time.Minute)
+		start := time.Now()
+		h.provider.refuse = func(songspy.Link) error {
+			if time.Since(start) < 40*time.Minute {
+				return &songspy.Error{Disposition: songspy.DispositionAppPaused, RetryAfter: 40*time.Minute - time.Since(start)}
+			}
+			return nil
+		}
+		stop := h.serve(t)
+		h.plan(t)
+		<-time.After(30 * time.Minute)
+		h.plan(t) // who waits keeps their place
+		<-time.After(12 * time.Minute)
+		stop()
+		for id, n := range h.provider.calls {
+			if n != 2 {
+				t.Errorf("link %d was tried %d times; want once at the closed door and once after it opened", id, n)
+			}
+		}
+		if l := h.link(t, 1); l.State != songspy.LinkActive {
+			t.Errorf("a closed door made the link %s", l.State)
+		}
+	})
+}
+
+func TestASuspectLinkIsTriedByEveryRunUntilItNeedsItsPerson(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(1, 0)
+		h.provider.refuse = func(songspy.Link) error { return needsPerson("SPOTIFY_GRANT_REVOKED") }
+		stop := h.serve(t)
+		for range 24 { // twelve hours
+			h.plan(t)
+			<-time.After(30 * time.Minute)
+		}
+		stop()
+		if l := h.link(t, 1); l.State != songspy.LinkReauthRequired {
+			t.Errorf("after twelve hours of refusals the link is %s", l.State)
+		}
+		if n := h.provider.calls[1]; n != 13 {
+			t.Errorf("tried %d times; want every half hour until six hours have passed, then not any more", n)
+		}
+	})
+}

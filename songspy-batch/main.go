@@ -1,0 +1,109 @@
+// Command songspy-batch asks Spotify, for everyone who linked it, what they
+// hear, and keeps their links alive: two jobs by the clock, and the pools that
+// do what the jobs plan.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+)
+
+const usage = `songspy-batch: what everyone hears, and links kept alive
+
+  songspy-batch [serve]   work until told to end
+  songspy-batch health    ask the running batch whether it is ready
+  songspy-batch version   print the version
+
+It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
+`
+
+func main() { os.Exit(start()) }
+
+func start() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	environ, err := config.Environ()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "songspy-batch:", err)
+		return 2
+	}
+	return run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr)
+}
+
+// run is the whole program: 0 for success, 1 for a failure, 2 for a mistake in
+// how it was called or configured.
+func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
+	command := "serve"
+	if len(args) > 0 {
+		command = args[0]
+	}
+	var err error
+	switch {
+	case len(args) > 1:
+		fmt.Fprint(stderr, usage)
+		return 2
+	case command == "help", command == "-h", command == "--help":
+		fmt.Fprint(stdout, usage)
+		return 0
+	case command == "version":
+		fmt.Fprintln(stdout, version())
+		return 0
+	case command == "health":
+		err = health(ctx, environ)
+	case command == "serve":
+		var s settings
+		if err := config.Load(&s, environ); err != nil {
+			fmt.Fprintln(stderr, "songspy-batch:", err)
+			return 2
+		}
+		err = serve(ctx, s, telemetry.NewLogger(stdout, s.Service.LogLevel, s.Service.LogFormat))
+	default:
+		fmt.Fprintf(stderr, "songspy-batch: there is no command %q\n\n%s", command, usage)
+		return 2
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "songspy-batch:", err)
+		return 1
+	}
+	return 0
+}
+
+// health asks the batch on this machine, wherever its address lets it listen.
+func health(ctx context.Context, environ map[string]string) error {
+	addr := environ["SONGSPY_BATCH_ADDR"]
+	if addr == "" {
+		addr = defaultAddr
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("SONGSPY_BATCH_ADDR: %q is not host:port", addr)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return telemetry.CheckHealth(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz")
+}
+
+// version is that of the module and the commit it was built from, where known.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value
+		}
+	}
+	return v
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/songspy/songspy/songspy-batch/internal/alone"
+	"github.com/songspy/songspy/songspy-batch/internal/due"
+	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
+	"github.com/songspy/songspy/songspy-batch/internal/refresh"
+	"github.com/songspy/songspy/songspy-batch/internal/schedule"
+	"github.com/songspy/songspy/songspy-batch/internal/sweep"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/spotify"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+)
+
+const (
+	// spotifyApp names the one Spotify app of an instance in its links, as the API does.
+	spotifyApp = "default"
+	// schemaWithin is how long the API may take to bring the schema up to date.
+	schemaWithin = 2 * time.Minute
+	// tidyEvery is the time between two runs of Housekeeping.
+	tidyEvery = 10 * time.Minute
+)
+
+// serve works until ctx ends or something breaks, then puts everything away.
+func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
+	release, err := alone.Claim(s.Service.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	if s, err = s.withKeys(); err != nil {
+		return err
+	}
+	db, err := openStore(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	listener, err := telemetry.Listen(ctx, s.Addr)
+	if err != nil {
+		return err
+	}
+	return newBatch(s, db, log).run(ctx, listener)
+}
+
+func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store, error) {
+	keys, err := config.ParseKeys("SONGSPY_SEAL_KEYS", s.Service.SealKeys)
+	if err != nil {
+		return nil, err
+	}
+	o := store.Options{
+		URL: s.Service.DatabaseURL.Reveal(), MaxConns: s.Service.DatabaseMaxConns,
+		SimpleProtocol: s.Service.DatabaseSimpleProtocol, Logger: log,
+	}
+	for _, k := range keys {
+		o.SealKeys = append(o.SealKeys, store.SealKey{ID: k.ID, Key: k.Key})
+	}
+	return store.Open(ctx, o)
+}
+
+// batch is the batch, wired.
+type batch struct {
+	settings settings
+	log      *slog.Logger
+	db       *store.Store
+	registry *prometheus.Registry
+	sweep    *sweep.Sweep
+	refresh  *refresh.Job
+}
+
+func newBatch(s settings, db *store.Store, log *slog.Logger) *batch {
+	registry := telemetry.Registry()
+	client := spotify.New(spotify.Config{
+		App: spotifyApp, ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
+		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
+		MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
+	})
+	renewer := &refresh.Renewer{
+		Links: db, Provider: client, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
+	}
+	b := &batch{settings: s, log: log, db: db, registry: registry}
+	b.sweep = sweep.New(sweep.Options{
+		Store: db, Feed: db, Player: client, Renewer: renewer,
+		Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
+		Now: time.Now, Logger: log, Metrics: sweep.NewMetrics(registry),
+	})
+	renewer.Renewed = b.sweep.Renewed
+	b.refresh = &refresh.Job{
+		Renewer: renewer, Every: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
+		Now: time.Now, Logger: log, Queue: due.New[songspy.UserID](),
+	}
+	return b
+}
+
+// run answers from the start, works once the schema is there, and ends with
+// ctx or with whatever breaks first. It owns the listener.
+func (b *batch) run(ctx context.Context, listener net.Listener) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		// A profile takes as long as it is asked to.
+		server := &http.Server{Handler: telemetry.AdminHandler(b.registry, b.ready), WriteTimeout: 5 * time.Minute}
+		return telemetry.ServeOn(ctx, listener, server, b.log)
+	})
+	group.Go(func() error {
+		if err := b.waitForSchema(ctx); err != nil {
+			return err
+		}
+		group.Go(func() error { b.sweep.Serve(ctx); return nil })
+		group.Go(func() error { b.refresh.Serve(ctx); return nil })
+		return schedule.Run(ctx, schedule.Options{Logger: b.log, Correlate: correlate}, b.jobs()...)
+	})
+	return group.Wait()
+}
+
+func (b *batch) jobs() []schedule.Job {
+	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
+	return []schedule.Job{
+		{Name: "AccessTokenRefreshScheduler", Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
+		{Name: "CurrentPlayingTrackScheduler", Every: b.settings.PollInterval, Run: b.sweep.Plan},
+		{Name: "Housekeeping", Every: tidyEvery, Run: tidy.Run},
+	}
+}
+
+// waitForSchema waits until the API, which alone changes the schema, has.
+func (b *batch) waitForSchema(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, schemaWithin)
+	defer cancel()
+	if err := b.db.WaitForSchema(within); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// ready joins what keeps the batch from its work.
+func (b *batch) ready(ctx context.Context) error {
+	if err := b.db.CheckSchema(ctx); err != nil {
+		return err
+	}
+	return b.sweep.Ready(ctx)
+}
+
+// correlate marks what a run of a job logs.
+func correlate(ctx context.Context, job, run string) context.Context {
+	return telemetry.With(ctx, slog.String("job", job), slog.String("run", run))
+}
+
+// observed measures the calls to Spotify.
+func observed(registry prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
+	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "songspy_spotify_call_seconds",
+		Help:    "Calls to Spotify, by endpoint and outcome.",
+		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"endpoint", "outcome"})
+	registry.MustRegister(calls)
+	return func(endpoint, outcome string, d time.Duration) {
+		calls.WithLabelValues(endpoint, outcome).Observe(d.Seconds())
+	}
+}
