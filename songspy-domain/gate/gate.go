@@ -226,7 +226,7 @@ func (d *DoorState) extend(now time.Time, o Outcome) {
 	}
 	wait, guessed := o.wait(step)
 	until := now.Add(wait)
-	if !until.After(d.ClosedUntil) || now.Before(d.ProbeUntil) {
+	if !until.After(d.ClosedUntil) {
 		return
 	}
 	if why != d.Why {

@@ -86,6 +86,9 @@ func TestRefusals_InARowDoubleTheGuessUpToItsBound(t *testing.T) {
 				at = at.Add(want)
 			}
 			s = gate.Report(s, at, gate.API, pass(t, &s, at), gate.Outcome{})
+			if d := s.API; d.Why != "" || d.Step != 0 || !d.ClosedUntil.IsZero() || !d.ProbeUntil.IsZero() {
+				t.Fatalf("a success left %+v", d)
+			}
 			s = gate.Report(s, at, gate.API, pass(t, &s, at), gate.Outcome{Result: c.result})
 			if got := held(t, s, at).RetryAfter; got != c.want[0] {
 				t.Fatalf("after a success the first closing lasts %v, want %v", got, c.want[0])
@@ -119,6 +122,11 @@ func TestLateRefusal_LengthensAClosingAndDoesNotReopenOne(t *testing.T) {
 	s = gate.Report(s, noon, gate.API, third, gate.Outcome{Result: gate.Answered})
 	if v := held(t, s, noon); v.RetryAfter != 15*time.Minute {
 		t.Fatalf("a success from before the closing left the door closed for %v, want 15m", v.RetryAfter)
+	}
+	at := noon.Add(15 * time.Minute)
+	s = gate.Report(s, at, gate.API, pass(t, &s, at), gate.Outcome{Result: gate.QuotaExceeded})
+	if v := held(t, s, at); v.RetryAfter != 30*time.Minute {
+		t.Fatalf("the second closing by the quota lasts %v, want 30m", v.RetryAfter)
 	}
 }
 

@@ -3,8 +3,12 @@ package spotify_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,6 +195,33 @@ func TestConfig_ThatIsWrongIsSaidByEveryCall(t *testing.T) {
 	c := newProvider(t, says(204, "")).client(t, func(c *spotify.Config) { c.APIURL = "http://%zz" })
 	for _, err := range []error{look(c), identify(c), c.Ready()} {
 		want(t, err, songspy.CodeInternal, "", songspy.DispositionAppPaused, 5*time.Minute)
+	}
+}
+
+func TestOwnTransport_KeepsToItsConnections(t *testing.T) {
+	var opened atomic.Int32
+	srv := httptest.NewUnstartedServer(says(200, playingTrack))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	c := spotify.New(spotify.Config{ClientID: "id", APIURL: srv.URL, MaxConns: 4})
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 20 {
+				if err := look(c); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := opened.Load(); n > 4 {
+		t.Fatalf("320 looks opened %d connections, want 4 at most", n)
 	}
 }
 
