@@ -1,0 +1,171 @@
+package journey
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// frontend is what songspy-fe does for one person.
+type frontend struct {
+	*world
+	person int
+	id     int64
+	token  string
+}
+
+// answer is the envelope.
+type answer struct {
+	status int
+	header http.Header
+	Result string
+	Data   json.RawMessage
+	Error  *struct{ Code, Message string }
+}
+
+// into reads the answer's data.
+func (a answer) into(t *testing.T, v any) {
+	t.Helper()
+	if err := json.Unmarshal(a.Data, v); err != nil {
+		t.Fatalf("data %s: %v", a.Data, err)
+	}
+}
+
+func (a answer) code() string {
+	if a.Error == nil {
+		return ""
+	}
+	return a.Error.Code
+}
+
+func (f *frontend) call(method, path string, body any) answer {
+	f.t.Helper()
+	var reader io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		reader = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(f.t.Context(), method, f.api+"/v1/songspy"+path, reader)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if f.token != "" {
+		req.Header.Set("Authorization", "Bearer "+f.token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+		f.t.Fatalf("%s %s: %d is not the envelope: %v", method, path, resp.StatusCode, err)
+	}
+	return a
+}
+
+// mustCall requires a 200.
+func (f *frontend) mustCall(method, path string, body any) answer {
+	f.t.Helper()
+	a := f.call(method, path, body)
+	if a.status != http.StatusOK || a.Result != "SUCCESS" || a.Error != nil {
+		f.t.Fatalf("%s %s: %d %s %s", method, path, a.status, a.Result, a.code())
+	}
+	return a
+}
+
+// signedIn is what the original frontend reads, with what a newer one may.
+type signedIn struct {
+	ID              int64   `json:"id"`
+	NickName        *string `json:"nickName"`
+	HasSpotify      bool    `json:"hasSpotify"`
+	ProfileImageURL *string `json:"profileImageUrl"`
+	Token           string  `json:"token"`
+	RefreshToken    string  `json:"refreshToken"`
+	ExpiresIn       int     `json:"expiresIn"`
+}
+
+// signUp takes the Google access token that the browser got and signs up.
+func (w *world) signUp(person int) (*frontend, signedIn) {
+	w.t.Helper()
+	f := &frontend{world: w, person: person}
+	access := w.sim.GoogleToken(person, sim.GoogleClientID)
+	w.hide(access, w.sim.Person(person).Email)
+	var in signedIn
+	f.mustCall(http.MethodPost, "/google-auth", map[string]string{"accessToken": access}).into(w.t, &in)
+	w.hide(in.Token, in.RefreshToken)
+	f.id, f.token = in.ID, in.Token
+	return f, in
+}
+
+// link authorizes at Spotify and links as the original frontend does: the code in the query.
+func (f *frontend) link() {
+	f.t.Helper()
+	code := f.sim.SpotifyCode(f.person, sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect})
+	f.hide(code)
+	if a := f.mustCall(http.MethodPost, "/spotify-auth?code="+url.QueryEscape(code), nil); string(a.Data) != "true" {
+		f.t.Fatalf("linking answered %s, want true", a.Data)
+	}
+}
+
+// linkWithPKCE links as the API advises: state, challenge, everything in the body.
+func (f *frontend) linkWithPKCE() {
+	f.t.Helper()
+	const verifier = "a-verifier-of-at-least-forty-three-characters-0123456789"
+	sum := sha256.Sum256([]byte(verifier))
+	code := f.sim.SpotifyCode(f.person, sim.CodeOptions{
+		ClientID: sim.SpotifyClientID, RedirectURI: redirect, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+	})
+	f.hide(code, verifier)
+	f.mustCall(http.MethodPost, "/spotify-auth", map[string]string{"code": code, "redirectUri": redirect, "codeVerifier": verifier})
+}
+
+// entry is one line of the board, in the original's fields.
+type entry struct {
+	Track struct {
+		ID            int64  `json:"id"`
+		CreatedAt     string `json:"createdAt"`
+		Title         string `json:"title"`
+		ArtistName    string `json:"artistName"`
+		OriginalURL   string `json:"originalUrl"`
+		PreviewURL    string `json:"previewUrl"`
+		AlbumImageURL string `json:"albumImageUrl"`
+	} `json:"track"`
+	User struct {
+		ID              int64  `json:"id"`
+		NickName        string `json:"nickName"`
+		ProfileImageURL string `json:"profileImageUrl"`
+	} `json:"user"`
+}
+
+// board reads the public board.
+func (w *world) board() []entry {
+	w.t.Helper()
+	var entries []entry
+	(&frontend{world: w}).mustCall(http.MethodGet, "/tracks/current-playing", nil).into(w.t, &entries)
+	return entries
+}
+
+// onBoard is the person's line of the board; false if there is none.
+func (f *frontend) onBoard() (entry, bool) {
+	f.t.Helper()
+	for _, e := range f.board() {
+		if e.User.ID == f.id {
+			return e, true
+		}
+	}
+	return entry{}, false
+}

@@ -1,0 +1,148 @@
+package journey
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// onEveryEngine runs a journey on every database.
+func onEveryEngine(t *testing.T, o sim.Options, journey func(t *testing.T, w *world), env ...string) {
+	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, storetest.New(t, engine).URL, o, env...)
+			if engine == storetest.Postgres {
+				w.run("songspy-api", "migrate")
+			}
+			journey(t, w)
+		})
+	}
+}
+
+// concert is a script of one song after another, each of that length, from a
+// minute ago on.
+func concert(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
+	start := time.Now().Add(-length / 2)
+	var plays []sim.Play
+	for i := range songs {
+		track := s.Track(first + i)
+		track.Duration = length
+		plays = append(plays, sim.Play{Track: track, Start: start.Add(time.Duration(i) * length)})
+	}
+	return plays
+}
+
+// TestTheOriginalsFlows walks through the sequence diagrams that the service
+// was first drawn with, in their order.
+func TestTheOriginalsFlows(t *testing.T) {
+	// Access tokens die within seconds here, so that the refresh scheduler has work.
+	onEveryEngine(t, sim.Options{Seed: 1, People: 8, AccessTokenLife: 20 * time.Second}, func(t *testing.T, w *world) {
+		const length = 8 * time.Second
+		w.sim.Script(0, concert(w.sim, 100, 60, length))
+		w.sim.Script(1, concert(w.sim, 200, 60, 10*time.Minute))
+		api, batch := w.start("songspy-api"), w.start("songspy-batch")
+
+		// Sign-up with Google: token → tokeninfo → userinfo → user → JWT.
+		listener, in := w.signUp(0)
+		if in.NickName != nil || in.HasSpotify || in.ID == 0 || in.ExpiresIn <= 0 || in.RefreshToken == "" {
+			t.Errorf("sign-up answered %+v", in)
+		}
+		asked := w.sim.Stats()
+		if asked.Total("tokeninfo") != 1 || asked.Total("userinfo") != 1 {
+			t.Errorf("Google was asked %d times for whom the token is and %d times whose it is, want once each", asked.Total("tokeninfo"), asked.Total("userinfo"))
+		}
+		if _, again := w.signUp(0); again.ID != in.ID {
+			t.Errorf("signing in again made user %d out of %d", again.ID, in.ID)
+		}
+
+		// A token that another application got is refused.
+		foreign := w.sim.GoogleToken(2, sim.ForeignGoogleClientID)
+		w.hide(foreign)
+		stranger := &frontend{world: w}
+		if a := stranger.call(http.MethodPost, "/google-auth", map[string]string{"accessToken": foreign}); a.status != http.StatusUnauthorized || a.code() != "GOOGLE_TOKEN_FOREIGN" {
+			t.Errorf("another application's token: %d %s", a.status, a.code())
+		}
+
+		// Linking Spotify: code → token → tokens stored with the user.
+		listener.link()
+		if _, in := w.signUp(0); !in.HasSpotify {
+			t.Error("after linking, signing in says that there is no Spotify")
+		}
+
+		// CurrentPlayingTrackScheduler: token → currently-playing → the board.
+		var first entry
+		w.eventually("the listener's song on the board", func() (ok bool) {
+			first, ok = listener.onBoard()
+			return ok
+		})
+		if !strings.HasPrefix(first.Track.AlbumImageURL, "http") && first.Track.AlbumImageURL != "" || first.Track.Title == "" || first.Track.ArtistName == "" {
+			t.Errorf("the board says %+v", first)
+		}
+		if at, err := time.Parse("2006-01-02T15:04:05.000Z", first.Track.CreatedAt); err != nil || at.After(time.Now()) {
+			t.Errorf("createdAt is %q: %v", first.Track.CreatedAt, err)
+		}
+		w.eventually("the next song on the board", func() bool {
+			e, ok := listener.onBoard()
+			return ok && e.Track.Title != first.Track.Title && e.Track.Title == w.sim.Now(0, time.Now()).Play.Track.Title
+		})
+
+		// A nickname appears on the board.
+		listener.mustCall(http.MethodPost, "/users/"+strconv.FormatInt(listener.id, 10)+"/edit", map[string]string{"nickName": "  듣는 사람 🎧 "})
+		w.eventually("the nickname on the board", func() bool {
+			e, _ := listener.onBoard()
+			return e.User.NickName == "듣는 사람 🎧"
+		})
+
+		// AccessTokenRefreshScheduler: tokens that are about to die are renewed,
+		// with a secret and with PKCE, and looks go on with the new ones.
+		second, _ := w.signUp(1)
+		second.linkWithPKCE()
+		renewals := w.sim.Stats().Total("token")
+		w.eventually("several renewals", func() bool { return w.sim.Stats().Total("token") >= renewals+6 })
+		if e, ok := second.onBoard(); !ok || e.Track.Title != w.sim.Now(1, time.Now()).Play.Track.Title {
+			t.Errorf("after renewals the second listener is on the board: %t, with %q", ok, e.Track.Title)
+		}
+
+		// Failing calls of either provider leave no secret in a log and the service alive.
+		for _, endpoint := range []string{"token", "me", "currently-playing", "tokeninfo", "userinfo"} {
+			defer w.sim.Fault(sim.Fault{Endpoint: endpoint, Person: sim.Everyone, Kind: sim.Hangup, Times: 3})()
+			defer w.sim.Fault(sim.Fault{Endpoint: endpoint, Person: sim.Everyone, Kind: sim.Garbage, Times: 3})()
+		}
+		for range 8 {
+			access := w.sim.GoogleToken(3, sim.GoogleClientID)
+			w.hide(access)
+			if a := stranger.call(http.MethodPost, "/google-auth", map[string]string{"accessToken": access}); a.status != http.StatusOK && a.status != http.StatusServiceUnavailable && a.status != http.StatusTooManyRequests {
+				t.Errorf("with Google failing, sign-up answers %d %s", a.status, a.code())
+			}
+			code := w.sim.SpotifyCode(1, sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect})
+			w.hide(code)
+			if a := second.call(http.MethodPost, "/spotify-auth", map[string]string{"code": code}); a.status >= 500 && a.status != http.StatusServiceUnavailable {
+				t.Errorf("with Spotify failing, linking answers %d %s", a.status, a.code())
+			}
+		}
+		w.sim.ClearFaults()
+		w.eventually("the songs on the board again", func() bool {
+			e, ok := listener.onBoard()
+			return ok && e.Track.Title == w.sim.Now(0, time.Now()).Play.Track.Title
+		})
+
+		// Unlinking and erasing work at once, on the board too.
+		second.mustCall(http.MethodDelete, "/spotify-auth", nil)
+		w.eventually("the unlinked listener off the board", func() bool { _, ok := second.onBoard(); return !ok })
+		listener.mustCall(http.MethodDelete, "/me", nil)
+		if a := listener.call(http.MethodGet, "/me", nil); a.status != http.StatusUnauthorized {
+			t.Errorf("after erasure the JWT still answers %d", a.status)
+		}
+		w.eventually("the erased listener off the board", func() bool { _, ok := listener.onBoard(); return !ok })
+
+		w.stop(batch)
+		w.stop(api)
+		w.keepsSecrets()
+	})
+}

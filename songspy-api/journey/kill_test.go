@@ -1,0 +1,90 @@
+package journey
+
+import (
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // reads what was kept, past the service
+	_ "modernc.org/sqlite"
+
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// TestABatchKilledInMidSweepLosesAndDoublesNothing kills the batch again and
+// again while songs change, and holds the plays that were kept against the truth.
+func TestABatchKilledInMidSweepLosesAndDoublesNothing(t *testing.T) {
+	const people, length, kills = 6, 15 * time.Second, 6
+	onEveryEngine(t, sim.Options{Seed: 2, People: people}, func(t *testing.T, w *world) {
+		for person := range people {
+			w.sim.Script(person, concert(w.sim, 100*(person+1), 60, length+time.Duration(person)*500*time.Millisecond))
+		}
+		w.start("songspy-api")
+		listeners := map[int64]*frontend{}
+		for person := range people {
+			f, _ := w.signUp(person)
+			f.link()
+			listeners[f.id] = f
+		}
+		batch := w.start("songspy-batch")
+		w.eventually("everyone on the board", func() bool { return len(w.board()) == people })
+		from := time.Now()
+		for range kills {
+			looks := w.sim.Stats().Total("currently-playing")
+			w.eventually("some looks", func() bool { return w.sim.Stats().Total("currently-playing") >= looks+4*people })
+			w.kill(batch)
+			batch = w.start("songspy-batch")
+		}
+		until := time.Now()
+		kept := w.plays()
+		for id, f := range listeners {
+			for _, p := range w.sim.Truth(f.person, from, until) {
+				n := kept[id][p.Track.URI]
+				if n > 1 {
+					t.Errorf("listener %d: %s was counted %d times", f.person, p.Track.Title, n)
+				}
+				// What began and ended well within the time was seen, and the next song proves it.
+				if n == 0 && p.Start.After(from) && p.End.Before(until.Add(-length)) {
+					t.Errorf("listener %d: %s, %v to %v, was lost", f.person, p.Track.Title, p.Start, p.End)
+				}
+			}
+		}
+	})
+}
+
+// plays counts the plays that were kept, by user and track.
+func (w *world) plays() map[int64]map[string]int {
+	w.t.Helper()
+	driver, source := "pgx", w.database
+	if path, ok := strings.CutPrefix(w.database, "sqlite:"); ok {
+		driver, source = "sqlite", path
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(w.t.Context(), `SELECT p.user_id, t.uri, count(*) FROM plays p JOIN tracks t ON t.id = p.track_id GROUP BY p.user_id, t.uri`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	kept := map[int64]map[string]int{}
+	for rows.Next() {
+		var id int64
+		var uri string
+		var n int
+		if err := rows.Scan(&id, &uri, &n); err != nil {
+			w.t.Fatal(err)
+		}
+		if kept[id] == nil {
+			kept[id] = map[string]int{}
+		}
+		kept[id][uri] = n
+	}
+	if err := rows.Err(); err != nil {
+		w.t.Fatal(err)
+	}
+	return kept
+}

@@ -1,0 +1,253 @@
+package journey
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// binaries is the folder that TestMain built the service into.
+var binaries string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "songspy-journey-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		binaries = dir
+		for _, service := range []string{"songspy-api", "songspy-batch"} {
+			build := exec.Command("go", "build", "-o", filepath.Join(dir, service), ".")
+			build.Dir = filepath.Join("..", "..", service)
+			if out, err := build.CombinedOutput(); err != nil {
+				fmt.Fprintf(os.Stderr, "building %s: %v\n%s", service, err, out)
+				return 1
+			}
+		}
+		return m.Run()
+	}())
+}
+
+// world is one running service with its providers: everything that a journey needs.
+type world struct {
+	t     *testing.T
+	sim   *sim.Sim
+	api   string // base address
+	batch string // admin address of the batch
+	env   []string
+	// database is its address, as the binaries read it.
+	database string
+	dir      string
+	log      *logBook
+	secrets  []string // whatever must never be printed
+}
+
+// newWorld starts a simulator and prepares the environment of the binaries.
+func newWorld(t *testing.T, database string, o sim.Options, more ...string) *world {
+	t.Helper()
+	// The covers' address is only known once the server listens.
+	var handler http.Handler
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	o.PublicURL = server.URL
+	s, err := sim.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler = s.Handler()
+	dir := t.TempDir()
+	api, admin, batch := freeAddress(t), freeAddress(t), freeAddress(t)
+	w := &world{t: t, sim: s, api: "http://" + api, batch: "http://" + batch, dir: dir, database: database, log: &logBook{}}
+	w.env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
+		"SONGSPY_ENV=development", "SONGSPY_LOG_LEVEL=debug",
+		"SONGSPY_DATABASE_URL=" + database,
+		"SONGSPY_API_ADDR=" + api, "SONGSPY_API_ADMIN_ADDR=" + admin, "SONGSPY_BATCH_ADDR=" + batch,
+		"SONGSPY_PUBLIC_URL=http://" + api,
+		"SONGSPY_POLL_INTERVAL=2s", "SONGSPY_REFRESH_INTERVAL=2s",
+		"SONGSPY_SPOTIFY_CLIENT_ID=" + sim.SpotifyClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET=" + sim.SpotifyClientSecret,
+		"SONGSPY_SPOTIFY_REDIRECT_URL=" + redirect,
+		"SONGSPY_SPOTIFY_AUTHORIZE_URL=" + server.URL + "/spotify/accounts/authorize",
+		"SONGSPY_SPOTIFY_ACCOUNTS_URL=" + server.URL + "/spotify/accounts",
+		"SONGSPY_SPOTIFY_API_URL=" + server.URL + "/spotify/api",
+		"SONGSPY_GOOGLE_CLIENT_ID=" + sim.GoogleClientID,
+		"SONGSPY_GOOGLE_USERINFO_URL=" + server.URL + "/google/oauth2/v1/userinfo",
+		"SONGSPY_GOOGLE_TOKENINFO_URL=" + server.URL + "/google/tokeninfo",
+		"SONGSPY_GOOGLE_ISSUER_URL=" + server.URL + "/google",
+	}, more...)
+	w.hide(sim.SpotifyClientSecret)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("what the processes printed:\n%s", w.log.tail(12_000))
+		}
+	})
+	return w
+}
+
+// redirect is where the frontend would receive authorization codes.
+const redirect = "http://127.0.0.1:3000/callback"
+
+// hide notes a secret that no log may hold.
+func (w *world) hide(secrets ...string) { w.secrets = append(w.secrets, secrets...) }
+
+// run runs a binary to its end.
+func (w *world) run(service string, args ...string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	cmd := w.command(ctx, service, args...)
+	if err := cmd.Run(); err != nil {
+		w.t.Fatalf("%s %s: %v", service, strings.Join(args, " "), err)
+	}
+}
+
+func (w *world) command(ctx context.Context, service string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(binaries, service), args...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, w.env, w.log, w.log
+	return cmd
+}
+
+// process is a running binary.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it ended
+	err  error         // how it ended; read after done
+}
+
+// start starts a binary that serves until it is told to stop, and waits until
+// it is ready.
+func (w *world) start(service string) *process {
+	w.t.Helper()
+	p := &process{cmd: w.command(context.Background(), service, "serve"), done: make(chan struct{})}
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	w.t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.done })
+	base := w.api
+	if service == "songspy-batch" {
+		base = w.batch
+	}
+	w.eventually("ready: "+service, func() bool {
+		select {
+		case <-p.done:
+			w.t.Fatalf("%s ended: %v", service, p.err)
+		default:
+		}
+		resp, err := http.Get(base + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode == http.StatusOK
+	})
+	return p
+}
+
+// stop asks a process to end and requires that it does so in good order.
+func (w *world) stop(p *process) {
+	w.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		w.t.Fatal(err)
+	}
+	select {
+	case <-p.done:
+		if p.err != nil {
+			w.t.Errorf("%s did not end in good order: %v", p.cmd.Path, p.err)
+		}
+	case <-time.After(15 * time.Second):
+		w.t.Errorf("%s did not end within 15 s of SIGTERM", p.cmd.Path)
+	}
+}
+
+// kill ends a process without warning.
+func (w *world) kill(p *process) {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// patience is how long eventually waits: far longer than anything takes, since
+// machines that run tests are slow at times.
+const patience = 60 * time.Second
+
+// eventually asks until the answer is yes.
+func (w *world) eventually(what string, yes func() bool) {
+	w.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			w.t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// keepsSecrets fails the test if anything that was printed holds a secret.
+func (w *world) keepsSecrets() {
+	w.t.Helper()
+	printed := w.log.all()
+	for _, secret := range w.secrets {
+		if secret == "" {
+			w.t.Error("a secret is empty: the test proves nothing")
+		} else if strings.Contains(printed, secret) {
+			w.t.Errorf("a log holds the secret %q", secret)
+		}
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// logBook keeps what processes print.
+type logBook struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+var _ io.Writer = (*logBook)(nil)
+
+func (b *logBook) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBook) all() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func (b *logBook) tail(n int) string {
+	s := b.all()
+	return s[max(0, len(s)-n):]
+}
