@@ -81,6 +81,9 @@ func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if s.closing.Err() != nil {
+			return errClosed
+		}
 		left := time.Until(until)
 		if err != nil || last != after || left <= 0 {
 			return err

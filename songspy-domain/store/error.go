@@ -103,7 +103,7 @@ func codeOfSQLite(code int) songspy.Code {
 func connectionLost(err error) bool {
 	for _, lost := range []error{
 		context.Canceled, context.DeadlineExceeded, driver.ErrBadConn,
-		sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
+		sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
 	} {
 		if errors.Is(err, lost) {
 			return true

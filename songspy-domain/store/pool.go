@@ -14,38 +14,36 @@ import (
 // are brought into the form that both databases keep.
 type pool struct {
 	conn    gorm.ConnPool
-	begin   *sql.DB // nil within a transaction
-	tx      *sql.Tx // nil outside
 	observe func(statement string, took time.Duration)
 }
 
+// dbPool is a pool that begins transactions. It is a type of its own because
+// gorm takes whatever can commit for a transaction that has begun.
+type dbPool struct {
+	pool
+	db *sql.DB
+}
+
 // BeginTx implements gorm.ConnPoolBeginner.
-func (p *pool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.ConnPool, error) {
-	if p.begin == nil {
-		return nil, gorm.ErrInvalidTransaction
-	}
-	tx, err := p.begin.BeginTx(ctx, o)
+func (p *dbPool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.ConnPool, error) {
+	tx, err := p.db.BeginTx(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	return &pool{conn: tx, tx: tx, observe: p.observe}, nil
+	return &txPool{pool: pool{conn: tx, observe: p.observe}, tx: tx}, nil
+}
+
+// txPool is the pool within a transaction.
+type txPool struct {
+	pool
+	tx *sql.Tx
 }
 
 // Commit implements gorm.TxCommitter.
-func (p *pool) Commit() error {
-	if p.tx == nil {
-		return gorm.ErrInvalidTransaction
-	}
-	return p.tx.Commit()
-}
+func (p *txPool) Commit() error { return p.tx.Commit() }
 
 // Rollback implements gorm.TxCommitter.
-func (p *pool) Rollback() error {
-	if p.tx == nil {
-		return gorm.ErrInvalidTransaction
-	}
-	return p.tx.Rollback()
-}
+func (p *txPool) Rollback() error { return p.tx.Rollback() }
 
 // PrepareContext implements gorm.ConnPool. Nothing here prepares: a prepared
 // statement would take its arguments past this pool.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -57,10 +58,15 @@ func openSQLite(o Options) (engine, error) {
 	return &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1)}, nil
 }
 
-// createPrivately makes the file, which SQLite would make readable to
-// everyone; its companions take their mode from it.
+// createPrivately makes the file if there is none, since SQLite would make it
+// readable to everyone; its companions take their mode from it. A file that is
+// there must not be opened: closing it again would drop the locks that this
+// process holds on it through SQLite.
 func createPrivately(path string) error {
-	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ const trackCacheSize = 1 << 17
 type Store struct {
 	engine engine
 	db     *gorm.DB
-	pool   *pool
+	pool   *dbPool
 	sealer *sealer
 	// trackIDs holds committed ids only; tracks are never deleted.
 	trackIDs *lru.Cache[string, songspy.TrackID]
@@ -78,7 +78,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		engine: e,
-		pool:   &pool{conn: e.sql(), begin: e.sql(), observe: o.Observe},
+		pool:   &dbPool{pool: pool{conn: e.sql(), observe: o.Observe}, db: e.sql()},
 		sealer: sealer,
 		now:    func() time.Time { return instant(o.Now()) },
 		log:    o.Logger,
@@ -91,10 +91,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.db, err = gorm.Open(e.dialector(s.pool), &gorm.Config{
-		SkipDefaultTransaction: true,
-		DisableAutomaticPing:   true,
-		Logger:                 logger.Discard,
-		NowFunc:                s.now,
+		SkipDefaultTransaction:   true,
+		DisableAutomaticPing:     true,
+		DisableNestedTransaction: true,
+		Logger:                   logger.Discard,
+		NowFunc:                  s.now,
 	})
 	if err != nil {
 		return nil, errors.Join(translate(err), s.Close())
@@ -134,9 +135,15 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
+// errClosed is what a store answers after Close.
+var errClosed = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The store is closed."}
+
 // inTx runs fn in a transaction, which commits if fn returns nil.
 // fn must not use s otherwise: SQLite has one writer.
 func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if s.closing.Err() != nil {
+		return errClosed
+	}
 	end, err := s.engine.begin(ctx)
 	if err != nil {
 		return translate(err)

@@ -1,0 +1,20 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+)
+
+func TestSQLite_KeepsTheContract(t *testing.T) { keepsTheContract(t, storetest.SQLite) }
+
+func TestPostgres_KeepsTheContract(t *testing.T) { keepsTheContract(t, storetest.Postgres) }
+
+func TestPostgresSimpleProtocol_KeepsTheContract(t *testing.T) {
+	keepsTheContract(t, storetest.PostgresSimple)
+}
+
+func keepsTheContract(t *testing.T, engine string) {
+	t.Parallel()
+	storetest.Run(t, func(t testing.TB) storetest.Database { return storetest.New(t, engine) })
+}

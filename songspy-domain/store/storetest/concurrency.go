@@ -1,0 +1,3 @@
+package storetest
+
+func concurrency() suite { return suite{} }

@@ -1,0 +1,213 @@
+package storetest
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+// suite is one topic of the contract: what is promised, by name.
+type suite map[string]func(*testing.T, *bundle)
+
+// Run holds every promise of the store against databases that fresh makes.
+func Run(t *testing.T, fresh func(testing.TB) Database) {
+	for topic, promises := range map[string]suite{
+		"People": people(), "Sessions": sessions(), "Linking": linking(), "Links": links(),
+		"Listeners": listeners(), "Writing": writing(), "Plays": plays(), "Board": board(), "Feed": feed(),
+		"Schema": schemas(), "Times": times(), "Cost": cost(), "Seals": seals(), "Concurrency": concurrency(),
+	} {
+		t.Run(topic, func(t *testing.T) {
+			for name, promise := range promises {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					promise(t, setup(t, fresh(t)))
+				})
+			}
+		})
+	}
+}
+
+// start is when the clock of every test begins.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// bundle is what a promise works with: a migrated store with a clock that the
+// test moves, and a record of its statements.
+type bundle struct {
+	*store.Store
+	db         Database
+	clock      *clock
+	statements *statements
+	people     atomic.Int64
+}
+
+func setup(t *testing.T, d Database) *bundle {
+	t.Helper()
+	b := &bundle{db: d, clock: &clock{now: start}, statements: &statements{}}
+	b.Store = b.another(t)
+	must(t, b.Migrate(t.Context()))
+	return b
+}
+
+// another opens the same database once more, as another process would.
+func (b *bundle) another(t *testing.T, changes ...func(*store.Options)) *store.Store {
+	t.Helper()
+	return b.db.Open(t, append([]func(*store.Options){func(o *store.Options) {
+		o.Now, o.Observe = b.clock.Now, b.statements.observe
+	}}, changes...)...)
+}
+
+// sql is the database itself, for what the store does not show.
+func (b *bundle) sql(t *testing.T) *sql.DB {
+	t.Helper()
+	var db *sql.DB
+	if b.db.Engine == SQLite {
+		path := strings.TrimPrefix(b.db.URL, "sqlite:")
+		db = value[*sql.DB](t)(sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_inttotime=1&_time_integer_format=unix_micro"))
+	} else {
+		db = value[*sql.DB](t)(sql.Open("pgx", b.db.URL))
+	}
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
+}
+
+// count is how many rows of the table belong to the person.
+func (b *bundle) count(t *testing.T, table string, id songspy.UserID) (n int) {
+	t.Helper()
+	column := "user_id"
+	if table == "users" {
+		column = "id"
+	}
+	row := b.sql(t).QueryRowContext(t.Context(), fmt.Sprintf("SELECT count(*) FROM %s WHERE %s = $1", table, column), int64(id))
+	must(t, row.Scan(&n))
+	return n
+}
+
+// person signs somebody up.
+func (b *bundle) person(t *testing.T) songspy.User {
+	t.Helper()
+	subject := fmt.Sprintf("google-%d", b.people.Add(1))
+	u, _, err := b.SignIn(t.Context(), songspy.GoogleProfile{Subject: subject, Name: "Name of " + subject}, songspy.AudienceEveryone)
+	must(t, err)
+	return u
+}
+
+// grant is what Spotify gives; label makes the tokens tell apart.
+func grant(label string) songspy.Grant {
+	return songspy.Grant{
+		AccessToken: songspy.Secret("access-" + label), RefreshToken: songspy.Secret("refresh-" + label),
+		ExpiresAt: start.Add(time.Hour), Scope: strings.Join(songspy.NeededScopes(), " "), Auth: songspy.AuthBasic,
+	}
+}
+
+// account is the Spotify account of that name.
+func account(name string) songspy.Account {
+	return songspy.Account{AccountID: "account-" + name, ID: "legacy-" + name}
+}
+
+// link links the person to the account of that name.
+func (b *bundle) link(t *testing.T, id songspy.UserID, name string) songspy.Link {
+	t.Helper()
+	return value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+		UserID: id, App: "main", Grant: grant(name), Account: account(name), At: b.clock.Now(),
+	}))
+}
+
+// listener signs somebody up and links them.
+func (b *bundle) listener(t *testing.T) songspy.Link {
+	t.Helper()
+	u := b.person(t)
+	return b.link(t, u.ID, fmt.Sprint("of-", u.ID))
+}
+
+// song is the n-th of the invented songs, three minutes long.
+func song(n int) songspy.Track {
+	return songspy.Track{
+		URI: fmt.Sprintf("spotify:track:%d", n), Kind: songspy.KindTrack, Title: fmt.Sprint("Song ", n),
+		Artists: "The Inventors", Album: "Firsts", ImageURL: "https://i.example/1", URL: "https://o.example/1",
+		PreviewURL: "https://p.example/1", DurationMS: 180_000, ISRC: "QZ0000000001",
+	}
+}
+
+// hears is the hearing of a listener who, at the time, is a minute into the song.
+func hears(l songspy.Link, t songspy.Track, at time.Time) songspy.Hearing {
+	ends := at.Add(t.Duration() - time.Minute)
+	return songspy.Hearing{
+		Playing: songspy.NowPlaying{
+			UserID: l.UserID, Generation: l.Generation, State: songspy.PlayerPlaying,
+			TrackURI: t.URI, DurationMS: t.DurationMS, StartedAt: at.Add(-time.Minute),
+			ObservedAt: at, SeenAt: at, ProgressMS: 60_000, ListenedMS: 60_000, ElsewhereAt: at.Add(-time.Hour), EndsAt: &ends,
+		},
+		Tracks:  []songspy.Track{t},
+		Visible: true,
+	}
+}
+
+// played is a finished play of the song that began at the time and was heard out.
+func played(t songspy.Track, at time.Time) songspy.Play {
+	return songspy.Play{TrackURI: t.URI, StartedAt: at, EndedAt: at.Add(t.Duration()), ListenedMS: t.DurationMS, Source: songspy.SourceLive}
+}
+
+// write writes the hearings and fails the test if one is dropped or set aside.
+func (b *bundle) write(t *testing.T, hearings ...songspy.Hearing) []songspy.Written {
+	t.Helper()
+	written := value[[]songspy.Written](t)(b.WriteListening(t.Context(), hearings))
+	for i, w := range written {
+		if w.Dropped || w.Err != nil {
+			t.Fatalf("hearing %d was not written: %+v", i, w)
+		}
+	}
+	return written
+}
+
+// playing is what is stored of the person's player.
+func (b *bundle) playing(t *testing.T, id songspy.UserID) songspy.NowPlaying {
+	t.Helper()
+	found := value[[]songspy.Listener](t)(b.ListenersByID(t.Context(), []songspy.UserID{id}))
+	if len(found) != 1 {
+		t.Fatalf("person %d is %d listeners", id, len(found))
+	}
+	return found[0].Playing
+}
+
+// last is the number of the last change.
+func (b *bundle) last(t *testing.T) int64 {
+	t.Helper()
+	_, last, err := b.Feed(t.Context())
+	must(t, err)
+	return last
+}
+
+// changesAfter are the changes since the number, as kind and person.
+func (b *bundle) changesAfter(t *testing.T, number int64) (changes []string) {
+	t.Helper()
+	for _, c := range value[[]songspy.Change](t)(b.Changes(t.Context(), number, 1000)) {
+		changes = append(changes, fmt.Sprintf("%s %d", c.Kind, c.UserID))
+	}
+	return changes
+}
+
+// clock is a clock that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now is the time.
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}

@@ -1,0 +1,144 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func links() suite {
+	return suite{
+		"UpdateLink_RaisesTheVersionAndResealsTokens": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			before := b.last(t)
+			b.clock.advance(time.Minute)
+			got := value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+				l.AccessToken, l.RefreshToken, l.AccessExpiresAt = "access-new", "refresh-new", start.Add(2*time.Hour)
+				return nil
+			}))
+			l.AccessExpiresAt, l.Version, l.UpdatedAt = start.Add(2*time.Hour), l.Version+1, start.Add(time.Minute)
+			same(t, "the link", got, l)
+			read := value[songspy.Link](t)(b.Link(t.Context(), l.UserID))
+			same(t, "the link, read", read, l)
+			sameTokens(t, read, "new")
+			same(t, "changes: a renewal is none", b.changesAfter(t, before), []string(nil))
+		},
+		"UpdateLink_TellsOfANewState": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			before := b.last(t)
+			b.clock.advance(time.Minute)
+			got := value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+				l.State = songspy.LinkSuspect
+				return nil
+			}))
+			same(t, "since", got.StateSince, start.Add(time.Minute))
+			same(t, "changes", b.changesAfter(t, before), []string{"link 1"})
+		},
+		"UpdateLink_LeavesAllAsItWasOnAnError": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			moved := errors.New("the version moved on")
+			_, err := b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+				l.AccessToken = "lost"
+				return moved
+			})
+			if !errors.Is(err, moved) {
+				t.Fatalf("the error is %v", err)
+			}
+			sameTokens(t, value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), "of-1")
+		},
+		"UpdateLink_DoesNotChangeWhoseLinkItIs": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			got := value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+				l.UserID, l.Generation, l.Version, l.AccountID = 9, 9, 9, nil
+				return nil
+			}))
+			same(t, "the link", got, l)
+		},
+		"UpdateLink_OfAnUnlinkedPersonIsNotFound": func(t *testing.T, b *bundle) {
+			_, err := b.UpdateLink(t.Context(), b.person(t).ID, func(*songspy.Link) error { return nil })
+			refused(t, err, songspy.CodeNotFound, "SPOTIFY_NOT_LINKED")
+		},
+		"LinksToRenew_AreThoseThatDieBeforeInPages": func(t *testing.T, b *bundle) {
+			var want []songspy.UserID
+			for i := range 7 {
+				l := b.listener(t)
+				value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+					switch i {
+					case 1:
+						l.State = songspy.LinkReauthRequired
+					case 2:
+						l.State = songspy.LinkNotRegistered
+					case 3:
+						l.State = songspy.LinkSuspect
+					case 4:
+						l.AccessExpiresAt = start.Add(2 * time.Hour)
+					}
+					return nil
+				}))
+				if i != 1 && i != 2 && i != 4 {
+					want = append(want, l.UserID)
+				}
+			}
+			var got []songspy.UserID
+			for after := songspy.UserID(0); ; {
+				page := value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), start.Add(90*time.Minute), after, 3))
+				for _, l := range page {
+					sameTokens(t, l, fmt.Sprint("of-", l.UserID))
+					got, after = append(got, l.UserID), l.UserID
+				}
+				if len(page) < 3 {
+					break
+				}
+			}
+			same(t, "links", got, want)
+		},
+	}
+}
+
+func listeners() suite {
+	return suite{
+		"Listeners_AreTheAskableInPages": func(t *testing.T, b *bundle) {
+			var want []songspy.UserID
+			for i := range 5 {
+				l := b.listener(t)
+				if i == 2 {
+					value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+						l.State = songspy.LinkNotRegistered
+						return nil
+					}))
+					continue
+				}
+				want = append(want, l.UserID)
+			}
+			b.person(t) // without a link
+			var got []songspy.UserID
+			for after := songspy.UserID(0); ; {
+				page := value[[]songspy.Listener](t)(b.Listeners(t.Context(), after, 2))
+				for _, l := range page {
+					sameTokens(t, l.Link, fmt.Sprint("of-", l.Link.UserID))
+					got, after = append(got, l.Link.UserID), l.Link.UserID
+				}
+				if len(page) < 2 {
+					break
+				}
+			}
+			same(t, "listeners", got, want)
+			byID := value[[]songspy.Listener](t)(b.ListenersByID(t.Context(), []songspy.UserID{5, 3, 1, 404}))
+			same(t, "listeners by id", []songspy.UserID{byID[0].Link.UserID, byID[1].Link.UserID}, []songspy.UserID{1, 5})
+			same(t, "how many", len(byID), 2)
+		},
+		"Listeners_BringWhatIsPlayingOrNothing": func(t *testing.T, b *bundle) {
+			l, silent := b.listener(t), b.listener(t)
+			h := hears(l, song(1), start)
+			h.Playing.TrackID = b.write(t, h)[0].TrackID
+			got := value[[]songspy.Listener](t)(b.Listeners(t.Context(), 0, 10))
+			same(t, "the link", got[0].Link, l)
+			same(t, "the player", got[0].Playing, h.Playing)
+			same(t, "the silent one's link", got[1].Link, silent)
+			same(t, "the silent one's player", got[1].Playing, songspy.NowPlaying{})
+		},
+	}
+}

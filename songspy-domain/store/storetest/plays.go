@@ -1,0 +1,83 @@
+package storetest
+
+import (
+	"database/sql"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func plays() suite {
+	return suite{
+		"Plays_AreWrittenAsTheyWere": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			guess := played(song(2), start.Add(-time.Hour))
+			guess.Provisional, guess.ListenedMS = true, 61_000
+			h.Plays = []songspy.Play{played(song(1), start.Add(-2*time.Hour)), guess}
+			h.Tracks = append(h.Tracks, song(2))
+			track := b.write(t, h)[0].TrackID
+			stored := storedPlays(t, b.sql(t), l.UserID)
+			for i := range stored {
+				if (stored[i].TrackID == track) != (i == 0) || stored[i].ID == 0 {
+					t.Fatalf("play %d is of track %d and has the id %d", i, stored[i].TrackID, stored[i].ID)
+				}
+				stored[i].ID, stored[i].TrackID, stored[i].TrackURI = 0, 0, h.Plays[i].TrackURI
+				h.Plays[i].UserID = l.UserID
+			}
+			same(t, "plays", stored, h.Plays)
+		},
+		"UserTracks_CountPlaysAndRememberFirstAndLast": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			b.write(t, hears(l, song(1), start))
+			same(t, "while it first sounds", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
+				{FirstHeardAt: start.Add(-time.Minute), LastHeardAt: start, Plays: 0},
+			})
+			h := hears(l, song(1), start.Add(10*time.Minute))
+			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Minute)), played(song(1), start.Add(2*time.Minute))}
+			b.write(t, h)
+			same(t, "after two plays", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
+				{FirstHeardAt: start.Add(-time.Minute), LastHeardAt: start.Add(10 * time.Minute), Plays: 2},
+			})
+			h = hears(l, song(2), start.Add(20*time.Minute))
+			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour))}
+			b.write(t, h)
+			same(t, "after one that was earlier", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
+				{FirstHeardAt: start.Add(-time.Hour), LastHeardAt: start.Add(10 * time.Minute), Plays: 3},
+				{FirstHeardAt: start.Add(19 * time.Minute), LastHeardAt: start.Add(20 * time.Minute), Plays: 0},
+			})
+		},
+	}
+}
+
+func storedPlays(t *testing.T, db *sql.DB, id songspy.UserID) (plays []songspy.Play) {
+	t.Helper()
+	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(), `SELECT id, user_id, track_id, started_at, ended_at, listened_ms, source, provisional, deleted_at
+		FROM plays WHERE user_id = $1 ORDER BY started_at`, int64(id)))
+	for rows.Next() {
+		var p songspy.Play
+		must(t, rows.Scan(&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.Source, &p.Provisional, &p.DeletedAt))
+		p.StartedAt, p.EndedAt = p.StartedAt.UTC(), p.EndedAt.UTC()
+		plays = append(plays, p)
+	}
+	must(t, rows.Err())
+	must(t, rows.Close())
+	return plays
+}
+
+// storedTracks are the person's tracks, oldest id first, without their ids.
+func storedTracks(t *testing.T, db *sql.DB, id songspy.UserID) (tracks []songspy.UserTrack) {
+	t.Helper()
+	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(),
+		`SELECT first_heard_at, last_heard_at, plays FROM user_tracks WHERE user_id = $1 ORDER BY track_id`, int64(id)))
+	for rows.Next() {
+		var u songspy.UserTrack
+		must(t, rows.Scan(&u.FirstHeardAt, &u.LastHeardAt, &u.Plays))
+		u.FirstHeardAt, u.LastHeardAt = u.FirstHeardAt.UTC(), u.LastHeardAt.UTC()
+		tracks = append(tracks, u)
+	}
+	must(t, rows.Err())
+	must(t, rows.Close())
+	return tracks
+}

@@ -1,0 +1,126 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"gorm.io/gorm/schema"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+// schemas needs databases of its own: those of the bundle are migrated.
+func schemas() suite {
+	return suite{
+		"Tables_HoldWhatTheEntitiesName": func(t *testing.T, b *bundle) {
+			db := b.sql(t)
+			for _, e := range []struct {
+				entity any
+				more   string // columns that are the store's own
+			}{
+				{&songspy.User{}, "link_generation link_version"},
+				{&songspy.Session{}, ""},
+				{&songspy.Link{}, "access_token_sealed refresh_token_sealed"},
+				{&songspy.Track{}, ""},
+				{&songspy.UserTrack{}, ""},
+				{&songspy.Play{}, ""},
+				{&songspy.NowPlaying{}, ""},
+				{&songspy.Change{}, ""},
+			} {
+				s := value[*schema.Schema](t)(schema.Parse(e.entity, &sync.Map{}, schema.NamingStrategy{}))
+				rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+s.Table+" LIMIT 0")
+				must(t, err)
+				columns, err := rows.Columns()
+				must(t, err)
+				must(t, rows.Err())
+				must(t, rows.Close())
+				want := append(slices.Clone(s.DBNames), strings.Fields(e.more)...)
+				slices.Sort(columns)
+				slices.Sort(want)
+				same(t, s.Table, columns, want)
+			}
+		},
+		"CheckSchema_NamesTheCommandThatMendsIt": func(t *testing.T, b *bundle) {
+			must(t, b.CheckSchema(t.Context()))
+			s := New(t, b.db.Engine).Open(t)
+			err := s.CheckSchema(t.Context())
+			Code(t, err, songspy.CodeUnavailable)
+			if !strings.Contains(err.Error(), "songspy-api migrate") {
+				t.Fatalf("the error names no command: %v", err)
+			}
+			must(t, s.Migrate(t.Context()))
+			must(t, s.CheckSchema(t.Context()))
+		},
+		"CheckSchema_WritesNothing": func(t *testing.T, b *bundle) {
+			empty := &bundle{db: New(t, b.db.Engine)}
+			Code(t, empty.db.Open(t).CheckSchema(t.Context()), songspy.CodeUnavailable)
+			_, err := empty.sql(t).QueryContext(t.Context(), "SELECT * FROM goose_db_version")
+			if err == nil {
+				t.Fatal("looking at the schema made a table")
+			}
+		},
+		"Migrate_RefusesASchemaThatIsAhead": func(t *testing.T, b *bundle) {
+			_, err := b.sql(t).ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
+			must(t, err)
+			for what, err := range map[string]error{
+				"migrating": b.Migrate(t.Context()), "checking": b.CheckSchema(t.Context()), "waiting": b.WaitForSchema(t.Context()),
+			} {
+				Code(t, err, songspy.CodeConflict)
+				if !strings.Contains(err.Error(), "9999") {
+					t.Errorf("%s does not name the version: %v", what, err)
+				}
+			}
+		},
+		"Migrate_AgainChangesNothing": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			must(t, b.Migrate(t.Context()))
+			same(t, "the person", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
+		},
+		"Migrate_TheFirstTimeFromSeveralProcessesAtOnce": func(t *testing.T, b *bundle) {
+			d := New(t, b.db.Engine)
+			results := make(chan error)
+			const processes = 4
+			for range processes {
+				s := d.Open(t)
+				go func() { results <- s.Migrate(t.Context()) }()
+			}
+			for range processes {
+				if err := <-results; err != nil {
+					t.Error(err)
+				}
+			}
+			must(t, d.Open(t).CheckSchema(t.Context()))
+		},
+		"WaitForSchema_ReturnsOnceAnotherProcessHasMigrated": func(t *testing.T, b *bundle) {
+			d := New(t, b.db.Engine)
+			looked := &statements{}
+			waiter, looking := d.Open(t, func(o *store.Options) { o.Observe = looked.observe }), make(chan struct{})
+			looked.stepIn("goose_db_version", func() { close(looking) })
+			done := make(chan error, 1)
+			go func() { done <- waiter.WaitForSchema(t.Context()) }()
+			<-looking
+			must(t, d.Open(t).Migrate(t.Context()))
+			must(t, <-done)
+		},
+		"WaitForSchema_EndsWithItsContextAndSaysWhy": func(t *testing.T, b *bundle) {
+			looked := &statements{}
+			s := New(t, b.db.Engine).Open(t, func(o *store.Options) { o.Observe = looked.observe })
+			ctx, cancel := context.WithCancel(t.Context())
+			looks := 0
+			looked.after = func(string) {
+				if looks++; looks == 2 {
+					cancel()
+				}
+			}
+			err := s.WaitForSchema(ctx)
+			if err == nil || !strings.Contains(fmt.Sprint(err), "songspy-api migrate") {
+				t.Fatalf("the error is %v", err)
+			}
+		},
+	}
+}
