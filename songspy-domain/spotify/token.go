@@ -103,7 +103,7 @@ func (c *Client) token(
 	defer func() { c.config.Observe(endpointToken, outcome(err), c.now().Sub(asked)) }()
 	if auth == songspy.AuthBasic && c.config.ClientSecret == "" {
 		err := appRefused()
-		c.config.Logger.Error("a link needs the app's secret and none is configured: set SONGSPY_SPOTIFY_CLIENT_SECRET")
+		c.config.Logger.ErrorContext(ctx, "a link needs the app's secret and none is configured: set SONGSPY_SPOTIFY_CLIENT_SECRET")
 		return songspy.Grant{}, err
 	}
 	ctx, cancel := c.bounded(ctx)
@@ -169,7 +169,7 @@ func (c *Client) tokenFault(ctx context.Context, err error) error {
 		return &grantRefusal{word: r.ErrorCode, description: r.ErrorDescription}
 	case "invalid_client", "unauthorized_client":
 		e := appRefused()
-		c.config.Logger.Error("nobody can be linked or renewed", "error", e)
+		c.config.Logger.ErrorContext(ctx, "nobody can be linked or renewed", "error", e)
 		return e
 	default:
 		return unavailable(errors.New("spotify's token endpoint answered unexpectedly"), retryAfter(r.Response.Header, c.now()))

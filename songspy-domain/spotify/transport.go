@@ -73,7 +73,7 @@ func (k *doorkeeper) look(door gate.Door) error {
 
 // report enters what became of a call, and tells the operator of a door that
 // opens or closes by it.
-func (k *doorkeeper) report(door gate.Door, p gate.Pass, o gate.Outcome) {
+func (k *doorkeeper) report(ctx context.Context, door gate.Door, p gate.Pass, o gate.Outcome) {
 	now := k.now()
 	k.mu.Lock()
 	before := of(k.state, door)
@@ -83,9 +83,9 @@ func (k *doorkeeper) report(door gate.Door, p gate.Pass, o gate.Outcome) {
 	switch {
 	case before.Why == after.Why && !after.ClosedUntil.After(before.ClosedUntil):
 	case after.Why == "":
-		k.log.Info("spotify door opened", "door", door)
+		k.log.InfoContext(ctx, "spotify door opened", "door", door)
 	default:
-		k.log.Warn("spotify door closed: no call passes before the time given",
+		k.log.WarnContext(ctx, "spotify door closed: no call passes before the time given",
 			"door", door, "why", after.Why, "until", after.ClosedUntil.UTC())
 	}
 }
@@ -127,11 +127,11 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 		if errors.Is(req.Context().Err(), context.Canceled) {
 			result = gate.Abandoned
 		}
-		g.keeper.report(g.door, pass, gate.Outcome{Result: result})
+		g.keeper.report(req.Context(), g.door, pass, gate.Outcome{Result: result})
 		return nil, err
 	}
 	o := judge(resp, g.keeper.now())
-	g.keeper.report(g.door, pass, o)
+	g.keeper.report(req.Context(), g.door, pass, o)
 	switch o.Result {
 	case gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired:
 		_ = resp.Body.Close()
