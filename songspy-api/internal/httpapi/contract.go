@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -156,8 +158,8 @@ func fieldOf(request *openapi3filter.RequestError, schema *openapi3.SchemaError)
 	switch schema.SchemaField {
 	case "required":
 		return field, problemMissing
-	case "properties": // one that additionalProperties: false does not admit
-		return field, problemUnknownField
+	case "properties", "additionalProperties":
+		return unknownField(schema), problemUnknownField
 	case "type", "nullable", "format":
 		return field, problemWrongType
 	case "maxLength":
@@ -169,6 +171,18 @@ func fieldOf(request *openapi3filter.RequestError, schema *openapi3.SchemaError)
 	default:
 		return field, problemOther
 	}
+}
+
+// unknownField names what a closed schema does not admit.
+func unknownField(schema *openapi3.SchemaError) string {
+	object, _ := schema.Value.(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if _, known := schema.Schema.Properties[name]; !known {
+			const long = 64 // names beyond that are nobody's mistake
+			return strings.Join(append(schema.JSONPointer(), name[:min(len(name), long)]), ".")
+		}
+	}
+	return "body"
 }
 
 // decodeBody binds the body that keepContract validated; sent is false where

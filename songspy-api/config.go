@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+)
+
+// defaultAddr is where the API listens when it is not told.
+const defaultAddr = "127.0.0.1:8080"
+
+// settings is all that the API is told by its environment.
+type settings struct {
+	Service config.Service
+	Spotify config.Spotify
+	Google  config.Google
+
+	// Addr is the public address; AdminAddr that of metrics and profiles.
+	Addr      string `env:"SONGSPY_API_ADDR" envDefault:"127.0.0.1:8080"`
+	AdminAddr string `env:"SONGSPY_API_ADMIN_ADDR" envDefault:"127.0.0.1:8082"`
+	// PublicURL is where browsers reach this instance; it is the JWTs' issuer.
+	PublicURL string `env:"SONGSPY_PUBLIC_URL" envDefault:"http://127.0.0.1:8080"`
+	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed.
+	TrustedProxies config.List `env:"SONGSPY_TRUSTED_PROXIES"`
+	// AllowedOrigins are other origins whose pages may read the answers.
+	AllowedOrigins config.List `env:"SONGSPY_ALLOWED_ORIGINS"`
+	// PollInterval is how often the batch looks at everyone: a song without a
+	// known end is believed for three of them.
+	PollInterval time.Duration `env:"SONGSPY_POLL_INTERVAL" envDefault:"3m"`
+	// JWTKeys sign and verify the JWTs; see config.ParseKeys.
+	JWTKeys songspy.Secret `env:"SONGSPY_JWT_KEYS"`
+	// TokenLife is a JWT's life.
+	TokenLife time.Duration `env:"SONGSPY_TOKEN_LIFE" envDefault:"1h"`
+	// SessionLife is how long a session lives without being refreshed.
+	SessionLife time.Duration `env:"SONGSPY_SESSION_LIFE" envDefault:"720h"`
+	// SignInsPerMinute bounds sign-ins and refreshes of one address; 0: no bound.
+	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
+	// DefaultAudience is who sees a newcomer's songs.
+	DefaultAudience string `env:"SONGSPY_DEFAULT_AUDIENCE" envDefault:"everyone"`
+}
+
+// Validate lists every fault of the settings that are the API's own.
+func (s settings) Validate() error {
+	faults := []error{
+		checkAddr("SONGSPY_API_ADDR", s.Addr),
+		checkAddr("SONGSPY_API_ADMIN_ADDR", s.AdminAddr),
+		checkOrigin("SONGSPY_PUBLIC_URL", s.PublicURL),
+		config.AtLeast("SONGSPY_POLL_INTERVAL", s.PollInterval, time.Second),
+		config.AtLeast("SONGSPY_TOKEN_LIFE", s.TokenLife, time.Minute),
+		config.AtLeast("SONGSPY_SESSION_LIFE", s.SessionLife, s.TokenLife),
+		config.AtLeast("SONGSPY_SIGN_INS_PER_MINUTE", s.SignInsPerMinute, 0),
+		s.Service.CheckKeys("SONGSPY_JWT_KEYS", s.JWTKeys),
+		config.OneOf("SONGSPY_DEFAULT_AUDIENCE", s.DefaultAudience,
+			string(songspy.AudienceEveryone), string(songspy.AudienceFollowers), string(songspy.AudienceLink), string(songspy.AudienceNobody)),
+	}
+	for _, proxy := range s.TrustedProxies {
+		faults = append(faults, checkProxy(proxy))
+	}
+	for _, origin := range s.AllowedOrigins {
+		faults = append(faults, checkOrigin("SONGSPY_ALLOWED_ORIGINS", origin))
+	}
+	return errors.Join(faults...)
+}
+
+func checkAddr(name, addr string) error {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return fmt.Errorf("%s: is %q; it must be host:port, such as %s", name, addr, defaultAddr)
+	}
+	return nil
+}
+
+// checkOrigin accepts scheme, host and port and nothing else: that is all that
+// browsers compare, and * would let every page in.
+func checkOrigin(name, origin string) error {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Scheme+"://"+u.Host != origin {
+		return fmt.Errorf("%s: is %q; it must be an origin such as https://songs.example.org, without a path", name, origin)
+	}
+	return nil
+}
+
+func checkProxy(proxy string) error {
+	_, asAddr := netip.ParseAddr(proxy)
+	_, asNetwork := netip.ParsePrefix(proxy)
+	if asAddr != nil && asNetwork != nil {
+		return fmt.Errorf("SONGSPY_TRUSTED_PROXIES: is %q; it must be addresses or networks such as 10.0.0.0/8", proxy)
+	}
+	return nil
+}
+
+// withKeys fills in the keys that a development makes for itself.
+func (s settings) withKeys() (settings, error) {
+	if s.JWTKeys != "" && s.Service.SealKeys != "" {
+		return s, nil
+	}
+	keys, err := config.DevelopmentKeys(s.Service.StateDir)
+	if err != nil {
+		return s, err
+	}
+	if s.JWTKeys == "" {
+		s.JWTKeys = keys.JWT
+	}
+	if s.Service.SealKeys == "" {
+		s.Service.SealKeys = keys.Seal
+	}
+	return s, nil
+}

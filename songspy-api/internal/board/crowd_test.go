@@ -1,0 +1,132 @@
+package board
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const staleAfter = 9 * time.Minute
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// playing is a person who plays a song of three minutes from start on.
+func playing(id songspy.UserID, start time.Time) songspy.OnBoard {
+	end := start.Add(3 * time.Minute)
+	return songspy.OnBoard{
+		User:    songspy.User{ID: id, Audience: songspy.AudienceEveryone},
+		Playing: songspy.NowPlaying{UserID: id, State: songspy.PlayerPlaying, TrackID: 7, StartedAt: start, ObservedAt: start, EndsAt: &end},
+		Track:   songspy.Track{ID: 7, Title: "Song", Kind: songspy.KindTrack},
+	}
+}
+
+func ids(people []songspy.OnBoard) []songspy.UserID {
+	all := make([]songspy.UserID, len(people))
+	for i, p := range people {
+		all[i] = p.User.ID
+	}
+	return all
+}
+
+// mayShow says the rule in the plainest way.
+func mayShow(p songspy.OnBoard, now time.Time) bool {
+	leaves := p.Playing.ObservedAt.Add(staleAfter)
+	if p.Playing.EndsAt != nil {
+		leaves = p.Playing.EndsAt.Add(grace)
+	}
+	return p.User.SharesWithEveryone(now) && p.Playing.State == songspy.PlayerPlaying &&
+		p.Track.ID != 0 && p.Track.Title != "" && now.Before(leaves)
+}
+
+func drawPerson(t *rapid.T, now time.Time) songspy.OnBoard {
+	seconds := func(from, to int) time.Duration {
+		return time.Duration(rapid.IntRange(from, to).Draw(t, "seconds")) * time.Second
+	}
+	p := playing(songspy.UserID(rapid.IntRange(1, 8).Draw(t, "id")), now.Add(-seconds(0, 240)))
+	p.Playing.State = rapid.SampledFrom([]songspy.PlayerState{songspy.PlayerPlaying, songspy.PlayerPlaying, songspy.PlayerPaused, songspy.PlayerIdle}).Draw(t, "state")
+	p.User.Audience = rapid.SampledFrom([]songspy.Audience{songspy.AudienceEveryone, songspy.AudienceEveryone, songspy.AudienceNobody}).Draw(t, "audience")
+	if rapid.IntRange(0, 3).Draw(t, "end unknown") == 0 {
+		p.Playing.EndsAt = nil
+	}
+	if rapid.IntRange(0, 2).Draw(t, "sharing paused") == 0 {
+		until := now.Add(seconds(-60, 120))
+		p.User.SharingPausedUntil = &until
+	}
+	return p
+}
+
+func TestCrowd_ShowsAtEveryMomentExactlyThoseWhoMayBeShown(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now, known, c := noon, map[songspy.UserID]songspy.OnBoard{}, newCrowd(staleAfter)
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "later")) * time.Second)
+			switch rapid.IntRange(0, 5).Draw(t, "what") {
+			case 0:
+				id := songspy.UserID(rapid.IntRange(1, 8).Draw(t, "gone"))
+				c.drop(id)
+				delete(known, id)
+			case 1:
+				c.prune(now)
+			default:
+				p := drawPerson(t, now)
+				c.put(p, now)
+				known[p.User.ID] = p
+			}
+			top, until := c.top(3, now)
+			if got, want := ids(top), naive(known, 3, now); !slices.Equal(got, want) {
+				t.Fatalf("shown %v, want %v", got, want)
+			}
+			// Until then, and not a moment longer than that, nothing changes by itself.
+			later := now.Add(time.Hour)
+			if !until.IsZero() {
+				if !until.After(now) {
+					t.Fatalf("true until %v, which is not after %v", until, now)
+				}
+				later = until.Add(-time.Microsecond)
+			}
+			if !until.IsZero() && !slices.Equal(naive(known, 3, later), ids(top)) {
+				t.Fatalf("the answer changed before %v", until)
+			}
+		}
+	})
+}
+
+func naive(known map[songspy.UserID]songspy.OnBoard, n int, now time.Time) []songspy.UserID {
+	var shown []songspy.OnBoard
+	for _, p := range known {
+		if mayShow(p, now) {
+			shown = append(shown, p)
+		}
+	}
+	slices.SortFunc(shown, func(a, b songspy.OnBoard) int {
+		return cmp.Or(b.Playing.StartedAt.Compare(a.Playing.StartedAt), cmp.Compare(a.User.ID, b.User.ID))
+	})
+	return ids(shown[:min(n, len(shown))])
+}
+
+func TestCrowd_ForgetsWhoseSongIsOver(t *testing.T) {
+	c := newCrowd(staleAfter)
+	c.put(playing(1, noon), noon)
+	c.prune(noon.Add(3*time.Minute + grace))
+	if len(c.people) != 0 || c.shown.Len() != 0 {
+		t.Errorf("%d people are left", len(c.people))
+	}
+}
+
+func TestCrowd_AsksAboutASongWithoutAnEndBeforeItIsTakenOff(t *testing.T) {
+	c := newCrowd(staleAfter)
+	p := playing(1, noon)
+	p.Playing.EndsAt = nil
+	c.put(p, noon)
+	if ask := c.prune(noon.Add(staleAfter/3*2 - time.Second)); len(ask) != 0 {
+		t.Errorf("asked too early: %v", ask)
+	}
+	if ask := c.prune(noon.Add(staleAfter / 3 * 2)); len(ask) != 1 {
+		t.Errorf("asked about %v", ask)
+	}
+}

@@ -1,0 +1,147 @@
+// Command songspy-api is the service's public face: sign-up, linking, the live
+// board, and the page that shows it.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+)
+
+//go:embed openapi.yaml
+var contract []byte
+
+const usage = `songspy-api: sign-up, linking and the live board
+
+  songspy-api [serve]   serve until told to end
+  songspy-api migrate   bring the database's schema up to date
+  songspy-api keys      print fresh keys for the environment
+  songspy-api health    ask the running service whether it is ready
+  songspy-api version   print the version
+
+It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
+`
+
+func main() { os.Exit(start()) }
+
+func start() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	environ, err := config.Environ()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "songspy-api:", err)
+		return 2
+	}
+	return run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr)
+}
+
+// run is the whole program: 0 for success, 1 for a failure, 2 for a mistake in
+// how it was called or configured.
+func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
+	command := "serve"
+	if len(args) > 0 {
+		command = args[0]
+	}
+	var err error
+	switch {
+	case len(args) > 1:
+		fmt.Fprint(stderr, usage)
+		return 2
+	case command == "help", command == "-h", command == "--help":
+		fmt.Fprint(stdout, usage)
+		return 0
+	case command == "version":
+		fmt.Fprintln(stdout, version())
+		return 0
+	case command == "keys":
+		fmt.Fprint(stdout, config.FreshKeys("songspy").Environ())
+		return 0
+	case command == "health":
+		err = health(ctx, environ)
+	case command == "migrate", command == "serve":
+		var s settings
+		if err := config.Load(&s, environ); err != nil {
+			fmt.Fprintln(stderr, "songspy-api:", err)
+			return 2
+		}
+		log := telemetry.NewLogger(stdout, s.Service.LogLevel, s.Service.LogFormat)
+		if command == "migrate" {
+			err = migrate(ctx, s, stdout)
+		} else {
+			err = serve(ctx, s, log)
+		}
+	default:
+		fmt.Fprintf(stderr, "songspy-api: there is no command %q\n\n%s", command, usage)
+		return 2
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "songspy-api:", err)
+		return 1
+	}
+	return 0
+}
+
+// migrate brings the schema up to date.
+func migrate(ctx context.Context, s settings, stdout io.Writer) error {
+	s, err := s.withKeys()
+	if err != nil {
+		return err
+	}
+	db, err := openStore(ctx, s, nil)
+	if err != nil {
+		return err
+	}
+	if err := closing(db, db.Migrate(ctx)); err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, "The database's schema is up to date.")
+	return nil
+}
+
+// health asks the service on this machine, wherever its address lets it listen.
+func health(ctx context.Context, environ map[string]string) error {
+	addr := environ["SONGSPY_API_ADDR"]
+	if addr == "" {
+		addr = defaultAddr
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("SONGSPY_API_ADDR: %q is not host:port", addr)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return telemetry.CheckHealth(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz")
+}
+
+func closing(db *store.Store, err error) error {
+	if closed := db.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// version is that of the module and the commit it was built from, where known.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value
+		}
+	}
+	return v
+}
