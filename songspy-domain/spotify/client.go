@@ -41,6 +41,7 @@ const (
 // field but ClientID has a meaning.
 type Config struct {
 	// App names the app in links; links of another app are not renewed here.
+	// Empty means the client id.
 	App          string
 	ClientID     string
 	ClientSecret songspy.Secret // empty: an app without a secret, which needs PKCE
@@ -79,6 +80,7 @@ type Client struct {
 
 // New makes a client. Faults of the Config come out of the first call.
 func New(c Config) *Client {
+	c.App = either(c.App, c.ClientID)
 	c.AuthorizeURL = either(c.AuthorizeURL, AuthorizeURL)
 	c.AccountsURL = strings.TrimSuffix(either(c.AccountsURL, AccountsURL), "/")
 	c.APIURL = strings.TrimSuffix(either(c.APIURL, APIURL), "/")

@@ -67,7 +67,7 @@ func (c *Client) Exchange(ctx context.Context, code Code) (songspy.Grant, error)
 // ReasonGrantRevoked or ReasonGrantRefused where Spotify refuses the refresh
 // token; AppPaused while nobody can be renewed; else RetryLater.
 func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error) {
-	if link.App != "" && c.config.App != "" && link.App != c.config.App {
+	if link.App != "" && link.App != c.config.App {
 		return songspy.Grant{}, &songspy.Error{
 			Code:        songspy.CodeInternal,
 			Message:     "The link was made through another Spotify app than the one configured.",
