@@ -62,7 +62,7 @@ func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, lo
 		endRequests()
 		_ = server.Close() // its listener is closed already; nothing is left to be said
 	}
-	<-failed
+	_ = <-failed // http.ErrServerClosed, since Shutdown was called
 	return nil
 }
 

@@ -77,6 +77,7 @@ func (h *house) command(name string, args ...string) *process {
 	out := h.out.of(name)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = apart()
+	cmd.WaitDelay = time.Second // for output of a child's child that lives on
 	return &process{name: name, cmd: cmd, done: make(chan struct{})}
 }
 
@@ -157,14 +158,14 @@ func (p *process) end() error {
 		return nil
 	default:
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended meanwhile
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // its whole group; it may have ended meanwhile
 	insist := time.NewTimer(endWithin)
 	defer insist.Stop()
 	select {
 	case <-p.done:
 		return nil
 	case <-insist.C:
-		_ = p.cmd.Process.Kill() // likewise
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // likewise
 		<-p.done
 		return fmt.Errorf("%s did not end within %s and was killed", p.name, endWithin)
 	}

@@ -15,10 +15,8 @@ type plan struct {
 	// populate signs people up once all programs are ready; nil with real providers.
 	populate []string
 	ports    []port
-	board    string // where to look
-	admin    string
-	batch    string
-	sim      string
+
+	board, admin, batch, sim string // where to look
 }
 
 // program is one of the house's processes.
@@ -31,7 +29,7 @@ type program struct {
 // port is an address that a program will take and the variable that moves it.
 type port struct{ addr, variable string }
 
-// People is how many listeners make a board look alive.
+// people is how many listeners make a board look alive.
 const people = "24"
 
 // planFor decides between simulated and real providers. Credentials of one
@@ -71,7 +69,8 @@ func planFor(given map[string]string) (plan, error) {
 		maps.Copy(forced, simulation(p.sim))
 		p.ports = append(p.ports, port{p.sim[len("http://"):], "SONGSPY_SIM_ADDR"})
 		p.programs = append([]program{{"songspy-sim", []string{"serve"}, p.sim + "/healthz"}}, p.programs...)
-		p.populate = []string{"populate", "--api", p.board, "--people", people}
+		defaults["SONGSPY_SIM_PUBLIC_URL"] = p.sim
+		p.populate = []string{"populate", "--api", p.board, "--sim", p.sim, "--people", people}
 	}
 	p.environ = merged(defaults, given, forced)
 	return p, nil

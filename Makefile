@@ -1,0 +1,69 @@
+# Songspy's commands; `make help` lists them. Go 1.26 is all they need.
+
+MODULES := songspy-domain songspy-api songspy-batch songspy-sim
+PACKAGES := $(MODULES:%=./%/...)
+LINT := bin/tools/golangci-lint
+VULN := bin/tools/govulncheck
+TESTFLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up build test test-pg race lint fmt tidy generate verify bench-sweep bench-board clean tools
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: build ## run everything here: board at http://127.0.0.1:8080/, simulated unless .env holds real credentials
+	@exec bin/up
+
+build: ## build the programs into bin/
+	@mkdir -p bin
+	@set -e; for program in songspy-api songspy-batch songspy-sim songspy-sim/up; do \
+		echo "building $$program (the first time takes minutes)"; \
+		CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./$$program; \
+	done
+
+test: bin/throwaway ## run every test, on SQLite and on a Postgres started for them; TESTFLAGS goes to go test
+	@exec bin/throwaway -- go test $(TESTFLAGS) work
+
+test-pg: bin/throwaway ## run the store's contract alone; SONGSPY_TEST_POSTGRES_IMAGE=postgres:15 chooses a version
+	@exec bin/throwaway -- go test -count=1 $(TESTFLAGS) ./songspy-domain/store/...
+
+race: TESTFLAGS += -race
+race: test ## run every test under the race detector
+
+lint: $(LINT) ## check style and the walls between packages
+	$(LINT) run $(PACKAGES)
+
+fmt: $(LINT) ## format the code
+	$(LINT) fmt $(PACKAGES)
+
+tidy: ## bring go.mod, go.sum and go.work.sum up to date
+	@set -e; for module in $(MODULES) .ci/tools; do (cd $$module && GOWORK=off go mod tidy); done
+	go work sync
+
+generate: ## write the generated files anew
+	go generate $(PACKAGES)
+
+verify: tools ## all that is checked besides the tests: format, lint, vet, tidiness, generated files, vulnerabilities
+	@.ci/verify $(MODULES)
+
+bench-sweep: bin/throwaway ## measure a sweep over 100,000 listeners against a bare HTTP loop
+	@exec bin/throwaway -- go run ./songspy-batch/bench
+
+bench-board: ## measure the board with 100,000 people against a bare handler
+	@exec go run ./songspy-api/bench
+
+clean: ## remove what was built; databases and keys in .songspy/ stay
+	rm -rf bin
+
+# The linters have a module of their own, so that they never weigh on the product's.
+tools: $(LINT)
+$(LINT): .ci/tools/go.mod .ci/tools/go.sum
+	@echo "building the linters (the first time takes minutes)"
+	@mkdir -p bin/tools
+	@cd .ci/tools && GOWORK=off go build -o ../../bin/tools/ tool && touch ../../bin/tools/*
+
+.PHONY: bin/throwaway
+bin/throwaway:
+	@mkdir -p bin
+	@go build -o bin/ ./songspy-domain/store/storetest/throwaway
