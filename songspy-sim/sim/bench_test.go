@@ -1,7 +1,9 @@
 package sim_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -31,6 +33,35 @@ func BenchmarkCurrentlyPlaying(b *testing.B) {
 		n++
 	}
 	b.ReportMetric(float64(n)/time.Since(began).Seconds(), "requests/s")
+}
+
+// BenchmarkCurrentlyPlayingOverHTTP does the same over loopback, with a client
+// that costs more than the simulator; with -cpu 1 both share one core.
+func BenchmarkCurrentlyPlayingOverHTTP(b *testing.B) {
+	const people = 1_000_000
+	s, err := sim.New(sim.Options{Seed: 1, People: people, Population: "tenth"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := httptest.NewServer(s.Handler())
+	b.Cleanup(server.Close)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	b.SetParallelism(16)
+	b.ReportAllocs()
+	began := time.Now()
+	b.RunParallel(func(pb *testing.PB) {
+		for person := 0; pb.Next(); person = (person + 7919) % people {
+			access, _ := s.SpotifyTokens(person)
+			resp, err := client.Do(request(b, http.MethodGet, server.URL+"/spotify/api/v1"+playing, "Bearer "+access, nil))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+	})
+	b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "requests/s")
 }
 
 // nobody reads no answer.

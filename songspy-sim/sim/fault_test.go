@@ -151,9 +151,13 @@ func TestFault_LostAnswerHasStillSpentTheToken(t *testing.T) {
 func TestFault_ThatMakesNoSenseIsRefused(t *testing.T) {
 	s, _ := newSim(t)
 	for _, f := range []sim.Fault{
-		{Endpoint: "player", Kind: sim.Nothing}, {Endpoint: "me", Kind: "odd"}, {Endpoint: "me", Kind: sim.ServerError, Body: "poem"},
-		{Endpoint: "me", Kind: sim.Nothing, Share: 2}, {Endpoint: "me", Kind: sim.Nothing, Person: -2},
-		{Endpoint: "me", Kind: sim.Raw, Status: 99}, {Endpoint: "me", Kind: sim.Nothing, Times: -1},
+		{Endpoint: "player", Kind: sim.Nothing},
+		{Endpoint: "me", Kind: "odd"},
+		{Endpoint: "me", Kind: sim.ServerError, Body: "poem"},
+		{Endpoint: "me", Kind: sim.Nothing, Share: 2},
+		{Endpoint: "me", Kind: sim.Nothing, Person: -2},
+		{Endpoint: "me", Kind: sim.Raw, Status: 99},
+		{Endpoint: "me", Kind: sim.Nothing, Times: -1},
 	} {
 		func() {
 			defer func() {

@@ -116,6 +116,29 @@ func TestCurrentlyPlaying_MayNotKnowTheProgress(t *testing.T) {
 	}
 }
 
+func TestCurrentlyPlaying_FreezesTheTimestampOfSome(t *testing.T) {
+	s, c := newSim(t)
+	seen := map[bool]bool{}
+	for n := range 20 {
+		s.Script(n, []sim.Play{song(0, start)})
+	}
+	c.Advance(time.Minute)
+	for n := range 20 {
+		access, _ := s.SpotifyTokens(n)
+		want, frozen := c.Now(), s.Person(n).FrozenTimestamp
+		if frozen {
+			want = start
+		}
+		if body := get(t, s, apiURL+playing, access).decode(t); body["timestamp"] != float64(want.UnixMilli()) {
+			t.Errorf("person %d: timestamp is %v, not %v", n, body["timestamp"], want.UnixMilli())
+		}
+		seen[frozen] = true
+	}
+	if len(seen) != 2 {
+		t.Error("twenty people have the same timestamps")
+	}
+}
+
 func TestScript_NeverLetsPlaysOverlap(t *testing.T) {
 	s, c := newSim(t)
 	s.Script(0, []sim.Play{song(1, start.Add(time.Minute)), song(0, start)})

@@ -44,7 +44,7 @@ const lingerMax = 6 * time.Minute
 // Named returns the habits of a population by its name.
 //
 //   - lively: nine in ten are playing at any moment; for demonstrations.
-//   - tenth: one in ten is playing at any moment, day and night; for load.
+//   - tenth: one in ten is playing, and shown so, at any moment; for load.
 //   - regular: a tenth of each day in sessions of 100 minutes.
 //   - restless: the same in sessions of 50 minutes with 25 % skips.
 func Named(name string) (Habits, error) {
@@ -55,6 +55,7 @@ func Named(name string) (Habits, error) {
 		h.Slot, h.SessionMean, h.Skip, h.Seek = 2*time.Hour, 50*time.Minute, 0.25, 0.02
 	case "tenth":
 		h.Slot, h.Daily = 1000*time.Minute, false
+		h.Private, h.Offline, h.Spurious = 0, 0, 0
 	case "lively":
 		h.Slot, h.SessionMean, h.Spread, h.Daily = 2*time.Hour, 108*time.Minute, 0.05, false
 		h.Listening, h.Skip, h.Seek, h.Private, h.Offline = 0.9, 0.15, 0.01, 0.02, 0
