@@ -8,13 +8,18 @@ import (
 
 func TestSQLite_KeepsTheContract(t *testing.T) { keepsTheContract(t, storetest.SQLite) }
 
-func TestPostgres_KeepsTheContract(t *testing.T) { keepsTheContract(t, storetest.Postgres) }
+func TestPostgres_KeepsTheContract(t *testing.T) {
+	storetest.Server(t)
+	keepsTheContract(t, storetest.Postgres)
+}
 
 func TestPostgresSimpleProtocol_KeepsTheContract(t *testing.T) {
+	storetest.Server(t)
 	keepsTheContract(t, storetest.PostgresSimple)
 }
 
 func keepsTheContract(t *testing.T, engine string) {
+	t.Helper()
 	t.Parallel()
 	storetest.Run(t, func(t testing.TB) storetest.Database { return storetest.New(t, engine) })
 }

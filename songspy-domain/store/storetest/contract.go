@@ -45,6 +45,7 @@ type bundle struct {
 	clock      *clock
 	statements *statements
 	people     atomic.Int64
+	bare       *sql.DB
 }
 
 func setup(t *testing.T, d Database) *bundle {
@@ -66,15 +67,17 @@ func (b *bundle) another(t *testing.T, changes ...func(*store.Options)) *store.S
 // sql is the database itself, for what the store does not show.
 func (b *bundle) sql(t *testing.T) *sql.DB {
 	t.Helper()
-	var db *sql.DB
+	if b.bare != nil {
+		return b.bare
+	}
 	if b.db.Engine == SQLite {
 		path := strings.TrimPrefix(b.db.URL, "sqlite:")
-		db = value[*sql.DB](t)(sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_inttotime=1&_time_integer_format=unix_micro"))
+		b.bare = value[*sql.DB](t)(sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_inttotime=1&_time_integer_format=unix_micro"))
 	} else {
-		db = value[*sql.DB](t)(sql.Open("pgx", b.db.URL))
+		b.bare = value[*sql.DB](t)(sql.Open("pgx", b.db.URL))
 	}
-	t.Cleanup(func() { must(t, db.Close()) })
-	return db
+	t.Cleanup(func() { must(t, b.bare.Close()) })
+	return b.bare
 }
 
 // count is how many rows of the table belong to the person.

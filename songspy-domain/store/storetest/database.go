@@ -25,7 +25,7 @@ const (
 )
 
 // PostgresURL is the variable that names a throwaway server, with a role that
-// may create databases.
+// may create schemas.
 const PostgresURL = "SONGSPY_TEST_POSTGRES_URL"
 
 // Database is a fresh database of one test, which any number of stores may open.
@@ -34,9 +34,8 @@ type Database struct {
 	URL    string
 }
 
-// New makes an empty database, which ends with the test. For Postgres it needs
-// the server that PostgresURL names; without one the test is skipped, save in
-// CI, where it fails.
+// New makes an empty database, which ends with the test; for Postgres it needs
+// a Server.
 func New(t testing.TB, engine string) Database {
 	t.Helper()
 	switch engine {
@@ -49,9 +48,9 @@ func New(t testing.TB, engine string) Database {
 	return Database{}
 }
 
-// newPostgres creates a database of its own rather than a schema: advisory
-// locks and notifications are a database's.
-func newPostgres(t testing.TB) string {
+// Server is the URL of the throwaway server. Without one the test is skipped,
+// save in CI, where it fails.
+func Server(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(PostgresURL)
 	if server == "" {
@@ -61,18 +60,29 @@ func newPostgres(t testing.TB) string {
 		}
 		t.Skip(how)
 	}
+	return server
+}
+
+// newPostgres creates a schema, which costs a fraction of a database. Tests
+// share notifications and the lock of migrations, which only wake or wait.
+func newPostgres(t testing.TB) string {
+	t.Helper()
+	server := Server(t)
 	random := make([]byte, 8)
 	if _, err := rand.Read(random); err != nil {
 		t.Fatal(err)
 	}
 	name := "songspy_test_" + hex.EncodeToString(random)
-	onServer(t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { onServer(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	onServer(t, server, "CREATE SCHEMA "+name)
+	t.Cleanup(func() { onServer(t, server, "DROP SCHEMA "+name+" CASCADE") })
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatalf("%s is not a URL", PostgresURL)
 	}
-	u.Path = "/" + name
+	q := u.Query()
+	q.Set("search_path", name)
+	q.Set("application_name", name)
+	u.RawQuery = q.Encode()
 	return u.String()
 }
 
