@@ -25,8 +25,6 @@ import (
 )
 
 const (
-	// spotifyApp names the one Spotify app of an instance in its links, as the API does.
-	spotifyApp = "default"
 	// schemaWithin is how long the API may take to bring the schema up to date.
 	schemaWithin = 2 * time.Minute
 	// tidyEvery is the time between two runs of Housekeeping.
@@ -83,7 +81,7 @@ type batch struct {
 func newBatch(s settings, db *store.Store, log *slog.Logger) *batch {
 	registry := telemetry.Registry()
 	client := spotify.New(spotify.Config{
-		App: spotifyApp, ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
+		ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
 		MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
 	})

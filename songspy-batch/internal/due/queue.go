@@ -28,7 +28,7 @@ func New[K comparable]() *Queue[K] {
 func (q *Queue[K]) Plan(key K, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	micros := at.UnixMicro()
+	micros := at.Add(time.Microsecond - 1).UnixMicro() // rounded up: nothing is due before its time
 	if i, ok := q.heap.place[key]; ok {
 		q.heap.items[i].micros = micros
 		heap.Fix(&q.heap, int(i))

@@ -151,3 +151,21 @@ func TestStoppingWaitsForWorkersAndKeepsWhatWasNotBegun(t *testing.T) {
 		}
 	})
 }
+
+func TestASlotIsNotFoundAgainByWhoeverKeepsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const interval, phase = time.Minute, 20*time.Second + 7*time.Nanosecond // finer than the queue counts
+		q := New[int]()
+		q.Plan(1, Slot(time.Now(), phase, interval))
+		rounds := 0
+		stop := run(t, q, 1, func(_ context.Context, key int, _ time.Time) {
+			rounds++
+			q.Plan(key, Slot(time.Now(), phase, interval))
+		})
+		<-time.After(10 * interval)
+		stop()
+		if rounds != 10 {
+			t.Errorf("%d rounds in ten intervals", rounds)
+		}
+	})
+}

@@ -1,0 +1,298 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func refusal(d songspy.Disposition, wait time.Duration) error {
+	return &songspy.Error{Code: songspy.CodeUnavailable, Disposition: d, RetryAfter: wait}
+}
+
+// renewals is a renewer that grants or refuses.
+type renewals struct {
+	store *fakeStore
+	calls atomic.Int32
+	err   error
+}
+
+func (r *renewals) Renew(_ context.Context, id songspy.UserID, version int64) (songspy.Link, error) {
+	r.calls.Add(1)
+	if r.err != nil {
+		return songspy.Link{}, r.err
+	}
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	p := r.store.people[id]
+	if p.Link.Version == version {
+		p.Link.Version++
+		p.Link.AccessToken += "+"
+		p.Link.AccessExpiresAt = time.Now().Add(time.Hour)
+		r.store.people[id] = p
+	}
+	return p.Link, nil
+}
+
+// withRenewals gives the sweep a renewer over its own store.
+func withRenewals(r *renewals) func(*Options) {
+	return func(o *Options) {
+		r.store = o.Store.(*fakeStore)
+		o.Renewer = r
+	}
+}
+
+func TestASpentTokenIsRenewedOnceAndThePlayerAskedAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &renewals{}
+		th := newTheatre(t, 1, withRenewals(r))
+		th.player.answer = func(token string) (songspy.Observation, error) {
+			if !strings.HasSuffix(token, "+") {
+				return songspy.Observation{}, refusal(songspy.DispositionRenewToken, 0)
+			}
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(30 * time.Minute)
+		stop()
+		spent, living := th.player.at("1/1"), th.player.at("1/1+")
+		if len(spent) != 1 || len(living) == 0 || !living[0].Equal(spent[0]) {
+			t.Errorf("asked %d times with the spent token, then with the new one at %v", len(spent), living)
+		}
+		if n := r.calls.Load(); n != 1 {
+			t.Errorf("%d renewals, want 1", n)
+		}
+	})
+}
+
+func TestATokenThatIsRefusedThoughNewIsNotRenewedInALoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &renewals{}
+		th := newTheatre(t, 1, withRenewals(r))
+		th.player.answer = func(string) (songspy.Observation, error) {
+			return songspy.Observation{}, refusal(songspy.DispositionRenewToken, 0)
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(30 * time.Minute)
+		stop()
+		if looks, n := len(th.player.all()), int(r.calls.Load()); n > 11 || looks != 2*n {
+			t.Errorf("%d renewals and %d looks in ten intervals", n, looks)
+		}
+	})
+}
+
+func TestATokenThatIsKnownToBeSpentIsRenewedBeforeItIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &renewals{}
+		th := newTheatre(t, 1, withRenewals(r))
+		p := th.store.people[1]
+		p.Link.AccessExpiresAt = time.Now()
+		th.store.people[1] = p
+		stop := play(t, th.Sweep)
+		<-time.After(3 * time.Minute)
+		stop()
+		if n := len(th.player.at("1/1")); n != 0 {
+			t.Errorf("a dead token was used %d times", n)
+		}
+		if len(th.player.at("1/1+")) == 0 {
+			t.Error("the new token was not used")
+		}
+	})
+}
+
+func TestASuspectLinkIsAskedWhileItsTokenLivesAndNeverRenewedByALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1) // a renewal fails the test
+		p := th.store.people[1]
+		p.Link.State = songspy.LinkSuspect
+		p.Link.AccessExpiresAt = time.Now().Add(30 * time.Minute)
+		th.store.people[1] = p
+		stop := play(t, th.Sweep)
+		<-time.After(29 * time.Minute)
+		if n := len(th.player.at("1/1")); n < 9 {
+			t.Errorf("%d looks while the token lived", n)
+		}
+		<-time.After(time.Minute)
+		before := len(th.player.at("1/1"))
+		<-time.After(30 * time.Minute)
+		if n := len(th.player.at("1/1")); n != before {
+			t.Errorf("%d looks with a dead token", n-before)
+		}
+		p.Link.State, p.Link.Version = songspy.LinkActive, 2
+		p.Link.AccessToken, p.Link.AccessExpiresAt = "healed", time.Now().Add(time.Hour)
+		th.Renewed(p.Link)
+		<-time.After(th.Interval)
+		stop()
+		if len(th.player.at("healed")) == 0 {
+			t.Error("the healed link was not asked within the interval")
+		}
+	})
+}
+
+func TestWhoeverNeedsTheirPersonLeavesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1)
+		stop := play(t, th.Sweep)
+		<-time.After(10 * time.Minute)
+		l := th.store.people[1].Link
+		l.State, l.Version = songspy.LinkReauthRequired, 2
+		th.Renewed(l)
+		if th.roster.len() != 0 || th.queue.Len() != 0 {
+			t.Errorf("%d on the roster, %d looks planned", th.roster.len(), th.queue.Len())
+		}
+		stop()
+	})
+}
+
+func TestWhoIsNotRegisteredIsNotedAndNotAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 2)
+		th.player.answer = func(token string) (songspy.Observation, error) {
+			if token == "1/1" {
+				return songspy.Observation{}, refusal(songspy.DispositionNotRegistered, 0)
+			}
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(time.Hour)
+		stop()
+		if n := len(th.player.at("1/1")); n != 1 {
+			t.Errorf("asked %d times, want once", n)
+		}
+		if l := th.store.people[1].Link; l.State != songspy.LinkNotRegistered {
+			t.Errorf("the link is %s", l.State)
+		}
+		if l := th.store.people[2].Link; l.State != songspy.LinkActive || len(th.player.at("2/1")) < 20 {
+			t.Errorf("the other link is %s and was asked %d times", l.State, len(th.player.at("2/1")))
+		}
+	})
+}
+
+func TestOnePersonsFailureNeverTouchesAnothers(t *testing.T) {
+	for name, fault := range map[string]error{
+		"a spent grant":   refusal(songspy.DispositionNeedsPerson, 0),
+		"a passing fault": refusal(songspy.DispositionRetryLater, time.Hour),
+		"an odd answer":   errors.New("the answer is a poem"),
+		"a missing scope": refusal(songspy.DispositionNone, 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				th := newTheatre(t, 100)
+				th.player.answer = func(token string) (songspy.Observation, error) {
+					if strings.HasSuffix(token, "0/1") {
+						return songspy.Observation{}, fault
+					}
+					return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+				}
+				stop := play(t, th.Sweep)
+				<-time.After(30 * time.Minute)
+				stop()
+				for token, looks := range th.player.looks {
+					if !strings.HasSuffix(token, "0/1") && len(looks) < 10 {
+						t.Errorf("%s was asked %d times in ten intervals", token, len(looks))
+					}
+				}
+				if th.roster.len() != 100 {
+					t.Errorf("%d of 100 are still on the roster", th.roster.len())
+				}
+			})
+		})
+	}
+}
+
+func TestBehindAClosedDoorNobodyIsAskedAndItsOpeningBringsNobodyIntoStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 600
+		th := newTheatre(t, people)
+		closes, opens := time.Now().Add(10*time.Minute), time.Now().Add(40*time.Minute)
+		var refused atomic.Int32
+		th.player.answer = func(string) (songspy.Observation, error) {
+			if now := time.Now(); now.After(closes) && now.Before(opens) {
+				refused.Add(1)
+				return songspy.Observation{}, refusal(songspy.DispositionAppPaused, opens.Sub(now))
+			}
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(time.Hour)
+		stop()
+		if n := refused.Load(); n > people {
+			t.Errorf("%d knocks at the closed door by %d people; each needs one to hear when it opens", n, people)
+		}
+		all := th.player.all()
+		first, _ := slices.BinarySearchFunc(all, opens, time.Time.Compare)
+		perSecond := map[int64]int{}
+		for _, at := range all[first:] {
+			perSecond[at.Unix()]++
+		}
+		for second, n := range perSecond {
+			if n > 8*people/180 {
+				t.Fatalf("%d looks %d s after the opening", n, second-opens.Unix())
+			}
+		}
+		inTime, _ := slices.BinarySearchFunc(all, opens.Add(th.Interval), time.Time.Compare)
+		if n := inTime - first; n < people {
+			t.Errorf("%d looks in the first interval after the opening, want everyone", n)
+		}
+	})
+}
+
+func TestWhatALookFoundIsForgottenIfThePersonLinkedAnewMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1)
+		began := time.Now()
+		th.player.answer = func(token string) (songspy.Observation, error) {
+			if token == "1/1" {
+				th.store.link(1)
+				<-time.After(5 * time.Second) // the feed has told meanwhile
+				return song("of-the-former-account", began)
+			}
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(10 * time.Minute)
+		stop()
+		if len(th.store.heard) > 0 {
+			t.Errorf("written through the former link: %+v", th.store.heard)
+		}
+		if len(th.player.at("1/1")) != 1 || len(th.player.at("1/2")) < 3 {
+			t.Errorf("asked %d times through the former link and %d times through the new one",
+				len(th.player.at("1/1")), len(th.player.at("1/2")))
+		}
+	})
+}
+
+func TestALookThatNeverEndsIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 2, func(o *Options) { o.Workers = 1 })
+		th.Player = deaf{th.player}
+		stop := play(t, th.Sweep)
+		<-time.After(30 * time.Minute)
+		began := time.Now()
+		stop()
+		if took := time.Since(began); took > lookWithin {
+			t.Errorf("stopping took %s", took)
+		}
+		if n := len(th.player.at("2/1")); n < 9 {
+			t.Errorf("the other listener was asked %d times in ten intervals", n)
+		}
+	})
+}
+
+// deaf never answers for person 1.
+type deaf struct{ *fakePlayer }
+
+func (d deaf) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error) {
+	if access == "1/1" {
+		<-ctx.Done()
+		return songspy.Observation{}, refusal(songspy.DispositionRetryLater, 0)
+	}
+	return d.fakePlayer.CurrentlyPlaying(ctx, access)
+}

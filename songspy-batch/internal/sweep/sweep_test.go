@@ -1,0 +1,161 @@
+package sweep
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestEveryoneIsLookedAtAtLeastOnceAnIntervalAndTheCallsAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 1000
+		th := newTheatre(t, people)
+		start := time.Now()
+		stop := play(t, th.Sweep)
+		<-time.After(time.Hour)
+		stop()
+		for token, looks := range th.player.looks {
+			last := start
+			for _, at := range append(looks, time.Now()) {
+				if gap := at.Sub(last); gap > th.Interval {
+					t.Fatalf("%s was not looked at for %s", token, gap)
+				}
+				last = at
+			}
+		}
+		if n := len(th.player.looks); n != people {
+			t.Errorf("%d people were looked at, want %d", n, people)
+		}
+		perSecond := map[int64]int{}
+		for _, at := range th.player.all() {
+			perSecond[at.Unix()]++
+		}
+		for second, n := range perSecond {
+			if n > 8*people/180 {
+				t.Fatalf("%d looks in second %d: they are not spread", n, second-start.Unix())
+			}
+		}
+	})
+}
+
+func TestWithoutSpreadEveryoneIsDueAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 300, func(o *Options) { o.Spread = false })
+		stop := play(t, th.Sweep)
+		synctest.Wait()
+		if n := len(th.player.all()); n != 300 {
+			t.Errorf("%d looks at the start, want all 300", n)
+		}
+		<-time.After(2 * th.Interval)
+		stop()
+		moments := map[int64]bool{}
+		for _, at := range th.player.all()[300:] {
+			moments[at.UnixNano()%int64(th.Interval)] = true
+		}
+		if len(moments) != 1 || !moments[0] {
+			t.Errorf("later sweeps were at %v of the interval, want all at its start", moments)
+		}
+	})
+}
+
+func TestWhoLinksIsLookedAtAtOnceAndWhoIsErasedIsNotAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 3)
+		stop := play(t, th.Sweep)
+		<-time.After(time.Hour)
+		th.store.link(9)
+		th.store.link(1) // anew
+		th.store.erase(2)
+		<-time.After(time.Second)
+		before := len(th.player.at("2/1"))
+		if len(th.player.at("9/1")) != 1 || len(th.player.at("1/2")) != 1 {
+			t.Errorf("looks a second after linking: %d at the newcomer, %d at the new link; want one each",
+				len(th.player.at("9/1")), len(th.player.at("1/2")))
+		}
+		old := len(th.player.at("1/1"))
+		<-time.After(time.Hour)
+		stop()
+		if n := len(th.player.at("2/1")); n != before {
+			t.Errorf("the erased person was asked %d times more", n-before)
+		}
+		if n := len(th.player.at("1/1")); n != old {
+			t.Errorf("the former link was asked %d times more", n-old)
+		}
+		if n := len(th.player.at("9/1")); n < 20 {
+			t.Errorf("the newcomer was asked %d times in an hour", n)
+		}
+	})
+}
+
+func TestChangesThatWereMissedAreMadeUpForByReadingEveryone(t *testing.T) {
+	for name, lose := range map[string]func(*fakeStore){
+		"pruned":            func(f *fakeStore) { f.changes = f.changes[len(f.changes)-1:] },
+		"all pruned":        func(f *fakeStore) { f.changes = nil },
+		"an older database": func(f *fakeStore) { f.changes, f.last = nil, 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				th := newTheatre(t, 3)
+				stop := play(t, th.Sweep)
+				<-time.After(10 * time.Second)
+				th.store.link(8)
+				th.store.link(9)
+				th.store.erase(2)
+				th.store.mu.Lock()
+				lose(th.store)
+				th.store.mu.Unlock()
+				<-time.After(2 * time.Second) // long before the next plan
+				for id, want := range map[songspy.UserID]bool{1: true, 2: false, 8: true, 9: true} {
+					if _, _, on := th.roster.begin(id); on != want {
+						t.Errorf("%d is on the roster: %t, want %t", id, on, want)
+					}
+				}
+				stop()
+			})
+		})
+	}
+}
+
+func TestNothingIsWrittenForAListenerForWhomNothingChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 200)
+		began := time.Now()
+		th.player.answer = func(token string) (songspy.Observation, error) {
+			if token == "1/1" && time.Since(began) < 200*time.Second {
+				return song("one", began)
+			}
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(time.Hour)
+		stop()
+		for _, h := range th.store.heard {
+			if h.Playing.UserID != 1 {
+				t.Fatalf("a row was written for %d, who never played anything: %+v", h.Playing.UserID, h)
+			}
+		}
+		if n := len(th.store.heard); n == 0 || n > 6 {
+			t.Errorf("%d writes for one song heard out", n)
+		}
+	})
+}
+
+func TestWhatGoesOnAsPredictedIsWrittenWhenTheBatchStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1, func(o *Options) { o.Interval = 20 * time.Second })
+		began := time.Now()
+		th.player.answer = func(string) (songspy.Observation, error) { return song("one", began) }
+		stop := play(t, th.Sweep)
+		<-time.After(170 * time.Second)
+		stop()
+		looks := th.player.at("1/1")
+		if seen := th.store.people[1].Playing.SeenAt; !seen.Equal(looks[len(looks)-1]) {
+			t.Errorf("stored as seen at %s, last seen at %s", seen, looks[len(looks)-1])
+		}
+		if n := len(th.store.heard); n >= len(looks) {
+			t.Errorf("%d writes for %d looks", n, len(looks))
+		}
+	})
+}

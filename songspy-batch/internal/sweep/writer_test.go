@@ -1,0 +1,143 @@
+package sweep
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestOutcomesAreWrittenInFullBatchesOrSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1200, func(o *Options) { o.Spread = false })
+		began := time.Now()
+		th.player.answer = func(string) (songspy.Observation, error) { return song("one", began) }
+		stop := play(t, th.Sweep)
+		<-time.After(2 * batchAge)
+		if n := len(th.store.heard); n != 1200 {
+			t.Errorf("%d of 1200 written within %s", n, 2*batchAge)
+		}
+		for _, n := range th.store.batches {
+			if n > batchRows {
+				t.Errorf("a batch of %d rows", n)
+			}
+		}
+		if n := len(th.store.batches); n > 4 {
+			t.Errorf("%d batches for 1200 rows", n)
+		}
+		stop()
+	})
+}
+
+func TestWhatTheDatabaseRefusesForAWhileIsWrittenLaterAndInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 5, func(o *Options) { o.Interval = 30 * time.Second })
+		began := time.Now()
+		th.store.refuse = func() error {
+			if time.Since(began) < 10*time.Minute {
+				return errors.New("the database is away")
+			}
+			return nil
+		}
+		th.player.answer = func(string) (songspy.Observation, error) {
+			round := time.Since(began) / (210 * time.Second)
+			return song(string(rune('a'+round)), began.Add(round*210*time.Second))
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(5 * time.Minute)
+		if err := th.Ready(t.Context()); err == nil {
+			t.Error("the sweep says that it is ready while the database is away")
+		}
+		<-time.After(15 * time.Minute)
+		if err := th.Ready(t.Context()); err != nil {
+			t.Errorf("the database is back: %v", err)
+		}
+		stop()
+		last := map[songspy.UserID]time.Time{}
+		plays := map[songspy.UserID]int{}
+		for _, h := range th.store.heard {
+			id := h.Playing.UserID
+			if h.Playing.ObservedAt.Before(last[id]) {
+				t.Fatalf("%d's writes are out of order", id)
+			}
+			last[id] = h.Playing.ObservedAt
+			plays[id] += len(h.Plays)
+		}
+		for id, n := range plays {
+			if n < 4 {
+				t.Errorf("%d: %d plays of five songs were written", id, n)
+			}
+		}
+		if len(plays) != 5 {
+			t.Errorf("plays of %d people, want 5", len(plays))
+		}
+	})
+}
+
+func TestADatabaseThatStaysAwayDoesNotKeepTheBatchFromStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 2000, func(o *Options) { o.Spread = false })
+		began := time.Now()
+		th.store.refuse = func() error { return errors.New("the database is away") }
+		th.player.answer = func(string) (songspy.Observation, error) { return song("one", began) }
+		stop := play(t, th.Sweep)
+		<-time.After(time.Minute)
+		told := time.Now()
+		stop()
+		if took := time.Since(told); took > 10*time.Second {
+			t.Errorf("stopping took %s", took)
+		}
+	})
+}
+
+func TestARowThatWasSetAsideCostsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 10)
+		th.store.setAside = map[songspy.UserID]error{3: errors.New("a title that no database takes")}
+		began := time.Now()
+		th.player.answer = func(string) (songspy.Observation, error) { return song("one", began) }
+		stop := play(t, th.Sweep)
+		<-time.After(th.Interval)
+		written := map[songspy.UserID]bool{}
+		for _, h := range th.store.heard {
+			written[h.Playing.UserID] = true
+		}
+		if len(written) != 9 || written[3] {
+			t.Errorf("written for %v, want the other nine", written)
+		}
+		// The person comes back with what is stored, and is tried again.
+		th.store.mu.Lock()
+		th.store.setAside = nil
+		th.store.mu.Unlock()
+		<-time.After(3 * th.Interval)
+		stop()
+		if got := th.store.people[3].Playing.TrackURI; got == "" {
+			t.Error("the person was never written again")
+		}
+	})
+}
+
+func TestTheStoresTrackIDIsKeptWithTheOpenPlay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1)
+		began := time.Now()
+		th.player.answer = func(string) (songspy.Observation, error) {
+			if time.Since(began) > 200*time.Second {
+				return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: time.Second, At: time.Now()}, nil
+			}
+			return song("one", began)
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(10 * time.Minute)
+		stop()
+		var plays []songspy.Play
+		for _, h := range th.store.heard {
+			plays = append(plays, h.Plays...)
+		}
+		if len(plays) != 1 || plays[0].TrackID != 7 {
+			t.Errorf("the play was written as %+v; want one, of the track that the store numbered", plays)
+		}
+	})
+}
