@@ -21,7 +21,8 @@ const usage = `songspy-sim stands in for Spotify and Google.
   songspy-sim health     exit 0 if a simulator answers, else 1
 
 Every flag (songspy-sim <command> -h) can also be given by the environment:
--people is SONGSPY_SIM_PEOPLE, -public-url is SONGSPY_SIM_PUBLIC_URL.
+-people is SONGSPY_SIM_PEOPLE, -public-url is SONGSPY_SIM_PUBLIC_URL, and -sim
+is SONGSPY_SIM_URL.
 `
 
 func main() {

@@ -50,7 +50,7 @@ func TestServe_AnswersUntilItIsStopped(t *testing.T) {
 		}
 	}
 	var out, complaints bytes.Buffer
-	if code := run(ctx, []string{"health", "-url", "http://" + addr}, none, &out, &complaints); code != 0 || out.String() != "ok\n" {
+	if code := run(ctx, []string{"health", "-sim", "http://" + addr}, none, &out, &complaints); code != 0 || out.String() != "ok\n" {
 		t.Errorf("health says %d, %s%s", code, &out, &complaints)
 	}
 	resp, err := http.Get("http://" + addr + "/admin/population") //nolint:noctx // a test
@@ -101,7 +101,8 @@ func TestRun_ExplainsWhatItDoesNotUnderstand(t *testing.T) {
 		{[]string{"serve"}, env("SONGSPY_SIM_ADDR", "0.0.0.0:8090"), 1, "SONGSPY_SIM_ALLOW_NETWORK"},
 		{[]string{"serve", "-addr", "127.0.0.1:0", "-population", "loud"}, none, 1, "restless"},
 		{[]string{"populate", "-api", "nowhere"}, none, 1, "nowhere"},
-		{[]string{"health", "-url", "http://127.0.0.1:1"}, none, 1, "refused"},
+		{[]string{"health", "-sim", "http://127.0.0.1:1"}, none, 1, "refused"},
+		{[]string{"health"}, env("SONGSPY_SIM_URL", "http://127.0.0.1:1"), 1, "refused"},
 	} {
 		var complaints bytes.Buffer
 		if code := run(t.Context(), c.args, c.env, io.Discard, &complaints); code != c.code || !strings.Contains(complaints.String(), c.names) {

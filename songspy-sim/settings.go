@@ -52,17 +52,20 @@ func readSettings(command string, args []string, lookup func(string) (string, bo
 	case "populate":
 		f.IntVar(&s.people, "people", 24, "how many people to sign up")
 		f.StringVar(&s.api, "api", "http://127.0.0.1:8080", "address of Songspy's API")
-		f.StringVar(&s.url, "url", "http://127.0.0.1:8090", "address of the simulator")
+		f.StringVar(&s.url, "sim", "http://127.0.0.1:8090", "address of the simulator")
 		f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait until both are ready")
 		f.IntVar(&s.workers, "workers", 4, "how many people are signed up at a time")
 		f.StringVar(&s.googleRedirect, "google-redirect", "http://127.0.0.1:3000/callback/google", "redirect URI of the frontend for Google")
 		f.StringVar(&s.spotifyRedirect, "spotify-redirect", "http://127.0.0.1:3000/callback/spotify", "redirect URI of the frontend for Spotify")
 	case "health":
-		f.StringVar(&s.url, "url", "http://127.0.0.1:8090", "address of the simulator")
+		f.StringVar(&s.url, "sim", "http://127.0.0.1:8090", "address of the simulator")
 	}
 	var problem error
 	f.VisitAll(func(fl *flag.Flag) {
 		name := "SONGSPY_SIM_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
+		if fl.Name == "sim" {
+			name = "SONGSPY_SIM_URL"
+		}
 		if value, ok := lookup(name); ok && value != "" {
 			if err := f.Set(fl.Name, value); err != nil && problem == nil {
 				problem = fmt.Errorf("%s=%q: %w", name, value, err)

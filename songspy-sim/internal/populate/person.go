@@ -33,7 +33,7 @@ func (p *Populator) person(ctx context.Context, n int, result *Result) error {
 		"client_id": {google.ClientID}, "response_type": {"token"}, "scope": {"openid email profile"},
 	})
 	if err != nil {
-		return fmt.Errorf("Google's page: %w", err) //nolint:staticcheck // a name
+		return fmt.Errorf("the page of Google: %w", err)
 	}
 	var me account
 	if err := p.call(ctx, "/google-auth", "", map[string]string{"accessToken": back.Get("access_token")}, &me); err != nil {
@@ -76,7 +76,7 @@ func (p *Populator) link(ctx context.Context, n int, bearer string) error {
 	}
 	back, err := p.consent(ctx, "/spotify/accounts/authorize", n, p.o.SpotifyRedirect, ask)
 	if err != nil {
-		return fmt.Errorf("Spotify's page: %w", err) //nolint:staticcheck // a name
+		return fmt.Errorf("the page of Spotify: %w", err)
 	}
 	body["code"] = back.Get("code")
 	return p.call(ctx, "/spotify-auth", bearer, body, nil)

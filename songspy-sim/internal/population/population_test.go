@@ -25,7 +25,7 @@ func anyWorld(t *rapid.T) (*World, int, time.Time) {
 	name := rapid.SampledFrom([]string{"lively", "tenth", "regular", "restless"}).Draw(t, "population")
 	w := newWorld(t, rapid.Uint64().Draw(t, "seed"), name, 1_000_000)
 	person := rapid.IntRange(0, 999_999).Draw(t, "person")
-	at := epoch.Add(time.Duration(rapid.Int64Range(0, int64(40*24*time.Hour/time.Millisecond)).Draw(t, "ms")) * time.Millisecond)
+	at := epoch.Add(time.Duration(rapid.Int64Range(0, int64(10*24*time.Hour/time.Millisecond)).Draw(t, "ms")) * time.Millisecond)
 	// Most people are silent most of the time; look where something happens.
 	if plays := w.Truth(person, at, at.Add(24*time.Hour)); len(plays) > 0 && rapid.IntRange(0, 3).Draw(t, "anywhere") > 0 {
 		p := rapid.SampledFrom(plays).Draw(t, "play")

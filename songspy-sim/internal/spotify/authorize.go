@@ -28,8 +28,8 @@ func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
 		return
 	}
 	target := q.Get("redirect_uri")
-	if err := checkRedirect(s.RedirectURIs, target); err != nil {
-		consent.Fail(w, "INVALID_CLIENT: "+err.Error())
+	if problem := redirectProblem(s.RedirectURIs, target); problem != "" {
+		consent.Fail(w, problem)
 		return
 	}
 	back := url.Values{}
@@ -90,32 +90,34 @@ func (s *Server) remembered(r *http.Request, q url.Values, scopes Scopes) (perso
 	return person, known && scopes&^Scopes(before) == 0
 }
 
-var (
-	errInvalidRedirect  = errors.New("Invalid redirect URI")  //nolint:staticcheck // Spotify's words
-	errInsecureRedirect = errors.New("Insecure redirect URI") //nolint:staticcheck // Spotify's words
+// What the error page says of a redirect URI, in Spotify's words.
+const (
+	invalidRedirect  = "INVALID_CLIENT: Invalid redirect URI"
+	insecureRedirect = "INVALID_CLIENT: Insecure redirect URI"
 )
 
-// checkRedirect applies Spotify's rules: https, or http on a literal loopback
-// address; registered exactly, but for the port of a loopback address that is
+// redirectProblem tells what is wrong with a redirect URI by Spotify's rules;
+// empty if nothing is: https, or http on a literal loopback address;
+// registered exactly, but for the port of a loopback address that is
 // registered without one. Nothing registered means anything on loopback.
-func checkRedirect(registered []string, target string) error {
+func redirectProblem(registered []string, target string) string {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.Fragment != "" {
-		return errInvalidRedirect
+		return invalidRedirect
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := ip != nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1")
 	switch {
 	case u.Scheme == "http" && !loopback, u.Scheme != "http" && u.Scheme != "https":
-		return errInsecureRedirect
+		return insecureRedirect
 	case len(registered) == 0 && loopback, slices.Contains(registered, target):
-		return nil
+		return ""
 	case loopback && u.Port() != "":
 		withoutPort := *u
 		withoutPort.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
 		if slices.Contains(registered, withoutPort.String()) {
-			return nil
+			return ""
 		}
 	}
-	return errInvalidRedirect
+	return invalidRedirect
 }
