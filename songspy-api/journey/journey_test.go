@@ -42,7 +42,8 @@ func concert(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
 // was first drawn with, in their order.
 func TestTheOriginalsFlows(t *testing.T) {
 	// Access tokens die within seconds here, so that the refresh scheduler has work.
-	onEveryEngine(t, sim.Options{Seed: 1, People: 8, AccessTokenLife: 20 * time.Second}, func(t *testing.T, w *world) {
+	const tokenLife = 20 * time.Second
+	onEveryEngine(t, sim.Options{Seed: 1, People: 8, AccessTokenLife: tokenLife}, func(t *testing.T, w *world) {
 		const length = 8 * time.Second
 		w.sim.Script(0, concert(w.sim, 100, 60, length))
 		w.sim.Script(1, concert(w.sim, 200, 60, 10*time.Minute))
@@ -103,8 +104,14 @@ func TestTheOriginalsFlows(t *testing.T) {
 		// with a secret and with PKCE, and looks go on with the new ones.
 		second, _ := w.signUp(1)
 		second.linkWithPKCE()
-		renewals := w.sim.Stats().Total("token")
-		w.eventually("several renewals", func() bool { return w.sim.Stats().Total("token") >= renewals+6 })
+		renewed := func() int64 { return w.sim.Stats().Requests["token"][http.StatusOK] }
+		before, linked := renewed(), time.Now()
+		w.eventually("several renewals", func() bool { return renewed() >= before+6 })
+		w.eventually("the first tokens dead", func() bool { return time.Since(linked) > tokenLife+time.Second })
+		looks := w.sim.Stats().Requests["currently-playing"][http.StatusOK]
+		w.eventually("looks with renewed tokens", func() bool {
+			return w.sim.Stats().Requests["currently-playing"][http.StatusOK] >= looks+4
+		})
 		if e, ok := second.onBoard(); !ok || e.Track.Title != w.sim.Now(1, time.Now()).Play.Track.Title {
 			t.Errorf("after renewals the second listener is on the board: %t, with %q", ok, e.Track.Title)
 		}
