@@ -1,0 +1,157 @@
+// Package contracttest is how this module's tests speak to the API: a client
+// that holds every answer, and every request that was accepted, to openapi.yaml,
+// and remembers which operations it has seen at work.
+package contracttest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+)
+
+// Prefix is where the API's own routes begin.
+const Prefix = "/v1/songspy"
+
+// Client speaks to one service.
+type Client struct {
+	t      testing.TB
+	base   string
+	doc    *openapi3.T
+	router routers.Router
+	seen   map[string]bool // operations that succeeded
+}
+
+// New makes a client of the service at base, which promises to keep the contract.
+func New(t testing.TB, base string, contract []byte) *Client {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	router, err := legacy.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Client{t: t, base: base, doc: doc, router: router, seen: map[string]bool{}}
+}
+
+// Answer is an envelope and how it came.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	Result string
+	Data   json.RawMessage
+	Error  *struct{ Code, Message string }
+}
+
+// Code is error.code, or empty.
+func (a Answer) Code() string {
+	if a.Error == nil {
+		return ""
+	}
+	return a.Error.Code
+}
+
+// Into reads the data.
+func (a Answer) Into(t testing.TB, v any) {
+	t.Helper()
+	if err := json.Unmarshal(a.Data, v); err != nil {
+		t.Fatalf("data %s: %v", a.Data, err)
+	}
+}
+
+// Call sends a request, whose body is JSON unless it is a string or nil, with
+// pairs of header name and value.
+func (c *Client) Call(method, path string, body any, header ...string) Answer {
+	c.t.Helper()
+	var sent []byte
+	switch b := body.(type) {
+	case nil:
+	case string:
+		sent = []byte(b)
+	default:
+		var err error
+		if sent, err = json.Marshal(b); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	request := func() *http.Request {
+		r, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, bytes.NewReader(sent))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if body != nil {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		for pair := range slices.Chunk(header, 2) {
+			r.Header.Set(pair[0], pair[1])
+		}
+		return r
+	}
+	resp, err := http.DefaultClient.Do(request())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	a := Answer{Status: resp.StatusCode, Header: resp.Header}
+	if a.Body, err = io.ReadAll(resp.Body); err != nil {
+		c.t.Fatal(err)
+	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(a.Body, &a); err != nil {
+			c.t.Errorf("%s %s: %s is no envelope: %v", method, path, a.Body, err)
+		}
+	}
+	c.hold(request(), a)
+	return a
+}
+
+// hold holds one exchange to the contract.
+func (c *Client) hold(r *http.Request, a Answer) {
+	c.t.Helper()
+	route, params, err := c.router.FindRoute(r)
+	if err != nil {
+		return // outside the contract: there is none to keep
+	}
+	ctx := context.Background()
+	input := &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true},
+	}
+	if a.Status < http.StatusBadRequest {
+		c.seen[route.Operation.OperationID] = true
+		if err := openapi3filter.ValidateRequest(ctx, input); err != nil {
+			c.t.Errorf("%s %s was accepted against the contract: %v", r.Method, r.URL.Path, err)
+		}
+	}
+	answer := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: a.Status, Header: a.Header, Options: input.Options}
+	answer.SetBodyBytes(a.Body)
+	if err := openapi3filter.ValidateResponse(ctx, answer); err != nil {
+		c.t.Errorf("%s %s answered %d against the contract: %v\n%s", r.Method, r.URL.Path, a.Status, err, a.Body)
+	}
+}
+
+// Unseen lists the operations of the contract that have not yet succeeded.
+func (c *Client) Unseen() []string {
+	var unseen []string
+	for _, item := range c.doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			if !c.seen[op.OperationID] {
+				unseen = append(unseen, op.OperationID)
+			}
+		}
+	}
+	slices.Sort(unseen)
+	return unseen
+}

@@ -1,0 +1,197 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+)
+
+const prefix = contracttest.Prefix
+
+// wantFault requires an envelope with the status and the code.
+func wantFault(t *testing.T, a contracttest.Answer, status int, code string) {
+	t.Helper()
+	if a.Status != status || a.Code() != code || a.Result != "ERROR" || string(a.Data) != "null" {
+		t.Errorf("answered %d %s, want %d %s", a.Status, a.Body, status, code)
+	}
+}
+
+func TestFaults_OfRequestsAreNamedInTheEnvelope(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	for name, c := range map[string]struct {
+		method, path string
+		body         any
+		header       []string
+		status       int
+		code         string
+		names        string
+	}{
+		"unknown route":      {"GET", "/nowhere", nil, nil, 404, "NOT_FOUND", ""},
+		"unknown method":     {"PUT", prefix + "/me", nil, nil, 405, "METHOD_NOT_ALLOWED", ""},
+		"no token":           {"GET", prefix + "/me", nil, nil, 401, "UNAUTHORIZED", ""},
+		"another scheme":     {"GET", prefix + "/me", nil, []string{"Authorization", "Basic abc"}, 401, "UNAUTHORIZED", ""},
+		"bad token":          {"GET", prefix + "/me", nil, []string{"Authorization", "Bearer abc"}, 401, "UNAUTHORIZED", ""},
+		"no body":            {"POST", prefix + "/google-auth", nil, []string{"Content-Type", "application/json"}, 400, "INVALID_REQUEST", "body"},
+		"no JSON":            {"POST", prefix + "/google-auth", `{"accessToken":`, nil, 400, "INVALID_REQUEST", "body"},
+		"no object":          {"POST", prefix + "/google-auth", `[]`, nil, 400, "INVALID_REQUEST", "body"},
+		"field missing":      {"POST", prefix + "/google-auth", `{}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"field of no use":    {"POST", prefix + "/google-auth", `{"accessToken":""}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"wrong case":         {"POST", prefix + "/google-auth", `{"AccessToken":"x"}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"wrong type":         {"POST", prefix + "/google-auth", `{"accessToken":7}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"null":               {"POST", prefix + "/google-auth", `{"accessToken":null}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"too long":           {"POST", prefix + "/google-auth", `{"accessToken":"` + strings.Repeat("x", 5000) + `"}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"unknown field":      {"POST", prefix + "/token/refresh", `{"refreshToken":"x","extra":1}`, nil, 400, "INVALID_REQUEST", "extra"},
+		"another type":       {"POST", prefix + "/google-auth", `accessToken=x`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "UNSUPPORTED_MEDIA_TYPE", ""},
+		"no type":            {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, []string{"Content-Type", ""}, 415, "UNSUPPORTED_MEDIA_TYPE", ""},
+		"body too large":     {"POST", prefix + "/google-auth", `{"accessToken":"` + strings.Repeat("x", bodyLimit) + `"}`, nil, 413, "BODY_TOO_LARGE", ""},
+		"id of no number":    {"POST", prefix + "/users/ann/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
+		"id below one":       {"POST", prefix + "/users/0/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
+		"id beyond numbers":  {"POST", prefix + "/users/99999999999999999999/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
+		"somebody else":      {"POST", prefix + "/users/2/edit", `{"nickName":"x"}`, bearer, 403, "FORBIDDEN", ""},
+		"not linked":         {"GET", prefix + "/spotify-auth", nil, bearer, 404, "SPOTIFY_NOT_LINKED", ""},
+		"nothing to unlink":  {"DELETE", prefix + "/spotify-auth", nil, bearer, 404, "SPOTIFY_NOT_LINKED", ""},
+		"no code":            {"POST", prefix + "/spotify-auth", nil, bearer, 400, "SPOTIFY_CODE_INVALID", ""},
+		"unknown redirect":   {"GET", prefix + "/spotify-auth/url?redirectUri=https://evil.test", nil, bearer, 400, "INVALID_REQUEST", "redirectUri"},
+		"unknown refresh":    {"POST", prefix + "/token/refresh", `{"refreshToken":"x"}`, nil, 401, "REFRESH_TOKEN_INVALID", ""},
+		"foreign Google":     {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, nil, 401, "GOOGLE_TOKEN_FOREIGN", ""},
+		"same token, padded": {"GET", prefix + "/me", nil, []string{"Authorization", bearer[1] + "="}, 401, "UNAUTHORIZED", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := e.Call(c.method, c.path, c.body, c.header...)
+			wantFault(t, a, c.status, c.code)
+			if a.Error != nil && !strings.Contains(a.Error.Message, c.names) {
+				t.Errorf("the message %q does not name %q", a.Error.Message, c.names)
+			}
+			if (a.Header.Get("WWW-Authenticate") != "") != (c.status == 401 && c.method != "POST") {
+				t.Errorf("WWW-Authenticate: %q", a.Header.Get("WWW-Authenticate"))
+			}
+		})
+	}
+}
+
+func TestFaults_SpeakKoreanWhereThatIsPreferred(t *testing.T) {
+	e := newEdge(t)
+	for header, korean := range map[string]bool{
+		"":                           false,
+		"ko":                         true,
+		"ko-KR,ko;q=0.9,en-US;q=0.8": true,
+		"en;q=0.9,ko;q=0.8":          false,
+		"de,ko;q=0.5":                true,
+		"de":                         false,
+		"!!":                         false,
+	} {
+		a := e.Call("GET", "/nowhere", nil, "Accept-Language", header)
+		if got := a.Error.Message == messages["NOT_FOUND"].korean; got != korean {
+			t.Errorf("%q: answered %q", header, a.Error.Message)
+		}
+	}
+	a := e.Call("POST", prefix+"/token/refresh", `{"extra":1,"refreshToken":"x"}`, "Accept-Language", "ko")
+	if want := "extra 필드는 쓸 수 없습니다."; a.Error.Message != want {
+		t.Errorf("answered %q, want %q", a.Error.Message, want)
+	}
+}
+
+func TestFaults_NeverShowTheInside(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	for name, fail := range map[string]error{
+		"plain":           errors.New("dial tcp 10.1.2.3:5432: refused"),
+		"internal":        &songspy.Error{Code: songspy.CodeInternal, Reason: "SECRET_REASON", Message: "10.1.2.3"},
+		"an unknown code": &songspy.Error{Code: "strange", Message: "10.1.2.3"},
+		"wrapped":         fmt.Errorf("read: %w", &songspy.Error{Code: songspy.CodeInternal, Err: errors.New("10.1.2.3")}),
+	} {
+		e.fail = fail
+		a := e.Call("GET", prefix+"/me", nil, bearer...)
+		wantFault(t, a, 500, "COMMON_ERROR")
+		if strings.Contains(string(a.Body), "10.1.2.3") {
+			t.Errorf("%s: answered %s", name, a.Body)
+		}
+	}
+	if !strings.Contains(string(e.log.Bytes()), "10.1.2.3") {
+		t.Error("the log does not tell the operator what was wrong")
+	}
+}
+
+func TestFaults_OfPanicsAreFaultsLikeOthers(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	e.panics = true
+	wantFault(t, e.Call("GET", prefix+"/me", nil, bearer...), 500, "COMMON_ERROR")
+	if !strings.Contains(string(e.log.Bytes()), "at the disco") {
+		t.Error("the log does not say what panicked")
+	}
+}
+
+func TestFaults_SayWhenToTryAgain(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	for want, fail := range map[string]error{
+		"2": &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: 1100 * time.Millisecond},
+		"5": &songspy.Error{Code: songspy.CodeUnavailable},
+	} {
+		e.fail = fail
+		a := e.Call("GET", prefix+"/me", nil, bearer...)
+		wantFault(t, a, 503, "UNAVAILABLE")
+		if got := a.Header.Get("Retry-After"); got != want {
+			t.Errorf("Retry-After: %s, want %s", got, want)
+		}
+	}
+}
+
+func TestReadiness_SaysWhatIsWrong(t *testing.T) {
+	e := newEdge(t)
+	e.fail = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The house is dark.", Err: errors.New("at 10.1.2.3")}
+	a := e.Call("GET", "/readyz", nil)
+	if a.Status != http.StatusServiceUnavailable || !strings.Contains(string(a.Data), "The house is dark.") || strings.Contains(string(a.Body), "10.1.2.3") {
+		t.Errorf("answered %d %s", a.Status, a.Body)
+	}
+}
+
+func TestMessages_AreThereForEveryCodeInBothLanguages(t *testing.T) {
+	for _, kind := range kinds {
+		if _, ok := messages[kind.reason]; !ok {
+			t.Errorf("%s has no message", kind.reason)
+		}
+	}
+	for reason := range edges {
+		if _, ok := messages[reason]; !ok {
+			t.Errorf("%s has no message", reason)
+		}
+	}
+	for code, m := range messages {
+		if m.english == "" || m.korean == "" || strings.Count(m.english, "%s") != strings.Count(m.korean, "%s") {
+			t.Errorf("%s: %+v", code, m)
+		}
+	}
+}
+
+func TestFaults_OfWhoeverHasGoneAreNotLogged(t *testing.T) {
+	for name, gone := range map[string]bool{"gone": true, "waiting": false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if gone {
+			cancel()
+		}
+		log := &syncBuffer{}
+		s := &server{o: Options{Log: telemetry.NewLogger(log, "debug", "json")}, contract: &contract{}}
+		c, _ := gin.CreateTestContext(httptest.NewRecorder())
+		c.Request = httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		s.answerFault(c, fmt.Errorf("reading: %w", context.Canceled))
+		if logged := len(log.Bytes()) > 0; logged == gone {
+			t.Errorf("%s: logged %v", name, logged)
+		}
+	}
+}

@@ -1,0 +1,285 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/linking"
+)
+
+// The secrets that pass through the edge in these tests; none may be logged.
+const (
+	googleToken = "google-access-token-of-ann"
+	spotifyCode = "spotify-code-of-ann"
+	annsMail    = "ann@example.org"
+)
+
+// edge is the HTTP edge over a house in memory.
+type edge struct {
+	*contracttest.Client
+	*house
+	log     *syncBuffer
+	secrets []string
+}
+
+// newEdge makes an edge; change may alter what it is made of. When the test
+// ends the log is searched for secrets.
+func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
+	t.Helper()
+	h := &house{users: map[songspy.UserID]songspy.User{}, links: map[songspy.UserID]songspy.Link{}, sessions: map[int64]songspy.Session{}}
+	e := &edge{house: h, log: &syncBuffer{}, secrets: []string{googleToken, spotifyCode, annsMail}}
+	log := telemetry.NewLogger(e.log, "debug", "json")
+	spec, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := identity.New(identity.Options{
+		Google: h, People: h, Sessions: h, Keys: []identity.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
+		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour,
+		Audience: songspy.AudienceEveryone, Now: time.Now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := board.New(board.Options{Feed: h, Render: RenderBoard, StaleAfter: time.Minute, Now: time.Now, Log: log})
+	o := Options{
+		Contract: spec, Identity: who, Board: live, People: h, Links: h, PublicURL: "http://songspy.test",
+		Linking: linking.New(linking.Options{Spotify: h, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
+		Probes:  []Probe{{Name: "house", Run: func(context.Context) error { return h.fail }}},
+		Assets:  []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), Policy: "default-src 'self'"}},
+		Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
+	}
+	for _, c := range change {
+		c(&o, h)
+	}
+	handler, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); live.Run(ctx) }()
+	for h.fail == nil && live.Ready() != nil {
+		runtime.Gosched()
+	}
+	t.Cleanup(func() {
+		server.Close()
+		stop()
+		<-ended
+		for _, secret := range e.secrets {
+			if bytes.Contains(e.log.Bytes(), []byte(secret)) {
+				t.Errorf("the log holds the secret %q", secret)
+			}
+		}
+	})
+	e.Client = contracttest.New(t, server.URL, spec)
+	return e
+}
+
+// signIn signs Ann in and gives the header that she sends.
+func (e *edge) signIn(t *testing.T) (SignedIn, []string) {
+	t.Helper()
+	a := e.Call("POST", contracttest.Prefix+"/google-auth", map[string]string{"accessToken": googleToken})
+	if a.Status != 200 {
+		t.Fatalf("sign-in: %d %s", a.Status, a.Body)
+	}
+	var in SignedIn
+	a.Into(t, &in)
+	e.secrets = append(e.secrets, in.Token, in.RefreshToken)
+	return in, []string{"Authorization", "Bearer " + in.Token}
+}
+
+// syncBuffer is a log that many goroutines write.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) Bytes() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Clone(s.b.Bytes())
+}
+
+var errNone = &songspy.Error{Code: songspy.CodeNotFound}
+
+// house is store, Google and Spotify in memory, for one request at a time.
+type house struct {
+	users    map[songspy.UserID]songspy.User
+	links    map[songspy.UserID]songspy.Link
+	sessions map[int64]songspy.Session
+	shown    []songspy.OnBoard
+	fail     error // of every reading of accounts and of the board
+	panics   bool
+	closed   error // of Spotify's doors
+	refused  error // of the code
+	scope    string
+	redeemed int
+}
+
+func (h *house) Profile(_ context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {
+	if access != googleToken {
+		return songspy.GoogleProfile{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "GOOGLE_TOKEN_FOREIGN"}
+	}
+	return songspy.GoogleProfile{Subject: "g-ann", Name: "Ann", PictureURL: "https://pictures.test/ann"}, nil
+}
+
+func (h *house) SignIn(_ context.Context, p songspy.GoogleProfile, a songspy.Audience) (songspy.User, bool, error) {
+	_, linked := h.links[1]
+	u, ok := h.users[1]
+	if !ok {
+		u = songspy.User{ID: 1, GoogleSub: p.Subject, GoogleName: p.Name, PictureURL: p.PictureURL, Audience: a, CreatedAt: time.Now()}
+		h.users[1] = u
+	}
+	return u, linked, nil
+}
+
+func (h *house) CreateSession(_ context.Context, s songspy.Session) (songspy.Session, error) {
+	s.ID = int64(len(h.sessions) + 1)
+	if s.Family == 0 {
+		s.Family = s.ID
+	}
+	h.sessions[s.ID] = s
+	return s, nil
+}
+
+func (h *house) Session(_ context.Context, id int64) (songspy.Session, error) {
+	if s, ok := h.sessions[id]; ok {
+		return s, nil
+	}
+	return songspy.Session{}, errNone
+}
+
+func (h *house) SessionByRefresh(_ context.Context, hash []byte) (songspy.Session, error) {
+	for _, s := range h.sessions {
+		if bytes.Equal(s.RefreshHash, hash) {
+			return s, nil
+		}
+	}
+	return songspy.Session{}, errNone
+}
+
+func (h *house) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
+	old, now := h.sessions[id], time.Now()
+	old.RotatedAt = &now
+	h.sessions[id] = old
+	return h.CreateSession(ctx, successor)
+}
+
+func (h *house) RevokeFamily(_ context.Context, family int64) error {
+	now := time.Now()
+	for id, s := range h.sessions {
+		if s.Family == family {
+			s.RevokedAt = &now
+			h.sessions[id] = s
+		}
+	}
+	return nil
+}
+
+func (h *house) User(_ context.Context, id songspy.UserID) (songspy.User, error) {
+	if h.panics {
+		panic("at the disco")
+	}
+	return h.users[id], h.fail
+}
+
+func (h *house) UpdateUser(_ context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error) {
+	u := h.users[id]
+	err := change(&u)
+	h.users[id] = u
+	return u, err
+}
+
+func (h *house) EraseUser(_ context.Context, id songspy.UserID) (Erasure, error) {
+	delete(h.users, id)
+	clear(h.sessions)
+	return Erasure{Plays: 3, Tracks: 2}, nil
+}
+
+func (h *house) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
+	if l, ok := h.links[id]; ok {
+		return l, nil
+	}
+	return songspy.Link{}, errNone
+}
+
+func (h *house) Unlink(_ context.Context, id songspy.UserID) (Erasure, error) {
+	_, linked := h.links[id]
+	delete(h.links, id)
+	return Erasure{Link: linked, Plays: 3, Tracks: 2}, nil
+}
+
+func (h *house) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, error) {
+	if n.Account.ID == "taken" && !n.Move {
+		return songspy.Link{}, &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_LINKED_ELSEWHERE"}
+	}
+	l := songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkActive, StateSince: n.At, CreatedAt: n.At, AuthorizedAt: n.At}
+	h.links[n.UserID] = l
+	return l, nil
+}
+
+func (h *house) Ready() error { return h.closed }
+
+func (h *house) AuthorizeURL(state, challenge, redirectURI string) string {
+	return "https://accounts.test/authorize?state=" + state + "&code_challenge=" + challenge + "&redirect_uri=" + redirectURI
+}
+
+func (h *house) Exchange(_ context.Context, r linking.Redemption) (songspy.Grant, error) {
+	h.redeemed++
+	if h.refused == nil && r.Code != spotifyCode {
+		return songspy.Grant{}, &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"}
+	}
+	scope := h.scope
+	if scope == "" {
+		scope = songspy.ScopeRecentlyPlayed + " " + songspy.ScopeCurrentlyPlaying
+	}
+	return songspy.Grant{AccessToken: "a", RefreshToken: "r", Scope: scope}, h.refused
+}
+
+func (h *house) Account(context.Context, songspy.Secret) (songspy.Account, error) {
+	return songspy.Account{ID: "ann"}, nil
+}
+
+func (h *house) Feed(context.Context) (oldest, last int64, err error) { return 0, 0, h.fail }
+
+func (h *house) Changes(context.Context, int64, int) ([]songspy.Change, error) { return nil, nil }
+
+func (h *house) WaitForChange(ctx context.Context, _ int64) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (h *house) OnBoard(context.Context, []songspy.UserID) ([]songspy.OnBoard, error) {
+	return nil, nil
+}
+
+func (h *house) BoardSnapshot(_ context.Context, each func(songspy.OnBoard) error) (int64, error) {
+	for _, p := range h.shown {
+		if err := each(p); err != nil {
+			return 0, err
+		}
+	}
+	return 0, h.fail
+}

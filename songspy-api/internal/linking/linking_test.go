@@ -1,0 +1,162 @@
+package linking
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const registered = "https://fe.test/callback"
+
+// fake is Spotify and the links.
+type fake struct {
+	closed, exchange, account error
+	scope                     string
+	redeemed                  []Redemption
+	saved                     []NewLink
+}
+
+func (f *fake) Ready() error { return f.closed }
+
+func (f *fake) AuthorizeURL(state, challenge, redirectURI string) string {
+	return "https://accounts.test/authorize?" + url.Values{"state": {state}, "code_challenge": {challenge}, "redirect_uri": {redirectURI}}.Encode()
+}
+
+func (f *fake) Exchange(_ context.Context, r Redemption) (songspy.Grant, error) {
+	f.redeemed = append(f.redeemed, r)
+	return songspy.Grant{AccessToken: "access", RefreshToken: "refresh", Scope: f.scope}, f.exchange
+}
+
+func (f *fake) Account(context.Context, songspy.Secret) (songspy.Account, error) {
+	return songspy.Account{AccountID: "acc"}, f.account
+}
+
+func (f *fake) SaveLink(_ context.Context, n NewLink) (songspy.Link, error) {
+	f.saved = append(f.saved, n)
+	return songspy.Link{UserID: n.UserID}, nil
+}
+
+func newFake() *fake { return &fake{scope: strings.Join(songspy.NeededScopes(), " ")} }
+
+func service(f *fake, anyLoopback bool) *Service {
+	return New(Options{Spotify: f, Links: f, App: "app", RedirectURLs: []string{registered}, AnyLoopback: anyLoopback, Now: time.Now})
+}
+
+func TestLink_StoresWhatTheCodeGave(t *testing.T) {
+	f := newFake()
+	_, err := service(f, false).Link(t.Context(), 7, Redemption{Code: "code", Verifier: "verifier"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.redeemed[0]; got.RedirectURI != registered || got.Verifier != "verifier" {
+		t.Errorf("redeemed %+v", got)
+	}
+	if got := f.saved[0]; got.UserID != 7 || got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || got.At.IsZero() {
+		t.Errorf("saved %+v", got)
+	}
+}
+
+func TestLink_RefusesAndStoresNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*fake)
+		code   songspy.Secret
+		uri    string
+		want   string
+		kind   songspy.Code
+		spent  bool
+	}{
+		"no code":           {code: "", want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid},
+		"unknown redirect":  {code: "c", uri: "https://evil.test", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
+		"loopback":          {code: "c", uri: "http://127.0.0.1:3000/callback", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
+		"closed door":       {code: "c", change: func(f *fake) { f.closed = &songspy.Error{Code: songspy.CodeUnavailable} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable},
+		"a spent code":      {code: "c", change: func(f *fake) { f.exchange = &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"} }, want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid, spent: true},
+		"an outage":         {code: "c", change: func(f *fake) { f.exchange = errors.New("reset") }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
+		"a scope too few":   {code: "c", change: func(f *fake) { f.scope = songspy.ScopeCurrentlyPlaying }, want: "SPOTIFY_SCOPES_MISSING", kind: songspy.CodeUnprocessable, spent: true},
+		"not registered":    {code: "c", change: func(f *fake) { f.account = &songspy.Error{Disposition: songspy.DispositionNotRegistered} }, want: "SPOTIFY_NOT_REGISTERED", kind: songspy.CodeForbidden, spent: true},
+		"nobody answers":    {code: "c", change: func(f *fake) { f.account = &songspy.Error{Code: songspy.CodeUnauthorized} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
+		"the app is paused": {code: "c", change: func(f *fake) { f.account = &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: time.Hour} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			if c.change != nil {
+				c.change(f)
+			}
+			_, err := service(f, false).Link(t.Context(), 7, Redemption{Code: c.code, RedirectURI: c.uri}, false)
+			if songspy.ReasonOf(err) != c.want || songspy.CodeOf(err) != c.kind {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+			if c.kind == songspy.CodeUnavailable && songspy.RetryAfterOf(err) == 0 {
+				t.Error("it does not say when to try again")
+			}
+			if spent := len(f.redeemed) > 0; spent != c.spent || len(f.saved) > 0 {
+				t.Errorf("code spent: %v, saved: %d", spent, len(f.saved))
+			}
+		})
+	}
+}
+
+func TestLink_NamesTheMissingScopes(t *testing.T) {
+	f := newFake()
+	f.scope = songspy.ScopeCurrentlyPlaying
+	_, err := service(f, false).Link(t.Context(), 7, Redemption{Code: "c"}, false)
+	if missing, ok := errors.AsType[MissingScopes](err); !ok || missing.Detail() != songspy.ScopeRecentlyPlayed {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAuthorization_GivesAChallengeThatFitsItsVerifier(t *testing.T) {
+	a, err := service(newFake(), false).Authorization("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(a.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte(a.CodeVerifier.Reveal()))
+	if q := u.Query(); q.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]) || q.Get("state") != a.State.Reveal() || q.Get("redirect_uri") != registered {
+		t.Errorf("authorize %s, keep %+v", a.URL, a)
+	}
+	if n := len(a.CodeVerifier.Reveal()); n < 43 || n > 128 {
+		t.Errorf("the verifier has %d characters", n)
+	}
+	b, _ := service(newFake(), false).Authorization("")
+	if a.State == b.State || a.CodeVerifier == b.CodeVerifier {
+		t.Error("two authorizations are alike")
+	}
+}
+
+func TestAuthorization_LetsAnyLoopbackPassInDevelopmentAlone(t *testing.T) {
+	for uri, loopback := range map[string]bool{
+		"http://127.0.0.1:3000/callback": true,
+		"http://[::1]:3000/":             true,
+		"http://localhost:3000/":         false, // Spotify refuses the name
+		"https://127.0.0.1/":             false,
+		"http://10.0.0.1/":               false,
+		"http://127.0.0.1.evil.test/":    false,
+		"http://evil@127.0.0.1/":         false,
+		"javascript:alert(1)":            false,
+		"://":                            false,
+	} {
+		if _, err := service(newFake(), true).Authorization(uri); (err == nil) != loopback {
+			t.Errorf("%s in development: %v", uri, err)
+		}
+		if _, err := service(newFake(), false).Authorization(uri); err == nil {
+			t.Errorf("%s passed in production", uri)
+		}
+	}
+}
+
+func TestAuthorization_NeedsARedirect(t *testing.T) {
+	s := New(Options{Spotify: newFake(), Now: time.Now})
+	if _, err := s.Authorization(""); songspy.CodeOf(err) != songspy.CodeInvalid {
+		t.Errorf("%v", err)
+	}
+}
