@@ -19,7 +19,7 @@ build: ## build the programs into bin/
 	@mkdir -p bin
 	@set -e; for program in songspy-api songspy-batch songspy-sim songspy-sim/up; do \
 		echo "building $$program (the first time takes minutes)"; \
-		CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./$$program; \
+		CGO_ENABLED=0 go build -o bin/ ./$$program; \
 	done
 
 test: bin/throwaway ## run every test, on SQLite and on a Postgres started for them; TESTFLAGS goes to go test
