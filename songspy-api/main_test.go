@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+)
+
+// call runs the program and gives what it left behind.
+func call(t *testing.T, environ map[string]string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, fault bytes.Buffer
+	code = run(t.Context(), args, environ, &out, &fault)
+	return code, out.String(), fault.String()
+}
+
+func TestRun_ExplainsItself(t *testing.T) {
+	for name, c := range map[string]struct {
+		args  []string
+		code  int
+		words string
+	}{
+		"help":            {[]string{"help"}, 0, "songspy-api migrate"},
+		"version":         {[]string{"version"}, 0, "\n"},
+		"unknown command": {[]string{"dance"}, 2, `there is no command "dance"`},
+		"too many words":  {[]string{"serve", "now"}, 2, "songspy-api migrate"},
+		"nobody serving":  {[]string{"health"}, 1, "no answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := call(t, map[string]string{"SONGSPY_API_ADDR": "127.0.0.1:1"}, c.args...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.words) {
+				t.Errorf("%d %s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestRun_PrintsFreshKeysThatItAccepts(t *testing.T) {
+	_, first, _ := call(t, nil, "keys")
+	_, second, _ := call(t, nil, "keys")
+	if first == second || !strings.Contains(first, "SONGSPY_JWT_KEYS=") || !strings.Contains(first, "SONGSPY_SEAL_KEYS=") {
+		t.Errorf("keys: %s", first)
+	}
+}
+
+func TestRun_ListsEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
+	const secret = "not-a-key-but-still-a-secret"
+	code, _, stderr := call(t, map[string]string{
+		"SONGSPY_JWT_KEYS": secret, "SONGSPY_PUBLIC_URL": "songs", "SONGSPY_ALLOWED_ORIGINS": "*, https://fe.test/", "SONGSPY_TRUSTED_PROXIES": "proxy",
+		"SONGSPY_TOKEN_LIFE": "1s", "SONGSPY_DEFAULT_AUDIENCE": "friends", "SONGSPY_API_ADDR": "8080",
+	}, "serve")
+	if code != 2 || strings.Contains(stderr, secret) {
+		t.Errorf("%d %s", code, stderr)
+	}
+	for _, name := range []string{
+		"SONGSPY_JWT_KEYS", "SONGSPY_SEAL_KEYS", "SONGSPY_PUBLIC_URL", "SONGSPY_ALLOWED_ORIGINS", "SONGSPY_TRUSTED_PROXIES",
+		"SONGSPY_TOKEN_LIFE", "SONGSPY_DEFAULT_AUDIENCE", "SONGSPY_API_ADDR", "SONGSPY_GOOGLE_CLIENT_ID", "SONGSPY_SPOTIFY_CLIENT_ID",
+	} {
+		if !strings.Contains(stderr, name+":") {
+			t.Errorf("%s is not among the faults:\n%s", name, stderr)
+		}
+	}
+}
+
+func TestServe_RefusesASchemaThatIsBehind(t *testing.T) {
+	environ := environment(t, storetest.New(t, storetest.Postgres).URL, "http://127.0.0.1:1")
+	code, _, stderr := call(t, environ, "serve")
+	if code != 1 || !strings.Contains(stderr, "songspy-api migrate") {
+		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+func TestServe_NamesATakenAddress(t *testing.T) {
+	w := newWorld(t, storetest.SQLite)
+	environ := environment(t, "sqlite:"+filepath.Join(t.TempDir(), "other.db"), "http://127.0.0.1:1")
+	environ["SONGSPY_API_ADDR"] = w.public.Addr().String()
+	code, _, stderr := call(t, environ, "serve")
+	if code != 1 || !strings.Contains(stderr, w.public.Addr().String()) {
+		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+func TestHealth_AsksTheServiceWhetherItIsReady(t *testing.T) {
+	w := newWorld(t, storetest.SQLite)
+	if code, _, stderr := call(t, map[string]string{"SONGSPY_API_ADDR": w.public.Addr().String()}, "health"); code != 0 {
+		t.Errorf("%d %s", code, stderr)
+	}
+}

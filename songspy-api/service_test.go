@@ -1,0 +1,352 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+	"github.com/songspy/songspy/songspy-sim/sim"
+
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+)
+
+const (
+	prefix   = contracttest.Prefix
+	redirect = "http://127.0.0.1:5173/callback"
+)
+
+// world is the whole API on a real database, with simulated providers.
+type world struct {
+	*contracttest.Client
+	*service
+	sim     *sim.Sim
+	environ map[string]string
+	log     *logBook
+	secrets []string
+}
+
+// logBook is a log that many goroutines write.
+type logBook struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// environment is what the API is told in these tests.
+func environment(t *testing.T, database, providers string) map[string]string {
+	t.Helper()
+	return map[string]string{
+		"SONGSPY_ENV": config.Development, "SONGSPY_DATABASE_URL": database, "SONGSPY_STATE_DIR": t.TempDir(),
+		"SONGSPY_API_ADDR": "127.0.0.1:0", "SONGSPY_API_ADMIN_ADDR": "127.0.0.1:0", "SONGSPY_LOG_LEVEL": "debug",
+		"SONGSPY_SPOTIFY_CLIENT_ID": sim.SpotifyClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET": sim.SpotifyClientSecret,
+		"SONGSPY_SPOTIFY_REDIRECT_URL":  redirect,
+		"SONGSPY_SPOTIFY_AUTHORIZE_URL": providers + "/spotify/accounts/authorize",
+		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  providers + "/spotify/accounts",
+		"SONGSPY_SPOTIFY_API_URL":       providers + "/spotify/api",
+		"SONGSPY_GOOGLE_CLIENT_ID":      sim.GoogleClientID,
+		"SONGSPY_GOOGLE_USERINFO_URL":   providers + "/google/oauth2/v1/userinfo",
+		"SONGSPY_GOOGLE_TOKENINFO_URL":  providers + "/google/tokeninfo",
+		"SONGSPY_GOOGLE_ISSUER_URL":     providers + "/google",
+	}
+}
+
+// newWorld starts the API; when the test ends its log is searched for secrets.
+func newWorld(t *testing.T, engine string) *world {
+	t.Helper()
+	s, err := sim.New(sim.Options{Seed: 1, People: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	providers := httptest.NewServer(s.Handler())
+	t.Cleanup(providers.Close)
+	w := &world{sim: s, log: &logBook{}, environ: environment(t, storetest.New(t, engine).URL, providers.URL)}
+	if code := run(t.Context(), []string{"migrate"}, w.environ, w.log, w.log); code != 0 {
+		t.Fatalf("migrate: %d\n%s", code, w.log)
+	}
+	var told settings
+	if err := config.Load(&told, w.environ); err != nil {
+		t.Fatal(err)
+	}
+	if w.service, err = newService(t.Context(), told, telemetry.NewLogger(w.log, "debug", "json")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the service ended with %v", err)
+		}
+		for _, secret := range w.secrets {
+			if secret == "" || strings.Contains(w.log.String(), secret) {
+				t.Errorf("the log holds the secret %q", secret)
+			}
+		}
+	})
+	w.Client = contracttest.New(t, "http://"+w.public.Addr().String(), contract)
+	w.eventually(t, "ready", func() bool { return w.Call("GET", "/readyz", nil).Status == 200 })
+	return w
+}
+
+func (w *world) eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// signedIn is what a client keeps of a sign-in.
+type signedIn struct {
+	ID              int64
+	NickName        *string
+	HasSpotify      bool
+	ProfileImageURL *string
+	Token           string
+	RefreshToken    string
+	ExpiresIn       int
+}
+
+func (s signedIn) bearer() []string { return []string{"Authorization", "Bearer " + s.Token} }
+
+func (w *world) signIn(t *testing.T, person int) signedIn {
+	t.Helper()
+	google := w.sim.GoogleToken(person, sim.GoogleClientID)
+	a := w.Call("POST", prefix+"/google-auth", map[string]any{"accessToken": google, "unknown": 1})
+	if a.Status != 200 {
+		t.Fatalf("sign-in: %d %s", a.Status, a.Body)
+	}
+	var in signedIn
+	a.Into(t, &in)
+	w.secrets = append(w.secrets, google, in.Token, in.RefreshToken, w.sim.Person(person).Email)
+	return in
+}
+
+// code is what Spotify sends the browser back with.
+func (w *world) code(person int, verifier string, scopes ...string) string {
+	o := sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect, Scopes: scopes}
+	if verifier != "" {
+		sum := sha256.Sum256([]byte(verifier))
+		o.Challenge = base64.RawURLEncoding.EncodeToString(sum[:])
+		w.secrets = append(w.secrets, verifier)
+	}
+	code := w.sim.SpotifyCode(person, o)
+	w.secrets = append(w.secrets, code)
+	return code
+}
+
+func (w *world) want(t *testing.T, a contracttest.Answer, status int, code string) {
+	t.Helper()
+	if a.Status != status || a.Code() != code {
+		t.Fatalf("answered %d %s, want %d %s", a.Status, a.Body, status, code)
+	}
+}
+
+// onEveryEngine runs a test on every database.
+func onEveryEngine(t *testing.T, test func(*testing.T, *world)) {
+	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			test(t, newWorld(t, engine))
+		})
+	}
+}
+
+func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w *world) {
+		w.Call("GET", "/healthz", nil)
+		ann := w.signIn(t, 0)
+		if ann.NickName != nil || ann.HasSpotify || ann.ExpiresIn != 3600 {
+			t.Errorf("a newcomer is %+v", ann)
+		}
+
+		var to struct{ URL, State, CodeVerifier, RedirectURI string }
+		w.Call("GET", prefix+"/spotify-auth/url", nil, ann.bearer()...).Into(t, &to)
+		asked, err := url.Parse(to.URL)
+		if err != nil || asked.Query().Get("state") != to.State || asked.Query().Get("code_challenge_method") != "S256" {
+			t.Errorf("authorize at %s, %v", to.URL, err)
+		}
+		code := w.code(0, to.CodeVerifier)
+		linked := w.Call("POST", prefix+"/spotify-auth", map[string]any{
+			"code": code, "redirectUri": to.RedirectURI, "codeVerifier": to.CodeVerifier, "unknown": true,
+		}, ann.bearer()...)
+		if w.want(t, linked, 200, ""); string(linked.Data) != "true" {
+			t.Errorf("linking answered %s", linked.Data)
+		}
+		var link struct {
+			State  string
+			Scopes []string
+		}
+		w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...).Into(t, &link)
+		if link.State != "active" || len(songspy.MissingScopes(strings.Join(link.Scopes, " "))) > 0 {
+			t.Errorf("the link is %+v", link)
+		}
+
+		edited := w.Call("POST", prefix+"/users/1/edit", map[string]any{"nickName": "  앤  ", "showProfileImage": true, "unknown": 1}, ann.bearer()...)
+		if string(edited.Data) != `{"nickName":"앤","showProfileImage":true}` {
+			t.Errorf("edited: %s", edited.Data)
+		}
+		var me struct {
+			NickName   string
+			HasSpotify bool
+			Name       string
+		}
+		w.Call("GET", prefix+"/me", nil, ann.bearer()...).Into(t, &me)
+		if me.NickName != "앤" || !me.HasSpotify {
+			t.Errorf("me: %+v", me)
+		}
+
+		w.plays(t, songspy.UserID(ann.ID), "A song")
+		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.shown(t), "A song") })
+		w.want(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
+		w.eventually(t, "the board without the song", func() bool { return !strings.Contains(w.shown(t), "A song") })
+
+		var next signedIn
+		w.Call("POST", prefix+"/token/refresh", map[string]string{"refreshToken": ann.RefreshToken}).Into(t, &next)
+		w.secrets = append(w.secrets, next.Token, next.RefreshToken)
+		w.want(t, w.Call("POST", prefix+"/logout", nil, next.bearer()...), 200, "")
+		w.want(t, w.Call("GET", prefix+"/me", nil, ann.bearer()...), 401, "SESSION_ENDED")
+
+		again := w.signIn(t, 0)
+		if again.ID != ann.ID || again.NickName == nil {
+			t.Errorf("signed in again as %+v", again)
+		}
+		w.want(t, w.Call("DELETE", prefix+"/me", nil, again.bearer()...), 200, "")
+		w.want(t, w.Call("GET", prefix+"/me", nil, again.bearer()...), 401, "SESSION_ENDED")
+		if fresh := w.signIn(t, 0); fresh.ID == ann.ID || fresh.NickName != nil {
+			t.Errorf("after the erasure: %+v", fresh)
+		}
+		if unseen := w.Unseen(); len(unseen) > 0 {
+			t.Errorf("never seen at work: %v", unseen)
+		}
+	})
+}
+
+// plays writes what a look at the person's player would.
+func (w *world) plays(t *testing.T, id songspy.UserID, title string) {
+	t.Helper()
+	link, err := w.db.Link(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	end := now.Add(3 * time.Minute)
+	written, err := w.db.WriteListening(t.Context(), []songspy.Hearing{{
+		Playing: songspy.NowPlaying{
+			UserID: id, State: songspy.PlayerPlaying, TrackURI: "spotify:track:" + title, DurationMS: 180_000,
+			StartedAt: now, ObservedAt: now, EndsAt: &end, Generation: link.Generation,
+		},
+		Tracks:  []songspy.Track{{URI: "spotify:track:" + title, Kind: songspy.KindTrack, Title: title, DurationMS: 180_000}},
+		Visible: true,
+	}})
+	if err != nil || written[0].Err != nil || written[0].Dropped {
+		t.Fatalf("written %+v, %v", written, err)
+	}
+}
+
+func (w *world) shown(t *testing.T) string {
+	t.Helper()
+	a := w.Call("GET", prefix+"/tracks/current-playing", nil)
+	w.want(t, a, 200, "")
+	return string(a.Data)
+}
+
+func TestAPI_AForeignGoogleTokenStoresNothing(t *testing.T) {
+	w := newWorld(t, storetest.SQLite)
+	foreign := w.sim.GoogleToken(0, sim.ForeignGoogleClientID)
+	w.secrets = append(w.secrets, foreign)
+	w.want(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": foreign}), 401, "GOOGLE_TOKEN_FOREIGN")
+	if _, err := w.db.User(t.Context(), 1); songspy.CodeOf(err) != songspy.CodeNotFound {
+		t.Errorf("somebody was stored: %v", err)
+	}
+	w.want(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": "nonsense"}), 401, "GOOGLE_TOKEN_INVALID")
+	defer w.sim.Fault(sim.Fault{Endpoint: "tokeninfo", Person: sim.Everyone, Kind: sim.ServerError})()
+	a := w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": w.sim.GoogleToken(0, sim.GoogleClientID)})
+	if w.want(t, a, 503, "GOOGLE_UNAVAILABLE"); a.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}
+
+func TestAPI_RefusesToLinkAndSaysWhy(t *testing.T) {
+	w := newWorld(t, storetest.SQLite)
+	ann, bob := w.signIn(t, 0), w.signIn(t, 1)
+	link := func(who signedIn, query string, body any) contracttest.Answer {
+		return w.Call("POST", prefix+"/spotify-auth"+query, body, who.bearer()...)
+	}
+	code := w.code(0, "")
+	w.want(t, link(ann, "?code="+url.QueryEscape(code), nil), 200, "")
+	w.want(t, link(ann, "?code="+url.QueryEscape(code), nil), 400, "SPOTIFY_CODE_INVALID") // spent
+	w.want(t, link(ann, "?code=nonsense", nil), 400, "SPOTIFY_CODE_INVALID")
+	w.want(t, link(ann, "", map[string]any{"code": w.code(0, "a-verifier-of-forty-three-characters-at-least-1"), "codeVerifier": "another-verifier-of-forty-three-characters-or-so"}), 400, "SPOTIFY_CODE_INVALID")
+	missing := link(ann, "", map[string]any{"code": w.code(0, "", songspy.ScopeCurrentlyPlaying)})
+	w.want(t, missing, 422, "SPOTIFY_SCOPES_MISSING")
+	if !strings.Contains(missing.Error.Message, songspy.ScopeRecentlyPlayed) {
+		t.Errorf("the message %q does not name the scope", missing.Error.Message)
+	}
+	w.want(t, link(bob, "", map[string]any{"code": w.code(0, "")}), 409, "SPOTIFY_LINKED_ELSEWHERE")
+	w.want(t, link(bob, "", map[string]any{"code": w.code(0, ""), "move": true}), 200, "")
+	w.want(t, w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...), 404, "SPOTIFY_NOT_LINKED")
+	w.want(t, link(bob, "", map[string]any{"code": w.code(0, "")}), 200, "") // linking again
+
+	cancel := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: new(40)})
+	w.want(t, link(ann, "", map[string]any{"code": w.code(1, "")}), 503, "SPOTIFY_UNAVAILABLE")
+	cancel()
+	spared, calls := w.code(1, ""), w.sim.Stats().Total("token")
+	a := link(ann, "", map[string]any{"code": spared})
+	if w.want(t, a, 503, "SPOTIFY_UNAVAILABLE"); a.Header.Get("Retry-After") == "" || w.sim.Stats().Total("token") != calls {
+		t.Error("a code was spent at a closed door")
+	}
+}
+
+func TestAPI_ShowsThePageAndMetrics(t *testing.T) {
+	w := newWorld(t, storetest.SQLite)
+	for path, contains := range map[string]string{"/": "지금 무슨 노래 듣고 있으세요?", "/board.js": "textContent", "/board.css": "prefers-color-scheme", "/openapi.yaml": "openapi: 3"} {
+		if a := w.Call("GET", path, nil); a.Status != 200 || !strings.Contains(string(a.Body), contains) {
+			t.Errorf("%s: %d %.200s", path, a.Status, a.Body)
+		}
+	}
+	policy := w.Call("GET", "/", nil).Header.Get("Content-Security-Policy")
+	covers, _ := url.Parse(w.environ["SONGSPY_SPOTIFY_AUTHORIZE_URL"])
+	if !strings.Contains(policy, "img-src https: data: http://"+covers.Host) || strings.Contains(policy, "unsafe") {
+		t.Errorf("policy %s", policy)
+	}
+	for _, path := range []string{"/metrics", "/debug/pprof/"} {
+		if a := w.Call("GET", path, nil); a.Status != 404 {
+			t.Errorf("%s is public: %d", path, a.Status)
+		}
+	}
+	admin := contracttest.New(t, "http://"+w.admin.Addr().String(), contract)
+	if a := admin.Call("GET", "/metrics", nil); !strings.Contains(string(a.Body), "songspy_board_people 0") || !strings.Contains(string(a.Body), `route="/openapi.yaml"`) {
+		t.Errorf("metrics: %.300s", a.Body)
+	}
+}
