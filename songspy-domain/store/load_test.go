@@ -1,0 +1,80 @@
+package store_test
+
+import (
+	"fmt"
+	"iter"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+)
+
+// crowd is people 1 to n, each with a link.
+func crowd(n int) iter.Seq2[songspy.User, songspy.Link] {
+	now := time.Now()
+	return func(yield func(songspy.User, songspy.Link) bool) {
+		for id := range n {
+			account := fmt.Sprint("account-", id+1)
+			u := songspy.User{
+				ID: songspy.UserID(id + 1), GoogleSub: fmt.Sprint("google-", id+1), Audience: songspy.AudienceEveryone,
+				CreatedAt: now, UpdatedAt: now,
+			}
+			l := songspy.Link{
+				App: "main", AccountID: &account, AuthMethod: songspy.AuthBasic,
+				AccessToken: songspy.Secret(fmt.Sprint("access-", id+1)), RefreshToken: "refresh",
+				AccessExpiresAt: now.Add(time.Hour), AuthorizedAt: now, State: songspy.LinkActive, StateSince: now,
+				Generation: 1, Version: 1, CreatedAt: now, UpdatedAt: now,
+			}
+			if !yield(u, l) {
+				return
+			}
+		}
+	}
+}
+
+func TestLoad_MakesListenersAsLinkingDoes(t *testing.T) {
+	storetest.Server(t)
+	s := storetest.Open(t, storetest.Postgres)
+	const people = 10_003 // more than one transaction
+	if err := s.Load(t.Context(), crowd(people)); err != nil {
+		t.Fatal(err)
+	}
+	listeners, err := s.Listeners(t.Context(), 0, people+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(listeners) != people {
+		t.Fatalf("%d people can be asked, want %d", len(listeners), people)
+	}
+	for _, l := range listeners {
+		if want := songspy.Secret(fmt.Sprint("access-", l.Link.UserID)); l.Link.AccessToken != want {
+			t.Fatalf("person %d came back with another's token", l.Link.UserID)
+		}
+	}
+	last := listeners[people-1].Link
+	written, err := s.WriteListening(t.Context(), []songspy.Hearing{{
+		Playing: songspy.NowPlaying{UserID: last.UserID, State: songspy.PlayerIdle, ObservedAt: time.Now(), Generation: last.Generation},
+	}})
+	if err != nil || written[0].Dropped || written[0].Err != nil {
+		t.Errorf("what somebody loaded hears is not written: %+v, %v", written, err)
+	}
+}
+
+func TestLoad_LeavesFreeNumbersToThoseWhoSignUp(t *testing.T) {
+	storetest.Server(t)
+	s := storetest.Open(t, storetest.Postgres)
+	if err := s.Load(t.Context(), crowd(3)); err != nil {
+		t.Fatal(err)
+	}
+	u, _, err := s.SignIn(t.Context(), songspy.GoogleProfile{Subject: "somebody new"}, songspy.AudienceEveryone)
+	if err != nil || u.ID <= 3 {
+		t.Errorf("the next person is number %d, %v; want one after 3", u.ID, err)
+	}
+	storetest.Code(t, s.Load(t.Context(), crowd(1)), songspy.CodeConflict)
+}
+
+func TestLoad_RefusesSQLite(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite)
+	storetest.Code(t, s.Load(t.Context(), crowd(1)), songspy.CodeInvalid)
+}
