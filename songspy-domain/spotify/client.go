@@ -100,7 +100,7 @@ func New(c Config) *Client {
 		c.Logger = slog.Default()
 	}
 	if c.Transport == nil {
-		c.Transport = newTransport(c.MaxConns)
+		c.Transport = NewTransport(c.MaxConns)
 	}
 	c.Logger = c.Logger.With("app", c.App)
 
