@@ -78,7 +78,7 @@ func (s *Sweep) heard(id songspy.UserID, who *listener, before songspy.NowPlayin
 		}
 		s.writer.put(outcome{who, h})
 	}
-	return listening.NextLook(out.State, obs.Sighting, s.Now(), s.phase(id), s.Interval).At
+	return s.nextLook(id, out.State, obs.Sighting)
 }
 
 // unheard deals with a look that failed, and says when the next one is made.

@@ -132,6 +132,14 @@ func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time
 	return listening.FirstLook(n, now, s.phase(id), s.Interval).At
 }
 
+// nextLook is when somebody who was looked at just now is looked at again.
+func (s *Sweep) nextLook(id songspy.UserID, n songspy.NowPlaying, last songspy.Sighting) time.Time {
+	if !s.Spread {
+		return s.nextSlot(id, 0)
+	}
+	return listening.NextLook(n, last, s.Now(), s.phase(id), s.Interval).At
+}
+
 // nextSlot is when somebody who could not be looked at is asked again: in
 // their own place, not before the provider wants it, so that no failure
 // brings people into step.
