@@ -2,7 +2,10 @@ module github.com/songspy/songspy/songspy-batch
 
 go 1.26.0
 
-require github.com/songspy/songspy/songspy-domain v0.0.0
+require (
+	github.com/songspy/songspy/songspy-domain v0.0.0
+	github.com/songspy/songspy/songspy-sim v0.0.0
+)
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -50,7 +50,7 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	return newBatch(s, db, log).run(ctx, listener)
+	return newBatch(s, db, nil, log).run(ctx, listener)
 }
 
 func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store, error) {
@@ -68,22 +68,35 @@ func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store,
 	return store.Open(ctx, o)
 }
 
+// database is all that the batch asks of the store.
+type database interface {
+	sweep.Store
+	sweep.Feed
+	refresh.Links
+	housekeeping.Store
+	// WaitForSchema returns once the schema is the one that the code needs.
+	WaitForSchema(ctx context.Context) error
+	// CheckSchema says what is wrong with the schema.
+	CheckSchema(ctx context.Context) error
+}
+
 // batch is the batch, wired.
 type batch struct {
 	settings settings
 	log      *slog.Logger
-	db       *store.Store
+	db       database
 	registry *prometheus.Registry
 	sweep    *sweep.Sweep
 	refresh  *refresh.Job
 }
 
-func newBatch(s settings, db *store.Store, log *slog.Logger) *batch {
+// newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
+func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) *batch {
 	registry := telemetry.Registry()
 	client := spotify.New(spotify.Config{
 		ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-		MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
+		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
 	})
 	renewer := &refresh.Renewer{
 		Links: db, Provider: client, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
@@ -115,8 +128,17 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 		if err := b.waitForSchema(ctx); err != nil {
 			return err
 		}
-		group.Go(func() error { b.sweep.Serve(ctx); return nil })
-		group.Go(func() error { b.refresh.Serve(ctx); return nil })
+		return b.work(ctx)
+	})
+	return group.Wait()
+}
+
+// work runs the jobs and the pools that do what they plan, until ctx ends.
+func (b *batch) work(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { b.sweep.Serve(ctx); return nil })
+	group.Go(func() error { b.refresh.Serve(ctx); return nil })
+	group.Go(func() error {
 		return schedule.Run(ctx, schedule.Options{Logger: b.log, Correlate: correlate}, b.jobs()...)
 	})
 	return group.Wait()

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+func TestEverySongIsWrittenOnceThoughTheBatchIsKilledAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 12
+		w := newWorld(t, sim.Options{People: people})
+		albums := make([][]sim.Play, people)
+		for person := range people {
+			albums[person] = w.album(person, time.Now().Add(time.Duration(person)*17*time.Second), 60)
+		}
+		// Five minutes and some seconds of work, then a kill, and twenty
+		// seconds without a batch: every song is still seen at least once.
+		for range 12 {
+			_, kill := w.start()
+			<-time.After(5*time.Minute + 37*time.Second)
+			kill()
+			<-time.After(20 * time.Second)
+		}
+		stop, _ := w.start()
+		<-time.After(6 * time.Minute)
+		until := time.Now().Add(-4 * time.Minute) // what ended lately may not have been noticed yet
+		stop()
+		for person, album := range albums {
+			if n := w.hasOnce(person, album, until); n < 20 {
+				t.Fatalf("only %d songs ended: the test shows nothing", n)
+			}
+		}
+	})
+}
+
+func TestWhoIsErasedInMidSweepLeavesNothingAndCostsNobodyASong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 10
+		w := newWorld(t, sim.Options{People: people})
+		albums := make([][]sim.Play, people)
+		for person := range people {
+			albums[person] = w.album(person, time.Now(), 30)
+		}
+		stop, _ := w.start(func(s *settings) { s.Spread = false }) // all at once: the erasures fall amid writes
+		for person := range 5 {
+			<-time.After(6*time.Minute + 500*time.Microsecond)
+			if _, err := w.db.EraseUser(t.Context(), user(person)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(10 * time.Minute)
+		until := time.Now().Add(-4 * time.Minute)
+		stop()
+		for person := range people {
+			if person >= 5 {
+				w.hasOnce(person, albums[person], until)
+				continue
+			}
+			for _, table := range []string{"plays", "now_playing", "user_tracks", "spotify_links"} {
+				if n := w.rows(table, person); n != 0 {
+					t.Errorf("person %d was erased and has %d rows in %s", person, n, table)
+				}
+			}
+		}
+	})
+}
+
+func TestWhoLinksAnewInMidSweepGoesOnThroughTheNewLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sim.Options{People: 4})
+		for person := range 4 {
+			w.album(person, time.Now(), 30)
+		}
+		stop, _ := w.start()
+		for range 6 {
+			<-time.After(7*time.Minute + 13*time.Second)
+			w.link(1)
+		}
+		<-time.After(time.Minute)
+		stop()
+		for person := range 4 {
+			plays := w.plays(person)
+			if len(plays) < 12 {
+				t.Errorf("person %d: %d plays in 44 minutes of songs", person, len(plays))
+			}
+			for i := 1; i < len(plays); i++ {
+				if plays[i].start.Before(plays[i-1].end) {
+					t.Errorf("person %d: plays overlap at %s", person, plays[i].start.Format(time.TimeOnly))
+				}
+			}
+		}
+	})
+}
+
+func TestOnePercentOfDeadLinksLeavesTheOthersAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 200
+		w := newWorld(t, sim.Options{People: people, Population: "tenth"})
+		for _, person := range []int{7, 77} {
+			w.sim.Revoke(person)
+		}
+		stop, _ := w.start()
+		<-time.After(90 * time.Minute) // a token lives for an hour
+		stop()
+		for person := range people {
+			l, err := w.db.Link(t.Context(), user(person))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dead := person == 7 || person == 77
+			switch {
+			case dead && l.State != songspy.LinkSuspect:
+				t.Errorf("person %d's refresh token is dead and the link is %s", person, l.State)
+			case !dead && (l.State != songspy.LinkActive || !l.AccessExpiresAt.After(time.Now())):
+				t.Errorf("person %d's link is %s and its token lives until %s", person, l.State, l.AccessExpiresAt)
+			}
+		}
+		for _, c := range w.called("currently-playing") {
+			if c.Status == 401 && c.Person != 7 && c.Person != 77 {
+				t.Fatalf("person %d was asked with a dead token at %s", c.Person, c.At)
+			}
+		}
+	})
+}
+
+func TestA429ClosesTheDoorForEveryoneUntilItIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sim.Options{People: 200, Population: "tenth"})
+		stop, _ := w.start()
+		<-time.After(10 * time.Minute)
+		const seconds = 600
+		wait := seconds
+		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &wait, Times: 1})
+		<-time.After(30 * time.Minute)
+		stop()
+		calls := w.called("currently-playing")
+		var refused int
+		for i, c := range calls {
+			if c.Status == 429 {
+				refused = i
+			}
+		}
+		if refused == 0 || refused == len(calls)-1 {
+			t.Fatal("the limit was not met, or nobody was asked after it")
+		}
+		closed, opens := calls[refused].At, calls[refused].At.Add(seconds*time.Second)
+		var after int
+		asked := map[int]bool{}
+		for _, c := range calls[refused+1:] {
+			if c.At.After(closed) && c.At.Before(opens) {
+				t.Fatalf("person %d was asked through the closed door, %s after it closed", c.Person, c.At.Sub(closed))
+			}
+			after++
+			asked[c.Person] = true
+		}
+		if after < 200 || len(asked) != 200 {
+			t.Errorf("%d of 200 people were asked again, in %d looks", len(asked), after)
+		}
+	})
+}
+
+func TestAMisbehavingSpotifyStopsNobodyAndShowsNoSecret(t *testing.T) {
+	retry := 5
+	for name, faults := range map[string][]sim.Fault{
+		"broken answers": {
+			{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.ServerError, Status: 503, Share: 0.1},
+			{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.Cut, Share: 0.1},
+			{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.Garbage, Share: 0.1},
+			{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.Hangup, Share: 0.1},
+			{Endpoint: "token", Person: sim.Everyone, Kind: sim.ServerError, Status: 502, Share: 0.3},
+		},
+		"refusals": {
+			{Endpoint: "currently-playing", Person: 3, Kind: sim.InsufficientScope},
+			{Endpoint: "currently-playing", Person: 4, Kind: sim.Unauthorized},
+			{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &retry, Share: 0.01},
+			{Endpoint: "token", Person: 5, Kind: sim.InvalidGrant},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const people = 30
+				w := newWorld(t, sim.Options{People: people})
+				for _, f := range faults {
+					w.sim.Fault(f)
+				}
+				stop, _ := w.start()
+				<-time.After(75 * time.Minute)
+				stop()
+				answered := map[int]int{}
+				for _, c := range w.called("currently-playing") {
+					if c.Status == 200 || c.Status == 204 {
+						answered[c.Person]++
+					}
+				}
+				for person := range people {
+					if person >= 3 && person <= 5 {
+						continue
+					}
+					if answered[person] < 10 {
+						t.Errorf("person %d was looked at %d times in 25 intervals", person, answered[person])
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/due"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+func TestTheCommandSaysWhatItCanDoAndWhatIsWrongWithASetting(t *testing.T) {
+	tests := []struct {
+		name    string
+		args    []string
+		environ map[string]string
+		code    int
+		says    []string
+	}{
+		{"help", []string{"help"}, nil, 0, []string{"songspy-batch health"}},
+		{"version", []string{"version"}, nil, 0, []string{""}},
+		{"a slip", []string{"sevre"}, nil, 2, []string{`"sevre"`, "songspy-batch version"}},
+		{"too much", []string{"serve", "please"}, nil, 2, []string{"songspy-batch [serve]"}},
+		{"no settings", nil, nil, 2, []string{"SONGSPY_SPOTIFY_CLIENT_ID", "SONGSPY_SEAL_KEYS"}},
+		{"odd settings", nil, map[string]string{
+			"SONGSPY_POLL_INTERVAL": "0s", "SONGSPY_POLL_CONCURRENCY": "0", "SONGSPY_REFRESH_INTERVAL": "soon", "SONGSPY_BATCH_ADDR": "8081",
+		}, 2, []string{"SONGSPY_POLL_INTERVAL", "SONGSPY_POLL_CONCURRENCY", "SONGSPY_REFRESH_INTERVAL", "SONGSPY_BATCH_ADDR"}},
+		{"nobody there", []string{"health"}, map[string]string{"SONGSPY_BATCH_ADDR": freeAddr(t)}, 1, []string{"no answer"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			if code := run(t.Context(), tt.args, tt.environ, &out, &out); code != tt.code {
+				t.Errorf("exit %d, want %d: %s", code, tt.code, out.String())
+			}
+			for _, want := range tt.says {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%q is missing from:\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}
+
+func TestServeIsReadyOnceTheSchemaIsThereEndsInOrderAndRunsAlone(t *testing.T) {
+	dir := t.TempDir()
+	environ := map[string]string{
+		"SONGSPY_ENV":                   "development",
+		"SONGSPY_DATABASE_URL":          "sqlite:" + filepath.Join(dir, "songspy.db"),
+		"SONGSPY_STATE_DIR":             filepath.Join(dir, "state"),
+		"SONGSPY_BATCH_ADDR":            freeAddr(t),
+		"SONGSPY_SPOTIFY_CLIENT_ID":     "somebody",
+		"SONGSPY_SPOTIFY_AUTHORIZE_URL": "http://127.0.0.1:1/authorize",
+		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  "http://127.0.0.1:1",
+		"SONGSPY_SPOTIFY_API_URL":       "http://127.0.0.1:1",
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	serving, stop := context.WithCancel(ctx)
+	var out, faults bytes.Buffer
+	exit := make(chan int, 1)
+	go func() { exit <- run(serving, []string{"serve"}, environ, &out, &faults) }()
+
+	healthy := func() (bool, string) {
+		var said bytes.Buffer
+		code := run(ctx, []string{"health"}, environ, &said, &said)
+		return code == 0, said.String()
+	}
+	await := func(what string, met func() bool) {
+		for !met() {
+			if !due.Wait(ctx, 20*time.Millisecond) {
+				t.Fatalf("%s never came; %s", what, faults.String())
+			}
+		}
+	}
+	await("an answer that names the remedy", func() bool {
+		ok, said := healthy()
+		if ok {
+			t.Fatal("ready without a schema")
+		}
+		return strings.Contains(said, "songspy-api migrate")
+	})
+
+	var second bytes.Buffer
+	if code := run(ctx, []string{"serve"}, environ, &second, &second); code != 1 || !strings.Contains(second.String(), "Another songspy-batch") {
+		t.Errorf("a second batch on the file ended with %d and said %q", code, second.String())
+	}
+
+	migrate(t, environ["SONGSPY_DATABASE_URL"])
+	await("readiness", func() bool { ok, _ := healthy(); return ok })
+	stop()
+	if code := <-exit; code != 0 {
+		t.Errorf("ended with %d: %s", code, faults.String())
+	}
+}
+
+func migrate(t *testing.T, url string) {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Options{URL: url, SealKeys: []store.SealKey{{ID: "test", Key: bytes.Repeat([]byte("k"), 32)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freeAddr is a loopback address that nobody listens at.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
