@@ -234,7 +234,7 @@ func writeFirst(t *testing.T, b *bundle, takeAway func(context.Context, *store.S
 	taken := make(chan error, 1)
 	b.statements.stepIn(peopleShared, func() {
 		go func() { taken <- takeAway(t.Context(), other, loses.UserID) }()
-		b.untilSomebodyWaits(t)
+		b.untilSomebodyWaits(t, func() bool { return len(taken) > 0 })
 	})
 	b.write(t, hearings...)
 	must(t, <-taken)
@@ -261,7 +261,7 @@ func writeSecond(t *testing.T, b *bundle, takeAway func(context.Context, *store.
 			w, err := other.WriteListening(t.Context(), hearings)
 			done <- result{w, err}
 		}()
-		b.untilSomebodyWaits(t)
+		b.untilSomebodyWaits(t, func() bool { return len(done) > 0 })
 	})
 	must(t, takeAway(t.Context(), b.Store, loses.UserID))
 	r := <-done
@@ -273,13 +273,17 @@ func writeSecond(t *testing.T, b *bundle, takeAway func(context.Context, *store.
 	}
 }
 
-// untilSomebodyWaits returns when a transaction of this test waits for a lock.
-// On SQLite one writes at a time, and whoever comes second waits to begin.
-func (b *bundle) untilSomebodyWaits(t *testing.T) {
+// untilSomebodyWaits returns when a transaction of this test waits for a lock,
+// and fails the test if the one that should is through without waiting. On SQLite one writes at a time, and whoever comes second waits to begin.
+func (b *bundle) untilSomebodyWaits(t *testing.T, through func() bool) {
 	if b.db.Engine == SQLite {
 		return
 	}
 	for waiting := 0; waiting == 0; {
+		if through() {
+			t.Error("a transaction went through that should have waited")
+			return
+		}
 		err := b.sql(t).QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity
 			WHERE application_name = current_setting('application_name') AND wait_event_type = 'Lock'`).Scan(&waiting)
 		if err != nil {
