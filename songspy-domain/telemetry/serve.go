@@ -62,7 +62,9 @@ func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, lo
 		endRequests()
 		_ = server.Close() // its listener is closed already; nothing is left to be said
 	}
-	_ = <-failed // http.ErrServerClosed, since Shutdown was called
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the server at %s ended: %w", listener.Addr(), err)
+	}
 	return nil
 }
 
