@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/songspy/songspy/songspy-domain/spotify"
+)
+
+// refreshPool is what the batch's client may use beyond the looks' connections.
+const refreshPool = 16
+
+// bareRun is what the calls alone come to.
+type bareRun struct {
+	Calls   int     `json:"calls"`
+	Seconds float64 `json:"seconds"`
+	Rate    float64 `json:"callsPerSecond"`
+	// Processor time by call, of the loop and of the simulator.
+	OwnMicros float64 `json:"cpuMicros"`
+	SimMicros float64 `json:"simCpuMicros"`
+}
+
+// bare makes the first calls that a sweep makes, with the batch's transport,
+// headers and concurrency, and discards the answers.
+func (b *bench) bare(ctx context.Context, calls int) (r bareRun, err error) {
+	f, err := lookRequest(ctx, "http://"+b.sim.address+"/spotify/api")
+	if err != nil {
+		return r, err
+	}
+	transport := spotify.NewTransport(b.workers + refreshPool)
+	defer transport.CloseIdleConnections()
+	cpu, err := cpuOf(b.sim)
+	if err != nil {
+		return r, err
+	}
+	own, began := ownCPU(), time.Now()
+	var next atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for range b.workers {
+		group.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= calls {
+					return nil
+				}
+				if err := call(ctx, transport, f, b.tokens[i]); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return r, fmt.Errorf("bare loop: %w", err)
+	}
+	took := time.Since(began)
+	r = bareRun{Calls: calls, Seconds: took.Seconds(), Rate: float64(calls) / took.Seconds()}
+	r.OwnMicros = ownCPU().sub(own).perCall(calls)
+	spent, err := cpuOf(b.sim)
+	if err != nil {
+		return r, err
+	}
+	r.SimMicros = spent[0].sub(cpu[0]).perCall(calls)
+	return r, nil
+}
+
+// form is what all looks have in common.
+type form struct {
+	url    *url.URL
+	header http.Header
+}
+
+func call(ctx context.Context, via http.RoundTripper, f form, token string) error {
+	header := maps.Clone(f.header)
+	header["Authorization"] = []string{"Bearer " + token}
+	req := (&http.Request{Method: http.MethodGet, URL: f.url, Host: f.url.Host, Header: header}).WithContext(ctx)
+	resp, err := via.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("the simulator answered %s", resp.Status)
+	}
+	return err
+}
+
+// lookRequest asks the batch's own client what its looks look like.
+func lookRequest(ctx context.Context, api string) (f form, err error) {
+	client := spotify.New(spotify.Config{ClientID: "bench", APIURL: api, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		f = form{r.URL, r.Header.Clone()}
+		return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
+	})})
+	_, err = client.CurrentlyPlaying(ctx, "a token")
+	return f, err
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// ownCPU is the processor time that this process has used.
+func ownCPU() cpuTime {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0 // it cannot fail with these arguments
+	}
+	return cpuTime(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// load brings the schema and everyone into the database.
+func (b *bench) load(ctx context.Context) error {
+	began := time.Now()
+	s, err := store.Open(ctx, store.Options{URL: b.db.url, SealKeys: []store.SealKey{b.db.key}})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Migrate(ctx); err != nil {
+		return err
+	}
+	b.tokens = make([]string, b.people)
+	if err := s.Load(ctx, b.everyone(ctx)); err != nil {
+		return fmt.Errorf("loading: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// As in a database that has run for a day; otherwise it begins in the middle.
+	if err := b.db.vacuum(ctx); err != nil {
+		return err
+	}
+	b.say("loaded %d listeners in %s", b.people, time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+// everyone yields the simulator's people as users 1 and up, linked just now.
+func (b *bench) everyone(ctx context.Context) iter.Seq2[songspy.User, songspy.Link] {
+	now := time.Now()
+	scope := strings.Join(songspy.NeededScopes(), " ")
+	return func(yield func(songspy.User, songspy.Link) bool) {
+		for n := range b.people {
+			if n%(max(b.people/10, 1)) == 0 {
+				b.say("loading: %3d %%", 100*n/b.people)
+			}
+			who := b.world.Person(n)
+			access, refresh := b.world.SpotifyTokens(n)
+			b.tokens[n] = access
+			user := songspy.User{
+				ID: userOf(n), GoogleSub: who.GoogleID, Audience: songspy.AudienceEveryone, CreatedAt: now, UpdatedAt: now,
+			}
+			link := songspy.Link{
+				App: sim.SpotifyClientID, AccountID: &who.AccountID, LegacyID: &who.SpotifyID, AuthMethod: songspy.AuthBasic,
+				AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh), Scope: scope,
+				AccessExpiresAt: now.Add(23 * time.Hour), AuthorizedAt: now, State: songspy.LinkActive, StateSince: now,
+				Generation: 1, Version: 1, CreatedAt: now, UpdatedAt: now,
+			}
+			if ctx.Err() != nil || !yield(user, link) {
+				return
+			}
+		}
+	}
+}
+
+// userOf is the id of a person of the simulator.
+func userOf(person int) songspy.UserID { return songspy.UserID(person + 1) }

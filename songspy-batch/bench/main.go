@@ -1,0 +1,106 @@
+// Command bench measures what a sweep costs over the calls that it consists of.
+//
+// It loads linked listeners into a Postgres, starts the real songspy-batch and
+// songspy-sim beside it on this machine, lets the batch sweep three times with
+// everyone due at once, and measures the third: looks by time, memory, rows
+// written, and for whom. Before and after it the same calls are made by a bare
+// loop that discards the answers; the batch is measured against that.
+//
+// It finds the server in SONGSPY_TEST_POSTGRES_URL, as the tests do:
+//
+//	go run ./songspy-domain/store/storetest/throwaway -- go run ./songspy-batch/bench
+//
+// The table is for people; the last line is JSON. The exit status is 1 where a
+// bound is missed or the measurement failed, 2 where it was called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+const (
+	// shortest is the least interval: a play that began before the first sweep
+	// must be old enough to count at the second, so that the third finds
+	// nothing to write about it.
+	shortest = 40 * time.Second
+	// poolSize is what SONGSPY_POLL_CONCURRENCY is unless set.
+	poolSize = 64
+)
+
+type options struct {
+	people   int
+	interval time.Duration
+	workers  int
+	profile  string
+	within   time.Duration
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Getenv("SONGSPY_TEST_POSTGRES_URL"), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run gives the exit status.
+func run(ctx context.Context, args []string, server string, stdout, stderr io.Writer) int {
+	o, err := readOptions(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err == nil && server == "":
+		err = errors.New("SONGSPY_TEST_POSTGRES_URL names no Postgres: use `make bench-sweep`, which starts one")
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 2
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, o.within, fmt.Errorf("not done within %s; -within allows more", o.within))
+	defer cancel()
+	r, err := measure(ctx, o, server, func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) })
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	missed := r.judge(boundsFor(o.people))
+	if err := r.write(stdout); err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	for _, m := range missed {
+		fmt.Fprintln(stderr, "bench: missed:", m)
+	}
+	return min(len(missed), 1)
+}
+
+func readOptions(args []string, stderr io.Writer) (o options, err error) {
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.IntVar(&o.people, "people", 100_000, "how many linked listeners there are, a tenth of whom are playing")
+	f.DurationVar(&o.interval, "interval", 0, "time between two sweeps; 0: as short as keeps them apart")
+	f.IntVar(&o.workers, "workers", poolSize, "calls under way at a time, in the batch and in the bare loop")
+	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the third sweep, which costs it a few percent")
+	f.DurationVar(&o.within, "within", time.Hour, "when to give up")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return o, fmt.Errorf("there is no argument %q", f.Arg(0))
+	case o.people < 100 || o.people > 10_000_000:
+		return o, fmt.Errorf("-people is %d; choose 100 to 10,000,000", o.people)
+	case o.interval != 0 && o.interval < shortest:
+		return o, fmt.Errorf("-interval is %s; choose %s or more, or 0", o.interval, shortest)
+	case o.workers < 1 || o.workers > 10_000:
+		return o, fmt.Errorf("-workers is %d; choose 1 to 10,000", o.workers)
+	}
+	return o, nil
+}

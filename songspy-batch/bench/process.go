@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/procfs"
+
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// The simulated world.
+const (
+	seed       = 1
+	population = "tenth"
+)
+
+// stopWithin is how long a process may take to end in order.
+const stopWithin = 15 * time.Second
+
+// build builds commands as they ship.
+func build(ctx context.Context, dir string, commands ...string) error {
+	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", dir + string(filepath.Separator)}
+	for _, c := range commands {
+		args = append(args, "github.com/songspy/songspy/"+c)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (b *bench) startSim(ctx context.Context) (*process, error) {
+	return b.start(ctx, "songspy-sim", nil,
+		"serve", "-addr", "127.0.0.1:0", "-people", strconv.Itoa(b.people), "-population", population, "-seed", strconv.Itoa(seed))
+}
+
+func (b *bench) startBatch(ctx context.Context, interval time.Duration) (*process, error) {
+	provider := "http://" + b.sim.address
+	return b.start(ctx, "songspy-batch", []string{
+		"SONGSPY_ENV=development", "SONGSPY_LOG_FORMAT=text", "SONGSPY_BATCH_ADDR=127.0.0.1:0",
+		"SONGSPY_DATABASE_URL=" + b.db.url, "SONGSPY_SEAL_KEYS=" + b.db.sealKeys(),
+		"SONGSPY_SPREAD=false", "SONGSPY_POLL_INTERVAL=" + interval.String(),
+		"SONGSPY_POLL_CONCURRENCY=" + strconv.Itoa(b.workers),
+		"SONGSPY_SPOTIFY_CLIENT_ID=" + sim.SpotifyClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET=" + sim.SpotifyClientSecret,
+		"SONGSPY_SPOTIFY_AUTHORIZE_URL=" + provider + "/spotify/accounts/authorize",
+		"SONGSPY_SPOTIFY_ACCOUNTS_URL=" + provider + "/spotify/accounts",
+		"SONGSPY_SPOTIFY_API_URL=" + provider + "/spotify/api",
+		"SONGSPY_GOOGLE_CLIENT_ID=" + sim.GoogleClientID,
+		"SONGSPY_GOOGLE_USERINFO_URL=" + provider + "/google/oauth2/v1/userinfo",
+		"SONGSPY_GOOGLE_TOKENINFO_URL=" + provider + "/google/tokeninfo",
+		"SONGSPY_GOOGLE_ISSUER_URL=" + provider + "/google",
+	}, "serve")
+}
+
+// process is a running binary.
+type process struct {
+	name    string
+	cmd     *exec.Cmd
+	address string // where it listens
+	log     *tail
+	ending  chan struct{} // closed once it is meant to end
+	ended   chan struct{} // closed once it has
+	once    sync.Once
+}
+
+// start starts a binary and returns when it listens. If it ends before it is
+// told to, the measurement fails with the last of what it printed.
+func (b *bench) start(ctx context.Context, name string, env []string, args ...string) (*process, error) {
+	p := &process{
+		name: name, log: &tail{listening: make(chan string, 1)},
+		ending: make(chan struct{}), ended: make(chan struct{}),
+	}
+	p.cmd = exec.CommandContext(ctx, filepath.Join(b.dir, name), args...)
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = b.dir, p.log, p.log
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir}, env...)
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.WaitDelay = stopWithin
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { // ends with the process
+		defer close(p.ended)
+		err := p.cmd.Wait()
+		select {
+		case <-p.ending:
+		default:
+			b.failing(fmt.Errorf("%s ended by itself: %w\n%s", name, err, p.log.last()))
+		}
+	}()
+	select {
+	case p.address = <-p.log.listening:
+		return p, nil
+	case <-p.ended:
+		return nil, context.Cause(ctx)
+	case <-ctx.Done():
+		return nil, errors.Join(context.Cause(ctx), p.stop())
+	}
+}
+
+// stop ends the process in order.
+func (p *process) stop() error { return p.end(syscall.SIGTERM) }
+
+// kill ends the process at once.
+func (p *process) kill() error { return p.end(syscall.SIGKILL) }
+
+// end does nothing to a process that has ended already.
+func (p *process) end(signal syscall.Signal) error {
+	p.once.Do(func() { close(p.ending) })
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	timer := time.NewTimer(stopWithin)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+		return nil
+	case <-timer.C:
+		return errors.Join(fmt.Errorf("%s did not end within %s and was killed", p.name, stopWithin), p.cmd.Process.Kill())
+	}
+}
+
+// tail keeps the end of what a process prints, and finds where it listens.
+type tail struct {
+	listening chan string
+
+	mu    sync.Mutex
+	text  []byte
+	found bool
+}
+
+const tailKept = 8 << 10
+
+var listens = regexp.MustCompile(`msg=listening addr(?:ess)?=(\S+)\n`)
+
+// Write implements io.Writer.
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, b...)
+	if m := listens.FindSubmatch(t.text); m != nil && !t.found {
+		t.found = true
+		t.listening <- string(m[1])
+	}
+	if over := len(t.text) - tailKept; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	return len(b), nil
+}
+
+func (t *tail) last() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Clone(t.text)
+}
+
+// cpuTime is the processor time that a process has used.
+type cpuTime time.Duration
+
+func (c cpuTime) sub(before cpuTime) cpuTime { return c - before }
+
+// perCall is in microseconds.
+func (c cpuTime) perCall(calls int) float64 {
+	return float64(time.Duration(c).Microseconds()) / float64(max(calls, 1))
+}
+
+func cpuOf(processes ...*process) ([]cpuTime, error) {
+	used := make([]cpuTime, len(processes))
+	for i, p := range processes {
+		proc, err := procfs.NewProc(p.cmd.Process.Pid)
+		if err != nil {
+			return nil, fmt.Errorf("processes are measured by Linux's /proc: %w", err)
+		}
+		stat, err := proc.Stat()
+		if err != nil {
+			return nil, err
+		}
+		used[i] = cpuTime(stat.CPUTime() * float64(time.Second))
+	}
+	return used, nil
+}
+
+// peakRSS is the most memory that the process ever had resident, in bytes.
+func peakRSS(p *process) (uint64, error) {
+	proc, err := procfs.NewProc(p.cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	status, err := proc.NewStatus()
+	return status.VmHWM, err
+}
