@@ -1,0 +1,50 @@
+package web
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestFiles_AreSmallAndNeedNobodyElse(t *testing.T) {
+	files, err := Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	foreign := regexp.MustCompile(`(?:src|href|url|import|from)\s*[=(]?\s*["']?(?:https?:)?//`)
+	for _, f := range files {
+		lines += strings.Count(string(f.Body), "\n")
+		if foreign.Match(f.Body) {
+			t.Errorf("%s loads something from elsewhere", f.Path)
+		}
+	}
+	if lines > 250 {
+		t.Errorf("the page has grown to %d lines", lines)
+	}
+}
+
+func TestFiles_ShowWhatTheyAreToldAsTextOnly(t *testing.T) {
+	files, err := Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		for _, unsafe := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", " style=", "onclick"} {
+			if strings.Contains(string(f.Body), unsafe) {
+				t.Errorf("%s uses %s", f.Path, unsafe)
+			}
+		}
+	}
+}
+
+func TestPolicy_AdmitsPicturesOfASimulatedProviderByOriginAlone(t *testing.T) {
+	for given, want := range map[string]string{
+		"http://127.0.0.1:8090/spotify/accounts/authorize": "img-src https: data: http://127.0.0.1:8090;",
+		"nonsense": "img-src https: data:;",
+	} {
+		if got := Policy(given); !strings.Contains(got, want) || strings.Contains(got, "unsafe") {
+			t.Errorf("%s: %s", given, got)
+		}
+	}
+}
