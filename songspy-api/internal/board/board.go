@@ -84,8 +84,10 @@ func (b *Board) readyAt(now time.Time) error {
 		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The board is being loaded.", RetryAfter: time.Second}
 	}
 	if silence := now.Sub(time.Unix(0, heard)); silence > mistrust {
-		return &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: 2 * time.Second,
-			Message: fmt.Sprintf("The change feed could not be read for %d s, so the board is not shown.", int(silence.Seconds()))}
+		return &songspy.Error{
+			Code: songspy.CodeUnavailable, RetryAfter: 2 * time.Second,
+			Message: fmt.Sprintf("The change feed could not be read for %d s, so the board is not shown.", int(silence.Seconds())),
+		}
 	}
 	return nil
 }

@@ -69,10 +69,10 @@ func (s *server) answerFault(c *gin.Context, err error) {
 		return
 	}
 	status, fault := faultOf(err, c.GetHeader("Accept-Language"))
-	switch {
-	case status == http.StatusInternalServerError:
+	switch status {
+	case http.StatusInternalServerError:
 		s.o.Log.ErrorContext(ctx, "a request failed", slog.String("route", c.FullPath()), slog.Any("error", err))
-	case status == http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		s.o.Log.WarnContext(ctx, "a request could not be served", slog.String("route", c.FullPath()), slog.Any("error", err))
 	default:
 		s.o.Log.DebugContext(ctx, "a request was refused", slog.String("route", c.FullPath()), slog.Any("error", err))

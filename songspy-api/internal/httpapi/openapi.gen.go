@@ -399,7 +399,7 @@ type TokensAnswer struct {
 
 // UserEdit defines model for UserEdit.
 type UserEdit struct {
-	// NickName 1 to 30 characters as a reader counts them
+	// NickName 1 to 30 characters as a reader counts them, trimmed.
 	NickName string `json:"nickName"`
 
 	// ShowProfileImage Whether others may see Google's picture. Unchanged if absent.

@@ -2,8 +2,6 @@ package identity
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -285,82 +283,4 @@ func TestNew_RefusesKeysThatAreNone(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-}
-
-type fakeGoogle struct{}
-
-func (fakeGoogle) Profile(_ context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {
-	if access != "good" {
-		return songspy.GoogleProfile{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "GOOGLE_TOKEN_FOREIGN"}
-	}
-	return songspy.GoogleProfile{Subject: "g-1", Name: "Ann"}, nil
-}
-
-// fakeStore keeps sessions as the contract of Sessions says.
-type fakeStore struct {
-	people       int
-	sessions     map[int64]songspy.Session
-	now          func() time.Time
-	beforeRotate func()
-	down         bool
-}
-
-func (f *fakeStore) SignIn(context.Context, songspy.GoogleProfile, songspy.Audience) (songspy.User, bool, error) {
-	f.people++
-	return songspy.User{ID: 1}, false, nil
-}
-
-func (f *fakeStore) CreateSession(_ context.Context, s songspy.Session) (songspy.Session, error) {
-	s.ID = int64(len(f.sessions) + 1)
-	if s.Family == 0 {
-		s.Family = s.ID
-	}
-	f.sessions[s.ID] = s
-	return s, nil
-}
-
-func (f *fakeStore) find(match func(songspy.Session) bool) (songspy.Session, error) {
-	if f.down {
-		return songspy.Session{}, &songspy.Error{Code: songspy.CodeUnavailable, Err: errors.New("down")}
-	}
-	for _, s := range f.sessions {
-		if match(s) {
-			return s, nil
-		}
-	}
-	return songspy.Session{}, &songspy.Error{Code: songspy.CodeNotFound}
-}
-
-func (f *fakeStore) Session(_ context.Context, id int64) (songspy.Session, error) {
-	return f.find(func(s songspy.Session) bool { return s.ID == id })
-}
-
-func (f *fakeStore) SessionByRefresh(_ context.Context, hash []byte) (songspy.Session, error) {
-	return f.find(func(s songspy.Session) bool { return bytes.Equal(s.RefreshHash, hash) })
-}
-
-func (f *fakeStore) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
-	if before := f.beforeRotate; before != nil {
-		f.beforeRotate = nil
-		before()
-	}
-	old := f.sessions[id]
-	if old.RotatedAt != nil || old.RevokedAt != nil {
-		return songspy.Session{}, &songspy.Error{Code: songspy.CodeConflict}
-	}
-	at := f.now()
-	old.RotatedAt = &at
-	f.sessions[id] = old
-	return f.CreateSession(ctx, successor)
-}
-
-func (f *fakeStore) RevokeFamily(_ context.Context, family int64) error {
-	at := f.now()
-	for id, s := range f.sessions {
-		if s.Family == family {
-			s.RevokedAt = &at
-			f.sessions[id] = s
-		}
-	}
-	return nil
 }

@@ -141,8 +141,10 @@ func (s *Service) redirect(uri string) (string, error) {
 	case uri != "" && (slices.Contains(s.o.RedirectURLs, uri) || s.o.AnyLoopback && isLoopback(uri)):
 		return uri, nil
 	}
-	return "", &songspy.Error{Code: songspy.CodeInvalid, Reason: "INVALID_REQUEST",
-		Message: "redirectUri: is not one that this instance knows.", Err: UnknownRedirect{}}
+	return "", &songspy.Error{
+		Code: songspy.CodeInvalid, Reason: "INVALID_REQUEST",
+		Message: "redirectUri is not one that this instance knows.", Err: UnknownRedirect{},
+	}
 }
 
 // isLoopback reports whether the URI is plain http at a literal loopback address.

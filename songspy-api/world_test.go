@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+	"github.com/songspy/songspy/songspy-sim/sim"
+
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+)
+
+const (
+	prefix   = contracttest.Prefix
+	redirect = "http://127.0.0.1:5173/callback"
+)
+
+// world is the whole API on a real database, with simulated providers.
+type world struct {
+	*contracttest.Client
+	*service
+	sim     *sim.Sim
+	environ map[string]string
+	log     *logBook
+	secrets []string
+}
+
+// logBook is a log that many goroutines write.
+type logBook struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// environment is what the API is told in these tests.
+func environment(t *testing.T, database, providers string) map[string]string {
+	t.Helper()
+	return map[string]string{
+		"SONGSPY_ENV": config.Development, "SONGSPY_DATABASE_URL": database, "SONGSPY_STATE_DIR": t.TempDir(),
+		"SONGSPY_API_ADDR": "127.0.0.1:0", "SONGSPY_API_ADMIN_ADDR": "127.0.0.1:0", "SONGSPY_LOG_LEVEL": "debug",
+		"SONGSPY_SPOTIFY_CLIENT_ID": sim.SpotifyClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET": sim.SpotifyClientSecret,
+		"SONGSPY_SPOTIFY_REDIRECT_URL":  redirect,
+		"SONGSPY_SPOTIFY_AUTHORIZE_URL": providers + "/spotify/accounts/authorize",
+		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  providers + "/spotify/accounts",
+		"SONGSPY_SPOTIFY_API_URL":       providers + "/spotify/api",
+		"SONGSPY_GOOGLE_CLIENT_ID":      sim.GoogleClientID,
+		"SONGSPY_GOOGLE_USERINFO_URL":   providers + "/google/oauth2/v1/userinfo",
+		"SONGSPY_GOOGLE_TOKENINFO_URL":  providers + "/google/tokeninfo",
+		"SONGSPY_GOOGLE_ISSUER_URL":     providers + "/google",
+	}
+}
+
+// newWorld starts the API; when the test ends its log is searched for secrets.
+func newWorld(t *testing.T, engine string) *world {
+	t.Helper()
+	s, err := sim.New(sim.Options{Seed: 1, People: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	providers := httptest.NewServer(s.Handler())
+	t.Cleanup(providers.Close)
+	w := &world{sim: s, log: &logBook{}, environ: environment(t, storetest.New(t, engine).URL, providers.URL)}
+	if code := run(t.Context(), []string{"migrate"}, w.environ, w.log, w.log); code != 0 {
+		t.Fatalf("migrate: %d\n%s", code, w.log)
+	}
+	var told settings
+	if err := config.Load(&told, w.environ); err != nil {
+		t.Fatal(err)
+	}
+	if w.service, err = newService(t.Context(), told, telemetry.NewLogger(w.log, "debug", "json")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the service ended with %v", err)
+		}
+		for _, secret := range w.secrets {
+			if secret == "" || strings.Contains(w.log.String(), secret) {
+				t.Errorf("the log holds the secret %q", secret)
+			}
+		}
+	})
+	w.Client = contracttest.New(t, "http://"+w.public.Addr().String(), contract)
+	w.eventually(t, "ready", func() bool { return w.Call("GET", "/readyz", nil).Status == 200 })
+	return w
+}
+
+func (w *world) eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// signedIn is what a client keeps of a sign-in.
+type signedIn struct {
+	ID              int64
+	NickName        *string
+	HasSpotify      bool
+	ProfileImageURL *string
+	Token           string
+	RefreshToken    string
+	ExpiresIn       int
+}
+
+func (s signedIn) bearer() []string { return []string{"Authorization", "Bearer " + s.Token} }
+
+func (w *world) signIn(t *testing.T, person int) signedIn {
+	t.Helper()
+	google := w.sim.GoogleToken(person, sim.GoogleClientID)
+	a := w.Call("POST", prefix+"/google-auth", map[string]any{"accessToken": google, "unknown": 1})
+	if a.Status != 200 {
+		t.Fatalf("sign-in: %d %s", a.Status, a.Body)
+	}
+	var in signedIn
+	a.Into(t, &in)
+	w.secrets = append(w.secrets, google, in.Token, in.RefreshToken, w.sim.Person(person).Email)
+	return in
+}
+
+// code is what Spotify sends the browser back with.
+func (w *world) code(person int, verifier string, scopes ...string) string {
+	o := sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect, Scopes: scopes}
+	if verifier != "" {
+		sum := sha256.Sum256([]byte(verifier))
+		o.Challenge = base64.RawURLEncoding.EncodeToString(sum[:])
+		w.secrets = append(w.secrets, verifier)
+	}
+	code := w.sim.SpotifyCode(person, o)
+	w.secrets = append(w.secrets, code)
+	return code
+}
+
+func (w *world) want(t *testing.T, a contracttest.Answer, status int, code string) {
+	t.Helper()
+	if a.Status != status || a.Code() != code {
+		t.Fatalf("answered %d %s, want %d %s", a.Status, a.Body, status, code)
+	}
+}
+
+// onEveryEngine runs a test on every database.
+func onEveryEngine(t *testing.T, test func(*testing.T, *world)) {
+	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			test(t, newWorld(t, engine))
+		})
+	}
+}
