@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
