@@ -131,6 +131,13 @@ func (f *fakeStore) WriteListening(_ context.Context, hearings []songspy.Hearing
 	return written, nil
 }
 
+// writes gives what was written so far, and in batches of which sizes.
+func (f *fakeStore) writes() (heard []songspy.Hearing, batches []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.heard), slices.Clone(f.batches)
+}
+
 func (f *fakeStore) Feed(context.Context) (oldest, last int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

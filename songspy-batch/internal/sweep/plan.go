@@ -52,7 +52,7 @@ func (s *Sweep) readPage(ctx context.Context, after songspy.UserID) (last songsp
 	for _, l := range page {
 		last = l.Link.UserID
 		switch arrived := s.roster.merge(l); {
-		case arrived == relinked:
+		case arrived == relinked, arrived == fresh && s.started(): // ahead of the feed
 			s.queue.Plan(last, now)
 		case s.roster.looking(last) || s.queue.Has(last): // in this order: a look plans before it ends
 		default:

@@ -113,15 +113,23 @@ func (s *Sweep) Renewed(l songspy.Link) { s.roster.renewed(l) }
 
 // Ready says what keeps the sweep from its work; nil: nothing does.
 func (s *Sweep) Ready(context.Context) error {
-	select {
-	case <-s.begun:
-	default:
+	if !s.started() {
 		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The listeners have not been read yet."}
 	}
 	if s.writer.failing.Load() {
 		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The database refuses what was heard; it is tried again."}
 	}
 	return nil
+}
+
+// started reports whether everyone has been read once.
+func (s *Sweep) started() bool {
+	select {
+	case <-s.begun:
+		return true
+	default:
+		return false
+	}
 }
 
 // firstLook is when somebody who was just read from the store is looked at.

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,6 +164,28 @@ func TestWhatGoesOnAsPredictedIsWrittenWhenTheBatchStops(t *testing.T) {
 		}
 		if n := len(th.store.heard); n >= len(looks) {
 			t.Errorf("%d writes for %d looks", n, len(looks))
+		}
+	})
+}
+
+// silent is a feed that never tells of a change.
+type silent struct{ *fakeStore }
+
+func (silent) WaitForChange(ctx context.Context, _ int64) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestANewcomerWhomThePlanFindsBeforeTheFeedTellsIsLookedAtAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 3, func(o *Options) { o.Feed = silent{o.Feed.(*fakeStore)} })
+		stop := play(t, th.Sweep)
+		<-time.After(th.Interval - time.Second)
+		th.store.link(9)
+		<-time.After(2 * time.Second)
+		stop()
+		if n := len(th.player.at("9/1")); n != 1 {
+			t.Errorf("%d looks at the newcomer just after the plan, want 1", n)
 		}
 	})
 }

@@ -16,15 +16,16 @@ func TestOutcomesAreWrittenInFullBatchesOrSoon(t *testing.T) {
 		th.player.answer = func(string) (songspy.Observation, error) { return song("one", began) }
 		stop := play(t, th.Sweep)
 		<-time.After(2 * batchAge)
-		if n := len(th.store.heard); n != 1200 {
+		heard, batches := th.store.writes()
+		if n := len(heard); n != 1200 {
 			t.Errorf("%d of 1200 written within %s", n, 2*batchAge)
 		}
-		for _, n := range th.store.batches {
+		for _, n := range batches {
 			if n > batchRows {
 				t.Errorf("a batch of %d rows", n)
 			}
 		}
-		if n := len(th.store.batches); n > 4 {
+		if n := len(batches); n > 4 {
 			t.Errorf("%d batches for 1200 rows", n)
 		}
 		stop()
@@ -101,7 +102,8 @@ func TestARowThatWasSetAsideCostsNobodyElse(t *testing.T) {
 		stop := play(t, th.Sweep)
 		<-time.After(th.Interval)
 		written := map[songspy.UserID]bool{}
-		for _, h := range th.store.heard {
+		heard, _ := th.store.writes()
+		for _, h := range heard {
 			written[h.Playing.UserID] = true
 		}
 		if len(written) != 9 || written[3] {
