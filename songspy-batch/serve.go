@@ -24,6 +24,13 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
+// The names of the jobs.
+const (
+	refreshJob = "AccessTokenRefreshScheduler"
+	sweepJob   = "CurrentPlayingTrackScheduler"
+	tidyJob    = "Housekeeping"
+)
+
 const (
 	// schemaWithin is how long the API may take to bring the schema up to date.
 	schemaWithin = 2 * time.Minute
@@ -136,8 +143,8 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 // work runs the jobs and the pools that do what they plan, until ctx ends.
 func (b *batch) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { b.sweep.Serve(ctx); return nil })
-	group.Go(func() error { b.refresh.Serve(ctx); return nil })
+	group.Go(func() error { b.sweep.Serve(telemetry.With(ctx, slog.String("job", sweepJob))); return nil })
+	group.Go(func() error { b.refresh.Serve(telemetry.With(ctx, slog.String("job", refreshJob))); return nil })
 	group.Go(func() error {
 		return schedule.Run(ctx, schedule.Options{Logger: b.log, Correlate: correlate}, b.jobs()...)
 	})
@@ -147,9 +154,9 @@ func (b *batch) work(ctx context.Context) error {
 func (b *batch) jobs() []schedule.Job {
 	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
 	return []schedule.Job{
-		{Name: "AccessTokenRefreshScheduler", Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
-		{Name: "CurrentPlayingTrackScheduler", Every: b.settings.PollInterval, Run: b.sweep.Plan},
-		{Name: "Housekeeping", Every: tidyEvery, Run: tidy.Run},
+		{Name: refreshJob, Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
+		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
+		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
 	}
 }
 

@@ -38,7 +38,7 @@ func (b *bench) bare(ctx context.Context, calls int) (r bareRun, err error) {
 	}
 	transport := spotify.NewTransport(b.workers + refreshPool)
 	defer transport.CloseIdleConnections()
-	cpu, err := cpuOf(b.sim)
+	cpu, err := cpuOf(b.sim.pid())
 	if err != nil {
 		return r, err
 	}
@@ -64,11 +64,11 @@ func (b *bench) bare(ctx context.Context, calls int) (r bareRun, err error) {
 	took := time.Since(began)
 	r = bareRun{Calls: calls, Seconds: took.Seconds(), Rate: float64(calls) / took.Seconds()}
 	r.OwnMicros = ownCPU().sub(own).perCall(calls)
-	spent, err := cpuOf(b.sim)
+	spent, err := cpuOf(b.sim.pid())
 	if err != nil {
 		return r, err
 	}
-	r.SimMicros = spent[0].sub(cpu[0]).perCall(calls)
+	r.SimMicros = spent.sub(cpu).perCall(calls)
 	return r, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/procfs"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store"
@@ -138,6 +139,32 @@ func (d *database) quiet(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// cpu is what the server's processes have used by now; 0 if they run where
+// they cannot be seen, in a container or on another machine.
+func (d *database) cpu(ctx context.Context) (total cpuTime, err error) {
+	rows, err := d.conn.Query(ctx, `SELECT pid FROM pg_stat_activity`)
+	if err != nil {
+		return 0, err
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range pids {
+		proc, err := procfs.NewProc(pid)
+		if err != nil {
+			continue
+		}
+		if name, err := proc.Comm(); err != nil || name != "postgres" {
+			continue
+		}
+		if used, err := cpuOf(pid); err == nil {
+			total += used
+		}
+	}
+	return total, nil
 }
 
 func (d *database) statistics(ctx context.Context) (map[string]tableRows, error) {

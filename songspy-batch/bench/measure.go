@@ -22,7 +22,7 @@ type bench struct {
 	failing context.CancelCauseFunc
 }
 
-// spent is what a bare loop's calls may warm up before they are timed.
+// warmUp is how many calls are made before any is timed.
 const warmUp = 20_000
 
 // measure does it all, and leaves nothing behind.
@@ -61,38 +61,46 @@ func measure(ctx context.Context, o options, server string, say func(string, ...
 	defer func() { err = errors.Join(err, b.sim.stop()) }()
 
 	say("warming up")
-	if _, err := b.bare(ctx, min(o.people, warmUp)); err != nil {
+	warm, err := b.bare(ctx, min(o.people, warmUp))
+	if err != nil {
 		return nil, err
 	}
 	r = &report{People: o.people, Workers: o.workers}
-	before, err := b.bare(ctx, o.people)
-	if err != nil {
+	if err := b.sweepThrice(ctx, warm.Rate, r); err != nil {
 		return nil, err
 	}
-	say("bare loop: %.0f calls/s", before.Rate)
-	if err := b.sweepThrice(ctx, before.Rate, r); err != nil {
+	if err := b.addBare(ctx, r); err != nil {
 		return nil, err
 	}
-	after, err := b.bare(ctx, o.people)
-	if err != nil {
-		return nil, err
-	}
-	say("bare loop again: %.0f calls/s", after.Rate)
-	r.Bare = []bareRun{before, after}
 	r.sum()
 	return r, nil
 }
 
-// sweepThrice lets the batch sweep, and measures the third time.
+// addBare makes everyone's calls without the batch.
+func (b *bench) addBare(ctx context.Context, r *report) error {
+	run, err := b.bare(ctx, b.people)
+	if err != nil {
+		return err
+	}
+	b.say("bare loop: %d calls in %.1f s, %.0f/s", run.Calls, run.Seconds, run.Rate)
+	r.Bare = append(r.Bare, run)
+	return nil
+}
+
+// sweepThrice lets the batch sweep, measures the third time, and makes the bare
+// calls in the pause before it, when the batch has nothing to do: the nearer
+// in time, the more alike the machine.
 func (b *bench) sweepThrice(ctx context.Context, bareRate float64, r *report) (err error) {
+	alone := time.Duration(float64(b.people) / bareRate * float64(time.Second))
 	interval := b.interval
 	if interval == 0 {
-		interval = intervalFor(b.people, bareRate)
+		interval = intervalFor(alone)
 	}
 	r.IntervalSeconds = interval.Seconds()
 	if err := b.awaitSlot(ctx, interval); err != nil {
 		return err
 	}
+	began := time.Now()
 	batch, err := b.startBatch(ctx, interval)
 	if err != nil {
 		return err
@@ -106,15 +114,23 @@ func (b *bench) sweepThrice(ctx context.Context, bareRate float64, r *report) (e
 			return err
 		}
 	}
-	// What the second sweep wrote reaches the statistics within ten seconds.
-	if err := until(ctx, w.nextSlot(sweeps[1].End).Add(-time.Second)); err != nil {
+	sweeps[0].Begin = began // it begins between two readings
+	slot := w.nextSlot(sweeps[1].End)
+	if err := until(ctx, slot.Add(-2*alone-2*time.Second)); err != nil {
 		return err
 	}
-	mark, err := b.db.mark(ctx)
-	if err != nil {
+	if err := b.addBare(ctx, r); err != nil {
 		return err
 	}
-	cpu, err := cpuOf(batch, b.sim)
+	// What the second sweep wrote has reached the statistics by now: they are
+	// ten seconds late at most.
+	if err := until(ctx, slot.Add(-time.Second)); err != nil {
+		return err
+	}
+	if time.Now().After(slot) {
+		return fmt.Errorf("the bare loop has not ended when the sweep is due: choose an -interval longer than %s", interval)
+	}
+	before, err := b.observe(ctx, batch)
 	if err != nil {
 		return err
 	}
@@ -122,11 +138,8 @@ func (b *bench) sweepThrice(ctx context.Context, bareRate float64, r *report) (e
 	if sweeps[2], err = w.sweep(ctx, 3); err != nil {
 		return err
 	}
-	spent, err := cpuOf(batch, b.sim)
+	after, err := b.observe(ctx, batch)
 	if err != nil {
-		return err
-	}
-	if r.PeakRSSBytes, err = peakRSS(batch); err != nil {
 		return err
 	}
 	if err := <-profiled; err != nil {
@@ -136,24 +149,49 @@ func (b *bench) sweepThrice(ctx context.Context, bareRate float64, r *report) (e
 	if err := batch.kill(); err != nil {
 		return err
 	}
-	written, err := b.db.since(ctx, mark)
+	written, err := b.db.since(ctx, before.mark)
 	if err != nil {
 		return err
 	}
 	r.Sweep = sweeps[2]
-	r.BatchMicros = spent[0].sub(cpu[0]).perCall(r.Sweep.Looks)
-	r.SimMicros = spent[1].sub(cpu[1]).perCall(r.Sweep.Looks)
+	r.PeakRSSBytes = after.peakRSS
+	r.BatchMicros = after.batch.sub(before.batch).perCall(r.Sweep.Looks)
+	r.SimMicros = after.sim.sub(before.sim).perCall(r.Sweep.Looks)
+	r.PostgresMicros = after.postgres.sub(before.postgres).perCall(r.Sweep.Looks)
 	r.Rows = written.tables
 	r.Listeners = judge(b.world, sweeps, written.people)
 	return nil
 }
 
-// intervalFor keeps sweeps apart that run at a third of the bare loop's rate,
-// with the time that the database's statistics take to settle.
-func intervalFor(people int, bareRate float64) time.Duration {
-	const settled, step = 15 * time.Second, 5 * time.Second
-	d := time.Duration(3*float64(people)/bareRate*float64(time.Second)) + settled
-	return max(d.Round(step)+step, shortest)
+// observed is what everybody has used up at a moment.
+type observed struct {
+	mark                 mark
+	batch, sim, postgres cpuTime
+	peakRSS              uint64
+}
+
+func (b *bench) observe(ctx context.Context, batch *process) (o observed, err error) {
+	if o.mark, err = b.db.mark(ctx); err != nil {
+		return o, err
+	}
+	if o.postgres, err = b.db.cpu(ctx); err != nil {
+		return o, err
+	}
+	if o.batch, err = cpuOf(batch.pid()); err != nil {
+		return o, err
+	}
+	if o.sim, err = cpuOf(b.sim.pid()); err != nil {
+		return o, err
+	}
+	o.peakRSS, err = peakRSS(batch.pid())
+	return o, err
+}
+
+// intervalFor keeps sweeps apart that take twice as long as the calls alone,
+// with time between them for those and for the database's statistics.
+func intervalFor(alone time.Duration) time.Duration {
+	const statistics, step = 15 * time.Second, 5 * time.Second
+	return max((5*alone + statistics).Round(step), shortest)
 }
 
 // awaitSlot waits until the first sweep has time enough before everyone is due

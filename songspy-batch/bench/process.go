@@ -110,6 +110,8 @@ func (b *bench) start(ctx context.Context, name string, env []string, args ...st
 	}
 }
 
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
 // stop ends the process in order.
 func (p *process) stop() error { return p.end(syscall.SIGTERM) }
 
@@ -176,25 +178,19 @@ func (c cpuTime) perCall(calls int) float64 {
 	return float64(time.Duration(c).Microseconds()) / float64(max(calls, 1))
 }
 
-func cpuOf(processes ...*process) ([]cpuTime, error) {
-	used := make([]cpuTime, len(processes))
-	for i, p := range processes {
-		proc, err := procfs.NewProc(p.cmd.Process.Pid)
-		if err != nil {
-			return nil, fmt.Errorf("processes are measured by Linux's /proc: %w", err)
-		}
-		stat, err := proc.Stat()
-		if err != nil {
-			return nil, err
-		}
-		used[i] = cpuTime(stat.CPUTime() * float64(time.Second))
+// cpuOf is what the process has used by now.
+func cpuOf(pid int) (cpuTime, error) {
+	proc, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, fmt.Errorf("processes are measured by Linux's /proc: %w", err)
 	}
-	return used, nil
+	stat, err := proc.Stat()
+	return cpuTime(stat.CPUTime() * float64(time.Second)), err
 }
 
 // peakRSS is the most memory that the process ever had resident, in bytes.
-func peakRSS(p *process) (uint64, error) {
-	proc, err := procfs.NewProc(p.cmd.Process.Pid)
+func peakRSS(pid int) (uint64, error) {
+	proc, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
 	}

@@ -20,8 +20,9 @@ type report struct {
 	BareRate        float64              `json:"bareCallsPerSecond"` // the mean of the runs
 	Sweep           sweepRun             `json:"sweep"`
 	Bare            []bareRun            `json:"bare"`
-	BatchMicros     float64              `json:"batchCpuMicros"` // by look
-	SimMicros       float64              `json:"simCpuMicros"`   // by look
+	BatchMicros     float64              `json:"batchCpuMicros"`    // by look
+	SimMicros       float64              `json:"simCpuMicros"`      // by look
+	PostgresMicros  float64              `json:"postgresCpuMicros"` // by look; 0: it could not be seen
 	PeakRSSBytes    uint64               `json:"batchPeakRssBytes"`
 	Rows            map[string]tableRows `json:"rows"`
 	Listeners       listeners            `json:"listeners"`
@@ -80,8 +81,8 @@ func (r *report) write(to io.Writer) error {
 		line("bare loop, "+[]string{"before", "after"}[i], "%d calls in %.1f s: %.0f/s", b.Calls, b.Seconds, b.Rate)
 	}
 	line("ratio", "%.2f", r.Ratio)
-	line("processor time", "batch %.0f µs and simulator %.0f µs a look; bare loop %.0f µs and simulator %.0f µs a call",
-		r.BatchMicros, r.SimMicros, r.Bare[0].OwnMicros, r.Bare[0].SimMicros)
+	line("processor time a look", "batch %.0f µs, simulator %.0f µs, Postgres %.0f µs", r.BatchMicros, r.SimMicros, r.PostgresMicros)
+	line("processor time a bare call", "loop %.0f µs, simulator %.0f µs", r.Bare[1].OwnMicros, r.Bare[1].SimMicros)
 	line("batch's peak RSS", "%d MiB", r.PeakRSSBytes>>20)
 	for _, name := range slices.Sorted(maps.Keys(r.Rows)) {
 		rows := r.Rows[name]
@@ -94,6 +95,9 @@ func (r *report) write(to io.Writer) error {
 	line("  proven by this look", "%d", l.Proven)
 	line("  their player tells no progress", "%d", l.Untold)
 	line("  nothing had happened", "%d", l.Unchanged)
+	for _, story := range l.Examples {
+		line("    such as", "%s", story)
+	}
 	line("another song, nothing written", "%d", l.Missed)
 	line("bounds", "%s", verdict(r.Missed))
 	if err := t.Flush(); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -21,6 +22,8 @@ type listeners struct {
 	Untold int `json:"ofThemUntold"`
 	// Unchanged: nothing happened. There must be none.
 	Unchanged int `json:"ofThemUnchanged"`
+	// Examples tells of a few of them.
+	Examples []string `json:"examples,omitempty"`
 	// MayWrite is for how many there was something to write at all.
 	MayWrite int `json:"somethingHappenedTo"`
 	// Missed: they went over to another song well before they were looked at,
@@ -63,11 +66,25 @@ func judge(world *sim.Sim, sweeps [3]sweepRun, written map[songspy.UserID]bool) 
 			l.Untold++
 		case wrote:
 			l.Unchanged++
+			if len(l.Examples) < 3 {
+				l.Examples = append(l.Examples, story(userOf(person), plays))
+			}
 		case !happened(plays, former) && !happened(plays, this) && another(world.Now(person, former.from), world.Now(person, this.from)):
 			l.Missed++
 		}
 	}
 	return l
+}
+
+// story tells what somebody heard, for whoever has to explain a row.
+func story(id songspy.UserID, plays []sim.Play) string {
+	s := fmt.Sprintf("user %d:", id)
+	for _, p := range plays {
+		s += fmt.Sprintf(" %s %s to %s, from %s of %s, lingering %s, paused after %s for %s, jump %s, progress %t;",
+			p.Track.Kind, p.Start.Format(time.TimeOnly), p.End.Format(time.TimeOnly), p.From, p.Track.Duration,
+			p.Linger, p.PauseAfter, p.PauseFor, p.Jump, !p.NoProgress)
+	}
+	return s
 }
 
 // happened reports whether within the span a play began, stood still, went on,

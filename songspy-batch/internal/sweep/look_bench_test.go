@@ -1,0 +1,36 @@
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// idlePlayers answer at once that nothing plays.
+type idlePlayers struct{}
+
+func (idlePlayers) CurrentlyPlaying(context.Context, songspy.Secret) (songspy.Observation, error) {
+	return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+}
+
+// BenchmarkLook measures what a look costs beside the call itself.
+func BenchmarkLook(b *testing.B) {
+	s := New(Options{
+		Store: newFakeStore(1000), Player: idlePlayers{}, Interval: 3 * time.Minute, Spread: true, Workers: 1,
+		Now: time.Now, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
+	})
+	for id := range songspy.UserID(1000) {
+		s.roster.merge(songspy.Listener{Link: songspy.Link{
+			UserID: id, State: songspy.LinkActive, Generation: 1, AccessExpiresAt: time.Now().AddDate(1, 0, 0),
+		}})
+	}
+	b.ReportAllocs()
+	for i := range b.N {
+		s.look(b.Context(), songspy.UserID(i%1000), time.Now())
+	}
+}
