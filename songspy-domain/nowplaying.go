@@ -90,27 +90,43 @@ func (n NowPlaying) ShownUntil() time.Time {
 	}
 }
 
-// Close ends the open play at the given time, or at its predicted end if that
-// is earlier. What is not proven to have sounded is not counted, and the play
-// is provisional because nobody saw its end. It reports false where no play
-// was open or too little of it is proven.
+// Close ends the open play at the given time, or at its predicted end or when
+// its player fell silent if that is earlier. It is provisional, because nobody
+// saw its end, unless it was paused. Close reports false where no play was open
+// or too little of it is proven.
 func (n NowPlaying) Close(at time.Time) (Play, bool) {
 	if !n.Open() {
 		return Play{}, false
 	}
-	end := at
-	if n.EndsAt != nil && n.EndsAt.Before(end) {
-		end = *n.EndsAt
+	for _, end := range []*time.Time{n.EndsAt, n.NothingSince} {
+		if end != nil && end.Before(at) {
+			at = *end
+		}
 	}
-	if end.Before(n.SeenAt) && n.State == PlayerPlaying {
-		end = n.SeenAt
+	sounds := n.State == PlayerPlaying
+	if sounds && at.Before(n.SeenAt) {
+		at = n.SeenAt // it was seen then
 	}
-	p := Play{
+	return n.Ended(at, sounds)
+}
+
+// Ended is the open play, over at that time, provisional or not. It claims no
+// more than fits between its start and its end and, since sightings that keep
+// their progress secret may add up to several rounds, no more than its track
+// holds. Ended reports false where too little of it is proven to count.
+func (n NowPlaying) Ended(at time.Time, provisional bool) (Play, bool) {
+	if at.Before(n.StartedAt) {
+		at = n.StartedAt
+	}
+	listened := max(0, min(n.ListenedMS, at.Sub(n.StartedAt).Milliseconds()))
+	if n.DurationMS > 0 {
+		listened = min(listened, n.DurationMS)
+	}
+	return Play{
 		UserID: n.UserID, TrackID: n.TrackID, TrackURI: n.TrackURI,
-		StartedAt: n.StartedAt, EndedAt: end, ListenedMS: n.ListenedMS,
-		Source: SourceLive, Provisional: true,
-	}
-	return p, Counts(n.ListenedMS, n.DurationMS)
+		StartedAt: n.StartedAt, EndedAt: at, ListenedMS: listened,
+		Source: SourceLive, Provisional: provisional || n.Provisional,
+	}, Counts(listened, n.DurationMS)
 }
 
 // Sighting is what a look at a player showed.

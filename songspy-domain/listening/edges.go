@@ -23,6 +23,15 @@ func (s *step) makeWay(obs songspy.Observation) (bound time.Time) {
 	return later(seen, s.end(s.endBy(began), false))
 }
 
+// lastElsewhere is when the open play was last seen, or its player silent: what
+// comes into sight now cannot have begun before.
+func (s *step) lastElsewhere() time.Time {
+	if since := s.State.NothingSince; since != nil {
+		return later(s.State.SeenAt, *since)
+	}
+	return s.State.SeenAt
+}
+
 // endBy is when the open play ended, if it did by that time and nothing more
 // is known: at its predicted end, or when the player fell silent.
 func (s *step) endBy(at time.Time) time.Time {
@@ -36,13 +45,16 @@ func (s *step) endBy(at time.Time) time.Time {
 }
 
 // open opens a play of the observed track. It cannot have begun before the
-// last observation of anything else (zero: there was none).
+// last observation of anything else (zero: there was none, and what the track
+// did before is anyone's guess).
 func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 	started, listened := obs.At, time.Duration(0)
 	guess := true
 	if obs.Progress >= 0 {
 		started = obs.At.Add(-obs.Progress)
-		listened, guess = obs.Progress, elsewhere.IsZero()
+		if !elsewhere.IsZero() {
+			listened, guess = obs.Progress, false
+		}
 	}
 	if gap := elsewhere.Sub(started); !elsewhere.IsZero() && gap > 0 {
 		started, listened = elsewhere, obs.At.Sub(elsewhere)
@@ -50,15 +62,19 @@ func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 			listened, guess = 0, true
 		}
 	}
+	former := s.State
 	s.State = songspy.NowPlaying{
-		UserID: s.State.UserID, Generation: s.State.Generation,
-		State: songspy.PlayerPlaying, TrackURI: obs.Track.URI, DurationMS: obs.Track.DurationMS,
+		UserID: former.UserID, Generation: former.Generation,
+		State: songspy.PlayerPlaying, TrackURI: obs.Track.URI, DurationMS: lengthTold(obs),
 		StartedAt: started, SeenAt: obs.At, ProgressMS: ms(obs.Progress), ListenedMS: ms(listened),
 		ElsewhereAt: elsewhere, Provisional: guess,
-		EndsAt: predictedEnd(obs.At, obs.Progress, obs.Track.DurationMS),
 	}
 	if obs.Progress < 0 {
 		s.State.ProgressMS = -1
+	}
+	s.State.EndsAt = predictedEnd(s.State)
+	if former.TrackURI == obs.Track.URI {
+		s.State.TrackID = former.TrackID
 	}
 	s.Visible, s.Worth = true, true
 }
@@ -89,17 +105,7 @@ func (s *step) end(at time.Time, heardOut bool) time.Time {
 
 // finish adds a play if it counts.
 func (s *step) finish(n songspy.NowPlaying, end time.Time, provisional bool) {
-	length := ms(end.Sub(n.StartedAt))
-	listened := min(n.ListenedMS, length)
-	if n.DurationMS > 0 { // sightings that keep their progress secret may add up to more than one round
-		listened = min(listened, n.DurationMS)
+	if p, counts := n.Ended(end, provisional); counts {
+		s.Plays = append(s.Plays, p)
 	}
-	if !songspy.Counts(listened, n.DurationMS) {
-		return
-	}
-	s.Plays = append(s.Plays, songspy.Play{
-		UserID: n.UserID, TrackID: n.TrackID, TrackURI: n.TrackURI,
-		StartedAt: n.StartedAt, EndedAt: end, ListenedMS: listened,
-		Source: songspy.SourceLive, Provisional: provisional || n.Provisional,
-	})
 }

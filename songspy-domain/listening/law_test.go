@@ -120,12 +120,19 @@ func genLooks(t *rapid.T, until time.Time) []time.Time {
 }
 
 // answers turns looks into what arrives: sometimes silence that is not true,
-// sometimes nothing readable, sometimes no progress, sometimes twice.
+// sometimes nothing readable, sometimes no progress, sometimes twice. Silence
+// that is not true comes once between true answers: of two, no rule could know.
 func answers(t *rapid.T, tr truth, looks []time.Time) []songspy.Observation {
 	var out []songspy.Observation
+	deceived := false
 	for _, when := range looks {
 		o := tr.look(when)
-		switch rapid.IntRange(0, 49).Draw(t, "fault") {
+		fault := rapid.IntRange(0, 49).Draw(t, "fault")
+		if fault == 0 && deceived {
+			fault = 1
+		}
+		deceived = fault == 0 || fault == 1 && deceived
+		switch fault {
 		case 0:
 			o = songspy.Observation{Sighting: songspy.SightingNothing, At: when}
 		case 1:
@@ -236,7 +243,7 @@ func follow(t *rapid.T, tr truth, phase, interval time.Duration) (plays []songsp
 		n = out.State
 		plays = append(plays, out.Plays...)
 		next := NextLook(n, o.Sighting, now, phase, interval)
-		if wait := next.At.Sub(now); wait <= 0 || wait > interval+afterEnd {
+		if wait := next.At.Sub(now); wait <= 0 || wait > interval {
 			t.Fatalf("the next look is %v away (%s)", wait, next.Reason)
 		}
 		now = next.At
@@ -286,24 +293,6 @@ func TestASongThatWasSeenAndHeardOutIsOnePlay(t *testing.T) {
 			if found != 1 {
 				t.Fatalf("%s from %v to %v was counted %d times\nplays %+v\nlooks %v", s.track.URI, s.start, s.end, found, plays, looks)
 			}
-		}
-	})
-}
-
-func TestPlansKeepTheFloorAndReturnToTheirPhase(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		interval := seconds(t, 5, 600)
-		phase := songspy.PhaseOf(songspy.UserID(rapid.Int64Range(1, 1<<40).Draw(t, "user")), interval)
-		now := base.Add(seconds(t, 0, 3600))
-		for range 8 {
-			next := NextLook(songspy.NowPlaying{State: songspy.PlayerIdle}, songspy.SightingNothing, now, phase, interval)
-			if wait := next.At.Sub(now); wait <= 0 || wait > interval {
-				t.Fatalf("an idle listener waits %v of an interval of %v", wait, interval)
-			}
-			now = next.At
-		}
-		if off := now.Sub(FirstLook(songspy.NowPlaying{}, now.Add(-interval/2), phase, interval).At).Abs(); off > time.Millisecond {
-			t.Fatalf("after eight idle looks the listener is %v off the phase", off)
 		}
 	})
 }

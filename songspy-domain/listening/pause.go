@@ -7,32 +7,39 @@ import (
 )
 
 func (s *step) paused(obs songspy.Observation) {
-	switch {
-	case s.State.Open() && s.State.TrackURI == obs.Track.URI && s.pausedSame(obs):
-	case s.State.Open():
-		s.openPaused(obs, s.makeWay(obs))
-	default:
-		s.openPaused(obs, s.lastElsewhere())
+	if !s.State.Open() {
+		// A player that wakes up shows what it last played, days ago perhaps.
+		s.openPaused(obs, s.State.ElsewhereAt)
+		s.State.ListenedMS = 0
+		return
 	}
+	if s.State.TrackURI == obs.Track.URI {
+		s.learnLength(obs)
+		if s.pausedSame(obs) {
+			return
+		}
+	}
+	s.openPaused(obs, s.makeWay(obs))
 }
 
 // pausedSame handles the open play standing still. It reports false if this
 // must be another play of the same track.
 func (s *step) pausedSame(obs songspy.Observation) bool {
 	n := &s.State
-	before := *n
 	since := obs.At
 	known := obs.Progress >= 0 && n.ProgressMS >= 0
+	moved, stood := s.moved(obs), n.State == songspy.PlayerPaused
 	switch {
-	case known && n.State == songspy.PlayerPlaying && n.EndsAt != nil && ms(obs.Progress) < n.ProgressMS && obs.At.After(*n.EndsAt):
+	case stood && (!known || moved.Abs() <= jitter):
+		since = *n.PausedSince // as far as is known it never moved
+	case !known || moved > obs.At.Sub(n.SeenAt)+jitter: // somebody sought forward
+	case stood: // on and off again meanwhile
+		n.ListenedMS += ms(s.played(obs))
+	case moved >= 0:
+		since = n.SeenAt.Add(s.played(obs))
+		n.ListenedMS += ms(s.played(obs))
+	case n.EndsAt != nil && obs.At.After(*n.EndsAt):
 		return false
-	case known && n.State == songspy.PlayerPlaying && ms(obs.Progress) >= n.ProgressMS:
-		since = clamp(anchor(*n).Add(obs.Progress), n.SeenAt, obs.At)
-		n.ListenedMS += ms(since.Sub(n.SeenAt))
-	case known && n.State == songspy.PlayerPaused && (time.Duration(ms(obs.Progress)-n.ProgressMS)*time.Millisecond).Abs() <= jitter:
-		since = *n.PausedSince // it never moved
-	case known && ms(obs.Progress) > n.ProgressMS: // on and off again meanwhile
-		n.ListenedMS += ms(min(obs.Progress-time.Duration(n.ProgressMS)*time.Millisecond, obs.At.Sub(n.SeenAt)))
 	}
 	n.PausedMS += ms(obs.At.Sub(later(since, n.SeenAt)))
 	n.State, n.SeenAt, n.NothingSince = songspy.PlayerPaused, obs.At, nil
@@ -40,7 +47,7 @@ func (s *step) pausedSame(obs songspy.Observation) bool {
 		n.ProgressMS = ms(obs.Progress)
 	}
 	n.PausedSince, n.EndsAt = &since, &since
-	s.judge(before)
+	s.judge()
 	return true
 }
 
@@ -51,22 +58,31 @@ func (s *step) openPaused(obs songspy.Observation, elsewhere time.Time) {
 	n := &s.State
 	n.State, n.Provisional = songspy.PlayerPaused, true
 	n.PausedSince, n.EndsAt = &obs.At, &obs.At
-	if elsewhere.IsZero() || obs.Progress < 0 || obs.Progress > obs.At.Sub(elsewhere) {
-		n.ListenedMS = 0 // it may have stood still for hours
-	}
 }
 
 // resumed handles the open play's track, paused before and playing now.
 func (s *step) resumed(obs songspy.Observation) {
-	if ms(obs.Progress) >= s.State.ProgressMS-ms(jitter) {
-		if shift := obs.At.Add(-obs.Progress).Sub(anchor(s.State)); shift > 0 {
-			s.State.PausedMS += ms(shift)
-		}
+	implied := obs.At.Add(-obs.Progress)
+	if s.moved(obs) >= -jitter || implied.Before(s.State.SeenAt) { // on, or sought in the pause
+		s.State.PausedMS += max(0, ms(implied.Sub(anchor(s.State))))
 		s.goOn(obs, s.played(obs))
 		return
 	}
-	trackID := s.State.TrackID
-	s.end(*s.State.EndsAt, false)
-	s.open(obs, s.State.SeenAt)
-	s.State.TrackID, s.State.Provisional = trackID, true
+	seen := s.lastElsewhere()
+	s.open(obs, later(seen, s.end(s.endBy(implied), false)))
+	s.State.Provisional = true
+}
+
+// stuck reports whether a player that says it plays the open play stands at
+// the end of its track instead: nothing has moved since the last sighting. A
+// look that finds a loop at the same place again comes a whole round later.
+func (s *step) stuck(obs songspy.Observation) bool {
+	n := s.State
+	length := milliseconds(n.DurationMS)
+	if obs.Progress < 0 || n.ProgressMS < 0 || length == 0 || obs.Progress < length-jitter {
+		return false
+	}
+	passed, moved := obs.At.Sub(n.SeenAt), s.moved(obs)
+	return moved >= 0 && moved < time.Second && passed > jitter-time.Millisecond &&
+		(n.State == songspy.PlayerPaused || passed < length/2)
 }

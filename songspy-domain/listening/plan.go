@@ -47,14 +47,18 @@ func NextLook(n songspy.NowPlaying, last songspy.Sighting, now time.Time, phase,
 	switch {
 	case last == songspy.SightingAdvertisement:
 		return Look{now.Add(early), ReasonAdvertisement}
-	case n.Open() && n.NothingSince != nil:
+	case last == songspy.SightingNothing && n.Open():
 		return Look{now.Add(early), ReasonSilence}
 	case n.State != songspy.PlayerPlaying || n.EndsAt == nil || n.EndsAt.Add(songspy.EndGrace).Before(now):
 		return Look{floor(now, phase, interval), ReasonFloor}
 	}
-	wait := max(n.EndsAt.Add(afterEnd).Sub(now), min(hardly, interval))
+	least := hardly
+	if n.DurationMS < ms(early) {
+		least = early // a run of tiny tracks is not worth more
+	}
+	wait := max(n.EndsAt.Add(afterEnd).Sub(now), min(least, interval))
 	reason := ReasonEnd
-	if wait > interval+afterEnd {
+	if wait > interval {
 		wait, reason = min(max(early, wait-interval), interval), ReasonBetween
 	}
 	if n.Skips > 0 && n.ProgressMS >= 0 && now.Sub(n.StartedAt) < interval/4 && wait > interval/4 {

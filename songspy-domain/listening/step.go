@@ -16,6 +16,10 @@ const (
 	// seamless is how close to the predicted end the next song must begin for
 	// the former to have been heard to its end.
 	seamless = 5 * time.Second
+	// unwatched is how long a player may go without a look and still be
+	// believed to have done the same all the while: looks are minutes apart,
+	// and through an outage any coincidence is likely.
+	unwatched = 10 * time.Minute
 )
 
 // Outcome is what one observation adds up to.
@@ -35,40 +39,60 @@ type Outcome struct {
 // listener, or from a clock that was set back.
 //
 // The state's UserID, TrackID and Generation are the caller's; Step clears
-// TrackID when another track opens.
+// TrackID when another track opens. Times are kept as the store keeps them, so
+// that a state read back means the same.
 func Step(state songspy.NowPlaying, obs songspy.Observation) Outcome {
-	if !state.ObservedAt.IsZero() && !obs.At.After(state.ObservedAt) {
+	obs.At = obs.At.Truncate(time.Microsecond)
+	if !state.ObservedAt.IsZero() && !obs.At.After(state.ObservedAt) || saysNothing(obs) {
 		return Outcome{State: state}
 	}
-	s := step{Outcome: Outcome{State: state}, at: obs.At}
+	s := step{Outcome: Outcome{State: sound(state, obs.At)}, before: state, at: obs.At}
 	switch obs.Sighting {
 	case songspy.SightingPlaying:
 		s.playing(obs)
 	case songspy.SightingPaused:
 		s.paused(obs)
-	case songspy.SightingNothing:
-		s.nothing()
 	case songspy.SightingAdvertisement:
 		s.advertisement(obs)
-	case songspy.SightingUnreadable:
-		return Outcome{State: state}
+	default:
+		s.nothing()
 	}
 	s.State.ObservedAt = obs.At
 	return s.Outcome
 }
 
+// saysNothing reports whether an observation holds nothing usable.
+func saysNothing(obs songspy.Observation) bool {
+	switch obs.Sighting {
+	case songspy.SightingPlaying, songspy.SightingPaused:
+		return obs.Track.URI == ""
+	case songspy.SightingNothing, songspy.SightingAdvertisement:
+		return false
+	default:
+		return true
+	}
+}
+
 // step is one application of Step under way.
 type step struct {
 	Outcome
-	at time.Time
+	before songspy.NowPlaying // the state as it was given
+	at     time.Time
 }
 
 func (s *step) playing(obs songspy.Observation) {
-	switch {
-	case !s.State.Open():
-		s.open(obs, s.lastElsewhere())
-	case s.State.TrackURI != obs.Track.URI:
+	if !s.State.Open() {
+		s.open(obs, s.State.ElsewhereAt)
+		return
+	}
+	if s.State.TrackURI != obs.Track.URI {
 		s.another(obs)
+		return
+	}
+	s.learnLength(obs)
+	switch {
+	case s.stuck(obs):
+		s.pausedSame(obs)
 	case obs.Progress < 0:
 		s.sameUnknown(obs)
 	case s.State.ProgressMS < 0:
@@ -84,7 +108,7 @@ func (s *step) playing(obs songspy.Observation) {
 func (s *step) same(obs songspy.Observation) {
 	implied := obs.At.Add(-obs.Progress)
 	shift := implied.Sub(anchor(s.State))
-	length := time.Duration(s.State.DurationMS) * time.Millisecond
+	length := milliseconds(s.State.DurationMS)
 	switch {
 	case shift.Abs() <= jitter:
 		s.goOn(obs, s.played(obs))
@@ -103,20 +127,22 @@ func (s *step) same(obs songspy.Observation) {
 func (s *step) again(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
 	late := implied.Sub(end)
-	rounds := int64(max(0, (late+length/2)/length))
-	off := late - time.Duration(rounds)*length
+	rounds := max(0, (late+length/2)/length)
+	fits := (late - rounds*length).Abs()
 	tolerance := near(length, crossfade)
 	if rounds > 0 {
 		tolerance = near(length, seamless) // coincidence is likelier the longer ago it was
 	}
-	if off.Abs() > tolerance {
-		s.end(end, false)
-		s.open(obs, later(end, s.State.SeenAt))
+	// Rounds so short that any sighting fits them prove nothing.
+	loops := rounds == 0 || obs.At.Sub(s.State.SeenAt) <= unwatched && tolerance >= jitter
+	if fits > tolerance || !loops {
+		seen := s.lastElsewhere()
+		s.open(obs, later(seen, s.end(s.endBy(end), false)))
 		s.State.Provisional = true
 		return
 	}
 	former := s.State
-	bound := s.end(earlier(end, implied), off.Abs() <= seamless)
+	bound := s.end(earlier(end, implied), fits <= seamless)
 	for range rounds {
 		began := later(bound, end)
 		end = end.Add(length)
@@ -127,26 +153,24 @@ func (s *step) again(obs songspy.Observation, implied time.Time, length time.Dur
 		}, bound, false)
 	}
 	s.open(obs, bound)
-	s.State.TrackID = former.TrackID
 }
 
 // goOn records another sighting of the open play, playing, of which so much
 // more is proven to have sounded.
 func (s *step) goOn(obs songspy.Observation, listened time.Duration) {
 	n := &s.State
-	before := *n
 	n.State = songspy.PlayerPlaying
 	n.ListenedMS += ms(listened)
 	n.SeenAt, n.ProgressMS = obs.At, ms(obs.Progress)
 	n.PausedSince, n.NothingSince = nil, nil
-	n.EndsAt = predictedEnd(obs.At, obs.Progress, n.DurationMS)
-	s.judge(before)
+	n.EndsAt = predictedEnd(*n)
+	s.judge()
 }
 
 // judge decides whether a play that goes on looks different to a viewer, or
 // holds something new that a crash must not take.
-func (s *step) judge(before songspy.NowPlaying) {
-	n := s.State
+func (s *step) judge() {
+	n, before := s.State, s.before
 	moved := (n.EndsAt == nil) != (before.EndsAt == nil) ||
 		n.EndsAt != nil && n.EndsAt.Sub(*before.EndsAt).Abs() > jitter
 	if n.State != before.State || moved || n.EndsAt == nil {
@@ -193,45 +217,31 @@ func (s *step) advertisement(obs songspy.Observation) {
 	s.idle(obs.At)
 }
 
-// lastElsewhere is the last observation of anything but a track that is only
-// now coming into sight.
-func (s *step) lastElsewhere() time.Time {
-	n := s.State
-	if !n.Open() {
-		return n.ElsewhereAt
+// played is how much of the open play sounded since its last sighting, by its
+// progress: nothing that is proven if somebody sought forward.
+func (s *step) played(obs songspy.Observation) time.Duration {
+	moved, passed := s.moved(obs), obs.At.Sub(s.State.SeenAt)
+	if moved > passed+jitter {
+		return 0
 	}
-	if n.NothingSince != nil {
-		return later(n.SeenAt, *n.NothingSince)
-	}
-	return n.SeenAt
+	return max(0, min(moved, passed))
 }
 
-// played is how much of the open play sounded since its last sighting: what
-// the progress says, and never more than the time that passed.
-func (s *step) played(obs songspy.Observation) time.Duration {
-	moved := obs.Progress - time.Duration(s.State.ProgressMS)*time.Millisecond
-	return max(0, min(moved, obs.At.Sub(s.State.SeenAt)))
+// moved is how much further in its track the open play is than it was.
+func (s *step) moved(obs songspy.Observation) time.Duration {
+	return obs.Progress - milliseconds(s.State.ProgressMS)
 }
 
 // anchor is when the open play would have begun had it played through.
-func anchor(n songspy.NowPlaying) time.Time {
-	return n.SeenAt.Add(-time.Duration(n.ProgressMS) * time.Millisecond)
-}
-
-// predictedEnd is when a track seen at that progress is over; nil if unknown.
-func predictedEnd(at time.Time, progress time.Duration, durationMS int64) *time.Time {
-	if progress < 0 || durationMS <= 0 {
-		return nil
-	}
-	end := at.Add(max(0, time.Duration(durationMS)*time.Millisecond-progress))
-	return &end
-}
+func anchor(n songspy.NowPlaying) time.Time { return n.SeenAt.Add(-milliseconds(n.ProgressMS)) }
 
 // near is a tolerance, but never more than a quarter of a track: a very short
 // one would tolerate anything.
 func near(length, tolerance time.Duration) time.Duration { return min(tolerance, length/4) }
 
 func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {

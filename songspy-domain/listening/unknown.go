@@ -11,27 +11,24 @@ import (
 func (s *step) sameUnknown(obs songspy.Observation) {
 	n := &s.State
 	if n.EndsAt != nil && n.State == songspy.PlayerPlaying && obs.At.After(n.EndsAt.Add(jitter)) {
-		trackID, end := n.TrackID, *n.EndsAt
-		s.end(end, false)
-		s.open(obs, later(end, n.SeenAt))
-		n.TrackID, n.Provisional = trackID, true
+		seen := s.lastElsewhere()
+		s.open(obs, later(seen, s.end(s.endBy(*n.EndsAt), false)))
 		return
 	}
-	if n.State == songspy.PlayerPlaying {
-		n.ListenedMS += ms(obs.At.Sub(n.SeenAt))
+	passed := obs.At.Sub(n.SeenAt)
+	switch {
+	case n.State == songspy.PlayerPaused: // resumed, nobody knows when: from here on it plays
+		n.PausedMS += ms(passed)
+	case passed > unwatched: // nobody knows what it did
+		n.ProgressMS = -1
+	default:
+		n.ListenedMS += ms(passed)
 		if n.ProgressMS >= 0 {
-			n.ProgressMS += ms(obs.At.Sub(n.SeenAt))
-		}
-	} else { // resumed, nobody knows when: from here on it plays
-		n.PausedMS += ms(obs.At.Sub(n.SeenAt))
-		if n.EndsAt != nil && n.ProgressMS >= 0 && n.DurationMS > 0 {
-			end := obs.At.Add(time.Duration(n.DurationMS-n.ProgressMS) * time.Millisecond)
-			n.EndsAt = &end
-		} else {
-			n.EndsAt = nil
+			n.ProgressMS += ms(passed)
 		}
 	}
 	n.State, n.PausedSince, n.NothingSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
+	n.EndsAt = predictedEnd(*n)
 	// What has no end is shown by its last sighting, so every sighting tells.
 	s.Visible, s.Worth = true, true
 }
@@ -41,10 +38,8 @@ func (s *step) sameNowKnown(obs songspy.Observation) {
 	implied := obs.At.Add(-obs.Progress)
 	n := &s.State
 	if implied.After(n.SeenAt) {
-		trackID := n.TrackID
-		s.end(implied, false)
-		s.open(obs, n.SeenAt)
-		n.TrackID = trackID
+		seen := s.lastElsewhere()
+		s.open(obs, later(seen, s.end(s.endBy(implied), false)))
 		return
 	}
 	if implied.Before(n.StartedAt) {

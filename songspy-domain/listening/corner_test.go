@@ -1,0 +1,199 @@
+package listening
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+var (
+	local   = songspy.Track{URI: "spotify:local:x", Kind: songspy.KindLocal, Title: "X"}
+	episode = songspy.Track{URI: "spotify:episode:e", Kind: songspy.KindEpisode, Title: "E", DurationMS: 7_200_000}
+)
+
+func pausedUnknown(t songspy.Track, when float64) songspy.Observation {
+	o := unknown(t, when)
+	o.Sighting = songspy.SightingPaused
+	return o
+}
+
+func TestOnlyWhatIsProvenIsClaimed(t *testing.T) {
+	idle := nothing(-100)
+	tests := map[string]struct {
+		looks []songspy.Observation
+		want  []heard
+	}{
+		"seeking forward and pausing proves nothing": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 190, 60), nothing(100), nothing(130)},
+			[]heard{{songA.URI, 0, 60, 50, false}},
+		},
+		"seeking forward while paused proves nothing": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 50, 60), paused(songA, 190, 70), nothing(100), nothing(130)},
+			[]heard{{songA.URI, 0, 70, 50, false}},
+		},
+		"seeking forward and going on after a pause proves nothing": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 80, 120), playing(songA, 190, 210), playing(songB, 0, 220)},
+			[]heard{{songA.URI, 0, 220, 90, false}},
+		},
+		"a song that stands still when the player wakes up was not heard": {
+			[]songspy.Observation{idle, nothing(0), paused(songA, 60, 180), nothing(200), nothing(230)},
+			nil,
+		},
+		"a song that ended in a pause after another one was heard so far": {
+			[]songspy.Observation{idle, playing(songB, 170, 170), paused(songA, 60, 250), nothing(300), nothing(330)},
+			[]heard{{songB.URI, 0, 180, 170, true}, {songA.URI, 190, 250, 60, true}},
+		},
+		"the first sight of a listener proves nothing of what was before": {
+			[]songspy.Observation{playing(episode, 5400, 0), playing(songA, 1, 20)},
+			nil,
+		},
+		"a loop is not believed through an outage": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 10, 200*144+10), playing(songB, 1, 200*145+1)},
+			[]heard{{songA.URI, 0, 200, 50, true}, {songA.URI, 200 * 144, 200 * 145, 200, true}},
+		},
+		"a secret progress proves nothing through an outage": {
+			[]songspy.Observation{idle, unknown(local, 10), unknown(local, 18_000), unknown(local, 18_060), playing(songB, 0, 18_100)},
+			[]heard{{local.URI, 10, 18_100, 60, true}},
+		},
+		"a silence ends a song that began again later": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), nothing(100), playing(songA, 10, 300)},
+			[]heard{{songA.URI, 0, 100, 50, true}},
+		},
+		"a pause of secret progress ends the play that began anew after it": {
+			[]songspy.Observation{idle, unknown(songA, 10), unknown(songA, 60), pausedUnknown(songA, 100), playing(songA, 5, 300)},
+			[]heard{{songA.URI, 10, 100, 50, true}},
+		},
+		"an episode rewound in a pause is the same play": {
+			[]songspy.Observation{idle, playing(episode, 30, 30), paused(episode, 180, 200), playing(episode, 150, 220), playing(songA, 1, 300)},
+			[]heard{{episode.URI, 0, 299, 180, true}},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, got, _ := run(t, tt.looks...)
+			if len(got) != len(tt.want) {
+				t.Fatalf("plays = %+v, want %+v", got, tt.want)
+			}
+			for i := range got {
+				if got[i] != tt.want[i] {
+					t.Errorf("play %d = %+v, want %+v", i, got[i], tt.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestAPausedPlayerOfSecretProgressLeavesTheBoardToo(t *testing.T) {
+	n, _, o := run(t, nothing(-1), playing(songA, 50, 50), pausedUnknown(songA, 120), pausedUnknown(songA, 300), pausedUnknown(songA, 480))
+	if want := at(120).Add(songspy.PauseShown); !n.ShownUntil().Equal(want) {
+		t.Errorf("shown until %v, want %v", n.ShownUntil(), want)
+	}
+	if o.Visible || o.Worth {
+		t.Error("standing still on is news")
+	}
+	n, _, _ = run(t, nothing(-1), pausedUnknown(songA, 120), paused(songA, 50, 300))
+	if !n.PausedSince.Equal(at(120)) {
+		t.Errorf("paused since %v, want the first sight of the pause", n.PausedSince)
+	}
+}
+
+func TestALengthToldLaterIsTakenOver(t *testing.T) {
+	told := local
+	told.DurationMS = 100_000
+	n, _, o := run(t, nothing(-1), playing(local, 10, 10), playing(told, 40, 40))
+	if n.EndsAt == nil || !n.EndsAt.Equal(at(100)) || !o.Visible {
+		t.Errorf("ends at %v, visible %t, want %v and shown", n.EndsAt, o.Visible, at(100))
+	}
+	n = Step(n, playing(local, 50, 50)).State
+	if n.DurationMS != 100_000 {
+		t.Errorf("an answer without a length made it %d ms", n.DurationMS)
+	}
+	longer := told
+	longer.DurationMS = 300_000
+	o = Step(n, paused(longer, 60, 60))
+	o = Step(o.State, playing(longer, 60, 90))
+	if !o.State.EndsAt.Equal(at(330)) {
+		t.Errorf("ends at %v, want %v", o.State.EndsAt, at(330))
+	}
+}
+
+func TestATrackThatOutlivesItsLengthHasNoKnownEnd(t *testing.T) {
+	n, _, _ := run(t, nothing(-1), playing(songA, 190, 190), playing(songA, 202, 202), playing(songA, 206, 206))
+	if n.EndsAt != nil {
+		t.Errorf("ends at %v, want no end", n.EndsAt)
+	}
+	next := NextLook(n, songspy.SightingPlaying, at(206), 0, 3*time.Minute)
+	if next.Reason != ReasonFloor {
+		t.Errorf("the next look comes at %v for %s, want the floor", next.At, next.Reason)
+	}
+	n, plays, _ := run(t, nothing(-1), playing(songA, 190, 190), playing(songA, 206, 206), playing(songA, 260, 260), playing(songB, 10, 280))
+	if len(plays) != 1 || plays[0].listened != 260 || n.TrackURI != songB.URI {
+		t.Errorf("plays %+v, want one of 260 s", plays)
+	}
+}
+
+func TestAPlayerStuckAtTheEndDoesNotPlay(t *testing.T) {
+	n, _, _ := run(t, nothing(-1), playing(songA, 190, 190), playing(songA, 199.9, 201.5))
+	for when := 204.5; when < 1000; {
+		o := Step(n, playing(songA, 199.9, when))
+		n = o.State
+		if n.State != songspy.PlayerPaused {
+			t.Fatalf("at %v s the state is %s, want paused", when, n.State)
+		}
+		next := NextLook(n, songspy.SightingPlaying, at(when), 0, 3*time.Minute)
+		if next.Reason != ReasonFloor {
+			t.Fatalf("at %v s the next look is for %s", when, next.Reason)
+		}
+		when = next.At.Sub(base).Seconds()
+	}
+	if n = Step(n, playing(songA, 3, 1100)).State; n.State != songspy.PlayerPlaying {
+		t.Errorf("begun anew it is %s, want playing", n.State)
+	}
+}
+
+func TestARunOfATinyTrackIsNeitherCountedNorChased(t *testing.T) {
+	tiny := songspy.Track{URI: "spotify:track:tiny", DurationMS: 1}
+	n, plays, _ := run(t, nothing(-1), playing(tiny, 0, 0), playing(tiny, 0, 180), playing(tiny, 0, 360))
+	if len(plays) > 2 {
+		t.Errorf("%d plays claimed of a track seen three times", len(plays))
+	}
+	tiny.DurationMS = 5000
+	n, _, _ = run(t, nothing(-1), playing(tiny, 1, 1))
+	next := NextLook(n, songspy.SightingPlaying, at(1), 0, 3*time.Minute)
+	if wait := next.At.Sub(at(1)); wait < soonest {
+		t.Errorf("a track of 5 s is looked at again after %v", wait)
+	}
+}
+
+func TestWhatSaysNothingChangesNothing(t *testing.T) {
+	n, _, _ := run(t, nothing(-1), playing(songA, 50, 50))
+	nameless := playing(songspy.Track{}, 10, 60)
+	strange := songspy.Observation{Sighting: "strange", At: at(70)}
+	for _, o := range []songspy.Observation{nameless, strange, unreadable(80)} {
+		if got := Step(n, o); !got.State.ObservedAt.Equal(n.ObservedAt) || got.State.TrackURI != songA.URI || got.Worth {
+			t.Errorf("%s %q changed the state to %+v", o.Sighting, o.Track.URI, got.State)
+		}
+	}
+}
+
+func TestOnlySilenceItselfIsAskedAboutSoon(t *testing.T) {
+	n, _, _ := run(t, nothing(-1), playing(songA, 50, 50), nothing(220))
+	if next := NextLook(n, songspy.SightingNothing, at(220), 0, 3*time.Minute); next.Reason != ReasonSilence {
+		t.Errorf("after a silence: %s", next.Reason)
+	}
+	n = Step(n, unreadable(250)).State
+	if next := NextLook(n, songspy.SightingUnreadable, at(250), 0, 3*time.Minute); next.Reason != ReasonFloor {
+		t.Errorf("after what cannot be read: %s", next.Reason)
+	}
+}
+
+func TestStepKeepsTimesAsTheStoreDoes(t *testing.T) {
+	now := time.Now() // with a monotonic reading, which knows nothing of a clock that was set back
+	o := playing(songA, 50, 0)
+	o.At = now
+	n := Step(songspy.NowPlaying{}, o).State
+	if want := now.Truncate(time.Microsecond); n.ObservedAt != want || n.SeenAt != want {
+		t.Errorf("observed at %v, seen at %v, want %v", n.ObservedAt, n.SeenAt, want)
+	}
+}
