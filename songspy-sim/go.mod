@@ -1,6 +1,6 @@
 module github.com/songspy/songspy/songspy-sim
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/joho/godotenv v1.5.1
