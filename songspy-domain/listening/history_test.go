@@ -133,14 +133,14 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 			now += float64(rapid.IntRange(0, 300).Draw(t, "gap"))
 			track := rapid.SampledFrom(tracks).Draw(t, "track")
 			length := track.Duration().Seconds()
-			listened := rapid.Float64Range(length/2, length).Draw(t, "listened")
+			listened := rapid.Float64Range(length/8, length).Draw(t, "listened")
 			k := kept(track, now, now+length, listened, rapid.Bool().Draw(t, "provisional"))
 			k.Play.ID = songspy.PlayID(len(known) + 1)
 			known, now = append(known, k), now+length
 		}
 		var items []songspy.HistoryItem
 		for range rapid.IntRange(0, 12).Draw(t, "items") {
-			items = append(items, item(rapid.SampledFrom(tracks).Draw(t, "heard"), float64(rapid.IntRange(-200, int(now)+400).Draw(t, "at"))))
+			items = append(items, item(rapid.SampledFrom(append(tracks, local)).Draw(t, "heard"), float64(rapid.IntRange(-200, int(now)+400).Draw(t, "at"))))
 		}
 		r := Reconcile(known, nil, items, at(now+200))
 		told := make([]time.Time, 0, len(items))

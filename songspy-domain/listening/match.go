@@ -1,0 +1,116 @@
+package listening
+
+import (
+	"strings"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// aside is how far a history item may lie from the edge of the play it tells of.
+const aside = 15 * time.Second
+
+// slot is a play on the person's time line.
+type slot struct {
+	Known
+	item    songspy.HistoryItem // what it was matched with now
+	fresh   bool                // only history knows it
+	moved   bool                // its tail had to make room
+	clipped bool                // fresh, and its hole was too small for it
+}
+
+// proven is how far the play is proven to reach; what lies between that and
+// its end is elastic.
+func (s slot) proven() time.Time {
+	if !s.Play.Provisional {
+		return s.Play.EndedAt
+	}
+	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(time.Duration(s.Play.ListenedMS)*time.Millisecond))
+}
+
+// distance is how far an item lies from either edge of a play.
+func (s slot) distance(item songspy.HistoryItem) (start, end time.Duration) {
+	start = item.PlayedAt.Sub(s.Play.StartedAt).Abs()
+	switch at := item.PlayedAt; {
+	case at.Before(s.proven()):
+		end = s.proven().Sub(at)
+	case at.After(s.Play.EndedAt):
+		end = at.Sub(s.Play.EndedAt)
+	}
+	return start, end
+}
+
+// align pairs items with slots: as many as possible, in order, and among equal
+// numbers those that lie nearest. For each item it gives the slot, or -1.
+func (r *reconciliation) align() []int {
+	type cell struct {
+		pairs int
+		off   time.Duration
+		step  byte // 'p'aired, 'i'tem left out, 's'lot left out
+	}
+	n, m := len(r.items), len(r.slots)
+	table := make([][]cell, n+1)
+	for i := range table {
+		table[i] = make([]cell, m+1)
+		for j := range table[i] {
+			var best cell
+			better := func(c cell) {
+				if best.step == 0 || c.pairs > best.pairs || c.pairs == best.pairs && c.off < best.off {
+					best = c
+				}
+			}
+			if i > 0 {
+				better(cell{table[i-1][j].pairs, table[i-1][j].off, 'i'})
+			}
+			if j > 0 {
+				better(cell{table[i][j-1].pairs, table[i][j-1].off, 's'})
+			}
+			if i > 0 && j > 0 {
+				if off, ok := r.fits(i-1, j-1); ok {
+					better(cell{table[i-1][j-1].pairs + 1, table[i-1][j-1].off + off, 'p'})
+				}
+			}
+			table[i][j] = best
+		}
+	}
+	matched := make([]int, n)
+	for i := range matched {
+		matched[i] = -1
+	}
+	for i, j := n, m; i > 0 || j > 0; {
+		switch table[i][j].step {
+		case 'p':
+			i, j = i-1, j-1
+			matched[i] = j
+		case 'i':
+			i--
+		default:
+			j--
+		}
+	}
+	return matched
+}
+
+// fits reports whether an item can tell of a slot, and how far it lies off.
+func (r *reconciliation) fits(i, j int) (time.Duration, bool) {
+	s := r.slots[j]
+	if !s.HeardAt.IsZero() || !sameTrack(s.Track, r.items[i].Track) {
+		return 0, false
+	}
+	start, end := s.distance(r.items[i])
+	off := min(start, end)
+	return off, off <= aside
+}
+
+// sameTrack reports whether two tracks are the same recording: Spotify relinks
+// tracks, so that history may name it by another uri.
+func sameTrack(a, b songspy.Track) bool {
+	if a.URI == b.URI {
+		return true
+	}
+	if a.ISRC != "" && b.ISRC != "" {
+		return strings.EqualFold(a.ISRC, b.ISRC)
+	}
+	return a.Title != "" && strings.EqualFold(a.Title, b.Title) && strings.EqualFold(a.Artists, b.Artists) &&
+		(a.Duration()-b.Duration()).Abs() <= 2*time.Second
+}
