@@ -17,7 +17,6 @@ const (
 	ReasonSkips         Reason = "skips"         // skips come in runs
 	ReasonSilence       Reason = "silence"       // one silence closes nothing: ask again
 	ReasonAdvertisement Reason = "advertisement" // music comes back soon
-	ReasonNew           Reason = "new"           // just linked, or linked again
 )
 
 // When what is worth a look, beyond the floor.
