@@ -49,7 +49,7 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 		BaseContext: func(net.Listener) context.Context { return requests },
 		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	logger.Info("listening", "addr", listener.Addr().String())
+	logger.InfoContext(ctx, "listening", "addr", listener.Addr().String())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
@@ -67,7 +67,7 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	logger.Info("stopped")
+	logger.InfoContext(ctx, "stopped")
 	return nil
 }
 

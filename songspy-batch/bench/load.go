@@ -44,7 +44,7 @@ func (b *bench) everyone(ctx context.Context) iter.Seq2[songspy.User, songspy.Li
 	scope := strings.Join(songspy.NeededScopes(), " ")
 	return func(yield func(songspy.User, songspy.Link) bool) {
 		for n := range b.people {
-			if n%(max(b.people/10, 1)) == 0 {
+			if n%max(b.people/10, 1) == 0 {
 				b.say("loading: %3d %%", 100*n/b.people)
 			}
 			who := b.world.Person(n)

@@ -201,11 +201,13 @@ func TestProfile_SaysWhenGoogleIsAtFault(t *testing.T) {
 		_ = conn.Close()
 	}
 	for name, c := range map[string]struct{ tokeninfo, userinfo http.HandlerFunc }{
-		"500":                   {says(500, "<html>"), says(200, person)},
-		"429":                   {says(429, ""), says(200, person)},
-		"tokeninfo's 403":       {says(403, ""), says(200, person)},
-		"404":                   {says(404, ""), says(200, person)},
-		"redirect":              {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/userinfo?"+r.URL.RawQuery, 302) }, says(200, person)},
+		"500":             {says(500, "<html>"), says(200, person)},
+		"429":             {says(429, ""), says(200, person)},
+		"tokeninfo's 403": {says(403, ""), says(200, person)},
+		"404":             {says(404, ""), says(200, person)},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/userinfo?"+r.URL.RawQuery, http.StatusFound)
+		}, says(200, person)},
 		"HTML":                  {says(200, "<html>"), says(200, person)},
 		"cut":                   {cut, says(200, person)},
 		"slow":                  {stalls, says(200, person)},

@@ -49,19 +49,27 @@ func TestExchange_ProvesTheAppAsItIsMade(t *testing.T) {
 		form      url.Values
 	}{
 		"a secret": {
-			func(*spotify.Config) {}, spotify.Code{Code: code, RedirectURI: "http://127.0.0.1:3000/cb"}, songspy.AuthBasic,
+			func(*spotify.Config) {},
+			spotify.Code{Code: code, RedirectURI: "http://127.0.0.1:3000/cb"},
+			songspy.AuthBasic,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:3000/cb"}},
 		},
 		"a secret and a verifier": {
-			func(*spotify.Config) {}, spotify.Code{Code: code, Verifier: verifier}, songspy.AuthBasic,
+			func(*spotify.Config) {},
+			spotify.Code{Code: code, Verifier: verifier},
+			songspy.AuthBasic,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}},
 		},
 		"a verifier alone": {
-			withoutSecret, spotify.Code{Code: code, Verifier: verifier}, songspy.AuthPKCE,
+			withoutSecret,
+			spotify.Code{Code: code, Verifier: verifier},
+			songspy.AuthPKCE,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
 		},
 		"a verifier by choice": {
-			func(*spotify.Config) {}, spotify.Code{Code: code, Verifier: verifier, Auth: songspy.AuthPKCE}, songspy.AuthPKCE,
+			func(*spotify.Config) {},
+			spotify.Code{Code: code, Verifier: verifier, Auth: songspy.AuthPKCE},
+			songspy.AuthPKCE,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
 		},
 	} {
@@ -149,19 +157,23 @@ func TestRefresh_RenewsInTheWayInWhichTheLinkWasMade(t *testing.T) {
 	}{
 		"basic, none returned": {
 			songspy.AuthBasic, `{"access_token":"A2","token_type":"Bearer","expires_in":1800,"scope":"user-read-currently-playing"}`,
-			songspy.Grant{AccessToken: "A2", Scope: "user-read-currently-playing", Auth: songspy.AuthBasic}, 30 * time.Minute,
+			songspy.Grant{AccessToken: "A2", Scope: "user-read-currently-playing", Auth: songspy.AuthBasic},
+			30 * time.Minute,
 		},
 		"pkce, rotated": {
 			songspy.AuthPKCE, `{"access_token":"A2","token_type":"Bearer","expires_in":3600,"refresh_token":"R2"}`,
-			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE}, time.Hour,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
+			time.Hour,
 		},
 		"the same returned": {
 			songspy.AuthPKCE, `{"access_token":"A2","expires_in":"60","refresh_token":"refresh-AQCz55"}`,
-			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthPKCE}, time.Minute,
+			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthPKCE},
+			time.Minute,
 		},
 		"no life told": {
 			songspy.AuthBasic, `{"access_token":"A2","refresh_token":null}`,
-			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthBasic}, time.Hour,
+			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthBasic},
+			time.Hour,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

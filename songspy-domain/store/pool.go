@@ -60,7 +60,7 @@ func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.
 // QueryContext implements gorm.ConnPool.
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	defer p.observed(query)()
-	return p.conn.QueryContext(ctx, query, canonical(args)...)
+	return p.conn.QueryContext(ctx, query, canonical(args)...) //nolint:sqlclosecheck // the caller closes them
 }
 
 // QueryRowContext implements gorm.ConnPool.

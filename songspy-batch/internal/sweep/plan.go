@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"log/slog"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -20,7 +21,8 @@ func (s *Sweep) Plan(ctx context.Context) error {
 		s.after = number
 		close(s.begun)
 	})
-	s.Logger.InfoContext(ctx, "looks planned", "listeners", s.roster.len(), "waiting", s.queue.Len(), s.tally.take())
+	s.Logger.InfoContext(ctx, "looks planned",
+		slog.Int("listeners", s.roster.len()), slog.Int("waiting", s.queue.Len()), s.tally.take())
 	return nil
 }
 

@@ -55,6 +55,7 @@ func storedPlays(t *testing.T, db *sql.DB, id songspy.UserID) (plays []songspy.P
 	t.Helper()
 	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(), `SELECT id, user_id, track_id, started_at, ended_at, listened_ms, source, provisional, deleted_at
 		FROM plays WHERE user_id = $1 ORDER BY started_at`, int64(id)))
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var p songspy.Play
 		must(t, rows.Scan(&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.Source, &p.Provisional, &p.DeletedAt))
@@ -62,7 +63,6 @@ func storedPlays(t *testing.T, db *sql.DB, id songspy.UserID) (plays []songspy.P
 		plays = append(plays, p)
 	}
 	must(t, rows.Err())
-	must(t, rows.Close())
 	return plays
 }
 
@@ -71,6 +71,7 @@ func storedTracks(t *testing.T, db *sql.DB, id songspy.UserID) (tracks []songspy
 	t.Helper()
 	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(),
 		`SELECT first_heard_at, last_heard_at, plays FROM user_tracks WHERE user_id = $1 ORDER BY track_id`, int64(id)))
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var u songspy.UserTrack
 		must(t, rows.Scan(&u.FirstHeardAt, &u.LastHeardAt, &u.Plays))
@@ -78,6 +79,5 @@ func storedTracks(t *testing.T, db *sql.DB, id songspy.UserID) (tracks []songspy
 		tracks = append(tracks, u)
 	}
 	must(t, rows.Err())
-	must(t, rows.Close())
 	return tracks
 }

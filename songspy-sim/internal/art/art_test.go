@@ -2,6 +2,7 @@ package art
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +19,7 @@ func TestArt_IsTheSameForTheSameIDAndWellFormed(t *testing.T) {
 		for _, id := range []string{"", "a", `"><script>`, "37i9dQZF1DX"} {
 			d := xml.NewDecoder(strings.NewReader(draw(id)))
 			for {
-				if _, err := d.Token(); err == io.EOF {
+				if _, err := d.Token(); errors.Is(err, io.EOF) {
 					break
 				} else if err != nil {
 					t.Fatalf("%q: %v", id, err)
