@@ -73,31 +73,29 @@ func (q *Queue[K]) Len() int {
 //
 // The work of one key must not be planned while it runs, or it runs twice at once.
 func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.Context, key K, due time.Time)) {
-	tasks := make(chan item[K])
+	// Whoever has the turn waits for the next key; a dispatcher would have to
+	// wake a worker for each.
+	turn := make(chan struct{}, 1)
+	turn <- struct{}{}
+	next := func() (item[K], bool) {
+		<-turn
+		defer func() { turn <- struct{}{} }()
+		return q.next(ctx)
+	}
 	var pool sync.WaitGroup
 	for range workers {
 		pool.Go(func() {
-			for t := range tasks {
+			for t, ok := next(); ok; t, ok = next() {
 				work(ctx, t.key, t.due())
 			}
 		})
 	}
-	for ctx.Err() == nil {
-		if t, ok := q.next(ctx); ok {
-			select {
-			case tasks <- t:
-			case <-ctx.Done():
-				q.Plan(t.key, t.due()) // not begun: still planned
-			}
-		}
-	}
-	close(tasks)
 	pool.Wait()
 }
 
 // next waits for the earliest key to be due and takes it; false if ctx ended first.
 func (q *Queue[K]) next(ctx context.Context) (item[K], bool) {
-	for {
+	for ctx.Err() == nil {
 		t, wait := q.take(time.Now())
 		if wait == 0 {
 			return t, true
@@ -109,9 +107,9 @@ func (q *Queue[K]) next(ctx context.Context) (item[K], bool) {
 			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
-			return item[K]{}, false
 		}
 	}
+	return item[K]{}, false
 }
 
 // idle is how long an empty queue waits for itself; a plan wakes it sooner.
