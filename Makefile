@@ -7,7 +7,7 @@ VULN := bin/tools/govulncheck
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test test-pg race lint fmt tidy generate verify bench-sweep bench-board clean tools
+.PHONY: help up build test test-pg race lint fmt tidy generate verify bench-sweep bench-capture bench-board clean tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ verify: tools ## all that is checked besides the tests: format, lint, vet, tidin
 
 bench-sweep: bin/throwaway ## measure a sweep over 100,000 listeners against a bare HTTP loop
 	@exec bin/throwaway -- go run ./songspy-batch/bench
+
+bench-capture: ## measure how much of what 200 people hear in a week is seen; CAPTUREFLAGS=-population=restless
+	@exec go run ./songspy-batch/bench/capture $(CAPTUREFLAGS)
 
 bench-board: ## measure the board with 100,000 people against a bare handler
 	@exec go run ./songspy-api/bench

@@ -1,0 +1,52 @@
+package main
+
+import "fmt"
+
+// bounds are what the service has to keep; 0: no bound.
+type bounds struct {
+	calls                    float64 // times those of the plain sweep
+	provable, all            float64
+	notPlayed                float64
+	p50, p90, start, onBoard float64
+}
+
+// boundsFor are those that were set for a population.
+func boundsFor(population string) (bounds, bool) {
+	switch population {
+	case "regular":
+		return bounds{calls: 1.08, provable: 0.999, all: 0.99, notPlayed: 0.001, p50: 3, p90: 45, start: 2, onBoard: 0.9}, true
+	case "restless":
+		return bounds{calls: 1.12, p90: 100}, true
+	default:
+		return bounds{}, false
+	}
+}
+
+// judge lists the bounds that the service missed.
+func (r *report) judge() []string {
+	missed := []string{}
+	b, some := boundsFor(r.Population)
+	f, there := r.row(service)
+	if !some || !there {
+		return missed
+	}
+	miss := func(bound float64, is bool, format string, args ...any) {
+		if bound > 0 && is {
+			missed = append(missed, fmt.Sprintf(format, args...))
+		}
+	}
+	if plain, ok := r.row(policies()[0].name); ok {
+		times := f.PerDay / plain.PerDay
+		miss(b.calls, times > b.calls, "%.3f times the plain sweep's calls; at most %.2f are wanted", times, b.calls)
+	}
+	miss(b.provable, f.Provable.ratio() < b.provable, "recall of provable plays is %v", f.Provable)
+	miss(b.all, f.Plays.ratio() < b.all, "recall of all plays is %v", f.Plays)
+	miss(1, f.Doubles > 0, "%d plays are doubled", f.Doubles)
+	untrue := float64(f.NotPlayed) / max(1, float64(f.Claimed))
+	miss(b.notPlayed, untrue > b.notPlayed, "%.3f %% of the plays claimed were not", 100*untrue)
+	miss(b.p50, f.Delay[0] > b.p50, "half of the plays take more than %.1f s to the board", f.Delay[0])
+	miss(b.p90, f.Delay[1] > b.p90, "a tenth of the plays take more than %.1f s to the board", f.Delay[1])
+	miss(b.start, f.StartOff[1] > b.start, "one start in twenty is off by more than %.1f s", f.StartOff[1])
+	miss(b.onBoard, f.OnBoard < b.onBoard, "only %.1f %% of the playing time is on the board", 100*f.OnBoard)
+	return missed
+}

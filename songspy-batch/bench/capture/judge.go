@@ -1,0 +1,179 @@
+package main
+
+import (
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// enough is how much of a play must have sounded for recall to ask for it.
+const enough = 30 * time.Second
+
+// judge holds what was stored and shown against what was played.
+func (r *record) judge(plays []stored) row {
+	f := row{
+		Policy: r.policy.name, Looks: r.db.looks, Histories: r.db.histories, Calls: r.db.looks + r.db.histories,
+		Refused: r.db.refused, personDays: float64(r.people * r.days),
+	}
+	byPerson := make([][]stored, r.people)
+	for _, p := range plays {
+		byPerson[p.person] = append(byPerson[p.person], p)
+	}
+	for person := range r.people {
+		truth := r.sim.Truth(person, r.from.Add(-before), r.to.Add(after))
+		v := verdict{row: &f, from: r.from, to: r.to, truth: truth, plays: byPerson[person], seen: r.db.people[person]}
+		v.history()
+		v.board()
+	}
+	f.sum()
+	return f
+}
+
+// verdict judges one person.
+type verdict struct {
+	*row
+	from, to time.Time
+	truth    []sim.Play
+	plays    []stored
+	seen     seen
+}
+
+// measured reports whether something that began then is measured.
+func (v verdict) measured(start time.Time) bool { return !start.Before(v.from) && start.Before(v.to) }
+
+// history judges the stored plays.
+func (v verdict) history() {
+	m := match(v.truth, v.plays)
+	for i, t := range v.truth {
+		if !v.measured(t.Start) {
+			continue
+		}
+		j := m.stored[i]
+		if asked := knowable(t) && t.Listened >= enough; asked {
+			v.Plays.add(j >= 0)
+			if seen := v.looked(t); seen || !t.InHistory.IsZero() {
+				v.Provable.add(j >= 0)
+				if seen {
+					v.Seen.add(j >= 0)
+				}
+			}
+		}
+		if j < 0 {
+			continue
+		}
+		p := v.plays[j]
+		v.Claimed++
+		if !songspy.Counts(t.Listened.Milliseconds(), t.Track.Duration.Milliseconds()) {
+			v.NotPlayed++
+		}
+		v.startOff = append(v.startOff, p.start.Sub(t.Start).Abs())
+		v.listenedOff = append(v.listenedOff, (p.listened - t.Listened).Abs())
+	}
+	for _, j := range m.doubles {
+		if v.measured(v.plays[j].start) {
+			v.Claimed++
+			v.Doubles++
+		}
+	}
+	for _, j := range m.invented {
+		if v.measured(v.plays[j].start) {
+			v.Claimed++
+			v.NotPlayed++
+		}
+	}
+}
+
+// knowable reports whether anybody but the person can ever know of a play.
+func knowable(t sim.Play) bool { return !t.Private && listed(t.Track.Kind) }
+
+func listed(k sim.Kind) bool {
+	return k == sim.KindTrack || k == sim.KindEpisode || k == sim.KindLocal
+}
+
+// looked reports whether a look was answered with the play.
+func (v verdict) looked(t sim.Play) bool {
+	i, _ := slices.BinarySearchFunc(v.seen.looks, t.Start, time.Time.Compare)
+	return i < len(v.seen.looks) && v.seen.looks[i].Before(t.End) && !t.Offline
+}
+
+// board judges what viewers saw of what the provider shows.
+func (v verdict) board() {
+	for i, t := range v.truth {
+		if !v.measured(t.Start) || !knowable(t) || t.Offline {
+			continue
+		}
+		anew := t.Start.Add(-apart) // a board entry that began before tells of the former play
+		if i > 0 && v.truth[i-1].Track.URI == t.Track.URI {
+			former := v.truth[i-1].Start
+			anew = former.Add(t.Start.Sub(former) / 2)
+		}
+		if at, ok := v.shownAt(t, anew); ok {
+			v.delay = append(v.delay, at.Sub(t.Start))
+		} else {
+			v.Unshown++
+		}
+		for _, part := range sounding(t) {
+			v.playing += part.to.Sub(part.from)
+			v.onBoard += v.shownFor(t.Track.URI, part)
+		}
+	}
+}
+
+// shownAt is when the board first showed a play.
+func (v verdict) shownAt(t sim.Play, anew time.Time) (time.Time, bool) {
+	i, _ := slices.BinarySearchFunc(v.seen.shown, t.Start, func(s shown, at time.Time) int { return s.from.Compare(at) })
+	for ; i < len(v.seen.shown) && v.seen.shown[i].from.Before(t.End); i++ {
+		s := v.seen.shown[i]
+		if s.plays(t.Track.URI) && (s.playing.StartedAt.After(anew) || i == 0 || !v.seen.shown[i-1].plays(t.Track.URI)) {
+			return s.from, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// shownFor is for how long of a stretch the board showed the track as playing.
+func (v verdict) shownFor(uri string, part stretch) (total time.Duration) {
+	i, _ := slices.BinarySearchFunc(v.seen.shown, part.from, func(s shown, at time.Time) int { return s.from.Compare(at) })
+	for i = max(0, i-1); i < len(v.seen.shown) && v.seen.shown[i].from.Before(part.to); i++ {
+		s := v.seen.shown[i]
+		until := s.playing.ShownUntil()
+		if i+1 < len(v.seen.shown) && v.seen.shown[i+1].from.Before(until) {
+			until = v.seen.shown[i+1].from
+		}
+		if s.plays(uri) {
+			total += max(0, earlier(until, part.to).Sub(later(s.from, part.from)))
+		}
+	}
+	return total
+}
+
+func (s shown) plays(uri string) bool {
+	return s.playing.State == songspy.PlayerPlaying && s.playing.TrackURI == uri
+}
+
+// stretch is a time during which a play sounds.
+type stretch struct{ from, to time.Time }
+
+func sounding(t sim.Play) []stretch {
+	pause := t.Start.Add(t.PauseAfter)
+	if t.PauseFor == 0 || !pause.Before(t.End) {
+		return []stretch{{t.Start, t.End}}
+	}
+	return []stretch{{t.Start, pause}, {pause.Add(t.PauseFor), later(t.End, pause.Add(t.PauseFor))}}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

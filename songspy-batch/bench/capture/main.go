@@ -1,0 +1,104 @@
+// Command capture measures how much of the truth the batch sees.
+//
+// It invents people whose every play is known, runs the real planner, gate,
+// sweep and store over them for days of virtual time, and holds what was
+// stored, and what was on the board meanwhile, against what was played:
+//
+//	go run ./songspy-batch/bench/capture -population restless
+//
+// Each row of the table is one policy of asking. What it says is decided by
+// -seed alone, so two runs agree. The table is for people; the last line is
+// JSON. The exit status is 1 where a bound is missed or the measurement
+// failed, 2 where it was called wrongly.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// floor is the seed's promise: the longest time between two looks.
+const floor = 3 * time.Minute
+
+type options struct {
+	people     int
+	days       int
+	seed       uint64
+	population string
+	only       string
+	habits     sim.Habits
+}
+
+func main() {
+	testing.Init()
+	o, err := readOptions(flag.CommandLine, os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "capture:", err)
+		os.Exit(2)
+	}
+	// Virtual time is a test's privilege, so this is one. What testing itself
+	// has to say is not the measurement's: it goes where progress goes.
+	stdout := os.Stdout
+	os.Stdout = os.Stderr
+	testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{
+		Name: "capture", F: func(t *testing.T) { measure(t, o, stdout) },
+	}}, nil, nil)
+}
+
+func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
+	f.IntVar(&o.people, "people", 200, "how many people listen")
+	f.IntVar(&o.days, "days", 7, "how many days are measured")
+	f.Uint64Var(&o.seed, "seed", 1, "what everything that is left to chance follows from")
+	f.StringVar(&o.population, "population", "regular", "how they listen: regular, restless, or another of the simulator's")
+	f.StringVar(&o.only, "only", "", "measure only policies whose names contain this")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return o, fmt.Errorf("there is no argument %q", f.Arg(0))
+	case o.people < 1 || o.people > 100_000:
+		return o, fmt.Errorf("-people is %d; choose 1 to 100,000", o.people)
+	case o.days < 1 || o.days > 366:
+		return o, fmt.Errorf("-days is %d; choose 1 to 366", o.days)
+	}
+	o.habits, err = sim.HabitsOf(o.population)
+	return o, err
+}
+
+// measure runs every policy that is chosen, and writes the report.
+func measure(t *testing.T, o options, to io.Writer) {
+	chosen := chosenPolicies(o.only)
+	rows := make([]row, len(chosen))
+	t.Run("policies", func(t *testing.T) { // ends when all of them have
+		for i, p := range chosen {
+			if !p.oracle {
+				t.Run(p.name, func(t *testing.T) {
+					t.Parallel()
+					rows[i] = (&record{options: o, policy: p}).run(t)
+				})
+			}
+		}
+	})
+	for i, p := range chosen {
+		if p.oracle { // spends what the service spent
+			t.Run(p.name, func(t *testing.T) { rows[i] = (&record{options: o, policy: p, calls: serviceCalls(rows)}).run(t) })
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	r := newReport(o, rows)
+	if err := r.write(to); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range r.Missed {
+		t.Error("missed:", m)
+	}
+}

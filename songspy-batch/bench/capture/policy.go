@@ -1,0 +1,51 @@
+package main
+
+import (
+	"strings"
+	"time"
+)
+
+// policy is one way to decide who is asked when.
+type policy struct {
+	name string
+	// interval is the floor, at which the tick comes too.
+	interval time.Duration
+	// planned has the service's planner decide; else everyone is asked at the tick.
+	planned bool
+	// oracle asks at the moments that tell most, by the truth.
+	oracle bool
+}
+
+const service = "this service"
+
+// policies are the table's rows.
+func policies() []policy {
+	return []policy{
+		{name: "plain 3-minute sweep", interval: floor},
+		{name: "30-second poll", interval: 30 * time.Second},
+		{name: service, interval: floor, planned: true},
+		{name: "oracle, looks alone", oracle: true},
+	}
+}
+
+// notBuilt are rows that wait for a part of the service.
+var notBuilt = []string{service + " at 300 calls a day"}
+
+func chosenPolicies(only string) (chosen []policy) {
+	for _, p := range policies() {
+		if strings.Contains(p.name, only) {
+			chosen = append(chosen, p)
+		}
+	}
+	return chosen
+}
+
+// serviceCalls is how many calls the service spent, 0 if it was not measured.
+func serviceCalls(rows []row) int {
+	for _, r := range rows {
+		if r.Policy == service {
+			return r.Calls
+		}
+	}
+	return 0
+}

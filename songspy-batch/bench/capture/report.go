@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// share is a part of a whole.
+type share struct {
+	Of int `json:"of"`
+	Is int `json:"is"`
+}
+
+func (s *share) add(is bool) {
+	s.Of++
+	if is {
+		s.Is++
+	}
+}
+
+func (s share) ratio() float64 {
+	if s.Of == 0 {
+		return 1
+	}
+	return float64(s.Is) / float64(s.Of)
+}
+
+func (s share) String() string { return fmt.Sprintf("%.2f %%", 100*s.ratio()) }
+
+// row is what one policy achieved.
+type row struct {
+	Policy    string  `json:"policy"`
+	Calls     int     `json:"calls"` // looks and histories
+	Looks     int     `json:"looks"`
+	Histories int     `json:"histories"`
+	Refused   int     `json:"refused"`
+	PerDay    float64 `json:"callsPerListenerDay"`
+
+	Provable  share `json:"provable"` // plays of 30 s and more that an answer or history could show
+	Seen      share `json:"seen"`     // those of them that a look was answered with
+	Plays     share `json:"plays"`    // all that are neither private nor without a name
+	Claimed   int   `json:"claimed"`  // plays that were stored
+	Doubles   int   `json:"doubles"`
+	NotPlayed int   `json:"notPlayed"` // claimed, and not played or not for long enough
+	Unshown   int   `json:"unshown"`   // plays of any length that never came to the board
+
+	StartOff    []float64 `json:"startOffSeconds"`     // p50, p95
+	ListenedOff []float64 `json:"listenedOffSeconds"`  // p50, p95
+	Delay       []float64 `json:"startToBoardSeconds"` // p50, p90, p95
+	OnBoard     float64   `json:"shareOnBoard"`        // of the playing time that the provider shows
+	Seconds     float64   `json:"seconds"`             // that the run took
+
+	personDays                   float64
+	startOff, listenedOff, delay []time.Duration
+	playing, onBoard             time.Duration
+}
+
+// sum works out what follows from what was gathered.
+func (f *row) sum() {
+	f.PerDay = float64(f.Calls) / f.personDays
+	f.StartOff = percentiles(f.startOff, 50, 95)
+	f.ListenedOff = percentiles(f.listenedOff, 50, 95)
+	f.Delay = percentiles(f.delay, 50, 90, 95)
+	f.OnBoard = f.onBoard.Seconds() / max(f.playing.Seconds(), 1e-9)
+}
+
+// percentiles are in seconds; -1 where there is nothing to rank.
+func percentiles(of []time.Duration, at ...float64) (out []float64) {
+	slices.Sort(of)
+	for _, p := range at {
+		if len(of) == 0 {
+			out = append(out, -1)
+			continue
+		}
+		i := int(math.Ceil(p/100*float64(len(of)))) - 1
+		out = append(out, of[max(0, i)].Seconds())
+	}
+	return out
+}
+
+// report is all that was measured.
+type report struct {
+	Bench      string   `json:"bench"`
+	Population string   `json:"population"`
+	People     int      `json:"people"`
+	Days       int      `json:"days"`
+	Seed       uint64   `json:"seed"`
+	Rows       []row    `json:"rows"`
+	NotBuilt   []string `json:"notBuilt"`
+	Missed     []string `json:"missedBounds"`
+}
+
+func newReport(o options, rows []row) *report {
+	r := &report{Bench: "capture", Population: o.population, People: o.people, Days: o.days, Seed: o.seed, Rows: rows, NotBuilt: notBuilt}
+	r.Missed = r.judge()
+	return r
+}
+
+func (r *report) row(name string) (row, bool) {
+	i := slices.IndexFunc(r.Rows, func(f row) bool { return f.Policy == name })
+	if i < 0 {
+		return row{}, false
+	}
+	return r.Rows[i], true
+}
+
+// write prints a table for people and, last, one line of JSON.
+func (r *report) write(to io.Writer) error {
+	fmt.Fprintf(to, "%d people, %s, %d days, seed %d\n\n", r.People, r.Population, r.Days, r.Seed)
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.Join([]string{
+		"policy", "calls/day", "provable", "all ≥ 30 s", "doubles", "not played", "start off", "listened off", "start → board", "on board", "run",
+	}, "\t"))
+	fmt.Fprintln(t, "\t\t\t\t\t\tp50 p95\tp50 p95\tp50 p90 p95\t\t")
+	for _, f := range r.Rows {
+		fmt.Fprintf(t, "%s\t%.1f\t%v\t%v\t%d\t%.3f %%\t%s\t%s\t%s\t%.2f %%\t%.0f s\n", f.Policy, f.PerDay, f.Provable, f.Plays, f.Doubles,
+			100*float64(f.NotPlayed)/max(1, float64(f.Claimed)), seconds(f.StartOff), seconds(f.ListenedOff), seconds(f.Delay), 100*f.OnBoard, f.Seconds)
+	}
+	for _, name := range r.NotBuilt {
+		fmt.Fprintf(t, "%s\tnot built\n", name)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(to, "\nbounds: %s\n", verdictOf(r.Missed))
+	return json.NewEncoder(to).Encode(r)
+}
+
+func seconds(of []float64) string {
+	words := make([]string, len(of))
+	for i, s := range of {
+		words[i] = fmt.Sprintf("%.1f", s)
+	}
+	return strings.Join(words, " ") + " s"
+}
+
+func verdictOf(missed []string) string {
+	if len(missed) == 0 {
+		return "all kept"
+	}
+	return "MISSED: " + strings.Join(missed, "; ")
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/due"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// witness is the store, with what viewers could see of it, and the calls that
+// were answered.
+type witness struct {
+	*store.Store
+	from, to time.Time
+
+	mu        sync.Mutex
+	people    []seen
+	looks     int // in the time that is measured
+	histories int
+	refused   int
+}
+
+// seen is what is remembered of one person.
+type seen struct {
+	shown []shown
+	looks []time.Time // that showed a player
+}
+
+// shown is what viewers saw of a person from a time on.
+type shown struct {
+	from    time.Time
+	playing songspy.NowPlaying
+}
+
+// called is told of every call to the simulator.
+func (w *witness) called(c sim.Call) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	const ok = 200
+	look := c.Endpoint.String() == "currently-playing"
+	if look && c.Status == ok {
+		w.people[c.Person].looks = append(w.people[c.Person].looks, c.At)
+	}
+	switch {
+	case c.At.Before(w.from) || !c.At.Before(w.to):
+	case look:
+		w.looks++
+	case c.Endpoint.String() == "recently-played":
+		w.histories++
+	}
+	if c.Status >= 400 || c.Status == 0 {
+		w.refused++
+	}
+}
+
+// WriteListening writes, and notes what viewers see from then on.
+func (w *witness) WriteListening(ctx context.Context, hearings []songspy.Hearing) ([]songspy.Written, error) {
+	written, err := w.Store.WriteListening(ctx, hearings)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	for i, h := range hearings {
+		if h.Visible && !written[i].Dropped && written[i].Err == nil {
+			p := &w.people[h.Playing.UserID-1]
+			p.shown = append(p.shown, shown{now, h.Playing})
+		}
+	}
+	return written, nil
+}
+
+// WaitForChange waits for news of links. Here nobody links or leaves, and
+// SQLite would be asked five times a second, millions of times a week.
+func (w *witness) WaitForChange(ctx context.Context, _ int64) error {
+	due.Wait(ctx, time.Hour)
+	return ctx.Err()
+}
+
+// stored is a play as the database holds it.
+type stored struct {
+	person     int
+	uri, isrc  string
+	start, end time.Time
+	listened   time.Duration
+	source     songspy.PlaySource
+}
+
+// storedPlays reads every play from the file.
+func storedPlays(path string) (plays []stored, err error) {
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	rows, err := db.QueryContext(context.Background(), `SELECT p.user_id, t.uri, t.isrc, p.started_at, p.ended_at, p.listened_ms, p.source
+		FROM plays p JOIN tracks t ON t.id = p.track_id WHERE p.deleted_at IS NULL ORDER BY p.user_id, p.started_at, p.id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s stored
+		var user, start, end, listened int64
+		if err := rows.Scan(&user, &s.uri, &s.isrc, &start, &end, &listened, &s.source); err != nil {
+			return nil, err
+		}
+		s.person, s.listened = int(user)-1, time.Duration(listened)*time.Millisecond
+		s.start, s.end = time.UnixMicro(start).UTC(), time.UnixMicro(end).UTC()
+		plays = append(plays, s)
+	}
+	return plays, rows.Err()
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/songspy/songspy/songspy-batch/internal/due"
+	"github.com/songspy/songspy/songspy-batch/internal/refresh"
+	"github.com/songspy/songspy/songspy-batch/internal/schedule"
+	"github.com/songspy/songspy/songspy-batch/internal/sweep"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/spotify"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+const (
+	// before is how long everything runs before it is measured, so that no
+	// first look is.
+	before = time.Hour
+	// after is how long it goes on, so that what is noticed late still counts.
+	after = time.Hour
+	// workers bounds the looks under way; in virtual time they take none.
+	workers = 64
+)
+
+// record is one policy's run: what it was told to do, and what it saw.
+type record struct {
+	options
+	policy policy
+	calls  int // an oracle's allowance; 0: no bound
+
+	sim      *sim.Sim
+	db       *witness
+	path     string
+	client   *spotify.Client
+	from, to time.Time // what is measured
+}
+
+// run runs the policy in virtual time and judges it.
+func (r *record) run(t *testing.T) (figures row) {
+	began := time.Now()
+	r.path = filepath.Join(t.TempDir(), "songspy.db")
+	synctest.Test(t, func(t *testing.T) {
+		if err := r.build(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.live(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := r.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if t.Failed() {
+		return row{Policy: r.policy.name}
+	}
+	plays, err := storedPlays(r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures = r.judge(plays)
+	figures.Seconds = time.Since(began).Seconds()
+	return figures
+}
+
+// build makes the world: people at the simulator who have signed up and linked.
+func (r *record) build(ctx context.Context) (err error) {
+	r.from = time.Now().Add(before)
+	r.to = r.from.Add(time.Duration(r.days) * 24 * time.Hour)
+	r.db = &witness{from: r.from, to: r.to, people: make([]seen, r.people)}
+	r.sim, err = sim.New(sim.Options{
+		Seed: r.seed, People: r.people, Habits: &r.habits, Epoch: time.Now(), Observe: r.db.called,
+		// Renewals are not what is measured.
+		AccessTokenLife: r.to.Add(24 * time.Hour).Sub(time.Now()),
+	})
+	if err != nil {
+		return err
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	r.db.Store, err = store.Open(ctx, store.Options{
+		URL: "sqlite:" + r.path, SealKeys: []store.SealKey{{ID: "bench", Key: bytes.Repeat([]byte("b"), 32)}}, Logger: quiet,
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.db.Migrate(ctx); err != nil {
+		return err
+	}
+	for person := range r.people {
+		if err := r.join(ctx, person); err != nil {
+			return err
+		}
+	}
+	r.client = spotify.New(spotify.Config{
+		ClientID: sim.SpotifyClientID, ClientSecret: sim.SpotifyClientSecret, Transport: r.sim.Transport(), Logger: quiet,
+	})
+	return nil
+}
+
+// userOf is the user that a person of the simulator is.
+func userOf(person int) songspy.UserID { return songspy.UserID(person + 1) }
+
+func (r *record) join(ctx context.Context, person int) error {
+	u, _, err := r.db.SignIn(ctx, songspy.GoogleProfile{Subject: fmt.Sprint(person)}, songspy.AudienceEveryone)
+	if err != nil {
+		return err
+	}
+	if u.ID != userOf(person) {
+		return fmt.Errorf("person %d became user %d", person, u.ID)
+	}
+	access, refresh := r.sim.SpotifyTokens(person)
+	_, err = r.db.SaveLink(ctx, store.NewLink{
+		UserID: u.ID, App: sim.SpotifyClientID,
+		Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)},
+		Grant: songspy.Grant{
+			AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh),
+			ExpiresAt: r.to.Add(24 * time.Hour), Scope: strings.Join(songspy.NeededScopes(), " "), Auth: songspy.AuthBasic,
+		},
+	})
+	return err
+}
+
+// live lets the policy work until everything measured is over.
+func (r *record) live(ctx context.Context) error {
+	ctx, cancel := context.WithDeadline(ctx, r.to.Add(after))
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { r.report(ctx); return nil })
+	if r.policy.oracle {
+		group.Go(func() error { return r.foresee(ctx) })
+	} else {
+		r.work(ctx, group)
+	}
+	return group.Wait()
+}
+
+// work wires the batch's sweep as songspy-batch does, and runs it.
+func (r *record) work(ctx context.Context, group *errgroup.Group) {
+	quiet, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	renewer := &refresh.Renewer{
+		Links: r.db, Provider: r.client, Now: time.Now, Logger: quiet, Metrics: refresh.NewMetrics(registry),
+	}
+	s := sweep.New(sweep.Options{
+		Store: r.db, Feed: r.db, Player: r.client, Renewer: renewer,
+		Interval: r.policy.interval, Spread: r.policy.planned, Workers: workers,
+		Now: time.Now, Logger: quiet, Metrics: sweep.NewMetrics(registry),
+	})
+	renewer.Renewed = s.Renewed
+	group.Go(func() error { s.Serve(ctx); return nil })
+	group.Go(func() error {
+		return schedule.Run(ctx, schedule.Options{Logger: quiet}, schedule.Job{
+			Name: "CurrentPlayingTrackScheduler", Every: r.policy.interval, Run: s.Plan,
+		})
+	})
+}
+
+// report says how far it is, once a virtual day.
+func (r *record) report(ctx context.Context) {
+	for day := 1; due.Wait(ctx, 24*time.Hour); day++ {
+		fmt.Fprintf(os.Stderr, "%s: day %d of %d is over\n", r.policy.name, day, r.days)
+	}
+}
