@@ -14,6 +14,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/alone"
 	"github.com/songspy/songspy/songspy-batch/internal/due"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
+	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/refresh"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
 	"github.com/songspy/songspy/songspy-batch/internal/sweep"
@@ -29,6 +30,7 @@ const (
 	refreshJob = "AccessTokenRefreshScheduler"
 	sweepJob   = "CurrentPlayingTrackScheduler"
 	tidyJob    = "Housekeeping"
+	readmitJob = "Readmission"
 )
 
 const (
@@ -36,6 +38,8 @@ const (
 	schemaWithin = 2 * time.Minute
 	// tidyEvery is the time between two runs of Housekeeping.
 	tidyEvery = 10 * time.Minute
+	// readmitEvery is the time between two searches for people to be asked again.
+	readmitEvery = time.Hour
 )
 
 // serve works until ctx ends or something breaks, then puts everything away.
@@ -81,6 +85,7 @@ type database interface {
 	sweep.Feed
 	refresh.Links
 	housekeeping.Store
+	readmission.Links
 	// WaitForSchema returns once the schema is the one that the code needs.
 	WaitForSchema(ctx context.Context) error
 	// CheckSchema says what is wrong with the schema.
@@ -153,10 +158,12 @@ func (b *batch) work(ctx context.Context) error {
 
 func (b *batch) jobs() []schedule.Job {
 	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
+	readmit := readmission.Job{Links: b.db, Now: time.Now, Logger: b.log}
 	return []schedule.Job{
 		{Name: refreshJob, Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
 		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
 		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
+		{Name: readmitJob, Every: readmitEvery, Run: readmit.Run},
 	}
 }
 

@@ -162,3 +162,18 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 		return links, read, last, translate(err)
 	})
 }
+
+// NotRegistered returns up to limit people whose links have been refused since
+// before the time because the app's owner had not entered them, longest first.
+func (s *Store) NotRegistered(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var id songspy.UserID
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		return nil
+	}, `SELECT user_id FROM spotify_links WHERE state = $1 AND state_since < $2 ORDER BY state_since, user_id LIMIT $3`,
+		string(songspy.LinkNotRegistered), before, limit)
+	return ids, translate(err)
+}

@@ -61,6 +61,24 @@ func links() suite {
 			_, err := b.UpdateLink(t.Context(), b.person(t).ID, func(*songspy.Link) error { return nil })
 			refused(t, err, songspy.CodeNotFound, "SPOTIFY_NOT_LINKED")
 		},
+		"NotRegistered_AreTheLongestRefusedFirst": func(t *testing.T, b *bundle) {
+			refusedAt := func(at time.Time) songspy.UserID {
+				l := b.listener(t)
+				value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+					l.State, l.StateSince = songspy.LinkNotRegistered, at
+					return nil
+				}))
+				return l.UserID
+			}
+			b.listener(t) // never refused
+			late, early, middle := refusedAt(start), refusedAt(start.Add(-3*time.Hour)), refusedAt(start.Add(-2*time.Hour))
+			before := func(at time.Time, limit int) []songspy.UserID {
+				return value[[]songspy.UserID](t)(b.NotRegistered(t.Context(), at, limit))
+			}
+			same(t, "refused before", before(start, 10), []songspy.UserID{early, middle})
+			same(t, "the longest", before(start.Add(time.Hour), 1), []songspy.UserID{early})
+			same(t, "all", before(start.Add(time.Hour), 10), []songspy.UserID{early, middle, late})
+		},
 		"LinksToRenew_AreThoseThatDieBeforeInPages": func(t *testing.T, b *bundle) {
 			var want []songspy.UserID
 			for i := range 7 {

@@ -1,0 +1,58 @@
+package readmission
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// fakeLinks are links by person; those of the broken cannot be changed.
+type fakeLinks struct {
+	links  map[songspy.UserID]*songspy.Link
+	broken songspy.UserID
+	asked  time.Time
+}
+
+func (f *fakeLinks) NotRegistered(_ context.Context, before time.Time, _ int) ([]songspy.UserID, error) {
+	f.asked = before
+	return []songspy.UserID{1, 2, 3, 4}, nil
+}
+
+func (f *fakeLinks) UpdateLink(_ context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error) {
+	l, ok := f.links[id]
+	if !ok {
+		return songspy.Link{}, &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	if id == f.broken {
+		return songspy.Link{}, errors.New("the database is away")
+	}
+	if err := fn(l); err != nil {
+		return songspy.Link{}, err
+	}
+	return *l, nil
+}
+
+func TestWhoWasRefusedADayAgoIsAskedAgain(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	refused := func() *songspy.Link { return &songspy.Link{State: songspy.LinkNotRegistered} }
+	f := &fakeLinks{broken: 2, links: map[songspy.UserID]*songspy.Link{
+		1: refused(), 2: refused(), 3: {State: songspy.LinkReauthRequired}, // 4 is gone
+	}}
+	job := Job{Links: f, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
+	if err := job.Run(t.Context()); err == nil {
+		t.Error("the fault of one link is not told")
+	}
+	if want := now.Add(-24 * time.Hour); !f.asked.Equal(want) {
+		t.Errorf("refused before %v, want %v", f.asked, want)
+	}
+	if l := f.links[1]; l.State != songspy.LinkActive || !l.StateSince.Equal(now) {
+		t.Errorf("the refused link is %+v, want active since now", l)
+	}
+	if l := f.links[3]; l.State != songspy.LinkReauthRequired {
+		t.Errorf("a link that needs its person became %s", l.State)
+	}
+}
