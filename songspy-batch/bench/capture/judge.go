@@ -104,7 +104,7 @@ func (v verdict) board() {
 		if !v.measured(t.Start) || !knowable(t) || t.Offline {
 			continue
 		}
-		anew := t.Start.Add(-apart) // a board entry that began before tells of the former play
+		var anew time.Time // a board entry that began before tells of the former play
 		if i > 0 && v.truth[i-1].Track.URI == t.Track.URI {
 			former := v.truth[i-1].Start
 			anew = former.Add(t.Start.Sub(former) / 2)

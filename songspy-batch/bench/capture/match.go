@@ -9,8 +9,9 @@ import (
 )
 
 // apart is how far the edges of a stored play may lie from those of a real one
-// that it still tells of.
-const apart = time.Minute
+// that it still tells of: a play that is first seen when it has stopped is dated
+// by when that was.
+const apart = floor
 
 // matched pairs a person's real plays with the stored ones.
 type matched struct {
@@ -21,7 +22,7 @@ type matched struct {
 }
 
 // match pairs each real play with at most one stored play of the same track,
-// the nearest in time first.
+// the nearest first, start and end taken together.
 func match(truth []sim.Play, plays []stored) matched {
 	type pair struct {
 		truth, play int
@@ -32,7 +33,7 @@ func match(truth []sim.Play, plays []stored) matched {
 	for i, t := range truth {
 		for j, p := range plays {
 			if sameTrack(t.Track, p) && near(t, p) {
-				pairs = append(pairs, pair{i, j, p.start.Sub(t.Start).Abs()})
+				pairs = append(pairs, pair{i, j, p.start.Sub(t.Start).Abs() + p.end.Sub(t.End).Abs()})
 				tells[j] = true
 			}
 		}

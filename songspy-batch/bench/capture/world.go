@@ -83,7 +83,7 @@ func (r *record) build(ctx context.Context) (err error) {
 	r.sim, err = sim.New(sim.Options{
 		Seed: r.seed, People: r.people, Habits: &r.habits, Epoch: time.Now(), Observe: r.db.called,
 		// Renewals are not what is measured.
-		AccessTokenLife: r.to.Add(24 * time.Hour).Sub(time.Now()),
+		AccessTokenLife: time.Until(r.to.Add(24 * time.Hour)),
 	})
 	if err != nil {
 		return err
