@@ -30,9 +30,6 @@ type settings struct {
 	TrustedProxies config.List `env:"SONGSPY_TRUSTED_PROXIES"`
 	// AllowedOrigins are other origins whose pages may read the answers.
 	AllowedOrigins config.List `env:"SONGSPY_ALLOWED_ORIGINS"`
-	// PollInterval is how often the batch looks at everyone: a song without a
-	// known end is believed for three of them.
-	PollInterval time.Duration `env:"SONGSPY_POLL_INTERVAL" envDefault:"3m"`
 	// JWTKeys sign and verify the JWTs; see config.ParseKeys.
 	JWTKeys songspy.Secret `env:"SONGSPY_JWT_KEYS"`
 	// TokenLife is a JWT's life.
@@ -51,7 +48,6 @@ func (s settings) Validate() error {
 		checkAddr("SONGSPY_API_ADDR", s.Addr),
 		checkAddr("SONGSPY_API_ADMIN_ADDR", s.AdminAddr),
 		checkOrigin("SONGSPY_PUBLIC_URL", s.PublicURL),
-		config.AtLeast("SONGSPY_POLL_INTERVAL", s.PollInterval, time.Second),
 		config.AtLeast("SONGSPY_TOKEN_LIFE", s.TokenLife, time.Minute),
 		config.AtLeast("SONGSPY_SESSION_LIFE", s.SessionLife, s.TokenLife),
 		config.AtLeast("SONGSPY_SIGN_INS_PER_MINUTE", s.SignInsPerMinute, 0),

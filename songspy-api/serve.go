@@ -147,7 +147,7 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 		return err
 	}
 	a.board = board.New(board.Options{
-		Feed: a.db, Render: httpapi.RenderBoard, StaleAfter: 3 * s.PollInterval, Now: time.Now, Log: a.log,
+		Feed: a.db, Render: httpapi.RenderBoard, Now: time.Now, Log: a.log,
 	})
 	if err := measureBoard(registry, a.board); err != nil {
 		return err

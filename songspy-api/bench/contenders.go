@@ -75,7 +75,7 @@ func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract 
 		return "", nil, err
 	}
 	c := newCrowd(o.people)
-	live := board.New(board.Options{Feed: c, Render: httpapi.RenderBoard, StaleAfter: 9 * time.Minute, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: c, Render: httpapi.RenderBoard, Now: time.Now, Log: log})
 	handler, err := httpapi.New(httpapi.Options{
 		Contract: contract, Identity: who, Linking: linking.New(linking.Options{}), Board: live,
 		PublicURL: "http://127.0.0.1", Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
@@ -122,7 +122,7 @@ func singer(i int, start time.Time) songspy.OnBoard {
 	name, end := fmt.Sprintf("듣는 사람 %d", i), start.Add(time.Hour)
 	return songspy.OnBoard{
 		User:    songspy.User{ID: songspy.UserID(i + 1), NickName: &name, Audience: songspy.AudienceEveryone},
-		Playing: songspy.NowPlaying{UserID: songspy.UserID(i + 1), State: songspy.PlayerPlaying, StartedAt: start, ObservedAt: start, EndsAt: &end},
+		Playing: songspy.NowPlaying{UserID: songspy.UserID(i + 1), State: songspy.PlayerPlaying, TrackURI: "spotify:track:song", StartedAt: start, ObservedAt: start, EndsAt: &end},
 		Track: songspy.Track{
 			ID: songspy.TrackID(i + 1), Kind: songspy.KindTrack, Title: fmt.Sprintf("A Song of the Evening, No. %d", i), Artists: "Somebody, Somebody Else",
 			URL: fmt.Sprintf("https://open.spotify.com/track/%022d", i), ImageURL: fmt.Sprintf("https://i.scdn.co/image/%040d", i), DurationMS: 3_600_000,

@@ -25,11 +25,8 @@ type Options struct {
 	Feed Feed
 	// Render makes the bytes that viewers get of at most Size people.
 	Render func([]songspy.OnBoard) ([]byte, error)
-	// StaleAfter is how long a song without a known end is believed after it
-	// was last seen: three intervals of looking.
-	StaleAfter time.Duration
-	Now        func() time.Time
-	Log        *slog.Logger
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Board is the live board. Run keeps it; Current reads it.
@@ -45,7 +42,7 @@ type Board struct {
 
 // New makes a Board, which is unavailable until Run has read the feed.
 func New(o Options) *Board {
-	return &Board{o: o, crowd: newCrowd(o.StaleAfter)}
+	return &Board{o: o, crowd: newCrowd()}
 }
 
 // Page is the board as viewers get it. It must not be changed.

@@ -17,7 +17,7 @@ func render(people []songspy.OnBoard) ([]byte, error) { return fmt.Append(nil, i
 // follow runs a board over the feed for as long as the test lasts.
 func follow(t *testing.T, feed *fakeFeed) *Board {
 	t.Helper()
-	b := New(Options{Feed: feed, Render: render, StaleAfter: staleAfter, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	b := New(Options{Feed: feed, Render: render, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); b.Run(ctx) }()
@@ -69,7 +69,7 @@ func TestBoard_FollowsWithinASecond(t *testing.T) {
 func TestBoard_DropsASongTenSecondsAfterItsEndWithoutNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := follow(t, newFeed(playing(1, time.Now())))
-		elapse(3*time.Minute + grace - time.Millisecond)
+		elapse(3*time.Minute + songspy.EndGrace - time.Millisecond)
 		wantShown(t, b, "[1]")
 		elapse(time.Millisecond)
 		wantShown(t, b, "[]")
@@ -93,13 +93,14 @@ func TestBoard_KeepsASongWithoutAnEndWhileItIsLookedAt(t *testing.T) {
 		p.Playing.EndsAt = nil
 		feed := newFeed(p)
 		b := follow(t, feed)
-		for range 10 { // each look is written and tells viewers nothing new
-			elapse(3 * time.Minute)
-			p.Playing.ObservedAt = time.Now()
-			feed.set(p)
+		for range 10 { // every sighting without an end is a change of the feed
+			elapse(songspy.UnboundedShown - time.Minute)
+			p.Playing.SeenAt, p.Playing.ObservedAt = time.Now(), time.Now()
+			feed.put(p)
 		}
+		elapse(songspy.UnboundedShown - time.Millisecond)
 		wantShown(t, b, "[1]")
-		elapse(staleAfter)
+		elapse(time.Millisecond)
 		wantShown(t, b, "[]")
 	})
 }

@@ -11,26 +11,24 @@ import (
 // crowd is everyone who may be shown, in order. It is not safe for concurrent
 // use and knows no clock.
 type crowd struct {
-	staleAfter time.Duration
-	people     map[songspy.UserID]*entry
-	shown      *btree.BTreeG[*entry] // who shares, newest start first
-	hidden     *btree.BTreeG[*entry] // who does not for a while, by the end of that
+	people map[songspy.UserID]*entry
+	shown  *btree.BTreeG[*entry] // who shares, newest start first
+	hidden *btree.BTreeG[*entry] // who does not for a while, by the end of that
 }
 
-func newCrowd(staleAfter time.Duration) *crowd {
+func newCrowd() *crowd {
 	unlocked := btree.Options{NoLocks: true}
 	return &crowd{
-		staleAfter: staleAfter,
-		people:     map[songspy.UserID]*entry{},
-		shown:      btree.NewBTreeGOptions(newer, unlocked),
-		hidden:     btree.NewBTreeGOptions(returnsSooner, unlocked),
+		people: map[songspy.UserID]*entry{},
+		shown:  btree.NewBTreeGOptions(newer, unlocked),
+		hidden: btree.NewBTreeGOptions(returnsSooner, unlocked),
 	}
 }
 
 // put replaces what is known of a person.
 func (c *crowd) put(p songspy.OnBoard, now time.Time) {
 	c.drop(p.User.ID)
-	e, ok := entryOf(p, c.staleAfter)
+	e, ok := entryOf(p)
 	if !ok || e.over(now) {
 		return
 	}
@@ -63,7 +61,7 @@ func (c *crowd) top(n int, now time.Time) ([]songspy.OnBoard, time.Time) {
 	}
 	top := make([]songspy.OnBoard, 0, n)
 	c.shown.Scan(func(e *entry) bool {
-		if now.Before(e.leaves) {
+		if !e.over(now) {
 			top = append(top, e.OnBoard)
 			sooner(e.leaves)
 		}
@@ -87,16 +85,11 @@ func (c *crowd) unhide(now time.Time) {
 	}
 }
 
-// prune forgets those whose song is over, and names those who must be looked
-// up because their song has no known end.
-func (c *crowd) prune(now time.Time) (ask []songspy.UserID) {
+// prune forgets those whose song is over.
+func (c *crowd) prune(now time.Time) {
 	for id, e := range c.people {
-		switch {
-		case e.over(now):
+		if e.over(now) {
 			c.drop(id)
-		case !e.ask.IsZero() && !now.Before(e.ask):
-			ask = append(ask, id)
 		}
 	}
-	return ask
 }

@@ -11,8 +11,6 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-const staleAfter = 9 * time.Minute
-
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // playing is a person who plays a song of three minutes from start on.
@@ -20,7 +18,7 @@ func playing(id songspy.UserID, start time.Time) songspy.OnBoard {
 	end := start.Add(3 * time.Minute)
 	return songspy.OnBoard{
 		User:    songspy.User{ID: id, Audience: songspy.AudienceEveryone},
-		Playing: songspy.NowPlaying{UserID: id, State: songspy.PlayerPlaying, TrackID: 7, StartedAt: start, ObservedAt: start, EndsAt: &end},
+		Playing: songspy.NowPlaying{UserID: id, State: songspy.PlayerPlaying, TrackID: 7, TrackURI: "spotify:track:7", StartedAt: start, SeenAt: start, EndsAt: &end},
 		Track:   songspy.Track{ID: 7, Title: "Song", Kind: songspy.KindTrack},
 	}
 }
@@ -35,9 +33,9 @@ func ids(people []songspy.OnBoard) []songspy.UserID {
 
 // mayShow says the rule in the plainest way.
 func mayShow(p songspy.OnBoard, now time.Time) bool {
-	leaves := p.Playing.ObservedAt.Add(staleAfter)
+	leaves := p.Playing.SeenAt.Add(songspy.UnboundedShown)
 	if p.Playing.EndsAt != nil {
-		leaves = p.Playing.EndsAt.Add(grace)
+		leaves = p.Playing.EndsAt.Add(songspy.EndGrace)
 	}
 	return p.User.SharesWithEveryone(now) && p.Playing.State == songspy.PlayerPlaying &&
 		p.Track.ID != 0 && p.Track.Title != "" && now.Before(leaves)
@@ -47,7 +45,7 @@ func drawPerson(t *rapid.T, now time.Time) songspy.OnBoard {
 	seconds := func(from, to int) time.Duration {
 		return time.Duration(rapid.IntRange(from, to).Draw(t, "seconds")) * time.Second
 	}
-	p := playing(songspy.UserID(rapid.IntRange(1, 8).Draw(t, "id")), now.Add(-seconds(0, 240)))
+	p := playing(songspy.UserID(rapid.IntRange(1, 8).Draw(t, "id")), now.Add(-seconds(0, 400)))
 	p.Playing.State = rapid.SampledFrom([]songspy.PlayerState{songspy.PlayerPlaying, songspy.PlayerPlaying, songspy.PlayerPaused, songspy.PlayerIdle}).Draw(t, "state")
 	p.User.Audience = rapid.SampledFrom([]songspy.Audience{songspy.AudienceEveryone, songspy.AudienceEveryone, songspy.AudienceNobody}).Draw(t, "audience")
 	if rapid.IntRange(0, 3).Draw(t, "end unknown") == 0 {
@@ -62,7 +60,7 @@ func drawPerson(t *rapid.T, now time.Time) songspy.OnBoard {
 
 func TestCrowd_ShowsAtEveryMomentExactlyThoseWhoMayBeShown(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		now, known, c := noon, map[songspy.UserID]songspy.OnBoard{}, newCrowd(staleAfter)
+		now, known, c := noon, map[songspy.UserID]songspy.OnBoard{}, newCrowd()
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "later")) * time.Second)
 			switch rapid.IntRange(0, 5).Draw(t, "what") {
@@ -110,23 +108,10 @@ func naive(known map[songspy.UserID]songspy.OnBoard, n int, now time.Time) []son
 }
 
 func TestCrowd_ForgetsWhoseSongIsOver(t *testing.T) {
-	c := newCrowd(staleAfter)
+	c := newCrowd()
 	c.put(playing(1, noon), noon)
-	c.prune(noon.Add(3*time.Minute + grace))
+	c.prune(noon.Add(3*time.Minute + songspy.EndGrace))
 	if len(c.people) != 0 || c.shown.Len() != 0 {
 		t.Errorf("%d people are left", len(c.people))
-	}
-}
-
-func TestCrowd_AsksAboutASongWithoutAnEndBeforeItIsTakenOff(t *testing.T) {
-	c := newCrowd(staleAfter)
-	p := playing(1, noon)
-	p.Playing.EndsAt = nil
-	c.put(p, noon)
-	if ask := c.prune(noon.Add(staleAfter/3*2 - time.Second)); len(ask) != 0 {
-		t.Errorf("asked too early: %v", ask)
-	}
-	if ask := c.prune(noon.Add(staleAfter / 3 * 2)); len(ask) != 1 {
-		t.Errorf("asked about %v", ask)
 	}
 }

@@ -6,19 +6,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// grace is how long a song stays on the board after its end: the look that
-// finds the next one comes a little later.
-const grace = 10 * time.Second
-
 // entry is one person who may be shown.
 type entry struct {
 	songspy.OnBoard
-	// leaves is when the entry stops being true unless something is learnt.
+	// leaves is when the entry stops being true unless the feed tells more. A
+	// look that proves a song without a known end to go on is such news.
 	leaves time.Time
-	// ask is when to look the person up although the feed told nothing: a look
-	// at a player whose song has no known end proves that it goes on, and
-	// changes nothing that a viewer sees. Zero where the end is known.
-	ask time.Time
 	// returns is when the person's pause in sharing ends; zero if there is none.
 	returns time.Time
 }
@@ -26,26 +19,20 @@ type entry struct {
 // entryOf judges whether a person can be shown to everyone now or, once a pause
 // in sharing is over, later. Who does not play, and what has no name to show,
 // cannot.
-func entryOf(p songspy.OnBoard, staleAfter time.Duration) (*entry, bool) {
+func entryOf(p songspy.OnBoard) (*entry, bool) {
 	if p.User.Audience != songspy.AudienceEveryone ||
 		p.Playing.State != songspy.PlayerPlaying || p.Track.ID == 0 || p.Track.Title == "" {
 		return nil, false
 	}
-	e := &entry{OnBoard: p}
-	if p.Playing.EndsAt != nil {
-		e.leaves = p.Playing.EndsAt.Add(grace)
-	} else {
-		e.leaves = p.Playing.ObservedAt.Add(staleAfter)
-		e.ask = e.leaves.Add(-staleAfter / 3)
-	}
+	e := &entry{OnBoard: p, leaves: p.Playing.ShownUntil()}
 	if p.User.SharingPausedUntil != nil {
 		e.returns = *p.User.SharingPausedUntil
 	}
 	return e, true
 }
 
-// over reports whether the song is known to be over.
-func (e *entry) over(now time.Time) bool { return e.ask.IsZero() && !now.Before(e.leaves) }
+// over reports whether the entry has stopped being true.
+func (e *entry) over(now time.Time) bool { return !now.Before(e.leaves) }
 
 // newer orders entries as they are shown: newest start first, then by person.
 func newer(a, b *entry) bool {

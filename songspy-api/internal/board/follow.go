@@ -92,14 +92,15 @@ func (f *follower) step(ctx context.Context) error {
 	if err := f.catchUp(ctx); err != nil {
 		return err
 	}
-	return f.prune(ctx)
+	f.prune()
+	return nil
 }
 
 // load replaces the board by a snapshot.
 func (f *follower) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, snapshotPatience)
 	defer cancel()
-	began, fresh := f.o.Now(), newCrowd(f.o.StaleAfter)
+	began, fresh := f.o.Now(), newCrowd()
 	number, err := f.o.Feed.BoardSnapshot(ctx, func(p songspy.OnBoard) error {
 		fresh.put(p, began)
 		return nil
@@ -182,17 +183,16 @@ func (f *follower) replace(ids []songspy.UserID, people []songspy.OnBoard) {
 	f.page.Store(nil)
 }
 
-// prune forgets whose song is over, and looks up those of whom only a lookup tells.
-func (f *follower) prune(ctx context.Context) error {
+// prune forgets now and then whose song is over.
+func (f *follower) prune() {
 	now := f.o.Now()
 	if now.Sub(f.pruned) < pruneEvery {
-		return nil
+		return
 	}
 	f.pruned = now
 	f.mu.Lock()
-	ask := f.crowd.prune(now)
-	f.mu.Unlock()
-	return f.refetch(ctx, ask)
+	defer f.mu.Unlock()
+	f.crowd.prune(now)
 }
 
 // peopleOf lists the people of the changes, each once.

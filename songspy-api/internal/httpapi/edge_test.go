@@ -133,7 +133,7 @@ func TestBoard_ShowsWhatTheOriginalFrontendReads(t *testing.T) {
 	name, end := "아이유 팬", time.Now().Add(time.Minute)
 	song := songspy.OnBoard{
 		User:    songspy.User{ID: 5, NickName: &name, ShowPicture: true, PictureURL: "https://p.test/5", Audience: songspy.AudienceEveryone},
-		Playing: songspy.NowPlaying{State: songspy.PlayerPlaying, StartedAt: start, ObservedAt: start, EndsAt: &end},
+		Playing: songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:9", StartedAt: start, ObservedAt: start, EndsAt: &end},
 		Track:   songspy.Track{ID: 9, Kind: songspy.KindTrack, Title: "밤편지", Artists: "IU, Friend", URL: "https://open.test/9", ImageURL: "https://i.test/9", DurationMS: 253000},
 	}
 	bare := song

@@ -55,7 +55,7 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := board.New(board.Options{Feed: h, Render: RenderBoard, StaleAfter: time.Minute, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: h, Render: RenderBoard, Now: time.Now, Log: log})
 	o := Options{
 		Contract: spec, Identity: who, Board: live, People: h, Links: h, PublicURL: "http://songspy.test",
 		Linking: linking.New(linking.Options{Spotify: h, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
