@@ -154,12 +154,12 @@ func TestAPlayerStuckAtTheEndDoesNotPlay(t *testing.T) {
 
 func TestARunOfATinyTrackIsNeitherCountedNorChased(t *testing.T) {
 	tiny := songspy.Track{URI: "spotify:track:tiny", DurationMS: 1}
-	n, plays, _ := run(t, nothing(-1), playing(tiny, 0, 0), playing(tiny, 0, 180), playing(tiny, 0, 360))
+	_, plays, _ := run(t, nothing(-1), playing(tiny, 0, 0), playing(tiny, 0, 180), playing(tiny, 0, 360))
 	if len(plays) > 2 {
 		t.Errorf("%d plays claimed of a track seen three times", len(plays))
 	}
 	tiny.DurationMS = 5000
-	n, _, _ = run(t, nothing(-1), playing(tiny, 1, 1))
+	n, _, _ := run(t, nothing(-1), playing(tiny, 1, 1))
 	next := NextLook(n, songspy.SightingPlaying, at(1), 0, 3*time.Minute)
 	if wait := next.At.Sub(at(1)); wait < soonest {
 		t.Errorf("a track of 5 s is looked at again after %v", wait)

@@ -46,16 +46,18 @@ type ledgerRow struct{}
 func (ledgerRow) TableName() string { return "play_ledger" }
 
 // closeOpenPlay ends what the person's player was doing: what follows comes
-// from another account. It expects the person to be locked.
-func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, at time.Time) error {
+// from another account, under the new generation, and cannot have begun before
+// that time. It expects the person to be locked.
+func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
 	var open []songspy.NowPlaying
 	if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("user_id = ?", id).Find(&open).Error; err != nil {
 		return err
 	}
-	if err := tx.Where("user_id = ?", id).Delete(&songspy.NowPlaying{}).Error; err != nil {
-		return err
-	}
 	for _, n := range open {
+		idle := songspy.NowPlaying{UserID: id, State: songspy.PlayerIdle, ObservedAt: at, ElsewhereAt: at, Generation: generation}
+		if err := oneRow(tx.Model(&songspy.NowPlaying{}).Where("user_id = ?", id).Select("*").Omit("user_id").Updates(&idle)); err != nil {
+			return err
+		}
 		play, counts := n.Close(at)
 		if !counts || play.TrackID == 0 {
 			continue

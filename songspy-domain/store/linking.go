@@ -138,7 +138,7 @@ func (s *Store) replaceLink(tx *gorm.DB, n NewLink, me person) (row linkRow, err
 		if sameAccount(old.Link, n.Account) {
 			row.AccountID, row.LegacyID = cmpOr(row.AccountID, old.AccountID), cmpOr(row.LegacyID, old.LegacyID)
 			row.CreatedAt = old.CreatedAt
-		} else if err := s.closeOpenPlay(tx, n.UserID, n.At); err != nil {
+		} else if err := s.closeOpenPlay(tx, n.UserID, me.LinkGeneration+1, instant(n.At)); err != nil {
 			return row, err
 		}
 		if err := tx.Where("user_id = ?", n.UserID).Delete(&linkRow{}).Error; err != nil {

@@ -238,7 +238,7 @@ func writeFirst(t *testing.T, b *bundle, takeAway func(context.Context, *store.S
 	})
 	b.write(t, hearings...)
 	must(t, <-taken)
-	same(t, "what is playing", b.count(t, "now_playing", loses.UserID), 0)
+	same(t, "what is playing", openPlays(t, b, loses.UserID), 0)
 	same(t, "of the other", b.count(t, "now_playing", stays.UserID), 1)
 	_, err := b.Link(t.Context(), loses.UserID)
 	if songspy.CodeOf(err) == songspy.CodeNotFound { // else what was heard before stays theirs
@@ -291,4 +291,12 @@ func (b *bundle) untilSomebodyWaits(t *testing.T, through func() bool) {
 			return
 		}
 	}
+}
+
+// openPlays counts what the person is playing; an idle player plays nothing.
+func openPlays(t *testing.T, b *bundle, id songspy.UserID) (n int) {
+	t.Helper()
+	must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT count(*) FROM now_playing WHERE user_id = $1 AND state <> $2",
+		int64(id), string(songspy.PlayerIdle)).Scan(&n))
+	return n
 }

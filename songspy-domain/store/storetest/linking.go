@@ -64,7 +64,9 @@ func linking() suite {
 			b.write(t, hears(l, song(1), start))
 			b.clock.advance(30 * time.Second)
 			b.link(t, l.UserID, "other")
-			same(t, "what is playing", b.count(t, "now_playing", l.UserID), 0)
+			n := b.playing(t, l.UserID)
+			same(t, "the player", n.State, songspy.PlayerIdle)
+			same(t, "nothing can have begun before", n.ElsewhereAt.Equal(value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).AuthorizedAt), true)
 			var listened, counted int64
 			db := b.sql(t)
 			must(t, db.QueryRowContext(t.Context(), "SELECT listened_ms FROM plays WHERE user_id = $1", int64(l.UserID)).Scan(&listened))
