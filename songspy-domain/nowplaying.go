@@ -173,6 +173,8 @@ type Hearing struct {
 	Tracks []Track
 	// Plays are the finished plays that count.
 	Plays []Play
+	// Gap ended with this look; nil: nothing had been missed.
+	Gap *Gap
 	// Visible says that viewers see a difference.
 	Visible bool
 }

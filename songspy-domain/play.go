@@ -60,11 +60,3 @@ type UserTrack struct {
 
 // TableName is the table of users' tracks.
 func (UserTrack) TableName() string { return "user_tracks" }
-
-// HistoryItem is one line of what the provider says was played. Whether
-// PlayedAt is the start or the end of the play the provider does not say, and
-// it differs from person to person (spotify/web-api 613, 1083).
-type HistoryItem struct {
-	Track    Track
-	PlayedAt time.Time
-}

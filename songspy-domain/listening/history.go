@@ -8,72 +8,53 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Known is a play that is already kept, as history is held against it.
-type Known struct {
-	Play  songspy.Play
-	Track songspy.Track
-	// HeardAt is the history item that this play was matched with before; zero: none.
-	HeardAt time.Time
-}
-
-// Confirmed is a known play that a history item was matched with, or whose
-// unwitnessed tail had to make room for another one (then HeardAt is zero).
-type Confirmed struct {
-	Play    songspy.Play
-	HeardAt time.Time
-}
-
-// Found is a play that only history knows.
-type Found struct {
-	Play    songspy.Play
-	Track   songspy.Track
-	HeardAt time.Time
-}
-
-// Reconciled is what an answer of history adds up to.
-type Reconciled struct {
-	Confirmed []Confirmed
-	Found     []Found
-	// Unplaced are items that fit nowhere: there is no hole between their
-	// neighbours. They are noted so that they are not tried again.
-	Unplaced []songspy.HistoryItem
-}
-
-// Reconcile holds an answer of history against the plays that are kept around
-// it. known are the person's plays, tombstones included, that reach into the
-// time that the items cover, told the times of the items that were reconciled
-// before (placed or not), and until bounds what history may fill: the start of
-// the open play, or now.
+// Reconcile holds an answer of history against what is kept around it. until
+// bounds what history may fill (see Settled); what it tells of later times is
+// left for another answer.
 //
 // Items are matched in order and one to one, by the start or by the end of a
 // play. An item that was told before is passed over, so an answer seen twice
 // changes nothing.
-func Reconcile(known []Known, told []time.Time, items []songspy.HistoryItem, until time.Time) Reconciled {
+func Reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) songspy.Reconciled {
+	items = slices.SortedFunc(slices.Values(items), func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
 	r := reconciliation{until: until}
 	done := map[int64]bool{}
-	for _, at := range told {
+	for _, at := range kept.Told {
 		done[at.UnixMicro()] = true
 	}
-	for _, k := range known {
-		r.slots = append(r.slots, slot{Known: k})
+	for _, k := range kept.Plays {
+		r.slots = append(r.slots, slot{KeptPlay: k})
 		done[k.HeardAt.UnixMicro()] = true
 	}
 	slices.SortFunc(r.slots, func(a, b slot) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
+	r.votes = r.habit(items)
+	forgetful := len(items) >= songspy.HistoryMost && !done[items[0].PlayedAt.UnixMicro()]
 	for _, item := range items {
 		if at := item.PlayedAt.UnixMicro(); !done[at] {
 			done[at] = true
 			r.items = append(r.items, item)
 		}
 	}
-	slices.SortFunc(r.items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
 	matched := r.align()
 	r.confirm(matched)
+	if forgetful && matched[0] < 0 {
+		r.forgotten(r.items[0])
+	}
 	for i, item := range r.items {
-		if matched[i] < 0 {
+		if matched[i] < 0 && item.PlayedAt.Before(until.Add(-aside)) {
 			r.place(item)
 		}
 	}
 	return r.result()
+}
+
+// Settled is the time before which no later look can find a play begun: what
+// history tells of it is either kept or missing.
+func Settled(n songspy.NowPlaying) time.Time {
+	if n.Open() && n.ProgressMS >= 0 {
+		return n.StartedAt
+	}
+	return n.ElsewhereAt
 }
 
 // reading is which edge of a play the provider's time tells for this person.
@@ -89,22 +70,54 @@ type reconciliation struct {
 	slots []slot // by start
 	items []songspy.HistoryItem
 	until time.Time
+	votes int // for start, less those for end
 	read  reading
+	gaps  []songspy.Gap
+}
+
+// habit counts for which reading earlier matches speak, and items of which
+// one plays right after the other.
+func (r *reconciliation) habit(items []songspy.HistoryItem) (votes int) {
+	for _, s := range r.slots {
+		if !s.HeardAt.IsZero() && s.Play.Source == songspy.SourceLive {
+			votes += s.vote(songspy.HistoryItem{PlayedAt: s.HeardAt})
+		}
+	}
+	for i := 1; i < len(items); i++ {
+		apart := items[i].PlayedAt.Sub(items[i-1].PlayedAt)
+		start, end := (apart - items[i-1].Track.Duration()).Abs(), (apart - items[i].Track.Duration()).Abs()
+		if min(start, end) <= jitter && max(start, end) > aside {
+			votes += cmp.Compare(end, start)
+		}
+	}
+	return votes
+}
+
+// forgotten notes that history begins with an item that nobody knew: what was
+// played between the last that is known and that one may be lost.
+func (r *reconciliation) forgotten(first songspy.HistoryItem) {
+	for _, s := range slices.Backward(r.slots) {
+		if s.Play.StartedAt.Before(first.PlayedAt) {
+			began, ended := s.Play.EndedAt, first.PlayedAt.Add(-first.Track.Duration())
+			if ended.Sub(began) > aside {
+				r.gaps = append(r.gaps, songspy.Gap{BeganAt: began, EndedAt: &ended, Reason: songspy.GapUnseen})
+			}
+			return
+		}
+	}
 }
 
 // confirm marks the matched slots, and learns from those that tell start and
 // end apart which of them this person's history means.
 func (r *reconciliation) confirm(matched []int) {
-	votes := 0
+	votes := r.votes
 	for i, j := range matched {
 		if j < 0 {
 			continue
 		}
 		s := &r.slots[j]
 		s.item = r.items[i]
-		if start, end := s.distance(s.item); s.Play.EndedAt.Sub(s.Play.StartedAt) > 2*aside {
-			votes += cmp.Compare(end, start)
-		}
+		votes += s.vote(s.item)
 	}
 	switch {
 	case votes > 0:
@@ -134,19 +147,19 @@ func (r *reconciliation) settle(s *slot) {
 	}
 }
 
-func (r *reconciliation) result() Reconciled {
-	var out Reconciled
+func (r *reconciliation) result() songspy.Reconciled {
+	out := songspy.Reconciled{Gaps: r.gaps}
 	for _, s := range r.slots {
 		switch {
 		case s.fresh:
 			s.Play.Provisional = s.clipped || r.read != readingEnd && !r.followed(s)
-			out.Found = append(out.Found, Found{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})
+			out.Found = append(out.Found, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})
 		case s.Play.StartedAt.IsZero():
 			out.Unplaced = append(out.Unplaced, s.item)
 		case s.moved || !s.item.PlayedAt.IsZero():
-			out.Confirmed = append(out.Confirmed, Confirmed{Play: s.Play, HeardAt: s.item.PlayedAt})
+			out.Confirmed = append(out.Confirmed, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})
 		}
 	}
-	slices.SortFunc(out.Found, func(a, b Found) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
+	slices.SortFunc(out.Found, func(a, b songspy.KeptPlay) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
 	return out
 }

@@ -9,8 +9,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func kept(t songspy.Track, from, to, listened float64, provisional bool) Known {
-	return Known{Track: t, Play: songspy.Play{
+func kept(t songspy.Track, from, to, listened float64, provisional bool) songspy.KeptPlay {
+	return songspy.KeptPlay{Track: t, Play: songspy.Play{
 		ID: songspy.PlayID(from) + 1, TrackURI: t.URI, StartedAt: at(from), EndedAt: at(to), ListenedMS: int64(listened * 1000),
 		Source: songspy.SourceLive, Provisional: provisional,
 	}}
@@ -20,14 +20,18 @@ func item(t songspy.Track, when float64) songspy.HistoryItem {
 	return songspy.HistoryItem{Track: t, PlayedAt: at(when)}
 }
 
+func around(plays []songspy.KeptPlay, told []time.Time) songspy.Kept {
+	return songspy.Kept{Plays: plays, Told: told}
+}
+
 func TestHistoryConfirmsWhatWasSeenUnderEitherReading(t *testing.T) {
-	known := []Known{kept(songA, 0, 200, 200, false), kept(songB, 200, 380, 180, false)}
+	known := []songspy.KeptPlay{kept(songA, 0, 200, 200, false), kept(songB, 200, 380, 180, false)}
 	for name, items := range map[string][]songspy.HistoryItem{
 		"starts":    {item(songA, 0.4), item(songB, 201)},
 		"ends":      {item(songA, 200.4), item(songB, 379)},
 		"unordered": {item(songB, 379), item(songA, 200.4)},
 	} {
-		r := Reconcile(known, nil, items, at(500))
+		r := Reconcile(around(known, nil), items, at(500))
 		if len(r.Confirmed) != 2 || len(r.Found) != 0 || len(r.Unplaced) != 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
@@ -35,8 +39,8 @@ func TestHistoryConfirmsWhatWasSeenUnderEitherReading(t *testing.T) {
 }
 
 func TestHistoryFillsAHole(t *testing.T) {
-	known := []Known{kept(songA, 0, 200, 200, false), kept(songA, 380, 580, 200, false)}
-	r := Reconcile(known, nil, []songspy.HistoryItem{item(songA, 0), item(songB, 200), item(songA, 380)}, at(600))
+	known := []songspy.KeptPlay{kept(songA, 0, 200, 200, false), kept(songA, 380, 580, 200, false)}
+	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 0), item(songB, 200), item(songA, 380)}, at(600))
 	if len(r.Found) != 1 || len(r.Confirmed) != 2 {
 		t.Fatalf("%+v", r)
 	}
@@ -47,17 +51,17 @@ func TestHistoryFillsAHole(t *testing.T) {
 }
 
 func TestHistoryThatToldOfEndsFillsAHoleFromItsEnd(t *testing.T) {
-	known := []Known{kept(songA, 0, 200, 200, false)}
-	r := Reconcile(known, nil, []songspy.HistoryItem{item(songA, 200), item(songB, 600)}, at(700))
+	known := []songspy.KeptPlay{kept(songA, 0, 200, 200, false)}
+	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 200), item(songB, 600)}, at(700))
 	if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(420)) || !r.Found[0].Play.EndedAt.Equal(at(600)) {
 		t.Errorf("%+v", r.Found)
 	}
 }
 
 func TestHistoryWithoutAHoleMakesNoPlay(t *testing.T) {
-	known := []Known{kept(songA, 0, 200, 200, false), kept(songB, 200, 380, 180, false)}
+	known := []songspy.KeptPlay{kept(songA, 0, 200, 200, false), kept(songB, 200, 380, 180, false)}
 	other := songspy.Track{URI: "spotify:track:x", Title: "X", DurationMS: 190_000}
-	r := Reconcile(known, nil, []songspy.HistoryItem{item(songA, 0), item(other, 100), item(songB, 200)}, at(380))
+	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 0), item(other, 100), item(songB, 200)}, at(380))
 	if len(r.Found) != 0 || len(r.Unplaced) != 1 {
 		t.Errorf("%+v", r)
 	}
@@ -66,7 +70,7 @@ func TestHistoryWithoutAHoleMakesNoPlay(t *testing.T) {
 func TestAnItemSeenBeforeChangesNothing(t *testing.T) {
 	k := kept(songA, 0, 200, 200, false)
 	k.HeardAt = at(0)
-	r := Reconcile([]Known{k}, nil, []songspy.HistoryItem{item(songA, 0), item(songA, 0)}, at(600))
+	r := Reconcile(around([]songspy.KeptPlay{k}, nil), []songspy.HistoryItem{item(songA, 0), item(songA, 0)}, at(600))
 	if len(r.Confirmed)+len(r.Found)+len(r.Unplaced) != 0 {
 		t.Errorf("%+v", r)
 	}
@@ -76,7 +80,7 @@ func TestADeletedPlayStaysDeleted(t *testing.T) {
 	k := kept(songA, 0, 200, 200, false)
 	gone := at(300)
 	k.Play.DeletedAt = &gone
-	r := Reconcile([]Known{k}, nil, []songspy.HistoryItem{item(songA, 3)}, at(600))
+	r := Reconcile(around([]songspy.KeptPlay{k}, nil), []songspy.HistoryItem{item(songA, 3)}, at(600))
 	if len(r.Found) != 0 {
 		t.Errorf("history brought back what the person deleted: %+v", r.Found)
 	}
@@ -85,18 +89,18 @@ func TestADeletedPlayStaysDeleted(t *testing.T) {
 func TestARelinkedTrackIsTheSameRecording(t *testing.T) {
 	a, b := songA, songA
 	a.ISRC, b.ISRC, b.URI = "KRA382100001", "kra382100001", "spotify:track:relinked"
-	if r := Reconcile([]Known{kept(a, 0, 200, 200, false)}, nil, []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
+	if r := Reconcile(around([]songspy.KeptPlay{kept(a, 0, 200, 200, false)}, nil), []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
 		t.Errorf("by ISRC: %+v", r)
 	}
 	a.ISRC, b.ISRC, b.DurationMS = "", "", a.DurationMS+1500
-	if r := Reconcile([]Known{kept(a, 0, 200, 200, false)}, nil, []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
+	if r := Reconcile(around([]songspy.KeptPlay{kept(a, 0, 200, 200, false)}, nil), []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
 		t.Errorf("by title: %+v", r)
 	}
 }
 
 func TestHistoryThatTellsEndsDecidesAnUnwitnessedTail(t *testing.T) {
-	known := []Known{kept(songB, -180, 0, 180, false), kept(songA, 0, 200, 50, true)}
-	r := Reconcile(known, nil, []songspy.HistoryItem{item(songB, 0), item(songA, 120)}, at(600))
+	known := []songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 0, 200, 50, true)}
+	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songB, 0), item(songA, 120)}, at(600))
 	var got songspy.Play
 	for _, c := range r.Confirmed {
 		if c.Play.TrackURI == songA.URI {
@@ -109,8 +113,8 @@ func TestHistoryThatTellsEndsDecidesAnUnwitnessedTail(t *testing.T) {
 }
 
 func TestAnUnwitnessedTailMakesRoom(t *testing.T) {
-	known := []Known{kept(songB, -180, 0, 180, false), kept(songA, 0, 200, 40, true)}
-	r := Reconcile(known, nil, []songspy.HistoryItem{item(songB, -180), item(songA, 0), item(songB, 45)}, at(230))
+	known := []songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 0, 200, 40, true)}
+	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songB, -180), item(songA, 0), item(songB, 45)}, at(230))
 	if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(45)) {
 		t.Fatalf("found %+v", r.Found)
 	}
@@ -127,7 +131,7 @@ func TestAnUnwitnessedTailMakesRoom(t *testing.T) {
 func TestReconcilingObeysTheLaws(t *testing.T) {
 	tracks := []songspy.Track{songA, songB, short, {URI: "spotify:track:d", DurationMS: 31_000}}
 	rapid.Check(t, func(t *rapid.T) {
-		var known []Known
+		var known []songspy.KeptPlay
 		now := 0.0
 		for range rapid.IntRange(0, 8).Draw(t, "plays") {
 			now += float64(rapid.IntRange(0, 300).Draw(t, "gap"))
@@ -142,12 +146,12 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 		for range rapid.IntRange(0, 12).Draw(t, "items") {
 			items = append(items, item(rapid.SampledFrom(append(tracks, local)).Draw(t, "heard"), float64(rapid.IntRange(-200, int(now)+400).Draw(t, "at"))))
 		}
-		r := Reconcile(known, nil, items, at(now+200))
+		r := Reconcile(around(known, nil), items, at(now+200))
 		told := make([]time.Time, 0, len(items))
 		for _, i := range items {
 			told = append(told, i.PlayedAt)
 		}
-		if again := Reconcile(merge(known, r), told, items, at(now+200)); len(again.Found)+len(again.Confirmed)+len(again.Unplaced) != 0 {
+		if again := Reconcile(around(merge(known, r), told), items, at(now+200)); len(again.Found)+len(again.Confirmed)+len(again.Unplaced) != 0 {
 			t.Fatalf("the same answer again changes %+v", again)
 		}
 		all := merge(known, r)
@@ -168,8 +172,8 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 }
 
 // merge is what is kept after a reconciliation, by start.
-func merge(known []Known, r Reconciled) []Known {
-	out := make([]Known, 0, len(known)+len(r.Found))
+func merge(known []songspy.KeptPlay, r songspy.Reconciled) []songspy.KeptPlay {
+	out := make([]songspy.KeptPlay, 0, len(known)+len(r.Found))
 	for _, k := range known {
 		for _, c := range r.Confirmed {
 			if c.Play.ID == k.Play.ID {
@@ -182,13 +186,13 @@ func merge(known []Known, r Reconciled) []Known {
 		out = append(out, k)
 	}
 	for _, f := range r.Found {
-		out = append(out, Known{Play: f.Play, Track: f.Track, HeardAt: f.HeardAt})
+		out = append(out, songspy.KeptPlay{Play: f.Play, Track: f.Track, HeardAt: f.HeardAt})
 	}
 	sortKnown(out)
 	return out
 }
 
-func sortKnown(k []Known) {
+func sortKnown(k []songspy.KeptPlay) {
 	for i := range k {
 		for j := i; j > 0 && k[j].Play.StartedAt.Before(k[j-1].Play.StartedAt); j-- {
 			k[j], k[j-1] = k[j-1], k[j]

@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ const aside = 15 * time.Second
 
 // slot is a play on the person's time line.
 type slot struct {
-	Known
+	songspy.KeptPlay
 	item    songspy.HistoryItem // what it was matched with now
 	fresh   bool                // only history knows it
 	moved   bool                // its tail had to make room
@@ -38,6 +39,16 @@ func (s slot) distance(item songspy.HistoryItem) (start, end time.Duration) {
 		end = at.Sub(s.Play.EndedAt)
 	}
 	return start, end
+}
+
+// vote says which edge of the play an item tells of: 1 its start, -1 its end, 0
+// if the play is too short to tell.
+func (s slot) vote(item songspy.HistoryItem) int {
+	if s.Play.EndedAt.Sub(s.Play.StartedAt) <= 2*aside {
+		return 0
+	}
+	start, end := s.distance(item)
+	return cmp.Compare(end, start)
 }
 
 // align pairs items with slots: as many as possible, in order, and among equal

@@ -20,7 +20,7 @@ func (s *step) sameUnknown(obs songspy.Observation) {
 	case n.State == songspy.PlayerPaused: // resumed, nobody knows when: from here on it plays
 		n.PausedMS += ms(passed)
 	case passed > unwatched: // nobody knows what it did
-		n.ProgressMS = -1
+		n.ProgressMS, n.ElsewhereAt = -1, n.StartedAt // the start stays as it was known
 	default:
 		n.ListenedMS += ms(passed)
 		if n.ProgressMS >= 0 {

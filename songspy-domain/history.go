@@ -1,0 +1,58 @@
+package songspy
+
+import "time"
+
+// HistoryMost is how many plays the provider's history holds of one person;
+// older ones are lost to it (Spotify, web-api issue 627).
+const HistoryMost = 50
+
+// HistoryItem is one line of what the provider says was played. Whether
+// PlayedAt is the start or the end of the play the provider does not say, and
+// it differs from person to person (spotify/web-api 613, 1083).
+type HistoryItem struct {
+	Track    Track
+	PlayedAt time.Time
+}
+
+// PlayOf is a play with its track.
+type PlayOf struct {
+	Play  Play
+	Track Track
+}
+
+// KeptPlay is a play with what history said of it.
+type KeptPlay struct {
+	Play  Play
+	Track Track
+	// HeardAt is the time of the history item that tells of this play; zero: none does.
+	HeardAt time.Time
+}
+
+// Kept is what is kept of one person around the time that an answer of
+// history covers.
+type Kept struct {
+	// Plays are those that reach into that time, and the last one before it;
+	// deleted ones are among them.
+	Plays []KeptPlay
+	// Told are the times of the items that were dealt with before.
+	Told []time.Time
+}
+
+// Reconciled is what an answer of history adds to what is kept.
+type Reconciled struct {
+	// Confirmed are kept plays that an item tells of, or, with HeardAt zero,
+	// whose unwitnessed tail had to make room for another.
+	Confirmed []KeptPlay
+	// Found are plays that only history knows.
+	Found []KeptPlay
+	// Unplaced are items that fit nowhere. They are remembered, so that they
+	// are not tried again.
+	Unplaced []HistoryItem
+	// Gaps are times of which history has forgotten what it once told.
+	Gaps []Gap
+}
+
+// Empty reports whether there is nothing to write down.
+func (r Reconciled) Empty() bool {
+	return len(r.Confirmed)+len(r.Found)+len(r.Unplaced)+len(r.Gaps) == 0
+}

@@ -1,0 +1,62 @@
+package listening
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestWhatHistoryTellsOfTheOpenPlayIsLeftForLater(t *testing.T) {
+	known := around([]songspy.KeptPlay{kept(songA, 0, 200, 200, false)}, nil)
+	items := []songspy.HistoryItem{item(songA, 0), item(songB, 200)}
+	r := Reconcile(known, items, at(200)) // B is open since 200
+	if len(r.Found)+len(r.Unplaced) != 0 || len(r.Confirmed) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	known = around(append(merge(known.Plays, r), kept(songB, 200, 380, 100, true)), nil)
+	if r = Reconcile(known, items, at(400)); len(r.Confirmed) != 1 || r.Confirmed[0].Play.TrackURI != songB.URI {
+		t.Errorf("once B is over: %+v", r)
+	}
+}
+
+func TestSongsInARowTellWhatHistoryMeansByItsTimes(t *testing.T) {
+	// Nobody saw any of it: a phone without a network.
+	for name, items := range map[string][]songspy.HistoryItem{
+		"starts": {item(songA, 0), item(songB, 200), item(songA, 380)},
+		"ends":   {item(songA, 200), item(songB, 380), item(songA, 580)},
+	} {
+		r := Reconcile(songspy.Kept{}, items, at(3600))
+		if len(r.Found) != 3 {
+			t.Fatalf("%s: found %+v", name, r.Found)
+		}
+		for i, from := range []float64{0, 200, 380} {
+			if got := r.Found[i].Play.StartedAt; !got.Equal(at(from)) {
+				t.Errorf("%s: play %d began at %v, want %v", name, i, got, at(from))
+			}
+		}
+	}
+}
+
+func TestHistoryThatHasForgottenLeavesAGap(t *testing.T) {
+	var items []songspy.HistoryItem
+	for i := range songspy.HistoryMost {
+		items = append(items, item(songA, 3600+float64(i)*200))
+	}
+	known := around([]songspy.KeptPlay{kept(songB, 0, 180, 180, false)}, nil)
+	until := at(3600 + 200*songspy.HistoryMost)
+	r := Reconcile(known, items, until)
+	if len(r.Gaps) != 1 || !r.Gaps[0].BeganAt.Equal(at(180)) || !r.Gaps[0].EndedAt.Equal(at(3400)) || r.Gaps[0].Reason != songspy.GapUnseen {
+		t.Fatalf("gaps %+v", r.Gaps)
+	}
+	told := make([]time.Time, 0, len(items))
+	for _, i := range items {
+		told = append(told, i.PlayedAt)
+	}
+	if again := Reconcile(around(merge(known.Plays, r), told), items, until); !again.Empty() {
+		t.Errorf("the same answer again: %+v", again)
+	}
+	if r := Reconcile(known, items[1:], until); len(r.Gaps) != 0 {
+		t.Errorf("%d items leave %+v", len(items)-1, r.Gaps)
+	}
+}
