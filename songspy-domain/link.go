@@ -116,6 +116,14 @@ type Link struct {
 // TableName is the table of links.
 func (Link) TableName() string { return "spotify_links" }
 
+// LinkMark tells, without its tokens, whether what is known of a link is still
+// up to date.
+type LinkMark struct {
+	UserID     UserID
+	Generation int64
+	Version    int64
+}
+
 // ConsentEndsAt is when the refresh token dies whatever is done.
 func (l Link) ConsentEndsAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths, 0) }
 

@@ -27,6 +27,23 @@ func (s *Store) Listeners(ctx context.Context, after songspy.UserID, limit int) 
 	})
 }
 
+// LinkMarks returns, by ascending user after the given one, up to limit marks
+// of the links that Listeners would return, for a reader who wants to know what
+// changed and not everything. Fewer than limit means that there are no more.
+func (s *Store) LinkMarks(ctx context.Context, after songspy.UserID, limit int) (marks []songspy.LinkMark, err error) {
+	marks = make([]songspy.LinkMark, 0, min(limit, 1<<16))
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var m songspy.LinkMark
+		if err := rows.Scan((*int64)(&m.UserID), &m.Generation, &m.Version); err != nil {
+			return err
+		}
+		marks = append(marks, m)
+		return nil
+	}, `SELECT l.user_id, l.generation, l.version FROM spotify_links l
+		WHERE l.user_id > $1 AND `+askable+` ORDER BY l.user_id LIMIT $2`, int64(after), limit)
+	return marks, translate(err)
+}
+
 // ListenersByID returns those of the people whose links may be asked, by
 // ascending user.
 //

@@ -24,6 +24,7 @@ type fakeStore struct {
 	batches  []int             // sizes of the batches written
 	heard    []songspy.Hearing // what was written, in order
 	reads    int               // of pages of everyone
+	opened   int               // links whose tokens were read
 	refuse   func() error      // of whole batches
 	setAside map[songspy.UserID]error
 }
@@ -66,13 +67,13 @@ func askable(l songspy.Link) bool {
 	return l.State == songspy.LinkActive || l.State == songspy.LinkSuspect
 }
 
-func (f *fakeStore) Listeners(_ context.Context, after songspy.UserID, limit int) (page []songspy.Listener, err error) {
+func (f *fakeStore) LinkMarks(_ context.Context, after songspy.UserID, limit int) (page []songspy.LinkMark, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reads++
 	for _, id := range slices.Sorted(maps.Keys(f.people)) {
 		if l := f.people[id]; id > after && len(page) < limit && askable(l.Link) {
-			page = append(page, l)
+			page = append(page, songspy.LinkMark{UserID: id, Generation: l.Link.Generation, Version: l.Link.Version})
 		}
 	}
 	return page, nil
@@ -83,6 +84,7 @@ func (f *fakeStore) ListenersByID(_ context.Context, ids []songspy.UserID) (foun
 	defer f.mu.Unlock()
 	for _, id := range ids {
 		if l, ok := f.people[id]; ok && askable(l.Link) {
+			f.opened++
 			found = append(found, l)
 		}
 	}

@@ -43,22 +43,39 @@ func (s *Sweep) read(ctx context.Context) (number int64, err error) {
 	return number, nil
 }
 
+// readPage reads whose links there are, and only of those that are news all
+// that there is to know: tokens cost most to read, and seldom change.
 func (s *Sweep) readPage(ctx context.Context, after songspy.UserID) (last songspy.UserID, more bool, err error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	page, err := s.Store.Listeners(ctx, after, readAtOnce)
+	page, err := s.Store.LinkMarks(ctx, after, readAtOnce)
 	if err != nil {
 		return 0, false, err
 	}
 	now := s.Now()
-	for _, l := range page {
-		last = l.Link.UserID
-		switch arrived := s.roster.merge(l); {
-		case arrived == relinked, arrived == fresh && s.started(): // ahead of the feed
-			s.queue.Plan(last, now)
+	var news []songspy.UserID
+	for _, m := range page {
+		last = m.UserID
+		switch {
+		case !s.roster.attend(m):
+			news = append(news, last)
 		case s.roster.looking(last) || s.queue.Has(last): // in this order: a look plans before it ends
 		default:
-			s.queue.Plan(last, s.firstLook(last, l.Playing, now))
+			s.queue.Plan(last, s.nextSlot(last, 0))
+		}
+	}
+	listeners, err := s.Store.ListenersByID(ctx, news)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, l := range listeners {
+		id := l.Link.UserID
+		switch arrived := s.roster.merge(l); {
+		case arrived == relinked, arrived == fresh && s.started(): // ahead of the feed
+			s.queue.Plan(id, now)
+		case s.roster.looking(id) || s.queue.Has(id):
+		default:
+			s.queue.Plan(id, s.firstLook(id, l.Playing, now))
 		}
 	}
 	return last, len(page) == readAtOnce, nil

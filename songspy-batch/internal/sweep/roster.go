@@ -36,6 +36,19 @@ func newRoster(left func(songspy.UserID)) *roster {
 	return &roster{people: map[songspy.UserID]*listener{}, left: left}
 }
 
+// attend notes that the store still holds the person; false if it knows more
+// of their link than the roster does.
+func (r *roster) attend(m songspy.LinkMark) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, ok := r.people[m.UserID]
+	if !ok || l.generation < m.Generation || l.generation == m.Generation && l.version < m.Version {
+		return false
+	}
+	l.round = r.round
+	return true
+}
+
 // arrival is what a reading of the store said about a person.
 type arrival int
 

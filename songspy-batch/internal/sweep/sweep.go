@@ -17,9 +17,9 @@ const finishWithin = 8 * time.Second
 
 // Store is where listeners are read and what they heard is written.
 type Store interface {
-	// Listeners pages by user through everyone who may be asked; fewer than
+	// LinkMarks pages by user through everyone who may be asked; fewer than
 	// limit means that there are no more.
-	Listeners(ctx context.Context, after songspy.UserID, limit int) ([]songspy.Listener, error)
+	LinkMarks(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkMark, error)
 	// ListenersByID gives those of the people who may be asked.
 	ListenersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.Listener, error)
 	// WriteListening writes all that can be written, and says of each what became of it.

@@ -68,6 +68,27 @@ func TestWithoutSpreadEveryoneIsDueAtOnceWhateverTheyHear(t *testing.T) {
 	})
 }
 
+func TestTokensAreReadOnceAndAgainOnlyIfTheyChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 50)
+		stop := play(t, th.Sweep)
+		<-time.After(time.Hour - time.Second)
+		if th.store.opened != 50 {
+			t.Errorf("the tokens of 50 people were read %d times in an hour, want once each", th.store.opened)
+		}
+		th.store.mu.Lock()
+		l := th.store.people[7] // renewed by another process; the feed tells nobody
+		l.Link.AccessToken, l.Link.Version = "7/renewed", l.Link.Version+1
+		th.store.people[7] = l
+		th.store.mu.Unlock()
+		<-time.After(2 * th.Interval)
+		stop()
+		if len(th.player.at("7/renewed")) == 0 {
+			t.Error("a plan passed over tokens that had changed")
+		}
+	})
+}
+
 func TestWhoLinksIsLookedAtAtOnceAndWhoIsErasedIsNotAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newTheatre(t, 3)

@@ -66,6 +66,7 @@ func cost() suite {
 			b.write(t, hearings...)
 			for what, read := range map[string]func() int{
 				"Listeners":     func() int { return len(value[[]songspy.Listener](t)(b.Listeners(t.Context(), 0, 100))) },
+				"LinkMarks":     func() int { return len(value[[]songspy.LinkMark](t)(b.LinkMarks(t.Context(), 0, 100))) },
 				"ListenersByID": func() int { return len(value[[]songspy.Listener](t)(b.ListenersByID(t.Context(), ids))) },
 				"LinksToRenew": func() int {
 					return len(value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), start.Add(24*time.Hour), 0, 100)))

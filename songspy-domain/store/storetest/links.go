@@ -118,6 +118,24 @@ func links() suite {
 
 func listeners() suite {
 	return suite{
+		"LinkMarks_AreOfTheAskableAndFollowEveryChange": func(t *testing.T, b *bundle) {
+			first, second := b.listener(t), b.listener(t)
+			gone := b.listener(t)
+			b.person(t) // without a link
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), gone.UserID, func(l *songspy.Link) error {
+				l.State = songspy.LinkReauthRequired
+				return nil
+			}))
+			renewed := value[songspy.Link](t)(b.UpdateLink(t.Context(), second.UserID, func(l *songspy.Link) error {
+				l.AccessToken = "renewed"
+				return nil
+			}))
+			mark := func(l songspy.Link) songspy.LinkMark {
+				return songspy.LinkMark{UserID: l.UserID, Generation: l.Generation, Version: l.Version}
+			}
+			same(t, "all marks", value[[]songspy.LinkMark](t)(b.LinkMarks(t.Context(), 0, 10)), []songspy.LinkMark{mark(first), mark(renewed)})
+			same(t, "a page", value[[]songspy.LinkMark](t)(b.LinkMarks(t.Context(), first.UserID, 1)), []songspy.LinkMark{mark(renewed)})
+		},
 		"Listeners_AreTheAskableInPages": func(t *testing.T, b *bundle) {
 			var want []songspy.UserID
 			for i := range 5 {
