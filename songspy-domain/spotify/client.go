@@ -160,8 +160,12 @@ func (c *Client) Ready() error {
 // Doors is the present state of the gate, for metrics and readiness.
 func (c *Client) Doors() gate.State { return c.gate.snapshot() }
 
-// bounded is ctx for one call.
+// bounded is ctx for one call. A caller's own bound that comes first is enough,
+// and another context and timer for each of many calls are not free.
 func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if until, ok := ctx.Deadline(); ok && time.Until(until) <= c.config.Timeout {
+		return ctx, func() {}
+	}
 	return context.WithTimeout(ctx, c.config.Timeout)
 }
 
