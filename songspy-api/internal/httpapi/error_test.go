@@ -46,6 +46,7 @@ func TestFaults_OfRequestsAreNamedInTheEnvelope(t *testing.T) {
 		"bad token":          {"GET", prefix + "/me", nil, []string{"Authorization", "Bearer abc"}, 401, "UNAUTHORIZED", ""},
 		"no body":            {"POST", prefix + "/google-auth", nil, []string{"Content-Type", "application/json"}, 400, "INVALID_REQUEST", "body"},
 		"no JSON":            {"POST", prefix + "/google-auth", `{"accessToken":`, nil, 400, "INVALID_REQUEST", "body"},
+		"more than JSON":     {"POST", prefix + "/google-auth", `{"accessToken":"x"} {}`, nil, 400, "INVALID_REQUEST", "body"},
 		"no object":          {"POST", prefix + "/google-auth", `[]`, nil, 400, "INVALID_REQUEST", "body"},
 		"field missing":      {"POST", prefix + "/google-auth", `{}`, nil, 400, "INVALID_REQUEST", "accessToken"},
 		"field of no use":    {"POST", prefix + "/google-auth", `{"accessToken":""}`, nil, 400, "INVALID_REQUEST", "accessToken"},
@@ -149,6 +150,13 @@ func TestFaults_SayWhenToTryAgain(t *testing.T) {
 			t.Errorf("Retry-After: %s, want %s", got, want)
 		}
 	}
+}
+
+func TestFaults_WhatTakesTooLongIsGivenUp(t *testing.T) {
+	e := newEdge(t, func(o *Options, _ *house) { o.AnswerWithin = 50 * time.Millisecond })
+	_, bearer := e.signIn(t)
+	e.hangs = true
+	wantFault(t, e.Call("GET", prefix+"/me", nil, bearer...), 503, "UNAVAILABLE")
 }
 
 func TestReadiness_SaysWhatIsWrong(t *testing.T) {

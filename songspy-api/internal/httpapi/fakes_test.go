@@ -32,6 +32,7 @@ const (
 type edge struct {
 	*contracttest.Client
 	*house
+	base    string
 	log     *syncBuffer
 	secrets []string
 }
@@ -87,7 +88,7 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 			}
 		}
 	})
-	e.Client = contracttest.New(t, server.URL, spec)
+	e.base, e.Client = server.URL, contracttest.New(t, server.URL, spec)
 	return e
 }
 
@@ -132,6 +133,7 @@ type house struct {
 	shown    []songspy.OnBoard
 	fail     error // of every reading of accounts and of the board
 	panics   bool
+	hangs    bool  // what reads an account, until it is given up
 	closed   error // of Spotify's doors
 	refused  error // of the code
 	scope    string
@@ -198,9 +200,13 @@ func (h *house) RevokeFamily(_ context.Context, family int64) error {
 	return nil
 }
 
-func (h *house) User(_ context.Context, id songspy.UserID) (songspy.User, error) {
+func (h *house) User(ctx context.Context, id songspy.UserID) (songspy.User, error) {
 	if h.panics {
 		panic("at the disco")
+	}
+	if h.hangs {
+		<-ctx.Done()
+		return songspy.User{}, &songspy.Error{Code: songspy.CodeUnavailable, Err: ctx.Err()}
 	}
 	return h.users[id], h.fail
 }

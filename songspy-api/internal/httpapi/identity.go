@@ -10,7 +10,7 @@ import (
 )
 
 // nickNameBytes bounds a nickname whose graphemes are made of many marks.
-const nickNameBytes = 1024
+const nickNameBytes = 2048
 
 func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
 	user, linked, tokens, err := s.o.Identity.SignIn(ctx, songspy.Secret(r.Body.AccessToken))
@@ -94,7 +94,8 @@ func nickName(raw string) (string, error) {
 	count := uniseg.GraphemeClusterCount(name)
 	visible := false
 	for _, r := range name {
-		visible = visible || unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != brailleBlank
+		visible = visible || unicode.IsGraphic(r) && !unicode.IsSpace(r) && r != brailleBlank &&
+			!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 	}
 	if !visible || count > songspy.NickNameMax || len(name) > nickNameBytes {
 		return "", &songspy.Error{Code: songspy.CodeInvalid, Reason: "NICKNAME_INVALID"}

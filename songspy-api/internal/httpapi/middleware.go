@@ -44,7 +44,7 @@ func (s *server) observe(c *gin.Context) {
 	s.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 
 	level := slog.LevelInfo
-	if rule := s.contract.rule(c); status < http.StatusBadRequest && (rule == nil || !rule.bearer && !rule.checked) {
+	if rule := s.contract.rule(c); status < http.StatusBadRequest && (rule == nil || rule.cheap()) {
 		level = slog.LevelDebug // the board, the page, health: often and dull
 	}
 	ctx := c.Request.Context()
@@ -118,6 +118,18 @@ func (s *server) allowOrigins(c *gin.Context) {
 		h.Set("Access-Control-Max-Age", "600")
 		c.AbortWithStatus(http.StatusNoContent)
 	}
+}
+
+// limitTime gives up what takes too long: a database that hangs must not hold
+// requests for ever. The board and health wait for nothing without a bound.
+func (s *server) limitTime(c *gin.Context) {
+	if rule := s.contract.rule(c); rule == nil || rule.cheap() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.o.AnswerWithin)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
+	c.Next()
 }
 
 type callerKey struct{}

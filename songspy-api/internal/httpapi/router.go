@@ -73,10 +73,15 @@ type Options struct {
 	AllowedOrigins []string
 	// SignInsPerMinute bounds sign-ins and refreshes of one address; 0: no bound.
 	SignInsPerMinute int
-	Metrics          prometheus.Registerer
-	Now              func() time.Time
-	Log              *slog.Logger
+	// AnswerWithin bounds the work on one request, whatever it waits for; 0: 30 s.
+	AnswerWithin time.Duration
+	Metrics      prometheus.Registerer
+	Now          func() time.Time
+	Log          *slog.Logger
 }
+
+// answerWithin is longer than two calls of Spotify may take.
+const answerWithin = 30 * time.Second
 
 // server holds what the handlers share. It implements StrictServerInterface.
 type server struct {
@@ -93,6 +98,9 @@ func New(o Options) (http.Handler, error) {
 	contract, err := readContract(o.Contract)
 	if err != nil {
 		return nil, err
+	}
+	if o.AnswerWithin <= 0 {
+		o.AnswerWithin = answerWithin
 	}
 	s := &server{
 		o: o, contract: contract,
@@ -117,9 +125,21 @@ func New(o Options) (http.Handler, error) {
 	}
 	engine.NoRoute(func(c *gin.Context) { s.answerFault(c, &songspy.Error{Code: songspy.CodeNotFound}) })
 	engine.NoMethod(func(c *gin.Context) { s.answerFault(c, errEdge(reasonMethodNotAllowed)) })
-	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.keepContract)
+	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.limitTime, s.keepContract)
 	s.routes(engine)
-	return engine, nil
+	return answerHead(engine), nil
+}
+
+// answerHead lets HEAD ask for all that GET does: net/http, which knows what
+// was asked, keeps the body to itself.
+func answerHead(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			r = r.WithContext(r.Context()) // a copy
+			r.Method = http.MethodGet
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // routes is the one list of routes: those of the contract, the contract

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 
@@ -36,7 +37,21 @@ func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingReque
 	if err != nil {
 		return nil, err
 	}
-	return boardAnswer{page, valueOf(r.Params.IfNoneMatch) == page.ETag}, nil
+	return boardAnswer{page, holds(valueOf(r.Params.IfNoneMatch), page.ETag)}, nil
+}
+
+// holds reports whether an If-None-Match names the ETag. A proxy that compresses
+// weakens it; that makes no difference here (RFC 9110, 13.1.2).
+func holds(ifNoneMatch, etag string) bool {
+	if ifNoneMatch == etag {
+		return true
+	}
+	for one := range strings.SplitSeq(ifNoneMatch, ",") {
+		if one = strings.TrimPrefix(strings.TrimSpace(one), "W/"); one == etag || one == "*" {
+			return true
+		}
+	}
+	return false
 }
 
 // boardAnswer writes what the board keeps ready.
