@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -16,6 +17,9 @@ import (
 
 // fallbackRetry is how long to wait when Spotify failed and did not say.
 const fallbackRetry = 5 * time.Second
+
+// finishWithin bounds a linking once its code is spent: two calls and a write.
+const finishWithin = 25 * time.Second
 
 // Redemption is an authorization code and what it was asked with.
 type Redemption struct {
@@ -109,6 +113,10 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 	if err := s.o.Spotify.Ready(); err != nil {
 		return songspy.Link{}, unavailable(err)
 	}
+	// From here on whoever asked may go, as pages that render twice do: half a
+	// linking would only have spent the code.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
 	grant, err := s.o.Spotify.Exchange(ctx, r)
 	if err != nil {
 		return songspy.Link{}, unavailable(err)
@@ -118,6 +126,9 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 			Code: songspy.CodeUnprocessable, Reason: "SPOTIFY_SCOPES_MISSING",
 			Message: "Spotify was not asked for all that is needed.", Err: MissingScopes(missing),
 		}
+	}
+	if grant.RefreshToken == "" {
+		return songspy.Link{}, unavailable(errors.New("spotify gave no refresh token"))
 	}
 	account, err := s.o.Spotify.Account(ctx, grant.AccessToken)
 	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {

@@ -19,6 +19,8 @@ const registered = "https://fe.test/callback"
 type fake struct {
 	closed, exchange, account error
 	scope                     string
+	refresh                   songspy.Secret
+	spent                     func() // happens while the code is spent
 	redeemed                  []Redemption
 	saved                     []NewLink
 }
@@ -31,19 +33,25 @@ func (f *fake) AuthorizeURL(state, challenge, redirectURI string) string {
 
 func (f *fake) Exchange(_ context.Context, r Redemption) (songspy.Grant, error) {
 	f.redeemed = append(f.redeemed, r)
-	return songspy.Grant{AccessToken: "access", RefreshToken: "refresh", Scope: f.scope}, f.exchange
+	if f.spent != nil {
+		f.spent()
+	}
+	return songspy.Grant{AccessToken: "access", RefreshToken: f.refresh, Scope: f.scope}, f.exchange
 }
 
-func (f *fake) Account(context.Context, songspy.Secret) (songspy.Account, error) {
-	return songspy.Account{AccountID: "acc"}, f.account
+func (f *fake) Account(ctx context.Context, _ songspy.Secret) (songspy.Account, error) {
+	return songspy.Account{AccountID: "acc"}, errors.Join(f.account, ctx.Err())
 }
 
-func (f *fake) SaveLink(_ context.Context, n NewLink) (songspy.Link, error) {
+func (f *fake) SaveLink(ctx context.Context, n NewLink) (songspy.Link, error) {
+	if ctx.Err() != nil {
+		return songspy.Link{}, ctx.Err()
+	}
 	f.saved = append(f.saved, n)
 	return songspy.Link{UserID: n.UserID}, nil
 }
 
-func newFake() *fake { return &fake{scope: strings.Join(songspy.NeededScopes(), " ")} }
+func newFake() *fake { return &fake{scope: strings.Join(songspy.NeededScopes(), " "), refresh: "refresh"} }
 
 func service(f *fake, anyLoopback bool) *Service {
 	return New(Options{Spotify: f, Links: f, App: "app", RedirectURLs: []string{registered}, AnyLoopback: anyLoopback, Now: time.Now})
@@ -79,6 +87,7 @@ func TestLink_RefusesAndStoresNothing(t *testing.T) {
 		"a spent code":      {code: "c", change: func(f *fake) { f.exchange = &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"} }, want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid, spent: true},
 		"an outage":         {code: "c", change: func(f *fake) { f.exchange = errors.New("reset") }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
 		"a scope too few":   {code: "c", change: func(f *fake) { f.scope = songspy.ScopeCurrentlyPlaying }, want: "SPOTIFY_SCOPES_MISSING", kind: songspy.CodeUnprocessable, spent: true},
+		"nothing to renew":  {code: "c", change: func(f *fake) { f.refresh = "" }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
 		"not registered":    {code: "c", change: func(f *fake) { f.account = &songspy.Error{Disposition: songspy.DispositionNotRegistered} }, want: "SPOTIFY_NOT_REGISTERED", kind: songspy.CodeForbidden, spent: true},
 		"nobody answers":    {code: "c", change: func(f *fake) { f.account = &songspy.Error{Code: songspy.CodeUnauthorized} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
 		"the app is paused": {code: "c", change: func(f *fake) { f.account = &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: time.Hour} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
@@ -99,6 +108,15 @@ func TestLink_RefusesAndStoresNothing(t *testing.T) {
 				t.Errorf("code spent: %v, saved: %d", spent, len(f.saved))
 			}
 		})
+	}
+}
+
+func TestLink_IsFinishedThoughWhoeverAskedHasGone(t *testing.T) {
+	f := newFake()
+	ctx, leave := context.WithCancel(t.Context())
+	f.spent = leave
+	if _, err := service(f, false).Link(ctx, 7, Redemption{Code: "c"}, false); err != nil || len(f.saved) != 1 {
+		t.Errorf("the code is spent and %d links are saved, %v", len(f.saved), err)
 	}
 }
 
