@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,29 @@ func TestHeaders_TellBrowsersWhatIsWhat(t *testing.T) {
 		h := e.Call("GET", path, nil).Header
 		if h.Get("Content-Security-Policy") != policy || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Strict-Transport-Security") == "" {
 			t.Errorf("%s: %v", path, h)
+		}
+	}
+}
+
+func TestLinking_TakesWhatOldFrontendsSendForNoBody(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	for name, c := range map[string]struct {
+		body any
+		kind string
+	}{
+		"nothing":       {nil, ""},
+		"an empty form": {"", "application/x-www-form-urlencoded"},
+		"empty JSON":    {"", "application/json"},
+		"null":          {"null", "application/json"},
+		"an object":     {"{}", "application/json; charset=utf-8"},
+	} {
+		header := bearer
+		if c.kind != "" {
+			header = append(slices.Clone(bearer), "Content-Type", c.kind)
+		}
+		if a := e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, c.body, header...); a.Status != 200 {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
 		}
 	}
 }

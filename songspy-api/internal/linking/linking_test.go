@@ -51,7 +51,9 @@ func (f *fake) SaveLink(ctx context.Context, n NewLink) (songspy.Link, error) {
 	return songspy.Link{UserID: n.UserID}, nil
 }
 
-func newFake() *fake { return &fake{scope: strings.Join(songspy.NeededScopes(), " "), refresh: "refresh"} }
+func newFake() *fake {
+	return &fake{scope: strings.Join(songspy.NeededScopes(), " "), refresh: "refresh"}
+}
 
 func service(f *fake, anyLoopback bool) *Service {
 	return New(Options{Spotify: f, Links: f, App: "app", RedirectURLs: []string{registered}, AnyLoopback: anyLoopback, Now: time.Now})
