@@ -28,6 +28,7 @@ func eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err error) {
 		{&songspy.Play{}, &e.Plays},
 		{&ledgerRow{}, &others},
 		{&songspy.UserTrack{}, &e.Tracks},
+		{&songspy.Gap{}, &others},
 	} {
 		deleted := tx.Where("user_id = ?", id).Delete(table.model)
 		if deleted.Error != nil {

@@ -120,6 +120,9 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 		if l.State == before.State {
 			return nil
 		}
+		if err := s.followLink(tx, before, l); err != nil {
+			return err
+		}
 		return s.announce(tx, songspy.ChangeLink, id)
 	})
 	if err != nil {

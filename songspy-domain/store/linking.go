@@ -141,6 +141,9 @@ func (s *Store) replaceLink(tx *gorm.DB, n NewLink, me person) (row linkRow, err
 		} else if err := s.closeOpenPlay(tx, n.UserID, me.LinkGeneration+1, instant(n.At)); err != nil {
 			return row, err
 		}
+		if err := s.followLink(tx, old.Link, row.Link); err != nil {
+			return row, err
+		}
 		if err := tx.Where("user_id = ?", n.UserID).Delete(&linkRow{}).Error; err != nil {
 			return row, err
 		}

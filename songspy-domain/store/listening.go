@@ -16,8 +16,8 @@ import (
 const hearingsAtOnce = 500
 
 // WriteListening writes what looks at players added up to: the players'
-// states, new tracks, finished plays and people's tracks, and tells viewers
-// what is visible. The answer has one entry for each hearing, in their order.
+// states, new tracks, finished plays, people's tracks and gaps, and tells
+// viewers what is visible. The answer has one entry for each hearing, in their order.
 //
 // A hearing is dropped if its person's link is gone or was changed since it
 // was learnt, or if the stored state is newer. One that is already stored
@@ -136,10 +136,16 @@ func (w *writing) write(tx *gorm.DB, batch []indexed) error {
 	}
 	var playing []songspy.NowPlaying
 	var plays []songspy.Play
+	var gaps []songspy.Gap
 	var seen []songspy.UserID
 	for _, h := range newer {
 		playing = append(playing, h.Playing)
 		plays = append(plays, h.Plays...)
+		if h.Gap != nil {
+			gap := *h.Gap
+			gap.UserID = h.Playing.UserID
+			gaps = append(gaps, gap)
+		}
 		if h.Visible {
 			seen = append(seen, h.Playing.UserID)
 		}
@@ -148,6 +154,9 @@ func (w *writing) write(tx *gorm.DB, batch []indexed) error {
 		return err
 	}
 	if err := w.s.upsertUserTracks(w.ctx, w.conn, userTracks(playing, plays)); err != nil {
+		return err
+	}
+	if err := w.s.insertGaps(w.ctx, w.conn, gaps); err != nil {
 		return err
 	}
 	return w.s.announce(tx, songspy.ChangePlaying, seen...)

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"slices"
 	"time"
 
@@ -27,6 +28,33 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 	column(r, plays, "provisional", "boolean", func(p *row) bool { return p.Provisional })
 	column(r, plays, "deleted_at", "timestamptz", func(p *row) *time.Time { return p.DeletedAt })
 	return s.execWith(ctx, conn, r, `INSERT INTO plays (`+r.names()+`) SELECT `+r.names()+` FROM v`)
+}
+
+const selectPlays = `SELECT p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.source, p.provisional, p.deleted_at, ` +
+	trackColumns + ` FROM plays p JOIN tracks t ON t.id = p.track_id `
+
+func scanPlay(rows *sql.Rows) (of songspy.PlayOf, err error) {
+	p, t := &of.Play, &of.Track
+	err = rows.Scan(&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.Source, &p.Provisional, &p.DeletedAt,
+		&t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)
+	p.TrackURI = t.URI
+	return of, err
+}
+
+// Plays returns up to limit of the person's plays, newest first, that come
+// after the given one by start and id (the zero Play: from the newest).
+// Deleted ones are not among them. Fewer than limit means that there are no more.
+func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayOf, err error) {
+	where, args := `WHERE p.user_id = $1 AND p.deleted_at IS NULL `, []any{int64(id), limit}
+	if !after.StartedAt.IsZero() {
+		where, args = where+`AND (p.started_at, p.id) < ($3, $4) `, append(args, after.StartedAt, int64(after.ID))
+	}
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		p, err := scanPlay(rows)
+		plays = append(plays, p)
+		return err
+	}, selectPlays+where+`ORDER BY p.started_at DESC, p.id DESC LIMIT $2`, args...)
+	return plays, translate(err)
 }
 
 // userTracks is what open plays and finished ones add to people's tracks: one

@@ -32,6 +32,7 @@ func schemas() suite {
 				{&songspy.Play{}, ""},
 				{&songspy.NowPlaying{}, ""},
 				{&songspy.Change{}, ""},
+				{&songspy.Gap{}, ""},
 			} {
 				s := value[*schema.Schema](t)(schema.Parse(e.entity, &sync.Map{}, schema.NamingStrategy{}))
 				columns := columnsOf(t, db, s.Table)

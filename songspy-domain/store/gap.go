@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Gaps returns up to limit of the person's gaps, newest first, that come after
+// the given one (the zero Gap: from the newest). Fewer than limit means that
+// there are no more.
+func (s *Store) Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) (gaps []songspy.Gap, err error) {
+	q := s.query(ctx).Where("user_id = ?", id)
+	if !after.BeganAt.IsZero() {
+		q = q.Where("(began_at, reason) < (?, ?)", after.BeganAt, after.Reason)
+	}
+	err = q.Order("began_at DESC, reason DESC").Limit(limit).Find(&gaps).Error
+	return gaps, translate(err)
+}
+
+// insertGaps adds the gaps; what is known already stays as it is.
+func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songspy.Gap) error {
+	if len(gaps) == 0 {
+		return nil
+	}
+	type row = songspy.Gap
+	v := &relation{}
+	column(v, gaps, "user_id", "bigint", func(g *row) int64 { return int64(g.UserID) })
+	column(v, gaps, "began_at", "timestamptz", func(g *row) time.Time { return g.BeganAt })
+	column(v, gaps, "ended_at", "timestamptz", func(g *row) *time.Time { return g.EndedAt })
+	column(v, gaps, "reason", "text", func(g *row) string { return string(g.Reason) })
+	return s.execWith(ctx, conn, v, `INSERT INTO gaps (`+v.names()+`) SELECT `+v.names()+` FROM v WHERE true
+		ON CONFLICT (user_id, began_at, reason) DO NOTHING`)
+}
+
+// followLink opens a gap when the link breaks for its person to mend, and
+// closes it when the link works again. It expects the link to be locked.
+func (s *Store) followLink(tx *gorm.DB, before, after songspy.Link) error {
+	switch was, is := broken(before), broken(after); {
+	case is && !was:
+		began := after.StateSince
+		if before.State == songspy.LinkSuspect && before.AccessExpiresAt.Before(began) {
+			began = before.AccessExpiresAt // no look succeeded after that
+		}
+		gap := songspy.Gap{UserID: after.UserID, BeganAt: instant(began), Reason: songspy.GapLinkBroken}
+		return s.insertGaps(tx.Statement.Context, tx.Statement.ConnPool, []songspy.Gap{gap})
+	case was && !is:
+		return closeGaps(tx, after.UserID, after.StateSince)
+	}
+	return nil
+}
+
+// broken reports whether nobody can be asked through the link.
+func broken(l songspy.Link) bool {
+	return l.State == songspy.LinkReauthRequired || l.State == songspy.LinkNotRegistered
+}
+
+// closeGaps ends what goes on.
+func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
+	return tx.Model(&songspy.Gap{}).Where("user_id = ? AND ended_at IS NULL AND began_at <= ?", id, at).
+		Update("ended_at", at).Error
+}
+
+// Beat notes that a part of the service is at work now.
+func (s *Store) Beat(ctx context.Context, name string) error {
+	now := s.now()
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		return tx.Exec(`INSERT INTO heartbeats (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, name, now).Error
+	})
+}
+
+// LastBeat is when the part was last at work; the zero time if it never was.
+func (s *Store) LastBeat(ctx context.Context, name string) (at time.Time, err error) {
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&at) },
+		`SELECT at FROM heartbeats WHERE name = $1`, name)
+	return at, translate(err)
+}

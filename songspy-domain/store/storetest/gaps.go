@@ -1,0 +1,93 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func gaps() suite {
+	all := func(t *testing.T, b *bundle, l songspy.Link) []songspy.Gap {
+		t.Helper()
+		return value[[]songspy.Gap](t)(b.Gaps(t.Context(), l.UserID, songspy.Gap{}, 100))
+	}
+	turn := func(t *testing.T, b *bundle, l songspy.Link, state songspy.LinkState) {
+		t.Helper()
+		value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+			l.State = state
+			return nil
+		}))
+	}
+	hour := func(n int) *time.Time {
+		at := start.Add(time.Duration(n) * time.Hour)
+		return &at
+	}
+	return suite{
+		"WriteListening_WritesTheGapThatEndedOnce": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapDoorClosed}
+			b.write(t, h)
+			b.write(t, h)
+			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapDoorClosed}})
+		},
+		"Gaps_OpenWithABrokenLinkAndCloseOnceItIsMended": func(t *testing.T, b *bundle) {
+			mended, relinked := b.listener(t), b.listener(t)
+			b.clock.advance(time.Hour)
+			turn(t, b, mended, songspy.LinkNotRegistered)
+			turn(t, b, relinked, songspy.LinkReauthRequired)
+			open := func(l songspy.Link) []songspy.Gap {
+				return []songspy.Gap{{UserID: l.UserID, BeganAt: *hour(1), Reason: songspy.GapLinkBroken}}
+			}
+			same(t, "while broken", all(t, b, mended), open(mended))
+			same(t, "while refused", all(t, b, relinked), open(relinked))
+			b.clock.advance(time.Hour)
+			turn(t, b, mended, songspy.LinkActive)
+			b.link(t, relinked.UserID, "of-2")
+			for _, l := range []songspy.Link{mended, relinked} {
+				closed := open(l)
+				closed[0].EndedAt = hour(2)
+				same(t, "once it works again", all(t, b, l), closed)
+			}
+		},
+		"Gaps_BeginWhereASuspectLinkCouldLastBeAsked": func(t *testing.T, b *bundle) {
+			l := b.listener(t) // its token lives for an hour
+			turn(t, b, l, songspy.LinkSuspect)
+			same(t, "while suspect", len(all(t, b, l)), 0)
+			b.clock.advance(6 * time.Hour)
+			turn(t, b, l, songspy.LinkReauthRequired)
+			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: *hour(1), Reason: songspy.GapLinkBroken}})
+		},
+		"Gaps_PageFromTheNewest": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			for n := range 5 {
+				h := hears(l, song(1), start.Add(time.Duration(n)*time.Hour))
+				h.Gap = &songspy.Gap{BeganAt: *hour(n - 1), EndedAt: hour(n), Reason: songspy.GapBatchDown}
+				b.write(t, h)
+			}
+			var last songspy.Gap
+			var began []time.Time
+			for {
+				page := value[[]songspy.Gap](t)(b.Gaps(t.Context(), l.UserID, last, 2))
+				for _, g := range page {
+					began = append(began, g.BeganAt)
+				}
+				if len(page) < 2 {
+					break
+				}
+				last = page[1]
+			}
+			same(t, "gaps", began, []time.Time{*hour(3), *hour(2), *hour(1), *hour(0), *hour(-1)})
+		},
+		"Beats_AreRememberedByName": func(t *testing.T, b *bundle) {
+			same(t, "before the first", value[time.Time](t)(b.LastBeat(t.Context(), "batch")).IsZero(), true)
+			must(t, b.Beat(t.Context(), "batch"))
+			b.clock.advance(time.Hour)
+			must(t, b.Beat(t.Context(), "other"))
+			same(t, "the last", value[time.Time](t)(b.LastBeat(t.Context(), "batch")).UTC(), start)
+			must(t, b.Beat(t.Context(), "batch"))
+			same(t, "the next", value[time.Time](t)(b.LastBeat(t.Context(), "batch")).UTC(), *hour(1))
+		},
+	}
+}

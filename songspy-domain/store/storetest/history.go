@@ -1,0 +1,198 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+// told is a line of history: the song at the time.
+func told(t songspy.Track, at time.Time) songspy.HistoryItem {
+	return songspy.HistoryItem{Track: t, PlayedAt: at}
+}
+
+// finds makes plays of all items as if nothing had been kept.
+func finds(items []songspy.HistoryItem) func(songspy.Kept) songspy.Reconciled {
+	return func(songspy.Kept) (r songspy.Reconciled) {
+		for _, i := range items {
+			p := played(i.Track, i.PlayedAt)
+			p.Source = songspy.SourceHistory
+			r.Found = append(r.Found, songspy.KeptPlay{Play: p, Track: i.Track, HeardAt: i.PlayedAt})
+		}
+		return r
+	}
+}
+
+// kept is what the store shows to whoever reconciles the items.
+func (b *bundle) kept(t *testing.T, l songspy.Link, items ...songspy.HistoryItem) (kept songspy.Kept) {
+	t.Helper()
+	value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.Kept) songspy.Reconciled {
+		kept = k
+		return songspy.Reconciled{}
+	}))
+	return kept
+}
+
+func history() suite {
+	return suite{
+		"UpdateHistory_ShowsWhatReachesIntoTheTimeAndTheLastBefore": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			for hour := range 6 {
+				h.Plays = append(h.Plays, played(song(1), start.Add(time.Duration(hour-6)*time.Hour)))
+			}
+			b.write(t, h)
+			kept := b.kept(t, l, told(song(2), start.Add(-150*time.Minute)))
+			var starts []time.Time
+			for _, k := range kept.Plays {
+				starts = append(starts, k.Play.StartedAt)
+				same(t, "track", k.Track.URI, song(1).URI)
+				same(t, "heard", k.HeardAt.IsZero(), true)
+			}
+			same(t, "starts", starts, []time.Time{start.Add(-3 * time.Hour)})
+			two := b.kept(t, l, told(song(2), start.Add(-150*time.Minute)), told(song(2), start.Add(-119*time.Minute)))
+			same(t, "plays around two items", len(two.Plays), 2)
+			same(t, "a stranger's", b.kept(t, b.listener(t), told(song(2), start)), songspy.Kept{})
+		},
+		"UpdateHistory_WritesWhatWasFoundOnceAndRemembersWhatWasTold": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			items := []songspy.HistoryItem{told(song(1), start), told(song(2), start.Add(3*time.Minute))}
+			before := b.last(t)
+			for range 2 { // as if the first answer had never come back
+				value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, items[:1], finds(items[:1])))
+				items = items[1:]
+			}
+			stored := storedPlays(t, b.sql(t), l.UserID)
+			same(t, "plays", len(stored), 2)
+			same(t, "source", stored[0].Source, songspy.SourceHistory)
+			same(t, "tracks", len(storedTracks(t, b.sql(t), l.UserID)), 2)
+			same(t, "the last change", b.last(t), before)
+			kept := b.kept(t, l, told(song(1), start))
+			same(t, "told", kept.Told, []time.Time{start, start.Add(3 * time.Minute)})
+			same(t, "the first", kept.Plays[0].HeardAt, start)
+			same(t, "the second", kept.Plays[1].HeardAt, start.Add(3*time.Minute))
+		},
+		"UpdateHistory_SettlesWhatItConfirms": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			guess := played(song(1), start.Add(-time.Hour))
+			guess.Provisional, guess.ListenedMS = true, 61_000
+			h.Plays = []songspy.Play{guess}
+			b.write(t, h)
+			item := told(song(1), guess.StartedAt.Add(100*time.Second))
+			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.Kept) (r songspy.Reconciled) {
+				c := k.Plays[0]
+				c.Play.EndedAt, c.Play.ListenedMS, c.Play.Provisional, c.HeardAt = item.PlayedAt, 100_000, false, item.PlayedAt
+				return songspy.Reconciled{Confirmed: []songspy.KeptPlay{c}, Unplaced: []songspy.HistoryItem{told(song(3), start)}}
+			}))
+			stored := storedPlays(t, b.sql(t), l.UserID)
+			same(t, "plays", len(stored), 1)
+			same(t, "its end", stored[0].EndedAt, item.PlayedAt)
+			same(t, "listened", stored[0].ListenedMS, 100_000)
+			same(t, "provisional", stored[0].Provisional, false)
+			kept := b.kept(t, l, item, told(song(3), start))
+			same(t, "heard at", kept.Plays[0].HeardAt, item.PlayedAt)
+			same(t, "told", kept.Told, []time.Time{item.PlayedAt, start})
+		},
+		"UpdateHistory_ShowsTheDeleted": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			gone := played(song(1), start.Add(-time.Hour))
+			gone.DeletedAt = &start
+			h.Plays = []songspy.Play{gone}
+			b.write(t, h)
+			kept := b.kept(t, l, told(song(1), gone.StartedAt))
+			same(t, "deleted at", kept.Plays[0].Play.DeletedAt, start)
+			same(t, "shown", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 0)
+		},
+		"UpdateHistory_RefusesWhatWasLearntThroughAFormerLink": func(t *testing.T, b *bundle) {
+			relinked, unlinked, erased := b.listener(t), b.listener(t), b.listener(t)
+			b.link(t, relinked.UserID, "new")
+			value[store.Erased](t)(b.Unlink(t.Context(), unlinked.UserID))
+			value[store.Erased](t)(b.EraseUser(t.Context(), erased.UserID))
+			items := []songspy.HistoryItem{told(song(1), start)}
+			for _, l := range []songspy.Link{relinked, unlinked, erased} {
+				_, err := b.UpdateHistory(t.Context(), l.UserID, l.Generation, items, finds(items))
+				Code(t, err, songspy.CodeGone)
+				same(t, "plays", b.count(t, "plays", l.UserID), 0)
+			}
+		},
+		"UpdateHistory_OfNothingNewWritesNothing": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			writesNothing(t, b.statements.during(func() { b.kept(t, l, told(song(1), start)) }))
+		},
+		"UpdateHistory_WaitsForWhatIsBeingWritten": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			h.Plays = []songspy.Play{played(song(2), start.Add(-time.Hour))}
+			h.Tracks = append(h.Tracks, song(2))
+			kept := make(chan int)
+			b.statements.stepIn("INSERT INTO now_playing", func() {
+				other := b.another(t)
+				go func() {
+					defer close(kept)
+					_, err := other.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{told(song(2), start.Add(-time.Hour))},
+						func(k songspy.Kept) songspy.Reconciled {
+							kept <- len(k.Plays)
+							return songspy.Reconciled{}
+						})
+					if err != nil {
+						t.Error(err)
+					}
+				}()
+			})
+			b.write(t, h)
+			same(t, "plays kept", <-kept, 1)
+			<-kept
+		},
+		"Erasing_TakesTheHistoryAlong": func(t *testing.T, b *bundle) {
+			unlinked, erased, stays := b.listener(t), b.listener(t), b.listener(t)
+			items := []songspy.HistoryItem{told(song(1), start)}
+			for _, l := range []songspy.Link{unlinked, erased, stays} {
+				end := start
+				value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.Kept) songspy.Reconciled {
+					r := finds(items)(k)
+					r.Gaps = []songspy.Gap{{BeganAt: start.Add(-time.Hour), EndedAt: &end, Reason: songspy.GapUnseen}}
+					return r
+				}))
+			}
+			value[store.Erased](t)(b.Unlink(t.Context(), unlinked.UserID))
+			value[store.Erased](t)(b.EraseUser(t.Context(), erased.UserID))
+			for _, table := range []string{"plays", "play_ledger", "user_tracks", "gaps"} {
+				same(t, table+" of the unlinked", b.count(t, table, unlinked.UserID), 0)
+				same(t, table+" of the erased", b.count(t, table, erased.UserID), 0)
+				same(t, table+" of the other", b.count(t, table, stays.UserID), 1)
+			}
+		},
+		"Plays_PageFromTheNewest": func(t *testing.T, b *bundle) {
+			l, other := b.listener(t), b.listener(t)
+			h := hears(l, song(1), start)
+			for n := range 7 {
+				h.Plays = append(h.Plays, played(song(1), start.Add(time.Duration(n)*-10*time.Minute)))
+			}
+			theirs := hears(other, song(1), start)
+			theirs.Plays = h.Plays
+			b.write(t, h, theirs)
+			var seen []time.Time
+			var last songspy.Play
+			for {
+				page := value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, last, 3))
+				for _, p := range page {
+					same(t, "whose", p.Play.UserID, l.UserID)
+					same(t, "title", p.Track.Title, song(1).Title)
+					seen = append(seen, p.Play.StartedAt)
+				}
+				if len(page) < 3 {
+					break
+				}
+				last = page[len(page)-1].Play
+			}
+			same(t, "plays", len(seen), 7)
+			for n, at := range seen {
+				same(t, "start", at, start.Add(time.Duration(n)*-10*time.Minute))
+			}
+		},
+	}
+}
