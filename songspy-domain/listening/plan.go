@@ -23,8 +23,13 @@ const (
 const (
 	// afterEnd is how long after the predicted end the next song is in sight.
 	afterEnd = 1500 * time.Millisecond
-	// soonest is the shortest time after which a look in between tells anything.
+	// soonest is when an advertisement or a silence is looked at again.
 	soonest = 30 * time.Second
+	// mostSkips is how far into a song most of those who skip it have done so.
+	mostSkips = 45 * time.Second
+	// tooLate is how far into a song the floor's own look in between finds
+	// skips too late: another one is worth its call.
+	tooLate = 105 * time.Second
 	// hardly keeps two looks apart when a song outlives its prediction by a little.
 	hardly = 3 * time.Second
 )
@@ -51,17 +56,29 @@ func NextLook(n songspy.NowPlaying, last songspy.Sighting, now time.Time, phase,
 	case n.State != songspy.PlayerPlaying || n.EndsAt == nil || n.EndsAt.Add(songspy.EndGrace).Before(now):
 		return Look{floor(now, phase, interval), ReasonFloor}
 	}
+	return whilePlaying(n, now, interval)
+}
+
+// whilePlaying says when a song is worth the next look: just after its end,
+// and before that where somebody who skips it is likely to have done so. A song
+// longer than the interval must be looked at in between anyway, late enough
+// that its end lies within the next interval.
+func whilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) Look {
+	early, most := min(soonest, interval/6), min(mostSkips, interval/4)
 	least := hardly
 	if n.DurationMS < ms(early) {
 		least = early // a run of tiny tracks is not worth more
 	}
-	wait := max(n.EndsAt.Add(afterEnd).Sub(now), min(least, interval))
-	reason := ReasonEnd
-	if wait > interval {
-		wait, reason = min(max(early, wait-interval), interval), ReasonBetween
+	wait, reason := max(n.EndsAt.Add(afterEnd).Sub(now), min(least, interval)), ReasonEnd
+	young := now.Sub(n.StartedAt) < most/2
+	if must := wait - interval; must > 0 {
+		wait, reason = min(max(most, must), interval), ReasonBetween
+		if young && must > min(tooLate, interval*7/12) {
+			wait = most
+		}
 	}
-	if n.Skips > 0 && n.ProgressMS >= 0 && now.Sub(n.StartedAt) < interval/4 && wait > interval/4 {
-		wait, reason = interval/4, ReasonSkips
+	if again := most * 2 / 3; n.Skips > 0 && n.ProgressMS >= 0 && now.Sub(n.StartedAt) < again*2 && wait > again {
+		wait, reason = again, ReasonSkips
 	}
 	return Look{now.Add(wait), reason}
 }

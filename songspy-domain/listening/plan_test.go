@@ -26,3 +26,36 @@ func TestPlansKeepTheFloorAndReturnToTheirPhase(t *testing.T) {
 		}
 	})
 }
+
+func TestASongLongerThanTheIntervalIsLookedAtWhereSkipsAreLikeliest(t *testing.T) {
+	const interval = 3 * time.Minute
+	for _, c := range []struct {
+		name    string
+		length  float64 // of the song, in seconds
+		skips   int16
+		looks   []float64 // in the song, in seconds
+		reasons []Reason
+	}{
+		{"no longer than an interval", 170, 0, []float64{171.5}, []Reason{ReasonEnd}},
+		{"a little longer", 210, 0, []float64{46.5, 211.5}, []Reason{ReasonBetween, ReasonEnd}},
+		{"so long that the floor wants the look later", 270, 0, []float64{91.5, 271.5}, []Reason{ReasonBetween, ReasonEnd}},
+		{"so long that the floor's look finds skips too late", 320, 0, []float64{46.5, 141.5, 321.5}, []Reason{ReasonBetween, ReasonBetween, ReasonEnd}},
+		{"come to by a skip", 170, 1, []float64{31.5, 61.5, 171.5}, []Reason{ReasonSkips, ReasonSkips, ReasonEnd}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			song := songspy.Track{URI: "spotify:track:song", DurationMS: int64(c.length * 1000)}
+			n, _, _ := run(t, nothing(-1), playing(song, 1.5, 1.5))
+			n.Skips = c.skips
+			when := 1.5
+			for i, want := range c.looks {
+				next := NextLook(n, songspy.SightingPlaying, at(when), 0, interval)
+				if next.Reason != c.reasons[i] || !next.At.Equal(at(want)) {
+					t.Fatalf("look %d comes at %v s for %s, want %v s for %s", i+1, next.At.Sub(base).Seconds(), next.Reason, want, c.reasons[i])
+				}
+				if when = want; when < c.length {
+					n = Step(n, playing(song, when, when)).State
+				}
+			}
+		})
+	}
+}
