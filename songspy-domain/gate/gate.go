@@ -101,6 +101,9 @@ type Urgency int
 const (
 	// Routine calls wait their turn.
 	Routine Urgency = iota
+	// Idle calls can wait for hours. They pass an open door when it is not
+	// paced, or when nobody else has wanted through for a second; they never probe.
+	Idle
 	// Urgent calls have a person waiting. They pass an open door at once, at
 	// the cost of the routine calls after them; a closed one they do not.
 	Urgent
@@ -118,7 +121,7 @@ func Decide(s State, now time.Time, door Door, u Urgency) (State, Verdict) {
 		return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch}}
 	case now.Before(d.ClosedUntil):
 		return s, Verdict{Why: d.Why, RetryAfter: d.ClosedUntil.Sub(now)}
-	case now.Before(d.ProbeUntil):
+	case now.Before(d.ProbeUntil), u == Idle:
 		return s, Verdict{Why: WhyProbing, RetryAfter: holdBack}
 	}
 	d.Epoch++

@@ -32,7 +32,7 @@ func TestGate_KeepsItsLaws(t *testing.T) {
 		doors := map[gate.Door]*door{gate.API: {}, gate.Accounts: {}}
 		which := rapid.SampledFrom(gate.Doors())
 		seconds := rapid.IntRange(0, 4000)
-		urgency := rapid.SampledFrom([]gate.Urgency{gate.Routine, gate.Urgent})
+		urgency := rapid.SampledFrom([]gate.Urgency{gate.Routine, gate.Urgent, gate.Idle})
 		result := rapid.SampledFrom([]gate.Result{
 			gate.Answered, gate.Answered, gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired, gate.Failed, gate.Abandoned,
 		})

@@ -38,8 +38,12 @@ func (p *Pace) take(now time.Time, u Urgency) time.Duration {
 	if p.Rate > 0 {
 		most := max(1, p.Rate) // a second's worth
 		credit := min(most, p.Credit+p.Rate*max(0, now.Sub(p.CreditAt).Seconds()))
-		if credit < 1 && u != Urgent {
-			return max(1, time.Duration((1-credit)/p.Rate*float64(time.Second)))
+		need := 1.0
+		if u == Idle {
+			need = most
+		}
+		if credit < need && u != Urgent {
+			return max(1, time.Duration((need-credit)/p.Rate*float64(time.Second)))
 		}
 		p.Credit, p.CreditAt = max(credit-1, -most), now
 	}

@@ -114,6 +114,38 @@ func TestUrgentCalls_PassAPacedDoorAtTheRoutineOnesCost(t *testing.T) {
 	}
 }
 
+func TestIdleCalls_GiveWayToAllOthersAtAPacedDoor(t *testing.T) {
+	s, at := reopened(t, 10)
+	pass(t, &s, at)
+	for range 5 {
+		at = at.Add(time.Second)
+		flood(&s, at, gate.Routine)
+	}
+	at = at.Add(2 * time.Second)
+	for range 30 { // others use less than half of the pace
+		at = at.Add(500 * time.Millisecond)
+		pass(t, &s, at)
+		if _, v := gate.Decide(s, at.Add(50*time.Millisecond), gate.API, gate.Idle); v.Allowed {
+			t.Fatal("an idle call passed right after another")
+		}
+	}
+	if _, v := gate.Decide(s, at.Add(2*time.Second), gate.API, gate.Idle); !v.Allowed {
+		t.Fatalf("held by %q though nobody else wants through", v.Why)
+	}
+}
+
+func TestIdleCalls_NeverProbe(t *testing.T) {
+	var s gate.State
+	s = gate.Report(s, noon, gate.API, pass(t, &s, noon), gate.Outcome{Result: gate.Throttled, RetryAfter: time.Minute})
+	after := noon.Add(time.Hour)
+	if next, v := gate.Decide(s, after, gate.API, gate.Idle); v.Allowed || next != s || v.RetryAfter <= 0 {
+		t.Fatalf("an idle call got %+v at a door that is due", v)
+	}
+	if _, v := gate.Decide(s, after, gate.API, gate.Routine); !v.Allowed || !v.Pass.Probe {
+		t.Fatalf("a look got %+v, want the probe", v)
+	}
+}
+
 func BenchmarkOpenDoor(b *testing.B) {
 	var s gate.State
 	b.ReportAllocs()

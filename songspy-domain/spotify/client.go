@@ -35,6 +35,7 @@ const (
 	endpointToken   = "token"
 	endpointAccount = "me"
 	endpointPlaying = "currently-playing"
+	endpointHistory = "recently-played"
 )
 
 // Config is how a Client reaches one Spotify app. The zero value of every
@@ -72,8 +73,9 @@ type Client struct {
 	// Tokens are fetched by oauth2, which wants an http.Client. The Web API is
 	// called through its transport directly: no redirects, no cookies.
 	exchanges, renewals *http.Client
-	looks, urgent       http.RoundTripper
+	looks, urgent, idle http.RoundTripper
 	playing, account    *url.URL
+	history             *url.URL
 	// fault is what is wrong with the Config; every call returns it.
 	fault error
 }
@@ -110,6 +112,7 @@ func New(c Config) *Client {
 		gate:      k,
 		looks:     gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Routine},
 		urgent:    gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Urgent},
+		idle:      gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Idle},
 		renewals:  tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Routine}),
 		exchanges: tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Urgent}),
 	}
@@ -126,6 +129,7 @@ func New(c Config) *Client {
 	cl.account = base
 	cl.playing = base.JoinPath("player", "currently-playing")
 	cl.playing.RawQuery = "additional_types=track,episode"
+	cl.history = base.JoinPath("player", "recently-played")
 	return cl
 }
 
