@@ -15,9 +15,9 @@ import (
 const (
 	// Size is how many people the board shows.
 	Size = 40
-	// mistrust is how long the feed may stay unread before the board is no
+	// Mistrust is how long the feed may stay unread before the board is no
 	// longer shown: it might show people who have withdrawn.
-	mistrust = 10 * time.Second
+	Mistrust = 10 * time.Second
 )
 
 // Options are what a Board is made of.
@@ -80,7 +80,7 @@ func (b *Board) readyAt(now time.Time) error {
 	if heard == 0 {
 		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The board is being loaded.", RetryAfter: time.Second}
 	}
-	if silence := now.Sub(time.Unix(0, heard)); silence > mistrust {
+	if silence := now.Sub(time.Unix(0, heard)); silence > Mistrust {
 		return &songspy.Error{
 			Code: songspy.CodeUnavailable, RetryAfter: 2 * time.Second,
 			Message: fmt.Sprintf("The change feed could not be read for %d s, so the board is not shown.", int(silence.Seconds())),

@@ -1,9 +1,12 @@
 package web
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
 func TestFiles_AreSmallAndNeedNobodyElse(t *testing.T) {
@@ -34,6 +37,22 @@ func TestFiles_ShowWhatTheyAreToldAsTextOnly(t *testing.T) {
 			if strings.Contains(string(f.Body), unsafe) {
 				t.Errorf("%s uses %s", f.Path, unsafe)
 			}
+		}
+	}
+}
+
+func TestPage_KnowsHowMuchOfTheBoardItShowsAndForHowLong(t *testing.T) {
+	script, err := files.ReadFile("page/board.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range []string{
+		fmt.Sprintf("const most = %d;", board.Size),
+		fmt.Sprintf("const trust = %d;", board.Mistrust.Milliseconds()),
+		"Date.now() - heard > trust) show([])",
+	} {
+		if !strings.Contains(string(script), rule) {
+			t.Errorf("board.js lacks %q: it would say or show what the board does not", rule)
 		}
 	}
 }

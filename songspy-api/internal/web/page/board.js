@@ -1,29 +1,35 @@
 // The live board: asks every two seconds, shows what is told as text only, and
 // moves the progress bars in between by the server's clock.
+const most = 40; // entries of the board; there may be more people
+const trust = 10000; // milliseconds for which what was told is shown without news
 const korean = navigator.language.toLowerCase().startsWith("ko");
 document.documentElement.lang = korean ? "ko" : "en";
 const words = korean
   ? {
       nobody: "지금은 아무도 음악을 듣고 있지 않아요.",
-      count: (n) => `${n}명이 음악을 듣고 있어요.`,
+      count: (n) => `${n}명${n < most ? "이" : " 이상이"} 음악을 듣고 있어요.`,
       lost: "지금은 소식을 들을 수 없어요. 곧 다시 시도할게요.",
       someone: "이름 없는 청취자",
       open: "Spotify에서 열기",
       progress: "재생 위치",
+      source: "곡 정보와 표지의 출처는 Spotify입니다. Songspy는 Spotify와 무관한 서비스입니다.",
     }
   : {
       nobody: "Nobody is listening right now.",
-      count: (n) => (n === 1 ? "One person is listening." : `${n} people are listening.`),
+      count: (n) => (n === 1 ? "One person is listening." : `${n}${n < most ? "" : " or more"} people are listening.`),
       lost: "The board cannot be reached right now. Trying again.",
       someone: "A listener",
       open: "Open in Spotify",
       progress: "Position in the song",
+      source: "Songs and covers come from Spotify. Songspy is independent of it.",
     };
 
 const board = document.getElementById("board");
 const status = document.getElementById("status");
 const template = document.getElementById("entry");
+document.getElementById("source").textContent = words.source;
 const cards = new Map(); // by person and start: one card for one play
+let heard = Date.now(); // when the board was last told
 let clock = 0; // what to add to our clock to get the server's, in milliseconds
 
 // say changes the status only when it differs, so that it is read out once.
@@ -43,7 +49,7 @@ function setImage(img, address) {
 
 function makeCard({ track, user }) {
   const card = template.content.firstElementChild.cloneNode(true);
-  card.querySelector("h2").textContent = track.title;
+  card.querySelector("h2").textContent = card.querySelector("h2").title = track.title;
   card.querySelector(".artist").textContent = track.artistName;
   card.querySelector("progress").setAttribute("aria-label", words.progress);
   const cover = card.querySelector("img");
@@ -96,8 +102,11 @@ async function ask() {
     clock = (Date.parse(answer.headers.get("Date")) || Date.now()) - Date.now();
     show(data);
     say(data.length ? words.count(data.length) : words.nobody);
+    heard = Date.now();
     document.body.classList.remove("stale");
   } catch {
+    // Whoever withdrew meanwhile must not go on being shown.
+    if (Date.now() - heard > trust) show([]);
     say(words.lost);
     document.body.classList.add("stale");
   }
