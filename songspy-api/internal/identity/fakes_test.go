@@ -66,7 +66,10 @@ func (f *fakeStore) RotateSession(ctx context.Context, id int64, successor songs
 		f.beforeRotate = nil
 		before()
 	}
-	old := f.sessions[id]
+	old, ok := f.sessions[id]
+	if !ok {
+		return songspy.Session{}, &songspy.Error{Code: songspy.CodeNotFound}
+	}
 	if old.RotatedAt != nil || old.RevokedAt != nil {
 		return songspy.Session{}, &songspy.Error{Code: songspy.CodeConflict}
 	}

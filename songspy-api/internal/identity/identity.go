@@ -33,7 +33,8 @@ type Sessions interface {
 	// Session is not_found also when its person is gone.
 	Session(ctx context.Context, id int64) (songspy.Session, error)
 	SessionByRefresh(ctx context.Context, hash []byte) (songspy.Session, error)
-	// RotateSession is a conflict if the session was rotated or revoked already.
+	// RotateSession is a conflict if the session was rotated or revoked
+	// already, and not_found if it is gone.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
 	RevokeFamily(ctx context.Context, family int64) error
 }
@@ -147,10 +148,10 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 		if err == nil {
 			return s.tokens(next, refresh, now)
 		}
-		if songspy.CodeOf(err) != songspy.CodeConflict {
+		if code := songspy.CodeOf(err); code != songspy.CodeConflict && code != songspy.CodeNotFound {
 			return Tokens{}, err
 		}
-		// Another tab was faster: this is a replay.
+		// Another tab was faster, and this is a replay; or the session has ended.
 		if session, err = s.presentedSession(ctx, presented); err != nil {
 			return Tokens{}, err
 		}

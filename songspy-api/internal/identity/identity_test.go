@@ -221,6 +221,14 @@ func TestRefresh_TwoTabsAtOnceGetTheSameSuccessor(t *testing.T) {
 	}
 }
 
+func TestRefresh_OfWhoeverIsErasedMeanwhileIsRefused(t *testing.T) {
+	w := newWorld(t)
+	presented := w.signIn(t).Refresh
+	w.store.beforeRotate = func() { clear(w.store.sessions) }
+	_, err := w.Refresh(t.Context(), presented)
+	wantReason(t, err, "REFRESH_TOKEN_INVALID")
+}
+
 func TestRefresh_ReplayWorksWhileKeysAreExchanged(t *testing.T) {
 	w := newWorld(t)
 	presented := w.signIn(t).Refresh
