@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -71,14 +72,15 @@ func checkAddr(name, addr string) error {
 	return nil
 }
 
-// checkOrigin accepts scheme, host and port and nothing else: that is all that
-// browsers compare, and * would let every page in.
+// checkOrigin accepts scheme, host and port as browsers write them, and nothing
+// else: that is all that they compare, and * would let every page in.
 func checkOrigin(name, origin string) error {
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Scheme+"://"+u.Host != origin {
-		return fmt.Errorf("%s: is %q; it must be an origin such as https://songs.example.org, without a path", name, origin)
+	usual := map[string]string{"https": "443", "http": "80"}
+	if err == nil && u.Host != "" && usual[u.Scheme] != "" && usual[u.Scheme] != u.Port() && u.Scheme+"://"+strings.ToLower(u.Host) == origin {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s: is %q; it must be an origin such as https://songs.example.org, in lower case and without a path or the usual port", name, origin)
 }
 
 func checkProxy(proxy string) error {

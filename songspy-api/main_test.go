@@ -65,6 +65,18 @@ func TestRun_ListsEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
 	}
 }
 
+func TestOrigins_AreThoseThatBrowsersSend(t *testing.T) {
+	for origin, good := range map[string]bool{
+		"https://fe.test": true, "http://127.0.0.1:3000": true, "http://[::1]:3000": true,
+		"*": false, "null": false, "https://fe.test/": false, "fe.test": false, "https://me@fe.test": false,
+		"https://FE.test": false, "https://fe.test:443": false, "http://fe.test:80": false, // browsers send neither
+	} {
+		if err := checkOrigin("ORIGIN", origin); (err == nil) != good {
+			t.Errorf("%s: %v", origin, err)
+		}
+	}
+}
+
 func TestServe_RefusesASchemaThatIsBehind(t *testing.T) {
 	environ := environment(t, storetest.New(t, storetest.Postgres).URL, "http://127.0.0.1:1")
 	code, _, stderr := call(t, environ, "serve")
