@@ -13,6 +13,7 @@ type Errand string
 const (
 	ErrandHole     Errand = "hole"     // looks left time between two tracks unexplained
 	ErrandEnd      Errand = "end"      // a session ended, and nobody saw how
+	ErrandStart    Errand = "start"    // a session begins, and will push out what a phone without a network played before
 	ErrandReturn   Errand = "return"   // nobody looked for a while
 	ErrandOverflow Errand = "overflow" // history forgets all but its last items
 	ErrandRoutine  Errand = "routine"  // phones without a network tell afterwards
@@ -24,10 +25,14 @@ const (
 	// 10 to 120 s have been seen.
 	arrives = 130 * time.Second
 	// apart keeps the asking about two holes of one session apart.
-	apart = 15 * time.Minute
-	// HistoryEvery is the longest time between two times of asking: fifty songs
-	// last longer, on average.
-	HistoryEvery = 2 * time.Hour
+	apart = 40 * time.Minute
+	// recently is how long before a session begins history may have been asked
+	// that its beginning is no reason to ask again.
+	recently = 45 * time.Minute
+	// HistoryEvery is the longest time between two times of asking. Fifty songs
+	// are over sooner, but sessions that are seen see to that: only those of a
+	// phone without a network have nobody to ask after them.
+	HistoryEvery = 8 * time.Hour
 	// nearlyAll is how many plays history may have listed since it was asked
 	// before it is asked again, lest it forget the first of them.
 	nearlyAll = songspy.HistoryMost * 4 / 5
@@ -63,6 +68,9 @@ func (u Untold) Looked(before songspy.NowPlaying, out Outcome, last time.Time, i
 	switch {
 	case n.ObservedAt.Sub(last) > max(unwatched, 2*interval):
 		return u.miss(later(last, before.SeenAt), began, ErrandReturn)
+	case !before.Open() && n.Open() && began.Sub(u.AskedAt) > recently:
+		u.Until, u.Why = began, ErrandStart
+		return u
 	case !before.Open() || explained(before, out, began):
 		return u // what came right before a session belongs to the errand of its end
 	case !n.Open() && before.NothingSince != nil:

@@ -54,6 +54,19 @@ func TestHistoryIsAskedOnlyWhereLooksLeaveAHole(t *testing.T) {
 	}
 }
 
+func TestTheStartOfASessionAsksWhatCameBeforeUnlessThatIsKnown(t *testing.T) {
+	for asked, want := range map[time.Duration]Errand{recently - time.Minute: ErrandRoutine, recently + time.Minute: ErrandStart} {
+		start := at(asked.Seconds())
+		u := Untold{AskedAt: at(0)}
+		before := songspy.NowPlaying{State: songspy.PlayerIdle, ObservedAt: start.Add(-3 * time.Minute), ElsewhereAt: start.Add(-3 * time.Minute)}
+		out := Step(before, playing(songA, 0, asked.Seconds()))
+		got := u.Looked(before, out, before.ObservedAt, 3*time.Minute).NextInquiry()
+		if got.Errand != want || want == ErrandStart && !got.At.Equal(start.Add(arrives)) {
+			t.Errorf("asked %s before: planned %+v, want it for %s", asked, got, want)
+		}
+	}
+}
+
 func TestHistoryIsAskedBeforeItForgets(t *testing.T) {
 	u := Untold{AskedAt: at(0), Plays: nearlyAll}
 	if got := u.NextInquiry(); got.Errand != ErrandOverflow || !got.At.Equal(at(0).Add(arrives)) {
