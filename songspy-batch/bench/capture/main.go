@@ -67,6 +67,8 @@ func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
 		return o, fmt.Errorf("-people is %d; choose 1 to 100,000", o.people)
 	case o.days < 1 || o.days > 366:
 		return o, fmt.Errorf("-days is %d; choose 1 to 366", o.days)
+	case len(chosenPolicies(o.only)) == 0:
+		return o, fmt.Errorf("no policy is called %q; one is called %q", o.only, service)
 	}
 	o.habits, err = sim.HabitsOf(o.population)
 	return o, err

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+var base = time.Date(2026, 11, 2, 20, 0, 0, 0, time.UTC)
+
+func at(seconds int) time.Time { return base.Add(time.Duration(seconds) * time.Second) }
+
+func song(name string, length int) sim.Track {
+	return sim.Track{
+		Kind: sim.KindTrack, URI: "spotify:track:" + name, HistoryURI: "spotify:track:other-" + name, ISRC: "KR" + name,
+		Duration: time.Duration(length) * time.Second,
+	}
+}
+
+// played is a song heard from and to those seconds.
+func played(t sim.Track, from, to int) sim.Play {
+	return sim.Play{Track: t, Start: at(from), End: at(to), Listened: at(to).Sub(at(from))}
+}
+
+func kept(uri string, from, to int) stored {
+	return stored{uri: uri, start: at(from), end: at(to), listened: at(to).Sub(at(from))}
+}
+
+// judged judges one person of whom that was stored and shown.
+func judged(truth []sim.Play, plays []stored, s seen) row {
+	f := row{personDays: 1}
+	v := verdict{row: &f, from: at(0), to: at(10_000), truth: truth, plays: plays, seen: s}
+	v.history()
+	v.board()
+	f.sum()
+	return f
+}
+
+func TestWhatWasStoredTwiceIsADoubleAndWhatNobodyPlayedIsNot(t *testing.T) {
+	a, b := song("a", 200), song("b", 200)
+	truth := []sim.Play{played(a, 0, 200), played(b, 200, 400)}
+	f := judged(truth, []stored{kept(a.URI, 0, 200), kept(a.URI, 3, 190), kept(b.HistoryURI, 200, 400), kept("spotify:track:c", 400, 600)}, seen{})
+	if f.Doubles != 1 || f.NotPlayed != 1 || f.Claimed != 4 || f.Plays != (share{2, 2}) {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestEachRoundOfALoopIsMatchedWithItsOwnPlay(t *testing.T) {
+	a := song("a", 200)
+	truth := []sim.Play{played(a, 0, 200), played(a, 200, 400), played(a, 400, 600)}
+	f := judged(truth, []stored{kept(a.URI, 401, 600), kept(a.URI, 1, 200)}, seen{})
+	if f.Plays != (share{3, 2}) || f.Doubles != 0 || !slices.Equal(f.StartOff, []float64{1, 1}) {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestAClaimOfASongThatWasLeftAtOnceIsNotPlayed(t *testing.T) {
+	a := song("a", 200)
+	f := judged([]sim.Play{played(a, 0, 22)}, []stored{kept(a.URI, 0, 40)}, seen{})
+	if f.NotPlayed != 1 || f.Plays.Of != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestProvableIsWhatALookOrHistoryCouldShow(t *testing.T) {
+	a, b, c, d := song("a", 200), song("b", 200), song("c", 200), song("d", 200)
+	told, private := played(b, 200, 400), played(d, 600, 800)
+	told.InHistory, private.Private = at(500), true
+	f := judged([]sim.Play{played(a, 0, 200), told, played(c, 400, 600), private}, []stored{kept(a.URI, 0, 200)}, seen{looks: []time.Time{at(100)}})
+	if f.Plays != (share{3, 1}) || f.Provable != (share{2, 1}) || f.Seen != (share{1, 1}) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// showing is a board entry that begins with its song and lasts as it does.
+func showing(t sim.Track, since, start, end int) shown {
+	ends := at(end)
+	return shown{at(since), songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: t.URI, StartedAt: at(start), EndsAt: &ends}}
+}
+
+func TestTheBoardIsMeasuredFromStartToFirstSightAndForAsLongAsItIsRight(t *testing.T) {
+	a, b := song("a", 200), song("b", 200)
+	truth := []sim.Play{played(a, 0, 100), played(b, 100, 300), played(b, 300, 500)}
+	f := judged(truth, nil, seen{shown: []shown{showing(a, 20, 0, 200), showing(b, 150, 100, 300), showing(b, 302, 300, 500)}})
+	if want := []float64{20, 50, 50}; !slices.Equal(f.Delay, want) {
+		t.Errorf("from start to board %v, want %v", f.Delay, want)
+	}
+	// 80 of a's 100 s, 150 of b's first 200; its second 200 in full, because
+	// the first entry's grace bridges to the next.
+	if want := 430.0 / 500; f.OnBoard != want {
+		t.Errorf("%v of the time on the board, want %v", f.OnBoard, want)
+	}
+}
+
+func TestAPauseIsNoPlayingTime(t *testing.T) {
+	p := played(song("a", 200), 0, 260)
+	p.PauseAfter, p.PauseFor = 100*time.Second, 60*time.Second
+	var total time.Duration
+	for _, part := range sounding(p) {
+		total += part.to.Sub(part.from)
+	}
+	if total != 200*time.Second {
+		t.Errorf("sounding for %v", total)
+	}
+}
+
+func TestPercentilesAreValuesThatWereMeasured(t *testing.T) {
+	if got := percentiles([]time.Duration{4 * time.Second, time.Second, 3 * time.Second, 2 * time.Second}, 50, 90, 25); !slices.Equal(got, []float64{2, 4, 1}) {
+		t.Errorf("%v", got)
+	}
+}

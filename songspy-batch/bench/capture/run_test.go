@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// small is a run that is done in a second.
+func small(t *testing.T) options {
+	t.Helper()
+	habits, err := sim.HabitsOf("regular")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return options{people: 6, days: 1, seed: 7, population: "regular", habits: habits}
+}
+
+func TestTheSeedDecidesEverything(t *testing.T) {
+	o := small(t)
+	once := (&record{options: o, policy: named(t, service)}).run(t)
+	again := (&record{options: o, policy: named(t, service)}).run(t)
+	once.Seconds, again.Seconds = 0, 0
+	if once.Looks == 0 || once.Refused > 0 || once.Plays.Is == 0 {
+		t.Fatalf("nothing was measured: %+v", once)
+	}
+	if !reflect.DeepEqual(once, again) {
+		t.Errorf("first\n%+v\nthen\n%+v", once, again)
+	}
+}
+
+func TestTheOracleSeesSoonerAndTheServiceSoonerThanThePlainSweep(t *testing.T) {
+	o := small(t)
+	var delays []float64
+	for _, name := range []string{"plain 3-minute sweep", service, "oracle, looks alone"} {
+		f := (&record{options: o, policy: named(t, name)}).run(t)
+		if len(delays) > 0 && f.Delay[0] >= delays[len(delays)-1] {
+			t.Errorf("%s takes %v s to the board, the policy before it %v", name, f.Delay[0], delays[len(delays)-1])
+		}
+		delays = append(delays, f.Delay[0])
+	}
+}
+
+func named(t *testing.T, name string) policy {
+	t.Helper()
+	chosen := chosenPolicies(name)
+	if len(chosen) != 1 {
+		t.Fatalf("%d policies are called %q", len(chosen), name)
+	}
+	return chosen[0]
+}
+
+func TestTheReportEndsInOneLineOfJSON(t *testing.T) {
+	f := row{Policy: service, personDays: 1, Calls: 600}
+	f.sum()
+	plain := row{Policy: policies()[0].name, personDays: 1, Calls: 480}
+	plain.sum()
+	var out bytes.Buffer
+	r := newReport(small(t), []row{plain, f})
+	if err := r.write(&out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	var back report
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &back); err != nil {
+		t.Fatal(err)
+	}
+	if len(back.Rows) != 2 || len(back.Missed) == 0 || !strings.Contains(back.Missed[0], "1.250 times") {
+		t.Errorf("%+v", back)
+	}
+}
+
+func TestOptionsThatCannotBeAreNamed(t *testing.T) {
+	for flags, want := range map[string]string{
+		"-people 0":          "-people is 0",
+		"-days 0":            "-days is 0",
+		"-population sleepy": `"sleepy"`,
+		"more":               `"more"`,
+		"-only nothing":      `"nothing"`,
+	} {
+		f := flag.NewFlagSet("capture", flag.ContinueOnError)
+		f.SetOutput(io.Discard)
+		if _, err := readOptions(f, strings.Fields(flags)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want it to name %s", flags, err, want)
+		}
+	}
+}
