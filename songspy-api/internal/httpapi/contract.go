@@ -40,7 +40,7 @@ type rule struct {
 }
 
 // cheap routes are asked by everyone, often, and answered from memory.
-func (r *rule) cheap() bool { return !r.bearer && !r.checked }
+func (r *rule) cheap() bool { return !r.bearer && !r.checked && !r.limited }
 
 // readContract reads and validates the OpenAPI document.
 func readContract(spec []byte) (*contract, error) {
@@ -80,30 +80,41 @@ func (c *contract) needsBearer(gc *gin.Context) bool {
 	return r != nil && r.bearer
 }
 
-// keepContract lets only requests pass that keep the contract: not too many,
-// signed in where that is needed, well formed.
+// keepContract lets only requests pass that keep the contract, and gives up
+// those that take too long: a database that hangs must not hold them for ever.
+// What is answered from memory needs neither.
 func (s *server) keepContract(c *gin.Context) {
 	rule := s.contract.rule(c)
-	if rule == nil {
+	if rule == nil || rule.cheap() {
 		return
 	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.o.AnswerWithin)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
+	if err := s.admit(c, rule); err != nil {
+		s.answerFault(c, err)
+		return
+	}
+	c.Next()
+}
+
+// admit asks of a request that there are not too many like it, that it is
+// signed in where that is needed, and that it is well formed.
+func (s *server) admit(c *gin.Context, rule *rule) error {
 	if rule.limited {
 		if err := s.limiter.take(c.ClientIP()); err != nil {
-			s.answerFault(c, err)
-			return
+			return err
 		}
 	}
 	if rule.bearer {
 		if err := s.authenticate(c); err != nil {
-			s.answerFault(c, err)
-			return
+			return err
 		}
 	}
 	if rule.checked {
-		if err := rule.check(c); err != nil {
-			s.answerFault(c, err)
-		}
+		return rule.check(c)
 	}
+	return nil
 }
 
 // check validates the parameters and the body, and leaves the validated body

@@ -120,18 +120,6 @@ func (s *server) allowOrigins(c *gin.Context) {
 	}
 }
 
-// limitTime gives up what takes too long: a database that hangs must not hold
-// requests for ever. The board and health wait for nothing without a bound.
-func (s *server) limitTime(c *gin.Context) {
-	if rule := s.contract.rule(c); rule == nil || rule.cheap() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.o.AnswerWithin)
-	defer cancel()
-	c.Request = c.Request.WithContext(ctx)
-	c.Next()
-}
-
 type callerKey struct{}
 
 // authenticate finds out who speaks and puts them into the request's context.

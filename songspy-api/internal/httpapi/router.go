@@ -125,7 +125,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	engine.NoRoute(func(c *gin.Context) { s.answerFault(c, &songspy.Error{Code: songspy.CodeNotFound}) })
 	engine.NoMethod(func(c *gin.Context) { s.answerFault(c, errEdge(reasonMethodNotAllowed)) })
-	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.limitTime, s.keepContract)
+	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.keepContract)
 	s.routes(engine)
 	return answerHead(engine), nil
 }
