@@ -16,6 +16,7 @@ func TestTokensAreRenewedBeforeTheyDieAndOnlyThen(t *testing.T) {
 		stop := h.serve(t)
 		h.plan(t)
 		<-time.After(30 * time.Minute)
+		synctest.Wait()
 		for id, n := range h.provider.calls {
 			if n != 1 {
 				t.Fatalf("link %d was renewed %d times", id, n)
