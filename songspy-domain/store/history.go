@@ -32,8 +32,8 @@ func (s *Store) UpdateHistory(ctx context.Context, id songspy.UserID, generation
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		h.conn = tx.Statement.ConnPool
 		var me []person
-		weaker := clause.Locking{Strength: "NO KEY UPDATE"} // enough to keep what is heard from being written
-		if err := tx.Table("users").Clauses(weaker).Where("id = ?", id).Find(&me).Error; err != nil {
+		// Writing what is heard holds the person FOR KEY SHARE, for which only FOR UPDATE waits.
+		if err := tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&me).Error; err != nil {
 			return err
 		}
 		if len(me) == 0 || me[0].LinkGeneration != generation {
