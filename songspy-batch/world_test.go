@@ -120,6 +120,22 @@ func (s *severable) WriteListening(ctx context.Context, h []songspy.Hearing) ([]
 	return s.Store.WriteListening(ctx, h)
 }
 
+func (s *severable) UpdateHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
+	fn func(songspy.Kept) songspy.Reconciled,
+) (songspy.Reconciled, error) {
+	if s.cut.Load() {
+		return songspy.Reconciled{}, errKilled
+	}
+	return s.Store.UpdateHistory(ctx, id, generation, items, fn)
+}
+
+func (s *severable) Beat(ctx context.Context, name string) error {
+	if s.cut.Load() {
+		return errKilled
+	}
+	return s.Store.Beat(ctx, name)
+}
+
 func (s *severable) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error) {
 	if s.cut.Load() {
 		return songspy.Link{}, errKilled

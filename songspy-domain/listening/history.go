@@ -151,6 +151,8 @@ func (r *reconciliation) result() songspy.Reconciled {
 	out := songspy.Reconciled{Gaps: r.gaps}
 	for _, s := range r.slots {
 		switch {
+		case s.fresh && !songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS):
+			out.Unplaced = append(out.Unplaced, s.item)
 		case s.fresh:
 			s.Play.Provisional = s.clipped || r.read != readingEnd && !r.followed(s)
 			out.Found = append(out.Found, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})

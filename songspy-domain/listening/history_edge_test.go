@@ -60,3 +60,32 @@ func TestHistoryThatHasForgottenLeavesAGap(t *testing.T) {
 		t.Errorf("%d items leave %+v", len(items)-1, r.Gaps)
 	}
 }
+
+func TestAPlayLeftInAPauseThatHistoryEndsLaterIsOnePlay(t *testing.T) {
+	known := []songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 0, 90, 90, false), kept(songB, 400, 580, 180, false)}
+	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songB, 0), item(songA, 400), item(songB, 580)}, at(900))
+	all := merge(known, r)
+	if len(r.Found) != 0 || !all[1].Play.EndedAt.Equal(at(400)) || all[1].Play.ListenedMS != 90_000 || !all[1].Play.Provisional {
+		t.Errorf("found %+v; the play is %+v", r.Found, all[1].Play)
+	}
+}
+
+func TestASongCutShortBetweenTwoOthersIsFound(t *testing.T) {
+	for name, items := range map[string][]songspy.HistoryItem{
+		"by its start": {item(songB, 0), item(songA, 180), item(songB, 230)},
+		"by its end":   {item(songB, 180), item(songA, 230), item(songB, 290)},
+	} {
+		known := []songspy.KeptPlay{kept(songB, 0, 180, 180, false), kept(songB, 230, 290, 60, false)}
+		r := Reconcile(around(known, nil), items, at(900))
+		if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(180)) || !r.Found[0].Play.EndedAt.Equal(at(230)) {
+			t.Errorf("%s: found %+v", name, r.Found)
+		}
+	}
+}
+
+func TestAFoundPlayEndsWhereHistorySaysThatTheNextBegan(t *testing.T) {
+	r := Reconcile(songspy.Kept{}, []songspy.HistoryItem{item(songA, 0), item(songB, 200), item(songA, 280), item(songB, 480)}, at(900))
+	if len(r.Found) != 4 || !r.Found[1].Play.EndedAt.Equal(at(280)) || r.Found[1].Play.ListenedMS != 80_000 {
+		t.Errorf("found %+v", r.Found)
+	}
+}

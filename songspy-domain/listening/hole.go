@@ -14,11 +14,11 @@ func (r *reconciliation) place(item songspy.HistoryItem) {
 		readings = []reading{readingStart, readingEnd}
 	}
 	for _, read := range readings {
-		from, to := item.PlayedAt, item.PlayedAt.Add(item.Track.Duration())
+		from, to, edge := item.PlayedAt, item.PlayedAt.Add(item.Track.Duration()), item.PlayedAt
 		if read == readingEnd {
-			from, to = item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt
+			from, to, edge = item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt, item.PlayedAt.Add(-aside)
 		}
-		if r.tellsOf(item, from, to) || r.fill(item, from, to) {
+		if r.tellsOf(item, from, to) || read == readingEnd && r.wentOn(item, edge) || r.fill(item, from, to, edge) {
 			return
 		}
 	}
@@ -42,18 +42,45 @@ func (r *reconciliation) tellsOf(item songspy.HistoryItem, from, to time.Time) b
 	return false
 }
 
-// fill puts an item into the time between from and to, as far as it is free.
-func (r *reconciliation) fill(item songspy.HistoryItem, from, to time.Time) bool {
-	middle := from.Add(to.Sub(from) / 2)
-	low, high := time.Time{}, r.until
-	before := -1
+// wentOn marks the last play before an edge as the one that ended there: the
+// same track, left standing still before its end as far as anybody saw. How
+// much of the rest was heard nobody knows.
+func (r *reconciliation) wentOn(item songspy.HistoryItem, edge time.Time) bool {
+	last, high := -1, r.until
 	for j, s := range r.slots {
 		switch {
 		case s.Play.StartedAt.IsZero():
-		case s.Play.StartedAt.Before(middle):
-			if reach := s.proven(); reach.After(low) {
-				low, before = reach, j
-			}
+		case !s.Play.StartedAt.Before(edge):
+			high = earlier(high, s.Play.StartedAt)
+		case last < 0 || s.Play.StartedAt.After(r.slots[last].Play.StartedAt):
+			last = j
+		}
+	}
+	if last < 0 {
+		return false
+	}
+	s := &r.slots[last]
+	left := s.Track.DurationMS - s.Play.ListenedMS
+	if s.fresh || !s.HeardAt.IsZero() || !s.item.PlayedAt.IsZero() || !sameTrack(s.Track, item.Track) ||
+		left <= ms(seamless) || s.Play.EndedAt.After(high) {
+		return false
+	}
+	s.item = item
+	s.Play.EndedAt = later(s.Play.EndedAt, earlier(item.PlayedAt, high))
+	s.Play.Provisional = true
+	return true
+}
+
+// fill puts an item into the time between from and to, as far as it is free
+// after the plays that began before the edge, and before the others. Only the
+// edge is told; a play that was cut short reaches no further than it may.
+func (r *reconciliation) fill(item songspy.HistoryItem, from, to, edge time.Time) bool {
+	low, high := time.Time{}, r.until
+	for _, s := range r.slots {
+		switch {
+		case s.Play.StartedAt.IsZero():
+		case s.Play.StartedAt.Before(edge):
+			low = later(low, s.proven())
 		case s.Play.StartedAt.Before(high):
 			high = s.Play.StartedAt
 		}
@@ -64,10 +91,12 @@ func (r *reconciliation) fill(item songspy.HistoryItem, from, to time.Time) bool
 	if listened <= 0 || !songspy.Counts(ms(listened), item.Track.DurationMS) {
 		return false
 	}
-	if before >= 0 && r.slots[before].Play.EndedAt.After(from) {
-		r.slots[before].Play.EndedAt, r.slots[before].moved = from, true
+	for j := range r.slots {
+		if s := &r.slots[j]; s.Play.StartedAt.Before(edge) {
+			s.makeRoom(from)
+		}
 	}
-	s := slot{item: item, fresh: true, clipped: clipped}
+	s := slot{item: item, fresh: true, clipped: clipped, elastic: edge.Equal(item.PlayedAt)}
 	s.Track = item.Track
 	s.Play = songspy.Play{
 		TrackURI: item.Track.URI, StartedAt: from, EndedAt: to, ListenedMS: ms(listened),

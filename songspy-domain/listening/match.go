@@ -18,15 +18,30 @@ type slot struct {
 	fresh   bool                // only history knows it
 	moved   bool                // its tail had to make room
 	clipped bool                // fresh, and its hole was too small for it
+	elastic bool                // fresh, and only its start was told
 }
 
 // proven is how far the play is proven to reach; what lies between that and
 // its end is elastic.
 func (s slot) proven() time.Time {
+	if s.elastic {
+		return s.Play.StartedAt
+	}
 	if !s.Play.Provisional {
 		return s.Play.EndedAt
 	}
 	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(time.Duration(s.Play.ListenedMS)*time.Millisecond))
+}
+
+// makeRoom ends the play by then, if it was thought to reach further.
+func (s *slot) makeRoom(at time.Time) {
+	if !s.Play.EndedAt.After(at) {
+		return
+	}
+	s.Play.EndedAt, s.moved = at, true
+	if s.fresh {
+		s.Play.ListenedMS = ms(at.Sub(s.Play.StartedAt))
+	}
 }
 
 // distance is how far an item lies from either edge of a play.

@@ -8,6 +8,7 @@
 //	look    one look at one player when it is due, on one of a bounded number
 //	        of workers; listening.Step says what it means, listening.NextLook
 //	        when the next one is worth it
+//	remember  asks history, seldom, about what looks left unexplained
 //	writer  gathers what is worth storing into few transactions
 //
 // Every listener on the roster has exactly one look planned or under way. The

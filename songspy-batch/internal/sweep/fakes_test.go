@@ -27,6 +27,8 @@ type fakeStore struct {
 	opened   int               // links whose tokens were read
 	refuse   func() error      // of whole batches
 	setAside map[songspy.UserID]error
+	told     [][]songspy.HistoryItem // answers of history, in order
+	beat     time.Time
 }
 
 func newFakeStore(people int) *fakeStore {
@@ -140,6 +142,31 @@ func (f *fakeStore) writes() (heard []songspy.Hearing, batches []int) {
 	return slices.Clone(f.heard), slices.Clone(f.batches)
 }
 
+func (f *fakeStore) UpdateHistory(_ context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
+	fn func(songspy.Kept) songspy.Reconciled,
+) (songspy.Reconciled, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l, ok := f.people[id]; !ok || l.Link.Generation != generation {
+		return songspy.Reconciled{}, &songspy.Error{Code: songspy.CodeGone}
+	}
+	f.told = append(f.told, items)
+	return fn(songspy.Kept{}), nil
+}
+
+func (f *fakeStore) Beat(context.Context, string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.beat = time.Now()
+	return nil
+}
+
+func (f *fakeStore) LastBeat(context.Context, string) (time.Time, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.beat, nil
+}
+
 func (f *fakeStore) Feed(context.Context) (oldest, last int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -175,6 +202,9 @@ type fakePlayer struct {
 	looks map[string][]time.Time
 	// answer says what a look shows; nil: nothing plays.
 	answer func(token string) (songspy.Observation, error)
+	// recalls are when history was asked; history is its answer, nil: nothing.
+	recalls map[string][]time.Time
+	history func(token string) ([]songspy.HistoryItem, error)
 }
 
 func (p *fakePlayer) CurrentlyPlaying(_ context.Context, access songspy.Secret) (songspy.Observation, error) {
@@ -185,6 +215,16 @@ func (p *fakePlayer) CurrentlyPlaying(_ context.Context, access songspy.Secret) 
 		return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
 	}
 	return p.answer(access.Reveal())
+}
+
+func (p *fakePlayer) RecentlyPlayed(_ context.Context, access songspy.Secret, _ time.Time) ([]songspy.HistoryItem, error) {
+	p.mu.Lock()
+	p.recalls[access.Reveal()] = append(p.recalls[access.Reveal()], time.Now())
+	p.mu.Unlock()
+	if p.history == nil {
+		return nil, nil
+	}
+	return p.history(access.Reveal())
 }
 
 // at gives when the person was looked at through that token.
@@ -220,7 +260,7 @@ type theatre struct {
 }
 
 func newTheatre(t *testing.T, people int, changes ...func(*Options)) *theatre {
-	th := &theatre{store: newFakeStore(people), player: &fakePlayer{looks: map[string][]time.Time{}}}
+	th := &theatre{store: newFakeStore(people), player: &fakePlayer{looks: map[string][]time.Time{}, recalls: map[string][]time.Time{}}}
 	th.Sweep = th.again(t, changes...)
 	return th
 }

@@ -28,55 +28,62 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 		return
 	}
 	s.Metrics.lag.Observe(s.Now().Sub(at).Seconds())
-	obs, err := s.ask(ctx, id, l)
+	obs, err := ask(ctx, s, id, l, s.Player.CurrentlyPlaying)
 	next := s.Now()
 	switch {
 	case ctx.Err() != nil && err != nil:
 		// stopping: the look is abandoned, and planned anew after the restart
 	case err == nil:
 		s.count(ctx, id, string(obs.Sighting), nil)
-		next = s.heard(id, who, l.playing, obs)
+		next = s.heard(id, who, l, obs)
 	default:
 		next = s.unheard(ctx, id, who, err)
 	}
 	s.roster.end(id, who, func() { s.queue.Plan(id, next) })
 }
 
-// ask asks the player, and once more with a new token if the token was spent.
-func (s *Sweep) ask(ctx context.Context, id songspy.UserID, l listener) (songspy.Observation, error) {
+// ask calls with the person's token, and once more with a new one if it was spent.
+func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
+	call func(ctx context.Context, access songspy.Secret) (T, error),
+) (answer T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	if s.Now().Before(l.expires) {
-		obs, err := s.Player.CurrentlyPlaying(ctx, l.access)
+		answer, err = call(ctx, l.access)
 		if songspy.DispositionOf(err) != songspy.DispositionRenewToken {
-			return obs, err
+			return answer, err
 		}
 	}
 	if l.suspect {
-		return songspy.Observation{}, errSuspended
+		return answer, errSuspended
 	}
 	link, err := s.Renewer.Renew(ctx, id, l.version)
 	if err != nil {
-		return songspy.Observation{}, err
+		return answer, err
 	}
 	s.roster.renewed(link)
 	if link.Generation != l.generation || link.State != songspy.LinkActive {
-		return songspy.Observation{}, errLeft
+		return answer, errLeft
 	}
-	return s.Player.CurrentlyPlaying(ctx, link.AccessToken)
+	return call(ctx, link.AccessToken)
 }
 
 // heard makes of an answer what it means, hands on what must be stored, and
 // says when the next look is worth it.
-func (s *Sweep) heard(id songspy.UserID, who *listener, before songspy.NowPlaying, obs songspy.Observation) time.Time {
-	out := listening.Step(before, obs)
-	worth := out.Worth || out.Visible || len(out.Plays) > 0
-	if s.roster.learn(id, who, out.State, !worth) && worth {
-		h := songspy.Hearing{Playing: out.State, Plays: out.Plays, Visible: out.Visible}
-		if obs.Track.URI != "" {
-			h.Tracks = []songspy.Track{obs.Track}
+func (s *Sweep) heard(id songspy.UserID, who *listener, before listener, obs songspy.Observation) time.Time {
+	out := listening.Step(before.playing, obs)
+	untold := before.untold.Looked(before.playing, out, before.watched, s.Interval)
+	gap := s.missed(before, out.State)
+	worth := out.Worth || out.Visible || len(out.Plays) > 0 || gap != nil
+	if s.roster.learn(id, who, lesson{out.State, untold, worth}) {
+		if worth {
+			h := songspy.Hearing{Playing: out.State, Plays: out.Plays, Gap: gap, Visible: out.Visible}
+			if obs.Track.URI != "" {
+				h.Tracks = []songspy.Track{obs.Track}
+			}
+			s.writer.put(outcome{who, h})
 		}
-		s.writer.put(outcome{who, h})
+		s.planRecall(id, untold)
 	}
 	return s.nextLook(id, out.State, obs.Sighting)
 }
@@ -84,6 +91,7 @@ func (s *Sweep) heard(id songspy.UserID, who *listener, before songspy.NowPlayin
 // unheard deals with a look that failed, and says when the next one is made.
 func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *listener, err error) time.Time {
 	s.count(ctx, id, failureOf(err), err)
+	s.roster.miss(who, blindness(err))
 	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {
 		if err := s.unregister(ctx, id, who); err != nil {
 			s.Logger.ErrorContext(ctx, "a link's state could not be stored", "user_id", int64(id), "err", err)

@@ -18,6 +18,10 @@ func (idlePlayers) CurrentlyPlaying(context.Context, songspy.Secret) (songspy.Ob
 	return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
 }
 
+func (idlePlayers) RecentlyPlayed(context.Context, songspy.Secret, time.Time) ([]songspy.HistoryItem, error) {
+	return nil, nil
+}
+
 // BenchmarkLook measures what a look costs beside the call itself.
 func BenchmarkLook(b *testing.B) {
 	s := New(Options{
@@ -25,7 +29,7 @@ func BenchmarkLook(b *testing.B) {
 		Now: time.Now, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 	})
 	for id := range songspy.UserID(1000) {
-		s.roster.merge(songspy.Listener{Link: songspy.Link{
+		s.merge(songspy.Listener{Link: songspy.Link{
 			UserID: id, State: songspy.LinkActive, Generation: 1, AccessExpiresAt: time.Now().AddDate(1, 0, 0),
 		}})
 	}

@@ -16,6 +16,9 @@ type Metrics struct {
 	looks  *prometheus.CounterVec
 	writes *prometheus.CounterVec
 	lag    prometheus.Histogram
+	asked  *prometheus.CounterVec
+	plays  *prometheus.CounterVec
+	gaps   *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -36,7 +39,19 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{.01, .05, .1, .5, 1, 2, 5, 10, 30, 60, 180, 600},
 		}),
 	}
-	reg.MustRegister(m.looks, m.writes, m.lag)
+	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_batch_history_total",
+		Help: "Askings of history, by why they were made and what came of them.",
+	}, []string{"errand", "outcome"})
+	m.plays = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_batch_plays_total",
+		Help: "Plays written, by how they came to be known.",
+	}, []string{"source"})
+	m.gaps = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_batch_gaps_total",
+		Help: "Times of which it is not known what somebody heard, by reason.",
+	}, []string{"reason"})
+	reg.MustRegister(m.looks, m.writes, m.lag, m.asked, m.plays, m.gaps)
 	return m
 }
 
@@ -54,13 +69,18 @@ func (m *Metrics) watch(listeners, waiting func() int) {
 	)
 }
 
-func (m *Metrics) written(w songspy.Written) {
+func (m *Metrics) written(h songspy.Hearing, w songspy.Written) {
 	outcome := "written"
 	switch {
 	case w.Dropped:
 		outcome = "dropped"
 	case w.Err != nil:
 		outcome = "set_aside"
+	default:
+		m.plays.WithLabelValues(string(songspy.SourceLive)).Add(float64(len(h.Plays)))
+		if h.Gap != nil {
+			m.gaps.WithLabelValues(string(h.Gap.Reason)).Inc()
+		}
 	}
 	m.writes.WithLabelValues(outcome).Inc()
 }

@@ -13,6 +13,9 @@ const readAtOnce = 2000
 // Plan reads everyone who is to be asked, plans a look at whoever has none,
 // and forgets who is gone. It makes no look itself and returns in seconds.
 func (s *Sweep) Plan(ctx context.Context) error {
+	if err := s.pulse.wake(ctx, s.Store); err != nil {
+		return err
+	}
 	number, err := s.read(ctx)
 	if err != nil {
 		return err
@@ -70,7 +73,7 @@ func (s *Sweep) readPage(ctx context.Context, after songspy.UserID) (last songsp
 	}
 	for _, l := range listeners {
 		id := l.Link.UserID
-		switch arrived := s.roster.merge(l); {
+		switch arrived := s.merge(l); {
 		case arrived == relinked, arrived == fresh && s.started(): // ahead of the feed
 			s.queue.Plan(id, now)
 		case s.roster.looking(id) || s.queue.Has(id):

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/listening"
 )
 
 // listener is what is remembered of one person: enough to ask and to
@@ -19,6 +20,18 @@ type listener struct {
 	unsaved    bool      // playing is newer than what the store was given
 	round      uint32    // the last reading of the store that held the person
 	playing    songspy.NowPlaying
+
+	past
+	linked  time.Time         // since when the account is linked: what came before is not ours to ask
+	blind   songspy.GapReason // why looks have told nothing since watched; empty: none was made
+	told    uint64            // stands for history's last answer, if all of it was dealt with
+	writing int               // outcomes that are on their way to the store
+}
+
+// past is what has been seen of somebody, and what has not.
+type past struct {
+	watched time.Time // the last look that told anything, by this process or the one before
+	untold  listening.Untold
 }
 
 // roster is everyone who is to be looked at.
@@ -59,8 +72,9 @@ const (
 )
 
 // merge takes over what the store says of a person. What the roster knows of
-// their player stays if it is newer and was learnt through the same link.
-func (r *roster) merge(from songspy.Listener) arrival {
+// their player stays if it is newer and was learnt through the same link. The
+// past is of somebody whom it does not know yet.
+func (r *roster) merge(from songspy.Listener, p past) arrival {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id, link := from.Link.UserID, from.Link
@@ -79,7 +93,10 @@ func (r *roster) merge(from songspy.Listener) arrival {
 	if ok && l.generation > link.Generation {
 		return known // an old reading
 	}
-	next := &listener{generation: link.Generation, round: r.round, playing: from.Playing}
+	next := &listener{
+		generation: link.Generation, round: r.round, playing: from.Playing,
+		past: p, linked: link.CreatedAt,
+	}
 	next.playing.UserID, next.playing.Generation = id, link.Generation
 	next.take(link)
 	r.people[id] = next
@@ -127,16 +144,58 @@ func (r *roster) begin(id songspy.UserID) (who *listener, copied listener, ok bo
 	return l, *l, true
 }
 
-// learn remembers what a look made of the player; false if the person has left
-// or linked anew meanwhile, and nothing of the look may be kept.
-func (r *roster) learn(id songspy.UserID, who *listener, playing songspy.NowPlaying, unsaved bool) bool {
+// lesson is what one look taught.
+type lesson struct {
+	playing songspy.NowPlaying
+	untold  listening.Untold
+	worth   bool // the store is to be told
+}
+
+// learn remembers what a look taught; false if the person has left or linked
+// anew meanwhile, and nothing of the look may be kept.
+func (r *roster) learn(id songspy.UserID, who *listener, t lesson) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.people[id] != who {
 		return false
 	}
-	who.playing, who.unsaved = playing, unsaved
+	if t.playing.ObservedAt.After(who.playing.ObservedAt) {
+		who.watched, who.blind = t.playing.ObservedAt, ""
+	} else if who.blind == "" {
+		who.blind = songspy.GapUnseen // an answer that said nothing
+	}
+	who.playing, who.untold, who.unsaved = t.playing, t.untold, !t.worth
+	if t.worth {
+		who.writing++
+	}
 	return true
+}
+
+// miss remembers why a look told nothing; the first reason of several stays.
+func (r *roster) miss(who *listener, why songspy.GapReason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if who.blind == "" {
+		who.blind = why
+	}
+}
+
+// get gives what is known of the person.
+func (r *roster) get(id songspy.UserID) (who *listener, copied listener, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, ok := r.people[id]
+	if !ok {
+		return nil, listener{}, false
+	}
+	return l, *l, true
+}
+
+// recalled notes that history has answered; told stands for its answer.
+func (r *roster) recalled(who *listener, at time.Time, told uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	who.untold, who.told = who.untold.Asked(at), told
 }
 
 // end says that the look is over; plan is called for whoever is still on the
@@ -156,6 +215,13 @@ func (r *roster) looking(id songspy.UserID) bool {
 	defer r.mu.Unlock()
 	l, ok := r.people[id]
 	return ok && l.looking
+}
+
+// wrote notes that an outcome is no longer on its way to the store.
+func (r *roster) wrote(who *listener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	who.writing = max(0, who.writing-1)
 }
 
 // stored notes the id that the store gave to the track that the person hears.

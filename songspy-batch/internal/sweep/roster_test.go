@@ -35,10 +35,10 @@ func TestAReadingOfTheStoreTakesOverOnlyWhatIsNewer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := newRoster(func(songspy.UserID) {})
-		if got := r.merge(reading(2, 5, now)); got != fresh {
+		if got := r.merge(reading(2, 5, now), past{}); got != fresh {
 			t.Fatalf("the first reading is %d", got)
 		}
-		if got := r.merge(tt.read); got != tt.arrival {
+		if got := r.merge(tt.read, past{}); got != tt.arrival {
 			t.Errorf("%s: arrival %d, want %d", tt.name, got, tt.arrival)
 		}
 		_, l, _ := r.begin(1)
@@ -55,11 +55,11 @@ func TestWhoIsMissingFromAWholeReadingLeavesWhoCameMeanwhileStays(t *testing.T) 
 		return songspy.Listener{Link: songspy.Link{UserID: id, Generation: 1}}
 	}
 	r.nextRound()
-	r.merge(listener(1))
-	r.merge(listener(2))
+	r.merge(listener(1), past{})
+	r.merge(listener(2), past{})
 	round := r.nextRound()
-	r.merge(listener(2))
-	r.merge(listener(3)) // told by the feed while the reading went on
+	r.merge(listener(2), past{})
+	r.merge(listener(3), past{}) // told by the feed while the reading went on
 	r.removeAbsent(round)
 	if len(left) != 1 || left[0] != 1 || r.len() != 2 {
 		t.Errorf("%v left and %d stayed; want 1 to leave", left, r.len())
@@ -79,7 +79,7 @@ func TestAMillionListenersStayUnderAGibibyte(t *testing.T) {
 				RefreshToken: songspy.Secret(strings.Repeat("r", 130)), Scope: strings.Repeat("s", 60),
 			},
 			Playing: songspy.NowPlaying{TrackURI: fmt.Sprintf("spotify:track:%022d", id)},
-		})
+		}, past{})
 		queue.Plan(id, time.UnixMicro(int64(id)))
 	}
 	each := float64(heap()-before) / people

@@ -26,6 +26,13 @@ type Store interface {
 	WriteListening(ctx context.Context, hearings []songspy.Hearing) ([]songspy.Written, error)
 	// UpdateLink changes one link; an error of fn leaves it as it is.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
+	// UpdateHistory lets fn hold what history tells against what is kept, and
+	// writes what that adds; CodeGone if the link is no longer of that generation.
+	UpdateHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
+		fn func(songspy.Kept) songspy.Reconciled) (songspy.Reconciled, error)
+	// Beat notes that the named part is at work; LastBeat tells when it was last.
+	Beat(ctx context.Context, name string) error
+	LastBeat(ctx context.Context, name string) (time.Time, error)
 }
 
 // Feed tells who has changed.
@@ -38,9 +45,11 @@ type Feed interface {
 	WaitForChange(ctx context.Context, after int64) error
 }
 
-// Player is asked what a listener hears.
+// Player is asked what a listener hears, and what they heard.
 type Player interface {
 	CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error)
+	// RecentlyPlayed gives what was played after the time, oldest first.
+	RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error)
 }
 
 // Renewer renews a link's tokens unless it was changed since that version.
@@ -57,7 +66,7 @@ type Options struct {
 	// Interval is the floor: the longest time between two looks at one player.
 	Interval time.Duration
 	// Spread gives everyone their own place in the interval; without it all
-	// are due at once.
+	// are due at once, and history is left alone.
 	Spread bool
 	// Workers bounds the looks under way.
 	Workers int
@@ -70,9 +79,11 @@ type Options struct {
 type Sweep struct {
 	Options
 	roster *roster
-	queue  *due.Queue[songspy.UserID]
+	queue  *due.Queue[songspy.UserID] // of looks
+	recall *due.Queue[songspy.UserID] // of askings of history
 	writer *writer
 	tally  tally
+	pulse  pulse
 
 	reading sync.Mutex    // one reading of the store is taken over at a time, in the order read
 	begun   chan struct{} // closed once the roster was read for the first time
@@ -82,8 +93,11 @@ type Sweep struct {
 
 // New makes a sweep with nobody on its roster.
 func New(o Options) *Sweep {
-	queue := due.New[songspy.UserID]()
-	s := &Sweep{Options: o, roster: newRoster(queue.Drop), queue: queue, begun: make(chan struct{})}
+	s := &Sweep{Options: o, queue: due.New[songspy.UserID](), recall: due.New[songspy.UserID](), begun: make(chan struct{})}
+	s.roster = newRoster(func(id songspy.UserID) {
+		s.queue.Drop(id)
+		s.recall.Drop(id)
+	})
 	s.writer = newWriter(o, s.wrote)
 	o.Metrics.watch(s.roster.len, s.queue.Len)
 	return s
@@ -95,12 +109,14 @@ func New(o Options) *Sweep {
 func (s *Sweep) Serve(ctx context.Context) {
 	writing, cancel := outlive(ctx, finishWithin)
 	defer cancel()
-	var tail, writer sync.WaitGroup
-	tail.Go(func() { s.tail(ctx) })
+	var beside, writer sync.WaitGroup
+	beside.Go(func() { s.tail(ctx) })
+	beside.Go(func() { s.beat(ctx) })
+	beside.Go(func() { s.recall.Run(ctx, max(1, s.Workers/8), s.remember) })
 	writer.Go(func() { s.writer.run(writing) })
 
 	s.queue.Run(ctx, s.Workers, s.look)
-	tail.Wait()
+	beside.Wait()
 	for _, u := range s.roster.takeUnsaved() {
 		s.writer.put(outcome{u.who, songspy.Hearing{Playing: u.playing}})
 	}

@@ -98,7 +98,7 @@ func (s *Sweep) meet(ctx context.Context, ids []songspy.UserID) error {
 	for _, l := range present {
 		id := l.Link.UserID
 		delete(gone, id)
-		if s.roster.merge(l) != known {
+		if s.merge(l) != known {
 			s.queue.Plan(id, now)
 		}
 	}

@@ -101,7 +101,7 @@ func (w *writer) write(ctx context.Context, batch []outcome) {
 		if err == nil {
 			w.failing.Store(false)
 			for i, o := range batch {
-				w.metrics.written(written[i])
+				w.metrics.written(o.hearing, written[i])
 				w.wrote(ctx, o, written[i])
 			}
 			return
@@ -121,6 +121,7 @@ func (w *writer) write(ctx context.Context, batch []outcome) {
 // wrote takes over what became of an outcome.
 func (s *Sweep) wrote(ctx context.Context, o outcome, w songspy.Written) {
 	id := o.user()
+	s.roster.wrote(o.who)
 	switch {
 	case w.Dropped:
 		s.roster.remove(id, o.who)

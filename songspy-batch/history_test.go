@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// kept lists a person's plays, oldest first.
+func (w *world) kept(person int) (plays []songspy.PlayOf) {
+	w.t.Helper()
+	var last songspy.Play
+	for {
+		page, err := w.db.Plays(context.WithoutCancel(w.t.Context()), user(person), last, 500)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, p := range page {
+			plays = append([]songspy.PlayOf{p}, plays...)
+			last = p.Play
+		}
+		if len(page) < 500 {
+			return plays
+		}
+	}
+}
+
+// gaps lists a person's gaps, newest first.
+func (w *world) gaps(person int) []songspy.Gap {
+	w.t.Helper()
+	gaps, err := w.db.Gaps(context.WithoutCancel(w.t.Context()), user(person), songspy.Gap{}, 500)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return gaps
+}
+
+// recording is what names the same recording whatever its uri: history may
+// name it by another one.
+func recording(isrc, uri string) string {
+	if isrc != "" {
+		return isrc
+	}
+	return uri
+}
+
+// account is how what is kept of somebody compares with the truth.
+type account struct {
+	told, missed      int // plays that history listed, and those of them that are not kept
+	doubled, invented int // plays kept more often than they were played, and those that never were
+}
+
+// holdToTruth compares a person's plays with what was really played, and fails
+// the test if plays overlap or claim more than their length.
+func (w *world) holdToTruth(person int, from, until time.Time) (a account) {
+	w.t.Helper()
+	plays := w.kept(person)
+	for i, p := range plays {
+		if i > 0 && p.Play.StartedAt.Before(plays[i-1].Play.EndedAt) {
+			w.t.Errorf("person %d: plays overlap at %s", person, p.Play.StartedAt)
+		}
+		if p.Play.ListenedMS > p.Play.EndedAt.Sub(p.Play.StartedAt).Milliseconds()+1 {
+			w.t.Errorf("person %d: %+v claims more than its length", person, p.Play)
+		}
+	}
+	taken := make([]bool, len(plays))
+	truth := w.sim.Truth(person, from, until)
+	for _, real := range truth {
+		if real.Track.URI == "" {
+			continue
+		}
+		found := 0
+		for i, p := range plays {
+			overlap := earliest(p.Play.EndedAt, real.End).Sub(latest(p.Play.StartedAt, real.Start))
+			if recording(p.Track.ISRC, p.Track.URI) == recording(real.Track.ISRC, real.Track.URI) && overlap > -15*time.Second {
+				taken[i] = true
+				if 2*overlap > min(real.End.Sub(real.Start), p.Play.EndedAt.Sub(p.Play.StartedAt)) {
+					found++
+				}
+			}
+		}
+		if !real.InHistory.IsZero() && real.InHistory.Before(until) && real.HeardAt.Before(until.Add(-3*time.Hour)) {
+			a.told++
+			if found == 0 {
+				a.missed++
+				w.t.Logf("person %d: missed %s at %s to %s, told as of %s", person, real.Track.URI, real.Start, real.End, real.HeardAt)
+			}
+		}
+		if found > 1 {
+			a.doubled++
+			w.t.Logf("person %d: %s at %s to %s, heard at %s is kept %d times", person, real.Track.URI, real.Start, real.End, real.HeardAt, found)
+		}
+	}
+	for i, ok := range taken {
+		if !ok {
+			a.invented++
+			w.t.Logf("person %d: never played %+v", person, plays[i].Play)
+		}
+	}
+	return a
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 24
+		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 3, Epoch: time.Now()})
+		from := time.Now()
+		w.sim.Fault(sim.Fault{Endpoint: "recently-played", Person: sim.Everyone, Kind: sim.ServerError, Status: 503, Share: 0.2})
+		for range 4 {
+			_, kill := w.start()
+			<-time.After(6*time.Hour + 13*time.Minute)
+			kill()
+			<-time.After(3 * time.Minute)
+		}
+		stop, _ := w.start()
+		<-time.After(6 * time.Hour)
+		stop()
+		var all account
+		for person := range people {
+			a := w.holdToTruth(person, from, time.Now())
+			all.told, all.missed, all.doubled, all.invented = all.told+a.told, all.missed+a.missed, all.doubled+a.doubled, all.invented+a.invented
+		}
+		looks, asked := len(w.called("currently-playing")), len(w.called("recently-played"))
+		t.Logf("%+v; history was asked %d times beside %d looks", all, asked, looks)
+		if all.told < 500 || all.missed*1000 > all.told || all.doubled+all.invented > 0 {
+			t.Errorf("%+v", all)
+		}
+		if asked*20 > looks {
+			t.Errorf("history was asked %d times beside %d looks", asked, looks)
+		}
+	})
+}
