@@ -56,6 +56,9 @@ func (s settings) Validate() error {
 		config.OneOf("SONGSPY_DEFAULT_AUDIENCE", s.DefaultAudience,
 			string(songspy.AudienceEveryone), string(songspy.AudienceFollowers), string(songspy.AudienceLink), string(songspy.AudienceNobody)),
 	}
+	if s.Spotify.RedirectURL == "" && !s.Service.Development() {
+		faults = append(faults, errors.New("SONGSPY_SPOTIFY_REDIRECT_URL: is required in production; without the address registered with Spotify nobody can link"))
+	}
 	for _, proxy := range s.TrustedProxies {
 		faults = append(faults, checkProxy(proxy))
 	}

@@ -58,6 +58,7 @@ func TestRun_ListsEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
 	for _, name := range []string{
 		"SONGSPY_JWT_KEYS", "SONGSPY_SEAL_KEYS", "SONGSPY_PUBLIC_URL", "SONGSPY_ALLOWED_ORIGINS", "SONGSPY_TRUSTED_PROXIES",
 		"SONGSPY_TOKEN_LIFE", "SONGSPY_DEFAULT_AUDIENCE", "SONGSPY_API_ADDR", "SONGSPY_GOOGLE_CLIENT_ID", "SONGSPY_SPOTIFY_CLIENT_ID",
+		"SONGSPY_SPOTIFY_REDIRECT_URL",
 	} {
 		if !strings.Contains(stderr, name+":") {
 			t.Errorf("%s is not among the faults:\n%s", name, stderr)
