@@ -158,7 +158,7 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Identity: who, Linking: newLinking(s, people, a.log), Board: a.board,
-		People: people, Links: people, Assets: assets,
+		People: people, Links: people, Heard: people, Assets: assets,
 		Probes: []httpapi.Probe{
 			{Name: "database", Run: a.db.CheckSchema},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},

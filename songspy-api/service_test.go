@@ -59,7 +59,13 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 
 		w.plays(t, songspy.UserID(ann.ID), "A song")
 		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.shown(t), "A song") })
+		w.remembers(t, ann)
 		w.want(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
+		for _, list := range []string{"/me/plays", "/me/gaps"} {
+			if a := w.Call("GET", prefix+list, nil, ann.bearer()...); string(a.Data) != `{"items":[],"nextCursor":null}` {
+				t.Errorf("after unlinking %s answers %s", list, a.Data)
+			}
+		}
 		w.eventually(t, "the board without the song", func() bool { return !strings.Contains(w.shown(t), "A song") })
 
 		var next signedIn

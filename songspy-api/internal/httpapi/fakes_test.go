@@ -58,7 +58,7 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 	}
 	live := board.New(board.Options{Feed: h, Render: RenderBoard, Now: time.Now, Log: log})
 	o := Options{
-		Contract: spec, Identity: who, Board: live, People: h, Links: h, PublicURL: "http://songspy.test",
+		Contract: spec, Identity: who, Board: live, People: h, Links: h, Heard: h, PublicURL: "http://songspy.test",
 		Linking: linking.New(linking.Options{Spotify: h, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
 		Probes:  []Probe{{Name: "house", Run: func(context.Context) error { return h.fail }}},
 		Assets:  []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), Policy: "default-src 'self'"}},

@@ -31,19 +31,19 @@ func (e BoardEntryState) Valid() bool {
 
 // Defines values for BoardTrackKind.
 const (
-	Episode BoardTrackKind = "episode"
-	Local   BoardTrackKind = "local"
-	Track   BoardTrackKind = "track"
+	BoardTrackKindEpisode BoardTrackKind = "episode"
+	BoardTrackKindLocal   BoardTrackKind = "local"
+	BoardTrackKindTrack   BoardTrackKind = "track"
 )
 
 // Valid indicates whether the value is a known member of the BoardTrackKind enum.
 func (e BoardTrackKind) Valid() bool {
 	switch e {
-	case Episode:
+	case BoardTrackKindEpisode:
 		return true
-	case Local:
+	case BoardTrackKindLocal:
 		return true
-	case Track:
+	case BoardTrackKindTrack:
 		return true
 	default:
 		return false
@@ -92,6 +92,75 @@ func (e MeAudience) Valid() bool {
 	case MeAudienceLink:
 		return true
 	case MeAudienceNobody:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MyGapReason.
+const (
+	BatchDown    MyGapReason = "batch_down"
+	DoorClosed   MyGapReason = "door_closed"
+	LinkBroken   MyGapReason = "link_broken"
+	ProviderDown MyGapReason = "provider_down"
+	Unseen       MyGapReason = "unseen"
+)
+
+// Valid indicates whether the value is a known member of the MyGapReason enum.
+func (e MyGapReason) Valid() bool {
+	switch e {
+	case BatchDown:
+		return true
+	case DoorClosed:
+		return true
+	case LinkBroken:
+		return true
+	case ProviderDown:
+		return true
+	case Unseen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MyPlaySource.
+const (
+	History MyPlaySource = "history"
+	Import  MyPlaySource = "import"
+	Live    MyPlaySource = "live"
+)
+
+// Valid indicates whether the value is a known member of the MyPlaySource enum.
+func (e MyPlaySource) Valid() bool {
+	switch e {
+	case History:
+		return true
+	case Import:
+		return true
+	case Live:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlayedTrackKind.
+const (
+	PlayedTrackKindEpisode PlayedTrackKind = "episode"
+	PlayedTrackKindLocal   PlayedTrackKind = "local"
+	PlayedTrackKindTrack   PlayedTrackKind = "track"
+)
+
+// Valid indicates whether the value is a known member of the PlayedTrackKind enum.
+func (e PlayedTrackKind) Valid() bool {
+	switch e {
+	case PlayedTrackKindEpisode:
+		return true
+	case PlayedTrackKindLocal:
+		return true
+	case PlayedTrackKindTrack:
 		return true
 	default:
 		return false
@@ -259,6 +328,21 @@ type FaultAnswer struct {
 	Result Result                  `json:"result"`
 }
 
+// GapsAnswer defines model for GapsAnswer.
+type GapsAnswer struct {
+	Data   GapsPage `json:"data"`
+	Error  *Fault   `json:"error"`
+	Result Result   `json:"result"`
+}
+
+// GapsPage defines model for GapsPage.
+type GapsPage struct {
+	Items []MyGap `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // GoogleSignIn defines model for GoogleSignIn.
 type GoogleSignIn struct {
 	// AccessToken The Google access token of the person who signs in.
@@ -316,6 +400,85 @@ type MeAnswer struct {
 	Data   Me     `json:"data"`
 	Error  *Fault `json:"error"`
 	Result Result `json:"result"`
+}
+
+// MyGap defines model for MyGap.
+type MyGap struct {
+	// From RFC 3339 in UTC with milliseconds.
+	From Timestamp `json:"from"`
+
+	// Reason The link to Spotify did not work; Spotify refused everyone; Spotify gave no usable answer; this
+	// service was not running; or more was played than Spotify remembers.
+	Reason MyGapReason `json:"reason"`
+
+	// To Null while it goes on.
+	To *Timestamp `json:"to"`
+}
+
+// MyGapReason The link to Spotify did not work; Spotify refused everyone; Spotify gave no usable answer; this
+// service was not running; or more was played than Spotify remembers.
+type MyGapReason string
+
+// MyPlay defines model for MyPlay.
+type MyPlay struct {
+	// EndedAt RFC 3339 in UTC with milliseconds.
+	EndedAt Timestamp `json:"endedAt"`
+	Id      int64     `json:"id"`
+
+	// ListenedMs What is proven to have sounded; pauses do not count.
+	ListenedMs int64 `json:"listenedMs"`
+
+	// Provisional Nobody saw its start or its end; later knowledge may move them.
+	Provisional bool `json:"provisional"`
+
+	// Source Seen while it played, told by Spotify afterwards, or brought along.
+	Source MyPlaySource `json:"source"`
+
+	// StartedAt RFC 3339 in UTC with milliseconds.
+	StartedAt Timestamp   `json:"startedAt"`
+	Track     PlayedTrack `json:"track"`
+}
+
+// MyPlaySource Seen while it played, told by Spotify afterwards, or brought along.
+type MyPlaySource string
+
+// PlayedTrack defines model for PlayedTrack.
+type PlayedTrack struct {
+	// AlbumImageUrl Empty where there is none.
+	AlbumImageUrl string `json:"albumImageUrl"`
+
+	// AlbumName Empty for an episode.
+	AlbumName string `json:"albumName"`
+
+	// ArtistName Several are joined by a comma; the show of an episode.
+	ArtistName string `json:"artistName"`
+
+	// DurationMs 0 if unknown.
+	DurationMs int64           `json:"durationMs"`
+	Id         int64           `json:"id"`
+	Kind       PlayedTrackKind `json:"kind"`
+
+	// OriginalUrl Where to open it; empty for a local file.
+	OriginalUrl string `json:"originalUrl"`
+	Title       string `json:"title"`
+}
+
+// PlayedTrackKind defines model for PlayedTrack.Kind.
+type PlayedTrackKind string
+
+// PlaysAnswer defines model for PlaysAnswer.
+type PlaysAnswer struct {
+	Data   PlaysPage `json:"data"`
+	Error  *Fault    `json:"error"`
+	Result Result    `json:"result"`
+}
+
+// PlaysPage defines model for PlaysPage.
+type PlaysPage struct {
+	Items []MyPlay `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
 }
 
 // Readiness defines model for Readiness.
@@ -406,6 +569,12 @@ type UserEdit struct {
 	ShowProfileImage *bool `json:"showProfileImage,omitempty"`
 }
 
+// Cursor defines model for Cursor.
+type Cursor = string
+
+// Limit defines model for Limit.
+type Limit = int
+
 // BodyTooLarge defines model for BodyTooLarge.
 type BodyTooLarge = FaultAnswer
 
@@ -438,6 +607,24 @@ type Unprocessable = FaultAnswer
 
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = FaultAnswer
+
+// ListMyGapsParams defines parameters for ListMyGaps.
+type ListMyGapsParams struct {
+	// Limit How many items a page holds at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before; without it the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListMyPlaysParams defines parameters for ListMyPlays.
+type ListMyPlaysParams struct {
+	// Limit How many items a page holds at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before; without it the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
 
 // LinkSpotifyParams defines parameters for LinkSpotify.
 type LinkSpotifyParams struct {
@@ -489,6 +676,12 @@ type ServerInterface interface {
 	// GetMe One's own account.
 	// (GET /v1/songspy/me)
 	GetMe(c *gin.Context)
+	// ListMyGaps When it could not be known what one heard, and why; newest first.
+	// (GET /v1/songspy/me/gaps)
+	ListMyGaps(c *gin.Context, params ListMyGapsParams)
+	// ListMyPlays What one has heard, newest first.
+	// (GET /v1/songspy/me/plays)
+	ListMyPlays(c *gin.Context, params ListMyPlaysParams)
 	// UnlinkSpotify Unlink, and erase what came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(c *gin.Context)
@@ -597,6 +790,76 @@ func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
 	}
 
 	siw.Handler.GetMe(c)
+}
+
+// ListMyGaps operation middleware
+func (siw *ServerInterfaceWrapper) ListMyGaps(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyGapsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMyGaps(c, params)
+}
+
+// ListMyPlays operation middleware
+func (siw *ServerInterfaceWrapper) ListMyPlays(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyPlaysParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMyPlays(c, params)
 }
 
 // UnlinkSpotify operation middleware
@@ -795,6 +1058,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/songspy/spotify-auth", wrapper.LinkSpotify)
 	router.GET(options.BaseURL+"/v1/songspy/spotify-auth/url", wrapper.GetSpotifyAuthorization)
 	router.GET(options.BaseURL+"/v1/songspy/tracks/current-playing", wrapper.ListCurrentPlaying)
+	router.GET(options.BaseURL+"/v1/songspy/me/plays", wrapper.ListMyPlays)
+	router.GET(options.BaseURL+"/v1/songspy/me/gaps", wrapper.ListMyGaps)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness)
 }
@@ -1205,6 +1470,164 @@ func (response GetMe500JSONResponse) VisitGetMeResponse(w http.ResponseWriter) e
 type GetMe503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response GetMe503JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyGapsRequestObject struct {
+	Params ListMyGapsParams
+}
+
+type ListMyGapsResponseObject interface {
+	VisitListMyGapsResponse(w http.ResponseWriter) error
+}
+
+type ListMyGaps200JSONResponse GapsAnswer
+
+func (response ListMyGaps200JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyGaps400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListMyGaps400JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyGaps401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMyGaps401JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyGaps500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMyGaps500JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyGaps503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMyGaps503JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyPlaysRequestObject struct {
+	Params ListMyPlaysParams
+}
+
+type ListMyPlaysResponseObject interface {
+	VisitListMyPlaysResponse(w http.ResponseWriter) error
+}
+
+type ListMyPlays200JSONResponse PlaysAnswer
+
+func (response ListMyPlays200JSONResponse) VisitListMyPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyPlays400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListMyPlays400JSONResponse) VisitListMyPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyPlays401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMyPlays401JSONResponse) VisitListMyPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyPlays500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMyPlays500JSONResponse) VisitListMyPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyPlays503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMyPlays503JSONResponse) VisitListMyPlaysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1941,6 +2364,12 @@ type StrictServerInterface interface {
 	// GetMe One's own account.
 	// (GET /v1/songspy/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
+	// ListMyGaps When it could not be known what one heard, and why; newest first.
+	// (GET /v1/songspy/me/gaps)
+	ListMyGaps(ctx context.Context, request ListMyGapsRequestObject) (ListMyGapsResponseObject, error)
+	// ListMyPlays What one has heard, newest first.
+	// (GET /v1/songspy/me/plays)
+	ListMyPlays(ctx context.Context, request ListMyPlaysRequestObject) (ListMyPlaysResponseObject, error)
 	// UnlinkSpotify Unlink, and erase what came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(ctx context.Context, request UnlinkSpotifyRequestObject) (UnlinkSpotifyResponseObject, error)
@@ -2045,6 +2474,30 @@ func (sh *strictHandler) GetMe(c *gin.Context) {
 	response, err := sh.ssi.GetMe(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitGetMeResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListMyGaps(c *gin.Context, params ListMyGapsParams) {
+	var request ListMyGapsRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListMyGaps(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMyGapsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListMyPlays(c *gin.Context, params ListMyPlaysParams) {
+	var request ListMyPlaysRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListMyPlays(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMyPlaysResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

@@ -40,6 +40,14 @@ type Links interface {
 	Unlink(ctx context.Context, id songspy.UserID) (Erasure, error)
 }
 
+// Listening is what people have heard.
+type Listening interface {
+	// Plays pages from the newest play, or from the one after the given, by start and id.
+	Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayOf, error)
+	// Gaps pages from the newest gap, or from the one after the given, by begin and reason.
+	Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) ([]songspy.Gap, error)
+}
+
 // Probe is one thing that readiness needs.
 type Probe struct {
 	Name string
@@ -63,6 +71,7 @@ type Options struct {
 	Board    *board.Board
 	People   People
 	Links    Links
+	Heard    Listening
 	Probes   []Probe
 	Assets   []Asset
 	// PublicURL is where browsers reach this instance.

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// page is one page of a list.
+type page struct {
+	Items []struct {
+		ID          int64
+		StartedAt   time.Time
+		ListenedMs  int64
+		Source      string
+		Provisional bool
+		Track       struct{ Title string }
+		From        time.Time
+		To          *time.Time
+		Reason      string
+	}
+	NextCursor *string
+}
+
+// read pages through a list to its end.
+func (w *world) read(t *testing.T, who signedIn, list string, limit int) (all page) {
+	t.Helper()
+	query := url.Values{"limit": {fmt.Sprint(limit)}}
+	for {
+		var p page
+		a := w.Call("GET", prefix+list+"?"+query.Encode(), nil, who.bearer()...)
+		w.want(t, a, 200, "")
+		a.Into(t, &p)
+		if len(p.Items) > limit || len(p.Items) == 0 {
+			t.Fatalf("%d items in a page of %d", len(p.Items), limit)
+		}
+		all.Items = append(all.Items, p.Items...)
+		if p.NextCursor == nil {
+			return all
+		}
+		query.Set("cursor", *p.NextCursor)
+	}
+}
+
+// remembers writes five plays, one of which only history knows, and two gaps,
+// and reads them back.
+func (w *world) remembers(t *testing.T, who signedIn) {
+	t.Helper()
+	link, err := w.db.Link(t.Context(), songspy.UserID(who.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	song := songspy.Track{URI: "spotify:track:kept", Kind: songspy.KindTrack, Title: "Kept", DurationMS: 180_000}
+	start := time.Now().Add(-time.Hour).Truncate(time.Second)
+	play := func(n int, source songspy.PlaySource) songspy.Play {
+		at := start.Add(time.Duration(n) * 5 * time.Minute)
+		return songspy.Play{TrackURI: song.URI, StartedAt: at, EndedAt: at.Add(3 * time.Minute), ListenedMS: 180_000, Source: source}
+	}
+	now := time.Now()
+	hearing := songspy.Hearing{
+		Playing: songspy.NowPlaying{UserID: link.UserID, State: songspy.PlayerIdle, ObservedAt: now, Generation: link.Generation},
+		Tracks:  []songspy.Track{song},
+		Gap:     &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapDoorClosed},
+	}
+	for n := range 4 {
+		hearing.Plays = append(hearing.Plays, play(n, songspy.SourceLive))
+	}
+	if written, err := w.db.WriteListening(t.Context(), []songspy.Hearing{hearing}); err != nil || written[0].Err != nil || written[0].Dropped {
+		t.Fatalf("written %+v, %v", written, err)
+	}
+	items := []songspy.HistoryItem{{Track: song, PlayedAt: play(4, "").StartedAt}}
+	if _, err := w.db.UpdateHistory(t.Context(), link.UserID, link.Generation, items, func(songspy.Kept) songspy.Reconciled {
+		return songspy.Reconciled{Found: []songspy.KeptPlay{{Play: play(4, songspy.SourceHistory), Track: song, HeardAt: items[0].PlayedAt}}}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.db.UpdateLink(t.Context(), link.UserID, func(l *songspy.Link) error {
+		l.State = songspy.LinkReauthRequired
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	plays := w.read(t, who, "/me/plays", 2)
+	if len(plays.Items) != 5 || plays.Items[0].Source != "history" || plays.Items[1].Source != "live" {
+		t.Fatalf("plays: %+v", plays.Items)
+	}
+	for n, p := range plays.Items {
+		if want := play(4-n, "").StartedAt; !p.StartedAt.Equal(want) || p.Track.Title != "Kept" || p.ListenedMs != 180_000 {
+			t.Errorf("play %d is %+v, want one of %s", n, p, want)
+		}
+	}
+	gaps := w.read(t, who, "/me/gaps", 1).Items
+	if len(gaps) != 2 || gaps[0].To != nil || gaps[0].Reason != "link_broken" || gaps[1].To == nil || !gaps[1].To.Equal(start) || gaps[1].Reason != "door_closed" {
+		t.Errorf("gaps: %+v", gaps)
+	}
+}

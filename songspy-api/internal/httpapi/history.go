@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// pageSize is how many items a page holds unless the request says; the
+// contract bounds what it may say.
+const pageSize = 50
+
+func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (ListMyPlaysResponseObject, error) {
+	at, tie, err := readCursor(r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	after := songspy.Play{StartedAt: at}
+	if tie != "" {
+		id, err := strconv.ParseInt(tie, 10, 64)
+		if err != nil {
+			return nil, errCursor()
+		}
+		after.ID = songspy.PlayID(id)
+	}
+	plays, next, err := page(r.Params.Limit, func(limit int) ([]songspy.PlayOf, error) {
+		return s.o.Heard.Plays(ctx, callerOf(ctx).UserID, after, limit)
+	}, func(p songspy.PlayOf) string {
+		return cursorOf(p.Play.StartedAt, strconv.FormatInt(int64(p.Play.ID), 10))
+	})
+	if err != nil {
+		return nil, err
+	}
+	data := PlaysPage{Items: make([]MyPlay, len(plays)), NextCursor: next}
+	for i, p := range plays {
+		data.Items[i] = MyPlay{
+			Id: int64(p.Play.ID), StartedAt: Time(p.Play.StartedAt), EndedAt: Time(p.Play.EndedAt),
+			ListenedMs: p.Play.ListenedMS, Source: MyPlaySource(p.Play.Source), Provisional: p.Play.Provisional,
+			Track: PlayedTrack{
+				Id: int64(p.Track.ID), Title: p.Track.Title, ArtistName: p.Track.Artists, AlbumName: p.Track.Album,
+				OriginalUrl: p.Track.URL, AlbumImageUrl: p.Track.ImageURL,
+				Kind: PlayedTrackKind(p.Track.Kind), DurationMs: p.Track.DurationMS,
+			},
+		}
+	}
+	return ListMyPlays200JSONResponse{Result: SUCCESS, Data: data}, nil
+}
+
+// gapReasons are the reasons that a cursor may name.
+var gapReasons = []songspy.GapReason{
+	songspy.GapLinkBroken, songspy.GapDoorClosed, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
+}
+
+func (s *server) ListMyGaps(ctx context.Context, r ListMyGapsRequestObject) (ListMyGapsResponseObject, error) {
+	at, tie, err := readCursor(r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	after := songspy.Gap{BeganAt: at, Reason: songspy.GapReason(tie)}
+	if tie != "" && !slices.Contains(gapReasons, after.Reason) {
+		return nil, errCursor()
+	}
+	gaps, next, err := page(r.Params.Limit, func(limit int) ([]songspy.Gap, error) {
+		return s.o.Heard.Gaps(ctx, callerOf(ctx).UserID, after, limit)
+	}, func(g songspy.Gap) string { return cursorOf(g.BeganAt, string(g.Reason)) })
+	if err != nil {
+		return nil, err
+	}
+	data := GapsPage{Items: make([]MyGap, len(gaps)), NextCursor: next}
+	for i, g := range gaps {
+		data.Items[i] = MyGap{From: Time(g.BeganAt), To: timeOrNull(g.EndedAt), Reason: MyGapReason(g.Reason)}
+	}
+	return ListMyGaps200JSONResponse{Result: SUCCESS, Data: data}, nil
+}

@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/base64"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+)
+
+// Plays answers with as many plays as are asked for, for ever.
+func (h *house) Plays(_ context.Context, _ songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayOf, err error) {
+	for n := range limit {
+		plays = append(plays, songspy.PlayOf{
+			Play:  songspy.Play{ID: after.ID + songspy.PlayID(n+1), StartedAt: time.UnixMicro(1e15), Source: songspy.SourceLive},
+			Track: songspy.Track{Kind: songspy.KindTrack},
+		})
+	}
+	return plays, h.fail
+}
+
+// Gaps answers with no gap.
+func (h *house) Gaps(context.Context, songspy.UserID, songspy.Gap, int) ([]songspy.Gap, error) {
+	return nil, h.fail
+}
+
+func TestLists_NameTheFieldAtFault(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	encoded := func(s string) string { return "cursor=" + base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	for _, list := range []string{"/me/plays", "/me/gaps"} {
+		for query, field := range map[string]string{
+			"limit=0": "limit", "limit=101": "limit", "limit=many": "limit", "limit=-1": "limit", "limit=1.5": "limit", "limit=99999999999999999999": "limit",
+			"cursor=%21": "cursor", "cursor=" + strings.Repeat("a", 200): "cursor", "cursor=": "cursor",
+			encoded(""): "cursor", encoded("1"): "cursor", encoded("1 "): "cursor", encoded("x 1"): "cursor", encoded("-1 1"): "cursor",
+			encoded("9223372036854775807 1"): "cursor", encoded("1 x'; --"): "cursor", encoded("1 99999999999999999999"): "cursor",
+		} {
+			a := e.Call("GET", contracttest.Prefix+list+"?"+query, nil, bearer...)
+			if a.Status != 400 || a.Code() != "INVALID_REQUEST" || !strings.Contains(a.Error.Message, " "+field+" ") {
+				t.Errorf("%s?%s answered %d %s", list, query, a.Status, a.Body)
+			}
+		}
+		if a := e.Call("GET", contracttest.Prefix+list, nil); a.Status != 401 {
+			t.Errorf("%s is shown to strangers: %d", list, a.Status)
+		}
+	}
+}
+
+func TestLists_GoOnWhereThePageBeforeEnded(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	var first, second PlaysPage
+	e.Call("GET", contracttest.Prefix+"/me/plays", nil, bearer...).Into(t, &first)
+	if len(first.Items) != pageSize || first.NextCursor == nil {
+		t.Fatalf("a page of %d, next %v", len(first.Items), first.NextCursor)
+	}
+	e.Call("GET", contracttest.Prefix+"/me/plays?limit=3&cursor="+url.QueryEscape(*first.NextCursor), nil, bearer...).Into(t, &second)
+	if len(second.Items) != 3 || second.Items[0].Id != pageSize+1 {
+		t.Errorf("the next page begins with %+v", second.Items)
+	}
+}
+
+func TestCursor_ReadsBackWhatItNames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := time.UnixMicro(rapid.Int64Range(0, latestCursor).Draw(t, "at")).UTC()
+		tie := rapid.StringMatching(`[a-z0-9_]{1,20}`).Draw(t, "tie")
+		cursor := cursorOf(at, tie)
+		if gotAt, gotTie, err := readCursor(&cursor); err != nil || !gotAt.Equal(at) || gotTie != tie {
+			t.Fatalf("%s names %v %q, %v", cursor, gotAt, gotTie, err)
+		}
+	})
+}
+
+func FuzzReadCursor(f *testing.F) {
+	for _, seed := range []string{"", "!", "MSAx", "LTEgMQ", strings.Repeat("a", 128)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, cursor string) {
+		at, tie, err := readCursor(&cursor)
+		if err == nil && (tie == "" || at.Year() > 9999 || at.Before(time.Unix(0, 0))) {
+			t.Fatalf("%q names %v %q", cursor, at, tie)
+		}
+	})
+}
