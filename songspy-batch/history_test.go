@@ -54,9 +54,10 @@ type account struct {
 	doubled, invented int // plays kept more often than they were played, and those that never were
 }
 
-// holdToTruth compares a person's plays with what was really played, and fails
-// the test if plays overlap or claim more than their length.
-func (w *world) holdToTruth(person int, from, until time.Time) (a account) {
+// holdToTruth compares a person's plays with what was really played between
+// the times, and fails the test if plays overlap or claim more than their
+// length. What was in history by then must be kept.
+func (w *world) holdToTruth(person int, from, until, by time.Time) (a account) {
 	w.t.Helper()
 	plays := w.kept(person)
 	for i, p := range plays {
@@ -83,7 +84,7 @@ func (w *world) holdToTruth(person int, from, until time.Time) (a account) {
 				}
 			}
 		}
-		if !real.InHistory.IsZero() && real.InHistory.Before(until) && real.HeardAt.Before(until.Add(-3*time.Hour)) {
+		if !real.InHistory.IsZero() && real.InHistory.Before(by) {
 			a.told++
 			if found == 0 {
 				a.missed++
@@ -135,7 +136,7 @@ func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *test
 		stop()
 		var all account
 		for person := range people {
-			a := w.holdToTruth(person, from, time.Now())
+			a := w.holdToTruth(person, from, time.Now(), time.Now().Add(-3*time.Hour))
 			all.told, all.missed, all.doubled, all.invented = all.told+a.told, all.missed+a.missed, all.doubled+a.doubled, all.invented+a.invented
 		}
 		looks, asked := len(w.called("currently-playing")), len(w.called("recently-played"))
@@ -145,6 +146,96 @@ func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *test
 		}
 		if asked*20 > looks {
 			t.Errorf("history was asked %d times beside %d looks", asked, looks)
+		}
+	})
+}
+
+// silent fails the test unless a person has exactly one gap, of that reason,
+// that covers the time and little more.
+func (w *world) silent(person int, why songspy.GapReason, from, until time.Time) {
+	w.t.Helper()
+	gaps := w.gaps(person)
+	if len(gaps) != 1 || gaps[0].Reason != why || gaps[0].EndedAt == nil {
+		w.t.Errorf("person %d has the gaps %+v, want one of %s", person, gaps, why)
+		return
+	}
+	const slack = 7 * time.Minute
+	if gaps[0].BeganAt.Before(from.Add(-slack)) || gaps[0].BeganAt.After(from) ||
+		gaps[0].EndedAt.Before(until) || gaps[0].EndedAt.After(until.Add(slack)) {
+		w.t.Errorf("person %d: the gap is from %s to %s, nobody looked from %s to %s", person, gaps[0].BeganAt, gaps[0].EndedAt, from, until)
+	}
+}
+
+func TestWhatWasPlayedWhileNobodyLookedIsToldAfterwardsAndTheGapIsKnown(t *testing.T) {
+	const people = 8
+	const away = 50 * time.Minute
+	for name, tt := range map[string]struct {
+		why    songspy.GapReason
+		absent func(w *world, stop func()) (from, until time.Time, end func())
+	}{
+		"the batch is down": {songspy.GapBatchDown, func(w *world, stop func()) (time.Time, time.Time, func()) {
+			from := time.Now()
+			stop()
+			<-time.After(away)
+			until := time.Now()
+			stop, _ = w.start()
+			return from, until, stop
+		}},
+		"the door is closed": {songspy.GapDoorClosed, func(w *world, stop func()) (time.Time, time.Time, func()) {
+			from, wait := time.Now(), int(away.Seconds())
+			w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &wait, Times: 1})
+			<-time.After(away)
+			return from.Add(2 * time.Minute), time.Now(), stop // some look meets the refusal in that time
+		}},
+		"spotify gives no answer": {songspy.GapProviderDown, func(w *world, stop func()) (time.Time, time.Time, func()) {
+			from := time.Now()
+			end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.ServerError, Status: 503})
+			<-time.After(away)
+			end()
+			return from, time.Now(), stop
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, sim.Options{People: people})
+				albums := make([][]sim.Play, people)
+				for person := range people {
+					albums[person] = w.album(person, time.Now().Add(time.Duration(person)*17*time.Second), 30)
+				}
+				stop, _ := w.start()
+				<-time.After(16*time.Minute + 7*time.Second)
+				from, until, stop := tt.absent(w, stop)
+				<-time.After(35 * time.Minute) // back, and history asked
+				now := time.Now()
+				stop()
+				for person := range people {
+					w.silent(person, tt.why, from, until)
+					a := w.holdToTruth(person, albums[person][0].Start, now, now.Add(-20*time.Minute))
+					if a.told < 20 || a.missed+a.doubled+a.invented > 0 {
+						t.Errorf("person %d: %+v", person, a)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestNobodyHasAGapWhoseBatchWasRestartedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 12
+		w := newWorld(t, sim.Options{People: people, Population: "regular", Epoch: time.Now()})
+		for range 3 {
+			stop, _ := w.start()
+			<-time.After(2*time.Hour + 11*time.Minute)
+			stop()
+			<-time.After(20 * time.Second)
+		}
+		for person := range people {
+			for _, g := range w.gaps(person) {
+				if g.Reason != songspy.GapUnseen { // what Spotify calls unknown is not seen by anybody
+					t.Errorf("person %d has the gap %+v", person, g)
+				}
+			}
 		}
 	})
 }

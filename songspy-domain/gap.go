@@ -11,11 +11,11 @@ const (
 	GapLinkBroken GapReason = "link_broken"
 	// GapDoorClosed: Spotify refused the whole app.
 	GapDoorClosed GapReason = "door_closed"
-	// GapProviderDown: Spotify gave no usable answer.
+	// GapProviderDown: Spotify did not answer.
 	GapProviderDown GapReason = "provider_down"
 	// GapBatchDown: this service was not running.
 	GapBatchDown GapReason = "batch_down"
-	// GapUnseen: more was played than history remembers.
+	// GapUnseen: Spotify showed nothing usable, or had forgotten what it showed.
 	GapUnseen GapReason = "unseen"
 )
 

@@ -407,16 +407,16 @@ type MyGap struct {
 	// From RFC 3339 in UTC with milliseconds.
 	From Timestamp `json:"from"`
 
-	// Reason The link to Spotify did not work; Spotify refused everyone; Spotify gave no usable answer; this
-	// service was not running; or more was played than Spotify remembers.
+	// Reason The link to Spotify did not work; Spotify refused everyone; Spotify did not answer; this service
+	// was not running; or Spotify showed nothing usable, or forgot it.
 	Reason MyGapReason `json:"reason"`
 
 	// To Null while it goes on.
 	To *Timestamp `json:"to"`
 }
 
-// MyGapReason The link to Spotify did not work; Spotify refused everyone; Spotify gave no usable answer; this
-// service was not running; or more was played than Spotify remembers.
+// MyGapReason The link to Spotify did not work; Spotify refused everyone; Spotify did not answer; this service
+// was not running; or Spotify showed nothing usable, or forgot it.
 type MyGapReason string
 
 // MyPlay defines model for MyPlay.
