@@ -154,6 +154,7 @@ func New(o Options) (*Sim, error) {
 	(&admin.Server{
 		World: world, Ledger: s.ledger, Meter: s.meter, Faults: s.faults, Variants: s.variants, Now: o.Now, Issuer: s,
 	}).Routes(mux)
+	mux.HandleFunc("GET /{$}", front)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"status":"ok"}`))
