@@ -89,3 +89,27 @@ func TestAFoundPlayEndsWhereHistorySaysThatTheNextBegan(t *testing.T) {
 		t.Errorf("found %+v", r.Found)
 	}
 }
+
+func TestAPlayWhoseStartWasPutTooLateIsNotFoundAnew(t *testing.T) {
+	// A began at 0 and stood still for a while before anybody saw it; C tells
+	// which edge this person's history means.
+	songC := songspy.Track{URI: "spotify:track:c", Title: "C", DurationMS: 240_000}
+	for name, items := range map[string][]songspy.HistoryItem{
+		"by its start": {item(songA, 0), item(songC, 400)},
+		"by its end":   {item(songA, 80), item(songC, 640)},
+	} {
+		known := around([]songspy.KeptPlay{kept(songA, 100, 150, 50, false), kept(songC, 400, 640, 240, false)}, nil)
+		r := Reconcile(known, items, at(3600))
+		if len(r.Found) != 0 || len(r.Confirmed) != 2 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+func TestAPlayHeardTwiceIsFoundBesideTheOneThatWasSeen(t *testing.T) {
+	known := around([]songspy.KeptPlay{kept(songA, 100, 300, 200, false)}, nil)
+	r := Reconcile(known, []songspy.HistoryItem{item(songA, 40), item(songA, 100)}, at(3600))
+	if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(40)) || !r.Found[0].Play.EndedAt.Equal(at(100)) {
+		t.Errorf("%+v", r)
+	}
+}

@@ -18,7 +18,7 @@ func (r *reconciliation) place(item songspy.HistoryItem) {
 		if read == readingEnd {
 			from, to, edge = item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt, item.PlayedAt.Add(-aside)
 		}
-		if r.tellsOf(item, from, to) || read == readingEnd && r.wentOn(item, edge) || r.fill(item, from, to, edge) {
+		if r.tellsOf(item, from, to) || read == readingEnd && r.wentOn(item, edge) || r.beganBefore(item, edge) || r.fill(item, from, to, edge) {
 			return
 		}
 	}
@@ -31,7 +31,7 @@ func (r *reconciliation) place(item songspy.HistoryItem) {
 func (r *reconciliation) tellsOf(item songspy.HistoryItem, from, to time.Time) bool {
 	for j := range r.slots {
 		s := &r.slots[j]
-		if s.fresh || !s.Play.Provisional || !s.HeardAt.IsZero() || !s.item.PlayedAt.IsZero() || !sameTrack(s.Track, item.Track) {
+		if !s.Play.Provisional || !s.untold(item) {
 			continue
 		}
 		if earlier(to, s.Play.EndedAt).Sub(later(from, s.Play.StartedAt)) > aside {
@@ -60,14 +60,34 @@ func (r *reconciliation) wentOn(item songspy.HistoryItem, edge time.Time) bool {
 		return false
 	}
 	s := &r.slots[last]
-	left := s.Track.DurationMS - s.Play.ListenedMS
-	if s.fresh || !s.HeardAt.IsZero() || !s.item.PlayedAt.IsZero() || !sameTrack(s.Track, item.Track) ||
-		left <= ms(seamless) || s.Play.EndedAt.After(high) {
+	if !s.untold(item) || s.Play.EndedAt.After(high) {
 		return false
 	}
 	s.item = item
 	s.Play.EndedAt = later(s.Play.EndedAt, earlier(item.PlayedAt, high))
 	s.Play.Provisional = true
+	return true
+}
+
+// beganBefore marks the first play after an edge as the one that the item tells
+// of: the same track, which stood still for a while before anybody saw it, so
+// that its start was put too late. Had it been heard twice, an item of its own
+// would tell of it.
+func (r *reconciliation) beganBefore(item songspy.HistoryItem, edge time.Time) bool {
+	next := -1
+	for j, s := range r.slots {
+		if !s.Play.StartedAt.Before(edge) && (next < 0 || s.Play.StartedAt.Before(r.slots[next].Play.StartedAt)) {
+			next = j
+		}
+	}
+	if next < 0 {
+		return false
+	}
+	s := &r.slots[next]
+	if !s.untold(item) || s.Play.StartedAt.Sub(edge) > unwatched {
+		return false
+	}
+	s.item = item
 	return true
 }
 

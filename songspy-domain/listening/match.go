@@ -33,6 +33,12 @@ func (s slot) proven() time.Time {
 	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(time.Duration(s.Play.ListenedMS)*time.Millisecond))
 }
 
+// untold reports whether the play is kept, history has not told of it yet, and
+// the item may.
+func (s slot) untold(item songspy.HistoryItem) bool {
+	return !s.fresh && !s.Play.StartedAt.IsZero() && s.HeardAt.IsZero() && s.item.PlayedAt.IsZero() && sameTrack(s.Track, item.Track)
+}
+
 // makeRoom ends the play by then, if it was thought to reach further.
 func (s *slot) makeRoom(at time.Time) {
 	if !s.Play.EndedAt.After(at) {
@@ -123,8 +129,13 @@ func (r *reconciliation) fits(i, j int) (time.Duration, bool) {
 	if !s.HeardAt.IsZero() || !sameTrack(s.Track, r.items[i].Track) {
 		return 0, false
 	}
-	start, end := s.distance(r.items[i])
-	off := min(start, end)
+	off, end := s.distance(r.items[i])
+	switch r.read {
+	case readingUnknown:
+		off = min(off, end)
+	case readingEnd:
+		off = end
+	}
 	return off, off <= aside
 }
 
