@@ -57,6 +57,18 @@ func Settled(n songspy.NowPlaying) time.Time {
 	return n.ElsewhereAt
 }
 
+// Tellable leaves out of an answer of history what may tell of the open play:
+// its track since anything else was seen. Its start may have been put too late,
+// and nobody knows before it is over which items are its own.
+func Tellable(n songspy.NowPlaying, items []songspy.HistoryItem) []songspy.HistoryItem {
+	if !n.Open() {
+		return items
+	}
+	return slices.DeleteFunc(slices.Clone(items), func(i songspy.HistoryItem) bool {
+		return i.Track.URI == n.TrackURI && i.PlayedAt.After(n.ElsewhereAt)
+	})
+}
+
 // reading is which edge of a play the provider's time tells for this person.
 type reading int
 

@@ -113,3 +113,15 @@ func TestAPlayHeardTwiceIsFoundBesideTheOneThatWasSeen(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+func TestWhatMayTellOfTheOpenPlayWaitsForItsEnd(t *testing.T) {
+	n, _, _ := run(t, nothing(0), playing(songA, 10, 100)) // paused for a while, perhaps, since some time after 0
+	items := []songspy.HistoryItem{item(songA, -200), item(songA, 20), item(songB, 60)}
+	if got := Tellable(n, items); len(got) != 2 || !got[0].PlayedAt.Equal(at(-200)) || got[1].Track.URI != songB.URI {
+		t.Errorf("%+v", got)
+	}
+	n, _, _ = run(t, nothing(0), playing(songA, 10, 100), nothing(300), nothing(330))
+	if got := Tellable(n, items); len(got) != 3 {
+		t.Errorf("after its end: %+v", got)
+	}
+}

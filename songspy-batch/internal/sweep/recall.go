@@ -73,6 +73,7 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *listener, l 
 	if err != nil {
 		return "", err
 	}
+	items = listening.Tellable(l.playing, items)
 	settled, told := listening.Settled(l.playing), fingerprint(items)
 	if told == l.told {
 		s.roster.recalled(who, asked, told)
