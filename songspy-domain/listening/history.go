@@ -35,7 +35,8 @@ func Reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) 
 			r.items = append(r.items, item)
 		}
 	}
-	matched := r.align()
+	r.learn(r.align())
+	matched := r.align() // by the edge that is known now
 	r.confirm(matched)
 	if forgetful && matched[0] < 0 {
 		r.forgotten(r.items[0])
@@ -51,7 +52,7 @@ func Reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) 
 // Settled is the time before which no later look can find a play begun: what
 // history tells of it is either kept or missing.
 func Settled(n songspy.NowPlaying) time.Time {
-	if n.Open() && n.ProgressMS >= 0 {
+	if n.Open() && n.ProgressMS >= 0 && !n.Provisional {
 		return n.StartedAt
 	}
 	return n.ElsewhereAt
@@ -119,23 +120,29 @@ func (r *reconciliation) forgotten(first songspy.HistoryItem) {
 	}
 }
 
-// confirm marks the matched slots, and learns from those that tell start and
-// end apart which of them this person's history means.
-func (r *reconciliation) confirm(matched []int) {
+// learn decides which edge this person's history means, by those items and
+// plays that tell start and end apart.
+func (r *reconciliation) learn(matched []int) {
 	votes := r.votes
 	for i, j := range matched {
-		if j < 0 {
-			continue
+		if j >= 0 {
+			votes += r.slots[j].vote(r.items[i])
 		}
-		s := &r.slots[j]
-		s.item = r.items[i]
-		votes += s.vote(s.item)
 	}
 	switch {
 	case votes > 0:
 		r.read = readingStart
 	case votes < 0:
 		r.read = readingEnd
+	}
+}
+
+// confirm marks the matched slots.
+func (r *reconciliation) confirm(matched []int) {
+	for i, j := range matched {
+		if j >= 0 {
+			r.slots[j].item = r.items[i]
+		}
 	}
 	for j := range r.slots {
 		if s := &r.slots[j]; !s.item.PlayedAt.IsZero() && s.Play.Provisional && s.Play.DeletedAt == nil {
