@@ -12,13 +12,14 @@ import (
 
 // Metrics counts looks and writes; nothing in it names a person.
 type Metrics struct {
-	reg    prometheus.Registerer
-	looks  *prometheus.CounterVec
-	writes *prometheus.CounterVec
-	lag    prometheus.Histogram
-	asked  *prometheus.CounterVec
-	plays  *prometheus.CounterVec
-	gaps   *prometheus.CounterVec
+	reg     prometheus.Registerer
+	looks   *prometheus.CounterVec
+	planned *prometheus.CounterVec
+	writes  *prometheus.CounterVec
+	lag     prometheus.Histogram
+	asked   *prometheus.CounterVec
+	plays   *prometheus.CounterVec
+	gaps    *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -29,6 +30,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "songspy_batch_looks_total",
 			Help: "Looks at players, by what was seen or what went wrong.",
 		}, []string{"outcome"}),
+		planned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "songspy_batch_looks_planned_total",
+			Help: "Looks planned after a look, by why.",
+		}, []string{"reason"}),
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "songspy_batch_writes_total",
 			Help: "Listeners whose news was written, by what became of it.",
@@ -51,7 +56,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "songspy_batch_gaps_total",
 		Help: "Times of which it is not known what somebody heard, by reason.",
 	}, []string{"reason"})
-	reg.MustRegister(m.looks, m.writes, m.lag, m.asked, m.plays, m.gaps)
+	reg.MustRegister(m.looks, m.planned, m.writes, m.lag, m.asked, m.plays, m.gaps)
 	return m
 }
 

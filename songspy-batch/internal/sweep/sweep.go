@@ -161,7 +161,9 @@ func (s *Sweep) nextLook(id songspy.UserID, n songspy.NowPlaying, last songspy.S
 	if !s.Spread {
 		return s.nextSlot(id, 0)
 	}
-	return listening.NextLook(n, last, s.Now(), s.phase(id), s.Interval).At
+	next := listening.NextLook(n, last, s.Now(), s.phase(id), s.Interval)
+	s.Metrics.planned.WithLabelValues(string(next.Reason)).Inc()
+	return next.At
 }
 
 // nextSlot is when somebody who could not be looked at is asked again: in
