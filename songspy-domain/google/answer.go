@@ -3,12 +3,12 @@ package google
 import (
 	"encoding/json"
 	"errors"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/outside"
 )
 
 // nameMax is the longest name that is kept, in runes.
@@ -112,7 +112,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	p := songspy.GoogleProfile{
 		Subject:    string(first(u.Sub, u.ID)),
 		Name:       songspy.CleanNickName(string(u.Name)),
-		PictureURL: webURL(string(u.Picture)),
+		PictureURL: outside.WebURL(string(u.Picture)),
 	}
 	if !plainSubject(p.Subject) {
 		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo names nobody"))
@@ -135,25 +135,6 @@ func plainSubject(s string) bool {
 		}
 	}
 	return true
-}
-
-// webURL is s if a page may show it: https, or http on loopback for a
-// simulator. Anything else is empty.
-func webURL(s string) string {
-	if s == "" || len(s) > 2048 {
-		return ""
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.User != nil || u.Hostname() == "" {
-		return ""
-	}
-	switch host := u.Hostname(); {
-	case u.Scheme == "https":
-		return s
-	case u.Scheme == "http" && (host == "127.0.0.1" || host == "::1" || host == "localhost"):
-		return s
-	}
-	return ""
 }
 
 // told are the words that hold something.

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/outside"
 )
 
 func FuzzReadTokeninfo(f *testing.F) {
@@ -51,7 +52,7 @@ func FuzzReadUserinfo(f *testing.F) {
 		if !utf8.ValidString(p.Name) || strings.ContainsRune(p.Name, 0) || utf8.RuneCountInString(p.Name) > nameMax {
 			t.Fatalf("kept the name %q", p.Name)
 		}
-		if p.PictureURL != "" && webURL(p.PictureURL) != p.PictureURL {
+		if p.PictureURL != "" && outside.WebURL(p.PictureURL) != p.PictureURL {
 			t.Fatalf("kept the picture %q", p.PictureURL)
 		}
 	})

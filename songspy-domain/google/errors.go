@@ -2,14 +2,12 @@ package google
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/outside"
 )
 
 // The reasons of this package's errors.
@@ -55,21 +53,10 @@ func answered(status int) *songspy.Error {
 	return unavailable(fmt.Errorf("google answered %d", status))
 }
 
-// unreached is a call that got no usable answer. It keeps of the error what is
-// known to hold no secret: net/http prints whole URLs, and tokeninfo's holds
-// the token.
+// unreached is a call that got no usable answer.
 func unreached(ctx context.Context, err error) *songspy.Error {
 	if ctx.Err() != nil {
-		return unavailable(ctx.Err())
+		err = ctx.Err()
 	}
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		return unavailable(e)
-	}
-	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return unavailable(e)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return unavailable(io.ErrUnexpectedEOF)
-	}
-	return unavailable(errors.New("the call failed"))
+	return unavailable(outside.Cause(err))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/outside"
 )
 
 const (
@@ -182,11 +183,11 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 		t.ImageURL = ""
 		return t, true
 	}
-	t.URL = webURL(i.ExternalURLs.Spotify)
+	t.URL = outside.WebURL(i.ExternalURLs.Spotify)
 	if t.URL == "" && id != "" {
 		t.URL = "https://open.spotify.com/" + string(t.Kind) + "/" + id
 	}
-	t.PreviewURL = webURL(i.PreviewURL)
+	t.PreviewURL = outside.WebURL(i.PreviewURL)
 	t.ISRC = clean(i.ExternalIDs.ISRC, 32)
 	return t, true
 }
@@ -218,7 +219,7 @@ func cover(sets ...[]image) string {
 			if best != "" && distance >= far {
 				continue
 			}
-			if u := webURL(im.URL); u != "" {
+			if u := outside.WebURL(im.URL); u != "" {
 				best, far = u, distance
 			}
 		}

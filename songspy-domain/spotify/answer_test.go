@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/outside"
 )
 
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
@@ -167,7 +168,7 @@ func FuzzReadPlayer(f *testing.F) {
 			}
 		}
 		for _, u := range []string{o.Track.URL, o.Track.ImageURL, o.Track.PreviewURL} {
-			if u != "" && webURL(u) != u {
+			if u != "" && outside.WebURL(u) != u {
 				t.Fatalf("kept the link %q", u)
 			}
 		}

@@ -2,17 +2,14 @@ package spotify
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/internal/outside"
 )
 
 // The reasons of this package's errors.
@@ -95,27 +92,7 @@ func unreached(ctx context.Context, err error) *songspy.Error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return unavailable(cause(err), 0)
-}
-
-// cause keeps of an error what is known to hold no secret. A *url.Error prints
-// the URL, and net/http quotes what it could not parse; both may hold tokens.
-func cause(err error) error {
-	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
-		if errors.Is(err, known) {
-			return known
-		}
-	}
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		return e
-	}
-	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return e
-	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
-	return fmt.Errorf("the call failed (%T)", err)
+	return unavailable(outside.Cause(err), 0)
 }
 
 // refused turns a Web API's answer that is no success into an error. The

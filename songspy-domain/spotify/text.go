@@ -1,30 +1,10 @@
 package spotify
 
 import (
-	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
-
-// webURL is s if a page may link to it: https, or http on loopback for a
-// simulator. Anything else is empty.
-func webURL(s string) string {
-	if s == "" || len(s) > 2048 {
-		return ""
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.User != nil || u.Hostname() == "" {
-		return ""
-	}
-	switch host := u.Hostname(); {
-	case u.Scheme == "https":
-		return s
-	case u.Scheme == "http" && (host == "127.0.0.1" || host == "::1" || host == "localhost"):
-		return s
-	}
-	return ""
-}
 
 // plainID reports whether s looks like Spotify's base-62 ids.
 func plainID(s string) bool {
