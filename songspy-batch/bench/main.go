@@ -30,7 +30,7 @@ const (
 	// shortest is the least interval: a play that began before the first sweep
 	// must be old enough to count at the second, so that the third finds
 	// nothing to write about it.
-	shortest = 40 * time.Second
+	shortest = time.Minute
 	// poolSize is what SONGSPY_POLL_CONCURRENCY is unless set.
 	poolSize = 64
 )

@@ -1,0 +1,38 @@
+package sweep
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestAnswersThatSayNothingLeaveAGapThatIsNotTheBatchs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1)
+		began := time.Now()
+		th.player.answer = func(string) (songspy.Observation, error) {
+			if since := time.Since(began); since > 10*time.Minute && since < 40*time.Minute {
+				return songspy.Observation{Sighting: songspy.SightingUnreadable, At: time.Now()}, nil
+			}
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(time.Hour)
+		stop()
+		var gaps []songspy.Gap
+		heard, _ := th.store.writes()
+		for _, h := range heard {
+			if h.Gap != nil {
+				gaps = append(gaps, *h.Gap)
+			}
+		}
+		if len(gaps) != 1 || gaps[0].Reason != songspy.GapUnseen {
+			t.Fatalf("gaps %+v, want one that was unseen", gaps)
+		}
+		if from := gaps[0].BeganAt.Sub(began); from > 10*time.Minute || from < 6*time.Minute {
+			t.Errorf("the gap began %v after the start, want the last look before ten minutes", from)
+		}
+	})
+}
