@@ -26,6 +26,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// bound is the least share of a bare handler's rate that the board must reach.
+const bound = 0.8
+
 // options are how to measure.
 type options struct {
 	people, changes, viewers, rounds int
@@ -76,10 +79,16 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 			}
 		}
 	}
-	report(out, o, contenders)
+	ratio := report(out, o, contenders)
 	cancel()
 	transport.CloseIdleConnections()
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if ratio < bound {
+		return fmt.Errorf("missed: the board reaches %.2f of a bare handler, not %.2f", ratio, bound)
+	}
+	return nil
 }
 
 // run lets the viewers ask as fast as they are answered for one round.
@@ -132,7 +141,8 @@ func ask(ctx context.Context, transport http.RoundTripper, url string) error {
 
 // report prints the table and the line of JSON. A contender is compared with
 // the bare handler round by round, and the middle one of those ratios counts.
-func report(out io.Writer, o options, contenders []contender) {
+// It gives that of the board at rest.
+func report(out io.Writer, o options, contenders []contender) float64 {
 	bare := contenders[0]
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "contender\trequests/s\tp99\tof bare\t")
@@ -152,6 +162,7 @@ func report(out io.Writer, o options, contenders []contender) {
 		"changes_per_s": o.changes, "ratio": ratios[1], "ratio_changing": ratios[2],
 	})
 	fmt.Fprintf(out, "%s\n", line)
+	return ratios[1]
 }
 
 func median[T cmp.Ordered](values []T) T {
