@@ -148,6 +148,7 @@ func TestTheOriginalsFlows(t *testing.T) {
 		}
 		w.eventually("the erased listener off the board", func() bool { _, ok := listener.onBoard(); return !ok })
 
+		w.noteMetrics()
 		w.stop(batch)
 		w.stop(api)
 		w.keepsSecrets()

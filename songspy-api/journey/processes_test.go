@@ -49,6 +49,7 @@ type world struct {
 	t     *testing.T
 	sim   *sim.Sim
 	api   string // base address
+	admin string // admin address of the API
 	batch string // admin address of the batch
 	env   []string
 	// database is its address, as the binaries read it.
@@ -73,7 +74,7 @@ func newWorld(t *testing.T, database string, o sim.Options, more ...string) *wor
 	handler = s.Handler()
 	dir := t.TempDir()
 	api, admin, batch := freeAddress(t), freeAddress(t), freeAddress(t)
-	w := &world{t: t, sim: s, api: "http://" + api, batch: "http://" + batch, dir: dir, database: database, log: &logBook{}}
+	w := &world{t: t, sim: s, api: "http://" + api, admin: "http://" + admin, batch: "http://" + batch, dir: dir, database: database, log: &logBook{}}
 	w.env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
 		"SONGSPY_ENV=development", "SONGSPY_LOG_LEVEL=debug",
@@ -200,6 +201,23 @@ func (w *world) eventually(what string, yes func() bool) {
 		case <-tick.C:
 		case <-deadline:
 			w.t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// noteMetrics adds what both services tell their operators to what was printed.
+func (w *world) noteMetrics() {
+	w.t.Helper()
+	for _, base := range []string{w.admin, w.batch} {
+		resp, err := http.Get(base + "/metrics")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		before := len(w.log.all())
+		_, err = io.Copy(w.log, resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || len(w.log.all()) < before+1000 {
+			w.t.Errorf("%s tells no metrics: %v", base, err)
 		}
 	}
 }
