@@ -3,11 +3,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		fmt.Fprint(stdout, config.FreshKeys("songspy").Environ())
 		return 0
 	case command == "health":
-		err = health(ctx, environ)
+		err = telemetry.CheckReady(ctx, "SONGSPY_API_ADDR", cmp.Or(environ["SONGSPY_API_ADDR"], defaultAddr))
 	case command == "migrate", command == "serve":
 		var s settings
 		if err := config.Load(&s, environ); err != nil {
@@ -106,22 +106,6 @@ func migrate(ctx context.Context, s settings, stdout io.Writer) error {
 	}
 	fmt.Fprintln(stdout, "The database's schema is up to date.")
 	return nil
-}
-
-// health asks the service on this machine, wherever its address lets it listen.
-func health(ctx context.Context, environ map[string]string) error {
-	addr := environ["SONGSPY_API_ADDR"]
-	if addr == "" {
-		addr = defaultAddr
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("SONGSPY_API_ADDR: %q is not host:port", addr)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return telemetry.CheckHealth(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz")
 }
 
 func closing(db *store.Store, err error) error {

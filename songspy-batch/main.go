@@ -4,10 +4,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		fmt.Fprintln(stdout, version())
 		return 0
 	case command == "health":
-		err = health(ctx, environ)
+		err = telemetry.CheckReady(ctx, "SONGSPY_BATCH_ADDR", cmp.Or(environ["SONGSPY_BATCH_ADDR"], defaultAddr))
 	case command == "serve":
 		var s settings
 		if err := config.Load(&s, environ); err != nil {
@@ -75,22 +75,6 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		return 1
 	}
 	return 0
-}
-
-// health asks the batch on this machine, wherever its address lets it listen.
-func health(ctx context.Context, environ map[string]string) error {
-	addr := environ["SONGSPY_BATCH_ADDR"]
-	if addr == "" {
-		addr = defaultAddr
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("SONGSPY_BATCH_ADDR: %q is not host:port", addr)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return telemetry.CheckHealth(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz")
 }
 
 // version is that of the module and the commit it was built from, where known.

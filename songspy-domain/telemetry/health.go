@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"net/url"
@@ -89,6 +90,20 @@ func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text+"\n") // whoever asked may have gone
+}
+
+// CheckReady asks the service that listens at addr on this machine whether it
+// is ready. An address without a host, or one that stands for every address of
+// the machine, is asked on loopback. name is the variable that set the address.
+func CheckReady(ctx context.Context, name, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%s: %q is not host:port", name, addr)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return CheckHealth(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz")
 }
 
 // CheckHealth asks a /healthz or /readyz and returns nil if the answer is 200;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -68,5 +69,26 @@ func TestAdminHandler_ShowsMetricsAndProfiles(t *testing.T) {
 		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
 			t.Errorf("%s = %d without %q (%v)", path, resp.StatusCode, want, err)
 		}
+	}
+}
+
+func TestCheckReady_AsksTheMachineItRunsOn(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer server.Close()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "0.0.0.0", ""} {
+		if err := telemetry.CheckReady(t.Context(), "SONGSPY_API_ADDR", net.JoinHostPort(host, port)); err != nil {
+			t.Errorf("host %q: %v", host, err)
+		}
+	}
+	if err := telemetry.CheckReady(t.Context(), "SONGSPY_API_ADDR", "8080"); err == nil || !strings.Contains(err.Error(), "SONGSPY_API_ADDR") {
+		t.Errorf("an address without a port gives %v, want the variable named", err)
 	}
 }

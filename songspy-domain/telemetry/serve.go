@@ -14,15 +14,6 @@ import (
 // grace is how long requests may still run once the service is told to end.
 const grace = 10 * time.Second
 
-// Serve listens at server.Addr and serves until ctx ends, as ServeOn does.
-func Serve(ctx context.Context, server *http.Server, log *slog.Logger) error {
-	listener, err := Listen(ctx, server.Addr)
-	if err != nil {
-		return err
-	}
-	return ServeOn(ctx, listener, server, log)
-}
-
 // Listen opens a TCP address; port 0 takes a free one. The error names the
 // address and, where somebody else holds it, the remedy.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
