@@ -93,6 +93,12 @@ func (w *world) remembers(t *testing.T, who signedIn) {
 			t.Errorf("play %d is %+v, want one of %s", n, p, want)
 		}
 	}
+	newest := fmt.Sprint(prefix, "/me/plays/", plays.Items[0].ID)
+	w.want(t, w.Call("DELETE", newest, nil, who.bearer()...), 200, "")
+	w.want(t, w.Call("DELETE", newest, nil, who.bearer()...), 404, "NOT_FOUND")
+	if left := w.read(t, who, "/me/plays", 2).Items; len(left) != 4 || left[0].ID == plays.Items[0].ID {
+		t.Errorf("after deleting the newest: %+v", left)
+	}
 	gaps := w.read(t, who, "/me/gaps", 1).Items
 	if len(gaps) != 2 || gaps[0].To != nil || gaps[0].Reason != "link_broken" || gaps[1].To == nil || !gaps[1].To.Equal(start) || gaps[1].Reason != "door_closed" {
 		t.Errorf("gaps: %+v", gaps)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -55,6 +56,36 @@ func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play
 		return err
 	}, selectPlays+where+`ORDER BY p.started_at DESC, p.id DESC LIMIT $2`, args...)
 	return plays, translate(err)
+}
+
+// DeletePlay deletes a play of the person's, and counts it no longer among the
+// plays of its track. What stays of it is a tombstone, so that history does not
+// bring it back. It returns CodeNotFound if the person has no such play, or has
+// deleted it before.
+func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		// Like UpdateHistory: neither reads the play while the other changes it.
+		var me []person
+		if err := tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&me).Error; err != nil {
+			return err
+		}
+		var tracks []songspy.TrackID
+		err := queryRows(ctx, tx.Statement.ConnPool, func(rows *sql.Rows) error {
+			var track songspy.TrackID
+			err := rows.Scan(&track)
+			tracks = append(tracks, track)
+			return err
+		}, `UPDATE plays SET deleted_at = $3 WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING track_id`,
+			int64(id), int64(play), at)
+		if err != nil {
+			return err
+		}
+		if len(tracks) == 0 {
+			return &songspy.Error{Code: songspy.CodeNotFound}
+		}
+		return tx.Exec(`UPDATE user_tracks SET plays = plays - 1 WHERE user_id = ? AND track_id = ? AND plays > 0`,
+			int64(id), int64(tracks[0])).Error
+	})
 }
 
 // userTracks is what open plays and finished ones add to people's tracks: one

@@ -48,6 +48,13 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 	return ListMyPlays200JSONResponse{Result: SUCCESS, Data: data}, nil
 }
 
+func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error) {
+	if err := s.o.Heard.DeletePlay(ctx, callerOf(ctx).UserID, songspy.PlayID(r.Id), s.o.Now()); err != nil {
+		return nil, err
+	}
+	return DeleteMyPlay200JSONResponse{Result: SUCCESS}, nil
+}
+
 // gapReasons are the reasons that a cursor may name.
 var gapReasons = []songspy.GapReason{
 	songspy.GapLinkBroken, songspy.GapDoorClosed, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,

@@ -26,6 +26,14 @@ func (h *house) Plays(_ context.Context, _ songspy.UserID, after songspy.Play, l
 	return plays, h.fail
 }
 
+// DeletePlay knows the play 1 alone.
+func (h *house) DeletePlay(_ context.Context, _ songspy.UserID, play songspy.PlayID, _ time.Time) error {
+	if play != 1 {
+		return errNone
+	}
+	return h.fail
+}
+
 // Gaps answers with no gap.
 func (h *house) Gaps(context.Context, songspy.UserID, songspy.Gap, int) ([]songspy.Gap, error) {
 	return nil, h.fail
@@ -64,6 +72,19 @@ func TestLists_GoOnWhereThePageBeforeEnded(t *testing.T) {
 	e.Call("GET", contracttest.Prefix+"/me/plays?limit=3&cursor="+url.QueryEscape(*first.NextCursor), nil, bearer...).Into(t, &second)
 	if len(second.Items) != 3 || second.Items[0].Id != pageSize+1 {
 		t.Errorf("the next page begins with %+v", second.Items)
+	}
+}
+
+func TestDeleteMyPlay_IsForOnesOwn(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	for id, status := range map[string]int{"1": 200, "2": 404, "0": 400, "x": 400} {
+		if a := e.Call("DELETE", contracttest.Prefix+"/me/plays/"+id, nil, bearer...); a.Status != status {
+			t.Errorf("deleting %s answered %d %s", id, a.Status, a.Body)
+		}
+	}
+	if a := e.Call("DELETE", contracttest.Prefix+"/me/plays/1", nil); a.Status != 401 {
+		t.Errorf("strangers may delete: %d", a.Status)
 	}
 }
 

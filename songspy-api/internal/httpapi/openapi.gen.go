@@ -682,6 +682,9 @@ type ServerInterface interface {
 	// ListMyPlays What one has heard, newest first.
 	// (GET /v1/songspy/me/plays)
 	ListMyPlays(c *gin.Context, params ListMyPlaysParams)
+	// DeleteMyPlay Delete a play of one's own.
+	// (DELETE /v1/songspy/me/plays/{id})
+	DeleteMyPlay(c *gin.Context, id int64)
 	// UnlinkSpotify Unlink, and erase what came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(c *gin.Context)
@@ -860,6 +863,31 @@ func (siw *ServerInterfaceWrapper) ListMyPlays(c *gin.Context) {
 	}
 
 	siw.Handler.ListMyPlays(c, params)
+}
+
+// DeleteMyPlay operation middleware
+func (siw *ServerInterfaceWrapper) DeleteMyPlay(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteMyPlay(c, id)
 }
 
 // UnlinkSpotify operation middleware
@@ -1059,6 +1087,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/spotify-auth/url", wrapper.GetSpotifyAuthorization)
 	router.GET(options.BaseURL+"/v1/songspy/tracks/current-playing", wrapper.ListCurrentPlaying)
 	router.GET(options.BaseURL+"/v1/songspy/me/plays", wrapper.ListMyPlays)
+	router.DELETE(options.BaseURL+"/v1/songspy/me/plays/:id", wrapper.DeleteMyPlay)
 	router.GET(options.BaseURL+"/v1/songspy/me/gaps", wrapper.ListMyGaps)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness)
@@ -1628,6 +1657,99 @@ func (response ListMyPlays500JSONResponse) VisitListMyPlaysResponse(w http.Respo
 type ListMyPlays503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response ListMyPlays503JSONResponse) VisitListMyPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyPlayRequestObject struct {
+	Id int64 `json:"id"`
+}
+
+type DeleteMyPlayResponseObject interface {
+	VisitDeleteMyPlayResponse(w http.ResponseWriter) error
+}
+
+type DeleteMyPlay200JSONResponse DoneAnswer
+
+func (response DeleteMyPlay200JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyPlay400JSONResponse struct{ InvalidJSONResponse }
+
+func (response DeleteMyPlay400JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyPlay401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteMyPlay401JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyPlay404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteMyPlay404JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyPlay500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteMyPlay500JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyPlay503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteMyPlay503JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2370,6 +2492,9 @@ type StrictServerInterface interface {
 	// ListMyPlays What one has heard, newest first.
 	// (GET /v1/songspy/me/plays)
 	ListMyPlays(ctx context.Context, request ListMyPlaysRequestObject) (ListMyPlaysResponseObject, error)
+	// DeleteMyPlay Delete a play of one's own.
+	// (DELETE /v1/songspy/me/plays/{id})
+	DeleteMyPlay(ctx context.Context, request DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error)
 	// UnlinkSpotify Unlink, and erase what came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(ctx context.Context, request UnlinkSpotifyRequestObject) (UnlinkSpotifyResponseObject, error)
@@ -2498,6 +2623,18 @@ func (sh *strictHandler) ListMyPlays(c *gin.Context, params ListMyPlaysParams) {
 	response, err := sh.ssi.ListMyPlays(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitListMyPlaysResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) DeleteMyPlay(c *gin.Context, id int64) {
+	var request DeleteMyPlayRequestObject
+	request.Id = id
+	response, err := sh.ssi.DeleteMyPlay(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitDeleteMyPlayResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

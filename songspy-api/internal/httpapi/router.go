@@ -44,6 +44,7 @@ type Links interface {
 type Listening interface {
 	// Plays pages from the newest play, or from the one after the given, by start and id.
 	Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayOf, error)
+	DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error
 	// Gaps pages from the newest gap, or from the one after the given, by begin and reason.
 	Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) ([]songspy.Gap, error)
 }

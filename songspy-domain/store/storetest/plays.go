@@ -28,6 +28,20 @@ func plays() suite {
 			}
 			same(t, "plays", stored, h.Plays)
 		},
+		"DeletePlay_LeavesATombstoneAndCountsOneLess": func(t *testing.T, b *bundle) {
+			l, stranger := b.listener(t), b.listener(t)
+			h := hears(l, song(1), start)
+			h.Plays = []songspy.Play{played(song(1), start.Add(-2*time.Hour)), played(song(1), start.Add(-time.Hour))}
+			b.write(t, h)
+			play := storedPlays(t, b.sql(t), l.UserID)[0]
+			Code(t, b.DeletePlay(t.Context(), stranger.UserID, play.ID, start), songspy.CodeNotFound)
+			same(t, "plays before", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 2)
+			must(t, b.DeletePlay(t.Context(), l.UserID, play.ID, start))
+			Code(t, b.DeletePlay(t.Context(), l.UserID, play.ID, start), songspy.CodeNotFound)
+			same(t, "plays after", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 1)
+			same(t, "counted", storedTracks(t, b.sql(t), l.UserID)[0].Plays, 1)
+			same(t, "deleted at", b.kept(t, l, told(song(1), play.StartedAt)).Plays[0].Play.DeletedAt, start)
+		},
 		"UserTracks_CountPlaysAndRememberFirstAndLast": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
 			b.write(t, hears(l, song(1), start))
