@@ -45,6 +45,8 @@ type Reconciled struct {
 	Confirmed []KeptPlay
 	// Found are plays that only history knows.
 	Found []KeptPlay
+	// Refuted are kept plays that turn out too short to count.
+	Refuted []KeptPlay
 	// Unplaced are items that fit nowhere. They are remembered, so that they
 	// are not tried again.
 	Unplaced []HistoryItem
@@ -54,5 +56,5 @@ type Reconciled struct {
 
 // Empty reports whether there is nothing to write down.
 func (r Reconciled) Empty() bool {
-	return len(r.Confirmed)+len(r.Found)+len(r.Unplaced)+len(r.Gaps) == 0
+	return len(r.Confirmed)+len(r.Found)+len(r.Refuted)+len(r.Unplaced)+len(r.Gaps) == 0
 }

@@ -28,6 +28,10 @@ type Play struct {
 	// ListenedMS is what is proven to have sounded, in milliseconds; never
 	// more than the time between start and end.
 	ListenedMS int64
+	// InferredMS is what of ListenedMS nobody saw: the tail of a play that is
+	// taken as heard out because the next one began at its predicted end. It
+	// lies right before EndedAt, and gives way to what history tells.
+	InferredMS int64
 	Source     PlaySource
 	// Provisional plays have an unwitnessed edge that later knowledge may move.
 	Provisional bool
@@ -37,16 +41,20 @@ type Play struct {
 // TableName is the table of plays.
 func (Play) TableName() string { return "plays" }
 
-// Counts reports whether so much of a track of that length makes a play: 30
-// seconds, or half of a track shorter than a minute. What is shorter was
-// shown, not played. Both are in milliseconds; a duration of 0 is unknown.
-func Counts(listenedMS, durationMS int64) bool {
+// Enough is how much of a track of that length makes a play: 30 seconds, or
+// half of a track shorter than a minute. Both are in milliseconds; a duration
+// of 0 is unknown.
+func Enough(durationMS int64) int64 {
 	const enough, minute = 30_000, 60_000
 	if durationMS > 0 && durationMS < minute {
-		return listenedMS*2 >= durationMS
+		return (durationMS + 1) / 2
 	}
-	return listenedMS >= enough
+	return enough
 }
+
+// Counts reports whether so much of a track of that length makes a play. What
+// is shorter was shown, not played. Both are in milliseconds.
+func Counts(listenedMS, durationMS int64) bool { return listenedMS >= Enough(durationMS) }
 
 // UserTrack is one track among a person's tracks: the set that the original
 // service kept, with first and last hearing and a count.

@@ -12,10 +12,12 @@ import (
 func (s *step) makeWay(obs songspy.Observation) (bound time.Time) {
 	n := s.State
 	seen := s.lastElsewhere()
-	if obs.Progress < 0 { // nobody knows when it began
+	implied := obs.At.Add(-obs.Progress)
+	if obs.Progress < 0 || implied.Before(seen.Add(-jitter)) {
+		// Nobody knows when it began: it keeps its progress to itself, or came
+		// in somewhere in the middle, as episodes do that are resumed.
 		return later(seen, s.end(s.endBy(obs.At), false))
 	}
-	implied := obs.At.Add(-obs.Progress)
 	began := later(implied, seen)
 	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= seamless {
 		return later(seen, s.end(earlier(*n.EndsAt, began), true))
@@ -79,6 +81,16 @@ func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 	s.Visible, s.Worth = true, true
 }
 
+// unbound notes when something else than the play that was just opened was
+// really seen last: the end of the former, by which its start was bounded, may
+// be a guess. Where its progress is secret it stays bounded by that, because
+// its start is still to be found.
+func (s *step) unbound(obs songspy.Observation, seen time.Time) {
+	if obs.Progress >= 0 {
+		s.State.ElsewhereAt = seen
+	}
+}
+
 // idle leaves the listener without an open play.
 func (s *step) idle(at time.Time) {
 	s.State = songspy.NowPlaying{
@@ -96,16 +108,19 @@ func (s *step) end(at time.Time, heardOut bool) time.Time {
 	if n.State == songspy.PlayerPlaying && at.Before(n.SeenAt) {
 		at = n.SeenAt // it was seen then
 	}
+	var inferred time.Duration
 	if heardOut {
-		n.ListenedMS += ms(at.Sub(n.SeenAt))
+		inferred = at.Sub(n.SeenAt)
+		n.ListenedMS += ms(inferred)
 	}
-	s.finish(n, at, !heardOut && n.State == songspy.PlayerPlaying)
+	s.finish(n, at, inferred, !heardOut && n.State == songspy.PlayerPlaying)
 	return at
 }
 
-// finish adds a play if it counts.
-func (s *step) finish(n songspy.NowPlaying, end time.Time, provisional bool) {
+// finish adds a play if it counts, of which so much at its end is inferred.
+func (s *step) finish(n songspy.NowPlaying, end time.Time, inferred time.Duration, provisional bool) {
 	if p, counts := n.Ended(end, provisional); counts {
+		p.InferredMS = min(ms(inferred), p.ListenedMS)
 		s.Plays = append(s.Plays, p)
 	}
 }

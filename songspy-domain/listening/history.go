@@ -145,7 +145,8 @@ func (r *reconciliation) confirm(matched []int) {
 		}
 	}
 	for j := range r.slots {
-		if s := &r.slots[j]; !s.item.PlayedAt.IsZero() && s.Play.Provisional && s.Play.DeletedAt == nil {
+		s := &r.slots[j]
+		if open := s.Play.Provisional || s.Play.InferredMS > 0; open && !s.item.PlayedAt.IsZero() && s.Play.DeletedAt == nil {
 			r.settle(s)
 		}
 	}
@@ -157,7 +158,8 @@ func (r *reconciliation) confirm(matched []int) {
 func (r *reconciliation) settle(s *slot) {
 	if _, off := s.distance(s.item); r.read == readingEnd && off <= aside {
 		end := clamp(s.item.PlayedAt, s.proven(), s.Play.EndedAt)
-		s.Play.ListenedMS += ms(end.Sub(s.proven()))
+		s.Play.ListenedMS += ms(end.Sub(s.proven())) - s.Play.InferredMS
+		s.Play.InferredMS = 0
 		if most := s.Track.DurationMS; most > 0 {
 			s.Play.ListenedMS = min(s.Play.ListenedMS, most) // it may have been paused
 		}
@@ -173,10 +175,15 @@ func (r *reconciliation) result() songspy.Reconciled {
 		case s.fresh && !songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS):
 			out.Unplaced = append(out.Unplaced, s.item)
 		case s.fresh:
+			if s.elastic {
+				s.Play.InferredMS = s.Play.ListenedMS
+			}
 			s.Play.Provisional = s.clipped || r.read != readingEnd && !r.followed(s)
 			out.Found = append(out.Found, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})
 		case s.Play.StartedAt.IsZero():
 			out.Unplaced = append(out.Unplaced, s.item)
+		case s.refuted && s.item.PlayedAt.IsZero() && s.HeardAt.IsZero() && s.Play.DeletedAt == nil:
+			out.Refuted = append(out.Refuted, s.KeptPlay)
 		case s.moved || !s.item.PlayedAt.IsZero():
 			out.Confirmed = append(out.Confirmed, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})
 		}

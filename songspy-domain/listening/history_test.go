@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -138,9 +139,11 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 			track := rapid.SampledFrom(tracks).Draw(t, "track")
 			length := track.Duration().Seconds()
 			listened := rapid.Float64Range(length/8, length).Draw(t, "listened")
-			k := kept(track, now, now+length, listened, rapid.Bool().Draw(t, "provisional"))
+			stood := float64(rapid.SampledFrom([]int{0, 0, 20, 60, 240}).Draw(t, "stood"))
+			k := kept(track, now, now+length+stood, listened, rapid.Bool().Draw(t, "provisional"))
 			k.Play.ID = songspy.PlayID(len(known) + 1)
-			known, now = append(known, k), now+length
+			k.Play.InferredMS = int64(float64(k.Play.ListenedMS) * rapid.SampledFrom([]float64{0, 0, 0.5, 1}).Draw(t, "inferred"))
+			known, now = append(known, k), now+length+stood
 		}
 		var items []songspy.HistoryItem
 		for range rapid.IntRange(0, 12).Draw(t, "items") {
@@ -151,7 +154,7 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 		for _, i := range items {
 			told = append(told, i.PlayedAt)
 		}
-		if again := Reconcile(around(merge(known, r), told), items, at(now+200)); len(again.Found)+len(again.Confirmed)+len(again.Unplaced) != 0 {
+		if again := Reconcile(around(merge(known, r), told), items, at(now+200)); !again.Empty() {
 			t.Fatalf("the same answer again changes %+v", again)
 		}
 		all := merge(known, r)
@@ -164,6 +167,9 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 			if k.Play.ListenedMS > k.Play.EndedAt.Sub(k.Play.StartedAt).Milliseconds()+1 {
 				t.Fatalf("%+v claims more than its length", k.Play)
 			}
+			if k.Play.InferredMS < 0 || k.Play.InferredMS > k.Play.ListenedMS {
+				t.Fatalf("%+v infers more than it claims", k.Play)
+			}
 			if i > 0 && k.Play.StartedAt.Before(all[i-1].Play.EndedAt) {
 				t.Fatalf("plays overlap: %+v then %+v", all[i-1].Play, k.Play)
 			}
@@ -175,6 +181,9 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 func merge(known []songspy.KeptPlay, r songspy.Reconciled) []songspy.KeptPlay {
 	out := make([]songspy.KeptPlay, 0, len(known)+len(r.Found))
 	for _, k := range known {
+		if slices.ContainsFunc(r.Refuted, func(f songspy.KeptPlay) bool { return f.Play.ID == k.Play.ID }) {
+			continue
+		}
 		for _, c := range r.Confirmed {
 			if c.Play.ID == k.Play.ID {
 				k.Play = c.Play

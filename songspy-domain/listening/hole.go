@@ -18,7 +18,8 @@ func (r *reconciliation) place(item songspy.HistoryItem) {
 		if read == readingEnd {
 			from, to, edge = item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt, item.PlayedAt.Add(-aside)
 		}
-		if r.tellsOf(item, from, to) || read == readingEnd && r.wentOn(item, edge) || r.beganBefore(item, edge) || r.fill(item, from, to, edge) {
+		if r.tellsOf(item, from, to) || r.split(item) || read == readingEnd && r.wentOn(item, edge) ||
+			r.beganBefore(item, edge) || r.fill(item, from, to, edge) {
 			return
 		}
 	}
@@ -31,7 +32,7 @@ func (r *reconciliation) place(item songspy.HistoryItem) {
 func (r *reconciliation) tellsOf(item songspy.HistoryItem, from, to time.Time) bool {
 	for j := range r.slots {
 		s := &r.slots[j]
-		if !s.Play.Provisional || !s.untold(item) {
+		if !s.Play.Provisional && s.Play.InferredMS == 0 || !s.untold(item) {
 			continue
 		}
 		if earlier(to, s.Play.EndedAt).Sub(later(from, s.Play.StartedAt)) > aside {

@@ -19,6 +19,7 @@ type slot struct {
 	moved   bool                // its tail had to make room
 	clipped bool                // fresh, and its hole was too small for it
 	elastic bool                // fresh, and only its start was told
+	refuted bool                // counted only by its inferred tail, which is no more
 }
 
 // proven is how far the play is proven to reach; what lies between that and
@@ -26,6 +27,9 @@ type slot struct {
 func (s slot) proven() time.Time {
 	if s.elastic {
 		return s.Play.StartedAt
+	}
+	if s.Play.InferredMS > 0 {
+		return s.Play.EndedAt.Add(-milliseconds(s.Play.InferredMS))
 	}
 	if !s.Play.Provisional {
 		return s.Play.EndedAt
@@ -44,10 +48,21 @@ func (s *slot) makeRoom(at time.Time) {
 	if !s.Play.EndedAt.After(at) {
 		return
 	}
+	s.doubt(s.Play.EndedAt.Sub(at))
 	s.Play.EndedAt, s.moved = at, true
 	if s.fresh {
 		s.Play.ListenedMS = ms(at.Sub(s.Play.StartedAt))
 	}
+}
+
+// doubt takes back so much of the inferred tail.
+func (s *slot) doubt(tail time.Duration) {
+	less := min(ms(tail), s.Play.InferredMS)
+	counted := songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS)
+	s.Play.ListenedMS -= less
+	s.refuted = s.refuted || counted && !songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS)
+	s.Play.InferredMS -= less
+	s.Play.Provisional = s.Play.Provisional || less > 0
 }
 
 // distance is how far an item lies from either edge of a play.

@@ -19,7 +19,9 @@ func (s *step) paused(obs songspy.Observation) {
 			return
 		}
 	}
+	seen := s.lastElsewhere()
 	s.openPaused(obs, s.makeWay(obs))
+	s.unbound(obs, seen)
 }
 
 // pausedSame handles the open play standing still. It reports false if this

@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"strings"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -16,6 +17,7 @@ const (
 	ReasonBetween       Reason = "between"       // a long song may be skipped
 	ReasonSkips         Reason = "skips"         // skips come in runs
 	ReasonSilence       Reason = "silence"       // one silence closes nothing: ask again
+	ReasonProof         Reason = "proof"         // of what history never tells, enough must be seen
 	ReasonAdvertisement Reason = "advertisement" // music comes back soon
 )
 
@@ -30,6 +32,8 @@ const (
 	// tooLate is how far into a song the floor's own look in between finds
 	// skips too late: another one is worth its call.
 	tooLate = 105 * time.Second
+	// just is how long after something is enough a look finds it so.
+	just = time.Second
 	// hardly keeps two looks apart when a song outlives its prediction by a little.
 	hardly = 3 * time.Second
 )
@@ -80,7 +84,18 @@ func whilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) L
 	if again := most * 2 / 3; n.Skips > 0 && n.ProgressMS >= 0 && now.Sub(n.StartedAt) < again*2 && wait > again {
 		wait, reason = again, ReasonSkips
 	}
+	if missing := songspy.Enough(n.DurationMS) - n.ListenedMS; untellable(n.TrackURI) && missing > 0 {
+		if proof := max(milliseconds(missing)+just, min(least, interval)); proof < wait {
+			wait, reason = proof, ReasonProof
+		}
+	}
 	return Look{now.Add(wait), reason}
+}
+
+// untellable reports whether history never tells of a track: it lists neither
+// episodes nor what lies on the listener's own disk.
+func untellable(uri string) bool {
+	return strings.HasPrefix(uri, "spotify:episode:") || strings.HasPrefix(uri, "spotify:local:")
 }
 
 // FirstLook says when a listener is worth a look to a planner that has just

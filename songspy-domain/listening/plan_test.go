@@ -59,3 +59,20 @@ func TestASongLongerThanTheIntervalIsLookedAtWhereSkipsAreLikeliest(t *testing.T
 		})
 	}
 }
+
+func TestWhatHistoryNeverTellsIsLookedAtOnceEnoughHasSounded(t *testing.T) {
+	const interval = 3 * time.Minute
+	for uri, want := range map[string]Look{
+		"spotify:local:a:b:c:170": {at(31), ReasonProof},
+		"spotify:episode:e":       {at(31), ReasonProof},
+		"spotify:track:t":         {at(171.5), ReasonEnd},
+	} {
+		n, _, _ := run(t, nothing(-1), playing(songspy.Track{URI: uri, DurationMS: 170_000}, 1.5, 1.5))
+		if got := NextLook(n, songspy.SightingPlaying, at(1.5), 0, interval); got != want {
+			t.Errorf("%s: %+v, want %+v", uri, got, want)
+		}
+		if n.ListenedMS = 31_000; NextLook(n, songspy.SightingPlaying, at(31), 0, interval).Reason != ReasonEnd {
+			t.Errorf("%s: once it counts, its end is worth the next look", uri)
+		}
+	}
+}

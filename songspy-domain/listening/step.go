@@ -150,7 +150,7 @@ func (s *step) again(obs songspy.Observation, implied time.Time, length time.Dur
 		s.finish(songspy.NowPlaying{
 			UserID: former.UserID, TrackID: former.TrackID, TrackURI: former.TrackURI,
 			DurationMS: former.DurationMS, StartedAt: began, ListenedMS: ms(length),
-		}, bound, false)
+		}, bound, length, false)
 	}
 	s.open(obs, bound)
 }
@@ -186,8 +186,9 @@ func (s *step) judge() {
 
 // another handles another track than the open play's.
 func (s *step) another(obs songspy.Observation) {
-	former := s.State
+	former, seen := s.State, s.lastElsewhere()
 	s.open(obs, s.makeWay(obs))
+	s.unbound(obs, seen)
 	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-crossfade))
 	if cut && former.State == songspy.PlayerPlaying {
 		s.State.Skips = min(former.Skips+1, 99)

@@ -132,6 +132,9 @@ func (h *retelling) write(kept songspy.Kept, r songspy.Reconciled) error {
 	if err := h.settle(kept, r.Confirmed); err != nil {
 		return err
 	}
+	if err := h.refute(r.Refuted); err != nil {
+		return err
+	}
 	if err := h.enter(r); err != nil {
 		return err
 	}
@@ -190,9 +193,26 @@ func (h *retelling) settle(kept songspy.Kept, confirmed []songspy.KeptPlay) erro
 	column(v, changed, "started_at", "timestamptz", func(p *row) time.Time { return p.StartedAt })
 	column(v, changed, "ended_at", "timestamptz", func(p *row) time.Time { return p.EndedAt })
 	column(v, changed, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
+	column(v, changed, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
 	column(v, changed, "provisional", "boolean", func(p *row) bool { return p.Provisional })
-	return h.s.execWith(h.ctx, h.conn, v, `UPDATE plays SET ended_at = v.ended_at, listened_ms = v.listened_ms, provisional = v.provisional
+	return h.s.execWith(h.ctx, h.conn, v, `UPDATE plays SET ended_at = v.ended_at, listened_ms = v.listened_ms,
+		inferred_ms = v.inferred_ms, provisional = v.provisional
 		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.started_at AND plays.id = v.id`)
+}
+
+// refute takes back plays that were none. Nothing is left of them: history
+// never tells of what is too short to count.
+func (h *retelling) refute(refuted []songspy.KeptPlay) error {
+	for _, k := range refuted {
+		if _, err := h.conn.ExecContext(h.ctx, `DELETE FROM plays WHERE user_id = $1 AND id = $2`,
+			int64(h.user), int64(k.Play.ID)); err != nil {
+			return err
+		}
+		if _, err := h.conn.ExecContext(h.ctx, uncountPlay, int64(h.user), int64(k.Play.TrackID)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // enter notes which items have been told, and of which play: of none, 0.

@@ -25,18 +25,19 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 	column(r, plays, "started_at", "timestamptz", func(p *row) time.Time { return p.StartedAt })
 	column(r, plays, "ended_at", "timestamptz", func(p *row) time.Time { return p.EndedAt })
 	column(r, plays, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
+	column(r, plays, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
 	column(r, plays, "source", "text", func(p *row) string { return string(p.Source) })
 	column(r, plays, "provisional", "boolean", func(p *row) bool { return p.Provisional })
 	column(r, plays, "deleted_at", "timestamptz", func(p *row) *time.Time { return p.DeletedAt })
 	return s.execWith(ctx, conn, r, `INSERT INTO plays (`+r.names()+`) SELECT `+r.names()+` FROM v`)
 }
 
-const selectPlays = `SELECT p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.source, p.provisional, p.deleted_at, ` +
+const selectPlays = `SELECT p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.deleted_at, ` +
 	trackColumns + ` FROM plays p JOIN tracks t ON t.id = p.track_id `
 
 func scanPlay(rows *sql.Rows) (of songspy.PlayOf, err error) {
 	p, t := &of.Play, &of.Track
-	err = rows.Scan(&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.Source, &p.Provisional, &p.DeletedAt,
+	err = rows.Scan(&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.InferredMS, &p.Source, &p.Provisional, &p.DeletedAt,
 		&t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)
 	p.TrackURI = t.URI
 	return of, err
@@ -83,10 +84,13 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 		if len(tracks) == 0 {
 			return &songspy.Error{Code: songspy.CodeNotFound}
 		}
-		return tx.Exec(`UPDATE user_tracks SET plays = plays - 1 WHERE user_id = ? AND track_id = ? AND plays > 0`,
-			int64(id), int64(tracks[0])).Error
+		_, err = tx.Statement.ConnPool.ExecContext(ctx, uncountPlay, int64(id), int64(tracks[0]))
+		return err
 	})
 }
+
+// uncountPlay takes one play of a track from what is counted of a person.
+const uncountPlay = `UPDATE user_tracks SET plays = plays - 1 WHERE user_id = $1 AND track_id = $2 AND plays > 0`
 
 // userTracks is what open plays and finished ones add to people's tracks: one
 // row for each person and track, sorted by both.

@@ -20,6 +20,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
 	"github.com/songspy/songspy/songspy-batch/internal/sweep"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/listening"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-sim/sim"
@@ -29,8 +30,9 @@ const (
 	// before is how long everything runs before it is measured, so that no
 	// first look is.
 	before = time.Hour
-	// after is how long it goes on, so that what is noticed late still counts.
-	after = time.Hour
+	// after is how long it goes on, so that what is noticed late still counts:
+	// what a phone without a network played is told when history is next asked.
+	after = listening.HistoryEvery + time.Hour
 	// workers bounds the looks under way; in virtual time they take none.
 	workers = 64
 )

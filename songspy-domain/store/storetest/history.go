@@ -96,6 +96,28 @@ func history() suite {
 			same(t, "heard at", kept.Plays[0].HeardAt, item.PlayedAt)
 			same(t, "told", kept.Told, []time.Time{item.PlayedAt, start})
 		},
+		"UpdateHistory_TakesBackWhatItRefutes": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			first, second := played(song(1), start.Add(-time.Hour)), played(song(1), start.Add(-30*time.Minute))
+			second.InferredMS = 59_000
+			h.Plays = []songspy.Play{first, second}
+			b.write(t, h)
+			item := told(song(2), second.StartedAt.Add(2*time.Second))
+			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.Kept) (r songspy.Reconciled) {
+				last := k.Plays[len(k.Plays)-1]
+				same(t, "inferred", last.Play.InferredMS, 59_000)
+				r = finds([]songspy.HistoryItem{item})(k)
+				r.Refuted = []songspy.KeptPlay{last}
+				return r
+			}))
+			stored := storedPlays(t, b.sql(t), l.UserID)
+			same(t, "plays", len(stored), 2)
+			same(t, "the first", stored[0].StartedAt, first.StartedAt)
+			same(t, "the second", stored[1].Source, songspy.SourceHistory)
+			tracks := storedTracks(t, b.sql(t), l.UserID)
+			same(t, "plays of the track", tracks[0].Plays, 1)
+		},
 		"UpdateHistory_ShowsTheDeleted": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
 			h := hears(l, song(1), start)

@@ -67,12 +67,12 @@ func plays() suite {
 
 func storedPlays(t *testing.T, db *sql.DB, id songspy.UserID) (plays []songspy.Play) {
 	t.Helper()
-	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(), `SELECT id, user_id, track_id, started_at, ended_at, listened_ms, source, provisional, deleted_at
+	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(), `SELECT id, user_id, track_id, started_at, ended_at, listened_ms, inferred_ms, source, provisional, deleted_at
 		FROM plays WHERE user_id = $1 ORDER BY started_at`, int64(id)))
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var p songspy.Play
-		must(t, rows.Scan(&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.Source, &p.Provisional, &p.DeletedAt))
+		must(t, rows.Scan(&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.InferredMS, &p.Source, &p.Provisional, &p.DeletedAt))
 		p.StartedAt, p.EndedAt = p.StartedAt.UTC(), p.EndedAt.UTC()
 		plays = append(plays, p)
 	}
