@@ -14,6 +14,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/gate"
 	"github.com/songspy/songspy/songspy-domain/google"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
@@ -31,6 +32,7 @@ type service struct {
 	log           *slog.Logger
 	db            *store.Store
 	board         *board.Board
+	spotify       *spotify.Client
 	public, admin net.Listener
 	handler       http.Handler
 	operations    http.Handler
@@ -65,7 +67,11 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	if err = api.wire(s, registry); err != nil {
 		return nil, err
 	}
-	api.operations = telemetry.AdminHandler(registry, api.ready)
+	doors := telemetry.Doors{Now: time.Now, States: func() map[string]gate.State {
+		return map[string]gate.State{s.Spotify.ClientID: api.spotify.Doors()}
+	}}
+	registry.MustRegister(doors)
+	api.operations = telemetry.AdminHandler(registry, api.ready, doors.Notes)
 	if api.public, err = telemetry.Listen(ctx, s.Addr); err != nil {
 		return nil, err
 	}
@@ -78,6 +84,7 @@ func (a *service) run(ctx context.Context) error {
 	defer a.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { a.board.Run(ctx); return nil })
+	group.Go(func() error { a.spotify.Keep(ctx); return nil })
 	group.Go(func() error { return telemetry.ServeOn(ctx, a.public, &http.Server{Handler: a.handler}, a.log) })
 	group.Go(func() error {
 		// A profile takes as long as it is asked to.
@@ -152,12 +159,13 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	if err := measureBoard(registry, a.board); err != nil {
 		return err
 	}
+	a.spotify = newSpotify(s, a.db, a.log)
 	assets, err := pageAssets(s)
 	if err != nil {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
-		Contract: contract, Identity: who, Linking: newLinking(s, people, a.log), Board: a.board,
+		Contract: contract, Identity: who, Linking: newLinking(s, people, a.spotify), Board: a.board,
 		People: people, Links: people, Heard: people, Assets: assets,
 		Probes: []httpapi.Probe{
 			{Name: "database", Run: a.db.CheckSchema},
@@ -169,15 +177,19 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	return err
 }
 
-func newLinking(s settings, links linking.Links, log *slog.Logger) *linking.Service {
-	app := s.Spotify.ClientID // links say which app they belong to; the batch renews its own
+func newSpotify(s settings, doors spotify.Doors, log *slog.Logger) *spotify.Client {
+	return spotify.New(spotify.Config{
+		ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
+		AuthorizeURL: s.Spotify.AuthorizeURL, AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
+		RedirectURL: s.Spotify.RedirectURL, Logger: log, Doors: doors, DailyCalls: s.Spotify.DailyCalls,
+	})
+}
+
+func newLinking(s settings, links linking.Links, client *spotify.Client) *linking.Service {
 	o := linking.Options{
-		Spotify: askedSpotify{spotify.New(spotify.Config{
-			App: app, ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
-			AuthorizeURL: s.Spotify.AuthorizeURL, AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-			RedirectURL: s.Spotify.RedirectURL, Logger: log,
-		})},
-		Links: links, App: app, AnyLoopback: s.Service.Development(), Now: time.Now,
+		Spotify: askedSpotify{client},
+		// Links say which app they belong to; the batch renews its own.
+		Links: links, App: s.Spotify.ClientID, AnyLoopback: s.Service.Development(), Now: time.Now,
 	}
 	if s.Spotify.RedirectURL != "" {
 		o.RedirectURLs = []string{s.Spotify.RedirectURL}

@@ -20,6 +20,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/sweep"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/gate"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
@@ -86,6 +87,7 @@ type database interface {
 	refresh.Links
 	housekeeping.Store
 	readmission.Links
+	spotify.Doors
 	// WaitForSchema returns once the schema is the one that the code needs.
 	WaitForSchema(ctx context.Context) error
 	// CheckSchema says what is wrong with the schema.
@@ -98,6 +100,8 @@ type batch struct {
 	log      *slog.Logger
 	db       database
 	registry *prometheus.Registry
+	doors    telemetry.Doors
+	client   *spotify.Client
 	sweep    *sweep.Sweep
 	refresh  *refresh.Job
 }
@@ -109,11 +113,16 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
 		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
+		Doors: db, DailyCalls: s.Spotify.DailyCalls,
 	})
 	renewer := &refresh.Renewer{
 		Links: db, Provider: client, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
 	}
-	b := &batch{settings: s, log: log, db: db, registry: registry}
+	b := &batch{settings: s, log: log, db: db, registry: registry, client: client}
+	b.doors = telemetry.Doors{Now: time.Now, States: func() map[string]gate.State {
+		return map[string]gate.State{s.Spotify.ClientID: client.Doors()}
+	}}
+	registry.MustRegister(b.doors)
 	b.sweep = sweep.New(sweep.Options{
 		Store: db, Feed: db, Player: client, Renewer: renewer,
 		Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
@@ -133,7 +142,7 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		// A profile takes as long as it is asked to.
-		server := &http.Server{Handler: telemetry.AdminHandler(b.registry, b.ready), WriteTimeout: 5 * time.Minute}
+		server := &http.Server{Handler: telemetry.AdminHandler(b.registry, b.ready, b.doors.Notes), WriteTimeout: 5 * time.Minute}
 		return telemetry.ServeOn(ctx, listener, server, b.log)
 	})
 	group.Go(func() error {
@@ -148,6 +157,7 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 // work runs the jobs and the pools that do what they plan, until ctx ends.
 func (b *batch) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { b.client.Keep(ctx); return nil })
 	group.Go(func() error { b.sweep.Serve(telemetry.With(ctx, slog.String("job", sweepJob))); return nil })
 	group.Go(func() error { b.refresh.Serve(telemetry.With(ctx, slog.String("job", refreshJob))); return nil })
 	group.Go(func() error {

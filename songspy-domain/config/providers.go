@@ -30,6 +30,9 @@ type Spotify struct {
 	// AccountsURL and APIURL are what servers call.
 	AccountsURL string `env:"SONGSPY_SPOTIFY_ACCOUNTS_URL" envDefault:"https://accounts.spotify.com"`
 	APIURL      string `env:"SONGSPY_SPOTIFY_API_URL" envDefault:"https://api.spotify.com"`
+	// DailyCalls bounds each app's calls to the Web API in a day of UTC, renewals
+	// aside; 0: no bound but Spotify's.
+	DailyCalls int64 `env:"SONGSPY_SPOTIFY_DAILY_CALLS" envDefault:"0"`
 }
 
 // Google is our app at Google, and where Google is.
@@ -54,6 +57,7 @@ func (s Spotify) Validate() error {
 	return errors.Join(
 		checkEndpoints(s.endpoints()),
 		checkRedirect("SONGSPY_SPOTIFY_REDIRECT_URL", s.RedirectURL),
+		AtLeast("SONGSPY_SPOTIFY_DAILY_CALLS", s.DailyCalls, 0),
 	)
 }
 

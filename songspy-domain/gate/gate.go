@@ -28,13 +28,14 @@ func Doors() []Door { return []Door{Accounts, API} }
 // Why says what keeps a call outside. It is fit for a metric's label.
 type Why string
 
-// The reasons. The first three close a door; the last two hold back one call.
+// The reasons. The first three close a door; the others hold back one call.
 const (
 	WhyThrottled Why = "throttled"        // 429
 	WhyQuota     Why = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the developer's daily quota
 	WhyPremium   Why = "premium_required" // 403: the app's owner has no Premium subscription
 	WhyProbing   Why = "probing"          // the probe is out
 	WhyRamping   Why = "ramping_up"       // opened lately, and calls are still paced
+	WhyBudget    Why = "budget_spent"     // the day's calls that the operator allows are made
 )
 
 const (
@@ -57,25 +58,30 @@ const (
 
 // State is all that is known of one app. The zero State has both doors open.
 type State struct {
-	Accounts DoorState `json:"accounts"`
-	API      DoorState `json:"api"`
+	Accounts DoorState
+	API      DoorState
+	// Day is what the app has spent today of its calls to the Web API.
+	Day Day
+	// Share is which part of the app's pace this process may use, from 0 to 1;
+	// 0 means all of it.
+	Share float64
 }
 
 // DoorState is what is known of one door.
 type DoorState struct {
 	// Why is what closed the door; empty: it is open.
-	Why Why `json:"why,omitempty"`
+	Why Why
 	// ClosedUntil is when a closed door is due for a probe.
-	ClosedUntil time.Time `json:"closedUntil,omitzero"`
+	ClosedUntil time.Time
 	// Step counts the closings in a row whose length had to be guessed.
-	Step int `json:"step,omitempty"`
+	Step int
 	// ProbeUntil is how long the probe that is out holds its place; zero: none is.
-	ProbeUntil time.Time `json:"probeUntil,omitzero"`
-	// Epoch is raised by every closing and every probe. What a call of an
-	// older epoch reports is old news.
-	Epoch int64 `json:"epoch,omitempty"`
+	ProbeUntil time.Time
+	// Epoch is raised by every closing, every probe and what comes of it. What a
+	// call of an older epoch reports is old news.
+	Epoch int64
 	// Pace is how many calls an open door lets through.
-	Pace Pace `json:"pace,omitzero"`
+	Pace Pace
 }
 
 // Pass is what a call that was let through shows when it reports.
@@ -113,11 +119,15 @@ const (
 // replaces s; dropping it instead is a look that leaves no trace.
 func Decide(s State, now time.Time, door Door, u Urgency) (State, Verdict) {
 	d := s.at(door)
+	if door == API && u != Urgent && s.Day.Left(now) == 0 {
+		return s, Verdict{Why: WhyBudget, RetryAfter: max(s.Day.over(now), holdBack)}
+	}
 	switch {
 	case d.Why == "":
 		if wait := d.Pace.take(now, u); wait > 0 {
 			return s, Verdict{Why: WhyRamping, RetryAfter: max(wait, holdBack)}
 		}
+		s.spend(now, door)
 		return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch}}
 	case now.Before(d.ClosedUntil):
 		return s, Verdict{Why: d.Why, RetryAfter: d.ClosedUntil.Sub(now)}
@@ -126,6 +136,7 @@ func Decide(s State, now time.Time, door Door, u Urgency) (State, Verdict) {
 	}
 	d.Epoch++
 	d.ProbeUntil = now.Add(probeLease)
+	s.spend(now, door)
 	return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch, Probe: true}}
 }
 
@@ -164,7 +175,7 @@ func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
 	switch o.Result {
 	case Throttled, QuotaExceeded, PremiumRequired:
 		if current {
-			d.close(now, p, o)
+			d.close(now, p, o, s.share())
 		} else {
 			d.extend(now, o)
 		}
@@ -172,18 +183,30 @@ func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
 		switch {
 		case !current:
 		case p.Probe:
-			d.open(now)
+			d.open(now, s.share())
 		case d.Why == "":
-			d.Pace.grow()
+			d.Pace.grow(s.share())
 		}
 	case Failed:
 		if current && p.Probe {
 			d.ClosedUntil, d.ProbeUntil = now.Add(probePause), time.Time{}
+			d.Epoch++
 		}
 	case Abandoned:
 		if current && p.Probe {
 			d.ProbeUntil = time.Time{}
+			d.Epoch++
 		}
+	}
+	return s
+}
+
+// Withdraw takes back a probe that never left, as if Decide had not let it
+// through: another process was faster, or could not be asked.
+func Withdraw(s State, door Door, p Pass) State {
+	if d := s.at(door); p.Probe && p.Epoch == d.Epoch {
+		d.ProbeUntil = time.Time{}
+		d.Epoch--
 	}
 	return s
 }
@@ -197,13 +220,13 @@ func (s *State) at(door Door) *DoorState {
 }
 
 // close shuts the door on fresh news.
-func (d *DoorState) close(now time.Time, p Pass, o Outcome) {
+func (d *DoorState) close(now time.Time, p Pass, o Outcome, share float64) {
 	why := o.Result.why()
 	if why != d.Why {
 		d.Step = 0
 	}
 	if !p.Probe && o.Result == Throttled {
-		d.Pace.learn(now)
+		d.Pace.learn(now, share)
 	}
 	wait, guessed := o.wait(d.Step)
 	if guessed {
@@ -242,10 +265,11 @@ func (d *DoorState) extend(now time.Time, o Outcome) {
 }
 
 // open follows a probe's success.
-func (d *DoorState) open(now time.Time) {
+func (d *DoorState) open(now time.Time, share float64) {
 	d.Why, d.Step = "", 0
 	d.ClosedUntil, d.ProbeUntil = time.Time{}, time.Time{}
-	d.Pace.start(now)
+	d.Epoch++
+	d.Pace.start(now, share)
 }
 
 // why is the reason that a refusal gives a door.

@@ -21,16 +21,17 @@ const (
 // zero Pace lets everything through.
 type Pace struct {
 	// Rate is the pace now, in calls a second; 0: not paced.
-	Rate float64 `json:"rate,omitempty"`
-	// Learnt is half the pace of the last refusal, in calls a second; 0: nothing learnt.
-	Learnt float64 `json:"learnt,omitempty"`
+	Rate float64
+	// Learnt is half the pace at which the whole app was last refused, in calls
+	// a second; 0: nothing learnt.
+	Learnt float64
 	// Credit is how many calls could pass at CreditAt; urgent calls may overdraw it.
-	Credit   float64   `json:"credit,omitempty"`
-	CreditAt time.Time `json:"creditAt,omitzero"`
+	Credit   float64
+	CreditAt time.Time
 	// Calls were let through since Since, and Before in the window before.
-	Since  time.Time `json:"since,omitzero"`
-	Calls  int       `json:"calls,omitempty"`
-	Before int       `json:"before,omitempty"`
+	Since  time.Time
+	Calls  int
+	Before int
 }
 
 // take lets one call through and returns zero, or the wait until one could pass.
@@ -62,17 +63,18 @@ func (p *Pace) roll(now time.Time) {
 	}
 }
 
-// learn notes the pace at which the provider refused, halved.
-func (p *Pace) learn(now time.Time) {
+// learn notes the pace at which the provider refused, halved. What this process
+// did is taken for its share of it.
+func (p *Pace) learn(now time.Time, share float64) {
 	p.roll(now)
-	share := 1 - max(0, now.Sub(p.Since).Seconds())/window.Seconds()
-	seen := (float64(p.Calls) + share*float64(p.Before)) / window.Seconds()
-	p.Learnt = max(slowest, max(seen, p.Rate)/2)
+	rest := 1 - max(0, now.Sub(p.Since).Seconds())/window.Seconds()
+	seen := (float64(p.Calls) + rest*float64(p.Before)) / window.Seconds()
+	p.Learnt = max(slowest, max(seen, p.Rate)/2/share)
 }
 
 // start opens at the slowest pace.
-func (p *Pace) start(now time.Time) {
-	p.Rate, p.Credit, p.CreditAt = slowest, 1, now
+func (p *Pace) start(now time.Time, share float64) {
+	p.Rate, p.Credit, p.CreditAt = slowest*share, 1, now
 }
 
 // stop ends the pacing while the door is closed; what was learnt stays.
@@ -81,20 +83,21 @@ func (p *Pace) stop() {
 }
 
 // grow follows an answered call.
-func (p *Pace) grow() {
+func (p *Pace) grow(share float64) {
+	learnt := p.Learnt * share
 	switch {
 	case p.Rate == 0:
 	case p.Learnt == 0:
-		if p.Rate++; p.Rate >= unpaced {
+		if p.Rate++; p.Rate >= unpaced*share {
 			p.stop()
 		}
-	case p.Rate < p.Learnt:
-		p.Rate = min(p.Rate+1, p.Learnt)
+	case p.Rate < learnt:
+		p.Rate = min(p.Rate+1, learnt)
 	default:
 		// One thirtieth of what was learnt, and at least one, for each window
 		// at full pace; shared among the calls that this window sees.
-		p.Rate += max(1, p.Learnt/30) / (p.Rate * window.Seconds())
-		if p.Rate >= forget*p.Learnt {
+		p.Rate += max(share, learnt/30) / (p.Rate * window.Seconds())
+		if p.Rate >= forget*learnt {
 			p.stop()
 			p.Learnt = 0
 		}

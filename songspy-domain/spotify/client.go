@@ -64,6 +64,14 @@ type Config struct {
 	Observe func(endpoint, outcome string, d time.Duration)
 	// Logger hears what the operator must know; nil means slog.Default().
 	Logger *slog.Logger
+	// Doors keeps the app's doors for every process of the instance; nil means
+	// that this process is alone, and learns them anew. Keep brings the others' news.
+	Doors Doors
+	// DailyCalls is how many calls to the Web API the app may make in a day of
+	// UTC, renewals aside; 0 means as many as Spotify lets it.
+	DailyCalls int64
+	// Share is the part of the app's pace that this process may use; nil means all.
+	Share func() float64
 }
 
 // Client calls Spotify through one app. It is safe for concurrent use.
@@ -106,7 +114,7 @@ func New(c Config) *Client {
 	}
 	c.Logger = c.Logger.With("app", c.App)
 
-	k := &doorkeeper{now: c.Now, log: c.Logger}
+	k := newDoorkeeper(c)
 	cl := &Client{
 		config:    c,
 		gate:      k,
@@ -149,12 +157,12 @@ func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 // Ready says whether both of the app's doors would let a person's call pass.
 // Whoever is about to spend an authorization code asks first: the code lives
 // once, and needs both. The error is CodeUnavailable with RetryAfter.
-func (c *Client) Ready() error {
+func (c *Client) Ready(ctx context.Context) error {
 	if c.fault != nil {
 		return c.fault
 	}
 	for _, door := range gate.Doors() {
-		if err := c.gate.look(door); err != nil {
+		if err := c.gate.look(ctx, door); err != nil {
 			return err
 		}
 	}
@@ -163,6 +171,10 @@ func (c *Client) Ready() error {
 
 // Doors is the present state of the gate, for metrics and readiness.
 func (c *Client) Doors() gate.State { return c.gate.snapshot() }
+
+// Keep shares the doors with the other processes until ctx ends: their news
+// come in within a moment, and what could not be told is told again.
+func (c *Client) Keep(ctx context.Context) { c.gate.keep(ctx) }
 
 // bounded is ctx for one call. A caller's own bound that comes first is enough,
 // and another context and timer for each of many calls are not free.

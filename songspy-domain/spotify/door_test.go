@@ -20,20 +20,20 @@ func TestClosedDoor_LetsNoCallOut(t *testing.T) {
 	p := newProvider(t, says(429, "Too many requests", "Retry-After", "90"))
 	clk := newClock()
 	c := p.client(t, func(c *spotify.Config) { c.Now = clk.now })
-	if err := c.Ready(); err != nil {
+	if err := c.Ready(t.Context()); err != nil {
 		t.Fatalf("not ready before the first call: %v", err)
 	}
 	_ = look(c)
 	p.answers(says(204, ""))
 	clk.advance(89 * time.Second)
-	for _, err := range []error{look(c), identify(c), c.Ready()} {
+	for _, err := range []error{look(c), identify(c), c.Ready(t.Context())} {
 		want(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Second)
 	}
 	if n := len(p.calls()); n != 1 {
 		t.Fatalf("%d calls left, want the one that was refused", n)
 	}
 	clk.advance(time.Second)
-	if err := c.Ready(); err != nil {
+	if err := c.Ready(t.Context()); err != nil {
 		t.Fatalf("not ready when the door is due: %v", err)
 	}
 	if err := look(c); err != nil {
@@ -53,19 +53,19 @@ func TestDoors_AreClosedByTheHostThatRefuses(t *testing.T) {
 		t.Errorf("the Web API's door closed with the accounts': %v", err)
 	}
 	want(t, spend(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 90*time.Second)
-	want(t, c.Ready(), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 90*time.Second)
+	want(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 90*time.Second)
 }
 
 func TestPremiumRefusal_PausesTheAppAndNotRegisteredDoesNot(t *testing.T) {
 	p := newProvider(t, says(403, notRegistered))
 	c := p.client(t)
 	_ = look(c)
-	if err := c.Ready(); err != nil {
+	if err := c.Ready(t.Context()); err != nil {
 		t.Errorf("one person's refusal closed a door: %v", err)
 	}
 	p.answers(says(403, premium))
 	_ = look(c)
-	want(t, c.Ready(), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour)
+	want(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour)
 	if why := c.Doors().API.Why; why != gate.WhyPremium {
 		t.Errorf("the door is closed by %q", why)
 	}

@@ -193,7 +193,7 @@ func TestAccount_NamesBothIds(t *testing.T) {
 
 func TestConfig_ThatIsWrongIsSaidByEveryCall(t *testing.T) {
 	c := newProvider(t, says(204, "")).client(t, func(c *spotify.Config) { c.APIURL = "http://%zz" })
-	for _, err := range []error{look(c), identify(c), c.Ready()} {
+	for _, err := range []error{look(c), identify(c), c.Ready(t.Context())} {
 		want(t, err, songspy.CodeInternal, "", songspy.DispositionAppPaused, 5*time.Minute)
 	}
 }

@@ -44,9 +44,9 @@ func TestSimulator_IsNotGivenACodeThatItsOtherDoorCannotUse(t *testing.T) {
 		minute := 60
 		s.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &minute, Times: 1})
 		_, _ = client.CurrentlyPlaying(t.Context(), songspy.Secret(token))
-		want(t, client.Ready(), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Minute)
+		want(t, client.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Minute)
 		<-time.After(time.Minute)
-		if err := client.Ready(); err != nil {
+		if err := client.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		g, err := client.Exchange(t.Context(), spotify.Code{Code: songspy.Secret(s.SpotifyCode(1, sim.CodeOptions{RedirectURI: back}))})

@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"math"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/songspy/songspy/songspy-domain/gate"
@@ -42,68 +40,6 @@ func NewTransport(maxConns int) *http.Transport {
 	}
 }
 
-// doorkeeper holds the gate's state for one app.
-type doorkeeper struct {
-	now func() time.Time
-	log *slog.Logger
-
-	mu    sync.Mutex
-	state gate.State
-}
-
-// enter lets a call through or says why not.
-func (k *doorkeeper) enter(door gate.Door, u gate.Urgency) (gate.Pass, error) {
-	now := k.now()
-	k.mu.Lock()
-	next, v := gate.Decide(k.state, now, door, u)
-	k.state = next
-	k.mu.Unlock()
-	if !v.Allowed {
-		return gate.Pass{}, heldBack(door, v)
-	}
-	return v.Pass, nil
-}
-
-// look is enter for somebody who only asks.
-func (k *doorkeeper) look(door gate.Door) error {
-	if _, v := gate.Decide(k.snapshot(), k.now(), door, gate.Urgent); !v.Allowed {
-		return heldBack(door, v)
-	}
-	return nil
-}
-
-// report enters what became of a call, and tells the operator of a door that
-// opens or closes by it.
-func (k *doorkeeper) report(ctx context.Context, door gate.Door, p gate.Pass, o gate.Outcome) {
-	now := k.now()
-	k.mu.Lock()
-	before := of(k.state, door)
-	k.state = gate.Report(k.state, now, door, p, o)
-	after := of(k.state, door)
-	k.mu.Unlock()
-	switch {
-	case before.Why == after.Why && !after.ClosedUntil.After(before.ClosedUntil):
-	case after.Why == "":
-		k.log.InfoContext(ctx, "spotify door opened", "door", door)
-	default:
-		k.log.WarnContext(ctx, "spotify door closed: no call passes before the time given",
-			"door", door, "why", after.Why, "until", after.ClosedUntil.UTC())
-	}
-}
-
-func (k *doorkeeper) snapshot() gate.State {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.state
-}
-
-func of(s gate.State, door gate.Door) gate.DoorState {
-	if door == gate.Accounts {
-		return s.Accounts
-	}
-	return s.API
-}
-
 // gated passes calls through one door. A closed door, and an answer that
 // closes it, come back as a *songspy.Error instead of a response.
 type gated struct {
@@ -115,7 +51,7 @@ type gated struct {
 
 // RoundTrip implements http.RoundTripper.
 func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
-	pass, err := g.keeper.enter(g.door, g.urgency)
+	pass, err := g.keeper.enter(req.Context(), g.door, g.urgency)
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
@@ -136,7 +72,7 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch o.Result {
 	case gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired:
 		_ = resp.Body.Close()
-		if err := g.keeper.look(g.door); err != nil {
+		if err := g.keeper.look(req.Context(), g.door); err != nil {
 			return nil, refusedBy(err)
 		}
 		// The refusal was old news: the door has been opened since.

@@ -35,8 +35,9 @@ func Registry() *prometheus.Registry {
 }
 
 // AdminHandler answers what only operators may ask, so it belongs on an
-// address of its own: /metrics, /debug/pprof/, /healthz and /readyz.
-func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error) http.Handler {
+// address of its own: /metrics, /debug/pprof/, /healthz and /readyz. Notes are
+// sentences on what limits a service that is ready; nil: there are none.
+func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, notes func() []string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -45,7 +46,7 @@ func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error) h
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.Handle("GET /healthz", Healthz())
-	mux.Handle("GET /readyz", Readyz(ready))
+	mux.Handle("GET /readyz", Readyz(ready, notes))
 	return mux
 }
 
@@ -56,16 +57,20 @@ func Healthz() http.Handler {
 
 // Readyz says 200 while ready returns nil, else 503 and why: the messages of
 // the songspy.Errors among what is wrong, one a line. Other errors may tell
-// too much of the inside and only count as "not ready".
-func Readyz(ready func(context.Context) error) http.Handler {
+// too much of the inside and only count as "not ready". The notes follow
+// either way, one a line.
+func Readyz(ready func(context.Context) error, notes func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
 		defer cancel()
+		status, lines := http.StatusOK, []string{"ready"}
 		if err := ready(ctx); err != nil {
-			say(w, http.StatusServiceUnavailable, strings.Join(reasons(err), "\n"))
-			return
+			status, lines = http.StatusServiceUnavailable, reasons(err)
 		}
-		say(w, http.StatusOK, "ready")
+		if notes != nil {
+			lines = append(lines, notes()...)
+		}
+		say(w, status, strings.Join(lines, "\n"))
 	})
 }
 

@@ -18,17 +18,19 @@ func TestReadyz_SaysWhatIsWrongAndNothingOfTheInside(t *testing.T) {
 	behind := &songspy.Error{Code: songspy.CodeUnavailable, Message: "The schema is behind: run songspy-api migrate.", Err: errors.New("hunter2")}
 	for name, c := range map[string]struct {
 		err    error
+		notes  func() []string
 		status int
 		body   string
 	}{
-		"nothing":         {nil, 200, "ready\n"},
-		"a named fault":   {behind, 503, behind.Message + "\n"},
-		"an unnamed one":  {errors.New("hunter2"), 503, "not ready\n"},
-		"several at once": {errors.Join(behind, errors.New("hunter2")), 503, behind.Message + "\nnot ready\n"},
+		"nothing":         {nil, nil, 200, "ready\n"},
+		"a named fault":   {behind, nil, 503, behind.Message + "\n"},
+		"an unnamed one":  {errors.New("hunter2"), nil, 503, "not ready\n"},
+		"several at once": {errors.Join(behind, errors.New("hunter2")), nil, 503, behind.Message + "\nnot ready\n"},
+		"what limits it":  {nil, func() []string { return []string{"A door is closed."} }, 200, "ready\nA door is closed.\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := httptest.NewRecorder()
-			telemetry.Readyz(func(context.Context) error { return c.err }).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))
+			telemetry.Readyz(func(context.Context) error { return c.err }, c.notes).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))
 			if answer.Code != c.status || answer.Body.String() != c.body {
 				t.Errorf("answer = %d %q, want %d %q", answer.Code, answer.Body, c.status, c.body)
 			}
@@ -38,7 +40,7 @@ func TestReadyz_SaysWhatIsWrongAndNothingOfTheInside(t *testing.T) {
 
 func TestCheckHealth_HandsTheReasonOn(t *testing.T) {
 	ready := error(&songspy.Error{Code: songspy.CodeUnavailable, Message: "The database does not answer."})
-	server := httptest.NewServer(telemetry.AdminHandler(telemetry.Registry(), func(context.Context) error { return ready }))
+	server := httptest.NewServer(telemetry.AdminHandler(telemetry.Registry(), func(context.Context) error { return ready }, nil))
 	defer server.Close()
 	if err := telemetry.CheckHealth(t.Context(), server.URL+"/healthz"); err != nil {
 		t.Errorf("alive, and still: %v", err)
@@ -57,7 +59,7 @@ func TestCheckHealth_HandsTheReasonOn(t *testing.T) {
 }
 
 func TestAdminHandler_ShowsMetricsAndProfiles(t *testing.T) {
-	server := httptest.NewServer(telemetry.AdminHandler(telemetry.Registry(), func(context.Context) error { return nil }))
+	server := httptest.NewServer(telemetry.AdminHandler(telemetry.Registry(), func(context.Context) error { return nil }, nil))
 	defer server.Close()
 	for path, want := range map[string]string{"/metrics": "go_goroutines", "/debug/pprof/": "heap", "/debug/pprof/cmdline": "telemetry"} {
 		resp, err := server.Client().Get(server.URL + path)

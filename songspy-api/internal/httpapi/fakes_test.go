@@ -246,7 +246,7 @@ func (h *house) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, er
 	return l, nil
 }
 
-func (h *house) Ready() error { return h.closed }
+func (h *house) Ready(context.Context) error { return h.closed }
 
 func (h *house) AuthorizeURL(state, challenge, redirectURI string) string {
 	return "https://accounts.test/authorize?state=" + state + "&code_challenge=" + challenge + "&redirect_uri=" + redirectURI

@@ -32,7 +32,7 @@ type Redemption struct {
 // Spotify is the provider, as far as linking needs it.
 type Spotify interface {
 	// Ready is unavailable while Spotify must not be called.
-	Ready() error
+	Ready(ctx context.Context) error
 	AuthorizeURL(state, challenge, redirectURI string) string
 	Exchange(ctx context.Context, r Redemption) (songspy.Grant, error)
 	Account(ctx context.Context, access songspy.Secret) (songspy.Account, error)
@@ -110,7 +110,7 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 	if r.RedirectURI, err = s.redirect(r.RedirectURI); err != nil {
 		return songspy.Link{}, err
 	}
-	if err := s.o.Spotify.Ready(); err != nil {
+	if err := s.o.Spotify.Ready(ctx); err != nil {
 		return songspy.Link{}, unavailable(err)
 	}
 	// From here on whoever asked may go, as pages that render twice do: half a

@@ -25,7 +25,7 @@ type fake struct {
 	saved                     []NewLink
 }
 
-func (f *fake) Ready() error { return f.closed }
+func (f *fake) Ready(context.Context) error { return f.closed }
 
 func (f *fake) AuthorizeURL(state, challenge, redirectURI string) string {
 	return "https://accounts.test/authorize?" + url.Values{"state": {state}, "code_challenge": {challenge}, "redirect_uri": {redirectURI}}.Encode()

@@ -1,0 +1,118 @@
+package gate_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/songspy/songspy/songspy-domain/gate"
+)
+
+func TestMerge_IsTheSameInWhateverOrderNewsComes(t *testing.T) {
+	door := rapid.Custom(func(t *rapid.T) gate.SharedDoor {
+		at := func(name string) time.Time {
+			if s := rapid.IntRange(0, 3).Draw(t, name); s > 0 {
+				return noon.Add(time.Duration(s) * time.Minute)
+			}
+			return time.Time{}
+		}
+		return gate.SharedDoor{
+			Why: rapid.SampledFrom([]gate.Why{"", gate.WhyThrottled, gate.WhyQuota}).Draw(t, "why"), ClosedUntil: at("until"),
+			Step: rapid.IntRange(0, 2).Draw(t, "step"), ProbeUntil: at("probe"),
+			Epoch: rapid.Int64Range(0, 3).Draw(t, "epoch"), Learnt: float64(rapid.IntRange(0, 2).Draw(t, "learnt")),
+		}
+	})
+	state := rapid.Custom(func(t *rapid.T) gate.Shared {
+		return gate.Shared{Accounts: door.Draw(t, "accounts"), API: door.Draw(t, "api")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := state.Draw(t, "a"), state.Draw(t, "b"), state.Draw(t, "c")
+		if gate.Merge(a, b) != gate.Merge(b, a) || gate.Merge(a, a) != a ||
+			gate.Merge(gate.Merge(a, b), c) != gate.Merge(a, gate.Merge(b, c)) {
+			t.Fatalf("%+v, %+v and %+v depend on their order", a, b, c)
+		}
+		if a.API.Epoch == b.API.Epoch && gate.Merge(a, b).API.ClosedUntil.Before(a.API.ClosedUntil) {
+			t.Fatal("a closing was shortened by news as old")
+		}
+	})
+}
+
+func TestAdopt_ClosesAndOpensForEverybody(t *testing.T) {
+	var one, other gate.State
+	one = gate.Report(one, noon, gate.API, pass(t, &one, noon), gate.Outcome{Result: gate.Throttled, RetryAfter: time.Hour})
+	other = gate.Adopt(other, noon, one.Shared())
+	if _, v := gate.Decide(other, noon.Add(59*time.Minute), gate.API, gate.Urgent); v.Allowed {
+		t.Fatal("a call passed a door that another process saw closing")
+	}
+	due := noon.Add(time.Hour)
+	probe := pass(t, &one, due)
+	other = gate.Adopt(other, due, one.Shared())
+	if _, v := gate.Decide(other, due, gate.API, gate.Routine); v.Allowed || v.Why != gate.WhyProbing {
+		t.Fatalf("while another's probe is out: %+v", v)
+	}
+	one = gate.Report(one, due, gate.API, probe, gate.Outcome{})
+	other = gate.Adopt(other, due, one.Shared())
+	if passed := flood(&other, due, gate.Routine); passed == 0 || passed > 5 {
+		t.Fatalf("in the first second after another's probe %d calls passed, want a few", passed)
+	}
+	if again := gate.Adopt(other, due, one.Shared()); again != other {
+		t.Fatal("the same news again changed the state")
+	}
+}
+
+func TestProcesses_TogetherKeepTheLearntPace(t *testing.T) {
+	whole, at := reopened(t, 100)
+	const processes = 4
+	var states [processes]gate.State
+	for i := range states {
+		states[i].Share = 1.0 / processes
+		states[i] = gate.Adopt(states[i], at, whole.Shared())
+	}
+	var passed int
+	for range 30 {
+		at = at.Add(time.Second)
+		passed = 0
+		for i := range states {
+			passed += flood(&states[i], at, gate.Routine)
+		}
+	}
+	if passed < 45 || passed > 60 {
+		t.Fatalf("half a minute after a refusal at 100 a second %d pass, want about 50", passed)
+	}
+}
+
+func TestWithdraw_LeavesTheProbeToAnother(t *testing.T) {
+	var s gate.State
+	s = gate.Report(s, noon, gate.API, pass(t, &s, noon), gate.Outcome{Result: gate.Throttled, RetryAfter: time.Minute})
+	before, due := s, noon.Add(time.Minute)
+	probe := pass(t, &s, due)
+	if s = gate.Withdraw(s, gate.API, probe); s.Shared() != before.Shared() {
+		t.Fatalf("%+v, want %+v", s.Shared(), before.Shared())
+	}
+}
+
+func TestDay_AllowsNoMoreThanTheOperator(t *testing.T) {
+	s := gate.State{Day: gate.Day{Most: 3}}
+	for range 3 {
+		pass(t, &s, noon)
+	}
+	for _, u := range []gate.Urgency{gate.Routine, gate.Idle} {
+		if _, v := gate.Decide(s, noon, gate.API, u); v.Allowed || v.Why != gate.WhyBudget || v.RetryAfter != 12*time.Hour {
+			t.Errorf("urgency %d beyond the day's calls: %+v", u, v)
+		}
+	}
+	if next, v := gate.Decide(s, noon, gate.API, gate.Urgent); !v.Allowed || next.Day.Spent(noon) != 4 {
+		t.Errorf("somebody waits, and gets %+v", v)
+	}
+	if _, v := gate.Decide(s, noon, gate.Accounts, gate.Routine); !v.Allowed {
+		t.Errorf("renewing a token costs nothing: %+v", v)
+	}
+	if _, v := gate.Decide(s, noon.Add(12*time.Hour), gate.API, gate.Routine); !v.Allowed {
+		t.Errorf("on the next day: %+v", v)
+	}
+	s = s.Settle(gate.Midnight(noon), 3, 50)
+	if got := s.Day.Spent(noon); got != 50 {
+		t.Errorf("%d calls are spent once the others' are known, want 50", got)
+	}
+}

@@ -1,0 +1,257 @@
+package spotify_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/spotify"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// building is several processes over one database.
+type building struct {
+	sim   *sim.Sim
+	db    *store.Store
+	down  atomic.Bool // the database cannot be asked
+	token songspy.Secret
+}
+
+func newBuilding(t *testing.T, o sim.Options) *building {
+	t.Helper()
+	b := &building{sim: newSim(t, o)}
+	token, _ := b.sim.SpotifyTokens(0)
+	b.token = songspy.Secret(token)
+	db, err := store.Open(t.Context(), store.Options{
+		URL: "sqlite:" + filepath.Join(t.TempDir(), "doors.db"), SealKeys: []store.SealKey{{ID: "k", Key: bytes.Repeat([]byte("k"), 32)}},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.db = db
+	return b
+}
+
+var errDown = errors.New("the database is down")
+
+func (b *building) Door(ctx context.Context, app string) (gate.Kept, error) {
+	if b.down.Load() {
+		return gate.Kept{}, errDown
+	}
+	return b.db.Door(ctx, app)
+}
+
+func (b *building) SwapDoor(ctx context.Context, app string, version int64, to gate.Shared) (bool, error) {
+	if b.down.Load() {
+		return false, errDown
+	}
+	return b.db.SwapDoor(ctx, app, version, to)
+}
+
+func (b *building) SpendCalls(ctx context.Context, app string, day time.Time, calls int64) (int64, error) {
+	if b.down.Load() {
+		return 0, errDown
+	}
+	return b.db.SpendCalls(ctx, app, day, calls)
+}
+
+// process is one more process; it shares its doors until the test ends.
+func (b *building) process(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
+	t.Helper()
+	client := against(b.sim, append([]func(*spotify.Config){func(c *spotify.Config) { c.Doors = b }}, configure...)...)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); client.Keep(ctx) }()
+	t.Cleanup(func() { stop(); <-done })
+	return client
+}
+
+func (b *building) look(t *testing.T, client *spotify.Client) error {
+	t.Helper()
+	_, err := client.CurrentlyPlaying(t.Context(), b.token)
+	return err
+}
+
+// asked is how many looks have reached Spotify.
+func (b *building) asked() (n int64) {
+	for _, count := range b.sim.Stats().Requests["currently-playing"] {
+		n += count
+	}
+	return n
+}
+
+// close has Spotify refuse one look of the client for so long.
+func (b *building) close(t *testing.T, client *spotify.Client, seconds int) {
+	t.Helper()
+	b.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &seconds, Times: 1})
+	if b.look(t, client) == nil {
+		t.Fatal("the look was not refused")
+	}
+}
+
+func TestSharedDoors_OneRefusalStopsEveryProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const refused = 79_892
+		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		one, other := b.process(t), b.process(t)
+		if err := b.look(t, other); err != nil {
+			t.Fatal(err)
+		}
+		b.close(t, one, refused)
+		<-time.After(time.Second)
+		before := b.asked()
+		restarted := b.process(t)
+		for _, c := range []*spotify.Client{one, other, restarted} {
+			if err := b.look(t, c); songspy.DispositionOf(err) != songspy.DispositionAppPaused {
+				t.Errorf("a look through the closed door gave %v", err)
+			}
+			if c.Ready(t.Context()) == nil {
+				t.Error("somebody would spend a code at the closed door")
+			}
+		}
+		<-time.After((refused - 5) * time.Second)
+		for _, c := range []*spotify.Client{one, other, restarted} {
+			_ = b.look(t, c)
+		}
+		if got := b.asked(); got != before {
+			t.Fatalf("%d calls went through a closed door", got-before)
+		}
+		<-time.After(10 * time.Second)
+		// One probe in all; until it is back nobody else passes.
+		allowed := 0
+		for _, c := range []*spotify.Client{one, other, restarted} {
+			if b.look(t, c) == nil {
+				allowed++
+			}
+		}
+		if got := b.asked() - before; got != 1 || allowed != 1 {
+			t.Fatalf("%d calls left and %d were answered as the door came due, want the one probe", got, allowed)
+		}
+		<-time.After(time.Second)
+		for _, c := range []*spotify.Client{one, other, restarted} {
+			if err := b.look(t, c); err != nil {
+				t.Errorf("once the probe has opened the door: %v", err)
+			}
+		}
+	})
+}
+
+func TestSharedDoors_NobodyProbesUnlessEverybodyCanKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		one := b.process(t)
+		b.close(t, one, 60)
+		before := b.asked()
+		b.down.Store(true)
+		<-time.After(2 * time.Minute)
+		if err := b.look(t, one); songspy.DispositionOf(err) != songspy.DispositionAppPaused || b.asked() != before {
+			t.Fatalf("a probe that nobody could be told of: %v", err)
+		}
+		b.down.Store(false)
+		<-time.After(10 * time.Second)
+		if err := b.look(t, one); err != nil {
+			t.Fatalf("once the database is back: %v", err)
+		}
+	})
+}
+
+func TestSharedDoors_WithoutTheDatabaseCallsGoOnUnderWhatIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		one, other := b.process(t), b.process(t)
+		if err := errors.Join(b.look(t, one), b.look(t, other)); err != nil {
+			t.Fatal(err)
+		}
+		b.down.Store(true)
+		if err := b.look(t, other); err != nil {
+			t.Fatalf("an open door needs no database: %v", err)
+		}
+		fresh := b.process(t)
+		if err := b.look(t, fresh); songspy.CodeOf(err) != songspy.CodeUnavailable {
+			t.Fatalf("a process that does not know whether the door is closed gave %v", err)
+		}
+		b.close(t, one, 3600)
+		<-time.After(time.Minute)
+		b.down.Store(false)
+		<-time.After(2 * time.Second)
+		before := b.asked()
+		for _, c := range []*spotify.Client{one, other, fresh} {
+			_ = b.look(t, c)
+		}
+		if got := b.asked(); got != before {
+			t.Fatalf("%d calls passed a door whose closing could be told only late", got-before)
+		}
+	})
+}
+
+func TestSharedDoors_ProcessesTogetherKeepThePaceThatSpotifyAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const allowed, processes = 150, 3 // calls in 30 s
+		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour, Variants: sim.Variants{CallsPer30s: allowed}})
+		var clients []*spotify.Client
+		for range processes {
+			clients = append(clients, b.process(t, func(c *spotify.Config) { c.Share = func() float64 { return 1.0 / processes } }))
+		}
+		tick := time.NewTicker(time.Second / 40) // eight times what is allowed
+		defer tick.Stop()
+		const span = 20 * time.Minute
+		for i, begun := 0, time.Now(); time.Since(begun) < span; i++ {
+			_ = b.look(t, clients[i%processes])
+			<-tick.C
+		}
+		calls := b.sim.Stats().Requests["currently-playing"]
+		var answered int64
+		for status, n := range calls {
+			if status < 300 {
+				answered += n
+			}
+		}
+		most := int64(allowed * span / (30 * time.Second))
+		if answered < most/3 || calls[429] > answered/50 {
+			t.Fatalf("of %d allowed %d calls were answered and %d refused", most, answered, calls[429])
+		}
+	})
+}
+
+func TestSharedDoors_TheDaysCallsAreCountedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		bounded := func(c *spotify.Config) { c.DailyCalls = 20 }
+		one, other := b.process(t, bounded), b.process(t, bounded)
+		for range 10 {
+			if err := errors.Join(b.look(t, one), b.look(t, other)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(10 * time.Second)
+		for _, c := range []*spotify.Client{one, other, b.process(t, bounded)} {
+			if err := b.look(t, c); err == nil {
+				t.Error("a look passed beyond the day's calls")
+			}
+			if got := c.Doors().Day.Spent(time.Now()); got != 20 {
+				t.Errorf("%d calls are known to be spent, want 20", got)
+			}
+		}
+		if _, err := one.Account(t.Context(), b.token); err != nil {
+			t.Errorf("somebody waits for this call: %v", err)
+		}
+		<-time.After(24 * time.Hour)
+		if err := b.look(t, other); err != nil {
+			t.Errorf("on the next day: %v", err)
+		}
+	})
+}

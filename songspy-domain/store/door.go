@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/songspy/songspy/songspy-domain/gate"
+)
+
+// Door is what is kept of an app's doors; the zero Kept if nothing is.
+func (s *Store) Door(ctx context.Context, app string) (kept gate.Kept, err error) {
+	var state []byte
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&kept.Version, &state) },
+		`SELECT version, state FROM doors WHERE app = $1`, app)
+	if err == nil && state != nil {
+		if err = json.Unmarshal(state, &kept.Shared); err != nil {
+			return gate.Kept{}, translate(fmt.Errorf("the state of a door: %w", err))
+		}
+	}
+	return kept, translate(err)
+}
+
+// SwapDoor replaces what is kept of an app's doors, if it is still of that
+// version (0: nothing is kept yet). It reports false if another process was faster.
+func (s *Store) SwapDoor(ctx context.Context, app string, version int64, to gate.Shared) (won bool, err error) {
+	state, err := json.Marshal(to)
+	if err != nil {
+		return false, err
+	}
+	swap := `UPDATE doors SET version = version + 1, state = ?, updated_at = ? WHERE app = ? AND version = ?`
+	args := []any{string(state), s.now(), app, version}
+	if version == 0 {
+		swap = `INSERT INTO doors (state, updated_at, app, version) VALUES (?, ?, ?, ? + 1) ON CONFLICT (app) DO NOTHING`
+	}
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec(swap, args...)
+		won = done.RowsAffected == 1
+		return done.Error
+	})
+	return won && err == nil, err
+}
+
+// SpendCalls adds to the calls that an app has made on the day that began with
+// that midnight, and returns their sum. What is older than a month is forgotten.
+func (s *Store) SpendCalls(ctx context.Context, app string, day time.Time, calls int64) (sum int64, err error) {
+	const remembered = 31 * 24 * time.Hour
+	if calls == 0 {
+		err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&sum) },
+			`SELECT calls FROM spent_calls WHERE app = $1 AND day = $2`, app, day)
+		return sum, translate(err)
+	}
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Raw(`INSERT INTO spent_calls (app, day, calls) VALUES (?, ?, ?)
+			ON CONFLICT (app, day) DO UPDATE SET calls = spent_calls.calls + excluded.calls RETURNING calls`, app, day, calls).Scan(&sum).Error; err != nil {
+			return err
+		}
+		if sum > calls {
+			return nil
+		}
+		return tx.Exec(`DELETE FROM spent_calls WHERE app = ? AND day < ?`, app, day.Add(-remembered)).Error
+	})
+	return sum, err
+}

@@ -1,0 +1,70 @@
+package storetest
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-domain/gate"
+)
+
+func doors() suite {
+	shut := gate.Shared{API: gate.SharedDoor{
+		Why: gate.WhyThrottled, ClosedUntil: start.Add(79_892 * time.Second), Step: 2, ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learnt: 12.5,
+	}}
+	return suite{
+		"SwapDoor_KeepsWhatTheOtherProcessesRead": func(t *testing.T, b *bundle) {
+			same(t, "before", value[gate.Kept](t)(b.Door(t.Context(), "app")), gate.Kept{})
+			same(t, "first", value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut)), true)
+			other := b.another(t)
+			same(t, "kept", value[gate.Kept](t)(other.Door(t.Context(), "app")), gate.Kept{Version: 1, Shared: shut})
+			same(t, "of another app", value[gate.Kept](t)(other.Door(t.Context(), "other")), gate.Kept{})
+			open := gate.Shared{API: gate.SharedDoor{Epoch: 9, Learnt: 12.5}}
+			same(t, "second", value[bool](t)(other.SwapDoor(t.Context(), "app", 1, open)), true)
+			same(t, "late", value[bool](t)(b.SwapDoor(t.Context(), "app", 1, shut)), false)
+			same(t, "late to begin", value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut)), false)
+			same(t, "kept at last", value[gate.Kept](t)(b.Door(t.Context(), "app")), gate.Kept{Version: 2, Shared: open})
+		},
+		"SwapDoor_LetsOneOfManyWin": func(t *testing.T, b *bundle) {
+			must(t, second(b.SwapDoor(t.Context(), "app", 0, gate.Shared{})))
+			var won atomic.Int64
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					if ok, err := b.SwapDoor(t.Context(), "app", 1, shut); err != nil {
+						t.Error(err)
+					} else if ok {
+						won.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			same(t, "winners", won.Load(), 1)
+		},
+		"SpendCalls_SumsWhatAllProcessesSpendInADay": func(t *testing.T, b *bundle) {
+			day := gate.Midnight(start)
+			spend := func(app string, day time.Time, calls, want int64) {
+				t.Helper()
+				same(t, "sum", value[int64](t)(b.SpendCalls(t.Context(), app, day, calls)), want)
+			}
+			spend("app", day, 0, 0)
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					if _, err := b.SpendCalls(t.Context(), "app", day, 5); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			spend("app", day, 0, 40)
+			spend("app", day.Add(24*time.Hour), 3, 3)
+			spend("other", day, 1, 1)
+			spend("app", day.Add(40*24*time.Hour), 2, 2)
+			spend("app", day, 0, 0)
+		},
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
