@@ -10,29 +10,70 @@ type item[K comparable] struct {
 
 func (i item[K]) due() time.Time { return time.UnixMicro(i.micros).UTC() }
 
-// byTime is a container/heap that knows where each key stands.
-type byTime[K comparable] struct {
-	items []item[K]
-	place map[K]int32
+// byTime is a heap of items, the earliest first. container/heap would box
+// every item that goes in or out.
+type byTime[K comparable] []item[K]
+
+func (h *byTime[K]) push(new item[K]) {
+	*h = append(*h, new)
+	h.up(len(*h)-1, new)
 }
 
-func (h *byTime[K]) Len() int           { return len(h.items) }
-func (h *byTime[K]) Less(i, j int) bool { return h.items[i].micros < h.items[j].micros }
-
-func (h *byTime[K]) Swap(i, j int) {
-	h.items[i], h.items[j] = h.items[j], h.items[i]
-	h.place[h.items[i].key], h.place[h.items[j].key] = int32(i), int32(j)
+// pop removes the earliest item; there must be one.
+func (h *byTime[K]) pop() item[K] {
+	items := *h
+	first, last := items[0], items[len(items)-1]
+	*h = items[:len(items)-1]
+	if len(*h) > 0 {
+		h.down(0, last)
+	}
+	return first
 }
 
-func (h *byTime[K]) Push(x any) {
-	i := x.(item[K])
-	h.place[i.key] = int32(len(h.items))
-	h.items = append(h.items, i)
+// up puts the item where it belongs between the place and the top.
+func (h *byTime[K]) up(place int, i item[K]) {
+	items := *h
+	for place > 0 {
+		parent := (place - 1) / 2
+		if items[parent].micros <= i.micros {
+			break
+		}
+		items[place] = items[parent]
+		place = parent
+	}
+	items[place] = i
 }
 
-func (h *byTime[K]) Pop() any {
-	last := h.items[len(h.items)-1]
-	h.items = h.items[:len(h.items)-1]
-	delete(h.place, last.key)
-	return last
+// down puts the item where it belongs between the place and the bottom.
+func (h *byTime[K]) down(place int, i item[K]) {
+	items := *h
+	for {
+		child := 2*place + 1
+		if child >= len(items) {
+			break
+		}
+		if right := child + 1; right < len(items) && items[right].micros < items[child].micros {
+			child = right
+		}
+		if i.micros <= items[child].micros {
+			break
+		}
+		items[place] = items[child]
+		place = child
+	}
+	items[place] = i
+}
+
+// keep drops the items that are not wanted.
+func (h *byTime[K]) keep(wanted func(item[K]) bool) {
+	items := (*h)[:0]
+	for _, i := range *h {
+		if wanted(i) {
+			items = append(items, i)
+		}
+	}
+	*h = items
+	for place := len(items)/2 - 1; place >= 0; place-- {
+		h.down(place, items[place])
+	}
 }

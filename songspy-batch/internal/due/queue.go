@@ -4,7 +4,6 @@
 package due
 
 import (
-	"container/heap"
 	"context"
 	"sync"
 	"time"
@@ -12,15 +11,24 @@ import (
 
 // Queue holds keys with the time at which each is due, each key once.
 // The zero Queue is not usable; see New.
+//
+// A heap that knew where each key stands would have to note it at every step
+// down of every item, and for a million that is what taking one costs. So what
+// was planned stays in the heap until its time, and counts only if it is still
+// what is planned.
 type Queue[K comparable] struct {
-	mu     sync.Mutex
-	heap   byTime[K]
-	sooner chan struct{} // holds a token once the earliest time may have changed
+	mu      sync.Mutex
+	heap    byTime[K]
+	planned map[K]int64   // when each key is due, in microseconds
+	sooner  chan struct{} // holds a token once the earliest time may have changed
 }
+
+// stale bounds the items that count no more: so many for each that does.
+const stale = 1
 
 // New gives an empty queue.
 func New[K comparable]() *Queue[K] {
-	return &Queue[K]{heap: byTime[K]{place: map[K]int32{}}, sooner: make(chan struct{}, 1)}
+	return &Queue[K]{planned: map[K]int64{}, sooner: make(chan struct{}, 1)}
 }
 
 // Plan makes the key due at the time, in place of any other time that it was
@@ -29,13 +37,13 @@ func (q *Queue[K]) Plan(key K, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	micros := at.Add(time.Microsecond - 1).UnixMicro() // rounded up: nothing is due before its time
-	if i, ok := q.heap.place[key]; ok {
-		q.heap.items[i].micros = micros
-		heap.Fix(&q.heap, int(i))
-	} else {
-		heap.Push(&q.heap, item[K]{micros, key})
+	if former, ok := q.planned[key]; ok && former == micros {
+		return
 	}
-	if q.heap.items[0].key == key {
+	q.planned[key] = micros
+	q.heap.push(item[K]{micros, key})
+	q.tidy()
+	if q.heap[0].key == key {
 		select {
 		case q.sooner <- struct{}{}:
 		default:
@@ -47,16 +55,15 @@ func (q *Queue[K]) Plan(key K, at time.Time) {
 func (q *Queue[K]) Drop(key K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if i, ok := q.heap.place[key]; ok {
-		heap.Remove(&q.heap, int(i))
-	}
+	delete(q.planned, key)
+	q.tidy()
 }
 
 // Has reports whether the key is planned.
 func (q *Queue[K]) Has(key K) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, ok := q.heap.place[key]
+	_, ok := q.planned[key]
 	return ok
 }
 
@@ -64,7 +71,20 @@ func (q *Queue[K]) Has(key K) bool {
 func (q *Queue[K]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.heap.Len()
+	return len(q.planned)
+}
+
+// counts reports whether the item is what is planned for its key.
+func (q *Queue[K]) counts(i item[K]) bool {
+	micros, ok := q.planned[i.key]
+	return ok && micros == i.micros
+}
+
+// tidy clears the heap of what counts no more once that is the greater part.
+func (q *Queue[K]) tidy() {
+	if len(q.heap) > 1<<10 && len(q.heap) > (1+stale)*len(q.planned) {
+		q.heap.keep(q.counts)
+	}
 }
 
 // Run hands each key, once it is due, to work, on the given number of workers,
@@ -119,11 +139,14 @@ const idle = time.Hour
 func (q *Queue[K]) take(now time.Time) (t item[K], wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.heap.Len() == 0 {
-		return t, idle
+	for len(q.heap) > 0 {
+		if wait := q.heap[0].due().Sub(now); wait > 0 {
+			return t, wait
+		}
+		if t = q.heap.pop(); q.counts(t) {
+			delete(q.planned, t.key)
+			return t, 0
+		}
 	}
-	if wait := q.heap.items[0].due().Sub(now); wait > 0 {
-		return t, wait
-	}
-	return heap.Pop(&q.heap).(item[K]), 0
+	return t, idle
 }

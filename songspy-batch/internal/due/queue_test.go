@@ -169,3 +169,22 @@ func TestASlotIsNotFoundAgainByWhoeverKeepsIt(t *testing.T) {
 		}
 	})
 }
+
+func TestPlansThatWereChangedTakeNoMoreRoomThanThoseThatCount(t *testing.T) {
+	q := New[int]()
+	for i := range 100_000 {
+		q.Plan(i%2000, time.UnixMicro(int64(i)))
+		if i%3 == 0 {
+			q.Drop(i % 2000)
+		}
+	}
+	if n := len(q.heap); n > 2*2000+1 {
+		t.Errorf("%d items are held for %d keys", n, q.Len())
+	}
+	for key := range 2000 {
+		q.Drop(key)
+	}
+	if _, wait := q.take(time.UnixMicro(1_000_000)); wait == 0 || q.Len() != 0 {
+		t.Error("something is due though everything was dropped")
+	}
+}
