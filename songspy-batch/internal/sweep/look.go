@@ -70,7 +70,7 @@ func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
 
 // heard makes of an answer what it means, hands on what must be stored, and
 // says when the next look is worth it.
-func (s *Sweep) heard(id songspy.UserID, who *listener, before listener, obs songspy.Observation) time.Time {
+func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy.Observation) time.Time {
 	out := listening.Step(before.playing, obs)
 	untold := before.untold.Looked(before.playing, out, before.watched, s.Interval)
 	gap := s.missed(before, out.State)
@@ -89,7 +89,7 @@ func (s *Sweep) heard(id songspy.UserID, who *listener, before listener, obs son
 }
 
 // unheard deals with a look that failed, and says when the next one is made.
-func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *listener, err error) time.Time {
+func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *seat, err error) time.Time {
 	s.count(ctx, id, failureOf(err), err)
 	s.roster.miss(who, blindness(err))
 	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {
@@ -102,7 +102,7 @@ func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *listener, e
 
 // unregister notes that the app's owner has not entered the person, who is not
 // asked any more until they link again.
-func (s *Sweep) unregister(ctx context.Context, id songspy.UserID, who *listener) error {
+func (s *Sweep) unregister(ctx context.Context, id songspy.UserID, who *seat) error {
 	_, err := s.Store.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		if l.Generation != who.generation {
 			return errLeft

@@ -62,7 +62,7 @@ func (s *Sweep) remember(ctx context.Context, id songspy.UserID, _ time.Time) {
 
 // retell asks, and holds the answer against what is kept. What the answer
 // tells of a time that looks may still explain is left for the next one.
-func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *listener, l listener, e listening.Errand) (outcome string, err error) {
+func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l listener, e listening.Errand) (outcome string, err error) {
 	asked, after := s.Now(), l.untold.Since(e)
 	if l.linked.After(after) {
 		after = l.linked

@@ -8,45 +8,19 @@ import (
 	"github.com/songspy/songspy/songspy-domain/listening"
 )
 
-// listener is what is remembered of one person: enough to ask and to
-// understand the answer, and no more, since there may be a million of them.
-type listener struct {
-	access     songspy.Secret
-	expires    time.Time // of access
-	generation int64     // of the link
-	version    int64     // of the link
-	suspect    bool      // the refresh token was refused lately
-	looking    bool      // a look is under way
-	unsaved    bool      // playing is newer than what the store was given
-	round      uint32    // the last reading of the store that held the person
-	playing    songspy.NowPlaying
-
-	past
-	linked  time.Time         // since when the account is linked: what came before is not ours to ask
-	blind   songspy.GapReason // why looks have told nothing since watched; empty: none was made
-	told    uint64            // stands for history's last answer, if all of it was dealt with
-	writing int               // outcomes that are on their way to the store
-}
-
-// past is what has been seen of somebody, and what has not.
-type past struct {
-	watched time.Time // the last look that told anything, by this process or the one before
-	untold  listening.Untold
-}
-
 // roster is everyone who is to be looked at.
 //
-// A listener who links anew is another *listener: whoever still holds the
-// former one finds that it is no longer on the roster.
+// A listener who links anew has another seat: whoever still holds the former
+// one finds that it is no longer on the roster.
 type roster struct {
 	mu     sync.Mutex
-	people map[songspy.UserID]*listener
+	people map[songspy.UserID]*seat
 	round  uint32
 	left   func(songspy.UserID) // called, under the lock, for whoever leaves
 }
 
 func newRoster(left func(songspy.UserID)) *roster {
-	return &roster{people: map[songspy.UserID]*listener{}, left: left}
+	return &roster{people: map[songspy.UserID]*seat{}, left: left}
 }
 
 // attend notes that the store still holds the person; false if it knows more
@@ -77,38 +51,32 @@ const (
 func (r *roster) merge(from songspy.Listener, p past) arrival {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	id, link := from.Link.UserID, from.Link
+	id, link, playing := from.Link.UserID, from.Link, from.Playing
+	playing.UserID, playing.Generation = id, link.Generation
 	l, ok := r.people[id]
 	if ok && l.generation == link.Generation {
 		l.round = r.round
 		if link.Version > l.version {
 			l.take(link)
 		}
-		if from.Playing.ObservedAt.After(l.playing.ObservedAt) {
-			l.playing, l.unsaved = from.Playing, false
-			l.playing.UserID, l.playing.Generation = id, link.Generation
+		if microsOf(from.Playing.ObservedAt) > l.observed {
+			l.play(playing)
+			l.unsaved = false
 		}
 		return known
 	}
 	if ok && l.generation > link.Generation {
 		return known // an old reading
 	}
-	next := &listener{
-		generation: link.Generation, round: r.round, playing: from.Playing,
-		past: p, linked: link.CreatedAt,
-	}
-	next.playing.UserID, next.playing.Generation = id, link.Generation
+	next := &seat{generation: link.Generation, round: r.round, watched: microsOf(p.watched), linked: microsOf(link.CreatedAt)}
 	next.take(link)
+	next.play(playing)
+	next.leaveUntold(p.untold)
 	r.people[id] = next
 	if ok {
 		return relinked
 	}
 	return fresh
-}
-
-func (l *listener) take(link songspy.Link) {
-	l.access, l.expires, l.version = link.AccessToken, link.AccessExpiresAt, link.Version
-	l.suspect = link.State == songspy.LinkSuspect
 }
 
 // renewed takes over a link's new tokens or state; a link that may not be asked
@@ -133,7 +101,7 @@ func (r *roster) drop(id songspy.UserID) {
 
 // begin marks a look at the person as under way and gives what is known for
 // it. It fails if the person is not on the roster or is being looked at.
-func (r *roster) begin(id songspy.UserID) (who *listener, copied listener, ok bool) {
+func (r *roster) begin(id songspy.UserID) (who *seat, copied listener, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l, ok := r.people[id]
@@ -141,7 +109,7 @@ func (r *roster) begin(id songspy.UserID) (who *listener, copied listener, ok bo
 		return nil, listener{}, false
 	}
 	l.looking = true
-	return l, *l, true
+	return l, l.listener(id), true
 }
 
 // lesson is what one look taught.
@@ -153,18 +121,21 @@ type lesson struct {
 
 // learn remembers what a look taught; false if the person has left or linked
 // anew meanwhile, and nothing of the look may be kept.
-func (r *roster) learn(id songspy.UserID, who *listener, t lesson) bool {
+func (r *roster) learn(id songspy.UserID, who *seat, t lesson) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.people[id] != who {
 		return false
 	}
-	if t.playing.ObservedAt.After(who.playing.ObservedAt) {
-		who.watched, who.blind = t.playing.ObservedAt, ""
-	} else if who.blind == "" {
-		who.blind = songspy.GapUnseen // an answer that said nothing
+	if observed := microsOf(t.playing.ObservedAt); observed > who.observed {
+		who.watched = observed
+		who.setBlind("")
+	} else if who.blind() == "" {
+		who.setBlind(songspy.GapUnseen) // an answer that said nothing
 	}
-	who.playing, who.untold, who.unsaved = t.playing, t.untold, !t.worth
+	who.play(t.playing)
+	who.leaveUntold(t.untold)
+	who.unsaved = !t.worth
 	if t.worth {
 		who.writing++
 	}
@@ -172,35 +143,36 @@ func (r *roster) learn(id songspy.UserID, who *listener, t lesson) bool {
 }
 
 // miss remembers why a look told nothing; the first reason of several stays.
-func (r *roster) miss(who *listener, why songspy.GapReason) {
+func (r *roster) miss(who *seat, why songspy.GapReason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if who.blind == "" {
-		who.blind = why
+	if who.blind() == "" {
+		who.setBlind(why)
 	}
 }
 
 // get gives what is known of the person.
-func (r *roster) get(id songspy.UserID) (who *listener, copied listener, ok bool) {
+func (r *roster) get(id songspy.UserID) (who *seat, copied listener, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l, ok := r.people[id]
 	if !ok {
 		return nil, listener{}, false
 	}
-	return l, *l, true
+	return l, l.listener(id), true
 }
 
 // recalled notes that history has answered; told stands for its answer.
-func (r *roster) recalled(who *listener, at time.Time, told uint64) {
+func (r *roster) recalled(who *seat, at time.Time, told uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	who.untold, who.told = who.untold.Asked(at), told
+	who.leaveUntold(who.untold().Asked(at))
+	who.told = told
 }
 
 // end says that the look is over; plan is called for whoever is still on the
 // roster, before another look can begin.
-func (r *roster) end(id songspy.UserID, who *listener, plan func()) {
+func (r *roster) end(id songspy.UserID, who *seat, plan func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	who.looking = false
@@ -218,24 +190,24 @@ func (r *roster) looking(id songspy.UserID) bool {
 }
 
 // wrote notes that an outcome is no longer on its way to the store.
-func (r *roster) wrote(who *listener) {
+func (r *roster) wrote(who *seat) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	who.writing = max(0, who.writing-1)
 }
 
 // stored notes the id that the store gave to the track that the person hears.
-func (r *roster) stored(id songspy.UserID, who *listener, uri string, track songspy.TrackID) {
+func (r *roster) stored(id songspy.UserID, who *seat, uri string, track songspy.TrackID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.people[id] == who && who.playing.TrackURI == uri {
+	if r.people[id] == who && who.playing != nil && who.playing.TrackURI == uri {
 		who.playing.TrackID = track
 	}
 }
 
 // remove takes the person off the roster; with a listener given, only if they
 // have not linked anew since.
-func (r *roster) remove(id songspy.UserID, who *listener) {
+func (r *roster) remove(id songspy.UserID, who *seat) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l, ok := r.people[id]; ok && (who == nil || l == who) {
@@ -268,16 +240,16 @@ func (r *roster) takeUnsaved() (found []unsaved) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.people {
-		if l.unsaved && l.playing.Open() {
+		if l.unsaved && l.playing != nil && l.playing.Open() {
 			l.unsaved = false
-			found = append(found, unsaved{l, l.playing})
+			found = append(found, unsaved{l, *l.playing})
 		}
 	}
 	return found
 }
 
 type unsaved struct {
-	who     *listener
+	who     *seat
 	playing songspy.NowPlaying
 }
 

@@ -25,7 +25,7 @@ const (
 
 // outcome is what a look at a listener adds up to.
 type outcome struct {
-	who     *listener
+	who     *seat
 	hearing songspy.Hearing
 }
 
