@@ -48,8 +48,8 @@ generate: ## write the generated files anew
 verify: tools ## all that is checked besides the tests: format, lint, vet, tidiness, generated files, vulnerabilities
 	@.ci/verify $(MODULES)
 
-bench-sweep: bin/throwaway ## measure a sweep over 100,000 listeners against a bare HTTP loop
-	@exec bin/throwaway -- go run ./songspy-batch/bench
+bench-sweep: bin/throwaway ## measure a sweep over 100,000 listeners against a bare HTTP loop; SWEEPFLAGS="-people 1000000"
+	@exec bin/throwaway -- go run ./songspy-batch/bench $(SWEEPFLAGS)
 
 bench-capture: ## measure how much of what 200 people hear in a week is seen; CAPTUREFLAGS=-population=restless
 	@exec go run ./songspy-batch/bench/capture $(CAPTUREFLAGS)

@@ -10,6 +10,9 @@
 //
 //	go run ./songspy-domain/store/storetest/throwaway -- go run ./songspy-batch/bench
 //
+// Given several numbers of listeners it measures each, and how far what a look
+// costs depends on them.
+//
 // The table is for people; the last line is JSON. The exit status is 1 where a
 // bound is missed or the measurement failed, 2 where it was called wrongly.
 package main
@@ -22,6 +25,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -31,11 +36,15 @@ const (
 	// must be old enough to count at the second, so that the third finds
 	// nothing to write about it.
 	shortest = time.Minute
+	// operation is the interval in operation. Several sizes are compared at it:
+	// the more time there is between two looks, the more of them have news.
+	operation = 3 * time.Minute
 	// poolSize is what SONGSPY_POLL_CONCURRENCY is unless set.
 	poolSize = 64
 )
 
 type options struct {
+	sizes    []int // of which people is the one under way
 	people   int
 	interval time.Duration
 	workers  int
@@ -65,13 +74,8 @@ func run(ctx context.Context, args []string, server string, stdout, stderr io.Wr
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.within, fmt.Errorf("not done within %s; -within allows more", o.within))
 	defer cancel()
-	r, err := measure(ctx, o, server, func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) })
+	missed, err := measureAll(ctx, o, server, stdout, func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) })
 	if err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
-	}
-	missed := r.judge(boundsFor(o.people))
-	if err := r.write(stdout); err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
 	}
@@ -81,22 +85,53 @@ func run(ctx context.Context, args []string, server string, stdout, stderr io.Wr
 	return min(len(missed), 1)
 }
 
+// measureAll measures each size, reports on it, and lists the bounds that were missed.
+func measureAll(ctx context.Context, o options, server string, stdout io.Writer, say func(string, ...any)) (missed []string, err error) {
+	var all comparison
+	for _, o.people = range o.sizes {
+		r, err := measure(ctx, o, server, say)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range r.judge(boundsFor(o.people)) {
+			missed = append(missed, fmt.Sprintf("%d listeners: %s", o.people, m))
+		}
+		if err := r.write(stdout); err != nil {
+			return nil, err
+		}
+		all.add(r)
+	}
+	if len(o.sizes) == 1 {
+		return missed, nil
+	}
+	missed = append(missed, all.judge()...)
+	return missed, all.write(stdout)
+}
+
 func readOptions(args []string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.IntVar(&o.people, "people", 100_000, "how many linked listeners there are, a tenth of whom are playing")
-	f.DurationVar(&o.interval, "interval", 0, "time between two sweeps; 0: as short as keeps them apart")
+	people := f.String("people", "100000", "how many linked listeners there are, a tenth of whom are playing; several, separated by commas, are measured one after another")
+	f.DurationVar(&o.interval, "interval", 0, "time between two sweeps; 0: as short as keeps them apart, or 3m for several numbers of listeners")
 	f.IntVar(&o.workers, "workers", poolSize, "calls under way at a time, in the batch and in the bare loop")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the third sweep, which costs it a few percent")
 	f.DurationVar(&o.within, "within", time.Hour, "when to give up")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
+	for text := range strings.SplitSeq(*people, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || n < 100 || n > 10_000_000 {
+			return o, fmt.Errorf("-people is %q; choose 100 to 10,000,000", *people)
+		}
+		o.sizes = append(o.sizes, n)
+	}
+	if len(o.sizes) > 1 && o.interval == 0 {
+		o.interval = operation
+	}
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("there is no argument %q", f.Arg(0))
-	case o.people < 100 || o.people > 10_000_000:
-		return o, fmt.Errorf("-people is %d; choose 100 to 10,000,000", o.people)
 	case o.interval != 0 && o.interval < shortest:
 		return o, fmt.Errorf("-interval is %s; choose %s or more, or 0", o.interval, shortest)
 	case o.workers < 1 || o.workers > 10_000:

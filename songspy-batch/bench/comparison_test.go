@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestACostThatGrowsWithTheListenersMissesItsBound(t *testing.T) {
+	for most, missed := range map[float64]int{12: 0, 14: 1} {
+		var c comparison
+		c.add(&report{People: 1000, BatchMicros: most - 2, PostgresMicros: 2})
+		c.add(&report{People: 10, BatchMicros: 9, PostgresMicros: 1})
+		if got := c.judge(); len(got) != missed {
+			t.Errorf("from 10 µs to %.0f: missed %v", most, got)
+		}
+		var out strings.Builder
+		if err := c.write(&out); err != nil || !strings.Contains(out.String(), "growth") {
+			t.Errorf("%v: %s", err, out.String())
+		}
+	}
+}
+
+func TestSeveralSizesAreComparedAtTheIntervalOfOperation(t *testing.T) {
+	o, err := readOptions([]string{"-people", "10000, 100000,1000000"}, io.Discard)
+	if err != nil || !slices.Equal(o.sizes, []int{10_000, 100_000, 1_000_000}) || o.interval != operation {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if o, err := readOptions(nil, io.Discard); err != nil || !slices.Equal(o.sizes, []int{100_000}) || o.interval != 0 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for _, wrong := range []string{"", "ten", "10000,", "99"} {
+		if _, err := readOptions([]string{"-people", wrong}, io.Discard); err == nil {
+			t.Errorf("-people %q is taken", wrong)
+		}
+	}
+}
