@@ -202,7 +202,8 @@ func (s *step) nothing() {
 		return
 	}
 	if n.NothingSince == nil { // comes spuriously during playback
-		n.NothingSince = &s.at
+		since := s.at // a pointer to s.at would have every step outlive its look
+		n.NothingSince = &since
 		return
 	}
 	s.end(s.endBy(s.at), false)

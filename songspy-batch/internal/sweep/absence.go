@@ -79,7 +79,8 @@ func (s *Sweep) missed(before listener, now songspy.NowPlaying) *songspy.Gap {
 	if before.watched.IsZero() || now.ObservedAt.Sub(before.watched) <= 2*s.Interval {
 		return nil
 	}
-	gap := songspy.Gap{BeganAt: before.watched, EndedAt: &now.ObservedAt, Reason: before.blind}
+	ended := now.ObservedAt
+	gap := songspy.Gap{BeganAt: before.watched, EndedAt: &ended, Reason: before.blind}
 	if gap.Reason == "" {
 		gap.Reason = songspy.GapBatchDown
 	}

@@ -9,9 +9,6 @@ import (
 	"github.com/songspy/songspy/songspy-domain/listening"
 )
 
-// lookWithin bounds one look, with the renewal that it may need.
-const lookWithin = 10 * time.Second
-
 var (
 	// errSuspended: the access token is spent and the refresh token in doubt;
 	// the refresh job tries it again.
@@ -46,9 +43,9 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
 	call func(ctx context.Context, access songspy.Secret) (T, error),
 ) (answer T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
-	defer cancel()
-	if s.Now().Before(l.expires) {
+	now := s.Now()
+	ctx = s.bound.begin(ctx, now)
+	if now.Before(l.expires) {
 		answer, err = call(ctx, l.access)
 		if songspy.DispositionOf(err) != songspy.DispositionRenewToken {
 			return answer, err

@@ -84,6 +84,7 @@ type Sweep struct {
 	writer *writer
 	tally  tally
 	pulse  pulse
+	bound  bound
 
 	reading sync.Mutex    // one reading of the store is taken over at a time, in the order read
 	begun   chan struct{} // closed once the roster was read for the first time
