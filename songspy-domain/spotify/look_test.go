@@ -243,13 +243,3 @@ func TestCurrentlyPlaying_AllocatesLittleForSilence(t *testing.T) {
 		t.Fatalf("a look at a silent player allocates %v times beside the transport, want 16 at most", got)
 	}
 }
-
-func BenchmarkCurrentlyPlayingNothing(b *testing.B) {
-	c := spotify.New(spotify.Config{ClientID: "id", Transport: silent{}})
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := look(c); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
