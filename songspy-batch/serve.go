@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -102,6 +103,7 @@ type batch struct {
 	registry *prometheus.Registry
 	doors    telemetry.Doors
 	client   *spotify.Client
+	renewer  *refresh.Renewer
 	sweep    *sweep.Sweep
 	refresh  *refresh.Job
 }
@@ -129,6 +131,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		Now: time.Now, Logger: log, Metrics: sweep.NewMetrics(registry),
 	})
 	renewer.Renewed = b.sweep.Renewed
+	b.renewer = renewer
 	b.refresh = &refresh.Job{
 		Renewer: renewer, Every: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
 		Now: time.Now, Logger: log, Queue: due.New[songspy.UserID](),
@@ -142,7 +145,7 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		// A profile takes as long as it is asked to.
-		server := &http.Server{Handler: telemetry.AdminHandler(b.registry, b.ready, b.doors.Notes), WriteTimeout: 5 * time.Minute}
+		server := &http.Server{Handler: telemetry.AdminHandler(b.registry, b.ready, b.notes), WriteTimeout: 5 * time.Minute}
 		return telemetry.ServeOn(ctx, listener, server, b.log)
 	})
 	group.Go(func() error {
@@ -194,6 +197,9 @@ func (b *batch) ready(ctx context.Context) error {
 	}
 	return b.sweep.Ready(ctx)
 }
+
+// notes says what limits a batch that is ready.
+func (b *batch) notes() []string { return slices.Concat(b.doors.Notes(), b.renewer.Notes()) }
 
 // correlate marks what a run of a job logs.
 func correlate(ctx context.Context, job, run string) context.Context {

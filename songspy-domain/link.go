@@ -127,6 +127,35 @@ type LinkMark struct {
 // ConsentEndsAt is when the refresh token dies whatever is done.
 func (l Link) ConsentEndsAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths, 0) }
 
+// RemindFrom is from when the person is asked to consent again: a month before
+// the end.
+func (l Link) RemindFrom() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths-1, 0) }
+
+// LinkTask is what a link wants of its person.
+type LinkTask string
+
+// The tasks.
+const (
+	TaskNone        LinkTask = "none"         // all is well, or mends itself
+	TaskRelinkSoon  LinkTask = "relink_soon"  // the consent ends within a month
+	TaskRelink      LinkTask = "relink"       // nothing can be seen until the person links again
+	TaskAskOperator LinkTask = "ask_operator" // the app's owner has to enter the person first
+)
+
+// Task is what the link wants of its person now.
+func (l Link) Task(now time.Time) LinkTask {
+	switch {
+	case l.State == LinkReauthRequired, !now.Before(l.ConsentEndsAt()):
+		return TaskRelink
+	case l.State == LinkNotRegistered:
+		return TaskAskOperator
+	case !now.Before(l.RemindFrom()):
+		return TaskRelinkSoon
+	default:
+		return TaskNone
+	}
+}
+
 // Shards is how many shares the listeners are divided into. It is fixed: a
 // link's shard is stored with it.
 const Shards = 64

@@ -81,16 +81,6 @@ func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 	s.Visible, s.Worth = true, true
 }
 
-// unbound notes when something else than the play that was just opened was
-// really seen last: the end of the former, by which its start was bounded, may
-// be a guess. Where its progress is secret it stays bounded by that, because
-// its start is still to be found.
-func (s *step) unbound(obs songspy.Observation, seen time.Time) {
-	if obs.Progress >= 0 {
-		s.State.ElsewhereAt = seen
-	}
-}
-
 // idle leaves the listener without an open play.
 func (s *step) idle(at time.Time) {
 	s.State = songspy.NowPlaying{

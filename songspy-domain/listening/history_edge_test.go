@@ -38,6 +38,15 @@ func TestSongsInARowTellWhatHistoryMeansByItsTimes(t *testing.T) {
 	}
 }
 
+func TestAPlayThatWasFirstSeenAfterALongPauseIsNotToldTwice(t *testing.T) {
+	// Nobody looked before 1068 s, when it had stood still for 13 minutes at its 268th second.
+	known := around([]songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 800, 1068, 150, true)}, nil)
+	r := Reconcile(known, []songspy.HistoryItem{item(songB, -180), item(songA, 0)}, at(3600))
+	if len(r.Found) != 0 || len(r.Confirmed) != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestHistoryThatHasForgottenLeavesAGap(t *testing.T) {
 	var items []songspy.HistoryItem
 	for i := range songspy.HistoryMost {

@@ -6,6 +6,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
+// lingers is how long a player goes on showing what stands still.
+const lingers = 40 * time.Minute
+
 // place makes a play of an item that nothing kept tells of, where a hole
 // between its neighbours holds it.
 func (r *reconciliation) place(item songspy.HistoryItem) {
@@ -84,8 +87,11 @@ func (r *reconciliation) beganBefore(item songspy.HistoryItem, edge time.Time) b
 	if next < 0 {
 		return false
 	}
-	s := &r.slots[next]
-	if !s.untold(item) || s.Play.StartedAt.Sub(edge) > unwatched {
+	s, most := &r.slots[next], unwatched
+	if s.Play.Provisional {
+		most = lingers // its start is a guess
+	}
+	if !s.untold(item) || s.Play.StartedAt.Sub(edge) > most {
 		return false
 	}
 	s.item = item

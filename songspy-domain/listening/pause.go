@@ -21,7 +21,7 @@ func (s *step) paused(obs songspy.Observation) {
 	}
 	seen := s.lastElsewhere()
 	s.openPaused(obs, s.makeWay(obs))
-	s.unbound(obs, seen)
+	s.State.ElsewhereAt = seen
 }
 
 // pausedSame handles the open play standing still. It reports false if this

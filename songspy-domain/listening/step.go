@@ -188,7 +188,7 @@ func (s *step) judge() {
 func (s *step) another(obs songspy.Observation) {
 	former, seen := s.State, s.lastElsewhere()
 	s.open(obs, s.makeWay(obs))
-	s.unbound(obs, seen)
+	s.State.ElsewhereAt = seen // the end of the former may be a guess
 	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-crossfade))
 	if cut && former.State == songspy.PlayerPlaying {
 		s.State.Skips = min(former.Skips+1, 99)

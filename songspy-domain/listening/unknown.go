@@ -42,9 +42,6 @@ func (s *step) sameNowKnown(obs songspy.Observation) {
 		s.open(obs, later(seen, s.end(s.endBy(implied), false)))
 		return
 	}
-	if implied.Before(n.StartedAt) {
-		n.StartedAt = later(implied, n.ElsewhereAt)
-	}
 	var listened time.Duration
 	if n.State == songspy.PlayerPlaying {
 		listened = max(0, min(obs.At.Sub(n.SeenAt), obs.Progress))

@@ -52,6 +52,9 @@ func (s *Store) seal(r *linkRow) (err error) {
 // open is the link with its tokens.
 func (s *Store) open(r *linkRow) (l songspy.Link, err error) {
 	l = r.Link
+	if len(r.RefreshTokenSealed) == 0 {
+		return l, nil // thrown away by ForgetTokens
+	}
 	if l.AccessToken, err = s.sealer.open(r.AccessTokenSealed, place("access_token_sealed", r.UserID)); err != nil {
 		return songspy.Link{}, err
 	}
@@ -129,6 +132,21 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 		return songspy.Link{}, err
 	}
 	return l, nil
+}
+
+// ForgetTokens throws the tokens away of links that have needed their person
+// since before that time, and says how many.
+func (s *Store) ForgetTokens(ctx context.Context, before time.Time) (forgotten int64, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		done := tx.Model(&linkRow{}).
+			Where("state = ? AND state_since < ? AND length(refresh_token_sealed) > 0", songspy.LinkReauthRequired, before).
+			Updates(map[string]any{
+				"access_token_sealed": []byte{}, "refresh_token_sealed": []byte{}, "version": gorm.Expr("version + 1"), "updated_at": s.now(),
+			})
+		forgotten = done.RowsAffected
+		return done.Error
+	})
+	return forgotten, err
 }
 
 // keepIdentity undoes what only linking may change.

@@ -74,6 +74,30 @@ func (e LinkState) Valid() bool {
 	}
 }
 
+// Defines values for LinkTask.
+const (
+	AskOperator LinkTask = "ask_operator"
+	None        LinkTask = "none"
+	Relink      LinkTask = "relink"
+	RelinkSoon  LinkTask = "relink_soon"
+)
+
+// Valid indicates whether the value is a known member of the LinkTask enum.
+func (e LinkTask) Valid() bool {
+	switch e {
+	case AskOperator:
+		return true
+	case None:
+		return true
+	case Relink:
+		return true
+	case RelinkSoon:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeAudience.
 const (
 	MeAudienceEveryone  MeAudience = "everyone"
@@ -356,15 +380,32 @@ type Link struct {
 
 	// LinkedAt RFC 3339 in UTC with milliseconds.
 	LinkedAt Timestamp `json:"linkedAt"`
-	Scopes   []string  `json:"scopes"`
-	State    LinkState `json:"state"`
+
+	// RemindFrom From when the person should be asked to link again, a month before that.
+	RemindFrom Timestamp `json:"remindFrom"`
+	Scopes     []string  `json:"scopes"`
+
+	// State `suspect`: Spotify has refused the link lately; it is tried again before that is believed.
+	// `reauth_required`: only linking again helps. `not_registered`: the owner of the Spotify app
+	// has to enter the person in the app's dashboard first.
+	State LinkState `json:"state"`
 
 	// StateSince RFC 3339 in UTC with milliseconds.
 	StateSince Timestamp `json:"stateSince"`
+
+	// Task What the person can do, in one step. For `relink` and `relink_soon`, open the address of
+	// `/v1/songspy/spotify-auth/url`: nothing is lost by linking again.
+	Task LinkTask `json:"task"`
 }
 
-// LinkState defines model for Link.State.
+// LinkState `suspect`: Spotify has refused the link lately; it is tried again before that is believed.
+// `reauth_required`: only linking again helps. `not_registered`: the owner of the Spotify app
+// has to enter the person in the app's dashboard first.
 type LinkState string
+
+// LinkTask What the person can do, in one step. For `relink` and `relink_soon`, open the address of
+// `/v1/songspy/spotify-auth/url`: nothing is lost by linking again.
+type LinkTask string
 
 // LinkAnswer defines model for LinkAnswer.
 type LinkAnswer struct {

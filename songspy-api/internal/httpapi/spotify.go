@@ -16,6 +16,7 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 	}
 	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: Link{
 		State: LinkState(link.State), StateSince: Time(link.StateSince),
+		Task: LinkTask(link.Task(s.o.Now())), RemindFrom: Time(link.RemindFrom()),
 		Scopes:   append([]string{}, strings.Fields(link.Scope)...),
 		LinkedAt: Time(link.CreatedAt), ConsentEndsAt: Time(link.ConsentEndsAt()),
 	}}, nil

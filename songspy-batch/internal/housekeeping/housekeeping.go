@@ -1,5 +1,6 @@
 // Package housekeeping throws away what has served its purpose: changes that
-// every reader has long seen, and sessions that have ended.
+// every reader has long seen, sessions that have ended, and tokens that their
+// person has not renewed for a month.
 package housekeeping
 
 import (
@@ -13,12 +14,17 @@ import (
 // reads everything afresh.
 const keepChanges = time.Hour
 
-// Store is what is kept tidy. Both methods say how many rows they removed.
+// keepTokens is how long the tokens of a link are kept that only its person can mend.
+const keepTokens = 30 * 24 * time.Hour
+
+// Store is what is kept tidy. The methods say how many rows they changed.
 type Store interface {
 	// PruneChanges removes the changes made before that time.
 	PruneChanges(ctx context.Context, before time.Time) (int64, error)
 	// PruneSessions removes the sessions that ended before that time.
 	PruneSessions(ctx context.Context, before time.Time) (int64, error)
+	// ForgetTokens throws away the tokens of links that have needed their person since before that time.
+	ForgetTokens(ctx context.Context, before time.Time) (int64, error)
 }
 
 // Job tidies the store.
@@ -33,8 +39,9 @@ func (j Job) Run(ctx context.Context) error {
 	now := j.Now()
 	changes, err := j.Store.PruneChanges(ctx, now.Add(-keepChanges))
 	sessions, err2 := j.Store.PruneSessions(ctx, now)
-	if changes > 0 || sessions > 0 {
-		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions)
+	tokens, err3 := j.Store.ForgetTokens(ctx, now.Add(-keepTokens))
+	if changes > 0 || sessions > 0 || tokens > 0 {
+		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens)
 	}
-	return errors.Join(err, err2)
+	return errors.Join(err, err2, err3)
 }

@@ -9,8 +9,13 @@ import (
 )
 
 type fakeStore struct {
-	changes, sessions time.Time
-	fault             error
+	changes, sessions, tokens time.Time
+	fault                     error
+}
+
+func (f *fakeStore) ForgetTokens(_ context.Context, before time.Time) (int64, error) {
+	f.tokens = before
+	return 1, nil
 }
 
 func (f *fakeStore) PruneChanges(_ context.Context, before time.Time) (int64, error) {
@@ -23,7 +28,7 @@ func (f *fakeStore) PruneSessions(_ context.Context, before time.Time) (int64, e
 	return 3, nil
 }
 
-func TestChangesAreKeptForAnHourAndSessionsUntilTheyEnd(t *testing.T) {
+func TestChangesAreKeptForAnHourSessionsUntilTheyEndAndTokensThatNobodyRenewsForAMonth(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	store := &fakeStore{fault: errors.New("busy")}
 	job := Job{Store: store, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
@@ -32,6 +37,9 @@ func TestChangesAreKeptForAnHourAndSessionsUntilTheyEnd(t *testing.T) {
 	}
 	if want := now.Add(-time.Hour); !store.changes.Equal(want) {
 		t.Errorf("changes before %s were pruned, want %s", store.changes, want)
+	}
+	if want := now.AddDate(0, 0, -30); !store.tokens.Equal(want) {
+		t.Errorf("tokens of links that are broken since %s were thrown away, want %s", store.tokens, want)
 	}
 	if !store.sessions.Equal(now) {
 		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)

@@ -32,6 +32,29 @@ func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkStat
 	return l.State
 }
 
+// afterRefusalInOutage is the state of a link that was refused with everybody
+// else: it stays what it was, and the time does not count for its refusal.
+func afterRefusalInOutage(l songspy.Link, now time.Time) songspy.Link {
+	if l.State == songspy.LinkSuspect {
+		l.StateSince = now
+	}
+	return l
+}
+
+const (
+	// soonestTry and latestTry bound the wait between two tries of a refused token.
+	soonestTry = 2 * time.Minute
+	latestTry  = time.Hour
+)
+
+// nextTry is how long a refused token is left alone, that has been refused for
+// so long: as long again, from minutes up to an hour, and a little more for
+// each link than for another, so that nobody comes into step.
+func nextTry(id songspy.UserID, refusedFor time.Duration) time.Duration {
+	wait := min(max(refusedFor, soonestTry), latestTry)
+	return wait + songspy.PhaseOf(id, wait/4)
+}
+
 // renewed is the link with what the provider granted.
 func renewed(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 	l.AccessToken, l.AccessExpiresAt = g.AccessToken, g.ExpiresAt

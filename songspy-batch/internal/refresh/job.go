@@ -66,7 +66,7 @@ func (j *Job) Plan(ctx context.Context) error {
 // else's failure.
 func (j *Job) Serve(ctx context.Context) {
 	j.Queue.Run(ctx, j.Workers, func(ctx context.Context, id songspy.UserID, _ time.Time) {
-		_, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {
+		l, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {
 			return askable(l.State) && l.AccessExpiresAt.Before(j.Now().Add(j.Every+margin))
 		})
 		if err == nil || ctx.Err() != nil {
@@ -76,6 +76,10 @@ func (j *Job) Serve(ctx context.Context) {
 		switch songspy.DispositionOf(err) {
 		case songspy.DispositionRetryLater, songspy.DispositionAppPaused:
 			j.Queue.Plan(id, retryAt(id, err, j.Now()))
+		case songspy.DispositionNeedsPerson:
+			if now := j.Now(); askable(l.State) {
+				j.Queue.Plan(id, now.Add(nextTry(id, now.Sub(l.StateSince))))
+			}
 		}
 	})
 }

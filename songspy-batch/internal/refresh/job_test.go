@@ -115,10 +115,16 @@ func TestARenewalThatFailedForTheMomentIsTriedAgainWhenTheProviderWantsIt(t *tes
 	})
 }
 
-func TestASuspectLinkIsTriedByEveryRunUntilItNeedsItsPerson(t *testing.T) {
+func TestARefusedTokenIsTriedAfterMinutesThenAfterHoursUntilItNeedsItsPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(1, 0)
-		h.provider.refuse = func(songspy.Link) error { return needsPerson("SPOTIFY_GRANT_REVOKED") }
+		h.job.Spread = false
+		var tried []time.Duration
+		begun := time.Now()
+		h.provider.refuse = func(songspy.Link) error {
+			tried = append(tried, time.Since(begun).Round(time.Minute))
+			return needsPerson("SPOTIFY_GRANT_REVOKED")
+		}
 		stop := h.serve(t)
 		for range 24 { // twelve hours
 			h.plan(t)
@@ -128,8 +134,16 @@ func TestASuspectLinkIsTriedByEveryRunUntilItNeedsItsPerson(t *testing.T) {
 		if l := h.link(t, 1); l.State != songspy.LinkReauthRequired {
 			t.Errorf("after twelve hours of refusals the link is %s", l.State)
 		}
-		if n := h.provider.calls[1]; n != 13 {
-			t.Errorf("tried %d times; want every half hour until six hours have passed, then not any more", n)
+		if len(tried) < 8 || len(tried) > 14 || tried[1] > 3*time.Minute || tried[2] > 8*time.Minute {
+			t.Errorf("tried after %v; want some minutes after the first refusal, then an hour apart", tried)
+		}
+		for i := 1; i < len(tried); i++ {
+			if tried[i]-tried[i-1] > 75*time.Minute {
+				t.Errorf("left alone from %v to %v", tried[i-1], tried[i])
+			}
+		}
+		if last := tried[len(tried)-1]; last < 6*time.Hour || last > 7*time.Hour+15*time.Minute {
+			t.Errorf("believed after %v; want soon after six hours", last)
 		}
 	})
 }

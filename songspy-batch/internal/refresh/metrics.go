@@ -7,19 +7,36 @@ import (
 )
 
 // Metrics counts what became of renewals.
-type Metrics struct{ renewals *prometheus.CounterVec }
+type Metrics struct {
+	renewals *prometheus.CounterVec
+	outages  *prometheus.GaugeVec
+}
 
 // NewMetrics registers the metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_batch_renewals_total",
-		Help: "Renewals of access tokens, by what became of them.",
-	}, []string{"outcome"})}
-	reg.MustRegister(m.renewals)
+	m := &Metrics{
+		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "songspy_batch_renewals_total",
+			Help: "Renewals of access tokens, by what became of them.",
+		}, []string{"outcome"}),
+		outages: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "songspy_spotify_refresh_outage",
+			Help: "Whether Spotify refuses nearly every renewal of an app (1); then no link changes its state.",
+		}, []string{"app"}),
+	}
+	reg.MustRegister(m.renewals, m.outages)
 	return m
 }
 
 func (m *Metrics) count(err error) { m.renewals.WithLabelValues(outcome(err)).Inc() }
+
+func (m *Metrics) outage(app string, on bool) {
+	value := 0.0
+	if on {
+		value = 1
+	}
+	m.outages.WithLabelValues(app).Set(value)
+}
 
 func outcome(err error) string {
 	switch songspy.DispositionOf(err) {

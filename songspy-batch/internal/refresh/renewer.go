@@ -56,6 +56,7 @@ type Renewer struct {
 	Metrics *Metrics
 
 	flights singleflight.Group
+	outages outages
 }
 
 // Renew renews the link unless it was changed since the given version, and
@@ -86,26 +87,57 @@ func (r *Renewer) renewIf(ctx context.Context, id songspy.UserID, needed func(so
 
 func (r *Renewer) renew(ctx context.Context, l songspy.Link) (songspy.Link, error) {
 	grant, err := r.Provider.Refresh(ctx, l)
+	now := r.Now()
 	switch {
 	case songspy.DispositionOf(err) == songspy.DispositionNeedsPerson:
-		if _, stored := r.swap(ctx, l, refused(songspy.ReasonOf(err), r.Now())); stored != nil {
-			return l, stored
-		}
-		return l, err
+		return r.refused(ctx, l, err, now)
 	case err != nil:
 		return l, err
 	}
-	now := r.Now()
+	r.watch(ctx, l, false, now)
 	return r.swap(ctx, l, func(l songspy.Link) songspy.Link { return renewed(l, grant, now) })
 }
 
-func refused(reason string, now time.Time) func(songspy.Link) songspy.Link {
-	return func(l songspy.Link) songspy.Link {
-		if state := afterRefusal(l, reason, now); state != l.State {
+// refused enters a refusal of the link's token. In an outage, which refuses
+// everybody, it is no more than a failure that passes.
+func (r *Renewer) refused(ctx context.Context, l songspy.Link, refusal error, now time.Time) (songspy.Link, error) {
+	since, outage := l.StateSince, r.watch(ctx, l, true, now)
+	stored, err := r.swap(ctx, l, func(l songspy.Link) songspy.Link {
+		if outage {
+			return afterRefusalInOutage(l, now)
+		}
+		if state := afterRefusal(l, songspy.ReasonOf(refusal), now); state != l.State {
 			l.State, l.StateSince = state, now
 		}
 		return l
+	})
+	switch {
+	case err != nil:
+		return l, err
+	case !outage:
+		return stored, refusal
 	}
+	if l.State == songspy.LinkActive {
+		since = r.outages.since(now)[l.App]
+	}
+	return stored, &songspy.Error{
+		Code: songspy.CodeUnavailable, Message: "Spotify refuses nearly every renewal at the moment.",
+		Disposition: songspy.DispositionRetryLater, RetryAfter: nextTry(l.UserID, now.Sub(since)), Err: refusal,
+	}
+}
+
+// watch enters what became of a renewal, and tells the operator of an outage
+// that begins or ends by it. It reports whether one is on.
+func (r *Renewer) watch(ctx context.Context, l songspy.Link, refused bool, now time.Time) (outage bool) {
+	on, turned := r.outages.enter(l, refused, now)
+	switch {
+	case turned && on:
+		r.Logger.WarnContext(ctx, "spotify refuses nearly every renewal: no link changes its state until that has passed", "app", l.App)
+	case turned:
+		r.Logger.InfoContext(ctx, "spotify honours renewals again", "app", l.App)
+	}
+	r.Metrics.outage(l.App, on)
+	return on
 }
 
 // errOvertaken says that the link was changed while its renewal was under way.

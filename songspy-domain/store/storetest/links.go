@@ -11,6 +11,30 @@ import (
 
 func links() suite {
 	return suite{
+		"ForgetTokens_OfLinksThatTheirPersonLeavesBroken": func(t *testing.T, b *bundle) {
+			broken, lately, suspect := b.listener(t), b.listener(t), b.listener(t)
+			turn := func(l songspy.Link, state songspy.LinkState) {
+				t.Helper()
+				value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+					l.State = state
+					return nil
+				}))
+			}
+			turn(broken, songspy.LinkReauthRequired)
+			turn(suspect, songspy.LinkSuspect)
+			b.clock.advance(24 * time.Hour)
+			turn(lately, songspy.LinkReauthRequired)
+			for _, want := range []int64{1, 0} {
+				same(t, "forgotten", value[int64](t)(b.ForgetTokens(t.Context(), start.Add(time.Hour))), want)
+			}
+			same(t, "the broken link's", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).RefreshToken, "")
+			same(t, "its state", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).State, songspy.LinkReauthRequired)
+			for _, l := range []songspy.Link{lately, suspect} {
+				same(t, "another's", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).RefreshToken, l.RefreshToken)
+			}
+			b.link(t, broken.UserID, "anew") // heals it
+			same(t, "once linked anew", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).RefreshToken, songspy.Secret("refresh-anew"))
+		},
 		"UpdateLink_RaisesTheVersionAndResealsTokens": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
 			before := b.last(t)

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/spotify"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// linkByPKCE links a person through the app without its secret, as one may
+// bring who has no secret to give. Their refresh token rotates.
+func (w *world) linkByPKCE(person int) {
+	w.t.Helper()
+	const back, verifier = "http://127.0.0.1:8080/", "a-verifier-of-more-than-forty-three-characters-in-all"
+	sum := sha256.Sum256([]byte(verifier))
+	code := w.sim.SpotifyCode(person, sim.CodeOptions{RedirectURI: back, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
+	client := spotify.New(spotify.Config{ClientID: sim.SpotifyClientID, Transport: w.sim.Transport()})
+	grant, err := client.Exchange(w.t.Context(), spotify.Code{Code: songspy.Secret(code), RedirectURI: back, Verifier: verifier})
+	if err == nil {
+		_, err = w.db.SaveLink(w.t.Context(), store.NewLink{
+			UserID: user(person), App: sim.SpotifyClientID, Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)}, Grant: grant,
+		})
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// backup copies the database as it is now; restore puts the copy in its place,
+// as an operator would while nothing runs.
+func (w *world) backup() (restore func()) {
+	w.t.Helper()
+	copied := filepath.Join(w.t.TempDir(), "backup.db")
+	db, err := sql.Open("sqlite", w.path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(w.t.Context(), "VACUUM INTO ?", copied); err != nil {
+		w.t.Fatal(err)
+	}
+	return func() {
+		w.t.Helper()
+		for _, tail := range []string{"", "-wal", "-shm"} {
+			if err := os.Remove(w.path + tail); err != nil && !os.IsNotExist(err) {
+				w.t.Fatal(err)
+			}
+		}
+		if err := os.Rename(copied, w.path); err != nil {
+			w.t.Fatal(err)
+		}
+		w.db = w.open()
+	}
+}
+
+// reached counts the calls to the Web API that reached Spotify in that time.
+func (w *world) reached(from, until time.Time) (n int) {
+	for _, endpoint := range []string{"currently-playing", "recently-played"} {
+		for _, c := range w.called(endpoint) {
+			if !c.At.Before(from) && c.At.Before(until) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (w *world) states() map[songspy.LinkState]int {
+	w.t.Helper()
+	states := map[songspy.LinkState]int{}
+	for person := range w.sim.People() {
+		l, err := w.db.Link(context.WithoutCancel(w.t.Context()), user(person))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		states[l.State]++
+	}
+	return states
+}
+
+// TestABadDay is what Spotify, the machine and the operator have been seen to
+// do, in two days: a 429 of 79,892 s, a restart within it, an outage that
+// refuses every renewal for 40 minutes, and a backup that is an hour old.
+func TestABadDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people, rotating = 24, 3
+		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 13, Epoch: time.Now(), RotateRefreshTokens: true})
+		for person := range rotating {
+			w.linkByPKCE(person)
+		}
+		from := time.Now()
+		stop, _ := w.start()
+		<-time.After(3 * time.Hour)
+
+		closing := 79_892
+		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &closing, Times: 1})
+		for w.refusedAt().IsZero() {
+			<-time.After(time.Second)
+		}
+		shut := w.refusedAt()
+		opens := shut.Add(time.Duration(closing) * time.Second)
+		<-time.After(2 * time.Hour)
+		stop()
+		<-time.After(time.Minute)
+		stop, _ = w.start()
+		<-time.After(time.Until(opens.Add(2 * time.Hour)))
+		// What was under way as the door closed may still come in.
+		if n := w.reached(shut.Add(time.Second), opens); n > 0 {
+			t.Errorf("%d calls went through the closed door", n)
+		}
+		if n := w.reached(opens, opens.Add(3*time.Minute)); n < people {
+			t.Errorf("only %d calls in the three minutes after the door opened", n)
+		}
+		for second := range 180 {
+			at := opens.Add(time.Duration(second) * time.Second)
+			if n := w.reached(at, at.Add(time.Second)); n > 8 {
+				t.Errorf("%d calls in second %d after the door opened: a burst", n, second)
+			}
+		}
+
+		end := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.InvalidGrant})
+		<-time.After(40 * time.Minute)
+		if states := w.states(); states[songspy.LinkReauthRequired] > 0 || states[songspy.LinkSuspect] > people/6 {
+			t.Errorf("in the outage the links are %v", states)
+		}
+		end()
+		<-time.After(2 * time.Hour)
+		if states := w.states(); states[songspy.LinkActive] != people {
+			t.Errorf("after the outage the links are %v", states)
+		}
+
+		restore := w.backup()
+		<-time.After(time.Hour)
+		stop()
+		restore()
+		stop, _ = w.start()
+		<-time.After(2 * time.Hour)
+		// Their tokens have rotated since the backup; nobody else's link suffers.
+		if states := w.states(); states[songspy.LinkSuspect] != rotating || states[songspy.LinkActive] != people-rotating {
+			t.Errorf("two hours after the restore the links are %v", states)
+		}
+		<-time.After(10 * time.Hour)
+		stop()
+		until := time.Now()
+		for person := range people {
+			l, err := w.db.Link(context.WithoutCancel(t.Context()), user(person))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := songspy.TaskNone
+			if person < rotating {
+				want = songspy.TaskRelink
+			}
+			if got := l.Task(until); got != want {
+				t.Errorf("person %d's link is %s and wants %q of them, not %q", person, l.State, got, want)
+			}
+			if a := w.holdToTruth(person, from, until, from); a.doubled+a.invented > 0 {
+				t.Errorf("person %d: %+v", person, a)
+			}
+			w.knowsWhy(person, songspy.GapDoorClosed, shut.Add(10*time.Minute), opens)
+			if person < rotating {
+				w.knowsWhy(person, songspy.GapLinkBroken, until.Add(-time.Minute), until)
+			}
+		}
+	})
+}
+
+// refusedAt is when a look was first refused for the whole app.
+func (w *world) refusedAt() time.Time {
+	for _, c := range w.called("currently-playing") {
+		if c.Status == 429 {
+			return c.At
+		}
+	}
+	return time.Time{}
+}
+
+// knowsWhy fails the test unless gaps of that reason cover the time.
+func (w *world) knowsWhy(person int, why songspy.GapReason, from, until time.Time) {
+	w.t.Helper()
+	var all []string
+	for _, g := range w.gaps(person) {
+		if g.Reason == why && !g.BeganAt.After(from) && (g.EndedAt == nil || !g.EndedAt.Before(until)) {
+			return
+		}
+		all = append(all, fmt.Sprintf("%+v", g))
+	}
+	w.t.Errorf("person %d: no gap %s from %s to %s; there are %s", person, why, from, until, strings.Join(all, ", "))
+}
