@@ -14,13 +14,13 @@ import (
 // one finds that it is no longer on the roster.
 type roster struct {
 	mu     sync.Mutex
-	people map[songspy.UserID]*seat
+	people people
 	round  uint32
 	left   func(songspy.UserID) // called, under the lock, for whoever leaves
 }
 
 func newRoster(left func(songspy.UserID)) *roster {
-	return &roster{people: map[songspy.UserID]*seat{}, left: left}
+	return &roster{people: people{rows: map[songspy.UserID]*row{}}, left: left}
 }
 
 // attend notes that the store still holds the person; false if it knows more
@@ -28,8 +28,8 @@ func newRoster(left func(songspy.UserID)) *roster {
 func (r *roster) attend(m songspy.LinkMark) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l, ok := r.people[m.UserID]
-	if !ok || l.generation < m.Generation || l.generation == m.Generation && l.version < m.Version {
+	l := r.people.get(m.UserID)
+	if l == nil || l.generation < m.Generation || l.generation == m.Generation && l.version < m.Version {
 		return false
 	}
 	l.round = r.round
@@ -53,8 +53,8 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 	defer r.mu.Unlock()
 	id, link, playing := from.Link.UserID, from.Link, from.Playing
 	playing.UserID, playing.Generation = id, link.Generation
-	l, ok := r.people[id]
-	if ok && l.generation == link.Generation {
+	l := r.people.get(id)
+	if l != nil && l.generation == link.Generation {
 		l.round = r.round
 		if link.Version > l.version {
 			l.take(link)
@@ -65,15 +65,15 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 		}
 		return known
 	}
-	if ok && l.generation > link.Generation {
+	if l != nil && l.generation > link.Generation {
 		return known // an old reading
 	}
 	next := &seat{generation: link.Generation, round: r.round, watched: microsOf(p.watched), linked: microsOf(link.CreatedAt)}
 	next.take(link)
 	next.play(playing)
 	next.leaveUntold(p.untold)
-	r.people[id] = next
-	if ok {
+	r.people.put(id, next)
+	if l != nil {
 		return relinked
 	}
 	return fresh
@@ -84,9 +84,9 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 func (r *roster) renewed(link songspy.Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l, ok := r.people[link.UserID]
+	l := r.people.get(link.UserID)
 	switch {
-	case !ok || l.generation != link.Generation || l.version >= link.Version:
+	case l == nil || l.generation != link.Generation || l.version >= link.Version:
 	case link.State == songspy.LinkActive || link.State == songspy.LinkSuspect:
 		l.take(link)
 	default:
@@ -95,7 +95,7 @@ func (r *roster) renewed(link songspy.Link) {
 }
 
 func (r *roster) drop(id songspy.UserID) {
-	delete(r.people, id)
+	r.people.remove(id)
 	r.left(id)
 }
 
@@ -104,8 +104,8 @@ func (r *roster) drop(id songspy.UserID) {
 func (r *roster) begin(id songspy.UserID) (who *seat, copied listener, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l, ok := r.people[id]
-	if !ok || l.looking {
+	l := r.people.get(id)
+	if l == nil || l.looking {
 		return nil, listener{}, false
 	}
 	l.looking = true
@@ -124,7 +124,7 @@ type lesson struct {
 func (r *roster) learn(id songspy.UserID, who *seat, t lesson) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.people[id] != who {
+	if r.people.get(id) != who {
 		return false
 	}
 	if observed := microsOf(t.playing.ObservedAt); observed > who.observed {
@@ -155,8 +155,8 @@ func (r *roster) miss(who *seat, why songspy.GapReason) {
 func (r *roster) get(id songspy.UserID) (who *seat, copied listener, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l, ok := r.people[id]
-	if !ok {
+	l := r.people.get(id)
+	if l == nil {
 		return nil, listener{}, false
 	}
 	return l, l.listener(id), true
@@ -176,7 +176,7 @@ func (r *roster) end(id songspy.UserID, who *seat, plan func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	who.looking = false
-	if r.people[id] == who {
+	if r.people.get(id) == who {
 		plan()
 	}
 }
@@ -185,8 +185,8 @@ func (r *roster) end(id songspy.UserID, who *seat, plan func()) {
 func (r *roster) looking(id songspy.UserID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l, ok := r.people[id]
-	return ok && l.looking
+	l := r.people.get(id)
+	return l != nil && l.looking
 }
 
 // wrote notes that an outcome is no longer on its way to the store.
@@ -200,7 +200,7 @@ func (r *roster) wrote(who *seat) {
 func (r *roster) stored(id songspy.UserID, who *seat, uri string, track songspy.TrackID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.people[id] == who && who.playing != nil && who.playing.TrackURI == uri {
+	if r.people.get(id) == who && who.playing != nil && who.playing.TrackURI == uri {
 		who.playing.TrackID = track
 	}
 }
@@ -210,7 +210,7 @@ func (r *roster) stored(id songspy.UserID, who *seat, uri string, track songspy.
 func (r *roster) remove(id songspy.UserID, who *seat) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l, ok := r.people[id]; ok && (who == nil || l == who) {
+	if l := r.people.get(id); l != nil && (who == nil || l == who) {
 		r.drop(id)
 	}
 }
@@ -227,7 +227,7 @@ func (r *roster) nextRound() uint32 {
 func (r *roster) removeAbsent(round uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, l := range r.people {
+	for id, l := range r.people.all() {
 		if l.round < round {
 			r.drop(id)
 		}
@@ -239,7 +239,7 @@ func (r *roster) removeAbsent(round uint32) {
 func (r *roster) takeUnsaved() (found []unsaved) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.people {
+	for _, l := range r.people.all() {
 		if l.unsaved && l.playing != nil && l.playing.Open() {
 			l.unsaved = false
 			found = append(found, unsaved{l, *l.playing})
@@ -256,5 +256,5 @@ type unsaved struct {
 func (r *roster) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.people)
+	return r.people.len
 }
