@@ -31,17 +31,22 @@ type report struct {
 
 // bounds are what a sweep has to keep.
 type bounds struct {
-	ratio    float64
+	ratio    float64 // 0: any
 	rssBytes uint64
 	seconds  float64 // 0: any
 }
 
-// boundsFor are those of the two sizes.
+// boundsFor are those of the two sizes. Fewer listeners are there to be
+// compared: their sweep is over within a few samples, too soon to tell its rate.
 func boundsFor(people int) bounds {
-	if people <= 100_000 {
+	switch {
+	case people < 100_000:
+		return bounds{rssBytes: 512 << 20}
+	case people == 100_000:
 		return bounds{ratio: 0.5, rssBytes: 512 << 20}
+	default:
+		return bounds{ratio: 0.7, rssBytes: 1 << 30, seconds: 90}
 	}
-	return bounds{ratio: 0.7, rssBytes: 1 << 30, seconds: 90}
 }
 
 // sum works out what follows from the rest.
