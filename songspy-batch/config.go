@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/songspy/songspy/songspy-domain/config"
@@ -46,6 +47,11 @@ func (s settings) Validate() error {
 		config.AtLeast("SONGSPY_POLL_CONCURRENCY", s.PollConcurrency, 1),
 		config.AtLeast("SONGSPY_REFRESH_CONCURRENCY", s.RefreshConcurrency, 1),
 	)
+}
+
+// replicated reports whether other batches may work on the same database.
+func (s settings) replicated() bool {
+	return !strings.HasPrefix(s.Service.DatabaseURL.Reveal(), "sqlite:")
 }
 
 // withKeys fills in the keys that a development makes for itself.

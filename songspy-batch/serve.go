@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/alone"
 	"github.com/songspy/songspy/songspy-batch/internal/due"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
+	"github.com/songspy/songspy/songspy-batch/internal/lease"
 	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/refresh"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
@@ -42,6 +44,9 @@ const (
 	tidyEvery = 10 * time.Minute
 	// readmitEvery is the time between two searches for people to be asked again.
 	readmitEvery = time.Hour
+	// leaseLength is how long the shards of a replica that died are left alone.
+	// It must outlast a look and some words to the database.
+	leaseLength = 15 * time.Second
 )
 
 // serve works until ctx ends or something breaks, then puts everything away.
@@ -89,6 +94,7 @@ type database interface {
 	housekeeping.Store
 	readmission.Links
 	spotify.Doors
+	lease.Store
 	// WaitForSchema returns once the schema is the one that the code needs.
 	WaitForSchema(ctx context.Context) error
 	// CheckSchema says what is wrong with the schema.
@@ -104,6 +110,7 @@ type batch struct {
 	doors    telemetry.Doors
 	client   *spotify.Client
 	renewer  *refresh.Renewer
+	leases   *lease.Keeper // nil: this batch is alone
 	sweep    *sweep.Sweep
 	refresh  *refresh.Job
 }
@@ -111,32 +118,52 @@ type batch struct {
 // newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
 func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) *batch {
 	registry := telemetry.Registry()
+	b := &batch{settings: s, log: log, db: db, registry: registry}
 	client := spotify.New(spotify.Config{
 		ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
 		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
-		Doors: db, DailyCalls: s.Spotify.DailyCalls,
+		Doors: db, DailyCalls: s.Spotify.DailyCalls, Share: b.share,
 	})
 	renewer := &refresh.Renewer{
 		Links: db, Provider: client, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
 	}
-	b := &batch{settings: s, log: log, db: db, registry: registry, client: client}
+	b.client = client
 	b.doors = telemetry.Doors{Now: time.Now, States: func() map[string]gate.State {
 		return map[string]gate.State{s.Spotify.ClientID: client.Doors()}
 	}}
 	registry.MustRegister(b.doors)
-	b.sweep = sweep.New(sweep.Options{
+	o := sweep.Options{
 		Store: db, Feed: db, Player: client, Renewer: renewer,
 		Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
 		Now: time.Now, Logger: log, Metrics: sweep.NewMetrics(registry),
-	})
+	}
+	if s.replicated() {
+		b.leases = lease.New(lease.Options{
+			Store: db, Owner: rand.Text(), Length: leaseLength, Call: sweep.LookWithin,
+			Now: time.Now, Logger: log, Metrics: lease.NewMetrics(registry),
+		})
+		o.Shards = b.leases
+	}
+	b.sweep = sweep.New(o)
 	renewer.Renewed = b.sweep.Renewed
 	b.renewer = renewer
 	b.refresh = &refresh.Job{
 		Renewer: renewer, Every: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
 		Now: time.Now, Logger: log, Queue: due.New[songspy.UserID](),
 	}
+	if b.leases != nil {
+		b.refresh.Owns = b.leases.Owns
+	}
 	return b
+}
+
+// share is the part of each app's pace that is this batch's.
+func (b *batch) share() float64 {
+	if b.leases == nil {
+		return 1
+	}
+	return b.leases.Share()
 }
 
 // run answers from the start, works once the schema is there, and ends with
@@ -161,7 +188,15 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 func (b *batch) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { b.client.Keep(ctx); return nil })
-	group.Go(func() error { b.sweep.Serve(telemetry.With(ctx, slog.String("job", sweepJob))); return nil })
+	looked := make(chan struct{}) // closed once the last look has been made and written
+	group.Go(func() error {
+		defer close(looked)
+		b.sweep.Serve(telemetry.With(ctx, slog.String("job", sweepJob)))
+		return nil
+	})
+	if b.leases != nil {
+		group.Go(func() error { b.leases.Run(ctx, b.sweep, looked); return nil })
+	}
 	group.Go(func() error { b.refresh.Serve(telemetry.With(ctx, slog.String("job", refreshJob))); return nil })
 	group.Go(func() error {
 		return schedule.Run(ctx, schedule.Options{Logger: b.log, Correlate: correlate}, b.jobs()...)
@@ -192,14 +227,24 @@ func (b *batch) waitForSchema(ctx context.Context) error {
 
 // ready joins what keeps the batch from its work.
 func (b *batch) ready(ctx context.Context) error {
-	if err := b.db.CheckSchema(ctx); err != nil {
-		return err
+	faults := []error{b.db.CheckSchema(ctx)}
+	if b.leases != nil {
+		faults = append(faults, b.leases.Ready())
 	}
-	return b.sweep.Ready(ctx)
+	if faults[0] == nil {
+		faults = append(faults, b.sweep.Ready(ctx))
+	}
+	return errors.Join(faults...)
 }
 
 // notes says what limits a batch that is ready.
-func (b *batch) notes() []string { return slices.Concat(b.doors.Notes(), b.renewer.Notes()) }
+func (b *batch) notes() []string {
+	notes := slices.Concat(b.doors.Notes(), b.renewer.Notes())
+	if b.leases != nil {
+		notes = append(notes, b.leases.Notes()...)
+	}
+	return notes
+}
 
 // correlate marks what a run of a job logs.
 func correlate(ctx context.Context, job, run string) context.Context {

@@ -24,6 +24,9 @@ type engine interface {
 	// sharePerson is the clause that keeps a person's link from being changed
 	// while what was heard through it is written.
 	sharePerson() string
+	// clock is a query for the time by which several processes agree; empty:
+	// there is only one.
+	clock() string
 	// with states rows as a common table expression named v.
 	with(*relation) (clause string, args []any, err error)
 	// notify wakes the waiters when the transaction commits.

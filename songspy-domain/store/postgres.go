@@ -96,6 +96,8 @@ func (e *postgresEngine) begin(context.Context) (func(), error) { return func() 
 // lock FOR UPDATE, wait for: a person who is being renamed is no obstacle.
 func (e *postgresEngine) sharePerson() string { return " FOR KEY SHARE" }
 
+func (e *postgresEngine) clock() string { return "SELECT clock_timestamp()" }
+
 func (e *postgresEngine) with(r *relation) (string, []any, error) {
 	clause, args := r.arrays()
 	return clause, args, nil

@@ -20,6 +20,7 @@ type Queue[K comparable] struct {
 	mu      sync.Mutex
 	heap    byTime[K]
 	planned map[K]int64   // when each key is due, in microseconds
+	running map[K]int64   // when each key was due whose work is under way
 	sooner  chan struct{} // holds a token once the earliest time may have changed
 }
 
@@ -28,7 +29,7 @@ const stale = 1
 
 // New gives an empty queue.
 func New[K comparable]() *Queue[K] {
-	return &Queue[K]{planned: map[K]int64{}, sooner: make(chan struct{}, 1)}
+	return &Queue[K]{planned: map[K]int64{}, running: map[K]int64{}, sooner: make(chan struct{}, 1)}
 }
 
 // Plan makes the key due at the time, in place of any other time that it was
@@ -107,10 +108,39 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 		pool.Go(func() {
 			for t, ok := next(); ok; t, ok = next() {
 				work(ctx, t.key, t.due())
+				q.finish(t)
 			}
 		})
 	}
 	pool.Wait()
+}
+
+// finish notes that the work of an item is done; its key may have been taken
+// again meanwhile.
+func (q *Queue[K]) finish(t item[K]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.running[t.key] == t.micros {
+		delete(q.running, t.key)
+	}
+}
+
+// Done is the time before which all work that was due has been done; now, if
+// none is overdue or under way.
+func (q *Queue[K]) Done(now time.Time) time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.heap) > 0 && !q.counts(q.heap[0]) {
+		q.heap.pop()
+	}
+	done := now.UnixMicro()
+	if len(q.heap) > 0 {
+		done = min(done, q.heap[0].micros)
+	}
+	for _, micros := range q.running {
+		done = min(done, micros)
+	}
+	return time.UnixMicro(done).UTC()
 }
 
 // next waits for the earliest key to be due and takes it; false if ctx ended first.
@@ -145,6 +175,7 @@ func (q *Queue[K]) take(now time.Time) (t item[K], wait time.Duration) {
 		}
 		if t = q.heap.pop(); q.counts(t) {
 			delete(q.planned, t.key)
+			q.running[t.key] = t.micros
 			return t, 0
 		}
 	}

@@ -33,6 +33,8 @@ type Job struct {
 	Workers int
 	Now     func() time.Time
 	Logger  *slog.Logger
+	// Owns says whose links are this replica's; nil: everyone's.
+	Owns func(songspy.UserID) bool
 	// Queue holds the renewals to come.
 	Queue *due.Queue[songspy.UserID]
 }
@@ -49,7 +51,7 @@ func (j *Job) Plan(ctx context.Context) error {
 		}
 		for _, l := range links {
 			after = l.UserID
-			if !j.Queue.Has(l.UserID) {
+			if j.owns(l.UserID) && !j.Queue.Has(l.UserID) {
 				j.Queue.Plan(l.UserID, j.dueAt(l, now))
 				planned++
 			}
@@ -67,7 +69,7 @@ func (j *Job) Plan(ctx context.Context) error {
 func (j *Job) Serve(ctx context.Context) {
 	j.Queue.Run(ctx, j.Workers, func(ctx context.Context, id songspy.UserID, _ time.Time) {
 		l, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {
-			return askable(l.State) && l.AccessExpiresAt.Before(j.Now().Add(j.Every+margin))
+			return j.owns(id) && askable(l.State) && l.AccessExpiresAt.Before(j.Now().Add(j.Every+margin))
 		})
 		if err == nil || ctx.Err() != nil {
 			return
@@ -83,6 +85,8 @@ func (j *Job) Serve(ctx context.Context) {
 		}
 	})
 }
+
+func (j *Job) owns(id songspy.UserID) bool { return j.Owns == nil || j.Owns(id) }
 
 // dueAt is when in the time until the next run the link is renewed: in its own
 // place, but before the token dies. One that is dead already keeps its place

@@ -57,17 +57,24 @@ func (s *Sweep) merge(l songspy.Listener) arrival {
 	p := past{watched: now, untold: listening.Untold{AskedAt: now}}
 	switch {
 	case !s.started():
-		watched := later(later(l.Playing.ObservedAt, s.pulse.last), l.Link.AuthorizedAt)
-		if !s.pulse.last.IsZero() && watched.Before(now) {
-			p.watched = watched
-		}
-		// Nobody knows when history was asked last: everyone's turn comes within
-		// the time that it is asked in anyway.
-		p.untold.AskedAt = now.Add(songspy.PhaseOf(l.Link.UserID, listening.HistoryEvery) - listening.HistoryEvery)
+		p = s.pastOf(l, s.pulse.last, now)
 	case !l.Playing.ObservedAt.IsZero(): // linked anew, perhaps after a time without a link
 		p.untold.Until, p.untold.Why = now, listening.ErrandReturn
 	}
 	return s.roster.merge(l, p)
+}
+
+// pastOf is the past of somebody whom another process looked after until the
+// time given; the zero time: none did.
+func (s *Sweep) pastOf(l songspy.Listener, until, now time.Time) past {
+	p := past{watched: now}
+	if watched := later(later(l.Playing.ObservedAt, until), l.Link.AuthorizedAt); !until.IsZero() && watched.Before(now) {
+		p.watched = watched
+	}
+	// Nobody knows when history was asked last: everyone's turn comes within
+	// the time that it is asked in anyway.
+	p.untold.AskedAt = now.Add(songspy.PhaseOf(l.Link.UserID, listening.HistoryEvery) - listening.HistoryEvery)
+	return p
 }
 
 // missed is the gap that ended with a look; nil if nothing was missed.

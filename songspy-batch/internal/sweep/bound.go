@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// lookWithin bounds one look, with the renewal that it may need.
-	lookWithin = 10 * time.Second
+	// LookWithin bounds one look, with the renewal that it may need.
+	LookWithin = 10 * time.Second
 	// boundShared is how much shorter a look's bound may be for having been
 	// another's first.
 	boundShared = time.Second
@@ -29,7 +29,7 @@ func (b *bound) begin(parent context.Context, now time.Time) context.Context {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.parent != parent || !now.Before(b.until) {
-		shared, cancel := context.WithTimeout(parent, lookWithin)
+		shared, cancel := context.WithTimeout(parent, LookWithin)
 		context.AfterFunc(shared, cancel) // it ends by itself
 		b.parent, b.shared, b.until = parent, shared, now.Add(boundShared)
 	}

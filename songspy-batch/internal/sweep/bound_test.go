@@ -16,16 +16,16 @@ func TestALookIsBoundedHoweverManyShareItsBound(t *testing.T) {
 		for range 50 { // over five seconds
 			began := time.Now()
 			until, ok := b.begin(ctx, began).Deadline()
-			if left := until.Sub(began); !ok || left > lookWithin || left < lookWithin-boundShared {
-				t.Fatalf("a look has %s, want %s or up to %s less", left, lookWithin, boundShared)
+			if left := until.Sub(began); !ok || left > LookWithin || left < LookWithin-boundShared {
+				t.Fatalf("a look has %s, want %s or up to %s less", left, LookWithin, boundShared)
 			}
 			<-time.After(100 * time.Millisecond)
 		}
 		look := b.begin(ctx, time.Now())
-		<-time.After(lookWithin)
+		<-time.After(LookWithin)
 		synctest.Wait() // both are due at the same moment
 		if !errors.Is(look.Err(), context.DeadlineExceeded) {
-			t.Errorf("after %s: %v", lookWithin, look.Err())
+			t.Errorf("after %s: %v", LookWithin, look.Err())
 		}
 		look = b.begin(ctx, time.Now())
 		cancel()

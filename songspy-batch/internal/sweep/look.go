@@ -24,6 +24,10 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 	if !ok {
 		return
 	}
+	if !s.Shards.Holds(id) {
+		s.roster.end(id, who, func() { s.queue.Plan(id, s.Now().Add(heldAgain)) })
+		return
+	}
 	s.Metrics.lag.Observe(s.Now().Sub(at).Seconds())
 	obs, err := ask(ctx, s, id, l, s.Player.CurrentlyPlaying)
 	next := s.Now()

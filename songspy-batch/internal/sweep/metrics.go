@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -61,7 +62,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 }
 
 // watch registers what is counted when it is asked for.
-func (m *Metrics) watch(listeners, waiting func() int) {
+func (m *Metrics) watch(listeners, waiting func() int, behind func() time.Duration) {
 	m.reg.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_listeners",
@@ -71,6 +72,10 @@ func (m *Metrics) watch(listeners, waiting func() int) {
 			Name: "songspy_batch_looks_waiting",
 			Help: "Looks that are planned and not begun.",
 		}, func() float64 { return float64(waiting()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "songspy_batch_looks_behind_seconds",
+			Help: "How long ago the oldest look was due that has not been made; near 0 is well.",
+		}, func() float64 { return behind().Seconds() }),
 	)
 }
 

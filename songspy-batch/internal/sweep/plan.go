@@ -59,8 +59,12 @@ func (s *Sweep) readPage(ctx context.Context, after songspy.UserID) (last songsp
 	var news []songspy.UserID
 	for _, m := range page {
 		last = m.UserID
-		switch {
-		case !s.roster.attend(m):
+		if !s.Shards.Owns(last) {
+			continue
+		}
+		switch attended := s.roster.attend(m); {
+		case !s.Shards.Joined(last): // who joins is read by Join
+		case !attended:
 			news = append(news, last)
 		case s.roster.looking(last) || s.queue.Has(last): // in this order: a look plans before it ends
 		default:

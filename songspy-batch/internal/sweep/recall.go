@@ -39,6 +39,9 @@ func (s *Sweep) remember(ctx context.Context, id songspy.UserID, _ time.Time) {
 	}
 	next, now := l.untold.NextInquiry(), s.Now()
 	switch {
+	case !s.Shards.Holds(id):
+		s.recall.Plan(id, now.Add(heldAgain))
+		return
 	case next.At.After(now): // there is more to wait for since it was planned
 		s.planRecall(id, l.untold)
 		return

@@ -234,6 +234,17 @@ func (r *roster) removeAbsent(round uint32) {
 	}
 }
 
+// removeThose takes everyone off the roster who is gone.
+func (r *roster) removeThose(gone func(songspy.UserID) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.people.all() {
+		if gone(id) {
+			r.drop(id)
+		}
+	}
+}
+
 // takeUnsaved gives the open plays of which more is known than is stored, each
 // to one caller only.
 func (r *roster) takeUnsaved() (found []unsaved) {

@@ -57,12 +57,14 @@ type Renewer interface {
 	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
 }
 
-// Options are what a sweep works with; all are needed.
+// Options are what a sweep works with; all are needed but Shards.
 type Options struct {
 	Store   Store
 	Feed    Feed
 	Player  Player
 	Renewer Renewer
+	// Shards says whom this replica looks after; nil: everyone.
+	Shards Shards
 	// Interval is the floor: the longest time between two looks at one player.
 	Interval time.Duration
 	// Spread gives everyone their own place in the interval; without it all
@@ -94,13 +96,16 @@ type Sweep struct {
 
 // New makes a sweep with nobody on its roster.
 func New(o Options) *Sweep {
+	if o.Shards == nil {
+		o.Shards = everyone{}
+	}
 	s := &Sweep{Options: o, queue: due.New[songspy.UserID](), recall: due.New[songspy.UserID](), begun: make(chan struct{})}
 	s.roster = newRoster(func(id songspy.UserID) {
 		s.queue.Drop(id)
 		s.recall.Drop(id)
 	})
 	s.writer = newWriter(o, s.wrote)
-	o.Metrics.watch(s.roster.len, s.queue.Len)
+	o.Metrics.watch(s.roster.len, s.queue.Len, func() time.Duration { return max(0, s.Now().Sub(s.Done())) })
 	return s
 }
 

@@ -81,6 +81,7 @@ func concerned(changes []songspy.Change) (ids []songspy.UserID) {
 // meet reads the people afresh: who is new, or linked anew, is looked at at
 // once; who is not to be asked any more leaves at once.
 func (s *Sweep) meet(ctx context.Context, ids []songspy.UserID) error {
+	ids = slices.DeleteFunc(ids, func(id songspy.UserID) bool { return !s.Shards.Owns(id) })
 	if len(ids) == 0 {
 		return nil
 	}

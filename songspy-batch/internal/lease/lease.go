@@ -1,0 +1,280 @@
+// Package lease divides the listeners among the replicas of the batch. Each
+// leases shards of them in the database, for some seconds at a time, and says
+// twice a second how far its looks have come, so that whoever takes a shard over
+// goes on where the other stopped. While it cannot say so it asks nobody.
+//
+// A replica counts its lease by its own monotonic clock from before it asked
+// for it, and begins no call that could outlast it. So however late it learns
+// that it has lost a shard, it asks nobody whom another asks.
+package lease
+
+import (
+	"context"
+	"log/slog"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/due"
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	// every is the time between two words to the database.
+	every = 500 * time.Millisecond
+	// silence is how long the last word may lie back: what is asked after it
+	// would be asked again by whoever takes over.
+	silence = 1500 * time.Millisecond
+)
+
+// Store is where shards are leased.
+type Store interface {
+	LeaseShards(ctx context.Context, c songspy.ShardClaim) (songspy.ShardHolding, error)
+	// LeaveShards gives up all that the claim's owner holds.
+	LeaveShards(ctx context.Context, c songspy.ShardClaim) error
+}
+
+// Worker looks after the people of shards.
+type Worker interface {
+	// Join reads the people of shards, each with the time before which every
+	// look at them has been made (zero: unknown), and plans from there on.
+	Join(ctx context.Context, from map[int16]time.Time) error
+	// Leave forgets the people of shards.
+	Leave(shards []int16)
+	// Done is the time before which every look that was due has been made.
+	Done() time.Time
+}
+
+// Options are what a Keeper works with; all are needed.
+type Options struct {
+	Store Store
+	// Owner names this replica, and no other.
+	Owner string
+	// Length is how long a lease lasts without another word.
+	Length time.Duration
+	// Call is how long a call may last, from when it is known to be allowed.
+	Call    time.Duration
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics *Metrics
+}
+
+// Keeper keeps the leases of one replica.
+type Keeper struct {
+	Options
+	begun time.Time
+
+	owned  atomic.Uint64 // a bit for each shard that is this replica's
+	joined atomic.Uint64 // whose people have been read, too
+	until  atomic.Int64  // when the leases are over, in nanoseconds since begun
+	owners atomic.Int64
+
+	joining sync.WaitGroup
+	busy    atomic.Bool // a Join is under way
+
+	// What follows is Run's own.
+	worker  Worker
+	known   map[int16]time.Time // how far others had come with shards that were not joined yet
+	leaving map[int16]time.Time // shards given up, and when calls for them are over
+	failing bool
+	since   atomic.Int64 // since when the database has not answered, as until; 0: it does
+}
+
+// New makes a Keeper that holds nothing yet.
+func New(o Options) *Keeper {
+	k := &Keeper{Options: o, begun: o.Now(), known: map[int16]time.Time{}, leaving: map[int16]time.Time{}}
+	o.Metrics.watch(k)
+	return k
+}
+
+// Owns reports whether the person is of this replica's shards.
+func (k *Keeper) Owns(id songspy.UserID) bool { return k.owned.Load()&bit(songspy.ShardOf(id)) != 0 }
+
+// Joined reports whether the people of the person's shard have been read here.
+func (k *Keeper) Joined(id songspy.UserID) bool {
+	return k.owned.Load()&k.joined.Load()&bit(songspy.ShardOf(id)) != 0
+}
+
+// Holds reports whether a call for the person may begin now.
+func (k *Keeper) Holds(id songspy.UserID) bool {
+	over := time.Duration(k.until.Load())
+	now := k.Now().Sub(k.begun)
+	return k.Owns(id) && now+k.Call < over && now < over-k.Length+silence
+}
+
+// Held is how many shards are this replica's.
+func (k *Keeper) Held() int { return bits.OnesCount64(k.owned.Load()) }
+
+// Share is the part of all listeners that is this replica's, from 0 to 1.
+func (k *Keeper) Share() float64 { return float64(k.Held()) / songspy.Shards }
+
+// Run keeps the leases for the worker until ctx ends. What is held stays held,
+// and is renewed, until stopped is closed: by then the last look has been made
+// and written.
+func (k *Keeper) Run(ctx context.Context, worker Worker, stopped <-chan struct{}) {
+	k.worker = worker
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	go func() {
+		select {
+		case <-stopped:
+			cancel()
+		case <-work.Done():
+		}
+	}()
+	for again := true; again; again = due.Wait(work, every) {
+		k.turn(work, ctx)
+	}
+	k.joining.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.Length/3)
+	defer cancel()
+	if err := k.Store.LeaveShards(last, k.claim()); err != nil {
+		k.Logger.WarnContext(ctx, "the shards could not be given up; others take them when the leases are over", "err", err)
+	}
+}
+
+func (k *Keeper) claim() songspy.ShardClaim {
+	c := songspy.ShardClaim{Owner: k.Owner, For: k.Length, Done: k.worker.Done(), Joined: shardsOf(k.owned.Load() & k.joined.Load())}
+	now := k.Now()
+	for shard, over := range k.leaving {
+		if !now.Before(over) {
+			c.Release = append(c.Release, shard)
+		}
+	}
+	return c
+}
+
+// turn says how far this replica has come, and hears what is its own. Joins
+// end with joiner, the rest with ctx.
+func (k *Keeper) turn(ctx, joiner context.Context) {
+	asked := k.Now()
+	c := k.claim()
+	within, cancel := context.WithTimeout(ctx, k.Length/3)
+	h, err := k.Store.LeaseShards(within, c)
+	cancel()
+	if err != nil {
+		k.fail(ctx, err, asked)
+		return
+	}
+	if k.failing {
+		k.Logger.InfoContext(ctx, "the shards can be leased again")
+	}
+	k.failing = false
+	k.since.Store(0)
+	for _, shard := range c.Release {
+		delete(k.leaving, shard)
+	}
+	k.hold(ctx, h, asked)
+	k.join(joiner)
+}
+
+// fail deals with a database that does not answer: nothing is asked of Spotify
+// once the leases are nearly over, and everyone is forgotten when they are.
+func (k *Keeper) fail(ctx context.Context, err error, asked time.Time) {
+	if ctx.Err() != nil {
+		return
+	}
+	if !k.failing {
+		k.since.Store(int64(asked.Sub(k.begun)) + 1)
+		k.Logger.WarnContext(ctx, "the shards cannot be leased; the leases held go on until they are over", "err", err)
+	}
+	k.failing = true
+	if owned := k.owned.Load(); owned != 0 && k.Now().Sub(k.begun) >= time.Duration(k.until.Load()) {
+		k.drop(owned)
+		k.Logger.WarnContext(ctx, "the leases are over: nobody is asked", "shards", bits.OnesCount64(owned))
+	}
+}
+
+// hold takes over what is held now.
+func (k *Keeper) hold(ctx context.Context, h songspy.ShardHolding, asked time.Time) {
+	var held uint64
+	for _, shard := range h.Held {
+		if _, gone := k.leaving[shard]; !gone {
+			held |= bit(shard)
+		}
+	}
+	k.owners.Store(int64(h.Owners))
+	owned := k.owned.Load()
+	if lost := owned &^ held; lost != 0 {
+		k.drop(lost)
+		k.Logger.WarnContext(ctx, "others have taken shards over", "shards", bits.OnesCount64(lost))
+	}
+	for shard, from := range h.Gained {
+		k.known[shard] = from
+	}
+	// One that was dropped here while it stayed ours in the database was not
+	// gained, and how far it had come is not told.
+	for _, shard := range shardsOf(held &^ owned) {
+		if _, ok := k.known[shard]; !ok {
+			k.known[shard] = time.Time{}
+		}
+	}
+	k.until.Store(int64(asked.Sub(k.begun) + k.Length))
+	k.owned.Store(held)
+	if gained := held &^ owned; gained != 0 {
+		k.Logger.InfoContext(ctx, "shards taken", "shards", bits.OnesCount64(gained), "held", bits.OnesCount64(held), "replicas", h.Owners)
+		k.Metrics.taken(bits.OnesCount64(gained))
+	}
+	if surplus := bits.OnesCount64(held) - songspy.FairShards(h.Owners); surplus > 0 {
+		k.giveUp(ctx, held, surplus)
+	}
+}
+
+// giveUp leaves so many shards to a newcomer, who gets them once no call for
+// their people can be under way.
+func (k *Keeper) giveUp(ctx context.Context, held uint64, surplus int) {
+	var given uint64
+	for _, shard := range shardsOf(held)[:surplus] {
+		given |= bit(shard)
+		k.leaving[shard] = k.Now().Add(k.Call)
+	}
+	k.drop(given)
+	k.Logger.InfoContext(ctx, "shards given up for other replicas", "shards", surplus)
+}
+
+// drop forgets shards, and their people.
+func (k *Keeper) drop(shards uint64) {
+	k.owned.And(^shards)
+	k.joined.And(^shards)
+	for _, shard := range shardsOf(shards) {
+		delete(k.known, shard)
+	}
+	k.worker.Leave(shardsOf(shards))
+}
+
+// join has the people read of shards that are ours and not looked after yet.
+func (k *Keeper) join(ctx context.Context) {
+	waiting := k.owned.Load() &^ k.joined.Load()
+	if waiting == 0 || ctx.Err() != nil || !k.busy.CompareAndSwap(false, true) {
+		return
+	}
+	from := map[int16]time.Time{}
+	for _, shard := range shardsOf(waiting) {
+		from[shard] = k.known[shard]
+	}
+	k.joining.Go(func() {
+		defer k.busy.Store(false)
+		if err := k.worker.Join(ctx, from); err != nil {
+			if ctx.Err() == nil {
+				k.Logger.WarnContext(ctx, "the people of new shards could not be read; trying again", "err", err)
+			}
+			return
+		}
+		k.joined.Or(waiting & k.owned.Load())
+		// Who was dropped while they were read must not stay.
+		if lost := waiting &^ k.owned.Load(); lost != 0 {
+			k.joined.And(^lost)
+			k.worker.Leave(shardsOf(lost))
+		}
+	})
+}
+
+func bit(shard int16) uint64 { return 1 << uint(shard) }
+
+func shardsOf(set uint64) (shards []int16) {
+	for ; set != 0; set &= set - 1 {
+		shards = append(shards, int16(bits.TrailingZeros64(set)))
+	}
+	return shards
+}

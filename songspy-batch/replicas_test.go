@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// asBatch has the test's own binary be a batch: replicas are processes.
+const asBatch = "SONGSPY_TEST_AS_BATCH"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asBatch) != "" {
+		os.Exit(start())
+	}
+	os.Exit(m.Run())
+}
+
+// wire is a TCP proxy that can be cut: nothing passes any more, and nobody is told.
+type wire struct {
+	network, to string
+	cut         atomic.Bool
+}
+
+// newWire lays a wire to the database's server, and gives its URL by way of it.
+// A throwaway server may be reached by a socket in a folder alone.
+func newWire(t *testing.T, database string) (w *wire, through string) {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query, port := u.Query(), cmp.Or(u.Port(), u.Query().Get("port"), "5432")
+	w = &wire{network: "tcp", to: net.JoinHostPort(u.Hostname(), port)}
+	if folder := query.Get("host"); folder != "" {
+		w.network, w.to = "unix", filepath.Join(folder, ".s.PGSQL."+port)
+	}
+	query.Del("host")
+	query.Del("port")
+	query.Set("sslmode", "disable")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host, u.RawQuery = l.Addr().String(), query.Encode()
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go w.carry(t.Context(), near)
+		}
+	}()
+	return w, u.String()
+}
+
+func (w *wire) carry(ctx context.Context, near net.Conn) {
+	defer near.Close()
+	far, err := (&net.Dialer{}).DialContext(ctx, w.network, w.to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	stop := context.AfterFunc(ctx, func() { _ = near.Close(); _ = far.Close() })
+	defer stop()
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
+		both.Go(func() { _, _ = io.Copy(swallower{w, way[1]}, way[0]) })
+	}
+	both.Wait()
+}
+
+// swallower passes on what is written, until its wire is cut.
+type swallower struct {
+	w  *wire
+	to io.Writer
+}
+
+func (s swallower) Write(p []byte) (int, error) {
+	if s.w.cut.Load() {
+		return len(p), nil
+	}
+	return s.to.Write(p)
+}
+
+// fleet is replicas of the batch over one Postgres and one simulated Spotify.
+type fleet struct {
+	t       *testing.T
+	spotify *httptest.Server
+	mu      sync.Mutex
+	looks   map[int][]time.Time // at each person
+}
+
+func newFleet(t *testing.T, people int, url string, key []byte) *fleet {
+	t.Helper()
+	f := &fleet{t: t, looks: map[int][]time.Time{}}
+	s, err := sim.New(sim.Options{
+		People: people, Epoch: time.Now().Add(24 * time.Hour), // nobody plays anything: every look is the floor's
+		Observe: func(c sim.Call) {
+			if c.Endpoint.String() == "currently-playing" {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.looks[c.Person] = append(f.looks[c.Person], c.At)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.spotify = httptest.NewServer(s.Handler())
+	t.Cleanup(f.spotify.Close)
+	db, err := store.Open(t.Context(), store.Options{URL: url, SealKeys: []store.SealKey{{ID: "test", Key: key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for person := range people {
+		u, _, err := db.SignIn(t.Context(), songspy.GoogleProfile{Subject: fmt.Sprint(person)}, songspy.AudienceEveryone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		access, refresh := s.SpotifyTokens(person)
+		_, err = db.SaveLink(t.Context(), store.NewLink{
+			UserID: u.ID, App: sim.SpotifyClientID, Account: songspy.Account{AccountID: fmt.Sprint(person)},
+			Grant: songspy.Grant{
+				AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh), ExpiresAt: time.Now().Add(time.Hour),
+				Scope: strings.Join(songspy.NeededScopes(), " "), Auth: songspy.AuthBasic,
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// replica starts one more batch; kill ends it without a word.
+func (f *fleet) replica(url string, key []byte, interval time.Duration) (addr string, kill func()) {
+	f.t.Helper()
+	addr = freeAddr(f.t)
+	cmd := exec.CommandContext(f.t.Context(), os.Args[0])
+	cmd.Dir = f.t.TempDir()
+	cmd.Env = []string{
+		asBatch + "=1", "PATH=" + os.Getenv("PATH"), "SONGSPY_ENV=development",
+		"SONGSPY_DATABASE_URL=" + url, "SONGSPY_BATCH_ADDR=" + addr,
+		"SONGSPY_SEAL_KEYS=test:" + base64.StdEncoding.EncodeToString(key),
+		"SONGSPY_POLL_INTERVAL=" + interval.String(),
+		"SONGSPY_SPOTIFY_CLIENT_ID=" + sim.SpotifyClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET=" + sim.SpotifyClientSecret,
+		"SONGSPY_SPOTIFY_AUTHORIZE_URL=" + f.spotify.URL + "/spotify/accounts/authorize",
+		"SONGSPY_SPOTIFY_ACCOUNTS_URL=" + f.spotify.URL + "/spotify/accounts", "SONGSPY_SPOTIFY_API_URL=" + f.spotify.URL + "/spotify/api",
+	}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	f.t.Cleanup(func() {
+		kill()
+		if f.t.Failed() {
+			f.t.Logf("replica at %s:\n%s", addr, said.String())
+		}
+	})
+	return addr, kill
+}
+
+// says waits until the readiness of the replica at the address holds the words.
+func (f *fleet) says(addr string, words func(string) bool) {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 40*time.Second)
+	defer cancel()
+	var answer string
+	for ctx.Err() == nil {
+		if answer = get(ctx, "http://"+addr+"/readyz"); words(answer) {
+			return
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	f.t.Fatalf("the replica at %s says %q", addr, answer)
+}
+
+// get is the body of an answer; empty without one.
+func get(ctx context.Context, address string) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return ""
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return string(body)
+}
+
+// TestReplicasCoverForEachOther kills one of three replicas and cuts another
+// off its database in mid-sweep, and holds every look against what was planned.
+func TestReplicasCoverForEachOther(t *testing.T) {
+	storetest.Server(t)
+	const people, interval, moment = 400, 15 * time.Second, 1500 * time.Millisecond
+	key := bytes.Repeat([]byte("k"), 32)
+	database := storetest.New(t, storetest.Postgres)
+	cable, through := newWire(t, database.URL)
+
+	f := newFleet(t, people, database.URL, key)
+	_, killFirst := f.replica(database.URL, key, interval)
+	cutOff, _ := f.replica(through, key, interval)
+	last, _ := f.replica(database.URL, key, interval)
+	for _, addr := range []string{cutOff, last} {
+		f.says(addr, func(s string) bool {
+			return strings.HasPrefix(s, "ready") && strings.Contains(s, "looks after 2") && strings.Contains(s, "3 in all")
+		})
+	}
+	settled := time.Now()
+	<-time.After(interval + 2*time.Second)
+	killed := time.Now()
+	killFirst()
+	<-time.After(2 * time.Second)
+	cut := time.Now()
+	cable.cut.Store(true)
+	f.says(last, func(s string) bool { return strings.Contains(s, "looks after 64 of 64") })
+	if took := time.Since(cut); took > 30*time.Second {
+		t.Errorf("the last replica took %v to take everyone over", took)
+	}
+	f.says(cutOff, func(s string) bool { return strings.Contains(s, "has not renewed this replica's leases") })
+	<-time.After(interval + 3*time.Second)
+	until := time.Now()
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	excused := 0
+	for person := range people {
+		looks := slices.DeleteFunc(slices.Clone(f.looks[person]), func(at time.Time) bool { return at.Before(settled) || at.After(until) })
+		if len(looks) < 3 {
+			t.Errorf("person %d was looked at %d times in %v", person, len(looks), until.Sub(settled))
+		}
+		for i := 1; i < len(looks); i++ {
+			former, at := looks[i-1], looks[i]
+			apart := at.Sub(former)
+			inFlight := former.After(killed.Add(-moment)) && former.Before(killed.Add(moment)) ||
+				former.After(cut.Add(-moment)) && former.Before(cut.Add(moment))
+			switch {
+			case apart > interval+leaseLength+2*time.Second:
+				t.Errorf("person %d was not looked at for %v", person, apart)
+			case apart < interval/2 && inFlight:
+				excused++
+			case apart < interval/2:
+				t.Errorf("person %d was looked at twice within %v, first %v after the kill and %v after the cut", person, apart, former.Sub(killed), former.Sub(cut))
+			}
+		}
+	}
+	if excused > people/3/4 {
+		t.Errorf("%d looks were made again that were under way in the last moment", excused)
+	}
+	t.Logf("%d looks of the last moment were made again", excused)
+}

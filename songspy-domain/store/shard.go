@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// forgetReplicas is how long a replica that has fallen silent is remembered.
+const forgetReplicas = time.Hour
+
+// LeaseShards renews what a replica of the batch holds, notes how far it has
+// come, takes what it gives up, and gives it of what is free as much as is its
+// share. Whether a lease is over the database's clock decides. Replicas take
+// turns, so that no two ever hold the same shard.
+func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (h songspy.ShardHolding, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		t := leasing{tx: tx, claim: c}
+		if h, err = t.lease(s); err != nil {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return songspy.ShardHolding{}, err
+	}
+	return h, nil
+}
+
+// LeaveShards gives up all that a replica holds, and forgets it.
+func (s *Store) LeaveShards(ctx context.Context, c songspy.ShardClaim) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		t := leasing{tx: tx, claim: c}
+		if err := t.begin(s); err != nil {
+			return err
+		}
+		if err := t.renew(); err != nil {
+			return err
+		}
+		if err := tx.Exec(`UPDATE shards SET owner = '', lease_until = ? WHERE owner = ?`, t.now, c.Owner).Error; err != nil {
+			return err
+		}
+		return tx.Exec(`DELETE FROM replicas WHERE owner = ?`, c.Owner).Error
+	})
+}
+
+// leasing is one replica's turn.
+type leasing struct {
+	tx    *gorm.DB
+	claim songspy.ShardClaim
+	now   time.Time
+}
+
+type shardRow struct {
+	Shard      int16
+	Owner      string
+	LeaseUntil time.Time
+	DoneUntil  *time.Time
+}
+
+// TableName is the table of shards.
+func (shardRow) TableName() string { return "shards" }
+
+// begin waits for the turn.
+func (t *leasing) begin(s *Store) error {
+	var first shardRow
+	if err := t.tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("shard = 0").Take(&first).Error; err != nil {
+		return err
+	}
+	t.now = s.now()
+	clock := s.engine.clock()
+	if clock == "" {
+		return nil
+	}
+	return queryRows(t.tx.Statement.Context, t.tx.Statement.ConnPool, func(rows *sql.Rows) error { return rows.Scan(&t.now) }, clock)
+}
+
+func (t *leasing) lease(s *Store) (h songspy.ShardHolding, err error) {
+	if err := t.begin(s); err != nil {
+		return h, err
+	}
+	if err := t.renew(); err != nil {
+		return h, err
+	}
+	if len(t.claim.Release) > 0 {
+		err := t.tx.Exec(`UPDATE shards SET owner = '', lease_until = ? WHERE owner = ? AND shard IN ?`, t.now, t.claim.Owner, t.claim.Release).Error
+		if err != nil {
+			return h, err
+		}
+	}
+	owners, err := t.owners()
+	if err != nil {
+		return h, err
+	}
+	h.Owners = owners
+	if err := t.tx.Model(&shardRow{}).Where("owner = ?", t.claim.Owner).Order("shard").Pluck("shard", &h.Held).Error; err != nil {
+		return h, err
+	}
+	return h, t.take(&h)
+}
+
+// renew extends what is held, and notes how far it has come.
+func (t *leasing) renew() error {
+	c := t.claim
+	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE owner = ?`, t.now.Add(c.For), c.Owner).Error; err != nil {
+		return err
+	}
+	if len(c.Joined) == 0 || c.Done.IsZero() {
+		return nil
+	}
+	return t.tx.Exec(`UPDATE shards SET done_until = ? WHERE owner = ? AND shard IN ?`, instant(c.Done), c.Owner, c.Joined).Error
+}
+
+// owners notes that the replica is alive, and counts those that are.
+func (t *leasing) owners() (alive int, err error) {
+	err = t.tx.Exec(`INSERT INTO replicas (owner, seen_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET seen_until = excluded.seen_until`,
+		t.claim.Owner, t.now.Add(t.claim.For)).Error
+	if err != nil {
+		return 0, err
+	}
+	if err := t.tx.Exec(`DELETE FROM replicas WHERE seen_until < ?`, t.now.Add(-forgetReplicas)).Error; err != nil {
+		return 0, err
+	}
+	err = t.tx.Raw(`SELECT count(*) FROM replicas WHERE seen_until > ?`, t.now).Scan(&alive).Error
+	return alive, err
+}
+
+// take adds what is free, up to the replica's share.
+func (t *leasing) take(h *songspy.ShardHolding) error {
+	most := songspy.FairShards(h.Owners) - len(h.Held)
+	if most <= 0 {
+		return nil
+	}
+	free := t.tx.Where("lease_until <= ? AND owner <> ?", t.now, t.claim.Owner)
+	if len(t.claim.Release) > 0 {
+		free = free.Where("shard NOT IN ?", t.claim.Release)
+	}
+	var taken []shardRow
+	if err := free.Order("shard").Limit(most).Find(&taken).Error; err != nil || len(taken) == 0 {
+		return err
+	}
+	h.Gained = make(map[int16]time.Time, len(taken))
+	ids := make([]int16, len(taken))
+	for i, row := range taken {
+		ids[i], h.Gained[row.Shard] = row.Shard, time.Time{}
+		if row.DoneUntil != nil {
+			h.Gained[row.Shard] = *row.DoneUntil
+		}
+	}
+	h.Held = append(h.Held, ids...)
+	return t.tx.Exec(`UPDATE shards SET owner = ?, lease_until = ? WHERE shard IN ?`, t.claim.Owner, t.now.Add(t.claim.For), ids).Error
+}
