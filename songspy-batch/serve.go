@@ -138,6 +138,12 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
 		Now: time.Now, Logger: log, Metrics: sweep.NewMetrics(registry),
 	}
+	if s.Spotify.DailyCalls > 0 {
+		o.Spending = &sweep.Spending{
+			Daily: s.Spotify.DailyCalls, Share: b.share,
+			Spent: func(now time.Time) int64 { return client.Doors().Day.Spent(now) },
+		}
+	}
 	if s.replicated() {
 		b.leases = lease.New(lease.Options{
 			Store: db, Owner: rand.Text(), Length: leaseLength, Call: sweep.LookWithin,
@@ -239,7 +245,7 @@ func (b *batch) ready(ctx context.Context) error {
 
 // notes says what limits a batch that is ready.
 func (b *batch) notes() []string {
-	notes := slices.Concat(b.doors.Notes(), b.renewer.Notes())
+	notes := slices.Concat(b.doors.Notes(), b.renewer.Notes(), b.sweep.Notes())
 	if b.leases != nil {
 		notes = append(notes, b.leases.Notes()...)
 	}

@@ -17,6 +17,7 @@ const (
 	ReasonBetween       Reason = "between"       // a long song may be skipped
 	ReasonSkips         Reason = "skips"         // skips come in runs
 	ReasonSilence       Reason = "silence"       // one silence closes nothing: ask again
+	ReasonBudget        Reason = "budget"        // the day's calls do not allow the floor
 	ReasonProof         Reason = "proof"         // of what history never tells, enough must be seen
 	ReasonAdvertisement Reason = "advertisement" // music comes back soon
 )

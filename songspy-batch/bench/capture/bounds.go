@@ -5,6 +5,7 @@ import "fmt"
 // bounds are what the service has to keep; 0: no bound.
 type bounds struct {
 	calls                    float64 // times those of the plain sweep
+	perDay                   float64 // calls a listener and day
 	provable, all            float64
 	notPlayed                float64
 	p50, p90, start, onBoard float64
@@ -22,19 +23,33 @@ func boundsFor(population string) (bounds, bool) {
 	}
 }
 
+// sparingBounds are those of the service that is given 300 calls a listener and
+// day for regular listeners.
+var sparingBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
+
 // judge lists the bounds that the service missed.
 func (r *report) judge() []string {
 	missed := []string{}
-	b, some := boundsFor(r.Population)
-	f, there := r.row(service)
-	if !some || !there {
-		return missed
+	if b, some := boundsFor(r.Population); some {
+		missed = append(missed, r.judgeRow(service, b)...)
+	}
+	if r.Population == "regular" {
+		missed = append(missed, r.judgeRow(sparing, sparingBounds)...)
+	}
+	return missed
+}
+
+func (r *report) judgeRow(name string, b bounds) (missed []string) {
+	f, there := r.row(name)
+	if !there {
+		return nil
 	}
 	miss := func(bound float64, is bool, format string, args ...any) {
 		if bound > 0 && is {
-			missed = append(missed, fmt.Sprintf(format, args...))
+			missed = append(missed, name+": "+fmt.Sprintf(format, args...))
 		}
 	}
+	miss(b.perDay, f.PerDay > b.perDay, "%.1f calls a listener and day; at most %.0f are wanted", f.PerDay, b.perDay)
 	if plain, ok := r.row(policies()[0].name); ok {
 		times := f.PerDay / plain.PerDay
 		miss(b.calls, times > b.calls, "%.3f times the plain sweep's calls; at most %.2f are wanted", times, b.calls)

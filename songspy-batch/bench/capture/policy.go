@@ -14,9 +14,15 @@ type policy struct {
 	planned bool
 	// oracle asks at the moments that tell most, by the truth.
 	oracle bool
+	// perDay is how many calls a listener and day the app's budget allows; 0: no bound.
+	perDay int
 }
 
-const service = "this service"
+const (
+	service = "this service"
+	sparing = service + " at 300 calls a day"
+	oracle  = "oracle, looks alone"
+)
 
 // policies are the table's rows.
 func policies() []policy {
@@ -24,12 +30,10 @@ func policies() []policy {
 		{name: "plain 3-minute sweep", interval: floor},
 		{name: "30-second poll", interval: 30 * time.Second},
 		{name: service, interval: floor, planned: true},
-		{name: "oracle, looks alone", oracle: true},
+		{name: sparing, interval: floor, planned: true, perDay: 300},
+		{name: oracle, oracle: true},
 	}
 }
-
-// notBuilt are rows that wait for a part of the service.
-var notBuilt = []string{service + " at 300 calls a day"}
 
 func chosenPolicies(only string) (chosen []policy) {
 	for _, p := range policies() {

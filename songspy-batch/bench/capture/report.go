@@ -92,12 +92,11 @@ type report struct {
 	Days       int      `json:"days"`
 	Seed       uint64   `json:"seed"`
 	Rows       []row    `json:"rows"`
-	NotBuilt   []string `json:"notBuilt"`
 	Missed     []string `json:"missedBounds"`
 }
 
 func newReport(o options, rows []row) *report {
-	r := &report{Bench: "capture", Population: o.population, People: o.people, Days: o.days, Seed: o.seed, Rows: rows, NotBuilt: notBuilt}
+	r := &report{Bench: "capture", Population: o.population, People: o.people, Days: o.days, Seed: o.seed, Rows: rows}
 	r.Missed = r.judge()
 	return r
 }
@@ -122,14 +121,29 @@ func (r *report) write(to io.Writer) error {
 		fmt.Fprintf(t, "%s\t%.1f\t%v\t%v\t%d\t%.3f %%\t%s\t%s\t%s\t%.2f %%\t%.0f s\n", f.Policy, f.PerDay, f.Provable, f.Plays, f.Doubles,
 			100*float64(f.NotPlayed)/max(1, float64(f.Claimed)), seconds(f.StartOff), seconds(f.ListenedOff), seconds(f.Delay), 100*f.OnBoard, f.Seconds)
 	}
-	for _, name := range r.NotBuilt {
-		fmt.Fprintf(t, "%s\tnot built\n", name)
-	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	r.besideOracle(to)
 	fmt.Fprintf(to, "\nbounds: %s\n", verdictOf(r.Missed))
 	return json.NewEncoder(to).Encode(r)
+}
+
+// besideOracle says how far each policy is from what the oracle achieves with
+// looks alone: it asks no history, so plays only history tells are beyond it.
+func (r *report) besideOracle(to io.Writer) {
+	best, ok := r.row(oracle)
+	if !ok || len(r.Rows) < 2 {
+		return
+	}
+	fmt.Fprintf(to, "\nfrom the oracle, which spends what %s does:\n", service)
+	for _, f := range r.Rows {
+		if f.Policy != oracle {
+			fmt.Fprintf(to, "  %s: recall of seen plays %+.2f points, of all plays %+.2f, on board %+.2f, start → board p50 %+.1f s, p90 %+.1f s\n", f.Policy,
+				100*(f.Seen.ratio()-best.Seen.ratio()), 100*(f.Plays.ratio()-best.Plays.ratio()), 100*(f.OnBoard-best.OnBoard),
+				f.Delay[0]-best.Delay[0], f.Delay[1]-best.Delay[1])
+		}
+	}
 }
 
 func seconds(of []float64) string {

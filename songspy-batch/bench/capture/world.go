@@ -107,6 +107,7 @@ func (r *record) build(ctx context.Context) (err error) {
 	}
 	r.client = spotify.New(spotify.Config{
 		ClientID: sim.SpotifyClientID, ClientSecret: sim.SpotifyClientSecret, Transport: r.sim.Transport(), Logger: quiet,
+		DailyCalls: int64(r.policy.perDay * r.people),
 	})
 	return nil
 }
@@ -154,11 +155,18 @@ func (r *record) work(ctx context.Context, group *errgroup.Group) {
 	renewer := &refresh.Renewer{
 		Links: r.db, Provider: r.client, Now: time.Now, Logger: quiet, Metrics: refresh.NewMetrics(registry),
 	}
-	s := sweep.New(sweep.Options{
+	o := sweep.Options{
 		Store: r.db, Feed: r.db, Player: r.client, Renewer: renewer,
 		Interval: r.policy.interval, Spread: r.policy.planned, Workers: workers,
 		Now: time.Now, Logger: quiet, Metrics: sweep.NewMetrics(registry),
-	})
+	}
+	if r.policy.perDay > 0 {
+		o.Spending = &sweep.Spending{
+			Daily: int64(r.policy.perDay * r.people), Share: func() float64 { return 1 },
+			Spent: func(now time.Time) int64 { return r.client.Doors().Day.Spent(now) },
+		}
+	}
+	s := sweep.New(o)
 	renewer.Renewed = s.Renewed
 	group.Go(func() error { s.Serve(ctx); return nil })
 	group.Go(func() error {

@@ -29,6 +29,9 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 		return
 	}
 	s.Metrics.lag.Observe(s.Now().Sub(at).Seconds())
+	if l.playing.Open() {
+		s.budget.spent(s.Now())
+	}
 	obs, err := ask(ctx, s, id, l, s.Player.CurrentlyPlaying)
 	next := s.Now()
 	switch {
@@ -73,7 +76,8 @@ func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
 // says when the next look is worth it.
 func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy.Observation) time.Time {
 	out := listening.Step(before.playing, obs)
-	untold := before.untold.Looked(before.playing, out, before.watched, s.Interval)
+	s.budget.saw(id, obs.Sighting == songspy.SightingPlaying, obs.At)
+	untold := before.untold.Looked(before.playing, out, before.watched, s.budget.longest(s.Interval))
 	gap := s.missed(before, out.State)
 	worth := out.Worth || out.Visible || len(out.Plays) > 0 || gap != nil
 	if s.roster.learn(id, who, lesson{out.State, untold, worth}) {

@@ -62,7 +62,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 }
 
 // watch registers what is counted when it is asked for.
-func (m *Metrics) watch(listeners, waiting func() int, behind func() time.Duration) {
+func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.Duration) {
 	m.reg.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_listeners",
@@ -76,6 +76,10 @@ func (m *Metrics) watch(listeners, waiting func() int, behind func() time.Durati
 			Name: "songspy_batch_looks_behind_seconds",
 			Help: "How long ago the oldest look was due that has not been made; near 0 is well.",
 		}, func() float64 { return behind().Seconds() }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "songspy_batch_idle_wait_seconds",
+			Help: "How long somebody idle waits for the next look: the interval, or longer where the day's calls are bounded.",
+		}, func() float64 { return idle().Seconds() }),
 	)
 }
 

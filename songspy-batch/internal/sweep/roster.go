@@ -264,6 +264,18 @@ type unsaved struct {
 	playing songspy.NowPlaying
 }
 
+// idle is how many people hear nothing.
+func (r *roster) idle() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.people.all() {
+		if l.playing == nil || !l.playing.Open() {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *roster) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

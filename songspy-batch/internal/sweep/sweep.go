@@ -57,7 +57,7 @@ type Renewer interface {
 	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
 }
 
-// Options are what a sweep works with; all are needed but Shards.
+// Options are what a sweep works with; all are needed but Shards and Spending.
 type Options struct {
 	Store   Store
 	Feed    Feed
@@ -72,9 +72,11 @@ type Options struct {
 	Spread bool
 	// Workers bounds the looks under way.
 	Workers int
-	Now     func() time.Time
-	Logger  *slog.Logger
-	Metrics *Metrics
+	// Spending bounds the calls of a day; nil: nothing does.
+	Spending *Spending
+	Now      func() time.Time
+	Logger   *slog.Logger
+	Metrics  *Metrics
 }
 
 // Sweep is the sweep. Plan is the scheduler's; Serve is to run all the while.
@@ -87,6 +89,7 @@ type Sweep struct {
 	tally  tally
 	pulse  pulse
 	bound  bound
+	budget *budget
 
 	reading sync.Mutex    // one reading of the store is taken over at a time, in the order read
 	begun   chan struct{} // closed once the roster was read for the first time
@@ -99,13 +102,15 @@ func New(o Options) *Sweep {
 	if o.Shards == nil {
 		o.Shards = everyone{}
 	}
-	s := &Sweep{Options: o, queue: due.New[songspy.UserID](), recall: due.New[songspy.UserID](), begun: make(chan struct{})}
+	s := &Sweep{Options: o, budget: newBudget(o.Spending, o.Interval), queue: due.New[songspy.UserID](), recall: due.New[songspy.UserID](), begun: make(chan struct{})}
 	s.roster = newRoster(func(id songspy.UserID) {
 		s.queue.Drop(id)
 		s.recall.Drop(id)
+		s.budget.forget(id)
 	})
 	s.writer = newWriter(o, s.wrote)
-	o.Metrics.watch(s.roster.len, s.queue.Len, func() time.Duration { return max(0, s.Now().Sub(s.Done())) })
+	o.Metrics.watch(s.roster.len, s.queue.Len, func() time.Duration { return max(0, s.Now().Sub(s.Done())) },
+		func() time.Duration { return s.budget.idleWait(s.Interval) })
 	return s
 }
 
@@ -167,7 +172,8 @@ func (s *Sweep) nextLook(id songspy.UserID, n songspy.NowPlaying, last songspy.S
 	if !s.Spread {
 		return s.nextSlot(id, 0)
 	}
-	next := listening.NextLook(n, last, s.Now(), s.phase(id), s.Interval)
+	now := s.Now()
+	next := s.budget.heed(id, listening.NextLook(n, last, now, s.phase(id), s.Interval), n, now)
 	s.Metrics.planned.WithLabelValues(string(next.Reason)).Inc()
 	return next.At
 }
