@@ -38,7 +38,7 @@ func TestTheSeedDecidesEverything(t *testing.T) {
 func TestTheOracleSeesSoonerAndTheServiceSoonerThanThePlainSweep(t *testing.T) {
 	o := small(t)
 	var delays []float64
-	for _, name := range []string{"plain 3-minute sweep", service, "oracle, looks alone"} {
+	for _, name := range []string{"plain 3-minute sweep", service, oracle} {
 		f := (&record{options: o, policy: named(t, name)}).run(t)
 		if len(delays) > 0 && f.Delay[0] >= delays[len(delays)-1] {
 			t.Errorf("%s takes %v s to the board, the policy before it %v", name, f.Delay[0], delays[len(delays)-1])
@@ -49,11 +49,24 @@ func TestTheOracleSeesSoonerAndTheServiceSoonerThanThePlainSweep(t *testing.T) {
 
 func named(t *testing.T, name string) policy {
 	t.Helper()
-	chosen := chosenPolicies(name)
-	if len(chosen) != 1 {
-		t.Fatalf("%d policies are called %q", len(chosen), name)
+	for _, p := range policies() {
+		if p.name == name {
+			return p
+		}
 	}
-	return chosen[0]
+	t.Fatalf("no policy is called %q", name)
+	return policy{}
+}
+
+func TestABudgetIsKept(t *testing.T) {
+	o := small(t)
+	f := (&record{options: o, policy: named(t, sparing)}).run(t)
+	if f.PerDay > 300 || f.PerDay < 200 || f.Refused > 0 {
+		t.Errorf("%.1f calls a listener and day of 300, %d refused", f.PerDay, f.Refused)
+	}
+	if free := (&record{options: o, policy: named(t, service)}).run(t); f.Provable.ratio() < free.Provable.ratio()-0.02 {
+		t.Errorf("of provable plays %v are recalled, %v without a budget", f.Provable, free.Provable)
+	}
 }
 
 func TestTheReportEndsInOneLineOfJSON(t *testing.T) {
