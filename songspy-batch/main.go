@@ -6,6 +6,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,9 @@ const usage = `songspy-batch: what everyone hears, and links kept alive
 
   songspy-batch [serve]   work until told to end
   songspy-batch health    ask the running batch whether it is ready
+  songspy-batch status    print how the service fares [-json]
+  songspy-batch backfill  ask everybody's history now [-user N] [-since 24h]
+  songspy-batch reseal    seal every token with the first key
   songspy-batch version   print the version
 
 It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
@@ -56,6 +60,15 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	}
 	var err error
 	switch {
+	case byHand[command] != nil:
+		var s settings
+		if err := config.Load(&s, environ); err != nil {
+			fmt.Fprintln(stderr, "songspy-batch:", err)
+			return 2
+		}
+		if err = byHand[command](ctx, s, args[1:], stdout, stderr); errors.Is(err, errUsage) {
+			return 2
+		}
 	case len(args) > 1:
 		fmt.Fprint(stderr, usage)
 		return 2

@@ -56,6 +56,31 @@ func seals() suite {
 			_, err = b.Link(t.Context(), two.UserID)
 			Code(t, err, songspy.CodeInternal)
 		},
+		"Reseal_SealsEveryLinkWithTheFirstKey": func(t *testing.T, b *bundle) {
+			var all []songspy.Link
+			for range 5 {
+				all = append(all, b.listener(t))
+			}
+			value[int64](t)(b.ForgetTokens(t.Context(), start)) // none
+			broken := all[2]
+			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET refresh_token_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(broken.UserID))
+			must(t, err)
+			rotated := b.another(t, withKeys("new", "test"))
+			same(t, "links", value[int64](t)(rotated.LinkCount(t.Context())), 5)
+			first := value[store.Resealed](t)(rotated.Reseal(t.Context(), 0, 2))
+			same(t, "the first page", first, store.Resealed{Last: all[1].UserID, Seen: 2, Anew: 2, By: map[string]int{"test": 2}})
+			second := value[store.Resealed](t)(rotated.Reseal(t.Context(), first.Last, 10))
+			same(t, "the rest", second, store.Resealed{
+				Last: all[4].UserID, Seen: 3, Anew: 2, By: map[string]int{"test": 2, "(damaged)": 1}, Broken: []songspy.UserID{broken.UserID},
+			})
+			again := value[store.Resealed](t)(rotated.Reseal(t.Context(), 0, 2))
+			same(t, "again", again, store.Resealed{Last: all[1].UserID, Seen: 2, By: map[string]int{"new": 2}})
+			only := b.another(t, withKeys("new"))
+			for _, l := range []songspy.Link{all[0], all[1], all[3], all[4]} {
+				got := value[songspy.Link](t)(only.Link(t.Context(), l.UserID))
+				same(t, "the link, its version too", got, l)
+			}
+		},
 		"Tokens_ThatDoNotOpenStopNobodyElse": func(t *testing.T, b *bundle) {
 			broken, one, two := b.listener(t), b.listener(t), b.listener(t)
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET refresh_token_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(broken.UserID))

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sim.Options{People: 12, Population: "regular", Epoch: time.Now()})
+		stop, _ := w.start()
+		<-time.After(5 * time.Hour)
+		stop()
+		st, err := w.db.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var table bytes.Buffer
+		if err := writeStatus(st, false, &table); err != nil {
+			t.Fatal(err)
+		}
+		for _, words := range []string{"12 active", "live", "last looked", "calls to the Web API today", "schema"} {
+			if !strings.Contains(table.String(), words) {
+				t.Errorf("the table does not say %q:\n%s", words, table.String())
+			}
+		}
+		var out bytes.Buffer
+		var back store.Status
+		if err := writeStatus(st, true, &out); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Links["active"] != 12 || back.Spent[sim.SpotifyClientID] == 0 {
+			t.Errorf("%v: %s", err, out.String())
+		}
+	})
+}
+
+func TestCommandsByHandSayWhatIsWrongWithHowTheyAreCalled(t *testing.T) {
+	environ := map[string]string{
+		"SONGSPY_ENV": "development", "SONGSPY_DATABASE_URL": "sqlite:" + t.TempDir() + "/none.db", "SONGSPY_STATE_DIR": t.TempDir(),
+		"SONGSPY_SPOTIFY_CLIENT_ID":     "somebody",
+		"SONGSPY_SPOTIFY_AUTHORIZE_URL": "http://127.0.0.1:1/authorize",
+		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  "http://127.0.0.1:1",
+		"SONGSPY_SPOTIFY_API_URL":       "http://127.0.0.1:1",
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"status", "please"}, 2, `"please"`},
+		{[]string{"status", "-yaml"}, 2, "-json"},
+		{[]string{"backfill", "-user", "-3"}, 2, "must not be negative"},
+		{[]string{"backfill", "-since", "yesterday"}, 2, "-since"},
+		{[]string{"status"}, 1, "songspy-batch:"}, // there is no schema
+		{[]string{"reseal"}, 1, "songspy-batch:"},
+	} {
+		var out bytes.Buffer
+		if code := run(t.Context(), c.args, environ, &out, &out); code != c.code || !strings.Contains(out.String(), c.says) {
+			t.Errorf("%v: exit %d, want %d and %q:\n%s", c.args, code, c.code, c.says, out.String())
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package chore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/listening"
+)
+
+const (
+	// readAtOnce is how many listeners are read from the store at once.
+	readAtOnce = 500
+	// giveUpAfter is how often a listener is tried whom Spotify cannot be asked about.
+	giveUpAfter = 3
+	// longestPause is how long a closed door is waited for; a longer one ends the chore.
+	longestPause = 5 * time.Minute
+)
+
+// Listeners are read, and what history adds to them is kept.
+type Listeners interface {
+	LinkCount(ctx context.Context) (int64, error)
+	LinkMarks(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkMark, error)
+	ListenersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.Listener, error)
+	UpdateHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
+		fn func(songspy.Kept) songspy.Reconciled) (songspy.Reconciled, error)
+}
+
+// Player is asked what was heard.
+type Player interface {
+	RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error)
+}
+
+// Renewer renews a link's tokens unless it was changed since that version.
+type Renewer interface {
+	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
+}
+
+// Backfill asks Spotify what everybody has heard lately, and keeps what was not
+// known. All fields are needed but User and Since.
+type Backfill struct {
+	Listeners Listeners
+	Player    Player
+	Renewer   Renewer
+	Workers   int
+	// User is the only one who is asked about; 0: everybody.
+	User songspy.UserID
+	// Since bounds how far back is asked; the zero time: all that history holds.
+	Since time.Time
+	Now   func() time.Time
+	// Wait waits for a closed door; false: ctx has ended.
+	Wait func(ctx context.Context, d time.Duration) bool
+}
+
+// tally is what came of a backfill.
+type tally struct {
+	mu               sync.Mutex
+	asked, unchanged int
+	found, confirmed int
+	failed           map[string]int
+}
+
+// Run asks, reports to out, and shows meanwhile on err how far it is. It fails
+// if somebody could not be asked about.
+func (b *Backfill) Run(ctx context.Context, out, err io.Writer) error {
+	total, fault := b.Listeners.LinkCount(ctx)
+	if fault != nil {
+		return fault
+	}
+	if b.User != 0 {
+		total = 1
+	}
+	t := &tally{failed: map[string]int{}}
+	p := newProgress(err, "asking what was heard", total, b.Now)
+	fault = b.everybody(ctx, t, p)
+	p.end()
+	t.report(out)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(out, "Stopped. What was found is kept; asking again changes nothing of it.")
+		return ctx.Err()
+	case fault != nil:
+		return fault
+	case len(t.failed) > 0:
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "Not everybody could be asked about."}
+	case t.asked == 0 && b.User != 0:
+		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("User %d has no link that may be asked.", b.User)}
+	}
+	return nil
+}
+
+func (b *Backfill) everybody(ctx context.Context, t *tally, p *progress) error {
+	for after, more := b.User-1, true; more; {
+		marks, err := b.Listeners.LinkMarks(ctx, max(after, 0), readAtOnce)
+		if err != nil {
+			return err
+		}
+		more = len(marks) == readAtOnce && b.User == 0
+		ids := make([]songspy.UserID, 0, len(marks))
+		for _, m := range marks {
+			if after = m.UserID; b.User == 0 || after == b.User {
+				ids = append(ids, after)
+			}
+		}
+		listeners, err := b.Listeners.ListenersByID(ctx, ids)
+		if err != nil {
+			return err
+		}
+		group, within := errgroup.WithContext(ctx)
+		group.SetLimit(max(1, b.Workers))
+		var shown sync.Mutex
+		for _, l := range listeners {
+			group.Go(func() error {
+				err := b.one(within, l, t)
+				shown.Lock()
+				defer shown.Unlock()
+				p.add(1)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one asks about one listener. Only what concerns everybody is an error.
+func (b *Backfill) one(ctx context.Context, l songspy.Listener, t *tally) error {
+	for try := 1; ; try++ {
+		r, err := b.ask(ctx, l)
+		wait := songspy.RetryAfterOf(err)
+		switch {
+		case err == nil:
+			t.answered(r)
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case songspy.DispositionOf(err) == songspy.DispositionAppPaused && wait > longestPause:
+			return fmt.Errorf("spotify must not be asked for another %s: %w", wait.Round(time.Second), err)
+		case wait == 0 || try == giveUpAfter:
+			t.missed(err)
+			return nil
+		case !b.Wait(ctx, wait):
+			return ctx.Err()
+		}
+	}
+}
+
+// ask holds against what is kept what history tells of the time that a running
+// batch has done with: what it knows and has not stored lies later.
+func (b *Backfill) ask(ctx context.Context, l songspy.Listener) (r songspy.Reconciled, err error) {
+	after := b.Since
+	if l.Link.CreatedAt.After(after) {
+		after = l.Link.CreatedAt // what came before is not ours to ask
+	}
+	items, err := b.Player.RecentlyPlayed(ctx, l.Link.AccessToken, after)
+	// A token that rotates is left to the running batch: two who renew it at
+	// once lose it.
+	if songspy.DispositionOf(err) == songspy.DispositionRenewToken && l.Link.AuthMethod != songspy.AuthPKCE {
+		renewed, fault := b.Renewer.Renew(ctx, l.Link.UserID, l.Link.Version)
+		if fault != nil {
+			return r, fault
+		}
+		items, err = b.Player.RecentlyPlayed(ctx, renewed.AccessToken, after)
+	}
+	if err != nil {
+		return r, err
+	}
+	items = listening.Tellable(l.Playing, items)
+	settled := listening.Settled(l.Playing)
+	r, err = b.Listeners.UpdateHistory(ctx, l.Link.UserID, l.Link.Generation, items, func(kept songspy.Kept) songspy.Reconciled {
+		return listening.Reconcile(kept, items, settled)
+	})
+	if songspy.CodeOf(err) == songspy.CodeGone {
+		return songspy.Reconciled{}, nil // unlinked or linked anew meanwhile
+	}
+	return r, err
+}
+
+func (t *tally) answered(r songspy.Reconciled) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked++
+	t.found += len(r.Found)
+	t.confirmed += len(r.Confirmed)
+	if r.Empty() {
+		t.unchanged++
+	}
+}
+
+func (t *tally) missed(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	why := songspy.ReasonOf(err)
+	if why == "" {
+		why = "UNKNOWN"
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		why = "TIMEOUT"
+	}
+	t.failed[why]++
+}
+
+func (t *tally) report(out io.Writer) {
+	fmt.Fprintf(out, "%d people asked about; for %d of them nothing was new.\n%d plays found, %d confirmed.\n", t.asked, t.unchanged, t.found, t.confirmed)
+	for _, why := range slices.Sorted(maps.Keys(t.failed)) {
+		fmt.Fprintf(out, "%d could not be asked about: %s\n", t.failed[why], why)
+	}
+}

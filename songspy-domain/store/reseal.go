@@ -1,0 +1,100 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"strings"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Resealed is what became of some links whose tokens were to be sealed anew.
+type Resealed struct {
+	// Last is the last person who was dealt with, Seen how many were.
+	Last songspy.UserID
+	Seen int
+	// By counts the links by the key that sealed them before; those without
+	// tokens are not among them.
+	By map[string]int
+	// Anew were sealed with the primary key now; Overtaken were renewed meanwhile.
+	Anew, Overtaken int
+	// Broken are the people whose tokens do not open: with a key that is not
+	// given, or damaged. They are left as they are.
+	Broken []songspy.UserID
+}
+
+// LinkCount is how many links there are.
+func (s *Store) LinkCount(ctx context.Context) (n int64, err error) {
+	return n, translate(s.query(ctx).Model(&linkRow{}).Count(&n).Error)
+}
+
+// Reseal seals the tokens of up to limit links, by ascending person after the
+// given one, with the primary key, where another has sealed them. It works
+// beside everything else: a link that is renewed meanwhile keeps what the
+// renewal wrote. Seen less than limit means that there are no more.
+func (s *Store) Reseal(ctx context.Context, after songspy.UserID, limit int) (r Resealed, err error) {
+	r = Resealed{Last: after, By: map[string]int{}}
+	var rows []linkRow
+	if err := s.query(ctx).Where("user_id > ?", after).Order("user_id").Limit(limit).Find(&rows).Error; err != nil {
+		return r, translate(err)
+	}
+	for i := range rows {
+		row := &rows[i]
+		r.Last, r.Seen = row.UserID, r.Seen+1
+		if len(row.RefreshTokenSealed) == 0 {
+			continue
+		}
+		by := sealedBy(row.AccessTokenSealed)
+		if other := sealedBy(row.RefreshTokenSealed); other != s.sealer.primary {
+			by = other
+		}
+		r.By[by]++
+		if by == s.sealer.primary {
+			continue
+		}
+		switch won, err := s.resealOne(ctx, row); {
+		case songspy.CodeOf(err) == songspy.CodeInternal:
+			r.Broken = append(r.Broken, row.UserID)
+		case err != nil:
+			return r, err
+		case won:
+			r.Anew++
+		default:
+			r.Overtaken++
+		}
+	}
+	return r, nil
+}
+
+// resealOne seals a link's tokens anew; false if they have been replaced since.
+func (s *Store) resealOne(ctx context.Context, row *linkRow) (won bool, err error) {
+	former := [2][]byte{bytes.Clone(row.AccessTokenSealed), bytes.Clone(row.RefreshTokenSealed)}
+	l, err := s.open(row)
+	if err != nil {
+		return false, err
+	}
+	row.Link = l
+	if err := s.seal(row); err != nil {
+		return false, err
+	}
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		done := tx.Model(&linkRow{}).
+			Where("user_id = ? AND access_token_sealed = ? AND refresh_token_sealed = ?", row.UserID, former[0], former[1]).
+			UpdateColumns(map[string]any{"access_token_sealed": row.AccessTokenSealed, "refresh_token_sealed": row.RefreshTokenSealed})
+		won = done.RowsAffected == 1
+		return done.Error
+	})
+	return won && err == nil, err
+}
+
+// sealedBy names the key that sealed the text, fit to be printed.
+func sealedBy(sealed []byte) string {
+	id, _, ok := cutSeal(sealed)
+	if !ok {
+		return "(damaged)"
+	}
+	return strings.Trim(strconv.Quote(strings.ToValidUTF8(id, "?")), `"`)
+}

@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/gate"
+)
+
+// Status is how the service fares, as the database knows it. Nobody is named in it.
+type Status struct {
+	At            time.Time                    `json:"at"`
+	SchemaVersion int64                        `json:"schemaVersion"`
+	Links         map[songspy.LinkState]int64  `json:"links"`
+	ConsentEnding int64                        `json:"consentEnding"` // of the active links, those within their last month
+	Playing       int64                        `json:"playing"`       // people who are on the board
+	Plays         map[songspy.PlaySource]int64 `json:"plays"`         // that began in the last 24 hours
+	OpenGaps      map[songspy.GapReason]int64  `json:"openGaps"`
+	Replicas      []Replica                    `json:"replicas"` // of the batch; none on SQLite
+	Shards        int                          `json:"shards"`   // that somebody holds
+	BehindSeconds float64                      `json:"behindSeconds"`
+	Doors         map[string]gate.Shared       `json:"doors"`    // by app
+	Spent         map[string]int64             `json:"spent"`    // calls to the Web API today, by app
+	LastLook      *time.Time                   `json:"lastLook"` // of a batch, to within some seconds
+}
+
+// Replica is one batch that is alive.
+type Replica struct {
+	Name   string `json:"name"`
+	Shards int    `json:"shards"`
+}
+
+// Status reads how the service fares at this moment.
+func (s *Store) Status(ctx context.Context) (st Status, err error) {
+	now := s.now()
+	st = Status{
+		At: now, Links: map[songspy.LinkState]int64{}, Plays: map[songspy.PlaySource]int64{}, OpenGaps: map[songspy.GapReason]int64{},
+		Doors: map[string]gate.Shared{}, Spent: map[string]int64{},
+	}
+	if st.SchemaVersion, err = s.schemaVersion(ctx); err != nil {
+		return st, translate(err)
+	}
+	ending := now.AddDate(0, 1-songspy.ConsentMonths, 0)
+	for _, q := range []struct {
+		query string
+		args  []any
+		take  func(*sql.Rows) error
+	}{
+		{`SELECT state, count(*) FROM spotify_links GROUP BY state`, nil, counted(st.Links)},
+		{`SELECT count(*) FROM spotify_links WHERE state = 'active' AND authorized_at <= $1`, []any{ending}, one(&st.ConsentEnding)},
+		{`SELECT count(*) FROM now_playing WHERE state = 'playing' AND (ends_at IS NULL AND seen_at > $1 OR ends_at > $2)`,
+			[]any{now.Add(-songspy.UnboundedShown), now.Add(-songspy.EndGrace)}, one(&st.Playing)},
+		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL GROUP BY source`, []any{now.Add(-24 * time.Hour)}, counted(st.Plays)},
+		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, counted(st.OpenGaps)},
+		{`SELECT app, calls FROM spent_calls WHERE day = $1`, []any{gate.Midnight(now)}, counted(st.Spent)},
+		{`SELECT r.owner, count(h.shard) FROM replicas r LEFT JOIN shards h ON h.owner = r.owner AND h.lease_until > $1
+			WHERE r.seen_until > $1 GROUP BY r.owner ORDER BY r.owner`, []any{now}, func(rows *sql.Rows) error {
+			var r Replica
+			err := rows.Scan(&r.Name, &r.Shards)
+			st.Replicas, st.Shards = append(st.Replicas, r), st.Shards+r.Shards
+			return err
+		}},
+		{`SELECT done_until FROM shards WHERE done_until IS NOT NULL AND lease_until > $1 ORDER BY done_until LIMIT 1`, []any{now}, func(rows *sql.Rows) error {
+			var done time.Time
+			err := rows.Scan(&done)
+			st.BehindSeconds = max(0, now.Sub(done).Seconds())
+			return err
+		}},
+		{`SELECT app, state FROM doors`, nil, func(rows *sql.Rows) error {
+			var app string
+			var state []byte
+			var shared gate.Shared
+			if err := rows.Scan(&app, &state); err != nil {
+				return err
+			}
+			err := json.Unmarshal(state, &shared)
+			st.Doors[app] = shared
+			return err
+		}},
+		{`SELECT at FROM heartbeats WHERE name = 'sweep'`, nil, func(rows *sql.Rows) error { return rows.Scan(&st.LastLook) }},
+	} {
+		if err := queryRows(ctx, s.pool, q.take, q.query, q.args...); err != nil {
+			return st, translate(err)
+		}
+	}
+	return st, nil
+}
+
+// counted takes rows of a name and a count.
+func counted[K ~string](into map[K]int64) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		var name string
+		var n int64
+		err := rows.Scan(&name, &n)
+		into[K(name)] = n
+		return err
+	}
+}
+
+func one(n *int64) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error { return rows.Scan(n) }
+}

@@ -1,0 +1,43 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+func status() suite {
+	return suite{
+		"Status_SaysHowTheServiceFaresAndNamesNobody": func(t *testing.T, b *bundle) {
+			empty := value[store.Status](t)(b.Status(t.Context()))
+			same(t, "links of an empty database", len(empty.Links), 0)
+			one, two := b.listener(t), b.listener(t)
+			h := hears(one, song(1), start.Add(-time.Minute))
+			h.Plays = []songspy.Play{played(song(2), start.Add(-time.Hour)), played(song(2), start.Add(-48*time.Hour))}
+			h.Tracks = append(h.Tracks, song(2))
+			b.write(t, h)
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), two.UserID, func(l *songspy.Link) error {
+				l.State = songspy.LinkReauthRequired
+				return nil
+			}))
+			shut := gate.Shared{API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: start.Add(time.Hour), Epoch: 1}}
+			value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut))
+			value[int64](t)(b.SpendCalls(t.Context(), "app", gate.Midnight(start), 12))
+			value[songspy.ShardHolding](t)(b.LeaseShards(t.Context(), songspy.ShardClaim{Owner: "one", For: 10_000 * time.Hour}))
+			must(t, b.Beat(t.Context(), "sweep"))
+
+			st := value[store.Status](t)(b.Status(t.Context()))
+			same(t, "links", st.Links, map[songspy.LinkState]int64{songspy.LinkActive: 1, songspy.LinkReauthRequired: 1})
+			same(t, "playing", st.Playing, 1)
+			same(t, "plays", st.Plays, map[songspy.PlaySource]int64{songspy.SourceLive: 1})
+			same(t, "open gaps", st.OpenGaps, map[songspy.GapReason]int64{songspy.GapLinkBroken: 1})
+			same(t, "doors", st.Doors, map[string]gate.Shared{"app": shut})
+			same(t, "spent", st.Spent, map[string]int64{"app": 12})
+			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.Shards}})
+			same(t, "last look", st.LastLook.UTC(), start)
+		},
+	}
+}
