@@ -51,8 +51,11 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	}{
 		{`SELECT state, count(*) FROM spotify_links GROUP BY state`, nil, counted(st.Links)},
 		{`SELECT count(*) FROM spotify_links WHERE state = 'active' AND authorized_at <= $1`, []any{ending}, one(&st.ConsentEnding)},
-		{`SELECT count(*) FROM now_playing WHERE state = 'playing' AND (ends_at IS NULL AND seen_at > $1 OR ends_at > $2)`,
-			[]any{now.Add(-songspy.UnboundedShown), now.Add(-songspy.EndGrace)}, one(&st.Playing)},
+		{
+			`SELECT count(*) FROM now_playing WHERE state = 'playing' AND (ends_at IS NULL AND seen_at > $1 OR ends_at > $2)`,
+			[]any{now.Add(-songspy.UnboundedShown), now.Add(-songspy.EndGrace)},
+			one(&st.Playing),
+		},
 		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL GROUP BY source`, []any{now.Add(-24 * time.Hour)}, counted(st.Plays)},
 		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, counted(st.OpenGaps)},
 		{`SELECT app, calls FROM spent_calls WHERE day = $1`, []any{gate.Midnight(now)}, counted(st.Spent)},
