@@ -26,6 +26,7 @@ const usage = `songspy-api: sign-up, linking and the live board
   songspy-api [serve]   serve until told to end
   songspy-api migrate   bring the database's schema up to date
   songspy-api keys      print fresh keys for the environment
+  songspy-api seats     who has a seat in which Spotify app [entered USER]
   songspy-api health    ask the running service whether it is ready
   songspy-api version   print the version
 
@@ -54,6 +55,13 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	}
 	var err error
 	switch {
+	case command == "seats":
+		var s settings
+		if err := config.Load(&s, environ); err != nil {
+			fmt.Fprintln(stderr, "songspy-api:", err)
+			return 2
+		}
+		err = seats(ctx, s, args[1:], stdout)
 	case len(args) > 1:
 		fmt.Fprint(stderr, usage)
 		return 2

@@ -14,7 +14,6 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
-	"github.com/songspy/songspy/songspy-domain/gate"
 	"github.com/songspy/songspy/songspy-domain/google"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
@@ -32,7 +31,7 @@ type service struct {
 	log           *slog.Logger
 	db            *store.Store
 	board         *board.Board
-	spotify       *spotify.Client
+	spotify       *spotify.Apps
 	public, admin net.Listener
 	handler       http.Handler
 	operations    http.Handler
@@ -67,9 +66,7 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	if err = api.wire(s, registry); err != nil {
 		return nil, err
 	}
-	doors := telemetry.Doors{Now: time.Now, States: func() map[string]gate.State {
-		return map[string]gate.State{s.Spotify.ClientID: api.spotify.Doors()}
-	}}
+	doors := telemetry.Doors{Now: time.Now, States: api.spotify.Doors}
 	registry.MustRegister(doors)
 	api.operations = telemetry.AdminHandler(registry, api.ready, doors.Notes)
 	if api.public, err = telemetry.Listen(ctx, s.Addr); err != nil {
@@ -159,13 +156,17 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	if err := measureBoard(registry, a.board); err != nil {
 		return err
 	}
-	a.spotify = newSpotify(s, a.db, a.log)
+	apps, err := s.Spotify.Apps()
+	if err != nil {
+		return err
+	}
+	a.spotify = newSpotify(s, apps, a.db, a.log)
 	assets, err := pageAssets(s)
 	if err != nil {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
-		Contract: contract, Identity: who, Linking: newLinking(s, people, a.spotify), Board: a.board,
+		Contract: contract, Identity: who, Linking: newLinking(s, people, apps, a.spotify), Board: a.board,
 		People: people, Links: people, Heard: people, Assets: assets,
 		Probes: []httpapi.Probe{
 			{Name: "database", Run: a.db.CheckSchema},
@@ -177,19 +178,25 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	return err
 }
 
-func newSpotify(s settings, doors spotify.Doors, log *slog.Logger) *spotify.Client {
-	return spotify.New(spotify.Config{
-		ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
+func newSpotify(s settings, apps []config.App, doors spotify.Doors, log *slog.Logger) *spotify.Apps {
+	all := make([]spotify.App, len(apps))
+	for i, app := range apps {
+		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret}
+	}
+	return spotify.NewApps(spotify.Config{
 		AuthorizeURL: s.Spotify.AuthorizeURL, AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
 		RedirectURL: s.Spotify.RedirectURL, Logger: log, Doors: doors, DailyCalls: s.Spotify.DailyCalls,
-	})
+	}, all...)
 }
 
-func newLinking(s settings, links linking.Links, client *spotify.Client) *linking.Service {
-	o := linking.Options{
-		Spotify: askedSpotify{client},
-		// Links say which app they belong to; the batch renews its own.
-		Links: links, App: s.Spotify.ClientID, AnyLoopback: s.Service.Development(), Now: time.Now,
+func newLinking(s settings, links linking.Links, apps []config.App, all *spotify.Apps) *linking.Service {
+	o := linking.Options{Links: links, AnyLoopback: s.Service.Development(), Now: time.Now}
+	for _, app := range apps {
+		client, err := all.Client(app.ClientID)
+		if err != nil {
+			continue // each of them has one
+		}
+		o.Apps = append(o.Apps, linking.App{ID: app.ClientID, Seats: app.Seats, Spotify: askedSpotify{client}})
 	}
 	if s.Spotify.RedirectURL != "" {
 		o.RedirectURLs = []string{s.Spotify.RedirectURL}

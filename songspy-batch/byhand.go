@@ -120,10 +120,8 @@ func runBackfill(ctx context.Context, s settings, args []string, out, errs io.Wr
 	defer func() { err = errors.Join(err, release()) }()
 	return withStore(ctx, s, errs, func(db *store.Store) error {
 		log := slog.New(slog.DiscardHandler)
-		client := spotify.New(spotify.Config{
-			ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
-			AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-			MaxConns: s.PollConcurrency, Logger: log, Doors: db, DailyCalls: s.Spotify.DailyCalls,
+		client := newSpotify(s, spotify.Config{
+			AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL, MaxConns: s.PollConcurrency, Logger: log, Doors: db,
 		})
 		keeping, stop := context.WithCancel(ctx)
 		kept := make(chan struct{})

@@ -30,19 +30,11 @@ const usage = `songspy-batch: what everyone hears, and links kept alive
 It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
 `
 
-// heapGrowth is by how much of what lives on it the heap may grow before it is
-// collected, in percent. A million listeners with tokens as long as Spotify's
-// are 450 MB: at Go's own 100 they would come too near to a gibibyte.
-const heapGrowth = 75
-
 func main() { os.Exit(start()) }
 
 func start() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
 	environ, err := config.Environ()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "songspy-batch:", err)

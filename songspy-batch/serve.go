@@ -23,7 +23,6 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/sweep"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
-	"github.com/songspy/songspy/songspy-domain/gate"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
@@ -108,7 +107,7 @@ type batch struct {
 	db       database
 	registry *prometheus.Registry
 	doors    telemetry.Doors
-	client   *spotify.Client
+	apps     *spotify.Apps
 	renewer  *refresh.Renewer
 	leases   *lease.Keeper // nil: this batch is alone
 	sweep    *sweep.Sweep
@@ -119,29 +118,25 @@ type batch struct {
 func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) *batch {
 	registry := telemetry.Registry()
 	b := &batch{settings: s, log: log, db: db, registry: registry}
-	client := spotify.New(spotify.Config{
-		ClientID: s.Spotify.ClientID, ClientSecret: s.Spotify.ClientSecret,
+	b.apps = newSpotify(s, spotify.Config{
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
 		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
-		Doors: db, DailyCalls: s.Spotify.DailyCalls, Share: b.share,
+		Doors: db, Share: b.share,
 	})
 	renewer := &refresh.Renewer{
-		Links: db, Provider: client, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
+		Links: db, Provider: b.apps, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
 	}
-	b.client = client
-	b.doors = telemetry.Doors{Now: time.Now, States: func() map[string]gate.State {
-		return map[string]gate.State{s.Spotify.ClientID: client.Doors()}
-	}}
+	b.doors = telemetry.Doors{Now: time.Now, States: b.apps.Doors}
 	registry.MustRegister(b.doors)
 	o := sweep.Options{
-		Store: db, Feed: db, Player: client, Renewer: renewer,
+		Store: db, Feed: db, Player: b.apps, Renewer: renewer,
 		Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
 		Now: time.Now, Logger: log, Metrics: sweep.NewMetrics(registry),
 	}
 	if s.Spotify.DailyCalls > 0 {
 		o.Spending = &sweep.Spending{
-			Daily: s.Spotify.DailyCalls, Share: b.share,
-			Spent: func(now time.Time) int64 { return client.Doors().Day.Spent(now) },
+			// Each app has its own; nobody waits for the calls of one while another's are left.
+			Daily: s.Spotify.DailyCalls * int64(len(b.apps.IDs())), Share: b.share, Spent: b.apps.Spent,
 		}
 	}
 	if s.replicated() {
@@ -162,6 +157,17 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		b.refresh.Owns = b.leases.Owns
 	}
 	return b
+}
+
+// newSpotify makes a client for each of the instance's apps.
+func newSpotify(s settings, c spotify.Config) *spotify.Apps {
+	apps, _ := s.Spotify.Apps() // its faults were told when the settings were read
+	all := make([]spotify.App, len(apps))
+	for i, app := range apps {
+		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret}
+	}
+	c.DailyCalls = s.Spotify.DailyCalls
+	return spotify.NewApps(c, all...)
 }
 
 // share is the part of each app's pace that is this batch's.
@@ -193,7 +199,7 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 // work runs the jobs and the pools that do what they plan, until ctx ends.
 func (b *batch) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { b.client.Keep(ctx); return nil })
+	group.Go(func() error { b.apps.Keep(ctx); return nil })
 	looked := make(chan struct{}) // closed once the last look has been made and written
 	group.Go(func() error {
 		defer close(looked)
@@ -245,7 +251,7 @@ func (b *batch) ready(ctx context.Context) error {
 
 // notes says what limits a batch that is ready.
 func (b *batch) notes() []string {
-	notes := slices.Concat(b.doors.Notes(), b.renewer.Notes(), b.sweep.Notes())
+	notes := slices.Concat(b.doors.Notes(), b.apps.Notes(), b.renewer.Notes(), b.sweep.Notes())
 	if b.leases != nil {
 		notes = append(notes, b.leases.Notes()...)
 	}

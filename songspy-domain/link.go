@@ -74,6 +74,19 @@ type Grant struct {
 	Auth  AuthMethod
 }
 
+// Access is what a call on a person's behalf needs: their access token, and the
+// app that it was given to.
+type Access struct {
+	App   string
+	Token Secret
+}
+
+// AppSeats is a Spotify app and how many people it admits; 0: as many as come.
+type AppSeats struct {
+	App   string
+	Seats int
+}
+
 // Account is who a Spotify token belongs to. AccountID came in May 2026; the
 // older ID goes on being sent. A match on either is the same account; one of
 // them may be empty.

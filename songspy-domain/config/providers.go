@@ -23,6 +23,9 @@ type Spotify struct {
 	ClientID string `env:"SONGSPY_SPOTIFY_CLIENT_ID"`
 	// ClientSecret is empty for an app that authenticates by PKCE alone.
 	ClientSecret songspy.Secret `env:"SONGSPY_SPOTIFY_CLIENT_SECRET"`
+	// Seats is how many people that app admits, and MoreApps lists further apps: see Apps.
+	Seats    int            `env:"SONGSPY_SPOTIFY_SEATS" envDefault:"0"`
+	MoreApps songspy.Secret `env:"SONGSPY_SPOTIFY_APPS"`
 	// RedirectURL is where Spotify sends the browser back, as registered there.
 	RedirectURL string `env:"SONGSPY_SPOTIFY_REDIRECT_URL"`
 	// AuthorizeURL is what browsers open.
@@ -54,7 +57,10 @@ func (g Google) Mode() string { return modeOf(g.endpoints()) }
 
 // Validate lists every fault of the settings.
 func (s Spotify) Validate() error {
+	_, apps := s.Apps()
 	return errors.Join(
+		apps,
+		AtLeast("SONGSPY_SPOTIFY_SEATS", s.Seats, 0),
 		checkEndpoints(s.endpoints()),
 		checkRedirect("SONGSPY_SPOTIFY_REDIRECT_URL", s.RedirectURL),
 		AtLeast("SONGSPY_SPOTIFY_DAILY_CALLS", s.DailyCalls, 0),

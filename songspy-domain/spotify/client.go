@@ -188,9 +188,10 @@ func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFu
 // now is the time as entities keep it.
 func (c *Client) now() time.Time { return c.config.Now().UTC().Truncate(time.Microsecond) }
 
-func either(s, otherwise string) string {
-	if s != "" {
-		return s
+func either[T comparable](v, otherwise T) T {
+	var zero T
+	if v != zero {
+		return v
 	}
 	return otherwise
 }

@@ -15,7 +15,9 @@ import (
 type NewLink struct {
 	UserID songspy.UserID
 	// App names the Spotify app that the grant was given to.
-	App     string
+	App string
+	// Seats is how many people the app admits; 0: as many as come.
+	Seats   int
 	Grant   songspy.Grant
 	Account songspy.Account
 	// Move takes the account from whoever has it now.
@@ -58,7 +60,7 @@ func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err er
 		l, err = s.saveLink(tx, n)
 		return err
 	})
-	if songspy.CodeOf(err) == songspy.CodeConflict {
+	if songspy.CodeOf(err) == songspy.CodeConflict && songspy.ReasonOf(err) != ReasonNoSeat {
 		return songspy.Link{}, linkedElsewhere(err)
 	}
 	if err != nil {
@@ -105,7 +107,75 @@ func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
 	if err != nil {
 		return l, err
 	}
-	return row.Link, s.announce(tx, songspy.ChangeLink, append(others, n.UserID)...)
+	if err := s.announce(tx, songspy.ChangeLink, append(others, n.UserID)...); err != nil {
+		return l, err
+	}
+	// Whoever links now has announced it, one after another: the count holds.
+	return row.Link, seated(tx, n)
+}
+
+// ReasonNoSeat is the reason of the error for a person whom no app admits.
+const ReasonNoSeat = "SPOTIFY_NO_SEAT"
+
+func noSeat() error {
+	return &songspy.Error{
+		Code: songspy.CodeConflict, Reason: ReasonNoSeat,
+		Message: "Every Spotify app of this instance is full; its operator has to add one.",
+	}
+}
+
+// seated fails if the app admits fewer people than have linked through it.
+func seated(tx *gorm.DB, n NewLink) error {
+	if n.Seats == 0 {
+		return nil
+	}
+	var taken int64
+	if err := tx.Model(&linkRow{}).Where("app = ?", n.App).Count(&taken).Error; err != nil {
+		return err
+	}
+	if taken > int64(n.Seats) {
+		return noSeat()
+	}
+	return nil
+}
+
+// ChooseApp gives the app through which the person links, of those that are
+// given: the one of their link, if it is among them; else the fullest that has
+// a free seat, so that a new app stays empty as long as it may; else one that
+// admits everybody. It returns CodeConflict and the reason SPOTIFY_NO_SEAT if
+// there is none. A seat is taken by SaveLink, which asks again.
+func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, seats []songspy.AppSeats) (app string, err error) {
+	var taken []struct {
+		App   string
+		N     int
+		Their bool
+	}
+	err = s.query(ctx).Model(&linkRow{}).
+		Select("app, count(*) AS n, max(CASE WHEN user_id = ? THEN 1 ELSE 0 END) = 1 AS their", id).Group("app").Find(&taken).Error
+	if err != nil {
+		return "", translate(err)
+	}
+	best := -1
+	for _, a := range seats {
+		n := 0
+		for _, t := range taken {
+			if t.App == a.App {
+				if n = t.N; t.Their {
+					return a.App, nil
+				}
+			}
+		}
+		switch {
+		case a.Seats > n && n > best:
+			app, best = a.App, n
+		case a.Seats == 0 && best < 0 && app == "":
+			app = a.App
+		}
+	}
+	if app == "" {
+		return "", noSeat()
+	}
+	return app, nil
 }
 
 // holders are the other people who have the account, by either of its ids.

@@ -59,7 +59,7 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 	live := board.New(board.Options{Feed: h, Render: RenderBoard, Now: time.Now, Log: log})
 	o := Options{
 		Contract: spec, Identity: who, Board: live, People: h, Links: h, Heard: h, PublicURL: "http://songspy.test",
-		Linking: linking.New(linking.Options{Spotify: h, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
+		Linking: linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
 		Probes:  []Probe{{Name: "house", Run: func(context.Context) error { return h.fail }}},
 		Assets:  []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), Policy: "default-src 'self'"}},
 		Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
@@ -244,6 +244,10 @@ func (h *house) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, er
 	l := songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkActive, StateSince: n.At, CreatedAt: n.At, AuthorizedAt: n.At}
 	h.links[n.UserID] = l
 	return l, nil
+}
+
+func (h *house) ChooseApp(context.Context, songspy.UserID, []songspy.AppSeats) (string, error) {
+	return "", nil
 }
 
 func (h *house) Ready(context.Context) error { return h.closed }

@@ -36,6 +36,7 @@ var messages = map[string]message{
 
 	"SPOTIFY_CODE_INVALID":     {"Spotify does not accept this code. Please link again.", "Spotify가 이 코드를 인정하지 않습니다. 다시 연결해 주세요."},
 	"SPOTIFY_LINKED_ELSEWHERE": {"This Spotify account is linked to somebody else. Link again with \"move\" to take it over.", "다른 사용자에게 연결된 Spotify 계정입니다. 옮기려면 \"move\"와 함께 다시 연결해 주세요."},
+	"SPOTIFY_NO_SEAT":          {"Every Spotify app of this service is full at the moment. Please ask its operator for a seat.", "지금은 이 서비스의 Spotify 앱에 빈자리가 없습니다. 운영자에게 자리를 요청해 주세요."},
 	"SPOTIFY_SCOPES_MISSING":   {"Spotify was not allowed all that is needed. Missing: %s.", "필요한 Spotify 권한이 빠졌습니다: %s"},
 	"SPOTIFY_UNAVAILABLE":      {"Spotify does not answer at the moment. Please link again later.", "Spotify가 응답하지 않습니다. 잠시 후 다시 연결해 주세요."},
 	"SPOTIFY_NOT_LINKED":       {"No Spotify account is linked.", "연결된 Spotify 계정이 없습니다."},

@@ -2161,6 +2161,20 @@ func (response GetSpotifyAuthorization401JSONResponse) VisitGetSpotifyAuthorizat
 	return err
 }
 
+type GetSpotifyAuthorization409JSONResponse struct{ ConflictJSONResponse }
+
+func (response GetSpotifyAuthorization409JSONResponse) VisitGetSpotifyAuthorizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSpotifyAuthorization500JSONResponse struct{ InternalJSONResponse }
 
 func (response GetSpotifyAuthorization500JSONResponse) VisitGetSpotifyAuthorizationResponse(w http.ResponseWriter) error {

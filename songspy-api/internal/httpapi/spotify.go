@@ -22,8 +22,8 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 	}}, nil
 }
 
-func (s *server) GetSpotifyAuthorization(_ context.Context, r GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error) {
-	a, err := s.o.Linking.Authorization(valueOf(r.Params.RedirectUri))
+func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error) {
+	a, err := s.o.Linking.Authorization(ctx, callerOf(ctx).UserID, valueOf(r.Params.RedirectUri))
 	if err != nil {
 		return nil, err
 	}

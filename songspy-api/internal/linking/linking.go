@@ -38,10 +38,20 @@ type Spotify interface {
 	Account(ctx context.Context, access songspy.Secret) (songspy.Account, error)
 }
 
+// App is one Spotify app of the instance.
+type App struct {
+	ID string
+	// Seats is how many people it admits; 0: as many as come.
+	Seats   int
+	Spotify Spotify
+}
+
 // NewLink is what is stored when a person has linked.
 type NewLink struct {
-	UserID  songspy.UserID
-	App     string
+	UserID songspy.UserID
+	App    string
+	// Seats is how many people the app admits; 0: as many as come.
+	Seats   int
 	Grant   songspy.Grant
 	Account songspy.Account
 	// Move takes the account over from the other person it is linked to.
@@ -52,16 +62,21 @@ type NewLink struct {
 // Links keeps the links.
 type Links interface {
 	// SaveLink is a conflict, SPOTIFY_LINKED_ELSEWHERE, when the account is
-	// another person's and is not to be moved.
+	// another person's and is not to be moved, and another, SPOTIFY_NO_SEAT,
+	// when the app's last seat has been taken meanwhile.
 	SaveLink(ctx context.Context, l NewLink) (songspy.Link, error)
+	// ChooseApp gives the app through which the person links, of those named
+	// with their seats: their own if they have one, else one with a free seat.
+	// Without one it is a conflict, SPOTIFY_NO_SEAT.
+	ChooseApp(ctx context.Context, user songspy.UserID, seats []songspy.AppSeats) (app string, err error)
 }
 
 // Options are what a Service is made of.
 type Options struct {
-	Spotify Spotify
-	Links   Links
-	// App names the Spotify app.
-	App string
+	// Apps are the instance's Spotify apps; the first is that of frontends which
+	// build the authorization themselves.
+	Apps  []App
+	Links Links
 	// RedirectURLs are those registered with Spotify; the first is the default.
 	RedirectURLs []string
 	// AnyLoopback lets any http URL of this machine pass as well, for development.
@@ -84,16 +99,23 @@ type Authorization struct {
 	RedirectURI  string
 }
 
-// Authorization begins a linking. An empty redirectURI is the default one.
-func (s *Service) Authorization(redirectURI string) (Authorization, error) {
+// Authorization begins a linking of the person, through an app that admits
+// them. An empty redirectURI is the default one.
+//
+// The verifier comes back with the code, and says which app it is for.
+func (s *Service) Authorization(ctx context.Context, user songspy.UserID, redirectURI string) (Authorization, error) {
 	redirectURI, err := s.redirect(redirectURI)
 	if err != nil {
 		return Authorization{}, err
 	}
-	state, verifier := random(), random()
+	app, err := s.choose(ctx, user)
+	if err != nil {
+		return Authorization{}, err
+	}
+	state, verifier := random(), random()+appMark+app.ID
 	challenge := sha256.Sum256([]byte(verifier))
 	return Authorization{
-		URL:          s.o.Spotify.AuthorizeURL(state, base64.RawURLEncoding.EncodeToString(challenge[:]), redirectURI),
+		URL:          app.Spotify.AuthorizeURL(state, base64.RawURLEncoding.EncodeToString(challenge[:]), redirectURI),
 		State:        songspy.Secret(state),
 		CodeVerifier: songspy.Secret(verifier),
 		RedirectURI:  redirectURI,
@@ -110,14 +132,15 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 	if r.RedirectURI, err = s.redirect(r.RedirectURI); err != nil {
 		return songspy.Link{}, err
 	}
-	if err := s.o.Spotify.Ready(ctx); err != nil {
+	app := s.appOf(r.Verifier)
+	if err := app.Spotify.Ready(ctx); err != nil {
 		return songspy.Link{}, unavailable(err)
 	}
 	// From here on whoever asked may go, as pages that render twice do: half a
 	// linking would only have spent the code.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
-	grant, err := s.o.Spotify.Exchange(ctx, r)
+	grant, err := app.Spotify.Exchange(ctx, r)
 	if err != nil {
 		return songspy.Link{}, unavailable(err)
 	}
@@ -130,7 +153,7 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 	if grant.RefreshToken == "" {
 		return songspy.Link{}, unavailable(errors.New("spotify gave no refresh token"))
 	}
-	account, err := s.o.Spotify.Account(ctx, grant.AccessToken)
+	account, err := app.Spotify.Account(ctx, grant.AccessToken)
 	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {
 		return songspy.Link{}, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED",
@@ -140,7 +163,42 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 	if err != nil {
 		return songspy.Link{}, unavailable(err)
 	}
-	return s.o.Links.SaveLink(ctx, NewLink{UserID: user, App: s.o.App, Grant: grant, Account: account, Move: move, At: s.o.Now()})
+	return s.o.Links.SaveLink(ctx, NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Account: account, Move: move, At: s.o.Now()})
+}
+
+// appMark stands between a verifier's random part and the app's id. Verifiers
+// may hold it, and our random parts do not.
+const appMark = "~"
+
+// choose is the app through which a person is to link.
+func (s *Service) choose(ctx context.Context, user songspy.UserID) (App, error) {
+	if len(s.o.Apps) == 1 && s.o.Apps[0].Seats == 0 {
+		return s.o.Apps[0], nil
+	}
+	seats := make([]songspy.AppSeats, len(s.o.Apps))
+	for i, app := range s.o.Apps {
+		seats[i] = songspy.AppSeats{App: app.ID, Seats: app.Seats}
+	}
+	id, err := s.o.Links.ChooseApp(ctx, user, seats)
+	if err != nil {
+		return App{}, err
+	}
+	return s.app(id), nil
+}
+
+// appOf is the app that a verifier was made for; the first one's is no other's.
+func (s *Service) appOf(verifier songspy.Secret) App {
+	_, id, _ := strings.Cut(verifier.Reveal(), appMark)
+	return s.app(id)
+}
+
+func (s *Service) app(id string) App {
+	for _, app := range s.o.Apps {
+		if app.ID == id {
+			return app
+		}
+	}
+	return s.o.Apps[0]
 }
 
 // redirect lets only known addresses pass: Spotify checks as well, but against

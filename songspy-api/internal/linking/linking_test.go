@@ -18,6 +18,7 @@ const registered = "https://fe.test/callback"
 // fake is Spotify and the links.
 type fake struct {
 	closed, exchange, account error
+	full                      error // no app admits anybody
 	scope                     string
 	refresh                   songspy.Secret
 	spent                     func() // happens while the code is spent
@@ -51,12 +52,16 @@ func (f *fake) SaveLink(ctx context.Context, n NewLink) (songspy.Link, error) {
 	return songspy.Link{UserID: n.UserID}, nil
 }
 
+func (f *fake) ChooseApp(_ context.Context, _ songspy.UserID, seats []songspy.AppSeats) (string, error) {
+	return seats[len(seats)-1].App, f.full
+}
+
 func newFake() *fake {
 	return &fake{scope: strings.Join(songspy.NeededScopes(), " "), refresh: "refresh"}
 }
 
 func service(f *fake, anyLoopback bool) *Service {
-	return New(Options{Spotify: f, Links: f, App: "app", RedirectURLs: []string{registered}, AnyLoopback: anyLoopback, Now: time.Now})
+	return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, RedirectURLs: []string{registered}, AnyLoopback: anyLoopback, Now: time.Now})
 }
 
 func TestLink_StoresWhatTheCodeGave(t *testing.T) {
@@ -132,7 +137,7 @@ func TestLink_NamesTheMissingScopes(t *testing.T) {
 }
 
 func TestAuthorization_GivesAChallengeThatFitsItsVerifier(t *testing.T) {
-	a, err := service(newFake(), false).Authorization("")
+	a, err := service(newFake(), false).Authorization(t.Context(), 7, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +152,7 @@ func TestAuthorization_GivesAChallengeThatFitsItsVerifier(t *testing.T) {
 	if n := len(a.CodeVerifier.Reveal()); n < 43 || n > 128 {
 		t.Errorf("the verifier has %d characters", n)
 	}
-	b, _ := service(newFake(), false).Authorization("")
+	b, _ := service(newFake(), false).Authorization(t.Context(), 7, "")
 	if a.State == b.State || a.CodeVerifier == b.CodeVerifier {
 		t.Error("two authorizations are alike")
 	}
@@ -165,18 +170,47 @@ func TestAuthorization_LetsAnyLoopbackPassInDevelopmentAlone(t *testing.T) {
 		"javascript:alert(1)":            false,
 		"://":                            false,
 	} {
-		if _, err := service(newFake(), true).Authorization(uri); (err == nil) != loopback {
+		if _, err := service(newFake(), true).Authorization(t.Context(), 7, uri); (err == nil) != loopback {
 			t.Errorf("%s in development: %v", uri, err)
 		}
-		if _, err := service(newFake(), false).Authorization(uri); err == nil {
+		if _, err := service(newFake(), false).Authorization(t.Context(), 7, uri); err == nil {
 			t.Errorf("%s passed in production", uri)
 		}
 	}
 }
 
 func TestAuthorization_NeedsARedirect(t *testing.T) {
-	s := New(Options{Spotify: newFake(), Now: time.Now})
-	if _, err := s.Authorization(""); songspy.CodeOf(err) != songspy.CodeInvalid {
+	s := New(Options{Now: time.Now})
+	if _, err := s.Authorization(t.Context(), 7, ""); songspy.CodeOf(err) != songspy.CodeInvalid {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestLinking_GoesThroughAnAppWithAFreeSeat(t *testing.T) {
+	first, second := newFake(), newFake()
+	s := New(Options{
+		Apps: []App{{ID: "full", Seats: 5, Spotify: first}, {ID: "free", Seats: 5, Spotify: second}}, Links: second,
+		RedirectURLs: []string{registered}, Now: time.Now,
+	})
+	a, err := s.Authorization(t.Context(), 7, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(a.CodeVerifier.Reveal()); n < 43 || n > 128 {
+		t.Errorf("the verifier has %d characters", n)
+	}
+	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
+		t.Fatal(err)
+	}
+	if len(first.redeemed) > 0 || len(second.redeemed) != 1 || second.saved[0].App != "free" || second.saved[0].Seats != 5 {
+		t.Errorf("the code went to %+v, and %+v was saved", first.redeemed, second.saved)
+	}
+	// A frontend that builds the authorization itself knows of the first app alone.
+	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: "its-own"}, false); err != nil || len(first.redeemed) != 1 {
+		t.Errorf("%v: %+v", err, first.redeemed)
+	}
+	second.full = &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_NO_SEAT"}
+	if _, err := s.Authorization(t.Context(), 8, ""); songspy.ReasonOf(err) != "SPOTIFY_NO_SEAT" {
+		t.Errorf("without a free seat: %v", err)
 	}
 }

@@ -24,14 +24,14 @@ const just = 20 * time.Millisecond
 // start of each song that shows, at its end, and where it pauses or stops. It
 // is what asking could achieve at best, by the same rules of what is proven.
 func (r *record) foresee(ctx context.Context) error {
-	states, access := make([]songspy.NowPlaying, r.people), make([]songspy.Secret, r.people)
+	states, access := make([]songspy.NowPlaying, r.people), make([]songspy.Access, r.people)
 	for person := range states {
 		l, err := r.db.Link(ctx, userOf(person))
 		if err != nil {
 			return err
 		}
 		states[person] = songspy.NowPlaying{UserID: l.UserID, Generation: l.Generation}
-		access[person] = l.AccessToken
+		access[person] = songspy.Access{App: l.App, Token: l.AccessToken}
 	}
 	for _, m := range r.moments() {
 		if !due.Wait(ctx, time.Until(m.at)) {

@@ -46,7 +46,7 @@ type record struct {
 	sim      *sim.Sim
 	db       *witness
 	path     string
-	client   *spotify.Client
+	client   *spotify.Apps
 	from, to time.Time // what is measured
 }
 
@@ -105,10 +105,10 @@ func (r *record) build(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.client = spotify.New(spotify.Config{
-		ClientID: sim.SpotifyClientID, ClientSecret: sim.SpotifyClientSecret, Transport: r.sim.Transport(), Logger: quiet,
+	r.client = spotify.NewApps(spotify.Config{
+		Transport: r.sim.Transport(), Logger: quiet,
 		DailyCalls: int64(r.policy.perDay * r.people),
-	})
+	}, spotify.App{ID: sim.SpotifyClientID, Secret: sim.SpotifyClientSecret})
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (r *record) work(ctx context.Context, group *errgroup.Group) {
 	if r.policy.perDay > 0 {
 		o.Spending = &sweep.Spending{
 			Daily: int64(r.policy.perDay * r.people), Share: func() float64 { return 1 },
-			Spent: func(now time.Time) int64 { return r.client.Doors().Day.Spent(now) },
+			Spent: r.client.Spent,
 		}
 	}
 	s := sweep.New(o)

@@ -36,7 +36,7 @@ type Listeners interface {
 
 // Player is asked what was heard.
 type Player interface {
-	RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error)
+	RecentlyPlayed(ctx context.Context, access songspy.Access, after time.Time) ([]songspy.HistoryItem, error)
 }
 
 // Renewer renews a link's tokens unless it was changed since that version.
@@ -162,7 +162,7 @@ func (b *Backfill) ask(ctx context.Context, l songspy.Listener) (r songspy.Recon
 	if l.Link.CreatedAt.After(after) {
 		after = l.Link.CreatedAt // what came before is not ours to ask
 	}
-	items, err := b.Player.RecentlyPlayed(ctx, l.Link.AccessToken, after)
+	items, err := b.Player.RecentlyPlayed(ctx, songspy.Access{App: l.Link.App, Token: l.Link.AccessToken}, after)
 	// A token that rotates is left to the running batch: two who renew it at
 	// once lose it.
 	if songspy.DispositionOf(err) == songspy.DispositionRenewToken && l.Link.AuthMethod != songspy.AuthPKCE {
@@ -170,7 +170,7 @@ func (b *Backfill) ask(ctx context.Context, l songspy.Listener) (r songspy.Recon
 		if fault != nil {
 			return r, fault
 		}
-		items, err = b.Player.RecentlyPlayed(ctx, renewed.AccessToken, after)
+		items, err = b.Player.RecentlyPlayed(ctx, songspy.Access{App: l.Link.App, Token: renewed.AccessToken}, after)
 	}
 	if err != nil {
 		return r, err

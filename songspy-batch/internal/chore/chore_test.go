@@ -123,11 +123,11 @@ func (h *hall) UpdateHistory(_ context.Context, id songspy.UserID, _ int64, item
 	return r, nil
 }
 
-func (h *hall) RecentlyPlayed(_ context.Context, access songspy.Secret, _ time.Time) ([]songspy.HistoryItem, error) {
+func (h *hall) RecentlyPlayed(_ context.Context, access songspy.Access, _ time.Time) ([]songspy.HistoryItem, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.refuse != nil {
-		if err := h.refuse(access); err != nil {
+		if err := h.refuse(access.Token); err != nil {
 			return nil, err
 		}
 	}

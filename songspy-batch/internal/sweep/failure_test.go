@@ -289,8 +289,8 @@ func TestALookThatNeverEndsIsGivenUp(t *testing.T) {
 // deaf never answers for person 1.
 type deaf struct{ *fakePlayer }
 
-func (d deaf) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error) {
-	if access == "1/1" {
+func (d deaf) CurrentlyPlaying(ctx context.Context, access songspy.Access) (songspy.Observation, error) {
+	if access.Token == "1/1" {
 		<-ctx.Done()
 		return songspy.Observation{}, refusal(songspy.DispositionRetryLater, 0)
 	}

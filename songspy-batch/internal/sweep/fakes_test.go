@@ -207,24 +207,24 @@ type fakePlayer struct {
 	history func(token string) ([]songspy.HistoryItem, error)
 }
 
-func (p *fakePlayer) CurrentlyPlaying(_ context.Context, access songspy.Secret) (songspy.Observation, error) {
+func (p *fakePlayer) CurrentlyPlaying(_ context.Context, access songspy.Access) (songspy.Observation, error) {
 	p.mu.Lock()
-	p.looks[access.Reveal()] = append(p.looks[access.Reveal()], time.Now())
+	p.looks[access.Token.Reveal()] = append(p.looks[access.Token.Reveal()], time.Now())
 	p.mu.Unlock()
 	if p.answer == nil {
 		return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
 	}
-	return p.answer(access.Reveal())
+	return p.answer(access.Token.Reveal())
 }
 
-func (p *fakePlayer) RecentlyPlayed(_ context.Context, access songspy.Secret, _ time.Time) ([]songspy.HistoryItem, error) {
+func (p *fakePlayer) RecentlyPlayed(_ context.Context, access songspy.Access, _ time.Time) ([]songspy.HistoryItem, error) {
 	p.mu.Lock()
-	p.recalls[access.Reveal()] = append(p.recalls[access.Reveal()], time.Now())
+	p.recalls[access.Token.Reveal()] = append(p.recalls[access.Token.Reveal()], time.Now())
 	p.mu.Unlock()
 	if p.history == nil {
 		return nil, nil
 	}
-	return p.history(access.Reveal())
+	return p.history(access.Token.Reveal())
 }
 
 // at gives when the person was looked at through that token.

@@ -48,7 +48,7 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 
 // ask calls with the person's token, and once more with a new one if it was spent.
 func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
-	call func(ctx context.Context, access songspy.Secret) (T, error),
+	call func(ctx context.Context, access songspy.Access) (T, error),
 ) (answer T, err error) {
 	now := s.Now()
 	ctx = s.bound.begin(ctx, now)
@@ -69,7 +69,7 @@ func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
 	if link.Generation != l.generation || link.State != songspy.LinkActive {
 		return answer, errLeft
 	}
-	return call(ctx, link.AccessToken)
+	return call(ctx, songspy.Access{App: l.access.App, Token: link.AccessToken})
 }
 
 // heard makes of an answer what it means, hands on what must be stored, and

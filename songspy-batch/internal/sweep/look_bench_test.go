@@ -14,11 +14,11 @@ import (
 // idlePlayers answer at once that nothing plays.
 type idlePlayers struct{}
 
-func (idlePlayers) CurrentlyPlaying(context.Context, songspy.Secret) (songspy.Observation, error) {
+func (idlePlayers) CurrentlyPlaying(context.Context, songspy.Access) (songspy.Observation, error) {
 	return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
 }
 
-func (idlePlayers) RecentlyPlayed(context.Context, songspy.Secret, time.Time) ([]songspy.HistoryItem, error) {
+func (idlePlayers) RecentlyPlayed(context.Context, songspy.Access, time.Time) ([]songspy.HistoryItem, error) {
 	return nil, nil
 }
 

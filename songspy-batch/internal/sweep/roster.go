@@ -15,12 +15,13 @@ import (
 type roster struct {
 	mu     sync.Mutex
 	people people
+	apps   map[string]*string // what seats share
 	round  uint32
 	left   func(songspy.UserID) // called, under the lock, for whoever leaves
 }
 
 func newRoster(left func(songspy.UserID)) *roster {
-	return &roster{people: people{rows: map[songspy.UserID]*row{}}, left: left}
+	return &roster{people: people{rows: map[songspy.UserID]*row{}}, apps: map[string]*string{}, left: left}
 }
 
 // attend notes that the store still holds the person; false if it knows more
@@ -69,6 +70,7 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 		return known // an old reading
 	}
 	next := &seat{generation: link.Generation, round: r.round, watched: microsOf(p.watched), linked: microsOf(link.CreatedAt)}
+	next.app = r.app(link.App)
 	next.take(link)
 	next.play(playing)
 	next.leaveUntold(p.untold)
@@ -77,6 +79,14 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 		return relinked
 	}
 	return fresh
+}
+
+// app is the one copy of an app's name.
+func (r *roster) app(id string) *string {
+	if r.apps[id] == nil {
+		r.apps[id] = &id
+	}
+	return r.apps[id]
 }
 
 // renewed takes over a link's new tokens or state; a link that may not be asked

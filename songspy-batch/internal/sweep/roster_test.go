@@ -43,8 +43,8 @@ func TestAReadingOfTheStoreTakesOverOnlyWhatIsNewer(t *testing.T) {
 			t.Errorf("%s: arrival %d, want %d", tt.name, got, tt.arrival)
 		}
 		_, l, _ := r.begin(1)
-		if l.access != tt.token || !l.playing.ObservedAt.Equal(tt.observed) {
-			t.Errorf("%s: token %s observed %s, want %s and %s", tt.name, l.access.Reveal(), l.playing.ObservedAt, tt.token.Reveal(), tt.observed)
+		if l.access.Token != tt.token || !l.playing.ObservedAt.Equal(tt.observed) {
+			t.Errorf("%s: token %s observed %s, want %s and %s", tt.name, l.access.Token.Reveal(), l.playing.ObservedAt, tt.token.Reveal(), tt.observed)
 		}
 	}
 }

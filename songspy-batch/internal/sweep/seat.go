@@ -10,7 +10,7 @@ import (
 // listener is what is known of one person at one moment: enough to ask, and to
 // understand the answer.
 type listener struct {
-	access     songspy.Secret
+	access     songspy.Access
 	expires    time.Time // of access
 	generation int64     // of the link
 	version    int64     // of the link
@@ -34,6 +34,7 @@ type past struct {
 // whom hear nothing: what only some have stands apart, and times are kept as
 // exactly as the store keeps them.
 type seat struct {
+	app        *string // shared by all who linked through it
 	access     songspy.Secret
 	expires    micros
 	linked     micros
@@ -71,10 +72,18 @@ func (m micros) time() time.Time  { return time.UnixMicro(int64(m)).UTC() }
 // listener is all that the seat of the person holds.
 func (s *seat) listener(id songspy.UserID) listener {
 	return listener{
-		access: s.access, expires: s.expires.time(), generation: s.generation, version: s.version, suspect: s.suspect,
+		access: songspy.Access{App: s.appID(), Token: s.access}, expires: s.expires.time(), generation: s.generation, version: s.version, suspect: s.suspect,
 		playing: s.nowPlaying(id), past: past{s.watched.time(), s.untold()}, linked: s.linked.time(),
 		blind: s.blind(), told: s.told, writing: int(s.writing),
 	}
+}
+
+// appID is the app that the person linked through.
+func (s *seat) appID() string {
+	if s.app == nil {
+		return ""
+	}
+	return *s.app
 }
 
 // take takes over a link.

@@ -47,9 +47,9 @@ type Feed interface {
 
 // Player is asked what a listener hears, and what they heard.
 type Player interface {
-	CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error)
+	CurrentlyPlaying(ctx context.Context, access songspy.Access) (songspy.Observation, error)
 	// RecentlyPlayed gives what was played after the time, oldest first.
-	RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error)
+	RecentlyPlayed(ctx context.Context, access songspy.Access, after time.Time) ([]songspy.HistoryItem, error)
 }
 
 // Renewer renews a link's tokens unless it was changed since that version.

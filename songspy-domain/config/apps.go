@@ -1,0 +1,60 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// App is one Spotify app of the instance.
+type App struct {
+	ClientID     string
+	ClientSecret songspy.Secret
+	// Seats is how many people it admits; 0: as many as come.
+	Seats int
+}
+
+// clientID is the form of what Spotify calls a client id; the simulator's has
+// dashes.
+var clientID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
+// Apps are all Spotify apps of the instance: that of CLIENT_ID and
+// CLIENT_SECRET first, then those of APPS, one a line or between commas, as
+// id:secret:seats. The faults never show a secret.
+func (s Spotify) Apps() (apps []App, err error) {
+	if s.ClientID != "" {
+		apps = append(apps, App{ClientID: s.ClientID, ClientSecret: s.ClientSecret, Seats: s.Seats})
+	}
+	var faults []error
+	fault := func(at int, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("SONGSPY_SPOTIFY_APPS: entry %d: "+format, append([]any{at}, args...)...))
+	}
+	entries := strings.FieldsFunc(s.MoreApps.Reveal(), func(r rune) bool { return r == ',' || r == '\n' || r == ' ' || r == '\r' || r == '\t' })
+	for i, entry := range entries {
+		parts := strings.Split(entry, ":")
+		if len(parts) < 2 || len(parts) > 3 {
+			fault(i+1, "is not id:secret:seats")
+			continue
+		}
+		app := App{ClientID: parts[0], ClientSecret: songspy.Secret(parts[1])}
+		if !clientID.MatchString(app.ClientID) {
+			fault(i+1, "begins with what is no client id")
+		}
+		for _, other := range apps {
+			if other.ClientID == app.ClientID {
+				fault(i+1, "is app %s once more", app.ClientID)
+			}
+		}
+		if len(parts) == 3 && parts[2] != "" {
+			if app.Seats, err = strconv.Atoi(parts[2]); err != nil || app.Seats < 0 {
+				fault(i+1, "has %q seats; give a number, 0 for as many as come", parts[2])
+			}
+		}
+		apps = append(apps, app)
+	}
+	return apps, errors.Join(faults...)
+}

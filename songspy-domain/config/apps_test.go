@@ -1,0 +1,44 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+)
+
+func TestApps_AreListedWithTheirSeats(t *testing.T) {
+	s := config.Spotify{ClientID: "first", ClientSecret: "s1", Seats: 5, MoreApps: "second:s2:5,third:s3\n fourth::25"}
+	apps, err := s.Apps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []config.App{{"first", "s1", 5}, {"second", "s2", 5}, {"third", "s3", 0}, {"fourth", "", 25}}
+	if len(apps) != len(want) {
+		t.Fatalf("%+v", apps)
+	}
+	for i := range want {
+		if apps[i] != want[i] {
+			t.Errorf("app %d is %+v, want %+v", i, apps[i], want[i])
+		}
+	}
+}
+
+func TestApps_FaultsNameTheEntryAndNoSecret(t *testing.T) {
+	for list, want := range map[string]string{
+		"a":                     "entry 1: is not id:secret:seats",
+		"a:hunter2:1:x":         "entry 1: is not id:secret:seats",
+		"a:hunter2,b:hunter2:x": `entry 2: has "x" seats`,
+		"a:hunter2:-1":          `entry 1: has "-1" seats`,
+		"a:hunter2,a:hunter2":   "entry 2: is app a once more",
+		"first:hunter2":         "entry 1: is app first once more",
+		"a/b:hunter2":           "entry 1: begins with what is no client id",
+	} {
+		s := config.Spotify{ClientID: "first", MoreApps: songspy.Secret(list)}
+		_, err := s.Apps()
+		if err == nil || !strings.Contains(err.Error(), "SONGSPY_SPOTIFY_APPS: "+want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+}
