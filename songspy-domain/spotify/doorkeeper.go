@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	// newsEvery is how long another process's news may take at most.
+	// newsEvery is how often others' news is read while calls are made.
 	newsEvery = 500 * time.Millisecond
+	// newsOld is how old the news may be that a call goes by: who has made none
+	// for a while reads it first.
+	newsOld = 2 * newsEvery
 	// spentEvery is the time between two sums of what the day has cost.
 	spentEvery = 5 * time.Second
 	// keepWithin bounds what sharing a door may take.
@@ -44,12 +47,15 @@ type doorkeeper struct {
 	mu    sync.Mutex
 	state gate.State
 
-	// loaded says that what is kept has been read once.
+	// loaded says that what is kept has been read once, and heard when it was
+	// last, in nanoseconds since the Unix epoch.
 	loaded atomic.Bool
+	heard  atomic.Int64
+	called atomic.Bool // since others' news was last read
+	deaf   atomic.Bool // the store could not be asked the last time
 	// sharing is held while something is read or written; what is below is its own.
 	sharing sync.Mutex
 	kept    gate.Kept
-	deaf    bool // the store could not be asked the last time
 }
 
 func newDoorkeeper(c Config) *doorkeeper {
@@ -64,7 +70,7 @@ func newDoorkeeper(c Config) *doorkeeper {
 // enter lets a call through or says why not. A probe leaves only once every
 // other process can know of it.
 func (k *doorkeeper) enter(ctx context.Context, door gate.Door, u gate.Urgency) (gate.Pass, error) {
-	if err := k.load(ctx); err != nil {
+	if err := k.fresh(ctx); err != nil {
 		return gate.Pass{}, err
 	}
 	now, share := k.now(), k.part()
@@ -92,7 +98,7 @@ func (k *doorkeeper) part() float64 {
 
 // look is enter for somebody who only asks.
 func (k *doorkeeper) look(ctx context.Context, door gate.Door) error {
-	if err := k.load(ctx); err != nil {
+	if err := k.fresh(ctx); err != nil {
 		return err
 	}
 	if _, v := gate.Decide(k.snapshot(), k.now(), door, gate.Urgent); !v.Allowed {

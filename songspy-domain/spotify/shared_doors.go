@@ -30,6 +30,30 @@ func (k *doorkeeper) load(ctx context.Context) error {
 	return nil
 }
 
+// fresh sees to it that a call goes by news that is not old. Where the store
+// cannot be asked, it goes by what is known.
+func (k *doorkeeper) fresh(ctx context.Context) error {
+	if k.doors == nil {
+		return nil
+	}
+	if err := k.load(ctx); err != nil {
+		return err
+	}
+	k.called.Store(true)
+	if k.deaf.Load() || k.now().UnixNano()-k.heard.Load() < int64(newsOld) {
+		return nil
+	}
+	k.sharing.Lock()
+	defer k.sharing.Unlock()
+	if k.deaf.Load() || k.now().UnixNano()-k.heard.Load() < int64(newsOld) {
+		return nil
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	k.hear(ctx, k.read(ctx))
+	return nil
+}
+
 // claim makes a probe known before it leaves. It fails if another process was
 // faster, or none could be told: then this process does not probe.
 func (k *doorkeeper) claim(ctx context.Context, door gate.Door, p gate.Pass) bool {
@@ -60,7 +84,8 @@ func (k *doorkeeper) publish(ctx context.Context) {
 	k.hear(ctx, k.write(ctx))
 }
 
-// keep exchanges news until ctx ends.
+// keep exchanges news until ctx ends: at once while calls are made, now and
+// then while none are.
 func (k *doorkeeper) keep(ctx context.Context) {
 	if k.doors == nil {
 		return
@@ -81,6 +106,9 @@ func (k *doorkeeper) keep(ctx context.Context) {
 		due := now.Sub(settled).Abs() >= spentEvery
 		if due {
 			settled = now
+		}
+		if called := k.called.Swap(false); !called && !due {
+			continue // nobody goes by it
 		}
 		within, cancel := context.WithTimeout(ctx, keepWithin)
 		k.exchange(within, due)
@@ -108,10 +136,12 @@ func (k *doorkeeper) exchange(ctx context.Context, settle bool) {
 
 // read adopts what is kept. sharing is held.
 func (k *doorkeeper) read(ctx context.Context) error {
+	asked := k.now()
 	kept, err := k.doors.Door(ctx, k.app)
 	if err != nil {
 		return err
 	}
+	k.heard.Store(asked.UnixNano())
 	if kept.Version == k.kept.Version && k.loaded.Load() {
 		return nil
 	}
@@ -175,12 +205,12 @@ func (k *doorkeeper) settle(ctx context.Context) error {
 // sharing is held.
 func (k *doorkeeper) hear(ctx context.Context, err error) {
 	switch {
-	case err != nil && !k.deaf:
+	case err != nil && !k.deaf.Load():
 		k.log.WarnContext(ctx, "the state of spotify's doors cannot be shared; calls go on under what this process knows", "err", err)
-	case err == nil && k.deaf:
+	case err == nil && k.deaf.Load():
 		k.log.InfoContext(ctx, "the state of spotify's doors is shared again")
 	}
-	k.deaf = err != nil
+	k.deaf.Store(err != nil)
 }
 
 // detached outlives the call that brought the news, but not for long.

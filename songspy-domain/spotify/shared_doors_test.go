@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -132,14 +133,19 @@ func TestSharedDoors_OneRefusalStopsEveryProcess(t *testing.T) {
 		}
 		<-time.After(10 * time.Second)
 		// One probe in all; until it is back nobody else passes.
-		allowed := 0
+		b.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.Slow, Delay: 5 * time.Second, Times: 1})
+		var allowed atomic.Int64
+		var looks sync.WaitGroup
 		for _, c := range []*spotify.Client{one, other, restarted} {
-			if b.look(t, c) == nil {
-				allowed++
-			}
+			looks.Go(func() {
+				if b.look(t, c) == nil {
+					allowed.Add(1)
+				}
+			})
 		}
-		if got := b.asked() - before; got != 1 || allowed != 1 {
-			t.Fatalf("%d calls left and %d were answered as the door came due, want the one probe", got, allowed)
+		looks.Wait()
+		if got := b.asked() - before; got != 1 || allowed.Load() != 1 {
+			t.Fatalf("%d calls left and %d were answered as the door came due, want the one probe", got, allowed.Load())
 		}
 		<-time.After(time.Second)
 		for _, c := range []*spotify.Client{one, other, restarted} {
