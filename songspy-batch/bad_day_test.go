@@ -95,7 +95,7 @@ func (w *world) states() map[songspy.LinkState]int {
 // refuses every renewal for 40 minutes, and a backup that is an hour old.
 func TestABadDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const people, rotating = 24, 3
+		const people, rotating = 12, 2
 		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 13, Epoch: time.Now(), RotateRefreshTokens: true})
 		for person := range rotating {
 			w.linkByPKCE(person)
