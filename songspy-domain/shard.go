@@ -23,7 +23,7 @@ type ShardHolding struct {
 	// Gained are those of them that it did not hold before, each with the time
 	// before which every look at its people has been made; the zero time: nobody knows.
 	Gained map[int16]time.Time
-	// Owners is how many replicas are alive, itself among them.
+	// Owners is how many replicas have said a word lately, itself among them.
 	Owners int
 }
 

@@ -116,7 +116,9 @@ func (t *leasing) renew() error {
 	return t.tx.Exec(`UPDATE shards SET done_until = ? WHERE owner = ? AND shard IN ?`, instant(c.Done), c.Owner, c.Joined).Error
 }
 
-// owners notes that the replica is alive, and counts those that are.
+// owners notes that the replica is alive, and counts those that are: who has
+// been silent for a quarter of a lease is left what they hold until that is
+// over, and nothing that is free.
 func (t *leasing) owners() (alive int, err error) {
 	err = t.tx.Exec(`INSERT INTO replicas (owner, seen_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET seen_until = excluded.seen_until`,
 		t.claim.Owner, t.now.Add(t.claim.For)).Error
@@ -126,7 +128,7 @@ func (t *leasing) owners() (alive int, err error) {
 	if err := t.tx.Exec(`DELETE FROM replicas WHERE seen_until < ?`, t.now.Add(-forgetReplicas)).Error; err != nil {
 		return 0, err
 	}
-	err = t.tx.Raw(`SELECT count(*) FROM replicas WHERE seen_until > ?`, t.now).Scan(&alive).Error
+	err = t.tx.Raw(`SELECT count(*) FROM replicas WHERE seen_until > ?`, t.now.Add(t.claim.For*3/4)).Scan(&alive).Error
 	return alive, err
 }
 

@@ -76,6 +76,22 @@ func shards() suite {
 			same(t, "what is left to it", len(h.Held), 0)
 			same(t, "owners", h.Owners, 2)
 		},
+		"LeaseShards_LeaveNothingFreeForWhoIsSilent": func(t *testing.T, b *bundle) {
+			const length, silence = 400 * time.Millisecond, 150 * time.Millisecond
+			pass := func(d time.Duration) {
+				b.clock.advance(d)
+				<-time.After(d) // Postgres goes by its own clock
+			}
+			dead, silent, heir := &replica{b: b, name: "dead"}, &replica{b: b, name: "silent"}, &replica{b: b, name: "heir"}
+			dead.lease(t, length)
+			pass(length - silence)
+			silent.lease(t, length)
+			pass(silence)
+			h := heir.lease(t, length)
+			same(t, "owners", h.Owners, 1)
+			same(t, "taken over of what the dead one held", len(h.Gained), songspy.Shards)
+			same(t, "owners once it speaks again", silent.lease(t, length).Owners, 2)
+		},
 		"LeaveShards_FreesThemAtOnce": func(t *testing.T, b *bundle) {
 			one, two := &replica{b: b, name: "one"}, &replica{b: b, name: "two"}
 			one.lease(t, long)
