@@ -181,7 +181,7 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 func newSpotify(s settings, apps []config.App, doors spotify.Doors, log *slog.Logger) *spotify.Apps {
 	all := make([]spotify.App, len(apps))
 	for i, app := range apps {
-		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret}
+		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret, Account: app.Account}
 	}
 	return spotify.NewApps(spotify.Config{
 		AuthorizeURL: s.Spotify.AuthorizeURL, AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,

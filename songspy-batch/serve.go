@@ -135,8 +135,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	}
 	if s.Spotify.DailyCalls > 0 {
 		o.Spending = &sweep.Spending{
-			// Each app has its own; nobody waits for the calls of one while another's are left.
-			Daily: s.Spotify.DailyCalls * int64(len(b.apps.IDs())), Share: b.share, Spent: b.apps.Spent,
+			Daily: s.Spotify.DailyCalls, Share: b.share, Quota: b.apps.Quota, Spent: b.apps.Spent,
 		}
 	}
 	if s.replicated() {
@@ -164,7 +163,7 @@ func newSpotify(s settings, c spotify.Config) *spotify.Apps {
 	apps, _ := s.Spotify.Apps() // its faults were told when the settings were read
 	all := make([]spotify.App, len(apps))
 	for i, app := range apps {
-		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret}
+		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret, Account: app.Account}
 	}
 	c.DailyCalls = s.Spotify.DailyCalls
 	return spotify.NewApps(c, all...)

@@ -81,12 +81,6 @@ type Access struct {
 	Token Secret
 }
 
-// AppSeats is a Spotify app and how many people it admits; 0: as many as come.
-type AppSeats struct {
-	App   string
-	Seats int
-}
-
 // Account is who a Spotify token belongs to. AccountID came in May 2026; the
 // older ID goes on being sent. A match on either is the same account; one of
 // them may be empty.
@@ -100,7 +94,7 @@ type Account struct {
 // reach a table: the columns hold ciphertext, these fields never do.
 type Link struct {
 	UserID UserID `gorm:"primaryKey"`
-	// App names the Spotify app whose client id obtained the tokens.
+	// App names the Spotify app whose client id obtained the tokens; see OwnApp.
 	App          string
 	AccountID    *string // unique where known
 	LegacyID     *string // unique where known

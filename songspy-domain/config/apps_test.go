@@ -9,12 +9,12 @@ import (
 )
 
 func TestApps_AreListedWithTheirSeats(t *testing.T) {
-	s := config.Spotify{ClientID: "first", ClientSecret: "s1", Seats: 5, MoreApps: "second:s2:5,third:s3\n fourth::25"}
+	s := config.Spotify{ClientID: "first", ClientSecret: "s1", Seats: 5, MoreApps: "second:s2:5:first,third:s3\n fourth::25:,fifth:s5::third"}
 	apps, err := s.Apps()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []config.App{{"first", "s1", 5}, {"second", "s2", 5}, {"third", "s3", 0}, {"fourth", "", 25}}
+	want := []config.App{{"first", "s1", 5, "first"}, {"second", "s2", 5, "first"}, {"third", "s3", 0, "third"}, {"fourth", "", 25, "fourth"}, {"fifth", "s5", 0, "third"}}
 	if len(apps) != len(want) {
 		t.Fatalf("%+v", apps)
 	}
@@ -27,8 +27,9 @@ func TestApps_AreListedWithTheirSeats(t *testing.T) {
 
 func TestApps_FaultsNameTheEntryAndNoSecret(t *testing.T) {
 	for list, want := range map[string]string{
-		"a":                     "entry 1: is not id:secret:seats",
-		"a:hunter2:1:x":         "entry 1: is not id:secret:seats",
+		"a":                     "entry 1: is not id:secret:seats:account",
+		"a:hunter2:1:x:y":       "entry 1: is not id:secret:seats:account",
+		"a:hunter2:1:x/y":       "entry 1: names an account that is no word",
 		"a:hunter2,b:hunter2:x": `entry 2: has "x" seats`,
 		"a:hunter2:-1":          `entry 1: has "-1" seats`,
 		"a:hunter2,a:hunter2":   "entry 2: is app a once more",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -16,16 +17,34 @@ import (
 type App struct {
 	ID     string
 	Secret songspy.Secret // empty: an app that uses PKCE alone
+	// Account names the developer account whose quota the app shares with other
+	// apps; empty: it has a quota of its own.
+	Account string
 }
 
-// Apps is the instance's Spotify apps, each with doors of its own. Calls go by
-// the app that a person linked through.
+// ownIdle is how long the client of an app that a person brought is kept unused.
+const ownIdle = 2 * time.Hour
+
+// Apps is the Spotify apps by way of which people are asked: those of the
+// instance, and those that people brought. Calls go by the app that a person
+// linked through. Apps of one developer account have doors and a day's calls in
+// common, all others have their own.
 type Apps struct {
+	config  Config
 	clients map[string]*Client
 	ids     []string // as configured, the first one first
+	account map[string]string
+	keepers map[string]*doorkeeper // by account
 
 	mu      sync.Mutex
-	unknown map[string]bool // apps of links that are configured no more
+	own     map[string]*ownApp // those that people brought, by the app's name
+	unknown map[string]bool    // apps of links that are configured no more
+}
+
+// ownApp is the client of an app that a person brought.
+type ownApp struct {
+	client *Client
+	used   time.Time
 }
 
 // ReasonAppUnknown: the link was made through an app that is not configured.
@@ -36,18 +55,35 @@ func NewApps(c Config, apps ...App) *Apps {
 	if c.Transport == nil {
 		c.Transport = NewTransport(either(c.MaxConns, 256))
 	}
-	a := &Apps{clients: make(map[string]*Client, len(apps)), unknown: map[string]bool{}}
+	a := &Apps{
+		config: c, clients: make(map[string]*Client, len(apps)), account: map[string]string{},
+		keepers: map[string]*doorkeeper{}, own: map[string]*ownApp{}, unknown: map[string]bool{},
+	}
 	for _, app := range apps {
-		own := c
-		own.App, own.ClientID, own.ClientSecret = app.ID, app.ID, app.Secret
-		a.clients[app.ID] = New(own)
+		account := either(app.Account, app.ID)
+		if a.keepers[account] == nil {
+			shared := c
+			shared.App = account
+			a.keepers[account] = newDoorkeeper(shared.completed())
+		}
+		its := c
+		its.App, its.ClientID, its.ClientSecret = app.ID, app.ID, app.Secret
+		a.clients[app.ID] = newClient(its.completed(), a.keepers[account])
+		a.account[app.ID] = account
 		a.ids = append(a.ids, app.ID)
 	}
 	return a
 }
 
-// IDs are the apps as they were configured.
-func (a *Apps) IDs() []string { return slices.Clone(a.ids) }
+// Quota names the quota that calls by way of an app count against: that of the
+// developer account, or of the app. It is false for an app that a person brought.
+func (a *Apps) Quota(app string) (account string, counted bool) {
+	if app == "" && len(a.ids) > 0 {
+		app = a.ids[0]
+	}
+	account, counted = a.account[app]
+	return account, counted
+}
 
 // Client is the client of an app. A link that names none is the first app's.
 func (a *Apps) Client(app string) (*Client, error) {
@@ -57,6 +93,9 @@ func (a *Apps) Client(app string) (*Client, error) {
 	if c := a.clients[app]; c != nil {
 		return c, nil
 	}
+	if id, own := songspy.OwnClientID(app); own && IsClientID(id) {
+		return a.brought(app, id), nil
+	}
 	a.mu.Lock()
 	a.unknown[app] = true
 	a.mu.Unlock()
@@ -65,6 +104,40 @@ func (a *Apps) Client(app string) (*Client, error) {
 		Message: "This link belongs to a Spotify app that the instance no longer has.",
 		Err:     errors.New("the link's app is not among SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_APPS"),
 	}
+}
+
+// ownID is the form of a client id of Spotify's: 32 hexadecimal digits.
+var ownID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// IsClientID reports whether a text can be a client id of Spotify's.
+func IsClientID(s string) bool { return ownID.MatchString(s) }
+
+// Has reports whether the client id is that of one of the instance's apps.
+func (a *Apps) Has(clientID string) bool { return a.clients[clientID] != nil }
+
+// brought is the client of an app that a person brought. Its doors are kept like
+// others', so that a restart does not knock at a closed one; its calls are not
+// counted, since it is asked for a person or five.
+func (a *Apps) brought(app, clientID string) *Client {
+	now := time.Now
+	if a.config.Now != nil {
+		now = a.config.Now
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if own := a.own[app]; own != nil {
+		own.used = now()
+		return own.client
+	}
+	for name, own := range a.own {
+		if now().Sub(own.used) > ownIdle {
+			delete(a.own, name)
+		}
+	}
+	its := a.config
+	its.App, its.ClientID, its.ClientSecret, its.DailyCalls, its.Share = app, clientID, "", 0, nil
+	a.own[app] = &ownApp{client: New(its), used: now()}
+	return a.own[app].client
 }
 
 // CurrentlyPlaying looks at a player by way of its app: see Client.CurrentlyPlaying.
@@ -94,36 +167,50 @@ func (a *Apps) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, e
 	return c.Refresh(ctx, link)
 }
 
-// Keep shares the doors of every app with the other processes until ctx ends.
+// Keep shares the doors of every app of the instance with the other processes
+// until ctx ends. Those of apps that people brought are read and written as they
+// are used.
 func (a *Apps) Keep(ctx context.Context) {
 	var all sync.WaitGroup
-	for _, c := range a.clients {
-		all.Go(func() { c.Keep(ctx) })
+	for _, k := range a.keepers {
+		all.Go(func() { k.keep(ctx) })
 	}
 	all.Wait()
 }
 
-// Doors is the present state of each app's gate.
+// Doors is the present state of the gate of each of the instance's apps, by the
+// developer account that they share, or by the app.
 func (a *Apps) Doors() map[string]gate.State {
-	states := make(map[string]gate.State, len(a.clients))
-	for id, c := range a.clients {
-		states[id] = c.Doors()
+	states := make(map[string]gate.State, len(a.keepers))
+	for account, k := range a.keepers {
+		states[account] = k.snapshot()
 	}
 	return states
 }
 
-// Spent is how many calls to the Web API all apps have made today.
-func (a *Apps) Spent(now time.Time) (calls int64) {
-	for _, c := range a.clients {
-		calls += c.Doors().Day.Spent(now)
+// Spent is how many calls to the Web API have counted today against a quota
+// that Quota names.
+func (a *Apps) Spent(account string, now time.Time) int64 {
+	if k := a.keepers[account]; k != nil {
+		return k.snapshot().Day.Spent(now)
 	}
-	return calls
+	return 0
 }
 
-// Notes says in sentences which apps links belong to that are configured no more.
+// Notes says in sentences which apps links belong to that are configured no
+// more, and how many that people brought are refused.
 func (a *Apps) Notes() (notes []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	closed := 0
+	for _, own := range a.own {
+		if s := own.client.Doors(); s.API.Why != "" || s.Accounts.Why != "" {
+			closed++
+		}
+	}
+	if closed > 0 {
+		notes = append(notes, fmt.Sprintf("Spotify refuses the calls of %d apps that people brought; only their people are not seen meanwhile.", closed))
+	}
 	for app := range a.unknown {
 		notes = append(notes, fmt.Sprintf("Some links belong to app %s, which is not configured; they are kept and not asked.", app))
 	}

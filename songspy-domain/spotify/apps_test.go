@@ -2,12 +2,15 @@ package spotify_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
@@ -62,5 +65,77 @@ func TestApps_EachPersonIsAskedByWayOfTheirOwn(t *testing.T) {
 	}
 	if notes := strings.Join(apps.Notes(), ""); !strings.Contains(notes, "app gone, which is not configured") {
 		t.Errorf("the notes say %q", notes)
+	}
+}
+
+func TestApps_OfOneDeveloperAccountShareItsDoorsAndItsDay(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer refused" {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	apps := spotify.NewApps(spotify.Config{APIURL: server.URL, Logger: slog.New(slog.DiscardHandler), DailyCalls: 3},
+		spotify.App{ID: "one", Account: "one"}, spotify.App{ID: "two", Account: "one"}, spotify.App{ID: "three"})
+	look := func(app string, token songspy.Secret) error {
+		_, err := apps.CurrentlyPlaying(t.Context(), songspy.Access{App: app, Token: token})
+		return err
+	}
+	if err := errors.Join(look("one", "good"), look("two", "good"), look("three", "good")); err != nil {
+		t.Fatal(err)
+	}
+	quota, counted := apps.Quota("two")
+	if quota != "one" || !counted || apps.Spent(quota, time.Now()) != 2 || apps.Spent("three", time.Now()) != 1 {
+		t.Errorf("quota %q has cost %d calls, want 2 of both apps", quota, apps.Spent(quota, time.Now()))
+	}
+	if look("two", "refused") == nil || look("one", "good") == nil {
+		t.Error("an account that is refused goes on being asked by way of its other app")
+	}
+	if err := look("three", "good"); err != nil {
+		t.Errorf("another account's door: %v", err)
+	}
+	if len(apps.Doors()) != 2 {
+		t.Errorf("doors of %v", apps.Doors())
+	}
+}
+
+func TestApps_OneThatAPersonBroughtGoesByItsClientIDAlone(t *testing.T) {
+	const id = "0123456789abcdef0123456789abcdef"
+	var form url.Values
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/token" {
+			_ = r.ParseForm()
+			form = r.PostForm
+			_, _ = w.Write([]byte(`{"access_token":"fresh","token_type":"Bearer","expires_in":3600,"refresh_token":"next"}`))
+			return
+		}
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer server.Close()
+	apps := spotify.NewApps(spotify.Config{AccountsURL: server.URL, APIURL: server.URL, Logger: slog.New(slog.DiscardHandler), DailyCalls: 1},
+		spotify.App{ID: "one", Secret: "s1"})
+	brought := songspy.OwnApp(id)
+	grant, err := apps.Refresh(t.Context(), songspy.Link{App: brought, RefreshToken: "r", AuthMethod: songspy.AuthPKCE})
+	if err != nil || grant.RefreshToken != "next" || form.Get("client_id") != id || form.Has("client_secret") {
+		t.Errorf("%v: the form was %v", err, form)
+	}
+	if _, counted := apps.Quota(brought); counted {
+		t.Error("its calls count against a quota of the instance's")
+	}
+	if _, err := apps.CurrentlyPlaying(t.Context(), songspy.Access{App: brought, Token: "t"}); err == nil {
+		t.Fatal("a refusal is no error")
+	}
+	if len(apps.Doors()) != 1 || apps.Doors()["one"].API.Why != "" {
+		t.Errorf("the instance's doors are %v", apps.Doors())
+	}
+	if notes := strings.Join(apps.Notes(), ""); !strings.Contains(notes, "refuses the calls of 1 apps that people brought") || strings.Contains(notes, id) {
+		t.Errorf("the notes say %q", notes)
+	}
+	if _, err := apps.Client(songspy.OwnApp("../x")); songspy.ReasonOf(err) != spotify.ReasonAppUnknown {
+		t.Errorf("what is no client id: %v", err)
 	}
 }

@@ -90,6 +90,12 @@ type Client struct {
 
 // New makes a client. Faults of the Config come out of the first call.
 func New(c Config) *Client {
+	c = c.completed()
+	return newClient(c, newDoorkeeper(c))
+}
+
+// completed fills in what was left out.
+func (c Config) completed() Config {
 	c.App = either(c.App, c.ClientID)
 	c.AuthorizeURL = either(c.AuthorizeURL, AuthorizeURL)
 	c.AccountsURL = strings.TrimSuffix(either(c.AccountsURL, AccountsURL), "/")
@@ -113,8 +119,11 @@ func New(c Config) *Client {
 		c.Transport = NewTransport(c.MaxConns)
 	}
 	c.Logger = c.Logger.With("app", c.App)
+	return c
+}
 
-	k := newDoorkeeper(c)
+// newClient makes a client whose calls pass that gate.
+func newClient(c Config, k *doorkeeper) *Client {
 	cl := &Client{
 		config:    c,
 		gate:      k,

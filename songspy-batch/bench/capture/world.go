@@ -163,6 +163,7 @@ func (r *record) work(ctx context.Context, group *errgroup.Group) {
 	if r.policy.perDay > 0 {
 		o.Spending = &sweep.Spending{
 			Daily: int64(r.policy.perDay * r.people), Share: func() float64 { return 1 },
+			Quota: r.client.Quota,
 			Spent: r.client.Spent,
 		}
 	}

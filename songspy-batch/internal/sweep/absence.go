@@ -83,7 +83,7 @@ func (s *Sweep) missed(before listener, now songspy.NowPlaying) *songspy.Gap {
 		return nil // the look told nothing
 	}
 	s.pulse.looks.Store(true)
-	if before.watched.IsZero() || now.ObservedAt.Sub(before.watched) <= 2*s.budget.longest(s.Interval) {
+	if before.watched.IsZero() || now.ObservedAt.Sub(before.watched) <= 2*s.budgets.of(before.access.App).longest(s.Interval) {
 		return nil
 	}
 	ended := now.ObservedAt

@@ -2,6 +2,8 @@ package sweep
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,19 +12,100 @@ import (
 	"github.com/songspy/songspy/songspy-domain/listening"
 )
 
-// Spending is what the app's calls of a day are bounded to.
+// Spending is what the calls of a day are bounded to.
 type Spending struct {
-	// Daily is how many calls a day (UTC) all batches together may make.
+	// Daily is how many calls a day (UTC) each quota allows, all batches together.
 	Daily int64
-	// Spent is how many of them have been made today.
-	Spent func(now time.Time) int64
+	// Quota names the quota that calls by way of an app count against; false if
+	// nothing bounds them.
+	Quota func(app string) (name string, bounded bool)
+	// Spent is how many of a quota's calls have been made today.
+	Spent func(quota string, now time.Time) int64
 	// Share is the part of all listeners that this batch looks after, from 0 to 1.
 	Share func() float64
 }
 
-// budget shares out what the day allows. Nil: nothing bounds it.
+// budgets is the budget of every quota. Nil: nothing is bounded.
+type budgets struct {
+	Spending
+	interval time.Duration
+
+	mu sync.Mutex
+	by map[string]*budget
+}
+
+func newBudgets(s *Spending, interval time.Duration) *budgets {
+	if s == nil || s.Daily <= 0 {
+		return nil
+	}
+	return &budgets{Spending: *s, interval: interval, by: map[string]*budget{}}
+}
+
+// of is the budget that looks by way of an app are bounded by; nil: none.
+func (b *budgets) of(app string) *budget {
+	if b == nil {
+		return nil
+	}
+	quota, bounded := b.Quota(app)
+	if !bounded {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.by[quota] == nil {
+		b.by[quota] = newBudget(b.Spending, quota, b.interval)
+	}
+	return b.by[quota]
+}
+
+// all are the budgets that there are, by the names of their quotas.
+func (b *budgets) all() (all []*budget) {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, quota := range slices.Sorted(maps.Keys(b.by)) {
+		all = append(all, b.by[quota])
+	}
+	return all
+}
+
+// plan decides anew how long idle people wait; there are so many of them, by app.
+func (b *budgets) plan(now time.Time, idle map[string]int) {
+	if b == nil {
+		return
+	}
+	by := map[*budget]int{}
+	for app, people := range idle {
+		by[b.of(app)] += people // of nil too: they are bounded by none
+	}
+	for _, its := range b.all() {
+		its.plan(now, by[its])
+	}
+}
+
+// forget drops the habit of somebody who has left.
+func (b *budgets) forget(id songspy.UserID) {
+	for _, its := range b.all() {
+		its.forget(id)
+	}
+}
+
+// idleWait is how long somebody idle waits at an hour like any other, where
+// that is longest.
+func (b *budgets) idleWait(interval time.Duration) time.Duration {
+	longest := interval
+	for _, its := range b.all() {
+		longest = max(longest, its.idleWait(interval))
+	}
+	return longest
+}
+
+// budget shares out what a quota allows a day. Nil: nothing bounds it.
 type budget struct {
 	Spending
+	quota    string
 	interval time.Duration
 	wait     atomic.Int64 // of somebody idle at an hour like any other, in nanoseconds
 
@@ -38,27 +121,21 @@ type budget struct {
 // that part of the day's calls.
 const untoldShare = 0.3
 
-func newBudget(s *Spending, interval time.Duration) *budget {
-	if s == nil || s.Daily <= 0 {
-		return nil
-	}
-	b := &budget{Spending: *s, interval: interval, habits: map[songspy.UserID]*listening.Habit{}}
+func newBudget(s Spending, quota string, interval time.Duration) *budget {
+	b := &budget{Spending: s, quota: quota, interval: interval, habits: map[songspy.UserID]*listening.Habit{}}
 	b.wait.Store(int64(interval))
 	return b
 }
 
 // plan decides anew how long idle people wait; there are so many of them.
 func (b *budget) plan(now time.Time, idle int) {
-	if b == nil {
-		return
-	}
 	midnight := now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
 	share := b.Share()
 	if share <= 0 {
 		return
 	}
 	wait := listening.Budget{
-		Left: max(0, b.Daily-b.Spent(now)), Rest: midnight.Sub(now),
+		Left: max(0, b.Daily-b.Spent(b.quota, now)), Rest: midnight.Sub(now),
 		Listening: b.expected(now, midnight) / share, Idle: int(float64(idle) / share),
 	}.Wait(b.interval)
 	b.wait.Store(int64(wait))
@@ -130,11 +207,7 @@ func (b *budget) saw(id songspy.UserID, playing bool, now time.Time) {
 	h.Listened(now)
 }
 
-// forget drops the habit of somebody who has left.
 func (b *budget) forget(id songspy.UserID) {
-	if b == nil {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.habits, id)
@@ -151,12 +224,8 @@ func (b *budget) heed(id songspy.UserID, next listening.Look, n songspy.NowPlayi
 	return next.Sparing(n, now, b.interval, time.Duration(b.wait.Load()), weight)
 }
 
-// idleWait is how long somebody idle waits at an hour like any other.
 func (b *budget) idleWait(interval time.Duration) time.Duration {
-	if b == nil {
-		return interval
-	}
-	return time.Duration(b.wait.Load())
+	return max(interval, time.Duration(b.wait.Load()))
 }
 
 // longest is how long nobody may have looked at somebody without anything
@@ -168,12 +237,13 @@ func (b *budget) longest(interval time.Duration) time.Duration {
 	return listening.LongestWait
 }
 
-// Notes says in a sentence that the budget stretches the interval.
-func (s *Sweep) Notes() []string {
-	wait := s.budget.idleWait(s.Interval)
-	if wait <= s.Interval {
-		return nil
+// Notes says in a sentence for each quota that its budget stretches the interval.
+func (s *Sweep) Notes() (notes []string) {
+	for _, its := range s.budgets.all() {
+		if wait := its.idleWait(s.Interval); wait > s.Interval {
+			notes = append(notes, fmt.Sprintf("The day's %d calls of app %s do not allow a look every %s: who is idle is looked at every %s or so; who listens is looked at as ever.",
+				its.Daily, its.quota, s.Interval, wait.Round(time.Second)))
+		}
 	}
-	return []string{fmt.Sprintf("The day's %d calls do not allow a look every %s: who is idle is looked at every %s or so; who listens is looked at as ever.",
-		s.budget.Daily, s.Interval, wait.Round(time.Second))}
+	return notes
 }

@@ -10,10 +10,13 @@ import (
 )
 
 func TestWithoutABudgetNothingIsKeptOfHabits(t *testing.T) {
-	b := newBudget(&Spending{}, 3*time.Minute)
-	if b != nil {
+	all := newBudgets(&Spending{}, 3*time.Minute)
+	b := all.of("app")
+	if b != nil || len(all.all()) > 0 || all.idleWait(time.Minute) != time.Minute {
 		t.Fatal("no calls are bounded, and a budget is kept")
 	}
+	all.plan(time.Now(), map[string]int{"app": 7})
+	all.forget(1)
 	b.saw(1, true, time.Now())
 	b.spent(time.Now())
 	look := listening.Look{At: time.Now().Add(time.Minute), Reason: listening.ReasonFloor}
@@ -27,9 +30,14 @@ func TestIdlePeopleShareWhatListenersLeave(t *testing.T) {
 	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	spent := int64(people * 150) // half of the day, half of the calls
 	share := 1.0
-	b := newBudget(&Spending{Daily: people * 300, Spent: func(time.Time) int64 { return spent }, Share: func() float64 { return share }}, interval)
+	all := newBudgets(&Spending{
+		Daily: people * 300, Share: func() float64 { return share },
+		Quota: func(app string) (string, bool) { return app, app != "brought" },
+		Spent: func(quota string, _ time.Time) int64 { return map[string]int64{"app": spent}[quota] },
+	}, interval)
+	b := all.of("app")
 	wait := func() time.Duration {
-		b.plan(noon, people)
+		all.plan(noon, map[string]int{"app": people, "other": people / 4, "brought": 1})
 		return time.Duration(b.wait.Load())
 	}
 	usual := wait()
@@ -53,14 +61,17 @@ func TestIdlePeopleShareWhatListenersLeave(t *testing.T) {
 	if wait() <= usual {
 		t.Errorf("after a busy hour they wait %v, not longer than %v", wait(), usual)
 	}
-	s := &Sweep{Options: Options{Interval: interval}, budget: b}
-	if notes := strings.Join(s.Notes(), ""); !strings.Contains(notes, "The day's 30000 calls do not allow a look every 3m0s") {
+	s := &Sweep{Options: Options{Interval: interval}, budgets: all}
+	if notes := strings.Join(s.Notes(), ""); !strings.HasPrefix(notes, "The day's 30000 calls of app app do not allow a look every 3m0s") {
 		t.Errorf("the notes say %q", notes)
+	}
+	if other := all.of("other").idleWait(interval); other != interval || all.of("brought") != nil || all.idleWait(interval) != b.idleWait(interval) {
+		t.Errorf("another app's people wait %v, and one that nothing bounds has %v", other, all.of("brought"))
 	}
 }
 
 func TestListeningIsExpectedToCostWhatItDidTheDayBefore(t *testing.T) {
-	b := newBudget(&Spending{Daily: 1 << 30, Share: func() float64 { return 1 }}, time.Minute)
+	b := newBudget(Spending{Daily: 1 << 30, Share: func() float64 { return 1 }}, "app", time.Minute)
 	midnight := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	for hour := range 24 {
 		for range 10 + 100*(hour/20) { // evenings are busy

@@ -30,7 +30,7 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 	}
 	s.Metrics.lag.Observe(s.Now().Sub(at).Seconds())
 	if l.playing.Open() {
-		s.budget.spent(s.Now())
+		s.budgets.of(l.access.App).spent(s.Now())
 	}
 	obs, err := ask(ctx, s, id, l, s.Player.CurrentlyPlaying)
 	next := s.Now()
@@ -76,8 +76,8 @@ func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
 // says when the next look is worth it.
 func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy.Observation) time.Time {
 	out := listening.Step(before.playing, obs)
-	s.budget.saw(id, obs.Sighting == songspy.SightingPlaying, obs.At)
-	untold := before.untold.Looked(before.playing, out, before.watched, s.budget.longest(s.Interval))
+	s.budgets.of(before.access.App).saw(id, obs.Sighting == songspy.SightingPlaying, obs.At)
+	untold := before.untold.Looked(before.playing, out, before.watched, s.budgets.of(before.access.App).longest(s.Interval))
 	gap := s.missed(before, out.State)
 	worth := out.Worth || out.Visible || len(out.Plays) > 0 || gap != nil
 	if s.roster.learn(id, who, lesson{out.State, untold, worth}) {
@@ -90,7 +90,7 @@ func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy
 		}
 		s.planRecall(id, untold)
 	}
-	return s.nextLook(id, out.State, obs.Sighting)
+	return s.nextLook(id, before.access.App, out.State, obs.Sighting)
 }
 
 // unheard deals with a look that failed, and says when the next one is made.

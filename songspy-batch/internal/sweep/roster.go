@@ -274,13 +274,14 @@ type unsaved struct {
 	playing songspy.NowPlaying
 }
 
-// idle is how many people hear nothing.
-func (r *roster) idle() (n int) {
+// idle is how many people hear nothing, by the app that they linked through.
+func (r *roster) idle() map[string]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	n := make(map[string]int, len(r.apps))
 	for _, l := range r.people.all() {
 		if l.playing == nil || !l.playing.Open() {
-			n++
+			n[l.appID()]++
 		}
 	}
 	return n

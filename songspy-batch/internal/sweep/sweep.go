@@ -82,14 +82,14 @@ type Options struct {
 // Sweep is the sweep. Plan is the scheduler's; Serve is to run all the while.
 type Sweep struct {
 	Options
-	roster *roster
-	queue  *due.Queue[songspy.UserID] // of looks
-	recall *due.Queue[songspy.UserID] // of askings of history
-	writer *writer
-	tally  tally
-	pulse  pulse
-	bound  bound
-	budget *budget
+	roster  *roster
+	queue   *due.Queue[songspy.UserID] // of looks
+	recall  *due.Queue[songspy.UserID] // of askings of history
+	writer  *writer
+	tally   tally
+	pulse   pulse
+	bound   bound
+	budgets *budgets
 
 	reading sync.Mutex    // one reading of the store is taken over at a time, in the order read
 	begun   chan struct{} // closed once the roster was read for the first time
@@ -102,15 +102,15 @@ func New(o Options) *Sweep {
 	if o.Shards == nil {
 		o.Shards = everyone{}
 	}
-	s := &Sweep{Options: o, budget: newBudget(o.Spending, o.Interval), queue: due.New[songspy.UserID](), recall: due.New[songspy.UserID](), begun: make(chan struct{})}
+	s := &Sweep{Options: o, budgets: newBudgets(o.Spending, o.Interval), queue: due.New[songspy.UserID](), recall: due.New[songspy.UserID](), begun: make(chan struct{})}
 	s.roster = newRoster(func(id songspy.UserID) {
 		s.queue.Drop(id)
 		s.recall.Drop(id)
-		s.budget.forget(id)
+		s.budgets.forget(id)
 	})
 	s.writer = newWriter(o, s.wrote)
 	o.Metrics.watch(s.roster.len, s.queue.Len, func() time.Duration { return max(0, s.Now().Sub(s.Done())) },
-		func() time.Duration { return s.budget.idleWait(s.Interval) })
+		func() time.Duration { return s.budgets.idleWait(s.Interval) })
 	return s
 }
 
@@ -168,12 +168,12 @@ func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time
 }
 
 // nextLook is when somebody who was looked at just now is looked at again.
-func (s *Sweep) nextLook(id songspy.UserID, n songspy.NowPlaying, last songspy.Sighting) time.Time {
+func (s *Sweep) nextLook(id songspy.UserID, app string, n songspy.NowPlaying, last songspy.Sighting) time.Time {
 	if !s.Spread {
 		return s.nextSlot(id, 0)
 	}
 	now := s.Now()
-	next := s.budget.heed(id, listening.NextLook(n, last, now, s.phase(id), s.Interval), n, now)
+	next := s.budgets.of(app).heed(id, listening.NextLook(n, last, now, s.phase(id), s.Interval), n, now)
 	s.Metrics.planned.WithLabelValues(string(next.Reason)).Inc()
 	return next.At
 }
