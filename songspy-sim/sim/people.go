@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 
 // CodeOptions say for what an authorization code is issued.
 type CodeOptions struct {
-	ClientID    string // default SpotifyClientID, the only one
+	ClientID    string // default SpotifyClientID
 	RedirectURI string // must be the same at the exchange
 	Challenge   string // PKCE S256 challenge; empty: none, so the secret is needed
 	Scopes      []string
@@ -52,9 +53,7 @@ func (s *Sim) GoogleToken(person int, clientID string, scopes ...string) string 
 // needs. It panics if the client or a scope is not known.
 func (s *Sim) SpotifyCode(person int, o CodeOptions) string {
 	s.check(person)
-	if o.ClientID != "" && o.ClientID != SpotifyClientID {
-		panic(fmt.Sprintf("sim: client %q is not registered: use %s", o.ClientID, SpotifyClientID))
-	}
+	app := s.app(cmp.Or(o.ClientID, SpotifyClientID))
 	if o.RedirectURI == "" {
 		panic("sim: a code is bound to a redirect URI: give CodeOptions.RedirectURI")
 	}
@@ -65,7 +64,7 @@ func (s *Sim) SpotifyCode(person int, o CodeOptions) string {
 			panic(fmt.Sprintf("sim: scope %q is not known", unknown))
 		}
 	}
-	return s.spotify.Code(person, o.RedirectURI, o.Challenge, scopes)
+	return s.spotify.Code(person, app, o.RedirectURI, o.Challenge, scopes)
 }
 
 // SpotifyTokens issues what an exchange with the client secret would, for bulk
@@ -82,17 +81,29 @@ func (s *Sim) Revoke(person int) {
 	s.ledger.Revoke(person)
 }
 
-// Unregister takes a person off the app's list of users: signing in goes on
-// working, the Web API answers 403.
+// Unregister takes a person off the first app's list of users: signing in goes
+// on working, the Web API answers 403.
 func (s *Sim) Unregister(person int) {
 	s.check(person)
-	s.ledger.Register(person, false)
+	s.ledger.Register(person, 0, false)
 }
 
 // Register undoes Unregister.
-func (s *Sim) Register(person int) {
+func (s *Sim) Register(person int) { s.RegisterWith(person, SpotifyClientID) }
+
+// RegisterWith enters a person in an app's dashboard, as its owner would. It
+// panics if the client is not known.
+func (s *Sim) RegisterWith(person int, clientID string) {
 	s.check(person)
-	s.ledger.Register(person, true)
+	s.ledger.Register(person, s.app(clientID), true)
+}
+
+func (s *Sim) app(clientID string) int {
+	app, known := spotify.AppOf(clientID)
+	if !known {
+		panic(fmt.Sprintf("sim: client %q is not registered: use %s, %s or %s", clientID, SpotifyClientID, SmallClientID, OwnClientID))
+	}
+	return app
 }
 
 // Truth lists every real play of a person that overlaps [from, to), oldest

@@ -24,6 +24,9 @@ import (
 const (
 	SpotifyClientID       = spotify.ClientID
 	SpotifyClientSecret   = spotify.ClientSecret
+	SmallClientID         = spotify.SmallClientID // in development mode: serves whom RegisterWith has registered
+	SmallClientSecret     = spotify.SmallClientSecret
+	OwnClientID           = spotify.OwnClientID // a person's own: without a secret
 	GoogleClientID        = google.ClientID
 	GoogleClientSecret    = google.ClientSecret
 	ForeignGoogleClientID = google.ForeignClientID
@@ -136,7 +139,7 @@ func New(o Options) (*Sim, error) {
 		return nil, err
 	}
 	s := &Sim{
-		now: o.Now, world: world, ledger: standing.New(o.People), faults: &faults.Book{},
+		now: o.Now, world: world, ledger: standing.New(o.People, spotify.SmallApps()), faults: &faults.Book{},
 		meter: traffic.NewMeter(o.People, o.Now, o.Observe), variants: variant.NewSwitch(o.Variants),
 	}
 	mint := token.NewMint(o.Seed)

@@ -51,16 +51,12 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /admin/people/{person}/script", s.forPerson(s.script))
 	mux.HandleFunc("GET /admin/people/{person}", s.forPerson(s.person))
 	mux.HandleFunc("GET /admin/people/{person}/tokens", s.forPerson(s.tokens))
-	for verb, do := range map[string]func(int){
-		"revoke":     s.Ledger.Revoke,
-		"unregister": func(n int) { s.Ledger.Register(n, false) },
-		"register":   func(n int) { s.Ledger.Register(n, true) },
-	} {
-		mux.HandleFunc("POST /admin/people/{person}/"+verb, s.forPerson(func(w http.ResponseWriter, _ *http.Request, n int) {
-			do(n)
-			w.WriteHeader(http.StatusNoContent)
-		}))
-	}
+	mux.HandleFunc("POST /admin/people/{person}/revoke", s.forPerson(func(w http.ResponseWriter, _ *http.Request, n int) {
+		s.Ledger.Revoke(n)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	mux.HandleFunc("POST /admin/people/{person}/register", s.forPerson(s.register(true)))
+	mux.HandleFunc("POST /admin/people/{person}/unregister", s.forPerson(s.register(false)))
 }
 
 // forPerson reads the person whom a request is about, from its path or query.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -32,7 +33,7 @@ func (s *Server) person(w http.ResponseWriter, _ *http.Request, n int) {
 		"person": n, "googleId": who.GoogleID, "email": who.Email, "givenName": who.GivenName, "familyName": who.FamilyName,
 		"spotifyId": who.SpotifyID, "accountId": who.AccountID, "displayName": who.DisplayName, "nickname": who.Nickname,
 		"heardAtEnd": who.HeardAtEnd, "frozenTimestamp": who.FrozenTimestamp, "free": who.Free,
-		"crossfadeMs": who.Crossfade.Milliseconds(), "registered": s.Ledger.Registered(n),
+		"crossfadeMs": who.Crossfade.Milliseconds(), "registered": s.Ledger.Registered(n, 0),
 		"now": showing(s.World.Now(n, s.Now())),
 	})
 }
@@ -70,4 +71,19 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, out)
+}
+
+// register enters a person in an app's dashboard, or takes them off it.
+// client_id chooses the app; without it, it is the first.
+func (s *Server) register(registered bool) func(http.ResponseWriter, *http.Request, int) {
+	return func(w http.ResponseWriter, r *http.Request, n int) {
+		client := cmp.Or(r.URL.Query().Get("client_id"), spotify.ClientID)
+		app, known := spotify.AppOf(client)
+		if !known {
+			refuse(w, http.StatusBadRequest, fmt.Errorf("client_id %q is not registered: use %s or %s", client, spotify.ClientID, spotify.SmallClientID))
+			return
+		}
+		s.Ledger.Register(n, app, registered)
+		w.WriteHeader(http.StatusNoContent)
+	}
 }

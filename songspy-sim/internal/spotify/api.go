@@ -25,7 +25,7 @@ func (s *Server) admit(w *traffic.Writer, r *http.Request, e traffic.Endpoint, n
 	}
 	v := s.Variants.Get()
 	if v.CallsPer30s > 0 {
-		if after, ok := s.window.Admit(w.Now, v.CallsPer30s); !ok {
+		if after, ok := s.windows[claims.Client].Admit(w.Now, v.CallsPer30s); !ok {
 			w.Header().Set("Retry-After", strconv.Itoa(after))
 			write(w, http.StatusTooManyRequests, "text/plain", "Too many requests")
 			return false
@@ -38,7 +38,7 @@ func (s *Server) admit(w *traffic.Writer, r *http.Request, e traffic.Endpoint, n
 		fail(w, http.StatusUnauthorized, "The access token expired")
 	case v.RevokeKillsAccess && claims.Generation != s.Ledger.Generation(claims.Person):
 		fail(w, http.StatusUnauthorized, "Invalid access token")
-	case !s.Ledger.Registered(claims.Person):
+	case !s.Ledger.Registered(claims.Person, int(claims.Client)):
 		s.forbid(w, v)
 	case needed != 0 && Scopes(claims.Scopes)&needed == 0:
 		if v.MissingScope401 {

@@ -23,7 +23,8 @@ func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	if q.Get("client_id") != ClientID {
+	app, known := AppOf(q.Get("client_id"))
+	if !known {
 		consent.Fail(w, "INVALID_CLIENT: Invalid client")
 		return
 	}
@@ -53,7 +54,7 @@ func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
 		refuse("invalid_request")
 		return
 	}
-	person, remembered := s.remembered(r, q, scopes)
+	person, remembered := s.remembered(r, q, app, scopes)
 	decision := consent.Allowed
 	if remembered {
 		w.Person = person
@@ -63,10 +64,10 @@ func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
 	switch decision {
 	case consent.Allowed:
 		http.SetCookie(w, &http.Cookie{
-			Name: consentCookie, Value: strconv.Itoa(w.Person) + "." + strconv.Itoa(int(scopes)),
+			Name: consentCookie, Value: strconv.Itoa(w.Person) + "." + strconv.Itoa(int(scopes)) + "." + strconv.Itoa(app),
 			Path: "/spotify/accounts", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		})
-		back.Set("code", s.Code(w.Person, target, challenge, scopes))
+		back.Set("code", s.Code(w.Person, app, target, challenge, scopes))
 		consent.Redirect(w, target, back, false)
 	case consent.Denied:
 		refuse("access_denied")
@@ -78,15 +79,16 @@ const consentCookie = "songspy_sim_consent"
 
 // remembered tells who allowed the same before in this browser, where that is
 // switched on and the app does not insist on showing the dialog.
-func (s *Server) remembered(r *http.Request, q url.Values, scopes Scopes) (person int, ok bool) {
+func (s *Server) remembered(r *http.Request, q url.Values, app int, scopes Scopes) (person int, ok bool) {
 	cookie, err := r.Cookie(consentCookie)
 	if err != nil || !s.Variants.Get().RememberConsent || q.Get("show_dialog") == "true" || q.Has("allow") {
 		return 0, false
 	}
 	who, what, _ := strings.Cut(cookie.Value, ".")
+	what, by, _ := strings.Cut(what, ".")
 	person, err = strconv.Atoi(who)
 	before, err2 := strconv.Atoi(what)
-	known := errors.Join(err, err2) == nil && person >= 0 && person < s.World.People()
+	known := errors.Join(err, err2) == nil && by == strconv.Itoa(app) && person >= 0 && person < s.World.People()
 	return person, known && scopes&^Scopes(before) == 0
 }
 

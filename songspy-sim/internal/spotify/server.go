@@ -13,12 +13,6 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/variant"
 )
 
-// ClientID and ClientSecret are the credentials of the one registered app.
-const (
-	ClientID     = "songspy-sim-spotify"
-	ClientSecret = "songspy-sim-secret"
-)
-
 // Server answers for Spotify. All fields but RedirectURIs must be set.
 type Server struct {
 	World    *population.World
@@ -33,9 +27,9 @@ type Server struct {
 	PublicURL    string   // of the simulator, without a slash at the end
 	RedirectURIs []string // as registered; none: anything on a loopback address
 
-	spent  token.Spent
-	window faults.Window
-	items  [population.CatalogueSize]atomic.Pointer[[]byte]
+	spent   token.Spent
+	windows [maxApps]faults.Window // by app
+	items   [population.CatalogueSize]atomic.Pointer[[]byte]
 }
 
 // Routes adds Spotify's paths to a mux.
@@ -50,16 +44,16 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	}))
 }
 
-// Code issues an authorization code as the authorize page would.
-func (s *Server) Code(person int, redirectURI, challenge string, scopes Scopes) string {
+// Code issues an authorization code for an app as the authorize page would.
+func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Scopes) string {
 	return s.Mint.Issue(token.SpotifyCode, token.Claims{
-		Person: person, Generation: s.Ledger.Generation(person), Scopes: uint8(scopes),
+		Person: person, Client: uint8(app), Generation: s.Ledger.Generation(person), Scopes: uint8(scopes),
 		At: s.Now().Add(codeLife), Redirect: redirectURI, Challenge: challenge,
 	})
 }
 
-// Tokens issues an access and a refresh token as an exchange with the client
-// secret would.
+// Tokens issues an access and a refresh token as an exchange with the first
+// app's secret would.
 func (s *Server) Tokens(person int) (access, refresh string) {
 	c := token.Claims{Person: person, Generation: s.Ledger.Generation(person), Scopes: uint8(ListeningScopes)}
 	return s.access(c), s.refresh(c, s.Now())

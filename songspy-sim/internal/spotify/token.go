@@ -62,15 +62,15 @@ func (s *Server) token(w *traffic.Writer, r *http.Request) {
 	if s.Faults.Strike(w, r, traffic.Token) {
 		return
 	}
-	public, problem := client(r)
+	app, public, problem := client(r)
 	if problem == nil {
 		switch r.PostForm.Get("grant_type") {
 		case "":
 			problem = errNoGrantType
 		case "authorization_code":
-			problem = s.redeem(r.PostForm, claims, kind == token.SpotifyCode, public)
+			problem = s.redeem(r.PostForm, claims, kind == token.SpotifyCode && claims.Client == app, public)
 		case "refresh_token":
-			problem = s.renew(r.PostForm, claims, kind == token.SpotifyRefresh, public)
+			problem = s.renew(r.PostForm, claims, kind == token.SpotifyRefresh && claims.Client == app, public)
 		default:
 			problem = errGrantType
 		}
@@ -107,30 +107,32 @@ func (s *Server) presented(form url.Values) (token.Claims, token.Kind) {
 	return claims, kind
 }
 
-// client checks who is asking: with the secret, by Basic or in the body, or
-// as a public client by its id alone.
-func client(r *http.Request) (public bool, problem *oauthError) {
+// client checks which app is asking: with its secret, by Basic or in the body,
+// or as a public client by its id alone.
+func client(r *http.Request) (asking uint8, public bool, problem *oauthError) {
 	id, secret, basic := r.BasicAuth()
 	if basic {
 		// Both are form-encoded before they are joined (RFC 6749, section 2.3.1).
 		id, secret = unescape(id), unescape(secret)
 	} else {
 		if r.Header.Get("Authorization") != "" {
-			return false, errClient
+			return 0, false, errClient
 		}
 		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	}
+	place, known := AppOf(id)
+	asking = uint8(place)
 	switch {
 	case id == "":
-		return false, errClient
-	case id != ClientID:
-		return false, errUnknownClient
+		return 0, false, errClient
+	case !known:
+		return 0, false, errUnknownClient
 	case secret == "" && !basic:
-		return true, nil
-	case secret != ClientSecret:
-		return false, errClient
+		return asking, true, nil
+	case secret != apps[place].secret || secret == "":
+		return 0, false, errClient
 	}
-	return false, nil
+	return asking, false, nil
 }
 
 func unescape(s string) string {

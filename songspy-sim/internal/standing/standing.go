@@ -1,19 +1,30 @@
 // Package standing keeps how each person stands with the providers: whose
-// consent was withdrawn, and who is not registered with the app.
+// consent was withdrawn, and who is registered with which app.
 //
 // It is four bytes a person, so a million people cost four megabytes.
 package standing
 
 import "sync/atomic"
 
-const unregistered = 1 << 16 // above the sixteen bits of the generation
+// unusual is the bit, above the sixteen of the generation, of somebody who
+// stands otherwise with an app than everybody does at first.
+func unusual(app int) uint32 { return 1 << (16 + app) }
+
+// generation is the bits of the generation.
+const generation = 1<<16 - 1
 
 // Ledger is the standing of all people. All methods may be called from many
 // goroutines.
-type Ledger struct{ people []atomic.Uint32 }
+type Ledger struct {
+	people []atomic.Uint32
+	small  []bool // of each app
+}
 
-// New makes a ledger in which everybody is in good standing.
-func New(people int) *Ledger { return &Ledger{people: make([]atomic.Uint32, people)} }
+// New makes a ledger in which nobody has withdrawn anything, and everybody is
+// registered with the apps that are not small. There are sixteen apps at most.
+func New(people int, small []bool) *Ledger {
+	return &Ledger{people: make([]atomic.Uint32, people), small: small}
+}
 
 // Generation is the number of a person's current consent. Refresh tokens of
 // an earlier one are revoked.
@@ -23,20 +34,22 @@ func (l *Ledger) Generation(person int) uint16 { return uint16(l.people[person].
 func (l *Ledger) Revoke(person int) {
 	for {
 		old := l.people[person].Load()
-		if l.people[person].CompareAndSwap(old, old&unregistered|uint32(uint16(old)+1)) {
+		if l.people[person].CompareAndSwap(old, old&^generation|uint32(uint16(old)+1)) {
 			return
 		}
 	}
 }
 
-// Register says whether the app's owner has listed a person as its user.
-func (l *Ledger) Register(person int, registered bool) {
-	if registered {
-		l.people[person].And(^uint32(unregistered))
+// Register says whether an app's owner has listed a person as its user.
+func (l *Ledger) Register(person, app int, registered bool) {
+	if registered != l.small[app] {
+		l.people[person].And(^unusual(app))
 	} else {
-		l.people[person].Or(unregistered)
+		l.people[person].Or(unusual(app))
 	}
 }
 
-// Registered tells whether the Web API serves a person.
-func (l *Ledger) Registered(person int) bool { return l.people[person].Load()&unregistered == 0 }
+// Registered tells whether the Web API serves a person by way of an app.
+func (l *Ledger) Registered(person, app int) bool {
+	return (l.people[person].Load()&unusual(app) == 0) != l.small[app]
+}

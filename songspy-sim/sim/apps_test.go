@@ -1,0 +1,66 @@
+package sim_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/songspy/songspy/songspy-sim/internal/token"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// through makes a form one of another app's, with its secret in the body.
+func through(clientID, secret string, form url.Values) url.Values {
+	form.Set("client_id", clientID)
+	if secret != "" {
+		form.Set("client_secret", secret)
+	}
+	return form
+}
+
+func TestApps_OfDevelopmentServeWhomTheirOwnerHasEntered(t *testing.T) {
+	s, _ := newSim(t)
+	code := s.SpotifyCode(5, sim.CodeOptions{ClientID: sim.SmallClientID, RedirectURI: redirect})
+	wantOAuthError(t, exchange(t, s, codeForm(code)), "invalid_grant", "Invalid authorization code") // another app's
+	grant := exchange(t, s, through(sim.SmallClientID, sim.SmallClientSecret, codeForm(code))).decode(t)
+	access, refresh := grant["access_token"].(string), grant["refresh_token"].(string)
+	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusForbidden || !strings.Contains(got.body, "may not be registered") {
+		t.Errorf("nobody has entered them: %d %s", got.status, got.body)
+	}
+	if got := admin(t, s, "POST", "/people/5/register?client_id="+sim.SmallClientID, ""); got.status != http.StatusNoContent {
+		t.Fatalf("entering: %d %s", got.status, got.body)
+	}
+	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusOK {
+		t.Errorf("once entered: %d %s", got.status, got.body)
+	}
+	wantOAuthError(t, exchange(t, s, refreshForm(refresh)), "invalid_grant", "Invalid refresh token")
+	if got := exchange(t, s, through(sim.SmallClientID, sim.SmallClientSecret, refreshForm(refresh))); got.status != http.StatusOK {
+		t.Errorf("renewing: %d %s", got.status, got.body)
+	}
+	if got := admin(t, s, "POST", "/people/5/register?client_id=who", ""); got.status != http.StatusBadRequest || !strings.Contains(got.body, "who") {
+		t.Errorf("an app that is not there: %d %s", got.status, got.body)
+	}
+}
+
+func TestApps_OfPeopleHaveNoSecretAndAWindowOfTheirOwn(t *testing.T) {
+	s, _ := newSim(t)
+	s.Vary(func(v *sim.Variants) { v.CallsPer30s = 1 })
+	sum := token.Challenge(verifier)
+	code := sentBack(t, get(t, s, authorizeURL(url.Values{
+		"client_id": {sim.OwnClientID}, "code_challenge": {sum}, "code_challenge_method": {"S256"},
+	}), "")).Get("code")
+	wantOAuthError(t, exchange(t, s, through(sim.OwnClientID, "guessed", codeForm(code))), "invalid_client", "Invalid client")
+	form := through(sim.OwnClientID, "", codeForm(code))
+	form.Set("code_verifier", verifier)
+	access := exchange(t, s, form).decode(t)["access_token"].(string)
+	first, _ := s.SpotifyTokens(3)
+	for _, c := range []struct {
+		access string
+		status int
+	}{{first, 200}, {first, 429}, {access, 200}, {access, 429}} {
+		if got := get(t, s, apiURL+"/me", c.access); got.status != c.status {
+			t.Errorf("answered %d, not %d: %s", got.status, c.status, got.body)
+		}
+	}
+}
