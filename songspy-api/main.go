@@ -26,7 +26,7 @@ const usage = `songspy-api: sign-up, linking and the live board
   songspy-api [serve]   serve until told to end
   songspy-api migrate   bring the database's schema up to date
   songspy-api keys      print fresh keys for the environment
-  songspy-api seats     who has a seat in which Spotify app [entered USER]
+  songspy-api seats     who has a seat in which Spotify app [entered|drop USER …]
   songspy-api health    ask the running service whether it is ready
   songspy-api version   print the version
 

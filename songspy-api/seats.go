@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,22 +17,19 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// seatsShown is how many people the desk lists at most.
-const seatsShown = 1000
+const seatsUsage = `songspy-api seats: who has a seat in which Spotify app
+
+  songspy-api seats                 what is free, and who has to be entered in which dashboard
+  songspy-api seats entered USER …  they have been entered: they can link, or are asked again at once
+  songspy-api seats drop USER …     take them out of the line
+`
 
 // seats is the desk at which an operator sees which app has free seats and who
-// is not registered yet, and says who has been entered.
+// has to be entered where, and says who has been.
 func seats(ctx context.Context, s settings, args []string, out io.Writer) (err error) {
-	entered := songspy.UserID(0)
-	switch {
-	case len(args) == 2 && args[0] == "entered":
-		id, err := strconv.ParseInt(args[1], 10, 64)
-		if err != nil || id <= 0 {
-			return &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf("%q is no user's number; `songspy-api seats` lists them.", args[1])}
-		}
-		entered = songspy.UserID(id)
-	case len(args) > 0:
-		return &songspy.Error{Code: songspy.CodeInvalid, Message: "Call it as `songspy-api seats`, or `songspy-api seats entered USER`."}
+	do, people, err := readSeatsCall(args)
+	if err != nil {
+		return err
 	}
 	apps, err := s.Spotify.Apps()
 	if err != nil {
@@ -47,59 +46,154 @@ func seats(ctx context.Context, s settings, args []string, out io.Writer) (err e
 	if err := db.CheckSchema(ctx); err != nil {
 		return err
 	}
-	if entered != 0 {
-		return askAgain(ctx, db, entered, out)
+	for _, id := range people {
+		if err := do(ctx, db, id, out); err != nil {
+			return fmt.Errorf("user %d: %w", id, err)
+		}
 	}
-	unregistered, taken, err := db.Seats(ctx, seatsShown)
+	admitted := make([]songspy.AppSeats, len(apps))
+	for i, app := range apps {
+		admitted[i] = songspy.AppSeats{App: app.ClientID, Seats: app.Seats}
+	}
+	if _, err := db.GiveSeats(ctx, admitted); err != nil || len(people) > 0 {
+		return err
+	}
+	desk, err := db.Desk(ctx, admitted)
 	if err != nil {
 		return err
 	}
-	return writeSeats(apps, unregistered, taken, out)
+	return writeDesk(apps, desk, out)
 }
 
-func askAgain(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
-	was := songspy.LinkState("")
-	_, err := db.UpdateLink(ctx, id, func(l *songspy.Link) error {
-		if was = l.State; was == songspy.LinkNotRegistered {
-			l.State = songspy.LinkActive
+// deed is what is done to one person's seat.
+type deed func(context.Context, *store.Store, songspy.UserID, io.Writer) error
+
+func readSeatsCall(args []string) (do deed, people []songspy.UserID, err error) {
+	if len(args) == 0 {
+		return nil, nil, nil
+	}
+	switch args[0] {
+	case "entered":
+		do = enter
+	case "drop":
+		do = drop
+	}
+	if do == nil || len(args) == 1 {
+		return nil, nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "That is not how it is called.\n\n" + seatsUsage}
+	}
+	for _, arg := range args[1:] {
+		id, err := strconv.ParseInt(arg, 10, 64)
+		if err != nil || id <= 0 {
+			return nil, nil, &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf("%q is no user's number; `songspy-api seats` lists them.", arg)}
 		}
-		return nil
-	})
+		people = append(people, songspy.UserID(id))
+	}
+	return do, people, nil
+}
+
+func enter(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
+	linked, err := db.EnterSeat(ctx, id)
 	switch {
 	case err != nil:
 		return err
-	case was != songspy.LinkNotRegistered:
-		fmt.Fprintf(out, "User %d was registered already: the link is %s.\n", id, was)
-	default:
+	case linked:
 		fmt.Fprintf(out, "User %d is asked again at once; if Spotify still refuses them, they are back in this list.\n", id)
+	default:
+		fmt.Fprintf(out, "User %d can link now.\n", id)
 	}
 	return nil
 }
 
-func writeSeats(apps []config.App, unregistered []store.Seat, taken map[string]int64, out io.Writer) error {
+func drop(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
+	if err := db.LeaveSeat(ctx, id); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "User %d has no seat any more.\n", id)
+	return nil
+}
+
+// writeDesk prints the desk: the apps, then whom to enter, then who else is expected.
+func writeDesk(apps []config.App, desk store.Desk, out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "app\tseats\ttaken\tfree")
-	known := make([]string, 0, len(apps))
-	for _, app := range apps {
-		known = append(known, app.ClientID)
-		seats, free := "any", "any"
-		if app.Seats > 0 {
-			seats, free = strconv.Itoa(app.Seats), strconv.FormatInt(max(0, int64(app.Seats)-taken[app.ClientID]), 10)
+	writeApps(t, apps, desk)
+	byState := map[songspy.SeatState][]songspy.Seat{}
+	for _, seat := range desk.Seats {
+		byState[seat.State] = append(byState[seat.State], seat)
+	}
+	held := byState[songspy.SeatHeld]
+	if len(held)+len(desk.Refused) == 0 {
+		fmt.Fprintln(t, "\nNobody has to be entered.")
+	} else {
+		fmt.Fprintln(t, "\nEnter these people in the dashboard of their app (User Management), then call `songspy-api seats entered USER`:")
+		fmt.Fprintln(t, "user\tapp\te-mail address\tsince")
+	}
+	for _, seat := range held {
+		address := seat.Email.Reveal() // the operator has to copy it
+		if address == "" {
+			address = "(does not open; they have to ask again)"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", app.ClientID, seats, taken[app.ClientID], free)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", seat.UserID, seat.App, address, minute(seat.StateSince))
 	}
-	for app, n := range taken {
-		if !slices.Contains(known, app) {
-			fmt.Fprintf(t, "%s\tnot configured\t%d\t0\n", app, n)
+	for _, r := range desk.Refused {
+		fmt.Fprintf(t, "%d\t%s\t(is linked and refused; has not said)\t%s\n", r.UserID, r.App, minute(r.Since))
+	}
+	for _, list := range []struct {
+		state songspy.SeatState
+		head  string
+	}{
+		{songspy.SeatEntered, "Entered, and expected to link:\nuser\tapp\tsince"},
+		{songspy.SeatWaiting, "Waiting for a free seat, first come first:\nuser\tasked"},
+	} {
+		if len(byState[list.state]) > 0 {
+			fmt.Fprintf(t, "\n%s\n", list.head)
 		}
-	}
-	if len(unregistered) == 0 {
-		fmt.Fprintln(t, "\nNobody who has linked is refused by an app.")
-		return t.Flush()
-	}
-	fmt.Fprintln(t, "\nEnter these people in the dashboard of their app, then call `songspy-api seats entered USER`:\nuser\tapp\trefused since")
-	for _, seat := range unregistered {
-		fmt.Fprintf(t, "%d\t%s\t%s\n", seat.User, seat.App, seat.Since.UTC().Format(time.DateTime))
+		for _, seat := range byState[list.state] {
+			if list.state == songspy.SeatWaiting {
+				fmt.Fprintf(t, "%d\t%s\n", seat.UserID, minute(seat.AskedAt))
+				continue
+			}
+			fmt.Fprintf(t, "%d\t%s\t%s\n", seat.UserID, seat.App, minute(seat.StateSince))
+		}
 	}
 	return t.Flush()
 }
+
+func writeApps(t io.Writer, apps []config.App, desk store.Desk) {
+	given := map[string]int{}
+	for _, seat := range desk.Seats {
+		given[seat.App]++
+	}
+	fmt.Fprintln(t, "app\tseats\tlinked\tgiven\tfree\tusers who are linked")
+	own := int64(0)
+	for _, app := range apps {
+		if app.Seats == 0 {
+			fmt.Fprintf(t, "%s\tany\t%d\t%d\tany\t\n", app.ClientID, desk.Others[app.ClientID], given[app.ClientID])
+			delete(desk.Others, app.ClientID)
+			continue
+		}
+		linked := desk.Linked[app.ClientID]
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", app.ClientID, app.Seats, len(linked), given[app.ClientID],
+			max(0, app.Seats-len(linked)-given[app.ClientID]), numbers(linked))
+	}
+	for _, app := range slices.Sorted(maps.Keys(desk.Others)) {
+		if _, brought := songspy.OwnClientID(app); brought {
+			own += desk.Others[app]
+			continue
+		}
+		fmt.Fprintf(t, "%s\tnot configured\t%d\t0\t0\t\n", app, desk.Others[app])
+	}
+	if own > 0 {
+		fmt.Fprintf(t, "(of their own)\t\t%d\t\t\t\n", own)
+	}
+}
+
+// numbers lists people in one cell.
+func numbers(ids []songspy.UserID) string {
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = strconv.FormatInt(int64(id), 10)
+	}
+	return strings.Join(words, " ")
+}
+
+func minute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") }

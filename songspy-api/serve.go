@@ -189,8 +189,11 @@ func newSpotify(s settings, apps []config.App, doors spotify.Doors, log *slog.Lo
 	}, all...)
 }
 
-func newLinking(s settings, links linking.Links, apps []config.App, all *spotify.Apps) *linking.Service {
-	o := linking.Options{Links: links, AnyLoopback: s.Service.Development(), Now: time.Now}
+func newLinking(s settings, people keptPeople, apps []config.App, all *spotify.Apps) *linking.Service {
+	o := linking.Options{Links: people, Seats: people, AnyLoopback: s.Service.Development(), Now: time.Now}
+	if s.Spotify.OwnApps {
+		o.Own = func(clientID string) linking.Spotify { return askedSpotify{all.Own(clientID)} }
+	}
 	for _, app := range apps {
 		client, err := all.Client(app.ClientID)
 		if err != nil {

@@ -57,6 +57,14 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 			t.Errorf("me: %+v", me)
 		}
 
+		bob := w.signIn(t, 1)
+		for _, call := range []contracttest.Answer{
+			w.Call("POST", prefix+"/spotify-auth/seat", map[string]string{"email": "bob@example.org"}, bob.bearer()...),
+			w.Call("GET", prefix+"/spotify-auth/seat", nil, bob.bearer()...),
+			w.Call("DELETE", prefix+"/spotify-auth/seat", nil, bob.bearer()...),
+		} {
+			w.want(t, call, 200, "")
+		}
 		w.plays(t, songspy.UserID(ann.ID), "A song")
 		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.shown(t), "A song") })
 		w.remembers(t, ann)
@@ -86,7 +94,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		if unseen := w.Unseen(); len(unseen) > 0 {
 			t.Errorf("never seen at work: %v", unseen)
 		}
-	})
+	}, func(environ map[string]string) { environ["SONGSPY_SPOTIFY_SEATS"] = "5" })
 }
 
 // plays writes what a look at the person's player would.

@@ -23,14 +23,20 @@ import (
 // bring who has no secret to give. Their refresh token rotates.
 func (w *world) linkByPKCE(person int) {
 	w.t.Helper()
+	w.linkThrough(person, sim.SpotifyClientID, sim.SpotifyClientID, "")
+}
+
+// linkThrough links a person through an app, with its secret if one is given.
+func (w *world) linkThrough(person int, app, clientID string, secret songspy.Secret) {
+	w.t.Helper()
 	const back, verifier = "http://127.0.0.1:8080/", "a-verifier-of-more-than-forty-three-characters-in-all"
 	sum := sha256.Sum256([]byte(verifier))
-	code := w.sim.SpotifyCode(person, sim.CodeOptions{RedirectURI: back, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
-	client := spotify.New(spotify.Config{ClientID: sim.SpotifyClientID, Transport: w.sim.Transport()})
+	code := w.sim.SpotifyCode(person, sim.CodeOptions{ClientID: clientID, RedirectURI: back, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
+	client := spotify.New(spotify.Config{ClientID: clientID, ClientSecret: secret, Transport: w.sim.Transport()})
 	grant, err := client.Exchange(w.t.Context(), spotify.Code{Code: songspy.Secret(code), RedirectURI: back, Verifier: verifier})
 	if err == nil {
 		_, err = w.db.SaveLink(w.t.Context(), store.NewLink{
-			UserID: user(person), App: sim.SpotifyClientID, Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)}, Grant: grant,
+			UserID: user(person), App: app, Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)}, Grant: grant,
 		})
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/songspy/songspy/songspy-batch/internal/alone"
+	"github.com/songspy/songspy/songspy-batch/internal/desk"
 	"github.com/songspy/songspy/songspy-batch/internal/due"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
 	"github.com/songspy/songspy/songspy-batch/internal/lease"
@@ -34,6 +35,7 @@ const (
 	sweepJob   = "CurrentPlayingTrackScheduler"
 	tidyJob    = "Housekeeping"
 	readmitJob = "Readmission"
+	deskJob    = "Seats"
 )
 
 const (
@@ -43,6 +45,8 @@ const (
 	tidyEvery = 10 * time.Minute
 	// readmitEvery is the time between two searches for people to be asked again.
 	readmitEvery = time.Hour
+	// deskEvery is the time between two looks for seats that have become free.
+	deskEvery = 10 * time.Minute
 	// leaseLength is how long the shards of a replica that died are left alone.
 	// It must outlast a look and some words to the database.
 	leaseLength = 15 * time.Second
@@ -92,6 +96,7 @@ type database interface {
 	refresh.Links
 	housekeeping.Store
 	readmission.Links
+	desk.Seats
 	spotify.Doors
 	lease.Store
 	// WaitForSchema returns once the schema is the one that the code needs.
@@ -218,12 +223,32 @@ func (b *batch) work(ctx context.Context) error {
 func (b *batch) jobs() []schedule.Job {
 	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
 	readmit := readmission.Job{Links: b.db, Now: time.Now, Logger: b.log}
-	return []schedule.Job{
+	jobs := []schedule.Job{
 		{Name: refreshJob, Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
 		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
 		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
 		{Name: readmitJob, Every: readmitEvery, Run: readmit.Run},
 	}
+	if apps := b.seats(); len(apps) > 0 {
+		give := desk.Job{Seats: b.db, Apps: apps, Logger: b.log}
+		jobs = append(jobs, schedule.Job{Name: deskJob, Every: deskEvery, Run: give.Run})
+	}
+	return jobs
+}
+
+// seats are the instance's apps and how many people each admits; none if
+// nobody needs a seat.
+func (b *batch) seats() (seats []songspy.AppSeats) {
+	apps, _ := b.settings.Spotify.Apps() // its faults were told when the settings were read
+	needed := false
+	for _, app := range apps {
+		seats = append(seats, songspy.AppSeats{App: app.ClientID, Seats: app.Seats})
+		needed = needed || app.Seats > 0
+	}
+	if !needed {
+		return nil
+	}
+	return seats
 }
 
 // waitForSchema waits until the API, which alone changes the schema, has.

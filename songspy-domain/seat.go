@@ -1,6 +1,7 @@
 package songspy
 
 import (
+	"maps"
 	"strings"
 	"time"
 )
@@ -11,7 +12,7 @@ type AppSeats struct {
 	Seats int
 }
 
-// SeatState is how somebody stands who was refused a place in a Spotify app.
+// SeatState is how somebody stands who has asked for a seat in a Spotify app.
 type SeatState string
 
 // The states of a seat.
@@ -24,15 +25,15 @@ const (
 	SeatEntered SeatState = "entered"
 )
 
-// Seat is what a person who was refused by an app has asked for. It lasts until
-// they link.
+// Seat is what somebody has asked for who is not linked yet, or whom the app of
+// their link does not know. It lasts until they link.
 type Seat struct {
 	UserID UserID `gorm:"primaryKey"`
 	// App is the app that the seat is in; empty while the person waits for any.
 	App   string
 	State SeatState
-	// Email is the address of their Spotify account, for the operator to enter.
-	// It lies sealed, and is forgotten once they are entered.
+	// Email is the address of their Spotify account, which is what the operator
+	// enters. It lies sealed, and goes with the seat.
 	Email Secret `gorm:"-"`
 	// AskedAt is when they got in line, StateSince when the state was entered.
 	AskedAt    time.Time
@@ -41,6 +42,55 @@ type Seat struct {
 
 // TableName is the table of seats.
 func (Seat) TableName() string { return "spotify_seats" }
+
+// GiveSeats gives what seats are free to those in line, who came first first,
+// and returns the seats that changed. linked counts, by app, the people who have
+// a place there by their link and none in the line.
+//
+// Whoever has a seat keeps it, for as long as the app is there and has room for
+// them: who links without having asked takes a seat too, and the last to be
+// given one then waits again. An app that admits everybody needs nobody to be
+// entered.
+func GiveSeats(apps []AppSeats, linked map[string]int, line []Seat, now time.Time) (changed []Seat) {
+	room := make(map[string]int, len(apps))
+	for _, a := range apps {
+		room[a.App] = a.Seats
+	}
+	taken := maps.Clone(linked)
+	if taken == nil {
+		taken = map[string]int{}
+	}
+	kept := make([]bool, len(line))
+	for _, state := range []SeatState{SeatEntered, SeatHeld} {
+		for i, s := range line {
+			seats, there := room[s.App]
+			if s.State != state || !there || state == SeatHeld && (seats == 0 || taken[s.App] >= seats) {
+				continue
+			}
+			kept[i] = true
+			taken[s.App]++
+		}
+	}
+	for i, s := range line {
+		if kept[i] {
+			continue
+		}
+		before := s
+		s.App, s.State = "", SeatWaiting
+		if app, free := FreeSeat(apps, taken); free {
+			taken[app]++
+			s.App, s.State = app, SeatHeld
+			if room[app] == 0 {
+				s.State = SeatEntered
+			}
+		}
+		if s != before {
+			s.StateSince = now
+			changed = append(changed, s)
+		}
+	}
+	return changed
+}
 
 // FreeSeat is the app that a newcomer is given a seat in, of those that are
 // given, where so many are taken: the fullest that has a free one, so that a new

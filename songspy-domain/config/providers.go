@@ -26,6 +26,8 @@ type Spotify struct {
 	// Seats is how many people that app admits, and MoreApps lists further apps: see Apps.
 	Seats    int            `env:"SONGSPY_SPOTIFY_SEATS" envDefault:"0"`
 	MoreApps songspy.Secret `env:"SONGSPY_SPOTIFY_APPS"`
+	// OwnApps lets people link through apps that they bring by their client id.
+	OwnApps bool `env:"SONGSPY_SPOTIFY_OWN_APPS" envDefault:"true"`
 	// RedirectURL is where Spotify sends the browser back, as registered there.
 	RedirectURL string `env:"SONGSPY_SPOTIFY_REDIRECT_URL"`
 	// AuthorizeURL is what browsers open.

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
@@ -22,8 +23,9 @@ type App struct {
 	Account string
 }
 
-// ownIdle is how long the client of an app that a person brought is kept unused.
-const ownIdle = 2 * time.Hour
+// ownMost is how many clients of apps that people brought are kept, those used
+// last. Whoever comes back to one that was dropped reads its doors anew.
+const ownMost = 4096
 
 // Apps is the Spotify apps by way of which people are asked: those of the
 // instance, and those that people brought. Calls go by the app that a person
@@ -36,15 +38,9 @@ type Apps struct {
 	account map[string]string
 	keepers map[string]*doorkeeper // by account
 
+	own     *lru.Cache[string, *Client] // those that people brought, by the app's name
 	mu      sync.Mutex
-	own     map[string]*ownApp // those that people brought, by the app's name
-	unknown map[string]bool    // apps of links that are configured no more
-}
-
-// ownApp is the client of an app that a person brought.
-type ownApp struct {
-	client *Client
-	used   time.Time
+	unknown map[string]bool // apps of links that are configured no more
 }
 
 // ReasonAppUnknown: the link was made through an app that is not configured.
@@ -57,8 +53,9 @@ func NewApps(c Config, apps ...App) *Apps {
 	}
 	a := &Apps{
 		config: c, clients: make(map[string]*Client, len(apps)), account: map[string]string{},
-		keepers: map[string]*doorkeeper{}, own: map[string]*ownApp{}, unknown: map[string]bool{},
+		keepers: map[string]*doorkeeper{}, unknown: map[string]bool{},
 	}
+	a.own, _ = lru.New[string, *Client](ownMost) // fails on a size of none alone
 	for _, app := range apps {
 		account := either(app.Account, app.ID)
 		if a.keepers[account] == nil {
@@ -93,8 +90,8 @@ func (a *Apps) Client(app string) (*Client, error) {
 	if c := a.clients[app]; c != nil {
 		return c, nil
 	}
-	if id, own := songspy.OwnClientID(app); own && IsClientID(id) {
-		return a.brought(app, id), nil
+	if id, own := songspy.OwnClientID(app); own {
+		return a.Own(id), nil
 	}
 	a.mu.Lock()
 	a.unknown[app] = true
@@ -106,38 +103,21 @@ func (a *Apps) Client(app string) (*Client, error) {
 	}
 }
 
-// ownID is the form of a client id of Spotify's: 32 hexadecimal digits.
-var ownID = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
-// IsClientID reports whether a text can be a client id of Spotify's.
-func IsClientID(s string) bool { return ownID.MatchString(s) }
-
-// Has reports whether the client id is that of one of the instance's apps.
-func (a *Apps) Has(clientID string) bool { return a.clients[clientID] != nil }
-
-// brought is the client of an app that a person brought. Its doors are kept like
+// Own is the client of an app that a person brought. Its doors are kept like
 // others', so that a restart does not knock at a closed one; its calls are not
 // counted, since it is asked for a person or five.
-func (a *Apps) brought(app, clientID string) *Client {
-	now := time.Now
-	if a.config.Now != nil {
-		now = a.config.Now
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if own := a.own[app]; own != nil {
-		own.used = now()
-		return own.client
-	}
-	for name, own := range a.own {
-		if now().Sub(own.used) > ownIdle {
-			delete(a.own, name)
-		}
+func (a *Apps) Own(clientID string) *Client {
+	app := songspy.OwnApp(clientID)
+	if c, ok := a.own.Get(app); ok {
+		return c
 	}
 	its := a.config
 	its.App, its.ClientID, its.ClientSecret, its.DailyCalls, its.Share = app, clientID, "", 0, nil
-	a.own[app] = &ownApp{client: New(its), used: now()}
-	return a.own[app].client
+	c := New(its)
+	if other, found, _ := a.own.PeekOrAdd(app, c); found {
+		return other
+	}
+	return c
 }
 
 // CurrentlyPlaying looks at a player by way of its app: see Client.CurrentlyPlaying.
@@ -203,8 +183,8 @@ func (a *Apps) Notes() (notes []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	closed := 0
-	for _, own := range a.own {
-		if s := own.client.Doors(); s.API.Why != "" || s.Accounts.Why != "" {
+	for _, c := range a.own.Values() {
+		if s := c.Doors(); s.API.Why != "" || s.Accounts.Why != "" {
 			closed++
 		}
 	}

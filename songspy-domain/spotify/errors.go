@@ -27,6 +27,8 @@ const (
 	ReasonGrantRefused = "SPOTIFY_GRANT_REFUSED"
 	// ReasonAppRefused: the client id or secret is wrong; the operator must mend it.
 	ReasonAppRefused = "SPOTIFY_APP_REFUSED"
+	// ReasonOwnAppRefused: the same of an app that a person brought; they must.
+	ReasonOwnAppRefused = "SPOTIFY_OWN_APP_REFUSED"
 )
 
 const (

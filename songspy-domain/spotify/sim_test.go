@@ -252,3 +252,18 @@ func refreshOf(c *spotify.Client, ctx context.Context, l songspy.Link) error {
 	_, err := c.Refresh(ctx, l)
 	return err
 }
+
+func TestApps_OneThatAPersonBroughtAndSpotifyDoesNotKnowIsTheirsToMend(t *testing.T) {
+	s := newSim(t, sim.Options{People: 1})
+	apps := spotify.NewApps(spotify.Config{Transport: s.Transport(), RedirectURL: back, Logger: slog.New(slog.DiscardHandler)},
+		spotify.App{ID: sim.SpotifyClientID, Secret: sim.SpotifyClientSecret})
+	c := apps.Own("ffffffffffffffffffffffffffffffff")
+	_, err := c.Exchange(t.Context(), spotify.Code{Code: "code", Verifier: verifier})
+	if songspy.CodeOf(err) != songspy.CodeInvalid || songspy.ReasonOf(err) != spotify.ReasonOwnAppRefused {
+		t.Errorf("linking: %v", err)
+	}
+	_, err = c.Refresh(t.Context(), songspy.Link{App: songspy.OwnApp("ffffffffffffffffffffffffffffffff"), RefreshToken: "r", AuthMethod: songspy.AuthPKCE})
+	if songspy.DispositionOf(err) != songspy.DispositionNeedsPerson {
+		t.Errorf("renewing: %v", err)
+	}
+}

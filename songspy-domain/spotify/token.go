@@ -54,7 +54,13 @@ func (c *Client) Exchange(ctx context.Context, code Code) (songspy.Grant, error)
 		}
 		return o.Exchange(ctx, code.Code.Reveal(), opts...)
 	})
-	if _, ok := errors.AsType[*grantRefusal](err); ok {
+	if r, ok := errors.AsType[*grantRefusal](err); ok {
+		if r.ofApp {
+			return songspy.Grant{}, &songspy.Error{
+				Code: songspy.CodeInvalid, Reason: ReasonOwnAppRefused,
+				Message: "Spotify does not know this app, or it needs a secret; check its client id.",
+			}
+		}
 		return songspy.Grant{}, codeInvalid("Spotify does not accept the authorization code. It may be spent, or belong to another app or redirect address; please link again.")
 	}
 	return grant, err
@@ -83,7 +89,7 @@ func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant,
 		return o.TokenSource(ctx, &oauth2.Token{RefreshToken: link.RefreshToken.Reveal()}).Token()
 	})
 	if r, ok := errors.AsType[*grantRefusal](err); ok {
-		if r.word != "invalid_grant" {
+		if r.word != "invalid_grant" && !r.ofApp {
 			return songspy.Grant{}, unavailable(r, 0)
 		}
 		return songspy.Grant{}, grantRefused(r.description)
@@ -147,9 +153,12 @@ func (c *Client) oauth(auth songspy.AuthMethod, redirectURI string) *oauth2.Conf
 	return o
 }
 
-// grantRefusal is Spotify refusing the code or the refresh token itself, in
-// words that may repeat it and are not shown.
-type grantRefusal struct{ word, description string }
+// grantRefusal is Spotify refusing the code or the refresh token itself, or the
+// app that a person brought, in words that may repeat it and are not shown.
+type grantRefusal struct {
+	word, description string
+	ofApp             bool
+}
 
 func (*grantRefusal) Error() string { return "spotify refuses the grant" }
 
@@ -168,6 +177,9 @@ func (c *Client) tokenFault(ctx context.Context, err error) error {
 	case "invalid_grant", "invalid_request":
 		return &grantRefusal{word: r.ErrorCode, description: r.ErrorDescription}
 	case "invalid_client", "unauthorized_client":
+		if _, own := songspy.OwnClientID(c.config.App); own {
+			return &grantRefusal{word: r.ErrorCode, ofApp: true} // its person's to mend, and nobody else's trouble
+		}
 		e := appRefused()
 		c.config.Logger.ErrorContext(ctx, "nobody can be linked or renewed", "error", e)
 		return e

@@ -103,7 +103,7 @@ func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
 			return l, err
 		}
 	}
-	row, err := s.replaceLink(tx, n, me)
+	row, hadSeat, err := s.replaceLink(tx, n, me)
 	if err != nil {
 		return l, err
 	}
@@ -111,71 +111,10 @@ func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
 		return l, err
 	}
 	// Whoever links now has announced it, one after another: the count holds.
-	return row.Link, seated(tx, n)
-}
-
-// ReasonNoSeat is the reason of the error for a person whom no app admits.
-const ReasonNoSeat = "SPOTIFY_NO_SEAT"
-
-func noSeat() error {
-	return &songspy.Error{
-		Code: songspy.CodeConflict, Reason: ReasonNoSeat,
-		Message: "Every Spotify app of this instance is full; its operator has to add one.",
+	if err := dropSeat(tx, n.UserID); err != nil {
+		return l, err
 	}
-}
-
-// seated fails if the app admits fewer people than have linked through it.
-func seated(tx *gorm.DB, n NewLink) error {
-	if n.Seats == 0 {
-		return nil
-	}
-	var taken int64
-	if err := tx.Model(&linkRow{}).Where("app = ?", n.App).Count(&taken).Error; err != nil {
-		return err
-	}
-	if taken > int64(n.Seats) {
-		return noSeat()
-	}
-	return nil
-}
-
-// ChooseApp gives the app through which the person links, of those that are
-// given: the one of their link, if it is among them; else the fullest that has
-// a free seat, so that a new app stays empty as long as it may; else one that
-// admits everybody. It returns CodeConflict and the reason SPOTIFY_NO_SEAT if
-// there is none. A seat is taken by SaveLink, which asks again.
-func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, seats []songspy.AppSeats) (app string, err error) {
-	var taken []struct {
-		App   string
-		N     int
-		Their bool
-	}
-	err = s.query(ctx).Model(&linkRow{}).
-		Select("app, count(*) AS n, max(CASE WHEN user_id = ? THEN 1 ELSE 0 END) = 1 AS their", id).Group("app").Find(&taken).Error
-	if err != nil {
-		return "", translate(err)
-	}
-	best := -1
-	for _, a := range seats {
-		n := 0
-		for _, t := range taken {
-			if t.App == a.App {
-				if n = t.N; t.Their {
-					return a.App, nil
-				}
-			}
-		}
-		switch {
-		case a.Seats > n && n > best:
-			app, best = a.App, n
-		case a.Seats == 0 && best < 0 && app == "":
-			app = a.App
-		}
-	}
-	if app == "" {
-		return "", noSeat()
-	}
-	return app, nil
+	return row.Link, seated(tx, n, hadSeat)
 }
 
 // holders are the other people who have the account, by either of its ids.
@@ -187,12 +126,13 @@ func holders(tx *gorm.DB, n NewLink) (ids []songspy.UserID, err error) {
 	return ids, err
 }
 
-// replaceLink writes the person's link over the one that is there, if one is.
-func (s *Store) replaceLink(tx *gorm.DB, n NewLink, me person) (row linkRow, err error) {
+// replaceLink writes the person's link over the one that is there, if one is,
+// and says whether that one was through the same app.
+func (s *Store) replaceLink(tx *gorm.DB, n NewLink, me person) (row linkRow, sameApp bool, err error) {
 	old, err := takeLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), n.UserID)
 	fresh := songspy.CodeOf(err) == songspy.CodeNotFound
 	if err != nil && !fresh {
-		return row, err
+		return row, sameApp, err
 	}
 	now := s.now()
 	row.Link = songspy.Link{
@@ -205,26 +145,27 @@ func (s *Store) replaceLink(tx *gorm.DB, n NewLink, me person) (row linkRow, err
 		Shard: songspy.ShardOf(n.UserID), CreatedAt: now, UpdatedAt: now,
 	}
 	if !fresh {
+		sameApp = old.App == n.App
 		if sameAccount(old.Link, n.Account) {
 			row.AccountID, row.LegacyID = cmpOr(row.AccountID, old.AccountID), cmpOr(row.LegacyID, old.LegacyID)
 			row.CreatedAt = old.CreatedAt
 		} else if err := s.closeOpenPlay(tx, n.UserID, me.LinkGeneration+1, instant(n.At)); err != nil {
-			return row, err
+			return row, sameApp, err
 		}
 		if err := s.followLink(tx, old.Link, row.Link); err != nil {
-			return row, err
+			return row, sameApp, err
 		}
 		if err := tx.Where("user_id = ?", n.UserID).Delete(&linkRow{}).Error; err != nil {
-			return row, err
+			return row, sameApp, err
 		}
 	}
 	if err := s.seal(&row); err != nil {
-		return row, err
+		return row, sameApp, err
 	}
 	if err := tx.Create(&row).Error; err != nil {
-		return row, err
+		return row, sameApp, err
 	}
-	return row, setGeneration(tx, n.UserID, row.Generation, row.Version)
+	return row, sameApp, setGeneration(tx, n.UserID, row.Generation, row.Version)
 }
 
 func setGeneration(tx *gorm.DB, id songspy.UserID, generation, version int64) error {

@@ -67,9 +67,14 @@ func newSealer(keys []SealKey) (*sealer, error) {
 	return s, nil
 }
 
-// place binds sealed text to where it lies: it does not open anywhere else.
+// place binds sealed text of a link to where it lies: it does not open anywhere else.
 func place(column string, id songspy.UserID) []byte {
-	return []byte(songspy.Link{}.TableName() + "|" + column + "|" + strconv.FormatInt(int64(id), 10))
+	return placeIn(songspy.Link{}.TableName(), column, id)
+}
+
+// placeIn binds sealed text to a person's row of a table.
+func placeIn(table, column string, id songspy.UserID) []byte {
+	return []byte(table + "|" + column + "|" + strconv.FormatInt(int64(id), 10))
 }
 
 func (s *sealer) seal(secret songspy.Secret, place []byte) ([]byte, error) {

@@ -2,33 +2,245 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Seat is one person's place in a Spotify app.
-type Seat struct {
-	App   string
-	User  songspy.UserID
-	State songspy.LinkState
-	// Since is when the state was entered.
-	Since time.Time
+// seatRow is a seat as its table holds it: with the address sealed.
+type seatRow struct {
+	songspy.Seat
+	EmailSealed []byte
 }
 
-// Seats lists who has a place in which app, by app and person, up to limit of
-// those who are not registered there, and counts all by app.
-func (s *Store) Seats(ctx context.Context, limit int) (unregistered []Seat, taken map[string]int64, err error) {
-	taken = map[string]int64{}
-	if err := queryRows(ctx, s.pool, counted(taken), `SELECT app, count(*) FROM spotify_links GROUP BY app`); err != nil {
-		return nil, nil, translate(err)
+// ReasonNoSeat is the reason of the error for a person whom no app admits.
+const ReasonNoSeat = "SPOTIFY_NO_SEAT"
+
+// ReasonSeatNotAsked is the reason of the error for a person who has not asked
+// for a seat.
+const ReasonSeatNotAsked = "SPOTIFY_SEAT_NOT_ASKED"
+
+func noSeat() error {
+	return &songspy.Error{
+		Code: songspy.CodeConflict, Reason: ReasonNoSeat,
+		Message: "Every Spotify app of this instance is full; its operator has to add one.",
 	}
-	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
-		var seat Seat
-		err := rows.Scan(&seat.App, (*int64)(&seat.User), &seat.State, &seat.Since)
-		unregistered = append(unregistered, seat)
+}
+
+func seatNotAsked() error {
+	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonSeatNotAsked, Message: "No seat was asked for."}
+}
+
+// Seat is what the person has asked for, and how many are in line before them;
+// CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if they have not.
+func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat, ahead int64, err error) {
+	seats, err := lineOf(s.query(ctx).Where("user_id = ?", id))
+	if err != nil {
+		return seat, 0, translate(err)
+	}
+	if len(seats) == 0 {
+		return seat, 0, seatNotAsked()
+	}
+	if seat = seats[0]; seat.State != songspy.SeatWaiting {
+		return seat, 0, nil
+	}
+	err = s.query(ctx).Model(&seatRow{}).
+		Where("state = ? AND (asked_at < ? OR asked_at = ? AND user_id < ?)", seat.State, seat.AskedAt, seat.AskedAt, id).Count(&ahead).Error
+	return seat, ahead, translate(err)
+}
+
+// AskSeat puts the person in line with the address of their Spotify account, or
+// replaces the address of one who is there and keeps their place; then what is
+// free is given. Who is linked through one of the apps, and refused by it, has
+// their seat there.
+//
+// It returns CodeNotFound if there is no such person.
+func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockPeople(tx, id); err != nil {
+			return err
+		}
+		if err := tx.Where("id = ?", id).Take(&songspy.User{}).Error; err != nil {
+			return err
+		}
+		if err := takeTurn(tx); err != nil {
+			return err
+		}
+		line, err := lineOf(tx.Where("user_id = ?", id))
+		if err != nil {
+			return err
+		}
+		now := s.now()
+		seat = songspy.Seat{UserID: id, State: songspy.SeatWaiting, AskedAt: now}
+		if len(line) > 0 {
+			seat = line[0]
+		}
+		if seat.State == songspy.SeatEntered {
+			seat.State = songspy.SeatHeld // under another address
+		}
+		switch link, err := takeLink(tx, id); {
+		case err == nil && admits(apps, link.App):
+			seat.App, seat.State = link.App, songspy.SeatHeld
+		case err != nil && songspy.CodeOf(err) != songspy.CodeNotFound:
+			return err
+		}
+		seat.StateSince = now
+		row := seatRow{Seat: seat}
+		if row.EmailSealed, err = s.sealer.seal(email, placeIn(seat.TableName(), "email_sealed", id)); err != nil {
+			return err
+		}
+		if err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "user_id"}}, UpdateAll: true}).Create(&row).Error; err != nil {
+			return err
+		}
+		changed, err := s.giveSeats(tx, apps)
+		for _, c := range changed {
+			if c.UserID == id {
+				seat = c
+			}
+		}
 		return err
-	}, `SELECT app, user_id, state, state_since FROM spotify_links WHERE state = 'not_registered' ORDER BY app, state_since, user_id LIMIT $1`, limit)
-	return unregistered, taken, translate(err)
+	})
+	if err != nil {
+		return songspy.Seat{}, err
+	}
+	seat.Email = email
+	return seat, nil
+}
+
+// GiveSeats gives what seats are free to those in line, and returns whose seat
+// has changed: see songspy.GiveSeats.
+func (s *Store) GiveSeats(ctx context.Context, apps []songspy.AppSeats) (changed []songspy.Seat, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := takeTurn(tx); err != nil {
+			return err
+		}
+		changed, err = s.giveSeats(tx, apps)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changed, nil
+}
+
+// giveSeats expects that it is this transaction's turn.
+func (s *Store) giveSeats(tx *gorm.DB, apps []songspy.AppSeats) ([]songspy.Seat, error) {
+	line, err := lineOf(tx)
+	if err != nil || len(line) == 0 {
+		return nil, err
+	}
+	linked, err := linkedBeside(tx, apps)
+	if err != nil {
+		return nil, err
+	}
+	changed := songspy.GiveSeats(apps, linked, line, s.now())
+	for _, seat := range changed {
+		if err := moveSeat(tx, seat); err != nil {
+			return nil, err
+		}
+	}
+	return changed, nil
+}
+
+// moveSeat writes where a seat is and how it stands.
+func moveSeat(tx *gorm.DB, seat songspy.Seat) error {
+	return oneRow(tx.Model(&seatRow{}).Where("user_id = ?", seat.UserID).
+		Updates(map[string]any{"app": seat.App, "state": seat.State, "state_since": instant(seat.StateSince)}))
+}
+
+// EnterSeat notes that the operator has entered the person in the dashboard of
+// their app: they can link, and who is linked already is asked again at once.
+// linked reports which of the two.
+//
+// It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED for a person who
+// neither has a seat nor is refused by the app of their link, and CodeConflict
+// for one who still waits for a seat.
+func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error) {
+	refused := false
+	_, err = s.UpdateLink(ctx, id, func(l *songspy.Link) error {
+		linked, refused = true, l.State == songspy.LinkNotRegistered
+		if refused {
+			l.State = songspy.LinkActive
+		}
+		return nil
+	})
+	if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
+		return false, err
+	}
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := takeTurn(tx); err != nil {
+			return err
+		}
+		seats, err := lineOf(tx.Where("user_id = ?", id))
+		switch {
+		case err != nil:
+			return err
+		case len(seats) == 0 && refused:
+			return nil
+		case len(seats) == 0:
+			return seatNotAsked()
+		case refused:
+			return dropSeat(tx, id)
+		case seats[0].State == songspy.SeatWaiting:
+			return &songspy.Error{Code: songspy.CodeConflict, Message: "This person is still waiting: no app has a free seat for them yet."}
+		}
+		seat := seats[0]
+		if seat.State == songspy.SeatEntered {
+			return nil
+		}
+		seat.State, seat.StateSince = songspy.SeatEntered, s.now()
+		return moveSeat(tx, seat)
+	})
+	return linked, err
+}
+
+// LeaveSeat gives up what the person has asked for; CodeNotFound and the reason
+// SPOTIFY_SEAT_NOT_ASKED if there is nothing.
+func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := takeTurn(tx); err != nil {
+			return err
+		}
+		left := tx.Where("user_id = ?", id).Delete(&seatRow{})
+		if left.Error == nil && left.RowsAffected == 0 {
+			return seatNotAsked()
+		}
+		return left.Error
+	})
+}
+
+// ForgetSeats deletes the seats of people who were entered before the one time
+// and have not linked since, and of those who asked before the other. It says
+// how many.
+func (s *Store) ForgetSeats(ctx context.Context, entered, asked time.Time) (forgotten int64, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := takeTurn(tx); err != nil {
+			return err
+		}
+		done := tx.Where("state = ? AND state_since < ? OR asked_at < ?", songspy.SeatEntered, entered, asked).Delete(&seatRow{})
+		forgotten = done.RowsAffected
+		return done.Error
+	})
+	return forgotten, err
+}
+
+// dropSeat ends what a person has asked for, if they have. It expects that it is
+// this transaction's turn.
+func dropSeat(tx *gorm.DB, id songspy.UserID) error {
+	return tx.Where("user_id = ?", id).Delete(&seatRow{}).Error
+}
+
+// takeTurn lets one transaction after another decide about seats, by the lock
+// that announce takes: a linking decides after it has announced itself. Rows of
+// seats are locked behind it and never before, so that nobody waits in a ring.
+func takeTurn(tx *gorm.DB) error {
+	return tx.Exec(`UPDATE feed SET last = last WHERE id = 1`).Error
+}
+
+// lineOf reads seats in the order of the line, without their addresses.
+func lineOf(tx *gorm.DB) (line []songspy.Seat, err error) {
+	return line, tx.Order("asked_at, user_id").Find(&line).Error
 }

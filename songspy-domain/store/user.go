@@ -134,7 +134,10 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e Erased, err
 		if err := oneRow(tx.Where("id = ?", id).Delete(&songspy.User{})); err != nil {
 			return err
 		}
-		return s.announce(tx, songspy.ChangePerson, id)
+		if err := s.announce(tx, songspy.ChangePerson, id); err != nil {
+			return err
+		}
+		return dropSeat(tx, id)
 	})
 	if err != nil {
 		return Erased{}, err

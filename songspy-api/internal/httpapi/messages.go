@@ -36,11 +36,15 @@ var messages = map[string]message{
 
 	"SPOTIFY_CODE_INVALID":     {"Spotify does not accept this code. Please link again.", "Spotify가 이 코드를 인정하지 않습니다. 다시 연결해 주세요."},
 	"SPOTIFY_LINKED_ELSEWHERE": {"This Spotify account is linked to somebody else. Link again with \"move\" to take it over.", "다른 사용자에게 연결된 Spotify 계정입니다. 옮기려면 \"move\"와 함께 다시 연결해 주세요."},
-	"SPOTIFY_NO_SEAT":          {"Every Spotify app of this service is full at the moment. Please ask its operator for a seat.", "지금은 이 서비스의 Spotify 앱에 빈자리가 없습니다. 운영자에게 자리를 요청해 주세요."},
+	"SPOTIFY_NO_SEAT":          {"Every Spotify app of this service is full at the moment. Ask for a seat to be put in line.", "지금은 이 서비스의 Spotify 앱에 빈자리가 없습니다. 자리를 신청하고 기다려 주세요."},
+	"SPOTIFY_OWN_APP_REFUSED":  {"Spotify does not know this app, or it needs a secret. Check its client id.", "Spotify가 이 앱을 모르거나 앱에 시크릿이 필요합니다. 클라이언트 ID를 확인해 주세요."},
+	"SPOTIFY_OWN_APPS_OFF":     {"This service takes no Spotify apps that people bring.", "이 서비스에서는 직접 만든 Spotify 앱을 쓸 수 없습니다."},
+	"SPOTIFY_SEAT_NOT_ASKED":   {"No seat was asked for.", "신청한 자리가 없습니다."},
+	"SPOTIFY_SEAT_NOT_NEEDED":  {"Nobody needs a seat here. Please link right away.", "자리를 신청할 필요가 없습니다. 바로 연결해 주세요."},
 	"SPOTIFY_SCOPES_MISSING":   {"Spotify was not allowed all that is needed. Missing: %s.", "필요한 Spotify 권한이 빠졌습니다: %s"},
 	"SPOTIFY_UNAVAILABLE":      {"Spotify does not answer at the moment. Please link again later.", "Spotify가 응답하지 않습니다. 잠시 후 다시 연결해 주세요."},
 	"SPOTIFY_NOT_LINKED":       {"No Spotify account is linked.", "연결된 Spotify 계정이 없습니다."},
-	"SPOTIFY_NOT_REGISTERED":   {"This Spotify account has to be registered with the app by its owner first.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다."},
+	"SPOTIFY_NOT_REGISTERED":   {"This Spotify account has to be registered with the app by its owner first. Ask for a seat with its e-mail address.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. Spotify 이메일 주소로 자리를 신청해 주세요."},
 	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},
 }
 

@@ -209,6 +209,27 @@ func (e Result) Valid() bool {
 	}
 }
 
+// Defines values for SeatState.
+const (
+	Entered SeatState = "entered"
+	Held    SeatState = "held"
+	Waiting SeatState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the SeatState enum.
+func (e SeatState) Valid() bool {
+	switch e {
+	case Entered:
+		return true
+	case Held:
+		return true
+	case Waiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Authorization defines model for Authorization.
 type Authorization struct {
 	// CodeVerifier Send it with the code.
@@ -216,6 +237,10 @@ type Authorization struct {
 
 	// RedirectUri Send it with the code.
 	RedirectUri string `json:"redirectUri"`
+
+	// Registered False where, for all that is known, the app's owner has to enter the person first: ask for a
+	// seat. Spotify would let them sign in, and then refuse (`SPOTIFY_NOT_REGISTERED`).
+	Registered bool `json:"registered"`
 
 	// State Compare it with what comes back.
 	State string `json:"state"`
@@ -375,11 +400,17 @@ type GoogleSignIn struct {
 
 // Link defines model for Link.
 type Link struct {
+	// ClientId The client id of the Spotify app that the link is through.
+	ClientId string `json:"clientId"`
+
 	// ConsentEndsAt When Spotify forgets the person's consent whatever is done; link again before.
 	ConsentEndsAt Timestamp `json:"consentEndsAt"`
 
 	// LinkedAt RFC 3339 in UTC with milliseconds.
 	LinkedAt Timestamp `json:"linkedAt"`
+
+	// OwnApp Whether the person brought that app.
+	OwnApp bool `json:"ownApp"`
 
 	// RemindFrom From when the person should be asked to link again, a month before that.
 	RemindFrom Timestamp `json:"remindFrom"`
@@ -537,6 +568,39 @@ type ReadinessAnswer struct {
 // Result defines model for Result.
 type Result string
 
+// Seat defines model for Seat.
+type Seat struct {
+	// Ahead How many wait before the person.
+	Ahead int64 `json:"ahead"`
+
+	// AskedAt RFC 3339 in UTC with milliseconds.
+	AskedAt Timestamp `json:"askedAt"`
+
+	// State `waiting`: no app has a free seat. `held`: one is the person's, and the operator has to enter
+	// them. `entered`: they can link now; if Spotify still refuses, ask again with the right address.
+	State SeatState `json:"state"`
+
+	// StateSince RFC 3339 in UTC with milliseconds.
+	StateSince Timestamp `json:"stateSince"`
+}
+
+// SeatState `waiting`: no app has a free seat. `held`: one is the person's, and the operator has to enter
+// them. `entered`: they can link now; if Spotify still refuses, ask again with the right address.
+type SeatState string
+
+// SeatAnswer defines model for SeatAnswer.
+type SeatAnswer struct {
+	Data   Seat   `json:"data"`
+	Error  *Fault `json:"error"`
+	Result Result `json:"result"`
+}
+
+// SeatAsking defines model for SeatAsking.
+type SeatAsking struct {
+	// Email The address of the person's Spotify account. Shown to the operator alone.
+	Email string `json:"email"`
+}
+
 // SignedIn defines model for SignedIn.
 type SignedIn struct {
 	// ExpiresIn Seconds until the JWT dies.
@@ -677,6 +741,11 @@ type LinkSpotifyParams struct {
 type GetSpotifyAuthorizationParams struct {
 	// RedirectUri Where Spotify sends the browser back; one that this instance knows. Its default otherwise.
 	RedirectUri *string `form:"redirectUri,omitempty" json:"redirectUri,omitempty"`
+
+	// ClientId The client id of a Spotify app of the person's own, in whose dashboard they have entered
+	// `redirectUri`; no secret is needed. The word `ours` asks for an app of this instance. Without it, the app
+	// is that of the person's link, or else one of this instance with a free seat.
+	ClientId *string `form:"clientId,omitempty" json:"clientId,omitempty"`
 }
 
 // ListCurrentPlayingParams defines parameters for ListCurrentPlaying.
@@ -690,6 +759,9 @@ type SignInWithGoogleJSONRequestBody = GoogleSignIn
 
 // LinkSpotifyJSONRequestBody defines body for LinkSpotify for application/json ContentType.
 type LinkSpotifyJSONRequestBody = SpotifyLinking
+
+// AskSpotifySeatJSONRequestBody defines body for AskSpotifySeat for application/json ContentType.
+type AskSpotifySeatJSONRequestBody = SeatAsking
 
 // RefreshTokenJSONRequestBody defines body for RefreshToken for application/json ContentType.
 type RefreshTokenJSONRequestBody = TokenRefresh
@@ -735,6 +807,15 @@ type ServerInterface interface {
 	// LinkSpotify ★ Link a Spotify account with the code of its authorization.
 	// (POST /v1/songspy/spotify-auth)
 	LinkSpotify(c *gin.Context, params LinkSpotifyParams)
+	// LeaveSpotifySeat Give up what one has asked for; the address is forgotten.
+	// (DELETE /v1/songspy/spotify-auth/seat)
+	LeaveSpotifySeat(c *gin.Context)
+	// GetSpotifySeat How one stands who has asked for a seat in a Spotify app.
+	// (GET /v1/songspy/spotify-auth/seat)
+	GetSpotifySeat(c *gin.Context)
+	// AskSpotifySeat Ask for a seat in a Spotify app.
+	// (POST /v1/songspy/spotify-auth/seat)
+	AskSpotifySeat(c *gin.Context)
 	// GetSpotifyAuthorization Where to send the person to authorize at Spotify.
 	// (GET /v1/songspy/spotify-auth/url)
 	GetSpotifyAuthorization(c *gin.Context, params GetSpotifyAuthorizationParams)
@@ -984,6 +1065,45 @@ func (siw *ServerInterfaceWrapper) LinkSpotify(c *gin.Context) {
 	siw.Handler.LinkSpotify(c, params)
 }
 
+// LeaveSpotifySeat operation middleware
+func (siw *ServerInterfaceWrapper) LeaveSpotifySeat(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LeaveSpotifySeat(c)
+}
+
+// GetSpotifySeat operation middleware
+func (siw *ServerInterfaceWrapper) GetSpotifySeat(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSpotifySeat(c)
+}
+
+// AskSpotifySeat operation middleware
+func (siw *ServerInterfaceWrapper) AskSpotifySeat(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AskSpotifySeat(c)
+}
+
 // GetSpotifyAuthorization operation middleware
 func (siw *ServerInterfaceWrapper) GetSpotifyAuthorization(c *gin.Context) {
 
@@ -998,6 +1118,14 @@ func (siw *ServerInterfaceWrapper) GetSpotifyAuthorization(c *gin.Context) {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "redirectUri", c.Request.URL.Query(), &params.RedirectUri, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirectUri: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "clientId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "clientId", c.Request.URL.Query(), &params.ClientId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter clientId: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -1126,6 +1254,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/spotify-auth", wrapper.GetSpotifyLink)
 	router.POST(options.BaseURL+"/v1/songspy/spotify-auth", wrapper.LinkSpotify)
 	router.GET(options.BaseURL+"/v1/songspy/spotify-auth/url", wrapper.GetSpotifyAuthorization)
+	router.DELETE(options.BaseURL+"/v1/songspy/spotify-auth/seat", wrapper.LeaveSpotifySeat)
+	router.GET(options.BaseURL+"/v1/songspy/spotify-auth/seat", wrapper.GetSpotifySeat)
+	router.POST(options.BaseURL+"/v1/songspy/spotify-auth/seat", wrapper.AskSpotifySeat)
 	router.GET(options.BaseURL+"/v1/songspy/tracks/current-playing", wrapper.ListCurrentPlaying)
 	router.GET(options.BaseURL+"/v1/songspy/me/plays", wrapper.ListMyPlays)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/plays/:id", wrapper.DeleteMyPlay)
@@ -2111,6 +2242,285 @@ func (response LinkSpotify503JSONResponse) VisitLinkSpotifyResponse(w http.Respo
 	return err
 }
 
+type LeaveSpotifySeatRequestObject struct {
+}
+
+type LeaveSpotifySeatResponseObject interface {
+	VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error
+}
+
+type LeaveSpotifySeat200JSONResponse DoneAnswer
+
+func (response LeaveSpotifySeat200JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveSpotifySeat401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response LeaveSpotifySeat401JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveSpotifySeat404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response LeaveSpotifySeat404JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveSpotifySeat500JSONResponse struct{ InternalJSONResponse }
+
+func (response LeaveSpotifySeat500JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveSpotifySeat503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response LeaveSpotifySeat503JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSpotifySeatRequestObject struct {
+}
+
+type GetSpotifySeatResponseObject interface {
+	VisitGetSpotifySeatResponse(w http.ResponseWriter) error
+}
+
+type GetSpotifySeat200JSONResponse SeatAnswer
+
+func (response GetSpotifySeat200JSONResponse) VisitGetSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSpotifySeat401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetSpotifySeat401JSONResponse) VisitGetSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSpotifySeat404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetSpotifySeat404JSONResponse) VisitGetSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSpotifySeat500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetSpotifySeat500JSONResponse) VisitGetSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSpotifySeat503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetSpotifySeat503JSONResponse) VisitGetSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeatRequestObject struct {
+	Body *AskSpotifySeatJSONRequestBody
+}
+
+type AskSpotifySeatResponseObject interface {
+	VisitAskSpotifySeatResponse(w http.ResponseWriter) error
+}
+
+type AskSpotifySeat200JSONResponse SeatAnswer
+
+func (response AskSpotifySeat200JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat400JSONResponse struct{ InvalidJSONResponse }
+
+func (response AskSpotifySeat400JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response AskSpotifySeat401JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat409JSONResponse struct{ ConflictJSONResponse }
+
+func (response AskSpotifySeat409JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response AskSpotifySeat413JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response AskSpotifySeat415JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat500JSONResponse struct{ InternalJSONResponse }
+
+func (response AskSpotifySeat500JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response AskSpotifySeat503JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSpotifyAuthorizationRequestObject struct {
 	Params GetSpotifyAuthorizationParams
 }
@@ -2157,6 +2567,20 @@ func (response GetSpotifyAuthorization401JSONResponse) VisitGetSpotifyAuthorizat
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSpotifyAuthorization403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSpotifyAuthorization403JSONResponse) VisitGetSpotifyAuthorizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2559,6 +2983,15 @@ type StrictServerInterface interface {
 	// LinkSpotify ★ Link a Spotify account with the code of its authorization.
 	// (POST /v1/songspy/spotify-auth)
 	LinkSpotify(ctx context.Context, request LinkSpotifyRequestObject) (LinkSpotifyResponseObject, error)
+	// LeaveSpotifySeat Give up what one has asked for; the address is forgotten.
+	// (DELETE /v1/songspy/spotify-auth/seat)
+	LeaveSpotifySeat(ctx context.Context, request LeaveSpotifySeatRequestObject) (LeaveSpotifySeatResponseObject, error)
+	// GetSpotifySeat How one stands who has asked for a seat in a Spotify app.
+	// (GET /v1/songspy/spotify-auth/seat)
+	GetSpotifySeat(ctx context.Context, request GetSpotifySeatRequestObject) (GetSpotifySeatResponseObject, error)
+	// AskSpotifySeat Ask for a seat in a Spotify app.
+	// (POST /v1/songspy/spotify-auth/seat)
+	AskSpotifySeat(ctx context.Context, request AskSpotifySeatRequestObject) (AskSpotifySeatResponseObject, error)
 	// GetSpotifyAuthorization Where to send the person to authorize at Spotify.
 	// (GET /v1/songspy/spotify-auth/url)
 	GetSpotifyAuthorization(ctx context.Context, request GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error)
@@ -2732,6 +3165,47 @@ func (sh *strictHandler) LinkSpotify(c *gin.Context, params LinkSpotifyParams) {
 	response, err := sh.ssi.LinkSpotify(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitLinkSpotifyResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) LeaveSpotifySeat(c *gin.Context) {
+	var request LeaveSpotifySeatRequestObject
+	response, err := sh.ssi.LeaveSpotifySeat(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitLeaveSpotifySeatResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetSpotifySeat(c *gin.Context) {
+	var request GetSpotifySeatRequestObject
+	response, err := sh.ssi.GetSpotifySeat(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetSpotifySeatResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) AskSpotifySeat(c *gin.Context) {
+	var request AskSpotifySeatRequestObject
+	var body AskSpotifySeatJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.AskSpotifySeat(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitAskSpotifySeatResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

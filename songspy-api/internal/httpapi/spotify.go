@@ -14,7 +14,9 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 	if err != nil {
 		return nil, notLinked(err)
 	}
+	clientID, own := songspy.OwnClientID(link.App)
 	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: Link{
+		ClientId: clientID, OwnApp: own,
 		State: LinkState(link.State), StateSince: Time(link.StateSince),
 		Task: LinkTask(link.Task(s.o.Now())), RemindFrom: Time(link.RemindFrom()),
 		Scopes:   append([]string{}, strings.Fields(link.Scope)...),
@@ -23,12 +25,12 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 }
 
 func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error) {
-	a, err := s.o.Linking.Authorization(ctx, callerOf(ctx).UserID, valueOf(r.Params.RedirectUri))
+	a, err := s.o.Linking.Authorization(ctx, callerOf(ctx).UserID, valueOf(r.Params.ClientId), valueOf(r.Params.RedirectUri))
 	if err != nil {
 		return nil, err
 	}
 	return GetSpotifyAuthorization200JSONResponse{Result: SUCCESS, Data: Authorization{
-		Url: a.URL, State: a.State.Reveal(), CodeVerifier: a.CodeVerifier.Reveal(), RedirectUri: a.RedirectURI,
+		Url: a.URL, State: a.State.Reveal(), CodeVerifier: a.CodeVerifier.Reveal(), RedirectUri: a.RedirectURI, Registered: a.Registered,
 	}}, nil
 }
 

@@ -38,14 +38,6 @@ type Spotify interface {
 	Account(ctx context.Context, access songspy.Secret) (songspy.Account, error)
 }
 
-// App is one Spotify app of the instance.
-type App struct {
-	ID string
-	// Seats is how many people it admits; 0: as many as come.
-	Seats   int
-	Spotify Spotify
-}
-
 // NewLink is what is stored when a person has linked.
 type NewLink struct {
 	UserID songspy.UserID
@@ -65,18 +57,18 @@ type Links interface {
 	// another person's and is not to be moved, and another, SPOTIFY_NO_SEAT,
 	// when the app's last seat has been taken meanwhile.
 	SaveLink(ctx context.Context, l NewLink) (songspy.Link, error)
-	// ChooseApp gives the app through which the person links, of those named
-	// with their seats: their own if they have one, else one with a free seat.
-	// Without one it is a conflict, SPOTIFY_NO_SEAT.
-	ChooseApp(ctx context.Context, user songspy.UserID, seats []songspy.AppSeats) (app string, err error)
 }
 
 // Options are what a Service is made of.
 type Options struct {
 	// Apps are the instance's Spotify apps; the first is that of frontends which
 	// build the authorization themselves.
-	Apps  []App
+	Apps []App
+	// Own gives the app of a client id that a person brought. Nil: nobody may
+	// bring one.
+	Own   func(clientID string) Spotify
 	Links Links
+	Seats Seats
 	// RedirectURLs are those registered with Spotify; the first is the default.
 	RedirectURLs []string
 	// AnyLoopback lets any http URL of this machine pass as well, for development.
@@ -97,18 +89,23 @@ type Authorization struct {
 	State        songspy.Secret
 	CodeVerifier songspy.Secret
 	RedirectURI  string
+	// Registered is false where, for all that is known, the app's owner has to
+	// enter the person in its dashboard first: Spotify would let them sign in, and
+	// then refuse.
+	Registered bool
 }
 
-// Authorization begins a linking of the person, through an app that admits
-// them. An empty redirectURI is the default one.
+// Authorization begins a linking of the person, through the app of that client
+// id; Ours is one of the instance's, and empty means that of their link, or else
+// one of the instance's that admits them. An empty redirectURI is the default one.
 //
 // The verifier comes back with the code, and says which app it is for.
-func (s *Service) Authorization(ctx context.Context, user songspy.UserID, redirectURI string) (Authorization, error) {
+func (s *Service) Authorization(ctx context.Context, user songspy.UserID, clientID, redirectURI string) (Authorization, error) {
 	redirectURI, err := s.redirect(redirectURI)
 	if err != nil {
 		return Authorization{}, err
 	}
-	app, err := s.choose(ctx, user)
+	app, registered, err := s.choose(ctx, user, clientID)
 	if err != nil {
 		return Authorization{}, err
 	}
@@ -119,6 +116,7 @@ func (s *Service) Authorization(ctx context.Context, user songspy.UserID, redire
 		State:        songspy.Secret(state),
 		CodeVerifier: songspy.Secret(verifier),
 		RedirectURI:  redirectURI,
+		Registered:   registered,
 	}, nil
 }
 
@@ -132,7 +130,10 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 	if r.RedirectURI, err = s.redirect(r.RedirectURI); err != nil {
 		return songspy.Link{}, err
 	}
-	app := s.appOf(r.Verifier)
+	app, err := s.appOf(r.Verifier)
+	if err != nil {
+		return songspy.Link{}, err
+	}
 	if err := app.Spotify.Ready(ctx); err != nil {
 		return songspy.Link{}, unavailable(err)
 	}
@@ -164,41 +165,6 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 		return songspy.Link{}, unavailable(err)
 	}
 	return s.o.Links.SaveLink(ctx, NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Account: account, Move: move, At: s.o.Now()})
-}
-
-// appMark stands between a verifier's random part and the app's id. Verifiers
-// may hold it, and our random parts do not.
-const appMark = "~"
-
-// choose is the app through which a person is to link.
-func (s *Service) choose(ctx context.Context, user songspy.UserID) (App, error) {
-	if len(s.o.Apps) == 1 && s.o.Apps[0].Seats == 0 {
-		return s.o.Apps[0], nil
-	}
-	seats := make([]songspy.AppSeats, len(s.o.Apps))
-	for i, app := range s.o.Apps {
-		seats[i] = songspy.AppSeats{App: app.ID, Seats: app.Seats}
-	}
-	id, err := s.o.Links.ChooseApp(ctx, user, seats)
-	if err != nil {
-		return App{}, err
-	}
-	return s.app(id), nil
-}
-
-// appOf is the app that a verifier was made for; the first one's is no other's.
-func (s *Service) appOf(verifier songspy.Secret) App {
-	_, id, _ := strings.Cut(verifier.Reveal(), appMark)
-	return s.app(id)
-}
-
-func (s *Service) app(id string) App {
-	for _, app := range s.o.Apps {
-		if app.ID == id {
-			return app
-		}
-	}
-	return s.o.Apps[0]
 }
 
 // redirect lets only known addresses pass: Spotify checks as well, but against

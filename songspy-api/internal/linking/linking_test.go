@@ -21,7 +21,9 @@ type fake struct {
 	full                      error // no app admits anybody
 	scope                     string
 	refresh                   songspy.Secret
-	spent                     func() // happens while the code is spent
+	spent                     func()         // happens while the code is spent
+	brought                   string         // the app of the person's link, if they brought it
+	asked                     songspy.Secret // the address that a seat was asked for with
 	redeemed                  []Redemption
 	saved                     []NewLink
 }
@@ -52,16 +54,30 @@ func (f *fake) SaveLink(ctx context.Context, n NewLink) (songspy.Link, error) {
 	return songspy.Link{UserID: n.UserID}, nil
 }
 
-func (f *fake) ChooseApp(_ context.Context, _ songspy.UserID, seats []songspy.AppSeats) (string, error) {
-	return seats[len(seats)-1].App, f.full
+func (f *fake) ChooseApp(_ context.Context, _ songspy.UserID, seats []songspy.AppSeats, own bool) (string, bool, error) {
+	if own && f.brought != "" {
+		return f.brought, true, nil
+	}
+	return seats[len(seats)-1].App, f.asked == "", f.full
 }
+
+func (f *fake) Seat(_ context.Context, user songspy.UserID) (songspy.Seat, int64, error) {
+	return songspy.Seat{UserID: user, State: songspy.SeatWaiting}, 2, nil
+}
+
+func (f *fake) AskSeat(_ context.Context, _ songspy.UserID, email songspy.Secret, _ []songspy.AppSeats) (songspy.Seat, error) {
+	f.asked = email
+	return songspy.Seat{}, nil
+}
+
+func (f *fake) LeaveSeat(context.Context, songspy.UserID) error { return nil }
 
 func newFake() *fake {
 	return &fake{scope: strings.Join(songspy.NeededScopes(), " "), refresh: "refresh"}
 }
 
 func service(f *fake, anyLoopback bool) *Service {
-	return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, RedirectURLs: []string{registered}, AnyLoopback: anyLoopback, Now: time.Now})
+	return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, AnyLoopback: anyLoopback, Now: time.Now})
 }
 
 func TestLink_StoresWhatTheCodeGave(t *testing.T) {
@@ -137,7 +153,7 @@ func TestLink_NamesTheMissingScopes(t *testing.T) {
 }
 
 func TestAuthorization_GivesAChallengeThatFitsItsVerifier(t *testing.T) {
-	a, err := service(newFake(), false).Authorization(t.Context(), 7, "")
+	a, err := service(newFake(), false).Authorization(t.Context(), 7, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +168,7 @@ func TestAuthorization_GivesAChallengeThatFitsItsVerifier(t *testing.T) {
 	if n := len(a.CodeVerifier.Reveal()); n < 43 || n > 128 {
 		t.Errorf("the verifier has %d characters", n)
 	}
-	b, _ := service(newFake(), false).Authorization(t.Context(), 7, "")
+	b, _ := service(newFake(), false).Authorization(t.Context(), 7, "", "")
 	if a.State == b.State || a.CodeVerifier == b.CodeVerifier {
 		t.Error("two authorizations are alike")
 	}
@@ -170,10 +186,10 @@ func TestAuthorization_LetsAnyLoopbackPassInDevelopmentAlone(t *testing.T) {
 		"javascript:alert(1)":            false,
 		"://":                            false,
 	} {
-		if _, err := service(newFake(), true).Authorization(t.Context(), 7, uri); (err == nil) != loopback {
+		if _, err := service(newFake(), true).Authorization(t.Context(), 7, "", uri); (err == nil) != loopback {
 			t.Errorf("%s in development: %v", uri, err)
 		}
-		if _, err := service(newFake(), false).Authorization(t.Context(), 7, uri); err == nil {
+		if _, err := service(newFake(), false).Authorization(t.Context(), 7, "", uri); err == nil {
 			t.Errorf("%s passed in production", uri)
 		}
 	}
@@ -181,7 +197,7 @@ func TestAuthorization_LetsAnyLoopbackPassInDevelopmentAlone(t *testing.T) {
 
 func TestAuthorization_NeedsARedirect(t *testing.T) {
 	s := New(Options{Now: time.Now})
-	if _, err := s.Authorization(t.Context(), 7, ""); songspy.CodeOf(err) != songspy.CodeInvalid {
+	if _, err := s.Authorization(t.Context(), 7, "", ""); songspy.CodeOf(err) != songspy.CodeInvalid {
 		t.Errorf("%v", err)
 	}
 }
@@ -189,10 +205,10 @@ func TestAuthorization_NeedsARedirect(t *testing.T) {
 func TestLinking_GoesThroughAnAppWithAFreeSeat(t *testing.T) {
 	first, second := newFake(), newFake()
 	s := New(Options{
-		Apps: []App{{ID: "full", Seats: 5, Spotify: first}, {ID: "free", Seats: 5, Spotify: second}}, Links: second,
+		Apps: []App{{ID: "full", Seats: 5, Spotify: first}, {ID: "free", Seats: 5, Spotify: second}}, Links: second, Seats: second,
 		RedirectURLs: []string{registered}, Now: time.Now,
 	})
-	a, err := s.Authorization(t.Context(), 7, "")
+	a, err := s.Authorization(t.Context(), 7, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +226,70 @@ func TestLinking_GoesThroughAnAppWithAFreeSeat(t *testing.T) {
 		t.Errorf("%v: %+v", err, first.redeemed)
 	}
 	second.full = &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_NO_SEAT"}
-	if _, err := s.Authorization(t.Context(), 8, ""); songspy.ReasonOf(err) != "SPOTIFY_NO_SEAT" {
+	if _, err := s.Authorization(t.Context(), 8, "", ""); songspy.ReasonOf(err) != "SPOTIFY_NO_SEAT" {
 		t.Errorf("without a free seat: %v", err)
+	}
+}
+
+func TestLinking_GoesThroughAnAppThatThePersonBrought(t *testing.T) {
+	const id = "0123456789abcdef0123456789abcdef"
+	ours, own := newFake(), newFake()
+	o := Options{Apps: []App{{ID: "ours", Seats: 5, Spotify: ours}}, Links: own, Seats: own, RedirectURLs: []string{registered}, Now: time.Now}
+	if _, err := New(o).Authorization(t.Context(), 7, id, ""); songspy.ReasonOf(err) != "SPOTIFY_OWN_APPS_OFF" {
+		t.Errorf("where nobody may bring one: %v", err)
+	}
+	o.Own = func(clientID string) Spotify {
+		if clientID != id {
+			t.Errorf("asked for the app %q", clientID)
+		}
+		return own
+	}
+	s := New(o)
+	for _, nonsense := range []string{"ABCDEF", id + "0", "../" + id[3:]} {
+		if _, err := s.Authorization(t.Context(), 7, nonsense, ""); songspy.CodeOf(err) != songspy.CodeInvalid {
+			t.Errorf("%q: %v", nonsense, err)
+		}
+	}
+	a, err := s.Authorization(t.Context(), 7, id, "")
+	if err != nil || !a.Registered {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	if n := len(a.CodeVerifier.Reveal()); n > 128 {
+		t.Errorf("the verifier has %d characters", n)
+	}
+	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
+		t.Fatal(err)
+	}
+	if len(ours.redeemed) > 0 || len(own.redeemed) != 1 || own.saved[0].App != songspy.OwnApp(id) || own.saved[0].Seats != 0 {
+		t.Errorf("the code went to %+v, and %+v was saved", ours.redeemed, own.saved)
+	}
+	own.brought = songspy.OwnApp(id)
+	for clientID, want := range map[string]string{"": own.brought, Ours: "ours"} {
+		a, err := s.Authorization(t.Context(), 7, clientID, "")
+		if err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), "~"+want) {
+			t.Errorf("linking anew with clientId %q is not through %s, %v", clientID, want, err)
+		}
+	}
+}
+
+func TestASeatIsAskedForWithABareAddress(t *testing.T) {
+	f := newFake()
+	o := Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}, {ID: "all", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, Now: time.Now}
+	for _, nonsense := range []songspy.Secret{"", "ann", "Ann <ann@example.org>", "a@b@c", "ann@example.org\r\nBcc: eve@example.org", songspy.Secret(strings.Repeat("a", 250) + "@b.cd")} {
+		_, _, err := New(o).AskSeat(t.Context(), 7, nonsense)
+		if songspy.CodeOf(err) != songspy.CodeInvalid || f.asked != "" || nonsense != "" && strings.Contains(err.Error(), nonsense.Reveal()) {
+			t.Errorf("%v", err)
+		}
+	}
+	seat, ahead, err := New(o).AskSeat(t.Context(), 7, " ann@example.org ")
+	if err != nil || f.asked != "ann@example.org" || seat.UserID != 7 || ahead != 2 {
+		t.Errorf("%+v after %d, %v", seat, ahead, err)
+	}
+	if a, err := New(o).Authorization(t.Context(), 7, "", ""); err != nil || a.Registered {
+		t.Errorf("somebody whom the operator has to enter is registered: %v", err)
+	}
+	o.Apps = o.Apps[1:]
+	if _, _, err := New(o).AskSeat(t.Context(), 7, "ann@example.org"); songspy.ReasonOf(err) != "SPOTIFY_SEAT_NOT_NEEDED" {
+		t.Errorf("where everybody is admitted: %v", err)
 	}
 }

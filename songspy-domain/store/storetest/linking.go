@@ -1,9 +1,6 @@
 package storetest
 
 import (
-	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,60 +10,6 @@ import (
 
 func linking() suite {
 	return suite{
-		"Seats_ListWhoIsNotRegistered": func(t *testing.T, b *bundle) {
-			b.listener(t)
-			refusedOne := b.listener(t)
-			value[songspy.Link](t)(b.UpdateLink(t.Context(), refusedOne.UserID, func(l *songspy.Link) error {
-				l.State = songspy.LinkNotRegistered
-				return nil
-			}))
-			unregistered, taken, err := b.Seats(t.Context(), 10)
-			must(t, err)
-			same(t, "taken", taken, map[string]int64{refusedOne.App: 2})
-			same(t, "not registered", len(unregistered), 1)
-			same(t, "who", unregistered[0].User, refusedOne.UserID)
-		},
-		"ChooseApp_FillsOneAppAfterAnother": func(t *testing.T, b *bundle) {
-			apps := []songspy.AppSeats{{App: "one", Seats: 2}, {App: "two", Seats: 2}}
-			var last songspy.User
-			for _, want := range []string{"one", "one", "two", "two"} {
-				last = b.person(t)
-				app := value[string](t)(b.ChooseApp(t.Context(), last.ID, apps))
-				same(t, "app", app, want)
-				n := store.NewLink{UserID: last.ID, App: app, Seats: 2, Grant: grant("x"), Account: account(fmt.Sprint(last.ID))}
-				value[songspy.Link](t)(b.SaveLink(t.Context(), n))
-			}
-			late := b.person(t)
-			_, err := b.ChooseApp(t.Context(), late.ID, apps)
-			refused(t, err, songspy.CodeConflict, store.ReasonNoSeat)
-			same(t, "who links anew", value[string](t)(b.ChooseApp(t.Context(), last.ID, apps)), "two")
-			same(t, "with an app for everybody", value[string](t)(b.ChooseApp(t.Context(), late.ID, append(apps, songspy.AppSeats{App: "all"}))), "all")
-			value[store.Erased](t)(b.Unlink(t.Context(), last.ID))
-			same(t, "after somebody left", value[string](t)(b.ChooseApp(t.Context(), late.ID, apps)), "two")
-			// An app that is configured no more keeps its people waiting; they may move.
-			same(t, "of an app that is gone", value[string](t)(b.ChooseApp(t.Context(), last.ID, []songspy.AppSeats{{App: "new", Seats: 1}})), "new")
-		},
-		"SaveLink_LetsOneOfTwoTakeTheLastSeat": func(t *testing.T, b *bundle) {
-			var all sync.WaitGroup
-			var taken, full atomic.Int64
-			for range 6 {
-				u := b.person(t)
-				all.Go(func() {
-					_, err := b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: "small", Seats: 2, Grant: grant("x"), Account: account(fmt.Sprint(u.ID))})
-					switch {
-					case err == nil:
-						taken.Add(1)
-					case songspy.ReasonOf(err) == store.ReasonNoSeat:
-						full.Add(1)
-					default:
-						t.Error(err)
-					}
-				})
-			}
-			all.Wait()
-			same(t, "seats taken", taken.Load(), 2)
-			same(t, "refused", full.Load(), 4)
-		},
 		"SaveLink_IsReadBackWhole": func(t *testing.T, b *bundle) {
 			u := b.person(t)
 			l := b.link(t, u.ID, "ada")

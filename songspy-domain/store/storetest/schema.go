@@ -27,6 +27,7 @@ func schemas() suite {
 				{&songspy.User{}, "link_generation link_version"},
 				{&songspy.Session{}, ""},
 				{&songspy.Link{}, "access_token_sealed refresh_token_sealed"},
+				{&songspy.Seat{}, "email_sealed"},
 				{&songspy.Track{}, ""},
 				{&songspy.UserTrack{}, ""},
 				{&songspy.Play{}, ""},

@@ -1,0 +1,34 @@
+package httpapi
+
+import (
+	"context"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func (s *server) GetSpotifySeat(ctx context.Context, _ GetSpotifySeatRequestObject) (GetSpotifySeatResponseObject, error) {
+	seat, ahead, err := s.o.Linking.Seat(ctx, callerOf(ctx).UserID)
+	if err != nil {
+		return nil, err
+	}
+	return GetSpotifySeat200JSONResponse{Result: SUCCESS, Data: seatAnswer(seat, ahead)}, nil
+}
+
+func (s *server) AskSpotifySeat(ctx context.Context, r AskSpotifySeatRequestObject) (AskSpotifySeatResponseObject, error) {
+	seat, ahead, err := s.o.Linking.AskSeat(ctx, callerOf(ctx).UserID, songspy.Secret(r.Body.Email))
+	if err != nil {
+		return nil, personGone(err)
+	}
+	return AskSpotifySeat200JSONResponse{Result: SUCCESS, Data: seatAnswer(seat, ahead)}, nil
+}
+
+func (s *server) LeaveSpotifySeat(ctx context.Context, _ LeaveSpotifySeatRequestObject) (LeaveSpotifySeatResponseObject, error) {
+	if err := s.o.Linking.LeaveSeat(ctx, callerOf(ctx).UserID); err != nil {
+		return nil, err
+	}
+	return LeaveSpotifySeat200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func seatAnswer(seat songspy.Seat, ahead int64) Seat {
+	return Seat{State: SeatState(seat.State), StateSince: Time(seat.StateSince), AskedAt: Time(seat.AskedAt), Ahead: ahead}
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/url"
+	"strings"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
+
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+)
+
+// authorization is what a frontend keeps between sending somebody to Spotify
+// and their coming back.
+type authorization struct {
+	URL, State, CodeVerifier, RedirectURI string
+	Registered                            bool
+}
+
+func (w *world) authorize(t *testing.T, who signedIn, query string) (to authorization, client string) {
+	t.Helper()
+	a := w.Call("GET", prefix+"/spotify-auth/url"+query, nil, who.bearer()...)
+	w.want(t, a, 200, "")
+	a.Into(t, &to)
+	u, err := url.Parse(to.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.secrets = append(w.secrets, to.CodeVerifier)
+	return to, u.Query().Get("client_id")
+}
+
+// comeBack links somebody who has allowed it.
+func (w *world) comeBack(person int, who signedIn, to authorization, client string) contracttest.Answer {
+	sum := sha256.Sum256([]byte(to.CodeVerifier))
+	code := w.sim.SpotifyCode(person, sim.CodeOptions{
+		ClientID: client, RedirectURI: to.RedirectURI, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+	})
+	w.secrets = append(w.secrets, code)
+	return w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": code, "redirectUri": to.RedirectURI, "codeVerifier": to.CodeVerifier}, who.bearer()...)
+}
+
+// desk is what the operator's command prints.
+func (w *world) desk(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, faults bytes.Buffer
+	if code := run(context.WithoutCancel(t.Context()), append([]string{"seats"}, args...), w.environ, &out, &faults); code != 0 {
+		t.Fatalf("seats %v: %d\n%s", args, code, faults.String())
+	}
+	return out.String()
+}
+
+func (w *world) link(t *testing.T, who signedIn) (link struct {
+	State, Task, ClientID string
+	OwnApp                bool
+},
+) {
+	t.Helper()
+	w.Call("GET", prefix+"/spotify-auth", nil, who.bearer()...).Into(t, &link)
+	return link
+}
+
+// TestSeats_ALineADeskAndALink goes the way of people whose instance has one app
+// in development mode with a single seat.
+func TestSeats_ALineADeskAndALink(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w *world) {
+		const address = "/spotify-auth/seat"
+		ann, bob := w.signIn(t, 0), w.signIn(t, 1)
+		seat := func(who signedIn) (s struct {
+			State string
+			Ahead int64
+		},
+		) {
+			t.Helper()
+			w.Call("GET", prefix+address, nil, who.bearer()...).Into(t, &s)
+			return s
+		}
+		ask := func(who signedIn, email string) contracttest.Answer {
+			w.secrets = append(w.secrets, email)
+			return w.Call("POST", prefix+address, map[string]string{"email": email}, who.bearer()...)
+		}
+
+		// Nobody has entered Ann: Spotify lets her sign in, and refuses her.
+		to, client := w.authorize(t, ann, "")
+		if client != sim.SmallClientID || to.Registered {
+			t.Errorf("Ann is sent to %s, registered: %v", client, to.Registered)
+		}
+		w.want(t, w.comeBack(0, ann, to, client), 403, "SPOTIFY_NOT_REGISTERED")
+		w.want(t, w.Call("GET", prefix+address, nil, ann.bearer()...), 404, "SPOTIFY_SEAT_NOT_ASKED")
+		w.want(t, w.Call("POST", prefix+address, map[string]string{"email": "ann@example.org", "phone": "1"}, ann.bearer()...), 400, "INVALID_REQUEST")
+		w.want(t, ask(ann, "ann at example"), 400, "INVALID_REQUEST")
+		w.want(t, ask(ann, "ann.seat@example.org"), 200, "")
+		w.want(t, ask(bob, "bob.seat@example.org"), 200, "")
+		if a, b := seat(ann), seat(bob); a.State != "held" || b.State != "waiting" || b.Ahead != 0 {
+			t.Errorf("Ann's seat is %+v, Bob's %+v", a, b)
+		}
+		w.want(t, w.Call("GET", prefix+"/spotify-auth/url", nil, bob.bearer()...), 409, "SPOTIFY_NO_SEAT")
+
+		// The operator enters her.
+		if told := w.desk(t); !strings.Contains(told, "ann.seat@example.org") || strings.Contains(told, "bob.seat@example.org") {
+			t.Errorf("the desk says\n%s", told)
+		}
+		w.sim.RegisterWith(0, sim.SmallClientID)
+		if told := w.desk(t, "entered", "1"); told != "User 1 can link now.\n" {
+			t.Errorf("the desk says %q", told)
+		}
+		if to, client = w.authorize(t, ann, ""); !to.Registered || seat(ann).State != "entered" {
+			t.Errorf("once entered Ann is %+v, registered: %v", seat(ann), to.Registered)
+		}
+		w.want(t, w.comeBack(0, ann, to, client), 200, "")
+		w.want(t, w.Call("GET", prefix+address, nil, ann.bearer()...), 404, "SPOTIFY_SEAT_NOT_ASKED")
+		if link := w.link(t, ann); link.State != "active" || link.ClientID != sim.SmallClientID || link.OwnApp {
+			t.Errorf("the link is %+v", link)
+		}
+
+		// She leaves, and Bob's turn has come.
+		w.want(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
+		if told := w.desk(t); !strings.Contains(told, "bob.seat@example.org") || seat(bob).State != "held" {
+			t.Errorf("Bob's seat is %+v, and the desk says\n%s", seat(bob), told)
+		}
+		w.want(t, w.Call("DELETE", prefix+address, nil, bob.bearer()...), 200, "")
+		w.want(t, w.Call("DELETE", prefix+address, nil, bob.bearer()...), 404, "SPOTIFY_SEAT_NOT_ASKED")
+		if told := w.desk(t); !strings.Contains(told, "Nobody has to be entered.") {
+			t.Errorf("the desk says\n%s", told)
+		}
+	}, func(environ map[string]string) {
+		environ["SONGSPY_SPOTIFY_CLIENT_ID"], environ["SONGSPY_SPOTIFY_CLIENT_SECRET"] = sim.SmallClientID, sim.SmallClientSecret
+		environ["SONGSPY_SPOTIFY_SEATS"] = "1"
+	})
+}
+
+func TestOwnApps_LinkByTheirClientIDAlone(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w *world) {
+		ann := w.signIn(t, 0)
+		w.want(t, w.Call("GET", prefix+"/spotify-auth/url?clientId=nonsense", nil, ann.bearer()...), 400, "INVALID_REQUEST")
+		unknown, _ := w.authorize(t, ann, "?clientId="+strings.Repeat("f", 32))
+		w.want(t, w.comeBack(0, ann, unknown, sim.OwnClientID), 400, "SPOTIFY_OWN_APP_REFUSED")
+
+		to, client := w.authorize(t, ann, "?clientId="+sim.OwnClientID)
+		if client != sim.OwnClientID || !to.Registered {
+			t.Errorf("sent to %s, registered: %v", client, to.Registered)
+		}
+		w.want(t, w.comeBack(0, ann, to, client), 200, "")
+		if link := w.link(t, ann); link.State != "active" || link.ClientID != sim.OwnClientID || !link.OwnApp {
+			t.Errorf("the link is %+v", link)
+		}
+		stored, err := w.db.Link(t.Context(), songspy.UserID(ann.ID))
+		if err != nil || stored.AuthMethod != songspy.AuthPKCE {
+			t.Errorf("stored with %s, %v", stored.AuthMethod, err)
+		}
+		// Linking anew is one step, through the same app; going back is a word.
+		if _, client := w.authorize(t, ann, ""); client != sim.OwnClientID {
+			t.Errorf("linking anew goes through %s", client)
+		}
+		to, client = w.authorize(t, ann, "?clientId=ours")
+		if client != sim.SpotifyClientID {
+			t.Errorf("going back goes through %s", client)
+		}
+		w.want(t, w.comeBack(0, ann, to, client), 200, "")
+		if link := w.link(t, ann); link.OwnApp {
+			t.Errorf("the link is %+v", link)
+		}
+		w.want(t, w.Call("POST", prefix+"/spotify-auth/seat", map[string]string{"email": "ann@example.org"}, ann.bearer()...), 409, "SPOTIFY_SEAT_NOT_NEEDED")
+	})
+}

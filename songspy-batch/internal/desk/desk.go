@@ -1,0 +1,32 @@
+// Package desk gives the seats of Spotify apps that have become free to those
+// who wait for one: somebody has unlinked, or the operator has added an app.
+package desk
+
+import (
+	"context"
+	"log/slog"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Seats is where the line is kept.
+type Seats interface {
+	// GiveSeats gives what is free, first come first, and returns whose seat changed.
+	GiveSeats(ctx context.Context, apps []songspy.AppSeats) ([]songspy.Seat, error)
+}
+
+// Job gives out what is free.
+type Job struct {
+	Seats  Seats
+	Apps   []songspy.AppSeats
+	Logger *slog.Logger
+}
+
+// Run gives out what is free now.
+func (j Job) Run(ctx context.Context) error {
+	changed, err := j.Seats.GiveSeats(ctx, j.Apps)
+	for _, seat := range changed {
+		j.Logger.InfoContext(ctx, "a seat has changed", "user_id", int64(seat.UserID), "state", string(seat.State), "app", seat.App)
+	}
+	return err
+}

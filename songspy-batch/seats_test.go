@@ -1,0 +1,70 @@
+package main
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+func TestWhoWaitsIsGivenASeatSoonAfterSomebodyLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sim.Options{People: 2, Epoch: time.Now().Add(24 * time.Hour)})
+		apps := []songspy.AppSeats{{App: sim.SpotifyClientID, Seats: 2}}
+		stop, _ := w.start(func(s *settings) { s.Spotify.Seats = 2 })
+		defer func() { stop() }()
+		<-time.After(time.Minute)
+		waits, _, err := w.db.SignIn(t.Context(), songspy.GoogleProfile{Subject: "waits"}, songspy.AudienceEveryone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seat, err := w.db.AskSeat(t.Context(), waits.ID, "waits@example.org", apps)
+		if err != nil || seat.State != songspy.SeatWaiting {
+			t.Fatalf("%+v, %v", seat, err)
+		}
+		if _, err := w.db.Unlink(t.Context(), user(0)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(deskEvery + time.Second)
+		if seat, _, err = w.db.Seat(t.Context(), waits.ID); err != nil || seat.State != songspy.SeatHeld {
+			t.Errorf("%+v, %v", seat, err)
+		}
+	})
+}
+
+// TestEachAppIsAskedByItsOwnDoorAndPeoplesOwnAppsAreKeptAlive looks at somebody
+// through a second app and at somebody through their own while the first app is shut.
+func TestEachAppIsAskedByItsOwnDoorAndPeoplesOwnAppsAreKeptAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const first, second, own = 0, 1, 2
+		w := newWorld(t, sim.Options{People: 3, Epoch: time.Now().Add(24 * time.Hour), RotateRefreshTokens: true})
+		w.sim.RegisterWith(second, sim.SmallClientID)
+		w.linkThrough(second, sim.SmallClientID, sim.SmallClientID, sim.SmallClientSecret)
+		w.linkThrough(own, songspy.OwnApp(sim.OwnClientID), sim.OwnClientID, "")
+		closing := 7200
+		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: first, Kind: sim.RateLimited, RetryAfter: &closing, Times: 1})
+		from := time.Now()
+		stop, _ := w.start(func(s *settings) {
+			s.Spotify.MoreApps = songspy.Secret(sim.SmallClientID + ":" + sim.SmallClientSecret + ":5")
+		})
+		<-time.After(90 * time.Minute) // every token is renewed at least once
+		stop()
+		looks := map[int]int{}
+		for _, c := range w.called("currently-playing") {
+			looks[c.Person]++
+		}
+		if looks[first] != 1 {
+			t.Errorf("%d looks went by the first app, whose door one of them closed", looks[first])
+		}
+		for _, person := range []int{second, own} {
+			if want := int(time.Since(from) / (3 * time.Minute)); looks[person] < want {
+				t.Errorf("person %d was looked at %d times, not %d", person, looks[person], want)
+			}
+			if l, err := w.db.Link(t.Context(), user(person)); err != nil || l.State != songspy.LinkActive || !l.AccessExpiresAt.After(time.Now()) {
+				t.Errorf("person %d's link is %s until %v, %v", person, l.State, l.AccessExpiresAt, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,228 @@
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+// small is one app that admits two people.
+var small = []songspy.AppSeats{{App: "small", Seats: 2}}
+
+// seatOf is where a person's seat is and how it stands.
+func (b *bundle) seatOf(t *testing.T, id songspy.UserID) string {
+	t.Helper()
+	seat, ahead, err := b.Seat(t.Context(), id)
+	must(t, err)
+	return fmt.Sprintf("%s %s %d", seat.State, seat.App, ahead)
+}
+
+func (b *bundle) ask(t *testing.T, apps []songspy.AppSeats) songspy.UserID {
+	t.Helper()
+	u := b.person(t)
+	b.clock.advance(time.Minute)
+	value[songspy.Seat](t)(b.AskSeat(t.Context(), u.ID, songspy.Secret(fmt.Sprintf("%d@example.org", u.ID)), apps))
+	return u.ID
+}
+
+// linkThrough links a person through an app that admits so many.
+func (b *bundle) linkThrough(t *testing.T, id songspy.UserID, a songspy.AppSeats) error {
+	t.Helper()
+	_, err := b.SaveLink(t.Context(), store.NewLink{UserID: id, App: a.App, Seats: a.Seats, Grant: grant("x"), Account: account(fmt.Sprint(id))})
+	return err
+}
+
+func seats() suite {
+	return suite{
+		"AskSeat_GivesWhatIsFreeAndPutsTheOthersInLine": func(t *testing.T, b *bundle) {
+			one, two, three, four := b.ask(t, small), b.ask(t, small), b.ask(t, small), b.ask(t, small)
+			for id, want := range map[songspy.UserID]string{one: "held small 0", two: "held small 0", three: "waiting  0", four: "waiting  1"} {
+				same(t, fmt.Sprint("seat of ", id), b.seatOf(t, id), want)
+			}
+			must(t, b.LeaveSeat(t.Context(), one))
+			changed := value[[]songspy.Seat](t)(b.GiveSeats(t.Context(), small))
+			same(t, "given", []songspy.UserID{changed[0].UserID}, []songspy.UserID{three})
+			same(t, "the next", b.seatOf(t, four), "waiting  0")
+			same(t, "nothing is free", len(value[[]songspy.Seat](t)(b.GiveSeats(t.Context(), small))), 0)
+			_, _, err := b.Seat(t.Context(), one)
+			refused(t, err, songspy.CodeNotFound, store.ReasonSeatNotAsked)
+			refused(t, b.LeaveSeat(t.Context(), one), songspy.CodeNotFound, store.ReasonSeatNotAsked)
+			_, err = b.AskSeat(t.Context(), 404, "nobody@example.org", small)
+			Code(t, err, songspy.CodeNotFound)
+		},
+		"AskSeat_AgainTakesTheNewAddressAndKeepsThePlace": func(t *testing.T, b *bundle) {
+			one := b.ask(t, small)
+			value[bool](t)(b.EnterSeat(t.Context(), one))
+			b.clock.advance(time.Hour)
+			seat := value[songspy.Seat](t)(b.AskSeat(t.Context(), one, "other@example.org", small))
+			same(t, "the seat", seat, songspy.Seat{
+				UserID: one, App: "small", State: songspy.SeatHeld, Email: "other@example.org",
+				AskedAt: start.Add(time.Minute), StateSince: start.Add(time.Hour + time.Minute),
+			})
+			desk := value[store.Desk](t)(b.Desk(t.Context(), small))
+			same(t, "the desk", desk.Seats, []songspy.Seat{seat})
+		},
+		"AskSeat_OfWhomTheirAppRefusesIsInThatApp": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			must(t, b.linkThrough(t, u.ID, songspy.AppSeats{App: "two", Seats: 1}))
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), u.ID, func(l *songspy.Link) error {
+				l.State = songspy.LinkNotRegistered
+				return nil
+			}))
+			both := append([]songspy.AppSeats{{App: "two", Seats: 1}}, small...)
+			same(t, "refused", value[store.Desk](t)(b.Desk(t.Context(), both)).Refused, []store.Refused{{UserID: u.ID, App: "two", Since: start}})
+			value[songspy.Seat](t)(b.AskSeat(t.Context(), u.ID, "u@example.org", both))
+			same(t, "seat", b.seatOf(t, u.ID), "held two 0")
+			same(t, "refused, and has said which address", len(value[store.Desk](t)(b.Desk(t.Context(), both)).Refused), 0)
+			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u.ID)), true)
+			same(t, "link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)).State, songspy.LinkActive)
+			_, _, err := b.Seat(t.Context(), u.ID)
+			Code(t, err, songspy.CodeNotFound)
+		},
+		"EnterSeat_LetsThemLinkAndTellsWhoIsNotThere": func(t *testing.T, b *bundle) {
+			one, _, waits := b.ask(t, small), b.ask(t, small), b.ask(t, small)
+			for range 2 {
+				same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), one)), false)
+				same(t, "seat", b.seatOf(t, one), "entered small 0")
+			}
+			Code(t, second(b.EnterSeat(t.Context(), waits)), songspy.CodeConflict)
+			refused(t, second(b.EnterSeat(t.Context(), b.person(t).ID)), songspy.CodeNotFound, store.ReasonSeatNotAsked)
+			well := b.listener(t)
+			refused(t, second(b.EnterSeat(t.Context(), well.UserID)), songspy.CodeNotFound, store.ReasonSeatNotAsked)
+			must(t, b.linkThrough(t, one, small[0]))
+			_, _, err := b.Seat(t.Context(), one)
+			Code(t, err, songspy.CodeNotFound)
+			desk := value[store.Desk](t)(b.Desk(t.Context(), small))
+			same(t, "people of the app", desk.Linked, map[string][]songspy.UserID{"small": {one}})
+			same(t, "and of others", desk.Others, map[string]int64{"main": 1})
+			same(t, "nothing more is free", len(value[[]songspy.Seat](t)(b.GiveSeats(t.Context(), small))), 0)
+		},
+		"ChooseApp_GoesByTheLinkThenTheSeatThenWhatIsFree": func(t *testing.T, b *bundle) {
+			type chosen struct {
+				app        string
+				registered bool
+			}
+			choose := func(id songspy.UserID, apps []songspy.AppSeats) chosen {
+				t.Helper()
+				app, registered, err := b.ChooseApp(t.Context(), id, apps, true)
+				must(t, err)
+				return chosen{app, registered}
+			}
+			both := append([]songspy.AppSeats{{App: "large", Seats: 3}}, small...)
+			newcomer := b.person(t).ID
+			same(t, "what is free", choose(newcomer, small), chosen{"small", false})
+			holder, entered := b.ask(t, small), b.ask(t, small)
+			value[bool](t)(b.EnterSeat(t.Context(), entered))
+			same(t, "a seat that is held", choose(holder, both), chosen{"small", false})
+			same(t, "a seat that is entered", choose(entered, both), chosen{"small", true})
+			same(t, "with another app", choose(newcomer, both), chosen{"large", false})
+			same(t, "with an app for everybody", choose(newcomer, append(small, songspy.AppSeats{App: "all"})), chosen{"all", true})
+			_, _, err := b.ChooseApp(t.Context(), newcomer, small, true)
+			refused(t, err, songspy.CodeConflict, store.ReasonNoSeat)
+			must(t, b.linkThrough(t, entered, small[0]))
+			same(t, "who links anew", choose(entered, both), chosen{"small", true})
+			same(t, "of an app that is gone", choose(entered, both[:1]), chosen{"large", false})
+			must(t, b.linkThrough(t, newcomer, songspy.AppSeats{App: songspy.OwnApp("mine")}))
+			same(t, "an own app", choose(newcomer, both), chosen{songspy.OwnApp("mine"), true})
+			back, _, err := b.ChooseApp(t.Context(), newcomer, both, false)
+			must(t, err)
+			same(t, "back from an own app", back, "large")
+		},
+		"Seats_AreNeverGivenTwiceThoughManyAskAndLinkAtOnce": func(t *testing.T, b *bundle) {
+			var all sync.WaitGroup
+			var linked atomic.Int64
+			for i := range 8 {
+				u := b.person(t)
+				all.Go(func() {
+					if _, err := b.AskSeat(t.Context(), u.ID, "a@example.org", small); err != nil {
+						t.Error(err)
+					}
+					switch i % 4 {
+					case 0:
+						if err := b.linkThrough(t, u.ID, small[0]); err == nil {
+							linked.Add(1)
+						} else if songspy.ReasonOf(err) != store.ReasonNoSeat {
+							t.Error(err)
+						}
+					case 1:
+						if _, err := b.EraseUser(t.Context(), u.ID); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			all.Wait()
+			value[[]songspy.Seat](t)(b.GiveSeats(t.Context(), small))
+			given := 0
+			for _, seat := range value[store.Desk](t)(b.Desk(t.Context(), small)).Seats {
+				if seat.State == songspy.SeatHeld {
+					given++
+				}
+			}
+			same(t, "linked and given", int(linked.Load())+given, 2)
+		},
+		"SaveLink_LetsOneOfTwoTakeTheLastSeat": func(t *testing.T, b *bundle) {
+			var all sync.WaitGroup
+			var taken, full atomic.Int64
+			for range 6 {
+				u := b.person(t)
+				all.Go(func() {
+					switch err := b.linkThrough(t, u.ID, small[0]); {
+					case err == nil:
+						taken.Add(1)
+					case songspy.ReasonOf(err) == store.ReasonNoSeat:
+						full.Add(1)
+					default:
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			same(t, "seats taken", taken.Load(), 2)
+			same(t, "refused", full.Load(), 4)
+		},
+		"SaveLink_LetsWhoHasASeatLinkAnewThoughThereAreFewerNow": func(t *testing.T, b *bundle) {
+			one, two := b.person(t).ID, b.person(t).ID
+			must(t, b.linkThrough(t, one, small[0]))
+			must(t, b.linkThrough(t, two, small[0]))
+			fewer := songspy.AppSeats{App: "small", Seats: 1}
+			must(t, b.linkThrough(t, one, fewer))
+			refused(t, b.linkThrough(t, b.person(t).ID, fewer), songspy.CodeConflict, store.ReasonNoSeat)
+		},
+		"Seats_GoWithTheirPersonAndAfterSomeTime": func(t *testing.T, b *bundle) {
+			gone, entered, waits := b.ask(t, small), b.ask(t, small), b.ask(t, small)
+			value[store.Erased](t)(b.EraseUser(t.Context(), gone))
+			same(t, "of the erased", b.count(t, "spotify_seats", gone), 0)
+			value[bool](t)(b.EnterSeat(t.Context(), entered))
+			b.clock.advance(time.Hour)
+			same(t, "too early", value[int64](t)(b.ForgetSeats(t.Context(), start, start)), 0)
+			same(t, "entered and never linked", value[int64](t)(b.ForgetSeats(t.Context(), b.clock.Now(), start)), 1)
+			same(t, "who waits", b.count(t, "spotify_seats", waits), 1)
+			same(t, "waited too long", value[int64](t)(b.ForgetSeats(t.Context(), start, b.clock.Now())), 1)
+		},
+		"Addresses_LieSealedAndOneThatDoesNotOpenStopsNobody": func(t *testing.T, b *bundle) {
+			one, two := b.ask(t, small), b.ask(t, small)
+			var sealed []byte
+			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT email_sealed FROM spotify_seats WHERE user_id = $1", int64(one)).Scan(&sealed))
+			if bytes.Contains(sealed, []byte("example")) {
+				t.Fatal("an address lies open")
+			}
+			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_seats SET email_sealed = $1 WHERE user_id = $2", sealed, int64(two))
+			must(t, err)
+			var log bytes.Buffer
+			s := b.another(t, func(o *store.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			desk := value[store.Desk](t)(s.Desk(t.Context(), small))
+			same(t, "addresses", []songspy.Secret{desk.Seats[0].Email, desk.Seats[1].Email}, []songspy.Secret{songspy.Secret(fmt.Sprintf("%d@example.org", one)), ""})
+			if !bytes.Contains(log.Bytes(), fmt.Appendf(nil, "user_id=%d", two)) || bytes.Contains(log.Bytes(), []byte("@")) {
+				t.Errorf("logged %s", log.String())
+			}
+		},
+	}
+}
