@@ -123,10 +123,16 @@ type batch struct {
 func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) *batch {
 	registry := telemetry.Registry()
 	b := &batch{settings: s, log: log, db: db, registry: registry}
+	if s.replicated() {
+		b.leases = lease.New(lease.Options{
+			Store: db, Owner: rand.Text(), Length: leaseLength, Call: sweep.LookWithin,
+			Now: time.Now, Logger: log, Metrics: lease.NewMetrics(registry),
+		})
+	}
 	b.apps = newSpotify(s, spotify.Config{
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
 		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
-		Doors: db, Share: b.share,
+		Doors: db, Share: b.share, May: b.may,
 	})
 	renewer := &refresh.Renewer{
 		Links: db, Provider: b.apps, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
@@ -143,11 +149,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 			Daily: s.Spotify.DailyCalls, Share: b.share, Quota: b.apps.Quota, Spent: b.apps.Spent,
 		}
 	}
-	if s.replicated() {
-		b.leases = lease.New(lease.Options{
-			Store: db, Owner: rand.Text(), Length: leaseLength, Call: sweep.LookWithin,
-			Now: time.Now, Logger: log, Metrics: lease.NewMetrics(registry),
-		})
+	if b.leases != nil {
 		o.Shards = b.leases
 	}
 	b.sweep = sweep.New(o)
@@ -181,6 +183,9 @@ func (b *batch) share() float64 {
 	}
 	return b.leases.Share()
 }
+
+// may says whether this batch may ask about anybody at this moment.
+func (b *batch) may() bool { return b.leases == nil || b.leases.May() }
 
 // run answers from the start, works once the schema is there, and ends with
 // ctx or with whatever breaks first. It owns the listener.

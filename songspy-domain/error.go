@@ -100,6 +100,9 @@ const (
 	DispositionNotRegistered
 	// DispositionAppPaused: nobody can be asked through this app for RetryAfter.
 	DispositionAppPaused
+	// DispositionNotNow: the call never left, since this process may ask nobody
+	// just now; nothing is known by it. It may again after RetryAfter.
+	DispositionNotNow
 )
 
 // DispositionOf is the disposition of the first Error in err's chain.

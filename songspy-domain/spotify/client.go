@@ -72,6 +72,10 @@ type Config struct {
 	DailyCalls int64
 	// Share is the part of the app's pace that this process may use; nil means all.
 	Share func() float64
+	// May is asked when a routine call to the Web API is about to leave, whatever
+	// it has waited for by then; if it says no the call stays, with
+	// DispositionNotNow. Nil: it may always.
+	May func() bool
 }
 
 // Client calls Spotify through one app. It is safe for concurrent use.
@@ -127,9 +131,9 @@ func newClient(c Config, k *doorkeeper) *Client {
 	cl := &Client{
 		config:    c,
 		gate:      k,
-		looks:     gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Routine},
+		looks:     gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Routine, may: c.May},
 		urgent:    gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Urgent},
-		idle:      gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Idle},
+		idle:      gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Idle, may: c.May},
 		renewals:  tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Routine}),
 		exchanges: tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Urgent}),
 	}

@@ -219,3 +219,17 @@ func TestProbe_WhoseCallerLeavesIsReplacedAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestACallThatMayNotBeMadeWhenItIsToLeaveStays(t *testing.T) {
+	p := newProvider(t, says(204, ""))
+	may := false
+	c := p.client(t, func(c *spotify.Config) { c.May = func() bool { return may } })
+	want(t, look(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionNotNow, time.Second)
+	if n := len(p.calls()); n != 0 {
+		t.Errorf("%d calls left", n)
+	}
+	may = true
+	if err := look(c); err != nil {
+		t.Errorf("once it may: %v", err)
+	}
+}

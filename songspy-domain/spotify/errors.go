@@ -66,6 +66,13 @@ func heldBack(door gate.Door, v gate.Verdict) *songspy.Error {
 	return e
 }
 
+// notNow is what a call gets that this process may not make any more.
+func notNow() *songspy.Error {
+	e := unavailable(fmt.Errorf("%w: this process may ask nobody just now", errHeldBack), time.Second)
+	e.Disposition = songspy.DispositionNotNow
+	return e
+}
+
 // refusedBy is the error of the very call that closed a door: the same as at
 // the closed door, save that this call did leave.
 func refusedBy(held error) *songspy.Error {

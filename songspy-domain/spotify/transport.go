@@ -47,6 +47,7 @@ type gated struct {
 	keeper  *doorkeeper
 	door    gate.Door
 	urgency gate.Urgency
+	may     func() bool // nil: always
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -57,6 +58,10 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 			_ = req.Body.Close()
 		}
 		return nil, err
+	}
+	if g.may != nil && !g.may() {
+		g.keeper.report(req.Context(), g.door, pass, gate.Outcome{Result: gate.Abandoned})
+		return nil, notNow()
 	}
 	resp, err := g.next.RoundTrip(req)
 	if err != nil {

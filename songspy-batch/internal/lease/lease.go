@@ -25,7 +25,7 @@ const (
 	every = 500 * time.Millisecond
 	// silence is how long the last word may lie back: what is asked after it
 	// would be asked again by whoever takes over.
-	silence = 1500 * time.Millisecond
+	silence = time.Second
 )
 
 // Store is where shards are leased.
@@ -97,10 +97,14 @@ func (k *Keeper) Joined(id songspy.UserID) bool {
 }
 
 // Holds reports whether a call for the person may begin now.
-func (k *Keeper) Holds(id songspy.UserID) bool {
+func (k *Keeper) Holds(id songspy.UserID) bool { return k.Owns(id) && k.May() }
+
+// May reports whether a call for anybody may begin now: the lease outlasts it,
+// and the last word is not old.
+func (k *Keeper) May() bool {
 	over := time.Duration(k.until.Load())
 	now := k.Now().Sub(k.begun)
-	return k.Owns(id) && now+k.Call < over && now < over-k.Length+silence
+	return now+k.Call < over && now < over-k.Length+silence
 }
 
 // Held is how many shards are this replica's.

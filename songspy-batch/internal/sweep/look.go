@@ -40,6 +40,8 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 	case err == nil:
 		s.count(ctx, id, string(obs.Sighting), nil)
 		next = s.heard(id, who, l, obs)
+	case songspy.DispositionOf(err) == songspy.DispositionNotNow:
+		next = next.Add(heldAgain)
 	default:
 		next = s.unheard(ctx, id, who, err)
 	}

@@ -109,6 +109,8 @@ func recallWait(err error) time.Duration {
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNeedsPerson, songspy.DispositionNotRegistered:
 		return listening.HistoryEvery
+	case songspy.DispositionNotNow:
+		return heldAgain
 	}
 	return max(songspy.RetryAfterOf(err), recallAgain)
 }
