@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strconv"
 	"text/tabwriter"
-	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
@@ -20,7 +18,7 @@ const seatsShown = 1000
 
 // seats is the desk at which an operator sees which app has free seats and who
 // is not registered yet, and says who has been entered.
-func seats(ctx context.Context, s settings, args []string, out io.Writer) (err error) {
+func seats(ctx context.Context, s settings, args []string, out io.Writer) error {
 	entered := songspy.UserID(0)
 	switch {
 	case len(args) == 2 && args[0] == "entered":
@@ -36,25 +34,16 @@ func seats(ctx context.Context, s settings, args []string, out io.Writer) (err e
 	if err != nil {
 		return err
 	}
-	if s, err = s.withKeys(); err != nil {
-		return err
-	}
-	db, err := openStore(ctx, s, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	defer func() { err = closing(db, err) }()
-	if err := db.CheckSchema(ctx); err != nil {
-		return err
-	}
-	if entered != 0 {
-		return askAgain(ctx, db, entered, out)
-	}
-	unregistered, taken, err := db.Seats(ctx, seatsShown)
-	if err != nil {
-		return err
-	}
-	return writeSeats(apps, unregistered, taken, out)
+	return atDesk(ctx, s, func(db *store.Store) error {
+		if entered != 0 {
+			return askAgain(ctx, db, entered, out)
+		}
+		unregistered, taken, err := db.Seats(ctx, seatsShown)
+		if err != nil {
+			return err
+		}
+		return writeSeats(apps, unregistered, taken, out)
+	})
 }
 
 func askAgain(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
@@ -99,7 +88,7 @@ func writeSeats(apps []config.App, unregistered []store.Seat, taken map[string]i
 	}
 	fmt.Fprintln(t, "\nEnter these people in the dashboard of their app, then call `songspy-api seats entered USER`:\nuser\tapp\trefused since")
 	for _, seat := range unregistered {
-		fmt.Fprintf(t, "%d\t%s\t%s\n", seat.User, seat.App, seat.Since.UTC().Format(time.DateTime))
+		fmt.Fprintf(t, "%d\t%s\t%s\n", seat.User, seat.App, written(seat.Since))
 	}
 	return t.Flush()
 }

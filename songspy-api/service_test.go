@@ -16,6 +16,9 @@ import (
 func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w *world) {
 		w.Call("GET", "/healthz", nil)
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open"}` {
+			t.Errorf("who may sign up: %s", a.Body)
+		}
 		ann := w.signIn(t, 0)
 		if ann.NickName != nil || ann.HasSpotify || ann.ExpiresIn != 3600 {
 			t.Errorf("a newcomer is %+v", ann)
