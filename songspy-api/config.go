@@ -11,6 +11,8 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
+
+	"github.com/songspy/songspy/songspy-api/internal/identity"
 )
 
 // defaultAddr is where the API listens when it is not told.
@@ -41,6 +43,10 @@ type settings struct {
 	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
 	// DefaultAudience is who sees a newcomer's songs.
 	DefaultAudience string `env:"SONGSPY_DEFAULT_AUDIENCE" envDefault:"everyone"`
+	// SignUp is who may sign up: one of identity's policies.
+	SignUp string `env:"SONGSPY_SIGN_UP" envDefault:"open"`
+	// Allowlist is whose address may, under the policy allowlist; see identity.ParseAllowlist.
+	Allowlist songspy.Secret `env:"SONGSPY_ALLOWLIST"`
 }
 
 // Validate lists every fault of the settings that are the API's own.
@@ -56,6 +62,8 @@ func (s settings) Validate() error {
 		config.OneOf("SONGSPY_DEFAULT_AUDIENCE", s.DefaultAudience,
 			string(songspy.AudienceEveryone), string(songspy.AudienceFollowers), string(songspy.AudienceLink), string(songspy.AudienceNobody)),
 	}
+	_, err := s.signUp()
+	faults = append(faults, err)
 	if s.Spotify.RedirectURL == "" && !s.Service.Development() {
 		faults = append(faults, errors.New("SONGSPY_SPOTIFY_REDIRECT_URL: is required in production; without the address registered with Spotify nobody can link"))
 	}
@@ -66,6 +74,28 @@ func (s settings) Validate() error {
 		faults = append(faults, checkOrigin("SONGSPY_ALLOWED_ORIGINS", origin))
 	}
 	return errors.Join(faults...)
+}
+
+// signUp is who may sign up. A list that nothing looks at is a fault: whoever
+// wrote it believes that it keeps others out.
+func (s settings) signUp() (identity.SignUp, error) {
+	rule := identity.SignUp{Policy: identity.Policy(s.SignUp)}
+	if err := config.OneOf("SONGSPY_SIGN_UP", s.SignUp,
+		string(identity.PolicyOpen), string(identity.PolicyInvite), string(identity.PolicyAllowlist)); err != nil {
+		return rule, err
+	}
+	if rule.Policy != identity.PolicyAllowlist {
+		if s.Allowlist != "" {
+			return rule, fmt.Errorf("SONGSPY_ALLOWLIST: is given while SONGSPY_SIGN_UP is %s; set that to allowlist, or take the list away", s.SignUp)
+		}
+		return rule, nil
+	}
+	list, err := identity.ParseAllowlist(s.Allowlist)
+	if err != nil {
+		return rule, fmt.Errorf("SONGSPY_ALLOWLIST: %w; SONGSPY_SIGN_UP=allowlist needs addresses and @domains, one a line or between commas", err)
+	}
+	rule.Allowlist = list
+	return rule, nil
 }
 
 func checkAddr(name, addr string) error {

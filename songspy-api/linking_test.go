@@ -128,10 +128,7 @@ func TestSeats_ALineADeskAndALink(t *testing.T) {
 		if told := w.desk(t); !strings.Contains(told, "Nobody has to be entered.") {
 			t.Errorf("the desk says\n%s", told)
 		}
-	}, func(environ map[string]string) {
-		environ["SONGSPY_SPOTIFY_CLIENT_ID"], environ["SONGSPY_SPOTIFY_CLIENT_SECRET"] = sim.SmallClientID, sim.SmallClientSecret
-		environ["SONGSPY_SPOTIFY_SEATS"] = "1"
-	})
+	}, "SONGSPY_SPOTIFY_CLIENT_ID", sim.SmallClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET", sim.SmallClientSecret, "SONGSPY_SPOTIFY_SEATS", "1")
 }
 
 func TestOwnApps_LinkByTheirClientIDAlone(t *testing.T) {

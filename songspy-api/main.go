@@ -27,6 +27,7 @@ const usage = `songspy-api: sign-up, linking and the live board
   songspy-api migrate   bring the database's schema up to date
   songspy-api keys      print fresh keys for the environment
   songspy-api seats     who has a seat in which Spotify app [entered|drop USER …]
+  songspy-api invite    make an invite [-uses N] [-days D] [-note TEXT], or: list, revoke ID
   songspy-api health    ask the running service whether it is ready
   songspy-api version   print the version
 
@@ -46,6 +47,28 @@ func start() int {
 	return run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr)
 }
 
+// desks are the commands at which an operator asks the database something; they
+// take words of their own.
+var desks = map[string]func(ctx context.Context, s settings, args []string, out io.Writer) error{
+	"seats": seats, "invite": invite,
+}
+
+// atDesk lets ask speak to the database, if that is up to date.
+func atDesk(ctx context.Context, s settings, ask func(*store.Store) error) error {
+	s, err := s.withKeys()
+	if err != nil {
+		return err
+	}
+	db, err := openStore(ctx, s, nil)
+	if err != nil {
+		return err
+	}
+	if err := db.CheckSchema(ctx); err != nil {
+		return closing(db, err)
+	}
+	return closing(db, ask(db))
+}
+
 // run is the whole program: 0 for success, 1 for a failure, 2 for a mistake in
 // how it was called or configured.
 func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
@@ -54,14 +77,15 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		command = args[0]
 	}
 	var err error
+	desk, isDesk := desks[command]
 	switch {
-	case command == "seats":
+	case isDesk:
 		var s settings
 		if err := config.Load(&s, environ); err != nil {
 			fmt.Fprintln(stderr, "songspy-api:", err)
 			return 2
 		}
-		err = seats(ctx, s, args[1:], stdout)
+		err = desk(ctx, s, args[1:], stdout)
 	case len(args) > 1:
 		fmt.Fprint(stderr, usage)
 		return 2

@@ -51,6 +51,7 @@ func TestRun_ListsEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
 	code, _, stderr := call(t, map[string]string{
 		"SONGSPY_JWT_KEYS": secret, "SONGSPY_PUBLIC_URL": "songs", "SONGSPY_ALLOWED_ORIGINS": "*, https://fe.test/", "SONGSPY_TRUSTED_PROXIES": "proxy",
 		"SONGSPY_TOKEN_LIFE": "1s", "SONGSPY_DEFAULT_AUDIENCE": "friends", "SONGSPY_API_ADDR": "8080",
+		"SONGSPY_SIGN_UP": "closed",
 	}, "serve")
 	if code != 2 || strings.Contains(stderr, secret) {
 		t.Errorf("%d %s", code, stderr)
@@ -58,7 +59,7 @@ func TestRun_ListsEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
 	for _, name := range []string{
 		"SONGSPY_JWT_KEYS", "SONGSPY_SEAL_KEYS", "SONGSPY_PUBLIC_URL", "SONGSPY_ALLOWED_ORIGINS", "SONGSPY_TRUSTED_PROXIES",
 		"SONGSPY_TOKEN_LIFE", "SONGSPY_DEFAULT_AUDIENCE", "SONGSPY_API_ADDR", "SONGSPY_GOOGLE_CLIENT_ID", "SONGSPY_SPOTIFY_CLIENT_ID",
-		"SONGSPY_SPOTIFY_REDIRECT_URL",
+		"SONGSPY_SPOTIFY_REDIRECT_URL", "SONGSPY_SIGN_UP",
 	} {
 		if !strings.Contains(stderr, name+":") {
 			t.Errorf("%s is not among the faults:\n%s", name, stderr)

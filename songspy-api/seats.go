@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -26,7 +25,7 @@ const seatsUsage = `songspy-api seats: who has a seat in which Spotify app
 
 // seats is the desk at which an operator sees which app has free seats and who
 // has to be entered where, and says who has been.
-func seats(ctx context.Context, s settings, args []string, out io.Writer) (err error) {
+func seats(ctx context.Context, s settings, args []string, out io.Writer) error {
 	do, people, err := readSeatsCall(args)
 	if err != nil {
 		return err
@@ -35,34 +34,25 @@ func seats(ctx context.Context, s settings, args []string, out io.Writer) (err e
 	if err != nil {
 		return err
 	}
-	if s, err = s.withKeys(); err != nil {
-		return err
-	}
-	db, err := openStore(ctx, s, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	defer func() { err = closing(db, err) }()
-	if err := db.CheckSchema(ctx); err != nil {
-		return err
-	}
-	for _, id := range people {
-		if err := do(ctx, db, id, out); err != nil {
-			return fmt.Errorf("user %d: %w", id, err)
-		}
-	}
 	admitted := make([]songspy.AppSeats, len(apps))
 	for i, app := range apps {
 		admitted[i] = songspy.AppSeats{App: app.ClientID, Seats: app.Seats}
 	}
-	if _, err := db.GiveSeats(ctx, admitted); err != nil || len(people) > 0 {
-		return err
-	}
-	desk, err := db.Desk(ctx, admitted)
-	if err != nil {
-		return err
-	}
-	return writeDesk(apps, desk, out)
+	return atDesk(ctx, s, func(db *store.Store) error {
+		for _, id := range people {
+			if err := do(ctx, db, id, out); err != nil {
+				return fmt.Errorf("user %d: %w", id, err)
+			}
+		}
+		if _, err := db.GiveSeats(ctx, admitted); err != nil || len(people) > 0 {
+			return err
+		}
+		desk, err := db.Desk(ctx, admitted)
+		if err != nil {
+			return err
+		}
+		return writeDesk(apps, desk, out)
+	})
 }
 
 // deed is what is done to one person's seat.

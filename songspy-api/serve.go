@@ -139,13 +139,17 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	for i, k := range jwtKeys {
 		signing[i] = identity.Key{ID: k.ID, Seed: k.Key}
 	}
+	signUp, err := s.signUp()
+	if err != nil {
+		return err
+	}
 	who, err := identity.New(identity.Options{
 		Google: google.New(google.Config{
 			UserinfoURL: s.Google.UserinfoURL, TokeninfoURL: s.Google.TokeninfoURL, Audiences: s.Google.ClientIDs,
 		}),
 		People: people, Sessions: people,
 		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife,
-		Audience: songspy.Audience(s.DefaultAudience), Now: time.Now, Log: a.log,
+		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Now: time.Now, Log: a.log,
 	})
 	if err != nil {
 		return err

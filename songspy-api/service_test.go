@@ -16,6 +16,9 @@ import (
 func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w *world) {
 		w.Call("GET", "/healthz", nil)
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open"}` {
+			t.Errorf("who may sign up: %s", a.Body)
+		}
 		ann := w.signIn(t, 0)
 		if ann.NickName != nil || ann.HasSpotify || ann.ExpiresIn != 3600 {
 			t.Errorf("a newcomer is %+v", ann)
@@ -94,7 +97,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		if unseen := w.Unseen(); len(unseen) > 0 {
 			t.Errorf("never seen at work: %v", unseen)
 		}
-	}, func(environ map[string]string) { environ["SONGSPY_SPOTIFY_SEATS"] = "5" })
+	}, "SONGSPY_SPOTIFY_SEATS", "5")
 }
 
 // plays writes what a look at the person's player would.

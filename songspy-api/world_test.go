@@ -70,8 +70,9 @@ func environment(t *testing.T, database, providers string) map[string]string {
 	}
 }
 
-// newWorld starts the API; when the test ends its log is searched for secrets.
-func newWorld(t *testing.T, engine string, changes ...func(environ map[string]string)) *world {
+// newWorld starts the API, told also what pairs of name and value say; when the
+// test ends its log is searched for secrets.
+func newWorld(t *testing.T, engine string, more ...string) *world {
 	t.Helper()
 	s, err := sim.New(sim.Options{Seed: 1, People: 4})
 	if err != nil {
@@ -80,8 +81,8 @@ func newWorld(t *testing.T, engine string, changes ...func(environ map[string]st
 	providers := httptest.NewServer(s.Handler())
 	t.Cleanup(providers.Close)
 	w := &world{sim: s, log: &logBook{}, environ: environment(t, storetest.New(t, engine).URL, providers.URL)}
-	for _, change := range changes {
-		change(w.environ)
+	for i := 0; i < len(more); i += 2 {
+		w.environ[more[i]] = more[i+1]
 	}
 	if code := run(t.Context(), []string{"migrate"}, w.environ, w.log, w.log); code != 0 {
 		t.Fatalf("migrate: %d\n%s", code, w.log)
@@ -174,11 +175,11 @@ func (w *world) want(t *testing.T, a contracttest.Answer, status int, code strin
 }
 
 // onEveryEngine runs a test on every database.
-func onEveryEngine(t *testing.T, test func(*testing.T, *world), changes ...func(environ map[string]string)) {
+func onEveryEngine(t *testing.T, test func(*testing.T, *world), more ...string) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			test(t, newWorld(t, engine, changes...))
+			test(t, newWorld(t, engine, more...))
 		})
 	}
 }

@@ -77,6 +77,8 @@ type GoogleProfile struct {
 	Subject    string
 	Name       string
 	PictureURL string
+	// Email is empty unless Google says it is verified. It is never stored with the person.
+	Email Secret
 }
 
 // NickNameMax is the longest nickname, in graphemes as a reader counts them.

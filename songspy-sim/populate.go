@@ -11,7 +11,7 @@ import (
 // populateCommand signs people up and says what came of it.
 func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	run, err := populate.New(populate.Options{
-		API: s.api, Simulator: s.url, People: s.people, Workers: s.workers, Wait: s.wait,
+		API: s.api, Simulator: s.url, People: s.people, Workers: s.workers, Wait: s.wait, Invite: s.invite,
 		GoogleRedirect: s.googleRedirect, SpotifyRedirect: s.spotifyRedirect, Progress: s.stderr,
 	})
 	if err != nil {

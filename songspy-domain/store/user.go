@@ -10,20 +10,29 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SignIn finds the person whom Google's subject names, or creates them with
-// the given audience, and keeps Google's name and picture up to date. linked
-// reports whether they have a Spotify link, in whatever state.
-//
-// It returns CodeInvalid for a profile without a subject.
+// SignIn is SignInOnTerms for whoever comes.
 func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience) (u songspy.User, linked bool, err error) {
+	return s.SignInOnTerms(ctx, p, a, songspy.Terms{})
+}
+
+// SignInOnTerms finds the person whom Google's subject names, or creates them
+// with the given audience if the terms let them in, and keeps Google's name and
+// picture up to date. linked reports whether they have a Spotify link, in
+// whatever state. An invite is spent if, and only if, the person is created.
+//
+// It returns CodeInvalid for a profile without a subject, the terms' refusal,
+// and ErrInviteInvalid for an invite that admits nobody.
+func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.Terms) (u songspy.User, linked bool, err error) {
 	if p.Subject == "" || !a.Valid() {
 		return u, false, &songspy.Error{Code: songspy.CodeInvalid, Message: "A person needs Google's subject and a valid audience."}
 	}
 	p.Name, p.PictureURL = clean(p.Name), clean(p.PictureURL)
 	u, err = s.userBySubject(s.query(ctx), p.Subject)
 	switch {
+	case songspy.CodeOf(err) == songspy.CodeNotFound && t.Refusal != nil:
+		err = t.Refusal
 	case songspy.CodeOf(err) == songspy.CodeNotFound:
-		u, err = s.createUser(ctx, p, a)
+		u, err = s.createUser(ctx, p, a, t.InviteHash)
 	case err == nil && (u.GoogleName != p.Name || u.PictureURL != p.PictureURL):
 		u, err = s.UpdateUser(ctx, u.ID, func(u *songspy.User) error {
 			u.GoogleName, u.PictureURL = p.Name, p.PictureURL
@@ -43,8 +52,9 @@ func (s *Store) userBySubject(db *gorm.DB, subject string) (u songspy.User, err 
 	return u, translate(err)
 }
 
-// createUser is sure to find the person if two sign-ups run at once.
-func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience) (u songspy.User, err error) {
+// createUser is sure to find the person if two sign-ups run at once; the one
+// that creates them spends the invite, if one is given.
+func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, invite []byte) (u songspy.User, err error) {
 	now := s.now()
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		created := songspy.User{
@@ -52,8 +62,14 @@ func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songs
 			Audience: a, CreatedAt: now, UpdatedAt: now,
 		}
 		once := clause.OnConflict{Columns: []clause.Column{{Name: "google_sub"}}, DoNothing: true}
-		if err := tx.Clauses(once).Create(&created).Error; err != nil {
-			return err
+		inserted := tx.Clauses(once).Create(&created)
+		if inserted.Error != nil {
+			return inserted.Error
+		}
+		if inserted.RowsAffected > 0 && invite != nil {
+			if err := spendInvite(tx, invite, now); err != nil {
+				return err
+			}
 		}
 		u, err = s.userBySubject(tx, p.Subject)
 		return err

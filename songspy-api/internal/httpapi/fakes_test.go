@@ -51,7 +51,7 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 	who, err := identity.New(identity.Options{
 		Google: h, People: h, Sessions: h, Keys: []identity.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
 		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour,
-		Audience: songspy.AudienceEveryone, Now: time.Now, Log: log,
+		Audience: songspy.AudienceEveryone, SignUp: identity.SignUp{Policy: identity.PolicyOpen}, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func (h *house) Profile(_ context.Context, access songspy.Secret) (songspy.Googl
 	return songspy.GoogleProfile{Subject: "g-ann", Name: "Ann", PictureURL: "https://pictures.test/ann"}, nil
 }
 
-func (h *house) SignIn(_ context.Context, p songspy.GoogleProfile, a songspy.Audience) (songspy.User, bool, error) {
+func (h *house) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, a songspy.Audience, _ songspy.Terms) (songspy.User, bool, error) {
 	_, linked := h.links[1]
 	u, ok := h.users[1]
 	if !ok {

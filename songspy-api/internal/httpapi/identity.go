@@ -13,7 +13,11 @@ import (
 const nickNameBytes = 2048
 
 func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
-	user, linked, tokens, err := s.o.Identity.SignIn(ctx, songspy.Secret(r.Body.AccessToken))
+	var invite songspy.Secret
+	if r.Body.Invite != nil {
+		invite = songspy.Secret(*r.Body.Invite)
+	}
+	user, linked, tokens, err := s.o.Identity.SignIn(ctx, songspy.Secret(r.Body.AccessToken), invite)
 	if err != nil {
 		return nil, personGone(err)
 	}
@@ -21,6 +25,10 @@ func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequest
 		Id: int64(user.ID), NickName: user.NickName, HasSpotify: linked, ProfileImageUrl: nullIfEmpty(user.PictureURL),
 		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
 	}}, nil
+}
+
+func (s *server) GetSignUp(context.Context, GetSignUpRequestObject) (GetSignUpResponseObject, error) {
+	return GetSignUp200JSONResponse{Result: SUCCESS, Data: SignUp{Policy: SignUpPolicy(s.o.Identity.Policy())}}, nil
 }
 
 func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) (RefreshTokenResponseObject, error) {

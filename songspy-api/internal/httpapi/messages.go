@@ -33,6 +33,9 @@ var messages = map[string]message{
 	"GOOGLE_UNAVAILABLE":    {"Google does not answer at the moment. Please try again shortly.", "Google이 응답하지 않습니다. 잠시 후 다시 시도해 주세요."},
 	"REFRESH_TOKEN_INVALID": {"The refresh token is not valid. Please sign in again.", "리프레시 토큰이 올바르지 않습니다. 다시 로그인해 주세요."},
 	"REFRESH_TOKEN_REUSED":  {"The refresh token was used before, so the session was ended. Please sign in again.", "이미 사용된 리프레시 토큰이어서 세션을 종료했습니다. 다시 로그인해 주세요."},
+	"INVITE_REQUIRED":       {"Signing up here needs an invite. Please ask the operator for one.", "가입하려면 초대 코드가 필요합니다. 운영자에게 요청해 주세요."},
+	"INVITE_INVALID":        {"This invite is not valid, or not any more. Please check it or ask for another.", "올바르지 않거나 더 이상 쓸 수 없는 초대 코드입니다. 코드를 확인하거나 새로 요청해 주세요."},
+	"SIGN_UP_CLOSED":        {"Signing up here is only for people whom the operator has listed. Please ask them.", "운영자가 등록한 사람만 가입할 수 있습니다. 운영자에게 문의해 주세요."},
 
 	"SPOTIFY_CODE_INVALID":     {"Spotify does not accept this code. Please link again.", "Spotify가 이 코드를 인정하지 않습니다. 다시 연결해 주세요."},
 	"SPOTIFY_LINKED_ELSEWHERE": {"This Spotify account is linked to somebody else. Link again with \"move\" to take it over.", "다른 사용자에게 연결된 Spotify 계정입니다. 옮기려면 \"move\"와 함께 다시 연결해 주세요."},

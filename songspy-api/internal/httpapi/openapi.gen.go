@@ -230,6 +230,27 @@ func (e SeatState) Valid() bool {
 	}
 }
 
+// Defines values for SignUpPolicy.
+const (
+	Allowlist SignUpPolicy = "allowlist"
+	Invite    SignUpPolicy = "invite"
+	Open      SignUpPolicy = "open"
+)
+
+// Valid indicates whether the value is a known member of the SignUpPolicy enum.
+func (e SignUpPolicy) Valid() bool {
+	switch e {
+	case Allowlist:
+		return true
+	case Invite:
+		return true
+	case Open:
+		return true
+	default:
+		return false
+	}
+}
+
 // Authorization defines model for Authorization.
 type Authorization struct {
 	// CodeVerifier Send it with the code.
@@ -396,6 +417,10 @@ type GapsPage struct {
 type GoogleSignIn struct {
 	// AccessToken The Google access token of the person who signs in.
 	AccessToken string `json:"accessToken"`
+
+	// Invite The code of an invite, as a newcomer types it: case, spaces and dashes do not matter. It is not
+	// looked at where none is needed.
+	Invite *string `json:"invite,omitempty"`
 }
 
 // Link defines model for Link.
@@ -601,6 +626,22 @@ type SeatAsking struct {
 	Email string `json:"email"`
 }
 
+// SignUp defines model for SignUp.
+type SignUp struct {
+	// Policy Whoever comes; who has an invite; whose verified Google address the operator has listed.
+	Policy SignUpPolicy `json:"policy"`
+}
+
+// SignUpPolicy Whoever comes; who has an invite; whose verified Google address the operator has listed.
+type SignUpPolicy string
+
+// SignUpAnswer defines model for SignUpAnswer.
+type SignUpAnswer struct {
+	Data   SignUp `json:"data"`
+	Error  *Fault `json:"error"`
+	Result Result `json:"result"`
+}
+
 // SignedIn defines model for SignedIn.
 type SignedIn struct {
 	// ExpiresIn Seconds until the JWT dies.
@@ -798,6 +839,9 @@ type ServerInterface interface {
 	// DeleteMyPlay Delete a play of one's own.
 	// (DELETE /v1/songspy/me/plays/{id})
 	DeleteMyPlay(c *gin.Context, id int64)
+	// GetSignUp Who may sign up here; ask before sending a newcomer to Google.
+	// (GET /v1/songspy/sign-up)
+	GetSignUp(c *gin.Context)
 	// UnlinkSpotify Unlink, and erase what came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(c *gin.Context)
@@ -1010,6 +1054,19 @@ func (siw *ServerInterfaceWrapper) DeleteMyPlay(c *gin.Context) {
 	}
 
 	siw.Handler.DeleteMyPlay(c, id)
+}
+
+// GetSignUp operation middleware
+func (siw *ServerInterfaceWrapper) GetSignUp(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSignUp(c)
 }
 
 // UnlinkSpotify operation middleware
@@ -1245,6 +1302,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	}
 
 	router.POST(options.BaseURL+"/v1/songspy/google-auth", wrapper.SignInWithGoogle)
+	router.GET(options.BaseURL+"/v1/songspy/sign-up", wrapper.GetSignUp)
 	router.POST(options.BaseURL+"/v1/songspy/token/refresh", wrapper.RefreshToken)
 	router.POST(options.BaseURL+"/v1/songspy/logout", wrapper.Logout)
 	router.DELETE(options.BaseURL+"/v1/songspy/me", wrapper.DeleteMe)
@@ -1413,6 +1471,20 @@ func (response SignInWithGoogle401JSONResponse) VisitSignInWithGoogleResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignInWithGoogle403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SignInWithGoogle403JSONResponse) VisitSignInWithGoogleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1930,6 +2002,27 @@ func (response DeleteMyPlay503JSONResponse) VisitDeleteMyPlayResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSignUpRequestObject struct {
+}
+
+type GetSignUpResponseObject interface {
+	VisitGetSignUpResponse(w http.ResponseWriter) error
+}
+
+type GetSignUp200JSONResponse SignUpAnswer
+
+func (response GetSignUp200JSONResponse) VisitGetSignUpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2974,6 +3067,9 @@ type StrictServerInterface interface {
 	// DeleteMyPlay Delete a play of one's own.
 	// (DELETE /v1/songspy/me/plays/{id})
 	DeleteMyPlay(ctx context.Context, request DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error)
+	// GetSignUp Who may sign up here; ask before sending a newcomer to Google.
+	// (GET /v1/songspy/sign-up)
+	GetSignUp(ctx context.Context, request GetSignUpRequestObject) (GetSignUpResponseObject, error)
 	// UnlinkSpotify Unlink, and erase what came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(ctx context.Context, request UnlinkSpotifyRequestObject) (UnlinkSpotifyResponseObject, error)
@@ -3123,6 +3219,17 @@ func (sh *strictHandler) DeleteMyPlay(c *gin.Context, id int64) {
 	response, err := sh.ssi.DeleteMyPlay(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitDeleteMyPlayResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetSignUp(c *gin.Context) {
+	var request GetSignUpRequestObject
+	response, err := sh.ssi.GetSignUp(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetSignUpResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

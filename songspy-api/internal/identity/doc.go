@@ -7,4 +7,7 @@
 // alone. Its successor is derived from it under a key of the server, so that
 // two tabs that refresh at once get the same one without the server having
 // kept it.
+//
+// Who may sign up is a rule of its own, SignUp: of a newcomer's address it sees
+// only what Google has verified, and nothing of it is kept.
 package identity

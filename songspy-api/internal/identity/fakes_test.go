@@ -9,13 +9,16 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
+// annsMail is an address that must not be logged.
+const annsMail = "ann@example.org"
+
 type fakeGoogle struct{}
 
 func (fakeGoogle) Profile(_ context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {
 	if access != "good" {
 		return songspy.GoogleProfile{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "GOOGLE_TOKEN_FOREIGN"}
 	}
-	return songspy.GoogleProfile{Subject: "g-1", Name: "Ann"}, nil
+	return songspy.GoogleProfile{Subject: "g-1", Name: "Ann", Email: annsMail}, nil
 }
 
 // fakeStore keeps sessions as the contract of Sessions says.
@@ -25,9 +28,18 @@ type fakeStore struct {
 	now          func() time.Time
 	beforeRotate func()
 	down         bool
+	terms        songspy.Terms // of the last sign-in
+	refusal      error         // of every sign-in
 }
 
-func (f *fakeStore) SignIn(context.Context, songspy.GoogleProfile, songspy.Audience) (songspy.User, bool, error) {
+func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, _ songspy.Audience, t songspy.Terms) (songspy.User, bool, error) {
+	f.terms = t
+	if f.people == 0 && t.Refusal != nil {
+		return songspy.User{}, false, t.Refusal
+	}
+	if f.refusal != nil {
+		return songspy.User{}, false, f.refusal
+	}
 	f.people++
 	return songspy.User{ID: 1}, false, nil
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -23,7 +24,10 @@ type Google interface {
 
 // People finds and creates people by Google's subject.
 type People interface {
-	SignIn(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience) (user songspy.User, linked bool, err error)
+	// SignInOnTerms holds newcomers to the terms, and nobody else. A refused
+	// one leaves nothing behind; an invite that admits nobody is
+	// songspy.ErrInviteInvalid.
+	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.Terms) (user songspy.User, linked bool, err error)
 }
 
 // Sessions keeps the sessions.
@@ -52,8 +56,10 @@ type Options struct {
 	TokenLife, SessionLife time.Duration
 	// Audience is who sees a newcomer's songs.
 	Audience songspy.Audience
-	Now      func() time.Time
-	Log      *slog.Logger
+	// SignUp is who may become one.
+	SignUp SignUp
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Service signs people in and tells who speaks.
@@ -63,8 +69,13 @@ type Service struct {
 	successors successors
 }
 
-// New makes a Service; it fails on keys that are none.
+// New makes a Service; it fails on keys that are none, and without a policy.
 func New(o Options) (*Service, error) {
+	switch o.SignUp.Policy {
+	case PolicyOpen, PolicyInvite, PolicyAllowlist:
+	default:
+		return nil, fmt.Errorf("identity: %q is no policy for signing up", o.SignUp.Policy)
+	}
 	signer, err := newSigner(o.Keys, o.Issuer, o.Now)
 	if err != nil {
 		return nil, err
@@ -83,15 +94,20 @@ type Tokens struct {
 	ExpiresIn time.Duration // of Access
 }
 
+// Policy is who may sign up.
+func (s *Service) Policy() Policy { return s.o.SignUp.Policy }
+
 // SignIn signs up or signs in the person whom Google's access token belongs
 // to, and says whether they have linked Spotify. Nothing is stored unless
-// Google vouches for the token.
-func (s *Service) SignIn(ctx context.Context, access songspy.Secret) (songspy.User, bool, Tokens, error) {
+// Google vouches for the token and a newcomer may sign up; invite is the code
+// that they show, if any. INVITE_REQUIRED, INVITE_INVALID and SIGN_UP_CLOSED
+// say why one may not.
+func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret) (songspy.User, bool, Tokens, error) {
 	profile, err := s.o.Google.Profile(ctx, access)
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	user, linked, err := s.o.People.SignIn(ctx, profile, s.o.Audience)
+	user, linked, err := s.o.People.SignInOnTerms(ctx, profile, s.o.Audience, s.o.SignUp.Terms(profile, invite))
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}

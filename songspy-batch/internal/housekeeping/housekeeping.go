@@ -1,6 +1,7 @@
 // Package housekeeping throws away what has served its purpose: changes that
-// every reader has long seen, sessions that have ended, and tokens that their
-// person has not renewed for a month.
+// every reader has long seen, sessions that have ended, tokens that their
+// person has not renewed for a month, invites that have long expired, and seats
+// in Spotify apps that nobody has come for.
 package housekeeping
 
 import (
@@ -17,6 +18,16 @@ const keepChanges = time.Hour
 // keepTokens is how long the tokens of a link are kept that only its person can mend.
 const keepTokens = 30 * 24 * time.Hour
 
+// keepInvites is how long an operator finds an invite in the list that has expired.
+const keepInvites = 30 * 24 * time.Hour
+
+const (
+	// keepSeats is how long a seat is kept for somebody who could link.
+	keepSeats = 30 * 24 * time.Hour
+	// keepInLine is how long anybody stays in line, with their address.
+	keepInLine = 180 * 24 * time.Hour
+)
+
 // Store is what is kept tidy. The methods say how many rows they changed.
 type Store interface {
 	// PruneChanges removes the changes made before that time.
@@ -25,6 +36,11 @@ type Store interface {
 	PruneSessions(ctx context.Context, before time.Time) (int64, error)
 	// ForgetTokens throws away the tokens of links that have needed their person since before that time.
 	ForgetTokens(ctx context.Context, before time.Time) (int64, error)
+	// PruneInvites removes the invites that expired before that time.
+	PruneInvites(ctx context.Context, before time.Time) (int64, error)
+	// ForgetSeats removes the seats of people who were entered before the one
+	// time and have not linked, and of those who asked before the other.
+	ForgetSeats(ctx context.Context, entered, asked time.Time) (int64, error)
 }
 
 // Job tidies the store.
@@ -40,8 +56,10 @@ func (j Job) Run(ctx context.Context) error {
 	changes, err := j.Store.PruneChanges(ctx, now.Add(-keepChanges))
 	sessions, err2 := j.Store.PruneSessions(ctx, now)
 	tokens, err3 := j.Store.ForgetTokens(ctx, now.Add(-keepTokens))
-	if changes > 0 || sessions > 0 || tokens > 0 {
-		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens)
+	invites, err4 := j.Store.PruneInvites(ctx, now.Add(-keepInvites))
+	seats, err5 := j.Store.ForgetSeats(ctx, now.Add(-keepSeats), now.Add(-keepInLine))
+	if changes+sessions+tokens+invites+seats > 0 {
+		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens, "invites", invites, "seats", seats)
 	}
-	return errors.Join(err, err2, err3)
+	return errors.Join(err, err2, err3, err4, err5)
 }

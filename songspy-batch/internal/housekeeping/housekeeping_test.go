@@ -9,12 +9,23 @@ import (
 )
 
 type fakeStore struct {
-	changes, sessions, tokens time.Time
-	fault                     error
+	changes, sessions, tokens, invites time.Time
+	entered, asked                     time.Time
+	fault                              error
+}
+
+func (f *fakeStore) ForgetSeats(_ context.Context, entered, asked time.Time) (int64, error) {
+	f.entered, f.asked = entered, asked
+	return 1, nil
 }
 
 func (f *fakeStore) ForgetTokens(_ context.Context, before time.Time) (int64, error) {
 	f.tokens = before
+	return 1, nil
+}
+
+func (f *fakeStore) PruneInvites(_ context.Context, before time.Time) (int64, error) {
+	f.invites = before
 	return 1, nil
 }
 
@@ -28,7 +39,7 @@ func (f *fakeStore) PruneSessions(_ context.Context, before time.Time) (int64, e
 	return 3, nil
 }
 
-func TestChangesAreKeptForAnHourSessionsUntilTheyEndAndTokensThatNobodyRenewsForAMonth(t *testing.T) {
+func TestWhatHasServedItsPurposeIsKeptForItsTimeAndNoLonger(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	store := &fakeStore{fault: errors.New("busy")}
 	job := Job{Store: store, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
@@ -40,6 +51,15 @@ func TestChangesAreKeptForAnHourSessionsUntilTheyEndAndTokensThatNobodyRenewsFor
 	}
 	if want := now.AddDate(0, 0, -30); !store.tokens.Equal(want) {
 		t.Errorf("tokens of links that are broken since %s were thrown away, want %s", store.tokens, want)
+	}
+	if want := now.AddDate(0, 0, -30); !store.invites.Equal(want) {
+		t.Errorf("invites that expired before %s were removed, want %s", store.invites, want)
+	}
+	if want := now.AddDate(0, 0, -30); !store.entered.Equal(want) {
+		t.Errorf("seats of people who were entered before %s were removed, want %s", store.entered, want)
+	}
+	if want := now.AddDate(0, 0, -180); !store.asked.Equal(want) {
+		t.Errorf("seats that were asked for before %s were removed, want %s", store.asked, want)
 	}
 	if !store.sessions.Equal(now) {
 		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)

@@ -19,7 +19,7 @@ type suite map[string]func(*testing.T, *bundle)
 // Run holds every promise of the store against databases that fresh makes.
 func Run(t *testing.T, fresh func(testing.TB) Database) {
 	for topic, promises := range map[string]suite{
-		"People": people(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
+		"People": people(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
 		"Listeners": listeners(), "Writing": writing(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Doors": doors(), "Shards": shards(), "Status": status(), "Board": board(), "Feed": feed(),
 		"Schema": schemas(), "Times": times(), "Cost": cost(), "Seals": seals(), "Concurrency": concurrency(),
 	} {

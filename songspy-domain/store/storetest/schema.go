@@ -34,6 +34,7 @@ func schemas() suite {
 				{&songspy.NowPlaying{}, ""},
 				{&songspy.Change{}, ""},
 				{&songspy.Gap{}, ""},
+				{&songspy.Invite{}, ""},
 			} {
 				s := value[*schema.Schema](t)(schema.Parse(e.entity, &sync.Map{}, schema.NamingStrategy{}))
 				columns := columnsOf(t, db, s.Table)

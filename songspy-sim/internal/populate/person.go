@@ -36,7 +36,11 @@ func (p *Populator) person(ctx context.Context, n int, result *Result) error {
 		return fmt.Errorf("the page of Google: %w", err)
 	}
 	var me account
-	if err := p.call(ctx, "/google-auth", "", map[string]string{"accessToken": back.Get("access_token")}, &me); err != nil {
+	body := map[string]string{"accessToken": back.Get("access_token")}
+	if p.o.Invite != "" {
+		body["invite"] = p.o.Invite
+	}
+	if err := p.call(ctx, "/google-auth", "", body, &me); err != nil {
 		return err
 	}
 	atomic.AddInt64(&result.SignedIn, 1)

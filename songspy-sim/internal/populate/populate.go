@@ -20,6 +20,7 @@ type Options struct {
 	People    int           // people 0 to People−1 are signed up
 	Workers   int           // how many at a time
 	Wait      time.Duration // for both to be ready
+	Invite    string        // shown by everybody who signs in; empty: none
 
 	GoogleRedirect, SpotifyRedirect string // the frontend's redirect URIs
 

@@ -29,6 +29,7 @@ type songspy struct {
 	busy     int // answers that ask to come again, still to be given
 	unready  int // probes still to be refused
 	refuse   string
+	invite   string // that a newcomer needs
 }
 
 type user struct {
@@ -59,7 +60,7 @@ func (a *songspy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if path == "/google-auth" {
-		a.signIn(w, body["accessToken"])
+		a.signIn(w, body["accessToken"], body["invite"])
 		return
 	}
 	u := a.users[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer jwt-")]
@@ -98,12 +99,16 @@ func (a *songspy) fetch(r *http.Request) map[string]any {
 	return out
 }
 
-func (a *songspy) signIn(w http.ResponseWriter, token string) {
+func (a *songspy) signIn(w http.ResponseWriter, token, invite string) {
 	r, _ := http.NewRequest(http.MethodGet, a.base+"/google/oauth2/v1/userinfo", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	id, _ := a.fetch(r)["id"].(string)
 	if id == "" {
 		envelope(w, http.StatusUnauthorized, "GOOGLE_TOKEN_INVALID", nil)
+		return
+	}
+	if a.users[id] == nil && invite != a.invite {
+		envelope(w, http.StatusForbidden, "INVITE_REQUIRED", nil)
 		return
 	}
 	if a.users[id] == nil {
@@ -239,6 +244,18 @@ func TestPopulate_TellsWhatTheAPIRefused(t *testing.T) {
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("the error shows a secret: %v", err)
 		}
+	}
+}
+
+func TestPopulate_ShowsAnInviteWhereOneIsNeeded(t *testing.T) {
+	_, api, o := start(t)
+	api.invite = "ABCD-EFGH-JKLM-NPQR"
+	if got, err := run(t, o); err == nil || !strings.Contains(err.Error(), "INVITE_REQUIRED") || got.SignedIn != 0 {
+		t.Errorf("without one: %+v, %v", got, err)
+	}
+	o.Invite = api.invite
+	if got, err := run(t, o); err != nil || got.Linked != 24 {
+		t.Errorf("with one: %+v, %v", got, err)
 	}
 }
 

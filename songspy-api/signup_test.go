@@ -1,0 +1,187 @@
+package main
+
+import (
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-sim/sim"
+
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+)
+
+// newcomer is what a frontend posts for the person who shows the invite.
+func (w *world) newcomer(person int, invite any, scopes ...string) map[string]any {
+	token := w.sim.GoogleToken(person, sim.GoogleClientID, scopes...)
+	w.secrets = append(w.secrets, token, w.sim.Person(person).Email)
+	if code, ok := invite.(string); ok && strings.TrimSpace(code) != "" {
+		w.secrets = append(w.secrets, code)
+	}
+	return map[string]any{"accessToken": token, "invite": invite}
+}
+
+// come signs that person in.
+func (w *world) come(person int, invite any, scopes ...string) contracttest.Answer {
+	return w.Call("POST", prefix+"/google-auth", w.newcomer(person, invite, scopes...))
+}
+
+// invited makes an invite at the desk and gives its code.
+func (w *world) invited(t *testing.T, args ...string) string {
+	t.Helper()
+	code, stdout, stderr := call(t, w.environ, append([]string{"invite"}, args...)...)
+	if code != 0 {
+		t.Fatalf("%d %s", code, stderr)
+	}
+	invite, _, _ := strings.Cut(stdout, "\n")
+	w.secrets = append(w.secrets, invite)
+	return invite
+}
+
+// people counts who is stored.
+func (w *world) people(t *testing.T) (n int) {
+	t.Helper()
+	for id := range 20 {
+		_, err := w.db.User(t.Context(), songspy.UserID(id))
+		switch songspy.CodeOf(err) {
+		case "":
+			n++
+		case songspy.CodeNotFound:
+		default:
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+func TestSignUp_ByInviteAdmitsAsManyAsItSays(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w *world) {
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"invite"}` {
+			t.Errorf("who may sign up: %s", a.Body)
+		}
+		code := w.invited(t, "-uses", "2")
+		for _, none := range []any{nil, "", "  "} {
+			w.want(t, w.come(0, none), 403, "INVITE_REQUIRED")
+		}
+		for _, wrong := range []string{"let me in", "ABCD-EFGH-JKLM-NPQR"} {
+			w.want(t, w.come(0, wrong), 403, "INVITE_INVALID")
+		}
+		if n := w.people(t); n != 0 {
+			t.Fatalf("%d of the refused are stored", n)
+		}
+
+		// Four come at once; two may.
+		answers := make([]contracttest.Answer, 4)
+		var together sync.WaitGroup
+		for person := range answers {
+			frontend := contracttest.New(t, "http://"+w.public.Addr().String(), contract)
+			body := w.newcomer(person, strings.ToLower(strings.ReplaceAll(code, "-", " ")))
+			together.Go(func() { answers[person] = frontend.Call("POST", prefix+"/google-auth", body) })
+		}
+		together.Wait()
+		in := 0
+		for person, a := range answers {
+			if a.Status == http.StatusOK {
+				in++
+				w.want(t, w.come(person, nil), 200, "") // who is known needs none
+				continue
+			}
+			w.want(t, a, 403, "INVITE_INVALID")
+		}
+		if n := w.people(t); in != 2 || n != 2 {
+			t.Errorf("%d were let in and %d stored, want 2", in, n)
+		}
+	}, "SONGSPY_SIGN_UP", "invite")
+}
+
+func TestSignUp_ByAnInviteThatWasRevokedIsRefused(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w *world) {
+		code := w.invited(t)
+		if status, stdout, stderr := call(t, w.environ, "invite", "revoke", "1"); status != 0 || !strings.Contains(stdout, "Invite 1 admits nobody any more") {
+			t.Fatalf("%d %s%s", status, stdout, stderr)
+		}
+		korean := w.sim.GoogleToken(0, sim.GoogleClientID)
+		w.secrets = append(w.secrets, korean)
+		a := w.Call("POST", prefix+"/google-auth", map[string]any{"accessToken": korean, "invite": code}, "Accept-Language", "ko")
+		if w.want(t, a, 403, "INVITE_INVALID"); !strings.Contains(a.Error.Message, "초대 코드") {
+			t.Errorf("the message is %q", a.Error.Message)
+		}
+	}, "SONGSPY_SIGN_UP", "invite")
+}
+
+func TestSignUp_GuessesAreBoundedAsSignInsAre(t *testing.T) {
+	w := newWorld(t, storetest.SQLite, "SONGSPY_SIGN_UP", "invite", "SONGSPY_SIGN_INS_PER_MINUTE", "3")
+	code := w.invited(t)
+	for range 3 {
+		w.want(t, w.come(0, "ABCD-EFGH-JKLM-NPQR"), 403, "INVITE_INVALID")
+	}
+	if a := w.come(0, code); a.Code() != "RATE_LIMITED" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("the fourth in a minute: %d %s", a.Status, a.Body)
+	}
+}
+
+func TestSignUp_ByListIsForVerifiedAddresses(t *testing.T) {
+	s, err := sim.New(sim.Options{Seed: 1, People: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := s.Person(1).Email
+	onEveryEngine(t, func(t *testing.T, w *world) {
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"allowlist"}` {
+			t.Errorf("who may sign up: %s", a.Body)
+		}
+		w.want(t, w.come(0, "ABCD-EFGH-JKLM-NPQR"), 403, "SIGN_UP_CLOSED")
+		w.want(t, w.come(1, nil, "openid", "profile"), 403, "SIGN_UP_CLOSED") // Google does not tell the address
+		if n := w.people(t); n != 0 {
+			t.Errorf("%d of the refused are stored", n)
+		}
+		w.want(t, w.come(1, nil), 200, "")
+		w.want(t, w.come(1, nil, "openid", "profile"), 200, "") // known by now
+		if !strings.Contains(w.log.String(), "scope email") {
+			t.Error("the log does not say that Google told no address")
+		}
+	}, "SONGSPY_SIGN_UP", "allowlist", "SONGSPY_ALLOWLIST", "@friends.example.com,\n"+strings.ToUpper(listed))
+}
+
+func TestSignUp_ThatCannotBeMeantIsNamedAtTheStart(t *testing.T) {
+	const address = "ann@example.org"
+	file := filepath.Join(t.TempDir(), "list")
+	if err := os.WriteFile(file, []byte(address+"\n@example.com\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := environment(t, "sqlite:"+filepath.Join(t.TempDir(), "x.db"), "http://127.0.0.1:1")
+	for name, c := range map[string]struct {
+		more map[string]string
+		want string
+	}{
+		"no such policy":       {map[string]string{"SONGSPY_SIGN_UP": "closed"}, "SONGSPY_SIGN_UP: is \"closed\"; it must be one of open, invite, allowlist"},
+		"a list is missing":    {map[string]string{"SONGSPY_SIGN_UP": "allowlist"}, "SONGSPY_ALLOWLIST: names nobody"},
+		"a list of no address": {map[string]string{"SONGSPY_SIGN_UP": "allowlist", "SONGSPY_ALLOWLIST": address + ",bob"}, "SONGSPY_ALLOWLIST: entry 2 is"},
+		"a list of no use":     {map[string]string{"SONGSPY_ALLOWLIST": address}, "SONGSPY_ALLOWLIST: is given while SONGSPY_SIGN_UP is open"},
+		"the same by a file":   {map[string]string{"SONGSPY_SIGN_UP": "invite", "SONGSPY_ALLOWLIST_FILE": file}, "SONGSPY_ALLOWLIST: is given while SONGSPY_SIGN_UP is invite"},
+		"a list":               {map[string]string{"SONGSPY_SIGN_UP": "allowlist", "SONGSPY_ALLOWLIST_FILE": file}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environ := maps.Clone(base)
+			maps.Copy(environ, c.more)
+			var s settings
+			err := config.Load(&s, environ)
+			if c.want == "" {
+				rule, ruleErr := s.signUp()
+				if err != nil || ruleErr != nil || !rule.Allowlist.Has(address) || !rule.Allowlist.Has("bob@example.com") {
+					t.Errorf("%v, %v", err, ruleErr)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), address) {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+		})
+	}
+}
