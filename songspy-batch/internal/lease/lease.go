@@ -1,6 +1,6 @@
 // Package lease divides the listeners among the replicas of the batch. Each
 // leases shards of them in the database, for some seconds at a time, and says
-// twice a second how far its looks have come, so that whoever takes a shard over
+// four times a second how far its looks have come, so that whoever takes a shard over
 // goes on where the other stopped. While it cannot say so it asks nobody.
 //
 // A replica counts its lease by its own monotonic clock from before it asked
@@ -22,7 +22,7 @@ import (
 
 const (
 	// every is the time between two words to the database.
-	every = 500 * time.Millisecond
+	every = 250 * time.Millisecond
 	// silence is how long the last word may lie back: what is asked after it
 	// would be asked again by whoever takes over.
 	silence = time.Second
