@@ -159,6 +159,18 @@ func (s *Sweep) started() bool {
 	}
 }
 
+// plan is when somebody is looked at, and why.
+type plan struct {
+	at  time.Time
+	why reason
+}
+
+// planFirst plans a look that none came before.
+func (s *Sweep) planFirst(id songspy.UserID, at time.Time, why reason) {
+	s.roster.expect(id, why)
+	s.queue.Plan(id, at)
+}
+
 // firstLook is when somebody who was just read from the store is looked at.
 func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
 	if !s.Spread {
@@ -167,15 +179,14 @@ func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time
 	return listening.FirstLook(n, now, s.phase(id), s.Interval).At
 }
 
-// nextLook is when somebody who was looked at just now is looked at again.
-func (s *Sweep) nextLook(id songspy.UserID, app string, n songspy.NowPlaying, last songspy.Sighting) time.Time {
+// nextLook is when somebody who was looked at just now is looked at again, and why.
+func (s *Sweep) nextLook(id songspy.UserID, app string, n songspy.NowPlaying, last songspy.Sighting) plan {
 	if !s.Spread {
-		return s.nextSlot(id, 0)
+		return plan{s.nextSlot(id, 0), reasonFloor}
 	}
 	now := s.Now()
 	next := s.budgets.of(app).heed(id, listening.NextLook(n, last, now, s.phase(id), s.Interval), n, now)
-	s.Metrics.planned.WithLabelValues(string(next.Reason)).Inc()
-	return next.At
+	return plan{next.At, reasonOf(next.Reason)}
 }
 
 // nextSlot is when somebody who could not be looked at is asked again: in
