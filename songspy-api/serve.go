@@ -63,6 +63,8 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 		return nil, err
 	}
 	registry := telemetry.Registry()
+	count := telemetry.Recorded(registry)
+	api.db.OnRecorded(func(r store.Recorded) { count(r.Plays, r.Gaps) })
 	if err = api.wire(s, registry); err != nil {
 		return nil, err
 	}

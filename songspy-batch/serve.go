@@ -98,6 +98,8 @@ type database interface {
 	WaitForSchema(ctx context.Context) error
 	// CheckSchema says what is wrong with the schema.
 	CheckSchema(ctx context.Context) error
+	// OnRecorded has fn told of every play and gap that is recorded.
+	OnRecorded(fn func(store.Recorded))
 }
 
 // batch is the batch, wired.
@@ -126,6 +128,8 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	renewer := &refresh.Renewer{
 		Links: db, Provider: b.apps, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
 	}
+	count := telemetry.Recorded(registry)
+	db.OnRecorded(func(r store.Recorded) { count(r.Plays, r.Gaps) })
 	b.doors = telemetry.Doors{Now: time.Now, States: b.apps.Doors}
 	registry.MustRegister(b.doors)
 	o := sweep.Options{

@@ -16,8 +16,6 @@ type Metrics struct {
 	writes *prometheus.CounterVec
 	lag    prometheus.Histogram
 	asked  *prometheus.CounterVec
-	plays  *prometheus.CounterVec
-	gaps   *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -38,14 +36,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "songspy_batch_history_total",
 		Help: "Askings of history, by why they were made and what came of them.",
 	}, []string{"errand", "outcome"})
-	m.plays = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_batch_plays_total",
-		Help: "Plays written, by how they came to be known.",
-	}, []string{"source"})
-	m.gaps = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_batch_gaps_total",
-		Help: "Times of which it is not known what somebody heard, by reason.",
-	}, []string{"reason"})
 	looks := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_batch_looks_total",
 		Help: "Looks at players, by why they were made and what was seen or went wrong.",
@@ -56,7 +46,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			m.looks[why][what] = looks.WithLabelValues(why.String(), what.String())
 		}
 	}
-	reg.MustRegister(looks, m.writes, m.lag, m.asked, m.plays, m.gaps)
+	reg.MustRegister(looks, m.writes, m.lag, m.asked)
 	return m
 }
 
@@ -82,18 +72,13 @@ func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.
 	)
 }
 
-func (m *Metrics) written(h songspy.Hearing, w songspy.Written) {
+func (m *Metrics) written(w songspy.Written) {
 	outcome := "written"
 	switch {
 	case w.Dropped:
 		outcome = "dropped"
 	case w.Err != nil:
 		outcome = "set_aside"
-	default:
-		m.plays.WithLabelValues(string(songspy.SourceLive)).Add(float64(len(h.Plays)))
-		if h.Gap != nil {
-			m.gaps.WithLabelValues(string(h.Gap.Reason)).Inc()
-		}
 	}
 	m.writes.WithLabelValues(outcome).Inc()
 }

@@ -93,10 +93,6 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 		told = 0
 	}
 	s.roster.recalled(who, asked, told)
-	s.Metrics.plays.WithLabelValues(string(songspy.SourceHistory)).Add(float64(len(r.Found)))
-	for _, g := range r.Gaps {
-		s.Metrics.gaps.WithLabelValues(string(g.Reason)).Inc()
-	}
 	if r.Empty() {
 		return "unchanged", nil
 	}
