@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/songspy/songspy/songspy-batch/internal/alone"
+	"github.com/songspy/songspy/songspy-batch/internal/census"
 	"github.com/songspy/songspy/songspy-batch/internal/due"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
 	"github.com/songspy/songspy/songspy-batch/internal/lease"
@@ -34,6 +35,7 @@ const (
 	sweepJob   = "CurrentPlayingTrackScheduler"
 	tidyJob    = "Housekeeping"
 	readmitJob = "Readmission"
+	censusJob  = "LinkCensus"
 )
 
 const (
@@ -94,6 +96,7 @@ type database interface {
 	readmission.Links
 	spotify.Doors
 	lease.Store
+	census.Links
 	// WaitForSchema returns once the schema is the one that the code needs.
 	WaitForSchema(ctx context.Context) error
 	// CheckSchema says what is wrong with the schema.
@@ -114,6 +117,7 @@ type batch struct {
 	leases   *lease.Keeper // nil: this batch is alone
 	sweep    *sweep.Sweep
 	refresh  *refresh.Job
+	census   *census.Job
 }
 
 // newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
@@ -156,8 +160,10 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		Renewer: renewer, Every: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
 		Now: time.Now, Logger: log, Queue: due.New[songspy.UserID](),
 	}
+	b.census = &census.Job{Links: db, Now: time.Now}
+	registry.MustRegister(b.census)
 	if b.leases != nil {
-		b.refresh.Owns = b.leases.Owns
+		b.refresh.Owns, b.census.Tells = b.leases.Owns, b.leases.Leads
 	}
 	return b
 }
@@ -227,6 +233,7 @@ func (b *batch) jobs() []schedule.Job {
 		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
 		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
 		{Name: readmitJob, Every: readmitEvery, Run: readmit.Run},
+		{Name: censusJob, Every: census.Every, Run: b.census.Run},
 	}
 }
 
