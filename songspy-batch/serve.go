@@ -126,7 +126,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	b := &batch{settings: s, log: log, db: db, registry: registry}
 	b.apps = newSpotify(s, spotify.Config{
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
+		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.Calls(registry), Logger: log,
 		Doors: db, Share: b.share,
 	})
 	renewer := &refresh.Renewer{
@@ -271,17 +271,4 @@ func (b *batch) notes() []string {
 // correlate marks what a run of a job logs.
 func correlate(ctx context.Context, job, run string) context.Context {
 	return telemetry.With(ctx, slog.String("job", job), slog.String("run", run))
-}
-
-// observed measures the calls to Spotify.
-func observed(registry prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
-	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "songspy_spotify_call_seconds",
-		Help:    "Calls to Spotify, by endpoint and outcome.",
-		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-	}, []string{"endpoint", "outcome"})
-	registry.MustRegister(calls)
-	return func(endpoint, outcome string, d time.Duration) {
-		calls.WithLabelValues(endpoint, outcome).Observe(d.Seconds())
-	}
 }

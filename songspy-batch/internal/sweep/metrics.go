@@ -46,6 +46,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			m.looks[why][what] = looks.WithLabelValues(why.String(), what.String())
 		}
 	}
+	for _, outcome := range []string{"written", "dropped", "set_aside", "lost"} {
+		m.writes.WithLabelValues(outcome)
+	}
 	reg.MustRegister(looks, m.writes, m.lag, m.asked)
 	return m
 }

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,4 +127,24 @@ func TestEveryReasonAndOutcomeHasAName(t *testing.T) {
 	if resultOf(songspy.SightingAdvertisement) != sawAdvertisement || resultOf("never heard of") != sawUnreadable || reasonOf("never heard of") != reasonFloor {
 		t.Error("a name is taken for another")
 	}
+}
+
+func TestLooksThatCannotKeepUpAreSpokenOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 20, func(o *Options) { o.Workers = 1 })
+		th.player.answer = func(string) (songspy.Observation, error) {
+			<-time.After(time.Minute)
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(time.Minute)
+		if notes := th.Notes(); len(notes) > 0 {
+			t.Errorf("a minute after the start the notes are %q", notes)
+		}
+		<-time.After(9*time.Minute + 30*time.Second)
+		if notes := th.Notes(); len(notes) != 1 || !strings.HasPrefix(notes[0], "Looks are late: the oldest that has not been made was due ") {
+			t.Errorf("the notes are %q", notes)
+		}
+		stop()
+	})
 }

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -109,7 +110,7 @@ func New(o Options) *Sweep {
 		s.budgets.forget(id)
 	})
 	s.writer = newWriter(o, s.wrote)
-	o.Metrics.watch(s.roster.len, s.queue.Len, func() time.Duration { return max(0, s.Now().Sub(s.Done())) },
+	o.Metrics.watch(s.roster.len, s.queue.Len, s.behind,
 		func() time.Duration { return s.budgets.idleWait(s.Interval) })
 	return s
 }
@@ -148,6 +149,18 @@ func (s *Sweep) Ready(context.Context) error {
 	}
 	return nil
 }
+
+// Notes says in sentences what limits a sweep that works.
+func (s *Sweep) Notes() []string {
+	notes := s.budgets.notes(s.Interval)
+	if behind := s.behind(); behind > s.Interval/3 {
+		notes = append(notes, fmt.Sprintf("Looks are late: the oldest that has not been made was due %s ago.", behind.Round(time.Second)))
+	}
+	return notes
+}
+
+// behind is how long ago the oldest look was due that has not been made.
+func (s *Sweep) behind() time.Duration { return max(0, s.Now().Sub(s.Done())) }
 
 // started reports whether everyone has been read once.
 func (s *Sweep) started() bool {
