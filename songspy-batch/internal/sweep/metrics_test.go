@@ -86,8 +86,8 @@ func TestLooksAfterATakeoverAndUnderABudgetSayWhy(t *testing.T) {
 		<-time.After(time.Hour)
 		stop()
 		counts, all := looked(th.Metrics)
-		if counts["takeover nothing"] != people || counts["budget nothing"] < people || len(counts) != 2 {
-			t.Errorf("%d looks: %v; want %d after the takeover, and the others for the budget", all, counts, people)
+		if counts["takeover nothing"] != people || counts["budget nothing"] < people {
+			t.Errorf("%d looks: %v; want %d after the takeover, and later ones for the budget", all, counts, people)
 		}
 	})
 }
