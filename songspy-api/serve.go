@@ -31,6 +31,7 @@ type service struct {
 	log           *slog.Logger
 	db            *store.Store
 	board         *board.Board
+	registry      *prometheus.Registry
 	spotify       *spotify.Apps
 	public, admin net.Listener
 	handler       http.Handler
@@ -63,6 +64,9 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 		return nil, err
 	}
 	registry := telemetry.Registry()
+	api.registry = registry
+	count := telemetry.Recorded(registry)
+	api.db.OnRecorded(func(r store.Recorded) { count(r.Plays, r.Gaps) })
 	if err = api.wire(s, registry); err != nil {
 		return nil, err
 	}
@@ -164,7 +168,7 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	if err != nil {
 		return err
 	}
-	a.spotify = newSpotify(s, apps, a.db, a.log)
+	a.spotify = newSpotify(s, apps, a.db, registry, a.log)
 	assets, err := pageAssets(s)
 	if err != nil {
 		return err
@@ -182,14 +186,14 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	return err
 }
 
-func newSpotify(s settings, apps []config.App, doors spotify.Doors, log *slog.Logger) *spotify.Apps {
+func newSpotify(s settings, apps []config.App, doors spotify.Doors, registry prometheus.Registerer, log *slog.Logger) *spotify.Apps {
 	all := make([]spotify.App, len(apps))
 	for i, app := range apps {
 		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret, Account: app.Account}
 	}
 	return spotify.NewApps(spotify.Config{
 		AuthorizeURL: s.Spotify.AuthorizeURL, AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-		RedirectURL: s.Spotify.RedirectURL, Logger: log, Doors: doors, DailyCalls: s.Spotify.DailyCalls,
+		RedirectURL: s.Spotify.RedirectURL, Logger: log, Doors: doors, DailyCalls: s.Spotify.DailyCalls, Observe: telemetry.Calls(registry),
 	}, all...)
 }
 

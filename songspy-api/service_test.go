@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -173,6 +175,18 @@ func TestAPI_RefusesToLinkAndSaysWhy(t *testing.T) {
 	a := link(ann, "", map[string]any{"code": spared})
 	if w.want(t, a, 503, "SPOTIFY_UNAVAILABLE"); a.Header.Get("Retry-After") == "" || w.sim.Stats().Total("token") != calls {
 		t.Error("a code was spent at a closed door")
+	}
+	operators := func(path string) (status int, body string) {
+		answer := httptest.NewRecorder()
+		w.operations.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
+		return answer.Code, answer.Body.String()
+	}
+	status, words := operators("/readyz")
+	if status != 200 || !strings.HasPrefix(words, "ready\nSpotify's accounts door of app ") || !strings.Contains(words, " is closed (throttled) until ") {
+		t.Errorf("behind a closed door the readiness is %d %q", status, words)
+	}
+	if _, metrics := operators("/metrics"); !strings.Contains(metrics, `songspy_spotify_call_seconds_count{endpoint="token",outcome="ok"}`) {
+		t.Error("the API's calls to Spotify are not measured")
 	}
 }
 

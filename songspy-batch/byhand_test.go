@@ -23,17 +23,17 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		var table bytes.Buffer
-		if err := writeStatus(st, false, &table); err != nil {
+		if err := writeStatus(fare{Status: st}, false, &table); err != nil {
 			t.Fatal(err)
 		}
-		for _, words := range []string{"12 active", "live", "last looked", "calls to the Web API today", "schema"} {
+		for _, words := range []string{"active                    12 ", " live", "a look told something", "calls today", "schema version"} {
 			if !strings.Contains(table.String(), words) {
 				t.Errorf("the table does not say %q:\n%s", words, table.String())
 			}
 		}
 		var out bytes.Buffer
 		var back store.Status
-		if err := writeStatus(st, true, &out); err != nil {
+		if err := writeStatus(fare{Status: st}, true, &out); err != nil {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Links["active"] != 12 || back.Spent[sim.SpotifyClientID] == 0 {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/songspy/songspy/songspy-batch/internal/alone"
+	"github.com/songspy/songspy/songspy-batch/internal/census"
 	"github.com/songspy/songspy/songspy-batch/internal/desk"
 	"github.com/songspy/songspy/songspy-batch/internal/due"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
@@ -36,6 +37,7 @@ const (
 	tidyJob    = "Housekeeping"
 	readmitJob = "Readmission"
 	deskJob    = "Seats"
+	censusJob  = "LinkCensus"
 )
 
 const (
@@ -99,10 +101,13 @@ type database interface {
 	desk.Seats
 	spotify.Doors
 	lease.Store
+	census.Links
 	// WaitForSchema returns once the schema is the one that the code needs.
 	WaitForSchema(ctx context.Context) error
 	// CheckSchema says what is wrong with the schema.
 	CheckSchema(ctx context.Context) error
+	// OnRecorded has fn told of every play and gap that is recorded.
+	OnRecorded(fn func(store.Recorded))
 }
 
 // batch is the batch, wired.
@@ -117,6 +122,7 @@ type batch struct {
 	leases   *lease.Keeper // nil: this batch is alone
 	sweep    *sweep.Sweep
 	refresh  *refresh.Job
+	census   *census.Job
 }
 
 // newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
@@ -131,12 +137,14 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	}
 	b.apps = newSpotify(s, spotify.Config{
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: observed(registry), Logger: log,
+		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.Calls(registry), Logger: log,
 		Doors: db, Share: b.share, May: b.may,
 	})
 	renewer := &refresh.Renewer{
 		Links: db, Provider: b.apps, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
 	}
+	count := telemetry.Recorded(registry)
+	db.OnRecorded(func(r store.Recorded) { count(r.Plays, r.Gaps) })
 	b.doors = telemetry.Doors{Now: time.Now, States: b.apps.Doors}
 	registry.MustRegister(b.doors)
 	o := sweep.Options{
@@ -159,8 +167,10 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		Renewer: renewer, Every: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
 		Now: time.Now, Logger: log, Queue: due.New[songspy.UserID](),
 	}
+	b.census = &census.Job{Links: db, Now: time.Now}
+	registry.MustRegister(b.census)
 	if b.leases != nil {
-		b.refresh.Owns = b.leases.Owns
+		b.refresh.Owns, b.census.Tells = b.leases.Owns, b.leases.Leads
 	}
 	return b
 }
@@ -233,6 +243,7 @@ func (b *batch) jobs() []schedule.Job {
 		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
 		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
 		{Name: readmitJob, Every: readmitEvery, Run: readmit.Run},
+		{Name: censusJob, Every: census.Every, Run: b.census.Run},
 	}
 	if apps := b.seats(); len(apps) > 0 {
 		give := desk.Job{Seats: b.db, Apps: apps, Logger: b.log}
@@ -290,17 +301,4 @@ func (b *batch) notes() []string {
 // correlate marks what a run of a job logs.
 func correlate(ctx context.Context, job, run string) context.Context {
 	return telemetry.With(ctx, slog.String("job", job), slog.String("run", run))
-}
-
-// observed measures the calls to Spotify.
-func observed(registry prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
-	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "songspy_spotify_call_seconds",
-		Help:    "Calls to Spotify, by endpoint and outcome.",
-		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-	}, []string{"endpoint", "outcome"})
-	registry.MustRegister(calls)
-	return func(endpoint, outcome string, d time.Duration) {
-		calls.WithLabelValues(endpoint, outcome).Observe(d.Seconds())
-	}
 }

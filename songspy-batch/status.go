@@ -1,74 +1,177 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// writeStatus prints how the service fares: a table, or JSON.
-func writeStatus(st store.Status, asJSON bool, to io.Writer) error {
+// quietFor is how long a batch that has people to look at may show no sign of it.
+const quietFor = 5 * time.Minute
+
+// fare is how the service fares, with what the database does not know.
+type fare struct {
+	store.Status
+	DailyCalls int64 `json:"dailyCalls,omitempty"` // that an app may make; 0: as many as Spotify lets it
+}
+
+// writeStatus prints how the service fares: tables, or JSON.
+func writeStatus(f fare, asJSON bool, to io.Writer) error {
 	if asJSON {
 		enc := json.NewEncoder(to)
 		enc.SetIndent("", "  ")
-		return enc.Encode(st)
+		return enc.Encode(f)
 	}
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
-	row("at", "%s", st.At.Format(time.RFC3339))
-	row("schema", "version %d", st.SchemaVersion)
-	row("links", "%s", counts(st.Links))
-	row("", "%d of the active ones within a month of their consent's end", st.ConsentEnding)
-	row("on the board", "%d", st.Playing)
-	row("plays of 24 hours", "%s", counts(st.Plays))
-	row("gaps that go on", "%s", counts(st.OpenGaps))
-	switch {
-	case len(st.Replicas) > 0:
-		row("batches", "%d, holding %d of 64 shards, %.1f s behind at most", len(st.Replicas), st.Shards, st.BehindSeconds)
-		for _, r := range st.Replicas {
-			row("", "%s holds %d", r.Name, r.Shards)
-		}
-	case st.LastLook != nil:
-		row("batch", "last looked %s ago or less", st.At.Sub(*st.LastLook).Round(time.Second))
-	default:
-		row("batch", "none has looked yet")
-	}
-	for _, app := range slices.Sorted(maps.Keys(st.Doors)) {
-		row("app "+app, "tokens: %s; data: %s", doorWords(st.Doors[app].Accounts, st.At), doorWords(st.Doors[app].API, st.At))
-	}
-	for _, app := range slices.Sorted(maps.Keys(st.Spent)) {
-		row("app "+app, "%d calls to the Web API today (UTC)", st.Spent[app])
-	}
-	return t.Flush()
+	t := &table{}
+	fmt.Fprintf(t, "Songspy at %s, schema version %d\n", when(f.At), f.SchemaVersion)
+	f.links(t)
+	t.head("LISTENING")
+	t.number("on the board", f.Playing, "who play something now")
+	t.row("plays in 24 hours", "%s", counts(f.Plays))
+	t.row("gaps that go on", "%s", counts(f.OpenGaps))
+	f.batches(t)
+	f.apps(t)
+	_, err := t.WriteTo(to)
+	return err
 }
+
+// links says how links fare, and what is to be done about those that do not.
+func (f fare) links(t *table) {
+	remedies := map[songspy.LinkState]string{
+		songspy.LinkActive:         "asked what they hear",
+		songspy.LinkSuspect:        "refused lately; tried again by itself for six hours before it is believed",
+		songspy.LinkReauthRequired: "only their people can mend them, by linking Spotify again",
+		songspy.LinkNotRegistered:  "to be entered by you in their app's dashboard: songspy-api seats",
+	}
+	t.head("LINKS")
+	for _, state := range songspy.LinkStates() {
+		if n := f.Links[state]; n > 0 || state == songspy.LinkActive {
+			t.number(words(string(state)), n, remedies[state])
+		}
+	}
+	for _, c := range f.ConsentLeft {
+		t.number(fmt.Sprintf("consent ends in %d days", c.Days), c.Links, map[int]string{
+			7: "or sooner, if their people do not link again", 30: "these people are asked to, from a month before the end",
+		}[c.Days])
+	}
+}
+
+// batches says who looks, and how well they keep up.
+func (f fare) batches(t *table) {
+	t.head("BATCH")
+	waiting := f.Links[songspy.LinkActive] + f.Links[songspy.LinkSuspect]
+	switch {
+	case len(f.Replicas) > 0:
+		t.row("at work", "%d, at most %.1f s behind with looks", len(f.Replicas), f.BehindSeconds)
+		for _, r := range f.Replicas {
+			t.row("  "+r.Name, "%d of %d shards", r.Shards, songspy.Shards)
+		}
+		if free := songspy.Shards - f.Shards; free > 0 {
+			t.row("nobody's", "%d of %d shards; a batch takes them within half a minute", free, songspy.Shards)
+		}
+	case f.LastLook == nil && waiting > 0:
+		t.row("at work", "none has ever looked: start songspy-batch")
+	case f.LastLook == nil:
+		t.row("at work", "nobody is to be looked at yet")
+	case f.At.Sub(*f.LastLook) > quietFor && waiting > 0:
+		t.row("silent", "no look has told anything for %s: ask songspy-batch health", ago(f.At.Sub(*f.LastLook)))
+	default:
+		t.row("at work", "a look told something %s ago or less", ago(f.At.Sub(*f.LastLook)))
+	}
+}
+
+// apps says of every app what Spotify lets it do, and what it may still do today.
+func (f fare) apps(t *table) {
+	t.head("SPOTIFY")
+	names := slices.Concat(slices.Collect(maps.Keys(f.Doors)), slices.Collect(maps.Keys(f.Spent)))
+	slices.Sort(names)
+	for _, app := range slices.Compact(names) {
+		t.row("app "+app, "")
+		t.row("  tokens", "%s", doorWords(f.Doors[app].Accounts, f.At))
+		t.row("  data", "%s", doorWords(f.Doors[app].API, f.At))
+		t.row("  calls today", "%s", f.budget(f.Spent[app]))
+	}
+	if len(names) == 0 {
+		t.row("calls today", "none")
+	}
+	if f.BroughtClosed > 0 {
+		t.number("brought apps refused", f.BroughtClosed, "only their people are not seen meanwhile")
+	}
+}
+
+// budget says what is spent of a day's calls, and what is left.
+func (f fare) budget(spent int64) string {
+	rest := gate.Midnight(f.At).Add(24 * time.Hour).Sub(f.At)
+	if f.DailyCalls <= 0 {
+		return fmt.Sprintf("%d to the Web API; no bound is set", spent)
+	}
+	left := max(0, f.DailyCalls-spent)
+	return fmt.Sprintf("%d of %d to the Web API; %d left (%d %%) for %s", spent, f.DailyCalls, left, left*100/f.DailyCalls, ago(rest))
+}
+
+// table is lines whose columns stand below each other.
+type table struct{ bytes.Buffer }
+
+func (t *table) head(title string) { fmt.Fprintf(t, "\n%s\n", title) }
+
+func (t *table) row(name, format string, args ...any) {
+	line := fmt.Sprintf("  %-24s  %s", name, fmt.Sprintf(format, args...))
+	fmt.Fprintln(t, strings.TrimRight(line, " "))
+}
+
+// number is a row of a number, and what it means.
+func (t *table) number(name string, n int64, meaning string) { t.row(name, "%-8d  %s", n, meaning) }
 
 // counts lists what is counted, the names in order.
 func counts[K ~string](of map[K]int64) string {
 	if len(of) == 0 {
 		return "none"
 	}
-	words := make([]string, 0, len(of))
+	list := make([]string, 0, len(of))
 	for _, name := range slices.Sorted(maps.Keys(of)) {
-		words = append(words, fmt.Sprintf("%d %s", of[name], strings.ReplaceAll(string(name), "_", " ")))
+		list = append(list, fmt.Sprintf("%d %s", of[name], words(string(name))))
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(list, ", ")
 }
 
+func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
 func doorWords(d gate.SharedDoor, now time.Time) string {
+	why := words(string(d.Why))
+	if d.Why == gate.WhyPremium {
+		why = "the app's owner needs Spotify Premium"
+	}
 	switch {
 	case d.Why == "":
 		return "open"
 	case now.Before(d.ClosedUntil):
-		return fmt.Sprintf("closed until %s (%s)", d.ClosedUntil.Format(time.RFC3339), d.Why)
+		return fmt.Sprintf("closed for another %s, until %s (%s)", ago(d.ClosedUntil.Sub(now)), when(d.ClosedUntil), why)
 	default:
-		return fmt.Sprintf("due for a probe (%s)", d.Why)
+		return fmt.Sprintf("closed until one call has found it open again (%s)", why)
+	}
+}
+
+func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// ago is a duration as people say it: no seconds beside hours.
+func ago(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	default:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
 	}
 }

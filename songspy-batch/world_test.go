@@ -29,6 +29,7 @@ type world struct {
 	log   *logBook
 	mu    sync.Mutex
 	calls []sim.Call
+	batch *batch // the one that was started last
 }
 
 // logBook gathers what is logged.
@@ -175,6 +176,7 @@ func (w *world) start(changes ...func(*settings)) (stop, kill func()) {
 	}
 	db := &severable{Store: w.open()}
 	b := newBatch(s, db, w.sim.Transport(), telemetry.NewLogger(w.log, "debug", "json"))
+	w.batch = b
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.work(ctx) }()

@@ -27,6 +27,8 @@ type engine interface {
 	// clock is a query for the time by which several processes agree; empty:
 	// there is only one.
 	clock() string
+	// day is the day (UTC) of a column's time, counted from the Unix epoch.
+	day(column string) string
 	// with states rows as a common table expression named v.
 	with(*relation) (clause string, args []any, err error)
 	// notify wakes the waiters when the transaction commits.

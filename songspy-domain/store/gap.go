@@ -33,8 +33,13 @@ func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songs
 	column(v, gaps, "began_at", "timestamptz", func(g *row) time.Time { return g.BeganAt })
 	column(v, gaps, "ended_at", "timestamptz", func(g *row) *time.Time { return g.EndedAt })
 	column(v, gaps, "reason", "text", func(g *row) string { return string(g.Reason) })
-	return s.execWith(ctx, conn, v, `INSERT INTO gaps (`+v.names()+`) SELECT `+v.names()+` FROM v WHERE true
-		ON CONFLICT (user_id, began_at, reason) DO NOTHING`)
+	return s.queryWith(ctx, conn, v, `INSERT INTO gaps (`+v.names()+`) SELECT `+v.names()+` FROM v WHERE true
+		ON CONFLICT (user_id, began_at, reason) DO NOTHING RETURNING reason`, func(rows *sql.Rows) error {
+		var why songspy.GapReason
+		err := rows.Scan(&why)
+		recording(conn).gap(why)
+		return err
+	})
 }
 
 // followLink opens a gap when the link breaks for its person to mend, and

@@ -29,7 +29,13 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 	column(r, plays, "source", "text", func(p *row) string { return string(p.Source) })
 	column(r, plays, "provisional", "boolean", func(p *row) bool { return p.Provisional })
 	column(r, plays, "deleted_at", "timestamptz", func(p *row) *time.Time { return p.DeletedAt })
-	return s.execWith(ctx, conn, r, `INSERT INTO plays (`+r.names()+`) SELECT `+r.names()+` FROM v`)
+	if err := s.execWith(ctx, conn, r, `INSERT INTO plays (`+r.names()+`) SELECT `+r.names()+` FROM v`); err != nil {
+		return err
+	}
+	for _, p := range plays {
+		recording(conn).play(p.Source)
+	}
+	return nil
 }
 
 const selectPlays = `SELECT p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.deleted_at, ` +

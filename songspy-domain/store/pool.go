@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -21,7 +22,8 @@ type pool struct {
 // gorm takes whatever can commit for a transaction that has begun.
 type dbPool struct {
 	pool
-	db *sql.DB
+	db       *sql.DB
+	recorded atomic.Pointer[func(Recorded)]
 }
 
 // BeginTx implements gorm.ConnPoolBeginner.
@@ -30,17 +32,25 @@ func (p *dbPool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.ConnPool, 
 	if err != nil {
 		return nil, err
 	}
-	return &txPool{pool: pool{conn: tx, observe: p.observe}, tx: tx}, nil
+	return &txPool{pool: pool{conn: tx, observe: p.observe}, tx: tx, of: p}, nil
 }
 
 // txPool is the pool within a transaction.
 type txPool struct {
 	pool
-	tx *sql.Tx
+	tx       *sql.Tx
+	of       *dbPool
+	recorded Recorded
 }
 
-// Commit implements gorm.TxCommitter.
-func (p *txPool) Commit() error { return p.tx.Commit() }
+// Commit implements gorm.TxCommitter. What was recorded counts from here on.
+func (p *txPool) Commit() error {
+	err := p.tx.Commit()
+	if tell := p.of.recorded.Load(); err == nil && tell != nil && len(p.recorded.Plays)+len(p.recorded.Gaps) > 0 {
+		(*tell)(p.recorded)
+	}
+	return err
+}
 
 // Rollback implements gorm.TxCommitter.
 func (p *txPool) Rollback() error { return p.tx.Rollback() }

@@ -96,6 +96,10 @@ func (e *postgresEngine) begin(context.Context) (func(), error) { return func() 
 // lock FOR UPDATE, wait for: a person who is being renamed is no obstacle.
 func (e *postgresEngine) sharePerson() string { return " FOR KEY SHARE" }
 
+func (e *postgresEngine) day(column string) string {
+	return "(" + column + " AT TIME ZONE 'UTC')::date - DATE '1970-01-01'"
+}
+
 func (e *postgresEngine) clock() string { return "SELECT clock_timestamp()" }
 
 func (e *postgresEngine) with(r *relation) (string, []any, error) {

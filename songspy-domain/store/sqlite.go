@@ -111,6 +111,8 @@ func (e *sqliteEngine) begin(ctx context.Context) (func(), error) {
 // sharePerson is empty: the transaction that writes is alone.
 func (e *sqliteEngine) sharePerson() string { return "" }
 
+func (e *sqliteEngine) day(column string) string { return column + " / 86400000000" }
+
 func (e *sqliteEngine) clock() string { return "" }
 
 func (e *sqliteEngine) with(r *relation) (string, []any, error) { return r.json() }

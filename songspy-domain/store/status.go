@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"maps"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -15,17 +16,28 @@ type Status struct {
 	At            time.Time                    `json:"at"`
 	SchemaVersion int64                        `json:"schemaVersion"`
 	Links         map[songspy.LinkState]int64  `json:"links"`
-	ConsentEnding int64                        `json:"consentEnding"` // of the active links, those within their last month
+	ConsentEnding int64                        `json:"consentEnding"` // of the links that are asked, those within their last month
+	ConsentLeft   []ConsentLeft                `json:"consentLeft"`   // of the links that are asked, soonest first
 	Playing       int64                        `json:"playing"`       // people who are on the board
 	Plays         map[songspy.PlaySource]int64 `json:"plays"`         // that began in the last 24 hours
 	OpenGaps      map[songspy.GapReason]int64  `json:"openGaps"`
 	Replicas      []Replica                    `json:"replicas"` // of the batch; none on SQLite
 	Shards        int                          `json:"shards"`   // that somebody holds
 	BehindSeconds float64                      `json:"behindSeconds"`
-	Doors         map[string]gate.Shared       `json:"doors"`    // by app
-	Spent         map[string]int64             `json:"spent"`    // calls to the Web API today, by app
-	LastLook      *time.Time                   `json:"lastLook"` // of a batch, to within some seconds
+	Doors         map[string]gate.Shared       `json:"doors"`         // by app of the instance
+	Spent         map[string]int64             `json:"spent"`         // calls to the Web API today, by app of the instance
+	BroughtClosed int64                        `json:"broughtClosed"` // apps that people brought whose calls Spotify refuses
+	LastLook      *time.Time                   `json:"lastLook"`      // of a batch, to within some seconds
 }
+
+// ConsentLeft is how many links' consent lasts so many days at most.
+type ConsentLeft struct {
+	Days  int   `json:"days"`
+	Links int64 `json:"links"`
+}
+
+// consentDays are the days at which Status tells consents apart.
+var consentDays = []int{7, 30, 90}
 
 // Replica is one batch that is alive.
 type Replica struct {
@@ -43,14 +55,16 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	if st.SchemaVersion, err = s.schemaVersion(ctx); err != nil {
 		return st, translate(err)
 	}
-	ending := now.AddDate(0, 1-songspy.ConsentMonths, 0)
+	links, err := s.LinkCensus(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.countLinks(links)
 	for _, q := range []struct {
 		query string
 		args  []any
 		take  func(*sql.Rows) error
 	}{
-		{`SELECT state, count(*) FROM spotify_links GROUP BY state`, nil, counted(st.Links)},
-		{`SELECT count(*) FROM spotify_links WHERE state = 'active' AND authorized_at <= $1`, []any{ending}, one(&st.ConsentEnding)},
 		{
 			`SELECT count(*) FROM now_playing WHERE state = 'playing' AND (ends_at IS NULL AND seen_at > $1 OR ends_at > $2)`,
 			[]any{now.Add(-songspy.UnboundedShown), now.Add(-songspy.EndGrace)},
@@ -80,7 +94,11 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 				return err
 			}
 			err := json.Unmarshal(state, &shared)
-			st.Doors[app] = shared
+			if _, brought := songspy.OwnClientID(app); !brought {
+				st.Doors[app] = shared
+			} else if shared.Accounts.Why != "" || shared.API.Why != "" {
+				st.BroughtClosed++
+			}
 			return err
 		}},
 		{`SELECT at FROM heartbeats WHERE name = 'sweep'`, nil, func(rows *sql.Rows) error { return rows.Scan(&st.LastLook) }},
@@ -89,7 +107,31 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 			return st, translate(err)
 		}
 	}
+	// An app that a person brought is as good as their name.
+	maps.DeleteFunc(st.Spent, func(app string, _ int64) bool { _, brought := songspy.OwnClientID(app); return brought })
 	return st, nil
+}
+
+// countLinks enters the links.
+func (st *Status) countLinks(groups []songspy.LinkGroup) {
+	for _, days := range consentDays {
+		st.ConsentLeft = append(st.ConsentLeft, ConsentLeft{Days: days})
+	}
+	for _, g := range groups {
+		st.Links[g.State] += g.Links
+		if !g.State.Asked() {
+			continue
+		}
+		left := g.ConsentLeft(st.At)
+		for i, days := range consentDays {
+			if left <= time.Duration(days)*24*time.Hour {
+				st.ConsentLeft[i].Links += g.Links
+			}
+		}
+		if !st.At.Before(songspy.Link{AuthorizedAt: g.Consented}.RemindFrom()) {
+			st.ConsentEnding += g.Links
+		}
+	}
 }
 
 // counted takes rows of a name and a count.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,12 +80,16 @@ func (d Doors) Notes() (notes []string) {
 			if door == gate.Accounts {
 				s = state.Accounts
 			}
+			why := strings.ReplaceAll(string(s.Why), "_", " ")
+			if s.Why == gate.WhyPremium {
+				why = "its owner needs Spotify Premium"
+			}
 			switch {
 			case s.Why != "" && now.Before(s.ClosedUntil):
 				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s is closed (%s) until %s; nobody is asked before.",
-					door, app, s.Why, s.ClosedUntil.UTC().Format(time.RFC3339)))
+					door, app, why, s.ClosedUntil.UTC().Format(time.RFC3339)))
 			case s.Why != "":
-				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s was closed (%s); one call is finding out whether it has opened.", door, app, s.Why))
+				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s was closed (%s); one call is finding out whether it has opened.", door, app, why))
 			}
 		}
 		if state.Day.Left(now) == 0 {

@@ -79,7 +79,7 @@ func (b *Backfill) Run(ctx context.Context, out, err io.Writer) error {
 		total = 1
 	}
 	t := &tally{failed: map[string]int{}}
-	p := newProgress(err, "asking what was heard", total, b.Now)
+	p := newProgress(err, "asking what was heard", "people", total, b.Now)
 	fault = b.everybody(ctx, t, p)
 	p.end()
 	t.report(out)
@@ -114,14 +114,12 @@ func (b *Backfill) everybody(ctx context.Context, t *tally, p *progress) error {
 		if err != nil {
 			return err
 		}
+		t.unread(len(ids)-len(listeners), p)
 		group, within := errgroup.WithContext(ctx)
 		group.SetLimit(max(1, b.Workers))
-		var shown sync.Mutex
 		for _, l := range listeners {
 			group.Go(func() error {
-				err := b.one(within, l, t)
-				shown.Lock()
-				defer shown.Unlock()
+				err := b.one(within, l, t, p)
 				p.add(1)
 				return err
 			})
@@ -134,7 +132,7 @@ func (b *Backfill) everybody(ctx context.Context, t *tally, p *progress) error {
 }
 
 // one asks about one listener. Only what concerns everybody is an error.
-func (b *Backfill) one(ctx context.Context, l songspy.Listener, t *tally) error {
+func (b *Backfill) one(ctx context.Context, l songspy.Listener, t *tally, p *progress) error {
 	for try := 1; ; try++ {
 		r, err := b.ask(ctx, l)
 		wait := songspy.RetryAfterOf(err)
@@ -149,7 +147,11 @@ func (b *Backfill) one(ctx context.Context, l songspy.Listener, t *tally) error 
 		case wait == 0 || try == giveUpAfter:
 			t.missed(err)
 			return nil
-		case !b.Wait(ctx, wait):
+		}
+		if songspy.DispositionOf(err) == songspy.DispositionAppPaused {
+			p.wait(wait)
+		}
+		if !b.Wait(ctx, wait) {
 			return ctx.Err()
 		}
 	}
@@ -208,6 +210,17 @@ func (t *tally) missed(err error) {
 		why = "TIMEOUT"
 	}
 	t.failed[why]++
+}
+
+// unread counts people whose tokens do not open, as the store has logged.
+func (t *tally) unread(n int, p *progress) {
+	if n == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failed["TOKENS_DO_NOT_OPEN"] += n
+	p.add(n)
 }
 
 func (t *tally) report(out io.Writer) {

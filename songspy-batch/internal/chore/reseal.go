@@ -37,7 +37,7 @@ func Reseal(ctx context.Context, links Links, primary string, now func() time.Ti
 		return fault
 	}
 	sum := Resealed{By: map[string]int{}}
-	p := newProgress(err, "sealing tokens anew", total, now)
+	p := newProgress(err, "sealing tokens anew", "links", total, now)
 	for more := true; more; {
 		r, fault := links.Reseal(ctx, sum.Last, page)
 		if fault != nil {

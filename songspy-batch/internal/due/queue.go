@@ -20,6 +20,7 @@ type Queue[K comparable] struct {
 	mu      sync.Mutex
 	heap    byTime[K]
 	planned map[K]int64   // when each key is due, in microseconds
+	put     map[K]int64   // when those were due first that were put off
 	running map[K]int64   // when each key was due whose work is under way
 	sooner  chan struct{} // holds a token once the earliest time may have changed
 }
@@ -29,7 +30,7 @@ const stale = 1
 
 // New gives an empty queue.
 func New[K comparable]() *Queue[K] {
-	return &Queue[K]{planned: map[K]int64{}, running: map[K]int64{}, sooner: make(chan struct{}, 1)}
+	return &Queue[K]{planned: map[K]int64{}, put: map[K]int64{}, running: map[K]int64{}, sooner: make(chan struct{}, 1)}
 }
 
 // Plan makes the key due at the time, in place of any other time that it was
@@ -37,6 +38,20 @@ func New[K comparable]() *Queue[K] {
 func (q *Queue[K]) Plan(key K, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	delete(q.put, key)
+	q.plan(key, at)
+}
+
+// Postpone puts work off that was due: the key is worked at that time, and what
+// was due all the while counts as not done, and is handed on, as of since.
+func (q *Queue[K]) Postpone(key K, at, since time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.put[key] = since.UnixMicro()
+	q.plan(key, at)
+}
+
+func (q *Queue[K]) plan(key K, at time.Time) {
 	micros := at.Add(time.Microsecond - 1).UnixMicro() // rounded up: nothing is due before its time
 	if former, ok := q.planned[key]; ok && former == micros {
 		return
@@ -57,6 +72,7 @@ func (q *Queue[K]) Drop(key K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.planned, key)
+	delete(q.put, key)
 	q.tidy()
 }
 
@@ -126,7 +142,7 @@ func (q *Queue[K]) finish(t item[K]) {
 }
 
 // Done is the time before which all work that was due has been done; now, if
-// none is overdue or under way.
+// none is overdue, put off or under way.
 func (q *Queue[K]) Done(now time.Time) time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -137,8 +153,10 @@ func (q *Queue[K]) Done(now time.Time) time.Time {
 	if len(q.heap) > 0 {
 		done = min(done, q.heap[0].micros)
 	}
-	for _, micros := range q.running {
-		done = min(done, micros)
+	for _, other := range []map[K]int64{q.running, q.put} {
+		for _, micros := range other {
+			done = min(done, micros)
+		}
 	}
 	return time.UnixMicro(done).UTC()
 }
@@ -175,6 +193,10 @@ func (q *Queue[K]) take(now time.Time) (t item[K], wait time.Duration) {
 		}
 		if t = q.heap.pop(); q.counts(t) {
 			delete(q.planned, t.key)
+			if since, ok := q.put[t.key]; ok {
+				delete(q.put, t.key)
+				t.micros = since
+			}
 			q.running[t.key] = t.micros
 			return t, 0
 		}

@@ -188,3 +188,36 @@ func TestPlansThatWereChangedTakeNoMoreRoomThanThoseThatCount(t *testing.T) {
 		t.Error("something is due though everything was dropped")
 	}
 }
+
+func TestWhatIsPutOffCountsAsNotDoneSinceItWasDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[string]()
+		began := time.Now()
+		q.Plan("look", began.Add(time.Second))
+		var handed []time.Time
+		stop := run(t, q, 1, func(_ context.Context, key string, at time.Time) {
+			if handed = append(handed, at); len(handed) < 3 {
+				q.Postpone(key, time.Now().Add(time.Second), at)
+			}
+		})
+		<-time.After(2500 * time.Millisecond)
+		if done := q.Done(time.Now()); !done.Equal(began.Add(time.Second)) {
+			t.Errorf("done until %v, though it is put off since %v", done.Sub(began), time.Second)
+		}
+		<-time.After(time.Second)
+		if done := q.Done(time.Now()); !done.Equal(time.Now()) {
+			t.Errorf("done until %v before now, though it has been worked", time.Since(done))
+		}
+		stop()
+		for _, at := range handed {
+			if len(handed) != 3 || !at.Equal(began.Add(time.Second)) {
+				t.Errorf("handed on as of %v", handed)
+			}
+		}
+		q.Postpone("look", time.Now().Add(time.Hour), began)
+		q.Plan("look", time.Now().Add(time.Minute)) // another plan is another promise
+		if done := q.Done(time.Now()); !done.Equal(time.Now()) {
+			t.Error("what was planned anew counts as overdue")
+		}
+	})
+}

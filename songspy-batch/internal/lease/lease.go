@@ -110,6 +110,10 @@ func (k *Keeper) May() bool {
 // Held is how many shards are this replica's.
 func (k *Keeper) Held() int { return bits.OnesCount64(k.owned.Load()) }
 
+// Leads reports whether this replica is the one that does what is to be done
+// once for all of them: the first shard is its own.
+func (k *Keeper) Leads() bool { return k.owned.Load()&bit(0) != 0 }
+
 // Share is the part of all listeners that is this replica's, from 0 to 1.
 func (k *Keeper) Share() float64 { return float64(k.Held()) / songspy.Shards }
 

@@ -255,8 +255,14 @@ func TestAReplicaThatEndsInOrderLeavesItsShardsAtOnce(t *testing.T) {
 		d := newDesk()
 		leaving, staying := d.replica(t, "leaving"), d.replica(t, "staying")
 		<-time.After(time.Minute)
+		if leaving.keeper.Leads() == staying.keeper.Leads() {
+			t.Error("of two replicas not exactly one leads")
+		}
 		leaving.stop()
 		<-time.After(2 * time.Second)
+		if !staying.keeper.Leads() {
+			t.Error("the one that stays does not lead")
+		}
 		if n := staying.keeper.Held(); n != songspy.Shards {
 			t.Errorf("two seconds after the other left it holds %d shards", n)
 		}

@@ -24,6 +24,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Whether Spotify refuses nearly every renewal of an app (1); then no link changes its state.",
 		}, []string{"app"}),
 	}
+	for _, outcome := range []string{"renewed", "refused", "app_paused", "retry_later", "failed"} {
+		m.renewals.WithLabelValues(outcome) // so that a rate has a beginning
+	}
 	reg.MustRegister(m.renewals, m.outages)
 	return m
 }

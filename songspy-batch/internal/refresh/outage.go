@@ -149,6 +149,9 @@ func (o *outages) since(now time.Time) map[string]time.Time {
 // Notes says in sentences which apps' renewals are refused throughout.
 func (r *Renewer) Notes() (notes []string) {
 	for app, since := range r.outages.since(r.Now()) {
+		if _, brought := songspy.OwnClientID(app); brought {
+			continue // only its people are not seen meanwhile
+		}
 		notes = append(notes, fmt.Sprintf(
 			"Spotify has refused nearly every renewal of app %s since %s; that is taken for an outage, and nobody is asked to link anew.",
 			app, since.UTC().Format(time.RFC3339)))

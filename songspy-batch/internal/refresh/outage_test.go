@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -121,6 +122,31 @@ func TestInAnOutageNobodysStateChanges(t *testing.T) {
 		}
 		if notes := h.renewer.Notes(); len(notes) > 0 {
 			t.Errorf("the outage is over, and the words are %q", notes)
+		}
+	})
+}
+
+func TestAnAppThatSomebodyBroughtIsNamedNowhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(4, 0)
+		for id, l := range h.links.links {
+			l.App = "main"
+			if id > 2 {
+				l.App = songspy.OwnApp("0123456789abcdef0123456789abcdef")
+			}
+			h.links.links[id] = l
+		}
+		h.job.Spread = false
+		h.provider.refuse = func(songspy.Link) error { return needsPerson("SPOTIFY_GRANT_REVOKED") }
+		stop := h.serve(t)
+		h.plan(t)
+		<-time.After(10 * time.Minute)
+		stop()
+		if n := testutil.CollectAndCount(h.renewer.Metrics.outages); n != 1 {
+			t.Errorf("%d apps are told of, want the instance's own alone", n)
+		}
+		if notes := h.renewer.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "of app main") {
+			t.Errorf("the words are %q", notes)
 		}
 	})
 }

@@ -237,12 +237,12 @@ func (b *budget) longest(interval time.Duration) time.Duration {
 	return listening.LongestWait
 }
 
-// Notes says in a sentence for each quota that its budget stretches the interval.
-func (s *Sweep) Notes() (notes []string) {
-	for _, its := range s.budgets.all() {
-		if wait := its.idleWait(s.Interval); wait > s.Interval {
+// notes says in a sentence for each quota that its budget stretches the interval.
+func (b *budgets) notes(interval time.Duration) (notes []string) {
+	for _, its := range b.all() {
+		if wait := its.idleWait(interval); wait > interval {
 			notes = append(notes, fmt.Sprintf("The day's %d calls of app %s do not allow a look every %s: who is idle is looked at every %s or so; who listens is looked at as ever.",
-				its.Daily, its.quota, s.Interval, wait.Round(time.Second)))
+				its.Daily, its.quota, interval, wait.Round(time.Second)))
 		}
 	}
 	return notes

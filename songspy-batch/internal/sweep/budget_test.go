@@ -61,8 +61,7 @@ func TestIdlePeopleShareWhatListenersLeave(t *testing.T) {
 	if wait() <= usual {
 		t.Errorf("after a busy hour they wait %v, not longer than %v", wait(), usual)
 	}
-	s := &Sweep{Options: Options{Interval: interval}, budgets: all}
-	if notes := strings.Join(s.Notes(), ""); !strings.HasPrefix(notes, "The day's 30000 calls of app app do not allow a look every 3m0s") {
+	if notes := strings.Join(all.notes(interval), ""); !strings.HasPrefix(notes, "The day's 30000 calls of app app do not allow a look every 3m0s") {
 		t.Errorf("the notes say %q", notes)
 	}
 	if other := all.of("other").idleWait(interval); other != interval || all.of("brought") != nil || all.idleWait(interval) != b.idleWait(interval) {

@@ -24,8 +24,9 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 	if !ok {
 		return
 	}
+	heldBack := func() { s.queue.Postpone(id, s.Now().Add(heldAgain), at) }
 	if !s.Shards.Holds(id) {
-		s.roster.end(id, who, func() { s.queue.Plan(id, s.Now().Add(heldAgain)) })
+		s.roster.end(id, who, l.why, heldBack)
 		return
 	}
 	s.Metrics.lag.Observe(s.Now().Sub(at).Seconds())
@@ -33,19 +34,21 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 		s.budgets.of(l.access.App).spent(s.Now())
 	}
 	obs, err := ask(ctx, s, id, l, s.Player.CurrentlyPlaying)
-	next := s.Now()
+	next := plan{s.Now(), l.why}
 	switch {
 	case ctx.Err() != nil && err != nil:
 		// stopping: the look is abandoned, and planned anew after the restart
 	case err == nil:
-		s.count(ctx, id, string(obs.Sighting), nil)
+		s.count(ctx, id, l.why, resultOf(obs.Sighting), nil)
 		next = s.heard(id, who, l, obs)
 	case songspy.DispositionOf(err) == songspy.DispositionNotNow:
-		next = next.Add(heldAgain)
+		s.roster.end(id, who, l.why, heldBack)
+		return
 	default:
-		next = s.unheard(ctx, id, who, err)
+		s.count(ctx, id, l.why, failureOf(err), err)
+		next = plan{s.unheard(ctx, id, who, err), reasonRetry}
 	}
-	s.roster.end(id, who, func() { s.queue.Plan(id, next) })
+	s.roster.end(id, who, next.why, func() { s.queue.Plan(id, next.at) })
 }
 
 // ask calls with the person's token, and once more with a new one if it was spent.
@@ -76,7 +79,7 @@ func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
 
 // heard makes of an answer what it means, hands on what must be stored, and
 // says when the next look is worth it.
-func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy.Observation) time.Time {
+func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy.Observation) plan {
 	out := listening.Step(before.playing, obs)
 	s.budgets.of(before.access.App).saw(id, obs.Sighting == songspy.SightingPlaying, obs.At)
 	untold := before.untold.Looked(before.playing, out, before.watched, s.budgets.of(before.access.App).longest(s.Interval))
@@ -97,7 +100,6 @@ func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy
 
 // unheard deals with a look that failed, and says when the next one is made.
 func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *seat, err error) time.Time {
-	s.count(ctx, id, failureOf(err), err)
 	s.roster.miss(who, blindness(err))
 	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {
 		if err := s.unregister(ctx, id, who); err != nil {
@@ -125,24 +127,24 @@ func (s *Sweep) unregister(ctx context.Context, id songspy.UserID, who *seat) er
 }
 
 // failureOf names a failed look in the metrics.
-func failureOf(err error) string {
+func failureOf(err error) result {
 	switch {
 	case errors.Is(err, errSuspended):
-		return "suspended"
+		return failedSuspended
 	case errors.Is(err, errLeft):
-		return "left"
+		return failedLeft
 	}
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionRetryLater:
-		return "retry_later"
+		return failedRetryLater
 	case songspy.DispositionRenewToken:
-		return "token_refused"
+		return failedTokenRefused
 	case songspy.DispositionNeedsPerson:
-		return "needs_person"
+		return failedNeedsPerson
 	case songspy.DispositionNotRegistered:
-		return "not_registered"
+		return failedNotRegistered
 	case songspy.DispositionAppPaused:
-		return "app_paused"
+		return failedAppPaused
 	}
-	return "failed"
+	return failed
 }

@@ -2,8 +2,6 @@ package sweep
 
 import (
 	"context"
-	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,28 +11,17 @@ import (
 
 // Metrics counts looks and writes; nothing in it names a person.
 type Metrics struct {
-	reg     prometheus.Registerer
-	looks   *prometheus.CounterVec
-	planned *prometheus.CounterVec
-	writes  *prometheus.CounterVec
-	lag     prometheus.Histogram
-	asked   *prometheus.CounterVec
-	plays   *prometheus.CounterVec
-	gaps    *prometheus.CounterVec
+	reg    prometheus.Registerer
+	looks  [reasons][results]prometheus.Counter
+	writes *prometheus.CounterVec
+	lag    prometheus.Histogram
+	asked  *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		reg: reg,
-		looks: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "songspy_batch_looks_total",
-			Help: "Looks at players, by what was seen or what went wrong.",
-		}, []string{"outcome"}),
-		planned: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "songspy_batch_looks_planned_total",
-			Help: "Looks planned after a look, by why.",
-		}, []string{"reason"}),
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "songspy_batch_writes_total",
 			Help: "Listeners whose news was written, by what became of it.",
@@ -49,15 +36,20 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "songspy_batch_history_total",
 		Help: "Askings of history, by why they were made and what came of them.",
 	}, []string{"errand", "outcome"})
-	m.plays = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_batch_plays_total",
-		Help: "Plays written, by how they came to be known.",
-	}, []string{"source"})
-	m.gaps = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_batch_gaps_total",
-		Help: "Times of which it is not known what somebody heard, by reason.",
-	}, []string{"reason"})
-	reg.MustRegister(m.looks, m.planned, m.writes, m.lag, m.asked, m.plays, m.gaps)
+	looks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_batch_looks_total",
+		Help: "Looks at players, by why they were made and what was seen or went wrong.",
+	}, []string{"reason", "outcome"})
+	// Found once: a look costs no search. And a rate has a beginning.
+	for why := range reasons {
+		for what := range results {
+			m.looks[why][what] = looks.WithLabelValues(why.String(), what.String())
+		}
+	}
+	for _, outcome := range []string{"written", "dropped", "set_aside", "lost"} {
+		m.writes.WithLabelValues(outcome)
+	}
+	reg.MustRegister(looks, m.writes, m.lag, m.asked)
 	return m
 }
 
@@ -83,55 +75,22 @@ func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.
 	)
 }
 
-func (m *Metrics) written(h songspy.Hearing, w songspy.Written) {
+func (m *Metrics) written(w songspy.Written) {
 	outcome := "written"
 	switch {
 	case w.Dropped:
 		outcome = "dropped"
 	case w.Err != nil:
 		outcome = "set_aside"
-	default:
-		m.plays.WithLabelValues(string(songspy.SourceLive)).Add(float64(len(h.Plays)))
-		if h.Gap != nil {
-			m.gaps.WithLabelValues(string(h.Gap.Reason)).Inc()
-		}
 	}
 	m.writes.WithLabelValues(outcome).Inc()
 }
 
-// tally counts looks between two plans, for one line of the log instead of one a look.
-type tally struct {
-	mu     sync.Mutex
-	counts map[string]int
-}
-
-func (t *tally) add(outcome string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.counts == nil {
-		t.counts = map[string]int{}
-	}
-	t.counts[outcome]++
-}
-
-// take gives the counts and begins anew.
-func (t *tally) take() slog.Attr {
-	t.mu.Lock()
-	counts := t.counts
-	t.counts = nil
-	t.mu.Unlock()
-	attrs := make([]any, 0, len(counts))
-	for outcome, n := range counts {
-		attrs = append(attrs, slog.Int(outcome, n))
-	}
-	return slog.Group("looks", attrs...)
-}
-
 // count counts a look, and notes a failure for whoever looks closely.
-func (s *Sweep) count(ctx context.Context, id songspy.UserID, outcome string, err error) {
-	s.Metrics.looks.WithLabelValues(outcome).Inc()
-	s.tally.add(outcome)
+func (s *Sweep) count(ctx context.Context, id songspy.UserID, why reason, what result, err error) {
+	s.Metrics.looks[why][what].Inc()
+	s.tally.add(what)
 	if err != nil {
-		s.Logger.DebugContext(ctx, "look failed", "user_id", int64(id), "outcome", outcome, "err", err)
+		s.Logger.DebugContext(ctx, "look failed", "user_id", int64(id), "reason", why.String(), "outcome", what.String(), "err", err)
 	}
 }

@@ -69,7 +69,7 @@ func (s *Sweep) readPage(ctx context.Context, after songspy.UserID) (last songsp
 			news = append(news, last)
 		case s.roster.looking(last) || s.queue.Has(last): // in this order: a look plans before it ends
 		default:
-			s.queue.Plan(last, s.nextSlot(last, 0))
+			s.planFirst(last, s.nextSlot(last, 0), reasonFloor)
 		}
 	}
 	listeners, err := s.Store.ListenersByID(ctx, news)
@@ -80,10 +80,10 @@ func (s *Sweep) readPage(ctx context.Context, after songspy.UserID) (last songsp
 		id := l.Link.UserID
 		switch arrived := s.merge(l); {
 		case arrived == relinked, arrived == fresh && s.started(): // ahead of the feed
-			s.queue.Plan(id, now)
+			s.planFirst(id, now, reasonLinked)
 		case s.roster.looking(id) || s.queue.Has(id):
 		default:
-			s.queue.Plan(id, s.firstLook(id, l.Playing, now))
+			s.planFirst(id, s.firstLook(id, l.Playing, now), reasonStart)
 		}
 	}
 	return last, len(page) == readAtOnce, nil

@@ -55,9 +55,9 @@ func (s *Sweep) remember(ctx context.Context, id songspy.UserID, _ time.Time) {
 	case ctx.Err() != nil && err != nil:
 		return // stopping
 	case songspy.CodeOf(err) == songspy.CodeGone:
-		outcome = failureOf(errLeft)
+		outcome = failureOf(errLeft).String()
 	case err != nil:
-		outcome = failureOf(err)
+		outcome = failureOf(err).String()
 		s.Logger.DebugContext(ctx, "history could not be asked", "user_id", int64(id), "outcome", outcome, "err", err)
 		s.recall.Plan(id, now.Add(recallWait(err)))
 	}
@@ -93,10 +93,6 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 		told = 0
 	}
 	s.roster.recalled(who, asked, told)
-	s.Metrics.plays.WithLabelValues(string(songspy.SourceHistory)).Add(float64(len(r.Found)))
-	for _, g := range r.Gaps {
-		s.Metrics.gaps.WithLabelValues(string(g.Reason)).Inc()
-	}
 	if r.Empty() {
 		return "unchanged", nil
 	}

@@ -104,11 +104,6 @@ func (r *roster) renewed(link songspy.Link) {
 	}
 }
 
-func (r *roster) drop(id songspy.UserID) {
-	r.people.remove(id)
-	r.left(id)
-}
-
 // begin marks a look at the person as under way and gives what is known for
 // it. It fails if the person is not on the roster or is being looked at.
 func (r *roster) begin(id songspy.UserID) (who *seat, copied listener, ok bool) {
@@ -180,12 +175,21 @@ func (r *roster) recalled(who *seat, at time.Time, told uint64) {
 	who.told = told
 }
 
-// end says that the look is over; plan is called for whoever is still on the
-// roster, before another look can begin.
-func (r *roster) end(id songspy.UserID, who *seat, plan func()) {
+// expect notes why the look is made that is planned next.
+func (r *roster) expect(id songspy.UserID, why reason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	who.looking = false
+	if l := r.people.get(id); l != nil {
+		l.why = why
+	}
+}
+
+// end says that the look is over, and why the next one is made; plan is called
+// for whoever is still on the roster, before another look can begin.
+func (r *roster) end(id songspy.UserID, who *seat, why reason, plan func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	who.looking, who.why = false, why
 	if r.people.get(id) == who {
 		plan()
 	}
@@ -212,46 +216,6 @@ func (r *roster) stored(id songspy.UserID, who *seat, uri string, track songspy.
 	defer r.mu.Unlock()
 	if r.people.get(id) == who && who.playing != nil && who.playing.TrackURI == uri {
 		who.playing.TrackID = track
-	}
-}
-
-// remove takes the person off the roster; with a listener given, only if they
-// have not linked anew since.
-func (r *roster) remove(id songspy.UserID, who *seat) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.people.get(id); l != nil && (who == nil || l == who) {
-		r.drop(id)
-	}
-}
-
-// nextRound begins a reading of the whole store.
-func (r *roster) nextRound() uint32 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.round++
-	return r.round
-}
-
-// removeAbsent takes off the roster whom the reading did not hold.
-func (r *roster) removeAbsent(round uint32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, l := range r.people.all() {
-		if l.round < round {
-			r.drop(id)
-		}
-	}
-}
-
-// removeThose takes everyone off the roster who is gone.
-func (r *roster) removeThose(gone func(songspy.UserID) bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id := range r.people.all() {
-		if gone(id) {
-			r.drop(id)
-		}
 	}
 }
 

@@ -22,6 +22,7 @@ type listener struct {
 	blind   songspy.GapReason // why looks have told nothing since watched; empty: none was made
 	told    uint64            // stands for history's last answer, if all of it was dealt with
 	writing int               // outcomes that are on their way to the store
+	why     reason            // why the look is made that is planned, or under way
 }
 
 // past is what has been seen of somebody, and what has not.
@@ -50,6 +51,7 @@ type seat struct {
 	plays    int32
 	round    uint32 // the last reading of the store that held the person
 	writing  int16
+	why      reason // of the look that is planned, or under way
 	idle     bool
 	suspect  bool
 	looking  bool // a look is under way
@@ -74,7 +76,7 @@ func (s *seat) listener(id songspy.UserID) listener {
 	return listener{
 		access: songspy.Access{App: s.appID(), Token: s.access}, expires: s.expires.time(), generation: s.generation, version: s.version, suspect: s.suspect,
 		playing: s.nowPlaying(id), past: past{s.watched.time(), s.untold()}, linked: s.linked.time(),
-		blind: s.blind(), told: s.told, writing: int(s.writing),
+		blind: s.blind(), told: s.told, writing: int(s.writing), why: s.why,
 	}
 }
 

@@ -71,7 +71,11 @@ func (s *Sweep) joinThese(ctx context.Context, ids []songspy.UserID, from map[in
 		id := l.Link.UserID
 		done := from[songspy.ShardOf(id)]
 		if s.roster.merge(l, s.pastOf(l, later(done, s.pulse.last), now)) != known {
-			s.queue.Plan(id, s.resumedLook(id, l.Playing, done, now))
+			why := reasonTakeover
+			if done.IsZero() {
+				why = reasonStart
+			}
+			s.planFirst(id, s.resumedLook(id, l.Playing, done, now), why)
 		}
 	}
 	return nil

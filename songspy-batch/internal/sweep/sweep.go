@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -109,7 +110,7 @@ func New(o Options) *Sweep {
 		s.budgets.forget(id)
 	})
 	s.writer = newWriter(o, s.wrote)
-	o.Metrics.watch(s.roster.len, s.queue.Len, func() time.Duration { return max(0, s.Now().Sub(s.Done())) },
+	o.Metrics.watch(s.roster.len, s.queue.Len, s.behind,
 		func() time.Duration { return s.budgets.idleWait(s.Interval) })
 	return s
 }
@@ -149,6 +150,18 @@ func (s *Sweep) Ready(context.Context) error {
 	return nil
 }
 
+// Notes says in sentences what limits a sweep that works.
+func (s *Sweep) Notes() []string {
+	notes := s.budgets.notes(s.Interval)
+	if behind := s.behind(); behind > s.Interval/3 {
+		notes = append(notes, fmt.Sprintf("Looks are late: the oldest that has not been made was due %s ago.", behind.Round(time.Second)))
+	}
+	return notes
+}
+
+// behind is how long ago the oldest look was due that has not been made.
+func (s *Sweep) behind() time.Duration { return max(0, s.Now().Sub(s.Done())) }
+
 // started reports whether everyone has been read once.
 func (s *Sweep) started() bool {
 	select {
@@ -159,6 +172,18 @@ func (s *Sweep) started() bool {
 	}
 }
 
+// plan is when somebody is looked at, and why.
+type plan struct {
+	at  time.Time
+	why reason
+}
+
+// planFirst plans a look that none came before.
+func (s *Sweep) planFirst(id songspy.UserID, at time.Time, why reason) {
+	s.roster.expect(id, why)
+	s.queue.Plan(id, at)
+}
+
 // firstLook is when somebody who was just read from the store is looked at.
 func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
 	if !s.Spread {
@@ -167,15 +192,14 @@ func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time
 	return listening.FirstLook(n, now, s.phase(id), s.Interval).At
 }
 
-// nextLook is when somebody who was looked at just now is looked at again.
-func (s *Sweep) nextLook(id songspy.UserID, app string, n songspy.NowPlaying, last songspy.Sighting) time.Time {
+// nextLook is when somebody who was looked at just now is looked at again, and why.
+func (s *Sweep) nextLook(id songspy.UserID, app string, n songspy.NowPlaying, last songspy.Sighting) plan {
 	if !s.Spread {
-		return s.nextSlot(id, 0)
+		return plan{s.nextSlot(id, 0), reasonFloor}
 	}
 	now := s.Now()
 	next := s.budgets.of(app).heed(id, listening.NextLook(n, last, now, s.phase(id), s.Interval), n, now)
-	s.Metrics.planned.WithLabelValues(string(next.Reason)).Inc()
-	return next.At
+	return plan{next.At, reasonOf(next.Reason)}
 }
 
 // nextSlot is when somebody who could not be looked at is asked again: in

@@ -100,7 +100,7 @@ func (s *Sweep) meet(ctx context.Context, ids []songspy.UserID) error {
 		id := l.Link.UserID
 		delete(gone, id)
 		if s.merge(l) != known {
-			s.queue.Plan(id, now)
+			s.planFirst(id, now, reasonLinked)
 		}
 	}
 	for id := range gone {

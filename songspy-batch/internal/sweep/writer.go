@@ -101,7 +101,7 @@ func (w *writer) write(ctx context.Context, batch []outcome) {
 		if err == nil {
 			w.failing.Store(false)
 			for i, o := range batch {
-				w.metrics.written(o.hearing, written[i])
+				w.metrics.written(written[i])
 				w.wrote(ctx, o, written[i])
 			}
 			return

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -26,6 +27,9 @@ func status() suite {
 			shut := gate.Shared{API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: start.Add(time.Hour), Epoch: 1}}
 			value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut))
 			value[int64](t)(b.SpendCalls(t.Context(), "app", gate.Midnight(start), 12))
+			own := songspy.OwnApp("0123456789abcdef0123456789abcdef")
+			value[bool](t)(b.SwapDoor(t.Context(), own, 0, shut))
+			value[int64](t)(b.SpendCalls(t.Context(), own, gate.Midnight(start), 3))
 			value[songspy.ShardHolding](t)(b.LeaseShards(t.Context(), songspy.ShardClaim{Owner: "one", For: 10_000 * time.Hour}))
 			must(t, b.Beat(t.Context(), "sweep"))
 
@@ -37,7 +41,30 @@ func status() suite {
 			same(t, "doors", st.Doors, map[string]gate.Shared{"app": shut})
 			same(t, "spent", st.Spent, map[string]int64{"app": 12})
 			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.Shards}})
+			same(t, "brought apps that are refused", st.BroughtClosed, 1)
 			same(t, "last look", st.LastLook.UTC(), start)
+		},
+		"Status_SaysWhoseConsentEndsSoon": func(t *testing.T, b *bundle) {
+			for _, days := range []int{-1, 5, 20, 40, 100} {
+				u := b.person(t)
+				at := start.Truncate(24*time.Hour).AddDate(0, -songspy.ConsentMonths, days)
+				value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+					UserID: u.ID, App: "main", Grant: grant(fmt.Sprint(days)), Account: account(fmt.Sprint(days)), At: at,
+				}))
+			}
+			over := b.listener(t)
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), over.UserID, func(l *songspy.Link) error {
+				l.State, l.AuthorizedAt = songspy.LinkReauthRequired, start.AddDate(-1, 0, 0)
+				return nil
+			}))
+			st := value[store.Status](t)(b.Status(t.Context()))
+			same(t, "consent left", st.ConsentLeft, []store.ConsentLeft{{Days: 7, Links: 2}, {Days: 30, Links: 3}, {Days: 90, Links: 4}})
+			same(t, "in their last month", st.ConsentEnding, 3)
+			groups := value[[]songspy.LinkGroup](t)(b.LinkCensus(t.Context()))
+			same(t, "groups", len(groups), 6)
+			same(t, "the first", groups[0], songspy.LinkGroup{
+				State: songspy.LinkActive, Links: 1, Consented: start.Truncate(24*time.Hour).AddDate(0, -songspy.ConsentMonths, -1),
+			})
 		},
 	}
 }

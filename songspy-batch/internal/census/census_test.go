@@ -1,0 +1,123 @@
+package census
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// book is links that are counted.
+type book struct {
+	groups []songspy.LinkGroup
+	counts int
+	takes  func()
+	fault  error
+}
+
+func (b *book) LinkCensus(context.Context) ([]songspy.LinkGroup, error) {
+	if b.takes != nil {
+		b.takes()
+	}
+	if b.fault != nil {
+		return nil, b.fault
+	}
+	b.counts++
+	return b.groups, nil
+}
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func group(state songspy.LinkState, endsOn time.Time, n int64) songspy.LinkGroup {
+	return songspy.LinkGroup{State: state, Consented: endsOn.AddDate(0, -songspy.ConsentMonths, 0), Links: n}
+}
+
+func TestLinksAreToldByStateAndByHowLongTheirConsentLasts(t *testing.T) {
+	midnight := noon.Truncate(24 * time.Hour)
+	b := &book{groups: []songspy.LinkGroup{
+		group(songspy.LinkActive, midnight, 1),                       // over since noon
+		group(songspy.LinkActive, midnight.AddDate(0, 0, 7), 2),      // six and a half days
+		group(songspy.LinkSuspect, midnight.AddDate(0, 0, 8), 4),     // seven and a half
+		group(songspy.LinkActive, midnight.AddDate(0, 0, 170), 1000), // well
+		group(songspy.LinkReauthRequired, midnight, 8),               // is not asked
+	}}
+	j := &Job{Links: b, Now: func() time.Time { return noon }}
+	if n := testutil.CollectAndCount(j); n != 0 {
+		t.Errorf("%d metrics are told before anything was counted", n)
+	}
+	if err := j.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := `# HELP songspy_link_consent_left_seconds How long the consents of the links that are asked still last, to within a day: how they lie at this moment, so not for rate().
+# TYPE songspy_link_consent_left_seconds histogram
+songspy_link_consent_left_seconds_bucket{le="0"} 1
+songspy_link_consent_left_seconds_bucket{le="86400"} 1
+songspy_link_consent_left_seconds_bucket{le="604800"} 3
+songspy_link_consent_left_seconds_bucket{le="1.2096e+06"} 7
+songspy_link_consent_left_seconds_bucket{le="2.592e+06"} 7
+songspy_link_consent_left_seconds_bucket{le="5.184e+06"} 7
+songspy_link_consent_left_seconds_bucket{le="7.776e+06"} 7
+songspy_link_consent_left_seconds_bucket{le="1.0368e+07"} 7
+songspy_link_consent_left_seconds_bucket{le="1.296e+07"} 7
+songspy_link_consent_left_seconds_bucket{le="1.5552e+07"} 1007
+songspy_link_consent_left_seconds_bucket{le="+Inf"} 1007
+songspy_link_consent_left_seconds_sum 1.4648472e+10
+songspy_link_consent_left_seconds_count 1007
+# HELP songspy_links Spotify links, by state. Of several batches only one tells.
+# TYPE songspy_links gauge
+songspy_links{state="active"} 1003
+songspy_links{state="not_registered"} 0
+songspy_links{state="reauth_required"} 8
+songspy_links{state="suspect"} 4
+`
+	if err := testutil.CollectAndCompare(j, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestACountCostsLittleOfTheTimeHoweverOftenItIsScraped(t *testing.T) {
+	now, tells := noon, true
+	b := &book{groups: []songspy.LinkGroup{group(songspy.LinkActive, noon, 1)}}
+	b.takes = func() { now = now.Add(time.Second) }
+	j := &Job{Links: b, Now: func() time.Time { return now }, Tells: func() bool { return tells }}
+	run := func(minutes int) {
+		t.Helper()
+		for range minutes {
+			if err := j.Run(t.Context()); err != nil && !errors.Is(err, b.fault) {
+				t.Fatal(err)
+			}
+			testutil.CollectAndCount(j)
+			now = now.Add(Every)
+		}
+	}
+	if run(60); b.counts != 12 {
+		t.Errorf("%d counts of a second each in an hour, want 12", b.counts)
+	}
+	if tells = false; testutil.CollectAndCount(j) != 0 {
+		t.Error("a replica tells though another counts")
+	}
+	run(60)
+	if tells = true; testutil.CollectAndCount(j) != 0 || b.counts != 12 {
+		t.Error("what was counted long ago is told again")
+	}
+	if run(1); b.counts != 13 {
+		t.Error("the replica that has come to count does not do so at its next run")
+	}
+	b.fault = errors.New("the database is away")
+	if run(10); testutil.CollectAndCount(j) == 0 {
+		t.Error("a count is forgotten as soon as the next one fails")
+	}
+	if run(60); testutil.CollectAndCount(j) != 0 {
+		t.Error("an old count is told as if it were new")
+	}
+	b.fault, b.takes = nil, func() {}
+	b.counts = 0
+	if run(70); b.counts < 60 {
+		t.Errorf("a small instance is counted %d times in 70 minutes, want every minute", b.counts)
+	}
+}

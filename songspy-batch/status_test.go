@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func TestStatusSaysOfEveryTroubleWhatIsToBeDone(t *testing.T) {
+	last := noon.Add(-3 * time.Hour)
+	for name, c := range map[string]struct {
+		fare
+		says string
+	}{
+		"a bad day": {fare{store.Status{
+			At: noon, SchemaVersion: 7, Playing: 812,
+			Links: map[songspy.LinkState]int64{
+				songspy.LinkActive: 9120, songspy.LinkSuspect: 3, songspy.LinkReauthRequired: 41, songspy.LinkNotRegistered: 2,
+			},
+			ConsentLeft: []store.ConsentLeft{{Days: 7, Links: 12}, {Days: 30, Links: 240}, {Days: 90, Links: 3100}},
+			Plays:       map[songspy.PlaySource]int64{songspy.SourceLive: 90210, songspy.SourceHistory: 412},
+			OpenGaps:    map[songspy.GapReason]int64{songspy.GapLinkBroken: 43},
+			Replicas:    []store.Replica{{Name: "KZ5QW", Shards: 32}, {Name: "MB2TA", Shards: 31}}, Shards: 63, BehindSeconds: 0.4,
+			Doors: map[string]gate.Shared{"main": {API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: noon.Add(90 * time.Minute)}}},
+			Spent: map[string]int64{"main": 95000, "second": 7}, BroughtClosed: 1,
+		}, 100000}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
+
+LINKS
+  active                    9120      asked what they hear
+  suspect                   3         refused lately; tried again by itself for six hours before it is believed
+  reauth required           41        only their people can mend them, by linking Spotify again
+  not registered            2         to be entered by you in their app's dashboard: songspy-api seats
+  consent ends in 7 days    12        or sooner, if their people do not link again
+  consent ends in 30 days   240       these people are asked to, from a month before the end
+  consent ends in 90 days   3100
+
+LISTENING
+  on the board              812       who play something now
+  plays in 24 hours         412 history, 90210 live
+  gaps that go on           43 link broken
+
+BATCH
+  at work                   2, at most 0.4 s behind with looks
+    KZ5QW                   32 of 64 shards
+    MB2TA                   31 of 64 shards
+  nobody's                  1 of 64 shards; a batch takes them within half a minute
+
+SPOTIFY
+  app main
+    tokens                  open
+    data                    closed for another 1 h 30 min, until 2026-11-24 13:30:00 UTC (throttled)
+    calls today             95000 of 100000 to the Web API; 5000 left (5 %) for 12 h 0 min
+  app second
+    tokens                  open
+    data                    open
+    calls today             7 of 100000 to the Web API; 99993 left (99 %) for 12 h 0 min
+  brought apps refused      1         only their people are not seen meanwhile
+`},
+		"an instance without anybody": {fare{Status: store.Status{At: noon, SchemaVersion: 7}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
+
+LINKS
+  active                    0         asked what they hear
+
+LISTENING
+  on the board              0         who play something now
+  plays in 24 hours         none
+  gaps that go on           none
+
+BATCH
+  at work                   nobody is to be looked at yet
+
+SPOTIFY
+  calls today               none
+`},
+		"a batch that is away": {fare{Status: store.Status{
+			At: noon, SchemaVersion: 7, Links: map[songspy.LinkState]int64{songspy.LinkActive: 1}, LastLook: &last, Spent: map[string]int64{"main": 7},
+			Doors: map[string]gate.Shared{"main": {Accounts: gate.SharedDoor{Why: gate.WhyPremium, ClosedUntil: noon}}},
+		}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
+
+LINKS
+  active                    1         asked what they hear
+
+LISTENING
+  on the board              0         who play something now
+  plays in 24 hours         none
+  gaps that go on           none
+
+BATCH
+  silent                    no look has told anything for 3 h 0 min: ask songspy-batch health
+
+SPOTIFY
+  app main
+    tokens                  closed until one call has found it open again (the app's owner needs Spotify Premium)
+    data                    open
+    calls today             7 to the Web API; no bound is set
+`},
+	} {
+		var out bytes.Buffer
+		if err := writeStatus(c.fare, false, &out); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != c.says {
+			t.Errorf("%s reads\n%s\nwant\n%s", name, out.String(), c.says)
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package telemetry
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Recorded registers the counters of what is recorded of people's listening,
+// and gives what raises them.
+func Recorded(reg prometheus.Registerer) func(plays map[songspy.PlaySource]int, gaps map[songspy.GapReason]int) {
+	plays := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_plays_total",
+		Help: "Plays that this process recorded, by how they came to be known.",
+	}, []string{"source"})
+	gaps := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_gaps_total",
+		Help: "Times of which it is not known what somebody heard that this process recorded, by reason.",
+	}, []string{"reason"})
+	for _, source := range []songspy.PlaySource{songspy.SourceLive, songspy.SourceHistory, songspy.SourceImport} {
+		plays.WithLabelValues(string(source)) // so that a rate has a beginning
+	}
+	for _, why := range []songspy.GapReason{
+		songspy.GapLinkBroken, songspy.GapDoorClosed, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
+	} {
+		gaps.WithLabelValues(string(why))
+	}
+	reg.MustRegister(plays, gaps)
+	return func(p map[songspy.PlaySource]int, g map[songspy.GapReason]int) {
+		for source, n := range p {
+			plays.WithLabelValues(string(source)).Add(float64(n))
+		}
+		for why, n := range g {
+			gaps.WithLabelValues(string(why)).Add(float64(n))
+		}
+	}
+}
