@@ -100,6 +100,7 @@ func (w *world) states() map[songspy.LinkState]int {
 // do, in two days: a 429 of 79,892 s, a restart within it, an outage that
 // refuses every renewal for 40 minutes, and a backup that is an hour old.
 func TestABadDay(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people, rotating = 12, 2
 		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 13, Epoch: time.Now(), RotateRefreshTokens: true})

@@ -10,6 +10,7 @@ import (
 )
 
 func TestEverySongIsWrittenOnceThoughTheBatchIsKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 12
 		w := newWorld(t, sim.Options{People: people})
@@ -38,6 +39,7 @@ func TestEverySongIsWrittenOnceThoughTheBatchIsKilledAgainAndAgain(t *testing.T)
 }
 
 func TestWhoIsErasedInMidSweepLeavesNothingAndCostsNobodyASong(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 10
 		w := newWorld(t, sim.Options{People: people})
@@ -70,6 +72,7 @@ func TestWhoIsErasedInMidSweepLeavesNothingAndCostsNobodyASong(t *testing.T) {
 }
 
 func TestWhoLinksAnewInMidSweepGoesOnThroughTheNewLink(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 4})
 		for person := range 4 {
@@ -97,6 +100,7 @@ func TestWhoLinksAnewInMidSweepGoesOnThroughTheNewLink(t *testing.T) {
 }
 
 func TestOnePercentOfDeadLinksLeavesTheOthersAlive(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 200
 		w := newWorld(t, sim.Options{People: people, Population: "tenth"})
@@ -128,6 +132,7 @@ func TestOnePercentOfDeadLinksLeavesTheOthersAlive(t *testing.T) {
 }
 
 func TestA429ClosesTheDoorForEveryoneUntilItIsOver(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 200, Population: "tenth"})
 		stop, _ := w.start()

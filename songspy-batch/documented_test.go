@@ -10,6 +10,7 @@ import (
 )
 
 func TestEveryMetricOfTheBatchIsDescribed(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 2, Population: "regular", Epoch: time.Now()})
 		stop, _ := w.start(func(s *settings) {

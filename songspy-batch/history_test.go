@@ -120,6 +120,7 @@ func latest(a, b time.Time) time.Time {
 }
 
 func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 24
 		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 3, Epoch: time.Now()})
@@ -221,6 +222,7 @@ func TestWhatWasPlayedWhileNobodyLookedIsToldAfterwardsAndTheGapIsKnown(t *testi
 }
 
 func TestNobodyHasAGapWhoseBatchWasRestartedAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 12
 		w := newWorld(t, sim.Options{People: people, Population: "regular", Epoch: time.Now()})

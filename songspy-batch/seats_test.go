@@ -10,6 +10,7 @@ import (
 )
 
 func TestWhoWaitsIsGivenASeatSoonAfterSomebodyLeaves(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 2, Epoch: time.Now().Add(24 * time.Hour)})
 		apps := []songspy.AppSeats{{App: sim.SpotifyClientID, Seats: 2}}
@@ -37,6 +38,7 @@ func TestWhoWaitsIsGivenASeatSoonAfterSomebodyLeaves(t *testing.T) {
 // TestEachAppIsAskedByItsOwnDoorAndPeoplesOwnAppsAreKeptAlive looks at somebody
 // through a second app and at somebody through their own while the first app is shut.
 func TestEachAppIsAskedByItsOwnDoorAndPeoplesOwnAppsAreKeptAlive(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const first, second, own = 0, 1, 2
 		w := newWorld(t, sim.Options{People: 3, Epoch: time.Now().Add(24 * time.Hour), RotateRefreshTokens: true})
