@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -13,6 +14,9 @@ import (
 
 // nameMax is the longest name that is kept, in runes.
 const nameMax = 200
+
+// emailMax is the longest e-mail address that there is, in bytes.
+const emailMax = 254
 
 // word is a JSON string or number as text; Google sends the same field as
 // either, by version. Anything else counts as missing.
@@ -28,6 +32,20 @@ func (w *word) UnmarshalJSON(b []byte) error {
 		*w = word(b)
 	}
 	return nil
+}
+
+// truth is a JSON boolean, or the same as text; anything else is neither.
+type truth string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *truth) UnmarshalJSON(b []byte) error {
+	*t = truth(strings.Trim(string(b), `"`))
+	return nil
+}
+
+// orUnsaid reports whether t and other, as far as they are said, are true.
+func (t truth) orUnsaid(other truth) bool {
+	return t == "true" && (other == "true" || other == "") || t == "" && other == "true"
 }
 
 // issue is what tokeninfo tells of a token.
@@ -102,6 +120,10 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 		Sub     word `json:"sub"`
 		Name    word `json:"name"`
 		Picture word `json:"picture"`
+		Email   word `json:"email"`
+		// v1 and v2 say the former, v3 and OpenID Connect the latter.
+		VerifiedEmail truth `json:"verified_email"`
+		EmailVerified truth `json:"email_verified"`
 	}
 	if err := json.Unmarshal(body, &u); err != nil {
 		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo's answer is not what was expected"))
@@ -116,6 +138,9 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	}
 	if !plainSubject(p.Subject) {
 		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo names nobody"))
+	}
+	if u.VerifiedEmail.orUnsaid(u.EmailVerified) && len(u.Email) <= emailMax {
+		p.Email = songspy.Secret(u.Email)
 	}
 	if runes := []rune(p.Name); len(runes) > nameMax {
 		p.Name = string(runes[:nameMax])

@@ -89,7 +89,9 @@ func TestProfile_UnderstandsEveryVersionOfTheAnswers(t *testing.T) {
 	old := fmt.Sprintf(`{"issued_to":"%s","audience":"%s","user_id":"1107","expires_in":3000,"email":"ada@example.org","verified_email":true}`, ours, ours)
 	withoutSubject := fmt.Sprintf(`{"aud":"%s","exp":"%d"}`, ours, noon.Add(time.Minute).Unix())
 	android := fmt.Sprintf(`{"azp":"android","aud":"%s","sub":"1107","exp":%d}`, ours, noon.Add(time.Minute).Unix())
-	ada := songspy.GoogleProfile{Subject: "1107", Name: "Ada", PictureURL: "https://lh3.googleusercontent.com/a/x"}
+	plain := songspy.GoogleProfile{Subject: "1107", Name: "Ada", PictureURL: "https://lh3.googleusercontent.com/a/x"}
+	ada := plain
+	ada.Email = "ada@example.org"
 	for name, c := range map[string]struct {
 		tokeninfo, userinfo string
 		want                songspy.GoogleProfile
@@ -98,7 +100,7 @@ func TestProfile_UnderstandsEveryVersionOfTheAnswers(t *testing.T) {
 		"older tokeninfo":          {old, person, ada},
 		"tokeninfo without a sub":  {withoutSubject, person, ada},
 		"asked by another of ours": {android, person, ada},
-		"v3":                       {good, `{"sub":"1107","name":"Ada","picture":"https://lh3.googleusercontent.com/a/x","email_verified":true}`, ada},
+		"v3":                       {good, `{"sub":"1107","name":"Ada","picture":"https://lh3.googleusercontent.com/a/x","email_verified":true}`, plain},
 		"a number for an id":       {good, `{"id":1107,"name":"Ada"}`, songspy.GoogleProfile{Subject: "1107", Name: "Ada"}},
 		"neither name nor picture": {good, `{"id":"1107","name":null}`, songspy.GoogleProfile{Subject: "1107"}},
 		"hostile":                  {good, `{"id":"1107","name":"A\u0000d\u202ea  \n","picture":"javascript:alert(1)"}`, songspy.GoogleProfile{Subject: "1107", Name: "Ada"}},
@@ -111,6 +113,29 @@ func TestProfile_UnderstandsEveryVersionOfTheAnswers(t *testing.T) {
 				t.Fatalf("got %+v, %v", got, err)
 			}
 		})
+	}
+}
+
+func TestProfile_HasNoAddressUnlessGoogleSaysThatItIsVerified(t *testing.T) {
+	for said, want := range map[string]songspy.Secret{
+		`"email":"ada@example.org","verified_email":true`:                              "ada@example.org",
+		`"email":"ada@example.org","email_verified":true`:                              "ada@example.org",
+		`"email":"ada@example.org","email_verified":"true"`:                            "ada@example.org",
+		`"email":"ada@example.org","verified_email":true,"email_verified":true`:        "ada@example.org",
+		`"email":"ada@example.org"`:                                                    "",
+		`"email":"ada@example.org","verified_email":false`:                             "",
+		`"email":"ada@example.org","email_verified":"false"`:                           "",
+		`"email":"ada@example.org","email_verified":1`:                                 "",
+		`"email":"ada@example.org","email_verified":{"true":true}`:                     "",
+		`"email":"ada@example.org","verified_email":true,"email_verified":false`:       "",
+		`"email":"ada@example.org","verified_email":null,"email_verified":"false"`:     "",
+		`"email":["ada@example.org"],"email_verified":true`:                            "",
+		`"email":"` + strings.Repeat("a", 250) + `@example.org","email_verified":true`: "",
+	} {
+		s := &standIn{tokeninfo: says(200, good), userinfo: says(200, `{"id":"1107",`+said+`}`)}
+		if got, err := profile(s.client(t)); err != nil || got.Email != want {
+			t.Errorf("%s: got %q, %v, want %q", said, got.Email.Reveal(), err, want.Reveal())
+		}
 	}
 }
 
