@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SealKey is one key that seals tokens at rest.
+// SealKey is one key that seals tokens and addresses at rest.
 type SealKey struct {
 	// ID names the key in what it seals, 1 to 32 bytes; it is no secret.
 	ID string
@@ -67,9 +67,14 @@ func newSealer(keys []SealKey) (*sealer, error) {
 	return s, nil
 }
 
-// place binds sealed text to where it lies: it does not open anywhere else.
+// place binds a link's sealed text to where it lies: it does not open anywhere else.
 func place(column string, id songspy.UserID) []byte {
-	return []byte(songspy.Link{}.TableName() + "|" + column + "|" + strconv.FormatInt(int64(id), 10))
+	return placeIn(songspy.Link{}.TableName(), column, id)
+}
+
+// placeIn is place in any table with one row of a person.
+func placeIn(table, column string, id songspy.UserID) []byte {
+	return []byte(table + "|" + column + "|" + strconv.FormatInt(int64(id), 10))
 }
 
 func (s *sealer) seal(secret songspy.Secret, place []byte) ([]byte, error) {
