@@ -62,6 +62,11 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	if err = prepareSchema(ctx, s, api.db); err != nil {
 		return nil, err
 	}
+	if s.Mail.From == "" {
+		if err = forgetAddresses(ctx, api.db, log); err != nil {
+			return nil, err
+		}
+	}
 	registry := telemetry.Registry()
 	if err = api.wire(s, registry); err != nil {
 		return nil, err
@@ -128,6 +133,15 @@ func prepareSchema(ctx context.Context, s settings, db *store.Store) error {
 	return db.CheckSchema(ctx)
 }
 
+// forgetAddresses forgets what an instance that sends no mail has no use for.
+func forgetAddresses(ctx context.Context, db *store.Store, log *slog.Logger) error {
+	forgotten, err := db.ForgetAddresses(ctx)
+	if forgotten > 0 {
+		log.InfoContext(ctx, "this instance sends no mail: people's addresses are forgotten", slog.Int64("people", forgotten))
+	}
+	return err
+}
+
 // wire builds the handler of the public address.
 func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	people := keptPeople{a.db}
@@ -139,14 +153,18 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	for i, k := range jwtKeys {
 		signing[i] = identity.Key{ID: k.ID, Seed: k.Key}
 	}
-	who, err := identity.New(identity.Options{
+	o := identity.Options{
 		Google: google.New(google.Config{
 			UserinfoURL: s.Google.UserinfoURL, TokeninfoURL: s.Google.TokeninfoURL, Audiences: s.Google.ClientIDs,
 		}),
 		People: people, Sessions: people,
 		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife,
 		Audience: songspy.Audience(s.DefaultAudience), Now: time.Now, Log: a.log,
-	})
+	}
+	if s.Mail.From != "" {
+		o.Addresses = a.db
+	}
+	who, err := identity.New(o)
 	if err != nil {
 		return err
 	}
@@ -167,7 +185,7 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Identity: who, Linking: newLinking(s, people, apps, a.spotify), Board: a.board,
-		People: people, Links: people, Heard: people, Assets: assets,
+		People: people, Links: people, Heard: people, Mail: a.db, Assets: assets,
 		Probes: []httpapi.Probe{
 			{Name: "database", Run: a.db.CheckSchema},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,8 +71,9 @@ func environment(t *testing.T, database, providers string) map[string]string {
 	}
 }
 
-// newWorld starts the API; when the test ends its log is searched for secrets.
-func newWorld(t *testing.T, engine string) *world {
+// newWorld starts the API, given variables by name and value besides the usual
+// ones; when the test ends its log is searched for secrets.
+func newWorld(t *testing.T, engine string, given ...string) *world {
 	t.Helper()
 	s, err := sim.New(sim.Options{Seed: 1, People: 4})
 	if err != nil {
@@ -80,6 +82,9 @@ func newWorld(t *testing.T, engine string) *world {
 	providers := httptest.NewServer(s.Handler())
 	t.Cleanup(providers.Close)
 	w := &world{sim: s, log: &logBook{}, environ: environment(t, storetest.New(t, engine).URL, providers.URL)}
+	for pair := range slices.Chunk(given, 2) {
+		w.environ[pair[0]] = pair[1]
+	}
 	if code := run(t.Context(), []string{"migrate"}, w.environ, w.log, w.log); code != 0 {
 		t.Fatalf("migrate: %d\n%s", code, w.log)
 	}

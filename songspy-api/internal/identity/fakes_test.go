@@ -15,7 +15,7 @@ func (fakeGoogle) Profile(_ context.Context, access songspy.Secret) (songspy.Goo
 	if access != "good" {
 		return songspy.GoogleProfile{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "GOOGLE_TOKEN_FOREIGN"}
 	}
-	return songspy.GoogleProfile{Subject: "g-1", Name: "Ann"}, nil
+	return songspy.GoogleProfile{Subject: "g-1", Name: "Ann", Email: "ann@example.org"}, nil
 }
 
 // fakeStore keeps sessions as the contract of Sessions says.
@@ -25,6 +25,12 @@ type fakeStore struct {
 	now          func() time.Time
 	beforeRotate func()
 	down         bool
+	addresses    map[songspy.UserID]songspy.Secret
+}
+
+func (f *fakeStore) KeepAddress(_ context.Context, id songspy.UserID, address songspy.Secret) error {
+	f.addresses = map[songspy.UserID]songspy.Secret{id: address}
+	return nil
 }
 
 func (f *fakeStore) SignIn(context.Context, songspy.GoogleProfile, songspy.Audience) (songspy.User, bool, error) {
