@@ -1,6 +1,6 @@
 // Package housekeeping throws away what has served its purpose: changes that
-// every reader has long seen, sessions that have ended, and tokens that their
-// person has not renewed for a month.
+// every reader has long seen, sessions that have ended, tokens that their
+// person has not renewed for a month, and notices of states long past.
 package housekeeping
 
 import (
@@ -17,6 +17,9 @@ const keepChanges = time.Hour
 // keepTokens is how long the tokens of a link are kept that only its person can mend.
 const keepTokens = 30 * 24 * time.Hour
 
+// keepNotices is how long a state must have been over to be told again.
+const keepNotices = 30 * 24 * time.Hour
+
 // Store is what is kept tidy. The methods say how many rows they changed.
 type Store interface {
 	// PruneChanges removes the changes made before that time.
@@ -25,6 +28,8 @@ type Store interface {
 	PruneSessions(ctx context.Context, before time.Time) (int64, error)
 	// ForgetTokens throws away the tokens of links that have needed their person since before that time.
 	ForgetTokens(ctx context.Context, before time.Time) (int64, error)
+	// PruneNotices removes what has not been wanted since that time.
+	PruneNotices(ctx context.Context, seenBefore time.Time) (int64, error)
 }
 
 // Job tidies the store.
@@ -40,8 +45,9 @@ func (j Job) Run(ctx context.Context) error {
 	changes, err := j.Store.PruneChanges(ctx, now.Add(-keepChanges))
 	sessions, err2 := j.Store.PruneSessions(ctx, now)
 	tokens, err3 := j.Store.ForgetTokens(ctx, now.Add(-keepTokens))
-	if changes > 0 || sessions > 0 || tokens > 0 {
-		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens)
+	notices, err4 := j.Store.PruneNotices(ctx, now.Add(-keepNotices))
+	if changes > 0 || sessions > 0 || tokens > 0 || notices > 0 {
+		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens, "notices", notices)
 	}
-	return errors.Join(err, err2, err3)
+	return errors.Join(err, err2, err3, err4)
 }

@@ -9,8 +9,13 @@ import (
 )
 
 type fakeStore struct {
-	changes, sessions, tokens time.Time
-	fault                     error
+	changes, sessions, tokens, notices time.Time
+	fault                              error
+}
+
+func (f *fakeStore) PruneNotices(_ context.Context, before time.Time) (int64, error) {
+	f.notices = before
+	return 2, nil
 }
 
 func (f *fakeStore) ForgetTokens(_ context.Context, before time.Time) (int64, error) {
@@ -28,7 +33,7 @@ func (f *fakeStore) PruneSessions(_ context.Context, before time.Time) (int64, e
 	return 3, nil
 }
 
-func TestChangesAreKeptForAnHourSessionsUntilTheyEndAndTokensThatNobodyRenewsForAMonth(t *testing.T) {
+func TestChangesAreKeptForAnHourSessionsUntilTheyEndAndTokensAndNoticesThatNobodyNeedsForAMonth(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	store := &fakeStore{fault: errors.New("busy")}
 	job := Job{Store: store, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
@@ -40,6 +45,9 @@ func TestChangesAreKeptForAnHourSessionsUntilTheyEndAndTokensThatNobodyRenewsFor
 	}
 	if want := now.AddDate(0, 0, -30); !store.tokens.Equal(want) {
 		t.Errorf("tokens of links that are broken since %s were thrown away, want %s", store.tokens, want)
+	}
+	if want := now.AddDate(0, 0, -30); !store.notices.Equal(want) {
+		t.Errorf("notices not wanted since %s were pruned, want %s", store.notices, want)
 	}
 	if !store.sessions.Equal(now) {
 		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)
