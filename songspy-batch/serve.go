@@ -17,6 +17,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/due"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
 	"github.com/songspy/songspy/songspy-batch/internal/lease"
+	"github.com/songspy/songspy/songspy-batch/internal/notice"
 	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/refresh"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
@@ -34,6 +35,7 @@ const (
 	sweepJob   = "CurrentPlayingTrackScheduler"
 	tidyJob    = "Housekeeping"
 	readmitJob = "Readmission"
+	noticeJob  = "Notices"
 )
 
 const (
@@ -67,7 +69,13 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	return newBatch(s, db, nil, log).run(ctx, listener)
+	b := newBatch(s, db, nil, log)
+	senders, err := newSenders(s)
+	if err != nil {
+		return err
+	}
+	b.notices = b.newNotices(senders)
+	return b.run(ctx, listener)
 }
 
 func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store, error) {
@@ -92,6 +100,9 @@ type database interface {
 	refresh.Links
 	housekeeping.Store
 	readmission.Links
+	notice.Book
+	notice.Claims
+	notice.Links
 	spotify.Doors
 	lease.Store
 	// WaitForSchema returns once the schema is the one that the code needs.
@@ -112,6 +123,7 @@ type batch struct {
 	leases   *lease.Keeper // nil: this batch is alone
 	sweep    *sweep.Sweep
 	refresh  *refresh.Job
+	notices  *notice.Job // nil: nobody is told
 }
 
 // newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
@@ -218,12 +230,16 @@ func (b *batch) work(ctx context.Context) error {
 func (b *batch) jobs() []schedule.Job {
 	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
 	readmit := readmission.Job{Links: b.db, Now: time.Now, Logger: b.log}
-	return []schedule.Job{
+	jobs := []schedule.Job{
 		{Name: refreshJob, Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
 		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
 		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
 		{Name: readmitJob, Every: readmitEvery, Run: readmit.Run},
 	}
+	if b.notices != nil {
+		jobs = append(jobs, schedule.Job{Name: noticeJob, Every: notice.Every, Run: b.notices.Run})
+	}
+	return jobs
 }
 
 // waitForSchema waits until the API, which alone changes the schema, has.
@@ -253,6 +269,9 @@ func (b *batch) notes() []string {
 	notes := slices.Concat(b.doors.Notes(), b.apps.Notes(), b.renewer.Notes(), b.sweep.Notes())
 	if b.leases != nil {
 		notes = append(notes, b.leases.Notes()...)
+	}
+	if b.notices != nil {
+		notes = append(notes, b.notices.Notes()...)
 	}
 	return notes
 }

@@ -102,8 +102,9 @@ type Notice struct {
 	ID int64
 	// UserID is whom it is about; 0: an app alone.
 	UserID UserID
-	App    string
-	Kind   NoticeKind
+	// App is empty for those that people brought, where one message tells of all.
+	App  string
+	Kind NoticeKind
 	// Occurrence tells one time of being in a state from the next.
 	Occurrence string
 	Channel    NoticeChannel
@@ -122,9 +123,11 @@ func NoticesOf(l Link, now time.Time) (notices []Notice) {
 	task := l.Task(now)
 	for _, row := range noticeKinds {
 		if row.link != nil && row.link(l, task) {
-			notices = append(notices, Notice{
-				UserID: l.UserID, App: l.App, Kind: row.kind, Occurrence: strconv.FormatInt(l.Generation, 10),
-			})
+			n := Notice{UserID: l.UserID, App: l.App, Kind: row.kind, Occurrence: strconv.FormatInt(l.Generation, 10)}
+			if row.gathered && l.own() {
+				n.App = "" // apps that people brought are told of as one
+			}
+			notices = append(notices, n)
 		}
 	}
 	return notices

@@ -18,24 +18,28 @@ func TestNotices_AreWhatALinkWantsNow(t *testing.T) {
 		now   time.Time
 		want  string
 	}{
-		"a young link":                        {"app", songspy.LinkActive, month(1), ""},
-		"refused lately":                      {"app", songspy.LinkSuspect, month(1), ""},
-		"an instant before the last month":    {"app", songspy.LinkActive, month(5).Add(-1), ""},
-		"with the last month":                 {"app", songspy.LinkActive, month(5), "relink_soon"},
-		"once the consent is over":            {"app", songspy.LinkActive, month(6), "relink"},
-		"once the refusal is believed":        {"app", songspy.LinkReauthRequired, month(1), "relink needs_person"},
-		"refused after the consent":           {"app", songspy.LinkReauthRequired, month(7), "relink needs_person"},
-		"unknown to the dashboard":            {"app", songspy.LinkNotRegistered, month(1), "not_registered"},
-		"unknown, and the consent is over":    {"app", songspy.LinkNotRegistered, month(6), "relink"},
-		"unknown to a dashboard of their own": {songspy.OwnApp("id"), songspy.LinkNotRegistered, month(1), ""},
+		"a young link":                          {"app", songspy.LinkActive, month(1), ""},
+		"refused lately":                        {"app", songspy.LinkSuspect, month(1), ""},
+		"an instant before the last month":      {"app", songspy.LinkActive, month(5).Add(-1), ""},
+		"with the last month":                   {"app", songspy.LinkActive, month(5), "relink_soon"},
+		"once the consent is over":              {"app", songspy.LinkActive, month(6), "relink"},
+		"once the refusal is believed":          {"app", songspy.LinkReauthRequired, month(1), "relink needs_person"},
+		"refused after the consent":             {"app", songspy.LinkReauthRequired, month(7), "relink needs_person"},
+		"unknown to the dashboard":              {"app", songspy.LinkNotRegistered, month(1), "not_registered"},
+		"unknown, and the consent is over":      {"app", songspy.LinkNotRegistered, month(6), "relink"},
+		"unknown to a dashboard of their own":   {songspy.OwnApp("id"), songspy.LinkNotRegistered, month(1), ""},
+		"refused by way of an app of their own": {songspy.OwnApp("id"), songspy.LinkReauthRequired, month(1), "relink needs_person of all"},
 	} {
 		l := songspy.Link{UserID: 7, App: c.app, State: c.state, AuthorizedAt: consented, Generation: 3}
 		var got []string
 		for _, n := range songspy.NoticesOf(l, c.now) {
-			if n.UserID != 7 || n.App != c.app || n.Occurrence != "3" {
+			if n.UserID != 7 || n.Occurrence != "3" || n.App != c.app && n.App != "" {
 				t.Errorf("%s: %+v does not name the link", name, n)
 			}
 			got = append(got, string(n.Kind))
+			if n.App == "" {
+				got = append(got, "of all")
+			}
 		}
 		if s := strings.Join(got, " "); s != c.want {
 			t.Errorf("%s: %q, want %q", name, s, c.want)

@@ -132,14 +132,13 @@ func messageID(n songspy.Notice) string {
 	return "notice_" + hex.EncodeToString(sum[:16])
 }
 
-// NoticesSent notes that the notices have been told.
-func (s *Store) NoticesSent(ctx context.Context, ids []int64) error {
-	return s.settleNotices(ctx, ids, `UPDATE notices SET outcome = 'sent', done_at = $1 WHERE done_at IS NULL AND id IN `, s.now())
-}
-
-// NoticesGivenUp notes that the notices will not be told.
-func (s *Store) NoticesGivenUp(ctx context.Context, ids []int64) error {
-	return s.settleNotices(ctx, ids, `UPDATE notices SET outcome = 'given_up', done_at = $1 WHERE done_at IS NULL AND id IN `, s.now())
+// NoticesDone notes that the notices have been told, or will never be.
+func (s *Store) NoticesDone(ctx context.Context, ids []int64, told bool) error {
+	outcome := "given_up"
+	if told {
+		outcome = "sent"
+	}
+	return s.settleNotices(ctx, ids, `UPDATE notices SET outcome = $1, done_at = $2 WHERE done_at IS NULL AND id IN `, outcome, s.now())
 }
 
 // NoticesAgain has the notices told at the time, and not before.

@@ -65,7 +65,7 @@ func notices() suite {
 			same(t, "whom", whom, fmt.Sprint(u.ID))
 			same(t, "since", m.Since, start)
 			same(t, "tries", m.Tries, 1)
-			must(t, b.NoticesSent(t.Context(), ids(m)))
+			must(t, b.NoticesDone(t.Context(), ids(m), true))
 			b.clock.advance(24 * time.Hour)
 			b.file(t, relink(u.ID))
 			_, whom = claim(t, b.Store, byMail)
@@ -107,7 +107,7 @@ func notices() suite {
 			same(t, "of the unlinked", b.count(t, "notices", one.UserID), 0)
 			value[store.Erased](t)(b.EraseUser(t.Context(), two.UserID))
 			same(t, "of the erased", b.count(t, "notices", two.UserID), 0)
-			must(t, b.NoticesSent(t.Context(), ids(m))) // a message that was on its way
+			must(t, b.NoticesDone(t.Context(), ids(m), true)) // a message that was on its way
 			_, whom := claim(t, b.Store, byMail)
 			same(t, "left to tell", whom, "")
 		},
@@ -154,7 +154,7 @@ func notices() suite {
 							told[fmt.Sprint(n.Kind, n.UserID)]++
 						}
 						mu.Unlock()
-						if err := s.NoticesSent(t.Context(), ids(m)); err != nil {
+						if err := s.NoticesDone(t.Context(), ids(m), true); err != nil {
 							t.Error(err)
 						}
 					}
@@ -178,8 +178,8 @@ func notices() suite {
 			same(t, "the first app's", whom, fmt.Sprint(one, " ", two))
 			late, whom := claim(t, b.Store, byHook)
 			same(t, "the second app's", whom, fmt.Sprint(three))
-			must(t, b.NoticesSent(t.Context(), ids(m)))
-			must(t, b.NoticesSent(t.Context(), ids(late)))
+			must(t, b.NoticesDone(t.Context(), ids(m), true))
+			must(t, b.NoticesDone(t.Context(), ids(late), true))
 			b.file(t, unregistered(three))
 			b.clock.advance(59 * time.Minute)
 			_, whom = claim(t, b.Store, byHook)
@@ -202,7 +202,7 @@ func notices() suite {
 			again, whom := claim(t, b.Store, byHook)
 			same(t, "whom", whom, fmt.Sprint(one))
 			same(t, "named", again.ID, first.ID)
-			must(t, b.NoticesGivenUp(t.Context(), ids(again)))
+			must(t, b.NoticesDone(t.Context(), ids(again), false))
 			b.clock.advance(time.Hour)
 			next, whom := claim(t, b.Store, byHook)
 			same(t, "then", whom, fmt.Sprint(two))
@@ -239,7 +239,7 @@ func notices() suite {
 			b.file(t, began("told", songspy.ChannelWebhook), began("goes on", songspy.ChannelWebhook))
 			for range 2 {
 				m, _ := claim(t, b.Store, byHook)
-				must(t, b.NoticesSent(t.Context(), ids(m)))
+				must(t, b.NoticesDone(t.Context(), ids(m), true))
 			}
 			b.file(t, began("told", songspy.ChannelOperatorMail)) // not told by mail yet
 			b.clock.advance(2 * time.Hour)
