@@ -50,7 +50,7 @@ func (m Mail) Validate() error {
 func (n Notices) Validate() error {
 	var faults []error
 	fault := func(name, what string) { faults = append(faults, fmt.Errorf("%s: %s", name, what)) }
-	if n.WebhookURL != "" && !webhookURL(n.WebhookURL) {
+	if n.WebhookURL != "" && !safeURL(n.WebhookURL.Reveal()) {
 		fault("SONGSPY_NOTICE_WEBHOOK_URL", "must be an https URL, or http at 127.0.0.1 or [::1]")
 	}
 	if _, err := n.WebhookKey(); err != nil {
@@ -74,14 +74,15 @@ func (n Notices) Validate() error {
 	case n.OperatorEmail != "" && n.SMTPURL == "":
 		fault("SONGSPY_OPERATOR_EMAIL", "gets nothing without SONGSPY_SMTP_URL")
 	}
-	if u, err := url.Parse(n.RelinkURL); n.RelinkURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u)) || u.User != nil) {
+	if n.RelinkURL != "" && !safeURL(n.RelinkURL) {
 		fault("SONGSPY_RELINK_URL", "must be an https URL, or http at 127.0.0.1 or [::1]")
 	}
 	return errors.Join(faults...)
 }
 
-func webhookURL(secret songspy.Secret) bool {
-	u, err := url.Parse(secret.Reveal())
+// safeURL reports whether nobody on the way can read or change what goes there.
+func safeURL(raw string) bool {
+	u, err := url.Parse(raw)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && loopback(u))
 }
 

@@ -63,17 +63,43 @@ func scanNoticeLinks(links *[]songspy.NoticeLink) func(*sql.Rows) error {
 // is filed already, told or not, is noted as seen, unless it was within the
 // given time. A person who is gone is passed over.
 func (s *Store) FileNotices(ctx context.Context, notices []songspy.Notice, again time.Duration) (err error) {
-	if len(notices) == 0 {
-		return nil
+	now := s.now()
+	since := now.Add(-again)
+	// Nearly all was seen lately, and nothing need be locked to see that.
+	if notices, err = s.unseenNotices(ctx, notices, since); err != nil || len(notices) == 0 {
+		return translate(err)
 	}
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		conn, now := tx.Statement.ConnPool, s.now()
+		conn := tx.Statement.ConnPool
 		notices, err := s.ofThosePresent(ctx, conn, notices)
 		if err != nil || len(notices) == 0 {
 			return err
 		}
-		return s.insertNotices(ctx, conn, notices, now, now.Add(-again))
+		return s.insertNotices(ctx, conn, notices, now)
 	})
+}
+
+// unseenNotices are those that are not filed, or were not seen since the time.
+func (s *Store) unseenNotices(ctx context.Context, notices []songspy.Notice, since time.Time) (unseen []songspy.Notice, err error) {
+	if len(notices) == 0 {
+		return nil, nil
+	}
+	type row = songspy.Notice
+	v := named(notices)
+	nr := -1
+	column(v, notices, "nr", "bigint", func(*row) int64 { nr++; return int64(nr) })
+	column(v, notices, "since", "timestamptz", func(*row) time.Time { return since })
+	err = s.queryWith(ctx, s.pool, v, `SELECT v.nr FROM v WHERE NOT EXISTS (SELECT 1 FROM notices n
+		WHERE n.user_id = v.user_id AND n.kind = v.kind AND n.app = v.app AND n.occurrence = v.occurrence AND n.channel = v.channel AND n.seen_at > v.since)
+		ORDER BY v.nr`, func(rows *sql.Rows) error {
+		var nr int
+		err := rows.Scan(&nr)
+		if err == nil {
+			unseen = append(unseen, notices[nr])
+		}
+		return err
+	})
+	return unseen, err
 }
 
 // ofThosePresent drops the notices about people who are gone, and keeps the
@@ -103,8 +129,8 @@ func (s *Store) ofThosePresent(ctx context.Context, conn gorm.ConnPool, notices 
 	return present, err
 }
 
-// insertNotices leaves alone what was seen since the time.
-func (s *Store) insertNotices(ctx context.Context, conn gorm.ConnPool, notices []songspy.Notice, now, since time.Time) error {
+// named is the relation of what names notices.
+func named(notices []songspy.Notice) *relation {
 	type row = songspy.Notice
 	v := &relation{}
 	column(v, notices, "user_id", "bigint", func(n *row) int64 { return int64(n.UserID) })
@@ -112,15 +138,18 @@ func (s *Store) insertNotices(ctx context.Context, conn gorm.ConnPool, notices [
 	column(v, notices, "kind", "text", func(n *row) string { return string(n.Kind) })
 	column(v, notices, "occurrence", "text", func(n *row) string { return n.Occurrence })
 	column(v, notices, "channel", "text", func(n *row) string { return string(n.Channel) })
+	return v
+}
+
+func (s *Store) insertNotices(ctx context.Context, conn gorm.ConnPool, notices []songspy.Notice, now time.Time) error {
+	type row = songspy.Notice
+	v := named(notices)
 	column(v, notices, "due_at", "timestamptz", func(n *row) time.Time { return latest(n.DueAt, now) })
 	column(v, notices, "created_at", "timestamptz", func(*row) time.Time { return now })
-	column(v, notices, "since", "timestamptz", func(*row) time.Time { return since })
 	return s.execWith(ctx, conn, v, `INSERT INTO notices
 		(user_id, app, kind, occurrence, channel, message, tries, outcome, created_at, seen_at, due_at, lease_until)
 		SELECT v.user_id, v.app, v.kind, v.occurrence, v.channel, '', 0, '', v.created_at, v.created_at, v.due_at, v.created_at FROM v
-		WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.user_id = v.user_id AND n.kind = v.kind AND n.app = v.app
-			AND n.occurrence = v.occurrence AND n.channel = v.channel AND n.seen_at > v.since)
-		ORDER BY v.user_id
+		WHERE true ORDER BY v.user_id, v.kind, v.channel
 		ON CONFLICT (user_id, kind, app, occurrence, channel) DO UPDATE SET seen_at = excluded.seen_at`)
 }
 
@@ -164,7 +193,7 @@ func (s *Store) EndNotices(ctx context.Context, kind songspy.NoticeKind, app str
 		for i, n := range told {
 			told[i] = songspy.Notice{App: n.App, Kind: then, Occurrence: n.CreatedAt.Format(time.RFC3339Nano), Channel: n.Channel}
 		}
-		return s.insertNotices(ctx, conn, told, now, now)
+		return s.insertNotices(ctx, conn, told, now)
 	})
 }
 

@@ -118,8 +118,19 @@ func (j *Job) fileTroubles(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// still parts the notices of a message into those that are wanted now, with
-// their links, and those whose state has passed.
+// name is what tells one notice from another.
+type name struct {
+	user       songspy.UserID
+	app        string
+	kind       songspy.NoticeKind
+	occurrence string
+	channel    songspy.NoticeChannel
+}
+
+func nameOf(n songspy.Notice) name { return name{n.UserID, n.App, n.Kind, n.Occurrence, n.Channel} }
+
+// still parts the notices of a message into those that are wanted now and those
+// whose state has passed, and gives the links that they are about.
 func (j *Job) still(ctx context.Context, notices []songspy.Notice, now time.Time) (wanted, passed []songspy.Notice, links map[songspy.UserID]songspy.Link, err error) {
 	var ids []songspy.UserID
 	for _, n := range notices {
@@ -131,22 +142,16 @@ func (j *Job) still(ctx context.Context, notices []songspy.Notice, now time.Time
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	type name struct {
-		user       songspy.UserID
-		kind       songspy.NoticeKind
-		occurrence string
-		channel    songspy.NoticeChannel
-	}
-	current := map[name]bool{}
-	links = make(map[songspy.UserID]songspy.Link, len(found))
+	// What people want now: of their links. What is found out elsewhere is to be added here.
+	current, links := map[name]bool{}, make(map[songspy.UserID]songspy.Link, len(found))
 	for _, l := range found {
 		links[l.Link.UserID] = l.Link
 		for _, n := range j.wantedOf(l, now) {
-			current[name{n.UserID, n.Kind, n.Occurrence, n.Channel}] = true
+			current[nameOf(n)] = true
 		}
 	}
 	for _, n := range notices {
-		is := current[name{n.UserID, n.Kind, n.Occurrence, n.Channel}]
+		is := current[nameOf(n)]
 		if n.UserID == 0 {
 			is = n.Kind == songspy.NoticeOutageOver || now.Sub(n.SeenAt) < fresh
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -126,13 +127,15 @@ func (h *house) state(id songspy.UserID, s songspy.LinkState) {
 	}
 }
 
-// wants fails the test unless exactly that has been told since the last call.
+// wants fails the test unless exactly that has been told since the last call, in any order.
 func (h *house) wants(want ...string) {
 	h.t.Helper()
 	var got []string
 	for _, l := range h.told {
 		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s", l.Channel, l.Kind, list(l.Users()))))
 	}
+	slices.Sort(got)
+	slices.Sort(want)
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		h.t.Errorf("told %q, want %q", got, want)
 	}

@@ -84,7 +84,7 @@ func notices() suite {
 				must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT seen_at FROM notices").Scan(at))
 			}
 			b.clock.advance(30 * time.Minute)
-			b.file(t, relink(u.ID))
+			writesNothing(t, b.statements.during(func() { b.file(t, relink(u.ID)) }))
 			seen(&before)
 			same(t, "seen within the hour", before.UTC(), start)
 			b.clock.advance(time.Hour)
