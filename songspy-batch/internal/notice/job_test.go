@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -146,6 +147,32 @@ func TestAChannelThatFailsForAnHourTellsEachThingOnce(t *testing.T) {
 			if notes := j.Notes(); len(notes) > 0 {
 				t.Errorf("afterwards readiness says %q", notes)
 			}
+		}
+	})
+}
+
+// deaf is a database that takes no word of what was sent.
+type deaf struct{ Claims }
+
+func (deaf) NoticesDone(context.Context, []int64, bool) error { return errors.New("the database is away") }
+
+func TestWhatWasSentJustBeforeACrashIsSentAgainUnderTheSameName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.listener(7 * month)
+		dies := h.job(songspy.ChannelMail)
+		dies.Claims = deaf{dies.Claims}
+		if err := dies.Run(t.Context()); err == nil {
+			t.Error("nobody hears that it could not be noted")
+		}
+		heir := h.job(songspy.ChannelMail)
+		h.minutes(int(leaseFor/Every)-1, heir)
+		if len(h.told) != 1 {
+			t.Fatalf("%d letters before the lease is over", len(h.told))
+		}
+		h.minutes(60, heir)
+		if len(h.told) != 2 || h.told[0].ID != h.told[1].ID || h.told[0].ID == "" {
+			t.Errorf("told %d times, first as %q", len(h.told), h.told[0].ID)
 		}
 	})
 }

@@ -62,7 +62,7 @@ func (m *Mailer) Send(ctx context.Context, l Letter) error {
 	err = client.SendWithSMTPClient(session, letter)
 	// The letter is theirs once they took it, whatever they say to goodbye.
 	_ = client.CloseWithSMTPClient(session)
-	if err == nil || letter.IsDelivered() {
+	if err == nil {
 		return nil
 	}
 	return refusedMail(err)

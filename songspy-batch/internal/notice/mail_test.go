@@ -34,6 +34,8 @@ type postOffice struct {
 	password string // that it asks for; empty: none
 	// refuse is what it says to a receiver; nil: welcome.
 	refuse *smtp.SMTPError
+	// rude hangs up once it has taken a letter.
+	rude bool
 
 	mu       sync.Mutex
 	letters  []*mail.Message
@@ -43,10 +45,13 @@ type postOffice struct {
 }
 
 // NewSession implements smtp.Backend.
-func (p *postOffice) NewSession(*smtp.Conn) (smtp.Session, error) { return &counter{p}, nil }
+func (p *postOffice) NewSession(c *smtp.Conn) (smtp.Session, error) { return &counter{p, c}, nil }
 
 // counter is one connection to the post office.
-type counter struct{ p *postOffice }
+type counter struct {
+	p    *postOffice
+	conn *smtp.Conn
+}
 
 func (c *counter) AuthMechanisms() []string {
 	if c.p.password == "" {
@@ -90,7 +95,12 @@ func (c *counter) Data(r io.Reader) error {
 	return err
 }
 
-func (c *counter) Reset()        {}
+func (c *counter) Reset() {
+	if c.p.rude && len(c.p.letters) > 0 {
+		_ = c.conn.Conn().Close()
+	}
+}
+
 func (c *counter) Logout() error { return nil }
 
 // security is how a post office speaks.
@@ -238,6 +248,14 @@ func TestMailIsNotSentInTheClear(t *testing.T) {
 	wantFault(t, "a server without STARTTLS", p.mailer(t, "smtp://songs:p%40ss@localhost:PORT").Send(t.Context(), letter()), songspy.CodeUnavailable)
 	if p.signedIn > 0 || len(p.letters) > 0 {
 		t.Errorf("signed in %d times, %d letters", p.signedIn, len(p.letters))
+	}
+}
+
+func TestALetterThatWasTakenIsSentWhateverFollows(t *testing.T) {
+	p := newPostOffice(t, plain)
+	p.rude = true
+	if err := p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), letter()); err != nil || len(p.letters) != 1 {
+		t.Errorf("%v, %d letters", err, len(p.letters))
 	}
 }
 
