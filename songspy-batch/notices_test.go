@@ -132,38 +132,38 @@ func TestAConsentIsToldToEndOnceAndToHaveEndedOnce(t *testing.T) {
 			<-time.After(d)
 			kill()
 		}
-		works(time.Hour)
+		works(20 * time.Minute)
 		in.wants("at first")
 
 		<-time.After(time.Until(linked.AddDate(0, 5, 0).Add(-time.Hour)))
-		works(90 * time.Minute)
+		works(75 * time.Minute)
 		in.wants("a month before the end", "relink_soon to "+forgetful, "relink_soon to "+careful)
 		<-time.After(24 * time.Hour)
 		w.link(1)
-		works(time.Hour)
+		works(20 * time.Minute)
 		in.wants("a day later")
 
 		<-time.After(time.Until(linked.AddDate(0, 6, 0).Add(-time.Hour)))
 		w.link(2)
 		in.down = true
-		works(90 * time.Minute)
+		works(75 * time.Minute)
 		// The consent is over by the calendar, and then by Spotify's word: that is one state.
 		in.wants("at the end", "relink to "+forgetful)
 		if tries := in.tries; tries < 2 {
 			t.Errorf("the webhook was tried %d times", tries)
 		}
 		in.down = false
-		works(4 * time.Hour)
+		works(2 * time.Hour)
 		in.wants("once the webhook is back", fmt.Sprintf("needs_person[%d]", user(0)))
 		if l, err := w.db.Link(context.WithoutCancel(t.Context()), user(0)); err != nil || l.State != songspy.LinkReauthRequired {
 			t.Errorf("the link is %s, %v", l.State, err)
 		}
 
 		w.link(0)
-		works(time.Hour)
+		works(20 * time.Minute)
 		in.wants("after linking again")
 		<-time.After(time.Until(linked.AddDate(0, 10, 2)))
-		works(time.Hour)
+		works(20 * time.Minute)
 		in.wants("in the next consent's last month", "relink_soon to "+careful)
 	})
 }
@@ -174,7 +174,7 @@ func TestADoorThatStaysShutIsToldToTheOperatorOnce(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 2})
 		in := newInbox(t)
 		w.adapt = in.told
-		closing := 5 * 3600
+		closing := 2 * 3600
 		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &closing, Times: 1})
 		stop, _ := w.start()
 		<-time.After(59 * time.Minute)
@@ -183,7 +183,7 @@ func TestADoorThatStaysShutIsToldToTheOperatorOnce(t *testing.T) {
 		in.wants("after it", "door_closed[]")
 		stop()
 		stop, _ = w.start()
-		<-time.After(8 * time.Hour)
+		<-time.After(2 * time.Hour)
 		in.wants("until it opened")
 		stop()
 	})

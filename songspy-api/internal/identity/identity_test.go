@@ -76,19 +76,6 @@ func TestSignIn_StoresNoTokenInTheClear(t *testing.T) {
 	}
 }
 
-func TestSignIn_KeepsAnAddressOnlyWhereMailIsSent(t *testing.T) {
-	w := newWorld(t)
-	w.signIn(t)
-	if w.store.addresses != nil {
-		t.Error("an address is kept where nobody is told by mail")
-	}
-	w.o.Addresses = w.store
-	w.signIn(t)
-	if got := w.store.addresses[1]; got != "ann@example.org" {
-		t.Errorf("the address kept is %q", got.Reveal())
-	}
-}
-
 func TestAuthenticate_KnowsWhoSpeaks(t *testing.T) {
 	w := newWorld(t)
 	caller, err := w.Authenticate(t.Context(), w.signIn(t).Access)

@@ -25,10 +25,10 @@ func TestADoorThatIsClosedForAnHourIsToldOfOnce(t *testing.T) {
 			t.Errorf("told %+v", h.told[0])
 		}
 		h.wants("webhook door_closed")
-		// It goes on for a day, one process is away for an hour, and both start anew.
-		h.minutes(12*60, jobs...)
+		// It goes on for hours, both processes are away for one of them, and start anew.
+		h.minutes(3*60, jobs...)
 		<-time.After(time.Hour)
-		h.minutes(12*60, h.job(songspy.ChannelWebhook), h.job(songspy.ChannelWebhook))
+		h.minutes(3*60, h.job(songspy.ChannelWebhook), h.job(songspy.ChannelWebhook))
 		h.wants()
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,7 @@ func letter() Letter {
 // receiver is a web server that keeps what it was sent.
 type receiver struct {
 	*httptest.Server
+	mu     sync.Mutex
 	header http.Header
 	body   []byte
 	calls  int
@@ -46,9 +48,11 @@ func newReceiver(t *testing.T) *receiver {
 	t.Helper()
 	r := &receiver{answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.mu.Lock()
 		r.calls++
 		r.header = req.Header
 		r.body, _ = io.ReadAll(req.Body)
+		r.mu.Unlock()
 		r.answer(w, req)
 	}))
 	t.Cleanup(r.Close)
@@ -131,9 +135,11 @@ func TestAWebhookThatFailsIsToldOfWithoutItsAddress(t *testing.T) {
 		r := newReceiver(t)
 		r.answer = answer
 		wantFault(t, name, r.hook(t, key).Send(t.Context(), letter()), songspy.CodeUnavailable)
-		if r.calls != 1 && name != "cut" {
+		r.mu.Lock() // the server may still be at it where the connection was cut
+		if r.calls != 1 {
 			t.Errorf("%s: %d calls", name, r.calls)
 		}
+		r.mu.Unlock()
 	}
 	r := newReceiver(t)
 	r.Close()
