@@ -23,6 +23,7 @@ type settings struct {
 	Service config.Service
 	Spotify config.Spotify
 	Google  config.Google
+	Mail    config.Mail
 
 	// Addr is the public address; AdminAddr that of metrics and profiles.
 	Addr      string `env:"SONGSPY_API_ADDR" envDefault:"127.0.0.1:8080"`

@@ -63,6 +63,11 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	if err = prepareSchema(ctx, s, api.db); err != nil {
 		return nil, err
 	}
+	if s.Mail.From == "" {
+		if err = forgetAddresses(ctx, api.db, log); err != nil {
+			return nil, err
+		}
+	}
 	registry := telemetry.Registry()
 	api.registry = registry
 	count := telemetry.Recorded(registry)
@@ -132,6 +137,15 @@ func prepareSchema(ctx context.Context, s settings, db *store.Store) error {
 	return db.CheckSchema(ctx)
 }
 
+// forgetAddresses forgets what an instance that sends no mail has no use for.
+func forgetAddresses(ctx context.Context, db *store.Store, log *slog.Logger) error {
+	forgotten, err := db.ForgetAddresses(ctx)
+	if forgotten > 0 {
+		log.InfoContext(ctx, "this instance sends no mail: people's addresses are forgotten", slog.Int64("people", forgotten))
+	}
+	return err
+}
+
 // wire builds the handler of the public address.
 func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	people := keptPeople{a.db}
@@ -147,14 +161,18 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	if err != nil {
 		return err
 	}
-	who, err := identity.New(identity.Options{
+	o := identity.Options{
 		Google: google.New(google.Config{
 			UserinfoURL: s.Google.UserinfoURL, TokeninfoURL: s.Google.TokeninfoURL, Audiences: s.Google.ClientIDs,
 		}),
 		People: people, Sessions: people,
 		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife,
 		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Now: time.Now, Log: a.log,
-	})
+	}
+	if s.Mail.From != "" {
+		o.Addresses = a.db
+	}
+	who, err := identity.New(o)
 	if err != nil {
 		return err
 	}
@@ -175,7 +193,7 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Identity: who, Linking: newLinking(s, people, apps, a.spotify), Board: a.board,
-		People: people, Links: people, Heard: people, Assets: assets,
+		People: people, Links: people, Heard: people, Mail: a.db, Assets: assets,
 		Probes: []httpapi.Probe{
 			{Name: "database", Run: a.db.CheckSchema},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},

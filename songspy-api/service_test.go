@@ -70,6 +70,12 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		} {
 			w.want(t, call, 200, "")
 		}
+		for method, body := range map[string]any{"PUT": map[string]bool{"email": true}, "GET": nil} {
+			if a := w.Call(method, prefix+"/me/notices", body, ann.bearer()...); string(a.Data) != `{"address":null,"email":true}` {
+				t.Errorf("%s notices: %s", method, a.Data)
+			}
+		}
+
 		w.plays(t, songspy.UserID(ann.ID), "A song")
 		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.shown(t), "A song") })
 		w.remembers(t, ann)

@@ -87,16 +87,19 @@ func runReseal(ctx context.Context, s settings, args []string, out, errs io.Writ
 		return err
 	}
 	return withStore(ctx, s, errs, func(db *store.Store) error {
-		return chore.Reseal(ctx, sealedLinks{db}, keys[0].ID, time.Now, out, errs)
+		return chore.Reseal(ctx, []chore.Sealed{
+			{What: "links", Remedy: "ask these people to link Spotify again", Count: db.LinkCount, Reseal: resealing(db.Reseal)},
+			{What: "addresses", Remedy: "wait until these people sign in again", Count: db.AddressCount, Reseal: resealing(db.ResealAddresses)},
+		}, keys[0].ID, time.Now, out, errs)
 	})
 }
 
-// sealedLinks is the store as the chore knows it.
-type sealedLinks struct{ *store.Store }
-
-func (l sealedLinks) Reseal(ctx context.Context, after songspy.UserID, limit int) (chore.Resealed, error) {
-	r, err := l.Store.Reseal(ctx, after, limit)
-	return chore.Resealed(r), err
+// resealing is a method of the store as the chore knows it.
+func resealing(of func(context.Context, songspy.UserID, int) (store.Resealed, error)) func(context.Context, songspy.UserID, int) (chore.Resealed, error) {
+	return func(ctx context.Context, after songspy.UserID, limit int) (chore.Resealed, error) {
+		r, err := of(ctx, after, limit)
+		return chore.Resealed(r), err
+	}
 }
 
 func runBackfill(ctx context.Context, s settings, args []string, out, errs io.Writer) (err error) {

@@ -17,6 +17,7 @@ const defaultAddr = "127.0.0.1:8081"
 type settings struct {
 	Service config.Service
 	Spotify config.Spotify
+	Notices config.Notices
 
 	// Addr answers /healthz, /readyz, /metrics and /debug/pprof/.
 	Addr string `env:"SONGSPY_BATCH_ADDR" envDefault:"127.0.0.1:8081"`
@@ -29,6 +30,9 @@ type settings struct {
 	PollConcurrency int `env:"SONGSPY_POLL_CONCURRENCY" envDefault:"64"`
 	// RefreshConcurrency bounds the planned renewals under way.
 	RefreshConcurrency int `env:"SONGSPY_REFRESH_CONCURRENCY" envDefault:"16"`
+	// PublicURL is where browsers reach the API; the mails that ask people to link
+	// again lead there, unless Notices names another page.
+	PublicURL string `env:"SONGSPY_PUBLIC_URL" envDefault:"http://127.0.0.1:8080"`
 	// Spread gives every listener a place of their own in the intervals;
 	// false makes everyone due at once, to measure the most that is possible.
 	Spread bool `env:"SONGSPY_SPREAD" envDefault:"true"`

@@ -24,7 +24,7 @@ const usage = `songspy-batch: what everyone hears, and links kept alive
   songspy-batch health    ask the running batch whether it is ready
   songspy-batch status    print how the service fares [-json]
   songspy-batch backfill  ask everybody's history now [-user N] [-since 24h]
-  songspy-batch reseal    seal every token with the first key
+  songspy-batch reseal    seal every token and address with the first key
   songspy-batch version   print the version
 
 It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.

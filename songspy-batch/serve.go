@@ -19,6 +19,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/due"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
 	"github.com/songspy/songspy/songspy-batch/internal/lease"
+	"github.com/songspy/songspy/songspy-batch/internal/notice"
 	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/refresh"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
@@ -38,6 +39,7 @@ const (
 	readmitJob = "Readmission"
 	deskJob    = "Seats"
 	censusJob  = "LinkCensus"
+	noticeJob  = "Notices"
 )
 
 const (
@@ -73,7 +75,13 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	return newBatch(s, db, nil, log).run(ctx, listener)
+	b := newBatch(s, db, nil, log)
+	senders, err := newSenders(s)
+	if err != nil {
+		return err
+	}
+	b.notices = b.newNotices(senders)
+	return b.run(ctx, listener)
 }
 
 func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store, error) {
@@ -99,6 +107,9 @@ type database interface {
 	housekeeping.Store
 	readmission.Links
 	desk.Seats
+	notice.Book
+	notice.Claims
+	notice.Links
 	spotify.Doors
 	lease.Store
 	census.Links
@@ -123,6 +134,7 @@ type batch struct {
 	sweep    *sweep.Sweep
 	refresh  *refresh.Job
 	census   *census.Job
+	notices  *notice.Job // nil: nobody is told
 }
 
 // newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
@@ -249,6 +261,9 @@ func (b *batch) jobs() []schedule.Job {
 		give := desk.Job{Seats: b.db, Apps: apps, Logger: b.log}
 		jobs = append(jobs, schedule.Job{Name: deskJob, Every: deskEvery, Run: give.Run})
 	}
+	if b.notices != nil {
+		jobs = append(jobs, schedule.Job{Name: noticeJob, Every: notice.Every, Run: b.notices.Run})
+	}
 	return jobs
 }
 
@@ -294,6 +309,9 @@ func (b *batch) notes() []string {
 	notes := slices.Concat(b.doors.Notes(), b.apps.Notes(), b.renewer.Notes(), b.sweep.Notes())
 	if b.leases != nil {
 		notes = append(notes, b.leases.Notes()...)
+	}
+	if b.notices != nil {
+		notes = append(notes, b.notices.Notes()...)
 	}
 	return notes
 }

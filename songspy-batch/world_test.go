@@ -22,11 +22,13 @@ import (
 // world is a whole batch in virtual time: the simulated Spotify, a database on
 // disk, and people who linked. Person n of the simulator is user n+1.
 type world struct {
-	t     *testing.T
-	sim   *sim.Sim
-	path  string
-	db    *store.Store
-	log   *logBook
+	t    *testing.T
+	sim  *sim.Sim
+	path string
+	db   *store.Store
+	log  *logBook
+	// adapt changes a batch before it works; nil: it works as it is.
+	adapt func(*batch)
 	mu    sync.Mutex
 	calls []sim.Call
 	batch *batch // the one that was started last
@@ -177,6 +179,9 @@ func (w *world) start(changes ...func(*settings)) (stop, kill func()) {
 	db := &severable{Store: w.open()}
 	b := newBatch(s, db, w.sim.Transport(), telemetry.NewLogger(w.log, "debug", "json"))
 	w.batch = b
+	if w.adapt != nil {
+		w.adapt(b)
+	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.work(ctx) }()

@@ -72,12 +72,12 @@ func (u User) PublicName() string {
 }
 
 // GoogleProfile is what Google says of a person: the subject that names them
-// for ever, and a name and picture that may be empty.
+// for ever, and a name, picture and address that may be empty.
 type GoogleProfile struct {
 	Subject    string
 	Name       string
 	PictureURL string
-	// Email is empty unless Google says it is verified. It is never stored with the person.
+	// Email is empty unless Google says it is verified. It is no part of a User.
 	Email Secret
 }
 

@@ -8,5 +8,6 @@
 //
 // Locks are taken in one order everywhere, so that no two transactions wait
 // for each other: users by id, spotify_links, tracks by uri, now_playing by
-// user, plays, play_ledger, user_tracks, gaps, and last the row of feed that numbers changes.
+// user, plays, play_ledger, user_tracks, gaps, notices, and last the row of feed that
+// numbers changes.
 package store

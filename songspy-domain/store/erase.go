@@ -15,7 +15,8 @@ type Erased struct {
 	Plays, Tracks int64 // tracks: of the person's set
 }
 
-// eraseListening deletes all that came from Spotify. It expects the person to
+// eraseListening deletes all that came from Spotify, and what the person was or
+// would have been told of it. It expects the person to
 // be locked, so that nothing is written behind it.
 func eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err error) {
 	var links, others int64
@@ -29,6 +30,7 @@ func eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err error) {
 		{&ledgerRow{}, &others},
 		{&songspy.UserTrack{}, &e.Tracks},
 		{&songspy.Gap{}, &others},
+		{&noticeRow{}, &others},
 	} {
 		deleted := tx.Where("user_id = ?", id).Delete(table.model)
 		if deleted.Error != nil {

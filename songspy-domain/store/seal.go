@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SealKey is one key that seals tokens at rest.
+// SealKey is one key that seals tokens and addresses at rest.
 type SealKey struct {
 	// ID names the key in what it seals, 1 to 32 bytes; it is no secret.
 	ID string

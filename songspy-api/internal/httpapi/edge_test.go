@@ -83,6 +83,9 @@ func TestOrigins_OnlyThoseOfTheListMayRead(t *testing.T) {
 		if got := preflight.Status == http.StatusNoContent; got != allowed {
 			t.Errorf("%s: preflight answered %d", origin, preflight.Status)
 		}
+		if methods := preflight.Header.Get("Access-Control-Allow-Methods"); allowed && methods != "GET, POST, PUT, DELETE" {
+			t.Errorf("%s: preflight allows %q, not what the contract has", origin, methods)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 	}
 	live := board.New(board.Options{Feed: h, Render: RenderBoard, Now: time.Now, Log: log})
 	o := Options{
-		Contract: spec, Identity: who, Board: live, People: h, Links: h, Heard: h, PublicURL: "http://songspy.test",
+		Contract: spec, Identity: who, Board: live, People: h, Links: h, Heard: h, Mail: h, PublicURL: "http://songspy.test",
 		Linking: linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
 		Probes:  []Probe{{Name: "house", Run: func(context.Context) error { return h.fail }}},
 		Assets:  []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), Policy: "default-src 'self'"}},
@@ -138,6 +138,7 @@ type house struct {
 	refused  error // of the code
 	scope    string
 	redeemed int
+	mailbox  songspy.Mailbox
 }
 
 func (h *house) Profile(_ context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {

@@ -516,6 +516,28 @@ type MyGap struct {
 // was not running; or Spotify showed nothing usable, or forgot it.
 type MyGapReason string
 
+// MyNotices defines model for MyNotices.
+type MyNotices struct {
+	// Address Where they go, as its owner recognises it: `a…@example.org`. It is the verified address of the
+	// last sign-in with Google; null where the instance sends no mail, or none is known.
+	Address *string `json:"address"`
+
+	// Email Whether one wants e-mails; true until one says otherwise.
+	Email bool `json:"email"`
+}
+
+// MyNoticesAnswer defines model for MyNoticesAnswer.
+type MyNoticesAnswer struct {
+	Data   MyNotices `json:"data"`
+	Error  *Fault    `json:"error"`
+	Result Result    `json:"result"`
+}
+
+// MyNoticesChange defines model for MyNoticesChange.
+type MyNoticesChange struct {
+	Email bool `json:"email"`
+}
+
 // MyPlay defines model for MyPlay.
 type MyPlay struct {
 	// EndedAt RFC 3339 in UTC with milliseconds.
@@ -798,6 +820,9 @@ type ListCurrentPlayingParams struct {
 // SignInWithGoogleJSONRequestBody defines body for SignInWithGoogle for application/json ContentType.
 type SignInWithGoogleJSONRequestBody = GoogleSignIn
 
+// SetMyNoticesJSONRequestBody defines body for SetMyNotices for application/json ContentType.
+type SetMyNoticesJSONRequestBody = MyNoticesChange
+
 // LinkSpotifyJSONRequestBody defines body for LinkSpotify for application/json ContentType.
 type LinkSpotifyJSONRequestBody = SpotifyLinking
 
@@ -833,6 +858,12 @@ type ServerInterface interface {
 	// ListMyGaps When it could not be known what one heard, and why; newest first.
 	// (GET /v1/songspy/me/gaps)
 	ListMyGaps(c *gin.Context, params ListMyGapsParams)
+	// GetMyNotices Whether, and where, one is told by e-mail that one has to link Spotify again.
+	// (GET /v1/songspy/me/notices)
+	GetMyNotices(c *gin.Context)
+	// SetMyNotices Have such e-mails, or have none.
+	// (PUT /v1/songspy/me/notices)
+	SetMyNotices(c *gin.Context)
 	// ListMyPlays What one has heard, newest first.
 	// (GET /v1/songspy/me/plays)
 	ListMyPlays(c *gin.Context, params ListMyPlaysParams)
@@ -994,6 +1025,32 @@ func (siw *ServerInterfaceWrapper) ListMyGaps(c *gin.Context) {
 	}
 
 	siw.Handler.ListMyGaps(c, params)
+}
+
+// GetMyNotices operation middleware
+func (siw *ServerInterfaceWrapper) GetMyNotices(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMyNotices(c)
+}
+
+// SetMyNotices operation middleware
+func (siw *ServerInterfaceWrapper) SetMyNotices(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetMyNotices(c)
 }
 
 // ListMyPlays operation middleware
@@ -1307,6 +1364,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/songspy/logout", wrapper.Logout)
 	router.DELETE(options.BaseURL+"/v1/songspy/me", wrapper.DeleteMe)
 	router.GET(options.BaseURL+"/v1/songspy/me", wrapper.GetMe)
+	router.GET(options.BaseURL+"/v1/songspy/me/notices", wrapper.GetMyNotices)
+	router.PUT(options.BaseURL+"/v1/songspy/me/notices", wrapper.SetMyNotices)
 	router.POST(options.BaseURL+"/v1/songspy/users/:id/edit", wrapper.EditUser)
 	router.DELETE(options.BaseURL+"/v1/songspy/spotify-auth", wrapper.UnlinkSpotify)
 	router.GET(options.BaseURL+"/v1/songspy/spotify-auth", wrapper.GetSpotifyLink)
@@ -1822,6 +1881,179 @@ func (response ListMyGaps500JSONResponse) VisitListMyGapsResponse(w http.Respons
 type ListMyGaps503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response ListMyGaps503JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyNoticesRequestObject struct {
+}
+
+type GetMyNoticesResponseObject interface {
+	VisitGetMyNoticesResponse(w http.ResponseWriter) error
+}
+
+type GetMyNotices200JSONResponse MyNoticesAnswer
+
+func (response GetMyNotices200JSONResponse) VisitGetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyNotices401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetMyNotices401JSONResponse) VisitGetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyNotices500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetMyNotices500JSONResponse) VisitGetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyNotices503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetMyNotices503JSONResponse) VisitGetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyNoticesRequestObject struct {
+	Body *SetMyNoticesJSONRequestBody
+}
+
+type SetMyNoticesResponseObject interface {
+	VisitSetMyNoticesResponse(w http.ResponseWriter) error
+}
+
+type SetMyNotices200JSONResponse MyNoticesAnswer
+
+func (response SetMyNotices200JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyNotices400JSONResponse struct{ InvalidJSONResponse }
+
+func (response SetMyNotices400JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyNotices401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SetMyNotices401JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyNotices413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response SetMyNotices413JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyNotices415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response SetMyNotices415JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyNotices500JSONResponse struct{ InternalJSONResponse }
+
+func (response SetMyNotices500JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyNotices503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response SetMyNotices503JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3061,6 +3293,12 @@ type StrictServerInterface interface {
 	// ListMyGaps When it could not be known what one heard, and why; newest first.
 	// (GET /v1/songspy/me/gaps)
 	ListMyGaps(ctx context.Context, request ListMyGapsRequestObject) (ListMyGapsResponseObject, error)
+	// GetMyNotices Whether, and where, one is told by e-mail that one has to link Spotify again.
+	// (GET /v1/songspy/me/notices)
+	GetMyNotices(ctx context.Context, request GetMyNoticesRequestObject) (GetMyNoticesResponseObject, error)
+	// SetMyNotices Have such e-mails, or have none.
+	// (PUT /v1/songspy/me/notices)
+	SetMyNotices(ctx context.Context, request SetMyNoticesRequestObject) (SetMyNoticesResponseObject, error)
 	// ListMyPlays What one has heard, newest first.
 	// (GET /v1/songspy/me/plays)
 	ListMyPlays(ctx context.Context, request ListMyPlaysRequestObject) (ListMyPlaysResponseObject, error)
@@ -3195,6 +3433,36 @@ func (sh *strictHandler) ListMyGaps(c *gin.Context, params ListMyGapsParams) {
 	response, err := sh.ssi.ListMyGaps(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitListMyGapsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetMyNotices(c *gin.Context) {
+	var request GetMyNoticesRequestObject
+	response, err := sh.ssi.GetMyNotices(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetMyNoticesResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) SetMyNotices(c *gin.Context) {
+	var request SetMyNoticesRequestObject
+	var body SetMyNoticesJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.SetMyNotices(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitSetMyNoticesResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

@@ -49,6 +49,12 @@ type Listening interface {
 	Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) ([]songspy.Gap, error)
 }
 
+// Mailboxes are where people are told by mail.
+type Mailboxes interface {
+	Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error)
+	SwitchMail(ctx context.Context, id songspy.UserID, off bool) (songspy.Mailbox, error)
+}
+
 // Probe is one thing that readiness needs.
 type Probe struct {
 	Name string
@@ -73,6 +79,7 @@ type Options struct {
 	People   People
 	Links    Links
 	Heard    Listening
+	Mail     Mailboxes
 	Probes   []Probe
 	Assets   []Asset
 	// PublicURL is where browsers reach this instance.

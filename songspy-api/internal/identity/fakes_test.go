@@ -30,6 +30,12 @@ type fakeStore struct {
 	down         bool
 	terms        songspy.Terms // of the last sign-in
 	refusal      error         // of every sign-in
+	addresses    map[songspy.UserID]songspy.Secret
+}
+
+func (f *fakeStore) KeepAddress(_ context.Context, id songspy.UserID, address songspy.Secret) error {
+	f.addresses = map[songspy.UserID]songspy.Secret{id: address}
+	return nil
 }
 
 func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, _ songspy.Audience, t songspy.Terms) (songspy.User, bool, error) {

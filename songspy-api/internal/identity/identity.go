@@ -30,6 +30,12 @@ type People interface {
 	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.Terms) (user songspy.User, linked bool, err error)
 }
 
+// Addresses keeps where people are told by mail.
+type Addresses interface {
+	// KeepAddress forgets the former one; an empty one is none.
+	KeepAddress(ctx context.Context, id songspy.UserID, address songspy.Secret) error
+}
+
 // Sessions keeps the sessions.
 type Sessions interface {
 	// CreateSession gives the session an id, and its family if that is 0.
@@ -48,6 +54,8 @@ type Options struct {
 	Google   Google
 	People   People
 	Sessions Sessions
+	// Addresses is nil on an instance that sends no mail: no address is kept.
+	Addresses Addresses
 	// Keys sign and verify the JWTs; the first signs.
 	Keys []Key
 	// Issuer is the JWTs' issuer: this instance's public URL.
@@ -110,6 +118,11 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret) (so
 	user, linked, err := s.o.People.SignInOnTerms(ctx, profile, s.o.Audience, s.o.SignUp.Terms(profile, invite))
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
+	}
+	if s.o.Addresses != nil {
+		if err := s.o.Addresses.KeepAddress(ctx, user.ID, profile.Email); err != nil {
+			return songspy.User{}, false, Tokens{}, err
+		}
 	}
 	now, refresh := s.o.Now(), freshRefreshToken()
 	session, err := s.o.Sessions.CreateSession(ctx, s.session(user.ID, 0, refresh, now))

@@ -16,16 +16,23 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// sealed is links by the key that sealed them.
+// sealed is things by the key that sealed them.
 type sealed struct {
 	by    map[songspy.UserID]string
 	fault error // after the first page
 	pages int
 }
 
-func (s *sealed) LinkCount(context.Context) (int64, error) { return int64(len(s.by)), nil }
+// named is the things as the chore knows them.
+func (s *sealed) named(what string) Sealed {
+	return Sealed{
+		What: what, Remedy: "pray",
+		Count:  func(context.Context) (int64, error) { return int64(len(s.by)), nil },
+		Reseal: s.reseal,
+	}
+}
 
-func (s *sealed) Reseal(_ context.Context, after songspy.UserID, limit int) (Resealed, error) {
+func (s *sealed) reseal(_ context.Context, after songspy.UserID, limit int) (Resealed, error) {
 	if s.pages++; s.pages > 1 && s.fault != nil {
 		return Resealed{}, s.fault
 	}
@@ -52,18 +59,20 @@ func TestResealSaysWhatCameOfItAndWhichKeysMayGo(t *testing.T) {
 	for id := range songspy.UserID(450) {
 		links.by[id+1] = []string{"old", "new", "old"}[id%3]
 	}
+	addresses := &sealed{by: map[songspy.UserID]string{3: "old"}}
+	all := []Sealed{links.named("links"), addresses.named("addresses")}
 	var out, errs bytes.Buffer
-	if err := Reseal(t.Context(), links, "new", time.Now, &out, &errs); err != nil {
+	if err := Reseal(t.Context(), all, "new", time.Now, &out, &errs); err != nil {
 		t.Fatal(err)
 	}
-	for _, words := range []string{"450 links", "old                              300", "300 were sealed anew with new", "the others may go"} {
+	for _, words := range []string{"450 links", "old                              300", "300 were sealed anew with new", "1 addresses", "1 were sealed anew", "the others may go"} {
 		if !strings.Contains(out.String(), words) {
 			t.Errorf("the report does not say %q:\n%s", words, out.String())
 		}
 	}
 	links.by[7] = "lost"
 	out.Reset()
-	if err := Reseal(t.Context(), links, "new", time.Now, &out, &errs); err == nil || !strings.Contains(out.String(), "of the users [7]") || strings.Contains(out.String(), "may go") {
+	if err := Reseal(t.Context(), all, "new", time.Now, &out, &errs); err == nil || !strings.Contains(out.String(), "of the users [7]") || strings.Contains(out.String(), "may go") {
 		t.Errorf("%v:\n%s", err, out.String())
 	}
 }
@@ -74,7 +83,7 @@ func TestAResealThatIsStoppedSaysHowFarItCame(t *testing.T) {
 		links.by[id+1] = "old"
 	}
 	var out bytes.Buffer
-	if err := Reseal(t.Context(), links, "new", time.Now, &out, &out); !errors.Is(err, links.fault) || !strings.Contains(out.String(), "after 200 of 300 links") {
+	if err := Reseal(t.Context(), []Sealed{links.named("links")}, "new", time.Now, &out, &out); !errors.Is(err, links.fault) || !strings.Contains(out.String(), "after 200 of 300 links") {
 		t.Errorf("%v:\n%s", err, out.String())
 	}
 }

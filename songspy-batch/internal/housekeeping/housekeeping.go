@@ -1,7 +1,7 @@
 // Package housekeeping throws away what has served its purpose: changes that
 // every reader has long seen, sessions that have ended, tokens that their
-// person has not renewed for a month, invites that have long expired, and seats
-// in Spotify apps that nobody has come for.
+// person has not renewed for a month, invites that have long expired, seats in
+// Spotify apps that nobody has come for, and notices of states long past.
 package housekeeping
 
 import (
@@ -28,6 +28,9 @@ const (
 	keepInLine = 180 * 24 * time.Hour
 )
 
+// keepNotices is how long a state must have been over to be told again.
+const keepNotices = 30 * 24 * time.Hour
+
 // Store is what is kept tidy. The methods say how many rows they changed.
 type Store interface {
 	// PruneChanges removes the changes made before that time.
@@ -41,6 +44,8 @@ type Store interface {
 	// ForgetSeats removes the seats of people who were entered before the one
 	// time and have not linked, and of those who asked before the other.
 	ForgetSeats(ctx context.Context, entered, asked time.Time) (int64, error)
+	// PruneNotices removes what has not been wanted since that time.
+	PruneNotices(ctx context.Context, seenBefore time.Time) (int64, error)
 }
 
 // Job tidies the store.
@@ -58,8 +63,10 @@ func (j Job) Run(ctx context.Context) error {
 	tokens, err3 := j.Store.ForgetTokens(ctx, now.Add(-keepTokens))
 	invites, err4 := j.Store.PruneInvites(ctx, now.Add(-keepInvites))
 	seats, err5 := j.Store.ForgetSeats(ctx, now.Add(-keepSeats), now.Add(-keepInLine))
-	if changes+sessions+tokens+invites+seats > 0 {
-		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens, "invites", invites, "seats", seats)
+	notices, err6 := j.Store.PruneNotices(ctx, now.Add(-keepNotices))
+	if changes+sessions+tokens+invites+seats+notices > 0 {
+		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens,
+			"invites", invites, "seats", seats, "notices", notices)
 	}
-	return errors.Join(err, err2, err3, err4, err5)
+	return errors.Join(err, err2, err3, err4, err5, err6)
 }

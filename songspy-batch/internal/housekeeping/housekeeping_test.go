@@ -9,14 +9,19 @@ import (
 )
 
 type fakeStore struct {
-	changes, sessions, tokens, invites time.Time
-	entered, asked                     time.Time
-	fault                              error
+	changes, sessions, tokens, invites, notices time.Time
+	entered, asked                              time.Time
+	fault                                       error
 }
 
 func (f *fakeStore) ForgetSeats(_ context.Context, entered, asked time.Time) (int64, error) {
 	f.entered, f.asked = entered, asked
 	return 1, nil
+}
+
+func (f *fakeStore) PruneNotices(_ context.Context, before time.Time) (int64, error) {
+	f.notices = before
+	return 2, nil
 }
 
 func (f *fakeStore) ForgetTokens(_ context.Context, before time.Time) (int64, error) {
@@ -60,6 +65,9 @@ func TestWhatHasServedItsPurposeIsKeptForItsTimeAndNoLonger(t *testing.T) {
 	}
 	if want := now.AddDate(0, 0, -180); !store.asked.Equal(want) {
 		t.Errorf("seats that were asked for before %s were removed, want %s", store.asked, want)
+	}
+	if want := now.AddDate(0, 0, -30); !store.notices.Equal(want) {
+		t.Errorf("notices not wanted since %s were pruned, want %s", store.notices, want)
 	}
 	if !store.sessions.Equal(now) {
 		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)

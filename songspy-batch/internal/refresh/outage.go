@@ -146,6 +146,22 @@ func (o *outages) since(now time.Time) map[string]time.Time {
 	return on
 }
 
+// Outages says of which apps it is known how their renewals fare: true, nearly
+// all are refused; false, the last ones were honoured. Of an app that has had
+// too few since the start it says nothing.
+func (r *Renewer) Outages() map[string]bool {
+	now := r.Now()
+	r.outages.mu.Lock()
+	defer r.outages.mu.Unlock()
+	known := map[string]bool{}
+	for name, app := range r.outages.apps {
+		if on := app.on(now); on || app.streak >= recovered {
+			known[name] = on
+		}
+	}
+	return known
+}
+
 // Notes says in sentences which apps' renewals are refused throughout.
 func (r *Renewer) Notes() (notes []string) {
 	for app, since := range r.outages.since(r.Now()) {

@@ -97,11 +97,13 @@ func TestInAnOutageNobodysStateChanges(t *testing.T) {
 		}
 		stop := h.serve(t)
 		states := map[songspy.LinkState]int{}
+		var known map[string]bool
 		for minute := range 14 * 60 {
 			if minute%30 == 0 {
 				h.plan(t)
 			}
 			if <-time.After(time.Minute); minute == 48 {
+				known = h.renewer.Outages()
 				for id := range songspy.UserID(people) {
 					states[h.link(t, id+1).State]++
 				}
@@ -110,6 +112,12 @@ func TestInAnOutageNobodysStateChanges(t *testing.T) {
 		stop()
 		if states[songspy.LinkSuspect] > before+1 || states[songspy.LinkReauthRequired] > 0 {
 			t.Errorf("in the outage the links are %v; want no more suspects than it took to notice", states)
+		}
+		if on, ok := known[""]; !on || !ok {
+			t.Errorf("in the outage it is known that %v", known)
+		}
+		if on, ok := h.renewer.Outages()[""]; on || !ok {
+			t.Errorf("after the outage it is known that %v", h.renewer.Outages())
 		}
 		for id := range songspy.UserID(people) {
 			want := songspy.LinkActive

@@ -132,10 +132,11 @@ func people() suite {
 				h.Tracks = append(h.Tracks, song(2))
 				b.write(t, h)
 				value[songspy.Session](t)(b.CreateSession(t.Context(), session(l.UserID, l.App+string(rune('a'+l.UserID)))))
+				b.file(t, relink(l.UserID))
 			}
 			before := b.last(t)
 			same(t, "erased", value[store.Erased](t)(b.EraseUser(t.Context(), gone.UserID)), store.Erased{Link: true, Plays: 2, Tracks: 2})
-			for _, table := range []string{"users", "spotify_links", "sessions", "now_playing", "plays", "play_ledger", "user_tracks"} {
+			for _, table := range []string{"users", "spotify_links", "sessions", "now_playing", "plays", "play_ledger", "user_tracks", "notices"} {
 				same(t, table+" of the erased", b.count(t, table, gone.UserID), 0)
 				if table != "play_ledger" && b.count(t, table, stays.UserID) == 0 {
 					t.Errorf("%s of somebody else was erased too", table)

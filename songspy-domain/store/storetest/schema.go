@@ -24,7 +24,7 @@ func schemas() suite {
 				entity any
 				more   string // columns that are the store's own
 			}{
-				{&songspy.User{}, "link_generation link_version"},
+				{&songspy.User{}, "link_generation link_version email_sealed mail_off"},
 				{&songspy.Session{}, ""},
 				{&songspy.Link{}, "access_token_sealed refresh_token_sealed"},
 				{&songspy.Seat{}, "email_sealed"},

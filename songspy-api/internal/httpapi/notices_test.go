@@ -1,0 +1,51 @@
+package httpapi
+
+import (
+	"context"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+)
+
+func (h *house) Mailbox(context.Context, songspy.UserID) (songspy.Mailbox, error) {
+	return h.mailbox, h.fail
+}
+
+func (h *house) SwitchMail(_ context.Context, _ songspy.UserID, off bool) (songspy.Mailbox, error) {
+	h.mailbox.Off = off
+	return h.mailbox, h.fail
+}
+
+func TestNotices_AreSwitchedByTheirPersonAndShowTheAddressMasked(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	const path = contracttest.Prefix + "/me/notices"
+	says := func(method string, body any, want string) {
+		t.Helper()
+		if a := e.Call(method, path, body, bearer...); a.Status != 200 || string(a.Data) != want {
+			t.Errorf("%s answers %d %s, want %s", method, a.Status, a.Body, want)
+		}
+	}
+	says("GET", nil, `{"address":null,"email":true}`)
+	e.mailbox.Address = annsMail
+	says("GET", nil, `{"address":"a…@example.org","email":true}`)
+	says("PUT", map[string]bool{"email": false}, `{"address":"a…@example.org","email":false}`)
+	says("GET", nil, `{"address":"a…@example.org","email":false}`)
+	says("PUT", map[string]bool{"email": true}, `{"address":"a…@example.org","email":true}`)
+
+	for _, body := range []any{nil, map[string]any{}, map[string]any{"email": "yes"}, map[string]any{"email": true, "address": "eve@example.org"}} {
+		if a := e.Call("PUT", path, body, bearer...); a.Status != 400 {
+			t.Errorf("%v is answered %d %s", body, a.Status, a.Body)
+		}
+	}
+	if a := e.Call("GET", path, nil); a.Status != 401 {
+		t.Errorf("who is not signed in is answered %d", a.Status)
+	}
+	e.fail = &songspy.Error{Code: songspy.CodeNotFound}
+	if a := e.Call("GET", path, nil, bearer...); a.Code() != "SESSION_ENDED" {
+		t.Errorf("who was erased meanwhile is answered %d %s", a.Status, a.Body)
+	}
+	e.fail = nil
+}

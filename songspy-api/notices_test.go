@@ -1,0 +1,47 @@
+package main
+
+import (
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
+)
+
+func TestAPI_KeepsAddressesOnlyWhereMailIsSent(t *testing.T) {
+	onEngine := func(t *testing.T, engine string) {
+		w := newWorld(t, engine, "SONGSPY_MAIL_FROM", "Songspy <songs@example.org>")
+		ann := w.signIn(t, 0)
+		address := w.sim.Person(0).Email
+		masked := songspy.MaskAddress(songspy.Secret(address))
+		answer := `{"address":"` + masked + `","email":true}`
+		if a := w.Call("GET", prefix+"/me/notices", nil, ann.bearer()...); string(a.Data) != answer || masked == "" {
+			t.Errorf("answered %s, want %s", a.Data, answer)
+		}
+		if m, err := w.db.Mailbox(t.Context(), songspy.UserID(ann.ID)); err != nil || m.Address.Reveal() != address {
+			t.Errorf("kept %q, %v", m.Address.Reveal(), err)
+		}
+
+		// The operator takes the mail away, and the API starts anew.
+		delete(w.environ, "SONGSPY_MAIL_FROM")
+		var told settings
+		if err := config.Load(&told, w.environ); err != nil {
+			t.Fatal(err)
+		}
+		anew, err := newService(t.Context(), told, telemetry.NewLogger(w.log, "debug", "json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer anew.close()
+		if m, err := w.db.Mailbox(t.Context(), songspy.UserID(ann.ID)); err != nil || m.Address != "" {
+			t.Errorf("still kept: %q, %v", m.Address.Reveal(), err)
+		}
+	}
+	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			onEngine(t, engine)
+		})
+	}
+}

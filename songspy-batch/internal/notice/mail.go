@@ -1,0 +1,111 @@
+package notice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+)
+
+// mailWithin bounds getting to the server, and handing a letter over, each.
+const mailWithin = 10 * time.Second
+
+// Mailer sends letters by SMTP, each in a connection of its own: there are few.
+type Mailer struct {
+	from   *mail.Address
+	host   string // of from
+	server config.MailServer
+	more   []gomail.Option
+}
+
+// NewMailer makes a mailer for the server. It fails for a sender that is no address.
+func NewMailer(from string, server config.MailServer, more ...gomail.Option) (*Mailer, error) {
+	address, err := mail.ParseAddress(from)
+	if err != nil {
+		return nil, errors.New("the sender of mail is no address")
+	}
+	_, host, _ := strings.Cut(address.Address, "@")
+	return &Mailer{from: address, host: host, server: server, more: more}, nil
+}
+
+// Send implements Sender.
+func (m *Mailer) Send(ctx context.Context, l Letter) error {
+	if !songspy.IsAddress(l.To) {
+		return &songspy.Error{Code: songspy.CodeGone, Err: errors.New("there is no address to send to")}
+	}
+	letter := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	letter.FromMailAddress(m.from)
+	letter.ToMailAddress(&mail.Address{Address: l.To.Reveal()})
+	letter.Subject(l.Subject)
+	letter.SetMessageIDWithValue(l.ID + "@" + m.host)
+	letter.SetDateWithValue(l.At)
+	letter.SetGenHeader("Auto-Submitted", "auto-generated") // keeps holiday replies away
+	letter.SetBodyString(gomail.TypeTextPlain, l.Text)
+
+	client, err := m.client()
+	if err != nil {
+		return unavailable("the mail server's name or port is not one")
+	}
+	session, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return refusedMail(err)
+	}
+	err = client.SendWithSMTPClient(session, letter)
+	// The letter is theirs once they took it, whatever they say to goodbye.
+	_ = client.CloseWithSMTPClient(session)
+	if err == nil {
+		return nil
+	}
+	return refusedMail(err)
+}
+
+func (m *Mailer) client() (*gomail.Client, error) {
+	port, err := strconv.Atoi(m.server.Port)
+	if err != nil {
+		return nil, err
+	}
+	policy := gomail.NoTLS // on this machine
+	if m.server.StartTLS {
+		policy = gomail.TLSMandatory
+	}
+	o := []gomail.Option{gomail.WithTimeout(mailWithin), gomail.WithTLSPolicy(policy), gomail.WithoutNoop(), gomail.WithoutRset()}
+	if m.server.TLS {
+		o = append(o, gomail.WithSSL())
+	}
+	o = append(o, gomail.WithPort(port))
+	if m.server.User != "" {
+		o = append(o, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
+			gomail.WithUsername(m.server.User.Reveal()), gomail.WithPassword(m.server.Password.Reveal()))
+	}
+	return gomail.NewClient(m.server.Host, append(o, m.more...)...)
+}
+
+// refusedMail says in our words why a letter was not taken: the server's may
+// hold the address. A receiver who is refused is no fault of the channel, and
+// who is refused for good will be so tomorrow.
+func refusedMail(err error) error {
+	code, temporary, receiver := 0, true, false
+	if e, ok := errors.AsType[*gomail.SendError](err); ok {
+		code, temporary, receiver = e.ErrorCode(), e.IsTemp(), e.Reason == gomail.ErrSMTPRcptTo
+	} else if e, ok := errors.AsType[*textproto.Error](err); ok {
+		code = e.Code
+	}
+	switch {
+	case receiver && code >= 500 && !temporary:
+		return &songspy.Error{Code: songspy.CodeGone, Err: fmt.Errorf("the mail server refuses the receiver (%d)", code)}
+	case receiver && code > 0:
+		return &songspy.Error{Code: songspy.CodeUnprocessable, Err: fmt.Errorf("the mail server takes no mail for the receiver now (%d)", code)}
+	case code > 0:
+		return unavailable(fmt.Sprintf("the mail server answered %d", code))
+	}
+	return unavailable("the mail server " + unreached(err))
+}

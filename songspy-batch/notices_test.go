@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/songspy/songspy/songspy-batch/internal/notice"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// inbox is everybody's mail and the operator's webhook, across restarts of the batch.
+type inbox struct {
+	t    *testing.T
+	key  []byte
+	down bool // the webhook
+	// got is what arrived since it was last read, by name of its message.
+	got map[string]string
+	// tries counts what was sent to the webhook.
+	tries int
+}
+
+func newInbox(t *testing.T) *inbox {
+	return &inbox{t: t, key: []byte("0123456789abcdef0123456789abcdef"), got: map[string]string{}}
+}
+
+// arrive fails the test if a message comes twice.
+func (i *inbox) arrive(id, what string) {
+	if former, twice := i.got[id]; twice {
+		i.t.Errorf("%s came twice, before as %s", what, former)
+	}
+	i.got[id] = what
+}
+
+// wants fails the test unless exactly that has arrived since it was last asked.
+func (i *inbox) wants(when string, want ...string) {
+	i.t.Helper()
+	var got []string
+	for id, what := range i.got {
+		if what != "" {
+			got = append(got, what)
+		}
+		i.got[id] = ""
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		i.t.Errorf("%s: %q arrived, want %q", when, got, want)
+	}
+}
+
+// Send implements notice.Sender for mail.
+func (i *inbox) Send(_ context.Context, l notice.Letter) error {
+	i.arrive(l.ID, fmt.Sprintf("%s to %s", l.Kind, l.To.Reveal()))
+	if !strings.Contains(l.Text, "https://songs.example.org/link") {
+		i.t.Errorf("a mail leads nowhere: %s", l.Text)
+	}
+	return nil
+}
+
+// RoundTrip is the webhook's receiver.
+func (i *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if i.tries++; i.down {
+		return nil, errors.New("nobody there")
+	}
+	verifier, err := standardwebhooks.NewWebhookRaw(i.key)
+	if err == nil {
+		err = verifier.Verify(body, r.Header)
+	}
+	var message struct {
+		Kind    string
+		UserIDs []int64
+	}
+	if err := errors.Join(err, json.Unmarshal(body, &message)); err != nil {
+		i.t.Error(err)
+	}
+	i.arrive(r.Header.Get("webhook-id"), fmt.Sprint(message.Kind, message.UserIDs))
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
+}
+
+// told has the batch tell by the inbox.
+func (i *inbox) told(b *batch) {
+	hook, err := notice.NewWebhook("https://hooks.example.org/hunter2", i.key, i)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	b.settings.Notices = config.Notices{RelinkURL: "https://songs.example.org/link"}
+	b.notices = b.newNotices(map[songspy.NoticeChannel]notice.Sender{songspy.ChannelMail: i, songspy.ChannelWebhook: hook})
+}
+
+// keepAddress has the person told by mail.
+func (w *world) keepAddress(person int) string {
+	w.t.Helper()
+	address := fmt.Sprintf("person%d@example.org", person)
+	if err := w.db.KeepAddress(w.t.Context(), user(person), songspy.Secret(address)); err != nil {
+		w.t.Fatal(err)
+	}
+	return address
+}
+
+// TestAConsentIsToldToEndOnceAndToHaveEndedOnce is a consent's last month, in
+// which the batch is started, stopped and killed.
+func TestAConsentIsToldToEndOnceAndToHaveEndedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sim.Options{People: 3})
+		in := newInbox(t)
+		w.adapt = in.told
+		linked := time.Now()
+		forgetful, careful := w.keepAddress(0), w.keepAddress(1) // person 2 has no address
+		// works has the batch work for so long, twice, with a restart in between.
+		works := func(d time.Duration) {
+			stop, _ := w.start()
+			<-time.After(d)
+			stop()
+			_, kill := w.start()
+			<-time.After(d)
+			kill()
+		}
+		works(20 * time.Minute)
+		in.wants("at first")
+
+		<-time.After(time.Until(linked.AddDate(0, 5, 0).Add(-time.Hour)))
+		works(75 * time.Minute)
+		in.wants("a month before the end", "relink_soon to "+forgetful, "relink_soon to "+careful)
+		<-time.After(24 * time.Hour)
+		w.link(1)
+		works(20 * time.Minute)
+		in.wants("a day later")
+
+		<-time.After(time.Until(linked.AddDate(0, 6, 0).Add(-time.Hour)))
+		w.link(2)
+		in.down = true
+		works(75 * time.Minute)
+		// The consent is over by the calendar, and then by Spotify's word: that is one state.
+		in.wants("at the end", "relink to "+forgetful)
+		if tries := in.tries; tries < 2 {
+			t.Errorf("the webhook was tried %d times", tries)
+		}
+		in.down = false
+		works(2 * time.Hour)
+		in.wants("once the webhook is back", fmt.Sprintf("needs_person[%d]", user(0)))
+		if l, err := w.db.Link(context.WithoutCancel(t.Context()), user(0)); err != nil || l.State != songspy.LinkReauthRequired {
+			t.Errorf("the link is %s, %v", l.State, err)
+		}
+
+		w.link(0)
+		works(20 * time.Minute)
+		in.wants("after linking again")
+		<-time.After(time.Until(linked.AddDate(0, 10, 2)))
+		works(20 * time.Minute)
+		in.wants("in the next consent's last month", "relink_soon to "+careful)
+	})
+}
+
+// TestADoorThatStaysShutIsToldToTheOperatorOnce goes from Spotify's 429 to the webhook.
+func TestADoorThatStaysShutIsToldToTheOperatorOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sim.Options{People: 2})
+		in := newInbox(t)
+		w.adapt = in.told
+		closing := 2 * 3600
+		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &closing, Times: 1})
+		stop, _ := w.start()
+		<-time.After(59 * time.Minute)
+		in.wants("within the first hour")
+		<-time.After(5 * time.Minute)
+		in.wants("after it", "door_closed[]")
+		stop()
+		stop, _ = w.start()
+		<-time.After(2 * time.Hour)
+		in.wants("until it opened")
+		stop()
+	})
+}
+
+func TestNobodyIsToldByABatchThatHasNoChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sim.Options{People: 1})
+		w.keepAddress(0)
+		<-time.After(time.Until(time.Now().AddDate(0, 5, 1)))
+		stop, _ := w.start()
+		<-time.After(time.Hour)
+		stop()
+		if n := w.rows("notices", 0); n > 0 {
+			t.Errorf("%d notices are stored", n)
+		}
+	})
+}
+
+func TestChannelsAreThoseThatTheSettingsName(t *testing.T) {
+	hook := config.Notices{WebhookURL: "https://hooks.example.org/hunter2"}
+	mail := config.Notices{SMTPURL: "smtps://u:p@mail.example.org", Mail: config.Mail{From: "songs@example.org"}}
+	both := mail
+	both.WebhookURL, both.OperatorEmail = hook.WebhookURL, "operator@example.org"
+	for name, c := range map[string]struct {
+		given config.Notices
+		want  []songspy.NoticeChannel
+	}{
+		"nothing":   {config.Notices{}, nil},
+		"a webhook": {hook, []songspy.NoticeChannel{songspy.ChannelWebhook}},
+		"mail":      {mail, []songspy.NoticeChannel{songspy.ChannelMail}},
+		"all":       {both, []songspy.NoticeChannel{songspy.ChannelMail, songspy.ChannelOperatorMail, songspy.ChannelWebhook}},
+	} {
+		senders, err := newSenders(settings{Notices: c.given})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, channel := range c.want {
+			if senders[channel] == nil {
+				t.Errorf("%s: there is no %s", name, channel)
+			}
+		}
+		if len(senders) != len(c.want) {
+			t.Errorf("%s: %d channels, want %v", name, len(senders), c.want)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+)
+
+const webhookSecret = "whsec_MDAwMTAyMDMwNDA1MDYwNzA4MDkwYTBiMGMwZDBlMGY="
+
+func TestNotices_AreOffWithNothingGiven(t *testing.T) {
+	if err := (config.Notices{}).Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNotices_FaultsNameTheVariableAndShowNothing(t *testing.T) {
+	const secret = "hunter2"
+	mail := config.Mail{From: "songs@example.org"}
+	for name, c := range map[string]struct {
+		given config.Notices
+		want  string
+	}{
+		"a hook in the clear":    {config.Notices{WebhookURL: "http://example.org/hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
+		"a hook by a name":       {config.Notices{WebhookURL: "http://localhost/hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
+		"a hook that is none":    {config.Notices{WebhookURL: "hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
+		"a secret for no hook":   {config.Notices{WebhookSecret: webhookSecret}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
+		"a short secret":         {config.Notices{WebhookURL: "https://example.org", WebhookSecret: "whsec_aHVudGVyMg=="}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
+		"a secret that is none":  {config.Notices{WebhookURL: "https://example.org", WebhookSecret: "hunter2!"}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
+		"mail of nobody":         {config.Notices{SMTPURL: "smtps://u:hunter2@mail.example.org"}, "SONGSPY_MAIL_FROM"},
+		"mail by nobody":         {config.Notices{Mail: mail}, "SONGSPY_SMTP_URL"},
+		"mail by HTTP":           {config.Notices{SMTPURL: "https://u:hunter2@mail.example.org", Mail: mail}, "SONGSPY_SMTP_URL"},
+		"a server with a path":   {config.Notices{SMTPURL: "smtp://u:hunter2@mail.example.org/x", Mail: mail}, "SONGSPY_SMTP_URL"},
+		"an operator by no mail": {config.Notices{OperatorEmail: "hunter2@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
+		"two operators":          {config.Notices{SMTPURL: "smtp://[::1]", Mail: mail, OperatorEmail: "hunter2@example.org,b@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
+		"a page in the clear":    {config.Notices{RelinkURL: "http://songs.example.org"}, "SONGSPY_RELINK_URL"},
+	} {
+		err := c.given.Validate()
+		if err == nil || !strings.HasPrefix(err.Error(), c.want+": ") || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v, want a fault of %s", name, err, c.want)
+		}
+	}
+	for _, from := range []string{"songs", "a@example.org, b@example.org", "a@example.org\r\nBcc: b@example.org"} {
+		if err := (config.Mail{From: from}).Validate(); err == nil {
+			t.Errorf("%q may send", from)
+		}
+	}
+	for _, from := range []string{"songs@example.org", "Songspy <songs@example.org>", "지금 <songs@example.org>"} {
+		if err := (config.Mail{From: from}).Validate(); err != nil {
+			t.Errorf("%q: %v", from, err)
+		}
+	}
+}
+
+func TestNotices_MailGoesSecurelyUnlessItStaysOnTheMachine(t *testing.T) {
+	for given, want := range map[songspy.Secret]config.MailServer{
+		"":                                  {},
+		"smtps://u:p%40ss@mail.example.org": {Host: "mail.example.org", Port: "465", User: "u", Password: "p@ss", TLS: true},
+		"smtp://u:p@mail.example.org":       {Host: "mail.example.org", Port: "587", User: "u", Password: "p", StartTLS: true},
+		"smtp://mail.example.org:2525":      {Host: "mail.example.org", Port: "2525", StartTLS: true},
+		"smtp://localhost:2525":             {Host: "localhost", Port: "2525", StartTLS: true},
+		"smtp://127.0.0.1:25":               {Host: "127.0.0.1", Port: "25"},
+		"smtps://[::1]":                     {Host: "::1", Port: "465", TLS: true},
+	} {
+		got, err := config.Notices{SMTPURL: given}.MailServer()
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, %v", given.Reveal(), got, err)
+		}
+	}
+	key, err := config.Notices{WebhookSecret: webhookSecret}.WebhookKey()
+	if err != nil || len(key) != 32 {
+		t.Errorf("a key of %d bytes, %v", len(key), err)
+	}
+}

@@ -1,0 +1,101 @@
+package songspy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestNotices_AreWhatALinkWantsNow(t *testing.T) {
+	consented := time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
+	month := func(n int) time.Time { return consented.AddDate(0, n, 0) }
+	for name, c := range map[string]struct {
+		app   string
+		state songspy.LinkState
+		now   time.Time
+		want  string
+	}{
+		"a young link":                          {"app", songspy.LinkActive, month(1), ""},
+		"refused lately":                        {"app", songspy.LinkSuspect, month(1), ""},
+		"an instant before the last month":      {"app", songspy.LinkActive, month(5).Add(-1), ""},
+		"with the last month":                   {"app", songspy.LinkActive, month(5), "relink_soon"},
+		"once the consent is over":              {"app", songspy.LinkActive, month(6), "relink"},
+		"once the refusal is believed":          {"app", songspy.LinkReauthRequired, month(1), "relink needs_person"},
+		"refused after the consent":             {"app", songspy.LinkReauthRequired, month(7), "relink needs_person"},
+		"unknown to the dashboard":              {"app", songspy.LinkNotRegistered, month(1), "not_registered"},
+		"unknown, and the consent is over":      {"app", songspy.LinkNotRegistered, month(6), "relink"},
+		"unknown to a dashboard of their own":   {songspy.OwnApp("id"), songspy.LinkNotRegistered, month(1), ""},
+		"refused by way of an app of their own": {songspy.OwnApp("id"), songspy.LinkReauthRequired, month(1), "relink needs_person of all"},
+	} {
+		l := songspy.Link{UserID: 7, App: c.app, State: c.state, AuthorizedAt: consented, Generation: 3}
+		var got []string
+		for _, n := range songspy.NoticesOf(l, c.now) {
+			if n.UserID != 7 || n.Occurrence != "3" || n.App != c.app && n.App != "" {
+				t.Errorf("%s: %+v does not name the link", name, n)
+			}
+			got = append(got, string(n.Kind))
+			if n.App == "" {
+				got = append(got, "of all")
+			}
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%s: %q, want %q", name, s, c.want)
+		}
+	}
+}
+
+func TestNotices_OfAStateHaveOneNameUntilThePersonLinksAgain(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	name := func(l songspy.Link) string { return fmt.Sprint(songspy.NoticesOf(l, now)) }
+	l := songspy.Link{UserID: 7, App: "app", State: songspy.LinkNotRegistered, AuthorizedAt: now, StateSince: now, Generation: 1, Version: 4}
+	first := name(l)
+	// Asked again and refused again, a day later.
+	l.StateSince, l.Version = now.AddDate(0, 0, 1), 6
+	if again := name(l); again != first {
+		t.Errorf("refused again it is %s, before it was %s", again, first)
+	}
+	l.Generation++
+	if anew := name(l); anew == first {
+		t.Errorf("linked again it is still %s", anew)
+	}
+}
+
+func TestNotices_OfEachKindAreForSomebody(t *testing.T) {
+	for _, k := range songspy.NoticeKinds() {
+		if k.For() != songspy.NoticeForPerson && k.For() != songspy.NoticeForOperator {
+			t.Errorf("%s is for %q", k, k.For())
+		}
+		if k.Gathered() && k.For() == songspy.NoticeForPerson {
+			t.Errorf("%s tells one person of others", k)
+		}
+	}
+	if k := songspy.NoticeKind("none"); k.For() != "" || k.Gathered() {
+		t.Error("a kind that is none is for somebody")
+	}
+}
+
+func TestMaskAddress_ShowsWhatTheOwnerRecognises(t *testing.T) {
+	for address, want := range map[songspy.Secret]string{
+		"ada@example.org": "a…@example.org", "한글@example.org": "한…@example.org", "a@b@c": "a…@b@c",
+		"": "", "ada": "", "@example.org": "", "ada@": "",
+	} {
+		if got := songspy.MaskAddress(address); got != want {
+			t.Errorf("%q is shown as %q, want %q", address.Reveal(), got, want)
+		}
+	}
+}
+
+func TestIsAddress_LetsInOneAddressAndNothingElse(t *testing.T) {
+	for text, want := range map[songspy.Secret]bool{
+		"ada@example.org": true, "a.b+c@example.org": true, "한글@example.org": true,
+		"": false, "ada": false, "ada@": false, "Ada <ada@example.org>": false, "ada@example.org, eve@example.org": false,
+		"ada@example.org\r\nBcc: eve@example.org": false, "ada@example.org ": false, "\"a\r\nb\"@example.org": false,
+	} {
+		if got := songspy.IsAddress(text); got != want {
+			t.Errorf("%q: %v", text.Reveal(), got)
+		}
+	}
+}

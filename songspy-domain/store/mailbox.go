@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// mailboxRow is what a row of users holds of the person's mail. It is no part
+// of songspy.User: nobody who reads people comes across an address.
+type mailboxRow struct {
+	ID          songspy.UserID
+	EmailSealed []byte
+	MailOff     bool
+}
+
+// TableName is the table of users.
+func (mailboxRow) TableName() string { return songspy.User{}.TableName() }
+
+func (r mailboxRow) place() []byte { return placeIn(r.TableName(), "email_sealed", r.ID) }
+
+func (s *Store) openMailbox(r mailboxRow) (m songspy.Mailbox, err error) {
+	m.Off = r.MailOff
+	if len(r.EmailSealed) > 0 {
+		m.Address, err = s.sealer.open(r.EmailSealed, r.place())
+	}
+	return m, err
+}
+
+// Mailbox is where the person is told by mail; CodeNotFound if there is no such person.
+func (s *Store) Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error) {
+	var row mailboxRow
+	if err := s.query(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
+		return songspy.Mailbox{}, translate(err)
+	}
+	return s.openMailbox(row)
+}
+
+// KeepAddress seals the person's address and keeps it in the place of any other.
+// An empty one, or a text that is no address, is forgotten.
+//
+// It returns CodeNotFound if there is no such person.
+func (s *Store) KeepAddress(ctx context.Context, id songspy.UserID, address songspy.Secret) error {
+	if !songspy.IsAddress(address) {
+		address = ""
+	}
+	var row mailboxRow
+	if err := s.query(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
+		return translate(err)
+	}
+	// One that does not open is replaced like any other.
+	if m, err := s.openMailbox(row); err == nil && m.Address == address {
+		return nil
+	}
+	row.EmailSealed = []byte{}
+	if address != "" {
+		var err error
+		if row.EmailSealed, err = s.sealer.seal(address, row.place()); err != nil {
+			return err
+		}
+	}
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		return oneRow(tx.Model(&mailboxRow{}).Where("id = ?", id).Update("email_sealed", row.EmailSealed))
+	})
+}
+
+// SwitchMail turns the person's mail off or on.
+//
+// It returns CodeNotFound if there is no such person.
+func (s *Store) SwitchMail(ctx context.Context, id songspy.UserID, off bool) (m songspy.Mailbox, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		var row mailboxRow
+		if err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&row).Error; err != nil {
+			return err
+		}
+		if row.MailOff != off {
+			if err := oneRow(tx.Model(&mailboxRow{}).Where("id = ?", id).Update("mail_off", off)); err != nil {
+				return err
+			}
+		}
+		row.MailOff = off
+		m, err = s.openMailbox(row)
+		return err
+	})
+	return m, err
+}
+
+// ForgetAddresses forgets every person's address, and says how many were known.
+func (s *Store) ForgetAddresses(ctx context.Context) (forgotten int64, err error) {
+	var known int64
+	if err := s.query(ctx).Model(&mailboxRow{}).Where("length(email_sealed) > 0").Limit(1).Count(&known).Error; err != nil || known == 0 {
+		return 0, translate(err)
+	}
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		done := tx.Model(&mailboxRow{}).Where("length(email_sealed) > 0").Update("email_sealed", []byte{})
+		forgotten = done.RowsAffected
+		return done.Error
+	})
+	return forgotten, err
+}

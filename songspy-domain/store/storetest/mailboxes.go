@@ -1,0 +1,122 @@
+package storetest
+
+import (
+	"bytes"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+// mailboxes holds that addresses lie sealed, and go with their person.
+func mailboxes() suite {
+	const ada = songspy.Secret("ada@example.org")
+	mailbox := func(t *testing.T, s *store.Store, id songspy.UserID) songspy.Mailbox {
+		t.Helper()
+		return value[songspy.Mailbox](t)(s.Mailbox(t.Context(), id))
+	}
+	kept := func(t *testing.T, s *store.Store, id songspy.UserID, want songspy.Secret) {
+		t.Helper()
+		if got := mailbox(t, s, id).Address; got != want {
+			t.Fatalf("the address is %q, want %q", got.Reveal(), want.Reveal())
+		}
+	}
+	return suite{
+		"KeepAddress_SealsItAndReplacesTheFormer": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			kept(t, b.Store, u.ID, "")
+			must(t, b.KeepAddress(t.Context(), u.ID, "former@example.org"))
+			must(t, b.KeepAddress(t.Context(), u.ID, ada))
+			kept(t, b.Store, u.ID, ada)
+			var sealed []byte
+			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT email_sealed FROM users WHERE id = $1", int64(u.ID)).Scan(&sealed))
+			if len(sealed) == 0 || bytes.Contains(sealed, []byte("example.org")) {
+				t.Fatalf("the address lies open: %q", sealed)
+			}
+			must(t, b.KeepAddress(t.Context(), u.ID, ""))
+			kept(t, b.Store, u.ID, "")
+		},
+		"KeepAddress_KeepsNothingThatIsNoAddress": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			for _, odd := range []songspy.Secret{"ada", "Ada <ada@example.org>", "ada@example.org\r\nBcc: eve@example.org"} {
+				must(t, b.KeepAddress(t.Context(), u.ID, odd))
+				kept(t, b.Store, u.ID, "")
+			}
+		},
+		"KeepAddress_OfWhatIsKeptWritesNothing": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			must(t, b.KeepAddress(t.Context(), u.ID, ada))
+			writesNothing(t, b.statements.during(func() { must(t, b.KeepAddress(t.Context(), u.ID, ada)) }))
+		},
+		"KeepAddress_TellsViewersNothing": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			before := b.last(t)
+			must(t, b.KeepAddress(t.Context(), u.ID, ada))
+			value[songspy.Mailbox](t)(b.SwitchMail(t.Context(), u.ID, true))
+			same(t, "changes", b.changesAfter(t, before), []string(nil))
+		},
+		"Addresses_DoNotOpenInAnotherPersonsRow": func(t *testing.T, b *bundle) {
+			one, two := b.person(t), b.person(t)
+			must(t, b.KeepAddress(t.Context(), one.ID, ada))
+			_, err := b.sql(t).ExecContext(t.Context(), `UPDATE users SET email_sealed = (SELECT email_sealed FROM users WHERE id = $1) WHERE id = $2`, int64(one.ID), int64(two.ID))
+			must(t, err)
+			_, err = b.Mailbox(t.Context(), two.ID)
+			Code(t, err, songspy.CodeInternal)
+			must(t, b.KeepAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in mends it
+			kept(t, b.Store, two.ID, "two@example.org")
+		},
+		"SwitchMail_IsThePersonsAndOutlastsAnEdit": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			must(t, b.KeepAddress(t.Context(), u.ID, ada))
+			off := value[songspy.Mailbox](t)(b.SwitchMail(t.Context(), u.ID, true))
+			same(t, "off", off.Off, true)
+			value[songspy.User](t)(b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
+				u.ShowPicture = true
+				return nil
+			}))
+			same(t, "after an edit", mailbox(t, b.Store, u.ID).Off, true)
+			kept(t, b.Store, u.ID, ada)
+			same(t, "on again", value[songspy.Mailbox](t)(b.SwitchMail(t.Context(), u.ID, false)).Off, false)
+		},
+		"Mailboxes_OfNobodyAreNotFound": func(t *testing.T, b *bundle) {
+			_, err := b.Mailbox(t.Context(), 404)
+			Code(t, err, songspy.CodeNotFound)
+			_, err = b.SwitchMail(t.Context(), 404, true)
+			Code(t, err, songspy.CodeNotFound)
+			Code(t, b.KeepAddress(t.Context(), 404, ada), songspy.CodeNotFound)
+		},
+		"ForgetAddresses_LeavesNone": func(t *testing.T, b *bundle) {
+			one, two := b.person(t), b.person(t)
+			for _, u := range []songspy.User{one, two} {
+				must(t, b.KeepAddress(t.Context(), u.ID, ada))
+			}
+			same(t, "forgotten", value[int64](t)(b.ForgetAddresses(t.Context())), 2)
+			kept(t, b.Store, one.ID, "")
+			writesNothing(t, b.statements.during(func() { value[int64](t)(b.ForgetAddresses(t.Context())) }))
+		},
+		"ResealAddresses_SealsEachWithTheFirstKey": func(t *testing.T, b *bundle) {
+			var all []songspy.User
+			for range 5 {
+				u := b.person(t)
+				all = append(all, u)
+				must(t, b.KeepAddress(t.Context(), u.ID, ada))
+			}
+			without := b.person(t)
+			must(t, b.KeepAddress(t.Context(), without.ID, ""))
+			broken := all[2].ID
+			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE users SET email_sealed = $1 WHERE id = $2", []byte("broken"), int64(broken))
+			must(t, err)
+			rotated := b.another(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
+			same(t, "addresses", value[int64](t)(rotated.AddressCount(t.Context())), 5)
+			first := value[store.Resealed](t)(rotated.ResealAddresses(t.Context(), 0, 2))
+			same(t, "the first page", first, store.Resealed{Last: all[1].ID, Seen: 2, Anew: 2, By: map[string]int{"test": 2}})
+			rest := value[store.Resealed](t)(rotated.ResealAddresses(t.Context(), first.Last, 10))
+			same(t, "the rest", rest, store.Resealed{
+				Last: all[4].ID, Seen: 3, Anew: 2, By: map[string]int{"test": 2, "(damaged)": 1}, Broken: []songspy.UserID{broken},
+			})
+			only := b.another(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
+			kept(t, only, all[0].ID, ada)
+			kept(t, only, all[4].ID, ada)
+		},
+	}
+}
