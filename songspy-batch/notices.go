@@ -44,7 +44,7 @@ func (b *batch) newNotices(senders map[songspy.NoticeChannel]notice.Sender) *not
 		return nil
 	}
 	return notice.New(notice.Options{
-		Book: b.db, Claims: b.db, Links: b.db, Senders: senders,
+		Book: b.db, Claims: b.db, Links: b.db, Seats: b.db, Senders: senders,
 		Operator: b.settings.Notices.OperatorEmail, RelinkURL: cmp.Or(b.settings.Notices.RelinkURL, b.settings.PublicURL+"/"),
 		Doors: b.apps.Doors, Outages: b.renewer.Outages,
 		Now: time.Now, Logger: b.log, Metrics: notice.NewMetrics(b.registry),

@@ -110,6 +110,7 @@ type database interface {
 	notice.Book
 	notice.Claims
 	notice.Links
+	notice.Seats
 	spotify.Doors
 	lease.Store
 	census.Links

@@ -20,6 +20,8 @@ const (
 	NoticeDoorClosed    NoticeKind = "door_closed"    // Spotify has refused an app for more than an hour
 	NoticeOutageBegan   NoticeKind = "outage_began"   // Spotify refuses nearly every renewal of an app
 	NoticeOutageOver    NoticeKind = "outage_over"    // and honours them again
+	NoticeSeatAsked     NoticeKind = "seat_asked"     // people ask to be entered in an app's dashboard, and have said as whom
+	NoticeSeatEntered   NoticeKind = "seat_entered"   // the person has been entered, and can link
 )
 
 // NoticeFor is who is told.
@@ -50,6 +52,8 @@ var noticeKinds = []struct {
 	{NoticeDoorClosed, NoticeForOperator, false, nil},
 	{NoticeOutageBegan, NoticeForOperator, false, nil},
 	{NoticeOutageOver, NoticeForOperator, false, nil},
+	{NoticeSeatAsked, NoticeForOperator, true, nil},
+	{NoticeSeatEntered, NoticeForPerson, false, nil},
 }
 
 func (l Link) own() bool {
@@ -133,6 +137,16 @@ func NoticesOf(l Link, now time.Time) (notices []Notice) {
 	return notices
 }
 
+// NoticesOfSeat is what a seat wants somebody to be told, without a channel.
+// Asking anew, with another address, is another time.
+func NoticesOfSeat(s Seat) []Notice {
+	kind, told := map[SeatState]NoticeKind{SeatHeld: NoticeSeatAsked, SeatEntered: NoticeSeatEntered}[s.State]
+	if !told {
+		return nil
+	}
+	return []Notice{{UserID: s.UserID, App: s.App, Kind: kind, Occurrence: strconv.FormatInt(s.StateSince.UnixMicro(), 10)}}
+}
+
 // NoticeMessage is notices that are told as one.
 type NoticeMessage struct {
 	// ID names the message; it is the same however often it is tried.
@@ -150,6 +164,13 @@ type NoticeMessage struct {
 // NoticeLink is a link as far as notices go: it has no tokens.
 type NoticeLink struct {
 	Link Link
+	// Mail reports whether the person can be told by mail, and wants to be.
+	Mail bool
+}
+
+// NoticeSeat is a seat as far as notices go: it has no address.
+type NoticeSeat struct {
+	Seat Seat
 	// Mail reports whether the person can be told by mail, and wants to be.
 	Mail bool
 }

@@ -59,6 +59,19 @@ func scanNoticeLinks(links *[]songspy.NoticeLink) func(*sql.Rows) error {
 	}
 }
 
+// NoticeSeats returns the seats that somebody may have to be told of, first come
+// first: those that wait for nothing but the operator or their person.
+func (s *Store) NoticeSeats(ctx context.Context) (seats []songspy.NoticeSeat, err error) {
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var n songspy.NoticeSeat
+		err := rows.Scan((*int64)(&n.Seat.UserID), &n.Seat.App, (*string)(&n.Seat.State), &n.Seat.AskedAt, &n.Seat.StateSince, &n.Mail)
+		seats = append(seats, n)
+		return err
+	}, `SELECT s.user_id, s.app, s.state, s.asked_at, s.state_since, NOT u.mail_off AND length(u.email_sealed) > 0
+		FROM spotify_seats s JOIN users u ON u.id = s.user_id WHERE s.state <> 'waiting' ORDER BY s.asked_at, s.user_id LIMIT $1`, deskMost)
+	return seats, translate(err)
+}
+
 // FileNotices notes what is wanted now. What is new is told once it is due; what
 // is filed already, told or not, is noted as seen, unless it was within the
 // given time. A person who is gone is passed over.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 
 	"gorm.io/gorm"
@@ -9,28 +8,60 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
+// addresses is a table in which e-mail addresses lie sealed, one of a person,
+// and the column that names the person.
+type addresses struct{ table, person string }
+
+var (
+	mailAddresses = addresses{songspy.User{}.TableName(), "id"}
+	seatAddresses = addresses{songspy.Seat{}.TableName(), "user_id"}
+)
+
 // AddressCount is how many people's addresses are kept.
-func (s *Store) AddressCount(ctx context.Context) (n int64, err error) {
-	return n, translate(s.query(ctx).Model(&mailboxRow{}).Where("length(email_sealed) > 0").Count(&n).Error)
+func (s *Store) AddressCount(ctx context.Context) (int64, error) {
+	return s.countAddresses(ctx, mailAddresses)
 }
 
 // ResealAddresses is Reseal for the addresses of people, by ascending person.
-func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit int) (r Resealed, err error) {
+func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit int) (Resealed, error) {
+	return s.resealAddresses(ctx, mailAddresses, after, limit)
+}
+
+// SeatAddressCount is how many addresses wait to be entered in a Spotify app.
+func (s *Store) SeatAddressCount(ctx context.Context) (int64, error) {
+	return s.countAddresses(ctx, seatAddresses)
+}
+
+// ResealSeatAddresses is Reseal for the addresses that wait to be entered.
+func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, limit int) (Resealed, error) {
+	return s.resealAddresses(ctx, seatAddresses, after, limit)
+}
+
+func (s *Store) countAddresses(ctx context.Context, of addresses) (n int64, err error) {
+	return n, translate(s.query(ctx).Table(of.table).Where("length(email_sealed) > 0").Count(&n).Error)
+}
+
+func (s *Store) resealAddresses(ctx context.Context, of addresses, after songspy.UserID, limit int) (r Resealed, err error) {
 	r = Resealed{Last: after, By: map[string]int{}}
-	var rows []mailboxRow
-	if err := s.query(ctx).Where("id > ? AND length(email_sealed) > 0", after).Order("id").Limit(limit).Find(&rows).Error; err != nil {
+	var rows []struct {
+		Person      songspy.UserID
+		EmailSealed []byte
+	}
+	err = s.query(ctx).Table(of.table).Select(of.person+" AS person, email_sealed").
+		Where(of.person+" > ? AND length(email_sealed) > 0", after).Order(of.person).Limit(limit).Find(&rows).Error
+	if err != nil {
 		return r, translate(err)
 	}
 	for _, row := range rows {
-		r.Last, r.Seen = row.ID, r.Seen+1
+		r.Last, r.Seen = row.Person, r.Seen+1
 		by := sealedBy(row.EmailSealed)
 		r.By[by]++
 		if by == s.sealer.primary {
 			continue
 		}
-		switch won, err := s.resealAddress(ctx, row); {
+		switch won, err := s.resealAddress(ctx, of, row.Person, row.EmailSealed); {
 		case songspy.CodeOf(err) == songspy.CodeInternal:
-			r.Broken = append(r.Broken, row.ID)
+			r.Broken = append(r.Broken, row.Person)
 		case err != nil:
 			return r, err
 		case won:
@@ -43,18 +74,18 @@ func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit
 }
 
 // resealAddress seals an address anew; false if it has been replaced since.
-func (s *Store) resealAddress(ctx context.Context, row mailboxRow) (won bool, err error) {
-	former := bytes.Clone(row.EmailSealed)
-	m, err := s.openMailbox(row)
+func (s *Store) resealAddress(ctx context.Context, of addresses, person songspy.UserID, former []byte) (won bool, err error) {
+	place := placeIn(of.table, "email_sealed", person)
+	address, err := s.sealer.open(former, place)
 	if err != nil {
 		return false, err
 	}
-	sealed, err := s.sealer.seal(m.Address, row.place())
+	sealed, err := s.sealer.seal(address, place)
 	if err != nil {
 		return false, err
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Model(&mailboxRow{}).Where("id = ? AND email_sealed = ?", row.ID, former).UpdateColumn("email_sealed", sealed)
+		done := tx.Table(of.table).Where(of.person+" = ? AND email_sealed = ?", person, former).UpdateColumn("email_sealed", sealed)
 		won = done.RowsAffected == 1
 		return done.Error
 	})

@@ -56,16 +56,39 @@ func (j *Job) fileLinks(ctx context.Context, now time.Time) error {
 const monthsDiffer = 4 * 24 * time.Hour
 
 // wantedOf is what is to be told of a link, by each channel that there is.
-func (j *Job) wantedOf(l songspy.NoticeLink, now time.Time) (wanted []songspy.Notice) {
-	for _, n := range songspy.NoticesOf(l.Link, now) {
+func (j *Job) wantedOf(l songspy.NoticeLink, now time.Time) []songspy.Notice {
+	return j.byChannel(songspy.NoticesOf(l.Link, now), l.Mail)
+}
+
+// byChannel is each notice by every channel that there is for it; mail reports
+// whether the person can be told by mail.
+func (j *Job) byChannel(notices []songspy.Notice, mail bool) (wanted []songspy.Notice) {
+	for _, n := range notices {
 		if n.Kind.For() == songspy.NoticeForOperator {
 			wanted = append(wanted, j.toOperator(n)...)
-		} else if l.Mail && j.Senders[songspy.ChannelMail] != nil {
+		} else if mail && j.Senders[songspy.ChannelMail] != nil {
 			n.Channel = songspy.ChannelMail
 			wanted = append(wanted, n)
 		}
 	}
 	return wanted
+}
+
+// fileSeats files what seats want somebody to be told.
+func (j *Job) fileSeats(ctx context.Context) error {
+	wanted, err := j.wantedOfSeats(ctx)
+	if err != nil {
+		return err
+	}
+	return j.Book.FileNotices(ctx, wanted, linkAgain)
+}
+
+func (j *Job) wantedOfSeats(ctx context.Context) (wanted []songspy.Notice, err error) {
+	seats, err := j.Seats.NoticeSeats(ctx)
+	for _, s := range seats {
+		wanted = append(wanted, j.byChannel(songspy.NoticesOfSeat(s.Seat), s.Mail)...)
+	}
+	return wanted, err
 }
 
 // toOperator is a notice by each of the operator's channels.
@@ -142,8 +165,14 @@ func (j *Job) still(ctx context.Context, notices []songspy.Notice, now time.Time
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	// What people want now: of their links. What is found out elsewhere is to be added here.
+	seats, err := j.wantedOfSeats(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	current, links := map[name]bool{}, make(map[songspy.UserID]songspy.Link, len(found))
+	for _, n := range seats {
+		current[nameOf(n)] = true
+	}
 	for _, l := range found {
 		links[l.Link.UserID] = l.Link
 		for _, n := range j.wantedOf(l, now) {

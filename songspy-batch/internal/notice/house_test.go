@@ -75,7 +75,7 @@ func (h *house) job(channels ...songspy.NoticeChannel) *Job {
 	}
 	db := h.open()
 	return New(Options{
-		Book: db, Claims: db, Links: db, Senders: senders, Operator: "operator@example.org", RelinkURL: "https://songs.example.org/",
+		Book: db, Claims: db, Links: db, Seats: db, Senders: senders, Operator: "operator@example.org", RelinkURL: "https://songs.example.org/",
 		Doors:   func() map[string]gate.State { return h.doors },
 		Outages: func() map[string]bool { return h.outages },
 		Now:     time.Now, Logger: slog.New(slog.NewTextHandler(&h.log, nil)), Metrics: NewMetrics(prometheus.NewRegistry()),

@@ -34,6 +34,35 @@ func TestPeopleAreToldByMailAndTheOperatorByTheirChannels(t *testing.T) {
 	})
 }
 
+func TestASeatIsToldToTheOperatorAndThenToItsPerson(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		apps := []songspy.AppSeats{{App: "small", Seats: 1}}
+		asks, waits := h.listener(month), h.listener(month)
+		for _, id := range []songspy.UserID{asks, waits} {
+			if _, err := h.db.Unlink(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.db.AskSeat(t.Context(), id, "seat@example.net", apps); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j := h.job(channels...)
+		h.minutes(3, j)
+		for _, l := range h.told {
+			if strings.Contains(fmt.Sprint(l.Text, l.Subject), "example.net") {
+				t.Errorf("the message tells the address: %q", l.Text)
+			}
+		}
+		h.wants(fmt.Sprintf("webhook seat_asked %d", asks), fmt.Sprintf("operator_mail seat_asked %d", asks))
+		if _, err := h.db.EnterSeat(t.Context(), asks); err != nil {
+			t.Fatal(err)
+		}
+		h.minutes(3, j)
+		h.wants(fmt.Sprintf("mail seat_entered %d", asks))
+	})
+}
+
 func TestAChannelThatThereIsNotIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)

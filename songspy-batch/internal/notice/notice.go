@@ -1,7 +1,8 @@
 // Package notice tells people and the operator what needs them, once for each
 // time that it does: people, by mail, that they have to link Spotify again; the
-// operator, by a webhook or by mail, whom an app does not know, whose consent
-// Spotify has taken back, and that Spotify refuses everybody.
+// operator, by a webhook or by mail, whom an app does not know, who asks to be
+// entered there, whose consent Spotify has taken back, and that Spotify refuses
+// everybody.
 //
 // What is wanted is decided in package songspy (NoticesOf) and filed in the
 // database; what is due is claimed there by one process, looked at once more,
@@ -61,6 +62,11 @@ type Links interface {
 	Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error)
 }
 
+// Seats is where seats are found that somebody may have to be told of.
+type Seats interface {
+	NoticeSeats(ctx context.Context) ([]songspy.NoticeSeat, error)
+}
+
 // Sender sends a letter. Its errors hold no address. CodeGone says that this
 // letter will never arrive, CodeUnprocessable that it alone did not; any other
 // error is taken for one of the channel.
@@ -73,6 +79,7 @@ type Options struct {
 	Book   Book
 	Claims Claims
 	Links  Links
+	Seats  Seats
 	// Senders are the channels that there are.
 	Senders map[songspy.NoticeChannel]Sender
 	// Operator is the operator's address.
@@ -106,7 +113,7 @@ func (j *Job) Run(ctx context.Context) error {
 	if j.began.IsZero() {
 		j.began = now
 	}
-	return errors.Join(j.fileLinks(ctx, now), j.fileTroubles(ctx, now), j.send(ctx, now.Add(sendFor)))
+	return errors.Join(j.fileLinks(ctx, now), j.fileSeats(ctx), j.fileTroubles(ctx, now), j.send(ctx, now.Add(sendFor)))
 }
 
 // send sends what is due until nothing is, or until it has gone on for long

@@ -82,6 +82,26 @@ var words = map[songspy.NoticeKind]bilingual{
 			"Spotify honours the renewals of tokens of app {app} again.",
 		},
 	},
+	songspy.NoticeSeatAsked: {
+		phrase{
+			"Spotify 앱에 등록을 신청한 사람: {count}명",
+			"Spotify 앱 {app}에 등록해 달라고 신청한 사람이 {count}명 있습니다(사용자 {users}). 등록할 이메일 주소는 `songspy-api seats`에 있습니다.",
+		},
+		phrase{
+			"Asking to be entered in a Spotify app: {count}",
+			"{count} people ask to be entered in Spotify app {app} (users {users}). `songspy-api seats` shows the addresses to enter.",
+		},
+	},
+	songspy.NoticeSeatEntered: {
+		phrase{
+			"이제 Spotify를 연결하실 수 있습니다",
+			"신청하신 자리가 준비되었습니다. 이제 Spotify를 연결하실 수 있습니다.\n\n{page}",
+		},
+		phrase{
+			"You can link Spotify now",
+			"The seat that you asked for is ready: you can link Spotify now.\n\n{page}",
+		},
+	},
 }
 
 // footer ends what a person gets.

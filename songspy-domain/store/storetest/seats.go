@@ -207,6 +207,30 @@ func seats() suite {
 			same(t, "who waits", b.count(t, "spotify_seats", waits), 1)
 			same(t, "waited too long", value[int64](t)(b.ForgetSeats(t.Context(), start, b.clock.Now())), 1)
 		},
+		"NoticeSeats_TellWhoWaitsForTheOperatorOrIsExpected": func(t *testing.T, b *bundle) {
+			held, entered := b.ask(t, small), b.ask(t, small)
+			b.ask(t, small) // waits
+			value[bool](t)(b.EnterSeat(t.Context(), entered))
+			must(t, b.KeepAddress(t.Context(), held, "held@example.org"))
+			found := value[[]songspy.NoticeSeat](t)(b.NoticeSeats(t.Context()))
+			same(t, "seats", len(found), 2)
+			same(t, "whose", []songspy.UserID{found[0].Seat.UserID, found[1].Seat.UserID}, []songspy.UserID{held, entered})
+			same(t, "states", []songspy.SeatState{found[0].Seat.State, found[1].Seat.State}, []songspy.SeatState{songspy.SeatHeld, songspy.SeatEntered})
+			same(t, "by mail", []bool{found[0].Mail, found[1].Mail}, []bool{true, false})
+		},
+		"ResealSeatAddresses_SealsThemWithTheFirstKey": func(t *testing.T, b *bundle) {
+			one, two := b.ask(t, small), b.ask(t, small)
+			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_seats SET email_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(two))
+			must(t, err)
+			rotated := b.another(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
+			same(t, "addresses", value[int64](t)(rotated.SeatAddressCount(t.Context())), 2)
+			same(t, "resealed", value[store.Resealed](t)(rotated.ResealSeatAddresses(t.Context(), 0, 10)), store.Resealed{
+				Last: two, Seen: 2, Anew: 1, By: map[string]int{"test": 1, "(damaged)": 1}, Broken: []songspy.UserID{two},
+			})
+			only := b.another(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
+			desk := value[store.Desk](t)(only.Desk(t.Context(), small))
+			same(t, "the address", desk.Seats[0].Email, songspy.Secret(fmt.Sprintf("%d@example.org", one)))
+		},
 		"Addresses_LieSealedAndOneThatDoesNotOpenStopsNobody": func(t *testing.T, b *bundle) {
 			one, two := b.ask(t, small), b.ask(t, small)
 			var sealed []byte
