@@ -24,6 +24,7 @@ type fake struct {
 	spent                     func()         // happens while the code is spent
 	brought                   string         // the app of the person's link, if they brought it
 	asked                     songspy.Secret // the address that a seat was asked for with
+	left                      bool           // the seat is given up as soon as it was asked for
 	redeemed                  []Redemption
 	saved                     []NewLink
 }
@@ -62,12 +63,15 @@ func (f *fake) ChooseApp(_ context.Context, _ songspy.UserID, seats []songspy.Ap
 }
 
 func (f *fake) Seat(_ context.Context, user songspy.UserID) (songspy.Seat, int64, error) {
+	if f.left {
+		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeNotFound, Reason: "SPOTIFY_SEAT_NOT_ASKED"}
+	}
 	return songspy.Seat{UserID: user, State: songspy.SeatWaiting}, 2, nil
 }
 
 func (f *fake) AskSeat(_ context.Context, _ songspy.UserID, email songspy.Secret, _ []songspy.AppSeats) (songspy.Seat, error) {
 	f.asked = email
-	return songspy.Seat{}, nil
+	return songspy.Seat{State: songspy.SeatHeld}, nil
 }
 
 func (f *fake) LeaveSeat(context.Context, songspy.UserID) error { return nil }
@@ -291,5 +295,15 @@ func TestASeatIsAskedForWithABareAddress(t *testing.T) {
 	o.Apps = o.Apps[1:]
 	if _, _, err := New(o).AskSeat(t.Context(), 7, "ann@example.org"); songspy.ReasonOf(err) != "SPOTIFY_SEAT_NOT_NEEDED" {
 		t.Errorf("where everybody is admitted: %v", err)
+	}
+}
+
+func TestASeatThatIsGivenUpWhileItIsAskedForIsNoFault(t *testing.T) {
+	f := newFake()
+	f.left = true
+	s := New(Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}}, Links: f, Seats: f, Now: time.Now})
+	// What is not found would be taken for a person who is gone.
+	if seat, _, err := s.AskSeat(t.Context(), 7, "ann@example.org"); err != nil || seat.State != songspy.SeatHeld {
+		t.Errorf("%+v, %v", seat, err)
 	}
 }

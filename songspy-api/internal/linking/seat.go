@@ -52,10 +52,15 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 	if !ok {
 		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeInvalid, Message: "email is no address.", Err: NoAddress{}}
 	}
-	if _, err := s.o.Seats.AskSeat(ctx, user, email, apps); err != nil {
+	asked, err := s.o.Seats.AskSeat(ctx, user, email, apps)
+	if err != nil {
 		return songspy.Seat{}, 0, err
 	}
-	return s.o.Seats.Seat(ctx, user)
+	seat, ahead, err := s.o.Seats.Seat(ctx, user)
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return asked, 0, nil // given up, or linked, in another tab: it was so a moment ago
+	}
+	return seat, ahead, err
 }
 
 // LeaveSeat gives up what the person has asked for.
