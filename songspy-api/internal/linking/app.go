@@ -57,11 +57,15 @@ func (s *Service) appOf(verifier songspy.Secret) (App, error) {
 
 // app is the app of that name. A name that is none of ours is a frontend's own
 // random text, and its authorization the first app's.
+//
+// Verifiers come from browsers: one that calls an app of the instance somebody's
+// own must not get around its seats, its doors and its day's calls.
 func (s *Service) app(name string) (App, error) {
-	if app, ours := s.instances(name); ours {
+	clientID, own := songspy.OwnClientID(name)
+	if app, ours := s.instances(clientID); ours {
 		return app, nil
 	}
-	if clientID, own := songspy.OwnClientID(name); own {
+	if own {
 		return s.own(clientID)
 	}
 	return s.o.Apps[0], nil

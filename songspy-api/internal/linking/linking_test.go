@@ -307,3 +307,21 @@ func TestASeatThatIsGivenUpWhileItIsAskedForIsNoFault(t *testing.T) {
 		t.Errorf("%+v, %v", seat, err)
 	}
 }
+
+func TestAVerifierCannotCallAnAppOfTheInstanceSomebodysOwn(t *testing.T) {
+	const id = "0123456789abcdef0123456789abcdef"
+	f := newFake()
+	s := New(Options{
+		Apps: []App{{ID: "first", Spotify: f}, {ID: id, Seats: 5, Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, Now: time.Now,
+		Own: func(string) Spotify { return f },
+	})
+	forged := songspy.Secret(random() + appMark + songspy.OwnApp(id))
+	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != id || f.saved[0].Seats != 5 {
+		t.Errorf("saved %+v, %v", f.saved, err)
+	}
+	// Nor does a link from before the operator took the app for the instance's.
+	f.brought = songspy.OwnApp(id)
+	if a, err := s.Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), appMark+id) {
+		t.Errorf("the verifier is %q, %v", a.CodeVerifier.Reveal(), err)
+	}
+}
