@@ -152,16 +152,22 @@ func moveSeat(tx *gorm.DB, seat songspy.Seat) error {
 }
 
 // EnterSeat notes that the operator has entered the person in the dashboard of
-// their app: they can link, and who is linked already is asked again at once.
-// linked reports which of the two.
+// their app: they can link, and who is linked through it already is asked again
+// at once. linked reports which of the two. Of whom has a seat it is the seat's
+// app that the operator means, whichever other refuses them as well.
 //
 // It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED for a person who
 // neither has a seat nor is refused by the app of their link, and CodeConflict
 // for one who still waits for a seat.
 func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error) {
+	held, err := lineOf(s.query(ctx).Where("user_id = ?", id))
+	if err != nil {
+		return false, translate(err)
+	}
 	refused := false
 	_, err = s.UpdateLink(ctx, id, func(l *songspy.Link) error {
-		linked, refused = true, l.State == songspy.LinkNotRegistered
+		linked = len(held) == 0 || held[0].App == l.App
+		refused = linked && l.State == songspy.LinkNotRegistered
 		if refused {
 			l.State = songspy.LinkActive
 		}

@@ -86,6 +86,18 @@ func seats() suite {
 			_, _, err := b.Seat(t.Context(), u.ID)
 			Code(t, err, songspy.CodeNotFound)
 		},
+		"EnterSeat_IsAboutTheAppOfTheSeatAndNotAnotherThatRefusesToo": func(t *testing.T, b *bundle) {
+			u := b.person(t).ID
+			must(t, b.linkThrough(t, u, songspy.AppSeats{App: songspy.OwnApp("mine")}))
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), u, func(l *songspy.Link) error {
+				l.State = songspy.LinkNotRegistered
+				return nil
+			}))
+			value[songspy.Seat](t)(b.AskSeat(t.Context(), u, "u@example.org", small))
+			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u)), false)
+			same(t, "seat", b.seatOf(t, u), "entered small 0")
+			same(t, "link", value[songspy.Link](t)(b.Link(t.Context(), u)).State, songspy.LinkNotRegistered)
+		},
 		"EnterSeat_LetsThemLinkAndTellsWhoIsNotThere": func(t *testing.T, b *bundle) {
 			one, _, waits := b.ask(t, small), b.ask(t, small), b.ask(t, small)
 			for range 2 {
