@@ -15,6 +15,9 @@ type Erased struct {
 	Plays, Tracks int64 // tracks: of the person's set
 }
 
+// aboutSeats are the kinds of notices that are about a seat, which outlasts a link.
+var aboutSeats = []songspy.NoticeKind{songspy.NoticeSeatAsked, songspy.NoticeSeatEntered}
+
 // eraseListening deletes all that came from Spotify, and what the person was or
 // would have been told of it. It expects the person to
 // be locked, so that nothing is written behind it.
@@ -30,7 +33,6 @@ func eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err error) {
 		{&ledgerRow{}, &others},
 		{&songspy.UserTrack{}, &e.Tracks},
 		{&songspy.Gap{}, &others},
-		{&noticeRow{}, &others},
 	} {
 		deleted := tx.Where("user_id = ?", id).Delete(table.model)
 		if deleted.Error != nil {
@@ -39,7 +41,8 @@ func eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err error) {
 		*table.count = deleted.RowsAffected
 	}
 	e.Link = links > 0
-	return e, nil
+	// What has been told of a seat that they still have must not be told again.
+	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, aboutSeats).Delete(&noticeRow{}).Error
 }
 
 // ledgerRow is one time that the provider told of a play.

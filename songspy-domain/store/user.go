@@ -144,6 +144,9 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e Erased, err
 		if e, err = eraseListening(tx, id); err != nil {
 			return err
 		}
+		if err := tx.Where("user_id = ?", id).Delete(&noticeRow{}).Error; err != nil {
+			return err
+		}
 		if err := tx.Where("user_id = ?", id).Delete(&songspy.Session{}).Error; err != nil {
 			return err
 		}

@@ -24,6 +24,11 @@ func unregistered(id songspy.UserID) songspy.Notice {
 	return songspy.Notice{UserID: id, App: "main", Kind: songspy.NoticeNotRegistered, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }
 
+// asked is the notice that somebody has asked for a seat.
+func asked(id songspy.UserID) songspy.Notice {
+	return songspy.Notice{UserID: id, App: "main", Kind: songspy.NoticeSeatAsked, Occurrence: "1", Channel: songspy.ChannelWebhook}
+}
+
 func (b *bundle) file(t *testing.T, notices ...songspy.Notice) {
 	t.Helper()
 	must(t, b.FileNotices(t.Context(), notices, time.Hour))
@@ -101,7 +106,7 @@ func notices() suite {
 		},
 		"Erasing_LeavesNoNotice": func(t *testing.T, b *bundle) {
 			one, two := b.listener(t), b.listener(t)
-			b.file(t, relink(one.UserID), unregistered(one.UserID), relink(two.UserID), unregistered(two.UserID))
+			b.file(t, relink(one.UserID), unregistered(one.UserID), relink(two.UserID), unregistered(two.UserID), asked(two.UserID))
 			m, _ := claim(t, b.Store, byHook)
 			value[store.Erased](t)(b.Unlink(t.Context(), one.UserID))
 			same(t, "of the unlinked", b.count(t, "notices", one.UserID), 0)
@@ -110,6 +115,17 @@ func notices() suite {
 			must(t, b.NoticesDone(t.Context(), ids(m), true)) // a message that was on its way
 			_, whom := claim(t, b.Store, byMail)
 			same(t, "left to tell", whom, "")
+		},
+		"Unlinking_HasNothingOfASeatToldAgain": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			b.file(t, asked(l.UserID))
+			m, _ := claim(t, b.Store, byHook)
+			must(t, b.NoticesDone(t.Context(), ids(m), true))
+			value[store.Erased](t)(b.Unlink(t.Context(), l.UserID))
+			b.clock.advance(2 * time.Hour)
+			b.file(t, asked(l.UserID))
+			_, whom := claim(t, b.Store, byHook)
+			same(t, "told again", whom, "")
 		},
 		"ClaimNotice_KeepsOthersAwayForTheLease": func(t *testing.T, b *bundle) {
 			u := b.person(t)
