@@ -184,10 +184,16 @@ type Mailbox struct {
 }
 
 // IsAddress reports whether a text is one plain e-mail address: nothing that
-// could add a header or a second receiver to a message.
+// could add a header or a second receiver to a message, steer the terminal on
+// which an operator reads it, or be another than it looks.
 func IsAddress(s Secret) bool {
 	a, err := mail.ParseAddress(s.Reveal())
-	return err == nil && a.Address == s.Reveal() && !strings.ContainsFunc(a.Address, unicode.IsControl)
+	return err == nil && a.Address == s.Reveal() && !strings.ContainsFunc(a.Address, unseen)
+}
+
+// unseen reports what leaves no mark, or turns what stands beside it around.
+func unseen(r rune) bool {
+	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r)
 }
 
 // MaskAddress is an e-mail address as its owner recognises it: a…@example.org.

@@ -93,6 +93,8 @@ func TestIsAddress_LetsInOneAddressAndNothingElse(t *testing.T) {
 		"ada@example.org": true, "a.b+c@example.org": true, "한글@example.org": true,
 		"": false, "ada": false, "ada@": false, "Ada <ada@example.org>": false, "ada@example.org, eve@example.org": false,
 		"ada@example.org\r\nBcc: eve@example.org": false, "ada@example.org ": false, "\"a\r\nb\"@example.org": false,
+		"a\u009b31m@example.org": false, "a\u202egro.elpmaxe@example.org": false, "a\u200bb@example.org": false, "a\u00a0b@example.org": false,
+		"a\u2028b@example.org": false,
 	} {
 		if got := songspy.IsAddress(text); got != want {
 			t.Errorf("%q: %v", text.Reveal(), got)

@@ -279,7 +279,7 @@ func TestLinking_GoesThroughAnAppThatThePersonBrought(t *testing.T) {
 func TestASeatIsAskedForWithABareAddress(t *testing.T) {
 	f := newFake()
 	o := Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}, {ID: "all", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, Now: time.Now}
-	for _, nonsense := range []songspy.Secret{"", "ann", "Ann <ann@example.org>", "a@b@c", "ann@example.org\r\nBcc: eve@example.org", songspy.Secret(strings.Repeat("a", 250) + "@b.cd")} {
+	for _, nonsense := range []songspy.Secret{"", "ann", "Ann <ann@example.org>", "a@b@c", "ann@example.org\r\nBcc: eve@example.org", "ann\u009b2J@example.org", songspy.Secret(strings.Repeat("a", 250) + "@b.cd")} {
 		_, _, err := New(o).AskSeat(t.Context(), 7, nonsense)
 		if songspy.CodeOf(err) != songspy.CodeInvalid || f.asked != "" || nonsense != "" && strings.Contains(err.Error(), nonsense.Reveal()) {
 			t.Errorf("%v", err)

@@ -2,7 +2,6 @@ package linking
 
 import (
 	"context"
-	"net/mail"
 	"strings"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -70,12 +69,11 @@ func (s *Service) LeaveSeat(ctx context.Context, user songspy.UserID) error {
 
 // address is the bare address that a person gave, fit to be copied into a form.
 func address(email songspy.Secret) (songspy.Secret, bool) {
-	text := strings.TrimSpace(email.Reveal())
-	a, err := mail.ParseAddress(text)
-	if err != nil || a.Address != text || len(text) > emailMax {
+	bare := songspy.Secret(strings.TrimSpace(email.Reveal()))
+	if !songspy.IsAddress(bare) || len(bare) > emailMax {
 		return "", false
 	}
-	return songspy.Secret(text), true
+	return bare, true
 }
 
 // NoAddress says that the text is no e-mail address.
