@@ -162,8 +162,14 @@ func writeApps(t io.Writer, apps []config.App, desk store.Desk) {
 			continue
 		}
 		linked := desk.Linked[app.ClientID]
+		taken := len(linked) + given[app.ClientID]
+		for _, seat := range desk.Seats {
+			if seat.App == app.ClientID && slices.Contains(linked, seat.UserID) {
+				taken-- // is linked, refused, and has asked to be entered: in one seat
+			}
+		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", app.ClientID, app.Seats, len(linked), given[app.ClientID],
-			max(0, app.Seats-len(linked)-given[app.ClientID]), numbers(linked))
+			max(0, app.Seats-taken), numbers(linked))
 	}
 	for _, app := range slices.Sorted(maps.Keys(desk.Others)) {
 		if _, brought := songspy.OwnClientID(app); brought {

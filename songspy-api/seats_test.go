@@ -58,3 +58,14 @@ func TestSeats_SayHowTheyAreCalled(t *testing.T) {
 		}
 	}
 }
+
+func TestSeats_CountWhoIsLinkedAndRefusedAndHasAskedOnce(t *testing.T) {
+	var out bytes.Buffer
+	err := writeDesk([]config.App{{ClientID: "one", Seats: 5}}, store.Desk{
+		Linked: map[string][]songspy.UserID{"one": {1, 4}},
+		Seats:  []songspy.Seat{{UserID: 4, App: "one", State: songspy.SeatHeld}, {UserID: 7, App: "one", State: songspy.SeatHeld}},
+	}, &out)
+	if row := "one  5      2       2      2     1 4"; err != nil || !strings.Contains(out.String(), row) {
+		t.Errorf("%v:\n%s\nwant:\n%s", err, out.String(), row)
+	}
+}
