@@ -28,6 +28,9 @@ func TestEveryKindHasWordsInBothLanguages(t *testing.T) {
 		if kind.For() == songspy.NoticeForPerson && strings.Count(text, "https://songs.example.org/") != 2 {
 			t.Errorf("%s leads nowhere: %q", kind, text)
 		}
+		if kind == songspy.NoticeSeatEntered && strings.Contains(text, "you linked") {
+			t.Errorf("%s says to somebody who has not linked that they have: %q", kind, text)
+		}
 	}
 	if _, text := say(Letter{NoticeMessage: songspy.NoticeMessage{Kind: songspy.NoticeRelinkSoon, Notices: []songspy.Notice{{UserID: 7}}}},
 		songspy.Link{AuthorizedAt: consented}, ""); strings.Count(text, "2026-11-20") != 2 {
