@@ -21,7 +21,7 @@ type Desk struct {
 	// does not open is empty.
 	Seats []songspy.Seat
 	// Refused are people who have linked and whom the app does not know, and who
-	// have not said which address to enter.
+	// have not said which address to enter. Who brought an app has its dashboard.
 	Refused []Refused
 }
 
@@ -67,7 +67,8 @@ func (s *Store) Desk(ctx context.Context, apps []songspy.AppSeats) (d Desk, err 
 		d.Linked[c.App] = ids
 	}
 	err = s.query(ctx).Table("spotify_links AS l").Select("l.user_id, l.app, l.state_since AS since").
-		Where("l.state = ? AND NOT EXISTS (SELECT 1 FROM spotify_seats s WHERE s.user_id = l.user_id)", songspy.LinkNotRegistered).
+		Where("l.state = ? AND l.app NOT LIKE ? AND NOT EXISTS (SELECT 1 FROM spotify_seats s WHERE s.user_id = l.user_id)",
+			songspy.LinkNotRegistered, songspy.OwnApp("%")).
 		Order("l.app, l.state_since, l.user_id").Limit(deskMost).Find(&d.Refused).Error
 	return d, translate(err)
 }

@@ -93,6 +93,7 @@ func seats() suite {
 				l.State = songspy.LinkNotRegistered
 				return nil
 			}))
+			same(t, "refused by an app of the instance", len(value[store.Desk](t)(b.Desk(t.Context(), small)).Refused), 0)
 			value[songspy.Seat](t)(b.AskSeat(t.Context(), u, "u@example.org", small))
 			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u)), false)
 			same(t, "seat", b.seatOf(t, u), "entered small 0")
