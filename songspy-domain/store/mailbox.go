@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"log/slog"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -30,13 +31,24 @@ func (s *Store) openMailbox(r mailboxRow) (m songspy.Mailbox, err error) {
 	return m, err
 }
 
-// Mailbox is where the person is told by mail; CodeNotFound if there is no such person.
+// legibleMailbox is openMailbox for whom an address that does not open is none:
+// it must stop nobody else's mail, nor its person from switching theirs off.
+func (s *Store) legibleMailbox(ctx context.Context, r mailboxRow) songspy.Mailbox {
+	m, err := s.openMailbox(r)
+	if err != nil {
+		s.log.WarnContext(ctx, "an address does not open", slog.Int64("user_id", int64(r.ID)), slog.Any("error", err))
+	}
+	return m
+}
+
+// Mailbox is where the person is told by mail; CodeNotFound if there is no such
+// person. An address that does not open is empty.
 func (s *Store) Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error) {
 	var row mailboxRow
 	if err := s.query(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
 		return songspy.Mailbox{}, translate(err)
 	}
-	return s.openMailbox(row)
+	return s.legibleMailbox(ctx, row), nil
 }
 
 // KeepAddress seals the person's address and keeps it in the place of any other.
@@ -82,8 +94,8 @@ func (s *Store) SwitchMail(ctx context.Context, id songspy.UserID, off bool) (m 
 			}
 		}
 		row.MailOff = off
-		m, err = s.openMailbox(row)
-		return err
+		m = s.legibleMailbox(ctx, row)
+		return nil
 	})
 	return m, err
 }

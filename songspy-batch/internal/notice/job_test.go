@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 const (
@@ -257,6 +259,27 @@ func TestAReceiverWhoIsRefusedStopsNobodyElse(t *testing.T) {
 		if notes := j.Notes(); len(notes) > 0 {
 			t.Errorf("readiness says %q of a channel that works", notes)
 		}
+	})
+}
+
+func TestAddressesThatDoNotOpenStopNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		other, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + h.path, SealKeys: []store.SealKey{{ID: "lost", Key: bytes.Repeat([]byte("l"), 32)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = other.Close() })
+		for range 6 { // more than there are runs in a lease
+			id := h.listener(0)
+			if err := other.KeepAddress(t.Context(), id, "lost@example.org"); err != nil {
+				t.Fatal(err)
+			}
+			h.state(id, songspy.LinkReauthRequired)
+		}
+		h.state(h.listener(0), songspy.LinkReauthRequired)
+		h.minutes(2, h.job(songspy.ChannelMail))
+		h.wants("mail relink 7")
 	})
 }
 
