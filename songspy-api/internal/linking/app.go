@@ -38,7 +38,9 @@ func (s *Service) choose(ctx context.Context, user songspy.UserID, clientID stri
 		}
 		clientID = Ours
 	}
-	id, registered, err := s.o.Seats.ChooseApp(ctx, user, s.seats(), clientID == "")
+	// Who brought an app to an instance that takes none any more goes to one of its own.
+	own := clientID == "" && s.o.Own != nil
+	id, registered, err := s.o.Seats.ChooseApp(ctx, user, s.seats(), own)
 	if err != nil {
 		return App{}, false, err
 	}

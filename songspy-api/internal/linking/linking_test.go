@@ -268,6 +268,11 @@ func TestLinking_GoesThroughAnAppThatThePersonBrought(t *testing.T) {
 		t.Errorf("the code went to %+v, and %+v was saved", ours.redeemed, own.saved)
 	}
 	own.brought = songspy.OwnApp(id)
+	off := o
+	off.Own = nil
+	if a, err := New(off).Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), "~ours") {
+		t.Errorf("linking anew where apps are not brought any more: %q, %v", a.CodeVerifier.Reveal(), err)
+	}
 	for clientID, want := range map[string]string{"": own.brought, Ours: "ours"} {
 		a, err := s.Authorization(t.Context(), 7, clientID, "")
 		if err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), "~"+want) {
