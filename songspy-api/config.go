@@ -40,7 +40,7 @@ type settings struct {
 	TokenLife time.Duration `env:"SONGSPY_TOKEN_LIFE" envDefault:"1h"`
 	// SessionLife is how long a session lives without being refreshed.
 	SessionLife time.Duration `env:"SONGSPY_SESSION_LIFE" envDefault:"720h"`
-	// SignInsPerMinute bounds sign-ins and refreshes of one address; 0: no bound.
+	// SignInsPerMinute bounds sign-ins, refreshes and linkings of one address; 0: no bound.
 	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
 	// DefaultAudience is who sees a newcomer's songs.
 	DefaultAudience string `env:"SONGSPY_DEFAULT_AUDIENCE" envDefault:"everyone"`

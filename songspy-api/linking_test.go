@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-sim/sim"
 
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
@@ -164,4 +165,20 @@ func TestOwnApps_LinkByTheirClientIDAlone(t *testing.T) {
 		}
 		w.want(t, w.Call("POST", prefix+"/spotify-auth/seat", map[string]string{"email": "ann@example.org"}, ann.bearer()...), 409, "SPOTIFY_SEAT_NOT_NEEDED")
 	})
+}
+
+func TestLinking_IsBoundedSinceEachTryIsACallOfSpotify(t *testing.T) {
+	w := newWorld(t, storetest.SQLite, "SONGSPY_SIGN_INS_PER_MINUTE", "3")
+	who := w.signIn(t, 0)
+	forge := func(n string) contracttest.Answer {
+		// Every app that somebody brings has doors of its own: they bound nothing here.
+		verifier := strings.Repeat("v", 43) + "~" + songspy.OwnApp(strings.Repeat(n, 32))
+		return w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": "none", "codeVerifier": verifier}, who.bearer()...)
+	}
+	for _, n := range []string{"1", "2"} {
+		w.want(t, forge(n), 400, "SPOTIFY_OWN_APP_REFUSED")
+	}
+	if a := forge("3"); a.Code() != "RATE_LIMITED" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("the fourth in a minute: %d %s", a.Status, a.Body)
+	}
 }

@@ -33,7 +33,7 @@ type rule struct {
 	route *routers.Route
 	// bearer routes are for those who are signed in.
 	bearer bool
-	// limited routes document 429: they cost something and ask for no token.
+	// limited routes document 429: they ask for no token, or call a provider.
 	limited bool
 	// checked routes take a body, or parameters of the path or the query.
 	checked bool

@@ -2538,6 +2538,21 @@ func (response LinkSpotify422JSONResponse) VisitLinkSpotifyResponse(w http.Respo
 	return err
 }
 
+type LinkSpotify429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response LinkSpotify429JSONResponse) VisitLinkSpotifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LinkSpotify500JSONResponse struct{ InternalJSONResponse }
 
 func (response LinkSpotify500JSONResponse) VisitLinkSpotifyResponse(w http.ResponseWriter) error {

@@ -88,7 +88,7 @@ type Options struct {
 	TrustedProxies []string
 	// AllowedOrigins are other origins whose pages may read the answers.
 	AllowedOrigins []string
-	// SignInsPerMinute bounds sign-ins and refreshes of one address; 0: no bound.
+	// SignInsPerMinute bounds sign-ins, refreshes and linkings of one address; 0: no bound.
 	SignInsPerMinute int
 	// AnswerWithin bounds the work on one request, whatever it waits for; 0: 30 s.
 	AnswerWithin time.Duration
