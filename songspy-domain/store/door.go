@@ -9,6 +9,7 @@ import (
 
 	"gorm.io/gorm"
 
+	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
 )
 
@@ -43,6 +44,19 @@ func (s *Store) SwapDoor(ctx context.Context, app string, version int64, to gate
 		return done.Error
 	})
 	return won && err == nil, err
+}
+
+// PruneDoors forgets the doors of apps that people brought through which nobody
+// is linked, if nothing has happened to them since the time: whoever tries to
+// link names an app as they like. It says how many.
+func (s *Store) PruneDoors(ctx context.Context, before time.Time) (pruned int64, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec(`DELETE FROM doors WHERE app LIKE ? AND updated_at < ?
+			AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = doors.app)`, songspy.OwnApp("%"), before)
+		pruned = done.RowsAffected
+		return done.Error
+	})
+	return pruned, err
 }
 
 // SpendCalls adds to the calls that an app has made on the day that began with

@@ -31,6 +31,10 @@ const (
 // keepNotices is how long a state must have been over to be told again.
 const keepNotices = 30 * 24 * time.Hour
 
+// keepDoors is how long the door is remembered of an app that somebody named who
+// is not linked through it. It outlasts the longest closing, which is a day.
+const keepDoors = 2 * 24 * time.Hour
+
 // Store is what is kept tidy. The methods say how many rows they changed.
 type Store interface {
 	// PruneChanges removes the changes made before that time.
@@ -46,6 +50,8 @@ type Store interface {
 	ForgetSeats(ctx context.Context, entered, asked time.Time) (int64, error)
 	// PruneNotices removes what has not been wanted since that time.
 	PruneNotices(ctx context.Context, seenBefore time.Time) (int64, error)
+	// PruneDoors removes the doors of apps that people brought and that nobody is linked through, untouched since that time.
+	PruneDoors(ctx context.Context, before time.Time) (int64, error)
 }
 
 // Job tidies the store.
@@ -64,9 +70,10 @@ func (j Job) Run(ctx context.Context) error {
 	invites, err4 := j.Store.PruneInvites(ctx, now.Add(-keepInvites))
 	seats, err5 := j.Store.ForgetSeats(ctx, now.Add(-keepSeats), now.Add(-keepInLine))
 	notices, err6 := j.Store.PruneNotices(ctx, now.Add(-keepNotices))
-	if changes+sessions+tokens+invites+seats+notices > 0 {
+	doors, err7 := j.Store.PruneDoors(ctx, now.Add(-keepDoors))
+	if changes+sessions+tokens+invites+seats+notices+doors > 0 {
 		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens,
-			"invites", invites, "seats", seats, "notices", notices)
+			"invites", invites, "seats", seats, "notices", notices, "doors", doors)
 	}
-	return errors.Join(err, err2, err3, err4, err5, err6)
+	return errors.Join(err, err2, err3, err4, err5, err6, err7)
 }

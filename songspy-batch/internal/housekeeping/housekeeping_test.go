@@ -9,9 +9,9 @@ import (
 )
 
 type fakeStore struct {
-	changes, sessions, tokens, invites, notices time.Time
-	entered, asked                              time.Time
-	fault                                       error
+	changes, sessions, tokens, invites, notices, doors time.Time
+	entered, asked                                     time.Time
+	fault                                              error
 }
 
 func (f *fakeStore) ForgetSeats(_ context.Context, entered, asked time.Time) (int64, error) {
@@ -22,6 +22,11 @@ func (f *fakeStore) ForgetSeats(_ context.Context, entered, asked time.Time) (in
 func (f *fakeStore) PruneNotices(_ context.Context, before time.Time) (int64, error) {
 	f.notices = before
 	return 2, nil
+}
+
+func (f *fakeStore) PruneDoors(_ context.Context, before time.Time) (int64, error) {
+	f.doors = before
+	return 0, nil
 }
 
 func (f *fakeStore) ForgetTokens(_ context.Context, before time.Time) (int64, error) {
@@ -68,6 +73,9 @@ func TestWhatHasServedItsPurposeIsKeptForItsTimeAndNoLonger(t *testing.T) {
 	}
 	if want := now.AddDate(0, 0, -30); !store.notices.Equal(want) {
 		t.Errorf("notices not wanted since %s were pruned, want %s", store.notices, want)
+	}
+	if want := now.AddDate(0, 0, -2); !store.doors.Equal(want) {
+		t.Errorf("doors untouched since %s were removed, want %s", store.doors, want)
 	}
 	if !store.sessions.Equal(now) {
 		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
 )
 
@@ -25,6 +26,21 @@ func doors() suite {
 			same(t, "late", value[bool](t)(b.SwapDoor(t.Context(), "app", 1, shut)), false)
 			same(t, "late to begin", value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut)), false)
 			same(t, "kept at last", value[gate.Kept](t)(b.Door(t.Context(), "app")), gate.Kept{Version: 2, Shared: open})
+		},
+		"PruneDoors_ForgetsThoseOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *bundle) {
+			tried, linked := songspy.OwnApp("tried"), songspy.OwnApp("linked")
+			must(t, b.linkThrough(t, b.person(t).ID, songspy.AppSeats{App: linked}))
+			for _, app := range []string{tried, linked, "app"} {
+				must(t, second(b.SwapDoor(t.Context(), app, 0, shut)))
+			}
+			same(t, "too early", value[int64](t)(b.PruneDoors(t.Context(), start)), 0)
+			b.clock.advance(time.Hour)
+			same(t, "pruned", value[int64](t)(b.PruneDoors(t.Context(), b.clock.Now())), 1)
+			for app, version := range map[string]int64{tried: 0, linked: 1, "app": 1} {
+				same(t, app, value[gate.Kept](t)(b.Door(t.Context(), app)).Version, version)
+			}
+			// A process that knew of it goes on, as if another had been faster.
+			same(t, "late", value[bool](t)(b.SwapDoor(t.Context(), tried, 1, shut)), false)
 		},
 		"SwapDoor_LetsOneOfManyWin": func(t *testing.T, b *bundle) {
 			must(t, second(b.SwapDoor(t.Context(), "app", 0, gate.Shared{})))
