@@ -82,9 +82,11 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 			seat.State = songspy.SeatHeld // under another address
 		}
 		switch link, err := takeLink(tx, id); {
-		case err == nil && admits(apps, link.App):
-			seat.App, seat.State = link.App, songspy.SeatHeld
-		case err != nil && songspy.CodeOf(err) != songspy.CodeNotFound:
+		case err == nil:
+			if _, given := seatsOf(apps, link.App); given {
+				seat.App, seat.State = link.App, songspy.SeatHeld
+			}
+		case songspy.CodeOf(err) != songspy.CodeNotFound:
 			return err
 		}
 		seat.StateSince = now
