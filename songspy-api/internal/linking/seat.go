@@ -2,7 +2,6 @@ package linking
 
 import (
 	"context"
-	"net/mail"
 	"strings"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -23,9 +22,6 @@ type Seats interface {
 	// LeaveSeat is not_found, SPOTIFY_SEAT_NOT_ASKED, for who has not asked.
 	LeaveSeat(ctx context.Context, user songspy.UserID) error
 }
-
-// emailMax is the longest address that mail can carry (RFC 5321), in bytes.
-const emailMax = 254
 
 // Seat is how a person stands who has asked for a seat, and how many wait before them.
 func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, int64, error) {
@@ -48,8 +44,8 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 			Code: songspy.CodeConflict, Reason: "SPOTIFY_SEAT_NOT_NEEDED", Message: "Nobody needs a seat here; link right away.",
 		}
 	}
-	email, ok := address(email)
-	if !ok {
+	email = songspy.Secret(strings.TrimSpace(email.Reveal()))
+	if !songspy.IsAddress(email) {
 		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeInvalid, Message: "email is no address.", Err: NoAddress{}}
 	}
 	if _, err := s.o.Seats.AskSeat(ctx, user, email, apps); err != nil {
@@ -61,16 +57,6 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 // LeaveSeat gives up what the person has asked for.
 func (s *Service) LeaveSeat(ctx context.Context, user songspy.UserID) error {
 	return s.o.Seats.LeaveSeat(ctx, user)
-}
-
-// address is the bare address that a person gave, fit to be copied into a form.
-func address(email songspy.Secret) (songspy.Secret, bool) {
-	text := strings.TrimSpace(email.Reveal())
-	a, err := mail.ParseAddress(text)
-	if err != nil || a.Address != text || len(text) > emailMax {
-		return "", false
-	}
-	return songspy.Secret(text), true
 }
 
 // NoAddress says that the text is no e-mail address.
