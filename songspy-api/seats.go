@@ -34,10 +34,7 @@ func seats(ctx context.Context, s settings, args []string, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	admitted := make([]songspy.AppSeats, len(apps))
-	for i, app := range apps {
-		admitted[i] = songspy.AppSeats{App: app.ClientID, Seats: app.Seats}
-	}
+	admitted := config.SeatsOf(apps)
 	return atDesk(ctx, s, func(db *store.Store) error {
 		for _, id := range people {
 			if err := do(ctx, db, id, out); err != nil {

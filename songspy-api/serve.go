@@ -70,8 +70,7 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	}
 	registry := telemetry.Registry()
 	api.registry = registry
-	count := telemetry.Recorded(registry)
-	api.db.OnRecorded(func(r store.Recorded) { count(r.Plays, r.Gaps) })
+	api.db.OnRecorded(telemetry.Recorded(registry))
 	if err = api.wire(s, registry); err != nil {
 		return nil, err
 	}

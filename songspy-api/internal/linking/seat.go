@@ -35,11 +35,7 @@ func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, 
 // It is a conflict, SPOTIFY_SEAT_NOT_NEEDED, where every app admits whoever comes.
 func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret) (songspy.Seat, int64, error) {
 	apps := s.seats()
-	needed := false
-	for _, app := range apps {
-		needed = needed || app.Seats > 0
-	}
-	if !needed {
+	if !songspy.SeatsNeeded(apps) {
 		return songspy.Seat{}, 0, &songspy.Error{
 			Code: songspy.CodeConflict, Reason: "SPOTIFY_SEAT_NOT_NEEDED", Message: "Nobody needs a seat here; link right away.",
 		}
