@@ -146,9 +146,11 @@ func writeDesk(apps []config.App, desk store.Desk, out io.Writer) error {
 }
 
 func writeApps(t io.Writer, apps []config.App, desk store.Desk) {
-	given := map[string]int{}
+	given := map[string]int{} // to people who have not linked there yet
 	for _, seat := range desk.Seats {
-		given[seat.App]++
+		if !slices.Contains(desk.Linked[seat.App], seat.UserID) {
+			given[seat.App]++
+		}
 	}
 	fmt.Fprintln(t, "app\tseats\tlinked\tgiven\tfree\tusers who are linked")
 	own := int64(0)
