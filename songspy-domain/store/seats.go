@@ -54,8 +54,8 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 
 // AskSeat puts the person in line with the address of their Spotify account, or
 // replaces the address of one who is there and keeps their place; then what is
-// free is given. Who is linked through one of the apps, and refused by it, has
-// their seat there.
+// free is given. Who is linked through one of the apps has their seat there: that
+// app has refused them, or they are about to link another account.
 //
 // It returns CodeNotFound if there is no such person.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
