@@ -29,7 +29,7 @@ test: bin/throwaway ## run every test, on SQLite and on a Postgres started for t
 test-pg: bin/throwaway ## run the store's contract alone; SONGSPY_TEST_POSTGRES_IMAGE=postgres:15 chooses a version
 	@exec bin/throwaway -- go test -count=1 $(TESTFLAGS) ./songspy-domain/store/...
 
-race: TESTFLAGS += -race
+race: TESTFLAGS += -race -timeout=20m # days in virtual time are several times as slow
 race: test ## run every test under the race detector
 
 lint: $(LINT) ## check style and the walls between packages

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,18 +56,25 @@ var desks = map[string]func(ctx context.Context, s settings, args []string, out 
 
 // atDesk lets ask speak to the database, if that is up to date.
 func atDesk(ctx context.Context, s settings, ask func(*store.Store) error) error {
-	s, err := s.withKeys()
-	if err != nil {
+	return withStore(ctx, s, func(db *store.Store) error {
+		if err := db.CheckSchema(ctx); err != nil {
+			return err
+		}
+		return ask(db)
+	})
+}
+
+// withStore opens the database for a command, and puts it away.
+func withStore(ctx context.Context, s settings, work func(*store.Store) error) (err error) {
+	if s, err = s.withKeys(); err != nil {
 		return err
 	}
 	db, err := openStore(ctx, s, nil)
 	if err != nil {
 		return err
 	}
-	if err := db.CheckSchema(ctx); err != nil {
-		return closing(db, err)
-	}
-	return closing(db, ask(db))
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return work(db)
 }
 
 // run is the whole program: 0 for success, 1 for a failure, 2 for a mistake in
@@ -125,26 +133,12 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 
 // migrate brings the schema up to date.
 func migrate(ctx context.Context, s settings, stdout io.Writer) error {
-	s, err := s.withKeys()
+	err := withStore(ctx, s, func(db *store.Store) error { return db.Migrate(ctx) })
 	if err != nil {
-		return err
-	}
-	db, err := openStore(ctx, s, nil)
-	if err != nil {
-		return err
-	}
-	if err := closing(db, db.Migrate(ctx)); err != nil {
 		return err
 	}
 	fmt.Fprintln(stdout, "The database's schema is up to date.")
 	return nil
-}
-
-func closing(db *store.Store, err error) error {
-	if closed := db.Close(); err == nil {
-		err = closed
-	}
-	return err
 }
 
 // version is that of the module and the commit it was built from, where known.

@@ -34,10 +34,7 @@ func seats(ctx context.Context, s settings, args []string, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	admitted := make([]songspy.AppSeats, len(apps))
-	for i, app := range apps {
-		admitted[i] = songspy.AppSeats{App: app.ClientID, Seats: app.Seats}
-	}
+	admitted := config.SeatsOf(apps)
 	return atDesk(ctx, s, func(db *store.Store) error {
 		for _, id := range people {
 			if err := do(ctx, db, id, out); err != nil {
@@ -149,9 +146,11 @@ func writeDesk(apps []config.App, desk store.Desk, out io.Writer) error {
 }
 
 func writeApps(t io.Writer, apps []config.App, desk store.Desk) {
-	given := map[string]int{}
+	given := map[string]int{} // to people who have not linked there yet
 	for _, seat := range desk.Seats {
-		given[seat.App]++
+		if !slices.Contains(desk.Linked[seat.App], seat.UserID) {
+			given[seat.App]++
+		}
 	}
 	fmt.Fprintln(t, "app\tseats\tlinked\tgiven\tfree\tusers who are linked")
 	own := int64(0)
@@ -162,14 +161,8 @@ func writeApps(t io.Writer, apps []config.App, desk store.Desk) {
 			continue
 		}
 		linked := desk.Linked[app.ClientID]
-		taken := len(linked) + given[app.ClientID]
-		for _, seat := range desk.Seats {
-			if seat.App == app.ClientID && slices.Contains(linked, seat.UserID) {
-				taken-- // is linked, refused, and has asked to be entered: in one seat
-			}
-		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", app.ClientID, app.Seats, len(linked), given[app.ClientID],
-			max(0, app.Seats-taken), numbers(linked))
+			max(0, app.Seats-len(linked)-given[app.ClientID]), numbers(linked))
 	}
 	for _, app := range slices.Sorted(maps.Keys(desk.Others)) {
 		if _, brought := songspy.OwnClientID(app); brought {

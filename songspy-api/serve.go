@@ -51,7 +51,7 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	if s, err = s.withKeys(); err != nil {
 		return nil, err
 	}
-	api := &service{log: log}
+	api := &service{log: log, registry: telemetry.Registry()}
 	defer func() {
 		if err != nil {
 			api.close()
@@ -68,16 +68,13 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 			return nil, err
 		}
 	}
-	registry := telemetry.Registry()
-	api.registry = registry
-	count := telemetry.Recorded(registry)
-	api.db.OnRecorded(func(r store.Recorded) { count(r.Plays, r.Gaps) })
-	if err = api.wire(s, registry); err != nil {
+	api.db.OnRecorded(telemetry.Recorded(api.registry))
+	if err = api.wire(s); err != nil {
 		return nil, err
 	}
 	doors := telemetry.Doors{Now: time.Now, States: api.spotify.Doors}
-	registry.MustRegister(doors)
-	api.operations = telemetry.AdminHandler(registry, api.ready, doors.Notes)
+	api.registry.MustRegister(doors)
+	api.operations = telemetry.AdminHandler(api.registry, api.ready, doors.Notes)
 	if api.public, err = telemetry.Listen(ctx, s.Addr); err != nil {
 		return nil, err
 	}
@@ -147,7 +144,7 @@ func forgetAddresses(ctx context.Context, db *store.Store, log *slog.Logger) err
 }
 
 // wire builds the handler of the public address.
-func (a *service) wire(s settings, registry *prometheus.Registry) error {
+func (a *service) wire(s settings) error {
 	people := keptPeople{a.db}
 	jwtKeys, err := config.ParseKeys("SONGSPY_JWT_KEYS", s.JWTKeys)
 	if err != nil {
@@ -179,14 +176,14 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 	a.board = board.New(board.Options{
 		Feed: a.db, Render: httpapi.RenderBoard, Now: time.Now, Log: a.log,
 	})
-	if err := measureBoard(registry, a.board); err != nil {
+	if err := measureBoard(a.registry, a.board); err != nil {
 		return err
 	}
 	apps, err := s.Spotify.Apps()
 	if err != nil {
 		return err
 	}
-	a.spotify = newSpotify(s, apps, a.db, registry, a.log)
+	a.spotify = newSpotify(s, apps, a.db, a.registry, a.log)
 	assets, err := pageAssets(s)
 	if err != nil {
 		return err
@@ -199,7 +196,7 @@ func (a *service) wire(s settings, registry *prometheus.Registry) error {
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},
 		},
 		PublicURL: s.PublicURL, TrustedProxies: s.TrustedProxies, AllowedOrigins: s.AllowedOrigins,
-		SignInsPerMinute: s.SignInsPerMinute, Metrics: registry, Now: time.Now, Log: a.log,
+		SignInsPerMinute: s.SignInsPerMinute, Metrics: a.registry, Now: time.Now, Log: a.log,
 	})
 	return err
 }

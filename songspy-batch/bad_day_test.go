@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,8 +12,6 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/spotify"
-	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
@@ -24,24 +20,6 @@ import (
 func (w *world) linkByPKCE(person int) {
 	w.t.Helper()
 	w.linkThrough(person, sim.SpotifyClientID, sim.SpotifyClientID, "")
-}
-
-// linkThrough links a person through an app, with its secret if one is given.
-func (w *world) linkThrough(person int, app, clientID string, secret songspy.Secret) {
-	w.t.Helper()
-	const back, verifier = "http://127.0.0.1:8080/", "a-verifier-of-more-than-forty-three-characters-in-all"
-	sum := sha256.Sum256([]byte(verifier))
-	code := w.sim.SpotifyCode(person, sim.CodeOptions{ClientID: clientID, RedirectURI: back, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
-	client := spotify.New(spotify.Config{ClientID: clientID, ClientSecret: secret, Transport: w.sim.Transport()})
-	grant, err := client.Exchange(w.t.Context(), spotify.Code{Code: songspy.Secret(code), RedirectURI: back, Verifier: verifier})
-	if err == nil {
-		_, err = w.db.SaveLink(w.t.Context(), store.NewLink{
-			UserID: user(person), App: app, Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)}, Grant: grant,
-		})
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 // backup copies the database as it is now; restore puts the copy in its place,

@@ -70,7 +70,7 @@ func runStatus(ctx context.Context, s settings, args []string, out, errs io.Writ
 		if err != nil {
 			return err
 		}
-		return writeStatus(fare{st, s.Spotify.DailyCalls}, asJSON, out)
+		return writeStatus(figures{st, s.Spotify.DailyCalls}, asJSON, out)
 	})
 }
 

@@ -24,7 +24,7 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		var table bytes.Buffer
-		if err := writeStatus(fare{Status: st}, false, &table); err != nil {
+		if err := writeStatus(figures{Status: st}, false, &table); err != nil {
 			t.Fatal(err)
 		}
 		for _, words := range []string{"active                    12 ", " live", "a look told something", "calls today", "schema version"} {
@@ -34,7 +34,7 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 		}
 		var out bytes.Buffer
 		var back store.Status
-		if err := writeStatus(fare{Status: st}, true, &out); err != nil {
+		if err := writeStatus(figures{Status: st}, true, &out); err != nil {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Links["active"] != 12 || back.Spent[sim.SpotifyClientID] == 0 {

@@ -13,6 +13,7 @@ func TestEveryMetricOfTheBatchIsDescribed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 2, Population: "regular", Epoch: time.Now()})
+		w.adapt = newInbox(t).told // one that tells people
 		stop, _ := w.start(func(s *settings) {
 			s.Service.DatabaseURL = "postgres://somewhere" // as one of several, who lease their people
 		})

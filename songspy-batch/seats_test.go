@@ -28,7 +28,7 @@ func TestWhoWaitsIsGivenASeatSoonAfterSomebodyLeaves(t *testing.T) {
 		if _, err := w.db.Unlink(t.Context(), user(0)); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(deskEvery + time.Second)
+		<-time.After(seatingEvery + time.Second)
 		if seat, _, err = w.db.Seat(t.Context(), waits.ID); err != nil || seat.State != songspy.SeatHeld {
 			t.Errorf("%+v, %v", seat, err)
 		}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/songspy/songspy/songspy-batch/internal/alone"
 	"github.com/songspy/songspy/songspy-batch/internal/census"
-	"github.com/songspy/songspy/songspy-batch/internal/desk"
 	"github.com/songspy/songspy/songspy-batch/internal/due"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
 	"github.com/songspy/songspy/songspy-batch/internal/lease"
@@ -23,6 +22,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/refresh"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
+	"github.com/songspy/songspy/songspy-batch/internal/seating"
 	"github.com/songspy/songspy/songspy-batch/internal/sweep"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
@@ -31,26 +31,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-// The names of the jobs.
-const (
-	refreshJob = "AccessTokenRefreshScheduler"
-	sweepJob   = "CurrentPlayingTrackScheduler"
-	tidyJob    = "Housekeeping"
-	readmitJob = "Readmission"
-	deskJob    = "Seats"
-	censusJob  = "LinkCensus"
-	noticeJob  = "Notices"
-)
-
 const (
 	// schemaWithin is how long the API may take to bring the schema up to date.
 	schemaWithin = 2 * time.Minute
-	// tidyEvery is the time between two runs of Housekeeping.
-	tidyEvery = 10 * time.Minute
-	// readmitEvery is the time between two searches for people to be asked again.
-	readmitEvery = time.Hour
-	// deskEvery is the time between two looks for seats that have become free.
-	deskEvery = 10 * time.Minute
 	// leaseLength is how long the shards of a replica that died are left alone.
 	// It must outlast a look and some words to the database.
 	leaseLength = 15 * time.Second
@@ -106,7 +89,7 @@ type database interface {
 	refresh.Links
 	housekeeping.Store
 	readmission.Links
-	desk.Seats
+	seating.Seats
 	notice.Book
 	notice.Claims
 	notice.Links
@@ -119,7 +102,7 @@ type database interface {
 	// CheckSchema says what is wrong with the schema.
 	CheckSchema(ctx context.Context) error
 	// OnRecorded has fn told of every play and gap that is recorded.
-	OnRecorded(fn func(store.Recorded))
+	OnRecorded(fn func(songspy.Recorded))
 }
 
 // batch is the batch, wired.
@@ -156,8 +139,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	renewer := &refresh.Renewer{
 		Links: db, Provider: b.apps, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
 	}
-	count := telemetry.Recorded(registry)
-	db.OnRecorded(func(r store.Recorded) { count(r.Plays, r.Gaps) })
+	db.OnRecorded(telemetry.Recorded(registry))
 	b.doors = telemetry.Doors{Now: time.Now, States: b.apps.Doors}
 	registry.MustRegister(b.doors)
 	o := sweep.Options{
@@ -248,41 +230,6 @@ func (b *batch) work(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (b *batch) jobs() []schedule.Job {
-	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
-	readmit := readmission.Job{Links: b.db, Now: time.Now, Logger: b.log}
-	jobs := []schedule.Job{
-		{Name: refreshJob, Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
-		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
-		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
-		{Name: readmitJob, Every: readmitEvery, Run: readmit.Run},
-		{Name: censusJob, Every: census.Every, Run: b.census.Run},
-	}
-	if apps := b.seats(); len(apps) > 0 {
-		give := desk.Job{Seats: b.db, Apps: apps, Logger: b.log}
-		jobs = append(jobs, schedule.Job{Name: deskJob, Every: deskEvery, Run: give.Run})
-	}
-	if b.notices != nil {
-		jobs = append(jobs, schedule.Job{Name: noticeJob, Every: notice.Every, Run: b.notices.Run})
-	}
-	return jobs
-}
-
-// seats are the instance's apps and how many people each admits; none if
-// nobody needs a seat.
-func (b *batch) seats() (seats []songspy.AppSeats) {
-	apps, _ := b.settings.Spotify.Apps() // its faults were told when the settings were read
-	needed := false
-	for _, app := range apps {
-		seats = append(seats, songspy.AppSeats{App: app.ClientID, Seats: app.Seats})
-		needed = needed || app.Seats > 0
-	}
-	if !needed {
-		return nil
-	}
-	return seats
-}
-
 // waitForSchema waits until the API, which alone changes the schema, has.
 func (b *batch) waitForSchema(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, schemaWithin)
@@ -315,9 +262,4 @@ func (b *batch) notes() []string {
 		notes = append(notes, b.notices.Notes()...)
 	}
 	return notes
-}
-
-// correlate marks what a run of a job logs.
-func correlate(ctx context.Context, job, run string) context.Context {
-	return telemetry.With(ctx, slog.String("job", job), slog.String("run", run))
 }

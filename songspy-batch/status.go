@@ -18,14 +18,14 @@ import (
 // quietFor is how long a batch that has people to look at may show no sign of it.
 const quietFor = 5 * time.Minute
 
-// fare is how the service fares, with what the database does not know.
-type fare struct {
+// figures are how the service fares, with what the database does not know.
+type figures struct {
 	store.Status
 	DailyCalls int64 `json:"dailyCalls,omitempty"` // that an app may make; 0: as many as Spotify lets it
 }
 
 // writeStatus prints how the service fares: tables, or JSON.
-func writeStatus(f fare, asJSON bool, to io.Writer) error {
+func writeStatus(f figures, asJSON bool, to io.Writer) error {
 	if asJSON {
 		enc := json.NewEncoder(to)
 		enc.SetIndent("", "  ")
@@ -45,7 +45,7 @@ func writeStatus(f fare, asJSON bool, to io.Writer) error {
 }
 
 // links says how links fare, and what is to be done about those that do not.
-func (f fare) links(t *table) {
+func (f figures) links(t *table) {
 	remedies := map[songspy.LinkState]string{
 		songspy.LinkActive:         "asked what they hear",
 		songspy.LinkSuspect:        "refused lately; tried again by itself for six hours before it is believed",
@@ -66,7 +66,7 @@ func (f fare) links(t *table) {
 }
 
 // batches says who looks, and how well they keep up.
-func (f fare) batches(t *table) {
+func (f figures) batches(t *table) {
 	t.head("BATCH")
 	waiting := f.Links[songspy.LinkActive] + f.Links[songspy.LinkSuspect]
 	switch {
@@ -90,7 +90,7 @@ func (f fare) batches(t *table) {
 }
 
 // apps says of every app what Spotify lets it do, and what it may still do today.
-func (f fare) apps(t *table) {
+func (f figures) apps(t *table) {
 	t.head("SPOTIFY")
 	names := slices.Concat(slices.Collect(maps.Keys(f.Doors)), slices.Collect(maps.Keys(f.Spent)))
 	slices.Sort(names)
@@ -109,7 +109,7 @@ func (f fare) apps(t *table) {
 }
 
 // budget says what is spent of a day's calls, and what is left.
-func (f fare) budget(spent int64) string {
+func (f figures) budget(spent int64) string {
 	rest := gate.Midnight(f.At).Add(24 * time.Hour).Sub(f.At)
 	if f.DailyCalls <= 0 {
 		return fmt.Sprintf("%d to the Web API; no bound is set", spent)
@@ -146,17 +146,13 @@ func counts[K ~string](of map[K]int64) string {
 func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
 func doorWords(d gate.SharedDoor, now time.Time) string {
-	why := words(string(d.Why))
-	if d.Why == gate.WhyPremium {
-		why = "the app's owner needs Spotify Premium"
-	}
 	switch {
 	case d.Why == "":
 		return "open"
 	case now.Before(d.ClosedUntil):
-		return fmt.Sprintf("closed for another %s, until %s (%s)", ago(d.ClosedUntil.Sub(now)), when(d.ClosedUntil), why)
+		return fmt.Sprintf("closed for another %s, until %s (%s)", ago(d.ClosedUntil.Sub(now)), when(d.ClosedUntil), d.Why.Words())
 	default:
-		return fmt.Sprintf("closed until one call has found it open again (%s)", why)
+		return fmt.Sprintf("closed until one call has found it open again (%s)", d.Why.Words())
 	}
 }
 

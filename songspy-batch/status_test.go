@@ -15,10 +15,10 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 func TestStatusSaysOfEveryTroubleWhatIsToBeDone(t *testing.T) {
 	last := noon.Add(-3 * time.Hour)
 	for name, c := range map[string]struct {
-		fare
+		figures
 		says string
 	}{
-		"a bad day": {fare{store.Status{
+		"a bad day": {figures{store.Status{
 			At: noon, SchemaVersion: 7, Playing: 812,
 			Links: map[songspy.LinkState]int64{
 				songspy.LinkActive: 9120, songspy.LinkSuspect: 3, songspy.LinkReauthRequired: 41, songspy.LinkNotRegistered: 2,
@@ -62,7 +62,7 @@ SPOTIFY
     calls today             7 of 100000 to the Web API; 99993 left (99 %) for 12 h 0 min
   brought apps refused      1         only their people are not seen meanwhile
 `},
-		"an instance without anybody": {fare{Status: store.Status{At: noon, SchemaVersion: 7}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
+		"an instance without anybody": {figures{Status: store.Status{At: noon, SchemaVersion: 7}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS
   active                    0         asked what they hear
@@ -78,7 +78,7 @@ BATCH
 SPOTIFY
   calls today               none
 `},
-		"a batch that is away": {fare{Status: store.Status{
+		"a batch that is away": {figures{Status: store.Status{
 			At: noon, SchemaVersion: 7, Links: map[songspy.LinkState]int64{songspy.LinkActive: 1}, LastLook: &last, Spent: map[string]int64{"main": 7},
 			Doors: map[string]gate.Shared{"main": {Accounts: gate.SharedDoor{Why: gate.WhyPremium, ClosedUntil: noon}}},
 		}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
@@ -102,7 +102,7 @@ SPOTIFY
 `},
 	} {
 		var out bytes.Buffer
-		if err := writeStatus(c.fare, false, &out); err != nil {
+		if err := writeStatus(c.figures, false, &out); err != nil {
 			t.Fatal(err)
 		}
 		if out.String() != c.says {

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
+	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 	"github.com/songspy/songspy/songspy-sim/sim"
@@ -87,6 +90,24 @@ func (w *world) link(person int) {
 			ExpiresAt: time.Now().Add(time.Hour), Scope: strings.Join(songspy.NeededScopes(), " "), Auth: songspy.AuthBasic,
 		},
 	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// linkThrough links a person through an app, with its secret if one is given.
+func (w *world) linkThrough(person int, app, clientID string, secret songspy.Secret) {
+	w.t.Helper()
+	const back, verifier = "http://127.0.0.1:8080/", "a-verifier-of-more-than-forty-three-characters-in-all"
+	sum := sha256.Sum256([]byte(verifier))
+	code := w.sim.SpotifyCode(person, sim.CodeOptions{ClientID: clientID, RedirectURI: back, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
+	client := spotify.New(spotify.Config{ClientID: clientID, ClientSecret: secret, Transport: w.sim.Transport()})
+	grant, err := client.Exchange(w.t.Context(), spotify.Code{Code: songspy.Secret(code), RedirectURI: back, Verifier: verifier})
+	if err == nil {
+		_, err = w.db.SaveLink(w.t.Context(), store.NewLink{
+			UserID: user(person), App: app, Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)}, Grant: grant,
+		})
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}

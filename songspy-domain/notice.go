@@ -1,11 +1,8 @@
 package songspy
 
 import (
-	"net/mail"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 )
 
 // NoticeKind says what somebody is told. It is fit for a metric's label.
@@ -173,35 +170,4 @@ type NoticeSeat struct {
 	Seat Seat
 	// Mail reports whether the person can be told by mail, and wants to be.
 	Mail bool
-}
-
-// Mailbox is where a person is told by mail.
-type Mailbox struct {
-	// Address is empty where none is known.
-	Address Secret
-	// Off: the person wants no mail.
-	Off bool
-}
-
-// IsAddress reports whether a text is one plain e-mail address: nothing that
-// could add a header or a second receiver to a message, steer the terminal on
-// which an operator reads it, or be another than it looks.
-func IsAddress(s Secret) bool {
-	a, err := mail.ParseAddress(s.Reveal())
-	return err == nil && a.Address == s.Reveal() && !strings.ContainsFunc(a.Address, unseen)
-}
-
-// unseen reports what leaves no mark, or turns what stands beside it around.
-func unseen(r rune) bool {
-	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r)
-}
-
-// MaskAddress is an e-mail address as its owner recognises it: a…@example.org.
-// What is no address is empty.
-func MaskAddress(address Secret) string {
-	name, host, ok := strings.Cut(address.Reveal(), "@")
-	if !ok || name == "" || host == "" {
-		return ""
-	}
-	return string([]rune(name)[:1]) + "…@" + host
 }

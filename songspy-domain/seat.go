@@ -2,6 +2,7 @@ package songspy
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -10,6 +11,12 @@ import (
 type AppSeats struct {
 	App   string
 	Seats int
+}
+
+// SeatsNeeded reports whether any of the apps admits only so many: else nobody
+// has to ask for a seat.
+func SeatsNeeded(apps []AppSeats) bool {
+	return slices.ContainsFunc(apps, func(a AppSeats) bool { return a.Seats > 0 })
 }
 
 // SeatState is how somebody stands who has asked for a seat in a Spotify app.

@@ -21,6 +21,15 @@ type App struct {
 	Account string
 }
 
+// SeatsOf are the apps and how many people each admits.
+func SeatsOf(apps []App) []songspy.AppSeats {
+	seats := make([]songspy.AppSeats, len(apps))
+	for i, app := range apps {
+		seats[i] = songspy.AppSeats{App: app.ClientID, Seats: app.Seats}
+	}
+	return seats
+}
+
 // clientID is the form of what Spotify calls a client id; the simulator's has
 // dashes.
 var clientID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)

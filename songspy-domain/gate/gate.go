@@ -25,19 +25,6 @@ const (
 // Doors lists the doors.
 func Doors() []Door { return []Door{Accounts, API} }
 
-// Why says what keeps a call outside. It is fit for a metric's label.
-type Why string
-
-// The reasons. The first three close a door; the others hold back one call.
-const (
-	WhyThrottled Why = "throttled"        // 429
-	WhyQuota     Why = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the developer's daily quota
-	WhyPremium   Why = "premium_required" // 403: the app's owner has no Premium subscription
-	WhyProbing   Why = "probing"          // the probe is out
-	WhyRamping   Why = "ramping_up"       // opened lately, and calls are still paced
-	WhyBudget    Why = "budget_spent"     // the day's calls that the operator allows are made
-)
-
 const (
 	throttledFirst = 30 * time.Second
 	throttledMost  = 15 * time.Minute

@@ -15,9 +15,6 @@ import (
 // nameMax is the longest name that is kept, in runes.
 const nameMax = 200
 
-// emailMax is the longest e-mail address that there is, in bytes.
-const emailMax = 254
-
 // word is a JSON string or number as text; Google sends the same field as
 // either, by version. Anything else counts as missing.
 type word string
@@ -139,7 +136,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	if !plainSubject(p.Subject) {
 		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo names nobody"))
 	}
-	if u.VerifiedEmail.orUnsaid(u.EmailVerified) && len(u.Email) <= emailMax {
+	if u.VerifiedEmail.orUnsaid(u.EmailVerified) && len(u.Email) <= songspy.AddressMax {
 		p.Email = songspy.Secret(u.Email)
 	}
 	if runes := []rune(p.Name); len(runes) > nameMax {

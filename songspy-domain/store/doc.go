@@ -7,7 +7,7 @@
 // their way out.
 //
 // Locks are taken in one order everywhere, so that no two transactions wait
-// for each other: users by id, spotify_links, tracks by uri, now_playing by
-// user, plays, play_ledger, user_tracks, gaps, notices, and last the row of feed that
-// numbers changes.
+// for each other: users by id, invites, spotify_links, tracks by uri, now_playing
+// by user, plays, play_ledger, user_tracks, gaps, notices, and last the row of
+// feed that numbers changes; behind it only spotify_seats, whose turns it gives.
 package store

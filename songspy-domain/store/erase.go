@@ -19,8 +19,8 @@ type Erased struct {
 var aboutSeats = []songspy.NoticeKind{songspy.NoticeSeatAsked, songspy.NoticeSeatEntered}
 
 // eraseListening deletes all that came from Spotify, and what the person was or
-// would have been told of it. It expects the person to
-// be locked, so that nothing is written behind it.
+// would have been told of it. It expects the person to be locked, so that nothing
+// is written behind it.
 func eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err error) {
 	var links, others int64
 	for _, table := range []struct {

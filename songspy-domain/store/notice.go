@@ -46,8 +46,11 @@ func (s *Store) NoticeLinksByID(ctx context.Context, ids []songspy.UserID) (link
 	return links, translate(err)
 }
 
-const selectNoticeLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation,
-	NOT u.mail_off AND length(u.email_sealed) > 0 FROM spotify_links l JOIN users u ON u.id = l.user_id`
+// toldByMail is whether the person of the row u can be told by mail, and wants to be.
+const toldByMail = `NOT u.mail_off AND length(u.email_sealed) > 0`
+
+const selectNoticeLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation, ` + toldByMail + `
+	FROM spotify_links l JOIN users u ON u.id = l.user_id`
 
 func scanNoticeLinks(links *[]songspy.NoticeLink) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
@@ -67,7 +70,7 @@ func (s *Store) NoticeSeats(ctx context.Context) (seats []songspy.NoticeSeat, er
 		err := rows.Scan((*int64)(&n.Seat.UserID), &n.Seat.App, (*string)(&n.Seat.State), &n.Seat.AskedAt, &n.Seat.StateSince, &n.Mail)
 		seats = append(seats, n)
 		return err
-	}, `SELECT s.user_id, s.app, s.state, s.asked_at, s.state_since, NOT u.mail_off AND length(u.email_sealed) > 0
+	}, `SELECT s.user_id, s.app, s.state, s.asked_at, s.state_since, `+toldByMail+`
 		FROM spotify_seats s JOIN users u ON u.id = s.user_id WHERE s.state <> 'waiting' ORDER BY s.asked_at, s.user_id LIMIT $1`, deskMost)
 	return seats, translate(err)
 }

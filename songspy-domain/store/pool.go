@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
 // pool is where every statement passes on its way to the driver, gorm's and
@@ -23,7 +25,7 @@ type pool struct {
 type dbPool struct {
 	pool
 	db       *sql.DB
-	recorded atomic.Pointer[func(Recorded)]
+	recorded atomic.Pointer[func(songspy.Recorded)]
 }
 
 // BeginTx implements gorm.ConnPoolBeginner.
@@ -40,14 +42,14 @@ type txPool struct {
 	pool
 	tx       *sql.Tx
 	of       *dbPool
-	recorded Recorded
+	recorded recorded
 }
 
 // Commit implements gorm.TxCommitter. What was recorded counts from here on.
 func (p *txPool) Commit() error {
 	err := p.tx.Commit()
 	if tell := p.of.recorded.Load(); err == nil && tell != nil && len(p.recorded.Plays)+len(p.recorded.Gaps) > 0 {
-		(*tell)(p.recorded)
+		(*tell)(songspy.Recorded(p.recorded))
 	}
 	return err
 }

@@ -11,19 +11,34 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Resealed is what became of some links whose tokens were to be sealed anew.
+// Resealed is what became of some rows, one of a person, that were to be sealed anew.
 type Resealed struct {
 	// Last is the last person who was dealt with, Seen how many were.
 	Last songspy.UserID
 	Seen int
-	// By counts the links by the key that sealed them before; those without
-	// tokens are not among them.
+	// By counts them by the key that sealed them before; those in which nothing
+	// lies sealed are not among them.
 	By map[string]int
-	// Anew were sealed with the primary key now; Overtaken were renewed meanwhile.
+	// Anew were sealed with the primary key now; Overtaken were replaced meanwhile.
 	Anew, Overtaken int
-	// Broken are the people whose tokens do not open: with a key that is not
-	// given, or damaged. They are left as they are.
+	// Broken are the people of those that do not open: sealed with a key that is
+	// not given, or damaged. They are left as they are.
 	Broken []songspy.UserID
+}
+
+// note enters what became of one; an error that is not its own is given back.
+func (r *Resealed) note(id songspy.UserID, won bool, err error) error {
+	switch {
+	case songspy.CodeOf(err) == songspy.CodeInternal:
+		r.Broken = append(r.Broken, id)
+	case err != nil:
+		return err
+	case won:
+		r.Anew++
+	default:
+		r.Overtaken++
+	}
+	return nil
 }
 
 // LinkCount is how many links there are.
@@ -55,15 +70,9 @@ func (s *Store) Reseal(ctx context.Context, after songspy.UserID, limit int) (r 
 		if by == s.sealer.primary {
 			continue
 		}
-		switch won, err := s.resealOne(ctx, row); {
-		case songspy.CodeOf(err) == songspy.CodeInternal:
-			r.Broken = append(r.Broken, row.UserID)
-		case err != nil:
+		won, err := s.resealOne(ctx, row)
+		if err := r.note(row.UserID, won, err); err != nil {
 			return r, err
-		case won:
-			r.Anew++
-		default:
-			r.Overtaken++
 		}
 	}
 	return r, nil

@@ -59,15 +59,9 @@ func (s *Store) resealAddresses(ctx context.Context, of addresses, after songspy
 		if by == s.sealer.primary {
 			continue
 		}
-		switch won, err := s.resealAddress(ctx, of, row.Person, row.EmailSealed); {
-		case songspy.CodeOf(err) == songspy.CodeInternal:
-			r.Broken = append(r.Broken, row.Person)
-		case err != nil:
+		won, err := s.resealAddress(ctx, of, row.Person, row.EmailSealed)
+		if err := r.note(row.Person, won, err); err != nil {
 			return r, err
-		case won:
-			r.Anew++
-		default:
-			r.Overtaken++
 		}
 	}
 	return r, nil

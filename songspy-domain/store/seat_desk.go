@@ -56,7 +56,7 @@ func (s *Store) Desk(ctx context.Context, apps []songspy.AppSeats) (d Desk, err 
 		return Desk{}, translate(err)
 	}
 	for _, c := range counts {
-		if !bounded(apps, c.App) {
+		if seats, _ := seatsOf(apps, c.App); seats == 0 {
 			d.Others[c.App] = c.N
 			continue
 		}
@@ -73,13 +73,15 @@ func (s *Store) Desk(ctx context.Context, apps []songspy.AppSeats) (d Desk, err 
 	return d, translate(err)
 }
 
-func bounded(apps []songspy.AppSeats, app string) bool {
+// seatsOf is how many people the app admits, as AppSeats has it; false if it is
+// none of those given.
+func seatsOf(apps []songspy.AppSeats, app string) (seats int, given bool) {
 	for _, a := range apps {
 		if a.App == app {
-			return a.Seats > 0
+			return a.Seats, true
 		}
 	}
-	return false
+	return 0, false
 }
 
 // ChooseApp gives the app through which the person links, of those that are
@@ -93,7 +95,8 @@ func bounded(apps []songspy.AppSeats, app string) bool {
 func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy.AppSeats, own bool) (app string, registered bool, err error) {
 	switch link, err := takeLink(s.query(ctx), id); {
 	case err == nil:
-		if _, brought := songspy.OwnClientID(link.App); brought && own || admits(apps, link.App) {
+		_, brought := songspy.OwnClientID(link.App)
+		if _, given := seatsOf(apps, link.App); given || brought && own {
 			return link.App, link.State != songspy.LinkNotRegistered, nil
 		}
 	case songspy.CodeOf(err) != songspy.CodeNotFound:
@@ -142,15 +145,6 @@ func seated(tx *gorm.DB, n NewLink, had bool) error {
 		return noSeat()
 	}
 	return nil
-}
-
-func admits(apps []songspy.AppSeats, app string) bool {
-	for _, a := range apps {
-		if a.App == app {
-			return true
-		}
-	}
-	return false
 }
 
 // linkedBeside counts, by app, the people who have linked through an app that

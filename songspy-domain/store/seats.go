@@ -54,8 +54,8 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 
 // AskSeat puts the person in line with the address of their Spotify account, or
 // replaces the address of one who is there and keeps their place; then what is
-// free is given. Who is linked through one of the apps, and refused by it, has
-// their seat there.
+// free is given. Who is linked through one of the apps has their seat there: that
+// app has refused them, or they are about to link another account.
 //
 // It returns CodeNotFound if there is no such person.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
@@ -82,9 +82,11 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 			seat.State = songspy.SeatHeld // under another address
 		}
 		switch link, err := takeLink(tx, id); {
-		case err == nil && admits(apps, link.App):
-			seat.App, seat.State = link.App, songspy.SeatHeld
-		case err != nil && songspy.CodeOf(err) != songspy.CodeNotFound:
+		case err == nil:
+			if _, given := seatsOf(apps, link.App); given {
+				seat.App, seat.State = link.App, songspy.SeatHeld
+			}
+		case songspy.CodeOf(err) != songspy.CodeNotFound:
 			return err
 		}
 		seat.StateSince = now

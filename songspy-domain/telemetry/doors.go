@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,16 +79,12 @@ func (d Doors) Notes() (notes []string) {
 			if door == gate.Accounts {
 				s = state.Accounts
 			}
-			why := strings.ReplaceAll(string(s.Why), "_", " ")
-			if s.Why == gate.WhyPremium {
-				why = "its owner needs Spotify Premium"
-			}
 			switch {
 			case s.Why != "" && now.Before(s.ClosedUntil):
 				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s is closed (%s) until %s; nobody is asked before.",
-					door, app, why, s.ClosedUntil.UTC().Format(time.RFC3339)))
+					door, app, s.Why.Words(), s.ClosedUntil.UTC().Format(time.RFC3339)))
 			case s.Why != "":
-				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s was closed (%s); one call is finding out whether it has opened.", door, app, why))
+				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s was closed (%s); one call is finding out whether it has opened.", door, app, s.Why.Words()))
 			}
 		}
 		if state.Day.Left(now) == 0 {

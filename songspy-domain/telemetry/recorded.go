@@ -8,7 +8,7 @@ import (
 
 // Recorded registers the counters of what is recorded of people's listening,
 // and gives what raises them.
-func Recorded(reg prometheus.Registerer) func(plays map[songspy.PlaySource]int, gaps map[songspy.GapReason]int) {
+func Recorded(reg prometheus.Registerer) func(songspy.Recorded) {
 	plays := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_plays_total",
 		Help: "Plays that this process recorded, by how they came to be known.",
@@ -26,11 +26,11 @@ func Recorded(reg prometheus.Registerer) func(plays map[songspy.PlaySource]int, 
 		gaps.WithLabelValues(string(why))
 	}
 	reg.MustRegister(plays, gaps)
-	return func(p map[songspy.PlaySource]int, g map[songspy.GapReason]int) {
-		for source, n := range p {
+	return func(r songspy.Recorded) {
+		for source, n := range r.Plays {
 			plays.WithLabelValues(string(source)).Add(float64(n))
 		}
-		for why, n := range g {
+		for why, n := range r.Gaps {
 			gaps.WithLabelValues(string(why)).Add(float64(n))
 		}
 	}

@@ -535,6 +535,7 @@ type MyNoticesAnswer struct {
 
 // MyNoticesChange defines model for MyNoticesChange.
 type MyNoticesChange struct {
+	// Email Whether one wants e-mails.
 	Email bool `json:"email"`
 }
 
@@ -617,7 +618,7 @@ type Result string
 
 // Seat defines model for Seat.
 type Seat struct {
-	// Ahead How many wait before the person.
+	// Ahead How many wait before the person; 0 unless they wait themselves.
 	Ahead int64 `json:"ahead"`
 
 	// AskedAt RFC 3339 in UTC with milliseconds.
@@ -650,11 +651,13 @@ type SeatAsking struct {
 
 // SignUp defines model for SignUp.
 type SignUp struct {
-	// Policy Whoever comes; who has an invite; whose verified Google address the operator has listed.
+	// Policy `open`: whoever comes. `invite`: who has an invite. `allowlist`: whose verified Google address the
+	// operator has listed; ask Google for the scope `email`.
 	Policy SignUpPolicy `json:"policy"`
 }
 
-// SignUpPolicy Whoever comes; who has an invite; whose verified Google address the operator has listed.
+// SignUpPolicy `open`: whoever comes. `invite`: who has an invite. `allowlist`: whose verified Google address the
+// operator has listed; ask Google for the scope `email`.
 type SignUpPolicy string
 
 // SignUpAnswer defines model for SignUpAnswer.
@@ -858,7 +861,7 @@ type ServerInterface interface {
 	// ListMyGaps When it could not be known what one heard, and why; newest first.
 	// (GET /v1/songspy/me/gaps)
 	ListMyGaps(c *gin.Context, params ListMyGapsParams)
-	// GetMyNotices Whether, and where, one is told by e-mail that one has to link Spotify again.
+	// GetMyNotices Whether, and where, one is told by e-mail that one has to link Spotify again, or can now.
 	// (GET /v1/songspy/me/notices)
 	GetMyNotices(c *gin.Context)
 	// SetMyNotices Have such e-mails, or have none.
@@ -882,7 +885,7 @@ type ServerInterface interface {
 	// LinkSpotify ★ Link a Spotify account with the code of its authorization.
 	// (POST /v1/songspy/spotify-auth)
 	LinkSpotify(c *gin.Context, params LinkSpotifyParams)
-	// LeaveSpotifySeat Give up what one has asked for; the address is forgotten.
+	// LeaveSpotifySeat Give up the seat, or the place in line; the address is forgotten.
 	// (DELETE /v1/songspy/spotify-auth/seat)
 	LeaveSpotifySeat(c *gin.Context)
 	// GetSpotifySeat How one stands who has asked for a seat in a Spotify app.
@@ -3308,7 +3311,7 @@ type StrictServerInterface interface {
 	// ListMyGaps When it could not be known what one heard, and why; newest first.
 	// (GET /v1/songspy/me/gaps)
 	ListMyGaps(ctx context.Context, request ListMyGapsRequestObject) (ListMyGapsResponseObject, error)
-	// GetMyNotices Whether, and where, one is told by e-mail that one has to link Spotify again.
+	// GetMyNotices Whether, and where, one is told by e-mail that one has to link Spotify again, or can now.
 	// (GET /v1/songspy/me/notices)
 	GetMyNotices(ctx context.Context, request GetMyNoticesRequestObject) (GetMyNoticesResponseObject, error)
 	// SetMyNotices Have such e-mails, or have none.
@@ -3332,7 +3335,7 @@ type StrictServerInterface interface {
 	// LinkSpotify ★ Link a Spotify account with the code of its authorization.
 	// (POST /v1/songspy/spotify-auth)
 	LinkSpotify(ctx context.Context, request LinkSpotifyRequestObject) (LinkSpotifyResponseObject, error)
-	// LeaveSpotifySeat Give up what one has asked for; the address is forgotten.
+	// LeaveSpotifySeat Give up the seat, or the place in line; the address is forgotten.
 	// (DELETE /v1/songspy/spotify-auth/seat)
 	LeaveSpotifySeat(ctx context.Context, request LeaveSpotifySeatRequestObject) (LeaveSpotifySeatResponseObject, error)
 	// GetSpotifySeat How one stands who has asked for a seat in a Spotify app.

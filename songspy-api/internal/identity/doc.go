@@ -9,5 +9,6 @@
 // kept it.
 //
 // Who may sign up is a rule of its own, SignUp: of a newcomer's address it sees
-// only what Google has verified, and nothing of it is kept.
+// only what Google has verified, and keeps nothing. Where mail is sent, Addresses
+// keeps it.
 package identity

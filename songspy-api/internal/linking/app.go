@@ -2,7 +2,6 @@ package linking
 
 import (
 	"context"
-	"errors"
 	"regexp"
 	"strings"
 
@@ -93,7 +92,7 @@ func (s *Service) own(clientID string) (App, error) {
 		}
 	case !ownClientID.MatchString(clientID):
 		return App{}, &songspy.Error{
-			Code: songspy.CodeInvalid, Message: "clientId is not the client id of a Spotify app.", Err: UnknownClient{errors.New("not 32 hexadecimal digits")},
+			Code: songspy.CodeInvalid, Message: "clientId is not the client id of a Spotify app.", Err: UnknownClient{},
 		}
 	}
 	return App{ID: songspy.OwnApp(clientID), Spotify: s.o.Own(clientID)}, nil
@@ -109,7 +108,10 @@ func (s *Service) seats() []songspy.AppSeats {
 }
 
 // UnknownClient says that the client id is no app's.
-type UnknownClient struct{ error }
+type UnknownClient struct{}
+
+// Error implements the error interface.
+func (UnknownClient) Error() string { return "not 32 hexadecimal digits" }
 
 // Field names the field at fault.
 func (UnknownClient) Field() string { return "clientId" }

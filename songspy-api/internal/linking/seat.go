@@ -23,9 +23,6 @@ type Seats interface {
 	LeaveSeat(ctx context.Context, user songspy.UserID) error
 }
 
-// emailMax is the longest address that mail can carry (RFC 5321), in bytes.
-const emailMax = 254
-
 // Seat is how a person stands who has asked for a seat, and how many wait before them.
 func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, int64, error) {
 	return s.o.Seats.Seat(ctx, user)
@@ -38,17 +35,13 @@ func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, 
 // It is a conflict, SPOTIFY_SEAT_NOT_NEEDED, where every app admits whoever comes.
 func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret) (songspy.Seat, int64, error) {
 	apps := s.seats()
-	needed := false
-	for _, app := range apps {
-		needed = needed || app.Seats > 0
-	}
-	if !needed {
+	if !songspy.SeatsNeeded(apps) {
 		return songspy.Seat{}, 0, &songspy.Error{
 			Code: songspy.CodeConflict, Reason: "SPOTIFY_SEAT_NOT_NEEDED", Message: "Nobody needs a seat here; link right away.",
 		}
 	}
-	email, ok := address(email)
-	if !ok {
+	email = songspy.Secret(strings.TrimSpace(email.Reveal()))
+	if !songspy.IsAddress(email) {
 		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeInvalid, Message: "email is no address.", Err: NoAddress{}}
 	}
 	asked, err := s.o.Seats.AskSeat(ctx, user, email, apps)
@@ -65,15 +58,6 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 // LeaveSeat gives up what the person has asked for.
 func (s *Service) LeaveSeat(ctx context.Context, user songspy.UserID) error {
 	return s.o.Seats.LeaveSeat(ctx, user)
-}
-
-// address is the bare address that a person gave, fit to be copied into a form.
-func address(email songspy.Secret) (songspy.Secret, bool) {
-	bare := songspy.Secret(strings.TrimSpace(email.Reveal()))
-	if !songspy.IsAddress(bare) || len(bare) > emailMax {
-		return "", false
-	}
-	return bare, true
 }
 
 // NoAddress says that the text is no e-mail address.

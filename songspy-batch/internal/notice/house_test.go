@@ -66,7 +66,7 @@ func (h *house) Send(_ context.Context, l Letter) error {
 	return nil
 }
 
-// job is one more replica; without channels it has all of them.
+// job is one more replica, which tells by these channels.
 func (h *house) job(channels ...songspy.NoticeChannel) *Job {
 	h.t.Helper()
 	senders := map[songspy.NoticeChannel]Sender{}

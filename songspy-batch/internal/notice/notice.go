@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -119,7 +120,7 @@ func (j *Job) Run(ctx context.Context) error {
 // send sends what is due until nothing is, or until it has gone on for long
 // enough. A channel that fails is left alone until the next run.
 func (j *Job) send(ctx context.Context, until time.Time) error {
-	open := slices.DeleteFunc(allChannels(), func(c songspy.NoticeChannel) bool { return j.Senders[c] == nil })
+	open := slices.Sorted(maps.Keys(j.Senders))
 	for len(open) > 0 && ctx.Err() == nil && j.Now().Before(until) {
 		m, ok, err := j.Claims.ClaimNotice(ctx, open, leaseFor)
 		if err != nil || !ok {
@@ -134,10 +135,6 @@ func (j *Job) send(ctx context.Context, until time.Time) error {
 		}
 	}
 	return nil
-}
-
-func allChannels() []songspy.NoticeChannel {
-	return []songspy.NoticeChannel{songspy.ChannelMail, songspy.ChannelOperatorMail, songspy.ChannelWebhook}
 }
 
 // tell sends one message, as far as it is still wanted, and notes what became

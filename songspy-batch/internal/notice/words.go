@@ -107,5 +107,5 @@ var words = map[songspy.NoticeKind]bilingual{
 // footer ends what a person gets, who may never have linked.
 var footer = bilingual{
 	phrase{text: "이 메일은 Songspy에 가입하셔서 보내 드립니다. 계정 설정에서 끌 수 있습니다."},
-	phrase{text: "You get this because you signed up to Songspy. You can switch it off in your account's settings."},
+	phrase{text: "You get this because you signed up with Songspy. You can switch it off in your account's settings."},
 }

@@ -5,14 +5,13 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 func recorded() suite {
 	// told sums up what the store says that it has recorded.
 	told := func(b *bundle) (plays map[songspy.PlaySource]int, gaps map[songspy.GapReason]int) {
 		plays, gaps = map[songspy.PlaySource]int{}, map[songspy.GapReason]int{}
-		b.OnRecorded(func(r store.Recorded) {
+		b.OnRecorded(func(r songspy.Recorded) {
 			for source, n := range r.Plays {
 				plays[source] += n
 			}

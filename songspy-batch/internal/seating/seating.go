@@ -1,6 +1,6 @@
-// Package desk gives the seats of Spotify apps that have become free to those
+// Package seating gives the seats of Spotify apps that have become free to those
 // who wait for one: somebody has unlinked, or the operator has added an app.
-package desk
+package seating
 
 import (
 	"context"
