@@ -89,7 +89,7 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 	if err != nil {
 		return "", err
 	}
-	if len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
+	if r.Waiting > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
 		told = 0
 	}
 	s.roster.recalled(who, asked, told)
