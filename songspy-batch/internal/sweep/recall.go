@@ -93,6 +93,9 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 		told = 0
 	}
 	s.roster.recalled(who, asked, told)
+	if len(r.Found) > 0 {
+		s.saveSilence(id, who)
+	}
 	s.Metrics.plays.WithLabelValues(string(songspy.SourceHistory)).Add(float64(len(r.Found)))
 	for _, g := range r.Gaps {
 		s.Metrics.gaps.WithLabelValues(string(g.Reason)).Inc()
