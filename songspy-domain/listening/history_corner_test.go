@@ -116,6 +116,19 @@ func TestALoopDoesNotSayWhichEdgeHistoryTells(t *testing.T) {
 	}
 }
 
+func TestALoopWithAPauseWaitsForAnotherSong(t *testing.T) {
+	// Four rounds, the second left standing for two minutes after 160 s; history tells the ends, and begins with one nobody saw.
+	loop := []songspy.KeptPlay{kept(songA, 0, 200, 200, false), kept(songA, 200, 360, 160, false), kept(songA, 520, 720, 200, false), kept(songA, 720, 920, 200, false)}
+	items := []songspy.HistoryItem{item(songA, 0), item(songA, 200), item(songA, 520), item(songA, 720)}
+	if all, r := tell(loop, 1100, items); len(all) != 4 || r.Waiting != 4 {
+		t.Errorf("a loop alone: %+v of %+v", r, all)
+	}
+	loop = append(loop, kept(songB, 920, 1100, 180, false))
+	if all, _ := tell(loop, 1400, items, append(items, item(songA, 920), item(songB, 1100))); len(all) != 6 || !all[1].HeardAt.Equal(at(200)) || !all[4].HeardAt.Equal(at(920)) {
+		t.Errorf("with another song: %+v", all)
+	}
+}
+
 func TestARoundThatNobodySawAndHistoryDoesNotTellIsTakenBack(t *testing.T) {
 	unseen := kept(songA, 200, 400, 200, false)
 	unseen.Play.ID, unseen.Play.InferredMS = 2, 200_000
@@ -130,6 +143,19 @@ func TestARoundThatNobodySawAndHistoryDoesNotTellIsTakenBack(t *testing.T) {
 	}
 	if all, _ := tell(known, 410, items); len(all) != 6 {
 		t.Errorf("taken back before history could tell: %+v", all)
+	}
+}
+
+func TestALeapBackBeforeAPauseIsNotASecondPlay(t *testing.T) {
+	// Seen at 72 s in, and standing still at 69 s in, a moment after it would have ended.
+	second := kept(songA, 133, 202, 69, true)
+	known := []songspy.KeptPlay{kept(songB, -400, -220, 180, false), kept(songB, -180, 0, 180, false), kept(songA, 0, 133, 72, true), second}
+	for i := range known {
+		known[i].Play.ID = songspy.PlayID(i + 1)
+	}
+	items := []songspy.HistoryItem{item(songB, -400), item(songB, -180), item(songA, 0)}
+	if all, r := tell(known, 900, items, items); len(all) != 3 || !r.Empty() || !all[2].Play.EndedAt.Equal(at(202)) {
+		t.Errorf("%+v", all)
 	}
 }
 

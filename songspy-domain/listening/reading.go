@@ -54,6 +54,10 @@ const (
 // learn decides which edge this person's history means: that by which it
 // agrees best with what is kept and with what it told before.
 func (r *reconciliation) learn() {
+	if r.loops() {
+		r.read = readingUnknown
+		return
+	}
 	switch start, end := r.cost(readingStart), r.cost(readingEnd); {
 	case start < end:
 		r.read = readingStart
@@ -62,6 +66,20 @@ func (r *reconciliation) learn() {
 	default:
 		r.read = readingUnknown
 	}
+}
+
+// loops reports whether an answer tells of one track alone, over and over, and
+// nothing of this person was told before: it agrees with either reading, but for
+// a pause, or a round that nobody saw, and those have either edge lie.
+func (r *reconciliation) loops() bool {
+	if r.pairs != (votes{}) || slices.ContainsFunc(r.slots, func(s slot) bool { return !s.heard().IsZero() && s.Play.Source == songspy.SourceLive }) {
+		return false
+	}
+	other := slices.ContainsFunc(r.items, func(i songspy.HistoryItem) bool { return !sameTrack(i.Track, r.items[0].Track) })
+	return !other && slices.ContainsFunc(r.items, func(i songspy.HistoryItem) bool {
+		_, torn := r.says(i)
+		return torn
+	})
 }
 
 // cost is what speaks against a reading.

@@ -32,10 +32,10 @@ func (r *reconciliation) unsaid() {
 
 // once reports whether two plays of a track, of which the second was taken to
 // begin where nobody saw the first end, are told of as one: a pause as long as
-// the song looks like that too.
+// the song looks like that too, or a leap back in the part that nobody saw.
 func (r *reconciliation) once(first, second slot) bool {
 	live := first.Play.Source == songspy.SourceLive && second.Play.Source == songspy.SourceLive && !second.fresh
-	if !live || !sameTrack(first.Track, second.Track) || first.Play.InferredMS == 0 || first.Play.DeletedAt != nil || second.Play.DeletedAt != nil {
+	if !live || !sameTrack(first.Track, second.Track) || first.Play.InferredMS == 0 && !first.Play.Provisional && !first.clipped || first.Play.DeletedAt != nil || second.Play.DeletedAt != nil {
 		return false
 	}
 	seen := first.Play.ListenedMS - first.Play.InferredMS + second.Play.ListenedMS
