@@ -11,7 +11,6 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
 	"github.com/songspy/songspy/songspy-batch/internal/seating"
-	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
@@ -40,17 +39,16 @@ const (
 func (b *batch) jobs() []schedule.Job {
 	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
 	readmit := readmission.Job{Links: b.db, Now: time.Now, Logger: b.log}
+	apps, _ := b.settings.Spotify.Apps() // its faults were told when the settings were read
+	// Where nobody needs a seat any more, somebody may still wait for one.
+	give := seating.Job{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}
 	jobs := []schedule.Job{
 		{Name: refreshJob, Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
 		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
 		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
 		{Name: readmitJob, Every: readmitEvery, Run: readmit.Run},
 		{Name: censusJob, Every: census.Every, Run: b.census.Run},
-	}
-	apps, _ := b.settings.Spotify.Apps() // its faults were told when the settings were read
-	if seats := config.SeatsOf(apps); songspy.SeatsNeeded(seats) {
-		give := seating.Job{Seats: b.db, Apps: seats, Logger: b.log}
-		jobs = append(jobs, schedule.Job{Name: seatingJob, Every: seatingEvery, Run: give.Run})
+		{Name: seatingJob, Every: seatingEvery, Run: give.Run},
 	}
 	if b.notices != nil {
 		jobs = append(jobs, schedule.Job{Name: noticeJob, Every: notice.Every, Run: b.notices.Run})

@@ -52,9 +52,12 @@ type Reconciled struct {
 	Unplaced []HistoryItem
 	// Gaps are times of which history has forgotten what it once told.
 	Gaps []Gap
+	// Waiting is how many items are left for another answer: what they may tell
+	// of may be told by another that is still to come.
+	Waiting int
 }
 
-// Empty reports whether there is nothing to write down.
+// Empty reports whether there is nothing to write down. What waits is not written.
 func (r Reconciled) Empty() bool {
 	return len(r.Confirmed)+len(r.Found)+len(r.Refuted)+len(r.Unplaced)+len(r.Gaps) == 0
 }

@@ -64,6 +64,10 @@ func TestOnlyWhatIsProvenIsClaimed(t *testing.T) {
 			[]songspy.Observation{idle, unknown(songA, 10), unknown(songA, 60), pausedUnknown(songA, 100), playing(songA, 5, 300)},
 			[]heard{{songA.URI, 10, 100, 50, true}},
 		},
+		"an episode that two looks in a row miss is one play": {
+			[]songspy.Observation{idle, playing(episode, 600, 1.5), playing(episode, 631, 32.5), nothing(212.5), nothing(242.5), playing(episode, 841, 242.5+30), playing(songA, 1, 400)},
+			[]heard{{episode.URI, -100, 399, 241, true}},
+		},
 		"an episode rewound in a pause is the same play": {
 			[]songspy.Observation{idle, playing(episode, 30, 30), paused(episode, 180, 200), playing(episode, 150, 220), playing(songA, 1, 300)},
 			[]heard{{episode.URI, 0, 299, 180, true}},
@@ -81,6 +85,20 @@ func TestOnlyWhatIsProvenIsClaimed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a former play of the same track was taken to last bounds nothing that
+// history tells of the open one.
+func TestOfATrackBegunAnewOnlyWhatWasSeenBoundsItsStart(t *testing.T) {
+	for name, looks := range map[string][]songspy.Observation{
+		"after its end":             {nothing(-1), playing(songA, 50, 50), playing(songA, 10, 300)},
+		"of secret progress before": {nothing(-1), unknown(songA, 50), playing(songA, 10, 300)},
+		"after a pause":             {nothing(-1), playing(songA, 20, 20), paused(songA, 50, 50), playing(songA, 10, 300)},
+	} {
+		if n, _, _ := run(t, looks...); !n.ElsewhereAt.Equal(at(50)) {
+			t.Errorf("%s: nothing but it was seen at %v", name, n.ElsewhereAt)
+		}
 	}
 }
 

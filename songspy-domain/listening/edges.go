@@ -81,6 +81,14 @@ func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 	s.Visible, s.Worth = true, true
 }
 
+// anew ends the open play by then and opens another one of its track, whose
+// start is bounded by that, which may be a guess.
+func (s *step) anew(obs songspy.Observation, by time.Time) {
+	seen := s.lastElsewhere()
+	s.open(obs, later(seen, s.end(s.endBy(by), false)))
+	s.State.ElsewhereAt = seen
+}
+
 // idle leaves the listener without an open play.
 func (s *step) idle(at time.Time) {
 	s.State = songspy.NowPlaying{

@@ -1,7 +1,6 @@
 package listening
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -18,6 +17,9 @@ import (
 func Reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) songspy.Reconciled {
 	items = slices.SortedFunc(slices.Values(items), func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
 	r := reconciliation{until: until}
+	if len(items) > 0 {
+		r.since, r.pairs = items[0].PlayedAt, inARow(items)
+	}
 	done := map[int64]bool{}
 	for _, at := range kept.Told {
 		done[at.UnixMicro()] = true
@@ -27,7 +29,6 @@ func Reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) 
 		done[k.HeardAt.UnixMicro()] = true
 	}
 	slices.SortFunc(r.slots, func(a, b slot) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
-	r.votes = r.habit(items)
 	forgetful := len(items) >= songspy.HistoryMost && !done[items[0].PlayedAt.UnixMicro()]
 	for _, item := range items {
 		if at := item.PlayedAt.UnixMicro(); !done[at] {
@@ -35,18 +36,46 @@ func Reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) 
 			r.items = append(r.items, item)
 		}
 	}
-	r.learn(r.align())
-	matched := r.align() // by the edge that is known now
-	r.confirm(matched)
-	if forgetful && matched[0] < 0 {
-		r.forgotten(r.items[0])
+	for left := len(r.items) + 1; len(r.items) < left; { // what was dealt with may tell how to deal with the rest
+		left = len(r.items)
+		r.learn()
+		matched := r.conclude()
+		if forgetful && matched[0] < 0 {
+			r.forgotten(r.items[0])
+		}
+		forgetful = false
+		r.items = r.undealt()
 	}
+	r.unsaid()
+	return r.result()
+}
+
+// undealt are the items that nothing was made of yet.
+func (r *reconciliation) undealt() []songspy.HistoryItem {
+	return slices.DeleteFunc(slices.Clone(r.items), func(i songspy.HistoryItem) bool {
+		return slices.ContainsFunc(r.slots, func(s slot) bool { return s.item.PlayedAt.Equal(i.PlayedAt) })
+	})
+}
+
+// conclude deals with every item that can be, by the reading that is known now,
+// and gives the slots that items were matched with.
+func (r *reconciliation) conclude() []int {
+	wait := r.undecided()
+	matched := r.align()
+	r.waiting = 0
+	var rest []songspy.HistoryItem
 	for i, item := range r.items {
-		if matched[i] < 0 && item.PlayedAt.Before(until.Add(-aside)) {
-			r.place(item)
+		switch {
+		case wait[i]:
+			matched[i] = -1
+			r.waiting++
+		case matched[i] < 0 && item.PlayedAt.Before(r.until.Add(-aside)):
+			rest = append(rest, item)
 		}
 	}
-	return r.result()
+	r.confirm(matched)
+	r.placeAll(rest)
+	return matched
 }
 
 // Settled is the time before which no later look can find a play begun: what
@@ -59,51 +88,32 @@ func Settled(n songspy.NowPlaying) time.Time {
 }
 
 // Tellable leaves out of an answer of history what may tell of the open play:
-// its track since anything else was seen. Its start may have been put too late,
-// and nobody knows before it is over which items are its own.
+// its track, or one as long by another URI, since anything else was seen, and
+// for its length before that, for a silence may have been false. Its start may
+// have been put too late, and nobody knows before it is over which items are
+// its own.
 func Tellable(n songspy.NowPlaying, items []songspy.HistoryItem) []songspy.HistoryItem {
 	if !n.Open() {
 		return items
 	}
+	length := milliseconds(n.DurationMS)
+	since := n.ElsewhereAt.Add(-max(aside, length))
 	return slices.DeleteFunc(slices.Clone(items), func(i songspy.HistoryItem) bool {
-		return i.Track.URI == n.TrackURI && i.PlayedAt.After(n.ElsewhereAt)
+		relinked := (i.Track.Duration() - length).Abs() <= relinkedOff
+		return (i.Track.URI == n.TrackURI || relinked) && i.PlayedAt.After(since)
 	})
 }
-
-// reading is which edge of a play the provider's time tells for this person.
-type reading int
-
-const (
-	readingUnknown reading = iota
-	readingStart
-	readingEnd
-)
 
 type reconciliation struct {
 	slots []slot // by start
 	items []songspy.HistoryItem
+	since time.Time // the first item's
 	until time.Time
-	votes int // for start, less those for end
+	pairs votes // of items of which one plays right after the other
 	read  reading
 	gaps  []songspy.Gap
-}
 
-// habit counts for which reading earlier matches speak, and items of which
-// one plays right after the other.
-func (r *reconciliation) habit(items []songspy.HistoryItem) (votes int) {
-	for _, s := range r.slots {
-		if !s.HeardAt.IsZero() && s.Play.Source == songspy.SourceLive {
-			votes += s.vote(songspy.HistoryItem{PlayedAt: s.HeardAt})
-		}
-	}
-	for i := 1; i < len(items); i++ {
-		apart := items[i].PlayedAt.Sub(items[i-1].PlayedAt)
-		start, end := (apart - items[i-1].Track.Duration()).Abs(), (apart - items[i].Track.Duration()).Abs()
-		if min(start, end) <= jitter && max(start, end) > aside {
-			votes += cmp.Compare(end, start)
-		}
-	}
-	return votes
+	waiting int // items that are left for another answer
 }
 
 // forgotten notes that history begins with an item that nobody knew: what was
@@ -120,56 +130,40 @@ func (r *reconciliation) forgotten(first songspy.HistoryItem) {
 	}
 }
 
-// learn decides which edge this person's history means, by those items and
-// plays that tell start and end apart.
-func (r *reconciliation) learn(matched []int) {
-	votes := r.votes
-	for i, j := range matched {
-		if j >= 0 {
-			votes += r.slots[j].vote(r.items[i])
-		}
-	}
-	switch {
-	case votes > 0:
-		r.read = readingStart
-	case votes < 0:
-		r.read = readingEnd
-	}
-}
-
 // confirm marks the matched slots.
 func (r *reconciliation) confirm(matched []int) {
 	for i, j := range matched {
-		if j >= 0 {
-			r.slots[j].item = r.items[i]
+		if j < 0 {
+			continue
 		}
-	}
-	for j := range r.slots {
 		s := &r.slots[j]
-		if open := s.Play.Provisional || s.Play.InferredMS > 0; open && !s.item.PlayedAt.IsZero() && s.Play.DeletedAt == nil {
-			r.settle(s)
+		if open := s.Play.Provisional || s.Play.InferredMS > 0; open && s.Play.DeletedAt == nil {
+			r.settle(s, r.items[i])
 		}
+		s.item = r.items[i]
 	}
 }
 
 // settle uses a history item to decide the unwitnessed tail of a play. Where
 // history tells the end, that is the end. Where it tells the start, the play
 // was heard, and nobody knows how much of its tail.
-func (r *reconciliation) settle(s *slot) {
-	if _, off := s.distance(s.item); r.read == readingEnd && off <= aside {
-		end := clamp(s.item.PlayedAt, s.proven(), s.Play.EndedAt)
-		s.Play.ListenedMS += ms(end.Sub(s.proven())) - s.Play.InferredMS
-		s.Play.InferredMS = 0
-		if most := s.Track.DurationMS; most > 0 {
-			s.Play.ListenedMS = min(s.Play.ListenedMS, most) // it may have been paused
+func (r *reconciliation) settle(s *slot, item songspy.HistoryItem) {
+	if _, off := s.distance(item); r.read == readingEnd && off <= aside {
+		end := clamp(item.PlayedAt, s.proven(), s.Play.EndedAt)
+		tail := end.Sub(s.proven())
+		if most := s.Track.DurationMS; most > 0 { // it may have been paused, and then sounded only at the end
+			rest := milliseconds(max(0, most-s.Play.ListenedMS+s.Play.InferredMS))
+			tail = min(tail, max(0, rest-s.Play.EndedAt.Sub(end)))
 		}
+		s.Play.ListenedMS += ms(tail) - s.Play.InferredMS
+		s.Play.InferredMS = 0
 		s.Play.EndedAt = end
 		s.Play.Provisional = false
 	}
 }
 
 func (r *reconciliation) result() songspy.Reconciled {
-	out := songspy.Reconciled{Gaps: r.gaps}
+	out := songspy.Reconciled{Gaps: r.gaps, Waiting: r.waiting}
 	for _, s := range r.slots {
 		switch {
 		case s.fresh && !songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS):

@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -9,9 +10,25 @@ import (
 // lingers is how long a player goes on showing what stands still.
 const lingers = 40 * time.Minute
 
+// placeAll places the items but those that it is too early for. Placing one may
+// make room for another, or show that it was not too early for it.
+func (r *reconciliation) placeAll(items []songspy.HistoryItem) {
+	for placed := true; placed; {
+		left := slices.DeleteFunc(slices.Clone(items), func(i songspy.HistoryItem) bool { return !r.early(i) && r.place(i) })
+		placed, items = len(left) < len(items), left
+	}
+	for _, item := range items {
+		if r.early(item) || r.mayYield(item) || item.PlayedAt.Add(item.Track.Duration()).After(r.until) && r.read != readingEnd {
+			r.waiting++
+		} else {
+			r.slots = append(r.slots, slot{item: item}) // remembered as unplaced
+		}
+	}
+}
+
 // place makes a play of an item that nothing kept tells of, where a hole
 // between its neighbours holds it.
-func (r *reconciliation) place(item songspy.HistoryItem) {
+func (r *reconciliation) place(item songspy.HistoryItem) bool {
 	readings := []reading{r.read}
 	if r.read == readingUnknown {
 		readings = []reading{readingStart, readingEnd}
@@ -23,19 +40,28 @@ func (r *reconciliation) place(item songspy.HistoryItem) {
 		}
 		if r.tellsOf(item, from, to) || r.split(item) || read == readingEnd && r.wentOn(item, edge) ||
 			r.beganBefore(item, edge) || r.fill(item, from, to, edge) {
-			return
+			return true
 		}
 	}
-	r.slots = append(r.slots, slot{item: item}) // remembered as unplaced
+	return false
+}
+
+// early reports whether a play of the item's track is over for so short a time
+// that history may have yet to tell of it. Which of the two the item tells of
+// is known once both could be told.
+func (r *reconciliation) early(item songspy.HistoryItem) bool {
+	return slices.ContainsFunc(r.slots, func(s slot) bool {
+		return s.untold(item) && s.Play.EndedAt.Add(arrives).After(r.until) && s.Play.StartedAt.Sub(item.PlayedAt) <= lingers
+	})
 }
 
 // tellsOf marks the play that an item tells of although it lies far from both
-// its edges: one whose unwitnessed start or end was put too late or too early,
-// and which the item's span overlaps.
+// its edges: one whose start or end was put too late or too early, and which the
+// item's span overlaps.
 func (r *reconciliation) tellsOf(item songspy.HistoryItem, from, to time.Time) bool {
 	for j := range r.slots {
 		s := &r.slots[j]
-		if !s.Play.Provisional && s.Play.InferredMS == 0 || !s.untold(item) {
+		if !s.untold(item) {
 			continue
 		}
 		if earlier(to, s.Play.EndedAt).Sub(later(from, s.Play.StartedAt)) > aside {
@@ -56,7 +82,7 @@ func (r *reconciliation) wentOn(item songspy.HistoryItem, edge time.Time) bool {
 		case s.Play.StartedAt.IsZero():
 		case !s.Play.StartedAt.Before(edge):
 			high = earlier(high, s.Play.StartedAt)
-		case last < 0 || s.Play.StartedAt.After(r.slots[last].Play.StartedAt):
+		case last < 0 || !s.Play.StartedAt.Before(r.slots[last].Play.StartedAt):
 			last = j
 		}
 	}
@@ -87,11 +113,8 @@ func (r *reconciliation) beganBefore(item songspy.HistoryItem, edge time.Time) b
 	if next < 0 {
 		return false
 	}
-	s, most := &r.slots[next], unwatched
-	if s.Play.Provisional {
-		most = lingers // its start is a guess
-	}
-	if !s.untold(item) || s.Play.StartedAt.Sub(edge) > most {
+	s := &r.slots[next]
+	if !s.untold(item) || s.Play.StartedAt.Sub(edge) > lingers {
 		return false
 	}
 	s.item = item
@@ -105,7 +128,7 @@ func (r *reconciliation) fill(item songspy.HistoryItem, from, to, edge time.Time
 	low, high := time.Time{}, r.until
 	for _, s := range r.slots {
 		switch {
-		case s.Play.StartedAt.IsZero():
+		case s.Play.StartedAt.IsZero() || r.guessed(s):
 		case s.Play.StartedAt.Before(edge):
 			low = later(low, s.proven())
 		case s.Play.StartedAt.Before(high):
@@ -119,7 +142,10 @@ func (r *reconciliation) fill(item songspy.HistoryItem, from, to, edge time.Time
 		return false
 	}
 	for j := range r.slots {
-		if s := &r.slots[j]; s.Play.StartedAt.Before(edge) {
+		switch s := &r.slots[j]; {
+		case r.guessed(*s) && s.Play.StartedAt.Before(to):
+			s.makeRoom(later(from, s.Play.StartedAt))
+		case s.Play.StartedAt.Before(edge):
 			s.makeRoom(from)
 		}
 	}
@@ -131,6 +157,22 @@ func (r *reconciliation) fill(item songspy.HistoryItem, from, to, edge time.Time
 	}
 	r.slots = append(r.slots, s)
 	return true
+}
+
+// guessed reports whether a play is a round of a loop that nobody saw, and that
+// history would have told of by now.
+func (r *reconciliation) guessed(s slot) bool {
+	return !s.fresh && s.unseen() && s.heard().IsZero() && r.tellable(s)
+}
+
+// mayYield reports whether a round that nobody saw stands where the item wants
+// to, and history may have yet to tell of it.
+func (r *reconciliation) mayYield(item songspy.HistoryItem) bool {
+	from, to := item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt.Add(item.Track.Duration())
+	return slices.ContainsFunc(r.slots, func(s slot) bool {
+		over := s.Play.StartedAt.Before(to) && from.Before(s.Play.EndedAt)
+		return over && !s.fresh && s.unseen() && s.heard().IsZero() && s.Play.EndedAt.Add(arrives).After(r.until)
+	})
 }
 
 // followed reports whether another play begins where this one ends.

@@ -31,50 +31,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// truth is what a player really did: spans in order, without overlap.
-type truth []span
-
-// span is one thing that a player did: a track with at most one pause in it,
-// an advertisement, or silence (no track and no advertisement).
-type span struct {
-	track      songspy.Track
-	ad         bool
-	start, end time.Time
-	pauseAt    time.Time // zero: none
-	pause      time.Duration
-}
-
-func (s span) progress(at time.Time) time.Duration {
-	p := at.Sub(s.start)
-	if s.pause > 0 && at.After(s.pauseAt) {
-		p -= min(s.pause, at.Sub(s.pauseAt))
-	}
-	return p
-}
-
-func (s span) standsStill(at time.Time) bool {
-	return s.pause > 0 && !at.Before(s.pauseAt) && at.Before(s.pauseAt.Add(s.pause))
-}
-
-// look is what the provider answers at that time.
-func (tr truth) look(at time.Time) songspy.Observation {
-	for _, s := range tr {
-		if at.Before(s.start) || !at.Before(s.end) {
-			continue
-		}
-		switch {
-		case s.ad:
-			return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: at.Sub(s.start), At: at}
-		case s.track.URI == "":
-			return songspy.Observation{Sighting: songspy.SightingNothing, At: at}
-		case s.standsStill(at):
-			return songspy.Observation{Sighting: songspy.SightingPaused, Track: s.track, Progress: s.progress(at), At: at}
-		}
-		return songspy.Observation{Sighting: songspy.SightingPlaying, Track: s.track, Progress: s.progress(at), At: at}
-	}
-	return songspy.Observation{Sighting: songspy.SightingNothing, At: at}
-}
-
 func genTruth(t *rapid.T) truth {
 	var tr truth
 	now := base

@@ -11,6 +11,9 @@ import (
 // aside is how far a history item may lie from the edge of the play it tells of.
 const aside = 15 * time.Second
 
+// relinkedOff is how far the lengths of one recording differ under two URIs.
+const relinkedOff = 2 * time.Second
+
 // slot is a play on the person's time line.
 type slot struct {
 	songspy.KeptPlay
@@ -28,19 +31,30 @@ func (s slot) proven() time.Time {
 	if s.elastic {
 		return s.Play.StartedAt
 	}
+	if s.Play.EndedAt.Sub(s.heard()).Abs() <= aside {
+		return s.Play.EndedAt // history tells it
+	}
 	if s.Play.InferredMS > 0 {
 		return s.Play.EndedAt.Add(-milliseconds(s.Play.InferredMS))
 	}
 	if !s.Play.Provisional {
 		return s.Play.EndedAt
 	}
-	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(time.Duration(s.Play.ListenedMS)*time.Millisecond))
+	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(milliseconds(s.Play.ListenedMS)))
 }
+
+// unseen reports whether nobody saw anything of a play.
+func (s slot) unseen() bool {
+	return s.Play.InferredMS > 0 && s.Play.InferredMS >= s.Play.ListenedMS
+}
+
+// heard is the time of the item that tells of the play; zero: none does.
+func (s slot) heard() time.Time { return later(s.HeardAt, s.item.PlayedAt) }
 
 // untold reports whether the play is kept, history has not told of it yet, and
 // the item may.
 func (s slot) untold(item songspy.HistoryItem) bool {
-	return !s.fresh && !s.Play.StartedAt.IsZero() && s.HeardAt.IsZero() && s.item.PlayedAt.IsZero() && sameTrack(s.Track, item.Track)
+	return !s.fresh && s.Play.EndedAt.After(s.Play.StartedAt) && s.heard().IsZero() && sameTrack(s.Track, item.Track)
 }
 
 // makeRoom ends the play by then, if it was thought to reach further.
@@ -52,6 +66,9 @@ func (s *slot) makeRoom(at time.Time) {
 	s.Play.EndedAt, s.moved = at, true
 	if s.fresh {
 		s.Play.ListenedMS = ms(at.Sub(s.Play.StartedAt))
+		if s.Play.Source == songspy.SourceLive {
+			s.Play.InferredMS = s.Play.ListenedMS // what was seen of it may have been the rest
+		}
 	}
 }
 
@@ -85,6 +102,23 @@ func (s slot) vote(item songspy.HistoryItem) int {
 	}
 	start, end := s.distance(item)
 	return cmp.Compare(end, start)
+}
+
+// says is which edge an item tells, by the plays that it may tell of. It is
+// torn if it lies at the end of one and at the start of another, as in a loop.
+func (r *reconciliation) says(item songspy.HistoryItem) (vote int, torn bool) {
+	for _, s := range r.slots {
+		start, end := s.distance(item)
+		if !s.heard().IsZero() || !sameTrack(s.Track, item.Track) || min(start, end) > aside {
+			continue
+		}
+		v := s.vote(item)
+		if v*vote < 0 {
+			return 0, true
+		}
+		vote = cmp.Compare(vote+v, 0)
+	}
+	return vote, false
 }
 
 // align pairs items with slots: as many as possible, in order, and among equal
@@ -141,17 +175,23 @@ func (r *reconciliation) align() []int {
 // fits reports whether an item can tell of a slot, and how far it lies off.
 func (r *reconciliation) fits(i, j int) (time.Duration, bool) {
 	s := r.slots[j]
-	if !s.HeardAt.IsZero() || !sameTrack(s.Track, r.items[i].Track) {
+	if !s.heard().IsZero() || !sameTrack(s.Track, r.items[i].Track) {
 		return 0, false
 	}
-	off, end := s.distance(r.items[i])
-	switch r.read {
-	case readingUnknown:
-		off = min(off, end)
-	case readingEnd:
-		off = end
-	}
+	off := s.off(r.items[i], r.read)
 	return off, off <= aside
+}
+
+// off is how far an item lies from the edge of a play that a reading means.
+func (s slot) off(item songspy.HistoryItem, read reading) time.Duration {
+	switch start, end := s.distance(item); read {
+	case readingStart:
+		return start
+	case readingEnd:
+		return end
+	default:
+		return min(start, end)
+	}
 }
 
 // sameTrack reports whether two tracks are the same recording: Spotify relinks
@@ -164,5 +204,5 @@ func sameTrack(a, b songspy.Track) bool {
 		return strings.EqualFold(a.ISRC, b.ISRC)
 	}
 	return a.Title != "" && strings.EqualFold(a.Title, b.Title) && strings.EqualFold(a.Artists, b.Artists) &&
-		(a.Duration()-b.Duration()).Abs() <= 2*time.Second
+		(a.Duration()-b.Duration()).Abs() <= relinkedOff
 }

@@ -70,8 +70,7 @@ func (s *step) resumed(obs songspy.Observation) {
 		s.goOn(obs, s.played(obs))
 		return
 	}
-	seen := s.lastElsewhere()
-	s.open(obs, later(seen, s.end(s.endBy(implied), false)))
+	s.anew(obs, implied)
 	s.State.Provisional = true
 }
 

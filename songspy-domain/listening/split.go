@@ -12,7 +12,7 @@ import (
 func (r *reconciliation) split(item songspy.HistoryItem) bool {
 	for j := range r.slots {
 		s := &r.slots[j]
-		told := later(s.HeardAt, s.item.PlayedAt)
+		told := s.heard()
 		if s.Play.Source == songspy.SourceHistory || s.Play.StartedAt.IsZero() || s.Play.DeletedAt != nil ||
 			told.IsZero() || !sameTrack(s.Track, item.Track) {
 			continue
@@ -40,11 +40,14 @@ func (r *reconciliation) split(item songspy.HistoryItem) bool {
 			second.item, s.item = s.item, item
 		}
 		second.Play.InferredMS = min(s.Play.InferredMS, listened)
+		// What was seen of the first; when in it, nobody knows.
+		seen := s.Play.ListenedMS - s.Play.InferredMS - (listened - second.Play.InferredMS)
 		s.Play.EndedAt, s.moved = anew, true
-		s.Play.ListenedMS, s.Play.InferredMS, s.Play.Provisional = ms(anew.Sub(s.Play.StartedAt)), 0, true
+		s.Play.ListenedMS, s.Play.Provisional = ms(anew.Sub(s.Play.StartedAt)), true
 		if most := s.Track.DurationMS; most > 0 {
 			s.Play.ListenedMS = min(s.Play.ListenedMS, most)
 		}
+		s.Play.InferredMS = max(0, s.Play.ListenedMS-seen)
 		r.slots = append(r.slots, second)
 		return true
 	}

@@ -16,6 +16,9 @@ const (
 	// seamless is how close to the predicted end the next song must begin for
 	// the former to have been heard to its end.
 	seamless = 5 * time.Second
+	// doubted is for how long a player must be silent to be believed before the
+	// end of what it played: longer than two looks are apart.
+	doubted = 45 * time.Second
 	// unwatched is how long a player may go without a look and still be
 	// believed to have done the same all the while: looks are minutes apart,
 	// and through an outage any coincidence is likely.
@@ -136,8 +139,7 @@ func (s *step) again(obs songspy.Observation, implied time.Time, length time.Dur
 	// Rounds so short that any sighting fits them prove nothing.
 	loops := rounds == 0 || obs.At.Sub(s.State.SeenAt) <= unwatched && tolerance >= jitter
 	if fits > tolerance || !loops {
-		seen := s.lastElsewhere()
-		s.open(obs, later(seen, s.end(s.endBy(end), false)))
+		s.anew(obs, end)
 		s.State.Provisional = true
 		return
 	}
@@ -205,6 +207,9 @@ func (s *step) nothing() {
 		since := s.at // a pointer to s.at would have every step outlive its look
 		n.NothingSince = &since
 		return
+	}
+	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && s.at.Before(*n.EndsAt) && s.at.Sub(*n.NothingSince) < doubted {
+		return // two come as well, and what they cut in two would be counted twice
 	}
 	s.end(s.endBy(s.at), false)
 	s.idle(s.at)

@@ -106,8 +106,8 @@ func TestStepTellsWhichPlaysEnded(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 50, 50), nothing(60), playing(songA, 100, 100), playing(songB, 1, 201)},
 			[]heard{{"spotify:track:a", 0, 200, 200, false}},
 		},
-		"two silences close at the first of them": {
-			[]songspy.Observation{idle, playing(songA, 50, 50), nothing(60), nothing(90)},
+		"a silence that lasts closes where it began": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), nothing(60), nothing(90), nothing(120)},
 			[]heard{{"spotify:track:a", 0, 60, 50, true}},
 		},
 		"two silences after the predicted end close there": {

@@ -11,8 +11,7 @@ import (
 func (s *step) sameUnknown(obs songspy.Observation) {
 	n := &s.State
 	if n.EndsAt != nil && n.State == songspy.PlayerPlaying && obs.At.After(n.EndsAt.Add(jitter)) {
-		seen := s.lastElsewhere()
-		s.open(obs, later(seen, s.end(s.endBy(*n.EndsAt), false)))
+		s.anew(obs, *n.EndsAt)
 		return
 	}
 	passed := obs.At.Sub(n.SeenAt)
@@ -38,8 +37,7 @@ func (s *step) sameNowKnown(obs songspy.Observation) {
 	implied := obs.At.Add(-obs.Progress)
 	n := &s.State
 	if implied.After(n.SeenAt) {
-		seen := s.lastElsewhere()
-		s.open(obs, later(seen, s.end(s.endBy(implied), false)))
+		s.anew(obs, implied)
 		return
 	}
 	var listened time.Duration

@@ -137,7 +137,7 @@ func wild(t *rapid.T) {
 	}
 	if !last.After(n.ObservedAt) && n.Open() {
 		for i := range 2 {
-			n = Step(n, songspy.Observation{Sighting: songspy.SightingNothing, At: last.Add(time.Duration(i+1) * time.Second)}).State
+			n = Step(n, songspy.Observation{Sighting: songspy.SightingNothing, At: last.Add(time.Duration(i+1) * doubted)}).State
 		}
 		if n.Open() {
 			t.Fatalf("two silences close nothing: %+v", n)

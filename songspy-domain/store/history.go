@@ -64,7 +64,8 @@ type retelling struct {
 	trackIDs map[string]songspy.TrackID
 }
 
-// covers is the time that items may tell of, by whichever reading.
+// covers is the time that items may tell of, by whichever reading: a play that
+// stood still before anybody saw it is dated long after its item.
 func covers(items []songspy.HistoryItem) (from, to time.Time) {
 	for i, item := range items {
 		began, ended := item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt.Add(item.Track.Duration())
@@ -75,7 +76,7 @@ func covers(items []songspy.HistoryItem) (from, to time.Time) {
 			to = ended
 		}
 	}
-	return from.Add(-time.Minute), to.Add(time.Minute)
+	return from.Add(-time.Minute), to.Add(ledgerSlack)
 }
 
 // kept reads what is kept around the items. Plays do not overlap, so of those

@@ -115,6 +115,9 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 // GiveSeats gives what seats are free to those in line, and returns whose seat
 // has changed: see songspy.GiveSeats.
 func (s *Store) GiveSeats(ctx context.Context, apps []songspy.AppSeats) (changed []songspy.Seat, err error) {
+	if line, err := lineOf(s.query(ctx).Limit(1)); err != nil || len(line) == 0 {
+		return nil, translate(err) // nobody's turn
+	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := takeTurn(tx); err != nil {
 			return err

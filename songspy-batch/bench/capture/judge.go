@@ -23,7 +23,7 @@ func (r *record) judge(plays []stored) row {
 	}
 	for person := range r.people {
 		truth := r.sim.Truth(person, r.from.Add(-before), r.to.Add(after))
-		v := verdict{row: &f, from: r.from, to: r.to, truth: truth, plays: byPerson[person], seen: r.db.people[person]}
+		v := verdict{row: &f, from: r.from, to: r.to, truth: truth, plays: byPerson[person], seen: r.db.people[person], person: person, explain: r.explain}
 		v.history()
 		v.board()
 	}
@@ -38,6 +38,8 @@ type verdict struct {
 	truth    []sim.Play
 	plays    []stored
 	seen     seen
+	person   int
+	explain  bool
 }
 
 // measured reports whether something that began then is measured.
@@ -55,6 +57,9 @@ func (v verdict) history() {
 			v.Plays.add(j >= 0)
 			if seen := v.looked(t); seen || !t.InHistory.IsZero() {
 				v.Provable.add(j >= 0)
+				if j < 0 {
+					v.tell("lost", t.Track.URI, t.Start, t.End)
+				}
 				if seen {
 					v.Seen.add(j >= 0)
 				}
@@ -67,6 +72,7 @@ func (v verdict) history() {
 		v.Claimed++
 		if !songspy.Counts(t.Listened.Milliseconds(), t.Track.Duration.Milliseconds()) {
 			v.NotPlayed++
+			v.tell("hardly played", p.uri, p.start, p.end)
 		}
 		v.startOff = append(v.startOff, p.start.Sub(t.Start).Abs())
 		v.listenedOff = append(v.listenedOff, (p.listened - t.Listened).Abs())
@@ -75,12 +81,16 @@ func (v verdict) history() {
 		if v.measured(v.plays[j].start) {
 			v.Claimed++
 			v.Doubles++
+			p := v.plays[j]
+			v.tell("doubled", p.uri, p.start, p.end)
 		}
 	}
 	for _, j := range m.invented {
 		if v.measured(v.plays[j].start) {
 			v.Claimed++
 			v.NotPlayed++
+			p := v.plays[j]
+			v.tell("not played", p.uri, p.start, p.end)
 		}
 	}
 }

@@ -35,8 +35,12 @@ func policies() []policy {
 	}
 }
 
+// chosenPolicies are those whose names contain the words, or the one whose name they are.
 func chosenPolicies(only string) (chosen []policy) {
 	for _, p := range policies() {
+		if p.name == only {
+			return []policy{p}
+		}
 		if strings.Contains(p.name, only) {
 			chosen = append(chosen, p)
 		}

@@ -18,6 +18,7 @@ import (
 type witness struct {
 	*store.Store
 	from, to time.Time
+	explain  bool
 
 	mu        sync.Mutex
 	people    []seen
@@ -30,6 +31,7 @@ type witness struct {
 type seen struct {
 	shown []shown
 	looks []time.Time // that showed a player
+	asked []asking    // all calls; only to be explained
 }
 
 // shown is what viewers saw of a person from a time on.
@@ -46,6 +48,9 @@ func (w *witness) called(c sim.Call) {
 	look := c.Endpoint.String() == "currently-playing"
 	if look && c.Status == ok {
 		w.people[c.Person].looks = append(w.people[c.Person].looks, c.At)
+	}
+	if w.explain {
+		w.people[c.Person].asked = append(w.people[c.Person].asked, asking{c.At, !look, c.Status})
 	}
 	switch {
 	case c.At.Before(w.from) || !c.At.Before(w.to):
@@ -91,6 +96,7 @@ type stored struct {
 	start, end time.Time
 	listened   time.Duration
 	source     songspy.PlaySource
+	heardAt    time.Time // by history; zero: it has not told of it
 }
 
 // storedPlays reads every play from the file.
@@ -100,7 +106,8 @@ func storedPlays(path string) (plays []stored, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	rows, err := db.QueryContext(context.Background(), `SELECT p.user_id, t.uri, t.isrc, p.started_at, p.ended_at, p.listened_ms, p.source
+	rows, err := db.QueryContext(context.Background(), `SELECT p.user_id, t.uri, t.isrc, p.started_at, p.ended_at, p.listened_ms, p.source,
+		(SELECT MAX(l.heard_at) FROM play_ledger l WHERE l.user_id = p.user_id AND l.play_id = p.id)
 		FROM plays p JOIN tracks t ON t.id = p.track_id WHERE p.deleted_at IS NULL ORDER BY p.user_id, p.started_at, p.id`)
 	if err != nil {
 		return nil, err
@@ -109,11 +116,15 @@ func storedPlays(path string) (plays []stored, err error) {
 	for rows.Next() {
 		var s stored
 		var user, start, end, listened int64
-		if err := rows.Scan(&user, &s.uri, &s.isrc, &start, &end, &listened, &s.source); err != nil {
+		var heard sql.NullInt64
+		if err := rows.Scan(&user, &s.uri, &s.isrc, &start, &end, &listened, &s.source, &heard); err != nil {
 			return nil, err
 		}
 		s.person, s.listened = int(user)-1, time.Duration(listened)*time.Millisecond
 		s.start, s.end = time.UnixMicro(start).UTC(), time.UnixMicro(end).UTC()
+		if heard.Valid {
+			s.heardAt = time.UnixMicro(heard.Int64).UTC()
+		}
 		plays = append(plays, s)
 	}
 	return plays, rows.Err()

@@ -81,7 +81,7 @@ func (r *record) run(t *testing.T) (figures row) {
 func (r *record) build(ctx context.Context) (err error) {
 	r.from = time.Now().Add(before)
 	r.to = r.from.Add(time.Duration(r.days) * 24 * time.Hour)
-	r.db = &witness{from: r.from, to: r.to, people: make([]seen, r.people)}
+	r.db = &witness{from: r.from, to: r.to, explain: r.explain, people: make([]seen, r.people)}
 	r.sim, err = sim.New(sim.Options{
 		Seed: r.seed, People: r.people, Habits: &r.habits, Epoch: time.Now(), Observe: r.db.called,
 		// Renewals are not what is measured.

@@ -89,10 +89,13 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 	if err != nil {
 		return "", err
 	}
-	if len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
+	if r.Waiting > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
 		told = 0
 	}
 	s.roster.recalled(who, asked, told)
+	if len(r.Found) > 0 {
+		s.saveSilence(id, who)
+	}
 	if r.Empty() {
 		return "unchanged", nil
 	}

@@ -110,3 +110,25 @@ func TestWithoutSpreadHistoryIsLeftAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestTheSilenceUpToWhichHistoryFilledIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1)
+		began := time.Now()
+		th.player.answer = stops(began)
+		later := songspy.HistoryItem{PlayedAt: began.Add(10 * time.Hour), Track: songspy.Track{URI: "spotify:track:two", DurationMS: 210_000}}
+		th.player.history = func(string) (items []songspy.HistoryItem, err error) {
+			if time.Now().After(later.PlayedAt.Add(time.Hour)) { // a phone without a network
+				items = append(items, later)
+			}
+			return items, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(30 * time.Hour)
+		stop()
+		heard, _ := th.store.writes()
+		if last := heard[len(heard)-1].Playing; last.State != songspy.PlayerIdle || last.ElsewhereAt.Before(later.PlayedAt.Add(210*time.Second)) {
+			t.Errorf("the last that is stored is %s since %v", last.State, last.ElsewhereAt)
+		}
+	})
+}

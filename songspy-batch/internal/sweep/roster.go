@@ -219,25 +219,6 @@ func (r *roster) stored(id songspy.UserID, who *seat, uri string, track songspy.
 	}
 }
 
-// takeUnsaved gives the open plays of which more is known than is stored, each
-// to one caller only.
-func (r *roster) takeUnsaved() (found []unsaved) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, l := range r.people.all() {
-		if l.unsaved && l.playing != nil && l.playing.Open() {
-			l.unsaved = false
-			found = append(found, unsaved{l, *l.playing})
-		}
-	}
-	return found
-}
-
-type unsaved struct {
-	who     *seat
-	playing songspy.NowPlaying
-}
-
 // idle is how many people hear nothing, by the app that they linked through.
 func (r *roster) idle() map[string]int {
 	r.mu.Lock()

@@ -1,0 +1,133 @@
+package listening
+
+import (
+	"slices"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// reading is which edge of a play the provider's time tells for this person.
+type reading int
+
+const (
+	readingUnknown reading = iota
+	readingStart
+	readingEnd
+)
+
+// votes is how much speaks for either reading.
+type votes struct{ start, end int }
+
+// against is how much speaks for the other reading.
+func (v votes) against(read reading) int {
+	if read == readingStart {
+		return v.end
+	}
+	return v.start
+}
+
+// inARow counts for which reading those items speak of which one plays right
+// after the other.
+func inARow(items []songspy.HistoryItem) (v votes) {
+	for i := 1; i < len(items); i++ {
+		apart := items[i].PlayedAt.Sub(items[i-1].PlayedAt)
+		start, end := (apart - items[i-1].Track.Duration()).Abs(), (apart - items[i].Track.Duration()).Abs()
+		switch {
+		case start <= jitter && end > aside:
+			v.start++
+		case end <= jitter && start > aside:
+			v.end++
+		}
+	}
+	return v
+}
+
+// What speaks against a reading, by how much.
+const (
+	costContradiction = 3 // an item far from the edge that others of this person lie at
+	costLoose         = 2 // a play is told of, but by neither of its edges
+	costFound         = 3 // a play that nobody saw
+	costUntold        = 3 // a play that was seen, and is not told of
+	costUnplaced      = 4 // a play that was seen nowhere and has no room
+)
+
+// learn decides which edge this person's history means: that by which it
+// agrees best with what is kept and with what it told before.
+func (r *reconciliation) learn() {
+	if r.loops() {
+		r.read = readingUnknown
+		return
+	}
+	switch start, end := r.cost(readingStart), r.cost(readingEnd); {
+	case start < end:
+		r.read = readingStart
+	case end < start:
+		r.read = readingEnd
+	default:
+		r.read = readingUnknown
+	}
+}
+
+// loops reports whether an answer tells of one track alone, over and over, and
+// nothing of this person was told before: it agrees with either reading, but for
+// a pause, or a round that nobody saw, and those have either edge lie.
+func (r *reconciliation) loops() bool {
+	if r.pairs != (votes{}) || slices.ContainsFunc(r.slots, func(s slot) bool { return !s.heard().IsZero() && s.Play.Source == songspy.SourceLive }) {
+		return false
+	}
+	other := slices.ContainsFunc(r.items, func(i songspy.HistoryItem) bool { return !sameTrack(i.Track, r.items[0].Track) })
+	return !other && slices.ContainsFunc(r.items, func(i songspy.HistoryItem) bool {
+		_, torn := r.says(i)
+		return torn
+	})
+}
+
+// cost is what speaks against a reading.
+func (r *reconciliation) cost(read reading) (sum float64) {
+	try := *r
+	try.slots, try.read = slices.Clone(r.slots), read
+	sum = float64(costContradiction * r.pairs.against(read))
+	for _, s := range r.slots {
+		if off := s.off(songspy.HistoryItem{PlayedAt: s.heard()}, read); !s.heard().IsZero() && off > aside {
+			sum += costContradiction
+		}
+	}
+	for i, j := range try.conclude() {
+		switch {
+		case j < 0 && r.items[i].PlayedAt.Before(r.until.Add(-aside)):
+			sum += costLoose
+		case j >= 0:
+			sum += float64(r.slots[j].off(r.items[i], read)/jitter) / 100 // of two that fit, the better
+		}
+	}
+	out := try.result()
+	sum += float64((costFound-costLoose)*len(out.Found) + (costUnplaced-costLoose)*len(out.Unplaced))
+	for _, s := range try.slots {
+		if try.tellable(s) && s.heard().IsZero() && !s.unseen() {
+			sum += costUntold
+		}
+	}
+	return sum
+}
+
+// tellable reports whether history would have told of a play by now, if it was
+// heard as it is kept.
+func (r *reconciliation) tellable(s slot) bool {
+	listed := !untellable(s.Track.URI) && s.Play.ListenedMS >= ms(countable)
+	asked := s.Play.StartedAt.Add(-s.Track.Duration()).After(r.since) && !s.Play.EndedAt.Add(arrives).After(r.until)
+	return listed && asked && s.Play.Source == songspy.SourceLive
+}
+
+// undecided are the items that wait until this person's reading is known: all
+// of a track of which one lies between two plays that it may tell of.
+func (r *reconciliation) undecided() []bool {
+	wait := make([]bool, len(r.items))
+	for _, between := range r.items {
+		if _, torn := r.says(between); r.read == readingUnknown && torn {
+			for i, item := range r.items {
+				wait[i] = wait[i] || sameTrack(item.Track, between.Track)
+			}
+		}
+	}
+	return wait
+}
