@@ -1,9 +1,13 @@
 package due
 
-import "time"
+import (
+	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/rows"
+)
 
 // item is a key and when it is due; a time.Time would double its size.
-type item[K comparable] struct {
+type item[K rows.ID] struct {
 	micros int64
 	key    K
 }
@@ -12,7 +16,7 @@ func (i item[K]) due() time.Time { return time.UnixMicro(i.micros).UTC() }
 
 // byTime is a heap of items, the earliest first. container/heap would box
 // every item that goes in or out.
-type byTime[K comparable] []item[K]
+type byTime[K rows.ID] []item[K]
 
 func (h *byTime[K]) push(new item[K]) {
 	*h = append(*h, new)

@@ -7,6 +7,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/rows"
 )
 
 // Queue holds keys with the time at which each is due, each key once.
@@ -16,21 +18,21 @@ import (
 // down of every item, and for a million that is what taking one costs. So what
 // was planned stays in the heap until its time, and counts only if it is still
 // what is planned.
-type Queue[K comparable] struct {
+type Queue[K rows.ID] struct {
 	mu      sync.Mutex
 	heap    byTime[K]
-	planned map[K]int64   // when each key is due, in microseconds
-	put     map[K]int64   // when those were due first that were put off
-	running map[K]int64   // when each key was due whose work is under way
-	sooner  chan struct{} // holds a token once the earliest time may have changed
+	planned rows.Of[K, int64] // when each key is due, in microseconds
+	put     map[K]int64       // when those were due first that were put off
+	running map[K]int64       // when each key was due whose work is under way
+	sooner  chan struct{}     // holds a token once the earliest time may have changed
 }
 
 // stale bounds the items that count no more: so many for each that does.
 const stale = 1
 
 // New gives an empty queue.
-func New[K comparable]() *Queue[K] {
-	return &Queue[K]{planned: map[K]int64{}, put: map[K]int64{}, running: map[K]int64{}, sooner: make(chan struct{}, 1)}
+func New[K rows.ID]() *Queue[K] {
+	return &Queue[K]{put: map[K]int64{}, running: map[K]int64{}, sooner: make(chan struct{}, 1)}
 }
 
 // Plan makes the key due at the time, in place of any other time that it was
@@ -53,10 +55,10 @@ func (q *Queue[K]) Postpone(key K, at, since time.Time) {
 
 func (q *Queue[K]) plan(key K, at time.Time) {
 	micros := at.Add(time.Microsecond - 1).UnixMicro() // rounded up: nothing is due before its time
-	if former, ok := q.planned[key]; ok && former == micros {
+	if former, ok := q.planned.Get(key); ok && former == micros {
 		return
 	}
-	q.planned[key] = micros
+	q.planned.Put(key, micros)
 	q.heap.push(item[K]{micros, key})
 	q.tidy()
 	if q.heap[0].key == key {
@@ -71,7 +73,7 @@ func (q *Queue[K]) plan(key K, at time.Time) {
 func (q *Queue[K]) Drop(key K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.planned, key)
+	q.planned.Remove(key)
 	delete(q.put, key)
 	q.tidy()
 }
@@ -80,7 +82,7 @@ func (q *Queue[K]) Drop(key K) {
 func (q *Queue[K]) Has(key K) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, ok := q.planned[key]
+	_, ok := q.planned.Get(key)
 	return ok
 }
 
@@ -88,18 +90,18 @@ func (q *Queue[K]) Has(key K) bool {
 func (q *Queue[K]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.planned)
+	return q.planned.Len()
 }
 
 // counts reports whether the item is what is planned for its key.
 func (q *Queue[K]) counts(i item[K]) bool {
-	micros, ok := q.planned[i.key]
+	micros, ok := q.planned.Get(i.key)
 	return ok && micros == i.micros
 }
 
 // tidy clears the heap of what counts no more once that is the greater part.
 func (q *Queue[K]) tidy() {
-	if len(q.heap) > 1<<10 && len(q.heap) > (1+stale)*len(q.planned) {
+	if len(q.heap) > 1<<10 && len(q.heap) > (1+stale)*q.planned.Len() {
 		q.heap.keep(q.counts)
 	}
 }
@@ -192,7 +194,7 @@ func (q *Queue[K]) take(now time.Time) (t item[K], wait time.Duration) {
 			return t, wait
 		}
 		if t = q.heap.pop(); q.counts(t) {
-			delete(q.planned, t.key)
+			q.planned.Remove(t.key)
 			if since, ok := q.put[t.key]; ok {
 				delete(q.put, t.key)
 				t.micros = since

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/songspy/songspy/songspy-batch/internal/rows"
 )
 
 // run runs the queue in the background; stop ends it and waits for its workers.
-func run[K comparable](t *testing.T, q *Queue[K], workers int, work func(context.Context, K, time.Time)) (stop func()) {
+func run[K rows.ID](t *testing.T, q *Queue[K], workers int, work func(context.Context, K, time.Time)) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -64,32 +66,33 @@ func TestKeysAreWorkedInTheOrderOfTheirTimes(t *testing.T) {
 
 func TestNothingIsWorkedBeforeItIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[string]()
+		const past, early, moved, late, dropped = 1, 2, 3, 4, 5
+		q := New[int]()
 		var mu sync.Mutex
-		at := map[string]time.Duration{}
+		at := map[int]time.Duration{}
 		start := time.Now()
-		stop := run(t, q, 4, func(_ context.Context, key string, due time.Time) {
+		stop := run(t, q, 4, func(_ context.Context, key int, due time.Time) {
 			mu.Lock()
 			defer mu.Unlock()
 			at[key] = time.Since(start)
 		})
 		synctest.Wait() // the queue waits, empty
-		q.Plan("late", start.Add(time.Hour))
-		q.Plan("early", start.Add(time.Minute)) // sooner than what it waits for
-		q.Plan("moved", start.Add(2*time.Hour))
-		q.Plan("moved", start.Add(2*time.Minute))
-		q.Plan("dropped", start.Add(time.Minute))
-		q.Drop("dropped")
-		q.Plan("past", start.Add(-time.Hour))
+		q.Plan(late, start.Add(time.Hour))
+		q.Plan(early, start.Add(time.Minute)) // sooner than what it waits for
+		q.Plan(moved, start.Add(2*time.Hour))
+		q.Plan(moved, start.Add(2*time.Minute))
+		q.Plan(dropped, start.Add(time.Minute))
+		q.Drop(dropped)
+		q.Plan(past, start.Add(-time.Hour))
 		<-time.After(3 * time.Hour)
 		stop()
-		want := map[string]time.Duration{"past": 0, "early": time.Minute, "moved": 2 * time.Minute, "late": time.Hour}
+		want := map[int]time.Duration{past: 0, early: time.Minute, moved: 2 * time.Minute, late: time.Hour}
 		if len(at) != len(want) {
 			t.Errorf("worked %v, want %v", at, want)
 		}
 		for key, when := range want {
 			if at[key] != when {
-				t.Errorf("%s was worked after %s, want %s", key, at[key], when)
+				t.Errorf("%d was worked after %s, want %s", key, at[key], when)
 			}
 		}
 	})
@@ -191,11 +194,12 @@ func TestPlansThatWereChangedTakeNoMoreRoomThanThoseThatCount(t *testing.T) {
 
 func TestWhatIsPutOffCountsAsNotDoneSinceItWasDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[string]()
+		const look = 1
+		q := New[int]()
 		began := time.Now()
-		q.Plan("look", began.Add(time.Second))
+		q.Plan(look, began.Add(time.Second))
 		var handed []time.Time
-		stop := run(t, q, 1, func(_ context.Context, key string, at time.Time) {
+		stop := run(t, q, 1, func(_ context.Context, key int, at time.Time) {
 			if handed = append(handed, at); len(handed) < 3 {
 				q.Postpone(key, time.Now().Add(time.Second), at)
 			}
@@ -214,8 +218,8 @@ func TestWhatIsPutOffCountsAsNotDoneSinceItWasDue(t *testing.T) {
 				t.Errorf("handed on as of %v", handed)
 			}
 		}
-		q.Postpone("look", time.Now().Add(time.Hour), began)
-		q.Plan("look", time.Now().Add(time.Minute)) // another plan is another promise
+		q.Postpone(look, time.Now().Add(time.Hour), began)
+		q.Plan(look, time.Now().Add(time.Minute)) // another plan is another promise
 		if done := q.Done(time.Now()); !done.Equal(time.Now()) {
 			t.Error("what was planned anew counts as overdue")
 		}

@@ -3,7 +3,7 @@ package sweep
 import songspy "github.com/songspy/songspy/songspy-domain"
 
 func (r *roster) drop(id songspy.UserID) {
-	r.people.remove(id)
+	r.people.Remove(id)
 	r.left(id)
 }
 
@@ -12,7 +12,7 @@ func (r *roster) drop(id songspy.UserID) {
 func (r *roster) remove(id songspy.UserID, who *seat) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l := r.people.get(id); l != nil && (who == nil || l == who) {
+	if l := r.seat(id); l != nil && (who == nil || l == who) {
 		r.drop(id)
 	}
 }
@@ -29,7 +29,7 @@ func (r *roster) nextRound() uint32 {
 func (r *roster) removeAbsent(round uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, l := range r.people.all() {
+	for id, l := range r.people.All() {
 		if l.round < round {
 			r.drop(id)
 		}
@@ -40,7 +40,7 @@ func (r *roster) removeAbsent(round uint32) {
 func (r *roster) removeThose(gone func(songspy.UserID) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id := range r.people.all() {
+	for id := range r.people.All() {
 		if gone(id) {
 			r.drop(id)
 		}

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/songspy/songspy/songspy-batch/internal/rows"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/listening"
 )
@@ -14,14 +15,20 @@ import (
 // one finds that it is no longer on the roster.
 type roster struct {
 	mu     sync.Mutex
-	people people
+	people rows.Of[songspy.UserID, *seat]
 	apps   map[string]*string // what seats share
 	round  uint32
 	left   func(songspy.UserID) // called, under the lock, for whoever leaves
 }
 
 func newRoster(left func(songspy.UserID)) *roster {
-	return &roster{people: people{rows: map[songspy.UserID]*row{}}, apps: map[string]*string{}, left: left}
+	return &roster{apps: map[string]*string{}, left: left}
+}
+
+// seat is the person's; nil if they have none.
+func (r *roster) seat(id songspy.UserID) *seat {
+	who, _ := r.people.Get(id)
+	return who
 }
 
 // attend notes that the store still holds the person; false if it knows more
@@ -29,7 +36,7 @@ func newRoster(left func(songspy.UserID)) *roster {
 func (r *roster) attend(m songspy.LinkMark) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.people.get(m.UserID)
+	l := r.seat(m.UserID)
 	if l == nil || l.generation < m.Generation || l.generation == m.Generation && l.version < m.Version {
 		return false
 	}
@@ -54,7 +61,7 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 	defer r.mu.Unlock()
 	id, link, playing := from.Link.UserID, from.Link, from.Playing
 	playing.UserID, playing.Generation = id, link.Generation
-	l := r.people.get(id)
+	l := r.seat(id)
 	if l != nil && l.generation == link.Generation {
 		l.round = r.round
 		if link.Version > l.version {
@@ -74,7 +81,7 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 	next.take(link)
 	next.play(playing)
 	next.leaveUntold(p.untold)
-	r.people.put(id, next)
+	r.people.Put(id, next)
 	if l != nil {
 		return relinked
 	}
@@ -94,7 +101,7 @@ func (r *roster) app(id string) *string {
 func (r *roster) renewed(link songspy.Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.people.get(link.UserID)
+	l := r.seat(link.UserID)
 	switch {
 	case l == nil || l.generation != link.Generation || l.version >= link.Version:
 	case link.State == songspy.LinkActive || link.State == songspy.LinkSuspect:
@@ -109,7 +116,7 @@ func (r *roster) renewed(link songspy.Link) {
 func (r *roster) begin(id songspy.UserID) (who *seat, copied listener, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.people.get(id)
+	l := r.seat(id)
 	if l == nil || l.looking {
 		return nil, listener{}, false
 	}
@@ -129,7 +136,7 @@ type lesson struct {
 func (r *roster) learn(id songspy.UserID, who *seat, t lesson) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.people.get(id) != who {
+	if r.seat(id) != who {
 		return false
 	}
 	if observed := microsOf(t.playing.ObservedAt); observed > who.observed {
@@ -160,7 +167,7 @@ func (r *roster) miss(who *seat, why songspy.GapReason) {
 func (r *roster) get(id songspy.UserID) (who *seat, copied listener, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.people.get(id)
+	l := r.seat(id)
 	if l == nil {
 		return nil, listener{}, false
 	}
@@ -179,7 +186,7 @@ func (r *roster) recalled(who *seat, at time.Time, told uint64) {
 func (r *roster) expect(id songspy.UserID, why reason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l := r.people.get(id); l != nil {
+	if l := r.seat(id); l != nil {
 		l.why = why
 	}
 }
@@ -190,7 +197,7 @@ func (r *roster) end(id songspy.UserID, who *seat, why reason, plan func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	who.looking, who.why = false, why
-	if r.people.get(id) == who {
+	if r.seat(id) == who {
 		plan()
 	}
 }
@@ -199,7 +206,7 @@ func (r *roster) end(id songspy.UserID, who *seat, why reason, plan func()) {
 func (r *roster) looking(id songspy.UserID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.people.get(id)
+	l := r.seat(id)
 	return l != nil && l.looking
 }
 
@@ -214,7 +221,7 @@ func (r *roster) wrote(who *seat) {
 func (r *roster) stored(id songspy.UserID, who *seat, uri string, track songspy.TrackID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.people.get(id) == who && who.playing != nil && who.playing.TrackURI == uri {
+	if r.seat(id) == who && who.playing != nil && who.playing.TrackURI == uri {
 		who.playing.TrackID = track
 	}
 }
@@ -224,7 +231,7 @@ func (r *roster) idle() map[string]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := make(map[string]int, len(r.apps))
-	for _, l := range r.people.all() {
+	for _, l := range r.people.All() {
 		if l.playing == nil || !l.playing.Open() {
 			n[l.appID()]++
 		}
@@ -235,5 +242,5 @@ func (r *roster) idle() map[string]int {
 func (r *roster) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.people.len
+	return r.people.Len()
 }

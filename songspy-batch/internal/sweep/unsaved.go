@@ -7,7 +7,7 @@ import songspy "github.com/songspy/songspy/songspy-domain"
 func (r *roster) takeUnsaved() (found []unsaved) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.people.all() {
+	for _, l := range r.people.All() {
 		if l.unsaved && l.playing != nil && l.playing.Open() {
 			l.unsaved = false
 			found = append(found, unsaved{l, *l.playing})
@@ -35,7 +35,7 @@ func (r *roster) takeSilence(id songspy.UserID, who *seat) (n songspy.NowPlaying
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n = who.nowPlaying(id)
-	if r.people.get(id) != who || !who.unsaved || n.Open() {
+	if r.seat(id) != who || !who.unsaved || n.Open() {
 		return n, false
 	}
 	who.unsaved = false
