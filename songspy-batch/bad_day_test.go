@@ -82,6 +82,7 @@ func TestABadDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const people, rotating = 12, 2
 		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 13, Epoch: time.Now(), RotateRefreshTokens: true})
+		w.patience = 30 * time.Second
 		for person := range rotating {
 			w.linkByPKCE(person)
 		}

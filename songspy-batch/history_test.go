@@ -124,6 +124,7 @@ func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *test
 	synctest.Test(t, func(t *testing.T) {
 		const people = 24
 		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 3, Epoch: time.Now()})
+		w.patience = 30 * time.Second
 		from := time.Now()
 		w.sim.Fault(sim.Fault{Endpoint: "recently-played", Person: sim.Everyone, Kind: sim.ServerError, Status: 503, Share: 0.2})
 		for range 4 {
@@ -199,6 +200,7 @@ func TestWhatWasPlayedWhileNobodyLookedIsToldAfterwardsAndTheGapIsKnown(t *testi
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, sim.Options{People: people})
+				w.patience = 30 * time.Second
 				albums := make([][]sim.Play, people)
 				for person := range people {
 					albums[person] = w.album(person, time.Now().Add(time.Duration(person)*17*time.Second), 30)
@@ -226,6 +228,7 @@ func TestNobodyHasAGapWhoseBatchWasRestartedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const people = 12
 		w := newWorld(t, sim.Options{People: people, Population: "regular", Epoch: time.Now()})
+		w.patience = 30 * time.Second
 		for range 3 {
 			stop, _ := w.start()
 			<-time.After(2*time.Hour + 11*time.Minute)

@@ -117,8 +117,10 @@ func (w *world) keepAddress(person int) string {
 // TestAConsentIsToldToEndOnceAndToHaveEndedOnce is a consent's last month, in
 // which the batch is started, stopped and killed.
 func TestAConsentIsToldToEndOnceAndToHaveEndedOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 3})
+		w.patience = 30 * time.Second
 		in := newInbox(t)
 		w.adapt = in.told
 		linked := time.Now()
@@ -170,8 +172,10 @@ func TestAConsentIsToldToEndOnceAndToHaveEndedOnce(t *testing.T) {
 
 // TestADoorThatStaysShutIsToldToTheOperatorOnce goes from Spotify's 429 to the webhook.
 func TestADoorThatStaysShutIsToldToTheOperatorOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 2})
+		w.patience = 30 * time.Second
 		in := newInbox(t)
 		w.adapt = in.told
 		closing := 2 * 3600
@@ -190,8 +194,10 @@ func TestADoorThatStaysShutIsToldToTheOperatorOnce(t *testing.T) {
 }
 
 func TestNobodyIsToldByABatchThatHasNoChannel(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 1})
+		w.patience = 30 * time.Second
 		w.keepAddress(0)
 		<-time.After(time.Until(time.Now().AddDate(0, 5, 1)))
 		stop, _ := w.start()

@@ -30,6 +30,8 @@ type world struct {
 	path string
 	db   *store.Store
 	log  *logBook
+	// patience is how seldom a batch looks for changes of links.
+	patience time.Duration
 	// adapt changes a batch before it works; nil: it works as it is.
 	adapt func(*batch)
 	mu    sync.Mutex
@@ -52,7 +54,7 @@ func (b *logBook) Write(p []byte) (int, error) {
 // newWorld is to be called within a synctest bubble.
 func newWorld(t *testing.T, o sim.Options) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "songspy.db"), log: &logBook{}}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "songspy.db"), log: &logBook{}, patience: 2 * time.Second}
 	o.Observe = func(c sim.Call) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -132,7 +134,8 @@ func (w *world) open() *store.Store {
 // severable is a database that a killed process no longer reaches.
 type severable struct {
 	*store.Store
-	cut atomic.Bool
+	cut      atomic.Bool
+	patience time.Duration
 }
 
 var errKilled = errors.New("the process is dead")
@@ -167,11 +170,11 @@ func (s *severable) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*
 	return s.Store.UpdateLink(ctx, id, fn)
 }
 
-// WaitForChange looks once in two seconds: the store itself looks many times a
-// second, which adds up over virtual hours.
+// WaitForChange looks as seldom as the world says: the store itself looks many
+// times a second, which adds up over virtual hours.
 func (s *severable) WaitForChange(ctx context.Context, _ int64) error {
 	select {
-	case <-time.After(2 * time.Second):
+	case <-time.After(s.patience):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -197,7 +200,7 @@ func (w *world) start(changes ...func(*settings)) (stop, kill func()) {
 	for _, change := range changes {
 		change(&s)
 	}
-	db := &severable{Store: w.open()}
+	db := &severable{Store: w.open(), patience: w.patience}
 	b := newBatch(s, db, w.sim.Transport(), telemetry.NewLogger(w.log, "debug", "json"))
 	w.batch = b
 	if w.adapt != nil {
