@@ -95,7 +95,8 @@ type turn struct {
 	job   Job
 	o     Options
 	token chan struct{}
-	count int64 // of runs; guarded by token
+	count int64     // of runs; guarded by token
+	began time.Time // the last run; guarded by token
 }
 
 func newTurn(job Job, o Options) *turn {
@@ -113,6 +114,11 @@ func (t *turn) run(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
+	now := time.Now()
+	if t.count > 0 && now.Sub(t.began) < t.job.Every/4 {
+		return // gocron fires a turn twice, now and then
+	}
+	t.began = now
 	t.count++
 	if t.o.Correlate != nil {
 		ctx = t.o.Correlate(ctx, t.job.Name, strconv.FormatInt(t.count, 10))
