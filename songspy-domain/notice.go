@@ -165,6 +165,9 @@ type NoticeLink struct {
 	Mail bool
 }
 
+// OfSeat reports whether a seat wants it, and not a link or an app.
+func (k NoticeKind) OfSeat() bool { return k == NoticeSeatAsked || k == NoticeSeatEntered }
+
 // NoticeSeat is a seat as far as notices go: it has no address.
 type NoticeSeat struct {
 	Seat Seat

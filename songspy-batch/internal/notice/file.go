@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -165,9 +166,11 @@ func (j *Job) still(ctx context.Context, notices []songspy.Notice, now time.Time
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	seats, err := j.wantedOfSeats(ctx)
-	if err != nil {
-		return nil, nil, nil, err
+	var seats []songspy.Notice
+	if slices.ContainsFunc(notices, func(n songspy.Notice) bool { return n.Kind.OfSeat() }) {
+		if seats, err = j.wantedOfSeats(ctx); err != nil {
+			return nil, nil, nil, err
+		}
 	}
 	current, links := map[name]bool{}, make(map[songspy.UserID]songspy.Link, len(found))
 	for _, n := range seats {
