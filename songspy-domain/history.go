@@ -31,8 +31,8 @@ type KeptPlay struct {
 // Kept is what is kept of one person around the time that an answer of
 // history covers.
 type Kept struct {
-	// Plays are those that reach into that time, and the last one before it;
-	// deleted ones are among them.
+	// Plays are those that reach into that time, and some before it, which show
+	// how history has told of this person; deleted ones are among them.
 	Plays []KeptPlay
 	// Told are the times of the items that were dealt with before.
 	Told []time.Time

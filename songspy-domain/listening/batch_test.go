@@ -22,7 +22,7 @@ type batch struct {
 type disk struct {
 	stored songspy.NowPlaying
 	plays  []songspy.KeptPlay // by start
-	told   []time.Time
+	told   []time.Time        // the ledger: which items were dealt with
 	id     songspy.PlayID
 	shown  songspy.NowPlaying // what viewers were told last
 }
@@ -102,12 +102,13 @@ func (b *batch) ask(d day, at, after time.Time) songspy.Reconciled {
 	if len(b.writing) > 0 {
 		return songspy.Reconciled{}
 	}
-	items := Tellable(b.playing, d.history(at, after))
+	answer := NewAnswer(d.history(at, after), after).Tellable(b.playing)
+	items := answer.Items
 	b.untold = b.untold.Asked(at)
 	if len(items) == 0 {
 		return songspy.Reconciled{}
 	}
-	r := Reconcile(b.kept(items), items, Settled(b.playing))
+	r := Reconcile(b.kept(items), answer, Settled(b.playing))
 	b.retell(r)
 	if len(r.Found) > 0 && b.unsaved && !b.playing.Open() {
 		b.unsaved = false
@@ -117,16 +118,16 @@ func (b *batch) ask(d day, at, after time.Time) songspy.Reconciled {
 }
 
 // kept is what the store gives around an answer: what reaches into its time,
-// and the last play before.
+// and thirty plays before.
 func (d *disk) kept(items []songspy.HistoryItem) (k songspy.Kept) {
 	from, to := items[0].PlayedAt, items[0].PlayedAt
 	for _, i := range items {
 		from, to = earlier(from, i.PlayedAt.Add(-i.Track.Duration())), later(to, i.PlayedAt.Add(i.Track.Duration()))
 	}
 	from, to = from.Add(-time.Minute), to.Add(time.Hour)
-	for i, p := range d.plays {
-		before := i+1 < len(d.plays) && !d.plays[i+1].Play.StartedAt.After(from)
-		if p.Play.StartedAt.Before(to) && !before {
+	first := max(0, slices.IndexFunc(d.plays, func(p songspy.KeptPlay) bool { return p.Play.StartedAt.After(from) })-30)
+	for _, p := range d.plays[first:] {
+		if p.Play.StartedAt.Before(to) {
 			k.Plays = append(k.Plays, p)
 		}
 	}
@@ -142,23 +143,42 @@ func (d *disk) retell(r songspy.Reconciled) {
 	for _, c := range r.Confirmed {
 		i := slices.IndexFunc(d.plays, func(k songspy.KeptPlay) bool { return k.Play.ID == c.Play.ID })
 		d.plays[i].Play = c.Play
-		d.enter(c.HeardAt)
-		if !c.HeardAt.IsZero() {
-			d.plays[i].HeardAt = c.HeardAt
-		}
+		d.enter(c.HeardAt, c.Play.ID)
 	}
 	for _, f := range r.Found {
 		d.add(f)
-		d.enter(f.HeardAt)
+		d.enter(f.HeardAt, d.id)
 	}
 	for _, u := range r.Unplaced {
-		d.enter(u.PlayedAt)
+		d.enter(u.PlayedAt, 0)
 	}
 	sortKnown(d.plays)
 }
 
-func (d *disk) enter(heard time.Time) {
-	if !heard.IsZero() {
+// enter writes the ledger's line of an item, in place of a former one.
+func (d *disk) enter(heard time.Time, play songspy.PlayID) {
+	if heard.IsZero() {
+		return
+	}
+	for i := range d.plays {
+		switch k := &d.plays[i]; {
+		case k.Play.ID == play:
+			k.HeardAt = heard
+		case k.HeardAt.Equal(heard):
+			k.HeardAt = time.Time{}
+		}
+	}
+	if !slices.ContainsFunc(d.told, heard.Equal) {
 		d.told = append(d.told, heard)
 	}
+}
+
+// reconcile is Reconcile of all that history has.
+func reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) songspy.Reconciled {
+	return Reconcile(kept, NewAnswer(items, time.Time{}), until)
+}
+
+// tellable are those of all items that may be told while n is open.
+func tellable(n songspy.NowPlaying, items []songspy.HistoryItem) []songspy.HistoryItem {
+	return NewAnswer(items, time.Time{}).Tellable(n).Items
 }

@@ -8,6 +8,7 @@ import (
 )
 
 var (
+	file    = songspy.Track{URI: "spotify:local:f", Kind: songspy.KindLocal, Title: "F", DurationMS: 170_000}
 	local   = songspy.Track{URI: "spotify:local:x", Kind: songspy.KindLocal, Title: "X"}
 	episode = songspy.Track{URI: "spotify:episode:e", Kind: songspy.KindEpisode, Title: "E", DurationMS: 7_200_000}
 )

@@ -29,7 +29,7 @@ func TestWhatIsFirstSeenStandingStillMayHaveBegunLongBefore(t *testing.T) {
 	if !n.StartedAt.Equal(at(120)) || !n.ElsewhereAt.Equal(at(1.5)) {
 		t.Errorf("%+v", n)
 	}
-	if told := Tellable(n, []songspy.HistoryItem{item(songB, 30)}); len(told) != 0 {
+	if told := tellable(n, []songspy.HistoryItem{item(songB, 30)}); len(told) != 0 {
 		t.Errorf("what may tell of it is taken for another play: %+v", told)
 	}
 }

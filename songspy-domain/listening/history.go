@@ -12,14 +12,27 @@ import (
 // left for another answer.
 //
 // Items are matched in order and one to one, by the start or by the end of a
-// play. An item that was told before is passed over, so an answer seen twice
-// changes nothing.
-func Reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) songspy.Reconciled {
-	items = slices.SortedFunc(slices.Values(items), func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
-	r := reconciliation{until: until}
-	if len(items) > 0 {
-		r.since, r.pairs = items[0].PlayedAt, inARow(items)
+// play. An answer seen twice changes nothing: what is made of it is held
+// against it again until nothing more comes of it.
+func Reconcile(kept songspy.Kept, answer Answer, until time.Time) songspy.Reconciled {
+	l := newLedger(kept)
+	for range passes {
+		r := retell(l.kept(), answer, until)
+		if l.waiting = r.Waiting; r.Empty() {
+			break
+		}
+		l.enter(r)
 	}
+	return l.since(kept)
+}
+
+// passes is how often an answer is held against what was made of it, at most.
+// Two do nearly always.
+const passes = 8
+
+// retell holds an answer against what is kept once.
+func retell(kept songspy.Kept, answer Answer, until time.Time) songspy.Reconciled {
+	r := reconciliation{since: answer.Since, until: until, pairs: inARow(answer.Items), withheld: answer.Withheld}
 	done := map[int64]bool{}
 	for _, at := range kept.Told {
 		done[at.UnixMicro()] = true
@@ -29,32 +42,19 @@ func Reconcile(kept songspy.Kept, items []songspy.HistoryItem, until time.Time) 
 		done[k.HeardAt.UnixMicro()] = true
 	}
 	slices.SortFunc(r.slots, func(a, b slot) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
-	forgetful := len(items) >= songspy.HistoryMost && !done[items[0].PlayedAt.UnixMicro()]
-	for _, item := range items {
+	for _, item := range answer.Items {
 		if at := item.PlayedAt.UnixMicro(); !done[at] {
 			done[at] = true
 			r.items = append(r.items, item)
 		}
 	}
-	for left := len(r.items) + 1; len(r.items) < left; { // what was dealt with may tell how to deal with the rest
-		left = len(r.items)
-		r.learn()
-		matched := r.conclude()
-		if forgetful && matched[0] < 0 {
-			r.forgotten(r.items[0])
-		}
-		forgetful = false
-		r.items = r.undealt()
+	r.learn()
+	matched := r.conclude()
+	if answer.Full && len(r.items) > 0 && r.items[0].PlayedAt.Equal(answer.Since) && matched[0] < 0 {
+		r.forgotten(r.items[0])
 	}
-	r.unsaid()
+	r.mend()
 	return r.result()
-}
-
-// undealt are the items that nothing was made of yet.
-func (r *reconciliation) undealt() []songspy.HistoryItem {
-	return slices.DeleteFunc(slices.Clone(r.items), func(i songspy.HistoryItem) bool {
-		return slices.ContainsFunc(r.slots, func(s slot) bool { return s.item.PlayedAt.Equal(i.PlayedAt) })
-	})
 }
 
 // conclude deals with every item that can be, by the reading that is known now,
@@ -62,13 +62,13 @@ func (r *reconciliation) undealt() []songspy.HistoryItem {
 func (r *reconciliation) conclude() []int {
 	wait := r.undecided()
 	matched := r.align()
-	r.waiting = 0
+	r.waits = nil
 	var rest []songspy.HistoryItem
 	for i, item := range r.items {
 		switch {
 		case wait[i]:
 			matched[i] = -1
-			r.waiting++
+			r.waits = append(r.waits, item)
 		case matched[i] < 0 && item.PlayedAt.Before(r.until.Add(-aside)):
 			rest = append(rest, item)
 		}
@@ -87,33 +87,17 @@ func Settled(n songspy.NowPlaying) time.Time {
 	return n.ElsewhereAt
 }
 
-// Tellable leaves out of an answer of history what may tell of the open play:
-// its track, or one as long by another URI, since anything else was seen, and
-// for its length before that, for a silence may have been false. Its start may
-// have been put too late, and nobody knows before it is over which items are
-// its own.
-func Tellable(n songspy.NowPlaying, items []songspy.HistoryItem) []songspy.HistoryItem {
-	if !n.Open() {
-		return items
-	}
-	length := milliseconds(n.DurationMS)
-	since := n.ElsewhereAt.Add(-max(aside, length))
-	return slices.DeleteFunc(slices.Clone(items), func(i songspy.HistoryItem) bool {
-		relinked := (i.Track.Duration() - length).Abs() <= relinkedOff
-		return (i.Track.URI == n.TrackURI || relinked) && i.PlayedAt.After(since)
-	})
-}
-
 type reconciliation struct {
 	slots []slot // by start
 	items []songspy.HistoryItem
-	since time.Time // the first item's
+	since time.Time // what ended before is not told
 	until time.Time
 	pairs votes // of items of which one plays right after the other
 	read  reading
 	gaps  []songspy.Gap
 
-	waiting int // items that are left for another answer
+	withheld []songspy.HistoryItem // what may tell of the open play
+	waits    []songspy.HistoryItem // those that are left for another answer
 }
 
 // forgotten notes that history begins with an item that nobody knew: what was
@@ -156,14 +140,14 @@ func (r *reconciliation) settle(s *slot, item songspy.HistoryItem) {
 			tail = min(tail, max(0, rest-s.Play.EndedAt.Sub(end)))
 		}
 		s.Play.ListenedMS += ms(tail) - s.Play.InferredMS
-		s.Play.InferredMS = 0
+		s.Play.InferredMS = ms(tail)
 		s.Play.EndedAt = end
 		s.Play.Provisional = false
 	}
 }
 
 func (r *reconciliation) result() songspy.Reconciled {
-	out := songspy.Reconciled{Gaps: r.gaps, Waiting: r.waiting}
+	out := songspy.Reconciled{Gaps: r.gaps, Waiting: len(r.waits)}
 	for _, s := range r.slots {
 		switch {
 		case s.fresh && !songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS):

@@ -10,12 +10,12 @@ import (
 func TestWhatHistoryTellsOfTheOpenPlayIsLeftForLater(t *testing.T) {
 	known := around([]songspy.KeptPlay{kept(songA, 0, 200, 200, false)}, nil)
 	items := []songspy.HistoryItem{item(songA, 0), item(songB, 200)}
-	r := Reconcile(known, items, at(200)) // B is open since 200
+	r := reconcile(known, items, at(200)) // B is open since 200
 	if len(r.Found)+len(r.Unplaced) != 0 || len(r.Confirmed) != 1 {
 		t.Fatalf("%+v", r)
 	}
 	known = around(append(merge(known.Plays, r), kept(songB, 200, 380, 100, true)), nil)
-	if r = Reconcile(known, items, at(400)); len(r.Confirmed) != 1 || r.Confirmed[0].Play.TrackURI != songB.URI {
+	if r = reconcile(known, items, at(400)); len(r.Confirmed) != 1 || r.Confirmed[0].Play.TrackURI != songB.URI {
 		t.Errorf("once B is over: %+v", r)
 	}
 }
@@ -26,7 +26,7 @@ func TestSongsInARowTellWhatHistoryMeansByItsTimes(t *testing.T) {
 		"starts": {item(songA, 0), item(songB, 200), item(songA, 380)},
 		"ends":   {item(songA, 200), item(songB, 380), item(songA, 580)},
 	} {
-		r := Reconcile(songspy.Kept{}, items, at(3600))
+		r := reconcile(songspy.Kept{}, items, at(3600))
 		if len(r.Found) != 3 {
 			t.Fatalf("%s: found %+v", name, r.Found)
 		}
@@ -41,7 +41,7 @@ func TestSongsInARowTellWhatHistoryMeansByItsTimes(t *testing.T) {
 func TestAPlayThatWasFirstSeenAfterALongPauseIsNotToldTwice(t *testing.T) {
 	// Nobody looked before 1068 s, when it had stood still for 13 minutes at its 268th second.
 	known := around([]songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 800, 1068, 150, true)}, nil)
-	r := Reconcile(known, []songspy.HistoryItem{item(songB, -180), item(songA, 0)}, at(3600))
+	r := reconcile(known, []songspy.HistoryItem{item(songB, -180), item(songA, 0)}, at(3600))
 	if len(r.Found) != 0 || len(r.Confirmed) != 2 {
 		t.Errorf("%+v", r)
 	}
@@ -54,7 +54,7 @@ func TestHistoryThatHasForgottenLeavesAGap(t *testing.T) {
 	}
 	known := around([]songspy.KeptPlay{kept(songB, 0, 180, 180, false)}, nil)
 	until := at(3600 + 200*songspy.HistoryMost)
-	r := Reconcile(known, items, until)
+	r := reconcile(known, items, until)
 	if len(r.Gaps) != 1 || !r.Gaps[0].BeganAt.Equal(at(180)) || !r.Gaps[0].EndedAt.Equal(at(3400)) || r.Gaps[0].Reason != songspy.GapUnseen {
 		t.Fatalf("gaps %+v", r.Gaps)
 	}
@@ -62,17 +62,17 @@ func TestHistoryThatHasForgottenLeavesAGap(t *testing.T) {
 	for _, i := range items {
 		told = append(told, i.PlayedAt)
 	}
-	if again := Reconcile(around(merge(known.Plays, r), told), items, until); !again.Empty() {
+	if again := reconcile(around(merge(known.Plays, r), told), items, until); !again.Empty() {
 		t.Errorf("the same answer again: %+v", again)
 	}
-	if r := Reconcile(known, items[1:], until); len(r.Gaps) != 0 {
+	if r := reconcile(known, items[1:], until); len(r.Gaps) != 0 {
 		t.Errorf("%d items leave %+v", len(items)-1, r.Gaps)
 	}
 }
 
 func TestAPlayLeftInAPauseThatHistoryEndsLaterIsOnePlay(t *testing.T) {
 	known := []songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 0, 90, 90, false), kept(songB, 400, 580, 180, false)}
-	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songB, 0), item(songA, 400), item(songB, 580)}, at(900))
+	r := reconcile(around(known, nil), []songspy.HistoryItem{item(songB, 0), item(songA, 400), item(songB, 580)}, at(900))
 	all := merge(known, r)
 	if len(r.Found) != 0 || !all[1].Play.EndedAt.Equal(at(400)) || all[1].Play.ListenedMS != 90_000 || !all[1].Play.Provisional {
 		t.Errorf("found %+v; the play is %+v", r.Found, all[1].Play)
@@ -85,7 +85,7 @@ func TestASongCutShortBetweenTwoOthersIsFound(t *testing.T) {
 		"by its end":   {item(songB, 180), item(songA, 230), item(songB, 290)},
 	} {
 		known := []songspy.KeptPlay{kept(songB, 0, 180, 180, false), kept(songB, 230, 290, 60, false)}
-		r := Reconcile(around(known, nil), items, at(900))
+		r := reconcile(around(known, nil), items, at(900))
 		if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(180)) || !r.Found[0].Play.EndedAt.Equal(at(230)) {
 			t.Errorf("%s: found %+v", name, r.Found)
 		}
@@ -93,7 +93,7 @@ func TestASongCutShortBetweenTwoOthersIsFound(t *testing.T) {
 }
 
 func TestAFoundPlayEndsWhereHistorySaysThatTheNextBegan(t *testing.T) {
-	r := Reconcile(songspy.Kept{}, []songspy.HistoryItem{item(songA, 0), item(songB, 200), item(songA, 280), item(songB, 480)}, at(900))
+	r := reconcile(songspy.Kept{}, []songspy.HistoryItem{item(songA, 0), item(songB, 200), item(songA, 280), item(songB, 480)}, at(900))
 	if len(r.Found) != 4 || !r.Found[1].Play.EndedAt.Equal(at(280)) || r.Found[1].Play.ListenedMS != 80_000 {
 		t.Errorf("found %+v", r.Found)
 	}
@@ -108,7 +108,7 @@ func TestAPlayWhoseStartWasPutTooLateIsNotFoundAnew(t *testing.T) {
 		"by its end":   {item(songA, 80), item(songC, 640)},
 	} {
 		known := around([]songspy.KeptPlay{kept(songA, 100, 150, 50, false), kept(songC, 400, 640, 240, false)}, nil)
-		r := Reconcile(known, items, at(3600))
+		r := reconcile(known, items, at(3600))
 		if len(r.Found) != 0 || len(r.Confirmed) != 2 {
 			t.Errorf("%s: %+v", name, r)
 		}
@@ -117,7 +117,7 @@ func TestAPlayWhoseStartWasPutTooLateIsNotFoundAnew(t *testing.T) {
 
 func TestAPlayHeardTwiceIsFoundBesideTheOneThatWasSeen(t *testing.T) {
 	known := around([]songspy.KeptPlay{kept(songA, 100, 300, 200, false)}, nil)
-	r := Reconcile(known, []songspy.HistoryItem{item(songA, 40), item(songA, 100)}, at(3600))
+	r := reconcile(known, []songspy.HistoryItem{item(songA, 40), item(songA, 100)}, at(3600))
 	if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(40)) || !r.Found[0].Play.EndedAt.Equal(at(100)) {
 		t.Errorf("%+v", r)
 	}
@@ -126,11 +126,11 @@ func TestAPlayHeardTwiceIsFoundBesideTheOneThatWasSeen(t *testing.T) {
 func TestWhatMayTellOfTheOpenPlayWaitsForItsEnd(t *testing.T) {
 	n, _, _ := run(t, nothing(0), playing(songA, 10, 100)) // paused for a while, perhaps, since some time after 0
 	items := []songspy.HistoryItem{item(songA, -200), item(songA, 20), item(songB, 60)}
-	if got := Tellable(n, items); len(got) != 2 || !got[0].PlayedAt.Equal(at(-200)) || got[1].Track.URI != songB.URI {
+	if got := tellable(n, items); len(got) != 2 || !got[0].PlayedAt.Equal(at(-200)) || got[1].Track.URI != songB.URI {
 		t.Errorf("%+v", got)
 	}
 	n, _, _ = run(t, nothing(0), playing(songA, 10, 100), nothing(300), nothing(330))
-	if got := Tellable(n, items); len(got) != 3 {
+	if got := tellable(n, items); len(got) != 3 {
 		t.Errorf("after its end: %+v", got)
 	}
 }

@@ -32,7 +32,7 @@ func TestHistoryConfirmsWhatWasSeenUnderEitherReading(t *testing.T) {
 		"ends":      {item(songA, 200.4), item(songB, 379)},
 		"unordered": {item(songB, 379), item(songA, 200.4)},
 	} {
-		r := Reconcile(around(known, nil), items, at(500))
+		r := reconcile(around(known, nil), items, at(500))
 		if len(r.Confirmed) != 2 || len(r.Found) != 0 || len(r.Unplaced) != 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
@@ -41,7 +41,7 @@ func TestHistoryConfirmsWhatWasSeenUnderEitherReading(t *testing.T) {
 
 func TestHistoryFillsAHole(t *testing.T) {
 	known := []songspy.KeptPlay{kept(songA, 0, 200, 200, false), kept(songA, 380, 580, 200, false)}
-	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 0), item(songB, 200), item(songA, 380)}, at(600))
+	r := reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 0), item(songB, 200), item(songA, 380)}, at(600))
 	if len(r.Found) != 1 || len(r.Confirmed) != 2 {
 		t.Fatalf("%+v", r)
 	}
@@ -53,7 +53,7 @@ func TestHistoryFillsAHole(t *testing.T) {
 
 func TestHistoryThatToldOfEndsFillsAHoleFromItsEnd(t *testing.T) {
 	known := []songspy.KeptPlay{kept(songA, 0, 200, 200, false)}
-	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 200), item(songB, 600)}, at(700))
+	r := reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 200), item(songB, 600)}, at(700))
 	if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(420)) || !r.Found[0].Play.EndedAt.Equal(at(600)) {
 		t.Errorf("%+v", r.Found)
 	}
@@ -62,7 +62,7 @@ func TestHistoryThatToldOfEndsFillsAHoleFromItsEnd(t *testing.T) {
 func TestHistoryWithoutAHoleMakesNoPlay(t *testing.T) {
 	known := []songspy.KeptPlay{kept(songA, 0, 200, 200, false), kept(songB, 200, 380, 180, false)}
 	other := songspy.Track{URI: "spotify:track:x", Title: "X", DurationMS: 190_000}
-	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 0), item(other, 100), item(songB, 200)}, at(380))
+	r := reconcile(around(known, nil), []songspy.HistoryItem{item(songA, 0), item(other, 100), item(songB, 200)}, at(380))
 	if len(r.Found) != 0 || len(r.Unplaced) != 1 {
 		t.Errorf("%+v", r)
 	}
@@ -71,7 +71,7 @@ func TestHistoryWithoutAHoleMakesNoPlay(t *testing.T) {
 func TestAnItemSeenBeforeChangesNothing(t *testing.T) {
 	k := kept(songA, 0, 200, 200, false)
 	k.HeardAt = at(0)
-	r := Reconcile(around([]songspy.KeptPlay{k}, nil), []songspy.HistoryItem{item(songA, 0), item(songA, 0)}, at(600))
+	r := reconcile(around([]songspy.KeptPlay{k}, nil), []songspy.HistoryItem{item(songA, 0), item(songA, 0)}, at(600))
 	if len(r.Confirmed)+len(r.Found)+len(r.Unplaced) != 0 {
 		t.Errorf("%+v", r)
 	}
@@ -81,7 +81,7 @@ func TestADeletedPlayStaysDeleted(t *testing.T) {
 	k := kept(songA, 0, 200, 200, false)
 	gone := at(300)
 	k.Play.DeletedAt = &gone
-	r := Reconcile(around([]songspy.KeptPlay{k}, nil), []songspy.HistoryItem{item(songA, 3)}, at(600))
+	r := reconcile(around([]songspy.KeptPlay{k}, nil), []songspy.HistoryItem{item(songA, 3)}, at(600))
 	if len(r.Found) != 0 {
 		t.Errorf("history brought back what the person deleted: %+v", r.Found)
 	}
@@ -90,18 +90,18 @@ func TestADeletedPlayStaysDeleted(t *testing.T) {
 func TestARelinkedTrackIsTheSameRecording(t *testing.T) {
 	a, b := songA, songA
 	a.ISRC, b.ISRC, b.URI = "KRA382100001", "kra382100001", "spotify:track:relinked"
-	if r := Reconcile(around([]songspy.KeptPlay{kept(a, 0, 200, 200, false)}, nil), []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
+	if r := reconcile(around([]songspy.KeptPlay{kept(a, 0, 200, 200, false)}, nil), []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
 		t.Errorf("by ISRC: %+v", r)
 	}
 	a.ISRC, b.ISRC, b.DurationMS = "", "", a.DurationMS+1500
-	if r := Reconcile(around([]songspy.KeptPlay{kept(a, 0, 200, 200, false)}, nil), []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
+	if r := reconcile(around([]songspy.KeptPlay{kept(a, 0, 200, 200, false)}, nil), []songspy.HistoryItem{item(b, 1)}, at(600)); len(r.Found) != 0 || len(r.Confirmed) != 1 {
 		t.Errorf("by title: %+v", r)
 	}
 }
 
 func TestHistoryThatTellsEndsDecidesAnUnwitnessedTail(t *testing.T) {
 	known := []songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 0, 200, 50, true)}
-	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songB, 0), item(songA, 120)}, at(600))
+	r := reconcile(around(known, nil), []songspy.HistoryItem{item(songB, 0), item(songA, 120)}, at(600))
 	var got songspy.Play
 	for _, c := range r.Confirmed {
 		if c.Play.TrackURI == songA.URI {
@@ -115,7 +115,7 @@ func TestHistoryThatTellsEndsDecidesAnUnwitnessedTail(t *testing.T) {
 
 func TestAnUnwitnessedTailMakesRoom(t *testing.T) {
 	known := []songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 0, 200, 40, true)}
-	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songB, -180), item(songA, 0), item(songB, 45)}, at(230))
+	r := reconcile(around(known, nil), []songspy.HistoryItem{item(songB, -180), item(songA, 0), item(songB, 45)}, at(230))
 	if len(r.Found) != 1 || !r.Found[0].Play.StartedAt.Equal(at(45)) {
 		t.Fatalf("found %+v", r.Found)
 	}
@@ -149,11 +149,11 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 		for range rapid.IntRange(0, 12).Draw(t, "items") {
 			items = append(items, item(rapid.SampledFrom(append(tracks, local)).Draw(t, "heard"), float64(rapid.IntRange(-200, int(now)+400).Draw(t, "at"))))
 		}
-		r := Reconcile(around(known, nil), items, at(now+200))
+		r := reconcile(around(known, nil), items, at(now+200))
 		d := disk{plays: slices.Clone(known)}
 		d.retell(r)
 		told := d.told // not what waits for another answer
-		if again := Reconcile(around(merge(known, r), told), items, at(now+200)); !again.Empty() {
+		if again := reconcile(around(merge(known, r), told), items, at(now+200)); !again.Empty() {
 			t.Fatalf("the same answer again changes %+v", again)
 		}
 		all := merge(known, r)
@@ -178,26 +178,12 @@ func TestReconcilingObeysTheLaws(t *testing.T) {
 
 // merge is what is kept after a reconciliation, by start.
 func merge(known []songspy.KeptPlay, r songspy.Reconciled) []songspy.KeptPlay {
-	out := make([]songspy.KeptPlay, 0, len(known)+len(r.Found))
+	d := disk{plays: slices.Clone(known), id: 1000}
 	for _, k := range known {
-		if slices.ContainsFunc(r.Refuted, func(f songspy.KeptPlay) bool { return f.Play.ID == k.Play.ID }) {
-			continue
-		}
-		for _, c := range r.Confirmed {
-			if c.Play.ID == k.Play.ID {
-				k.Play = c.Play
-				if !c.HeardAt.IsZero() {
-					k.HeardAt = c.HeardAt
-				}
-			}
-		}
-		out = append(out, k)
+		d.id = max(d.id, k.Play.ID)
 	}
-	for _, f := range r.Found {
-		out = append(out, songspy.KeptPlay{Play: f.Play, Track: f.Track, HeardAt: f.HeardAt})
-	}
-	sortKnown(out)
-	return out
+	d.retell(r)
+	return d.plays
 }
 
 func sortKnown(k []songspy.KeptPlay) {

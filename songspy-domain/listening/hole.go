@@ -18,8 +18,8 @@ func (r *reconciliation) placeAll(items []songspy.HistoryItem) {
 		placed, items = len(left) < len(items), left
 	}
 	for _, item := range items {
-		if r.early(item) || r.mayYield(item) || item.PlayedAt.Add(item.Track.Duration()).After(r.until) && r.read != readingEnd {
-			r.waiting++
+		if r.early(item) || item.PlayedAt.Add(item.Track.Duration()).After(r.until) && r.read != readingEnd {
+			r.waits = append(r.waits, item)
 		} else {
 			r.slots = append(r.slots, slot{item: item}) // remembered as unplaced
 		}
@@ -128,7 +128,7 @@ func (r *reconciliation) fill(item songspy.HistoryItem, from, to, edge time.Time
 	low, high := time.Time{}, r.until
 	for _, s := range r.slots {
 		switch {
-		case s.Play.StartedAt.IsZero() || r.guessed(s):
+		case s.Play.StartedAt.IsZero():
 		case s.Play.StartedAt.Before(edge):
 			low = later(low, s.proven())
 		case s.Play.StartedAt.Before(high):
@@ -142,10 +142,7 @@ func (r *reconciliation) fill(item songspy.HistoryItem, from, to, edge time.Time
 		return false
 	}
 	for j := range r.slots {
-		switch s := &r.slots[j]; {
-		case r.guessed(*s) && s.Play.StartedAt.Before(to):
-			s.makeRoom(later(from, s.Play.StartedAt))
-		case s.Play.StartedAt.Before(edge):
+		if s := &r.slots[j]; s.Play.StartedAt.Before(edge) {
 			s.makeRoom(from)
 		}
 	}
@@ -157,22 +154,6 @@ func (r *reconciliation) fill(item songspy.HistoryItem, from, to, edge time.Time
 	}
 	r.slots = append(r.slots, s)
 	return true
-}
-
-// guessed reports whether a play is a round of a loop that nobody saw, and that
-// history would have told of by now.
-func (r *reconciliation) guessed(s slot) bool {
-	return !s.fresh && s.unseen() && s.heard().IsZero() && r.tellable(s)
-}
-
-// mayYield reports whether a round that nobody saw stands where the item wants
-// to, and history may have yet to tell of it.
-func (r *reconciliation) mayYield(item songspy.HistoryItem) bool {
-	from, to := item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt.Add(item.Track.Duration())
-	return slices.ContainsFunc(r.slots, func(s slot) bool {
-		over := s.Play.StartedAt.Before(to) && from.Before(s.Play.EndedAt)
-		return over && !s.fresh && s.unseen() && s.heard().IsZero() && s.Play.EndedAt.Add(arrives).After(r.until)
-	})
 }
 
 // followed reports whether another play begins where this one ends.

@@ -43,11 +43,6 @@ func (s slot) proven() time.Time {
 	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(milliseconds(s.Play.ListenedMS)))
 }
 
-// unseen reports whether nobody saw anything of a play.
-func (s slot) unseen() bool {
-	return s.Play.InferredMS > 0 && s.Play.InferredMS >= s.Play.ListenedMS
-}
-
 // heard is the time of the item that tells of the play; zero: none does.
 func (s slot) heard() time.Time { return later(s.HeardAt, s.item.PlayedAt) }
 
@@ -188,6 +183,9 @@ func (s slot) off(item songspy.HistoryItem, read reading) time.Duration {
 	case readingStart:
 		return start
 	case readingEnd:
+		if item.PlayedAt.Before(s.Play.StartedAt.Add(countable - aside)) {
+			return end + aside // it would be too short to be listed
+		}
 		return end
 	default:
 		return min(start, end)

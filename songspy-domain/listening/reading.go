@@ -44,8 +44,10 @@ func inARow(items []songspy.HistoryItem) (v votes) {
 
 // What speaks against a reading, by how much.
 const (
-	costContradiction = 3 // an item far from the edge that others of this person lie at
+	costWaits         = 1 // an item that may tell of a play that is just over
+	costUntoldTail    = 1 // a play of which little was seen, and which is not told of
 	costLoose         = 2 // a play is told of, but by neither of its edges
+	costContradiction = 3 // an item far from the edge that others of this person lie at
 	costFound         = 3 // a play that nobody saw
 	costUntold        = 3 // a play that was seen, and is not told of
 	costUnplaced      = 4 // a play that was seen nowhere and has no room
@@ -93,29 +95,53 @@ func (r *reconciliation) cost(read reading) (sum float64) {
 		}
 	}
 	for i, j := range try.conclude() {
-		switch {
-		case j < 0 && r.items[i].PlayedAt.Before(r.until.Add(-aside)):
+		item := r.items[i]
+		switch waits := slices.ContainsFunc(try.waits, func(w songspy.HistoryItem) bool { return w.PlayedAt.Equal(item.PlayedAt) }); {
+		case waits && try.early(item):
+			sum += costWaits
+		case waits:
+			sum += costFound
+		case j < 0 && item.PlayedAt.Before(r.until.Add(-aside)):
 			sum += costLoose
 		case j >= 0:
-			sum += float64(r.slots[j].off(r.items[i], read)/jitter) / 100 // of two that fit, the better
+			sum += float64(r.slots[j].off(item, read)/jitter) / 100 // of two that fit, the better
 		}
 	}
 	out := try.result()
 	sum += float64((costFound-costLoose)*len(out.Found) + (costUnplaced-costLoose)*len(out.Unplaced))
 	for _, s := range try.slots {
-		if try.tellable(s) && s.heard().IsZero() && !s.unseen() {
+		switch {
+		case !try.tellable(s) || !s.heard().IsZero() || try.awaitsTrack(s.Track):
+		case s.Play.ListenedMS-s.Play.InferredMS < ms(countable):
+			sum += costUntoldTail
+		default:
 			sum += costUntold
 		}
 	}
 	return sum
 }
 
+// awaitsTrack reports whether an item of a track is left for another answer.
+func (r *reconciliation) awaitsTrack(track songspy.Track) bool {
+	of := func(i songspy.HistoryItem) bool { return sameTrack(i.Track, track) }
+	return slices.ContainsFunc(r.waits, of) || slices.ContainsFunc(r.withheld, of)
+}
+
 // tellable reports whether history would have told of a play by now, if it was
 // heard as it is kept.
 func (r *reconciliation) tellable(s slot) bool {
-	listed := !untellable(s.Track.URI) && s.Play.ListenedMS >= ms(countable)
-	asked := s.Play.StartedAt.Add(-s.Track.Duration()).After(r.since) && !s.Play.EndedAt.Add(arrives).After(r.until)
-	return listed && asked && s.Play.Source == songspy.SourceLive
+	return s.Play.ListenedMS >= ms(countable) && r.asked(s)
+}
+
+// asked reports whether history would have told of a play by now, if it was
+// heard for long enough.
+func (r *reconciliation) asked(s slot) bool {
+	at := s.Play.StartedAt.Add(-s.Track.Duration()) // it may have stood still unseen
+	if r.read == readingEnd {
+		at = s.proven().Add(-aside)
+	}
+	covered := at.After(r.since) && !s.Play.EndedAt.Add(arrives).After(r.until)
+	return covered && s.Play.Source == songspy.SourceLive && !untellable(s.Track.URI)
 }
 
 // undecided are the items that wait until this person's reading is known: all

@@ -18,7 +18,7 @@ func TestAnInferredTailYieldsToWhatHistoryTells(t *testing.T) {
 		"ends":   {item(songA, 70), item(songB, 190), item(short, 201+short.Duration().Seconds())},
 	} {
 		known := []songspy.KeptPlay{seenUntil(kept(songA, 0, 200, 200, false), 20), kept(short, 201, 201+short.Duration().Seconds(), 40, false)}
-		r := Reconcile(around(known, nil), items, at(900))
+		r := reconcile(around(known, nil), items, at(900))
 		all := merge(known, r)
 		if len(all) != 3 || all[1].Play.TrackURI != songB.URI {
 			t.Fatalf("%s: %+v", name, r)
@@ -37,7 +37,7 @@ func TestAPlayThatCountedByItsInferredTailAloneIsTakenBack(t *testing.T) {
 	known := []songspy.KeptPlay{
 		kept(songB, -180, 0, 180, false), seenUntil(kept(songA, 0, 200, 200, false), 2), kept(songB, 201, 381, 180, false),
 	}
-	r := Reconcile(around(known, nil), []songspy.HistoryItem{item(songB, -180), item(short, 10), item(songB, 201)}, at(900))
+	r := reconcile(around(known, nil), []songspy.HistoryItem{item(songB, -180), item(short, 10), item(songB, 201)}, at(900))
 	if len(r.Refuted) != 1 || r.Refuted[0].Play.ID != known[1].Play.ID {
 		t.Fatalf("%+v", r)
 	}
@@ -58,7 +58,7 @@ func TestASongBegunAnewIsTwoPlaysOnceHistoryTellsOfBoth(t *testing.T) {
 	} {
 		all := []songspy.KeptPlay{before, whole, after}
 		for _, items := range answers {
-			all = merge(all, Reconcile(around(all, nil), items, at(900)))
+			all = merge(all, reconcile(around(all, nil), items, at(900)))
 		}
 		if len(all) != 4 {
 			t.Errorf("%s: %+v", name, all)
@@ -81,7 +81,7 @@ func TestADeletedPlayIsNotSplit(t *testing.T) {
 	gone := kept(songA, 0, 260, 200, false)
 	deleted := at(500)
 	gone.Play.DeletedAt = &deleted
-	r := Reconcile(around([]songspy.KeptPlay{gone}, nil), []songspy.HistoryItem{item(songA, 0), item(songA, 60)}, at(900))
+	r := reconcile(around([]songspy.KeptPlay{gone}, nil), []songspy.HistoryItem{item(songA, 0), item(songA, 60)}, at(900))
 	if len(r.Found) != 0 {
 		t.Errorf("found %+v", r.Found)
 	}
@@ -89,9 +89,9 @@ func TestADeletedPlayIsNotSplit(t *testing.T) {
 
 func TestWhatOnlyHistoryToldByItsStartYieldsToWhatItTellsLater(t *testing.T) {
 	known := []songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songB, 150, 330, 180, false)}
-	first := Reconcile(around(known, nil), []songspy.HistoryItem{item(songB, -180), item(songA, 0), item(songB, 150)}, at(900))
+	first := reconcile(around(known, nil), []songspy.HistoryItem{item(songB, -180), item(songA, 0), item(songB, 150)}, at(900))
 	all := merge(known, first)
-	second := Reconcile(around(all, nil), []songspy.HistoryItem{item(short, 70)}, at(900))
+	second := reconcile(around(all, nil), []songspy.HistoryItem{item(short, 70)}, at(900))
 	if len(second.Found) != 1 || !second.Found[0].Play.StartedAt.Equal(at(70)) {
 		t.Fatalf("found %+v", second)
 	}

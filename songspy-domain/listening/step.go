@@ -115,9 +115,9 @@ func (s *step) same(obs songspy.Observation) {
 	switch {
 	case shift.Abs() <= jitter:
 		s.goOn(obs, s.played(obs))
-	case length > 0 && shift >= length-near(length, crossfade):
+	case length > 0 && shift >= length-near(length, crossfade) && !s.mayHaveStood(obs):
 		s.again(obs, implied, length)
-	case shift > 0 && ms(obs.Progress) >= s.State.ProgressMS:
+	case shift > 0 && s.moved(obs) >= 0:
 		s.State.PausedMS += ms(shift)
 		s.goOn(obs, s.played(obs))
 	default:
@@ -125,36 +125,25 @@ func (s *step) same(obs songspy.Observation) {
 	}
 }
 
-// again handles the open play's track begun anew: right at its end, or after
-// some whole rounds in a loop that nobody looked at, or later by itself.
+// again handles the open play's track begun anew: right at its end, or later.
+// What a loop did in whole rounds that nobody looked at, history tells: a pause
+// as long as they are would look the same.
 func (s *step) again(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
-	late := implied.Sub(end)
-	rounds := max(0, (late+length/2)/length)
-	fits := (late - rounds*length).Abs()
-	tolerance := near(length, crossfade)
-	if rounds > 0 {
-		tolerance = near(length, seamless) // coincidence is likelier the longer ago it was
-	}
-	// Rounds so short that any sighting fits them prove nothing.
-	loops := rounds == 0 || obs.At.Sub(s.State.SeenAt) <= unwatched && tolerance >= jitter
-	if fits > tolerance || !loops {
+	late := implied.Sub(end).Abs()
+	if late > near(length, crossfade) {
 		s.anew(obs, end)
 		s.State.Provisional = true
 		return
 	}
-	former := s.State
-	bound := s.end(earlier(end, implied), fits <= seamless)
-	for range rounds {
-		began := later(bound, end)
-		end = end.Add(length)
-		bound = later(bound, earlier(end, implied))
-		s.finish(songspy.NowPlaying{
-			UserID: former.UserID, TrackID: former.TrackID, TrackURI: former.TrackURI,
-			DurationMS: former.DurationMS, StartedAt: began, ListenedMS: ms(length),
-		}, bound, length, false)
-	}
-	s.open(obs, bound)
+	s.open(obs, s.end(earlier(end, implied), late <= seamless))
+}
+
+// mayHaveStood reports whether the open play may have stood still all the while,
+// instead of having begun anew, and nobody will ever tell: it is further in its
+// track than it was, and history does not list it.
+func (s *step) mayHaveStood(obs songspy.Observation) bool {
+	return untellable(obs.Track.URI) && s.moved(obs) >= -jitter
 }
 
 // goOn records another sighting of the open play, playing, of which so much

@@ -122,9 +122,13 @@ func TestStepTellsWhichPlaysEnded(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 1, 202), playing(songB, 1, 402)},
 			[]heard{{"spotify:track:a", 0, 200, 200, false}, {"spotify:track:a", 201, 401, 200, false}},
 		},
-		"a loop that was seen rarely is all its rounds": {
-			[]songspy.Observation{idle, playing(short, 10, 10), playing(short, 20, 140)},
-			[]heard{{"spotify:track:s", 0, 40, 40, false}, {"spotify:track:s", 40, 80, 40, false}, {"spotify:track:s", 80, 120, 40, false}},
+		"of a loop that was seen rarely only what was seen is told": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 40, 440), playing(songB, 1, 601)},
+			[]heard{{"spotify:track:a", 0, 200, 50, true}, {"spotify:track:a", 400, 600, 200, true}},
+		},
+		"what history never tells of is one play where it may have stood still": {
+			[]songspy.Observation{idle, playing(file, 40, 40), playing(file, 45, 215), playing(songB, 1, 341)},
+			[]heard{{"spotify:local:f", 0, 340, 170, false}},
 		},
 		"the same song much later by itself is another play": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 5, 300)},

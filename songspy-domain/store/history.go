@@ -79,8 +79,11 @@ func covers(items []songspy.HistoryItem) (from, to time.Time) {
 	return from.Add(-time.Minute), to.Add(ledgerSlack)
 }
 
-// kept reads what is kept around the items. Plays do not overlap, so of those
-// that began before only the last can reach into the time.
+// former is how many plays before the time that items may tell of show by which
+// edge history has told of this person.
+const former = 30
+
+// kept reads what is kept around the items, and some plays before.
 func (h *retelling) kept(items []songspy.HistoryItem) (k songspy.Kept, err error) {
 	from, to := covers(items)
 	err = queryRows(h.ctx, h.conn, func(rows *sql.Rows) error {
@@ -88,8 +91,9 @@ func (h *retelling) kept(items []songspy.HistoryItem) (k songspy.Kept, err error
 		k.Plays = append(k.Plays, songspy.KeptPlay{Play: p.Play, Track: p.Track})
 		return err
 	}, selectPlays+`WHERE p.user_id = $1 AND p.started_at < $3 AND p.started_at >=
-		COALESCE((SELECT MAX(b.started_at) FROM plays b WHERE b.user_id = $1 AND b.started_at <= $2), $2)
-		ORDER BY p.started_at`, int64(h.user), from, to)
+		COALESCE((SELECT MIN(b.started_at) FROM (SELECT started_at FROM plays WHERE user_id = $1 AND started_at <= $2
+			ORDER BY started_at DESC LIMIT $4) b), $2)
+		ORDER BY p.started_at`, int64(h.user), from, to, former)
 	if err != nil {
 		return k, err
 	}
@@ -127,13 +131,13 @@ func (h *retelling) write(kept songspy.Kept, r songspy.Reconciled) error {
 	if err != nil {
 		return err
 	}
-	if err := h.s.insertPlays(h.ctx, h.conn, found); err != nil {
+	if err := h.refute(r.Refuted); err != nil { // first: what was found may begin where one of these did
 		return err
 	}
 	if err := h.settle(kept, r.Confirmed); err != nil {
 		return err
 	}
-	if err := h.refute(r.Refuted); err != nil {
+	if err := h.s.insertPlays(h.ctx, h.conn, found); err != nil {
 		return err
 	}
 	if err := h.enter(r); err != nil {
@@ -216,7 +220,8 @@ func (h *retelling) refute(refuted []songspy.KeptPlay) error {
 	return nil
 }
 
-// enter notes which items have been told, and of which play: of none, 0.
+// enter notes which items have been told, and of which play: of none, 0. An item
+// that was taken for another play's moves to the one that it tells of.
 func (h *retelling) enter(r songspy.Reconciled) error {
 	type entry struct {
 		heardAt   time.Time
@@ -246,5 +251,5 @@ func (h *retelling) enter(r songspy.Reconciled) error {
 	return h.s.execWith(h.ctx, h.conn, v, `INSERT INTO play_ledger (user_id, heard_at, play_id)
 		SELECT v.user_id, v.heard_at, COALESCE(p.id, v.play_id)
 		FROM v LEFT JOIN plays p ON p.user_id = v.user_id AND p.started_at = v.started_at WHERE true
-		ON CONFLICT (user_id, heard_at) DO NOTHING`)
+		ON CONFLICT (user_id, heard_at) DO UPDATE SET play_id = excluded.play_id WHERE excluded.play_id <> 0`)
 }

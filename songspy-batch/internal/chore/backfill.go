@@ -177,10 +177,10 @@ func (b *Backfill) ask(ctx context.Context, l songspy.Listener) (r songspy.Recon
 	if err != nil {
 		return r, err
 	}
-	items = listening.Tellable(l.Playing, items)
+	answer := listening.NewAnswer(items, after).Tellable(l.Playing)
 	settled := listening.Settled(l.Playing)
-	r, err = b.Listeners.UpdateHistory(ctx, l.Link.UserID, l.Link.Generation, items, func(kept songspy.Kept) songspy.Reconciled {
-		return listening.Reconcile(kept, items, settled)
+	r, err = b.Listeners.UpdateHistory(ctx, l.Link.UserID, l.Link.Generation, answer.Items, func(kept songspy.Kept) songspy.Reconciled {
+		return listening.Reconcile(kept, answer, settled)
 	})
 	if songspy.CodeOf(err) == songspy.CodeGone {
 		return songspy.Reconciled{}, nil // unlinked or linked anew meanwhile

@@ -77,14 +77,15 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 	if err != nil {
 		return "", err
 	}
-	items = listening.Tellable(l.playing, items)
+	answer := listening.NewAnswer(items, after).Tellable(l.playing)
+	items = answer.Items
 	settled, told := listening.Settled(l.playing), fingerprint(items)
 	if told == l.told {
 		s.roster.recalled(who, asked, told)
 		return "unchanged", nil
 	}
 	r, err := s.Store.UpdateHistory(ctx, id, l.generation, items, func(kept songspy.Kept) songspy.Reconciled {
-		return listening.Reconcile(kept, items, settled)
+		return listening.Reconcile(kept, answer, settled)
 	})
 	if err != nil {
 		return "", err

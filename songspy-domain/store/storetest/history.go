@@ -37,7 +37,7 @@ func (b *bundle) kept(t *testing.T, l songspy.Link, items ...songspy.HistoryItem
 
 func history() suite {
 	return suite{
-		"UpdateHistory_ShowsWhatReachesIntoTheTimeTheLastBeforeAndTheHourAfter": func(t *testing.T, b *bundle) {
+		"UpdateHistory_ShowsThePlaysOfTheTimeAndTheHourAfter": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
 			h := hears(l, song(1), start)
 			for hour := range 6 {
@@ -46,7 +46,7 @@ func history() suite {
 			b.write(t, h)
 			kept := b.kept(t, l, told(song(2), start.Add(-150*time.Minute)))
 			var starts []time.Time
-			for _, k := range kept.Plays {
+			for _, k := range kept.Plays[3:] { // after those from before
 				starts = append(starts, k.Play.StartedAt)
 				same(t, "track", k.Track.URI, song(1).URI)
 				same(t, "heard", k.HeardAt.IsZero(), true)
@@ -54,7 +54,7 @@ func history() suite {
 			// A play that stood still before anybody saw it begins, as far as is known, long after its item.
 			same(t, "starts", starts, []time.Time{start.Add(-3 * time.Hour), start.Add(-2 * time.Hour)})
 			two := b.kept(t, l, told(song(2), start.Add(-150*time.Minute)), told(song(2), start.Add(-119*time.Minute)))
-			same(t, "plays around two items", len(two.Plays), 3)
+			same(t, "plays around two items", len(two.Plays), 6)
 			same(t, "a stranger's", b.kept(t, b.listener(t), told(song(2), start)), songspy.Kept{})
 		},
 		"UpdateHistory_WritesWhatWasFoundOnceAndRemembersWhatWasTold": func(t *testing.T, b *bundle) {
@@ -118,6 +118,41 @@ func history() suite {
 			same(t, "the second", stored[1].Source, songspy.SourceHistory)
 			tracks := storedTracks(t, b.sql(t), l.UserID)
 			same(t, "plays of the track", tracks[0].Plays, 1)
+		},
+		"UpdateHistory_MovesAnItemToThePlayThatItTellsOf": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			seen := played(song(1), start.Add(-time.Hour))
+			h.Plays = []songspy.Play{seen}
+			b.write(t, h)
+			item, other := told(song(1), seen.StartedAt.Add(-10*time.Minute)), told(song(2), seen.StartedAt.Add(-10*time.Minute+time.Second))
+			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, finds([]songspy.HistoryItem{item})))
+			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{other}, func(k songspy.Kept) (r songspy.Reconciled) {
+				same(t, "plays", len(k.Plays), 2)
+				found, live := k.Plays[0], k.Plays[1]
+				same(t, "told of the found one", found.HeardAt, item.PlayedAt)
+				r = finds([]songspy.HistoryItem{other})(k)
+				r.Found[0].Play.StartedAt = found.Play.StartedAt // where the refuted one was
+				live.HeardAt, found.HeardAt = item.PlayedAt, time.Time{}
+				r.Confirmed, r.Refuted = []songspy.KeptPlay{live}, []songspy.KeptPlay{found}
+				return r
+			}))
+			kept := b.kept(t, l, item, other)
+			same(t, "plays", len(kept.Plays), 2)
+			same(t, "in place of the found one", kept.Plays[0].HeardAt, other.PlayedAt)
+			same(t, "told of the seen one", kept.Plays[1].HeardAt, item.PlayedAt)
+			same(t, "told", kept.Told, []time.Time{item.PlayedAt, other.PlayedAt})
+		},
+		"UpdateHistory_ShowsSomePlaysFromBefore": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			for i := range 40 {
+				h.Plays = append(h.Plays, played(song(1), start.Add(-48*time.Hour+time.Duration(i)*10*time.Minute)))
+			}
+			b.write(t, h)
+			kept := b.kept(t, l, told(song(1), start))
+			same(t, "plays", len(kept.Plays), 30)
+			same(t, "the last", kept.Plays[29].Play.StartedAt, h.Plays[39].StartedAt)
 		},
 		"UpdateHistory_ShowsTheDeleted": func(t *testing.T, b *bundle) {
 			l := b.listener(t)

@@ -1,0 +1,96 @@
+package listening
+
+import (
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// mend makes one play of two of which history tells once, though it tells of
+// that time. It only ever makes fewer of them: what is in doubt is counted once.
+func (r *reconciliation) mend() {
+	slices.SortStableFunc(r.slots, func(a, b slot) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
+	for j := range r.slots {
+		r.unite(j)
+	}
+	r.slots = slices.DeleteFunc(r.slots, func(s slot) bool { return s.fresh && s.refuted && s.item.PlayedAt.IsZero() })
+	last := -1
+	for j := range r.slots {
+		switch {
+		case r.slots[j].refuted || r.slots[j].Play.StartedAt.IsZero():
+		case last >= 0 && r.once(r.slots[last], r.slots[j]):
+			r.slots[last].join(&r.slots[j])
+			if r.slots[j].Play.DeletedAt != nil {
+				last = -1 // it stays between
+			}
+		default:
+			last = j
+		}
+	}
+}
+
+// unite has a play that was seen, and of which nothing tells, be the one that
+// the nearest item of its track tells of if nobody saw any play of that: a
+// neighbour's item was taken for its own, or its edge for the other.
+func (r *reconciliation) unite(j int) {
+	seen := &r.slots[j]
+	counts := songspy.Counts(seen.Play.ListenedMS, seen.Track.DurationMS)
+	if !counts || seen.refuted || !seen.heard().IsZero() || !r.asked(*seen) || r.awaitsTrack(seen.Track) {
+		return
+	}
+	nearest, off := -1, lingers
+	for i, s := range r.slots {
+		only := s.Play.Source == songspy.SourceHistory && s.Play.DeletedAt == nil && !s.refuted && !s.heard().IsZero()
+		apart := later(s.Play.StartedAt, seen.Play.StartedAt).Sub(earlier(s.Play.EndedAt, seen.Play.EndedAt))
+		if only && sameTrack(s.Track, seen.Track) && apart < off {
+			nearest, off = i, apart
+		}
+	}
+	if nearest < 0 {
+		return
+	}
+	told := &r.slots[nearest]
+	seen.takeItem(told)
+	told.refuted = true
+}
+
+// takeItem has the item that tells of another play tell of this one.
+func (s *slot) takeItem(other *slot) {
+	s.item = songspy.HistoryItem{Track: other.Track, PlayedAt: other.heard()}
+	other.item, other.HeardAt = songspy.HistoryItem{}, time.Time{}
+}
+
+// once reports whether two plays of a track, of which the second was taken to
+// begin where nobody saw the first end, are told of as one: a pause as long as
+// the song looks like that too, or a leap back in the part that nobody saw.
+func (r *reconciliation) once(first, second slot) bool {
+	live := first.Play.Source == songspy.SourceLive && second.Play.Source == songspy.SourceLive && !second.fresh
+	unseen := first.Play.InferredMS > 0 || first.Play.Provisional || first.clipped
+	near := second.Play.StartedAt.Sub(first.Play.EndedAt) <= lingers
+	if !live || !unseen || !near || !sameTrack(first.Track, second.Track) || r.awaitsTrack(first.Track) {
+		return false
+	}
+	if first.heard().IsZero() {
+		return r.asked(first) && !second.heard().IsZero()
+	}
+	return second.heard().IsZero() && r.asked(second)
+}
+
+// join makes one play of two. One that was deleted stays, with nothing in it.
+func (s *slot) join(second *slot) {
+	if second.Play.DeletedAt != nil {
+		second.Play.EndedAt, second.Play.ListenedMS, second.Play.InferredMS, second.moved = second.Play.StartedAt, 0, 0, true
+		return
+	}
+	s.Play.ListenedMS = s.Play.ListenedMS - s.Play.InferredMS + second.Play.ListenedMS
+	if most := s.Track.DurationMS; most > 0 {
+		s.Play.ListenedMS = min(s.Play.ListenedMS, most)
+	}
+	s.Play.InferredMS = min(second.Play.InferredMS, s.Play.ListenedMS)
+	s.Play.EndedAt, s.Play.Provisional, s.moved = second.Play.EndedAt, true, true
+	if s.heard().IsZero() {
+		s.takeItem(second)
+	}
+	second.refuted = true
+}
