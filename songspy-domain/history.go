@@ -52,8 +52,9 @@ type Reconciled struct {
 	Unplaced []HistoryItem
 	// Gaps are times of which history has forgotten what it once told.
 	Gaps []Gap
-	// Waiting is how many items are left for another answer: what they may tell
-	// of may be told by another that is still to come.
+	// Waiting is how many items and plays are left for another answer: items
+	// that may tell of what is told by another that is still to come, and plays
+	// that are over for so short a time that theirs may still come.
 	Waiting int
 }
 

@@ -15,4 +15,10 @@
 // Only what is proven counts as listened: the time between two sightings of
 // one play, or up to the predicted end where the next thing began there. The
 // rest of a play is provisional until somebody knows better.
+//
+// Reconcile holds an answer of history against the plays that are kept: it
+// learns which edge of a play history tells of this person (reading.go), matches
+// items with plays (match.go), makes plays of items where a hole holds them
+// (hole.go, split.go), and makes one play of two of which it tells once
+// (mend.go). What is in doubt is counted once.
 package listening

@@ -149,6 +149,9 @@ func (r *reconciliation) settle(s *slot, item songspy.HistoryItem) {
 func (r *reconciliation) result() songspy.Reconciled {
 	out := songspy.Reconciled{Gaps: r.gaps, Waiting: len(r.waits)}
 	for _, s := range r.slots {
+		if r.mayCome(s) {
+			out.Waiting++
+		}
 		switch {
 		case s.fresh && !songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS):
 			out.Unplaced = append(out.Unplaced, s.item)

@@ -51,7 +51,7 @@ func (r *reconciliation) place(item songspy.HistoryItem) bool {
 // is known once both could be told.
 func (r *reconciliation) early(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.slots, func(s slot) bool {
-		return s.untold(item) && s.Play.EndedAt.Add(arrives).After(r.until) && s.Play.StartedAt.Sub(item.PlayedAt) <= lingers
+		return s.untold(item) && r.justOver(s) && s.Play.StartedAt.Sub(item.PlayedAt) <= lingers
 	})
 }
 

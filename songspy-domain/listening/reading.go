@@ -140,9 +140,17 @@ func (r *reconciliation) asked(s slot) bool {
 	if r.read == readingEnd {
 		at = s.proven().Add(-aside)
 	}
-	covered := at.After(r.since) && !s.Play.EndedAt.Add(arrives).After(r.until)
-	return covered && s.Play.Source == songspy.SourceLive && !untellable(s.Track.URI)
+	return at.After(r.since) && !r.justOver(s) && s.Play.Source == songspy.SourceLive && !untellable(s.Track.URI)
 }
+
+// mayCome reports whether history may have yet to tell of a play that is kept.
+func (r *reconciliation) mayCome(s slot) bool {
+	return !s.fresh && s.heard().IsZero() && r.justOver(s) && s.Play.Source == songspy.SourceLive && !untellable(s.Track.URI)
+}
+
+// justOver reports whether a play ended so shortly before all is known that
+// history may not list it yet.
+func (r *reconciliation) justOver(s slot) bool { return s.Play.EndedAt.Add(arrives).After(r.until) }
 
 // undecided are the items that wait until this person's reading is known: all
 // of a track of which one lies between two plays that it may tell of.
