@@ -163,7 +163,7 @@ func (r *reconciliation) result() songspy.Reconciled {
 			out.Found = append(out.Found, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})
 		case s.Play.StartedAt.IsZero():
 			out.Unplaced = append(out.Unplaced, s.item)
-		case s.refuted && s.item.PlayedAt.IsZero() && s.HeardAt.IsZero() && s.Play.DeletedAt == nil:
+		case s.takenBack():
 			out.Refuted = append(out.Refuted, s.KeptPlay)
 		case s.moved || !s.item.PlayedAt.IsZero():
 			out.Confirmed = append(out.Confirmed, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})

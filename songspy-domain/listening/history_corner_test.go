@@ -266,6 +266,17 @@ func TestAPlayThatWasSeenAndIsNotToldOfIsOneWithOneThatNobodySaw(t *testing.T) {
 	}
 }
 
+// A was left after half a minute and begun anew, which looked like a pause, and
+// was last seen standing still just before its end.
+func TestTheItemThatLiesNearestIsToldFirst(t *testing.T) {
+	known := []songspy.KeptPlay{kept(songB, -180, 0, 180, false), kept(songA, 0, 230, 190, true), kept(songB, 270, 450, 180, false)}
+	items := []songspy.HistoryItem{item(songB, 0), item(songA, 35), item(songA, 268), item(songB, 450)}
+	all, r := tell(known, 900, items, items)
+	if len(all) != 4 || !r.Empty() || !all[1].Play.EndedAt.Equal(at(35)) || !all[2].Play.EndedAt.Equal(at(268)) {
+		t.Errorf("%+v", all)
+	}
+}
+
 func TestOfTwoThatAreOneADeletedSecondStaysWithNothingInIt(t *testing.T) {
 	gone := kept(songA, 133, 202, 69, true)
 	gone.Play.DeletedAt = &base

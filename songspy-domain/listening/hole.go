@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -10,9 +11,11 @@ import (
 // lingers is how long a player goes on showing what stands still.
 const lingers = 40 * time.Minute
 
-// placeAll places the items but those that it is too early for. Placing one may
-// make room for another, or show that it was not too early for it.
+// placeAll places the items but those that it is too early for: first those that
+// lie nearest to a play that they may tell of. Placing one may make room for
+// another, or show that it was not too early for it.
 func (r *reconciliation) placeAll(items []songspy.HistoryItem) {
+	slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return cmp.Compare(r.nearest(a), r.nearest(b)) })
 	for placed := true; placed; {
 		left := slices.DeleteFunc(slices.Clone(items), func(i songspy.HistoryItem) bool { return !r.early(i) && r.place(i) })
 		placed, items = len(left) < len(items), left
@@ -24,6 +27,18 @@ func (r *reconciliation) placeAll(items []songspy.HistoryItem) {
 			r.slots = append(r.slots, slot{item: item}) // remembered as unplaced
 		}
 	}
+}
+
+// nearest is how far an item lies from the nearest play that it may tell of, as
+// far as plays stand still.
+func (r *reconciliation) nearest(item songspy.HistoryItem) time.Duration {
+	off := lingers
+	for _, s := range r.slots {
+		if s.untold(item) {
+			off = min(off, s.off(item, r.read))
+		}
+	}
+	return off
 }
 
 // place makes a play of an item that nothing kept tells of, where a hole
@@ -38,7 +53,7 @@ func (r *reconciliation) place(item songspy.HistoryItem) bool {
 		if read == readingEnd {
 			from, to, edge = item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt, item.PlayedAt.Add(-aside)
 		}
-		if r.tellsOf(item, from, to) || r.split(item) || read == readingEnd && r.wentOn(item, edge) ||
+		if read == readingEnd && r.wentOn(item, edge) || r.tellsOf(item, from, to) || r.split(item) ||
 			r.beganBefore(item, edge) || r.fill(item, from, to, edge) {
 			return true
 		}

@@ -43,6 +43,10 @@ func (s slot) proven() time.Time {
 	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(milliseconds(s.Play.ListenedMS)))
 }
 
+// takenBack reports whether a play is none after all: nothing tells of it, and
+// its person has not deleted it.
+func (s slot) takenBack() bool { return s.refuted && s.heard().IsZero() && s.Play.DeletedAt == nil }
+
 // heard is the time of the item that tells of the play; zero: none does.
 func (s slot) heard() time.Time { return later(s.HeardAt, s.item.PlayedAt) }
 

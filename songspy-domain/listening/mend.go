@@ -18,7 +18,7 @@ func (r *reconciliation) mend() {
 	last := -1
 	for j := range r.slots {
 		switch {
-		case r.slots[j].refuted || r.slots[j].Play.StartedAt.IsZero():
+		case r.slots[j].takenBack() || r.slots[j].Play.StartedAt.IsZero():
 		case last >= 0 && r.once(r.slots[last], r.slots[j]):
 			r.slots[last].join(&r.slots[j])
 			if r.slots[j].Play.DeletedAt != nil {
