@@ -41,11 +41,12 @@ type Kept struct {
 // Reconciled is what an answer of history adds to what is kept.
 type Reconciled struct {
 	// Confirmed are kept plays that an item tells of, or, with HeardAt zero,
-	// whose unwitnessed tail had to make room for another.
+	// that turn out otherwise: a tail made room for another play, two are one.
 	Confirmed []KeptPlay
 	// Found are plays that only history knows.
 	Found []KeptPlay
-	// Refuted are kept plays that turn out too short to count.
+	// Refuted are kept plays that turn out too short to count, or to be one with
+	// another.
 	Refuted []KeptPlay
 	// Unplaced are items that fit nowhere. They are remembered, so that they
 	// are not tried again.

@@ -50,7 +50,7 @@ func retell(kept songspy.Kept, answer Answer, until time.Time) songspy.Reconcile
 	}
 	r.learn()
 	matched := r.conclude()
-	if answer.Full && len(r.items) > 0 && r.items[0].PlayedAt.Equal(answer.Since) && matched[0] < 0 {
+	if answer.Full && len(r.items) > 0 && r.items[0].PlayedAt.Equal(answer.Since) && matched[0] < 0 && !r.awaits(r.items[0]) {
 		r.forgotten(r.items[0])
 	}
 	r.mend()
@@ -62,7 +62,6 @@ func retell(kept songspy.Kept, answer Answer, until time.Time) songspy.Reconcile
 func (r *reconciliation) conclude() []int {
 	wait := r.undecided()
 	matched := r.align()
-	r.waits = nil
 	var rest []songspy.HistoryItem
 	for i, item := range r.items {
 		switch {

@@ -12,7 +12,7 @@ import (
 
 func kept(t songspy.Track, from, to, listened float64, provisional bool) songspy.KeptPlay {
 	return songspy.KeptPlay{Track: t, Play: songspy.Play{
-		ID: songspy.PlayID(from) + 1, TrackURI: t.URI, StartedAt: at(from), EndedAt: at(to), ListenedMS: int64(listened * 1000),
+		ID: songspy.PlayID(from) + 10_000, TrackURI: t.URI, StartedAt: at(from), EndedAt: at(to), ListenedMS: int64(listened * 1000),
 		Source: songspy.SourceLive, Provisional: provisional,
 	}}
 }

@@ -9,31 +9,25 @@ import (
 
 // ledger is what is kept of somebody while an answer of history is entered.
 type ledger struct {
-	plays   []songspy.KeptPlay
-	lowest  songspy.PlayID // of those that are kept; new ones have lower ids
-	next    songspy.PlayID
+	plays   []songspy.KeptPlay // those that are new have ids below zero
+	fresh   songspy.PlayID     // the last of these
 	told    []time.Time
 	gaps    []songspy.Gap
 	waiting int
 }
 
 func newLedger(k songspy.Kept) *ledger {
-	l := &ledger{plays: slices.Clone(k.Plays), told: slices.Clone(k.Told)}
-	for _, p := range k.Plays {
-		l.lowest = min(l.lowest, p.Play.ID)
-	}
-	l.next = l.lowest
-	return l
+	return &ledger{plays: slices.Clone(k.Plays), told: slices.Clone(k.Told)}
 }
 
 func (l *ledger) kept() songspy.Kept { return songspy.Kept{Plays: l.plays, Told: l.told} }
 
 // enter takes over what was made of an answer.
 func (l *ledger) enter(r songspy.Reconciled) {
-	l.plays = slices.DeleteFunc(l.plays, func(k songspy.KeptPlay) bool { return l.index(r.Refuted, k.Play.ID) >= 0 })
+	l.plays = slices.DeleteFunc(l.plays, func(k songspy.KeptPlay) bool { return index(r.Refuted, k.Play.ID) >= 0 })
 	for _, c := range r.Confirmed {
 		l.tell(c.HeardAt)
-		i := l.index(l.plays, c.Play.ID)
+		i := index(l.plays, c.Play.ID)
 		l.plays[i].Play = c.Play
 		if !c.HeardAt.IsZero() {
 			l.plays[i].HeardAt = c.HeardAt
@@ -41,8 +35,8 @@ func (l *ledger) enter(r songspy.Reconciled) {
 	}
 	for _, f := range r.Found {
 		l.tell(f.HeardAt)
-		l.next--
-		f.Play.ID = l.next
+		l.fresh--
+		f.Play.ID = l.fresh
 		l.plays = append(l.plays, f)
 	}
 	for _, u := range r.Unplaced {
@@ -66,7 +60,7 @@ func (l *ledger) tell(at time.Time) {
 	}
 }
 
-func (l *ledger) index(plays []songspy.KeptPlay, id songspy.PlayID) int {
+func index(plays []songspy.KeptPlay, id songspy.PlayID) int {
 	return slices.IndexFunc(plays, func(k songspy.KeptPlay) bool { return k.Play.ID == id })
 }
 
@@ -79,12 +73,12 @@ func (l *ledger) since(k songspy.Kept) songspy.Reconciled {
 	}
 	for _, p := range l.plays {
 		heard[p.HeardAt.UnixMicro()] = true
-		if p.Play.ID < l.lowest {
+		if p.Play.ID < 0 {
 			p.Play.ID = 0
 			r.Found = append(r.Found, p)
 			continue
 		}
-		before := k.Plays[l.index(k.Plays, p.Play.ID)]
+		before := k.Plays[index(k.Plays, p.Play.ID)]
 		if told := !p.HeardAt.Equal(before.HeardAt); told || p.Play != before.Play {
 			if !told {
 				p.HeardAt = time.Time{}
@@ -93,7 +87,7 @@ func (l *ledger) since(k songspy.Kept) songspy.Reconciled {
 		}
 	}
 	for _, p := range k.Plays {
-		if l.index(l.plays, p.Play.ID) < 0 {
+		if index(l.plays, p.Play.ID) < 0 {
 			p.HeardAt = time.Time{}
 			r.Refuted = append(r.Refuted, p)
 		}

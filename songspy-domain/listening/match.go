@@ -19,10 +19,10 @@ type slot struct {
 	songspy.KeptPlay
 	item    songspy.HistoryItem // what it was matched with now
 	fresh   bool                // only history knows it
-	moved   bool                // its tail had to make room
+	moved   bool                // it turned out otherwise than it is kept
 	clipped bool                // fresh, and its hole was too small for it
 	elastic bool                // fresh, and only its start was told
-	refuted bool                // counted only by its inferred tail, which is no more
+	refuted bool                // counted only by its inferred tail, which is no more, or is one with another
 }
 
 // proven is how far the play is proven to reach; what lies between that and
@@ -43,9 +43,13 @@ func (s slot) proven() time.Time {
 	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(milliseconds(s.Play.ListenedMS)))
 }
 
-// takenBack reports whether a play is none after all: nothing tells of it, and
-// its person has not deleted it.
-func (s slot) takenBack() bool { return s.refuted && s.heard().IsZero() && s.Play.DeletedAt == nil }
+// takenBack reports whether a play is none after all: nothing tells of it, or
+// nothing is left of what only history knew. What its person deleted stays.
+func (s slot) takenBack() bool {
+	counts := songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS)
+	none := s.refuted && s.heard().IsZero() || s.Play.Source == songspy.SourceHistory && s.moved && !counts
+	return none && !s.fresh && s.Play.DeletedAt == nil
+}
 
 // heard is the time of the item that tells of the play; zero: none does.
 func (s slot) heard() time.Time { return later(s.HeardAt, s.item.PlayedAt) }

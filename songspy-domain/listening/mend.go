@@ -11,8 +11,11 @@ import (
 // that time. It only ever makes fewer of them: what is in doubt is counted once.
 func (r *reconciliation) mend() {
 	slices.SortStableFunc(r.slots, func(a, b slot) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
-	for j := range r.slots {
-		r.unite(j)
+	for again := true; again; {
+		again = false
+		for j := range r.slots {
+			again = r.unite(j) || again
+		}
 	}
 	r.slots = slices.DeleteFunc(r.slots, func(s slot) bool { return s.fresh && s.refuted && s.item.PlayedAt.IsZero() })
 	last := -1
@@ -28,31 +31,45 @@ func (r *reconciliation) mend() {
 			last = j
 		}
 	}
+	for j := range r.slots {
+		r.unheard(&r.slots[j])
+	}
 }
 
-// unite has a play that was seen, and of which nothing tells, be the one that
-// the nearest item of its track tells of if nobody saw any play of that: a
-// neighbour's item was taken for its own, or its edge for the other.
-func (r *reconciliation) unite(j int) {
+// unite finds the item of a play that was seen, and of which nothing tells: one
+// that lies at its edge and was taken for a neighbour's, or else the nearest of
+// which nobody saw any play, for its edge was taken for the other. It reports
+// whether it found one. Each time there are fewer plays, or items lie nearer.
+func (r *reconciliation) unite(j int) bool {
 	seen := &r.slots[j]
 	counts := songspy.Counts(seen.Play.ListenedMS, seen.Track.DurationMS)
 	if !counts || seen.refuted || !seen.heard().IsZero() || !r.asked(*seen) || r.awaitsTrack(seen.Track) {
-		return
+		return false
+	}
+	for i := range r.slots {
+		s := &r.slots[i]
+		item := songspy.HistoryItem{PlayedAt: s.heard()}
+		told := s.Play.Source == songspy.SourceLive && !s.heard().IsZero() && sameTrack(s.Track, seen.Track)
+		if told && s.off(item, readingUnknown) > aside && seen.off(item, readingUnknown) <= aside {
+			seen.takeItem(s)
+			return true
+		}
 	}
 	nearest, off := -1, lingers
 	for i, s := range r.slots {
 		only := s.Play.Source == songspy.SourceHistory && s.Play.DeletedAt == nil && !s.refuted && !s.heard().IsZero()
 		apart := later(s.Play.StartedAt, seen.Play.StartedAt).Sub(earlier(s.Play.EndedAt, seen.Play.EndedAt))
-		if only && sameTrack(s.Track, seen.Track) && apart < off {
+		if only && sameTrack(s.Track, seen.Track) && apart < off && !r.between(s, *seen) {
 			nearest, off = i, apart
 		}
 	}
 	if nearest < 0 {
-		return
+		return false
 	}
 	told := &r.slots[nearest]
 	seen.takeItem(told)
 	told.refuted = true
+	return true
 }
 
 // takeItem has the item that tells of another play tell of this one.
@@ -61,14 +78,33 @@ func (s *slot) takeItem(other *slot) {
 	other.item, other.HeardAt = songspy.HistoryItem{}, time.Time{}
 }
 
+// between reports whether history tells of another track between two plays.
+func (r *reconciliation) between(a, b slot) bool {
+	from, to := earlier(a.Play.StartedAt, b.Play.StartedAt), later(a.Play.StartedAt, b.Play.StartedAt)
+	return slices.ContainsFunc(r.slots, func(s slot) bool {
+		return s.Play.StartedAt.After(from) && s.Play.StartedAt.Before(to) && !s.heard().IsZero() && !sameTrack(s.Track, a.Track)
+	})
+}
+
+// unheard takes the tail that nobody saw from a play that history would tell of
+// if it had been heard, and does not.
+func (r *reconciliation) unheard(s *slot) {
+	little := s.Play.ListenedMS-s.Play.InferredMS < ms(countable) && s.Play.InferredMS > 0
+	if little && s.heard().IsZero() && r.tellable(*s) && !r.awaitsTrack(s.Track) {
+		s.doubt(milliseconds(s.Play.InferredMS))
+		s.moved = true
+	}
+}
+
 // once reports whether two plays of a track, of which the second was taken to
 // begin where nobody saw the first end, are told of as one: a pause as long as
 // the song looks like that too, or a leap back in the part that nobody saw.
 func (r *reconciliation) once(first, second slot) bool {
 	live := first.Play.Source == songspy.SourceLive && second.Play.Source == songspy.SourceLive && !second.fresh
+	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // joined before
 	unseen := first.Play.InferredMS > 0 || first.Play.Provisional || first.clipped
 	near := second.Play.StartedAt.Sub(first.Play.EndedAt) <= lingers
-	if !live || !unseen || !near || !sameTrack(first.Track, second.Track) || r.awaitsTrack(first.Track) {
+	if !live || empty || !unseen || !near || !sameTrack(first.Track, second.Track) || r.awaitsTrack(first.Track) {
 		return false
 	}
 	if first.heard().IsZero() {

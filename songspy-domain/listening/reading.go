@@ -96,7 +96,7 @@ func (r *reconciliation) cost(read reading) (sum float64) {
 	}
 	for i, j := range try.conclude() {
 		item := r.items[i]
-		switch waits := slices.ContainsFunc(try.waits, func(w songspy.HistoryItem) bool { return w.PlayedAt.Equal(item.PlayedAt) }); {
+		switch waits := try.awaits(item); {
 		case waits && try.early(item):
 			sum += costWaits
 		case waits:
@@ -119,6 +119,11 @@ func (r *reconciliation) cost(read reading) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// awaits reports whether an item is left for another answer.
+func (r *reconciliation) awaits(item songspy.HistoryItem) bool {
+	return slices.ContainsFunc(r.waits, func(w songspy.HistoryItem) bool { return w.PlayedAt.Equal(item.PlayedAt) })
 }
 
 // awaitsTrack reports whether an item of a track is left for another answer.

@@ -205,8 +205,8 @@ func (h *retelling) settle(kept songspy.Kept, confirmed []songspy.KeptPlay) erro
 		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.started_at AND plays.id = v.id`)
 }
 
-// refute takes back plays that were none. Nothing is left of them: history
-// never tells of what is too short to count.
+// refute takes back plays that were none, or that another one is. Nothing is left
+// of them but the ledger's lines.
 func (h *retelling) refute(refuted []songspy.KeptPlay) error {
 	for _, k := range refuted {
 		if _, err := h.conn.ExecContext(h.ctx, `DELETE FROM plays WHERE user_id = $1 AND id = $2`,
@@ -249,7 +249,8 @@ func (h *retelling) enter(r songspy.Reconciled) error {
 	column(v, entries, "play_id", "bigint", func(e *entry) int64 { return int64(e.play) })
 	column(v, entries, "started_at", "timestamptz", func(e *entry) *time.Time { return e.startedAt })
 	return h.s.execWith(h.ctx, h.conn, v, `INSERT INTO play_ledger (user_id, heard_at, play_id)
-		SELECT v.user_id, v.heard_at, COALESCE(p.id, v.play_id)
-		FROM v LEFT JOIN plays p ON p.user_id = v.user_id AND p.started_at = v.started_at WHERE true
+		SELECT v.user_id, v.heard_at, COALESCE(
+			(SELECT MAX(p.id) FROM plays p WHERE p.user_id = v.user_id AND p.started_at = v.started_at), v.play_id)
+		FROM v WHERE true
 		ON CONFLICT (user_id, heard_at) DO UPDATE SET play_id = excluded.play_id WHERE excluded.play_id <> 0`)
 }

@@ -143,6 +143,19 @@ func history() suite {
 			same(t, "told of the seen one", kept.Plays[1].HeardAt, item.PlayedAt)
 			same(t, "told", kept.Told, []time.Time{item.PlayedAt, other.PlayedAt})
 		},
+		"UpdateHistory_TellsWhatWasFoundFromWhatBeginsThereToo": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour))}
+			b.write(t, h)
+			item := told(song(2), h.Plays[0].StartedAt)
+			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, finds([]songspy.HistoryItem{item})))
+			kept := b.kept(t, l, item)
+			same(t, "plays", len(kept.Plays), 2)
+			for _, k := range kept.Plays {
+				same(t, "told of "+k.Track.Title, k.HeardAt.Equal(item.PlayedAt), k.Play.Source == songspy.SourceHistory)
+			}
+		},
 		"UpdateHistory_ShowsSomePlaysFromBefore": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
 			h := hears(l, song(1), start)
