@@ -2,6 +2,7 @@ package listening
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type witness struct {
 	sounds   map[time.Time]time.Time // by look: until when what was seen by then may be shown as playing
 	last     time.Time               // the look before
 	secrets  map[string]bool         // tracks that were seen without their progress
+	seen     map[int][]time.Duration // by span: how far in it was seen to sound
 }
 
 func (w *witness) note(format string, args ...any) { fmt.Fprintf(&w.script, format+"\n", args...) }
@@ -143,6 +145,10 @@ func (w *witness) recall(now, after time.Time) {
 // heard holds one step to its laws.
 func (w *witness) heard(out Outcome, o songspy.Observation) {
 	w.board(o)
+	if o.Sighting == songspy.SightingPlaying && o.Progress >= 0 {
+		i := slices.IndexFunc(w.truth, func(s span) bool { return s.end.After(o.At) })
+		w.seen[i] = append(w.seen[i], o.Progress)
+	}
 	if len(out.Plays) == 0 && !out.Worth {
 		return
 	}
