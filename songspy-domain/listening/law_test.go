@@ -50,7 +50,7 @@ func genTruth(t *rapid.T) truth {
 			case 0, 1:
 				s.end = now.Add(seconds(t, 2, 50)) // skipped
 			case 2:
-				// A longer pause that no look finds could be rounds of a loop.
+				// A longer pause that no look finds could be the song begun anew.
 				s.pauseAt, s.pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
 				s.end = s.end.Add(s.pause)
 			}

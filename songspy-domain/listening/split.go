@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -18,6 +19,9 @@ func (r *reconciliation) split(item songspy.HistoryItem) bool {
 			continue
 		}
 		first, last := earlier(told, item.PlayedAt), later(told, item.PlayedAt)
+		if slices.ContainsFunc(r.slots, func(o slot) bool { return o.Play.StartedAt.After(first) && o.Play.StartedAt.Before(s.Play.StartedAt) }) {
+			continue // something else was heard in between
+		}
 		byEnd := last.Sub(s.Play.EndedAt).Abs() <= aside
 		anew := last
 		if byEnd {

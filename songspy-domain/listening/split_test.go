@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"slices"
 	"testing"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -10,6 +11,17 @@ import (
 func seenUntil(k songspy.KeptPlay, seen float64) songspy.KeptPlay {
 	k.Play.InferredMS = k.Play.EndedAt.Sub(at(seen)).Milliseconds()
 	return k
+}
+
+// The later A was seen once, sought forward, so that its start was put too early.
+func TestAnItemFromLongBeforeMakesNoTwoOfAPlay(t *testing.T) {
+	known := []songspy.KeptPlay{kept(songB, -1000, -820, 180, false), kept(songB, 200, 380, 180, false), kept(songA, 400, 600, 200, false), kept(songB, 600, 780, 180, false)}
+	items := []songspy.HistoryItem{item(songB, -1000), item(songA, -600), item(songB, 200), item(songA, 435), item(songB, 600)}
+	all := merge(known, reconcile(around(known, nil), items, at(1200)))
+	i := slices.IndexFunc(all, func(k songspy.KeptPlay) bool { return k.HeardAt.Equal(at(435)) })
+	if len(all) != 5 || i < 0 || !all[i].Play.EndedAt.Equal(at(600)) {
+		t.Errorf("%+v", all)
+	}
 }
 
 func TestAnInferredTailYieldsToWhatHistoryTells(t *testing.T) {
