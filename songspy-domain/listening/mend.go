@@ -8,7 +8,8 @@ import (
 )
 
 // mend makes one play of two of which history tells once, though it tells of
-// that time. It only ever makes fewer of them: what is in doubt is counted once.
+// that time: what is in doubt is counted once. Each step makes fewer plays, or
+// brings an item nearer to the play that it tells of.
 func (r *reconciliation) mend() {
 	slices.SortStableFunc(r.slots, func(a, b slot) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
 	for again := true; again; {
@@ -36,40 +37,52 @@ func (r *reconciliation) mend() {
 	}
 }
 
-// unite finds the item of a play that was seen, and of which nothing tells: one
-// that lies at its edge and was taken for a neighbour's, or else the nearest of
-// which nobody saw any play, for its edge was taken for the other. It reports
-// whether it found one. Each time there are fewer plays, or items lie nearer.
+// unite finds the item of a play that was seen, and of which nothing tells, and
+// reports whether there is one.
 func (r *reconciliation) unite(j int) bool {
 	seen := &r.slots[j]
 	counts := songspy.Counts(seen.Play.ListenedMS, seen.Track.DurationMS)
 	if !counts || seen.refuted || !seen.heard().IsZero() || !r.asked(*seen) || r.awaitsTrack(seen.Track) {
 		return false
 	}
+	if other := r.neighbour(*seen); other != nil {
+		seen.takeItem(other)
+		return true
+	}
+	if guess := r.guess(*seen); guess != nil {
+		seen.takeItem(guess)
+		guess.refuted = true
+		return true
+	}
+	return false
+}
+
+// neighbour is the play that an item at the edge of this one was taken for.
+func (r *reconciliation) neighbour(seen slot) *slot {
 	for i := range r.slots {
 		s := &r.slots[i]
 		item := songspy.HistoryItem{PlayedAt: s.heard()}
 		told := s.Play.Source == songspy.SourceLive && !s.heard().IsZero() && sameTrack(s.Track, seen.Track)
 		if told && s.off(item, readingUnknown) > aside && seen.off(item, readingUnknown) <= aside {
-			seen.takeItem(s)
-			return true
+			return s
 		}
 	}
-	nearest, off := -1, lingers
-	for i, s := range r.slots {
+	return nil
+}
+
+// guess is the nearest play of the track that only history knew, with no other
+// track in between: its edge was taken for the other, or it stood still unseen.
+func (r *reconciliation) guess(seen slot) (nearest *slot) {
+	off := lingers
+	for i := range r.slots {
+		s := &r.slots[i]
 		only := s.Play.Source == songspy.SourceHistory && s.Play.DeletedAt == nil && !s.refuted && !s.heard().IsZero()
 		apart := later(s.Play.StartedAt, seen.Play.StartedAt).Sub(earlier(s.Play.EndedAt, seen.Play.EndedAt))
-		if only && sameTrack(s.Track, seen.Track) && apart < off && !r.between(s, *seen) {
-			nearest, off = i, apart
+		if only && sameTrack(s.Track, seen.Track) && apart < off && !r.between(*s, seen) {
+			nearest, off = s, apart
 		}
 	}
-	if nearest < 0 {
-		return false
-	}
-	told := &r.slots[nearest]
-	seen.takeItem(told)
-	told.refuted = true
-	return true
+	return nearest
 }
 
 // takeItem has the item that tells of another play tell of this one.
