@@ -10,7 +10,7 @@ import (
 // proves that the track plays, and nothing about when it began.
 func (s *step) sameUnknown(obs songspy.Observation) {
 	n := &s.State
-	if n.EndsAt != nil && n.State == songspy.PlayerPlaying && obs.At.After(n.EndsAt.Add(jitter)) {
+	if n.EndsAt != nil && n.State == songspy.PlayerPlaying && !obs.At.Before(*n.EndsAt) {
 		s.anew(obs, *n.EndsAt)
 		return
 	}
