@@ -136,12 +136,16 @@ func pair(n, m int, fit func(i, j int) bool) []int {
 	return pairs
 }
 
+// gaveWay reports whether a play was deleted, and too little is left of it to count.
+func gaveWay(k songspy.KeptPlay) bool {
+	return k.Play.DeletedAt != nil && !songspy.Counts(k.Play.ListenedMS, k.Track.DurationMS)
+}
+
 // spansOf are the spans that the kept plays tell of, each another one, or -1.
 // What was deleted and gave way tells of nothing.
 func (w *witness) spansOf() []int {
 	return pair(len(w.plays), len(w.truth), func(j, i int) bool {
-		gone := w.plays[j].Play.DeletedAt != nil && !songspy.Counts(w.plays[j].Play.ListenedMS, w.plays[j].Track.DurationMS)
-		return !gone && w.tells(w.plays[j], w.truth[i])
+		return !gaveWay(w.plays[j]) && w.tells(w.plays[j], w.truth[i])
 	})
 }
 
@@ -173,7 +177,7 @@ func TestADayIsKeptTruly(t *testing.T) {
 		told := map[int]bool{}
 		for j, i := range w.spansOf() {
 			p := w.plays[j].Play
-			if nothing := p.DeletedAt != nil && !songspy.Counts(p.ListenedMS, w.plays[j].Track.DurationMS); i < 0 && !nothing {
+			if i < 0 && !gaveWay(w.plays[j]) {
 				w.fail("%s %.1f-%.1f was not played, or is counted twice", p.TrackURI, off(p.StartedAt), off(p.EndedAt))
 			}
 			told[i] = true

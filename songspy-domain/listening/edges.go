@@ -111,14 +111,9 @@ func (s *step) end(at time.Time, heardOut bool) time.Time {
 		inferred = at.Sub(n.SeenAt)
 		n.ListenedMS += ms(inferred)
 	}
-	s.finish(n, at, inferred, !heardOut && n.State == songspy.PlayerPlaying)
-	return at
-}
-
-// finish adds a play if it counts, of which so much at its end is inferred.
-func (s *step) finish(n songspy.NowPlaying, end time.Time, inferred time.Duration, provisional bool) {
-	if p, counts := n.Ended(end, provisional); counts {
+	if p, counts := n.Ended(at, !heardOut && n.State == songspy.PlayerPlaying); counts {
 		p.InferredMS = min(ms(inferred), p.ListenedMS)
 		s.Plays = append(s.Plays, p)
 	}
+	return at
 }

@@ -168,6 +168,5 @@ func (r *reconciliation) result() songspy.Reconciled {
 			out.Confirmed = append(out.Confirmed, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})
 		}
 	}
-	slices.SortFunc(out.Found, func(a, b songspy.KeptPlay) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
 	return out
 }

@@ -51,6 +51,14 @@ func (s slot) takenBack() bool {
 	return none && !s.fresh && s.Play.DeletedAt == nil
 }
 
+// witnessed is how much of a play was seen to sound, in milliseconds.
+func (s slot) witnessed() int64 { return s.Play.ListenedMS - s.Play.InferredMS }
+
+// listed reports whether a play was seen and is of what history lists.
+func (s slot) listed() bool {
+	return s.Play.Source == songspy.SourceLive && !untellable(s.Track.URI)
+}
+
 // heard is the time of the item that tells of the play; zero: none does.
 func (s slot) heard() time.Time { return later(s.HeardAt, s.item.PlayedAt) }
 

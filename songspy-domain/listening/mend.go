@@ -102,7 +102,7 @@ func (r *reconciliation) between(a, b slot) bool {
 // unheard takes the tail that nobody saw from a play that history would tell of
 // if it had been heard, and does not.
 func (r *reconciliation) unheard(s *slot) {
-	little := s.Play.ListenedMS-s.Play.InferredMS < ms(countable) && s.Play.InferredMS > 0
+	little := s.witnessed() < ms(countable) && s.Play.InferredMS > 0
 	if little && s.heard().IsZero() && r.tellable(*s) && !r.awaitsTrack(s.Track) {
 		s.doubt(milliseconds(s.Play.InferredMS))
 		s.moved = true
@@ -132,7 +132,7 @@ func (s *slot) join(second *slot) {
 		second.Play.EndedAt, second.Play.ListenedMS, second.Play.InferredMS, second.moved = second.Play.StartedAt, 0, 0, true
 		return
 	}
-	s.Play.ListenedMS = s.Play.ListenedMS - s.Play.InferredMS + second.Play.ListenedMS
+	s.Play.ListenedMS = s.witnessed() + second.Play.ListenedMS
 	if most := s.Track.DurationMS; most > 0 {
 		s.Play.ListenedMS = min(s.Play.ListenedMS, most)
 	}

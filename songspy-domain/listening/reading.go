@@ -112,7 +112,7 @@ func (r *reconciliation) cost(read reading) (sum float64) {
 	for _, s := range try.slots {
 		switch {
 		case !try.tellable(s) || !s.heard().IsZero() || try.awaitsTrack(s.Track):
-		case s.Play.ListenedMS-s.Play.InferredMS < ms(countable):
+		case s.witnessed() < ms(countable):
 			sum += costUntoldTail
 		default:
 			sum += costUntold
@@ -145,12 +145,12 @@ func (r *reconciliation) asked(s slot) bool {
 	if r.read == readingEnd {
 		at = s.proven().Add(-aside)
 	}
-	return at.After(r.since) && !r.justOver(s) && s.Play.Source == songspy.SourceLive && !untellable(s.Track.URI)
+	return at.After(r.since) && !r.justOver(s) && s.listed()
 }
 
 // mayCome reports whether history may have yet to tell of a play that is kept.
 func (r *reconciliation) mayCome(s slot) bool {
-	return !s.fresh && s.heard().IsZero() && r.justOver(s) && s.Play.Source == songspy.SourceLive && !untellable(s.Track.URI)
+	return !s.fresh && s.heard().IsZero() && r.justOver(s) && s.listed()
 }
 
 // justOver reports whether a play ended so shortly before all is known that

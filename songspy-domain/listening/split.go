@@ -45,7 +45,7 @@ func (r *reconciliation) split(item songspy.HistoryItem) bool {
 		}
 		second.Play.InferredMS = min(s.Play.InferredMS, listened)
 		// What was seen of the first; when in it, nobody knows.
-		seen := s.Play.ListenedMS - s.Play.InferredMS - (listened - second.Play.InferredMS)
+		seen := s.witnessed() - (listened - second.Play.InferredMS)
 		s.Play.EndedAt, s.moved = anew, true
 		s.Play.ListenedMS, s.Play.Provisional = ms(anew.Sub(s.Play.StartedAt)), true
 		if most := s.Track.DurationMS; most > 0 {
