@@ -1,9 +1,10 @@
 package spotify
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/valyala/fastjson"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -12,39 +13,29 @@ import (
 // An item that does not say what was played, or when, is passed over, however
 // odd it is.
 func readHistory(body []byte) ([]songspy.HistoryItem, error) {
-	var answer struct {
-		Items []json.RawMessage `json:"items"`
-	}
 	if len(body) == 0 {
 		return nil, nil
 	}
-	if err := decode(body, &answer); err != nil {
-		return nil, err
-	}
-	answer.Items = answer.Items[:min(len(answer.Items), songspy.HistoryMost)]
-	items := make([]songspy.HistoryItem, 0, len(answer.Items))
-	for _, raw := range answer.Items {
-		if item, ok := readHeard(raw); ok {
-			items = append(items, item)
+	return read(body, func(v *fastjson.Value) []songspy.HistoryItem {
+		told := v.GetArray("items")
+		told = told[:min(len(told), songspy.HistoryMost)]
+		items := make([]songspy.HistoryItem, 0, len(told))
+		for _, one := range told {
+			if item, ok := heard(one); ok {
+				items = append(items, item)
+			}
 		}
-	}
-	slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
-	return items, nil
+		slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
+		return items
+	})
 }
 
-// readHeard reads one item.
-func readHeard(raw []byte) (songspy.HistoryItem, bool) {
-	var heard struct {
-		PlayedAt string `json:"played_at"`
-		Track    *item  `json:"track"`
-	}
-	if decode(raw, &heard) != nil || heard.Track == nil {
-		return songspy.HistoryItem{}, false
-	}
-	at, err := time.Parse(time.RFC3339Nano, heard.PlayedAt)
+// heard reads one item.
+func heard(v *fastjson.Value) (songspy.HistoryItem, bool) {
+	at, err := time.Parse(time.RFC3339Nano, text(v, "played_at"))
 	if err != nil || at.Unix() <= 0 {
 		return songspy.HistoryItem{}, false
 	}
-	track, ok := heard.Track.track("track")
+	track, ok := itemOf(v.Get("track")).track("track")
 	return songspy.HistoryItem{Track: track, PlayedAt: at.UTC().Truncate(time.Microsecond)}, ok
 }

@@ -14,6 +14,12 @@ type item[K rows.ID] struct {
 
 func (i item[K]) due() time.Time { return time.UnixMicro(i.micros).UTC() }
 
+// before puts what is due at one moment in the order of the keys: neighbours
+// lie together in memory, here, in the database and wherever else they are kept.
+func (i item[K]) before(j item[K]) bool {
+	return i.micros < j.micros || i.micros == j.micros && i.key < j.key
+}
+
 // byTime is a heap of items, the earliest first. container/heap would box
 // every item that goes in or out.
 type byTime[K rows.ID] []item[K]
@@ -39,7 +45,7 @@ func (h *byTime[K]) up(place int, i item[K]) {
 	items := *h
 	for place > 0 {
 		parent := (place - 1) / 2
-		if items[parent].micros <= i.micros {
+		if !i.before(items[parent]) {
 			break
 		}
 		items[place] = items[parent]
@@ -56,10 +62,10 @@ func (h *byTime[K]) down(place int, i item[K]) {
 		if child >= len(items) {
 			break
 		}
-		if right := child + 1; right < len(items) && items[right].micros < items[child].micros {
+		if right := child + 1; right < len(items) && items[right].before(items[child]) {
 			child = right
 		}
-		if i.micros <= items[child].micros {
+		if !items[child].before(i) {
 			break
 		}
 		items[place] = items[child]
