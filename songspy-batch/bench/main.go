@@ -1,10 +1,11 @@
 // Command bench measures what a sweep costs over the calls that it consists of.
 //
 // It loads linked listeners into a Postgres, starts the real songspy-batch and
-// songspy-sim beside it on this machine, lets the batch sweep three times with
-// everyone due at once, and measures the third: looks by time, memory, rows
-// written, and for whom. Before and after it the same calls are made by a bare
-// loop that discards the answers; the batch is measured against that.
+// songspy-sim beside it on this machine, and lets the batch sweep with everyone
+// due at once. From the third sweep on it measures: looks by time, and of the
+// last one memory, rows written, and for whom. Before and after each the same
+// calls are made by a bare loop that discards the answers; the batch is measured
+// against that.
 //
 // It finds the server in SONGSPY_TEST_POSTGRES_URL, as the tests do:
 //
@@ -48,6 +49,7 @@ type options struct {
 	people   int
 	interval time.Duration
 	workers  int
+	rounds   int
 	profile  string
 	within   time.Duration
 }
@@ -114,7 +116,8 @@ func readOptions(args []string, stderr io.Writer) (o options, err error) {
 	people := f.String("people", "100000", "how many linked listeners there are, a tenth of whom are playing; several, separated by commas, are measured one after another")
 	f.DurationVar(&o.interval, "interval", 0, "time between two sweeps; 0: as short as keeps them apart, or 3m for several numbers of listeners")
 	f.IntVar(&o.workers, "workers", poolSize, "calls under way at a time, in the batch and in the bare loop")
-	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the third sweep, which costs it a few percent")
+	f.IntVar(&o.rounds, "rounds", 0, "sweeps that are measured, of which the median counts; 0: three, or one for several numbers of listeners")
+	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the last sweep, which costs it a few percent")
 	f.DurationVar(&o.within, "within", time.Hour, "when to give up")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -126,14 +129,23 @@ func readOptions(args []string, stderr io.Writer) (o options, err error) {
 		}
 		o.sizes = append(o.sizes, n)
 	}
-	if len(o.sizes) > 1 && o.interval == 0 {
+	alone := len(o.sizes) == 1
+	if !alone && o.interval == 0 {
 		o.interval = operation
+	}
+	if o.rounds == 0 {
+		o.rounds = 1
+		if alone {
+			o.rounds = 3
+		}
 	}
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("there is no argument %q", f.Arg(0))
 	case o.interval != 0 && o.interval < shortest:
 		return o, fmt.Errorf("-interval is %s; choose %s or more, or 0", o.interval, shortest)
+	case o.rounds < 1 || o.rounds > 100:
+		return o, fmt.Errorf("-rounds is %d; choose 1 to 100", o.rounds)
 	case o.workers < 1 || o.workers > 10_000:
 		return o, fmt.Errorf("-workers is %d; choose 1 to 10,000", o.workers)
 	}

@@ -66,7 +66,7 @@ func measure(ctx context.Context, o options, server string, say func(string, ...
 		return nil, err
 	}
 	r = &report{People: o.people, Workers: o.workers}
-	if err := b.sweepThrice(ctx, warm.Rate, r); err != nil {
+	if err := b.sweepAndCall(ctx, warm.Rate, r); err != nil {
 		return nil, err
 	}
 	if err := b.addBare(ctx, r); err != nil {
@@ -87,10 +87,15 @@ func (b *bench) addBare(ctx context.Context, r *report) error {
 	return nil
 }
 
-// sweepThrice lets the batch sweep, measures the third time, and makes the bare
-// calls in the pause before it, when the batch has nothing to do: the nearer
-// in time, the more alike the machine.
-func (b *bench) sweepThrice(ctx context.Context, bareRate float64, r *report) (err error) {
+// unmeasured is how many sweeps come before those that are measured: one that
+// sees everyone for the first time, and one that proves what it saw.
+const unmeasured = 2
+
+// sweepAndCall lets the batch sweep, measures each of the rounds, and makes the
+// bare calls in the pause before it, when the batch has nothing to do: the
+// nearer in time, the more alike the machine. What the last round cost and wrote
+// is looked at closely.
+func (b *bench) sweepAndCall(ctx context.Context, bareRate float64, r *report) (err error) {
 	alone := time.Duration(float64(b.people) / bareRate * float64(time.Second))
 	interval := b.interval
 	if interval == 0 {
@@ -108,38 +113,42 @@ func (b *bench) sweepThrice(ctx context.Context, bareRate float64, r *report) (e
 	defer func() { err = errors.Join(err, batch.kill()) }()
 	w := &watch{bench: b, url: "http://" + batch.address, interval: interval}
 
-	var sweeps [3]sweepRun
-	for i := range 2 {
+	sweeps := make([]sweepRun, unmeasured+b.rounds)
+	for i := range unmeasured {
 		if sweeps[i], err = w.sweep(ctx, i+1); err != nil {
 			return err
 		}
 	}
 	sweeps[0].Begin = began // it begins between two readings
-	slot := w.nextSlot(sweeps[1].End)
-	if err := until(ctx, slot.Add(-2*alone-2*time.Second)); err != nil {
-		return err
+	var before, after observed
+	var profiled <-chan error
+	for i := unmeasured; i < len(sweeps); i++ {
+		slot := w.nextSlot(sweeps[i-1].End)
+		if err := until(ctx, slot.Add(-2*alone-2*time.Second)); err != nil {
+			return err
+		}
+		if err := b.addBare(ctx, r); err != nil {
+			return err
+		}
+		// What the sweep before wrote has reached the statistics by now: they are
+		// ten seconds late at most.
+		if err := until(ctx, slot.Add(-time.Second)); err != nil {
+			return err
+		}
+		if time.Now().After(slot) {
+			return fmt.Errorf("the bare loop has not ended when the sweep is due: choose an -interval longer than %s", interval)
+		}
+		if i == len(sweeps)-1 {
+			if before, err = b.observe(ctx, batch); err != nil {
+				return err
+			}
+			profiled = w.profile(ctx, sweeps[i-1])
+		}
+		if sweeps[i], err = w.sweep(ctx, i+1); err != nil {
+			return err
+		}
 	}
-	if err := b.addBare(ctx, r); err != nil {
-		return err
-	}
-	// What the second sweep wrote has reached the statistics by now: they are
-	// ten seconds late at most.
-	if err := until(ctx, slot.Add(-time.Second)); err != nil {
-		return err
-	}
-	if time.Now().After(slot) {
-		return fmt.Errorf("the bare loop has not ended when the sweep is due: choose an -interval longer than %s", interval)
-	}
-	before, err := b.observe(ctx, batch)
-	if err != nil {
-		return err
-	}
-	profiled := w.profile(ctx, sweeps[1])
-	if sweeps[2], err = w.sweep(ctx, 3); err != nil {
-		return err
-	}
-	after, err := b.observe(ctx, batch)
-	if err != nil {
+	if after, err = b.observe(ctx, batch); err != nil {
 		return err
 	}
 	if err := <-profiled; err != nil {
@@ -153,13 +162,14 @@ func (b *bench) sweepThrice(ctx context.Context, bareRate float64, r *report) (e
 	if err != nil {
 		return err
 	}
-	r.Sweep = sweeps[2]
+	r.Sweeps = sweeps[unmeasured:]
+	last := r.last()
 	r.PeakRSSBytes = after.peakRSS
-	r.BatchMicros = after.batch.sub(before.batch).perCall(r.Sweep.Looks)
-	r.SimMicros = after.sim.sub(before.sim).perCall(r.Sweep.Looks)
-	r.PostgresMicros = after.postgres.sub(before.postgres).perCall(r.Sweep.Looks)
+	r.BatchMicros = after.batch.sub(before.batch).perCall(last.Looks)
+	r.SimMicros = after.sim.sub(before.sim).perCall(last.Looks)
+	r.PostgresMicros = after.postgres.sub(before.postgres).perCall(last.Looks)
 	r.Rows = written.tables
-	r.Listeners = judge(b.world, sweeps, written.people)
+	r.Listeners = judge(b.world, [3]sweepRun(sweeps[len(sweeps)-3:]), written.people)
 	return nil
 }
 

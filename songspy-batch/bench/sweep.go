@@ -16,7 +16,7 @@ import (
 const (
 	// sample is the time between two readings of the batch's metrics, and so
 	// how exactly a sweep's end is known.
-	sample = 100 * time.Millisecond
+	sample = 250 * time.Millisecond
 	// settled is how long nothing may be written until a sweep's writes are over.
 	settled = time.Second
 )

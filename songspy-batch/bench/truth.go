@@ -8,7 +8,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// listeners says for whom the third sweep wrote, by what really happened.
+// listeners says for whom the last sweep wrote, by what really happened.
 type listeners struct {
 	// Written is for how many anything was written.
 	Written int `json:"writtenFor"`
@@ -39,10 +39,10 @@ func (s span) holds(t time.Time) bool { return !t.Before(s.from) && !t.After(s.t
 // longestLinger is longer than any stopped player shows its last track.
 const longestLinger = 10 * time.Minute
 
-// judge compares whose rows were written with what the simulator knows. When
-// exactly within a sweep somebody was looked at is not known, so that what
-// happened anywhere between the second sweep's begin and the third one's end
-// may have been news.
+// judge compares whose rows the last of three sweeps wrote with what the
+// simulator knows. When exactly within a sweep somebody was looked at is not
+// known, so that what happened anywhere between the former sweep's begin and
+// this one's end may have been news.
 func judge(world *sim.Sim, sweeps [3]sweepRun, written map[songspy.UserID]bool) (l listeners) {
 	former := span{sweeps[1].Begin, sweeps[1].End}
 	this := span{sweeps[2].Begin, sweeps[2].End}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func TestJudge_FindsRowsWithoutACauseAndSongsWithoutARow(t *testing.T) {
 }
 
 func TestReport_MissesEveryBoundThatIsNotKept(t *testing.T) {
-	good := report{People: 10, Ratio: 0.8, PeakRSSBytes: 1 << 20, Sweep: sweepRun{Looks: 10, Seconds: 1}}
+	good := report{People: 10, Ratio: 0.8, PeakRSSBytes: 1 << 20, Sweeps: []sweepRun{{Looks: 10, Seconds: 1}}}
 	b := bounds{ratio: 0.5, rssBytes: 2 << 20, seconds: 2}
 	if missed := good.judge(b); len(missed) != 0 {
 		t.Errorf("missed %q", missed)
@@ -78,17 +79,32 @@ func TestReport_MissesEveryBoundThatIsNotKept(t *testing.T) {
 	for name, spoil := range map[string]func(*report){
 		"slow":      func(r *report) { r.Ratio = 0.4 },
 		"fat":       func(r *report) { r.PeakRSSBytes = 2 << 20 },
-		"long":      func(r *report) { r.Sweep.Seconds = 2 },
-		"few looks": func(r *report) { r.Sweep.Looks = 9 },
-		"failures":  func(r *report) { r.Sweep.Failed = 1 },
+		"long":      func(r *report) { r.Sweeps[0].Seconds = 2 },
+		"few looks": func(r *report) { r.Sweeps[0].Looks = 9 },
+		"failures":  func(r *report) { r.Sweeps[0].Failed = 1 },
 		"too much":  func(r *report) { r.Listeners.Unchanged = 1 },
 		"too few":   func(r *report) { r.Listeners.Missed = 1 },
 	} {
 		r := good
+		r.Sweeps = slices.Clone(good.Sweeps)
 		spoil(&r)
 		if missed := r.judge(b); len(missed) != 1 {
 			t.Errorf("%s: missed %q, want one bound", name, missed)
 		}
+	}
+}
+
+func TestTheRatioIsTheMedianOfSweepsByTheBareLoopsBesideThem(t *testing.T) {
+	rates := func(of ...float64) (runs []bareRun) {
+		for _, r := range of {
+			runs = append(runs, bareRun{Rate: r})
+		}
+		return runs
+	}
+	r := report{Bare: rates(90, 110, 50, 70), Sweeps: []sweepRun{{Rate: 70}, {Rate: 60}, {Rate: 54}}}
+	r.sum()
+	if want := []float64{0.7, 0.75, 0.9}; !reflect.DeepEqual(r.Ratios, want) || r.Ratio != 0.75 {
+		t.Errorf("the ratios are %v and %v; want %v and the middle one", r.Ratios, r.Ratio, want)
 	}
 }
 

@@ -60,7 +60,7 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if g.may != nil && !g.may() {
-		g.keeper.report(req.Context(), g.door, pass, gate.Outcome{Result: gate.Abandoned})
+		g.keeper.report(req.Context(), g.keeper.now(), g.door, pass, gate.Outcome{Result: gate.Abandoned})
 		return nil, notNow()
 	}
 	resp, err := g.next.RoundTrip(req)
@@ -69,11 +69,12 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 		if errors.Is(req.Context().Err(), context.Canceled) {
 			result = gate.Abandoned
 		}
-		g.keeper.report(req.Context(), g.door, pass, gate.Outcome{Result: result})
+		g.keeper.report(req.Context(), g.keeper.now(), g.door, pass, gate.Outcome{Result: result})
 		return nil, err
 	}
-	o := judge(resp, g.keeper.now())
-	g.keeper.report(req.Context(), g.door, pass, o)
+	now := g.keeper.now()
+	o := judge(resp, now)
+	g.keeper.report(req.Context(), now, g.door, pass, o)
 	switch o.Result {
 	case gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired:
 		_ = resp.Body.Close()

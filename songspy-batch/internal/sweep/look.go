@@ -29,12 +29,13 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 		s.roster.end(id, who, l.why, heldBack)
 		return
 	}
-	s.Metrics.lag.Observe(s.Now().Sub(at).Seconds())
+	now := s.Now()
+	s.Metrics.lag.Observe(now.Sub(at).Seconds())
 	if l.playing.Open() {
-		s.budgets.of(l.access.App).spent(s.Now())
+		s.budgets.of(l.access.App).spent(now)
 	}
-	obs, err := ask(ctx, s, id, l, s.Player.CurrentlyPlaying)
-	next := plan{s.Now(), l.why}
+	obs, err := ask(ctx, s, now, id, l, s.Player.CurrentlyPlaying)
+	next := plan{now, l.why}
 	switch {
 	case ctx.Err() != nil && err != nil:
 		// stopping: the look is abandoned, and planned anew after the restart
@@ -52,10 +53,9 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 }
 
 // ask calls with the person's token, and once more with a new one if it was spent.
-func ask[T any](ctx context.Context, s *Sweep, id songspy.UserID, l listener,
+func ask[T any](ctx context.Context, s *Sweep, now time.Time, id songspy.UserID, l listener,
 	call func(ctx context.Context, access songspy.Access) (T, error),
 ) (answer T, err error) {
-	now := s.Now()
 	ctx = s.bound.begin(ctx, now)
 	if now.Before(l.expires) {
 		answer, err = call(ctx, l.access)

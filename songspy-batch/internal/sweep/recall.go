@@ -71,7 +71,7 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 	if l.linked.After(after) {
 		after = l.linked
 	}
-	items, err := ask(ctx, s, id, l, func(ctx context.Context, access songspy.Access) ([]songspy.HistoryItem, error) {
+	items, err := ask(ctx, s, asked, id, l, func(ctx context.Context, access songspy.Access) ([]songspy.HistoryItem, error) {
 		return s.Player.RecentlyPlayed(ctx, access, after)
 	})
 	if err != nil {
