@@ -43,7 +43,7 @@ func (s *Store) Desk(ctx context.Context, apps []songspy.AppSeats) (d Desk, err 
 		return Desk{}, translate(err)
 	}
 	for _, r := range rows {
-		if r.Email, err = s.sealer.open(r.EmailSealed, placeIn(r.TableName(), "email_sealed", r.UserID)); err != nil {
+		if r.Email, err = s.sealer.open(r.EmailSealed, r.place()); err != nil {
 			s.log.WarnContext(ctx, "an address does not open", slog.Int64("user_id", int64(r.UserID)), slog.Any("error", err))
 		}
 		d.Seats = append(d.Seats, r.Seat)

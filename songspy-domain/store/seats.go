@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -14,6 +15,16 @@ import (
 type seatRow struct {
 	songspy.Seat
 	EmailSealed []byte
+}
+
+// place is where the sealed address lies.
+func (r seatRow) place() []byte { return placeIn(r.TableName(), "email_sealed", r.UserID) }
+
+// isOf reports whether the seat was asked for with that address. One that does
+// not open is taken for another.
+func (s *Store) isOf(r seatRow, email songspy.Secret) bool {
+	former, err := s.sealer.open(r.EmailSealed, r.place())
+	return err == nil && strings.EqualFold(former.Reveal(), email.Reveal())
 }
 
 // ReasonNoSeat is the reason of the error for a person whom no app admits.
@@ -54,8 +65,10 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 
 // AskSeat puts the person in line with the address of their Spotify account, or
 // replaces the address of one who is there and keeps their place; then what is
-// free is given. Who is linked through one of the apps has their seat there: that
-// app has refused them, or they are about to link another account.
+// free is given. Asking again with the same address changes nothing, save for who
+// has been entered: Spotify refuses them still, and the operator has to look
+// again. Who is linked through one of the apps has their seat there: that app has
+// refused them, or they are about to link another account.
 //
 // It returns CodeNotFound if there is no such person.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
@@ -69,34 +82,38 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 		if err := takeTurn(tx); err != nil {
 			return err
 		}
-		line, err := lineOf(tx.Where("user_id = ?", id))
-		if err != nil {
+		var former []seatRow
+		if err := tx.Where("user_id = ?", id).Find(&former).Error; err != nil {
 			return err
 		}
-		now := s.now()
-		seat = songspy.Seat{UserID: id, State: songspy.SeatWaiting, AskedAt: now}
-		if len(line) > 0 {
-			seat = line[0]
+		row := seatRow{Seat: songspy.Seat{UserID: id, State: songspy.SeatWaiting, AskedAt: s.now()}}
+		known := false
+		if len(former) > 0 {
+			row = former[0]
+			known = s.isOf(row, email)
 		}
-		if seat.State == songspy.SeatEntered {
-			seat.State = songspy.SeatHeld // under another address
+		if row.State == songspy.SeatEntered {
+			row.State = songspy.SeatHeld // whoever asks then is refused still
 		}
 		switch link, err := takeLink(tx, id); {
 		case err == nil:
 			if _, given := seatsOf(apps, link.App); given {
-				seat.App, seat.State = link.App, songspy.SeatHeld
+				row.App, row.State = link.App, songspy.SeatHeld
 			}
 		case songspy.CodeOf(err) != songspy.CodeNotFound:
 			return err
 		}
-		seat.StateSince = now
-		row := seatRow{Seat: seat}
-		if row.EmailSealed, err = s.sealer.seal(email, placeIn(seat.TableName(), "email_sealed", id)); err != nil {
+		if !known || row.State != former[0].State || row.App != former[0].App {
+			row.StateSince = s.now()
+		}
+		var err error
+		if row.EmailSealed, err = s.sealer.seal(email, row.place()); err != nil {
 			return err
 		}
 		if err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "user_id"}}, UpdateAll: true}).Create(&row).Error; err != nil {
 			return err
 		}
+		seat = row.Seat
 		changed, err := s.giveSeats(tx, apps)
 		for _, c := range changed {
 			if c.UserID == id {

@@ -69,6 +69,24 @@ func seats() suite {
 			desk := value[store.Desk](t)(b.Desk(t.Context(), small))
 			same(t, "the desk", desk.Seats, []songspy.Seat{seat})
 		},
+		"AskSeat_AgainWithTheSameAddressChangesNothing": func(t *testing.T, b *bundle) {
+			for _, u := range []songspy.UserID{b.ask(t, small), b.ask(t, small), b.ask(t, small)} {
+				before, _, err := b.Seat(t.Context(), u)
+				must(t, err)
+				b.clock.advance(time.Hour)
+				after := value[songspy.Seat](t)(b.AskSeat(t.Context(), u, songspy.Secret(fmt.Sprintf("%d@Example.org", u)), small))
+				after.Email = ""
+				same(t, fmt.Sprint("seat of ", u), after, before)
+			}
+		},
+		"AskSeat_OfWhoHasBeenEnteredHasTheOperatorLookAgain": func(t *testing.T, b *bundle) {
+			u := b.ask(t, small)
+			value[bool](t)(b.EnterSeat(t.Context(), u))
+			b.clock.advance(time.Hour)
+			seat := value[songspy.Seat](t)(b.AskSeat(t.Context(), u, songspy.Secret(fmt.Sprintf("%d@example.org", u)), small))
+			same(t, "state", seat.State, songspy.SeatHeld)
+			same(t, "since", seat.StateSince, b.clock.Now())
+		},
 		"AskSeat_OfWhomTheirAppRefusesIsInThatApp": func(t *testing.T, b *bundle) {
 			u := b.person(t)
 			must(t, b.linkThrough(t, u.ID, songspy.AppSeats{App: "two", Seats: 1}))
