@@ -76,7 +76,7 @@ func (r *report) judge(b bounds) []string {
 			r.Missed = append(r.Missed, fmt.Sprintf(format, args...))
 		}
 	}
-	miss(r.Ratio < b.ratio, "the sweep runs at %.2f of the bare loop's rate; at least %.2f is wanted", r.Ratio, b.ratio)
+	miss(!(r.Ratio >= b.ratio), "the sweep runs at %.2f of the bare loop's rate; at least %.2f is wanted", r.Ratio, b.ratio)
 	miss(r.PeakRSSBytes >= b.rssBytes, "the batch took %d MiB; less than %d is wanted", r.PeakRSSBytes>>20, b.rssBytes>>20)
 	for _, s := range r.Sweeps {
 		miss(b.seconds > 0 && s.Seconds >= b.seconds, "a sweep took %.1f s; less than %.0f is wanted", s.Seconds, b.seconds)

@@ -54,10 +54,13 @@ type counts struct {
 // sweep follows the given sweep, counted from 1, to its end.
 func (w *watch) sweep(ctx context.Context, number int) (s sweepRun, err error) {
 	before := (number - 1) * w.people
-	var first, answered, last, c counts
+	var start, first, answered, last, c counts
 	for {
 		if c, err = w.counts(ctx); err != nil {
 			return s, err
+		}
+		if start.at.IsZero() {
+			start = c
 		}
 		if first.at.IsZero() && c.looks > before {
 			first = c
@@ -78,7 +81,7 @@ func (w *watch) sweep(ctx context.Context, number int) (s sweepRun, err error) {
 			return s, err
 		}
 	}
-	s = sweepRun{Looks: c.looks - before, Failed: c.failed, Begin: first.at, End: answered.at}
+	s = sweepRun{Looks: c.looks - before, Failed: c.failed - start.failed, Begin: first.at, End: answered.at}
 	if number > 1 { // everyone is due at a known moment
 		s.Begin = first.at.Add(-time.Duration(first.at.UnixNano() % int64(w.interval)))
 	}

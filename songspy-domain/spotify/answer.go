@@ -4,10 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/valyala/fastjson"
+	"github.com/go-json-experiment/json/v1"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/internal/outside"
@@ -21,59 +22,76 @@ const (
 	uriMax = 2048
 	// imageWidth is the width, in pixels, that a cover on the board wants.
 	imageWidth = 300
+	// longestMS bounds times within a track; what exceeds it is nonsense.
+	longestMS = 1e10
 )
+
+// player is what currently-playing answers, as far as it concerns us.
+type player struct {
+	IsPlaying  flag         `json:"is_playing"`
+	ProgressMS milliseconds `json:"progress_ms"`
+	Type       string       `json:"currently_playing_type"`
+	Item       *item        `json:"item"`
+}
+
+// flag is a boolean that may be missing; anything but true and false counts as that.
+type flag struct{ known, set bool }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flag) UnmarshalJSON(b []byte) error {
+	f.set = string(b) == "true"
+	f.known = f.set || string(b) == "false"
+	return nil
+}
+
+// milliseconds is a time within a track that may be missing; whatever makes no
+// sense as one counts as that.
+type milliseconds struct {
+	known bool
+	n     int64
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *milliseconds) UnmarshalJSON(b []byte) error {
+	*m = milliseconds{}
+	if n, err := strconv.ParseFloat(string(b), 64); err == nil && n >= 0 && n <= longestMS {
+		*m = milliseconds{known: true, n: int64(n)}
+	}
+	return nil
+}
 
 // item is a track or an episode.
 type item struct {
-	ID         string
-	URI        string
-	Type       string
-	Name       string
-	IsLocal    bool
-	DurationMS int64 // 0: untold
-	PreviewURL string
-	URL        string
-	ISRC       string
-	Artists    []string
-	Album      collection
-	Show       collection
-	Images     []image
+	ID           string       `json:"id"`
+	URI          string       `json:"uri"`
+	Type         string       `json:"type"`
+	Name         string       `json:"name"`
+	IsLocal      bool         `json:"is_local"`
+	DurationMS   milliseconds `json:"duration_ms"`
+	PreviewURL   string       `json:"preview_url"`
+	ExternalURLs struct {
+		Spotify string `json:"spotify"`
+	} `json:"external_urls"`
+	ExternalIDs struct {
+		ISRC string `json:"isrc"`
+	} `json:"external_ids"`
+	Artists []struct {
+		Name string `json:"name"`
+	} `json:"artists"`
+	Album  collection `json:"album"`
+	Show   collection `json:"show"`
+	Images []image    `json:"images"`
 }
 
 // collection is an album or a show.
 type collection struct {
-	Name   string
-	Images []image
+	Name   string  `json:"name"`
+	Images []image `json:"images"`
 }
 
 type image struct {
-	URL   string
-	Width float64 // 0: untold
-}
-
-// itemOf reads an item, which may be missing.
-func itemOf(v *fastjson.Value) *item {
-	i := &item{
-		ID: text(v, "id"), URI: text(v, "uri"), Type: text(v, "type"), Name: text(v, "name"), IsLocal: v.GetBool("is_local"),
-		PreviewURL: text(v, "preview_url"), URL: text(v, "external_urls", "spotify"), ISRC: text(v, "external_ids", "isrc"),
-		Album: collectionOf(v.Get("album")), Show: collectionOf(v.Get("show")), Images: imagesOf(v),
-	}
-	i.DurationMS, _ = milliseconds(v.Get("duration_ms"))
-	for _, artist := range v.GetArray("artists") {
-		i.Artists = append(i.Artists, text(artist, "name"))
-	}
-	return i
-}
-
-func collectionOf(v *fastjson.Value) collection {
-	return collection{Name: text(v, "name"), Images: imagesOf(v)}
-}
-
-func imagesOf(v *fastjson.Value) (images []image) {
-	for _, i := range v.GetArray("images") {
-		images = append(images, image{URL: text(i, "url"), Width: i.GetFloat64("width")})
-	}
-	return images
+	URL   string  `json:"url"`
+	Width float64 `json:"width"`
 }
 
 func unreadable(at time.Time) songspy.Observation {
@@ -87,43 +105,50 @@ func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	if len(body) == 0 {
 		return unreadable(at), nil
 	}
-	return read(body, func(v *fastjson.Value) songspy.Observation { return player(v, at) })
-}
-
-func player(v *fastjson.Value, at time.Time) songspy.Observation {
-	progress := songspy.UnknownProgress
-	if ms, known := milliseconds(v.Get("progress_ms")); known {
-		progress = time.Duration(ms) * time.Millisecond
+	var p player
+	if err := decode(body, &p); err != nil {
+		return songspy.Observation{}, err
 	}
-	playing := text(v, "currently_playing_type")
-	switch playing {
+	progress := songspy.UnknownProgress
+	if p.ProgressMS.known {
+		progress = time.Duration(p.ProgressMS.n) * time.Millisecond
+	}
+	switch p.Type {
 	case "ad":
-		return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: progress, At: at}
+		return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: progress, At: at}, nil
 	case "track", "episode", "":
 	default:
-		return unreadable(at)
+		return unreadable(at), nil
 	}
-	o := songspy.Observation{Progress: progress, At: at}
-	switch is := v.Get("is_playing"); {
-	case is == nil:
-		return unreadable(at)
-	case is.Type() == fastjson.TypeTrue:
-		o.Sighting = songspy.SightingPlaying
-	case is.Type() == fastjson.TypeFalse:
-		o.Sighting = songspy.SightingPaused
-	default:
-		return unreadable(at)
+	if p.Item == nil || !p.IsPlaying.known {
+		return unreadable(at), nil
 	}
-	var ok bool
-	if o.Track, ok = itemOf(v.Get("item")).track(playing); !ok {
-		return unreadable(at)
+	track, ok := p.Item.track(p.Type)
+	if !ok {
+		return unreadable(at), nil
 	}
-	return o
+	sighting := songspy.SightingPaused
+	if p.IsPlaying.set {
+		sighting = songspy.SightingPlaying
+	}
+	return songspy.Observation{Sighting: sighting, Track: track, Progress: progress, At: at}, nil
+}
+
+// decode reads JSON and forgives fields of the wrong type, which stay zero.
+func decode(body []byte, into any) error {
+	err := json.Unmarshal(body, into)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return nil
+	}
+	return unavailable(errors.New("spotify's answer is no JSON, or was cut off"), 0)
 }
 
 // track is the item in our words; false if nothing tells which track it is.
 func (i *item) track(playing string) (songspy.Track, bool) {
-	t := songspy.Track{URI: clean(i.URI, len(i.URI)), Title: clean(i.Name, textMax), DurationMS: i.DurationMS}
+	t := songspy.Track{URI: clean(i.URI, len(i.URI)), Title: clean(i.Name, textMax), DurationMS: i.DurationMS.n}
 	switch {
 	case i.IsLocal || strings.HasPrefix(t.URI, "spotify:local:"):
 		t.Kind = songspy.KindLocal
@@ -159,24 +184,24 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 		t.ImageURL = ""
 		return t, true
 	}
-	t.URL = outside.WebURL(i.URL)
+	t.URL = outside.WebURL(i.ExternalURLs.Spotify)
 	if t.URL == "" && id != "" {
 		t.URL = "https://open.spotify.com/" + string(t.Kind) + "/" + id
 	}
 	t.PreviewURL = outside.WebURL(i.PreviewURL)
-	t.ISRC = clean(i.ISRC, 32)
+	t.ISRC = clean(i.ExternalIDs.ISRC, 32)
 	return t, true
 }
 
 // artists joins the names there are.
 func (i *item) artists() string {
 	if len(i.Artists) == 1 {
-		return i.Artists[0]
+		return i.Artists[0].Name
 	}
 	names := make([]string, 0, len(i.Artists))
-	for _, name := range i.Artists {
-		if name != "" {
-			names = append(names, name)
+	for _, a := range i.Artists {
+		if a.Name != "" {
+			names = append(names, a.Name)
 		}
 	}
 	return strings.Join(names, ", ")
@@ -208,18 +233,21 @@ func cover(sets ...[]image) string {
 
 // readAccount turns the body of /v1/me into an account.
 func readAccount(body []byte) (songspy.Account, error) {
-	a, err := read(body, func(v *fastjson.Value) songspy.Account {
-		return songspy.Account{
-			AccountID:   clean(text(v, "account_id"), textMax),
-			ID:          clean(text(v, "id"), textMax),
-			DisplayName: clean(text(v, "display_name"), textMax),
-		}
-	})
-	if err == nil && a.AccountID == "" && a.ID == "" {
-		err = unavailable(errors.New("spotify's answer names no account"), 0)
+	var me struct {
+		AccountID   string `json:"account_id"`
+		ID          string `json:"id"`
+		DisplayName string `json:"display_name"`
 	}
-	if err != nil {
+	if err := decode(body, &me); err != nil {
 		return songspy.Account{}, err
+	}
+	a := songspy.Account{
+		AccountID:   clean(me.AccountID, textMax),
+		ID:          clean(me.ID, textMax),
+		DisplayName: clean(me.DisplayName, textMax),
+	}
+	if a.AccountID == "" && a.ID == "" {
+		return songspy.Account{}, unavailable(errors.New("spotify's answer names no account"), 0)
 	}
 	return a, nil
 }

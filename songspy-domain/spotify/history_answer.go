@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/valyala/fastjson"
+	"github.com/go-json-experiment/json/v1"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -13,29 +13,39 @@ import (
 // An item that does not say what was played, or when, is passed over, however
 // odd it is.
 func readHistory(body []byte) ([]songspy.HistoryItem, error) {
+	var answer struct {
+		Items []json.RawMessage `json:"items"`
+	}
 	if len(body) == 0 {
 		return nil, nil
 	}
-	return read(body, func(v *fastjson.Value) []songspy.HistoryItem {
-		told := v.GetArray("items")
-		told = told[:min(len(told), songspy.HistoryMost)]
-		items := make([]songspy.HistoryItem, 0, len(told))
-		for _, one := range told {
-			if item, ok := heard(one); ok {
-				items = append(items, item)
-			}
+	if err := decode(body, &answer); err != nil {
+		return nil, err
+	}
+	answer.Items = answer.Items[:min(len(answer.Items), songspy.HistoryMost)]
+	items := make([]songspy.HistoryItem, 0, len(answer.Items))
+	for _, raw := range answer.Items {
+		if item, ok := readHeard(raw); ok {
+			items = append(items, item)
 		}
-		slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
-		return items
-	})
+	}
+	slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
+	return items, nil
 }
 
-// heard reads one item.
-func heard(v *fastjson.Value) (songspy.HistoryItem, bool) {
-	at, err := time.Parse(time.RFC3339Nano, text(v, "played_at"))
+// readHeard reads one item.
+func readHeard(raw []byte) (songspy.HistoryItem, bool) {
+	var heard struct {
+		PlayedAt string `json:"played_at"`
+		Track    *item  `json:"track"`
+	}
+	if decode(raw, &heard) != nil || heard.Track == nil {
+		return songspy.HistoryItem{}, false
+	}
+	at, err := time.Parse(time.RFC3339Nano, heard.PlayedAt)
 	if err != nil || at.Unix() <= 0 {
 		return songspy.HistoryItem{}, false
 	}
-	track, ok := itemOf(v.Get("track")).track("track")
+	track, ok := heard.Track.track("track")
 	return songspy.HistoryItem{Track: track, PlayedAt: at.UTC().Truncate(time.Microsecond)}, ok
 }

@@ -22,9 +22,13 @@ func (r seatRow) place() []byte { return placeIn(r.TableName(), "email_sealed", 
 
 // isOf reports whether the seat was asked for with that address. One that does
 // not open is taken for another.
-func (s *Store) isOf(r seatRow, email songspy.Secret) bool {
+func (s *Store) isOf(ctx context.Context, r seatRow, email songspy.Secret) bool {
 	former, err := s.sealer.open(r.EmailSealed, r.place())
-	return err == nil && strings.EqualFold(former.Reveal(), email.Reveal())
+	if err != nil {
+		s.log.WarnContext(ctx, "the address of a seat does not open and is replaced", "user_id", int64(r.UserID), "err", err)
+		return false
+	}
+	return strings.EqualFold(former.Reveal(), email.Reveal())
 }
 
 // ReasonNoSeat is the reason of the error for a person whom no app admits.
@@ -86,11 +90,12 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 		if err := tx.Where("user_id = ?", id).Find(&former).Error; err != nil {
 			return err
 		}
-		row := seatRow{Seat: songspy.Seat{UserID: id, State: songspy.SeatWaiting, AskedAt: s.now()}}
+		now := s.now()
+		row := seatRow{Seat: songspy.Seat{UserID: id, State: songspy.SeatWaiting, AskedAt: now}}
 		known := false
 		if len(former) > 0 {
 			row = former[0]
-			known = s.isOf(row, email)
+			known = s.isOf(ctx, row, email)
 		}
 		if row.State == songspy.SeatEntered {
 			row.State = songspy.SeatHeld // whoever asks then is refused still
@@ -104,7 +109,7 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 			return err
 		}
 		if !known || row.State != former[0].State || row.App != former[0].App {
-			row.StateSince = s.now()
+			row.StateSince = now
 		}
 		var err error
 		if row.EmailSealed, err = s.sealer.seal(email, row.place()); err != nil {
