@@ -2,10 +2,10 @@
 //
 // It loads linked listeners into a Postgres, starts the real songspy-batch and
 // songspy-sim beside it on this machine, and lets the batch sweep with everyone
-// due at once. From the third sweep on it measures: looks by time, and of the
-// last one memory, rows written, and for whom. Before and after each the same
-// calls are made by a bare loop that discards the answers; the batch is measured
-// against that.
+// due at once. From the third sweep on it measures looks by time, of the last one
+// also processor time, rows written, and for whom, and the batch's memory at its
+// peak. Before and after each the same calls are made by a bare loop that discards
+// the answers; the batch is measured against that.
 //
 // It finds the server in SONGSPY_TEST_POSTGRES_URL, as the tests do:
 //
