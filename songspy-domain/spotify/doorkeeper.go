@@ -107,8 +107,8 @@ func (k *doorkeeper) look(ctx context.Context, door gate.Door) error {
 	return nil
 }
 
-// report enters what became of a call at that time, and tells the operator and the other
-// processes of a door that opens or closes by it.
+// report enters what became of a call at that time, and tells the operator and
+// the other processes of a door that opens or closes by it.
 func (k *doorkeeper) report(ctx context.Context, now time.Time, door gate.Door, p gate.Pass, o gate.Outcome) {
 	k.mu.Lock()
 	before := of(k.state, door)

@@ -64,15 +64,15 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, notNow()
 	}
 	resp, err := g.next.RoundTrip(req)
+	now := g.keeper.now()
 	if err != nil {
 		result := gate.Failed
 		if errors.Is(req.Context().Err(), context.Canceled) {
 			result = gate.Abandoned
 		}
-		g.keeper.report(req.Context(), g.keeper.now(), g.door, pass, gate.Outcome{Result: result})
+		g.keeper.report(req.Context(), now, g.door, pass, gate.Outcome{Result: result})
 		return nil, err
 	}
-	now := g.keeper.now()
 	o := judge(resp, now)
 	g.keeper.report(req.Context(), now, g.door, pass, o)
 	switch o.Result {
