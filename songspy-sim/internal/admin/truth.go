@@ -30,6 +30,7 @@ type play struct {
 	Skipped      bool       `json:"skipped,omitempty"`
 	Private      bool       `json:"private,omitempty"`
 	Offline      bool       `json:"offline,omitempty"`
+	Unlisted     bool       `json:"unlisted,omitempty"`
 	NoProgress   bool       `json:"noProgress,omitempty"`
 	HeardAt      *time.Time `json:"heardAt,omitempty"`
 	InHistory    *time.Time `json:"inHistory,omitempty"`
@@ -41,7 +42,7 @@ func wire(p population.Play) play {
 		ISRC: p.Track.ISRC, DurationMS: p.Track.Duration.Milliseconds(), Start: p.Start, End: p.End, FromMS: p.From.Milliseconds(),
 		PauseAfterMS: p.PauseAfter.Milliseconds(), PauseForMS: p.PauseFor.Milliseconds(), JumpMS: p.Jump.Milliseconds(),
 		LingerMS: p.Linger.Milliseconds(), ListenedMS: p.Listened.Milliseconds(), Complete: p.Complete, Skipped: p.Skipped,
-		Private: p.Private, Offline: p.Offline, NoProgress: p.NoProgress,
+		Private: p.Private, Offline: p.Offline, Unlisted: p.Unlisted, NoProgress: p.NoProgress,
 	}
 	if p.Track.HistoryURI != p.Track.URI {
 		out.HistoryURI = p.Track.HistoryURI
@@ -61,7 +62,7 @@ func (p play) scripted() population.Play {
 		},
 		Start: p.Start, End: p.End, From: ms(p.FromMS), PauseAfter: ms(p.PauseAfterMS), PauseFor: ms(p.PauseForMS),
 		Jump: ms(p.JumpMS), Linger: ms(p.LingerMS), Complete: p.Complete, Skipped: p.Skipped,
-		Private: p.Private, Offline: p.Offline, NoProgress: p.NoProgress,
+		Private: p.Private, Offline: p.Offline, Unlisted: p.Unlisted, NoProgress: p.NoProgress,
 	}
 	if p.HeardAt != nil {
 		out.HeardAt = *p.HeardAt

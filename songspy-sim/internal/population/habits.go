@@ -14,17 +14,19 @@ type Habits struct {
 	Spread      float64       // sessions last SessionMean × (1 ± Spread)
 	Daily       bool          // sessions follow the hours of the day, each person's own
 
-	Skip    float64 // of plays left early; doubles with every skip in a row
-	Pause   float64 // of plays interrupted
-	Seek    float64 // of plays in which the person jumps forward or back
-	Repeat  float64 // of plays that are the former track again
-	Loop    float64 // of sessions that hear one track over and over
-	Episode float64 // of plays that are podcast episodes, often resumed in the middle
-	Local   float64 // of plays that are files of the person's own
-	Unknown float64 // of plays that the Web API calls "unknown" and shows no item for
-	Free    float64 // of people who hear advertisements
-	Private float64 // of sessions that are private: nothing shows, ever
-	Offline float64 // of sessions without a network: only history shows them, afterwards
+	Skip      float64 // of plays left early; doubles with every skip in a row
+	Pause     float64 // of plays interrupted
+	Seek      float64 // of plays in which the person jumps forward or back
+	Repeat    float64 // of plays that are the former track again
+	Loop      float64 // of sessions that hear one track over and over
+	Episode   float64 // of plays that are podcast episodes, often resumed in the middle
+	Local     float64 // of plays that are files of the person's own
+	Unknown   float64 // of plays that the Web API calls "unknown" and shows no item for
+	Free      float64 // of people who hear advertisements
+	Private   float64 // of sessions that are private: nothing shows, ever
+	Offline   float64 // of sessions without a network: only history shows them, afterwards
+	Unlisted  float64 // of sessions that history never lists: Jams, other clients
+	WholeOnly float64 // of people whose history lists only plays that reached their end
 
 	Spurious   float64 // of looks at a playing person that are answered 204
 	NoProgress float64 // of plays on devices that report no progress

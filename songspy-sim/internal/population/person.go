@@ -21,6 +21,8 @@ const (
 	saltAccount
 	saltGoogle
 	saltScripted
+	saltUnlisted
+	saltWhole
 )
 
 // Person is who somebody is at the two providers.
@@ -48,12 +50,14 @@ type Person struct {
 // traits are the few things about a person that a look needs.
 type traits struct {
 	heardAtEnd, frozen, free bool
+	wholeOnly                bool  // history lists only plays that reached their end
 	fade                     int64 // milliseconds by which songs end early
 }
 
 func (w *World) traits(person int) traits {
 	h := hash(w.seed, saltPerson, uint64(person))
 	t := traits{heardAtEnd: h&1 == 1, frozen: h&2 == 2, free: unit(mix(h+1)) < w.habits.Free}
+	t.wholeOnly = w.habits.WholeOnly > 0 && unit(hash(w.seed, saltWhole, uint64(person))) < w.habits.WholeOnly
 	if f := mix(h + 2); f%10 == 0 {
 		t.fade = int64(3000 + f/10%9000)
 	}

@@ -22,6 +22,7 @@ type Play struct {
 	Skipped    bool          // left early for the next one
 	Private    bool          // shown neither live nor in history
 	Offline    bool          // shown in history only, after the session
+	Unlisted   bool          // shown live only: Jams and other clients never reach history
 	NoProgress bool          // progress_ms is null throughout
 
 	// Linger is how long the stopped player still shows the track as paused.
@@ -56,7 +57,7 @@ type play struct {
 	kind                 Kind
 	complete, skipped    bool
 	private, offline     bool
-	noProgress           bool
+	noProgress, unlisted bool
 }
 
 func (p *play) listened() int64 {
@@ -85,9 +86,10 @@ func (p *play) position(at int64) (position int64, paused bool) {
 }
 
 // inHistory tells history's played_at and from when it lists the play.
-// Advertisements, episodes, local files, private sessions and whatever was
-// heard for less than 30 s it never lists.
-func (p *play) inHistory(endBased bool) (heardAt, from int64, ok bool) {
+// Advertisements, episodes, local files, private and unlisted sessions and
+// whatever was heard for less than 30 s it never lists. For some people it lists
+// only plays that reached their end.
+func (p *play) inHistory(t traits) (heardAt, from int64, ok bool) {
 	if s := p.scripted; s != nil && !s.HeardAt.IsZero() {
 		from := s.InHistory
 		if from.IsZero() {
@@ -95,11 +97,11 @@ func (p *play) inHistory(endBased bool) (heardAt, from int64, ok bool) {
 		}
 		return s.HeardAt.UnixMilli(), from.UnixMilli(), true
 	}
-	if p.kind != KindTrack || p.private || p.listened() < 30_000 {
+	if p.kind != KindTrack || p.private || p.unlisted || p.listened() < 30_000 || t.wholeOnly && !p.complete {
 		return 0, 0, false
 	}
 	heardAt, from = p.start, p.end
-	if endBased {
+	if t.heardAtEnd {
 		heardAt = p.end
 	}
 	if p.offline {

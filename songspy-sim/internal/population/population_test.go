@@ -162,6 +162,59 @@ func TestHistory_MissesNothingOfTheLastFifty(t *testing.T) {
 	}
 }
 
+// TestHistory_LeavesOutWhatHabitsSay changes one habit, and requires that the
+// plays stay the same and that history leaves out what the habit says.
+func TestHistory_LeavesOutWhatHabitsSay(t *testing.T) {
+	at := epoch.Add(10 * 24 * time.Hour)
+	for name, tt := range map[string]struct {
+		change func(*Habits)
+		out    func(Play) bool
+	}{
+		"unlisted sessions":                     {func(h *Habits) { h.Unlisted = 0.4 }, func(p Play) bool { return p.Unlisted }},
+		"people of whom only whole plays count": {func(h *Habits) { h.WholeOnly = 1 }, func(p Play) bool { return !p.Complete }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			habits, err := Named("restless")
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, err := New(3, 40, habits, epoch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.change(&habits)
+			after, err := New(3, 40, habits, epoch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			listed, left := 0, 0
+			for person := range 40 {
+				was, is := before.Truth(person, epoch, at), after.Truth(person, epoch, at)
+				if len(was) != len(is) {
+					t.Fatalf("person %d: %d plays became %d", person, len(was), len(is))
+				}
+				for i := range is {
+					if was[i].Start != is[i].Start || was[i].Track.URI != is[i].Track.URI {
+						t.Fatalf("person %d: play %d is another one", person, i)
+					}
+					switch {
+					case was[i].HeardAt.IsZero():
+					case tt.out(is[i]) != is[i].HeardAt.IsZero():
+						t.Fatalf("person %d: history says %v of %+v", person, is[i].HeardAt, is[i])
+					case tt.out(is[i]):
+						left++
+					default:
+						listed++
+					}
+				}
+			}
+			if listed == 0 || left == 0 {
+				t.Errorf("%d plays are listed, %d left out", listed, left)
+			}
+		})
+	}
+}
+
 func TestWorld_IsTheSameForTheSameSeed(t *testing.T) {
 	a, b, other := newWorld(t, 7, "regular", 50), newWorld(t, 7, "regular", 50), newWorld(t, 8, "regular", 50)
 	differs := false

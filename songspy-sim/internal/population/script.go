@@ -42,7 +42,7 @@ func (w *World) scripted(person int, words []Play) []play {
 			start: word.Start.UnixMilli(), duration: word.Track.Duration.Milliseconds(), from: word.From.Milliseconds(),
 			breakAt: word.PauseAfter.Milliseconds(), pause: word.PauseFor.Milliseconds(), jump: word.Jump.Milliseconds(),
 			linger: word.Linger.Milliseconds(), key: hash(w.seed, saltScripted, uint64(person), uint64(word.Start.UnixMilli())),
-			track: -1, kind: word.Track.Kind, private: word.Private, offline: word.Offline, noProgress: word.NoProgress,
+			track: -1, kind: word.Track.Kind, private: word.Private, offline: word.Offline, noProgress: word.NoProgress, unlisted: word.Unlisted,
 		}
 		runsOut := p.start + p.duration - p.from + p.pause - p.jump
 		p.end = runsOut
@@ -87,7 +87,7 @@ func (w *World) settle(person int, word *Play, p *play) {
 	word.Linger = time.Duration(p.linger) * time.Millisecond
 	word.Listened = ms(p.listened())
 	if word.HeardAt.IsZero() {
-		if heardAt, from, ok := p.inHistory(w.traits(person).heardAtEnd); ok {
+		if heardAt, from, ok := p.inHistory(w.traits(person)); ok {
 			word.HeardAt = instant(heardAt)
 			if word.InHistory.IsZero() {
 				word.InHistory = instant(from)

@@ -9,8 +9,9 @@ type walk struct {
 	person uint64
 	key    uint64
 
-	at, end, linger  int64
-	private, offline bool
+	at, end, linger int64
+
+	private, offline, unlisted bool
 
 	last     int32 // track played before, -1 at first
 	loop     int   // plays of one track still to come
@@ -45,6 +46,7 @@ func (w *World) session(person int, slot int64, k *walk) bool {
 	if r.chance(h.Loop) {
 		k.loop = int(r.between(3, 12))
 	}
+	k.unlisted = unit(hash(w.seed, saltUnlisted, uint64(person), uint64(slot))) < h.Unlisted
 	k.random = r
 	return true
 }
@@ -56,7 +58,7 @@ func (k *walk) next(p *play) bool {
 		return false
 	}
 	h, r := &k.world.habits, &k.random
-	*p = play{start: k.at, key: mix(k.key + k.sequence), private: k.private, offline: k.offline, sessionEnd: k.end, track: -1}
+	*p = play{start: k.at, key: mix(k.key + k.sequence), private: k.private, offline: k.offline, unlisted: k.unlisted, sessionEnd: k.end, track: -1}
 	k.sequence++
 	k.choose(p)
 	p.noProgress = r.chance(h.NoProgress)

@@ -57,10 +57,10 @@ const historyLimit = 50
 // tracks that reached their end, as some have reported.
 func (w *World) History(person int, at time.Time, completeOnly bool) []Heard {
 	now := at.UnixMilli()
-	endBased := w.traits(person).heardAtEnd
+	t := w.traits(person)
 	var heard []Heard
 	add := func(p *play) bool {
-		heardAt, from, ok := p.inHistory(endBased)
+		heardAt, from, ok := p.inHistory(t)
 		if ok && from <= now && (p.complete || !completeOnly) {
 			heard = append(heard, Heard{Track: w.item(p), At: heardAt, Key: p.key})
 		}
@@ -92,12 +92,12 @@ func (w *World) export(person int, p *play) Play {
 		Start: instant(p.start), End: instant(p.end), From: ms(p.from),
 		PauseAfter: ms(p.breakAt), PauseFor: ms(p.pause), Jump: ms(p.jump),
 		Listened: ms(p.listened()), Complete: p.complete, Skipped: p.skipped,
-		Private: p.private, Offline: p.offline, NoProgress: p.noProgress, Linger: ms(p.linger),
+		Private: p.private, Offline: p.offline, NoProgress: p.noProgress, Unlisted: p.unlisted, Linger: ms(p.linger),
 	}
 	if t := w.item(p); t != nil {
 		out.Track = *t
 	}
-	if heardAt, from, ok := p.inHistory(w.traits(person).heardAtEnd); ok {
+	if heardAt, from, ok := p.inHistory(w.traits(person)); ok {
 		out.HeardAt, out.InHistory = instant(heardAt), instant(from)
 	}
 	return out
