@@ -10,6 +10,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 	"github.com/songspy/songspy/songspy-domain/store"
 
 	"github.com/songspy/songspy/songspy-api/internal/identity"
@@ -64,7 +65,7 @@ func readInvite(args []string, now time.Time) (songspy.Invite, error) {
 		return songspy.Invite{}, &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf("Call it as `songspy-api invite [-uses N] [-days D] [-note TEXT]`, with 1 to %d uses, 1 to %d days and at most %d bytes of text; or as `songspy-api invite list` or `songspy-api invite revoke ID`.",
 			inviteUsesMax, inviteDaysMax, inviteNoteMax)}
 	}
-	i.Note = songspy.CleanNickName(i.Note) // of what would upset a table
+	i.Note = sanitize.Line(i.Note)
 	i.ExpiresAt = now.AddDate(0, 0, *days)
 	return i, nil
 }

@@ -1,10 +1,6 @@
 package songspy
 
-import (
-	"strings"
-	"time"
-	"unicode"
-)
+import "time"
 
 // UserID names a person for ever; ids are never given twice.
 type UserID int64
@@ -83,20 +79,3 @@ type GoogleProfile struct {
 
 // NickNameMax is the longest nickname, in graphemes as a reader counts them.
 const NickNameMax = 30
-
-// CleanNickName trims a nickname and collapses its inner white space.
-// It drops control characters and the invisible marks that turn the direction
-// of the text after them, which would reach beyond the name on a page.
-// Its length is judged by the caller, who can count graphemes.
-func CleanNickName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.IsControl(r), r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0xFEFF, r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
-}

@@ -10,6 +10,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/internal/outside"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
 // nameMax is the longest name that is kept, in runes.
@@ -130,7 +131,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	}
 	p := songspy.GoogleProfile{
 		Subject:    string(first(u.Sub, u.ID)),
-		Name:       songspy.CleanNickName(string(u.Name)),
+		Name:       sanitize.Text(string(u.Name), nameMax),
 		PictureURL: outside.WebURL(string(u.Picture)),
 	}
 	if !plainSubject(p.Subject) {
@@ -138,9 +139,6 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	}
 	if u.VerifiedEmail.orUnsaid(u.EmailVerified) && len(u.Email) <= songspy.AddressMax {
 		p.Email = songspy.Secret(u.Email)
-	}
-	if runes := []rune(p.Name); len(runes) > nameMax {
-		p.Name = string(runes[:nameMax])
 	}
 	return p, nil
 }

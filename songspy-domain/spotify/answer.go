@@ -12,6 +12,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/internal/outside"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
 const (
@@ -148,7 +149,7 @@ func decode(body []byte, into any) error {
 
 // track is the item in our words; false if nothing tells which track it is.
 func (i *item) track(playing string) (songspy.Track, bool) {
-	t := songspy.Track{URI: clean(i.URI, len(i.URI)), Title: clean(i.Name, textMax), DurationMS: i.DurationMS.n}
+	t := songspy.Track{URI: identifier(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, textMax), DurationMS: i.DurationMS.n}
 	switch {
 	case i.IsLocal || strings.HasPrefix(t.URI, "spotify:local:"):
 		t.Kind = songspy.KindLocal
@@ -173,11 +174,11 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 		t.URI = "spotify:" + string(t.Kind) + ":sha256-" + hex.EncodeToString(sum[:])
 	}
 	if t.Kind == songspy.KindEpisode {
-		t.Artists = clean(i.Show.Name, textMax)
+		t.Artists = sanitize.Text(i.Show.Name, textMax)
 		t.ImageURL = cover(i.Images, i.Show.Images)
 	} else {
-		t.Artists = clean(i.artists(), textMax)
-		t.Album = clean(i.Album.Name, textMax)
+		t.Artists = sanitize.Text(i.artists(), textMax)
+		t.Album = sanitize.Text(i.Album.Name, textMax)
 		t.ImageURL = cover(i.Album.Images, i.Images)
 	}
 	if t.Kind == songspy.KindLocal {
@@ -189,7 +190,7 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 		t.URL = "https://open.spotify.com/" + string(t.Kind) + "/" + id
 	}
 	t.PreviewURL = outside.WebURL(i.PreviewURL)
-	t.ISRC = clean(i.ExternalIDs.ISRC, 32)
+	t.ISRC = identifier(i.ExternalIDs.ISRC, 32)
 	return t, true
 }
 
@@ -242,9 +243,9 @@ func readAccount(body []byte) (songspy.Account, error) {
 		return songspy.Account{}, err
 	}
 	a := songspy.Account{
-		AccountID:   clean(me.AccountID, textMax),
-		ID:          clean(me.ID, textMax),
-		DisplayName: clean(me.DisplayName, textMax),
+		AccountID:   identifier(me.AccountID, textMax),
+		ID:          identifier(me.ID, textMax),
+		DisplayName: sanitize.Text(me.DisplayName, textMax),
 	}
 	if a.AccountID == "" && a.ID == "" {
 		return songspy.Account{}, unavailable(errors.New("spotify's answer names no account"), 0)

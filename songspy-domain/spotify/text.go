@@ -19,10 +19,10 @@ func plainID(s string) bool {
 	return true
 }
 
-// clean makes one line of a text and takes from it what no name holds and what
-// databases and pages stumble over: control characters, and the marks that
-// turn the direction of the text behind them. It keeps at most most runes.
-func clean(s string, most int) string {
+// identifier drops from an id what databases and pages stumble over: control
+// characters and direction marks. It keeps at most most runes. Unlike
+// sanitize.Text it does not normalize: two ids must not become one.
+func identifier(s string, most int) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return oneLine(r) != r }) {
 		s = strings.Map(oneLine, s)
 	}

@@ -128,7 +128,7 @@ func (c *Client) token(
 		RefreshToken: songspy.Secret(t.RefreshToken),
 		// Counted from the question, so that it errs to the safe side.
 		ExpiresAt: asked.Add(life),
-		Scope:     clean(scope, textMax),
+		Scope:     identifier(scope, textMax),
 		Auth:      auth,
 	}, nil
 }

@@ -217,7 +217,10 @@ func TestNickNames_AreCountedAsAReaderCounts(t *testing.T) {
 		"\ufe0f":                             "", // a variation of nothing
 		"\U000e0100":                         "",
 		"❤\ufe0f":                            "❤\ufe0f",
-		"x" + strings.Repeat("\u0301", 1200): "",
+		"x" + strings.Repeat("\u0301", 1200): "x" + strings.Repeat("\u0301", 4),
+		"\u0301\u0302":                       "", // marks on nothing
+		"A\u200bn\u200dn":                    "Ann",
+		"e\u0301":                            "é",
 	} {
 		got, err := nickName(given)
 		if got != want || (err == nil) != (want != "") {

@@ -2,14 +2,14 @@ package httpapi
 
 import (
 	"context"
-	"unicode"
 
 	"github.com/rivo/uniseg"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
-// nickNameBytes bounds a nickname whose graphemes are made of many marks.
+// nickNameBytes bounds a nickname whose characters are made of many code points.
 const nickNameBytes = 2048
 
 func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
@@ -95,24 +95,15 @@ func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUse
 	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, nil
 }
 
-// nickName cleans a nickname and judges it: 1 to songspy.NickNameMax characters
-// as a reader counts them, of which at least one is to be seen.
+// nickName cleans a nickname. It is NICKNAME_INVALID unless it then has 1 to
+// songspy.NickNameMax characters as a reader counts them.
 func nickName(raw string) (string, error) {
-	name := songspy.CleanNickName(raw)
-	count := uniseg.GraphemeClusterCount(name)
-	visible := false
-	for _, r := range name {
-		visible = visible || unicode.IsGraphic(r) && !unicode.IsSpace(r) && r != brailleBlank &&
-			!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-	}
-	if !visible || count > songspy.NickNameMax || len(name) > nickNameBytes {
+	name := sanitize.Line(raw)
+	if name == "" || uniseg.GraphemeClusterCount(name) > songspy.NickNameMax || len(name) > nickNameBytes {
 		return "", &songspy.Error{Code: songspy.CodeInvalid, Reason: "NICKNAME_INVALID"}
 	}
 	return name, nil
 }
-
-// brailleBlank is a symbol that looks like a space.
-const brailleBlank = '\u2800'
 
 // personGone is for a person who was erased while they asked.
 func personGone(err error) error {

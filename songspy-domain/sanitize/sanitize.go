@@ -1,0 +1,246 @@
+// Package sanitize cleans text that users and providers send, before it is
+// stored or shown: names, titles, notes. The result is one line of valid UTF-8
+// in Unicode's form NFC. It holds no invisible characters, except where emoji
+// and joining scripts need them, no mark without a character to stand on, and
+// at most MaxMarks marks on one character.
+//
+// Identifiers, such as Spotify's URIs, are not text: cleaning could make two of
+// them equal.
+package sanitize
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+	"golang.org/x/text/unicode/norm"
+)
+
+// MaxMarks is how many combining marks one character keeps. Living languages
+// need at most three or four; more cover the lines above and below.
+const MaxMarks = 4
+
+// Line returns s as one clean line: trimmed, and with each run of white space as
+// one space. Line(Line(s)) equals Line(s). The caller judges the length.
+func Line(s string) string {
+	if plain(s) {
+		return s
+	}
+	s = strings.Join(strings.Fields(strings.Map(visible, s)), " ")
+	// A dropped character can bring two neighbours together that now compose, or
+	// that must not stand side by side. Real text is stable after one round.
+	const rounds = 8
+	for range rounds {
+		next := strings.Join(strings.Fields(joined(norm.NFC.String(s))), " ")
+		if next == s {
+			return s
+		}
+		s = next
+	}
+	// Nothing in what remains depends on its neighbours.
+	return strings.Join(strings.Fields(norm.NFC.String(strings.Map(func(r rune) rune {
+		if dependent(r) {
+			return -1
+		}
+		return r
+	}, s))), " ")
+}
+
+// Text returns Line(s), cut to at most maxRunes runes.
+func Text(s string, maxRunes int) string {
+	const spare = 4 // runes that may be dropped for one that stays
+	s = Line(cut(s, spare*maxRunes))
+	for utf8.RuneCountInString(s) > maxRunes {
+		s = Line(cut(s, maxRunes)) // the cut may leave a joiner without its partner
+	}
+	return s
+}
+
+// cut returns the first n runes of s.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
+// plain reports whether s is clean already. It knows the scripts of most text;
+// a false answer costs time only.
+func plain(s string) bool {
+	space := true // a space may not stand at the start
+	for _, r := range s {
+		switch {
+		case r == ' ':
+			if space {
+				return false
+			}
+			space = true
+			continue
+		case r > ' ' && r < 0x7F, r >= 0xC0 && r <= 0x24F, // Latin
+			r >= 0x388 && r <= 0x3CE, r >= 0x410 && r <= 0x44F, // Greek, Cyrillic
+			r >= 0x2013 && r <= 0x2026,                             // dashes, quotation marks, ellipsis
+			r >= 0x3041 && r <= 0x3096, r >= 0x30A1 && r <= 0x30FC, // kana
+			r >= 0x4E00 && r <= 0x9FFF, r >= 0xAC00 && r <= 0xD7A3: // Chinese characters, Hangul syllables
+		default:
+			return false
+		}
+		space = false
+	}
+	return !space || s == ""
+}
+
+// visible maps white space to a space and drops what is never seen (-1). What
+// emoji and joining scripts use stays, for joined to judge.
+func visible(r rune) rune {
+	const brailleBlank = '\u2800' // a symbol that looks like a space
+	switch {
+	case r > ' ' && r < 0x7F:
+		return r
+	case unicode.IsSpace(r), r == brailleBlank:
+		return ' '
+	case dependent(r), unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+		return r
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Cs, unicode.Noncharacter_Code_Point, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector),
+		r == unicode.ReplacementChar:
+		return -1
+	}
+	return r
+}
+
+// The invisible characters that emoji and joining scripts use.
+const (
+	nonJoiner  = '\u200C'
+	joiner     = '\u200D'
+	textStyle  = '\uFE0E' // the character before it is no emoji
+	emojiStyle = '\uFE0F' // the character before it is an emoji
+	keycap     = '\u20E3'
+	blackFlag  = '\U0001F3F4' // the base of the flags of regions
+	firstTag   = '\U000E0020'
+	lastTag    = '\U000E007F' // it ends a flag
+)
+
+// dependent reports whether r has a meaning only next to other characters.
+func dependent(r rune) bool {
+	return r == nonJoiner || r == joiner || r == textStyle || r == emojiStyle || isTag(r) || unicode.Is(unicode.M, r) && visibleMark(r)
+}
+
+func isTag(r rune) bool { return r >= firstTag && r <= lastTag }
+
+// visibleMark reports whether a mark can be seen. Mongolian selects the shapes
+// of its letters by marks.
+func visibleMark(r rune) bool {
+	return mongolianSelector(r) || !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+func mongolianSelector(r rune) bool { return r >= 0x180B && r <= 0x180D || r == 0x180F }
+
+// joined drops the dependent characters that stand where they have no meaning.
+func joined(s string) string {
+	runes := []rune(s)
+	kept := make([]rune, 0, len(runes))
+	base := rune(0) // what marks stand on; 0 if there is nothing
+	marks := 0      // on base
+	for i := 0; i < len(runes); i++ {
+		r, before, after := runes[i], last(kept), at(runes, i+1)
+		const firstMark = 0x300
+		switch {
+		case r < firstMark:
+			kept = append(kept, r)
+			base, marks = r, 0
+			if r == ' ' {
+				base = 0
+			}
+		case isTag(r):
+			end, flag := tags(runes, i)
+			if flag && before == blackFlag {
+				kept = append(kept, runes[i:end]...)
+			}
+			i = end - 1
+		case r == textStyle, r == emojiStyle:
+			if pictographic(before) || keyed(before) && after == keycap {
+				kept = append(kept, r)
+			}
+		case r == joiner, r == nonJoiner:
+			if r == joiner && pictographic(base) && pictographic(after) || joins(r, before, after) {
+				kept = append(kept, r)
+			}
+		case skinTone(r) && pictographic(before):
+			kept = append(kept, r) // base stays what it is
+		case unicode.Is(unicode.M, r):
+			if base != 0 && marks < MaxMarks && (!mongolianSelector(r) || unicode.Is(unicode.Mongolian, before)) {
+				kept = append(kept, r)
+				marks++
+			}
+		default:
+			kept = append(kept, r)
+			base, marks = r, 0
+		}
+	}
+	return string(kept)
+}
+
+// tags returns the index behind the run of tags that begins at i, and whether
+// they can name a flag.
+func tags(runes []rune, i int) (end int, flag bool) {
+	const longest = 7 // a country, a region and the last tag
+	end = i
+	for isTag(at(runes, end)) {
+		if end++; runes[end-1] == lastTag {
+			return end, end-i > 1 && end-i <= longest
+		}
+	}
+	return end, false
+}
+
+// joins reports whether a joiner or non-joiner means something between the two:
+// both are of a joining script, or it shapes the end of a word.
+func joins(r, before, after rune) bool {
+	if !inScript(before) {
+		return false
+	}
+	if inScript(after) {
+		return true
+	}
+	// A consonant without its vowel takes its half form (virama and joiner).
+	return r == joiner && unicode.Is(unicode.Mn, before)
+}
+
+// inScript reports whether r belongs to a script whose letters join.
+func inScript(r rune) bool { return r > unicode.MaxLatin1 && unicode.In(r, joiningScripts...) }
+
+var joiningScripts = []*unicode.RangeTable{
+	unicode.Adlam, unicode.Arabic, unicode.Balinese, unicode.Bengali, unicode.Devanagari, unicode.Gujarati, unicode.Gurmukhi,
+	unicode.Hanifi_Rohingya, unicode.Javanese, unicode.Kannada, unicode.Khmer, unicode.Malayalam, unicode.Mandaic, unicode.Mongolian,
+	unicode.Myanmar, unicode.Nko, unicode.Oriya, unicode.Phags_Pa, unicode.Sinhala, unicode.Syriac, unicode.Tamil, unicode.Telugu, unicode.Tibetan,
+}
+
+// keyed reports whether r is on an emoji keycap.
+func keyed(r rune) bool { return r >= '0' && r <= '9' || r == '#' || r == '*' }
+
+func skinTone(r rune) bool { return r >= 0x1F3FB && r <= 0x1F3FF }
+
+// pictographic reports whether r is an emoji, or may become one: whether
+// Unicode joins it with another emoji (rule GB11 of annex 29).
+func pictographic(r rune) bool {
+	if r < 0xA9 || r == unicode.ReplacementChar || unicode.In(r, unicode.L, unicode.M, unicode.N) {
+		return false
+	}
+	return uniseg.GraphemeClusterCount(string(r)+string(joiner)+"❤") == 1
+}
+
+func last(runes []rune) rune { return at(runes, len(runes)-1) }
+
+// at returns the rune at i, or 0 outside.
+func at(runes []rune, i int) rune {
+	if i < 0 || i >= len(runes) {
+		return 0
+	}
+	return runes[i]
+}
