@@ -40,7 +40,7 @@ func genDay(t *rapid.T) day {
 	var d day
 	d.byEnd, d.known = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
 	fade := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 11}).Draw(t, "fade")) * time.Second
-	now, last := base, 0
+	now, last, unlisted := base, 0, false
 	if d.known {
 		for _, i := range []int{3, 0} {
 			end := now.Add(dayTracks[i].Duration())
@@ -55,13 +55,14 @@ func genDay(t *rapid.T) day {
 		switch kind := rapid.IntRange(0, 19).Draw(t, "kind"); kind {
 		case 0, 1:
 			s.end = now.Add(seconds(t, 20, 2500))
+			unlisted = rapid.IntRange(0, 3).Draw(t, "unlisted") == 0
 		case 2:
 			s.ad, s.end = true, now.Add(seconds(t, 15, 30))
 		default:
 			if kind < 15 { // else the same again
 				last = rapid.SampledFrom([]int{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6}).Draw(t, "track")
 			}
-			s.track = dayTracks[last]
+			s.track, s.unlisted = dayTracks[last], unlisted
 			d.play(t, &s, fade)
 		}
 		d.truth = append(d.truth, s)
@@ -71,7 +72,7 @@ func genDay(t *rapid.T) day {
 		}
 	}
 	for _, s := range d.truth {
-		if s.listened() >= 30*time.Second && s.track.ISRC != "" {
+		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted {
 			l := line{songspy.HistoryItem{Track: s.track, PlayedAt: s.start}, s.end.Add(seconds(t, 10, 120)), s.start}
 			if d.byEnd {
 				l.PlayedAt = s.end

@@ -33,7 +33,7 @@ func (r *reconciliation) mend() {
 		}
 	}
 	for j := range r.slots {
-		r.unheard(&r.slots[j])
+		r.unheard(j)
 	}
 }
 
@@ -99,14 +99,34 @@ func (r *reconciliation) between(a, b slot) bool {
 	})
 }
 
+// session is how far apart two plays of one session are at most.
+const session = 15 * time.Minute
+
 // unheard takes the tail that nobody saw from a play that history would tell of
-// if it had been heard, and does not.
-func (r *reconciliation) unheard(s *slot) {
+// if it had been heard, and does not. Whole sessions never reach history: its
+// silence counts only between two plays of the session that it lists.
+func (r *reconciliation) unheard(j int) {
+	s := &r.slots[j]
 	little := s.witnessed() < ms(countable) && s.Play.InferredMS > 0
-	if little && s.heard().IsZero() && r.tellable(*s) && !r.awaitsTrack(s.Track) {
+	if little && s.heard().IsZero() && r.tellable(*s) && !r.awaitsTrack(s.Track) && r.listedBeside(j, -1) && r.listedBeside(j, 1) {
 		s.doubt(milliseconds(s.Play.InferredMS))
 		s.moved = true
 	}
+}
+
+// listedBeside reports whether history lists the play of the same session that
+// comes directly before (-1) or after (1) a play. The slots are sorted by start.
+func (r *reconciliation) listedBeside(j, step int) bool {
+	s := r.slots[j]
+	for i := j + step; i >= 0 && i < len(r.slots); i += step {
+		other := r.slots[i]
+		if other.Play.StartedAt.IsZero() || other.takenBack() {
+			continue
+		}
+		apart := later(other.Play.StartedAt, s.Play.StartedAt).Sub(earlier(other.Play.EndedAt, s.Play.EndedAt))
+		return apart <= session && !other.heard().IsZero()
+	}
+	return false
 }
 
 // once reports whether two plays of a track, of which the second was taken to

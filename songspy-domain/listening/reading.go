@@ -45,16 +45,15 @@ func inARow(items []songspy.HistoryItem) (v votes) {
 // What speaks against a reading, by how much.
 const (
 	costWaits         = 1 // an item that may tell of a play that is just over
-	costUntoldTail    = 1 // a play of which little was seen, and which is not told of
 	costLoose         = 2 // a play is told of, but by neither of its edges
 	costContradiction = 3 // an item far from the edge that others of this person lie at
 	costFound         = 3 // a play that nobody saw
-	costUntold        = 3 // a play that was seen, and is not told of
 	costUnplaced      = 4 // a play that was seen nowhere and has no room
 )
 
 // learn decides which edge this person's history means: that by which it
-// agrees best with what is kept and with what it told before.
+// agrees best with what is kept and with what it told before. What history does
+// not tell of says nothing: whole sessions never reach it.
 func (r *reconciliation) learn() {
 	if r.loops() {
 		r.read = readingUnknown
@@ -109,15 +108,6 @@ func (r *reconciliation) cost(read reading) (sum float64) {
 	}
 	out := try.result()
 	sum += float64((costFound-costLoose)*len(out.Found) + (costUnplaced-costLoose)*len(out.Unplaced))
-	for _, s := range try.slots {
-		switch {
-		case !try.tellable(s) || !s.heard().IsZero() || try.awaitsTrack(s.Track):
-		case s.witnessed() < ms(countable):
-			sum += costUntoldTail
-		default:
-			sum += costUntold
-		}
-	}
 	return sum
 }
 

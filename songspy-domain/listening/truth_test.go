@@ -19,6 +19,7 @@ type span struct {
 	pause      time.Duration
 	linger     time.Duration // how long the player shows it standing still afterwards
 	offline    bool          // on a phone without a network: looks show nothing
+	unlisted   bool          // in a session that history never lists, as a Jam's
 	secret     bool          // on a device that tells no progress
 }
 

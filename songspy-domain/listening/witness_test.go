@@ -23,6 +23,7 @@ type witness struct {
 	last     time.Time               // the look before
 	secrets  map[string]bool         // tracks that were seen without their progress
 	seen     map[int][]time.Duration // by span: how far in it was seen to sound
+	polled   []songspy.KeptPlay      // plays that polls alone made
 }
 
 func (w *witness) note(format string, args ...any) { fmt.Fprintf(&w.script, format+"\n", args...) }
@@ -148,6 +149,9 @@ func (w *witness) heard(out Outcome, o songspy.Observation) {
 	if o.Sighting == songspy.SightingPlaying && o.Progress >= 0 {
 		i := slices.IndexFunc(w.truth, func(s span) bool { return s.end.After(o.At) })
 		w.seen[i] = append(w.seen[i], o.Progress)
+	}
+	for _, p := range out.Plays {
+		w.polled = append(w.polled, songspy.KeptPlay{Play: p, Track: trackOf(p.TrackURI)})
 	}
 	if len(out.Plays) == 0 && !out.Worth {
 		return

@@ -1,0 +1,108 @@
+package listening
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// inSequence are tracks of those lengths, in seconds, each played to its end.
+func inSequence(lengths ...int) (tr truth) {
+	now := base
+	for i, n := range lengths {
+		s := span{start: now, end: now.Add(time.Duration(n) * time.Second)}
+		s.track = songspy.Track{URI: fmt.Sprint("spotify:track:sequence-", i), Title: fmt.Sprint(i), DurationMS: int64(n) * 1000}
+		tr, now = append(tr, s), s.end
+	}
+	return append(tr, span{start: now, end: now.Add(time.Hour)})
+}
+
+// polled are the plays that polls make of a truth, as the planner times them.
+func polled(tr truth) (plays []songspy.KeptPlay) {
+	var n songspy.NowPlaying
+	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].end); {
+		o := tr.look(now)
+		out := Step(n, o)
+		n = out.State
+		for _, p := range out.Plays {
+			for _, s := range tr {
+				if s.track.URI == p.TrackURI {
+					p.ID = songspy.PlayID(len(plays) + 1)
+					plays = append(plays, songspy.KeptPlay{Play: p, Track: s.track})
+				}
+			}
+		}
+		now = NextLook(n, o.Sighting, now, 0, floorOfDay).At
+	}
+	return plays
+}
+
+func TestAnUnlistedSessionKeepsWhatPollsSaw(t *testing.T) {
+	var long []int
+	for i := range 22 {
+		long = append(long, 140+(i*17)%39)
+	}
+	for name, tt := range map[string]struct {
+		lengths []int
+		listed  []int // which of the tracks history lists
+	}{
+		"six short tracks, and one that is listed":        {[]int{65, 65, 65, 65, 65, 65, 65}, []int{6}},
+		"a listed track, six unlisted ones and a listed":  {[]int{65, 65, 65, 65, 65, 65, 65, 65}, []int{0, 7}},
+		"twenty-two tracks, and one that is listed":       {append(long, 160), []int{22}},
+		"twenty-two tracks after two that are listed":     {append([]int{200, 180}, long...), []int{0, 1}},
+		"unlisted tracks, of which one every five is not": {long, []int{4, 9, 14, 19}},
+	} {
+		for _, byEnd := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, played_at is the end: %t", name, byEnd), func(t *testing.T) {
+				tr := inSequence(tt.lengths...)
+				plays := polled(tr)
+				var items []songspy.HistoryItem
+				for _, i := range tt.listed {
+					at := tr[i].start
+					if byEnd {
+						at = tr[i].end
+					}
+					items = append(items, songspy.HistoryItem{Track: tr[i].track, PlayedAt: at})
+				}
+				r := reconcile(around(plays, nil), items, tr[len(tr)-1].start.Add(time.Hour))
+				if len(r.Refuted) > 0 {
+					t.Errorf("of %d plays that polls saw history's silence took %d", len(plays), len(r.Refuted))
+				}
+				for _, c := range r.Confirmed {
+					if c.HeardAt.IsZero() {
+						t.Errorf("silence changed %s %v–%v, listened %d", c.Play.TrackURI, off(c.Play.StartedAt), off(c.Play.EndedAt), c.Play.ListenedMS)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestSilenceTakesAnInferredTailBetweenListedNeighbours holds that history still
+// refutes a play whose neighbours it lists.
+func TestSilenceTakesAnInferredTailBetweenListedNeighbours(t *testing.T) {
+	tr := inSequence(150, 65, 150)
+	plays := polled(tr)
+	for name, tt := range map[string]struct {
+		listed  []int
+		refuted int
+	}{
+		"both neighbours are listed":    {[]int{0, 2}, 1},
+		"only the former is listed":     {[]int{0}, 0},
+		"only the next one is listed":   {[]int{2}, 0},
+		"the play is listed itself too": {[]int{0, 1, 2}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var items []songspy.HistoryItem
+			for _, i := range tt.listed {
+				items = append(items, songspy.HistoryItem{Track: tr[i].track, PlayedAt: tr[i].start})
+			}
+			r := reconcile(around(plays, nil), items, tr[3].start.Add(time.Hour))
+			if len(r.Refuted) != tt.refuted {
+				t.Errorf("%d plays were refuted, want %d", len(r.Refuted), tt.refuted)
+			}
+		})
+	}
+}
