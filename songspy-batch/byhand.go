@@ -91,6 +91,7 @@ func runReseal(ctx context.Context, s settings, args []string, out, errs io.Writ
 			{What: "links", Remedy: "ask these people to link Spotify again", Count: db.LinkCount, Reseal: resealing(db.Reseal)},
 			{What: "addresses", Remedy: "wait until these people sign in again", Count: db.AddressCount, Reseal: resealing(db.ResealAddresses)},
 			{What: "addresses of seats", Remedy: "have these people ask for a seat again", Count: db.SeatAddressCount, Reseal: resealing(db.ResealSeatAddresses)},
+			{What: "keys of deleted plays", Remedy: "leave them: what history tells of these plays is then known by their times alone", Count: db.DeletionKeyCount, Reseal: resealing(db.ResealDeletionKeys)},
 		}, keys[0].ID, time.Now, out, errs)
 	})
 }

@@ -35,7 +35,10 @@ type Play struct {
 	Source     PlaySource
 	// Provisional plays have an unwitnessed edge that later knowledge may move.
 	Provisional bool
-	DeletedAt   *time.Time
+	// DeletedAt is when its user deleted the play; nil: they did not. What is
+	// left of a deleted play are its times and keyed hashes of its track: TrackID
+	// is 0 then. See store.DeletePlay.
+	DeletedAt *time.Time
 }
 
 // TableName is the table of plays.
@@ -64,6 +67,9 @@ type UserTrack struct {
 	FirstHeardAt time.Time
 	LastHeardAt  time.Time
 	Plays        int64
+	// Local is set for a file of the listener's own. By it the store finds
+	// whether anybody has a local file among their tracks.
+	Local bool
 }
 
 // TableName is the table of users' tracks.

@@ -1,6 +1,9 @@
 package songspy
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // TrackID names a track within this instance.
 type TrackID int64
@@ -35,6 +38,21 @@ type Track struct {
 
 // TableName is the table of tracks.
 func (Track) TableName() string { return "tracks" }
+
+// localPrefix begins the URI of every local file.
+const localPrefix = "spotify:local:"
+
+// IsLocal reports whether the URI is that of a file of the listener's own.
+func IsLocal(uri string) bool { return strings.HasPrefix(uri, localPrefix) }
+
+// LocalURI returns the URI of a local file that Spotify names by uri. It adds
+// the prefix of local files where it is missing.
+func LocalURI(uri string) string {
+	if uri == "" || IsLocal(uri) {
+		return uri
+	}
+	return localPrefix + uri
+}
 
 // Duration is the length of the track; 0 if unknown.
 func (t Track) Duration() time.Duration { return time.Duration(t.DurationMS) * time.Millisecond }

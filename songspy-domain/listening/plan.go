@@ -96,7 +96,7 @@ func whilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) L
 // untellable reports whether history never tells of a track: it lists neither
 // episodes nor what lies on the listener's own disk.
 func untellable(uri string) bool {
-	return strings.HasPrefix(uri, "spotify:episode:") || strings.HasPrefix(uri, "spotify:local:")
+	return strings.HasPrefix(uri, "spotify:episode:") || songspy.IsLocal(uri)
 }
 
 // FirstLook says when a listener is worth a look to a planner that has just

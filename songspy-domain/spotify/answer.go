@@ -151,8 +151,8 @@ func decode(body []byte, into any) error {
 func (i *item) track(playing string) (songspy.Track, bool) {
 	t := songspy.Track{URI: identifier(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, textMax), DurationMS: i.DurationMS.n}
 	switch {
-	case i.IsLocal || strings.HasPrefix(t.URI, "spotify:local:"):
-		t.Kind = songspy.KindLocal
+	case i.IsLocal || songspy.IsLocal(t.URI):
+		t.Kind, t.URI = songspy.KindLocal, songspy.LocalURI(t.URI)
 	case strings.HasPrefix(t.URI, "spotify:episode:"), i.Type == "episode", playing == "episode":
 		t.Kind = songspy.KindEpisode
 	default:

@@ -48,13 +48,18 @@ func (s *Store) SwapDoor(ctx context.Context, app string, version int64, to gate
 
 // PruneDoors forgets the doors of apps that people brought through which nobody
 // is linked, if nothing has happened to them since the time: whoever tries to
-// link names an app as they like. It says how many.
+// link names an app as they like. It says how many. The calls that were counted
+// of such an app are forgotten alike, by their day.
 func (s *Store) PruneDoors(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec(`DELETE FROM doors WHERE app LIKE ? AND updated_at < ?
 			AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = doors.app)`, songspy.OwnApp("%"), before)
 		pruned = done.RowsAffected
-		return done.Error
+		if done.Error != nil {
+			return done.Error
+		}
+		return tx.Exec(`DELETE FROM spent_calls WHERE app LIKE ? AND day < ?
+			AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = spent_calls.app)`, songspy.OwnApp("%"), before).Error
 	})
 	return pruned, err
 }

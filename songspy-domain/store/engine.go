@@ -21,9 +21,9 @@ type engine interface {
 	lockMigrations(context.Context) (unlock func() error, err error)
 	// begin waits for leave to begin a transaction that writes.
 	begin(context.Context) (end func(), err error)
-	// sharePerson is the clause that keeps a person's link from being changed
-	// while what was heard through it is written.
-	sharePerson() string
+	// keyShare is the clause that keeps the rows of a query from being deleted
+	// until the transaction ends, and a user's link from being changed.
+	keyShare() string
 	// clock is a query for the time by which several processes agree; empty:
 	// there is only one.
 	clock() string
@@ -31,6 +31,15 @@ type engine interface {
 	day(column string) string
 	// with states rows as a common table expression named v.
 	with(*relation) (clause string, args []any, err error)
+	// forUpdate is the clause that locks the rows of a query so that they may be deleted.
+	forUpdate() string
+	// erased is called when a transaction that took something personal away has
+	// committed. What the database still holds of it outside its tables is
+	// removed soon, as far as it can be; the caller does not wait.
+	erased()
+	// scrub removes, once in a database's life, what rows that were deleted by an
+	// older release left in its file; fresh says that the database was empty.
+	scrub(ctx context.Context, fresh bool) error
 	// notify wakes the waiters when the transaction commits.
 	notify(context.Context, gorm.ConnPool) error
 	// wait returns when a change was notified, when d has passed, or when ctx

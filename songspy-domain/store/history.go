@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -31,15 +30,14 @@ func (s *Store) UpdateHistory(ctx context.Context, id songspy.UserID, generation
 	h := retelling{s: s, ctx: ctx, user: id}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		h.conn = tx.Statement.ConnPool
-		var me []person
-		// Writing what is heard holds the person FOR KEY SHARE, for which only FOR UPDATE waits.
-		if err := tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&me).Error; err != nil {
+		own, there, err := lockOwn(tx, id)
+		if err != nil {
 			return err
 		}
-		if len(me) == 0 || me[0].LinkGeneration != generation {
+		if !there || own.LinkGeneration != generation {
 			return &songspy.Error{Code: songspy.CodeGone, Message: "The link is gone, or was changed meanwhile."}
 		}
-		kept, err := h.kept(items)
+		kept, err := h.kept(own, items)
 		if err != nil {
 			return err
 		}
@@ -49,9 +47,7 @@ func (s *Store) UpdateHistory(ctx context.Context, id songspy.UserID, generation
 	if err != nil {
 		return songspy.Reconciled{}, err
 	}
-	for uri, track := range h.trackIDs {
-		s.trackIDs.Add(uri, track)
-	}
+	s.cacheTracks(h.trackIDs)
 	return r, nil
 }
 
@@ -83,19 +79,27 @@ func covers(items []songspy.HistoryItem) (from, to time.Time) {
 // edge history has told of this person.
 const former = 30
 
-// kept reads what is kept around the items, and some plays before.
-func (h *retelling) kept(items []songspy.HistoryItem) (k songspy.Kept, err error) {
+// kept reads what is kept around the items, and some plays before. A deleted play
+// has a track only if one of them names it, see recognize.
+func (h *retelling) kept(own ownRow, items []songspy.HistoryItem) (k songspy.Kept, err error) {
 	from, to := covers(items)
+	deleted := map[songspy.PlayID]trackHashes{}
 	err = queryRows(h.ctx, h.conn, func(rows *sql.Rows) error {
-		p, err := scanPlay(rows)
-		k.Plays = append(k.Plays, songspy.KeptPlay{Play: p.Play, Track: p.Track})
+		p, hashes, err := scanKept(rows)
+		k.Plays = append(k.Plays, p)
+		if p.Play.DeletedAt != nil {
+			deleted[p.Play.ID] = hashes
+		}
 		return err
-	}, selectPlays+`WHERE p.user_id = $1 AND p.started_at < $3 AND p.started_at >=
+	}, selectKept+`WHERE p.user_id = $1 AND p.started_at < $3 AND p.started_at >=
 		COALESCE((SELECT MIN(b.started_at) FROM (SELECT started_at FROM plays WHERE user_id = $1 AND started_at <= $2
 			ORDER BY started_at DESC LIMIT $4) b), $2)
 		ORDER BY p.started_at`, int64(h.user), from, to, former)
 	if err != nil {
 		return k, err
+	}
+	if len(deleted) > 0 {
+		recognize(h.s.openDeletionKey(h.ctx, h.user, own.DeletionKeySealed), k.Plays, deleted, items)
 	}
 	for _, p := range k.Plays {
 		if p.Play.StartedAt.Before(from) {
@@ -171,7 +175,8 @@ func (h *retelling) found(found []songspy.KeptPlay) ([]songspy.Play, error) {
 	plays := make([]songspy.Play, len(found))
 	for i, f := range found {
 		plays[i] = f.Play
-		plays[i].UserID, plays[i].TrackID = h.user, ids[clean(f.Track.URI)]
+		plays[i].TrackURI = clean(f.Track.URI)
+		plays[i].UserID, plays[i].TrackID = h.user, ids[plays[i].TrackURI]
 	}
 	return plays, nil
 }
@@ -213,7 +218,7 @@ func (h *retelling) refute(refuted []songspy.KeptPlay) error {
 			int64(h.user), int64(k.Play.ID)); err != nil {
 			return err
 		}
-		if _, err := h.conn.ExecContext(h.ctx, uncountPlay, int64(h.user), int64(k.Play.TrackID)); err != nil {
+		if err := h.s.uncountPlay(h.ctx, h.conn, h.user, k.Play.TrackID); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err er
 		n.At = s.now()
 	}
 	n.Account.AccountID, n.Account.ID = clean(n.Account.AccountID), clean(n.Account.ID)
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		l, err = s.saveLink(tx, n)
 		return err
 	})
@@ -99,7 +99,7 @@ func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
 		return l, linkedElsewhere(nil)
 	}
 	for _, other := range others {
-		if _, err := unlink(tx, other); err != nil {
+		if _, err := s.unlink(tx, other); err != nil {
 			return l, err
 		}
 	}
@@ -194,15 +194,17 @@ func cmpOr(a, b *string) *string {
 }
 
 // Unlink erases the link and all that came through it: tokens, what is
-// playing, plays, and the person's tracks. It says how much that was.
+// playing, plays, the person's tracks, and local files that nobody else has. It
+// says how much that was. The times of plays that the person deleted stay, so
+// that no import brings one back.
 //
 // It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
 func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e Erased, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		if err := lockPeople(tx, id); err != nil {
 			return err
 		}
-		if e, err = unlink(tx, id); err != nil {
+		if e, err = s.unlink(tx, id); err != nil {
 			return err
 		}
 		return s.announce(tx, songspy.ChangeLink, id)
@@ -214,7 +216,7 @@ func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e Erased, err er
 }
 
 // unlink expects the person to be locked.
-func unlink(tx *gorm.DB, id songspy.UserID) (Erased, error) {
+func (s *Store) unlink(tx *gorm.DB, id songspy.UserID) (Erased, error) {
 	link, err := takeLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), id)
 	if err != nil {
 		return Erased{}, err
@@ -222,5 +224,5 @@ func unlink(tx *gorm.DB, id songspy.UserID) (Erased, error) {
 	if err := setGeneration(tx, id, link.Generation+1, link.Version); err != nil {
 		return Erased{}, err
 	}
-	return eraseListening(tx, id)
+	return s.eraseListening(tx, id)
 }

@@ -103,9 +103,7 @@ func (s *Store) writeBatch(ctx context.Context, batch []indexed, written []songs
 	if err != nil {
 		return err
 	}
-	for uri, id := range w.trackIDs {
-		s.trackIDs.Add(uri, id)
-	}
+	s.cacheTracks(w.trackIDs)
 	for i, o := range w.outcome {
 		written[i] = o
 	}
@@ -174,7 +172,7 @@ func (w *writing) stillCurrent(batch []indexed) ([]indexed, error) {
 	}
 	generations := make(map[songspy.UserID]int64, len(batch))
 	err := w.s.queryWith(w.ctx, w.conn, people(ids), `SELECT u.id, u.link_generation FROM users u
-		WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+w.s.engine.sharePerson(),
+		WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+w.s.engine.keyShare(),
 		func(rows *sql.Rows) error {
 			var id songspy.UserID
 			var generation int64

@@ -74,7 +74,7 @@ func (s *Store) KeepAddress(ctx context.Context, id songspy.UserID, address song
 			return err
 		}
 	}
-	return s.inTx(ctx, func(tx *gorm.DB) error {
+	return s.takingAway(ctx, func(tx *gorm.DB) error {
 		return oneRow(tx.Model(&mailboxRow{}).Where("id = ?", id).Update("email_sealed", row.EmailSealed))
 	})
 }
@@ -107,7 +107,7 @@ func (s *Store) ForgetAddresses(ctx context.Context) (forgotten int64, err error
 	if err := s.query(ctx).Model(&mailboxRow{}).Where("length(email_sealed) > 0").Count(&known).Error; err != nil || known == 0 {
 		return 0, translate(err)
 	}
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&mailboxRow{}).Where("length(email_sealed) > 0").Update("email_sealed", []byte{})
 		forgotten = done.RowsAffected
 		return done.Error

@@ -40,6 +40,9 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 	if _, err := provider.Up(ctx); err != nil {
 		return translate(fmt.Errorf("migrating: %w", err))
 	}
+	if err := s.engine.scrub(ctx, have == 0); err != nil {
+		return translate(fmt.Errorf("removing what deleted rows left in the file: %w", err))
+	}
 	return nil
 }
 
@@ -104,7 +107,8 @@ func (s *Store) migrations() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(dialect, s.engine.sql(), files, goose.WithDisableGlobalRegistry(true))
+	return goose.NewProvider(dialect, s.engine.sql(), files, goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(s.eraseMigration()))
 }
 
 func newest(p *goose.Provider) int64 {

@@ -129,7 +129,7 @@ func (s *Store) ofThosePresent(ctx context.Context, conn gorm.ConnPool, notices 
 	}
 	there := map[songspy.UserID]bool{0: true}
 	if len(ids) > 0 {
-		err = s.queryWith(ctx, conn, people(ids), `SELECT u.id FROM users u WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+s.engine.sharePerson(),
+		err = s.queryWith(ctx, conn, people(ids), `SELECT u.id FROM users u WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+s.engine.keyShare(),
 			func(rows *sql.Rows) error {
 				var id songspy.UserID
 				err := rows.Scan((*int64)(&id))

@@ -8,12 +8,11 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// insertPlays adds the plays, whose track ids are known.
+// insertPlays adds the plays, whose track ids are known and none of which is deleted.
 func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []songspy.Play) error {
 	if len(plays) == 0 {
 		return nil
@@ -28,7 +27,6 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 	column(r, plays, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
 	column(r, plays, "source", "text", func(p *row) string { return string(p.Source) })
 	column(r, plays, "provisional", "boolean", func(p *row) bool { return p.Provisional })
-	column(r, plays, "deleted_at", "timestamptz", func(p *row) *time.Time { return p.DeletedAt })
 	if err := s.execWith(ctx, conn, r, `INSERT INTO plays (`+r.names()+`) SELECT `+r.names()+` FROM v`); err != nil {
 		return err
 	}
@@ -38,15 +36,43 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 	return nil
 }
 
-const selectPlays = `SELECT p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.deleted_at, ` +
-	trackColumns + ` FROM plays p JOIN tracks t ON t.id = p.track_id `
+const (
+	playColumns = `p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.deleted_at`
+	// selectPlays selects plays with their tracks. Deleted ones have none.
+	selectPlays = `SELECT ` + playColumns + `, ` + trackColumns + ` FROM plays p JOIN tracks t ON t.id = p.track_id `
+	// selectKept selects deleted plays as well.
+	selectKept = `SELECT ` + playColumns + `, ` + trackColumns + `, p.uri_hash, p.isrc_hash FROM plays p LEFT JOIN tracks t ON t.id = p.track_id `
+)
+
+// playInto lists where a row of playColumns is scanned to.
+func playInto(p *songspy.Play) []any {
+	return []any{
+		&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.InferredMS, &p.Source, &p.Provisional, &p.DeletedAt,
+	}
+}
 
 func scanPlay(rows *sql.Rows) (of songspy.PlayOf, err error) {
-	p, t := &of.Play, &of.Track
-	err = rows.Scan(&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.InferredMS, &p.Source, &p.Provisional, &p.DeletedAt,
-		&t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)
-	p.TrackURI = t.URI
+	t := &of.Track
+	err = rows.Scan(append(playInto(&of.Play),
+		&t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)...)
+	of.Play.TrackURI = t.URI
 	return of, err
+}
+
+// scanKept scans a row of selectKept. The track of a deleted play is empty.
+func scanKept(rows *sql.Rows) (k songspy.KeptPlay, hashes trackHashes, err error) {
+	var id, duration sql.NullInt64
+	var uri, kind, title, artists, album, image, url, preview, isrc sql.NullString
+	var created sql.NullTime
+	err = rows.Scan(append(playInto(&k.Play),
+		&id, &uri, &kind, &title, &artists, &album, &image, &url, &preview, &duration, &isrc, &created, &hashes.uri, &hashes.isrc)...)
+	k.Track = songspy.Track{
+		ID: songspy.TrackID(id.Int64), URI: uri.String, Kind: songspy.TrackKind(kind.String), Title: title.String, Artists: artists.String,
+		Album: album.String, ImageURL: image.String, URL: url.String, PreviewURL: preview.String,
+		DurationMS: duration.Int64, ISRC: isrc.String, CreatedAt: created.Time,
+	}
+	k.Play.TrackURI = k.Track.URI
+	return k, hashes, err
 }
 
 // Plays returns up to limit of the person's plays, newest first, that come
@@ -65,39 +91,6 @@ func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play
 	return plays, translate(err)
 }
 
-// DeletePlay deletes a play of the person's, and counts it no longer among the
-// plays of its track. What stays of it is a tombstone, so that history does not
-// bring it back. It returns CodeNotFound if the person has no such play, or has
-// deleted it before.
-func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error {
-	return s.inTx(ctx, func(tx *gorm.DB) error {
-		// Like UpdateHistory: neither reads the play while the other changes it.
-		var me []person
-		if err := tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&me).Error; err != nil {
-			return err
-		}
-		var tracks []songspy.TrackID
-		err := queryRows(ctx, tx.Statement.ConnPool, func(rows *sql.Rows) error {
-			var track songspy.TrackID
-			err := rows.Scan(&track)
-			tracks = append(tracks, track)
-			return err
-		}, `UPDATE plays SET deleted_at = $3 WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING track_id`,
-			int64(id), int64(play), at)
-		if err != nil {
-			return err
-		}
-		if len(tracks) == 0 {
-			return &songspy.Error{Code: songspy.CodeNotFound}
-		}
-		_, err = tx.Statement.ConnPool.ExecContext(ctx, uncountPlay, int64(id), int64(tracks[0]))
-		return err
-	})
-}
-
-// uncountPlay takes one play of a track from what is counted of a person.
-const uncountPlay = `UPDATE user_tracks SET plays = plays - 1 WHERE user_id = $1 AND track_id = $2 AND plays > 0`
-
 // userTracks is what open plays and finished ones add to people's tracks: one
 // row for each person and track, sorted by both.
 func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserTrack {
@@ -106,11 +99,11 @@ func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserT
 		track songspy.TrackID
 	}
 	sum := make(map[key]songspy.UserTrack, len(open)+len(plays))
-	add := func(user songspy.UserID, track songspy.TrackID, first, last time.Time, plays int64) {
+	add := func(user songspy.UserID, track songspy.TrackID, uri string, first, last time.Time, plays int64) {
 		k := key{user, track}
 		t, ok := sum[k]
 		if !ok {
-			t = songspy.UserTrack{UserID: user, TrackID: track, FirstHeardAt: first, LastHeardAt: last}
+			t = songspy.UserTrack{UserID: user, TrackID: track, FirstHeardAt: first, LastHeardAt: last, Local: songspy.IsLocal(uri)}
 		}
 		if first.Before(t.FirstHeardAt) {
 			t.FirstHeardAt = first
@@ -123,11 +116,11 @@ func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserT
 	}
 	for _, n := range open {
 		if n.Open() && n.TrackID != 0 {
-			add(n.UserID, n.TrackID, n.StartedAt, n.SeenAt, 0)
+			add(n.UserID, n.TrackID, n.TrackURI, n.StartedAt, n.SeenAt, 0)
 		}
 	}
 	for _, p := range plays {
-		add(p.UserID, p.TrackID, p.StartedAt, p.EndedAt, 1)
+		add(p.UserID, p.TrackID, p.TrackURI, p.StartedAt, p.EndedAt, 1)
 	}
 	rows := make([]songspy.UserTrack, 0, len(sum))
 	for _, t := range sum {
@@ -165,6 +158,7 @@ func (s *Store) mergeUserTracks(ctx context.Context, conn gorm.ConnPool, rows []
 	column(r, rows, "first_heard_at", "timestamptz", func(t *row) time.Time { return t.FirstHeardAt })
 	column(r, rows, "last_heard_at", "timestamptz", func(t *row) time.Time { return t.LastHeardAt })
 	column(r, rows, "plays", "bigint", func(t *row) int64 { return t.Plays })
+	column(r, rows, "local", "boolean", func(t *row) bool { return t.Local })
 	return s.execWith(ctx, conn, r, `INSERT INTO user_tracks (`+r.names()+`) SELECT `+r.names()+` FROM v WHERE true
 		ON CONFLICT (user_id, track_id) `+otherwise)
 }

@@ -92,9 +92,19 @@ func (e *postgresEngine) lockMigrations(ctx context.Context) (func() error, erro
 
 func (e *postgresEngine) begin(context.Context) (func(), error) { return func() {}, nil }
 
-// sharePerson is the weakest lock that relinking, unlinking and erasing, which
+// keyShare is the weakest lock that relinking, unlinking and erasing, which
 // lock FOR UPDATE, wait for: a person who is being renamed is no obstacle.
-func (e *postgresEngine) sharePerson() string { return " FOR KEY SHARE" }
+func (e *postgresEngine) keyShare() string { return " FOR KEY SHARE" }
+
+func (e *postgresEngine) forUpdate() string { return " FOR UPDATE" }
+
+// erased does nothing: the server removes dead rows by itself. docs/erasure.md
+// says what holds them until then.
+func (e *postgresEngine) erased() {}
+
+// scrub does nothing: VACUUM FULL would lock every table for minutes. When an
+// operator wants it, docs/erasure.md says.
+func (e *postgresEngine) scrub(context.Context, bool) error { return nil }
 
 func (e *postgresEngine) day(column string) string {
 	return "(" + column + " AT TIME ZONE 'UTC')::date - DATE '1970-01-01'"

@@ -7,7 +7,8 @@ import (
 )
 
 // resolve puts track ids where the hearings name URIs. A hearing that names a
-// track which nobody knows is set aside.
+// track which nobody knows is set aside. A local file is resolved by its URI even
+// where the hearing brings an id: the track may have been deleted since.
 func (w *writing) resolve(batch []indexed) ([]indexed, error) {
 	tracks := map[string]songspy.Track{}
 	for i := range batch {
@@ -19,7 +20,7 @@ func (w *writing) resolve(batch []indexed) ([]indexed, error) {
 	named := map[string]bool{} // by their URI alone
 	for _, h := range batch {
 		for _, r := range references(&h.Hearing) {
-			if _, given := tracks[r.uri]; !given && *r.id == 0 {
+			if _, given := tracks[r.uri]; !given && (*r.id == 0 || songspy.IsLocal(r.uri)) {
 				named[r.uri] = true
 			}
 		}
@@ -62,13 +63,13 @@ func references(h *songspy.Hearing) []reference {
 }
 
 // fill takes an id from ids; where the URI is not among them an id that the
-// hearing brought stands.
+// hearing brought stands, save for a local file.
 func fill(h *songspy.Hearing, ids map[string]songspy.TrackID) error {
 	if !h.Playing.Open() {
 		h.Playing.TrackID = 0
 	}
 	for _, r := range references(h) {
-		if id, ok := ids[r.uri]; ok {
+		if id, ok := ids[r.uri]; ok || songspy.IsLocal(r.uri) {
 			*r.id = id
 		}
 		if *r.id == 0 {

@@ -233,7 +233,7 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 // LeaveSeat gives up what the person has asked for; CodeNotFound and the reason
 // SPOTIFY_SEAT_NOT_ASKED if there is nothing.
 func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
-	return s.inTx(ctx, func(tx *gorm.DB) error {
+	return s.takingAway(ctx, func(tx *gorm.DB) error {
 		if err := takeTurn(tx); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -27,7 +28,8 @@ type sqliteEngine struct {
 	// writer is held by the one transaction of this process that writes.
 	// Waiting here is fair and ends with the context; SQLite's own waiting,
 	// which remains between processes, is neither by nature.
-	writer chan struct{}
+	writer  chan struct{}
+	emptier *logEmptier
 }
 
 func openSQLite(o Options) (engine, error) {
@@ -46,8 +48,9 @@ func openSQLite(o Options) (engine, error) {
 		}
 	}
 	// busy_timeout comes first: turning the journal to WAL may have to wait.
+	// secure_delete overwrites with zeros what is deleted.
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
-		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)" +
+		fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)", busyTimeout.Milliseconds()) +
 		"&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1&_timezone=UTC"
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -55,7 +58,9 @@ func openSQLite(o Options) (engine, error) {
 	}
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
-	return &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1)}, nil
+	e := &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1)}
+	e.emptier = startLogEmptier(o.Logger, e.emptyLog)
+	return e, nil
 }
 
 // createPrivately makes the file if there is none, since SQLite would make it
@@ -108,8 +113,11 @@ func (e *sqliteEngine) begin(ctx context.Context) (func(), error) {
 	}
 }
 
-// sharePerson is empty: the transaction that writes is alone.
-func (e *sqliteEngine) sharePerson() string { return "" }
+// keyShare is empty: the transaction that writes is alone.
+func (e *sqliteEngine) keyShare() string { return "" }
+
+// forUpdate is empty: the transaction that writes is alone.
+func (e *sqliteEngine) forUpdate() string { return "" }
 
 func (e *sqliteEngine) day(column string) string { return column + " / 86400000000" }
 
@@ -125,4 +133,7 @@ func (e *sqliteEngine) wait(ctx context.Context, d time.Duration) {
 	sleep(ctx, min(d, 200*time.Millisecond))
 }
 
-func (e *sqliteEngine) close() error { return e.db.Close() }
+func (e *sqliteEngine) close() error {
+	e.emptier.stop()
+	return e.db.Close()
+}

@@ -45,7 +45,7 @@ type Store struct {
 	db     *gorm.DB
 	pool   *dbPool
 	sealer *sealer
-	// trackIDs holds committed ids only; tracks are never deleted.
+	// trackIDs holds committed ids only, and none of local files: no other track is ever deleted.
 	trackIDs *lru.Cache[string, songspy.TrackID]
 	now      func() time.Time
 	log      *slog.Logger
@@ -100,6 +100,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(translate(err), s.Close())
 	}
+	e.erased() // the process before may have ended too early
 	return s, nil
 }
 
@@ -150,6 +151,15 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	}
 	defer end()
 	return translate(s.db.WithContext(ctx).Transaction(fn))
+}
+
+// takingAway is inTx for a transaction that takes something personal away.
+func (s *Store) takingAway(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	err := s.inTx(ctx, fn)
+	if err == nil {
+		s.engine.erased()
+	}
+	return err
 }
 
 // query starts a query of its own; gorm's chains are not to be reused.

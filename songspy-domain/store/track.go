@@ -17,7 +17,10 @@ import (
 // new. known URIs are looked up but not added: the caller has not got their
 // tracks. What is in neither the cache nor the table is not in the answer.
 //
-// The ids may be cached once the transaction has committed.
+// A local file is always looked up, and its row stays locked until the
+// transaction ends: it may be deleted with the last user who has it, see
+// forgetLocalTracks. The ids may be cached by cacheTracks once the transaction
+// has committed.
 func (s *Store) trackIDsOf(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]songspy.TrackID, error) {
 	ids := make(map[string]songspy.TrackID, len(tracks)+len(known))
 	var missing []string
@@ -29,6 +32,9 @@ func (s *Store) trackIDsOf(ctx context.Context, conn gorm.ConnPool, tracks map[s
 		}
 	}
 	if err := s.findTracks(ctx, conn, missing, ids); err != nil {
+		return nil, err
+	}
+	if err := s.lockLocalTracks(ctx, conn, missing, ids); err != nil {
 		return nil, err
 	}
 	var fresh []songspy.Track
@@ -48,7 +54,38 @@ func (s *Store) trackIDsOf(ctx context.Context, conn gorm.ConnPool, tracks map[s
 			late = append(late, t.URI)
 		}
 	}
-	return ids, s.findTracks(ctx, conn, late, ids)
+	if err := s.findTracks(ctx, conn, late, ids); err != nil {
+		return nil, err
+	}
+	return ids, s.lockLocalTracks(ctx, conn, late, ids)
+}
+
+// lockLocalTracks keeps the local files among the URIs from being deleted until
+// the transaction ends. Those that were deleted before it got there leave ids.
+func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []string, ids map[string]songspy.TrackID) error {
+	var local []string
+	for _, uri := range uris {
+		if _, found := ids[uri]; found && songspy.IsLocal(uri) {
+			local = append(local, uri)
+			delete(ids, uri)
+		}
+	}
+	if len(local) == 0 {
+		return nil
+	}
+	r := &relation{}
+	column(r, local, "uri", "text", func(uri *string) string { return *uri })
+	return s.queryWith(ctx, conn, r, `SELECT t.id, t.uri FROM tracks t WHERE t.uri IN (SELECT uri FROM v) ORDER BY t.uri`+s.engine.keyShare(), scanTrackID(ids))
+}
+
+// cacheTracks remembers the ids of a transaction that has committed. Those of
+// local files are not among them: such a track may be deleted, by any process.
+func (s *Store) cacheTracks(ids map[string]songspy.TrackID) {
+	for uri, id := range ids {
+		if !songspy.IsLocal(uri) {
+			s.trackIDs.Add(uri, id)
+		}
+	}
 }
 
 func (s *Store) findTracks(ctx context.Context, conn gorm.ConnPool, uris []string, ids map[string]songspy.TrackID) error {

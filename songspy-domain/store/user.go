@@ -89,7 +89,7 @@ func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, er
 //
 // It returns CodeNotFound if there is no such person.
 func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		// The weaker lock lets what they hear be written meanwhile.
 		if err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&u).Error; err != nil {
 			return err
@@ -137,11 +137,14 @@ func samePointer[T any](a, b *T, same func(T, T) bool) bool {
 //
 // It returns CodeNotFound if there is no such person.
 func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e Erased, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		if err := lockPeople(tx, id); err != nil {
 			return err
 		}
-		if e, err = eraseListening(tx, id); err != nil {
+		if e, err = s.eraseListening(tx, id); err != nil {
+			return err
+		}
+		if err := tx.Where("user_id = ?", id).Delete(&songspy.Play{}).Error; err != nil { // those that they had deleted
 			return err
 		}
 		if err := tx.Where("user_id = ?", id).Delete(&noticeRow{}).Error; err != nil {

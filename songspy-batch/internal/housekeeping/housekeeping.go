@@ -1,7 +1,8 @@
 // Package housekeeping throws away what has served its purpose: changes that
 // every reader has long seen, sessions that have ended, tokens that their
 // person has not renewed for a month, invites that have long expired, seats in
-// Spotify apps that nobody has come for, and notices of states long past.
+// Spotify apps that nobody has come for, notices of states long past, and local
+// files that nobody has any more.
 package housekeeping
 
 import (
@@ -52,6 +53,8 @@ type Store interface {
 	PruneNotices(ctx context.Context, seenBefore time.Time) (int64, error)
 	// PruneDoors removes the doors of apps that people brought and that nobody is linked through, untouched since that time.
 	PruneDoors(ctx context.Context, before time.Time) (int64, error)
+	// PruneLocalTracks removes the local files that nobody has among their tracks.
+	PruneLocalTracks(ctx context.Context) (int64, error)
 }
 
 // Job tidies the store.
@@ -71,9 +74,10 @@ func (j Job) Run(ctx context.Context) error {
 	seats, err5 := j.Store.ForgetSeats(ctx, now.Add(-keepSeats), now.Add(-keepInLine))
 	notices, err6 := j.Store.PruneNotices(ctx, now.Add(-keepNotices))
 	doors, err7 := j.Store.PruneDoors(ctx, now.Add(-keepDoors))
-	if changes+sessions+tokens+invites+seats+notices+doors > 0 {
+	files, err8 := j.Store.PruneLocalTracks(ctx)
+	if changes+sessions+tokens+invites+seats+notices+doors+files > 0 {
 		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens,
-			"invites", invites, "seats", seats, "notices", notices, "doors", doors)
+			"invites", invites, "seats", seats, "notices", notices, "doors", doors, "local_files", files)
 	}
-	return errors.Join(err, err2, err3, err4, err5, err6, err7)
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8)
 }

@@ -11,7 +11,13 @@ import (
 type fakeStore struct {
 	changes, sessions, tokens, invites, notices, doors time.Time
 	entered, asked                                     time.Time
+	files                                              int // how often local files were pruned
 	fault                                              error
+}
+
+func (f *fakeStore) PruneLocalTracks(context.Context) (int64, error) {
+	f.files++
+	return 1, nil
 }
 
 func (f *fakeStore) ForgetSeats(_ context.Context, entered, asked time.Time) (int64, error) {
@@ -76,6 +82,9 @@ func TestWhatHasServedItsPurposeIsKeptForItsTimeAndNoLonger(t *testing.T) {
 	}
 	if want := now.AddDate(0, 0, -2); !store.doors.Equal(want) {
 		t.Errorf("doors untouched since %s were removed, want %s", store.doors, want)
+	}
+	if store.files != 1 {
+		t.Errorf("local files were pruned %d times, want once, though the changes could not be", store.files)
 	}
 	if !store.sessions.Equal(now) {
 		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)

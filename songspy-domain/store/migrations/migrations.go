@@ -8,3 +8,9 @@ import "embed"
 //
 //go:embed sqlite/*.sql postgres/*.sql
 var Files embed.FS
+
+// Erased holds the SQL of version 15 as sqlite.sql and postgres.sql. That version
+// is written in Go, since it needs the seal keys.
+//
+//go:embed erased/*.sql
+var Erased embed.FS

@@ -21,7 +21,7 @@ func Run(t *testing.T, fresh func(testing.TB) Database) {
 	for topic, promises := range map[string]suite{
 		"People": people(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
 		"Listeners": listeners(), "Writing": writing(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Doors": doors(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
-		"Notices": notices(), "Mailboxes": mailboxes(),
+		"Erasure": erasure(), "Notices": notices(), "Mailboxes": mailboxes(),
 		"Schema": schemas(), "Times": times(), "Cost": cost(), "Seals": seals(), "Concurrency": concurrency(),
 	} {
 		t.Run(topic, func(t *testing.T) {

@@ -171,9 +171,9 @@ func history() suite {
 			l := b.listener(t)
 			h := hears(l, song(1), start)
 			gone := played(song(1), start.Add(-time.Hour))
-			gone.DeletedAt = &start
 			h.Plays = []songspy.Play{gone}
 			b.write(t, h)
+			must(t, b.DeletePlay(t.Context(), l.UserID, storedPlays(t, b.sql(t), l.UserID)[0].ID, start))
 			kept := b.kept(t, l, told(song(1), gone.StartedAt))
 			same(t, "deleted at", kept.Plays[0].Play.DeletedAt, start)
 			same(t, "shown", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 0)

@@ -24,13 +24,13 @@ func schemas() suite {
 				entity any
 				more   string // columns that are the store's own
 			}{
-				{&songspy.User{}, "link_generation link_version email_sealed mail_off"},
+				{&songspy.User{}, "link_generation link_version email_sealed mail_off deletion_key_sealed"},
 				{&songspy.Session{}, ""},
 				{&songspy.Link{}, "access_token_sealed refresh_token_sealed"},
 				{&songspy.Seat{}, "email_sealed"},
 				{&songspy.Track{}, ""},
 				{&songspy.UserTrack{}, ""},
-				{&songspy.Play{}, ""},
+				{&songspy.Play{}, "uri_hash isrc_hash"},
 				{&songspy.NowPlaying{}, ""},
 				{&songspy.Change{}, ""},
 				{&songspy.Gap{}, ""},

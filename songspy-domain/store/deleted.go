@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// ownRow is what a row of users holds for writing a user's own listening.
+type ownRow struct {
+	ID                songspy.UserID
+	LinkGeneration    int64
+	DeletionKeySealed []byte
+}
+
+// lockOwn locks the user FOR UPDATE: what is polled is written under FOR KEY
+// SHARE, and waits. ok is false if there is no such user.
+func lockOwn(tx *gorm.DB, id songspy.UserID) (own ownRow, ok bool, err error) {
+	var rows []ownRow
+	err = tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&rows).Error
+	if len(rows) == 0 {
+		return own, false, err
+	}
+	return rows[0], true, err
+}
+
+// DeletePlay deletes a play of the user. Its times and keyed hashes of its track
+// stay for as long as the user does, so that neither history nor an import brings
+// it back. Nothing else of it stays: no track, no part in the user's tracks, and
+// no title of a local file that nobody else has.
+//
+// It returns CodeNotFound if the user has no such play, or has deleted it before.
+func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error {
+	return s.takingAway(ctx, func(tx *gorm.DB) error {
+		own, _, err := lockOwn(tx, id)
+		if err != nil {
+			return err
+		}
+		conn := tx.Statement.ConnPool
+		var tracks []songspy.Track
+		err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+			var t songspy.Track
+			err := rows.Scan(&t.ID, &t.URI, &t.ISRC)
+			tracks = append(tracks, t)
+			return err
+		}, `SELECT t.id, t.uri, t.isrc FROM plays p JOIN tracks t ON t.id = p.track_id
+			WHERE p.user_id = $1 AND p.id = $2 AND p.deleted_at IS NULL`, int64(id), int64(play))
+		if err != nil {
+			return err
+		}
+		if len(tracks) == 0 {
+			return &songspy.Error{Code: songspy.CodeNotFound}
+		}
+		key := s.openDeletionKey(ctx, id, own.DeletionKeySealed)
+		if key == nil {
+			if key, err = s.newDeletionKey(ctx, conn, id); err != nil {
+				return err
+			}
+		}
+		track := tracks[0]
+		_, err = conn.ExecContext(ctx, `UPDATE plays SET deleted_at = $3, track_id = 0, uri_hash = $4, isrc_hash = $5 WHERE user_id = $1 AND id = $2`,
+			int64(id), int64(play), at, orNull(key.ofURI(track.URI)), orNull(key.ofISRC(track.ISRC)))
+		if err != nil {
+			return err
+		}
+		return s.uncountPlay(ctx, conn, id, track.ID)
+	})
+}
+
+// uncountPlay takes a play, which is gone, from what is counted of a user's
+// track. A track without any play is dropped, unless it plays now.
+func (s *Store) uncountPlay(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
+	_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET plays = plays - 1 WHERE user_id = $1 AND track_id = $2 AND plays > 0`, int64(id), int64(track))
+	if err != nil {
+		return err
+	}
+	var dropped []songspy.TrackID
+	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var local bool
+		err := rows.Scan(&local)
+		if local {
+			dropped = append(dropped, track)
+		}
+		return err
+	}, `DELETE FROM user_tracks WHERE user_id = $1 AND track_id = $2 AND plays <= 0
+		AND NOT EXISTS (SELECT 1 FROM now_playing n WHERE n.user_id = $1 AND n.track_id = $2) RETURNING local`, int64(id), int64(track))
+	if err != nil {
+		return err
+	}
+	if err := s.forgetLocalTracks(ctx, conn, dropped); err != nil {
+		return err
+	}
+	return s.datesOfTrack(ctx, conn, id, track)
+}
+
+// datesOfTrack sets when a user first and last heard a track by the plays that
+// are left, so that the dates do not give away one that is gone.
+func (s *Store) datesOfTrack(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
+	var first, last time.Time
+	for _, left := range []string{
+		`SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND track_id = $2 AND deleted_at IS NULL`,
+		`SELECT started_at, seen_at FROM now_playing WHERE user_id = $1 AND track_id = $2`,
+	} {
+		err := queryRows(ctx, conn, func(rows *sql.Rows) error {
+			var from, to time.Time
+			err := rows.Scan(&from, &to)
+			if first.IsZero() || from.Before(first) {
+				first = from
+			}
+			if to.After(last) {
+				last = to
+			}
+			return err
+		}, left, int64(id), int64(track))
+		if err != nil {
+			return err
+		}
+	}
+	if first.IsZero() {
+		return nil
+	}
+	_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET first_heard_at = $3, last_heard_at = $4 WHERE user_id = $1 AND track_id = $2`,
+		int64(id), int64(track), first, last)
+	return err
+}
+
+// trackHashes stand for the track of a deleted play.
+type trackHashes struct{ uri, isrc []byte }
+
+// recognize gives each deleted play its track, if the history items or the other
+// plays name it: then it is matched like any other play. Of every other one
+// the hash stands as the URI, which is no track's.
+func recognize(key deletionKey, plays []songspy.KeptPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
+	byHash := map[string]songspy.Track{} // of either kind: no two are alike
+	know := func(t songspy.Track) {
+		for _, hash := range [][]byte{key.ofURI(t.URI), key.ofISRC(t.ISRC)} {
+			if _, known := byHash[string(hash)]; !known && len(hash) > 0 {
+				byHash[string(hash)] = t
+			}
+		}
+	}
+	for _, item := range items {
+		know(item.Track)
+	}
+	for _, p := range plays {
+		if _, gone := deleted[p.Play.ID]; !gone {
+			know(p.Track)
+		}
+	}
+	for i := range plays {
+		hashes, gone := deleted[plays[i].Play.ID]
+		if !gone {
+			continue
+		}
+		track, known := byHash[string(hashes.uri)]
+		if !known {
+			track, known = byHash[string(hashes.isrc)]
+		}
+		if !known {
+			track = songspy.Track{URI: "songspy:deleted:" + hex.EncodeToString(hashes.uri), Kind: songspy.KindTrack}
+		}
+		plays[i].Track, plays[i].Play.TrackURI = track, track.URI
+	}
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store/migrations"
+)
+
+// erasedVersion is the version from which on a deleted play names no track.
+const erasedVersion = 15
+
+// eraseMigration is the migration to erasedVersion. It is no file, because hashing
+// needs a key of each user, and sealing that key needs the seal keys. It runs in
+// one transaction: the version is there only when no deleted play names a track.
+func (s *Store) eraseMigration() *goose.Migration {
+	return goose.NewGoMigration(erasedVersion, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		_, folder := s.engine.dialect()
+		text, err := fs.ReadFile(migrations.Erased, "erased/"+folder+".sql")
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+			return err
+		}
+		if err := s.hashDeletedPlays(ctx, tx); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM tracks WHERE kind = 'local' AND id NOT IN (SELECT track_id FROM user_tracks)
+			AND id NOT IN (SELECT track_id FROM plays) AND id NOT IN (SELECT track_id FROM now_playing)`)
+		return err
+	}}, nil)
+}
+
+// hashDeletedPlays puts hashes in the place of the tracks of all deleted plays.
+func (s *Store) hashDeletedPlays(ctx context.Context, tx *sql.Tx) error {
+	conn := &pool{conn: tx}
+	var users []songspy.UserID
+	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var id songspy.UserID
+		err := rows.Scan(&id)
+		users = append(users, id)
+		return err
+	}, `SELECT DISTINCT user_id FROM plays WHERE deleted_at IS NOT NULL`)
+	for _, id := range users {
+		err = errors.Join(err, s.hashDeletedPlaysOf(ctx, conn, id))
+	}
+	return err
+}
+
+func (s *Store) hashDeletedPlaysOf(ctx context.Context, conn *pool, id songspy.UserID) error {
+	key, err := s.newDeletionKey(ctx, conn, id)
+	if err != nil {
+		return err
+	}
+	type deleted struct {
+		play      songspy.PlayID
+		uri, isrc string
+	}
+	var all []deleted
+	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var d deleted
+		err := rows.Scan(&d.play, &d.uri, &d.isrc)
+		all = append(all, d)
+		return err
+	}, `SELECT p.id, COALESCE(t.uri, ''), COALESCE(t.isrc, '') FROM plays p LEFT JOIN tracks t ON t.id = p.track_id
+		WHERE p.user_id = $1 AND p.deleted_at IS NOT NULL`, int64(id))
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		_, err := conn.ExecContext(ctx, `UPDATE plays SET track_id = 0, uri_hash = $3, isrc_hash = $4 WHERE user_id = $1 AND id = $2`,
+			int64(id), int64(d.play), orNull(key.ofURI(d.uri)), orNull(key.ofISRC(d.isrc)))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

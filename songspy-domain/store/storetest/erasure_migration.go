@@ -1,0 +1,132 @@
+package storetest
+
+import (
+	"context"
+	"io/fs"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/store/migrations"
+)
+
+// migratedTo is a database of which the numbered files up to the version have made
+// the schema, as an older release leaves it.
+func migratedTo(t *testing.T, engine string, version int64) *bundle {
+	t.Helper()
+	b := &bundle{db: New(t, engine), clock: &clock{now: start}, statements: &statements{}}
+	dialect, folder := goose.DialectPostgres, "postgres"
+	if engine == SQLite {
+		dialect, folder = goose.DialectSQLite3, "sqlite"
+	}
+	all := value[fs.FS](t)(fs.Sub(migrations.Files, folder))
+	until := fstest.MapFS{}
+	for _, path := range value[[]string](t)(fs.Glob(all, "*.sql")) {
+		if n := value[int64](t)(goose.NumericComponent(path)); n <= version {
+			until[path] = &fstest.MapFile{Data: value[[]byte](t)(fs.ReadFile(all, path))}
+		}
+	}
+	provider := value[*goose.Provider](t)(goose.NewProvider(dialect, b.sql(t), until, goose.WithDisableGlobalRegistry(true)))
+	value[[]*goose.MigrationResult](t)(provider.Up(t.Context()))
+	return b
+}
+
+// exec runs a statement past the store.
+func (b *bundle) exec(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	_, err := b.sql(t).ExecContext(context.WithoutCancel(t.Context()), statement, args...)
+	must(t, err)
+}
+
+// olderRelease fills a database as releases before version 15 did: user 1 has
+// deleted the first of three plays of song 1 and the only one of song 2, user 2
+// has a local file, and nobody has the files of those who were erased.
+func olderRelease(t *testing.T, b *bundle) {
+	t.Helper()
+	for id := 1; id <= 2; id++ {
+		b.exec(t, `INSERT INTO users (id, google_sub, google_name, picture_url, show_picture, audience, link_generation, created_at, updated_at)
+			VALUES ($1, $2, '', '', false, 'everyone', 1, $3, $3)`, id, []string{"", "one", "two"}[id], start)
+	}
+	tracks := []songspy.Track{song(1), song(2), file("Kept"), file("Forgotten"), file("Odd")}
+	tracks[4].URI = "spotify:odd:local"
+	for i, s := range tracks {
+		b.exec(t, `INSERT INTO tracks (id, uri, kind, title, artists, album, image_url, url, preview_url, duration_ms, isrc, created_at)
+			VALUES ($1, $2, $3, $4, $5, '', '', '', '', $6, $7, $8)`, i+1, s.URI, string(s.Kind), s.Title, s.Artists, s.DurationMS, s.ISRC, start)
+	}
+	play := func(user, track, hoursAgo int, deleted bool) {
+		at := start.Add(-time.Duration(hoursAgo) * time.Hour)
+		var gone any
+		if deleted {
+			gone = start
+		}
+		b.exec(t, `INSERT INTO plays (user_id, track_id, started_at, ended_at, listened_ms, source, provisional, deleted_at)
+			VALUES ($1, $2, $3, $4, 180000, 'live', false, $5)`, user, track, at, at.Add(3*time.Minute), gone)
+	}
+	set := func(user, track, firstHoursAgo, plays int) {
+		b.exec(t, `INSERT INTO user_tracks (user_id, track_id, first_heard_at, last_heard_at, plays) VALUES ($1, $2, $3, $4, $5)`,
+			user, track, start.Add(-time.Duration(firstHoursAgo)*time.Hour), start, plays)
+	}
+	play(1, 1, 5, true)
+	play(1, 1, 4, false)
+	play(1, 1, 3, false)
+	play(1, 2, 2, true)
+	play(2, 3, 2, false)
+	play(2, 1, 1, false)
+	set(1, 1, 5, 2)
+	set(1, 2, 2, 0)
+	set(2, 3, 2, 1)
+	set(2, 1, 1, 1)
+	set(2, 5, 1, 0)
+}
+
+// migrating15 holds what version 15 makes of an older database.
+func migrating15() suite {
+	return suite{
+		"Migrate_LeavesDeletedPlaysTheirTimesAndHashesAlone": func(t *testing.T, b *bundle) {
+			b = migratedTo(t, b.db.Engine, 14)
+			olderRelease(t, b)
+			b.Store = b.another(t)
+			must(t, b.Migrate(t.Context()))
+			stored := storedPlays(t, b.sql(t), 1)
+			same(t, "plays of the first user", len(stored), 4)
+			for i, p := range stored {
+				same(t, "names a track", p.TrackID != 0, p.DeletedAt == nil)
+				same(t, "began", p.StartedAt, start.Add(time.Duration(i-5)*time.Hour))
+			}
+			same(t, "plays of the other", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), 2, songspy.Play{}, 10))), 2)
+			same(t, "tracks of the first user", storedTracks(t, b.sql(t), 1), []songspy.UserTrack{
+				{FirstHeardAt: start.Add(-4 * time.Hour), LastHeardAt: start.Add(-3*time.Hour + 3*time.Minute), Plays: 2},
+			})
+			same(t, "tracks of the other", len(storedTracks(t, b.sql(t), 2)), 3)
+			same(t, "titles", b.titles(t), []string{song(1).Title, song(2).Title, "Kept", "Odd"})
+			other := songspy.Link{UserID: 2, Generation: 1}
+			h := hears(other, file("Odd"), start)
+			h.Tracks[0].URI = songspy.LocalURI("spotify:odd:local")
+			h.Playing.TrackURI = h.Tracks[0].URI
+			b.write(t, h)
+			value[store.Erased](t)(b.EraseUser(t.Context(), 2))
+			same(t, "titles after the erasure", b.titles(t), []string{song(1).Title, song(2).Title})
+
+			first := songspy.Link{UserID: 1, Generation: 1}
+			kept := b.kept(t, first, told(song(1), start.Add(-5*time.Hour)), told(song(2), start.Add(-2*time.Hour)))
+			var tracks []string
+			for _, k := range kept.Plays {
+				tracks = append(tracks, k.Track.Title)
+			}
+			same(t, "history recognizes them", tracks, []string{song(1).Title, song(1).Title, song(1).Title, song(2).Title})
+		},
+		"Migrate_IsTheSameTheSecondTime": func(t *testing.T, b *bundle) {
+			b = migratedTo(t, b.db.Engine, 14)
+			olderRelease(t, b)
+			b.Store = b.another(t)
+			must(t, b.Migrate(t.Context()))
+			before := rowOf(t, b.sql(t), "SELECT * FROM plays WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1")
+			must(t, b.another(t).Migrate(t.Context()))
+			same(t, "the deleted play", rowOf(t, b.sql(t), "SELECT * FROM plays WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1"), before)
+		},
+	}
+}
