@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -17,8 +18,11 @@ type engine interface {
 	dialect() (d goose.Dialect, folder string)
 	// versionTable is a query that yields a row if schemas are numbered here at all.
 	versionTable() string
-	// lockMigrations waits until no other process migrates.
-	lockMigrations(context.Context) (unlock func() error, err error)
+	// lockMigrations waits until no other process migrates, for as long as given,
+	// and reports to the logger which process it waits for.
+	lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (unlock func() error, err error)
+	// writable returns an error if the database accepts no writes.
+	writable(context.Context) error
 	// begin waits for leave to begin a transaction that writes.
 	begin(context.Context) (end func(), err error)
 	// keyShare is the clause that keeps the rows of a query from being deleted

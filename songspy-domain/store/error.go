@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,6 +32,9 @@ func translate(err error) error {
 		return err
 	}
 	code := codeOf(err)
+	if code == songspy.CodeUnavailable {
+		return unavailable(err)
+	}
 	e := &songspy.Error{Code: code, Err: err}
 	switch code {
 	case songspy.CodeNotFound:
@@ -38,12 +43,97 @@ func translate(err error) error {
 		e.Message = "It collides with something that is there."
 	case songspy.CodeInvalid:
 		e.Message = "The database does not take this value."
-	case songspy.CodeUnavailable:
-		e.Message = "The database does not answer."
-		e.RetryAfter = retryAfter
-		e.Disposition = songspy.DispositionRetryLater
 	}
 	return e
+}
+
+// unavailable is a database that cannot be used now, with the fault and the
+// remedy in words.
+func unavailable(err error) *songspy.Error {
+	return &songspy.Error{
+		Code: songspy.CodeUnavailable, Message: faultOf(err), RetryAfter: retryAfter,
+		Disposition: songspy.DispositionRetryLater, Err: err,
+	}
+}
+
+// SQLSTATEs that have words of their own.
+const (
+	pgReadOnly          = "25006"
+	pgNoStatement       = "26000" // a prepared statement that the server does not know
+	pgStatementTwice    = "42P05" // one that it knows already
+	pgProtocolViolation = "08P01" // also what pgbouncer answers for itself
+)
+
+const (
+	databaseSilent   = "The database does not answer."
+	databaseReadOnly = "The database is read-only. Point SONGSPY_DATABASE_URL at the primary server, or lift its read-only mode."
+	databaseFull     = "The database's disk is full. Free some space there; nothing can be written until then."
+	databaseBusy     = "The database is busy: another transaction holds a lock for too long. Try again."
+	statementRefused = "A prepared statement was refused. Behind a connection pooler in transaction mode set SONGSPY_DATABASE_SIMPLE_PROTOCOL=true."
+)
+
+// postgresFaults are what SQLSTATEs mean to the operator.
+var postgresFaults = map[string]string{
+	pgReadOnly:       databaseReadOnly,
+	pgNoStatement:    statementRefused,
+	pgStatementTwice: statementRefused,
+	"28000":          "The database refuses this user. Check SONGSPY_DATABASE_URL and the server's pg_hba.conf.",
+	"28P01":          "The database refuses the user or the password. Check SONGSPY_DATABASE_URL.",
+	"3D000":          "The database that SONGSPY_DATABASE_URL names does not exist. Create it.",
+	"40001":          databaseBusy,
+	"40P01":          databaseBusy,
+	"53100":          databaseFull,
+	"53200":          "The database has run out of memory.",
+	"53300":          "The database has no connection left. Lower SONGSPY_DATABASE_MAX_CONNS, or raise the server's max_connections.",
+	"55P03":          databaseBusy,
+	"57P03":          "The database is starting or stopping. Try again.",
+}
+
+// sqliteFaults are what primary result codes mean to the operator.
+var sqliteFaults = map[int]string{
+	sqlite3.SQLITE_FULL:     databaseFull,
+	sqlite3.SQLITE_BUSY:     "Another process keeps the database file locked. End a copy, a backup or a second Songspy that holds it.",
+	sqlite3.SQLITE_LOCKED:   "Another process keeps the database file locked. End a copy, a backup or a second Songspy that holds it.",
+	sqlite3.SQLITE_READONLY: "The database file is read-only. Give this user the right to write it and its folder.",
+	sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened. Check that it exists and that this user may read and write it and its folder.",
+	sqlite3.SQLITE_IOERR:    "The database file cannot be read or written. Check its disk.",
+	sqlite3.SQLITE_PERM:     "The database file may not be used by this user. Check its mode and its folder's.",
+	sqlite3.SQLITE_CORRUPT:  "The database file is damaged. Restore a backup.",
+	sqlite3.SQLITE_NOTADB:   "The file that SONGSPY_DATABASE_URL names is no SQLite database.",
+}
+
+// faultOf says in words why a database cannot be used.
+func faultOf(err error) string {
+	if errors.Is(err, syscall.ENOSPC) {
+		return databaseFull
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if words := postgresFaults[pg.Code]; words != "" {
+			return words
+		}
+		if pg.Code == pgProtocolViolation {
+			return poolerFault(pg.Message)
+		}
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		if words := sqliteFaults[lite.Code()&0xff]; words != "" {
+			return words
+		}
+	}
+	return databaseSilent
+}
+
+// poolerFault reads what pgbouncer answers in the place of a server.
+func poolerFault(message string) string {
+	switch {
+	case strings.Contains(message, "query_wait_timeout"), strings.Contains(message, "no more connections allowed"):
+		return "The connection pooler has no connection to the database left. Raise its pool size; a migration needs two."
+	case strings.Contains(message, "unsupported startup parameter"):
+		return "The connection pooler refuses a parameter of SONGSPY_DATABASE_URL. Remove it, or name it in pgbouncer's ignore_startup_parameters."
+	case strings.Contains(message, "prepared statement"):
+		return statementRefused
+	}
+	return databaseSilent
 }
 
 func codeOf(err error) songspy.Code {
@@ -69,7 +159,7 @@ func codeOfPostgres(state string) songspy.Code {
 		return songspy.CodeConflict
 	case "23503": // foreign_key_violation: the person is gone
 		return songspy.CodeNotFound
-	case "55P03", "25006": // lock_not_available, read_only_sql_transaction (a standby)
+	case pgReadOnly, pgNoStatement, pgStatementTwice, "28000", "28P01", "3D000", "55P03": // the last: lock_not_available
 		return songspy.CodeUnavailable
 	}
 	switch state[:2] {
@@ -94,7 +184,8 @@ func codeOfSQLite(code int) songspy.Code {
 	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
 		return songspy.CodeInvalid
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
-		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL:
+		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL,
+		sqlite3.SQLITE_PERM, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return songspy.CodeUnavailable
 	}
 	return songspy.CodeInternal

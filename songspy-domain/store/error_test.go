@@ -1,13 +1,17 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -33,6 +37,9 @@ func TestTranslate_SaysWhatKindOfFaultItIs(t *testing.T) {
 		{pg("40P01"), songspy.CodeUnavailable},
 		{pg("57P01"), songspy.CodeUnavailable},
 		{pg("53300"), songspy.CodeUnavailable},
+		{pg("26000"), songspy.CodeUnavailable},
+		{pg("28P01"), songspy.CodeUnavailable},
+		{pg("3D000"), songspy.CodeUnavailable},
 		{pg("42703"), songspy.CodeInternal},
 		{io.ErrUnexpectedEOF, songspy.CodeUnavailable},
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, songspy.CodeUnavailable},
@@ -57,6 +64,90 @@ func TestTranslate_SaysWhatKindOfFaultItIs(t *testing.T) {
 	}
 }
 
+func TestTranslate_SaysWhatIsWrongWithTheDatabaseAndTheRemedy(t *testing.T) {
+	pg := func(state, message string) error { return &pgconn.PgError{Code: state, Message: message} }
+	for name, c := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"a full disk":                    {pg("53100", "could not extend file"), []string{"disk is full", "Free some space"}},
+		"a full disk of this machine":    {fmt.Errorf("write: %w", syscall.ENOSPC), []string{"disk is full"}},
+		"a standby":                      {pg("25006", "cannot execute UPDATE in a read-only transaction"), []string{"read-only", "primary"}},
+		"an unknown prepared statement":  {pg("26000", `prepared statement "x" does not exist`), []string{"prepared statement", "SONGSPY_DATABASE_SIMPLE_PROTOCOL=true"}},
+		"a prepared statement twice":     {pg("42P05", `prepared statement "x" already exists`), []string{"SONGSPY_DATABASE_SIMPLE_PROTOCOL=true"}},
+		"a wrong password":               {pg("28P01", "password authentication failed"), []string{"refuses the user or the password", "SONGSPY_DATABASE_URL"}},
+		"no such database":               {pg("3D000", "does not exist"), []string{"does not exist", "Create it"}},
+		"no connection left":             {pg("53300", "too many clients"), []string{"no connection left", "SONGSPY_DATABASE_MAX_CONNS"}},
+		"a lock held too long":           {pg("55P03", "canceling statement due to lock timeout"), []string{"busy"}},
+		"a pooler without a connection":  {pg("08P01", "query_wait_timeout"), []string{"connection pooler", "pool size"}},
+		"a pooler that knows less":       {pg("08P01", "unsupported startup parameter: search_path"), []string{"ignore_startup_parameters"}},
+		"a connection that broke":        {io.ErrUnexpectedEOF, []string{"does not answer"}},
+		"a server that is shutting down": {pg("57P01", "terminating connection"), []string{"does not answer"}},
+	} {
+		err := translate(c.err)
+		e, ok := errors.AsType[*songspy.Error](err)
+		if !ok || e.Code != songspy.CodeUnavailable {
+			t.Errorf("%s is %v", name, err)
+			continue
+		}
+		for _, words := range c.want {
+			if !strings.Contains(e.Message, words) {
+				t.Errorf("%s: %q does not say %q", name, e.Message, words)
+			}
+		}
+		if c.want[0] != "does not answer" && strings.Contains(e.Message, "does not answer") {
+			t.Errorf("%s is called silent: %q", name, e.Message)
+		}
+	}
+}
+
+// The faults are made, not imagined: a page limit fills the file, another
+// connection locks it, a mode forbids writing.
+func TestSQLite_SaysWhatIsWrongWithItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "songspy.db")
+	open := func(parameters string) *sqliteEngine {
+		db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&"+parameters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		return &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1)}
+	}
+	says := func(err error, words string) {
+		t.Helper()
+		e, ok := errors.AsType[*songspy.Error](translate(err))
+		if !ok || e.Code != songspy.CodeUnavailable || !strings.Contains(e.Message, words) {
+			t.Errorf("%v is told as %+v, which does not say %q", err, e, words)
+		}
+	}
+	full := open("_pragma=max_page_count(3)")
+	if _, err := full.db.ExecContext(t.Context(), "CREATE TABLE goose_db_version (x)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := full.writable(t.Context()); err != nil {
+		t.Errorf("a file that can be written: %v", err)
+	}
+	_, err := full.db.ExecContext(t.Context(), "INSERT INTO goose_db_version VALUES (zeroblob(100000))")
+	says(err, "disk is full")
+
+	says(open("mode=ro").writable(t.Context()), "read-only")
+
+	holder := open("")
+	tx, err := holder.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(open("_pragma=busy_timeout(1)").writable(t.Context()), "keeps the database file locked")
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = open("").db.ExecContext(t.Context(), "SELECT * FROM goose_db_version")
+	says(err, "is no SQLite database")
+}
+
 func TestCodeOfSQLite_GoesByTheExtendedCode(t *testing.T) {
 	for code, want := range map[int]songspy.Code{
 		sqlite3.SQLITE_CONSTRAINT_UNIQUE:     songspy.CodeConflict,
@@ -66,7 +157,8 @@ func TestCodeOfSQLite_GoesByTheExtendedCode(t *testing.T) {
 		sqlite3.SQLITE_BUSY_SNAPSHOT:         songspy.CodeUnavailable,
 		sqlite3.SQLITE_IOERR_WRITE:           songspy.CodeUnavailable,
 		sqlite3.SQLITE_FULL:                  songspy.CodeUnavailable,
-		sqlite3.SQLITE_CORRUPT:               songspy.CodeInternal,
+		sqlite3.SQLITE_CORRUPT:               songspy.CodeUnavailable,
+		sqlite3.SQLITE_MISUSE:                songspy.CodeInternal,
 	} {
 		if got := codeOfSQLite(code); got != want {
 			t.Errorf("%d is %q, not %q", code, got, want)
@@ -86,6 +178,52 @@ func TestOpen_RefusesAURLItCannotUseAndNeverShowsIt(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("the error shows the URL: %v", err)
+		}
+	}
+}
+
+// separators are what may stand between the two halves of a password in a URL
+// that somebody forgot to escape. No error may show a half.
+var separators = []string{
+	"/", "?", "#", "@", ":", "%", "%zz", "%2F", "%40", " ", "&", "=", "[", "]", "\\", "\n", "\"", "'", "<", ";", ",", "//", "?@", "#@", "/@/", "?a=b&c=", "+", "|", "^", "\u00e9",
+}
+
+func TestOpen_NeverShowsAPartOfAPassword(t *testing.T) {
+	for _, form := range []string{
+		"postgres://u:%s@127.0.0.1:1/db?connect_timeout=1", "postgresql://u:%s@127.0.0.1:1/db?connect_timeout=1", "postgres:u:%s@127.0.0.1:1/db",
+		"postgres://127.0.0.1:1/db?connect_timeout=1&user=u&password=%s", "postgres://u@127.0.0.1:1/db?connect_timeout=1&passwrod=%s",
+		"postgres:/u:%s@127.0.0.1:1/db", "postgres//u:%s@127.0.0.1:1/db", "Postgres://u:%s@127.0.0.1:1/db?connect_timeout=1",
+		"host=127.0.0.1 port=1 user=u password=%s", "postgres: host=127.0.0.1 port=1 password=%s", "mysql://u:%s@127.0.0.1:1/db",
+	} {
+		for _, s := range separators {
+			for _, password := range []string{"hunter" + s + "correcthorse", "12" + s + "correcthorse", s + "correcthorse" + s + "hunter"} {
+				hidesPassword(t, fmt.Sprintf(form, password))
+			}
+		}
+	}
+}
+
+func FuzzOpen_NeverShowsAPartOfAPassword(f *testing.F) {
+	for _, s := range separators {
+		f.Add("", s, s)
+	}
+	f.Fuzz(func(t *testing.T, before, between, after string) {
+		if strings.ContainsRune(before+between+after, 0) {
+			t.Skip("no environment holds a NUL")
+		}
+		hidesPassword(t, "postgres://u:"+before+"hunter"+between+"correcthorse"+after+"@127.0.0.1:1/db?connect_timeout=1")
+	})
+}
+
+func hidesPassword(t *testing.T, address string) {
+	t.Helper()
+	_, err := Open(t.Context(), Options{URL: address, SealKeys: []SealKey{sealKey("a", 1)}})
+	if err == nil {
+		t.Fatalf("%q was opened", address)
+	}
+	for _, part := range []string{"hunter", "correcthorse", "zz"} {
+		if strings.Contains(err.Error(), part) {
+			t.Errorf("%q: the error shows %q: %v", address, part, err)
 		}
 	}
 }

@@ -16,16 +16,23 @@ import (
 // schemaLook is how often WaitForSchema looks.
 const schemaLook = 250 * time.Millisecond
 
-// Migrate brings the schema to the version that this program knows. Several
-// processes may ask at once: one migrates, the others wait for it.
+// Migrate brings the schema to the version that this program knows. If several
+// processes ask at once, one migrates and the others wait for it; the store's
+// logger reports for whom.
 //
-// It returns CodeConflict if the schema is ahead of this program.
+// It returns CodeConflict if the schema is ahead of this program, and
+// CodeUnavailable if another process holds the migration lock for longer than
+// Options.MigrationWait.
 func (s *Store) Migrate(ctx context.Context) (err error) {
-	unlock, err := s.engine.lockMigrations(ctx)
+	unlock, err := s.engine.lockMigrations(ctx, s.migrationWait, s.log)
 	if err != nil {
 		return translate(fmt.Errorf("waiting to migrate: %w", err))
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
+	defer func() {
+		if lost := unlock(); lost != nil {
+			err = errors.Join(err, translate(fmt.Errorf("the migration lock was lost; run the migration again: %w", lost)))
+		}
+	}()
 	provider, err := s.migrations()
 	if err != nil {
 		return translate(err)

@@ -4,11 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -16,6 +21,7 @@ import (
 	"gorm.io/gorm"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/databaseurl"
 )
 
 const (
@@ -23,12 +29,23 @@ const (
 	changesChannel = "songspy_changes"
 	// migrationLock is the advisory lock of migrations: "songspy" in hexadecimal.
 	migrationLock int64 = 0x736f6e67737079
+	// pooledLook is how often changes are polled where notifications do not come.
+	pooledLook = 200 * time.Millisecond
 )
+
+// pinnedSettings are the settings of every session, whatever the role, the
+// database or the URL says. They are those that pgbouncer tracks.
+var pinnedSettings = map[string]string{
+	"client_encoding": "UTF8", "datestyle": "ISO, MDY", "standard_conforming_strings": "on", "timezone": "UTC",
+}
 
 type postgresEngine struct {
 	db     *sql.DB
 	config *pgx.ConnConfig
 	log    *slog.Logger
+	// pooled is set once a transaction pooler was found between this process and
+	// the server. Notifications do not come through one.
+	pooled atomic.Bool
 	// listening guards listener, the one connection that notifications come in
 	// on. Who does not get it polls.
 	listening sync.Mutex
@@ -36,13 +53,13 @@ type postgresEngine struct {
 }
 
 func openPostgres(o Options) (engine, error) {
+	if err := databaseurl.CheckPostgres(o.URL); err != nil {
+		return nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "The database URL " + err.Error() + "."}
+	}
 	config, err := pgx.ParseConfig(o.URL)
 	if err != nil {
-		// The cause quotes the URL, which may hold a password.
-		return nil, &songspy.Error{
-			Code:    songspy.CodeInvalid,
-			Message: "The database URL cannot be read; give it as postgres://user:password@host:5432/database, special characters percent-encoded.",
-		}
+		// The cause may quote parts of the URL, which may hold a password.
+		return nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "The database URL " + databaseurl.ErrEscape.Error() + "."}
 	}
 	if o.SimpleProtocol {
 		config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
@@ -50,6 +67,14 @@ func openPostgres(o Options) (engine, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "songspy"
 	}
+	// In the simple protocol values come as text, in the forms that the role or
+	// the database may have chosen. A pooler keeps these settings for each client.
+	for name := range config.RuntimeParams {
+		if _, pinned := pinnedSettings[strings.ToLower(name)]; pinned {
+			delete(config.RuntimeParams, name)
+		}
+	}
+	maps.Copy(config.RuntimeParams, pinnedSettings)
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(readTimesInUTC))
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
@@ -77,17 +102,78 @@ func (e *postgresEngine) versionTable() string {
 	return "SELECT 1 WHERE to_regclass('goose_db_version') IS NOT NULL"
 }
 
-// lockMigrations waits on the server, on a connection of its own; the lock
-// dies with the connection.
-func (e *postgresEngine) lockMigrations(ctx context.Context) (func() error, error) {
+// lockMigrations holds a transaction that holds the advisory lock. A
+// transaction keeps its server connection even through a pooler that shares
+// them, where a lock of the session would stay behind on a connection that
+// nobody owns.
+func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (func() error, error) {
 	conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", migrationLock); err != nil {
-		return nil, errors.Join(err, conn.Close(ctx))
+	hangUp := func() error { return conn.Close(context.WithoutCancel(ctx)) }
+	var tx pgx.Tx
+	try := func(ctx context.Context) (taken bool, err error) {
+		if tx, err = conn.Begin(ctx); err != nil {
+			return false, err
+		}
+		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", migrationLock).Scan(&taken); err != nil || !taken {
+			return false, errors.Join(err, tx.Rollback(ctx))
+		}
+		// The transaction is idle for as long as the migrations take.
+		_, err = tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
+		return true, err
 	}
-	return func() error { return conn.Close(context.WithoutCancel(ctx)) }, nil
+	holder := func(ctx context.Context) (migrationHolder, error) { return migrationHolderOf(ctx, conn) }
+	if err := awaitMigrationLock(ctx, wait, log, try, holder); err != nil {
+		return nil, errors.Join(err, hangUp())
+	}
+	return func() error { return errors.Join(tx.Commit(context.WithoutCancel(ctx)), hangUp()) }, nil
+}
+
+// migrationHolderOf describes the server process that holds the migration
+// lock; zero if none does any more.
+func migrationHolderOf(ctx context.Context, conn *pgx.Conn) (migrationHolder, error) {
+	var pid, seconds int64
+	var application, client, state string
+	err := conn.QueryRow(ctx, `SELECT l.pid, COALESCE(a.application_name, ''), COALESCE(host(a.client_addr), ''), COALESCE(a.state, ''),
+			COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - a.state_change), 0)::bigint
+		FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid LIMIT 1`,
+		migrationLock>>32, migrationLock&0xffffffff).Scan(&pid, &application, &client, &state, &seconds)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return migrationHolder{}, nil
+	}
+	if err != nil {
+		return migrationHolder{}, err
+	}
+	if application != "" {
+		application = "application " + application
+	}
+	if client != "" {
+		client = "client " + client
+	}
+	if state != "" {
+		state = fmt.Sprintf("%s since %s", state, (time.Duration(seconds) * time.Second).Truncate(time.Minute))
+	}
+	return migrationHolder{
+		who:    sentence(fmt.Sprintf("server process %d", pid), application, client, state),
+		remedy: fmt.Sprintf("Otherwise end it with SELECT pg_terminate_backend(%d), and migrate again.", pid),
+	}, nil
+}
+
+// writable refuses a standby and a database whose transactions are read-only.
+func (e *postgresEngine) writable(ctx context.Context) error {
+	var readOnly string
+	if err := e.db.QueryRowContext(ctx, "SELECT current_setting('transaction_read_only')").Scan(&readOnly); err != nil {
+		return err
+	}
+	if readOnly == "on" {
+		return &pgconn.PgError{Severity: "ERROR", Code: pgReadOnly, Message: "transactions are read-only"}
+	}
+	return nil
 }
 
 func (e *postgresEngine) begin(context.Context) (func(), error) { return func() {}, nil }
@@ -123,6 +209,10 @@ func (e *postgresEngine) notify(ctx context.Context, conn gorm.ConnPool) error {
 }
 
 func (e *postgresEngine) wait(ctx context.Context, d time.Duration) {
+	if e.pooled.Load() {
+		sleep(ctx, min(d, pooledLook))
+		return
+	}
 	if !e.listening.TryLock() {
 		sleep(ctx, d)
 		return
@@ -130,11 +220,25 @@ func (e *postgresEngine) wait(ctx context.Context, d time.Duration) {
 	defer e.listening.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	if err := e.listen(ctx); err != nil && ctx.Err() == nil {
+	if err := e.listen(ctx); errors.Is(err, errPooled) {
+		e.log.InfoContext(ctx, "the database is reached through a connection pooler, which carries no notifications: changes are polled", "every", pooledLook)
+		e.pooled.Store(true)
+	} else if err != nil && ctx.Err() == nil {
 		e.log.WarnContext(ctx, "changes are polled: cannot listen for them", "error", err)
 		e.hangUp(ctx)
 		<-ctx.Done()
 	}
+}
+
+// errPooled says that notifications cannot be received on this connection.
+var errPooled = errors.New("a connection pooler stands between")
+
+// throughPooler reports whether the connection ends at a pooler: a pooler
+// announces a process of its own, and not the server's that executes the query.
+func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var pid uint32
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
+	return pid != conn.PgConn().PID(), err
 }
 
 // listen returns nil when a notification has come; the caller holds listening.
@@ -143,6 +247,12 @@ func (e *postgresEngine) listen(ctx context.Context) error {
 		conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
 		if err != nil {
 			return err
+		}
+		if pooled, err := throughPooler(ctx, conn); pooled || err != nil {
+			if err == nil {
+				err = errPooled
+			}
+			return errors.Join(err, conn.Close(ctx))
 		}
 		if _, err := conn.Exec(ctx, "LISTEN "+changesChannel); err != nil {
 			return errors.Join(err, conn.Close(ctx))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -90,18 +91,35 @@ func (e *sqliteEngine) versionTable() string {
 	return "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
 }
 
-// lockMigrations takes a lock of the operating system beside the file: it dies
-// with its process, and goose has none for SQLite.
-func (e *sqliteEngine) lockMigrations(ctx context.Context) (func() error, error) {
-	lock := flock.New(e.path+".lock", flock.SetPermissions(0o600))
-	locked, err := lock.TryLockContext(ctx, 20*time.Millisecond)
+// lockMigrations takes a lock of the operating system next to the file: it dies
+// with its process, and goose has none for SQLite. The lock file names its
+// holder for those that wait.
+func (e *sqliteEngine) lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (func() error, error) {
+	path := e.path + ".lock"
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	holder := func(context.Context) (migrationHolder, error) {
+		name, _ := os.ReadFile(filepath.Clean(path)) // an unreadable name is an unknown one
+		who := sentence("a process of this machine", strings.TrimSpace(string(name)))
+		return migrationHolder{who, "Otherwise end that process; its lock ends with it."}, nil
+	}
+	err := awaitMigrationLock(ctx, wait, log, func(context.Context) (bool, error) { return lock.TryLock() }, holder)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lock.Close())
 	}
-	if !locked {
-		return nil, errors.New("the lock beside the database file is held")
+	named := os.WriteFile(path, fmt.Appendf(nil, "process %d\n", os.Getpid()), 0o600)
+	return func() error { return errors.Join(named, os.Truncate(path, 0), lock.Unlock()) }, nil
+}
+
+// writable executes a statement that would write and changes nothing. Beginning
+// a transaction is not enough: SQLite lets one begin that may only read.
+func (e *sqliteEngine) writable(ctx context.Context) error {
+	end, err := e.begin(ctx)
+	if err != nil {
+		return err
 	}
-	return lock.Unlock, nil
+	defer end()
+	_, err = e.db.ExecContext(ctx, "DELETE FROM goose_db_version WHERE 0")
+	return err
 }
 
 func (e *sqliteEngine) begin(ctx context.Context) (func(), error) {

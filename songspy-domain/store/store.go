@@ -25,6 +25,9 @@ type Options struct {
 	// SimpleProtocol keeps Postgres from preparing statements, for poolers that
 	// cannot carry prepared ones. SQLite ignores it.
 	SimpleProtocol bool
+	// MigrationWait is how long Migrate waits for another migration; 0 means
+	// five minutes.
+	MigrationWait time.Duration
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
 	// Logger is told what was set aside; nil means nobody is.
@@ -49,8 +52,10 @@ type Store struct {
 	trackIDs *lru.Cache[string, songspy.TrackID]
 	now      func() time.Time
 	log      *slog.Logger
-	closing  context.Context
-	close    context.CancelFunc
+	// migrationWait is Options.MigrationWait.
+	migrationWait time.Duration
+	closing       context.Context
+	close         context.CancelFunc
 }
 
 // Open opens the database and checks that it answers. It does not touch the
@@ -69,6 +74,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.MigrationWait <= 0 {
+		o.MigrationWait = migrationWait
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -82,6 +90,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		sealer: sealer,
 		now:    func() time.Time { return instant(o.Now()) },
 		log:    o.Logger,
+
+		migrationWait: o.MigrationWait,
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
 	if s.trackIDs, err = lru.New[string, songspy.TrackID](trackCacheSize); err != nil {
@@ -123,17 +133,23 @@ func (s *Store) Close() error {
 	return s.engine.close()
 }
 
-// Ping asks whether the database answers; CodeUnavailable if not.
+// Ping asks whether the database answers. The error is CodeUnavailable and says
+// what is wrong: refused credentials, no free connection, no such database.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.engine.sql().PingContext(ctx); err != nil {
-		return &songspy.Error{
-			Code:       songspy.CodeUnavailable,
-			Message:    "The database does not answer.",
-			RetryAfter: retryAfter,
-			Err:        err,
-		}
+		return unavailable(err)
 	}
 	return nil
+}
+
+// Ready returns nil if the schema is the one that this program knows and the
+// database accepts writes. Its errors are those of CheckSchema, and
+// CodeUnavailable for a database that is read-only.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.CheckSchema(ctx); err != nil {
+		return err
+	}
+	return translate(s.engine.writable(ctx))
 }
 
 // errClosed is what a store answers after Close.

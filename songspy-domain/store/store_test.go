@@ -18,6 +18,14 @@ func TestPostgresSimpleProtocol_KeepsTheContract(t *testing.T) {
 	keepsTheContract(t, storetest.PostgresSimple)
 }
 
+// Prepared statements do not pass a pooler of transactions, and no state of a
+// session lasts there: see the role that storetest makes for it.
+func TestPgbouncerInTransactionMode_KeepsTheContract(t *testing.T) {
+	storetest.Server(t)
+	storetest.Pooler(t)
+	keepsTheContract(t, storetest.Pgbouncer)
+}
+
 func keepsTheContract(t *testing.T, engine string) {
 	t.Helper()
 	t.Parallel()

@@ -75,7 +75,7 @@ func (b *bundle) sql(t *testing.T) *sql.DB {
 		path := strings.TrimPrefix(b.db.URL, "sqlite:")
 		b.bare = value[*sql.DB](t)(sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_inttotime=1&_time_integer_format=unix_micro"))
 	} else {
-		b.bare = value[*sql.DB](t)(sql.Open("pgx", b.db.URL))
+		b.bare = value[*sql.DB](t)(sql.Open("pgx", b.db.direct))
 	}
 	t.Cleanup(func() { must(t, b.bare.Close()) })
 	return b.bare

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,17 +22,24 @@ import (
 const (
 	SQLite         = "sqlite"
 	Postgres       = "postgres"
-	PostgresSimple = "postgres-simple" // pgx's simple protocol
+	PostgresSimple = "postgres-simple" // pgx's simple protocol, as a role with settings of its own
+	Pgbouncer      = "pgbouncer"       // the same through pgbouncer in transaction mode
 )
 
 // PostgresURL is the variable that names a throwaway server, with a role that
 // may create schemas.
 const PostgresURL = "SONGSPY_TEST_POSTGRES_URL"
 
+// PgbouncerURL is the variable that names a pgbouncer in transaction mode in
+// front of the throwaway server, which lets every role in.
+const PgbouncerURL = "SONGSPY_TEST_PGBOUNCER_URL"
+
 // Database is a fresh database of one test, which any number of stores may open.
 type Database struct {
 	Engine string
 	URL    string
+	// direct is the same database without the pooler, for a test's own statements.
+	direct string
 }
 
 // New makes an empty database, which ends with the test; for Postgres it needs
@@ -40,9 +48,17 @@ func New(t testing.TB, engine string) Database {
 	t.Helper()
 	switch engine {
 	case SQLite:
-		return Database{engine, "sqlite:" + filepath.Join(t.TempDir(), "songspy.db")}
-	case Postgres, PostgresSimple:
-		return Database{engine, newPostgres(t)}
+		url := "sqlite:" + filepath.Join(t.TempDir(), "songspy.db")
+		return Database{engine, url, url}
+	case Postgres:
+		url, _ := newPostgres(t)
+		return Database{engine, url, url}
+	case PostgresSimple:
+		url, name := newPostgres(t)
+		return Database{engine, asRole(t, Server(t), name), url}
+	case Pgbouncer:
+		url, name := newPostgres(t)
+		return Database{engine, asRole(t, Pooler(t), name), url}
 	}
 	t.Fatalf("storetest: there is no engine %q", engine)
 	return Database{}
@@ -65,16 +81,16 @@ func Server(t testing.TB) string {
 
 // newPostgres creates a schema, which costs a fraction of a database. Tests
 // share notifications and the lock of migrations, which only wake or wait.
-func newPostgres(t testing.TB) string {
+func newPostgres(t testing.TB) (address, name string) {
 	t.Helper()
 	server := Server(t)
 	random := make([]byte, 8)
 	if _, err := rand.Read(random); err != nil {
 		t.Fatal(err)
 	}
-	name := "songspy_test_" + hex.EncodeToString(random)
+	name = "songspy_test_" + hex.EncodeToString(random)
 	onServer(t, server, "CREATE SCHEMA "+name)
-	t.Cleanup(func() { onServer(t, server, "DROP SCHEMA "+name+" CASCADE") })
+	t.Cleanup(func() { onServer(t, server, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatalf("%s is not a URL", PostgresURL)
@@ -83,6 +99,41 @@ func newPostgres(t testing.TB) string {
 	q.Set("search_path", name)
 	q.Set("application_name", name)
 	u.RawQuery = q.Encode()
+	return u.String(), name
+}
+
+// Pooler is the URL of the throwaway server's pgbouncer. Without one the test
+// is skipped: not every machine has pgbouncer.
+func Pooler(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv(PgbouncerURL)
+	if server == "" {
+		t.Skip("no pgbouncer to test with: " + PgbouncerURL + " is not set; `make test` starts one and sets it where pgbouncer and PostgreSQL are installed")
+	}
+	return server
+}
+
+// asRole makes a role that owns the schema of that name and whose sessions
+// write dates in a form that no client expects. It returns the URL by which
+// the role reaches the schema through the server. No startup parameter names
+// the schema: a pooler would refuse it.
+func asRole(t testing.TB, server, name string) string {
+	t.Helper()
+	direct := Server(t)
+	onServer(t, direct, strings.ReplaceAll(`CREATE ROLE $ LOGIN PASSWORD 'throwaway'; ALTER SCHEMA $ OWNER TO $;
+		ALTER ROLE $ SET search_path = $; ALTER ROLE $ SET datestyle = 'SQL, DMY'; ALTER ROLE $ SET timezone = 'Asia/Seoul'`, "$", name))
+	t.Cleanup(func() {
+		onServer(t, direct, strings.ReplaceAll("DROP SCHEMA $ CASCADE; DROP OWNED BY $; DROP ROLE $", "$", name))
+	})
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("the server's address is not a URL")
+	}
+	q := u.Query()
+	q.Set("user", name)
+	q.Set("password", "throwaway")
+	q.Set("application_name", name)
+	u.User, u.RawQuery = nil, q.Encode()
 	return u.String()
 }
 
@@ -113,7 +164,7 @@ func Key(id string) store.SealKey {
 func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
 	o := store.Options{
-		URL: d.URL, SimpleProtocol: d.Engine == PostgresSimple,
+		URL: d.URL, SimpleProtocol: d.Engine == PostgresSimple || d.Engine == Pgbouncer,
 		SealKeys: []store.SealKey{Key("test")},
 	}
 	for _, change := range changes {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 )
@@ -14,7 +15,7 @@ import (
 // interface and keeps its data in memory.
 func startDocker(ctx context.Context, image string) (server, error) {
 	id, err := docker(ctx, "run", "--detach", "--rm", "--publish", "127.0.0.1::5432",
-		"--tmpfs", "/var/lib/postgresql/data", "--env", "POSTGRES_PASSWORD=throwaway", image,
+		"--tmpfs", "/var/lib/postgresql/data", "--env", "POSTGRES_HOST_AUTH_METHOD=trust", image,
 		"postgres", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300")
 	if err != nil {
 		return server{}, err
@@ -31,11 +32,24 @@ func startDocker(ctx context.Context, image string) (server, error) {
 	if err != nil {
 		return server{}, errors.Join(err, stop())
 	}
-	url := "postgres://postgres:throwaway@127.0.0.1:" + port + "/postgres?sslmode=disable"
+	url := "postgres://postgres@127.0.0.1:" + port + "/postgres?sslmode=disable"
 	if err := ready(ctx, url, nil); err != nil {
 		return server{}, errors.Join(err, stop())
 	}
-	return server{url, stop}, nil
+	dir, err := os.MkdirTemp("", "songspy-pg-")
+	if err != nil {
+		return server{}, errors.Join(err, stop())
+	}
+	clean := func() error { return errors.Join(stop(), os.RemoveAll(dir)) }
+	as, err := unprivileged(dir)
+	if err != nil {
+		return server{}, errors.Join(err, clean())
+	}
+	pooler, err := startPgbouncer(ctx, "host=127.0.0.1 port="+port, dir, as)
+	if err != nil {
+		return server{}, errors.Join(err, clean())
+	}
+	return server{url, pooler.url, func() error { return errors.Join(pooler.stop(), clean()) }}, nil
 }
 
 // docker gives the first line of what the client prints.

@@ -101,11 +101,16 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 		<-ended
 		return fail(err)
 	}
-	return server{address, func() error {
+	stop := func() error {
 		err := postgres.Process.Signal(syscall.SIGINT) // fast: sessions are ended, not awaited
 		<-ended
 		return errors.Join(err, os.RemoveAll(dir))
-	}}, nil
+	}
+	pooler, err := startPgbouncer(ctx, "host="+dir+" port=5432", dir, as)
+	if err != nil {
+		return server{}, errors.Join(err, stop())
+	}
+	return server{address, pooler.url, func() error { return errors.Join(pooler.stop(), stop()) }}, nil
 }
 
 // unprivileged gives dir to the user that Postgres shall run as; nil means as

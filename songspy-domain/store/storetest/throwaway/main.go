@@ -8,6 +8,9 @@
 // machine's own PostgreSQL, or else by Docker. SONGSPY_TEST_POSTGRES_IMAGE asks
 // for Docker in any case, and for an image other than postgres:17. The exit
 // status is the command's.
+//
+// Where pgbouncer is installed too, the command finds one in front of that
+// server, in transaction mode, in SONGSPY_TEST_PGBOUNCER_URL.
 package main
 
 import (
@@ -48,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "throwaway:", err)
 		return 1
 	}
-	status := command(ctx, args, server.url, stdout, stderr)
+	status := command(ctx, args, server, stdout, stderr)
 	if err := server.stop(); err != nil {
 		fmt.Fprintln(stderr, "throwaway: the server did not end in order:", err)
 		return max(status, 1)
@@ -58,14 +61,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // server is a running Postgres.
 type server struct {
-	url  string
-	stop func() error
+	url    string
+	pooler string // the URL of a pgbouncer in front of it; empty without one
+	stop   func() error
 }
 
 // start finds or starts a server and returns when it answers.
 func start(ctx context.Context) (server, error) {
 	if url := os.Getenv(urlVariable); url != "" {
-		return server{url, func() error { return nil }}, nil
+		return server{url: url, pooler: os.Getenv(poolerVariable), stop: func() error { return nil }}, nil
 	}
 	image := os.Getenv("SONGSPY_TEST_POSTGRES_IMAGE")
 	if bin := installed(); bin != "" && image == "" {
@@ -77,11 +81,11 @@ func start(ctx context.Context) (server, error) {
 	return server{}, errors.New("there is neither PostgreSQL nor a running Docker here; `apt-get install postgresql` or `brew install postgresql@17` is enough")
 }
 
-// command runs args with the server's URL in its environment, in a process
+// command runs args with the server's URLs in its environment, in a process
 // group of its own, so that an interrupt reaches whatever it has started.
-func command(ctx context.Context, args []string, url string, stdout, stderr io.Writer) int {
+func command(ctx context.Context, args []string, s server, stdout, stderr io.Writer) int {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // running what it is given is its purpose
-	cmd.Env = append(os.Environ(), urlVariable+"="+url)
+	cmd.Env = append(os.Environ(), urlVariable+"="+s.url, poolerVariable+"="+s.pooler)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

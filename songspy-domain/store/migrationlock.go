@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	// migrationWait is how long Migrate waits for another migration.
+	migrationWait = 5 * time.Minute
+	// migrationLook is the pause between two attempts to take the lock.
+	migrationLook = 100 * time.Millisecond
+	// migrationReport is the time between two reports of the same wait.
+	migrationReport = 15 * time.Second
+)
+
+// migrationHolder describes the process that holds the migration lock, and
+// what an operator does if that process is dead.
+type migrationHolder struct{ who, remedy string }
+
+// awaitMigrationLock calls try until it takes the lock. It reports the holder
+// at once, again every migrationReport, and whenever the holder changes. After
+// the given wait it returns CodeUnavailable with the holder and the remedy.
+func awaitMigrationLock(
+	ctx context.Context, wait time.Duration, log *slog.Logger,
+	try func(context.Context) (taken bool, err error), holder func(context.Context) (migrationHolder, error),
+) error {
+	begun := time.Now()
+	var reported time.Time
+	var last migrationHolder
+	for {
+		taken, err := try(ctx)
+		if taken || err != nil {
+			return err
+		}
+		now, err := holder(ctx)
+		if err != nil {
+			return err
+		}
+		if now == (migrationHolder{}) { // released meanwhile
+			now = migrationHolder{who: "another process", remedy: "Run the migration again."}
+		}
+		waited := time.Since(begun)
+		if now != last || time.Since(reported) >= migrationReport {
+			log.WarnContext(ctx, "waiting for another migration", slog.String("holder", now.who),
+				slog.Duration("waited", waited.Round(time.Second)), slog.Duration("timeout", wait), slog.String("remedy", now.remedy))
+			last, reported = now, time.Now()
+		}
+		if waited >= wait {
+			return &songspy.Error{
+				Code: songspy.CodeUnavailable,
+				Message: fmt.Sprintf("The schema was not migrated: %s has held the migration lock for more than %s. If a migration is running there, wait for it. %s",
+					now.who, wait, now.remedy),
+				RetryAfter: retryAfter,
+			}
+		}
+		sleep(ctx, migrationLook)
+		if ctx.Err() != nil {
+			return &songspy.Error{
+				Code:    songspy.CodeUnavailable,
+				Message: fmt.Sprintf("The schema was not migrated: %s holds the migration lock.", now.who),
+				Err:     ctx.Err(),
+			}
+		}
+	}
+}
+
+// sentence joins the parts that are not empty.
+func sentence(parts ...string) string {
+	kept := parts[:0]
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return strings.Join(kept, ", ")
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+// poolerVariable names the pgbouncer to the command.
+const poolerVariable = "SONGSPY_TEST_PGBOUNCER_URL"
+
+// poolerSettings put a pooler of transactions in front of the server at %[2]s,
+// with a socket in the directory %[1]s. It lets every role of the server in.
+// Idle connections end soon: every test comes as a role of its own.
+const poolerSettings = `[databases]
+* = %[2]s
+[pgbouncer]
+listen_port = 6432
+unix_socket_dir = %[1]s
+auth_type = trust
+auth_file = %[1]s/roles
+auth_user = postgres
+auth_query = SELECT usename, passwd FROM pg_shadow WHERE usename = $1
+pool_mode = transaction
+max_client_conn = 2000
+default_pool_size = 12
+max_db_connections = 150
+server_idle_timeout = 2
+log_connections = 0
+log_disconnections = 0
+`
+
+// pgbouncer is the path of the installed pgbouncer, or empty.
+func pgbouncer() string {
+	for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer", "/usr/local/sbin/pgbouncer"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// startPgbouncer starts the installed pgbouncer, if there is one, for the server
+// at target, which trusts everybody who reaches it. Its files lie in dir, which
+// belongs to the user that it runs as.
+func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credential) (server, error) {
+	path := pgbouncer()
+	if path == "" {
+		return server{stop: func() error { return nil }}, nil
+	}
+	settings := filepath.Join(dir, "pgbouncer.ini")
+	if err := errors.Join(
+		os.WriteFile(settings, fmt.Appendf(nil, poolerSettings, dir, target), 0o644),    //nolint:gosec // pgbouncer reads it as another user
+		os.WriteFile(filepath.Join(dir, "roles"), []byte("\"postgres\" \"\"\n"), 0o644), //nolint:gosec // likewise; it holds no secret
+	); err != nil {
+		return server{}, err
+	}
+	var log bytes.Buffer
+	pooler := exec.CommandContext(context.WithoutCancel(ctx), path, settings)
+	pooler.Dir, pooler.Stdout, pooler.Stderr = dir, &log, &log
+	pooler.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
+	if err := pooler.Start(); err != nil {
+		return server{}, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = pooler.Wait() // how it ended is in its log
+	}()
+	stop := func() error {
+		_ = pooler.Process.Signal(syscall.SIGTERM) // at once; it may have ended by itself
+		<-ended
+		return nil
+	}
+	address := "postgres:///postgres?" + url.Values{"host": {dir}, "port": {"6432"}, "user": {"postgres"}}.Encode()
+	if err := ready(ctx, address, ended); err != nil {
+		return server{}, errors.Join(fmt.Errorf("%s: %w", path, err), stop(), errors.New(log.String()))
+	}
+	return server{url: address, stop: stop}, nil
+}
