@@ -5,9 +5,12 @@ PACKAGES := $(MODULES:%=./%/...)
 LINT := bin/tools/golangci-lint
 VULN := bin/tools/govulncheck
 TESTFLAGS ?=
+# Which release this is, as `version` prints it and images are labelled.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test test-pg race lint fmt tidy generate verify bench-sweep bench-capture bench-board clean tools
+.PHONY: help up build images test test-pg race lint fmt tidy generate verify bench-sweep bench-capture bench-board clean tools
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +22,11 @@ build: ## build the programs into bin/
 	@mkdir -p bin
 	@set -e; for program in songspy-api songspy-batch songspy-sim songspy-sim/up; do \
 		echo "building $$program (the first time takes minutes)"; \
-		CGO_ENABLED=0 go build -o bin/ ./$$program; \
+		CGO_ENABLED=0 go build -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/ ./$$program; \
 	done
+
+images: ## build the images of docker-compose.yml, with their version and commit
+	@VERSION="$(VERSION)" COMMIT="$(COMMIT)" docker compose build
 
 # Never from the cache: some tests drive the built programs, whose sources go does not watch for them.
 test: bin/throwaway ## run every test, on SQLite and on a Postgres started for them; TESTFLAGS goes to go test

@@ -9,9 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/songspy/songspy/songspy-domain/config"
@@ -30,10 +30,13 @@ const usage = `songspy-api: sign-up, linking and the live board
   songspy-api seats     who has a seat in which Spotify app [entered|drop USER …]
   songspy-api invite    make an invite [-uses N] [-days D] [-note TEXT], or: list, revoke ID
   songspy-api health    ask the running service whether it is ready
-  songspy-api version   print the version
+  songspy-api version   print the version and the commit
 
 It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
 `
+
+// version and commit are set by the linker; see telemetry.Version.
+var version, commit string
 
 func main() { os.Exit(start()) }
 
@@ -44,6 +47,9 @@ func start() int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "songspy-api:", err)
 		return 2
+	}
+	for _, warning := range config.Warnings(environ) {
+		fmt.Fprintln(os.Stderr, "songspy-api: warning:", warning)
 	}
 	return run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr)
 }
@@ -56,7 +62,7 @@ var desks = map[string]func(ctx context.Context, s settings, args []string, out 
 
 // atDesk lets ask speak to the database, if that is up to date.
 func atDesk(ctx context.Context, s settings, ask func(*store.Store) error) error {
-	return withStore(ctx, s, func(db *store.Store) error {
+	return withStore(ctx, s, nil, func(db *store.Store) error {
 		if err := db.CheckSchema(ctx); err != nil {
 			return err
 		}
@@ -64,12 +70,13 @@ func atDesk(ctx context.Context, s settings, ask func(*store.Store) error) error
 	})
 }
 
-// withStore opens the database for a command, and puts it away.
-func withStore(ctx context.Context, s settings, work func(*store.Store) error) (err error) {
+// withStore opens the database for a command, and puts it away. A log of nil
+// keeps silent.
+func withStore(ctx context.Context, s settings, log *slog.Logger, work func(*store.Store) error) (err error) {
 	if s, err = s.withKeys(); err != nil {
 		return err
 	}
-	db, err := openStore(ctx, s, nil)
+	db, err := openStore(ctx, s, log)
 	if err != nil {
 		return err
 	}
@@ -101,7 +108,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		fmt.Fprint(stdout, usage)
 		return 0
 	case command == "version":
-		fmt.Fprintln(stdout, version())
+		fmt.Fprintln(stdout, telemetry.Version(version, commit))
 		return 0
 	case command == "keys":
 		fmt.Fprint(stdout, config.FreshKeys("songspy").Environ())
@@ -116,7 +123,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		}
 		log := telemetry.NewLogger(stdout, s.Service.LogLevel, s.Service.LogFormat)
 		if command == "migrate" {
-			err = migrate(ctx, s, stdout)
+			err = migrate(ctx, s, log, stdout)
 		} else {
 			err = serve(ctx, s, log)
 		}
@@ -131,27 +138,12 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	return 0
 }
 
-// migrate brings the schema up to date.
-func migrate(ctx context.Context, s settings, stdout io.Writer) error {
-	err := withStore(ctx, s, func(db *store.Store) error { return db.Migrate(ctx) })
+// migrate brings the schema up to date. The log says for whom it waits.
+func migrate(ctx context.Context, s settings, log *slog.Logger, stdout io.Writer) error {
+	err := withStore(ctx, s, log, func(db *store.Store) error { return db.Migrate(ctx) })
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(stdout, "The database's schema is up to date.")
 	return nil
-}
-
-// version is that of the module and the commit it was built from, where known.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v += " " + s.Value
-		}
-	}
-	return v
 }

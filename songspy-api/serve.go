@@ -74,7 +74,7 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	}
 	doors := telemetry.Doors{Now: time.Now, States: api.spotify.Doors}
 	api.registry.MustRegister(doors)
-	api.operations = telemetry.AdminHandler(api.registry, api.ready, doors.Notes)
+	api.operations = telemetry.AdminHandler(api.registry, api.ready, doors.Notes, s.Service.AdminHosts...)
 	if api.public, err = telemetry.Listen(ctx, s.Addr); err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (a *service) wire(s settings) error {
 		Contract: contract, Identity: who, Linking: newLinking(s, people, apps, a.spotify), Board: a.board,
 		People: people, Links: people, Heard: people, Mail: a.db, Assets: assets,
 		Probes: []httpapi.Probe{
-			{Name: "database", Run: a.db.CheckSchema},
+			{Name: "database", Run: a.db.Ready},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},
 		},
 		PublicURL: s.PublicURL, TrustedProxies: s.TrustedProxies, AllowedOrigins: s.AllowedOrigins,
@@ -253,7 +253,7 @@ func pageAssets(s settings) ([]httpapi.Asset, error) {
 
 // ready joins what is in the service's way, for the admin address.
 func (a *service) ready(ctx context.Context) error {
-	return errors.Join(a.db.CheckSchema(ctx), a.board.Ready())
+	return errors.Join(a.db.Ready(ctx), a.board.Ready())
 }
 
 func measureBoard(registry prometheus.Registerer, b *board.Board) error {

@@ -153,6 +153,24 @@ func TestAPI_AForeignGoogleTokenStoresNothing(t *testing.T) {
 	}
 }
 
+// Nobody who waits gets in while the app's secret is wrong: the user is told
+// that the operator has to act, and the operator by the log.
+func TestAPI_WithAWrongAppSecretSaysWhoMustAct(t *testing.T) {
+	w := newWorld(t, storetest.SQLite, "SONGSPY_SPOTIFY_CLIENT_SECRET", "not-the-secret")
+	w.secrets = append(w.secrets, "not-the-secret")
+	ann := w.signIn(t, 0)
+	for range 2 {
+		a := w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": w.code(0, "")}, ann.bearer()...)
+		w.want(t, a, 503, "SPOTIFY_APP_REFUSED")
+		if a.Error == nil || !strings.Contains(a.Error.Message, "operator") || strings.Contains(a.Error.Message, "does not answer") {
+			t.Errorf("the user is told %+v", a.Error)
+		}
+	}
+	if !strings.Contains(w.log.String(), "check SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_CLIENT_SECRET") {
+		t.Error("the log does not say which variables to check")
+	}
+}
+
 func TestAPI_RefusesToLinkAndSaysWhy(t *testing.T) {
 	w := newWorld(t, storetest.SQLite)
 	ann, bob := w.signIn(t, 0), w.signIn(t, 1)
@@ -184,7 +202,7 @@ func TestAPI_RefusesToLinkAndSaysWhy(t *testing.T) {
 	}
 	operators := func(path string) (status int, body string) {
 		answer := httptest.NewRecorder()
-		w.operations.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
+		w.operations.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1"+path, http.NoBody))
 		return answer.Code, answer.Body.String()
 	}
 	status, words := operators("/readyz")

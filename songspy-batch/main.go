@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/songspy/songspy/songspy-domain/config"
@@ -25,10 +24,13 @@ const usage = `songspy-batch: what everyone hears, and links kept alive
   songspy-batch status    print how the service fares [-json]
   songspy-batch backfill  ask everybody's history now [-user N] [-since 24h]
   songspy-batch reseal    seal every token and address with the first key
-  songspy-batch version   print the version
+  songspy-batch version   print the version and the commit
 
 It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
 `
+
+// version and commit are set by the linker; see telemetry.Version.
+var version, commit string
 
 func main() { os.Exit(start()) }
 
@@ -39,6 +41,9 @@ func start() int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "songspy-batch:", err)
 		return 2
+	}
+	for _, warning := range config.Warnings(environ) {
+		fmt.Fprintln(os.Stderr, "songspy-batch: warning:", warning)
 	}
 	return run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr)
 }
@@ -68,7 +73,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		fmt.Fprint(stdout, usage)
 		return 0
 	case command == "version":
-		fmt.Fprintln(stdout, version())
+		fmt.Fprintln(stdout, telemetry.Version(version, commit))
 		return 0
 	case command == "health":
 		err = telemetry.CheckReady(ctx, "SONGSPY_BATCH_ADDR", cmp.Or(environ["SONGSPY_BATCH_ADDR"], defaultAddr))
@@ -88,19 +93,4 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		return 1
 	}
 	return 0
-}
-
-// version is that of the module and the commit it was built from, where known.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v += " " + s.Value
-		}
-	}
-	return v
 }

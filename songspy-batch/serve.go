@@ -99,8 +99,8 @@ type database interface {
 	census.Links
 	// WaitForSchema returns once the schema is the one that the code needs.
 	WaitForSchema(ctx context.Context) error
-	// CheckSchema says what is wrong with the schema.
-	CheckSchema(ctx context.Context) error
+	// Ready says what is wrong with the schema or with writing.
+	Ready(ctx context.Context) error
 	// OnRecorded has fn told of every play and gap that is recorded.
 	OnRecorded(fn func(songspy.Recorded))
 }
@@ -198,7 +198,7 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		// A profile takes as long as it is asked to.
-		server := &http.Server{Handler: telemetry.AdminHandler(b.registry, b.ready, b.notes), WriteTimeout: 5 * time.Minute}
+		server := &http.Server{Handler: telemetry.AdminHandler(b.registry, b.ready, b.notes, b.settings.Service.AdminHosts...), WriteTimeout: 5 * time.Minute}
 		return telemetry.ServeOn(ctx, listener, server, b.log)
 	})
 	group.Go(func() error {
@@ -242,7 +242,7 @@ func (b *batch) waitForSchema(ctx context.Context) error {
 
 // ready joins what keeps the batch from its work.
 func (b *batch) ready(ctx context.Context) error {
-	faults := []error{b.db.CheckSchema(ctx)}
+	faults := []error{b.db.Ready(ctx)}
 	if b.leases != nil {
 		faults = append(faults, b.leases.Ready())
 	}

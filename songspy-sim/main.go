@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 )
 
@@ -19,11 +21,15 @@ const usage = `songspy-sim stands in for Spotify and Google.
   songspy-sim serve      serve both on 127.0.0.1:8090 until stopped
   songspy-sim populate   sign people up and link them through Songspy's API
   songspy-sim health     exit 0 if a simulator answers, else 1
+  songspy-sim version    print the version and the commit
 
 Every flag (songspy-sim <command> -h) can also be given by the environment:
 -people is SONGSPY_SIM_PEOPLE, -public-url is SONGSPY_SIM_PUBLIC_URL, and -sim
 is SONGSPY_SIM_URL.
 `
+
+// version and commit are set by the linker, in images and by make build.
+var version, commit string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -43,6 +49,10 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	}
 	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		fmt.Fprint(stdout, usage)
+		return 0
+	}
+	if args[0] == "version" {
+		fmt.Fprintf(stdout, "%s (commit %s, %s)\n", cmp.Or(version, "unreleased"), cmp.Or(commit, "unknown"), runtime.Version())
 		return 0
 	}
 	command, ok := commands[args[0]]

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"time"
 
 	"github.com/songspy/songspy/songspy-sim/internal/populate"
 )
@@ -22,5 +26,28 @@ func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "%d people signed in, %d of them linked Spotify and %d chose a nickname just now\n",
 			result.SignedIn, result.Linked, result.Named)
 	}
-	return err
+	if err != nil || s.stay == "" {
+		return err
+	}
+	return stay(ctx, s.stay)
+}
+
+// stay answers /healthz at the address until ctx ends: a container that waits
+// for this one then knows that everybody is signed up.
+func stay(ctx context.Context, addr string) error {
+	if err := checkAddress(addr, false); err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", addr, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }

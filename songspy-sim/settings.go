@@ -29,6 +29,7 @@ type settings struct {
 	wait            time.Duration
 	workers         int
 	invite          string
+	stay            string
 	googleRedirect  string
 	spotifyRedirect string
 }
@@ -57,6 +58,7 @@ func readSettings(command string, args []string, lookup func(string) (string, bo
 		f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait until both are ready")
 		f.IntVar(&s.workers, "workers", 4, "how many people are signed up at a time")
 		f.StringVar(&s.invite, "invite", "", "the code of an invite, if signing up needs one")
+		f.StringVar(&s.stay, "stay", "", "when all are signed up, answer /healthz at this address until stopped; empty: end")
 		f.StringVar(&s.googleRedirect, "google-redirect", "http://127.0.0.1:3000/callback/google", "redirect URI of the frontend for Google")
 		f.StringVar(&s.spotifyRedirect, "spotify-redirect", "http://127.0.0.1:3000/callback/spotify", "redirect URI of the frontend for Spotify")
 	case "health":

@@ -6,10 +6,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/songspy/songspy/songspy-domain/config"
 )
 
 // tag is a variable of a configuration struct, with its default if it has one.
 var tag = regexp.MustCompile(`env:"(SONGSPY_[A-Z_]+)"(?: +envDefault:"([^"]*)")?`)
+
+// secretTag is one of a secret.
+var secretTag = regexp.MustCompile("songspy\\.Secret +`env:\"(SONGSPY_[A-Z_]+)\"")
 
 func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 	const root = "../.."
@@ -17,7 +22,7 @@ func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	variables := map[string]string{}
+	variables, secrets := map[string]string{}, map[string]bool{}
 	for _, pattern := range []string{"/songspy-domain/config/*.go", "/songspy-api/*.go", "/songspy-batch/*.go"} {
 		files, err := filepath.Glob(root + pattern)
 		if err != nil || len(files) == 0 {
@@ -34,9 +39,20 @@ func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 			for _, m := range tag.FindAllStringSubmatch(string(source), -1) {
 				variables[m[1]] = m[2]
 			}
+			for _, m := range secretTag.FindAllStringSubmatch(string(source), -1) {
+				secrets[m[1]] = true
+			}
+		}
+	}
+	for name := range config.Known {
+		if _, is := variables[name]; !is {
+			t.Errorf("known.go lists %s, which nothing reads", name)
 		}
 	}
 	for name, value := range variables {
+		if secret, is := config.Known[name]; !is || secret != secrets[name] {
+			t.Errorf("known.go must list %q: %t", name, secrets[name])
+		}
 		row := "| `" + name + "` | `" + value + "` |"
 		if value == "" {
 			row = "| `" + name + "` | – |"
@@ -48,6 +64,36 @@ func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `(SONGSPY_[A-Z_]+)`").FindAllStringSubmatch(string(page), -1) {
 		if _, ok := variables[m[1]]; !ok {
 			t.Errorf("docs/configuration.md describes %s, which nothing reads", m[1])
+		}
+	}
+}
+
+// Compose passes each service its own variables one by one. One that is not
+// passed would be ignored without a word.
+func TestCompose_PassesEveryVariableOn(t *testing.T) {
+	const root = "../.."
+	passed := map[string]bool{}
+	for _, pattern := range []string{"/deploy/env/*.env", "/docker-compose.yml"} {
+		files, err := filepath.Glob(root + pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files at %s (%v)", pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(`(?m)^\s*(?:environment: \{)?(SONGSPY_[A-Z_]+)(?:=|: )`).FindAllStringSubmatch(string(text), -1) {
+				passed[m[1]] = true
+			}
+		}
+	}
+	for name, secret := range config.Known {
+		if !passed[name] {
+			t.Errorf("%s is not passed on: add it to deploy/env/both.env, api.env or batch.env", name)
+		}
+		if secret && !passed[name+"_FILE"] {
+			t.Errorf("%s_FILE is not passed on: add it to deploy/env beside %[1]s", name)
 		}
 	}
 }

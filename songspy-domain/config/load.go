@@ -3,13 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
-	"github.com/joho/godotenv"
 )
 
 // Faults is everything that is wrong with a configuration, one line each. A
@@ -21,31 +19,20 @@ func (f Faults) Error() string {
 	return "the configuration has faults:\n  " + strings.Join(f, "\n  ")
 }
 
-// Environ is the process's environment over the file .env of the working
-// directory, which need not exist. It fails when .env cannot be read or parsed.
-func Environ() (map[string]string, error) {
-	environ, err := godotenv.Read(".env")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		environ = map[string]string{}
-	case err != nil:
-		// The parser's own message quotes the line at fault, which may be a secret.
-		return nil, Faults{".env: cannot be read as lines of NAME=value; mend it or take it away"}
-	}
-	maps.Copy(environ, env.ToMap(os.Environ()))
-	return environ, nil
-}
-
 // Load fills the struct that into points to from its `env` and `envDefault`
-// tags and the given environment. An empty variable counts as absent. A secret
-// may be given as NAME_FILE, the path of a file that holds it. Every nested
-// struct with a method Validate() error is then asked, and the providers must
-// be simulated all together or not at all.
+// tags and the given environment. An empty variable counts as absent, and
+// spaces around a value do not count. A secret may be given as NAME_FILE, the
+// path of a file that holds it. Every nested struct with a method Validate()
+// error is then asked, and the providers must be simulated all together or not
+// at all. A variable that nothing reads is a fault if its name is close to a
+// known one.
 //
 // The error is Faults.
 func Load(into any, environ map[string]string) error {
 	fields := fieldsOf(into)
-	environ, faults := readFiles(fields, environ)
+	slips, _ := unknown(fields, environ)
+	environ, faults := readFiles(fields, trimmed(environ))
+	faults = append(faults, slips...)
 	if err := env.ParseWithOptions(into, env.Options{Environment: environ}); err != nil {
 		faults = append(faults, parseFaults(fields, err)...)
 	}
@@ -77,10 +64,12 @@ func readFiles(fields []field, environ map[string]string) (map[string]string, Fa
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {
-			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE cannot be read (%v)", f.key, err))
+			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE cannot be read (%v); its reader is user %d", f.key, err, os.Getuid()))
 			continue
 		}
-		environ[f.key] = strings.TrimRight(string(content), "\r\n")
+		if environ[f.key] = trim(string(content)); environ[f.key] == "" {
+			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE is empty", f.key))
+		}
 	}
 	return environ, faults
 }

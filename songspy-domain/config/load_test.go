@@ -174,6 +174,79 @@ func TestEnviron_PutsTheEnvironmentOverTheFile(t *testing.T) {
 	}
 }
 
+func TestLoad_IgnoresWhatAnEditorOrACopyLeavesAroundAValue(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte("\ufeff abc \r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var c service
+	err := config.Load(&c, production("SONGSPY_TEST_TOKEN_FILE", " "+path+" ", "SONGSPY_ENV", " development ", "SONGSPY_TEST_EVERY", "\t90s\n",
+		"SONGSPY_SPOTIFY_API_URL", "  ", "SONGSPY_DATABASE_URL", " sqlite:x.db\r"))
+	if err != nil || c.Token != "abc" || c.Env != config.Development || c.Every != 90*time.Second || c.DatabaseURL != "sqlite:x.db" || c.Spotify.Mode() != config.Real {
+		t.Errorf("%+v with the token %q and the database %q, %v", c, c.Token.Reveal(), c.DatabaseURL.Reveal(), err)
+	}
+}
+
+func TestLoad_RefusesAnEmptyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte(" \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantFaults(t, config.Load(new(service), production("SONGSPY_TEST_TOKEN_FILE", path)), "SONGSPY_TEST_TOKEN: the file named by SONGSPY_TEST_TOKEN_FILE is empty")
+}
+
+func TestLoad_NamesTheVariableThatWasMeant(t *testing.T) {
+	for name, want := range map[string]string{
+		"SONGSPY_SIGNUP":                 "SONGSPY_SIGNUP: nothing reads this variable; did you mean SONGSPY_SIGN_UP?",
+		"SONGSPY_SEAL_KEY":               "SONGSPY_SEAL_KEY: nothing reads this variable; did you mean SONGSPY_SEAL_KEYS?",
+		"SONGSPY_SEAL_KEY_FILE":          "SONGSPY_SEAL_KEY_FILE: nothing reads this variable; did you mean SONGSPY_SEAL_KEYS_FILE?",
+		"SONGSPY_GOOGLE_CLIENTID":        "SONGSPY_GOOGLE_CLIENTID: nothing reads this variable; did you mean SONGSPY_GOOGLE_CLIENT_ID?",
+		"SONGSPY_TRUSTED_PROXY":          "SONGSPY_TRUSTED_PROXY: nothing reads this variable; did you mean SONGSPY_TRUSTED_PROXIES?",
+		"SONGSPY_ENV_FILE":               "SONGSPY_ENV_FILE: only secrets are read from files; set SONGSPY_ENV itself",
+		"SONGSPY_SIM_PEOPLE":             "", // the simulator's
+		"SONGSPY_API_SERVICE_HOST":       "", // these are Kubernetes's
+		"SONGSPY_API_PORT":               "",
+		"SONGSPY_API_PORT_8080_TCP_ADDR": "",
+		"SONGSPY_SMTP_URL_FILE":          "",
+		"SONGSPY_POLL_INTERVAL":          "", // the batch's
+		"PATH":                           "",
+	} {
+		err := config.Load(new(service), production(name, "x"))
+		if want != "" {
+			wantFaults(t, err, want)
+		} else if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if warnings := config.Warnings(production(name, "x")); len(warnings) > 0 {
+			t.Errorf("%s is warned of as well: %q", name, warnings)
+		}
+	}
+	if err := config.Load(new(service), production("SONGSPY_BANANA", "x")); err != nil {
+		t.Errorf("a name like no other is a fault: %v", err)
+	}
+	if got := config.Warnings(production("SONGSPY_BANANA", "x", "SONGSPY_BANANAS", "")); len(got) != 1 || !strings.HasPrefix(got[0], "SONGSPY_BANANA: nothing reads this variable; the nearest that is read is SONGSPY_") {
+		t.Errorf("warnings: %q", got)
+	}
+}
+
+func TestEnviron_ReadsAFileOfAnyEditor(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(content string) {
+		if err := os.WriteFile(".env", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("\ufeffSONGSPY_TEST_ONE=\" spaces \"\r\nSONGSPY_TEST_TWO='a b'\r\nOTHER=\" kept \"\r\n")
+	environ, err := config.Environ()
+	if err != nil || environ["SONGSPY_TEST_ONE"] != "spaces" || environ["SONGSPY_TEST_TWO"] != "a b" || environ["OTHER"] != " kept " {
+		t.Errorf("one = %q, two = %q, other = %q, %v", environ["SONGSPY_TEST_ONE"], environ["SONGSPY_TEST_TWO"], environ["OTHER"], err)
+	}
+	write("\xff\xfeS\x00")
+	if _, err := config.Environ(); err == nil || !strings.Contains(err.Error(), "save it as UTF-8") {
+		t.Errorf("UTF-16 gave %v", err)
+	}
+}
+
 // wantFaults fails unless err is Faults with exactly one line for each prefix.
 func wantFaults(t *testing.T, err error, prefixes ...string) {
 	t.Helper()

@@ -3,10 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/databaseurl"
 )
 
 // The values of SONGSPY_ENV.
@@ -26,6 +26,8 @@ type Service struct {
 	// DatabaseSimpleProtocol makes do without prepared statements, for a
 	// connection pooler that shares connections between transactions.
 	DatabaseSimpleProtocol bool `env:"SONGSPY_DATABASE_SIMPLE_PROTOCOL" envDefault:"false"`
+	// AdminHosts are further names under which the operators' addresses may be asked.
+	AdminHosts List `env:"SONGSPY_ADMIN_HOSTS"`
 	// SealKeys guard the tokens at rest; see ParseKeys.
 	SealKeys songspy.Secret `env:"SONGSPY_SEAL_KEYS"`
 	// StateDir is where the keys of a development are kept; see DevelopmentKeys.
@@ -75,9 +77,8 @@ func databaseURL(secret songspy.Secret) error {
 		}
 		return nil
 	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return errors.New(name + ": must be sqlite:path or postgres://user:password@host:port/database; escape special letters of the password")
+	if err := databaseurl.CheckPostgres(raw); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

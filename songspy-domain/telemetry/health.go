@@ -36,8 +36,9 @@ func Registry() *prometheus.Registry {
 
 // AdminHandler answers what only operators may ask, so it belongs on an
 // address of its own: /metrics, /debug/pprof/, /healthz and /readyz. Notes are
-// sentences on what limits a service that is ready; nil: there are none.
-func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, notes func() []string) http.Handler {
+// sentences on what limits a service that is ready; nil: there are none. Hosts
+// are further names that it answers to: see OnlyHosts.
+func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, notes func() []string, hosts ...string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -47,7 +48,7 @@ func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, n
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.Handle("GET /healthz", Healthz())
 	mux.Handle("GET /readyz", Readyz(ready, notes))
-	return mux
+	return OnlyHosts(mux, hosts...)
 }
 
 // Healthz says that the process answers; nothing it depends on is asked.

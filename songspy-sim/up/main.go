@@ -68,19 +68,26 @@ func run(ctx context.Context, out io.Writer) error {
 	return errors.Join(err, house.close())
 }
 
-// environ is the process's environment over the file .env.
+// environ is the process's environment over the file .env, read as the services
+// read it: a byte order mark is skipped, and spaces around a value are cut.
 func environ() (map[string]string, error) {
-	all, err := godotenv.Read(".env")
-	if errors.Is(err, fs.ErrNotExist) {
-		all, err = map[string]string{}, nil
+	all := map[string]string{}
+	content, err := os.ReadFile(".env")
+	if err == nil {
+		all, err = godotenv.Unmarshal(strings.TrimPrefix(string(content), "\ufeff"))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// The parser's own message quotes the line at fault, which may be a secret.
-		return nil, errors.New(".env: cannot be read as lines of NAME=value; mend it or take it away")
+		return nil, errors.New(".env: cannot be read as lines of NAME=value in UTF-8; mend it or take it away")
 	}
 	for _, line := range os.Environ() {
 		name, value, _ := strings.Cut(line, "=")
 		all[name] = value
+	}
+	for name, value := range all {
+		if strings.HasPrefix(name, "SONGSPY_") {
+			all[name] = strings.TrimSpace(value)
+		}
 	}
 	return all, nil
 }

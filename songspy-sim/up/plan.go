@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // plan is what is to run, worked out before anything is started.
@@ -94,14 +95,25 @@ func simulation(sim string) map[string]string {
 	}
 }
 
-// merged lays later maps over earlier ones; an empty value counts as absent.
+// merged lays later maps over earlier ones; an empty value counts as absent. A
+// variable and the same with _FILE behind it are one: the later layer's form of
+// it is the one that is kept. A layer that has both keeps both, which the
+// services refuse.
 func merged(layers ...map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, layer := range layers {
 		for name, value := range layer {
-			if value != "" {
-				all[name] = value
+			if value == "" {
+				continue
 			}
+			other := name + "_FILE"
+			if of, is := strings.CutSuffix(name, "_FILE"); is {
+				other = of
+			}
+			if layer[other] == "" {
+				delete(all, other)
+			}
+			all[name] = value
 		}
 	}
 	return all

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -36,6 +37,45 @@ func TestPlanFor_LeavesRealProvidersAlone(t *testing.T) {
 	}
 	if p.environ["SONGSPY_DATABASE_URL"] != "sqlite:.songspy/real.db" {
 		t.Errorf("database %q, want one apart from the simulation's", p.environ["SONGSPY_DATABASE_URL"])
+	}
+}
+
+func TestPlanFor_TakesASecretFromItsFile(t *testing.T) {
+	given := map[string]string{
+		"SONGSPY_SPOTIFY_CLIENT_ID": "ours", "SONGSPY_GOOGLE_CLIENT_ID": "ours",
+		"SONGSPY_DATABASE_URL_FILE": "/secrets/database", "SONGSPY_SPOTIFY_CLIENT_SECRET_FILE": "/secrets/spotify",
+	}
+	p, err := planFor(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.environ["SONGSPY_DATABASE_URL_FILE"] != "/secrets/database" || p.environ["SONGSPY_DATABASE_URL"] != "" {
+		t.Errorf("the default database stands beside the file: %q", p.environ["SONGSPY_DATABASE_URL"])
+	}
+	delete(given, "SONGSPY_SPOTIFY_CLIENT_ID")
+	delete(given, "SONGSPY_GOOGLE_CLIENT_ID")
+	if p, err = planFor(given); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"SONGSPY_DATABASE_URL", "SONGSPY_SPOTIFY_CLIENT_SECRET"} {
+		if p.environ[name] == "" || p.environ[name+"_FILE"] != "" {
+			t.Errorf("%s is %q and its file %q, want the simulation's alone", name, p.environ[name], p.environ[name+"_FILE"])
+		}
+	}
+	both := merged(map[string]string{"A": "1", "A_FILE": "2"})
+	if both["A"] != "1" || both["A_FILE"] != "2" {
+		t.Errorf("a variable that is given twice became %q; the services would not refuse it", both)
+	}
+}
+
+func TestEnviron_ReadsTheFileAsTheServicesDo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("SONGSPY_TEST_TWO", " shell ")
+	if err := os.WriteFile(".env", []byte("\ufeffSONGSPY_TEST_ONE=\" file \"\r\nSONGSPY_TEST_TWO=file\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := environ(); err != nil || got["SONGSPY_TEST_ONE"] != "file" || got["SONGSPY_TEST_TWO"] != "shell" {
+		t.Errorf("one = %q, two = %q, %v", got["SONGSPY_TEST_ONE"], got["SONGSPY_TEST_TWO"], err)
 	}
 }
 

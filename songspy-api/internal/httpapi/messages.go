@@ -38,6 +38,7 @@ var messages = map[string]message{
 	"SIGN_UP_CLOSED":        {"Signing up here is only for people whom the operator has listed. Please ask them.", "운영자가 등록한 사람만 가입할 수 있습니다. 운영자에게 문의해 주세요."},
 
 	"SPOTIFY_CODE_INVALID":     {"Spotify does not accept this code. Please link again.", "Spotify가 이 코드를 인정하지 않습니다. 다시 연결해 주세요."},
+	"SPOTIFY_APP_REFUSED":      {"Spotify refuses this service's app. The operator has to correct its client id or secret; please tell them.", "Spotify가 이 서비스의 앱을 거부했습니다. 운영자가 클라이언트 ID나 시크릿을 바로잡아야 하니 알려 주세요."},
 	"SPOTIFY_LINKED_ELSEWHERE": {"This Spotify account is linked to somebody else. Link again with \"move\" to take it over.", "다른 사용자에게 연결된 Spotify 계정입니다. 옮기려면 \"move\"와 함께 다시 연결해 주세요."},
 	"SPOTIFY_NO_SEAT":          {"Every Spotify app of this service is full at the moment. Ask for a seat to be put in line.", "지금은 이 서비스의 Spotify 앱에 빈자리가 없습니다. 자리를 신청하고 기다려 주세요."},
 	"SPOTIFY_OWN_APP_REFUSED":  {"Spotify does not know this app, or it needs a secret. Check its client id.", "Spotify가 이 앱을 모르거나 앱에 시크릿이 필요합니다. 클라이언트 ID를 확인해 주세요."},

@@ -1,0 +1,67 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/joho/godotenv"
+)
+
+// byteOrderMark is what some editors put in front of a text in UTF-8.
+const byteOrderMark = "\ufeff"
+
+// prefix begins the names of all variables.
+const prefix = "SONGSPY_"
+
+// Environ is the process's environment over the file .env of the working
+// directory, which need not exist. It fails when .env cannot be read or parsed.
+func Environ() (map[string]string, error) {
+	environ, err := readDotenv(".env")
+	if err != nil {
+		return nil, Faults{".env: " + err.Error()}
+	}
+	for name, value := range env.ToMap(os.Environ()) {
+		environ[name] = value
+	}
+	return trimmed(environ), nil
+}
+
+// readDotenv reads lines of NAME=value. The parser's own error quotes the line
+// at fault, which may be a secret, and is not passed on.
+func readDotenv(path string) (map[string]string, error) {
+	content, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return map[string]string{}, nil
+	case err != nil:
+		return nil, errors.New("cannot be read; check its mode")
+	case strings.HasPrefix(string(content), "\xff\xfe"), strings.HasPrefix(string(content), "\xfe\xff"):
+		return nil, errors.New("is written in UTF-16; save it as UTF-8")
+	}
+	environ, err := godotenv.Unmarshal(strings.TrimPrefix(string(content), byteOrderMark))
+	if err != nil {
+		return nil, errors.New("cannot be read as lines of NAME=value; mend it or take it away")
+	}
+	return environ, nil
+}
+
+// trimmed is environ with no space around the values of our variables.
+func trimmed(environ map[string]string) map[string]string {
+	all := make(map[string]string, len(environ))
+	for name, value := range environ {
+		if strings.HasPrefix(name, prefix) {
+			value = trim(value)
+		}
+		all[name] = value
+	}
+	return all
+}
+
+// trim cuts what an editor or a copy leaves around a value: spaces, line ends
+// and a byte order mark.
+func trim(value string) string {
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(value), byteOrderMark))
+}

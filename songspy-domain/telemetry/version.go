@@ -1,0 +1,41 @@
+package telemetry
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// Version describes this program: its version, its commit and the Go release
+// that built it. The linker sets version and commit in images and by `make
+// build`; where they are empty, what `go build` recorded is taken.
+func Version(version, commit string) string {
+	info, _ := debug.ReadBuildInfo()
+	return describe(version, commit, info)
+}
+
+func describe(version, commit string, info *debug.BuildInfo) string {
+	if info != nil {
+		if info.Main.Version != "(devel)" {
+			version = cmp.Or(version, info.Main.Version)
+		}
+		modified := false
+		recorded := ""
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				recorded = s.Value
+			case "vcs.modified":
+				modified = s.Value == "true"
+			}
+		}
+		if commit == "" && recorded != "" {
+			commit = recorded
+			if modified {
+				commit += ", with changes"
+			}
+		}
+	}
+	return fmt.Sprintf("%s (commit %s, %s)", cmp.Or(version, "unreleased"), cmp.Or(commit, "unknown"), runtime.Version())
+}
