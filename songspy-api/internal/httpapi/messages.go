@@ -46,7 +46,7 @@ var messages = map[string]message{
 	"SPOTIFY_SEAT_NOT_ASKED":   {"No seat was asked for.", "신청한 자리가 없습니다."},
 	"SPOTIFY_SEAT_NOT_NEEDED":  {"Nobody needs a seat here. Please link right away.", "자리를 신청할 필요가 없습니다. 바로 연결해 주세요."},
 	"SPOTIFY_SCOPES_MISSING":   {"Spotify was not allowed all that is needed. Missing: %s.", "필요한 Spotify 권한이 빠졌습니다: %s"},
-	"SPOTIFY_UNAVAILABLE":      {"Spotify does not answer at the moment. Please link again later.", "Spotify가 응답하지 않습니다. 잠시 후 다시 연결해 주세요."},
+	"SPOTIFY_UNAVAILABLE":      {"Spotify cannot be asked at the moment. Please link again later.", "지금은 Spotify에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요."},
 	"SPOTIFY_NOT_LINKED":       {"No Spotify account is linked.", "연결된 Spotify 계정이 없습니다."},
 	"SPOTIFY_NOT_REGISTERED":   {"This Spotify account has to be registered with the app by its owner first. Ask for a seat with its e-mail address.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. Spotify 이메일 주소로 자리를 신청해 주세요."},
 	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},

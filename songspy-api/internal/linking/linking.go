@@ -192,11 +192,11 @@ func isLoopback(uri string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// unavailable keeps the refusals that are the request's own and makes all
-// others a call for patience: whatever Spotify's trouble is, the person can
-// only try again later.
+// unavailable keeps the refusals that concern the request, and that of the app
+// itself, which the operator has to correct. Any other trouble of Spotify's is
+// the same to the user: try again later.
 func unavailable(err error) error {
-	if songspy.CodeOf(err) == songspy.CodeInvalid {
+	if songspy.CodeOf(err) == songspy.CodeInvalid || songspy.ReasonOf(err) == "SPOTIFY_APP_REFUSED" {
 		return err
 	}
 	retry := songspy.RetryAfterOf(err)
@@ -205,7 +205,7 @@ func unavailable(err error) error {
 	}
 	return &songspy.Error{
 		Code: songspy.CodeUnavailable, Reason: "SPOTIFY_UNAVAILABLE",
-		Message: "Spotify does not answer at the moment; link again later.", RetryAfter: retry, Err: err,
+		Message: "Spotify cannot be asked at the moment; link again later.", RetryAfter: retry, Err: err,
 	}
 }
 

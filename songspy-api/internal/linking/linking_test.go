@@ -107,11 +107,14 @@ func TestLink_RefusesAndStoresNothing(t *testing.T) {
 		kind   songspy.Code
 		spent  bool
 	}{
-		"no code":           {code: "", want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid},
-		"unknown redirect":  {code: "c", uri: "https://evil.test", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
-		"loopback":          {code: "c", uri: "http://127.0.0.1:3000/callback", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
-		"closed door":       {code: "c", change: func(f *fake) { f.closed = &songspy.Error{Code: songspy.CodeUnavailable} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable},
-		"a spent code":      {code: "c", change: func(f *fake) { f.exchange = &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"} }, want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid, spent: true},
+		"no code":          {code: "", want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid},
+		"unknown redirect": {code: "c", uri: "https://evil.test", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
+		"loopback":         {code: "c", uri: "http://127.0.0.1:3000/callback", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
+		"closed door":      {code: "c", change: func(f *fake) { f.closed = &songspy.Error{Code: songspy.CodeUnavailable} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable},
+		"a spent code":     {code: "c", change: func(f *fake) { f.exchange = &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"} }, want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid, spent: true},
+		"a wrong secret": {code: "c", change: func(f *fake) {
+			f.exchange = &songspy.Error{Code: songspy.CodeUnavailable, Reason: "SPOTIFY_APP_REFUSED", RetryAfter: time.Minute}
+		}, want: "SPOTIFY_APP_REFUSED", kind: songspy.CodeUnavailable, spent: true},
 		"an outage":         {code: "c", change: func(f *fake) { f.exchange = errors.New("reset") }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
 		"a scope too few":   {code: "c", change: func(f *fake) { f.scope = songspy.ScopeCurrentlyPlaying }, want: "SPOTIFY_SCOPES_MISSING", kind: songspy.CodeUnprocessable, spent: true},
 		"nothing to renew":  {code: "c", change: func(f *fake) { f.refresh = "" }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
