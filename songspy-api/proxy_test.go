@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// site is the name that the examples use.
+const site = "songs.example.org"
+
+// proxy is one of the example configurations, running in front of a world.
+type proxy struct {
+	secure, plain string // the addresses where it listens; plain may be empty
+	log           string // the path of its access log; empty: it keeps none
+}
+
+// The examples in deploy/proxy are started with nothing changed but addresses
+// and paths. Where a proxy is not installed its test is skipped.
+func TestProxyExamples_ServeTheAPIAndHandOnWhoAsks(t *testing.T) {
+	for name, start := range map[string]func(*testing.T, string) proxy{"nginx": startNginx, "caddy": startCaddy} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath(name); err != nil {
+				t.Skipf("NOT RUN: %s is not installed here", name)
+			}
+			t.Parallel()
+			w := newWorld(t, storetest.SQLite, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1", "SONGSPY_SIGN_INS_PER_MINUTE", "2", "SONGSPY_PUBLIC_URL", "https://"+site)
+			p := start(t, w.public.Addr().String())
+			ask := func(method, path, body string, header ...string) (int, string, http.Header) {
+				t.Helper()
+				return p.ask(t, p.secure, "https", method, path, body, header...)
+			}
+			if status, body, _ := ask("GET", "/readyz", ""); status != 200 || !strings.Contains(body, `"SUCCESS"`) {
+				t.Fatalf("readyz: %d %s", status, body)
+			}
+			if status, _, header := ask("GET", "/", ""); status != 200 || header.Get("Strict-Transport-Security") == "" || header.Get("Content-Security-Policy") == "" {
+				t.Errorf("the page: %d, %v", status, header)
+			}
+			if p.plain != "" {
+				if status, _, header := p.ask(t, p.plain, "http", "GET", "/readyz", ""); status != 301 || header.Get("Location") != "https://"+site+"/readyz" {
+					t.Errorf("plain http: %d to %q", status, header.Get("Location"))
+				}
+			}
+			// The address that is limited is the client's, whatever the client claims.
+			limited := false
+			for _, claim := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"} {
+				status, _, _ := ask("POST", prefix+"/google-auth", `{"accessToken":"`+w.sim.GoogleToken(0, sim.GoogleClientID)+`"}`,
+					"Content-Type", "application/json", "X-Forwarded-For", claim)
+				limited = limited || status == http.StatusTooManyRequests
+			}
+			if !limited {
+				t.Error("whoever claims an address of its own escapes the limit")
+			}
+			if status, body, _ := ask("POST", prefix+"/google-auth", `{"accessToken":"`+strings.Repeat("x", 100_000)+`"}`, "Content-Type", "application/json"); !strings.Contains(body, `"result"`) {
+				t.Errorf("a body too large is answered by the proxy: %d %s", status, body)
+			}
+			ask("POST", prefix+"/spotify-auth?code=hunter2", "")
+			if p.log == "" {
+				return
+			}
+			w.eventually(t, "the request is in the proxy's log", func() bool {
+				log, err := os.ReadFile(p.log)
+				if err != nil || bytes.Contains(log, []byte("hunter2")) {
+					t.Fatalf("the log holds a code, or cannot be read (%v):\n%s", err, log)
+				}
+				return bytes.Contains(log, []byte("/spotify-auth "))
+			})
+		})
+	}
+}
+
+// ask sends a request for the site to the address, without following redirects.
+func (p proxy) ask(t *testing.T, addr, scheme, method, path, body string, header ...string) (int, string, http.Header) {
+	t.Helper()
+	client := &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a certificate of this test
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", addr)
+			},
+		},
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, scheme+"://"+site+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(got), resp.Header
+}
+
+func startNginx(t *testing.T, upstream string) proxy {
+	dir := t.TempDir()
+	p := proxy{secure: freeAddr(t), plain: freeAddr(t), log: filepath.Join(dir, "access.log")}
+	writeCertificate(t, dir)
+	example := readExample(t, "nginx.conf", map[string]string{
+		"listen 80;":                     "listen " + p.plain + ";",
+		"listen [::]:80;":                "",
+		"listen 443 ssl;":                "listen " + p.secure + " ssl;",
+		"listen [::]:443 ssl;":           "",
+		"server 127.0.0.1:8080;":         "server " + upstream + ";",
+		"/etc/ssl/songs.example.org.pem": filepath.Join(dir, "site.pem"),
+		"/etc/ssl/songs.example.org.key": filepath.Join(dir, "site.key"),
+		"/var/log/nginx/songspy.log":     p.log,
+		"client_max_body_size 1m;":       "client_max_body_size 1m; client_body_temp_path " + dir + "/body; proxy_temp_path " + dir + "/proxy;",
+	})
+	user := ""
+	if os.Geteuid() == 0 {
+		user = "user root;\n"
+	}
+	config := user + "daemon off;\npid " + dir + "/nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\nfastcgi_temp_path " + dir + "/f; uwsgi_temp_path " + dir + "/u; scgi_temp_path " + dir + "/s;\n" + example + "}\n"
+	path := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runProxy(t, p.secure, "nginx", "-p", dir, "-e", "stderr", "-c", path)
+	return p
+}
+
+func startCaddy(t *testing.T, upstream string) proxy {
+	dir := t.TempDir()
+	p := proxy{secure: freeAddr(t)}
+	_, port, _ := net.SplitHostPort(p.secure)
+	example := readExample(t, "Caddyfile", map[string]string{
+		"songs.example.org {": "https://" + site + ":" + port + " {\n\tbind 127.0.0.1\n\ttls internal",
+		"127.0.0.1:8080":      upstream,
+	})
+	path := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(path, []byte("{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n\tstorage file_system "+dir+"/storage\n}\n"+example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runProxy(t, p.secure, "caddy", "run", "--adapter", "caddyfile", "--config", path)
+	return p
+}
+
+// readExample is an example with the changes made, each of which must have
+// something to change.
+func readExample(t *testing.T, name string, changes map[string]string) string {
+	t.Helper()
+	content, err := os.ReadFile("../deploy/proxy/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`(?m)^\s*#.*$`).ReplaceAllString(string(content), "")
+	for from, to := range changes {
+		if !strings.Contains(text, from) {
+			t.Fatalf("%s does not hold %q", name, from)
+		}
+		text = strings.Replace(text, from, to, 1)
+	}
+	return text
+}
+
+// runProxy returns once the proxy has its certificate; it ends with the test.
+func runProxy(t *testing.T, addr, name string, args ...string) {
+	t.Helper()
+	var log bytes.Buffer
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ended is in its log
+	}()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // its workers too; it may have ended
+		<-ended
+	})
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: site}} //nolint:gosec // a certificate of this test
+		conn, err := dialer.DialContext(t.Context(), "tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ended:
+			t.Fatalf("%s ended: %s", name, log.String())
+		}
+	}
+}
+
+// freeAddr is an address of this machine at which nothing listens.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func writeCertificate(t *testing.T, dir string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{site}, NotAfter: time.Now().Add(time.Hour)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"site.pem": {Type: "CERTIFICATE", Bytes: certificate}, "site.key": {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
