@@ -58,7 +58,7 @@ func New(t testing.TB, engine string) Database {
 		return Database{engine, asRole(t, Server(t), name), url}
 	case Pgbouncer:
 		url, name := newPostgres(t)
-		return Database{engine, asRole(t, Pooler(t), name), url}
+		return Database{engine, asRole(t, os.Getenv(PgbouncerURL), name), url}
 	}
 	t.Fatalf("storetest: there is no engine %q", engine)
 	return Database{}
@@ -102,16 +102,8 @@ func newPostgres(t testing.TB) (address, name string) {
 	return u.String(), name
 }
 
-// Pooler is the URL of the throwaway server's pgbouncer. Without one the test
-// is skipped: not every machine has pgbouncer.
-func Pooler(t testing.TB) string {
-	t.Helper()
-	server := os.Getenv(PgbouncerURL)
-	if server == "" {
-		t.Skip("no pgbouncer to test with: " + PgbouncerURL + " is not set; `make test` starts one and sets it where pgbouncer and PostgreSQL are installed")
-	}
-	return server
-}
+// HasPooler reports whether there is a pgbouncer to test with.
+func HasPooler() bool { return os.Getenv(PgbouncerURL) != "" }
 
 // asRole makes a role that owns the schema of that name and whose sessions
 // write dates in a form that no client expects. It returns the URL by which
