@@ -98,6 +98,9 @@ const (
 	// DispositionNotRegistered: the app's owner has not entered the person in
 	// the app's dashboard.
 	DispositionNotRegistered
+	// DispositionRefused: Spotify forbids the call in words that are not known.
+	// One user or the whole app is meant; several such refusals show which.
+	DispositionRefused
 	// DispositionAppPaused: nobody can be asked through this app for RetryAfter.
 	DispositionAppPaused
 	// DispositionNotNow: the call never left, since this process may ask nobody

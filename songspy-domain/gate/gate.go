@@ -140,6 +140,11 @@ const (
 	QuotaExceeded
 	// PremiumRequired: the 403 that concerns the app's owner.
 	PremiumRequired
+	// Forbidden: a 403 in words that are not known. It concerns the caller, unless
+	// the door is closed because such answers concern the app.
+	Forbidden
+	// AppForbidden: such answers to several users have shown that the app is meant.
+	AppForbidden
 	// Failed: no answer, or a 5xx; it says nothing about the door.
 	Failed
 	// Abandoned: the caller went away before an answer.
@@ -159,8 +164,14 @@ type Outcome struct {
 func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
 	d := s.at(door)
 	current := p.Epoch == d.Epoch
+	if o.Result == Forbidden {
+		o.Result = Answered
+		if p.Probe && d.Why == WhyForbidden {
+			o.Result = AppForbidden
+		}
+	}
 	switch o.Result {
-	case Throttled, QuotaExceeded, PremiumRequired:
+	case Throttled, QuotaExceeded, PremiumRequired, AppForbidden:
 		if current {
 			d.close(now, p, o, s.share())
 		} else {
@@ -186,6 +197,15 @@ func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
 		}
 	}
 	return s
+}
+
+// Forbid closes the Web API's door because Spotify forbids its users' calls in
+// words that are not known.
+func Forbid(s State, now time.Time) State {
+	if s.API.Why != "" {
+		return s
+	}
+	return Report(s, now, API, Pass{Epoch: s.API.Epoch}, Outcome{Result: AppForbidden})
 }
 
 // Withdraw takes back a probe that never left, as if Decide had not let it
@@ -266,6 +286,8 @@ func (r Result) why() Why {
 		return WhyQuota
 	case PremiumRequired:
 		return WhyPremium
+	case AppForbidden:
+		return WhyForbidden
 	default:
 		return WhyThrottled
 	}
@@ -276,7 +298,7 @@ func (r Result) why() Why {
 func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	asked := min(o.RetryAfter, longest)
 	switch {
-	case o.Result == PremiumRequired:
+	case o.Result == PremiumRequired, o.Result == AppForbidden:
 		return max(asked, premiumWait), false
 	case o.Result == QuotaExceeded:
 		return max(asked, doubled(quotaFirst, quotaMost, step)), true

@@ -147,6 +147,14 @@ func (a *Apps) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, e
 	return c.Refresh(ctx, link)
 }
 
+// Forbid pauses an app whose users' calls Spotify forbids in words that are not
+// known: see gate.Forbid. An app that is not configured is left alone.
+func (a *Apps) Forbid(ctx context.Context, app string) {
+	if c, err := a.Client(app); err == nil {
+		c.gate.forbid(ctx)
+	}
+}
+
 // Keep shares the doors of every app of the instance with the other processes
 // until ctx ends. Those of apps that people brought are read and written as they
 // are used.

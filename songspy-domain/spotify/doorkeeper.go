@@ -123,6 +123,20 @@ func (k *doorkeeper) report(ctx context.Context, now time.Time, door gate.Door, 
 	}
 }
 
+// forbid closes the Web API's door, see gate.Forbid, and tells the operator and
+// the other processes.
+func (k *doorkeeper) forbid(ctx context.Context) {
+	k.mu.Lock()
+	before := of(k.state, gate.API)
+	k.state = gate.Forbid(k.state, k.now())
+	after := of(k.state, gate.API)
+	k.mu.Unlock()
+	k.tell(ctx, gate.API, before, after, "this process")
+	if after.Epoch != before.Epoch && k.doors != nil {
+		k.publish(ctx)
+	}
+}
+
 // tell logs what has happened to a door, and who saw it.
 func (k *doorkeeper) tell(ctx context.Context, door gate.Door, before, after gate.DoorState, by string) {
 	switch {

@@ -18,6 +18,8 @@ const (
 	ReasonCodeInvalid   = "SPOTIFY_CODE_INVALID"
 	ReasonScopesMissing = "SPOTIFY_SCOPES_MISSING"
 	ReasonNotRegistered = "SPOTIFY_NOT_REGISTERED"
+	// ReasonRefused: Spotify refuses the call in words that are not known.
+	ReasonRefused = "SPOTIFY_REFUSED"
 	// ReasonTokenRefused: the access token is spent.
 	ReasonTokenRefused = "SPOTIFY_TOKEN_REFUSED"
 	// The refusals of a refresh token. Expired and revoked are Spotify's own
@@ -109,17 +111,20 @@ func unreached(ctx context.Context, err error) *songspy.Error {
 func refused(status int, h http.Header, body []byte, now time.Time) *songspy.Error {
 	e := unavailable(fmt.Errorf("spotify answered %d", status), retryAfter(h, now))
 	switch {
-	case (status == http.StatusUnauthorized || status == http.StatusForbidden) &&
-		(says(body, "insufficient client scope") || says(body, "permissions missing")):
+	case status == http.StatusUnauthorized && forbids(body) == forbidsScope,
+		status == http.StatusForbidden && forbids(body) == forbidsScope:
 		e.Code, e.Reason, e.Disposition = songspy.CodeUnprocessable, ReasonScopesMissing, songspy.DispositionNeedsPerson
 		e.Message = "The link lacks a permission. Please link Spotify again and allow everything that is asked."
 	case status == http.StatusUnauthorized,
 		status == http.StatusBadRequest && says(body, "bearer authentication"):
 		e.Code, e.Reason, e.Disposition = songspy.CodeUnauthorized, ReasonTokenRefused, songspy.DispositionRenewToken
 		e.Message = "Spotify no longer accepts the access token; it has to be renewed."
-	case status == http.StatusForbidden && says(body, "may not be registered"):
+	case status == http.StatusForbidden && forbids(body) == forbidsUser:
 		e.Code, e.Reason, e.Disposition = songspy.CodeForbidden, ReasonNotRegistered, songspy.DispositionNotRegistered
 		e.Message = "The owner of this instance has to enter you in the Spotify dashboard first. Please ask them, and link again."
+	case status == http.StatusForbidden && forbids(body) == forbidsUnknown:
+		e.Code, e.Reason, e.Disposition = songspy.CodeForbidden, ReasonRefused, songspy.DispositionRefused
+		e.Message = "Spotify refuses the call. Please ask the owner of this instance to look at the app in the Spotify dashboard."
 	default:
 		return e
 	}
@@ -149,6 +154,8 @@ func outcome(err error) string {
 		return "grant_refused"
 	case songspy.DispositionNotRegistered:
 		return "not_registered"
+	case songspy.DispositionRefused:
+		return "refused"
 	case songspy.DispositionAppPaused:
 		return "app_paused"
 	case songspy.DispositionNone:

@@ -42,7 +42,7 @@ func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (s
 	switch a.status {
 	case http.StatusOK:
 		return readPlayer(buf.Bytes(), a.at)
-	case http.StatusNoContent:
+	case http.StatusNoContent, http.StatusNotFound:
 		return songspy.Observation{Sighting: songspy.SightingNothing, Progress: songspy.UnknownProgress, At: a.at}, nil
 	default:
 		return unreadable(a.at), nil
@@ -121,6 +121,8 @@ func (c *Client) get(ctx context.Context, to call, access songspy.Secret, buf *b
 	switch {
 	case a.status == http.StatusBadRequest && says(buf.Bytes(), "invalid id"):
 		return a, nil // how a local file used to be shown: an answer, and nothing in it
+	case a.status == http.StatusNotFound && to.endpoint == endpointPlaying && says(buf.Bytes(), "non existing id"):
+		return a, nil // what an idle player sometimes answers: the same as a 204
 	case a.status < http.StatusOK || a.status >= http.StatusMultipleChoices:
 		return answer{}, refused(a.status, resp.Header, buf.Bytes(), a.at)
 	case err != nil:

@@ -60,11 +60,12 @@ func TestCurrentlyPlaying_TakesSilenceAsSilence(t *testing.T) {
 		answer http.HandlerFunc
 		want   songspy.Sighting
 	}{
-		"204":                 {says(204, ""), songspy.SightingNothing},
-		"200 without a body":  {says(200, ""), songspy.SightingUnreadable},
-		"a local file of old": {says(400, `{"error":{"status":400,"message":"invalid id"}}`), songspy.SightingUnreadable},
-		"202, try again":      {says(202, ""), songspy.SightingUnreadable},
-		"JSON labelled as is": {says(200, `{"is_playing":true,"item":null,"currently_playing_type":"ad"}`, "Content-Type", "text/html"), songspy.SightingAdvertisement},
+		"204":                   {says(204, ""), songspy.SightingNothing},
+		"200 without a body":    {says(200, ""), songspy.SightingUnreadable},
+		"a local file of old":   {says(400, `{"error":{"status":400,"message":"invalid id"}}`), songspy.SightingUnreadable},
+		"404 of an idle player": {says(404, `{"error":{"status":404,"message":"non existing id"}}`), songspy.SightingNothing},
+		"202, try again":        {says(202, ""), songspy.SightingUnreadable},
+		"JSON labelled as is":   {says(200, `{"is_playing":true,"item":null,"currently_playing_type":"ad"}`, "Content-Type", "text/html"), songspy.SightingAdvertisement},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clk := newClock()
@@ -94,6 +95,12 @@ var refusals = map[string]struct {
 	"scope missing":       {says(403, `{"error":{"status":403,"message":"Insufficient client scope"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsPerson, 0},
 	"not registered":      {says(403, notRegistered), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
 	"not registered JSON": {says(403, `{"error":{"status":403,"message":"`+notRegistered+`"}}`), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
+	"not in dashboard":    {says(403, `{"error":{"status":403,"message":"User not registered in the Developer Dashboard"}}`), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
+	"not approved":        {says(403, "User not approved for app"), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
+	"unknown 403 JSON":    {says(403, `{"error":{"status":403,"message":"Not today."}}`), songspy.CodeForbidden, spotify.ReasonRefused, songspy.DispositionRefused, 0},
+	"unknown 403 bare":    {says(403, "This account may not use the application."), songspy.CodeForbidden, spotify.ReasonRefused, songspy.DispositionRefused, 0},
+	"403 as a page":       {says(403, "<html><body>User not registered</body></html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"403 without a body":  {says(403, ""), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	"premium":             {says(403, premium), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour},
 	"premium JSON":        {says(403, `{"error":{"status":403,"message":"`+premium+`"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour},
 	"another 403":         {says(403, "Forbidden"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},

@@ -267,3 +267,31 @@ func TestApps_OneThatAPersonBroughtAndSpotifyDoesNotKnowIsTheirsToMend(t *testin
 		t.Errorf("renewing: %v", err)
 	}
 }
+
+func TestSimulator_RotatesRefreshTokensWhateverFormTheLifeHas(t *testing.T) {
+	for _, form := range []string{"", "decimal", "string", "none"} {
+		t.Run(form, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSim(t, sim.Options{RotateRefreshTokens: true})
+				s.Vary(func(v *sim.Variants) { v.ExpiresIn = form })
+				client := against(s, func(o *spotify.Config) { o.ClientSecret = "" })
+				g, err := client.Exchange(t.Context(), spotify.Code{
+					Code: songspy.Secret(s.SpotifyCode(3, sim.CodeOptions{RedirectURI: back, Challenge: challenge(verifier)})), Verifier: verifier,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 3 { // each renewal needs the refresh token of the one before
+					renewed, err := client.Refresh(t.Context(), linked(g))
+					if err != nil || renewed.RefreshToken == "" || renewed.RefreshToken == g.RefreshToken {
+						t.Fatalf("renewed %+v, %v", renewed, err)
+					}
+					if life := time.Until(renewed.ExpiresAt); life != time.Hour {
+						t.Fatalf("lives %s", life)
+					}
+					g = renewed
+				}
+			})
+		})
+	}
+}

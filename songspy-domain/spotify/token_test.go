@@ -175,6 +175,41 @@ func TestRefresh_RenewsInTheWayInWhichTheLinkWasMade(t *testing.T) {
 			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthBasic},
 			time.Hour,
 		},
+		"a life with decimals": {
+			songspy.AuthPKCE, `{"access_token":"A2","expires_in":3600.0,"refresh_token":"R2"}`,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
+			time.Hour,
+		},
+		"a life with decimals, as a string": {
+			songspy.AuthPKCE, `{"access_token":"A2","expires_in":"1800.9","refresh_token":"R2"}`,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
+			30 * time.Minute,
+		},
+		"a life that is no number": {
+			songspy.AuthPKCE, `{"access_token":"A2","expires_in":"soon","refresh_token":"R2"}`,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
+			time.Hour,
+		},
+		"a life that is an object": {
+			songspy.AuthPKCE, `{"access_token":"A2","expires_in":{},"refresh_token":"R2"}`,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
+			time.Hour,
+		},
+		"a life beyond all measure": {
+			songspy.AuthPKCE, `{"access_token":"A2","expires_in":1e300,"refresh_token":"R2"}`,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
+			24 * time.Hour,
+		},
+		"no life, rotated": {
+			songspy.AuthPKCE, `{"access_token":"A2","refresh_token":"R2"}`,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
+			time.Hour,
+		},
+		"other fields of another type": {
+			songspy.AuthPKCE, `{"access_token":"A2","token_type":7,"scope":["a"],"expires_in":-1,"refresh_token":"R2"}`,
+			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
+			time.Hour,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProvider(t, says(200, c.answer))

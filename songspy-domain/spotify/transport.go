@@ -98,9 +98,16 @@ func judge(resp *http.Response, now time.Time) gate.Outcome {
 			o.Result = gate.QuotaExceeded
 		}
 		o.RetryAfter = retryAfter(resp.Header, now)
-	case resp.StatusCode == http.StatusForbidden && says(refusal(resp), "premium subscription required"):
-		o.Result = gate.PremiumRequired
-		o.RetryAfter = retryAfter(resp.Header, now)
+	case resp.StatusCode == http.StatusForbidden:
+		switch forbids(refusal(resp)) {
+		case forbidsApp:
+			o.Result = gate.PremiumRequired
+			o.RetryAfter = retryAfter(resp.Header, now)
+		case forbidsUnknown:
+			o.Result = gate.Forbidden
+		case forbidsNobody:
+			o.Result = gate.Failed
+		}
 	case resp.StatusCode >= http.StatusInternalServerError:
 		o.Result = gate.Failed
 	}
@@ -155,9 +162,9 @@ func tokenClient(via http.RoundTripper) *http.Client {
 	}
 }
 
-// tokenTransport prepares calls of the token endpoint for oauth2, which would
-// read an answer that is labelled as plain text as a form. The endpoint
-// speaks JSON, however it labels it.
+// tokenTransport prepares calls of the token endpoint for oauth2. The endpoint
+// answers JSON whatever its Content-Type says, and oauth2 would read plain text
+// as a form. A success is rewritten by tidyGrant.
 type tokenTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -173,5 +180,9 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Header = http.Header{}
 	}
 	resp.Header.Set("Content-Type", "application/json")
+	if resp.StatusCode == http.StatusOK && resp.Body != nil {
+		resp.Body = tidied(resp.Body)
+		resp.ContentLength = -1
+	}
 	return resp, nil
 }

@@ -41,6 +41,12 @@ func TestFault_AnswersInEveryForm(t *testing.T) {
 		{sim.Fault{Kind: sim.PremiumRequired, Body: "json"}, 403, `{"error":{"status":403,"message":"` + premium + `"}}`, "", true},
 		{sim.Fault{Kind: sim.InsufficientScope}, 403, "Insufficient client scope", "", true},
 		{sim.Fault{Kind: sim.NotFound}, 404, "Not found.", "", true},
+		{sim.Fault{Kind: sim.NotFound, Body: "idle"}, 404, `{"error":{"status":404,"message":"non existing id"}}`, "", true},
+		{sim.Fault{Kind: sim.NotRegistered, Body: "dashboard"}, 403, "User not registered in the Developer Dashboard", "", true},
+		{sim.Fault{Kind: sim.NotRegistered, Body: "approved"}, 403, "User not approved for app", "", false},
+		{sim.Fault{Kind: sim.Forbidden}, 403, `{"error":{"status":403,"message":"The request is not allowed."}}`, "", true},
+		{sim.Fault{Kind: sim.Forbidden, Body: "plain"}, 403, "This account may not use the application.", "", false},
+		{sim.Fault{Kind: sim.Forbidden, Body: "html"}, 403, "<h1>403 Forbidden</h1>", "", false},
 		{sim.Fault{Kind: sim.Raw, Status: 418, Body: "teapot"}, 418, "teapot", "", false},
 	} {
 		s, _ := newSim(t)

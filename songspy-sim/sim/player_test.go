@@ -99,6 +99,12 @@ func TestCurrentlyPlaying_MayRefuseLocalFiles(t *testing.T) {
 	wantAPIError(t, got, http.StatusBadRequest, "invalid id")
 }
 
+func TestCurrentlyPlaying_MayAnswer404WhileNothingPlays(t *testing.T) {
+	s, _ := newSim(t)
+	got := look(t, sim.Play{Track: s.Track(1), Private: true}, time.Second, "", func(v *sim.Variants) { v.Idle404 = true })
+	wantAPIError(t, got, http.StatusNotFound, "non existing id")
+}
+
 func TestCurrentlyPlaying_HidesWhatIsPrivateOrOffline(t *testing.T) {
 	s, _ := newSim(t)
 	for _, play := range []sim.Play{{Track: s.Track(1), Private: true}, {Track: s.Track(1), Offline: true}} {

@@ -101,6 +101,7 @@ const (
 	InvalidClient     = faults.InvalidClient
 	Unauthorized      = faults.Unauthorized
 	NotRegistered     = faults.NotRegistered
+	Forbidden         = faults.Forbidden
 	PremiumRequired   = faults.PremiumRequired
 	InsufficientScope = faults.InsufficientScope
 	NotFound          = faults.NotFound

@@ -45,14 +45,19 @@ const (
 	// expired") or "invalid" ("Invalid access token").
 	Unauthorized Kind = "unauthorized"
 	// NotRegistered answers the 403 to people whom the app's owner has not
-	// listed. Body: "plain" (default) or "json".
+	// listed. Body: "plain" (default), "json", or the other sentences that have
+	// been seen: "dashboard" (JSON) and "approved" (plain).
 	NotRegistered Kind = "not-registered"
+	// Forbidden answers a 403 that names nothing known. Body: "json" (default,
+	// Spotify's error), "plain" (a bare sentence) or "html" (the page of a proxy).
+	Forbidden Kind = "forbidden"
 	// PremiumRequired answers the 403 to an app whose owner has no Premium.
 	// Body: "plain" (default) or "json".
 	PremiumRequired Kind = "premium-required"
 	// InsufficientScope answers 403 "Insufficient client scope".
 	InsufficientScope Kind = "insufficient-scope"
-	// NotFound answers 404 with the JSON error.
+	// NotFound answers 404 with the JSON error. Body: "" ("Not found.") or "idle"
+	// ("non existing id", which idle players have been seen to answer).
 	NotFound Kind = "not-found"
 	// Raw answers Status with Body as it stands.
 	Raw Kind = "raw"
@@ -114,6 +119,9 @@ const (
 	// NotRegisteredText and PremiumRequiredText are Spotify's own words.
 	NotRegisteredText   = "Check settings on developer.spotify.com/dashboard, the user may not be registered."
 	PremiumRequiredText = "Active premium subscription required for the owner of the app. When the subscription status changes, it can take a few hours before requests are allowed again."
+
+	// IdleText is what Spotify has answered with 404 while nothing played.
+	IdleText = "non existing id"
 
 	upstreamText = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 	htmlText     = "<!DOCTYPE html>\n<html><head><title>%d</title></head><body><h1>%d %s</h1></body></html>\n"
@@ -179,12 +187,23 @@ func (f Fault) answer() (int, body, error) {
 		forms["plain"] = body{plain, text}
 		forms["json"] = body{json, APIError(status, text)}
 		forms[""] = forms["plain"]
+		if f.Kind == NotRegistered {
+			forms["dashboard"] = body{json, APIError(status, "User not registered in the Developer Dashboard")}
+			forms["approved"] = body{plain, "User not approved for app"}
+		}
+	case Forbidden:
+		status = http.StatusForbidden
+		forms["json"] = body{json, APIError(status, "The request is not allowed.")}
+		forms["plain"] = body{plain, "This account may not use the application."}
+		forms["html"] = htmlBody(status)
+		forms[""] = forms["json"]
 	case InsufficientScope:
 		status = http.StatusForbidden
 		forms[""] = body{json, APIError(status, "Insufficient client scope")}
 	case NotFound:
 		status = http.StatusNotFound
 		forms[""] = body{json, APIError(status, "Not found.")}
+		forms["idle"] = body{json, APIError(status, IdleText)}
 	case Raw:
 		status = or(http.StatusOK)
 		forms[f.Body] = body{plain, f.Body}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
 	"github.com/songspy/songspy/songspy-sim/internal/traffic"
 )
@@ -32,6 +33,10 @@ func (s *Server) currentlyPlaying(w *traffic.Writer, r *http.Request) {
 	}
 	sight := s.World.Look(w.Person, w.Now)
 	if sight.State == population.Nothing || sight.Hidden || sight.Spurious {
+		if s.Variants.Get().Idle404 {
+			fail(w, http.StatusNotFound, faults.IdleText)
+			return
+		}
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 	"github.com/songspy/songspy/songspy-sim/internal/traffic"
@@ -41,11 +42,25 @@ var (
 
 // grant is the answer of the token endpoint.
 type grant struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	Scope        string `json:"scope"`
-	ExpiresIn    int    `json:"expires_in"`
-	RefreshToken string `json:"refresh_token,omitempty"`
+	AccessToken  string          `json:"access_token"`
+	TokenType    string          `json:"token_type"`
+	Scope        string          `json:"scope"`
+	ExpiresIn    json.RawMessage `json:"expires_in,omitempty"`
+	RefreshToken string          `json:"refresh_token,omitempty"`
+}
+
+// expiresIn writes a life in seconds in the form that the variant names.
+func expiresIn(seconds int, form string) json.RawMessage {
+	text := strconv.Itoa(seconds)
+	switch form {
+	case "decimal":
+		text += ".0"
+	case "string":
+		text = strconv.Quote(text)
+	case "none":
+		return nil
+	}
+	return json.RawMessage(text)
 }
 
 // token exchanges codes and refreshes.
@@ -81,7 +96,7 @@ func (s *Server) token(w *traffic.Writer, r *http.Request) {
 	}
 	g := grant{
 		AccessToken: s.access(claims), TokenType: "Bearer",
-		Scope: Scopes(claims.Scopes).String(), ExpiresIn: int(s.AccessLife.Seconds()),
+		Scope: Scopes(claims.Scopes).String(), ExpiresIn: expiresIn(int(s.AccessLife.Seconds()), s.Variants.Get().ExpiresIn),
 	}
 	switch {
 	case kind == token.SpotifyCode:

@@ -24,6 +24,11 @@ type Set struct {
 	MissingScope401 bool `json:"missingScope401"`
 	// LocalFiles400 answers 400 "invalid id" while a local file plays.
 	LocalFiles400 bool `json:"localFiles400"`
+	// Idle404 answers 404 "non existing id" instead of 204 while nothing plays.
+	Idle404 bool `json:"idle404"`
+	// ExpiresIn is how the token endpoint writes expires_in: "" as an integer,
+	// "decimal" as 3600.0, "string" as "3600", "none" not at all.
+	ExpiresIn string `json:"expiresIn"`
 	// HistoryCompleteOnly lists only tracks that reached their end.
 	HistoryCompleteOnly bool `json:"historyCompleteOnly"`
 	// RevokeKillsAccess lets a withdrawn consent end access tokens at once,
