@@ -39,13 +39,15 @@ type Outcome struct {
 
 // Step applies one observation to a listener's state. An observation that is
 // not later than the state's is ignored: it comes from a former owner of the
-// listener, or from a clock that was set back.
+// listener. A state that is minutes ahead of the observation was stored under a
+// clock that has been set back since, and counts as NowPlaying.NotAhead says.
 //
 // The state's UserID, TrackID and Generation are the caller's; Step clears
 // TrackID when another track opens. Times are kept as the store keeps them, so
 // that a state read back means the same.
 func Step(state songspy.NowPlaying, obs songspy.Observation) Outcome {
 	obs.At = obs.At.Truncate(time.Microsecond)
+	state = state.NotAhead(obs.At)
 	if !state.ObservedAt.IsZero() && !obs.At.After(state.ObservedAt) || saysNothing(obs) {
 		return Outcome{State: state}
 	}

@@ -1,0 +1,78 @@
+package songspy_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestAStoredTimeThatIsAheadCountsAsNow(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct{ ahead, want time.Duration }{
+		"past":              {-time.Hour, -time.Hour},
+		"a clock's skew":    {songspy.ClockAhead, songspy.ClockAhead},
+		"a moment too much": {songspy.ClockAhead + 1, 0},
+		"a year":            {365 * 24 * time.Hour, 0},
+	} {
+		if got := songspy.NotAhead(now.Add(c.ahead), now); !got.Equal(now.Add(c.want)) {
+			t.Errorf("%s: counts as %s after now", name, got.Sub(now))
+		}
+	}
+}
+
+// nowPlaying draws a state that was observed at about that time.
+func nowPlaying(rt *rapid.T, observed time.Time) songspy.NowPlaying {
+	before := func(label string, t time.Time) time.Time {
+		return t.Add(-time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(rt, label))).Truncate(time.Microsecond)
+	}
+	n := songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:1", DurationMS: 200_000, ObservedAt: observed}
+	n.SeenAt = before("seen", n.ObservedAt)
+	n.StartedAt = before("started", n.SeenAt)
+	n.ElsewhereAt = before("elsewhere", n.StartedAt)
+	ends := n.StartedAt.Add(200 * time.Second)
+	n.EndsAt = &ends
+	if rapid.Bool().Draw(rt, "paused") {
+		since := before("pause", n.ObservedAt)
+		n.State, n.PausedSince = songspy.PlayerPaused, &since
+	}
+	if rapid.Bool().Draw(rt, "nothing") {
+		since := before("silence", n.ObservedAt)
+		n.NothingSince = &since
+	}
+	return n
+}
+
+func TestNoTimeOfAStateIsAheadAndItsDistancesStay(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(rt *rapid.T) {
+		ahead := time.Duration(rapid.Int64Range(-int64(time.Hour), int64(20*time.Hour)).Draw(rt, "ahead")).Truncate(time.Microsecond)
+		n := nowPlaying(rt, now.Add(ahead))
+		before := n
+		got := n.NotAhead(now)
+		if n != before {
+			rt.Fatal("the given state was changed")
+		}
+		if ahead <= songspy.ClockAhead {
+			if got != n {
+				rt.Fatalf("a state from %s after now was changed", ahead)
+			}
+			return
+		}
+		if !got.ObservedAt.Before(now) || got.ObservedAt.Before(now.Add(-time.Second)) {
+			rt.Fatalf("observed %s after now", got.ObservedAt.Sub(now))
+		}
+		shift := got.ObservedAt.Sub(n.ObservedAt)
+		if got.SeenAt.Sub(n.SeenAt) != shift || got.StartedAt.Sub(n.StartedAt) != shift || got.ElsewhereAt.Sub(n.ElsewhereAt) != shift || got.EndsAt.Sub(*n.EndsAt) != shift {
+			rt.Fatalf("the distances changed: %+v became %+v", n, got)
+		}
+		if n.PausedSince != nil && got.PausedSince.Sub(*n.PausedSince) != shift || n.NothingSince != nil && got.NothingSince.Sub(*n.NothingSince) != shift {
+			rt.Fatalf("the distances changed: %+v became %+v", n, got)
+		}
+		if again := got.NotAhead(now); again != got {
+			rt.Fatal("a second call changes the state again")
+		}
+	})
+}
