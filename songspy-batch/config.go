@@ -36,6 +36,9 @@ type settings struct {
 	// Spread gives every listener a place of their own in the intervals;
 	// false makes everyone due at once, to measure the most that is possible.
 	Spread bool `env:"SONGSPY_SPREAD" envDefault:"true"`
+
+	// now is the clock; nil means the system's.
+	now func() time.Time
 }
 
 // Validate lists every fault of the settings that are the batch's own.

@@ -124,28 +124,32 @@ type batch struct {
 // newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
 func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) *batch {
 	registry := telemetry.Registry()
+	now := s.now
+	if now == nil {
+		now = time.Now
+	}
 	b := &batch{settings: s, log: log, db: db, registry: registry}
 	if s.replicated() {
 		b.leases = lease.New(lease.Options{
 			Store: db, Owner: rand.Text(), Length: leaseLength, Call: sweep.LookWithin,
-			Now: time.Now, Logger: log, Metrics: lease.NewMetrics(registry),
+			Now: now, Logger: log, Metrics: lease.NewMetrics(registry),
 		})
 	}
 	b.apps = newSpotify(s, spotify.Config{
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
 		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.Calls(registry), Logger: log,
-		Doors: db, Share: b.share, May: b.may,
+		Doors: db, Share: b.share, May: b.may, Now: now,
 	})
 	renewer := &refresh.Renewer{
-		Links: db, Provider: b.apps, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(registry),
+		Links: db, Provider: b.apps, Now: now, Logger: log, Metrics: refresh.NewMetrics(registry),
 	}
 	db.OnRecorded(telemetry.Recorded(registry))
-	b.doors = telemetry.Doors{Now: time.Now, States: b.apps.Doors}
+	b.doors = telemetry.Doors{Now: now, States: b.apps.Doors}
 	registry.MustRegister(b.doors)
 	o := sweep.Options{
 		Store: db, Feed: db, Player: b.apps, Renewer: renewer,
-		Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
-		Now: time.Now, Logger: log, Metrics: sweep.NewMetrics(registry),
+		Forbid: b.apps.Forbid, Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
+		Now: now, Logger: log, Metrics: sweep.NewMetrics(registry),
 	}
 	if s.Spotify.DailyCalls > 0 {
 		o.Spending = &sweep.Spending{
@@ -160,9 +164,9 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	b.renewer = renewer
 	b.refresh = &refresh.Job{
 		Renewer: renewer, Every: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
-		Now: time.Now, Logger: log, Queue: due.New[songspy.UserID](),
+		Now: now, Logger: log, Queue: due.New[songspy.UserID]().By(now),
 	}
-	b.census = &census.Job{Links: db, Now: time.Now}
+	b.census = &census.Job{Links: db, Now: now}
 	registry.MustRegister(b.census)
 	if b.leases != nil {
 		b.refresh.Owns, b.census.Tells = b.leases.Owns, b.leases.Leads

@@ -34,6 +34,8 @@ type world struct {
 	patience time.Duration
 	// adapt changes a batch before it works; nil: it works as it is.
 	adapt func(*batch)
+	// now is the clock of batches and of their database; nil: virtual time.
+	now   func() time.Time
 	mu    sync.Mutex
 	calls []sim.Call
 	batch *batch // the one that was started last
@@ -118,7 +120,7 @@ func (w *world) linkThrough(person int, app, clientID string, secret songspy.Sec
 func (w *world) open() *store.Store {
 	w.t.Helper()
 	db, err := store.Open(w.t.Context(), store.Options{
-		URL: "sqlite:" + w.path, SealKeys: []store.SealKey{{ID: "test", Key: bytes.Repeat([]byte("k"), 32)}},
+		URL: "sqlite:" + w.path, Now: w.now, SealKeys: []store.SealKey{{ID: "test", Key: bytes.Repeat([]byte("k"), 32)}},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -200,6 +202,7 @@ func (w *world) start(changes ...func(*settings)) (stop, kill func()) {
 	for _, change := range changes {
 		change(&s)
 	}
+	s.now = w.now
 	db := &severable{Store: w.open(), patience: w.patience}
 	b := newBatch(s, db, w.sim.Transport(), telemetry.NewLogger(w.log, "debug", "json"))
 	w.batch = b

@@ -109,6 +109,10 @@ type Link struct {
 	State        LinkState
 	// StateSince is when the state was entered.
 	StateSince time.Time
+	// PollsRefusedSince is since when Spotify has refused polls with tokens that it
+	// renewed just before; nil: it does not. Such a link becomes active again by a
+	// poll that is answered, never by a renewal.
+	PollsRefusedSince *time.Time
 	// Generation is raised by relink, unlink and erasure; what was learnt
 	// under an older generation must not be written any more.
 	Generation int64

@@ -11,7 +11,11 @@
 // nobody else passes. Its success opens the door, and calls ramp up from there.
 package gate
 
-import "time"
+import (
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
 
 // Door names one of the two hosts of an app; each refuses for itself.
 type Door string
@@ -58,7 +62,9 @@ type State struct {
 type DoorState struct {
 	// Why is what closed the door; empty: it is open.
 	Why Why
-	// ClosedUntil is when a closed door is due for a probe.
+	// ClosedAt is when it was closed last, or its closing lengthened, and
+	// ClosedUntil when it is due for a probe.
+	ClosedAt    time.Time
 	ClosedUntil time.Time
 	// Step counts the closings in a row whose length had to be guessed.
 	Step int
@@ -106,6 +112,7 @@ const (
 // replaces s; dropping it instead is a look that leaves no trace.
 func Decide(s State, now time.Time, door Door, u Urgency) (State, Verdict) {
 	d := s.at(door)
+	d.notAhead(now)
 	if door == API && u != Urgent && s.Day.Left(now) == 0 {
 		return s, Verdict{Why: WhyBudget, RetryAfter: max(s.Day.over(now), holdBack)}
 	}
@@ -163,6 +170,7 @@ type Outcome struct {
 // its time.
 func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
 	d := s.at(door)
+	d.notAhead(now)
 	current := p.Epoch == d.Epoch
 	if o.Result == Forbidden {
 		o.Result = Answered
@@ -187,7 +195,7 @@ func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
 		}
 	case Failed:
 		if current && p.Probe {
-			d.ClosedUntil, d.ProbeUntil = now.Add(probePause), time.Time{}
+			d.ClosedAt, d.ClosedUntil, d.ProbeUntil = now, now.Add(probePause), time.Time{}
 			d.Epoch++
 		}
 	case Abandoned:
@@ -240,7 +248,7 @@ func (d *DoorState) close(now time.Time, p Pass, o Outcome, share float64) {
 		d.Step++
 	}
 	d.Why = why
-	d.ClosedUntil = now.Add(wait)
+	d.ClosedAt, d.ClosedUntil = now, now.Add(wait)
 	d.ProbeUntil = time.Time{}
 	d.Epoch++
 	d.Pace.stop()
@@ -268,13 +276,32 @@ func (d *DoorState) extend(now time.Time, o Outcome) {
 			d.Step = 1
 		}
 	}
-	d.ClosedUntil = until
+	d.ClosedAt, d.ClosedUntil = now, until
+}
+
+// notAhead corrects what was noted before the clock was set back. A closing
+// keeps its length from now on, and none lasts longer than a day. The epoch
+// rises, so that every process takes the correction over.
+func (d *DoorState) notAhead(now time.Time) {
+	const slack = songspy.ClockAhead
+	if shift := d.ClosedAt.Sub(now); shift > slack {
+		d.ClosedAt, d.ClosedUntil = now, d.ClosedUntil.Add(-shift)
+		d.Epoch++
+	}
+	if d.ClosedUntil.Sub(now) > longest+slack {
+		d.ClosedAt, d.ClosedUntil = now, now.Add(longest)
+		d.Epoch++
+	}
+	if d.ProbeUntil.Sub(now) > probeLease+slack {
+		d.ProbeUntil = now.Add(probeLease)
+		d.Epoch++
+	}
 }
 
 // open follows a probe's success.
 func (d *DoorState) open(now time.Time, share float64) {
 	d.Why, d.Step = "", 0
-	d.ClosedUntil, d.ProbeUntil = time.Time{}, time.Time{}
+	d.ClosedAt, d.ClosedUntil, d.ProbeUntil = time.Time{}, time.Time{}, time.Time{}
 	d.Epoch++
 	d.Pace.start(now, share)
 }

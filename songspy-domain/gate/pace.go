@@ -37,6 +37,9 @@ type Pace struct {
 // take lets one call through and returns zero, or the wait until one could pass.
 func (p *Pace) take(now time.Time, u Urgency) time.Duration {
 	if p.Rate > 0 {
+		if p.CreditAt.After(now) {
+			p.CreditAt = now // the clock was set back
+		}
 		most := max(1, p.Rate) // a second's worth
 		credit := min(most, p.Credit+p.Rate*max(0, now.Sub(p.CreditAt).Seconds()))
 		need := 1.0
@@ -56,6 +59,8 @@ func (p *Pace) take(now time.Time, u Urgency) time.Duration {
 // roll moves the counting on to the window that holds now.
 func (p *Pace) roll(now time.Time) {
 	switch age := now.Sub(p.Since); {
+	case age < 0: // the clock was set back
+		p.Since = now
 	case age >= 2*window:
 		p.Since, p.Calls, p.Before = now, 0, 0
 	case age >= window:

@@ -17,6 +17,7 @@ type Shared struct {
 // of DoorState and Pace.
 type SharedDoor struct {
 	Why         Why       `json:"why,omitempty"`
+	ClosedAt    time.Time `json:"closedAt,omitzero"`
 	ClosedUntil time.Time `json:"closedUntil,omitzero"`
 	Step        int       `json:"step,omitempty"`
 	ProbeUntil  time.Time `json:"probeUntil,omitzero"`
@@ -37,7 +38,7 @@ func (s State) Shared() Shared {
 
 func (d DoorState) shared() SharedDoor {
 	return SharedDoor{
-		Why: d.Why, ClosedUntil: kept(d.ClosedUntil), Step: d.Step, ProbeUntil: kept(d.ProbeUntil), Epoch: d.Epoch, Learnt: d.Pace.Learnt,
+		Why: d.Why, ClosedAt: kept(d.ClosedAt), ClosedUntil: kept(d.ClosedUntil), Step: d.Step, ProbeUntil: kept(d.ProbeUntil), Epoch: d.Epoch, Learnt: d.Pace.Learnt,
 	}
 }
 
@@ -60,6 +61,7 @@ func newer(a, b SharedDoor) SharedDoor {
 	order := cmp.Or(
 		cmp.Compare(a.Epoch, b.Epoch), a.ClosedUntil.Compare(b.ClosedUntil), a.ProbeUntil.Compare(b.ProbeUntil),
 		cmp.Compare(a.Step, b.Step), cmp.Compare(a.Why, b.Why), cmp.Compare(a.Learnt, b.Learnt),
+		a.ClosedAt.Compare(b.ClosedAt),
 	)
 	if order < 0 {
 		return b
@@ -82,7 +84,8 @@ func (d *DoorState) adopt(now time.Time, theirs SharedDoor, share float64) {
 		return
 	}
 	opened := news.Why == "" && news.Epoch > d.Epoch
-	d.Why, d.ClosedUntil, d.Step, d.ProbeUntil, d.Epoch = news.Why, news.ClosedUntil, news.Step, news.ProbeUntil, news.Epoch
+	d.Why, d.ClosedAt, d.ClosedUntil = news.Why, news.ClosedAt, news.ClosedUntil
+	d.Step, d.ProbeUntil, d.Epoch = news.Step, news.ProbeUntil, news.Epoch
 	d.Pace.stop()
 	d.Pace.Learnt = news.Learnt
 	if opened {

@@ -40,18 +40,23 @@ func (k *doorkeeper) fresh(ctx context.Context) error {
 		return err
 	}
 	k.called.Store(true)
-	if k.deaf.Load() || k.now().UnixNano()-k.heard.Load() < int64(newsOld) {
+	if k.deaf.Load() || k.newsAge() < newsOld {
 		return nil
 	}
 	k.sharing.Lock()
 	defer k.sharing.Unlock()
-	if k.deaf.Load() || k.now().UnixNano()-k.heard.Load() < int64(newsOld) {
+	if k.deaf.Load() || k.newsAge() < newsOld {
 		return nil
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	k.hear(ctx, k.read(ctx))
 	return nil
+}
+
+// newsAge is how old the news is. News from before the clock was set back is old.
+func (k *doorkeeper) newsAge() time.Duration {
+	return k.now().Sub(time.Unix(0, k.heard.Load())).Abs()
 }
 
 // claim makes a probe known before it leaves. It fails if another process was

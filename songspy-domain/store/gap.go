@@ -51,6 +51,9 @@ func (s *Store) followLink(tx *gorm.DB, before, after songspy.Link) error {
 		if before.State == songspy.LinkSuspect && before.AccessExpiresAt.Before(began) {
 			began = before.AccessExpiresAt // no look succeeded after that
 		}
+		if since := before.PollsRefusedSince; since != nil && since.Before(began) {
+			began = *since
+		}
 		gap := songspy.Gap{UserID: after.UserID, BeganAt: instant(began), Reason: songspy.GapLinkBroken}
 		return s.insertGaps(tx.Statement.Context, tx.Statement.ConnPool, []songspy.Gap{gap})
 	case was && !is:
@@ -64,8 +67,12 @@ func broken(l songspy.Link) bool {
 	return l.State == songspy.LinkReauthRequired || l.State == songspy.LinkNotRegistered
 }
 
-// closeGaps ends what goes on.
+// closeGaps ends what goes on. A gap that began by a clock that ran ahead is forgotten.
 func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
+	err := tx.Where("user_id = ? AND ended_at IS NULL AND began_at > ?", id, at.Add(songspy.ClockAhead)).Delete(&songspy.Gap{}).Error
+	if err != nil {
+		return err
+	}
 	return tx.Model(&songspy.Gap{}).Where("user_id = ? AND ended_at IS NULL AND began_at <= ?", id, at).
 		Update("ended_at", at).Error
 }

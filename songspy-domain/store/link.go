@@ -28,7 +28,7 @@ func notLinked() error {
 // The columns and the states that what follows asks for.
 const (
 	linkColumns = `l.user_id, l.app, l.account_id, l.legacy_id, l.auth_method, l.access_token_sealed, l.refresh_token_sealed,
-	l.scope, l.access_expires_at, l.authorized_at, l.state, l.state_since, l.generation, l.version, l.shard, l.created_at, l.updated_at`
+	l.scope, l.access_expires_at, l.authorized_at, l.state, l.state_since, l.polls_refused_since, l.generation, l.version, l.shard, l.created_at, l.updated_at`
 	askable = `l.state IN ('active', 'suspect')`
 )
 
@@ -36,7 +36,7 @@ const (
 func (r *linkRow) into() []any {
 	return []any{
 		&r.UserID, &r.App, &r.AccountID, &r.LegacyID, &r.AuthMethod, &r.AccessTokenSealed, &r.RefreshTokenSealed,
-		&r.Scope, &r.AccessExpiresAt, &r.AuthorizedAt, &r.State, &r.StateSince, &r.Generation, &r.Version, &r.Shard, &r.CreatedAt, &r.UpdatedAt,
+		&r.Scope, &r.AccessExpiresAt, &r.AuthorizedAt, &r.State, &r.StateSince, &r.PollsRefusedSince, &r.Generation, &r.Version, &r.Shard, &r.CreatedAt, &r.UpdatedAt,
 	}
 }
 
@@ -111,6 +111,7 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 		}
 		l.Version, l.UpdatedAt = before.Version+1, s.now()
 		l.AccessExpiresAt, l.AuthorizedAt, l.StateSince = instant(l.AccessExpiresAt), instant(l.AuthorizedAt), instant(l.StateSince)
+		l.PollsRefusedSince = instantOrNil(l.PollsRefusedSince)
 		row.Link = l
 		if l.AccessToken != before.AccessToken || l.RefreshToken != before.RefreshToken {
 			if err := s.seal(&row); err != nil {
@@ -185,7 +186,8 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 }
 
 // NotRegistered returns up to limit people whose links have been refused since
-// before the time because the app's owner had not entered them, longest first.
+// before the time because the app's owner had not entered them, longest first;
+// at last those who were refused, it seems, by a clock that ran ahead.
 func (s *Store) NotRegistered(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var id songspy.UserID
@@ -194,7 +196,7 @@ func (s *Store) NotRegistered(ctx context.Context, before time.Time, limit int) 
 		}
 		ids = append(ids, id)
 		return nil
-	}, `SELECT user_id FROM spotify_links WHERE state = $1 AND state_since < $2 ORDER BY state_since, user_id LIMIT $3`,
-		string(songspy.LinkNotRegistered), before, limit)
+	}, `SELECT user_id FROM spotify_links WHERE state = $1 AND (state_since < $2 OR state_since > $3) ORDER BY state_since, user_id LIMIT $4`,
+		string(songspy.LinkNotRegistered), before, s.now().Add(songspy.ClockAhead), limit)
 	return ids, translate(err)
 }

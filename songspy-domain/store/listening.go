@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -193,6 +194,20 @@ func (w *writing) stillCurrent(batch []indexed) ([]indexed, error) {
 	}), nil
 }
 
+// ahead returns, of the hearings whose stored state is later, those whose
+// stored state lies ahead of the clock. It was written before the clock was set
+// back, and counts as written a moment before the hearing.
+func (w *writing) ahead(batch []indexed, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
+	now := w.s.now()
+	for _, h := range batch {
+		id, observed := h.Playing.UserID, instant(h.Playing.ObservedAt)
+		if at, ok := stored[id]; ok && at.After(observed) && songspy.IsAhead(at, now) && !songspy.IsAhead(observed, now) {
+			rows = append(rows, songspy.NowPlaying{UserID: id, ObservedAt: observed.Add(-time.Microsecond)})
+		}
+	}
+	return rows
+}
+
 // writePlaying writes the players' states and returns the hearings that were
 // newer than what is stored.
 func (w *writing) writePlaying(batch []indexed) ([]indexed, error) {
@@ -217,6 +232,12 @@ func (w *writing) writePlaying(batch []indexed) ([]indexed, error) {
 	stored, err := w.s.observedAt(w.ctx, w.conn, stale)
 	if err != nil {
 		return nil, err
+	}
+	if ahead := w.ahead(batch, stored); len(ahead) > 0 {
+		if err := w.s.pullBack(w.ctx, w.conn, ahead); err != nil {
+			return nil, err
+		}
+		return w.writePlaying(batch)
 	}
 	return slices.DeleteFunc(batch, func(h indexed) bool {
 		if at, ok := stored[h.Playing.UserID]; ok && at.After(instant(h.Playing.ObservedAt)) {

@@ -28,7 +28,7 @@ const (
 // is tried.
 func (s *Store) ClaimNotice(ctx context.Context, channels []songspy.NoticeChannel, lease time.Duration) (m songspy.NoticeMessage, ok bool, err error) {
 	c := claiming{s: s, ctx: ctx, now: s.now()}
-	c.due, c.args = dueNotices(channels, c.now)
+	c.due, c.args = dueNotices(channels, c.now, lease)
 	// Nearly always there is nothing, and nothing need be locked to see it.
 	if err := c.first(s.pool); err != nil || !c.found {
 		return m, false, translate(err)
@@ -54,13 +54,16 @@ func (s *Store) ClaimNotice(ctx context.Context, channels []songspy.NoticeChanne
 }
 
 // dueNotices is the condition of what may be told now.
-func dueNotices(channels []songspy.NoticeChannel, now time.Time) (due string, args []any) {
-	args = []any{now, now.Add(-gatherFor)}
+//
+// A lease that ends later than any can was given before the clock was set back,
+// and holds nobody off.
+func dueNotices(channels []songspy.NoticeChannel, now time.Time, lease time.Duration) (due string, args []any) {
+	args = []any{now, now.Add(-gatherFor), now.Add(lease + songspy.ClockAhead)}
 	list := func(text string) string {
 		args = append(args, text)
 		return fmt.Sprintf("$%d", len(args))
 	}
-	due = `n.done_at IS NULL AND n.due_at <= $1 AND n.lease_until <= $1 AND n.channel IN (''`
+	due = `n.done_at IS NULL AND n.due_at <= $1 AND (n.lease_until <= $1 OR n.lease_until > $3) AND n.channel IN (''`
 	for _, c := range channels {
 		due += ", " + list(string(c))
 	}

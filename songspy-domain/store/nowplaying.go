@@ -103,6 +103,14 @@ func (s *Store) upsertPlaying(ctx context.Context, conn gorm.ConnPool, rows []so
 	return written, err
 }
 
+// pullBack sets when the rows' people were last observed.
+func (s *Store) pullBack(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) error {
+	r := &relation{}
+	column(r, rows, "user_id", "bigint", func(n *songspy.NowPlaying) int64 { return int64(n.UserID) })
+	column(r, rows, "observed_at", "timestamptz", func(n *songspy.NowPlaying) time.Time { return n.ObservedAt })
+	return s.execWith(ctx, conn, r, `UPDATE now_playing SET observed_at = v.observed_at FROM v WHERE now_playing.user_id = v.user_id`)
+}
+
 // observedAt is when the people were last seen, as far as is stored.
 func (s *Store) observedAt(ctx context.Context, conn gorm.ConnPool, ids []songspy.UserID) (map[songspy.UserID]time.Time, error) {
 	seen := make(map[songspy.UserID]time.Time, len(ids))

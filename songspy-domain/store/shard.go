@@ -87,6 +87,9 @@ func (t *leasing) lease(s *Store) (h songspy.ShardHolding, err error) {
 	if err := t.renew(); err != nil {
 		return h, err
 	}
+	if err := t.cut(); err != nil {
+		return h, err
+	}
 	if len(t.claim.Release) > 0 {
 		err := t.tx.Exec(`UPDATE shards SET owner = '', lease_until = ? WHERE owner = ? AND shard IN ?`, t.now, t.claim.Owner, t.claim.Release).Error
 		if err != nil {
@@ -114,6 +117,17 @@ func (t *leasing) renew() error {
 		return nil
 	}
 	return t.tx.Exec(`UPDATE shards SET done_until = ? WHERE owner = ? AND shard IN ?`, instant(c.Done), c.Owner, c.Joined).Error
+}
+
+// cut shortens leases that end later than any lease can: the database's clock
+// has been set back since they were given. It forgets the replicas that were
+// seen by that clock; those that are alive are seen again at once.
+func (t *leasing) cut() error {
+	longest := t.now.Add(t.claim.For)
+	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE lease_until > ?`, longest, longest.Add(songspy.ClockAhead)).Error; err != nil {
+		return err
+	}
+	return t.tx.Exec(`DELETE FROM replicas WHERE seen_until > ?`, longest.Add(songspy.ClockAhead)).Error
 }
 
 // owners notes that the replica is alive, and counts those that are: who has

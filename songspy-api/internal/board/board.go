@@ -80,10 +80,10 @@ func (b *Board) readyAt(now time.Time) error {
 	if heard == 0 {
 		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The board is being loaded.", RetryAfter: time.Second}
 	}
-	if silence := now.Sub(time.Unix(0, heard)); silence > Mistrust {
+	if silence := now.Sub(time.Unix(0, heard)); silence > Mistrust || silence < -Mistrust { // the clock may have been set back
 		return &songspy.Error{
 			Code: songspy.CodeUnavailable, RetryAfter: 2 * time.Second,
-			Message: fmt.Sprintf("The change feed could not be read for %d s, so the board is not shown.", int(silence.Seconds())),
+			Message: fmt.Sprintf("The change feed could not be read for %d s, so the board is not shown.", int(silence.Abs().Seconds())),
 		}
 	}
 	return nil

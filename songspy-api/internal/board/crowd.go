@@ -28,6 +28,7 @@ func newCrowd() *crowd {
 // put replaces what is known of a person.
 func (c *crowd) put(p songspy.OnBoard, now time.Time) {
 	c.drop(p.User.ID)
+	p.Playing = p.Playing.NotAhead(now)
 	e, ok := entryOf(p)
 	if !ok || e.over(now) {
 		return
@@ -85,11 +86,17 @@ func (c *crowd) unhide(now time.Time) {
 	}
 }
 
-// prune forgets those whose song is over.
-func (c *crowd) prune(now time.Time) {
+// prune forgets those whose song is over. It puts those back in order whose
+// song lies ahead because the clock was set back, and reports whether any does.
+func (c *crowd) prune(now time.Time) (reordered bool) {
 	for id, e := range c.people {
-		if e.over(now) {
+		switch {
+		case e.over(now):
 			c.drop(id)
+		case e.Playing.NotAhead(now) != e.Playing:
+			c.put(e.OnBoard, now)
+			reordered = true
 		}
 	}
+	return reordered
 }

@@ -186,13 +186,15 @@ func (f *follower) replace(ids []songspy.UserID, people []songspy.OnBoard) {
 // prune forgets now and then whose song is over.
 func (f *follower) prune() {
 	now := f.o.Now()
-	if now.Sub(f.pruned) < pruneEvery {
+	if now.Sub(f.pruned).Abs() < pruneEvery {
 		return
 	}
 	f.pruned = now
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.crowd.prune(now)
+	if f.crowd.prune(now) {
+		f.page.Store(nil)
+	}
 }
 
 // peopleOf lists the people of the changes, each once.

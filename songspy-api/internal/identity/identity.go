@@ -185,7 +185,7 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 			return Tokens{}, err
 		}
 	}
-	if session.RotatedAt != nil && now.Sub(*session.RotatedAt) <= replayWindow {
+	if session.RotatedAt != nil && now.Sub(*session.RotatedAt).Abs() <= replayWindow {
 		return s.replay(ctx, presented, now)
 	}
 	if err := s.o.Sessions.RevokeFamily(ctx, session.Family); err != nil {

@@ -1,18 +1,13 @@
 package due
 
-import (
-	"time"
+import "github.com/songspy/songspy/songspy-batch/internal/rows"
 
-	"github.com/songspy/songspy/songspy-batch/internal/rows"
-)
-
-// item is a key and when it is due; a time.Time would double its size.
+// item is a key and when it is due, by the queue's time; a time.Time would
+// double its size.
 type item[K rows.ID] struct {
 	micros int64
 	key    K
 }
-
-func (i item[K]) due() time.Time { return time.UnixMicro(i.micros).UTC() }
 
 // before puts what is due at one moment in the order of the keys: neighbours
 // lie together in memory, here, in the database and wherever else they are kept.

@@ -19,9 +19,11 @@ import (
 // was planned stays in the heap until its time, and counts only if it is still
 // what is planned.
 type Queue[K rows.ID] struct {
+	now     func() time.Time
 	mu      sync.Mutex
+	clock   ticking
 	heap    byTime[K]
-	planned rows.Of[K, int64] // when each key is due, in microseconds
+	planned rows.Of[K, int64] // when each key is due, in microseconds of the queue's time
 	put     map[K]int64       // when those were due first that were put off
 	running map[K]int64       // when each key was due whose work is under way
 	sooner  chan struct{}     // holds a token once the earliest time may have changed
@@ -30,9 +32,23 @@ type Queue[K rows.ID] struct {
 // stale bounds the items that count no more: so many for each that does.
 const stale = 1
 
-// New gives an empty queue.
+// New gives an empty queue that goes by the system's clock.
 func New[K rows.ID]() *Queue[K] {
-	return &Queue[K]{put: map[K]int64{}, running: map[K]int64{}, sooner: make(chan struct{}, 1)}
+	return &Queue[K]{now: time.Now, put: map[K]int64{}, running: map[K]int64{}, sooner: make(chan struct{}, 1)}
+}
+
+// By makes the queue go by another clock. It must be called before anything is planned.
+func (q *Queue[K]) By(now func() time.Time) *Queue[K] {
+	q.now = now
+	return q
+}
+
+// Step is the last jump of the clock by minutes; the zero Step if there was none.
+func (q *Queue[K]) Step() Step {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.clock.read(q.now())
+	return q.clock.step
 }
 
 // Plan makes the key due at the time, in place of any other time that it was
@@ -41,7 +57,8 @@ func (q *Queue[K]) Plan(key K, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.put, key)
-	q.plan(key, at)
+	q.clock.read(q.now())
+	q.plan(key, q.clock.of(at))
 }
 
 // Postpone puts work off that was due: the key is worked at that time, and what
@@ -49,12 +66,12 @@ func (q *Queue[K]) Plan(key K, at time.Time) {
 func (q *Queue[K]) Postpone(key K, at, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.put[key] = since.UnixMicro()
-	q.plan(key, at)
+	q.clock.read(q.now())
+	q.put[key] = q.clock.of(since)
+	q.plan(key, q.clock.of(at))
 }
 
-func (q *Queue[K]) plan(key K, at time.Time) {
-	micros := at.Add(time.Microsecond - 1).UnixMicro() // rounded up: nothing is due before its time
+func (q *Queue[K]) plan(key K, micros int64) {
 	if former, ok := q.planned.Get(key); ok && former == micros {
 		return
 	}
@@ -116,16 +133,21 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 	// wake a worker for each.
 	turn := make(chan struct{}, 1)
 	turn <- struct{}{}
-	next := func() (item[K], bool) {
+	next := func() (item[K], time.Time, bool) {
 		<-turn
 		defer func() { turn <- struct{}{} }()
 		return q.next(ctx)
 	}
 	var pool sync.WaitGroup
+	pool.Go(func() {
+		for Wait(ctx, tickEvery) {
+			q.Step()
+		}
+	})
 	for range workers {
 		pool.Go(func() {
-			for t, ok := next(); ok; t, ok = next() {
-				work(ctx, t.key, t.due())
+			for t, due, ok := next(); ok; t, due, ok = next() {
+				work(ctx, t.key, due)
 				q.finish(t)
 			}
 		})
@@ -151,7 +173,7 @@ func (q *Queue[K]) Done(now time.Time) time.Time {
 	for len(q.heap) > 0 && !q.counts(q.heap[0]) {
 		q.heap.pop()
 	}
-	done := now.UnixMicro()
+	done := q.clock.read(now).Microseconds()
 	if len(q.heap) > 0 {
 		done = min(done, q.heap[0].micros)
 	}
@@ -160,15 +182,16 @@ func (q *Queue[K]) Done(now time.Time) time.Time {
 			done = min(done, micros)
 		}
 	}
-	return time.UnixMicro(done).UTC()
+	return q.clock.wall(done)
 }
 
-// next waits for the earliest key to be due and takes it; false if ctx ended first.
-func (q *Queue[K]) next(ctx context.Context) (item[K], bool) {
+// next waits for the earliest key to be due and takes it, with when it was due
+// by the clock; false if ctx ended first.
+func (q *Queue[K]) next(ctx context.Context) (item[K], time.Time, bool) {
 	for ctx.Err() == nil {
-		t, wait := q.take(time.Now())
+		t, due, wait := q.take(q.now())
 		if wait == 0 {
-			return t, true
+			return t, due, true
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -179,19 +202,20 @@ func (q *Queue[K]) next(ctx context.Context) (item[K], bool) {
 			timer.Stop()
 		}
 	}
-	return item[K]{}, false
+	return item[K]{}, time.Time{}, false
 }
 
 // idle is how long an empty queue waits for itself; a plan wakes it sooner.
 const idle = time.Hour
 
 // take removes the earliest key if it is due; else it says how long to wait.
-func (q *Queue[K]) take(now time.Time) (t item[K], wait time.Duration) {
+func (q *Queue[K]) take(now time.Time) (t item[K], due time.Time, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	at := q.clock.read(now)
 	for len(q.heap) > 0 {
-		if wait := q.heap[0].due().Sub(now); wait > 0 {
-			return t, wait
+		if wait := time.Duration(q.heap[0].micros)*time.Microsecond - at; wait > 0 {
+			return t, due, wait
 		}
 		if t = q.heap.pop(); q.counts(t) {
 			q.planned.Remove(t.key)
@@ -200,8 +224,8 @@ func (q *Queue[K]) take(now time.Time) (t item[K], wait time.Duration) {
 				t.micros = since
 			}
 			q.running[t.key] = t.micros
-			return t, 0
+			return t, q.clock.wall(t.micros), 0
 		}
 	}
-	return t, idle
+	return t, due, idle
 }

@@ -17,7 +17,7 @@ func BenchmarkTakeAndPlan(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				i, _ := q.take(time.UnixMicro(1 << 60))
+				i, _, _ := q.take(time.UnixMicro(1 << 60))
 				q.Plan(i.key, time.UnixMicro(i.micros+180e6+rand.Int64N(1e6)))
 			}
 		})

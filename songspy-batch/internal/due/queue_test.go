@@ -49,7 +49,7 @@ func TestKeysAreWorkedInTheOrderOfTheirTimesAndOfTheKeysAtOneTime(t *testing.T) 
 		}
 		var order []item[int]
 		for {
-			i, wait := q.take(time.UnixMicro(100))
+			i, _, wait := q.take(time.UnixMicro(100))
 			if wait > 0 {
 				break
 			}
@@ -191,7 +191,7 @@ func TestPlansThatWereChangedTakeNoMoreRoomThanThoseThatCount(t *testing.T) {
 	for key := range 2000 {
 		q.Drop(key)
 	}
-	if _, wait := q.take(time.UnixMicro(1_000_000)); wait == 0 || q.Len() != 0 {
+	if _, _, wait := q.take(time.UnixMicro(1_000_000)); wait == 0 || q.Len() != 0 {
 		t.Error("something is due though everything was dropped")
 	}
 }

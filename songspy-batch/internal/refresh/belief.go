@@ -21,6 +21,9 @@ const (
 // too old is believed at once where the consent's end is near.
 func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkState {
 	old := l.ConsentEndsAt().AddDate(0, 0, -15)
+	if songspy.IsAhead(l.StateSince, now) {
+		return l.State // counts from now on; see Renewer.refused
+	}
 	switch {
 	case reason == grantExpired && now.After(old):
 		return songspy.LinkReauthRequired
@@ -64,6 +67,39 @@ func renewed(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 	if g.Scope != "" {
 		l.Scope = g.Scope
 	}
+	if l.State == songspy.LinkSuspect && l.PollsRefusedSince == nil {
+		l.State, l.StateSince = songspy.LinkActive, now
+	}
+	return l
+}
+
+// afterPollRefusal is the link after a poll was refused with a token that was
+// renewed just before. The first one makes it suspect; one that comes when
+// polls have been refused for six hours needs the user. In an outage, which
+// refuses everybody, the time does not count.
+func afterPollRefusal(l songspy.Link, outage bool, now time.Time) songspy.Link {
+	switch since := l.PollsRefusedSince; {
+	case outage:
+		if since != nil {
+			l.PollsRefusedSince = &now
+		}
+	case since == nil || songspy.IsAhead(*since, now):
+		l.PollsRefusedSince = &now
+		if l.State == songspy.LinkActive {
+			l.State, l.StateSince = songspy.LinkSuspect, now
+		}
+	case now.Sub(*since) >= believedAfter:
+		l.State, l.StateSince = songspy.LinkReauthRequired, now
+	}
+	return l
+}
+
+// afterPollAnswer is the link after a poll was answered.
+func afterPollAnswer(l songspy.Link, now time.Time) songspy.Link {
+	if l.PollsRefusedSince == nil {
+		return l
+	}
+	l.PollsRefusedSince = nil
 	if l.State == songspy.LinkSuspect {
 		l.State, l.StateSince = songspy.LinkActive, now
 	}

@@ -56,7 +56,8 @@ type Renewer struct {
 	Metrics *Metrics
 
 	flights singleflight.Group
-	outages outages
+	outages outages // of renewals
+	polls   outages // of polls with tokens that were renewed just before
 }
 
 // Renew renews the link unless it was changed since the given version, and
@@ -109,6 +110,7 @@ func (r *Renewer) refused(ctx context.Context, l songspy.Link, refusal error, no
 		if state := afterRefusal(l, songspy.ReasonOf(refusal), now); state != l.State {
 			l.State, l.StateSince = state, now
 		}
+		l.StateSince = songspy.NotAhead(l.StateSince, now)
 		return l
 	})
 	switch {

@@ -54,10 +54,12 @@ func (s *Sweep) beat(ctx context.Context) {
 // known until when; who arrives later has been waiting for nobody.
 func (s *Sweep) merge(l songspy.Listener) arrival {
 	now := s.Now()
-	p := past{watched: now, untold: listening.Untold{AskedAt: now}}
+	l, ahead := s.notAhead(l, now)
+	p := past{watched: now, untold: listening.Untold{AskedAt: now}, ahead: ahead}
 	switch {
 	case !s.started():
 		p = s.pastOf(l, s.pulse.last, now)
+		p.ahead = ahead
 	case !l.Playing.ObservedAt.IsZero(): // linked anew, perhaps after a time without a link
 		p.untold.Until, p.untold.Why = now, listening.ErrandReturn
 	}

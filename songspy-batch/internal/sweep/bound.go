@@ -28,7 +28,7 @@ type bound struct {
 func (b *bound) begin(parent context.Context, now time.Time) context.Context {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.parent != parent || !now.Before(b.until) {
+	if b.parent != parent || !now.Before(b.until) || b.until.Sub(now) > boundShared || b.shared.Err() != nil {
 		shared, cancel := context.WithTimeout(parent, LookWithin)
 		context.AfterFunc(shared, cancel) // it ends by itself
 		b.parent, b.shared, b.until = parent, shared, now.Add(boundShared)

@@ -22,6 +22,19 @@ type renewals struct {
 	store *fakeStore
 	calls atomic.Int32
 	err   error
+
+	refused, answered atomic.Int32
+	wait              time.Duration // after a refused poll
+}
+
+func (r *renewals) Refused(context.Context, songspy.UserID, int64) (time.Duration, error) {
+	r.refused.Add(1)
+	return r.wait, nil
+}
+
+func (r *renewals) Answered(context.Context, songspy.UserID, int64) error {
+	r.answered.Add(1)
+	return nil
 }
 
 func (r *renewals) Renew(_ context.Context, id songspy.UserID, version int64) (songspy.Link, error) {

@@ -241,6 +241,16 @@ func (p *fakePlayer) all() (all []time.Time) {
 	return all
 }
 
+func (n noRenewals) Refused(context.Context, songspy.UserID, int64) (time.Duration, error) {
+	n.t.Error("a poll was refused")
+	return 0, nil
+}
+
+func (n noRenewals) Answered(context.Context, songspy.UserID, int64) error {
+	n.t.Error("a refused link was answered")
+	return nil
+}
+
 // noRenewals fails the test: nobody's token is spent in it.
 type noRenewals struct{ t *testing.T }
 

@@ -15,6 +15,8 @@ var (
 	errSuspended = errors.New("the link is suspect and has no living access token")
 	// errLeft: the person unlinked, linked anew or lost the link meanwhile.
 	errLeft = errors.New("the link is no longer the one that was to be asked")
+	// errRefused: Spotify refuses a token that it has just renewed.
+	errRefused = errors.New("spotify refuses a token that it has just renewed")
 )
 
 // look looks at one player. Whatever comes of it concerns this listener alone,
@@ -30,6 +32,7 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 		return
 	}
 	now := s.Now()
+	l = s.current(id, who, l, now)
 	s.Metrics.lag.Observe(now.Sub(at).Seconds())
 	if l.playing.Open() {
 		s.budgets.of(l.access.App).spent(now)
@@ -42,12 +45,13 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 	case err == nil:
 		s.count(ctx, id, l.why, resultOf(obs.Sighting), nil)
 		next = s.heard(id, who, l, obs)
+		s.answered(ctx, id, l)
 	case songspy.DispositionOf(err) == songspy.DispositionNotNow:
 		s.roster.end(id, who, l.why, heldBack)
 		return
 	default:
 		s.count(ctx, id, l.why, failureOf(err), err)
-		next = plan{s.unheard(ctx, id, who, err), reasonRetry}
+		next = plan{s.unheard(ctx, id, who, l, err), reasonRetry}
 	}
 	s.roster.end(id, who, next.why, func() { s.queue.Plan(id, next.at) })
 }
@@ -71,10 +75,15 @@ func ask[T any](ctx context.Context, s *Sweep, now time.Time, id songspy.UserID,
 		return answer, err
 	}
 	s.roster.renewed(link)
-	if link.Generation != l.generation || link.State != songspy.LinkActive {
+	refused := link.State == songspy.LinkSuspect && link.PollsRefusedSince != nil
+	if link.Generation != l.generation || link.State != songspy.LinkActive && !refused {
 		return answer, errLeft
 	}
-	return call(ctx, songspy.Access{App: l.access.App, Token: link.AccessToken})
+	answer, err = call(ctx, songspy.Access{App: l.access.App, Token: link.AccessToken})
+	if songspy.DispositionOf(err) == songspy.DispositionRenewToken {
+		err = errors.Join(errRefused, err)
+	}
+	return answer, err
 }
 
 // heard makes of an answer what it means, hands on what must be stored, and
@@ -84,7 +93,8 @@ func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy
 	s.budgets.of(before.access.App).saw(id, obs.Sighting == songspy.SightingPlaying, obs.At)
 	untold := before.untold.Looked(before.playing, out, before.watched, s.budgets.of(before.access.App).longest(s.Interval))
 	gap := s.missed(before, out.State)
-	worth := out.Worth || out.Visible || len(out.Plays) > 0 || gap != nil
+	out.Visible = out.Visible || before.ahead && out.State.Open() // viewers have its times ahead of the clock
+	worth := out.Worth || out.Visible || len(out.Plays) > 0 || gap != nil || before.ahead
 	if s.roster.learn(id, who, lesson{out.State, untold, worth}) {
 		if worth {
 			h := songspy.Hearing{Playing: out.State, Plays: out.Plays, Gap: gap, Visible: out.Visible}
@@ -99,14 +109,40 @@ func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy
 }
 
 // unheard deals with a look that failed, and says when the next one is made.
-func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *seat, err error) time.Time {
+func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *seat, l listener, err error) time.Time {
 	s.roster.miss(who, blindness(err))
-	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {
-		if err := s.unregister(ctx, id, who); err != nil {
-			s.Logger.ErrorContext(ctx, "a link's state could not be stored", "user_id", int64(id), "err", err)
+	wait := songspy.RetryAfterOf(err)
+	var fault error
+	switch {
+	case errors.Is(err, errRefused):
+		wait, fault = s.Renewer.Refused(ctx, id, l.generation)
+	case songspy.DispositionOf(err) == songspy.DispositionNotRegistered:
+		fault = s.unregister(ctx, id, who)
+	case songspy.DispositionOf(err) == songspy.DispositionRefused:
+		switch s.refusals.note(l.access.App, id, s.Now()) {
+		case concernsUser:
+			fault = s.unregister(ctx, id, who)
+		case concernsApp:
+			if s.Forbid != nil {
+				s.Forbid(ctx, l.access.App)
+			}
 		}
 	}
-	return s.nextSlot(id, songspy.RetryAfterOf(err))
+	if fault != nil {
+		s.Logger.ErrorContext(ctx, "a link's state could not be stored", "user_id", int64(id), "err", fault)
+	}
+	return s.nextSlot(id, wait)
+}
+
+// answered notes that Spotify has answered for the user and the app.
+func (s *Sweep) answered(ctx context.Context, id songspy.UserID, l listener) {
+	s.refusals.answered(l.access.App, id)
+	if !l.refused {
+		return
+	}
+	if err := s.Renewer.Answered(ctx, id, l.generation); err != nil {
+		s.Logger.ErrorContext(ctx, "a link's state could not be stored", "user_id", int64(id), "err", err)
+	}
 }
 
 // unregister notes that the app's owner has not entered the person, who is not
@@ -143,6 +179,8 @@ func failureOf(err error) result {
 		return failedNeedsPerson
 	case songspy.DispositionNotRegistered:
 		return failedNotRegistered
+	case songspy.DispositionRefused:
+		return failedRefused
 	case songspy.DispositionAppPaused:
 		return failedAppPaused
 	}

@@ -60,6 +60,7 @@ const (
 	failedTokenRefused
 	failedNeedsPerson
 	failedNotRegistered
+	failedRefused
 	failedAppPaused
 	failed
 	results // how many there are
@@ -69,7 +70,7 @@ var resultNames = [results]string{
 	sawPlaying: string(songspy.SightingPlaying), sawPaused: string(songspy.SightingPaused), sawNothing: string(songspy.SightingNothing),
 	sawAdvertisement: string(songspy.SightingAdvertisement), sawUnreadable: string(songspy.SightingUnreadable),
 	failedSuspended: "suspended", failedLeft: "left", failedRetryLater: "retry_later", failedTokenRefused: "token_refused",
-	failedNeedsPerson: "needs_person", failedNotRegistered: "not_registered", failedAppPaused: "app_paused", failed: "failed",
+	failedNeedsPerson: "needs_person", failedNotRegistered: "not_registered", failedRefused: "refused", failedAppPaused: "app_paused", failed: "failed",
 }
 
 func (r result) String() string { return resultNames[r] }

@@ -37,7 +37,9 @@ func (s *Sweep) remember(ctx context.Context, id songspy.UserID, _ time.Time) {
 	if !ok {
 		return
 	}
-	next, now := l.untold.NextInquiry(), s.Now()
+	now := s.Now()
+	l = s.current(id, who, l, now)
+	next := l.untold.NextInquiry()
 	switch {
 	case !s.Shards.Holds(id):
 		s.recall.Plan(id, now.Add(heldAgain))
@@ -107,7 +109,7 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 // or the app's owner can mend is the looks' business.
 func recallWait(err error) time.Duration {
 	switch songspy.DispositionOf(err) {
-	case songspy.DispositionNeedsPerson, songspy.DispositionNotRegistered:
+	case songspy.DispositionNeedsPerson, songspy.DispositionNotRegistered, songspy.DispositionRefused, songspy.DispositionRenewToken:
 		return listening.HistoryEvery
 	case songspy.DispositionNotNow:
 		return heldAgain

@@ -67,7 +67,7 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 		if link.Version > l.version {
 			l.take(link)
 		}
-		if microsOf(from.Playing.ObservedAt) > l.observed {
+		if !p.ahead && microsOf(from.Playing.ObservedAt) > l.observed {
 			l.play(playing)
 			l.unsaved = false
 		}
@@ -76,7 +76,7 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 	if l != nil && l.generation > link.Generation {
 		return known // an old reading
 	}
-	next := &seat{generation: link.Generation, round: r.round, watched: microsOf(p.watched), linked: microsOf(link.CreatedAt)}
+	next := &seat{generation: link.Generation, round: r.round, watched: microsOf(p.watched), linked: microsOf(link.CreatedAt), ahead: p.ahead}
 	next.app = r.app(link.App)
 	next.take(link)
 	next.play(playing)
@@ -124,6 +124,15 @@ func (r *roster) begin(id songspy.UserID) (who *seat, copied listener, ok bool) 
 	return l, l.listener(id), true
 }
 
+// pullBack corrects what is known as of a time that is ahead of now, and gives
+// what is known then.
+func (r *roster) pullBack(id songspy.UserID, who *seat, now time.Time) listener {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	who.pullBack(id, now)
+	return who.listener(id)
+}
+
 // lesson is what one look taught.
 type lesson struct {
 	playing songspy.NowPlaying
@@ -149,6 +158,7 @@ func (r *roster) learn(id songspy.UserID, who *seat, t lesson) bool {
 	who.leaveUntold(t.untold)
 	who.unsaved = !t.worth
 	if t.worth {
+		who.ahead = false
 		who.writing++
 	}
 	return true

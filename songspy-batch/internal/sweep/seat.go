@@ -15,6 +15,7 @@ type listener struct {
 	generation int64     // of the link
 	version    int64     // of the link
 	suspect    bool      // the refresh token was refused lately
+	refused    bool      // polls were refused lately, although the token was renewed
 	playing    songspy.NowPlaying
 
 	past
@@ -29,6 +30,7 @@ type listener struct {
 type past struct {
 	watched time.Time // the last look that told anything, by this process or the one before
 	untold  listening.Untold
+	ahead   bool // the store holds a state that is ahead of the clock
 }
 
 // seat is a listener as the roster keeps them. There may be a million, most of
@@ -54,6 +56,8 @@ type seat struct {
 	why      reason // of the look that is planned, or under way
 	idle     bool
 	suspect  bool
+	refused  bool
+	ahead    bool // the store's state is ahead of the clock
 	looking  bool // a look is under way
 	unsaved  bool // playing is newer than what the store was given
 }
@@ -74,8 +78,8 @@ func (m micros) time() time.Time  { return time.UnixMicro(int64(m)).UTC() }
 // listener is all that the seat of the person holds.
 func (s *seat) listener(id songspy.UserID) listener {
 	return listener{
-		access: songspy.Access{App: s.appID(), Token: s.access}, expires: s.expires.time(), generation: s.generation, version: s.version, suspect: s.suspect,
-		playing: s.nowPlaying(id), past: past{s.watched.time(), s.untold()}, linked: s.linked.time(),
+		access: songspy.Access{App: s.appID(), Token: s.access}, expires: s.expires.time(), generation: s.generation, version: s.version, suspect: s.suspect, refused: s.refused,
+		playing: s.nowPlaying(id), past: past{s.watched.time(), s.untold(), s.ahead}, linked: s.linked.time(),
 		blind: s.blind(), told: s.told, writing: int(s.writing), why: s.why,
 	}
 }
@@ -91,7 +95,25 @@ func (s *seat) appID() string {
 // take takes over a link.
 func (s *seat) take(link songspy.Link) {
 	s.access, s.expires, s.version = link.AccessToken, microsOf(link.AccessExpiresAt), link.Version
-	s.suspect = link.State == songspy.LinkSuspect
+	s.refused = link.PollsRefusedSince != nil
+	s.suspect = link.State == songspy.LinkSuspect && !s.refused
+}
+
+// isAhead reports whether something is known as of a time that is ahead.
+func (l *listener) isAhead(now time.Time) bool {
+	return l.playing.NotAhead(now) != l.playing || songspy.IsAhead(l.watched, now) || songspy.IsAhead(l.linked, now) ||
+		songspy.IsAhead(l.untold.AskedAt, now) || songspy.IsAhead(l.untold.Until, now)
+}
+
+// pullBack makes what is known as of a time that is ahead known as of now. The
+// clock was set back since.
+func (s *seat) pullBack(id songspy.UserID, now time.Time) {
+	l := s.listener(id)
+	s.ahead = true
+	s.play(l.playing.NotAhead(now))
+	s.watched, s.linked = microsOf(songspy.NotAhead(l.watched, now)), microsOf(songspy.NotAhead(l.linked, now))
+	l.untold.AskedAt, l.untold.Until = songspy.NotAhead(l.untold.AskedAt, now), songspy.NotAhead(l.untold.Until, now)
+	s.leaveUntold(l.untold)
 }
 
 func (s *seat) nowPlaying(id songspy.UserID) songspy.NowPlaying {

@@ -68,9 +68,12 @@ func (s *Sweep) joinThese(ctx context.Context, ids []songspy.UserID, from map[in
 	}
 	now := s.Now()
 	for _, l := range listeners {
+		l, ahead := s.notAhead(l, now)
 		id := l.Link.UserID
 		done := from[songspy.ShardOf(id)]
-		if s.roster.merge(l, s.pastOf(l, later(done, s.pulse.last), now)) != known {
+		p := s.pastOf(l, later(done, s.pulse.last), now)
+		p.ahead = ahead
+		if s.roster.merge(l, p) != known {
 			why := reasonTakeover
 			if done.IsZero() {
 				why = reasonStart

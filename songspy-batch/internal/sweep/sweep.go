@@ -56,6 +56,11 @@ type Player interface {
 // Renewer renews a link's tokens unless it was changed since that version.
 type Renewer interface {
 	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
+	// Refused enters that a poll was refused with a token that was renewed just
+	// before, and says how long to leave the user alone.
+	Refused(ctx context.Context, id songspy.UserID, generation int64) (wait time.Duration, err error)
+	// Answered enters that a poll was answered of somebody whose polls were refused.
+	Answered(ctx context.Context, id songspy.UserID, generation int64) error
 }
 
 // Options are what a sweep works with; all are needed but Shards and Spending.
@@ -64,6 +69,8 @@ type Options struct {
 	Feed    Feed
 	Player  Player
 	Renewer Renewer
+	// Forbid pauses an app whose users' calls Spotify forbids; nil: nothing does.
+	Forbid func(ctx context.Context, app string)
 	// Shards says whom this replica looks after; nil: everyone.
 	Shards Shards
 	// Interval is the floor: the longest time between two looks at one player.
@@ -92,6 +99,9 @@ type Sweep struct {
 	bound   bound
 	budgets *budgets
 
+	refusals refusals
+	aheads   aheads
+
 	reading sync.Mutex    // one reading of the store is taken over at a time, in the order read
 	begun   chan struct{} // closed once the roster was read for the first time
 	first   sync.Once
@@ -103,7 +113,7 @@ func New(o Options) *Sweep {
 	if o.Shards == nil {
 		o.Shards = everyone{}
 	}
-	s := &Sweep{Options: o, budgets: newBudgets(o.Spending, o.Interval), queue: due.New[songspy.UserID](), recall: due.New[songspy.UserID](), begun: make(chan struct{})}
+	s := &Sweep{Options: o, budgets: newBudgets(o.Spending, o.Interval), queue: due.New[songspy.UserID]().By(o.Now), recall: due.New[songspy.UserID]().By(o.Now), begun: make(chan struct{})}
 	s.roster = newRoster(func(id songspy.UserID) {
 		s.queue.Drop(id)
 		s.recall.Drop(id)
@@ -152,7 +162,7 @@ func (s *Sweep) Ready(context.Context) error {
 
 // Notes says in sentences what limits a sweep that works.
 func (s *Sweep) Notes() []string {
-	notes := s.budgets.notes(s.Interval)
+	notes := append(s.budgets.notes(s.Interval), s.clockNotes(s.Now())...)
 	if behind := s.behind(); behind > s.Interval/3 {
 		notes = append(notes, fmt.Sprintf("Looks are late: the oldest that has not been made was due %s ago.", behind.Round(time.Second)))
 	}

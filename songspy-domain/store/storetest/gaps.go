@@ -51,6 +51,27 @@ func gaps() suite {
 				same(t, "once it works again", all(t, b, l), closed)
 			}
 		},
+		"Gaps_BeginWherePollsWereRefusedFirst": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+				l.State, l.PollsRefusedSince = songspy.LinkSuspect, &start
+				return nil
+			}))
+			same(t, "refused since", *value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).PollsRefusedSince, start)
+			b.clock.advance(6 * time.Hour)
+			turn(t, b, l, songspy.LinkReauthRequired)
+			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: start, Reason: songspy.GapLinkBroken}})
+			again := b.link(t, l.UserID, "of-1")
+			same(t, "refused no more", again.PollsRefusedSince == nil, true)
+		},
+		"Gaps_ThatBeganByAClockThatRanAheadEndWithTheBrokenLink": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			b.clock.advance(9 * time.Hour)
+			turn(t, b, l, songspy.LinkNotRegistered)
+			b.clock.advance(-9 * time.Hour)
+			turn(t, b, l, songspy.LinkActive)
+			same(t, "gaps", len(all(t, b, l)), 0)
+		},
 		"Gaps_BeginWhereASuspectLinkCouldLastBeAsked": func(t *testing.T, b *bundle) {
 			l := b.listener(t) // its token lives for an hour
 			turn(t, b, l, songspy.LinkSuspect)

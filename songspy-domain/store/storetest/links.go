@@ -102,6 +102,8 @@ func links() suite {
 			same(t, "refused before", before(start, 10), []songspy.UserID{early, middle})
 			same(t, "the longest", before(start.Add(time.Hour), 1), []songspy.UserID{early})
 			same(t, "all", before(start.Add(time.Hour), 10), []songspy.UserID{early, middle, late})
+			ahead := refusedAt(start.Add(9 * time.Hour)) // before the clock was set back
+			same(t, "refused by a clock that ran ahead", before(start, 10), []songspy.UserID{early, middle, ahead})
 		},
 		"LinksToRenew_AreThoseThatDieBeforeInPages": func(t *testing.T, b *bundle) {
 			var want []songspy.UserID

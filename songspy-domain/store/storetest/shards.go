@@ -63,6 +63,19 @@ func shards() suite {
 			same(t, "where the other had come", h.Gained[3], start)
 			same(t, "left for the other", len(one.lease(t, long).Held), songspy.Shards/2)
 		},
+		"LeaseShards_CutLeasesFromAClockThatWasSetBack": func(t *testing.T, b *bundle) {
+			dead, heir := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
+			dead.lease(t, long)
+			for _, table := range []string{"shards SET lease_until", "replicas SET seen_until"} { // Postgres goes by its own clock
+				_, err := b.sql(t).ExecContext(t.Context(), "UPDATE "+table+" = $1", time.Now().Add(9*time.Hour).UTC())
+				must(t, err)
+			}
+			const length = 100 * time.Millisecond
+			same(t, "owners", heir.lease(t, length).Owners, 1)
+			b.clock.advance(length)
+			<-time.After(2 * length)
+			same(t, "taken over", len(heir.lease(t, length).Gained), songspy.Shards)
+		},
 		"LeaseShards_TakeOverWhatHasExpired": func(t *testing.T, b *bundle) {
 			dead, heir := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
 			dead.lease(t, time.Millisecond)

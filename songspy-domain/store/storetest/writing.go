@@ -66,6 +66,23 @@ func writing() suite {
 			same(t, "plays", b.count(t, "plays", l.UserID), 0)
 			same(t, "the last change", b.last(t), before)
 		},
+		"WriteListening_TakesWhatIsSeenAfterTheClockWasSetBack": func(t *testing.T, b *bundle) {
+			const ahead = 9 * time.Hour
+			one, two := b.listener(t), b.listener(t)
+			b.clock.advance(ahead)
+			b.write(t, hears(one, song(1), start.Add(ahead)), hears(two, song(1), start.Add(ahead)))
+			b.clock.advance(-ahead + time.Minute)
+			h := hears(one, song(2), start.Add(time.Minute))
+			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour))}
+			h.Tracks = append(h.Tracks, song(1))
+			w := b.write(t, h, hears(two, song(3), start.Add(time.Minute)))
+			same(t, "dropped", w[0].Dropped || w[1].Dropped, false)
+			same(t, "the songs", []string{b.playing(t, one.UserID).TrackURI, b.playing(t, two.UserID).TrackURI}, []string{song(2).URI, song(3).URI})
+			same(t, "plays", b.count(t, "plays", one.UserID), 1)
+			same(t, "observed", b.playing(t, one.UserID).ObservedAt, start.Add(time.Minute))
+			late := value[[]songspy.Written](t)(b.WriteListening(t.Context(), []songspy.Hearing{hears(one, song(1), start)}))
+			same(t, "what is older still is dropped", late[0].Dropped, true)
+		},
 		"WriteListening_TwiceIsOnce": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
 			h := hears(l, song(1), start.Add(123*time.Nanosecond))

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// wall is a wall clock that can be set. It runs with virtual time.
+type wall struct{ by atomic.Int64 }
+
+func (c *wall) now() time.Time       { return time.Now().Add(time.Duration(c.by.Load())).Round(0) }
+func (c *wall) step(d time.Duration) { c.by.Add(int64(d)) }
+
+// TestAfterAClockIsSetBackTheNextPlaysAreKept runs hours under a clock that is
+// nine hours ahead. Then the clock is corrected, while the batch works or while
+// it is stopped.
+func TestAfterAClockIsSetBackTheNextPlaysAreKept(t *testing.T) {
+	t.Parallel()
+	for name, restart := range map[string]bool{"while the batch works": false, "while it is stopped": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const people, ahead, interval = 6, 9 * time.Hour, 3 * time.Minute
+				clock := &wall{}
+				w := newWorld(t, sim.Options{People: people, Seed: 5, Epoch: time.Now()})
+				w.patience = 30 * time.Second
+				var albums [people][]sim.Play
+				for person := range people {
+					albums[person] = w.album(person, time.Now().Add(time.Duration(person)*17*time.Second), 120)
+				}
+				clock.step(ahead)
+				w.now = clock.now
+				stop, _ := w.start()
+				<-time.After(2*time.Hour + 100*time.Second)
+				if restart {
+					stop()
+				}
+				clock.step(-ahead)
+				corrected := time.Now()
+				if restart {
+					stop, _ = w.start()
+				}
+				<-time.After(2 * interval)
+				if status, words := w.readyz(); status != 200 || !strings.Contains(words, "he clock ") || !strings.Contains(words, "set back") {
+					t.Errorf("/readyz says %d %s", status, words)
+				}
+				<-time.After(time.Hour)
+				stop()
+				for person := range people {
+					plays := w.kept(person)
+					for _, p := range albums[person] {
+						if p.Start.Before(corrected.Add(2*interval)) || p.Start.Add(p.Track.Duration).After(time.Now().Add(-2*interval)) {
+							continue
+						}
+						found := 0
+						for _, k := range plays {
+							if k.Track.URI == p.Track.URI && k.Play.StartedAt.Sub(p.Start).Abs() < 15*time.Second {
+								found++
+							}
+						}
+						if found != 1 {
+							t.Errorf("person %d: the play %s after the correction is kept %d times", person, p.Start.Sub(corrected), found)
+						}
+					}
+					if n := len(w.called("currently-playing")); n > people*150 {
+						t.Errorf("%d polls", n)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAMachineThatSleptCausesOneGapAndNoBurst stops the batch's timers for
+// eight hours, as a suspended machine does: the clock and the world go on.
+func TestAMachineThatSleptCausesOneGapAndNoBurst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const people, asleep, interval = 60, 8 * time.Hour, 3 * time.Minute
+		clock := &wall{}
+		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now(), Now: clock.now})
+		w.patience, w.now = 30*time.Second, clock.now
+		stop, _ := w.start()
+		<-time.After(time.Hour + 7*time.Second)
+		slept := clock.now()
+		clock.step(asleep)
+		woke := clock.now()
+		<-time.After(2*interval + time.Minute)
+		stop()
+		perSecond := map[int64]int{}
+		polls := 0
+		for _, c := range w.called("currently-playing") {
+			if c.At.Before(woke) || c.At.After(woke.Add(interval)) {
+				continue
+			}
+			polls++
+			perSecond[c.At.Unix()]++
+		}
+		for second, n := range perSecond {
+			if n > 10 {
+				t.Errorf("%d polls in second %d after the sleep: a burst", n, second-woke.Unix())
+			}
+		}
+		if polls < people || polls > 4*people {
+			t.Errorf("%d polls of %d users in the interval after the sleep", polls, people)
+		}
+		for person := range people {
+			w.silent(person, songspy.GapBatchDown, slept, woke)
+		}
+	})
+}

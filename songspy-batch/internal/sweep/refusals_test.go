@@ -1,0 +1,47 @@
+package sweep
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestUnknownRefusalsConcernTheAppOrTheUser(t *testing.T) {
+	const app = "app"
+	start := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	type event struct {
+		minute   int
+		user     int64
+		answered bool
+	}
+	for name, c := range map[string]struct {
+		events []event
+		want   concern // of the last one
+	}{
+		"one":                               {[]event{{0, 1, false}}, concernsNobody},
+		"one user twice":                    {[]event{{0, 1, false}, {3, 1, false}}, concernsNobody},
+		"one user three times in an hour":   {[]event{{0, 1, false}, {30, 1, false}, {60, 1, false}}, concernsUser},
+		"one user three times in two hours": {[]event{{0, 1, false}, {50, 1, false}, {110, 1, false}}, concernsNobody},
+		"two users":                         {[]event{{0, 1, false}, {1, 2, false}}, concernsApp},
+		"two users in two hours":            {[]event{{0, 1, false}, {61, 2, false}}, concernsNobody},
+		"two users, another was answered":   {[]event{{0, 1, false}, {1, 3, true}, {2, 2, false}}, concernsNobody},
+		"the user was answered":             {[]event{{0, 1, false}, {3, 1, false}, {6, 1, true}, {9, 1, false}}, concernsNobody},
+		"others are answered all the while": {[]event{{0, 1, false}, {1, 3, true}, {3, 1, false}, {4, 3, true}, {6, 1, false}}, concernsUser},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r refusals
+			got := concernsNobody
+			for _, e := range c.events {
+				if e.answered {
+					r.answered(app, songspy.UserID(e.user))
+				} else {
+					got = r.note(app, songspy.UserID(e.user), start.Add(time.Duration(e.minute)*time.Minute))
+				}
+			}
+			if got != c.want {
+				t.Errorf("concerns %d, want %d", got, c.want)
+			}
+		})
+	}
+}
