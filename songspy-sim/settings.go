@@ -46,7 +46,7 @@ func readSettings(command string, args []string, lookup func(string) (string, bo
 		f.StringVar(&s.addr, "addr", "127.0.0.1:8090", "address to listen on")
 		f.BoolVar(&s.allowNetwork, "allow-network", false, "listen also beyond this machine; for a container's internal network")
 		f.Uint64Var(&s.seed, "seed", 1, "decides who everybody is and what they hear")
-		f.StringVar(&s.population, "population", "lively", "lively, tenth, regular or restless")
+		f.StringVar(&s.population, "population", "lively", "lively, tenth, regular, restless or awkward")
 		f.StringVar(&s.publicURL, "public-url", "http://127.0.0.1:8090", "address under which browsers reach the simulator")
 		f.BoolVar(&s.rotate, "rotate-refresh-tokens", false, "give PKCE clients a new refresh token at each refresh")
 		f.DurationVar(&s.tokenLife, "token-life", time.Hour, "life of Spotify's access tokens")

@@ -54,6 +54,7 @@ func TestCurrentlyPlaying_FollowsAPauseAndASeek(t *testing.T) {
 func TestCurrentlyPlaying_HasAFormForEveryKind(t *testing.T) {
 	s, _ := newSim(t)
 	song, episode, local := s.Track(0), s.Track(12000), s.Track(12300)
+	chapter := sim.Track{Kind: sim.KindChapter, URI: "spotify:chapter:c", Title: "Chapter 1", Artists: []string{"Author"}, Album: "Book", AlbumID: "book", Duration: time.Minute}
 	advert := sim.Track{Kind: sim.KindAd, Duration: time.Minute}
 	unknown := sim.Track{Kind: sim.KindUnknown, Duration: time.Minute}
 	for _, c := range []struct {
@@ -66,6 +67,7 @@ func TestCurrentlyPlaying_HasAFormForEveryKind(t *testing.T) {
 		{"episode asked for", "?additional_types=track%2Cepisode", episode, "episode", episode.URI},
 		{"episode not asked for", "", episode, "episode", ""},
 		{"episode not asked for, tracks are", "?additional_types=track", episode, "episode", ""},
+		{"chapter", "?additional_types=track,episode", chapter, "chapter", chapter.URI},
 		{"local file", "", local, "track", local.URI},
 		{"advertisement", "?additional_types=track,episode", advert, "ad", ""},
 		{"something else", "", unknown, "unknown", ""},
@@ -119,6 +121,45 @@ func TestCurrentlyPlaying_MayNotKnowTheProgress(t *testing.T) {
 	body := look(t, sim.Play{Track: s.Track(1), NoProgress: true}, time.Second, "").decode(t)
 	if progress, has := body["progress_ms"]; !has || progress != nil || body["is_playing"] != true {
 		t.Errorf("answer is %v", body)
+	}
+}
+
+// TestCurrentlyPlaying_MayMislead: what a player shows is not always what it does.
+func TestCurrentlyPlaying_MayMislead(t *testing.T) {
+	s, c := newSim(t)
+	a, b := s.Track(1), s.Track(2)
+	lengthA := a.Duration
+	tests := map[string]struct {
+		play     sim.Play
+		after    time.Duration
+		progress time.Duration
+		playing  bool
+	}{
+		"an episode at twice the speed":              {sim.Play{Track: a, Speed: 2}, 10 * time.Second, 20 * time.Second, true},
+		"it lasts half as long":                      {sim.Play{Track: a, Speed: 2, Linger: time.Hour}, lengthA/2 + time.Second, lengthA, false},
+		"an episode that advertisements lengthen":    {sim.Play{Track: a, Inserted: time.Minute}, lengthA + 50*time.Second, lengthA + 50*time.Second, true},
+		"a player that is frozen in its pause":       {sim.Play{Track: a, PauseAfter: 5 * time.Second, PauseFor: time.Hour, Stall: sim.Frozen}, time.Minute, 5 * time.Second, true},
+		"a player that is frozen once it is over":    {sim.Play{Track: a, End: start.Add(10 * time.Second), Linger: time.Hour, Stall: sim.Frozen}, time.Minute, 10 * time.Second, true},
+		"a player that grows once it is over":        {sim.Play{Track: a, Linger: time.Hour, Stall: sim.Growing}, lengthA + time.Minute, lengthA + time.Minute, true},
+		"a device that always says zero":             {sim.Play{Track: a, ZeroProgress: true}, time.Minute, 0, true},
+		"a stopped player stands still where it was": {sim.Play{Track: a, End: start.Add(10 * time.Second), Linger: time.Hour}, time.Minute, 10 * time.Second, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			body := look(t, tt.play, tt.after, "").decode(t)
+			if body["progress_ms"] != float64(tt.progress.Milliseconds()) || body["is_playing"] != tt.playing {
+				t.Errorf("at %v of %v, playing %v", body["progress_ms"], tt.progress.Milliseconds(), body["is_playing"])
+			}
+		})
+	}
+	s.Script(0, []sim.Play{{Track: a, Start: start, End: start.Add(time.Minute)}, {Track: b, Start: start.Add(time.Minute), Mixed: 3 * time.Second}})
+	access, _ := s.SpotifyTokens(0)
+	for _, want := range []struct{ after, progress time.Duration }{{61 * time.Second, time.Minute}, {64 * time.Second, 4 * time.Second}} {
+		c.Advance(start.Add(want.after).Sub(c.Now()))
+		body := get(t, s, apiURL+playing, access).decode(t)
+		if body["item"].(map[string]any)["uri"] != b.URI || body["progress_ms"] != float64(want.progress.Milliseconds()) {
+			t.Errorf("after %v the new track is at %v", want.after, body["progress_ms"])
+		}
 	}
 }
 

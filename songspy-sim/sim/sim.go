@@ -75,8 +75,15 @@ const (
 	KindTrack   = population.KindTrack
 	KindEpisode = population.KindEpisode
 	KindLocal   = population.KindLocal
+	KindChapter = population.KindChapter
 	KindAd      = population.KindAd
 	KindUnknown = population.KindUnknown
+)
+
+// The ways in which a player misleads.
+const (
+	Frozen  = population.Frozen
+	Growing = population.Growing
 )
 
 // The states of a player.

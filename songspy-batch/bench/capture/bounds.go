@@ -7,7 +7,9 @@ type bounds struct {
 	calls                    float64 // times those of the plain sweep
 	perDay                   float64 // calls a listener and day
 	provable, all            float64
-	notPlayed                float64
+	followed, seen           float64
+	notPlayed, doubles       float64 // shares of what is claimed; no double is allowed where its share is 0
+	polls                    bool    // those of an hour: see worstHour
 	p50, p90, start, onBoard float64
 }
 
@@ -18,6 +20,8 @@ func boundsFor(population string) (bounds, bool) {
 		return bounds{calls: 1.08, provable: 0.999, all: 0.99, notPlayed: 0.001, p50: 3, p90: 45, start: 2, onBoard: 0.9}, true
 	case "restless":
 		return bounds{calls: 1.12, p90: 100}, true
+	case "awkward":
+		return bounds{followed: 0.998, seen: 0.988, notPlayed: 0.003, doubles: 0.0005, polls: true}, true
 	default:
 		return bounds{}, false
 	}
@@ -56,9 +60,15 @@ func (r *report) judgeRow(name string, b bounds) (missed []string) {
 	}
 	miss(b.provable, f.Provable.ratio() < b.provable, "recall of provable plays is %v", f.Provable)
 	miss(b.all, f.Plays.ratio() < b.all, "recall of all plays is %v", f.Plays)
-	miss(1, f.Doubles > 0, "%d plays are doubled", f.Doubles)
+	miss(b.followed, f.Followed.ratio() < b.followed, "recall of plays that polls followed or history lists is %v", f.Followed)
+	miss(b.seen, f.Seen.ratio() < b.seen, "recall of plays that a poll saw is %v", f.Seen)
+	doubled := float64(f.Doubles) / max(1, float64(f.Claimed))
+	miss(1, doubled > b.doubles, "%d plays are doubled", f.Doubles)
 	untrue := float64(f.NotPlayed) / max(1, float64(f.Claimed))
 	miss(b.notPlayed, untrue > b.notPlayed, "%.3f %% of the plays claimed were not", 100*untrue)
+	if b.polls && f.Excess > 0 {
+		missed = append(missed, fmt.Sprintf("%s: a player costs %d polls more in an hour than %d and %d for each play that began", name, f.Excess, pollsAnHour, pollsAPlay))
+	}
 	miss(b.p50, f.Delay[0] > b.p50, "half of the plays take more than %.1f s to the board", f.Delay[0])
 	miss(b.p90, f.Delay[1] > b.p90, "a tenth of the plays take more than %.1f s to the board", f.Delay[1])
 	miss(b.start, f.StartOff[1] > b.start, "one start in twenty is off by more than %.1f s", f.StartOff[1])

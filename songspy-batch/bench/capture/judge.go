@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -15,7 +16,7 @@ const enough = 30 * time.Second
 func (r *record) judge(plays []stored) row {
 	f := row{
 		Policy: r.policy.name, Looks: r.db.looks, Histories: r.db.histories, Calls: r.db.looks + r.db.histories,
-		Refused: r.db.refused, personDays: float64(r.people * r.days),
+		Refused: r.db.refused, personDays: float64(r.people * r.days), Excess: math.MinInt,
 	}
 	byPerson := make([][]stored, r.people)
 	for _, p := range plays {
@@ -26,6 +27,7 @@ func (r *record) judge(plays []stored) row {
 		v := verdict{row: &f, from: r.from, to: r.to, truth: truth, plays: byPerson[person], seen: r.db.people[person], person: person, explain: r.explain}
 		v.history()
 		v.board()
+		f.Excess = max(f.Excess, v.worstHour())
 	}
 	f.sum()
 	return f
@@ -62,6 +64,9 @@ func (v verdict) history() {
 				}
 				if seen {
 					v.Seen.add(j >= 0)
+				}
+				if !t.InHistory.IsZero() || v.followed(i) {
+					v.Followed.add(j >= 0)
 				}
 			}
 		}
@@ -106,6 +111,54 @@ func listed(k sim.Kind) bool {
 func (v verdict) looked(t sim.Play) bool {
 	i, _ := slices.BinarySearchFunc(v.seen.looks, t.Start, time.Time.Compare)
 	return i < len(v.seen.looks) && v.seen.looks[i].Before(t.End) && !t.Offline
+}
+
+// followed reports whether polls saw a play sound for 30 s, or saw it and the
+// play that began where it reached its end.
+func (v verdict) followed(i int) bool {
+	t := v.truth[i]
+	first, _ := slices.BinarySearchFunc(v.seen.looks, t.Start, time.Time.Compare)
+	after, _ := slices.BinarySearchFunc(v.seen.looks, t.End, time.Time.Compare)
+	if t.Offline || first == after {
+		return false
+	}
+	from, to := v.seen.looks[first], v.seen.looks[after-1]
+	var sounded time.Duration
+	for _, part := range sounding(t) {
+		sounded += max(0, earlier(part.to, to).Sub(later(part.from, from)))
+	}
+	if sounded >= enough {
+		return true
+	}
+	const seamless = 5 * time.Second
+	return t.Complete && i+1 < len(v.truth) && v.truth[i+1].Start.Sub(t.End) <= seamless && listed(v.truth[i+1].Track.Kind) && v.looked(v.truth[i+1])
+}
+
+// What a player may cost in any hour.
+const (
+	pollsAnHour = 24
+	pollsAPlay  = 3
+)
+
+// worstHour is by how much the polls of an hour exceed what they may be, in the
+// worst hour that begins with a poll.
+func (v verdict) worstHour() int {
+	worst := math.MinInt
+	for i, from := range v.seen.polls {
+		if !v.measured(from) {
+			continue
+		}
+		until := from.Add(time.Hour)
+		after, _ := slices.BinarySearchFunc(v.seen.polls, until, time.Time.Compare)
+		began := 0
+		for _, t := range v.truth {
+			if !t.Start.Before(from) && t.Start.Before(until) {
+				began++
+			}
+		}
+		worst = max(worst, after-i-pollsAnHour-pollsAPlay*began)
+	}
+	return worst
 }
 
 // board judges what viewers saw of what the provider shows.

@@ -75,6 +75,47 @@ func TestProvableIsWhatALookOrHistoryCouldShow(t *testing.T) {
 	}
 }
 
+func TestFollowedIsWhatPollsSawForLongEnoughOrToASeamlessEnd(t *testing.T) {
+	complete := func(p sim.Play) sim.Play { p.Complete = true; return p }
+	a, b := song("a", 200), song("b", 200)
+	paused := played(a, 0, 200)
+	paused.PauseAfter, paused.PauseFor = 20*time.Second, 100*time.Second
+	tests := map[string]struct {
+		truth []sim.Play
+		polls []int
+		want  bool
+	}{
+		"one poll":                            {[]sim.Play{complete(played(a, 0, 200))}, []int{100}, false},
+		"two polls 30 s apart":                {[]sim.Play{played(a, 0, 100)}, []int{10, 40}, true},
+		"two polls with a pause between":      {[]sim.Play{paused}, []int{10, 130}, false},
+		"one poll, and the next at its end":   {[]sim.Play{complete(played(a, 0, 200)), played(b, 201, 300)}, []int{100, 202}, true},
+		"one poll, and the next much later":   {[]sim.Play{complete(played(a, 0, 200)), played(b, 220, 300)}, []int{100, 222}, false},
+		"one poll, and the next after a skip": {[]sim.Play{played(a, 0, 100), played(b, 100, 300)}, []int{50, 102}, false},
+		"none":                                {[]sim.Play{complete(played(a, 0, 200)), played(b, 201, 300)}, []int{202}, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := verdict{truth: tt.truth}
+			for _, poll := range tt.polls {
+				v.seen.looks = append(v.seen.looks, at(poll))
+			}
+			if got := v.followed(0); got != tt.want {
+				t.Errorf("followed: %t, want %t", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestTheWorstHourIsFoundWhereverItBegins(t *testing.T) {
+	v := verdict{from: at(0), to: at(10_000), truth: []sim.Play{played(song("a", 200), 3000, 3200)}}
+	for s := 2000; s < 5600; s += 100 {
+		v.seen.polls = append(v.seen.polls, at(s))
+	}
+	if got := v.worstHour(); got != 36-24-3 {
+		t.Errorf("the worst hour exceeds by %d, want 9", got)
+	}
+}
+
 // showing is a board entry that begins with its song and lasts as it does.
 func showing(t sim.Track, since, start, end int) shown {
 	ends := at(end)

@@ -56,7 +56,7 @@ func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
 	f.IntVar(&o.people, "people", 200, "how many people listen")
 	f.IntVar(&o.days, "days", 7, "how many days are measured")
 	f.Uint64Var(&o.seed, "seed", 1, "what everything that is left to chance follows from")
-	f.StringVar(&o.population, "population", "regular", "how they listen: regular, restless, or another of the simulator's")
+	f.StringVar(&o.population, "population", "regular", "how they listen: regular, restless, awkward, or another of the simulator's")
 	f.StringVar(&o.only, "only", "", "measure only the policy of this name, or those whose names contain it")
 	f.BoolVar(&o.explain, "explain", false, "say on stderr what was played, asked and stored around each play that is lost, doubled or was not played")
 	if err := f.Parse(args); err != nil {

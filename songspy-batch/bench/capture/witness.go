@@ -31,6 +31,7 @@ type witness struct {
 type seen struct {
 	shown []shown
 	looks []time.Time // that showed a player
+	polls []time.Time // all of them
 	asked []asking    // all calls; only to be explained
 }
 
@@ -48,6 +49,9 @@ func (w *witness) called(c sim.Call) {
 	look := c.Endpoint.String() == "currently-playing"
 	if look && c.Status == ok {
 		w.people[c.Person].looks = append(w.people[c.Person].looks, c.At)
+	}
+	if look {
+		w.people[c.Person].polls = append(w.people[c.Person].polls, c.At)
 	}
 	if w.explain {
 		w.people[c.Person].asked = append(w.people[c.Person].asked, asking{c.At, !look, c.Status})

@@ -32,6 +32,11 @@ type play struct {
 	Offline      bool       `json:"offline,omitempty"`
 	Unlisted     bool       `json:"unlisted,omitempty"`
 	NoProgress   bool       `json:"noProgress,omitempty"`
+	Speed        float64    `json:"speed,omitempty"`
+	InsertedMS   int64      `json:"insertedMs,omitempty"`
+	Stall        string     `json:"stall,omitempty"`
+	ZeroProgress bool       `json:"zeroProgress,omitempty"`
+	MixedMS      int64      `json:"mixedMs,omitempty"`
 	HeardAt      *time.Time `json:"heardAt,omitempty"`
 	InHistory    *time.Time `json:"inHistory,omitempty"`
 }
@@ -43,6 +48,7 @@ func wire(p population.Play) play {
 		PauseAfterMS: p.PauseAfter.Milliseconds(), PauseForMS: p.PauseFor.Milliseconds(), JumpMS: p.Jump.Milliseconds(),
 		LingerMS: p.Linger.Milliseconds(), ListenedMS: p.Listened.Milliseconds(), Complete: p.Complete, Skipped: p.Skipped,
 		Private: p.Private, Offline: p.Offline, Unlisted: p.Unlisted, NoProgress: p.NoProgress,
+		Speed: p.Speed, InsertedMS: p.Inserted.Milliseconds(), Stall: string(p.Stall), ZeroProgress: p.ZeroProgress, MixedMS: p.Mixed.Milliseconds(),
 	}
 	if p.Track.HistoryURI != p.Track.URI {
 		out.HistoryURI = p.Track.HistoryURI
@@ -63,6 +69,7 @@ func (p play) scripted() population.Play {
 		Start: p.Start, End: p.End, From: ms(p.FromMS), PauseAfter: ms(p.PauseAfterMS), PauseFor: ms(p.PauseForMS),
 		Jump: ms(p.JumpMS), Linger: ms(p.LingerMS), Complete: p.Complete, Skipped: p.Skipped,
 		Private: p.Private, Offline: p.Offline, Unlisted: p.Unlisted, NoProgress: p.NoProgress,
+		Speed: p.Speed, Inserted: ms(p.InsertedMS), Stall: population.Stall(p.Stall), ZeroProgress: p.ZeroProgress, Mixed: ms(p.MixedMS),
 	}
 	if p.HeardAt != nil {
 		out.HeardAt = *p.HeardAt

@@ -30,6 +30,10 @@ type Habits struct {
 
 	Spurious   float64 // of looks at a playing person that are answered 204
 	NoProgress float64 // of plays on devices that report no progress
+
+	Stalled float64 // of sessions whose player claims to play while it stands still or is over, for hours
+	Fast    float64 // of episodes that are heard at 1.2 to 2 times the speed
+	Mixed   float64 // of track changes after which answers still carry the former track's progress for some seconds
 }
 
 // regular is the population of the capture benchmark: a tenth of the day,
@@ -49,12 +53,17 @@ const lingerMax = 6 * time.Minute
 //   - tenth: one in ten is playing, and shown so, at any moment; for load.
 //   - regular: a tenth of each day in sessions of 100 minutes.
 //   - restless: the same in sessions of 50 minutes with 25 % skips.
+//   - awkward: regular, where the provider misleads: 15 % of the sessions are never listed by history,
+//     in 2 % the player is frozen or grows beyond the end, 10 % of the episodes run at 1.2 to 2
+//     times the clock, and 1 % of the track changes show the new track with the old progress.
 func Named(name string) (Habits, error) {
 	h := regular
 	switch name {
 	case "regular":
 	case "restless":
 		h.Slot, h.SessionMean, h.Skip, h.Seek = 2*time.Hour, 50*time.Minute, 0.25, 0.02
+	case "awkward":
+		h.Unlisted, h.Stalled, h.Fast, h.Mixed = 0.15, 0.02, 0.10, 0.01
 	case "tenth":
 		h.Slot, h.Daily = 1000*time.Minute, false
 		h.Private, h.Offline, h.Spurious = 0, 0, 0
@@ -62,7 +71,7 @@ func Named(name string) (Habits, error) {
 		h.Slot, h.SessionMean, h.Spread, h.Daily = 2*time.Hour, 108*time.Minute, 0.05, false
 		h.Listening, h.Skip, h.Seek, h.Private, h.Offline = 0.9, 0.15, 0.01, 0.02, 0
 	default:
-		return Habits{}, fmt.Errorf("population %q is not known: use lively, tenth, regular or restless", name)
+		return Habits{}, fmt.Errorf("population %q is not known: use lively, tenth, regular, restless or awkward", name)
 	}
 	return h, nil
 }

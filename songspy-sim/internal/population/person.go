@@ -23,6 +23,7 @@ const (
 	saltScripted
 	saltUnlisted
 	saltWhole
+	saltOdd
 )
 
 // Person is who somebody is at the two providers.

@@ -25,7 +25,13 @@ type Play struct {
 	Unlisted   bool          // shown live only: Jams and other clients never reach history
 	NoProgress bool          // progress_ms is null throughout
 
-	// Linger is how long the stopped player still shows the track as paused.
+	Speed        float64       // progress runs so many times the clock; 0 stands for 1
+	Inserted     time.Duration // by which the play is longer than its track says: episodes grow by advertisements
+	Stall        Stall         // what the player shows instead of a pause and of its end
+	ZeroProgress bool          // progress_ms is 0 throughout
+	Mixed        time.Duration // for how long after Start answers carry the former track's progress
+
+	// Linger is how long the stopped player still shows the track: as paused, or as its Stall says.
 	Linger time.Duration
 
 	// HeardAt is history's played_at and InHistory the instant from which
@@ -33,6 +39,15 @@ type Play struct {
 	HeardAt   time.Time
 	InHistory time.Time
 }
+
+// Stall is how a player misleads: it claims to play although it stands still or is over.
+type Stall string
+
+// The ways to stall. The zero value does not.
+const (
+	Frozen  Stall = "frozen"  // its progress stands still
+	Growing Stall = "growing" // its progress grows on, beyond the end of its track too
+)
 
 // State is what a player does.
 type State string
@@ -58,6 +73,48 @@ type play struct {
 	complete, skipped    bool
 	private, offline     bool
 	noProgress, unlisted bool
+
+	speed    int64 // of progress, in thousandths of the clock's; 0 stands for 1000
+	inserted int64
+	mixed    int64 // after start
+	former   int64 // the progress that is shown meanwhile
+	stall    Stall
+	zero     bool
+}
+
+// covered is how far a player gets in that time.
+func (p *play) covered(elapsed int64) int64 {
+	if p.speed == 0 {
+		return elapsed
+	}
+	return elapsed * p.speed / 1000
+}
+
+// lasts is how long a player takes for a part of its track.
+func (p *play) lasts(part int64) int64 {
+	if p.speed == 0 {
+		return part
+	}
+	return part * 1000 / p.speed
+}
+
+// shows is what an answer says of the player at an instant between start and
+// end + linger: the truth, unless its device or the provider misleads.
+func (p *play) shows(at int64) (progress int64, state State) {
+	progress, paused := p.position(at)
+	state = Playing
+	switch {
+	case p.zero:
+		progress = 0
+	case at >= p.start && at < p.start+p.mixed:
+		progress = p.former
+	case at >= p.end && p.stall == Growing:
+		progress += p.covered(at - p.end)
+	}
+	if paused && p.stall == "" {
+		state = Paused
+	}
+	return progress, state
 }
 
 func (p *play) listened() int64 {
@@ -75,18 +132,18 @@ func (p *play) position(at int64) (position int64, paused bool) {
 		return p.from, false // the next track shows while it loads
 	case at >= p.end:
 		position, _ = p.position(p.end - 1)
-		return min(position+1, p.duration), true
+		return min(position+1, p.duration+p.inserted), true
 	case elapsed < p.breakAt:
-		return p.from + elapsed, false
+		return p.from + p.covered(elapsed), false
 	case elapsed < p.breakAt+p.pause:
-		return p.from + p.breakAt, true
+		return p.from + p.covered(p.breakAt), true
 	default:
-		return p.from + elapsed - p.pause + p.jump, false
+		return p.from + p.covered(elapsed-p.pause) + p.jump, false
 	}
 }
 
 // inHistory tells history's played_at and from when it lists the play.
-// Advertisements, episodes, local files, private and unlisted sessions and
+// Advertisements, episodes, chapters, local files, private and unlisted sessions and
 // whatever was heard for less than 30 s it never lists. For some people it lists
 // only plays that reached their end.
 func (p *play) inHistory(t traits) (heardAt, from int64, ok bool) {

@@ -22,7 +22,7 @@ func newWorld(t interface{ Fatal(...any) }, seed uint64, name string, people int
 }
 
 func anyWorld(t *rapid.T) (*World, int, time.Time) {
-	name := rapid.SampledFrom([]string{"lively", "tenth", "regular", "restless"}).Draw(t, "population")
+	name := rapid.SampledFrom([]string{"lively", "tenth", "regular", "restless", "awkward"}).Draw(t, "population")
 	w := newWorld(t, rapid.Uint64().Draw(t, "seed"), name, 1_000_000)
 	person := rapid.IntRange(0, 999_999).Draw(t, "person")
 	at := epoch.Add(time.Duration(rapid.Int64Range(0, int64(10*24*time.Hour/time.Millisecond)).Draw(t, "ms")) * time.Millisecond)
@@ -254,7 +254,7 @@ func TestTruth_BeginsAtTheEpoch(t *testing.T) {
 
 func TestPopulations_ListenAsMuchAsTheySay(t *testing.T) {
 	for name, want := range map[string][2]float64{
-		"lively": {0.85, 0.95}, "tenth": {0.09, 0.11}, "regular": {0.09, 0.11}, "restless": {0.09, 0.11},
+		"lively": {0.85, 0.95}, "tenth": {0.09, 0.11}, "regular": {0.09, 0.11}, "restless": {0.09, 0.11}, "awkward": {0.09, 0.11},
 	} {
 		w := newWorld(t, 5, name, 400)
 		var total time.Duration
@@ -300,6 +300,43 @@ func TestRegular_HoldsEveryOddityOfRealListening(t *testing.T) {
 		}
 	}
 	t.Log(seen)
+}
+
+func TestAwkward_HearsWhatRegularHearsFromAPlayerThatMisleads(t *testing.T) {
+	regular, awkward := newWorld(t, 9, "regular", 1500), newWorld(t, 9, "awkward", 1500)
+	var plays, episodes int
+	seen := map[string]int{}
+	for person := range 1500 {
+		until := epoch.Add(24 * time.Hour)
+		plain := regular.Truth(person, epoch, until)
+		for i, p := range awkward.Truth(person, epoch, until) {
+			plays++
+			if p.Track.Kind == KindEpisode {
+				episodes++
+			}
+			for name, is := range map[string]bool{
+				"unlisted": p.Unlisted, "frozen": p.Stall == Frozen, "growing": p.Stall == Growing, "fast": p.Speed >= 1.2 && p.Speed <= 2, "mixed": p.Mixed > 0,
+			} {
+				if is {
+					seen[name]++
+				}
+			}
+			if p.Unlisted && !p.HeardAt.IsZero() {
+				t.Fatalf("an unlisted play is listed: %+v", p)
+			}
+			if i < len(plain) && p.Speed == 0 && p.Start.Equal(plain[i].Start) && p.Track.URI != plain[i].Track.URI {
+				t.Fatalf("person %d hears %s, regularly %s", person, p.Track.URI, plain[i].Track.URI)
+			}
+		}
+	}
+	for name, want := range map[string][3]float64{ // a share of plays, or of episodes
+		"unlisted": {0.12, 0.18, float64(plays)}, "frozen": {0.005, 0.02, float64(plays)}, "growing": {0.005, 0.02, float64(plays)},
+		"fast": {0.05, 0.15, float64(episodes)}, "mixed": {0.005, 0.015, float64(plays)},
+	} {
+		if share := float64(seen[name]) / want[2]; share < want[0] || share > want[1] {
+			t.Errorf("%.4f are %s, not %v", share, name, want[:2])
+		}
+	}
 }
 
 func TestPeople_DoNotShareIDs(t *testing.T) {

@@ -3,6 +3,7 @@ package population
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -42,9 +43,14 @@ func (w *World) scripted(person int, words []Play) []play {
 			start: word.Start.UnixMilli(), duration: word.Track.Duration.Milliseconds(), from: word.From.Milliseconds(),
 			breakAt: word.PauseAfter.Milliseconds(), pause: word.PauseFor.Milliseconds(), jump: word.Jump.Milliseconds(),
 			linger: word.Linger.Milliseconds(), key: hash(w.seed, saltScripted, uint64(person), uint64(word.Start.UnixMilli())),
-			track: -1, kind: word.Track.Kind, private: word.Private, offline: word.Offline, noProgress: word.NoProgress, unlisted: word.Unlisted,
+			track: -1, kind: word.Track.Kind, private: word.Private, offline: word.Offline, noProgress: word.NoProgress,
+			speed: int64(math.Round(word.Speed * 1000)), inserted: word.Inserted.Milliseconds(), unlisted: word.Unlisted,
+			stall: word.Stall, zero: word.ZeroProgress, mixed: word.Mixed.Milliseconds(),
 		}
-		runsOut := p.start + p.duration - p.from + p.pause - p.jump
+		if i > 0 {
+			p.former, _ = plays[i-1].position(plays[i-1].end)
+		}
+		runsOut := p.start + p.lasts(p.duration+p.inserted-p.from-p.jump) + p.pause
 		p.end = runsOut
 		if !word.End.IsZero() {
 			p.end = min(p.end, word.End.UnixMilli())

@@ -12,6 +12,8 @@ type walk struct {
 	at, end, linger int64
 
 	private, offline, unlisted bool
+	stall                      Stall
+	former                     int64 // where the play before ended in its track
 
 	last     int32 // track played before, -1 at first
 	loop     int   // plays of one track still to come
@@ -47,8 +49,40 @@ func (w *World) session(person int, slot int64, k *walk) bool {
 		k.loop = int(r.between(3, 12))
 	}
 	k.unlisted = unit(hash(w.seed, saltUnlisted, uint64(person), uint64(slot))) < h.Unlisted
+	k.mislead()
 	k.random = r
 	return true
+}
+
+// mislead decides in what the session is odd. Its chances are drawn from the
+// session's key, so that a population without them hears the same.
+func (k *walk) mislead() {
+	h := &k.world.habits
+	odd := random{hash(k.key, saltOdd)}
+	if !odd.chance(h.Stalled) {
+		return
+	}
+	k.stall = Frozen
+	if odd.chance(0.5) {
+		k.stall = Growing
+	}
+	w := k.world
+	phase := w.phase(int(k.person))
+	slotEnd := (w.slotOf(int(k.person), k.at)+1)*w.slot + phase
+	k.linger = slotEnd - k.end // until the person listens again, or nearly
+}
+
+// misleadOnce decides in what a play is odd.
+func (k *walk) misleadOnce(p *play) {
+	h := &k.world.habits
+	odd := random{hash(p.key, saltOdd)}
+	p.stall = k.stall
+	if p.kind == KindEpisode && odd.chance(h.Fast) {
+		p.speed = 1200 + 100*odd.between(0, 9)
+	}
+	if p.kind != KindAd && k.former > 0 && odd.chance(h.Mixed) {
+		p.mixed, p.former = odd.between(1500, 6000), k.former
+	}
 }
 
 // next tells the session's next play. Plays follow each other without overlap.
@@ -63,7 +97,9 @@ func (k *walk) next(p *play) bool {
 	k.choose(p)
 	p.noProgress = r.chance(h.NoProgress)
 
-	rest := p.duration - p.from // what there is to hear
+	k.misleadOnce(p)
+
+	rest := p.lasts(p.duration - p.from) // what there is to hear
 	played := rest
 	switch {
 	case p.kind == KindAd:
@@ -80,6 +116,7 @@ func (k *walk) next(p *play) bool {
 	p.complete = !p.skipped
 	p.end = p.start + played + p.pause
 	k.cut(p)
+	k.former, _ = p.position(p.end)
 	k.at = p.end
 	if p.skipped {
 		k.at += r.between(0, 1500) // the next one loads
@@ -164,6 +201,7 @@ func (k *walk) interrupt(p *play, played *int64) {
 			p.jump = -r.between(0, p.breakAt)
 		}
 		*played -= p.jump
+		p.jump = p.covered(p.jump)
 	}
 }
 

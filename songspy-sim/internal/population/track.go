@@ -10,25 +10,26 @@ import (
 // Kind says what a player plays.
 type Kind string
 
-// The kinds of things that a player plays. The first three have an item in
+// The kinds of things that a player plays. The first four have an item in
 // the Web API's answer; advertisements and the unknown have none.
 const (
 	KindTrack   Kind = "track"
 	KindEpisode Kind = "episode"
 	KindLocal   Kind = "local"
+	KindChapter Kind = "chapter" // of an audiobook; only scripts play them
 	KindAd      Kind = "ad"
 	KindUnknown Kind = "unknown"
 )
 
-// Track is a song, an episode or a local file, as the Web API would tell it.
+// Track is a song, an episode, a chapter or a local file, as the Web API would tell it.
 // An advertisement's Track has only its Kind and Duration.
 type Track struct {
 	Kind     Kind
 	URI      string
 	ID       string // empty for local files
 	Title    string
-	Artists  []string // for an episode, the show's name
-	Album    string   // for an episode, the show's name
+	Artists  []string // for an episode, the show's name; for a chapter, the authors
+	Album    string   // for an episode, the show's name; for a chapter, the book's
 	AlbumID  string   // empty for local files
 	HasCover bool
 	Duration time.Duration

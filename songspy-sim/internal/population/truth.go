@@ -92,7 +92,8 @@ func (w *World) export(person int, p *play) Play {
 		Start: instant(p.start), End: instant(p.end), From: ms(p.from),
 		PauseAfter: ms(p.breakAt), PauseFor: ms(p.pause), Jump: ms(p.jump),
 		Listened: ms(p.listened()), Complete: p.complete, Skipped: p.skipped,
-		Private: p.private, Offline: p.offline, NoProgress: p.noProgress, Unlisted: p.unlisted, Linger: ms(p.linger),
+		Private: p.private, Offline: p.offline, NoProgress: p.noProgress, Linger: ms(p.linger),
+		Speed: float64(p.speed) / 1000, Inserted: ms(p.inserted), Unlisted: p.unlisted, Stall: p.stall, ZeroProgress: p.zero, Mixed: ms(p.mixed),
 	}
 	if t := w.item(p); t != nil {
 		out.Track = *t

@@ -95,13 +95,10 @@ func (w *World) Look(person int, at time.Time) Sight {
 	if !w.find(person, now, &p) {
 		return Sight{State: Nothing}
 	}
-	progress, paused := p.position(now)
+	progress, state := p.shows(now)
 	s := Sight{
-		State: Playing, Kind: p.kind, Progress: progress, Start: p.start, Key: p.key,
+		State: state, Kind: p.kind, Progress: progress, Start: p.start, Key: p.key,
 		Hidden: p.private || p.offline, NoProgress: p.noProgress, Frozen: w.traits(person).frozen, Track: w.item(&p),
-	}
-	if paused {
-		s.State = Paused
 	}
 	if p.scripted == nil && s.State == Playing {
 		s.Spurious = unit(hash(w.seed, saltSpurious, uint64(person), uint64(now))) < w.habits.Spurious

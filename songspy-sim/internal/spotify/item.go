@@ -80,6 +80,39 @@ type episode struct {
 	URI             string            `json:"uri"`
 }
 
+// named is an author as audiobooks mention them.
+type named struct {
+	Name string `json:"name"`
+}
+
+type audiobook struct {
+	Authors       []named           `json:"authors"`
+	ExternalURLs  map[string]string `json:"external_urls"`
+	ID            string            `json:"id"`
+	Images        []image           `json:"images"`
+	Name          string            `json:"name"`
+	Publisher     string            `json:"publisher"`
+	TotalChapters int               `json:"total_chapters"`
+	Type          string            `json:"type"`
+	URI           string            `json:"uri"`
+}
+
+type chapter struct {
+	Audiobook     audiobook         `json:"audiobook"`
+	ChapterNumber int               `json:"chapter_number"`
+	DurationMS    int64             `json:"duration_ms"`
+	Explicit      bool              `json:"explicit"`
+	ExternalURLs  map[string]string `json:"external_urls"`
+	Href          string            `json:"href"`
+	ID            string            `json:"id"`
+	Images        []image           `json:"images"`
+	IsPlayable    bool              `json:"is_playable"`
+	Name          string            `json:"name"`
+	ReleaseDate   string            `json:"release_date"`
+	Type          string            `json:"type"`
+	URI           string            `json:"uri"`
+}
+
 // previews is how few tracks still have a preview: one in so many.
 const previews = 40
 
@@ -101,9 +134,12 @@ func (s *Server) item(t *population.Track) []byte {
 // render writes a track under a uri, which in history may not be its own.
 func (s *Server) render(t *population.Track, uri string) []byte {
 	var v any
-	if t.Kind == population.KindEpisode {
+	switch t.Kind {
+	case population.KindEpisode:
 		v = s.episode(t)
-	} else {
+	case population.KindChapter:
+		v = s.chapter(t)
+	default:
 		v = s.track(t, uri)
 	}
 	var b bytes.Buffer
@@ -159,6 +195,22 @@ func (s *Server) episode(t *population.Track) episode {
 			ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/show/" + t.AlbumID},
 		},
 	}
+}
+
+func (s *Server) chapter(t *population.Track) chapter {
+	out := chapter{
+		DurationMS: t.Duration.Milliseconds(), ID: t.ID, URI: t.URI, Name: t.Title, Type: "chapter", IsPlayable: true, ChapterNumber: 1,
+		Href: "https://api.spotify.com/v1/chapters/" + t.ID, ReleaseDate: "2026-10-02", Images: s.covers(t),
+		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/episode/" + t.ID},
+		Audiobook: audiobook{
+			ID: t.AlbumID, Name: t.Album, Type: "audiobook", URI: "spotify:show:" + t.AlbumID, Images: s.covers(t), TotalChapters: 12,
+			ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/show/" + t.AlbumID},
+		},
+	}
+	for _, name := range t.Artists {
+		out.Audiobook.Authors = append(out.Audiobook.Authors, named{name})
+	}
+	return out
 }
 
 // covers are a track's images, the largest first; none for the few without.

@@ -44,8 +44,8 @@ func (s *Server) currentlyPlaying(w *traffic.Writer, r *http.Request) {
 		fail(w, http.StatusBadRequest, "invalid id")
 		return
 	}
-	// Without additional_types=episode an episode has neither item nor context.
-	bare := sight.Kind == population.KindEpisode && !wantsEpisodes(r.URL.RawQuery)
+	// Without additional_types=episode an episode or a chapter has neither item nor context.
+	bare := (sight.Kind == population.KindEpisode || sight.Kind == population.KindChapter) && !wantsEpisodes(r.URL.RawQuery)
 
 	buffer := bodies.Get().(*[]byte)
 	b := append((*buffer)[:0], `{"timestamp":`...)
@@ -118,6 +118,8 @@ func appendContext(b []byte, key uint64, t *population.Track) []byte {
 	switch {
 	case t != nil && t.Kind == population.KindEpisode:
 		kind, id = "show", t.AlbumID
+	case t != nil && t.Kind == population.KindChapter:
+		kind, id = "audiobook", t.AlbumID
 	case key%3 == 0:
 		return append(b, "null"...)
 	case key%3 == 1 || t == nil || t.AlbumID == "":
