@@ -20,8 +20,8 @@ const (
 )
 
 // Gap is a time of which it is not known what a person heard: nobody could
-// look. What history told of it later is among the plays; episodes and local
-// files it never tells.
+// look. What history told of it later is among the plays; episodes,
+// chapters and local files it never tells.
 type Gap struct {
 	UserID  UserID `gorm:"primaryKey"`
 	BeganAt time.Time

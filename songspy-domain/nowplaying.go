@@ -51,6 +51,28 @@ type NowPlaying struct {
 	Provisional bool
 	// Skips counts the skips in a row that led to the open play; they come in runs.
 	Skips int16
+	// OpenedAt is when the open play, or the break of advertisements, was first
+	// seen, and Polls how many polls there have been since, that one included: no
+	// play costs more than it teaches. They are kept for an hour at least.
+	OpenedAt time.Time
+	Polls    int16
+	// Speed is how fast the open play's progress runs, in thousandths of the
+	// clock's, once two intervals in a row have agreed; 0: as the clock.
+	// LastSpeed is that of the last interval; 0: unknown.
+	Speed     int32
+	LastSpeed int32
+	// DoubtedAt is when a poll first showed another track with a progress that
+	// cannot be its own; nil: none did. One such answer ends nothing.
+	DoubtedAt *time.Time
+	// Unmoved says that the open play came out of silence and was never seen to move.
+	Unmoved bool
+	// Stalled says that the player claims to play and stands still: it is
+	// paused by our own conclusion, or may be, while DoubtedAt is set.
+	Stalled bool
+	// Advertisement says that an advertisement was seen last.
+	Advertisement bool
+	// HidesProgress says that the player reports a progress of 0 whatever it plays.
+	HidesProgress bool
 	// Generation is that of the link through which this was learnt.
 	Generation int64
 }
@@ -98,7 +120,7 @@ func (n NowPlaying) Close(at time.Time) (Play, bool) {
 	if !n.Open() {
 		return Play{}, false
 	}
-	for _, end := range []*time.Time{n.EndsAt, n.NothingSince} {
+	for _, end := range []*time.Time{n.EndsAt, n.NothingSince, n.DoubtedAt} {
 		if end != nil && end.Before(at) {
 			at = *end
 		}

@@ -15,17 +15,18 @@ type TrackKind string
 const (
 	KindTrack   TrackKind = "track"
 	KindEpisode TrackKind = "episode" // of a podcast; Artists holds the show
+	KindChapter TrackKind = "chapter" // of an audiobook; Artists holds the book
 	KindLocal   TrackKind = "local"   // a file of the listener's own: no link, no image
 )
 
 // Track is something that can be played. URI is its identity at Spotify
-// ("spotify:track:…", "spotify:episode:…", "spotify:local:…").
+// ("spotify:track:…", "spotify:episode:…", "spotify:chapter:…", "spotify:local:…").
 type Track struct {
 	ID         TrackID `gorm:"primaryKey"`
 	URI        string
 	Kind       TrackKind
 	Title      string
-	Artists    string // joined by ", "; a show's name for an episode
+	Artists    string // joined by ", "; a show's name for an episode, a book's for a chapter
 	Album      string
 	ImageURL   string // empty where there is none
 	URL        string // where to open it; empty for a local file

@@ -137,8 +137,9 @@ func TestALengthToldLaterIsTakenOver(t *testing.T) {
 	}
 }
 
-func TestATrackThatOutlivesItsLengthHasNoKnownEnd(t *testing.T) {
-	n, _, _ := run(t, nothing(-1), playing(songA, 190, 190), playing(songA, 202, 202), playing(songA, 206, 206))
+func TestSpeechThatOutlivesItsLengthHasNoKnownEnd(t *testing.T) {
+	talk := songspy.Track{URI: "spotify:episode:t", Kind: songspy.KindEpisode, DurationMS: 200_000}
+	n, _, _ := run(t, nothing(-1), playing(talk, 190, 190), playing(talk, 202, 202), playing(talk, 206, 206))
 	if n.EndsAt != nil {
 		t.Errorf("ends at %v, want no end", n.EndsAt)
 	}
@@ -146,7 +147,7 @@ func TestATrackThatOutlivesItsLengthHasNoKnownEnd(t *testing.T) {
 	if next.Reason != ReasonFloor {
 		t.Errorf("the next look comes at %v for %s, want the floor", next.At, next.Reason)
 	}
-	n, plays, _ := run(t, nothing(-1), playing(songA, 190, 190), playing(songA, 206, 206), playing(songA, 260, 260), playing(songB, 10, 280))
+	n, plays, _ := run(t, nothing(-1), playing(talk, 190, 190), playing(talk, 206, 206), playing(talk, 260, 260), playing(songB, 10, 280))
 	if len(plays) != 1 || plays[0].listened != 260 || n.TrackURI != songB.URI {
 		t.Errorf("plays %+v, want one of 260 s", plays)
 	}

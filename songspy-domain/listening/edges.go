@@ -19,7 +19,8 @@ func (s *step) makeWay(obs songspy.Observation) (bound time.Time) {
 		return later(seen, s.end(s.endBy(obs.At), false))
 	}
 	began := later(implied, seen)
-	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= seamless {
+	left := n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-crossfade)) // another track was in sight before
+	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= seamless && !left {
 		return later(seen, s.end(earlier(*n.EndsAt, began), true))
 	}
 	return later(seen, s.end(s.endBy(began), false))
@@ -42,6 +43,9 @@ func (s *step) endBy(at time.Time) time.Time {
 	}
 	if s.State.NothingSince != nil {
 		at = earlier(at, *s.State.NothingSince)
+	}
+	if s.State.DoubtedAt != nil {
+		at = earlier(at, *s.State.DoubtedAt)
 	}
 	return at
 }
@@ -69,10 +73,13 @@ func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 		UserID: former.UserID, Generation: former.Generation,
 		State: songspy.PlayerPlaying, TrackURI: obs.Track.URI, DurationMS: lengthTold(obs),
 		StartedAt: started, SeenAt: obs.At, ProgressMS: ms(obs.Progress), ListenedMS: ms(listened),
-		ElsewhereAt: elsewhere, Provisional: guess,
+		ElsewhereAt: elsewhere, Provisional: guess, OpenedAt: obs.At, Polls: 1, HidesProgress: former.HidesProgress,
 	}
 	if obs.Progress < 0 {
 		s.State.ProgressMS = -1
+	}
+	if former.DoubtedAt != nil { // it has cost its polls already
+		s.State.Polls += mostDoubts
 	}
 	s.State.EndsAt = predictedEnd(s.State)
 	if former.TrackURI == obs.Track.URI {
@@ -93,7 +100,7 @@ func (s *step) anew(obs songspy.Observation, by time.Time) {
 func (s *step) idle(at time.Time) {
 	s.State = songspy.NowPlaying{
 		UserID: s.State.UserID, Generation: s.State.Generation,
-		State: songspy.PlayerIdle, ElsewhereAt: at,
+		State: songspy.PlayerIdle, ElsewhereAt: at, OpenedAt: s.State.OpenedAt, Polls: s.State.Polls,
 	}
 	s.Visible, s.Worth = true, true
 }
@@ -106,14 +113,24 @@ func (s *step) end(at time.Time, heardOut bool) time.Time {
 	if n.State == songspy.PlayerPlaying && at.Before(n.SeenAt) {
 		at = n.SeenAt // it was seen then
 	}
+	if most := n.StartedAt.Add(milliseconds(n.DurationMS + n.PausedMS)); n.ProgressMS < 0 && n.DurationMS > 0 && !speech(n.TrackURI) {
+		at = earlier(at, most) // of secret progress, it may have been seen for hours
+	}
 	var inferred time.Duration
 	if heardOut {
-		inferred = at.Sub(n.SeenAt)
-		n.ListenedMS += ms(inferred)
+		inferred = max(0, at.Sub(n.SeenAt))
 	}
-	if p, counts := n.Ended(at, !heardOut && n.State == songspy.PlayerPlaying); counts {
+	s.finish(at, inferred, !heardOut && n.State == songspy.PlayerPlaying)
+	return at
+}
+
+// finish adds the open play, over at that time, to those that ended, if it
+// counts. inferred is what of it sounded that nobody saw.
+func (s *step) finish(at time.Time, inferred time.Duration, provisional bool) {
+	n := s.State
+	n.ListenedMS += ms(inferred)
+	if p, counts := n.Ended(at, provisional); counts {
 		p.InferredMS = min(ms(inferred), p.ListenedMS)
 		s.Plays = append(s.Plays, p)
 	}
-	return at
 }

@@ -7,6 +7,7 @@ import (
 )
 
 func (s *step) paused(obs songspy.Observation) {
+	s.hideProgress(&obs)
 	if !s.State.Open() {
 		// A player that wakes up shows what it last played, days ago perhaps.
 		s.openPaused(obs, s.State.ElsewhereAt)
@@ -34,7 +35,7 @@ func (s *step) pausedSame(obs songspy.Observation) bool {
 	switch {
 	case stood && (!known || moved.Abs() <= jitter):
 		since = *n.PausedSince // as far as is known it never moved
-	case !known || moved > obs.At.Sub(n.SeenAt)+jitter: // somebody sought forward
+	case !known || lasts(*n, moved) > obs.At.Sub(n.SeenAt)+jitter: // somebody sought forward
 	case stood: // on and off again meanwhile
 		n.ListenedMS += ms(s.played(obs))
 	case moved >= 0:
@@ -44,7 +45,7 @@ func (s *step) pausedSame(obs songspy.Observation) bool {
 		return false
 	}
 	n.PausedMS += ms(obs.At.Sub(later(since, n.SeenAt)))
-	n.State, n.SeenAt, n.NothingSince = songspy.PlayerPaused, obs.At, nil
+	n.State, n.SeenAt, n.NothingSince, n.DoubtedAt, n.Stalled = songspy.PlayerPaused, obs.At, nil, nil, false
 	if obs.Progress >= 0 {
 		n.ProgressMS = ms(obs.Progress)
 	}
@@ -64,7 +65,7 @@ func (s *step) openPaused(obs songspy.Observation, elsewhere time.Time) {
 
 // resumed handles the open play's track, paused before and playing now.
 func (s *step) resumed(obs songspy.Observation) {
-	implied := obs.At.Add(-obs.Progress)
+	implied := obs.At.Add(-lasts(s.State, obs.Progress))
 	if s.moved(obs) >= -jitter || implied.Before(s.State.SeenAt) { // on, or sought in the pause
 		s.State.PausedMS += max(0, ms(implied.Sub(anchor(s.State))))
 		s.goOn(obs, s.played(obs))
@@ -72,18 +73,4 @@ func (s *step) resumed(obs songspy.Observation) {
 	}
 	s.anew(obs, implied)
 	s.State.Provisional = true
-}
-
-// stuck reports whether a player that says it plays the open play stands at
-// the end of its track instead: nothing has moved since the last sighting. A
-// look that finds a loop at the same place again comes a whole round later.
-func (s *step) stuck(obs songspy.Observation) bool {
-	n := s.State
-	length := milliseconds(n.DurationMS)
-	if obs.Progress < 0 || n.ProgressMS < 0 || length == 0 || obs.Progress < length-jitter {
-		return false
-	}
-	passed, moved := obs.At.Sub(n.SeenAt), s.moved(obs)
-	return moved >= 0 && moved < time.Second && passed > jitter-time.Millisecond &&
-		(n.State == songspy.PlayerPaused || passed < length/2)
 }

@@ -1,7 +1,6 @@
 package listening
 
 import (
-	"strings"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -20,6 +19,7 @@ const (
 	ReasonBudget        Reason = "budget"        // the day's calls do not allow the floor
 	ReasonProof         Reason = "proof"         // of what history never tells, enough must be seen
 	ReasonAdvertisement Reason = "advertisement" // music comes back soon
+	ReasonDoubt         Reason = "doubt"         // another track was shown with a progress that is not its own
 )
 
 // When what is worth a look, beyond the floor.
@@ -37,6 +37,12 @@ const (
 	just = time.Second
 	// hardly keeps two looks apart when a song outlives its prediction by a little.
 	hardly = 3 * time.Second
+	// ahead is how many polls a play may cost beyond one each interval, in tenths.
+	ahead = 27
+	// mostProofs is how many polls of a play prove that it counts.
+	mostProofs = 2
+	// mostDoubts is how many polls check a doubtful answer.
+	mostDoubts = 2
 )
 
 // Look is one planned look at one player.
@@ -52,8 +58,29 @@ type Look struct {
 // it, by a quarter of an interval at most, so that no back-off brings everyone
 // into step.
 func NextLook(n songspy.NowPlaying, last songspy.Sighting, now time.Time, phase, interval time.Duration) Look {
+	next := wanted(n, last, now, phase, interval)
+	if at := affordable(n, interval); next.At.Before(at) {
+		next = Look{earlier(at, now.Add(interval)), ReasonFloor}
+	}
+	return next
+}
+
+// affordable is the time before which a listener is worth no more polls than one
+// each interval: what a play, or a break of advertisements, has cost ahead of
+// that is spent. A play teaches within its first polls, or not at all.
+func affordable(n songspy.NowPlaying, interval time.Duration) time.Time {
+	if n.Polls == 0 {
+		return time.Time{}
+	}
+	return n.OpenedAt.Add(time.Duration(n.Polls)*interval - interval*ahead/10)
+}
+
+// wanted is the next look as NextLook would have it, whatever it costs.
+func wanted(n songspy.NowPlaying, last songspy.Sighting, now time.Time, phase, interval time.Duration) Look {
 	early := min(soonest, interval/6)
 	switch {
+	case n.DoubtedAt != nil && n.Open() && last == songspy.SightingPlaying:
+		return Look{doubtAgain(*n.DoubtedAt, now, interval), ReasonDoubt}
 	case last == songspy.SightingAdvertisement:
 		return Look{now.Add(early), ReasonAdvertisement}
 	case last == songspy.SightingNothing && n.Open():
@@ -62,6 +89,17 @@ func NextLook(n songspy.NowPlaying, last songspy.Sighting, now time.Time, phase,
 		return Look{floor(now, phase, interval), ReasonFloor}
 	}
 	return whilePlaying(n, now, interval)
+}
+
+// doubtAgain is when a doubtful answer is checked: at once, and when it is to be
+// believed.
+func doubtAgain(since, now time.Time, interval time.Duration) time.Time {
+	soon := min(hardly, interval)
+	at := since.Add(soon)
+	if !at.After(now) {
+		at = since.Add(confirms)
+	}
+	return clamp(at, now.Add(soon), now.Add(interval))
 }
 
 // whilePlaying says when a song is worth the next look: just after its end,
@@ -85,7 +123,7 @@ func whilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) L
 	if again := most * 2 / 3; n.Skips > 0 && n.ProgressMS >= 0 && now.Sub(n.StartedAt) < again*2 && wait > again {
 		wait, reason = again, ReasonSkips
 	}
-	if missing := songspy.Enough(n.DurationMS) - n.ListenedMS; untellable(n.TrackURI) && missing > 0 {
+	if missing := songspy.Enough(n.DurationMS) - n.ListenedMS; untellable(n.TrackURI) && missing > 0 && n.Polls <= mostProofs {
 		if proof := max(milliseconds(missing)+just, min(least, interval)); proof < wait {
 			wait, reason = proof, ReasonProof
 		}
@@ -94,9 +132,9 @@ func whilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) L
 }
 
 // untellable reports whether history never tells of a track: it lists neither
-// episodes nor what lies on the listener's own disk.
+// episodes, nor chapters, nor what lies on the listener's own disk.
 func untellable(uri string) bool {
-	return strings.HasPrefix(uri, "spotify:episode:") || songspy.IsLocal(uri)
+	return speech(uri) || songspy.IsLocal(uri)
 }
 
 // FirstLook says when a listener is worth a look to a planner that has just

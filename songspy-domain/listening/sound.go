@@ -12,6 +12,7 @@ import (
 func sound(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 	if !n.Open() {
 		n.ElsewhereAt = earlier(n.ElsewhereAt, now)
+		n.OpenedAt, n.Polls = earlier(n.OpenedAt, now), max(n.Polls, 0)
 		return n
 	}
 	n.SeenAt = earlier(n.SeenAt, now)
@@ -23,6 +24,18 @@ func sound(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 		since := clamp(*n.NothingSince, n.SeenAt, now)
 		n.NothingSince = &since
 	}
+	n.OpenedAt, n.Polls = clamp(n.OpenedAt, n.StartedAt, n.SeenAt), max(n.Polls, 1)
+	if n.Speed != 0 && !speech(n.TrackURI) || n.Speed < slowestSpeed-slowestSpeed/speedOff || n.Speed > fastestSpeed+fastestSpeed/speedOff {
+		n.Speed = 0
+	}
+	if n.LastSpeed < 0 || n.LastSpeed > fastestSpeed+fastestSpeed/speedOff {
+		n.LastSpeed = 0
+	}
+	if n.DoubtedAt != nil {
+		since := clamp(*n.DoubtedAt, n.SeenAt, now)
+		n.DoubtedAt = &since
+	}
+	n.Stalled = n.Stalled && (n.State == songspy.PlayerPaused || n.DoubtedAt != nil)
 	if n.State == songspy.PlayerPlaying {
 		n.PausedSince, n.EndsAt = nil, predictedEnd(n)
 		return n
@@ -40,16 +53,16 @@ func predictedEnd(n songspy.NowPlaying) *time.Time {
 	if n.ProgressMS < 0 || n.DurationMS <= 0 {
 		return nil
 	}
-	end := n.SeenAt.Add(max(0, milliseconds(n.DurationMS-n.ProgressMS)))
+	end := n.SeenAt.Add(lasts(n, max(0, milliseconds(n.DurationMS-n.ProgressMS))))
 	return &end
 }
 
 // lengthTold is how long an observation says that its track is, in
-// milliseconds; 0 if it does not, or is further in than that: advertisements
-// lengthen episodes beyond what their pages say.
+// milliseconds; 0 if it does not, or speech is further in than that:
+// advertisements lengthen it beyond what its page says.
 func lengthTold(obs songspy.Observation) int64 {
 	told := max(obs.Track.DurationMS, 0)
-	if obs.Progress > milliseconds(told)+jitter {
+	if speech(obs.Track.URI) && obs.Progress > milliseconds(told)+jitter {
 		return 0
 	}
 	return told

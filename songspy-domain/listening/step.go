@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"math"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -48,10 +49,14 @@ type Outcome struct {
 func Step(state songspy.NowPlaying, obs songspy.Observation) Outcome {
 	obs.At = obs.At.Truncate(time.Microsecond)
 	state = state.NotAhead(obs.At)
-	if !state.ObservedAt.IsZero() && !obs.At.After(state.ObservedAt) || saysNothing(obs) {
+	if !state.ObservedAt.IsZero() && !obs.At.After(state.ObservedAt) {
 		return Outcome{State: state}
 	}
-	s := step{Outcome: Outcome{State: sound(state, obs.At)}, before: state, at: obs.At}
+	if saysNothing(obs) { // it proves nothing, and costs a poll all the same
+		return Outcome{State: countPoll(state)}
+	}
+	s := step{Outcome: Outcome{State: countPoll(sound(state, obs.At))}, before: state, at: obs.At}
+	s.roundOrNot(obs)
 	switch obs.Sighting {
 	case songspy.SightingPlaying:
 		s.playing(obs)
@@ -78,6 +83,14 @@ func saysNothing(obs songspy.Observation) bool {
 	}
 }
 
+// countPoll counts a poll since something was last opened.
+func countPoll(n songspy.NowPlaying) songspy.NowPlaying {
+	if (n.Open() || n.Polls > 0) && n.Polls < math.MaxInt16 {
+		n.Polls++
+	}
+	return n
+}
+
 // step is one application of Step under way.
 type step struct {
 	Outcome
@@ -86,18 +99,35 @@ type step struct {
 }
 
 func (s *step) playing(obs songspy.Observation) {
-	if !s.State.Open() {
-		s.open(obs, s.State.ElsewhereAt)
+	s.hideProgress(&obs)
+	open, same := s.State.Open(), s.State.TrackURI == obs.Track.URI
+	length := s.lengthSaid(obs)
+	switch over := outlives(obs.Track.URI, length, obs.Progress); {
+	case over && !open:
+		s.rest()
 		return
-	}
-	if s.State.TrackURI != obs.Track.URI {
+	case over && same:
+		s.outlive(obs, length)
+		return
+	case !open:
+		s.open(obs, s.State.ElsewhereAt)
+		s.State.Unmoved = obs.Progress >= 0
+		return
+	case !same && s.doubt(obs):
+		return
+	case !same && over:
+		s.end(s.endBy(obs.At), false)
+		s.idle(obs.At)
+		return
+	case !same:
 		s.another(obs)
 		return
 	}
 	s.learnLength(obs)
 	switch {
 	case s.stuck(obs):
-		s.pausedSame(obs)
+		s.stall(obs)
+	case s.comesRound(obs): // until it is known, nothing changes
 	case obs.Progress < 0:
 		s.sameUnknown(obs)
 	case s.State.ProgressMS < 0:
@@ -111,19 +141,22 @@ func (s *step) playing(obs songspy.Observation) {
 
 // same handles the open play's track, playing before and now, progress known.
 func (s *step) same(obs songspy.Observation) {
-	implied := obs.At.Add(-obs.Progress)
+	s.learnSpeed(obs)
+	implied := obs.At.Add(-lasts(s.State, obs.Progress))
 	shift := implied.Sub(anchor(s.State))
-	length := milliseconds(s.State.DurationMS)
+	length := lasts(s.State, milliseconds(s.State.DurationMS))
 	switch {
 	case shift.Abs() <= jitter:
 		s.goOn(obs, s.played(obs))
+	case s.atItsSpeed(obs):
+		s.goOn(obs, obs.At.Sub(s.State.SeenAt))
 	case length > 0 && shift >= length-near(length, crossfade) && !s.mayHaveStood(obs):
 		s.again(obs, implied, length)
 	case shift > 0 && s.moved(obs) >= 0:
 		s.State.PausedMS += ms(shift)
 		s.goOn(obs, s.played(obs))
 	default:
-		s.goOn(obs, 0) // a seek: nothing between the two sightings is proven
+		s.goOn(obs, s.jumped(obs))
 	}
 }
 
@@ -155,7 +188,8 @@ func (s *step) goOn(obs songspy.Observation, listened time.Duration) {
 	n.State = songspy.PlayerPlaying
 	n.ListenedMS += ms(listened)
 	n.SeenAt, n.ProgressMS = obs.At, ms(obs.Progress)
-	n.PausedSince, n.NothingSince = nil, nil
+	n.PausedSince, n.NothingSince, n.DoubtedAt = nil, nil, nil
+	n.Unmoved, n.Stalled = false, false
 	n.EndsAt = predictedEnd(*n)
 	s.judge()
 }
@@ -172,7 +206,7 @@ func (s *step) judge() {
 	if songspy.Counts(n.ListenedMS, n.DurationMS) && !songspy.Counts(before.ListenedMS, before.DurationMS) {
 		s.Worth = true
 	}
-	if before.NothingSince != nil {
+	if before.NothingSince != nil || before.DoubtedAt != nil {
 		s.Worth = true
 	}
 }
@@ -191,7 +225,7 @@ func (s *step) another(obs songspy.Observation) {
 func (s *step) nothing() {
 	n := &s.State
 	if !n.Open() {
-		n.State, n.ElsewhereAt = songspy.PlayerIdle, s.at
+		s.rest()
 		return
 	}
 	if n.NothingSince == nil { // comes spuriously during playback
@@ -207,22 +241,47 @@ func (s *step) nothing() {
 }
 
 func (s *step) advertisement(obs songspy.Observation) {
-	if !s.State.Open() {
-		s.State.State, s.State.ElsewhereAt = songspy.PlayerIdle, s.at
-		return
+	n := &s.State
+	if n.Open() {
+		s.makeWay(obs)
+		s.idle(obs.At)
+	} else {
+		n.State, n.ElsewhereAt = songspy.PlayerIdle, s.at
 	}
-	s.makeWay(obs)
-	s.idle(obs.At)
+	if !n.Advertisement { // the first of a break
+		n.OpenedAt, n.Polls = obs.At, 1
+	}
+	n.Advertisement = true
+}
+
+// rest keeps the listener without an open play.
+func (s *step) rest() {
+	n := &s.State
+	n.State, n.ElsewhereAt, n.Advertisement = songspy.PlayerIdle, s.at, false
+	if s.at.Sub(n.OpenedAt) > time.Hour { // of a million idle people little is kept
+		n.OpenedAt, n.Polls = time.Time{}, 0
+	}
 }
 
 // played is how much of the open play sounded since its last sighting, by its
 // progress: nothing that is proven if somebody sought forward.
 func (s *step) played(obs songspy.Observation) time.Duration {
-	moved, passed := s.moved(obs), obs.At.Sub(s.State.SeenAt)
+	moved, passed := lasts(s.State, s.moved(obs)), obs.At.Sub(s.State.SeenAt)
 	if moved > passed+jitter {
 		return 0
 	}
 	return max(0, min(moved, passed))
+}
+
+// jumped is how much of a play sounded whose progress and clock disagree, while
+// it played at both sightings: all the time where progress ran up to 3.5 times
+// the clock, by a fast podcast or a jump; else nothing that is proven.
+func (s *step) jumped(obs songspy.Observation) time.Duration {
+	moved, passed := s.moved(obs), obs.At.Sub(s.State.SeenAt)
+	if moved >= passed && moved <= passed*fastestSpeed/clockSpeed {
+		return passed
+	}
+	return 0
 }
 
 // moved is how much further in its track the open play is than it was.
@@ -231,7 +290,9 @@ func (s *step) moved(obs songspy.Observation) time.Duration {
 }
 
 // anchor is when the open play would have begun had it played through.
-func anchor(n songspy.NowPlaying) time.Time { return n.SeenAt.Add(-milliseconds(n.ProgressMS)) }
+func anchor(n songspy.NowPlaying) time.Time {
+	return n.SeenAt.Add(-lasts(n, milliseconds(n.ProgressMS)))
+}
 
 // near is a tolerance, but never more than a quarter of a track: a very short
 // one would tolerate anything.

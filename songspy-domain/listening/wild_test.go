@@ -35,8 +35,13 @@ func genLength(t *rapid.T, name string) int64 {
 	).Draw(t, name)
 }
 
+// genSpeed draws speeds, in thousandths of the clock's, and nonsense.
+func genSpeed(t *rapid.T, name string) int32 {
+	return rapid.OneOf(rapid.Just[int32](0), rapid.Int32Range(400, 4000), rapid.Int32()).Draw(t, name)
+}
+
 func genURI(t *rapid.T) string {
-	return rapid.SampledFrom([]string{"spotify:track:a", "spotify:track:a", "spotify:track:b", ""}).Draw(t, "uri")
+	return rapid.SampledFrom([]string{"spotify:track:a", "spotify:track:a", "spotify:track:b", "spotify:episode:e", "spotify:chapter:c", ""}).Draw(t, "uri")
 }
 
 // genState draws any row that a database could hold.
@@ -50,6 +55,9 @@ func genState(t *rapid.T) songspy.NowPlaying {
 		SeenAt: genTime(t, "seen"), ProgressMS: genLength(t, "progress"), ListenedMS: genLength(t, "listened"), PausedMS: genLength(t, "paused"),
 		PausedSince: genTimeOrNil(t, "paused since"), NothingSince: genTimeOrNil(t, "nothing since"), ElsewhereAt: genTime(t, "elsewhere"),
 		EndsAt: genTimeOrNil(t, "ends"), Provisional: rapid.Bool().Draw(t, "provisional"), Skips: rapid.Int16().Draw(t, "skips"),
+		OpenedAt: genTime(t, "opened"), Polls: rapid.Int16().Draw(t, "polls"), Speed: genSpeed(t, "speed"), LastSpeed: genSpeed(t, "last speed"),
+		DoubtedAt: genTimeOrNil(t, "doubted"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"),
+		Advertisement: rapid.Bool().Draw(t, "advertisement"), HidesProgress: rapid.Bool().Draw(t, "hides progress"),
 	}
 }
 
@@ -68,10 +76,10 @@ func genObservation(t *rapid.T, before time.Time) songspy.Observation {
 
 // restored is a state as a database gives it back.
 func restored(n songspy.NowPlaying) songspy.NowPlaying {
-	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.ElsewhereAt} {
+	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.ElsewhereAt, &n.OpenedAt} {
 		*at = at.UTC().Truncate(time.Microsecond)
 	}
-	for _, at := range []**time.Time{&n.PausedSince, &n.NothingSince, &n.EndsAt} {
+	for _, at := range []**time.Time{&n.PausedSince, &n.NothingSince, &n.EndsAt, &n.DoubtedAt} {
 		if *at != nil {
 			when := (*at).UTC().Truncate(time.Microsecond)
 			*at = &when

@@ -1,6 +1,7 @@
 package spotify
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -61,7 +62,7 @@ func (m *milliseconds) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// item is a track or an episode.
+// item is a track, an episode or a chapter.
 type item struct {
 	ID           string       `json:"id"`
 	URI          string       `json:"uri"`
@@ -81,10 +82,11 @@ type item struct {
 	} `json:"artists"`
 	Album  collection `json:"album"`
 	Show   collection `json:"show"`
+	Book   collection `json:"audiobook"`
 	Images []image    `json:"images"`
 }
 
-// collection is an album or a show.
+// collection is an album, a show or an audiobook.
 type collection struct {
 	Name   string  `json:"name"`
 	Images []image `json:"images"`
@@ -117,7 +119,7 @@ func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	switch p.Type {
 	case "ad":
 		return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: progress, At: at}, nil
-	case "track", "episode", "":
+	case "track", "episode", "chapter", "":
 	default:
 		return unreadable(at), nil
 	}
@@ -153,6 +155,8 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 	switch {
 	case i.IsLocal || songspy.IsLocal(t.URI):
 		t.Kind, t.URI = songspy.KindLocal, songspy.LocalURI(t.URI)
+	case strings.HasPrefix(t.URI, "spotify:chapter:"), i.Type == "chapter", playing == "chapter":
+		t.Kind = songspy.KindChapter
 	case strings.HasPrefix(t.URI, "spotify:episode:"), i.Type == "episode", playing == "episode":
 		t.Kind = songspy.KindEpisode
 	default:
@@ -173,10 +177,14 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 		sum := sha256.Sum256([]byte(t.URI))
 		t.URI = "spotify:" + string(t.Kind) + ":sha256-" + hex.EncodeToString(sum[:])
 	}
-	if t.Kind == songspy.KindEpisode {
-		t.Artists = sanitize.Text(i.Show.Name, textMax)
-		t.ImageURL = cover(i.Images, i.Show.Images)
-	} else {
+	switch t.Kind {
+	case songspy.KindEpisode:
+		t.Artists = sanitize.Text(cmp.Or(i.Show.Name, i.Book.Name), textMax)
+		t.ImageURL = cover(i.Images, i.Show.Images, i.Book.Images)
+	case songspy.KindChapter:
+		t.Artists = sanitize.Text(cmp.Or(i.Book.Name, i.Show.Name), textMax)
+		t.ImageURL = cover(i.Images, i.Book.Images, i.Show.Images)
+	default:
 		t.Artists = sanitize.Text(i.artists(), textMax)
 		t.Album = sanitize.Text(i.Album.Name, textMax)
 		t.ImageURL = cover(i.Album.Images, i.Images)
@@ -187,7 +195,11 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 	}
 	t.URL = outside.WebURL(i.ExternalURLs.Spotify)
 	if t.URL == "" && id != "" {
-		t.URL = "https://open.spotify.com/" + string(t.Kind) + "/" + id
+		page := t.Kind
+		if page == songspy.KindChapter {
+			page = songspy.KindEpisode // chapters have the pages of episodes
+		}
+		t.URL = "https://open.spotify.com/" + string(page) + "/" + id
 	}
 	t.PreviewURL = outside.WebURL(i.PreviewURL)
 	t.ISRC = identifier(i.ExternalIDs.ISRC, 32)

@@ -66,6 +66,25 @@ func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
 				URI: "spotify:episode:5", Kind: songspy.KindEpisode, ImageURL: "https://i.scdn.co/s", URL: "https://open.spotify.com/episode/5",
 			}},
 		},
+		"chapter": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"chapter","item":{"type":"chapter","id":"0D5wENdkdwbqlrHoaJ9g29","uri":"spotify:chapter:0D5wENdkdwbqlrHoaJ9g29","name":"Kapitel 1","duration_ms":1686230,"images":null,"audiobook":{"name":"Das Buch","authors":[{"name":"Jemand"}],"images":[{"url":"https://i.scdn.co/b"}]}}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+				URI: "spotify:chapter:0D5wENdkdwbqlrHoaJ9g29", Kind: songspy.KindChapter, Title: "Kapitel 1", Artists: "Das Buch", DurationMS: 1686230,
+				ImageURL: "https://i.scdn.co/b", URL: "https://open.spotify.com/episode/0D5wENdkdwbqlrHoaJ9g29",
+			}},
+		},
+		"chapter by its type alone": {
+			`{"is_playing":true,"progress_ms":0,"item":{"type":"chapter","id":"5","audiobook":{"name":"B"}}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+				URI: "spotify:chapter:5", Kind: songspy.KindChapter, Artists: "B", URL: "https://open.spotify.com/episode/5",
+			}},
+		},
+		"chapter that is called an episode": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"type":"episode","id":"5","uri":"spotify:episode:5","audiobook":{"name":"B"}}}`,
+			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+				URI: "spotify:episode:5", Kind: songspy.KindEpisode, Artists: "B", URL: "https://open.spotify.com/episode/5",
+			}},
+		},
 		"local file": {
 			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"track","item":{"id":null,"is_local":true,"uri":"spotify:local:Me:Tape:Demo:61","name":"Demo","duration_ms":61000,"artists":[{"name":"Me","id":null}],"album":{"id":null,"name":"Tape","images":[]},"external_urls":{},"preview_url":null}}`,
 			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{

@@ -31,6 +31,7 @@ func (e BoardEntryState) Valid() bool {
 
 // Defines values for BoardTrackKind.
 const (
+	BoardTrackKindChapter BoardTrackKind = "chapter"
 	BoardTrackKindEpisode BoardTrackKind = "episode"
 	BoardTrackKindLocal   BoardTrackKind = "local"
 	BoardTrackKindTrack   BoardTrackKind = "track"
@@ -39,6 +40,8 @@ const (
 // Valid indicates whether the value is a known member of the BoardTrackKind enum.
 func (e BoardTrackKind) Valid() bool {
 	switch e {
+	case BoardTrackKindChapter:
+		return true
 	case BoardTrackKindEpisode:
 		return true
 	case BoardTrackKindLocal:
@@ -172,6 +175,7 @@ func (e MyPlaySource) Valid() bool {
 
 // Defines values for PlayedTrackKind.
 const (
+	PlayedTrackKindChapter PlayedTrackKind = "chapter"
 	PlayedTrackKindEpisode PlayedTrackKind = "episode"
 	PlayedTrackKindLocal   PlayedTrackKind = "local"
 	PlayedTrackKindTrack   PlayedTrackKind = "track"
@@ -180,6 +184,8 @@ const (
 // Valid indicates whether the value is a known member of the PlayedTrackKind enum.
 func (e PlayedTrackKind) Valid() bool {
 	switch e {
+	case PlayedTrackKindChapter:
+		return true
 	case PlayedTrackKindEpisode:
 		return true
 	case PlayedTrackKindLocal:
@@ -301,7 +307,7 @@ type BoardTrack struct {
 	// AlbumImageUrl Empty where there is none.
 	AlbumImageUrl string `json:"albumImageUrl"`
 
-	// ArtistName Several are joined by a comma; the show of an episode.
+	// ArtistName Several are joined by a comma; the show of an episode
 	ArtistName string `json:"artistName"`
 
 	// CreatedAt RFC 3339 in UTC with milliseconds.
@@ -567,10 +573,10 @@ type PlayedTrack struct {
 	// AlbumImageUrl Empty where there is none.
 	AlbumImageUrl string `json:"albumImageUrl"`
 
-	// AlbumName Empty for an episode.
+	// AlbumName Empty for an episode or a chapter.
 	AlbumName string `json:"albumName"`
 
-	// ArtistName Several are joined by a comma; the show of an episode.
+	// ArtistName Several are joined by a comma; the show of an episode
 	ArtistName string `json:"artistName"`
 
 	// DurationMs 0 if unknown.

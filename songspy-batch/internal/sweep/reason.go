@@ -24,6 +24,7 @@ const (
 	reasonBudget
 	reasonProof
 	reasonAdvertisement
+	reasonDoubt
 	reasonStart    // the first of this process
 	reasonTakeover // the first since this replica took the person's shard
 	reasonLinked   // the first of a link that is new, or works again
@@ -35,6 +36,7 @@ var reasonNames = [reasons]string{
 	reasonFloor: string(listening.ReasonFloor), reasonEnd: string(listening.ReasonEnd), reasonBetween: string(listening.ReasonBetween),
 	reasonSkips: string(listening.ReasonSkips), reasonSilence: string(listening.ReasonSilence), reasonBudget: string(listening.ReasonBudget),
 	reasonProof: string(listening.ReasonProof), reasonAdvertisement: string(listening.ReasonAdvertisement),
+	reasonDoubt: string(listening.ReasonDoubt),
 	reasonStart: "start", reasonTakeover: "takeover", reasonLinked: "linked", reasonRetry: "retry",
 }
 

@@ -187,5 +187,7 @@ func anyPlayer(t *rapid.T, l songspy.Link, at time.Time) songspy.NowPlaying {
 		StartedAt: moment("started"), ObservedAt: at, SeenAt: moment("seen"), ElsewhereAt: moment("elsewhere"),
 		PausedSince: perhaps("paused since"), NothingSince: perhaps("nothing since"), EndsAt: perhaps("ends"),
 		Provisional: rapid.Bool().Draw(t, "provisional"), Skips: rapid.Int16().Draw(t, "skips"),
+		OpenedAt: moment("opened"), Polls: rapid.Int16().Draw(t, "polls"), Speed: rapid.Int32().Draw(t, "speed"), LastSpeed: rapid.Int32().Draw(t, "last speed"),
+		DoubtedAt: perhaps("doubted"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"), Advertisement: rapid.Bool().Draw(t, "advertisement"), HidesProgress: rapid.Bool().Draw(t, "hides progress"),
 	}
 }

@@ -1,0 +1,108 @@
+package listening
+
+import (
+	"strings"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Speech, podcasts and audiobooks, is heard at other speeds than the clock's:
+// its progress runs at that rate. Speeds are in thousandths of the clock's.
+const (
+	clockSpeed   = 1000
+	slowestSpeed = 500
+	fastestSpeed = 3500
+	// speedOff is by which part of each other two speeds may differ and still
+	// agree, and nearClock by how much one may differ from the clock's and be that.
+	speedOff  = 20
+	nearClock = 25
+	// tellsSpeed is the shortest interval that tells a speed.
+	tellsSpeed = 20 * time.Second
+)
+
+// speech reports whether a track is an episode or a chapter: these have a speed,
+// may grow by advertisements, and are never listed by history.
+func speech(uri string) bool {
+	return strings.HasPrefix(uri, "spotify:episode:") || strings.HasPrefix(uri, "spotify:chapter:")
+}
+
+// lasts is how long the open play takes for a part of its track.
+func lasts(n songspy.NowPlaying, part time.Duration) time.Duration {
+	if n.Speed == 0 {
+		return part
+	}
+	return (part * clockSpeed / time.Duration(n.Speed)).Truncate(time.Microsecond) // as exactly as the store keeps times
+}
+
+// covers is how far the open play gets in a time.
+func covers(n songspy.NowPlaying, elapsed time.Duration) time.Duration {
+	if n.Speed == 0 {
+		return elapsed
+	}
+	return (elapsed * time.Duration(n.Speed) / clockSpeed).Truncate(time.Microsecond)
+}
+
+// speedsAgree reports whether two speeds are one, as far as polls can tell.
+func speedsAgree(a, b int32) bool { return max(a-b, b-a)*speedOff <= max(a, b) }
+
+// speedOf is how fast progress ran in an interval; 0 if that tells no speed:
+// the interval is short, or there was a pause or a jump in it.
+func speedOf(moved, passed time.Duration) int32 {
+	if passed < tellsSpeed || moved <= 0 || moved > 4*passed {
+		return 0
+	}
+	speed := int32(moved * clockSpeed / passed)
+	if speed < slowestSpeed-slowestSpeed/speedOff || speed > fastestSpeed+fastestSpeed/speedOff {
+		return 0
+	}
+	return speed
+}
+
+// confirmSpeed is the speed that is known after an interval, given what was
+// known before: a new one needs two intervals in a row that agree, for a pause
+// or a jump makes a speed of its own.
+func confirmSpeed(known, last, now int32) int32 {
+	if now == 0 || last == 0 || !speedsAgree(last, now) {
+		return known
+	}
+	if mean := last/2 + now/2; max(mean-clockSpeed, clockSpeed-mean) > nearClock {
+		if known != 0 && speedsAgree(known, mean) {
+			return known
+		}
+		return mean
+	}
+	return 0
+}
+
+// learnSpeed takes in how fast the open play's progress ran since its last sighting.
+func (s *step) learnSpeed(obs songspy.Observation) {
+	n := &s.State
+	if !speech(n.TrackURI) {
+		return
+	}
+	now := speedOf(s.moved(obs), obs.At.Sub(n.SeenAt))
+	speed := confirmSpeed(n.Speed, n.LastSpeed, now)
+	if now != 0 {
+		n.LastSpeed = now
+	}
+	if speed == n.Speed {
+		return
+	}
+	first := n.Speed == 0
+	n.Speed = speed
+	s.Worth = true
+	if lead := n.OpenedAt.Sub(n.StartedAt); first && speed > clockSpeed && lead > 0 && !n.Provisional {
+		// Where it was when it was first seen it had come faster than the clock.
+		sooner := lead - lasts(*n, lead)
+		n.StartedAt = n.StartedAt.Add(sooner)
+		n.ListenedMS = max(0, n.ListenedMS-ms(sooner))
+		s.Visible = true
+	}
+}
+
+// atItsSpeed reports whether the open play went on at its confirmed speed.
+func (s *step) atItsSpeed(obs songspy.Observation) bool {
+	now := speedOf(s.moved(obs), obs.At.Sub(s.State.SeenAt))
+	return s.State.Speed != 0 && now != 0 && speedsAgree(now, s.State.Speed)
+}
