@@ -69,7 +69,8 @@ func readContract() ([]byte, error) {
 func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract []byte, changes int) (string, []byte, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
 	who, err := identity.New(identity.Options{
-		Keys: []identity.Key{{ID: "bench", Seed: bytes.Repeat([]byte("b"), 32)}}, Now: time.Now, Log: log,
+		Keys: []identity.Key{{ID: "bench", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: identity.SignUp{Policy: identity.PolicyOpen},
+		Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return "", nil, err

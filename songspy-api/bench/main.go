@@ -3,7 +3,8 @@
 // bare Gin handler that writes the same bytes. The contenders alternate within
 // one run, so that whatever else the machine does falls on all of them.
 //
-// It prints a table and, last, one line of JSON.
+// It prints a table and, last, one line of JSON. With -bounds=false a missed bound
+// is no failure: that is for runs too small to be judged.
 package main
 
 import (
@@ -33,6 +34,7 @@ const bound = 0.8
 type options struct {
 	people, changes, viewers, rounds int
 	round                            time.Duration
+	bounds                           bool
 }
 
 func main() {
@@ -42,6 +44,7 @@ func main() {
 	flag.IntVar(&o.viewers, "viewers", 32, "viewers who ask at the same time")
 	flag.IntVar(&o.rounds, "rounds", 12, "rounds of each contender")
 	flag.DurationVar(&o.round, "round", 700*time.Millisecond, "length of a round")
+	flag.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -59,6 +62,7 @@ type contender struct {
 	p99  []time.Duration
 }
 
+// measure prints what was measured; it fails if a bound is missed.
 func measure(ctx context.Context, o options, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -85,7 +89,7 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if ratio < bound {
+	if o.bounds && ratio < bound {
 		return fmt.Errorf("missed: the board reaches %.2f of a bare handler, not %.2f", ratio, bound)
 	}
 	return nil

@@ -30,6 +30,14 @@ func TestSeveralSizesAreComparedAtTheIntervalOfOperation(t *testing.T) {
 	if o, err := readOptions(nil, io.Discard); err != nil || !slices.Equal(o.sizes, []int{100_000}) || o.interval != 0 {
 		t.Errorf("%+v, %v", o, err)
 	}
+	for interval, taken := range map[string]bool{"59s": false, "1m": true} {
+		if _, err := readOptions([]string{"-interval", interval}, io.Discard); (err == nil) != taken {
+			t.Errorf("-interval %s: %v", interval, err)
+		}
+	}
+	if o, err := readOptions([]string{"-interval=8s", "-bounds=false"}, io.Discard); err != nil || o.bounds || o.interval != shortestUnjudged {
+		t.Errorf("%+v, %v", o, err)
+	}
 	for _, wrong := range []string{"", "ten", "10000,", "99"} {
 		if _, err := readOptions([]string{"-people", wrong}, io.Discard); err == nil {
 			t.Errorf("-people %q is taken", wrong)

@@ -26,7 +26,7 @@ type report struct {
 	PeakRSSBytes    uint64               `json:"batchPeakRssBytes"`
 	Rows            map[string]tableRows `json:"rows"`
 	Listeners       listeners            `json:"listeners"`
-	Missed          []string             `json:"missedBounds"`
+	Missed          []string             `json:"missedBounds"` // nil: not judged
 }
 
 // bounds are what a sweep has to keep.
@@ -127,6 +127,9 @@ func (r *report) write(to io.Writer) error {
 }
 
 func verdict(missed []string) string {
+	if missed == nil {
+		return "not judged"
+	}
 	if len(missed) == 0 {
 		return "all kept"
 	}

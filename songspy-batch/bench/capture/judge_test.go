@@ -40,6 +40,7 @@ func judged(truth []sim.Play, plays []stored, s seen) row {
 }
 
 func TestWhatWasStoredTwiceIsADoubleAndWhatNobodyPlayedIsNot(t *testing.T) {
+	t.Parallel()
 	a, b := song("a", 200), song("b", 200)
 	truth := []sim.Play{played(a, 0, 200), played(b, 200, 400)}
 	f := judged(truth, []stored{kept(a.URI, 0, 200), kept(a.URI, 3, 190), kept(b.HistoryURI, 200, 400), kept("spotify:track:c", 400, 600)}, seen{})
@@ -49,6 +50,7 @@ func TestWhatWasStoredTwiceIsADoubleAndWhatNobodyPlayedIsNot(t *testing.T) {
 }
 
 func TestEachRoundOfALoopIsMatchedWithItsOwnPlay(t *testing.T) {
+	t.Parallel()
 	a := song("a", 200)
 	truth := []sim.Play{played(a, 0, 200), played(a, 200, 400), played(a, 400, 600)}
 	f := judged(truth, []stored{kept(a.URI, 401, 600), kept(a.URI, 1, 200)}, seen{})
@@ -58,6 +60,7 @@ func TestEachRoundOfALoopIsMatchedWithItsOwnPlay(t *testing.T) {
 }
 
 func TestAClaimOfASongThatWasLeftAtOnceIsNotPlayed(t *testing.T) {
+	t.Parallel()
 	a := song("a", 200)
 	f := judged([]sim.Play{played(a, 0, 22)}, []stored{kept(a.URI, 0, 40)}, seen{})
 	if f.NotPlayed != 1 || f.Plays.Of != 0 {
@@ -66,6 +69,7 @@ func TestAClaimOfASongThatWasLeftAtOnceIsNotPlayed(t *testing.T) {
 }
 
 func TestProvableIsWhatALookOrHistoryCouldShow(t *testing.T) {
+	t.Parallel()
 	a, b, c, d := song("a", 200), song("b", 200), song("c", 200), song("d", 200)
 	told, private := played(b, 200, 400), played(d, 600, 800)
 	told.InHistory, private.Private = at(500), true
@@ -123,6 +127,7 @@ func showing(t sim.Track, since, start, end int) shown {
 }
 
 func TestTheBoardIsMeasuredFromStartToFirstSightAndForAsLongAsItIsRight(t *testing.T) {
+	t.Parallel()
 	a, b := song("a", 200), song("b", 200)
 	truth := []sim.Play{played(a, 0, 100), played(b, 100, 300), played(b, 300, 500)}
 	f := judged(truth, nil, seen{shown: []shown{showing(a, 20, 0, 200), showing(b, 150, 100, 300), showing(b, 302, 300, 500)}})
@@ -137,6 +142,7 @@ func TestTheBoardIsMeasuredFromStartToFirstSightAndForAsLongAsItIsRight(t *testi
 }
 
 func TestAPauseIsNoPlayingTime(t *testing.T) {
+	t.Parallel()
 	p := played(song("a", 200), 0, 260)
 	p.PauseAfter, p.PauseFor = 100*time.Second, 60*time.Second
 	var total time.Duration
@@ -149,6 +155,7 @@ func TestAPauseIsNoPlayingTime(t *testing.T) {
 }
 
 func TestPercentilesAreValuesThatWereMeasured(t *testing.T) {
+	t.Parallel()
 	if got := percentiles([]time.Duration{4 * time.Second, time.Second, 3 * time.Second, 2 * time.Second}, 50, 90, 25); !slices.Equal(got, []float64{2, 4, 1}) {
 		t.Errorf("%v", got)
 	}

@@ -94,12 +94,14 @@ type report struct {
 	Days       int      `json:"days"`
 	Seed       uint64   `json:"seed"`
 	Rows       []row    `json:"rows"`
-	Missed     []string `json:"missedBounds"`
+	Missed     []string `json:"missedBounds"` // nil: not judged
 }
 
 func newReport(o options, rows []row) *report {
 	r := &report{Bench: "capture", Population: o.population, People: o.people, Days: o.days, Seed: o.seed, Rows: rows}
-	r.Missed = r.judge()
+	if o.bounds {
+		r.Missed = r.judge()
+	}
 	return r
 }
 
@@ -157,6 +159,9 @@ func seconds(of []float64) string {
 }
 
 func verdictOf(missed []string) string {
+	if missed == nil {
+		return "not judged"
+	}
 	if len(missed) == 0 {
 		return "all kept"
 	}

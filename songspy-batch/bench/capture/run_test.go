@@ -19,10 +19,11 @@ func small(t *testing.T) options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return options{people: 6, days: 1, seed: 7, population: "regular", habits: habits}
+	return options{people: 6, days: 1, seed: 7, population: "regular", bounds: true, habits: habits}
 }
 
 func TestTheSeedDecidesEverything(t *testing.T) {
+	t.Parallel()
 	o := small(t)
 	once := (&record{options: o, policy: named(t, service)}).run(t)
 	again := (&record{options: o, policy: named(t, service)}).run(t)
@@ -36,6 +37,7 @@ func TestTheSeedDecidesEverything(t *testing.T) {
 }
 
 func TestTheOracleSeesSoonerAndTheServiceSoonerThanThePlainSweep(t *testing.T) {
+	t.Parallel()
 	o := small(t)
 	var delays []float64
 	for _, name := range []string{"plain 3-minute sweep", service, oracle} {
@@ -59,6 +61,7 @@ func named(t *testing.T, name string) policy {
 }
 
 func TestABudgetIsKept(t *testing.T) {
+	t.Parallel()
 	o := small(t)
 	f := (&record{options: o, policy: named(t, sparing)}).run(t)
 	// The day that is measured is of two days of UTC, each with its own calls.
@@ -71,6 +74,7 @@ func TestABudgetIsKept(t *testing.T) {
 }
 
 func TestTheReportEndsInOneLineOfJSON(t *testing.T) {
+	t.Parallel()
 	f := row{Policy: service, personDays: 1, Calls: 600}
 	f.sum()
 	plain := row{Policy: policies()[0].name, personDays: 1, Calls: 480}
@@ -90,7 +94,24 @@ func TestTheReportEndsInOneLineOfJSON(t *testing.T) {
 	}
 }
 
+func TestWithoutBoundsTheReportSaysThatNothingWasJudged(t *testing.T) {
+	t.Parallel()
+	f := row{Policy: service, personDays: 1, Calls: 600}
+	f.sum()
+	o := small(t)
+	o.bounds = false
+	r := newReport(o, []row{f})
+	var out bytes.Buffer
+	if err := r.write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Missed) != 0 || !strings.Contains(out.String(), "not judged") || !strings.Contains(out.String(), `"missedBounds":null`) {
+		t.Errorf("missed %v:\n%s", r.Missed, out.String())
+	}
+}
+
 func TestOptionsThatCannotBeAreNamed(t *testing.T) {
+	t.Parallel()
 	for flags, want := range map[string]string{
 		"-people 0":          "-people is 0",
 		"-days 0":            "-days is 0",
