@@ -31,11 +31,15 @@ images: ## build the images of docker-compose.yml, with their version and commit
 # Never from the cache: some tests drive the built programs, whose sources go does not watch for them.
 # The tests in WALLCLOCK measure by the wall clock, so they run after all others and next to none.
 WALLCLOCK := ^TestReplicasCoverForEachOther$$
-test: bin/throwaway ## run every test, on SQLite and on a Postgres started for them; TESTFLAGS goes to go test
+test: bin/throwaway chromium ## run every test, on SQLite and on a Postgres started for them; TESTFLAGS goes to go test
 	@bin/throwaway -- go test -count=1 -skip '$(WALLCLOCK)' $(TESTFLAGS) work
 ifeq ($(filter -run%,$(TESTFLAGS)),)
 	@bin/throwaway -- go test -count=1 $(TESTFLAGS) -run '$(WALLCLOCK)' ./songspy-batch
 endif
+
+.PHONY: chromium
+chromium:
+	@.ci/chromium
 
 # Laws and days in virtual time that -short shortens: the race detector makes them several times as slow.
 DAYS = $(addprefix ./,$(sort $(dir $(shell git grep -lE 'testing\.Short\(\)|pgregory\.net/rapid"' -- '*_test.go'))))

@@ -1,0 +1,303 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/httpapi"
+	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/linking"
+	"github.com/songspy/songspy/songspy-api/internal/web"
+)
+
+// browser is the one Chromium of these tests; each of them has a tab of its own.
+var browser context.Context
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.TestMode)
+	path := chromium()
+	if path == "" {
+		os.Exit(m.Run())
+	}
+	dir, err := os.MkdirTemp("", "songspy-chromium-")
+	if err != nil {
+		panic(err)
+	}
+	o := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.Flag("lang", "en-US")}
+	for _, flag := range []string{
+		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+		"disable-component-update", "disable-sync", "disable-dev-shm-usage", "hide-scrollbars",
+	} {
+		o = append(o, chromedp.Flag(flag, true))
+	}
+	allocated, end := chromedp.NewExecAllocator(context.Background(), o...)
+	first, leave := chromedp.NewContext(allocated)
+	if err := chromedp.Do(first); err != nil {
+		panic(err)
+	}
+	browser = first
+	code := m.Run()
+	leave()
+	end()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// chromium is where a browser of that kind lies, or nothing.
+func chromium() string {
+	for _, name := range []string{os.Getenv("SONGSPY_TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if name == "" {
+			continue
+		}
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// stage serves the page by the API's own handler, over a board that the test fills.
+type stage struct {
+	t    *testing.T
+	feed *feed
+	url  string
+	// answer replaces the board's answer; nil: the real one.
+	answer atomic.Pointer[http.HandlerFunc]
+}
+
+const (
+	route = "/v1/songspy/tracks/current-playing"
+	cover = `<svg xmlns="http://www.w3.org/2000/svg" width="300" height="300"><rect width="300" height="300" fill="#a33"/></svg>`
+)
+
+func newStage(t *testing.T, people ...songspy.OnBoard) *stage {
+	t.Helper()
+	if browser == nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("there is no Chromium, and CI must not go without: apt-get install chromium")
+		}
+		t.Skip("NOT TESTED: the page in a browser. There is no Chromium: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
+	}
+	t.Parallel()
+	s := &stage{t: t, feed: &feed{people: people}}
+	log := slog.New(slog.DiscardHandler)
+	server := httptest.NewUnstartedServer(nil)
+	s.url = "http://" + server.Listener.Addr().String()
+	for i := range s.feed.people {
+		s.feed.people[i].Track.ImageURL = strings.Replace(s.feed.people[i].Track.ImageURL, "HERE", s.url, 1)
+	}
+	contract, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := identity.New(identity.Options{
+		Keys: []identity.Key{{ID: "test", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: identity.SignUp{Policy: identity.PolicyOpen},
+		Now: time.Now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := board.New(board.Options{Feed: s.feed, Render: httpapi.RenderBoard, Now: time.Now, Log: log})
+	go live.Run(t.Context())
+	handler, err := httpapi.New(httpapi.Options{
+		Contract: contract, Identity: who, Linking: linking.New(linking.Options{}), Board: live, Assets: assets(t, s.url),
+		PublicURL: s.url, Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch answer := s.answer.Load(); {
+		case r.URL.Path == "/cover":
+			w.Header().Set("Content-Type", "image/svg+xml")
+			_, _ = w.Write([]byte(cover))
+		case r.URL.Path == route && answer != nil:
+			(*answer)(w, r)
+		default:
+			handler.ServeHTTP(w, r)
+		}
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	return s
+}
+
+func assets(t *testing.T, pictures string) (assets []httpapi.Asset) {
+	t.Helper()
+	files, err := web.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		a := httpapi.Asset{Path: f.Path, ContentType: f.ContentType, Body: f.Body}
+		if f.Path == "/" {
+			a.Policy = web.Policy(pictures)
+		}
+		assets = append(assets, a)
+	}
+	return assets
+}
+
+// answers has the board's route answer so; nil: as it does.
+func (s *stage) answers(h http.HandlerFunc) {
+	if h == nil {
+		s.answer.Store(nil)
+		return
+	}
+	s.answer.Store(&h)
+}
+
+// open opens the page in a tab of its own, of that size, after the script has run in it.
+func (s *stage) open(width, height int64, before string) context.Context {
+	s.t.Helper()
+	tab, leave := chromedp.NewContext(browser)
+	s.t.Cleanup(leave)
+	tab, cancel := context.WithTimeout(tab, 2*time.Minute)
+	s.t.Cleanup(cancel)
+	err := chromedp.Do(tab, chromedp.EmulateViewport(width, height), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: before})
+		return err
+	}), chromedp.Navigate(s.url))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return tab
+}
+
+// sees waits until the expression holds in the page; it asks the board again meanwhile.
+func (s *stage) sees(tab context.Context, expression string) {
+	s.t.Helper()
+	missing, err := chromedp.Run(tab, chromedp.Evaluate[string](`(async () => {
+		for (let tries = 0; tries < 800; tries++) {
+			if (`+expression+`) return "";
+			document.dispatchEvent(new Event("visibilitychange"));
+			await new Promise((done) => setTimeout(done, 50));
+		}
+		return document.querySelector("#status").outerHTML + document.querySelector("#board").outerHTML;
+	})()`, chromedp.EvalAwaitPromise))
+	if err != nil || missing != "" {
+		s.t.Fatalf("never came: %s: %v; there is %s", expression, err, missing)
+	}
+}
+
+// script runs a script in the page and gives its value.
+func script[T any](s *stage, tab context.Context, expression string) T {
+	s.t.Helper()
+	value, err := chromedp.Run(tab, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		s.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+// feed is a change feed in memory.
+type feed struct {
+	mu      sync.Mutex
+	people  []songspy.OnBoard
+	changes []songspy.Change
+}
+
+// began is when these tests did.
+var began = time.Now()
+
+// listener plays a long track that began so many seconds before these tests did.
+func listener(id int, title string, ago int) songspy.OnBoard {
+	name, start := "Listener "+string(rune('A'+id-1)), began.Add(-time.Duration(ago)*time.Second)
+	end := start.Add(time.Hour)
+	return songspy.OnBoard{
+		User: songspy.User{ID: songspy.UserID(id), NickName: &name, Audience: songspy.AudienceEveryone},
+		Playing: songspy.NowPlaying{
+			UserID: songspy.UserID(id), State: songspy.PlayerPlaying, TrackURI: "spotify:track:" + title, StartedAt: start, ObservedAt: time.Now(), EndsAt: &end,
+		},
+		Track: songspy.Track{
+			ID: songspy.TrackID(len(title)*100 + id), Kind: songspy.KindTrack, Title: title, Artists: "Somebody, Somebody Else",
+			URL: "https://open.spotify.com/track/1", ImageURL: "HERE/cover", DurationMS: 3_600_000,
+		},
+	}
+}
+
+// put has the person play that from now on.
+func (s *stage) put(p songspy.OnBoard) {
+	p.Track.ImageURL = strings.Replace(p.Track.ImageURL, "HERE", s.url, 1)
+	s.feed.change(p.User.ID, func(people []songspy.OnBoard) []songspy.OnBoard { return append(people, p) })
+}
+
+// remove takes the person off the board.
+func (s *stage) remove(id songspy.UserID) {
+	s.feed.change(id, func(people []songspy.OnBoard) []songspy.OnBoard { return people })
+}
+
+func (f *feed) change(id songspy.UserID, then func([]songspy.OnBoard) []songspy.OnBoard) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.people = then(slices.DeleteFunc(f.people, func(p songspy.OnBoard) bool { return p.User.ID == id }))
+	f.changes = append(f.changes, songspy.Change{Number: int64(len(f.changes) + 1), UserID: id, Kind: songspy.ChangePlaying})
+}
+
+// Feed implements board.Feed.
+func (f *feed) Feed(context.Context) (oldest, last int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return min(int64(len(f.changes)), 1), int64(len(f.changes)), nil
+}
+
+// Changes implements board.Feed.
+func (f *feed) Changes(_ context.Context, after int64, _ int) ([]songspy.Change, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.changes[after:]), nil
+}
+
+// WaitForChange implements board.Feed.
+func (f *feed) WaitForChange(ctx context.Context, _ int64) error {
+	select {
+	case <-time.After(20 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// OnBoard implements board.Feed.
+func (f *feed) OnBoard(_ context.Context, ids []songspy.UserID) (found []songspy.OnBoard, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.people {
+		if slices.Contains(ids, p.User.ID) {
+			found = append(found, p)
+		}
+	}
+	return found, nil
+}
+
+// BoardSnapshot implements board.Feed.
+func (f *feed) BoardSnapshot(_ context.Context, each func(songspy.OnBoard) error) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.people {
+		if err := each(p); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(f.changes)), nil
+}
