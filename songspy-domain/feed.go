@@ -38,4 +38,6 @@ type OnBoard struct {
 type Listener struct {
 	Link    Link
 	Playing NowPlaying
+	// Habit is what was learnt of the account's history.
+	Habit HistoryHabit
 }

@@ -14,6 +14,39 @@ type HistoryItem struct {
 	PlayedAt time.Time
 }
 
+// HistoryHabit counts what shows whether the history of one account lists
+// partial plays: those that were left before the track's end. Reports
+// contradict each other (spotify/web-api 954, 1017).
+type HistoryHabit struct {
+	// Listed are proven partial plays that history lists, Unlisted those that it
+	// does not list although it lists the plays directly before and after.
+	Listed   int
+	Unlisted int
+}
+
+const (
+	// habitKnown is how many plays show an account's habit.
+	habitKnown = 3
+	// habitMost is how many are counted; then the past fades.
+	habitMost = 60
+)
+
+// Partial reports whether history lists partial plays; known is false while
+// too few plays have shown it. A few listed ones among many that are not listed
+// were tracks that somebody sought forward in.
+func (h HistoryHabit) Partial() (partial, known bool) {
+	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= habitKnown
+}
+
+// Plus adds what was learned.
+func (h HistoryHabit) Plus(learned HistoryHabit) HistoryHabit {
+	h.Listed, h.Unlisted = h.Listed+learned.Listed, h.Unlisted+learned.Unlisted
+	for h.Listed+h.Unlisted > habitMost {
+		h.Listed, h.Unlisted = h.Listed/2, h.Unlisted/2
+	}
+	return h
+}
+
 // PlayOf is a play with its track.
 type PlayOf struct {
 	Play  Play
@@ -36,6 +69,8 @@ type Kept struct {
 	Plays []KeptPlay
 	// Told are the times of the items that were dealt with before.
 	Told []time.Time
+	// Habit is what was learnt of this account's history before.
+	Habit HistoryHabit
 }
 
 // Reconciled is what an answer of history adds to what is kept.
@@ -53,6 +88,8 @@ type Reconciled struct {
 	Unplaced []HistoryItem
 	// Gaps are times of which history has forgotten what it once told.
 	Gaps []Gap
+	// Learned is what this answer adds to the account's habit.
+	Learned HistoryHabit
 	// Waiting is how many items and plays are left for another answer: items
 	// that may tell of what is told by another that is still to come, and plays
 	// that are over for so short a time that theirs may still come.

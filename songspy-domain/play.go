@@ -35,6 +35,10 @@ type Play struct {
 	Source     PlaySource
 	// Provisional plays have an unwitnessed edge that later knowledge may move.
 	Provisional bool
+	// Probable plays were left early, and too little of them was seen: the next
+	// track began, by its own progress and directly, late enough. They are shown
+	// to their user and counted nowhere until history confirms them.
+	Probable bool
 	// DeletedAt is when its user deleted the play; nil: they did not. What is
 	// left of a deleted play are its times and keyed hashes of its track: TrackID
 	// is 0 then. See store.DeletePlay.

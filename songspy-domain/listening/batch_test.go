@@ -23,6 +23,7 @@ type disk struct {
 	stored songspy.NowPlaying
 	plays  []songspy.KeptPlay // by start
 	told   []time.Time        // the ledger: which items were dealt with
+	habit  songspy.HistoryHabit
 	id     songspy.PlayID
 	shown  songspy.NowPlaying // what viewers were told last
 }
@@ -131,7 +132,7 @@ func (d *disk) kept(items []songspy.HistoryItem) (k songspy.Kept) {
 			k.Plays = append(k.Plays, p)
 		}
 	}
-	k.Told = slices.Clone(d.told)
+	k.Told, k.Habit = slices.Clone(d.told), d.habit
 	return k
 }
 
@@ -152,6 +153,7 @@ func (d *disk) retell(r songspy.Reconciled) {
 	for _, u := range r.Unplaced {
 		d.enter(u.PlayedAt, 0)
 	}
+	d.habit = d.habit.Plus(r.Learned)
 	sortKnown(d.plays)
 }
 

@@ -16,6 +16,7 @@ type day struct {
 	lines []line
 	byEnd bool // history tells of the ends of plays
 	known bool // the day begins with what shows that
+	whole bool // history lists only plays that reached the end of their track
 }
 
 // line is one line of the provider's history, listed from a time on.
@@ -39,6 +40,7 @@ var dayTracks = func() (tracks []songspy.Track) {
 func genDay(t *rapid.T) day {
 	var d day
 	d.byEnd, d.known = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
+	d.whole = rapid.IntRange(0, 2).Draw(t, "history lists whole plays only") == 0
 	fade := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 11}).Draw(t, "fade")) * time.Second
 	now, last, unlisted := base, 0, false
 	if d.known {
@@ -72,7 +74,7 @@ func genDay(t *rapid.T) day {
 		}
 	}
 	for _, s := range d.truth {
-		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted {
+		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted && !(d.whole && s.left) {
 			l := line{songspy.HistoryItem{Track: s.track, PlayedAt: s.start}, s.end.Add(seconds(t, 10, 120)), s.start}
 			if d.byEnd {
 				l.PlayedAt = s.end
@@ -96,6 +98,7 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	if s.track.ISRC != "" && length > time.Minute {
 		s.end = s.end.Add(-fade)
 	}
+	whole := s.end
 	switch rapid.IntRange(0, 19).Draw(t, "way") {
 	case 0, 1, 2:
 		s.end = earlier(s.end, s.start.Add(seconds(t, 2, 50))) // skipped
@@ -114,6 +117,7 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	case 9:
 		s.secret = true
 	}
+	s.left = s.end.Before(whole)
 	s.end = s.end.Add(s.pause)
 }
 

@@ -23,7 +23,30 @@ func (s *step) makeWay(obs songspy.Observation) (bound time.Time) {
 	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= seamless && !left {
 		return later(seen, s.end(earlier(*n.EndsAt, began), true))
 	}
+	if obs.Sighting == songspy.SightingPlaying && s.probable(began) {
+		return later(seen, began)
+	}
 	return later(seen, s.end(s.endBy(began), false))
+}
+
+// probable ends the open play as a probable one where the next track began
+// before the predicted end, and what sounded until then would count if nothing
+// was played in between. It reports false if this is not such a play.
+func (s *step) probable(began time.Time) bool {
+	n := s.State
+	unseen := began.Sub(n.SeenAt)
+	if n.State != songspy.PlayerPlaying || n.NothingSince != nil || n.EndsAt == nil || began.After(*n.EndsAt) ||
+		unseen <= 0 || unseen > unwatched || songspy.Counts(n.ListenedMS, n.DurationMS) {
+		return false
+	}
+	n.ListenedMS += ms(unseen)
+	p, counts := n.Ended(began, true)
+	if !counts || p.ListenedMS < ms(countable) {
+		return false
+	}
+	p.InferredMS, p.Probable = min(ms(unseen), p.ListenedMS), true
+	s.Plays = append(s.Plays, p)
+	return true
 }
 
 // lastElsewhere is when the open play was last seen, or its player silent: what

@@ -17,22 +17,27 @@ import (
 func Reconcile(kept songspy.Kept, answer Answer, until time.Time) songspy.Reconciled {
 	l := newLedger(kept)
 	for range passes {
-		r := retell(l.kept(), answer, until)
+		var r songspy.Reconciled
+		r, l.waits = retell(l.kept(), answer, until)
 		if l.waiting = r.Waiting; r.Empty() {
 			break
 		}
 		l.enter(r)
 	}
-	return l.since(kept)
+	out := l.since(kept)
+	out.Learned = l.learned(kept)
+	return out
 }
 
 // passes is how often an answer is held against what was made of it, at most.
 // Two do nearly always.
 const passes = 8
 
-// retell holds an answer against what is kept once.
-func retell(kept songspy.Kept, answer Answer, until time.Time) songspy.Reconciled {
-	r := reconciliation{since: answer.Since, until: until, pairs: inARow(answer.Items), withheld: answer.Withheld}
+// retell holds an answer against what is kept once. waits are the items that are
+// left for another answer.
+func retell(kept songspy.Kept, answer Answer, until time.Time) (out songspy.Reconciled, waits []songspy.HistoryItem) {
+	partial, known := kept.Habit.Partial()
+	r := reconciliation{partial: partial && known, since: answer.Since, until: until, pairs: inARow(answer.Items), withheld: answer.Withheld}
 	done := map[int64]bool{}
 	for _, at := range kept.Told {
 		done[at.UnixMicro()] = true
@@ -54,7 +59,7 @@ func retell(kept songspy.Kept, answer Answer, until time.Time) songspy.Reconcile
 		r.forgotten(r.items[0])
 	}
 	r.mend()
-	return r.result()
+	return r.result(), slices.Concat(r.waits, r.withheld)
 }
 
 // conclude deals with every item that can be, by the reading that is known now,
@@ -94,6 +99,8 @@ type reconciliation struct {
 	pairs votes // of items of which one plays right after the other
 	read  reading
 	gaps  []songspy.Gap
+
+	partial bool // this history lists partial plays
 
 	withheld []songspy.HistoryItem // what may tell of the open play
 	waits    []songspy.HistoryItem // those that are left for another answer
@@ -165,6 +172,7 @@ func (r *reconciliation) result() songspy.Reconciled {
 		case s.takenBack():
 			out.Refuted = append(out.Refuted, s.KeptPlay)
 		case s.moved || !s.item.PlayedAt.IsZero():
+			s.Play.Probable = s.Play.Probable && s.heard().IsZero()
 			out.Confirmed = append(out.Confirmed, songspy.KeptPlay{Play: s.Play, Track: s.Track, HeardAt: s.item.PlayedAt})
 		}
 	}

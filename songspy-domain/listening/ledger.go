@@ -14,13 +14,17 @@ type ledger struct {
 	told    []time.Time
 	gaps    []songspy.Gap
 	waiting int
+	waits   []songspy.HistoryItem
+	habit   songspy.HistoryHabit
 }
 
 func newLedger(k songspy.Kept) *ledger {
-	return &ledger{plays: slices.Clone(k.Plays), told: slices.Clone(k.Told)}
+	return &ledger{plays: slices.Clone(k.Plays), told: slices.Clone(k.Told), habit: k.Habit}
 }
 
-func (l *ledger) kept() songspy.Kept { return songspy.Kept{Plays: l.plays, Told: l.told} }
+func (l *ledger) kept() songspy.Kept {
+	return songspy.Kept{Plays: l.plays, Told: l.told, Habit: l.habit}
+}
 
 // enter takes over what was made of an answer.
 func (l *ledger) enter(r songspy.Reconciled) {

@@ -42,7 +42,7 @@ func (r *reconciliation) mend() {
 func (r *reconciliation) unite(j int) bool {
 	seen := &r.slots[j]
 	counts := songspy.Counts(seen.Play.ListenedMS, seen.Track.DurationMS)
-	if !counts || seen.refuted || !seen.heard().IsZero() || !r.asked(*seen) || r.awaitsTrack(seen.Track) {
+	if !counts || seen.refuted || seen.Play.Probable || !seen.heard().IsZero() || !r.asked(*seen) || r.awaitsTrack(seen.Track) {
 		return false
 	}
 	if other := r.neighbour(*seen); other != nil {
@@ -104,10 +104,11 @@ const session = 15 * time.Minute
 
 // unheard takes the tail that nobody saw from a play that history would tell of
 // if it had been heard, and does not. Whole sessions never reach history: its
-// silence counts only between two plays of the session that it lists.
+// silence counts only between two plays of the session that it lists. A probable
+// play was left early: of that only a history that lists partial plays tells.
 func (r *reconciliation) unheard(j int) {
 	s := &r.slots[j]
-	little := s.witnessed() < ms(countable) && s.Play.InferredMS > 0
+	little := s.witnessed() < ms(countable) && s.Play.InferredMS > 0 && (r.partial || !s.Play.Probable)
 	if little && s.heard().IsZero() && r.tellable(*s) && !r.awaitsTrack(s.Track) && r.listedBeside(j, -1) && r.listedBeside(j, 1) {
 		s.doubt(milliseconds(s.Play.InferredMS))
 		s.moved = true
@@ -133,7 +134,7 @@ func (r *reconciliation) listedBeside(j, step int) bool {
 // begin where nobody saw the first end, are told of as one: a pause as long as
 // the song looks like that too, or a leap back in the part that nobody saw.
 func (r *reconciliation) once(first, second slot) bool {
-	live := first.Play.Source == songspy.SourceLive && second.Play.Source == songspy.SourceLive && !second.fresh
+	live := first.Play.Source == songspy.SourceLive && !first.Play.Probable && !second.Play.Probable && second.Play.Source == songspy.SourceLive && !second.fresh
 	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // joined before
 	unseen := first.Play.InferredMS > 0 || first.Play.Provisional || first.clipped
 	near := second.Play.StartedAt.Sub(first.Play.EndedAt) <= lingers

@@ -131,6 +131,21 @@ func whilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) L
 	return Look{now.Add(wait), reason}
 }
 
+// Proving is the look where history does not list partial plays: while too
+// little of the open play is proven to count, the look comes once enough has
+// sounded. It stands in for a later one in the middle of the track.
+func (l Look) Proving(n songspy.NowPlaying, now time.Time, interval time.Duration) Look {
+	missing := songspy.Enough(n.DurationMS) - n.ListenedMS
+	if n.State != songspy.PlayerPlaying || n.EndsAt == nil || n.ProgressMS < 0 || n.NothingSince != nil || missing <= 0 || l.Reason == ReasonSilence {
+		return l
+	}
+	proof := now.Add(max(milliseconds(missing)+just, min(hardly, interval)))
+	if proof.Before(l.At) && proof.Before(*n.EndsAt) {
+		return Look{proof, ReasonProof}
+	}
+	return l
+}
+
 // untellable reports whether history never tells of a track: it lists neither
 // episodes, nor chapters, nor what lies on the listener's own disk.
 func untellable(uri string) bool {

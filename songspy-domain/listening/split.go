@@ -36,6 +36,7 @@ func (r *reconciliation) split(item songspy.HistoryItem) bool {
 		}
 		second := slot{KeptPlay: s.KeptPlay, item: item, fresh: true, clipped: true}
 		second.Play.ID, second.HeardAt = 0, time.Time{}
+		second.Play.Probable = false
 		second.Play.StartedAt, second.Play.ListenedMS = anew, listened
 		if byEnd { // what was heard of it came last
 			second.Play.StartedAt = s.Play.EndedAt.Add(-milliseconds(listened))

@@ -18,6 +18,7 @@ type span struct {
 	pauseAt    time.Time // zero: none
 	pause      time.Duration
 	linger     time.Duration // how long the player shows it standing still afterwards
+	left       bool          // before the track's end
 	offline    bool          // on a phone without a network: looks show nothing
 	unlisted   bool          // in a session that history never lists, as a Jam's
 	secret     bool          // on a device that tells no progress

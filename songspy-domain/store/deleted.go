@@ -44,12 +44,13 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 		}
 		conn := tx.Statement.ConnPool
 		var tracks []songspy.Track
+		var deleted songspy.Play
 		err = queryRows(ctx, conn, func(rows *sql.Rows) error {
 			var t songspy.Track
-			err := rows.Scan(&t.ID, &t.URI, &t.ISRC)
+			err := rows.Scan(&t.ID, &t.URI, &t.ISRC, &deleted.Probable)
 			tracks = append(tracks, t)
 			return err
-		}, `SELECT t.id, t.uri, t.isrc FROM plays p JOIN tracks t ON t.id = p.track_id
+		}, `SELECT t.id, t.uri, t.isrc, p.probable FROM plays p JOIN tracks t ON t.id = p.track_id
 			WHERE p.user_id = $1 AND p.id = $2 AND p.deleted_at IS NULL`, int64(id), int64(play))
 		if err != nil {
 			return err
@@ -69,19 +70,24 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 		if err != nil {
 			return err
 		}
-		return s.uncountPlay(ctx, conn, id, track.ID)
+		deleted.TrackID = track.ID
+		return s.uncountPlay(ctx, conn, id, deleted)
 	})
 }
 
 // uncountPlay takes a play, which is gone, from what is counted of a user's
-// track. A track without any play is dropped, unless it plays now.
-func (s *Store) uncountPlay(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
-	_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET plays = plays - 1 WHERE user_id = $1 AND track_id = $2 AND plays > 0`, int64(id), int64(track))
-	if err != nil {
-		return err
+// track; a probable one was never counted. A track without any play is dropped,
+// unless it plays now.
+func (s *Store) uncountPlay(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.Play) error {
+	track := play.TrackID
+	if !play.Probable {
+		_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET plays = plays - 1 WHERE user_id = $1 AND track_id = $2 AND plays > 0`, int64(id), int64(track))
+		if err != nil {
+			return err
+		}
 	}
 	var dropped []songspy.TrackID
-	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
 		var local bool
 		err := rows.Scan(&local)
 		if local {
@@ -89,7 +95,8 @@ func (s *Store) uncountPlay(ctx context.Context, conn gorm.ConnPool, id songspy.
 		}
 		return err
 	}, `DELETE FROM user_tracks WHERE user_id = $1 AND track_id = $2 AND plays <= 0
-		AND NOT EXISTS (SELECT 1 FROM now_playing n WHERE n.user_id = $1 AND n.track_id = $2) RETURNING local`, int64(id), int64(track))
+		AND NOT EXISTS (SELECT 1 FROM now_playing n WHERE n.user_id = $1 AND n.track_id = $2)
+		AND NOT EXISTS (SELECT 1 FROM plays p WHERE p.user_id = $1 AND p.track_id = $2 AND p.deleted_at IS NULL) RETURNING local`, int64(id), int64(track))
 	if err != nil {
 		return err
 	}

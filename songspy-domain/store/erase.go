@@ -46,6 +46,7 @@ func (s *Store) eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err er
 		{&ledgerRow{}, "user_id = ?", &others},
 		{&songspy.UserTrack{}, "user_id = ?", &e.Tracks},
 		{&songspy.Gap{}, "user_id = ?", &others},
+		{&historyHabitRow{}, "user_id = ?", &others},
 	} {
 		deleted := tx.Where(table.where, id).Delete(table.model)
 		if deleted.Error != nil {
@@ -137,6 +138,9 @@ func (ledgerRow) TableName() string { return "play_ledger" }
 // from another account, under the new generation, and cannot have begun before
 // that time. It expects the person to be locked.
 func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
+	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // another account has its own
+		return err
+	}
 	var open []songspy.NowPlaying
 	if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("user_id = ?", id).Find(&open).Error; err != nil {
 		return err

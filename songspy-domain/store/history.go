@@ -121,9 +121,13 @@ func (h *retelling) kept(own ownRow, items []songspy.HistoryItem) (k songspy.Kep
 		return nil
 	}, `SELECT heard_at, play_id FROM play_ledger WHERE user_id = $1 AND heard_at >= $2 AND heard_at <= $3 ORDER BY heard_at`,
 		int64(h.user), from.Add(-ledgerSlack), to.Add(ledgerSlack))
+	if err != nil {
+		return k, err
+	}
 	for i := range k.Plays {
 		k.Plays[i].HeardAt = heard[k.Plays[i].Play.ID]
 	}
+	k.Habit, err = h.habit()
 	return k, err
 }
 
@@ -147,7 +151,10 @@ func (h *retelling) write(kept songspy.Kept, r songspy.Reconciled) error {
 	if err := h.enter(r); err != nil {
 		return err
 	}
-	if err := h.s.upsertUserTracks(h.ctx, h.conn, userTracks(nil, found)); err != nil {
+	if err := h.learn(kept.Habit, r.Learned); err != nil {
+		return err
+	}
+	if err := h.s.upsertUserTracks(h.ctx, h.conn, userTracks(nil, append(found, h.nowProven(kept, r.Confirmed)...))); err != nil {
 		return err
 	}
 	gaps := make([]songspy.Gap, len(r.Gaps))
@@ -205,8 +212,9 @@ func (h *retelling) settle(kept songspy.Kept, confirmed []songspy.KeptPlay) erro
 	column(v, changed, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
 	column(v, changed, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
 	column(v, changed, "provisional", "boolean", func(p *row) bool { return p.Provisional })
+	column(v, changed, "probable", "boolean", func(p *row) bool { return p.Probable })
 	return h.s.execWith(h.ctx, h.conn, v, `UPDATE plays SET ended_at = v.ended_at, listened_ms = v.listened_ms,
-		inferred_ms = v.inferred_ms, provisional = v.provisional
+		inferred_ms = v.inferred_ms, provisional = v.provisional, probable = v.probable
 		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.started_at AND plays.id = v.id`)
 }
 
@@ -218,7 +226,7 @@ func (h *retelling) refute(refuted []songspy.KeptPlay) error {
 			int64(h.user), int64(k.Play.ID)); err != nil {
 			return err
 		}
-		if err := h.s.uncountPlay(h.ctx, h.conn, h.user, k.Play.TrackID); err != nil {
+		if err := h.s.uncountPlay(h.ctx, h.conn, h.user, k.Play); err != nil {
 			return err
 		}
 	}

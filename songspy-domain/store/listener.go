@@ -62,8 +62,8 @@ func (s *Store) ListenersByID(ctx context.Context, ids []songspy.UserID) (listen
 	return listeners, translate(err)
 }
 
-const selectListeners = `SELECT ` + linkColumns + `, ` + playingColumns + `
-	FROM spotify_links l LEFT JOIN now_playing n ON n.user_id = l.user_id`
+const selectListeners = `SELECT ` + linkColumns + `, ` + playingColumns + `, COALESCE(h.listed, 0), COALESCE(h.unlisted, 0)
+	FROM spotify_links l LEFT JOIN now_playing n ON n.user_id = l.user_id LEFT JOIN history_habits h ON h.user_id = l.user_id`
 
 // people is the relation of the ids alone.
 func people(ids []songspy.UserID) *relation {
@@ -76,7 +76,8 @@ func people(ids []songspy.UserID) *relation {
 func (s *Store) scanListener(rows *sql.Rows, to *[]songspy.Listener, sealed *sealedLinks) (songspy.UserID, error) {
 	var r linkRow
 	var n nullPlaying
-	if err := rows.Scan(append(r.into(), n.into()...)...); err != nil {
+	var habit songspy.HistoryHabit
+	if err := rows.Scan(append(append(r.into(), n.into()...), &habit.Listed, &habit.Unlisted)...); err != nil {
 		return 0, err
 	}
 	l, err := s.open(&r)
@@ -84,7 +85,7 @@ func (s *Store) scanListener(rows *sql.Rows, to *[]songspy.Listener, sealed *sea
 		sealed.add(r.UserID, err)
 		return r.UserID, nil
 	}
-	*to = append(*to, songspy.Listener{Link: l, Playing: n.value()})
+	*to = append(*to, songspy.Listener{Link: l, Playing: n.value(), Habit: habit})
 	return r.UserID, nil
 }
 

@@ -27,17 +27,20 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 	column(r, plays, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
 	column(r, plays, "source", "text", func(p *row) string { return string(p.Source) })
 	column(r, plays, "provisional", "boolean", func(p *row) bool { return p.Provisional })
+	column(r, plays, "probable", "boolean", func(p *row) bool { return p.Probable })
 	if err := s.execWith(ctx, conn, r, `INSERT INTO plays (`+r.names()+`) SELECT `+r.names()+` FROM v`); err != nil {
 		return err
 	}
 	for _, p := range plays {
-		recording(conn).play(p.Source)
+		if !p.Probable {
+			recording(conn).play(p.Source)
+		}
 	}
 	return nil
 }
 
 const (
-	playColumns = `p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.deleted_at`
+	playColumns = `p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.probable, p.deleted_at`
 	// selectPlays selects plays with their tracks. Deleted ones have none.
 	selectPlays = `SELECT ` + playColumns + `, ` + trackColumns + ` FROM plays p JOIN tracks t ON t.id = p.track_id `
 	// selectKept selects deleted plays as well.
@@ -47,7 +50,7 @@ const (
 // playInto lists where a row of playColumns is scanned to.
 func playInto(p *songspy.Play) []any {
 	return []any{
-		&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.InferredMS, &p.Source, &p.Provisional, &p.DeletedAt,
+		&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.InferredMS, &p.Source, &p.Provisional, &p.Probable, &p.DeletedAt,
 	}
 }
 
@@ -120,7 +123,11 @@ func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserT
 		}
 	}
 	for _, p := range plays {
-		add(p.UserID, p.TrackID, p.TrackURI, p.StartedAt, p.EndedAt, 1)
+		counted := int64(1)
+		if p.Probable {
+			counted = 0 // until history confirms it
+		}
+		add(p.UserID, p.TrackID, p.TrackURI, p.StartedAt, p.EndedAt, counted)
 	}
 	rows := make([]songspy.UserTrack, 0, len(sum))
 	for _, t := range sum {

@@ -70,7 +70,7 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 			[]any{now.Add(-songspy.UnboundedShown), now.Add(-songspy.EndGrace)},
 			one(&st.Playing),
 		},
-		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL GROUP BY source`, []any{now.Add(-24 * time.Hour)}, counted(st.Plays)},
+		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL AND NOT probable GROUP BY source`, []any{now.Add(-24 * time.Hour)}, counted(st.Plays)},
 		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, counted(st.OpenGaps)},
 		{`SELECT app, calls FROM spent_calls WHERE day = $1`, []any{gate.Midnight(now)}, counted(st.Spent)},
 		{`SELECT r.owner, count(h.shard) FROM replicas r LEFT JOIN shards h ON h.owner = r.owner AND h.lease_until > $1

@@ -10,6 +10,7 @@ type bounds struct {
 	followed, seen           float64
 	notPlayed, doubles       float64 // shares of what is claimed; no double is allowed where its share is 0
 	polls                    bool    // those of an hour: see worstHour
+	withProbable, precision  float64 // of probable plays
 	p50, p90, start, onBoard float64
 }
 
@@ -27,6 +28,19 @@ func boundsFor(population string) (bounds, bool) {
 	}
 }
 
+// wholeBounds are those of the service where history lists only plays that reached
+// their end.
+func wholeBounds(population string) (bounds, bool) {
+	switch population {
+	case "regular":
+		return bounds{calls: 1.12, all: 0.985, withProbable: 0.99, precision: 0.75, notPlayed: 0.001}, true
+	case "restless":
+		return bounds{calls: 1.13, all: 0.925, withProbable: 0.955, precision: 0.75, notPlayed: 0.001}, true
+	default:
+		return bounds{}, false
+	}
+}
+
 // sparingBounds are those of the service that is given 300 calls a listener and
 // day for regular listeners.
 var sparingBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
@@ -36,6 +50,9 @@ func (r *report) judge() []string {
 	missed := []string{}
 	if b, some := boundsFor(r.Population); some {
 		missed = append(missed, r.judgeRow(service, b)...)
+	}
+	if b, some := wholeBounds(r.Population); some {
+		missed = append(missed, r.judgeRow(whole, b)...)
 	}
 	if r.Population == "regular" {
 		missed = append(missed, r.judgeRow(sparing, sparingBounds)...)
@@ -64,6 +81,8 @@ func (r *report) judgeRow(name string, b bounds) (missed []string) {
 	miss(b.seen, f.Seen.ratio() < b.seen, "recall of plays that a poll saw is %v", f.Seen)
 	doubled := float64(f.Doubles) / max(1, float64(f.Claimed))
 	miss(1, doubled > b.doubles, "%d plays are doubled", f.Doubles)
+	miss(b.withProbable, f.WithProbable.ratio() < b.withProbable, "recall of all plays with the probable ones is %v", f.WithProbable)
+	miss(b.precision, f.Probable.ratio() < b.precision, "only %v of the probable plays were played", f.Probable)
 	untrue := float64(f.NotPlayed) / max(1, float64(f.Claimed))
 	miss(b.notPlayed, untrue > b.notPlayed, "%.3f %% of the plays claimed were not", 100*untrue)
 	if b.polls && f.Excess > 0 {

@@ -48,8 +48,8 @@ type verdict struct {
 func (v verdict) measured(start time.Time) bool { return !start.Before(v.from) && start.Before(v.to) }
 
 // history judges the stored plays.
-func (v verdict) history() {
-	m := match(v.truth, v.plays)
+func (v *verdict) history() {
+	m, probable := v.matched()
 	for i, t := range v.truth {
 		if !v.measured(t.Start) {
 			continue
@@ -57,6 +57,7 @@ func (v verdict) history() {
 		j := m.stored[i]
 		if asked := knowable(t) && t.Listened >= enough; asked {
 			v.Plays.add(j >= 0)
+			v.WithProbable.add(j >= 0 || probable[i])
 			if seen := v.looked(t); seen || !t.InHistory.IsZero() {
 				v.Provable.add(j >= 0)
 				if j < 0 {
@@ -98,6 +99,43 @@ func (v verdict) history() {
 			v.tell("not played", p.uri, p.start, p.end)
 		}
 	}
+}
+
+// matched pairs the real plays with the proven ones, and says which of the others
+// a probable play tells of. What a probable play tells of besides is judged here.
+func (v *verdict) matched() (m matched, probable []bool) {
+	var proven, likely []stored
+	for _, p := range v.plays {
+		if p.probable {
+			likely = append(likely, p)
+		} else {
+			proven = append(proven, p)
+		}
+	}
+	v.plays = proven
+	m = match(v.truth, proven)
+	left := slices.Clone(v.truth)
+	for i := range left {
+		if m.stored[i] >= 0 {
+			left[i].Track = sim.Track{} // told of already
+		}
+	}
+	probable = make([]bool, len(v.truth))
+	right := make([]bool, len(likely))
+	for i, j := range match(left, likely).stored {
+		if j >= 0 && v.truth[i].Listened >= enough {
+			probable[i], right[j] = true, true
+		}
+	}
+	for j, p := range likely {
+		if v.measured(p.start) {
+			v.Probable.add(right[j])
+			if !right[j] {
+				v.tell("probable, and not played", p.uri, p.start, p.end)
+			}
+		}
+	}
+	return m, probable
 }
 
 // knowable reports whether anybody but the person can ever know of a play.

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type options struct {
 	seed       uint64
 	population string
 	only       string
+	history    string
 	explain    bool
 	bounds     bool
 	habits     sim.Habits
@@ -60,6 +62,7 @@ func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
 	f.Uint64Var(&o.seed, "seed", 1, "what everything that is left to chance follows from")
 	f.StringVar(&o.population, "population", "regular", "how they listen: regular, restless, awkward, or another of the simulator's")
 	f.StringVar(&o.only, "only", "", "measure only the policy of this name, or those whose names contain it")
+	f.StringVar(&o.history, "history", listsBoth, "what history lists: partial plays too (partial), only those that reached their end (whole), or each in rows of its own (both)")
 	f.BoolVar(&o.explain, "explain", false, "say on stderr what was played, asked and stored around each play that is lost, doubled or was not played")
 	f.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged")
 	if err := f.Parse(args); err != nil {
@@ -72,7 +75,9 @@ func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
 		return o, fmt.Errorf("-people is %d; choose 1 to 100,000", o.people)
 	case o.days < 1 || o.days > 366:
 		return o, fmt.Errorf("-days is %d; choose 1 to 366", o.days)
-	case len(chosenPolicies(o.only)) == 0:
+	case !slices.Contains([]string{listsPartial, listsWhole, listsBoth}, o.history):
+		return o, fmt.Errorf("-history is %q; choose partial, whole or both", o.history)
+	case len(chosenPolicies(o.only, o.history)) == 0:
 		return o, fmt.Errorf("no policy is called %q; one is called %q", o.only, service)
 	}
 	o.habits, err = sim.HabitsOf(o.population)
@@ -81,7 +86,7 @@ func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
 
 // measure runs every policy that is chosen, and writes the report.
 func measure(t *testing.T, o options, to io.Writer) {
-	chosen := chosenPolicies(o.only)
+	chosen := chosenPolicies(o.only, o.history)
 	rows := make([]row, len(chosen))
 	t.Run("policies", func(t *testing.T) { // ends when all of them have
 		for i, p := range chosen {

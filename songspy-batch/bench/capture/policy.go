@@ -14,6 +14,8 @@ type policy struct {
 	planned bool
 	// oracle asks at the moments that tell most, by the truth.
 	oracle bool
+	// whole has history list only plays that reached their end; else it lists partial plays too.
+	whole bool
 	// perDay is how many calls a listener and day the app's budget allows; 0: no bound.
 	perDay int
 }
@@ -22,6 +24,8 @@ const (
 	service = "this service"
 	sparing = service + " at 300 calls a day"
 	oracle  = "oracle, looks alone"
+	// whole is the service where history lists only plays that reached their end.
+	whole = service + ", whole plays listed"
 )
 
 // policies are the table's rows.
@@ -31,13 +35,25 @@ func policies() []policy {
 		{name: "30-second poll", interval: 30 * time.Second},
 		{name: service, interval: floor, planned: true},
 		{name: sparing, interval: floor, planned: true, perDay: 300},
+		{name: whole, interval: floor, planned: true, whole: true},
 		{name: oracle, oracle: true},
 	}
 }
 
-// chosenPolicies are those whose names contain the words, or the one whose name they are.
-func chosenPolicies(only string) (chosen []policy) {
+// What history may list: partial plays too, only whole ones, or each in rows of its own.
+const (
+	listsPartial = "partial"
+	listsWhole   = "whole"
+	listsBoth    = "both"
+)
+
+// chosenPolicies are those whose names contain the words, or the one whose name
+// they are, with the history that is chosen.
+func chosenPolicies(only, history string) (chosen []policy) {
 	for _, p := range policies() {
+		if history == listsPartial && p.whole || history == listsWhole && p.planned && !p.whole {
+			continue
+		}
 		if p.name == only {
 			return []policy{p}
 		}

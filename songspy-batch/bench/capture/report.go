@@ -42,15 +42,18 @@ type row struct {
 	Refused   int     `json:"refused"`
 	PerDay    float64 `json:"callsPerListenerDay"`
 
-	Provable  share `json:"provable"` // plays of 30 s and more that an answer or history could show
-	Seen      share `json:"seen"`     // those of them that a look was answered with
-	Followed  share `json:"followed"` // those that history lists, or that polls followed for 30 s or to a seamless end
-	Plays     share `json:"plays"`    // all that are neither private nor without a name
-	Claimed   int   `json:"claimed"`  // plays that were stored
-	Doubles   int   `json:"doubles"`
-	NotPlayed int   `json:"notPlayed"` // claimed, and not played or not for long enough
-	Excess    int   `json:"excess"`    // polls of a player in an hour beyond the 24 and 3 for each play begun; the worst hour, below 0: that many are left
-	Unshown   int   `json:"unshown"`   // plays of any length that never came to the board
+	Provable share `json:"provable"` // plays of 30 s and more that an answer or history could show
+	Seen     share `json:"seen"`     // those of them that a look was answered with
+	Followed share `json:"followed"` // those that history lists, or that polls followed for 30 s or to a seamless end
+	Plays    share `json:"plays"`    // all that are neither private nor without a name
+	// WithProbable is Plays with the probable ones; Probable are those that are stored, and those of them that were played.
+	WithProbable share `json:"withProbable"`
+	Probable     share `json:"probable"`
+	Claimed      int   `json:"claimed"` // plays that were stored
+	Doubles      int   `json:"doubles"`
+	NotPlayed    int   `json:"notPlayed"` // claimed, and not played or not for long enough
+	Excess       int   `json:"excess"`    // polls of a player in an hour beyond the 24 and 3 for each play begun; the worst hour, below 0: that many are left
+	Unshown      int   `json:"unshown"`   // plays of any length that never came to the board
 
 	StartOff    []float64 `json:"startOffSeconds"`     // p50, p95
 	ListenedOff []float64 `json:"listenedOffSeconds"`  // p50, p95
@@ -118,11 +121,11 @@ func (r *report) write(to io.Writer) error {
 	fmt.Fprintf(to, "%d people, %s, %d days, seed %d\n\n", r.People, r.Population, r.Days, r.Seed)
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join([]string{
-		"policy", "calls/day", "provable", "followed", "seen", "all ≥ 30 s", "doubles", "not played", "excess", "start off", "listened off", "start → board", "on board", "run",
+		"policy", "calls/day", "provable", "followed", "seen", "all ≥ 30 s", "with probable", "probable right", "doubles", "not played", "excess", "start off", "listened off", "start → board", "on board", "run",
 	}, "\t"))
-	fmt.Fprintln(t, "\t\t\t\t\t\t\t\t\tp50 p95\tp50 p95\tp50 p90 p95\t\t")
+	fmt.Fprintln(t, "\t\t\t\t\t\t\t\t\t\t\tp50 p95\tp50 p95\tp50 p90 p95\t\t")
 	for _, f := range r.Rows {
-		fmt.Fprintf(t, "%s\t%.1f\t%v\t%v\t%v\t%v\t%d\t%.3f %%\t%+d\t%s\t%s\t%s\t%.2f %%\t%.0f s\n", f.Policy, f.PerDay, f.Provable, f.Followed, f.Seen, f.Plays, f.Doubles,
+		fmt.Fprintf(t, "%s\t%.1f\t%v\t%v\t%v\t%v\t%v\t%v\t%d\t%.3f %%\t%+d\t%s\t%s\t%s\t%.2f %%\t%.0f s\n", f.Policy, f.PerDay, f.Provable, f.Followed, f.Seen, f.Plays, f.WithProbable, f.Probable, f.Doubles,
 			100*float64(f.NotPlayed)/max(1, float64(f.Claimed)), f.Excess, seconds(f.StartOff), seconds(f.ListenedOff), seconds(f.Delay), 100*f.OnBoard, f.Seconds)
 	}
 	if err := t.Flush(); err != nil {

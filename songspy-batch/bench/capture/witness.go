@@ -100,6 +100,7 @@ type stored struct {
 	start, end time.Time
 	listened   time.Duration
 	source     songspy.PlaySource
+	probable   bool
 	heardAt    time.Time // by history; zero: it has not told of it
 }
 
@@ -110,7 +111,7 @@ func storedPlays(path string) (plays []stored, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	rows, err := db.QueryContext(context.Background(), `SELECT p.user_id, t.uri, t.isrc, p.started_at, p.ended_at, p.listened_ms, p.source,
+	rows, err := db.QueryContext(context.Background(), `SELECT p.user_id, t.uri, t.isrc, p.started_at, p.ended_at, p.listened_ms, p.source, p.probable,
 		(SELECT MAX(l.heard_at) FROM play_ledger l WHERE l.user_id = p.user_id AND l.play_id = p.id)
 		FROM plays p JOIN tracks t ON t.id = p.track_id WHERE p.deleted_at IS NULL ORDER BY p.user_id, p.started_at, p.id`)
 	if err != nil {
@@ -121,7 +122,7 @@ func storedPlays(path string) (plays []stored, err error) {
 		var s stored
 		var user, start, end, listened int64
 		var heard sql.NullInt64
-		if err := rows.Scan(&user, &s.uri, &s.isrc, &start, &end, &listened, &s.source, &heard); err != nil {
+		if err := rows.Scan(&user, &s.uri, &s.isrc, &start, &end, &listened, &s.source, &s.probable, &heard); err != nil {
 			return nil, err
 		}
 		s.person, s.listened = int(user)-1, time.Duration(listened)*time.Millisecond

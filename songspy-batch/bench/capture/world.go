@@ -82,6 +82,9 @@ func (r *record) build(ctx context.Context) (err error) {
 	r.from = time.Now().Add(before)
 	r.to = r.from.Add(time.Duration(r.days) * 24 * time.Hour)
 	r.db = &witness{from: r.from, to: r.to, explain: r.explain, people: make([]seen, r.people)}
+	if r.policy.whole {
+		r.habits.WholeOnly = 1
+	}
 	r.sim, err = sim.New(sim.Options{
 		Seed: r.seed, People: r.people, Habits: &r.habits, Epoch: time.Now(), Observe: r.db.called,
 		// Renewals are not what is measured.

@@ -3,6 +3,9 @@ package sweep
 import songspy "github.com/songspy/songspy/songspy-domain"
 
 func (r *roster) drop(id songspy.UserID) {
+	if l := r.seat(id); l != nil {
+		r.habits.change(l, habit{})
+	}
 	r.people.Remove(id)
 	r.left(id)
 }

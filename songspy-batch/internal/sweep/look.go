@@ -105,7 +105,7 @@ func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy
 		}
 		s.planRecall(id, untold)
 	}
-	return s.nextLook(id, before.access.App, out.State, obs.Sighting)
+	return s.nextLook(id, before, out.State, obs.Sighting)
 }
 
 // unheard deals with a look that failed, and says when the next one is made.

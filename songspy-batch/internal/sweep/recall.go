@@ -83,7 +83,7 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 	items = answer.Items
 	settled, told := listening.Settled(l.playing), fingerprint(items)
 	if told == l.told {
-		s.roster.recalled(who, asked, told)
+		s.roster.recalled(id, who, asked, told, songspy.HistoryHabit{})
 		return "unchanged", nil
 	}
 	r, err := s.Store.UpdateHistory(ctx, id, l.generation, items, func(kept songspy.Kept) songspy.Reconciled {
@@ -95,7 +95,7 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 	if r.Waiting > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
 		told = 0
 	}
-	s.roster.recalled(who, asked, told)
+	s.roster.recalled(id, who, asked, told, r.Learned)
 	if len(r.Found) > 0 {
 		s.saveSilence(id, who)
 	}

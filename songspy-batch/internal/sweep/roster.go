@@ -17,6 +17,7 @@ type roster struct {
 	mu     sync.Mutex
 	people rows.Of[songspy.UserID, *seat]
 	apps   map[string]*string // what seats share
+	habits habits
 	round  uint32
 	left   func(songspy.UserID) // called, under the lock, for whoever leaves
 }
@@ -67,6 +68,7 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 		if link.Version > l.version {
 			l.take(link)
 		}
+		r.habits.change(l, habitOf(from.Habit))
 		if !p.ahead && microsOf(from.Playing.ObservedAt) > l.observed {
 			l.play(playing)
 			l.unsaved = false
@@ -81,6 +83,10 @@ func (r *roster) merge(from songspy.Listener, p past) arrival {
 	next.take(link)
 	next.play(playing)
 	next.leaveUntold(p.untold)
+	if l != nil {
+		r.habits.change(l, habit{})
+	}
+	r.habits.change(next, habitOf(from.Habit))
 	r.people.Put(id, next)
 	if l != nil {
 		return relinked
@@ -121,7 +127,7 @@ func (r *roster) begin(id songspy.UserID) (who *seat, copied listener, ok bool) 
 		return nil, listener{}, false
 	}
 	l.looking = true
-	return l, l.listener(id), true
+	return l, r.listener(id, l), true
 }
 
 // pullBack corrects what is known as of a time that is ahead of now, and gives
@@ -130,7 +136,15 @@ func (r *roster) pullBack(id songspy.UserID, who *seat, now time.Time) listener 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	who.pullBack(id, now)
-	return who.listener(id)
+	return r.listener(id, who)
+}
+
+// listener is what is known of the seat's user, and what history is taken to list
+// of them.
+func (r *roster) listener(id songspy.UserID, who *seat) listener {
+	l := who.listener(id)
+	l.partial = r.habits.partial(who)
+	return l
 }
 
 // lesson is what one look taught.
@@ -185,11 +199,14 @@ func (r *roster) get(id songspy.UserID) (who *seat, copied listener, ok bool) {
 }
 
 // recalled notes that history has answered; told stands for its answer.
-func (r *roster) recalled(who *seat, at time.Time, told uint64) {
+func (r *roster) recalled(id songspy.UserID, who *seat, at time.Time, told uint64, learned songspy.HistoryHabit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	who.leaveUntold(who.untold().Asked(at))
 	who.told = told
+	if r.seat(id) == who {
+		r.habits.change(who, habitOf(who.habit.value().Plus(learned)))
+	}
 }
 
 // expect notes why the look is made that is planned next.

@@ -19,11 +19,13 @@ type listener struct {
 	playing    songspy.NowPlaying
 
 	past
-	linked  time.Time         // since when the account is linked: what came before is not ours to ask
-	blind   songspy.GapReason // why looks have told nothing since watched; empty: none was made
-	told    uint64            // stands for history's last answer, if all of it was dealt with
-	writing int               // outcomes that are on their way to the store
-	why     reason            // why the look is made that is planned, or under way
+	linked  time.Time            // since when the account is linked: what came before is not ours to ask
+	blind   songspy.GapReason    // why looks have told nothing since watched; empty: none was made
+	told    uint64               // stands for history's last answer, if all of it was dealt with
+	habit   songspy.HistoryHabit // what was learnt of the account's history
+	partial bool                 // history is taken to list partial plays
+	writing int                  // outcomes that are on their way to the store
+	why     reason               // why the look is made that is planned, or under way
 }
 
 // past is what has been seen of somebody, and what has not.
@@ -50,6 +52,7 @@ type seat struct {
 	asked    micros
 	doubt    *doubt // nil: none
 	told     uint64
+	habit    habit
 	plays    int32
 	round    uint32 // the last reading of the store that held the person
 	writing  int16
@@ -69,6 +72,18 @@ type doubt struct {
 	blind songspy.GapReason
 }
 
+// habit is a songspy.HistoryHabit, which counts no further than 60.
+type habit struct{ listed, unlisted uint8 }
+
+func habitOf(h songspy.HistoryHabit) habit {
+	h = songspy.HistoryHabit{}.Plus(h)
+	return habit{uint8(h.Listed), uint8(h.Unlisted)}
+}
+
+func (h habit) value() songspy.HistoryHabit {
+	return songspy.HistoryHabit{Listed: int(h.listed), Unlisted: int(h.unlisted)}
+}
+
 // micros is a time in microseconds since the Unix epoch, in UTC.
 type micros int64
 
@@ -80,7 +95,7 @@ func (s *seat) listener(id songspy.UserID) listener {
 	return listener{
 		access: songspy.Access{App: s.appID(), Token: s.access}, expires: s.expires.time(), generation: s.generation, version: s.version, suspect: s.suspect, refused: s.refused,
 		playing: s.nowPlaying(id), past: past{s.watched.time(), s.untold(), s.ahead}, linked: s.linked.time(),
-		blind: s.blind(), told: s.told, writing: int(s.writing), why: s.why,
+		blind: s.blind(), told: s.told, habit: s.habit.value(), writing: int(s.writing), why: s.why,
 	}
 }
 

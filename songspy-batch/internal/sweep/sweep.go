@@ -203,12 +203,16 @@ func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time
 }
 
 // nextLook is when somebody who was looked at just now is looked at again, and why.
-func (s *Sweep) nextLook(id songspy.UserID, app string, n songspy.NowPlaying, last songspy.Sighting) plan {
+func (s *Sweep) nextLook(id songspy.UserID, before listener, n songspy.NowPlaying, last songspy.Sighting) plan {
 	if !s.Spread {
 		return plan{s.nextSlot(id, 0), reasonFloor}
 	}
 	now := s.Now()
-	next := s.budgets.of(app).heed(id, listening.NextLook(n, last, now, s.phase(id), s.Interval), n, now)
+	next := listening.NextLook(n, last, now, s.phase(id), s.Interval)
+	if !before.partial {
+		next = next.Proving(n, now, s.Interval)
+	}
+	next = s.budgets.of(before.access.App).heed(id, next, n, now)
 	return plan{next.At, reasonOf(next.Reason)}
 }
 

@@ -237,6 +237,66 @@ func history() suite {
 				same(t, table+" of the other", b.count(t, table, stays.UserID), 1)
 			}
 		},
+		"UpdateHistory_RemembersTheHabitOfTheAccount": func(t *testing.T, b *bundle) {
+			l, other := b.listener(t), b.listener(t)
+			items := []songspy.HistoryItem{told(song(1), start), told(song(2), start.Add(10*time.Minute))}
+			for i, item := range items {
+				value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, items[i:i+1], func(k songspy.Kept) songspy.Reconciled {
+					r := finds([]songspy.HistoryItem{item})(k)
+					r.Learned = songspy.HistoryHabit{Listed: 1, Unlisted: 2 * i}
+					return r
+				}))
+			}
+			want := songspy.HistoryHabit{Listed: 2, Unlisted: 2}
+			same(t, "habit", b.kept(t, l, items[0]).Habit, want)
+			for _, of := range value[[]songspy.Listener](t)(b.ListenersByID(t.Context(), []songspy.UserID{l.UserID, other.UserID})) {
+				if of.Link.UserID == other.UserID {
+					want = songspy.HistoryHabit{}
+				}
+				same(t, "habit of the listener", of.Habit, want)
+			}
+			value[store.Erased](t)(b.Unlink(t.Context(), l.UserID))
+			same(t, "rows of the unlinked", b.count(t, "history_habits", l.UserID), 0)
+		},
+		"UpdateHistory_CountsAProbablePlayOnceItIsConfirmed": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			h := hears(l, song(1), start)
+			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour)), played(song(1), start.Add(-2*time.Hour)), played(song(1), start.Add(-3*time.Hour))}
+			for i := range h.Plays {
+				h.Plays[i].Probable = true
+			}
+			b.write(t, h)
+			page := value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
+			same(t, "plays", len(page), 3)
+			same(t, "probable", page[0].Play.Probable, true)
+			same(t, "counted", b.playsOfTracks(t, l.UserID), 0)
+			item := told(song(1), page[0].Play.StartedAt)
+			for range 2 { // the same answer again counts nothing twice
+				value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.Kept) (r songspy.Reconciled) {
+					for _, p := range k.Plays {
+						if p.Play.StartedAt.Equal(item.PlayedAt) {
+							p.Play.Probable, p.HeardAt = false, item.PlayedAt
+							r.Confirmed = append(r.Confirmed, p)
+						}
+					}
+					return r
+				}))
+			}
+			same(t, "counted once confirmed", b.playsOfTracks(t, l.UserID), 1)
+			must(t, b.DeletePlay(t.Context(), l.UserID, page[1].Play.ID, start))
+			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.Kept) (r songspy.Reconciled) {
+				for _, p := range k.Plays {
+					if p.Play.ID == page[2].Play.ID {
+						r.Refuted = append(r.Refuted, p)
+					}
+				}
+				return r
+			}))
+			page = value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
+			same(t, "plays left", len(page), 1)
+			same(t, "still probable", page[0].Play.Probable, false)
+			same(t, "counted, one deleted and one refuted", b.playsOfTracks(t, l.UserID), 1)
+		},
 		"Plays_PageFromTheNewest": func(t *testing.T, b *bundle) {
 			l, other := b.listener(t), b.listener(t)
 			h := hears(l, song(1), start)
@@ -266,4 +326,11 @@ func history() suite {
 			}
 		},
 	}
+}
+
+// playsOfTracks is how many plays are counted of all tracks of a user.
+func (b *bundle) playsOfTracks(t *testing.T, id songspy.UserID) (plays int) {
+	t.Helper()
+	must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT COALESCE(SUM(plays), 0) FROM user_tracks WHERE user_id = $1", int64(id)).Scan(&plays))
+	return plays
 }
