@@ -131,19 +131,51 @@ func whilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) L
 	return Look{now.Add(wait), reason}
 }
 
-// Proving is the look where history does not list partial plays: while too
-// little of the open play is proven to count, the look comes once enough has
-// sounded. It stands in for a later one in the middle of the track.
+// When a track is polled where history lists only whole plays.
+const (
+	// runs is how far apart polls are in a track that came by a skip, until late
+	// in it: skips come in runs, and what was skipped nobody lists.
+	runs = time.Minute
+	// inBetween is how long after the proof the poll in the middle of a track comes.
+	inBetween = 75 * time.Second
+	// oneIsEnough is how late that poll may have to come to stand for the proof
+	// too; in a track that came by a skip, tooLate is.
+	oneIsEnough = 45 * time.Second
+	// lateIn is the part of a track after which hardly anybody skips it.
+	lateIn = 0.7
+)
+
+// Proving is the look where history does not list partial plays. While too
+// little of the open play is proven to count, a poll comes once enough has
+// sounded; one that the middle of the track needs anyway stands for it.
 func (l Look) Proving(n songspy.NowPlaying, now time.Time, interval time.Duration) Look {
-	missing := songspy.Enough(n.DurationMS) - n.ListenedMS
-	if n.State != songspy.PlayerPlaying || n.EndsAt == nil || n.ProgressMS < 0 || n.NothingSince != nil || missing <= 0 || l.Reason == ReasonSilence {
+	switch l.Reason {
+	case ReasonEnd, ReasonBetween, ReasonSkips:
+	default:
 		return l
 	}
-	proof := now.Add(max(milliseconds(missing)+just, min(hardly, interval)))
-	if proof.Before(l.At) && proof.Before(*n.EndsAt) {
-		return Look{proof, ReasonProof}
+	if n.State != songspy.PlayerPlaying || n.EndsAt == nil || n.ProgressMS < 0 || untellable(n.TrackURI) {
+		return l
 	}
-	return l
+	wait, reason := max(n.EndsAt.Add(afterEnd).Sub(now), min(hardly, interval)), ReasonEnd
+	must := wait - interval
+	if must > 0 {
+		wait, reason = min(max(min(inBetween, interval*5/12), must), interval), ReasonBetween
+	}
+	late := time.Duration(lateIn * float64(milliseconds(n.DurationMS)))
+	if again := min(runs, interval/3); n.Skips > 0 && now.Sub(n.StartedAt) < late && again < wait {
+		wait, reason = again, ReasonSkips
+	}
+	if missing := songspy.Enough(n.DurationMS) - n.ListenedMS; missing > 0 {
+		proof := max(milliseconds(missing)+just, min(hardly, interval))
+		if n.Skips == 0 && must <= min(oneIsEnough, interval/4) || n.Skips > 0 && must <= min(tooLate, interval*7/12) {
+			proof = max(proof, must)
+		}
+		if proof < wait && now.Add(proof).Before(*n.EndsAt) {
+			wait, reason = proof, ReasonProof
+		}
+	}
+	return Look{now.Add(wait), reason}
 }
 
 // untellable reports whether history never tells of a track: it lists neither

@@ -37,7 +37,7 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 	for i, p := range plays {
 		data.Items[i] = MyPlay{
 			Id: int64(p.Play.ID), StartedAt: Time(p.Play.StartedAt), EndedAt: Time(p.Play.EndedAt),
-			ListenedMs: p.Play.ListenedMS, Source: MyPlaySource(p.Play.Source), Provisional: p.Play.Provisional,
+			ListenedMs: p.Play.ListenedMS, Source: MyPlaySource(p.Play.Source), Provisional: p.Play.Provisional, Probable: p.Play.Probable,
 			Track: PlayedTrack{
 				Id: int64(p.Track.ID), Title: p.Track.Title, ArtistName: p.Track.Artists, AlbumName: p.Track.Album,
 				OriginalUrl: p.Track.URL, AlbumImageUrl: p.Track.ImageURL,

@@ -15,11 +15,11 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-// Plays answers with as many plays as are asked for, for ever.
+// Plays answers with as many plays as are asked for, for ever. Every second one is probable.
 func (h *house) Plays(_ context.Context, _ songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayOf, err error) {
 	for n := range limit {
 		plays = append(plays, songspy.PlayOf{
-			Play:  songspy.Play{ID: after.ID + songspy.PlayID(n+1), StartedAt: time.UnixMicro(1e15), Source: songspy.SourceLive},
+			Play:  songspy.Play{ID: after.ID + songspy.PlayID(n+1), StartedAt: time.UnixMicro(1e15), Source: songspy.SourceLive, Probable: n%2 == 1},
 			Track: songspy.Track{Kind: songspy.KindTrack},
 		})
 	}
@@ -68,6 +68,9 @@ func TestLists_GoOnWhereThePageBeforeEnded(t *testing.T) {
 	e.Call("GET", contracttest.Prefix+"/me/plays", nil, bearer...).Into(t, &first)
 	if len(first.Items) != pageSize || first.NextCursor == nil {
 		t.Fatalf("a page of %d, next %v", len(first.Items), first.NextCursor)
+	}
+	if first.Items[0].Probable || !first.Items[1].Probable {
+		t.Errorf("probable: %t, then %t, want the second alone", first.Items[0].Probable, first.Items[1].Probable)
 	}
 	e.Call("GET", contracttest.Prefix+"/me/plays?limit=3&cursor="+url.QueryEscape(*first.NextCursor), nil, bearer...).Into(t, &second)
 	if len(second.Items) != 3 || second.Items[0].Id != pageSize+1 {

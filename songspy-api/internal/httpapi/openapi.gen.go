@@ -554,6 +554,10 @@ type MyPlay struct {
 	// ListenedMs What is proven to have sounded; pauses do not count.
 	ListenedMs int64 `json:"listenedMs"`
 
+	// Probable Too little of it was seen to prove it, but the next track began late enough. It is counted
+	// nowhere until Spotify confirms it; `listenedMs` is what sounded if nothing was played in between.
+	Probable bool `json:"probable"`
+
 	// Provisional Nobody saw its start or its end; later knowledge may move them.
 	Provisional bool `json:"provisional"`
 
