@@ -54,11 +54,11 @@ func New(t testing.TB, engine string) Database {
 		url, _ := newPostgres(t)
 		return Database{engine, url, url}
 	case PostgresSimple:
-		url, name := newPostgres(t)
-		return Database{engine, asRole(t, Server(t), name), url}
+		url := asRole(t, newRole(t), Server(t))
+		return Database{engine, url, url}
 	case Pgbouncer:
-		url, name := newPostgres(t)
-		return Database{engine, asRole(t, os.Getenv(PgbouncerURL), name), url}
+		name := newRole(t)
+		return Database{engine, asRole(t, name, os.Getenv(PgbouncerURL)), asRole(t, name, Server(t))}
 	}
 	t.Fatalf("storetest: there is no engine %q", engine)
 	return Database{}
@@ -105,18 +105,24 @@ func newPostgres(t testing.TB) (address, name string) {
 // HasPooler reports whether there is a pgbouncer to test with.
 func HasPooler() bool { return os.Getenv(PgbouncerURL) != "" }
 
-// asRole makes a role that owns the schema of that name and whose sessions
-// write dates in a form that no client expects. It returns the URL by which
-// the role reaches the schema through the server. No startup parameter names
-// the schema: a pooler would refuse it.
-func asRole(t testing.TB, server, name string) string {
+// newRole makes a schema and a role of the same name that owns it and whose
+// sessions write dates in a form that no client expects. No startup parameter
+// needs to name the schema, which a pooler would refuse.
+func newRole(t testing.TB) (name string) {
 	t.Helper()
+	_, name = newPostgres(t)
 	direct := Server(t)
 	onServer(t, direct, strings.ReplaceAll(`CREATE ROLE $ LOGIN PASSWORD 'throwaway'; ALTER SCHEMA $ OWNER TO $;
 		ALTER ROLE $ SET search_path = $; ALTER ROLE $ SET datestyle = 'SQL, DMY'; ALTER ROLE $ SET timezone = 'Asia/Seoul'`, "$", name))
 	t.Cleanup(func() {
 		onServer(t, direct, strings.ReplaceAll("DROP SCHEMA $ CASCADE; DROP OWNED BY $; DROP ROLE $", "$", name))
 	})
+	return name
+}
+
+// asRole is the URL by which the role reaches its schema through the server.
+func asRole(t testing.TB, name, server string) string {
+	t.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal("the server's address is not a URL")
