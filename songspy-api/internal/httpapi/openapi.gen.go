@@ -307,7 +307,7 @@ type BoardTrack struct {
 	// AlbumImageUrl Empty where there is none.
 	AlbumImageUrl string `json:"albumImageUrl"`
 
-	// ArtistName Several are joined by a comma; the show of an episode
+	// ArtistName Several are joined by a comma; the show of an episode, the book of a chapter.
 	ArtistName string `json:"artistName"`
 
 	// CreatedAt RFC 3339 in UTC with milliseconds.
@@ -580,7 +580,7 @@ type PlayedTrack struct {
 	// AlbumName Empty for an episode or a chapter.
 	AlbumName string `json:"albumName"`
 
-	// ArtistName Several are joined by a comma; the show of an episode
+	// ArtistName Several are joined by a comma; the show of an episode, the book of a chapter.
 	ArtistName string `json:"artistName"`
 
 	// DurationMs 0 if unknown.
