@@ -8,6 +8,12 @@
 //
 // Locks are taken in one order everywhere, so that no two transactions wait
 // for each other: users by id, invites, spotify_links, tracks by uri, now_playing
-// by user, plays, play_ledger, user_tracks, gaps, notices, and last the row of
-// feed that numbers changes; behind it only spotify_seats, whose turns it gives.
+// by user, plays, play_ledger, user_tracks, gaps, local tracks that are deleted
+// (by uri), doors, notices, and last the row of feed that numbers changes; behind
+// it only spotify_seats, whose turns it gives. A deletion may lock tracks this
+// late because it never locks a user behind them, and whoever writes locks all
+// its users before its tracks.
+//
+// What is taken away is taken away for good: see docs/erasure.md. A transaction
+// that does so runs by takingAway.
 package store

@@ -65,6 +65,9 @@ func (s *Store) eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err er
 	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, aboutSeats).Delete(&noticeRow{}).Error
 }
 
+// ofApps are the rows that name an app, and no user.
+var ofApps = []string{`doors WHERE app = ?`, `spent_calls WHERE app = ?`, `notices WHERE user_id = 0 AND app = ?`}
+
 // forgetOwnApps deletes what is kept of those of the apps that a user brought and
 // through which nobody is linked any more: such an app is as good as a name.
 func forgetOwnApps(tx *gorm.DB, apps []string) error {
@@ -72,12 +75,8 @@ func forgetOwnApps(tx *gorm.DB, apps []string) error {
 		if _, own := songspy.OwnClientID(app); !own {
 			continue
 		}
-		for _, table := range []string{"doors", "spent_calls", "notices"} {
-			about := ""
-			if table == "notices" {
-				about = " AND user_id = 0"
-			}
-			err := tx.Exec(`DELETE FROM `+table+` WHERE app = ?`+about+` AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = ?)`, app, app).Error
+		for _, rows := range ofApps {
+			err := tx.Exec(`DELETE FROM `+rows+` AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = ?)`, app, app).Error
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/gate"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
@@ -106,6 +107,15 @@ func erasure() suite {
 			same(t, "pruned", value[int64](t)(b.PruneLocalTracks(t.Context())), 1)
 			same(t, "titles after it", b.titles(t), []string{"Kept"})
 			same(t, "pruned again", value[int64](t)(b.PruneLocalTracks(t.Context())), 0)
+		},
+		"PruneDoors_ForgetsTheCallsOfAnAppThatNobodyUsesAnyMore": func(t *testing.T, b *bundle) {
+			own, day := songspy.OwnApp("0123456789abcdef0123456789abcdef"), gate.Midnight(start)
+			for _, ago := range []time.Duration{0, 3 * 24 * time.Hour} {
+				value[int64](t)(b.SpendCalls(t.Context(), own, day.Add(-ago), 5))
+			}
+			value[int64](t)(b.PruneDoors(t.Context(), day.Add(-24*time.Hour)))
+			same(t, "today's", value[int64](t)(b.SpendCalls(t.Context(), own, day, 0)), 5)
+			same(t, "those of before", value[int64](t)(b.SpendCalls(t.Context(), own, day.Add(-3*24*time.Hour), 0)), 0)
 		},
 		"DeletePlay_DropsATrackWithoutPlaysAndItsDates": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
@@ -245,6 +255,7 @@ func erasure() suite {
 		},
 	}
 	maps.Copy(s, migrating15())
+	maps.Copy(s, erasureSearch())
 	return s
 }
 

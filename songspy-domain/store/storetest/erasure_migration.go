@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -118,6 +119,19 @@ func migrating15() suite {
 				tracks = append(tracks, k.Track.Title)
 			}
 			same(t, "history recognizes them", tracks, []string{song(1).Title, song(1).Title, song(1).Title, song(2).Title})
+		},
+		"Migrate_RemovesWhatAnOlderReleaseLeftBehind": func(t *testing.T, b *bundle) {
+			b = migratedTo(t, b.db.Engine, 14)
+			olderRelease(t, b)
+			b.exec(t, `UPDATE users SET google_sub = $1 WHERE id = 1`, strings.Repeat("a-former-subject", 10))
+			b.exec(t, `UPDATE users SET google_sub = 'one' WHERE id = 1`)
+			left := secrets{"title": []byte("Forgotten"), "former subject": []byte("a-former-subject")}
+			if b.db.Engine == SQLite {
+				same(t, "before", found(b.everywhere(t), left), []string{"former subject in songspy.db", "title in songspy.db"})
+			}
+			b.Store = b.another(t)
+			must(t, b.Migrate(t.Context()))
+			same(t, "after", found(b.everywhere(t), left), []string(nil))
 		},
 		"Migrate_IsTheSameTheSecondTime": func(t *testing.T, b *bundle) {
 			b = migratedTo(t, b.db.Engine, 14)
