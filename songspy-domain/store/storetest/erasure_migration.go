@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"database/sql"
 	"io/fs"
 	"strings"
 	"testing"
@@ -31,9 +32,25 @@ func migratedTo(t *testing.T, engine string, version int64) *bundle {
 			until[path] = &fstest.MapFile{Data: value[[]byte](t)(fs.ReadFile(all, path))}
 		}
 	}
-	provider := value[*goose.Provider](t)(goose.NewProvider(dialect, b.sql(t), until, goose.WithDisableGlobalRegistry(true)))
+	provider := value[*goose.Provider](t)(goose.NewProvider(dialect, b.owner(t), until, goose.WithDisableGlobalRegistry(true)))
 	value[[]*goose.MigrationResult](t)(provider.Up(t.Context()))
 	return b
+}
+
+// owner is the database itself as the role by which a store reaches it.
+func (b *bundle) owner(t *testing.T) *sql.DB {
+	t.Helper()
+	if b.db.Engine == SQLite || b.db.Engine == Postgres {
+		return b.sql(t)
+	}
+	db := value[*sql.DB](t)(sql.Open("pgx", b.db.direct))
+	t.Cleanup(func() { must(t, db.Close()) })
+	db.SetMaxOpenConns(1) // the role is the connection's
+	var name string
+	must(t, db.QueryRowContext(t.Context(), "SELECT current_schema()").Scan(&name)) // the role has the schema's name
+	_, err := db.ExecContext(t.Context(), "SET ROLE "+name)
+	must(t, err)
+	return db
 }
 
 // exec runs a statement past the store.

@@ -73,7 +73,7 @@ func (b *bundle) plant(t *testing.T, name string) planted {
 		at := start.Add(-ago + time.Duration(u.ID)*time.Microsecond)                              // nobody else's
 		p.lasting[what] = []byte(strings.TrimRight(at.Format("2006-01-02 15:04:05.000000"), "0")) // as Postgres prints it
 		if b.db.Engine == SQLite {
-			p.lasting[what] = binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())) //nolint:gosec // not before 1970
+			p.lasting[what] = binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
 		}
 		return at
 	}
@@ -139,19 +139,19 @@ func (b *bundle) everywhere(t *testing.T) map[string][]byte {
 // installed and fits the server, else by COPY.
 func (b *bundle) dump(t *testing.T) []byte {
 	t.Helper()
-	u := value[*url.URL](t)(url.Parse(b.db.URL))
+	u := value[*url.URL](t)(url.Parse(b.db.direct))
 	q := u.Query()
 	schema := q.Get("search_path")
 	q.Del("search_path")
 	u.RawQuery = q.Encode()
 	if path, err := exec.LookPath("pg_dump"); err == nil {
-		text, err := exec.CommandContext(t.Context(), path, "--schema="+schema, "--dbname="+u.String()).Output() //nolint:gosec // the server is the test's own
+		text, err := exec.CommandContext(t.Context(), path, "--schema="+schema, "--dbname="+u.String()).Output()
 		if err == nil && bytes.Contains(text, []byte("COPY "+schema+".users ")) {
 			return text
 		}
 		t.Logf("pg_dump does not fit this server, COPY is used: %v", err)
 	}
-	conn := value[*pgx.Conn](t)(pgx.Connect(t.Context(), b.db.URL))
+	conn := value[*pgx.Conn](t)(pgx.Connect(t.Context(), b.db.direct))
 	defer func() { must(t, conn.Close(t.Context())) }()
 	var text bytes.Buffer
 	for _, table := range b.tables(t) {
