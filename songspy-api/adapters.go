@@ -28,6 +28,10 @@ func (k keptPeople) SaveLink(ctx context.Context, l linking.NewLink) (songspy.Li
 	return k.Store.SaveLink(ctx, store.NewLink(l))
 }
 
+func (k keptPeople) KeepGrant(ctx context.Context, l linking.NewLink) error {
+	return k.Store.KeepGrant(ctx, store.NewLink(l))
+}
+
 // askedSpotify is the Spotify client in the words of linking.
 type askedSpotify struct{ *spotify.Client }
 

@@ -132,6 +132,38 @@ func TestSeats_ALineADeskAndALink(t *testing.T) {
 	}, "SONGSPY_SPOTIFY_CLIENT_ID", sim.SmallClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET", sim.SmallClientSecret, "SONGSPY_SPOTIFY_SEATS", "1")
 }
 
+// TestLinking_IsCompletedWithoutANewCode goes the way of a user whom the app's
+// owner enters after they have consented.
+func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w *world) {
+		ann := w.signIn(t, 0)
+		again := func() contracttest.Answer {
+			return w.Call("POST", prefix+"/spotify-auth", map[string]any{}, ann.bearer()...)
+		}
+		w.want(t, again(), 400, "SPOTIFY_CODE_INVALID")
+		for _, body := range []string{"dashboard", "approved"} {
+			end := w.sim.Fault(sim.Fault{Endpoint: "me", Person: 0, Kind: sim.NotRegistered, Body: body})
+			to, client := w.authorize(t, ann, "")
+			w.want(t, w.comeBack(0, ann, to, client), 403, "SPOTIFY_NOT_REGISTERED")
+			w.want(t, again(), 403, "SPOTIFY_NOT_REGISTERED")
+			if link := w.link(t, ann); link.State != "not_registered" || link.Task != "ask_operator" {
+				t.Errorf("the link is %+v", link)
+			}
+			stored, err := w.db.Link(t.Context(), songspy.UserID(ann.ID))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.secrets = append(w.secrets, stored.AccessToken.Reveal(), stored.RefreshToken.Reveal())
+			end()
+			w.want(t, again(), 200, "")
+			if link := w.link(t, ann); link.State != "active" {
+				t.Errorf("the link is %+v", link)
+			}
+			w.want(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
+		}
+	})
+}
+
 func TestOwnApps_LinkByTheirClientIDAlone(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w *world) {
 		ann := w.signIn(t, 0)

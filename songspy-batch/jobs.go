@@ -38,7 +38,7 @@ const (
 // jobs are what the batch does by the clock.
 func (b *batch) jobs() []schedule.Job {
 	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
-	readmit := readmission.Job{Links: b.db, Now: time.Now, Logger: b.log}
+	readmit := readmission.Job{Links: b.db, Complete: b.complete, Now: b.now, Logger: b.log}
 	apps, _ := b.settings.Spotify.Apps() // its faults were told when the settings were read
 	// Where nobody needs a seat any more, somebody may still wait for one.
 	give := seating.Job{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}

@@ -97,6 +97,8 @@ type database interface {
 	spotify.Doors
 	lease.Store
 	census.Links
+	// SaveLink completes a link whose grant was kept.
+	SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error)
 	// WaitForSchema returns once the schema is the one that the code needs.
 	WaitForSchema(ctx context.Context) error
 	// Ready says what is wrong with the schema or with writing.
@@ -109,6 +111,7 @@ type database interface {
 type batch struct {
 	settings settings
 	log      *slog.Logger
+	now      func() time.Time
 	db       database
 	registry *prometheus.Registry
 	doors    telemetry.Doors
@@ -128,7 +131,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	if now == nil {
 		now = time.Now
 	}
-	b := &batch{settings: s, log: log, db: db, registry: registry}
+	b := &batch{settings: s, log: log, now: now, db: db, registry: registry}
 	if s.replicated() {
 		b.leases = lease.New(lease.Options{
 			Store: db, Owner: rand.Text(), Length: leaseLength, Call: sweep.LookWithin,

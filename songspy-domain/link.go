@@ -124,6 +124,10 @@ type Link struct {
 	UpdatedAt time.Time `gorm:"autoUpdateTime:false"`
 }
 
+// AccountKnown reports whether it is known whose account the tokens are for. It
+// is not while the link waits, not registered, for the app's owner.
+func (l Link) AccountKnown() bool { return l.AccountID != nil || l.LegacyID != nil }
+
 // TableName is the table of links.
 func (Link) TableName() string { return "spotify_links" }
 

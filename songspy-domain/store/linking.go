@@ -69,6 +69,42 @@ func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err er
 	return l, nil
 }
 
+// KeepGrant keeps the grant of a user that the app does not know yet, sealed, as
+// a link that is not registered and whose account is not known. SaveLink
+// completes it. A link that is asked regularly, or about to be, stays instead.
+//
+// It returns CodeNotFound if the user is gone, and CodeInvalid for a grant that
+// lacks what a link needs.
+func (s *Store) KeepGrant(ctx context.Context, n NewLink) error {
+	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" {
+		return &songspy.Error{Code: songspy.CodeInvalid, Message: "A link needs an access token and a refresh token."}
+	}
+	if n.At.IsZero() {
+		n.At = s.now()
+	}
+	n.Account = songspy.Account{}
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockPeople(tx, n.UserID); err != nil {
+			return err
+		}
+		var me person
+		if err := tx.Table("users").Where("id = ?", n.UserID).Take(&me).Error; err != nil {
+			return err
+		}
+		old, err := takeLink(tx, n.UserID)
+		switch {
+		case err == nil && old.State.Asked():
+			return nil
+		case err != nil && songspy.CodeOf(err) != songspy.CodeNotFound:
+			return err
+		}
+		if _, _, err := s.replaceLink(tx, n, me); err != nil {
+			return err
+		}
+		return s.announce(tx, songspy.ChangeLink, n.UserID)
+	})
+}
+
 func linkedElsewhere(cause error) error {
 	return &songspy.Error{
 		Code: songspy.CodeConflict, Reason: ReasonLinkedElsewhere, Err: cause,
@@ -144,8 +180,11 @@ func (s *Store) replaceLink(tx *gorm.DB, n NewLink, me person) (row linkRow, sam
 		Generation: me.LinkGeneration + 1, Version: max(me.LinkVersion, old.Version) + 1,
 		Shard: songspy.ShardOf(n.UserID), CreatedAt: now, UpdatedAt: now,
 	}
+	if !row.AccountKnown() {
+		row.State = songspy.LinkNotRegistered
+	}
 	if !fresh {
-		sameApp = old.App == n.App
+		sameApp = old.App == n.App && old.AccountKnown()
 		if sameAccount(old.Link, n.Account) {
 			row.AccountID, row.LegacyID = cmpOr(row.AccountID, old.AccountID), cmpOr(row.LegacyID, old.LegacyID)
 			row.CreatedAt = old.CreatedAt

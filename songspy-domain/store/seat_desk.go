@@ -32,6 +32,10 @@ type Refused struct {
 	Since  time.Time
 }
 
+// accountKnown is the condition of links that take a seat. Anybody may leave a
+// grant that waits for the app's owner.
+const accountKnown = `(account_id IS NOT NULL OR legacy_id IS NOT NULL)`
+
 // deskMost is how many people of a kind the desk lists at most.
 const deskMost = 1000
 
@@ -52,7 +56,7 @@ func (s *Store) Desk(ctx context.Context, apps []songspy.AppSeats) (d Desk, err 
 		App string
 		N   int64
 	}
-	if err := s.query(ctx).Model(&linkRow{}).Select("app, count(*) AS n").Group("app").Find(&counts).Error; err != nil {
+	if err := s.query(ctx).Model(&linkRow{}).Select("app, count(*) AS n").Where(accountKnown).Group("app").Find(&counts).Error; err != nil {
 		return Desk{}, translate(err)
 	}
 	for _, c := range counts {
@@ -61,7 +65,7 @@ func (s *Store) Desk(ctx context.Context, apps []songspy.AppSeats) (d Desk, err 
 			continue
 		}
 		var ids []songspy.UserID
-		if err := s.query(ctx).Model(&linkRow{}).Where("app = ?", c.App).Order("user_id").Limit(deskMost).Pluck("user_id", &ids).Error; err != nil {
+		if err := s.query(ctx).Model(&linkRow{}).Where("app = ? AND "+accountKnown, c.App).Order("user_id").Limit(deskMost).Pluck("user_id", &ids).Error; err != nil {
 			return Desk{}, translate(err)
 		}
 		d.Linked[c.App] = ids
@@ -96,7 +100,7 @@ func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy
 	switch link, err := takeLink(s.query(ctx), id); {
 	case err == nil:
 		_, brought := songspy.OwnClientID(link.App)
-		if _, given := seatsOf(apps, link.App); given || brought && own {
+		if _, given := seatsOf(apps, link.App); link.AccountKnown() && (given || brought && own) {
 			return link.App, link.State != songspy.LinkNotRegistered, nil
 		}
 	case songspy.CodeOf(err) != songspy.CodeNotFound:
@@ -138,7 +142,7 @@ func seated(tx *gorm.DB, n NewLink, had bool) error {
 		return nil
 	}
 	var taken int64
-	if err := tx.Model(&linkRow{}).Where("app = ?", n.App).Count(&taken).Error; err != nil {
+	if err := tx.Model(&linkRow{}).Where("app = ? AND "+accountKnown, n.App).Count(&taken).Error; err != nil {
 		return err
 	}
 	if taken > int64(n.Seats) {
@@ -165,7 +169,7 @@ func linkedBeside(tx *gorm.DB, apps []songspy.AppSeats) (map[string]int, error) 
 		N   int
 	}
 	err := tx.Table("spotify_links AS l").Select("l.app, count(*) AS n").
-		Where("l.app IN ? AND NOT EXISTS (SELECT 1 FROM spotify_seats s WHERE s.user_id = l.user_id AND s.app = l.app)", names).
+		Where("l.app IN ? AND "+accountKnown+" AND NOT EXISTS (SELECT 1 FROM spotify_seats s WHERE s.user_id = l.user_id AND s.app = l.app)", names).
 		Group("l.app").Find(&counts).Error
 	for _, c := range counts {
 		linked[c.App] = c.N

@@ -102,7 +102,7 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 		}
 		switch link, err := takeLink(tx, id); {
 		case err == nil:
-			if _, given := seatsOf(apps, link.App); given {
+			if _, given := seatsOf(apps, link.App); given && link.AccountKnown() {
 				row.App, row.State = link.App, songspy.SeatHeld
 			}
 		case songspy.CodeOf(err) != songspy.CodeNotFound:
@@ -180,7 +180,8 @@ func moveSeat(tx *gorm.DB, seat songspy.Seat) error {
 
 // EnterSeat notes that the operator has entered the person in the dashboard of
 // their app: they can link, and who is linked through it already is asked again
-// at once. linked reports which of the two. Of whom has a seat it is the seat's
+// at once. linked reports which of the two. Someone whose grant only waits for
+// this can link, and is completed soon without doing so. Of whom has a seat it is the seat's
 // app that the operator means, whichever other refuses them as well.
 //
 // It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED for a person who
@@ -191,11 +192,14 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 	if err != nil {
 		return false, translate(err)
 	}
-	refused := false
+	refused, waits := false, false // waits: the link's account is not known yet
 	_, err = s.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		linked = len(held) == 0 || held[0].App == l.App
 		refused = linked && l.State == songspy.LinkNotRegistered
-		if refused {
+		switch waits = refused && !l.AccountKnown(); {
+		case waits:
+			l.StateSince = l.AuthorizedAt // its turn to be completed is now
+		case refused:
 			l.State = songspy.LinkActive
 		}
 		return nil
@@ -215,7 +219,7 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 			return nil
 		case len(seats) == 0:
 			return seatNotAsked()
-		case refused:
+		case refused && !waits:
 			return dropSeat(tx, id)
 		case seats[0].State == songspy.SeatWaiting:
 			return &songspy.Error{Code: songspy.CodeConflict, Message: "This person is still waiting: no app has a free seat for them yet."}
@@ -227,7 +231,7 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 		seat.State, seat.StateSince = songspy.SeatEntered, s.now()
 		return moveSeat(tx, seat)
 	})
-	return linked, err
+	return linked && !waits, err
 }
 
 // LeaveSeat gives up what the person has asked for; CodeNotFound and the reason

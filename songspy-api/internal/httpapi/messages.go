@@ -48,7 +48,7 @@ var messages = map[string]message{
 	"SPOTIFY_SCOPES_MISSING":   {"Spotify was not allowed all that is needed. Missing: %s.", "필요한 Spotify 권한이 빠졌습니다: %s"},
 	"SPOTIFY_UNAVAILABLE":      {"Spotify cannot be asked at the moment. Please link again later.", "지금은 Spotify에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요."},
 	"SPOTIFY_NOT_LINKED":       {"No Spotify account is linked.", "연결된 Spotify 계정이 없습니다."},
-	"SPOTIFY_NOT_REGISTERED":   {"This Spotify account has to be registered with the app by its owner first. Ask for a seat with its e-mail address.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. Spotify 이메일 주소로 자리를 신청해 주세요."},
+	"SPOTIFY_NOT_REGISTERED":   {"This Spotify account has to be registered with the app by its owner first. Ask for a seat with its e-mail address. Once it is registered, try again; you need not sign in to Spotify again.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. Spotify 이메일 주소로 자리를 신청해 주세요. 등록된 뒤에는 Spotify에 다시 로그인하지 않고 다시 시도하면 됩니다."},
 	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},
 }
 

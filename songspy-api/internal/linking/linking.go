@@ -36,6 +36,8 @@ type Spotify interface {
 	AuthorizeURL(state, challenge, redirectURI string) string
 	Exchange(ctx context.Context, r Redemption) (songspy.Grant, error)
 	Account(ctx context.Context, access songspy.Secret) (songspy.Account, error)
+	// Refresh renews the tokens of a link.
+	Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error)
 }
 
 // NewLink is what is stored when a person has linked.
@@ -57,6 +59,11 @@ type Links interface {
 	// another person's and is not to be moved, and another, SPOTIFY_NO_SEAT,
 	// when the app's last seat has been taken meanwhile.
 	SaveLink(ctx context.Context, l NewLink) (songspy.Link, error)
+	// KeepGrant keeps a grant whose account is not known yet, since the app's
+	// owner has not entered the user.
+	KeepGrant(ctx context.Context, l NewLink) error
+	// Link is not_found if the user has none.
+	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
 }
 
 // Options are what a Service is made of.
@@ -124,7 +131,7 @@ func (s *Service) Authorization(ctx context.Context, user songspy.UserID, client
 // be called at all is asked before the code, which is good for one use, is spent.
 func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, move bool) (songspy.Link, error) {
 	if r.Code == "" {
-		return songspy.Link{}, &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID", Message: "The authorization code is missing."}
+		return s.complete(ctx, user, move)
 	}
 	var err error
 	if r.RedirectURI, err = s.redirect(r.RedirectURI); err != nil {
@@ -154,17 +161,77 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 	if grant.RefreshToken == "" {
 		return songspy.Link{}, unavailable(errors.New("spotify gave no refresh token"))
 	}
-	account, err := app.Spotify.Account(ctx, grant.AccessToken)
-	if songspy.DispositionOf(err) == songspy.DispositionNotRegistered {
+	return s.save(ctx, app, NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Move: move, At: s.o.Now()})
+}
+
+// save asks whose account the grant is for and stores the link. The grant of
+// someone whom the app does not know is kept, so that they need not consent again.
+func (s *Service) save(ctx context.Context, app App, n NewLink) (songspy.Link, error) {
+	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
+	switch songspy.DispositionOf(err) {
+	case songspy.DispositionNotRegistered, songspy.DispositionRefused:
+		kept := s.o.Links.KeepGrant(ctx, n)
+		if songspy.CodeOf(kept) == songspy.CodeNotFound {
+			return songspy.Link{}, kept
+		}
 		return songspy.Link{}, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED",
-			Message: "This Spotify account is not yet registered with the app.", Err: err,
+			Message: "This Spotify account is not yet registered with the app.", Err: errors.Join(err, kept),
 		}
 	}
 	if err != nil {
 		return songspy.Link{}, unavailable(err)
 	}
-	return s.o.Links.SaveLink(ctx, NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Account: account, Move: move, At: s.o.Now()})
+	n.Account = account
+	return s.o.Links.SaveLink(ctx, n)
+}
+
+// complete links a user whose grant was kept when the app did not know them. It
+// needs no code.
+func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) (songspy.Link, error) {
+	missing := &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID", Message: "The authorization code is missing."}
+	link, err := s.o.Links.Link(ctx, user)
+	switch {
+	case songspy.CodeOf(err) == songspy.CodeNotFound:
+		return songspy.Link{}, missing
+	case err != nil:
+		return songspy.Link{}, err
+	case link.State != songspy.LinkNotRegistered || link.AccountKnown():
+		return songspy.Link{}, missing
+	}
+	app, err := s.app(link.App)
+	if err == nil && app.ID != link.App {
+		err = missing // the instance no longer has the app
+	}
+	if err != nil {
+		return songspy.Link{}, err
+	}
+	if err := app.Spotify.Ready(ctx); err != nil {
+		return songspy.Link{}, unavailable(err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
+	n := NewLink{
+		UserID: user, App: app.ID, Seats: app.Seats, Move: move, At: link.AuthorizedAt,
+		Grant: songspy.Grant{AccessToken: link.AccessToken, RefreshToken: link.RefreshToken, ExpiresAt: link.AccessExpiresAt, Scope: link.Scope, Auth: link.AuthMethod},
+	}
+	if !s.o.Now().Add(time.Minute).Before(link.AccessExpiresAt) {
+		grant, err := app.Spotify.Refresh(ctx, link)
+		switch {
+		case songspy.DispositionOf(err) == songspy.DispositionNeedsPerson:
+			return songspy.Link{}, missing // only a new consent helps
+		case err != nil:
+			return songspy.Link{}, unavailable(err)
+		}
+		n.Grant.AccessToken, n.Grant.ExpiresAt = grant.AccessToken, grant.ExpiresAt
+		if grant.RefreshToken != "" {
+			n.Grant.RefreshToken = grant.RefreshToken
+			if err := s.o.Links.KeepGrant(ctx, n); err != nil { // the old one is spent
+				return songspy.Link{}, err
+			}
+		}
+	}
+	return s.save(ctx, app, n)
 }
 
 // redirect lets only known addresses pass: Spotify checks as well, but against

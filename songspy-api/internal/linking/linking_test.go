@@ -26,7 +26,34 @@ type fake struct {
 	asked                     songspy.Secret // the address that a seat was asked for with
 	left                      bool           // the seat is given up as soon as it was asked for
 	redeemed                  []Redemption
-	saved                     []NewLink
+	saved, kept               []NewLink
+	link                      *songspy.Link // what is kept; nil: nothing
+	renewed                   songspy.Grant
+	renewals                  int
+}
+
+func (f *fake) KeepGrant(_ context.Context, n NewLink) error {
+	f.kept = append(f.kept, n)
+	f.link = &songspy.Link{
+		UserID: n.UserID, App: n.App, State: songspy.LinkNotRegistered, AuthorizedAt: n.At, Scope: n.Grant.Scope,
+		AccessToken: n.Grant.AccessToken, RefreshToken: n.Grant.RefreshToken, AccessExpiresAt: n.Grant.ExpiresAt,
+	}
+	return nil
+}
+
+func (f *fake) Link(context.Context, songspy.UserID) (songspy.Link, error) {
+	if f.link == nil {
+		return songspy.Link{}, &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	return *f.link, nil
+}
+
+func (f *fake) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {
+	f.renewals++
+	if f.renewed.AccessToken == "" {
+		return songspy.Grant{}, &songspy.Error{Disposition: songspy.DispositionNeedsPerson}
+	}
+	return f.renewed, nil
 }
 
 func (f *fake) Ready(context.Context) error { return f.closed }
@@ -138,6 +165,67 @@ func TestLink_RefusesAndStoresNothing(t *testing.T) {
 				t.Errorf("code spent: %v, saved: %d", spent, len(f.saved))
 			}
 		})
+	}
+}
+
+func TestLink_IsCompletedWithoutANewCodeOnceTheAppKnowsTheUser(t *testing.T) {
+	for name, d := range map[string]songspy.Disposition{"known words": songspy.DispositionNotRegistered, "unknown words": songspy.DispositionRefused} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			s := service(f, false)
+			f.account = &songspy.Error{Disposition: d}
+			for _, code := range []songspy.Secret{"code", ""} { // and a retry that comes too early
+				if _, err := s.Link(t.Context(), 7, Redemption{Code: code}, false); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" {
+					t.Fatalf("%q: %v", code, err)
+				}
+				f.link.AccessExpiresAt = time.Now().Add(time.Hour)
+			}
+			if f.account = nil; f.kept[0].Grant.RefreshToken != "refresh" || len(f.redeemed) != 1 {
+				t.Fatalf("kept %+v, %d codes spent", f.kept, len(f.redeemed))
+			}
+			if _, err := s.Link(t.Context(), 7, Redemption{}, true); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.saved[0]; got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || !got.At.Equal(f.kept[0].At) {
+				t.Errorf("saved %+v", got)
+			}
+			if len(f.redeemed) != 1 || f.renewals != 0 {
+				t.Errorf("%d codes spent, %d renewals", len(f.redeemed), f.renewals)
+			}
+		})
+	}
+}
+
+func TestLink_CompletesWithARenewedTokenAndKeepsWhatRotated(t *testing.T) {
+	f := newFake()
+	s := service(f, false)
+	f.account = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
+	_, _ = s.Link(t.Context(), 7, Redemption{Code: "code"}, false) // its access token is dead by now
+	f.account = nil
+	if _, err := s.Link(t.Context(), 7, Redemption{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" {
+		t.Fatalf("with a refused refresh token: %v", err)
+	}
+	f.renewed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
+	if _, err := s.Link(t.Context(), 7, Redemption{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.saved[0].Grant; got.AccessToken != "access 2" || got.RefreshToken != "refresh 2" || f.link.RefreshToken != "refresh 2" {
+		t.Errorf("saved %+v, kept %+v", got, f.link)
+	}
+}
+
+func TestLink_WithoutACodeNeedsAGrantThatWaits(t *testing.T) {
+	account := "acc"
+	for name, link := range map[string]*songspy.Link{
+		"none": nil, "an active link": {App: "app", State: songspy.LinkActive, AccountID: &account},
+		"a link that is refused later": {App: "app", State: songspy.LinkNotRegistered, AccountID: &account},
+		"an app that is gone":          {App: "former", State: songspy.LinkNotRegistered},
+	} {
+		f := newFake()
+		f.link = link
+		if _, err := service(f, false).Link(t.Context(), 7, Redemption{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -29,13 +29,19 @@ type Links interface {
 // Job readmits whoever was refused a day ago. The sweep then asks them at once,
 // and one more refusal puts them back for another day.
 type Job struct {
-	Links  Links
-	Now    func() time.Time
-	Logger *slog.Logger
+	Links Links
+	// Complete completes the link of someone whose grant was kept while the app did
+	// not know them. Nil: they complete it themselves.
+	Complete func(ctx context.Context, id songspy.UserID) error
+	Now      func() time.Time
+	Logger   *slog.Logger
 }
 
 // errChanged says that a link is not refused any more.
 var errChanged = errors.New("the link was changed meanwhile")
+
+// errWaits says that it is not known whose account the link's tokens are for.
+var errWaits = errors.New("the link waits to be completed")
 
 // Run readmits once. One link's fault does not keep the others out.
 func (j Job) Run(ctx context.Context) error {
@@ -51,9 +57,15 @@ func (j Job) Run(ctx context.Context) error {
 			if l.State != songspy.LinkNotRegistered {
 				return errChanged
 			}
+			if !l.AccountKnown() {
+				return errWaits
+			}
 			l.State, l.StateSince = songspy.LinkActive, now
 			return nil
 		})
+		if errors.Is(err, errWaits) {
+			err = j.complete(ctx, id, now)
+		}
 		switch {
 		case err == nil:
 			readmitted++
@@ -66,4 +78,32 @@ func (j Job) Run(ctx context.Context) error {
 		j.Logger.InfoContext(ctx, "asking again who was not registered", "people", readmitted)
 	}
 	return errors.Join(faults...)
+}
+
+// complete tries to complete a link, and leaves it alone for a day if the app
+// does not know the user yet.
+func (j Job) complete(ctx context.Context, id songspy.UserID, now time.Time) error {
+	if j.Complete == nil {
+		return errChanged
+	}
+	fault := j.Complete(ctx, id)
+	if fault == nil {
+		return nil
+	}
+	j.Logger.DebugContext(ctx, "a link that waits could not be completed", "user_id", int64(id), "err", fault)
+	switch songspy.DispositionOf(fault) {
+	case songspy.DispositionRetryLater, songspy.DispositionAppPaused, songspy.DispositionNotNow:
+		return errChanged // the next run tries again
+	}
+	_, err := j.Links.UpdateLink(ctx, id, func(l *songspy.Link) error {
+		if l.State != songspy.LinkNotRegistered || l.AccountKnown() {
+			return errChanged
+		}
+		l.StateSince = now
+		return nil
+	})
+	if err == nil {
+		err = errChanged
+	}
+	return err
 }

@@ -38,7 +38,10 @@ func (f *fakeLinks) UpdateLink(_ context.Context, id songspy.UserID, fn func(*so
 
 func TestWhoWasRefusedADayAgoIsAskedAgain(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	refused := func() *songspy.Link { return &songspy.Link{State: songspy.LinkNotRegistered} }
+	account := "account"
+	refused := func() *songspy.Link {
+		return &songspy.Link{State: songspy.LinkNotRegistered, AccountID: &account}
+	}
 	f := &fakeLinks{broken: 2, links: map[songspy.UserID]*songspy.Link{
 		1: refused(), 2: refused(), 3: {State: songspy.LinkReauthRequired}, // 4 is gone
 	}}
@@ -54,5 +57,31 @@ func TestWhoWasRefusedADayAgoIsAskedAgain(t *testing.T) {
 	}
 	if l := f.links[3]; l.State != songspy.LinkReauthRequired {
 		t.Errorf("a link that needs its person became %s", l.State)
+	}
+}
+
+func TestALinkWhoseAccountIsNotKnownIsCompletedAndNeverMerelyAskedAgain(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		fault error
+		since time.Time
+	}{
+		"the app knows the user":   {nil, now.AddDate(0, 0, -2)},
+		"the app does not":         {&songspy.Error{Code: songspy.CodeForbidden, Disposition: songspy.DispositionNotRegistered}, now},
+		"spotify does not answer":  {&songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater}, now.AddDate(0, 0, -2)},
+		"somebody has the account": {&songspy.Error{Code: songspy.CodeConflict}, now},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fakeLinks{links: map[songspy.UserID]*songspy.Link{1: {State: songspy.LinkNotRegistered, StateSince: now.AddDate(0, 0, -2)}}}
+			tried := 0
+			complete := func(context.Context, songspy.UserID) error { tried++; return c.fault }
+			job := Job{Links: f, Complete: complete, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
+			if err := job.Run(t.Context()); err != nil || tried != 1 {
+				t.Errorf("tried %d times: %v", tried, err)
+			}
+			if l := f.links[1]; l.State != songspy.LinkNotRegistered || !l.StateSince.Equal(c.since) {
+				t.Errorf("the link is %s since %s, want since %s", l.State, l.StateSince, c.since)
+			}
+		})
 	}
 }

@@ -24,6 +24,43 @@ func linking() suite {
 			same(t, "the link, read", got, l)
 			sameTokens(t, got, "ada")
 		},
+		"KeepGrant_WaitsNotRegisteredUntilItIsCompleted": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("ada"), Account: account("nobody's"), At: start}))
+			kept := value[songspy.Link](t)(b.Link(t.Context(), u.ID))
+			sameTokens(t, kept, "ada")
+			same(t, "state", kept.State, songspy.LinkNotRegistered)
+			same(t, "the account is known", kept.AccountKnown(), false)
+			same(t, "marks", len(value[[]songspy.LinkMark](t)(b.LinkMarks(t.Context(), 0, 10))), 0)
+			same(t, "gaps", b.count(t, "gaps", u.ID), 0)
+			b.clock.advance(time.Hour)
+			l := b.link(t, u.ID, "ada")
+			same(t, "state, completed", l.State, songspy.LinkActive)
+			same(t, "the account", *l.AccountID, "account-ada")
+			same(t, "linked at", l.CreatedAt, start.Add(time.Hour))
+			if l.Generation <= kept.Generation {
+				t.Fatalf("generation %d did not rise", l.Generation)
+			}
+		},
+		"KeepGrant_LeavesALinkThatWorksAndReplacesOneThatDoesNot": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), At: start}))
+			same(t, "a link that works", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).Version, l.Version)
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+				l.State = songspy.LinkReauthRequired
+				return nil
+			}))
+			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), At: start}))
+			kept := value[songspy.Link](t)(b.Link(t.Context(), l.UserID))
+			sameTokens(t, kept, "new")
+			same(t, "app, state", []string{kept.App, string(kept.State)}, []string{"other", string(songspy.LinkNotRegistered)})
+		},
+		"KeepGrant_RefusesWhoIsGoneAndHalfAGrant": func(t *testing.T, b *bundle) {
+			err := b.KeepGrant(t.Context(), store.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
+			same(t, "somebody who is gone", songspy.CodeOf(err), songspy.CodeNotFound)
+			err = b.KeepGrant(t.Context(), store.NewLink{UserID: b.person(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
+			same(t, "no refresh token", songspy.CodeOf(err), songspy.CodeInvalid)
+		},
 		"SaveLink_TellsViewers": func(t *testing.T, b *bundle) {
 			u := b.person(t)
 			before := b.last(t)

@@ -41,6 +41,35 @@ func (b *bundle) linkThrough(t *testing.T, id songspy.UserID, a songspy.AppSeats
 
 func seats() suite {
 	return suite{
+		"KeepGrant_TakesNoSeatAndNoPlaceInLine": func(t *testing.T, b *bundle) {
+			app := songspy.AppSeats{App: "small", Seats: 1}
+			apps := []songspy.AppSeats{app}
+			first := b.ask(t, apps)
+			stranger := b.person(t)
+			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: stranger.ID, App: app.App, Seats: 1, Grant: grant("s")}))
+			same(t, "the first one's seat", b.seatOf(t, first), "held small 0")
+			value[songspy.Seat](t)(b.AskSeat(t.Context(), stranger.ID, "stranger@example.org", apps))
+			same(t, "the stranger's seat", b.seatOf(t, stranger.ID), "waiting  0")
+			must(t, b.linkThrough(t, first, app))
+			same(t, "a second one", songspy.ReasonOf(b.linkThrough(t, stranger.ID, app)), store.ReasonNoSeat)
+			same(t, "what is kept of the stranger", value[songspy.Link](t)(b.Link(t.Context(), stranger.ID)).State, songspy.LinkNotRegistered)
+		},
+		"EnterSeat_LetsAKeptGrantBeCompleted": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "small", Grant: grant("s"), At: b.clock.Now()}))
+			b.clock.advance(time.Hour)
+			refused := func() []songspy.UserID {
+				return value[[]songspy.UserID](t)(b.NotRegistered(t.Context(), b.clock.Now().Add(-time.Minute), 10))
+			}
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), u.ID, func(l *songspy.Link) error {
+				l.StateSince = b.clock.Now() // tried a moment ago
+				return nil
+			}))
+			same(t, "due", len(refused()), 0)
+			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u.ID)), false)
+			same(t, "due once entered", refused(), []songspy.UserID{u.ID})
+			same(t, "state", value[songspy.Link](t)(b.Link(t.Context(), u.ID)).State, songspy.LinkNotRegistered)
+		},
 		"AskSeat_GivesWhatIsFreeAndPutsTheOthersInLine": func(t *testing.T, b *bundle) {
 			one, two, three, four := b.ask(t, small), b.ask(t, small), b.ask(t, small), b.ask(t, small)
 			for id, want := range map[songspy.UserID]string{one: "held small 0", two: "held small 0", three: "waiting  0", four: "waiting  1"} {

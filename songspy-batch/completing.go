@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+// complete asks whose account the kept grant of a user is for, and links it.
+// The app did not know the user when they consented.
+func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
+	link, err := b.db.Link(ctx, id)
+	if err != nil {
+		return err
+	}
+	client, err := b.apps.Client(link.App)
+	if err != nil {
+		return err
+	}
+	if !b.now().Before(link.AccessExpiresAt) {
+		if link, err = b.renewer.Renew(ctx, id, link.Version); err != nil {
+			return err
+		}
+	}
+	account, err := client.Account(ctx, link.AccessToken)
+	if err != nil {
+		return err
+	}
+	seats := 0
+	apps, err := b.settings.Spotify.Apps()
+	if err != nil {
+		return err
+	}
+	for _, app := range apps {
+		if app.ClientID == link.App {
+			seats = app.Seats
+		}
+	}
+	_, err = b.db.SaveLink(ctx, store.NewLink{
+		UserID: id, App: link.App, Seats: seats, Account: account, At: link.AuthorizedAt,
+		Grant: songspy.Grant{
+			AccessToken: link.AccessToken, RefreshToken: link.RefreshToken, ExpiresAt: link.AccessExpiresAt, Scope: link.Scope, Auth: link.AuthMethod,
+		},
+	})
+	if songspy.CodeOf(err) == songspy.CodeConflict { // a full app, or somebody else's account: theirs to decide
+		return &songspy.Error{Code: songspy.CodeConflict, Reason: songspy.ReasonOf(err), Message: "The link cannot be completed.", Err: errors.Unwrap(err)}
+	}
+	return err
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+func (w *world) state(person int) songspy.LinkState {
+	w.t.Helper()
+	l, err := w.db.Link(context.WithoutCancel(w.t.Context()), user(person))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l.State
+}
+
+// TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly has Spotify refuse
+// the polls of one user, or of all, though it renews their tokens.
+func TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		person int
+		lasts  time.Duration
+		during songspy.LinkState // three hours after the first refusal
+		after  songspy.LinkState // eight hours after it
+	}{
+		"one user, for good":        {0, 0, songspy.LinkSuspect, songspy.LinkReauthRequired},
+		"one user, for four hours":  {0, 4 * time.Hour, songspy.LinkSuspect, songspy.LinkActive},
+		"everybody, for five hours": {sim.Everyone, 5 * time.Hour, songspy.LinkSuspect, songspy.LinkActive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const people = 6
+				w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now()})
+				w.patience = 30 * time.Second
+				stop, _ := w.start()
+				<-time.After(time.Hour)
+				began := time.Now()
+				end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: c.person, Kind: sim.Unauthorized, Body: "invalid"})
+				if c.lasts > 0 {
+					time.AfterFunc(c.lasts, func() { end() })
+				}
+				<-time.After(3 * time.Hour)
+				if got := w.state(0); got != c.during && c.person != sim.Everyone {
+					t.Errorf("after three hours the link is %s, want %s", got, c.during)
+				}
+				renewed := 0
+				for _, call := range w.called("token") {
+					if call.Person == 0 && call.Status == 200 && call.At.After(began.Add(time.Hour)) {
+						renewed++
+					}
+				}
+				if renewed == 0 {
+					t.Error("the token was not renewed, so nothing is shown")
+				}
+				asked := 0
+				for _, call := range w.called("currently-playing") {
+					if call.Person == 0 && call.At.After(began) {
+						asked++
+					}
+				}
+				if asked > 60 {
+					t.Errorf("spotify was asked %d times in three hours of refusals", asked)
+				}
+				<-time.After(5 * time.Hour)
+				stop()
+				for person := range people {
+					want := c.after
+					if person != 0 {
+						want = songspy.LinkActive
+					}
+					if got := w.state(person); got != want {
+						t.Errorf("after eight hours the link of person %d is %s, want %s", person, got, want)
+					}
+				}
+				if c.after == songspy.LinkReauthRequired {
+					w.knowsWhy(0, songspy.GapLinkBroken, began.Add(10*time.Minute), time.Now())
+				}
+			})
+		})
+	}
+}
+
+func TestAnUnknown403ConcernsTheAppOrTheUserByHowManyGetIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		people  int
+		fault   sim.Fault // of the polls
+		want    songspy.LinkState
+		others  songspy.LinkState
+		closed  bool // the app's door
+		because songspy.GapReason
+	}{
+		"the only user":         {1, sim.Fault{Person: 0, Kind: sim.Forbidden}, songspy.LinkNotRegistered, "", false, songspy.GapLinkBroken},
+		"one of six":            {6, sim.Fault{Person: 0, Kind: sim.Forbidden, Body: "plain"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
+		"all of six":            {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapDoorClosed},
+		"all, a proxy's page":   {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden, Body: "html"}, songspy.LinkActive, songspy.LinkActive, false, songspy.GapProviderDown},
+		"one, in other words":   {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "dashboard"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
+		"one, in words of 2021": {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "approved"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, sim.Options{People: c.people, Population: "regular", Seed: 5, Epoch: time.Now()})
+				w.patience = 30 * time.Second
+				stop, _ := w.start()
+				<-time.After(time.Hour)
+				began := time.Now()
+				c.fault.Endpoint = "currently-playing"
+				w.sim.Fault(c.fault)
+				<-time.After(30 * time.Minute)
+				closed := w.batch.apps.Doors()[sim.SpotifyClientID].API.Why != ""
+				stop()
+				if closed != c.closed {
+					t.Errorf("the app's door is closed: %v", closed)
+				}
+				for person := range c.people {
+					want := c.want
+					if person > 0 {
+						want = c.others
+					}
+					if got := w.state(person); got != want {
+						t.Errorf("the link of person %d is %s, want %s", person, got, want)
+					}
+				}
+				if c.because == songspy.GapLinkBroken {
+					w.knowsWhy(0, c.because, began.Add(15*time.Minute), time.Now())
+				}
+			})
+		})
+	}
+}
+
+// TestA404OfIdlePlayersIsNoOutage answers 404 to everybody who plays nothing.
+func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const people = 6
+		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now()})
+		w.sim.Vary(func(v *sim.Variants) { v.Idle404 = true })
+		w.patience = 30 * time.Second
+		from := time.Now()
+		stop, _ := w.start()
+		<-time.After(12 * time.Hour)
+		stop()
+		answered := 0
+		for _, call := range w.called("currently-playing") {
+			if call.Status == 404 {
+				answered++
+			}
+		}
+		if answered < 100 {
+			t.Fatalf("%d polls were answered 404", answered)
+		}
+		for person := range people {
+			if gaps := w.gaps(person); len(gaps) > 0 {
+				t.Errorf("person %d has the gaps %+v", person, gaps)
+			}
+			if a := w.holdToTruth(person, from, time.Now(), time.Now().Add(-3*time.Hour)); a.missed+a.doubled+a.invented > 0 {
+				t.Errorf("person %d: %+v", person, a)
+			}
+		}
+	})
+}
+
+// TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser keeps the grant of somebody
+// whom the app's owner enters two days later.
+func TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sim.Options{People: 2, Population: "regular", Seed: 5, Epoch: time.Now()})
+		w.patience = 30 * time.Second
+		w.keepGrant(1)
+		end := w.sim.Fault(sim.Fault{Endpoint: "me", Person: 1, Kind: sim.NotRegistered})
+		stop, _ := w.start()
+		<-time.After(50 * time.Hour)
+		asked := 0
+		for _, call := range w.called("currently-playing") {
+			if call.Person == 1 {
+				asked++
+			}
+		}
+		if state := w.state(1); state != songspy.LinkNotRegistered || asked > 0 {
+			t.Errorf("while the app does not know the user their link is %s and they were polled %d times", state, asked)
+		}
+		if tried := len(w.called("me")); tried < 2 || tried > 3 {
+			t.Errorf("tried %d times in two days", tried)
+		}
+		end()
+		<-time.After(26 * time.Hour)
+		stop()
+		l, err := w.db.Link(context.WithoutCancel(t.Context()), user(1))
+		if err != nil || l.State != songspy.LinkActive || l.AccountID == nil || *l.AccountID != w.sim.Person(1).AccountID {
+			t.Errorf("the link is %s of %v, %v", l.State, l.AccountID, err)
+		}
+	})
+}
+
+// keepGrant unlinks a person and keeps a grant of theirs whose account is not known.
+func (w *world) keepGrant(person int) {
+	w.t.Helper()
+	l, err := w.db.Link(w.t.Context(), user(person))
+	if err == nil {
+		_, err = w.db.Unlink(w.t.Context(), user(person))
+	}
+	if err == nil {
+		err = w.db.KeepGrant(w.t.Context(), store.NewLink{
+			UserID: user(person), App: l.App, At: time.Now(),
+			Grant: songspy.Grant{AccessToken: l.AccessToken, RefreshToken: l.RefreshToken, ExpiresAt: l.AccessExpiresAt, Scope: l.Scope, Auth: l.AuthMethod},
+		})
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
