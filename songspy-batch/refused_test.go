@@ -180,7 +180,7 @@ func TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser(t *testing.T) {
 		w.keepGrant(1)
 		end := w.sim.Fault(sim.Fault{Endpoint: "me", Person: 1, Kind: sim.NotRegistered})
 		stop, _ := w.start()
-		<-time.After(50 * time.Hour)
+		<-time.After(52 * time.Hour)
 		asked := 0
 		for _, call := range w.called("currently-playing") {
 			if call.Person == 1 {
@@ -194,7 +194,7 @@ func TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser(t *testing.T) {
 			t.Errorf("tried %d times in two days", tried)
 		}
 		end()
-		<-time.After(26 * time.Hour)
+		<-time.After(28 * time.Hour)
 		stop()
 		l, err := w.db.Link(context.WithoutCancel(t.Context()), user(1))
 		if err != nil || l.State != songspy.LinkActive || l.AccountID == nil || *l.AccountID != w.sim.Person(1).AccountID {

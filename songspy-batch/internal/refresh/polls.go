@@ -29,6 +29,9 @@ func (r *Renewer) Refused(ctx context.Context, id songspy.UserID, generation int
 	if l.PollsRefusedSince != nil {
 		refusedFor = now.Sub(*l.PollsRefusedSince)
 	}
+	if outage {
+		refusedFor = max(refusedFor, now.Sub(r.polls.since(now)[l.App]))
+	}
 	return nextTry(id, refusedFor), nil
 }
 
