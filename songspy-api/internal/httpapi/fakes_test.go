@@ -247,6 +247,15 @@ func (h *house) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, er
 	return l, nil
 }
 
+func (h *house) KeepGrant(_ context.Context, n linking.NewLink) error {
+	h.links[n.UserID] = songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkNotRegistered, StateSince: n.At, AuthorizedAt: n.At}
+	return nil
+}
+
+func (h *house) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {
+	return songspy.Grant{}, h.closed
+}
+
 func (h *house) ChooseApp(context.Context, songspy.UserID, []songspy.AppSeats) (string, error) {
 	return "", nil
 }
