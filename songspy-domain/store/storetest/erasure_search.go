@@ -89,6 +89,8 @@ func (b *bundle) plant(t *testing.T, name string) planted {
 	b.write(t, h)
 	item := told(song(2), began("history", 20*time.Hour))
 	value[songspy.Reconciled](t)(b.UpdateHistory(ctx, u.ID, p.Generation, []songspy.HistoryItem{item}, finds([]songspy.HistoryItem{item})))
+	b.exec(t, `DELETE FROM history_habits WHERE user_id = $1`, int64(u.ID))
+	b.exec(t, `INSERT INTO history_habits (user_id, listed, unlisted) VALUES ($1, 1, 1)`, int64(u.ID))
 	for _, play := range value[[]songspy.PlayOf](t)(b.Plays(ctx, u.ID, songspy.Play{}, 10)) {
 		if play.Track.Title == lost.Title || play.Play.StartedAt.Equal(h.Plays[1].StartedAt) {
 			must(t, b.DeletePlay(ctx, u.ID, play.Play.ID, start))
