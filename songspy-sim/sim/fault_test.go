@@ -199,3 +199,33 @@ func TestWindow_LimitsTheAppToItsCalls(t *testing.T) {
 		t.Errorf("only one call had left the window: %d", got.status)
 	}
 }
+
+func TestQuota_RollsOverADayAndNamesTheTimeUntilTheOldestCallLeaves(t *testing.T) {
+	s, c := newSim(t)
+	s.Vary(func(v *sim.Variants) { v.QuotaPer24h = 3 })
+	ask := func() reply {
+		access, _ := s.SpotifyTokens(0)
+		return get(t, s, apiURL+"/me", access)
+	}
+	for range 3 {
+		if got := ask(); got.status != http.StatusOK {
+			t.Fatalf("within the quota: %d", got.status)
+		}
+		c.Advance(time.Hour)
+	}
+	refused := func(after string) {
+		t.Helper()
+		got := ask()
+		if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") != after || !strings.Contains(got.body, "QUOTA_EXCEEDED") {
+			t.Fatalf("beyond the quota: %d, Retry-After %q, want %q: %s", got.status, got.header.Get("Retry-After"), after, got.body)
+		}
+	}
+	refused("75600") // the first call was three hours ago
+	c.Advance(21 * time.Hour)
+	if got := ask(); got.status != http.StatusOK {
+		t.Fatalf("once the oldest call has left, and refused ones did not count: %d", got.status)
+	}
+	refused("3600")
+	s.Vary(func(v *sim.Variants) { v.QuotaWithoutRetryAfter = true })
+	refused("")
+}

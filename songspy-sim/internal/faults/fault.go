@@ -67,6 +67,9 @@ const (
 // tell whom they are about.
 const Everyone = traffic.Nobody
 
+// QuotaExceededBody is the body of the quota's 429 since July 2026.
+const QuotaExceededBody = `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`
+
 // Fault is one misbehaviour. Zero values choose the obvious, but for Person:
 // 0 is a person, Everyone is -1.
 type Fault struct {
@@ -148,7 +151,7 @@ func (f Fault) answer() (int, body, error) {
 		status = http.StatusTooManyRequests
 		forms["plain"] = body{plain, "Too many requests"}
 		forms["json"] = body{json, APIError(status, "API rate limit exceeded")}
-		forms["quota"] = body{json, `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`}
+		forms["quota"] = body{json, QuotaExceededBody}
 		forms["html"] = htmlBody(status)
 		forms[""] = forms["plain"]
 		if f.Kind == QuotaExceeded {

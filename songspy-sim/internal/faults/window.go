@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -37,5 +38,41 @@ func (w *Window) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 		slot.at, slot.calls = at, 0
 	}
 	slot.calls++
+	return 0, true
+}
+
+// quotaWindow is the length of the rolling window in which Spotify counts the
+// calls of a developer account.
+const quotaWindow = 24 * time.Hour
+
+// Quota counts calls in a rolling window of 24 hours, each at its own time. The
+// zero value is empty.
+type Quota struct {
+	mu    sync.Mutex
+	calls []time.Time // in order
+}
+
+// Admit counts a call unless limit calls were admitted in the last 24 hours. If
+// it refuses, it returns the whole seconds until the oldest counted call leaves
+// the window. Refused calls do not count.
+func (q *Quota) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	left, _ := slices.BinarySearchFunc(q.calls, now.Add(-quotaWindow), func(at, limit time.Time) int {
+		if at.After(limit) {
+			return 1
+		}
+		return -1
+	})
+	q.calls = q.calls[left:]
+	if len(q.calls) >= limit {
+		oldest := now // of a quota of none
+		if len(q.calls) > 0 {
+			oldest = q.calls[0]
+		}
+		wait := oldest.Add(quotaWindow).Sub(now)
+		return max(1, int((wait+time.Second-1)/time.Second)), false
+	}
+	q.calls = append(q.calls, now)
 	return 0, true
 }

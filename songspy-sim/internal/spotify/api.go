@@ -31,6 +31,15 @@ func (s *Server) admit(w *traffic.Writer, r *http.Request, e traffic.Endpoint, n
 			return false
 		}
 	}
+	if v.QuotaPer24h > 0 {
+		if after, ok := s.quotas[apps[claims.Client].account].Admit(w.Now, v.QuotaPer24h); !ok {
+			if !v.QuotaWithoutRetryAfter {
+				w.Header().Set("Retry-After", strconv.Itoa(after))
+			}
+			write(w, http.StatusTooManyRequests, "application/json; charset=utf-8", faults.QuotaExceededBody)
+			return false
+		}
+	}
 	switch {
 	case problem != "":
 		fail(w, status, problem)

@@ -24,10 +24,11 @@ const maxApps = 16
 type app struct {
 	id, secret string
 	small      bool
+	account    int // of the developer to whom it belongs
 }
 
 // apps are the registered apps; token.Claims.Client is the place in it.
-var apps = []app{{ClientID, ClientSecret, false}, {SmallClientID, SmallClientSecret, true}, {OwnClientID, "", false}}
+var apps = []app{{ClientID, ClientSecret, false, 0}, {SmallClientID, SmallClientSecret, true, 0}, {OwnClientID, "", false, 1}}
 
 // AppOf is the place of an app among those that are registered; false if it is
 // none of them.

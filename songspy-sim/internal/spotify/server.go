@@ -29,6 +29,7 @@ type Server struct {
 
 	spent   token.Spent
 	windows [maxApps]faults.Window // by app
+	quotas  [maxApps]faults.Quota  // by developer account
 	items   [population.CatalogueSize]atomic.Pointer[[]byte]
 }
 

@@ -44,6 +44,13 @@ type Set struct {
 	// CallsPer30s is the size of the app's rolling window on the Web API.
 	// Zero is no limit. What exceeds it is answered 429 with Retry-After.
 	CallsPer30s int `json:"callsPer30s"`
+	// QuotaPer24h is how many calls to the Web API a developer account may make
+	// in a rolling 24 hours. Zero is no limit. What exceeds it is answered 429
+	// with QUOTA_EXCEEDED, and Retry-After until the oldest counted call leaves
+	// the window. The person's own app has an account of its own, the others share one.
+	QuotaPer24h int `json:"quotaPer24h"`
+	// QuotaWithoutRetryAfter leaves Retry-After out of those answers.
+	QuotaWithoutRetryAfter bool `json:"quotaWithoutRetryAfter"`
 }
 
 // Switch holds the current Set.
