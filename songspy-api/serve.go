@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,8 +74,10 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 		return nil, err
 	}
 	doors := telemetry.Doors{Now: time.Now, States: api.spotify.Doors}
-	api.registry.MustRegister(doors)
-	api.operations = telemetry.AdminHandler(api.registry, api.ready, doors.Notes, s.Service.AdminHosts...)
+	quotas := telemetry.Quotas{Now: time.Now, Standings: api.spotify.Quotas}
+	api.registry.MustRegister(doors, quotas)
+	api.operations = telemetry.AdminHandler(api.registry, api.ready,
+		func() []string { return slices.Concat(doors.Notes(), quotas.Notes()) }, s.Service.AdminHosts...)
 	if api.public, err = telemetry.Listen(ctx, s.Addr); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 		if err := writeStatus(figures{Status: st}, false, &table); err != nil {
 			t.Fatal(err)
 		}
-		for _, words := range []string{"active                    12 ", " live", "a look told something", "calls today", "schema version"} {
+		for _, words := range []string{"active                    12 ", " live", "a look told something", "calls in 24 hours", "schema version"} {
 			if !strings.Contains(table.String(), words) {
 				t.Errorf("the table does not say %q:\n%s", words, table.String())
 			}
@@ -37,7 +37,7 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 		if err := writeStatus(figures{Status: st}, true, &out); err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Links["active"] != 12 || back.Spent[sim.SpotifyClientID] == 0 {
+		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Links["active"] != 12 || back.Quotas[sim.SpotifyClientID].Calls.Sum() == 0 {
 			t.Errorf("%v: %s", err, out.String())
 		}
 	})

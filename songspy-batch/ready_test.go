@@ -65,7 +65,7 @@ func TestReadinessSaysInWordsWhatIsWrongAndWhatItMeans(t *testing.T) {
 		stop, _ = w.start(func(s *settings) { s.Spotify.DailyCalls = people * 200 })
 		<-time.After(10 * time.Minute)
 		w.says("on a budget", 200, "ready",
-			"The day's 2400 calls of app … do not allow a look every 3m0s: who is idle is looked at every … or so; who listens is looked at as ever.")
+			"The 2340 calls that are planned for 24 hours for app … do not allow a poll every 3m0s: idle users are polled about every ….")
 		stop()
 
 		w.batch = newBatch(w.batch.settings, w.batch.db, w.sim.Transport(), w.batch.log)

@@ -115,6 +115,7 @@ type batch struct {
 	db       database
 	registry *prometheus.Registry
 	doors    telemetry.Doors
+	quotas   telemetry.Quotas
 	apps     *spotify.Apps
 	renewer  *refresh.Renewer
 	leases   *lease.Keeper // nil: this batch is alone
@@ -148,17 +149,14 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	}
 	db.OnRecorded(telemetry.Recorded(registry))
 	b.doors = telemetry.Doors{Now: now, States: b.apps.Doors}
-	registry.MustRegister(b.doors)
+	b.quotas = telemetry.Quotas{Now: now, Standings: b.apps.Quotas}
+	registry.MustRegister(b.doors, b.quotas)
 	o := sweep.Options{
 		Store: db, Feed: db, Player: b.apps, Renewer: renewer,
 		Forbid: b.apps.Forbid, Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
 		Now: now, Logger: log, Metrics: sweep.NewMetrics(registry),
 	}
-	if s.Spotify.DailyCalls > 0 {
-		o.Spending = &sweep.Spending{
-			Daily: s.Spotify.DailyCalls, Share: b.share, Quota: b.apps.Quota, Spent: b.apps.Spent,
-		}
-	}
+	o.Spending = &sweep.Spending{Account: b.apps.QuotaAccount, Room: b.apps.QuotaRoom, Share: b.share}
 	if b.leases != nil {
 		o.Shards = b.leases
 	}
@@ -261,7 +259,7 @@ func (b *batch) ready(ctx context.Context) error {
 
 // notes says what limits a batch that is ready.
 func (b *batch) notes() []string {
-	notes := slices.Concat(b.doors.Notes(), b.apps.Notes(), b.renewer.Notes(), b.sweep.Notes())
+	notes := slices.Concat(b.doors.Notes(), b.quotas.Notes(), b.apps.Notes(), b.renewer.Notes(), b.sweep.Notes())
 	if b.leases != nil {
 		notes = append(notes, b.leases.Notes()...)
 	}

@@ -12,6 +12,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
@@ -21,7 +22,7 @@ const quietFor = 5 * time.Minute
 // figures are how the service fares, with what the database does not know.
 type figures struct {
 	store.Status
-	DailyCalls int64 `json:"dailyCalls,omitempty"` // that an app may make; 0: as many as Spotify lets it
+	DailyCalls int64 `json:"dailyCalls,omitempty"` // that an account may make in 24 hours; 0: as many as Spotify lets it
 }
 
 // writeStatus prints how the service fares: tables, or JSON.
@@ -89,33 +90,46 @@ func (f figures) batches(t *table) {
 	}
 }
 
-// apps says of every app what Spotify lets it do, and what it may still do today.
+// apps says of every app what Spotify lets it do, and what it may still do.
 func (f figures) apps(t *table) {
 	t.head("SPOTIFY")
-	names := slices.Concat(slices.Collect(maps.Keys(f.Doors)), slices.Collect(maps.Keys(f.Spent)))
+	names := slices.Concat(slices.Collect(maps.Keys(f.Doors)), slices.Collect(maps.Keys(f.Quotas)))
 	slices.Sort(names)
 	for _, app := range slices.Compact(names) {
 		t.row("app "+app, "")
 		t.row("  tokens", "%s", doorWords(f.Doors[app].Accounts, f.At))
 		t.row("  data", "%s", doorWords(f.Doors[app].API, f.At))
-		t.row("  calls today", "%s", f.budget(f.Spent[app]))
+		f.quota(t, f.Quotas[app])
 	}
 	if len(names) == 0 {
-		t.row("calls today", "none")
+		t.row("calls in 24 hours", "none")
 	}
 	if f.BroughtClosed > 0 {
 		t.number("brought apps refused", f.BroughtClosed, "only their people are not seen meanwhile")
 	}
 }
 
-// budget says what is spent of a day's calls, and what is left.
-func (f figures) budget(spent int64) string {
-	rest := gate.Midnight(f.At).Add(24 * time.Hour).Sub(f.At)
-	if f.DailyCalls <= 0 {
-		return fmt.Sprintf("%d to the Web API; no bound is set", spent)
+// quota says how many calls an account has made, how many are planned, and what
+// Spotify has refused.
+func (f figures) quota(t *table, q store.QuotaStatus) {
+	account := quota.Account{Most: f.DailyCalls}
+	if q.Last != nil {
+		account.Learn(*q.Last)
 	}
-	left := max(0, f.DailyCalls-spent)
-	return fmt.Sprintf("%d of %d to the Web API; %d left (%d %%) for %s", spent, f.DailyCalls, left, left*100/f.DailyCalls, ago(rest))
+	made := fmt.Sprintf("%d to the Web API (%s)", q.Calls.Sum(), counts(q.Calls))
+	if limit, bounded := account.Limit(f.At); bounded {
+		t.row("  calls in 24 hours", "%s; at most %d are planned", made, limit)
+	} else {
+		t.row("  calls in 24 hours", "%s; nothing bounds them yet", made)
+	}
+	if last := q.Last; last != nil {
+		wait := "no wait named"
+		if last.RetryAfterMS > 0 {
+			wait = "for " + ago(time.Duration(last.RetryAfterMS)*time.Millisecond)
+		}
+		t.row("  quota exceeded", "at %s by %s after %d calls in 24 hours (%s), %s; %d times in 7 days",
+			when(last.At), last.Endpoint, last.Calls.Sum(), counts(last.Calls), wait, q.Refusals)
+	}
 }
 
 // table is lines whose columns stand below each other.

@@ -7,6 +7,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
@@ -28,7 +29,12 @@ func TestStatusSaysOfEveryTroubleWhatIsToBeDone(t *testing.T) {
 			OpenGaps:    map[songspy.GapReason]int64{songspy.GapLinkBroken: 43},
 			Replicas:    []store.Replica{{Name: "KZ5QW", Shards: 32}, {Name: "MB2TA", Shards: 31}}, Shards: 63, BehindSeconds: 0.4,
 			Doors: map[string]gate.Shared{"main": {API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: noon.Add(90 * time.Minute)}}},
-			Spent: map[string]int64{"main": 95000, "second": 7}, BroughtClosed: 1,
+			Quotas: map[string]store.QuotaStatus{
+				"main": {Calls: quota.Counts{quota.EndpointPlaying: 94000, quota.EndpointHistory: 1000}, Refusals: 2, Last: &quota.Refusal{
+					At: noon.Add(-24 * time.Hour), Endpoint: quota.EndpointPlaying, Calls: quota.Counts{quota.EndpointPlaying: 96000}, RetryAfterMS: 5400_000, Quota: 96000,
+				}},
+				"second": {Calls: quota.Counts{quota.EndpointPlaying: 7}},
+			}, BroughtClosed: 1,
 		}, 100000}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS
@@ -55,11 +61,12 @@ SPOTIFY
   app main
     tokens                  open
     data                    closed for another 1 h 30 min, until 2026-11-24 13:30:00 UTC (throttled)
-    calls today             95000 of 100000 to the Web API; 5000 left (5 %) for 12 h 0 min
+    calls in 24 hours       95000 to the Web API (94000 currently-playing, 1000 recently-played); at most 91680 are planned
+    quota exceeded          at 2026-11-23 12:00:00 UTC by currently-playing after 96000 calls in 24 hours (96000 currently-playing), for 1 h 30 min; 2 times in 7 days
   app second
     tokens                  open
     data                    open
-    calls today             7 of 100000 to the Web API; 99993 left (99 %) for 12 h 0 min
+    calls in 24 hours       7 to the Web API (7 currently-playing); at most 97500 are planned
   brought apps refused      1         only their people are not seen meanwhile
 `},
 		"an instance without anybody": {figures{Status: store.Status{At: noon, SchemaVersion: 7}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
@@ -76,10 +83,10 @@ BATCH
   at work                   nobody is to be looked at yet
 
 SPOTIFY
-  calls today               none
+  calls in 24 hours         none
 `},
 		"a batch that is away": {figures{Status: store.Status{
-			At: noon, SchemaVersion: 7, Links: map[songspy.LinkState]int64{songspy.LinkActive: 1}, LastLook: &last, Spent: map[string]int64{"main": 7},
+			At: noon, SchemaVersion: 7, Links: map[songspy.LinkState]int64{songspy.LinkActive: 1}, LastLook: &last, Quotas: map[string]store.QuotaStatus{"main": {Calls: quota.Counts{quota.EndpointPlaying: 7}}},
 			Doors: map[string]gate.Shared{"main": {Accounts: gate.SharedDoor{Why: gate.WhyPremium, ClosedUntil: noon}}},
 		}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
@@ -98,7 +105,7 @@ SPOTIFY
   app main
     tokens                  closed until one call has found it open again (the app's owner needs Spotify Premium)
     data                    open
-    calls today             7 to the Web API; no bound is set
+    calls in 24 hours       7 to the Web API (7 currently-playing); nothing bounds them yet
 `},
 	} {
 		var out bytes.Buffer

@@ -51,8 +51,6 @@ const (
 type State struct {
 	Accounts DoorState
 	API      DoorState
-	// Day is what the app has spent today of its calls to the Web API.
-	Day Day
 	// Share is which part of the app's pace this process may use, from 0 to 1;
 	// 0 means all of it.
 	Share float64
@@ -113,15 +111,11 @@ const (
 func Decide(s State, now time.Time, door Door, u Urgency) (State, Verdict) {
 	d := s.at(door)
 	d.notAhead(now)
-	if door == API && u != Urgent && s.Day.Left(now) == 0 {
-		return s, Verdict{Why: WhyBudget, RetryAfter: max(s.Day.over(now), holdBack)}
-	}
 	switch {
 	case d.Why == "":
 		if wait := d.Pace.take(now, u); wait > 0 {
 			return s, Verdict{Why: WhyRamping, RetryAfter: max(wait, holdBack)}
 		}
-		s.spend(now, door)
 		return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch}}
 	case now.Before(d.ClosedUntil):
 		return s, Verdict{Why: d.Why, RetryAfter: d.ClosedUntil.Sub(now)}
@@ -130,7 +124,6 @@ func Decide(s State, now time.Time, door Door, u Urgency) (State, Verdict) {
 	}
 	d.Epoch++
 	d.ProbeUntil = now.Add(probeLease)
-	s.spend(now, door)
 	return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch, Probe: true}}
 }
 
@@ -327,8 +320,13 @@ func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	switch {
 	case o.Result == PremiumRequired, o.Result == AppForbidden:
 		return max(asked, premiumWait), false
+	case o.Result == QuotaExceeded && asked > 0 && step == 0:
+		return asked, true
+	case o.Result == QuotaExceeded && asked > 0:
+		// What was asked for has passed, and the probe was refused again.
+		return max(asked, doubled(throttledFirst, throttledMost, step-1)), true
 	case o.Result == QuotaExceeded:
-		return max(asked, doubled(quotaFirst, quotaMost, step)), true
+		return doubled(quotaFirst, quotaMost, step), true
 	case asked > 0:
 		return asked, false
 	default:

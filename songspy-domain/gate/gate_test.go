@@ -43,7 +43,7 @@ func TestRefusal_ClosesForAsLongAsTheProviderAsks(t *testing.T) {
 		"not told":                    {gate.Outcome{Result: gate.Throttled}, 30 * time.Second, gate.WhyThrottled},
 		"quota":                       {gate.Outcome{Result: gate.QuotaExceeded}, 15 * time.Minute, gate.WhyQuota},
 		"quota and told more":         {gate.Outcome{Result: gate.QuotaExceeded, RetryAfter: time.Hour}, time.Hour, gate.WhyQuota},
-		"quota and told less":         {gate.Outcome{Result: gate.QuotaExceeded, RetryAfter: time.Second}, 15 * time.Minute, gate.WhyQuota},
+		"quota and told less":         {gate.Outcome{Result: gate.QuotaExceeded, RetryAfter: time.Second}, time.Second, gate.WhyQuota},
 		"owner without a Premium":     {gate.Outcome{Result: gate.PremiumRequired}, time.Hour, gate.WhyPremium},
 		"owner without, told shorter": {gate.Outcome{Result: gate.PremiumRequired, RetryAfter: time.Minute}, time.Hour, gate.WhyPremium},
 	} {
@@ -195,5 +195,23 @@ func TestState_SurvivesBeingKept(t *testing.T) {
 	}
 	if kept != s {
 		t.Fatalf("kept as %s it came back as %+v, want %+v", b, kept, s)
+	}
+}
+
+func TestQuota_ARefusalOfTheProbeThatWaitedAsAskedIsBelievedLessAndLess(t *testing.T) {
+	var s gate.State
+	at := noon
+	told := gate.Outcome{Result: gate.QuotaExceeded, RetryAfter: time.Second}
+	for i, want := range []time.Duration{time.Second, 30 * time.Second, time.Minute, 2 * time.Minute} {
+		s = gate.Report(s, at, gate.API, pass(t, &s, at), told)
+		if v := held(t, s, at); v.RetryAfter != want {
+			t.Fatalf("closing %d lasts %v, want %v", i, v.RetryAfter, want)
+		}
+		at = at.Add(want)
+	}
+	s = gate.Report(s, at, gate.API, pass(t, &s, at), gate.Outcome{})
+	s = gate.Report(s, at, gate.API, pass(t, &s, at), told)
+	if v := held(t, s, at); v.RetryAfter != time.Second {
+		t.Errorf("after a success the next closing lasts %v", v.RetryAfter)
 	}
 }

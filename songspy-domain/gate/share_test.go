@@ -91,28 +91,3 @@ func TestWithdraw_LeavesTheProbeToAnother(t *testing.T) {
 		t.Fatalf("%+v, want %+v", s.Shared(), before.Shared())
 	}
 }
-
-func TestDay_AllowsNoMoreThanTheOperator(t *testing.T) {
-	s := gate.State{Day: gate.Day{Most: 3}}
-	for range 3 {
-		pass(t, &s, noon)
-	}
-	for _, u := range []gate.Urgency{gate.Routine, gate.Idle} {
-		if _, v := gate.Decide(s, noon, gate.API, u); v.Allowed || v.Why != gate.WhyBudget || v.RetryAfter != 12*time.Hour {
-			t.Errorf("urgency %d beyond the day's calls: %+v", u, v)
-		}
-	}
-	if next, v := gate.Decide(s, noon, gate.API, gate.Urgent); !v.Allowed || next.Day.Spent(noon) != 4 {
-		t.Errorf("somebody waits, and gets %+v", v)
-	}
-	if _, v := gate.Decide(s, noon, gate.Accounts, gate.Routine); !v.Allowed {
-		t.Errorf("renewing a token costs nothing: %+v", v)
-	}
-	if _, v := gate.Decide(s, noon.Add(12*time.Hour), gate.API, gate.Routine); !v.Allowed {
-		t.Errorf("on the next day: %+v", v)
-	}
-	s = s.Settle(gate.Midnight(noon), 3, 50)
-	if got := s.Day.Spent(noon); got != 50 {
-		t.Errorf("%d calls are spent once the others' are known, want 50", got)
-	}
-}

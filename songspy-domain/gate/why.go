@@ -13,7 +13,7 @@ const (
 	WhyForbidden Why = "forbidden"        // 403 to several users, in words that are not known
 	WhyProbing   Why = "probing"          // the probe is out
 	WhyRamping   Why = "ramping_up"       // opened lately, and calls are still paced
-	WhyBudget    Why = "budget_spent"     // the day's calls that the operator allows are made
+	WhyBudget    Why = "budget_spent"     // the calls that the quota or the operator allows in 24 hours are made
 )
 
 // Words say why, for people to read.

@@ -7,39 +7,12 @@ import (
 )
 
 // LongestWait is how long an idle person waits for the next look at most,
-// however little a day's budget leaves.
+// however little the quota leaves.
 const LongestWait = 30 * time.Minute
 
-// reserve is the part of what is left of a day that is not planned with: what
-// listeners will need is an estimate.
-const reserve = 0.02
-
-// Budget is what an app may still spend in a day, at one moment. The zero
-// Budget bounds nothing.
-type Budget struct {
-	// Left is how many calls the day still allows, and Rest how long it lasts.
-	Left int64
-	Rest time.Duration
-	// Listening is how many of them those who listen are expected to need.
-	Listening float64
-	// Idle is how many people are to share the others.
-	Idle int
-}
-
-// Wait is how long an idle person waits for the next look: as long as it takes
-// for all of them to have one each out of what listeners leave over, evenly
-// until the day ends. It is at least the interval and at most LongestWait.
-func (b Budget) Wait(interval time.Duration) time.Duration {
-	if b.Rest <= 0 {
-		return interval
-	}
-	over := float64(b.Left)*(1-reserve) - b.Listening
-	if over < 1 {
-		return max(interval, LongestWait)
-	}
-	wait := float64(b.Rest) * float64(max(b.Idle, 1)) / over
-	return max(interval, time.Duration(min(wait, float64(LongestWait))))
-}
+// endShare is about which part of the polls of a listening user are those at
+// the ends of tracks; the others are mid-track.
+const endShare = 0.5
 
 // Habit is how often somebody has been seen listening in each hour of the day
 // (UTC). It is for planning alone.
@@ -90,4 +63,55 @@ func (l Look) Sparing(n songspy.NowPlaying, now time.Time, interval, wait time.D
 		return l
 	}
 	return Look{now.Add(wait), ReasonBudget}
+}
+
+// Placed is when a poll that is planned for at is made: within that time of at,
+// where it is farthest from the others. Few users of one account are so polled
+// one after another, not together.
+func Placed(at time.Time, within time.Duration, others []time.Time) time.Time {
+	const steps = 6
+	best, most := at, time.Duration(-1)
+	for i := range 2*steps + 1 {
+		// From the middle outwards: 0, 1, -1, 2, -2 …
+		step := time.Duration((i + 1) / 2)
+		if i%2 == 0 {
+			step = -step
+		}
+		candidate := at.Add(step * within / steps)
+		nearest := within
+		for _, other := range others {
+			nearest = min(nearest, candidate.Sub(other).Abs())
+		}
+		if nearest > most {
+			best, most = candidate, nearest
+		}
+	}
+	return best
+}
+
+// Thinned is the poll of a user who is listening where the quota allows only the
+// part keep of the polls that are worth a call. Mid-track polls go first: chance,
+// from 0 to 1, decides which of them stay. Then polls at the ends of tracks go:
+// two polls are mean ÷ keep apart, where mean is the usual time between two polls
+// of listening users. History fills in what is not seen.
+//
+// Polls that prove what history never lists stay, and so do those that find out
+// whether a session is over.
+func (l Look) Thinned(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Look {
+	if keep >= 1 || !n.Open() || l.Reason == ReasonProof || l.Reason == ReasonSilence || l.Reason == ReasonDoubt {
+		return l
+	}
+	midTrack := l.Reason == ReasonBetween || l.Reason == ReasonSkips
+	if midTrack && n.EndsAt != nil && chance >= (keep-endShare)/(1-endShare) {
+		if end := n.EndsAt.Add(afterEnd); end.After(l.At) {
+			l = Look{end, ReasonEnd}
+		}
+	}
+	if keep >= endShare {
+		return l
+	}
+	if apart := now.Add(min(time.Duration(float64(mean)/keep), LongestWait)); l.At.Before(apart) {
+		return Look{apart, ReasonBudget}
+	}
+	return l
 }

@@ -11,60 +11,12 @@ import (
 
 const floorInterval = 3 * time.Minute
 
-func TestWithoutABudgetThePlanIsWhatItWas(t *testing.T) {
+func TestWithoutAQuotaIdleUsersArePolledAtTheInterval(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := songspy.NowPlaying{State: rapid.SampledFrom([]songspy.PlayerState{songspy.PlayerIdle, songspy.PlayerPaused}).Draw(t, "state")}
 		look := NextLook(n, songspy.SightingNothing, base, seconds(t, 0, 180), floorInterval)
-		if got := look.Sparing(n, base, floorInterval, Budget{}.Wait(floorInterval), 1); got != look {
+		if got := look.Sparing(n, base, floorInterval, floorInterval, 1); got != look {
 			t.Fatalf("%+v became %+v", look, got)
-		}
-	})
-}
-
-func TestMoreBudgetNeverMeansALongerWait(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		b := Budget{
-			Left: rapid.Int64Range(0, 1<<40).Draw(t, "left"), Rest: seconds(t, 1, 86400),
-			Listening: rapid.Float64Range(0, 1<<30).Draw(t, "listening"), Idle: rapid.IntRange(0, 1<<20).Draw(t, "idle"),
-		}
-		wait := b.Wait(floorInterval)
-		if wait < floorInterval || wait > LongestWait {
-			t.Fatalf("%+v waits %v", b, wait)
-		}
-		more := b
-		more.Left += rapid.Int64Range(0, 1<<40).Draw(t, "more")
-		if more.Wait(floorInterval) > wait {
-			t.Fatalf("%+v waits %v, and %+v %v", b, wait, more, more.Wait(floorInterval))
-		}
-	})
-}
-
-// A day of people who listen at any time, planned once in an interval as the
-// sweep does it: the budget is kept, and idle people are looked at until it ends.
-func TestADayStaysWithinItsBudgetAndDoesNotEndInDarkness(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		const people = 100
-		daily := int64(people * rapid.IntRange(150, 500).Draw(t, "calls"))
-		listeners := rapid.IntRange(0, 20).Draw(t, "listeners")
-		perListener := rapid.Float64Range(0, 1.2).Draw(t, "calls in an interval")
-		spent, last := 0.0, 0.0
-		for at := time.Duration(0); at < 24*time.Hour; at += floorInterval {
-			rest := 24*time.Hour - at
-			b := Budget{
-				Left: daily - int64(spent), Rest: rest, Idle: people - listeners,
-				Listening: float64(listeners) * perListener * float64(rest/floorInterval),
-			}
-			idle := float64(people-listeners) * float64(floorInterval) / float64(b.Wait(floorInterval))
-			spent += idle + float64(listeners)*perListener
-			last = idle
-		}
-		if least := float64(people-listeners) * float64(floorInterval) / float64(LongestWait); last < least*0.99 {
-			t.Fatalf("the day ends with %.2f looks in an interval, want %.2f at least", last, least)
-		}
-		// Nobody waits longer than the longest wait, whatever that costs.
-		bare := float64(listeners)*perListener*480 + float64(people-listeners)*float64(24*time.Hour)/float64(LongestWait)
-		if spent > max(float64(daily), bare)*1.001+1 {
-			t.Fatalf("%.0f calls were planned of %d", spent, daily)
 		}
 	})
 }
@@ -101,7 +53,7 @@ func TestAHabitMovesLooksToItsHoursAndCostsNothing(t *testing.T) {
 	}
 }
 
-func TestWhoListensIsLookedAtAsIfThereWereNoBudget(t *testing.T) {
+func TestUsersWhoListenDoNotWaitAsIdleUsersDo(t *testing.T) {
 	n, _, _ := run(t, nothing(-1), playing(songA, 1.5, 1.5))
 	look := NextLook(n, songspy.SightingPlaying, at(1.5), 0, floorInterval)
 	if got := look.Sparing(n, at(1.5), floorInterval, LongestWait, 0.5); got != look {
@@ -111,5 +63,81 @@ func TestWhoListensIsLookedAtAsIfThereWereNoBudget(t *testing.T) {
 	look = NextLook(idle, songspy.SightingNothing, at(0), 0, floorInterval)
 	if got := look.Sparing(idle, at(0), floorInterval, 10*time.Minute, 2); got != (Look{at(300), ReasonBudget}) {
 		t.Errorf("somebody idle at a good hour: %+v", got)
+	}
+}
+
+// listeningTo is somebody who began a song of that many seconds at 0.
+func listeningTo(length float64) songspy.NowPlaying {
+	end := at(length)
+	return songspy.NowPlaying{
+		State: songspy.PlayerPlaying, TrackURI: songA.URI, StartedAt: at(0), SeenAt: at(0), ObservedAt: at(0), EndsAt: &end,
+		DurationMS: int64(length * 1000),
+	}
+}
+
+func TestPollsOfListeningUsersAreThinnedMidTrackFirstThenAtEnds(t *testing.T) {
+	n, mean := listeningTo(240), 100*time.Second
+	midTrack, end := Look{at(45), ReasonBetween}, Look{at(241.5), ReasonEnd}
+	for name, c := range map[string]struct {
+		look         Look
+		keep, chance float64
+		want         Look
+	}{
+		"mid-track, all kept":              {midTrack, 1, 0.99, midTrack},
+		"mid-track, half of those kept":    {midTrack, 0.75, 0.4, midTrack},
+		"mid-track, the other half":        {midTrack, 0.75, 0.6, end},
+		"mid-track, none kept":             {midTrack, 0.5, 0, end},
+		"after a skip, none kept":          {Look{at(30), ReasonSkips}, 0.5, 0, end},
+		"an end, half kept":                {end, 0.5, 0.9, end},
+		"an end that is far enough away":   {end, 0.45, 0.9, end},
+		"an end, a fifth kept":             {end, 0.2, 0, Look{at(500), ReasonBudget}},
+		"mid-track, a fifth kept":          {midTrack, 0.2, 0, Look{at(500), ReasonBudget}},
+		"an end, hardly any kept":          {end, 0.01, 0, Look{at(1800), ReasonBudget}},
+		"an advertisement, a fifth kept":   {Look{at(30), ReasonAdvertisement}, 0.2, 0, Look{at(500), ReasonBudget}},
+		"proof of what history never says": {Look{at(31), ReasonProof}, 0.1, 0, Look{at(31), ReasonProof}},
+		"whether the session is over":      {Look{at(30), ReasonSilence}, 0.1, 0, Look{at(30), ReasonSilence}},
+	} {
+		if got := c.look.Thinned(n, at(0), c.keep, c.chance, mean); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+	idle := songspy.NowPlaying{State: songspy.PlayerIdle}
+	if got := midTrack.Thinned(idle, at(0), 0.1, 0, mean); got != midTrack {
+		t.Errorf("somebody idle: %+v", got)
+	}
+}
+
+func TestThinningNeverMovesAPollForward(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := listeningTo(rapid.Float64Range(1, 1000).Draw(t, "length"))
+		look := NextLook(n, songspy.SightingPlaying, at(0), 0, floorInterval)
+		keep := rapid.Float64Range(0.01, 1).Draw(t, "keep")
+		got := look.Thinned(n, at(0), keep, rapid.Float64Range(0, 1).Draw(t, "chance"), seconds(t, 1, 600))
+		if got.At.Before(look.At) {
+			t.Fatalf("%+v became %+v", look, got)
+		}
+		if more := look.Thinned(n, at(0), 1, 1, time.Second); more != look {
+			t.Fatalf("with all polls kept %+v became %+v", look, more)
+		}
+	})
+}
+
+func TestFewUsersArePolledOneAfterAnother(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var others []time.Time
+		for range rapid.IntRange(0, 10).Draw(t, "others") {
+			others = append(others, at(rapid.Float64Range(0, 3600).Draw(t, "other")))
+		}
+		planned, within := at(1800), seconds(t, 1, 900)
+		got := Placed(planned, within, others)
+		if off := got.Sub(planned).Abs(); off > within {
+			t.Fatalf("a poll is placed %v from where it was planned, at most %v were allowed", off, within)
+		}
+		if len(others) == 0 && !got.Equal(planned) {
+			t.Fatalf("without others a poll is moved to %v", got)
+		}
+	})
+	if got := Placed(at(1800), 10*time.Minute, []time.Time{at(1800), at(1810)}); got.Sub(at(1800)).Abs() < 5*time.Minute {
+		t.Errorf("where two others are a third is made at %v", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
 // App is one Spotify app of the instance.
@@ -72,14 +73,37 @@ func NewApps(c Config, apps ...App) *Apps {
 	return a
 }
 
-// Quota names the quota that calls by way of an app count against: that of the
-// developer account, or of the app. It is false for an app that a person brought.
-func (a *Apps) Quota(app string) (account string, counted bool) {
+// QuotaAccount names the account whose quota the calls of an app count against:
+// the developer account that was configured for it, else the app itself.
+func (a *Apps) QuotaAccount(app string) string {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]
 	}
-	account, counted = a.account[app]
-	return account, counted
+	if account, ours := a.account[app]; ours {
+		return account
+	}
+	return app
+}
+
+// QuotaRoom is what an account may still call.
+func (a *Apps) QuotaRoom(account string, now time.Time) quota.Room {
+	if k := a.keepers[account]; k != nil {
+		return k.room(now)
+	}
+	if c, used := a.own.Peek(account); used {
+		return c.gate.room(now)
+	}
+	return quota.Room{}
+}
+
+// Quotas is how each of the instance's developer accounts stands to its quota,
+// and how many refusals this process has met.
+func (a *Apps) Quotas(now time.Time) (standings map[string]quota.Standing, refusals map[string]int64) {
+	standings, refusals = map[string]quota.Standing{}, map[string]int64{}
+	for account, k := range a.keepers {
+		standings[account], refusals[account] = k.standing(now)
+	}
+	return standings, refusals
 }
 
 // Client is the client of an app. A link that names none is the first app's.
@@ -104,15 +128,16 @@ func (a *Apps) Client(app string) (*Client, error) {
 }
 
 // Own is the client of an app that a person brought. Its doors are kept like
-// others', so that a restart does not knock at a closed one; its calls are not
-// counted, since it is asked for a person or five.
+// others', so that a restart does not knock at a closed one, and so are the
+// refusals of its quota. Its calls are counted in memory: a write for each of
+// very many apps would cost more than one refusal after a restart.
 func (a *Apps) Own(clientID string) *Client {
 	app := songspy.OwnApp(clientID)
 	if c, ok := a.own.Get(app); ok {
 		return c
 	}
 	its := a.config
-	its.App, its.ClientID, its.ClientSecret, its.DailyCalls, its.Share = app, clientID, "", 0, nil
+	its.App, its.ClientID, its.ClientSecret, its.DailyCalls, its.Share, its.countAlone = app, clientID, "", 0, nil, true
 	c := New(its)
 	if other, found, _ := a.own.PeekOrAdd(app, c); found {
 		return other
@@ -174,15 +199,6 @@ func (a *Apps) Doors() map[string]gate.State {
 		states[account] = k.snapshot()
 	}
 	return states
-}
-
-// Spent is how many calls to the Web API have counted today against a quota
-// that Quota names.
-func (a *Apps) Spent(account string, now time.Time) int64 {
-	if k := a.keepers[account]; k != nil {
-		return k.snapshot().Day.Spent(now)
-	}
-	return 0
 }
 
 // Notes says in sentences which apps links belong to that are configured no

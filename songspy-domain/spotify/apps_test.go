@@ -68,7 +68,7 @@ func TestApps_EachPersonIsAskedByWayOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestApps_OfOneDeveloperAccountShareItsDoorsAndItsDay(t *testing.T) {
+func TestApps_OfOneDeveloperAccountShareItsDoorsAndItsQuota(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer refused" {
 			w.Header().Set("Retry-After", "60")
@@ -87,9 +87,9 @@ func TestApps_OfOneDeveloperAccountShareItsDoorsAndItsDay(t *testing.T) {
 	if err := errors.Join(look("one", "good"), look("two", "good"), look("three", "good")); err != nil {
 		t.Fatal(err)
 	}
-	quota, counted := apps.Quota("two")
-	if quota != "one" || !counted || apps.Spent(quota, time.Now()) != 2 || apps.Spent("three", time.Now()) != 1 {
-		t.Errorf("quota %q has cost %d calls, want 2 of both apps", quota, apps.Spent(quota, time.Now()))
+	account := apps.QuotaAccount("two")
+	if shared, other := apps.QuotaRoom(account, time.Now()), apps.QuotaRoom("three", time.Now()); account != "one" || shared.Calls != 2 || other.Calls != 1 {
+		t.Errorf("the quota of %q has cost %d calls and that of three %d, want 2 of both apps and 1", account, shared.Calls, other.Calls)
 	}
 	if look("two", "refused") == nil || look("one", "good") == nil {
 		t.Error("an account that is refused goes on being asked by way of its other app")
@@ -123,8 +123,8 @@ func TestApps_OneThatAPersonBroughtGoesByItsClientIDAlone(t *testing.T) {
 	if err != nil || grant.RefreshToken != "next" || form.Get("client_id") != id || form.Has("client_secret") {
 		t.Errorf("%v: the form was %v", err, form)
 	}
-	if _, counted := apps.Quota(brought); counted {
-		t.Error("its calls count against a quota of the instance's")
+	if account := apps.QuotaAccount(brought); account != brought {
+		t.Errorf("its calls count against the quota of %s", account)
 	}
 	if _, err := apps.CurrentlyPlaying(t.Context(), songspy.Access{App: brought, Token: "t"}); err == nil {
 		t.Fatal("a refusal is no error")

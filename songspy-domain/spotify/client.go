@@ -21,6 +21,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
 // Spotify's own addresses, used where a Config names none.
@@ -67,9 +68,12 @@ type Config struct {
 	// Doors keeps the app's doors for every process of the instance; nil means
 	// that this process is alone, and learns them anew. Keep brings the others' news.
 	Doors Doors
-	// DailyCalls is how many calls to the Web API the app may make in a day of
-	// UTC, renewals aside; 0 means as many as Spotify lets it.
+	// DailyCalls is how many calls to the Web API the developer account may make
+	// in 24 hours, renewals aside; 0 means as many as Spotify lets it.
 	DailyCalls int64
+	// countAlone keeps the calls in this process alone: the app is one of very
+	// many, and used for a user or five.
+	countAlone bool
 	// Share is the part of the app's pace that this process may use; nil means all.
 	Share func() float64
 	// May is asked when a routine call to the Web API is about to leave, whatever
@@ -131,9 +135,9 @@ func newClient(c Config, k *doorkeeper) *Client {
 	cl := &Client{
 		config:    c,
 		gate:      k,
-		looks:     gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Routine, may: c.May},
-		urgent:    gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Urgent},
-		idle:      gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Idle, may: c.May},
+		looks:     gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Routine, counts: quota.EndpointPlaying, may: c.May},
+		urgent:    gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Urgent, counts: quota.EndpointAccount},
+		idle:      gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Idle, counts: quota.EndpointHistory, may: c.May},
 		renewals:  tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Routine}),
 		exchanges: tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Urgent}),
 	}
@@ -184,6 +188,12 @@ func (c *Client) Ready(ctx context.Context) error {
 
 // Doors is the present state of the gate, for metrics and readiness.
 func (c *Client) Doors() gate.State { return c.gate.snapshot() }
+
+// QuotaStanding is how the developer account stands to its quota.
+func (c *Client) QuotaStanding() quota.Standing {
+	s, _ := c.gate.standing(c.config.Now())
+	return s
+}
 
 // Keep shares the doors with the other processes until ctx ends: their news
 // come in within a moment, and what could not be told is told again.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
 const (
@@ -16,8 +17,8 @@ const (
 	// newsOld is how old the news may be that a call goes by: who has made none
 	// for a while reads it first.
 	newsOld = 2 * newsEvery
-	// spentEvery is the time between two sums of what the day has cost.
-	spentEvery = 5 * time.Second
+	// countEvery is the time between two writes of how many calls were made.
+	countEvery = 5 * time.Second
 	// keepWithin bounds what sharing a door may take.
 	keepWithin = 2 * time.Second
 	// swapsMost bounds how often a process gives way to others that write at once.
@@ -31,9 +32,14 @@ type Doors interface {
 	// SwapDoor replaces what is kept, if it is still of that version; it
 	// reports false if another process was faster.
 	SwapDoor(ctx context.Context, app string, version int64, to gate.Shared) (bool, error)
-	// SpendCalls adds to the calls that the app has made on a day, and returns
-	// their sum.
-	SpendCalls(ctx context.Context, app string, day time.Time, calls int64) (int64, error)
+	// CountCalls adds to the calls of an account, and returns its buckets from since on.
+	CountCalls(ctx context.Context, account string, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
+	// CountedSince returns the oldest bucket of an account; the zero time if it has none.
+	CountedSince(ctx context.Context, account string) (time.Time, error)
+	// SaveRefusal keeps an answer that the quota is exceeded; LastRefusal returns
+	// the last one that taught something.
+	SaveRefusal(ctx context.Context, account string, r quota.Refusal) error
+	LastRefusal(ctx context.Context, account string) (quota.Refusal, error)
 }
 
 // doorkeeper holds the gate's state for one app, and shares it.
@@ -43,9 +49,15 @@ type doorkeeper struct {
 	log   *slog.Logger
 	doors Doors // nil: this process is alone
 	share func() float64
+	// alone says that this process counts the calls for itself: see Config.
+	alone bool
 
 	mu    sync.Mutex
 	state gate.State
+	quota quota.Account
+	// refusals are those of this process that are not stored yet; refused counts all of them.
+	refusals []quota.Refusal
+	refused  int64
 
 	// loaded says that what is kept has been read once, and heard when it was
 	// last, in nanoseconds since the Unix epoch.
@@ -56,28 +68,29 @@ type doorkeeper struct {
 	// sharing is held while something is read or written; what is below is its own.
 	sharing sync.Mutex
 	kept    gate.Kept
+	counted time.Time // when calls were last written
 }
 
 func newDoorkeeper(c Config) *doorkeeper {
 	k := &doorkeeper{
-		app: c.App, now: c.Now, log: c.Logger, doors: c.Doors, share: c.Share,
-		state: gate.State{Day: gate.Day{Most: c.DailyCalls}},
+		app: c.App, now: c.Now, log: c.Logger, doors: c.Doors, share: c.Share, alone: c.countAlone || c.Doors == nil,
 	}
+	k.quota.Most, k.quota.Calls.Alone = c.DailyCalls, k.alone
 	k.loaded.Store(c.Doors == nil)
 	return k
 }
 
-// enter lets a call through or says why not. A probe leaves only once every
-// other process can know of it.
-func (k *doorkeeper) enter(ctx context.Context, door gate.Door, u gate.Urgency) (gate.Pass, error) {
+// enter lets a call of an endpoint through or says why not. A probe leaves only
+// once every other process can know of it. A call that has passed counts against
+// the quota, whatever becomes of it; those of the token endpoint do not.
+func (k *doorkeeper) enter(ctx context.Context, door gate.Door, u gate.Urgency, e quota.Endpoint) (gate.Pass, error) {
 	if err := k.fresh(ctx); err != nil {
 		return gate.Pass{}, err
 	}
 	now, share := k.now(), k.part()
 	k.mu.Lock()
 	k.state.Share = share
-	next, v := gate.Decide(k.state, now, door, u)
-	k.state = next
+	v := k.decide(now, door, u, e)
 	k.mu.Unlock()
 	if !v.Allowed {
 		return gate.Pass{}, heldBack(door, v)
@@ -86,6 +99,21 @@ func (k *doorkeeper) enter(ctx context.Context, door gate.Door, u gate.Urgency) 
 		return gate.Pass{}, heldBack(door, gate.Verdict{Why: gate.WhyProbing, RetryAfter: pause})
 	}
 	return v.Pass, nil
+}
+
+// decide asks the quota, then the gate. mu is held. A call for which a person
+// waits is not bounded by the quota.
+func (k *doorkeeper) decide(now time.Time, door gate.Door, u gate.Urgency, e quota.Endpoint) (v gate.Verdict) {
+	if door == gate.API && u != gate.Urgent {
+		if wait := k.quota.Wait(now, k.state.Share); wait > 0 {
+			return gate.Verdict{Why: gate.WhyBudget, RetryAfter: wait}
+		}
+	}
+	k.state, v = gate.Decide(k.state, now, door, u)
+	if v.Allowed && door == gate.API {
+		k.quota.Count(now, e)
+	}
+	return v
 }
 
 // part is the share of the app's pace that this process may use.
@@ -109,11 +137,14 @@ func (k *doorkeeper) look(ctx context.Context, door gate.Door) error {
 
 // report enters what became of a call at that time, and tells the operator and
 // the other processes of a door that opens or closes by it.
-func (k *doorkeeper) report(ctx context.Context, now time.Time, door gate.Door, p gate.Pass, o gate.Outcome) {
+func (k *doorkeeper) report(ctx context.Context, now time.Time, door gate.Door, p gate.Pass, e quota.Endpoint, o gate.Outcome) {
 	k.mu.Lock()
 	before := of(k.state, door)
 	k.state = gate.Report(k.state, now, door, p, o)
 	after := of(k.state, door)
+	if o.Result == gate.QuotaExceeded && after.Epoch != before.Epoch {
+		k.learn(ctx, now, e, o.RetryAfter, p.Probe)
+	}
 	k.mu.Unlock()
 	k.tell(ctx, door, before, after, "this process")
 	// Hundreds of calls that were out come back refused when a door closes; if
@@ -135,6 +166,31 @@ func (k *doorkeeper) forbid(ctx context.Context) {
 	if after.Epoch != before.Epoch && k.doors != nil {
 		k.publish(ctx)
 	}
+}
+
+// learn takes over that the quota is exceeded. mu is held. Of many calls that
+// come back refused the first one closes the door, and it alone counts.
+func (k *doorkeeper) learn(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
+	r := k.quota.Refused(now, e, retryAfter, probe)
+	k.quota.Learn(r)
+	k.refusals = append(k.refusals, r)
+	k.refused++
+	limit, _ := k.quota.Limit(now)
+	k.log.WarnContext(ctx, "spotify refuses calls: the quota of the developer account is exceeded",
+		"endpoint", e, "calls", r.Calls.Sum(), "calls_by_endpoint", r.Calls, "retry_after", retryAfter, "planned_calls", limit, "probe", probe)
+}
+
+// standing is how the account stands to its quota, and room what it may still call.
+func (k *doorkeeper) standing(now time.Time) (quota.Standing, int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.quota.Standing(now), k.refused
+}
+
+func (k *doorkeeper) room(now time.Time) quota.Room {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.quota.Room(now)
 }
 
 // tell logs what has happened to a door, and who saw it.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
 // load reads what is kept before the first call: a process that restarts while
@@ -23,7 +24,7 @@ func (k *doorkeeper) load(ctx context.Context) error {
 	if err := k.read(ctx); err != nil {
 		return unavailable(err, 0)
 	}
-	if err := k.settle(ctx); err != nil {
+	if err := k.count(ctx); err != nil {
 		return unavailable(err, 0)
 	}
 	k.loaded.Store(true)
@@ -86,7 +87,11 @@ func (k *doorkeeper) publish(ctx context.Context) {
 	defer k.sharing.Unlock()
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	k.hear(ctx, k.write(ctx))
+	err := k.write(ctx)
+	if err == nil {
+		err = k.saveRefusals(ctx)
+	}
+	k.hear(ctx, err)
 }
 
 // keep exchanges news until ctx ends: at once while calls are made, now and
@@ -108,7 +113,7 @@ func (k *doorkeeper) keep(ctx context.Context) {
 		case <-news.C:
 		}
 		now := k.now()
-		due := now.Sub(settled).Abs() >= spentEvery
+		due := now.Sub(settled).Abs() >= countEvery
 		if due {
 			settled = now
 		}
@@ -122,7 +127,7 @@ func (k *doorkeeper) keep(ctx context.Context) {
 }
 
 // exchange reads what others know, writes what they do not, and, where it is
-// time to, sums up the day's calls.
+// time to, shares how many calls were made.
 func (k *doorkeeper) exchange(ctx context.Context, settle bool) {
 	k.sharing.Lock()
 	defer k.sharing.Unlock()
@@ -130,8 +135,11 @@ func (k *doorkeeper) exchange(ctx context.Context, settle bool) {
 	if err == nil {
 		err = k.write(ctx)
 	}
+	if err == nil {
+		err = k.saveRefusals(ctx)
+	}
 	if err == nil && settle {
-		err = k.settle(ctx)
+		err = k.count(ctx)
 	}
 	if err == nil && settle {
 		k.loaded.Store(true)
@@ -189,20 +197,59 @@ func (k *doorkeeper) swap(ctx context.Context, to gate.Shared) (bool, error) {
 	return won, err
 }
 
-// settle adds what this process has spent to what all have. sharing is held.
-func (k *doorkeeper) settle(ctx context.Context) error {
+// count adds what this process has called to what all have, and takes over what
+// others have called and learned. sharing is held.
+func (k *doorkeeper) count(ctx context.Context) error {
 	now := k.now()
-	spent, day, own := k.snapshot().Day, gate.Midnight(now), int64(0)
-	if spent.Own > 0 {
-		day, own = spent.Of, spent.Own // what is left of yesterday comes first
+	last, err := k.doors.LastRefusal(ctx, k.app)
+	if err != nil {
+		return err
 	}
-	known, err := k.doors.SpendCalls(ctx, k.app, day, own)
+	if k.alone {
+		k.mu.Lock()
+		k.quota.Learn(last)
+		k.mu.Unlock()
+		return nil
+	}
+	// Others may be late with a bucket that is over. Buckets before that are
+	// read once.
+	since, known := quota.BucketOf(now.Add(-quota.Window)), time.Time{}
+	if recent := quota.BucketOf(k.counted).Add(-quota.BucketLength); !k.counted.IsZero() && !k.counted.After(now) && recent.After(since) {
+		since = recent
+	} else if known, err = k.doors.CountedSince(ctx, k.app); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	own := k.quota.Calls.Own()
+	k.mu.Unlock()
+	all, err := k.doors.CountCalls(ctx, k.app, own, since)
 	if err != nil {
 		return err
 	}
 	k.mu.Lock()
-	k.state = k.state.Settle(day, own, known)
+	defer k.mu.Unlock()
+	k.quota.Calls.Settle(now, since, own, all)
+	k.quota.Learn(last)
+	if !known.IsZero() && (k.quota.Counted.IsZero() || known.Before(k.quota.Counted)) {
+		k.quota.Counted = known
+	}
+	k.counted = now
+	return nil
+}
+
+// saveRefusals keeps the refusals that are not stored yet. sharing is held.
+func (k *doorkeeper) saveRefusals(ctx context.Context) error {
+	k.mu.Lock()
+	waiting := k.refusals
 	k.mu.Unlock()
+	for _, r := range waiting {
+		if err := k.doors.SaveRefusal(ctx, k.app, r); err != nil {
+			return err
+		}
+		k.mu.Lock()
+		k.refusals = k.refusals[1:]
+		k.mu.Unlock()
+	}
 	return nil
 }
 

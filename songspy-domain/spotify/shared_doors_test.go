@@ -14,6 +14,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
+	allowance "github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-sim/sim"
@@ -63,11 +64,32 @@ func (b *building) SwapDoor(ctx context.Context, app string, version int64, to g
 	return b.db.SwapDoor(ctx, app, version, to)
 }
 
-func (b *building) SpendCalls(ctx context.Context, app string, day time.Time, calls int64) (int64, error) {
+func (b *building) CountCalls(ctx context.Context, account string, calls []allowance.Bucket, since time.Time) ([]allowance.Bucket, error) {
 	if b.down.Load() {
-		return 0, errDown
+		return nil, errDown
 	}
-	return b.db.SpendCalls(ctx, app, day, calls)
+	return b.db.CountCalls(ctx, account, calls, since)
+}
+
+func (b *building) CountedSince(ctx context.Context, account string) (time.Time, error) {
+	if b.down.Load() {
+		return time.Time{}, errDown
+	}
+	return b.db.CountedSince(ctx, account)
+}
+
+func (b *building) SaveRefusal(ctx context.Context, account string, r allowance.Refusal) error {
+	if b.down.Load() {
+		return errDown
+	}
+	return b.db.SaveRefusal(ctx, account, r)
+}
+
+func (b *building) LastRefusal(ctx context.Context, account string) (allowance.Refusal, error) {
+	if b.down.Load() {
+		return allowance.Refusal{}, errDown
+	}
+	return b.db.LastRefusal(ctx, account)
 }
 
 // process is one more process; it shares its doors until the test ends.
@@ -233,7 +255,7 @@ func TestSharedDoors_ProcessesTogetherKeepThePaceThatSpotifyAllows(t *testing.T)
 	})
 }
 
-func TestSharedDoors_TheDaysCallsAreCountedTogether(t *testing.T) {
+func TestSharedDoors_CallsAreCountedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
 		bounded := func(c *spotify.Config) { c.DailyCalls = 20 }
@@ -246,18 +268,55 @@ func TestSharedDoors_TheDaysCallsAreCountedTogether(t *testing.T) {
 		<-time.After(10 * time.Second)
 		for _, c := range []*spotify.Client{one, other, b.process(t, bounded)} {
 			if err := b.look(t, c); err == nil {
-				t.Error("a look passed beyond the day's calls")
+				t.Error("a poll passed beyond the calls that the operator allows")
 			}
-			if got := c.Doors().Day.Spent(time.Now()); got != 20 {
-				t.Errorf("%d calls are known to be spent, want 20", got)
+			if got := c.QuotaStanding().Calls; got.Sum() != 20 {
+				t.Errorf("the calls that are known are %v, want 20", got)
 			}
 		}
 		if _, err := one.Account(t.Context(), b.token); err != nil {
 			t.Errorf("somebody waits for this call: %v", err)
 		}
+		<-time.After(24*time.Hour + allowance.BucketLength)
+		if err := b.look(t, other); err != nil {
+			t.Errorf("once they have left the window: %v", err)
+		}
+	})
+}
+
+func TestSharedDoors_WhatARefusalTeachesIsEverybodysAndOutlastsARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 400
+		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour, Variants: sim.Variants{QuotaPer24h: size}})
+		one, other := b.process(t), b.process(t)
+		var refused error
+		began := time.Now()
+		for refused == nil {
+			<-time.After(time.Minute)
+			if refused = b.look(t, one); refused == nil && time.Since(began) > 24*time.Hour {
+				t.Fatal("the quota was never exceeded")
+			}
+		}
+		// The oldest call leaves the window a day after it was made.
+		if wait, want := songspy.RetryAfterOf(refused), began.Add(time.Minute+24*time.Hour).Sub(time.Now()); (wait - want).Abs() > time.Second {
+			t.Errorf("the door is closed for %v, want %v", wait, want)
+		}
+		<-time.After(10 * time.Second)
+		for _, c := range []*spotify.Client{one, other, b.process(t)} {
+			if err := b.look(t, c); err == nil {
+				t.Error("a poll passed the door that the quota closed")
+			}
+			last := c.QuotaStanding().Last
+			if last.Quota != size || last.Endpoint != allowance.EndpointPlaying || last.Calls[allowance.EndpointPlaying] != size+1 || last.RetryAfterMS == 0 {
+				t.Errorf("known of the refusal is %+v", last)
+			}
+			if limit := c.QuotaStanding().Limit; limit != size*95/100 {
+				t.Errorf("%d calls are planned, want 95 %% of %d", limit, size)
+			}
+		}
 		<-time.After(24 * time.Hour)
 		if err := b.look(t, other); err != nil {
-			t.Errorf("on the next day: %v", err)
+			t.Errorf("once the calls have left the window: %v", err)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
 // userAgent tells Spotify who calls.
@@ -47,12 +48,13 @@ type gated struct {
 	keeper  *doorkeeper
 	door    gate.Door
 	urgency gate.Urgency
-	may     func() bool // nil: always
+	counts  quota.Endpoint // as what calls count against the quota
+	may     func() bool    // nil: always
 }
 
 // RoundTrip implements http.RoundTripper.
 func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
-	pass, err := g.keeper.enter(req.Context(), g.door, g.urgency)
+	pass, err := g.keeper.enter(req.Context(), g.door, g.urgency, g.counts)
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
@@ -60,7 +62,7 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if g.may != nil && !g.may() {
-		g.keeper.report(req.Context(), g.keeper.now(), g.door, pass, gate.Outcome{Result: gate.Abandoned})
+		g.keeper.report(req.Context(), g.keeper.now(), g.door, pass, g.counts, gate.Outcome{Result: gate.Abandoned})
 		return nil, notNow()
 	}
 	resp, err := g.next.RoundTrip(req)
@@ -70,11 +72,11 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 		if errors.Is(req.Context().Err(), context.Canceled) {
 			result = gate.Abandoned
 		}
-		g.keeper.report(req.Context(), now, g.door, pass, gate.Outcome{Result: result})
+		g.keeper.report(req.Context(), now, g.door, pass, g.counts, gate.Outcome{Result: result})
 		return nil, err
 	}
 	o := judge(resp, now)
-	g.keeper.report(req.Context(), now, g.door, pass, o)
+	g.keeper.report(req.Context(), now, g.door, pass, g.counts, o)
 	switch o.Result {
 	case gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired:
 		_ = resp.Body.Close()

@@ -58,30 +58,17 @@ func (s *Store) PruneDoors(ctx context.Context, before time.Time) (pruned int64,
 		if done.Error != nil {
 			return done.Error
 		}
-		return tx.Exec(`DELETE FROM spent_calls WHERE app LIKE ? AND day < ?
-			AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = spent_calls.app)`, songspy.OwnApp("%"), before).Error
+		for _, forget := range []string{
+			`DELETE FROM quota_refusals WHERE account LIKE ? AND refused_at < ?
+				AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = quota_refusals.account)`,
+			`DELETE FROM quota_calls WHERE account LIKE ? AND bucket < ?
+				AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = quota_calls.account)`,
+		} {
+			if err := tx.Exec(forget, songspy.OwnApp("%"), before).Error; err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return pruned, err
-}
-
-// SpendCalls adds to the calls that an app has made on the day that began with
-// that midnight, and returns their sum. What is older than a month is forgotten.
-func (s *Store) SpendCalls(ctx context.Context, app string, day time.Time, calls int64) (sum int64, err error) {
-	const remembered = 31 * 24 * time.Hour
-	if calls == 0 {
-		err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&sum) },
-			`SELECT calls FROM spent_calls WHERE app = $1 AND day = $2`, app, day)
-		return sum, translate(err)
-	}
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		if err := tx.Raw(`INSERT INTO spent_calls (app, day, calls) VALUES (?, ?, ?)
-			ON CONFLICT (app, day) DO UPDATE SET calls = spent_calls.calls + excluded.calls RETURNING calls`, app, day, calls).Scan(&sum).Error; err != nil {
-			return err
-		}
-		if sum > calls {
-			return nil
-		}
-		return tx.Exec(`DELETE FROM spent_calls WHERE app = ? AND day < ?`, app, day.Add(-remembered)).Error
-	})
-	return sum, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"maps"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -25,7 +24,7 @@ type Status struct {
 	Shards        int                          `json:"shards"`   // that somebody holds
 	BehindSeconds float64                      `json:"behindSeconds"`
 	Doors         map[string]gate.Shared       `json:"doors"`         // by app of the instance
-	Spent         map[string]int64             `json:"spent"`         // calls to the Web API today, by app of the instance
+	Quotas        map[string]QuotaStatus       `json:"quotas"`        // by app of the instance, or the one that names their account
 	BroughtClosed int64                        `json:"broughtClosed"` // apps that people brought whose calls Spotify refuses
 	LastLook      *time.Time                   `json:"lastLook"`      // of a batch, to within some seconds
 }
@@ -50,7 +49,7 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	now := s.now()
 	st = Status{
 		At: now, Links: map[songspy.LinkState]int64{}, Plays: map[songspy.PlaySource]int64{}, OpenGaps: map[songspy.GapReason]int64{},
-		Doors: map[string]gate.Shared{}, Spent: map[string]int64{},
+		Doors: map[string]gate.Shared{},
 	}
 	if st.SchemaVersion, err = s.schemaVersion(ctx); err != nil {
 		return st, translate(err)
@@ -72,7 +71,6 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 		},
 		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL AND NOT probable GROUP BY source`, []any{now.Add(-24 * time.Hour)}, counted(st.Plays)},
 		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, counted(st.OpenGaps)},
-		{`SELECT app, calls FROM spent_calls WHERE day = $1`, []any{gate.Midnight(now)}, counted(st.Spent)},
 		{`SELECT r.owner, count(h.shard) FROM replicas r LEFT JOIN shards h ON h.owner = r.owner AND h.lease_until > $1
 			WHERE r.seen_until > $1 GROUP BY r.owner ORDER BY r.owner`, []any{now}, func(rows *sql.Rows) error {
 			var r Replica
@@ -107,9 +105,8 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 			return st, translate(err)
 		}
 	}
-	// An app that a person brought is as good as their name.
-	maps.DeleteFunc(st.Spent, func(app string, _ int64) bool { _, brought := songspy.OwnClientID(app); return brought })
-	return st, nil
+	st.Quotas, err = s.quotaStatus(ctx, now)
+	return st, err
 }
 
 // countLinks enters the links.

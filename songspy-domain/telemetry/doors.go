@@ -23,10 +23,6 @@ var (
 		"The pace at which this process may pass an open door; +Inf where it is not paced.", []string{"app", "door"}, nil)
 	doorLearnt = prometheus.NewDesc("songspy_spotify_door_learnt_calls_per_second",
 		"Half the pace at which the app was last refused; 0 where nothing was learnt.", []string{"app", "door"}, nil)
-	daySpent = prometheus.NewDesc("songspy_spotify_day_calls",
-		"Calls to the Web API that the app has made since midnight (UTC), all processes together.", []string{"app"}, nil)
-	dayMost = prometheus.NewDesc("songspy_spotify_day_calls_limit",
-		"Calls to the Web API that the app may make in a day; +Inf where the operator set no bound.", []string{"app"}, nil)
 )
 
 // Doors collects the state of the doors of every app, by the app's name.
@@ -37,14 +33,13 @@ type Doors struct {
 
 // Describe implements prometheus.Collector.
 func (d Doors) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{doorOpen, doorUntil, doorPace, doorLearnt, daySpent, dayMost} {
+	for _, desc := range []*prometheus.Desc{doorOpen, doorUntil, doorPace, doorLearnt} {
 		descs <- desc
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (d Doors) Collect(metrics chan<- prometheus.Metric) {
-	now := d.Now()
 	for app, state := range d.States() {
 		for door, s := range map[gate.Door]gate.DoorState{gate.Accounts: state.Accounts, gate.API: state.API} {
 			gauge := func(desc *prometheus.Desc, v float64) {
@@ -61,16 +56,10 @@ func (d Doors) Collect(metrics chan<- prometheus.Metric) {
 			gauge(doorPace, pace)
 			gauge(doorLearnt, s.Pace.Learnt)
 		}
-		most := unbounded
-		if state.Day.Most > 0 {
-			most = float64(state.Day.Most)
-		}
-		metrics <- prometheus.MustNewConstMetric(daySpent, prometheus.GaugeValue, float64(state.Day.Spent(now)), app)
-		metrics <- prometheus.MustNewConstMetric(dayMost, prometheus.GaugeValue, most, app)
 	}
 }
 
-// Notes says in sentences which doors are closed, and which day's calls are spent.
+// Notes says in sentences which doors are closed.
 func (d Doors) Notes() (notes []string) {
 	now := d.Now()
 	for app, state := range d.States() {
@@ -86,9 +75,6 @@ func (d Doors) Notes() (notes []string) {
 			case s.Why != "":
 				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s was closed (%s); one call is finding out whether it has opened.", door, app, s.Why.Words()))
 			}
-		}
-		if state.Day.Left(now) == 0 {
-			notes = append(notes, fmt.Sprintf("App %s has made the %d calls that it may make today; it goes on at midnight (UTC).", app, state.Day.Most))
 		}
 	}
 	slices.Sort(notes)

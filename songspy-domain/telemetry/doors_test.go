@@ -15,16 +15,9 @@ func TestDoors_AreToldInNumbersAndInWords(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	state := gate.State{
 		API: gate.DoorState{Why: gate.WhyThrottled, ClosedUntil: now.Add(time.Hour), Pace: gate.Pace{Learnt: 12.5}},
-		Day: gate.Day{Most: 300, Of: gate.Midnight(now), Known: 290, Own: 10},
 	}
 	doors := telemetry.Doors{Now: func() time.Time { return now }, States: func() map[string]gate.State { return map[string]gate.State{"app": state} }}
-	want := `# HELP songspy_spotify_day_calls Calls to the Web API that the app has made since midnight (UTC), all processes together.
-# TYPE songspy_spotify_day_calls gauge
-songspy_spotify_day_calls{app="app"} 300
-# HELP songspy_spotify_day_calls_limit Calls to the Web API that the app may make in a day; +Inf where the operator set no bound.
-# TYPE songspy_spotify_day_calls_limit gauge
-songspy_spotify_day_calls_limit{app="app"} 300
-# HELP songspy_spotify_door_calls_per_second The pace at which this process may pass an open door; +Inf where it is not paced.
+	want := `# HELP songspy_spotify_door_calls_per_second The pace at which this process may pass an open door; +Inf where it is not paced.
 # TYPE songspy_spotify_door_calls_per_second gauge
 songspy_spotify_door_calls_per_second{app="app",door="accounts"} +Inf
 songspy_spotify_door_calls_per_second{app="app",door="api"} 0
@@ -45,7 +38,7 @@ songspy_spotify_door_open{app="app",door="api"} 0
 		t.Error(err)
 	}
 	notes := strings.Join(doors.Notes(), "\n")
-	for _, words := range []string{"api door of app app is closed (throttled) until 2026-11-24T13:00:00Z", "the 300 calls that it may make today"} {
+	for _, words := range []string{"api door of app app is closed (throttled) until 2026-11-24T13:00:00Z"} {
 		if !strings.Contains(notes, words) {
 			t.Errorf("the notes do not say %q:\n%s", words, notes)
 		}

@@ -12,6 +12,8 @@ type bounds struct {
 	polls                    bool    // those of an hour: see worstHour
 	withProbable, precision  float64 // of probable plays
 	p50, p90, start, onBoard float64
+	throttled                float64 // calls of one account that are refused in a week
+	dark                     float64 // seconds without a successful call of one account
 }
 
 // boundsFor are those that were set for a population.
@@ -45,6 +47,12 @@ func wholeBounds(population string) (bounds, bool) {
 // day for regular listeners.
 var sparingBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
 
+// quotaBounds are those of the policies with a quota that has to be learned.
+var quotaBounds = map[string]bounds{
+	quotaRegular: {provable: 0.999, all: 0.97, throttled: 1, dark: 15 * 60},
+	quotaLively:  {all: 0.95},
+}
+
 // judge lists the bounds that the service missed.
 func (r *report) judge() []string {
 	missed := []string{}
@@ -56,6 +64,9 @@ func (r *report) judge() []string {
 	}
 	if r.Population == "regular" {
 		missed = append(missed, r.judgeRow(sparing, sparingBounds)...)
+	}
+	for _, name := range []string{quotaRegular, quotaLively} {
+		missed = append(missed, r.judgeRow(name, quotaBounds[name])...)
 	}
 	return missed
 }
@@ -91,6 +102,8 @@ func (r *report) judgeRow(name string, b bounds) (missed []string) {
 	miss(b.p50, f.Delay[0] > b.p50, "half of the plays take more than %.1f s to the board", f.Delay[0])
 	miss(b.p90, f.Delay[1] > b.p90, "a tenth of the plays take more than %.1f s to the board", f.Delay[1])
 	miss(b.start, f.StartOff[1] > b.start, "one start in twenty is off by more than %.1f s", f.StartOff[1])
+	miss(b.throttled, f.MostThrottled > b.throttled, "%.1f calls of an account are refused in a week", f.MostThrottled)
+	miss(b.dark, f.Dark > b.dark, "no call of an account succeeds for %.0f s", f.Dark)
 	miss(b.onBoard, f.OnBoard < b.onBoard, "only %.1f %% of the playing time is on the board", 100*f.OnBoard)
 	return missed
 }

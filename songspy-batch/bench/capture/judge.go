@@ -17,6 +17,7 @@ func (r *record) judge(plays []stored) row {
 	f := row{
 		Policy: r.policy.name, Looks: r.db.looks, Histories: r.db.histories, Calls: r.db.looks + r.db.histories,
 		Refused: r.db.refused, personDays: float64(r.people * r.days), Excess: math.MinInt,
+		MostThrottled: float64(r.db.throttled) * 7 / float64(r.days), Dark: r.db.dark.Seconds(),
 	}
 	byPerson := make([][]stored, r.people)
 	for _, p := range plays {

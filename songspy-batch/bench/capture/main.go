@@ -30,6 +30,7 @@ const floor = 3 * time.Minute
 
 type options struct {
 	people     int
+	accounts   int
 	days       int
 	seed       uint64
 	population string
@@ -58,6 +59,7 @@ func main() {
 
 func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
 	f.IntVar(&o.people, "people", 200, "how many people listen")
+	f.IntVar(&o.accounts, "accounts", 20, "how many developer accounts, of five people each, are measured with a quota that they have to learn")
 	f.IntVar(&o.days, "days", 7, "how many days are measured")
 	f.Uint64Var(&o.seed, "seed", 1, "what everything that is left to chance follows from")
 	f.StringVar(&o.population, "population", "regular", "how they listen: regular, restless, awkward, or another of the simulator's")
@@ -73,6 +75,8 @@ func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
 		return o, fmt.Errorf("there is no argument %q", f.Arg(0))
 	case o.people < 1 || o.people > 100_000:
 		return o, fmt.Errorf("-people is %d; choose 1 to 100,000", o.people)
+	case o.accounts < 1 || o.accounts > 10_000:
+		return o, fmt.Errorf("-accounts is %d; choose 1 to 10,000", o.accounts)
 	case o.days < 1 || o.days > 366:
 		return o, fmt.Errorf("-days is %d; choose 1 to 366", o.days)
 	case !slices.Contains([]string{listsPartial, listsWhole, listsBoth}, o.history):
@@ -90,7 +94,10 @@ func measure(t *testing.T, o options, to io.Writer) {
 	rows := make([]row, len(chosen))
 	t.Run("policies", func(t *testing.T) { // ends when all of them have
 		for i, p := range chosen {
-			if !p.oracle {
+			switch {
+			case p.quota > 0:
+				t.Run(p.name, func(t *testing.T) { rows[i] = measureAccounts(t, o, p) })
+			case !p.oracle:
 				t.Run(p.name, func(t *testing.T) {
 					t.Parallel()
 					rows[i] = (&record{options: o, policy: p}).run(t)
@@ -113,4 +120,25 @@ func measure(t *testing.T, o options, to io.Writer) {
 	for _, m := range r.Missed {
 		t.Error("missed:", m)
 	}
+}
+
+// measureAccounts measures a policy with a quota: many accounts by themselves,
+// whose figures are pooled.
+func measureAccounts(t *testing.T, o options, p policy) row {
+	habits, err := sim.HabitsOf(p.population)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := make([]row, o.accounts)
+	t.Run("accounts", func(t *testing.T) {
+		for i := range rows {
+			its := o
+			its.people, its.population, its.habits, its.seed = onAccount, p.population, habits, o.seed+uint64(i)<<32
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				rows[i] = (&record{options: its, policy: p}).run(t)
+			})
+		}
+	})
+	return pool(rows)
 }

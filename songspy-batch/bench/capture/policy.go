@@ -18,6 +18,29 @@ type policy struct {
 	whole bool
 	// perDay is how many calls a listener and day the app's budget allows; 0: no bound.
 	perDay int
+	// quota is how many calls the provider allows each developer account in 24
+	// hours. The service does not know it. Such a policy is measured with accounts
+	// of five people each, after it has had time to learn; 0: no quota.
+	quota int
+	// population is the one that is measured; empty: the one that was chosen.
+	population string
+}
+
+const (
+	// onAccount is how many people link through one account that has a quota.
+	onAccount = 5
+	// publicQuota is the quota that a public report has seen.
+	publicQuota = 1144
+	// learning is how long everything runs before a policy with a quota is measured.
+	learning = 48 * time.Hour
+)
+
+// before is how long everything runs before it is measured.
+func (p policy) before() time.Duration {
+	if p.quota > 0 {
+		return learning
+	}
+	return before
 }
 
 const (
@@ -26,6 +49,9 @@ const (
 	oracle  = "oracle, looks alone"
 	// whole is the service where history lists only plays that reached their end.
 	whole = service + ", whole plays listed"
+	// The accounts whose quota has to be learned.
+	quotaRegular = "regular people, an unknown quota"
+	quotaLively  = "lively people, an unknown quota"
 )
 
 // policies are the table's rows.
@@ -37,6 +63,8 @@ func policies() []policy {
 		{name: sparing, interval: floor, planned: true, perDay: 300},
 		{name: whole, interval: floor, planned: true, whole: true},
 		{name: oracle, oracle: true},
+		{name: quotaRegular, interval: floor, planned: true, quota: publicQuota, population: "regular"},
+		{name: quotaLively, interval: floor, planned: true, quota: publicQuota, population: "lively"},
 	}
 }
 

@@ -41,6 +41,12 @@ type row struct {
 	Histories int     `json:"histories"`
 	Refused   int     `json:"refused"`
 	PerDay    float64 `json:"callsPerListenerDay"`
+	// Accounts are those of a policy with a quota. MostThrottled is how many calls
+	// of one account are refused with 429 in a week, and Dark the longest time
+	// without a successful call of one, in seconds; both of the worst account.
+	Accounts      int     `json:"accounts,omitempty"`
+	MostThrottled float64 `json:"mostThrottledAWeek"`
+	Dark          float64 `json:"darkSeconds"`
 
 	Provable share `json:"provable"` // plays of 30 s and more that an answer or history could show
 	Seen     share `json:"seen"`     // those of them that a look was answered with
@@ -64,6 +70,28 @@ type row struct {
 	personDays                   float64
 	startOff, listenedOff, delay []time.Duration
 	playing, onBoard             time.Duration
+}
+
+// pool is the rows of several accounts as one.
+func pool(rows []row) (all row) {
+	for i, f := range rows {
+		if i == 0 {
+			all.Policy, all.Excess = f.Policy, f.Excess
+		}
+		all.Excess = max(all.Excess, f.Excess)
+		all.Accounts++
+		all.Calls, all.Looks, all.Histories, all.Refused = all.Calls+f.Calls, all.Looks+f.Looks, all.Histories+f.Histories, all.Refused+f.Refused
+		all.MostThrottled, all.Dark = max(all.MostThrottled, f.MostThrottled), max(all.Dark, f.Dark)
+		for _, s := range []struct{ to, from *share }{{&all.Provable, &f.Provable}, {&all.Seen, &f.Seen}, {&all.Plays, &f.Plays}} {
+			s.to.Of, s.to.Is = s.to.Of+s.from.Of, s.to.Is+s.from.Is
+		}
+		all.Claimed, all.Doubles, all.NotPlayed, all.Unshown = all.Claimed+f.Claimed, all.Doubles+f.Doubles, all.NotPlayed+f.NotPlayed, all.Unshown+f.Unshown
+		all.personDays, all.Seconds = all.personDays+f.personDays, all.Seconds+f.Seconds
+		all.startOff, all.listenedOff, all.delay = append(all.startOff, f.startOff...), append(all.listenedOff, f.listenedOff...), append(all.delay, f.delay...)
+		all.playing, all.onBoard = all.playing+f.playing, all.onBoard+f.onBoard
+	}
+	all.sum()
+	return all
 }
 
 // sum works out what follows from what was gathered.
@@ -131,6 +159,12 @@ func (r *report) write(to io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	for _, f := range r.Rows {
+		if f.Accounts > 0 {
+			fmt.Fprintf(to, "\n%s: %d accounts of %d, each allowed %d calls in 24 hours; the worst one was refused %.1f times a week and dark for %.0f s\n",
+				f.Policy, f.Accounts, onAccount, publicQuota, f.MostThrottled, f.Dark)
+		}
+	}
 	r.besideOracle(to)
 	fmt.Fprintf(to, "\nbounds: %s\n", verdictOf(r.Missed))
 	return json.NewEncoder(to).Encode(r)
@@ -145,7 +179,7 @@ func (r *report) besideOracle(to io.Writer) {
 	}
 	fmt.Fprintf(to, "\nfrom the oracle, which spends what %s does:\n", service)
 	for _, f := range r.Rows {
-		if f.Policy != oracle {
+		if f.Policy != oracle && f.Accounts == 0 {
 			fmt.Fprintf(to, "  %s: recall of seen plays %+.2f points, of all plays %+.2f, on board %+.2f, start → board p50 %+.1f s, p90 %+.1f s\n", f.Policy,
 				100*(f.Seen.ratio()-best.Seen.ratio()), 100*(f.Plays.ratio()-best.Plays.ratio()), 100*(f.OnBoard-best.OnBoard),
 				f.Delay[0]-best.Delay[0], f.Delay[1]-best.Delay[1])

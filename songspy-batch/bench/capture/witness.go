@@ -25,6 +25,9 @@ type witness struct {
 	looks     int // in the time that is measured
 	histories int
 	refused   int
+	throttled int       // of those refused, by 429
+	answered  time.Time // when a call last succeeded
+	dark      time.Duration
 }
 
 // seen is what is remembered of one person.
@@ -55,6 +58,15 @@ func (w *witness) called(c sim.Call) {
 	}
 	if w.explain {
 		w.people[c.Person].asked = append(w.people[c.Person].asked, asking{c.At, !look, c.Status})
+	}
+	if c.Status >= 200 && c.Status < 300 {
+		if c.At.After(w.from) && w.answered.Before(w.to) {
+			w.dark = max(w.dark, earlier(c.At, w.to).Sub(later(w.answered, w.from)))
+		}
+		w.answered = c.At
+	}
+	if c.Status == 429 && !c.At.Before(w.from) && c.At.Before(w.to) {
+		w.throttled++
 	}
 	switch {
 	case c.At.Before(w.from) || !c.At.Before(w.to):

@@ -79,7 +79,7 @@ func (r *record) run(t *testing.T) (figures row) {
 
 // build makes the world: people at the simulator who have signed up and linked.
 func (r *record) build(ctx context.Context) (err error) {
-	r.from = time.Now().Add(before)
+	r.from = time.Now().Add(r.policy.before())
 	r.to = r.from.Add(time.Duration(r.days) * 24 * time.Hour)
 	r.db = &witness{from: r.from, to: r.to, explain: r.explain, people: make([]seen, r.people)}
 	if r.policy.whole {
@@ -89,6 +89,7 @@ func (r *record) build(ctx context.Context) (err error) {
 		Seed: r.seed, People: r.people, Habits: &r.habits, Epoch: time.Now(), Observe: r.db.called,
 		// Renewals are not what is measured.
 		AccessTokenLife: time.Until(r.to.Add(24 * time.Hour)),
+		Variants:        sim.Variants{QuotaPer24h: r.policy.quota},
 	})
 	if err != nil {
 		return err
@@ -163,13 +164,7 @@ func (r *record) work(ctx context.Context, group *errgroup.Group) {
 		Interval: r.policy.interval, Spread: r.policy.planned, Workers: workers,
 		Now: time.Now, Logger: quiet, Metrics: sweep.NewMetrics(registry),
 	}
-	if r.policy.perDay > 0 {
-		o.Spending = &sweep.Spending{
-			Daily: int64(r.policy.perDay * r.people), Share: func() float64 { return 1 },
-			Quota: r.client.Quota,
-			Spent: r.client.Spent,
-		}
-	}
+	o.Spending = &sweep.Spending{Account: r.client.QuotaAccount, Room: r.client.QuotaRoom, Share: func() float64 { return 1 }}
 	s := sweep.New(o)
 	renewer.Renewed = s.Renewed
 	group.Go(func() error { s.Serve(ctx); return nil })

@@ -34,9 +34,6 @@ func (s *Sweep) look(ctx context.Context, id songspy.UserID, at time.Time) {
 	now := s.Now()
 	l = s.current(id, who, l, now)
 	s.Metrics.lag.Observe(now.Sub(at).Seconds())
-	if l.playing.Open() {
-		s.budgets.of(l.access.App).spent(now)
-	}
 	obs, err := ask(ctx, s, now, id, l, s.Player.CurrentlyPlaying)
 	next := plan{now, l.why}
 	switch {

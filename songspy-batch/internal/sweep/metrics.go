@@ -54,7 +54,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 }
 
 // watch registers what is counted when it is asked for.
-func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.Duration) {
+func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.Duration, kept func() float64) {
 	m.reg.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_listeners",
@@ -70,8 +70,12 @@ func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.
 		}, func() float64 { return behind().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_idle_wait_seconds",
-			Help: "How long somebody idle waits for the next look: the interval, or longer where the day's calls are bounded.",
+			Help: "How long an idle user waits for the next poll: the interval, or longer where a quota bounds calls.",
 		}, func() float64 { return idle().Seconds() }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "songspy_batch_polls_kept_ratio",
+			Help: "Which part of the polls of users who are listening is made: 1, or less where a quota does not allow all.",
+		}, kept),
 	)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
 // looked is how many looks were counted, by "reason outcome"; those that were none are left out.
@@ -70,9 +71,10 @@ func TestLooksAfterATakeoverAndUnderABudgetSayWhy(t *testing.T) {
 		const people = 20
 		th := newTheatre(t, people, func(o *Options) {
 			o.Spending = &Spending{
-				Daily: people * 100, Share: func() float64 { return 1 },
-				Quota: func(string) (string, bool) { return "app", true },
-				Spent: func(string, time.Time) int64 { return 0 },
+				Share: func() float64 { return 1 }, Account: func(string) string { return "app" },
+				Room: func(string, time.Time) quota.Room {
+					return quota.Room{Bounded: true, Limit: people * 100, Ceiling: people * 100}
+				},
 			}
 		})
 		from := map[int16]time.Time{}

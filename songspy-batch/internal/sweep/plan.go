@@ -20,7 +20,7 @@ func (s *Sweep) Plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.budgets.plan(s.Now(), s.roster.idle())
+	s.budgets.plan(s.Now(), s.roster.crowds())
 	s.first.Do(func() {
 		s.after = number
 		close(s.begun)

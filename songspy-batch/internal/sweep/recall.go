@@ -51,7 +51,7 @@ func (s *Sweep) remember(ctx context.Context, id songspy.UserID, _ time.Time) {
 		s.recall.Plan(id, now.Add(recallUnwritten))
 		return
 	}
-	s.budgets.of(l.access.App).spent(now)
+	s.budgets.of(l.access.App).asked(now)
 	outcome, err := s.retell(ctx, id, who, l, next.Errand)
 	switch {
 	case ctx.Err() != nil && err != nil:

@@ -253,15 +253,20 @@ func (r *roster) stored(id songspy.UserID, who *seat, uri string, track songspy.
 	}
 }
 
-// idle is how many people hear nothing, by the app that they linked through.
-func (r *roster) idle() map[string]int {
+// crowds is how many people hear something and how many do not, by the app that
+// they linked through.
+func (r *roster) crowds() map[string]headcount {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := make(map[string]int, len(r.apps))
+	n := make(map[string]headcount, len(r.apps))
 	for _, l := range r.people.All() {
-		if l.playing == nil || !l.playing.Open() {
-			n[l.appID()]++
+		its := n[l.appID()]
+		if l.playing != nil && l.playing.Open() {
+			its.listening++
+		} else {
+			its.idle++
 		}
+		n[l.appID()] = its
 	}
 	return n
 }

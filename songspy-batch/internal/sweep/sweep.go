@@ -80,7 +80,7 @@ type Options struct {
 	Spread bool
 	// Workers bounds the looks under way.
 	Workers int
-	// Spending bounds the calls of a day; nil: nothing does.
+	// Spending bounds the calls of 24 hours; nil: nothing does.
 	Spending *Spending
 	Now      func() time.Time
 	Logger   *slog.Logger
@@ -121,7 +121,7 @@ func New(o Options) *Sweep {
 	})
 	s.writer = newWriter(o, s.wrote)
 	o.Metrics.watch(s.roster.len, s.queue.Len, s.behind,
-		func() time.Duration { return s.budgets.idleWait(s.Interval) })
+		func() time.Duration { return s.budgets.idleWait(s.Interval) }, s.budgets.kept)
 	return s
 }
 

@@ -20,7 +20,7 @@ type suite map[string]func(*testing.T, *bundle)
 func Run(t *testing.T, fresh func(testing.TB) Database) {
 	for topic, promises := range map[string]suite{
 		"People": people(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
-		"Listeners": listeners(), "Writing": writing(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Doors": doors(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
+		"Listeners": listeners(), "Writing": writing(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Doors": doors(), "Quotas": quotas(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
 		"Erasure": erasure(), "Notices": notices(), "Mailboxes": mailboxes(),
 		"Schema": schemas(), "Times": times(), "Cost": cost(), "Seals": seals(), "Concurrency": concurrency(),
 	} {

@@ -58,28 +58,6 @@ func doors() suite {
 			all.Wait()
 			same(t, "winners", won.Load(), 1)
 		},
-		"SpendCalls_SumsWhatAllProcessesSpendInADay": func(t *testing.T, b *bundle) {
-			day := gate.Midnight(start)
-			spend := func(app string, day time.Time, calls, want int64) {
-				t.Helper()
-				same(t, "sum", value[int64](t)(b.SpendCalls(t.Context(), app, day, calls)), want)
-			}
-			spend("app", day, 0, 0)
-			var all sync.WaitGroup
-			for range 8 {
-				all.Go(func() {
-					if _, err := b.SpendCalls(t.Context(), "app", day, 5); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			all.Wait()
-			spend("app", day, 0, 40)
-			spend("app", day.Add(24*time.Hour), 3, 3)
-			spend("other", day, 1, 1)
-			spend("app", day.Add(40*24*time.Hour), 2, 2)
-			spend("app", day, 0, 0)
-		},
 	}
 }
 

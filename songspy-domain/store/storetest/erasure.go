@@ -10,7 +10,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
@@ -109,13 +109,13 @@ func erasure() suite {
 			same(t, "pruned again", value[int64](t)(b.PruneLocalTracks(t.Context())), 0)
 		},
 		"PruneDoors_ForgetsTheCallsOfAnAppThatNobodyUsesAnyMore": func(t *testing.T, b *bundle) {
-			own, day := songspy.OwnApp("0123456789abcdef0123456789abcdef"), gate.Midnight(start)
+			own, now := songspy.OwnApp("0123456789abcdef0123456789abcdef"), quota.BucketOf(start)
 			for _, ago := range []time.Duration{0, 3 * 24 * time.Hour} {
-				value[int64](t)(b.SpendCalls(t.Context(), own, day.Add(-ago), 5))
+				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, []quota.Bucket{{At: now.Add(-ago), Endpoint: quota.EndpointPlaying, Calls: 5}}, now))
 			}
-			value[int64](t)(b.PruneDoors(t.Context(), day.Add(-24*time.Hour)))
-			same(t, "today's", value[int64](t)(b.SpendCalls(t.Context(), own, day, 0)), 5)
-			same(t, "those of before", value[int64](t)(b.SpendCalls(t.Context(), own, day.Add(-3*24*time.Hour), 0)), 0)
+			value[int64](t)(b.PruneDoors(t.Context(), now.Add(-24*time.Hour)))
+			same(t, "what is left", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, nil, time.Time{})),
+				[]quota.Bucket{{At: now, Endpoint: quota.EndpointPlaying, Calls: 5}})
 		},
 		"DeletePlay_DropsATrackWithoutPlaysAndItsDates": func(t *testing.T, b *bundle) {
 			l := b.listener(t)

@@ -21,6 +21,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
@@ -63,7 +64,8 @@ func (b *bundle) plant(t *testing.T, name string) planted {
 	}))
 	shut := gate.Shared{API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: start.Add(time.Hour), Epoch: 1}}
 	value[bool](t)(b.SwapDoor(ctx, app, 0, shut))
-	value[int64](t)(b.SpendCalls(ctx, app, gate.Midnight(start), 12))
+	value[[]quota.Bucket](t)(b.CountCalls(ctx, app, []quota.Bucket{{At: quota.BucketOf(start), Endpoint: quota.EndpointPlaying, Calls: 12}}, start))
+	must(t, b.SaveRefusal(ctx, app, quota.Refusal{At: start, Endpoint: quota.EndpointPlaying, Quota: 12}))
 	b.file(t, songspy.Notice{App: app, Kind: songspy.NoticeDoorClosed, Occurrence: "api", Channel: songspy.ChannelWebhook})
 	value[songspy.Seat](t)(b.AskSeat(ctx, u.ID, email, nil))
 	value[songspy.Session](t)(b.CreateSession(ctx, session(u.ID, "session of "+name)))
@@ -205,7 +207,8 @@ var outlives = map[string]struct{ columns, why string }{
 	"changes":          {"number user_id kind at", "the number of a user who is gone, for an hour"},
 	"feed":             {"id last", "a counter"},
 	"doors":            {"app version state updated_at", "apps; one that a user brought goes with them"},
-	"spent_calls":      {"app day calls", "apps; one that a user brought goes with them"},
+	"quota_calls":      {"account bucket endpoint calls", "accounts and apps; an app that a user brought goes with them"},
+	"quota_refusals":   {"account refused_at endpoint calls retry_after_ms quota", "accounts and apps; an app that a user brought goes with them"},
 	"invites":          {"id code_hash note uses uses_left created_at expires_at revoked_at", "the operator's; who used one is not noted"},
 	"heartbeats":       {"name at", "parts of the service"},
 	"shards":           {"shard owner lease_until done_until", "replicas of the batch"},

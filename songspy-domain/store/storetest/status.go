@@ -26,10 +26,8 @@ func status() suite {
 			}))
 			shut := gate.Shared{API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: start.Add(time.Hour), Epoch: 1}}
 			value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut))
-			value[int64](t)(b.SpendCalls(t.Context(), "app", gate.Midnight(start), 12))
 			own := songspy.OwnApp("0123456789abcdef0123456789abcdef")
 			value[bool](t)(b.SwapDoor(t.Context(), own, 0, shut))
-			value[int64](t)(b.SpendCalls(t.Context(), own, gate.Midnight(start), 3))
 			value[songspy.ShardHolding](t)(b.LeaseShards(t.Context(), songspy.ShardClaim{Owner: "one", For: 10_000 * time.Hour}))
 			must(t, b.Beat(t.Context(), "sweep"))
 
@@ -39,7 +37,7 @@ func status() suite {
 			same(t, "plays", st.Plays, map[songspy.PlaySource]int64{songspy.SourceLive: 1})
 			same(t, "open gaps", st.OpenGaps, map[songspy.GapReason]int64{songspy.GapLinkBroken: 1})
 			same(t, "doors", st.Doors, map[string]gate.Shared{"app": shut})
-			same(t, "spent", st.Spent, map[string]int64{"app": 12})
+			same(t, "quotas of accounts that have called nothing", st.Quotas, map[string]store.QuotaStatus{})
 			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.Shards}})
 			same(t, "brought apps that are refused", st.BroughtClosed, 1)
 			same(t, "last look", st.LastLook.UTC(), start)

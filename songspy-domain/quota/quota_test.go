@@ -1,0 +1,321 @@
+package quota
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
+const (
+	interval = 3 * time.Minute
+	longest  = 30 * time.Minute
+)
+
+// counted is how many of the times lie in the window and no longer ago than it
+// and some more.
+func counted(calls []time.Time, now time.Time, more time.Duration) (n int64) {
+	for _, at := range calls {
+		if now.Sub(at) < Window+more {
+			n++
+		}
+	}
+	return n
+}
+
+func TestCallsAreCountedOverARollingDayToWithinABucket(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var c Calls
+		var made []time.Time
+		now := noon
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 3*3600).Draw(t, "seconds later")) * time.Second)
+			for range rapid.IntRange(0, 3).Draw(t, "calls") {
+				c.Add(now, rapid.SampledFrom(endpoints[:]).Draw(t, "endpoint"))
+				made = append(made, now)
+			}
+			exact, most := counted(made, now, 0), counted(made, now, BucketLength)
+			if sum, least := c.Sum(now), c.AtLeast(now); sum < exact || sum > most || least > exact {
+				t.Fatalf("at %v between %d and %d calls are counted; %d were made in the window, %d in it and five minutes", now, least, sum, exact, most)
+			}
+			leaving := int64(0)
+			for _, n := range c.Leaving(now) {
+				leaving += n
+			}
+			if sum := c.Sum(now); leaving != sum || c.ByEndpoint(now).Sum() != sum {
+				t.Fatalf("%d calls leave, %d have an endpoint, of %d", leaving, c.ByEndpoint(now).Sum(), sum)
+			}
+		}
+	})
+}
+
+// table is what the database keeps of an account.
+type table map[Bucket]int64
+
+func (d table) count(calls []Bucket, since time.Time) (all []Bucket) {
+	for _, b := range calls {
+		d[Bucket{At: b.At, Endpoint: b.Endpoint}] += b.Calls
+	}
+	for b, n := range d {
+		if !b.At.Before(since) {
+			all = append(all, Bucket{b.At, b.Endpoint, n})
+		}
+	}
+	return all
+}
+
+func TestProcessesThatShareTheirCallsCountTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d, processes := table{}, make([]Calls, 3)
+		now, made := noon, []time.Time{}
+		settle := func(c *Calls, since time.Time) {
+			own := c.Own()
+			c.Settle(now, since, own, d.count(own, since))
+		}
+		for range rapid.IntRange(1, 100).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds later")) * time.Second)
+			c := &processes[rapid.IntRange(0, 2).Draw(t, "process")]
+			c.Add(now, EndpointPlaying)
+			made = append(made, now)
+			if rapid.Bool().Draw(t, "settles") {
+				settle(c, BucketOf(now.Add(-Window)))
+			}
+		}
+		for range 2 {
+			for i := range processes {
+				settle(&processes[i], BucketOf(now.Add(-Window)))
+			}
+		}
+		for i := range processes {
+			if sum := processes[i].Sum(now); sum < counted(made, now, 0) || sum > counted(made, now, BucketLength) {
+				t.Fatalf("process %d counts %d calls of %d", i, sum, len(made))
+			}
+			if own := processes[i].Own(); len(own) > 0 {
+				t.Fatalf("process %d still has %v to tell", i, own)
+			}
+		}
+	})
+}
+
+func TestCallsThatWereCountedAheadOfAClockSetBackStillCount(t *testing.T) {
+	var c Calls
+	for range 10 {
+		c.Add(noon.Add(9*time.Hour), EndpointPlaying)
+	}
+	c.Add(noon, EndpointPlaying)
+	if sum := c.Sum(noon); sum != 11 {
+		t.Errorf("%d calls are counted after the step back, want 11", sum)
+	}
+	if sum := c.Sum(noon.Add(34 * time.Hour)); sum != 0 {
+		t.Errorf("%d calls are counted once all have left the window", sum)
+	}
+}
+
+// used is an account that has made so many calls, evenly over the last 24 hours.
+func used(calls int) *Account {
+	a := &Account{Counted: noon.Add(-48 * time.Hour)}
+	for i := range calls {
+		a.Count(noon.Add(-Window+BucketLength).Add(time.Duration(i)*(Window-BucketLength)/time.Duration(calls)), EndpointPlaying)
+	}
+	return a
+}
+
+func TestAfterARefusalThePlanIsBelowWhatWasCountedAndGrowsFasterTheLongerNoneComes(t *testing.T) {
+	a := used(1145)
+	a.Learn(a.Refused(noon, EndpointPlaying, time.Hour, false))
+	for days, want := range map[float64]float64{0: 0.95, 1: 0.955, 7: 0.985, 8: 0.995, 14: 1.055, 21: 1.16} {
+		got, _ := a.Limit(noon.Add(time.Duration(days * 24 * float64(time.Hour))))
+		if exact := want * float64(a.Last.Quota); float64(got) < exact-1.5 || float64(got) > exact+0.5 {
+			t.Errorf("%v days after a refusal at %d calls %d are planned, want %.0f", days, a.Last.Quota, got, exact)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		sooner := time.Duration(rapid.Int64Range(0, int64(90*24*time.Hour)).Draw(t, "after"))
+		later := sooner + time.Duration(rapid.Int64Range(0, int64(30*24*time.Hour)).Draw(t, "later"))
+		if part(later) < part(sooner) {
+			t.Fatalf("%v after a refusal %v of it is planned, %v after it only %v", sooner, part(sooner), later, part(later))
+		}
+	})
+}
+
+func TestWhatARefusalTeaches(t *testing.T) {
+	for name, c := range map[string]struct {
+		counted time.Time // since when
+		former  int64     // what was learned before
+		probe   bool
+		calls   int
+		want    int64
+	}{
+		"the first refusal":                             {counted: noon.Add(-48 * time.Hour), calls: 1145, want: 1144},
+		"a lower one":                                   {counted: noon.Add(-48 * time.Hour), former: 1144, calls: 901, want: 900},
+		"a probe's":                                     {counted: noon.Add(-48 * time.Hour), former: 1144, probe: true, calls: 901, want: 1144},
+		"one before a day was counted":                  {counted: noon.Add(-11 * time.Hour), calls: 1145, want: 1144},
+		"a lower one before a day was counted":          {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 901, want: 1144},
+		"a higher one before a day was counted":         {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 1301, want: 1300},
+		"one of an account that others have used alone": {counted: noon.Add(-48 * time.Hour), calls: 1, want: 1},
+	} {
+		a := used(c.calls)
+		a.Counted, a.Last = c.counted, Refusal{Quota: c.former}
+		r := a.Refused(noon, EndpointHistory, 90*time.Second, c.probe)
+		a.Learn(r)
+		if a.Last.Quota != c.want {
+			t.Errorf("%s: the quota is taken to be %d, want %d", name, a.Last.Quota, c.want)
+		}
+		if r.Endpoint != EndpointHistory || r.RetryAfterMS != 90_000 || r.Calls[EndpointPlaying] != int64(c.calls) {
+			t.Errorf("%s: recorded is %+v", name, r)
+		}
+		if limit, bounded := a.Limit(noon); !bounded || limit < least {
+			t.Errorf("%s: %d calls are planned; fewer than %d mean that others have called", name, limit, least)
+		}
+	}
+}
+
+func TestTheOperatorsBoundHoldsWhateverWasLearned(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := Account{Most: rapid.Int64Range(1, 5000).Draw(t, "most"), Counted: noon}
+		if rapid.Bool().Draw(t, "refused") {
+			a.Last = Refusal{At: noon, Quota: rapid.Int64Range(1, 5000).Draw(t, "quota")}
+		}
+		now, made := noon, []time.Time{}
+		for range rapid.IntRange(1, 2000).Draw(t, "calls") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 120).Draw(t, "seconds")) * time.Second)
+			wait := a.Wait(now, 1)
+			if wait < 0 {
+				t.Fatalf("wait %v", wait)
+			}
+			if wait == 0 {
+				a.Count(now, EndpointPlaying)
+				made = append(made, now)
+			}
+			if n := counted(made, now, 0); n > a.Most {
+				t.Fatalf("%d calls in 24 hours, %d are allowed", n, a.Most)
+			}
+		}
+		if _, bounded := a.Limit(now); !bounded {
+			t.Fatal("nothing bounds the calls")
+		}
+	})
+}
+
+func TestACallThatWaitsAsToldMayLeave(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := Account{Last: Refusal{At: noon, Quota: rapid.Int64Range(1, 1000).Draw(t, "quota")}, Counted: noon}
+		now := noon
+		for range rapid.IntRange(1, 1500).Draw(t, "calls") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 60).Draw(t, "seconds")) * time.Second)
+			if a.Wait(now, 1) == 0 {
+				a.Count(now, EndpointPlaying)
+			}
+		}
+		for range 5 {
+			if wait := a.Wait(now, 1); wait > 0 {
+				now = now.Add(wait)
+			}
+		}
+		if wait := a.Wait(now, 1); wait > 0 {
+			t.Fatalf("a call that waited as told five times waits %v more", wait)
+		}
+	})
+}
+
+func TestWithoutABoundThePlanIsTheInterval(t *testing.T) {
+	var a Account
+	for range 10_000 {
+		a.Count(noon, EndpointPlaying)
+	}
+	if wait := a.Wait(noon, 1); wait > 0 {
+		t.Errorf("a call waits %v, and nothing bounds it", wait)
+	}
+	plan := a.Room(noon).Plan(Demand{Idle: 5, Fixed: 1e6}, interval, longest)
+	if plan != (Plan{interval, 1}) {
+		t.Errorf("the plan is %+v", plan)
+	}
+}
+
+func TestMoreRoomNeverMeansFewerPolls(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := Room{Bounded: true, Limit: rapid.Int64Range(0, 5000).Draw(t, "limit"), Calls: rapid.Int64Range(0, 5000).Draw(t, "calls")}
+		r.Ceiling = r.Limit + rapid.Int64Range(0, 100).Draw(t, "over")
+		d := Demand{Idle: rapid.IntRange(0, 1000).Draw(t, "idle"), Fixed: rapid.Float64Range(0, 100).Draw(t, "fixed")}
+		for i := range d.Listening {
+			d.Listening[i] = rapid.Float64Range(0, 200).Draw(t, "listening")
+			r.Leaving[i] = rapid.Int64Range(0, 200).Draw(t, "leaving")
+		}
+		plan := r.Plan(d, interval, longest)
+		if plan.Wait < interval || plan.Wait > longest || plan.Keep < fewest || plan.Keep > 1 {
+			t.Fatalf("%+v of %+v", plan, r)
+		}
+		if plan.Keep < 1 && plan.Wait < longest {
+			t.Fatalf("%+v: polls of those who listen are thinned before those of idle users", plan)
+		}
+		more := r
+		more.Limit, more.Ceiling = more.Limit+100, more.Ceiling+100
+		if better := more.Plan(d, interval, longest); better.Wait > plan.Wait || better.Keep < plan.Keep {
+			t.Fatalf("with 100 calls more %+v became %+v", plan, better)
+		}
+	})
+}
+
+// Days of an account whose quota is unknown, planned once in an interval as the
+// sweep does it. Users who are listening want polls by the hour of the day.
+func TestAnUnknownQuotaIsLearnedAndThenNeitherExceededNorWasted(t *testing.T) {
+	for name, c := range map[string]struct {
+		quota, idle int
+		listening   func(hour int) float64 // polls an hour
+	}{
+		"evenings":        {1144, 5, func(hour int) float64 { return map[bool]float64{true: 90, false: 5}[hour >= 18] }},
+		"all the time":    {1144, 1, func(int) float64 { return 150 }},
+		"hardly ever":     {1144, 5, func(hour int) float64 { return map[bool]float64{true: 20, false: 0}[hour == 7] }},
+		"a larger quota":  {20_000, 100, func(hour int) float64 { return 300 + 20*float64(hour) }},
+		"a quota too big": {100_000, 5, func(int) float64 { return 30 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a Account
+			var made []time.Time
+			refusals, closed, owed, last := 0, time.Time{}, 0.0, noon
+			for now := noon; now.Before(noon.Add(9 * 24 * time.Hour)); now = now.Add(interval) {
+				learned := now.After(noon.Add(48 * time.Hour))
+				d := Demand{Idle: c.idle}
+				for i := range d.Listening {
+					d.Listening[i] = c.listening(now.Add(time.Duration(i) * time.Hour).Hour())
+				}
+				plan := a.Room(now).Plan(d, interval, longest)
+				owed += (c.listening(now.Hour())*plan.Keep)*interval.Hours() + float64(c.idle)*float64(interval)/float64(plan.Wait)
+				for part := owed; owed >= 1; owed-- {
+					at := now.Add(time.Duration(float64(interval) * (part - owed) / part))
+					for len(made) > 0 && at.Sub(made[0]) >= Window {
+						made = made[1:]
+					}
+					if at.Before(closed) || a.Wait(at, 1) > 0 {
+						continue
+					}
+					a.Count(at, EndpointPlaying)
+					if len(made) < c.quota {
+						made, last = append(made, at), at
+						continue
+					}
+					closed = made[0].Add(Window)
+					a.Learn(a.Refused(at, EndpointPlaying, closed.Sub(at), false))
+					if learned {
+						refusals++
+					}
+				}
+				if dark := now.Sub(last); learned && dark > 20*time.Minute {
+					t.Fatalf("%v after the start no call has succeeded for %v", now.Sub(noon), dark)
+				}
+			}
+			if refusals > 1 {
+				t.Errorf("%d calls were refused in the week after the quota was learned", refusals)
+			}
+			want := 0.0
+			for hour := range 24 {
+				want += c.listening(hour) + float64(c.idle)*20
+			}
+			if got := float64(len(made)); got < 0.85*min(float64(c.quota), want) {
+				t.Errorf("%.0f calls were made in the last 24 hours; %d are allowed, and %.0f were wanted", got, c.quota, want)
+			}
+		})
+	}
+}

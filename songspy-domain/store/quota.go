@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/quota"
+)
+
+const (
+	// callsKept is how long buckets of calls are kept.
+	callsKept = 31 * 24 * time.Hour
+	// refusalsKept is how long refusals are kept: after that the plan has grown
+	// to a multiple of what they taught.
+	refusalsKept = 180 * 24 * time.Hour
+)
+
+// CountCalls adds calls to those of an account, and returns its buckets from
+// since on. It does both, or neither. The first call of a bucket drops the
+// buckets that are too old.
+func (s *Store) CountCalls(ctx context.Context, account string, calls []quota.Bucket, since time.Time) (all []quota.Bucket, err error) {
+	read := func(conn gorm.ConnPool) error {
+		all = nil
+		return queryRows(ctx, conn, func(rows *sql.Rows) error {
+			var b quota.Bucket
+			err := rows.Scan(&b.At, &b.Endpoint, &b.Calls)
+			b.At = b.At.UTC()
+			all = append(all, b)
+			return err
+		}, `SELECT bucket, endpoint, calls FROM quota_calls WHERE account = $1 AND bucket >= $2 ORDER BY bucket, endpoint`, account, since)
+	}
+	if len(calls) == 0 {
+		return all, translate(read(s.pool))
+	}
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		first := false
+		for _, b := range calls {
+			var sum int64
+			if err := tx.Raw(`INSERT INTO quota_calls (account, bucket, endpoint, calls) VALUES (?, ?, ?, ?)
+				ON CONFLICT (account, bucket, endpoint) DO UPDATE SET calls = quota_calls.calls + excluded.calls RETURNING calls`,
+				account, b.At, string(b.Endpoint), b.Calls).Scan(&sum).Error; err != nil {
+				return err
+			}
+			first = first || sum == b.Calls
+		}
+		if first {
+			if err := tx.Exec(`DELETE FROM quota_calls WHERE account = ? AND bucket < ?`, account, calls[0].At.Add(-callsKept)).Error; err != nil {
+				return err
+			}
+		}
+		return read(tx.Statement.ConnPool)
+	})
+	return all, err
+}
+
+// CountedSince returns the oldest bucket of an account; the zero time if it has none.
+func (s *Store) CountedSince(ctx context.Context, account string) (since time.Time, err error) {
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&since) },
+		`SELECT bucket FROM quota_calls WHERE account = $1 ORDER BY bucket LIMIT 1`, account)
+	return since, translate(err)
+}
+
+// SaveRefusal keeps a refusal of an account. One of the same moment is kept once.
+func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal) error {
+	calls, err := json.Marshal(r.Calls)
+	if err != nil {
+		return err
+	}
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Exec(`INSERT INTO quota_refusals (account, refused_at, endpoint, calls, retry_after_ms, quota) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (account, refused_at) DO NOTHING`,
+			account, instant(r.At), string(r.Endpoint), string(calls), r.RetryAfterMS, r.Quota).Error; err != nil {
+			return err
+		}
+		return tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at < ?`, account, r.At.Add(-refusalsKept)).Error
+	})
+}
+
+// LastRefusal returns the last refusal of an account that taught something; the
+// zero Refusal if none did.
+func (s *Store) LastRefusal(ctx context.Context, account string) (r quota.Refusal, err error) {
+	err = queryRows(ctx, s.pool, scanRefusal(&r),
+		`SELECT refused_at, endpoint, calls, retry_after_ms, quota FROM quota_refusals WHERE account = $1 AND quota > 0 ORDER BY refused_at DESC LIMIT 1`, account)
+	return r, translate(err)
+}
+
+// scanRefusal reads a row of quota_refusals, behind columns of the caller's own.
+func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		var calls []byte
+		if err := rows.Scan(append(before, &r.At, &r.Endpoint, &calls, &r.RetryAfterMS, &r.Quota)...); err != nil {
+			return err
+		}
+		r.At, r.Calls = r.At.UTC(), nil
+		if err := json.Unmarshal(calls, &r.Calls); err != nil {
+			return fmt.Errorf("the calls before a refusal: %w", err)
+		}
+		return nil
+	}
+}
+
+// QuotaStatus is how an account stands to its quota.
+type QuotaStatus struct {
+	// Calls are those of the last 24 hours, by endpoint.
+	Calls quota.Counts `json:"calls"`
+	// Refusals are how many times the quota was found exceeded in the last seven
+	// days, not counting probes, and Last is the last time ever; nil: never.
+	Refusals int64          `json:"refusals"`
+	Last     *quota.Refusal `json:"last"`
+}
+
+// quotaStatus reads how the accounts of the instance's own apps stand.
+func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]QuotaStatus, error) {
+	all := map[string]QuotaStatus{}
+	enter := func(account string, change func(*QuotaStatus)) {
+		if _, brought := songspy.OwnClientID(account); brought {
+			return // such an app is as good as its owner's name
+		}
+		its, known := all[account]
+		if !known {
+			its.Calls = quota.Counts{}
+		}
+		change(&its)
+		all[account] = its
+	}
+	err := queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var account string
+		var endpoint quota.Endpoint
+		var calls int64
+		err := rows.Scan(&account, &endpoint, &calls)
+		enter(account, func(q *QuotaStatus) { q.Calls[endpoint] += calls })
+		return err
+	}, `SELECT account, endpoint, sum(calls) FROM quota_calls WHERE bucket >= $1 GROUP BY account, endpoint`, quota.BucketOf(now.Add(-quota.Window)))
+	if err != nil {
+		return nil, translate(err)
+	}
+	var account string
+	var r quota.Refusal
+	scan := scanRefusal(&r, &account)
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		if err := scan(rows); err != nil {
+			return err
+		}
+		enter(account, func(q *QuotaStatus) {
+			last := r
+			q.Last = &last // the newest comes last
+			if now.Sub(r.At) < 7*24*time.Hour {
+				q.Refusals++
+			}
+		})
+		return nil
+	}, `SELECT account, refused_at, endpoint, calls, retry_after_ms, quota FROM quota_refusals WHERE quota > 0 ORDER BY refused_at`)
+	return all, translate(err)
+}

@@ -1,0 +1,130 @@
+package storetest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/quota"
+	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/store/migrations"
+)
+
+func quotas() suite {
+	bucket := quota.BucketOf(start)
+	calls := func(at time.Time, e quota.Endpoint, n int64) []quota.Bucket {
+		return []quota.Bucket{{At: at, Endpoint: e, Calls: n}}
+	}
+	refused := quota.Refusal{
+		At: start, Endpoint: quota.EndpointPlaying, Calls: quota.Counts{quota.EndpointPlaying: 1100, quota.EndpointHistory: 44},
+		RetryAfterMS: 48_925_000, Quota: 1144,
+	}
+	return suite{
+		"CountCalls_SumsWhatAllProcessesCall": func(t *testing.T, b *bundle) {
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					if _, err := b.CountCalls(t.Context(), "app", calls(bucket, quota.EndpointPlaying, 5), bucket); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			later := bucket.Add(quota.BucketLength)
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "other", calls(bucket, quota.EndpointPlaying, 7), bucket))
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointHistory, 2), later))
+			same(t, "all", value[[]quota.Bucket](t)(b.another(t).CountCalls(t.Context(), "app", nil, bucket)), []quota.Bucket{
+				{At: bucket, Endpoint: quota.EndpointPlaying, Calls: 40}, {At: later, Endpoint: quota.EndpointHistory, Calls: 2},
+			})
+			same(t, "the recent ones", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointHistory, 1), later)),
+				calls(later, quota.EndpointHistory, 3))
+			same(t, "counted since", value[time.Time](t)(b.CountedSince(t.Context(), "app")).UTC(), bucket)
+			same(t, "never counted", value[time.Time](t)(b.CountedSince(t.Context(), "nobody")), time.Time{})
+		},
+		"CountCalls_ForgetsWhatIsOlderThanAMonth": func(t *testing.T, b *bundle) {
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(bucket, quota.EndpointPlaying, 5), bucket))
+			later := bucket.Add(32 * 24 * time.Hour)
+			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointPlaying, 1), bucket)),
+				calls(later, quota.EndpointPlaying, 1))
+		},
+		"SaveRefusal_KeepsWhatWasLearned": func(t *testing.T, b *bundle) {
+			same(t, "before", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), quota.Refusal{})
+			must(t, b.SaveRefusal(t.Context(), "app", refused))
+			must(t, b.SaveRefusal(t.Context(), "app", refused)) // told again
+			probe := refused
+			probe.At, probe.Quota = start.Add(time.Hour), 0
+			must(t, b.SaveRefusal(t.Context(), "app", probe))
+			same(t, "the last", value[quota.Refusal](t)(b.another(t).LastRefusal(t.Context(), "app")), refused)
+			same(t, "of another account", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "other")), quota.Refusal{})
+		},
+		"Status_SaysHowAccountsStandToTheirQuotas": func(t *testing.T, b *bundle) {
+			own := songspy.OwnApp("0123456789abcdef0123456789abcdef")
+			for _, account := range []string{"app", own} {
+				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, calls(bucket, quota.EndpointPlaying, 12), bucket))
+				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, calls(bucket.Add(-25*time.Hour), quota.EndpointPlaying, 7), bucket))
+				must(t, b.SaveRefusal(t.Context(), account, refused))
+			}
+			older := refused
+			older.At = start.Add(-8 * 24 * time.Hour)
+			must(t, b.SaveRefusal(t.Context(), "app", older))
+			same(t, "quotas", value[store.Status](t)(b.Status(t.Context())).Quotas, map[string]store.QuotaStatus{
+				"app": {Calls: quota.Counts{quota.EndpointPlaying: 12}, Refusals: 1, Last: &refused},
+			})
+		},
+		"PruneDoors_ForgetsTheRefusalsOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *bundle) {
+			own := songspy.OwnApp("0123456789abcdef0123456789abcdef")
+			must(t, b.SaveRefusal(t.Context(), own, refused))
+			must(t, b.SaveRefusal(t.Context(), "app", refused))
+			value[int64](t)(b.PruneDoors(t.Context(), start.Add(time.Hour)))
+			same(t, "of the brought app", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
+			same(t, "of the instance's", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), refused)
+		},
+		"Erase_ForgetsTheQuotaOfAnAppThatTheUserBroughtAlone": func(t *testing.T, b *bundle) {
+			own, u := songspy.OwnApp("0123456789abcdef0123456789abcdef"), b.person(t)
+			value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: own, Grant: grant("own"), Account: account("own"), At: start}))
+			must(t, b.SaveRefusal(t.Context(), own, refused))
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, calls(bucket, quota.EndpointPlaying, 1), bucket))
+			value[store.Erased](t)(b.EraseUser(t.Context(), u.ID))
+			same(t, "refusal", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
+			same(t, "buckets", len(value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, nil, bucket))), 0)
+		},
+		"Migrate_SpreadsEveryCallOfFormerDaysOverTheirDay": func(t *testing.T, b *bundle) {
+			db := b.sql(t)
+			run := func(statement string, args ...any) {
+				t.Helper()
+				_, err := db.ExecContext(t.Context(), statement, args...)
+				must(t, err)
+			}
+			kind := map[bool]string{true: "timestamp", false: "timestamptz"}[b.db.Engine == SQLite]
+			run("DROP TABLE quota_calls")
+			run("DROP TABLE quota_refusals")
+			run("CREATE TABLE spent_calls (app text NOT NULL, day " + kind + " NOT NULL, calls bigint NOT NULL, PRIMARY KEY (app, day))")
+			day := time.Now().UTC().Truncate(24 * time.Hour)
+			former := day.Add(-3 * 24 * time.Hour)
+			run("INSERT INTO spent_calls VALUES ('app', $1, 1000), ('app', $2, 777), ('app', $3, 3)", former, day, former.Add(-24*time.Hour))
+			engine := map[bool]string{true: "sqlite", false: "postgres"}[b.db.Engine == SQLite]
+			script := string(value[[]byte](t)(migrations.Files.ReadFile(engine + "/00013_quota.sql")))
+			for _, statement := range strings.Split(script, ";\n") {
+				if strings.TrimSpace(statement) != "" {
+					run(statement)
+				}
+			}
+			sums := map[time.Time]int64{}
+			most := int64(0)
+			for _, c := range value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", nil, time.Time{})) {
+				sums[c.At.Truncate(24*time.Hour)] += c.Calls
+				if c.At.Before(day) {
+					most = max(most, c.Calls)
+				}
+				if c.Endpoint != quota.EndpointUnknown || !c.At.Equal(quota.BucketOf(c.At)) || c.At.After(time.Now()) {
+					t.Errorf("a bucket is %+v", c)
+				}
+			}
+			same(t, "sums", fmt.Sprint(sums), fmt.Sprint(map[time.Time]int64{former: 1000, day: 777, former.Add(-24 * time.Hour): 3}))
+			same(t, "the fullest five minutes of a day of 1000", most, 4)
+		},
+	}
+}
