@@ -37,9 +37,14 @@ type settings struct {
 	// JWTKeys sign and verify the JWTs; see config.ParseKeys.
 	JWTKeys songspy.Secret `env:"SONGSPY_JWT_KEYS"`
 	// TokenLife is a JWT's life.
-	TokenLife time.Duration `env:"SONGSPY_TOKEN_LIFE" envDefault:"1h"`
+	TokenLife time.Duration `env:"SONGSPY_TOKEN_LIFE" envDefault:"24h"`
 	// SessionLife is how long a session lives without being refreshed.
 	SessionLife time.Duration `env:"SONGSPY_SESSION_LIFE" envDefault:"720h"`
+	// SessionMaxLife is how long a session lives however often it is refreshed.
+	SessionMaxLife time.Duration `env:"SONGSPY_SESSION_MAX_LIFE" envDefault:"4320h"`
+	// WritesPerMinute and LinkingsPerMinute bound what one user changes; 0: no bound.
+	WritesPerMinute   int `env:"SONGSPY_WRITES_PER_MINUTE" envDefault:"120"`
+	LinkingsPerMinute int `env:"SONGSPY_LINKINGS_PER_MINUTE" envDefault:"20"`
 	// SignInsPerMinute bounds sign-ins, refreshes and linkings of one address; 0: no bound.
 	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
 	// DefaultAudience is who sees a newcomer's songs.
@@ -58,8 +63,13 @@ func (s settings) Validate() error {
 		checkOrigin("SONGSPY_PUBLIC_URL", s.PublicURL),
 		config.AtLeast("SONGSPY_TOKEN_LIFE", s.TokenLife, time.Minute),
 		config.AtLeast("SONGSPY_SESSION_LIFE", s.SessionLife, s.TokenLife),
+		config.AtLeast("SONGSPY_SESSION_MAX_LIFE", s.SessionMaxLife, s.SessionLife),
 		config.AtLeast("SONGSPY_SIGN_INS_PER_MINUTE", s.SignInsPerMinute, 0),
+		config.AtLeast("SONGSPY_WRITES_PER_MINUTE", s.WritesPerMinute, 0),
+		config.AtLeast("SONGSPY_LINKINGS_PER_MINUTE", s.LinkingsPerMinute, 0),
 		s.Service.CheckKeys("SONGSPY_JWT_KEYS", s.JWTKeys),
+		s.Service.CheckShared("SONGSPY_JWT_KEYS", s.JWTKeys),
+		s.checkEncrypted(),
 		config.OneOf("SONGSPY_DEFAULT_AUDIENCE", s.DefaultAudience,
 			string(songspy.AudienceEveryone), string(songspy.AudienceFollowers), string(songspy.AudienceLink), string(songspy.AudienceNobody)),
 	}
@@ -115,6 +125,27 @@ func checkOrigin(name, origin string) error {
 		return nil
 	}
 	return fmt.Errorf("%s: is %q; it must be an origin such as https://songs.example.org, in lower case and without a path or the usual port", name, origin)
+}
+
+// checkEncrypted refuses a public address in production at which tokens would
+// travel in the clear.
+func (s settings) checkEncrypted() error {
+	u, err := url.Parse(s.PublicURL)
+	if err != nil || s.Service.Development() || u.Scheme != "http" || net.ParseIP(u.Hostname()).IsLoopback() || u.Hostname() == "localhost" {
+		return nil
+	}
+	return fmt.Errorf("SONGSPY_PUBLIC_URL: is %q; in production it must be https, or http at a loopback address: tokens would travel in the clear", s.PublicURL)
+}
+
+// warnings are what is wrong with the settings without making them unusable.
+func (s settings) warnings() []string {
+	var warnings []string
+	for _, proxy := range s.TrustedProxies {
+		if network, err := netip.ParsePrefix(proxy); err == nil && network.Bits() == 0 {
+			warnings = append(warnings, fmt.Sprintf("SONGSPY_TRUSTED_PROXIES: %s trusts every address: anybody can choose the address that they are counted by; name your proxy's network", proxy))
+		}
+	}
+	return warnings
 }
 
 func checkProxy(proxy string) error {

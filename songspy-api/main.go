@@ -125,6 +125,9 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		if command == "migrate" {
 			err = migrate(ctx, s, log, stdout)
 		} else {
+			for _, warning := range append(s.warnings(), s.Service.Exposed(environ)...) {
+				log.WarnContext(ctx, "the configuration may be wrong", slog.String("warning", warning))
+			}
 			err = serve(ctx, s, log)
 		}
 	default:

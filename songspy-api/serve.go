@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net"
@@ -91,7 +93,9 @@ func (a *service) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { a.board.Run(ctx); return nil })
 	group.Go(func() error { a.spotify.Keep(ctx); return nil })
-	group.Go(func() error { return telemetry.ServeOn(ctx, a.public, &http.Server{Handler: a.handler}, a.log) })
+	group.Go(func() error {
+		return telemetry.ServeOn(ctx, a.public, &http.Server{Handler: a.handler, MaxHeaderBytes: 256 << 10}, a.log)
+	})
 	group.Go(func() error {
 		// A profile takes as long as it is asked to.
 		return telemetry.ServeOn(ctx, a.admin, &http.Server{Handler: a.operations, WriteTimeout: 5 * time.Minute}, a.log)
@@ -157,6 +161,11 @@ func (a *service) wire(s settings) error {
 	for i, k := range jwtKeys {
 		signing[i] = identity.Key{ID: k.ID, Seed: k.Key}
 	}
+	trackIDs, authorizations, err := derived(jwtKeys)
+	if err != nil {
+		return err
+	}
+	ids := httpapi.NewTrackIDs(trackIDs)
 	signUp, err := s.signUp()
 	if err != nil {
 		return err
@@ -166,7 +175,7 @@ func (a *service) wire(s settings) error {
 			UserinfoURL: s.Google.UserinfoURL, TokeninfoURL: s.Google.TokeninfoURL, Audiences: s.Google.ClientIDs,
 		}),
 		People: people, Sessions: people,
-		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife,
+		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife, SessionMaxLife: s.SessionMaxLife,
 		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Now: time.Now, Log: a.log,
 	}
 	if s.Mail.From != "" {
@@ -177,7 +186,7 @@ func (a *service) wire(s settings) error {
 		return err
 	}
 	a.board = board.New(board.Options{
-		Feed: a.db, Render: httpapi.RenderBoard, Now: time.Now, Log: a.log,
+		Feed: a.db, Render: ids.RenderBoard, Now: time.Now, Log: a.log,
 	})
 	if err := measureBoard(a.registry, a.board); err != nil {
 		return err
@@ -192,16 +201,35 @@ func (a *service) wire(s settings) error {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
-		Contract: contract, Identity: who, Linking: newLinking(s, people, apps, a.spotify), Board: a.board,
+		Contract: contract, Identity: who, Linking: newLinking(s, people, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
 		People: people, Links: people, Heard: people, Mail: a.db, Assets: assets,
 		Probes: []httpapi.Probe{
 			{Name: "database", Run: a.db.Ready},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},
 		},
 		PublicURL: s.PublicURL, TrustedProxies: s.TrustedProxies, AllowedOrigins: s.AllowedOrigins,
-		SignInsPerMinute: s.SignInsPerMinute, Metrics: a.registry, Now: time.Now, Log: a.log,
+		SignInsPerMinute: s.SignInsPerMinute, WritesPerMinute: s.WritesPerMinute, LinkingsPerMinute: s.LinkingsPerMinute,
+		Metrics: a.registry, Now: time.Now, Log: a.log,
 	})
 	return err
+}
+
+// derived returns the keys that are made from those of the JWTs: that of track
+// ids, which exchanging the first JWT key changes, and those that bind
+// authorizations to their users.
+func derived(jwtKeys []config.Key) (trackIDs []byte, authorizations [][]byte, err error) {
+	derive := func(k config.Key, purpose string) []byte {
+		key, failed := hkdf.Key(sha256.New, k.Key, nil, "songspy "+purpose, sha256.Size)
+		err = errors.Join(err, failed)
+		return key
+	}
+	for i, k := range jwtKeys {
+		if i == 0 {
+			trackIDs = derive(k, "track ids")
+		}
+		authorizations = append(authorizations, derive(k, "spotify authorization"))
+	}
+	return trackIDs, authorizations, err
 }
 
 func newSpotify(s settings, apps []config.App, doors spotify.Doors, registry prometheus.Registerer, log *slog.Logger) *spotify.Apps {
@@ -215,8 +243,8 @@ func newSpotify(s settings, apps []config.App, doors spotify.Doors, registry pro
 	}, all...)
 }
 
-func newLinking(s settings, people keptPeople, apps []config.App, all *spotify.Apps) *linking.Service {
-	o := linking.Options{Links: people, Seats: people, AnyLoopback: s.Service.Development(), Now: time.Now}
+func newLinking(s settings, people keptPeople, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {
+	o := linking.Options{Keys: keys, Links: people, Seats: people, AnyLoopback: s.Service.Development(), Now: time.Now}
 	if s.Spotify.OwnApps {
 		o.Own = func(clientID string) linking.Spotify { return askedSpotify{all.Own(clientID)} }
 	}

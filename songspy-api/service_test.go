@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,7 +23,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 			t.Errorf("who may sign up: %s", a.Body)
 		}
 		ann := w.signIn(t, 0)
-		if ann.NickName != nil || ann.HasSpotify || ann.ExpiresIn != 3600 {
+		if ann.NickName != nil || ann.HasSpotify || ann.ExpiresIn != 24*3600 {
 			t.Errorf("a newcomer is %+v", ann)
 		}
 
@@ -92,6 +93,25 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		w.secrets = append(w.secrets, next.Token, next.RefreshToken)
 		w.want(t, w.Call("POST", prefix+"/logout", nil, next.bearer()...), 200, "")
 		w.want(t, w.Call("GET", prefix+"/me", nil, ann.bearer()...), 401, "SESSION_ENDED")
+
+		phone, laptop := w.signIn(t, 0), w.signIn(t, 0)
+		var sessions []struct {
+			ID      int64
+			Label   string
+			Current bool
+		}
+		w.Call("GET", prefix+"/me/sessions", nil, laptop.bearer()...).Into(t, &sessions)
+		if len(sessions) != 2 || !strings.HasPrefix(sessions[0].Label, "Go-http-client") {
+			t.Fatalf("the sessions are %+v", sessions)
+		}
+		for _, s := range sessions {
+			if !s.Current {
+				w.want(t, w.Call("DELETE", fmt.Sprint(prefix, "/me/sessions/", s.ID), nil, laptop.bearer()...), 200, "")
+			}
+		}
+		w.want(t, w.Call("GET", prefix+"/me", nil, phone.bearer()...), 401, "SESSION_ENDED")
+		w.want(t, w.Call("DELETE", prefix+"/me/sessions", nil, laptop.bearer()...), 200, "")
+		w.want(t, w.Call("GET", prefix+"/me", nil, laptop.bearer()...), 401, "SESSION_ENDED")
 
 		again := w.signIn(t, 0)
 		if again.ID != ann.ID || again.NickName == nil {
@@ -189,7 +209,9 @@ func TestAPI_RefusesToLinkAndSaysWhy(t *testing.T) {
 	}
 	w.want(t, link(bob, "", map[string]any{"code": w.code(0, "")}), 409, "SPOTIFY_LINKED_ELSEWHERE")
 	w.want(t, link(bob, "", map[string]any{"code": w.code(0, ""), "move": true}), 200, "")
-	w.want(t, w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...), 404, "SPOTIFY_NOT_LINKED")
+	if a := w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...); a.Status != 200 || string(a.Data) != "null" {
+		t.Errorf("without a link: %d %s", a.Status, a.Body)
+	}
 	w.want(t, link(bob, "", map[string]any{"code": w.code(0, "")}), 200, "") // linking again
 
 	cancel := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: new(40)})

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -83,7 +84,11 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 			fmt.Fprintln(stderr, "songspy-batch:", err)
 			return 2
 		}
-		err = serve(ctx, s, telemetry.NewLogger(stdout, s.Service.LogLevel, s.Service.LogFormat))
+		log := telemetry.NewLogger(stdout, s.Service.LogLevel, s.Service.LogFormat)
+		for _, warning := range s.Service.Exposed(environ) {
+			log.WarnContext(ctx, "the configuration may be wrong", slog.String("warning", warning))
+		}
+		err = serve(ctx, s, log)
 	default:
 		fmt.Fprintf(stderr, "songspy-batch: there is no command %q\n\n%s", command, usage)
 		return 2

@@ -11,8 +11,15 @@ type Session struct {
 	Family int64
 	// RefreshHash is the SHA-256 of the opaque refresh token.
 	RefreshHash []byte
-	CreatedAt   time.Time `gorm:"autoCreateTime:false"`
-	ExpiresAt   time.Time
+	// Label is what signed in, as it named itself; empty if it did not.
+	Label     string
+	CreatedAt time.Time `gorm:"autoCreateTime:false"`
+	// SignedInAt is when the family began: its absolute lifetime counts from here.
+	SignedInAt time.Time
+	// LastUsedAt is when a request last came through the session; it is written
+	// now and then only.
+	LastUsedAt time.Time
+	ExpiresAt  time.Time
 	// RotatedAt is when the successor was issued; nil: this is the newest.
 	RotatedAt *time.Time
 	RevokedAt *time.Time

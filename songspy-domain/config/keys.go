@@ -26,6 +26,20 @@ type Key struct {
 	Key []byte // KeyBytes of them
 }
 
+// weak reports whether the key was hardly made at random: it repeats few bytes,
+// counts, or is text. One in 10^13 random keys looks so.
+func (k Key) weak() bool {
+	const fewest = 17 // different bytes; random keys have about 30
+	different := map[byte]bool{}
+	counts, text := true, true
+	for i, b := range k.Key {
+		different[b] = true
+		counts = counts && (i < 2 || b-k.Key[i-1] == k.Key[1]-k.Key[0])
+		text = text && b >= ' ' && b <= '~'
+	}
+	return len(different) < fewest || counts || text
+}
+
 var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 // ParseKeys reads `id:base64 of 32 bytes, …`. The first key is the one that
@@ -75,11 +89,14 @@ func (k Keys) Environ() string {
 	return fmt.Sprintf("SONGSPY_SEAL_KEYS=%q\nSONGSPY_JWT_KEYS=%q\n", k.Seal.Reveal(), k.JWT.Reveal())
 }
 
+// keysFile holds the keys of a development, in its state directory.
+const keysFile = "keys.env"
+
 // DevelopmentKeys gives the keys kept in dir, making them the first time. Two
 // processes that start at once get the same ones: the file appears whole, and
 // only once. Only its owner may read it.
 func DevelopmentKeys(dir string) (Keys, error) {
-	path := filepath.Join(dir, "keys.env")
+	path := filepath.Join(dir, keysFile)
 	keys, err := readKeys(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, err

@@ -30,6 +30,7 @@ var known = map[string]bool{
 	"SONGSPY_GOOGLE_TOKENINFO_URL":     false,
 	"SONGSPY_GOOGLE_USERINFO_URL":      false,
 	"SONGSPY_JWT_KEYS":                 true,
+	"SONGSPY_LINKINGS_PER_MINUTE":      false,
 	"SONGSPY_LOG_FORMAT":               false,
 	"SONGSPY_LOG_LEVEL":                false,
 	"SONGSPY_MAIL_FROM":                false,
@@ -44,6 +45,7 @@ var known = map[string]bool{
 	"SONGSPY_RELINK_URL":               false,
 	"SONGSPY_SEAL_KEYS":                true,
 	"SONGSPY_SESSION_LIFE":             false,
+	"SONGSPY_SESSION_MAX_LIFE":         false,
 	"SONGSPY_SIGN_INS_PER_MINUTE":      false,
 	"SONGSPY_SIGN_UP":                  false,
 	"SONGSPY_SMTP_URL":                 true,
@@ -61,6 +63,7 @@ var known = map[string]bool{
 	"SONGSPY_STATE_DIR":                false,
 	"SONGSPY_TOKEN_LIFE":               false,
 	"SONGSPY_TRUSTED_PROXIES":          false,
+	"SONGSPY_WRITES_PER_MINUTE":        false,
 }
 
 // others are variables that begin like ours and are not read here: those of

@@ -26,7 +26,7 @@ type service struct {
 	Odd     map[string]bool `env:"-"`
 }
 
-const sealKey = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+const sealKey = "k1:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8="
 
 // production is an environment that production accepts, changed by pairs of name and value.
 func production(changes ...string) map[string]string {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -51,6 +52,7 @@ func (s Service) Validate() error {
 		databaseURL(s.DatabaseURL),
 		AtLeast("SONGSPY_DATABASE_MAX_CONNS", s.DatabaseMaxConns, 1),
 		s.CheckKeys("SONGSPY_SEAL_KEYS", s.SealKeys),
+		s.checkFiles(),
 	)
 }
 
@@ -63,8 +65,37 @@ func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 		}
 		return fmt.Errorf("%s: is required in production; `songspy-api keys` prints fresh ones", name)
 	}
-	_, err := ParseKeys(name, keys)
-	return err
+	parsed, err := ParseKeys(name, keys)
+	if err != nil || s.Development() {
+		return err
+	}
+	for _, k := range parsed {
+		if k.weak() {
+			return fmt.Errorf("%s: the key %q is not random; `songspy-api keys` prints random ones", name, k.ID)
+		}
+	}
+	return nil
+}
+
+// CheckShared refuses in production a key of the list that also seals: who
+// learns the key of one purpose must not have the other's.
+func (s Service) CheckShared(name string, keys songspy.Secret) error {
+	if s.Development() || keys == "" || s.SealKeys == "" {
+		return nil
+	}
+	seals, err1 := ParseKeys("SONGSPY_SEAL_KEYS", s.SealKeys)
+	others, err2 := ParseKeys(name, keys)
+	if err1 != nil || err2 != nil {
+		return nil // said elsewhere
+	}
+	for _, k := range others {
+		for _, seal := range seals {
+			if bytes.Equal(k.Key, seal.Key) {
+				return fmt.Errorf("%s: the key %q is also in SONGSPY_SEAL_KEYS; each purpose needs its own, as `songspy-api keys` prints them", name, k.ID)
+			}
+		}
+	}
+	return nil
 }
 
 // databaseURL never quotes the URL: it may hold a password.

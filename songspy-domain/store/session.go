@@ -21,7 +21,8 @@ func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (son
 }
 
 func createSession(tx *gorm.DB, session *songspy.Session) error {
-	session.ID = 0
+	session.ID, session.Label = 0, clean(session.Label)
+	session.SignedInAt, session.LastUsedAt = instant(session.SignedInAt), instant(session.LastUsedAt)
 	session.CreatedAt, session.ExpiresAt = instant(session.CreatedAt), instant(session.ExpiresAt)
 	session.RotatedAt, session.RevokedAt = instantOrNil(session.RotatedAt), instantOrNil(session.RevokedAt)
 	if err := tx.Create(session).Error; err != nil {
@@ -49,7 +50,7 @@ func (s *Store) SessionByRefresh(ctx context.Context, hash []byte) (session song
 }
 
 // RotateSession marks the session as rotated and creates its successor, of the
-// same person and family.
+// same user, family, label and sign-in.
 //
 // It returns CodeConflict if it was rotated or revoked before, and
 // CodeNotFound if there is no such session.
@@ -72,6 +73,7 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 			return err
 		}
 		successor.UserID, successor.Family = old.UserID, old.Family
+		successor.Label, successor.SignedInAt = old.Label, old.SignedInAt
 		return createSession(tx, &successor)
 	})
 	if err != nil {
@@ -91,6 +93,45 @@ func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
 			if revoked.Error != nil || revoked.RowsAffected == 0 {
 				return revoked.Error
 			}
+		}
+	})
+}
+
+// Sessions returns the newest session of each living family of the user, the
+// last used first; at most limit.
+func (s *Store) Sessions(ctx context.Context, id songspy.UserID, at time.Time, limit int) (sessions []songspy.Session, err error) {
+	err = s.query(ctx).Where("user_id = ? AND revoked_at IS NULL AND rotated_at IS NULL AND expires_at > ?", id, at).
+		Order("last_used_at DESC, id DESC").Limit(limit).Find(&sessions).Error
+	return sessions, translate(err)
+}
+
+// TouchFamily notes that the family was used. An earlier time changes nothing.
+func (s *Store) TouchFamily(ctx context.Context, family int64, at time.Time) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		return tx.Model(&songspy.Session{}).Where("family = ? AND last_used_at < ?", family, at).Update("last_used_at", instant(at)).Error
+	})
+}
+
+// RevokeSessions revokes the user's sessions of the family, or all of them if
+// family is 0. It returns CodeNotFound if there is none to revoke.
+func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family int64) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		found := false
+		for { // as RevokeFamily: until no rotation has slipped through
+			of := tx.Model(&songspy.Session{}).Where("user_id = ? AND revoked_at IS NULL", id)
+			if family != 0 {
+				of = of.Where("family = ?", family)
+			}
+			revoked := of.Update("revoked_at", s.now())
+			switch {
+			case revoked.Error != nil:
+				return revoked.Error
+			case revoked.RowsAffected == 0 && !found:
+				return &songspy.Error{Code: songspy.CodeNotFound}
+			case revoked.RowsAffected == 0:
+				return nil
+			}
+			found = true
 		}
 	})
 }

@@ -48,7 +48,8 @@ func New(o Options) *Board {
 // Page is the board as viewers get it. It must not be changed.
 type Page struct {
 	Body []byte
-	// ETag names the body: replicas that show the same give the same.
+	// ETag names the body: replicas that show the same give the same. It is weak,
+	// since each answer also carries the time at which it was given.
 	ETag string
 
 	until time.Time // when it stops being true; zero: when news come
@@ -118,7 +119,7 @@ func (b *Board) render(now time.Time) (*Page, error) {
 		return nil, fmt.Errorf("render the board: %w", err)
 	}
 	sum := sha256.Sum256(body)
-	p := &Page{Body: body, ETag: `"` + hex.EncodeToString(sum[:16]) + `"`, until: until}
+	p := &Page{Body: body, ETag: `W/"` + hex.EncodeToString(sum[:16]) + `"`, until: until}
 	b.page.Store(p)
 	return p, nil
 }

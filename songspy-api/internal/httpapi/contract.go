@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -33,14 +34,42 @@ type rule struct {
 	route *routers.Route
 	// bearer routes are for those who are signed in.
 	bearer bool
-	// limited routes document 429: they ask for no token, or call a provider.
-	limited bool
+	// limits are the buckets that a request takes from; see x-rate-limit.
+	limits []limit
 	// checked routes take a body, or parameters of the path or the query.
 	checked bool
 }
 
 // cheap routes are asked by everyone, often, and answered from memory.
-func (r *rule) cheap() bool { return !r.bearer && !r.checked && !r.limited }
+func (r *rule) cheap() bool { return !r.bearer && !r.checked && len(r.limits) == 0 }
+
+// limit names what is counted: requests of an address, or of a user.
+type limit string
+
+const (
+	limitAddress limit = "address"
+	limitWrite   limit = "write"
+	limitLinking limit = "linking"
+)
+
+// limitsOf reads the extension x-rate-limit, which stands exactly where 429 is documented.
+func limitsOf(op *openapi3.Operation) ([]limit, error) {
+	var limits []limit
+	names, _ := op.Extensions["x-rate-limit"].([]any)
+	for _, name := range names {
+		text, _ := name.(string)
+		switch l := limit(text); l {
+		case limitAddress, limitWrite, limitLinking:
+			limits = append(limits, l)
+		default:
+			return nil, fmt.Errorf("%s: x-rate-limit names %v", op.OperationID, name)
+		}
+	}
+	if (len(limits) > 0) != (op.Responses.Value("429") != nil) {
+		return nil, fmt.Errorf("%s: x-rate-limit and the response 429 need each other", op.OperationID)
+	}
+	return limits, nil
+}
 
 // readContract reads and validates the OpenAPI document.
 func readContract(spec []byte) (*contract, error) {
@@ -55,10 +84,14 @@ func readContract(spec []byte) (*contract, error) {
 	ginPath := strings.NewReplacer("{", ":", "}", "")
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
+			limits, err := limitsOf(op)
+			if err != nil {
+				return nil, err
+			}
 			r := &rule{
 				route:   &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 				bearer:  op.Security != nil && len(*op.Security) > 0,
-				limited: op.Responses.Value("429") != nil,
+				limits:  limits,
 				checked: op.RequestBody != nil,
 			}
 			for _, p := range op.Parameters {
@@ -98,17 +131,23 @@ func (s *server) keepContract(c *gin.Context) {
 	c.Next()
 }
 
-// admit asks of a request that there are not too many like it, that it is
-// signed in where that is needed, and that it is well formed.
+// admit enforces the rate limits, authentication and the schema.
 func (s *server) admit(c *gin.Context, rule *rule) error {
-	if rule.limited {
-		if err := s.limiter.take(c.ClientIP()); err != nil {
+	if slices.Contains(rule.limits, limitAddress) {
+		if err := s.addresses.take(c.ClientIP(), s.o.Now()); err != nil {
 			return err
 		}
 	}
 	if rule.bearer {
 		if err := s.authenticate(c); err != nil {
 			return err
+		}
+	}
+	for _, l := range rule.limits {
+		if users := s.users[l]; users != nil {
+			if err := users.take(callerOf(c.Request.Context()).UserID, s.o.Now()); err != nil {
+				return err
+			}
 		}
 	}
 	if rule.checked {
@@ -124,9 +163,16 @@ func (r *rule) check(c *gin.Context) error {
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
 	}
+	if r.route.Operation.RequestBody == nil {
+		c.Request.Body = http.NoBody // one that is sent all the same concerns nobody
+	}
+	isForm, err := takeMediaType(c.Request)
+	if err != nil {
+		return err
+	}
 	sent := &bytes.Buffer{}
 	c.Request.Body = io.NopCloser(io.TeeReader(http.MaxBytesReader(c.Writer, c.Request.Body, bodyLimit), sent))
-	err := openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
+	err = openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
 		Request: c.Request, PathParams: params, Route: r.route,
 		Options: &openapi3filter.Options{
 			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, // done already
@@ -136,10 +182,28 @@ func (r *rule) check(c *gin.Context) error {
 	switch {
 	case err != nil:
 		return refusal(err)
-	case sent.Len() > 0 && !json.Valid(sent.Bytes()):
-		return errField("body", problemOther) // the validator stops at the end of the first value
+	case sent.Len() > 0 && !isForm && !json.Valid(sent.Bytes()):
+		return errField("body", problemNoJSON) // the validator stops at the end of the first value
 	}
 	return nil
+}
+
+// takeMediaType refuses a body in another charset than UTF-8, and treats all
+// kinds of JSON (RFC 6839) as one. It reports whether the body is a form.
+func takeMediaType(r *http.Request) (isForm bool, err error) {
+	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return false, nil // the validator judges it
+	}
+	switch strings.ToLower(parameters["charset"]) {
+	case "", "utf-8", "utf8", "us-ascii":
+	default:
+		return false, errEdge(reasonUnsupportedMedia)
+	}
+	if strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json") {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return kind == "application/x-www-form-urlencoded", nil
 }
 
 // refusal says in our words why the contract was not kept. The validator's own
@@ -162,9 +226,14 @@ func refusal(err error) error {
 		return errField("body", problemMissing)
 	case request.Err == nil: // the only refusal of a body without a cause
 		return errEdge(reasonUnsupportedMedia)
-	default:
-		return errField("body", problemWrongType)
 	}
+	if parse, ok := errors.AsType[*openapi3filter.ParseError](err); ok && parse.Kind == openapi3filter.KindInvalidFormat {
+		if path := parse.Path(); len(path) > 0 { // a field of a form
+			return errField(fmt.Sprint(path[0]), problemWrongType)
+		}
+		return errField("body", problemNoJSON)
+	}
+	return errField("body", problemWrongType)
 }
 
 // fieldOf names the field at fault and what is wrong with it.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -50,22 +51,71 @@ func TestLimiter_BelievesForwardedAddressesOnlyOfTrustedProxies(t *testing.T) {
 
 func TestLimiter_RefillsAndForgetsInBoundedMemory(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	l := newLimiter(1, func() time.Time { return now })
-	if l.take("192.0.2.1") != nil || l.take("192.0.2.1") == nil {
+	l := newAddressLimiter(1)
+	if l.take("192.0.2.1", now) != nil || l.take("192.0.2.1", now) == nil {
 		t.Error("one request a minute is allowed, and no more")
 	}
 	now = now.Add(time.Minute)
-	if err := l.take("192.0.2.1"); err != nil {
+	if err := l.take("192.0.2.1", now); err != nil {
 		t.Errorf("a minute later: %v", err)
 	}
-	if l.take("2001:db8::1") != nil || l.take("2001:db8::2") == nil {
+	if l.take("2001:db8::1", now) != nil || l.take("2001:db8::2", now) == nil {
 		t.Error("neighbours in one /64 are one subscriber")
 	}
-	for i := range 5 * addressesKept {
-		_ = l.take(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
+	for i := range 5 * keysKept {
+		_ = l.take(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
 	}
-	if kept := len(l.younger) + len(l.older); kept > 2*addressesKept {
+	if kept := len(l.subscribers.younger) + len(l.subscribers.older); kept > 2*keysKept {
 		t.Errorf("%d addresses are kept", kept)
+	}
+}
+
+func TestLimiter_BoundsANetworkWhoseAddressesAreMany(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	l := newAddressLimiter(2)
+	passed := 0
+	for i := range 1000 { // each from a /64 of its own
+		if l.take(fmt.Sprintf("2001:db8:7:%x::1", i), now) == nil {
+			passed++
+		}
+	}
+	if passed != 2*networksShare {
+		t.Errorf("%d requests of one /48 passed, want %d", passed, 2*networksShare)
+	}
+	if err := l.take("2001:db8:8::1", now); err != nil {
+		t.Errorf("another /48: %v", err)
+	}
+}
+
+func TestLimiter_BoundsWhatAUserChanges(t *testing.T) {
+	e := newEdge(t, func(o *Options, _ *house) { o.WritesPerMinute, o.LinkingsPerMinute = 2, 1 })
+	_, bearer := e.signIn(t)
+	for i, want := range []int{200, 200, 429} {
+		a := e.Call("POST", prefix+"/users/1/edit", map[string]string{"nickName": "Ann"}, bearer...)
+		if a.Status != want || want == 429 && a.Header.Get("Retry-After") == "" {
+			t.Errorf("edit %d: %d %v", i, a.Status, a.Header)
+		}
+	}
+	// Linking has a bucket of its own, whichever of its routes is called.
+	for i, want := range []int{200, 429} {
+		if a := e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, nil, bearer...); a.Status != want {
+			t.Errorf("linking %d: %d %s", i, a.Status, a.Body)
+		}
+	}
+	for _, path := range []string{"/me", "/me/sessions"} { // reading is not limited
+		if a := e.Call("GET", prefix+path, nil, bearer...); a.Status != 200 {
+			t.Errorf("%s: %d", path, a.Status)
+		}
+	}
+}
+
+func TestLimiter_BelievesNoOtherHeaderOfAProxy(t *testing.T) {
+	e := newEdge(t, func(o *Options, _ *house) { o.SignInsPerMinute, o.TrustedProxies = 1, []string{"127.0.0.1"} })
+	for i, want := range []int{200, 429} {
+		a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken}, "X-Real-Ip", fmt.Sprintf("203.0.113.%d", i))
+		if a.Status != want {
+			t.Errorf("request %d: %d, want %d", i, a.Status, want)
+		}
 	}
 }
 
@@ -102,14 +152,15 @@ func TestRequestIDs_AreTakenIfSane(t *testing.T) {
 func TestAccessLog_NamesTheRouteAndNoQuery(t *testing.T) {
 	e := newEdge(t)
 	_, bearer := e.signIn(t)
-	e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, nil, append(bearer, "X-Request-Id", "frontend-42")...)
+	e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, nil, append(bearer, "X-Request-Id", "frontend-42", "X-Forwarded-For", "203.0.113.7")...)
 	found := false
 	for line := range strings.Lines(string(e.log.Bytes())) {
-		var entry struct{ Msg, Route, Request string }
+		var entry struct{ Msg, Route, Request, Client, Peer string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatal(err)
 		}
-		found = found || entry.Msg == "request" && entry.Route == prefix+"/spotify-auth" && entry.Request == "frontend-42"
+		found = found || entry.Msg == "request" && entry.Route == prefix+"/spotify-auth" && entry.Request == "frontend-42" &&
+			entry.Client == "127.0.0.1" && entry.Peer == "127.0.0.1" // the header is not believed
 	}
 	if !found {
 		t.Errorf("the log:\n%s", e.log.Bytes())
@@ -138,6 +189,8 @@ func TestLinking_TakesWhatOldFrontendsSendForNoBody(t *testing.T) {
 		"empty JSON":    {"", "application/json"},
 		"null":          {"null", "application/json"},
 		"an object":     {"{}", "application/json; charset=utf-8"},
+		"another JSON":  {"{}", "application/vnd.songspy+json"},
+		"a form":        {"move=false", "application/x-www-form-urlencoded"},
 	} {
 		header := bearer
 		if c.kind != "" {
@@ -146,6 +199,141 @@ func TestLinking_TakesWhatOldFrontendsSendForNoBody(t *testing.T) {
 		if a := e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, c.body, header...); a.Status != 200 {
 			t.Errorf("%s: %d %s", name, a.Status, a.Body)
 		}
+	}
+}
+
+func TestLinking_TakesTheCodeFromAFormAsTheOriginalDid(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	for name, c := range map[string]struct {
+		kind, body string
+		status     int
+		code       string
+	}{
+		"a form":              {"application/x-www-form-urlencoded", "code=" + spotifyCode + "&unknown=1", 200, ""},
+		"a form in UTF-8":     {"application/x-www-form-urlencoded; charset=UTF-8", "code=" + spotifyCode, 200, ""},
+		"JSON by its suffix":  {"application/vnd.api+json", `{"code":"` + spotifyCode + `"}`, 200, ""},
+		"a form without code": {"application/x-www-form-urlencoded", "move=true", 400, "SPOTIFY_CODE_INVALID"},
+		"a form's wrong type": {"application/x-www-form-urlencoded", "move=perhaps", 400, "INVALID_REQUEST"},
+		"a form elsewhere":    {"application/x-www-form-urlencoded; charset=euc-kr", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
+		"a text":              {"text/plain", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
+	} {
+		a := e.Call("POST", prefix+"/spotify-auth", c.body, append(slices.Clone(bearer), "Content-Type", c.kind)...)
+		if a.Status != c.status || a.Code() != c.code {
+			t.Errorf("%s: answered %d %s", name, a.Status, a.Body)
+		}
+	}
+}
+
+func TestBodies_WhereNoneIsKnownAreIgnored(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/healthz", 200},
+		{"GET", prefix + "/sign-up", 200},
+		{"GET", prefix + "/me", 200},
+		{"GET", prefix + "/me/plays?limit=2", 200},
+		{"GET", prefix + "/tracks/current-playing", 200},
+		{"DELETE", prefix + "/me/plays/1", 200},
+		{"DELETE", prefix + "/me/sessions/404", 404},
+		{"GET", prefix + "/me/gaps?limit=1", 200},
+		{"POST", prefix + "/logout", 200},
+	} {
+		for kind, body := range map[string]string{"application/json": "{", "text/plain; charset=euc-kr": "x", "": strings.Repeat("x", bodyLimit+1)} {
+			if c.path == prefix+"/logout" {
+				_, bearer = e.signIn(t)
+			}
+			if a := e.Call(c.method, c.path, body, append(slices.Clone(bearer), "Content-Type", kind)...); a.Status != c.status {
+				t.Errorf("%s %s with a body of type %q: %d %s", c.method, c.path, kind, a.Status, a.Body)
+			}
+		}
+	}
+}
+
+func TestHeaders_ThatAreTooLargeAreRefusedInTheEnvelope(t *testing.T) {
+	e := newEdge(t)
+	for size, status := range map[int]int{headerLimit / 2: 200, headerLimit: 431} {
+		a := e.Call("GET", "/healthz", nil, "X-Much", strings.Repeat("x", size))
+		if a.Status != status || status == 431 && a.Code() != "HEADERS_TOO_LARGE" {
+			t.Errorf("%d bytes: %d %s", size, a.Status, a.Body)
+		}
+	}
+}
+
+func TestOrigins_ARefusedOneIsLoggedOnceWithTheVariableThatAllowsIt(t *testing.T) {
+	e := newEdge(t)
+	for range 3 {
+		e.Call("GET", "/healthz", nil, "Origin", "https://fe.test")
+		e.Call("GET", "/healthz", nil, "Origin", e.base)                // the page's own
+		e.Call("GET", "/healthz", nil, "Origin", "http://songspy.test") // behind a proxy
+	}
+	for i := range 100 { // anybody may send anything
+		e.Call("GET", "/healthz", nil, "Origin", fmt.Sprintf("https://%d.test", i))
+	}
+	log := string(e.log.Bytes())
+	if n := strings.Count(log, "SONGSPY_ALLOWED_ORIGINS"); n != 50 || strings.Count(log, `"https://fe.test"`) != 1 {
+		t.Errorf("refused origins are logged %d times", n)
+	}
+	if strings.Contains(log, `"origin":"`+e.base) || strings.Contains(log, `"origin":"http://songspy.test"`) {
+		t.Error("the page's own origin is called another one")
+	}
+}
+
+func TestOrigins_MaySendWhatTracingLibrariesAddAndReadTheDate(t *testing.T) {
+	e := newEdge(t, func(o *Options, _ *house) { o.AllowedOrigins = []string{"https://fe.test"} })
+	h := e.Call("OPTIONS", prefix+"/me", nil, "Origin", "https://fe.test", "Access-Control-Request-Method", "GET").Header
+	allowed := strings.Split(strings.ToLower(h.Get("Access-Control-Allow-Headers")), ", ")
+	for _, name := range []string{"traceparent", "tracestate", "baggage", "sentry-trace", "b3", "authorization"} {
+		if !slices.Contains(allowed, name) {
+			t.Errorf("%s may not be sent: %v", name, allowed)
+		}
+	}
+	if h := e.Call("GET", "/healthz", nil, "Origin", "https://fe.test").Header; !strings.Contains(h.Get("Access-Control-Expose-Headers"), "Date") || h.Get("Date") == "" {
+		t.Errorf("the date cannot be read: %v", h)
+	}
+}
+
+func TestSessions_AreShownAndEndedByTheirUser(t *testing.T) {
+	e := newEdge(t)
+	_, first := e.signIn(t)
+	_, second := e.signIn(t)
+	var listed []MySession
+	e.Call("GET", prefix+"/me/sessions", nil, second...).Into(t, &listed)
+	slices.SortFunc(listed, func(a, b MySession) int { return int(a.Id - b.Id) })
+	if len(listed) != 2 || listed[0].Current || !listed[1].Current || !strings.Contains(listed[0].Label, "Go-http-client") {
+		t.Fatalf("listed %+v", listed)
+	}
+	own := fmt.Sprint(prefix, "/me/sessions/", listed[0].Id)
+	if a := e.Call("DELETE", own, nil, second...); a.Status != 200 || string(a.Data) != "true" {
+		t.Errorf("ending one: %d %s", a.Status, a.Body)
+	}
+	wantFault(t, e.Call("DELETE", own, nil, second...), 404, "NOT_FOUND")
+	wantFault(t, e.Call("GET", prefix+"/me", nil, first...), 401, "SESSION_ENDED")
+	if a := e.Call("DELETE", prefix+"/me/sessions", nil, second...); a.Status != 200 {
+		t.Errorf("ending all: %d %s", a.Status, a.Body)
+	}
+	wantFault(t, e.Call("GET", prefix+"/me", nil, second...), 401, "SESSION_ENDED")
+}
+
+func TestTrackIDs_AreOnePerUserAndTrack(t *testing.T) {
+	seen := map[int64]string{}
+	for user := range songspy.UserID(30) {
+		for track := range songspy.TrackID(30) {
+			id := testIDs.Of(user, track)
+			if id < 1 || id >= 1<<53 || seen[id] != "" {
+				t.Fatalf("user %d and track %d have the id %d, as %q", user, track, id, seen[id])
+			}
+			seen[id] = fmt.Sprint(user, track)
+		}
+	}
+	if testIDs.Of(1, 2) != NewTrackIDs([]byte("key of the test")).Of(1, 2) {
+		t.Error("another replica has other ids")
+	}
+	if testIDs.Of(1, 2) == NewTrackIDs([]byte("another key")).Of(1, 2) {
+		t.Error("the id needs no key")
 	}
 }
 
@@ -171,18 +359,29 @@ func TestBoard_ShowsWhatTheOriginalFrontendReads(t *testing.T) {
 
 	a := e.Call("GET", prefix+"/tracks/current-playing", nil)
 	want := `[{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"albumImageUrl":"https://i.test/9","artistName":"IU, Friend",` +
-		`"createdAt":"2026-11-23T03:00:00.000Z","durationMs":253000,"id":9,"kind":"track","originalUrl":"https://open.test/9","previewUrl":"","title":"밤편지"},` +
+		`"createdAt":"2026-11-23T03:00:00.000Z","durationMs":253000,"id":` + fmt.Sprint(testIDs.Of(5, 9)) + `,"kind":"track","originalUrl":"https://open.test/9","previewUrl":"","title":"밤편지"},` +
 		`"user":{"id":5,"nickName":"아이유 팬","profileImageUrl":"https://p.test/5"}},` +
 		`{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"albumImageUrl":"","artistName":"",` +
-		`"createdAt":"2026-11-23T02:59:59.000Z","durationMs":0,"id":10,"kind":"local","originalUrl":"","previewUrl":"","title":"a file"},` +
+		`"createdAt":"2026-11-23T02:59:59.000Z","durationMs":0,"id":` + fmt.Sprint(testIDs.Of(6, 10)) + `,"kind":"local","originalUrl":"","previewUrl":"","title":"a file"},` +
 		`"user":{"id":6,"nickName":"","profileImageUrl":""}}]`
 	if string(a.Data) != want {
 		t.Errorf("answered\n%s, want\n%s", a.Data, want)
 	}
-	etag := a.Header.Get("ETag")
+	if at := regexp.MustCompile(`"serverTime":"([^"]+)"\}$`).FindSubmatch(a.Body); at == nil {
+		t.Errorf("the board does not say when it answered: %s", a.Body)
+	} else if told, err := time.Parse(timeLayout, string(at[1])); err != nil || time.Since(told).Abs() > time.Minute {
+		t.Errorf("it answered at %s, %v", at[1], err)
+	}
+	weak := a.Header.Get("ETag")
+	etag := strings.TrimPrefix(weak, "W/")
+	if weak == etag {
+		t.Errorf("the ETag %s is strong, and the time differs", weak)
+	}
+	inside := strings.Trim(etag, `"`)
 	for held, status := range map[string]int{
-		etag: 304, "W/" + etag: 304, `"other", W/` + etag: 304, "*": 304,
-		`"other"`: 200, strings.Trim(etag, `"`): 200, etag[:9] + `"`: 200,
+		weak: 304, etag: 304, `"other", ` + weak: 304, "*": 304,
+		`"` + inside + `-gzip"`: 304, `W/"` + inside + `-br"`: 304, `"` + inside + `--gzip"`: 304, `"` + inside + `;gzip"`: 304,
+		`"other"`: 200, inside: 200, etag[:9] + `"`: 200, `"` + inside + `-x"`: 200, `"other-gzip"`: 200,
 	} {
 		again := e.Call("GET", prefix+"/tracks/current-playing", nil, "If-None-Match", held)
 		if again.Status != status || (len(again.Body) == 0) != (status == http.StatusNotModified) {

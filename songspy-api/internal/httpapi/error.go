@@ -23,12 +23,14 @@ const fallbackRetry = 5 * time.Second
 var edges = map[string]int{
 	reasonMethodNotAllowed: http.StatusMethodNotAllowed,
 	reasonBodyTooLarge:     http.StatusRequestEntityTooLarge,
+	reasonHeadersTooLarge:  http.StatusRequestHeaderFieldsTooLarge,
 	reasonUnsupportedMedia: http.StatusUnsupportedMediaType,
 }
 
 const (
 	reasonMethodNotAllowed = "METHOD_NOT_ALLOWED"
 	reasonBodyTooLarge     = "BODY_TOO_LARGE"
+	reasonHeadersTooLarge  = "HEADERS_TOO_LARGE"
 	reasonUnsupportedMedia = "UNSUPPORTED_MEDIA_TYPE"
 )
 
@@ -101,14 +103,28 @@ func faultOf(err error, acceptLanguage string) (int, Fault) {
 	if edge, ok := edges[code]; ok {
 		status = edge
 	}
-	return status, Fault{Code: code, Message: messageOf(err, code).in(acceptLanguage)}
+	if !FaultCode(code).Valid() {
+		code = kind.reason // the contract knows no other words
+	}
+	return status, Fault{Code: FaultCode(code), Message: messageOf(err, code).in(acceptLanguage), Field: nullIfEmpty(faultField(err, code))}
+}
+
+// faultField names the field at fault; empty where no single one is.
+func faultField(err error, code string) string {
+	if f, ok := errors.AsType[interface {
+		error
+		Field() string
+	}](err); ok {
+		return f.Field()
+	}
+	return fields[code]
 }
 
 // messageOf chooses the words. A fault of a field names it; what a fault
 // carries besides is filled in; nothing else of an error is ever shown.
 func messageOf(err error, code string) message {
 	if f, ok := errors.AsType[fieldFault](err); ok {
-		return problems[f.problem].about(f.field)
+		return problems[f.problem].about(f.name)
 	}
 	if f, ok := errors.AsType[interface {
 		error

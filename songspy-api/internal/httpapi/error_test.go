@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -62,7 +64,9 @@ func TestFaults_OfRequestsAreNamedInTheEnvelope(t *testing.T) {
 		"id below one":       {"POST", prefix + "/users/0/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
 		"id beyond numbers":  {"POST", prefix + "/users/99999999999999999999/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
 		"somebody else":      {"POST", prefix + "/users/2/edit", `{"nickName":"x"}`, bearer, 403, "FORBIDDEN", ""},
-		"not linked":         {"GET", prefix + "/spotify-auth", nil, bearer, 404, "SPOTIFY_NOT_LINKED", ""},
+		"JSON cut off":       {"POST", prefix + "/google-auth", `{"accessToken":`, nil, 400, "INVALID_REQUEST", "not valid JSON"},
+		"JSON and a text":    {"POST", prefix + "/google-auth", `{"accessToken":"x"} x`, nil, 400, "INVALID_REQUEST", "not valid JSON"},
+		"another charset":    {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, []string{"Content-Type", "application/json; charset=euc-kr"}, 415, "UNSUPPORTED_MEDIA_TYPE", "UTF-8"},
 		"nothing to unlink":  {"DELETE", prefix + "/spotify-auth", nil, bearer, 404, "SPOTIFY_NOT_LINKED", ""},
 		"no code":            {"POST", prefix + "/spotify-auth", nil, bearer, 400, "SPOTIFY_CODE_INVALID", ""},
 		"unknown redirect":   {"GET", prefix + "/spotify-auth/url?redirectUri=https://evil.test", nil, bearer, 400, "INVALID_REQUEST", "redirectUri"},
@@ -165,6 +169,58 @@ func TestReadiness_SaysWhatIsWrong(t *testing.T) {
 	a := e.Call("GET", "/readyz", nil)
 	if a.Status != http.StatusServiceUnavailable || !strings.Contains(string(a.Data), "The house is dark.") || strings.Contains(string(a.Body), "10.1.2.3") {
 		t.Errorf("answered %d %s", a.Status, a.Body)
+	}
+}
+
+func TestFaults_NameTheFieldForPrograms(t *testing.T) {
+	e := newEdge(t)
+	_, bearer := e.signIn(t)
+	for name, c := range map[string]struct {
+		method, path string
+		body         any
+		field        string
+	}{
+		"missing":       {"POST", prefix + "/google-auth", `{}`, "accessToken"},
+		"unknown":       {"POST", prefix + "/token/refresh", `{"refreshToken":"x","extra":1}`, "extra"},
+		"no JSON":       {"POST", prefix + "/google-auth", `{`, "body"},
+		"a parameter":   {"GET", prefix + "/me/plays?limit=0", nil, "limit"},
+		"a nickname":    {"POST", prefix + "/users/1/edit", `{"nickName":"\u200b"}`, "nickName"},
+		"a redirect":    {"GET", prefix + "/spotify-auth/url?redirectUri=https://evil.test", nil, "redirectUri"},
+		"no code":       {"POST", prefix + "/spotify-auth", nil, "code"},
+		"nothing there": {"GET", "/nowhere", nil, ""},
+	} {
+		a := e.Call(c.method, c.path, c.body, bearer...)
+		var fault struct{ Error struct{ Field *string } }
+		if err := json.Unmarshal(a.Body, &fault); err != nil || valueOf(fault.Error.Field) != c.field || (fault.Error.Field == nil) != (c.field == "") {
+			t.Errorf("%s: answered %s, %v", name, a.Body, err)
+		}
+	}
+}
+
+func TestFaults_AMethodThatIsNotAllowedNamesThoseThatAre(t *testing.T) {
+	e := newEdge(t)
+	for path, allow := range map[string]string{"/healthz": "GET, HEAD", prefix + "/google-auth": "POST"} {
+		if a := e.Call("PATCH", path, nil); a.Status != 405 || a.Header.Get("Allow") != allow {
+			t.Errorf("%s: %d, Allow %q, want %q", path, a.Status, a.Header.Get("Allow"), allow)
+		}
+	}
+}
+
+func TestMessages_AreThoseOfTheContract(t *testing.T) {
+	for code := range messages {
+		if !FaultCode(code).Valid() {
+			t.Errorf("%s is missing in the contract's enum", code)
+		}
+	}
+	spec := openapi3.NewLoader()
+	doc, err := spec.LoadFromFile("../../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range doc.Components.Schemas["Fault"].Value.Properties["code"].Value.Enum {
+		if _, ok := messages[fmt.Sprint(code)]; !ok {
+			t.Errorf("%v of the contract has no message", code)
+		}
 	}
 }
 

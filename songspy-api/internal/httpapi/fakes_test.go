@@ -50,15 +50,15 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 	}
 	who, err := identity.New(identity.Options{
 		Google: h, People: h, Sessions: h, Keys: []identity.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
-		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour,
+		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour, SessionMaxLife: 48 * time.Hour,
 		Audience: songspy.AudienceEveryone, SignUp: identity.SignUp{Policy: identity.PolicyOpen}, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := board.New(board.Options{Feed: h, Render: RenderBoard, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: h, Render: testIDs.RenderBoard, Now: time.Now, Log: log})
 	o := Options{
-		Contract: spec, Identity: who, Board: live, People: h, Links: h, Heard: h, Mail: h, PublicURL: "http://songspy.test",
+		Contract: spec, Identity: who, TrackIDs: testIDs, Board: live, People: h, Links: h, Heard: h, Mail: h, PublicURL: "http://songspy.test",
 		Linking: linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
 		Probes:  []Probe{{Name: "house", Run: func(context.Context) error { return h.fail }}},
 		Assets:  []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), Policy: "default-src 'self'"}},
@@ -122,6 +122,8 @@ func (s *syncBuffer) Bytes() []byte {
 	defer s.mu.Unlock()
 	return bytes.Clone(s.b.Bytes())
 }
+
+var testIDs = NewTrackIDs([]byte("key of the test"))
 
 var errNone = &songspy.Error{Code: songspy.CodeNotFound}
 
@@ -302,4 +304,26 @@ func (h *house) BoardSnapshot(_ context.Context, each func(songspy.OnBoard) erro
 		}
 	}
 	return 0, h.fail
+}
+
+func (h *house) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) (living []songspy.Session, err error) {
+	for _, s := range h.sessions {
+		if s.UserID == user && s.RotatedAt == nil && s.Alive(at) {
+			living = append(living, s)
+		}
+	}
+	return living, h.fail
+}
+
+func (h *house) TouchFamily(context.Context, int64, time.Time) error { return nil }
+
+func (h *house) RevokeSessions(_ context.Context, user songspy.UserID, family int64) error {
+	err := error(errNone)
+	for id, s := range h.sessions {
+		if s.UserID == user && (family == 0 || s.Family == family) && s.RevokedAt == nil {
+			s.RevokedAt = &s.CreatedAt
+			h.sessions[id], err = s, nil
+		}
+	}
+	return err
 }

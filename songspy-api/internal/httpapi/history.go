@@ -39,7 +39,7 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 			Id: int64(p.Play.ID), StartedAt: Time(p.Play.StartedAt), EndedAt: Time(p.Play.EndedAt),
 			ListenedMs: p.Play.ListenedMS, Source: MyPlaySource(p.Play.Source), Provisional: p.Play.Provisional, Probable: p.Play.Probable,
 			Track: PlayedTrack{
-				Id: int64(p.Track.ID), Title: p.Track.Title, ArtistName: p.Track.Artists, AlbumName: p.Track.Album,
+				Id: s.o.TrackIDs.Of(p.Play.UserID, p.Track.ID), Title: p.Track.Title, ArtistName: p.Track.Artists, AlbumName: p.Track.Album,
 				OriginalUrl: p.Track.URL, AlbumImageUrl: p.Track.ImageURL,
 				Kind: PlayedTrackKind(p.Track.Kind), DurationMs: p.Track.DurationMS,
 			},
@@ -52,7 +52,7 @@ func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) 
 	if err := s.o.Heard.DeletePlay(ctx, callerOf(ctx).UserID, songspy.PlayID(r.Id), s.o.Now()); err != nil {
 		return nil, err
 	}
-	return DeleteMyPlay200JSONResponse{Result: SUCCESS}, nil
+	return DeleteMyPlay200JSONResponse{Result: SUCCESS, Data: true}, nil
 }
 
 // gapReasons are the reasons that a cursor may name.

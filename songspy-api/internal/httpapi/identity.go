@@ -17,7 +17,7 @@ func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequest
 	if r.Body.Invite != nil {
 		invite = songspy.Secret(*r.Body.Invite)
 	}
-	user, linked, tokens, err := s.o.Identity.SignIn(ctx, songspy.Secret(r.Body.AccessToken), invite)
+	user, linked, tokens, err := s.o.Identity.SignIn(ctx, songspy.Secret(r.Body.AccessToken), invite, valueOf(r.Params.UserAgent))
 	if err != nil {
 		return nil, personGone(err)
 	}

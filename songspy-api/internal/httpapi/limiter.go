@@ -10,33 +10,31 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// addressesKept bounds the limiter's memory: it knows at most twice as many.
-const addressesKept = 8192
+// keysKept bounds a limiter's memory: it knows at most twice as many keys.
+const keysKept = 8192
 
-// limiter allows each address so many requests a minute. It keeps two
-// generations of addresses; when the younger is full the older is forgotten,
-// which can only be to the advantage of who has been quiet.
-type limiter struct {
+// limiter is a token bucket for each key: so many requests a minute, and as
+// many at once. It keeps two generations of keys. When the younger is full the
+// older is forgotten: that can only let somebody pass who has been quiet.
+type limiter[K comparable] struct {
 	perMinute int // 0: no limit
-	now       func() time.Time
 
 	mu             sync.Mutex
-	younger, older map[netip.Prefix]*rate.Limiter
+	younger, older map[K]*rate.Limiter
 }
 
-func newLimiter(perMinute int, now func() time.Time) *limiter {
-	return &limiter{perMinute: perMinute, now: now, younger: map[netip.Prefix]*rate.Limiter{}}
+func newLimiter[K comparable](perMinute int) *limiter[K] {
+	return &limiter[K]{perMinute: perMinute, younger: map[K]*rate.Limiter{}}
 }
 
-// take takes one request of the address, or is too_many with how long to wait.
-func (l *limiter) take(address string) error {
+// take takes one request of the key, or is too_many with how long to wait.
+func (l *limiter[K]) take(key K, now time.Time) error {
 	if l.perMinute == 0 {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
-	reservation := l.of(neighbourhood(address)).ReserveN(now, 1)
+	reservation := l.of(key).ReserveN(now, 1)
 	if wait := reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now)
 		return &songspy.Error{Code: songspy.CodeTooMany, RetryAfter: wait}
@@ -44,12 +42,12 @@ func (l *limiter) take(address string) error {
 	return nil
 }
 
-func (l *limiter) of(key netip.Prefix) *rate.Limiter {
+func (l *limiter[K]) of(key K) *rate.Limiter {
 	if known, ok := l.younger[key]; ok {
 		return known
 	}
-	if len(l.younger) >= addressesKept {
-		l.older, l.younger = l.younger, make(map[netip.Prefix]*rate.Limiter, addressesKept)
+	if len(l.younger) >= keysKept {
+		l.older, l.younger = l.younger, make(map[K]*rate.Limiter, keysKept)
 	}
 	known, ok := l.older[key]
 	if !ok {
@@ -59,18 +57,36 @@ func (l *limiter) of(key netip.Prefix) *rate.Limiter {
 	return known
 }
 
-// neighbourhood is what one subscriber has to choose from: an IPv4 address, or
-// 64 bits of an IPv6 one.
-func neighbourhood(address string) netip.Prefix {
+// networksShare is how many times the requests of one subscriber a whole IPv6
+// network may make: providers give some subscribers a /48, which holds 65,536 /64.
+const networksShare = 8
+
+// addressLimiter counts IPv4 addresses, and IPv6 by /64 and by /48.
+type addressLimiter struct{ subscribers, networks *limiter[netip.Prefix] }
+
+func newAddressLimiter(perMinute int) addressLimiter {
+	return addressLimiter{newLimiter[netip.Prefix](perMinute), newLimiter[netip.Prefix](networksShare * perMinute)}
+}
+
+// take takes one request of the address, or is too_many.
+func (l addressLimiter) take(address string, now time.Time) error {
+	const ipv4, subscriber, network = 32, 64, 48
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
-		return netip.Prefix{}
+		return l.subscribers.take(netip.Prefix{}, now)
 	}
 	addr = addr.Unmap().WithZone("")
-	bits := 64
 	if addr.Is4() {
-		bits = 32
+		return l.subscribers.take(netip.PrefixFrom(addr, ipv4), now)
 	}
-	prefix, _ := addr.Prefix(bits) // the bits fit
-	return prefix
+	for _, by := range []struct {
+		limiter *limiter[netip.Prefix]
+		bits    int
+	}{{l.subscribers, subscriber}, {l.networks, network}} {
+		prefix, _ := addr.Prefix(by.bits) // the bits fit
+		if err := by.limiter.take(prefix, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }

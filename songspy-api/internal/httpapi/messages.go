@@ -24,7 +24,8 @@ var messages = map[string]message{
 	"GONE":                   {"It was here and is gone.", "더 이상 존재하지 않습니다."},
 	"UNPROCESSABLE":          {"The request is well formed but cannot be used.", "요청을 처리할 수 없습니다."},
 	"BODY_TOO_LARGE":         {"The body is larger than 64 KiB.", "요청 본문이 64 KiB를 넘습니다."},
-	"UNSUPPORTED_MEDIA_TYPE": {"The body must be application/json.", "요청 본문은 application/json이어야 합니다."},
+	"HEADERS_TOO_LARGE":      {"The header fields are larger than 16 KiB.", "요청 헤더가 16 KiB를 넘습니다."},
+	"UNSUPPORTED_MEDIA_TYPE": {"The body must be application/json in UTF-8.", "요청 본문은 UTF-8로 된 application/json이어야 합니다."},
 	"RATE_LIMITED":           {"Too many attempts. Please wait a moment.", "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요."},
 	"UNAVAILABLE":            {"The service cannot answer at the moment. Please try again shortly.", "지금은 응답할 수 없습니다. 잠시 후 다시 시도해 주세요."},
 
@@ -52,6 +53,13 @@ var messages = map[string]message{
 	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},
 }
 
+// fields are the fields at fault of codes that are about one.
+var fields = map[string]string{
+	"NICKNAME_INVALID": "nickName", "INVITE_REQUIRED": "invite", "INVITE_INVALID": "invite", "SPOTIFY_CODE_INVALID": "code",
+	"GOOGLE_TOKEN_INVALID": "accessToken", "GOOGLE_TOKEN_FOREIGN": "accessToken",
+	"REFRESH_TOKEN_INVALID": "refreshToken", "REFRESH_TOKEN_REUSED": "refreshToken",
+}
+
 // problem is what is wrong with one field of a request.
 type problem int
 
@@ -62,6 +70,7 @@ const (
 	problemTooLong
 	problemTooShort
 	problemNotKnown
+	problemNoJSON
 	problemOther
 )
 
@@ -73,17 +82,21 @@ var problems = map[problem]message{
 	problemTooLong:      {"The field %s is too long.", "%s 값이 너무 깁니다."},
 	problemTooShort:     {"The field %s is too short.", "%s 값이 너무 짧습니다."},
 	problemNotKnown:     {"The field %s has a value that is not known here.", "%s 값을 알 수 없습니다."},
+	problemNoJSON:       {"The %s of the request is not valid JSON.", "요청 %s가 올바른 JSON이 아닙니다."},
 	problemOther:        {"The field %s is not valid.", "%s 값이 올바르지 않습니다."},
 }
 
 // fieldFault is a fault of one field.
 type fieldFault struct {
-	field   string
+	name    string
 	problem problem
 }
 
+// Field names the field at fault.
+func (f fieldFault) Field() string { return f.name }
+
 // Error implements the error interface, for the log.
-func (f fieldFault) Error() string { return fmt.Sprintf(problems[f.problem].english, f.field) }
+func (f fieldFault) Error() string { return fmt.Sprintf(problems[f.problem].english, f.name) }
 
 var languages = language.NewMatcher([]language.Tag{language.English, language.Korean})
 

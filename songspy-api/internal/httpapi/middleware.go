@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -49,9 +51,32 @@ func (s *server) observe(c *gin.Context) {
 	}
 	ctx := c.Request.Context()
 	if s.o.Log.Enabled(ctx, level) {
-		s.o.Log.LogAttrs(ctx, level, "request",
+		line := []slog.Attr{
 			slog.String("method", method), slog.String("route", route), slog.Int("status", status),
-			slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)))
+			slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)),
+		}
+		if s.o.Log.Enabled(ctx, slog.LevelDebug) {
+			// Where client is a proxy's address, SONGSPY_TRUSTED_PROXIES lacks peer.
+			line = append(line, slog.String("client", c.ClientIP()), slog.String("peer", c.RemoteIP()))
+		}
+		s.o.Log.LogAttrs(ctx, level, "request", line...)
+	}
+}
+
+// headerLimit is the largest sum of header fields, in bytes. The server itself
+// takes more, so that the answer can be the envelope.
+const headerLimit = 16 << 10
+
+// limitHeaders refuses requests whose header fields are too large.
+func (s *server) limitHeaders(c *gin.Context) {
+	size := len(c.Request.RequestURI)
+	for name, values := range c.Request.Header {
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	if size > headerLimit {
+		s.answerFault(c, errEdge(reasonHeadersTooLarge))
 	}
 }
 
@@ -101,23 +126,64 @@ func (s *server) secureHeaders(c *gin.Context) {
 // allowOrigins answers browsers that ask on behalf of another origin: only
 // those of the list may read, and never with cookies.
 func (s *server) allowOrigins(c *gin.Context) {
-	if len(s.o.AllowedOrigins) == 0 {
+	h, origin := c.Writer.Header(), c.GetHeader("Origin")
+	if len(s.o.AllowedOrigins) > 0 {
+		h.Add("Vary", "Origin")
+	}
+	if origin == "" {
 		return
 	}
-	h := c.Writer.Header()
-	h.Add("Vary", "Origin")
-	origin := c.GetHeader("Origin")
-	if origin == "" || !slices.Contains(s.o.AllowedOrigins, origin) {
+	if !slices.Contains(s.o.AllowedOrigins, origin) {
+		if !s.own(c.Request, origin) && s.refused.isNew(origin) {
+			s.o.Log.WarnContext(c.Request.Context(), "a page of another origin was refused; if it is yours, add its origin to SONGSPY_ALLOWED_ORIGINS",
+				slog.String("origin", origin))
+		}
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "ETag, Retry-After, X-Request-Id")
+	h.Set("Access-Control-Expose-Headers", "Date, ETag, Retry-After, X-Request-Id")
 	if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-		h.Set("Access-Control-Allow-Headers", "Accept-Language, Authorization, Content-Type, If-None-Match, X-Request-Id")
+		h.Set("Access-Control-Allow-Headers", allowedHeaders)
 		h.Set("Access-Control-Max-Age", "600")
 		c.AbortWithStatus(http.StatusNoContent)
 	}
+}
+
+// allowedHeaders are what pages of other origins may send: what the contract
+// knows, and what tracing libraries add on their own.
+const allowedHeaders = "Accept-Language, Authorization, Content-Type, If-None-Match, X-Request-Id, X-Requested-With, " +
+	"traceparent, tracestate, baggage, sentry-trace, b3, x-b3-traceid, x-b3-spanid, x-b3-parentspanid, x-b3-sampled, x-b3-flags, " +
+	"x-datadog-trace-id, x-datadog-parent-id, x-datadog-origin, x-datadog-sampling-priority, x-datadog-tags, newrelic"
+
+// own reports whether the origin is that of the bundled page.
+func (s *server) own(r *http.Request, origin string) bool {
+	if origin == s.o.PublicURL {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+// refusedOrigins remembers which origins were logged: each once, and only so
+// many, since anybody can send any.
+type refusedOrigins struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+func (o *refusedOrigins) isNew(origin string) bool {
+	const most, longest = 50, 200
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen[origin] || len(o.seen) >= most || len(origin) > longest {
+		return false
+	}
+	if o.seen == nil {
+		o.seen = map[string]bool{}
+	}
+	o.seen[origin] = true
+	return true
 }
 
 type callerKey struct{}

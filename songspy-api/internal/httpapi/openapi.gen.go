@@ -53,6 +53,144 @@ func (e BoardTrackKind) Valid() bool {
 	}
 }
 
+// Defines values for DoneAnswerData.
+const (
+	True DoneAnswerData = true
+)
+
+// Valid indicates whether the value is a known member of the DoneAnswerData enum.
+func (e DoneAnswerData) Valid() bool {
+	switch e {
+	case True:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FaultCode.
+const (
+	BODYTOOLARGE           FaultCode = "BODY_TOO_LARGE"
+	COMMONERROR            FaultCode = "COMMON_ERROR"
+	CONFLICT               FaultCode = "CONFLICT"
+	FORBIDDEN              FaultCode = "FORBIDDEN"
+	GONE                   FaultCode = "GONE"
+	GOOGLETOKENFOREIGN     FaultCode = "GOOGLE_TOKEN_FOREIGN"
+	GOOGLETOKENINVALID     FaultCode = "GOOGLE_TOKEN_INVALID"
+	GOOGLEUNAVAILABLE      FaultCode = "GOOGLE_UNAVAILABLE"
+	HEADERSTOOLARGE        FaultCode = "HEADERS_TOO_LARGE"
+	INVALIDREQUEST         FaultCode = "INVALID_REQUEST"
+	INVITEINVALID          FaultCode = "INVITE_INVALID"
+	INVITEREQUIRED         FaultCode = "INVITE_REQUIRED"
+	METHODNOTALLOWED       FaultCode = "METHOD_NOT_ALLOWED"
+	NICKNAMEINVALID        FaultCode = "NICKNAME_INVALID"
+	NOTFOUND               FaultCode = "NOT_FOUND"
+	RATELIMITED            FaultCode = "RATE_LIMITED"
+	REFRESHTOKENINVALID    FaultCode = "REFRESH_TOKEN_INVALID"
+	REFRESHTOKENREUSED     FaultCode = "REFRESH_TOKEN_REUSED"
+	SESSIONENDED           FaultCode = "SESSION_ENDED"
+	SIGNUPCLOSED           FaultCode = "SIGN_UP_CLOSED"
+	SPOTIFYAPPREFUSED      FaultCode = "SPOTIFY_APP_REFUSED"
+	SPOTIFYCODEINVALID     FaultCode = "SPOTIFY_CODE_INVALID"
+	SPOTIFYLINKEDELSEWHERE FaultCode = "SPOTIFY_LINKED_ELSEWHERE"
+	SPOTIFYNOSEAT          FaultCode = "SPOTIFY_NO_SEAT"
+	SPOTIFYNOTLINKED       FaultCode = "SPOTIFY_NOT_LINKED"
+	SPOTIFYNOTREGISTERED   FaultCode = "SPOTIFY_NOT_REGISTERED"
+	SPOTIFYOWNAPPREFUSED   FaultCode = "SPOTIFY_OWN_APP_REFUSED"
+	SPOTIFYOWNAPPSOFF      FaultCode = "SPOTIFY_OWN_APPS_OFF"
+	SPOTIFYSCOPESMISSING   FaultCode = "SPOTIFY_SCOPES_MISSING"
+	SPOTIFYSEATNOTASKED    FaultCode = "SPOTIFY_SEAT_NOT_ASKED"
+	SPOTIFYSEATNOTNEEDED   FaultCode = "SPOTIFY_SEAT_NOT_NEEDED"
+	SPOTIFYUNAVAILABLE     FaultCode = "SPOTIFY_UNAVAILABLE"
+	TOKENEXPIRED           FaultCode = "TOKEN_EXPIRED"
+	UNAUTHORIZED           FaultCode = "UNAUTHORIZED"
+	UNAVAILABLE            FaultCode = "UNAVAILABLE"
+	UNPROCESSABLE          FaultCode = "UNPROCESSABLE"
+	UNSUPPORTEDMEDIATYPE   FaultCode = "UNSUPPORTED_MEDIA_TYPE"
+)
+
+// Valid indicates whether the value is a known member of the FaultCode enum.
+func (e FaultCode) Valid() bool {
+	switch e {
+	case BODYTOOLARGE:
+		return true
+	case COMMONERROR:
+		return true
+	case CONFLICT:
+		return true
+	case FORBIDDEN:
+		return true
+	case GONE:
+		return true
+	case GOOGLETOKENFOREIGN:
+		return true
+	case GOOGLETOKENINVALID:
+		return true
+	case GOOGLEUNAVAILABLE:
+		return true
+	case HEADERSTOOLARGE:
+		return true
+	case INVALIDREQUEST:
+		return true
+	case INVITEINVALID:
+		return true
+	case INVITEREQUIRED:
+		return true
+	case METHODNOTALLOWED:
+		return true
+	case NICKNAMEINVALID:
+		return true
+	case NOTFOUND:
+		return true
+	case RATELIMITED:
+		return true
+	case REFRESHTOKENINVALID:
+		return true
+	case REFRESHTOKENREUSED:
+		return true
+	case SESSIONENDED:
+		return true
+	case SIGNUPCLOSED:
+		return true
+	case SPOTIFYAPPREFUSED:
+		return true
+	case SPOTIFYCODEINVALID:
+		return true
+	case SPOTIFYLINKEDELSEWHERE:
+		return true
+	case SPOTIFYNOSEAT:
+		return true
+	case SPOTIFYNOTLINKED:
+		return true
+	case SPOTIFYNOTREGISTERED:
+		return true
+	case SPOTIFYOWNAPPREFUSED:
+		return true
+	case SPOTIFYOWNAPPSOFF:
+		return true
+	case SPOTIFYSCOPESMISSING:
+		return true
+	case SPOTIFYSEATNOTASKED:
+		return true
+	case SPOTIFYSEATNOTNEEDED:
+		return true
+	case SPOTIFYUNAVAILABLE:
+		return true
+	case TOKENEXPIRED:
+		return true
+	case UNAUTHORIZED:
+		return true
+	case UNAVAILABLE:
+		return true
+	case UNPROCESSABLE:
+		return true
+	case UNSUPPORTEDMEDIATYPE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LinkState.
 const (
 	Active         LinkState = "active"
@@ -269,7 +407,7 @@ type Authorization struct {
 	// seat. Spotify would let them sign in, and then refuse (`SPOTIFY_NOT_REGISTERED`).
 	Registered bool `json:"registered"`
 
-	// State Compare it with what comes back.
+	// State Compare it with what comes back, and send it with the code.
 	State string `json:"state"`
 
 	// Url Open this in the browser.
@@ -288,6 +426,10 @@ type BoardAnswer struct {
 	Data   []BoardEntry `json:"data"`
 	Error  *Fault       `json:"error"`
 	Result Result       `json:"result"`
+
+	// ServerTime When this was answered, by the clock that the other times are of; a 304 says it in the header
+	// `Date`. The ETag does not cover it.
+	ServerTime Timestamp `json:"serverTime"`
 }
 
 // BoardEntry defines model for BoardEntry.
@@ -314,9 +456,11 @@ type BoardTrack struct {
 	CreatedAt Timestamp `json:"createdAt"`
 
 	// DurationMs 0 if unknown.
-	DurationMs int64          `json:"durationMs"`
-	Id         int64          `json:"id"`
-	Kind       BoardTrackKind `json:"kind"`
+	DurationMs int64 `json:"durationMs"`
+
+	// Id Unique per user and track.
+	Id   int64          `json:"id"`
+	Kind BoardTrackKind `json:"kind"`
 
 	// OriginalUrl Where to open it; empty for a local file.
 	OriginalUrl string `json:"originalUrl"`
@@ -350,10 +494,13 @@ type Check struct {
 
 // DoneAnswer defines model for DoneAnswer.
 type DoneAnswer struct {
-	Data   bool   `json:"data"`
-	Error  *Fault `json:"error"`
-	Result Result `json:"result"`
+	Data   DoneAnswerData `json:"data"`
+	Error  *Fault         `json:"error"`
+	Result Result         `json:"result"`
 }
+
+// DoneAnswerData defines model for DoneAnswer.Data.
+type DoneAnswerData bool
 
 // Edited defines model for Edited.
 type Edited struct {
@@ -390,12 +537,19 @@ type ErasedAnswer struct {
 
 // Fault defines model for Fault.
 type Fault struct {
-	// Code A stable word to branch on.
-	Code string `json:"code"`
+	// Code A stable word to branch on. Later versions may add words.
+	Code FaultCode `json:"code"`
+
+	// Field The field, parameter or part of the request at fault, as `parent.child`; `body` for all of it.
+	// Null where no single one is.
+	Field *string `json:"field"`
 
 	// Message For a person, in their language.
 	Message string `json:"message"`
 }
+
+// FaultCode A stable word to branch on. Later versions may add words.
+type FaultCode string
 
 // FaultAnswer defines model for FaultAnswer.
 type FaultAnswer struct {
@@ -471,7 +625,7 @@ type LinkTask string
 
 // LinkAnswer defines model for LinkAnswer.
 type LinkAnswer struct {
-	Data   Link   `json:"data"`
+	Data   *Link  `json:"data"`
 	Error  *Fault `json:"error"`
 	Result Result `json:"result"`
 }
@@ -572,6 +726,25 @@ type MyPlay struct {
 // MyPlaySource Seen while it played, told by Spotify afterwards, or brought along.
 type MyPlaySource string
 
+// MySession defines model for MySession.
+type MySession struct {
+	// Current Whether this request came through it.
+	Current bool `json:"current"`
+
+	// EndsAt When it ends unless it is refreshed before.
+	EndsAt Timestamp `json:"endsAt"`
+	Id     int64     `json:"id"`
+
+	// Label The browser or program that signed in, as it named itself; empty if it did not.
+	Label string `json:"label"`
+
+	// LastUsedAt When it was last used, to within ten minutes.
+	LastUsedAt Timestamp `json:"lastUsedAt"`
+
+	// SignedInAt RFC 3339 in UTC with milliseconds.
+	SignedInAt Timestamp `json:"signedInAt"`
+}
+
 // PlayedTrack defines model for PlayedTrack.
 type PlayedTrack struct {
 	// AlbumImageUrl Empty where there is none.
@@ -584,9 +757,11 @@ type PlayedTrack struct {
 	ArtistName string `json:"artistName"`
 
 	// DurationMs 0 if unknown.
-	DurationMs int64           `json:"durationMs"`
-	Id         int64           `json:"id"`
-	Kind       PlayedTrackKind `json:"kind"`
+	DurationMs int64 `json:"durationMs"`
+
+	// Id Unique per user and track; the same as on the board.
+	Id   int64           `json:"id"`
+	Kind PlayedTrackKind `json:"kind"`
 
 	// OriginalUrl Where to open it; empty for a local file.
 	OriginalUrl string `json:"originalUrl"`
@@ -648,7 +823,7 @@ type SeatState string
 
 // SeatAnswer defines model for SeatAnswer.
 type SeatAnswer struct {
-	Data   Seat   `json:"data"`
+	Data   *Seat  `json:"data"`
 	Error  *Fault `json:"error"`
 	Result Result `json:"result"`
 }
@@ -657,6 +832,13 @@ type SeatAnswer struct {
 type SeatAsking struct {
 	// Email The address of the person's Spotify account. Shown to the operator alone.
 	Email string `json:"email"`
+}
+
+// SessionsAnswer defines model for SessionsAnswer.
+type SessionsAnswer struct {
+	Data   []MySession `json:"data"`
+	Error  *Fault      `json:"error"`
+	Result Result      `json:"result"`
 }
 
 // SignUp defines model for SignUp.
@@ -716,6 +898,10 @@ type SpotifyLinking struct {
 
 	// RedirectUri The one that the authorization was asked with. This instance's default otherwise.
 	RedirectUri *string `json:"redirectUri,omitempty"`
+
+	// State What Spotify sent the browser back with. If it is sent, it must belong to `codeVerifier`, where
+	// both are of `/v1/songspy/spotify-auth/url`.
+	State *string `json:"state,omitempty"`
 }
 
 // Timestamp RFC 3339 in UTC with milliseconds.
@@ -765,6 +951,9 @@ type Conflict = FaultAnswer
 // Forbidden defines model for Forbidden.
 type Forbidden = FaultAnswer
 
+// HeadersTooLarge defines model for HeadersTooLarge.
+type HeadersTooLarge = FaultAnswer
+
 // Internal defines model for Internal.
 type Internal = FaultAnswer
 
@@ -788,6 +977,12 @@ type Unprocessable = FaultAnswer
 
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = FaultAnswer
+
+// SignInWithGoogleParams defines parameters for SignInWithGoogle.
+type SignInWithGoogleParams struct {
+	// UserAgent It becomes the label of the session.
+	UserAgent *string `json:"User-Agent,omitempty"`
+}
 
 // ListMyGapsParams defines parameters for ListMyGaps.
 type ListMyGapsParams struct {
@@ -839,6 +1034,9 @@ type SetMyNoticesJSONRequestBody = MyNoticesChange
 // LinkSpotifyJSONRequestBody defines body for LinkSpotify for application/json ContentType.
 type LinkSpotifyJSONRequestBody = SpotifyLinking
 
+// LinkSpotifyFormdataRequestBody defines body for LinkSpotify for application/x-www-form-urlencoded ContentType.
+type LinkSpotifyFormdataRequestBody = SpotifyLinking
+
 // AskSpotifySeatJSONRequestBody defines body for AskSpotifySeat for application/json ContentType.
 type AskSpotifySeatJSONRequestBody = SeatAsking
 
@@ -858,7 +1056,7 @@ type ServerInterface interface {
 	GetReadiness(c *gin.Context)
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
-	SignInWithGoogle(c *gin.Context)
+	SignInWithGoogle(c *gin.Context, params SignInWithGoogleParams)
 	// Logout End this session; its tokens stop working at once.
 	// (POST /v1/songspy/logout)
 	Logout(c *gin.Context)
@@ -883,13 +1081,22 @@ type ServerInterface interface {
 	// DeleteMyPlay Delete a play of one's own.
 	// (DELETE /v1/songspy/me/plays/{id})
 	DeleteMyPlay(c *gin.Context, id int64)
+	// EndMySessions End every session of one's own, this one too; all their tokens stop working at once.
+	// (DELETE /v1/songspy/me/sessions)
+	EndMySessions(c *gin.Context)
+	// ListMySessions Where one is signed in; the last used first.
+	// (GET /v1/songspy/me/sessions)
+	ListMySessions(c *gin.Context)
+	// EndMySession End one session of one's own; its tokens stop working at once.
+	// (DELETE /v1/songspy/me/sessions/{id})
+	EndMySession(c *gin.Context, id int64)
 	// GetSignUp Who may sign up here; ask before sending a newcomer to Google.
 	// (GET /v1/songspy/sign-up)
 	GetSignUp(c *gin.Context)
 	// UnlinkSpotify Unlink, and erase what came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(c *gin.Context)
-	// GetSpotifyLink How one's Spotify link fares.
+	// GetSpotifyLink The state of one's Spotify link; null without one.
 	// (GET /v1/songspy/spotify-auth)
 	GetSpotifyLink(c *gin.Context)
 	// LinkSpotify ★ Link a Spotify account with the code of its authorization.
@@ -898,7 +1105,7 @@ type ServerInterface interface {
 	// LeaveSpotifySeat Give up the seat, or the place in line; the address is forgotten.
 	// (DELETE /v1/songspy/spotify-auth/seat)
 	LeaveSpotifySeat(c *gin.Context)
-	// GetSpotifySeat How one stands who has asked for a seat in a Spotify app.
+	// GetSpotifySeat The seat that one has asked for in a Spotify app; null if none was asked for.
 	// (GET /v1/songspy/spotify-auth/seat)
 	GetSpotifySeat(c *gin.Context)
 	// AskSpotifySeat Ask for a seat in a Spotify app.
@@ -956,6 +1163,33 @@ func (siw *ServerInterfaceWrapper) GetReadiness(c *gin.Context) {
 // SignInWithGoogle operation middleware
 func (siw *ServerInterfaceWrapper) SignInWithGoogle(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SignInWithGoogleParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("User-Agent")]; found {
+		var UserAgent string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for User-Agent, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "User-Agent", valueList[0], &UserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter User-Agent: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UserAgent = &UserAgent
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -963,7 +1197,7 @@ func (siw *ServerInterfaceWrapper) SignInWithGoogle(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.SignInWithGoogle(c)
+	siw.Handler.SignInWithGoogle(c, params)
 }
 
 // Logout operation middleware
@@ -1124,6 +1358,57 @@ func (siw *ServerInterfaceWrapper) DeleteMyPlay(c *gin.Context) {
 	}
 
 	siw.Handler.DeleteMyPlay(c, id)
+}
+
+// EndMySessions operation middleware
+func (siw *ServerInterfaceWrapper) EndMySessions(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EndMySessions(c)
+}
+
+// ListMySessions operation middleware
+func (siw *ServerInterfaceWrapper) ListMySessions(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMySessions(c)
+}
+
+// EndMySession operation middleware
+func (siw *ServerInterfaceWrapper) EndMySession(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EndMySession(c, id)
 }
 
 // GetSignUp operation middleware
@@ -1375,6 +1660,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/sign-up", wrapper.GetSignUp)
 	router.POST(options.BaseURL+"/v1/songspy/token/refresh", wrapper.RefreshToken)
 	router.POST(options.BaseURL+"/v1/songspy/logout", wrapper.Logout)
+	router.DELETE(options.BaseURL+"/v1/songspy/me/sessions", wrapper.EndMySessions)
+	router.GET(options.BaseURL+"/v1/songspy/me/sessions", wrapper.ListMySessions)
+	router.DELETE(options.BaseURL+"/v1/songspy/me/sessions/:id", wrapper.EndMySession)
 	router.DELETE(options.BaseURL+"/v1/songspy/me", wrapper.DeleteMe)
 	router.GET(options.BaseURL+"/v1/songspy/me", wrapper.GetMe)
 	router.GET(options.BaseURL+"/v1/songspy/me/notices", wrapper.GetMyNotices)
@@ -1400,6 +1688,8 @@ type BodyTooLargeJSONResponse FaultAnswer
 type ConflictJSONResponse FaultAnswer
 
 type ForbiddenJSONResponse FaultAnswer
+
+type HeadersTooLargeJSONResponse FaultAnswer
 
 type InternalJSONResponse FaultAnswer
 
@@ -1452,6 +1742,20 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type GetHealth431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetHealth431JSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadinessRequestObject struct {
 }
 
@@ -1469,6 +1773,20 @@ func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReadiness431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetReadiness431JSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1498,7 +1816,8 @@ func (response GetReadiness503JSONResponse) VisitGetReadinessResponse(w http.Res
 }
 
 type SignInWithGoogleRequestObject struct {
-	Body *SignInWithGoogleJSONRequestBody
+	Params SignInWithGoogleParams
+	Body   *SignInWithGoogleJSONRequestBody
 }
 
 type SignInWithGoogleResponseObject interface {
@@ -1606,6 +1925,20 @@ func (response SignInWithGoogle429JSONResponse) VisitSignInWithGoogleResponse(w 
 	return err
 }
 
+type SignInWithGoogle431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response SignInWithGoogle431JSONResponse) VisitSignInWithGoogleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SignInWithGoogle500JSONResponse struct{ InternalJSONResponse }
 
 func (response SignInWithGoogle500JSONResponse) VisitSignInWithGoogleResponse(w http.ResponseWriter) error {
@@ -1666,6 +1999,20 @@ func (response Logout401JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Logout431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response Logout431JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1734,6 +2081,20 @@ func (response DeleteMe401JSONResponse) VisitDeleteMeResponse(w http.ResponseWri
 	return err
 }
 
+type DeleteMe431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response DeleteMe431JSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteMe500JSONResponse struct{ InternalJSONResponse }
 
 func (response DeleteMe500JSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
@@ -1794,6 +2155,20 @@ func (response GetMe401JSONResponse) VisitGetMeResponse(w http.ResponseWriter) e
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetMe431JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1877,6 +2252,20 @@ func (response ListMyGaps401JSONResponse) VisitListMyGapsResponse(w http.Respons
 	return err
 }
 
+type ListMyGaps431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMyGaps431JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMyGaps500JSONResponse struct{ InternalJSONResponse }
 
 func (response ListMyGaps500JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
@@ -1937,6 +2326,20 @@ func (response GetMyNotices401JSONResponse) VisitGetMyNoticesResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyNotices431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetMyNotices431JSONResponse) VisitGetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2050,6 +2453,35 @@ func (response SetMyNotices415JSONResponse) VisitSetMyNoticesResponse(w http.Res
 	return err
 }
 
+type SetMyNotices429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response SetMyNotices429JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyNotices431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response SetMyNotices431JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetMyNotices500JSONResponse struct{ InternalJSONResponse }
 
 func (response SetMyNotices500JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
@@ -2125,6 +2557,20 @@ func (response ListMyPlays401JSONResponse) VisitListMyPlaysResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyPlays431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMyPlays431JSONResponse) VisitListMyPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2222,6 +2668,35 @@ func (response DeleteMyPlay404JSONResponse) VisitDeleteMyPlayResponse(w http.Res
 	return err
 }
 
+type DeleteMyPlay429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response DeleteMyPlay429JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyPlay431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response DeleteMyPlay431JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteMyPlay500JSONResponse struct{ InternalJSONResponse }
 
 func (response DeleteMyPlay500JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
@@ -2251,6 +2726,284 @@ func (response DeleteMyPlay503JSONResponse) VisitDeleteMyPlayResponse(w http.Res
 	return err
 }
 
+type EndMySessionsRequestObject struct {
+}
+
+type EndMySessionsResponseObject interface {
+	VisitEndMySessionsResponse(w http.ResponseWriter) error
+}
+
+type EndMySessions200JSONResponse DoneAnswer
+
+func (response EndMySessions200JSONResponse) VisitEndMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySessions401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response EndMySessions401JSONResponse) VisitEndMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySessions431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response EndMySessions431JSONResponse) VisitEndMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySessions500JSONResponse struct{ InternalJSONResponse }
+
+func (response EndMySessions500JSONResponse) VisitEndMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySessions503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response EndMySessions503JSONResponse) VisitEndMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessionsRequestObject struct {
+}
+
+type ListMySessionsResponseObject interface {
+	VisitListMySessionsResponse(w http.ResponseWriter) error
+}
+
+type ListMySessions200JSONResponse SessionsAnswer
+
+func (response ListMySessions200JSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMySessions401JSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMySessions431JSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMySessions500JSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMySessions503JSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySessionRequestObject struct {
+	Id int64 `json:"id"`
+}
+
+type EndMySessionResponseObject interface {
+	VisitEndMySessionResponse(w http.ResponseWriter) error
+}
+
+type EndMySession200JSONResponse DoneAnswer
+
+func (response EndMySession200JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession400JSONResponse struct{ InvalidJSONResponse }
+
+func (response EndMySession400JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response EndMySession401JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response EndMySession404JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response EndMySession429JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response EndMySession431JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession500JSONResponse struct{ InternalJSONResponse }
+
+func (response EndMySession500JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response EndMySession503JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSignUpRequestObject struct {
 }
 
@@ -2268,6 +3021,20 @@ func (response GetSignUp200JSONResponse) VisitGetSignUpResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSignUp431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetSignUp431JSONResponse) VisitGetSignUpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2317,6 +3084,35 @@ func (response UnlinkSpotify404JSONResponse) VisitUnlinkSpotifyResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlinkSpotify429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response UnlinkSpotify429JSONResponse) VisitUnlinkSpotifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlinkSpotify431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response UnlinkSpotify431JSONResponse) VisitUnlinkSpotifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2385,16 +3181,16 @@ func (response GetSpotifyLink401JSONResponse) VisitGetSpotifyLinkResponse(w http
 	return err
 }
 
-type GetSpotifyLink404JSONResponse struct{ NotFoundJSONResponse }
+type GetSpotifyLink431JSONResponse struct{ HeadersTooLargeJSONResponse }
 
-func (response GetSpotifyLink404JSONResponse) VisitGetSpotifyLinkResponse(w http.ResponseWriter) error {
+func (response GetSpotifyLink431JSONResponse) VisitGetSpotifyLinkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2429,8 +3225,9 @@ func (response GetSpotifyLink503JSONResponse) VisitGetSpotifyLinkResponse(w http
 }
 
 type LinkSpotifyRequestObject struct {
-	Params LinkSpotifyParams
-	Body   *LinkSpotifyJSONRequestBody
+	Params       LinkSpotifyParams
+	JSONBody     *LinkSpotifyJSONRequestBody
+	FormdataBody *LinkSpotifyFormdataRequestBody
 }
 
 type LinkSpotifyResponseObject interface {
@@ -2566,6 +3363,20 @@ func (response LinkSpotify429JSONResponse) VisitLinkSpotifyResponse(w http.Respo
 	return err
 }
 
+type LinkSpotify431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response LinkSpotify431JSONResponse) VisitLinkSpotifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LinkSpotify500JSONResponse struct{ InternalJSONResponse }
 
 func (response LinkSpotify500JSONResponse) VisitLinkSpotifyResponse(w http.ResponseWriter) error {
@@ -2644,6 +3455,35 @@ func (response LeaveSpotifySeat404JSONResponse) VisitLeaveSpotifySeatResponse(w 
 	return err
 }
 
+type LeaveSpotifySeat429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response LeaveSpotifySeat429JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveSpotifySeat431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response LeaveSpotifySeat431JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LeaveSpotifySeat500JSONResponse struct{ InternalJSONResponse }
 
 func (response LeaveSpotifySeat500JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
@@ -2708,16 +3548,16 @@ func (response GetSpotifySeat401JSONResponse) VisitGetSpotifySeatResponse(w http
 	return err
 }
 
-type GetSpotifySeat404JSONResponse struct{ NotFoundJSONResponse }
+type GetSpotifySeat431JSONResponse struct{ HeadersTooLargeJSONResponse }
 
-func (response GetSpotifySeat404JSONResponse) VisitGetSpotifySeatResponse(w http.ResponseWriter) error {
+func (response GetSpotifySeat431JSONResponse) VisitGetSpotifySeatResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2845,6 +3685,35 @@ func (response AskSpotifySeat415JSONResponse) VisitAskSpotifySeatResponse(w http
 	return err
 }
 
+type AskSpotifySeat429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response AskSpotifySeat429JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response AskSpotifySeat431JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AskSpotifySeat500JSONResponse struct{ InternalJSONResponse }
 
 func (response AskSpotifySeat500JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
@@ -2948,6 +3817,35 @@ func (response GetSpotifyAuthorization409JSONResponse) VisitGetSpotifyAuthorizat
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSpotifyAuthorization429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response GetSpotifyAuthorization429JSONResponse) VisitGetSpotifyAuthorizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSpotifyAuthorization431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetSpotifyAuthorization431JSONResponse) VisitGetSpotifyAuthorizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3076,6 +3974,20 @@ func (response RefreshToken429JSONResponse) VisitRefreshTokenResponse(w http.Res
 	return err
 }
 
+type RefreshToken431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response RefreshToken431JSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RefreshToken500JSONResponse struct{ InternalJSONResponse }
 
 func (response RefreshToken500JSONResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
@@ -3143,6 +4055,20 @@ type ListCurrentPlaying304Response struct {
 func (response ListCurrentPlaying304Response) VisitListCurrentPlayingResponse(w http.ResponseWriter) error {
 	w.WriteHeader(304)
 	return nil
+}
+
+type ListCurrentPlaying431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListCurrentPlaying431JSONResponse) VisitListCurrentPlayingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListCurrentPlaying500JSONResponse struct{ InternalJSONResponse }
@@ -3239,6 +4165,20 @@ func (response EditUser403JSONResponse) VisitEditUserResponse(w http.ResponseWri
 	return err
 }
 
+type EditUser404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response EditUser404JSONResponse) VisitEditUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EditUser413JSONResponse struct{ BodyTooLargeJSONResponse }
 
 func (response EditUser413JSONResponse) VisitEditUserResponse(w http.ResponseWriter) error {
@@ -3265,6 +4205,35 @@ func (response EditUser415JSONResponse) VisitEditUserResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditUser429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response EditUser429JSONResponse) VisitEditUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EditUser431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response EditUser431JSONResponse) VisitEditUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3333,13 +4302,22 @@ type StrictServerInterface interface {
 	// DeleteMyPlay Delete a play of one's own.
 	// (DELETE /v1/songspy/me/plays/{id})
 	DeleteMyPlay(ctx context.Context, request DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error)
+	// EndMySessions End every session of one's own, this one too; all their tokens stop working at once.
+	// (DELETE /v1/songspy/me/sessions)
+	EndMySessions(ctx context.Context, request EndMySessionsRequestObject) (EndMySessionsResponseObject, error)
+	// ListMySessions Where one is signed in; the last used first.
+	// (GET /v1/songspy/me/sessions)
+	ListMySessions(ctx context.Context, request ListMySessionsRequestObject) (ListMySessionsResponseObject, error)
+	// EndMySession End one session of one's own; its tokens stop working at once.
+	// (DELETE /v1/songspy/me/sessions/{id})
+	EndMySession(ctx context.Context, request EndMySessionRequestObject) (EndMySessionResponseObject, error)
 	// GetSignUp Who may sign up here; ask before sending a newcomer to Google.
 	// (GET /v1/songspy/sign-up)
 	GetSignUp(ctx context.Context, request GetSignUpRequestObject) (GetSignUpResponseObject, error)
 	// UnlinkSpotify Unlink, and erase what came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(ctx context.Context, request UnlinkSpotifyRequestObject) (UnlinkSpotifyResponseObject, error)
-	// GetSpotifyLink How one's Spotify link fares.
+	// GetSpotifyLink The state of one's Spotify link; null without one.
 	// (GET /v1/songspy/spotify-auth)
 	GetSpotifyLink(ctx context.Context, request GetSpotifyLinkRequestObject) (GetSpotifyLinkResponseObject, error)
 	// LinkSpotify ★ Link a Spotify account with the code of its authorization.
@@ -3348,7 +4326,7 @@ type StrictServerInterface interface {
 	// LeaveSpotifySeat Give up the seat, or the place in line; the address is forgotten.
 	// (DELETE /v1/songspy/spotify-auth/seat)
 	LeaveSpotifySeat(ctx context.Context, request LeaveSpotifySeatRequestObject) (LeaveSpotifySeatResponseObject, error)
-	// GetSpotifySeat How one stands who has asked for a seat in a Spotify app.
+	// GetSpotifySeat The seat that one has asked for in a Spotify app; null if none was asked for.
 	// (GET /v1/songspy/spotify-auth/seat)
 	GetSpotifySeat(ctx context.Context, request GetSpotifySeatRequestObject) (GetSpotifySeatResponseObject, error)
 	// AskSpotifySeat Ask for a seat in a Spotify app.
@@ -3403,8 +4381,9 @@ func (sh *strictHandler) GetReadiness(c *gin.Context) {
 	}
 }
 
-func (sh *strictHandler) SignInWithGoogle(c *gin.Context) {
+func (sh *strictHandler) SignInWithGoogle(c *gin.Context, params SignInWithGoogleParams) {
 	var request SignInWithGoogleRequestObject
+	request.Params = params
 	var body SignInWithGoogleJSONRequestBody
 	switch sent, err := decodeBody(c.Request, &body); {
 	case err != nil:
@@ -3521,6 +4500,40 @@ func (sh *strictHandler) DeleteMyPlay(c *gin.Context, id int64) {
 	}
 }
 
+func (sh *strictHandler) EndMySessions(c *gin.Context) {
+	var request EndMySessionsRequestObject
+	response, err := sh.ssi.EndMySessions(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitEndMySessionsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListMySessions(c *gin.Context) {
+	var request ListMySessionsRequestObject
+	response, err := sh.ssi.ListMySessions(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMySessionsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) EndMySession(c *gin.Context, id int64) {
+	var request EndMySessionRequestObject
+	request.Id = id
+	response, err := sh.ssi.EndMySession(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitEndMySessionResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
 func (sh *strictHandler) GetSignUp(c *gin.Context) {
 	var request GetSignUpRequestObject
 	response, err := sh.ssi.GetSignUp(c.Request.Context(), request)
@@ -3563,7 +4576,7 @@ func (sh *strictHandler) LinkSpotify(c *gin.Context, params LinkSpotifyParams) {
 		sh.fail(c, err)
 		return
 	case sent:
-		request.Body = &body
+		request.JSONBody = &body
 	}
 	response, err := sh.ssi.LinkSpotify(c.Request.Context(), request)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,8 +89,11 @@ type Options struct {
 	TrustedProxies []string
 	// AllowedOrigins are other origins whose pages may read the answers.
 	AllowedOrigins []string
-	// SignInsPerMinute bounds sign-ins, refreshes and linkings of one address; 0: no bound.
-	SignInsPerMinute int
+	// SignInsPerMinute bounds sign-ins, refreshes and linkings of one address;
+	// WritesPerMinute and LinkingsPerMinute bound what one user changes. 0: no bound.
+	SignInsPerMinute, WritesPerMinute, LinkingsPerMinute int
+	// TrackIDs gives the ids of tracks.
+	TrackIDs TrackIDs
 	// AnswerWithin bounds the work on one request, whatever it waits for; 0: 30 s.
 	AnswerWithin time.Duration
 	Metrics      prometheus.Registerer
@@ -104,9 +108,12 @@ const answerWithin = 30 * time.Second
 type server struct {
 	o        Options
 	contract *contract
-	limiter  *limiter
-	requests *prometheus.HistogramVec
-	https    bool
+	// addresses and users limit the rates of requests.
+	addresses addressLimiter
+	users     map[limit]*limiter[songspy.UserID]
+	refused   refusedOrigins
+	requests  *prometheus.HistogramVec
+	https     bool
 }
 
 // New makes the handler of the public address. It fails on a contract that
@@ -121,8 +128,11 @@ func New(o Options) (http.Handler, error) {
 	}
 	s := &server{
 		o: o, contract: contract,
-		limiter: newLimiter(o.SignInsPerMinute, o.Now),
-		https:   strings.HasPrefix(o.PublicURL, "https://"),
+		addresses: newAddressLimiter(o.SignInsPerMinute),
+		users: map[limit]*limiter[songspy.UserID]{
+			limitWrite: newLimiter[songspy.UserID](o.WritesPerMinute), limitLinking: newLimiter[songspy.UserID](o.LinkingsPerMinute),
+		},
+		https: strings.HasPrefix(o.PublicURL, "https://"),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "songspy_http_request_duration_seconds",
 			Help:    "How long requests took, by route template and status.",
@@ -137,12 +147,16 @@ func New(o Options) (http.Handler, error) {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // proxies pass on others as clients send them
 	if err := engine.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
 	engine.NoRoute(func(c *gin.Context) { s.answerFault(c, &songspy.Error{Code: songspy.CodeNotFound}) })
-	engine.NoMethod(func(c *gin.Context) { s.answerFault(c, errEdge(reasonMethodNotAllowed)) })
-	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.keepContract)
+	engine.NoMethod(func(c *gin.Context) {
+		allowHead(c.Writer.Header())
+		s.answerFault(c, errEdge(reasonMethodNotAllowed))
+	})
+	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.limitHeaders, s.keepContract)
 	s.routes(engine)
 	return answerHead(engine), nil
 }
@@ -157,6 +171,14 @@ func answerHead(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// allowHead adds HEAD to the methods that a 405 names, where GET is among them.
+func allowHead(h http.Header) {
+	methods := strings.Split(h.Get("Allow"), ", ")
+	if i := slices.Index(methods, http.MethodGet); i >= 0 {
+		h.Set("Allow", strings.Join(slices.Insert(methods, i+1, http.MethodHead), ", "))
+	}
 }
 
 // routes is the one list of routes: those of the contract, the contract

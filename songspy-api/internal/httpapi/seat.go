@@ -8,6 +8,9 @@ import (
 
 func (s *server) GetSpotifySeat(ctx context.Context, _ GetSpotifySeatRequestObject) (GetSpotifySeatResponseObject, error) {
 	seat, ahead, err := s.o.Linking.Seat(ctx, callerOf(ctx).UserID)
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return GetSpotifySeat200JSONResponse{Result: SUCCESS}, nil // none was asked for
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +32,6 @@ func (s *server) LeaveSpotifySeat(ctx context.Context, _ LeaveSpotifySeatRequest
 	return LeaveSpotifySeat200JSONResponse{Result: SUCCESS, Data: true}, nil
 }
 
-func seatAnswer(seat songspy.Seat, ahead int64) Seat {
-	return Seat{State: SeatState(seat.State), StateSince: Time(seat.StateSince), AskedAt: Time(seat.AskedAt), Ahead: ahead}
+func seatAnswer(seat songspy.Seat, ahead int64) *Seat {
+	return &Seat{State: SeatState(seat.State), StateSince: Time(seat.StateSince), AskedAt: Time(seat.AskedAt), Ahead: ahead}
 }

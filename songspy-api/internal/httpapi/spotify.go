@@ -11,11 +11,14 @@ import (
 
 func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObject) (GetSpotifyLinkResponseObject, error) {
 	link, err := s.o.Links.Link(ctx, callerOf(ctx).UserID)
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return GetSpotifyLink200JSONResponse{Result: SUCCESS}, nil // not linked
+	}
 	if err != nil {
-		return nil, notLinked(err)
+		return nil, err
 	}
 	clientID, own := songspy.OwnClientID(link.App)
-	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: Link{
+	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: &Link{
 		ClientId: clientID, OwnApp: own,
 		State: LinkState(link.State), StateSince: Time(link.StateSince),
 		Task: LinkTask(link.Task(s.o.Now())), RemindFrom: Time(link.RemindFrom()),
@@ -36,8 +39,8 @@ func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthor
 
 func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (LinkSpotifyResponseObject, error) {
 	var body SpotifyLinking
-	if r.Body != nil {
-		body = *r.Body
+	if r.JSONBody != nil { // or the form, which has the same fields
+		body = *r.JSONBody
 	}
 	code := valueOf(body.Code)
 	if code == "" {
@@ -47,6 +50,7 @@ func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (L
 		Code:        songspy.Secret(code),
 		RedirectURI: valueOf(body.RedirectUri),
 		Verifier:    songspy.Secret(valueOf(body.CodeVerifier)),
+		State:       songspy.Secret(valueOf(body.State)),
 	}, valueOf(body.Move))
 	if err != nil {
 		return nil, personGone(err)

@@ -6,20 +6,25 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
-// RenderBoard makes the answer of current-playing; it is what the board keeps
-// ready for everyone.
-func RenderBoard(people []songspy.OnBoard) ([]byte, error) {
-	answer := BoardAnswer{Result: SUCCESS, Data: make([]BoardEntry, len(people))}
+// RenderBoard makes the answer of current-playing, without serverTime; it is
+// what the board keeps ready for everyone.
+func (t TrackIDs) RenderBoard(people []songspy.OnBoard) ([]byte, error) {
+	answer := struct {
+		Data   []BoardEntry `json:"data"`
+		Error  *Fault       `json:"error"`
+		Result Result       `json:"result"`
+	}{Result: SUCCESS, Data: make([]BoardEntry, len(people))}
 	for i, p := range people {
 		answer.Data[i] = BoardEntry{
 			Track: BoardTrack{
-				Id: int64(p.Track.ID), CreatedAt: Time(p.Playing.StartedAt),
+				Id: t.Of(p.User.ID, p.Track.ID), CreatedAt: Time(p.Playing.StartedAt),
 				Title: p.Track.Title, ArtistName: p.Track.Artists, Kind: BoardTrackKind(p.Track.Kind),
 				OriginalUrl: p.Track.URL, PreviewUrl: p.Track.PreviewURL, AlbumImageUrl: p.Track.ImageURL,
 				DurationMs: p.Track.DurationMS,
@@ -37,18 +42,26 @@ func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingReque
 	if err != nil {
 		return nil, err
 	}
-	return boardAnswer{page, holds(valueOf(r.Params.IfNoneMatch), page.ETag)}, nil
+	return boardAnswer{page, holds(valueOf(r.Params.IfNoneMatch), page.ETag), s.o.Now()}, nil
 }
 
-// holds reports whether an If-None-Match names the ETag. A proxy that compresses
-// weakens it; that makes no difference here (RFC 9110, 13.1.2).
+// holds reports whether an If-None-Match names the ETag. Weak or strong makes no
+// difference here (RFC 9110, 13.1.2). Proxies that compress add the encoding to
+// the name, within the quotation marks.
 func holds(ifNoneMatch, etag string) bool {
 	if ifNoneMatch == etag {
 		return true
 	}
+	etag = strings.TrimPrefix(etag, "W/")
 	for one := range strings.SplitSeq(ifNoneMatch, ",") {
-		if one = strings.TrimPrefix(strings.TrimSpace(one), "W/"); one == etag || one == "*" {
+		one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
+		if one == etag || one == "*" {
 			return true
+		}
+		for _, coding := range []string{"gzip", "br", "zstd", "deflate"} {
+			if name, ok := strings.CutSuffix(one, coding+`"`); ok && strings.TrimRight(name, "-;")+`"` == etag && !strings.HasSuffix(name, `"`) {
+				return true
+			}
 		}
 	}
 	return false
@@ -58,6 +71,7 @@ func holds(ifNoneMatch, etag string) bool {
 type boardAnswer struct {
 	page *board.Page
 	held bool // by the viewer already
+	at   time.Time
 }
 
 // VisitListCurrentPlayingResponse implements the generated interface.
@@ -70,8 +84,17 @@ func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) erro
 		return nil
 	}
 	h["Content-Type"] = jsonContent
-	h["Content-Length"] = []string{strconv.Itoa(len(a.page.Body))}
+	// The body is an object: serverTime takes the place of its last brace.
+	kept := a.page.Body[:len(a.page.Body)-1]
+	tail := make([]byte, 0, 64)
+	tail = append(tail, `,"serverTime":`...)
+	tail = a.at.UTC().AppendFormat(tail, `"`+timeLayout+`"`)
+	tail = append(tail, '}')
+	h["Content-Length"] = []string{strconv.Itoa(len(kept) + len(tail))}
 	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(a.page.Body)
+	if _, err := w.Write(kept); err != nil {
+		return err
+	}
+	_, err := w.Write(tail)
 	return err
 }

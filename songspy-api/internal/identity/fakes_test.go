@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -24,6 +25,7 @@ func (fakeGoogle) Profile(_ context.Context, access songspy.Secret) (songspy.Goo
 // fakeStore keeps sessions as the contract of Sessions says.
 type fakeStore struct {
 	people       int
+	touched      int // how often a last use was written
 	sessions     map[int64]songspy.Session
 	now          func() time.Time
 	beforeRotate func()
@@ -95,6 +97,44 @@ func (f *fakeStore) RotateSession(ctx context.Context, id int64, successor songs
 	old.RotatedAt = &at
 	f.sessions[id] = old
 	return f.CreateSession(ctx, successor)
+}
+
+func (f *fakeStore) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) ([]songspy.Session, error) {
+	var living []songspy.Session
+	for _, s := range f.sessions {
+		if s.UserID == user && s.RotatedAt == nil && s.Alive(at) {
+			living = append(living, s)
+		}
+	}
+	slices.SortFunc(living, func(a, b songspy.Session) int { return b.LastUsedAt.Compare(a.LastUsedAt) })
+	return living, nil
+}
+
+func (f *fakeStore) TouchFamily(_ context.Context, family int64, at time.Time) error {
+	f.touched++
+	for id, s := range f.sessions {
+		if s.Family == family {
+			s.LastUsedAt = at
+			f.sessions[id] = s
+		}
+	}
+	return nil
+}
+
+func (f *fakeStore) RevokeSessions(ctx context.Context, user songspy.UserID, family int64) error {
+	found := false
+	for _, s := range f.sessions {
+		if s.UserID == user && (family == 0 || s.Family == family) && s.RevokedAt == nil {
+			found = true
+			if err := f.RevokeFamily(ctx, s.Family); err != nil {
+				return err
+			}
+		}
+	}
+	if !found {
+		return &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	return nil
 }
 
 func (f *fakeStore) RevokeFamily(_ context.Context, family int64) error {

@@ -7,11 +7,22 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
 // replayWindow is how long a refresh token that was used may be used again and
 // give the same successor: two tabs, or an answer lost on its way.
 const replayWindow = 10 * time.Second
+
+const (
+	// usedWithin is how exactly the last use of a session is known: writing it on
+	// every request would cost a write for each read.
+	usedWithin = 10 * time.Minute
+	// labelMax is the longest label of a session, in runes.
+	labelMax = 120
+	// sessionsShown is how many sessions a user is shown at most.
+	sessionsShown = 100
+)
 
 // errUnauthorized says no more than that the token is not one of ours.
 var errUnauthorized = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "UNAUTHORIZED", Message: "A valid token is needed; sign in."}
@@ -47,6 +58,13 @@ type Sessions interface {
 	// already, and not_found if it is gone.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
 	RevokeFamily(ctx context.Context, family int64) error
+	// Sessions returns the newest session of each living family, the last used first.
+	Sessions(ctx context.Context, user songspy.UserID, at time.Time, limit int) ([]songspy.Session, error)
+	// TouchFamily notes that the family was used.
+	TouchFamily(ctx context.Context, family int64, at time.Time) error
+	// RevokeSessions revokes the user's sessions of the family, or all if it is
+	// 0; not_found if there is none to revoke.
+	RevokeSessions(ctx context.Context, user songspy.UserID, family int64) error
 }
 
 // Options are what a Service is made of.
@@ -60,8 +78,9 @@ type Options struct {
 	Keys []Key
 	// Issuer is the JWTs' issuer: this instance's public URL.
 	Issuer string
-	// TokenLife is a JWT's life; SessionLife a session's, counted from its last refresh.
-	TokenLife, SessionLife time.Duration
+	// TokenLife is a JWT's life; SessionLife a session's, counted from its last
+	// refresh; SessionMaxLife the same, counted from its sign-in.
+	TokenLife, SessionLife, SessionMaxLife time.Duration
 	// Audience is who sees a newcomer's songs.
 	Audience songspy.Audience
 	// SignUp is who may become one.
@@ -109,8 +128,8 @@ func (s *Service) Policy() Policy { return s.o.SignUp.Policy }
 // to, and says whether they have linked Spotify. Nothing is stored unless
 // Google vouches for the token and a newcomer may sign up; invite is the code
 // that they show, if any. INVITE_REQUIRED, INVITE_INVALID and SIGN_UP_CLOSED
-// say why one may not.
-func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret) (songspy.User, bool, Tokens, error) {
+// say why one may not. label is what signs in, as it names itself.
+func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, label string) (songspy.User, bool, Tokens, error) {
 	profile, err := s.o.Google.Profile(ctx, access)
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
@@ -125,7 +144,8 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret) (so
 		}
 	}
 	now, refresh := s.o.Now(), freshRefreshToken()
-	session, err := s.o.Sessions.CreateSession(ctx, s.session(user.ID, 0, refresh, now))
+	first := s.session(songspy.Session{UserID: user.ID, SignedInAt: now, Label: sanitize.Text(label, labelMax)}, refresh, now)
+	session, err := s.o.Sessions.CreateSession(ctx, first)
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
@@ -149,12 +169,68 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 	}
 	session, err := s.o.Sessions.Session(ctx, sessionID)
 	switch {
-	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && (session.UserID != id || !session.Alive(s.o.Now())):
+	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && (session.UserID != id || !s.alive(session)):
 		return Caller{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED", Message: "The session has ended; sign in again."}
 	case err != nil:
 		return Caller{}, err
 	}
+	if now := s.o.Now(); now.Sub(session.LastUsedAt) >= usedWithin {
+		if err := s.o.Sessions.TouchFamily(ctx, session.Family, now); err != nil {
+			// The request itself needs nothing of this.
+			s.o.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any("error", err))
+		}
+	}
 	return Caller{UserID: id, family: session.Family}, nil
+}
+
+// alive reports whether the session may speak for its user: it is not revoked,
+// and neither of its lifetimes is over.
+func (s *Service) alive(session songspy.Session) bool {
+	now := s.o.Now()
+	return session.Alive(now) && now.Before(session.SignedInAt.Add(s.o.SessionMaxLife))
+}
+
+// Session is one sign-in that still lives, as its user sees it.
+type Session struct {
+	// ID names it for EndSession.
+	ID                             int64
+	Label                          string
+	SignedInAt, LastUsedAt, EndsAt time.Time
+	// Current: the caller speaks through it.
+	Current bool
+}
+
+// Sessions returns the caller's living sessions, the last used first.
+func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
+	kept, err := s.o.Sessions.Sessions(ctx, c.UserID, s.o.Now(), sessionsShown)
+	if err != nil {
+		return nil, err
+	}
+	sessions := make([]Session, 0, len(kept))
+	for _, k := range kept {
+		if s.alive(k) {
+			sessions = append(sessions, Session{
+				ID: k.Family, Label: k.Label, SignedInAt: k.SignedInAt, LastUsedAt: k.LastUsedAt,
+				EndsAt: s.endOf(k.SignedInAt, k.ExpiresAt), Current: k.Family == c.family,
+			})
+		}
+	}
+	return sessions, nil
+}
+
+// EndSession ends one of the caller's sessions; CodeNotFound if it is none of
+// theirs, or has ended.
+func (s *Service) EndSession(ctx context.Context, c Caller, id int64) error {
+	return s.o.Sessions.RevokeSessions(ctx, c.UserID, id)
+}
+
+// EndSessions ends all of the caller's sessions, the one they speak through too.
+func (s *Service) EndSessions(ctx context.Context, c Caller) error {
+	err := s.o.Sessions.RevokeSessions(ctx, c.UserID, 0)
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return nil // another request was faster
+	}
+	return err
 }
 
 // Logout ends the caller's session and all that came from the same sign-in.
@@ -173,7 +249,7 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 	now := s.o.Now()
 	if session.RotatedAt == nil {
 		refresh := s.successors.next(presented)
-		next, err := s.o.Sessions.RotateSession(ctx, session.ID, s.session(session.UserID, session.Family, refresh, now))
+		next, err := s.o.Sessions.RotateSession(ctx, session.ID, s.session(session, refresh, now))
 		if err == nil {
 			return s.tokens(next, refresh, now)
 		}
@@ -215,20 +291,32 @@ var errRefreshInvalid = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "
 // presentedSession is the living session of a refresh token.
 func (s *Service) presentedSession(ctx context.Context, token songspy.Secret) (songspy.Session, error) {
 	session, err := s.o.Sessions.SessionByRefresh(ctx, refreshHash(token))
-	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !session.Alive(s.o.Now()) {
+	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !s.alive(session) {
 		return songspy.Session{}, errRefreshInvalid
 	}
 	return session, err
 }
 
-func (s *Service) session(user songspy.UserID, family int64, refresh songspy.Secret, now time.Time) songspy.Session {
+// session returns the session that follows of, with its own refresh token.
+func (s *Service) session(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
-		UserID: user, Family: family, RefreshHash: refreshHash(refresh),
-		CreatedAt: now, ExpiresAt: now.Add(s.o.SessionLife),
+		UserID: of.UserID, Family: of.Family, Label: of.Label, RefreshHash: refreshHash(refresh),
+		CreatedAt: now, SignedInAt: of.SignedInAt, LastUsedAt: now,
+		ExpiresAt: s.endOf(of.SignedInAt, now.Add(s.o.SessionLife)),
 	}
 }
 
+// endOf returns the end of a session: expiry, or its absolute lifetime's if that is earlier.
+func (s *Service) endOf(signedIn, expiry time.Time) time.Time {
+	if last := signedIn.Add(s.o.SessionMaxLife); last.Before(expiry) {
+		return last
+	}
+	return expiry
+}
+
+// tokens returns what the client keeps; the JWT does not outlive its session.
 func (s *Service) tokens(session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
-	access, err := s.signer.sign(session, now, s.o.TokenLife)
-	return Tokens{Access: access, Refresh: refresh, ExpiresIn: s.o.TokenLife}, err
+	life := min(s.o.TokenLife, session.ExpiresAt.Sub(now))
+	access, err := s.signer.sign(session, now, life)
+	return Tokens{Access: access, Refresh: refresh, ExpiresIn: life}, err
 }

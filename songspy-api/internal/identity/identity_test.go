@@ -29,7 +29,7 @@ func newWorld(t *testing.T, keys ...Key) *world {
 	w.store.now = func() time.Time { return w.now }
 	service, err := New(Options{
 		Google: fakeGoogle{}, People: w.store, Sessions: w.store, Keys: keys, Issuer: "http://songspy.test",
-		TokenLife: time.Hour, SessionLife: 30 * 24 * time.Hour, Audience: songspy.AudienceEveryone, SignUp: SignUp{Policy: PolicyOpen},
+		TokenLife: time.Hour, SessionLife: 30 * 24 * time.Hour, SessionMaxLife: 180 * 24 * time.Hour, Audience: songspy.AudienceEveryone, SignUp: SignUp{Policy: PolicyOpen},
 		Now: w.store.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	if err != nil {
@@ -43,7 +43,7 @@ func key(id string) Key { return Key{ID: id, Seed: bytes.Repeat([]byte(id), 32)}
 
 func (w *world) signIn(t *testing.T) Tokens {
 	t.Helper()
-	_, _, tokens, err := w.SignIn(t.Context(), "good", "")
+	_, _, tokens, err := w.SignIn(t.Context(), "good", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func wantReason(t *testing.T, err error, reason string) {
 
 func TestSignIn_StoresNothingWhenGoogleRefuses(t *testing.T) {
 	w := newWorld(t)
-	_, _, _, err := w.SignIn(t.Context(), "foreign", "")
+	_, _, _, err := w.SignIn(t.Context(), "foreign", "", "")
 	wantReason(t, err, "GOOGLE_TOKEN_FOREIGN")
 	if w.store.people != 0 || len(w.store.sessions) != 0 {
 		t.Errorf("stored %d people, %d sessions", w.store.people, len(w.store.sessions))

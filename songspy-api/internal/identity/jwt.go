@@ -30,6 +30,9 @@ type Key struct {
 type claims struct {
 	jwt.RegisteredClaims
 	SessionID int64 `json:"sid"`
+	// UserID repeats the subject as a number: the original's JWTs carried it, and
+	// frontends read it. It is not read here.
+	UserID songspy.UserID `json:"userId"`
 }
 
 // signer makes and reads JWTs. The first key signs, all of them verify.
@@ -80,7 +83,7 @@ func (s *signer) sign(session songspy.Session, now time.Time, life time.Duration
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(life)),
 		},
-		SessionID: session.ID,
+		SessionID: session.ID, UserID: session.UserID,
 	})
 	token.Header["typ"] = tokenType
 	token.Header["kid"] = s.signingID

@@ -159,17 +159,17 @@ func TestInvite_IsNothingElse(t *testing.T) {
 func TestSignIn_HoldsNewcomersToThePolicy(t *testing.T) {
 	w := newWorld(t)
 	w.o.SignUp = SignUp{Policy: PolicyInvite}
-	_, _, _, err := w.SignIn(t.Context(), "good", "")
+	_, _, _, err := w.SignIn(t.Context(), "good", "", "")
 	wantReason(t, err, "INVITE_REQUIRED")
 	if w.store.people != 0 || len(w.store.sessions) != 0 {
 		t.Errorf("stored %d people, %d sessions", w.store.people, len(w.store.sessions))
 	}
 	code, hash := FreshInvite()
-	if _, _, _, err := w.SignIn(t.Context(), "good", code); err != nil || !bytes.Equal(w.store.terms.InviteHash, hash) {
+	if _, _, _, err := w.SignIn(t.Context(), "good", code, ""); err != nil || !bytes.Equal(w.store.terms.InviteHash, hash) {
 		t.Errorf("with an invite: %v, on the terms %+v", err, w.store.terms)
 	}
 	w.store.refusal = songspy.ErrInviteInvalid
-	_, _, _, err = w.SignIn(t.Context(), "good", code)
+	_, _, _, err = w.SignIn(t.Context(), "good", code, "")
 	if !errors.Is(err, songspy.ErrInviteInvalid) || len(w.store.sessions) != 1 {
 		t.Errorf("with a spent one: %v, %d sessions", err, len(w.store.sessions))
 	}

@@ -2,6 +2,10 @@ package linking
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -20,8 +24,9 @@ type App struct {
 // Ours asks for one of the instance's apps where a client id is asked for.
 const Ours = "ours"
 
-// appMark stands between a verifier's random part and the app's id. Verifiers
-// may hold it, and our random parts do not.
+// appMark stands between the parts of a verifier: random text, the seal that binds
+// it to its user, and the app's id. Verifiers may hold it, and our random texts
+// and seals do not.
 const appMark = "~"
 
 // ownClientID is the form of Spotify's client ids.
@@ -47,13 +52,50 @@ func (s *Service) choose(ctx context.Context, user songspy.UserID, clientID stri
 	return app, registered, err
 }
 
-// appOf is the app that a verifier was made for; one that names none is the first's.
-func (s *Service) appOf(verifier songspy.Secret) (App, error) {
-	_, id, named := strings.Cut(verifier.Reveal(), appMark)
-	if !named {
+// appOf returns the app that a verifier was made for. A verifier that is not
+// ours is a frontend's own, which knows the first app alone. One of ours that was
+// made for another user is refused, and so is a state that does not belong to it.
+func (s *Service) appOf(user songspy.UserID, r Redemption) (App, error) {
+	verifier := r.Verifier.Reveal()
+	parts := strings.SplitN(verifier, appMark, 3)
+	if len(parts) < 3 || len(parts[1]) != sealLength {
 		return s.o.Apps[0], nil
 	}
-	return s.app(id)
+	for _, key := range s.o.Keys {
+		if !hmac.Equal([]byte(parts[1]), []byte(seal(key, "verifier", user, parts[0], parts[2]))) {
+			continue
+		}
+		if state := r.State.Reveal(); state != "" && !hmac.Equal([]byte(state), []byte(s.stateOf(key, user, verifier))) {
+			return App{}, errNotBegunHere
+		}
+		return s.app(parts[2])
+	}
+	return App{}, errNotBegunHere
+}
+
+var errNotBegunHere = &songspy.Error{
+	Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID",
+	Message: "This authorization was begun by another user, or long ago; begin it again.",
+}
+
+// bindVerifier makes PKCE's verifier for one user and app.
+func (s *Service) bindVerifier(user songspy.UserID, random, app string) string {
+	return random + appMark + seal(s.o.Keys[0], "verifier", user, random, app) + appMark + app
+}
+
+// stateOf is the state that belongs to a verifier of ours.
+func (s *Service) stateOf(key []byte, user songspy.UserID, verifier string) string {
+	return seal(key, "state", user, verifier)
+}
+
+// sealLength is the length of a seal: 16 bytes in base64url.
+const sealLength = 22
+
+// seal authenticates texts of one user for one purpose. No text holds a NUL.
+func seal(key []byte, purpose string, user songspy.UserID, texts ...string) string {
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s\x00%d\x00%s", purpose, user, strings.Join(texts, "\x00"))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // app is the app of that name. A name that is none of ours is a frontend's own

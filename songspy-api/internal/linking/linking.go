@@ -27,6 +27,8 @@ type Redemption struct {
 	RedirectURI string
 	// Verifier is PKCE's; empty when the authorization was asked without a challenge.
 	Verifier songspy.Secret
+	// State is what came back with the code; empty where the client keeps it to itself.
+	State songspy.Secret
 }
 
 // Spotify is the provider, as far as linking needs it.
@@ -80,14 +82,22 @@ type Options struct {
 	RedirectURLs []string
 	// AnyLoopback lets any http URL of this machine pass as well, for development.
 	AnyLoopback bool
-	Now         func() time.Time
+	// Keys bind authorizations to their users: the first makes, all verify. Every
+	// replica needs the same. Without any, each Service makes its own.
+	Keys [][]byte
+	Now  func() time.Time
 }
 
 // Service links people.
 type Service struct{ o Options }
 
 // New makes a Service.
-func New(o Options) *Service { return &Service{o} }
+func New(o Options) *Service {
+	if len(o.Keys) == 0 {
+		o.Keys = [][]byte{[]byte(random())}
+	}
+	return &Service{o}
+}
 
 // Authorization is where to send a person, and what their browser keeps until
 // they come back.
@@ -106,7 +116,8 @@ type Authorization struct {
 // id; Ours is one of the instance's, and empty means that of their link, or else
 // one of the instance's that admits them. An empty redirectURI is the default one.
 //
-// The verifier comes back with the code, and says which app it is for.
+// The verifier comes back with the code. It says which app it is for, and works
+// for this user alone; state belongs to it.
 func (s *Service) Authorization(ctx context.Context, user songspy.UserID, clientID, redirectURI string) (Authorization, error) {
 	redirectURI, err := s.redirect(redirectURI)
 	if err != nil {
@@ -116,7 +127,8 @@ func (s *Service) Authorization(ctx context.Context, user songspy.UserID, client
 	if err != nil {
 		return Authorization{}, err
 	}
-	state, verifier := random(), random()+appMark+app.ID
+	verifier := s.bindVerifier(user, random(), app.ID)
+	state := s.stateOf(s.o.Keys[0], user, verifier)
 	challenge := sha256.Sum256([]byte(verifier))
 	return Authorization{
 		URL:          app.Spotify.AuthorizeURL(state, base64.RawURLEncoding.EncodeToString(challenge[:]), redirectURI),
@@ -137,7 +149,7 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 	if r.RedirectURI, err = s.redirect(r.RedirectURI); err != nil {
 		return songspy.Link{}, err
 	}
-	app, err := s.appOf(r.Verifier)
+	app, err := s.appOf(user, r)
 	if err != nil {
 		return songspy.Link{}, err
 	}

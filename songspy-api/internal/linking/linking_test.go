@@ -412,12 +412,55 @@ func TestAVerifierCannotCallAnAppOfTheInstanceSomebodysOwn(t *testing.T) {
 		Own: func(string) Spotify { return f },
 	})
 	forged := songspy.Secret(random() + appMark + songspy.OwnApp(id))
-	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != id || f.saved[0].Seats != 5 {
+	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != "first" {
+		t.Errorf("saved %+v, %v", f.saved, err)
+	}
+	// One that was made before the operator took the app for the instance's has its seats.
+	former := songspy.Secret(s.bindVerifier(7, random(), songspy.OwnApp(id)))
+	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: former}, false); err != nil || f.saved[1].App != id || f.saved[1].Seats != 5 {
 		t.Errorf("saved %+v, %v", f.saved, err)
 	}
 	// Nor does a link from before the operator took the app for the instance's.
 	f.brought = songspy.OwnApp(id)
 	if a, err := s.Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), appMark+id) {
 		t.Errorf("the verifier is %q, %v", a.CodeVerifier.Reveal(), err)
+	}
+}
+
+func TestAnAuthorizationWorksForTheUserThatBeganItAlone(t *testing.T) {
+	f := newFake()
+	key := []byte("a key that every replica has")
+	serviceWith := func(keys ...[]byte) *Service {
+		return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, Keys: keys, Now: time.Now})
+	}
+	begun, err := serviceWith(key).Authorization(t.Context(), 7, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := serviceWith(key).Authorization(t.Context(), 7, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		service  *Service
+		user     songspy.UserID
+		verifier songspy.Secret
+		state    songspy.Secret
+		ok       bool
+	}{
+		"the user":                       {serviceWith(key), 7, begun.CodeVerifier, begun.State, true},
+		"the user, without state":        {serviceWith(key), 7, begun.CodeVerifier, "", true},
+		"another replica, a newer key":   {serviceWith([]byte("newer"), key), 7, begun.CodeVerifier, begun.State, true},
+		"another user":                   {serviceWith(key), 8, begun.CodeVerifier, begun.State, false},
+		"the state of another beginning": {serviceWith(key), 7, begun.CodeVerifier, again.State, false},
+		"a changed app":                  {serviceWith(key), 7, begun.CodeVerifier + "2", begun.State, false},
+		"a key that is gone":             {serviceWith([]byte("newer")), 7, begun.CodeVerifier, begun.State, false},
+		"a frontend's own verifier":      {serviceWith(key), 7, "its~own~verifier", "its-own-state", true},
+	} {
+		f.redeemed = nil
+		_, err := c.service.Link(t.Context(), c.user, Redemption{Code: "code", Verifier: c.verifier, State: c.state}, false)
+		if (err == nil) != c.ok || !c.ok && (songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.redeemed) > 0) {
+			t.Errorf("%s: %v, %d codes spent", name, err, len(f.redeemed))
+		}
 	}
 }

@@ -117,7 +117,7 @@ func newStage(t *testing.T, people ...songspy.OnBoard) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := board.New(board.Options{Feed: s.feed, Render: httpapi.RenderBoard, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: s.feed, Render: httpapi.NewTrackIDs(nil).RenderBoard, Now: time.Now, Log: log})
 	go live.Run(t.Context())
 	handler, err := httpapi.New(httpapi.Options{
 		Contract: contract, Identity: who, Linking: linking.New(linking.Options{}), Board: live, Assets: assets(t, s.url),

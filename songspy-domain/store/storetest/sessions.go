@@ -10,7 +10,7 @@ import (
 
 // session is a session to create; label stands for its refresh token.
 func session(id songspy.UserID, label string) songspy.Session {
-	return songspy.Session{UserID: id, RefreshHash: []byte("hash of " + label), CreatedAt: start, ExpiresAt: start.Add(24 * time.Hour)}
+	return songspy.Session{UserID: id, RefreshHash: []byte("hash of " + label), Label: label, CreatedAt: start, SignedInAt: start, LastUsedAt: start, ExpiresAt: start.Add(24 * time.Hour)}
 }
 
 func sessions() suite {
@@ -49,6 +49,7 @@ func sessions() suite {
 			b.clock.advance(time.Minute)
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, session(0, "two")))
 			same(t, "the person and the family", []int64{int64(next.UserID), next.Family}, []int64{int64(first.UserID), first.Family})
+			same(t, "the label and the sign-in", []any{next.Label, next.SignedInAt}, []any{"one", start})
 			same(t, "rotated at", *value[songspy.Session](t)(b.Session(t.Context(), first.ID)).RotatedAt, start.Add(time.Minute))
 			_, err := b.RotateSession(t.Context(), first.ID, session(0, "three"))
 			Code(t, err, songspy.CodeConflict)
@@ -69,6 +70,38 @@ func sessions() suite {
 			same(t, "another family's, alive", value[songspy.Session](t)(b.Session(t.Context(), other.ID)).Alive(start), true)
 			_, err := b.RotateSession(t.Context(), next.ID, session(0, "three"))
 			Code(t, err, songspy.CodeConflict)
+		},
+		"Sessions_AreTheNewestOfEachLivingFamily": func(t *testing.T, b *bundle) {
+			first, other := create(t, b, "one"), create(t, b, "other")
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, session(0, "two")))
+			second := value[songspy.Session](t)(b.CreateSession(t.Context(), session(first.UserID, "three")))
+			ids := func(id songspy.UserID, at time.Time, limit int) (ids []int64) {
+				for _, s := range value[[]songspy.Session](t)(b.Sessions(t.Context(), id, at, limit)) {
+					ids = append(ids, s.ID)
+				}
+				return ids
+			}
+			same(t, "of the user", ids(first.UserID, start, 10), []int64{second.ID, next.ID})
+			same(t, "of somebody else", ids(other.UserID, start, 10), []int64{other.ID})
+			must(t, b.TouchFamily(t.Context(), first.Family, start.Add(time.Minute)))
+			must(t, b.TouchFamily(t.Context(), first.Family, start))
+			same(t, "the last used", ids(first.UserID, start, 1), []int64{next.ID})
+			same(t, "last used at", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).LastUsedAt, start.Add(time.Minute))
+			same(t, "once they have expired", len(ids(first.UserID, next.ExpiresAt, 10)), 0)
+			must(t, b.RevokeFamily(t.Context(), first.Family))
+			same(t, "once one is revoked", ids(first.UserID, start, 10), []int64{second.ID})
+		},
+		"RevokeSessions_EndsThoseOfTheUserAlone": func(t *testing.T, b *bundle) {
+			first, other := create(t, b, "one"), create(t, b, "other")
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, session(0, "two")))
+			second := value[songspy.Session](t)(b.CreateSession(t.Context(), session(first.UserID, "three")))
+			alive := func(id int64) bool { return value[songspy.Session](t)(b.Session(t.Context(), id)).Alive(start) }
+			Code(t, b.RevokeSessions(t.Context(), first.UserID, other.Family), songspy.CodeNotFound)
+			must(t, b.RevokeSessions(t.Context(), first.UserID, first.Family))
+			same(t, "one family ended", []bool{alive(first.ID), alive(next.ID), alive(second.ID), alive(other.ID)}, []bool{false, false, true, true})
+			must(t, b.RevokeSessions(t.Context(), first.UserID, 0))
+			same(t, "all ended", []bool{alive(second.ID), alive(other.ID)}, []bool{false, true})
+			Code(t, b.RevokeSessions(t.Context(), first.UserID, 0), songspy.CodeNotFound)
 		},
 		"PruneSessions_DeletesWhatHasExpired": func(t *testing.T, b *bundle) {
 			first := create(t, b, "one")

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/config"
+)
+
+func TestProduction_RefusesWhatWouldGiveSecretsAway(t *testing.T) {
+	keys := config.FreshKeys("test")
+	jwt := keys.JWT.Reveal()
+	constant := "weak:" + strings.Repeat("A", 43) + "="
+	text := "weak:MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY="
+	exposed := filepath.Join(t.TempDir(), "exposed.db")
+	private := filepath.Join(t.TempDir(), "private.db")
+	for path, mode := range map[string]os.FileMode{exposed: 0o644, private: 0o640} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct{ variable, value, fault string }{
+		"nothing":                    {"SONGSPY_LOG_LEVEL", "info", ""},
+		"https":                      {"SONGSPY_PUBLIC_URL", "https://songs.example.org", ""},
+		"http":                       {"SONGSPY_PUBLIC_URL", "http://songs.example.org", "SONGSPY_PUBLIC_URL: is"},
+		"http in a private net":      {"SONGSPY_PUBLIC_URL", "http://10.0.0.1:8080", "SONGSPY_PUBLIC_URL: is"},
+		"http on this machine":       {"SONGSPY_PUBLIC_URL", "http://127.0.0.1:8080", ""},
+		"a constant key":             {"SONGSPY_JWT_KEYS", constant, `SONGSPY_JWT_KEYS: the key "weak" is not random`},
+		"a text as a key":            {"SONGSPY_SEAL_KEYS", text, `SONGSPY_SEAL_KEYS: the key "weak" is not random`},
+		"a weak key that only reads": {"SONGSPY_JWT_KEYS", jwt + "," + constant, `SONGSPY_JWT_KEYS: the key "weak" is not random`},
+		"one key for two purposes":   {"SONGSPY_SEAL_KEYS", jwt, "is also in SONGSPY_SEAL_KEYS"},
+		"a database of everybody":    {"SONGSPY_DATABASE_URL", "sqlite:" + exposed, "SONGSPY_DATABASE_URL: every user of this machine can access " + exposed},
+		"a database of its group":    {"SONGSPY_DATABASE_URL", "sqlite:" + private, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environ := map[string]string{
+				"SONGSPY_SEAL_KEYS": keys.Seal.Reveal(), "SONGSPY_JWT_KEYS": jwt, "SONGSPY_STATE_DIR": t.TempDir(),
+				"SONGSPY_DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "fresh.db"), "SONGSPY_SPOTIFY_REDIRECT_URL": "https://fe.test/callback",
+				"SONGSPY_SPOTIFY_CLIENT_ID": "id", "SONGSPY_GOOGLE_CLIENT_ID": "id",
+			}
+			environ[c.variable] = c.value
+			var s settings
+			err := config.Load(&s, environ)
+			switch {
+			case c.fault == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case c.fault != "" && (err == nil || !strings.Contains(err.Error(), c.fault)):
+				t.Errorf("%v, want %q", err, c.fault)
+			}
+			if c.fault != "" {
+				environ["SONGSPY_ENV"] = config.Development
+				if err := config.Load(&settings{}, environ); err != nil && strings.Contains(err.Error(), c.fault) {
+					t.Errorf("a development is refused too: %v", err)
+				}
+			}
+			if _, key, _ := strings.Cut(jwt, ":"); err != nil && strings.Contains(err.Error(), key) {
+				t.Error("the fault shows the key")
+			}
+		})
+	}
+}
+
+func TestWarnings_NameWhatMayBeWrong(t *testing.T) {
+	for proxies, warned := range map[string]bool{"0.0.0.0/0": true, "10.0.0.0/8,::/0": true, "10.0.0.0/8": false, "127.0.0.1": false} {
+		s := settings{TrustedProxies: strings.Split(proxies, ",")}
+		if got := s.warnings(); (len(got) == 1) != warned || warned && !strings.Contains(got[0], "SONGSPY_TRUSTED_PROXIES") {
+			t.Errorf("%s: %v", proxies, got)
+		}
+	}
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, warned := range map[os.FileMode]bool{0o444: true, 0o440: false, 0o400: false} {
+		if err := os.Chmod(secret, mode); err != nil {
+			t.Fatal(err)
+		}
+		service := config.Service{StateDir: t.TempDir(), DatabaseURL: songspy.Secret("postgres://db/songspy")}
+		if got := service.Exposed(map[string]string{"SONGSPY_SEAL_KEYS_FILE": secret, "OTHER_FILE": secret}); (len(got) == 1) != warned || warned && !strings.Contains(got[0], "SONGSPY_SEAL_KEYS_FILE") {
+			t.Errorf("mode %o: %v", mode, got)
+		}
+	}
+}
