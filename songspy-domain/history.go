@@ -1,6 +1,10 @@
 package songspy
 
-import "time"
+import (
+	"cmp"
+	"hash/fnv"
+	"time"
+)
 
 // HistoryMost is how many plays the provider's history holds of one person;
 // older ones are lost to it (Spotify, web-api issue 627).
@@ -9,9 +13,23 @@ const HistoryMost = 50
 // HistoryItem is one line of what the provider says was played. Whether
 // PlayedAt is the start or the end of the play the provider does not say, and
 // it differs from person to person (spotify/web-api 613, 1083).
+//
+// PlayedAt is the key of the item, also in the ledger. Two items may have the
+// same time, so its microseconds, which the provider does not give, stand for
+// the track: see PlayedAt.
 type HistoryItem struct {
 	Track    Track
 	PlayedAt time.Time
+}
+
+// PlayedAt returns the key of an item: the provider's time in milliseconds, with
+// the track in its microseconds, from 1 to 999. They tell the items of one time
+// apart and are too few to name a track. A track keeps them under another URI
+// of the same recording.
+func PlayedAt(at time.Time, t Track) time.Time {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(cmp.Or(t.ISRC, t.URI))) // a hash takes all
+	return at.UTC().Truncate(time.Millisecond).Add(time.Duration(1+h.Sum32()%999) * time.Microsecond)
 }
 
 // HistoryHabit counts what shows whether the history of one account lists

@@ -48,7 +48,9 @@ func retell(kept songspy.Kept, answer Answer, until time.Time) (out songspy.Reco
 	}
 	slices.SortFunc(r.slots, func(a, b slot) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
 	for _, item := range answer.Items {
-		if at := item.PlayedAt.UnixMicro(); !done[at] {
+		at := item.PlayedAt.UnixMicro()
+		before := at - at%1000 // as items were kept before their microseconds stood for the track
+		if !done[at] && !done[before] {
 			done[at] = true
 			r.items = append(r.items, item)
 		}

@@ -193,3 +193,27 @@ func sortKnown(k []songspy.KeptPlay) {
 		}
 	}
 }
+
+func TestTwoItemsOfTheSameTimeAreBothKept(t *testing.T) {
+	first, second := songspy.Track{URI: "spotify:track:one", ISRC: "KR1", DurationMS: 31_000}, songspy.Track{URI: "spotify:track:two", ISRC: "KR2", DurationMS: 30_000}
+	known := []songspy.KeptPlay{kept(first, 0, 31, 31, false), kept(second, 31, 61, 30, false)}
+	items := []songspy.HistoryItem{{Track: first, PlayedAt: songspy.PlayedAt(at(46), first)}, {Track: second, PlayedAt: songspy.PlayedAt(at(46), second)}}
+	r := reconcile(around(known, nil), items, at(600))
+	if len(r.Confirmed) != 2 {
+		t.Fatalf("of two items of one time %d are kept", len(r.Confirmed))
+	}
+	d := disk{plays: slices.Clone(known)}
+	d.retell(r)
+	relinked := slices.Clone(items)
+	relinked[1].Track.URI += "-relinked"
+	relinked[1].PlayedAt = songspy.PlayedAt(at(46), relinked[1].Track)
+	if again := reconcile(around(d.plays, d.told), relinked, at(600)); !again.Empty() {
+		t.Errorf("the same answer again changes %+v", again)
+	}
+	// A ledger from before knows the time alone.
+	old := around([]songspy.KeptPlay{known[0]}, []time.Time{at(46)})
+	old.Plays[0].HeardAt = at(46)
+	if again := reconcile(old, items[:1], at(600)); !again.Empty() {
+		t.Errorf("an item that was kept before is kept again: %+v", again)
+	}
+}

@@ -47,5 +47,5 @@ func readHeard(raw []byte) (songspy.HistoryItem, bool) {
 		return songspy.HistoryItem{}, false
 	}
 	track, ok := heard.Track.track("track")
-	return songspy.HistoryItem{Track: track, PlayedAt: at.UTC().Truncate(time.Microsecond)}, ok
+	return songspy.HistoryItem{Track: track, PlayedAt: songspy.PlayedAt(at, track)}, ok
 }

@@ -16,10 +16,11 @@ func TestReadHistory_UnderstandsWhatSpotifySends(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return songspy.HistoryItem{PlayedAt: when, Track: songspy.Track{
+		song := songspy.Track{
 			URI: "spotify:track:4uLU6hMCjMI75M1A2tKUQC", Kind: songspy.KindTrack, Title: "Song", DurationMS: 213000,
 			URL: "https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC",
-		}}
+		}
+		return songspy.HistoryItem{PlayedAt: songspy.PlayedAt(when, song), Track: song}
 	}
 	for name, c := range map[string]struct {
 		body string

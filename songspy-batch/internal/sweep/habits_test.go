@@ -1,0 +1,56 @@
+package sweep
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestHistoryIsTakenToListPartialPlaysByTheAccountItselfElseByMost(t *testing.T) {
+	lists, leavesOut, once := songspy.HistoryHabit{Listed: 5}, songspy.HistoryHabit{Unlisted: 5}, songspy.HistoryHabit{Listed: 1}
+	for name, tt := range map[string]struct {
+		others []songspy.HistoryHabit
+		own    songspy.HistoryHabit
+		want   bool
+	}{
+		"nobody has shown anything":             {nil, songspy.HistoryHabit{}, false},
+		"two are not enough":                    {[]songspy.HistoryHabit{lists, once}, songspy.HistoryHabit{}, false},
+		"three that list them":                  {[]songspy.HistoryHabit{lists, lists, once}, songspy.HistoryHabit{}, true},
+		"most list them":                        {[]songspy.HistoryHabit{lists, once, lists, leavesOut}, songspy.HistoryHabit{}, true},
+		"half of them list them":                {[]songspy.HistoryHabit{lists, lists, leavesOut, leavesOut}, songspy.HistoryHabit{}, false},
+		"it lists them itself":                  {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, lists, true},
+		"it leaves them out itself":             {[]songspy.HistoryHabit{lists, lists, lists}, leavesOut, false},
+		"one play of its own does not decide":   {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, once, false},
+		"accounts that have left do not decide": {[]songspy.HistoryHabit{lists, lists, lists}, songspy.HistoryHabit{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoster(func(songspy.UserID) {})
+			add := func(id songspy.UserID, h songspy.HistoryHabit) {
+				r.merge(songspy.Listener{Link: songspy.Link{UserID: id, Generation: 1}, Habit: h}, past{})
+			}
+			for i, h := range tt.others {
+				add(songspy.UserID(i+2), h)
+			}
+			if name == "accounts that have left do not decide" {
+				r.remove(2, nil)
+			}
+			add(1, tt.own)
+			if _, l, _ := r.begin(1); l.partial != tt.want {
+				t.Errorf("partial plays are taken to be listed: %t", l.partial)
+			}
+		})
+	}
+}
+
+func TestWhatAnAnswerShowsCountsAtOnce(t *testing.T) {
+	r := newRoster(func(songspy.UserID) {})
+	r.merge(songspy.Listener{Link: songspy.Link{UserID: 1, Generation: 1}}, past{})
+	who, _, _ := r.get(1)
+	for range 3 {
+		r.recalled(1, who, time.Now(), 0, songspy.HistoryHabit{Listed: 1})
+	}
+	if _, l, _ := r.begin(1); !l.partial || l.habit != (songspy.HistoryHabit{Listed: 3}) {
+		t.Errorf("after three answers: %+v, partial %t", l.habit, l.partial)
+	}
+}
