@@ -98,7 +98,12 @@ func TestARowThatWasSetAsideCostsNobodyElse(t *testing.T) {
 		th := newTheatre(t, 10)
 		th.store.setAside = map[songspy.UserID]error{3: errors.New("a title that no database takes")}
 		began := time.Now()
-		th.player.answer = func(string) (songspy.Observation, error) { return song("one", began) }
+		th.player.answer = func(string) (songspy.Observation, error) {
+			if next := began.Add(200 * time.Second); time.Now().After(next) { // the song is over
+				return song("two", next)
+			}
+			return song("one", began)
+		}
 		stop := play(t, th.Sweep)
 		<-time.After(th.Interval)
 		written := map[songspy.UserID]bool{}
