@@ -169,6 +169,7 @@ func TestA429ClosesTheDoorForEveryoneUntilItIsOver(t *testing.T) {
 }
 
 func TestAMisbehavingSpotifyStopsNobodyAndShowsNoSecret(t *testing.T) {
+	t.Parallel()
 	retry := 5
 	for name, faults := range map[string][]sim.Fault{
 		"broken answers": {
@@ -186,6 +187,7 @@ func TestAMisbehavingSpotifyStopsNobodyAndShowsNoSecret(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const people = 30
 				w := newWorld(t, sim.Options{People: people})

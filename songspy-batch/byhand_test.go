@@ -44,6 +44,7 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 }
 
 func TestCommandsByHandSayWhatIsWrongWithHowTheyAreCalled(t *testing.T) {
+	t.Parallel()
 	environ := map[string]string{
 		"SONGSPY_ENV": "development", "SONGSPY_DATABASE_URL": "sqlite:" + t.TempDir() + "/none.db", "SONGSPY_STATE_DIR": t.TempDir(),
 		"SONGSPY_SPOTIFY_CLIENT_ID":     "somebody",

@@ -14,6 +14,7 @@ import (
 )
 
 func TestTheCommandSaysWhatItCanDoAndWhatIsWrongWithASetting(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		args    []string
@@ -47,6 +48,7 @@ func TestTheCommandSaysWhatItCanDoAndWhatIsWrongWithASetting(t *testing.T) {
 }
 
 func TestServeIsReadyOnceTheSchemaIsThereEndsInOrderAndRunsAlone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	environ := map[string]string{
 		"SONGSPY_ENV":                   "development",

@@ -210,6 +210,7 @@ func TestNobodyIsToldByABatchThatHasNoChannel(t *testing.T) {
 }
 
 func TestChannelsAreThoseThatTheSettingsName(t *testing.T) {
+	t.Parallel()
 	hook := config.Notices{WebhookURL: "https://hooks.example.org/hunter2"}
 	mail := config.Notices{SMTPURL: "smtps://u:p@mail.example.org", Mail: config.Mail{From: "songs@example.org"}}
 	both := mail

@@ -31,13 +31,20 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-const (
-	// schemaWithin is how long the API may take to bring the schema up to date.
-	schemaWithin = 2 * time.Minute
-	// leaseLength is how long the shards of a replica that died are left alone.
-	// It must outlast a look and some words to the database.
-	leaseLength = 15 * time.Second
-)
+// schemaWithin is how long the API may take to bring the schema up to date.
+const schemaWithin = 2 * time.Minute
+
+// leaseTerms are the times that replicas of the batch agree on.
+type leaseTerms struct {
+	// length is how long the shards of a replica that died stay reserved for it.
+	// It outlasts a call and several heartbeats.
+	length time.Duration
+	// call is how long a call to Spotify may take that begins under a lease.
+	call time.Duration
+}
+
+// leased are the terms of this process. The replicas of a test shorten them.
+var leased = leaseTerms{length: 15 * time.Second, call: sweep.LookWithin}
 
 // serve works until ctx ends or something breaks, then puts everything away.
 func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
@@ -135,7 +142,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	b := &batch{settings: s, log: log, now: now, db: db, registry: registry}
 	if s.replicated() {
 		b.leases = lease.New(lease.Options{
-			Store: db, Owner: rand.Text(), Length: leaseLength, Call: sweep.LookWithin,
+			Store: db, Owner: rand.Text(), Length: leased.length, Call: leased.call,
 			Now: now, Logger: log, Metrics: lease.NewMetrics(registry),
 		})
 	}

@@ -14,6 +14,7 @@ import (
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func TestStatusSaysOfEveryTroubleWhatIsToBeDone(t *testing.T) {
+	t.Parallel()
 	last := noon.Add(-3 * time.Hour)
 	for name, c := range map[string]struct {
 		figures
