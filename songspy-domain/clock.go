@@ -32,8 +32,9 @@ func (n NowPlaying) NotAhead(now time.Time) NowPlaying {
 // ahead reports whether a time of the state that lies in the past by its nature
 // lies ahead.
 func (n *NowPlaying) ahead(now time.Time) bool {
-	return IsAhead(n.ObservedAt, now) || IsAhead(n.SeenAt, now) || IsAhead(n.StartedAt, now) || IsAhead(n.ElsewhereAt, now) ||
-		n.PausedSince != nil && IsAhead(*n.PausedSince, now) || n.NothingSince != nil && IsAhead(*n.NothingSince, now)
+	return IsAhead(n.ObservedAt, now) || IsAhead(n.SeenAt, now) || IsAhead(n.StartedAt, now) || IsAhead(n.ElsewhereAt, now) || IsAhead(n.OpenedAt, now) ||
+		n.PausedSince != nil && IsAhead(*n.PausedSince, now) || n.NothingSince != nil && IsAhead(*n.NothingSince, now) ||
+		n.DoubtedAt != nil && IsAhead(*n.DoubtedAt, now)
 }
 
 func (n NowPlaying) pulledBack(now time.Time) NowPlaying {
@@ -41,10 +42,10 @@ func (n NowPlaying) pulledBack(now time.Time) NowPlaying {
 	if IsAhead(n.ObservedAt, now) {
 		n = n.shifted(last.Sub(n.ObservedAt))
 	}
-	for _, t := range []*time.Time{&n.ObservedAt, &n.SeenAt, &n.StartedAt, &n.ElsewhereAt} {
+	for _, t := range []*time.Time{&n.ObservedAt, &n.SeenAt, &n.StartedAt, &n.ElsewhereAt, &n.OpenedAt} {
 		*t = NotAhead(*t, last)
 	}
-	for _, t := range []**time.Time{&n.PausedSince, &n.NothingSince} {
+	for _, t := range []**time.Time{&n.PausedSince, &n.NothingSince, &n.DoubtedAt} {
 		if *t != nil {
 			then := NotAhead(**t, last)
 			*t = &then
@@ -55,12 +56,12 @@ func (n NowPlaying) pulledBack(now time.Time) NowPlaying {
 
 // shifted returns the state with all its times moved by d. Zero times stay.
 func (n NowPlaying) shifted(d time.Duration) NowPlaying {
-	for _, t := range []*time.Time{&n.ObservedAt, &n.SeenAt, &n.StartedAt, &n.ElsewhereAt} {
+	for _, t := range []*time.Time{&n.ObservedAt, &n.SeenAt, &n.StartedAt, &n.ElsewhereAt, &n.OpenedAt} {
 		if !t.IsZero() {
 			*t = t.Add(d)
 		}
 	}
-	for _, t := range []**time.Time{&n.PausedSince, &n.NothingSince, &n.EndsAt} {
+	for _, t := range []**time.Time{&n.PausedSince, &n.NothingSince, &n.DoubtedAt, &n.EndsAt} {
 		if *t != nil {
 			moved := (*t).Add(d)
 			*t = &moved

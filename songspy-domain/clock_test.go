@@ -1,6 +1,7 @@
 package songspy_test
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -75,4 +76,31 @@ func TestNoTimeOfAStateIsAheadAndItsDistancesStay(t *testing.T) {
 			rt.Fatal("a second call changes the state again")
 		}
 	})
+}
+
+// TestEveryTimeOfAStateIsPulledBack fails when a new field of NowPlaying is
+// forgotten in NotAhead.
+func TestEveryTimeOfAStateIsPulledBack(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	var n songspy.NowPlaying
+	ahead := now.Add(9 * time.Hour)
+	fields := reflect.ValueOf(&n).Elem()
+	for i := range fields.NumField() {
+		switch field := fields.Field(i).Addr().Interface().(type) {
+		case *time.Time:
+			*field = ahead
+		case **time.Time:
+			*field = &ahead
+		}
+	}
+	got := reflect.ValueOf(n.NotAhead(now))
+	for i := range got.NumField() {
+		at := got.Field(i).Interface()
+		if p, ok := at.(*time.Time); ok {
+			at = *p
+		}
+		if at, ok := at.(time.Time); ok && at.After(now) {
+			t.Errorf("%s lies %s ahead", got.Type().Field(i).Name, at.Sub(now))
+		}
+	}
 }
