@@ -1,0 +1,106 @@
+// Command plainwords checks that the project's words stay plain.
+//
+// It reads two kinds of words separately. Prose is comments, messages,
+// Markdown, SQL comments and the descriptions of the HTTP contract: words.txt
+// refuses some turns of phrase there. Names are identifiers, metrics, columns
+// and names in the contract: words.txt refuses the word parts that the glossary
+// has retired. Ordinary English such as "look" or "door" is refused in names
+// only, or in prose where it stands for a concept of this project.
+//
+//	plainwords [-all] [directory]
+//
+// It exits with 1 if it finds anything. With -all it checks every file, also
+// those outside the checked paths.
+package main
+
+import (
+	_ "embed"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed words.txt
+var wordList string
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, out, errs io.Writer) int {
+	flags := flag.NewFlagSet("plainwords", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	all := flags.Bool("all", false, "check every file, also those outside the checked paths")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	top := "."
+	if flags.NArg() > 0 {
+		top = flags.Arg(0)
+	}
+	rules, err := parseRules(wordList)
+	if err != nil {
+		fmt.Fprintln(errs, "plainwords:", err)
+		return 2
+	}
+	findings, sentences, err := checkTree(top, rules, *all)
+	if err != nil {
+		fmt.Fprintln(errs, "plainwords:", err)
+		return 2
+	}
+	for _, f := range findings {
+		fmt.Fprintln(out, f)
+	}
+	fmt.Fprintf(out, "plainwords: %d findings, %d sentences\n", len(findings), sentences)
+	if len(findings) > 0 {
+		return 1
+	}
+	return 0
+}
+
+// finding is one place to rewrite.
+type finding struct {
+	path   string
+	line   int
+	found  string
+	remedy string
+	text   string
+}
+
+func (f finding) String() string {
+	return fmt.Sprintf("%s:%d: %q: write %s\n\t%s", f.path, f.line, f.found, f.remedy, f.text)
+}
+
+// checkTree checks the files that git tracks or would track under top.
+func checkTree(top string, rules *ruleSet, all bool) (findings []finding, sentences int, err error) {
+	list := exec.Command("git", "-C", top, "ls-files", "--cached", "--others", "--exclude-standard")
+	names, err := list.Output()
+	if err != nil {
+		return nil, 0, fmt.Errorf("list the files of %s: %w", top, err)
+	}
+	for _, name := range strings.Fields(string(names)) {
+		if rules.exempts(name) || !all && !rules.checks(name) {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(top, name))
+		if os.IsNotExist(err) {
+			continue // deleted, but not yet committed
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		texts, err := extract(name, content)
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", name, err)
+		}
+		for _, t := range texts {
+			if t.kind == prose {
+				sentences++
+			}
+			findings = append(findings, rules.check(name, t)...)
+		}
+	}
+	return findings, sentences, nil
+}
