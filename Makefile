@@ -32,7 +32,7 @@ images: ## build the images of docker-compose.yml, with their version and commit
 # The tests in WALLCLOCK measure by the wall clock, so they run after all others and next to none.
 WALLCLOCK := ^TestReplicasCoverForEachOther$$
 test: bin/throwaway chromium ## run every test, on SQLite and on a Postgres started for them; TESTFLAGS goes to go test
-	@bin/throwaway -- go test -count=1 -skip '$(WALLCLOCK)' $(TESTFLAGS) work
+	@bin/throwaway -- go test -count=1 -timeout=20m -skip '$(WALLCLOCK)' $(TESTFLAGS) work
 ifeq ($(filter -run%,$(TESTFLAGS)),)
 	@bin/throwaway -- go test -count=1 $(TESTFLAGS) -run '$(WALLCLOCK)' ./songspy-batch
 endif
@@ -44,7 +44,7 @@ chromium:
 # Laws and days in virtual time that -short shortens: the race detector makes them several times as slow.
 DAYS = $(addprefix ./,$(sort $(dir $(shell git grep -lE 'testing\.Short\(\)|pgregory\.net/rapid"' -- '*_test.go'))))
 test-days: bin/throwaway ## run whole what -short shortens, without the race detector
-	@exec bin/throwaway -- go test -count=1 -skip '$(WALLCLOCK)' $(TESTFLAGS) $(DAYS)
+	@exec bin/throwaway -- go test -count=1 -timeout=20m -skip '$(WALLCLOCK)' $(TESTFLAGS) $(DAYS)
 
 test-pg: bin/throwaway ## run the store's contract alone; SONGSPY_TEST_POSTGRES_IMAGE=postgres:15 chooses a version
 	@exec bin/throwaway -- go test -count=1 $(TESTFLAGS) ./songspy-domain/store/...

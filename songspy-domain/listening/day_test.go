@@ -74,7 +74,7 @@ func genDay(t *rapid.T) day {
 		}
 	}
 	for _, s := range d.truth {
-		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted && !(d.whole && s.left) {
+		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted && (!d.whole || !s.left) {
 			l := line{songspy.HistoryItem{Track: s.track, PlayedAt: s.start}, s.end.Add(seconds(t, 10, 120)), s.start}
 			if d.byEnd {
 				l.PlayedAt = s.end

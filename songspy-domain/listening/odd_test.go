@@ -274,10 +274,10 @@ func genOddTruth(t *rapid.T) (tr oddTruth) {
 	now := base
 	for range rapid.IntRange(1, 10).Draw(t, "spans") {
 		s := oddSpan{span: span{start: now}, speed: 1}
-		switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); {
-		case kind == 0:
+		switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); kind {
+		case 0:
 			s.end = now.Add(seconds(t, 20, 2000))
-		case kind == 1:
+		case 1:
 			s.ad, s.end = true, now.Add(seconds(t, 15, 3000))
 		default:
 			n := rapid.IntRange(1, 5).Draw(t, "track")

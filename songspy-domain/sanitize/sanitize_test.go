@@ -91,7 +91,8 @@ func TestText_CutsWithoutBreakingACharacter(t *testing.T) {
 func lawful(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, given, line string) {
+}, given, line string,
+) {
 	t.Helper()
 	if again := sanitize.Line(line); again != line {
 		t.Fatalf("%+q became %+q and then %+q", given, line, again)

@@ -298,7 +298,7 @@ func TestSharedDoors_WhatARefusalTeachesIsEverybodysAndOutlastsARestart(t *testi
 			}
 		}
 		// The oldest call leaves the window a day after it was made.
-		if wait, want := songspy.RetryAfterOf(refused), began.Add(time.Minute+24*time.Hour).Sub(time.Now()); (wait - want).Abs() > time.Second {
+		if wait, want := songspy.RetryAfterOf(refused), time.Until(began.Add(time.Minute+24*time.Hour)); (wait - want).Abs() > time.Second {
 			t.Errorf("the door is closed for %v, want %v", wait, want)
 		}
 		<-time.After(10 * time.Second)

@@ -43,7 +43,7 @@ func TestLogEmptier_TriesUntilItSucceeds(t *testing.T) {
 				for range 3 {
 					l.erased() // must not wait
 				}
-				time.Sleep(time.Hour)
+				<-time.After(time.Hour)
 				synctest.Wait()
 				if tries != 21 && tries != 22 { // asked again before the first attempt
 					t.Errorf("tried %d times, want until the first success", tries)
@@ -61,7 +61,7 @@ func TestLogEmptier_EndsWhileItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := startLogEmptier(slog.New(slog.DiscardHandler), func(context.Context) error { return errLogInUse })
 		l.erased()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		l.stop()
 	})
 }

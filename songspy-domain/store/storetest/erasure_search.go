@@ -99,8 +99,10 @@ func (b *bundle) plant(t *testing.T, name string) planted {
 		}
 	}
 	for _, sealed := range []struct{ what, table, column string }{
-		{"sealed token", "spotify_links", "access_token_sealed"}, {"sealed address", "users", "email_sealed"},
-		{"key of the deleted plays", "users", "deletion_key_sealed"}, {"sealed address of a seat", "spotify_seats", "email_sealed"},
+		{"sealed token", "spotify_links", "access_token_sealed"},
+		{"sealed address", "users", "email_sealed"},
+		{"key of the deleted plays", "users", "deletion_key_sealed"},
+		{"sealed address of a seat", "spotify_seats", "email_sealed"},
 		{"hash of a session", "sessions", "refresh_hash"},
 	} {
 		column := "user_id"
