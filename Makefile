@@ -81,7 +81,8 @@ bench-board: ## measure the board with 100,000 people against a bare handler; BO
 
 bench-small: ## run every bench in a small size: it shows that they work and judges no bound
 	@$(MAKE) --no-print-directory bench-board BOARDFLAGS='-bounds=false -people 500 -changes 50 -viewers 4 -rounds 1 -round 100ms'
-	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -days 1'
+	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -accounts 1 -days 1'
+	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -days 1 -population awkward -only service'
 	@$(MAKE) --no-print-directory bench-sweep SWEEPFLAGS='-bounds=false -people 200 -interval 10s -rounds 1 -within 10m'
 
 clean: ## remove what was built; databases and keys in .songspy/ stay
