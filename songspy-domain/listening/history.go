@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -38,23 +39,11 @@ const passes = 8
 func retell(kept songspy.Kept, answer Answer, until time.Time) (out songspy.Reconciled, waits []songspy.HistoryItem) {
 	partial, known := kept.Habit.Partial()
 	r := reconciliation{partial: partial && known, since: answer.Since, until: until, pairs: inARow(answer.Items), withheld: answer.Withheld}
-	done := map[int64]bool{}
-	for _, at := range kept.Told {
-		done[at.UnixMicro()] = true
-	}
 	for _, k := range kept.Plays {
 		r.slots = append(r.slots, slot{KeptPlay: k})
-		done[k.HeardAt.UnixMicro()] = true
 	}
 	slices.SortFunc(r.slots, func(a, b slot) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
-	for _, item := range answer.Items {
-		at := item.PlayedAt.UnixMicro()
-		before := at - at%1000 // as items were kept before their microseconds stood for the track
-		if !done[at] && !done[before] {
-			done[at] = true
-			r.items = append(r.items, item)
-		}
-	}
+	r.items = newItems(kept, answer)
 	r.learn()
 	matched := r.conclude()
 	if answer.Full && len(r.items) > 0 && r.items[0].PlayedAt.Equal(answer.Since) && matched[0] < 0 && !r.awaits(r.items[0]) {
@@ -62,6 +51,58 @@ func retell(kept songspy.Kept, answer Answer, until time.Time) (out songspy.Reco
 	}
 	r.mend()
 	return r.result(), slices.Concat(r.waits, r.withheld)
+}
+
+// newItems returns the items of an answer that were not told before. An answer
+// may name the ISRC of a track that another answer leaves out, and the key of the
+// item differs then. So an item was told, too, if it was told by its URI alone or
+// if a play of its track has an item of the same millisecond.
+func newItems(kept songspy.Kept, answer Answer) (items []songspy.HistoryItem) {
+	done, plays := map[int64]bool{}, map[int64][]songspy.Track{}
+	for _, at := range kept.Told {
+		done[at.UnixMicro()] = true
+	}
+	left := maps.Clone(done) // told items that no play and no item of this answer has
+	for _, k := range kept.Plays {
+		if k.HeardAt.IsZero() {
+			continue
+		}
+		at := k.HeardAt.UnixMicro()
+		done[at] = true
+		plays[at/1000] = append(plays[at/1000], k.Track)
+		delete(left, at)
+	}
+	for _, item := range slices.Concat(answer.Items, answer.Withheld) {
+		delete(left, item.PlayedAt.UnixMicro())
+	}
+	for _, item := range answer.Items {
+		at := item.PlayedAt.UnixMicro()
+		byURI := songspy.PlayedAt(item.PlayedAt, songspy.Track{URI: item.Track.URI}).UnixMicro()
+		before := at - at%1000 // as items were kept before their microseconds stood for the track
+		ofItem := func(t songspy.Track) bool { return sameTrack(t, item.Track) }
+		if !done[at] && !done[before] && !done[byURI] && !slices.ContainsFunc(plays[at/1000], ofItem) {
+			items = append(items, item)
+		}
+		done[at] = true
+	}
+	return slices.DeleteFunc(items, func(item songspy.HistoryItem) bool { return toldByISRC(item, left) })
+}
+
+// toldByISRC reports whether an item that has no ISRC was told when it had one,
+// and no play came of it. Its key is not known then, so any told item of its
+// millisecond that is left counts, once.
+func toldByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
+	if item.Track.ISRC != "" {
+		return false
+	}
+	first := item.PlayedAt.Truncate(time.Millisecond).UnixMicro()
+	for at := first + 1; at < first+1000; at++ {
+		if left[at] {
+			delete(left, at)
+			return true
+		}
+	}
+	return false
 }
 
 // conclude deals with every item that can be, by the reading that is known now,

@@ -2,6 +2,7 @@ package listening
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -215,5 +216,77 @@ func TestTwoItemsOfTheSameTimeAreBothKept(t *testing.T) {
 	old.Plays[0].HeardAt = at(46)
 	if again := reconcile(old, items[:1], at(600)); !again.Empty() {
 		t.Errorf("an item that was kept before is kept again: %+v", again)
+	}
+}
+
+// TestAnISRCThatAppearsOrDisappearsChangesNothing draws what was kept and an
+// answer, and requires that the same answer changes nothing when it names the
+// ISRCs of other tracks than before.
+func TestAnISRCThatAppearsOrDisappearsChangesNothing(t *testing.T) {
+	tracks := []songspy.Track{songA, songB, short, {URI: "spotify:track:d", Title: "D", DurationMS: 31_000}}
+	rapid.Check(t, func(t *rapid.T) {
+		var known []songspy.KeptPlay
+		now := 0.0
+		named := func(track songspy.Track, by string) songspy.Track {
+			if track.ISRC = ""; rapid.Bool().Draw(t, by) {
+				track.ISRC = "KR-" + track.URI
+			}
+			return track
+		}
+		for range rapid.IntRange(0, 6).Draw(t, "plays") {
+			now += float64(rapid.IntRange(0, 300).Draw(t, "gap"))
+			track := named(rapid.SampledFrom(tracks).Draw(t, "track"), "kept with an ISRC")
+			length := track.Duration().Seconds()
+			k := kept(track, now, now+length, rapid.Float64Range(length/8, length).Draw(t, "listened"), rapid.Bool().Draw(t, "provisional"))
+			k.Play.ID = songspy.PlayID(len(known) + 1)
+			known, now = append(known, k), now+length
+		}
+		var first, second []songspy.HistoryItem
+		for range rapid.IntRange(1, 12).Draw(t, "items") {
+			track, when := rapid.SampledFrom(tracks).Draw(t, "heard"), at(float64(rapid.IntRange(-200, int(now)+400).Draw(t, "at")))
+			if slices.ContainsFunc(first, func(i songspy.HistoryItem) bool {
+				return i.Track.URI == track.URI && i.PlayedAt.Truncate(time.Millisecond).Equal(when)
+			}) {
+				continue // an answer has no item twice
+			}
+			for _, items := range []*[]songspy.HistoryItem{&first, &second} {
+				track = named(track, "answered with an ISRC")
+				*items = append(*items, songspy.HistoryItem{Track: track, PlayedAt: songspy.PlayedAt(when, track)})
+			}
+		}
+		r := reconcile(around(known, nil), first, at(now+200))
+		d := disk{plays: slices.Clone(known)}
+		d.retell(r)
+		if again := reconcile(around(merge(known, r), d.told), second, at(now+200)); !again.Empty() {
+			t.Fatalf("the same answer with other ISRCs changes %+v", again)
+		}
+	})
+}
+
+func TestAnAnswerThatNamesNoISRCAnymoreMakesNoSecondPlays(t *testing.T) {
+	answer := func(isrc bool) (items []songspy.HistoryItem) {
+		for i := range songspy.HistoryMost {
+			track := songspy.Track{URI: "spotify:track:" + strconv.Itoa(i), Title: strconv.Itoa(i), DurationMS: 180_000}
+			if isrc {
+				track.ISRC = "KRA3821000" + strconv.Itoa(i)
+			}
+			items = append(items, songspy.HistoryItem{Track: track, PlayedAt: songspy.PlayedAt(at(float64(i*600)), track)})
+		}
+		short := songspy.Track{URI: "spotify:track:unplaced", Title: "between", DurationMS: 170_000}
+		if isrc {
+			short.ISRC = "KRA382199999"
+		}
+		items[1] = songspy.HistoryItem{Track: short, PlayedAt: songspy.PlayedAt(at(60), short)} // no room for it
+		return items
+	}
+	for _, isrc := range []bool{true, false} {
+		d := disk{}
+		d.retell(reconcile(around(nil, nil), answer(isrc), at(90_000)))
+		if len(d.plays) < 40 {
+			t.Fatalf("%d plays", len(d.plays))
+		}
+		if again := reconcile(around(d.plays, d.told), answer(!isrc), at(90_000)); !again.Empty() {
+			t.Errorf("first with ISRCs: %t; then the same answer adds %d plays, and %d items have no play", isrc, len(again.Found), len(again.Unplaced))
+		}
 	}
 }
