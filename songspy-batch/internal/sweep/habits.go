@@ -1,6 +1,7 @@
 package sweep
 
-// habits counts what the accounts of the roster show of their histories.
+// habits counts what the accounts of the roster show of their histories. Accounts
+// that do not show a habit yet are not counted.
 type habits struct{ listing, leavingOut int }
 
 // enoughAccounts is how many accounts must show a habit before others are taken
@@ -15,12 +16,11 @@ func (h *habits) change(s *seat, to habit) {
 }
 
 func (h *habits) count(of habit, n int) {
-	if of == (habit{}) {
-		return
-	}
-	if partial, _ := of.value().Partial(); partial {
+	switch partial, known := of.value().Partial(); {
+	case !known:
+	case partial:
 		h.listing += n
-	} else {
+	default:
 		h.leavingOut += n
 	}
 }

@@ -8,16 +8,19 @@ import (
 )
 
 func TestHistoryIsTakenToListPartialPlaysByTheAccountItselfElseByMost(t *testing.T) {
-	lists, leavesOut, once := songspy.HistoryHabit{Listed: 5}, songspy.HistoryHabit{Unlisted: 5}, songspy.HistoryHabit{Listed: 1}
+	lists, leavesOut := songspy.HistoryHabit{Listed: 5}, songspy.HistoryHabit{Unlisted: 5}
+	once, missed := songspy.HistoryHabit{Listed: 1}, songspy.HistoryHabit{Unlisted: 1}
 	for name, tt := range map[string]struct {
 		others []songspy.HistoryHabit
 		own    songspy.HistoryHabit
 		want   bool
 	}{
 		"nobody has shown anything":             {nil, songspy.HistoryHabit{}, false},
-		"two are not enough":                    {[]songspy.HistoryHabit{lists, once}, songspy.HistoryHabit{}, false},
-		"three that list them":                  {[]songspy.HistoryHabit{lists, lists, once}, songspy.HistoryHabit{}, true},
-		"most list them":                        {[]songspy.HistoryHabit{lists, once, lists, leavesOut}, songspy.HistoryHabit{}, true},
+		"two are not enough":                    {[]songspy.HistoryHabit{lists, lists, once}, songspy.HistoryHabit{}, false},
+		"three that list them":                  {[]songspy.HistoryHabit{lists, lists, lists}, songspy.HistoryHabit{}, true},
+		"most list them":                        {[]songspy.HistoryHabit{lists, lists, lists, leavesOut}, songspy.HistoryHabit{}, true},
+		"one play each is not enough":           {[]songspy.HistoryHabit{once, once, once, once}, songspy.HistoryHabit{}, false},
+		"one play outvotes nobody":              {[]songspy.HistoryHabit{lists, lists, lists, missed, missed, missed}, songspy.HistoryHabit{}, true},
 		"half of them list them":                {[]songspy.HistoryHabit{lists, lists, leavesOut, leavesOut}, songspy.HistoryHabit{}, false},
 		"it lists them itself":                  {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, lists, true},
 		"it leaves them out itself":             {[]songspy.HistoryHabit{lists, lists, lists}, leavesOut, false},
