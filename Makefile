@@ -4,6 +4,7 @@ MODULES := songspy-domain songspy-api songspy-batch songspy-sim
 PACKAGES := $(MODULES:%=./%/...)
 LINT := bin/tools/golangci-lint
 VULN := bin/tools/govulncheck
+CONTRACTLINT := bin/tools/contractlint
 TESTFLAGS ?=
 # Which release this is, as `version` prints it and images are labelled.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -67,7 +68,7 @@ tidy: ## bring go.mod, go.sum and go.work.sum up to date
 generate: ## write the generated files anew
 	go generate $(PACKAGES)
 
-verify: tools ## all that is checked besides the tests: format, lint, vet, tidiness, generated files, vulnerabilities
+verify: tools ## all that is checked besides the tests: format, lint, vet, the contract, tidiness, generated files, vulnerabilities
 	@.ci/verify $(MODULES)
 
 bench-sweep: bin/throwaway ## measure a sweep over 100,000 listeners against a bare HTTP loop; SWEEPFLAGS="-people 1000000"
@@ -89,7 +90,10 @@ clean: ## remove what was built; databases and keys in .songspy/ stay
 	rm -rf bin
 
 # The linters have a module of their own, so that they never weigh on the product's.
-tools: $(LINT)
+tools: $(LINT) $(CONTRACTLINT)
+$(CONTRACTLINT): $(wildcard .ci/contractlint/*)
+	@mkdir -p bin/tools
+	@cd .ci/contractlint && GOWORK=off go build -o ../../bin/tools/ . && touch ../../$@
 $(LINT): .ci/tools/go.mod .ci/tools/go.sum
 	@echo "building the linters (the first time takes minutes)"
 	@mkdir -p bin/tools
