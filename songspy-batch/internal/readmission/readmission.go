@@ -60,7 +60,7 @@ func (j Job) Run(ctx context.Context) error {
 			if !l.AccountKnown() {
 				return errWaits
 			}
-			l.State, l.StateSince = songspy.LinkActive, now
+			l.State, l.StateSince, l.PollsRefusedSince = songspy.LinkActive, now, nil
 			return nil
 		})
 		if errors.Is(err, errWaits) {

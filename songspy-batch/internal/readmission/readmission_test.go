@@ -40,7 +40,8 @@ func TestWhoWasRefusedADayAgoIsAskedAgain(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	account := "account"
 	refused := func() *songspy.Link {
-		return &songspy.Link{State: songspy.LinkNotRegistered, AccountID: &account}
+		since := now.Add(-48 * time.Hour)
+		return &songspy.Link{State: songspy.LinkNotRegistered, AccountID: &account, PollsRefusedSince: &since}
 	}
 	f := &fakeLinks{broken: 2, links: map[songspy.UserID]*songspy.Link{
 		1: refused(), 2: refused(), 3: {State: songspy.LinkReauthRequired}, // 4 is gone
@@ -52,8 +53,8 @@ func TestWhoWasRefusedADayAgoIsAskedAgain(t *testing.T) {
 	if want := now.Add(-24 * time.Hour); !f.asked.Equal(want) {
 		t.Errorf("refused before %v, want %v", f.asked, want)
 	}
-	if l := f.links[1]; l.State != songspy.LinkActive || !l.StateSince.Equal(now) {
-		t.Errorf("the refused link is %+v, want active since now", l)
+	if l := f.links[1]; l.State != songspy.LinkActive || !l.StateSince.Equal(now) || l.PollsRefusedSince != nil {
+		t.Errorf("the refused link is %+v, want active since now, with no polls refused", l)
 	}
 	if l := f.links[3]; l.State != songspy.LinkReauthRequired {
 		t.Errorf("a link that needs its person became %s", l.State)

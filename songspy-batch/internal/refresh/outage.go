@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -19,6 +20,8 @@ const (
 	several = 3
 	// recovered is how many grants in a row end an outage.
 	recovered = 3
+	// watchedFor is how long answered polls count after a refused one.
+	watchedFor = 2 * time.Hour
 	// longestOutage is how long refusals are held to be the provider's fault: an
 	// app that was taken from its users is refused for ever.
 	longestOutage = 24 * time.Hour
@@ -39,6 +42,7 @@ type outage struct {
 	granted []minute                     // grants by the minute, oldest first
 	streak  int                          // grants since the last refusal
 	since   time.Time                    // when the outage was noticed; zero: there is none
+	last    time.Time                    // the last refusal
 }
 
 type minute struct {
@@ -51,7 +55,7 @@ func (o *outage) refuse(id songspy.UserID, now time.Time) {
 	if o.refused == nil {
 		o.refused = map[songspy.UserID]time.Time{}
 	}
-	o.refused[id], o.streak = now, 0
+	o.refused[id], o.streak, o.last = now, 0, now
 	o.judge(now)
 }
 
@@ -106,6 +110,7 @@ func (o *outage) on(now time.Time) bool {
 
 // outages watches the renewals of every app.
 type outages struct {
+	any  atomic.Bool // an app is watched
 	mu   sync.Mutex
 	apps map[string]*outage
 }
@@ -122,6 +127,7 @@ func (o *outages) enter(l songspy.Link, refused bool, now time.Time) (on, turned
 			o.apps = map[string]*outage{}
 		}
 		o.apps[l.App] = app
+		o.any.Store(true)
 	}
 	before := app.on(now)
 	if refused {
@@ -131,6 +137,30 @@ func (o *outages) enter(l songspy.Link, refused bool, now time.Time) (on, turned
 	}
 	on = app.on(now)
 	return on, on != before
+}
+
+// grantWatched enters a grant of an app that had a refusal within two hours, and
+// forgets every other app. Refused users are tried once in an hour, so that
+// the grants between two tries count. Without such an app it costs nothing.
+func (o *outages) grantWatched(app string, id songspy.UserID, now time.Time) (ended bool) {
+	if !o.any.Load() {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, of := range o.apps {
+		if now.Sub(of.last).Abs() > watchedFor {
+			delete(o.apps, name)
+		}
+	}
+	o.any.Store(len(o.apps) > 0)
+	of := o.apps[app]
+	if of == nil {
+		return false
+	}
+	before := of.on(now)
+	of.grant(id, now)
+	return before && !of.on(now)
 }
 
 // since gives when each app's outage was noticed that is on.

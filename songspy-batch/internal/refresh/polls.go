@@ -50,6 +50,15 @@ func (r *Renewer) Answered(ctx context.Context, id songspy.UserID, generation in
 	return gone(err)
 }
 
+// Granted enters that Spotify answered a poll of a user whose polls it had not
+// refused. While the app has refused polls of other users, this shows that
+// there is no outage.
+func (r *Renewer) Granted(ctx context.Context, app string, id songspy.UserID) {
+	if r.polls.grantWatched(app, id, r.Now()) {
+		r.Logger.InfoContext(ctx, "spotify takes the tokens that it renews again", "app", app)
+	}
+}
+
 // gone drops the error for a link that is there no more.
 func gone(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {

@@ -1,7 +1,9 @@
 package refresh
 
 import (
+	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -44,5 +46,68 @@ func TestRefusedPollsAreBelievedAfterSixHoursAndEndWithAnAnsweredPollAlone(t *te
 				t.Errorf("the link is %s, want %s", l.State, c.want)
 			}
 		})
+	}
+}
+
+// Users 1 and 2 are refused one second after the other, as neighbouring phases
+// are; the others are answered every three minutes.
+func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(5, time.Hour)
+		start := time.Now()
+		due := start
+		for range 10 * 60 / 3 {
+			refuse, wait := !time.Now().Before(due), time.Duration(0)
+			for id := songspy.UserID(1); id <= 2; id++ {
+				<-time.After(time.Second)
+				if refuse && h.link(t, id).State != songspy.LinkReauthRequired {
+					var err error
+					if wait, err = h.renewer.Refused(t.Context(), id, 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if refuse {
+				due = time.Now().Add(wait) // both at the same times
+			}
+			for id := songspy.UserID(3); id <= 5; id++ {
+				<-time.After(time.Minute - time.Second)
+				h.renewer.Granted(t.Context(), "", id)
+			}
+		}
+		for id := songspy.UserID(1); id <= 2; id++ {
+			if l := h.link(t, id); l.State != songspy.LinkReauthRequired || l.StateSince.Sub(start) > 8*time.Hour {
+				t.Errorf("the link of %d is %s since %s after the start", id, l.State, l.StateSince.Sub(start))
+			}
+		}
+	})
+}
+
+func TestAnAppIsWatchedForTwoHoursAfterARefusedPoll(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	r := &Renewer{Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
+	grants := func() (n int) {
+		for _, m := range r.polls.apps["app"].granted {
+			n += m.n
+		}
+		return n
+	}
+	r.Granted(t.Context(), "app", 1)
+	if r.polls.any.Load() || r.polls.apps["app"] != nil {
+		t.Error("an app without refused polls is watched")
+	}
+	r.polls.enter(songspy.Link{App: "app", UserID: 2}, true, now)
+	r.Granted(t.Context(), "app", 1)
+	r.Granted(t.Context(), "other", 3)
+	if grants() != 1 || r.polls.apps["other"] != nil {
+		t.Errorf("%d grants, want that of the app", grants())
+	}
+	now = now.Add(119 * time.Minute)
+	if r.Granted(t.Context(), "app", 1); !r.polls.any.Load() {
+		t.Error("the app is not watched for two hours")
+	}
+	now = now.Add(2 * time.Minute)
+	if r.Granted(t.Context(), "other", 3); r.polls.any.Load() || r.polls.apps["app"] != nil {
+		t.Error("the app is watched for ever")
 	}
 }

@@ -23,8 +23,8 @@ type renewals struct {
 	calls atomic.Int32
 	err   error
 
-	refused, answered atomic.Int32
-	wait              time.Duration // after a refused poll
+	refused, answered, granted atomic.Int32
+	wait                       time.Duration // after a refused poll
 }
 
 func (r *renewals) Refused(context.Context, songspy.UserID, int64) (time.Duration, error) {
@@ -36,6 +36,8 @@ func (r *renewals) Answered(context.Context, songspy.UserID, int64) error {
 	r.answered.Add(1)
 	return nil
 }
+
+func (r *renewals) Granted(context.Context, string, songspy.UserID) { r.granted.Add(1) }
 
 func (r *renewals) Renew(_ context.Context, id songspy.UserID, version int64) (songspy.Link, error) {
 	r.calls.Add(1)
@@ -184,6 +186,62 @@ func TestWhoIsNotRegisteredIsNotedAndNotAskedAgain(t *testing.T) {
 		}
 		if l := th.store.people[2].Link; l.State != songspy.LinkActive || len(th.player.at("2/1")) < 20 {
 			t.Errorf("the other link is %s and was asked %d times", l.State, len(th.player.at("2/1")))
+		}
+	})
+}
+
+func TestAnAnsweredPollOfAUserWhosePollsWereNotRefusedIsAGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &renewals{}
+		th := newTheatre(t, 1, withRenewals(r))
+		stop := play(t, th.Sweep)
+		<-time.After(30 * time.Minute)
+		stop()
+		if polls := int32(len(th.player.at("1/1"))); r.granted.Load() != polls || r.answered.Load() != 0 {
+			t.Errorf("%d polls are %d grants, and %d answers of a refused user", polls, r.granted.Load(), r.answered.Load())
+		}
+	})
+}
+
+func TestAUserWhoIsNotRegisteredHasNoRefusedPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, 1)
+		since := time.Now()
+		p := th.store.people[1]
+		p.Link.State, p.Link.PollsRefusedSince = songspy.LinkSuspect, &since
+		th.store.people[1] = p
+		th.player.answer = func(string) (songspy.Observation, error) {
+			return songspy.Observation{}, refusal(songspy.DispositionNotRegistered, 0)
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(10 * time.Minute)
+		stop()
+		if l := th.store.people[1].Link; l.State != songspy.LinkNotRegistered || l.PollsRefusedSince != nil {
+			t.Errorf("the link is %s, its polls are refused since %v", l.State, l.PollsRefusedSince)
+		}
+	})
+}
+
+func TestUsersWhoAreRefusedOneAfterTheOtherDoNotPauseTheAppForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		forbidden := 0
+		th := newTheatre(t, 3, func(o *Options) { o.Forbid = func(context.Context, string) { forbidden++ } })
+		th.player.answer = func(token string) (songspy.Observation, error) {
+			if token != "3/1" {
+				return songspy.Observation{}, refusal(songspy.DispositionRefused, 0)
+			}
+			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		}
+		stop := play(t, th.Sweep)
+		<-time.After(time.Hour)
+		stop()
+		if forbidden > 0 {
+			t.Errorf("the app was paused %d times", forbidden)
+		}
+		for id, want := range map[songspy.UserID]songspy.LinkState{1: songspy.LinkNotRegistered, 2: songspy.LinkNotRegistered, 3: songspy.LinkActive} {
+			if l := th.store.people[id].Link; l.State != want {
+				t.Errorf("the link of %d is %s, want %s", id, l.State, want)
+			}
 		}
 	})
 }

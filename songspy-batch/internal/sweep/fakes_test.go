@@ -251,6 +251,8 @@ func (n noRenewals) Answered(context.Context, songspy.UserID, int64) error {
 	return nil
 }
 
+func (n noRenewals) Granted(context.Context, string, songspy.UserID) {}
+
 // noRenewals fails the test: nobody's token is spent in it.
 type noRenewals struct{ t *testing.T }
 

@@ -135,6 +135,7 @@ func (s *Sweep) unheard(ctx context.Context, id songspy.UserID, who *seat, l lis
 func (s *Sweep) answered(ctx context.Context, id songspy.UserID, l listener) {
 	s.refusals.answered(l.access.App, id)
 	if !l.refused {
+		s.Renewer.Granted(ctx, l.access.App, id)
 		return
 	}
 	if err := s.Renewer.Answered(ctx, id, l.generation); err != nil {
@@ -149,7 +150,7 @@ func (s *Sweep) unregister(ctx context.Context, id songspy.UserID, who *seat) er
 		if l.Generation != who.generation {
 			return errLeft
 		}
-		l.State, l.StateSince = songspy.LinkNotRegistered, s.Now()
+		l.State, l.StateSince, l.PollsRefusedSince = songspy.LinkNotRegistered, s.Now(), nil
 		return nil
 	})
 	if err != nil && !errors.Is(err, errLeft) && songspy.CodeOf(err) != songspy.CodeNotFound {

@@ -13,8 +13,11 @@ const (
 	refusedWithin = time.Hour
 	// refusedOften is how many unknown refusals within that time concern the user.
 	refusedOften = 3
-	// refusedUsers is how many users that nobody's success separates concern the app.
+	// refusedUsers is how many users concern the app, if nobody was answered
+	// since and one of them was refused refusedTwice. So a whole interval has
+	// passed in which everybody else was polled.
 	refusedUsers = 2
+	refusedTwice = 2
 )
 
 // concern is whom unknown refusals concern.
@@ -38,7 +41,7 @@ type refusals struct {
 // refused is what is counted of one app.
 type refused struct {
 	times  map[songspy.UserID][]time.Time
-	inARow map[songspy.UserID]bool // refused since the last poll that was answered
+	inARow map[songspy.UserID]int // refusals since the last poll that was answered
 }
 
 // note enters a refusal and says whom it concerns. What concerned somebody is
@@ -51,14 +54,15 @@ func (r *refusals) note(app string, id songspy.UserID, now time.Time) concern {
 	}
 	of := r.apps[app]
 	if of == nil {
-		of = &refused{times: map[songspy.UserID][]time.Time{}, inARow: map[songspy.UserID]bool{}}
+		of = &refused{times: map[songspy.UserID][]time.Time{}, inARow: map[songspy.UserID]int{}}
 		r.apps[app] = of
 	}
 	r.any.Store(true)
 	of.forget(now)
-	of.times[id], of.inARow[id] = append(of.times[id], now), true
+	of.times[id] = append(of.times[id], now)
+	of.inARow[id]++
 	switch {
-	case len(of.inARow) >= refusedUsers:
+	case of.concernsApp():
 		delete(r.apps, app)
 		return concernsApp
 	case len(of.times[id]) >= refusedOften:
@@ -67,6 +71,19 @@ func (r *refusals) note(app string, id songspy.UserID, now time.Time) concern {
 		return concernsUser
 	}
 	return concernsNobody
+}
+
+// concernsApp reports whether the refusals in a row concern the app.
+func (of *refused) concernsApp() bool {
+	if len(of.inARow) < refusedUsers {
+		return false
+	}
+	for _, n := range of.inARow {
+		if n >= refusedTwice {
+			return true
+		}
+	}
+	return false
 }
 
 // forget drops what counts no more.

@@ -61,6 +61,8 @@ type Renewer interface {
 	Refused(ctx context.Context, id songspy.UserID, generation int64) (wait time.Duration, err error)
 	// Answered enters that a poll was answered of somebody whose polls were refused.
 	Answered(ctx context.Context, id songspy.UserID, generation int64) error
+	// Granted enters that a poll was answered of a user whose polls were not refused.
+	Granted(ctx context.Context, app string, id songspy.UserID)
 }
 
 // Options are what a sweep works with; all are needed but Shards and Spending.
