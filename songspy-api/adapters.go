@@ -28,7 +28,7 @@ func (k keptPeople) SaveLink(ctx context.Context, l linking.NewLink) (songspy.Li
 	return k.Store.SaveLink(ctx, store.NewLink(l))
 }
 
-func (k keptPeople) KeepGrant(ctx context.Context, l linking.NewLink) error {
+func (k keptPeople) KeepGrant(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
 	return k.Store.KeepGrant(ctx, store.NewLink(l))
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 // complete asks whose account the kept grant of a user is for, and links it.
-// The app did not know the user when they consented.
+// The app did not know the user when they consented. A link that was changed or
+// removed meanwhile stays as it is; the error is then CodeGone.
 func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
 	link, err := b.db.Link(ctx, id)
 	if err != nil {
@@ -23,6 +24,9 @@ func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
 		if link, err = b.renewer.Renew(ctx, id, link.Version); err != nil {
 			return err
 		}
+	}
+	if link.State != songspy.LinkNotRegistered || link.AccountKnown() {
+		return &songspy.Error{Code: songspy.CodeGone, Message: "The kept grant is gone."}
 	}
 	account, err := client.Account(ctx, link.AccessToken)
 	if err != nil {
@@ -39,7 +43,7 @@ func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
 		}
 	}
 	_, err = b.db.SaveLink(ctx, store.NewLink{
-		UserID: id, App: link.App, Seats: seats, Account: account, At: link.AuthorizedAt,
+		UserID: id, App: link.App, Seats: seats, Account: account, At: link.AuthorizedAt, IfVersion: link.Version,
 		Grant: songspy.Grant{
 			AccessToken: link.AccessToken, RefreshToken: link.RefreshToken, ExpiresAt: link.AccessExpiresAt, Scope: link.Scope, Auth: link.AuthMethod,
 		},

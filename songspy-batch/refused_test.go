@@ -203,6 +203,81 @@ func TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser(t *testing.T) {
 	})
 }
 
+// TestCompleting_LeavesALinkThatWasChangedMeanwhile enters the seat of a user
+// whose grant is kept. The link changes after Spotify has named the account.
+func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		meanwhile func(*testing.T, *store.Store)
+		want      func(songspy.Link, error) bool
+	}{
+		"nothing": {
+			func(*testing.T, *store.Store) {},
+			func(l songspy.Link, err error) bool {
+				return err == nil && l.State == songspy.LinkActive && l.AccountKnown()
+			},
+		},
+		"unlinked": {
+			func(t *testing.T, db *store.Store) {
+				t.Helper()
+				if _, err := db.Unlink(t.Context(), user(1)); err != nil {
+					t.Error(err)
+				}
+			},
+			func(_ songspy.Link, err error) bool { return songspy.CodeOf(err) == songspy.CodeNotFound },
+		},
+		"another account linked": {
+			func(t *testing.T, db *store.Store) {
+				t.Helper()
+				if _, err := db.SaveLink(t.Context(), store.NewLink{
+					UserID: user(1), App: "app", Account: songspy.Account{AccountID: "another"}, At: time.Now(),
+					Grant: songspy.Grant{AccessToken: "access of another", RefreshToken: "refresh of another", ExpiresAt: time.Now().Add(24 * time.Hour), Auth: songspy.AuthBasic},
+				}); err != nil {
+					t.Error(err)
+				}
+			},
+			func(l songspy.Link, err error) bool {
+				return err == nil && l.AccountID != nil && *l.AccountID == "another"
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, sim.Options{People: 2, Population: "regular", Seed: 5, Epoch: time.Now()})
+				w.keepGrant(1)
+				if linked, err := w.db.EnterSeat(t.Context(), user(1)); err != nil || linked {
+					t.Fatalf("linked: %v, %v", linked, err)
+				}
+				saves := 0
+				w.adapt = func(b *batch) {
+					b.db = changedBeforeSaving{b.db, func() {
+						saves++
+						c.meanwhile(t, w.db)
+					}}
+				}
+				stop, _ := w.start()
+				<-time.After(time.Hour)
+				stop()
+				if l, err := w.db.Link(context.WithoutCancel(t.Context()), user(1)); !c.want(l, err) || saves != 1 {
+					t.Errorf("after %d attempts the link is %s of account %v: %v", saves, l.State, l.AccountID, err)
+				}
+			})
+		})
+	}
+}
+
+// changedBeforeSaving is a database in which something happens just before a link is saved.
+type changedBeforeSaving struct {
+	database
+	meanwhile func()
+}
+
+func (c changedBeforeSaving) SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error) {
+	c.meanwhile()
+	return c.database.SaveLink(ctx, n)
+}
+
 // keepGrant unlinks a person and keeps a grant of theirs whose account is not known.
 func (w *world) keepGrant(person int) {
 	w.t.Helper()
@@ -211,7 +286,7 @@ func (w *world) keepGrant(person int) {
 		_, err = w.db.Unlink(w.t.Context(), user(person))
 	}
 	if err == nil {
-		err = w.db.KeepGrant(w.t.Context(), store.NewLink{
+		_, err = w.db.KeepGrant(w.t.Context(), store.NewLink{
 			UserID: user(person), App: l.App, At: time.Now(),
 			Grant: songspy.Grant{AccessToken: l.AccessToken, RefreshToken: l.RefreshToken, ExpiresAt: l.AccessExpiresAt, Scope: l.Scope, Auth: l.AuthMethod},
 		})

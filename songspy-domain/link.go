@@ -57,6 +57,10 @@ func MissingScopes(granted string) []string {
 	return missing
 }
 
+// NotRegisteredFor is how long it is believed that the app does not know a user.
+// Then the user is tried again.
+const NotRegisteredFor = 24 * time.Hour
+
 // ConsentMonths is how long a person's consent lives: Spotify's refresh tokens
 // die six months after authorization, and refreshing does not extend that
 // (Spotify, June 2026).

@@ -24,6 +24,8 @@ type NewLink struct {
 	Move bool
 	// At is when the person consented; zero means now.
 	At time.Time
+	// IfVersion is the version that the stored link must still have; 0: any, or no link at all.
+	IfVersion int64
 }
 
 // ReasonLinkedElsewhere is the reason of the error for an account that
@@ -44,7 +46,8 @@ type person struct {
 //
 // It returns CodeNotFound if the person is gone, CodeConflict and the reason
 // SPOTIFY_LINKED_ELSEWHERE if somebody else has the account and Move is not
-// set, and CodeInvalid for a grant or an account that lacks what a link needs.
+// set, CodeGone if IfVersion is set and the link is gone or was changed, and
+// CodeInvalid for a grant or an account that lacks what a link needs.
 func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" || (n.Account.AccountID == "" && n.Account.ID == "") {
 		return l, &songspy.Error{
@@ -71,20 +74,25 @@ func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err er
 
 // KeepGrant keeps the grant of a user that the app does not know yet, sealed, as
 // a link that is not registered and whose account is not known. SaveLink
-// completes it. A link that is asked regularly, or about to be, stays instead.
+// completes it. A link whose account is known stays instead, also a broken one:
+// its seat and its claim to the account depend on it.
 //
-// It returns CodeNotFound if the user is gone, and CodeInvalid for a grant that
-// lacks what a link needs.
-func (s *Store) KeepGrant(ctx context.Context, n NewLink) error {
+// It returns the link that is stored afterwards; if its account is known, the
+// grant was not kept. It returns CodeNotFound if the user is gone, CodeGone as
+// SaveLink does, and CodeInvalid for a grant that lacks what a link needs.
+func (s *Store) KeepGrant(ctx context.Context, n NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" {
-		return &songspy.Error{Code: songspy.CodeInvalid, Message: "A link needs an access token and a refresh token."}
+		return l, &songspy.Error{Code: songspy.CodeInvalid, Message: "A link needs an access token and a refresh token."}
 	}
 	if n.At.IsZero() {
 		n.At = s.now()
 	}
 	n.Account = songspy.Account{}
-	return s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := lockPeople(tx, n.UserID); err != nil {
+			return err
+		}
+		if err := unchanged(tx, n); err != nil {
 			return err
 		}
 		var me person
@@ -93,16 +101,39 @@ func (s *Store) KeepGrant(ctx context.Context, n NewLink) error {
 		}
 		old, err := takeLink(tx, n.UserID)
 		switch {
-		case err == nil && old.State.Asked():
-			return nil
+		case err == nil && (old.State.Asked() || old.AccountKnown()):
+			l, err = s.open(&old)
+			return err
 		case err != nil && songspy.CodeOf(err) != songspy.CodeNotFound:
 			return err
 		}
-		if _, _, err := s.replaceLink(tx, n, me); err != nil {
+		row, _, err := s.replaceLink(tx, n, me)
+		if err != nil {
 			return err
 		}
+		l = row.Link
 		return s.announce(tx, songspy.ChangeLink, n.UserID)
 	})
+	if err != nil {
+		return songspy.Link{}, err
+	}
+	return l, nil
+}
+
+// unchanged fails if the stored link no longer has the version that it must
+// have. It expects the user to be locked.
+func unchanged(tx *gorm.DB, n NewLink) error {
+	if n.IfVersion == 0 {
+		return nil
+	}
+	old, err := takeLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), n.UserID)
+	if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
+		return err
+	}
+	if err != nil || old.Version != n.IfVersion {
+		return &songspy.Error{Code: songspy.CodeGone, Message: "The link is gone, or was changed meanwhile."}
+	}
+	return nil
 }
 
 func linkedElsewhere(cause error) error {
@@ -120,6 +151,9 @@ func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
 		return l, err
 	}
 	if err := lockPeople(tx, append(slices.Clone(others), n.UserID)...); err != nil {
+		return l, err
+	}
+	if err := unchanged(tx, n); err != nil {
 		return l, err
 	}
 	var me person

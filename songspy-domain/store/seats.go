@@ -198,7 +198,8 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 		refused = linked && l.State == songspy.LinkNotRegistered
 		switch waits = refused && !l.AccountKnown(); {
 		case waits:
-			l.StateSince = l.AuthorizedAt // its turn to be completed is now
+			// The next run completes it. The extra hour is for clocks that differ.
+			l.StateSince = s.now().Add(-songspy.NotRegisteredFor - time.Hour)
 		case refused:
 			l.State = songspy.LinkActive
 		}

@@ -249,9 +249,9 @@ func (h *house) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, er
 	return l, nil
 }
 
-func (h *house) KeepGrant(_ context.Context, n linking.NewLink) error {
+func (h *house) KeepGrant(_ context.Context, n linking.NewLink) (songspy.Link, error) {
 	h.links[n.UserID] = songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkNotRegistered, StateSince: n.At, AuthorizedAt: n.At}
-	return nil
+	return h.links[n.UserID], nil
 }
 
 func (h *house) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {

@@ -53,17 +53,21 @@ type NewLink struct {
 	// Move takes the account over from the other person it is linked to.
 	Move bool
 	At   time.Time
+	// IfVersion is the version that the stored link must still have; 0: any.
+	IfVersion int64
 }
 
 // Links keeps the links.
 type Links interface {
 	// SaveLink is a conflict, SPOTIFY_LINKED_ELSEWHERE, when the account is
 	// another person's and is not to be moved, and another, SPOTIFY_NO_SEAT,
-	// when the app's last seat has been taken meanwhile.
+	// when the app's last seat has been taken meanwhile. It is gone when the
+	// stored link no longer has the version that it must have.
 	SaveLink(ctx context.Context, l NewLink) (songspy.Link, error)
 	// KeepGrant keeps a grant whose account is not known yet, since the app's
-	// owner has not entered the user.
-	KeepGrant(ctx context.Context, l NewLink) error
+	// owner has not entered the user. A link whose account is known stays. It
+	// returns the link that is stored afterwards, and gone as SaveLink does.
+	KeepGrant(ctx context.Context, l NewLink) (songspy.Link, error)
 	// Link is not_found if the user has none.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
 }
@@ -182,8 +186,9 @@ func (s *Service) save(ctx context.Context, app App, n NewLink) (songspy.Link, e
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNotRegistered, songspy.DispositionRefused:
-		kept := s.o.Links.KeepGrant(ctx, n)
-		if songspy.CodeOf(kept) == songspy.CodeNotFound {
+		_, kept := s.o.Links.KeepGrant(ctx, n)
+		switch songspy.CodeOf(kept) {
+		case songspy.CodeNotFound, songspy.CodeGone:
 			return songspy.Link{}, kept
 		}
 		return songspy.Link{}, &songspy.Error{
@@ -224,7 +229,7 @@ func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
 	n := NewLink{
-		UserID: user, App: app.ID, Seats: app.Seats, Move: move, At: link.AuthorizedAt,
+		UserID: user, App: app.ID, Seats: app.Seats, Move: move, At: link.AuthorizedAt, IfVersion: link.Version,
 		Grant: songspy.Grant{AccessToken: link.AccessToken, RefreshToken: link.RefreshToken, ExpiresAt: link.AccessExpiresAt, Scope: link.Scope, Auth: link.AuthMethod},
 	}
 	if !s.o.Now().Add(time.Minute).Before(link.AccessExpiresAt) {
@@ -238,12 +243,24 @@ func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) 
 		n.Grant.AccessToken, n.Grant.ExpiresAt = grant.AccessToken, grant.ExpiresAt
 		if grant.RefreshToken != "" {
 			n.Grant.RefreshToken = grant.RefreshToken
-			if err := s.o.Links.KeepGrant(ctx, n); err != nil { // the old one is spent
-				return songspy.Link{}, err
+			kept, err := s.o.Links.KeepGrant(ctx, n) // the old one is spent
+			if err != nil {
+				return songspy.Link{}, overtaken(err, missing)
 			}
+			n.IfVersion = kept.Version
 		}
 	}
-	return s.save(ctx, app, n)
+	link, err = s.save(ctx, app, n)
+	return link, overtaken(err, missing)
+}
+
+// overtaken is missing if the kept grant was removed or changed while Spotify was
+// called, so that nothing was stored; else it is err.
+func overtaken(err, missing error) error {
+	if songspy.CodeOf(err) == songspy.CodeGone {
+		return missing
+	}
+	return err
 }
 
 // redirect lets only known addresses pass: Spotify checks as well, but against

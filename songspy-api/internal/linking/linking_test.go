@@ -30,13 +30,26 @@ type fake struct {
 	link                      *songspy.Link // what is kept; nil: nothing
 	renewed                   songspy.Grant
 	renewals                  int
+	named                     func() // happens once Spotify has said whose account it is
 }
 
-func (f *fake) KeepGrant(_ context.Context, n NewLink) error {
+func (f *fake) KeepGrant(_ context.Context, n NewLink) (songspy.Link, error) {
+	if err := f.unchanged(n); err != nil {
+		return songspy.Link{}, err
+	}
 	f.kept = append(f.kept, n)
 	f.link = &songspy.Link{
 		UserID: n.UserID, App: n.App, State: songspy.LinkNotRegistered, AuthorizedAt: n.At, Scope: n.Grant.Scope,
 		AccessToken: n.Grant.AccessToken, RefreshToken: n.Grant.RefreshToken, AccessExpiresAt: n.Grant.ExpiresAt,
+		Version: int64(len(f.kept)),
+	}
+	return *f.link, nil
+}
+
+// unchanged fails if the link is no longer the one that must be there.
+func (f *fake) unchanged(n NewLink) error {
+	if n.IfVersion != 0 && (f.link == nil || f.link.Version != n.IfVersion) {
+		return &songspy.Error{Code: songspy.CodeGone}
 	}
 	return nil
 }
@@ -71,12 +84,18 @@ func (f *fake) Exchange(_ context.Context, r Redemption) (songspy.Grant, error) 
 }
 
 func (f *fake) Account(ctx context.Context, _ songspy.Secret) (songspy.Account, error) {
+	if f.named != nil {
+		f.named()
+	}
 	return songspy.Account{AccountID: "acc"}, errors.Join(f.account, ctx.Err())
 }
 
 func (f *fake) SaveLink(ctx context.Context, n NewLink) (songspy.Link, error) {
 	if ctx.Err() != nil {
 		return songspy.Link{}, ctx.Err()
+	}
+	if err := f.unchanged(n); err != nil {
+		return songspy.Link{}, err
 	}
 	f.saved = append(f.saved, n)
 	return songspy.Link{UserID: n.UserID}, nil
@@ -211,6 +230,29 @@ func TestLink_CompletesWithARenewedTokenAndKeepsWhatRotated(t *testing.T) {
 	}
 	if got := f.saved[0].Grant; got.AccessToken != "access 2" || got.RefreshToken != "refresh 2" || f.link.RefreshToken != "refresh 2" {
 		t.Errorf("saved %+v, kept %+v", got, f.link)
+	}
+}
+
+func TestLink_WithoutACodeStoresNothingIfTheLinkChangedMeanwhile(t *testing.T) {
+	account := "other"
+	for name, d := range map[string]songspy.Disposition{"the app knows the user": songspy.DispositionNone, "the app does not": songspy.DispositionNotRegistered} {
+		for meanwhile, link := range map[string]*songspy.Link{
+			"unlinked": nil, "linked again": {App: "app", State: songspy.LinkActive, AccountID: &account, Version: 9},
+		} {
+			f := newFake()
+			s := service(f, false)
+			f.account = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
+			_, _ = s.Link(t.Context(), 7, Redemption{Code: "code"}, false)
+			if f.account = nil; d != songspy.DispositionNone {
+				f.account = &songspy.Error{Disposition: d}
+			}
+			f.renewed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
+			f.named = func() { f.link = link }
+			_, err := s.Link(t.Context(), 7, Redemption{}, false)
+			if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 || f.link != link {
+				t.Errorf("%s, %s: %v, saved %+v, the link is %+v", name, meanwhile, err, f.saved, f.link)
+			}
+		}
 	}
 }
 

@@ -11,12 +11,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-const (
-	// after is how long a refusal is believed.
-	after = 24 * time.Hour
-	// atOnce bounds the people readmitted by one run; the next takes the rest.
-	atOnce = 100
-)
+// atOnce bounds the people readmitted by one run; the next takes the rest.
+const atOnce = 100
 
 // Links is where refused links are found and changed.
 type Links interface {
@@ -46,7 +42,7 @@ var errWaits = errors.New("the link waits to be completed")
 // Run readmits once. One link's fault does not keep the others out.
 func (j Job) Run(ctx context.Context) error {
 	now := j.Now()
-	ids, err := j.Links.NotRegistered(ctx, now.Add(-after), atOnce)
+	ids, err := j.Links.NotRegistered(ctx, now.Add(-songspy.NotRegisteredFor), atOnce)
 	if err != nil {
 		return err
 	}
@@ -91,6 +87,9 @@ func (j Job) complete(ctx context.Context, id songspy.UserID, now time.Time) err
 		return nil
 	}
 	j.Logger.DebugContext(ctx, "a link that waits could not be completed", "user_id", int64(id), "err", fault)
+	if songspy.CodeOf(fault) == songspy.CodeGone {
+		return errChanged
+	}
 	switch songspy.DispositionOf(fault) {
 	case songspy.DispositionRetryLater, songspy.DispositionAppPaused, songspy.DispositionNotNow:
 		return errChanged // the next run tries again

@@ -26,7 +26,7 @@ func linking() suite {
 		},
 		"KeepGrant_WaitsNotRegisteredUntilItIsCompleted": func(t *testing.T, b *bundle) {
 			u := b.person(t)
-			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("ada"), Account: account("nobody's"), At: start}))
+			value[songspy.Link](t)(b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("ada"), Account: account("nobody's"), At: start}))
 			kept := value[songspy.Link](t)(b.Link(t.Context(), u.ID))
 			sameTokens(t, kept, "ada")
 			same(t, "state", kept.State, songspy.LinkNotRegistered)
@@ -42,23 +42,51 @@ func linking() suite {
 				t.Fatalf("generation %d did not rise", l.Generation)
 			}
 		},
-		"KeepGrant_LeavesALinkThatWorksAndReplacesOneThatDoesNot": func(t *testing.T, b *bundle) {
+		"KeepGrant_LeavesALinkWhoseAccountIsKnown": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
-			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), At: start}))
-			same(t, "a link that works", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).Version, l.Version)
-			value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
-				l.State = songspy.LinkReauthRequired
-				return nil
-			}))
-			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), At: start}))
-			kept := value[songspy.Link](t)(b.Link(t.Context(), l.UserID))
+			keep := store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), At: start}
+			for _, state := range []songspy.LinkState{songspy.LinkActive, songspy.LinkReauthRequired, songspy.LinkNotRegistered} {
+				before := value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+					l.State = state
+					return nil
+				}))
+				same(t, "what is returned", value[songspy.Link](t)(b.KeepGrant(t.Context(), keep)), before)
+				same(t, "the link", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), before)
+			}
+		},
+		"KeepGrant_ReplacesAGrantThatWasKept": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			old := value[songspy.Link](t)(b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("old"), At: start}))
+			kept := value[songspy.Link](t)(b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "other", Grant: grant("new"), At: start, IfVersion: old.Version}))
 			sameTokens(t, kept, "new")
+			same(t, "the link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)), kept)
 			same(t, "app, state", []string{kept.App, string(kept.State)}, []string{"other", string(songspy.LinkNotRegistered)})
 		},
+		"IfVersion_StoresNothingOverALinkThatWasChangedOrRemoved": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			kept := value[songspy.Link](t)(b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), At: start}))
+			late := store.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), Account: account("kept"), At: start, IfVersion: kept.Version}
+			neither := func(what string) {
+				t.Helper()
+				_, err := b.SaveLink(t.Context(), late)
+				same(t, "SaveLink "+what, songspy.CodeOf(err), songspy.CodeGone)
+				_, err = b.KeepGrant(t.Context(), late)
+				same(t, "KeepGrant "+what, songspy.CodeOf(err), songspy.CodeGone)
+			}
+			value[store.Erased](t)(b.Unlink(t.Context(), u.ID))
+			neither("after an unlink")
+			_, err := b.Link(t.Context(), u.ID)
+			Code(t, err, songspy.CodeNotFound)
+			newer := b.link(t, u.ID, "newer")
+			neither("after another linking")
+			same(t, "the newer link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)), newer)
+			late.IfVersion = newer.Version
+			value[songspy.Link](t)(b.SaveLink(t.Context(), late))
+		},
 		"KeepGrant_RefusesWhoIsGoneAndHalfAGrant": func(t *testing.T, b *bundle) {
-			err := b.KeepGrant(t.Context(), store.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
+			_, err := b.KeepGrant(t.Context(), store.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
 			same(t, "somebody who is gone", songspy.CodeOf(err), songspy.CodeNotFound)
-			err = b.KeepGrant(t.Context(), store.NewLink{UserID: b.person(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
+			_, err = b.KeepGrant(t.Context(), store.NewLink{UserID: b.person(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
 			same(t, "no refresh token", songspy.CodeOf(err), songspy.CodeInvalid)
 		},
 		"SaveLink_TellsViewers": func(t *testing.T, b *bundle) {

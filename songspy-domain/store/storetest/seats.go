@@ -46,7 +46,7 @@ func seats() suite {
 			apps := []songspy.AppSeats{app}
 			first := b.ask(t, apps)
 			stranger := b.person(t)
-			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: stranger.ID, App: app.App, Seats: 1, Grant: grant("s")}))
+			value[songspy.Link](t)(b.KeepGrant(t.Context(), store.NewLink{UserID: stranger.ID, App: app.App, Seats: 1, Grant: grant("s")}))
 			same(t, "the first one's seat", b.seatOf(t, first), "held small 0")
 			value[songspy.Seat](t)(b.AskSeat(t.Context(), stranger.ID, "stranger@example.org", apps))
 			same(t, "the stranger's seat", b.seatOf(t, stranger.ID), "waiting  0")
@@ -56,10 +56,10 @@ func seats() suite {
 		},
 		"EnterSeat_LetsAKeptGrantBeCompleted": func(t *testing.T, b *bundle) {
 			u := b.person(t)
-			must(t, b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "small", Grant: grant("s"), At: b.clock.Now()}))
+			value[songspy.Link](t)(b.KeepGrant(t.Context(), store.NewLink{UserID: u.ID, App: "small", Grant: grant("s"), At: b.clock.Now()}))
 			b.clock.advance(time.Hour)
 			refused := func() []songspy.UserID {
-				return value[[]songspy.UserID](t)(b.NotRegistered(t.Context(), b.clock.Now().Add(-time.Minute), 10))
+				return value[[]songspy.UserID](t)(b.NotRegistered(t.Context(), b.clock.Now().Add(-songspy.NotRegisteredFor), 10))
 			}
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), u.ID, func(l *songspy.Link) error {
 				l.StateSince = b.clock.Now() // tried a moment ago
