@@ -36,9 +36,9 @@ type settings struct {
 	AllowedOrigins config.List `env:"SONGSPY_ALLOWED_ORIGINS"`
 	// JWTKeys sign and verify the JWTs; see config.ParseKeys.
 	JWTKeys songspy.Secret `env:"SONGSPY_JWT_KEYS"`
-	// TokenLife is a JWT's life.
+	// TokenLife is a JWT's life. It ends with its session at the latest.
 	TokenLife time.Duration `env:"SONGSPY_TOKEN_LIFE" envDefault:"24h"`
-	// SessionLife is how long a session lives without being refreshed.
+	// SessionLife is how long a session lives without being refreshed, within SessionMaxLife.
 	SessionLife time.Duration `env:"SONGSPY_SESSION_LIFE" envDefault:"720h"`
 	// SessionMaxLife is how long a session lives however often it is refreshed.
 	SessionMaxLife time.Duration `env:"SONGSPY_SESSION_MAX_LIFE" envDefault:"4320h"`
@@ -62,8 +62,8 @@ func (s settings) Validate() error {
 		checkAddr("SONGSPY_API_ADMIN_ADDR", s.AdminAddr),
 		checkOrigin("SONGSPY_PUBLIC_URL", s.PublicURL),
 		config.AtLeast("SONGSPY_TOKEN_LIFE", s.TokenLife, time.Minute),
-		config.AtLeast("SONGSPY_SESSION_LIFE", s.SessionLife, s.TokenLife),
-		config.AtLeast("SONGSPY_SESSION_MAX_LIFE", s.SessionMaxLife, s.SessionLife),
+		config.AtLeast("SONGSPY_SESSION_LIFE", s.SessionLife, time.Minute),
+		config.AtLeast("SONGSPY_SESSION_MAX_LIFE", s.SessionMaxLife, time.Minute),
 		config.AtLeast("SONGSPY_SIGN_INS_PER_MINUTE", s.SignInsPerMinute, 0),
 		config.AtLeast("SONGSPY_WRITES_PER_MINUTE", s.WritesPerMinute, 0),
 		config.AtLeast("SONGSPY_LINKINGS_PER_MINUTE", s.LinkingsPerMinute, 0),

@@ -67,6 +67,18 @@ func TestRun_ListsEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
 	}
 }
 
+func TestRun_AcceptsLifetimesOfWhichOneIsLeftToItsDefault(t *testing.T) {
+	for name, life := range map[string]string{"SONGSPY_SESSION_LIFE": "12h", "SONGSPY_TOKEN_LIFE": "1000h", "SONGSPY_SESSION_MAX_LIFE": "24h"} {
+		if _, _, stderr := call(t, map[string]string{name: life}, "serve"); strings.Contains(stderr, "_LIFE:") {
+			t.Errorf("%s=%s is refused: %s", name, life, stderr)
+		}
+	}
+	_, _, stderr := call(t, map[string]string{"SONGSPY_SESSION_LIFE": "4400h"}, "serve")
+	if strings.Contains(stderr, "_LIFE:") || !strings.Contains(stderr, "SONGSPY_SPOTIFY_REDIRECT_URL:") {
+		t.Errorf("a session life over the default maximum: %s", stderr)
+	}
+}
+
 func TestOrigins_AreThoseThatBrowsersSend(t *testing.T) {
 	for origin, good := range map[string]bool{
 		"https://fe.test": true, "http://127.0.0.1:3000": true, "http://[::1]:3000": true,

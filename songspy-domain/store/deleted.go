@@ -30,7 +30,7 @@ func lockOwn(tx *gorm.DB, id songspy.UserID) (own ownRow, ok bool, err error) {
 	return rows[0], true, err
 }
 
-// DeletePlay deletes a play of the user. Its times and keyed hashes of its track
+// DeletePlay deletes a play of the user. Its times in milliseconds and keyed hashes of its track
 // stay for as long as the user does, so that neither history nor an import brings
 // it back. Nothing else of it stays: no track, no part in the user's tracks, and
 // no title of a local file that nobody else has.
@@ -70,9 +70,64 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 		if err != nil {
 			return err
 		}
+		if err := forgetMicroseconds(ctx, conn, id, play); err != nil {
+			return err
+		}
 		deleted.TrackID = track.ID
 		return s.uncountPlay(ctx, conn, id, deleted)
 	})
+}
+
+// forgetMicroseconds cuts the times of a play to milliseconds, in its line of the
+// ledger as well: the microseconds may be a hash of its track, see songspy.PlayedAt.
+// A line without them stands for every item of its millisecond. Where another play
+// ends or begins at the same instant, that time is cut too; so they stay adjacent.
+func forgetMicroseconds(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
+	var edges, lines []time.Time
+	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var from, to time.Time
+		err := rows.Scan(&from, &to)
+		edges = append(edges, from, to)
+		return err
+	}, `SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
+	if err != nil {
+		return err
+	}
+	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var at time.Time
+		err := rows.Scan(&at)
+		lines = append(lines, at)
+		return err
+	}, `SELECT heard_at FROM play_ledger WHERE user_id = $1 AND play_id = $2`, int64(id), int64(play))
+	if err != nil {
+		return err
+	}
+	for _, at := range edges {
+		for _, cut := range []string{
+			`UPDATE plays SET started_at = $3 WHERE user_id = $1 AND started_at = $2`,
+			`UPDATE plays SET ended_at = $3 WHERE user_id = $1 AND ended_at = $2 AND started_at <= $3`,
+			`UPDATE user_tracks SET first_heard_at = $3 WHERE user_id = $1 AND first_heard_at = $2`,
+			`UPDATE user_tracks SET last_heard_at = $3 WHERE user_id = $1 AND last_heard_at = $2`,
+		} {
+			if _, err := conn.ExecContext(ctx, cut, int64(id), at, at.Truncate(time.Millisecond)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, at := range lines {
+		cut := at.Truncate(time.Millisecond)
+		if cut.Equal(at) {
+			continue
+		}
+		if _, err := conn.ExecContext(ctx, `DELETE FROM play_ledger WHERE user_id = $1 AND heard_at = $2`, int64(id), at); err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(ctx, `INSERT INTO play_ledger (user_id, heard_at, play_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			int64(id), cut, int64(play)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // uncountPlay takes a play, which is gone, from what is counted of a user's

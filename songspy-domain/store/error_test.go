@@ -111,7 +111,7 @@ func TestSQLite_SaysWhatIsWrongWithItsFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Close() })
-		return &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1)}
+		return &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1), written: newWriteCheck(nil)}
 	}
 	says := func(err error, words string) {
 		t.Helper()
@@ -137,7 +137,12 @@ func TestSQLite_SaysWhatIsWrongWithItsFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	says(open("_pragma=busy_timeout(1)").writable(t.Context()), "keeps the database file locked")
+	late := open("_pragma=busy_timeout(1)")
+	_, err = late.db.ExecContext(t.Context(), "DELETE FROM goose_db_version")
+	says(err, "keeps the database file locked")
+	if err := late.writable(t.Context()); err != nil {
+		t.Errorf("a file that another process writes to: %v", err)
+	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}

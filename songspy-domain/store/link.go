@@ -138,7 +138,7 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 // ForgetTokens throws the tokens away of links that have needed their person
 // since before that time, and says how many.
 func (s *Store) ForgetTokens(ctx context.Context, before time.Time) (forgotten int64, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&linkRow{}).
 			Where("state = ? AND state_since < ? AND length(refresh_token_sealed) > 0", songspy.LinkReauthRequired, before).
 			Updates(map[string]any{

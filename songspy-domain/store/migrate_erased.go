@@ -74,6 +74,9 @@ func (s *Store) hashDeletedPlaysOf(ctx context.Context, conn *pool, id songspy.U
 		return err
 	}
 	for _, d := range all {
+		if err := forgetMicroseconds(ctx, conn, id, d.play); err != nil {
+			return err
+		}
 		_, err := conn.ExecContext(ctx, `UPDATE plays SET track_id = 0, uri_hash = $3, isrc_hash = $4 WHERE user_id = $1 AND id = $2`,
 			int64(id), int64(d.play), orNull(key.ofURI(d.uri)), orNull(key.ofISRC(d.isrc)))
 		if err != nil {

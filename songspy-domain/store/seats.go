@@ -208,7 +208,7 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 	if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
 		return false, err
 	}
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		if err := takeTurn(tx); err != nil {
 			return err
 		}
@@ -254,7 +254,7 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 // and have not linked since, and of those who asked before the other. It says
 // how many.
 func (s *Store) ForgetSeats(ctx context.Context, entered, asked time.Time) (forgotten int64, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		if err := takeTurn(tx); err != nil {
 			return err
 		}

@@ -105,10 +105,11 @@ func (s *Store) Sessions(ctx context.Context, id songspy.UserID, at time.Time, l
 	return sessions, translate(err)
 }
 
-// TouchFamily notes that the family was used. An earlier time changes nothing.
-func (s *Store) TouchFamily(ctx context.Context, family int64, at time.Time) error {
+// TouchSession notes that the session was used. An earlier time changes nothing.
+// It locks one row, so that it cannot deadlock with whatever locks a whole family.
+func (s *Store) TouchSession(ctx context.Context, id int64, at time.Time) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		return tx.Model(&songspy.Session{}).Where("family = ? AND last_used_at < ?", family, at).Update("last_used_at", instant(at)).Error
+		return tx.Model(&songspy.Session{}).Where("id = ? AND last_used_at < ?", id, at).Update("last_used_at", instant(at)).Error
 	})
 }
 
@@ -138,7 +139,7 @@ func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family in
 
 // PruneSessions deletes the sessions that expired before the time and says how many.
 func (s *Store) PruneSessions(ctx context.Context, before time.Time) (pruned int64, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		tx = tx.Where("expires_at < ?", before).Delete(&songspy.Session{})
 		pruned = tx.RowsAffected
 		return tx.Error

@@ -31,6 +31,7 @@ type sqliteEngine struct {
 	// which remains between processes, is neither by nature.
 	writer  chan struct{}
 	emptier *logEmptier
+	written *writeCheck
 }
 
 func openSQLite(o Options) (engine, error) {
@@ -59,7 +60,7 @@ func openSQLite(o Options) (engine, error) {
 	}
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
-	e := &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1)}
+	e := &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1), written: newWriteCheck(o.Now)}
 	e.emptier = startLogEmptier(o.Logger, e.emptyLog)
 	return e, nil
 }
@@ -108,18 +109,6 @@ func (e *sqliteEngine) lockMigrations(ctx context.Context, wait time.Duration, l
 	}
 	named := os.WriteFile(path, fmt.Appendf(nil, "process %d\n", os.Getpid()), 0o600)
 	return func() error { return errors.Join(named, os.Truncate(path, 0), lock.Unlock()) }, nil
-}
-
-// writable executes a statement that would write and changes nothing. Beginning
-// a transaction is not enough: SQLite lets one begin that may only read.
-func (e *sqliteEngine) writable(ctx context.Context) error {
-	end, err := e.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	_, err = e.db.ExecContext(ctx, "DELETE FROM goose_db_version WHERE 0")
-	return err
 }
 
 func (e *sqliteEngine) begin(ctx context.Context) (func(), error) {

@@ -153,3 +153,41 @@ func TestSQLite_OverwritesOnEveryConnection(t *testing.T) {
 		}
 	}
 }
+
+func TestSQLite_EmptiesItsLogAfterWhateverTakesSomethingAway(t *testing.T) {
+	s, err := Open(t.Context(), Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "songspy.db"), SealKeys: []SealKey{sealKey("a", 1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	u, _, err := s.SignIn(t.Context(), songspy.GoogleProfile{Subject: "a-subject"}, songspy.AudienceEveryone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apps := []songspy.AppSeats{{App: "small", Seats: 1}}
+	if _, err := s.AskSeat(t.Context(), u.ID, "a@example.org", apps); err != nil {
+		t.Fatal(err)
+	}
+	emptier := s.engine.(*sqliteEngine).emptier
+	emptier.stop() // what it is asked for stays to be seen
+	for name, takeAway := range map[string]func() error{
+		"EnterSeat":     func() error { _, err := s.EnterSeat(t.Context(), u.ID); return err },
+		"ForgetSeats":   func() error { _, err := s.ForgetSeats(t.Context(), time.Time{}, time.Time{}); return err },
+		"ForgetTokens":  func() error { _, err := s.ForgetTokens(t.Context(), time.Now()); return err },
+		"PruneSessions": func() error { _, err := s.PruneSessions(t.Context(), time.Now()); return err },
+	} {
+		for len(emptier.wake) > 0 {
+			<-emptier.wake
+		}
+		if err := takeAway(); err != nil || len(emptier.wake) != 1 {
+			t.Errorf("%s: %v; asked %d times to empty the log", name, err, len(emptier.wake))
+		}
+	}
+}

@@ -315,7 +315,7 @@ func (h *house) Sessions(_ context.Context, user songspy.UserID, at time.Time, _
 	return living, h.fail
 }
 
-func (h *house) TouchFamily(context.Context, int64, time.Time) error { return nil }
+func (h *house) TouchSession(context.Context, int64, time.Time) error { return nil }
 
 func (h *house) RevokeSessions(_ context.Context, user songspy.UserID, family int64) error {
 	err := error(errNone)

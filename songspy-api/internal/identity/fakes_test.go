@@ -110,14 +110,11 @@ func (f *fakeStore) Sessions(_ context.Context, user songspy.UserID, at time.Tim
 	return living, nil
 }
 
-func (f *fakeStore) TouchFamily(_ context.Context, family int64, at time.Time) error {
+func (f *fakeStore) TouchSession(_ context.Context, id int64, at time.Time) error {
 	f.touched++
-	for id, s := range f.sessions {
-		if s.Family == family {
-			s.LastUsedAt = at
-			f.sessions[id] = s
-		}
-	}
+	s := f.sessions[id]
+	s.LastUsedAt = at
+	f.sessions[id] = s
 	return nil
 }
 

@@ -60,8 +60,8 @@ type Sessions interface {
 	RevokeFamily(ctx context.Context, family int64) error
 	// Sessions returns the newest session of each living family, the last used first.
 	Sessions(ctx context.Context, user songspy.UserID, at time.Time, limit int) ([]songspy.Session, error)
-	// TouchFamily notes that the family was used.
-	TouchFamily(ctx context.Context, family int64, at time.Time) error
+	// TouchSession notes that the session was used.
+	TouchSession(ctx context.Context, id int64, at time.Time) error
 	// RevokeSessions revokes the user's sessions of the family, or all if it is
 	// 0; not_found if there is none to revoke.
 	RevokeSessions(ctx context.Context, user songspy.UserID, family int64) error
@@ -175,7 +175,7 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 		return Caller{}, err
 	}
 	if now := s.o.Now(); now.Sub(session.LastUsedAt) >= usedWithin {
-		if err := s.o.Sessions.TouchFamily(ctx, session.Family, now); err != nil {
+		if err := s.o.Sessions.TouchSession(ctx, session.ID, now); err != nil {
 			// The request itself needs nothing of this.
 			s.o.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any("error", err))
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/listening"
 	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
@@ -152,6 +153,26 @@ func erasure() suite {
 					t.Errorf("%s is %v", column, v)
 				}
 			}
+		},
+		"DeletePlay_KeepsNoMicrosecondsWhichStandForItsTrack": func(t *testing.T, b *bundle) {
+			l := b.listener(t)
+			item := told(song(1), songspy.PlayedAt(start.Add(-time.Hour), song(1)))
+			next := played(song(2), item.PlayedAt.Add(3*time.Minute))
+			both := []songspy.HistoryItem{item, told(song(2), songspy.PlayedAt(next.EndedAt, song(2)))}
+			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, both, func(songspy.Kept) (r songspy.Reconciled) {
+				r = finds(both)(songspy.Kept{})
+				next.Source = songspy.SourceHistory
+				r.Found[1].Play = next
+				return r
+			}))
+			b.deleteFirst(t, l.UserID)
+			k := b.kept(t, l, both...)
+			cut := item.PlayedAt.Truncate(time.Millisecond)
+			gone := k.Plays[0]
+			same(t, "its times", []time.Time{gone.Play.StartedAt, gone.Play.EndedAt, gone.HeardAt}, []time.Time{cut, cut.Add(3 * time.Minute), cut})
+			same(t, "the next one begins", k.Plays[1].Play.StartedAt, gone.Play.EndedAt)
+			again := listening.Reconcile(k, listening.Answer{Items: both}, start)
+			same(t, "history tells of it again", again.Empty(), true)
 		},
 		"DeletePlay_HashesAlikeOfOneUserAndNeverOfTwo": func(t *testing.T, b *bundle) {
 			one, two := b.listener(t), b.listener(t)

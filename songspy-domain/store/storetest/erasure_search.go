@@ -72,7 +72,7 @@ func (b *bundle) plant(t *testing.T, name string) planted {
 	b.file(t, relink(u.ID))
 
 	began := func(what string, ago time.Duration) time.Time {
-		at := start.Add(-ago + time.Duration(u.ID)*time.Microsecond)                              // nobody else's
+		at := start.Add(-ago + time.Duration(u.ID)*time.Millisecond)                              // nobody else's
 		p.lasting[what] = []byte(strings.TrimRight(at.Format("2006-01-02 15:04:05.000000"), "0")) // as Postgres prints it
 		if b.db.Engine == SQLite {
 			p.lasting[what] = binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))

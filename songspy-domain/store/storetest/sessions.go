@@ -83,10 +83,11 @@ func sessions() suite {
 			}
 			same(t, "of the user", ids(first.UserID, start, 10), []int64{second.ID, next.ID})
 			same(t, "of somebody else", ids(other.UserID, start, 10), []int64{other.ID})
-			must(t, b.TouchFamily(t.Context(), first.Family, start.Add(time.Minute)))
-			must(t, b.TouchFamily(t.Context(), first.Family, start))
+			must(t, b.TouchSession(t.Context(), next.ID, start.Add(time.Minute)))
+			must(t, b.TouchSession(t.Context(), next.ID, start))
 			same(t, "the last used", ids(first.UserID, start, 1), []int64{next.ID})
 			same(t, "last used at", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).LastUsedAt, start.Add(time.Minute))
+			same(t, "its predecessor, of which no row is locked", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).LastUsedAt, start)
 			same(t, "once they have expired", len(ids(first.UserID, next.ExpiresAt, 10)), 0)
 			must(t, b.RevokeFamily(t.Context(), first.Family))
 			same(t, "once one is revoked", ids(first.UserID, start, 10), []int64{second.ID})

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// writableFor is how long the answer of a write check is reused: the check takes
+// the write lock, and anybody may ask for readiness.
+const writableFor = 5 * time.Second
+
+// writeCheck remembers whether the database accepts writes.
+type writeCheck struct {
+	now  func() time.Time
+	turn chan struct{} // held by the caller that reads or sets the fields below
+	at   time.Time     // of the last check; zero: there was none
+	err  error
+}
+
+// newWriteCheck returns a check that has no answer yet; now may be nil.
+func newWriteCheck(now func() time.Time) *writeCheck {
+	if now == nil {
+		now = time.Now
+	}
+	return &writeCheck{now: now, turn: make(chan struct{}, 1)}
+}
+
+// ask returns the last answer of check if it is recent, and calls check otherwise.
+// One caller checks at a time. A deadline that passes says that the database is
+// busy, which is no fault.
+func (w *writeCheck) ask(ctx context.Context, check func(context.Context) error) error {
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return unlessLate(ctx.Err())
+	}
+	age := w.now().Sub(w.at) // negative after the clock was set back
+	if !w.at.IsZero() && age >= 0 && age < writableFor {
+		return w.err
+	}
+	err := check(ctx)
+	if ctx.Err() != nil {
+		err = unlessLate(ctx.Err())
+	}
+	if errors.Is(err, context.Canceled) {
+		return err // it says nothing about the database
+	}
+	w.at, w.err = w.now(), err
+	return err
+}
+
+func unlessLate(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// writable executes a statement that would write and changes nothing. Beginning
+// a transaction is not enough: SQLite lets one begin that may only read. A
+// database that another process writes to is busy and can be written.
+func (e *sqliteEngine) writable(ctx context.Context) error {
+	return e.written.ask(ctx, func(ctx context.Context) error {
+		end, err := e.begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer end()
+		_, err = e.db.ExecContext(ctx, "DELETE FROM goose_db_version WHERE 0")
+		if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY {
+			return nil
+		}
+		return err
+	})
+}
