@@ -95,13 +95,14 @@ func Placed(at time.Time, within time.Duration, others []time.Time) time.Time {
 // two polls are mean ÷ keep apart, where mean is the usual time between two polls
 // of listening users. History fills in what is not seen.
 //
-// Polls that prove what history never lists stay, and so do those that find out
-// whether a session is over.
+// Polls that prove a play that history never lists stay, and so do those that
+// find out whether a session is over. A proof of a track that history can list is
+// a mid-track poll.
 func (l Look) Thinned(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Look {
-	if keep >= 1 || !n.Open() || l.Reason == ReasonProof || l.Reason == ReasonSilence || l.Reason == ReasonDoubt {
+	if keep >= 1 || !n.Open() || l.Reason == ReasonProof && untellable(n.TrackURI) || l.Reason == ReasonSilence || l.Reason == ReasonDoubt {
 		return l
 	}
-	midTrack := l.Reason == ReasonBetween || l.Reason == ReasonSkips
+	midTrack := l.Reason == ReasonBetween || l.Reason == ReasonSkips || l.Reason == ReasonProof
 	if midTrack && n.EndsAt != nil && chance >= (keep-endShare)/(1-endShare) {
 		if end := n.EndsAt.Add(afterEnd); end.After(l.At) {
 			l = Look{end, ReasonEnd}

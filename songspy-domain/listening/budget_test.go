@@ -77,7 +77,7 @@ func listeningTo(length float64) songspy.NowPlaying {
 
 func TestPollsOfListeningUsersAreThinnedMidTrackFirstThenAtEnds(t *testing.T) {
 	n, mean := listeningTo(240), 100*time.Second
-	midTrack, end := Look{at(45), ReasonBetween}, Look{at(241.5), ReasonEnd}
+	midTrack, end, proof := Look{at(45), ReasonBetween}, Look{at(241.5), ReasonEnd}, Look{at(31), ReasonProof}
 	for name, c := range map[string]struct {
 		look         Look
 		keep, chance float64
@@ -94,11 +94,19 @@ func TestPollsOfListeningUsersAreThinnedMidTrackFirstThenAtEnds(t *testing.T) {
 		"mid-track, a fifth kept":          {midTrack, 0.2, 0, Look{at(500), ReasonBudget}},
 		"an end, hardly any kept":          {end, 0.01, 0, Look{at(1800), ReasonBudget}},
 		"an advertisement, a fifth kept":   {Look{at(30), ReasonAdvertisement}, 0.2, 0, Look{at(500), ReasonBudget}},
-		"proof of what history never says": {Look{at(31), ReasonProof}, 0.1, 0, Look{at(31), ReasonProof}},
+		"proof of a track, all kept":       {proof, 1, 0.99, proof},
+		"proof of a track, half kept":      {proof, 0.75, 0.4, proof},
+		"proof of a track, the other half": {proof, 0.75, 0.6, end},
+		"proof of a track, a fifth kept":   {proof, 0.2, 0, Look{at(500), ReasonBudget}},
 		"whether the session is over":      {Look{at(30), ReasonSilence}, 0.1, 0, Look{at(30), ReasonSilence}},
 	} {
 		if got := c.look.Thinned(n, at(0), c.keep, c.chance, mean); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+	for _, uri := range []string{"spotify:local:a:b:c:240", "spotify:episode:e"} {
+		if n.TrackURI = uri; proof.Thinned(n, at(0), 0.1, 0, mean) != proof {
+			t.Errorf("the proof of %s, which history never lists, is thinned", uri)
 		}
 	}
 	idle := songspy.NowPlaying{State: songspy.PlayerIdle}
