@@ -150,6 +150,10 @@ func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
 			to, client := w.authorize(t, ann, "")
 			w.want(t, w.comeBack(0, ann, to, client), 403, "SPOTIFY_NOT_REGISTERED")
 			w.want(t, again(), 403, "SPOTIFY_NOT_REGISTERED")
+			var me struct{ HasSpotify bool }
+			if w.Call("GET", prefix+"/me", nil, ann.bearer()...).Into(t, &me); me.HasSpotify {
+				t.Error("a kept grant counts as a link")
+			}
 			if link := w.link(t, ann); link.State != "not_registered" || link.Task != "ask_operator" {
 				t.Errorf("the link is %+v", link)
 			}

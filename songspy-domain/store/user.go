@@ -18,7 +18,7 @@ func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.A
 // SignInOnTerms finds the person whom Google's subject names, or creates them
 // with the given audience if the terms let them in, and keeps Google's name and
 // picture up to date. linked reports whether they have a Spotify link, in
-// whatever state. An invite is spent if, and only if, the person is created.
+// whatever state; a kept grant is none. An invite is spent if, and only if, the person is created.
 //
 // It returns CodeInvalid for a profile without a subject, the terms' refusal,
 // and ErrInviteInvalid for an invite that admits nobody.
@@ -43,7 +43,7 @@ func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a so
 		return songspy.User{}, false, err
 	}
 	var links int64
-	err = s.query(ctx).Model(&songspy.Link{}).Where("user_id = ?", u.ID).Count(&links).Error
+	err = s.query(ctx).Model(&songspy.Link{}).Where("user_id = ? AND "+accountKnown, u.ID).Count(&links).Error
 	return u, links > 0, translate(err)
 }
 

@@ -53,7 +53,7 @@ func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 	if err != nil {
 		return nil, personGone(err)
 	}
-	_, err = s.o.Links.Link(ctx, user.ID)
+	link, err := s.o.Links.Link(ctx, user.ID)
 	if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 		Id: int64(user.ID), NickName: user.NickName, Name: user.GoogleName,
 		ProfileImageUrl: nullIfEmpty(user.PictureURL), ShowProfileImage: user.ShowPicture,
 		Audience: MeAudience(user.Audience), SharingPausedUntil: timeOrNull(user.SharingPausedUntil),
-		HasSpotify: err == nil, CreatedAt: Time(user.CreatedAt),
+		HasSpotify: err == nil && link.AccountKnown(), CreatedAt: Time(user.CreatedAt),
 	}}, nil
 }
 

@@ -25,6 +25,8 @@ func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkStat
 		return l.State // counts from now on; see Renewer.refused
 	}
 	switch {
+	case l.State == songspy.LinkNotRegistered && !l.AccountKnown():
+		return songspy.LinkReauthRequired // a kept grant: only a new consent helps
 	case reason == grantExpired && now.After(old):
 		return songspy.LinkReauthRequired
 	case l.State == songspy.LinkActive:

@@ -119,10 +119,19 @@ func TestARefusalIsBelievedSlowly(t *testing.T) {
 		{"not asked any more", songspy.LinkNotRegistered, 0, young, revoked, songspy.LinkNotRegistered},
 	}
 	for _, tt := range tests {
-		l := songspy.Link{State: tt.state, StateSince: now.Add(-tt.since), AuthorizedAt: tt.authorized}
+		account := "account"
+		l := songspy.Link{State: tt.state, StateSince: now.Add(-tt.since), AuthorizedAt: tt.authorized, AccountID: &account}
 		if got := afterRefusal(l, tt.reason, now); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestTheRefusalOfAKeptGrantIsBelievedAtOnce(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	l := songspy.Link{State: songspy.LinkNotRegistered, StateSince: now.Add(-time.Hour), AuthorizedAt: now.AddDate(0, -2, 0)}
+	if got := afterRefusal(l, "SPOTIFY_GRANT_REVOKED", now); got != songspy.LinkReauthRequired {
+		t.Errorf("a kept grant that is refused is %s, so that its tokens are never forgotten", got)
 	}
 }
 
