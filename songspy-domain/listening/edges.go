@@ -92,9 +92,6 @@ func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 		}
 	}
 	former := s.State
-	if uncheckedDoubt(former, obs.At) && started.Before(former.DoubtedAt.Add(confirms)) {
-		listened, guess = 0, true
-	}
 	s.State = songspy.NowPlaying{
 		UserID: former.UserID, Generation: former.Generation,
 		State: songspy.PlayerPlaying, TrackURI: obs.Track.URI, DurationMS: lengthTold(obs),

@@ -12,9 +12,6 @@ import (
 const (
 	// confirms is for how long another track's impossible progress is doubted.
 	confirms = 10 * time.Second
-	// unchecked is how old a doubt is once no poll can have checked it in time: the
-	// last that is planned for it comes after confirms.
-	unchecked = 2 * confirms
 	// knownFrom is from where on a progress tells tracks apart: all of them begin
 	// with small ones.
 	knownFrom = 10 * time.Second
@@ -85,8 +82,7 @@ func (s *step) stuck(obs songspy.Observation) bool {
 		return false
 	}
 	moved := s.moved(obs)
-	atEnd := moved == 0 && n.DurationMS > 0 && n.ProgressMS >= n.DurationMS && obs.At.Sub(n.SeenAt) > jitter
-	return atEnd || moved == 0 && n.Stalled || stoodStill(moved, obs.At.Sub(n.SeenAt), milliseconds(n.DurationMS))
+	return moved == 0 && n.Stalled || stoodStill(moved, obs.At.Sub(n.SeenAt), milliseconds(n.DurationMS))
 }
 
 // comesRound reports whether the open play is at the very same place again after
@@ -94,9 +90,6 @@ func (s *step) stuck(obs songspy.Observation) bool {
 func (s *step) comesRound(obs songspy.Observation) bool {
 	n := &s.State
 	passed := obs.At.Sub(n.SeenAt)
-	if obs.Progress >= milliseconds(n.DurationMS) {
-		return false // at its end it stands: a loop would be at its start
-	}
 	if n.State != songspy.PlayerPlaying || obs.Progress < 0 || s.moved(obs) != 0 || passed <= jitter || !wholeRounds(passed, milliseconds(n.DurationMS)) {
 		return false
 	}
@@ -199,11 +192,4 @@ func (s *step) doubt(obs songspy.Observation) bool {
 		s.Worth = true
 	}
 	return true
-}
-
-// uncheckedDoubt reports whether the last answer before this one was doubtful,
-// and so long ago that nobody knows whether it was of the track in sight now. If
-// it was of another one, that played, and the progress in sight may be its.
-func uncheckedDoubt(n songspy.NowPlaying, now time.Time) bool {
-	return n.DoubtedAt != nil && now.Sub(*n.DoubtedAt) >= unchecked
 }
