@@ -35,7 +35,7 @@ func scanOnBoard(rows *sql.Rows) (b songspy.OnBoard, err error) {
 }
 
 // BoardSnapshot gives fn everyone who has an open play that may show, now or
-// later, without a further change, and returns the number of the last change
+// later, without a further change, in no order, and returns the number of the last change
 // that is surely in it: read on after that. An error of fn ends it.
 func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.OnBoard) error) (number int64, err error) {
 	if _, number, err = s.Feed(ctx); err != nil {

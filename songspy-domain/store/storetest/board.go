@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ func board() suite {
 			return nil
 		})
 		must(t, err)
+		slices.Sort(ids) // it comes in no order
 		return ids, number
 	}
 	return suite{
@@ -47,6 +49,7 @@ func board() suite {
 			for _, o := range value[[]songspy.OnBoard](t)(b.OnBoard(t.Context(), []songspy.UserID{1, 2, 3, 4, 5})) {
 				got = append(got, o.User.ID)
 			}
+			slices.Sort(got) // they come in no order
 			same(t, "on the board", got, []songspy.UserID{plays.UserID, pauses.UserID})
 		},
 		"BoardSnapshot_HoldsWhoMayShow": func(t *testing.T, b *bundle) {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/gate"
@@ -159,6 +160,9 @@ func (b *bundle) dump(t *testing.T) []byte {
 	}
 	conn := value[*pgx.Conn](t)(pgx.Connect(t.Context(), b.db.direct))
 	defer func() { must(t, conn.Close(t.Context())) }()
+	// The planted times are written as pg_dump prints them; the role may prefer another style.
+	value[pgconn.CommandTag](t)(conn.Exec(t.Context(), "SET DateStyle = 'ISO'"))
+	value[pgconn.CommandTag](t)(conn.Exec(t.Context(), "SET TimeZone = 'UTC'"))
 	var text bytes.Buffer
 	for _, table := range b.tables(t) {
 		_, err := conn.PgConn().CopyTo(t.Context(), &text, "COPY "+table+" TO STDOUT")
