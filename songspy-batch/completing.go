@@ -25,7 +25,7 @@ func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
 			return err
 		}
 	}
-	if link.State != songspy.LinkNotRegistered || link.AccountKnown() {
+	if !link.IsKeptGrant() {
 		return &songspy.Error{Code: songspy.CodeGone, Message: "The kept grant is gone."}
 	}
 	account, err := client.Account(ctx, link.AccessToken)
@@ -44,9 +44,7 @@ func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
 	}
 	_, err = b.db.SaveLink(ctx, store.NewLink{
 		UserID: id, App: link.App, Seats: seats, Account: account, At: link.AuthorizedAt, IfVersion: link.Version,
-		Grant: songspy.Grant{
-			AccessToken: link.AccessToken, RefreshToken: link.RefreshToken, ExpiresAt: link.AccessExpiresAt, Scope: link.Scope, Auth: link.AuthMethod,
-		},
+		Grant: link.Grant(),
 	})
 	if songspy.CodeOf(err) == songspy.CodeConflict { // a full app, or somebody else's account: theirs to decide
 		return &songspy.Error{Code: songspy.CodeConflict, Reason: songspy.ReasonOf(err), Message: "The link cannot be completed.", Err: errors.Unwrap(err)}

@@ -288,7 +288,7 @@ func (w *world) keepGrant(person int) {
 	if err == nil {
 		_, err = w.db.KeepGrant(w.t.Context(), store.NewLink{
 			UserID: user(person), App: l.App, At: time.Now(),
-			Grant: songspy.Grant{AccessToken: l.AccessToken, RefreshToken: l.RefreshToken, ExpiresAt: l.AccessExpiresAt, Scope: l.Scope, Auth: l.AuthMethod},
+			Grant: l.Grant(),
 		})
 	}
 	if err != nil {

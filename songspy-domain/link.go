@@ -132,6 +132,15 @@ type Link struct {
 // is not while the link waits, not registered, for the app's owner.
 func (l Link) AccountKnown() bool { return l.AccountID != nil || l.LegacyID != nil }
 
+// IsKeptGrant reports whether the link is a grant that waits for the app's owner
+// to enter the user: it has tokens, but no account yet.
+func (l Link) IsKeptGrant() bool { return l.State == LinkNotRegistered && !l.AccountKnown() }
+
+// Grant returns the tokens of the link as the grant that gave them.
+func (l Link) Grant() Grant {
+	return Grant{AccessToken: l.AccessToken, RefreshToken: l.RefreshToken, ExpiresAt: l.AccessExpiresAt, Scope: l.Scope, Auth: l.AuthMethod}
+}
+
 // TableName is the table of links.
 func (Link) TableName() string { return "spotify_links" }
 

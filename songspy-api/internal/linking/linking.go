@@ -213,7 +213,7 @@ func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) 
 		return songspy.Link{}, missing
 	case err != nil:
 		return songspy.Link{}, err
-	case link.State != songspy.LinkNotRegistered || link.AccountKnown():
+	case !link.IsKeptGrant():
 		return songspy.Link{}, missing
 	}
 	app, err := s.app(link.App)
@@ -230,7 +230,7 @@ func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) 
 	defer cancel()
 	n := NewLink{
 		UserID: user, App: app.ID, Seats: app.Seats, Move: move, At: link.AuthorizedAt, IfVersion: link.Version,
-		Grant: songspy.Grant{AccessToken: link.AccessToken, RefreshToken: link.RefreshToken, ExpiresAt: link.AccessExpiresAt, Scope: link.Scope, Auth: link.AuthMethod},
+		Grant: link.Grant(),
 	}
 	if !s.o.Now().Add(time.Minute).Before(link.AccessExpiresAt) {
 		grant, err := app.Spotify.Refresh(ctx, link)

@@ -95,7 +95,7 @@ func (j Job) complete(ctx context.Context, id songspy.UserID, now time.Time) err
 		return errChanged // the next run tries again
 	}
 	_, err := j.Links.UpdateLink(ctx, id, func(l *songspy.Link) error {
-		if l.State != songspy.LinkNotRegistered || l.AccountKnown() {
+		if !l.IsKeptGrant() {
 			return errChanged
 		}
 		l.StateSince = now

@@ -25,7 +25,7 @@ func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkStat
 		return l.State // counts from now on; see Renewer.refused
 	}
 	switch {
-	case l.State == songspy.LinkNotRegistered && !l.AccountKnown():
+	case l.IsKeptGrant():
 		return songspy.LinkReauthRequired // a kept grant: only a new consent helps
 	case reason == grantExpired && now.After(old):
 		return songspy.LinkReauthRequired
