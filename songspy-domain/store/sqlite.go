@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/libtnb/sqlite"
 	"github.com/pressly/goose/v3"
-	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 	_ "modernc.org/sqlite" // the driver: pure Go, registered as "sqlite"
 
