@@ -172,6 +172,45 @@ func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
 	})
 }
 
+// TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasKept tells a user who has
+// a link already that they have to consent again, and asks a user whose kept
+// grant Spotify revoked.
+func TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasKept(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, w *world) {
+		ann, bob := w.signIn(t, 0), w.signIn(t, 1)
+		to, client := w.authorize(t, ann, "")
+		w.want(t, w.comeBack(0, ann, to, client), 200, "")
+		refuse := func(person int, who signedIn) contracttest.Answer {
+			end := w.sim.Fault(sim.Fault{Endpoint: "me", Person: person, Kind: sim.NotRegistered, Body: "dashboard"})
+			defer end()
+			to, client := w.authorize(t, who, "")
+			answer := w.comeBack(person, who, to, client)
+			w.want(t, answer, 403, "SPOTIFY_NOT_REGISTERED")
+			return answer
+		}
+		const promise = "you need not sign in to Spotify again"
+		if a := refuse(0, ann); strings.Contains(a.Error.Message, promise) || w.link(t, ann).State != "active" {
+			t.Errorf("with a link: %q, and the link is %+v", a.Error.Message, w.link(t, ann))
+		}
+		if a := refuse(1, bob); !strings.Contains(a.Error.Message, promise) || w.link(t, bob).State != "not_registered" {
+			t.Errorf("without a link: %q, and the link is %+v", a.Error.Message, w.link(t, bob))
+		}
+		kept, err := w.db.UpdateLink(t.Context(), songspy.UserID(bob.ID), func(l *songspy.Link) error {
+			l.AccessExpiresAt = l.AuthorizedAt
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.secrets = append(w.secrets, kept.AccessToken.Reveal(), kept.RefreshToken.Reveal())
+		w.sim.Revoke(1)
+		w.want(t, w.Call("POST", prefix+"/spotify-auth", map[string]any{}, bob.bearer()...), 400, "SPOTIFY_CODE_INVALID")
+		if link := w.link(t, bob); link.State != "reauth_required" || link.Task != "relink" {
+			t.Errorf("once Spotify revoked the grant the link is %+v", link)
+		}
+	})
+}
+
 func TestOwnApps_LinkByTheirClientIDAlone(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, w *world) {
 		ann := w.signIn(t, 0)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/songspy/songspy/songspy-api/internal/linking"
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
@@ -131,6 +132,9 @@ func messageOf(err error, code string) message {
 		Field() string
 	}](err); ok {
 		return problems[problemNotKnown].about(f.Field())
+	}
+	if errors.Is(err, linking.ErrNotKept) {
+		return notKept
 	}
 	m, known := messages[code]
 	if !known {

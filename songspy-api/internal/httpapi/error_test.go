@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 
+	"github.com/songspy/songspy/songspy-api/internal/linking"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 
@@ -106,6 +107,26 @@ func TestFaults_SpeakKoreanWhereThatIsPreferred(t *testing.T) {
 	a := e.Call("POST", prefix+"/token/refresh", `{"extra":1,"refreshToken":"x"}`, "Accept-Language", "ko")
 	if want := "extra 필드는 쓸 수 없습니다."; a.Error.Message != want {
 		t.Errorf("answered %q, want %q", a.Error.Message, want)
+	}
+}
+
+func TestFaults_PromiseAKeptGrantOnlyWhereOneWasKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		cause error
+		want  message
+	}{
+		"kept":     {nil, messages["SPOTIFY_NOT_REGISTERED"]},
+		"not kept": {errors.Join(errors.New("refused"), linking.ErrNotKept), notKept},
+	} {
+		err := &songspy.Error{Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED", Err: c.cause}
+		for language, want := range map[string]string{"en": c.want.english, "ko": c.want.korean} {
+			if status, fault := faultOf(err, language); status != 403 || fault.Code != SPOTIFYNOTREGISTERED || fault.Message != want {
+				t.Errorf("%s, %s: %d %+v", name, language, status, fault)
+			}
+		}
+	}
+	if strings.Contains(notKept.english, "need not") || !strings.Contains(messages["SPOTIFY_NOT_REGISTERED"].english, "need not sign in to Spotify again") {
+		t.Error("the messages promise the wrong way round")
 	}
 }
 

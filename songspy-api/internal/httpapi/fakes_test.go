@@ -249,6 +249,10 @@ func (h *house) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, er
 	return l, nil
 }
 
+func (h *house) UpdateLink(_ context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error) {
+	return songspy.Link{UserID: user}, change(&songspy.Link{UserID: user})
+}
+
 func (h *house) KeepGrant(_ context.Context, n linking.NewLink) (songspy.Link, error) {
 	h.links[n.UserID] = songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkNotRegistered, StateSince: n.At, AuthorizedAt: n.At}
 	return h.links[n.UserID], nil

@@ -53,6 +53,9 @@ var messages = map[string]message{
 	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},
 }
 
+// notKept stands in for SPOTIFY_NOT_REGISTERED where the grant was not kept.
+var notKept = message{"This Spotify account has to be registered with the app by its owner first. Nothing has changed here. Ask for a seat with its e-mail address. Once it is registered, link it again.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. 바뀐 것은 없습니다. Spotify 이메일 주소로 자리를 신청해 주세요. 등록된 뒤에 다시 연결해 주세요."}
+
 // fields are the fields at fault of codes that are about one.
 var fields = map[string]string{
 	"NICKNAME_INVALID": "nickName", "INVITE_REQUIRED": "invite", "INVITE_INVALID": "invite", "SPOTIFY_CODE_INVALID": "code",

@@ -70,7 +70,14 @@ type Links interface {
 	KeepGrant(ctx context.Context, l NewLink) (songspy.Link, error)
 	// Link is not_found if the user has none.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
+	// UpdateLink lets change change the stored link; not_found if there is none.
+	UpdateLink(ctx context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error)
 }
+
+// ErrNotKept is in the error SPOTIFY_NOT_REGISTERED if the grant was not kept:
+// the user has a link whose account is known, which stays, or the grant could not
+// be stored. Without it the grant was kept, and needs no new code.
+var ErrNotKept = errors.New("the grant was not kept")
 
 // Options are what a Service is made of.
 type Options struct {
@@ -181,19 +188,24 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 }
 
 // save asks whose account the grant is for and stores the link. The grant of
-// someone whom the app does not know is kept, so that they need not consent again.
+// a user that the app does not know is kept, so that they need not consent again,
+// unless they have a link whose account is known.
 func (s *Service) save(ctx context.Context, app App, n NewLink) (songspy.Link, error) {
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNotRegistered, songspy.DispositionRefused:
-		_, kept := s.o.Links.KeepGrant(ctx, n)
-		switch songspy.CodeOf(kept) {
+		stored, keepErr := s.o.Links.KeepGrant(ctx, n)
+		switch songspy.CodeOf(keepErr) {
 		case songspy.CodeNotFound, songspy.CodeGone:
-			return songspy.Link{}, kept
+			return songspy.Link{}, keepErr
+		}
+		var notKept error
+		if keepErr != nil || !stored.IsKeptGrant() {
+			notKept = ErrNotKept
 		}
 		return songspy.Link{}, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED",
-			Message: "This Spotify account is not yet registered with the app.", Err: errors.Join(err, kept),
+			Message: "This Spotify account is not yet registered with the app.", Err: errors.Join(err, keepErr, notKept),
 		}
 	}
 	if err != nil {
@@ -236,6 +248,9 @@ func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) 
 		grant, err := app.Spotify.Refresh(ctx, link)
 		switch {
 		case songspy.DispositionOf(err) == songspy.DispositionNeedsPerson:
+			if err := s.revoked(ctx, link); err != nil {
+				return songspy.Link{}, err
+			}
 			return songspy.Link{}, missing // only a new consent helps
 		case err != nil:
 			return songspy.Link{}, unavailable(err)
@@ -252,6 +267,21 @@ func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) 
 	}
 	link, err = s.save(ctx, app, n)
 	return link, overtaken(err, missing)
+}
+
+// revoked marks a kept grant that Spotify no longer accepts, so that the user is
+// asked for a new consent. A link that was changed or removed meanwhile stays.
+func (s *Service) revoked(ctx context.Context, link songspy.Link) error {
+	_, err := s.o.Links.UpdateLink(ctx, link.UserID, func(l *songspy.Link) error {
+		if l.Version == link.Version && l.IsKeptGrant() {
+			l.State, l.StateSince = songspy.LinkReauthRequired, s.o.Now()
+		}
+		return nil
+	})
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return nil
+	}
+	return err
 }
 
 // overtaken is missing if the kept grant was removed or changed while Spotify was

@@ -28,6 +28,8 @@ type fake struct {
 	redeemed                  []Redemption
 	saved, kept               []NewLink
 	link                      *songspy.Link // what is kept; nil: nothing
+	keep                      error         // why no grant can be kept
+	refused                   func()        // happens while the token is renewed
 	renewed                   songspy.Grant
 	renewals                  int
 	named                     func() // happens once Spotify has said whose account it is
@@ -36,6 +38,12 @@ type fake struct {
 func (f *fake) KeepGrant(_ context.Context, n NewLink) (songspy.Link, error) {
 	if err := f.unchanged(n); err != nil {
 		return songspy.Link{}, err
+	}
+	if f.keep != nil {
+		return songspy.Link{}, f.keep
+	}
+	if f.link != nil && f.link.AccountKnown() {
+		return *f.link, nil
 	}
 	f.kept = append(f.kept, n)
 	f.link = &songspy.Link{
@@ -61,8 +69,24 @@ func (f *fake) Link(context.Context, songspy.UserID) (songspy.Link, error) {
 	return *f.link, nil
 }
 
+func (f *fake) UpdateLink(_ context.Context, _ songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error) {
+	if f.link == nil {
+		return songspy.Link{}, &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	changed := *f.link
+	if err := change(&changed); err != nil || changed == *f.link {
+		return *f.link, err
+	}
+	changed.Version++
+	f.link = &changed
+	return changed, nil
+}
+
 func (f *fake) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {
 	f.renewals++
+	if f.refused != nil {
+		f.refused()
+	}
 	if f.renewed.AccessToken == "" {
 		return songspy.Grant{}, &songspy.Error{Disposition: songspy.DispositionNeedsPerson}
 	}
@@ -215,6 +239,54 @@ func TestLink_IsCompletedWithoutANewCodeOnceTheAppKnowsTheUser(t *testing.T) {
 	}
 }
 
+func TestLink_ReportsWhetherTheGrantOfAnUnregisteredUserWasKept(t *testing.T) {
+	account := "acc"
+	for name, c := range map[string]struct {
+		link *songspy.Link
+		keep error
+		kept bool
+	}{
+		"no link yet":                 {kept: true},
+		"a grant that was kept":       {link: &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1}, kept: true},
+		"an active link":              {link: &songspy.Link{App: "app", State: songspy.LinkActive, AccountID: &account, Version: 1}},
+		"a broken link":               {link: &songspy.Link{App: "app", State: songspy.LinkReauthRequired, AccountID: &account, Version: 1}},
+		"a link that is refused":      {link: &songspy.Link{App: "app", State: songspy.LinkNotRegistered, AccountID: &account, Version: 1}},
+		"a database that is disabled": {keep: &songspy.Error{Code: songspy.CodeUnavailable}},
+	} {
+		f := newFake()
+		f.account, f.link, f.keep = &songspy.Error{Disposition: songspy.DispositionNotRegistered}, c.link, c.keep
+		_, err := service(f, false).Link(t.Context(), 7, Redemption{Code: "code"}, false)
+		if kept := !errors.Is(err, ErrNotKept); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" || kept != c.kept || (len(f.kept) > 0) != c.kept {
+			t.Errorf("%s: %v; reported as kept: %v, kept %+v", name, err, kept, f.kept)
+		}
+	}
+}
+
+func TestLink_AsksTheUserOnceAKeptGrantIsRevoked(t *testing.T) {
+	account := "other"
+	newer := &songspy.Link{App: "app", State: songspy.LinkActive, AccountID: &account, Version: 9}
+	for name, c := range map[string]struct {
+		meanwhile func(*fake)
+		want      *songspy.LinkState
+	}{
+		"nothing else happens": {func(*fake) {}, new(songspy.LinkReauthRequired)},
+		"linked meanwhile":     {func(f *fake) { f.link = newer }, new(songspy.LinkActive)},
+		"kept anew meanwhile":  {func(f *fake) { f.link = &songspy.Link{State: songspy.LinkNotRegistered, Version: 9} }, new(songspy.LinkNotRegistered)},
+		"unlinked meanwhile":   {func(f *fake) { f.link = nil }, nil},
+	} {
+		f := newFake()
+		f.link = &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1} // its access token is dead
+		f.refused = func() { c.meanwhile(f) }
+		_, err := service(f, false).Link(t.Context(), 7, Redemption{}, false)
+		if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
+			t.Errorf("%s: %v, saved %+v", name, err, f.saved)
+		}
+		if (f.link == nil) != (c.want == nil) || f.link != nil && f.link.State != *c.want {
+			t.Errorf("%s: the link is %+v", name, f.link)
+		}
+	}
+}
+
 func TestLink_CompletesWithARenewedTokenAndKeepsWhatRotated(t *testing.T) {
 	f := newFake()
 	s := service(f, false)
@@ -224,6 +296,7 @@ func TestLink_CompletesWithARenewedTokenAndKeepsWhatRotated(t *testing.T) {
 	if _, err := s.Link(t.Context(), 7, Redemption{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" {
 		t.Fatalf("with a refused refresh token: %v", err)
 	}
+	f.link.State = songspy.LinkNotRegistered // and with one that is accepted
 	f.renewed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
 	if _, err := s.Link(t.Context(), 7, Redemption{}, false); err != nil {
 		t.Fatal(err)
