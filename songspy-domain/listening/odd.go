@@ -81,8 +81,17 @@ func (s *step) stuck(obs songspy.Observation) bool {
 	if obs.Progress < 0 || n.ProgressMS < 0 || n.State != songspy.PlayerPlaying && !n.Stalled {
 		return false
 	}
-	moved := s.moved(obs)
-	return moved == 0 && n.Stalled || stoodStill(moved, obs.At.Sub(n.SeenAt), milliseconds(n.DurationMS))
+	moved, passed := s.moved(obs), obs.At.Sub(n.SeenAt)
+	if moved == 0 && (n.Stalled || passed > jitter && atEnd(n, obs.Progress)) {
+		return true
+	}
+	return stoodStill(moved, passed, milliseconds(n.DurationMS))
+}
+
+// atEnd reports whether a progress is the open play's whole length. A player that
+// is there twice stands still: a loop is at its start by then.
+func atEnd(n songspy.NowPlaying, progress time.Duration) bool {
+	return n.DurationMS > 0 && progress >= milliseconds(n.DurationMS)
 }
 
 // comesRound reports whether the open play is at the very same place again after

@@ -92,6 +92,10 @@ func TestOddPlayersAreCountedForWhatTheyPlayed(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(songB, 85, 85), playing(songA, 88, 88), playing(last, 1, 201)},
 			[]heard{{songA.URI, 0, 200, 200, false}},
 		},
+		"a player that is frozen exactly at its track's end is no loop": {
+			[]songspy.Observation{idle, playing(two, 100, 100), playing(two, 150, 151.5), playing(two, 150, 304.5), nothing(400), nothing(450)},
+			[]heard{{two.URI, 0, 151.5, 150, false}},
+		},
 		"what stays where it was sought to is believed": {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(songB, 100, 85), playing(songB, 103, 88), playing(songB, 110, 95), playing(last, 1, 166)},
 			[]heard{{songA.URI, 0, 85, 40, true}, {songB.URI, 85, 165, 70, true}},
