@@ -14,6 +14,9 @@ import (
 // board requires that viewers are shown nothing as playing that was seen to have
 // ended, and nothing for longer than what was seen of it lasts, with its grace.
 func (w *witness) board(o songspy.Observation) {
+	if o.At.Equal(w.last) {
+		return // the same answer again is no second silence
+	}
 	until := w.sounds[w.last]
 	switch o.Sighting {
 	case songspy.SightingNothing:

@@ -108,11 +108,17 @@ func (s *step) comesRound(obs songspy.Observation) bool {
 	return true
 }
 
+// roundPending reports whether it is open whether the open play came round: it
+// was at the very same place again at DoubtedAt.
+func roundPending(n songspy.NowPlaying) bool {
+	return n.Open() && n.State == songspy.PlayerPlaying && n.DoubtedAt != nil && n.Stalled
+}
+
 // roundOrNot decides that a track which was at the very same place again had
 // come round, unless it is still there.
 func (s *step) roundOrNot(obs songspy.Observation) {
 	n := &s.State
-	if !n.Open() || n.State != songspy.PlayerPlaying || n.DoubtedAt == nil || !n.Stalled {
+	if !roundPending(*n) {
 		return
 	}
 	if obs.Track.URI == n.TrackURI && obs.Progress == milliseconds(n.ProgressMS) {

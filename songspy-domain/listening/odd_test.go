@@ -42,6 +42,10 @@ func TestOddPlayersAreCountedForWhatTheyPlayed(t *testing.T) {
 			[]songspy.Observation{idle, playing(talk, 0, 0), playing(talk, 60, 100), playing(talk, 160, 200), playing(talk, 240, 300), playing(songB, 0, 310)},
 			[]heard{{talk.URI, 0, 310, 240, true}},
 		},
+		"two pauses that make the same speed are none that players offer": {
+			[]songspy.Observation{idle, playing(talk, 1.5, 1.5), playing(talk, 27, 31), playing(talk, 196.5, 235.5), playing(songB, 0, 240)},
+			[]heard{{talk.URI, 0, 240, 196.5, true}},
+		},
 		"an episode that came fast began later than its progress says": {
 			[]songspy.Observation{idle, playing(talk, 100, 50), playing(talk, 300, 150), playing(talk, 500, 250), playing(songB, 0, 260)},
 			[]heard{{talk.URI, 0, 260, 250, true}},
@@ -426,4 +430,36 @@ func TestAnOddPlayerObeysTheLaws(t *testing.T) {
 		t.Errorf("of %d plays that polls followed for %v %d are kept", followed, countable, kept)
 	}
 	t.Logf("of %d plays that polls followed for %v %d are kept", followed, countable, kept)
+}
+
+// TestAStateThatADatabaseMadeUpKeepsTimesInOrder steps states that hold nonsense.
+func TestAStateThatADatabaseMadeUpKeepsTimesInOrder(t *testing.T) {
+	doubtedAt, nothingSince := at(409.9), at(410)
+	tests := map[string]struct {
+		state songspy.NowPlaying
+		seen  songspy.Observation
+	}{
+		"silent after its track came round": {
+			songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: songA.URI, DurationMS: songA.DurationMS, StartedAt: at(0), SeenAt: at(10), ProgressMS: 10_000,
+				OpenedAt: at(10), DoubtedAt: &doubtedAt, Stalled: true, NothingSince: &nothingSince},
+			nothing(420),
+		},
+		"slow, and a hundred days further in than it is long": {
+			songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: talk.URI, DurationMS: 14_250, StartedAt: at(0), SeenAt: at(10), OpenedAt: at(10), Speed: 475},
+			playing(talk, 1e7, 220),
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			out := Step(tt.state, tt.seen)
+			for _, p := range out.Plays {
+				if p.EndedAt.After(tt.seen.At) {
+					t.Errorf("a play ends at %v, after the poll at %v", p.EndedAt, tt.seen.At)
+				}
+			}
+			if n := out.State; n.Open() && (n.StartedAt.After(n.SeenAt) || n.SeenAt.After(tt.seen.At)) {
+				t.Errorf("the open play began at %v and was seen at %v, by a poll at %v", n.StartedAt, n.SeenAt, tt.seen.At)
+			}
+		})
+	}
 }

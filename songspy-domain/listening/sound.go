@@ -20,8 +20,17 @@ func sound(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 	n.ElsewhereAt = earlier(n.ElsewhereAt, n.StartedAt)
 	n.ProgressMS, n.DurationMS = max(n.ProgressMS, -1), max(n.DurationMS, 0)
 	n.ListenedMS, n.PausedMS = max(n.ListenedMS, 0), max(n.PausedMS, 0)
+	if n.DoubtedAt != nil {
+		since := clamp(*n.DoubtedAt, n.SeenAt, now)
+		n.DoubtedAt = &since
+	}
+	n.Stalled = n.Stalled && (n.State == songspy.PlayerPaused || n.DoubtedAt != nil)
 	if n.NothingSince != nil {
-		since := clamp(*n.NothingSince, n.SeenAt, now)
+		before := now
+		if roundPending(n) {
+			before = *n.DoubtedAt // its track was seen then
+		}
+		since := clamp(*n.NothingSince, n.SeenAt, before)
 		n.NothingSince = &since
 	}
 	n.OpenedAt, n.Polls = clamp(n.OpenedAt, n.StartedAt, n.SeenAt), max(n.Polls, 1)
@@ -31,11 +40,6 @@ func sound(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 	if n.LastSpeed < 0 || n.LastSpeed > fastestSpeed+fastestSpeed/speedOff {
 		n.LastSpeed = 0
 	}
-	if n.DoubtedAt != nil {
-		since := clamp(*n.DoubtedAt, n.SeenAt, now)
-		n.DoubtedAt = &since
-	}
-	n.Stalled = n.Stalled && (n.State == songspy.PlayerPaused || n.DoubtedAt != nil)
 	if n.State == songspy.PlayerPlaying {
 		n.PausedSince, n.EndsAt = nil, predictedEnd(n)
 		return n

@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ const (
 	nearClock = 25
 	// tellsSpeed is the shortest interval that tells a speed.
 	tellsSpeed = 20 * time.Second
+	// Players offer speeds in steps of a tenth, and slowOff is how far from one a
+	// slow speed may be measured. Pauses make any other speed.
+	tenth, slowOff = 100, 10
 )
 
 // speech reports whether a track is an episode or a chapter: these have a speed,
@@ -32,7 +36,7 @@ func lasts(n songspy.NowPlaying, part time.Duration) time.Duration {
 	if n.Speed == 0 {
 		return part
 	}
-	return (part * clockSpeed / time.Duration(n.Speed)).Truncate(time.Microsecond) // as exactly as the store keeps times
+	return scaled(part, clockSpeed, int64(n.Speed)).Truncate(time.Microsecond) // as exactly as the store keeps times
 }
 
 // covers is how far the open play gets in a time.
@@ -40,7 +44,19 @@ func covers(n songspy.NowPlaying, elapsed time.Duration) time.Duration {
 	if n.Speed == 0 {
 		return elapsed
 	}
-	return (elapsed * time.Duration(n.Speed) / clockSpeed).Truncate(time.Microsecond)
+	return scaled(elapsed, int64(n.Speed), clockSpeed).Truncate(time.Microsecond)
+}
+
+// scaled is d*by/to, and the longest duration where that is longer than any.
+func scaled(d time.Duration, by, to int64) time.Duration {
+	whole, rest := int64(d)/to, int64(d)%to
+	if most := math.MaxInt64/by - 1; whole > most || whole < -most {
+		if d < 0 {
+			return -math.MaxInt64
+		}
+		return math.MaxInt64
+	}
+	return time.Duration(whole*by + rest*by/to)
 }
 
 // speedsAgree reports whether two speeds are one, as far as polls can tell.
@@ -49,10 +65,10 @@ func speedsAgree(a, b int32) bool { return max(a-b, b-a)*speedOff <= max(a, b) }
 // speedOf is how fast progress ran in an interval; 0 if that tells no speed:
 // the interval is short, or there was a pause or a jump in it.
 func speedOf(moved, passed time.Duration) int32 {
-	if passed < tellsSpeed || moved <= 0 || moved > 4*passed {
+	if passed < tellsSpeed || moved <= 0 || moved/4 > passed {
 		return 0
 	}
-	speed := int32(moved * clockSpeed / passed)
+	speed := int32(moved.Milliseconds() * clockSpeed / passed.Milliseconds())
 	if speed < slowestSpeed-slowestSpeed/speedOff || speed > fastestSpeed+fastestSpeed/speedOff {
 		return 0
 	}
@@ -61,7 +77,8 @@ func speedOf(moved, passed time.Duration) int32 {
 
 // confirmSpeed is the speed that is known after an interval, given what was
 // known before: a new one needs two intervals in a row that agree, for a pause
-// or a jump makes a speed of its own.
+// or a jump makes a speed of its own. Two pauses may agree by chance, so that a
+// slow speed must also be one that players offer.
 func confirmSpeed(known, last, now int32) int32 {
 	if now == 0 || last == 0 || !speedsAgree(last, now) {
 		return known
@@ -70,9 +87,18 @@ func confirmSpeed(known, last, now int32) int32 {
 		if known != 0 && speedsAgree(known, mean) {
 			return known
 		}
+		if mean < clockSpeed && !offered(last, now) {
+			return known
+		}
 		return mean
 	}
 	return 0
+}
+
+// offered reports whether two measured speeds are the same tenth.
+func offered(a, b int32) bool {
+	nearest := (a + tenth/2) / tenth * tenth
+	return max(a-nearest, nearest-a) <= slowOff && max(b-nearest, nearest-b) <= slowOff
 }
 
 // learnSpeed takes in how fast the open play's progress ran since its last sighting.

@@ -278,7 +278,7 @@ func (s *step) played(obs songspy.Observation) time.Duration {
 // the clock, by a fast podcast or a jump; else nothing that is proven.
 func (s *step) jumped(obs songspy.Observation) time.Duration {
 	moved, passed := s.moved(obs), obs.At.Sub(s.State.SeenAt)
-	if moved >= passed && moved <= passed*fastestSpeed/clockSpeed {
+	if moved >= passed && moved <= scaled(passed, fastestSpeed, clockSpeed) {
 		return passed
 	}
 	return 0
