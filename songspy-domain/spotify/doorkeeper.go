@@ -17,8 +17,10 @@ const (
 	// newsOld is how old the news may be that a call goes by: who has made none
 	// for a while reads it first.
 	newsOld = 2 * newsEvery
-	// countEvery is the time between two writes of how many calls were made.
-	countEvery = 5 * time.Second
+	// countEvery is the time between two writes of how many calls were made, and
+	// countIdleEvery while none are: others' calls and refusals are read then.
+	countEvery     = 5 * time.Second
+	countIdleEvery = 30 * time.Second
 	// keepWithin bounds what sharing a door may take.
 	keepWithin = 2 * time.Second
 	// swapsMost bounds how often a process gives way to others that write at once.

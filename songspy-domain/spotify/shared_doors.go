@@ -103,6 +103,7 @@ func (k *doorkeeper) keep(ctx context.Context) {
 	news := time.NewTicker(newsEvery)
 	defer news.Stop()
 	var settled time.Time
+	counts := 0 // what is left to do after a call: writing it, and reading what others wrote meanwhile
 	for {
 		select {
 		case <-ctx.Done():
@@ -112,12 +113,17 @@ func (k *doorkeeper) keep(ctx context.Context) {
 			return
 		case <-news.C:
 		}
-		now := k.now()
-		due := now.Sub(settled).Abs() >= countEvery
-		if due {
-			settled = now
+		called := k.called.Swap(false)
+		if called {
+			counts = 2
 		}
-		if called := k.called.Swap(false); !called && !due {
+		now := k.now()
+		passed := now.Sub(settled).Abs()
+		due := (counts > 0 || k.deaf.Load()) && passed >= countEvery || passed >= countIdleEvery
+		if due {
+			settled, counts = now, max(0, counts-1)
+		}
+		if !called && !due {
 			continue // nobody goes by it
 		}
 		within, cancel := context.WithTimeout(ctx, keepWithin)
