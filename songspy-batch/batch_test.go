@@ -100,6 +100,7 @@ func TestWhoLinksAnewInMidSweepGoesOnThroughTheNewLink(t *testing.T) {
 }
 
 func TestOnePercentOfDeadLinksLeavesTheOthersAlive(t *testing.T) {
+	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 200

@@ -13,6 +13,7 @@ import (
 )
 
 func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
+	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 12, Population: "regular", Epoch: time.Now()})

@@ -21,6 +21,7 @@ func (c *wall) step(d time.Duration) { c.by.Add(int64(d)) }
 // nine hours ahead. Then the clock is corrected, while the batch works or while
 // it is stopped.
 func TestAfterAClockIsSetBackTheNextPlaysAreKept(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for name, restart := range map[string]bool{"while the batch works": false, "while it is stopped": true} {
 		t.Run(name, func(t *testing.T) {
@@ -79,6 +80,7 @@ func TestAfterAClockIsSetBackTheNextPlaysAreKept(t *testing.T) {
 // TestAMachineThatSleptCausesOneGapAndNoBurst stops the batch's timers for
 // eight hours, as a suspended machine does: the clock and the world go on.
 func TestAMachineThatSleptCausesOneGapAndNoBurst(t *testing.T) {
+	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people, asleep, interval = 60, 8 * time.Hour, 3 * time.Minute

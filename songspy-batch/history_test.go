@@ -120,6 +120,7 @@ func latest(a, b time.Time) time.Time {
 }
 
 func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *testing.T) {
+	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 24
@@ -127,10 +128,7 @@ func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *test
 		w.patience = 30 * time.Second
 		from := time.Now()
 		w.sim.Fault(sim.Fault{Endpoint: "recently-played", Person: sim.Everyone, Kind: sim.ServerError, Status: 503, Share: 0.2})
-		kills, least := 4, 500
-		if testing.Short() {
-			kills, least = 2, 150
-		}
+		const kills, least = 4, 500
 		for range kills {
 			_, kill := w.start()
 			<-time.After(6*time.Hour + 13*time.Minute)

@@ -117,6 +117,7 @@ func (w *world) keepAddress(person int) string {
 // TestAConsentIsToldToEndOnceAndToHaveEndedOnce is a consent's last month, in
 // which the batch is started, stopped and killed.
 func TestAConsentIsToldToEndOnceAndToHaveEndedOnce(t *testing.T) {
+	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 3})

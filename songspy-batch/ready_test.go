@@ -37,6 +37,7 @@ func (w *world) says(when string, status int, lines ...string) {
 }
 
 func TestReadinessSaysInWordsWhatIsWrongAndWhatItMeans(t *testing.T) {
+	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 12

@@ -23,6 +23,7 @@ func (w *world) state(person int) songspy.LinkState {
 // TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly has Spotify refuse
 // the polls of one user, or of all, though it renews their tokens.
 func TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for name, c := range map[string]struct {
 		person int
@@ -140,6 +141,7 @@ func TestAnUnknown403ConcernsTheAppOrTheUserByHowManyGetIt(t *testing.T) {
 
 // TestA404OfIdlePlayersIsNoOutage answers 404 to everybody who plays nothing.
 func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
+	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 6
@@ -173,6 +175,7 @@ func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 // TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser keeps the grant of somebody
 // whom the app's owner enters two days later.
 func TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser(t *testing.T) {
+	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sim.Options{People: 2, Population: "regular", Seed: 5, Epoch: time.Now()})

@@ -22,6 +22,15 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
+// long marks a test of many hours of virtual time. The race detector would need
+// minutes for it, so that -short skips it; make test-days runs it.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("many hours of virtual time: make test-days runs them")
+	}
+}
+
 // world is a whole batch in virtual time: the simulated Spotify, a database on
 // disk, and people who linked. Person n of the simulator is user n+1.
 type world struct {

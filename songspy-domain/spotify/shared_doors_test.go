@@ -285,6 +285,9 @@ func TestSharedDoors_CallsAreCountedTogether(t *testing.T) {
 }
 
 func TestSharedDoors_WhatARefusalTeachesIsEverybodysAndOutlastsARestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many hours of virtual time: make test-days runs them")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const size = 400
 		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour, Variants: sim.Variants{QuotaPer24h: size}})

@@ -23,6 +23,9 @@ func small(t *testing.T) options {
 }
 
 func TestTheSeedDecidesEverything(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many hours of virtual time: make test-days runs them")
+	}
 	t.Parallel()
 	o := small(t)
 	once := (&record{options: o, policy: named(t, service)}).run(t)
@@ -37,6 +40,9 @@ func TestTheSeedDecidesEverything(t *testing.T) {
 }
 
 func TestTheOracleSeesSoonerAndTheServiceSoonerThanThePlainSweep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many hours of virtual time: make test-days runs them")
+	}
 	t.Parallel()
 	o := small(t)
 	var delays []float64
@@ -61,6 +67,9 @@ func named(t *testing.T, name string) policy {
 }
 
 func TestABudgetIsKept(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many hours of virtual time: make test-days runs them")
+	}
 	t.Parallel()
 	o := small(t)
 	f := (&record{options: o, policy: named(t, sparing)}).run(t)
@@ -128,6 +137,9 @@ func TestOptionsThatCannotBeAreNamed(t *testing.T) {
 }
 
 func TestAnUnknownQuotaIsLearned(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many hours of virtual time: make test-days runs them")
+	}
 	o := small(t)
 	o.accounts = 1
 	for _, name := range []string{quotaRegular, quotaLively} {
