@@ -12,29 +12,29 @@ import (
 )
 
 // keptPeople is the store in the words of its consumers, which do not know it.
-type keptPeople struct{ *store.Store }
+type usersAdapter struct{ *store.Store }
 
-func (k keptPeople) EraseUser(ctx context.Context, id songspy.UserID) (httpapi.Erasure, error) {
+func (k usersAdapter) EraseUser(ctx context.Context, id songspy.UserID) (httpapi.Erasure, error) {
 	erased, err := k.Store.EraseUser(ctx, id)
 	return httpapi.Erasure(erased), err
 }
 
-func (k keptPeople) Unlink(ctx context.Context, id songspy.UserID) (httpapi.Erasure, error) {
+func (k usersAdapter) Unlink(ctx context.Context, id songspy.UserID) (httpapi.Erasure, error) {
 	erased, err := k.Store.Unlink(ctx, id)
 	return httpapi.Erasure(erased), err
 }
 
-func (k keptPeople) SaveLink(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
+func (k usersAdapter) SaveLink(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
 	return k.Store.SaveLink(ctx, store.NewLink(l))
 }
 
-func (k keptPeople) KeepGrant(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
-	return k.Store.KeepGrant(ctx, store.NewLink(l))
+func (k usersAdapter) SavePendingGrant(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
+	return k.Store.SavePendingGrant(ctx, store.NewLink(l))
 }
 
 // askedSpotify is the Spotify client in the words of linking.
-type askedSpotify struct{ *spotify.Client }
+type spotifyAdapter struct{ *spotify.Client }
 
-func (a askedSpotify) Exchange(ctx context.Context, r linking.Redemption) (songspy.Grant, error) {
-	return a.Client.Exchange(ctx, spotify.Code{Code: r.Code, RedirectURI: r.RedirectURI, Verifier: r.Verifier})
+func (a spotifyAdapter) Exchange(ctx context.Context, r linking.AuthorizationCode) (songspy.Grant, error) {
+	return a.Client.Exchange(ctx, spotify.AuthorizationCode{Code: r.Code, RedirectURI: r.RedirectURI, Verifier: r.Verifier})
 }

@@ -68,14 +68,14 @@ func (s settings) Validate() error {
 		config.AtLeast("SONGSPY_WRITES_PER_MINUTE", s.WritesPerMinute, 0),
 		config.AtLeast("SONGSPY_LINKINGS_PER_MINUTE", s.LinkingsPerMinute, 0),
 		s.Service.CheckKeys("SONGSPY_JWT_KEYS", s.JWTKeys),
-		s.Service.CheckShared("SONGSPY_JWT_KEYS", s.JWTKeys),
-		s.checkEncrypted(),
+		s.Service.CheckNotSealKey("SONGSPY_JWT_KEYS", s.JWTKeys),
+		s.requireHTTPS(),
 		config.OneOf("SONGSPY_DEFAULT_AUDIENCE", s.DefaultAudience,
 			string(songspy.AudienceEveryone), string(songspy.AudienceFollowers), string(songspy.AudienceLink), string(songspy.AudienceNobody)),
 	}
-	_, err := s.signUp()
+	_, err := s.signUpOptions()
 	faults = append(faults, err)
-	if s.Spotify.RedirectURL == "" && !s.Service.Development() {
+	if s.Spotify.RedirectURL == "" && !s.Service.IsDevelopment() {
 		faults = append(faults, errors.New("SONGSPY_SPOTIFY_REDIRECT_URL: is required in production; without the address registered with Spotify nobody can link"))
 	}
 	for _, proxy := range s.TrustedProxies {
@@ -89,7 +89,7 @@ func (s settings) Validate() error {
 
 // signUp is who may sign up. A list that nothing looks at is a fault: whoever
 // wrote it believes that it keeps others out.
-func (s settings) signUp() (identity.SignUp, error) {
+func (s settings) signUpOptions() (identity.SignUp, error) {
 	rule := identity.SignUp{Policy: identity.Policy(s.SignUp)}
 	if err := config.OneOf("SONGSPY_SIGN_UP", s.SignUp,
 		string(identity.PolicyOpen), string(identity.PolicyInvite), string(identity.PolicyAllowlist)); err != nil {
@@ -129,9 +129,9 @@ func checkOrigin(name, origin string) error {
 
 // checkEncrypted refuses a public address in production at which tokens would
 // travel in the clear.
-func (s settings) checkEncrypted() error {
+func (s settings) requireHTTPS() error {
 	u, err := url.Parse(s.PublicURL)
-	if err != nil || s.Service.Development() || u.Scheme != "http" || net.ParseIP(u.Hostname()).IsLoopback() || u.Hostname() == "localhost" {
+	if err != nil || s.Service.IsDevelopment() || u.Scheme != "http" || net.ParseIP(u.Hostname()).IsLoopback() || u.Hostname() == "localhost" {
 		return nil
 	}
 	return fmt.Errorf("SONGSPY_PUBLIC_URL: is %q; in production it must be https, or http at a loopback address: tokens would travel in the clear", s.PublicURL)

@@ -7,7 +7,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/telemetrytest"
 )
 
-func TestAPI_EveryMetricIsDescribed(t *testing.T) {
-	w := newWorld(t, storetest.SQLite)
-	telemetrytest.Documented(t, w.registry, "../docs/metrics.md", "Both services", "songspy-api")
+func TestAPI_EveryMetricIsDocumented(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite)
+	telemetrytest.CheckDocumented(t, w.metrics, "../docs/metrics.md", "Both services", "songspy-api")
 }

@@ -26,14 +26,14 @@ type page struct {
 }
 
 // read pages through a list to its end.
-func (w *world) read(t *testing.T, who signedIn, list string, limit int) (all page) {
+func (w *testAPI) readPages(t *testing.T, who signedIn, list string, limit int) (all page) {
 	t.Helper()
 	query := url.Values{"limit": {fmt.Sprint(limit)}}
 	for {
 		var p page
 		a := w.Call("GET", prefix+list+"?"+query.Encode(), nil, who.bearer()...)
-		w.want(t, a, 200, "")
-		a.Into(t, &p)
+		w.wantStatus(t, a, 200, "")
+		a.DecodeData(t, &p)
 		if len(p.Items) > limit || len(p.Items) == 0 {
 			t.Fatalf("%d items in a page of %d", len(p.Items), limit)
 		}
@@ -47,7 +47,7 @@ func (w *world) read(t *testing.T, who signedIn, list string, limit int) (all pa
 
 // remembers writes five plays, one of which only history knows, and two gaps,
 // and reads them back.
-func (w *world) remembers(t *testing.T, who signedIn) {
+func (w *testAPI) checkHistory(t *testing.T, who signedIn) {
 	t.Helper()
 	link, err := w.db.Link(t.Context(), songspy.UserID(who.ID))
 	if err != nil {
@@ -60,20 +60,20 @@ func (w *world) remembers(t *testing.T, who signedIn) {
 		return songspy.Play{TrackURI: song.URI, StartedAt: at, EndedAt: at.Add(3 * time.Minute), ListenedMS: 180_000, Source: source}
 	}
 	now := time.Now()
-	hearing := songspy.Hearing{
+	update := songspy.PlaybackUpdate{
 		Playing: songspy.NowPlaying{UserID: link.UserID, State: songspy.PlayerIdle, ObservedAt: now, Generation: link.Generation},
 		Tracks:  []songspy.Track{song},
-		Gap:     &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapDoorClosed},
+		Gap:     &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked},
 	}
 	for n := range 4 {
-		hearing.Plays = append(hearing.Plays, play(n, songspy.SourceLive))
+		update.Plays = append(update.Plays, play(n, songspy.SourceLive))
 	}
-	if written, err := w.db.WriteListening(t.Context(), []songspy.Hearing{hearing}); err != nil || written[0].Err != nil || written[0].Dropped {
+	if written, err := w.db.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}); err != nil || written[0].Err != nil || written[0].Dropped {
 		t.Fatalf("written %+v, %v", written, err)
 	}
 	items := []songspy.HistoryItem{{Track: song, PlayedAt: play(4, "").StartedAt}}
-	if _, err := w.db.UpdateHistory(t.Context(), link.UserID, link.Generation, items, func(songspy.Kept) songspy.Reconciled {
-		return songspy.Reconciled{Found: []songspy.KeptPlay{{Play: play(4, songspy.SourceHistory), Track: song, HeardAt: items[0].PlayedAt}}}
+	if _, err := w.db.ReconcileHistory(t.Context(), link.UserID, link.Generation, items, func(songspy.StoredPlays) songspy.Reconciliation {
+		return songspy.Reconciliation{Added: []songspy.StoredPlay{{Play: play(4, songspy.SourceHistory), Track: song, PlayedAt: items[0].PlayedAt}}}
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func (w *world) remembers(t *testing.T, who signedIn) {
 		t.Fatal(err)
 	}
 
-	plays := w.read(t, who, "/me/plays", 2)
+	plays := w.readPages(t, who, "/me/plays", 2)
 	if len(plays.Items) != 5 || plays.Items[0].Source != "history" || plays.Items[1].Source != "live" {
 		t.Fatalf("plays: %+v", plays.Items)
 	}
@@ -94,12 +94,12 @@ func (w *world) remembers(t *testing.T, who signedIn) {
 		}
 	}
 	newest := fmt.Sprint(prefix, "/me/plays/", plays.Items[0].ID)
-	w.want(t, w.Call("DELETE", newest, nil, who.bearer()...), 200, "")
-	w.want(t, w.Call("DELETE", newest, nil, who.bearer()...), 404, "NOT_FOUND")
-	if left := w.read(t, who, "/me/plays", 2).Items; len(left) != 4 || left[0].ID == plays.Items[0].ID {
+	w.wantStatus(t, w.Call("DELETE", newest, nil, who.bearer()...), 200, "")
+	w.wantStatus(t, w.Call("DELETE", newest, nil, who.bearer()...), 404, "NOT_FOUND")
+	if left := w.readPages(t, who, "/me/plays", 2).Items; len(left) != 4 || left[0].ID == plays.Items[0].ID {
 		t.Errorf("after deleting the newest: %+v", left)
 	}
-	gaps := w.read(t, who, "/me/gaps", 1).Items
+	gaps := w.readPages(t, who, "/me/gaps", 1).Items
 	if len(gaps) != 2 || gaps[0].To != nil || gaps[0].Reason != "link_broken" || gaps[1].To == nil || !gaps[1].To.Equal(start) || gaps[1].Reason != "door_closed" {
 		t.Errorf("gaps: %+v", gaps)
 	}

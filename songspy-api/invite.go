@@ -18,7 +18,7 @@ import (
 
 const (
 	// invitesShown is how many invites the desk lists at most.
-	invitesShown = 1000
+	invitesListedMax = 1000
 	// An invite admits at most so many people, in so many days. Whoever wants more opens the door.
 	inviteUsesMax = 10_000
 	inviteDaysMax = 366
@@ -31,29 +31,29 @@ const (
 func invite(ctx context.Context, s settings, args []string, out io.Writer) error {
 	switch {
 	case len(args) == 1 && args[0] == "list":
-		return atDesk(ctx, s, func(db *store.Store) error {
-			all, err := db.Invites(ctx, invitesShown)
+		return withCheckedStore(ctx, s, func(db *store.Store) error {
+			all, err := db.Invites(ctx, invitesListedMax)
 			if err != nil {
 				return err
 			}
-			return writeInvites(all, time.Now(), out)
+			return printInvites(all, time.Now(), out)
 		})
 	case len(args) == 2 && args[0] == "revoke":
 		id, err := strconv.ParseInt(args[1], 10, 64)
 		if err != nil || id <= 0 {
 			return &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf("%q is no invite's number; `songspy-api invite list` lists them.", args[1])}
 		}
-		return atDesk(ctx, s, func(db *store.Store) error { return revokeInvite(ctx, db, id, out) })
+		return withCheckedStore(ctx, s, func(db *store.Store) error { return revokeInvite(ctx, db, id, out) })
 	}
-	wanted, err := readInvite(args, time.Now())
+	requested, err := parseInviteArgs(args, time.Now())
 	if err != nil {
 		return err
 	}
-	return atDesk(ctx, s, func(db *store.Store) error { return makeInvite(ctx, db, s, wanted, out) })
+	return withCheckedStore(ctx, s, func(db *store.Store) error { return createInvite(ctx, db, s, requested, out) })
 }
 
 // readInvite reads what is to be made.
-func readInvite(args []string, now time.Time) (songspy.Invite, error) {
+func parseInviteArgs(args []string, now time.Time) (songspy.Invite, error) {
 	var i songspy.Invite
 	f := flag.NewFlagSet("invite", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -71,23 +71,23 @@ func readInvite(args []string, now time.Time) (songspy.Invite, error) {
 }
 
 // makeInvite shows the code, this once.
-func makeInvite(ctx context.Context, db *store.Store, s settings, wanted songspy.Invite, out io.Writer) error {
-	code, hash := identity.FreshInvite()
-	wanted.CodeHash = hash
-	i, err := db.CreateInvite(ctx, wanted)
+func createInvite(ctx context.Context, db *store.Store, s settings, requested songspy.Invite, out io.Writer) error {
+	code, hash := identity.NewInviteCode()
+	requested.CodeHash = hash
+	i, err := db.CreateInvite(ctx, requested)
 	if err != nil {
 		return err
 	}
-	people := "1 person"
+	users := "1 person"
 	if i.Uses > 1 {
-		people = fmt.Sprint(i.Uses, " people")
+		users = fmt.Sprint(i.Uses, " people")
 	}
 	fmt.Fprintf(out, `%s
 
 Invite %d admits %s until %s UTC. Its code is kept nowhere: note it now.
 Whoever signs up types it where the frontend asks for it, in any case, with or without dashes.
 A frontend sends it as "invite" beside "accessToken" to POST %s/v1/songspy/google-auth.
-`, code.Reveal(), i.ID, people, written(i.ExpiresAt), s.PublicURL)
+`, code.Reveal(), i.ID, users, formatTime(i.ExpiresAt), s.PublicURL)
 	if s.SignUp != string(identity.PolicyInvite) {
 		fmt.Fprintf(out, "SONGSPY_SIGN_UP is %s, so that no invite is looked at; set it to invite.\n", s.SignUp)
 	}
@@ -106,7 +106,7 @@ func revokeInvite(ctx context.Context, db *store.Store, id int64, out io.Writer)
 	return nil
 }
 
-func writeInvites(all []songspy.Invite, now time.Time, out io.Writer) error {
+func printInvites(all []songspy.Invite, now time.Time, out io.Writer) error {
 	if len(all) == 0 {
 		fmt.Fprintln(out, "There is no invite; `songspy-api invite` makes one.")
 		return nil
@@ -114,10 +114,10 @@ func writeInvites(all []songspy.Invite, now time.Time, out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "id\tstate\tleft\tof\tmade\tuntil\tnote")
 	for _, i := range all {
-		fmt.Fprintf(t, "%d\t%s\t%d\t%d\t%s\t%s\t%s\n", i.ID, i.State(now), i.UsesLeft, i.Uses, written(i.CreatedAt), written(i.ExpiresAt), i.Note)
+		fmt.Fprintf(t, "%d\t%s\t%d\t%d\t%s\t%s\t%s\n", i.ID, i.State(now), i.UsesLeft, i.Uses, formatTime(i.CreatedAt), formatTime(i.ExpiresAt), i.Note)
 	}
 	return t.Flush()
 }
 
 // written is a time as the desks write it.
-func written(t time.Time) string { return t.UTC().Format(time.DateTime) }
+func formatTime(t time.Time) string { return t.UTC().Format(time.DateTime) }

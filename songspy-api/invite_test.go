@@ -11,18 +11,18 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-func TestInvite_ShowsItsCodeOnceAndHowItIsUsed(t *testing.T) {
+func TestInvite_PrintsItsCodeOnce(t *testing.T) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
 			environ := environment(t, storetest.New(t, engine).URL, "http://127.0.0.1:1")
-			if code, _, stderr := call(t, environ, "invite"); code != 1 || !strings.Contains(stderr, "songspy-api migrate") {
+			if code, _, stderr := runCommand(t, environ, "invite"); code != 1 || !strings.Contains(stderr, "songspy-api migrate") {
 				t.Fatalf("before the schema is there: %d %s", code, stderr)
 			}
-			call(t, environ, "migrate")
-			if code, stdout, _ := call(t, environ, "invite", "list"); code != 0 || stdout != "There is no invite; `songspy-api invite` makes one.\n" {
+			runCommand(t, environ, "migrate")
+			if code, stdout, _ := runCommand(t, environ, "invite", "list"); code != 0 || stdout != "There is no invite; `songspy-api invite` makes one.\n" {
 				t.Errorf("an empty list: %d %s", code, stdout)
 			}
-			code, stdout, stderr := call(t, environ, "invite", "-uses", "3", "-days", "2", "-note", "the\tfamily")
+			code, stdout, stderr := runCommand(t, environ, "invite", "-uses", "3", "-days", "2", "-note", "the\tfamily")
 			shown := regexp.MustCompile(`^([2-9A-HJ-NP-Z]{4}(?:-[2-9A-HJ-NP-Z]{4}){3})\n\nInvite 1 admits 3 people until [-0-9: ]+ UTC`).FindStringSubmatch(stdout)
 			if code != 0 || shown == nil || !strings.Contains(stdout, `"invite" beside "accessToken" to POST http://127.0.0.1:8080/v1/songspy/google-auth`) {
 				t.Fatalf("%d %s%s", code, stdout, stderr)
@@ -31,30 +31,30 @@ func TestInvite_ShowsItsCodeOnceAndHowItIsUsed(t *testing.T) {
 				t.Errorf("it does not say that none is needed: %s", stdout)
 			}
 			environ["SONGSPY_SIGN_UP"] = "invite"
-			if _, stdout, _ := call(t, environ, "invite"); !strings.Contains(stdout, "Invite 2 admits 1 person until") || strings.Contains(stdout, "SONGSPY_SIGN_UP") {
+			if _, stdout, _ := runCommand(t, environ, "invite"); !strings.Contains(stdout, "Invite 2 admits 1 person until") || strings.Contains(stdout, "SONGSPY_SIGN_UP") {
 				t.Errorf("another: %s", stdout)
 			}
-			_, list, _ := call(t, environ, "invite", "list")
+			_, list, _ := runCommand(t, environ, "invite", "list")
 			if !regexp.MustCompile(`(?m)^1 +good +3 +3 .* the family$`).MatchString(list) || strings.Contains(list, shown[1]) {
 				t.Errorf("the list:\n%s", list)
 			}
 			for range 2 {
-				if code, stdout, _ := call(t, environ, "invite", "revoke", "1"); code != 0 || stdout != "Invite 1 admits nobody any more; whom it has admitted stay.\n" {
+				if code, stdout, _ := runCommand(t, environ, "invite", "revoke", "1"); code != 0 || stdout != "Invite 1 admits nobody any more; whom it has admitted stay.\n" {
 					t.Errorf("revoked: %d %s", code, stdout)
 				}
 			}
-			if code, _, stderr := call(t, environ, "invite", "revoke", "404"); code != 1 || !strings.Contains(stderr, "There is no invite 404") {
+			if code, _, stderr := runCommand(t, environ, "invite", "revoke", "404"); code != 1 || !strings.Contains(stderr, "There is no invite 404") {
 				t.Errorf("none revoked: %d %s", code, stderr)
 			}
 		})
 	}
 }
 
-func TestInvites_AreATableForTheOperator(t *testing.T) {
+func TestInvites_PrintATable(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	made, end := now.AddDate(0, 0, -1), now.AddDate(0, 0, 13)
 	var out bytes.Buffer
-	err := writeInvites([]songspy.Invite{
+	err := printInvites([]songspy.Invite{
 		{ID: 12, Note: "family", Uses: 5, UsesLeft: 3, CreatedAt: made, ExpiresAt: end},
 		{ID: 7, Uses: 1, CreatedAt: made, ExpiresAt: end},
 		{ID: 6, Uses: 1, UsesLeft: 1, CreatedAt: made, ExpiresAt: now},
@@ -71,7 +71,7 @@ func TestInvites_AreATableForTheOperator(t *testing.T) {
 	}
 }
 
-func TestInvite_SaysHowItIsCalled(t *testing.T) {
+func TestInvite_PrintsUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"-uses", "0"},
 		{"-uses", "many"},

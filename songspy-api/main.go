@@ -38,9 +38,9 @@ It is configured by SONGSPY_… variables, or a file .env: see docs/configuratio
 // version and commit are set by the linker; see telemetry.Version.
 var version, commit string
 
-func main() { os.Exit(start()) }
+func main() { os.Exit(runMain()) }
 
-func start() int {
+func runMain() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	environ, err := config.Environ()
@@ -56,17 +56,17 @@ func start() int {
 
 // desks are the commands at which an operator asks the database something; they
 // take words of their own.
-var desks = map[string]func(ctx context.Context, s settings, args []string, out io.Writer) error{
+var operatorCommands = map[string]func(ctx context.Context, s settings, args []string, out io.Writer) error{
 	"seats": seats, "invite": invite,
 }
 
 // atDesk lets ask speak to the database, if that is up to date.
-func atDesk(ctx context.Context, s settings, ask func(*store.Store) error) error {
+func withCheckedStore(ctx context.Context, s settings, query func(*store.Store) error) error {
 	return withStore(ctx, s, nil, func(db *store.Store) error {
 		if err := db.CheckSchema(ctx); err != nil {
 			return err
 		}
-		return ask(db)
+		return query(db)
 	})
 }
 
@@ -92,15 +92,15 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		command = args[0]
 	}
 	var err error
-	desk, isDesk := desks[command]
+	waitingList, isOperatorCommand := operatorCommands[command]
 	switch {
-	case isDesk:
+	case isOperatorCommand:
 		var s settings
 		if err := config.Load(&s, environ); err != nil {
 			fmt.Fprintln(stderr, "songspy-api:", err)
 			return 2
 		}
-		err = desk(ctx, s, args[1:], stdout)
+		err = waitingList(ctx, s, args[1:], stdout)
 	case len(args) > 1:
 		fmt.Fprint(stderr, usage)
 		return 2
@@ -111,7 +111,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		fmt.Fprintln(stdout, telemetry.Version(version, commit))
 		return 0
 	case command == "keys":
-		fmt.Fprint(stdout, config.FreshKeys("songspy").Environ())
+		fmt.Fprint(stdout, config.GenerateKeys("songspy").EnvFile())
 		return 0
 	case command == "health":
 		err = telemetry.CheckReady(ctx, "SONGSPY_API_ADDR", cmp.Or(environ["SONGSPY_API_ADDR"], defaultAddr))
@@ -125,7 +125,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		if command == "migrate" {
 			err = migrate(ctx, s, log, stdout)
 		} else {
-			for _, warning := range append(s.warnings(), s.Service.Exposed(environ)...) {
+			for _, warning := range append(s.warnings(), s.Service.ExposureWarnings(environ)...) {
 				log.WarnContext(ctx, "the configuration may be wrong", slog.String("warning", warning))
 			}
 			err = serve(ctx, s, log)

@@ -10,14 +10,14 @@ import (
 )
 
 // call runs the program and gives what it left behind.
-func call(t *testing.T, environ map[string]string, args ...string) (code int, stdout, stderr string) {
+func runCommand(t *testing.T, environ map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, fault bytes.Buffer
 	code = run(t.Context(), args, environ, &out, &fault)
 	return code, out.String(), fault.String()
 }
 
-func TestRun_ExplainsItself(t *testing.T) {
+func TestRun_PrintsUsage(t *testing.T) {
 	for name, c := range map[string]struct {
 		args  []string
 		code  int
@@ -30,7 +30,7 @@ func TestRun_ExplainsItself(t *testing.T) {
 		"nobody serving":  {[]string{"health"}, 1, "no answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, stdout, stderr := call(t, map[string]string{"SONGSPY_API_ADDR": "127.0.0.1:1"}, c.args...)
+			code, stdout, stderr := runCommand(t, map[string]string{"SONGSPY_API_ADDR": "127.0.0.1:1"}, c.args...)
 			if code != c.code || !strings.Contains(stdout+stderr, c.words) {
 				t.Errorf("%d %s%s", code, stdout, stderr)
 			}
@@ -38,17 +38,17 @@ func TestRun_ExplainsItself(t *testing.T) {
 	}
 }
 
-func TestRun_PrintsFreshKeysThatItAccepts(t *testing.T) {
-	_, first, _ := call(t, nil, "keys")
-	_, second, _ := call(t, nil, "keys")
+func TestRun_PrintsNewKeysThatItAccepts(t *testing.T) {
+	_, first, _ := runCommand(t, nil, "keys")
+	_, second, _ := runCommand(t, nil, "keys")
 	if first == second || !strings.Contains(first, "SONGSPY_JWT_KEYS=") || !strings.Contains(first, "SONGSPY_SEAL_KEYS=") {
 		t.Errorf("keys: %s", first)
 	}
 }
 
-func TestRun_ListsEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
+func TestRun_ListsEveryConfigurationErrorAtOnce(t *testing.T) {
 	const secret = "not-a-key-but-still-a-secret"
-	code, _, stderr := call(t, map[string]string{
+	code, _, stderr := runCommand(t, map[string]string{
 		"SONGSPY_JWT_KEYS": secret, "SONGSPY_PUBLIC_URL": "songs", "SONGSPY_ALLOWED_ORIGINS": "*, https://fe.test/", "SONGSPY_TRUSTED_PROXIES": "proxy",
 		"SONGSPY_TOKEN_LIFE": "1s", "SONGSPY_DEFAULT_AUDIENCE": "friends", "SONGSPY_API_ADDR": "8080",
 		"SONGSPY_SIGN_UP": "closed",
@@ -67,19 +67,19 @@ func TestRun_ListsEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
 	}
 }
 
-func TestRun_AcceptsLifetimesOfWhichOneIsLeftToItsDefault(t *testing.T) {
+func TestRun_AcceptsLifetimesThatAreBelowAnothersDefault(t *testing.T) {
 	for name, life := range map[string]string{"SONGSPY_SESSION_LIFE": "12h", "SONGSPY_TOKEN_LIFE": "1000h", "SONGSPY_SESSION_MAX_LIFE": "24h"} {
-		if _, _, stderr := call(t, map[string]string{name: life}, "serve"); strings.Contains(stderr, "_LIFE:") {
+		if _, _, stderr := runCommand(t, map[string]string{name: life}, "serve"); strings.Contains(stderr, "_LIFE:") {
 			t.Errorf("%s=%s is refused: %s", name, life, stderr)
 		}
 	}
-	_, _, stderr := call(t, map[string]string{"SONGSPY_SESSION_LIFE": "4400h"}, "serve")
+	_, _, stderr := runCommand(t, map[string]string{"SONGSPY_SESSION_LIFE": "4400h"}, "serve")
 	if strings.Contains(stderr, "_LIFE:") || !strings.Contains(stderr, "SONGSPY_SPOTIFY_REDIRECT_URL:") {
 		t.Errorf("a session life over the default maximum: %s", stderr)
 	}
 }
 
-func TestOrigins_AreThoseThatBrowsersSend(t *testing.T) {
+func TestOrigins_HaveTheFormThatBrowsersSend(t *testing.T) {
 	for origin, good := range map[string]bool{
 		"https://fe.test": true, "http://127.0.0.1:3000": true, "http://[::1]:3000": true,
 		"*": false, "null": false, "https://fe.test/": false, "fe.test": false, "https://me@fe.test": false,
@@ -91,27 +91,27 @@ func TestOrigins_AreThoseThatBrowsersSend(t *testing.T) {
 	}
 }
 
-func TestServe_RefusesASchemaThatIsBehind(t *testing.T) {
+func TestServe_RejectsAnOutdatedSchema(t *testing.T) {
 	environ := environment(t, storetest.New(t, storetest.Postgres).URL, "http://127.0.0.1:1")
-	code, _, stderr := call(t, environ, "serve")
+	code, _, stderr := runCommand(t, environ, "serve")
 	if code != 1 || !strings.Contains(stderr, "songspy-api migrate") {
 		t.Errorf("%d %s", code, stderr)
 	}
 }
 
-func TestServe_NamesATakenAddress(t *testing.T) {
-	w := newWorld(t, storetest.SQLite)
+func TestServe_NamesAnAddressInUse(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite)
 	environ := environment(t, "sqlite:"+filepath.Join(t.TempDir(), "other.db"), "http://127.0.0.1:1")
-	environ["SONGSPY_API_ADDR"] = w.public.Addr().String()
-	code, _, stderr := call(t, environ, "serve")
-	if code != 1 || !strings.Contains(stderr, w.public.Addr().String()) {
+	environ["SONGSPY_API_ADDR"] = w.publicListener.Addr().String()
+	code, _, stderr := runCommand(t, environ, "serve")
+	if code != 1 || !strings.Contains(stderr, w.publicListener.Addr().String()) {
 		t.Errorf("%d %s", code, stderr)
 	}
 }
 
-func TestHealth_AsksTheServiceWhetherItIsReady(t *testing.T) {
-	w := newWorld(t, storetest.SQLite)
-	if code, _, stderr := call(t, map[string]string{"SONGSPY_API_ADDR": w.public.Addr().String()}, "health"); code != 0 {
+func TestHealth_ChecksReadiness(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite)
+	if code, _, stderr := runCommand(t, map[string]string{"SONGSPY_API_ADDR": w.publicListener.Addr().String()}, "health"); code != 0 {
 		t.Errorf("%d %s", code, stderr)
 	}
 }

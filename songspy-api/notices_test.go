@@ -9,12 +9,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-func TestAPI_KeepsAddressesOnlyWhereMailIsSent(t *testing.T) {
+func TestAPI_StoresAddressesOnlyIfMailIsConfigured(t *testing.T) {
 	onEngine := func(t *testing.T, engine string) {
-		w := newWorld(t, engine, "SONGSPY_MAIL_FROM", "Songspy <songs@example.org>")
+		w := newTestAPI(t, engine, "SONGSPY_MAIL_FROM", "Songspy <songs@example.org>")
 		ann := w.signIn(t, 0)
 		address := w.sim.Person(0).Email
-		masked := songspy.MaskAddress(songspy.Secret(address))
+		masked := songspy.MaskEmail(songspy.Secret(address))
 		answer := `{"address":"` + masked + `","email":true}`
 		if a := w.Call("GET", prefix+"/me/notices", nil, ann.bearer()...); string(a.Data) != answer || masked == "" {
 			t.Errorf("answered %s, want %s", a.Data, answer)
@@ -24,16 +24,16 @@ func TestAPI_KeepsAddressesOnlyWhereMailIsSent(t *testing.T) {
 		}
 
 		// The operator takes the mail away, and the API starts anew.
-		delete(w.environ, "SONGSPY_MAIL_FROM")
+		delete(w.env, "SONGSPY_MAIL_FROM")
 		var told settings
-		if err := config.Load(&told, w.environ); err != nil {
+		if err := config.Load(&told, w.env); err != nil {
 			t.Fatal(err)
 		}
-		anew, err := newService(t.Context(), told, telemetry.NewLogger(w.log, "debug", "json"))
+		restarted, err := newService(t.Context(), told, telemetry.NewLogger(w.log, "debug", "json"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer anew.close()
+		defer restarted.close()
 		if m, err := w.db.Mailbox(t.Context(), songspy.UserID(ann.ID)); err != nil || m.Address != "" {
 			t.Errorf("still kept: %q, %v", m.Address.Reveal(), err)
 		}

@@ -37,44 +37,44 @@ type proxy struct {
 
 // The examples in deploy/proxy are started with nothing changed but addresses
 // and paths. Where a proxy is not installed its test is skipped.
-func TestProxyExamples_ServeTheAPIAndHandOnWhoAsks(t *testing.T) {
+func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 	for name, start := range map[string]func(*testing.T, string) proxy{"nginx": startNginx, "caddy": startCaddy} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(name); err != nil {
 				t.Skipf("NOT RUN: %s is not installed here", name)
 			}
 			t.Parallel()
-			w := newWorld(t, storetest.SQLite, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1", "SONGSPY_SIGN_INS_PER_MINUTE", "2", "SONGSPY_PUBLIC_URL", "https://"+site)
-			p := start(t, w.public.Addr().String())
-			ask := func(method, path, body string, header ...string) (int, string, http.Header) {
+			w := newTestAPI(t, storetest.SQLite, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1", "SONGSPY_SIGN_INS_PER_MINUTE", "2", "SONGSPY_PUBLIC_URL", "https://"+site)
+			p := start(t, w.publicListener.Addr().String())
+			query := func(method, path, body string, header ...string) (int, string, http.Header) {
 				t.Helper()
-				return p.ask(t, p.secure, "https", method, path, body, header...)
+				return p.request(t, p.secure, "https", method, path, body, header...)
 			}
-			if status, body, _ := ask("GET", "/readyz", ""); status != 200 || !strings.Contains(body, `"SUCCESS"`) {
+			if status, body, _ := query("GET", "/readyz", ""); status != 200 || !strings.Contains(body, `"SUCCESS"`) {
 				t.Fatalf("readyz: %d %s", status, body)
 			}
-			if status, _, header := ask("GET", "/", ""); status != 200 || header.Get("Strict-Transport-Security") == "" || header.Get("Content-Security-Policy") == "" {
+			if status, _, header := query("GET", "/", ""); status != 200 || header.Get("Strict-Transport-Security") == "" || header.Get("Content-Security-Policy") == "" {
 				t.Errorf("the page: %d, %v", status, header)
 			}
 			if p.plain != "" {
-				if status, _, header := p.ask(t, p.plain, "http", "GET", "/readyz", ""); status != 301 || header.Get("Location") != "https://"+site+"/readyz" {
+				if status, _, header := p.request(t, p.plain, "http", "GET", "/readyz", ""); status != 301 || header.Get("Location") != "https://"+site+"/readyz" {
 					t.Errorf("plain http: %d to %q", status, header.Get("Location"))
 				}
 			}
 			// The address that is limited is the client's, whatever the client claims.
 			limited := false
 			for _, claim := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"} {
-				status, _, _ := ask("POST", prefix+"/google-auth", `{"accessToken":"`+w.sim.GoogleToken(0, sim.GoogleClientID)+`"}`,
+				status, _, _ := query("POST", prefix+"/google-auth", `{"accessToken":"`+w.sim.GoogleToken(0, sim.GoogleClientID)+`"}`,
 					"Content-Type", "application/json", "X-Forwarded-For", claim)
 				limited = limited || status == http.StatusTooManyRequests
 			}
 			if !limited {
 				t.Error("whoever claims an address of its own escapes the limit")
 			}
-			if status, body, _ := ask("POST", prefix+"/google-auth", `{"accessToken":"`+strings.Repeat("x", 100_000)+`"}`, "Content-Type", "application/json"); !strings.Contains(body, `"result"`) {
+			if status, body, _ := query("POST", prefix+"/google-auth", `{"accessToken":"`+strings.Repeat("x", 100_000)+`"}`, "Content-Type", "application/json"); !strings.Contains(body, `"result"`) {
 				t.Errorf("a body too large is answered by the proxy: %d %s", status, body)
 			}
-			ask("POST", prefix+"/spotify-auth?code=hunter2", "")
+			query("POST", prefix+"/spotify-auth?code=hunter2", "")
 			if p.log == "" {
 				return
 			}
@@ -90,7 +90,7 @@ func TestProxyExamples_ServeTheAPIAndHandOnWhoAsks(t *testing.T) {
 }
 
 // ask sends a request for the site to the address, without following redirects.
-func (p proxy) ask(t *testing.T, addr, scheme, method, path, body string, header ...string) (int, string, http.Header) {
+func (p proxy) request(t *testing.T, addr, scheme, method, path, body string, header ...string) (int, string, http.Header) {
 	t.Helper()
 	client := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

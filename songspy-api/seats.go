@@ -26,7 +26,7 @@ const seatsUsage = `songspy-api seats: who has a seat in which Spotify app
 // seats is the desk at which an operator sees which app has free seats and who
 // has to be entered where, and says who has been.
 func seats(ctx context.Context, s settings, args []string, out io.Writer) error {
-	do, people, err := readSeatsCall(args)
+	action, users, err := parseSeatsArgs(args)
 	if err != nil {
 		return err
 	}
@@ -35,37 +35,37 @@ func seats(ctx context.Context, s settings, args []string, out io.Writer) error 
 		return err
 	}
 	admitted := config.SeatsOf(apps)
-	return atDesk(ctx, s, func(db *store.Store) error {
-		for _, id := range people {
-			if err := do(ctx, db, id, out); err != nil {
+	return withCheckedStore(ctx, s, func(db *store.Store) error {
+		for _, id := range users {
+			if err := action(ctx, db, id, out); err != nil {
 				return fmt.Errorf("user %d: %w", id, err)
 			}
 		}
-		if _, err := db.GiveSeats(ctx, admitted); err != nil || len(people) > 0 {
+		if _, err := db.AssignSeats(ctx, admitted); err != nil || len(users) > 0 {
 			return err
 		}
-		desk, err := db.Desk(ctx, admitted)
+		waitingList, err := db.WaitingList(ctx, admitted)
 		if err != nil {
 			return err
 		}
-		return writeDesk(apps, desk, out)
+		return printWaitingList(apps, waitingList, out)
 	})
 }
 
 // deed is what is done to one person's seat.
-type deed func(context.Context, *store.Store, songspy.UserID, io.Writer) error
+type seatAction func(context.Context, *store.Store, songspy.UserID, io.Writer) error
 
-func readSeatsCall(args []string) (do deed, people []songspy.UserID, err error) {
+func parseSeatsArgs(args []string) (action seatAction, users []songspy.UserID, err error) {
 	if len(args) == 0 {
 		return nil, nil, nil
 	}
 	switch args[0] {
 	case "entered":
-		do = enter
+		action = markEntered
 	case "drop":
-		do = drop
+		action = dropSeat
 	}
-	if do == nil || len(args) == 1 {
+	if action == nil || len(args) == 1 {
 		return nil, nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "That is not how it is called.\n\n" + seatsUsage}
 	}
 	for _, arg := range args[1:] {
@@ -73,12 +73,12 @@ func readSeatsCall(args []string) (do deed, people []songspy.UserID, err error) 
 		if err != nil || id <= 0 {
 			return nil, nil, &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf("%q is no user's number; `songspy-api seats` lists them.", arg)}
 		}
-		people = append(people, songspy.UserID(id))
+		users = append(users, songspy.UserID(id))
 	}
-	return do, people, nil
+	return action, users, nil
 }
 
-func enter(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
+func markEntered(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
 	linked, err := db.EnterSeat(ctx, id)
 	switch {
 	case err != nil:
@@ -91,7 +91,7 @@ func enter(ctx context.Context, db *store.Store, id songspy.UserID, out io.Write
 	return nil
 }
 
-func drop(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
+func dropSeat(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
 	if err := db.LeaveSeat(ctx, id); err != nil {
 		return err
 	}
@@ -100,15 +100,15 @@ func drop(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer
 }
 
 // writeDesk prints the desk: the apps, then whom to enter, then who else is expected.
-func writeDesk(apps []config.App, desk store.Desk, out io.Writer) error {
+func printWaitingList(apps []config.App, waitingList store.WaitingList, out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	writeApps(t, apps, desk)
+	printApps(t, apps, waitingList)
 	byState := map[songspy.SeatState][]songspy.Seat{}
-	for _, seat := range desk.Seats {
+	for _, seat := range waitingList.Seats {
 		byState[seat.State] = append(byState[seat.State], seat)
 	}
 	held := byState[songspy.SeatHeld]
-	if len(held)+len(desk.Refused) == 0 {
+	if len(held)+len(waitingList.Unregistered) == 0 {
 		fmt.Fprintln(t, "\nNobody has to be entered.")
 	} else {
 		fmt.Fprintln(t, "\nEnter these people in the dashboard of their app (User Management), then call `songspy-api seats entered USER`:")
@@ -119,10 +119,10 @@ func writeDesk(apps []config.App, desk store.Desk, out io.Writer) error {
 		if address == "" {
 			address = "(does not open; they have to ask again)"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", seat.UserID, seat.App, address, minute(seat.StateSince))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", seat.UserID, seat.App, address, formatMinute(seat.StateSince))
 	}
-	for _, r := range desk.Refused {
-		fmt.Fprintf(t, "%d\t%s\t(is linked and refused; has not said)\t%s\n", r.UserID, r.App, minute(r.Since))
+	for _, r := range waitingList.Unregistered {
+		fmt.Fprintf(t, "%d\t%s\t(is linked and refused; has not said)\t%s\n", r.UserID, r.App, formatMinute(r.Since))
 	}
 	for _, list := range []struct {
 		state songspy.SeatState
@@ -136,48 +136,48 @@ func writeDesk(apps []config.App, desk store.Desk, out io.Writer) error {
 		}
 		for _, seat := range byState[list.state] {
 			if list.state == songspy.SeatWaiting {
-				fmt.Fprintf(t, "%d\t%s\n", seat.UserID, minute(seat.AskedAt))
+				fmt.Fprintf(t, "%d\t%s\n", seat.UserID, formatMinute(seat.AskedAt))
 				continue
 			}
-			fmt.Fprintf(t, "%d\t%s\t%s\n", seat.UserID, seat.App, minute(seat.StateSince))
+			fmt.Fprintf(t, "%d\t%s\t%s\n", seat.UserID, seat.App, formatMinute(seat.StateSince))
 		}
 	}
 	return t.Flush()
 }
 
-func writeApps(t io.Writer, apps []config.App, desk store.Desk) {
+func printApps(t io.Writer, apps []config.App, waitingList store.WaitingList) {
 	given := map[string]int{} // to people who have not linked there yet
-	for _, seat := range desk.Seats {
-		if !slices.Contains(desk.Linked[seat.App], seat.UserID) {
+	for _, seat := range waitingList.Seats {
+		if !slices.Contains(waitingList.LinkedUsers[seat.App], seat.UserID) {
 			given[seat.App]++
 		}
 	}
 	fmt.Fprintln(t, "app\tseats\tlinked\tgiven\tfree\tusers who are linked")
-	own := int64(0)
+	userApps := int64(0)
 	for _, app := range apps {
 		if app.Seats == 0 {
-			fmt.Fprintf(t, "%s\tany\t%d\t%d\tany\t\n", app.ClientID, desk.Others[app.ClientID], given[app.ClientID])
-			delete(desk.Others, app.ClientID)
+			fmt.Fprintf(t, "%s\tany\t%d\t%d\tany\t\n", app.ClientID, waitingList.OtherLinks[app.ClientID], given[app.ClientID])
+			delete(waitingList.OtherLinks, app.ClientID)
 			continue
 		}
-		linked := desk.Linked[app.ClientID]
+		linked := waitingList.LinkedUsers[app.ClientID]
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", app.ClientID, app.Seats, len(linked), given[app.ClientID],
-			max(0, app.Seats-len(linked)-given[app.ClientID]), numbers(linked))
+			max(0, app.Seats-len(linked)-given[app.ClientID]), joinIDs(linked))
 	}
-	for _, app := range slices.Sorted(maps.Keys(desk.Others)) {
-		if _, brought := songspy.OwnClientID(app); brought {
-			own += desk.Others[app]
+	for _, app := range slices.Sorted(maps.Keys(waitingList.OtherLinks)) {
+		if _, isUserApp := songspy.UserAppClientID(app); isUserApp {
+			userApps += waitingList.OtherLinks[app]
 			continue
 		}
-		fmt.Fprintf(t, "%s\tnot configured\t%d\t0\t0\t\n", app, desk.Others[app])
+		fmt.Fprintf(t, "%s\tnot configured\t%d\t0\t0\t\n", app, waitingList.OtherLinks[app])
 	}
-	if own > 0 {
-		fmt.Fprintf(t, "(of their own)\t\t%d\t\t\t\n", own)
+	if userApps > 0 {
+		fmt.Fprintf(t, "(of their own)\t\t%d\t\t\t\n", userApps)
 	}
 }
 
 // numbers lists people in one cell.
-func numbers(ids []songspy.UserID) string {
+func joinIDs(ids []songspy.UserID) string {
 	words := make([]string, len(ids))
 	for i, id := range ids {
 		words[i] = strconv.FormatInt(int64(id), 10)
@@ -185,4 +185,4 @@ func numbers(ids []songspy.UserID) string {
 	return strings.Join(words, " ")
 }
 
-func minute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") }
+func formatMinute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") }

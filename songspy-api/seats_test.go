@@ -11,19 +11,19 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-func TestSeats_AreATableForTheOperator(t *testing.T) {
+func TestSeats_PrintATable(t *testing.T) {
 	var out bytes.Buffer
 	at := time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)
-	err := writeDesk([]config.App{{ClientID: "one", Seats: 5}, {ClientID: "all"}}, store.Desk{
-		Linked: map[string][]songspy.UserID{"one": {1, 4}},
-		Others: map[string]int64{"all": 20, "gone": 2, songspy.OwnApp("a"): 1, songspy.OwnApp("b"): 1},
+	err := printWaitingList([]config.App{{ClientID: "one", Seats: 5}, {ClientID: "all"}}, store.WaitingList{
+		LinkedUsers: map[string][]songspy.UserID{"one": {1, 4}},
+		OtherLinks:  map[string]int64{"all": 20, "gone": 2, songspy.UserApp("a"): 1, songspy.UserApp("b"): 1},
 		Seats: []songspy.Seat{
 			{UserID: 7, App: "one", State: songspy.SeatHeld, Email: "ann@example.org", StateSince: at},
 			{UserID: 8, App: "one", State: songspy.SeatHeld, StateSince: at},
 			{UserID: 9, App: "one", State: songspy.SeatEntered, Email: "bob@example.org", StateSince: at},
 			{UserID: 10, State: songspy.SeatWaiting, AskedAt: at},
 		},
-		Refused: []store.Refused{{UserID: 4, App: "one", Since: at}},
+		Unregistered: []store.UnregisteredLink{{UserID: 4, App: "one", Since: at}},
 	}, &out)
 	want := `app             seats           linked  given  free  users who are linked
 one             5               2       3      0     1 4
@@ -50,7 +50,7 @@ user  asked
 	}
 }
 
-func TestSeats_SayHowTheyAreCalled(t *testing.T) {
+func TestSeats_PrintUsage(t *testing.T) {
 	for _, args := range [][]string{{"entered"}, {"entered", "me"}, {"entered", "1", "0"}, {"leave"}, {"leave", "1"}, {"drop"}} {
 		var out bytes.Buffer
 		if err := seats(t.Context(), settings{}, args, &out); songspy.CodeOf(err) != songspy.CodeInvalid || !strings.Contains(err.Error(), "songspy-api seats") {
@@ -59,10 +59,10 @@ func TestSeats_SayHowTheyAreCalled(t *testing.T) {
 	}
 }
 
-func TestSeats_CountWhoIsLinkedAndAsksAgainOnce(t *testing.T) {
+func TestSeats_CountALinkedUserWithASeatOnce(t *testing.T) {
 	var out bytes.Buffer
-	err := writeDesk([]config.App{{ClientID: "one", Seats: 5}}, store.Desk{
-		Linked: map[string][]songspy.UserID{"one": {1, 4}},
+	err := printWaitingList([]config.App{{ClientID: "one", Seats: 5}}, store.WaitingList{
+		LinkedUsers: map[string][]songspy.UserID{"one": {1, 4}},
 		Seats: []songspy.Seat{
 			{UserID: 4, App: "one", State: songspy.SeatHeld, Email: "ann@example.org"}, // whom the app refuses
 			{UserID: 7, App: "one", State: songspy.SeatHeld, Email: "bob@example.org"},

@@ -10,8 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-func TestProduction_RefusesWhatWouldGiveSecretsAway(t *testing.T) {
-	keys := config.FreshKeys("test")
+func TestProduction_RejectsInsecureSettings(t *testing.T) {
+	keys := config.GenerateKeys("test")
 	jwt := keys.JWT.Reveal()
 	constant := "weak:" + strings.Repeat("A", 43) + "="
 	text := "weak:MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY="
@@ -66,7 +66,7 @@ func TestProduction_RefusesWhatWouldGiveSecretsAway(t *testing.T) {
 	}
 }
 
-func TestWarnings_NameWhatMayBeWrong(t *testing.T) {
+func TestWarnings_NameSuspectSettings(t *testing.T) {
 	for proxies, warned := range map[string]bool{"0.0.0.0/0": true, "10.0.0.0/8,::/0": true, "10.0.0.0/8": false, "127.0.0.1": false} {
 		s := settings{TrustedProxies: strings.Split(proxies, ",")}
 		if got := s.warnings(); (len(got) == 1) != warned || warned && !strings.Contains(got[0], "SONGSPY_TRUSTED_PROXIES") {
@@ -82,7 +82,7 @@ func TestWarnings_NameWhatMayBeWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		service := config.Service{StateDir: t.TempDir(), DatabaseURL: songspy.Secret("postgres://db/songspy")}
-		if got := service.Exposed(map[string]string{"SONGSPY_SEAL_KEYS_FILE": secret, "OTHER_FILE": secret}); (len(got) == 1) != warned || warned && !strings.Contains(got[0], "SONGSPY_SEAL_KEYS_FILE") {
+		if got := service.ExposureWarnings(map[string]string{"SONGSPY_SEAL_KEYS_FILE": secret, "OTHER_FILE": secret}); (len(got) == 1) != warned || warned && !strings.Contains(got[0], "SONGSPY_SEAL_KEYS_FILE") {
 			t.Errorf("mode %o: %v", mode, got)
 		}
 	}

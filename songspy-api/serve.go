@@ -31,14 +31,14 @@ import (
 
 // service is the API, wired and listening.
 type service struct {
-	log           *slog.Logger
-	db            *store.Store
-	board         *board.Board
-	registry      *prometheus.Registry
-	spotify       *spotify.Apps
-	public, admin net.Listener
-	handler       http.Handler
-	operations    http.Handler
+	log                           *slog.Logger
+	db                            *store.Store
+	board                         *board.Board
+	metrics                       *prometheus.Registry
+	spotify                       *spotify.Apps
+	publicListener, adminListener net.Listener
+	handler                       http.Handler
+	adminHandler                  http.Handler
 }
 
 func serve(ctx context.Context, s settings, log *slog.Logger) error {
@@ -54,7 +54,7 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	if s, err = s.withKeys(); err != nil {
 		return nil, err
 	}
-	api := &service{log: log, registry: telemetry.Registry()}
+	api := &service{log: log, metrics: telemetry.NewRegistry()}
 	defer func() {
 		if err != nil {
 			api.close()
@@ -67,23 +67,23 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 		return nil, err
 	}
 	if s.Mail.From == "" {
-		if err = forgetAddresses(ctx, api.db, log); err != nil {
+		if err = deleteAddresses(ctx, api.db, log); err != nil {
 			return nil, err
 		}
 	}
-	api.db.OnRecorded(telemetry.Recorded(api.registry))
-	if err = api.wire(s); err != nil {
+	api.db.OnRecorded(telemetry.RecordedCounter(api.metrics))
+	if err = api.buildHandler(s); err != nil {
 		return nil, err
 	}
-	doors := telemetry.Doors{Now: time.Now, States: api.spotify.Doors}
-	quotas := telemetry.Quotas{Now: time.Now, Standings: api.spotify.Quotas}
-	api.registry.MustRegister(doors, quotas)
-	api.operations = telemetry.AdminHandler(api.registry, api.ready,
-		func() []string { return slices.Concat(doors.Notes(), quotas.Notes()) }, s.Service.AdminHosts...)
-	if api.public, err = telemetry.Listen(ctx, s.Addr); err != nil {
+	breakers := telemetry.BreakerCollector{Now: time.Now, States: api.spotify.Breakers}
+	quotas := telemetry.QuotaCollector{Now: time.Now, Statuses: api.spotify.QuotaStatuses}
+	api.metrics.MustRegister(breakers, quotas)
+	api.adminHandler = telemetry.AdminHandler(api.metrics, api.ready,
+		func() []string { return slices.Concat(breakers.Notes(), quotas.Notes()) }, s.Service.AdminHosts...)
+	if api.publicListener, err = telemetry.Listen(ctx, s.Addr); err != nil {
 		return nil, err
 	}
-	api.admin, err = telemetry.Listen(ctx, s.AdminAddr)
+	api.adminListener, err = telemetry.Listen(ctx, s.AdminAddr)
 	return api, err
 }
 
@@ -92,20 +92,20 @@ func (a *service) run(ctx context.Context) error {
 	defer a.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { a.board.Run(ctx); return nil })
-	group.Go(func() error { a.spotify.Keep(ctx); return nil })
+	group.Go(func() error { a.spotify.SyncBreakers(ctx); return nil })
 	group.Go(func() error {
-		return telemetry.ServeOn(ctx, a.public, &http.Server{Handler: a.handler, MaxHeaderBytes: 256 << 10}, a.log)
+		return telemetry.ServeOn(ctx, a.publicListener, &http.Server{Handler: a.handler, MaxHeaderBytes: 256 << 10}, a.log)
 	})
 	group.Go(func() error {
 		// A profile takes as long as it is asked to.
-		return telemetry.ServeOn(ctx, a.admin, &http.Server{Handler: a.operations, WriteTimeout: 5 * time.Minute}, a.log)
+		return telemetry.ServeOn(ctx, a.adminListener, &http.Server{Handler: a.adminHandler, WriteTimeout: 5 * time.Minute}, a.log)
 	})
 	return group.Wait()
 }
 
 // close puts away what was opened; a listener that served is closed already.
 func (a *service) close() {
-	for _, l := range []net.Listener{a.public, a.admin} {
+	for _, l := range []net.Listener{a.publicListener, a.adminListener} {
 		if l != nil {
 			_ = l.Close()
 		}
@@ -142,17 +142,17 @@ func prepareSchema(ctx context.Context, s settings, db *store.Store) error {
 }
 
 // forgetAddresses forgets what an instance that sends no mail has no use for.
-func forgetAddresses(ctx context.Context, db *store.Store, log *slog.Logger) error {
-	forgotten, err := db.ForgetAddresses(ctx)
-	if forgotten > 0 {
-		log.InfoContext(ctx, "this instance sends no mail: people's addresses are forgotten", slog.Int64("people", forgotten))
+func deleteAddresses(ctx context.Context, db *store.Store, log *slog.Logger) error {
+	deleted, err := db.DeleteAddresses(ctx)
+	if deleted > 0 {
+		log.InfoContext(ctx, "this instance sends no mail: people's addresses are forgotten", slog.Int64("people", deleted))
 	}
 	return err
 }
 
 // wire builds the handler of the public address.
-func (a *service) wire(s settings) error {
-	people := keptPeople{a.db}
+func (a *service) buildHandler(s settings) error {
+	users := usersAdapter{a.db}
 	jwtKeys, err := config.ParseKeys("SONGSPY_JWT_KEYS", s.JWTKeys)
 	if err != nil {
 		return err
@@ -161,12 +161,12 @@ func (a *service) wire(s settings) error {
 	for i, k := range jwtKeys {
 		signing[i] = identity.Key{ID: k.ID, Seed: k.Key}
 	}
-	trackIDs, authorizations, err := derived(jwtKeys)
+	trackIDs, authorizations, err := deriveKeys(jwtKeys)
 	if err != nil {
 		return err
 	}
 	ids := httpapi.NewTrackIDs(trackIDs)
-	signUp, err := s.signUp()
+	signUp, err := s.signUpOptions()
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (a *service) wire(s settings) error {
 		Google: google.New(google.Config{
 			UserinfoURL: s.Google.UserinfoURL, TokeninfoURL: s.Google.TokeninfoURL, Audiences: s.Google.ClientIDs,
 		}),
-		People: people, Sessions: people,
+		Users: users, Sessions: users,
 		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife, SessionMaxLife: s.SessionMaxLife,
 		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Now: time.Now, Log: a.log,
 	}
@@ -188,28 +188,28 @@ func (a *service) wire(s settings) error {
 	a.board = board.New(board.Options{
 		Feed: a.db, Render: ids.RenderBoard, Now: time.Now, Log: a.log,
 	})
-	if err := measureBoard(a.registry, a.board); err != nil {
+	if err := registerBoardMetrics(a.metrics, a.board); err != nil {
 		return err
 	}
 	apps, err := s.Spotify.Apps()
 	if err != nil {
 		return err
 	}
-	a.spotify = newSpotify(s, apps, a.db, a.registry, a.log)
-	assets, err := pageAssets(s)
+	a.spotify = newSpotify(s, apps, a.db, a.metrics, a.log)
+	assets, err := loadPageAssets(s)
 	if err != nil {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
-		Contract: contract, Identity: who, Linking: newLinking(s, people, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
-		People: people, Links: people, Heard: people, Mail: a.db, Assets: assets,
-		Probes: []httpapi.Probe{
+		Contract: contract, Auth: who, Linking: newLinking(s, users, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
+		Users: users, Links: users, History: users, Mailboxes: a.db, Assets: assets,
+		ReadinessChecks: []httpapi.ReadinessCheck{
 			{Name: "database", Run: a.db.Ready},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},
 		},
 		PublicURL: s.PublicURL, TrustedProxies: s.TrustedProxies, AllowedOrigins: s.AllowedOrigins,
 		SignInsPerMinute: s.SignInsPerMinute, WritesPerMinute: s.WritesPerMinute, LinkingsPerMinute: s.LinkingsPerMinute,
-		Metrics: a.registry, Now: time.Now, Log: a.log,
+		Metrics: a.metrics, Now: time.Now, Log: a.log,
 	})
 	return err
 }
@@ -217,7 +217,7 @@ func (a *service) wire(s settings) error {
 // derived returns the keys that are made from those of the JWTs: that of track
 // ids, which exchanging the first JWT key changes, and those that bind
 // authorizations to their users.
-func derived(jwtKeys []config.Key) (trackIDs []byte, authorizations [][]byte, err error) {
+func deriveKeys(jwtKeys []config.Key) (trackIDs []byte, authorizations [][]byte, err error) {
 	derive := func(k config.Key, purpose string) []byte {
 		key, failed := hkdf.Key(sha256.New, k.Key, nil, "songspy "+purpose, sha256.Size)
 		err = errors.Join(err, failed)
@@ -232,28 +232,28 @@ func derived(jwtKeys []config.Key) (trackIDs []byte, authorizations [][]byte, er
 	return trackIDs, authorizations, err
 }
 
-func newSpotify(s settings, apps []config.App, doors spotify.Doors, registry prometheus.Registerer, log *slog.Logger) *spotify.Apps {
+func newSpotify(s settings, apps []config.App, breakers spotify.BreakerStore, registry prometheus.Registerer, log *slog.Logger) *spotify.Apps {
 	all := make([]spotify.App, len(apps))
 	for i, app := range apps {
 		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret, Account: app.Account}
 	}
 	return spotify.NewApps(spotify.Config{
 		AuthorizeURL: s.Spotify.AuthorizeURL, AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-		RedirectURL: s.Spotify.RedirectURL, Logger: log, Doors: doors, DailyCalls: s.Spotify.DailyCalls, Observe: telemetry.Calls(registry),
+		RedirectURL: s.Spotify.RedirectURL, Logger: log, Breakers: breakers, DailyCalls: s.Spotify.DailyCalls, Observe: telemetry.CallObserver(registry),
 	}, all...)
 }
 
-func newLinking(s settings, people keptPeople, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {
-	o := linking.Options{Keys: keys, Links: people, Seats: people, AnyLoopback: s.Service.Development(), Now: time.Now}
-	if s.Spotify.OwnApps {
-		o.Own = func(clientID string) linking.Spotify { return askedSpotify{all.Own(clientID)} }
+func newLinking(s settings, users usersAdapter, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {
+	o := linking.Options{Keys: keys, Links: users, Seats: users, AnyLoopback: s.Service.IsDevelopment(), Now: time.Now}
+	if s.Spotify.UserApps {
+		o.UserApp = func(clientID string) linking.Spotify { return spotifyAdapter{all.UserAppClient(clientID)} }
 	}
 	for _, app := range apps {
 		client, err := all.Client(app.ClientID)
 		if err != nil {
 			continue // each of them has one
 		}
-		o.Apps = append(o.Apps, linking.App{ID: app.ClientID, Seats: app.Seats, Spotify: askedSpotify{client}})
+		o.Apps = append(o.Apps, linking.App{ID: app.ClientID, Seats: app.Seats, Spotify: spotifyAdapter{client}})
 	}
 	if s.Spotify.RedirectURL != "" {
 		o.RedirectURLs = []string{s.Spotify.RedirectURL}
@@ -263,20 +263,20 @@ func newLinking(s settings, people keptPeople, apps []config.App, all *spotify.A
 
 // pageAssets are the bundled page's files; a simulated Spotify paints its
 // covers itself.
-func pageAssets(s settings) ([]httpapi.Asset, error) {
+func loadPageAssets(s settings) ([]httpapi.Asset, error) {
 	files, err := web.Files()
 	if err != nil {
 		return nil, err
 	}
-	policy := web.Policy()
+	policy := web.ContentSecurityPolicy()
 	if s.Spotify.Mode() == config.Simulated {
-		policy = web.Policy(s.Spotify.AuthorizeURL) // what browsers reach
+		policy = web.ContentSecurityPolicy(s.Spotify.AuthorizeURL) // what browsers reach
 	}
 	assets := make([]httpapi.Asset, len(files))
 	for i, f := range files {
 		assets[i] = httpapi.Asset{Path: f.Path, ContentType: f.ContentType, Body: f.Body}
 		if f.Path == "/" {
-			assets[i].Policy = policy
+			assets[i].CSP = policy
 		}
 	}
 	return assets, nil
@@ -287,17 +287,17 @@ func (a *service) ready(ctx context.Context) error {
 	return errors.Join(a.db.Ready(ctx), a.board.Ready())
 }
 
-func measureBoard(registry prometheus.Registerer, b *board.Board) error {
+func registerBoardMetrics(registry prometheus.Registerer, b *board.Board) error {
 	gauge := func(name, help string, value func(board.Stats) float64) error {
 		return registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
 			func() float64 { return value(b.Stats()) }))
 	}
 	return errors.Join(
 		gauge("songspy_board_people", "People who may be shown on the board.",
-			func(s board.Stats) float64 { return float64(s.People) }),
+			func(s board.Stats) float64 { return float64(s.Users) }),
 		gauge("songspy_board_change_number", "The last change of the feed that is on the board.",
-			func(s board.Stats) float64 { return float64(s.Number) }),
+			func(s board.Stats) float64 { return float64(s.LastChange) }),
 		gauge("songspy_board_feed_read_timestamp_seconds", "When the change feed was last read; long ago if never.",
-			func(s board.Stats) float64 { return float64(s.Heard.UnixMilli()) / 1e3 }),
+			func(s board.Stats) float64 { return float64(s.FeedReadAt.UnixMilli()) / 1e3 }),
 	)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, w *world) {
+	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		w.Call("GET", "/healthz", nil)
 		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open"}` {
 			t.Errorf("who may sign up: %s", a.Body)
@@ -28,23 +28,23 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		}
 
 		var to struct{ URL, State, CodeVerifier, RedirectURI string }
-		w.Call("GET", prefix+"/spotify-auth/url", nil, ann.bearer()...).Into(t, &to)
+		w.Call("GET", prefix+"/spotify-auth/url", nil, ann.bearer()...).DecodeData(t, &to)
 		asked, err := url.Parse(to.URL)
 		if err != nil || asked.Query().Get("state") != to.State || asked.Query().Get("code_challenge_method") != "S256" {
 			t.Errorf("authorize at %s, %v", to.URL, err)
 		}
-		code := w.code(0, to.CodeVerifier)
+		code := w.spotifyCode(0, to.CodeVerifier)
 		linked := w.Call("POST", prefix+"/spotify-auth", map[string]any{
 			"code": code, "redirectUri": to.RedirectURI, "codeVerifier": to.CodeVerifier, "unknown": true,
 		}, ann.bearer()...)
-		if w.want(t, linked, 200, ""); string(linked.Data) != "true" {
+		if w.wantStatus(t, linked, 200, ""); string(linked.Data) != "true" {
 			t.Errorf("linking answered %s", linked.Data)
 		}
 		var link struct {
 			State  string
 			Scopes []string
 		}
-		w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...).Into(t, &link)
+		w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...).DecodeData(t, &link)
 		if link.State != "active" || len(songspy.MissingScopes(strings.Join(link.Scopes, " "))) > 0 {
 			t.Errorf("the link is %+v", link)
 		}
@@ -58,18 +58,18 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 			HasSpotify bool
 			Name       string
 		}
-		w.Call("GET", prefix+"/me", nil, ann.bearer()...).Into(t, &me)
+		w.Call("GET", prefix+"/me", nil, ann.bearer()...).DecodeData(t, &me)
 		if me.NickName != "앤" || !me.HasSpotify {
 			t.Errorf("me: %+v", me)
 		}
 
 		bob := w.signIn(t, 1)
-		for _, call := range []contracttest.Answer{
+		for _, call := range []contracttest.Response{
 			w.Call("POST", prefix+"/spotify-auth/seat", map[string]string{"email": "bob@example.org"}, bob.bearer()...),
 			w.Call("GET", prefix+"/spotify-auth/seat", nil, bob.bearer()...),
 			w.Call("DELETE", prefix+"/spotify-auth/seat", nil, bob.bearer()...),
 		} {
-			w.want(t, call, 200, "")
+			w.wantStatus(t, call, 200, "")
 		}
 		for method, body := range map[string]any{"PUT": map[string]bool{"email": true}, "GET": nil} {
 			if a := w.Call(method, prefix+"/me/notices", body, ann.bearer()...); string(a.Data) != `{"address":null,"email":true}` {
@@ -77,22 +77,22 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 			}
 		}
 
-		w.plays(t, songspy.UserID(ann.ID), "A song")
-		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.shown(t), "A song") })
-		w.remembers(t, ann)
-		w.want(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
+		w.writePlayback(t, songspy.UserID(ann.ID), "A song")
+		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.boardJSON(t), "A song") })
+		w.checkHistory(t, ann)
+		w.wantStatus(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
 		for _, list := range []string{"/me/plays", "/me/gaps"} {
 			if a := w.Call("GET", prefix+list, nil, ann.bearer()...); string(a.Data) != `{"items":[],"nextCursor":null}` {
 				t.Errorf("after unlinking %s answers %s", list, a.Data)
 			}
 		}
-		w.eventually(t, "the board without the song", func() bool { return !strings.Contains(w.shown(t), "A song") })
+		w.eventually(t, "the board without the song", func() bool { return !strings.Contains(w.boardJSON(t), "A song") })
 
 		var next signedIn
-		w.Call("POST", prefix+"/token/refresh", map[string]string{"refreshToken": ann.RefreshToken}).Into(t, &next)
+		w.Call("POST", prefix+"/token/refresh", map[string]string{"refreshToken": ann.RefreshToken}).DecodeData(t, &next)
 		w.secrets = append(w.secrets, next.Token, next.RefreshToken)
-		w.want(t, w.Call("POST", prefix+"/logout", nil, next.bearer()...), 200, "")
-		w.want(t, w.Call("GET", prefix+"/me", nil, ann.bearer()...), 401, "SESSION_ENDED")
+		w.wantStatus(t, w.Call("POST", prefix+"/logout", nil, next.bearer()...), 200, "")
+		w.wantStatus(t, w.Call("GET", prefix+"/me", nil, ann.bearer()...), 401, "SESSION_ENDED")
 
 		phone, laptop := w.signIn(t, 0), w.signIn(t, 0)
 		var sessions []struct {
@@ -100,36 +100,36 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 			Label   string
 			Current bool
 		}
-		w.Call("GET", prefix+"/me/sessions", nil, laptop.bearer()...).Into(t, &sessions)
+		w.Call("GET", prefix+"/me/sessions", nil, laptop.bearer()...).DecodeData(t, &sessions)
 		if len(sessions) != 2 || !strings.HasPrefix(sessions[0].Label, "Go-http-client") {
 			t.Fatalf("the sessions are %+v", sessions)
 		}
 		for _, s := range sessions {
 			if !s.Current {
-				w.want(t, w.Call("DELETE", fmt.Sprint(prefix, "/me/sessions/", s.ID), nil, laptop.bearer()...), 200, "")
+				w.wantStatus(t, w.Call("DELETE", fmt.Sprint(prefix, "/me/sessions/", s.ID), nil, laptop.bearer()...), 200, "")
 			}
 		}
-		w.want(t, w.Call("GET", prefix+"/me", nil, phone.bearer()...), 401, "SESSION_ENDED")
-		w.want(t, w.Call("DELETE", prefix+"/me/sessions", nil, laptop.bearer()...), 200, "")
-		w.want(t, w.Call("GET", prefix+"/me", nil, laptop.bearer()...), 401, "SESSION_ENDED")
+		w.wantStatus(t, w.Call("GET", prefix+"/me", nil, phone.bearer()...), 401, "SESSION_ENDED")
+		w.wantStatus(t, w.Call("DELETE", prefix+"/me/sessions", nil, laptop.bearer()...), 200, "")
+		w.wantStatus(t, w.Call("GET", prefix+"/me", nil, laptop.bearer()...), 401, "SESSION_ENDED")
 
 		again := w.signIn(t, 0)
 		if again.ID != ann.ID || again.NickName == nil {
 			t.Errorf("signed in again as %+v", again)
 		}
-		w.want(t, w.Call("DELETE", prefix+"/me", nil, again.bearer()...), 200, "")
-		w.want(t, w.Call("GET", prefix+"/me", nil, again.bearer()...), 401, "SESSION_ENDED")
+		w.wantStatus(t, w.Call("DELETE", prefix+"/me", nil, again.bearer()...), 200, "")
+		w.wantStatus(t, w.Call("GET", prefix+"/me", nil, again.bearer()...), 401, "SESSION_ENDED")
 		if fresh := w.signIn(t, 0); fresh.ID == ann.ID || fresh.NickName != nil {
 			t.Errorf("after the erasure: %+v", fresh)
 		}
-		if unseen := w.Unseen(); len(unseen) > 0 {
+		if unseen := w.UncalledOperations(); len(unseen) > 0 {
 			t.Errorf("never seen at work: %v", unseen)
 		}
 	}, "SONGSPY_SPOTIFY_SEATS", "5")
 }
 
 // plays writes what a look at the person's player would.
-func (w *world) plays(t *testing.T, id songspy.UserID, title string) {
+func (w *testAPI) writePlayback(t *testing.T, id songspy.UserID, title string) {
 	t.Helper()
 	link, err := w.db.Link(t.Context(), id)
 	if err != nil {
@@ -137,7 +137,7 @@ func (w *world) plays(t *testing.T, id songspy.UserID, title string) {
 	}
 	now := time.Now()
 	end := now.Add(3 * time.Minute)
-	written, err := w.db.WriteListening(t.Context(), []songspy.Hearing{{
+	written, err := w.db.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{{
 		Playing: songspy.NowPlaying{
 			UserID: id, State: songspy.PlayerPlaying, TrackURI: "spotify:track:" + title, DurationMS: 180_000,
 			StartedAt: now, ObservedAt: now, EndsAt: &end, Generation: link.Generation,
@@ -150,38 +150,38 @@ func (w *world) plays(t *testing.T, id songspy.UserID, title string) {
 	}
 }
 
-func (w *world) shown(t *testing.T) string {
+func (w *testAPI) boardJSON(t *testing.T) string {
 	t.Helper()
 	a := w.Call("GET", prefix+"/tracks/current-playing", nil)
-	w.want(t, a, 200, "")
+	w.wantStatus(t, a, 200, "")
 	return string(a.Data)
 }
 
-func TestAPI_AForeignGoogleTokenStoresNothing(t *testing.T) {
-	w := newWorld(t, storetest.SQLite)
+func TestAPI_ForeignGoogleTokenStoresNothing(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite)
 	foreign := w.sim.GoogleToken(0, sim.ForeignGoogleClientID)
 	w.secrets = append(w.secrets, foreign)
-	w.want(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": foreign}), 401, "GOOGLE_TOKEN_FOREIGN")
+	w.wantStatus(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": foreign}), 401, "GOOGLE_TOKEN_FOREIGN")
 	if _, err := w.db.User(t.Context(), 1); songspy.CodeOf(err) != songspy.CodeNotFound {
 		t.Errorf("somebody was stored: %v", err)
 	}
-	w.want(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": "nonsense"}), 401, "GOOGLE_TOKEN_INVALID")
+	w.wantStatus(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": "nonsense"}), 401, "GOOGLE_TOKEN_INVALID")
 	defer w.sim.Fault(sim.Fault{Endpoint: "tokeninfo", Person: sim.Everyone, Kind: sim.ServerError})()
 	a := w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": w.sim.GoogleToken(0, sim.GoogleClientID)})
-	if w.want(t, a, 503, "GOOGLE_UNAVAILABLE"); a.Header.Get("Retry-After") == "" {
+	if w.wantStatus(t, a, 503, "GOOGLE_UNAVAILABLE"); a.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
 }
 
 // Nobody who waits gets in while the app's secret is wrong: the user is told
 // that the operator has to act, and the operator by the log.
-func TestAPI_WithAWrongAppSecretSaysWhoMustAct(t *testing.T) {
-	w := newWorld(t, storetest.SQLite, "SONGSPY_SPOTIFY_CLIENT_SECRET", "not-the-secret")
+func TestAPI_WrongAppSecretPointsToTheOperator(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SPOTIFY_CLIENT_SECRET", "not-the-secret")
 	w.secrets = append(w.secrets, "not-the-secret")
 	ann := w.signIn(t, 0)
 	for range 2 {
-		a := w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": w.code(0, "")}, ann.bearer()...)
-		w.want(t, a, 503, "SPOTIFY_APP_REFUSED")
+		a := w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": w.spotifyCode(0, "")}, ann.bearer()...)
+		w.wantStatus(t, a, 503, "SPOTIFY_APP_REFUSED")
 		if a.Error == nil || !strings.Contains(a.Error.Message, "operator") || strings.Contains(a.Error.Message, "does not answer") {
 			t.Errorf("the user is told %+v", a.Error)
 		}
@@ -191,40 +191,40 @@ func TestAPI_WithAWrongAppSecretSaysWhoMustAct(t *testing.T) {
 	}
 }
 
-func TestAPI_RefusesToLinkAndSaysWhy(t *testing.T) {
-	w := newWorld(t, storetest.SQLite)
+func TestAPI_RejectsInvalidLinkings(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite)
 	ann, bob := w.signIn(t, 0), w.signIn(t, 1)
-	link := func(who signedIn, query string, body any) contracttest.Answer {
+	link := func(who signedIn, query string, body any) contracttest.Response {
 		return w.Call("POST", prefix+"/spotify-auth"+query, body, who.bearer()...)
 	}
-	code := w.code(0, "")
-	w.want(t, link(ann, "?code="+url.QueryEscape(code), nil), 200, "")
-	w.want(t, link(ann, "?code="+url.QueryEscape(code), nil), 400, "SPOTIFY_CODE_INVALID") // spent
-	w.want(t, link(ann, "?code=nonsense", nil), 400, "SPOTIFY_CODE_INVALID")
-	w.want(t, link(ann, "", map[string]any{"code": w.code(0, "a-verifier-of-forty-three-characters-at-least-1"), "codeVerifier": "another-verifier-of-forty-three-characters-or-so"}), 400, "SPOTIFY_CODE_INVALID")
-	missing := link(ann, "", map[string]any{"code": w.code(0, "", songspy.ScopeCurrentlyPlaying)})
-	w.want(t, missing, 422, "SPOTIFY_SCOPES_MISSING")
+	code := w.spotifyCode(0, "")
+	w.wantStatus(t, link(ann, "?code="+url.QueryEscape(code), nil), 200, "")
+	w.wantStatus(t, link(ann, "?code="+url.QueryEscape(code), nil), 400, "SPOTIFY_CODE_INVALID") // spent
+	w.wantStatus(t, link(ann, "?code=nonsense", nil), 400, "SPOTIFY_CODE_INVALID")
+	w.wantStatus(t, link(ann, "", map[string]any{"code": w.spotifyCode(0, "a-verifier-of-forty-three-characters-at-least-1"), "codeVerifier": "another-verifier-of-forty-three-characters-or-so"}), 400, "SPOTIFY_CODE_INVALID")
+	missing := link(ann, "", map[string]any{"code": w.spotifyCode(0, "", songspy.ScopeCurrentlyPlaying)})
+	w.wantStatus(t, missing, 422, "SPOTIFY_SCOPES_MISSING")
 	if !strings.Contains(missing.Error.Message, songspy.ScopeRecentlyPlayed) {
 		t.Errorf("the message %q does not name the scope", missing.Error.Message)
 	}
-	w.want(t, link(bob, "", map[string]any{"code": w.code(0, "")}), 409, "SPOTIFY_LINKED_ELSEWHERE")
-	w.want(t, link(bob, "", map[string]any{"code": w.code(0, ""), "move": true}), 200, "")
+	w.wantStatus(t, link(bob, "", map[string]any{"code": w.spotifyCode(0, "")}), 409, "SPOTIFY_LINKED_ELSEWHERE")
+	w.wantStatus(t, link(bob, "", map[string]any{"code": w.spotifyCode(0, ""), "move": true}), 200, "")
 	if a := w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...); a.Status != 200 || string(a.Data) != "null" {
 		t.Errorf("without a link: %d %s", a.Status, a.Body)
 	}
-	w.want(t, link(bob, "", map[string]any{"code": w.code(0, "")}), 200, "") // linking again
+	w.wantStatus(t, link(bob, "", map[string]any{"code": w.spotifyCode(0, "")}), 200, "") // linking again
 
 	cancel := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: new(40)})
-	w.want(t, link(ann, "", map[string]any{"code": w.code(1, "")}), 503, "SPOTIFY_UNAVAILABLE")
+	w.wantStatus(t, link(ann, "", map[string]any{"code": w.spotifyCode(1, "")}), 503, "SPOTIFY_UNAVAILABLE")
 	cancel()
-	spared, calls := w.code(1, ""), w.sim.Stats().Total("token")
+	spared, calls := w.spotifyCode(1, ""), w.sim.Stats().Total("token")
 	a := link(ann, "", map[string]any{"code": spared})
-	if w.want(t, a, 503, "SPOTIFY_UNAVAILABLE"); a.Header.Get("Retry-After") == "" || w.sim.Stats().Total("token") != calls {
+	if w.wantStatus(t, a, 503, "SPOTIFY_UNAVAILABLE"); a.Header.Get("Retry-After") == "" || w.sim.Stats().Total("token") != calls {
 		t.Error("a code was spent at a closed door")
 	}
 	operators := func(path string) (status int, body string) {
 		answer := httptest.NewRecorder()
-		w.operations.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1"+path, http.NoBody))
+		w.adminHandler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1"+path, http.NoBody))
 		return answer.Code, answer.Body.String()
 	}
 	status, words := operators("/readyz")
@@ -237,14 +237,14 @@ func TestAPI_RefusesToLinkAndSaysWhy(t *testing.T) {
 }
 
 func TestAPI_ShowsThePageAndMetrics(t *testing.T) {
-	w := newWorld(t, storetest.SQLite)
+	w := newTestAPI(t, storetest.SQLite)
 	for path, contains := range map[string]string{"/": "지금 무슨 노래 듣고 있으세요?", "/board.js": "textContent", "/board.css": "prefers-color-scheme", "/openapi.yaml": "openapi: 3"} {
 		if a := w.Call("GET", path, nil); a.Status != 200 || !strings.Contains(string(a.Body), contains) {
 			t.Errorf("%s: %d %.200s", path, a.Status, a.Body)
 		}
 	}
 	policy := w.Call("GET", "/", nil).Header.Get("Content-Security-Policy")
-	covers, _ := url.Parse(w.environ["SONGSPY_SPOTIFY_AUTHORIZE_URL"])
+	covers, _ := url.Parse(w.env["SONGSPY_SPOTIFY_AUTHORIZE_URL"])
 	if !strings.Contains(policy, "img-src https: data: http://"+covers.Host) || strings.Contains(policy, "unsafe") {
 		t.Errorf("policy %s", policy)
 	}
@@ -253,7 +253,7 @@ func TestAPI_ShowsThePageAndMetrics(t *testing.T) {
 			t.Errorf("%s is public: %d", path, a.Status)
 		}
 	}
-	admin := contracttest.New(t, "http://"+w.admin.Addr().String(), contract)
+	admin := contracttest.New(t, "http://"+w.adminListener.Addr().String(), contract)
 	if a := admin.Call("GET", "/metrics", nil); !strings.Contains(string(a.Body), "songspy_board_people 0") || !strings.Contains(string(a.Body), `route="/openapi.yaml"`) {
 		t.Errorf("metrics: %.300s", a.Body)
 	}

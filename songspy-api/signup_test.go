@@ -18,7 +18,7 @@ import (
 )
 
 // newcomer is what a frontend posts for the person who shows the invite.
-func (w *world) newcomer(person int, invite any, scopes ...string) map[string]any {
+func (w *testAPI) signInBody(person int, invite any, scopes ...string) map[string]any {
 	token := w.sim.GoogleToken(person, sim.GoogleClientID, scopes...)
 	w.secrets = append(w.secrets, token, w.sim.Person(person).Email)
 	if code, ok := invite.(string); ok && strings.TrimSpace(code) != "" {
@@ -28,14 +28,14 @@ func (w *world) newcomer(person int, invite any, scopes ...string) map[string]an
 }
 
 // come signs that person in.
-func (w *world) come(person int, invite any, scopes ...string) contracttest.Answer {
-	return w.Call("POST", prefix+"/google-auth", w.newcomer(person, invite, scopes...))
+func (w *testAPI) postSignIn(person int, invite any, scopes ...string) contracttest.Response {
+	return w.Call("POST", prefix+"/google-auth", w.signInBody(person, invite, scopes...))
 }
 
 // invited makes an invite at the desk and gives its code.
-func (w *world) invited(t *testing.T, args ...string) string {
+func (w *testAPI) createInvite(t *testing.T, args ...string) string {
 	t.Helper()
-	code, stdout, stderr := call(t, w.environ, append([]string{"invite"}, args...)...)
+	code, stdout, stderr := runCommand(t, w.env, append([]string{"invite"}, args...)...)
 	if code != 0 {
 		t.Fatalf("%d %s", code, stderr)
 	}
@@ -45,7 +45,7 @@ func (w *world) invited(t *testing.T, args ...string) string {
 }
 
 // people counts who is stored.
-func (w *world) people(t *testing.T) (n int) {
+func (w *testAPI) countUsers(t *testing.T) (n int) {
 	t.Helper()
 	for id := range 20 {
 		_, err := w.db.User(t.Context(), songspy.UserID(id))
@@ -60,28 +60,28 @@ func (w *world) people(t *testing.T) (n int) {
 	return n
 }
 
-func TestSignUp_ByInviteAdmitsAsManyAsItSays(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, w *world) {
+func TestSignUp_InviteAdmitsItsNumberOfUsers(t *testing.T) {
+	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"invite"}` {
 			t.Errorf("who may sign up: %s", a.Body)
 		}
-		code := w.invited(t, "-uses", "2")
+		code := w.createInvite(t, "-uses", "2")
 		for _, none := range []any{nil, "", "  "} {
-			w.want(t, w.come(0, none), 403, "INVITE_REQUIRED")
+			w.wantStatus(t, w.postSignIn(0, none), 403, "INVITE_REQUIRED")
 		}
 		for _, wrong := range []string{"let me in", "ABCD-EFGH-JKLM-NPQR"} {
-			w.want(t, w.come(0, wrong), 403, "INVITE_INVALID")
+			w.wantStatus(t, w.postSignIn(0, wrong), 403, "INVITE_INVALID")
 		}
-		if n := w.people(t); n != 0 {
+		if n := w.countUsers(t); n != 0 {
 			t.Fatalf("%d of the refused are stored", n)
 		}
 
 		// Four come at once; two may.
-		answers := make([]contracttest.Answer, 4)
+		answers := make([]contracttest.Response, 4)
 		var together sync.WaitGroup
 		for person := range answers {
-			frontend := contracttest.New(t, "http://"+w.public.Addr().String(), contract)
-			body := w.newcomer(person, strings.ToLower(strings.ReplaceAll(code, "-", " ")))
+			frontend := contracttest.New(t, "http://"+w.publicListener.Addr().String(), contract)
+			body := w.signInBody(person, strings.ToLower(strings.ReplaceAll(code, "-", " ")))
 			together.Go(func() { answers[person] = frontend.Call("POST", prefix+"/google-auth", body) })
 		}
 		together.Wait()
@@ -89,67 +89,67 @@ func TestSignUp_ByInviteAdmitsAsManyAsItSays(t *testing.T) {
 		for person, a := range answers {
 			if a.Status == http.StatusOK {
 				in++
-				w.want(t, w.come(person, nil), 200, "") // who is known needs none
+				w.wantStatus(t, w.postSignIn(person, nil), 200, "") // who is known needs none
 				continue
 			}
-			w.want(t, a, 403, "INVITE_INVALID")
+			w.wantStatus(t, a, 403, "INVITE_INVALID")
 		}
-		if n := w.people(t); in != 2 || n != 2 {
+		if n := w.countUsers(t); in != 2 || n != 2 {
 			t.Errorf("%d were let in and %d stored, want 2", in, n)
 		}
 	}, "SONGSPY_SIGN_UP", "invite")
 }
 
-func TestSignUp_ByAnInviteThatWasRevokedIsRefused(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, w *world) {
-		code := w.invited(t)
-		if status, stdout, stderr := call(t, w.environ, "invite", "revoke", "1"); status != 0 || !strings.Contains(stdout, "Invite 1 admits nobody any more") {
+func TestSignUp_RevokedInviteIsRejected(t *testing.T) {
+	forEachDatabase(t, func(t *testing.T, w *testAPI) {
+		code := w.createInvite(t)
+		if status, stdout, stderr := runCommand(t, w.env, "invite", "revoke", "1"); status != 0 || !strings.Contains(stdout, "Invite 1 admits nobody any more") {
 			t.Fatalf("%d %s%s", status, stdout, stderr)
 		}
 		korean := w.sim.GoogleToken(0, sim.GoogleClientID)
 		w.secrets = append(w.secrets, korean)
 		a := w.Call("POST", prefix+"/google-auth", map[string]any{"accessToken": korean, "invite": code}, "Accept-Language", "ko")
-		if w.want(t, a, 403, "INVITE_INVALID"); !strings.Contains(a.Error.Message, "초대 코드") {
+		if w.wantStatus(t, a, 403, "INVITE_INVALID"); !strings.Contains(a.Error.Message, "초대 코드") {
 			t.Errorf("the message is %q", a.Error.Message)
 		}
 	}, "SONGSPY_SIGN_UP", "invite")
 }
 
-func TestSignUp_GuessesAreBoundedAsSignInsAre(t *testing.T) {
-	w := newWorld(t, storetest.SQLite, "SONGSPY_SIGN_UP", "invite", "SONGSPY_SIGN_INS_PER_MINUTE", "3")
-	code := w.invited(t)
+func TestSignUp_InviteGuessesAreRateLimited(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SIGN_UP", "invite", "SONGSPY_SIGN_INS_PER_MINUTE", "3")
+	code := w.createInvite(t)
 	for range 3 {
-		w.want(t, w.come(0, "ABCD-EFGH-JKLM-NPQR"), 403, "INVITE_INVALID")
+		w.wantStatus(t, w.postSignIn(0, "ABCD-EFGH-JKLM-NPQR"), 403, "INVITE_INVALID")
 	}
-	if a := w.come(0, code); a.Code() != "RATE_LIMITED" || a.Header.Get("Retry-After") == "" {
+	if a := w.postSignIn(0, code); a.ErrorCode() != "RATE_LIMITED" || a.Header.Get("Retry-After") == "" {
 		t.Errorf("the fourth in a minute: %d %s", a.Status, a.Body)
 	}
 }
 
-func TestSignUp_ByListIsForVerifiedAddresses(t *testing.T) {
+func TestSignUp_AllowlistNeedsVerifiedAddresses(t *testing.T) {
 	s, err := sim.New(sim.Options{Seed: 1, People: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
 	listed := s.Person(1).Email
-	onEveryEngine(t, func(t *testing.T, w *world) {
+	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"allowlist"}` {
 			t.Errorf("who may sign up: %s", a.Body)
 		}
-		w.want(t, w.come(0, "ABCD-EFGH-JKLM-NPQR"), 403, "SIGN_UP_CLOSED")
-		w.want(t, w.come(1, nil, "openid", "profile"), 403, "SIGN_UP_CLOSED") // Google does not tell the address
-		if n := w.people(t); n != 0 {
+		w.wantStatus(t, w.postSignIn(0, "ABCD-EFGH-JKLM-NPQR"), 403, "SIGN_UP_CLOSED")
+		w.wantStatus(t, w.postSignIn(1, nil, "openid", "profile"), 403, "SIGN_UP_CLOSED") // Google does not tell the address
+		if n := w.countUsers(t); n != 0 {
 			t.Errorf("%d of the refused are stored", n)
 		}
-		w.want(t, w.come(1, nil), 200, "")
-		w.want(t, w.come(1, nil, "openid", "profile"), 200, "") // known by now
+		w.wantStatus(t, w.postSignIn(1, nil), 200, "")
+		w.wantStatus(t, w.postSignIn(1, nil, "openid", "profile"), 200, "") // known by now
 		if !strings.Contains(w.log.String(), "scope email") {
 			t.Error("the log does not say that Google told no address")
 		}
 	}, "SONGSPY_SIGN_UP", "allowlist", "SONGSPY_ALLOWLIST", "@friends.example.com,\n"+strings.ToUpper(listed))
 }
 
-func TestSignUp_ThatCannotBeMeantIsNamedAtTheStart(t *testing.T) {
+func TestSignUp_ContradictorySettingsAreRejectedAtStart(t *testing.T) {
 	const address = "ann@example.org"
 	file := filepath.Join(t.TempDir(), "list")
 	if err := os.WriteFile(file, []byte(address+"\n@example.com\n"), 0o600); err != nil {
@@ -173,8 +173,8 @@ func TestSignUp_ThatCannotBeMeantIsNamedAtTheStart(t *testing.T) {
 			var s settings
 			err := config.Load(&s, environ)
 			if c.want == "" {
-				rule, ruleErr := s.signUp()
-				if err != nil || ruleErr != nil || !rule.Allowlist.Has(address) || !rule.Allowlist.Has("bob@example.com") {
+				rule, ruleErr := s.signUpOptions()
+				if err != nil || ruleErr != nil || !rule.Allowlist.Contains(address) || !rule.Allowlist.Contains("bob@example.com") {
 					t.Errorf("%v, %v", err, ruleErr)
 				}
 				return

@@ -25,31 +25,31 @@ const (
 )
 
 // world is the whole API on a real database, with simulated providers.
-type world struct {
+type testAPI struct {
 	*contracttest.Client
 	*service
 	sim     *sim.Sim
-	environ map[string]string
-	log     *logBook
+	env     map[string]string
+	log     *syncBuffer
 	secrets []string
 }
 
 // logBook is a log that many goroutines write.
-type logBook struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
-func (l *logBook) Write(p []byte) (int, error) {
+func (l *syncBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.Write(p)
+	return l.buf.Write(p)
 }
 
-func (l *logBook) String() string {
+func (l *syncBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.String()
+	return l.buf.String()
 }
 
 // environment is what the API is told in these tests.
@@ -72,7 +72,7 @@ func environment(t *testing.T, database, providers string) map[string]string {
 
 // newWorld starts the API, told also what pairs of name and value say; when the
 // test ends its log is searched for secrets.
-func newWorld(t *testing.T, engine string, more ...string) *world {
+func newTestAPI(t *testing.T, engine string, more ...string) *testAPI {
 	t.Helper()
 	s, err := sim.New(sim.Options{Seed: 1, People: 4})
 	if err != nil {
@@ -80,15 +80,15 @@ func newWorld(t *testing.T, engine string, more ...string) *world {
 	}
 	providers := httptest.NewServer(s.Handler())
 	t.Cleanup(providers.Close)
-	w := &world{sim: s, log: &logBook{}, environ: environment(t, storetest.New(t, engine).URL, providers.URL)}
+	w := &testAPI{sim: s, log: &syncBuffer{}, env: environment(t, storetest.New(t, engine).URL, providers.URL)}
 	for i := 0; i < len(more); i += 2 {
-		w.environ[more[i]] = more[i+1]
+		w.env[more[i]] = more[i+1]
 	}
-	if code := run(t.Context(), []string{"migrate"}, w.environ, w.log, w.log); code != 0 {
+	if code := run(t.Context(), []string{"migrate"}, w.env, w.log, w.log); code != 0 {
 		t.Fatalf("migrate: %d\n%s", code, w.log)
 	}
 	var told settings
-	if err := config.Load(&told, w.environ); err != nil {
+	if err := config.Load(&told, w.env); err != nil {
 		t.Fatal(err)
 	}
 	if w.service, err = newService(t.Context(), told, telemetry.NewLogger(w.log, "debug", "json")); err != nil {
@@ -108,12 +108,12 @@ func newWorld(t *testing.T, engine string, more ...string) *world {
 			}
 		}
 	})
-	w.Client = contracttest.New(t, "http://"+w.public.Addr().String(), contract)
+	w.Client = contracttest.New(t, "http://"+w.publicListener.Addr().String(), contract)
 	w.eventually(t, "ready", func() bool { return w.Call("GET", "/readyz", nil).Status == 200 })
 	return w
 }
 
-func (w *world) eventually(t *testing.T, what string, holds func() bool) {
+func (w *testAPI) eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -141,7 +141,7 @@ type signedIn struct {
 
 func (s signedIn) bearer() []string { return []string{"Authorization", "Bearer " + s.Token} }
 
-func (w *world) signIn(t *testing.T, person int) signedIn {
+func (w *testAPI) signIn(t *testing.T, person int) signedIn {
 	t.Helper()
 	google := w.sim.GoogleToken(person, sim.GoogleClientID)
 	a := w.Call("POST", prefix+"/google-auth", map[string]any{"accessToken": google, "unknown": 1})
@@ -149,13 +149,13 @@ func (w *world) signIn(t *testing.T, person int) signedIn {
 		t.Fatalf("sign-in: %d %s", a.Status, a.Body)
 	}
 	var in signedIn
-	a.Into(t, &in)
+	a.DecodeData(t, &in)
 	w.secrets = append(w.secrets, google, in.Token, in.RefreshToken, w.sim.Person(person).Email)
 	return in
 }
 
 // code is what Spotify sends the browser back with.
-func (w *world) code(person int, verifier string, scopes ...string) string {
+func (w *testAPI) spotifyCode(person int, verifier string, scopes ...string) string {
 	o := sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect, Scopes: scopes}
 	if verifier != "" {
 		sum := sha256.Sum256([]byte(verifier))
@@ -167,19 +167,19 @@ func (w *world) code(person int, verifier string, scopes ...string) string {
 	return code
 }
 
-func (w *world) want(t *testing.T, a contracttest.Answer, status int, code string) {
+func (w *testAPI) wantStatus(t *testing.T, a contracttest.Response, status int, code string) {
 	t.Helper()
-	if a.Status != status || a.Code() != code {
+	if a.Status != status || a.ErrorCode() != code {
 		t.Fatalf("answered %d %s, want %d %s", a.Status, a.Body, status, code)
 	}
 }
 
 // onEveryEngine runs a test on every database.
-func onEveryEngine(t *testing.T, test func(*testing.T, *world), more ...string) {
+func forEachDatabase(t *testing.T, test func(*testing.T, *testAPI), more ...string) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			test(t, newWorld(t, engine, more...))
+			test(t, newTestAPI(t, engine, more...))
 		})
 	}
 }

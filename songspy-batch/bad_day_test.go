@@ -17,17 +17,17 @@ import (
 
 // linkByPKCE links a person through the app without its secret, as one may
 // bring who has no secret to give. Their refresh token rotates.
-func (w *world) linkByPKCE(person int) {
+func (w *simWorld) linkByPKCE(person int) {
 	w.t.Helper()
-	w.linkThrough(person, sim.SpotifyClientID, sim.SpotifyClientID, "")
+	w.linkViaApp(person, sim.SpotifyClientID, sim.SpotifyClientID, "")
 }
 
 // backup copies the database as it is now; restore puts the copy in its place,
 // as an operator would while nothing runs.
-func (w *world) backup() (restore func()) {
+func (w *simWorld) backup() (restore func()) {
 	w.t.Helper()
 	copied := filepath.Join(w.t.TempDir(), "backup.db")
-	db, err := sql.Open("sqlite", w.path)
+	db, err := sql.Open("sqlite", w.dbPath)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -38,21 +38,21 @@ func (w *world) backup() (restore func()) {
 	return func() {
 		w.t.Helper()
 		for _, tail := range []string{"", "-wal", "-shm"} {
-			if err := os.Remove(w.path + tail); err != nil && !os.IsNotExist(err) {
+			if err := os.Remove(w.dbPath + tail); err != nil && !os.IsNotExist(err) {
 				w.t.Fatal(err)
 			}
 		}
-		if err := os.Rename(copied, w.path); err != nil {
+		if err := os.Rename(copied, w.dbPath); err != nil {
 			w.t.Fatal(err)
 		}
-		w.db = w.open()
+		w.db = w.openStore()
 	}
 }
 
 // reached counts the calls to the Web API that reached Spotify in that time.
-func (w *world) reached(from, until time.Time) (n int) {
+func (w *simWorld) countAPICalls(from, until time.Time) (n int) {
 	for _, endpoint := range []string{"currently-playing", "recently-played"} {
-		for _, c := range w.called(endpoint) {
+		for _, c := range w.callsTo(endpoint) {
 			if !c.At.Before(from) && c.At.Before(until) {
 				n++
 			}
@@ -61,11 +61,11 @@ func (w *world) reached(from, until time.Time) (n int) {
 	return n
 }
 
-func (w *world) states() map[songspy.LinkState]int {
+func (w *simWorld) linkStates() map[songspy.LinkState]int {
 	w.t.Helper()
 	states := map[songspy.LinkState]int{}
 	for person := range w.sim.People() {
-		l, err := w.db.Link(context.WithoutCancel(w.t.Context()), user(person))
+		l, err := w.db.Link(context.WithoutCancel(w.t.Context()), userOf(person))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -82,8 +82,8 @@ func TestABadDay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people, rotating = 12, 2
-		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 13, Epoch: time.Now(), RotateRefreshTokens: true})
-		w.patience = 30 * time.Second
+		w := newSimWorld(t, sim.Options{People: people, Population: "regular", Seed: 13, Epoch: time.Now(), RotateRefreshTokens: true})
+		w.changeInterval = 30 * time.Second
 		for person := range rotating {
 			w.linkByPKCE(person)
 		}
@@ -91,43 +91,43 @@ func TestABadDay(t *testing.T) {
 		stop, _ := w.start()
 		<-time.After(3 * time.Hour)
 
-		closing := 79_892
+		retryAfter := 79_892
 		if testing.Short() {
-			closing = 7_892
+			retryAfter = 7_892
 		}
-		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &closing, Times: 1})
-		for w.refusedAt().IsZero() {
+		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &retryAfter, Times: 1})
+		for w.rateLimitedAt().IsZero() {
 			<-time.After(time.Second)
 		}
-		shut := w.refusedAt()
-		opens := shut.Add(time.Duration(closing) * time.Second)
+		blockedAt := w.rateLimitedAt()
+		blockedUntil := blockedAt.Add(time.Duration(retryAfter) * time.Second)
 		<-time.After(2 * time.Hour)
 		stop()
 		<-time.After(time.Minute)
 		stop, _ = w.start()
-		<-time.After(time.Until(opens.Add(2 * time.Hour)))
+		<-time.After(time.Until(blockedUntil.Add(2 * time.Hour)))
 		// What was under way as the door closed may still come in.
-		if n := w.reached(shut.Add(time.Second), opens); n > 0 {
+		if n := w.countAPICalls(blockedAt.Add(time.Second), blockedUntil); n > 0 {
 			t.Errorf("%d calls went through the closed door", n)
 		}
-		if n := w.reached(opens, opens.Add(3*time.Minute)); n < people {
+		if n := w.countAPICalls(blockedUntil, blockedUntil.Add(3*time.Minute)); n < people {
 			t.Errorf("only %d calls in the three minutes after the door opened", n)
 		}
 		for second := range 180 {
-			at := opens.Add(time.Duration(second) * time.Second)
-			if n := w.reached(at, at.Add(time.Second)); n > 8 {
+			at := blockedUntil.Add(time.Duration(second) * time.Second)
+			if n := w.countAPICalls(at, at.Add(time.Second)); n > 8 {
 				t.Errorf("%d calls in second %d after the door opened: a burst", n, second)
 			}
 		}
 
 		end := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.InvalidGrant})
 		<-time.After(40 * time.Minute)
-		if states := w.states(); states[songspy.LinkReauthRequired] > 0 || states[songspy.LinkSuspect] > people/6 {
+		if states := w.linkStates(); states[songspy.LinkReauthRequired] > 0 || states[songspy.LinkSuspect] > people/6 {
 			t.Errorf("in the outage the links are %v", states)
 		}
 		end()
 		<-time.After(2 * time.Hour)
-		if states := w.states(); states[songspy.LinkActive] != people {
+		if states := w.linkStates(); states[songspy.LinkActive] != people {
 			t.Errorf("after the outage the links are %v", states)
 		}
 
@@ -138,14 +138,14 @@ func TestABadDay(t *testing.T) {
 		stop, _ = w.start()
 		<-time.After(2 * time.Hour)
 		// Their tokens have rotated since the backup; nobody else's link suffers.
-		if states := w.states(); states[songspy.LinkSuspect] != rotating || states[songspy.LinkActive] != people-rotating {
+		if states := w.linkStates(); states[songspy.LinkSuspect] != rotating || states[songspy.LinkActive] != people-rotating {
 			t.Errorf("two hours after the restore the links are %v", states)
 		}
 		<-time.After(10 * time.Hour)
 		stop()
 		until := time.Now()
 		for person := range people {
-			l, err := w.db.Link(context.WithoutCancel(t.Context()), user(person))
+			l, err := w.db.Link(context.WithoutCancel(t.Context()), userOf(person))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,20 +156,20 @@ func TestABadDay(t *testing.T) {
 			if got := l.Task(until); got != want {
 				t.Errorf("person %d's link is %s and wants %q of them, not %q", person, l.State, got, want)
 			}
-			if a := w.holdToTruth(person, from, until, from); a.doubled+a.invented > 0 {
+			if a := w.compareWithTruth(person, from, until, from); a.duplicated+a.invented > 0 {
 				t.Errorf("person %d: %+v", person, a)
 			}
-			w.knowsWhy(person, songspy.GapDoorClosed, shut.Add(10*time.Minute), opens)
+			w.expectGap(person, songspy.GapAppBlocked, blockedAt.Add(10*time.Minute), blockedUntil)
 			if person < rotating {
-				w.knowsWhy(person, songspy.GapLinkBroken, until.Add(-time.Minute), until)
+				w.expectGap(person, songspy.GapLinkBroken, until.Add(-time.Minute), until)
 			}
 		}
 	})
 }
 
 // refusedAt is when a look was first refused for the whole app.
-func (w *world) refusedAt() time.Time {
-	for _, c := range w.called("currently-playing") {
+func (w *simWorld) rateLimitedAt() time.Time {
+	for _, c := range w.callsTo("currently-playing") {
 		if c.Status == 429 {
 			return c.At
 		}
@@ -178,14 +178,14 @@ func (w *world) refusedAt() time.Time {
 }
 
 // knowsWhy fails the test unless gaps of that reason cover the time.
-func (w *world) knowsWhy(person int, why songspy.GapReason, from, until time.Time) {
+func (w *simWorld) expectGap(person int, reason songspy.GapReason, from, until time.Time) {
 	w.t.Helper()
 	var all []string
 	for _, g := range w.gaps(person) {
-		if g.Reason == why && !g.BeganAt.After(from) && (g.EndedAt == nil || !g.EndedAt.Before(until)) {
+		if g.Reason == reason && !g.BeganAt.After(from) && (g.EndedAt == nil || !g.EndedAt.Before(until)) {
 			return
 		}
 		all = append(all, fmt.Sprintf("%+v", g))
 	}
-	w.t.Errorf("person %d: no gap %s from %s to %s; there are %s", person, why, from, until, strings.Join(all, ", "))
+	w.t.Errorf("person %d: no gap %s from %s to %s; there are %s", person, reason, from, until, strings.Join(all, ", "))
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-func TestEverySongIsWrittenOnceThoughTheBatchIsKilledAgainAndAgain(t *testing.T) {
+func TestEverySongIsStoredOnceThoughTheBatchIsKilledRepeatedly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 12
-		w := newWorld(t, sim.Options{People: people})
+		w := newSimWorld(t, sim.Options{People: people})
 		albums := make([][]sim.Play, people)
 		for person := range people {
-			albums[person] = w.album(person, time.Now().Add(time.Duration(person)*17*time.Second), 60)
+			albums[person] = w.scriptAlbum(person, time.Now().Add(time.Duration(person)*17*time.Second), 60)
 		}
 		// Five minutes and some seconds of work, then a kill, and twenty
 		// seconds without a batch: every song is still seen at least once.
@@ -31,26 +31,26 @@ func TestEverySongIsWrittenOnceThoughTheBatchIsKilledAgainAndAgain(t *testing.T)
 		until := time.Now().Add(-4 * time.Minute) // what ended lately may not have been noticed yet
 		stop()
 		for person, album := range albums {
-			if n := w.hasOnce(person, album, until); n < 20 {
+			if n := w.expectEachOnce(person, album, until); n < 20 {
 				t.Fatalf("only %d songs ended: the test shows nothing", n)
 			}
 		}
 	})
 }
 
-func TestWhoIsErasedInMidSweepLeavesNothingAndCostsNobodyASong(t *testing.T) {
+func TestErasingAUserWhilePollingLeavesNoRowsAndLosesNoSongs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 10
-		w := newWorld(t, sim.Options{People: people})
+		w := newSimWorld(t, sim.Options{People: people})
 		albums := make([][]sim.Play, people)
 		for person := range people {
-			albums[person] = w.album(person, time.Now().Add(-1500*time.Millisecond), 30) // else every poll finds progress 0: hidden
+			albums[person] = w.scriptAlbum(person, time.Now().Add(-1500*time.Millisecond), 30) // else every poll finds progress 0: hidden
 		}
 		stop, _ := w.start(func(s *settings) { s.Spread = false }) // all at once: the erasures fall amid writes
 		for person := range 5 {
 			<-time.After(6*time.Minute + 500*time.Microsecond)
-			if _, err := w.db.EraseUser(t.Context(), user(person)); err != nil {
+			if _, err := w.db.EraseUser(t.Context(), userOf(person)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -59,11 +59,11 @@ func TestWhoIsErasedInMidSweepLeavesNothingAndCostsNobodyASong(t *testing.T) {
 		stop()
 		for person := range people {
 			if person >= 5 {
-				w.hasOnce(person, albums[person], until)
+				w.expectEachOnce(person, albums[person], until)
 				continue
 			}
 			for _, table := range []string{"plays", "now_playing", "user_tracks", "spotify_links"} {
-				if n := w.rows(table, person); n != 0 {
+				if n := w.countRows(table, person); n != 0 {
 					t.Errorf("person %d was erased and has %d rows in %s", person, n, table)
 				}
 			}
@@ -71,12 +71,12 @@ func TestWhoIsErasedInMidSweepLeavesNothingAndCostsNobodyASong(t *testing.T) {
 	})
 }
 
-func TestWhoLinksAnewInMidSweepGoesOnThroughTheNewLink(t *testing.T) {
+func TestRelinkingWhilePollingContinuesWithTheNewLink(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, sim.Options{People: 4})
+		w := newSimWorld(t, sim.Options{People: 4})
 		for person := range 4 {
-			w.album(person, time.Now(), 30)
+			w.scriptAlbum(person, time.Now(), 30)
 		}
 		stop, _ := w.start()
 		for range 6 {
@@ -86,7 +86,7 @@ func TestWhoLinksAnewInMidSweepGoesOnThroughTheNewLink(t *testing.T) {
 		<-time.After(time.Minute)
 		stop()
 		for person := range 4 {
-			plays := w.plays(person)
+			plays := w.playRows(person)
 			if len(plays) < 12 {
 				t.Errorf("person %d: %d plays in 44 minutes of songs", person, len(plays))
 			}
@@ -99,12 +99,12 @@ func TestWhoLinksAnewInMidSweepGoesOnThroughTheNewLink(t *testing.T) {
 	})
 }
 
-func TestOnePercentOfDeadLinksLeavesTheOthersAlive(t *testing.T) {
+func TestRevokedLinksDoNotAffectOthers(t *testing.T) {
 	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 200
-		w := newWorld(t, sim.Options{People: people, Population: "tenth"})
+		w := newSimWorld(t, sim.Options{People: people, Population: "tenth"})
 		for _, person := range []int{7, 77} {
 			w.sim.Revoke(person)
 		}
@@ -112,7 +112,7 @@ func TestOnePercentOfDeadLinksLeavesTheOthersAlive(t *testing.T) {
 		<-time.After(90 * time.Minute) // a token lives for an hour
 		stop()
 		for person := range people {
-			l, err := w.db.Link(t.Context(), user(person))
+			l, err := w.db.Link(t.Context(), userOf(person))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +124,7 @@ func TestOnePercentOfDeadLinksLeavesTheOthersAlive(t *testing.T) {
 				t.Errorf("person %d's link is %s and its token lives until %s", person, l.State, l.AccessExpiresAt)
 			}
 		}
-		for _, c := range w.called("currently-playing") {
+		for _, c := range w.callsTo("currently-playing") {
 			if c.Status == 401 && c.Person != 7 && c.Person != 77 {
 				t.Fatalf("person %d was asked with a dead token at %s", c.Person, c.At)
 			}
@@ -132,10 +132,10 @@ func TestOnePercentOfDeadLinksLeavesTheOthersAlive(t *testing.T) {
 	})
 }
 
-func TestA429ClosesTheDoorForEveryoneUntilItIsOver(t *testing.T) {
+func TestA429OpensTheBreakerForAllUsersUntilRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, sim.Options{People: 200, Population: "tenth"})
+		w := newSimWorld(t, sim.Options{People: 200, Population: "tenth"})
 		stop, _ := w.start()
 		<-time.After(10 * time.Minute)
 		const seconds = 600
@@ -143,7 +143,7 @@ func TestA429ClosesTheDoorForEveryoneUntilItIsOver(t *testing.T) {
 		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &wait, Times: 1})
 		<-time.After(30 * time.Minute)
 		stop()
-		calls := w.called("currently-playing")
+		calls := w.callsTo("currently-playing")
 		var refused int
 		for i, c := range calls {
 			if c.Status == 429 {
@@ -153,12 +153,12 @@ func TestA429ClosesTheDoorForEveryoneUntilItIsOver(t *testing.T) {
 		if refused == 0 || refused == len(calls)-1 {
 			t.Fatal("the limit was not met, or nobody was asked after it")
 		}
-		closed, opens := calls[refused].At, calls[refused].At.Add(seconds*time.Second)
+		blocked, blockedUntil := calls[refused].At, calls[refused].At.Add(seconds*time.Second)
 		var after int
 		asked := map[int]bool{}
 		for _, c := range calls[refused+1:] {
-			if c.At.After(closed) && c.At.Before(opens) {
-				t.Fatalf("person %d was asked through the closed door, %s after it closed", c.Person, c.At.Sub(closed))
+			if c.At.After(blocked) && c.At.Before(blockedUntil) {
+				t.Fatalf("person %d was asked through the closed door, %s after it closed", c.Person, c.At.Sub(blocked))
 			}
 			after++
 			asked[c.Person] = true
@@ -169,7 +169,7 @@ func TestA429ClosesTheDoorForEveryoneUntilItIsOver(t *testing.T) {
 	})
 }
 
-func TestAMisbehavingSpotifyStopsNobodyAndShowsNoSecret(t *testing.T) {
+func TestFaultsOfSpotifyStopNoPollsAndShowNoSecret(t *testing.T) {
 	t.Parallel()
 	retry := 5
 	for name, faults := range map[string][]sim.Fault{
@@ -191,7 +191,7 @@ func TestAMisbehavingSpotifyStopsNobodyAndShowsNoSecret(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const people = 30
-				w := newWorld(t, sim.Options{People: people})
+				w := newSimWorld(t, sim.Options{People: people})
 				for _, f := range faults {
 					w.sim.Fault(f)
 				}
@@ -199,7 +199,7 @@ func TestAMisbehavingSpotifyStopsNobodyAndShowsNoSecret(t *testing.T) {
 				<-time.After(75 * time.Minute)
 				stop()
 				answered := map[int]int{}
-				for _, c := range w.called("currently-playing") {
+				for _, c := range w.callsTo("currently-playing") {
 					if c.Status == 200 || c.Status == 204 {
 						answered[c.Person]++
 					}

@@ -22,7 +22,7 @@ import (
 )
 
 // byHand are the commands that do one thing and end.
-var byHand = map[string]func(ctx context.Context, s settings, args []string, out, err io.Writer) error{
+var commands = map[string]func(ctx context.Context, s settings, args []string, out, err io.Writer) error{
 	"status": runStatus, "reseal": runReseal, "backfill": runBackfill,
 }
 
@@ -30,7 +30,7 @@ var byHand = map[string]func(ctx context.Context, s settings, args []string, out
 var errUsage = errors.New("wrong usage")
 
 // parse reads a command's flags.
-func parse(name string, args []string, errs io.Writer, define func(*flag.FlagSet)) error {
+func parseFlags(name string, args []string, errs io.Writer, define func(*flag.FlagSet)) error {
 	f := flag.NewFlagSet("songspy-batch "+name, flag.ContinueOnError)
 	f.SetOutput(errs)
 	define(f)
@@ -62,7 +62,7 @@ func withStore(ctx context.Context, s settings, errs io.Writer, work func(*store
 
 func runStatus(ctx context.Context, s settings, args []string, out, errs io.Writer) error {
 	var asJSON bool
-	if err := parse("status", args, errs, func(f *flag.FlagSet) { f.BoolVar(&asJSON, "json", false, "print JSON") }); err != nil {
+	if err := parseFlags("status", args, errs, func(f *flag.FlagSet) { f.BoolVar(&asJSON, "json", false, "print JSON") }); err != nil {
 		return err
 	}
 	return withStore(ctx, s, errs, func(db *store.Store) error {
@@ -70,12 +70,12 @@ func runStatus(ctx context.Context, s settings, args []string, out, errs io.Writ
 		if err != nil {
 			return err
 		}
-		return writeStatus(figures{st, s.Spotify.DailyCalls}, asJSON, out)
+		return writeStatus(statusReport{st, s.Spotify.DailyCalls}, asJSON, out)
 	})
 }
 
 func runReseal(ctx context.Context, s settings, args []string, out, errs io.Writer) error {
-	if err := parse("reseal", args, errs, func(*flag.FlagSet) {}); err != nil {
+	if err := parseFlags("reseal", args, errs, func(*flag.FlagSet) {}); err != nil {
 		return err
 	}
 	s, err := s.withKeys()
@@ -87,27 +87,27 @@ func runReseal(ctx context.Context, s settings, args []string, out, errs io.Writ
 		return err
 	}
 	return withStore(ctx, s, errs, func(db *store.Store) error {
-		return chore.Reseal(ctx, []chore.Sealed{
-			{What: "links", Remedy: "ask these people to link Spotify again", Count: db.LinkCount, Reseal: resealing(db.Reseal)},
-			{What: "addresses", Remedy: "wait until these people sign in again", Count: db.AddressCount, Reseal: resealing(db.ResealAddresses)},
-			{What: "addresses of seats", Remedy: "have these people ask for a seat again", Count: db.SeatAddressCount, Reseal: resealing(db.ResealSeatAddresses)},
-			{What: "keys of deleted plays", Remedy: "leave them: what history tells of these plays is then known by their times alone", Count: db.DeletionKeyCount, Reseal: resealing(db.ResealDeletionKeys)},
+		return chore.Reseal(ctx, []chore.SealedKind{
+			{Name: "links", Remedy: "ask these people to link Spotify again", Count: db.LinkCount, Reseal: adaptReseal(db.ResealLinks)},
+			{Name: "addresses", Remedy: "wait until these people sign in again", Count: db.AddressCount, Reseal: adaptReseal(db.ResealAddresses)},
+			{Name: "addresses of seats", Remedy: "have these people ask for a seat again", Count: db.SeatAddressCount, Reseal: adaptReseal(db.ResealSeatAddresses)},
+			{Name: "keys of deleted plays", Remedy: "leave them: what history tells of these plays is then known by their times alone", Count: db.DeletionKeyCount, Reseal: adaptReseal(db.ResealDeletionKeys)},
 		}, keys[0].ID, time.Now, out, errs)
 	})
 }
 
 // resealing is a method of the store as the chore knows it.
-func resealing(of func(context.Context, songspy.UserID, int) (store.Resealed, error)) func(context.Context, songspy.UserID, int) (chore.Resealed, error) {
-	return func(ctx context.Context, after songspy.UserID, limit int) (chore.Resealed, error) {
+func adaptReseal(of func(context.Context, songspy.UserID, int) (store.ResealResult, error)) func(context.Context, songspy.UserID, int) (chore.ResealResult, error) {
+	return func(ctx context.Context, after songspy.UserID, limit int) (chore.ResealResult, error) {
 		r, err := of(ctx, after, limit)
-		return chore.Resealed(r), err
+		return chore.ResealResult(r), err
 	}
 }
 
 func runBackfill(ctx context.Context, s settings, args []string, out, errs io.Writer) (err error) {
 	var user int64
 	var since time.Duration
-	err = parse("backfill", args, errs, func(f *flag.FlagSet) {
+	err = parseFlags("backfill", args, errs, func(f *flag.FlagSet) {
 		f.Int64Var(&user, "user", 0, "ask about this user alone")
 		f.DurationVar(&since, "since", 0, "ask about so much of the past, such as 24h; all that Spotify holds otherwise")
 	})
@@ -126,14 +126,14 @@ func runBackfill(ctx context.Context, s settings, args []string, out, errs io.Wr
 	return withStore(ctx, s, errs, func(db *store.Store) error {
 		log := slog.New(slog.DiscardHandler)
 		client := newSpotify(s, spotify.Config{
-			AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL, MaxConns: s.PollConcurrency, Logger: log, Doors: db,
+			AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL, MaxConns: s.PollConcurrency, Logger: log, Breakers: db,
 		})
 		keeping, stop := context.WithCancel(ctx)
 		kept := make(chan struct{})
-		go func() { defer close(kept); client.Keep(keeping) }()
+		go func() { defer close(kept); client.SyncBreakers(keeping) }()
 		defer func() { stop(); <-kept }()
 		b := chore.Backfill{
-			Listeners: db, Player: client, Workers: min(s.PollConcurrency, 8), User: songspy.UserID(user),
+			Users: db, Player: client, Workers: min(s.PollConcurrency, 8), User: songspy.UserID(user),
 			Renewer: &refresh.Renewer{
 				Links: db, Provider: client, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(prometheus.NewRegistry()),
 			},

@@ -12,11 +12,11 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
+func TestStatusPrintsATableOrJSON(t *testing.T) {
 	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, sim.Options{People: 12, Population: "regular", Epoch: time.Now()})
+		w := newSimWorld(t, sim.Options{People: 12, Population: "regular", Epoch: time.Now()})
 		stop, _ := w.start()
 		<-time.After(5 * time.Hour)
 		stop()
@@ -25,7 +25,7 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		var table bytes.Buffer
-		if err := writeStatus(figures{Status: st}, false, &table); err != nil {
+		if err := writeStatus(statusReport{Status: st}, false, &table); err != nil {
 			t.Fatal(err)
 		}
 		for _, words := range []string{"active                    12 ", " live", "a look told something", "calls in 24 hours", "schema version"} {
@@ -35,7 +35,7 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 		}
 		var out bytes.Buffer
 		var back store.Status
-		if err := writeStatus(figures{Status: st}, true, &out); err != nil {
+		if err := writeStatus(statusReport{Status: st}, true, &out); err != nil {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Links["active"] != 12 || back.Quotas[sim.SpotifyClientID].Calls.Sum() == 0 {
@@ -44,7 +44,7 @@ func TestStatusIsATableForPeopleAndJSONForOthers(t *testing.T) {
 	})
 }
 
-func TestCommandsByHandSayWhatIsWrongWithHowTheyAreCalled(t *testing.T) {
+func TestCommandsReportWrongArguments(t *testing.T) {
 	t.Parallel()
 	environ := map[string]string{
 		"SONGSPY_ENV": "development", "SONGSPY_DATABASE_URL": "sqlite:" + t.TempDir() + "/none.db", "SONGSPY_STATE_DIR": t.TempDir(),
@@ -56,7 +56,7 @@ func TestCommandsByHandSayWhatIsWrongWithHowTheyAreCalled(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-		says string
+		want string
 	}{
 		{[]string{"status", "please"}, 2, `"please"`},
 		{[]string{"status", "-yaml"}, 2, "-json"},
@@ -66,8 +66,8 @@ func TestCommandsByHandSayWhatIsWrongWithHowTheyAreCalled(t *testing.T) {
 		{[]string{"reseal"}, 1, "songspy-batch:"},
 	} {
 		var out bytes.Buffer
-		if code := run(t.Context(), c.args, environ, &out, &out); code != c.code || !strings.Contains(out.String(), c.says) {
-			t.Errorf("%v: exit %d, want %d and %q:\n%s", c.args, code, c.code, c.says, out.String())
+		if code := run(t.Context(), c.args, environ, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%v: exit %d, want %d and %q:\n%s", c.args, code, c.code, c.want, out.String())
 		}
 	}
 }

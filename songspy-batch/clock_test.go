@@ -12,36 +12,36 @@ import (
 )
 
 // wall is a wall clock that can be set. It runs with virtual time.
-type wall struct{ by atomic.Int64 }
+type fakeClock struct{ offset atomic.Int64 }
 
-func (c *wall) now() time.Time       { return time.Now().Add(time.Duration(c.by.Load())).Round(0) }
-func (c *wall) step(d time.Duration) { c.by.Add(int64(d)) }
+func (c *fakeClock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())).Round(0) }
+func (c *fakeClock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
 // TestAfterAClockIsSetBackTheNextPlaysAreKept runs hours under a clock that is
 // nine hours ahead. Then the clock is corrected, while the batch works or while
 // it is stopped.
-func TestAfterAClockIsSetBackTheNextPlaysAreKept(t *testing.T) {
+func TestPlaysAreStoredAfterTheClockIsSetBack(t *testing.T) {
 	long(t)
 	t.Parallel()
 	for name, restart := range map[string]bool{"while the batch works": false, "while it is stopped": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const people, ahead, interval = 6, 9 * time.Hour, 3 * time.Minute
-				clock := &wall{}
-				w := newWorld(t, sim.Options{People: people, Seed: 5, Epoch: time.Now()})
-				w.patience = 30 * time.Second
+				clock := &fakeClock{}
+				w := newSimWorld(t, sim.Options{People: people, Seed: 5, Epoch: time.Now()})
+				w.changeInterval = 30 * time.Second
 				var albums [people][]sim.Play
 				for person := range people {
-					albums[person] = w.album(person, time.Now().Add(time.Duration(person)*17*time.Second), 120)
+					albums[person] = w.scriptAlbum(person, time.Now().Add(time.Duration(person)*17*time.Second), 120)
 				}
-				clock.step(ahead)
+				clock.advance(ahead)
 				w.now = clock.now
 				stop, _ := w.start()
 				<-time.After(2*time.Hour + 100*time.Second)
 				if restart {
 					stop()
 				}
-				clock.step(-ahead)
+				clock.advance(-ahead)
 				corrected := time.Now()
 				if restart {
 					stop, _ = w.start()
@@ -53,7 +53,7 @@ func TestAfterAClockIsSetBackTheNextPlaysAreKept(t *testing.T) {
 				<-time.After(time.Hour)
 				stop()
 				for person := range people {
-					plays := w.kept(person)
+					plays := w.storedPlays(person)
 					for _, p := range albums[person] {
 						if p.Start.Before(corrected.Add(2*interval)) || p.Start.Add(p.Track.Duration).After(time.Now().Add(-2*interval)) {
 							continue
@@ -68,7 +68,7 @@ func TestAfterAClockIsSetBackTheNextPlaysAreKept(t *testing.T) {
 							t.Errorf("person %d: the play %s after the correction is kept %d times", person, p.Start.Sub(corrected), found)
 						}
 					}
-					if n := len(w.called("currently-playing")); n > people*150 {
+					if n := len(w.callsTo("currently-playing")); n > people*150 {
 						t.Errorf("%d polls", n)
 					}
 				}
@@ -84,19 +84,19 @@ func TestAMachineThatSleptCausesOneGapAndNoBurst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people, asleep, interval = 60, 8 * time.Hour, 3 * time.Minute
-		clock := &wall{}
-		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now(), Now: clock.now})
-		w.patience, w.now = 30*time.Second, clock.now
+		clock := &fakeClock{}
+		w := newSimWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now(), Now: clock.now})
+		w.changeInterval, w.now = 30*time.Second, clock.now
 		stop, _ := w.start()
 		<-time.After(time.Hour + 7*time.Second)
 		slept := clock.now()
-		clock.step(asleep)
+		clock.advance(asleep)
 		woke := clock.now()
 		<-time.After(2*interval + time.Minute)
 		stop()
 		perSecond := map[int64]int{}
 		polls := 0
-		for _, c := range w.called("currently-playing") {
+		for _, c := range w.callsTo("currently-playing") {
 			if c.At.Before(woke) || c.At.After(woke.Add(interval)) {
 				continue
 			}
@@ -112,7 +112,7 @@ func TestAMachineThatSleptCausesOneGapAndNoBurst(t *testing.T) {
 			t.Errorf("%d polls of %d users in the interval after the sleep", polls, people)
 		}
 		for person := range people {
-			w.silent(person, songspy.GapBatchDown, slept, woke)
+			w.expectOneGap(person, songspy.GapBatchDown, slept, woke)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 // complete asks whose account the kept grant of a user is for, and links it.
 // The app did not know the user when they consented. A link that was changed or
 // removed meanwhile stays as it is; the error is then CodeGone.
-func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
+func (b *batch) completeLink(ctx context.Context, id songspy.UserID) error {
 	link, err := b.db.Link(ctx, id)
 	if err != nil {
 		return err
@@ -25,7 +25,7 @@ func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
 			return err
 		}
 	}
-	if !link.IsKeptGrant() {
+	if !link.IsPendingGrant() {
 		return &songspy.Error{Code: songspy.CodeGone, Message: "The kept grant is gone."}
 	}
 	account, err := client.Account(ctx, link.AccessToken)
@@ -43,7 +43,7 @@ func (b *batch) complete(ctx context.Context, id songspy.UserID) error {
 		}
 	}
 	_, err = b.db.SaveLink(ctx, store.NewLink{
-		UserID: id, App: link.App, Seats: seats, Account: account, At: link.AuthorizedAt, IfVersion: link.Version,
+		UserID: id, App: link.App, Seats: seats, Account: account, ConsentedAt: link.AuthorizedAt, IfVersion: link.Version,
 		Grant: link.Grant(),
 	})
 	if songspy.CodeOf(err) == songspy.CodeConflict { // a full app, or somebody else's account: theirs to decide

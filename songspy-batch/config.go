@@ -15,9 +15,9 @@ const defaultAddr = "127.0.0.1:8081"
 
 // settings is all that the batch is told by its environment.
 type settings struct {
-	Service config.Service
-	Spotify config.Spotify
-	Notices config.Notices
+	Service       config.Service
+	Spotify       config.Spotify
+	Notifications config.Notifications
 
 	// Addr answers /healthz, /readyz, /metrics and /debug/pprof/.
 	Addr string `env:"SONGSPY_BATCH_ADDR" envDefault:"127.0.0.1:8081"`

@@ -11,16 +11,16 @@ import (
 )
 
 // kept lists a person's plays, oldest first.
-func (w *world) kept(person int) (plays []songspy.PlayOf) {
+func (w *simWorld) storedPlays(person int) (plays []songspy.PlayWithTrack) {
 	w.t.Helper()
 	var last songspy.Play
 	for {
-		page, err := w.db.Plays(context.WithoutCancel(w.t.Context()), user(person), last, 500)
+		page, err := w.db.Plays(context.WithoutCancel(w.t.Context()), userOf(person), last, 500)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		for _, p := range page {
-			plays = append([]songspy.PlayOf{p}, plays...)
+			plays = append([]songspy.PlayWithTrack{p}, plays...)
 			last = p.Play
 		}
 		if len(page) < 500 {
@@ -30,9 +30,9 @@ func (w *world) kept(person int) (plays []songspy.PlayOf) {
 }
 
 // gaps lists a person's gaps, newest first.
-func (w *world) gaps(person int) []songspy.Gap {
+func (w *simWorld) gaps(person int) []songspy.Gap {
 	w.t.Helper()
-	gaps, err := w.db.Gaps(context.WithoutCancel(w.t.Context()), user(person), songspy.Gap{}, 500)
+	gaps, err := w.db.Gaps(context.WithoutCancel(w.t.Context()), userOf(person), songspy.Gap{}, 500)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func (w *world) gaps(person int) []songspy.Gap {
 
 // recording is what names the same recording whatever its uri: history may
 // name it by another one.
-func recording(isrc, uri string) string {
+func recordingKey(isrc, uri string) string {
 	if isrc != "" {
 		return isrc
 	}
@@ -49,17 +49,17 @@ func recording(isrc, uri string) string {
 }
 
 // account is how what is kept of somebody compares with the truth.
-type account struct {
-	told, missed      int // plays that history listed, and those of them that are not kept
-	doubled, invented int // plays kept more often than they were played, and those that never were
+type truthReport struct {
+	listed, missed       int // plays that history listed, and those of them that are not kept
+	duplicated, invented int // plays kept more often than they were played, and those that never were
 }
 
 // holdToTruth compares a person's plays with what was really played between
 // the times, and fails the test if plays overlap or claim more than their
 // length. What was in history by then must be kept.
-func (w *world) holdToTruth(person int, from, until, by time.Time) (a account) {
+func (w *simWorld) compareWithTruth(person int, from, until, by time.Time) (a truthReport) {
 	w.t.Helper()
-	plays := w.kept(person)
+	plays := w.storedPlays(person)
 	for i, p := range plays {
 		if i > 0 && p.Play.StartedAt.Before(plays[i-1].Play.EndedAt) {
 			w.t.Errorf("person %d: plays overlap at %s", person, p.Play.StartedAt)
@@ -77,23 +77,23 @@ func (w *world) holdToTruth(person int, from, until, by time.Time) (a account) {
 		found := 0
 		for i, p := range plays {
 			overlap := earliest(p.Play.EndedAt, real.End).Sub(latest(p.Play.StartedAt, real.Start))
-			if recording(p.Track.ISRC, p.Track.URI) == recording(real.Track.ISRC, real.Track.URI) && overlap > -15*time.Second {
+			if recordingKey(p.Track.ISRC, p.Track.URI) == recordingKey(real.Track.ISRC, real.Track.URI) && overlap > -15*time.Second {
 				taken[i] = true
 				if 2*overlap > min(real.End.Sub(real.Start), p.Play.EndedAt.Sub(p.Play.StartedAt)) {
 					found++
 				}
 			}
 		}
-		if !real.InHistory.IsZero() && real.InHistory.Before(by) {
-			a.told++
+		if !real.ListedAt.IsZero() && real.ListedAt.Before(by) {
+			a.listed++
 			if found == 0 {
 				a.missed++
-				w.t.Logf("person %d: missed %s at %s to %s, told as of %s", person, real.Track.URI, real.Start, real.End, real.HeardAt)
+				w.t.Logf("person %d: missed %s at %s to %s, told as of %s", person, real.Track.URI, real.Start, real.End, real.PlayedAt)
 			}
 		}
 		if found > 1 {
-			a.doubled++
-			w.t.Logf("person %d: %s at %s to %s, heard at %s is kept %d times", person, real.Track.URI, real.Start, real.End, real.HeardAt, found)
+			a.duplicated++
+			w.t.Logf("person %d: %s at %s to %s, heard at %s is kept %d times", person, real.Track.URI, real.Start, real.End, real.PlayedAt, found)
 		}
 	}
 	for i, ok := range taken {
@@ -119,13 +119,13 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *testing.T) {
+func TestHistoryIsStoredOnceThoughTheBatchIsKilledAndSpotifyFails(t *testing.T) {
 	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 24
-		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 3, Epoch: time.Now()})
-		w.patience = 30 * time.Second
+		w := newSimWorld(t, sim.Options{People: people, Population: "regular", Seed: 3, Epoch: time.Now()})
+		w.changeInterval = 30 * time.Second
 		from := time.Now()
 		w.sim.Fault(sim.Fault{Endpoint: "recently-played", Person: sim.Everyone, Kind: sim.ServerError, Status: 503, Share: 0.2})
 		const kills, least = 4, 500
@@ -138,29 +138,29 @@ func TestWhatHistoryTellsIsKeptOnceThoughTheBatchIsKilledAndSpotifyFails(t *test
 		stop, _ := w.start()
 		<-time.After(6 * time.Hour)
 		stop()
-		var all account
+		var all truthReport
 		for person := range people {
-			a := w.holdToTruth(person, from, time.Now(), time.Now().Add(-3*time.Hour))
-			all.told, all.missed, all.doubled, all.invented = all.told+a.told, all.missed+a.missed, all.doubled+a.doubled, all.invented+a.invented
+			a := w.compareWithTruth(person, from, time.Now(), time.Now().Add(-3*time.Hour))
+			all.listed, all.missed, all.duplicated, all.invented = all.listed+a.listed, all.missed+a.missed, all.duplicated+a.duplicated, all.invented+a.invented
 		}
-		looks, asked := len(w.called("currently-playing")), len(w.called("recently-played"))
-		t.Logf("%+v; history was asked %d times beside %d looks", all, asked, looks)
-		if all.told < least || all.missed*1000 > all.told || all.doubled+all.invented > 0 {
+		polls, asked := len(w.callsTo("currently-playing")), len(w.callsTo("recently-played"))
+		t.Logf("%+v; history was asked %d times beside %d looks", all, asked, polls)
+		if all.listed < least || all.missed*1000 > all.listed || all.duplicated+all.invented > 0 {
 			t.Errorf("%+v", all)
 		}
-		if asked*20 > looks {
-			t.Errorf("history was asked %d times beside %d looks", asked, looks)
+		if asked*20 > polls {
+			t.Errorf("history was asked %d times beside %d looks", asked, polls)
 		}
 	})
 }
 
 // silent fails the test unless a person has exactly one gap, of that reason,
 // that covers the time and little more.
-func (w *world) silent(person int, why songspy.GapReason, from, until time.Time) {
+func (w *simWorld) expectOneGap(person int, reason songspy.GapReason, from, until time.Time) {
 	w.t.Helper()
 	gaps := w.gaps(person)
-	if len(gaps) != 1 || gaps[0].Reason != why || gaps[0].EndedAt == nil {
-		w.t.Errorf("person %d has the gaps %+v, want one of %s", person, gaps, why)
+	if len(gaps) != 1 || gaps[0].Reason != reason || gaps[0].EndedAt == nil {
+		w.t.Errorf("person %d has the gaps %+v, want one of %s", person, gaps, reason)
 		return
 	}
 	const slack = 7 * time.Minute
@@ -170,15 +170,15 @@ func (w *world) silent(person int, why songspy.GapReason, from, until time.Time)
 	}
 }
 
-func TestWhatWasPlayedWhileNobodyLookedIsToldAfterwardsAndTheGapIsKnown(t *testing.T) {
+func TestPlaysWithinAGapAreAddedFromHistory(t *testing.T) {
 	t.Parallel()
 	const people = 8
 	const away = 50 * time.Minute
 	for name, tt := range map[string]struct {
-		why    songspy.GapReason
-		absent func(w *world, stop func()) (from, until time.Time, end func())
+		wantReason songspy.GapReason
+		interrupt  func(w *simWorld, stop func()) (from, until time.Time, end func())
 	}{
-		"the batch is down": {songspy.GapBatchDown, func(w *world, stop func()) (time.Time, time.Time, func()) {
+		"the batch is down": {songspy.GapBatchDown, func(w *simWorld, stop func()) (time.Time, time.Time, func()) {
 			from := time.Now()
 			stop()
 			<-time.After(away)
@@ -186,13 +186,13 @@ func TestWhatWasPlayedWhileNobodyLookedIsToldAfterwardsAndTheGapIsKnown(t *testi
 			stop, _ = w.start()
 			return from, until, stop
 		}},
-		"the door is closed": {songspy.GapDoorClosed, func(w *world, stop func()) (time.Time, time.Time, func()) {
+		"the door is closed": {songspy.GapAppBlocked, func(w *simWorld, stop func()) (time.Time, time.Time, func()) {
 			from, wait := time.Now(), int(away.Seconds())
 			w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &wait, Times: 1})
 			<-time.After(away)
 			return from.Add(2 * time.Minute), time.Now(), stop // some look meets the refusal in that time
 		}},
-		"spotify gives no answer": {songspy.GapProviderDown, func(w *world, stop func()) (time.Time, time.Time, func()) {
+		"spotify gives no answer": {songspy.GapProviderDown, func(w *simWorld, stop func()) (time.Time, time.Time, func()) {
 			from := time.Now()
 			end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.ServerError, Status: 503})
 			<-time.After(away)
@@ -203,22 +203,22 @@ func TestWhatWasPlayedWhileNobodyLookedIsToldAfterwardsAndTheGapIsKnown(t *testi
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, sim.Options{People: people})
-				w.patience = 30 * time.Second
+				w := newSimWorld(t, sim.Options{People: people})
+				w.changeInterval = 30 * time.Second
 				albums := make([][]sim.Play, people)
 				for person := range people {
-					albums[person] = w.album(person, time.Now().Add(time.Duration(person)*17*time.Second), 30)
+					albums[person] = w.scriptAlbum(person, time.Now().Add(time.Duration(person)*17*time.Second), 30)
 				}
 				stop, _ := w.start()
 				<-time.After(16*time.Minute + 7*time.Second)
-				from, until, stop := tt.absent(w, stop)
+				from, until, stop := tt.interrupt(w, stop)
 				<-time.After(35 * time.Minute) // back, and history asked
 				now := time.Now()
 				stop()
 				for person := range people {
-					w.silent(person, tt.why, from, until)
-					a := w.holdToTruth(person, albums[person][0].Start, now, now.Add(-20*time.Minute))
-					if a.told < 20 || a.missed+a.doubled+a.invented > 0 {
+					w.expectOneGap(person, tt.wantReason, from, until)
+					a := w.compareWithTruth(person, albums[person][0].Start, now, now.Add(-20*time.Minute))
+					if a.listed < 20 || a.missed+a.duplicated+a.invented > 0 {
 						t.Errorf("person %d: %+v", person, a)
 					}
 				}
@@ -227,12 +227,12 @@ func TestWhatWasPlayedWhileNobodyLookedIsToldAfterwardsAndTheGapIsKnown(t *testi
 	}
 }
 
-func TestNobodyHasAGapWhoseBatchWasRestartedAtOnce(t *testing.T) {
+func TestAQuickRestartLeavesNoGap(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 12
-		w := newWorld(t, sim.Options{People: people, Population: "regular", Epoch: time.Now()})
-		w.patience = 30 * time.Second
+		w := newSimWorld(t, sim.Options{People: people, Population: "regular", Epoch: time.Now()})
+		w.changeInterval = 30 * time.Second
 		for range 3 {
 			stop, _ := w.start()
 			<-time.After(2*time.Hour + 11*time.Minute)

@@ -17,46 +17,46 @@ import (
 
 // The names of the jobs.
 const (
-	refreshJob = "AccessTokenRefreshScheduler"
-	sweepJob   = "CurrentPlayingTrackScheduler"
-	tidyJob    = "Housekeeping"
-	readmitJob = "Readmission"
-	seatingJob = "Seats"
-	censusJob  = "LinkCensus"
-	noticeJob  = "Notices"
+	tokenRefreshJob   = "AccessTokenRefreshScheduler"
+	pollJob           = "CurrentPlayingTrackScheduler"
+	cleanupJob        = "Housekeeping"
+	linkRetryJob      = "Readmission"
+	seatAssignmentJob = "Seats"
+	linkMetricsJob    = "LinkCensus"
+	notificationJob   = "Notices"
 )
 
 const (
 	// tidyEvery is the time between two runs of Housekeeping.
-	tidyEvery = 10 * time.Minute
+	cleanupInterval = 10 * time.Minute
 	// readmitEvery is the time between two searches for people to be asked again.
-	readmitEvery = time.Hour
+	linkRetryInterval = time.Hour
 	// seatingEvery is the time between two looks for seats that have become free.
-	seatingEvery = 10 * time.Minute
+	seatAssignmentInterval = 10 * time.Minute
 )
 
 // jobs are what the batch does by the clock.
 func (b *batch) jobs() []schedule.Job {
-	tidy := housekeeping.Job{Store: b.db, Now: time.Now, Logger: b.log}
-	readmit := readmission.Job{Links: b.db, Complete: b.complete, Now: b.now, Logger: b.log}
+	cleanup := housekeeping.Cleanup{Store: b.db, Now: time.Now, Logger: b.log}
+	linkRetry := readmission.LinkRetry{Links: b.db, Complete: b.completeLink, Now: b.now, Logger: b.log}
 	apps, _ := b.settings.Spotify.Apps() // its faults were told when the settings were read
 	// Where nobody needs a seat any more, somebody may still wait for one.
-	give := seating.Job{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}
-	jobs := []schedule.Job{
-		{Name: refreshJob, Every: b.settings.RefreshInterval, Run: b.refresh.Plan},
-		{Name: sweepJob, Every: b.settings.PollInterval, Run: b.sweep.Plan},
-		{Name: tidyJob, Every: tidyEvery, Run: tidy.Run},
-		{Name: readmitJob, Every: readmitEvery, Run: readmit.Run},
-		{Name: censusJob, Every: census.Every, Run: b.census.Run},
-		{Name: seatingJob, Every: seatingEvery, Run: give.Run},
+	seatAssignment := seating.SeatAssignment{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}
+	scheduled := []schedule.Job{
+		{Name: tokenRefreshJob, Interval: b.settings.RefreshInterval, Run: b.refresher.Plan},
+		{Name: pollJob, Interval: b.settings.PollInterval, Run: b.poller.Plan},
+		{Name: cleanupJob, Interval: cleanupInterval, Run: cleanup.Run},
+		{Name: linkRetryJob, Interval: linkRetryInterval, Run: linkRetry.Run},
+		{Name: linkMetricsJob, Interval: census.LinkMetricsInterval, Run: b.linkMetrics.Run},
+		{Name: seatAssignmentJob, Interval: seatAssignmentInterval, Run: seatAssignment.Run},
 	}
-	if b.notices != nil {
-		jobs = append(jobs, schedule.Job{Name: noticeJob, Every: notice.Every, Run: b.notices.Run})
+	if b.notifier != nil {
+		scheduled = append(scheduled, schedule.Job{Name: notificationJob, Interval: notice.Interval, Run: b.notifier.Run})
 	}
-	return jobs
+	return scheduled
 }
 
 // correlate marks what a run of a job logs.
 func correlate(ctx context.Context, job, run string) context.Context {
-	return telemetry.With(ctx, slog.String("job", job), slog.String("run", run))
+	return telemetry.WithAttrs(ctx, slog.String("job", job), slog.String("run", run))
 }

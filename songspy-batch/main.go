@@ -58,13 +58,13 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	}
 	var err error
 	switch {
-	case byHand[command] != nil:
+	case commands[command] != nil:
 		var s settings
 		if err := config.Load(&s, environ); err != nil {
 			fmt.Fprintln(stderr, "songspy-batch:", err)
 			return 2
 		}
-		if err = byHand[command](ctx, s, args[1:], stdout, stderr); errors.Is(err, errUsage) {
+		if err = commands[command](ctx, s, args[1:], stdout, stderr); errors.Is(err, errUsage) {
 			return 2
 		}
 	case len(args) > 1:
@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 			return 2
 		}
 		log := telemetry.NewLogger(stdout, s.Service.LogLevel, s.Service.LogFormat)
-		for _, warning := range s.Service.Exposed(environ) {
+		for _, warning := range s.Service.ExposureWarnings(environ) {
 			log.WarnContext(ctx, "the configuration may be wrong", slog.String("warning", warning))
 		}
 		err = serve(ctx, s, log)

@@ -13,14 +13,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-func TestTheCommandSaysWhatItCanDoAndWhatIsWrongWithASetting(t *testing.T) {
+func TestTheCommandPrintsUsageAndReportsWrongSettings(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
 		args    []string
 		environ map[string]string
 		code    int
-		says    []string
+		want    []string
 	}{
 		{"help", []string{"help"}, nil, 0, []string{"songspy-batch health"}},
 		{"version", []string{"version"}, nil, 0, []string{""}},
@@ -38,7 +38,7 @@ func TestTheCommandSaysWhatItCanDoAndWhatIsWrongWithASetting(t *testing.T) {
 			if code := run(t.Context(), tt.args, tt.environ, &out, &out); code != tt.code {
 				t.Errorf("exit %d, want %d: %s", code, tt.code, out.String())
 			}
-			for _, want := range tt.says {
+			for _, want := range tt.want {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("%q is missing from:\n%s", want, out.String())
 				}
@@ -47,7 +47,7 @@ func TestTheCommandSaysWhatItCanDoAndWhatIsWrongWithASetting(t *testing.T) {
 	}
 }
 
-func TestServeIsReadyOnceTheSchemaIsThereEndsInOrderAndRunsAlone(t *testing.T) {
+func TestServeWaitsForTheSchemaStopsCleanlyAndRunsOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	environ := map[string]string{

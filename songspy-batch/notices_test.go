@@ -23,36 +23,36 @@ import (
 
 // inbox is everybody's mail and the operator's webhook, across restarts of the batch.
 type inbox struct {
-	t    *testing.T
-	key  []byte
-	down bool // the webhook
+	t           *testing.T
+	key         []byte
+	webhookDown bool // the webhook
 	// got is what arrived since it was last read, by name of its message.
-	got map[string]string
+	received map[string]string
 	// tries counts what was sent to the webhook.
-	tries int
+	webhookCalls int
 }
 
 func newInbox(t *testing.T) *inbox {
-	return &inbox{t: t, key: []byte("0123456789abcdef0123456789abcdef"), got: map[string]string{}}
+	return &inbox{t: t, key: []byte("0123456789abcdef0123456789abcdef"), received: map[string]string{}}
 }
 
 // arrive fails the test if a message comes twice.
-func (i *inbox) arrive(id, what string) {
-	if former, twice := i.got[id]; twice {
+func (i *inbox) receive(id, what string) {
+	if former, twice := i.received[id]; twice {
 		i.t.Errorf("%s came twice, before as %s", what, former)
 	}
-	i.got[id] = what
+	i.received[id] = what
 }
 
 // wants fails the test unless exactly that has arrived since it was last asked.
-func (i *inbox) wants(when string, want ...string) {
+func (i *inbox) expect(when string, want ...string) {
 	i.t.Helper()
 	var got []string
-	for id, what := range i.got {
+	for id, what := range i.received {
 		if what != "" {
 			got = append(got, what)
 		}
-		i.got[id] = ""
+		i.received[id] = ""
 	}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -62,8 +62,8 @@ func (i *inbox) wants(when string, want ...string) {
 }
 
 // Send implements notice.Sender for mail.
-func (i *inbox) Send(_ context.Context, l notice.Letter) error {
-	i.arrive(l.ID, fmt.Sprintf("%s to %s", l.Kind, l.To.Reveal()))
+func (i *inbox) Send(_ context.Context, l notice.Message) error {
+	i.receive(l.ID, fmt.Sprintf("%s to %s", l.Kind, l.To.Reveal()))
 	if !strings.Contains(l.Text, "https://songs.example.org/link") {
 		i.t.Errorf("a mail leads nowhere: %s", l.Text)
 	}
@@ -76,7 +76,7 @@ func (i *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.tries++; i.down {
+	if i.webhookCalls++; i.webhookDown {
 		return nil, errors.New("nobody there")
 	}
 	verifier, err := standardwebhooks.NewWebhookRaw(i.key)
@@ -90,25 +90,25 @@ func (i *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := errors.Join(err, json.Unmarshal(body, &message)); err != nil {
 		i.t.Error(err)
 	}
-	i.arrive(r.Header.Get("webhook-id"), fmt.Sprint(message.Kind, message.UserIDs))
+	i.receive(r.Header.Get("webhook-id"), fmt.Sprint(message.Kind, message.UserIDs))
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }
 
 // told has the batch tell by the inbox.
-func (i *inbox) told(b *batch) {
+func (i *inbox) attach(b *batch) {
 	hook, err := notice.NewWebhook("https://hooks.example.org/hunter2", i.key, i)
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	b.settings.Notices = config.Notices{RelinkURL: "https://songs.example.org/link"}
-	b.notices = b.newNotices(map[songspy.NoticeChannel]notice.Sender{songspy.ChannelMail: i, songspy.ChannelWebhook: hook})
+	b.settings.Notifications = config.Notifications{RelinkURL: "https://songs.example.org/link"}
+	b.notifier = b.newNotifier(map[songspy.NotificationChannel]notice.Sender{songspy.ChannelMail: i, songspy.ChannelWebhook: hook})
 }
 
 // keepAddress has the person told by mail.
-func (w *world) keepAddress(person int) string {
+func (w *simWorld) saveAddress(person int) string {
 	w.t.Helper()
 	address := fmt.Sprintf("person%d@example.org", person)
-	if err := w.db.KeepAddress(w.t.Context(), user(person), songspy.Secret(address)); err != nil {
+	if err := w.db.SaveAddress(w.t.Context(), userOf(person), songspy.Secret(address)); err != nil {
 		w.t.Fatal(err)
 	}
 	return address
@@ -116,16 +116,16 @@ func (w *world) keepAddress(person int) string {
 
 // TestAConsentIsToldToEndOnceAndToHaveEndedOnce is a consent's last month, in
 // which the batch is started, stopped and killed.
-func TestAConsentIsToldToEndOnceAndToHaveEndedOnce(t *testing.T) {
+func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, sim.Options{People: 3})
-		w.patience = 30 * time.Second
+		w := newSimWorld(t, sim.Options{People: 3})
+		w.changeInterval = 30 * time.Second
 		in := newInbox(t)
-		w.adapt = in.told
+		w.beforeStart = in.attach
 		linked := time.Now()
-		forgetful, careful := w.keepAddress(0), w.keepAddress(1) // person 2 has no address
+		forgetful, careful := w.saveAddress(0), w.saveAddress(1) // person 2 has no address
 		// works has the batch work for so long, twice, with a restart in between.
 		works := func(d time.Duration) {
 			stop, _ := w.start()
@@ -136,96 +136,96 @@ func TestAConsentIsToldToEndOnceAndToHaveEndedOnce(t *testing.T) {
 			kill()
 		}
 		works(20 * time.Minute)
-		in.wants("at first")
+		in.expect("at first")
 
 		<-time.After(time.Until(linked.AddDate(0, 5, 0).Add(-time.Hour)))
 		works(75 * time.Minute)
-		in.wants("a month before the end", "relink_soon to "+forgetful, "relink_soon to "+careful)
+		in.expect("a month before the end", "relink_soon to "+forgetful, "relink_soon to "+careful)
 		<-time.After(24 * time.Hour)
 		w.link(1)
 		works(20 * time.Minute)
-		in.wants("a day later")
+		in.expect("a day later")
 
 		<-time.After(time.Until(linked.AddDate(0, 6, 0).Add(-time.Hour)))
 		w.link(2)
-		in.down = true
+		in.webhookDown = true
 		works(75 * time.Minute)
 		// The consent is over by the calendar, and then by Spotify's word: that is one state.
-		in.wants("at the end", "relink to "+forgetful)
-		if tries := in.tries; tries < 2 {
+		in.expect("at the end", "relink to "+forgetful)
+		if tries := in.webhookCalls; tries < 2 {
 			t.Errorf("the webhook was tried %d times", tries)
 		}
-		in.down = false
+		in.webhookDown = false
 		works(2 * time.Hour)
-		in.wants("once the webhook is back", fmt.Sprintf("needs_person[%d]", user(0)))
-		if l, err := w.db.Link(context.WithoutCancel(t.Context()), user(0)); err != nil || l.State != songspy.LinkReauthRequired {
+		in.expect("once the webhook is back", fmt.Sprintf("needs_person[%d]", userOf(0)))
+		if l, err := w.db.Link(context.WithoutCancel(t.Context()), userOf(0)); err != nil || l.State != songspy.LinkReauthRequired {
 			t.Errorf("the link is %s, %v", l.State, err)
 		}
 
 		w.link(0)
 		works(20 * time.Minute)
-		in.wants("after linking again")
+		in.expect("after linking again")
 		<-time.After(time.Until(linked.AddDate(0, 10, 2)))
 		works(20 * time.Minute)
-		in.wants("in the next consent's last month", "relink_soon to "+careful)
+		in.expect("in the next consent's last month", "relink_soon to "+careful)
 	})
 }
 
 // TestADoorThatStaysShutIsToldToTheOperatorOnce goes from Spotify's 429 to the webhook.
-func TestADoorThatStaysShutIsToldToTheOperatorOnce(t *testing.T) {
+func TestALongOpenBreakerIsReportedToTheOperatorOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, sim.Options{People: 2})
-		w.patience = 30 * time.Second
+		w := newSimWorld(t, sim.Options{People: 2})
+		w.changeInterval = 30 * time.Second
 		in := newInbox(t)
-		w.adapt = in.told
-		closing := 2 * 3600
-		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &closing, Times: 1})
+		w.beforeStart = in.attach
+		retryAfter := 2 * 3600
+		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &retryAfter, Times: 1})
 		stop, _ := w.start()
 		<-time.After(59 * time.Minute)
-		in.wants("within the first hour")
+		in.expect("within the first hour")
 		<-time.After(5 * time.Minute)
-		in.wants("after it", "door_closed[]")
+		in.expect("after it", "door_closed[]")
 		stop()
 		stop, _ = w.start()
 		<-time.After(2 * time.Hour)
-		in.wants("until it opened")
+		in.expect("until it opened")
 		stop()
 	})
 }
 
-func TestNobodyIsToldByABatchThatHasNoChannel(t *testing.T) {
+func TestWithoutAChannelNothingIsNotified(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, sim.Options{People: 1})
-		w.patience = 30 * time.Second
-		w.keepAddress(0)
+		w := newSimWorld(t, sim.Options{People: 1})
+		w.changeInterval = 30 * time.Second
+		w.saveAddress(0)
 		<-time.After(time.Until(time.Now().AddDate(0, 5, 1)))
 		stop, _ := w.start()
 		<-time.After(time.Hour)
 		stop()
-		if n := w.rows("notices", 0); n > 0 {
+		if n := w.countRows("notices", 0); n > 0 {
 			t.Errorf("%d notices are stored", n)
 		}
 	})
 }
 
-func TestChannelsAreThoseThatTheSettingsName(t *testing.T) {
+func TestSettingsDecideTheNotificationChannels(t *testing.T) {
 	t.Parallel()
-	hook := config.Notices{WebhookURL: "https://hooks.example.org/hunter2"}
-	mail := config.Notices{SMTPURL: "smtps://u:p@mail.example.org", Mail: config.Mail{From: "songs@example.org"}}
+	hook := config.Notifications{WebhookURL: "https://hooks.example.org/hunter2"}
+	mail := config.Notifications{SMTPURL: "smtps://u:p@mail.example.org", Mail: config.Mail{From: "songs@example.org"}}
 	both := mail
 	both.WebhookURL, both.OperatorEmail = hook.WebhookURL, "operator@example.org"
 	for name, c := range map[string]struct {
-		given config.Notices
-		want  []songspy.NoticeChannel
+		given config.Notifications
+		want  []songspy.NotificationChannel
 	}{
-		"nothing":   {config.Notices{}, nil},
-		"a webhook": {hook, []songspy.NoticeChannel{songspy.ChannelWebhook}},
-		"mail":      {mail, []songspy.NoticeChannel{songspy.ChannelMail}},
-		"all":       {both, []songspy.NoticeChannel{songspy.ChannelMail, songspy.ChannelOperatorMail, songspy.ChannelWebhook}},
+		"nothing":   {config.Notifications{}, nil},
+		"a webhook": {hook, []songspy.NotificationChannel{songspy.ChannelWebhook}},
+		"mail":      {mail, []songspy.NotificationChannel{songspy.ChannelMail}},
+		"all":       {both, []songspy.NotificationChannel{songspy.ChannelMail, songspy.ChannelOperatorMail, songspy.ChannelWebhook}},
 	} {
-		senders, err := newSenders(settings{Notices: c.given})
+		senders, err := newSenders(settings{Notifications: c.given})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // readyz is what the batch that was started last says of itself.
-func (w *world) readyz() (status int, words string) {
+func (w *simWorld) readyz() (status int, words string) {
 	answer := httptest.NewRecorder()
 	telemetry.Readyz(w.batch.ready, w.batch.notes).ServeHTTP(answer,
 		httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/readyz", http.NoBody))
@@ -21,7 +21,7 @@ func (w *world) readyz() (status int, words string) {
 }
 
 // says fails the test unless the batch says that, line by line; … stands for anything.
-func (w *world) says(when string, status int, lines ...string) {
+func (w *simWorld) expectReadyz(when string, status int, lines ...string) {
 	w.t.Helper()
 	got, words := w.readyz()
 	said := strings.Split(strings.TrimSpace(words), "\n")
@@ -36,40 +36,40 @@ func (w *world) says(when string, status int, lines ...string) {
 	}
 }
 
-func TestReadinessSaysInWordsWhatIsWrongAndWhatItMeans(t *testing.T) {
+func TestReadyzExplainsWhatIsWrong(t *testing.T) {
 	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 12
-		w := newWorld(t, sim.Options{People: people, Population: "regular", Epoch: time.Now()})
+		w := newSimWorld(t, sim.Options{People: people, Population: "regular", Epoch: time.Now()})
 		stop, _ := w.start(func(s *settings) { s.Spotify.DailyCalls = 100_000 })
 		<-time.After(time.Hour)
-		w.says("when all is well", 200, "ready")
+		w.expectReadyz("when all is well", 200, "ready")
 
-		closing := 3600
-		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &closing, Times: 1})
+		retryAfter := 3600
+		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &retryAfter, Times: 1})
 		<-time.After(5 * time.Minute)
-		w.says("behind a closed door", 200, "ready",
+		w.expectReadyz("behind a closed door", 200, "ready",
 			"Spotify's api door of app … is closed (throttled) until …; nobody is asked before.")
 		<-time.After(3 * time.Hour)
-		w.says("once it is open again", 200, "ready")
+		w.expectReadyz("once it is open again", 200, "ready")
 
 		end := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.InvalidGrant})
 		<-time.After(40 * time.Minute)
-		w.says("in an outage", 200, "ready",
+		w.expectReadyz("in an outage", 200, "ready",
 			"Spotify has refused nearly every renewal of app … since …; that is taken for an outage, and nobody is asked to link anew.")
 		end()
 		<-time.After(2 * time.Hour)
-		w.says("after it", 200, "ready")
+		w.expectReadyz("after it", 200, "ready")
 		stop()
 
 		stop, _ = w.start(func(s *settings) { s.Spotify.DailyCalls = people * 200 })
 		<-time.After(10 * time.Minute)
-		w.says("on a budget", 200, "ready",
+		w.expectReadyz("on a budget", 200, "ready",
 			"The 2340 calls that are planned for 24 hours for app … do not allow a poll every 3m0s: idle users are polled about every ….")
 		stop()
 
 		w.batch = newBatch(w.batch.settings, w.batch.db, w.sim.Transport(), w.batch.log)
-		w.says("before it works", 503, "The listeners have not been read yet.")
+		w.expectReadyz("before it works", 503, "The listeners have not been read yet.")
 	})
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-func (w *world) state(person int) songspy.LinkState {
+func (w *simWorld) linkState(person int) songspy.LinkState {
 	w.t.Helper()
-	l, err := w.db.Link(context.WithoutCancel(w.t.Context()), user(person))
+	l, err := w.db.Link(context.WithoutCancel(w.t.Context()), userOf(person))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -22,14 +22,14 @@ func (w *world) state(person int) songspy.LinkState {
 
 // TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly has Spotify refuse
 // the polls of one user, or of all, though it renews their tokens.
-func TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly(t *testing.T) {
+func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 	long(t)
 	t.Parallel()
 	for name, c := range map[string]struct {
-		person int
-		lasts  time.Duration
-		during songspy.LinkState // three hours after the first refusal
-		after  songspy.LinkState // eight hours after it
+		person   int
+		duration time.Duration
+		during   songspy.LinkState // three hours after the first refusal
+		after    songspy.LinkState // eight hours after it
 	}{
 		"one user, for good":        {0, 0, songspy.LinkSuspect, songspy.LinkReauthRequired},
 		"one user, for four hours":  {0, 4 * time.Hour, songspy.LinkSuspect, songspy.LinkActive},
@@ -39,21 +39,21 @@ func TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const people = 6
-				w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now()})
-				w.patience = 30 * time.Second
+				w := newSimWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now()})
+				w.changeInterval = 30 * time.Second
 				stop, _ := w.start()
 				<-time.After(time.Hour)
 				began := time.Now()
 				end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: c.person, Kind: sim.Unauthorized, Body: "invalid"})
-				if c.lasts > 0 {
-					time.AfterFunc(c.lasts, func() { end() })
+				if c.duration > 0 {
+					time.AfterFunc(c.duration, func() { end() })
 				}
 				<-time.After(3 * time.Hour)
-				if got := w.state(0); got != c.during && c.person != sim.Everyone {
+				if got := w.linkState(0); got != c.during && c.person != sim.Everyone {
 					t.Errorf("after three hours the link is %s, want %s", got, c.during)
 				}
 				renewed := 0
-				for _, call := range w.called("token") {
+				for _, call := range w.callsTo("token") {
 					if call.Person == 0 && call.Status == 200 && call.At.After(began.Add(time.Hour)) {
 						renewed++
 					}
@@ -62,7 +62,7 @@ func TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly(t *testing.T) {
 					t.Error("the token was not renewed, so nothing is shown")
 				}
 				asked := 0
-				for _, call := range w.called("currently-playing") {
+				for _, call := range w.callsTo("currently-playing") {
 					if call.Person == 0 && call.At.After(began) {
 						asked++
 					}
@@ -77,31 +77,31 @@ func TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly(t *testing.T) {
 					if person != 0 {
 						want = songspy.LinkActive
 					}
-					if got := w.state(person); got != want {
+					if got := w.linkState(person); got != want {
 						t.Errorf("after eight hours the link of person %d is %s, want %s", person, got, want)
 					}
 				}
 				if c.after == songspy.LinkReauthRequired {
-					w.knowsWhy(0, songspy.GapLinkBroken, began.Add(10*time.Minute), time.Now())
+					w.expectGap(0, songspy.GapLinkBroken, began.Add(10*time.Minute), time.Now())
 				}
 			})
 		})
 	}
 }
 
-func TestAnUnknown403ConcernsTheAppOrTheUserByHowManyGetIt(t *testing.T) {
+func TestAnUnknown403CountsAgainstTheAppOrTheUser(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		people  int
-		fault   sim.Fault // of the polls
-		want    songspy.LinkState
-		others  songspy.LinkState
-		closed  bool // the app's door
-		because songspy.GapReason
+		people      int
+		fault       sim.Fault // of the polls
+		want        songspy.LinkState
+		others      songspy.LinkState
+		wantBlocked bool // the app's door
+		wantGap     songspy.GapReason
 	}{
 		"the only user":         {1, sim.Fault{Person: 0, Kind: sim.Forbidden}, songspy.LinkNotRegistered, "", false, songspy.GapLinkBroken},
 		"one of six":            {6, sim.Fault{Person: 0, Kind: sim.Forbidden, Body: "plain"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
-		"all of six":            {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapDoorClosed},
+		"all of six":            {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapAppBlocked},
 		"all, a proxy's page":   {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden, Body: "html"}, songspy.LinkActive, songspy.LinkActive, false, songspy.GapProviderDown},
 		"one, in other words":   {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "dashboard"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
 		"one, in words of 2021": {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "approved"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
@@ -109,30 +109,30 @@ func TestAnUnknown403ConcernsTheAppOrTheUserByHowManyGetIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, sim.Options{People: c.people, Population: "regular", Seed: 5, Epoch: time.Now()})
-				w.patience = 30 * time.Second
+				w := newSimWorld(t, sim.Options{People: c.people, Population: "regular", Seed: 5, Epoch: time.Now()})
+				w.changeInterval = 30 * time.Second
 				stop, _ := w.start()
 				<-time.After(time.Hour)
 				began := time.Now()
 				c.fault.Endpoint = "currently-playing"
 				w.sim.Fault(c.fault)
 				<-time.After(30 * time.Minute)
-				closed := w.batch.apps.Doors()[sim.SpotifyClientID].API.Why != ""
+				blocked := w.batch.apps.Breakers()[sim.SpotifyClientID].API.Cause != ""
 				stop()
-				if closed != c.closed {
-					t.Errorf("the app's door is closed: %v", closed)
+				if blocked != c.wantBlocked {
+					t.Errorf("the app's door is closed: %v", blocked)
 				}
 				for person := range c.people {
 					want := c.want
 					if person > 0 {
 						want = c.others
 					}
-					if got := w.state(person); got != want {
+					if got := w.linkState(person); got != want {
 						t.Errorf("the link of person %d is %s, want %s", person, got, want)
 					}
 				}
-				if c.because == songspy.GapLinkBroken {
-					w.knowsWhy(0, c.because, began.Add(15*time.Minute), time.Now())
+				if c.wantGap == songspy.GapLinkBroken {
+					w.expectGap(0, c.wantGap, began.Add(15*time.Minute), time.Now())
 				}
 			})
 		})
@@ -145,15 +145,15 @@ func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const people = 6
-		w := newWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now()})
-		w.sim.Vary(func(v *sim.Variants) { v.Idle404 = true })
-		w.patience = 30 * time.Second
+		w := newSimWorld(t, sim.Options{People: people, Population: "regular", Seed: 5, Epoch: time.Now()})
+		w.sim.ChangeQuirks(func(v *sim.Quirks) { v.Idle404 = true })
+		w.changeInterval = 30 * time.Second
 		from := time.Now()
 		stop, _ := w.start()
 		<-time.After(12 * time.Hour)
 		stop()
 		answered := 0
-		for _, call := range w.called("currently-playing") {
+		for _, call := range w.callsTo("currently-playing") {
 			if call.Status == 404 {
 				answered++
 			}
@@ -165,7 +165,7 @@ func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 			if gaps := w.gaps(person); len(gaps) > 0 {
 				t.Errorf("person %d has the gaps %+v", person, gaps)
 			}
-			if a := w.holdToTruth(person, from, time.Now(), time.Now().Add(-3*time.Hour)); a.missed+a.doubled+a.invented > 0 {
+			if a := w.compareWithTruth(person, from, time.Now(), time.Now().Add(-3*time.Hour)); a.missed+a.duplicated+a.invented > 0 {
 				t.Errorf("person %d: %+v", person, a)
 			}
 		}
@@ -174,32 +174,32 @@ func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 
 // TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser keeps the grant of somebody
 // whom the app's owner enters two days later.
-func TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser(t *testing.T) {
+func TestAKeptGrantIsCompletedOnceTheUserIsRegistered(t *testing.T) {
 	long(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, sim.Options{People: 2, Population: "regular", Seed: 5, Epoch: time.Now()})
-		w.patience = 30 * time.Second
-		w.keepGrant(1)
+		w := newSimWorld(t, sim.Options{People: 2, Population: "regular", Seed: 5, Epoch: time.Now()})
+		w.changeInterval = 30 * time.Second
+		w.replaceLinkWithGrant(1)
 		end := w.sim.Fault(sim.Fault{Endpoint: "me", Person: 1, Kind: sim.NotRegistered})
 		stop, _ := w.start()
 		<-time.After(52 * time.Hour)
 		asked := 0
-		for _, call := range w.called("currently-playing") {
+		for _, call := range w.callsTo("currently-playing") {
 			if call.Person == 1 {
 				asked++
 			}
 		}
-		if state := w.state(1); state != songspy.LinkNotRegistered || asked > 0 {
+		if state := w.linkState(1); state != songspy.LinkNotRegistered || asked > 0 {
 			t.Errorf("while the app does not know the user their link is %s and they were polled %d times", state, asked)
 		}
-		if tried := len(w.called("me")); tried < 2 || tried > 3 {
+		if tried := len(w.callsTo("me")); tried < 2 || tried > 3 {
 			t.Errorf("tried %d times in two days", tried)
 		}
 		end()
 		<-time.After(28 * time.Hour)
 		stop()
-		l, err := w.db.Link(context.WithoutCancel(t.Context()), user(1))
+		l, err := w.db.Link(context.WithoutCancel(t.Context()), userOf(1))
 		if err != nil || l.State != songspy.LinkActive || l.AccountID == nil || *l.AccountID != w.sim.Person(1).AccountID {
 			t.Errorf("the link is %s of %v, %v", l.State, l.AccountID, err)
 		}
@@ -217,13 +217,13 @@ func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 		"nothing": {
 			func(*testing.T, *store.Store) {},
 			func(l songspy.Link, err error) bool {
-				return err == nil && l.State == songspy.LinkActive && l.AccountKnown()
+				return err == nil && l.State == songspy.LinkActive && l.HasAccount()
 			},
 		},
 		"unlinked": {
 			func(t *testing.T, db *store.Store) {
 				t.Helper()
-				if _, err := db.Unlink(t.Context(), user(1)); err != nil {
+				if _, err := db.Unlink(t.Context(), userOf(1)); err != nil {
 					t.Error(err)
 				}
 			},
@@ -233,7 +233,7 @@ func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 			func(t *testing.T, db *store.Store) {
 				t.Helper()
 				if _, err := db.SaveLink(t.Context(), store.NewLink{
-					UserID: user(1), App: "app", Account: songspy.Account{AccountID: "another"}, At: time.Now(),
+					UserID: userOf(1), App: "app", Account: songspy.SpotifyAccount{AccountID: "another"}, ConsentedAt: time.Now(),
 					Grant: songspy.Grant{AccessToken: "access of another", RefreshToken: "refresh of another", ExpiresAt: time.Now().Add(24 * time.Hour), Auth: songspy.AuthBasic},
 				}); err != nil {
 					t.Error(err)
@@ -247,14 +247,14 @@ func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, sim.Options{People: 2, Population: "regular", Seed: 5, Epoch: time.Now()})
-				w.keepGrant(1)
-				if linked, err := w.db.EnterSeat(t.Context(), user(1)); err != nil || linked {
+				w := newSimWorld(t, sim.Options{People: 2, Population: "regular", Seed: 5, Epoch: time.Now()})
+				w.replaceLinkWithGrant(1)
+				if linked, err := w.db.EnterSeat(t.Context(), userOf(1)); err != nil || linked {
 					t.Fatalf("linked: %v, %v", linked, err)
 				}
 				saves := 0
-				w.adapt = func(b *batch) {
-					b.db = changedBeforeSaving{b.db, func() {
+				w.beforeStart = func(b *batch) {
+					b.db = racingDatabase{b.db, func() {
 						saves++
 						c.meanwhile(t, w.db)
 					}}
@@ -262,7 +262,7 @@ func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 				stop, _ := w.start()
 				<-time.After(time.Hour)
 				stop()
-				if l, err := w.db.Link(context.WithoutCancel(t.Context()), user(1)); !c.want(l, err) || saves != 1 {
+				if l, err := w.db.Link(context.WithoutCancel(t.Context()), userOf(1)); !c.want(l, err) || saves != 1 {
 					t.Errorf("after %d attempts the link is %s of account %v: %v", saves, l.State, l.AccountID, err)
 				}
 			})
@@ -271,26 +271,26 @@ func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 }
 
 // changedBeforeSaving is a database in which something happens just before a link is saved.
-type changedBeforeSaving struct {
+type racingDatabase struct {
 	database
-	meanwhile func()
+	beforeSave func()
 }
 
-func (c changedBeforeSaving) SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error) {
-	c.meanwhile()
+func (c racingDatabase) SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error) {
+	c.beforeSave()
 	return c.database.SaveLink(ctx, n)
 }
 
 // keepGrant unlinks a person and keeps a grant of theirs whose account is not known.
-func (w *world) keepGrant(person int) {
+func (w *simWorld) replaceLinkWithGrant(person int) {
 	w.t.Helper()
-	l, err := w.db.Link(w.t.Context(), user(person))
+	l, err := w.db.Link(w.t.Context(), userOf(person))
 	if err == nil {
-		_, err = w.db.Unlink(w.t.Context(), user(person))
+		_, err = w.db.Unlink(w.t.Context(), userOf(person))
 	}
 	if err == nil {
-		_, err = w.db.KeepGrant(w.t.Context(), store.NewLink{
-			UserID: user(person), App: l.App, At: time.Now(),
+		_, err = w.db.SavePendingGrant(w.t.Context(), store.NewLink{
+			UserID: userOf(person), App: l.App, ConsentedAt: time.Now(),
 			Grant: l.Grant(),
 		})
 	}

@@ -28,38 +28,38 @@ import (
 )
 
 // asBatch has the test's own binary be a batch: replicas are processes.
-const asBatch = "SONGSPY_TEST_AS_BATCH"
+const runAsBatchEnv = "SONGSPY_TEST_AS_BATCH"
 
 // shortLease is what the replicas of these tests agree on. No call to the
 // simulator takes nearly as long as its calls may.
-var shortLease = leaseTerms{length: 5 * time.Second, call: 2 * time.Second}
+var shortLease = leaseTimes{length: 5 * time.Second, callTimeout: 2 * time.Second}
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asBatch) != "" {
-		leased = shortLease
+	if os.Getenv(runAsBatchEnv) != "" {
+		replicaLease = shortLease
 		os.Exit(start())
 	}
 	os.Exit(m.Run())
 }
 
 // wire is a TCP proxy that can be cut: nothing passes any more, and nobody is told.
-type wire struct {
-	network, to string
-	cut         atomic.Bool
+type proxy struct {
+	network, target string
+	cut             atomic.Bool
 }
 
 // newWire lays a wire to the database's server, and gives its URL by way of it.
 // A throwaway server may be reached by a socket in a folder alone.
-func newWire(t *testing.T, database string) (w *wire, through string) {
+func newProxy(t *testing.T, database string) (w *proxy, through string) {
 	t.Helper()
 	u, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
 	query, port := u.Query(), cmp.Or(u.Port(), u.Query().Get("port"), "5432")
-	w = &wire{network: "tcp", to: net.JoinHostPort(u.Hostname(), port)}
+	w = &proxy{network: "tcp", target: net.JoinHostPort(u.Hostname(), port)}
 	if folder := query.Get("host"); folder != "" {
-		w.network, w.to = "unix", filepath.Join(folder, ".s.PGSQL."+port)
+		w.network, w.target = "unix", filepath.Join(folder, ".s.PGSQL."+port)
 	}
 	query.Del("host")
 	query.Del("port")
@@ -76,15 +76,15 @@ func newWire(t *testing.T, database string) (w *wire, through string) {
 			if err != nil {
 				return
 			}
-			go w.carry(t.Context(), near)
+			go w.forward(t.Context(), near)
 		}
 	}()
 	return w, u.String()
 }
 
-func (w *wire) carry(ctx context.Context, near net.Conn) {
+func (w *proxy) forward(ctx context.Context, near net.Conn) {
 	defer near.Close()
-	far, err := (&net.Dialer{}).DialContext(ctx, w.network, w.to)
+	far, err := (&net.Dialer{}).DialContext(ctx, w.network, w.target)
 	if err != nil {
 		return
 	}
@@ -93,42 +93,42 @@ func (w *wire) carry(ctx context.Context, near net.Conn) {
 	defer stop()
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-		both.Go(func() { _, _ = io.Copy(swallower{w, way[1]}, way[0]) })
+		both.Go(func() { _, _ = io.Copy(proxyWriter{w, way[1]}, way[0]) })
 	}
 	both.Wait()
 }
 
 // swallower passes on what is written, until its wire is cut.
-type swallower struct {
-	w  *wire
-	to io.Writer
+type proxyWriter struct {
+	proxy *proxy
+	to    io.Writer
 }
 
-func (s swallower) Write(p []byte) (int, error) {
-	if s.w.cut.Load() {
+func (s proxyWriter) Write(p []byte) (int, error) {
+	if s.proxy.cut.Load() {
 		return len(p), nil
 	}
 	return s.to.Write(p)
 }
 
 // fleet is replicas of the batch over one Postgres and one simulated Spotify.
-type fleet struct {
+type replicaSet struct {
 	t       *testing.T
 	spotify *httptest.Server
 	mu      sync.Mutex
-	looks   map[int][]time.Time // at each person
+	polls   map[int][]time.Time // at each person
 }
 
-func newFleet(t *testing.T, people int, url string, key []byte) *fleet {
+func newReplicaSet(t *testing.T, people int, url string, key []byte) *replicaSet {
 	t.Helper()
-	f := &fleet{t: t, looks: map[int][]time.Time{}}
+	f := &replicaSet{t: t, polls: map[int][]time.Time{}}
 	s, err := sim.New(sim.Options{
 		People: people, Epoch: time.Now().Add(24 * time.Hour), // nobody plays anything: every look is the floor's
 		Observe: func(c sim.Call) {
 			if c.Endpoint.String() == "currently-playing" {
 				f.mu.Lock()
 				defer f.mu.Unlock()
-				f.looks[c.Person] = append(f.looks[c.Person], c.At)
+				f.polls[c.Person] = append(f.polls[c.Person], c.At)
 			}
 		},
 	})
@@ -152,7 +152,7 @@ func newFleet(t *testing.T, people int, url string, key []byte) *fleet {
 		}
 		access, refresh := s.SpotifyTokens(person)
 		_, err = db.SaveLink(t.Context(), store.NewLink{
-			UserID: u.ID, App: sim.SpotifyClientID, Account: songspy.Account{AccountID: fmt.Sprint(person)},
+			UserID: u.ID, App: sim.SpotifyClientID, Account: songspy.SpotifyAccount{AccountID: fmt.Sprint(person)},
 			Grant: songspy.Grant{
 				AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh), ExpiresAt: time.Now().Add(time.Hour),
 				Scope: strings.Join(songspy.NeededScopes(), " "), Auth: songspy.AuthBasic,
@@ -166,13 +166,13 @@ func newFleet(t *testing.T, people int, url string, key []byte) *fleet {
 }
 
 // replica starts one more batch; kill ends it without a word.
-func (f *fleet) replica(url string, key []byte, interval time.Duration) (addr string, kill func()) {
+func (f *replicaSet) startReplica(url string, key []byte, interval time.Duration) (addr string, kill func()) {
 	f.t.Helper()
 	addr = freeAddr(f.t)
 	cmd := exec.CommandContext(f.t.Context(), os.Args[0])
 	cmd.Dir = f.t.TempDir()
 	cmd.Env = []string{
-		asBatch + "=1", "PATH=" + os.Getenv("PATH"), "SONGSPY_ENV=development",
+		runAsBatchEnv + "=1", "PATH=" + os.Getenv("PATH"), "SONGSPY_ENV=development",
 		"SONGSPY_DATABASE_URL=" + url, "SONGSPY_BATCH_ADDR=" + addr,
 		"SONGSPY_SEAL_KEYS=test:" + base64.StdEncoding.EncodeToString(key),
 		"SONGSPY_POLL_INTERVAL=" + interval.String(),
@@ -196,13 +196,13 @@ func (f *fleet) replica(url string, key []byte, interval time.Duration) (addr st
 }
 
 // says waits until the readiness of the replica at the address holds the words.
-func (f *fleet) says(addr string, words func(string) bool) {
+func (f *replicaSet) waitForReadyz(addr string, words func(string) bool) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 40*time.Second)
 	defer cancel()
 	var answer string
 	for ctx.Err() == nil {
-		if answer = get(ctx, "http://"+addr+"/readyz"); words(answer) {
+		if answer = fetchBody(ctx, "http://"+addr+"/readyz"); words(answer) {
 			return
 		}
 		select {
@@ -214,7 +214,7 @@ func (f *fleet) says(addr string, words func(string) bool) {
 }
 
 // get is the body of an answer; empty without one.
-func get(ctx context.Context, address string) string {
+func fetchBody(ctx context.Context, address string) string {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return ""
@@ -241,14 +241,14 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 	const untold = time.Second + 200*time.Millisecond // and what a look takes
 	key := bytes.Repeat([]byte("k"), 32)
 	database := storetest.New(t, storetest.Postgres)
-	cable, through := newWire(t, database.URL)
+	cutProxy, through := newProxy(t, database.URL)
 
-	f := newFleet(t, people, database.URL, key)
-	_, killFirst := f.replica(database.URL, key, interval)
-	cutOff, _ := f.replica(through, key, interval)
-	last, _ := f.replica(database.URL, key, interval)
+	f := newReplicaSet(t, people, database.URL, key)
+	_, killFirst := f.startReplica(database.URL, key, interval)
+	cutOff, _ := f.startReplica(through, key, interval)
+	last, _ := f.startReplica(database.URL, key, interval)
 	for _, addr := range []string{cutOff, last} {
-		f.says(addr, func(s string) bool {
+		f.waitForReadyz(addr, func(s string) bool {
 			return strings.HasPrefix(s, "ready") && strings.Contains(s, "looks after 2") && strings.Contains(s, "3 in all")
 		})
 	}
@@ -258,12 +258,12 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 	killFirst()
 	<-time.After(2 * time.Second)
 	cut := time.Now()
-	cable.cut.Store(true)
-	f.says(last, func(s string) bool { return strings.Contains(s, "looks after 64 of 64") })
+	cutProxy.cut.Store(true)
+	f.waitForReadyz(last, func(s string) bool { return strings.Contains(s, "looks after 64 of 64") })
 	if took := time.Since(cut); took > 2*shortLease.length {
 		t.Errorf("the last replica took %v to take everyone over", took)
 	}
-	f.says(cutOff, func(s string) bool { return strings.Contains(s, "has not renewed this replica's leases") })
+	f.waitForReadyz(cutOff, func(s string) bool { return strings.Contains(s, "has not renewed this replica's leases") })
 	<-time.After(interval)
 	until := time.Now()
 
@@ -272,13 +272,13 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 	again := 0
 	for person := range people {
 		planned := songspy.PhaseOf(songspy.UserID(person+1), interval)
-		looks := map[int64][]time.Time{} // by the time that they were planned for
-		for _, at := range f.looks[person] {
-			slot := due.Slot(at, planned, interval).Add(-interval).UnixNano()
-			looks[slot] = append(looks[slot], at)
+		polls := map[int64][]time.Time{} // by the time that they were planned for
+		for _, at := range f.polls[person] {
+			slot := due.NextAtPhase(at, planned, interval).Add(-interval).UnixNano()
+			polls[slot] = append(polls[slot], at)
 		}
-		for slot := due.Slot(settled, planned, interval); slot.Add(late).Before(until); slot = slot.Add(interval) {
-			made := looks[slot.UnixNano()]
+		for slot := due.NextAtPhase(settled, planned, interval); slot.Add(late).Before(until); slot = slot.Add(interval) {
+			made := polls[slot.UnixNano()]
 			if len(made) == 0 || made[0].Sub(slot) > late {
 				t.Errorf("person %d was to be looked at at %v, and was at %v", person, slot, made)
 				continue

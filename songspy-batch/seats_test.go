@@ -9,10 +9,10 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-func TestWhoWaitsIsGivenASeatSoonAfterSomebodyLeaves(t *testing.T) {
+func TestAWaitingUserGetsAFreedSeatSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, sim.Options{People: 2, Epoch: time.Now().Add(24 * time.Hour)})
+		w := newSimWorld(t, sim.Options{People: 2, Epoch: time.Now().Add(24 * time.Hour)})
 		apps := []songspy.AppSeats{{App: sim.SpotifyClientID, Seats: 2}}
 		stop, _ := w.start(func(s *settings) { s.Spotify.Seats = 2 })
 		defer func() { stop() }()
@@ -25,10 +25,10 @@ func TestWhoWaitsIsGivenASeatSoonAfterSomebodyLeaves(t *testing.T) {
 		if err != nil || seat.State != songspy.SeatWaiting {
 			t.Fatalf("%+v, %v", seat, err)
 		}
-		if _, err := w.db.Unlink(t.Context(), user(0)); err != nil {
+		if _, err := w.db.Unlink(t.Context(), userOf(0)); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(seatingEvery + time.Second)
+		<-time.After(seatAssignmentInterval + time.Second)
 		if seat, _, err = w.db.Seat(t.Context(), waits.ID); err != nil || seat.State != songspy.SeatHeld {
 			t.Errorf("%+v, %v", seat, err)
 		}
@@ -37,34 +37,34 @@ func TestWhoWaitsIsGivenASeatSoonAfterSomebodyLeaves(t *testing.T) {
 
 // TestEachAppIsAskedByItsOwnDoorAndPeoplesOwnAppsAreKeptAlive looks at somebody
 // through a second app and at somebody through their own while the first app is shut.
-func TestEachAppIsAskedByItsOwnDoorAndPeoplesOwnAppsAreKeptAlive(t *testing.T) {
+func TestEachAppHasItsOwnBreakerAndUserSuppliedAppsArePolled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const first, second, own = 0, 1, 2
-		w := newWorld(t, sim.Options{People: 3, Epoch: time.Now().Add(24 * time.Hour), RotateRefreshTokens: true})
-		w.sim.RegisterWith(second, sim.SmallClientID)
-		w.linkThrough(second, sim.SmallClientID, sim.SmallClientID, sim.SmallClientSecret)
-		w.linkThrough(own, songspy.OwnApp(sim.OwnClientID), sim.OwnClientID, "")
-		closing := 7200
-		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: first, Kind: sim.RateLimited, RetryAfter: &closing, Times: 1})
+		w := newSimWorld(t, sim.Options{People: 3, Epoch: time.Now().Add(24 * time.Hour), RotateRefreshTokens: true})
+		w.sim.RegisterWith(second, sim.DevelopmentClientID)
+		w.linkViaApp(second, sim.DevelopmentClientID, sim.DevelopmentClientID, sim.DevelopmentClientSecret)
+		w.linkViaApp(own, songspy.UserApp(sim.UserAppClientID), sim.UserAppClientID, "")
+		retryAfter := 7200
+		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: first, Kind: sim.RateLimited, RetryAfter: &retryAfter, Times: 1})
 		from := time.Now()
 		stop, _ := w.start(func(s *settings) {
-			s.Spotify.MoreApps = songspy.Secret(sim.SmallClientID + ":" + sim.SmallClientSecret + ":5")
+			s.Spotify.MoreApps = songspy.Secret(sim.DevelopmentClientID + ":" + sim.DevelopmentClientSecret + ":5")
 		})
 		<-time.After(90 * time.Minute) // every token is renewed at least once
 		stop()
-		looks := map[int]int{}
-		for _, c := range w.called("currently-playing") {
-			looks[c.Person]++
+		polls := map[int]int{}
+		for _, c := range w.callsTo("currently-playing") {
+			polls[c.Person]++
 		}
-		if looks[first] != 1 {
-			t.Errorf("%d looks went by the first app, whose door one of them closed", looks[first])
+		if polls[first] != 1 {
+			t.Errorf("%d looks went by the first app, whose door one of them closed", polls[first])
 		}
 		for _, person := range []int{second, own} {
-			if want := int(time.Since(from) / (3 * time.Minute)); looks[person] < want {
-				t.Errorf("person %d was looked at %d times, not %d", person, looks[person], want)
+			if want := int(time.Since(from) / (3 * time.Minute)); polls[person] < want {
+				t.Errorf("person %d was looked at %d times, not %d", person, polls[person], want)
 			}
-			if l, err := w.db.Link(t.Context(), user(person)); err != nil || l.State != songspy.LinkActive || !l.AccessExpiresAt.After(time.Now()) {
+			if l, err := w.db.Link(t.Context(), userOf(person)); err != nil || l.State != songspy.LinkActive || !l.AccessExpiresAt.After(time.Now()) {
 				t.Errorf("person %d's link is %s until %v, %v", person, l.State, l.AccessExpiresAt, err)
 			}
 		}

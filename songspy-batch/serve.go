@@ -32,19 +32,19 @@ import (
 )
 
 // schemaWithin is how long the API may take to bring the schema up to date.
-const schemaWithin = 2 * time.Minute
+const schemaTimeout = 2 * time.Minute
 
 // leaseTerms are the times that replicas of the batch agree on.
-type leaseTerms struct {
+type leaseTimes struct {
 	// length is how long the shards of a replica that died stay reserved for it.
 	// It outlasts a call and several heartbeats.
 	length time.Duration
 	// call is how long a call to Spotify may take that begins under a lease.
-	call time.Duration
+	callTimeout time.Duration
 }
 
 // leased are the terms of this process. The replicas of a test shorten them.
-var leased = leaseTerms{length: 15 * time.Second, call: sweep.LookWithin}
+var replicaLease = leaseTimes{length: 15 * time.Second, callTimeout: sweep.PollTimeout}
 
 // serve works until ctx ends or something breaks, then puts everything away.
 func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
@@ -70,7 +70,7 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	b.notices = b.newNotices(senders)
+	b.notifier = b.newNotifier(senders)
 	return b.run(ctx, listener)
 }
 
@@ -94,16 +94,16 @@ type database interface {
 	sweep.Store
 	sweep.Feed
 	refresh.Links
-	housekeeping.Store
-	readmission.Links
-	seating.Seats
-	notice.Book
-	notice.Claims
+	housekeeping.CleanupStore
+	readmission.UnregisteredLinks
+	seating.SeatAssigner
+	notice.Outbox
+	notice.Queue
 	notice.Links
 	notice.Seats
-	spotify.Doors
+	spotify.BreakerStore
 	lease.Store
-	census.Links
+	census.LinkCounter
 	// SaveLink completes a link whose grant was kept.
 	SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error)
 	// WaitForSchema returns once the schema is the one that the code needs.
@@ -111,73 +111,73 @@ type database interface {
 	// Ready says what is wrong with the schema or with writing.
 	Ready(ctx context.Context) error
 	// OnRecorded has fn told of every play and gap that is recorded.
-	OnRecorded(fn func(songspy.Recorded))
+	OnRecorded(fn func(songspy.RecordedCounts))
 }
 
 // batch is the batch, wired.
 type batch struct {
-	settings settings
-	log      *slog.Logger
-	now      func() time.Time
-	db       database
-	registry *prometheus.Registry
-	doors    telemetry.Doors
-	quotas   telemetry.Quotas
-	apps     *spotify.Apps
-	renewer  *refresh.Renewer
-	leases   *lease.Keeper // nil: this batch is alone
-	sweep    *sweep.Sweep
-	refresh  *refresh.Job
-	census   *census.Job
-	notices  *notice.Job // nil: nobody is told
+	settings       settings
+	log            *slog.Logger
+	now            func() time.Time
+	db             database
+	registry       *prometheus.Registry
+	breakerMetrics telemetry.BreakerCollector
+	quotaMetrics   telemetry.QuotaCollector
+	apps           *spotify.Apps
+	renewer        *refresh.Renewer
+	leaser         *lease.Leaser // nil: this batch is alone
+	poller         *sweep.Poller
+	refresher      *refresh.Job
+	linkMetrics    *census.LinkMetrics
+	notifier       *notice.Job // nil: nobody is told
 }
 
 // newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
 func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) *batch {
-	registry := telemetry.Registry()
+	registry := telemetry.NewRegistry()
 	now := s.now
 	if now == nil {
 		now = time.Now
 	}
 	b := &batch{settings: s, log: log, now: now, db: db, registry: registry}
 	if s.replicated() {
-		b.leases = lease.New(lease.Options{
-			Store: db, Owner: rand.Text(), Length: leased.length, Call: leased.call,
+		b.leaser = lease.New(lease.Options{
+			Store: db, Owner: rand.Text(), LeaseLength: replicaLease.length, CallTimeout: replicaLease.callTimeout,
 			Now: now, Logger: log, Metrics: lease.NewMetrics(registry),
 		})
 	}
 	b.apps = newSpotify(s, spotify.Config{
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.Calls(registry), Logger: log,
-		Doors: db, Share: b.share, May: b.may, Now: now,
+		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.CallObserver(registry), Logger: log,
+		Breakers: db, Share: b.share, MayCall: b.mayCall, Now: now,
 	})
 	renewer := &refresh.Renewer{
 		Links: db, Provider: b.apps, Now: now, Logger: log, Metrics: refresh.NewMetrics(registry),
 	}
-	db.OnRecorded(telemetry.Recorded(registry))
-	b.doors = telemetry.Doors{Now: now, States: b.apps.Doors}
-	b.quotas = telemetry.Quotas{Now: now, Standings: b.apps.Quotas}
-	registry.MustRegister(b.doors, b.quotas)
+	db.OnRecorded(telemetry.RecordedCounter(registry))
+	b.breakerMetrics = telemetry.BreakerCollector{Now: now, States: b.apps.Breakers}
+	b.quotaMetrics = telemetry.QuotaCollector{Now: now, Statuses: b.apps.QuotaStatuses}
+	registry.MustRegister(b.breakerMetrics, b.quotaMetrics)
 	o := sweep.Options{
 		Store: db, Feed: db, Player: b.apps, Renewer: renewer,
-		Forbid: b.apps.Forbid, Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
+		BlockApp: b.apps.TripForbidden, Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
 		Now: now, Logger: log, Metrics: sweep.NewMetrics(registry),
 	}
-	o.Spending = &sweep.Spending{Account: b.apps.QuotaAccount, Room: b.apps.QuotaRoom, Share: b.share}
-	if b.leases != nil {
-		o.Shards = b.leases
+	o.Quota = &sweep.QuotaOptions{Account: b.apps.QuotaAccount, Headroom: b.apps.QuotaHeadroom, Share: b.share}
+	if b.leaser != nil {
+		o.Shards = b.leaser
 	}
-	b.sweep = sweep.New(o)
-	renewer.Renewed = b.sweep.Renewed
+	b.poller = sweep.New(o)
+	renewer.OnRenewed = b.poller.LinkRenewed
 	b.renewer = renewer
-	b.refresh = &refresh.Job{
-		Renewer: renewer, Every: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
-		Now: now, Logger: log, Queue: due.New[songspy.UserID]().By(now),
+	b.refresher = &refresh.Job{
+		Renewer: renewer, Interval: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
+		Now: now, Logger: log, Queue: due.New[songspy.UserID]().WithClock(now),
 	}
-	b.census = &census.Job{Links: db, Now: now}
-	registry.MustRegister(b.census)
-	if b.leases != nil {
-		b.refresh.Owns, b.census.Tells = b.leases.Owns, b.leases.Leads
+	b.linkMetrics = &census.LinkMetrics{Links: db, Now: now}
+	registry.MustRegister(b.linkMetrics)
+	if b.leaser != nil {
+		b.refresher.Owns, b.linkMetrics.IsLeader = b.leaser.Owns, b.leaser.IsLeader
 	}
 	return b
 }
@@ -195,14 +195,14 @@ func newSpotify(s settings, c spotify.Config) *spotify.Apps {
 
 // share is the part of each app's pace that is this batch's.
 func (b *batch) share() float64 {
-	if b.leases == nil {
+	if b.leaser == nil {
 		return 1
 	}
-	return b.leases.Share()
+	return b.leaser.Share()
 }
 
 // may says whether this batch may ask about anybody at this moment.
-func (b *batch) may() bool { return b.leases == nil || b.leases.May() }
+func (b *batch) mayCall() bool { return b.leaser == nil || b.leaser.MayCall() }
 
 // run answers from the start, works once the schema is there, and ends with
 // ctx or with whatever breaks first. It owns the listener.
@@ -225,17 +225,20 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 // work runs the jobs and the pools that do what they plan, until ctx ends.
 func (b *batch) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { b.apps.Keep(ctx); return nil })
-	looked := make(chan struct{}) // closed once the last look has been made and written
+	group.Go(func() error { b.apps.SyncBreakers(ctx); return nil })
+	polled := make(chan struct{}) // closed once the last look has been made and written
 	group.Go(func() error {
-		defer close(looked)
-		b.sweep.Serve(telemetry.With(ctx, slog.String("job", sweepJob)))
+		defer close(polled)
+		b.poller.Serve(telemetry.WithAttrs(ctx, slog.String("job", pollJob)))
 		return nil
 	})
-	if b.leases != nil {
-		group.Go(func() error { b.leases.Run(ctx, b.sweep, looked); return nil })
+	if b.leaser != nil {
+		group.Go(func() error { b.leaser.Run(ctx, b.poller, polled); return nil })
 	}
-	group.Go(func() error { b.refresh.Serve(telemetry.With(ctx, slog.String("job", refreshJob))); return nil })
+	group.Go(func() error {
+		b.refresher.Serve(telemetry.WithAttrs(ctx, slog.String("job", tokenRefreshJob)))
+		return nil
+	})
 	group.Go(func() error {
 		return schedule.Run(ctx, schedule.Options{Logger: b.log, Correlate: correlate}, b.jobs()...)
 	})
@@ -244,7 +247,7 @@ func (b *batch) work(ctx context.Context) error {
 
 // waitForSchema waits until the API, which alone changes the schema, has.
 func (b *batch) waitForSchema(ctx context.Context) error {
-	within, cancel := context.WithTimeout(ctx, schemaWithin)
+	within, cancel := context.WithTimeout(ctx, schemaTimeout)
 	defer cancel()
 	if err := b.db.WaitForSchema(within); err != nil && ctx.Err() == nil {
 		return err
@@ -255,23 +258,23 @@ func (b *batch) waitForSchema(ctx context.Context) error {
 // ready joins what keeps the batch from its work.
 func (b *batch) ready(ctx context.Context) error {
 	faults := []error{b.db.Ready(ctx)}
-	if b.leases != nil {
-		faults = append(faults, b.leases.Ready())
+	if b.leaser != nil {
+		faults = append(faults, b.leaser.Ready())
 	}
 	if faults[0] == nil {
-		faults = append(faults, b.sweep.Ready(ctx))
+		faults = append(faults, b.poller.Ready(ctx))
 	}
 	return errors.Join(faults...)
 }
 
 // notes says what limits a batch that is ready.
 func (b *batch) notes() []string {
-	notes := slices.Concat(b.doors.Notes(), b.quotas.Notes(), b.apps.Notes(), b.renewer.Notes(), b.sweep.Notes())
-	if b.leases != nil {
-		notes = append(notes, b.leases.Notes()...)
+	notes := slices.Concat(b.breakerMetrics.Notes(), b.quotaMetrics.Notes(), b.apps.Notes(), b.renewer.Notes(), b.poller.Notes())
+	if b.leaser != nil {
+		notes = append(notes, b.leaser.Notes()...)
 	}
-	if b.notices != nil {
-		notes = append(notes, b.notices.Notes()...)
+	if b.notifier != nil {
+		notes = append(notes, b.notifier.Notes()...)
 	}
 	return notes
 }

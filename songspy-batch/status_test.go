@@ -13,14 +13,14 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-func TestStatusSaysOfEveryTroubleWhatIsToBeDone(t *testing.T) {
+func TestStatusNamesARemedyForEveryProblem(t *testing.T) {
 	t.Parallel()
 	last := noon.Add(-3 * time.Hour)
 	for name, c := range map[string]struct {
-		figures
-		says string
+		statusReport
+		want string
 	}{
-		"a bad day": {figures{store.Status{
+		"a bad day": {statusReport{store.Status{
 			At: noon, SchemaVersion: 7, Playing: 812,
 			Links: map[songspy.LinkState]int64{
 				songspy.LinkActive: 9120, songspy.LinkSuspect: 3, songspy.LinkReauthRequired: 41, songspy.LinkNotRegistered: 2,
@@ -28,14 +28,14 @@ func TestStatusSaysOfEveryTroubleWhatIsToBeDone(t *testing.T) {
 			ConsentLeft: []store.ConsentLeft{{Days: 7, Links: 12}, {Days: 30, Links: 240}, {Days: 90, Links: 3100}},
 			Plays:       map[songspy.PlaySource]int64{songspy.SourceLive: 90210, songspy.SourceHistory: 412},
 			OpenGaps:    map[songspy.GapReason]int64{songspy.GapLinkBroken: 43},
-			Replicas:    []store.Replica{{Name: "KZ5QW", Shards: 32}, {Name: "MB2TA", Shards: 31}}, Shards: 63, BehindSeconds: 0.4,
-			Doors: map[string]gate.Shared{"main": {API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: noon.Add(90 * time.Minute)}}},
+			Replicas:    []store.Replica{{Name: "KZ5QW", Shards: 32}, {Name: "MB2TA", Shards: 31}}, Shards: 63, OverdueSeconds: 0.4,
+			Breakers: map[string]gate.SharedBreakers{"main": {API: gate.SharedBreaker{Cause: gate.CauseRateLimited, OpenUntil: noon.Add(90 * time.Minute)}}},
 			Quotas: map[string]store.QuotaStatus{
-				"main": {Calls: quota.Counts{quota.EndpointPlaying: 94000, quota.EndpointHistory: 1000}, Refusals: 2, Last: &quota.Refusal{
+				"main": {Calls: quota.Counts{quota.EndpointPlaying: 94000, quota.EndpointHistory: 1000}, Refusals: 2, LastRefusal: &quota.Refusal{
 					At: noon.Add(-24 * time.Hour), Endpoint: quota.EndpointPlaying, Calls: quota.Counts{quota.EndpointPlaying: 96000}, RetryAfterMS: 5400_000, Quota: 96000,
 				}},
 				"second": {Calls: quota.Counts{quota.EndpointPlaying: 7}},
-			}, BroughtClosed: 1,
+			}, UserAppsBlocked: 1,
 		}, 100000}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS
@@ -70,7 +70,7 @@ SPOTIFY
     calls in 24 hours       7 to the Web API (7 currently-playing); at most 97500 are planned
   brought apps refused      1         only their people are not seen meanwhile
 `},
-		"an instance without anybody": {figures{Status: store.Status{At: noon, SchemaVersion: 7}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
+		"an instance without anybody": {statusReport{Status: store.Status{At: noon, SchemaVersion: 7}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS
   active                    0         asked what they hear
@@ -86,9 +86,9 @@ BATCH
 SPOTIFY
   calls in 24 hours         none
 `},
-		"a batch that is away": {figures{Status: store.Status{
-			At: noon, SchemaVersion: 7, Links: map[songspy.LinkState]int64{songspy.LinkActive: 1}, LastLook: &last, Quotas: map[string]store.QuotaStatus{"main": {Calls: quota.Counts{quota.EndpointPlaying: 7}}},
-			Doors: map[string]gate.Shared{"main": {Accounts: gate.SharedDoor{Why: gate.WhyPremium, ClosedUntil: noon}}},
+		"a batch that is away": {statusReport{Status: store.Status{
+			At: noon, SchemaVersion: 7, Links: map[songspy.LinkState]int64{songspy.LinkActive: 1}, LastPollAt: &last, Quotas: map[string]store.QuotaStatus{"main": {Calls: quota.Counts{quota.EndpointPlaying: 7}}},
+			Breakers: map[string]gate.SharedBreakers{"main": {Accounts: gate.SharedBreaker{Cause: gate.CausePremiumRequired, OpenUntil: noon}}},
 		}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS
@@ -110,11 +110,11 @@ SPOTIFY
 `},
 	} {
 		var out bytes.Buffer
-		if err := writeStatus(c.figures, false, &out); err != nil {
+		if err := writeStatus(c.statusReport, false, &out); err != nil {
 			t.Fatal(err)
 		}
-		if out.String() != c.says {
-			t.Errorf("%s reads\n%s\nwant\n%s", name, out.String(), c.says)
+		if out.String() != c.want {
+			t.Errorf("%s reads\n%s\nwant\n%s", name, out.String(), c.want)
 		}
 	}
 }

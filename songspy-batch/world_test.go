@@ -33,16 +33,16 @@ func long(t *testing.T) {
 
 // world is a whole batch in virtual time: the simulated Spotify, a database on
 // disk, and people who linked. Person n of the simulator is user n+1.
-type world struct {
-	t    *testing.T
-	sim  *sim.Sim
-	path string
-	db   *store.Store
-	log  *logBook
+type simWorld struct {
+	t      *testing.T
+	sim    *sim.Sim
+	dbPath string
+	db     *store.Store
+	log    *logBuffer
 	// patience is how seldom a batch looks for changes of links.
-	patience time.Duration
+	changeInterval time.Duration
 	// adapt changes a batch before it works; nil: it works as it is.
-	adapt func(*batch)
+	beforeStart func(*batch)
 	// now is the clock of batches and of their database; nil: virtual time.
 	now   func() time.Time
 	mu    sync.Mutex
@@ -51,21 +51,21 @@ type world struct {
 }
 
 // logBook gathers what is logged.
-type logBook struct {
+type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (b *logBook) Write(p []byte) (int, error) {
+func (b *logBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.Write(p)
 }
 
 // newWorld is to be called within a synctest bubble.
-func newWorld(t *testing.T, o sim.Options) *world {
+func newSimWorld(t *testing.T, o sim.Options) *simWorld {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "songspy.db"), log: &logBook{}, patience: 2 * time.Second}
+	w := &simWorld{t: t, dbPath: filepath.Join(t.TempDir(), "songspy.db"), log: &logBuffer{}, changeInterval: 2 * time.Second}
 	o.Observe = func(c sim.Call) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -75,13 +75,13 @@ func newWorld(t *testing.T, o sim.Options) *world {
 	if w.sim, err = sim.New(o); err != nil {
 		t.Fatal(err)
 	}
-	w.db = w.open()
+	w.db = w.openStore()
 	if err := w.db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for person := range w.sim.People() {
 		u, _, err := w.db.SignIn(t.Context(), songspy.GoogleProfile{Subject: fmt.Sprint(person)}, songspy.AudienceEveryone)
-		if err != nil || u.ID != user(person) {
+		if err != nil || u.ID != userOf(person) {
 			t.Fatalf("person %d signed in as user %d: %v", person, u.ID, err)
 		}
 		w.link(person)
@@ -89,15 +89,15 @@ func newWorld(t *testing.T, o sim.Options) *world {
 	return w
 }
 
-func user(person int) songspy.UserID { return songspy.UserID(person + 1) }
+func userOf(person int) songspy.UserID { return songspy.UserID(person + 1) }
 
 // link links a person, or links them anew.
-func (w *world) link(person int) {
+func (w *simWorld) link(person int) {
 	w.t.Helper()
 	access, refresh := w.sim.SpotifyTokens(person)
 	_, err := w.db.SaveLink(w.t.Context(), store.NewLink{
-		UserID: user(person), App: sim.SpotifyClientID,
-		Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)},
+		UserID: userOf(person), App: sim.SpotifyClientID,
+		Account: songspy.SpotifyAccount{AccountID: fmt.Sprintf("account-%d", person)},
 		Grant: songspy.Grant{
 			AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh),
 			ExpiresAt: time.Now().Add(time.Hour), Scope: strings.Join(songspy.NeededScopes(), " "), Auth: songspy.AuthBasic,
@@ -109,16 +109,16 @@ func (w *world) link(person int) {
 }
 
 // linkThrough links a person through an app, with its secret if one is given.
-func (w *world) linkThrough(person int, app, clientID string, secret songspy.Secret) {
+func (w *simWorld) linkViaApp(person int, app, clientID string, secret songspy.Secret) {
 	w.t.Helper()
 	const back, verifier = "http://127.0.0.1:8080/", "a-verifier-of-more-than-forty-three-characters-in-all"
 	sum := sha256.Sum256([]byte(verifier))
 	code := w.sim.SpotifyCode(person, sim.CodeOptions{ClientID: clientID, RedirectURI: back, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
 	client := spotify.New(spotify.Config{ClientID: clientID, ClientSecret: secret, Transport: w.sim.Transport()})
-	grant, err := client.Exchange(w.t.Context(), spotify.Code{Code: songspy.Secret(code), RedirectURI: back, Verifier: verifier})
+	grant, err := client.Exchange(w.t.Context(), spotify.AuthorizationCode{Code: songspy.Secret(code), RedirectURI: back, Verifier: verifier})
 	if err == nil {
 		_, err = w.db.SaveLink(w.t.Context(), store.NewLink{
-			UserID: user(person), App: app, Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)}, Grant: grant,
+			UserID: userOf(person), App: app, Account: songspy.SpotifyAccount{AccountID: fmt.Sprintf("account-%d", person)}, Grant: grant,
 		})
 	}
 	if err != nil {
@@ -126,10 +126,10 @@ func (w *world) linkThrough(person int, app, clientID string, secret songspy.Sec
 	}
 }
 
-func (w *world) open() *store.Store {
+func (w *simWorld) openStore() *store.Store {
 	w.t.Helper()
 	db, err := store.Open(w.t.Context(), store.Options{
-		URL: "sqlite:" + w.path, Now: w.now, SealKeys: []store.SealKey{{ID: "test", Key: bytes.Repeat([]byte("k"), 32)}},
+		URL: "sqlite:" + w.dbPath, Now: w.now, SealKeys: []store.SealKey{{ID: "test", Key: bytes.Repeat([]byte("k"), 32)}},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -143,39 +143,39 @@ func (w *world) open() *store.Store {
 }
 
 // severable is a database that a killed process no longer reaches.
-type severable struct {
+type killableStore struct {
 	*store.Store
-	cut      atomic.Bool
-	patience time.Duration
+	killed         atomic.Bool
+	changeInterval time.Duration
 }
 
 var errKilled = errors.New("the process is dead")
 
-func (s *severable) WriteListening(ctx context.Context, h []songspy.Hearing) ([]songspy.Written, error) {
-	if s.cut.Load() {
+func (s *killableStore) WritePlaybackUpdates(ctx context.Context, h []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
+	if s.killed.Load() {
 		return nil, errKilled
 	}
-	return s.Store.WriteListening(ctx, h)
+	return s.Store.WritePlaybackUpdates(ctx, h)
 }
 
-func (s *severable) UpdateHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
-	fn func(songspy.Kept) songspy.Reconciled,
-) (songspy.Reconciled, error) {
-	if s.cut.Load() {
-		return songspy.Reconciled{}, errKilled
+func (s *killableStore) ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
+	fn func(songspy.StoredPlays) songspy.Reconciliation,
+) (songspy.Reconciliation, error) {
+	if s.killed.Load() {
+		return songspy.Reconciliation{}, errKilled
 	}
-	return s.Store.UpdateHistory(ctx, id, generation, items, fn)
+	return s.Store.ReconcileHistory(ctx, id, generation, items, fn)
 }
 
-func (s *severable) Beat(ctx context.Context, name string) error {
-	if s.cut.Load() {
+func (s *killableStore) RecordHeartbeat(ctx context.Context, name string) error {
+	if s.killed.Load() {
 		return errKilled
 	}
-	return s.Store.Beat(ctx, name)
+	return s.Store.RecordHeartbeat(ctx, name)
 }
 
-func (s *severable) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error) {
-	if s.cut.Load() {
+func (s *killableStore) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error) {
+	if s.killed.Load() {
 		return songspy.Link{}, errKilled
 	}
 	return s.Store.UpdateLink(ctx, id, fn)
@@ -183,9 +183,9 @@ func (s *severable) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*
 
 // WaitForChange looks as seldom as the world says: the store itself looks many
 // times a second, which adds up over virtual hours.
-func (s *severable) WaitForChange(ctx context.Context, _ int64) error {
+func (s *killableStore) WaitForChange(ctx context.Context, _ int64) error {
 	select {
-	case <-time.After(s.patience):
+	case <-time.After(s.changeInterval):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -193,12 +193,12 @@ func (s *severable) WaitForChange(ctx context.Context, _ int64) error {
 }
 
 // start starts a batch; stop ends it in order, kill without another write.
-func (w *world) start(changes ...func(*settings)) (stop, kill func()) {
+func (w *simWorld) start(changes ...func(*settings)) (stop, kill func()) {
 	w.t.Helper()
 	var s settings
 	err := config.Load(&s, map[string]string{
 		"SONGSPY_ENV":                   "development",
-		"SONGSPY_DATABASE_URL":          "sqlite:" + w.path,
+		"SONGSPY_DATABASE_URL":          "sqlite:" + w.dbPath,
 		"SONGSPY_SPOTIFY_CLIENT_ID":     sim.SpotifyClientID,
 		"SONGSPY_SPOTIFY_CLIENT_SECRET": sim.SpotifyClientSecret,
 		"SONGSPY_SPOTIFY_AUTHORIZE_URL": "http://127.0.0.1:8090/spotify/accounts/authorize",
@@ -212,11 +212,11 @@ func (w *world) start(changes ...func(*settings)) (stop, kill func()) {
 		change(&s)
 	}
 	s.now = w.now
-	db := &severable{Store: w.open(), patience: w.patience}
+	db := &killableStore{Store: w.openStore(), changeInterval: w.changeInterval}
 	b := newBatch(s, db, w.sim.Transport(), telemetry.NewLogger(w.log, "debug", "json"))
 	w.batch = b
-	if w.adapt != nil {
-		w.adapt(b)
+	if w.beforeStart != nil {
+		w.beforeStart(b)
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
@@ -227,16 +227,16 @@ func (w *world) start(changes ...func(*settings)) (stop, kill func()) {
 		if err := <-done; err != nil {
 			w.t.Error(err)
 		}
-		w.keepSecrets(b)
+		w.expectNoSecrets(b)
 	}
 	return stop, func() {
-		db.cut.Store(true)
+		db.killed.Store(true)
 		stop()
 	}
 }
 
 // keepSecrets fails the test if a log line or a metric holds a token or a secret.
-func (w *world) keepSecrets(b *batch) {
+func (w *simWorld) expectNoSecrets(b *batch) {
 	w.t.Helper()
 	families, err := b.registry.Gather()
 	if err != nil {
@@ -248,7 +248,7 @@ func (w *world) keepSecrets(b *batch) {
 	w.log.mu.Unlock()
 	secrets := []string{sim.SpotifyClientSecret, "Bearer "}
 	for person := range w.sim.People() {
-		if l, err := w.db.Link(context.WithoutCancel(w.t.Context()), user(person)); err == nil {
+		if l, err := w.db.Link(context.WithoutCancel(w.t.Context()), userOf(person)); err == nil {
 			secrets = append(secrets, l.AccessToken.Reveal(), l.RefreshToken.Reveal())
 		}
 	}
@@ -260,7 +260,7 @@ func (w *world) keepSecrets(b *batch) {
 }
 
 // called lists the calls to an endpoint, in order.
-func (w *world) called(endpoint string) (calls []sim.Call) {
+func (w *simWorld) callsTo(endpoint string) (calls []sim.Call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.calls {

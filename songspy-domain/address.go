@@ -11,28 +11,28 @@ type Mailbox struct {
 	// Address is empty where none is known.
 	Address Secret
 	// Off: the person wants no mail.
-	Off bool
+	OptedOut bool
 }
 
 // AddressMax is the longest e-mail address that mail can carry (RFC 5321), in bytes.
-const AddressMax = 254
+const EmailMaxBytes = 254
 
 // IsAddress reports whether a text is one plain e-mail address: nothing that
 // could add a header or a second receiver to a message, steer the terminal on
 // which an operator reads it, or be another than it looks; and not too long.
-func IsAddress(s Secret) bool {
+func IsEmail(s Secret) bool {
 	a, err := mail.ParseAddress(s.Reveal())
-	return err == nil && len(a.Address) <= AddressMax && a.Address == s.Reveal() && !strings.ContainsFunc(a.Address, unseen)
+	return err == nil && len(a.Address) <= EmailMaxBytes && a.Address == s.Reveal() && !strings.ContainsFunc(a.Address, isInvisible)
 }
 
 // unseen reports what leaves no mark, or turns what stands beside it around.
-func unseen(r rune) bool {
+func isInvisible(r rune) bool {
 	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r)
 }
 
 // MaskAddress is an e-mail address as its owner recognises it: a…@example.org.
 // What is no address is empty.
-func MaskAddress(address Secret) string {
+func MaskEmail(address Secret) string {
 	name, host, ok := strings.Cut(address.Reveal(), "@")
 	if !ok || name == "" || host == "" {
 		return ""

@@ -7,18 +7,18 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestMaskAddress_ShowsWhatTheOwnerRecognises(t *testing.T) {
+func TestMaskEmail_KeepsFirstLetterAndDomain(t *testing.T) {
 	for address, want := range map[songspy.Secret]string{
 		"ada@example.org": "a…@example.org", "한글@example.org": "한…@example.org", "a@b@c": "a…@b@c",
 		"": "", "ada": "", "@example.org": "", "ada@": "",
 	} {
-		if got := songspy.MaskAddress(address); got != want {
+		if got := songspy.MaskEmail(address); got != want {
 			t.Errorf("%q is shown as %q, want %q", address.Reveal(), got, want)
 		}
 	}
 }
 
-func TestIsAddress_LetsInOneAddressAndNothingElse(t *testing.T) {
+func TestIsEmail_AcceptsOnePlainAddressOnly(t *testing.T) {
 	for text, want := range map[songspy.Secret]bool{
 		"ada@example.org": true, "a.b+c@example.org": true, "한글@example.org": true,
 		"": false, "ada": false, "ada@": false, "Ada <ada@example.org>": false, "ada@example.org, eve@example.org": false,
@@ -27,7 +27,7 @@ func TestIsAddress_LetsInOneAddressAndNothingElse(t *testing.T) {
 		"a\u2028b@example.org": false,
 		songspy.Secret(strings.Repeat("a", 242) + "@example.org"): true, songspy.Secret(strings.Repeat("a", 243) + "@example.org"): false,
 	} {
-		if got := songspy.IsAddress(text); got != want {
+		if got := songspy.IsEmail(text); got != want {
 			t.Errorf("%q: %v", text.Reveal(), got)
 		}
 	}

@@ -7,14 +7,14 @@ import "time"
 type LinkGroup struct {
 	State LinkState
 	// Consented is the midnight (UTC) that began the day.
-	Consented time.Time
-	Links     int64
+	ConsentedOn time.Time
+	Count       int64
 }
 
 // ConsentLeft is how long the group's consent still lasts, to within a day and
 // never more than it does; it is negative once it is over.
 func (g LinkGroup) ConsentLeft(now time.Time) time.Duration {
-	return Link{AuthorizedAt: g.Consented}.ConsentEndsAt().Sub(now)
+	return Link{AuthorizedAt: g.ConsentedOn}.ConsentEndsAt().Sub(now)
 }
 
 // LinkStates lists the states of a link.
@@ -23,4 +23,4 @@ func LinkStates() []LinkState {
 }
 
 // Asked reports whether a link in that state is asked what its person hears.
-func (s LinkState) Asked() bool { return s == LinkActive || s == LinkSuspect }
+func (s LinkState) IsPolled() bool { return s == LinkActive || s == LinkSuspect }

@@ -10,15 +10,15 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestAStoredTimeThatIsAheadCountsAsNow(t *testing.T) {
+func TestCapAtNow_ReplacesTimesAheadOfClock(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct{ ahead, want time.Duration }{
 		"past":              {-time.Hour, -time.Hour},
-		"a clock's skew":    {songspy.ClockAhead, songspy.ClockAhead},
-		"a moment too much": {songspy.ClockAhead + 1, 0},
+		"a clock's skew":    {songspy.ClockSkewMax, songspy.ClockSkewMax},
+		"a moment too much": {songspy.ClockSkewMax + 1, 0},
 		"a year":            {365 * 24 * time.Hour, 0},
 	} {
-		if got := songspy.NotAhead(now.Add(c.ahead), now); !got.Equal(now.Add(c.want)) {
+		if got := songspy.CapAtNow(now.Add(c.ahead), now); !got.Equal(now.Add(c.want)) {
 			t.Errorf("%s: counts as %s after now", name, got.Sub(now))
 		}
 	}
@@ -32,7 +32,7 @@ func nowPlaying(rt *rapid.T, observed time.Time) songspy.NowPlaying {
 	n := songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:1", DurationMS: 200_000, ObservedAt: observed}
 	n.SeenAt = before("seen", n.ObservedAt)
 	n.StartedAt = before("started", n.SeenAt)
-	n.ElsewhereAt = before("elsewhere", n.StartedAt)
+	n.OtherSeenAt = before("elsewhere", n.StartedAt)
 	ends := n.StartedAt.Add(200 * time.Second)
 	n.EndsAt = &ends
 	if rapid.Bool().Draw(rt, "paused") {
@@ -41,22 +41,22 @@ func nowPlaying(rt *rapid.T, observed time.Time) songspy.NowPlaying {
 	}
 	if rapid.Bool().Draw(rt, "nothing") {
 		since := before("silence", n.ObservedAt)
-		n.NothingSince = &since
+		n.IdleSince = &since
 	}
 	return n
 }
 
-func TestNoTimeOfAStateIsAheadAndItsDistancesStay(t *testing.T) {
+func TestCorrectClock_KeepsDistancesBetweenTimes(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	rapid.Check(t, func(rt *rapid.T) {
 		ahead := time.Duration(rapid.Int64Range(-int64(time.Hour), int64(20*time.Hour)).Draw(rt, "ahead")).Truncate(time.Microsecond)
 		n := nowPlaying(rt, now.Add(ahead))
 		before := n
-		got := n.NotAhead(now)
+		got := n.CorrectClock(now)
 		if n != before {
 			rt.Fatal("the given state was changed")
 		}
-		if ahead <= songspy.ClockAhead {
+		if ahead <= songspy.ClockSkewMax {
 			if got != n {
 				rt.Fatalf("a state from %s after now was changed", ahead)
 			}
@@ -66,13 +66,13 @@ func TestNoTimeOfAStateIsAheadAndItsDistancesStay(t *testing.T) {
 			rt.Fatalf("observed %s after now", got.ObservedAt.Sub(now))
 		}
 		shift := got.ObservedAt.Sub(n.ObservedAt)
-		if got.SeenAt.Sub(n.SeenAt) != shift || got.StartedAt.Sub(n.StartedAt) != shift || got.ElsewhereAt.Sub(n.ElsewhereAt) != shift || got.EndsAt.Sub(*n.EndsAt) != shift {
+		if got.SeenAt.Sub(n.SeenAt) != shift || got.StartedAt.Sub(n.StartedAt) != shift || got.OtherSeenAt.Sub(n.OtherSeenAt) != shift || got.EndsAt.Sub(*n.EndsAt) != shift {
 			rt.Fatalf("the distances changed: %+v became %+v", n, got)
 		}
-		if n.PausedSince != nil && got.PausedSince.Sub(*n.PausedSince) != shift || n.NothingSince != nil && got.NothingSince.Sub(*n.NothingSince) != shift {
+		if n.PausedSince != nil && got.PausedSince.Sub(*n.PausedSince) != shift || n.IdleSince != nil && got.IdleSince.Sub(*n.IdleSince) != shift {
 			rt.Fatalf("the distances changed: %+v became %+v", n, got)
 		}
-		if again := got.NotAhead(now); again != got {
+		if again := got.CorrectClock(now); again != got {
 			rt.Fatal("a second call changes the state again")
 		}
 	})
@@ -80,7 +80,7 @@ func TestNoTimeOfAStateIsAheadAndItsDistancesStay(t *testing.T) {
 
 // TestEveryTimeOfAStateIsPulledBack fails when a new field of NowPlaying is
 // forgotten in NotAhead.
-func TestEveryTimeOfAStateIsPulledBack(t *testing.T) {
+func TestCorrectClock_CoversEveryTimeField(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	var n songspy.NowPlaying
 	ahead := now.Add(9 * time.Hour)
@@ -93,7 +93,7 @@ func TestEveryTimeOfAStateIsPulledBack(t *testing.T) {
 			*field = &ahead
 		}
 	}
-	got := reflect.ValueOf(n.NotAhead(now))
+	got := reflect.ValueOf(n.CorrectClock(now))
 	for i := range got.NumField() {
 		at := got.Field(i).Interface()
 		if p, ok := at.(*time.Time); ok {

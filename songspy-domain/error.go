@@ -94,7 +94,7 @@ const (
 	DispositionRenewToken
 	// DispositionNeedsPerson: the refresh token was refused; only the person
 	// can mend the link, if the refusal is to be believed.
-	DispositionNeedsPerson
+	DispositionNeedsUser
 	// DispositionNotRegistered: the app's owner has not entered the person in
 	// the app's dashboard.
 	DispositionNotRegistered
@@ -102,10 +102,10 @@ const (
 	// One user or the whole app is meant; several such refusals show which.
 	DispositionRefused
 	// DispositionAppPaused: nobody can be asked through this app for RetryAfter.
-	DispositionAppPaused
+	DispositionAppBlocked
 	// DispositionNotNow: the call never left, since this process may ask nobody
 	// just now; nothing is known by it. It may again after RetryAfter.
-	DispositionNotNow
+	DispositionMayNotCall
 )
 
 // DispositionOf is the disposition of the first Error in err's chain.

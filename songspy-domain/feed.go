@@ -8,7 +8,7 @@ type ChangeKind string
 
 // The kinds of change.
 const (
-	ChangePerson  ChangeKind = "person"  // name, picture, audience, erasure
+	ChangeUser    ChangeKind = "person"  // name, picture, audience, erasure
 	ChangeLink    ChangeKind = "link"    // linked, relinked, unlinked, state
 	ChangePlaying ChangeKind = "playing" // what the person hears
 )
@@ -27,7 +27,7 @@ func (Change) TableName() string { return "changes" }
 
 // OnBoard is one person as the board needs them: who they are, what they hear,
 // and the track. Visibility is decided when it is read.
-type OnBoard struct {
+type BoardEntry struct {
 	User    User
 	Playing NowPlaying
 	Track   Track
@@ -35,9 +35,9 @@ type OnBoard struct {
 
 // Listener is one person as the batch needs them: the link, and what is known
 // of the player (zero if nothing is).
-type Listener struct {
+type PolledUser struct {
 	Link    Link
 	Playing NowPlaying
 	// Habit is what was learnt of the account's history.
-	Habit HistoryHabit
+	PartialPlays PartialPlayCounts
 }

@@ -10,7 +10,7 @@ const (
 	// GapLinkBroken: the link to Spotify did not work.
 	GapLinkBroken GapReason = "link_broken"
 	// GapDoorClosed: Spotify refused the whole app.
-	GapDoorClosed GapReason = "door_closed"
+	GapAppBlocked GapReason = "door_closed"
 	// GapProviderDown: Spotify did not answer.
 	GapProviderDown GapReason = "provider_down"
 	// GapBatchDown: this service was not running.

@@ -8,7 +8,7 @@ import (
 
 // HistoryMost is how many plays the provider's history holds of one person;
 // older ones are lost to it (Spotify, web-api issue 627).
-const HistoryMost = 50
+const HistoryItemsMax = 50
 
 // HistoryItem is one line of what the provider says was played. Whether
 // PlayedAt is the start or the end of the play the provider does not say, and
@@ -26,7 +26,7 @@ type HistoryItem struct {
 // the track in its microseconds, from 1 to 999. They tell the items of one time
 // apart and are too few to name a track. A track keeps them under another URI
 // of the same recording.
-func PlayedAt(at time.Time, t Track) time.Time {
+func HistoryItemKey(at time.Time, t Track) time.Time {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(cmp.Or(t.ISRC, t.URI))) // a hash takes all
 	return at.UTC().Truncate(time.Millisecond).Add(time.Duration(1+h.Sum32()%999) * time.Microsecond)
@@ -35,7 +35,7 @@ func PlayedAt(at time.Time, t Track) time.Time {
 // HistoryHabit counts what shows whether the history of one account lists
 // partial plays: those that were left before the track's end. Reports
 // contradict each other (spotify/web-api 954, 1017).
-type HistoryHabit struct {
+type PartialPlayCounts struct {
 	// Listed are proven partial plays that history lists, Unlisted those that it
 	// does not list although it lists the plays directly before and after.
 	Listed   int
@@ -44,77 +44,77 @@ type HistoryHabit struct {
 
 const (
 	// habitKnown is how many plays show an account's habit.
-	habitKnown = 3
+	partialPlaysMin = 3
 	// habitMost is how many are counted; then the past fades.
-	habitMost = 60
+	partialPlaysMax = 60
 )
 
 // Partial reports whether history lists partial plays; known is false while
 // too few plays have shown it. A few listed ones among many that are not listed
 // were tracks that somebody sought forward in.
-func (h HistoryHabit) Partial() (partial, known bool) {
-	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= habitKnown
+func (h PartialPlayCounts) ListsPartialPlays() (partial, known bool) {
+	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= partialPlaysMin
 }
 
 // Plus adds what was learned.
-func (h HistoryHabit) Plus(learned HistoryHabit) HistoryHabit {
+func (h PartialPlayCounts) Add(learned PartialPlayCounts) PartialPlayCounts {
 	h.Listed, h.Unlisted = h.Listed+learned.Listed, h.Unlisted+learned.Unlisted
-	for h.Listed+h.Unlisted > habitMost {
+	for h.Listed+h.Unlisted > partialPlaysMax {
 		h.Listed, h.Unlisted = h.Listed/2, h.Unlisted/2
 	}
 	return h
 }
 
 // PlayOf is a play with its track.
-type PlayOf struct {
+type PlayWithTrack struct {
 	Play  Play
 	Track Track
 }
 
 // KeptPlay is a play with what history said of it.
-type KeptPlay struct {
+type StoredPlay struct {
 	Play  Play
 	Track Track
 	// HeardAt is the time of the history item that tells of this play; zero: none does.
-	HeardAt time.Time
+	PlayedAt time.Time
 }
 
 // Kept is what is kept of one person around the time that an answer of
 // history covers.
-type Kept struct {
+type StoredPlays struct {
 	// Plays are those that reach into that time, and some before it, which show
 	// how history has told of this person; deleted ones are among them.
-	Plays []KeptPlay
+	Plays []StoredPlay
 	// Told are the times of the items that were dealt with before.
-	Told []time.Time
+	ProcessedAt []time.Time
 	// Habit is what was learnt of this account's history before.
-	Habit HistoryHabit
+	PartialPlays PartialPlayCounts
 }
 
 // Reconciled is what an answer of history adds to what is kept.
-type Reconciled struct {
+type Reconciliation struct {
 	// Confirmed are kept plays that an item tells of, or, with HeardAt zero,
 	// that turn out otherwise: a tail made room for another play, two are one.
-	Confirmed []KeptPlay
+	Confirmed []StoredPlay
 	// Found are plays that only history knows.
-	Found []KeptPlay
+	Added []StoredPlay
 	// Refuted are kept plays that turn out too short to count, or to be one with
 	// another.
-	Refuted []KeptPlay
+	Removed []StoredPlay
 	// Unplaced are items that fit nowhere. They are remembered, so that they
 	// are not tried again.
-	Unplaced []HistoryItem
+	Unmatched []HistoryItem
 	// Gaps are times of which history has forgotten what it once told.
 	Gaps []Gap
 	// Learned is what this answer adds to the account's habit.
-	Learned HistoryHabit
+	PartialPlays PartialPlayCounts
 	// Waiting is how many items and plays are left for another answer: items
 	// that may tell of what is told by another that is still to come, and plays
 	// that are over for so short a time that theirs may still come.
-	Waiting int
+	Pending int
 }
 
 // Empty reports whether there is nothing to write down. What waits is not written.
-func (r Reconciled) Empty() bool {
-	return len(r.Confirmed)+len(r.Found)+len(r.Refuted)+len(r.Unplaced)+len(r.Gaps) == 0
+func (r Reconciliation) IsEmpty() bool {
+	return len(r.Confirmed)+len(r.Added)+len(r.Removed)+len(r.Unmatched)+len(r.Gaps) == 0
 }

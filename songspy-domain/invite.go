@@ -26,8 +26,8 @@ type InviteState string
 
 // The states of an invite.
 const (
-	InviteGood    InviteState = "good"
-	InviteSpent   InviteState = "spent"
+	InviteValid   InviteState = "good"
+	InviteUsedUp  InviteState = "spent"
 	InviteExpired InviteState = "expired"
 	InviteRevoked InviteState = "revoked"
 )
@@ -38,11 +38,11 @@ func (i Invite) State(at time.Time) InviteState {
 	case i.RevokedAt != nil:
 		return InviteRevoked
 	case i.UsesLeft <= 0:
-		return InviteSpent
+		return InviteUsedUp
 	case !at.Before(i.ExpiresAt):
 		return InviteExpired
 	}
-	return InviteGood
+	return InviteValid
 }
 
 // ErrInviteInvalid is what a newcomer is told whose invite admits nobody. It
@@ -54,7 +54,7 @@ var ErrInviteInvalid = &Error{
 
 // Terms are on what a newcomer is let in; who has signed up before is not asked.
 // The zero value lets everybody in.
-type Terms struct {
+type SignUpPolicy struct {
 	// Refusal is what a newcomer is told who is not let in; nil: they are.
 	Refusal error
 	// InviteHash is the CodeHash of the invite that a newcomer spends a use of;

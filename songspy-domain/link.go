@@ -59,7 +59,7 @@ func MissingScopes(granted string) []string {
 
 // NotRegisteredFor is how long it is believed that the app does not know a user.
 // Then the user is tried again.
-const NotRegisteredFor = 24 * time.Hour
+const NotRegisteredRetryAfter = 24 * time.Hour
 
 // ConsentMonths is how long a person's consent lives: Spotify's refresh tokens
 // die six months after authorization, and refreshing does not extend that
@@ -80,7 +80,7 @@ type Grant struct {
 
 // Access is what a call on a person's behalf needs: their access token, and the
 // app that it was given to.
-type Access struct {
+type Credentials struct {
 	App   string
 	Token Secret
 }
@@ -88,7 +88,7 @@ type Access struct {
 // Account is who a Spotify token belongs to. AccountID came in May 2026; the
 // older ID goes on being sent. A match on either is the same account; one of
 // them may be empty.
-type Account struct {
+type SpotifyAccount struct {
 	AccountID   string
 	ID          string
 	DisplayName string
@@ -130,11 +130,11 @@ type Link struct {
 
 // AccountKnown reports whether it is known whose account the tokens are for. It
 // is not while the link waits, not registered, for the app's owner.
-func (l Link) AccountKnown() bool { return l.AccountID != nil || l.LegacyID != nil }
+func (l Link) HasAccount() bool { return l.AccountID != nil || l.LegacyID != nil }
 
 // IsKeptGrant reports whether the link is a grant that waits for the app's owner
 // to enter the user: it has tokens, but no account yet.
-func (l Link) IsKeptGrant() bool { return l.State == LinkNotRegistered && !l.AccountKnown() }
+func (l Link) IsPendingGrant() bool { return l.State == LinkNotRegistered && !l.HasAccount() }
 
 // Grant returns the tokens of the link as the grant that gave them.
 func (l Link) Grant() Grant {
@@ -146,7 +146,7 @@ func (Link) TableName() string { return "spotify_links" }
 
 // LinkMark tells, without its tokens, whether what is known of a link is still
 // up to date.
-type LinkMark struct {
+type LinkVersion struct {
 	UserID     UserID
 	Generation int64
 	Version    int64
@@ -157,7 +157,7 @@ func (l Link) ConsentEndsAt() time.Time { return l.AuthorizedAt.AddDate(0, Conse
 
 // RemindFrom is from when the person is asked to consent again: a month before
 // the end.
-func (l Link) RemindFrom() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths-1, 0) }
+func (l Link) RemindAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths-1, 0) }
 
 // LinkTask is what a link wants of its person.
 type LinkTask string
@@ -177,7 +177,7 @@ func (l Link) Task(now time.Time) LinkTask {
 		return TaskRelink
 	case l.State == LinkNotRegistered:
 		return TaskAskOperator
-	case !now.Before(l.RemindFrom()):
+	case !now.Before(l.RemindAt()):
 		return TaskRelinkSoon
 	default:
 		return TaskNone
@@ -186,11 +186,11 @@ func (l Link) Task(now time.Time) LinkTask {
 
 // Shards is how many shares the listeners are divided into. It is fixed: a
 // link's shard is stored with it.
-const Shards = 64
+const ShardCount = 64
 
 // ShardOf is the shard of a person. It is taken from the same mixing as the
 // phase, but from other bits, so that one shard's people are spread in time.
-func ShardOf(id UserID) int16 { return int16(mix(uint64(id)) >> 58) }
+func ShardOf(id UserID) int16 { return int16(splitMix64(uint64(id)) >> 58) }
 
 // PhaseOf is the person's fixed place in a repeating interval: calls are
 // spread over it evenly and stay so.
@@ -199,12 +199,12 @@ func PhaseOf(id UserID, interval time.Duration) time.Duration {
 		return 0
 	}
 	const bits = 1 << 32
-	frac := mix(uint64(id)) & (bits - 1)
+	frac := splitMix64(uint64(id)) & (bits - 1)
 	return time.Duration(float64(interval) * (float64(frac) / bits))
 }
 
 // mix is the finalizer of SplitMix64: neighbouring ids land far apart.
-func mix(x uint64) uint64 {
+func splitMix64(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9
 	x = (x ^ (x >> 27)) * 0x94d049bb133111eb

@@ -7,7 +7,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestALinkSaysWhatItWantsOfItsPerson(t *testing.T) {
+func TestLinkTask_FollowsStateAndConsent(t *testing.T) {
 	consented := time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
 	month := func(n, days int) time.Time { return consented.AddDate(0, n, days) }
 	for name, c := range map[string]struct {

@@ -9,7 +9,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestNotices_AreWhatALinkWantsNow(t *testing.T) {
+func TestNotificationsForLink_FollowTheState(t *testing.T) {
 	consented := time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
 	month := func(n int) time.Time { return consented.AddDate(0, n, 0) }
 	for name, c := range map[string]struct {
@@ -27,12 +27,12 @@ func TestNotices_AreWhatALinkWantsNow(t *testing.T) {
 		"refused after the consent":             {"app", songspy.LinkReauthRequired, month(7), "relink needs_person"},
 		"unknown to the dashboard":              {"app", songspy.LinkNotRegistered, month(1), "not_registered"},
 		"unknown, and the consent is over":      {"app", songspy.LinkNotRegistered, month(6), "relink"},
-		"unknown to a dashboard of their own":   {songspy.OwnApp("id"), songspy.LinkNotRegistered, month(1), ""},
-		"refused by way of an app of their own": {songspy.OwnApp("id"), songspy.LinkReauthRequired, month(1), "relink needs_person of all"},
+		"unknown to a dashboard of their own":   {songspy.UserApp("id"), songspy.LinkNotRegistered, month(1), ""},
+		"refused by way of an app of their own": {songspy.UserApp("id"), songspy.LinkReauthRequired, month(1), "relink needs_person of all"},
 	} {
 		l := songspy.Link{UserID: 7, App: c.app, State: c.state, AuthorizedAt: consented, Generation: 3}
 		var got []string
-		for _, n := range songspy.NoticesOf(l, c.now) {
+		for _, n := range songspy.NotificationsForLink(l, c.now) {
 			if n.UserID != 7 || n.Occurrence != "3" || n.App != c.app && n.App != "" {
 				t.Errorf("%s: %+v does not name the link", name, n)
 			}
@@ -47,9 +47,9 @@ func TestNotices_AreWhatALinkWantsNow(t *testing.T) {
 	}
 }
 
-func TestNotices_OfAStateHaveOneNameUntilThePersonLinksAgain(t *testing.T) {
+func TestNotificationsForLink_KeepOccurrenceUntilRelinked(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	name := func(l songspy.Link) string { return fmt.Sprint(songspy.NoticesOf(l, now)) }
+	name := func(l songspy.Link) string { return fmt.Sprint(songspy.NotificationsForLink(l, now)) }
 	l := songspy.Link{UserID: 7, App: "app", State: songspy.LinkNotRegistered, AuthorizedAt: now, StateSince: now, Generation: 1, Version: 4}
 	first := name(l)
 	// Asked again and refused again, a day later.
@@ -63,16 +63,16 @@ func TestNotices_OfAStateHaveOneNameUntilThePersonLinksAgain(t *testing.T) {
 	}
 }
 
-func TestNotices_OfEachKindAreForSomebody(t *testing.T) {
-	for _, k := range songspy.NoticeKinds() {
-		if k.For() != songspy.NoticeForPerson && k.For() != songspy.NoticeForOperator {
-			t.Errorf("%s is for %q", k, k.For())
+func TestNotificationKinds_HaveRecipients(t *testing.T) {
+	for _, k := range songspy.NotificationKinds() {
+		if k.Recipient() != songspy.RecipientUser && k.Recipient() != songspy.RecipientOperator {
+			t.Errorf("%s is for %q", k, k.Recipient())
 		}
-		if k.Gathered() && k.For() == songspy.NoticeForPerson {
+		if k.IsGrouped() && k.Recipient() == songspy.RecipientUser {
 			t.Errorf("%s tells one person of others", k)
 		}
 	}
-	if k := songspy.NoticeKind("none"); k.For() != "" || k.Gathered() {
+	if k := songspy.NotificationKind("none"); k.Recipient() != "" || k.IsGrouped() {
 		t.Error("a kind that is none is for somebody")
 	}
 }

@@ -40,10 +40,10 @@ type NowPlaying struct {
 	PausedSince *time.Time
 	// NothingSince is when the player was first seen silent after it had
 	// played; nil: it was not. One silence closes nothing.
-	NothingSince *time.Time
+	IdleSince *time.Time
 	// ElsewhereAt is the last observation of anything but the open play's
 	// track: a play cannot have begun before it.
-	ElsewhereAt time.Time
+	OtherSeenAt time.Time
 	// EndsAt is when the open play ends if nothing happens: for a paused play
 	// the moment of the pause; nil if unknown.
 	EndsAt *time.Time
@@ -86,14 +86,14 @@ const (
 	// look at the next one is under way.
 	EndGrace = 10 * time.Second
 	// PauseShown is how long a paused player stays.
-	PauseShown = 10 * time.Minute
+	PausedShownFor = 10 * time.Minute
 	// UnboundedShown is how long a play whose end is unknown stays after it
 	// was last seen: two intervals of the seed's promise.
-	UnboundedShown = 6 * time.Minute
+	UnknownEndShownFor = 6 * time.Minute
 )
 
 // Open reports whether a play is open.
-func (n NowPlaying) Open() bool {
+func (n NowPlaying) IsOpen() bool {
 	return (n.State == PlayerPlaying || n.State == PlayerPaused) && n.TrackURI != ""
 }
 
@@ -101,14 +101,14 @@ func (n NowPlaying) Open() bool {
 // it; the zero time if it is not on it.
 func (n NowPlaying) ShownUntil() time.Time {
 	switch {
-	case !n.Open():
+	case !n.IsOpen():
 		return time.Time{}
 	case n.State == PlayerPaused && n.PausedSince != nil:
-		return n.PausedSince.Add(PauseShown)
+		return n.PausedSince.Add(PausedShownFor)
 	case n.EndsAt != nil:
 		return n.EndsAt.Add(EndGrace)
 	default:
-		return n.SeenAt.Add(UnboundedShown)
+		return n.SeenAt.Add(UnknownEndShownFor)
 	}
 }
 
@@ -116,27 +116,27 @@ func (n NowPlaying) ShownUntil() time.Time {
 // its player fell silent if that is earlier. It is provisional, because nobody
 // saw its end, unless it was paused. Close reports false where no play was open
 // or too little of it is proven.
-func (n NowPlaying) Close(at time.Time) (Play, bool) {
-	if !n.Open() {
+func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
+	if !n.IsOpen() {
 		return Play{}, false
 	}
-	for _, end := range []*time.Time{n.EndsAt, n.NothingSince, n.DoubtedAt} {
+	for _, end := range []*time.Time{n.EndsAt, n.IdleSince, n.DoubtedAt} {
 		if end != nil && end.Before(at) {
 			at = *end
 		}
 	}
-	sounds := n.State == PlayerPlaying
-	if sounds && at.Before(n.SeenAt) {
+	isPlaying := n.State == PlayerPlaying
+	if isPlaying && at.Before(n.SeenAt) {
 		at = n.SeenAt // it was seen then
 	}
-	return n.Ended(at, sounds)
+	return n.FinishedPlay(at, isPlaying)
 }
 
 // Ended is the open play, over at that time, provisional or not. It claims no
 // more than fits between its start and its end and, since sightings that keep
 // their progress secret may add up to several rounds, no more than its track
 // holds. Ended reports false where too little of it is proven to count.
-func (n NowPlaying) Ended(at time.Time, provisional bool) (Play, bool) {
+func (n NowPlaying) FinishedPlay(at time.Time, provisional bool) (Play, bool) {
 	if at.Before(n.StartedAt) {
 		at = n.StartedAt
 	}
@@ -148,26 +148,26 @@ func (n NowPlaying) Ended(at time.Time, provisional bool) (Play, bool) {
 		UserID: n.UserID, TrackID: n.TrackID, TrackURI: n.TrackURI,
 		StartedAt: n.StartedAt, EndedAt: at, ListenedMS: listened,
 		Source: SourceLive, Provisional: provisional || n.Provisional,
-	}, Counts(listened, n.DurationMS)
+	}, IsCounted(listened, n.DurationMS)
 }
 
 // Sighting is what a look at a player showed.
-type Sighting string
+type ObservationKind string
 
 // The sightings.
 const (
 	// SightingPlaying: a track sounds. Progress may be unknown.
-	SightingPlaying Sighting = "playing"
+	ObservedPlaying ObservationKind = "playing"
 	// SightingPaused: a track stands still.
-	SightingPaused Sighting = "paused"
+	ObservedPaused ObservationKind = "paused"
 	// SightingNothing: the provider says that nothing is active (204); it says so
 	// wrongly at times, and in a private session always.
-	SightingNothing Sighting = "nothing"
+	ObservedIdle ObservationKind = "nothing"
 	// SightingAdvertisement: an advertisement sounds.
-	SightingAdvertisement Sighting = "advertisement"
+	ObservedAdvertisement ObservationKind = "advertisement"
 	// SightingUnreadable: an answer that says nothing usable (an unknown type,
 	// an episode without its item).
-	SightingUnreadable Sighting = "unreadable"
+	ObservedUnreadable ObservationKind = "unreadable"
 )
 
 // UnknownProgress marks an observation whose progress the provider kept to itself.
@@ -175,7 +175,7 @@ const UnknownProgress = time.Duration(-1)
 
 // Observation is one look at one player.
 type Observation struct {
-	Sighting Sighting
+	Kind ObservationKind
 	// Track is what was seen, for Playing and Paused; its ID is not set.
 	Track Track
 	// Progress is how far into the track, or the advertisement, the player was;
@@ -187,7 +187,7 @@ type Observation struct {
 }
 
 // Hearing is what one look at one listener adds up to, written as one.
-type Hearing struct {
+type PlaybackUpdate struct {
 	// Playing is the listener's new state; its Generation is that of the link
 	// through which it was learnt, and a write under an older one is dropped.
 	Playing NowPlaying
@@ -202,7 +202,7 @@ type Hearing struct {
 }
 
 // Written is what became of a Hearing.
-type Written struct {
+type PlaybackUpdateResult struct {
 	// TrackID is the id of the open play's track, 0 without one.
 	TrackID TrackID
 	// Dropped says that the link is gone or was changed meanwhile: forget the listener.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestCloseClaimsOnlyWhatIsProven(t *testing.T) {
+func TestClosePlay_CountsOnlyProvenTime(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	at := func(seconds int) *time.Time {
 		when := start.Add(time.Duration(seconds) * time.Second)
@@ -26,7 +26,7 @@ func TestCloseClaimsOnlyWhatIsProven(t *testing.T) {
 		"closed while it plays":             {func(*NowPlaying) {}, 100, 100, 50_000, true, true},
 		"closed long after its end":         {func(*NowPlaying) {}, 900, 200, 50_000, true, true},
 		"closed before it was seen":         {func(*NowPlaying) {}, 20, 50, 50_000, true, true},
-		"closed after it fell silent":       {func(n *NowPlaying) { n.NothingSince = at(80) }, 100, 80, 50_000, true, true},
+		"closed after it fell silent":       {func(n *NowPlaying) { n.IdleSince = at(80) }, 100, 80, 50_000, true, true},
 		"closed in a pause":                 {func(n *NowPlaying) { n.State, n.PausedSince, n.EndsAt = PlayerPaused, at(60), at(60) }, 900, 60, 50_000, false, true},
 		"secret progress of several rounds": {func(n *NowPlaying) { n.ListenedMS, n.SeenAt, n.EndsAt = 500_000, *at(500), nil }, 600, 600, 200_000, true, true},
 		"more listened than time":           {func(n *NowPlaying) { n.ListenedMS = 90_000 }, 50, 50, 50_000, true, true},
@@ -37,18 +37,18 @@ func TestCloseClaimsOnlyWhatIsProven(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := playing
 			tt.change(&n)
-			p, counts := n.Close(*at(tt.at))
+			p, counts := n.ClosePlay(*at(tt.at))
 			if counts != tt.counts || !p.EndedAt.Equal(*at(tt.ends)) || p.ListenedMS != tt.listened || p.Provisional != tt.provisional {
 				t.Errorf("closed as %+v, counts %t", p, counts)
 			}
 		})
 	}
-	if _, counts := (NowPlaying{State: PlayerIdle}).Close(*at(1)); counts {
+	if _, counts := (NowPlaying{State: PlayerIdle}).ClosePlay(*at(1)); counts {
 		t.Error("an idle player had a play to close")
 	}
 }
 
-func TestNobodyStaysOnTheBoardWithoutBeingSeen(t *testing.T) {
+func TestShownUntil_EndsWithoutNewPolls(t *testing.T) {
 	seen := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	since, ends := seen.Add(-time.Minute), seen.Add(time.Minute)
 	open := NowPlaying{State: PlayerPlaying, TrackURI: "spotify:track:a", SeenAt: seen}
@@ -62,9 +62,9 @@ func TestNobodyStaysOnTheBoardWithoutBeingSeen(t *testing.T) {
 	}{
 		"idle":                      {NowPlaying{State: PlayerIdle, SeenAt: seen}, time.Time{}},
 		"playing to a known end":    {withEnd, ends.Add(EndGrace)},
-		"playing to an unknown end": {open, seen.Add(UnboundedShown)},
-		"paused":                    {paused, since.Add(PauseShown)},
-		"paused nobody knows when":  {pausedUnknown, seen.Add(UnboundedShown)},
+		"playing to an unknown end": {open, seen.Add(UnknownEndShownFor)},
+		"paused":                    {paused, since.Add(PausedShownFor)},
+		"paused nobody knows when":  {pausedUnknown, seen.Add(UnknownEndShownFor)},
 	} {
 		if got := tt.n.ShownUntil(); !got.Equal(tt.want) {
 			t.Errorf("%s: shown until %v, want %v", name, got, tt.want)

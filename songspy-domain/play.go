@@ -51,7 +51,7 @@ func (Play) TableName() string { return "plays" }
 // Enough is how much of a track of that length makes a play: 30 seconds, or
 // half of a track shorter than a minute. Both are in milliseconds; a duration
 // of 0 is unknown.
-func Enough(durationMS int64) int64 {
+func MinListenedMS(durationMS int64) int64 {
 	const enough, minute = 30_000, 60_000
 	if durationMS > 0 && durationMS < minute {
 		return (durationMS + 1) / 2
@@ -61,16 +61,16 @@ func Enough(durationMS int64) int64 {
 
 // Counts reports whether so much of a track of that length makes a play. What
 // is shorter was shown, not played. Both are in milliseconds.
-func Counts(listenedMS, durationMS int64) bool { return listenedMS >= Enough(durationMS) }
+func IsCounted(listenedMS, durationMS int64) bool { return listenedMS >= MinListenedMS(durationMS) }
 
 // UserTrack is one track among a person's tracks: the set that the original
 // service kept, with first and last hearing and a count.
 type UserTrack struct {
-	UserID       UserID  `gorm:"primaryKey"`
-	TrackID      TrackID `gorm:"primaryKey"`
-	FirstHeardAt time.Time
-	LastHeardAt  time.Time
-	Plays        int64
+	UserID        UserID  `gorm:"primaryKey"`
+	TrackID       TrackID `gorm:"primaryKey"`
+	FirstPlayedAt time.Time
+	LastPlayedAt  time.Time
+	Plays         int64
 	// Local is set for a file of the listener's own. By it the store finds
 	// whether anybody has a local file among their tracks.
 	Local bool

@@ -15,7 +15,7 @@ type AppSeats struct {
 
 // SeatsNeeded reports whether any of the apps admits only so many: else nobody
 // has to ask for a seat.
-func SeatsNeeded(apps []AppSeats) bool {
+func HasSeatLimit(apps []AppSeats) bool {
 	return slices.ContainsFunc(apps, func(a AppSeats) bool { return a.Seats > 0 })
 }
 
@@ -58,36 +58,36 @@ func (Seat) TableName() string { return "spotify_seats" }
 // them: who links without having asked takes a seat too, and the last to be
 // given one then waits again. An app that admits everybody needs nobody to be
 // entered.
-func GiveSeats(apps []AppSeats, linked map[string]int, line []Seat, now time.Time) (changed []Seat) {
-	room := make(map[string]int, len(apps))
+func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now time.Time) (changed []Seat) {
+	capacity := make(map[string]int, len(apps))
 	for _, a := range apps {
-		room[a.App] = a.Seats
+		capacity[a.App] = a.Seats
 	}
 	taken := maps.Clone(linked)
 	if taken == nil {
 		taken = map[string]int{}
 	}
-	kept := make([]bool, len(line))
+	keepsSeat := make([]bool, len(waitingList))
 	for _, state := range []SeatState{SeatEntered, SeatHeld} {
-		for i, s := range line {
-			seats, there := room[s.App]
+		for i, s := range waitingList {
+			seats, there := capacity[s.App]
 			if s.State != state || !there || state == SeatHeld && (seats == 0 || taken[s.App] >= seats) {
 				continue
 			}
-			kept[i] = true
+			keepsSeat[i] = true
 			taken[s.App]++
 		}
 	}
-	for i, s := range line {
-		if kept[i] {
+	for i, s := range waitingList {
+		if keepsSeat[i] {
 			continue
 		}
 		before := s
 		s.App, s.State = "", SeatWaiting
-		if app, free := FreeSeat(apps, taken); free {
+		if app, free := FindFreeSeat(apps, taken); free {
 			taken[app]++
 			s.App, s.State = app, SeatHeld
-			if room[app] == 0 {
+			if capacity[app] == 0 {
 				s.State = SeatEntered
 			}
 		}
@@ -103,7 +103,7 @@ func GiveSeats(apps []AppSeats, linked map[string]int, line []Seat, now time.Tim
 // given, where so many are taken: the fullest that has a free one, so that a new
 // app stays empty as long as it may; else one that admits everybody. It is false
 // if there is none.
-func FreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
+func FindFreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
 	best := -1
 	for _, a := range apps {
 		switch n := taken[a.App]; {
@@ -118,14 +118,14 @@ func FreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
 
 // ownMark begins the name of an app that a person brought. The ids of the
 // instance's own apps do not hold it.
-const ownMark = "own~"
+const userAppPrefix = "own~"
 
 // OwnApp names the app of that client id as one that a person brought: it has
 // no secret, and no seats of ours.
-func OwnApp(clientID string) string { return ownMark + clientID }
+func UserApp(clientID string) string { return userAppPrefix + clientID }
 
 // OwnClientID is the client id of an app that a person brought; false for one
 // of the instance's.
-func OwnClientID(app string) (id string, own bool) {
-	return strings.CutPrefix(app, ownMark)
+func UserAppClientID(app string) (id string, isUserApp bool) {
+	return strings.CutPrefix(app, userAppPrefix)
 }

@@ -11,7 +11,7 @@ import (
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 // line reads seats written as "waiting", "held one", in the order of their asking.
-func line(words ...string) (seats []Seat) {
+func seatsFrom(words ...string) (seats []Seat) {
 	for i, w := range words {
 		var s Seat
 		_, _ = fmt.Sscan(w, (*string)(&s.State), &s.App)
@@ -21,14 +21,14 @@ func line(words ...string) (seats []Seat) {
 	return seats
 }
 
-func words(changed []Seat) (out []string) {
+func describeSeats(changed []Seat) (out []string) {
 	for _, s := range changed {
 		out = append(out, fmt.Sprintf("%d %s %s", s.UserID, s.State, s.App))
 	}
 	return out
 }
 
-func TestSeatsAreGivenToWhoeverCameFirst(t *testing.T) {
+func TestAssignSeats_FirstComeFirstServed(t *testing.T) {
 	two := []AppSeats{{"one", 2}, {"two", 2}}
 	for name, c := range map[string]struct {
 		apps   []AppSeats
@@ -36,21 +36,21 @@ func TestSeatsAreGivenToWhoeverCameFirst(t *testing.T) {
 		line   []Seat
 		want   []string
 	}{
-		"one app is filled after another": {two, map[string]int{"two": 1}, line("waiting", "waiting", "waiting", "waiting"), []string{"1 held two", "2 held one", "3 held one"}},
-		"whoever has a seat keeps it":     {two, nil, line("waiting", "entered one", "held one", "held two"), []string{"1 held two"}},
+		"one app is filled after another": {two, map[string]int{"two": 1}, seatsFrom("waiting", "waiting", "waiting", "waiting"), []string{"1 held two", "2 held one", "3 held one"}},
+		"whoever has a seat keeps it":     {two, nil, seatsFrom("waiting", "entered one", "held one", "held two"), []string{"1 held two"}},
 		"who linked without asking displaces the last": {
-			two[:1], map[string]int{"one": 1}, line("held one", "held one"), []string{"2 waiting "},
+			two[:1], map[string]int{"one": 1}, seatsFrom("held one", "held one"), []string{"2 waiting "},
 		},
-		"who was entered is not displaced":   {two[:1], map[string]int{"one": 2}, line("entered one"), nil},
-		"an app that is gone keeps nobody":   {two[1:], nil, line("held one", "entered one"), []string{"1 held two", "2 held two"}},
-		"a new app takes whoever waits":      {append(two, AppSeats{"new", 1}), map[string]int{"one": 2, "two": 2}, line("waiting", "waiting"), []string{"1 held new"}},
-		"an app for everybody needs no desk": {[]AppSeats{{"one", 1}, {"all", 0}}, map[string]int{"one": 1}, line("waiting", "held one"), []string{"1 entered all", "2 entered all"}},
-		"without an app all wait":            {nil, nil, line("held one", "waiting"), []string{"1 waiting "}},
+		"who was entered is not displaced":   {two[:1], map[string]int{"one": 2}, seatsFrom("entered one"), nil},
+		"an app that is gone keeps nobody":   {two[1:], nil, seatsFrom("held one", "entered one"), []string{"1 held two", "2 held two"}},
+		"a new app takes whoever waits":      {append(two, AppSeats{"new", 1}), map[string]int{"one": 2, "two": 2}, seatsFrom("waiting", "waiting"), []string{"1 held new"}},
+		"an app for everybody needs no desk": {[]AppSeats{{"one", 1}, {"all", 0}}, map[string]int{"one": 1}, seatsFrom("waiting", "held one"), []string{"1 entered all", "2 entered all"}},
+		"without an app all wait":            {nil, nil, seatsFrom("held one", "waiting"), []string{"1 waiting "}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := GiveSeats(c.apps, c.linked, c.line, noon.Add(time.Hour))
-			if fmt.Sprint(words(got)) != fmt.Sprint(c.want) {
-				t.Errorf("changed %v, want %v", words(got), c.want)
+			got := AssignSeats(c.apps, c.linked, c.line, noon.Add(time.Hour))
+			if fmt.Sprint(describeSeats(got)) != fmt.Sprint(c.want) {
+				t.Errorf("changed %v, want %v", describeSeats(got), c.want)
 			}
 			for _, s := range got {
 				if !s.StateSince.Equal(noon.Add(time.Hour)) {
@@ -61,16 +61,16 @@ func TestSeatsAreGivenToWhoeverCameFirst(t *testing.T) {
 	}
 }
 
-func TestNoAppIsGivenMoreThanItAdmits(t *testing.T) {
+func TestAssignSeats_NeverExceedsAppLimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		apps := []AppSeats{{"one", rapid.IntRange(1, 5).Draw(t, "one")}, {"two", rapid.IntRange(1, 5).Draw(t, "two")}}
 		linked := map[string]int{"one": rapid.IntRange(0, 5).Draw(t, "linked one"), "two": rapid.IntRange(0, 5).Draw(t, "linked two")}
-		seats := line(rapid.SliceOfN(rapid.SampledFrom([]string{"waiting", "held one", "held two", "held gone"}), 0, 12).Draw(t, "line")...)
+		seats := seatsFrom(rapid.SliceOfN(rapid.SampledFrom([]string{"waiting", "held one", "held two", "held gone"}), 0, 12).Draw(t, "line")...)
 		by := map[UserID]Seat{}
 		for _, s := range seats {
 			by[s.UserID] = s
 		}
-		for _, s := range GiveSeats(apps, linked, seats, noon) {
+		for _, s := range AssignSeats(apps, linked, seats, noon) {
 			by[s.UserID] = s
 		}
 		given, waiting := map[string]int{}, 0
@@ -97,8 +97,8 @@ func TestNoAppIsGivenMoreThanItAdmits(t *testing.T) {
 		for id := range UserID(len(seats)) {
 			all = append(all, by[id+1])
 		}
-		if again := GiveSeats(apps, linked, all, noon); len(again) > 0 {
-			t.Fatalf("given again, %v change", words(again))
+		if again := AssignSeats(apps, linked, all, noon); len(again) > 0 {
+			t.Fatalf("given again, %v change", describeSeats(again))
 		}
 	})
 }

@@ -29,6 +29,6 @@ type Session struct {
 func (Session) TableName() string { return "sessions" }
 
 // Alive reports whether the session may still speak for its person.
-func (s Session) Alive(at time.Time) bool {
+func (s Session) IsActive(at time.Time) bool {
 	return s.RevokedAt == nil && at.Before(s.ExpiresAt)
 }

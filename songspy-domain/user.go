@@ -17,7 +17,7 @@ const (
 )
 
 // Valid reports whether a is one of the audiences.
-func (a Audience) Valid() bool {
+func (a Audience) IsValid() bool {
 	switch a {
 	case AudienceEveryone, AudienceFollowers, AudienceLink, AudienceNobody:
 		return true

@@ -31,7 +31,7 @@ func env(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-func TestServe_AnswersUntilItIsStopped(t *testing.T) {
+func TestServe_RunsUntilStopped(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	logged := lines{make(chan string, 16)}
 	ended := make(chan int, 1)
@@ -72,7 +72,7 @@ func TestServe_AnswersUntilItIsStopped(t *testing.T) {
 	}
 }
 
-func TestServe_StaysOnThisMachineUnlessToldOtherwise(t *testing.T) {
+func TestServe_ListensOnLoopbackUnlessAllowed(t *testing.T) {
 	for addr, local := range map[string]bool{
 		"127.0.0.1:8090": true, "[::1]:8090": true, "127.8.0.1:0": true, ":8090": false, "0.0.0.0:8090": false, "[::]:8090": false,
 		"192.168.1.4:80": false, "localhost:8090": true, "nonsense": false,
@@ -86,7 +86,7 @@ func TestServe_StaysOnThisMachineUnlessToldOtherwise(t *testing.T) {
 	}
 }
 
-func TestRun_ExplainsWhatItDoesNotUnderstand(t *testing.T) {
+func TestRun_RejectsUnknownArguments(t *testing.T) {
 	for _, c := range []struct {
 		args  []string
 		env   func(string) (string, bool)

@@ -15,7 +15,7 @@ import (
 // populateCommand signs people up and says what came of it.
 func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	run, err := populate.New(populate.Options{
-		API: s.api, Simulator: s.url, People: s.people, Workers: s.workers, Wait: s.wait, Invite: s.invite,
+		API: s.apiURL, Simulator: s.simURL, People: s.people, Workers: s.workers, ReadyTimeout: s.wait, Invite: s.invite,
 		GoogleRedirect: s.googleRedirect, SpotifyRedirect: s.spotifyRedirect, Progress: s.stderr,
 	})
 	if err != nil {
@@ -26,15 +26,15 @@ func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "%d people signed in, %d of them linked Spotify and %d chose a nickname just now\n",
 			result.SignedIn, result.Linked, result.Named)
 	}
-	if err != nil || s.stay == "" {
+	if err != nil || s.stayAddr == "" {
 		return err
 	}
-	return stay(ctx, s.stay)
+	return serveHealth(ctx, s.stayAddr)
 }
 
 // stay answers /healthz at the address until ctx ends: a container that waits
 // for this one then knows that everybody is signed up.
-func stay(ctx context.Context, addr string) error {
+func serveHealth(ctx context.Context, addr string) error {
 	if err := checkAddress(addr, false); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestStay_AnswersHealthUntilItIsStopped(t *testing.T) {
+func TestServeHealth_RunsUntilStopped(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -21,7 +21,7 @@ func TestStay_AnswersHealthUntilItIsStopped(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- stay(ctx, addr) }()
+	go func() { ended <- serveHealth(ctx, addr) }()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	var out bytes.Buffer
@@ -38,8 +38,8 @@ func TestStay_AnswersHealthUntilItIsStopped(t *testing.T) {
 	}
 }
 
-func TestStay_AnswersThisMachineAlone(t *testing.T) {
-	if err := stay(t.Context(), "0.0.0.0:0"); err == nil || !strings.Contains(err.Error(), "reachable from outside") {
+func TestServeHealth_ListensOnLoopbackOnly(t *testing.T) {
+	if err := serveHealth(t.Context(), "0.0.0.0:0"); err == nil || !strings.Contains(err.Error(), "reachable from outside") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -25,7 +25,7 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(s.stderr, nil))
 	options := sim.Options{
 		Seed: s.seed, People: s.people, Population: s.population, PublicURL: s.publicURL,
-		RotateRefreshTokens: s.rotate, AccessTokenLife: s.tokenLife, Logger: logger,
+		RotateRefreshTokens: s.rotateRefreshTokens, AccessTokenLife: s.tokenLife, Logger: logger,
 		// People keep their past when the simulator is started anew.
 		Epoch: time.Now().AddDate(0, 0, -30),
 	}
@@ -88,7 +88,7 @@ func checkAddress(addr string, allowNetwork bool) error {
 func health(ctx context.Context, s *settings, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(s.url, "/")+"/healthz", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(s.simURL, "/")+"/healthz", nil)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func health(ctx context.Context, s *settings, stdout io.Writer) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", s.url, resp.Status)
+		return fmt.Errorf("%s answers %s", s.simURL, resp.Status)
 	}
 	_, err = fmt.Fprintln(stdout, "ok")
 	return err

@@ -27,7 +27,7 @@ import (
 const route = "/v1/songspy/tracks/current-playing"
 
 // start serves the bare handler, a board that stands still and one that changes.
-func start(ctx context.Context, o options) ([]contender, *errgroup.Group, error) {
+func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group, error) {
 	contract, err := readContract()
 	if err != nil {
 		return nil, nil, err
@@ -50,7 +50,7 @@ func start(ctx context.Context, o options) ([]contender, *errgroup.Group, error)
 	}
 	return []contender{
 		{name: "bare Gin, the same bytes", url: plain + route},
-		{name: fmt.Sprintf("board, %d people", o.people), url: still + route},
+		{name: fmt.Sprintf("board, %d people", o.users), url: still + route},
 		{name: fmt.Sprintf("the same, %d songs/s", o.changes), url: changing + route},
 	}, group, nil
 }
@@ -68,24 +68,24 @@ func readContract() ([]byte, error) {
 // serveBoard serves the API's own handler over a crowd, and gives its first answer.
 func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract []byte, changes int) (string, []byte, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
-	who, err := identity.New(identity.Options{
+	authService, err := identity.New(identity.Options{
 		Keys: []identity.Key{{ID: "bench", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: identity.SignUp{Policy: identity.PolicyOpen},
 		Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return "", nil, err
 	}
-	c := newCrowd(o.people)
+	c := newFakeFeed(o.users)
 	live := board.New(board.Options{Feed: c, Render: httpapi.NewTrackIDs([]byte("bench")).RenderBoard, Now: time.Now, Log: log})
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Identity: who, Linking: linking.New(linking.Options{}), Board: live,
+		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live,
 		PublicURL: "http://127.0.0.1", Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return "", nil, err
 	}
 	group.Go(func() error { live.Run(ctx); return nil })
-	if err := await(ctx, live, o.people); err != nil {
+	if err := waitUntilLoaded(ctx, live, o.users); err != nil {
 		return "", nil, err
 	}
 	page, err := live.Current()
@@ -93,35 +93,35 @@ func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract 
 		return "", nil, err
 	}
 	if changes > 0 {
-		group.Go(func() error { c.sing(ctx, changes); return nil })
+		group.Go(func() error { c.changeSongs(ctx, changes); return nil })
 	}
-	log.InfoContext(ctx, "serving a board", slog.Int("people", live.Stats().People), slog.Int("bytes", len(page.Body)), slog.Int("changes", changes))
+	log.InfoContext(ctx, "serving a board", slog.Int("people", live.Stats().Users), slog.Int("bytes", len(page.Body)), slog.Int("changes", changes))
 	base, err := listen(ctx, group, handler)
 	return base, page.Body, err
 }
 
 // crowd is a change feed in memory over people who all play something.
-type crowd struct {
+type fakeFeed struct {
 	mu      sync.Mutex
-	people  []songspy.OnBoard
+	entries []songspy.BoardEntry
 	changes []songspy.Change
 	last    int64
-	news    chan struct{}
+	wake    chan struct{}
 }
 
-func newCrowd(people int) *crowd {
-	c := &crowd{people: make([]songspy.OnBoard, people), news: make(chan struct{})}
+func newFakeFeed(entries int) *fakeFeed {
+	c := &fakeFeed{entries: make([]songspy.BoardEntry, entries), wake: make(chan struct{})}
 	now := time.Now()
-	for i := range c.people {
-		c.people[i] = singer(i, now.Add(-time.Duration(rand.IntN(600))*time.Second))
+	for i := range c.entries {
+		c.entries[i] = newEntry(i, now.Add(-time.Duration(rand.IntN(600))*time.Second))
 	}
 	return c
 }
 
 // singer plays a long song, with all the words that a real one has.
-func singer(i int, start time.Time) songspy.OnBoard {
+func newEntry(i int, start time.Time) songspy.BoardEntry {
 	name, end := fmt.Sprintf("듣는 사람 %d", i), start.Add(time.Hour)
-	return songspy.OnBoard{
+	return songspy.BoardEntry{
 		User:    songspy.User{ID: songspy.UserID(i + 1), NickName: &name, Audience: songspy.AudienceEveryone},
 		Playing: songspy.NowPlaying{UserID: songspy.UserID(i + 1), State: songspy.PlayerPlaying, TrackURI: "spotify:track:song", StartedAt: start, ObservedAt: start, EndsAt: &end},
 		Track: songspy.Track{
@@ -132,10 +132,10 @@ func singer(i int, start time.Time) songspy.OnBoard {
 }
 
 // await returns when everyone is on the board.
-func await(ctx context.Context, b *board.Board, people int) error {
+func waitUntilLoaded(ctx context.Context, b *board.Board, entries int) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for b.Stats().People < people || b.Ready() != nil {
+	for b.Stats().Users < entries || b.Ready() != nil {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -146,7 +146,7 @@ func await(ctx context.Context, b *board.Board, people int) error {
 }
 
 // sing begins so many songs a second until ctx ends.
-func (c *crowd) sing(ctx context.Context, perSecond int) {
+func (c *fakeFeed) changeSongs(ctx context.Context, perSecond int) {
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
 	for {
@@ -154,39 +154,39 @@ func (c *crowd) sing(ctx context.Context, perSecond int) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			c.begin(rand.IntN(len(c.people)))
+			c.startSong(rand.IntN(len(c.entries)))
 		}
 	}
 }
 
-func (c *crowd) begin(i int) {
+func (c *fakeFeed) startSong(i int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.people[i] = singer(i, time.Now())
+	c.entries[i] = newEntry(i, time.Now())
 	c.last++
 	c.changes = append(c.changes, songspy.Change{Number: c.last, UserID: songspy.UserID(i + 1), Kind: songspy.ChangePlaying})
-	close(c.news)
-	c.news = make(chan struct{})
+	close(c.wake)
+	c.wake = make(chan struct{})
 }
 
 // Feed implements board.Feed.
-func (c *crowd) Feed(context.Context) (oldest, last int64, err error) {
+func (c *fakeFeed) FeedBounds(context.Context) (oldest, last int64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return min(c.last, 1), c.last, nil
 }
 
 // Changes implements board.Feed.
-func (c *crowd) Changes(_ context.Context, after int64, limit int) ([]songspy.Change, error) {
+func (c *fakeFeed) Changes(_ context.Context, after int64, limit int) ([]songspy.Change, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]songspy.Change{}, c.changes[after:min(int64(len(c.changes)), after+int64(limit))]...), nil
 }
 
 // WaitForChange implements board.Feed.
-func (c *crowd) WaitForChange(ctx context.Context, after int64) error {
+func (c *fakeFeed) WaitForChange(ctx context.Context, after int64) error {
 	c.mu.Lock()
-	last, news := c.last, c.news
+	last, wake := c.last, c.wake
 	c.mu.Unlock()
 	if last != after {
 		return nil
@@ -194,7 +194,7 @@ func (c *crowd) WaitForChange(ctx context.Context, after int64) error {
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	select {
-	case <-news:
+	case <-wake:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
@@ -202,21 +202,21 @@ func (c *crowd) WaitForChange(ctx context.Context, after int64) error {
 }
 
 // OnBoard implements board.Feed.
-func (c *crowd) OnBoard(_ context.Context, ids []songspy.UserID) ([]songspy.OnBoard, error) {
+func (c *fakeFeed) BoardEntries(_ context.Context, ids []songspy.UserID) ([]songspy.BoardEntry, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	people := make([]songspy.OnBoard, len(ids))
+	entries := make([]songspy.BoardEntry, len(ids))
 	for i, id := range ids {
-		people[i] = c.people[id-1]
+		entries[i] = c.entries[id-1]
 	}
-	return people, nil
+	return entries, nil
 }
 
 // BoardSnapshot implements board.Feed.
-func (c *crowd) BoardSnapshot(_ context.Context, each func(songspy.OnBoard) error) (int64, error) {
+func (c *fakeFeed) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry) error) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.people {
+	for _, p := range c.entries {
 		if err := each(p); err != nil {
 			return 0, err
 		}

@@ -28,23 +28,23 @@ import (
 )
 
 // bound is the least share of a bare handler's rate that the board must reach.
-const bound = 0.8
+const minRatio = 0.8
 
 // options are how to measure.
 type options struct {
-	people, changes, viewers, rounds int
-	round                            time.Duration
-	bounds                           bool
+	users, changes, viewers, rounds int
+	roundLength                     time.Duration
+	enforceBounds                   bool
 }
 
 func main() {
 	var o options
-	flag.IntVar(&o.people, "people", 100_000, "people on the board")
+	flag.IntVar(&o.users, "people", 100_000, "people on the board")
 	flag.IntVar(&o.changes, "changes", 500, "songs that begin each second, where the board changes")
 	flag.IntVar(&o.viewers, "viewers", 32, "viewers who ask at the same time")
 	flag.IntVar(&o.rounds, "rounds", 12, "rounds of each contender")
-	flag.DurationVar(&o.round, "round", 700*time.Millisecond, "length of a round")
-	flag.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged")
+	flag.DurationVar(&o.roundLength, "round", 700*time.Millisecond, "length of a round")
+	flag.BoolVar(&o.enforceBounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -66,7 +66,7 @@ type contender struct {
 func measure(ctx context.Context, o options, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	contenders, group, err := start(ctx, o)
+	contenders, group, err := startServers(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if o.bounds && ratio < bound {
-		return fmt.Errorf("missed: the board reaches %.2f of a bare handler, not %.2f", ratio, bound)
+	if o.enforceBounds && ratio < minRatio {
+		return fmt.Errorf("missed: the board reaches %.2f of a bare handler, not %.2f", ratio, minRatio)
 	}
 	return nil
 }
@@ -99,13 +99,13 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 func (c *contender) run(ctx context.Context, o options, transport http.RoundTripper) (rate float64, p99 time.Duration, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	began := time.Now()
-	until := began.Add(o.round)
+	until := began.Add(o.roundLength)
 	var answers atomic.Int64
 	took := make([][]time.Duration, o.viewers)
 	for v := range o.viewers {
 		group.Go(func() error {
 			for asked := time.Now(); asked.Before(until); {
-				if err := ask(ctx, transport, c.url); err != nil {
+				if err := request(ctx, transport, c.url); err != nil {
 					return fmt.Errorf("%s: %w", c.name, err)
 				}
 				now := time.Now()
@@ -124,7 +124,7 @@ func (c *contender) run(ctx context.Context, o options, transport http.RoundTrip
 	return float64(answers.Load()) / time.Since(began).Seconds(), all[len(all)*99/100], nil
 }
 
-func ask(ctx context.Context, transport http.RoundTripper, url string) error {
+func request(ctx context.Context, transport http.RoundTripper, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func report(out io.Writer, o options, contenders []contender) float64 {
 	}
 	_ = table.Flush()                       // to the terminal
 	line, _ := json.Marshal(map[string]any{ // numbers always marshal
-		"bench": "board", "people": o.people, "viewers": o.viewers,
+		"bench": "board", "people": o.users, "viewers": o.viewers,
 		"bare_per_s": median(bare.rate), "board_per_s": median(contenders[1].rate), "changing_board_per_s": median(contenders[2].rate),
 		"changes_per_s": o.changes, "ratio": ratios[1], "ratio_changing": ratios[2],
 	})

@@ -10,7 +10,7 @@ import (
 func TestASmallRunMeasuresEveryContenderAndEndsInOneLineOfJSON(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	o := options{people: 50, changes: 50, viewers: 2, rounds: 1, round: 20 * time.Millisecond}
+	o := options{users: 50, changes: 50, viewers: 2, rounds: 1, roundLength: 20 * time.Millisecond}
 	if err := measure(t.Context(), o, &out); err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestASmallRunMeasuresEveryContenderAndEndsInOneLineOfJSON(t *testing.T) {
 	if err := json.Unmarshal(lines[len(lines)-1], &figures); err != nil {
 		t.Fatal(err)
 	}
-	if figures.Bench != "board" || figures.People != o.people || figures.Bare <= 0 || figures.Still <= 0 || figures.Changing <= 0 {
+	if figures.Bench != "board" || figures.People != o.users || figures.Bare <= 0 || figures.Still <= 0 || figures.Changing <= 0 {
 		t.Errorf("%s", lines[len(lines)-1])
 	}
 }

@@ -15,14 +15,14 @@ import (
 
 // frontend is what songspy-fe does for one person.
 type frontend struct {
-	*world
+	*testSystem
 	person int
 	id     int64
 	token  string
 }
 
 // answer is the envelope.
-type answer struct {
+type response struct {
 	status int
 	header http.Header
 	Result string
@@ -31,21 +31,21 @@ type answer struct {
 }
 
 // into reads the answer's data.
-func (a answer) into(t *testing.T, v any) {
+func (a response) into(t *testing.T, v any) {
 	t.Helper()
 	if err := json.Unmarshal(a.Data, v); err != nil {
 		t.Fatalf("data %s: %v", a.Data, err)
 	}
 }
 
-func (a answer) code() string {
+func (a response) code() string {
 	if a.Error == nil {
 		return ""
 	}
 	return a.Error.Code
 }
 
-func (f *frontend) call(method, path string, body any) answer {
+func (f *frontend) call(method, path string, body any) response {
 	f.t.Helper()
 	var reader io.Reader
 	if body != nil {
@@ -70,7 +70,7 @@ func (f *frontend) call(method, path string, body any) answer {
 		f.t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	a := answer{status: resp.StatusCode, header: resp.Header}
+	a := response{status: resp.StatusCode, header: resp.Header}
 	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
 		f.t.Fatalf("%s %s: %d is not the envelope: %v", method, path, resp.StatusCode, err)
 	}
@@ -78,7 +78,7 @@ func (f *frontend) call(method, path string, body any) answer {
 }
 
 // mustCall requires a 200.
-func (f *frontend) mustCall(method, path string, body any) answer {
+func (f *frontend) mustCall(method, path string, body any) response {
 	f.t.Helper()
 	a := f.call(method, path, body)
 	if a.status != http.StatusOK || a.Result != "SUCCESS" || a.Error != nil {
@@ -99,14 +99,14 @@ type signedIn struct {
 }
 
 // signUp takes the Google access token that the browser got and signs up.
-func (w *world) signUp(person int) (*frontend, signedIn) {
+func (w *testSystem) signUp(person int) (*frontend, signedIn) {
 	w.t.Helper()
-	f := &frontend{world: w, person: person}
+	f := &frontend{testSystem: w, person: person}
 	access := w.sim.GoogleToken(person, sim.GoogleClientID)
-	w.hide(access, w.sim.Person(person).Email)
+	w.addSecrets(access, w.sim.Person(person).Email)
 	var in signedIn
 	f.mustCall(http.MethodPost, "/google-auth", map[string]string{"accessToken": access}).into(w.t, &in)
-	w.hide(in.Token, in.RefreshToken)
+	w.addSecrets(in.Token, in.RefreshToken)
 	f.id, f.token = in.ID, in.Token
 	return f, in
 }
@@ -115,7 +115,7 @@ func (w *world) signUp(person int) (*frontend, signedIn) {
 func (f *frontend) link() {
 	f.t.Helper()
 	code := f.sim.SpotifyCode(f.person, sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect})
-	f.hide(code)
+	f.addSecrets(code)
 	if a := f.mustCall(http.MethodPost, "/spotify-auth?code="+url.QueryEscape(code), nil); string(a.Data) != "true" {
 		f.t.Fatalf("linking answered %s, want true", a.Data)
 	}
@@ -129,12 +129,12 @@ func (f *frontend) linkWithPKCE() {
 	code := f.sim.SpotifyCode(f.person, sim.CodeOptions{
 		ClientID: sim.SpotifyClientID, RedirectURI: redirect, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
 	})
-	f.hide(code, verifier)
+	f.addSecrets(code, verifier)
 	f.mustCall(http.MethodPost, "/spotify-auth", map[string]string{"code": code, "redirectUri": redirect, "codeVerifier": verifier})
 }
 
 // entry is one line of the board, in the original's fields.
-type entry struct {
+type boardEntry struct {
 	Track struct {
 		ID            int64  `json:"id"`
 		CreatedAt     string `json:"createdAt"`
@@ -152,20 +152,20 @@ type entry struct {
 }
 
 // board reads the public board.
-func (w *world) board() []entry {
+func (w *testSystem) board() []boardEntry {
 	w.t.Helper()
-	var entries []entry
-	(&frontend{world: w}).mustCall(http.MethodGet, "/tracks/current-playing", nil).into(w.t, &entries)
+	var entries []boardEntry
+	(&frontend{testSystem: w}).mustCall(http.MethodGet, "/tracks/current-playing", nil).into(w.t, &entries)
 	return entries
 }
 
 // onBoard is the person's line of the board; false if there is none.
-func (f *frontend) onBoard() (entry, bool) {
+func (f *frontend) boardEntry() (boardEntry, bool) {
 	f.t.Helper()
 	for _, e := range f.board() {
 		if e.User.ID == f.id {
 			return e, true
 		}
 	}
-	return entry{}, false
+	return boardEntry{}, false
 }

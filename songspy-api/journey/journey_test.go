@@ -12,11 +12,11 @@ import (
 )
 
 // onEveryEngine runs a journey on every database.
-func onEveryEngine(t *testing.T, o sim.Options, journey func(t *testing.T, w *world), env ...string) {
+func forEachDatabase(t *testing.T, o sim.Options, journey func(t *testing.T, w *testSystem), env ...string) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, storetest.New(t, engine).URL, o, env...)
+			w := newTestSystem(t, storetest.New(t, engine).URL, o, env...)
 			if engine == storetest.Postgres {
 				w.run("songspy-api", "migrate")
 			}
@@ -27,7 +27,7 @@ func onEveryEngine(t *testing.T, o sim.Options, journey func(t *testing.T, w *wo
 
 // concert is a script of one song after another, each of that length, from a
 // minute ago on.
-func concert(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
+func songsInARow(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
 	start := time.Now().Add(-length / 2)
 	var plays []sim.Play
 	for i := range songs {
@@ -40,23 +40,23 @@ func concert(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
 
 // TestTheOriginalsFlows walks through the sequence diagrams that the service
 // was first drawn with, in their order.
-func TestTheOriginalsFlows(t *testing.T) {
+func TestSequenceDiagrams(t *testing.T) {
 	// Access tokens die within seconds here, so that the refresh scheduler has work.
 	const tokenLife = 20 * time.Second
-	onEveryEngine(t, sim.Options{Seed: 1, People: 8, AccessTokenLife: tokenLife}, func(t *testing.T, w *world) {
+	forEachDatabase(t, sim.Options{Seed: 1, People: 8, AccessTokenLife: tokenLife}, func(t *testing.T, w *testSystem) {
 		const length = 8 * time.Second
-		w.sim.Script(0, concert(w.sim, 100, 60, length))
-		w.sim.Script(1, concert(w.sim, 200, 60, 10*time.Minute))
+		w.sim.Script(0, songsInARow(w.sim, 100, 60, length))
+		w.sim.Script(1, songsInARow(w.sim, 200, 60, 10*time.Minute))
 		api, batch := w.start("songspy-api"), w.start("songspy-batch")
 
 		// Sign-up with Google: token → tokeninfo → userinfo → user → JWT.
-		listener, in := w.signUp(0)
+		user, in := w.signUp(0)
 		if in.NickName != nil || in.HasSpotify || in.ID == 0 || in.ExpiresIn <= 0 || in.RefreshToken == "" {
 			t.Errorf("sign-up answered %+v", in)
 		}
-		asked := w.sim.Stats()
-		if asked.Total("tokeninfo") != 1 || asked.Total("userinfo") != 1 {
-			t.Errorf("Google was asked %d times for whom the token is and %d times whose it is, want once each", asked.Total("tokeninfo"), asked.Total("userinfo"))
+		stats := w.sim.Stats()
+		if stats.Total("tokeninfo") != 1 || stats.Total("userinfo") != 1 {
+			t.Errorf("Google was asked %d times for whom the token is and %d times whose it is, want once each", stats.Total("tokeninfo"), stats.Total("userinfo"))
 		}
 		if _, again := w.signUp(0); again.ID != in.ID {
 			t.Errorf("signing in again made user %d out of %d", again.ID, in.ID)
@@ -64,22 +64,22 @@ func TestTheOriginalsFlows(t *testing.T) {
 
 		// A token that another application got is refused.
 		foreign := w.sim.GoogleToken(2, sim.ForeignGoogleClientID)
-		w.hide(foreign)
-		stranger := &frontend{world: w}
+		w.addSecrets(foreign)
+		stranger := &frontend{testSystem: w}
 		if a := stranger.call(http.MethodPost, "/google-auth", map[string]string{"accessToken": foreign}); a.status != http.StatusUnauthorized || a.code() != "GOOGLE_TOKEN_FOREIGN" {
 			t.Errorf("another application's token: %d %s", a.status, a.code())
 		}
 
 		// Linking Spotify: code → token → tokens stored with the user.
-		listener.link()
+		user.link()
 		if _, in := w.signUp(0); !in.HasSpotify {
 			t.Error("after linking, signing in says that there is no Spotify")
 		}
 
 		// CurrentPlayingTrackScheduler: token → currently-playing → the board.
-		var first entry
+		var first boardEntry
 		w.eventually("the listener's song on the board", func() (ok bool) {
-			first, ok = listener.onBoard()
+			first, ok = user.boardEntry()
 			return ok
 		})
 		if !strings.HasPrefix(first.Track.AlbumImageURL, "http") && first.Track.AlbumImageURL != "" || first.Track.Title == "" || first.Track.ArtistName == "" {
@@ -89,14 +89,14 @@ func TestTheOriginalsFlows(t *testing.T) {
 			t.Errorf("createdAt is %q: %v", first.Track.CreatedAt, err)
 		}
 		w.eventually("the next song on the board", func() bool {
-			e, ok := listener.onBoard()
-			return ok && e.Track.Title != first.Track.Title && e.Track.Title == w.sim.Now(0, time.Now()).Play.Track.Title
+			e, ok := user.boardEntry()
+			return ok && e.Track.Title != first.Track.Title && e.Track.Title == w.sim.PlaybackAt(0, time.Now()).Play.Track.Title
 		})
 
 		// A nickname appears on the board.
-		listener.mustCall(http.MethodPost, "/users/"+strconv.FormatInt(listener.id, 10)+"/edit", map[string]string{"nickName": "  듣는 사람 🎧 "})
+		user.mustCall(http.MethodPost, "/users/"+strconv.FormatInt(user.id, 10)+"/edit", map[string]string{"nickName": "  듣는 사람 🎧 "})
 		w.eventually("the nickname on the board", func() bool {
-			e, _ := listener.onBoard()
+			e, _ := user.boardEntry()
 			return e.User.NickName == "듣는 사람 🎧"
 		})
 
@@ -108,11 +108,11 @@ func TestTheOriginalsFlows(t *testing.T) {
 		before, linked := renewed(), time.Now()
 		w.eventually("several renewals", func() bool { return renewed() >= before+6 })
 		w.eventually("the first tokens dead", func() bool { return time.Since(linked) > tokenLife+time.Second })
-		looks := w.sim.Stats().Requests["currently-playing"][http.StatusOK]
+		polls := w.sim.Stats().Requests["currently-playing"][http.StatusOK]
 		w.eventually("looks with renewed tokens", func() bool {
-			return w.sim.Stats().Requests["currently-playing"][http.StatusOK] >= looks+4
+			return w.sim.Stats().Requests["currently-playing"][http.StatusOK] >= polls+4
 		})
-		if e, ok := second.onBoard(); !ok || e.Track.Title != w.sim.Now(1, time.Now()).Play.Track.Title {
+		if e, ok := second.boardEntry(); !ok || e.Track.Title != w.sim.PlaybackAt(1, time.Now()).Play.Track.Title {
 			t.Errorf("after renewals the second listener is on the board: %t, with %q", ok, e.Track.Title)
 		}
 
@@ -123,34 +123,34 @@ func TestTheOriginalsFlows(t *testing.T) {
 		}
 		for range 8 {
 			access := w.sim.GoogleToken(3, sim.GoogleClientID)
-			w.hide(access)
+			w.addSecrets(access)
 			if a := stranger.call(http.MethodPost, "/google-auth", map[string]string{"accessToken": access}); a.status != http.StatusOK && a.status != http.StatusServiceUnavailable && a.status != http.StatusTooManyRequests {
 				t.Errorf("with Google failing, sign-up answers %d %s", a.status, a.code())
 			}
 			code := w.sim.SpotifyCode(1, sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect})
-			w.hide(code)
+			w.addSecrets(code)
 			if a := second.call(http.MethodPost, "/spotify-auth", map[string]string{"code": code}); a.status >= 500 && a.status != http.StatusServiceUnavailable {
 				t.Errorf("with Spotify failing, linking answers %d %s", a.status, a.code())
 			}
 		}
 		w.sim.ClearFaults()
 		w.eventually("the songs on the board again", func() bool {
-			e, ok := listener.onBoard()
-			return ok && e.Track.Title == w.sim.Now(0, time.Now()).Play.Track.Title
+			e, ok := user.boardEntry()
+			return ok && e.Track.Title == w.sim.PlaybackAt(0, time.Now()).Play.Track.Title
 		})
 
 		// Unlinking and erasing work at once, on the board too.
 		second.mustCall(http.MethodDelete, "/spotify-auth", nil)
-		w.eventually("the unlinked listener off the board", func() bool { _, ok := second.onBoard(); return !ok })
-		listener.mustCall(http.MethodDelete, "/me", nil)
-		if a := listener.call(http.MethodGet, "/me", nil); a.status != http.StatusUnauthorized {
+		w.eventually("the unlinked listener off the board", func() bool { _, ok := second.boardEntry(); return !ok })
+		user.mustCall(http.MethodDelete, "/me", nil)
+		if a := user.call(http.MethodGet, "/me", nil); a.status != http.StatusUnauthorized {
 			t.Errorf("after erasure the JWT still answers %d", a.status)
 		}
-		w.eventually("the erased listener off the board", func() bool { _, ok := listener.onBoard(); return !ok })
+		w.eventually("the erased listener off the board", func() bool { _, ok := user.boardEntry(); return !ok })
 
-		w.noteMetrics()
+		w.logMetrics()
 		w.stop(batch)
 		w.stop(api)
-		w.keepsSecrets()
+		w.checkSecrets()
 	})
 }

@@ -14,9 +14,9 @@ import (
 
 // TestABatchKilledInMidSweepLosesAndDoublesNothing kills the batch again and
 // again while songs change, and holds the plays that were kept against the truth.
-func TestABatchKilledInMidSweepLosesAndDoublesNothing(t *testing.T) {
+func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 	const people = 6
-	onEveryEngine(t, sim.Options{Seed: 2, People: people}, func(t *testing.T, w *world) {
+	forEachDatabase(t, sim.Options{Seed: 2, People: people}, func(t *testing.T, w *testSystem) {
 		length, kills := 15*time.Second, 6
 		if !strings.HasPrefix(w.database, "sqlite:") {
 			// Until the leases of the killed batch are over, 15 s, nobody is looked
@@ -24,29 +24,29 @@ func TestABatchKilledInMidSweepLosesAndDoublesNothing(t *testing.T) {
 			length, kills = 40*time.Second, 3
 		}
 		for person := range people {
-			w.sim.Script(person, concert(w.sim, 100*(person+1), 60, length+time.Duration(person)*500*time.Millisecond))
+			w.sim.Script(person, songsInARow(w.sim, 100*(person+1), 60, length+time.Duration(person)*500*time.Millisecond))
 		}
 		w.start("songspy-api")
-		listeners := map[int64]*frontend{}
+		users := map[int64]*frontend{}
 		for person := range people {
 			f, _ := w.signUp(person)
 			f.link()
-			listeners[f.id] = f
+			users[f.id] = f
 		}
 		batch := w.start("songspy-batch")
 		w.eventually("everyone on the board", func() bool { return len(w.board()) == people })
 		from := time.Now()
 		for range kills {
-			looks := w.sim.Stats().Total("currently-playing")
-			w.eventually("some looks", func() bool { return w.sim.Stats().Total("currently-playing") >= looks+4*people })
+			polls := w.sim.Stats().Total("currently-playing")
+			w.eventually("some looks", func() bool { return w.sim.Stats().Total("currently-playing") >= polls+4*people })
 			w.kill(batch)
 			batch = w.start("songspy-batch")
 		}
 		until := time.Now()
-		kept := w.plays()
-		for id, f := range listeners {
+		stored := w.storedPlays()
+		for id, f := range users {
 			for _, p := range w.sim.Truth(f.person, from, until) {
-				n := kept[id][p.Track.URI]
+				n := stored[id][p.Track.URI]
 				if n > 1 {
 					t.Errorf("listener %d: %s was counted %d times", f.person, p.Track.Title, n)
 				}
@@ -60,7 +60,7 @@ func TestABatchKilledInMidSweepLosesAndDoublesNothing(t *testing.T) {
 }
 
 // plays counts the plays that were kept, by user and track.
-func (w *world) plays() map[int64]map[string]int {
+func (w *testSystem) storedPlays() map[int64]map[string]int {
 	w.t.Helper()
 	driver, source := "pgx", w.database
 	if path, ok := strings.CutPrefix(w.database, "sqlite:"); ok {
@@ -76,7 +76,7 @@ func (w *world) plays() map[int64]map[string]int {
 		w.t.Fatal(err)
 	}
 	defer func() { _ = rows.Close() }()
-	kept := map[int64]map[string]int{}
+	stored := map[int64]map[string]int{}
 	for rows.Next() {
 		var id int64
 		var uri string
@@ -84,13 +84,13 @@ func (w *world) plays() map[int64]map[string]int {
 		if err := rows.Scan(&id, &uri, &n); err != nil {
 			w.t.Fatal(err)
 		}
-		if kept[id] == nil {
-			kept[id] = map[string]int{}
+		if stored[id] == nil {
+			stored[id] = map[string]int{}
 		}
-		kept[id][uri] = n
+		stored[id][uri] = n
 	}
 	if err := rows.Err(); err != nil {
 		w.t.Fatal(err)
 	}
-	return kept
+	return stored
 }

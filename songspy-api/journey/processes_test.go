@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 // world is one running service with its providers: everything that a journey needs.
-type world struct {
+type testSystem struct {
 	t     *testing.T
 	sim   *sim.Sim
 	api   string // base address
@@ -55,12 +55,12 @@ type world struct {
 	// database is its address, as the binaries read it.
 	database string
 	dir      string
-	log      *logBook
+	log      *syncBuffer
 	secrets  []string // whatever must never be printed
 }
 
 // newWorld starts a simulator and prepares the environment of the binaries.
-func newWorld(t *testing.T, database string, o sim.Options, more ...string) *world {
+func newTestSystem(t *testing.T, database string, o sim.Options, more ...string) *testSystem {
 	t.Helper()
 	// The covers' address is only known once the server listens.
 	var handler http.Handler
@@ -74,7 +74,7 @@ func newWorld(t *testing.T, database string, o sim.Options, more ...string) *wor
 	handler = s.Handler()
 	dir := t.TempDir()
 	api, admin, batch := freeAddress(t), freeAddress(t), freeAddress(t)
-	w := &world{t: t, sim: s, api: "http://" + api, admin: "http://" + admin, batch: "http://" + batch, dir: dir, database: database, log: &logBook{}}
+	w := &testSystem{t: t, sim: s, api: "http://" + api, admin: "http://" + admin, batch: "http://" + batch, dir: dir, database: database, log: &syncBuffer{}}
 	w.env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
 		"SONGSPY_ENV=development", "SONGSPY_LOG_LEVEL=debug",
@@ -92,7 +92,7 @@ func newWorld(t *testing.T, database string, o sim.Options, more ...string) *wor
 		"SONGSPY_GOOGLE_TOKENINFO_URL=" + server.URL + "/google/tokeninfo",
 		"SONGSPY_GOOGLE_ISSUER_URL=" + server.URL + "/google",
 	}, more...)
-	w.hide(sim.SpotifyClientSecret)
+	w.addSecrets(sim.SpotifyClientSecret)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("what the processes printed:\n%s", w.log.tail(12_000))
@@ -105,10 +105,10 @@ func newWorld(t *testing.T, database string, o sim.Options, more ...string) *wor
 const redirect = "http://127.0.0.1:3000/callback"
 
 // hide notes a secret that no log may hold.
-func (w *world) hide(secrets ...string) { w.secrets = append(w.secrets, secrets...) }
+func (w *testSystem) addSecrets(secrets ...string) { w.secrets = append(w.secrets, secrets...) }
 
 // run runs a binary to its end.
-func (w *world) run(service string, args ...string) {
+func (w *testSystem) run(service string, args ...string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
@@ -118,7 +118,7 @@ func (w *world) run(service string, args ...string) {
 	}
 }
 
-func (w *world) command(ctx context.Context, service string, args ...string) *exec.Cmd {
+func (w *testSystem) command(ctx context.Context, service string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(binaries, service), args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, w.env, w.log, w.log
 	return cmd
@@ -133,7 +133,7 @@ type process struct {
 
 // start starts a binary that serves until it is told to stop, and waits until
 // it is ready.
-func (w *world) start(service string) *process {
+func (w *testSystem) start(service string) *process {
 	w.t.Helper()
 	p := &process{cmd: w.command(context.Background(), service, "serve"), done: make(chan struct{})}
 	if err := p.cmd.Start(); err != nil {
@@ -165,7 +165,7 @@ func (w *world) start(service string) *process {
 }
 
 // stop asks a process to end and requires that it does so in good order.
-func (w *world) stop(p *process) {
+func (w *testSystem) stop(p *process) {
 	w.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		w.t.Fatal(err)
@@ -181,22 +181,22 @@ func (w *world) stop(p *process) {
 }
 
 // kill ends a process without warning.
-func (w *world) kill(p *process) {
+func (w *testSystem) kill(p *process) {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
 // patience is how long eventually waits: far longer than anything takes, since
 // machines that run tests are slow at times.
-const patience = 60 * time.Second
+const eventuallyTimeout = 60 * time.Second
 
 // eventually asks until the answer is yes.
-func (w *world) eventually(what string, yes func() bool) {
+func (w *testSystem) eventually(what string, holds func() bool) {
 	w.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(eventuallyTimeout)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for !yes() {
+	for !holds() {
 		select {
 		case <-tick.C:
 		case <-deadline:
@@ -206,7 +206,7 @@ func (w *world) eventually(what string, yes func() bool) {
 }
 
 // noteMetrics adds what both services tell their operators to what was printed.
-func (w *world) noteMetrics() {
+func (w *testSystem) logMetrics() {
 	w.t.Helper()
 	for _, base := range []string{w.admin, w.batch} {
 		resp, err := http.Get(base + "/metrics")
@@ -223,7 +223,7 @@ func (w *world) noteMetrics() {
 }
 
 // keepsSecrets fails the test if anything that was printed holds a secret.
-func (w *world) keepsSecrets() {
+func (w *testSystem) checkSecrets() {
 	w.t.Helper()
 	printed := w.log.all()
 	for _, secret := range w.secrets {
@@ -246,26 +246,26 @@ func freeAddress(t *testing.T) string {
 }
 
 // logBook keeps what processes print.
-type logBook struct {
+type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-var _ io.Writer = (*logBook)(nil)
+var _ io.Writer = (*syncBuffer)(nil)
 
-func (b *logBook) Write(p []byte) (int, error) {
+func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.Write(p)
 }
 
-func (b *logBook) all() string {
+func (b *syncBuffer) all() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
 
-func (b *logBook) tail(n int) string {
+func (b *syncBuffer) tail(n int) string {
 	s := b.all()
 	return s[max(0, len(s)-n):]
 }

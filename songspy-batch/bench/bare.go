@@ -17,7 +17,7 @@ import (
 )
 
 // refreshPool is what the batch's client may use beyond the looks' connections.
-const refreshPool = 16
+const extraConns = 16
 
 // bareRun is what the calls alone come to.
 type bareRun struct {
@@ -31,12 +31,12 @@ type bareRun struct {
 
 // bare makes the first calls that a sweep makes, with the batch's transport,
 // headers and concurrency, and discards the answers.
-func (b *bench) bare(ctx context.Context, calls int) (r bareRun, err error) {
-	f, err := lookRequest(ctx, "http://"+b.sim.address+"/spotify/api")
+func (b *bench) runBare(ctx context.Context, calls int) (r bareRun, err error) {
+	f, err := newRequestTemplate(ctx, "http://"+b.sim.address+"/spotify/api")
 	if err != nil {
 		return r, err
 	}
-	transport := spotify.NewTransport(b.workers + refreshPool)
+	transport := spotify.NewTransport(b.workers + extraConns)
 	defer transport.CloseIdleConnections()
 	cpu, err := cpuOf(b.sim.pid())
 	if err != nil {
@@ -52,7 +52,7 @@ func (b *bench) bare(ctx context.Context, calls int) (r bareRun, err error) {
 				if i >= calls {
 					return nil
 				}
-				if err := call(ctx, transport, f, b.tokens[i]); err != nil {
+				if err := sendRequest(ctx, transport, f, b.tokens[i]); err != nil {
 					return err
 				}
 			}
@@ -64,21 +64,21 @@ func (b *bench) bare(ctx context.Context, calls int) (r bareRun, err error) {
 	took := time.Since(began)
 	r = bareRun{Calls: calls, Seconds: took.Seconds(), Rate: float64(calls) / took.Seconds()}
 	r.OwnMicros = ownCPU().sub(own).perCall(calls)
-	spent, err := cpuOf(b.sim.pid())
+	after, err := cpuOf(b.sim.pid())
 	if err != nil {
 		return r, err
 	}
-	r.SimMicros = spent.sub(cpu).perCall(calls)
+	r.SimMicros = after.sub(cpu).perCall(calls)
 	return r, nil
 }
 
 // form is what all looks have in common.
-type form struct {
+type requestTemplate struct {
 	url    *url.URL
 	header http.Header
 }
 
-func call(ctx context.Context, via http.RoundTripper, f form, token string) error {
+func sendRequest(ctx context.Context, via http.RoundTripper, f requestTemplate, token string) error {
 	header := maps.Clone(f.header)
 	header["Authorization"] = []string{"Bearer " + token}
 	req := (&http.Request{Method: http.MethodGet, URL: f.url, Host: f.url.Host, Header: header}).WithContext(ctx)
@@ -95,9 +95,9 @@ func call(ctx context.Context, via http.RoundTripper, f form, token string) erro
 }
 
 // lookRequest asks the batch's own client what its looks look like.
-func lookRequest(ctx context.Context, api string) (f form, err error) {
+func newRequestTemplate(ctx context.Context, api string) (f requestTemplate, err error) {
 	client := spotify.New(spotify.Config{ClientID: "bench", APIURL: api, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-		f = form{r.URL, r.Header.Clone()}
+		f = requestTemplate{r.URL, r.Header.Clone()}
 		return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
 	})})
 	_, err = client.CurrentlyPlaying(ctx, "a token")

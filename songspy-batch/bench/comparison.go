@@ -10,7 +10,7 @@ import (
 )
 
 // flat is how much more a look at the most listeners may cost than one at the fewest.
-const flat = 1.3
+const maxGrowth = 1.3
 
 // cost is what one look takes among so many listeners, in microseconds of
 // processor time, and what a listener takes of the batch's memory, in bytes.
@@ -36,9 +36,9 @@ func (c comparison) growth() float64 {
 }
 
 // judge lists the bounds that were missed.
-func (c comparison) judge() []string {
-	if g := c.growth(); g > flat {
-		return []string{fmt.Sprintf("a look among the most listeners costs %.2f times one among the fewest; at most %.1f is wanted", g, flat)}
+func (c comparison) checkBounds() []string {
+	if g := c.growth(); g > maxGrowth {
+		return []string{fmt.Sprintf("a look among the most listeners costs %.2f times one among the fewest; at most %.1f is wanted", g, maxGrowth)}
 	}
 	return nil
 }

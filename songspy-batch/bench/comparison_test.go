@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-func TestACostThatGrowsWithTheListenersMissesItsBound(t *testing.T) {
+func TestACostThatGrowsWithTheUsersMissesItsBound(t *testing.T) {
 	for most, missed := range map[float64]int{12: 0, 14: 1} {
 		var c comparison
 		c.add(&report{People: 1000, BatchMicros: most - 2, PostgresMicros: 2})
 		c.add(&report{People: 10, BatchMicros: 9, PostgresMicros: 1})
-		if got := c.judge(); len(got) != missed {
+		if got := c.checkBounds(); len(got) != missed {
 			t.Errorf("from 10 µs to %.0f: missed %v", most, got)
 		}
 		var out strings.Builder
@@ -22,9 +22,9 @@ func TestACostThatGrowsWithTheListenersMissesItsBound(t *testing.T) {
 	}
 }
 
-func TestSeveralSizesAreComparedAtTheIntervalOfOperation(t *testing.T) {
+func TestSeveralSizesAreComparedAtTheProductionInterval(t *testing.T) {
 	o, err := readOptions([]string{"-people", "10000, 100000,1000000"}, io.Discard)
-	if err != nil || !slices.Equal(o.sizes, []int{10_000, 100_000, 1_000_000}) || o.interval != operation {
+	if err != nil || !slices.Equal(o.sizes, []int{10_000, 100_000, 1_000_000}) || o.interval != productionInterval {
 		t.Errorf("%+v, %v", o, err)
 	}
 	if o, err := readOptions(nil, io.Discard); err != nil || !slices.Equal(o.sizes, []int{100_000}) || o.interval != 0 {
@@ -35,7 +35,7 @@ func TestSeveralSizesAreComparedAtTheIntervalOfOperation(t *testing.T) {
 			t.Errorf("-interval %s: %v", interval, err)
 		}
 	}
-	if o, err := readOptions([]string{"-interval=8s", "-bounds=false"}, io.Discard); err != nil || o.bounds || o.interval != shortestUnjudged {
+	if o, err := readOptions([]string{"-interval=8s", "-bounds=false"}, io.Discard); err != nil || o.bounds || o.interval != minIntervalUnjudged {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for _, wrong := range []string{"", "ten", "10000,", "99"} {

@@ -52,7 +52,7 @@ func newDatabase(ctx context.Context, server string) (*database, error) {
 
 // drop deletes the database, also after ctx has ended.
 func (d *database) drop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	return errors.Join(d.conn.Close(ctx), d.onServer(ctx, "DROP DATABASE "+d.name+" WITH (FORCE)"))
 }
@@ -96,9 +96,9 @@ type mark struct {
 }
 
 // written is what was written since a mark.
-type written struct {
+type writtenRows struct {
 	tables map[string]tableRows
-	people map[songspy.UserID]bool // whose rows these were
+	users  map[songspy.UserID]bool // whose rows these were
 }
 
 func (d *database) mark(ctx context.Context) (m mark, err error) {
@@ -110,8 +110,8 @@ func (d *database) mark(ctx context.Context) (m mark, err error) {
 
 // since tells what was written by processes whose connections have ended by now,
 // or will within moments.
-func (d *database) since(ctx context.Context, m mark) (w written, err error) {
-	if err := d.quiet(ctx); err != nil {
+func (d *database) writtenSince(ctx context.Context, m mark) (w writtenRows, err error) {
+	if err := d.waitQuiet(ctx); err != nil {
 		return w, err
 	}
 	if w.tables, err = d.statistics(ctx); err != nil {
@@ -121,13 +121,13 @@ func (d *database) since(ctx context.Context, m mark) (w written, err error) {
 		w.tables[name] = rows.sub(m.tables[name])
 	}
 	maps.DeleteFunc(w.tables, func(_ string, r tableRows) bool { return r == tableRows{} })
-	w.people, err = d.peopleWrittenSince(ctx, m)
+	w.users, err = d.usersWrittenSince(ctx, m)
 	return w, err
 }
 
 // quiet waits until nobody else is connected: whoever leaves has reported
 // to the statistics.
-func (d *database) quiet(ctx context.Context) error {
+func (d *database) waitQuiet(ctx context.Context) error {
 	for {
 		var others int
 		err := d.conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
@@ -135,7 +135,7 @@ func (d *database) quiet(ctx context.Context) error {
 		if err != nil || others == 0 {
 			return err
 		}
-		if err := until(ctx, time.Now().Add(100*time.Millisecond)); err != nil {
+		if err := waitUntil(ctx, time.Now().Add(100*time.Millisecond)); err != nil {
 			return err
 		}
 	}
@@ -183,7 +183,7 @@ func (d *database) statistics(ctx context.Context) (map[string]tableRows, error)
 }
 
 // peopleWrittenSince reads off every row which transaction wrote it.
-func (d *database) peopleWrittenSince(ctx context.Context, m mark) (map[songspy.UserID]bool, error) {
+func (d *database) usersWrittenSince(ctx context.Context, m mark) (map[songspy.UserID]bool, error) {
 	people := map[songspy.UserID]bool{}
 	tables := map[string]string{
 		"users": "id", "spotify_links": "user_id", "now_playing": "user_id", "plays": "user_id",

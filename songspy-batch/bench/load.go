@@ -24,7 +24,7 @@ func (b *bench) load(ctx context.Context) error {
 		return err
 	}
 	b.tokens = make([]string, b.people)
-	if err := s.Load(ctx, b.everyone(ctx)); err != nil {
+	if err := s.Load(ctx, b.links(ctx)); err != nil {
 		return fmt.Errorf("loading: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
@@ -34,18 +34,18 @@ func (b *bench) load(ctx context.Context) error {
 	if err := b.db.vacuum(ctx); err != nil {
 		return err
 	}
-	b.say("loaded %d listeners in %s", b.people, time.Since(began).Round(100*time.Millisecond))
+	b.logf("loaded %d listeners in %s", b.people, time.Since(began).Round(100*time.Millisecond))
 	return nil
 }
 
 // everyone yields the simulator's people as users 1 and up, linked just now.
-func (b *bench) everyone(ctx context.Context) iter.Seq2[songspy.User, songspy.Link] {
+func (b *bench) links(ctx context.Context) iter.Seq2[songspy.User, songspy.Link] {
 	now := time.Now()
 	scope := strings.Join(songspy.NeededScopes(), " ")
 	return func(yield func(songspy.User, songspy.Link) bool) {
 		for n := range b.people {
 			if n%max(b.people/10, 1) == 0 {
-				b.say("loading: %3d %%", 100*n/b.people)
+				b.logf("loading: %3d %%", 100*n/b.people)
 			}
 			who := b.world.Person(n)
 			access, refresh := b.world.SpotifyTokens(n)

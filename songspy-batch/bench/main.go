@@ -37,14 +37,14 @@ const (
 	// shortest is the least interval: a play that began before the first sweep
 	// must be old enough to count at the second, so that the third finds
 	// nothing to write about it.
-	shortest = time.Minute
+	minInterval = time.Minute
 	// shortestUnjudged only leaves time for the bare loop between two sweeps.
-	shortestUnjudged = 8 * time.Second
+	minIntervalUnjudged = 8 * time.Second
 	// operation is the interval in operation. Several sizes are compared at it:
 	// the more time there is between two looks, the more of them have news.
-	operation = 3 * time.Minute
+	productionInterval = 3 * time.Minute
 	// poolSize is what SONGSPY_POLL_CONCURRENCY is unless set.
-	poolSize = 64
+	defaultWorkers = 64
 )
 
 type options struct {
@@ -92,15 +92,15 @@ func run(ctx context.Context, args []string, server string, stdout, stderr io.Wr
 }
 
 // measureAll measures each size, reports on it, and lists the bounds that were missed.
-func measureAll(ctx context.Context, o options, server string, stdout io.Writer, say func(string, ...any)) (missed []string, err error) {
+func measureAll(ctx context.Context, o options, server string, stdout io.Writer, logf func(string, ...any)) (missed []string, err error) {
 	var all comparison
 	for _, o.people = range o.sizes {
-		r, err := measure(ctx, o, server, say)
+		r, err := measure(ctx, o, server, logf)
 		if err != nil {
 			return nil, err
 		}
 		if o.bounds {
-			for _, m := range r.judge(boundsFor(o.people)) {
+			for _, m := range r.checkBounds(boundsFor(o.people)) {
 				missed = append(missed, fmt.Sprintf("%d listeners: %s", o.people, m))
 			}
 		}
@@ -113,7 +113,7 @@ func measureAll(ctx context.Context, o options, server string, stdout io.Writer,
 		return missed, nil
 	}
 	if o.bounds {
-		missed = append(missed, all.judge()...)
+		missed = append(missed, all.checkBounds()...)
 	}
 	return missed, all.write(stdout)
 }
@@ -123,7 +123,7 @@ func readOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.SetOutput(stderr)
 	people := f.String("people", "100000", "how many linked listeners there are, a tenth of whom are playing; several, separated by commas, are measured one after another")
 	f.DurationVar(&o.interval, "interval", 0, "time between two sweeps; 0: as short as keeps them apart, or 3m for several numbers of listeners")
-	f.IntVar(&o.workers, "workers", poolSize, "calls under way at a time, in the batch and in the bare loop")
+	f.IntVar(&o.workers, "workers", defaultWorkers, "calls under way at a time, in the batch and in the bare loop")
 	f.IntVar(&o.rounds, "rounds", 0, "sweeps that are measured, of which the median counts; 0: three, or one for several numbers of listeners")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the last sweep, which costs it a few percent")
 	f.DurationVar(&o.within, "within", time.Hour, "when to give up")
@@ -138,19 +138,19 @@ func readOptions(args []string, stderr io.Writer) (o options, err error) {
 		}
 		o.sizes = append(o.sizes, n)
 	}
-	alone := len(o.sizes) == 1
-	if !alone && o.interval == 0 {
-		o.interval = operation
+	single := len(o.sizes) == 1
+	if !single && o.interval == 0 {
+		o.interval = productionInterval
 	}
 	if o.rounds == 0 {
 		o.rounds = 1
-		if alone {
+		if single {
 			o.rounds = 3
 		}
 	}
-	least := shortest
+	least := minInterval
 	if !o.bounds {
-		least = shortestUnjudged
+		least = minIntervalUnjudged
 	}
 	switch {
 	case f.NArg() > 0:

@@ -26,7 +26,7 @@ const (
 )
 
 // stopWithin is how long a process may take to end in order.
-const stopWithin = 15 * time.Second
+const stopTimeout = 15 * time.Second
 
 // build builds commands as they ship.
 func build(ctx context.Context, dir string, commands ...string) error {
@@ -70,7 +70,7 @@ type process struct {
 	name    string
 	cmd     *exec.Cmd
 	address string // where it listens
-	log     *tail
+	log     *logTail
 	ending  chan struct{} // closed once it is meant to end
 	ended   chan struct{} // closed once it has
 	once    sync.Once
@@ -80,14 +80,14 @@ type process struct {
 // told to, the measurement fails with the last of what it printed.
 func (b *bench) start(ctx context.Context, name string, env []string, args ...string) (*process, error) {
 	p := &process{
-		name: name, log: &tail{listening: make(chan string, 1)},
+		name: name, log: &logTail{listening: make(chan string, 1)},
 		ending: make(chan struct{}), ended: make(chan struct{}),
 	}
 	p.cmd = exec.CommandContext(ctx, filepath.Join(b.dir, name), args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = b.dir, p.log, p.log
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir}, env...)
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-	p.cmd.WaitDelay = stopWithin
+	p.cmd.WaitDelay = stopTimeout
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (b *bench) start(ctx context.Context, name string, env []string, args ...st
 		select {
 		case <-p.ending:
 		default:
-			b.failing(fmt.Errorf("%s ended by itself: %w\n%s", name, err, p.log.last()))
+			b.fail(fmt.Errorf("%s ended by itself: %w\n%s", name, err, p.log.end()))
 		}
 	}()
 	select {
@@ -124,45 +124,45 @@ func (p *process) end(signal syscall.Signal) error {
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	timer := time.NewTimer(stopWithin)
+	timer := time.NewTimer(stopTimeout)
 	defer timer.Stop()
 	select {
 	case <-p.ended:
 		return nil
 	case <-timer.C:
-		return errors.Join(fmt.Errorf("%s did not end within %s and was killed", p.name, stopWithin), p.cmd.Process.Kill())
+		return errors.Join(fmt.Errorf("%s did not end within %s and was killed", p.name, stopTimeout), p.cmd.Process.Kill())
 	}
 }
 
 // tail keeps the end of what a process prints, and finds where it listens.
-type tail struct {
+type logTail struct {
 	listening chan string
 
-	mu    sync.Mutex
-	text  []byte
-	found bool
+	mu           sync.Mutex
+	text         []byte
+	foundAddress bool
 }
 
-const tailKept = 8 << 10
+const logTailBytes = 8 << 10
 
-var listens = regexp.MustCompile(`msg=listening addr(?:ess)?=(\S+)\n`)
+var listeningPattern = regexp.MustCompile(`msg=listening addr(?:ess)?=(\S+)\n`)
 
 // Write implements io.Writer.
-func (t *tail) Write(b []byte) (int, error) {
+func (t *logTail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text = append(t.text, b...)
-	if m := listens.FindSubmatch(t.text); m != nil && !t.found {
-		t.found = true
+	if m := listeningPattern.FindSubmatch(t.text); m != nil && !t.foundAddress {
+		t.foundAddress = true
 		t.listening <- string(m[1])
 	}
-	if over := len(t.text) - tailKept; over > 0 {
+	if over := len(t.text) - logTailBytes; over > 0 {
 		t.text = append(t.text[:0], t.text[over:]...)
 	}
 	return len(b), nil
 }
 
-func (t *tail) last() []byte {
+func (t *logTail) end() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return bytes.Clone(t.text)

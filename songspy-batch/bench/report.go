@@ -18,14 +18,14 @@ type report struct {
 	IntervalSeconds float64              `json:"intervalSeconds"`
 	Ratio           float64              `json:"ratio"`  // the median of Ratios
 	Ratios          []float64            `json:"ratios"` // of each sweep to the bare runs before and after it
-	Sweeps          []sweepRun           `json:"sweeps"`
-	Bare            []bareRun            `json:"bare"`              // one more than sweeps, in turn with them
+	Rounds          []pollRound          `json:"sweeps"`
+	BareRuns        []bareRun            `json:"bare"`              // one more than sweeps, in turn with them
 	BatchMicros     float64              `json:"batchCpuMicros"`    // by look
 	SimMicros       float64              `json:"simCpuMicros"`      // by look
 	PostgresMicros  float64              `json:"postgresCpuMicros"` // by look; 0: it could not be seen
 	PeakRSSBytes    uint64               `json:"batchPeakRssBytes"`
 	Rows            map[string]tableRows `json:"rows"`
-	Listeners       listeners            `json:"listeners"`
+	Writes          writeAudit           `json:"listeners"`
 	Missed          []string             `json:"missedBounds"` // nil: not judged
 }
 
@@ -50,16 +50,16 @@ func boundsFor(people int) bounds {
 }
 
 // sum works out what follows from the rest.
-func (r *report) sum() {
+func (r *report) finish() {
 	r.Bench = "sweep"
-	for i, s := range r.Sweeps {
-		r.Ratios = append(r.Ratios, s.Rate/((r.Bare[i].Rate+r.Bare[i+1].Rate)/2))
+	for i, s := range r.Rounds {
+		r.Ratios = append(r.Ratios, s.Rate/((r.BareRuns[i].Rate+r.BareRuns[i+1].Rate)/2))
 	}
 	r.Ratio = median(r.Ratios)
 }
 
 // last is the sweep whose cost and rows are told.
-func (r *report) last() sweepRun { return r.Sweeps[len(r.Sweeps)-1] }
+func (r *report) lastRound() pollRound { return r.Rounds[len(r.Rounds)-1] }
 
 // median is the middle one, or the mean of the middle two.
 func median(of []float64) float64 {
@@ -69,7 +69,7 @@ func median(of []float64) float64 {
 }
 
 // judge lists the bounds that were missed.
-func (r *report) judge(b bounds) []string {
+func (r *report) checkBounds(b bounds) []string {
 	r.Missed = []string{}
 	miss := func(missed bool, format string, args ...any) {
 		if missed {
@@ -78,13 +78,13 @@ func (r *report) judge(b bounds) []string {
 	}
 	miss(!(r.Ratio >= b.ratio), "the sweep runs at %.2f of the bare loop's rate; at least %.2f is wanted", r.Ratio, b.ratio)
 	miss(r.PeakRSSBytes >= b.rssBytes, "the batch took %d MiB; less than %d is wanted", r.PeakRSSBytes>>20, b.rssBytes>>20)
-	for _, s := range r.Sweeps {
+	for _, s := range r.Rounds {
 		miss(b.seconds > 0 && s.Seconds >= b.seconds, "a sweep took %.1f s; less than %.0f is wanted", s.Seconds, b.seconds)
-		miss(s.Looks != r.People, "%d looks were made at %d people", s.Looks, r.People)
+		miss(s.Polls != r.People, "%d looks were made at %d people", s.Polls, r.People)
 		miss(s.Failed > 0, "%d looks failed", s.Failed)
 	}
-	miss(r.Listeners.Unchanged > 0, "rows were written for %d listeners for whom nothing had changed", r.Listeners.Unchanged)
-	miss(r.Listeners.Missed > 0, "nothing was written for %d listeners who hear another song", r.Listeners.Missed)
+	miss(r.Writes.Unchanged > 0, "rows were written for %d listeners for whom nothing had changed", r.Writes.Unchanged)
+	miss(r.Writes.Missed > 0, "nothing was written for %d listeners who hear another song", r.Writes.Missed)
 	return r.Missed
 }
 
@@ -93,40 +93,40 @@ func (r *report) write(to io.Writer) error {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	line("listeners", "%d, looked at every %.0f s, %d at a time", r.People, r.IntervalSeconds, r.Workers)
-	for i, b := range r.Bare {
+	for i, b := range r.BareRuns {
 		line("bare loop", "%d calls in %.1f s: %.0f/s", b.Calls, b.Seconds, b.Rate)
-		if i < len(r.Sweeps) {
-			s := r.Sweeps[i]
-			line(fmt.Sprintf("sweep %d", unmeasured+i+1), "%d looks in %.1f s: %.0f/s, ratio %.2f", s.Looks, s.Seconds, s.Rate, r.Ratios[i])
+		if i < len(r.Rounds) {
+			s := r.Rounds[i]
+			line(fmt.Sprintf("sweep %d", warmUpRounds+i+1), "%d looks in %.1f s: %.0f/s, ratio %.2f", s.Polls, s.Seconds, s.Rate, r.Ratios[i])
 		}
 	}
 	line("ratio", "%.2f, the median", r.Ratio)
 	line("processor time a look", "batch %.0f µs, simulator %.0f µs, Postgres %.0f µs", r.BatchMicros, r.SimMicros, r.PostgresMicros)
-	line("processor time a bare call", "loop %.0f µs, simulator %.0f µs", r.Bare[len(r.Bare)-1].OwnMicros, r.Bare[len(r.Bare)-1].SimMicros)
+	line("processor time a bare call", "loop %.0f µs, simulator %.0f µs", r.BareRuns[len(r.BareRuns)-1].OwnMicros, r.BareRuns[len(r.BareRuns)-1].SimMicros)
 	line("batch's peak RSS", "%d MiB", r.PeakRSSBytes>>20)
 	for _, name := range slices.Sorted(maps.Keys(r.Rows)) {
 		rows := r.Rows[name]
 		line("rows of "+name, "%d inserted, %d updated (%d within their page), %d deleted", rows.Inserted, rows.Updated, rows.InPage, rows.Deleted)
 	}
-	l := r.Listeners
-	line("something had happened to", "%d listeners", l.MayWrite)
+	l := r.Writes
+	line("something had happened to", "%d listeners", l.Eligible)
 	line("rows were written for", "%d listeners", l.Written)
 	line("  changed since the former look", "%d", l.Changed)
 	line("  proven by this look", "%d", l.Proven)
-	line("  their player tells no progress", "%d", l.Untold)
+	line("  their player tells no progress", "%d", l.NoProgress)
 	line("  nothing had happened", "%d", l.Unchanged)
-	for _, story := range l.Examples {
-		line("    such as", "%s", story)
+	for _, example := range l.Examples {
+		line("    such as", "%s", example)
 	}
 	line("another song, nothing written", "%d", l.Missed)
-	line("bounds", "%s", verdict(r.Missed))
+	line("bounds", "%s", boundsText(r.Missed))
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	return json.NewEncoder(to).Encode(r)
 }
 
-func verdict(missed []string) string {
+func boundsText(missed []string) string {
 	if missed == nil {
 		return "not judged"
 	}

@@ -32,7 +32,7 @@ func SeatsOf(apps []App) []songspy.AppSeats {
 
 // clientID is the form of what Spotify calls a client id; the simulator's has
 // dashes.
-var clientID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+var clientIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
 // Apps are all Spotify apps of the instance: that of CLIENT_ID and
 // CLIENT_SECRET first, then those of APPS, one a line or between commas, as
@@ -54,7 +54,7 @@ func (s Spotify) Apps() (apps []App, err error) {
 			continue
 		}
 		app := App{ClientID: parts[0], ClientSecret: songspy.Secret(parts[1]), Account: parts[0]}
-		if !clientID.MatchString(app.ClientID) {
+		if !clientIDPattern.MatchString(app.ClientID) {
 			fault(i+1, "begins with what is no client id")
 		}
 		for _, other := range apps {
@@ -68,7 +68,7 @@ func (s Spotify) Apps() (apps []App, err error) {
 			}
 		}
 		if len(parts) > 3 && parts[3] != "" {
-			if app.Account = parts[3]; !clientID.MatchString(app.Account) {
+			if app.Account = parts[3]; !clientIDPattern.MatchString(app.Account) {
 				fault(i+1, "names an account that is no word; give the client id of an app of the same developer account")
 			}
 		}

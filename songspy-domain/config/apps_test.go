@@ -8,7 +8,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-func TestApps_AreListedWithTheirSeats(t *testing.T) {
+func TestApps_ReadsSeats(t *testing.T) {
 	s := config.Spotify{ClientID: "first", ClientSecret: "s1", Seats: 5, MoreApps: "second:s2:5:first,third:s3\n fourth::25:,fifth:s5::third"}
 	apps, err := s.Apps()
 	if err != nil {

@@ -44,13 +44,13 @@ func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 			}
 		}
 	}
-	for name := range config.Known {
+	for name := range config.KnownVariables {
 		if _, is := variables[name]; !is {
 			t.Errorf("known.go lists %s, which nothing reads", name)
 		}
 	}
 	for name, value := range variables {
-		if secret, is := config.Known[name]; !is || secret != secrets[name] {
+		if secret, is := config.KnownVariables[name]; !is || secret != secrets[name] {
 			t.Errorf("known.go must list %q: %t", name, secrets[name])
 		}
 		row := "| `" + name + "` | `" + value + "` |"
@@ -70,7 +70,7 @@ func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 
 // Compose passes each service its own variables one by one. One that is not
 // passed would be ignored without a word.
-func TestCompose_PassesEveryVariableOn(t *testing.T) {
+func TestCompose_PassesEveryVariable(t *testing.T) {
 	const root = "../.."
 	passed := map[string]bool{}
 	for _, pattern := range []string{"/deploy/env/*.env", "/docker-compose.yml"} {
@@ -88,7 +88,7 @@ func TestCompose_PassesEveryVariableOn(t *testing.T) {
 			}
 		}
 	}
-	for name, secret := range config.Known {
+	for name, secret := range config.KnownVariables {
 		if !passed[name] {
 			t.Errorf("%s is not passed on: add it to deploy/env/both.env, api.env or batch.env", name)
 		}

@@ -26,7 +26,7 @@ func Environ() (map[string]string, error) {
 	for name, value := range env.ToMap(os.Environ()) {
 		environ[name] = value
 	}
-	return trimmed(environ), nil
+	return trimVariables(environ), nil
 }
 
 // readDotenv reads lines of NAME=value. The parser's own error quotes the line
@@ -49,11 +49,11 @@ func readDotenv(path string) (map[string]string, error) {
 }
 
 // trimmed is environ with no space around the values of our variables.
-func trimmed(environ map[string]string) map[string]string {
+func trimVariables(environ map[string]string) map[string]string {
 	all := make(map[string]string, len(environ))
 	for name, value := range environ {
 		if strings.HasPrefix(name, prefix) {
-			value = trim(value)
+			value = trimValue(value)
 		}
 		all[name] = value
 	}
@@ -62,6 +62,6 @@ func trimmed(environ map[string]string) map[string]string {
 
 // trim cuts what an editor or a copy leaves around a value: spaces, line ends
 // and a byte order mark.
-func trim(value string) string {
+func trimValue(value string) string {
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(value), byteOrderMark))
 }

@@ -1,4 +1,4 @@
 package config
 
 // Known is the list of variables, for the test that compares it with the structs.
-var Known = known
+var KnownVariables = knownVariables

@@ -13,17 +13,17 @@ import (
 // Exposed warns of secrets in files that every user of this machine can access.
 // Mounted secrets are never refused: whoever mounts a file chooses its mode. The
 // files that Songspy creates itself are refused in production already.
-func (s Service) Exposed(environ map[string]string) []string {
+func (s Service) ExposureWarnings(environ map[string]string) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
 		variable, ok := strings.CutSuffix(name, "_FILE")
-		if ok && strings.HasPrefix(name, "SONGSPY_") && environ[name] != "" && exposed(environ[name]) {
+		if ok && strings.HasPrefix(name, "SONGSPY_") && environ[name] != "" && isExposed(environ[name]) {
 			warnings = append(warnings, fmt.Sprintf("%s: every user of this machine can access the file that %s names; mount it with mode 0400", variable, name))
 		}
 	}
-	for _, f := range s.ownFiles() {
-		if exposed(f.path) {
-			warnings = append(warnings, f.fault())
+	for _, f := range s.createdFiles() {
+		if isExposed(f.path) {
+			warnings = append(warnings, f.message())
 		}
 	}
 	return warnings
@@ -31,31 +31,31 @@ func (s Service) Exposed(environ map[string]string) []string {
 
 // checkFiles refuses in production what Exposed only warns of in development.
 func (s Service) checkFiles() error {
-	if s.Development() {
+	if s.IsDevelopment() {
 		return nil
 	}
 	var faults []error
-	for _, f := range s.ownFiles() {
-		if exposed(f.path) {
-			faults = append(faults, errors.New(f.fault()))
+	for _, f := range s.createdFiles() {
+		if isExposed(f.path) {
+			faults = append(faults, errors.New(f.message()))
 		}
 	}
 	return errors.Join(faults...)
 }
 
 // ownFile is a file that Songspy creates, readable to its own user alone.
-type ownFile struct{ variable, path string }
+type createdFile struct{ variable, path string }
 
-func (f ownFile) fault() string {
+func (f createdFile) message() string {
 	return fmt.Sprintf("%s: every user of this machine can access %s; run chmod 600 %[2]s", f.variable, f.path)
 }
 
-func (s Service) ownFiles() []ownFile {
-	files := []ownFile{{"SONGSPY_STATE_DIR", filepath.Join(s.StateDir, keysFile)}}
+func (s Service) createdFiles() []createdFile {
+	files := []createdFile{{"SONGSPY_STATE_DIR", filepath.Join(s.StateDir, keysFile)}}
 	if path, ok := strings.CutPrefix(s.DatabaseURL.Reveal(), "sqlite:"); ok {
 		path = strings.TrimPrefix(path, "//")
 		for _, companion := range []string{"", "-wal", "-shm"} {
-			files = append(files, ownFile{"SONGSPY_DATABASE_URL", path + companion})
+			files = append(files, createdFile{"SONGSPY_DATABASE_URL", path + companion})
 		}
 	}
 	return files
@@ -63,7 +63,7 @@ func (s Service) ownFiles() []ownFile {
 
 // exposed reports whether users outside the file's group may access it; a file
 // that is not there is not exposed.
-func exposed(path string) bool {
+func isExposed(path string) bool {
 	const others = 0o007
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().Perm()&others != 0

@@ -32,7 +32,7 @@ type field struct {
 }
 
 // wanted says what the variable must look like.
-func (f field) wanted() string {
+func (f field) expected() string {
 	switch {
 	case f.typ == reflect.TypeFor[time.Duration]():
 		return "is no duration; write one such as 90s, 30m or 12h"
@@ -48,7 +48,7 @@ func (f field) wanted() string {
 // fieldsOf lists the variables of the struct that into points to, nested ones included.
 func fieldsOf(into any) []field {
 	var fields []field
-	for _, v := range nested(into) {
+	for _, v := range nestedStructs(into) {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
 			key, _, _ := strings.Cut(f.Tag.Get("env"), ",")
 			if key == "" || len(f.Index) > 1 {
@@ -62,12 +62,12 @@ func fieldsOf(into any) []field {
 
 // nested gives pointers to the struct that into points to and to the exported
 // structs in it, inner ones first.
-func nested(into any) []any {
+func nestedStructs(into any) []any {
 	var found []any
 	v := reflect.ValueOf(into).Elem()
 	for i := range v.NumField() {
 		if f := v.Field(i); f.Kind() == reflect.Struct && v.Type().Field(i).IsExported() {
-			found = append(found, nested(f.Addr().Interface())...)
+			found = append(found, nestedStructs(f.Addr().Interface())...)
 		}
 	}
 	return append(found, into)

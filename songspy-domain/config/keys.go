@@ -28,7 +28,7 @@ type Key struct {
 
 // weak reports whether the key was hardly made at random: it repeats few bytes,
 // counts, or is text. One in 10^13 random keys looks so.
-func (k Key) weak() bool {
+func (k Key) isWeak() bool {
 	const fewest = 17 // different bytes; random keys have about 30
 	different := map[byte]bool{}
 	counts, text := true, true
@@ -40,7 +40,7 @@ func (k Key) weak() bool {
 	return len(different) < fewest || counts || text
 }
 
-var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 // ParseKeys reads `id:base64 of 32 bytes, …`. The first key is the one that
 // seals or signs; the others only open or verify. Faults name the variable and
@@ -50,7 +50,7 @@ func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	seen := map[string]bool{}
 	for i, entry := range strings.Split(list.Reveal(), ",") {
 		id, text, ok := strings.Cut(strings.TrimSpace(entry), ":")
-		if !ok || !keyID.MatchString(id) {
+		if !ok || !keyIDPattern.MatchString(id) {
 			return nil, fmt.Errorf("%s: entry %d must be id:key, the id up to 32 letters, digits, - or _", name, i+1)
 		}
 		if seen[id] {
@@ -73,7 +73,7 @@ type Keys struct {
 }
 
 // FreshKeys makes a key of each kind, named prefix- and something random.
-func FreshKeys(prefix string) Keys {
+func GenerateKeys(prefix string) Keys {
 	fresh := func() songspy.Secret {
 		var id [4]byte
 		var key [KeyBytes]byte
@@ -85,7 +85,7 @@ func FreshKeys(prefix string) Keys {
 }
 
 // Environ writes the keys as lines of an environment file, in the clear.
-func (k Keys) Environ() string {
+func (k Keys) EnvFile() string {
 	return fmt.Sprintf("SONGSPY_SEAL_KEYS=%q\nSONGSPY_JWT_KEYS=%q\n", k.Seal.Reveal(), k.JWT.Reveal())
 }
 
@@ -104,7 +104,7 @@ func DevelopmentKeys(dir string) (Keys, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Keys{}, fmt.Errorf("the keys of this development cannot be kept: %w", err)
 	}
-	if err := writeOnce(path, FreshKeys("dev").Environ()); err != nil {
+	if err := writeOnce(path, GenerateKeys("dev").EnvFile()); err != nil {
 		return Keys{}, fmt.Errorf("the keys of this development cannot be kept: %w", err)
 	}
 	return readKeys(path)

@@ -12,7 +12,7 @@ import (
 )
 
 func TestParseKeys_KeepsTheOrder(t *testing.T) {
-	fresh := config.FreshKeys("new")
+	fresh := config.GenerateKeys("new")
 	keys, err := config.ParseKeys("KEYS", fresh.Seal+" , "+sealKey)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func FuzzParseKeys(f *testing.F) {
 	})
 }
 
-func TestDevelopmentKeys_AreMadeOnceForAllWhoAskAtOnce(t *testing.T) {
+func TestDevelopmentKeys_ConcurrentCallersGetTheSame(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	const askers = 8
 	var (

@@ -11,7 +11,7 @@ import (
 // known are the variables that some part of Songspy reads, and whether each is
 // a secret, which may also be given as a file. A test compares the list with
 // the structs. All parts share one .env, so each accepts the others' variables.
-var known = map[string]bool{
+var knownVariables = map[string]bool{
 	"SONGSPY_ADMIN_HOSTS":              false,
 	"SONGSPY_ALLOWED_ORIGINS":          false,
 	"SONGSPY_ALLOWLIST":                true,
@@ -69,31 +69,31 @@ var known = map[string]bool{
 // others are variables that begin like ours and are not read here: those of
 // the simulator, of tests, of Compose, and those that Kubernetes sets for a service
 // whose name begins with songspy.
-var others = regexp.MustCompile(`^SONGSPY_(SIM_.*|TEST_.*|SECRETS_DIR|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?))$`)
+var foreignVariables = regexp.MustCompile(`^SONGSPY_(SIM_.*|TEST_.*|SECRETS_DIR|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?))$`)
 
 // near is how many letters may differ between a name and the one that is meant.
-const near = 3
+const typoDistanceMax = 3
 
 // unknown looks for variables that nothing reads. A name close to a known one
 // is a slip, and a fault: what it should say is not said. Any other name is
 // only worth a warning, since another release may read it.
-func unknown(fields []field, environ map[string]string) (faults Faults, warnings []string) {
-	secrets := maps.Clone(known)
+func unknownVariables(fields []field, environ map[string]string) (faults Faults, warnings []string) {
+	secrets := maps.Clone(knownVariables)
 	for _, f := range fields {
 		secrets[f.key] = f.secret
 	}
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
 		_, is := secrets[name]
-		if is || !strings.HasPrefix(name, prefix) || environ[name] == "" || others.MatchString(name) {
+		if is || !strings.HasPrefix(name, prefix) || environ[name] == "" || foreignVariables.MatchString(name) {
 			continue
 		}
 		of, file := strings.CutSuffix(name, "_FILE")
 		secret, is := secrets[of]
-		switch meant, distance := nearest(name, secrets); {
+		switch meant, distance := nearestVariable(name, secrets); {
 		case file && is && secret:
 		case file && is:
 			faults = append(faults, fmt.Sprintf("%s: only secrets are read from files; set %s itself", name, of))
-		case distance <= near:
+		case distance <= typoDistanceMax:
 			faults = append(faults, fmt.Sprintf("%s: nothing reads this variable; did you mean %s?", name, meant))
 		default:
 			warnings = append(warnings, fmt.Sprintf("%s: nothing reads this variable; the nearest that is read is %s", name, meant))
@@ -105,13 +105,13 @@ func unknown(fields []field, environ map[string]string) (faults Faults, warnings
 // Warnings names the variables in environ that nothing reads and that no fault
 // of Load names.
 func Warnings(environ map[string]string) []string {
-	_, warnings := unknown(nil, environ)
+	_, warnings := unknownVariables(nil, environ)
 	return warnings
 }
 
 // nearest is the known name that takes the fewest edits, also with _FILE behind
 // it if it is a secret. A missing or doubled _ counts like any other letter.
-func nearest(name string, secrets map[string]bool) (meant string, distance int) {
+func nearestVariable(name string, secrets map[string]bool) (meant string, distance int) {
 	distance = len(name) + 1
 	for _, candidate := range slices.Sorted(maps.Keys(secrets)) {
 		names := []string{candidate}
@@ -119,7 +119,7 @@ func nearest(name string, secrets map[string]bool) (meant string, distance int) 
 			names = append(names, candidate+"_FILE")
 		}
 		for _, c := range names {
-			if d := edits(name, c); d < distance {
+			if d := levenshtein(name, c); d < distance {
 				meant, distance = c, d
 			}
 		}
@@ -128,7 +128,7 @@ func nearest(name string, secrets map[string]bool) (meant string, distance int) 
 }
 
 // edits is the Levenshtein distance of two names.
-func edits(a, b string) int {
+func levenshtein(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

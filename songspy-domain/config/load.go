@@ -30,18 +30,18 @@ func (f Faults) Error() string {
 // The error is Faults.
 func Load(into any, environ map[string]string) error {
 	fields := fieldsOf(into)
-	slips, _ := unknown(fields, environ)
-	environ, faults := readFiles(fields, trimmed(environ))
+	slips, _ := unknownVariables(fields, environ)
+	environ, faults := readFiles(fields, trimVariables(environ))
 	faults = append(faults, slips...)
 	if err := env.ParseWithOptions(into, env.Options{Environment: environ}); err != nil {
 		faults = append(faults, parseFaults(fields, err)...)
 	}
-	for _, v := range nested(into) {
+	for _, v := range nestedStructs(into) {
 		if v, ok := v.(interface{ Validate() error }); ok {
-			faults = append(faults, lines(v.Validate())...)
+			faults = append(faults, flattenFaults(v.Validate())...)
 		}
 	}
-	faults = append(faults, providerFaults(nested(into))...)
+	faults = append(faults, providerFaults(nestedStructs(into))...)
 	if faults = firstByVariable(faults); len(faults) > 0 {
 		return faults
 	}
@@ -67,7 +67,7 @@ func readFiles(fields []field, environ map[string]string) (map[string]string, Fa
 			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE cannot be read (%v); its reader is user %d", f.key, err, os.Getuid()))
 			continue
 		}
-		if environ[f.key] = trim(string(content)); environ[f.key] == "" {
+		if environ[f.key] = trimValue(string(content)); environ[f.key] == "" {
 			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE is empty", f.key))
 		}
 	}
@@ -90,7 +90,7 @@ func parseFaults(fields []field, err error) Faults {
 		}
 		for _, f := range fields {
 			if f.name == parse.Name && f.typ == parse.Type {
-				faults = append(faults, fmt.Sprintf("%s: %s", f.key, f.wanted()))
+				faults = append(faults, fmt.Sprintf("%s: %s", f.key, f.expected()))
 			}
 		}
 	}
@@ -98,7 +98,7 @@ func parseFaults(fields []field, err error) Faults {
 }
 
 // lines flattens joined errors.
-func lines(err error) Faults {
+func flattenFaults(err error) Faults {
 	switch err := err.(type) { //nolint:errorlint // a tree is walked, not searched
 	case nil:
 		return nil
@@ -107,7 +107,7 @@ func lines(err error) Faults {
 	case interface{ Unwrap() []error }:
 		var faults Faults
 		for _, e := range err.Unwrap() {
-			faults = append(faults, lines(e)...)
+			faults = append(faults, flattenFaults(e)...)
 		}
 		return faults
 	default:

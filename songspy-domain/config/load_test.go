@@ -127,7 +127,7 @@ func TestLoad_RefusesASimulatedProviderInProduction(t *testing.T) {
 	}
 }
 
-func TestLoad_SimulatesProvidersAllTogetherOrNotAtAll(t *testing.T) {
+func TestLoad_SimulatesAllProvidersOrNone(t *testing.T) {
 	var c service
 	if err := config.Load(&c, simulated("SONGSPY_SEAL_KEYS", "")); err != nil || c.Spotify.Mode() != config.Simulated {
 		t.Errorf("mode %s, error %v; want simulated", c.Spotify.Mode(), err)
@@ -137,7 +137,7 @@ func TestLoad_SimulatesProvidersAllTogetherOrNotAtAll(t *testing.T) {
 	}
 }
 
-func TestLoad_ShowsNoSecretHoweverItIsPrinted(t *testing.T) {
+func TestLoad_PrintsNoSecret(t *testing.T) {
 	var c service
 	if err := config.Load(&c, production("SONGSPY_TEST_TOKEN", "abc", "SONGSPY_DATABASE_URL", "postgres://u:hunter2@db/x", "SONGSPY_SPOTIFY_CLIENT_SECRET", "hidden")); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestLoad_ShowsNoSecretHoweverItIsPrinted(t *testing.T) {
 	}
 }
 
-func TestEnviron_PutsTheEnvironmentOverTheFile(t *testing.T) {
+func TestEnviron_EnvironmentOverridesFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("SONGSPY_TEST_ONE", "environment")
 	if err := os.WriteFile(".env", []byte("SONGSPY_TEST_ONE=file\nSONGSPY_TEST_TWO=file\n"), 0o600); err != nil {
@@ -174,7 +174,7 @@ func TestEnviron_PutsTheEnvironmentOverTheFile(t *testing.T) {
 	}
 }
 
-func TestLoad_IgnoresWhatAnEditorOrACopyLeavesAroundAValue(t *testing.T) {
+func TestLoad_TrimsValues(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(path, []byte("\ufeff abc \r\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestLoad_RefusesAnEmptyFile(t *testing.T) {
 	wantFaults(t, config.Load(new(service), production("SONGSPY_TEST_TOKEN_FILE", path)), "SONGSPY_TEST_TOKEN: the file named by SONGSPY_TEST_TOKEN_FILE is empty")
 }
 
-func TestLoad_NamesTheVariableThatWasMeant(t *testing.T) {
+func TestLoad_SuggestsMisspelledVariable(t *testing.T) {
 	for name, want := range map[string]string{
 		"SONGSPY_SIGNUP":                 "SONGSPY_SIGNUP: nothing reads this variable; did you mean SONGSPY_SIGN_UP?",
 		"SONGSPY_SEAL_KEY":               "SONGSPY_SEAL_KEY: nothing reads this variable; did you mean SONGSPY_SEAL_KEYS?",

@@ -14,7 +14,7 @@ import (
 
 // Notices is by which ways people and the operator are told of what needs them.
 // With nothing given nobody is told.
-type Notices struct {
+type Notifications struct {
 	// WebhookURL is where the operator is told by HTTP. Whoever knows the address
 	// of a chat's hook can write there.
 	WebhookURL songspy.Secret `env:"SONGSPY_NOTICE_WEBHOOK_URL"`
@@ -40,17 +40,17 @@ func (m Mail) Validate() error {
 	if m.From == "" {
 		return nil
 	}
-	if a, err := mail.ParseAddress(m.From); err != nil || !songspy.IsAddress(songspy.Secret(a.Address)) {
+	if a, err := mail.ParseAddress(m.From); err != nil || !songspy.IsEmail(songspy.Secret(a.Address)) {
 		return errors.New("SONGSPY_MAIL_FROM: must be an e-mail address, such as songs@example.org or Songspy <songs@example.org>")
 	}
 	return nil
 }
 
 // Validate lists every fault of the settings, and quotes none.
-func (n Notices) Validate() error {
+func (n Notifications) Validate() error {
 	var faults []error
 	fault := func(name, what string) { faults = append(faults, fmt.Errorf("%s: %s", name, what)) }
-	if n.WebhookURL != "" && !safeURL(n.WebhookURL.Reveal()) {
+	if n.WebhookURL != "" && !isSafeURL(n.WebhookURL.Reveal()) {
 		fault("SONGSPY_NOTICE_WEBHOOK_URL", "must be an https URL, or http at 127.0.0.1 or [::1]")
 	}
 	if _, err := n.WebhookKey(); err != nil {
@@ -69,29 +69,29 @@ func (n Notices) Validate() error {
 		fault("SONGSPY_SMTP_URL", "is required with SONGSPY_MAIL_FROM; it names the server that takes the mail")
 	}
 	switch {
-	case n.OperatorEmail != "" && !songspy.IsAddress(n.OperatorEmail):
+	case n.OperatorEmail != "" && !songspy.IsEmail(n.OperatorEmail):
 		fault("SONGSPY_OPERATOR_EMAIL", "must be one plain e-mail address")
 	case n.OperatorEmail != "" && n.SMTPURL == "":
 		fault("SONGSPY_OPERATOR_EMAIL", "gets nothing without SONGSPY_SMTP_URL")
 	}
-	if n.RelinkURL != "" && !safeURL(n.RelinkURL) {
+	if n.RelinkURL != "" && !isSafeURL(n.RelinkURL) {
 		fault("SONGSPY_RELINK_URL", "must be an https URL, or http at 127.0.0.1 or [::1]")
 	}
 	return errors.Join(faults...)
 }
 
 // safeURL reports whether nobody on the way can read or change what goes there.
-func safeURL(raw string) bool {
+func isSafeURL(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && loopback(u))
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u))
 }
 
 // loopback goes by the address alone: a name may be another machine tomorrow.
-func loopback(u *url.URL) bool { return net.ParseIP(u.Hostname()).IsLoopback() }
+func isLoopback(u *url.URL) bool { return net.ParseIP(u.Hostname()).IsLoopback() }
 
 // WebhookKey is the key that signs: 24 to 64 bytes, which Standard Webhooks
 // write as whsec_ and their base64. Without a secret it is nil.
-func (n Notices) WebhookKey() ([]byte, error) {
+func (n Notifications) WebhookKey() ([]byte, error) {
 	if n.WebhookSecret == "" {
 		return nil, nil
 	}
@@ -113,7 +113,7 @@ type MailServer struct {
 
 // MailServer reads SMTPURL: smtps://user:password@host:465, or
 // smtp://user:password@host:587; zero without one.
-func (n Notices) MailServer() (s MailServer, err error) {
+func (n Notifications) MailServer() (s MailServer, err error) {
 	if n.SMTPURL == "" {
 		return s, nil
 	}
@@ -121,7 +121,7 @@ func (n Notices) MailServer() (s MailServer, err error) {
 	if err != nil || u.Hostname() == "" || u.Scheme != "smtp" && u.Scheme != "smtps" || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
 		return s, errors.New("SONGSPY_SMTP_URL: must be smtps://user:password@host:465 or smtp://user:password@host:587; escape special letters of the password")
 	}
-	s = MailServer{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "smtps", StartTLS: u.Scheme == "smtp" && !loopback(u)}
+	s = MailServer{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "smtps", StartTLS: u.Scheme == "smtp" && !isLoopback(u)}
 	if s.Port == "" {
 		s.Port = map[bool]string{true: "465", false: "587"}[s.TLS]
 	}

@@ -10,32 +10,32 @@ import (
 
 const webhookSecret = "whsec_MDAwMTAyMDMwNDA1MDYwNzA4MDkwYTBiMGMwZDBlMGY="
 
-func TestNotices_AreOffWithNothingGiven(t *testing.T) {
-	if err := (config.Notices{}).Validate(); err != nil {
+func TestNotifications_OffByDefault(t *testing.T) {
+	if err := (config.Notifications{}).Validate(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestNotices_FaultsNameTheVariableAndShowNothing(t *testing.T) {
+func TestNotifications_FaultsNameVariableOnly(t *testing.T) {
 	const secret = "hunter2"
 	mail := config.Mail{From: "songs@example.org"}
 	for name, c := range map[string]struct {
-		given config.Notices
+		given config.Notifications
 		want  string
 	}{
-		"a hook in the clear":    {config.Notices{WebhookURL: "http://example.org/hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
-		"a hook by a name":       {config.Notices{WebhookURL: "http://localhost/hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
-		"a hook that is none":    {config.Notices{WebhookURL: "hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
-		"a secret for no hook":   {config.Notices{WebhookSecret: webhookSecret}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
-		"a short secret":         {config.Notices{WebhookURL: "https://example.org", WebhookSecret: "whsec_aHVudGVyMg=="}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
-		"a secret that is none":  {config.Notices{WebhookURL: "https://example.org", WebhookSecret: "hunter2!"}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
-		"mail of nobody":         {config.Notices{SMTPURL: "smtps://u:hunter2@mail.example.org"}, "SONGSPY_MAIL_FROM"},
-		"mail by nobody":         {config.Notices{Mail: mail}, "SONGSPY_SMTP_URL"},
-		"mail by HTTP":           {config.Notices{SMTPURL: "https://u:hunter2@mail.example.org", Mail: mail}, "SONGSPY_SMTP_URL"},
-		"a server with a path":   {config.Notices{SMTPURL: "smtp://u:hunter2@mail.example.org/x", Mail: mail}, "SONGSPY_SMTP_URL"},
-		"an operator by no mail": {config.Notices{OperatorEmail: "hunter2@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
-		"two operators":          {config.Notices{SMTPURL: "smtp://[::1]", Mail: mail, OperatorEmail: "hunter2@example.org,b@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
-		"a page in the clear":    {config.Notices{RelinkURL: "http://songs.example.org"}, "SONGSPY_RELINK_URL"},
+		"a hook in the clear":    {config.Notifications{WebhookURL: "http://example.org/hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
+		"a hook by a name":       {config.Notifications{WebhookURL: "http://localhost/hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
+		"a hook that is none":    {config.Notifications{WebhookURL: "hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
+		"a secret for no hook":   {config.Notifications{WebhookSecret: webhookSecret}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
+		"a short secret":         {config.Notifications{WebhookURL: "https://example.org", WebhookSecret: "whsec_aHVudGVyMg=="}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
+		"a secret that is none":  {config.Notifications{WebhookURL: "https://example.org", WebhookSecret: "hunter2!"}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
+		"mail of nobody":         {config.Notifications{SMTPURL: "smtps://u:hunter2@mail.example.org"}, "SONGSPY_MAIL_FROM"},
+		"mail by nobody":         {config.Notifications{Mail: mail}, "SONGSPY_SMTP_URL"},
+		"mail by HTTP":           {config.Notifications{SMTPURL: "https://u:hunter2@mail.example.org", Mail: mail}, "SONGSPY_SMTP_URL"},
+		"a server with a path":   {config.Notifications{SMTPURL: "smtp://u:hunter2@mail.example.org/x", Mail: mail}, "SONGSPY_SMTP_URL"},
+		"an operator by no mail": {config.Notifications{OperatorEmail: "hunter2@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
+		"two operators":          {config.Notifications{SMTPURL: "smtp://[::1]", Mail: mail, OperatorEmail: "hunter2@example.org,b@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
+		"a page in the clear":    {config.Notifications{RelinkURL: "http://songs.example.org"}, "SONGSPY_RELINK_URL"},
 	} {
 		err := c.given.Validate()
 		if err == nil || !strings.HasPrefix(err.Error(), c.want+": ") || strings.Contains(err.Error(), secret) {
@@ -54,7 +54,7 @@ func TestNotices_FaultsNameTheVariableAndShowNothing(t *testing.T) {
 	}
 }
 
-func TestNotices_MailGoesSecurelyUnlessItStaysOnTheMachine(t *testing.T) {
+func TestNotifications_MailUsesTLSUnlessLoopback(t *testing.T) {
 	for given, want := range map[songspy.Secret]config.MailServer{
 		"":                                  {},
 		"smtps://u:p%40ss@mail.example.org": {Host: "mail.example.org", Port: "465", User: "u", Password: "p@ss", TLS: true},
@@ -64,12 +64,12 @@ func TestNotices_MailGoesSecurelyUnlessItStaysOnTheMachine(t *testing.T) {
 		"smtp://127.0.0.1:25":               {Host: "127.0.0.1", Port: "25"},
 		"smtps://[::1]":                     {Host: "::1", Port: "465", TLS: true},
 	} {
-		got, err := config.Notices{SMTPURL: given}.MailServer()
+		got, err := config.Notifications{SMTPURL: given}.MailServer()
 		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v", given.Reveal(), got, err)
 		}
 	}
-	key, err := config.Notices{WebhookSecret: webhookSecret}.WebhookKey()
+	key, err := config.Notifications{WebhookSecret: webhookSecret}.WebhookKey()
 	if err != nil || len(key) != 32 {
 		t.Errorf("a key of %d bytes, %v", len(key), err)
 	}

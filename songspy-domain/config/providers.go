@@ -15,7 +15,7 @@ import (
 const (
 	Real      = "real"      // every URL is the provider's own
 	Simulated = "simulated" // none is
-	mixed     = "mixed"     // a fault
+	mixedMode = "mixed"     // a fault
 )
 
 // Spotify is our app at Spotify, and where Spotify is.
@@ -27,7 +27,7 @@ type Spotify struct {
 	Seats    int            `env:"SONGSPY_SPOTIFY_SEATS" envDefault:"0"`
 	MoreApps songspy.Secret `env:"SONGSPY_SPOTIFY_APPS"`
 	// OwnApps lets people link through apps that they bring by their client id.
-	OwnApps bool `env:"SONGSPY_SPOTIFY_OWN_APPS" envDefault:"true"`
+	UserApps bool `env:"SONGSPY_SPOTIFY_OWN_APPS" envDefault:"true"`
 	// RedirectURL is where Spotify sends the browser back, as registered there.
 	RedirectURL string `env:"SONGSPY_SPOTIFY_REDIRECT_URL"`
 	// AuthorizeURL is what browsers open.
@@ -78,33 +78,33 @@ func (g Google) Validate() error {
 }
 
 func (s Spotify) endpoints() []endpoint {
-	own := []string{"spotify.com"}
+	domains := []string{"spotify.com"}
 	return []endpoint{
-		{"SONGSPY_SPOTIFY_AUTHORIZE_URL", s.AuthorizeURL, own},
-		{"SONGSPY_SPOTIFY_ACCOUNTS_URL", s.AccountsURL, own},
-		{"SONGSPY_SPOTIFY_API_URL", s.APIURL, own},
+		{"SONGSPY_SPOTIFY_AUTHORIZE_URL", s.AuthorizeURL, domains},
+		{"SONGSPY_SPOTIFY_ACCOUNTS_URL", s.AccountsURL, domains},
+		{"SONGSPY_SPOTIFY_API_URL", s.APIURL, domains},
 	}
 }
 
 func (g Google) endpoints() []endpoint {
-	own := []string{"google.com", "googleapis.com"}
+	domains := []string{"google.com", "googleapis.com"}
 	return []endpoint{
-		{"SONGSPY_GOOGLE_USERINFO_URL", g.UserinfoURL, own},
-		{"SONGSPY_GOOGLE_TOKENINFO_URL", g.TokeninfoURL, own},
-		{"SONGSPY_GOOGLE_ISSUER_URL", g.IssuerURL, own},
+		{"SONGSPY_GOOGLE_USERINFO_URL", g.UserinfoURL, domains},
+		{"SONGSPY_GOOGLE_TOKENINFO_URL", g.TokeninfoURL, domains},
+		{"SONGSPY_GOOGLE_ISSUER_URL", g.IssuerURL, domains},
 	}
 }
 
 // endpoint is a URL of a provider and the domains that are the provider's own.
 type endpoint struct {
 	name, url string
-	own       []string
+	domains   []string
 }
 
 // real reports whether the endpoint is https at one of the provider's hosts.
-func (e endpoint) real() bool {
+func (e endpoint) isReal() bool {
 	u, err := url.Parse(e.url)
-	return err == nil && u.Scheme == "https" && u.User == nil && slices.ContainsFunc(e.own, func(domain string) bool {
+	return err == nil && u.Scheme == "https" && u.User == nil && slices.ContainsFunc(e.domains, func(domain string) bool {
 		return u.Hostname() == domain || strings.HasSuffix(u.Hostname(), "."+domain)
 	})
 }
@@ -112,7 +112,7 @@ func (e endpoint) real() bool {
 func modeOf(endpoints []endpoint) string {
 	reals := 0
 	for _, e := range endpoints {
-		if e.real() {
+		if e.isReal() {
 			reals++
 		}
 	}
@@ -122,7 +122,7 @@ func modeOf(endpoints []endpoint) string {
 	case len(endpoints):
 		return Real
 	default:
-		return mixed
+		return mixedMode
 	}
 }
 
@@ -168,7 +168,7 @@ func providerFaults(structs []any) Faults {
 	for _, v := range structs {
 		switch v := v.(type) {
 		case *Service:
-			production = !v.Development()
+			production = !v.IsDevelopment()
 		case *Spotify:
 			spotify, endpoints = true, append(endpoints, v.endpoints()...)
 			ids["spotify"] = v.ClientID != ""
@@ -184,12 +184,12 @@ func providerFaults(structs []any) Faults {
 		faults = append(faults, "SONGSPY_GOOGLE_CLIENT_ID: is required; without it a token issued to any other application would be accepted")
 	}
 	for _, e := range endpoints {
-		if production && !e.real() {
+		if production && !e.isReal() {
 			faults = append(faults, fmt.Sprintf("%s: in production it must be https at %s; leave it out, or set SONGSPY_ENV=development to simulate",
-				e.name, strings.Join(e.own, " or ")))
+				e.name, strings.Join(e.domains, " or ")))
 		}
 	}
-	if !production && len(endpoints) > 0 && modeOf(endpoints) == mixed {
+	if !production && len(endpoints) > 0 && modeOf(endpoints) == mixedMode {
 		faults = append(faults, "the providers' URLs: some are simulated and some are real; set all of SONGSPY_SPOTIFY_…_URL and SONGSPY_GOOGLE_…_URL, or none")
 	}
 	return faults

@@ -41,7 +41,7 @@ type Service struct {
 
 // Development reports whether the service runs on a developer's machine or as
 // a demonstration: generated keys and simulated providers are allowed.
-func (s Service) Development() bool { return s.Env == Development }
+func (s Service) IsDevelopment() bool { return s.Env == Development }
 
 // Validate lists every fault of the settings.
 func (s Service) Validate() error {
@@ -49,7 +49,7 @@ func (s Service) Validate() error {
 		OneOf("SONGSPY_ENV", s.Env, Production, Development),
 		OneOf("SONGSPY_LOG_LEVEL", s.LogLevel, "debug", "info", "warn", "error"),
 		OneOf("SONGSPY_LOG_FORMAT", s.LogFormat, "json", "text"),
-		databaseURL(s.DatabaseURL),
+		checkDatabaseURL(s.DatabaseURL),
 		AtLeast("SONGSPY_DATABASE_MAX_CONNS", s.DatabaseMaxConns, 1),
 		s.CheckKeys("SONGSPY_SEAL_KEYS", s.SealKeys),
 		s.checkFiles(),
@@ -60,17 +60,17 @@ func (s Service) Validate() error {
 // development may leave it out.
 func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	if keys == "" {
-		if s.Development() {
+		if s.IsDevelopment() {
 			return nil
 		}
 		return fmt.Errorf("%s: is required in production; `songspy-api keys` prints fresh ones", name)
 	}
 	parsed, err := ParseKeys(name, keys)
-	if err != nil || s.Development() {
+	if err != nil || s.IsDevelopment() {
 		return err
 	}
 	for _, k := range parsed {
-		if k.weak() {
+		if k.isWeak() {
 			return fmt.Errorf("%s: the key %q is not random; `songspy-api keys` prints random ones", name, k.ID)
 		}
 	}
@@ -79,8 +79,8 @@ func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 
 // CheckShared refuses in production a key of the list that also seals: who
 // learns the key of one purpose must not have the other's.
-func (s Service) CheckShared(name string, keys songspy.Secret) error {
-	if s.Development() || keys == "" || s.SealKeys == "" {
+func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
+	if s.IsDevelopment() || keys == "" || s.SealKeys == "" {
 		return nil
 	}
 	seals, err1 := ParseKeys("SONGSPY_SEAL_KEYS", s.SealKeys)
@@ -99,7 +99,7 @@ func (s Service) CheckShared(name string, keys songspy.Secret) error {
 }
 
 // databaseURL never quotes the URL: it may hold a password.
-func databaseURL(secret songspy.Secret) error {
+func checkDatabaseURL(secret songspy.Secret) error {
 	const name = "SONGSPY_DATABASE_URL"
 	raw := secret.Reveal()
 	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {

@@ -18,76 +18,76 @@ import (
 )
 
 // Door names one of the two hosts of an app; each refuses for itself.
-type Door string
+type Circuit string
 
 // The doors.
 const (
-	Accounts Door = "accounts" // tokens: accounts.spotify.com
-	API      Door = "api"      // the Web API: api.spotify.com
+	CircuitAccounts Circuit = "accounts" // tokens: accounts.spotify.com
+	CircuitAPI      Circuit = "api"      // the Web API: api.spotify.com
 )
 
 // Doors lists the doors.
-func Doors() []Door { return []Door{Accounts, API} }
+func Circuits() []Circuit { return []Circuit{CircuitAccounts, CircuitAPI} }
 
 const (
-	throttledFirst = 30 * time.Second
-	throttledMost  = 15 * time.Minute
-	quotaFirst     = 15 * time.Minute
-	quotaMost      = 6 * time.Hour
-	premiumWait    = time.Hour
+	rateLimitedWait    = 30 * time.Second
+	rateLimitedWaitMax = 15 * time.Minute
+	quotaWait          = 15 * time.Minute
+	quotaWaitMax       = 6 * time.Hour
+	premiumWait        = time.Hour
 	// longest bounds what a provider may ask for: 86400 s has been seen, and a
 	// probe a day hurts nobody.
-	longest = 24 * time.Hour
+	waitMax = 24 * time.Hour
 	// probeLease is how long a probe may stay out before another replaces it:
 	// its process may have died.
-	probeLease = 30 * time.Second
+	probeTimeout = 30 * time.Second
 	// probePause follows a probe that learnt nothing, such as a 5xx.
-	probePause = 5 * time.Second
+	failedProbeWait = 5 * time.Second
 	// holdBack is the least wait that a refused call is told.
-	holdBack = time.Second
+	deniedWaitMin = time.Second
 )
 
 // State is all that is known of one app. The zero State has both doors open.
-type State struct {
-	Accounts DoorState
-	API      DoorState
+type Breakers struct {
+	Accounts Breaker
+	API      Breaker
 	// Share is which part of the app's pace this process may use, from 0 to 1;
 	// 0 means all of it.
 	Share float64
 }
 
 // DoorState is what is known of one door.
-type DoorState struct {
+type Breaker struct {
 	// Why is what closed the door; empty: it is open.
-	Why Why
+	Cause Cause
 	// ClosedAt is when it was closed last, or its closing lengthened, and
 	// ClosedUntil when it is due for a probe.
-	ClosedAt    time.Time
-	ClosedUntil time.Time
+	OpenedAt  time.Time
+	OpenUntil time.Time
 	// Step counts the closings in a row whose length had to be guessed.
-	Step int
+	BackoffStep int
 	// ProbeUntil is how long the probe that is out holds its place; zero: none is.
 	ProbeUntil time.Time
 	// Epoch is raised by every closing, every probe and what comes of it. What a
 	// call of an older epoch reports is old news.
 	Epoch int64
 	// Pace is how many calls an open door lets through.
-	Pace Pace
+	Limiter RateLimiter
 }
 
 // Pass is what a call that was let through shows when it reports.
-type Pass struct {
+type Permit struct {
 	Epoch int64
 	// Probe says that everybody waits for this call's outcome.
 	Probe bool
 }
 
 // Verdict is the answer to one call that wants through.
-type Verdict struct {
+type Decision struct {
 	Allowed bool
-	Pass    Pass
+	Permit  Permit
 	// Why and RetryAfter tell a refused call what holds it, and for how long at least.
-	Why        Why
+	Cause      Cause
 	RetryAfter time.Duration
 }
 
@@ -100,7 +100,7 @@ const (
 	Routine Urgency = iota
 	// Idle calls can wait for hours. They pass an open door when it is not
 	// paced, or when nobody else has wanted through for a second; they never probe.
-	Idle
+	Background
 	// Urgent calls have a person waiting. They pass an open door at once, at
 	// the cost of the routine calls after them; a closed one they do not.
 	Urgent
@@ -108,23 +108,23 @@ const (
 
 // Decide says whether one call may pass the door now. The returned State
 // replaces s; dropping it instead is a look that leaves no trace.
-func Decide(s State, now time.Time, door Door, u Urgency) (State, Verdict) {
-	d := s.at(door)
-	d.notAhead(now)
+func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, Decision) {
+	d := s.forCircuit(circuit)
+	d.correctClock(now)
 	switch {
-	case d.Why == "":
-		if wait := d.Pace.take(now, u); wait > 0 {
-			return s, Verdict{Why: WhyRamping, RetryAfter: max(wait, holdBack)}
+	case d.Cause == "":
+		if wait := d.Limiter.take(now, u); wait > 0 {
+			return s, Decision{Cause: CauseRampUp, RetryAfter: max(wait, deniedWaitMin)}
 		}
-		return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch}}
-	case now.Before(d.ClosedUntil):
-		return s, Verdict{Why: d.Why, RetryAfter: d.ClosedUntil.Sub(now)}
-	case now.Before(d.ProbeUntil), u == Idle:
-		return s, Verdict{Why: WhyProbing, RetryAfter: holdBack}
+		return s, Decision{Allowed: true, Permit: Permit{Epoch: d.Epoch}}
+	case now.Before(d.OpenUntil):
+		return s, Decision{Cause: d.Cause, RetryAfter: d.OpenUntil.Sub(now)}
+	case now.Before(d.ProbeUntil), u == Background:
+		return s, Decision{Cause: CauseProbing, RetryAfter: deniedWaitMin}
 	}
 	d.Epoch++
-	d.ProbeUntil = now.Add(probeLease)
-	return s, Verdict{Allowed: true, Pass: Pass{Epoch: d.Epoch, Probe: true}}
+	d.ProbeUntil = now.Add(probeTimeout)
+	return s, Decision{Allowed: true, Permit: Permit{Epoch: d.Epoch, Probe: true}}
 }
 
 // Result is what became of a call, as far as the door is concerned.
@@ -135,7 +135,7 @@ const (
 	// Answered: the provider dealt with the call, be it by refusing the person.
 	Answered Result = iota
 	// Throttled: 429.
-	Throttled
+	RateLimited
 	// QuotaExceeded: 429 with QUOTA_EXCEEDED.
 	QuotaExceeded
 	// PremiumRequired: the 403 that concerns the app's owner.
@@ -161,34 +161,34 @@ type Outcome struct {
 // Report enters the outcome of a call that Decide let through. It must be
 // called once for every such call; a probe that never reports is replaced in
 // its time.
-func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
-	d := s.at(door)
-	d.notAhead(now)
+func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Breakers {
+	d := s.forCircuit(circuit)
+	d.correctClock(now)
 	current := p.Epoch == d.Epoch
 	if o.Result == Forbidden {
 		o.Result = Answered
-		if p.Probe && d.Why == WhyForbidden {
+		if p.Probe && d.Cause == CauseForbidden {
 			o.Result = AppForbidden
 		}
 	}
 	switch o.Result {
-	case Throttled, QuotaExceeded, PremiumRequired, AppForbidden:
+	case RateLimited, QuotaExceeded, PremiumRequired, AppForbidden:
 		if current {
-			d.close(now, p, o, s.share())
+			d.trip(now, p, o, s.share())
 		} else {
-			d.extend(now, o)
+			d.extendOpen(now, o)
 		}
 	case Answered:
 		switch {
 		case !current:
 		case p.Probe:
-			d.open(now, s.share())
-		case d.Why == "":
-			d.Pace.grow(s.share())
+			d.reset(now, s.share())
+		case d.Cause == "":
+			d.Limiter.increase(s.share())
 		}
 	case Failed:
 		if current && p.Probe {
-			d.ClosedAt, d.ClosedUntil, d.ProbeUntil = now, now.Add(probePause), time.Time{}
+			d.OpenedAt, d.OpenUntil, d.ProbeUntil = now, now.Add(failedProbeWait), time.Time{}
 			d.Epoch++
 		}
 	case Abandoned:
@@ -202,17 +202,17 @@ func Report(s State, now time.Time, door Door, p Pass, o Outcome) State {
 
 // Forbid closes the Web API's door because Spotify forbids its users' calls in
 // words that are not known.
-func Forbid(s State, now time.Time) State {
-	if s.API.Why != "" {
+func TripForbidden(s Breakers, now time.Time) Breakers {
+	if s.API.Cause != "" {
 		return s
 	}
-	return Report(s, now, API, Pass{Epoch: s.API.Epoch}, Outcome{Result: AppForbidden})
+	return Report(s, now, CircuitAPI, Permit{Epoch: s.API.Epoch}, Outcome{Result: AppForbidden})
 }
 
 // Withdraw takes back a probe that never left, as if Decide had not let it
 // through: another process was faster, or could not be asked.
-func Withdraw(s State, door Door, p Pass) State {
-	if d := s.at(door); p.Probe && p.Epoch == d.Epoch {
+func WithdrawProbe(s Breakers, circuit Circuit, p Permit) Breakers {
+	if d := s.forCircuit(circuit); p.Probe && p.Epoch == d.Epoch {
 		d.ProbeUntil = time.Time{}
 		d.Epoch--
 	}
@@ -220,122 +220,122 @@ func Withdraw(s State, door Door, p Pass) State {
 }
 
 // at is the door within s.
-func (s *State) at(door Door) *DoorState {
-	if door == Accounts {
+func (s *Breakers) forCircuit(circuit Circuit) *Breaker {
+	if circuit == CircuitAccounts {
 		return &s.Accounts
 	}
 	return &s.API
 }
 
 // close shuts the door on fresh news.
-func (d *DoorState) close(now time.Time, p Pass, o Outcome, share float64) {
-	why := o.Result.why()
-	if why != d.Why {
-		d.Step = 0
+func (d *Breaker) trip(now time.Time, p Permit, o Outcome, share float64) {
+	cause := o.Result.cause()
+	if cause != d.Cause {
+		d.BackoffStep = 0
 	}
-	if !p.Probe && o.Result == Throttled {
-		d.Pace.learn(now, share)
+	if !p.Probe && o.Result == RateLimited {
+		d.Limiter.learnRate(now, share)
 	}
-	wait, guessed := o.wait(d.Step)
+	wait, guessed := o.wait(d.BackoffStep)
 	if guessed {
-		d.Step++
+		d.BackoffStep++
 	}
-	d.Why = why
-	d.ClosedAt, d.ClosedUntil = now, now.Add(wait)
+	d.Cause = cause
+	d.OpenedAt, d.OpenUntil = now, now.Add(wait)
 	d.ProbeUntil = time.Time{}
 	d.Epoch++
-	d.Pace.stop()
+	d.Limiter.stop()
 }
 
 // extend hears a call that went out before the door closed. When a door shuts,
 // hundreds of such calls come back refused, and together they are one refusal:
 // they can lengthen the closing and do not double it.
-func (d *DoorState) extend(now time.Time, o Outcome) {
-	if d.Why == "" {
+func (d *Breaker) extendOpen(now time.Time, o Outcome) {
+	if d.Cause == "" {
 		return // opened since, by newer news
 	}
-	why, step := o.Result.why(), 0
-	if why == d.Why {
-		step = max(0, d.Step-1)
+	cause, step := o.Result.cause(), 0
+	if cause == d.Cause {
+		step = max(0, d.BackoffStep-1)
 	}
 	wait, guessed := o.wait(step)
 	until := now.Add(wait)
-	if !until.After(d.ClosedUntil) {
+	if !until.After(d.OpenUntil) {
 		return
 	}
-	if why != d.Why {
-		d.Why, d.Step = why, 0
+	if cause != d.Cause {
+		d.Cause, d.BackoffStep = cause, 0
 		if guessed {
-			d.Step = 1
+			d.BackoffStep = 1
 		}
 	}
-	d.ClosedAt, d.ClosedUntil = now, until
+	d.OpenedAt, d.OpenUntil = now, until
 }
 
 // notAhead corrects what was noted before the clock was set back. A closing
 // keeps its length from now on, and none lasts longer than a day. The epoch
 // rises, so that every process takes the correction over.
-func (d *DoorState) notAhead(now time.Time) {
-	const slack = songspy.ClockAhead
-	if shift := d.ClosedAt.Sub(now); shift > slack {
-		d.ClosedAt, d.ClosedUntil = now, d.ClosedUntil.Add(-shift)
+func (d *Breaker) correctClock(now time.Time) {
+	const slack = songspy.ClockSkewMax
+	if shift := d.OpenedAt.Sub(now); shift > slack {
+		d.OpenedAt, d.OpenUntil = now, d.OpenUntil.Add(-shift)
 		d.Epoch++
 	}
-	if d.ClosedUntil.Sub(now) > longest+slack {
-		d.ClosedAt, d.ClosedUntil = now, now.Add(longest)
+	if d.OpenUntil.Sub(now) > waitMax+slack {
+		d.OpenedAt, d.OpenUntil = now, now.Add(waitMax)
 		d.Epoch++
 	}
-	if d.ProbeUntil.Sub(now) > probeLease+slack {
-		d.ProbeUntil = now.Add(probeLease)
+	if d.ProbeUntil.Sub(now) > probeTimeout+slack {
+		d.ProbeUntil = now.Add(probeTimeout)
 		d.Epoch++
 	}
 }
 
 // open follows a probe's success.
-func (d *DoorState) open(now time.Time, share float64) {
-	d.Why, d.Step = "", 0
-	d.ClosedAt, d.ClosedUntil, d.ProbeUntil = time.Time{}, time.Time{}, time.Time{}
+func (d *Breaker) reset(now time.Time, share float64) {
+	d.Cause, d.BackoffStep = "", 0
+	d.OpenedAt, d.OpenUntil, d.ProbeUntil = time.Time{}, time.Time{}, time.Time{}
 	d.Epoch++
-	d.Pace.start(now, share)
+	d.Limiter.start(now, share)
 }
 
 // why is the reason that a refusal gives a door.
-func (r Result) why() Why {
+func (r Result) cause() Cause {
 	switch r {
 	case QuotaExceeded:
-		return WhyQuota
+		return CauseQuota
 	case PremiumRequired:
-		return WhyPremium
+		return CausePremiumRequired
 	case AppForbidden:
-		return WhyForbidden
+		return CauseForbidden
 	default:
-		return WhyThrottled
+		return CauseRateLimited
 	}
 }
 
 // wait is how long the refusal closes the door after step guesses in a row,
 // and whether that is a guess in its turn.
 func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
-	asked := min(o.RetryAfter, longest)
+	requested := min(o.RetryAfter, waitMax)
 	switch {
 	case o.Result == PremiumRequired, o.Result == AppForbidden:
-		return max(asked, premiumWait), false
-	case o.Result == QuotaExceeded && asked > 0 && step == 0:
-		return asked, true
-	case o.Result == QuotaExceeded && asked > 0:
+		return max(requested, premiumWait), false
+	case o.Result == QuotaExceeded && requested > 0 && step == 0:
+		return requested, true
+	case o.Result == QuotaExceeded && requested > 0:
 		// What was asked for has passed, and the probe was refused again.
-		return max(asked, doubled(throttledFirst, throttledMost, step-1)), true
+		return max(requested, backoff(rateLimitedWait, rateLimitedWaitMax, step-1)), true
 	case o.Result == QuotaExceeded:
-		return doubled(quotaFirst, quotaMost, step), true
-	case asked > 0:
-		return asked, false
+		return backoff(quotaWait, quotaWaitMax, step), true
+	case requested > 0:
+		return requested, false
 	default:
-		return doubled(throttledFirst, throttledMost, step), true
+		return backoff(rateLimitedWait, rateLimitedWaitMax, step), true
 	}
 }
 
 // doubled is first after step doublings, at most most.
-func doubled(first, most time.Duration, step int) time.Duration {
+func backoff(first, most time.Duration, step int) time.Duration {
 	for ; step > 0 && first < most; step-- {
 		first *= 2
 	}

@@ -10,31 +10,31 @@ import (
 )
 
 // call is one that is out, with what the model knows of its door when it left.
-type call struct {
-	pass   gate.Pass
-	news   int // the model's count of closings and probes then
+type sentCall struct {
+	permit gate.Permit
+	epoch  int // the model's count of closings and probes then
 	leftAt time.Time
 }
 
 // door is a model of a door, kept without a look into the machine's state.
-type door struct {
-	shut      bool      // refused, and no probe has succeeded since
+type breakerModel struct {
+	open      bool      // refused, and no probe has succeeded since
 	notBefore time.Time // no call may leave earlier
-	news      int
-	out       []call
-	probe     *call // the probe that everybody waits for
+	epoch     int
+	out       []sentCall
+	probe     *sentCall // the probe that everybody waits for
 }
 
-func TestGate_KeepsItsLaws(t *testing.T) {
+func TestBreaker_Invariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var s gate.State
+		var s gate.Breakers
 		now := noon
-		doors := map[gate.Door]*door{gate.API: {}, gate.Accounts: {}}
-		which := rapid.SampledFrom(gate.Doors())
+		models := map[gate.Circuit]*breakerModel{gate.CircuitAPI: {}, gate.CircuitAccounts: {}}
+		which := rapid.SampledFrom(gate.Circuits())
 		seconds := rapid.IntRange(0, 4000)
-		urgency := rapid.SampledFrom([]gate.Urgency{gate.Routine, gate.Urgent, gate.Idle})
+		urgency := rapid.SampledFrom([]gate.Urgency{gate.Routine, gate.Urgent, gate.Background})
 		result := rapid.SampledFrom([]gate.Result{
-			gate.Answered, gate.Answered, gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired, gate.Failed, gate.Abandoned,
+			gate.Answered, gate.Answered, gate.RateLimited, gate.QuotaExceeded, gate.PremiumRequired, gate.Failed, gate.Abandoned,
 		})
 
 		t.Repeat(map[string]func(*rapid.T){
@@ -43,11 +43,11 @@ func TestGate_KeepsItsLaws(t *testing.T) {
 			},
 			"a call wants through": func(t *rapid.T) {
 				name := which.Draw(t, "door")
-				d := doors[name]
+				d := models[name]
 				next, v := gate.Decide(s, now, name, urgency.Draw(t, "urgency"))
 				if !v.Allowed {
-					if v.RetryAfter <= 0 || v.Why == "" {
-						t.Fatalf("held back by %q for %v", v.Why, v.RetryAfter)
+					if v.RetryAfter <= 0 || v.Cause == "" {
+						t.Fatalf("held back by %q for %v", v.Cause, v.RetryAfter)
 					}
 					if next != s {
 						t.Fatal("a refusal changed the state")
@@ -58,24 +58,24 @@ func TestGate_KeepsItsLaws(t *testing.T) {
 				if now.Before(d.notBefore) {
 					t.Fatalf("a call passed a door closed for another %v", d.notBefore.Sub(now))
 				}
-				if v.Pass.Probe != d.shut {
-					t.Fatalf("probe: %v through a door that is shut: %v", v.Pass.Probe, d.shut)
+				if v.Permit.Probe != d.open {
+					t.Fatalf("probe: %v through a door that is shut: %v", v.Permit.Probe, d.open)
 				}
-				if v.Pass.Probe {
+				if v.Permit.Probe {
 					if d.probe != nil && now.Before(d.probe.leftAt.Add(30*time.Second)) {
 						t.Fatal("a second probe while the first is out")
 					}
-					d.news++
+					d.epoch++
 				}
-				c := call{pass: v.Pass, news: d.news, leftAt: now}
+				c := sentCall{permit: v.Permit, epoch: d.epoch, leftAt: now}
 				d.out = append(d.out, c)
-				if v.Pass.Probe {
+				if v.Permit.Probe {
 					d.probe = &c
 				}
 			},
 			"a call comes back": func(t *rapid.T) {
 				name := which.Draw(t, "door")
-				d := doors[name]
+				d := models[name]
 				if len(d.out) == 0 {
 					t.Skip("no call is out")
 				}
@@ -83,30 +83,30 @@ func TestGate_KeepsItsLaws(t *testing.T) {
 				c := d.out[i]
 				d.out = append(d.out[:i], d.out[i+1:]...)
 				o := gate.Outcome{Result: result.Draw(t, "result"), RetryAfter: time.Duration(seconds.Draw(t, "retry after")) * time.Second}
-				s = gate.Report(s, now, name, c.pass, o)
+				s = gate.Report(s, now, name, c.permit, o)
 
-				current := c.news == d.news
-				if current && c.pass.Probe {
+				current := c.epoch == d.epoch
+				if current && c.permit.Probe {
 					d.probe = nil
 				}
 				switch o.Result {
-				case gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired:
+				case gate.RateLimited, gate.QuotaExceeded, gate.PremiumRequired:
 					if current {
-						d.shut, d.probe = true, nil
-						d.news++
+						d.open, d.probe = true, nil
+						d.epoch++
 						d.notBefore = now.Add(max(o.RetryAfter, time.Second))
 					}
 				case gate.Answered:
-					if current && c.pass.Probe {
-						d.shut = false
-						if next, v := gate.Decide(s, now, name, gate.Routine); !v.Allowed || v.Pass.Probe {
+					if current && c.permit.Probe {
+						d.open = false
+						if next, v := gate.Decide(s, now, name, gate.Routine); !v.Allowed || v.Permit.Probe {
 							t.Fatalf("after a probe's success a call got %+v in %+v", v, next)
 						}
 					}
 				}
 			},
 			"": func(t *rapid.T) {
-				for _, name := range gate.Doors() {
+				for _, name := range gate.Circuits() {
 					// However it stands, whoever waits as told gets through in the end.
 					at, trial := now, s
 					for range 10 {
@@ -115,7 +115,7 @@ func TestGate_KeepsItsLaws(t *testing.T) {
 							break
 						}
 						trial, at = next, at.Add(v.RetryAfter)
-						if v.Why == gate.WhyProbing {
+						if v.Cause == gate.CauseProbing {
 							at = at.Add(30 * time.Second)
 						}
 					}

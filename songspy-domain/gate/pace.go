@@ -4,107 +4,107 @@ import "time"
 
 const (
 	// window is the span over which Spotify counts an app's calls.
-	window = 30 * time.Second
+	rateWindow = 30 * time.Second
 	// slowest is the pace, in calls a second, at which a door opens and below
 	// which none is pressed: what it takes to serve ninety people.
-	slowest = 1.0
+	rateMin = 1.0
 	// unpaced is the pace at which a door that has learnt nothing is free again.
-	unpaced = 1000.0
+	rateUnlimited = 1000.0
 	// forget is how many times the learnt pace must be carried before it is
 	// held to be wrong.
-	forget = 4.0
+	forgetFactor = 4.0
 )
 
 // Pace is how many calls an open door lets through. After an opening the pace
 // doubles with every second of calls answered, up to what was learnt; from
 // there it rises by a little with each window, and each refusal halves it. The
 // zero Pace lets everything through.
-type Pace struct {
+type RateLimiter struct {
 	// Rate is the pace now, in calls a second; 0: not paced.
 	Rate float64
 	// Learnt is half the pace at which the whole app was last refused, in calls
 	// a second; 0: nothing learnt.
-	Learnt float64
+	Learned float64
 	// Credit is how many calls could pass at CreditAt; urgent calls may overdraw it.
-	Credit   float64
-	CreditAt time.Time
+	Tokens   float64
+	TokensAt time.Time
 	// Calls were let through since Since, and Before in the window before.
-	Since  time.Time
-	Calls  int
-	Before int
+	WindowStart time.Time
+	Calls       int
+	CallsBefore int
 }
 
 // take lets one call through and returns zero, or the wait until one could pass.
-func (p *Pace) take(now time.Time, u Urgency) time.Duration {
+func (p *RateLimiter) take(now time.Time, u Urgency) time.Duration {
 	if p.Rate > 0 {
-		if p.CreditAt.After(now) {
-			p.CreditAt = now // the clock was set back
+		if p.TokensAt.After(now) {
+			p.TokensAt = now // the clock was set back
 		}
 		most := max(1, p.Rate) // a second's worth
-		credit := min(most, p.Credit+p.Rate*max(0, now.Sub(p.CreditAt).Seconds()))
+		credit := min(most, p.Tokens+p.Rate*max(0, now.Sub(p.TokensAt).Seconds()))
 		need := 1.0
-		if u == Idle {
+		if u == Background {
 			need = most
 		}
 		if credit < need && u != Urgent {
 			return max(1, time.Duration((need-credit)/p.Rate*float64(time.Second)))
 		}
-		p.Credit, p.CreditAt = max(credit-1, -most), now
+		p.Tokens, p.TokensAt = max(credit-1, -most), now
 	}
-	p.roll(now)
+	p.rollWindow(now)
 	p.Calls++
 	return 0
 }
 
 // roll moves the counting on to the window that holds now.
-func (p *Pace) roll(now time.Time) {
-	switch age := now.Sub(p.Since); {
+func (p *RateLimiter) rollWindow(now time.Time) {
+	switch age := now.Sub(p.WindowStart); {
 	case age < 0: // the clock was set back
-		p.Since = now
-	case age >= 2*window:
-		p.Since, p.Calls, p.Before = now, 0, 0
-	case age >= window:
-		p.Since, p.Calls, p.Before = p.Since.Add(window), 0, p.Calls
+		p.WindowStart = now
+	case age >= 2*rateWindow:
+		p.WindowStart, p.Calls, p.CallsBefore = now, 0, 0
+	case age >= rateWindow:
+		p.WindowStart, p.Calls, p.CallsBefore = p.WindowStart.Add(rateWindow), 0, p.Calls
 	}
 }
 
 // learn notes the pace at which the provider refused, halved. What this process
 // did is taken for its share of it.
-func (p *Pace) learn(now time.Time, share float64) {
-	p.roll(now)
-	rest := 1 - max(0, now.Sub(p.Since).Seconds())/window.Seconds()
-	seen := (float64(p.Calls) + rest*float64(p.Before)) / window.Seconds()
-	p.Learnt = max(slowest, max(seen, p.Rate)/2/share)
+func (p *RateLimiter) learnRate(now time.Time, share float64) {
+	p.rollWindow(now)
+	rest := 1 - max(0, now.Sub(p.WindowStart).Seconds())/rateWindow.Seconds()
+	seen := (float64(p.Calls) + rest*float64(p.CallsBefore)) / rateWindow.Seconds()
+	p.Learned = max(rateMin, max(seen, p.Rate)/2/share)
 }
 
 // start opens at the slowest pace.
-func (p *Pace) start(now time.Time, share float64) {
-	p.Rate, p.Credit, p.CreditAt = slowest*share, 1, now
+func (p *RateLimiter) start(now time.Time, share float64) {
+	p.Rate, p.Tokens, p.TokensAt = rateMin*share, 1, now
 }
 
 // stop ends the pacing while the door is closed; what was learnt stays.
-func (p *Pace) stop() {
-	p.Rate, p.Credit, p.CreditAt = 0, 0, time.Time{}
+func (p *RateLimiter) stop() {
+	p.Rate, p.Tokens, p.TokensAt = 0, 0, time.Time{}
 }
 
 // grow follows an answered call.
-func (p *Pace) grow(share float64) {
-	learnt := p.Learnt * share
+func (p *RateLimiter) increase(share float64) {
+	learned := p.Learned * share
 	switch {
 	case p.Rate == 0:
-	case p.Learnt == 0:
-		if p.Rate++; p.Rate >= unpaced*share {
+	case p.Learned == 0:
+		if p.Rate++; p.Rate >= rateUnlimited*share {
 			p.stop()
 		}
-	case p.Rate < learnt:
-		p.Rate = min(p.Rate+1, learnt)
+	case p.Rate < learned:
+		p.Rate = min(p.Rate+1, learned)
 	default:
 		// One thirtieth of what was learnt, and at least one, for each window
 		// at full pace; shared among the calls that this window sees.
-		p.Rate += max(share, learnt/30) / (p.Rate * window.Seconds())
-		if p.Rate >= forget*learnt {
+		p.Rate += max(share, learned/30) / (p.Rate * rateWindow.Seconds())
+		if p.Rate >= forgetFactor*learned {
 			p.stop()
-			p.Learnt = 0
+			p.Learned = 0
 		}
 	}
 }

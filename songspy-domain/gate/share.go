@@ -8,41 +8,41 @@ import (
 // Shared is what of a State concerns every process of an instance: which door
 // is closed, until when and why, whose probe is out, and what pace was learnt.
 // How much of it each has used is its own.
-type Shared struct {
-	Accounts SharedDoor `json:"accounts"`
-	API      SharedDoor `json:"api"`
+type SharedBreakers struct {
+	Accounts SharedBreaker `json:"accounts"`
+	API      SharedBreaker `json:"api"`
 }
 
 // SharedDoor is what of a DoorState concerns everybody. The fields are those
 // of DoorState and Pace.
-type SharedDoor struct {
-	Why         Why       `json:"why,omitempty"`
-	ClosedAt    time.Time `json:"closedAt,omitzero"`
-	ClosedUntil time.Time `json:"closedUntil,omitzero"`
-	Step        int       `json:"step,omitempty"`
+type SharedBreaker struct {
+	Cause       Cause     `json:"why,omitempty"`
+	OpenedAt    time.Time `json:"closedAt,omitzero"`
+	OpenUntil   time.Time `json:"closedUntil,omitzero"`
+	BackoffStep int       `json:"step,omitempty"`
 	ProbeUntil  time.Time `json:"probeUntil,omitzero"`
 	Epoch       int64     `json:"epoch,omitempty"`
-	Learnt      float64   `json:"learnt,omitempty"`
+	Learned     float64   `json:"learnt,omitempty"`
 }
 
 // Kept is what is kept of an app for all processes. Version counts its changes.
-type Kept struct {
+type Stored struct {
 	Version int64
-	Shared  Shared
+	Shared  SharedBreakers
 }
 
 // Shared is what of the state concerns everybody, its times as a database keeps them.
-func (s State) Shared() Shared {
-	return Shared{Accounts: s.Accounts.shared(), API: s.API.shared()}
+func (s Breakers) Shared() SharedBreakers {
+	return SharedBreakers{Accounts: s.Accounts.shared(), API: s.API.shared()}
 }
 
-func (d DoorState) shared() SharedDoor {
-	return SharedDoor{
-		Why: d.Why, ClosedAt: kept(d.ClosedAt), ClosedUntil: kept(d.ClosedUntil), Step: d.Step, ProbeUntil: kept(d.ProbeUntil), Epoch: d.Epoch, Learnt: d.Pace.Learnt,
+func (d Breaker) shared() SharedBreaker {
+	return SharedBreaker{
+		Cause: d.Cause, OpenedAt: storedTime(d.OpenedAt), OpenUntil: storedTime(d.OpenUntil), BackoffStep: d.BackoffStep, ProbeUntil: storedTime(d.ProbeUntil), Epoch: d.Epoch, Learned: d.Limiter.Learned,
 	}
 }
 
-func kept(t time.Time) time.Time {
+func storedTime(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
 	}
@@ -53,15 +53,15 @@ func kept(t time.Time) time.Time {
 // whose news, in which order and how often: each door is taken from whom knows
 // the later epoch, and of one epoch from whom would wait longer. So a closing is
 // never lost to older news, and a probe's outcome beats the closing it probed.
-func Merge(a, b Shared) Shared {
-	return Shared{Accounts: newer(a.Accounts, b.Accounts), API: newer(a.API, b.API)}
+func Merge(a, b SharedBreakers) SharedBreakers {
+	return SharedBreakers{Accounts: newer(a.Accounts, b.Accounts), API: newer(a.API, b.API)}
 }
 
-func newer(a, b SharedDoor) SharedDoor {
+func newer(a, b SharedBreaker) SharedBreaker {
 	order := cmp.Or(
-		cmp.Compare(a.Epoch, b.Epoch), a.ClosedUntil.Compare(b.ClosedUntil), a.ProbeUntil.Compare(b.ProbeUntil),
-		cmp.Compare(a.Step, b.Step), cmp.Compare(a.Why, b.Why), cmp.Compare(a.Learnt, b.Learnt),
-		a.ClosedAt.Compare(b.ClosedAt),
+		cmp.Compare(a.Epoch, b.Epoch), a.OpenUntil.Compare(b.OpenUntil), a.ProbeUntil.Compare(b.ProbeUntil),
+		cmp.Compare(a.BackoffStep, b.BackoffStep), cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Learned, b.Learned),
+		a.OpenedAt.Compare(b.OpenedAt),
 	)
 	if order < 0 {
 		return b
@@ -71,30 +71,30 @@ func newer(a, b SharedDoor) SharedDoor {
 
 // Adopt takes over what others know better. A door that they have opened is
 // passed slowly at first by this process too.
-func Adopt(s State, now time.Time, theirs Shared) State {
+func Adopt(s Breakers, now time.Time, theirs SharedBreakers) Breakers {
 	s.Accounts.adopt(now, theirs.Accounts, s.share())
 	s.API.adopt(now, theirs.API, s.share())
 	return s
 }
 
-func (d *DoorState) adopt(now time.Time, theirs SharedDoor, share float64) {
+func (d *Breaker) adopt(now time.Time, theirs SharedBreaker, share float64) {
 	ours := d.shared()
 	news := newer(ours, theirs)
 	if news == ours {
 		return
 	}
-	opened := news.Why == "" && news.Epoch > d.Epoch
-	d.Why, d.ClosedAt, d.ClosedUntil = news.Why, news.ClosedAt, news.ClosedUntil
-	d.Step, d.ProbeUntil, d.Epoch = news.Step, news.ProbeUntil, news.Epoch
-	d.Pace.stop()
-	d.Pace.Learnt = news.Learnt
+	opened := news.Cause == "" && news.Epoch > d.Epoch
+	d.Cause, d.OpenedAt, d.OpenUntil = news.Cause, news.OpenedAt, news.OpenUntil
+	d.BackoffStep, d.ProbeUntil, d.Epoch = news.BackoffStep, news.ProbeUntil, news.Epoch
+	d.Limiter.stop()
+	d.Limiter.Learned = news.Learned
 	if opened {
-		d.Pace.start(now, share)
+		d.Limiter.start(now, share)
 	}
 }
 
 // share is the part of the app's pace that is this process's.
-func (s State) share() float64 {
+func (s Breakers) share() float64 {
 	if s.Share <= 0 || s.Share > 1 {
 		return 1
 	}

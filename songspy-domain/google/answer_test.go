@@ -30,7 +30,7 @@ func FuzzReadTokeninfo(f *testing.F) {
 		if id == "" || len(i.audiences) == 0 {
 			t.Fatalf("%q was let in as %q", body, id)
 		}
-		for _, a := range append(i.audiences, i.parties...) {
+		for _, a := range append(i.audiences, i.authorizedParties...) {
 			if a != id {
 				t.Fatalf("a token of %q was let in as %q", a, id)
 			}
@@ -46,10 +46,10 @@ func FuzzReadUserinfo(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if p.Subject == "" || len(p.Subject) > 255 || strings.ContainsFunc(p.Subject, notPrintable) {
+		if p.Subject == "" || len(p.Subject) > 255 || strings.ContainsFunc(p.Subject, isNotPrintable) {
 			t.Fatalf("let in %q", p.Subject)
 		}
-		if !utf8.ValidString(p.Name) || strings.ContainsRune(p.Name, 0) || utf8.RuneCountInString(p.Name) > nameMax {
+		if !utf8.ValidString(p.Name) || strings.ContainsRune(p.Name, 0) || utf8.RuneCountInString(p.Name) > nameMaxRunes {
 			t.Fatalf("kept the name %q", p.Name)
 		}
 		if p.PictureURL != "" && outside.WebURL(p.PictureURL) != p.PictureURL {

@@ -18,23 +18,23 @@ const (
 )
 
 // pause is the wait after Google failed.
-const pause = 5 * time.Second
+const retryAfter = 5 * time.Second
 
-func invalid(why string) *songspy.Error {
+func invalidToken(detail string) *songspy.Error {
 	return &songspy.Error{
 		Code:    songspy.CodeUnauthorized,
 		Reason:  ReasonTokenInvalid,
 		Message: "Google does not accept the access token. Please sign in with Google again.",
-		Err:     errors.New(why),
+		Err:     errors.New(detail),
 	}
 }
 
-func foreign(why string) *songspy.Error {
+func foreignToken(detail string) *songspy.Error {
 	return &songspy.Error{
 		Code:    songspy.CodeUnauthorized,
 		Reason:  ReasonTokenForeign,
 		Message: "The access token was issued to another application. Please sign in with Google here.",
-		Err:     errors.New(why),
+		Err:     errors.New(detail),
 	}
 }
 
@@ -43,20 +43,20 @@ func unavailable(cause error) *songspy.Error {
 		Code:        songspy.CodeUnavailable,
 		Reason:      ReasonUnavailable,
 		Message:     "Google cannot be asked at the moment. Please try again in a moment.",
-		RetryAfter:  pause,
+		RetryAfter:  retryAfter,
 		Disposition: songspy.DispositionRetryLater,
 		Err:         cause,
 	}
 }
 
-func answered(status int) *songspy.Error {
+func badStatus(status int) *songspy.Error {
 	return unavailable(fmt.Errorf("google answered %d", status))
 }
 
 // unreached is a call that got no usable answer.
-func unreached(ctx context.Context, err error) *songspy.Error {
+func unreachable(ctx context.Context, err error) *songspy.Error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return unavailable(outside.Cause(err))
+	return unavailable(outside.SafeError(err))
 }

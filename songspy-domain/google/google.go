@@ -31,9 +31,9 @@ const (
 	// userAgent tells Google who calls.
 	userAgent = "songspy (+https://github.com/songspy/songspy)"
 	// answerLimit bounds an answer, in bytes.
-	answerLimit = 64 << 10
+	responseLimit = 64 << 10
 	// tokenMax is the longest token that is passed on, in bytes; Google's take some 250.
-	tokenMax = 4 << 10
+	tokenMaxBytes = 4 << 10
 )
 
 // Config is how a Client reaches Google.
@@ -99,8 +99,8 @@ func New(c Config) *Client {
 // GOOGLE_UNAVAILABLE and RetryAfter where Google is down, slow or unintelligible.
 func (c *Client) Profile(ctx context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {
 	token := access.Reveal()
-	if token == "" || len(token) > tokenMax || strings.ContainsFunc(token, notPrintable) {
-		return songspy.GoogleProfile{}, invalid("it is no token")
+	if token == "" || len(token) > tokenMaxBytes || strings.ContainsFunc(token, isNotPrintable) {
+		return songspy.GoogleProfile{}, invalidToken("it is no token")
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
@@ -133,7 +133,7 @@ func (c *Client) Profile(ctx context.Context, access songspy.Secret) (songspy.Go
 		return songspy.GoogleProfile{}, err
 	}
 	if issued.subject != "" && issued.subject != profile.Subject {
-		return songspy.GoogleProfile{}, invalid("tokeninfo and userinfo name two people")
+		return songspy.GoogleProfile{}, invalidToken("tokeninfo and userinfo name two people")
 	}
 	return profile, nil
 }
@@ -152,22 +152,22 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, unreached(ctx, err)
+		return nil, unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, responseLimit+1))
 	switch {
 	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusUnauthorized,
 		resp.StatusCode == http.StatusForbidden && bearer != "": // may not read the profile
-		return nil, invalid("google refuses it")
+		return nil, invalidToken("google refuses it")
 	case resp.StatusCode != http.StatusOK:
-		return nil, answered(resp.StatusCode)
+		return nil, badStatus(resp.StatusCode)
 	case err != nil:
-		return nil, unreached(ctx, err)
-	case len(body) > answerLimit:
+		return nil, unreachable(ctx, err)
+	case len(body) > responseLimit:
 		return nil, unavailable(errors.New("google's answer is too long"))
 	}
 	return body, nil
 }
 
-func notPrintable(r rune) bool { return r <= ' ' || r > '~' }
+func isNotPrintable(r rune) bool { return r <= ' ' || r > '~' }

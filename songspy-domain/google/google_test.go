@@ -18,24 +18,24 @@ import (
 )
 
 const (
-	token = songspy.Secret("ya29.a0AfH6SMB-token")
-	ours  = "ours.apps.googleusercontent.com"
+	token       = songspy.Secret("ya29.a0AfH6SMB-token")
+	ourClientID = "ours.apps.googleusercontent.com"
 )
 
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 
 // standIn answers tokeninfo and userinfo as it is told.
-type standIn struct {
+type fakeGoogle struct {
 	tokeninfo, userinfo http.HandlerFunc
-	asked               atomic.Int32 // how often userinfo was asked
+	requests            atomic.Int32 // how often userinfo was asked
 }
 
-func (s *standIn) client(t *testing.T, configure ...func(*google.Config)) *google.Client {
+func (s *fakeGoogle) client(t *testing.T, configure ...func(*google.Config)) *google.Client {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /tokeninfo", func(w http.ResponseWriter, r *http.Request) { s.tokeninfo(w, r) })
 	mux.HandleFunc("GET /userinfo", func(w http.ResponseWriter, r *http.Request) {
-		s.asked.Add(1)
+		s.requests.Add(1)
 		s.userinfo(w, r)
 	})
 	srv := httptest.NewServer(mux)
@@ -44,7 +44,7 @@ func (s *standIn) client(t *testing.T, configure ...func(*google.Config)) *googl
 	t.Cleanup(transport.CloseIdleConnections)
 	c := google.Config{
 		UserinfoURL: srv.URL + "/userinfo", TokeninfoURL: srv.URL + "/tokeninfo",
-		Audiences: []string{ours, "android"}, Transport: transport,
+		Audiences: []string{ourClientID, "android"}, Transport: transport,
 		Now: func() time.Time { return noon },
 	}
 	for _, f := range configure {
@@ -53,23 +53,23 @@ func (s *standIn) client(t *testing.T, configure ...func(*google.Config)) *googl
 	return google.New(c)
 }
 
-func says(status int, body string) http.HandlerFunc {
+func respond(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}
 }
 
-func stalls(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+func stall(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-func cut(w http.ResponseWriter, _ *http.Request) {
+func cutOff(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", "500")
 	_, _ = io.WriteString(w, `{"aud":"`)
 }
 
 // good is a tokeninfo answer for a token of ours that lives another hour.
 var good = fmt.Sprintf(`{"azp":"%s","aud":"%s","sub":"1107","scope":"openid","exp":"%d","expires_in":"3560","email":"ada@example.org","email_verified":"true","access_type":"online"}`,
-	ours, ours, noon.Add(time.Hour).Unix())
+	ourClientID, ourClientID, noon.Add(time.Hour).Unix())
 
 const person = `{"id":"1107","email":"ada@example.org","verified_email":true,"name":"Ada","given_name":"Ada","picture":"https://lh3.googleusercontent.com/a/x","locale":"ko"}`
 
@@ -77,7 +77,7 @@ func profile(c *google.Client) (songspy.GoogleProfile, error) {
 	return c.Profile(context.Background(), token)
 }
 
-func want(t *testing.T, err error, c songspy.Code, reason string, wait time.Duration) {
+func wantError(t *testing.T, err error, c songspy.Code, reason string, wait time.Duration) {
 	t.Helper()
 	if songspy.CodeOf(err) != c || songspy.ReasonOf(err) != reason || songspy.RetryAfterOf(err) != wait {
 		t.Fatalf("got %q %q, retry after %v (%v)\nwant %q %q, retry after %v",
@@ -85,10 +85,10 @@ func want(t *testing.T, err error, c songspy.Code, reason string, wait time.Dura
 	}
 }
 
-func TestProfile_UnderstandsEveryVersionOfTheAnswers(t *testing.T) {
-	old := fmt.Sprintf(`{"issued_to":"%s","audience":"%s","user_id":"1107","expires_in":3000,"email":"ada@example.org","verified_email":true}`, ours, ours)
-	withoutSubject := fmt.Sprintf(`{"aud":"%s","exp":"%d"}`, ours, noon.Add(time.Minute).Unix())
-	android := fmt.Sprintf(`{"azp":"android","aud":"%s","sub":"1107","exp":%d}`, ours, noon.Add(time.Minute).Unix())
+func TestProfile_ReadsEveryVersion(t *testing.T) {
+	old := fmt.Sprintf(`{"issued_to":"%s","audience":"%s","user_id":"1107","expires_in":3000,"email":"ada@example.org","verified_email":true}`, ourClientID, ourClientID)
+	withoutSubject := fmt.Sprintf(`{"aud":"%s","exp":"%d"}`, ourClientID, noon.Add(time.Minute).Unix())
+	android := fmt.Sprintf(`{"azp":"android","aud":"%s","sub":"1107","exp":%d}`, ourClientID, noon.Add(time.Minute).Unix())
 	plain := songspy.GoogleProfile{Subject: "1107", Name: "Ada", PictureURL: "https://lh3.googleusercontent.com/a/x"}
 	ada := plain
 	ada.Email = "ada@example.org"
@@ -107,7 +107,7 @@ func TestProfile_UnderstandsEveryVersionOfTheAnswers(t *testing.T) {
 		"a simulator's picture":    {good, `{"id":"1107","picture":"http://127.0.0.1:8090/p.svg"}`, songspy.GoogleProfile{Subject: "1107", PictureURL: "http://127.0.0.1:8090/p.svg"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &standIn{tokeninfo: says(200, c.tokeninfo), userinfo: says(200, c.userinfo)}
+			s := &fakeGoogle{tokeninfo: respond(200, c.tokeninfo), userinfo: respond(200, c.userinfo)}
 			got, err := profile(s.client(t))
 			if err != nil || got != c.want {
 				t.Fatalf("got %+v, %v", got, err)
@@ -116,8 +116,8 @@ func TestProfile_UnderstandsEveryVersionOfTheAnswers(t *testing.T) {
 	}
 }
 
-func TestProfile_HasNoAddressUnlessGoogleSaysThatItIsVerified(t *testing.T) {
-	for said, want := range map[string]songspy.Secret{
+func TestProfile_EmailOnlyIfVerified(t *testing.T) {
+	for reported, want := range map[string]songspy.Secret{
 		`"email":"ada@example.org","verified_email":true`:                              "ada@example.org",
 		`"email":"ada@example.org","email_verified":true`:                              "ada@example.org",
 		`"email":"ada@example.org","email_verified":"true"`:                            "ada@example.org",
@@ -132,26 +132,26 @@ func TestProfile_HasNoAddressUnlessGoogleSaysThatItIsVerified(t *testing.T) {
 		`"email":["ada@example.org"],"email_verified":true`:                            "",
 		`"email":"` + strings.Repeat("a", 250) + `@example.org","email_verified":true`: "",
 	} {
-		s := &standIn{tokeninfo: says(200, good), userinfo: says(200, `{"id":"1107",`+said+`}`)}
+		s := &fakeGoogle{tokeninfo: respond(200, good), userinfo: respond(200, `{"id":"1107",`+reported+`}`)}
 		if got, err := profile(s.client(t)); err != nil || got.Email != want {
-			t.Errorf("%s: got %q, %v, want %q", said, got.Email.Reveal(), err, want.Reveal())
+			t.Errorf("%s: got %q, %v, want %q", reported, got.Email.Reveal(), err, want.Reveal())
 		}
 	}
 }
 
-func TestProfile_SendsTheTokenWhereItBelongs(t *testing.T) {
-	s := &standIn{
+func TestProfile_SendsTokenWhereItBelongs(t *testing.T) {
+	s := &fakeGoogle{
 		tokeninfo: func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Get("access_token") != token.Reveal() || r.Header.Get("Authorization") != "" {
 				t.Errorf("tokeninfo got %s with %v", r.URL, r.Header)
 			}
-			says(200, good)(w, r)
+			respond(200, good)(w, r)
 		},
 		userinfo: func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.RawQuery != "" || r.Header.Get("Authorization") != "Bearer "+token.Reveal() {
 				t.Errorf("userinfo got %s with %v", r.URL, r.Header)
 			}
-			says(200, person)(w, r)
+			respond(200, person)(w, r)
 		},
 	}
 	if _, err := profile(s.client(t)); err != nil {
@@ -159,117 +159,117 @@ func TestProfile_SendsTheTokenWhereItBelongs(t *testing.T) {
 	}
 }
 
-func TestProfile_RefusesATokenThatIsNotOurs(t *testing.T) {
+func TestProfile_RejectsForeignToken(t *testing.T) {
 	exp := noon.Add(time.Hour).Unix()
 	for name, tokeninfo := range map[string]string{
 		"of another application":      fmt.Sprintf(`{"azp":"evil","aud":"evil","sub":"1107","exp":"%d"}`, exp),
-		"asked by another":            fmt.Sprintf(`{"azp":"evil","aud":"%s","sub":"1107","exp":"%d"}`, ours, exp),
+		"asked by another":            fmt.Sprintf(`{"azp":"evil","aud":"%s","sub":"1107","exp":"%d"}`, ourClientID, exp),
 		"older, of another":           `{"issued_to":"evil","audience":"evil","user_id":"1107","expires_in":3000}`,
-		"older, asked by another":     fmt.Sprintf(`{"issued_to":"evil","audience":"%s","expires_in":3000}`, ours),
-		"of two, one of them another": fmt.Sprintf(`{"aud":"%s","audience":"evil","exp":"%d"}`, ours, exp),
-		"of a list":                   fmt.Sprintf(`{"aud":["%s"],"exp":"%d"}`, ours, exp),
-		"of nobody":                   fmt.Sprintf(`{"azp":"%s","aud":"","exp":"%d"}`, ours, exp),
-		"of nobody that is told":      fmt.Sprintf(`{"azp":"%s","exp":"%d"}`, ours, exp),
+		"older, asked by another":     fmt.Sprintf(`{"issued_to":"evil","audience":"%s","expires_in":3000}`, ourClientID),
+		"of two, one of them another": fmt.Sprintf(`{"aud":"%s","audience":"evil","exp":"%d"}`, ourClientID, exp),
+		"of a list":                   fmt.Sprintf(`{"aud":["%s"],"exp":"%d"}`, ourClientID, exp),
+		"of nobody":                   fmt.Sprintf(`{"azp":"%s","aud":"","exp":"%d"}`, ourClientID, exp),
+		"of nobody that is told":      fmt.Sprintf(`{"azp":"%s","exp":"%d"}`, ourClientID, exp),
 		"nothing told":                `{}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &standIn{tokeninfo: says(200, tokeninfo), userinfo: says(200, person)}
+			s := &fakeGoogle{tokeninfo: respond(200, tokeninfo), userinfo: respond(200, person)}
 			_, err := profile(s.client(t))
-			want(t, err, songspy.CodeUnauthorized, google.ReasonTokenForeign, 0)
-			if s.asked.Load() != 0 {
+			wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenForeign, 0)
+			if s.requests.Load() != 0 {
 				t.Error("userinfo was asked about a foreign token")
 			}
 		})
 	}
 	t.Run("without any audience of ours", func(t *testing.T) {
-		s := &standIn{tokeninfo: says(200, good), userinfo: says(200, person)}
+		s := &fakeGoogle{tokeninfo: respond(200, good), userinfo: respond(200, person)}
 		_, err := profile(s.client(t, func(c *google.Config) { c.Audiences = []string{""} }))
-		want(t, err, songspy.CodeUnauthorized, google.ReasonTokenForeign, 0)
+		wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenForeign, 0)
 	})
 }
 
-func TestProfile_RefusesATokenThatIsNoneOrDead(t *testing.T) {
+func TestProfile_RejectsInvalidOrExpiredToken(t *testing.T) {
 	for name, c := range map[string]struct{ tokeninfo, userinfo http.HandlerFunc }{
-		"tokeninfo's 400":       {says(400, `{"error":"invalid_token","error_description":"Invalid Value"}`), says(200, person)},
-		"tokeninfo's 401":       {says(401, ``), says(200, person)},
-		"expired":               {says(200, fmt.Sprintf(`{"aud":"%s","exp":"%d","expires_in":"5"}`, ours, noon.Unix())), says(200, person)},
-		"older, expired":        {says(200, fmt.Sprintf(`{"audience":"%s","expires_in":0}`, ours)), says(200, person)},
-		"no expiry told":        {says(200, fmt.Sprintf(`{"aud":"%s"}`, ours)), says(200, person)},
-		"expiry a word":         {says(200, fmt.Sprintf(`{"aud":"%s","exp":"later"}`, ours)), says(200, person)},
-		"userinfo's v2 401":     {says(200, good), says(401, `{"error":{"code":401,"message":"Request is missing required authentication credential.","status":"UNAUTHENTICATED"}}`)},
-		"userinfo's v3 401":     {says(200, good), says(401, `{"error":"invalid_request","error_description":"Invalid Credentials"}`)},
-		"userinfo's 403":        {says(200, good), says(403, ``)},
-		"another person":        {says(200, good), says(200, `{"id":"2208","name":"Eve"}`)},
-		"two people, userinfo":  {says(200, good), says(200, `{"id":"1107","sub":"2208"}`)},
-		"two people, tokeninfo": {says(200, fmt.Sprintf(`{"aud":"%s","sub":"1107","user_id":"2208","expires_in":9}`, ours)), says(200, person)},
+		"tokeninfo's 400":       {respond(400, `{"error":"invalid_token","error_description":"Invalid Value"}`), respond(200, person)},
+		"tokeninfo's 401":       {respond(401, ``), respond(200, person)},
+		"expired":               {respond(200, fmt.Sprintf(`{"aud":"%s","exp":"%d","expires_in":"5"}`, ourClientID, noon.Unix())), respond(200, person)},
+		"older, expired":        {respond(200, fmt.Sprintf(`{"audience":"%s","expires_in":0}`, ourClientID)), respond(200, person)},
+		"no expiry told":        {respond(200, fmt.Sprintf(`{"aud":"%s"}`, ourClientID)), respond(200, person)},
+		"expiry a word":         {respond(200, fmt.Sprintf(`{"aud":"%s","exp":"later"}`, ourClientID)), respond(200, person)},
+		"userinfo's v2 401":     {respond(200, good), respond(401, `{"error":{"code":401,"message":"Request is missing required authentication credential.","status":"UNAUTHENTICATED"}}`)},
+		"userinfo's v3 401":     {respond(200, good), respond(401, `{"error":"invalid_request","error_description":"Invalid Credentials"}`)},
+		"userinfo's 403":        {respond(200, good), respond(403, ``)},
+		"another person":        {respond(200, good), respond(200, `{"id":"2208","name":"Eve"}`)},
+		"two people, userinfo":  {respond(200, good), respond(200, `{"id":"1107","sub":"2208"}`)},
+		"two people, tokeninfo": {respond(200, fmt.Sprintf(`{"aud":"%s","sub":"1107","user_id":"2208","expires_in":9}`, ourClientID)), respond(200, person)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &standIn{tokeninfo: c.tokeninfo, userinfo: c.userinfo}
+			s := &fakeGoogle{tokeninfo: c.tokeninfo, userinfo: c.userinfo}
 			_, err := profile(s.client(t))
-			want(t, err, songspy.CodeUnauthorized, google.ReasonTokenInvalid, 0)
+			wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenInvalid, 0)
 			holdsNoSecret(t, err)
 		})
 	}
 	for name, token := range map[string]songspy.Secret{"empty": "", "of two lines": "a\nb", "a book": songspy.Secret(strings.Repeat("x", 5000))} {
 		t.Run(name, func(t *testing.T) {
-			s := &standIn{tokeninfo: func(http.ResponseWriter, *http.Request) { t.Error("google was asked") }}
+			s := &fakeGoogle{tokeninfo: func(http.ResponseWriter, *http.Request) { t.Error("google was asked") }}
 			_, err := s.client(t).Profile(context.Background(), token)
-			want(t, err, songspy.CodeUnauthorized, google.ReasonTokenInvalid, 0)
+			wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenInvalid, 0)
 		})
 	}
 }
 
-func TestProfile_SaysWhenGoogleIsAtFault(t *testing.T) {
+func TestProfile_OutageIsUnavailable(t *testing.T) {
 	echo := func(w http.ResponseWriter, r *http.Request) {
 		conn, _, _ := w.(http.Hijacker).Hijack()
 		_, _ = io.WriteString(conn, r.URL.String()+r.Header.Get("Authorization")+"\r\n\r\n")
 		_ = conn.Close()
 	}
 	for name, c := range map[string]struct{ tokeninfo, userinfo http.HandlerFunc }{
-		"500":             {says(500, "<html>"), says(200, person)},
-		"429":             {says(429, ""), says(200, person)},
-		"tokeninfo's 403": {says(403, ""), says(200, person)},
-		"404":             {says(404, ""), says(200, person)},
+		"500":             {respond(500, "<html>"), respond(200, person)},
+		"429":             {respond(429, ""), respond(200, person)},
+		"tokeninfo's 403": {respond(403, ""), respond(200, person)},
+		"404":             {respond(404, ""), respond(200, person)},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/userinfo?"+r.URL.RawQuery, http.StatusFound)
-		}, says(200, person)},
-		"HTML":                  {says(200, "<html>"), says(200, person)},
-		"cut":                   {cut, says(200, person)},
-		"slow":                  {stalls, says(200, person)},
-		"no HTTP":               {echo, says(200, person)},
-		"endless":               {says(200, `{"aud":"`+strings.Repeat("x", 100_000)+`"}`), says(200, person)},
-		"userinfo's 503":        {says(200, good), says(503, "")},
-		"userinfo's HTML":       {says(200, good), says(200, "<html>")},
-		"userinfo names nobody": {says(200, good), says(200, `{"name":"Ada"}`)},
-		"userinfo cut":          {says(200, good), cut},
-		"userinfo slow":         {says(200, good), stalls},
-		"userinfo no HTTP":      {says(200, good), echo},
-		"a list":                {says(200, good), says(200, `[]`)},
+		}, respond(200, person)},
+		"HTML":                  {respond(200, "<html>"), respond(200, person)},
+		"cut":                   {cutOff, respond(200, person)},
+		"slow":                  {stall, respond(200, person)},
+		"no HTTP":               {echo, respond(200, person)},
+		"endless":               {respond(200, `{"aud":"`+strings.Repeat("x", 100_000)+`"}`), respond(200, person)},
+		"userinfo's 503":        {respond(200, good), respond(503, "")},
+		"userinfo's HTML":       {respond(200, good), respond(200, "<html>")},
+		"userinfo names nobody": {respond(200, good), respond(200, `{"name":"Ada"}`)},
+		"userinfo cut":          {respond(200, good), cutOff},
+		"userinfo slow":         {respond(200, good), stall},
+		"userinfo no HTTP":      {respond(200, good), echo},
+		"a list":                {respond(200, good), respond(200, `[]`)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &standIn{tokeninfo: c.tokeninfo, userinfo: c.userinfo}
+			s := &fakeGoogle{tokeninfo: c.tokeninfo, userinfo: c.userinfo}
 			_, err := profile(s.client(t, func(c *google.Config) { c.Timeout = 200 * time.Millisecond }))
-			want(t, err, songspy.CodeUnavailable, google.ReasonUnavailable, 5*time.Second)
+			wantError(t, err, songspy.CodeUnavailable, google.ReasonUnavailable, 5*time.Second)
 			holdsNoSecret(t, err)
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		s := &standIn{}
+		s := &fakeGoogle{}
 		_, err := profile(s.client(t, func(c *google.Config) { c.TokeninfoURL = "http://127.0.0.1:1/" }))
-		want(t, err, songspy.CodeUnavailable, google.ReasonUnavailable, 5*time.Second)
+		wantError(t, err, songspy.CodeUnavailable, google.ReasonUnavailable, 5*time.Second)
 		holdsNoSecret(t, err)
 	})
 	t.Run("an address that is none", func(t *testing.T) {
-		s := &standIn{}
+		s := &fakeGoogle{}
 		_, err := profile(s.client(t, func(c *google.Config) { c.TokeninfoURL = "http://%zz" }))
-		want(t, err, songspy.CodeUnavailable, google.ReasonUnavailable, 5*time.Second)
+		wantError(t, err, songspy.CodeUnavailable, google.ReasonUnavailable, 5*time.Second)
 		holdsNoSecret(t, err)
 	})
 }
 
-func TestProfile_EndsWithItsCaller(t *testing.T) {
+func TestProfile_StopsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &standIn{tokeninfo: func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() }}
+	s := &fakeGoogle{tokeninfo: func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() }}
 	if _, err := s.client(t).Profile(ctx, token); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the cause is %v", err)
 	}

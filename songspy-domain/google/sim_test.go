@@ -12,19 +12,19 @@ import (
 // The simulated Google was written from the same facts by other hands and
 // shares no code with the client. Its transport stands in for Google's hosts.
 
-func TestSimulator_SaysWhoItsPeopleAre(t *testing.T) {
+func TestSimulator_ReturnsProfiles(t *testing.T) {
 	for name, c := range map[string]struct {
 		userinfo, tokeninfo string
-		variants            sim.Variants
+		variants            sim.Quirks
 	}{
 		"as configured by default": {},
 		"v2 userinfo":              {userinfo: "https://www.googleapis.com/oauth2/v2/userinfo"},
 		"OpenID Connect":           {userinfo: "https://openidconnect.googleapis.com/v1/userinfo"},
 		"older tokeninfo":          {tokeninfo: "https://www.googleapis.com/oauth2/v1/tokeninfo"},
-		"tokeninfo without a sub":  {variants: sim.Variants{TokeninfoWithoutSubject: true}},
+		"tokeninfo without a sub":  {variants: sim.Quirks{TokeninfoWithoutSubject: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := sim.New(sim.Options{Variants: c.variants})
+			s, err := sim.New(sim.Options{Quirks: c.variants})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,9 +44,9 @@ func TestSimulator_SaysWhoItsPeopleAre(t *testing.T) {
 				}
 			}
 			_, err = client.Profile(t.Context(), songspy.Secret(s.GoogleToken(0, sim.ForeignGoogleClientID)))
-			want(t, err, songspy.CodeUnauthorized, google.ReasonTokenForeign, 0)
+			wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenForeign, 0)
 			_, err = client.Profile(t.Context(), "ya29.made-up")
-			want(t, err, songspy.CodeUnauthorized, google.ReasonTokenInvalid, 0)
+			wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenInvalid, 0)
 		})
 	}
 }

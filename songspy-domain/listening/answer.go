@@ -8,23 +8,23 @@ import (
 )
 
 // Answer is what history said when it was asked.
-type Answer struct {
+type History struct {
 	Items []songspy.HistoryItem // by time
 	// Since is the time after which everything is told, as far as history has it.
-	Since time.Time
+	CompleteSince time.Time
 	// Withheld are items that are not told yet.
-	Withheld []songspy.HistoryItem
+	Deferred []songspy.HistoryItem
 	// Full says that history may have forgotten what came before Since.
-	Full bool
+	Truncated bool
 }
 
 // NewAnswer is the answer to the question of what came after a time (zero: all
 // that there is).
-func NewAnswer(items []songspy.HistoryItem, after time.Time) Answer {
-	a := Answer{Items: slices.Clone(items), Since: after}
+func NewHistory(items []songspy.HistoryItem, after time.Time) History {
+	a := History{Items: slices.Clone(items), CompleteSince: after}
 	slices.SortFunc(a.Items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
-	if len(items) >= songspy.HistoryMost {
-		a.Since, a.Full = a.Items[0].PlayedAt, true
+	if len(items) >= songspy.HistoryItemsMax {
+		a.CompleteSince, a.Truncated = a.Items[0].PlayedAt, true
 	}
 	return a
 }
@@ -34,17 +34,17 @@ func NewAnswer(items []songspy.HistoryItem, after time.Time) Answer {
 // length before that, for a silence may have been false. Its start may have
 // been put too late, and nobody knows before it is over which items are its
 // own.
-func (a Answer) Tellable(n songspy.NowPlaying) Answer {
-	if !n.Open() {
+func (a History) DeferOpenPlay(n songspy.NowPlaying) History {
+	if !n.IsOpen() {
 		return a
 	}
-	length := milliseconds(n.DurationMS)
-	since := n.ElsewhereAt.Add(-max(aside, length))
+	length := fromMillis(n.DurationMS)
+	since := n.OtherSeenAt.Add(-max(matchTolerance, length))
 	var items []songspy.HistoryItem
 	for _, i := range a.Items {
-		relinked := (i.Track.Duration() - length).Abs() <= relinkedOff
+		relinked := (i.Track.Duration() - length).Abs() <= relinkedLengthTolerance
 		if (i.Track.URI == n.TrackURI || relinked) && i.PlayedAt.After(since) {
-			a.Withheld = append(a.Withheld, i)
+			a.Deferred = append(a.Deferred, i)
 		} else {
 			items = append(items, i)
 		}

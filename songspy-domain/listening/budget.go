@@ -8,18 +8,18 @@ import (
 
 // LongestWait is how long an idle person waits for the next look at most,
 // however little the quota leaves.
-const LongestWait = 30 * time.Minute
+const IdleWaitMax = 30 * time.Minute
 
 // endShare is about which part of the polls of a listening user are those at
 // the ends of tracks; the others are mid-track.
-const endShare = 0.5
+const trackEndShare = 0.5
 
 // Habit is how often somebody has been seen listening in each hour of the day
 // (UTC). It is for planning alone.
-type Habit [24]uint8
+type HourlyListening [24]uint8
 
 // Listened notes that the person listens now. The past fades.
-func (h *Habit) Listened(now time.Time) {
+func (h *HourlyListening) Record(now time.Time) {
 	hour := &h[now.UTC().Hour()]
 	if *hour == 255 {
 		for i := range h {
@@ -30,12 +30,12 @@ func (h *Habit) Listened(now time.Time) {
 }
 
 // enoughSeen is how many sightings tell a habit.
-const enoughSeen = 20
+const listeningSeenMin = 20
 
 // Weight is how much more than at a usual hour of the day a look is worth at
 // this one: 1 on the average of a day, at least 1/2, and 1 throughout for
 // somebody of whom little is known.
-func (h *Habit) Weight(now time.Time) float64 {
+func (h *HourlyListening) Weight(now time.Time) float64 {
 	if h == nil {
 		return 1
 	}
@@ -43,7 +43,7 @@ func (h *Habit) Weight(now time.Time) float64 {
 	for _, n := range h {
 		all += int(n)
 	}
-	if all < enoughSeen {
+	if all < listeningSeenMin {
 		return 1
 	}
 	hour := now.UTC().Hour()
@@ -54,21 +54,21 @@ func (h *Habit) Weight(now time.Time) float64 {
 // Sparing is the look with the budget heeded: somebody who is idle waits for
 // the given time instead of the interval, divided by the weight of the hour.
 // Whoever plays or has just paused is looked at as if there were no budget.
-func (l Look) Sparing(n songspy.NowPlaying, now time.Time, interval, wait time.Duration, weight float64) Look {
-	if l.Reason != ReasonFloor || n.State == songspy.PlayerPaused || wait <= interval {
+func (l Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait time.Duration, weight float64) Poll {
+	if l.Reason != PollInterval || n.State == songspy.PlayerPaused || wait <= interval {
 		return l
 	}
-	wait = min(time.Duration(float64(wait)/weight), LongestWait)
+	wait = min(time.Duration(float64(wait)/weight), IdleWaitMax)
 	if wait <= interval {
 		return l
 	}
-	return Look{now.Add(wait), ReasonBudget}
+	return Poll{now.Add(wait), PollQuota}
 }
 
 // Placed is when a poll that is planned for at is made: within that time of at,
 // where it is farthest from the others. Few users of one account are so polled
 // one after another, not together.
-func Placed(at time.Time, within time.Duration, others []time.Time) time.Time {
+func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Time {
 	const steps = 6
 	best, most := at, time.Duration(-1)
 	for i := range 2*steps + 1 {
@@ -98,21 +98,21 @@ func Placed(at time.Time, within time.Duration, others []time.Time) time.Time {
 // Polls that prove a play that history never lists stay, and so do those that
 // find out whether a session is over. A proof of a track that history can list is
 // a mid-track poll.
-func (l Look) Thinned(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Look {
-	if keep >= 1 || !n.Open() || l.Reason == ReasonProof && untellable(n.TrackURI) || l.Reason == ReasonSilence || l.Reason == ReasonDoubt {
+func (l Poll) ThinOut(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Poll {
+	if keep >= 1 || !n.IsOpen() || l.Reason == PollProof && isNeverListed(n.TrackURI) || l.Reason == PollIdleCheck || l.Reason == PollDoubtful {
 		return l
 	}
-	midTrack := l.Reason == ReasonBetween || l.Reason == ReasonSkips || l.Reason == ReasonProof
-	if midTrack && n.EndsAt != nil && chance >= (keep-endShare)/(1-endShare) {
-		if end := n.EndsAt.Add(afterEnd); end.After(l.At) {
-			l = Look{end, ReasonEnd}
+	midTrack := l.Reason == PollMidTrack || l.Reason == PollSkipping || l.Reason == PollProof
+	if midTrack && n.EndsAt != nil && chance >= (keep-trackEndShare)/(1-trackEndShare) {
+		if end := n.EndsAt.Add(nextTrackDelay); end.After(l.At) {
+			l = Poll{end, PollTrackEnd}
 		}
 	}
-	if keep >= endShare {
+	if keep >= trackEndShare {
 		return l
 	}
-	if apart := now.Add(min(time.Duration(float64(mean)/keep), LongestWait)); l.At.Before(apart) {
-		return Look{apart, ReasonBudget}
+	if apart := now.Add(min(time.Duration(float64(mean)/keep), IdleWaitMax)); l.At.Before(apart) {
+		return Poll{apart, PollQuota}
 	}
 	return l
 }

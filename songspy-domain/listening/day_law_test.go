@@ -13,46 +13,46 @@ import (
 
 // board requires that viewers are shown nothing as playing that was seen to have
 // ended, and nothing for longer than what was seen of it lasts, with its grace.
-func (w *witness) board(o songspy.Observation) {
-	if o.At.Equal(w.last) {
+func (w *dayChecker) checkBoard(o songspy.Observation) {
+	if o.At.Equal(w.lastPoll) {
 		return // the same answer again is no second silence
 	}
-	until := w.sounds[w.last]
-	switch o.Sighting {
-	case songspy.SightingNothing:
-		if w.silent.IsZero() {
-			w.silent = o.At
-		} else if o.At.Sub(w.silent) >= doubted || !o.At.Add(songspy.EndGrace).Before(until) {
+	until := w.playingUntil[w.lastPoll]
+	switch o.Kind {
+	case songspy.ObservedIdle:
+		if w.idleSince.IsZero() {
+			w.idleSince = o.At
+		} else if o.At.Sub(w.idleSince) >= idleConfirmAfter || !o.At.Add(songspy.EndGrace).Before(until) {
 			until = time.Time{}
 		}
-	case songspy.SightingPlaying:
+	case songspy.ObservedPlaying:
 		until = o.At.Add(o.Track.Duration() - o.Progress + songspy.EndGrace)
 		if o.Progress < 0 {
-			w.secrets[o.Track.URI] = true
-			until = o.At.Add(max(o.Track.Duration(), songspy.UnboundedShown) + songspy.EndGrace)
+			w.hidden[o.Track.URI] = true
+			until = o.At.Add(max(o.Track.Duration(), songspy.UnknownEndShownFor) + songspy.EndGrace)
 		}
-	case songspy.SightingPaused, songspy.SightingAdvertisement:
+	case songspy.ObservedPaused, songspy.ObservedAdvertisement:
 		until = time.Time{}
 	}
-	if o.Sighting != songspy.SightingNothing && o.Sighting != songspy.SightingUnreadable {
-		w.silent = time.Time{}
+	if o.Kind != songspy.ObservedIdle && o.Kind != songspy.ObservedUnreadable {
+		w.idleSince = time.Time{}
 	}
-	if o.Sighting != songspy.SightingUnreadable {
-		w.sounds[o.At], w.last = until, o.At
+	if o.Kind != songspy.ObservedUnreadable {
+		w.playingUntil[o.At], w.lastPoll = until, o.At
 	}
 }
 
 // shows holds what viewers see to what was seen.
-func (w *witness) shows(now time.Time) {
+func (w *dayChecker) checkShown(now time.Time) {
 	s := w.shown
 	if s.State != songspy.PlayerPlaying {
 		return
 	}
-	if s.ShownUntil().After(w.sounds[s.ObservedAt].Add(jitter)) {
-		w.fail("%s, seen at %.1f, is shown until %.1f", s.TrackURI, off(s.ObservedAt), off(s.ShownUntil()))
+	if s.ShownUntil().After(w.playingUntil[s.ObservedAt].Add(jitter)) {
+		w.fail("%s, seen at %.1f, is shown until %.1f", s.TrackURI, secondsIn(s.ObservedAt), secondsIn(s.ShownUntil()))
 	}
 	if now.Before(s.ShownUntil()) && (w.playing.State != s.State || w.playing.TrackURI != s.TrackURI) {
-		w.fail("%s is shown at %.1f, which is over", s.TrackURI, off(now))
+		w.fail("%s is shown at %.1f, which is over", s.TrackURI, secondsIn(now))
 	}
 }
 
@@ -60,35 +60,35 @@ func (w *witness) shows(now time.Time) {
 // than sounded. In which of two plays it was seen may be a guess: a song that was
 // left and begun anew between two looks looks like one that went on. What a fade
 // leaves out may be claimed, once a play.
-func (w *witness) listenedTo() {
+func (w *dayChecker) checkListened() {
 	seen, really := map[string]time.Duration{}, map[string]time.Duration{}
 	for _, k := range w.plays {
 		if k.Play.Source == songspy.SourceLive {
-			seen[k.Track.URI] += milliseconds(k.Play.ListenedMS-k.Play.InferredMS) - crossfade
+			seen[k.Track.URI] += fromMillis(k.Play.ListenedMS-k.Play.InferredMS) - crossfadeMax
 		}
 	}
-	for _, s := range w.truth {
+	for _, s := range w.timeline {
 		really[s.track.URI] += s.listened()
 	}
 	for uri := range seen {
-		if !w.secrets[uri] && seen[uri] > really[uri] { // of secret progress, what lies between two looks is taken to have sounded
+		if !w.hidden[uri] && seen[uri] > really[uri] { // of secret progress, what lies between two looks is taken to have sounded
 			w.fail("%s: seen for %v, sounded for %v", uri, seen[uri], really[uri])
 		}
 	}
 }
 
 // apart requires that plays do not overlap, not even with the open one.
-func (w *witness) apart() {
+func (w *dayChecker) checkOverlap() {
 	for i, k := range w.plays {
 		p := k.Play
 		if p.EndedAt.Before(p.StartedAt) || p.ListenedMS > p.EndedAt.Sub(p.StartedAt).Milliseconds() {
-			w.fail("%s from %.1f to %.1f claims %d ms", p.TrackURI, off(p.StartedAt), off(p.EndedAt), p.ListenedMS)
+			w.fail("%s from %.1f to %.1f claims %d ms", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt), p.ListenedMS)
 		}
 		if i > 0 && p.StartedAt.Before(w.plays[i-1].Play.EndedAt) {
-			w.fail("plays overlap at %.1f", off(p.StartedAt))
+			w.fail("plays overlap at %.1f", secondsIn(p.StartedAt))
 		}
-		if w.playing.Open() && len(w.writing) == 0 && w.playing.StartedAt.Before(p.EndedAt) {
-			w.fail("the open play since %.3f overlaps one until %.3f", off(w.playing.StartedAt), off(p.EndedAt))
+		if w.playing.IsOpen() && len(w.pendingWrites) == 0 && w.playing.StartedAt.Before(p.EndedAt) {
+			w.fail("the open play since %.3f overlaps one until %.3f", secondsIn(w.playing.StartedAt), secondsIn(p.EndedAt))
 		}
 	}
 }
@@ -98,33 +98,33 @@ func (w *witness) apart() {
 // span that was left at once may be told of too: where the next song happens to
 // begin at its predicted end, it is taken as heard out until history tells
 // otherwise. How many of these there are, make bench-capture counts.
-func (w *witness) tells(p songspy.KeptPlay, s span) bool {
-	if s.track.URI == "" || !sameTrack(p.Track, s.track) {
+func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
+	if s.track.URI == "" || !isSameRecording(p.Track, s.track) {
 		return false
 	}
 	const apart = 3 * time.Minute
 	from, to := p.Play.StartedAt, p.Play.EndedAt
-	for _, l := range w.lines {
-		if l.of.Equal(s.start) && l.PlayedAt.Equal(p.HeardAt) {
+	for _, l := range w.historyLines {
+		if l.spanStart.Equal(s.start) && l.PlayedAt.Equal(p.PlayedAt) {
 			return true
 		}
 	}
 	return from.Before(s.end) && s.start.Before(to) || from.Sub(s.start).Abs() <= apart || to.Sub(s.end).Abs() <= apart ||
-		from.Before(s.end.Add(s.linger)) && s.start.Before(to)
+		from.Before(s.end.Add(s.pausedAfter)) && s.start.Before(to)
 }
 
 // pair pairs as many of n things with m others as can be, one to one: for each
 // of the n the other, or -1.
-func pair(n, m int, fit func(i, j int) bool) []int {
+func pairUp(n, m int, fit func(i, j int) bool) []int {
 	of, pairs := slices.Repeat([]int{-1}, m), slices.Repeat([]int{-1}, n)
-	var try func(i int, tried []bool) bool
-	try = func(i int, tried []bool) bool {
+	var trial func(i int, tried []bool) bool
+	trial = func(i int, tried []bool) bool {
 		for j := range m {
 			if tried[j] || !fit(i, j) {
 				continue
 			}
 			tried[j] = true
-			if of[j] < 0 || try(of[j], tried) {
+			if of[j] < 0 || trial(of[j], tried) {
 				of[j], pairs[i] = i, j
 				return true
 			}
@@ -132,7 +132,7 @@ func pair(n, m int, fit func(i, j int) bool) []int {
 		return false
 	}
 	for i := range n {
-		if !try(i, make([]bool, m)) {
+		if !trial(i, make([]bool, m)) {
 			pairs[i] = -1
 		}
 	}
@@ -140,123 +140,123 @@ func pair(n, m int, fit func(i, j int) bool) []int {
 }
 
 // gaveWay reports whether a play was deleted, and too little is left of it to count.
-func gaveWay(k songspy.KeptPlay) bool {
-	return k.Play.DeletedAt != nil && !songspy.Counts(k.Play.ListenedMS, k.Track.DurationMS)
+func isEmptied(k songspy.StoredPlay) bool {
+	return k.Play.DeletedAt != nil && !songspy.IsCounted(k.Play.ListenedMS, k.Track.DurationMS)
 }
 
 // claims reports whether a play is counted: a probable one is not, and neither is
 // what was deleted and gave way.
-func claims(k songspy.KeptPlay) bool { return !k.Play.Probable && !gaveWay(k) }
+func isCountedPlay(k songspy.StoredPlay) bool { return !k.Play.Probable && !isEmptied(k) }
 
 // spansOf are the spans that the kept plays tell of, each another one, or -1.
-func (w *witness) spansOf() []int {
-	return pair(len(w.plays), len(w.truth), func(j, i int) bool {
-		return claims(w.plays[j]) && w.tells(w.plays[j], w.truth[i])
+func (w *dayChecker) matchedSpans() []int {
+	return pairUp(len(w.plays), len(w.timeline), func(j, i int) bool {
+		return isCountedPlay(w.plays[j]) && w.mayMatch(w.plays[j], w.timeline[i])
 	})
 }
 
 // sightings counts the spans that were seen to sound for long enough, and those
 // of them that a play of their own tells of.
-func (w *witness) sightings() (seen, kept int) {
+func (w *dayChecker) countObserved() (seen, stored int) {
 	var spans []int
-	for i, progress := range w.seen {
-		if slices.Max(progress)-slices.Min(progress) >= countable {
+	for i, progress := range w.seenProgress {
+		if slices.Max(progress)-slices.Min(progress) >= listedPlayMin {
 			spans = append(spans, i)
 		}
 	}
-	for _, j := range pair(len(spans), len(w.plays), func(i, j int) bool { return w.tells(w.plays[j], w.truth[spans[i]]) }) {
+	for _, j := range pairUp(len(spans), len(w.plays), func(i, j int) bool { return w.mayMatch(w.plays[j], w.timeline[spans[i]]) }) {
 		if j >= 0 {
-			kept++
+			stored++
 		}
 	}
-	return len(spans), kept
+	return len(spans), stored
 }
 
 // unlisted counts the spans of unlisted sessions that polls made a play of, and
 // those of them that a kept play still tells of: the silence of history about a
 // whole session takes nothing. A track that is heard again nearby is left out: its
 // plays may become one with a listed one.
-func (w *witness) unlisted() (polled, kept int) {
+func (w *dayChecker) countUnlisted() (polled, stored int) {
 	var spans []int
-	for _, i := range pair(len(w.polled), len(w.truth), func(j, i int) bool { return w.truth[i].unlisted && w.tells(w.polled[j], w.truth[i]) }) {
-		if i >= 0 && !w.heardAgain(i) && songspy.Counts(w.truth[i].listened().Milliseconds(), w.truth[i].track.DurationMS) {
+	for _, i := range pairUp(len(w.polledPlays), len(w.timeline), func(j, i int) bool { return w.timeline[i].unlisted && w.mayMatch(w.polledPlays[j], w.timeline[i]) }) {
+		if i >= 0 && !w.isPlayedAgain(i) && songspy.IsCounted(w.timeline[i].listened().Milliseconds(), w.timeline[i].track.DurationMS) {
 			spans = append(spans, i)
 		}
 	}
-	for _, j := range pair(len(spans), len(w.plays), func(i, j int) bool { return w.tells(w.plays[j], w.truth[spans[i]]) }) {
+	for _, j := range pairUp(len(spans), len(w.plays), func(i, j int) bool { return w.mayMatch(w.plays[j], w.timeline[spans[i]]) }) {
 		if j >= 0 {
-			kept++
+			stored++
 		}
 	}
-	return len(spans), kept
+	return len(spans), stored
 }
 
 // heardAgain reports whether the track of a span is heard again nearby.
-func (w *witness) heardAgain(i int) bool {
-	s := w.truth[i]
-	return slices.ContainsFunc(w.truth, func(o span) bool {
-		apart := later(s.start, o.start).Sub(earlier(s.end.Add(s.linger), o.end.Add(o.linger)))
-		return !o.start.Equal(s.start) && sameTrack(o.track, s.track) && apart <= 2*lingers
+func (w *dayChecker) isPlayedAgain(i int) bool {
+	s := w.timeline[i]
+	return slices.ContainsFunc(w.timeline, func(o span) bool {
+		apart := later(s.start, o.start).Sub(earlier(s.end.Add(s.pausedAfter), o.end.Add(o.pausedAfter)))
+		return !o.start.Equal(s.start) && isSameRecording(o.track, s.track) && apart <= 2*pausedShownMax
 	})
 }
 
 // TestADayIsKeptTruly holds a batch that fails in every way to what really
 // happened, over looks and history together.
-func TestADayIsKeptTruly(t *testing.T) {
-	var listed, kept, seen, shown, unlisted, left int
+func TestDay_IsStoredAsPlayed(t *testing.T) {
+	var listed, stored, seen, keptSeen, unlisted, left int
 	rapid.Check(t, func(t *rapid.T) {
-		w := &witness{T: t, day: genDay(t), sounds: map[time.Time]time.Time{}, secrets: map[string]bool{}, seen: map[int][]time.Duration{}}
-		w.live()
-		w.listenedTo()
-		told := map[int]bool{}
-		for j, i := range w.spansOf() {
+		w := &dayChecker{T: t, day: genDay(t), playingUntil: map[time.Time]time.Time{}, hidden: map[string]bool{}, seenProgress: map[int][]time.Duration{}}
+		w.run()
+		w.checkListened()
+		reported := map[int]bool{}
+		for j, i := range w.matchedSpans() {
 			p := w.plays[j].Play
-			if i < 0 && claims(w.plays[j]) {
-				w.fail("%s %.1f-%.1f was not played, or is counted twice", p.TrackURI, off(p.StartedAt), off(p.EndedAt))
+			if i < 0 && isCountedPlay(w.plays[j]) {
+				w.fail("%s %.1f-%.1f was not played, or is counted twice", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt))
 			}
-			told[i] = true
+			reported[i] = true
 		}
-		s, k := w.sightings()
-		seen, shown = seen+s, shown+k
-		s, k = w.unlisted()
+		s, k := w.countObserved()
+		seen, keptSeen = seen+s, keptSeen+k
+		s, k = w.countUnlisted()
 		unlisted, left = unlisted+s, left+k
-		for _, l := range w.lines {
-			i := slices.IndexFunc(w.truth, func(s span) bool { return s.start.Equal(l.of) })
+		for _, l := range w.historyLines {
+			i := slices.IndexFunc(w.timeline, func(s span) bool { return s.start.Equal(l.spanStart) })
 			listed++
-			if told[i] || slices.ContainsFunc(w.plays, func(k songspy.KeptPlay) bool { return k.HeardAt.Equal(l.PlayedAt) }) {
-				kept++
+			if reported[i] || slices.ContainsFunc(w.plays, func(k songspy.StoredPlay) bool { return k.PlayedAt.Equal(l.PlayedAt) }) {
+				stored++
 			}
 		}
 	})
-	if float64(kept) < 0.99*float64(listed) {
-		t.Errorf("of %d plays that history lists %d are kept", listed, kept)
+	if float64(stored) < 0.99*float64(listed) {
+		t.Errorf("of %d plays that history lists %d are kept", listed, stored)
 	}
-	if float64(shown) < 0.99*float64(seen) {
-		t.Errorf("of %d plays that were seen for %v %d are kept", seen, countable, shown)
+	if float64(keptSeen) < 0.99*float64(seen) {
+		t.Errorf("of %d plays that were seen for %v %d are kept", seen, listedPlayMin, keptSeen)
 	}
 	if float64(left) < 0.99*float64(unlisted) {
 		t.Errorf("of %d plays of unlisted sessions that polls made %d are kept", unlisted, left)
 	}
 	t.Logf("of %d plays of unlisted sessions that polls made %d are kept", unlisted, left)
-	t.Logf("of %d plays that history lists %d are kept; of %d that were seen for %v, %d", listed, kept, seen, countable, shown)
+	t.Logf("of %d plays that history lists %d are kept; of %d that were seen for %v, %d", listed, stored, seen, listedPlayMin, keptSeen)
 }
 
 // someLooks are a planner's looks at a day, some of them spoilt.
-func someLooks(t *rapid.T, d day) (seen []songspy.Observation) {
+func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
 	var n songspy.NowPlaying
-	for now := base.Add(-time.Minute); now.Before(d.truth[len(d.truth)-1].end.Add(10 * time.Minute)); {
-		o := d.look(now)
+	for now := base.Add(-time.Minute); now.Before(d.timeline[len(d.timeline)-1].end.Add(10 * time.Minute)); {
+		o := d.poll(now)
 		n = Step(n, o).State
 		seen = append(seen, o)
-		now = NextLook(n, o.Sighting, now, 0, floorOfDay).At
+		now = NextPoll(n, o.Kind, now, 0, dayInterval).At
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "spoilt") {
 		o := &seen[rapid.IntRange(0, len(seen)-1).Draw(t, "which")]
 		switch rapid.IntRange(0, 2).Draw(t, "how") {
 		case 0:
-			o.Sighting = songspy.SightingNothing
+			o.Kind = songspy.ObservedIdle
 		case 1:
-			o.Sighting = songspy.SightingUnreadable
+			o.Kind = songspy.ObservedUnreadable
 		case 2:
 			o.Progress = songspy.UnknownProgress
 		}
@@ -268,28 +268,28 @@ func someLooks(t *rapid.T, d day) (seen []songspy.Observation) {
 // same of history, with and without another process taking over in between,
 // where that takes over all that was known: of an idle player the time of the
 // last look is not written.
-func TestABatchThatIsStoppedAnywhereKeepsTheSame(t *testing.T) {
+func TestDay_RestartAnywhereStoresTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := genDay(t)
-		seen := someLooks(t, d)
+		seen := somePolls(t, d)
 		stops, asks := rapid.IntRange(0, len(seen)-1).Draw(t, "stops"), rapid.IntRange(6, 40).Draw(t, "asks")
-		run := func(stopping bool) disk {
-			var b batch
+		run := func(stopping bool) storeModel {
+			var b pollerModel
 			for i, o := range seen {
-				b.look(o)
-				if whole := b.playing.Open() || !b.unsaved; stopping && i >= stops && whole {
+				b.poll(o)
+				if whole := b.playing.IsOpen() || !b.unsaved; stopping && i >= stops && whole {
 					b.stop()
 					b.start(o.At)
 				}
-				b.write(len(b.writing))
+				b.write(len(b.pendingWrites))
 				if i%asks == 0 {
-					b.ask(d, o.At, time.Time{})
+					b.fetchHistory(d, o.At, time.Time{})
 				}
 			}
-			return b.disk
+			return b.storeModel
 		}
 		once, again := run(false), run(true)
-		if !reflect.DeepEqual(once.plays, again.plays) || !reflect.DeepEqual(once.told, again.told) {
+		if !reflect.DeepEqual(once.plays, again.plays) || !reflect.DeepEqual(once.processedAt, again.processedAt) {
 			t.Fatalf("kept %+v\nand, stopped, %+v", once.plays, again.plays)
 		}
 	})

@@ -12,17 +12,17 @@ import (
 
 // day is a truth with what the provider's history tells of it, and when.
 type day struct {
-	truth
-	lines []line
-	byEnd bool // history tells of the ends of plays
-	known bool // the day begins with what shows that
-	whole bool // history lists only plays that reached the end of their track
+	timeline
+	historyLines   []historyLine
+	playedAtIsEnd  bool // history tells of the ends of plays
+	edgeIsKnown    bool // the day begins with what shows that
+	wholePlaysOnly bool // history lists only plays that reached the end of their track
 }
 
 // line is one line of the provider's history, listed from a time on.
-type line struct {
+type historyLine struct {
 	songspy.HistoryItem
-	from, of time.Time // of: the start of the span that it tells of
+	listedFrom, spanStart time.Time // of: the start of the span that it tells of
 }
 
 // dayTracks are what people of a day listen to: songs, of which two are shorter
@@ -39,17 +39,17 @@ var dayTracks = func() (tracks []songspy.Track) {
 // genDay draws what somebody did for an hour or so, by themselves.
 func genDay(t *rapid.T) day {
 	var d day
-	d.byEnd, d.known = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
-	d.whole = rapid.IntRange(0, 2).Draw(t, "history lists whole plays only") == 0
+	d.playedAtIsEnd, d.edgeIsKnown = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
+	d.wholePlaysOnly = rapid.IntRange(0, 2).Draw(t, "history lists whole plays only") == 0
 	fade := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 11}).Draw(t, "fade")) * time.Second
 	now, last, unlisted := base, 0, false
-	if d.known {
+	if d.edgeIsKnown {
 		for _, i := range []int{3, 0} {
 			end := now.Add(dayTracks[i].Duration())
-			d.truth = append(d.truth, span{track: dayTracks[i], start: now, end: end})
+			d.timeline = append(d.timeline, span{track: dayTracks[i], start: now, end: end})
 			now = end
 		}
-		d.truth = append(d.truth, span{start: now, end: now.Add(5 * time.Minute)})
+		d.timeline = append(d.timeline, span{start: now, end: now.Add(5 * time.Minute)})
 		now = now.Add(5 * time.Minute)
 	}
 	for range rapid.IntRange(1, 14).Draw(t, "spans") {
@@ -67,25 +67,25 @@ func genDay(t *rapid.T) day {
 			s.track, s.unlisted = dayTracks[last], unlisted
 			d.play(t, &s, fade)
 		}
-		d.truth = append(d.truth, s)
-		now = s.end.Add(s.linger)
+		d.timeline = append(d.timeline, s)
+		now = s.end.Add(s.pausedAfter)
 		if s.track.URI != "" && rapid.Bool().Draw(t, "loads") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 1500).Draw(t, "ms")) * time.Millisecond)
 		}
 	}
-	for _, s := range d.truth {
-		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted && (!d.whole || !s.left) {
-			l := line{songspy.HistoryItem{Track: s.track, PlayedAt: s.start}, s.end.Add(seconds(t, 10, 120)), s.start}
-			if d.byEnd {
+	for _, s := range d.timeline {
+		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted && (!d.wholePlaysOnly || !s.leftEarly) {
+			l := historyLine{songspy.HistoryItem{Track: s.track, PlayedAt: s.start}, s.end.Add(seconds(t, 10, 120)), s.start}
+			if d.playedAtIsEnd {
 				l.PlayedAt = s.end
 			}
 			if s.offline {
-				l.from = l.from.Add(seconds(t, 0, 3600))
+				l.listedFrom = l.listedFrom.Add(seconds(t, 0, 3600))
 			}
 			if rapid.IntRange(0, 4).Draw(t, "relinked") == 0 {
 				l.Track.URI += "-relinked"
 			}
-			d.lines = append(d.lines, l)
+			d.historyLines = append(d.historyLines, l)
 		}
 	}
 	return d
@@ -109,15 +109,15 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	case 5:
 		s.pauseAt, s.pause = s.start.Add(seconds(t, 2, 40)), seconds(t, 85, 2300)
 	case 6:
-		s.linger = seconds(t, 5, 360)
+		s.pausedAfter = seconds(t, 5, 360)
 	case 7:
-		s.end, s.linger = earlier(s.end, s.start.Add(seconds(t, 2, 40))), seconds(t, 5, 360)
+		s.end, s.pausedAfter = earlier(s.end, s.start.Add(seconds(t, 2, 40))), seconds(t, 5, 360)
 	case 8:
 		s.offline = true
 	case 9:
-		s.secret = true
+		s.hidesProgress = true
 	}
-	s.left = s.end.Before(whole)
+	s.leftEarly = s.end.Before(whole)
 	s.end = s.end.Add(s.pause)
 }
 
@@ -132,12 +132,12 @@ func (s span) listened() time.Duration {
 // history is what the provider lists at that time of what came after another,
 // oldest first.
 func (d day) history(at, after time.Time) (items []songspy.HistoryItem) {
-	for _, l := range d.lines {
-		if !l.from.After(at) {
+	for _, l := range d.historyLines {
+		if !l.listedFrom.After(at) {
 			items = append(items, l.HistoryItem)
 		}
 	}
 	slices.SortFunc(items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
-	items = items[max(0, len(items)-songspy.HistoryMost):]
+	items = items[max(0, len(items)-songspy.HistoryItemsMax):]
 	return slices.DeleteFunc(items, func(i songspy.HistoryItem) bool { return !i.PlayedAt.After(after) })
 }

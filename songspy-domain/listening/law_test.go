@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func genTruth(t *rapid.T) truth {
-	var tr truth
+func genTimeline(t *rapid.T) timeline {
+	var tr timeline
 	now := base
 	for i := range rapid.IntRange(1, 12).Draw(t, "spans") {
 		s := span{start: now}
@@ -66,35 +66,35 @@ func seconds(t *rapid.T, low, high int) time.Duration {
 }
 
 // genLooks draws the times of looks: at most an interval apart, as the seed promises.
-func genLooks(t *rapid.T, until time.Time) []time.Time {
-	var looks []time.Time
+func genPollTimes(t *rapid.T, until time.Time) []time.Time {
+	var polls []time.Time
 	for now := base.Add(-time.Minute); now.Before(until.Add(10 * time.Minute)); {
-		looks = append(looks, now)
+		polls = append(polls, now)
 		now = now.Add(seconds(t, 1, 180))
 	}
-	return looks
+	return polls
 }
 
 // answers turns looks into what arrives: sometimes silence that is not true,
 // sometimes nothing readable, sometimes no progress, sometimes twice. Silence
 // that is not true comes once between true answers: of two, no rule could know.
-func answers(t *rapid.T, tr truth, looks []time.Time) []songspy.Observation {
+func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observation {
 	var out []songspy.Observation
-	deceived := false
-	for _, when := range looks {
-		o := tr.look(when)
+	falseIdle := false
+	for _, when := range polls {
+		o := tr.poll(when)
 		fault := rapid.IntRange(0, 49).Draw(t, "fault")
-		if fault == 0 && deceived {
+		if fault == 0 && falseIdle {
 			fault = 1
 		}
-		deceived = fault == 0 || fault == 1 && deceived
+		falseIdle = fault == 0 || fault == 1 && falseIdle
 		switch fault {
 		case 0:
-			o = songspy.Observation{Sighting: songspy.SightingNothing, At: when}
+			o = songspy.Observation{Kind: songspy.ObservedIdle, At: when}
 		case 1:
-			o = songspy.Observation{Sighting: songspy.SightingUnreadable, At: when}
+			o = songspy.Observation{Kind: songspy.ObservedUnreadable, At: when}
 		case 2:
-			if o.Sighting == songspy.SightingPlaying {
+			if o.Kind == songspy.ObservedPlaying {
 				o.Progress = songspy.UnknownProgress
 			}
 		case 3:
@@ -108,7 +108,7 @@ func answers(t *rapid.T, tr truth, looks []time.Time) []songspy.Observation {
 // coincides reports whether something begins, by accident, just where a track
 // that had been left would have ended or come round again. No look can tell
 // such a truth from the track having been heard out.
-func (tr truth) coincides() bool {
+func (tr timeline) coincides() bool {
 	for i, s := range tr {
 		length := s.track.Duration()
 		if length == 0 {
@@ -121,7 +121,7 @@ func (tr truth) coincides() bool {
 			// A pause in what follows shifts the start that its sightings imply.
 			for _, start := range []time.Time{next.start, next.start.Add(next.pause)} {
 				since := start.Sub(s.start.Add(s.pause))
-				if off := (since+length/2)%length - length/2; off.Abs() <= crossfade+jitter {
+				if distance := (since+length/2)%length - length/2; distance.Abs() <= crossfadeMax+jitter {
 					return true
 				}
 			}
@@ -131,13 +131,13 @@ func (tr truth) coincides() bool {
 }
 
 // story tells a truth, what was seen of it and what was made of it, in seconds.
-func story(tr truth, seen []songspy.Observation, plays []songspy.Play) string {
+func describe(tr timeline, seen []songspy.Observation, plays []songspy.Play) string {
 	var b strings.Builder
 	for _, s := range tr {
 		fmt.Fprintf(&b, "truth %s ad=%t %.0f-%.0f pause %.0f+%.0f of %d\n", s.track.URI, s.ad, s.start.Sub(base).Seconds(), s.end.Sub(base).Seconds(), s.pauseAt.Sub(base).Seconds(), s.pause.Seconds(), s.track.DurationMS/1000)
 	}
 	for _, o := range seen {
-		fmt.Fprintf(&b, "seen %.0f %s %s at %.0f\n", o.At.Sub(base).Seconds(), o.Sighting, o.Track.URI, o.Progress.Seconds())
+		fmt.Fprintf(&b, "seen %.0f %s %s at %.0f\n", o.At.Sub(base).Seconds(), o.Kind, o.Track.URI, o.Progress.Seconds())
 	}
 	for _, p := range plays {
 		fmt.Fprintf(&b, "play %s %.0f-%.0f listened %d provisional %t\n", p.TrackURI, p.StartedAt.Sub(base).Seconds(), p.EndedAt.Sub(base).Seconds(), p.ListenedMS/1000, p.Provisional)
@@ -145,23 +145,23 @@ func story(tr truth, seen []songspy.Observation, plays []songspy.Play) string {
 	return b.String()
 }
 
-func TestPlaysObeyTheLaws(t *testing.T) {
+func TestStep_Invariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		tr := genTruth(t)
+		tr := genTimeline(t)
 		if tr.coincides() {
 			t.Skip("a coincidence that no look can tell")
 		}
-		seen := answers(t, tr, genLooks(t, tr[len(tr)-1].end))
+		seen := observeAll(t, tr, genPollTimes(t, tr[len(tr)-1].end))
 		var n songspy.NowPlaying
 		var plays []songspy.Play
 		for _, o := range seen {
 			out := Step(n, o)
-			if again := Step(out.State, o); len(again.Plays) > 0 || again.Visible || again.Worth {
+			if again := Step(out.State, o); len(again.Plays) > 0 || again.Visible || again.MustSave {
 				t.Fatalf("an answer seen twice changed something: %+v", again)
 			}
 			n = out.State
 			plays = append(plays, out.Plays...)
-			if n.Open() && n.StartedAt.After(o.At) {
+			if n.IsOpen() && n.StartedAt.After(o.At) {
 				t.Fatalf("the open play starts at %v, after the look at %v", n.StartedAt, o.At)
 			}
 		}
@@ -171,7 +171,7 @@ func TestPlaysObeyTheLaws(t *testing.T) {
 				t.Fatalf("play %d from %v to %v claims %d ms", i, p.StartedAt, p.EndedAt, p.ListenedMS)
 			}
 			if i > 0 && p.StartedAt.Before(plays[i-1].EndedAt) {
-				t.Fatalf("plays overlap\n%s", story(tr, seen, plays))
+				t.Fatalf("plays overlap\n%s", describe(tr, seen, plays))
 			}
 			if p.Probable { // counted nowhere
 				listened[p.TrackURI] -= time.Duration(p.InferredMS) * time.Millisecond
@@ -184,7 +184,7 @@ func TestPlaysObeyTheLaws(t *testing.T) {
 		}
 		for uri, claimed := range listened {
 			if claimed > really[uri]+jitter*time.Duration(len(tr)+len(plays)) {
-				t.Fatalf("%s: %v claimed, %v listened\n%s", uri, claimed, really[uri], story(tr, seen, plays))
+				t.Fatalf("%s: %v claimed, %v listened\n%s", uri, claimed, really[uri], describe(tr, seen, plays))
 			}
 		}
 	})
@@ -192,55 +192,55 @@ func TestPlaysObeyTheLaws(t *testing.T) {
 
 // follow looks at a true player as the planner says, from just before the
 // truth begins, and gives the plays found and the times of the looks.
-func follow(t *rapid.T, tr truth, phase, interval time.Duration) (plays []songspy.Play, looks []time.Time) {
+func pollAsPlanned(t *rapid.T, tr timeline, phase, interval time.Duration) (plays []songspy.Play, polls []time.Time) {
 	var n songspy.NowPlaying
 	end := tr[len(tr)-1].end.Add(10 * time.Minute)
 	for now := base.Add(-time.Minute); now.Before(end); {
-		looks = append(looks, now)
-		o := tr.look(now)
+		polls = append(polls, now)
+		o := tr.poll(now)
 		out := Step(n, o)
 		n = out.State
 		plays = append(plays, out.Plays...)
-		next := NextLook(n, o.Sighting, now, phase, interval)
+		next := NextPoll(n, o.Kind, now, phase, interval)
 		if wait := next.At.Sub(now); wait <= 0 || wait > interval {
 			t.Fatalf("the next look is %v away (%s)", wait, next.Reason)
 		}
 		now = next.At
 	}
-	return plays, looks
+	return plays, polls
 }
 
 // trackSeenLast is the track in the last look before that time that showed one.
-func (tr truth) trackSeenLast(looks []time.Time, when time.Time) (uri string) {
-	for _, l := range looks {
-		if o := tr.look(l); l.Before(when) && o.Track.URI != "" {
+func (tr timeline) lastSeenTrack(polls []time.Time, when time.Time) (uri string) {
+	for _, l := range polls {
+		if o := tr.poll(l); l.Before(when) && o.Track.URI != "" {
 			uri = o.Track.URI
 		}
 	}
 	return uri
 }
 
-func TestASongThatWasSeenAndHeardOutIsOnePlay(t *testing.T) {
+func TestStep_TrackPlayedToEndIsOnePlay(t *testing.T) {
 	const interval = 3 * time.Minute
 	rapid.Check(t, func(t *rapid.T) {
-		tr := genTruth(t)
-		plays, looks := follow(t, tr, seconds(t, 0, 179), interval)
+		tr := genTimeline(t)
+		plays, polls := pollAsPlanned(t, tr, seconds(t, 0, 179), interval)
 		for i, s := range tr[:len(tr)-1] {
 			if s.track.URI == "" || s.pause > 0 || s.end.Sub(s.start) < s.track.Duration() {
 				continue
 			}
 			seen := false
-			for _, l := range looks {
+			for _, l := range polls {
 				seen = seen || l.After(s.start) && l.Before(s.end)
 			}
 			next := tr[i+1]
 			seenNext := false
-			for _, l := range looks {
-				seenNext = seenNext || l.After(next.start) && l.Before(next.end) && l.Before(s.end.Add(2*afterEnd))
+			for _, l := range polls {
+				seenNext = seenNext || l.After(next.start) && l.Before(next.end) && l.Before(s.end.Add(2*nextTrackDelay))
 			}
 			// The start is known only if another track was seen last before it:
 			// the same one may as well have been paused.
-			if !seen || !seenNext || next.track.URI == "" || tr.trackSeenLast(looks, s.start) == s.track.URI {
+			if !seen || !seenNext || next.track.URI == "" || tr.lastSeenTrack(polls, s.start) == s.track.URI {
 				continue
 			}
 			found := 0
@@ -250,7 +250,7 @@ func TestASongThatWasSeenAndHeardOutIsOnePlay(t *testing.T) {
 				}
 			}
 			if found != 1 {
-				t.Fatalf("%s from %v to %v was counted %d times\nplays %+v\nlooks %v", s.track.URI, s.start, s.end, found, plays, looks)
+				t.Fatalf("%s from %v to %v was counted %d times\nplays %+v\nlooks %v", s.track.URI, s.start, s.end, found, plays, polls)
 			}
 		}
 	})

@@ -9,74 +9,74 @@ import (
 )
 
 // aside is how far a history item may lie from the edge of the play it tells of.
-const aside = 15 * time.Second
+const matchTolerance = 15 * time.Second
 
 // relinkedOff is how far the lengths of one recording differ under two URIs.
-const relinkedOff = 2 * time.Second
+const relinkedLengthTolerance = 2 * time.Second
 
 // slot is a play on the person's time line.
-type slot struct {
-	songspy.KeptPlay
-	item    songspy.HistoryItem // what it was matched with now
-	fresh   bool                // only history knows it
-	moved   bool                // it turned out otherwise than it is kept
-	clipped bool                // fresh, and its hole was too small for it
-	elastic bool                // fresh, and only its start was told
-	refuted bool                // counted only by its inferred tail, which is no more, or is one with another
+type candidate struct {
+	songspy.StoredPlay
+	item       songspy.HistoryItem // what it was matched with now
+	isNew      bool                // only history knows it
+	changed    bool                // it turned out otherwise than it is kept
+	clipped    bool                // fresh, and its hole was too small for it
+	endUnknown bool                // fresh, and only its start was told
+	removed    bool                // counted only by its inferred tail, which is no more, or is one with another
 }
 
 // proven is how far the play is proven to reach; what lies between that and
 // its end is elastic.
-func (s slot) proven() time.Time {
-	if s.elastic {
+func (s candidate) provenEnd() time.Time {
+	if s.endUnknown {
 		return s.Play.StartedAt
 	}
-	if s.Play.EndedAt.Sub(s.heard()).Abs() <= aside {
+	if s.Play.EndedAt.Sub(s.playedAt()).Abs() <= matchTolerance {
 		return s.Play.EndedAt // history tells it
 	}
 	if s.Play.InferredMS > 0 {
-		return s.Play.EndedAt.Add(-milliseconds(s.Play.InferredMS))
+		return s.Play.EndedAt.Add(-fromMillis(s.Play.InferredMS))
 	}
 	if !s.Play.Provisional {
 		return s.Play.EndedAt
 	}
-	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(milliseconds(s.Play.ListenedMS)))
+	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(fromMillis(s.Play.ListenedMS)))
 }
 
 // takenBack reports whether a play is none after all: nothing tells of it, or
 // nothing is left of what only history knew. What its person deleted stays.
-func (s slot) takenBack() bool {
-	counts := songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS)
-	none := s.refuted && s.heard().IsZero() || s.Play.Source == songspy.SourceHistory && s.moved && !counts
-	return none && !s.fresh && s.Play.DeletedAt == nil
+func (s candidate) isRemoved() bool {
+	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
+	none := s.removed && s.playedAt().IsZero() || s.Play.Source == songspy.SourceHistory && s.changed && !counted
+	return none && !s.isNew && s.Play.DeletedAt == nil
 }
 
 // witnessed is how much of a play was seen to sound, in milliseconds.
-func (s slot) witnessed() int64 { return s.Play.ListenedMS - s.Play.InferredMS }
+func (s candidate) observedMS() int64 { return s.Play.ListenedMS - s.Play.InferredMS }
 
 // listed reports whether a play was seen and is of what history lists.
-func (s slot) listed() bool {
-	return s.Play.Source == songspy.SourceLive && !untellable(s.Track.URI)
+func (s candidate) isListable() bool {
+	return s.Play.Source == songspy.SourceLive && !isNeverListed(s.Track.URI)
 }
 
 // heard is the time of the item that tells of the play; zero: none does.
-func (s slot) heard() time.Time { return later(s.HeardAt, s.item.PlayedAt) }
+func (s candidate) playedAt() time.Time { return later(s.PlayedAt, s.item.PlayedAt) }
 
 // untold reports whether the play is kept, history has not told of it yet, and
 // the item may.
-func (s slot) untold(item songspy.HistoryItem) bool {
-	return !s.fresh && s.Play.EndedAt.After(s.Play.StartedAt) && s.heard().IsZero() && sameTrack(s.Track, item.Track)
+func (s candidate) accepts(item songspy.HistoryItem) bool {
+	return !s.isNew && s.Play.EndedAt.After(s.Play.StartedAt) && s.playedAt().IsZero() && isSameRecording(s.Track, item.Track)
 }
 
 // makeRoom ends the play by then, if it was thought to reach further.
-func (s *slot) makeRoom(at time.Time) {
+func (s *candidate) endBefore(at time.Time) {
 	if !s.Play.EndedAt.After(at) {
 		return
 	}
-	s.doubt(s.Play.EndedAt.Sub(at))
-	s.Play.EndedAt, s.moved = at, true
-	if s.fresh {
-		s.Play.ListenedMS = ms(at.Sub(s.Play.StartedAt))
+	s.dropTail(s.Play.EndedAt.Sub(at))
+	s.Play.EndedAt, s.changed = at, true
+	if s.isNew {
+		s.Play.ListenedMS = toMillis(at.Sub(s.Play.StartedAt))
 		if s.Play.Source == songspy.SourceLive {
 			s.Play.InferredMS = s.Play.ListenedMS // what was seen of it may have been the rest
 		}
@@ -84,21 +84,21 @@ func (s *slot) makeRoom(at time.Time) {
 }
 
 // doubt takes back so much of the inferred tail.
-func (s *slot) doubt(tail time.Duration) {
-	less := min(ms(tail), s.Play.InferredMS)
-	counted := songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS)
+func (s *candidate) dropTail(tail time.Duration) {
+	less := min(toMillis(tail), s.Play.InferredMS)
+	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
 	s.Play.ListenedMS -= less
-	s.refuted = s.refuted || counted && !songspy.Counts(s.Play.ListenedMS, s.Track.DurationMS)
+	s.removed = s.removed || counted && !songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
 	s.Play.InferredMS -= less
 	s.Play.Provisional = s.Play.Provisional || less > 0
 }
 
 // distance is how far an item lies from either edge of a play.
-func (s slot) distance(item songspy.HistoryItem) (start, end time.Duration) {
+func (s candidate) edgeDistances(item songspy.HistoryItem) (start, end time.Duration) {
 	start = item.PlayedAt.Sub(s.Play.StartedAt).Abs()
 	switch at := item.PlayedAt; {
-	case at.Before(s.proven()):
-		end = s.proven().Sub(at)
+	case at.Before(s.provenEnd()):
+		end = s.provenEnd().Sub(at)
 	case at.After(s.Play.EndedAt):
 		end = at.Sub(s.Play.EndedAt)
 	}
@@ -107,23 +107,23 @@ func (s slot) distance(item songspy.HistoryItem) (start, end time.Duration) {
 
 // vote says which edge of the play an item tells of: 1 its start, -1 its end, 0
 // if the play is too short to tell.
-func (s slot) vote(item songspy.HistoryItem) int {
-	if s.Play.EndedAt.Sub(s.Play.StartedAt) <= 2*aside {
+func (s candidate) edgeVote(item songspy.HistoryItem) int {
+	if s.Play.EndedAt.Sub(s.Play.StartedAt) <= 2*matchTolerance {
 		return 0
 	}
-	start, end := s.distance(item)
+	start, end := s.edgeDistances(item)
 	return cmp.Compare(end, start)
 }
 
 // says is which edge an item tells, by the plays that it may tell of. It is
 // torn if it lies at the end of one and at the start of another, as in a loop.
-func (r *reconciliation) says(item songspy.HistoryItem) (vote int, torn bool) {
-	for _, s := range r.slots {
-		start, end := s.distance(item)
-		if !s.heard().IsZero() || !sameTrack(s.Track, item.Track) || min(start, end) > aside {
+func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous bool) {
+	for _, s := range r.candidates {
+		start, end := s.edgeDistances(item)
+		if !s.playedAt().IsZero() || !isSameRecording(s.Track, item.Track) || min(start, end) > matchTolerance {
 			continue
 		}
-		v := s.vote(item)
+		v := s.edgeVote(item)
 		if v*vote < 0 {
 			return 0, true
 		}
@@ -134,32 +134,32 @@ func (r *reconciliation) says(item songspy.HistoryItem) (vote int, torn bool) {
 
 // align pairs items with slots: as many as possible, in order, and among equal
 // numbers those that lie nearest. For each item it gives the slot, or -1.
-func (r *reconciliation) align() []int {
+func (r *reconciler) alignItems() []int {
 	type cell struct {
-		pairs int
-		off   time.Duration
-		step  byte // 'p'aired, 'i'tem left out, 's'lot left out
+		pairs    int
+		distance time.Duration
+		step     byte // 'p'aired, 'i'tem left out, 's'lot left out
 	}
-	n, m := len(r.items), len(r.slots)
+	n, m := len(r.items), len(r.candidates)
 	table := make([][]cell, n+1)
 	for i := range table {
 		table[i] = make([]cell, m+1)
 		for j := range table[i] {
 			var best cell
 			better := func(c cell) {
-				if best.step == 0 || c.pairs > best.pairs || c.pairs == best.pairs && c.off < best.off {
+				if best.step == 0 || c.pairs > best.pairs || c.pairs == best.pairs && c.distance < best.distance {
 					best = c
 				}
 			}
 			if i > 0 {
-				better(cell{table[i-1][j].pairs, table[i-1][j].off, 'i'})
+				better(cell{table[i-1][j].pairs, table[i-1][j].distance, 'i'})
 			}
 			if j > 0 {
-				better(cell{table[i][j-1].pairs, table[i][j-1].off, 's'})
+				better(cell{table[i][j-1].pairs, table[i][j-1].distance, 's'})
 			}
 			if i > 0 && j > 0 {
-				if off, ok := r.fits(i-1, j-1); ok {
-					better(cell{table[i-1][j-1].pairs + 1, table[i-1][j-1].off + off, 'p'})
+				if distance, ok := r.matchDistance(i-1, j-1); ok {
+					better(cell{table[i-1][j-1].pairs + 1, table[i-1][j-1].distance + distance, 'p'})
 				}
 			}
 			table[i][j] = best
@@ -184,23 +184,23 @@ func (r *reconciliation) align() []int {
 }
 
 // fits reports whether an item can tell of a slot, and how far it lies off.
-func (r *reconciliation) fits(i, j int) (time.Duration, bool) {
-	s := r.slots[j]
-	if !s.heard().IsZero() || !sameTrack(s.Track, r.items[i].Track) {
+func (r *reconciler) matchDistance(i, j int) (time.Duration, bool) {
+	s := r.candidates[j]
+	if !s.playedAt().IsZero() || !isSameRecording(s.Track, r.items[i].Track) {
 		return 0, false
 	}
-	off := s.off(r.items[i], r.read)
-	return off, off <= aside
+	distance := s.distanceTo(r.items[i], r.edge)
+	return distance, distance <= matchTolerance
 }
 
 // off is how far an item lies from the edge of a play that a reading means.
-func (s slot) off(item songspy.HistoryItem, read reading) time.Duration {
-	switch start, end := s.distance(item); read {
-	case readingStart:
+func (s candidate) distanceTo(item songspy.HistoryItem, whichEdge playEdge) time.Duration {
+	switch start, end := s.edgeDistances(item); whichEdge {
+	case edgeStart:
 		return start
-	case readingEnd:
-		if item.PlayedAt.Before(s.Play.StartedAt.Add(countable - aside)) {
-			return end + aside // it would be too short to be listed
+	case edgeEnd:
+		if item.PlayedAt.Before(s.Play.StartedAt.Add(listedPlayMin - matchTolerance)) {
+			return end + matchTolerance // it would be too short to be listed
 		}
 		return end
 	default:
@@ -210,7 +210,7 @@ func (s slot) off(item songspy.HistoryItem, read reading) time.Duration {
 
 // sameTrack reports whether two tracks are the same recording: Spotify relinks
 // tracks, so that history may name it by another uri.
-func sameTrack(a, b songspy.Track) bool {
+func isSameRecording(a, b songspy.Track) bool {
 	if a.URI == b.URI {
 		return true
 	}
@@ -218,5 +218,5 @@ func sameTrack(a, b songspy.Track) bool {
 		return strings.EqualFold(a.ISRC, b.ISRC)
 	}
 	return a.Title != "" && strings.EqualFold(a.Title, b.Title) && strings.EqualFold(a.Artists, b.Artists) &&
-		(a.Duration()-b.Duration()).Abs() <= relinkedOff
+		(a.Duration()-b.Duration()).Abs() <= relinkedLengthTolerance
 }

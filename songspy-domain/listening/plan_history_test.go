@@ -10,112 +10,112 @@ import (
 )
 
 // watch feeds looks to a listener whose history was asked at the first of them.
-func watch(looks ...songspy.Observation) (songspy.NowPlaying, Untold) {
+func pollAll(polls ...songspy.Observation) (songspy.NowPlaying, HistoryState) {
 	var n songspy.NowPlaying
-	u := Untold{AskedAt: looks[0].At}
-	for _, obs := range looks {
+	u := HistoryState{FetchedAt: polls[0].At}
+	for _, obs := range polls {
 		out := Step(n, obs)
-		u = u.Looked(n, out, n.ObservedAt, 3*time.Minute)
+		u = u.AfterPoll(n, out, n.ObservedAt, 3*time.Minute)
 		n = out.State
 	}
 	return n, u
 }
 
-func TestHistoryIsAskedOnlyWhereLooksLeaveAHole(t *testing.T) {
+func TestNextFetch_OnlyForUncoveredTime(t *testing.T) {
 	for name, tt := range map[string]struct {
-		looks []songspy.Observation
-		why   Errand
-		hole  float64 // where it ends, in seconds
+		polls     []songspy.Observation
+		reason    HistoryReason
+		uncovered float64 // where it ends, in seconds
 	}{
-		"silence":            {[]songspy.Observation{nothing(0), nothing(180), nothing(360)}, ErrandRoutine, 0},
-		"songs heard out":    {[]songspy.Observation{nothing(0), playing(songA, 40, 50), playing(songB, 2, 212), playing(songB, 90, 300)}, ErrandRoutine, 0},
-		"a song cut short":   {[]songspy.Observation{nothing(0), playing(songA, 40, 50), playing(songB, 20, 170)}, ErrandHole, 150},
-		"cut at once":        {[]songspy.Observation{nothing(0), playing(songA, 40, 50), playing(songB, 5, 70)}, ErrandRoutine, 0},
-		"two songs later":    {[]songspy.Observation{nothing(0), playing(songA, 40, 50), playing(songB, 20, 500)}, ErrandHole, 480},
-		"a session's end":    {[]songspy.Observation{nothing(0), playing(songA, 40, 50), nothing(212), nothing(242)}, ErrandEnd, 242},
-		"one false silence":  {[]songspy.Observation{nothing(0), playing(songA, 40, 50), nothing(100), playing(songA, 120, 130)}, ErrandRoutine, 0},
-		"nobody looked":      {[]songspy.Observation{nothing(0), nothing(3600)}, ErrandReturn, 3600},
-		"back to a song":     {[]songspy.Observation{nothing(0), playing(songA, 40, 50), playing(songB, 20, 4000)}, ErrandReturn, 3980},
-		"an episode goes on": {[]songspy.Observation{nothing(0), playing(episode, 40, 50), playing(episode, 3040, 3050)}, ErrandRoutine, 0},
+		"silence":            {[]songspy.Observation{idleAt(0), idleAt(180), idleAt(360)}, HistoryRoutine, 0},
+		"songs heard out":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 2, 212), playing(songB, 90, 300)}, HistoryRoutine, 0},
+		"a song cut short":   {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 170)}, HistoryUncovered, 150},
+		"cut at once":        {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 5, 70)}, HistoryRoutine, 0},
+		"two songs later":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 500)}, HistoryUncovered, 480},
+		"a session's end":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(212), idleAt(242)}, HistoryTrackEnd, 242},
+		"one false silence":  {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(100), playing(songA, 120, 130)}, HistoryRoutine, 0},
+		"nobody looked":      {[]songspy.Observation{idleAt(0), idleAt(3600)}, HistoryResumed, 3600},
+		"back to a song":     {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 4000)}, HistoryResumed, 3980},
+		"an episode goes on": {[]songspy.Observation{idleAt(0), playing(episode, 40, 50), playing(episode, 3040, 3050)}, HistoryRoutine, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, u := watch(tt.looks...)
-			want := Inquiry{at(tt.hole).Add(arrives), tt.why}
-			switch tt.why {
-			case ErrandRoutine:
-				want.At = u.AskedAt.Add(HistoryEvery)
-			case ErrandHole:
-				want.At = later(want.At, u.AskedAt.Add(apart))
+			_, u := pollAll(tt.polls...)
+			want := HistoryFetch{at(tt.uncovered).Add(historyDelayMax), tt.reason}
+			switch tt.reason {
+			case HistoryRoutine:
+				want.At = u.FetchedAt.Add(HistoryFetchInterval)
+			case HistoryUncovered:
+				want.At = later(want.At, u.FetchedAt.Add(fetchGapMin))
 			}
-			if got := u.NextInquiry(); !got.At.Equal(want.At) || got.Errand != want.Errand {
+			if got := u.NextFetch(); !got.At.Equal(want.At) || got.Reason != want.Reason {
 				t.Errorf("planned %+v, want %+v", got, want)
 			}
 		})
 	}
 }
 
-func TestTheStartOfASessionAsksWhatCameBeforeUnlessThatIsKnown(t *testing.T) {
-	for asked, want := range map[time.Duration]Errand{recently - time.Minute: ErrandRoutine, recently + time.Minute: ErrandStart} {
+func TestNextFetch_AtSessionStartUnlessFetchedRecently(t *testing.T) {
+	for asked, want := range map[time.Duration]HistoryReason{recentFetch - time.Minute: HistoryRoutine, recentFetch + time.Minute: HistoryTrackStart} {
 		start := at(asked.Seconds())
-		u := Untold{AskedAt: at(0)}
-		before := songspy.NowPlaying{State: songspy.PlayerIdle, ObservedAt: start.Add(-3 * time.Minute), ElsewhereAt: start.Add(-3 * time.Minute)}
+		u := HistoryState{FetchedAt: at(0)}
+		before := songspy.NowPlaying{State: songspy.PlayerIdle, ObservedAt: start.Add(-3 * time.Minute), OtherSeenAt: start.Add(-3 * time.Minute)}
 		out := Step(before, playing(songA, 0, asked.Seconds()))
-		got := u.Looked(before, out, before.ObservedAt, 3*time.Minute).NextInquiry()
-		if got.Errand != want || want == ErrandStart && !got.At.Equal(start.Add(arrives)) {
+		got := u.AfterPoll(before, out, before.ObservedAt, 3*time.Minute).NextFetch()
+		if got.Reason != want || want == HistoryTrackStart && !got.At.Equal(start.Add(historyDelayMax)) {
 			t.Errorf("asked %s before: planned %+v, want it for %s", asked, got, want)
 		}
 	}
 }
 
-func TestHistoryIsAskedBeforeItForgets(t *testing.T) {
-	u := Untold{AskedAt: at(0), Plays: nearlyAll}
-	if got := u.NextInquiry(); got.Errand != ErrandOverflow || !got.At.Equal(at(0).Add(arrives)) {
+func TestNextFetch_BeforeHistoryOverflows(t *testing.T) {
+	u := HistoryState{FetchedAt: at(0), PlaysSince: nearlyFullHistory}
+	if got := u.NextFetch(); got.Reason != HistoryOverflow || !got.At.Equal(at(0).Add(historyDelayMax)) {
 		t.Errorf("planned %+v", got)
 	}
-	if got := u.Asked(at(500)).NextInquiry(); got.Errand != ErrandRoutine {
+	if got := u.AfterFetch(at(500)).NextFetch(); got.Reason != HistoryRoutine {
 		t.Errorf("planned %+v though it was asked", got)
 	}
 }
 
-func TestAHoleThatHistoryCannotTellOfYetIsAskedAboutAgain(t *testing.T) {
-	u := Untold{AskedAt: at(0), Until: at(1000), Why: ErrandEnd}
-	if got := u.Asked(at(1060)).NextInquiry(); got.Errand != ErrandEnd || !got.At.Equal(at(1000).Add(arrives)) {
+func TestNextFetch_RepeatsForTimeNotYetListed(t *testing.T) {
+	u := HistoryState{FetchedAt: at(0), UncoveredUntil: at(1000), Reason: HistoryTrackEnd}
+	if got := u.AfterFetch(at(1060)).NextFetch(); got.Reason != HistoryTrackEnd || !got.At.Equal(at(1000).Add(historyDelayMax)) {
 		t.Errorf("planned %+v", got)
 	}
-	if got := u.Asked(at(1130)).NextInquiry(); got.Errand != ErrandRoutine {
+	if got := u.AfterFetch(at(1130)).NextFetch(); got.Reason != HistoryRoutine {
 		t.Errorf("planned %+v", got)
 	}
 }
 
-func TestInquiriesKeepTheirDistance(t *testing.T) {
+func TestNextFetch_KeepsItsDistance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		moment := func(label string) time.Time { return at(rapid.Float64Range(0, 40_000).Draw(t, label)) }
-		u := Untold{AskedAt: moment("asked"), Plays: rapid.IntRange(0, 60).Draw(t, "plays")}
+		u := HistoryState{FetchedAt: moment("asked"), PlaysSince: rapid.IntRange(0, 60).Draw(t, "plays")}
 		if rapid.Bool().Draw(t, "hole") {
-			u.Until, u.Why = moment("until"), rapid.SampledFrom([]Errand{ErrandHole, ErrandEnd, ErrandReturn}).Draw(t, "why")
+			u.UncoveredUntil, u.Reason = moment("until"), rapid.SampledFrom([]HistoryReason{HistoryUncovered, HistoryTrackEnd, HistoryResumed}).Draw(t, "why")
 		}
-		next := u.NextInquiry()
-		if next.At.After(u.AskedAt.Add(HistoryEvery)) {
-			t.Fatalf("%+v comes later than every %s", next, HistoryEvery)
+		next := u.NextFetch()
+		if next.At.After(u.FetchedAt.Add(HistoryFetchInterval)) {
+			t.Fatalf("%+v comes later than every %s", next, HistoryFetchInterval)
 		}
-		if next.Errand == u.Why && next.At.Before(u.Until.Add(arrives)) {
+		if next.Reason == u.Reason && next.At.Before(u.UncoveredUntil.Add(historyDelayMax)) {
 			t.Fatalf("%+v comes before history can tell", next)
 		}
-		again := u.Asked(next.At).NextInquiry()
-		if again.At.Sub(next.At) < arrives && again.Errand != u.Why {
+		again := u.AfterFetch(next.At).NextFetch()
+		if again.At.Sub(next.At) < historyDelayMax && again.Reason != u.Reason {
 			t.Fatalf("%+v comes right after %+v", again, next)
 		}
-		if again.Errand == next.Errand && again.At.Equal(next.At) {
+		if again.Reason == next.Reason && again.At.Equal(next.At) {
 			t.Fatalf("%+v is planned for ever", again)
 		}
 	})
 }
 
-func TestSettledTimeIsNeverClaimedByALaterPlay(t *testing.T) {
+func TestSettledUntil_NoLaterPlayBeginsBefore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, now := songspy.NowPlaying{}, base
 		for range rapid.IntRange(1, 12).Draw(t, "looks") {
-			settled := Settled(n)
+			settled := SettledUntil(n)
 			obs := genObservation(t, now)
 			now = later(now, obs.At)
 			out := Step(n, obs)
@@ -124,8 +124,8 @@ func TestSettledTimeIsNeverClaimedByALaterPlay(t *testing.T) {
 					t.Fatalf("%+v began before %v, which was settled", p, settled)
 				}
 			}
-			if Settled(out.State).Before(settled) {
-				t.Fatalf("settled until %v, then until %v", settled, Settled(out.State))
+			if SettledUntil(out.State).Before(settled) {
+				t.Fatalf("settled until %v, then until %v", settled, SettledUntil(out.State))
 			}
 			n = out.State
 		}

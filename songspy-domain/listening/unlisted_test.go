@@ -9,7 +9,7 @@ import (
 )
 
 // inSequence are tracks of those lengths, in seconds, each played to its end.
-func inSequence(lengths ...int) (tr truth) {
+func playInSequence(lengths ...int) (tr timeline) {
 	now := base
 	for i, n := range lengths {
 		s := span{start: now, end: now.Add(time.Duration(n) * time.Second)}
@@ -20,26 +20,26 @@ func inSequence(lengths ...int) (tr truth) {
 }
 
 // polled are the plays that polls make of a truth, as the planner times them.
-func polled(tr truth) (plays []songspy.KeptPlay) {
+func pollTimeline(tr timeline) (plays []songspy.StoredPlay) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].end); {
-		o := tr.look(now)
+		o := tr.poll(now)
 		out := Step(n, o)
 		n = out.State
 		for _, p := range out.Plays {
 			for _, s := range tr {
 				if s.track.URI == p.TrackURI {
 					p.ID = songspy.PlayID(len(plays) + 1)
-					plays = append(plays, songspy.KeptPlay{Play: p, Track: s.track})
+					plays = append(plays, songspy.StoredPlay{Play: p, Track: s.track})
 				}
 			}
 		}
-		now = NextLook(n, o.Sighting, now, 0, floorOfDay).At
+		now = NextPoll(n, o.Kind, now, 0, dayInterval).At
 	}
 	return plays
 }
 
-func TestAnUnlistedSessionKeepsWhatPollsSaw(t *testing.T) {
+func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 	var long []int
 	for i := range 22 {
 		long = append(long, 140+(i*17)%39)
@@ -56,8 +56,8 @@ func TestAnUnlistedSessionKeepsWhatPollsSaw(t *testing.T) {
 	} {
 		for _, byEnd := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, played_at is the end: %t", name, byEnd), func(t *testing.T) {
-				tr := inSequence(tt.lengths...)
-				plays := polled(tr)
+				tr := playInSequence(tt.lengths...)
+				plays := pollTimeline(tr)
 				var items []songspy.HistoryItem
 				for _, i := range tt.listed {
 					at := tr[i].start
@@ -66,13 +66,13 @@ func TestAnUnlistedSessionKeepsWhatPollsSaw(t *testing.T) {
 					}
 					items = append(items, songspy.HistoryItem{Track: tr[i].track, PlayedAt: at})
 				}
-				r := reconcile(around(plays, nil), items, tr[len(tr)-1].start.Add(time.Hour))
-				if len(r.Refuted) > 0 {
-					t.Errorf("of %d plays that polls saw history's silence took %d", len(plays), len(r.Refuted))
+				r := reconcileAll(storedPlays(plays, nil), items, tr[len(tr)-1].start.Add(time.Hour))
+				if len(r.Removed) > 0 {
+					t.Errorf("of %d plays that polls saw history's silence took %d", len(plays), len(r.Removed))
 				}
 				for _, c := range r.Confirmed {
-					if c.HeardAt.IsZero() {
-						t.Errorf("silence changed %s %v–%v, listened %d", c.Play.TrackURI, off(c.Play.StartedAt), off(c.Play.EndedAt), c.Play.ListenedMS)
+					if c.PlayedAt.IsZero() {
+						t.Errorf("silence changed %s %v–%v, listened %d", c.Play.TrackURI, secondsIn(c.Play.StartedAt), secondsIn(c.Play.EndedAt), c.Play.ListenedMS)
 					}
 				}
 			})
@@ -82,12 +82,12 @@ func TestAnUnlistedSessionKeepsWhatPollsSaw(t *testing.T) {
 
 // TestSilenceTakesAnInferredTailBetweenListedNeighbours holds that history still
 // refutes a play whose neighbours it lists.
-func TestSilenceTakesAnInferredTailBetweenListedNeighbours(t *testing.T) {
-	tr := inSequence(150, 65, 150)
-	plays := polled(tr)
+func TestReconcile_DropsUnlistedTailBetweenListedPlays(t *testing.T) {
+	tr := playInSequence(150, 65, 150)
+	plays := pollTimeline(tr)
 	for name, tt := range map[string]struct {
 		listed  []int
-		refuted int
+		removed int
 	}{
 		"both neighbours are listed":    {[]int{0, 2}, 1},
 		"only the former is listed":     {[]int{0}, 0},
@@ -99,9 +99,9 @@ func TestSilenceTakesAnInferredTailBetweenListedNeighbours(t *testing.T) {
 			for _, i := range tt.listed {
 				items = append(items, songspy.HistoryItem{Track: tr[i].track, PlayedAt: tr[i].start})
 			}
-			r := reconcile(around(plays, nil), items, tr[3].start.Add(time.Hour))
-			if len(r.Refuted) != tt.refuted {
-				t.Errorf("%d plays were refuted, want %d", len(r.Refuted), tt.refuted)
+			r := reconcileAll(storedPlays(plays, nil), items, tr[3].start.Add(time.Hour))
+			if len(r.Removed) != tt.removed {
+				t.Errorf("%d plays were refuted, want %d", len(r.Removed), tt.removed)
 			}
 		})
 	}

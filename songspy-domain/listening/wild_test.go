@@ -53,7 +53,7 @@ func genState(t *rapid.T) songspy.NowPlaying {
 		State:    rapid.SampledFrom([]songspy.PlayerState{"", songspy.PlayerIdle, songspy.PlayerPlaying, songspy.PlayerPaused}).Draw(t, "state"),
 		TrackURI: genURI(t), DurationMS: genLength(t, "duration"), StartedAt: genTime(t, "started"), ObservedAt: genTime(t, "observed"),
 		SeenAt: genTime(t, "seen"), ProgressMS: genLength(t, "progress"), ListenedMS: genLength(t, "listened"), PausedMS: genLength(t, "paused"),
-		PausedSince: genTimeOrNil(t, "paused since"), NothingSince: genTimeOrNil(t, "nothing since"), ElsewhereAt: genTime(t, "elsewhere"),
+		PausedSince: genTimeOrNil(t, "paused since"), IdleSince: genTimeOrNil(t, "nothing since"), OtherSeenAt: genTime(t, "elsewhere"),
 		EndsAt: genTimeOrNil(t, "ends"), Provisional: rapid.Bool().Draw(t, "provisional"), Skips: rapid.Int16().Draw(t, "skips"),
 		OpenedAt: genTime(t, "opened"), Polls: rapid.Int16().Draw(t, "polls"), Speed: genSpeed(t, "speed"), LastSpeed: genSpeed(t, "last speed"),
 		DoubtedAt: genTimeOrNil(t, "doubted"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"),
@@ -65,21 +65,21 @@ func genState(t *rapid.T) songspy.NowPlaying {
 func genObservation(t *rapid.T, before time.Time) songspy.Observation {
 	wait := rapid.OneOf(rapid.Int64Range(-5e9, 2e11), rapid.Int64Range(1, 5e9), rapid.Int64Range(0, 1e14)).Draw(t, "wait")
 	return songspy.Observation{
-		Sighting: rapid.SampledFrom([]songspy.Sighting{
-			songspy.SightingPlaying, songspy.SightingPlaying, songspy.SightingPlaying, songspy.SightingPaused, songspy.SightingPaused,
-			songspy.SightingNothing, songspy.SightingAdvertisement, songspy.SightingUnreadable, "",
+		Kind: rapid.SampledFrom([]songspy.ObservationKind{
+			songspy.ObservedPlaying, songspy.ObservedPlaying, songspy.ObservedPlaying, songspy.ObservedPaused, songspy.ObservedPaused,
+			songspy.ObservedIdle, songspy.ObservedAdvertisement, songspy.ObservedUnreadable, "",
 		}).Draw(t, "sighting"),
 		Track:    songspy.Track{URI: genURI(t), DurationMS: genLength(t, "told")},
-		Progress: milliseconds(genLength(t, "at")), At: before.Add(time.Duration(wait)),
+		Progress: fromMillis(genLength(t, "at")), At: before.Add(time.Duration(wait)),
 	}
 }
 
 // restored is a state as a database gives it back.
-func restored(n songspy.NowPlaying) songspy.NowPlaying {
-	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.ElsewhereAt, &n.OpenedAt} {
+func storeRoundTrip(n songspy.NowPlaying) songspy.NowPlaying {
+	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.OtherSeenAt, &n.OpenedAt} {
 		*at = at.UTC().Truncate(time.Microsecond)
 	}
-	for _, at := range []**time.Time{&n.PausedSince, &n.NothingSince, &n.EndsAt, &n.DoubtedAt} {
+	for _, at := range []**time.Time{&n.PausedSince, &n.IdleSince, &n.EndsAt, &n.DoubtedAt} {
 		if *at != nil {
 			when := (*at).UTC().Truncate(time.Microsecond)
 			*at = &when
@@ -102,7 +102,7 @@ func checkPlay(t *rapid.T, p songspy.Play, after, before time.Time) {
 
 // wild holds Step, NextLook and Close to their laws whatever the player, the
 // provider and the database say.
-func wild(t *rapid.T) {
+func checkStep(t *rapid.T) {
 	n := genState(t)
 	last, ended := base, time.Time{}
 	if n.ObservedAt.After(last) {
@@ -112,7 +112,7 @@ func wild(t *rapid.T) {
 	for range rapid.IntRange(1, 12).Draw(t, "looks") {
 		o := genObservation(t, last)
 		out := Step(n, o)
-		if len(out.Plays) > 0 && !out.Worth {
+		if len(out.Plays) > 0 && !out.MustSave {
 			t.Fatalf("plays that are not worth a write: %+v", out.Plays)
 		}
 		for _, p := range out.Plays {
@@ -123,36 +123,36 @@ func wild(t *rapid.T) {
 			continue // ignored
 		}
 		n, last = out.State, out.State.ObservedAt
-		if next := genObservation(t, last); !reflect.DeepEqual(Step(restored(n), next), Step(n, next)) {
+		if next := genObservation(t, last); !reflect.DeepEqual(Step(storeRoundTrip(n), next), Step(n, next)) {
 			t.Fatalf("a state read back means something else: %+v", n)
 		}
-		if wait := NextLook(n, o.Sighting, last, interval/3, interval).At.Sub(last); wait <= 0 || wait > interval {
+		if wait := NextPoll(n, o.Kind, last, interval/3, interval).At.Sub(last); wait <= 0 || wait > interval {
 			t.Fatalf("the next look is %v away, the interval %v: %+v", wait, interval, n)
 		}
-		if !n.Open() {
+		if !n.IsOpen() {
 			continue
 		}
 		if n.StartedAt.Before(ended) || n.StartedAt.After(n.SeenAt) || n.SeenAt.After(last) {
 			t.Fatalf("the open play of %v, seen at %v, follows one until %v", n.StartedAt, n.SeenAt, ended)
 		}
-		if n.State == songspy.PlayerPaused && (n.PausedSince == nil || n.PausedSince.After(last) || n.ShownUntil().After(last.Add(songspy.PauseShown))) {
+		if n.State == songspy.PlayerPaused && (n.PausedSince == nil || n.PausedSince.After(last) || n.ShownUntil().After(last.Add(songspy.PausedShownFor))) {
 			t.Fatalf("paused since %v, shown until %v", n.PausedSince, n.ShownUntil())
 		}
 		closing := last.Add(seconds(t, -300, 300))
-		if p, counts := n.Close(closing); counts {
+		if p, counted := n.ClosePlay(closing); counted {
 			checkPlay(t, p, ended, later(closing, last))
 		}
 	}
-	if !last.After(n.ObservedAt) && n.Open() {
+	if !last.After(n.ObservedAt) && n.IsOpen() {
 		for i := range 2 {
-			n = Step(n, songspy.Observation{Sighting: songspy.SightingNothing, At: last.Add(time.Duration(i+1) * doubted)}).State
+			n = Step(n, songspy.Observation{Kind: songspy.ObservedIdle, At: last.Add(time.Duration(i+1) * idleConfirmAfter)}).State
 		}
-		if n.Open() {
+		if n.IsOpen() {
 			t.Fatalf("two silences close nothing: %+v", n)
 		}
 	}
 }
 
-func TestStepKeepsItsLawsWhateverComes(t *testing.T) { rapid.Check(t, wild) }
+func TestStep_InvariantsForAnyInput(t *testing.T) { rapid.Check(t, checkStep) }
 
-func FuzzStep(f *testing.F) { f.Fuzz(rapid.MakeFuzz(wild)) }
+func FuzzStep(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkStep)) }

@@ -8,24 +8,24 @@ import (
 // How the quota is learned.
 const (
 	// planned is the part of the count at a refusal that is planned with at first.
-	planned = 0.95
+	plannedInitially = 0.95
 	// growth is by what part of that count the plan grows in a day. It grows by
 	// that much more for each week that passes without a refusal.
-	growth = 0.005
-	week   = 7 * 24 * time.Hour
+	plannedGrowth = 0.005
+	week          = 7 * 24 * time.Hour
 	// allowed is by what part of that count calls may exceed the plan: the plan is
 	// kept on average, and a session that begins is not held back.
-	allowed = 0.025
+	overrun = 0.025
 	// settling is the time in which the calls that are allowed sink from just
 	// below the count at the refusal to that. At once would be darkness for an hour.
-	settling = 6 * time.Hour
+	rampDown = 6 * time.Hour
 	// margin is what is kept free below the count at a refusal at once.
-	margin = 0.0025
+	marginBelow = 0.0025
 	// farthest is how far apart calls beyond the plan are at most.
-	farthest = 10 * time.Minute
+	spacingMax = 10 * time.Minute
 	// least is the fewest calls that are planned with, one in each bucket. A
 	// refusal at fewer is about calls that were made elsewhere.
-	least = int64(Window / BucketLength)
+	plannedMin = int64(Window / BucketLength)
 )
 
 // Refusal is one answer that the quota is exceeded.
@@ -46,79 +46,79 @@ type Refusal struct {
 // Account is bounded by nothing. It is not safe for concurrent use.
 type Account struct {
 	// Most is how many calls the operator allows in 24 hours; 0: as many as the provider.
-	Most int64
+	DailyMax int64
 	// Calls are the calls of all processes, of this one to the last.
 	Calls Calls
 	// Counted is since when calls are counted; zero: since the first of Calls.
-	Counted time.Time
+	CountedSince time.Time
 	// Last is the last refusal that taught something; the zero Refusal if none did.
-	Last Refusal
+	LastRefusal Refusal
 
-	last    time.Time     // when this process called last
-	pacedAt time.Time     // the bucket for which paced was worked out
-	paced   time.Duration // how far apart calls beyond the limit are
+	lastCallAt time.Time     // when this process called last
+	spacingAt  time.Time     // the bucket for which paced was worked out
+	spacing    time.Duration // how far apart calls beyond the limit are
 }
 
 // Refused returns the refusal of a call just now. A probe's teaches nothing: it
 // says only that the refusal before it still holds.
-func (a *Account) Refused(now time.Time, e Endpoint, retryAfter time.Duration, probe bool) Refusal {
+func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration, probe bool) Refusal {
 	r := Refusal{At: now, Endpoint: e, Calls: a.Calls.ByEndpoint(now), RetryAfterMS: retryAfter.Milliseconds()}
 	if probe {
 		return r
 	}
 	r.Quota = max(1, a.Calls.AtLeast(now)-1) // without the one that was refused
-	since := a.Counted
+	since := a.CountedSince
 	if since.IsZero() {
 		since = a.Calls.Since(now)
 	}
 	if now.Sub(since) < Window {
 		// Calls may have been made before counting began. Such a count raises
 		// what was learned before and never lowers it.
-		r.Quota = max(r.Quota, a.Last.Quota)
+		r.Quota = max(r.Quota, a.LastRefusal.Quota)
 	}
 	return r
 }
 
 // Learn takes over a refusal, unless a later one is known.
 func (a *Account) Learn(r Refusal) {
-	if r.Quota > 0 && r.At.After(a.Last.At) {
-		a.Last = r
+	if r.Quota > 0 && r.At.After(a.LastRefusal.At) {
+		a.LastRefusal = r
 	}
 }
 
 // Limit returns how many calls are planned for 24 hours; false: as many as are
 // wanted.
 func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
-	if a.Last.Quota > 0 {
-		calls, bounded = max(least, int64(float64(a.Last.Quota)*part(now.Sub(a.Last.At)))), true
+	if a.LastRefusal.Quota > 0 {
+		calls, bounded = max(plannedMin, int64(float64(a.LastRefusal.Quota)*plannedShare(now.Sub(a.LastRefusal.At)))), true
 	}
-	if most := a.Most - int64(allowed*float64(a.Most)); a.Most > 0 && (!bounded || most < calls) {
+	if most := a.DailyMax - int64(overrun*float64(a.DailyMax)); a.DailyMax > 0 && (!bounded || most < calls) {
 		calls, bounded = most, true
 	}
 	return calls, bounded
 }
 
 // part is the part of the count at a refusal that is planned with so long after it.
-func part(since time.Duration) float64 {
+func plannedShare(since time.Duration) float64 {
 	since = max(0, since)
 	weeks := float64(since / week)
 	days := (since % week).Hours() / 24
 	// n full weeks have added 7 × growth × (1 + 2 + … + n).
-	return planned + growth*(7*weeks*(weeks+1)/2+(weeks+1)*days)
+	return plannedInitially + plannedGrowth*(7*weeks*(weeks+1)/2+(weeks+1)*days)
 }
 
 // Ceiling returns from how many calls in 24 hours on routine calls wait; false:
 // they never do.
 func (a *Account) Ceiling(now time.Time) (calls int64, bounded bool) {
 	calls, bounded = a.Limit(now)
-	if a.Last.Quota == 0 {
-		return a.Most, bounded
+	if a.LastRefusal.Quota == 0 {
+		return a.DailyMax, bounded
 	}
-	since := max(0, now.Sub(a.Last.At))
-	over := allowed + max(0, 1-planned-margin-allowed)*max(0, 1-since.Seconds()/settling.Seconds())
-	calls += int64(over * float64(a.Last.Quota))
-	if a.Most > 0 {
-		calls = min(calls, a.Most)
+	since := max(0, now.Sub(a.LastRefusal.At))
+	over := overrun + max(0, 1-plannedInitially-marginBelow-overrun)*max(0, 1-since.Seconds()/rampDown.Seconds())
+	calls += int64(over * float64(a.LastRefusal.Quota))
+	if a.DailyMax > 0 {
+		calls = min(calls, a.DailyMax)
 	}
 	return calls, bounded
 }
@@ -135,41 +135,41 @@ func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	}
 	most, _ := a.Ceiling(now)
 	if sum >= most {
-		return max(time.Second, a.Calls.roomFrom(now, most).Sub(now))
+		return max(time.Second, a.Calls.belowAt(now, most).Sub(now))
 	}
-	if a.last.After(now) { // the clock was set back
-		a.last = now
+	if a.lastCallAt.After(now) { // the clock was set back
+		a.lastCallAt = now
 	}
-	return max(0, a.last.Add(a.apart(now, most-sum, share)).Sub(now))
+	return max(0, a.lastCallAt.Add(a.callSpacing(now, most-sum, share)).Sub(now))
 }
 
 // apart is how far apart two calls are of which only so many are left until
 // others leave the window.
-func (a *Account) apart(now time.Time, left int64, share float64) time.Duration {
-	if at := BucketOf(now); !a.pacedAt.Equal(at) {
+func (a *Account) callSpacing(now time.Time, left int64, share float64) time.Duration {
+	if at := BucketOf(now); !a.spacingAt.Equal(at) {
 		rate, free := math.Inf(1), float64(left)
 		for i, leaving := range a.Calls.Leaving(now) {
 			// Those that leave in an hour may leave at its end.
 			rate = min(rate, free/float64(i+1))
 			free += float64(leaving)
 		}
-		a.pacedAt, a.paced = at, min(farthest, time.Duration(float64(time.Hour)/max(rate, 1e-3)))
+		a.spacingAt, a.spacing = at, min(spacingMax, time.Duration(float64(time.Hour)/max(rate, 1e-3)))
 	}
-	return time.Duration(float64(a.paced) / min(1, max(share, 1e-3)))
+	return time.Duration(float64(a.spacing) / min(1, max(share, 1e-3)))
 }
 
 // Count counts a call that begins now.
 func (a *Account) Count(now time.Time, e Endpoint) {
-	if a.Counted.IsZero() {
-		a.Counted = now
+	if a.CountedSince.IsZero() {
+		a.CountedSince = now
 	}
 	a.Calls.Add(now, e)
-	a.last = now
+	a.lastCallAt = now
 }
 
 // Room is what an account may still call, at one moment. The zero Room is
 // bounded by nothing.
-type Room struct {
+type Headroom struct {
 	Bounded bool
 	// Limit is how many calls are planned for 24 hours, and Ceiling how many are allowed.
 	Limit, Ceiling int64
@@ -180,9 +180,9 @@ type Room struct {
 }
 
 // Room returns what the account may still call.
-func (a *Account) Room(now time.Time) (r Room) {
+func (a *Account) Headroom(now time.Time) (r Headroom) {
 	if r.Limit, r.Bounded = a.Limit(now); !r.Bounded {
-		return Room{}
+		return Headroom{}
 	}
 	r.Ceiling, _ = a.Ceiling(now)
 	r.Calls, r.Leaving = a.Calls.Sum(now), a.Calls.Leaving(now)
@@ -190,25 +190,25 @@ func (a *Account) Room(now time.Time) (r Room) {
 }
 
 // Standing is how an account stands to its quota at one moment, for operators.
-type Standing struct {
+type Status struct {
 	// Calls are those of the last 24 hours.
 	Calls Counts
 	// Bounded says that something bounds them; Limit is how many are planned, and
 	// Most how many the operator allows, 0: as many as the provider.
-	Bounded     bool
-	Limit, Most int64
+	Bounded         bool
+	Limit, DailyMax int64
 	// FreeAt is when the next routine call may leave, if it may not now.
-	FreeAt time.Time
+	NextCallAt time.Time
 	// Last is the last refusal that taught something.
-	Last Refusal
+	LastRefusal Refusal
 }
 
 // Standing returns how the account stands.
-func (a *Account) Standing(now time.Time) Standing {
-	s := Standing{Calls: a.Calls.ByEndpoint(now), Most: a.Most, Last: a.Last}
+func (a *Account) Status(now time.Time) Status {
+	s := Status{Calls: a.Calls.ByEndpoint(now), DailyMax: a.DailyMax, LastRefusal: a.LastRefusal}
 	s.Limit, s.Bounded = a.Limit(now)
 	if most, bounded := a.Ceiling(now); bounded && a.Calls.Sum(now) >= most {
-		s.FreeAt = a.Calls.roomFrom(now, most)
+		s.NextCallAt = a.Calls.belowAt(now, most)
 	}
 	return s
 }

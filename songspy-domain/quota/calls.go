@@ -11,7 +11,7 @@ const (
 	// BucketLength is how exactly the time of a call is kept.
 	BucketLength = 5 * time.Minute
 	// slots holds a window whatever the place of now in its bucket.
-	slots = int(Window/BucketLength) + 1
+	windowBuckets = int(Window/BucketLength) + 1
 )
 
 // Endpoint names an endpoint of the Web API. It is fit for a metric's label.
@@ -51,14 +51,14 @@ func (c Counts) Sum() (sum int64) {
 // empty. It is not safe for concurrent use.
 type Calls struct {
 	// slots are the buckets of the window, each at its place modulo their number.
-	slots []slot
+	buckets []bucketCalls
 	// sum is the calls of all slots, as of the bucket now.
-	sum int64
-	now int64
+	sum           int64
+	currentBucket int64
 	// own are the calls that the database does not hold yet; few buckets at a time.
-	own []own
+	unsaved []unsavedCalls
 	// Alone says that no other process counts: there is nothing to tell.
-	Alone bool
+	SingleProcess bool
 }
 
 // endpoints are told apart by their place here.
@@ -76,41 +76,43 @@ func (e Endpoint) index() int {
 
 // slot is one bucket. What others are known to have called, and what this
 // process has called since it last told them, are counted together.
-type slot struct {
-	at    int64 // the bucket's number; 0: nothing was counted
-	calls int64
-	by    [len(endpoints)]int64
+type bucketCalls struct {
+	bucket     int64 // the bucket's number; 0: nothing was counted
+	calls      int64
+	byEndpoint [len(endpoints)]int64
 }
 
 // own is what this process has called in one bucket of one endpoint.
-type own struct {
-	at       int64
+type unsavedCalls struct {
+	bucket   int64
 	endpoint int
 	calls    int64
 }
 
-func bucket(now time.Time) int64   { return now.Unix() / int64(BucketLength/time.Second) }
-func began(bucket int64) time.Time { return time.Unix(bucket*int64(BucketLength/time.Second), 0).UTC() }
+func bucketNumber(now time.Time) int64 { return now.Unix() / int64(BucketLength/time.Second) }
+func bucketStart(bucket int64) time.Time {
+	return time.Unix(bucket*int64(BucketLength/time.Second), 0).UTC()
+}
 
 // Add counts a call that begins now.
 func (c *Calls) Add(now time.Time, e Endpoint) {
-	c.roll(now)
-	at, endpoint := bucket(now), e.index()
+	c.advance(now)
+	at, endpoint := bucketNumber(now), e.index()
 	c.add(at, endpoint, 1)
-	if !c.Alone {
-		c.addOwn(at, endpoint, 1)
+	if !c.SingleProcess {
+		c.addUnsaved(at, endpoint, 1)
 	}
 }
 
 // addOwn changes what the database does not hold yet.
-func (c *Calls) addOwn(at int64, endpoint int, n int64) {
-	i := slices.IndexFunc(c.own, func(o own) bool { return o.at == at && o.endpoint == endpoint })
+func (c *Calls) addUnsaved(at int64, endpoint int, n int64) {
+	i := slices.IndexFunc(c.unsaved, func(o unsavedCalls) bool { return o.bucket == at && o.endpoint == endpoint })
 	if i < 0 {
-		c.own = append(c.own, own{at: at, endpoint: endpoint})
-		i = len(c.own) - 1
+		c.unsaved = append(c.unsaved, unsavedCalls{bucket: at, endpoint: endpoint})
+		i = len(c.unsaved) - 1
 	}
-	if c.own[i].calls += n; c.own[i].calls == 0 {
-		c.own = slices.Delete(c.own, i, i+1)
+	if c.unsaved[i].calls += n; c.unsaved[i].calls == 0 {
+		c.unsaved = slices.Delete(c.unsaved, i, i+1)
 	}
 }
 
@@ -118,16 +120,16 @@ func (c *Calls) addOwn(at int64, endpoint int, n int64) {
 // oldest bucket count until all of it has left the window, so it is never too
 // low, and too high by five minutes of calls at most.
 func (c *Calls) Sum(now time.Time) int64 {
-	c.roll(now)
+	c.advance(now)
 	return c.sum
 }
 
 // AtLeast returns how many calls surely began within the last 24 hours: Sum
 // without the bucket that is leaving the window.
 func (c *Calls) AtLeast(now time.Time) int64 {
-	c.roll(now)
-	oldest := bucket(now) - int64(slots) + 1
-	if s := c.find(oldest); s != nil {
+	c.advance(now)
+	oldest := bucketNumber(now) - int64(windowBuckets) + 1
+	if s := c.findBucket(oldest); s != nil {
 		return c.sum - s.calls
 	}
 	return c.sum
@@ -135,11 +137,11 @@ func (c *Calls) AtLeast(now time.Time) int64 {
 
 // ByEndpoint returns the calls of Sum by endpoint.
 func (c *Calls) ByEndpoint(now time.Time) Counts {
-	c.roll(now)
+	c.advance(now)
 	counts := Counts{}
-	for _, s := range c.slots {
-		if c.holds(s) {
-			for i, n := range s.by {
+	for _, s := range c.buckets {
+		if c.inWindow(s) {
+			for i, n := range s.byEndpoint {
 				if n > 0 {
 					counts[endpoints[i]] += n
 				}
@@ -152,107 +154,107 @@ func (c *Calls) ByEndpoint(now time.Time) Counts {
 // Leaving returns how many of the calls of Sum leave the window in each of the
 // next 24 hours.
 func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
-	c.roll(now)
-	for _, s := range c.slots {
-		if c.holds(s) {
-			leaving[min(23, max(0, int(leaves(s.at).Sub(now)/time.Hour)))] += s.calls
+	c.advance(now)
+	for _, s := range c.buckets {
+		if c.inWindow(s) {
+			leaving[min(23, max(0, int(bucketLeavesAt(s.bucket).Sub(now)/time.Hour)))] += s.calls
 		}
 	}
 	return leaving
 }
 
 // leaves is when the last call of a bucket leaves the window.
-func leaves(bucket int64) time.Time { return began(bucket + 1).Add(Window) }
+func bucketLeavesAt(bucket int64) time.Time { return bucketStart(bucket + 1).Add(Window) }
 
 // roomFrom returns when fewer than most calls are left in the window, if none
 // are added.
-func (c *Calls) roomFrom(now time.Time, most int64) time.Time {
-	c.roll(now)
+func (c *Calls) belowAt(now time.Time, most int64) time.Time {
+	c.advance(now)
 	sum := c.sum
-	for at := bucket(now) - int64(slots) + 1; at <= bucket(now); at++ {
+	for at := bucketNumber(now) - int64(windowBuckets) + 1; at <= bucketNumber(now); at++ {
 		if sum < most {
-			return leaves(at - 1)
+			return bucketLeavesAt(at - 1)
 		}
-		if s := c.find(at); s != nil {
+		if s := c.findBucket(at); s != nil {
 			sum -= s.calls
 		}
 	}
-	return leaves(bucket(now))
+	return bucketLeavesAt(bucketNumber(now))
 }
 
 // Since returns when the oldest call of the window was made, to within a
 // bucket; the zero time if there is none.
 func (c *Calls) Since(now time.Time) (since time.Time) {
-	c.roll(now)
-	for _, s := range c.slots {
-		if c.holds(s) && s.calls > 0 && (since.IsZero() || began(s.at).Before(since)) {
-			since = began(s.at)
+	c.advance(now)
+	for _, s := range c.buckets {
+		if c.inWindow(s) && s.calls > 0 && (since.IsZero() || bucketStart(s.bucket).Before(since)) {
+			since = bucketStart(s.bucket)
 		}
 	}
 	return since
 }
 
 // Own returns the calls of this process that Settle has not been told of.
-func (c *Calls) Own() []Bucket {
-	buckets := make([]Bucket, len(c.own))
-	for i, o := range c.own {
-		buckets[i] = Bucket{began(o.at), endpoints[o.endpoint], o.calls}
+func (c *Calls) Unsaved() []Bucket {
+	buckets := make([]Bucket, len(c.unsaved))
+	for i, o := range c.unsaved {
+		buckets[i] = Bucket{bucketStart(o.bucket), endpoints[o.endpoint], o.calls}
 	}
 	return buckets
 }
 
 // Settle takes over what the database holds: told are this process's calls that
 // it holds now, and all is every bucket from since on.
-func (c *Calls) Settle(now, since time.Time, told, all []Bucket) {
-	c.roll(now)
-	for _, b := range told {
-		c.addOwn(bucket(b.At), b.Endpoint.index(), -b.Calls)
+func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
+	c.advance(now)
+	for _, b := range saved {
+		c.addUnsaved(bucketNumber(b.At), b.Endpoint.index(), -b.Calls)
 	}
-	from := bucket(since)
-	for i := range c.slots {
-		if s := &c.slots[i]; c.holds(*s) && s.at >= from {
+	from := bucketNumber(since)
+	for i := range c.buckets {
+		if s := &c.buckets[i]; c.inWindow(*s) && s.bucket >= from {
 			c.sum -= s.calls
-			*s = slot{}
+			*s = bucketCalls{}
 		}
 	}
 	for _, b := range all {
-		if at := bucket(b.At); at >= from {
+		if at := bucketNumber(b.At); at >= from {
 			c.add(at, b.Endpoint.index(), b.Calls)
 		}
 	}
-	for _, o := range c.own {
-		if o.at >= from {
-			c.add(o.at, o.endpoint, o.calls)
+	for _, o := range c.unsaved {
+		if o.bucket >= from {
+			c.add(o.bucket, o.endpoint, o.calls)
 		}
 	}
 }
 
 // add adds to a bucket, if the window still holds it.
 func (c *Calls) add(at int64, endpoint int, n int64) {
-	if at <= c.now-int64(slots) {
+	if at <= c.currentBucket-int64(windowBuckets) {
 		return
 	}
-	if c.slots == nil {
-		c.slots = make([]slot, slots)
+	if c.buckets == nil {
+		c.buckets = make([]bucketCalls, windowBuckets)
 	}
-	s := &c.slots[at%int64(slots)]
-	if s.at < at { // of a former day, or unused
-		if c.holds(*s) {
+	s := &c.buckets[at%int64(windowBuckets)]
+	if s.bucket < at { // of a former day, or unused
+		if c.inWindow(*s) {
 			c.sum -= s.calls // the clock was set back, and at lies ahead of it
 		}
-		*s = slot{at: at}
+		*s = bucketCalls{bucket: at}
 	}
 	s.calls += n
-	s.by[endpoint] += n
+	s.byEndpoint[endpoint] += n
 	c.sum += n
 }
 
 // find returns the slot of a bucket, nil if nothing was counted in it.
-func (c *Calls) find(at int64) *slot {
-	if c.slots == nil {
+func (c *Calls) findBucket(at int64) *bucketCalls {
+	if c.buckets == nil {
 		return nil
 	}
-	if s := &c.slots[at%int64(slots)]; s.at == at {
+	if s := &c.buckets[at%int64(windowBuckets)]; s.bucket == at {
 		return s
 	}
 	return nil
@@ -260,18 +262,20 @@ func (c *Calls) find(at int64) *slot {
 
 // holds reports whether the window holds the slot. Calls that were counted
 // ahead of a clock that has been set back since are held too.
-func (c *Calls) holds(s slot) bool { return s.at > c.now-int64(slots) && s.at > 0 }
+func (c *Calls) inWindow(s bucketCalls) bool {
+	return s.bucket > c.currentBucket-int64(windowBuckets) && s.bucket > 0
+}
 
 // roll moves the window on to now.
-func (c *Calls) roll(now time.Time) {
-	at := bucket(now)
-	if at == c.now {
+func (c *Calls) advance(now time.Time) {
+	at := bucketNumber(now)
+	if at == c.currentBucket {
 		return
 	}
-	c.now = at
+	c.currentBucket = at
 	c.sum = 0
-	for _, s := range c.slots {
-		if c.holds(s) {
+	for _, s := range c.buckets {
+		if c.inWindow(s) {
 			c.sum += s.calls
 		}
 	}

@@ -5,9 +5,9 @@ import "time"
 const (
 	// reserve is the part of the limit that idle users leave free: how much
 	// listening will cost is an estimate.
-	reserve = 0.05
+	idleReserve = 0.05
 	// fewest is the part of their polls that listening users always keep.
-	fewest = 0.1
+	keepMin = 0.1
 )
 
 // Demand is what a plan is asked for.
@@ -25,13 +25,13 @@ type Demand struct {
 // Plan is how calls are divided until the next plan.
 type Plan struct {
 	// Wait is the time between two polls of an idle user.
-	Wait time.Duration
+	IdleWait time.Duration
 	// Keep is the part of the polls of listening users that is made, above 0; 1: all.
-	Keep float64
+	KeepRatio float64
 }
 
 // Unbounded is the plan where nothing bounds calls.
-func Unbounded(interval time.Duration) Plan { return Plan{Wait: interval, Keep: 1} }
+func UnboundedPlan(interval time.Duration) Plan { return Plan{IdleWait: interval, KeepRatio: 1} }
 
 // Plan divides the calls that there is room for. Users who are listening come
 // first. Idle users share what they leave, evenly: at least a poll in longest
@@ -40,14 +40,14 @@ func Unbounded(interval time.Duration) Plan { return Plan{Wait: interval, Keep: 
 //
 // Both hold for each of the next 24 hours: calls that leave the window later
 // are not spent now, so that no hour is left dark.
-func (r Room) Plan(d Demand, interval, longest time.Duration) Plan {
+func (r Headroom) Plan(d Demand, interval, longest time.Duration) Plan {
 	longest = max(longest, interval)
 	if !r.Bounded || interval <= 0 {
-		return Unbounded(interval)
+		return UnboundedPlan(interval)
 	}
 	idle := float64(max(d.Idle, 1))
 	slowest, fastest := idle*float64(time.Hour)/float64(longest), idle*float64(time.Hour)/float64(interval)
-	free := float64(r.Limit)*(1-reserve) - float64(r.Calls)
+	free := float64(r.Limit)*(1-idleReserve) - float64(r.Calls)
 	most := float64(r.Limit+r.Ceiling)/2 - float64(r.Calls)
 	rate, keep, listening := fastest, 1.0, 0.0
 	for i, leaving := range r.Leaving {
@@ -61,7 +61,7 @@ func (r Room) Plan(d Demand, interval, longest time.Duration) Plan {
 	}
 	rate = max(rate, slowest)
 	return Plan{
-		Wait: min(longest, max(interval, time.Duration(idle*float64(time.Hour)/rate))),
-		Keep: max(keep, fewest),
+		IdleWait:  min(longest, max(interval, time.Duration(idle*float64(time.Hour)/rate))),
+		KeepRatio: max(keep, keepMin),
 	}
 }

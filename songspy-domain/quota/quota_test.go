@@ -16,7 +16,7 @@ const (
 
 // counted is how many of the times lie in the window and no longer ago than it
 // and some more.
-func counted(calls []time.Time, now time.Time, more time.Duration) (n int64) {
+func countWithin(calls []time.Time, now time.Time, more time.Duration) (n int64) {
 	for _, at := range calls {
 		if now.Sub(at) < Window+more {
 			n++
@@ -25,7 +25,7 @@ func counted(calls []time.Time, now time.Time, more time.Duration) (n int64) {
 	return n
 }
 
-func TestCallsAreCountedOverARollingDayToWithinABucket(t *testing.T) {
+func TestCalls_RollingDayWithinOneBucket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var c Calls
 		var made []time.Time
@@ -36,7 +36,7 @@ func TestCallsAreCountedOverARollingDayToWithinABucket(t *testing.T) {
 				c.Add(now, rapid.SampledFrom(endpoints[:]).Draw(t, "endpoint"))
 				made = append(made, now)
 			}
-			exact, most := counted(made, now, 0), counted(made, now, BucketLength)
+			exact, most := countWithin(made, now, 0), countWithin(made, now, BucketLength)
 			if sum, least := c.Sum(now), c.AtLeast(now); sum < exact || sum > most || least > exact {
 				t.Fatalf("at %v between %d and %d calls are counted; %d were made in the window, %d in it and five minutes", now, least, sum, exact, most)
 			}
@@ -52,9 +52,9 @@ func TestCallsAreCountedOverARollingDayToWithinABucket(t *testing.T) {
 }
 
 // table is what the database keeps of an account.
-type table map[Bucket]int64
+type storeModel map[Bucket]int64
 
-func (d table) count(calls []Bucket, since time.Time) (all []Bucket) {
+func (d storeModel) add(calls []Bucket, since time.Time) (all []Bucket) {
 	for _, b := range calls {
 		d[Bucket{At: b.At, Endpoint: b.Endpoint}] += b.Calls
 	}
@@ -66,13 +66,13 @@ func (d table) count(calls []Bucket, since time.Time) (all []Bucket) {
 	return all
 }
 
-func TestProcessesThatShareTheirCallsCountTheSame(t *testing.T) {
+func TestCalls_ProcessesCountTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d, processes := table{}, make([]Calls, 3)
+		d, processes := storeModel{}, make([]Calls, 3)
 		now, made := noon, []time.Time{}
-		settle := func(c *Calls, since time.Time) {
-			own := c.Own()
-			c.Settle(now, since, own, d.count(own, since))
+		sync := func(c *Calls, since time.Time) {
+			unsaved := c.Unsaved()
+			c.Sync(now, since, unsaved, d.add(unsaved, since))
 		}
 		for range rapid.IntRange(1, 100).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds later")) * time.Second)
@@ -80,26 +80,26 @@ func TestProcessesThatShareTheirCallsCountTheSame(t *testing.T) {
 			c.Add(now, EndpointPlaying)
 			made = append(made, now)
 			if rapid.Bool().Draw(t, "settles") {
-				settle(c, BucketOf(now.Add(-Window)))
+				sync(c, BucketOf(now.Add(-Window)))
 			}
 		}
 		for range 2 {
 			for i := range processes {
-				settle(&processes[i], BucketOf(now.Add(-Window)))
+				sync(&processes[i], BucketOf(now.Add(-Window)))
 			}
 		}
 		for i := range processes {
-			if sum := processes[i].Sum(now); sum < counted(made, now, 0) || sum > counted(made, now, BucketLength) {
+			if sum := processes[i].Sum(now); sum < countWithin(made, now, 0) || sum > countWithin(made, now, BucketLength) {
 				t.Fatalf("process %d counts %d calls of %d", i, sum, len(made))
 			}
-			if own := processes[i].Own(); len(own) > 0 {
-				t.Fatalf("process %d still has %v to tell", i, own)
+			if unsaved := processes[i].Unsaved(); len(unsaved) > 0 {
+				t.Fatalf("process %d still has %v to tell", i, unsaved)
 			}
 		}
 	})
 }
 
-func TestCallsThatWereCountedAheadOfAClockSetBackStillCount(t *testing.T) {
+func TestCalls_SurviveClockSetBack(t *testing.T) {
 	var c Calls
 	for range 10 {
 		c.Add(noon.Add(9*time.Hour), EndpointPlaying)
@@ -114,33 +114,33 @@ func TestCallsThatWereCountedAheadOfAClockSetBackStillCount(t *testing.T) {
 }
 
 // used is an account that has made so many calls, evenly over the last 24 hours.
-func used(calls int) *Account {
-	a := &Account{Counted: noon.Add(-48 * time.Hour)}
+func usedAccount(calls int) *Account {
+	a := &Account{CountedSince: noon.Add(-48 * time.Hour)}
 	for i := range calls {
 		a.Count(noon.Add(-Window+BucketLength).Add(time.Duration(i)*(Window-BucketLength)/time.Duration(calls)), EndpointPlaying)
 	}
 	return a
 }
 
-func TestAfterARefusalThePlanIsBelowWhatWasCountedAndGrowsFasterTheLongerNoneComes(t *testing.T) {
-	a := used(1145)
-	a.Learn(a.Refused(noon, EndpointPlaying, time.Hour, false))
+func TestLimit_DropsAfterRefusalAndGrows(t *testing.T) {
+	a := usedAccount(1145)
+	a.Learn(a.NewRefusal(noon, EndpointPlaying, time.Hour, false))
 	for days, want := range map[float64]float64{0: 0.95, 1: 0.955, 7: 0.985, 8: 0.995, 14: 1.055, 21: 1.16} {
 		got, _ := a.Limit(noon.Add(time.Duration(days * 24 * float64(time.Hour))))
-		if exact := want * float64(a.Last.Quota); float64(got) < exact-1.5 || float64(got) > exact+0.5 {
-			t.Errorf("%v days after a refusal at %d calls %d are planned, want %.0f", days, a.Last.Quota, got, exact)
+		if exact := want * float64(a.LastRefusal.Quota); float64(got) < exact-1.5 || float64(got) > exact+0.5 {
+			t.Errorf("%v days after a refusal at %d calls %d are planned, want %.0f", days, a.LastRefusal.Quota, got, exact)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		sooner := time.Duration(rapid.Int64Range(0, int64(90*24*time.Hour)).Draw(t, "after"))
 		later := sooner + time.Duration(rapid.Int64Range(0, int64(30*24*time.Hour)).Draw(t, "later"))
-		if part(later) < part(sooner) {
-			t.Fatalf("%v after a refusal %v of it is planned, %v after it only %v", sooner, part(sooner), later, part(later))
+		if plannedShare(later) < plannedShare(sooner) {
+			t.Fatalf("%v after a refusal %v of it is planned, %v after it only %v", sooner, plannedShare(sooner), later, plannedShare(later))
 		}
 	})
 }
 
-func TestWhatARefusalTeaches(t *testing.T) {
+func TestLearn_QuotaFromRefusal(t *testing.T) {
 	for name, c := range map[string]struct {
 		counted time.Time // since when
 		former  int64     // what was learned before
@@ -156,27 +156,27 @@ func TestWhatARefusalTeaches(t *testing.T) {
 		"a higher one before a day was counted":         {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 1301, want: 1300},
 		"one of an account that others have used alone": {counted: noon.Add(-48 * time.Hour), calls: 1, want: 1},
 	} {
-		a := used(c.calls)
-		a.Counted, a.Last = c.counted, Refusal{Quota: c.former}
-		r := a.Refused(noon, EndpointHistory, 90*time.Second, c.probe)
+		a := usedAccount(c.calls)
+		a.CountedSince, a.LastRefusal = c.counted, Refusal{Quota: c.former}
+		r := a.NewRefusal(noon, EndpointHistory, 90*time.Second, c.probe)
 		a.Learn(r)
-		if a.Last.Quota != c.want {
-			t.Errorf("%s: the quota is taken to be %d, want %d", name, a.Last.Quota, c.want)
+		if a.LastRefusal.Quota != c.want {
+			t.Errorf("%s: the quota is taken to be %d, want %d", name, a.LastRefusal.Quota, c.want)
 		}
 		if r.Endpoint != EndpointHistory || r.RetryAfterMS != 90_000 || r.Calls[EndpointPlaying] != int64(c.calls) {
 			t.Errorf("%s: recorded is %+v", name, r)
 		}
-		if limit, bounded := a.Limit(noon); !bounded || limit < least {
-			t.Errorf("%s: %d calls are planned; fewer than %d mean that others have called", name, limit, least)
+		if limit, bounded := a.Limit(noon); !bounded || limit < plannedMin {
+			t.Errorf("%s: %d calls are planned; fewer than %d mean that others have called", name, limit, plannedMin)
 		}
 	}
 }
 
-func TestTheOperatorsBoundHoldsWhateverWasLearned(t *testing.T) {
+func TestLimit_OperatorMaximumHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a := Account{Most: rapid.Int64Range(1, 5000).Draw(t, "most"), Counted: noon}
+		a := Account{DailyMax: rapid.Int64Range(1, 5000).Draw(t, "most"), CountedSince: noon}
 		if rapid.Bool().Draw(t, "refused") {
-			a.Last = Refusal{At: noon, Quota: rapid.Int64Range(1, 5000).Draw(t, "quota")}
+			a.LastRefusal = Refusal{At: noon, Quota: rapid.Int64Range(1, 5000).Draw(t, "quota")}
 		}
 		now, made := noon, []time.Time{}
 		for range rapid.IntRange(1, 2000).Draw(t, "calls") {
@@ -189,8 +189,8 @@ func TestTheOperatorsBoundHoldsWhateverWasLearned(t *testing.T) {
 				a.Count(now, EndpointPlaying)
 				made = append(made, now)
 			}
-			if n := counted(made, now, 0); n > a.Most {
-				t.Fatalf("%d calls in 24 hours, %d are allowed", n, a.Most)
+			if n := countWithin(made, now, 0); n > a.DailyMax {
+				t.Fatalf("%d calls in 24 hours, %d are allowed", n, a.DailyMax)
 			}
 		}
 		if _, bounded := a.Limit(now); !bounded {
@@ -199,9 +199,9 @@ func TestTheOperatorsBoundHoldsWhateverWasLearned(t *testing.T) {
 	})
 }
 
-func TestACallThatWaitsAsToldMayLeave(t *testing.T) {
+func TestWait_CallMayLeaveAfterwards(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a := Account{Last: Refusal{At: noon, Quota: rapid.Int64Range(1, 1000).Draw(t, "quota")}, Counted: noon}
+		a := Account{LastRefusal: Refusal{At: noon, Quota: rapid.Int64Range(1, 1000).Draw(t, "quota")}, CountedSince: noon}
 		now := noon
 		for range rapid.IntRange(1, 1500).Draw(t, "calls") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 60).Draw(t, "seconds")) * time.Second)
@@ -220,7 +220,7 @@ func TestACallThatWaitsAsToldMayLeave(t *testing.T) {
 	})
 }
 
-func TestWithoutABoundThePlanIsTheInterval(t *testing.T) {
+func TestPlan_UnboundedIsTheInterval(t *testing.T) {
 	var a Account
 	for range 10_000 {
 		a.Count(noon, EndpointPlaying)
@@ -228,15 +228,15 @@ func TestWithoutABoundThePlanIsTheInterval(t *testing.T) {
 	if wait := a.Wait(noon, 1); wait > 0 {
 		t.Errorf("a call waits %v, and nothing bounds it", wait)
 	}
-	plan := a.Room(noon).Plan(Demand{Idle: 5, Fixed: 1e6}, interval, longest)
+	plan := a.Headroom(noon).Plan(Demand{Idle: 5, Fixed: 1e6}, interval, longest)
 	if plan != (Plan{interval, 1}) {
 		t.Errorf("the plan is %+v", plan)
 	}
 }
 
-func TestMoreRoomNeverMeansFewerPolls(t *testing.T) {
+func TestPlan_MoreHeadroomNeverMeansFewerPolls(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Room{Bounded: true, Limit: rapid.Int64Range(0, 5000).Draw(t, "limit"), Calls: rapid.Int64Range(0, 5000).Draw(t, "calls")}
+		r := Headroom{Bounded: true, Limit: rapid.Int64Range(0, 5000).Draw(t, "limit"), Calls: rapid.Int64Range(0, 5000).Draw(t, "calls")}
 		r.Ceiling = r.Limit + rapid.Int64Range(0, 100).Draw(t, "over")
 		d := Demand{Idle: rapid.IntRange(0, 1000).Draw(t, "idle"), Fixed: rapid.Float64Range(0, 100).Draw(t, "fixed")}
 		for i := range d.Listening {
@@ -244,15 +244,15 @@ func TestMoreRoomNeverMeansFewerPolls(t *testing.T) {
 			r.Leaving[i] = rapid.Int64Range(0, 200).Draw(t, "leaving")
 		}
 		plan := r.Plan(d, interval, longest)
-		if plan.Wait < interval || plan.Wait > longest || plan.Keep < fewest || plan.Keep > 1 {
+		if plan.IdleWait < interval || plan.IdleWait > longest || plan.KeepRatio < keepMin || plan.KeepRatio > 1 {
 			t.Fatalf("%+v of %+v", plan, r)
 		}
-		if plan.Keep < 1 && plan.Wait < longest {
+		if plan.KeepRatio < 1 && plan.IdleWait < longest {
 			t.Fatalf("%+v: polls of those who listen are thinned before those of idle users", plan)
 		}
 		more := r
 		more.Limit, more.Ceiling = more.Limit+100, more.Ceiling+100
-		if better := more.Plan(d, interval, longest); better.Wait > plan.Wait || better.Keep < plan.Keep {
+		if better := more.Plan(d, interval, longest); better.IdleWait > plan.IdleWait || better.KeepRatio < plan.KeepRatio {
 			t.Fatalf("with 100 calls more %+v became %+v", plan, better)
 		}
 	})
@@ -260,7 +260,7 @@ func TestMoreRoomNeverMeansFewerPolls(t *testing.T) {
 
 // Days of an account whose quota is unknown, planned once in an interval as the
 // sweep does it. Users who are listening want polls by the hour of the day.
-func TestAnUnknownQuotaIsLearnedAndThenNeitherExceededNorWasted(t *testing.T) {
+func TestQuota_LearnedThenNeitherExceededNorWasted(t *testing.T) {
 	for name, c := range map[string]struct {
 		quota, idle int
 		listening   func(hour int) float64 // polls an hour
@@ -281,8 +281,8 @@ func TestAnUnknownQuotaIsLearnedAndThenNeitherExceededNorWasted(t *testing.T) {
 				for i := range d.Listening {
 					d.Listening[i] = c.listening(now.Add(time.Duration(i) * time.Hour).Hour())
 				}
-				plan := a.Room(now).Plan(d, interval, longest)
-				owed += (c.listening(now.Hour())*plan.Keep)*interval.Hours() + float64(c.idle)*float64(interval)/float64(plan.Wait)
+				plan := a.Headroom(now).Plan(d, interval, longest)
+				owed += (c.listening(now.Hour())*plan.KeepRatio)*interval.Hours() + float64(c.idle)*float64(interval)/float64(plan.IdleWait)
 				for part := owed; owed >= 1; owed-- {
 					at := now.Add(time.Duration(float64(interval) * (part - owed) / part))
 					for len(made) > 0 && at.Sub(made[0]) >= Window {
@@ -297,7 +297,7 @@ func TestAnUnknownQuotaIsLearnedAndThenNeitherExceededNorWasted(t *testing.T) {
 						continue
 					}
 					closed = made[0].Add(Window)
-					a.Learn(a.Refused(at, EndpointPlaying, closed.Sub(at), false))
+					a.Learn(a.NewRefusal(at, EndpointPlaying, closed.Sub(at), false))
 					if learned {
 						refusals++
 					}

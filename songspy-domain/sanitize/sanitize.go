@@ -24,15 +24,15 @@ const MaxMarks = 4
 // Line returns s as one clean line: trimmed, and with each run of white space as
 // one space. Line(Line(s)) equals Line(s). The caller judges the length.
 func Line(s string) string {
-	if plain(s) {
+	if isClean(s) {
 		return s
 	}
-	s = strings.Join(strings.Fields(strings.Map(visible, s)), " ")
+	s = strings.Join(strings.Fields(strings.Map(mapVisible, s)), " ")
 	// A dropped character can bring two neighbours together that now compose, or
 	// that must not stand side by side. Real text is stable after one round.
 	const rounds = 8
 	for range rounds {
-		next := strings.Join(strings.Fields(joined(norm.NFC.String(s))), " ")
+		next := strings.Join(strings.Fields(dropStrayCharacters(norm.NFC.String(s))), " ")
 		if next == s {
 			return s
 		}
@@ -40,7 +40,7 @@ func Line(s string) string {
 	}
 	// Nothing in what remains depends on its neighbours.
 	return strings.Join(strings.Fields(norm.NFC.String(strings.Map(func(r rune) rune {
-		if dependent(r) {
+		if isDependent(r) {
 			return -1
 		}
 		return r
@@ -50,15 +50,15 @@ func Line(s string) string {
 // Text returns Line(s), cut to at most maxRunes runes.
 func Text(s string, maxRunes int) string {
 	const spare = 4 // runes that may be dropped for one that stays
-	s = Line(cut(s, spare*maxRunes))
+	s = Line(firstRunes(s, spare*maxRunes))
 	for utf8.RuneCountInString(s) > maxRunes {
-		s = Line(cut(s, maxRunes)) // the cut may leave a joiner without its partner
+		s = Line(firstRunes(s, maxRunes)) // the cut may leave a joiner without its partner
 	}
 	return s
 }
 
 // cut returns the first n runes of s.
-func cut(s string, n int) string {
+func firstRunes(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
@@ -73,7 +73,7 @@ func cut(s string, n int) string {
 
 // plain reports whether s is clean already. It knows the scripts of most text;
 // a false answer costs time only.
-func plain(s string) bool {
+func isClean(s string) bool {
 	space := true // a space may not stand at the start
 	for _, r := range s {
 		switch {
@@ -98,14 +98,14 @@ func plain(s string) bool {
 
 // visible maps white space to a space and drops what is never seen (-1). What
 // emoji and joining scripts use stays, for joined to judge.
-func visible(r rune) rune {
+func mapVisible(r rune) rune {
 	const brailleBlank = '\u2800' // a symbol that looks like a space
 	switch {
 	case r > ' ' && r < 0x7F:
 		return r
 	case unicode.IsSpace(r), r == brailleBlank:
 		return ' '
-	case dependent(r), unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+	case isDependent(r), unicode.Is(unicode.Prepended_Concatenation_Mark, r):
 		return r
 	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Cs, unicode.Noncharacter_Code_Point, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector),
 		r == unicode.ReplacementChar:
@@ -127,28 +127,28 @@ const (
 )
 
 // dependent reports whether r has a meaning only next to other characters.
-func dependent(r rune) bool {
-	return r == nonJoiner || r == joiner || r == textStyle || r == emojiStyle || isTag(r) || unicode.Is(unicode.M, r) && visibleMark(r)
+func isDependent(r rune) bool {
+	return r == nonJoiner || r == joiner || r == textStyle || r == emojiStyle || isTag(r) || unicode.Is(unicode.M, r) && isVisibleMark(r)
 }
 
 func isTag(r rune) bool { return r >= firstTag && r <= lastTag }
 
 // visibleMark reports whether a mark can be seen. Mongolian selects the shapes
 // of its letters by marks.
-func visibleMark(r rune) bool {
-	return mongolianSelector(r) || !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+func isVisibleMark(r rune) bool {
+	return isMongolianSelector(r) || !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-func mongolianSelector(r rune) bool { return r >= 0x180B && r <= 0x180D || r == 0x180F }
+func isMongolianSelector(r rune) bool { return r >= 0x180B && r <= 0x180D || r == 0x180F }
 
 // joined drops the dependent characters that stand where they have no meaning.
-func joined(s string) string {
+func dropStrayCharacters(s string) string {
 	runes := []rune(s)
 	kept := make([]rune, 0, len(runes))
 	base := rune(0) // what marks stand on; 0 if there is nothing
 	marks := 0      // on base
 	for i := 0; i < len(runes); i++ {
-		r, before, after := runes[i], last(kept), at(runes, i+1)
+		r, before, after := runes[i], lastRune(kept), runeAt(runes, i+1)
 		const firstMark = 0x300
 		switch {
 		case r < firstMark:
@@ -158,23 +158,23 @@ func joined(s string) string {
 				base = 0
 			}
 		case isTag(r):
-			end, flag := tags(runes, i)
+			end, flag := tagRun(runes, i)
 			if flag && before == blackFlag {
 				kept = append(kept, runes[i:end]...)
 			}
 			i = end - 1
 		case r == textStyle, r == emojiStyle:
-			if pictographic(before) || keyed(before) && after == keycap {
+			if isPictographic(before) || isKeycapBase(before) && after == keycap {
 				kept = append(kept, r)
 			}
 		case r == joiner, r == nonJoiner:
-			if r == joiner && pictographic(base) && pictographic(after) || joins(r, before, after) {
+			if r == joiner && isPictographic(base) && isPictographic(after) || joinsLetters(r, before, after) {
 				kept = append(kept, r)
 			}
-		case skinTone(r) && pictographic(before):
+		case isSkinTone(r) && isPictographic(before):
 			kept = append(kept, r) // base stays what it is
 		case unicode.Is(unicode.M, r):
-			if base != 0 && marks < MaxMarks && (!mongolianSelector(r) || unicode.Is(unicode.Mongolian, before)) {
+			if base != 0 && marks < MaxMarks && (!isMongolianSelector(r) || unicode.Is(unicode.Mongolian, before)) {
 				kept = append(kept, r)
 				marks++
 			}
@@ -188,10 +188,10 @@ func joined(s string) string {
 
 // tags returns the index behind the run of tags that begins at i, and whether
 // they can name a flag.
-func tags(runes []rune, i int) (end int, flag bool) {
+func tagRun(runes []rune, i int) (end int, flag bool) {
 	const longest = 7 // a country, a region and the last tag
 	end = i
-	for isTag(at(runes, end)) {
+	for isTag(runeAt(runes, end)) {
 		if end++; runes[end-1] == lastTag {
 			return end, end-i > 1 && end-i <= longest
 		}
@@ -201,11 +201,11 @@ func tags(runes []rune, i int) (end int, flag bool) {
 
 // joins reports whether a joiner or non-joiner means something between the two:
 // both are of a joining script, or it shapes the end of a word.
-func joins(r, before, after rune) bool {
-	if !inScript(before) {
+func joinsLetters(r, before, after rune) bool {
+	if !isJoiningScript(before) {
 		return false
 	}
-	if inScript(after) {
+	if isJoiningScript(after) {
 		return true
 	}
 	// A consonant without its vowel takes its half form (virama and joiner).
@@ -213,7 +213,7 @@ func joins(r, before, after rune) bool {
 }
 
 // inScript reports whether r belongs to a script whose letters join.
-func inScript(r rune) bool { return r > unicode.MaxLatin1 && unicode.In(r, joiningScripts...) }
+func isJoiningScript(r rune) bool { return r > unicode.MaxLatin1 && unicode.In(r, joiningScripts...) }
 
 var joiningScripts = []*unicode.RangeTable{
 	unicode.Adlam, unicode.Arabic, unicode.Balinese, unicode.Bengali, unicode.Devanagari, unicode.Gujarati, unicode.Gurmukhi,
@@ -222,23 +222,23 @@ var joiningScripts = []*unicode.RangeTable{
 }
 
 // keyed reports whether r is on an emoji keycap.
-func keyed(r rune) bool { return r >= '0' && r <= '9' || r == '#' || r == '*' }
+func isKeycapBase(r rune) bool { return r >= '0' && r <= '9' || r == '#' || r == '*' }
 
-func skinTone(r rune) bool { return r >= 0x1F3FB && r <= 0x1F3FF }
+func isSkinTone(r rune) bool { return r >= 0x1F3FB && r <= 0x1F3FF }
 
 // pictographic reports whether r is an emoji, or may become one: whether
 // Unicode joins it with another emoji (rule GB11 of annex 29).
-func pictographic(r rune) bool {
+func isPictographic(r rune) bool {
 	if r < 0xA9 || r == unicode.ReplacementChar || unicode.In(r, unicode.L, unicode.M, unicode.N) {
 		return false
 	}
 	return uniseg.GraphemeClusterCount(string(r)+string(joiner)+"❤") == 1
 }
 
-func last(runes []rune) rune { return at(runes, len(runes)-1) }
+func lastRune(runes []rune) rune { return runeAt(runes, len(runes)-1) }
 
 // at returns the rune at i, or 0 outside.
-func at(runes []rune, i int) rune {
+func runeAt(runes []rune, i int) rune {
 	if i < 0 || i >= len(runes) {
 		return 0
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
-func TestLine_KeepsTextAndDropsWhatIsNeverSeen(t *testing.T) {
+func TestLine_KeepsTextAndDropsInvisible(t *testing.T) {
 	for name, c := range map[string]struct{ given, want string }{
 		"nothing":                            {"", ""},
 		"ASCII":                              {"Ann", "Ann"},
@@ -68,7 +68,7 @@ func TestLine_KeepsTextAndDropsWhatIsNeverSeen(t *testing.T) {
 	}
 }
 
-func TestText_CutsWithoutBreakingACharacter(t *testing.T) {
+func TestText_CutsBetweenCharacters(t *testing.T) {
 	for name, c := range map[string]struct {
 		given string
 		most  int
@@ -88,7 +88,7 @@ func TestText_CutsWithoutBreakingACharacter(t *testing.T) {
 }
 
 // lawful checks what holds for every result.
-func lawful(t interface {
+func checkInvariants(t interface {
 	Helper()
 	Fatalf(string, ...any)
 }, given, line string,
@@ -116,16 +116,16 @@ func lawful(t interface {
 	}
 }
 
-func TestLine_Laws(t *testing.T) {
+func TestLine_Invariants(t *testing.T) {
 	// What is hard is drawn often: marks, joiners, emoji, letters that compose.
 	hard := rapid.SampledFrom([]rune("a e1 \u0301\u0327\u0345\u05b0\u05c1\u093c\u094d\u200b\u200c\u200d\u202e\u034f\ufe0e\ufe0f\u20e3\u180b\u1100\u1161\u11a8\u0958\u0915ی❤👨🏽🔥🏴\U000e0067\U000e007f\u1820\u2800\ufffd"))
 	text := rapid.StringOf(rapid.OneOf(hard, rapid.Rune()))
 	rapid.Check(t, func(t *rapid.T) {
 		s := text.Draw(t, "s")
-		lawful(t, s, sanitize.Line(s))
+		checkInvariants(t, s, sanitize.Line(s))
 		most := rapid.IntRange(0, 20).Draw(t, "most")
 		cut := sanitize.Text(s, most)
-		lawful(t, s, cut)
+		checkInvariants(t, s, cut)
 		if n := utf8.RuneCountInString(cut); n > most {
 			t.Fatalf("%+q became %+q: %d runes, at most %d", s, cut, n, most)
 		}
@@ -136,7 +136,7 @@ func FuzzLine(f *testing.F) {
 	for _, s := range []string{"Ann", "\u200b가\x00\xff", "👨🏽‍👩🏽‍👧🏽‍👦🏽", "e\u200d\u0301", "x\u0301\u0302\u0303\u0304\u0305", "🏴\U000e0067\U000e007f", "1\ufe0f\u20e3", "می\u200cخواهم"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) { lawful(t, s, sanitize.Line(s)) })
+	f.Fuzz(func(t *testing.T, s string) { checkInvariants(t, s, sanitize.Line(s)) })
 }
 
 func BenchmarkLine(b *testing.B) {

@@ -18,29 +18,29 @@ import (
 
 const (
 	// textMax is the longest name that is kept, in runes.
-	textMax = 1000
+	nameMaxRunes = 1000
 	// uriMax is the longest URI that is an identity as it stands, in bytes; a
 	// local file's holds its names percent-encoded, and an index has its limits.
-	uriMax = 2048
+	uriMaxBytes = 2048
 	// imageWidth is the width, in pixels, that a cover on the board wants.
 	imageWidth = 300
 	// longestMS bounds times within a track; what exceeds it is nonsense.
-	longestMS = 1e10
+	trackMillisMax = 1e10
 )
 
 // player is what currently-playing answers, as far as it concerns us.
-type player struct {
-	IsPlaying  flag         `json:"is_playing"`
-	ProgressMS milliseconds `json:"progress_ms"`
-	Type       string       `json:"currently_playing_type"`
-	Item       *item        `json:"item"`
+type playerBody struct {
+	IsPlaying  optionalBool   `json:"is_playing"`
+	ProgressMS optionalMillis `json:"progress_ms"`
+	Type       string         `json:"currently_playing_type"`
+	Item       *item          `json:"item"`
 }
 
 // flag is a boolean that may be missing; anything but true and false counts as that.
-type flag struct{ known, set bool }
+type optionalBool struct{ known, set bool }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (f *flag) UnmarshalJSON(b []byte) error {
+func (f *optionalBool) UnmarshalJSON(b []byte) error {
 	f.set = string(b) == "true"
 	f.known = f.set || string(b) == "false"
 	return nil
@@ -48,29 +48,29 @@ func (f *flag) UnmarshalJSON(b []byte) error {
 
 // milliseconds is a time within a track that may be missing; whatever makes no
 // sense as one counts as that.
-type milliseconds struct {
+type optionalMillis struct {
 	known bool
 	n     int64
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (m *milliseconds) UnmarshalJSON(b []byte) error {
-	*m = milliseconds{}
-	if n, err := strconv.ParseFloat(string(b), 64); err == nil && n >= 0 && n <= longestMS {
-		*m = milliseconds{known: true, n: int64(n)}
+func (m *optionalMillis) UnmarshalJSON(b []byte) error {
+	*m = optionalMillis{}
+	if n, err := strconv.ParseFloat(string(b), 64); err == nil && n >= 0 && n <= trackMillisMax {
+		*m = optionalMillis{known: true, n: int64(n)}
 	}
 	return nil
 }
 
 // item is a track, an episode or a chapter.
 type item struct {
-	ID           string       `json:"id"`
-	URI          string       `json:"uri"`
-	Type         string       `json:"type"`
-	Name         string       `json:"name"`
-	IsLocal      bool         `json:"is_local"`
-	DurationMS   milliseconds `json:"duration_ms"`
-	PreviewURL   string       `json:"preview_url"`
+	ID           string         `json:"id"`
+	URI          string         `json:"uri"`
+	Type         string         `json:"type"`
+	Name         string         `json:"name"`
+	IsLocal      bool           `json:"is_local"`
+	DurationMS   optionalMillis `json:"duration_ms"`
+	PreviewURL   string         `json:"preview_url"`
 	ExternalURLs struct {
 		Spotify string `json:"spotify"`
 	} `json:"external_urls"`
@@ -97,8 +97,8 @@ type image struct {
 	Width float64 `json:"width"`
 }
 
-func unreadable(at time.Time) songspy.Observation {
-	return songspy.Observation{Sighting: songspy.SightingUnreadable, Progress: songspy.UnknownProgress, At: at}
+func unreadableObservation(at time.Time) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedUnreadable, Progress: songspy.UnknownProgress, At: at}
 }
 
 // readPlayer turns the body of a 200 into an observation. A body that is no
@@ -106,9 +106,9 @@ func unreadable(at time.Time) songspy.Observation {
 // asking again would not change it.
 func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	if len(body) == 0 {
-		return unreadable(at), nil
+		return unreadableObservation(at), nil
 	}
-	var p player
+	var p playerBody
 	if err := decode(body, &p); err != nil {
 		return songspy.Observation{}, err
 	}
@@ -118,23 +118,23 @@ func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	}
 	switch p.Type {
 	case "ad":
-		return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: progress, At: at}, nil
+		return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: progress, At: at}, nil
 	case "track", "episode", "chapter", "":
 	default:
-		return unreadable(at), nil
+		return unreadableObservation(at), nil
 	}
 	if p.Item == nil || !p.IsPlaying.known {
-		return unreadable(at), nil
+		return unreadableObservation(at), nil
 	}
-	track, ok := p.Item.track(p.Type)
+	track, ok := p.Item.toTrack(p.Type)
 	if !ok {
-		return unreadable(at), nil
+		return unreadableObservation(at), nil
 	}
-	sighting := songspy.SightingPaused
+	observed := songspy.ObservedPaused
 	if p.IsPlaying.set {
-		sighting = songspy.SightingPlaying
+		observed = songspy.ObservedPlaying
 	}
-	return songspy.Observation{Sighting: sighting, Track: track, Progress: progress, At: at}, nil
+	return songspy.Observation{Kind: observed, Track: track, Progress: progress, At: at}, nil
 }
 
 // decode reads JSON and forgives fields of the wrong type, which stay zero.
@@ -150,8 +150,8 @@ func decode(body []byte, into any) error {
 }
 
 // track is the item in our words; false if nothing tells which track it is.
-func (i *item) track(playing string) (songspy.Track, bool) {
-	t := songspy.Track{URI: identifier(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, textMax), DurationMS: i.DurationMS.n}
+func (i *item) toTrack(playing string) (songspy.Track, bool) {
+	t := songspy.Track{URI: cleanID(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, nameMaxRunes), DurationMS: i.DurationMS.n}
 	switch {
 	case i.IsLocal || songspy.IsLocal(t.URI):
 		t.Kind, t.URI = songspy.KindLocal, songspy.LocalURI(t.URI)
@@ -163,7 +163,7 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 		t.Kind = songspy.KindTrack
 	}
 	id := i.ID
-	if !plainID(id) {
+	if !isBase62ID(id) {
 		id = ""
 	}
 	switch {
@@ -173,21 +173,21 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 	default:
 		t.URI = "spotify:" + string(t.Kind) + ":" + id
 	}
-	if len(t.URI) > uriMax {
+	if len(t.URI) > uriMaxBytes {
 		sum := sha256.Sum256([]byte(t.URI))
 		t.URI = "spotify:" + string(t.Kind) + ":sha256-" + hex.EncodeToString(sum[:])
 	}
 	switch t.Kind {
 	case songspy.KindEpisode:
-		t.Artists = sanitize.Text(cmp.Or(i.Show.Name, i.Book.Name), textMax)
-		t.ImageURL = cover(i.Images, i.Show.Images, i.Book.Images)
+		t.Artists = sanitize.Text(cmp.Or(i.Show.Name, i.Book.Name), nameMaxRunes)
+		t.ImageURL = pickImage(i.Images, i.Show.Images, i.Book.Images)
 	case songspy.KindChapter:
-		t.Artists = sanitize.Text(cmp.Or(i.Book.Name, i.Show.Name), textMax)
-		t.ImageURL = cover(i.Images, i.Book.Images, i.Show.Images)
+		t.Artists = sanitize.Text(cmp.Or(i.Book.Name, i.Show.Name), nameMaxRunes)
+		t.ImageURL = pickImage(i.Images, i.Book.Images, i.Show.Images)
 	default:
-		t.Artists = sanitize.Text(i.artists(), textMax)
-		t.Album = sanitize.Text(i.Album.Name, textMax)
-		t.ImageURL = cover(i.Album.Images, i.Images)
+		t.Artists = sanitize.Text(i.artistNames(), nameMaxRunes)
+		t.Album = sanitize.Text(i.Album.Name, nameMaxRunes)
+		t.ImageURL = pickImage(i.Album.Images, i.Images)
 	}
 	if t.Kind == songspy.KindLocal {
 		t.ImageURL = ""
@@ -202,12 +202,12 @@ func (i *item) track(playing string) (songspy.Track, bool) {
 		t.URL = "https://open.spotify.com/" + string(page) + "/" + id
 	}
 	t.PreviewURL = outside.WebURL(i.PreviewURL)
-	t.ISRC = identifier(i.ExternalIDs.ISRC, 32)
+	t.ISRC = cleanID(i.ExternalIDs.ISRC, 32)
 	return t, true
 }
 
 // artists joins the names there are.
-func (i *item) artists() string {
+func (i *item) artistNames() string {
 	if len(i.Artists) == 1 {
 		return i.Artists[0].Name
 	}
@@ -221,7 +221,7 @@ func (i *item) artists() string {
 }
 
 // cover is the image nearest to imageWidth of the first set that has a usable one.
-func cover(sets ...[]image) string {
+func pickImage(sets ...[]image) string {
 	for _, images := range sets {
 		best, far := "", 0.0
 		for _, im := range images {
@@ -245,22 +245,22 @@ func cover(sets ...[]image) string {
 }
 
 // readAccount turns the body of /v1/me into an account.
-func readAccount(body []byte) (songspy.Account, error) {
+func readAccount(body []byte) (songspy.SpotifyAccount, error) {
 	var me struct {
 		AccountID   string `json:"account_id"`
 		ID          string `json:"id"`
 		DisplayName string `json:"display_name"`
 	}
 	if err := decode(body, &me); err != nil {
-		return songspy.Account{}, err
+		return songspy.SpotifyAccount{}, err
 	}
-	a := songspy.Account{
-		AccountID:   identifier(me.AccountID, textMax),
-		ID:          identifier(me.ID, textMax),
-		DisplayName: sanitize.Text(me.DisplayName, textMax),
+	a := songspy.SpotifyAccount{
+		AccountID:   cleanID(me.AccountID, nameMaxRunes),
+		ID:          cleanID(me.ID, nameMaxRunes),
+		DisplayName: sanitize.Text(me.DisplayName, nameMaxRunes),
 	}
 	if a.AccountID == "" && a.ID == "" {
-		return songspy.Account{}, unavailable(errors.New("spotify's answer names no account"), 0)
+		return songspy.SpotifyAccount{}, unavailable(errors.New("spotify's answer names no account"), 0)
 	}
 	return a, nil
 }

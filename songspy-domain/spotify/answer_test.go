@@ -26,75 +26,75 @@ func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
 		body string
 		want songspy.Observation
 	}{
-		"paused":                   {`{"is_playing":false,"progress_ms":5,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Sighting: songspy.SightingPaused, Track: song, Progress: 5 * time.Millisecond}},
-		"progress null":            {`{"is_playing":true,"progress_ms":null,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
-		"progress missing":         {`{"is_playing":true,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
-		"progress zero":            {`{"is_playing":true,"progress_ms":0,` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song}},
-		"progress negative":        {`{"is_playing":true,"progress_ms":-7,` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
-		"progress absurd":          {`{"is_playing":true,"progress_ms":1e300,` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
-		"progress a word":          {`{"is_playing":true,"progress_ms":"soon",` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: unknown}},
-		"progress a fraction":      {`{"is_playing":true,"progress_ms":1500.75,` + item + `}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song, Progress: 1500 * time.Millisecond}},
-		"bytes that are no text":   {"{\"is_playing\":true,\"progress_ms\":0,\"item\":{\"uri\":\"spotify:track:x\",\"name\":\"a\xffb\"}}", songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "ab"}}},
-		"ad":                       {`{"timestamp":1625703306354,"context":{"type":"playlist"},"progress_ms":14544,"item":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: 14544 * time.Millisecond}},
-		"ad without progress":      {`{"progress_ms":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: unknown}},
-		"episode without its item": {`{"context":null,"progress_ms":1,"item":null,"currently_playing_type":"episode","is_playing":true}`, unreadable(time.Time{})},
-		"unknown type":             {`{"progress_ms":1,"item":null,"currently_playing_type":"unknown","is_playing":true}`, unreadable(time.Time{})},
-		"a type to come":           {`{"is_playing":true,"currently_playing_type":"hologram",` + item + `}`, unreadable(time.Time{})},
-		"track without its item":   {`{"progress_ms":1,"item":null,"currently_playing_type":"track","is_playing":true}`, unreadable(time.Time{})},
-		"is_playing missing":       {`{"progress_ms":1,"currently_playing_type":"track",` + item + `}`, unreadable(time.Time{})},
-		"is_playing a word":        {`{"is_playing":"yes",` + item + `}`, unreadable(time.Time{})},
-		"item without an identity": {`{"is_playing":true,"item":{"name":"Song"}}`, unreadable(time.Time{})},
-		"item of another type":     {`{"is_playing":true,"item":"Song"}`, unreadable(time.Time{})},
-		"nothing in it":            {`{}`, unreadable(time.Time{})},
-		"null":                     {`null`, unreadable(time.Time{})},
-		"a list":                   {`[1]`, unreadable(time.Time{})},
-		"URI missing":              {`{"is_playing":true,"progress_ms":0,"item":{"id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}}`, songspy.Observation{Sighting: songspy.SightingPlaying, Track: song}},
+		"paused":                   {`{"is_playing":false,"progress_ms":5,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPaused, Track: song, Progress: 5 * time.Millisecond}},
+		"progress null":            {`{"is_playing":true,"progress_ms":null,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress missing":         {`{"is_playing":true,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress zero":            {`{"is_playing":true,"progress_ms":0,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song}},
+		"progress negative":        {`{"is_playing":true,"progress_ms":-7,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress absurd":          {`{"is_playing":true,"progress_ms":1e300,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress a word":          {`{"is_playing":true,"progress_ms":"soon",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress a fraction":      {`{"is_playing":true,"progress_ms":1500.75,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: 1500 * time.Millisecond}},
+		"bytes that are no text":   {"{\"is_playing\":true,\"progress_ms\":0,\"item\":{\"uri\":\"spotify:track:x\",\"name\":\"a\xffb\"}}", songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "ab"}}},
+		"ad":                       {`{"timestamp":1625703306354,"context":{"type":"playlist"},"progress_ms":14544,"item":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: 14544 * time.Millisecond}},
+		"ad without progress":      {`{"progress_ms":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: unknown}},
+		"episode without its item": {`{"context":null,"progress_ms":1,"item":null,"currently_playing_type":"episode","is_playing":true}`, unreadableObservation(time.Time{})},
+		"unknown type":             {`{"progress_ms":1,"item":null,"currently_playing_type":"unknown","is_playing":true}`, unreadableObservation(time.Time{})},
+		"a type to come":           {`{"is_playing":true,"currently_playing_type":"hologram",` + item + `}`, unreadableObservation(time.Time{})},
+		"track without its item":   {`{"progress_ms":1,"item":null,"currently_playing_type":"track","is_playing":true}`, unreadableObservation(time.Time{})},
+		"is_playing missing":       {`{"progress_ms":1,"currently_playing_type":"track",` + item + `}`, unreadableObservation(time.Time{})},
+		"is_playing a word":        {`{"is_playing":"yes",` + item + `}`, unreadableObservation(time.Time{})},
+		"item without an identity": {`{"is_playing":true,"item":{"name":"Song"}}`, unreadableObservation(time.Time{})},
+		"item of another type":     {`{"is_playing":true,"item":"Song"}`, unreadableObservation(time.Time{})},
+		"nothing in it":            {`{}`, unreadableObservation(time.Time{})},
+		"null":                     {`null`, unreadableObservation(time.Time{})},
+		"a list":                   {`[1]`, unreadableObservation(time.Time{})},
+		"URI missing":              {`{"is_playing":true,"progress_ms":0,"item":{"id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song}},
 		"wrong types where it hurts not": {
 			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000,"preview_url":{},"album":[],"artists":"Somebody"}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: song},
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: song},
 		},
 		"episode": {
 			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"type":"episode","id":"512ojhOuo1ktJprKbVcKyQ","uri":"spotify:episode:512ojhOuo1ktJprKbVcKyQ","name":"Folge 1","duration_ms":1686230,"images":[{"url":"https://i.scdn.co/e","width":null}],"show":{"name":"Die Show","images":[{"url":"https://i.scdn.co/s"}]},"external_urls":{"spotify":"https://open.spotify.com/episode/512ojhOuo1ktJprKbVcKyQ"}}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
 				URI: "spotify:episode:512ojhOuo1ktJprKbVcKyQ", Kind: songspy.KindEpisode, Title: "Folge 1", Artists: "Die Show", DurationMS: 1686230,
 				ImageURL: "https://i.scdn.co/e", URL: "https://open.spotify.com/episode/512ojhOuo1ktJprKbVcKyQ",
 			}},
 		},
 		"episode with its show's image": {
 			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"id":"5","uri":"spotify:episode:5","images":null,"show":{"images":[{"url":"https://i.scdn.co/s"}]}}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
 				URI: "spotify:episode:5", Kind: songspy.KindEpisode, ImageURL: "https://i.scdn.co/s", URL: "https://open.spotify.com/episode/5",
 			}},
 		},
 		"chapter": {
 			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"chapter","item":{"type":"chapter","id":"0D5wENdkdwbqlrHoaJ9g29","uri":"spotify:chapter:0D5wENdkdwbqlrHoaJ9g29","name":"Kapitel 1","duration_ms":1686230,"images":null,"audiobook":{"name":"Das Buch","authors":[{"name":"Jemand"}],"images":[{"url":"https://i.scdn.co/b"}]}}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
 				URI: "spotify:chapter:0D5wENdkdwbqlrHoaJ9g29", Kind: songspy.KindChapter, Title: "Kapitel 1", Artists: "Das Buch", DurationMS: 1686230,
 				ImageURL: "https://i.scdn.co/b", URL: "https://open.spotify.com/episode/0D5wENdkdwbqlrHoaJ9g29",
 			}},
 		},
 		"chapter by its type alone": {
 			`{"is_playing":true,"progress_ms":0,"item":{"type":"chapter","id":"5","audiobook":{"name":"B"}}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
 				URI: "spotify:chapter:5", Kind: songspy.KindChapter, Artists: "B", URL: "https://open.spotify.com/episode/5",
 			}},
 		},
 		"chapter that is called an episode": {
 			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"type":"episode","id":"5","uri":"spotify:episode:5","audiobook":{"name":"B"}}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
 				URI: "spotify:episode:5", Kind: songspy.KindEpisode, Artists: "B", URL: "https://open.spotify.com/episode/5",
 			}},
 		},
 		"local file": {
 			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"track","item":{"id":null,"is_local":true,"uri":"spotify:local:Me:Tape:Demo:61","name":"Demo","duration_ms":61000,"artists":[{"name":"Me","id":null}],"album":{"id":null,"name":"Tape","images":[]},"external_urls":{},"preview_url":null}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
 				URI: "spotify:local:Me:Tape:Demo:61", Kind: songspy.KindLocal, Title: "Demo", Artists: "Me", Album: "Tape", DurationMS: 61000,
 			}},
 		},
-		"local file without a name of its own": {`{"is_playing":true,"item":{"id":"abc","is_local":true,"uri":null}}`, unreadable(time.Time{})},
+		"local file without a name of its own": {`{"is_playing":true,"item":{"id":"abc","is_local":true,"uri":null}}`, unreadableObservation(time.Time{})},
 		"hostile texts and links": {
 			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:x","name":"a\u0000b\u202ec\nd\te","preview_url":"javascript:alert(1)","external_urls":{"spotify":"http://evil.example/"},"album":{"images":[{"url":"data:text/html,x","width":300}]}}}`,
-			songspy.Observation{Sighting: songspy.SightingPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "abc d e"}},
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "abc d e"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
 	}
 }
 
-func TestCover_IsTheOneNearestToThreeHundredPixels(t *testing.T) {
+func TestPickImage_NearestTo300Pixels(t *testing.T) {
 	for name, c := range map[string]struct {
 		images []image
 		want   string
@@ -124,7 +124,7 @@ func TestCover_IsTheOneNearestToThreeHundredPixels(t *testing.T) {
 		"with credentials":    {[]image{{"https://a:b@x/300", 300}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := cover(c.images); got != c.want {
+			if got := pickImage(c.images); got != c.want {
 				t.Errorf("chose %q, want %q", got, c.want)
 			}
 		})
@@ -133,9 +133,9 @@ func TestCover_IsTheOneNearestToThreeHundredPixels(t *testing.T) {
 
 func TestTrack_WithAnEndlessURIKeepsAnIdentity(t *testing.T) {
 	long := strings.Repeat("%ED%95%9C", 2000)
-	first, _ := (&item{URI: "spotify:local:" + long + "1"}).track("")
-	second, _ := (&item{URI: "spotify:local:" + long + "2"}).track("")
-	if len(first.URI) > uriMax || first.URI == second.URI || !strings.HasPrefix(first.URI, "spotify:local:") {
+	first, _ := (&item{URI: "spotify:local:" + long + "1"}).toTrack("")
+	second, _ := (&item{URI: "spotify:local:" + long + "2"}).toTrack("")
+	if len(first.URI) > uriMaxBytes || first.URI == second.URI || !strings.HasPrefix(first.URI, "spotify:local:") {
 		t.Fatalf("the identities are %q and %q", first.URI, second.URI)
 	}
 }
@@ -175,15 +175,15 @@ func FuzzReadPlayer(f *testing.F) {
 		if !o.At.Equal(noon) || o.Progress < songspy.UnknownProgress {
 			t.Fatalf("saw %+v", o)
 		}
-		seesTrack := o.Sighting == songspy.SightingPlaying || o.Sighting == songspy.SightingPaused
+		seesTrack := o.Kind == songspy.ObservedPlaying || o.Kind == songspy.ObservedPaused
 		if seesTrack != (o.Track.URI != "") {
-			t.Fatalf("%s shows %+v", o.Sighting, o.Track)
+			t.Fatalf("%s shows %+v", o.Kind, o.Track)
 		}
-		if len(o.Track.URI) > uriMax || o.Track.DurationMS < 0 {
+		if len(o.Track.URI) > uriMaxBytes || o.Track.DurationMS < 0 {
 			t.Fatalf("saw %+v", o.Track)
 		}
 		for _, s := range []string{o.Track.URI, o.Track.Title, o.Track.Artists, o.Track.Album, o.Track.ISRC} {
-			if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || utf8.RuneCountInString(s) > max(textMax, uriMax) {
+			if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || utf8.RuneCountInString(s) > max(nameMaxRunes, uriMaxBytes) {
 				t.Fatalf("kept %q", s)
 			}
 		}
@@ -200,7 +200,7 @@ func FuzzRetryAfter(f *testing.F) {
 	f.Add("Mon, 02 Nov 2026 12:01:00 GMT", "Mon, 02 Nov 2026 12:00:00 GMT")
 	f.Fuzz(func(t *testing.T, wait, date string) {
 		got := retryAfter(http.Header{"Retry-After": {wait}, "Date": {date}}, noon)
-		if got < 0 || got > longestWait {
+		if got < 0 || got > retryAfterMax {
 			t.Fatalf("%q asks for %v", wait, got)
 		}
 	})

@@ -17,7 +17,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
-func TestApps_EachPersonIsAskedByWayOfTheirOwn(t *testing.T) {
+func TestApps_UserIsPolledThroughTheirApp(t *testing.T) {
 	var mu sync.Mutex
 	used := map[string]int{} // client ids at the token endpoint
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,20 +46,20 @@ func TestApps_EachPersonIsAskedByWayOfTheirOwn(t *testing.T) {
 	if used["one"] != 2 || used["two"] != 2 {
 		t.Errorf("renewals went through %v; a link that names no app is the first's", used)
 	}
-	look := func(app string, token songspy.Secret) error {
-		_, err := apps.CurrentlyPlaying(context.WithoutCancel(t.Context()), songspy.Access{App: app, Token: token})
+	poll := func(app string, token songspy.Secret) error {
+		_, err := apps.CurrentlyPlaying(context.WithoutCancel(t.Context()), songspy.Credentials{App: app, Token: token})
 		return err
 	}
-	if look("one", "refused") == nil || apps.Doors()["one"].API.Why != gate.WhyThrottled || apps.Doors()["two"].API.Why != "" {
-		t.Errorf("a refusal of one app: %+v", apps.Doors())
+	if poll("one", "refused") == nil || apps.Breakers()["one"].API.Cause != gate.CauseRateLimited || apps.Breakers()["two"].API.Cause != "" {
+		t.Errorf("a refusal of one app: %+v", apps.Breakers())
 	}
-	if err := look("two", "good"); err != nil {
+	if err := poll("two", "good"); err != nil {
 		t.Errorf("another app's door: %v", err)
 	}
 	if len(apps.Notes()) > 0 {
 		t.Errorf("nothing is unknown, and %q", apps.Notes())
 	}
-	err := look("gone", "good")
+	err := poll("gone", "good")
 	if songspy.ReasonOf(err) != spotify.ReasonAppUnknown || songspy.DispositionOf(err) != songspy.DispositionRetryLater {
 		t.Errorf("of an app that is not configured: %v", err)
 	}
@@ -68,7 +68,7 @@ func TestApps_EachPersonIsAskedByWayOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestApps_OfOneDeveloperAccountShareItsDoorsAndItsQuota(t *testing.T) {
+func TestApps_OfOneAccountShareBreakersAndQuota(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer refused" {
 			w.Header().Set("Retry-After", "60")
@@ -80,29 +80,29 @@ func TestApps_OfOneDeveloperAccountShareItsDoorsAndItsQuota(t *testing.T) {
 	defer server.Close()
 	apps := spotify.NewApps(spotify.Config{APIURL: server.URL, Logger: slog.New(slog.DiscardHandler), DailyCalls: 3},
 		spotify.App{ID: "one", Account: "one"}, spotify.App{ID: "two", Account: "one"}, spotify.App{ID: "three"})
-	look := func(app string, token songspy.Secret) error {
-		_, err := apps.CurrentlyPlaying(t.Context(), songspy.Access{App: app, Token: token})
+	poll := func(app string, token songspy.Secret) error {
+		_, err := apps.CurrentlyPlaying(t.Context(), songspy.Credentials{App: app, Token: token})
 		return err
 	}
-	if err := errors.Join(look("one", "good"), look("two", "good"), look("three", "good")); err != nil {
+	if err := errors.Join(poll("one", "good"), poll("two", "good"), poll("three", "good")); err != nil {
 		t.Fatal(err)
 	}
 	account := apps.QuotaAccount("two")
-	if shared, other := apps.QuotaRoom(account, time.Now()), apps.QuotaRoom("three", time.Now()); account != "one" || shared.Calls != 2 || other.Calls != 1 {
+	if shared, other := apps.QuotaHeadroom(account, time.Now()), apps.QuotaHeadroom("three", time.Now()); account != "one" || shared.Calls != 2 || other.Calls != 1 {
 		t.Errorf("the quota of %q has cost %d calls and that of three %d, want 2 of both apps and 1", account, shared.Calls, other.Calls)
 	}
-	if look("two", "refused") == nil || look("one", "good") == nil {
+	if poll("two", "refused") == nil || poll("one", "good") == nil {
 		t.Error("an account that is refused goes on being asked by way of its other app")
 	}
-	if err := look("three", "good"); err != nil {
+	if err := poll("three", "good"); err != nil {
 		t.Errorf("another account's door: %v", err)
 	}
-	if len(apps.Doors()) != 2 {
-		t.Errorf("doors of %v", apps.Doors())
+	if len(apps.Breakers()) != 2 {
+		t.Errorf("doors of %v", apps.Breakers())
 	}
 }
 
-func TestApps_OneThatAPersonBroughtGoesByItsClientIDAlone(t *testing.T) {
+func TestApps_UserAppUsesClientIDOnly(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
 	var form url.Values
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -118,7 +118,7 @@ func TestApps_OneThatAPersonBroughtGoesByItsClientIDAlone(t *testing.T) {
 	defer server.Close()
 	apps := spotify.NewApps(spotify.Config{AccountsURL: server.URL, APIURL: server.URL, Logger: slog.New(slog.DiscardHandler), DailyCalls: 1},
 		spotify.App{ID: "one", Secret: "s1"})
-	brought := songspy.OwnApp(id)
+	brought := songspy.UserApp(id)
 	grant, err := apps.Refresh(t.Context(), songspy.Link{App: brought, RefreshToken: "r", AuthMethod: songspy.AuthPKCE})
 	if err != nil || grant.RefreshToken != "next" || form.Get("client_id") != id || form.Has("client_secret") {
 		t.Errorf("%v: the form was %v", err, form)
@@ -126,11 +126,11 @@ func TestApps_OneThatAPersonBroughtGoesByItsClientIDAlone(t *testing.T) {
 	if account := apps.QuotaAccount(brought); account != brought {
 		t.Errorf("its calls count against the quota of %s", account)
 	}
-	if _, err := apps.CurrentlyPlaying(t.Context(), songspy.Access{App: brought, Token: "t"}); err == nil {
+	if _, err := apps.CurrentlyPlaying(t.Context(), songspy.Credentials{App: brought, Token: "t"}); err == nil {
 		t.Fatal("a refusal is no error")
 	}
-	if len(apps.Doors()) != 1 || apps.Doors()["one"].API.Why != "" {
-		t.Errorf("the instance's doors are %v", apps.Doors())
+	if len(apps.Breakers()) != 1 || apps.Breakers()["one"].API.Cause != "" {
+		t.Errorf("the instance's doors are %v", apps.Breakers())
 	}
 	if notes := strings.Join(apps.Notes(), ""); !strings.Contains(notes, "refuses the calls of 1 apps that people brought") || strings.Contains(notes, id) {
 		t.Errorf("the notes say %q", notes)

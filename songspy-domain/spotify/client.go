@@ -67,47 +67,47 @@ type Config struct {
 	Logger *slog.Logger
 	// Doors keeps the app's doors for every process of the instance; nil means
 	// that this process is alone, and learns them anew. Keep brings the others' news.
-	Doors Doors
+	Breakers BreakerStore
 	// DailyCalls is how many calls to the Web API the developer account may make
 	// in 24 hours, renewals aside; 0 means as many as Spotify lets it.
 	DailyCalls int64
 	// countAlone keeps the calls in this process alone: the app is one of very
 	// many, and used for a user or five.
-	countAlone bool
+	countLocally bool
 	// Share is the part of the app's pace that this process may use; nil means all.
 	Share func() float64
 	// May is asked when a routine call to the Web API is about to leave, whatever
 	// it has waited for by then; if it says no the call stays, with
 	// DispositionNotNow. Nil: it may always.
-	May func() bool
+	MayCall func() bool
 }
 
 // Client calls Spotify through one app. It is safe for concurrent use.
 type Client struct {
 	config Config
-	gate   *doorkeeper
+	guard  *breakerGuard
 	// Tokens are fetched by oauth2, which wants an http.Client. The Web API is
 	// called through its transport directly: no redirects, no cookies.
-	exchanges, renewals *http.Client
-	looks, urgent, idle http.RoundTripper
-	playing, account    *url.URL
-	history             *url.URL
+	exchanges, renewals         *http.Client
+	routine, urgent, background http.RoundTripper
+	playingURL, accountURL      *url.URL
+	historyURL                  *url.URL
 	// fault is what is wrong with the Config; every call returns it.
-	fault error
+	configErr error
 }
 
 // New makes a client. Faults of the Config come out of the first call.
 func New(c Config) *Client {
-	c = c.completed()
-	return newClient(c, newDoorkeeper(c))
+	c = c.withDefaults()
+	return newClient(c, newBreakerGuard(c))
 }
 
 // completed fills in what was left out.
-func (c Config) completed() Config {
-	c.App = either(c.App, c.ClientID)
-	c.AuthorizeURL = either(c.AuthorizeURL, AuthorizeURL)
-	c.AccountsURL = strings.TrimSuffix(either(c.AccountsURL, AccountsURL), "/")
-	c.APIURL = strings.TrimSuffix(either(c.APIURL, APIURL), "/")
+func (c Config) withDefaults() Config {
+	c.App = orDefault(c.App, c.ClientID)
+	c.AuthorizeURL = orDefault(c.AuthorizeURL, AuthorizeURL)
+	c.AccountsURL = strings.TrimSuffix(orDefault(c.AccountsURL, AccountsURL), "/")
+	c.APIURL = strings.TrimSuffix(orDefault(c.APIURL, APIURL), "/")
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
 	}
@@ -131,30 +131,30 @@ func (c Config) completed() Config {
 }
 
 // newClient makes a client whose calls pass that gate.
-func newClient(c Config, k *doorkeeper) *Client {
+func newClient(c Config, k *breakerGuard) *Client {
 	cl := &Client{
-		config:    c,
-		gate:      k,
-		looks:     gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Routine, counts: quota.EndpointPlaying, may: c.May},
-		urgent:    gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Urgent, counts: quota.EndpointAccount},
-		idle:      gated{next: c.Transport, keeper: k, door: gate.API, urgency: gate.Idle, counts: quota.EndpointHistory, may: c.May},
-		renewals:  tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Routine}),
-		exchanges: tokenClient(gated{next: tokenTransport{c.Transport}, keeper: k, door: gate.Accounts, urgency: gate.Urgent}),
+		config:     c,
+		guard:      k,
+		routine:    guardedTransport{next: c.Transport, guard: k, circuit: gate.CircuitAPI, urgency: gate.Routine, endpoint: quota.EndpointPlaying, mayCall: c.MayCall},
+		urgent:     guardedTransport{next: c.Transport, guard: k, circuit: gate.CircuitAPI, urgency: gate.Urgent, endpoint: quota.EndpointAccount},
+		background: guardedTransport{next: c.Transport, guard: k, circuit: gate.CircuitAPI, urgency: gate.Background, endpoint: quota.EndpointHistory, mayCall: c.MayCall},
+		renewals:   tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: k, circuit: gate.CircuitAccounts, urgency: gate.Routine}),
+		exchanges:  tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: k, circuit: gate.CircuitAccounts, urgency: gate.Urgent}),
 	}
 	base, err := url.Parse(c.APIURL + "/v1/me")
 	if err != nil || base.Host == "" {
-		cl.fault = &songspy.Error{
+		cl.configErr = &songspy.Error{
 			Code:        songspy.CodeInternal,
 			Message:     "The address of Spotify's Web API is not a URL; set it like " + APIURL + ".",
-			Disposition: songspy.DispositionAppPaused,
-			RetryAfter:  misconfiguredPause,
+			Disposition: songspy.DispositionAppBlocked,
+			RetryAfter:  misconfiguredRetryAfter,
 		}
 		return cl
 	}
-	cl.account = base
-	cl.playing = base.JoinPath("player", "currently-playing")
-	cl.playing.RawQuery = "additional_types=track,episode"
-	cl.history = base.JoinPath("player", "recently-played")
+	cl.accountURL = base
+	cl.playingURL = base.JoinPath("player", "currently-playing")
+	cl.playingURL.RawQuery = "additional_types=track,episode"
+	cl.historyURL = base.JoinPath("player", "recently-played")
 	return cl
 }
 
@@ -168,18 +168,18 @@ func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 			oauth2.SetAuthURLParam("code_challenge_method", "S256"),
 			oauth2.SetAuthURLParam("code_challenge", challenge))
 	}
-	return c.oauth("", redirectURI).AuthCodeURL(state, opts...)
+	return c.oauthConfig("", redirectURI).AuthCodeURL(state, opts...)
 }
 
 // Ready says whether both of the app's doors would let a person's call pass.
 // Whoever is about to spend an authorization code asks first: the code lives
 // once, and needs both. The error is CodeUnavailable with RetryAfter.
 func (c *Client) Ready(ctx context.Context) error {
-	if c.fault != nil {
-		return c.fault
+	if c.configErr != nil {
+		return c.configErr
 	}
-	for _, door := range gate.Doors() {
-		if err := c.gate.look(ctx, door); err != nil {
+	for _, circuit := range gate.Circuits() {
+		if err := c.guard.check(ctx, circuit); err != nil {
 			return err
 		}
 	}
@@ -187,21 +187,21 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // Doors is the present state of the gate, for metrics and readiness.
-func (c *Client) Doors() gate.State { return c.gate.snapshot() }
+func (c *Client) Breakers() gate.Breakers { return c.guard.snapshot() }
 
 // QuotaStanding is how the developer account stands to its quota.
-func (c *Client) QuotaStanding() quota.Standing {
-	s, _ := c.gate.standing(c.config.Now())
+func (c *Client) QuotaStatus() quota.Status {
+	s, _ := c.guard.quotaStatus(c.config.Now())
 	return s
 }
 
 // Keep shares the doors with the other processes until ctx ends: their news
 // come in within a moment, and what could not be told is told again.
-func (c *Client) Keep(ctx context.Context) { c.gate.keep(ctx) }
+func (c *Client) SyncBreakers(ctx context.Context) { c.guard.syncUntilDone(ctx) }
 
 // bounded is ctx for one call. A caller's own bound that comes first is enough,
 // and another context and timer for each of many calls are not free.
-func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+func (c *Client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if until, ok := ctx.Deadline(); ok && time.Until(until) <= c.config.Timeout {
 		return ctx, func() {}
 	}
@@ -211,7 +211,7 @@ func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFu
 // now is the time as entities keep it.
 func (c *Client) now() time.Time { return c.config.Now().UTC().Truncate(time.Microsecond) }
 
-func either[T comparable](v, otherwise T) T {
+func orDefault[T comparable](v, otherwise T) T {
 	var zero T
 	if v != zero {
 		return v

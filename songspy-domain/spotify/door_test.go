@@ -16,91 +16,91 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
-func TestClosedDoor_LetsNoCallOut(t *testing.T) {
-	p := newProvider(t, says(429, "Too many requests", "Retry-After", "90"))
+func TestOpenBreaker_SendsNoCall(t *testing.T) {
+	p := newFakeSpotify(t, says(429, "Too many requests", "Retry-After", "90"))
 	clk := newClock()
 	c := p.client(t, func(c *spotify.Config) { c.Now = clk.now })
 	if err := c.Ready(t.Context()); err != nil {
 		t.Fatalf("not ready before the first call: %v", err)
 	}
-	_ = look(c)
-	p.answers(says(204, ""))
+	_ = poll(c)
+	p.respondWith(says(204, ""))
 	clk.advance(89 * time.Second)
-	for _, err := range []error{look(c), identify(c), c.Ready(t.Context())} {
-		want(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Second)
+	for _, err := range []error{poll(c), identify(c), c.Ready(t.Context())} {
+		wantError(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Second)
 	}
-	if n := len(p.calls()); n != 1 {
+	if n := len(p.requests()); n != 1 {
 		t.Fatalf("%d calls left, want the one that was refused", n)
 	}
 	clk.advance(time.Second)
 	if err := c.Ready(t.Context()); err != nil {
 		t.Fatalf("not ready when the door is due: %v", err)
 	}
-	if err := look(c); err != nil {
+	if err := poll(c); err != nil {
 		t.Fatalf("the probe: %v", err)
 	}
-	if d := c.Doors(); d.API.Why != "" || d.Accounts.Why != "" {
+	if d := c.Breakers(); d.API.Cause != "" || d.Accounts.Cause != "" {
 		t.Fatalf("after the probe the doors are %+v", d)
 	}
 }
 
-func TestDoors_AreClosedByTheHostThatRefuses(t *testing.T) {
-	p := newProvider(t, says(429, "", "Retry-After", "90"))
+func TestBreakers_TripByRefusingHost(t *testing.T) {
+	p := newFakeSpotify(t, says(429, "", "Retry-After", "90"))
 	c := p.client(t)
 	_ = renew(c)
-	p.answers(says(204, ""))
-	if err := look(c); err != nil {
+	p.respondWith(says(204, ""))
+	if err := poll(c); err != nil {
 		t.Errorf("the Web API's door closed with the accounts': %v", err)
 	}
-	want(t, spend(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 90*time.Second)
-	want(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 90*time.Second)
+	wantError(t, exchange(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 90*time.Second)
+	wantError(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 90*time.Second)
 }
 
-func TestPremiumRefusal_PausesTheAppAndNotRegisteredDoesNot(t *testing.T) {
-	p := newProvider(t, says(403, notRegistered))
+func TestPremiumRefusal_BlocksAppAndNotRegisteredDoesNot(t *testing.T) {
+	p := newFakeSpotify(t, says(403, notRegistered))
 	c := p.client(t)
-	_ = look(c)
+	_ = poll(c)
 	if err := c.Ready(t.Context()); err != nil {
 		t.Errorf("one person's refusal closed a door: %v", err)
 	}
-	p.answers(says(403, premium))
-	_ = look(c)
-	want(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour)
-	if why := c.Doors().API.Why; why != gate.WhyPremium {
+	p.respondWith(says(403, premium))
+	_ = poll(c)
+	wantError(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour)
+	if why := c.Breakers().API.Cause; why != gate.CausePremiumRequired {
 		t.Errorf("the door is closed by %q", why)
 	}
 }
 
-func TestOutages_CloseNoDoor(t *testing.T) {
-	p := newProvider(t, says(503, "upstream connect error"))
+func TestOutages_TripNoBreaker(t *testing.T) {
+	p := newFakeSpotify(t, says(503, "upstream connect error"))
 	c := p.client(t)
 	for range 3 {
-		_ = look(c)
+		_ = poll(c)
 		_ = renew(c)
 	}
-	if n := len(p.calls()); n != 6 {
+	if n := len(p.requests()); n != 6 {
 		t.Fatalf("%d of 6 calls left", n)
 	}
 }
 
-func TestDoor_TellsTheOperatorOfItsClosingOnceAndNoMore(t *testing.T) {
+func TestBreaker_LogsTripOnce(t *testing.T) {
 	var log bytes.Buffer
-	p := newProvider(t, says(429, "", "Retry-After", "90"))
+	p := newFakeSpotify(t, says(429, "", "Retry-After", "90"))
 	clk := newClock()
 	c := p.client(t, func(c *spotify.Config) { c.Now, c.Logger = clk.now, slog.New(slog.NewTextHandler(&log, nil)) })
 	for range 5 {
-		_ = look(c)
+		_ = poll(c)
 	}
-	p.answers(says(204, ""))
+	p.respondWith(says(204, ""))
 	clk.advance(90 * time.Second)
-	_ = look(c)
+	_ = poll(c)
 	text := log.String()
 	if strings.Count(text, "door closed") != 1 || strings.Count(text, "door opened") != 1 || !strings.Contains(text, "why=throttled") {
 		t.Fatalf("the log says:\n%s", text)
 	}
 }
 
-func TestObserve_SpeaksInFewWords(t *testing.T) {
+func TestObserve_OutcomeLabelsAreFew(t *testing.T) {
 	for want, c := range map[string]struct {
 		answer http.HandlerFunc
 		ask    func(*spotify.Client) error
@@ -109,14 +109,14 @@ func TestObserve_SpeaksInFewWords(t *testing.T) {
 		"token ok":                         {says(200, granted), renew},
 		"token grant_refused":              {says(400, `{"error":"invalid_grant"}`), renew},
 		"token app_paused":                 {says(429, ""), renew},
-		"currently-playing not_registered": {says(403, notRegistered), look},
-		"currently-playing token_refused":  {says(401, ""), look},
-		"currently-playing unavailable":    {says(500, ""), look},
-		"currently-playing timeout":        {stalls, look},
+		"currently-playing not_registered": {says(403, notRegistered), poll},
+		"currently-playing token_refused":  {says(401, ""), poll},
+		"currently-playing unavailable":    {says(500, ""), poll},
+		"currently-playing timeout":        {stall, poll},
 	} {
 		t.Run(want, func(t *testing.T) {
 			var seen []string
-			_ = c.ask(newProvider(t, c.answer).client(t, func(c *spotify.Config) {
+			_ = c.ask(newFakeSpotify(t, c.answer).client(t, func(c *spotify.Config) {
 				if strings.HasSuffix(want, "timeout") {
 					c.Timeout = time.Millisecond
 				}
@@ -129,10 +129,10 @@ func TestObserve_SpeaksInFewWords(t *testing.T) {
 	}
 	t.Run("a call that never left", func(t *testing.T) {
 		var seen []string
-		c := newProvider(t, says(429, "")).client(t, func(c *spotify.Config) {
+		c := newFakeSpotify(t, says(429, "")).client(t, func(c *spotify.Config) {
 			c.Observe = func(endpoint, outcome string, _ time.Duration) { seen = append(seen, outcome) }
 		})
-		_, _ = look(c), look(c)
+		_, _ = poll(c), poll(c)
 		if strings.Join(seen, ", ") != "app_paused, held_back" {
 			t.Fatalf("observed %v", seen)
 		}
@@ -140,13 +140,13 @@ func TestObserve_SpeaksInFewWords(t *testing.T) {
 }
 
 // scripted answers each call by what answer says, within a bubble.
-type scripted struct {
+type scriptedTransport struct {
 	mu     sync.Mutex
 	calls  int
 	answer func(n int, r *http.Request) (*http.Response, error)
 }
 
-func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *scriptedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	s.calls++
 	n := s.calls
@@ -162,10 +162,10 @@ func status(code int, header ...string) (*http.Response, error) {
 	return &http.Response{StatusCode: code, Header: h, Body: http.NoBody}, nil
 }
 
-func TestDueDoor_SendsOneProbeHoweverManyWait(t *testing.T) {
+func TestHalfOpenBreaker_SendsOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s := &scripted{answer: func(n int, _ *http.Request) (*http.Response, error) {
+		s := &scriptedTransport{answer: func(n int, _ *http.Request) (*http.Response, error) {
 			if n == 1 {
 				return status(429, "Retry-After", "30")
 			}
@@ -173,12 +173,12 @@ func TestDueDoor_SendsOneProbeHoweverManyWait(t *testing.T) {
 			return status(204)
 		}}
 		c := spotify.New(spotify.Config{ClientID: "id", Transport: s, Logger: slog.New(slog.DiscardHandler)})
-		_ = look(c)
+		_ = poll(c)
 		<-time.After(30 * time.Second)
 
 		var wg sync.WaitGroup
 		for range 100 {
-			wg.Go(func() { _ = look(c) })
+			wg.Go(func() { _ = poll(c) })
 		}
 		synctest.Wait()
 		if s.calls != 2 {
@@ -186,15 +186,15 @@ func TestDueDoor_SendsOneProbeHoweverManyWait(t *testing.T) {
 		}
 		close(release)
 		wg.Wait()
-		if err := look(c); err != nil {
+		if err := poll(c); err != nil {
 			t.Errorf("after the probe: %v", err)
 		}
 	})
 }
 
-func TestProbe_WhoseCallerLeavesIsReplacedAtOnce(t *testing.T) {
+func TestProbe_OfCancelledCallerIsReplacedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &scripted{answer: func(n int, r *http.Request) (*http.Response, error) {
+		s := &scriptedTransport{answer: func(n int, r *http.Request) (*http.Response, error) {
 			switch n {
 			case 1:
 				return status(429, "Retry-After", "30")
@@ -205,7 +205,7 @@ func TestProbe_WhoseCallerLeavesIsReplacedAtOnce(t *testing.T) {
 			return status(204)
 		}}
 		c := spotify.New(spotify.Config{ClientID: "id", Transport: s, Logger: slog.New(slog.DiscardHandler)})
-		_ = look(c)
+		_ = poll(c)
 		<-time.After(30 * time.Second)
 
 		ctx, cancel := context.WithCancel(t.Context())
@@ -214,22 +214,22 @@ func TestProbe_WhoseCallerLeavesIsReplacedAtOnce(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		wg.Wait()
-		if err := look(c); err != nil {
+		if err := poll(c); err != nil {
 			t.Errorf("the next probe: %v", err)
 		}
 	})
 }
 
-func TestACallThatMayNotBeMadeWhenItIsToLeaveStays(t *testing.T) {
-	p := newProvider(t, says(204, ""))
+func TestMayCall_IsCheckedRightBeforeSending(t *testing.T) {
+	p := newFakeSpotify(t, says(204, ""))
 	may := false
-	c := p.client(t, func(c *spotify.Config) { c.May = func() bool { return may } })
-	want(t, look(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionNotNow, time.Second)
-	if n := len(p.calls()); n != 0 {
+	c := p.client(t, func(c *spotify.Config) { c.MayCall = func() bool { return may } })
+	wantError(t, poll(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionMayNotCall, time.Second)
+	if n := len(p.requests()); n != 0 {
 		t.Errorf("%d calls left", n)
 	}
 	may = true
-	if err := look(c); err != nil {
+	if err := poll(c); err != nil {
 		t.Errorf("once it may: %v", err)
 	}
 }

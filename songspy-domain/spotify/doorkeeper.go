@@ -13,27 +13,27 @@ import (
 
 const (
 	// newsEvery is how often others' news is read while calls are made.
-	newsEvery = 500 * time.Millisecond
+	syncEvery = 500 * time.Millisecond
 	// newsOld is how old the news may be that a call goes by: who has made none
 	// for a while reads it first.
-	newsOld = 2 * newsEvery
+	staleAfter = 2 * syncEvery
 	// countEvery is the time between two writes of how many calls were made, and
 	// countIdleEvery while none are: others' calls and refusals are read then.
-	countEvery     = 5 * time.Second
+	syncCallsEvery = 5 * time.Second
 	countIdleEvery = 30 * time.Second
 	// keepWithin bounds what sharing a door may take.
-	keepWithin = 2 * time.Second
+	storeTimeout = 2 * time.Second
 	// swapsMost bounds how often a process gives way to others that write at once.
-	swapsMost = 8
+	swapAttemptsMax = 8
 )
 
 // Doors keeps the doors of an instance's apps, for all its processes.
-type Doors interface {
+type BreakerStore interface {
 	// Door is what is kept of an app; the zero Kept if nothing is.
-	Door(ctx context.Context, app string) (gate.Kept, error)
+	Breakers(ctx context.Context, app string) (gate.Stored, error)
 	// SwapDoor replaces what is kept, if it is still of that version; it
 	// reports false if another process was faster.
-	SwapDoor(ctx context.Context, app string, version int64, to gate.Shared) (bool, error)
+	SwapBreakers(ctx context.Context, app string, version int64, to gate.SharedBreakers) (bool, error)
 	// CountCalls adds to the calls of an account, and returns its buckets from since on.
 	CountCalls(ctx context.Context, account string, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
 	// CountedSince returns the oldest bucket of an account; the zero time if it has none.
@@ -45,81 +45,81 @@ type Doors interface {
 }
 
 // doorkeeper holds the gate's state for one app, and shares it.
-type doorkeeper struct {
+type breakerGuard struct {
 	app   string
 	now   func() time.Time
 	log   *slog.Logger
-	doors Doors // nil: this process is alone
+	store BreakerStore // nil: this process is alone
 	share func() float64
 	// alone says that this process counts the calls for itself: see Config.
-	alone bool
+	countsAlone bool
 
-	mu    sync.Mutex
-	state gate.State
-	quota quota.Account
+	mu       sync.Mutex
+	breakers gate.Breakers
+	quota    quota.Account
 	// refusals are those of this process that are not stored yet; refused counts all of them.
-	refusals []quota.Refusal
-	refused  int64
+	unsavedRefusals []quota.Refusal
+	refusalCount    int64
 
 	// loaded says that what is kept has been read once, and heard when it was
 	// last, in nanoseconds since the Unix epoch.
-	loaded atomic.Bool
-	heard  atomic.Int64
-	called atomic.Bool // since others' news was last read
-	deaf   atomic.Bool // the store could not be asked the last time
+	loaded          atomic.Bool
+	readAt          atomic.Int64
+	calledSinceRead atomic.Bool // since others' news was last read
+	storeDown       atomic.Bool // the store could not be asked the last time
 	// sharing is held while something is read or written; what is below is its own.
-	sharing sync.Mutex
-	kept    gate.Kept
-	counted time.Time // when calls were last written
+	storeMu   sync.Mutex
+	stored    gate.Stored
+	countedAt time.Time // when calls were last written
 }
 
-func newDoorkeeper(c Config) *doorkeeper {
-	k := &doorkeeper{
-		app: c.App, now: c.Now, log: c.Logger, doors: c.Doors, share: c.Share, alone: c.countAlone || c.Doors == nil,
+func newBreakerGuard(c Config) *breakerGuard {
+	k := &breakerGuard{
+		app: c.App, now: c.Now, log: c.Logger, store: c.Breakers, share: c.Share, countsAlone: c.countLocally || c.Breakers == nil,
 	}
-	k.quota.Most, k.quota.Calls.Alone = c.DailyCalls, k.alone
-	k.loaded.Store(c.Doors == nil)
+	k.quota.DailyMax, k.quota.Calls.SingleProcess = c.DailyCalls, k.countsAlone
+	k.loaded.Store(c.Breakers == nil)
 	return k
 }
 
 // enter lets a call of an endpoint through or says why not. A probe leaves only
 // once every other process can know of it. A call that has passed counts against
 // the quota, whatever becomes of it; those of the token endpoint do not.
-func (k *doorkeeper) enter(ctx context.Context, door gate.Door, u gate.Urgency, e quota.Endpoint) (gate.Pass, error) {
-	if err := k.fresh(ctx); err != nil {
-		return gate.Pass{}, err
+func (k *breakerGuard) acquire(ctx context.Context, circuit gate.Circuit, u gate.Urgency, e quota.Endpoint) (gate.Permit, error) {
+	if err := k.refresh(ctx); err != nil {
+		return gate.Permit{}, err
 	}
-	now, share := k.now(), k.part()
+	now, share := k.now(), k.rateShare()
 	k.mu.Lock()
-	k.state.Share = share
-	v := k.decide(now, door, u, e)
+	k.breakers.Share = share
+	v := k.decide(now, circuit, u, e)
 	k.mu.Unlock()
 	if !v.Allowed {
-		return gate.Pass{}, heldBack(door, v)
+		return gate.Permit{}, blockedError(circuit, v)
 	}
-	if v.Pass.Probe && k.doors != nil && !k.claim(ctx, door, v.Pass) {
-		return gate.Pass{}, heldBack(door, gate.Verdict{Why: gate.WhyProbing, RetryAfter: pause})
+	if v.Permit.Probe && k.store != nil && !k.claimProbe(ctx, circuit, v.Permit) {
+		return gate.Permit{}, blockedError(circuit, gate.Decision{Cause: gate.CauseProbing, RetryAfter: defaultRetryAfter})
 	}
-	return v.Pass, nil
+	return v.Permit, nil
 }
 
 // decide asks the quota, then the gate. mu is held. A call for which a person
 // waits is not bounded by the quota.
-func (k *doorkeeper) decide(now time.Time, door gate.Door, u gate.Urgency, e quota.Endpoint) (v gate.Verdict) {
-	if door == gate.API && u != gate.Urgent {
-		if wait := k.quota.Wait(now, k.state.Share); wait > 0 {
-			return gate.Verdict{Why: gate.WhyBudget, RetryAfter: wait}
+func (k *breakerGuard) decide(now time.Time, circuit gate.Circuit, u gate.Urgency, e quota.Endpoint) (v gate.Decision) {
+	if circuit == gate.CircuitAPI && u != gate.Urgent {
+		if wait := k.quota.Wait(now, k.breakers.Share); wait > 0 {
+			return gate.Decision{Cause: gate.CauseDailyCalls, RetryAfter: wait}
 		}
 	}
-	k.state, v = gate.Decide(k.state, now, door, u)
-	if v.Allowed && door == gate.API {
+	k.breakers, v = gate.Decide(k.breakers, now, circuit, u)
+	if v.Allowed && circuit == gate.CircuitAPI {
 		k.quota.Count(now, e)
 	}
 	return v
 }
 
 // part is the share of the app's pace that this process may use.
-func (k *doorkeeper) part() float64 {
+func (k *breakerGuard) rateShare() float64 {
 	if k.share == nil {
 		return 1
 	}
@@ -127,94 +127,94 @@ func (k *doorkeeper) part() float64 {
 }
 
 // look is enter for somebody who only asks.
-func (k *doorkeeper) look(ctx context.Context, door gate.Door) error {
-	if err := k.fresh(ctx); err != nil {
+func (k *breakerGuard) check(ctx context.Context, circuit gate.Circuit) error {
+	if err := k.refresh(ctx); err != nil {
 		return err
 	}
-	if _, v := gate.Decide(k.snapshot(), k.now(), door, gate.Urgent); !v.Allowed {
-		return heldBack(door, v)
+	if _, v := gate.Decide(k.snapshot(), k.now(), circuit, gate.Urgent); !v.Allowed {
+		return blockedError(circuit, v)
 	}
 	return nil
 }
 
 // report enters what became of a call at that time, and tells the operator and
 // the other processes of a door that opens or closes by it.
-func (k *doorkeeper) report(ctx context.Context, now time.Time, door gate.Door, p gate.Pass, e quota.Endpoint, o gate.Outcome) {
+func (k *breakerGuard) report(ctx context.Context, now time.Time, circuit gate.Circuit, p gate.Permit, e quota.Endpoint, o gate.Outcome) {
 	k.mu.Lock()
-	before := of(k.state, door)
-	k.state = gate.Report(k.state, now, door, p, o)
-	after := of(k.state, door)
+	before := breakerOf(k.breakers, circuit)
+	k.breakers = gate.Report(k.breakers, now, circuit, p, o)
+	after := breakerOf(k.breakers, circuit)
 	if o.Result == gate.QuotaExceeded && after.Epoch != before.Epoch {
-		k.learn(ctx, now, e, o.RetryAfter, p.Probe)
+		k.recordRefusal(ctx, now, e, o.RetryAfter, p.Probe)
 	}
 	k.mu.Unlock()
-	k.tell(ctx, door, before, after, "this process")
+	k.logChange(ctx, circuit, before, after, "this process")
 	// Hundreds of calls that were out come back refused when a door closes; if
 	// they lengthen the closing, keep says so within a moment.
-	if after.Epoch != before.Epoch && k.doors != nil {
+	if after.Epoch != before.Epoch && k.store != nil {
 		k.publish(ctx)
 	}
 }
 
 // forbid closes the Web API's door, see gate.Forbid, and tells the operator and
 // the other processes.
-func (k *doorkeeper) forbid(ctx context.Context) {
+func (k *breakerGuard) tripForbidden(ctx context.Context) {
 	k.mu.Lock()
-	before := of(k.state, gate.API)
-	k.state = gate.Forbid(k.state, k.now())
-	after := of(k.state, gate.API)
+	before := breakerOf(k.breakers, gate.CircuitAPI)
+	k.breakers = gate.TripForbidden(k.breakers, k.now())
+	after := breakerOf(k.breakers, gate.CircuitAPI)
 	k.mu.Unlock()
-	k.tell(ctx, gate.API, before, after, "this process")
-	if after.Epoch != before.Epoch && k.doors != nil {
+	k.logChange(ctx, gate.CircuitAPI, before, after, "this process")
+	if after.Epoch != before.Epoch && k.store != nil {
 		k.publish(ctx)
 	}
 }
 
 // learn takes over that the quota is exceeded. mu is held. Of many calls that
 // come back refused the first one closes the door, and it alone counts.
-func (k *doorkeeper) learn(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
-	r := k.quota.Refused(now, e, retryAfter, probe)
+func (k *breakerGuard) recordRefusal(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
+	r := k.quota.NewRefusal(now, e, retryAfter, probe)
 	k.quota.Learn(r)
-	k.refusals = append(k.refusals, r)
-	k.refused++
+	k.unsavedRefusals = append(k.unsavedRefusals, r)
+	k.refusalCount++
 	limit, _ := k.quota.Limit(now)
 	k.log.WarnContext(ctx, "spotify refuses calls: the quota of the developer account is exceeded",
 		"endpoint", e, "calls", r.Calls.Sum(), "calls_by_endpoint", r.Calls, "retry_after", retryAfter, "planned_calls", limit, "probe", probe)
 }
 
 // standing is how the account stands to its quota, and room what it may still call.
-func (k *doorkeeper) standing(now time.Time) (quota.Standing, int64) {
+func (k *breakerGuard) quotaStatus(now time.Time) (quota.Status, int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.quota.Standing(now), k.refused
+	return k.quota.Status(now), k.refusalCount
 }
 
-func (k *doorkeeper) room(now time.Time) quota.Room {
+func (k *breakerGuard) quotaHeadroom(now time.Time) quota.Headroom {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.quota.Room(now)
+	return k.quota.Headroom(now)
 }
 
 // tell logs what has happened to a door, and who saw it.
-func (k *doorkeeper) tell(ctx context.Context, door gate.Door, before, after gate.DoorState, by string) {
+func (k *breakerGuard) logChange(ctx context.Context, circuit gate.Circuit, before, after gate.Breaker, by string) {
 	switch {
-	case before.Why == after.Why && !after.ClosedUntil.After(before.ClosedUntil):
-	case after.Why == "":
-		k.log.InfoContext(ctx, "spotify door opened", "door", door, "seen_by", by)
+	case before.Cause == after.Cause && !after.OpenUntil.After(before.OpenUntil):
+	case after.Cause == "":
+		k.log.InfoContext(ctx, "spotify door opened", "door", circuit, "seen_by", by)
 	default:
 		k.log.WarnContext(ctx, "spotify door closed: no call passes before the time given",
-			"door", door, "why", after.Why, "until", after.ClosedUntil.UTC(), "seen_by", by)
+			"door", circuit, "why", after.Cause, "until", after.OpenUntil.UTC(), "seen_by", by)
 	}
 }
 
-func (k *doorkeeper) snapshot() gate.State {
+func (k *breakerGuard) snapshot() gate.Breakers {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.state
+	return k.breakers
 }
 
-func of(s gate.State, door gate.Door) gate.DoorState {
-	if door == gate.Accounts {
+func breakerOf(s gate.Breakers, circuit gate.Circuit) gate.Breaker {
+	if circuit == gate.CircuitAccounts {
 		return s.Accounts
 	}
 	return s.API

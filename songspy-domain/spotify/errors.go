@@ -30,26 +30,26 @@ const (
 	// ReasonAppRefused: the client id or secret is wrong; the operator must mend it.
 	ReasonAppRefused = "SPOTIFY_APP_REFUSED"
 	// ReasonOwnAppRefused: the same of an app that a person brought; they must.
-	ReasonOwnAppRefused = "SPOTIFY_OWN_APP_REFUSED"
+	ReasonUserAppRefused = "SPOTIFY_OWN_APP_REFUSED"
 )
 
 const (
 	// pause is the wait after a failure that named none.
-	pause = 5 * time.Second
+	defaultRetryAfter = 5 * time.Second
 	// misconfiguredPause is the wait where only the operator can help.
-	misconfiguredPause = 5 * time.Minute
+	misconfiguredRetryAfter = 5 * time.Minute
 )
 
 const messageUnavailable = "Spotify cannot be asked at the moment. Please try again later."
 
 // errHeldBack marks the errors of calls that never left.
-var errHeldBack = errors.New("held back by the gate")
+var errNotSent = errors.New("held back by the gate")
 
 // unavailable is a call that failed through no fault of the caller or the
 // person. A wait of zero means the usual one.
 func unavailable(cause error, wait time.Duration) *songspy.Error {
 	if wait <= 0 {
-		wait = pause
+		wait = defaultRetryAfter
 	}
 	return &songspy.Error{
 		Code:        songspy.CodeUnavailable,
@@ -62,24 +62,24 @@ func unavailable(cause error, wait time.Duration) *songspy.Error {
 }
 
 // heldBack is what a call gets at a closed door.
-func heldBack(door gate.Door, v gate.Verdict) *songspy.Error {
-	e := unavailable(fmt.Errorf("%w: door %s, %s", errHeldBack, door, v.Why), v.RetryAfter)
-	e.Disposition = songspy.DispositionAppPaused
+func blockedError(circuit gate.Circuit, v gate.Decision) *songspy.Error {
+	e := unavailable(fmt.Errorf("%w: door %s, %s", errNotSent, circuit, v.Cause), v.RetryAfter)
+	e.Disposition = songspy.DispositionAppBlocked
 	return e
 }
 
 // notNow is what a call gets that this process may not make any more.
-func notNow() *songspy.Error {
-	e := unavailable(fmt.Errorf("%w: this process may ask nobody just now", errHeldBack), time.Second)
-	e.Disposition = songspy.DispositionNotNow
+func mayNotCallError() *songspy.Error {
+	e := unavailable(fmt.Errorf("%w: this process may ask nobody just now", errNotSent), time.Second)
+	e.Disposition = songspy.DispositionMayNotCall
 	return e
 }
 
 // refusedBy is the error of the very call that closed a door: the same as at
 // the closed door, save that this call did leave.
-func refusedBy(held error) *songspy.Error {
+func appBlockedError(held error) *songspy.Error {
 	e := unavailable(errors.New("refused for the whole app"), songspy.RetryAfterOf(held))
-	e.Disposition = songspy.DispositionAppPaused
+	e.Disposition = songspy.DispositionAppBlocked
 	return e
 }
 
@@ -89,40 +89,40 @@ func appRefused() *songspy.Error {
 		Code:        songspy.CodeUnavailable,
 		Reason:      ReasonAppRefused,
 		Message:     messageUnavailable,
-		RetryAfter:  misconfiguredPause,
-		Disposition: songspy.DispositionAppPaused,
+		RetryAfter:  misconfiguredRetryAfter,
+		Disposition: songspy.DispositionAppBlocked,
 		Err:         errors.New("spotify refuses the app's client id or secret: check SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_CLIENT_SECRET"),
 	}
 }
 
 // unreached turns the error of a call that got no usable response into one of ours.
-func unreached(ctx context.Context, err error) *songspy.Error {
+func unreachable(ctx context.Context, err error) *songspy.Error {
 	if e, ok := errors.AsType[*songspy.Error](err); ok {
 		return e
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return unavailable(outside.Cause(err), 0)
+	return unavailable(outside.SafeError(err), 0)
 }
 
 // refused turns a Web API's answer that is no success into an error. The
 // refusals that concern the whole app never come here; the gate keeps them.
-func refused(status int, h http.Header, body []byte, now time.Time) *songspy.Error {
+func refusalError(status int, h http.Header, body []byte, now time.Time) *songspy.Error {
 	e := unavailable(fmt.Errorf("spotify answered %d", status), retryAfter(h, now))
 	switch {
-	case status == http.StatusUnauthorized && forbids(body) == forbidsScope,
-		status == http.StatusForbidden && forbids(body) == forbidsScope:
-		e.Code, e.Reason, e.Disposition = songspy.CodeUnprocessable, ReasonScopesMissing, songspy.DispositionNeedsPerson
+	case status == http.StatusUnauthorized && parseForbidden(body) == forbiddenScope,
+		status == http.StatusForbidden && parseForbidden(body) == forbiddenScope:
+		e.Code, e.Reason, e.Disposition = songspy.CodeUnprocessable, ReasonScopesMissing, songspy.DispositionNeedsUser
 		e.Message = "The link lacks a permission. Please link Spotify again and allow everything that is asked."
 	case status == http.StatusUnauthorized,
 		status == http.StatusBadRequest && says(body, "bearer authentication"):
 		e.Code, e.Reason, e.Disposition = songspy.CodeUnauthorized, ReasonTokenRefused, songspy.DispositionRenewToken
 		e.Message = "Spotify no longer accepts the access token; it has to be renewed."
-	case status == http.StatusForbidden && forbids(body) == forbidsUser:
+	case status == http.StatusForbidden && parseForbidden(body) == forbiddenUser:
 		e.Code, e.Reason, e.Disposition = songspy.CodeForbidden, ReasonNotRegistered, songspy.DispositionNotRegistered
 		e.Message = "The owner of this instance has to enter you in the Spotify dashboard first. Please ask them, and link again."
-	case status == http.StatusForbidden && forbids(body) == forbidsUnknown:
+	case status == http.StatusForbidden && parseForbidden(body) == forbiddenUnknown:
 		e.Code, e.Reason, e.Disposition = songspy.CodeForbidden, ReasonRefused, songspy.DispositionRefused
 		e.Message = "Spotify refuses the call. Please ask the owner of this instance to look at the app in the Spotify dashboard."
 	default:
@@ -133,11 +133,11 @@ func refused(status int, h http.Header, body []byte, now time.Time) *songspy.Err
 }
 
 // outcome is the word for an error in metrics.
-func outcome(err error) string {
+func outcomeLabel(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, errHeldBack):
+	case errors.Is(err, errNotSent):
 		return "held_back"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
@@ -150,13 +150,13 @@ func outcome(err error) string {
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionRenewToken:
 		return "token_refused"
-	case songspy.DispositionNeedsPerson:
+	case songspy.DispositionNeedsUser:
 		return "grant_refused"
 	case songspy.DispositionNotRegistered:
 		return "not_registered"
 	case songspy.DispositionRefused:
 		return "refused"
-	case songspy.DispositionAppPaused:
+	case songspy.DispositionAppBlocked:
 		return "app_paused"
 	case songspy.DispositionNone:
 		return "invalid"

@@ -8,64 +8,64 @@ import (
 )
 
 // forbidden is whom a 403 of the Web API concerns.
-type forbidden int
+type forbiddenCause int
 
 const (
 	// forbidsNobody: the answer is not Spotify's, but that of something in
 	// front of it. It is an outage.
-	forbidsNobody forbidden = iota
+	forbiddenByProxy forbiddenCause = iota
 	// forbidsApp: the app's owner has no Premium subscription.
-	forbidsApp
+	forbiddenApp
 	// forbidsScope: the link lacks a permission.
-	forbidsScope
+	forbiddenScope
 	// forbidsUser: the app's owner has not entered the user.
-	forbidsUser
+	forbiddenUser
 	// forbidsUnknown: Spotify refuses in words that are not known. The user or
 	// the app is meant.
-	forbidsUnknown
+	forbiddenUnknown
 )
 
 // sentences are the phrases that decide, in lower case. Spotify has changed
 // them several times, and sends them bare and in JSON.
-var sentences = []struct {
-	phrase string
-	whom   forbidden
+var forbiddenPhrases = []struct {
+	phrase   string
+	concerns forbiddenCause
 }{
-	{"premium subscription required", forbidsApp},
-	{"insufficient client scope", forbidsScope},
-	{"permissions missing", forbidsScope},
-	{"may not be registered", forbidsUser},
-	{"user not registered", forbidsUser},
-	{"not registered in the developer dashboard", forbidsUser},
-	{"user not approved", forbidsUser},
-	{"not approved for app", forbidsUser},
+	{"premium subscription required", forbiddenApp},
+	{"insufficient client scope", forbiddenScope},
+	{"permissions missing", forbiddenScope},
+	{"may not be registered", forbiddenUser},
+	{"user not registered", forbiddenUser},
+	{"not registered in the developer dashboard", forbiddenUser},
+	{"user not approved", forbiddenUser},
+	{"not approved for app", forbiddenUser},
 }
 
 // forbids reads the body of a 403.
-func forbids(body []byte) forbidden {
-	if markup(body) {
-		return forbidsNobody
+func parseForbidden(body []byte) forbiddenCause {
+	if isMarkup(body) {
+		return forbiddenByProxy
 	}
-	for _, s := range sentences {
+	for _, s := range forbiddenPhrases {
 		if says(body, s.phrase) {
-			return s.whom
+			return s.concerns
 		}
 	}
-	if spotifysOwn(body) {
-		return forbidsUnknown
+	if isSpotifyError(body) {
+		return forbiddenUnknown
 	}
-	return forbidsNobody
+	return forbiddenByProxy
 }
 
 // markup reports whether a body is a page of HTML or XML.
-func markup(body []byte) bool {
+func isMarkup(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 }
 
 // spotifysOwn reports whether a refusal was written by the Web API itself: its
 // JSON error, or a bare sentence that names what is refused. Proxies answer
 // with a page, a status phrase or nothing.
-func spotifysOwn(body []byte) bool {
+func isSpotifyError(body []byte) bool {
 	var wrapped struct {
 		Error struct {
 			Message string `json:"message"`

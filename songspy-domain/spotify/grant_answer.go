@@ -13,23 +13,23 @@ import (
 const grantLimit = 1 << 20
 
 // longestLife bounds how long an access token is taken to live, in seconds.
-const longestLife = 24 * 60 * 60
+const tokenLifeMax = 24 * 60 * 60
 
 // tidied returns the body as tidyGrant rewrites it. A body that cannot be read
 // to its end fails where it fails.
-func tidied(body io.ReadCloser) io.ReadCloser {
+func tidyGrantBody(body io.ReadCloser) io.ReadCloser {
 	b, err := io.ReadAll(io.LimitReader(body, grantLimit))
 	_ = body.Close()
 	if err != nil {
-		return io.NopCloser(io.MultiReader(bytes.NewReader(b), failing{err}))
+		return io.NopCloser(io.MultiReader(bytes.NewReader(b), errorReader{err}))
 	}
 	return io.NopCloser(bytes.NewReader(tidyGrant(b)))
 }
 
 // failing is a reader that returns its error.
-type failing struct{ err error }
+type errorReader struct{ err error }
 
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
+func (f errorReader) Read([]byte) (int, error) { return 0, f.err }
 
 // tidyGrant keeps of a granted answer what oauth2 reads, in the types that it
 // expects. oauth2 drops the whole answer when one field has another type, and
@@ -51,7 +51,7 @@ func tidyGrant(body []byte) []byte {
 	if tidy["access_token"] == nil {
 		return body
 	}
-	if life, ok := lifeOf(fields["expires_in"]); ok {
+	if life, ok := parseTokenLife(fields["expires_in"]); ok {
 		tidy["expires_in"] = life
 	}
 	b, err := json.Marshal(tidy)
@@ -63,11 +63,11 @@ func tidyGrant(body []byte) []byte {
 
 // lifeOf reads an access token's life in whole seconds. Integers, decimals and
 // both in quotes occur.
-func lifeOf(raw json.RawMessage) (seconds int64, ok bool) {
+func parseTokenLife(raw json.RawMessage) (seconds int64, ok bool) {
 	text := strings.TrimSpace(strings.Trim(string(raw), `"`))
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(n) || n < 1 {
 		return 0, false
 	}
-	return int64(min(n, longestLife)), true
+	return int64(min(n, tokenLifeMax)), true
 }

@@ -12,9 +12,9 @@ import (
 )
 
 // says200 is a transport that answers every call with 200 and its body.
-type says200 string
+type okTransport string
 
-func (s says200) RoundTrip(*http.Request) (*http.Response, error) {
+func (s okTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(s))), ContentLength: -1}, nil
 }
 
@@ -37,7 +37,7 @@ func FuzzRefresh_NeverLosesARotatedRefreshToken(f *testing.F) {
 			}
 		}
 		now := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
-		c := New(Config{ClientID: "id", Transport: says200(body), Now: func() time.Time { return now }})
+		c := New(Config{ClientID: "id", Transport: okTransport(body), Now: func() time.Time { return now }})
 		g, err := c.Refresh(t.Context(), songspy.Link{AuthMethod: songspy.AuthPKCE, RefreshToken: "R1"})
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)

@@ -18,10 +18,10 @@ import (
 // Its errors are those of CurrentlyPlaying.
 func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error) {
 	buf := buffers.Get().(*bytes.Buffer)
-	defer recycle(buf)
-	to := call{endpointHistory, c.idle, nil}
-	if c.fault == nil {
-		to.url = asking(c.history, after)
+	defer putBuffer(buf)
+	to := endpointCall{endpointHistory, c.background, nil}
+	if c.configErr == nil {
+		to.url = historyRequestURL(c.historyURL, after)
 	}
 	if _, err := c.get(ctx, to, access, buf); err != nil {
 		return nil, err
@@ -31,9 +31,9 @@ func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, afte
 
 // asking is the address of one question. The cursors of an answer are not
 // followed: one page holds all there is.
-func asking(base *url.URL, after time.Time) *url.URL {
+func historyRequestURL(base *url.URL, after time.Time) *url.URL {
 	u := *base
-	q := url.Values{"limit": {strconv.Itoa(songspy.HistoryMost)}}
+	q := url.Values{"limit": {strconv.Itoa(songspy.HistoryItemsMax)}}
 	if ms := after.UnixMilli(); ms > 0 {
 		q.Set("after", strconv.FormatInt(ms, 10))
 	}

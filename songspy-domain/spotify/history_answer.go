@@ -22,10 +22,10 @@ func readHistory(body []byte) ([]songspy.HistoryItem, error) {
 	if err := decode(body, &answer); err != nil {
 		return nil, err
 	}
-	answer.Items = answer.Items[:min(len(answer.Items), songspy.HistoryMost)]
+	answer.Items = answer.Items[:min(len(answer.Items), songspy.HistoryItemsMax)]
 	items := make([]songspy.HistoryItem, 0, len(answer.Items))
 	for _, raw := range answer.Items {
-		if item, ok := readHeard(raw); ok {
+		if item, ok := readHistoryItem(raw); ok {
 			items = append(items, item)
 		}
 	}
@@ -34,18 +34,18 @@ func readHistory(body []byte) ([]songspy.HistoryItem, error) {
 }
 
 // readHeard reads one item.
-func readHeard(raw []byte) (songspy.HistoryItem, bool) {
-	var heard struct {
+func readHistoryItem(raw []byte) (songspy.HistoryItem, bool) {
+	var entry struct {
 		PlayedAt string `json:"played_at"`
 		Track    *item  `json:"track"`
 	}
-	if decode(raw, &heard) != nil || heard.Track == nil {
+	if decode(raw, &entry) != nil || entry.Track == nil {
 		return songspy.HistoryItem{}, false
 	}
-	at, err := time.Parse(time.RFC3339Nano, heard.PlayedAt)
+	at, err := time.Parse(time.RFC3339Nano, entry.PlayedAt)
 	if err != nil || at.Unix() <= 0 {
 		return songspy.HistoryItem{}, false
 	}
-	track, ok := heard.Track.track("track")
-	return songspy.HistoryItem{Track: track, PlayedAt: songspy.PlayedAt(at, track)}, ok
+	track, ok := entry.Track.toTrack("track")
+	return songspy.HistoryItem{Track: track, PlayedAt: songspy.HistoryItemKey(at, track)}, ok
 }

@@ -11,7 +11,7 @@ import (
 
 func TestReadHistory_UnderstandsWhatSpotifySends(t *testing.T) {
 	const track = `"track":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}`
-	heard := func(at string) songspy.HistoryItem {
+	entry := func(at string) songspy.HistoryItem {
 		when, err := time.Parse(time.RFC3339, at)
 		if err != nil {
 			t.Fatal(err)
@@ -20,7 +20,7 @@ func TestReadHistory_UnderstandsWhatSpotifySends(t *testing.T) {
 			URI: "spotify:track:4uLU6hMCjMI75M1A2tKUQC", Kind: songspy.KindTrack, Title: "Song", DurationMS: 213000,
 			URL: "https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC",
 		}
-		return songspy.HistoryItem{PlayedAt: songspy.PlayedAt(when, song), Track: song}
+		return songspy.HistoryItem{PlayedAt: songspy.HistoryItemKey(when, song), Track: song}
 	}
 	for name, c := range map[string]struct {
 		body string
@@ -29,16 +29,16 @@ func TestReadHistory_UnderstandsWhatSpotifySends(t *testing.T) {
 		"newest first": {
 			`{"items":[{` + track + `,"played_at":"2017-05-27T20:07:54.721Z","context":null},{` + track + `,"played_at":"2017-05-26T23:46:34.544Z"}],
 			 "next":"https://elsewhere.example/v1/me/player/recently-played?before=1495842394544","cursors":{"after":"1495915674721","before":"1495842394544"},"limit":50}`,
-			[]songspy.HistoryItem{heard("2017-05-26T23:46:34.544Z"), heard("2017-05-27T20:07:54.721Z")},
+			[]songspy.HistoryItem{entry("2017-05-26T23:46:34.544Z"), entry("2017-05-27T20:07:54.721Z")},
 		},
 		"nothing":                 {`{"items":[],"next":null,"cursors":null,"limit":50,"href":"x"}`, []songspy.HistoryItem{}},
 		"no body":                 {``, nil},
 		"items null":              {`{"items":null}`, []songspy.HistoryItem{}},
-		"one without a track":     {`{"items":[{"track":null,"played_at":"2017-05-26T23:46:34Z"},{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{heard("2017-05-26T23:46:34Z")}},
+		"one without a track":     {`{"items":[{"track":null,"played_at":"2017-05-26T23:46:34Z"},{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{entry("2017-05-26T23:46:34Z")}},
 		"one without an identity": {`{"items":[{"track":{"name":"x"},"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{}},
 		"one without a time":      {`{"items":[{` + track + `}]}`, []songspy.HistoryItem{}},
 		"a time that is none":     {`{"items":[{` + track + `,"played_at":"yesterday"}]}`, []songspy.HistoryItem{}},
-		"one of another type":     {`{"items":["Song",{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{heard("2017-05-26T23:46:34Z")}},
+		"one of another type":     {`{"items":["Song",{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{entry("2017-05-26T23:46:34Z")}},
 		"a list":                  {`[1]`, []songspy.HistoryItem{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,11 +68,11 @@ func FuzzReadHistory(f *testing.F) {
 			}
 			return
 		}
-		if len(items) > songspy.HistoryMost {
+		if len(items) > songspy.HistoryItemsMax {
 			t.Fatalf("%d items", len(items))
 		}
 		for i, item := range items {
-			if item.Track.URI == "" || len(item.Track.URI) > uriMax || item.Track.DurationMS < 0 || item.PlayedAt.Unix() <= 0 {
+			if item.Track.URI == "" || len(item.Track.URI) > uriMaxBytes || item.Track.DurationMS < 0 || item.PlayedAt.Unix() <= 0 {
 				t.Fatalf("read %+v", item)
 			}
 			if i > 0 && item.PlayedAt.Before(items[i-1].PlayedAt) {

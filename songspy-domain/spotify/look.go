@@ -15,10 +15,10 @@ import (
 
 // answerLimit bounds the answers of the Web API, in bytes. A track with every
 // market listed is some ten kilobytes.
-const answerLimit = 1 << 20
+const responseLimit = 1 << 20
 
 // keepLimit is the largest buffer that is kept for the next answer.
-const keepLimit = 64 << 10
+const bufferKeepMax = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
@@ -34,8 +34,8 @@ var (
 // NeedsPerson where the link's permissions do not suffice, else RetryLater.
 func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error) {
 	buf := buffers.Get().(*bytes.Buffer)
-	defer recycle(buf)
-	a, err := c.get(ctx, call{endpointPlaying, c.looks, c.playing}, access, buf)
+	defer putBuffer(buf)
+	a, err := c.get(ctx, endpointCall{endpointPlaying, c.routine, c.playingURL}, access, buf)
 	if err != nil {
 		return songspy.Observation{}, err
 	}
@@ -43,39 +43,39 @@ func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (s
 	case http.StatusOK:
 		return readPlayer(buf.Bytes(), a.at)
 	case http.StatusNoContent, http.StatusNotFound:
-		return songspy.Observation{Sighting: songspy.SightingNothing, Progress: songspy.UnknownProgress, At: a.at}, nil
+		return songspy.Observation{Kind: songspy.ObservedIdle, Progress: songspy.UnknownProgress, At: a.at}, nil
 	default:
-		return unreadable(a.at), nil
+		return unreadableObservation(a.at), nil
 	}
 }
 
 // Account asks who the access token belongs to. Its errors are those of
 // CurrentlyPlaying.
-func (c *Client) Account(ctx context.Context, access songspy.Secret) (songspy.Account, error) {
+func (c *Client) Account(ctx context.Context, access songspy.Secret) (songspy.SpotifyAccount, error) {
 	buf := buffers.Get().(*bytes.Buffer)
-	defer recycle(buf)
-	if _, err := c.get(ctx, call{endpointAccount, c.urgent, c.account}, access, buf); err != nil {
-		return songspy.Account{}, err
+	defer putBuffer(buf)
+	if _, err := c.get(ctx, endpointCall{endpointAccount, c.urgent, c.accountURL}, access, buf); err != nil {
+		return songspy.SpotifyAccount{}, err
 	}
 	return readAccount(buf.Bytes())
 }
 
-func recycle(buf *bytes.Buffer) {
-	if buf.Cap() <= keepLimit {
+func putBuffer(buf *bytes.Buffer) {
+	if buf.Cap() <= bufferKeepMax {
 		buf.Reset()
 		buffers.Put(buf)
 	}
 }
 
 // call is one endpoint of the Web API and the way to it.
-type call struct {
+type endpointCall struct {
 	endpoint string
 	via      http.RoundTripper
 	url      *url.URL
 }
 
 // answer is what was not refused: its status, and when it arrived by our clock.
-type answer struct {
+type response struct {
 	status int
 	at     time.Time
 }
@@ -83,16 +83,16 @@ type answer struct {
 // get makes one call and reads a success's body into buf. It goes through the
 // transport itself: http.Client would follow redirects with the token, and
 // costs as much as the call.
-func (c *Client) get(ctx context.Context, to call, access songspy.Secret, buf *bytes.Buffer) (a answer, err error) {
-	asked := c.config.Now()
-	defer func() { c.config.Observe(to.endpoint, outcome(err), c.config.Now().Sub(asked)) }()
-	if c.fault != nil {
-		return answer{}, c.fault
+func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret, buf *bytes.Buffer) (a response, err error) {
+	started := c.config.Now()
+	defer func() { c.config.Observe(to.endpoint, outcomeLabel(err), c.config.Now().Sub(started)) }()
+	if c.configErr != nil {
+		return response{}, c.configErr
 	}
 	if access == "" {
-		return answer{}, refused(http.StatusUnauthorized, nil, nil, asked)
+		return response{}, refusalError(http.StatusUnauthorized, nil, nil, started)
 	}
-	ctx, cancel := c.bounded(ctx)
+	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	req := (&http.Request{
 		Method: http.MethodGet,
@@ -106,14 +106,14 @@ func (c *Client) get(ctx context.Context, to call, access songspy.Secret, buf *b
 	}).WithContext(ctx)
 	resp, err := to.via.RoundTrip(req)
 	if err != nil {
-		return answer{}, unreached(ctx, err)
+		return response{}, unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
-	a = answer{status: resp.StatusCode, at: c.now()}
+	a = response{status: resp.StatusCode, at: c.now()}
 	if a.status == http.StatusNoContent {
 		return a, nil
 	}
-	limit := int64(answerLimit)
+	limit := int64(responseLimit)
 	if a.status >= http.StatusMultipleChoices {
 		limit = refusalLimit
 	}
@@ -124,11 +124,11 @@ func (c *Client) get(ctx context.Context, to call, access songspy.Secret, buf *b
 	case a.status == http.StatusNotFound && to.endpoint == endpointPlaying && says(buf.Bytes(), "non existing id"):
 		return a, nil // what an idle player sometimes answers: the same as a 204
 	case a.status < http.StatusOK || a.status >= http.StatusMultipleChoices:
-		return answer{}, refused(a.status, resp.Header, buf.Bytes(), a.at)
+		return response{}, refusalError(a.status, resp.Header, buf.Bytes(), a.at)
 	case err != nil:
-		return answer{}, unreached(ctx, err)
+		return response{}, unreachable(ctx, err)
 	case n > limit:
-		return answer{}, unavailable(errors.New("spotify's answer is too long"), 0)
+		return response{}, unavailable(errors.New("spotify's answer is too long"), 0)
 	}
 	return a, nil
 }

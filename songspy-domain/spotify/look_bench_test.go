@@ -22,7 +22,7 @@ func BenchmarkCurrentlyPlaying(b *testing.B) {
 		{"a track", http.StatusOK, aTrack},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			client := New(Config{ClientID: "bench", Transport: instant(func() *http.Response {
+			client := New(Config{ClientID: "bench", Transport: instantTransport(func() *http.Response {
 				return &http.Response{StatusCode: c.status, Body: io.NopCloser(strings.NewReader(c.body))}
 			})})
 			b.ReportAllocs()
@@ -36,6 +36,6 @@ func BenchmarkCurrentlyPlaying(b *testing.B) {
 }
 
 // instant answers at once.
-type instant func() *http.Response
+type instantTransport func() *http.Response
 
-func (f instant) RoundTrip(*http.Request) (*http.Response, error) { return f(), nil }
+func (f instantTransport) RoundTrip(*http.Request) (*http.Response, error) { return f(), nil }

@@ -23,7 +23,7 @@ const playingTrack = `{"timestamp":1490252122574,"context":null,"progress_ms":44
  "actions":{"disallows":{"resuming":true}}}`
 
 func TestCurrentlyPlaying_AsksForEpisodesToo(t *testing.T) {
-	p := newProvider(t, says(200, playingTrack))
+	p := newFakeSpotify(t, says(200, playingTrack))
 	clk := newClock()
 	var endpoints []string
 	o, err := p.client(t, func(c *spotify.Config) {
@@ -34,7 +34,7 @@ func TestCurrentlyPlaying_AsksForEpisodesToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o != (songspy.Observation{
-		Sighting: songspy.SightingPlaying, Progress: 44272 * time.Millisecond, At: clk.now().UTC(),
+		Kind: songspy.ObservedPlaying, Progress: 44272 * time.Millisecond, At: clk.now().UTC(),
 		Track: songspy.Track{
 			URI: "spotify:track:11dFghVXANMlKmJXsNCbNl", Kind: songspy.KindTrack, Title: "Cut To The Feeling",
 			Artists: "Carly Rae Jepsen, Nobody", Album: "Cut To The Feeling", ImageURL: "https://i.scdn.co/image/300",
@@ -43,7 +43,7 @@ func TestCurrentlyPlaying_AsksForEpisodesToo(t *testing.T) {
 	}) {
 		t.Errorf("saw %+v", o)
 	}
-	got := p.calls()[0]
+	got := p.requests()[0]
 	if got.method != "GET" || got.path != "/v1/me/player/currently-playing" || got.query != "additional_types=track,episode" {
 		t.Errorf("asked %s %s?%s", got.method, got.path, got.query)
 	}
@@ -55,25 +55,25 @@ func TestCurrentlyPlaying_AsksForEpisodesToo(t *testing.T) {
 	}
 }
 
-func TestCurrentlyPlaying_TakesSilenceAsSilence(t *testing.T) {
+func TestCurrentlyPlaying_NoContentIsIdle(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
-		want   songspy.Sighting
+		want   songspy.ObservationKind
 	}{
-		"204":                   {says(204, ""), songspy.SightingNothing},
-		"200 without a body":    {says(200, ""), songspy.SightingUnreadable},
-		"a local file of old":   {says(400, `{"error":{"status":400,"message":"invalid id"}}`), songspy.SightingUnreadable},
-		"404 of an idle player": {says(404, `{"error":{"status":404,"message":"non existing id"}}`), songspy.SightingNothing},
-		"202, try again":        {says(202, ""), songspy.SightingUnreadable},
-		"JSON labelled as is":   {says(200, `{"is_playing":true,"item":null,"currently_playing_type":"ad"}`, "Content-Type", "text/html"), songspy.SightingAdvertisement},
+		"204":                   {says(204, ""), songspy.ObservedIdle},
+		"200 without a body":    {says(200, ""), songspy.ObservedUnreadable},
+		"a local file of old":   {says(400, `{"error":{"status":400,"message":"invalid id"}}`), songspy.ObservedUnreadable},
+		"404 of an idle player": {says(404, `{"error":{"status":404,"message":"non existing id"}}`), songspy.ObservedIdle},
+		"202, try again":        {says(202, ""), songspy.ObservedUnreadable},
+		"JSON labelled as is":   {says(200, `{"is_playing":true,"item":null,"currently_playing_type":"ad"}`, "Content-Type", "text/html"), songspy.ObservedAdvertisement},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clk := newClock()
-			o, err := newProvider(t, c.answer).client(t, func(c *spotify.Config) { c.Now = clk.now }).CurrentlyPlaying(context.Background(), access)
+			o, err := newFakeSpotify(t, c.answer).client(t, func(c *spotify.Config) { c.Now = clk.now }).CurrentlyPlaying(context.Background(), access)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o != (songspy.Observation{Sighting: c.want, Progress: songspy.UnknownProgress, At: clk.now().UTC()}) {
+			if o != (songspy.Observation{Kind: c.want, Progress: songspy.UnknownProgress, At: clk.now().UTC()}) {
 				t.Errorf("saw %+v, want %s", o, c.want)
 			}
 		})
@@ -91,8 +91,8 @@ var refusals = map[string]struct {
 	"expired token":       {says(401, `{"error":{"status":401,"message":"The access token expired"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
 	"invalid token":       {says(401, `{"error":{"status":401,"message":"Invalid access token"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
 	"no bearer":           {says(400, `{"error":{"status":400,"message":"Only valid bearer authentication supported"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
-	"permissions missing": {says(401, `{"error":{"status":401,"message":"Permissions missing"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsPerson, 0},
-	"scope missing":       {says(403, `{"error":{"status":403,"message":"Insufficient client scope"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsPerson, 0},
+	"permissions missing": {says(401, `{"error":{"status":401,"message":"Permissions missing"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsUser, 0},
+	"scope missing":       {says(403, `{"error":{"status":403,"message":"Insufficient client scope"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsUser, 0},
 	"not registered":      {says(403, notRegistered), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
 	"not registered JSON": {says(403, `{"error":{"status":403,"message":"`+notRegistered+`"}}`), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
 	"not in dashboard":    {says(403, `{"error":{"status":403,"message":"User not registered in the Developer Dashboard"}}`), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
@@ -101,15 +101,15 @@ var refusals = map[string]struct {
 	"unknown 403 bare":    {says(403, "This account may not use the application."), songspy.CodeForbidden, spotify.ReasonRefused, songspy.DispositionRefused, 0},
 	"403 as a page":       {says(403, "<html><body>User not registered</body></html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	"403 without a body":  {says(403, ""), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"premium":             {says(403, premium), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour},
-	"premium JSON":        {says(403, `{"error":{"status":403,"message":"`+premium+`"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Hour},
+	"premium":             {says(403, premium), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour},
+	"premium JSON":        {says(403, `{"error":{"status":403,"message":"`+premium+`"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour},
 	"another 403":         {says(403, "Forbidden"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	"not found":           {says(404, `{"error":{"status":404,"message":"Not found."}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"throttled":           {says(429, "Too many requests", "Retry-After", "19056"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 19056 * time.Second},
-	"throttled, untold":   {says(429, `{"error":{"status":429,"message":"API rate limit exceeded"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 30 * time.Second},
-	"throttled, zero":     {says(429, "", "Retry-After", "0"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 30 * time.Second},
-	"quota":               {says(429, quota), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 15 * time.Minute},
-	"quota for a day":     {says(429, quota, "Retry-After", "86400"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 24 * time.Hour},
+	"throttled":           {says(429, "Too many requests", "Retry-After", "19056"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 19056 * time.Second},
+	"throttled, untold":   {says(429, `{"error":{"status":429,"message":"API rate limit exceeded"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 30 * time.Second},
+	"throttled, zero":     {says(429, "", "Retry-After", "0"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 30 * time.Second},
+	"quota":               {says(429, quota), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 15 * time.Minute},
+	"quota for a day":     {says(429, quota, "Retry-After", "86400"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 24 * time.Hour},
 	"server error":        {says(500, "<html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	"busy until":          {says(503, "", "Retry-After", "12"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 12 * time.Second},
 	"redirect":            {says(307, "", "Location", "/elsewhere"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
@@ -117,8 +117,8 @@ var refusals = map[string]struct {
 	"cut off":             {says(200, playingTrack[:400], "Content-Length", "1200"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	"cut off tidily":      {says(200, playingTrack[:400]), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	"endless":             {says(200, `{"x":"`+strings.Repeat("x", 2<<20)+`"}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"no answer":           {raw(""), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"no HTTP":             {raw("SSH-2.0-dropbear\r\n\r\n"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"no answer":           {rawResponse(""), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"no HTTP":             {rawResponse("SSH-2.0-dropbear\r\n\r\n"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 }
 
 const (
@@ -127,13 +127,13 @@ const (
 	quota         = `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`
 )
 
-func TestWebAPI_SaysWhatToDoAboutEveryRefusal(t *testing.T) {
+func TestWebAPI_RefusalsHaveDispositions(t *testing.T) {
 	for name, c := range refusals {
-		for endpoint, ask := range map[string]func(*spotify.Client) error{"player": look, "account": identify} {
+		for endpoint, ask := range map[string]func(*spotify.Client) error{"player": poll, "account": identify} {
 			t.Run(name+" of the "+endpoint, func(t *testing.T) {
-				p := newProvider(t, c.answer)
-				want(t, ask(p.client(t)), c.code, c.reason, c.what, c.wait)
-				if n := len(p.calls()); n != 1 {
+				p := newFakeSpotify(t, c.answer)
+				wantError(t, ask(p.client(t)), c.code, c.reason, c.what, c.wait)
+				if n := len(p.requests()); n != 1 {
 					t.Fatalf("spotify was asked %d times, want once", n)
 				}
 			})
@@ -141,20 +141,20 @@ func TestWebAPI_SaysWhatToDoAboutEveryRefusal(t *testing.T) {
 	}
 }
 
-func TestWebAPI_AsksForARenewalWhereThereIsNoToken(t *testing.T) {
-	p := newProvider(t, says(204, ""))
+func TestWebAPI_WithoutTokenAsksForRenewal(t *testing.T) {
+	p := newFakeSpotify(t, says(204, ""))
 	_, err := p.client(t).CurrentlyPlaying(context.Background(), "")
-	want(t, err, songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0)
-	if n := len(p.calls()); n != 0 {
+	wantError(t, err, songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0)
+	if n := len(p.requests()); n != 0 {
 		t.Fatalf("spotify was asked %d times", n)
 	}
 }
 
 func TestCalls_EndWithTheirTimeout(t *testing.T) {
-	for name, ask := range map[string]func(*spotify.Client) error{"look": look, "account": identify, "renewal": renew, "exchange": spend} {
+	for name, ask := range map[string]func(*spotify.Client) error{"look": poll, "account": identify, "renewal": renew, "exchange": exchange} {
 		t.Run(name, func(t *testing.T) {
-			err := ask(newProvider(t, stalls).client(t, func(c *spotify.Config) { c.Timeout = time.Millisecond }))
-			want(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5*time.Second)
+			err := ask(newFakeSpotify(t, stall).client(t, func(c *spotify.Config) { c.Timeout = time.Millisecond }))
+			wantError(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5*time.Second)
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("the cause is %v", err)
 			}
@@ -164,7 +164,7 @@ func TestCalls_EndWithTheirTimeout(t *testing.T) {
 
 func TestCalls_EndWithTheirCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := newProvider(t, func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	p := newFakeSpotify(t, func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
 	_, err := p.client(t).CurrentlyPlaying(ctx, access)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("the cause is %v", err)
@@ -174,38 +174,38 @@ func TestCalls_EndWithTheirCaller(t *testing.T) {
 func TestAccount_NamesBothIds(t *testing.T) {
 	for name, c := range map[string]struct {
 		body string
-		want songspy.Account
+		want songspy.SpotifyAccount
 	}{
-		"both":    {`{"account_id":"acc-1","display_name":"하늘","id":"31abc","type":"user","images":[]}`, songspy.Account{AccountID: "acc-1", ID: "31abc", DisplayName: "하늘"}},
-		"old":     {`{"display_name":null,"id":"31abc"}`, songspy.Account{ID: "31abc"}},
-		"new":     {`{"account_id":"acc-1"}`, songspy.Account{AccountID: "acc-1"}},
-		"control": {`{"account_id":"acc-1","display_name":"a\u0000b"}`, songspy.Account{AccountID: "acc-1", DisplayName: "ab"}},
+		"both":    {`{"account_id":"acc-1","display_name":"하늘","id":"31abc","type":"user","images":[]}`, songspy.SpotifyAccount{AccountID: "acc-1", ID: "31abc", DisplayName: "하늘"}},
+		"old":     {`{"display_name":null,"id":"31abc"}`, songspy.SpotifyAccount{ID: "31abc"}},
+		"new":     {`{"account_id":"acc-1"}`, songspy.SpotifyAccount{AccountID: "acc-1"}},
+		"control": {`{"account_id":"acc-1","display_name":"a\u0000b"}`, songspy.SpotifyAccount{AccountID: "acc-1", DisplayName: "ab"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, says(200, c.body))
+			p := newFakeSpotify(t, says(200, c.body))
 			got, err := p.client(t).Account(context.Background(), access)
 			if err != nil || got != c.want {
 				t.Fatalf("got %+v, %v", got, err)
 			}
-			if path := p.calls()[0].path; path != "/v1/me" {
+			if path := p.requests()[0].path; path != "/v1/me" {
 				t.Errorf("asked %s", path)
 			}
 		})
 	}
 	for _, body := range []string{`{}`, `[]`, `{"id":null}`, ``} {
-		_, err := newProvider(t, says(200, body)).client(t).Account(context.Background(), access)
-		want(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5*time.Second)
+		_, err := newFakeSpotify(t, says(200, body)).client(t).Account(context.Background(), access)
+		wantError(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5*time.Second)
 	}
 }
 
-func TestConfig_ThatIsWrongIsSaidByEveryCall(t *testing.T) {
-	c := newProvider(t, says(204, "")).client(t, func(c *spotify.Config) { c.APIURL = "http://%zz" })
-	for _, err := range []error{look(c), identify(c), c.Ready(t.Context())} {
-		want(t, err, songspy.CodeInternal, "", songspy.DispositionAppPaused, 5*time.Minute)
+func TestConfig_ErrorIsReturnedByEveryCall(t *testing.T) {
+	c := newFakeSpotify(t, says(204, "")).client(t, func(c *spotify.Config) { c.APIURL = "http://%zz" })
+	for _, err := range []error{poll(c), identify(c), c.Ready(t.Context())} {
+		wantError(t, err, songspy.CodeInternal, "", songspy.DispositionAppBlocked, 5*time.Minute)
 	}
 }
 
-func TestOwnTransport_KeepsToItsConnections(t *testing.T) {
+func TestTransport_LimitsConnections(t *testing.T) {
 	var opened atomic.Int32
 	srv := httptest.NewUnstartedServer(says(200, playingTrack))
 	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -220,7 +220,7 @@ func TestOwnTransport_KeepsToItsConnections(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for range 20 {
-				if err := look(c); err != nil {
+				if err := poll(c); err != nil {
 					t.Error(err)
 				}
 			}
@@ -233,16 +233,16 @@ func TestOwnTransport_KeepsToItsConnections(t *testing.T) {
 }
 
 // silent answers every call with 204 without a network.
-type silent struct{}
+type idleTransport struct{}
 
-func (silent) RoundTrip(*http.Request) (*http.Response, error) {
+func (idleTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
 }
 
-func TestCurrentlyPlaying_AllocatesLittleForSilence(t *testing.T) {
-	c := spotify.New(spotify.Config{ClientID: "id", Transport: silent{}})
+func TestCurrentlyPlaying_AllocatesLittleWhenIdle(t *testing.T) {
+	c := spotify.New(spotify.Config{ClientID: "id", Transport: idleTransport{}})
 	got := testing.AllocsPerRun(100, func() {
-		if err := look(c); err != nil {
+		if err := poll(c); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -34,24 +34,24 @@ func TestErrors_HoldNoSecret(t *testing.T) {
 		"echo as success":          echo(func(s string) http.HandlerFunc { return says(200, s) }),
 		"echo as a wrong type":     echo(func(s string) http.HandlerFunc { return says(200, `{"expires_in":"`+s+`","id":["`+s+`"]}`) }),
 		"echo as a redirect":       echo(func(s string) http.HandlerFunc { return says(302, s, "Location", "/?"+strings.ReplaceAll(s, " ", "&")) }),
-		"echo as no HTTP":          echo(func(s string) http.HandlerFunc { return raw(s + "\r\n\r\n") }),
-		"echo as a status":         echo(func(s string) http.HandlerFunc { return raw("HTTP/1.1 " + s + "\r\n\r\n") }),
-		"echo as a header":         echo(func(s string) http.HandlerFunc { return raw("HTTP/1.1 200 OK\r\n" + s + "\r\n\r\n") }),
+		"echo as no HTTP":          echo(func(s string) http.HandlerFunc { return rawResponse(s + "\r\n\r\n") }),
+		"echo as a status":         echo(func(s string) http.HandlerFunc { return rawResponse("HTTP/1.1 " + s + "\r\n\r\n") }),
+		"echo as a header":         echo(func(s string) http.HandlerFunc { return rawResponse("HTTP/1.1 200 OK\r\n" + s + "\r\n\r\n") }),
 		"echo as a chunk": echo(func(s string) http.HandlerFunc {
-			return raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + s + "\r\n")
+			return rawResponse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + s + "\r\n")
 		}),
 		"echo as a wait": echo(func(s string) http.HandlerFunc { return says(429, s, "Retry-After", s) }),
-		"slow":           stalls,
+		"slow":           stall,
 		"unknown app":    says(400, `{"error":"invalid_client"}`),
 	}
 	for name, c := range refusals {
 		answers[name] = c.answer
 	}
-	calls := map[string]func(*spotify.Client) error{"look": look, "account": identify, "renewal": renew, "exchange": spend}
+	calls := map[string]func(*spotify.Client) error{"look": poll, "account": identify, "renewal": renew, "exchange": exchange}
 
 	for name, answer := range answers {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, answer)
+			p := newFakeSpotify(t, answer)
 			for call, ask := range calls {
 				var log bytes.Buffer
 				err := ask(p.client(t, func(c *spotify.Config) {
@@ -66,7 +66,7 @@ func TestErrors_HoldNoSecret(t *testing.T) {
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		p := newProvider(t, stalls)
+		p := newFakeSpotify(t, stall)
 		gone := func(c *spotify.Config) { c.AccountsURL, c.APIURL = "http://127.0.0.1:1", "http://127.0.0.1:1" }
 		for call, ask := range calls {
 			err := ask(p.client(t, gone))
@@ -77,7 +77,7 @@ func TestErrors_HoldNoSecret(t *testing.T) {
 		}
 	})
 	t.Run("a token that no header takes", func(t *testing.T) {
-		c := newProvider(t, stalls).client(t)
+		c := newFakeSpotify(t, stall).client(t)
 		_, err := c.CurrentlyPlaying(t.Context(), access+"\n")
 		if err == nil {
 			t.Error("the look did not fail")

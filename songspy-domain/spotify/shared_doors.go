@@ -10,21 +10,21 @@ import (
 
 // load reads what is kept before the first call: a process that restarts while
 // a door is closed must not knock.
-func (k *doorkeeper) load(ctx context.Context) error {
+func (k *breakerGuard) load(ctx context.Context) error {
 	if k.loaded.Load() {
 		return nil
 	}
-	k.sharing.Lock()
-	defer k.sharing.Unlock()
+	k.storeMu.Lock()
+	defer k.storeMu.Unlock()
 	if k.loaded.Load() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, keepWithin)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := k.read(ctx); err != nil {
+	if err := k.readStored(ctx); err != nil {
 		return unavailable(err, 0)
 	}
-	if err := k.count(ctx); err != nil {
+	if err := k.syncCalls(ctx); err != nil {
 		return unavailable(err, 0)
 	}
 	k.loaded.Store(true)
@@ -33,161 +33,161 @@ func (k *doorkeeper) load(ctx context.Context) error {
 
 // fresh sees to it that a call goes by news that is not old. Where the store
 // cannot be asked, it goes by what is known.
-func (k *doorkeeper) fresh(ctx context.Context) error {
-	if k.doors == nil {
+func (k *breakerGuard) refresh(ctx context.Context) error {
+	if k.store == nil {
 		return nil
 	}
 	if err := k.load(ctx); err != nil {
 		return err
 	}
-	k.called.Store(true)
-	if k.deaf.Load() || k.newsAge() < newsOld {
+	k.calledSinceRead.Store(true)
+	if k.storeDown.Load() || k.storedAge() < staleAfter {
 		return nil
 	}
-	k.sharing.Lock()
-	defer k.sharing.Unlock()
-	if k.deaf.Load() || k.newsAge() < newsOld {
+	k.storeMu.Lock()
+	defer k.storeMu.Unlock()
+	if k.storeDown.Load() || k.storedAge() < staleAfter {
 		return nil
 	}
-	ctx, cancel := detached(ctx)
+	ctx, cancel := detachedContext(ctx)
 	defer cancel()
-	k.hear(ctx, k.read(ctx))
+	k.noteStoreResult(ctx, k.readStored(ctx))
 	return nil
 }
 
 // newsAge is how old the news is. News from before the clock was set back is old.
-func (k *doorkeeper) newsAge() time.Duration {
-	return k.now().Sub(time.Unix(0, k.heard.Load())).Abs()
+func (k *breakerGuard) storedAge() time.Duration {
+	return k.now().Sub(time.Unix(0, k.readAt.Load())).Abs()
 }
 
 // claim makes a probe known before it leaves. It fails if another process was
 // faster, or none could be told: then this process does not probe.
-func (k *doorkeeper) claim(ctx context.Context, door gate.Door, p gate.Pass) bool {
-	k.sharing.Lock()
-	defer k.sharing.Unlock()
-	ctx, cancel := detached(ctx)
+func (k *breakerGuard) claimProbe(ctx context.Context, circuit gate.Circuit, p gate.Permit) bool {
+	k.storeMu.Lock()
+	defer k.storeMu.Unlock()
+	ctx, cancel := detachedContext(ctx)
 	defer cancel()
-	won, err := k.swap(ctx, k.snapshot().Shared())
-	if won {
+	swapped, err := k.swapStored(ctx, k.snapshot().Shared())
+	if swapped {
 		return true
 	}
 	k.mu.Lock()
-	k.state = gate.Withdraw(k.state, door, p)
+	k.breakers = gate.WithdrawProbe(k.breakers, circuit, p)
 	k.mu.Unlock()
 	if err == nil {
-		err = k.read(ctx)
+		err = k.readStored(ctx)
 	}
-	k.hear(ctx, err)
+	k.noteStoreResult(ctx, err)
 	return false
 }
 
 // publish makes what this process knows everybody's.
-func (k *doorkeeper) publish(ctx context.Context) {
-	k.sharing.Lock()
-	defer k.sharing.Unlock()
-	ctx, cancel := detached(ctx)
+func (k *breakerGuard) publish(ctx context.Context) {
+	k.storeMu.Lock()
+	defer k.storeMu.Unlock()
+	ctx, cancel := detachedContext(ctx)
 	defer cancel()
-	err := k.write(ctx)
+	err := k.writeStored(ctx)
 	if err == nil {
 		err = k.saveRefusals(ctx)
 	}
-	k.hear(ctx, err)
+	k.noteStoreResult(ctx, err)
 }
 
 // keep exchanges news until ctx ends: at once while calls are made, now and
 // then while none are.
-func (k *doorkeeper) keep(ctx context.Context) {
-	if k.doors == nil {
+func (k *breakerGuard) syncUntilDone(ctx context.Context) {
+	if k.store == nil {
 		return
 	}
-	news := time.NewTicker(newsEvery)
-	defer news.Stop()
-	var settled time.Time
+	ticker := time.NewTicker(syncEvery)
+	defer ticker.Stop()
+	var lastCallSync time.Time
 	counts := 0 // what is left to do after a call: writing it, and reading what others wrote meanwhile
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := detached(ctx)
+			last, cancel := detachedContext(ctx)
 			defer cancel()
-			k.exchange(last, true)
+			k.sync(last, true)
 			return
-		case <-news.C:
+		case <-ticker.C:
 		}
-		called := k.called.Swap(false)
+		called := k.calledSinceRead.Swap(false)
 		if called {
 			counts = 2
 		}
 		now := k.now()
-		passed := now.Sub(settled).Abs()
-		due := (counts > 0 || k.deaf.Load()) && passed >= countEvery || passed >= countIdleEvery
+		passed := now.Sub(lastCallSync).Abs()
+		due := (counts > 0 || k.storeDown.Load()) && passed >= syncCallsEvery || passed >= countIdleEvery
 		if due {
-			settled, counts = now, max(0, counts-1)
+			lastCallSync, counts = now, max(0, counts-1)
 		}
 		if !called && !due {
 			continue // nobody goes by it
 		}
-		within, cancel := context.WithTimeout(ctx, keepWithin)
-		k.exchange(within, due)
+		within, cancel := context.WithTimeout(ctx, storeTimeout)
+		k.sync(within, due)
 		cancel()
 	}
 }
 
 // exchange reads what others know, writes what they do not, and, where it is
 // time to, shares how many calls were made.
-func (k *doorkeeper) exchange(ctx context.Context, settle bool) {
-	k.sharing.Lock()
-	defer k.sharing.Unlock()
-	err := k.read(ctx)
+func (k *breakerGuard) sync(ctx context.Context, withCalls bool) {
+	k.storeMu.Lock()
+	defer k.storeMu.Unlock()
+	err := k.readStored(ctx)
 	if err == nil {
-		err = k.write(ctx)
+		err = k.writeStored(ctx)
 	}
 	if err == nil {
 		err = k.saveRefusals(ctx)
 	}
-	if err == nil && settle {
-		err = k.count(ctx)
+	if err == nil && withCalls {
+		err = k.syncCalls(ctx)
 	}
-	if err == nil && settle {
+	if err == nil && withCalls {
 		k.loaded.Store(true)
 	}
-	k.hear(ctx, err)
+	k.noteStoreResult(ctx, err)
 }
 
 // read adopts what is kept. sharing is held.
-func (k *doorkeeper) read(ctx context.Context) error {
-	asked := k.now()
-	kept, err := k.doors.Door(ctx, k.app)
+func (k *breakerGuard) readStored(ctx context.Context) error {
+	started := k.now()
+	stored, err := k.store.Breakers(ctx, k.app)
 	if err != nil {
 		return err
 	}
-	k.heard.Store(asked.UnixNano())
-	if kept.Version == k.kept.Version && k.loaded.Load() {
+	k.readAt.Store(started.UnixNano())
+	if stored.Version == k.stored.Version && k.loaded.Load() {
 		return nil
 	}
-	k.kept = kept
+	k.stored = stored
 	now := k.now()
 	k.mu.Lock()
-	before := k.state
-	k.state = gate.Adopt(before, now, kept.Shared)
-	after := k.state
+	before := k.breakers
+	k.breakers = gate.Adopt(before, now, stored.Shared)
+	after := k.breakers
 	k.mu.Unlock()
-	for _, door := range gate.Doors() {
-		k.tell(ctx, door, of(before, door), of(after, door), "another process")
+	for _, circuit := range gate.Circuits() {
+		k.logChange(ctx, circuit, breakerOf(before, circuit), breakerOf(after, circuit), "another process")
 	}
 	return nil
 }
 
 // write keeps what this process knows better, after what others know. sharing is held.
-func (k *doorkeeper) write(ctx context.Context) error {
-	for range swapsMost {
-		known := gate.Merge(k.snapshot().Shared(), k.kept.Shared)
-		if known == k.kept.Shared {
+func (k *breakerGuard) writeStored(ctx context.Context) error {
+	for range swapAttemptsMax {
+		known := gate.Merge(k.snapshot().Shared(), k.stored.Shared)
+		if known == k.stored.Shared {
 			return nil
 		}
-		if won, err := k.swap(ctx, known); won || err != nil {
+		if swapped, err := k.swapStored(ctx, known); swapped || err != nil {
 			return err
 		}
-		if err := k.read(ctx); err != nil {
+		if err := k.readStored(ctx); err != nil {
 			return err
 		}
 	}
@@ -195,23 +195,23 @@ func (k *doorkeeper) write(ctx context.Context) error {
 }
 
 // swap replaces what is kept, if nobody else has. sharing is held.
-func (k *doorkeeper) swap(ctx context.Context, to gate.Shared) (bool, error) {
-	won, err := k.doors.SwapDoor(ctx, k.app, k.kept.Version, to)
-	if won {
-		k.kept = gate.Kept{Version: k.kept.Version + 1, Shared: to}
+func (k *breakerGuard) swapStored(ctx context.Context, to gate.SharedBreakers) (bool, error) {
+	swapped, err := k.store.SwapBreakers(ctx, k.app, k.stored.Version, to)
+	if swapped {
+		k.stored = gate.Stored{Version: k.stored.Version + 1, Shared: to}
 	}
-	return won, err
+	return swapped, err
 }
 
 // count adds what this process has called to what all have, and takes over what
 // others have called and learned. sharing is held.
-func (k *doorkeeper) count(ctx context.Context) error {
+func (k *breakerGuard) syncCalls(ctx context.Context) error {
 	now := k.now()
-	last, err := k.doors.LastRefusal(ctx, k.app)
+	last, err := k.store.LastRefusal(ctx, k.app)
 	if err != nil {
 		return err
 	}
-	if k.alone {
+	if k.countsAlone {
 		k.mu.Lock()
 		k.quota.Learn(last)
 		k.mu.Unlock()
@@ -220,40 +220,40 @@ func (k *doorkeeper) count(ctx context.Context) error {
 	// Others may be late with a bucket that is over. Buckets before that are
 	// read once.
 	since, known := quota.BucketOf(now.Add(-quota.Window)), time.Time{}
-	if recent := quota.BucketOf(k.counted).Add(-quota.BucketLength); !k.counted.IsZero() && !k.counted.After(now) && recent.After(since) {
+	if recent := quota.BucketOf(k.countedAt).Add(-quota.BucketLength); !k.countedAt.IsZero() && !k.countedAt.After(now) && recent.After(since) {
 		since = recent
-	} else if known, err = k.doors.CountedSince(ctx, k.app); err != nil {
+	} else if known, err = k.store.CountedSince(ctx, k.app); err != nil {
 		return err
 	}
 	k.mu.Lock()
-	own := k.quota.Calls.Own()
+	isUserApp := k.quota.Calls.Unsaved()
 	k.mu.Unlock()
-	all, err := k.doors.CountCalls(ctx, k.app, own, since)
+	all, err := k.store.CountCalls(ctx, k.app, isUserApp, since)
 	if err != nil {
 		return err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.quota.Calls.Settle(now, since, own, all)
+	k.quota.Calls.Sync(now, since, isUserApp, all)
 	k.quota.Learn(last)
-	if !known.IsZero() && (k.quota.Counted.IsZero() || known.Before(k.quota.Counted)) {
-		k.quota.Counted = known
+	if !known.IsZero() && (k.quota.CountedSince.IsZero() || known.Before(k.quota.CountedSince)) {
+		k.quota.CountedSince = known
 	}
-	k.counted = now
+	k.countedAt = now
 	return nil
 }
 
 // saveRefusals keeps the refusals that are not stored yet. sharing is held.
-func (k *doorkeeper) saveRefusals(ctx context.Context) error {
+func (k *breakerGuard) saveRefusals(ctx context.Context) error {
 	k.mu.Lock()
-	waiting := k.refusals
+	waiting := k.unsavedRefusals
 	k.mu.Unlock()
 	for _, r := range waiting {
-		if err := k.doors.SaveRefusal(ctx, k.app, r); err != nil {
+		if err := k.store.SaveRefusal(ctx, k.app, r); err != nil {
 			return err
 		}
 		k.mu.Lock()
-		k.refusals = k.refusals[1:]
+		k.unsavedRefusals = k.unsavedRefusals[1:]
 		k.mu.Unlock()
 	}
 	return nil
@@ -261,17 +261,17 @@ func (k *doorkeeper) saveRefusals(ctx context.Context) error {
 
 // hear logs once that the doors cannot be shared, and once that they can again.
 // sharing is held.
-func (k *doorkeeper) hear(ctx context.Context, err error) {
+func (k *breakerGuard) noteStoreResult(ctx context.Context, err error) {
 	switch {
-	case err != nil && !k.deaf.Load():
+	case err != nil && !k.storeDown.Load():
 		k.log.WarnContext(ctx, "the state of spotify's doors cannot be shared; calls go on under what this process knows", "err", err)
-	case err == nil && k.deaf.Load():
+	case err == nil && k.storeDown.Load():
 		k.log.InfoContext(ctx, "the state of spotify's doors is shared again")
 	}
-	k.deaf.Store(err != nil)
+	k.storeDown.Store(err != nil)
 }
 
 // detached outlives the call that brought the news, but not for long.
-func detached(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
+func detachedContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 }

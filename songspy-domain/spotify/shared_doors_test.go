@@ -21,16 +21,16 @@ import (
 )
 
 // building is several processes over one database.
-type building struct {
+type processGroup struct {
 	sim   *sim.Sim
 	db    *store.Store
 	down  atomic.Bool // the database cannot be asked
 	token songspy.Secret
 }
 
-func newBuilding(t *testing.T, o sim.Options) *building {
+func newProcessGroup(t *testing.T, o sim.Options) *processGroup {
 	t.Helper()
-	b := &building{sim: newSim(t, o)}
+	b := &processGroup{sim: newSim(t, o)}
 	token, _ := b.sim.SpotifyTokens(0)
 	b.token = songspy.Secret(token)
 	db, err := store.Open(t.Context(), store.Options{
@@ -50,42 +50,42 @@ func newBuilding(t *testing.T, o sim.Options) *building {
 
 var errDown = errors.New("the database is down")
 
-func (b *building) Door(ctx context.Context, app string) (gate.Kept, error) {
+func (b *processGroup) Breakers(ctx context.Context, app string) (gate.Stored, error) {
 	if b.down.Load() {
-		return gate.Kept{}, errDown
+		return gate.Stored{}, errDown
 	}
-	return b.db.Door(ctx, app)
+	return b.db.Breakers(ctx, app)
 }
 
-func (b *building) SwapDoor(ctx context.Context, app string, version int64, to gate.Shared) (bool, error) {
+func (b *processGroup) SwapBreakers(ctx context.Context, app string, version int64, to gate.SharedBreakers) (bool, error) {
 	if b.down.Load() {
 		return false, errDown
 	}
-	return b.db.SwapDoor(ctx, app, version, to)
+	return b.db.SwapBreakers(ctx, app, version, to)
 }
 
-func (b *building) CountCalls(ctx context.Context, account string, calls []allowance.Bucket, since time.Time) ([]allowance.Bucket, error) {
+func (b *processGroup) CountCalls(ctx context.Context, account string, calls []allowance.Bucket, since time.Time) ([]allowance.Bucket, error) {
 	if b.down.Load() {
 		return nil, errDown
 	}
 	return b.db.CountCalls(ctx, account, calls, since)
 }
 
-func (b *building) CountedSince(ctx context.Context, account string) (time.Time, error) {
+func (b *processGroup) CountedSince(ctx context.Context, account string) (time.Time, error) {
 	if b.down.Load() {
 		return time.Time{}, errDown
 	}
 	return b.db.CountedSince(ctx, account)
 }
 
-func (b *building) SaveRefusal(ctx context.Context, account string, r allowance.Refusal) error {
+func (b *processGroup) SaveRefusal(ctx context.Context, account string, r allowance.Refusal) error {
 	if b.down.Load() {
 		return errDown
 	}
 	return b.db.SaveRefusal(ctx, account, r)
 }
 
-func (b *building) LastRefusal(ctx context.Context, account string) (allowance.Refusal, error) {
+func (b *processGroup) LastRefusal(ctx context.Context, account string) (allowance.Refusal, error) {
 	if b.down.Load() {
 		return allowance.Refusal{}, errDown
 	}
@@ -93,24 +93,24 @@ func (b *building) LastRefusal(ctx context.Context, account string) (allowance.R
 }
 
 // process is one more process; it shares its doors until the test ends.
-func (b *building) process(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
+func (b *processGroup) newProcess(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
 	t.Helper()
-	client := against(b.sim, append([]func(*spotify.Config){func(c *spotify.Config) { c.Doors = b }}, configure...)...)
+	client := simClient(b.sim, append([]func(*spotify.Config){func(c *spotify.Config) { c.Breakers = b }}, configure...)...)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); client.Keep(ctx) }()
+	go func() { defer close(done); client.SyncBreakers(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
 	return client
 }
 
-func (b *building) look(t *testing.T, client *spotify.Client) error {
+func (b *processGroup) poll(t *testing.T, client *spotify.Client) error {
 	t.Helper()
 	_, err := client.CurrentlyPlaying(t.Context(), b.token)
 	return err
 }
 
 // asked is how many looks have reached Spotify.
-func (b *building) asked() (n int64) {
+func (b *processGroup) requestCount() (n int64) {
 	for _, count := range b.sim.Stats().Requests["currently-playing"] {
 		n += count
 	}
@@ -118,28 +118,28 @@ func (b *building) asked() (n int64) {
 }
 
 // close has Spotify refuse one look of the client for so long.
-func (b *building) close(t *testing.T, client *spotify.Client, seconds int) {
+func (b *processGroup) tripBreaker(t *testing.T, client *spotify.Client, seconds int) {
 	t.Helper()
 	b.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &seconds, Times: 1})
-	if b.look(t, client) == nil {
+	if b.poll(t, client) == nil {
 		t.Fatal("the look was not refused")
 	}
 }
 
-func TestSharedDoors_OneRefusalStopsEveryProcess(t *testing.T) {
+func TestSharedBreakers_OneRefusalStopsEveryProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const refused = 79_892
-		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
-		one, other := b.process(t), b.process(t)
-		if err := b.look(t, other); err != nil {
+		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		one, other := b.newProcess(t), b.newProcess(t)
+		if err := b.poll(t, other); err != nil {
 			t.Fatal(err)
 		}
-		b.close(t, one, refused)
+		b.tripBreaker(t, one, refused)
 		<-time.After(time.Second)
-		before := b.asked()
-		restarted := b.process(t)
+		before := b.requestCount()
+		restarted := b.newProcess(t)
 		for _, c := range []*spotify.Client{one, other, restarted} {
-			if err := b.look(t, c); songspy.DispositionOf(err) != songspy.DispositionAppPaused {
+			if err := b.poll(t, c); songspy.DispositionOf(err) != songspy.DispositionAppBlocked {
 				t.Errorf("a look through the closed door gave %v", err)
 			}
 			if c.Ready(t.Context()) == nil {
@@ -148,97 +148,97 @@ func TestSharedDoors_OneRefusalStopsEveryProcess(t *testing.T) {
 		}
 		<-time.After((refused - 5) * time.Second)
 		for _, c := range []*spotify.Client{one, other, restarted} {
-			_ = b.look(t, c)
+			_ = b.poll(t, c)
 		}
-		if got := b.asked(); got != before {
+		if got := b.requestCount(); got != before {
 			t.Fatalf("%d calls went through a closed door", got-before)
 		}
 		<-time.After(10 * time.Second)
 		// One probe in all; until it is back nobody else passes.
 		b.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.Slow, Delay: 5 * time.Second, Times: 1})
 		var allowed atomic.Int64
-		var looks sync.WaitGroup
+		var polls sync.WaitGroup
 		for _, c := range []*spotify.Client{one, other, restarted} {
-			looks.Go(func() {
-				if b.look(t, c) == nil {
+			polls.Go(func() {
+				if b.poll(t, c) == nil {
 					allowed.Add(1)
 				}
 			})
 		}
-		looks.Wait()
-		if got := b.asked() - before; got != 1 || allowed.Load() != 1 {
+		polls.Wait()
+		if got := b.requestCount() - before; got != 1 || allowed.Load() != 1 {
 			t.Fatalf("%d calls left and %d were answered as the door came due, want the one probe", got, allowed.Load())
 		}
 		<-time.After(time.Second)
 		for _, c := range []*spotify.Client{one, other, restarted} {
-			if err := b.look(t, c); err != nil {
+			if err := b.poll(t, c); err != nil {
 				t.Errorf("once the probe has opened the door: %v", err)
 			}
 		}
 	})
 }
 
-func TestSharedDoors_NobodyProbesUnlessEverybodyCanKnow(t *testing.T) {
+func TestSharedBreakers_NoProbeWithoutStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
-		one := b.process(t)
-		b.close(t, one, 60)
-		before := b.asked()
+		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		one := b.newProcess(t)
+		b.tripBreaker(t, one, 60)
+		before := b.requestCount()
 		b.down.Store(true)
 		<-time.After(2 * time.Minute)
-		if err := b.look(t, one); songspy.DispositionOf(err) != songspy.DispositionAppPaused || b.asked() != before {
+		if err := b.poll(t, one); songspy.DispositionOf(err) != songspy.DispositionAppBlocked || b.requestCount() != before {
 			t.Fatalf("a probe that nobody could be told of: %v", err)
 		}
 		b.down.Store(false)
 		<-time.After(10 * time.Second)
-		if err := b.look(t, one); err != nil {
+		if err := b.poll(t, one); err != nil {
 			t.Fatalf("once the database is back: %v", err)
 		}
 	})
 }
 
-func TestSharedDoors_WithoutTheDatabaseCallsGoOnUnderWhatIsKnown(t *testing.T) {
+func TestSharedBreakers_CallsContinueWithoutDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
-		one, other := b.process(t), b.process(t)
-		if err := errors.Join(b.look(t, one), b.look(t, other)); err != nil {
+		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		one, other := b.newProcess(t), b.newProcess(t)
+		if err := errors.Join(b.poll(t, one), b.poll(t, other)); err != nil {
 			t.Fatal(err)
 		}
 		b.down.Store(true)
-		if err := b.look(t, other); err != nil {
+		if err := b.poll(t, other); err != nil {
 			t.Fatalf("an open door needs no database: %v", err)
 		}
-		fresh := b.process(t)
-		if err := b.look(t, fresh); songspy.CodeOf(err) != songspy.CodeUnavailable {
+		fresh := b.newProcess(t)
+		if err := b.poll(t, fresh); songspy.CodeOf(err) != songspy.CodeUnavailable {
 			t.Fatalf("a process that does not know whether the door is closed gave %v", err)
 		}
-		b.close(t, one, 3600)
+		b.tripBreaker(t, one, 3600)
 		<-time.After(time.Minute)
 		b.down.Store(false)
 		<-time.After(2 * time.Second)
-		before := b.asked()
+		before := b.requestCount()
 		for _, c := range []*spotify.Client{one, other, fresh} {
-			_ = b.look(t, c)
+			_ = b.poll(t, c)
 		}
-		if got := b.asked(); got != before {
+		if got := b.requestCount(); got != before {
 			t.Fatalf("%d calls passed a door whose closing could be told only late", got-before)
 		}
 	})
 }
 
-func TestSharedDoors_ProcessesTogetherKeepThePaceThatSpotifyAllows(t *testing.T) {
+func TestSharedBreakers_ProcessesShareRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const allowed, processes = 150, 3 // calls in 30 s
-		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour, Variants: sim.Variants{CallsPer30s: allowed}})
+		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour, Quirks: sim.Quirks{CallsPer30s: allowed}})
 		var clients []*spotify.Client
 		for range processes {
-			clients = append(clients, b.process(t, func(c *spotify.Config) { c.Share = func() float64 { return 1.0 / processes } }))
+			clients = append(clients, b.newProcess(t, func(c *spotify.Config) { c.Share = func() float64 { return 1.0 / processes } }))
 		}
 		tick := time.NewTicker(time.Second / 40) // eight times what is allowed
 		defer tick.Stop()
 		const span = 20 * time.Minute
 		for i, begun := 0, time.Now(); time.Since(begun) < span; i++ {
-			_ = b.look(t, clients[i%processes])
+			_ = b.poll(t, clients[i%processes])
 			<-tick.C
 		}
 		calls := b.sim.Stats().Requests["currently-playing"]
@@ -255,22 +255,22 @@ func TestSharedDoors_ProcessesTogetherKeepThePaceThatSpotifyAllows(t *testing.T)
 	})
 }
 
-func TestSharedDoors_CallsAreCountedTogether(t *testing.T) {
+func TestSharedBreakers_CallsAreCountedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
 		bounded := func(c *spotify.Config) { c.DailyCalls = 20 }
-		one, other := b.process(t, bounded), b.process(t, bounded)
+		one, other := b.newProcess(t, bounded), b.newProcess(t, bounded)
 		for range 10 {
-			if err := errors.Join(b.look(t, one), b.look(t, other)); err != nil {
+			if err := errors.Join(b.poll(t, one), b.poll(t, other)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		<-time.After(10 * time.Second)
-		for _, c := range []*spotify.Client{one, other, b.process(t, bounded)} {
-			if err := b.look(t, c); err == nil {
+		for _, c := range []*spotify.Client{one, other, b.newProcess(t, bounded)} {
+			if err := b.poll(t, c); err == nil {
 				t.Error("a poll passed beyond the calls that the operator allows")
 			}
-			if got := c.QuotaStanding().Calls; got.Sum() != 20 {
+			if got := c.QuotaStatus().Calls; got.Sum() != 20 {
 				t.Errorf("the calls that are known are %v, want 20", got)
 			}
 		}
@@ -278,25 +278,25 @@ func TestSharedDoors_CallsAreCountedTogether(t *testing.T) {
 			t.Errorf("somebody waits for this call: %v", err)
 		}
 		<-time.After(24*time.Hour + allowance.BucketLength)
-		if err := b.look(t, other); err != nil {
+		if err := b.poll(t, other); err != nil {
 			t.Errorf("once they have left the window: %v", err)
 		}
 	})
 }
 
-func TestSharedDoors_WhatARefusalTeachesIsEverybodysAndOutlastsARestart(t *testing.T) {
+func TestSharedBreakers_LearnedQuotaIsSharedAndStored(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many hours of virtual time: make test-days runs them")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		const size = 400
-		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour, Variants: sim.Variants{QuotaPer24h: size}})
-		one, other := b.process(t), b.process(t)
+		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour, Quirks: sim.Quirks{QuotaPer24h: size}})
+		one, other := b.newProcess(t), b.newProcess(t)
 		var refused error
 		began := time.Now()
 		for refused == nil {
 			<-time.After(time.Minute)
-			if refused = b.look(t, one); refused == nil && time.Since(began) > 24*time.Hour {
+			if refused = b.poll(t, one); refused == nil && time.Since(began) > 24*time.Hour {
 				t.Fatal("the quota was never exceeded")
 			}
 		}
@@ -305,20 +305,20 @@ func TestSharedDoors_WhatARefusalTeachesIsEverybodysAndOutlastsARestart(t *testi
 			t.Errorf("the door is closed for %v, want %v", wait, want)
 		}
 		<-time.After(10 * time.Second)
-		for _, c := range []*spotify.Client{one, other, b.process(t)} {
-			if err := b.look(t, c); err == nil {
+		for _, c := range []*spotify.Client{one, other, b.newProcess(t)} {
+			if err := b.poll(t, c); err == nil {
 				t.Error("a poll passed the door that the quota closed")
 			}
-			last := c.QuotaStanding().Last
+			last := c.QuotaStatus().LastRefusal
 			if last.Quota != size || last.Endpoint != allowance.EndpointPlaying || last.Calls[allowance.EndpointPlaying] != size+1 || last.RetryAfterMS == 0 {
 				t.Errorf("known of the refusal is %+v", last)
 			}
-			if limit := c.QuotaStanding().Limit; limit != size*95/100 {
+			if limit := c.QuotaStatus().Limit; limit != size*95/100 {
 				t.Errorf("%d calls are planned, want 95 %% of %d", limit, size)
 			}
 		}
 		<-time.After(24 * time.Hour)
-		if err := b.look(t, other); err != nil {
+		if err := b.poll(t, other); err != nil {
 			t.Errorf("once the calls have left the window: %v", err)
 		}
 	})

@@ -10,11 +10,11 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-func TestSimulator_KeepsThePaceThatItAllows(t *testing.T) {
+func TestSimulator_CallsStayWithinRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const allowed = 150 // in 30 s
-		s := newSim(t, sim.Options{People: 1, Variants: sim.Variants{CallsPer30s: allowed}})
-		client := against(s)
+		s := newSim(t, sim.Options{People: 1, Quirks: sim.Quirks{CallsPer30s: allowed}})
+		client := simClient(s)
 		token, _ := s.SpotifyTokens(0)
 		tick := time.NewTicker(time.Second / 40) // eight times what is allowed
 		defer tick.Stop()
@@ -36,20 +36,20 @@ func TestSimulator_KeepsThePaceThatItAllows(t *testing.T) {
 	})
 }
 
-func TestSimulator_IsNotGivenACodeThatItsOtherDoorCannotUse(t *testing.T) {
+func TestSimulator_CodeIsNotSpentWhileOtherCircuitIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, sim.Options{})
-		client := against(s)
+		client := simClient(s)
 		token, _ := s.SpotifyTokens(0)
 		minute := 60
 		s.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &minute, Times: 1})
 		_, _ = client.CurrentlyPlaying(t.Context(), songspy.Secret(token))
-		want(t, client.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppPaused, time.Minute)
+		wantError(t, client.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Minute)
 		<-time.After(time.Minute)
 		if err := client.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		g, err := client.Exchange(t.Context(), spotify.Code{Code: songspy.Secret(s.SpotifyCode(1, sim.CodeOptions{RedirectURI: back}))})
+		g, err := client.Exchange(t.Context(), spotify.AuthorizationCode{Code: songspy.Secret(s.SpotifyCode(1, sim.CodeOptions{RedirectURI: callbackURL}))})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ import (
 // These tests run against the simulated Spotify, which was written from the
 // same facts by other hands and shares no code with the client.
 
-const back = "http://127.0.0.1:3000/back"
+const callbackURL = "http://127.0.0.1:3000/back"
 
 func newSim(t *testing.T, o sim.Options) *sim.Sim {
 	t.Helper()
@@ -30,10 +30,10 @@ func newSim(t *testing.T, o sim.Options) *sim.Sim {
 }
 
 // against is a client of the simulator, by the clock of the bubble.
-func against(s *sim.Sim, configure ...func(*spotify.Config)) *spotify.Client {
+func simClient(s *sim.Sim, configure ...func(*spotify.Config)) *spotify.Client {
 	c := spotify.Config{
 		App: "main", ClientID: sim.SpotifyClientID, ClientSecret: sim.SpotifyClientSecret,
-		RedirectURL: back, Transport: s.Transport(), Logger: slog.New(slog.DiscardHandler),
+		RedirectURL: callbackURL, Transport: s.Transport(), Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range configure {
 		f(&c)
@@ -64,12 +64,12 @@ func TestSimulator_LinksAndRenewsInEveryWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSim(t, sim.Options{RotateRefreshTokens: c.rotates})
-				client := against(s, func(o *spotify.Config) { o.ClientSecret = c.secret })
-				o := sim.CodeOptions{RedirectURI: back}
+				client := simClient(s, func(o *spotify.Config) { o.ClientSecret = c.secret })
+				o := sim.CodeOptions{RedirectURI: callbackURL}
 				if c.verifier != "" {
 					o.Challenge = challenge(c.verifier)
 				}
-				theCode := spotify.Code{Code: songspy.Secret(s.SpotifyCode(3, o)), Verifier: c.verifier}
+				theCode := spotify.AuthorizationCode{Code: songspy.Secret(s.SpotifyCode(3, o)), Verifier: c.verifier}
 
 				g, err := client.Exchange(t.Context(), theCode)
 				if err != nil {
@@ -79,15 +79,15 @@ func TestSimulator_LinksAndRenewsInEveryWay(t *testing.T) {
 					t.Fatalf("granted %+v", g)
 				}
 				who, err := client.Account(t.Context(), g.AccessToken)
-				if p := s.Person(3); err != nil || who != (songspy.Account{AccountID: p.AccountID, ID: p.SpotifyID, DisplayName: p.DisplayName}) {
+				if p := s.Person(3); err != nil || who != (songspy.SpotifyAccount{AccountID: p.AccountID, ID: p.SpotifyID, DisplayName: p.DisplayName}) {
 					t.Fatalf("it is the account %+v, %v", who, err)
 				}
 				_, err = client.Exchange(t.Context(), theCode)
-				want(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
+				wantError(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
 
 				<-time.After(time.Until(g.ExpiresAt) + time.Second)
 				_, err = client.CurrentlyPlaying(t.Context(), g.AccessToken)
-				want(t, err, songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0)
+				wantError(t, err, songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0)
 				renewed, err := client.Refresh(t.Context(), linked(g))
 				if err != nil {
 					t.Fatal(err)
@@ -100,20 +100,20 @@ func TestSimulator_LinksAndRenewsInEveryWay(t *testing.T) {
 				}
 				if c.rotates {
 					_, err := client.Refresh(t.Context(), linked(g))
-					want(t, err, songspy.CodeUnauthorized, songspy.ReasonOf(err), songspy.DispositionNeedsPerson, 0)
+					wantError(t, err, songspy.CodeUnauthorized, songspy.ReasonOf(err), songspy.DispositionNeedsUser, 0)
 				}
 			})
 		})
 	}
 }
 
-func TestSimulator_ShowsWhatItsPeopleHear(t *testing.T) {
+func TestSimulator_ReturnsCurrentlyPlaying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, sim.Options{People: 60, Seed: 4})
-		client := against(s)
-		seen := map[songspy.Sighting]int{}
+		client := simClient(s)
+		seen := map[songspy.ObservationKind]int{}
 		kinds := map[songspy.TrackKind]int{}
-		var looks, spurious int
+		var polls, spurious int
 		for range 24 {
 			for person := range s.People() {
 				access, _ := s.SpotifyTokens(person)
@@ -121,23 +121,23 @@ func TestSimulator_ShowsWhatItsPeopleHear(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				seen[o.Sighting]++
+				seen[o.Kind]++
 				kinds[o.Track.Kind]++
-				truth := s.Now(person, time.Now())
-				if looks++; o.Sighting == songspy.SightingNothing && truth.Visible {
+				truth := s.PlaybackAt(person, time.Now())
+				if polls++; o.Kind == songspy.ObservedIdle && truth.Visible {
 					spurious++ // as the real one does at times
 					continue
 				}
-				agrees(t, o, truth)
+				isConsistent(t, o, truth)
 			}
 			<-time.After(7 * time.Minute)
 		}
-		if spurious > looks/20 {
-			t.Errorf("%d of %d looks showed nothing where something was", spurious, looks)
+		if spurious > polls/20 {
+			t.Errorf("%d of %d looks showed nothing where something was", spurious, polls)
 		}
-		for _, sighting := range []songspy.Sighting{songspy.SightingPlaying, songspy.SightingPaused, songspy.SightingNothing, songspy.SightingAdvertisement} {
-			if seen[sighting] == 0 {
-				t.Errorf("nobody was seen %s: %v", sighting, seen)
+		for _, observed := range []songspy.ObservationKind{songspy.ObservedPlaying, songspy.ObservedPaused, songspy.ObservedIdle, songspy.ObservedAdvertisement} {
+			if seen[observed] == 0 {
+				t.Errorf("nobody was seen %s: %v", observed, seen)
 			}
 		}
 		for _, kind := range []songspy.TrackKind{songspy.KindTrack, songspy.KindEpisode, songspy.KindLocal} {
@@ -149,34 +149,34 @@ func TestSimulator_ShowsWhatItsPeopleHear(t *testing.T) {
 }
 
 // agrees compares an observation with the truth.
-func agrees(t *testing.T, o songspy.Observation, truth sim.Playing) {
+func isConsistent(t *testing.T, o songspy.Observation, truth sim.Playback) {
 	t.Helper()
 	track := truth.Play.Track
-	if truth.State == sim.StateNothing || !truth.Visible {
-		if o.Sighting != songspy.SightingNothing {
+	if truth.State == sim.StateIdle || !truth.Visible {
+		if o.Kind != songspy.ObservedIdle {
 			t.Errorf("saw %+v where there was nothing to see", o)
 		}
 		return
 	}
 	switch track.Kind {
 	case sim.KindAd:
-		if o.Sighting != songspy.SightingAdvertisement {
+		if o.Kind != songspy.ObservedAdvertisement {
 			t.Errorf("saw %+v in an advertisement", o)
 		}
 		return
 	case sim.KindUnknown:
-		if o.Sighting != songspy.SightingUnreadable {
+		if o.Kind != songspy.ObservedUnreadable {
 			t.Errorf("saw %+v in something unknown", o)
 		}
 		return
 	}
-	sighting := map[sim.State]songspy.Sighting{sim.StatePlaying: songspy.SightingPlaying, sim.StatePaused: songspy.SightingPaused}[truth.State]
+	observed := map[sim.State]songspy.ObservationKind{sim.StatePlaying: songspy.ObservedPlaying, sim.StatePaused: songspy.ObservedPaused}[truth.State]
 	progress := truth.Progress
 	if truth.Play.NoProgress {
 		progress = songspy.UnknownProgress
 	}
-	if o.Sighting != sighting || o.Progress != progress {
-		t.Errorf("saw %s at %v, want %s at %v", o.Sighting, o.Progress, sighting, progress)
+	if o.Kind != observed || o.Progress != progress {
+		t.Errorf("saw %s at %v, want %s at %v", o.Kind, o.Progress, observed, progress)
 	}
 	got := o.Track
 	oneLine := strings.NewReplacer("\t", " ", "\n", " ", "\u200b", "")
@@ -189,7 +189,7 @@ func agrees(t *testing.T, o songspy.Observation, truth sim.Playing) {
 	}
 }
 
-func TestSimulator_FailsAndIsUnderstood(t *testing.T) {
+func TestSimulator_FailuresAreClassified(t *testing.T) {
 	seconds := func(n int) *int { return &n }
 	for name, c := range map[string]struct {
 		fault sim.Fault
@@ -197,31 +197,31 @@ func TestSimulator_FailsAndIsUnderstood(t *testing.T) {
 		what  songspy.Disposition
 		wait  time.Duration
 	}{
-		"throttled, told":   {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, RetryAfter: seconds(19056)}, lookAt, songspy.DispositionAppPaused, 19056 * time.Second},
-		"throttled":         {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, Body: "html"}, lookAt, songspy.DispositionAppPaused, 30 * time.Second},
-		"quota":             {sim.Fault{Endpoint: "currently-playing", Kind: sim.QuotaExceeded}, lookAt, songspy.DispositionAppPaused, 15 * time.Minute},
-		"premium":           {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired}, whoIs, songspy.DispositionAppPaused, time.Hour},
-		"premium, JSON":     {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired, Body: "json"}, whoIs, songspy.DispositionAppPaused, time.Hour},
-		"not registered":    {sim.Fault{Endpoint: "me", Kind: sim.NotRegistered, Body: "json"}, whoIs, songspy.DispositionNotRegistered, 0},
-		"scope":             {sim.Fault{Endpoint: "currently-playing", Kind: sim.InsufficientScope}, lookAt, songspy.DispositionNeedsPerson, 0},
-		"unauthorized":      {sim.Fault{Endpoint: "currently-playing", Kind: sim.Unauthorized, Body: "invalid"}, lookAt, songspy.DispositionRenewToken, 0},
-		"not found":         {sim.Fault{Endpoint: "currently-playing", Kind: sim.NotFound}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
-		"cut":               {sim.Fault{Endpoint: "currently-playing", Kind: sim.Cut}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
-		"hung up":           {sim.Fault{Endpoint: "currently-playing", Kind: sim.Hangup}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
-		"slow":              {sim.Fault{Endpoint: "currently-playing", Kind: sim.Slow}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
-		"garbage":           {sim.Fault{Endpoint: "currently-playing", Kind: sim.Garbage}, lookAt, songspy.DispositionRetryLater, 5 * time.Second},
+		"throttled, told":   {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, RetryAfter: seconds(19056)}, pollPerson, songspy.DispositionAppBlocked, 19056 * time.Second},
+		"throttled":         {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, Body: "html"}, pollPerson, songspy.DispositionAppBlocked, 30 * time.Second},
+		"quota":             {sim.Fault{Endpoint: "currently-playing", Kind: sim.QuotaExceeded}, pollPerson, songspy.DispositionAppBlocked, 15 * time.Minute},
+		"premium":           {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired}, accountOf, songspy.DispositionAppBlocked, time.Hour},
+		"premium, JSON":     {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired, Body: "json"}, accountOf, songspy.DispositionAppBlocked, time.Hour},
+		"not registered":    {sim.Fault{Endpoint: "me", Kind: sim.NotRegistered, Body: "json"}, accountOf, songspy.DispositionNotRegistered, 0},
+		"scope":             {sim.Fault{Endpoint: "currently-playing", Kind: sim.InsufficientScope}, pollPerson, songspy.DispositionNeedsUser, 0},
+		"unauthorized":      {sim.Fault{Endpoint: "currently-playing", Kind: sim.Unauthorized, Body: "invalid"}, pollPerson, songspy.DispositionRenewToken, 0},
+		"not found":         {sim.Fault{Endpoint: "currently-playing", Kind: sim.NotFound}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"cut":               {sim.Fault{Endpoint: "currently-playing", Kind: sim.Cut}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"hung up":           {sim.Fault{Endpoint: "currently-playing", Kind: sim.Hangup}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"slow":              {sim.Fault{Endpoint: "currently-playing", Kind: sim.Slow}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"garbage":           {sim.Fault{Endpoint: "currently-playing", Kind: sim.Garbage}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
 		"server error":      {sim.Fault{Endpoint: "token", Kind: sim.ServerError, RetryAfter: seconds(11)}, refreshOf, songspy.DispositionRetryLater, 11 * time.Second},
-		"accounts throttle": {sim.Fault{Endpoint: "token", Kind: sim.RateLimited, RetryAfter: seconds(3)}, refreshOf, songspy.DispositionAppPaused, 3 * time.Second},
-		"lost":              {sim.Fault{Endpoint: "token", Kind: sim.Lost}, refreshOf, songspy.DispositionRetryLater, 5 * time.Second},
-		"false refusal":     {sim.Fault{Endpoint: "token", Kind: sim.InvalidGrant}, refreshOf, songspy.DispositionNeedsPerson, 0},
-		"invalid client":    {sim.Fault{Endpoint: "token", Kind: sim.InvalidClient}, refreshOf, songspy.DispositionAppPaused, 5 * time.Minute},
+		"accounts throttle": {sim.Fault{Endpoint: "token", Kind: sim.RateLimited, RetryAfter: seconds(3)}, refreshOf, songspy.DispositionAppBlocked, 3 * time.Second},
+		"lost":              {sim.Fault{Endpoint: "token", Kind: sim.LostResponse}, refreshOf, songspy.DispositionRetryLater, 5 * time.Second},
+		"false refusal":     {sim.Fault{Endpoint: "token", Kind: sim.InvalidGrant}, refreshOf, songspy.DispositionNeedsUser, 0},
+		"invalid client":    {sim.Fault{Endpoint: "token", Kind: sim.InvalidClient}, refreshOf, songspy.DispositionAppBlocked, 5 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSim(t, sim.Options{AccessTokenLife: 24 * time.Hour})
 				access, refresh := s.SpotifyTokens(0)
 				l := songspy.Link{App: "main", AuthMethod: songspy.AuthBasic, AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh)}
-				client := against(s)
+				client := simClient(s)
 				c.fault.Person = sim.Everyone
 				heal := s.Fault(c.fault)
 				err := c.ask(client, t.Context(), l)
@@ -238,12 +238,12 @@ func TestSimulator_FailsAndIsUnderstood(t *testing.T) {
 	}
 }
 
-func lookAt(c *spotify.Client, ctx context.Context, l songspy.Link) error {
+func pollPerson(c *spotify.Client, ctx context.Context, l songspy.Link) error {
 	_, err := c.CurrentlyPlaying(ctx, l.AccessToken)
 	return err
 }
 
-func whoIs(c *spotify.Client, ctx context.Context, l songspy.Link) error {
+func accountOf(c *spotify.Client, ctx context.Context, l songspy.Link) error {
 	_, err := c.Account(ctx, l.AccessToken)
 	return err
 }
@@ -253,30 +253,30 @@ func refreshOf(c *spotify.Client, ctx context.Context, l songspy.Link) error {
 	return err
 }
 
-func TestApps_OneThatAPersonBroughtAndSpotifyDoesNotKnowIsTheirsToMend(t *testing.T) {
+func TestApps_UnknownUserAppIsReportedToItsUser(t *testing.T) {
 	s := newSim(t, sim.Options{People: 1})
-	apps := spotify.NewApps(spotify.Config{Transport: s.Transport(), RedirectURL: back, Logger: slog.New(slog.DiscardHandler)},
+	apps := spotify.NewApps(spotify.Config{Transport: s.Transport(), RedirectURL: callbackURL, Logger: slog.New(slog.DiscardHandler)},
 		spotify.App{ID: sim.SpotifyClientID, Secret: sim.SpotifyClientSecret})
-	c := apps.Own("ffffffffffffffffffffffffffffffff")
-	_, err := c.Exchange(t.Context(), spotify.Code{Code: "code", Verifier: verifier})
-	if songspy.CodeOf(err) != songspy.CodeInvalid || songspy.ReasonOf(err) != spotify.ReasonOwnAppRefused {
+	c := apps.UserAppClient("ffffffffffffffffffffffffffffffff")
+	_, err := c.Exchange(t.Context(), spotify.AuthorizationCode{Code: "code", Verifier: verifier})
+	if songspy.CodeOf(err) != songspy.CodeInvalid || songspy.ReasonOf(err) != spotify.ReasonUserAppRefused {
 		t.Errorf("linking: %v", err)
 	}
-	_, err = c.Refresh(t.Context(), songspy.Link{App: songspy.OwnApp("ffffffffffffffffffffffffffffffff"), RefreshToken: "r", AuthMethod: songspy.AuthPKCE})
-	if songspy.DispositionOf(err) != songspy.DispositionNeedsPerson {
+	_, err = c.Refresh(t.Context(), songspy.Link{App: songspy.UserApp("ffffffffffffffffffffffffffffffff"), RefreshToken: "r", AuthMethod: songspy.AuthPKCE})
+	if songspy.DispositionOf(err) != songspy.DispositionNeedsUser {
 		t.Errorf("renewing: %v", err)
 	}
 }
 
-func TestSimulator_RotatesRefreshTokensWhateverFormTheLifeHas(t *testing.T) {
+func TestSimulator_RotatesRefreshTokensWithAnyExpiresIn(t *testing.T) {
 	for _, form := range []string{"", "decimal", "string", "none"} {
 		t.Run(form, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSim(t, sim.Options{RotateRefreshTokens: true})
-				s.Vary(func(v *sim.Variants) { v.ExpiresIn = form })
-				client := against(s, func(o *spotify.Config) { o.ClientSecret = "" })
-				g, err := client.Exchange(t.Context(), spotify.Code{
-					Code: songspy.Secret(s.SpotifyCode(3, sim.CodeOptions{RedirectURI: back, Challenge: challenge(verifier)})), Verifier: verifier,
+				s.ChangeQuirks(func(v *sim.Quirks) { v.ExpiresIn = form })
+				client := simClient(s, func(o *spotify.Config) { o.ClientSecret = "" })
+				g, err := client.Exchange(t.Context(), spotify.AuthorizationCode{
+					Code: songspy.Secret(s.SpotifyCode(3, sim.CodeOptions{RedirectURI: callbackURL, Challenge: challenge(verifier)})), Verifier: verifier,
 				})
 				if err != nil {
 					t.Fatal(err)

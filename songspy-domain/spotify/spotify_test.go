@@ -27,38 +27,38 @@ const (
 
 // provider is a stand-in for Spotify that answers as it is told and remembers
 // what it was asked.
-type provider struct {
+type fakeSpotify struct {
 	url    string
 	answer atomic.Pointer[http.HandlerFunc]
 
-	mu    sync.Mutex
-	asked []asked
+	mu       sync.Mutex
+	received []request
 }
 
 // asked is one request as the provider saw it.
-type asked struct {
+type request struct {
 	method, path, query string
 	header              http.Header
 	form                url.Values
 }
 
 // clock is a clock that tests set.
-type clock struct{ at atomic.Int64 }
+type fakeClock struct{ at atomic.Int64 }
 
-func newClock() *clock {
-	c := &clock{}
+func newClock() *fakeClock {
+	c := &fakeClock{}
 	c.at.Store(time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC).UnixNano())
 	return c
 }
 
-func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()) }
-func (c *clock) advance(d time.Duration) { c.at.Add(int64(d)) }
+func (c *fakeClock) now() time.Time          { return time.Unix(0, c.at.Load()) }
+func (c *fakeClock) advance(d time.Duration) { c.at.Add(int64(d)) }
 
 // newProvider starts a provider that answers all with h.
-func newProvider(t *testing.T, h http.HandlerFunc) *provider {
+func newFakeSpotify(t *testing.T, h http.HandlerFunc) *fakeSpotify {
 	t.Helper()
-	p := &provider{}
-	p.answers(h)
+	p := &fakeSpotify{}
+	p.respondWith(h)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -66,7 +66,7 @@ func newProvider(t *testing.T, h http.HandlerFunc) *provider {
 		}
 		form, _ := url.ParseQuery(string(body))
 		p.mu.Lock()
-		p.asked = append(p.asked, asked{r.Method, r.URL.Path, r.URL.RawQuery, r.Header, form})
+		p.received = append(p.received, request{r.Method, r.URL.Path, r.URL.RawQuery, r.Header, form})
 		p.mu.Unlock()
 		(*p.answer.Load())(w, r)
 	}))
@@ -75,16 +75,16 @@ func newProvider(t *testing.T, h http.HandlerFunc) *provider {
 	return p
 }
 
-func (p *provider) answers(h http.HandlerFunc) { p.answer.Store(&h) }
+func (p *fakeSpotify) respondWith(h http.HandlerFunc) { p.answer.Store(&h) }
 
-func (p *provider) calls() []asked {
+func (p *fakeSpotify) requests() []request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]asked(nil), p.asked...)
+	return append([]request(nil), p.received...)
 }
 
 // client is a client of the provider; configure may change its Config.
-func (p *provider) client(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
+func (p *fakeSpotify) client(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
 	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -119,7 +119,7 @@ func says(status int, body string, header ...string) http.HandlerFunc {
 }
 
 // raw answers with bytes that need not be HTTP.
-func raw(answer string) http.HandlerFunc {
+func rawResponse(answer string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -131,14 +131,14 @@ func raw(answer string) http.HandlerFunc {
 }
 
 // stalls answers nothing until the caller has gone.
-func stalls(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+func stall(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func link(auth songspy.AuthMethod) songspy.Link {
 	return songspy.Link{UserID: 7, App: "main", AuthMethod: auth, AccessToken: access, RefreshToken: refresh}
 }
 
 // look makes a call that a provider can answer in every way.
-func look(c *spotify.Client) error {
+func poll(c *spotify.Client) error {
 	_, err := c.CurrentlyPlaying(context.Background(), access)
 	return err
 }
@@ -148,8 +148,8 @@ func renew(c *spotify.Client) error {
 	return err
 }
 
-func spend(c *spotify.Client) error {
-	_, err := c.Exchange(context.Background(), spotify.Code{Code: code, Verifier: verifier})
+func exchange(c *spotify.Client) error {
+	_, err := c.Exchange(context.Background(), spotify.AuthorizationCode{Code: code, Verifier: verifier})
 	return err
 }
 
@@ -159,7 +159,7 @@ func identify(c *spotify.Client) error {
 }
 
 // want asserts an error's code, reason, disposition and wait.
-func want(t *testing.T, err error, c songspy.Code, reason string, d songspy.Disposition, wait time.Duration) {
+func wantError(t *testing.T, err error, c songspy.Code, reason string, d songspy.Disposition, wait time.Duration) {
 	t.Helper()
 	if songspy.CodeOf(err) != c || songspy.ReasonOf(err) != reason || songspy.DispositionOf(err) != d || songspy.RetryAfterOf(err) != wait {
 		t.Fatalf("got %q %q, disposition %d, retry after %v (%v)\nwant %q %q, disposition %d, retry after %v",

@@ -7,7 +7,7 @@ import (
 )
 
 // plainID reports whether s looks like Spotify's base-62 ids.
-func plainID(s string) bool {
+func isBase62ID(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false
 	}
@@ -22,9 +22,9 @@ func plainID(s string) bool {
 // identifier drops from an id what databases and pages stumble over: control
 // characters and direction marks. It keeps at most most runes. Unlike
 // sanitize.Text it does not normalize: two ids must not become one.
-func identifier(s string, most int) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return oneLine(r) != r }) {
-		s = strings.Map(oneLine, s)
+func cleanID(s string, most int) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return cleanRune(r) != r }) {
+		s = strings.Map(cleanRune, s)
 	}
 	s = strings.ToValidUTF8(s, "")
 	if len(s) > most && utf8.RuneCountInString(s) > most {
@@ -34,7 +34,7 @@ func identifier(s string, most int) string {
 }
 
 // oneLine is what becomes of a rune: itself, a space, or nothing (-1).
-func oneLine(r rune) rune {
+func cleanRune(r rune) rune {
 	switch {
 	case r == '\t', r == '\n', r == '\r', r == 0x85, r == 0x2028, r == 0x2029:
 		return ' '

@@ -16,7 +16,7 @@ import (
 const tokenLife = time.Hour
 
 // Code is an authorization code with what proves that it is ours to spend.
-type Code struct {
+type AuthorizationCode struct {
 	Code songspy.Secret
 	// RedirectURI must be the one that the consent was asked with; empty means
 	// the configured one.
@@ -34,7 +34,7 @@ type Code struct {
 // Errors: CodeInvalid/SPOTIFY_CODE_INVALID for a code that is spent, foreign or
 // does not fit its redirect URI or verifier; CodeUnavailable with RetryAfter
 // while Spotify or the app cannot answer.
-func (c *Client) Exchange(ctx context.Context, code Code) (songspy.Grant, error) {
+func (c *Client) Exchange(ctx context.Context, code AuthorizationCode) (songspy.Grant, error) {
 	if code.Auth == "" {
 		code.Auth = songspy.AuthPKCE
 		if c.config.ClientSecret != "" {
@@ -55,9 +55,9 @@ func (c *Client) Exchange(ctx context.Context, code Code) (songspy.Grant, error)
 		return o.Exchange(ctx, code.Code.Reveal(), opts...)
 	})
 	if r, ok := errors.AsType[*grantRefusal](err); ok {
-		if r.ofApp {
+		if r.ofUserApp {
 			return songspy.Grant{}, &songspy.Error{
-				Code: songspy.CodeInvalid, Reason: ReasonOwnAppRefused,
+				Code: songspy.CodeInvalid, Reason: ReasonUserAppRefused,
 				Message: "Spotify does not know this app, or it needs a secret; check its client id.",
 			}
 		}
@@ -78,7 +78,7 @@ func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant,
 			Code:        songspy.CodeInternal,
 			Message:     "The link was made through another Spotify app than the one configured.",
 			Disposition: songspy.DispositionRetryLater,
-			RetryAfter:  misconfiguredPause,
+			RetryAfter:  misconfiguredRetryAfter,
 		}
 	}
 	if link.RefreshToken == "" {
@@ -89,7 +89,7 @@ func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant,
 		return o.TokenSource(ctx, &oauth2.Token{RefreshToken: link.RefreshToken.Reveal()}).Token()
 	})
 	if r, ok := errors.AsType[*grantRefusal](err); ok {
-		if r.word != "invalid_grant" && !r.ofApp {
+		if r.code != "invalid_grant" && !r.ofUserApp {
 			return songspy.Grant{}, unavailable(r, 0)
 		}
 		return songspy.Grant{}, grantRefused(r.description)
@@ -105,18 +105,18 @@ func (c *Client) token(
 	ctx context.Context, via *http.Client, auth songspy.AuthMethod, redirectURI string,
 	fetch func(context.Context, *oauth2.Config) (*oauth2.Token, error),
 ) (grant songspy.Grant, err error) {
-	asked := c.now()
-	defer func() { c.config.Observe(endpointToken, outcome(err), c.now().Sub(asked)) }()
+	started := c.now()
+	defer func() { c.config.Observe(endpointToken, outcomeLabel(err), c.now().Sub(started)) }()
 	if auth == songspy.AuthBasic && c.config.ClientSecret == "" {
 		err := appRefused()
 		c.config.Logger.ErrorContext(ctx, "a link needs the app's secret and none is configured: set SONGSPY_SPOTIFY_CLIENT_SECRET")
 		return songspy.Grant{}, err
 	}
-	ctx, cancel := c.bounded(ctx)
+	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
-	t, err := fetch(context.WithValue(ctx, oauth2.HTTPClient, via), c.oauth(auth, redirectURI))
+	t, err := fetch(context.WithValue(ctx, oauth2.HTTPClient, via), c.oauthConfig(auth, redirectURI))
 	if err != nil {
-		return songspy.Grant{}, c.tokenFault(ctx, err)
+		return songspy.Grant{}, c.classifyTokenError(ctx, err)
 	}
 	life := time.Duration(t.ExpiresIn) * time.Second
 	if life <= 0 {
@@ -127,18 +127,18 @@ func (c *Client) token(
 		AccessToken:  songspy.Secret(t.AccessToken),
 		RefreshToken: songspy.Secret(t.RefreshToken),
 		// Counted from the question, so that it errs to the safe side.
-		ExpiresAt: asked.Add(life),
-		Scope:     identifier(scope, textMax),
+		ExpiresAt: started.Add(life),
+		Scope:     cleanID(scope, nameMaxRunes),
 		Auth:      auth,
 	}, nil
 }
 
 // oauth is the app as oauth2 needs it. The style is always fixed: where it is
 // left open, oauth2 sends whatever failed a second time, spent codes included.
-func (c *Client) oauth(auth songspy.AuthMethod, redirectURI string) *oauth2.Config {
+func (c *Client) oauthConfig(auth songspy.AuthMethod, redirectURI string) *oauth2.Config {
 	o := &oauth2.Config{
 		ClientID:    c.config.ClientID,
-		RedirectURL: either(redirectURI, c.config.RedirectURL),
+		RedirectURL: orDefault(redirectURI, c.config.RedirectURL),
 		Scopes:      songspy.NeededScopes(),
 		Endpoint: oauth2.Endpoint{
 			AuthURL:   c.config.AuthorizeURL,
@@ -156,29 +156,29 @@ func (c *Client) oauth(auth songspy.AuthMethod, redirectURI string) *oauth2.Conf
 // grantRefusal is Spotify refusing the code or the refresh token itself, or the
 // app that a person brought, in words that may repeat it and are not shown.
 type grantRefusal struct {
-	word, description string
-	ofApp             bool
+	code, description string
+	ofUserApp         bool
 }
 
 func (*grantRefusal) Error() string { return "spotify refuses the grant" }
 
 // tokenFault sorts the failures of the token endpoint. oauth2's own errors
 // print the answer's body and go no further than here.
-func (c *Client) tokenFault(ctx context.Context, err error) error {
+func (c *Client) classifyTokenError(ctx context.Context, err error) error {
 	r, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
-		return unreached(ctx, err)
+		return unreachable(ctx, err)
 	}
 	status := r.Response.StatusCode
 	if status != http.StatusBadRequest && status != http.StatusUnauthorized {
-		return refused(status, r.Response.Header, nil, c.now())
+		return refusalError(status, r.Response.Header, nil, c.now())
 	}
 	switch r.ErrorCode {
 	case "invalid_grant", "invalid_request":
-		return &grantRefusal{word: r.ErrorCode, description: r.ErrorDescription}
+		return &grantRefusal{code: r.ErrorCode, description: r.ErrorDescription}
 	case "invalid_client", "unauthorized_client":
-		if _, own := songspy.OwnClientID(c.config.App); own {
-			return &grantRefusal{word: r.ErrorCode, ofApp: true} // its person's to mend, and nobody else's trouble
+		if _, isUserApp := songspy.UserAppClientID(c.config.App); isUserApp {
+			return &grantRefusal{code: r.ErrorCode, ofUserApp: true} // its person's to mend, and nobody else's trouble
 		}
 		e := appRefused()
 		c.config.Logger.ErrorContext(ctx, "nobody can be linked or renewed", "error", e)
@@ -198,7 +198,7 @@ func grantRefused(description string) *songspy.Error {
 		Code:        songspy.CodeUnauthorized,
 		Reason:      ReasonGrantRefused,
 		Message:     "Spotify no longer accepts the link; it has to be made again.",
-		Disposition: songspy.DispositionNeedsPerson,
+		Disposition: songspy.DispositionNeedsUser,
 	}
 	switch d := strings.ToLower(description); {
 	case strings.Contains(d, "expired"):

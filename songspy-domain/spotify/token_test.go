@@ -16,7 +16,7 @@ const granted = `{"access_token":"NgCXRK","token_type":"Bearer","scope":"user-re
 func withoutSecret(c *spotify.Config) { c.ClientSecret = "" }
 
 func TestAuthorizeURL_AsksForTheNeededScopesAndNoOthers(t *testing.T) {
-	p := newProvider(t, says(200, "{}"))
+	p := newFakeSpotify(t, says(200, "{}"))
 	u, err := url.Parse(p.client(t).AuthorizeURL("st&te", "chal", ""))
 	if err != nil {
 		t.Fatal(err)
@@ -41,40 +41,40 @@ func TestAuthorizeURL_AsksForTheNeededScopesAndNoOthers(t *testing.T) {
 	}
 }
 
-func TestExchange_ProvesTheAppAsItIsMade(t *testing.T) {
+func TestExchange_AuthenticatesByConfig(t *testing.T) {
 	for name, c := range map[string]struct {
 		configure func(*spotify.Config)
-		code      spotify.Code
+		code      spotify.AuthorizationCode
 		want      songspy.AuthMethod
 		form      url.Values
 	}{
 		"a secret": {
 			func(*spotify.Config) {},
-			spotify.Code{Code: code, RedirectURI: "http://127.0.0.1:3000/cb"},
+			spotify.AuthorizationCode{Code: code, RedirectURI: "http://127.0.0.1:3000/cb"},
 			songspy.AuthBasic,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:3000/cb"}},
 		},
 		"a secret and a verifier": {
 			func(*spotify.Config) {},
-			spotify.Code{Code: code, Verifier: verifier},
+			spotify.AuthorizationCode{Code: code, Verifier: verifier},
 			songspy.AuthBasic,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}},
 		},
 		"a verifier alone": {
 			withoutSecret,
-			spotify.Code{Code: code, Verifier: verifier},
+			spotify.AuthorizationCode{Code: code, Verifier: verifier},
 			songspy.AuthPKCE,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
 		},
 		"a verifier by choice": {
 			func(*spotify.Config) {},
-			spotify.Code{Code: code, Verifier: verifier, Auth: songspy.AuthPKCE},
+			spotify.AuthorizationCode{Code: code, Verifier: verifier, Auth: songspy.AuthPKCE},
 			songspy.AuthPKCE,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, says(200, granted))
+			p := newFakeSpotify(t, says(200, granted))
 			clk := newClock()
 			g, err := p.client(t, c.configure, func(c *spotify.Config) { c.Now = clk.now }).Exchange(context.Background(), c.code)
 			if err != nil {
@@ -87,7 +87,7 @@ func TestExchange_ProvesTheAppAsItIsMade(t *testing.T) {
 			}) {
 				t.Errorf("granted %+v", g)
 			}
-			got := p.calls()[0]
+			got := p.requests()[0]
 			id, key, basic := (&http.Request{Header: got.header}).BasicAuth()
 			if basic != (c.want == songspy.AuthBasic) || basic && (id != "app-id" || key != secret.Reveal()) {
 				t.Errorf("with Basic: %v as %q", basic, id)
@@ -99,7 +99,7 @@ func TestExchange_ProvesTheAppAsItIsMade(t *testing.T) {
 	}
 }
 
-func TestExchange_SaysWhetherTheCodeOrSpotifyIsAtFault(t *testing.T) {
+func TestExchange_DistinguishesBadCodeFromOutage(t *testing.T) {
 	const invalid, down, app = songspy.CodeInvalid, songspy.CodeUnavailable, spotify.ReasonAppRefused
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
@@ -113,42 +113,42 @@ func TestExchange_SaysWhetherTheCodeOrSpotifyIsAtFault(t *testing.T) {
 		"foreign verifier":    {says(400, `{"error":"invalid_grant","error_description":"code_verifier was incorrect"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
 		"malformed":           {says(400, `{"error":"invalid_request","error_description":"code must be supplied"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
 		"wrong label":         {says(400, `{"error":"invalid_grant"}`, "Content-Type", "text/plain"), invalid, spotify.ReasonCodeInvalid, 0, 0},
-		"wrong app secret":    {says(400, `{"error":"invalid_client","error_description":"Invalid client"}`), down, app, songspy.DispositionAppPaused, 5 * time.Minute},
-		"unknown app":         {says(401, `{"error":"invalid_client","error_description":"Failed to get client"}`), down, app, songspy.DispositionAppPaused, 5 * time.Minute},
+		"wrong app secret":    {says(400, `{"error":"invalid_client","error_description":"Invalid client"}`), down, app, songspy.DispositionAppBlocked, 5 * time.Minute},
+		"unknown app":         {says(401, `{"error":"invalid_client","error_description":"Failed to get client"}`), down, app, songspy.DispositionAppBlocked, 5 * time.Minute},
 		"outage":              {says(503, "upstream connect error or disconnect/reset before headers. reset reason: connection termination"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 		"outage with a time":  {says(503, "", "Retry-After", "40"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 40 * time.Second},
 		"outage as JSON":      {says(500, `{"error":"invalid_grant"}`), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"too many":            {says(429, "Too many requests", "Retry-After", "61"), down, spotify.ReasonUnavailable, songspy.DispositionAppPaused, 61 * time.Second},
+		"too many":            {says(429, "Too many requests", "Retry-After", "61"), down, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 61 * time.Second},
 		"redirect":            {says(302, "", "Location", "/elsewhere"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 		"HTML":                {says(200, "<html>"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 		"no token":            {says(200, "{}"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 		"error in a success":  {says(200, `{"error":"invalid_grant"}`), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 		"cut off":             {says(200, granted[:40], "Content-Length", "180"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"no answer":           {raw(""), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"no answer":           {rawResponse(""), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 		"400 without a sense": {says(400, "Bad Request"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, c.answer)
-			want(t, spend(p.client(t)), c.code, c.reason, c.what, c.wait)
-			if n := len(p.calls()); n != 1 {
+			p := newFakeSpotify(t, c.answer)
+			wantError(t, exchange(p.client(t)), c.code, c.reason, c.what, c.wait)
+			if n := len(p.requests()); n != 1 {
 				t.Fatalf("the code was sent %d times, want once", n)
 			}
 		})
 	}
 }
 
-func TestExchange_RefusesWhatCannotSucceedWithoutAsking(t *testing.T) {
-	p := newProvider(t, says(200, granted))
-	_, err := p.client(t).Exchange(context.Background(), spotify.Code{Verifier: verifier})
-	want(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
-	_, err = p.client(t, withoutSecret).Exchange(context.Background(), spotify.Code{Code: code})
-	want(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
-	if n := len(p.calls()); n != 0 {
+func TestExchange_RejectsIncompleteCodeWithoutCall(t *testing.T) {
+	p := newFakeSpotify(t, says(200, granted))
+	_, err := p.client(t).Exchange(context.Background(), spotify.AuthorizationCode{Verifier: verifier})
+	wantError(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
+	_, err = p.client(t, withoutSecret).Exchange(context.Background(), spotify.AuthorizationCode{Code: code})
+	wantError(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
+	if n := len(p.requests()); n != 0 {
 		t.Fatalf("spotify was asked %d times", n)
 	}
 }
 
-func TestRefresh_RenewsInTheWayInWhichTheLinkWasMade(t *testing.T) {
+func TestRefresh_UsesAuthMethodOfLink(t *testing.T) {
 	for name, c := range map[string]struct {
 		auth   songspy.AuthMethod
 		answer string
@@ -212,7 +212,7 @@ func TestRefresh_RenewsInTheWayInWhichTheLinkWasMade(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, says(200, c.answer))
+			p := newFakeSpotify(t, says(200, c.answer))
 			clk := newClock()
 			g, err := p.client(t, func(c *spotify.Config) { c.Now = clk.now }).Refresh(context.Background(), link(c.auth))
 			if err != nil {
@@ -222,7 +222,7 @@ func TestRefresh_RenewsInTheWayInWhichTheLinkWasMade(t *testing.T) {
 			if g != c.want {
 				t.Errorf("granted %+v, want %+v", g, c.want)
 			}
-			got := p.calls()[0]
+			got := p.requests()[0]
 			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}}
 			_, _, basic := (&http.Request{Header: got.header}).BasicAuth()
 			if c.auth == songspy.AuthPKCE {
@@ -235,8 +235,8 @@ func TestRefresh_RenewsInTheWayInWhichTheLinkWasMade(t *testing.T) {
 	}
 }
 
-func TestRefresh_SaysWhoCanHelp(t *testing.T) {
-	const person, later, app = songspy.DispositionNeedsPerson, songspy.DispositionRetryLater, songspy.DispositionAppPaused
+func TestRefresh_ErrorsHaveDispositions(t *testing.T) {
+	const person, later, app = songspy.DispositionNeedsUser, songspy.DispositionRetryLater, songspy.DispositionAppBlocked
 	const unauthorized, down = songspy.CodeUnauthorized, songspy.CodeUnavailable
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
@@ -256,31 +256,31 @@ func TestRefresh_SaysWhoCanHelp(t *testing.T) {
 		"throttled":       {says(429, "", "Retry-After", "7"), down, spotify.ReasonUnavailable, app, 7 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t, c.answer)
-			want(t, renew(p.client(t)), c.code, c.reason, c.what, c.wait)
-			if n := len(p.calls()); n != 1 {
+			p := newFakeSpotify(t, c.answer)
+			wantError(t, renew(p.client(t)), c.code, c.reason, c.what, c.wait)
+			if n := len(p.requests()); n != 1 {
 				t.Fatalf("the refresh token was sent %d times, want once", n)
 			}
 		})
 	}
 }
 
-func TestRefresh_KeepsATokenFromWhereItDoesNotBelong(t *testing.T) {
-	p := newProvider(t, says(200, granted))
+func TestRefresh_RejectsLinkOfAnotherApp(t *testing.T) {
+	p := newFakeSpotify(t, says(200, granted))
 	c := p.client(t)
 	other := link(songspy.AuthBasic)
 	other.App = "another"
 	_, err := c.Refresh(context.Background(), other)
-	want(t, err, songspy.CodeInternal, "", songspy.DispositionRetryLater, 5*time.Minute)
+	wantError(t, err, songspy.CodeInternal, "", songspy.DispositionRetryLater, 5*time.Minute)
 
 	_, err = p.client(t, withoutSecret).Refresh(context.Background(), link(songspy.AuthBasic))
-	want(t, err, songspy.CodeUnavailable, spotify.ReasonAppRefused, songspy.DispositionAppPaused, 5*time.Minute)
+	wantError(t, err, songspy.CodeUnavailable, spotify.ReasonAppRefused, songspy.DispositionAppBlocked, 5*time.Minute)
 
 	none := link(songspy.AuthBasic)
 	none.RefreshToken = ""
 	_, err = c.Refresh(context.Background(), none)
-	want(t, err, songspy.CodeUnauthorized, spotify.ReasonGrantRefused, songspy.DispositionNeedsPerson, 0)
-	if n := len(p.calls()); n != 0 {
+	wantError(t, err, songspy.CodeUnauthorized, spotify.ReasonGrantRefused, songspy.DispositionNeedsUser, 0)
+	if n := len(p.requests()); n != 0 {
 		t.Fatalf("spotify was asked %d times", n)
 	}
 }

@@ -43,45 +43,45 @@ func NewTransport(maxConns int) *http.Transport {
 
 // gated passes calls through one door. A closed door, and an answer that
 // closes it, come back as a *songspy.Error instead of a response.
-type gated struct {
-	next    http.RoundTripper
-	keeper  *doorkeeper
-	door    gate.Door
-	urgency gate.Urgency
-	counts  quota.Endpoint // as what calls count against the quota
-	may     func() bool    // nil: always
+type guardedTransport struct {
+	next     http.RoundTripper
+	guard    *breakerGuard
+	circuit  gate.Circuit
+	urgency  gate.Urgency
+	endpoint quota.Endpoint // as what calls count against the quota
+	mayCall  func() bool    // nil: always
 }
 
 // RoundTrip implements http.RoundTripper.
-func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
-	pass, err := g.keeper.enter(req.Context(), g.door, g.urgency, g.counts)
+func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	permit, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
 		return nil, err
 	}
-	if g.may != nil && !g.may() {
-		g.keeper.report(req.Context(), g.keeper.now(), g.door, pass, g.counts, gate.Outcome{Result: gate.Abandoned})
-		return nil, notNow()
+	if g.mayCall != nil && !g.mayCall() {
+		g.guard.report(req.Context(), g.guard.now(), g.circuit, permit, g.endpoint, gate.Outcome{Result: gate.Abandoned})
+		return nil, mayNotCallError()
 	}
 	resp, err := g.next.RoundTrip(req)
-	now := g.keeper.now()
+	now := g.guard.now()
 	if err != nil {
 		result := gate.Failed
 		if errors.Is(req.Context().Err(), context.Canceled) {
 			result = gate.Abandoned
 		}
-		g.keeper.report(req.Context(), now, g.door, pass, g.counts, gate.Outcome{Result: result})
+		g.guard.report(req.Context(), now, g.circuit, permit, g.endpoint, gate.Outcome{Result: result})
 		return nil, err
 	}
-	o := judge(resp, now)
-	g.keeper.report(req.Context(), now, g.door, pass, g.counts, o)
+	o := classifyResponse(resp, now)
+	g.guard.report(req.Context(), now, g.circuit, permit, g.endpoint, o)
 	switch o.Result {
-	case gate.Throttled, gate.QuotaExceeded, gate.PremiumRequired:
+	case gate.RateLimited, gate.QuotaExceeded, gate.PremiumRequired:
 		_ = resp.Body.Close()
-		if err := g.keeper.look(req.Context(), g.door); err != nil {
-			return nil, refusedBy(err)
+		if err := g.guard.check(req.Context(), g.circuit); err != nil {
+			return nil, appBlockedError(err)
 		}
 		// The refusal was old news: the door has been opened since.
 		return nil, unavailable(nil, 0)
@@ -91,23 +91,23 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // judge reads from a response what it says about the door. A refusal's body
 // is read here and put back.
-func judge(resp *http.Response, now time.Time) gate.Outcome {
+func classifyResponse(resp *http.Response, now time.Time) gate.Outcome {
 	o := gate.Outcome{Result: gate.Answered}
 	switch {
 	case resp.StatusCode == http.StatusTooManyRequests:
-		o.Result = gate.Throttled
-		if bytes.Contains(refusal(resp), []byte("QUOTA_EXCEEDED")) {
+		o.Result = gate.RateLimited
+		if bytes.Contains(peekBody(resp), []byte("QUOTA_EXCEEDED")) {
 			o.Result = gate.QuotaExceeded
 		}
 		o.RetryAfter = retryAfter(resp.Header, now)
 	case resp.StatusCode == http.StatusForbidden:
-		switch forbids(refusal(resp)) {
-		case forbidsApp:
+		switch parseForbidden(peekBody(resp)) {
+		case forbiddenApp:
 			o.Result = gate.PremiumRequired
 			o.RetryAfter = retryAfter(resp.Header, now)
-		case forbidsUnknown:
+		case forbiddenUnknown:
 			o.Result = gate.Forbidden
-		case forbidsNobody:
+		case forbiddenByProxy:
 			o.Result = gate.Failed
 		}
 	case resp.StatusCode >= http.StatusInternalServerError:
@@ -118,7 +118,7 @@ func judge(resp *http.Response, now time.Time) gate.Outcome {
 
 // refusal reads a short body and leaves it to be read again. What is cut off
 // is judged by what came.
-func refusal(resp *http.Response) []byte {
+func peekBody(resp *http.Response) []byte {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, refusalLimit))
 	_ = resp.Body.Close()
 	resp.Body = io.NopCloser(bytes.NewReader(b))
@@ -132,7 +132,7 @@ func says(body []byte, phrase string) bool {
 }
 
 // longestWait bounds what a Retry-After can ask for.
-const longestWait = 24 * time.Hour
+const retryAfterMax = 24 * time.Hour
 
 // retryAfter is the wait that a Retry-After header asks for, in seconds or as
 // a date; zero if there is none that makes sense.
@@ -145,13 +145,13 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		if math.IsNaN(s) || s <= 0 {
 			return 0
 		}
-		return time.Duration(min(s, longestWait.Seconds()) * float64(time.Second))
+		return time.Duration(min(s, retryAfterMax.Seconds()) * float64(time.Second))
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
 			now = theirs // their date is meant by their clock
 		}
-		return min(max(0, at.Sub(now)), longestWait)
+		return min(max(0, at.Sub(now)), retryAfterMax)
 	}
 	return 0
 }
@@ -183,7 +183,7 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Header.Set("Content-Type", "application/json")
 	if resp.StatusCode == http.StatusOK && resp.Body != nil {
-		resp.Body = tidied(resp.Body)
+		resp.Body = tidyGrantBody(resp.Body)
 		resp.ContentLength = -1
 	}
 	return resp, nil

@@ -11,54 +11,54 @@ import (
 // snapshotSlack is how long after its end a play is still read into a
 // snapshot. It is longer than anything stays on the board; who comes back
 // later comes with a change.
-const snapshotSlack = time.Hour
+const snapshotTolerance = time.Hour
 
 const (
 	userColumns = `u.id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.audience,
 	u.sharing_paused_until, u.created_at, u.updated_at`
 	trackColumns = `t.id, t.uri, t.kind, t.title, t.artists, t.album, t.image_url, t.url, t.preview_url, t.duration_ms, t.isrc, t.created_at`
-	selectBoard  = `SELECT ` + userColumns + `, ` + playingColumns + `, ` + trackColumns + `
+	selectBoard  = `SELECT ` + userColumns + `, ` + nowPlayingColumns + `, ` + trackColumns + `
 	FROM now_playing n JOIN users u ON u.id = n.user_id JOIN tracks t ON t.id = n.track_id
 	WHERE n.state IN ('playing', 'paused') `
 )
 
-func scanOnBoard(rows *sql.Rows) (b songspy.OnBoard, err error) {
+func scanBoardEntry(rows *sql.Rows) (b songspy.BoardEntry, err error) {
 	u, t := &b.User, &b.Track
-	into := []any{
+	dest := []any{
 		&u.ID, &u.GoogleSub, &u.NickName, &u.GoogleName, &u.PictureURL, &u.ShowPicture, &u.Audience,
 		&u.SharingPausedUntil, &u.CreatedAt, &u.UpdatedAt,
 	}
-	into = append(into, playingInto(&b.Playing)...)
-	into = append(into, &t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)
-	err = rows.Scan(into...)
+	dest = append(dest, nowPlayingDest(&b.Playing)...)
+	dest = append(dest, &t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)
+	err = rows.Scan(dest...)
 	return b, err
 }
 
 // BoardSnapshot gives fn everyone who has an open play that may show, now or
 // later, without a further change, in no order, and returns the number of the last change
 // that is surely in it: read on after that. An error of fn ends it.
-func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.OnBoard) error) (number int64, err error) {
-	if _, number, err = s.Feed(ctx); err != nil {
+func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) error) (number int64, err error) {
+	if _, number, err = s.FeedBounds(ctx); err != nil {
 		return 0, err
 	}
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
-		b, err := scanOnBoard(rows)
+		b, err := scanBoardEntry(rows)
 		if err != nil {
 			return err
 		}
 		return fn(b)
-	}, selectBoard+`AND (n.ends_at > $1 OR n.paused_since > $1 OR n.seen_at > $1)`, s.now().Add(-snapshotSlack))
+	}, selectBoard+`AND (n.ends_at > $1 OR n.paused_since > $1 OR n.seen_at > $1)`, s.now().Add(-snapshotTolerance))
 	return number, translate(err)
 }
 
 // OnBoard returns those of the people who have an open play, in no order.
 // Absent means gone from the board.
-func (s *Store) OnBoard(ctx context.Context, ids []songspy.UserID) (board []songspy.OnBoard, err error) {
+func (s *Store) BoardEntries(ctx context.Context, ids []songspy.UserID) (board []songspy.BoardEntry, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	err = s.queryWith(ctx, s.pool, people(ids), selectBoard+`AND n.user_id IN (SELECT user_id FROM v)`, func(rows *sql.Rows) error {
-		b, err := scanOnBoard(rows)
+	err = s.queryRowset(ctx, s.pool, userIDRowset(ids), selectBoard+`AND n.user_id IN (SELECT user_id FROM v)`, func(rows *sql.Rows) error {
+		b, err := scanBoardEntry(rows)
 		board = append(board, b)
 		return err
 	})

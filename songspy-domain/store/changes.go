@@ -11,17 +11,17 @@ import (
 )
 
 // changeWait is how long WaitForChange waits at most.
-const changeWait = time.Second
+const changeWaitMax = time.Second
 
 // announce numbers a change for each of the people. It must be the last thing
 // that a transaction does: it locks the counter until the commit, so that
 // numbers become visible in order.
-func (s *Store) announce(tx *gorm.DB, kind songspy.ChangeKind, ids ...songspy.UserID) error {
+func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...songspy.UserID) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
-	if err := s.engine.notify(ctx, conn); err != nil {
+	if err := s.engine.notifyChange(ctx, conn); err != nil {
 		return err
 	}
 	now := s.now()
@@ -35,12 +35,12 @@ func (s *Store) announce(tx *gorm.DB, kind songspy.ChangeKind, ids ...songspy.Us
 		changes[i] = songspy.Change{Number: last - int64(len(ids)) + int64(i) + 1, UserID: id, Kind: kind, At: now}
 	}
 	type row = songspy.Change
-	r := &relation{}
-	column(r, changes, "number", "bigint", func(c *row) int64 { return c.Number })
-	column(r, changes, "user_id", "bigint", func(c *row) int64 { return int64(c.UserID) })
-	column(r, changes, "kind", "text", func(c *row) string { return string(c.Kind) })
-	column(r, changes, "at", "timestamptz", func(c *row) time.Time { return c.At })
-	return s.execWith(ctx, conn, r, `INSERT INTO changes (`+r.names()+`) SELECT `+r.names()+` FROM v`)
+	r := &rowset{}
+	addColumn(r, changes, "number", "bigint", func(c *row) int64 { return c.Number })
+	addColumn(r, changes, "user_id", "bigint", func(c *row) int64 { return int64(c.UserID) })
+	addColumn(r, changes, "kind", "text", func(c *row) string { return string(c.Kind) })
+	addColumn(r, changes, "at", "timestamptz", func(c *row) time.Time { return c.At })
+	return s.execRowset(ctx, conn, r, `INSERT INTO changes (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v`)
 }
 
 // Changes returns, in order, up to limit changes with numbers after the given
@@ -62,7 +62,7 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []
 // was one, and of the last. A reader whose own last number is ahead of last
 // (the database is a restored one), or behind oldest - 1 (it slept too long),
 // begins anew with BoardSnapshot.
-func (s *Store) Feed(ctx context.Context) (oldest, last int64, err error) {
+func (s *Store) FeedBounds(ctx context.Context) (oldest, last int64, err error) {
 	err = s.pool.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(number) FROM changes), 0), last FROM feed WHERE id = 1`).Scan(&oldest, &last)
 	return oldest, last, translate(err)
 }
@@ -72,23 +72,23 @@ func (s *Store) Feed(ctx context.Context) (oldest, last int64, err error) {
 // error when that ends, and CodeUnavailable if the store is closed or the
 // database does not answer.
 func (s *Store) WaitForChange(ctx context.Context, after int64) error {
-	waiting, cancel := context.WithCancel(ctx)
+	waitCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
-	until := time.Now().Add(changeWait)
+	deadline := time.Now().Add(changeWaitMax)
 	for {
-		_, last, err := s.Feed(waiting)
+		_, last, err := s.FeedBounds(waitCtx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if s.closing.Err() != nil {
 			return errClosed
 		}
-		left := time.Until(until)
+		left := time.Until(deadline)
 		if err != nil || last != after || left <= 0 {
 			return err
 		}
-		s.engine.wait(waiting, left)
+		s.engine.waitForChange(waitCtx, left)
 	}
 }
 

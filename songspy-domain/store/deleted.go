@@ -13,7 +13,7 @@ import (
 )
 
 // ownRow is what a row of users holds for writing a user's own listening.
-type ownRow struct {
+type lockedUser struct {
 	ID                songspy.UserID
 	LinkGeneration    int64
 	DeletionKeySealed []byte
@@ -21,8 +21,8 @@ type ownRow struct {
 
 // lockOwn locks the user FOR UPDATE: what is polled is written under FOR KEY
 // SHARE, and waits. ok is false if there is no such user.
-func lockOwn(tx *gorm.DB, id songspy.UserID) (own ownRow, ok bool, err error) {
-	var rows []ownRow
+func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err error) {
+	var rows []lockedUser
 	err = tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&rows).Error
 	if len(rows) == 0 {
 		return own, false, err
@@ -37,8 +37,8 @@ func lockOwn(tx *gorm.DB, id songspy.UserID) (own ownRow, ok bool, err error) {
 //
 // It returns CodeNotFound if the user has no such play, or has deleted it before.
 func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error {
-	return s.takingAway(ctx, func(tx *gorm.DB) error {
-		own, _, err := lockOwn(tx, id)
+	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		own, _, err := lockUser(tx, id)
 		if err != nil {
 			return err
 		}
@@ -66,15 +66,15 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 		}
 		track := tracks[0]
 		_, err = conn.ExecContext(ctx, `UPDATE plays SET deleted_at = $3, track_id = 0, uri_hash = $4, isrc_hash = $5 WHERE user_id = $1 AND id = $2`,
-			int64(id), int64(play), at, orNull(key.ofURI(track.URI)), orNull(key.ofISRC(track.ISRC)))
+			int64(id), int64(play), at, nullIfEmpty(key.ofURI(track.URI)), nullIfEmpty(key.ofISRC(track.ISRC)))
 		if err != nil {
 			return err
 		}
-		if err := forgetMicroseconds(ctx, conn, id, play); err != nil {
+		if err := truncatePlayTimes(ctx, conn, id, play); err != nil {
 			return err
 		}
 		deleted.TrackID = track.ID
-		return s.uncountPlay(ctx, conn, id, deleted)
+		return s.decrementPlayCount(ctx, conn, id, deleted)
 	})
 }
 
@@ -82,12 +82,12 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 // ledger as well: the microseconds may be a hash of its track, see songspy.PlayedAt.
 // A line without them stands for every item of its millisecond. Where another play
 // ends or begins at the same instant, that time is cut too; so they stay adjacent.
-func forgetMicroseconds(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
-	var edges, lines []time.Time
+func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
+	var times, itemTimes []time.Time
 	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
 		var from, to time.Time
 		err := rows.Scan(&from, &to)
-		edges = append(edges, from, to)
+		times = append(times, from, to)
 		return err
 	}, `SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
 	if err != nil {
@@ -96,13 +96,13 @@ func forgetMicroseconds(ctx context.Context, conn gorm.ConnPool, id songspy.User
 	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
 		var at time.Time
 		err := rows.Scan(&at)
-		lines = append(lines, at)
+		itemTimes = append(itemTimes, at)
 		return err
 	}, `SELECT heard_at FROM play_ledger WHERE user_id = $1 AND play_id = $2`, int64(id), int64(play))
 	if err != nil {
 		return err
 	}
-	for _, at := range edges {
+	for _, at := range times {
 		for _, cut := range []string{
 			`UPDATE plays SET started_at = $3 WHERE user_id = $1 AND started_at = $2`,
 			`UPDATE plays SET ended_at = $3 WHERE user_id = $1 AND ended_at = $2 AND started_at <= $3`,
@@ -114,7 +114,7 @@ func forgetMicroseconds(ctx context.Context, conn gorm.ConnPool, id songspy.User
 			}
 		}
 	}
-	for _, at := range lines {
+	for _, at := range itemTimes {
 		cut := at.Truncate(time.Millisecond)
 		if cut.Equal(at) {
 			continue
@@ -133,7 +133,7 @@ func forgetMicroseconds(ctx context.Context, conn gorm.ConnPool, id songspy.User
 // uncountPlay takes a play, which is gone, from what is counted of a user's
 // track; a probable one was never counted. A track without any play is dropped,
 // unless it plays now.
-func (s *Store) uncountPlay(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.Play) error {
+func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.Play) error {
 	track := play.TrackID
 	if !play.Probable {
 		_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET plays = plays - 1 WHERE user_id = $1 AND track_id = $2 AND plays > 0`, int64(id), int64(track))
@@ -155,15 +155,15 @@ func (s *Store) uncountPlay(ctx context.Context, conn gorm.ConnPool, id songspy.
 	if err != nil {
 		return err
 	}
-	if err := s.forgetLocalTracks(ctx, conn, dropped); err != nil {
+	if err := s.deleteUnusedLocalTracks(ctx, conn, dropped); err != nil {
 		return err
 	}
-	return s.datesOfTrack(ctx, conn, id, track)
+	return s.updateTrackDates(ctx, conn, id, track)
 }
 
 // datesOfTrack sets when a user first and last heard a track by the plays that
 // are left, so that the dates do not give away one that is gone.
-func (s *Store) datesOfTrack(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
+func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
 	var first, last time.Time
 	for _, left := range []string{
 		`SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND track_id = $2 AND deleted_at IS NULL`,
@@ -198,9 +198,9 @@ type trackHashes struct{ uri, isrc []byte }
 // recognize gives each deleted play its track, if the history items or the other
 // plays name it: then it is matched like any other play. Of every other one
 // the hash stands as the URI, which is no track's.
-func recognize(key deletionKey, plays []songspy.KeptPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
+func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
 	byHash := map[string]songspy.Track{} // of either kind: no two are alike
-	know := func(t songspy.Track) {
+	remember := func(t songspy.Track) {
 		for _, hash := range [][]byte{key.ofURI(t.URI), key.ofISRC(t.ISRC)} {
 			if _, known := byHash[string(hash)]; !known && len(hash) > 0 {
 				byHash[string(hash)] = t
@@ -208,11 +208,11 @@ func recognize(key deletionKey, plays []songspy.KeptPlay, deleted map[songspy.Pl
 		}
 	}
 	for _, item := range items {
-		know(item.Track)
+		remember(item.Track)
 	}
 	for _, p := range plays {
 		if _, gone := deleted[p.Play.ID]; !gone {
-			know(p.Track)
+			remember(p.Track)
 		}
 	}
 	for i := range plays {

@@ -22,14 +22,14 @@ type deletionKey []byte
 const deletionKeyBytes = 32
 
 // ofURI is the hash of a track's URI.
-func (k deletionKey) ofURI(uri string) []byte { return k.hash("uri", clean(uri)) }
+func (k deletionKey) ofURI(uri string) []byte { return k.hash("uri", cleanText(uri)) }
 
 // ofISRC is the hash of a track's ISRC; nil if the track has none.
 func (k deletionKey) ofISRC(isrc string) []byte {
 	if isrc == "" {
 		return nil
 	}
-	return k.hash("isrc", strings.ToUpper(clean(isrc)))
+	return k.hash("isrc", strings.ToUpper(cleanText(isrc)))
 }
 
 func (k deletionKey) hash(what, text string) []byte {
@@ -42,7 +42,7 @@ func (k deletionKey) hash(what, text string) []byte {
 }
 
 // orNull is the hash as a column takes it.
-func orNull(hash []byte) any {
+func nullIfEmpty(hash []byte) any {
 	if len(hash) == 0 {
 		return nil
 	}
@@ -50,15 +50,15 @@ func orNull(hash []byte) any {
 }
 
 // deletionKeyPlace is where the sealed key of a user lies.
-func deletionKeyPlace(id songspy.UserID) []byte {
-	return placeIn(deletionKeys.table, deletionKeys.column, id)
+func deletionKeyAAD(id songspy.UserID) []byte {
+	return columnAAD(deletionKeys.table, deletionKeys.column, id)
 }
 
 // newDeletionKey gives the user a new key. It expects the user to be locked.
 func (s *Store) newDeletionKey(ctx context.Context, conn gorm.ConnPool, id songspy.UserID) (deletionKey, error) {
 	key := make(deletionKey, deletionKeyBytes)
 	rand.Read(key) // never fails
-	sealed, err := s.sealer.seal(songspy.Secret(key), deletionKeyPlace(id))
+	sealed, err := s.sealer.seal(songspy.Secret(key), deletionKeyAAD(id))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (s *Store) openDeletionKey(ctx context.Context, id songspy.UserID, sealed [
 	if len(sealed) == 0 {
 		return nil
 	}
-	key, err := s.sealer.open(sealed, deletionKeyPlace(id))
+	key, err := s.sealer.open(sealed, deletionKeyAAD(id))
 	if err != nil {
 		s.log.WarnContext(ctx, "The key of a user's deleted plays does not open. Their deleted plays are known by their times alone.",
 			"user_id", int64(id), "error", err)

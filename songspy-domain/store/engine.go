@@ -17,38 +17,38 @@ type engine interface {
 	// dialect names the SQL and the folder of the migrations.
 	dialect() (d goose.Dialect, folder string)
 	// versionTable is a query that yields a row if schemas are numbered here at all.
-	versionTable() string
+	versionTableQuery() string
 	// lockMigrations waits until no other process migrates, for as long as given,
 	// and reports to the logger which process it waits for.
 	lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (unlock func() error, err error)
 	// writable returns an error if the database accepts no writes.
 	writable(context.Context) error
 	// begin waits for leave to begin a transaction that writes.
-	begin(context.Context) (end func(), err error)
+	beginWrite(context.Context) (end func(), err error)
 	// keyShare is the clause that keeps the rows of a query from being deleted
 	// until the transaction ends, and a user's link from being changed.
-	keyShare() string
+	forKeyShare() string
 	// clock is a query for the time by which several processes agree; empty:
 	// there is only one.
-	clock() string
+	clockQuery() string
 	// day is the day (UTC) of a column's time, counted from the Unix epoch.
-	day(column string) string
+	dayExpression(column string) string
 	// with states rows as a common table expression named v.
-	with(*relation) (clause string, args []any, err error)
+	rowsetCTE(*rowset) (clause string, args []any, err error)
 	// forUpdate is the clause that locks the rows of a query so that they may be deleted.
 	forUpdate() string
 	// erased is called when a transaction that took something personal away has
 	// committed. What the database still holds of it outside its tables is
 	// removed soon, as far as it can be; the caller does not wait.
-	erased()
+	afterErasure()
 	// scrub removes, once in a database's life, what rows that were deleted by an
 	// older release left in its file; fresh says that the database was empty.
 	scrub(ctx context.Context, fresh bool) error
 	// notify wakes the waiters when the transaction commits.
-	notify(context.Context, gorm.ConnPool) error
+	notifyChange(context.Context, gorm.ConnPool) error
 	// wait returns when a change was notified, when d has passed, or when ctx
 	// ends, whichever comes first.
-	wait(ctx context.Context, d time.Duration)
+	waitForChange(ctx context.Context, d time.Duration)
 	close() error
 }
 

@@ -33,7 +33,7 @@ func translate(err error) error {
 	}
 	code := codeOf(err)
 	if code == songspy.CodeUnavailable {
-		return unavailable(err)
+		return unavailableError(err)
 	}
 	e := &songspy.Error{Code: code, Err: err}
 	switch code {
@@ -49,48 +49,48 @@ func translate(err error) error {
 
 // unavailable is a database that cannot be used now, with the fault and the
 // remedy in words.
-func unavailable(err error) *songspy.Error {
+func unavailableError(err error) *songspy.Error {
 	return &songspy.Error{
-		Code: songspy.CodeUnavailable, Message: faultOf(err), RetryAfter: retryAfter,
+		Code: songspy.CodeUnavailable, Message: faultMessage(err), RetryAfter: retryAfter,
 		Disposition: songspy.DispositionRetryLater, Err: err,
 	}
 }
 
 // SQLSTATEs that have words of their own.
 const (
-	pgReadOnly          = "25006"
-	pgNoStatement       = "26000" // a prepared statement that the server does not know
-	pgStatementTwice    = "42P05" // one that it knows already
-	pgProtocolViolation = "08P01" // also what pgbouncer answers for itself
+	pgReadOnly           = "25006"
+	pgUnknownStatement   = "26000" // a prepared statement that the server does not know
+	pgDuplicateStatement = "42P05" // one that it knows already
+	pgProtocolViolation  = "08P01" // also what pgbouncer answers for itself
 )
 
 const (
-	databaseSilent   = "The database does not answer."
-	databaseReadOnly = "The database is read-only. Point SONGSPY_DATABASE_URL at the primary server, or lift its read-only mode."
-	databaseFull     = "The database's disk is full. Free some space there; nothing can be written until then."
-	databaseBusy     = "The database is busy: another transaction holds a lock for too long. Try again."
-	statementRefused = "A prepared statement was refused. Behind a connection pooler in transaction mode set SONGSPY_DATABASE_SIMPLE_PROTOCOL=true."
+	databaseNotAnswering = "The database does not answer."
+	databaseReadOnly     = "The database is read-only. Point SONGSPY_DATABASE_URL at the primary server, or lift its read-only mode."
+	databaseFull         = "The database's disk is full. Free some space there; nothing can be written until then."
+	databaseBusy         = "The database is busy: another transaction holds a lock for too long. Try again."
+	statementRejected    = "A prepared statement was refused. Behind a connection pooler in transaction mode set SONGSPY_DATABASE_SIMPLE_PROTOCOL=true."
 )
 
 // postgresFaults are what SQLSTATEs mean to the operator.
-var postgresFaults = map[string]string{
-	pgReadOnly:       databaseReadOnly,
-	pgNoStatement:    statementRefused,
-	pgStatementTwice: statementRefused,
-	"28000":          "The database refuses this user. Check SONGSPY_DATABASE_URL and the server's pg_hba.conf.",
-	"28P01":          "The database refuses the user or the password. Check SONGSPY_DATABASE_URL.",
-	"3D000":          "The database that SONGSPY_DATABASE_URL names does not exist. Create it.",
-	"40001":          databaseBusy,
-	"40P01":          databaseBusy,
-	"53100":          databaseFull,
-	"53200":          "The database has run out of memory.",
-	"53300":          "The database has no connection left. Lower SONGSPY_DATABASE_MAX_CONNS, or raise the server's max_connections.",
-	"55P03":          databaseBusy,
-	"57P03":          "The database is starting or stopping. Try again.",
+var postgresMessages = map[string]string{
+	pgReadOnly:           databaseReadOnly,
+	pgUnknownStatement:   statementRejected,
+	pgDuplicateStatement: statementRejected,
+	"28000":              "The database refuses this user. Check SONGSPY_DATABASE_URL and the server's pg_hba.conf.",
+	"28P01":              "The database refuses the user or the password. Check SONGSPY_DATABASE_URL.",
+	"3D000":              "The database that SONGSPY_DATABASE_URL names does not exist. Create it.",
+	"40001":              databaseBusy,
+	"40P01":              databaseBusy,
+	"53100":              databaseFull,
+	"53200":              "The database has run out of memory.",
+	"53300":              "The database has no connection left. Lower SONGSPY_DATABASE_MAX_CONNS, or raise the server's max_connections.",
+	"55P03":              databaseBusy,
+	"57P03":              "The database is starting or stopping. Try again.",
 }
 
 // sqliteFaults are what primary result codes mean to the operator.
-var sqliteFaults = map[int]string{
+var sqliteMessages = map[int]string{
 	sqlite3.SQLITE_FULL:     databaseFull,
 	sqlite3.SQLITE_BUSY:     "Another process keeps the database file locked. End a copy, a backup or a second Songspy that holds it.",
 	sqlite3.SQLITE_LOCKED:   "Another process keeps the database file locked. End a copy, a backup or a second Songspy that holds it.",
@@ -103,50 +103,50 @@ var sqliteFaults = map[int]string{
 }
 
 // faultOf says in words why a database cannot be used.
-func faultOf(err error) string {
+func faultMessage(err error) string {
 	if errors.Is(err, syscall.ENOSPC) {
 		return databaseFull
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		if words := postgresFaults[pg.Code]; words != "" {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if words := postgresMessages[pgErr.Code]; words != "" {
 			return words
 		}
-		if pg.Code == pgProtocolViolation {
-			return poolerFault(pg.Message)
+		if pgErr.Code == pgProtocolViolation {
+			return poolerFaultMessage(pgErr.Message)
 		}
 	}
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		if words := sqliteFaults[lite.Code()&0xff]; words != "" {
+	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
+		if words := sqliteMessages[sqliteErr.Code()&0xff]; words != "" {
 			return words
 		}
 	}
-	return databaseSilent
+	return databaseNotAnswering
 }
 
 // poolerFault reads what pgbouncer answers in the place of a server.
-func poolerFault(message string) string {
+func poolerFaultMessage(message string) string {
 	switch {
 	case strings.Contains(message, "query_wait_timeout"), strings.Contains(message, "no more connections allowed"):
 		return "The connection pooler has no connection to the database left. Raise its pool size; a migration needs two."
 	case strings.Contains(message, "unsupported startup parameter"):
 		return "The connection pooler refuses a parameter of SONGSPY_DATABASE_URL. Remove it, or name it in pgbouncer's ignore_startup_parameters."
 	case strings.Contains(message, "prepared statement"):
-		return statementRefused
+		return statementRejected
 	}
-	return databaseSilent
+	return databaseNotAnswering
 }
 
 func codeOf(err error) songspy.Code {
 	if errors.Is(err, gorm.ErrRecordNotFound) || errors.Is(err, sql.ErrNoRows) {
 		return songspy.CodeNotFound
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return codeOfPostgres(pg.Code)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return codeOfPostgres(pgErr.Code)
 	}
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		return codeOfSQLite(lite.Code())
+	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
+		return codeOfSQLite(sqliteErr.Code())
 	}
-	if connectionLost(err) {
+	if isConnectionError(err) {
 		return songspy.CodeUnavailable
 	}
 	return songspy.CodeInternal
@@ -159,7 +159,7 @@ func codeOfPostgres(state string) songspy.Code {
 		return songspy.CodeConflict
 	case "23503": // foreign_key_violation: the person is gone
 		return songspy.CodeNotFound
-	case pgReadOnly, pgNoStatement, pgStatementTwice, "28000", "28P01", "3D000", "55P03": // the last: lock_not_available
+	case pgReadOnly, pgUnknownStatement, pgDuplicateStatement, "28000", "28P01", "3D000", "55P03": // the last: lock_not_available
 		return songspy.CodeUnavailable
 	}
 	switch state[:2] {
@@ -191,7 +191,7 @@ func codeOfSQLite(code int) songspy.Code {
 	return songspy.CodeInternal
 }
 
-func connectionLost(err error) bool {
+func isConnectionError(err error) bool {
 	for _, lost := range []error{
 		context.Canceled, context.DeadlineExceeded, driver.ErrBadConn,
 		sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
@@ -208,7 +208,7 @@ func connectionLost(err error) bool {
 }
 
 // oneRow is an error unless a statement that must have changed one row did.
-func oneRow(tx *gorm.DB) error {
+func requireOneRow(tx *gorm.DB) error {
 	if tx.Error == nil && tx.RowsAffected != 1 {
 		return gorm.ErrRecordNotFound
 	}

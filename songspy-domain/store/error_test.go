@@ -21,26 +21,26 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestTranslate_SaysWhatKindOfFaultItIs(t *testing.T) {
-	pg := func(state string) error { return fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: state}) }
+func TestTranslate_Code(t *testing.T) {
+	pgErr := func(state string) error { return fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: state}) }
 	for _, c := range []struct {
 		err  error
 		want songspy.Code
 	}{
 		{gorm.ErrRecordNotFound, songspy.CodeNotFound},
 		{sql.ErrNoRows, songspy.CodeNotFound},
-		{pg("23505"), songspy.CodeConflict},
-		{pg("23503"), songspy.CodeNotFound},
-		{pg("23514"), songspy.CodeInvalid},
-		{pg("22021"), songspy.CodeInvalid},
-		{pg("54000"), songspy.CodeInvalid},
-		{pg("40P01"), songspy.CodeUnavailable},
-		{pg("57P01"), songspy.CodeUnavailable},
-		{pg("53300"), songspy.CodeUnavailable},
-		{pg("26000"), songspy.CodeUnavailable},
-		{pg("28P01"), songspy.CodeUnavailable},
-		{pg("3D000"), songspy.CodeUnavailable},
-		{pg("42703"), songspy.CodeInternal},
+		{pgErr("23505"), songspy.CodeConflict},
+		{pgErr("23503"), songspy.CodeNotFound},
+		{pgErr("23514"), songspy.CodeInvalid},
+		{pgErr("22021"), songspy.CodeInvalid},
+		{pgErr("54000"), songspy.CodeInvalid},
+		{pgErr("40P01"), songspy.CodeUnavailable},
+		{pgErr("57P01"), songspy.CodeUnavailable},
+		{pgErr("53300"), songspy.CodeUnavailable},
+		{pgErr("26000"), songspy.CodeUnavailable},
+		{pgErr("28P01"), songspy.CodeUnavailable},
+		{pgErr("3D000"), songspy.CodeUnavailable},
+		{pgErr("42703"), songspy.CodeInternal},
 		{io.ErrUnexpectedEOF, songspy.CodeUnavailable},
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, songspy.CodeUnavailable},
 		{context.DeadlineExceeded, songspy.CodeUnavailable},
@@ -64,25 +64,25 @@ func TestTranslate_SaysWhatKindOfFaultItIs(t *testing.T) {
 	}
 }
 
-func TestTranslate_SaysWhatIsWrongWithTheDatabaseAndTheRemedy(t *testing.T) {
-	pg := func(state, message string) error { return &pgconn.PgError{Code: state, Message: message} }
+func TestTranslate_MessageNamesFaultAndRemedy(t *testing.T) {
+	pgErr := func(state, message string) error { return &pgconn.PgError{Code: state, Message: message} }
 	for name, c := range map[string]struct {
 		err  error
 		want []string
 	}{
-		"a full disk":                    {pg("53100", "could not extend file"), []string{"disk is full", "Free some space"}},
+		"a full disk":                    {pgErr("53100", "could not extend file"), []string{"disk is full", "Free some space"}},
 		"a full disk of this machine":    {fmt.Errorf("write: %w", syscall.ENOSPC), []string{"disk is full"}},
-		"a standby":                      {pg("25006", "cannot execute UPDATE in a read-only transaction"), []string{"read-only", "primary"}},
-		"an unknown prepared statement":  {pg("26000", `prepared statement "x" does not exist`), []string{"prepared statement", "SONGSPY_DATABASE_SIMPLE_PROTOCOL=true"}},
-		"a prepared statement twice":     {pg("42P05", `prepared statement "x" already exists`), []string{"SONGSPY_DATABASE_SIMPLE_PROTOCOL=true"}},
-		"a wrong password":               {pg("28P01", "password authentication failed"), []string{"refuses the user or the password", "SONGSPY_DATABASE_URL"}},
-		"no such database":               {pg("3D000", "does not exist"), []string{"does not exist", "Create it"}},
-		"no connection left":             {pg("53300", "too many clients"), []string{"no connection left", "SONGSPY_DATABASE_MAX_CONNS"}},
-		"a lock held too long":           {pg("55P03", "canceling statement due to lock timeout"), []string{"busy"}},
-		"a pooler without a connection":  {pg("08P01", "query_wait_timeout"), []string{"connection pooler", "pool size"}},
-		"a pooler that knows less":       {pg("08P01", "unsupported startup parameter: search_path"), []string{"ignore_startup_parameters"}},
+		"a standby":                      {pgErr("25006", "cannot execute UPDATE in a read-only transaction"), []string{"read-only", "primary"}},
+		"an unknown prepared statement":  {pgErr("26000", `prepared statement "x" does not exist`), []string{"prepared statement", "SONGSPY_DATABASE_SIMPLE_PROTOCOL=true"}},
+		"a prepared statement twice":     {pgErr("42P05", `prepared statement "x" already exists`), []string{"SONGSPY_DATABASE_SIMPLE_PROTOCOL=true"}},
+		"a wrong password":               {pgErr("28P01", "password authentication failed"), []string{"refuses the user or the password", "SONGSPY_DATABASE_URL"}},
+		"no such database":               {pgErr("3D000", "does not exist"), []string{"does not exist", "Create it"}},
+		"no connection left":             {pgErr("53300", "too many clients"), []string{"no connection left", "SONGSPY_DATABASE_MAX_CONNS"}},
+		"a lock held too long":           {pgErr("55P03", "canceling statement due to lock timeout"), []string{"busy"}},
+		"a pooler without a connection":  {pgErr("08P01", "query_wait_timeout"), []string{"connection pooler", "pool size"}},
+		"a pooler that knows less":       {pgErr("08P01", "unsupported startup parameter: search_path"), []string{"ignore_startup_parameters"}},
 		"a connection that broke":        {io.ErrUnexpectedEOF, []string{"does not answer"}},
-		"a server that is shutting down": {pg("57P01", "terminating connection"), []string{"does not answer"}},
+		"a server that is shutting down": {pgErr("57P01", "terminating connection"), []string{"does not answer"}},
 	} {
 		err := translate(c.err)
 		e, ok := errors.AsType[*songspy.Error](err)
@@ -103,7 +103,7 @@ func TestTranslate_SaysWhatIsWrongWithTheDatabaseAndTheRemedy(t *testing.T) {
 
 // The faults are made, not imagined: a page limit fills the file, another
 // connection locks it, a mode forbids writing.
-func TestSQLite_SaysWhatIsWrongWithItsFile(t *testing.T) {
+func TestSQLite_FaultMessages(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "songspy.db")
 	open := func(parameters string) *sqliteEngine {
 		db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&"+parameters)
@@ -111,7 +111,7 @@ func TestSQLite_SaysWhatIsWrongWithItsFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Close() })
-		return &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1), written: newWriteCheck(nil)}
+		return &sqliteEngine{db: db, path: path, writeLock: make(chan struct{}, 1), writeCheck: newWriteCheck(nil)}
 	}
 	says := func(err error, words string) {
 		t.Helper()
@@ -153,7 +153,7 @@ func TestSQLite_SaysWhatIsWrongWithItsFile(t *testing.T) {
 	says(err, "is no SQLite database")
 }
 
-func TestCodeOfSQLite_GoesByTheExtendedCode(t *testing.T) {
+func TestCodeOfSQLite_UsesTheExtendedCode(t *testing.T) {
 	for code, want := range map[int]songspy.Code{
 		sqlite3.SQLITE_CONSTRAINT_UNIQUE:     songspy.CodeConflict,
 		sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: songspy.CodeConflict,
@@ -171,7 +171,7 @@ func TestCodeOfSQLite_GoesByTheExtendedCode(t *testing.T) {
 	}
 }
 
-func TestOpen_RefusesAURLItCannotUseAndNeverShowsIt(t *testing.T) {
+func TestOpen_RejectsInvalidURLWithoutShowingIt(t *testing.T) {
 	for _, url := range []string{
 		"", "mysql://user:hunter2@host/db", "postgres://user:hunter2@host:port/db", "postgres://user:hunter2%zz@host/db",
 		"sqlite:", "sqlite::memory:", "sqlite:hunter2.db?mode=memory",
@@ -193,7 +193,7 @@ var separators = []string{
 	"/", "?", "#", "@", ":", "%", "%zz", "%2F", "%40", " ", "&", "=", "[", "]", "\\", "\n", "\"", "'", "<", ";", ",", "//", "?@", "#@", "/@/", "?a=b&c=", "+", "|", "^", "\u00e9",
 }
 
-func TestOpen_NeverShowsAPartOfAPassword(t *testing.T) {
+func TestOpen_ErrorsNeverContainThePassword(t *testing.T) {
 	for _, form := range []string{
 		"postgres://u:%s@127.0.0.1:1/db?connect_timeout=1", "postgresql://u:%s@127.0.0.1:1/db?connect_timeout=1", "postgres:u:%s@127.0.0.1:1/db",
 		"postgres://127.0.0.1:1/db?connect_timeout=1&user=u&password=%s", "postgres://u@127.0.0.1:1/db?connect_timeout=1&passwrod=%s",
@@ -202,13 +202,13 @@ func TestOpen_NeverShowsAPartOfAPassword(t *testing.T) {
 	} {
 		for _, s := range separators {
 			for _, password := range []string{"hunter" + s + "correcthorse", "12" + s + "correcthorse", s + "correcthorse" + s + "hunter"} {
-				hidesPassword(t, fmt.Sprintf(form, password))
+				requirePasswordHidden(t, fmt.Sprintf(form, password))
 			}
 		}
 	}
 }
 
-func FuzzOpen_NeverShowsAPartOfAPassword(f *testing.F) {
+func FuzzOpen_ErrorsNeverContainThePassword(f *testing.F) {
 	for _, s := range separators {
 		f.Add("", s, s)
 	}
@@ -216,11 +216,11 @@ func FuzzOpen_NeverShowsAPartOfAPassword(f *testing.F) {
 		if strings.ContainsRune(before+between+after, 0) {
 			t.Skip("no environment holds a NUL")
 		}
-		hidesPassword(t, "postgres://u:"+before+"hunter"+between+"correcthorse"+after+"@127.0.0.1:1/db?connect_timeout=1")
+		requirePasswordHidden(t, "postgres://u:"+before+"hunter"+between+"correcthorse"+after+"@127.0.0.1:1/db?connect_timeout=1")
 	})
 }
 
-func hidesPassword(t *testing.T, address string) {
+func requirePasswordHidden(t *testing.T, address string) {
 	t.Helper()
 	_, err := Open(t.Context(), Options{URL: address, SealKeys: []SealKey{sealKey("a", 1)}})
 	if err == nil {
@@ -233,7 +233,7 @@ func hidesPassword(t *testing.T, address string) {
 	}
 }
 
-func TestOpen_SaysThatTheDatabaseDoesNotAnswer(t *testing.T) {
+func TestOpen_UnreachableDatabaseIsUnavailable(t *testing.T) {
 	for _, url := range []string{
 		"sqlite:" + t.TempDir() + "/no such folder/songspy.db",
 		"postgres://user:hunter2@127.0.0.1:1/db?connect_timeout=1",

@@ -28,24 +28,24 @@ func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songs
 		return nil
 	}
 	type row = songspy.Gap
-	v := &relation{}
-	column(v, gaps, "user_id", "bigint", func(g *row) int64 { return int64(g.UserID) })
-	column(v, gaps, "began_at", "timestamptz", func(g *row) time.Time { return g.BeganAt })
-	column(v, gaps, "ended_at", "timestamptz", func(g *row) *time.Time { return g.EndedAt })
-	column(v, gaps, "reason", "text", func(g *row) string { return string(g.Reason) })
-	return s.queryWith(ctx, conn, v, `INSERT INTO gaps (`+v.names()+`) SELECT `+v.names()+` FROM v WHERE true
+	v := &rowset{}
+	addColumn(v, gaps, "user_id", "bigint", func(g *row) int64 { return int64(g.UserID) })
+	addColumn(v, gaps, "began_at", "timestamptz", func(g *row) time.Time { return g.BeganAt })
+	addColumn(v, gaps, "ended_at", "timestamptz", func(g *row) *time.Time { return g.EndedAt })
+	addColumn(v, gaps, "reason", "text", func(g *row) string { return string(g.Reason) })
+	return s.queryRowset(ctx, conn, v, `INSERT INTO gaps (`+v.columnNames()+`) SELECT `+v.columnNames()+` FROM v WHERE true
 		ON CONFLICT (user_id, began_at, reason) DO NOTHING RETURNING reason`, func(rows *sql.Rows) error {
-		var why songspy.GapReason
-		err := rows.Scan(&why)
-		recording(conn).gap(why)
+		var reason songspy.GapReason
+		err := rows.Scan(&reason)
+		recordedBy(conn).addGap(reason)
 		return err
 	})
 }
 
 // followLink opens a gap when the link breaks for its person to mend, and
 // closes it when the link works again. It expects the link to be locked.
-func (s *Store) followLink(tx *gorm.DB, before, after songspy.Link) error {
-	switch was, is := broken(before), broken(after); {
+func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
+	switch was, is := isBroken(before), isBroken(after); {
 	case is && !was:
 		began := after.StateSince
 		if before.State == songspy.LinkSuspect && before.AccessExpiresAt.Before(began) {
@@ -54,7 +54,7 @@ func (s *Store) followLink(tx *gorm.DB, before, after songspy.Link) error {
 		if since := before.PollsRefusedSince; since != nil && since.Before(began) {
 			began = *since
 		}
-		gap := songspy.Gap{UserID: after.UserID, BeganAt: instant(began), Reason: songspy.GapLinkBroken}
+		gap := songspy.Gap{UserID: after.UserID, BeganAt: dbTime(began), Reason: songspy.GapLinkBroken}
 		return s.insertGaps(tx.Statement.Context, tx.Statement.ConnPool, []songspy.Gap{gap})
 	case was && !is:
 		return closeGaps(tx, after.UserID, after.StateSince)
@@ -63,13 +63,13 @@ func (s *Store) followLink(tx *gorm.DB, before, after songspy.Link) error {
 }
 
 // broken reports whether nobody can be asked through the link.
-func broken(l songspy.Link) bool {
+func isBroken(l songspy.Link) bool {
 	return l.State == songspy.LinkReauthRequired || l.State == songspy.LinkNotRegistered
 }
 
 // closeGaps ends what goes on. A gap that began by a clock that ran ahead is forgotten.
 func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
-	err := tx.Where("user_id = ? AND ended_at IS NULL AND began_at > ?", id, at.Add(songspy.ClockAhead)).Delete(&songspy.Gap{}).Error
+	err := tx.Where("user_id = ? AND ended_at IS NULL AND began_at > ?", id, at.Add(songspy.ClockSkewMax)).Delete(&songspy.Gap{}).Error
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
 }
 
 // Beat notes that a part of the service is at work now.
-func (s *Store) Beat(ctx context.Context, name string) error {
+func (s *Store) RecordHeartbeat(ctx context.Context, name string) error {
 	now := s.now()
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		return tx.Exec(`INSERT INTO heartbeats (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, name, now).Error
@@ -86,7 +86,7 @@ func (s *Store) Beat(ctx context.Context, name string) error {
 }
 
 // LastBeat is when the part was last at work; the zero time if it never was.
-func (s *Store) LastBeat(ctx context.Context, name string) (at time.Time, err error) {
+func (s *Store) LastHeartbeat(ctx context.Context, name string) (at time.Time, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&at) },
 		`SELECT at FROM heartbeats WHERE name = $1`, name)
 	return at, translate(err)

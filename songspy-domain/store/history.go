@@ -11,7 +11,7 @@ import (
 )
 
 // ledgerSlack is how far from a play's edges the item may lie that tells of it.
-const ledgerSlack = time.Hour
+const historyItemTolerance = time.Hour
 
 // UpdateHistory lets fn hold an answer of history against what is kept of the
 // person around the time that it covers, and writes what that adds: found
@@ -21,38 +21,38 @@ const ledgerSlack = time.Hour
 //
 // It returns CodeGone if the person's link is gone or is no longer of the
 // generation through which the items were learnt.
-func (s *Store) UpdateHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
-	fn func(songspy.Kept) songspy.Reconciled,
-) (r songspy.Reconciled, err error) {
+func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
+	fn func(songspy.StoredPlays) songspy.Reconciliation,
+) (r songspy.Reconciliation, err error) {
 	if len(items) == 0 {
 		return r, nil
 	}
-	h := retelling{s: s, ctx: ctx, user: id}
+	h := reconcileTx{s: s, ctx: ctx, user: id}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		h.conn = tx.Statement.ConnPool
-		own, there, err := lockOwn(tx, id)
+		own, exists, err := lockUser(tx, id)
 		if err != nil {
 			return err
 		}
-		if !there || own.LinkGeneration != generation {
+		if !exists || own.LinkGeneration != generation {
 			return &songspy.Error{Code: songspy.CodeGone, Message: "The link is gone, or was changed meanwhile."}
 		}
-		kept, err := h.kept(own, items)
+		stored, err := h.readStoredPlays(own, items)
 		if err != nil {
 			return err
 		}
-		r = fn(kept)
-		return h.write(kept, r)
+		r = fn(stored)
+		return h.write(stored, r)
 	})
 	if err != nil {
-		return songspy.Reconciled{}, err
+		return songspy.Reconciliation{}, err
 	}
 	s.cacheTracks(h.trackIDs)
 	return r, nil
 }
 
 // retelling is one transaction's work on one answer of history.
-type retelling struct {
+type reconcileTx struct {
 	s        *Store
 	ctx      context.Context
 	conn     gorm.ConnPool
@@ -62,7 +62,7 @@ type retelling struct {
 
 // covers is the time that items may tell of, by whichever reading: a play that
 // stood still before anybody saw it is dated long after its item.
-func covers(items []songspy.HistoryItem) (from, to time.Time) {
+func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 	for i, item := range items {
 		began, ended := item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt.Add(item.Track.Duration())
 		if i == 0 || began.Before(from) {
@@ -72,34 +72,34 @@ func covers(items []songspy.HistoryItem) (from, to time.Time) {
 			to = ended
 		}
 	}
-	return from.Add(-time.Minute), to.Add(ledgerSlack)
+	return from.Add(-time.Minute), to.Add(historyItemTolerance)
 }
 
 // former is how many plays before the time that items may tell of show by which
 // edge history has told of this person.
-const former = 30
+const earlierPlaysMax = 30
 
 // kept reads what is kept around the items, and some plays before. A deleted play
 // has a track only if one of them names it, see recognize.
-func (h *retelling) kept(own ownRow, items []songspy.HistoryItem) (k songspy.Kept, err error) {
-	from, to := covers(items)
+func (h *reconcileTx) readStoredPlays(own lockedUser, items []songspy.HistoryItem) (k songspy.StoredPlays, err error) {
+	from, to := historyWindow(items)
 	deleted := map[songspy.PlayID]trackHashes{}
 	err = queryRows(h.ctx, h.conn, func(rows *sql.Rows) error {
-		p, hashes, err := scanKept(rows)
+		p, hashes, err := scanStoredPlay(rows)
 		k.Plays = append(k.Plays, p)
 		if p.Play.DeletedAt != nil {
 			deleted[p.Play.ID] = hashes
 		}
 		return err
-	}, selectKept+`WHERE p.user_id = $1 AND p.started_at < $3 AND p.started_at >=
+	}, selectStoredPlays+`WHERE p.user_id = $1 AND p.started_at < $3 AND p.started_at >=
 		COALESCE((SELECT MIN(b.started_at) FROM (SELECT started_at FROM plays WHERE user_id = $1 AND started_at <= $2
 			ORDER BY started_at DESC LIMIT $4) b), $2)
-		ORDER BY p.started_at`, int64(h.user), from, to, former)
+		ORDER BY p.started_at`, int64(h.user), from, to, earlierPlaysMax)
 	if err != nil {
 		return k, err
 	}
 	if len(deleted) > 0 {
-		recognize(h.s.openDeletionKey(h.ctx, h.user, own.DeletionKeySealed), k.Plays, deleted, items)
+		identifyDeleted(h.s.openDeletionKey(h.ctx, h.user, own.DeletionKeySealed), k.Plays, deleted, items)
 	}
 	for _, p := range k.Plays {
 		if p.Play.StartedAt.Before(from) {
@@ -109,52 +109,52 @@ func (h *retelling) kept(own ownRow, items []songspy.HistoryItem) (k songspy.Kep
 			to = p.Play.EndedAt
 		}
 	}
-	heard := map[songspy.PlayID]time.Time{}
+	playedAt := map[songspy.PlayID]time.Time{}
 	err = queryRows(h.ctx, h.conn, func(rows *sql.Rows) error {
 		var at time.Time
 		var play songspy.PlayID
 		if err := rows.Scan(&at, &play); err != nil {
 			return err
 		}
-		k.Told = append(k.Told, at)
-		heard[play] = at
+		k.ProcessedAt = append(k.ProcessedAt, at)
+		playedAt[play] = at
 		return nil
 	}, `SELECT heard_at, play_id FROM play_ledger WHERE user_id = $1 AND heard_at >= $2 AND heard_at <= $3 ORDER BY heard_at`,
-		int64(h.user), from.Add(-ledgerSlack), to.Add(ledgerSlack))
+		int64(h.user), from.Add(-historyItemTolerance), to.Add(historyItemTolerance))
 	if err != nil {
 		return k, err
 	}
 	for i := range k.Plays {
-		k.Plays[i].HeardAt = heard[k.Plays[i].Play.ID]
+		k.Plays[i].PlayedAt = playedAt[k.Plays[i].Play.ID]
 	}
-	k.Habit, err = h.habit()
+	k.PartialPlays, err = h.readHabit()
 	return k, err
 }
 
-func (h *retelling) write(kept songspy.Kept, r songspy.Reconciled) error {
-	if r.Empty() {
+func (h *reconcileTx) write(stored songspy.StoredPlays, r songspy.Reconciliation) error {
+	if r.IsEmpty() {
 		return nil
 	}
-	found, err := h.found(r.Found)
+	found, err := h.playsToAdd(r.Added)
 	if err != nil {
 		return err
 	}
-	if err := h.refute(r.Refuted); err != nil { // first: what was found may begin where one of these did
+	if err := h.removePlays(r.Removed); err != nil { // first: what was found may begin where one of these did
 		return err
 	}
-	if err := h.settle(kept, r.Confirmed); err != nil {
+	if err := h.updateConfirmed(stored, r.Confirmed); err != nil {
 		return err
 	}
 	if err := h.s.insertPlays(h.ctx, h.conn, found); err != nil {
 		return err
 	}
-	if err := h.enter(r); err != nil {
+	if err := h.writeHistoryItems(r); err != nil {
 		return err
 	}
-	if err := h.learn(kept.Habit, r.Learned); err != nil {
+	if err := h.writeHabit(stored.PartialPlays, r.PartialPlays); err != nil {
 		return err
 	}
-	if err := h.s.upsertUserTracks(h.ctx, h.conn, userTracks(nil, append(found, h.nowProven(kept, r.Confirmed)...))); err != nil {
+	if err := h.s.upsertUserTracks(h.ctx, h.conn, userTracks(nil, append(found, h.newlyCounted(stored, r.Confirmed)...))); err != nil {
 		return err
 	}
 	gaps := make([]songspy.Gap, len(r.Gaps))
@@ -166,15 +166,15 @@ func (h *retelling) write(kept songspy.Kept, r songspy.Reconciled) error {
 }
 
 // found is the found plays with the ids of their tracks.
-func (h *retelling) found(found []songspy.KeptPlay) ([]songspy.Play, error) {
+func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
 	tracks := make(map[string]songspy.Track, len(found))
 	for _, f := range found {
-		tracks[clean(f.Track.URI)] = f.Track
+		tracks[cleanText(f.Track.URI)] = f.Track
 	}
-	ids, err := h.s.trackIDsOf(h.ctx, h.conn, tracks, nil)
+	ids, err := h.s.ensureTracks(h.ctx, h.conn, tracks, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -182,16 +182,16 @@ func (h *retelling) found(found []songspy.KeptPlay) ([]songspy.Play, error) {
 	plays := make([]songspy.Play, len(found))
 	for i, f := range found {
 		plays[i] = f.Play
-		plays[i].TrackURI = clean(f.Track.URI)
+		plays[i].TrackURI = cleanText(f.Track.URI)
 		plays[i].UserID, plays[i].TrackID = h.user, ids[plays[i].TrackURI]
 	}
 	return plays, nil
 }
 
 // settle writes the confirmed plays of which more is known now.
-func (h *retelling) settle(kept songspy.Kept, confirmed []songspy.KeptPlay) error {
-	before := make(map[songspy.PlayID]songspy.Play, len(kept.Plays))
-	for _, k := range kept.Plays {
+func (h *reconcileTx) updateConfirmed(stored songspy.StoredPlays, confirmed []songspy.StoredPlay) error {
+	before := make(map[songspy.PlayID]songspy.Play, len(stored.Plays))
+	for _, k := range stored.Plays {
 		before[k.Play.ID] = k.Play
 	}
 	var changed []songspy.Play
@@ -204,29 +204,29 @@ func (h *retelling) settle(kept songspy.Kept, confirmed []songspy.KeptPlay) erro
 		return nil
 	}
 	type row = songspy.Play
-	v := &relation{}
-	column(v, changed, "id", "bigint", func(p *row) int64 { return int64(p.ID) })
-	column(v, changed, "user_id", "bigint", func(*row) int64 { return int64(h.user) })
-	column(v, changed, "started_at", "timestamptz", func(p *row) time.Time { return p.StartedAt })
-	column(v, changed, "ended_at", "timestamptz", func(p *row) time.Time { return p.EndedAt })
-	column(v, changed, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
-	column(v, changed, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
-	column(v, changed, "provisional", "boolean", func(p *row) bool { return p.Provisional })
-	column(v, changed, "probable", "boolean", func(p *row) bool { return p.Probable })
-	return h.s.execWith(h.ctx, h.conn, v, `UPDATE plays SET ended_at = v.ended_at, listened_ms = v.listened_ms,
+	v := &rowset{}
+	addColumn(v, changed, "id", "bigint", func(p *row) int64 { return int64(p.ID) })
+	addColumn(v, changed, "user_id", "bigint", func(*row) int64 { return int64(h.user) })
+	addColumn(v, changed, "started_at", "timestamptz", func(p *row) time.Time { return p.StartedAt })
+	addColumn(v, changed, "ended_at", "timestamptz", func(p *row) time.Time { return p.EndedAt })
+	addColumn(v, changed, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
+	addColumn(v, changed, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
+	addColumn(v, changed, "provisional", "boolean", func(p *row) bool { return p.Provisional })
+	addColumn(v, changed, "probable", "boolean", func(p *row) bool { return p.Probable })
+	return h.s.execRowset(h.ctx, h.conn, v, `UPDATE plays SET ended_at = v.ended_at, listened_ms = v.listened_ms,
 		inferred_ms = v.inferred_ms, provisional = v.provisional, probable = v.probable
 		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.started_at AND plays.id = v.id`)
 }
 
 // refute takes back plays that were none, or that another one is. Nothing is left
 // of them but the ledger's lines.
-func (h *retelling) refute(refuted []songspy.KeptPlay) error {
-	for _, k := range refuted {
+func (h *reconcileTx) removePlays(removed []songspy.StoredPlay) error {
+	for _, k := range removed {
 		if _, err := h.conn.ExecContext(h.ctx, `DELETE FROM plays WHERE user_id = $1 AND id = $2`,
 			int64(h.user), int64(k.Play.ID)); err != nil {
 			return err
 		}
-		if err := h.s.uncountPlay(h.ctx, h.conn, h.user, k.Play); err != nil {
+		if err := h.s.decrementPlayCount(h.ctx, h.conn, h.user, k.Play); err != nil {
 			return err
 		}
 	}
@@ -235,33 +235,33 @@ func (h *retelling) refute(refuted []songspy.KeptPlay) error {
 
 // enter notes which items have been told, and of which play: of none, 0. An item
 // that was taken for another play's moves to the one that it tells of.
-func (h *retelling) enter(r songspy.Reconciled) error {
-	type entry struct {
-		heardAt   time.Time
+func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
+	type historyItem struct {
+		playedAt  time.Time
 		play      songspy.PlayID
 		startedAt *time.Time // of a play that has only just got its id
 	}
-	var entries []entry
+	var entries []historyItem
 	for _, c := range r.Confirmed {
-		if !c.HeardAt.IsZero() {
-			entries = append(entries, entry{heardAt: c.HeardAt, play: c.Play.ID})
+		if !c.PlayedAt.IsZero() {
+			entries = append(entries, historyItem{playedAt: c.PlayedAt, play: c.Play.ID})
 		}
 	}
-	for _, f := range r.Found {
-		entries = append(entries, entry{heardAt: f.HeardAt, startedAt: &f.Play.StartedAt})
+	for _, f := range r.Added {
+		entries = append(entries, historyItem{playedAt: f.PlayedAt, startedAt: &f.Play.StartedAt})
 	}
-	for _, u := range r.Unplaced {
-		entries = append(entries, entry{heardAt: u.PlayedAt})
+	for _, u := range r.Unmatched {
+		entries = append(entries, historyItem{playedAt: u.PlayedAt})
 	}
 	if len(entries) == 0 {
 		return nil
 	}
-	v := &relation{}
-	column(v, entries, "user_id", "bigint", func(*entry) int64 { return int64(h.user) })
-	column(v, entries, "heard_at", "timestamptz", func(e *entry) time.Time { return e.heardAt })
-	column(v, entries, "play_id", "bigint", func(e *entry) int64 { return int64(e.play) })
-	column(v, entries, "started_at", "timestamptz", func(e *entry) *time.Time { return e.startedAt })
-	return h.s.execWith(h.ctx, h.conn, v, `INSERT INTO play_ledger (user_id, heard_at, play_id)
+	v := &rowset{}
+	addColumn(v, entries, "user_id", "bigint", func(*historyItem) int64 { return int64(h.user) })
+	addColumn(v, entries, "heard_at", "timestamptz", func(e *historyItem) time.Time { return e.playedAt })
+	addColumn(v, entries, "play_id", "bigint", func(e *historyItem) int64 { return int64(e.play) })
+	addColumn(v, entries, "started_at", "timestamptz", func(e *historyItem) *time.Time { return e.startedAt })
+	return h.s.execRowset(h.ctx, h.conn, v, `INSERT INTO play_ledger (user_id, heard_at, play_id)
 		SELECT v.user_id, v.heard_at, COALESCE(
 			(SELECT MAX(p.id) FROM plays p WHERE p.user_id = v.user_id AND p.started_at = v.started_at), v.play_id)
 		FROM v WHERE true

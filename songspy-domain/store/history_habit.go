@@ -13,7 +13,7 @@ type historyHabitRow struct{}
 func (historyHabitRow) TableName() string { return "history_habits" }
 
 // habit reads what was learnt of the account's history before.
-func (h *retelling) habit() (habit songspy.HistoryHabit, err error) {
+func (h *reconcileTx) readHabit() (habit songspy.PartialPlayCounts, err error) {
 	err = queryRows(h.ctx, h.conn, func(rows *sql.Rows) error {
 		return rows.Scan(&habit.Listed, &habit.Unlisted)
 	}, `SELECT listed, unlisted FROM history_habits WHERE user_id = $1`, int64(h.user))
@@ -21,11 +21,11 @@ func (h *retelling) habit() (habit songspy.HistoryHabit, err error) {
 }
 
 // learn writes what an answer adds to the account's habit.
-func (h *retelling) learn(before, learned songspy.HistoryHabit) error {
-	if learned == (songspy.HistoryHabit{}) {
+func (h *reconcileTx) writeHabit(before, learned songspy.PartialPlayCounts) error {
+	if learned == (songspy.PartialPlayCounts{}) {
 		return nil
 	}
-	now := before.Plus(learned)
+	now := before.Add(learned)
 	_, err := h.conn.ExecContext(h.ctx, `INSERT INTO history_habits (user_id, listed, unlisted) VALUES ($1, $2, $3)
 		ON CONFLICT (user_id) DO UPDATE SET listed = excluded.listed, unlisted = excluded.unlisted`,
 		int64(h.user), int64(now.Listed), int64(now.Unlisted))
@@ -33,9 +33,9 @@ func (h *retelling) learn(before, learned songspy.HistoryHabit) error {
 }
 
 // nowProven lists the probable plays that history confirms, which count from now on.
-func (h *retelling) nowProven(kept songspy.Kept, confirmed []songspy.KeptPlay) (proven []songspy.Play) {
+func (h *reconcileTx) newlyCounted(stored songspy.StoredPlays, confirmed []songspy.StoredPlay) (proven []songspy.Play) {
 	probable := make(map[songspy.PlayID]bool)
-	for _, k := range kept.Plays {
+	for _, k := range stored.Plays {
 		if k.Play.Probable && k.Play.DeletedAt == nil {
 			probable[k.Play.ID] = true
 		}
@@ -45,7 +45,7 @@ func (h *retelling) nowProven(kept songspy.Kept, confirmed []songspy.KeptPlay) (
 			p := c.Play
 			p.UserID = h.user
 			proven = append(proven, p)
-			recording(h.conn).play(p.Source)
+			recordedBy(h.conn).addPlay(p.Source)
 		}
 	}
 	return proven

@@ -16,8 +16,8 @@ import (
 // hash is in use.
 func (s *Store) CreateInvite(ctx context.Context, i songspy.Invite) (songspy.Invite, error) {
 	i.ID, i.UsesLeft, i.RevokedAt = 0, i.Uses, nil
-	i.CreatedAt, i.ExpiresAt, i.Note = s.now(), instant(i.ExpiresAt), clean(i.Note)
-	if len(i.CodeHash) == 0 || i.State(i.CreatedAt) != songspy.InviteGood {
+	i.CreatedAt, i.ExpiresAt, i.Note = s.now(), dbTime(i.ExpiresAt), cleanText(i.Note)
+	if len(i.CodeHash) == 0 || i.State(i.CreatedAt) != songspy.InviteValid {
 		return songspy.Invite{}, &songspy.Error{Code: songspy.CodeInvalid, Message: "An invite needs a code, at least one use, and an end that is to come."}
 	}
 	if err := s.inTx(ctx, func(tx *gorm.DB) error { return tx.Create(&i).Error }); err != nil {
@@ -62,12 +62,12 @@ func (s *Store) PruneInvites(ctx context.Context, before time.Time) (pruned int6
 
 // spendInvite spends a use of the invite, if it has one: the row is locked until
 // the transaction ends, and whoever waited for it looks again.
-func spendInvite(tx *gorm.DB, hash []byte, at time.Time) error {
-	spent := tx.Model(&songspy.Invite{}).
+func useInvite(tx *gorm.DB, hash []byte, at time.Time) error {
+	used := tx.Model(&songspy.Invite{}).
 		Where("code_hash = ? AND uses_left > 0 AND expires_at > ? AND revoked_at IS NULL", hash, at).
 		Update("uses_left", gorm.Expr("uses_left - 1"))
-	if spent.Error == nil && spent.RowsAffected == 0 {
+	if used.Error == nil && used.RowsAffected == 0 {
 		return songspy.ErrInviteInvalid
 	}
-	return spent.Error
+	return used.Error
 }

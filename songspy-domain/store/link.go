@@ -21,7 +21,7 @@ type linkRow struct {
 // ReasonNotLinked is the reason of the error for a person without a link.
 const ReasonNotLinked = "SPOTIFY_NOT_LINKED"
 
-func notLinked() error {
+func notLinkedError() error {
 	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonNotLinked, Message: "No Spotify account is linked; link one first."}
 }
 
@@ -29,11 +29,11 @@ func notLinked() error {
 const (
 	linkColumns = `l.user_id, l.app, l.account_id, l.legacy_id, l.auth_method, l.access_token_sealed, l.refresh_token_sealed,
 	l.scope, l.access_expires_at, l.authorized_at, l.state, l.state_since, l.polls_refused_since, l.generation, l.version, l.shard, l.created_at, l.updated_at`
-	askable = `l.state IN ('active', 'suspect')`
+	pollableCondition = `l.state IN ('active', 'suspect')`
 )
 
 // into lists where a row of linkColumns is scanned to.
-func (r *linkRow) into() []any {
+func (r *linkRow) scanDest() []any {
 	return []any{
 		&r.UserID, &r.App, &r.AccountID, &r.LegacyID, &r.AuthMethod, &r.AccessTokenSealed, &r.RefreshTokenSealed,
 		&r.Scope, &r.AccessExpiresAt, &r.AuthorizedAt, &r.State, &r.StateSince, &r.PollsRefusedSince, &r.Generation, &r.Version, &r.Shard, &r.CreatedAt, &r.UpdatedAt,
@@ -42,10 +42,10 @@ func (r *linkRow) into() []any {
 
 // seal fills the sealed columns from the tokens.
 func (s *Store) seal(r *linkRow) (err error) {
-	if r.AccessTokenSealed, err = s.sealer.seal(r.AccessToken, place("access_token_sealed", r.UserID)); err != nil {
+	if r.AccessTokenSealed, err = s.sealer.seal(r.AccessToken, linkAAD("access_token_sealed", r.UserID)); err != nil {
 		return err
 	}
-	r.RefreshTokenSealed, err = s.sealer.seal(r.RefreshToken, place("refresh_token_sealed", r.UserID))
+	r.RefreshTokenSealed, err = s.sealer.seal(r.RefreshToken, linkAAD("refresh_token_sealed", r.UserID))
 	return err
 }
 
@@ -55,10 +55,10 @@ func (s *Store) open(r *linkRow) (l songspy.Link, err error) {
 	if len(r.RefreshTokenSealed) == 0 {
 		return l, nil // thrown away by ForgetTokens
 	}
-	if l.AccessToken, err = s.sealer.open(r.AccessTokenSealed, place("access_token_sealed", r.UserID)); err != nil {
+	if l.AccessToken, err = s.sealer.open(r.AccessTokenSealed, linkAAD("access_token_sealed", r.UserID)); err != nil {
 		return songspy.Link{}, err
 	}
-	if l.RefreshToken, err = s.sealer.open(r.RefreshTokenSealed, place("refresh_token_sealed", r.UserID)); err != nil {
+	if l.RefreshToken, err = s.sealer.open(r.RefreshTokenSealed, linkAAD("refresh_token_sealed", r.UserID)); err != nil {
 		return songspy.Link{}, err
 	}
 	return l, nil
@@ -67,17 +67,17 @@ func (s *Store) open(r *linkRow) (l songspy.Link, err error) {
 // Link returns the person's link with its tokens; CodeNotFound and the reason
 // SPOTIFY_NOT_LINKED if there is none.
 func (s *Store) Link(ctx context.Context, id songspy.UserID) (songspy.Link, error) {
-	row, err := takeLink(s.query(ctx), id)
+	row, err := findLink(s.query(ctx), id)
 	if err != nil {
 		return songspy.Link{}, translate(err)
 	}
 	return s.open(&row)
 }
 
-func takeLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
+func findLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
 	err = translate(db.Where("user_id = ?", id).Take(&row).Error)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		err = notLinked()
+		err = notLinkedError()
 	}
 	return row, err
 }
@@ -90,7 +90,7 @@ func takeLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
 // It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
 func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (l songspy.Link, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		row, err := takeLink(tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}), id)
+		row, err := findLink(tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}), id)
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 		if err := fn(&l); err != nil {
 			return err
 		}
-		keepIdentity(&l, before)
+		restoreIdentity(&l, before)
 		if l == before {
 			return nil
 		}
@@ -110,24 +110,24 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 			l.StateSince = s.now()
 		}
 		l.Version, l.UpdatedAt = before.Version+1, s.now()
-		l.AccessExpiresAt, l.AuthorizedAt, l.StateSince = instant(l.AccessExpiresAt), instant(l.AuthorizedAt), instant(l.StateSince)
-		l.PollsRefusedSince = instantOrNil(l.PollsRefusedSince)
+		l.AccessExpiresAt, l.AuthorizedAt, l.StateSince = dbTime(l.AccessExpiresAt), dbTime(l.AuthorizedAt), dbTime(l.StateSince)
+		l.PollsRefusedSince = dbTimeOrNil(l.PollsRefusedSince)
 		row.Link = l
 		if l.AccessToken != before.AccessToken || l.RefreshToken != before.RefreshToken {
 			if err := s.seal(&row); err != nil {
 				return err
 			}
 		}
-		if err := oneRow(tx.Model(&linkRow{}).Where("user_id = ?", id).Select("*").Omit("user_id").Updates(&row)); err != nil {
+		if err := requireOneRow(tx.Model(&linkRow{}).Where("user_id = ?", id).Select("*").Omit("user_id").Updates(&row)); err != nil {
 			return err
 		}
 		if l.State == before.State {
 			return nil
 		}
-		if err := s.followLink(tx, before, l); err != nil {
+		if err := s.updateLinkGap(tx, before, l); err != nil {
 			return err
 		}
-		return s.announce(tx, songspy.ChangeLink, id)
+		return s.publishChanges(tx, songspy.ChangeLink, id)
 	})
 	if err != nil {
 		return songspy.Link{}, err
@@ -137,8 +137,8 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 
 // ForgetTokens throws the tokens away of links that have needed their person
 // since before that time, and says how many.
-func (s *Store) ForgetTokens(ctx context.Context, before time.Time) (forgotten int64, err error) {
-	err = s.takingAway(ctx, func(tx *gorm.DB) error {
+func (s *Store) PruneTokens(ctx context.Context, before time.Time) (forgotten int64, err error) {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&linkRow{}).
 			Where("state = ? AND state_since < ? AND length(refresh_token_sealed) > 0", songspy.LinkReauthRequired, before).
 			Updates(map[string]any{
@@ -151,7 +151,7 @@ func (s *Store) ForgetTokens(ctx context.Context, before time.Time) (forgotten i
 }
 
 // keepIdentity undoes what only linking may change.
-func keepIdentity(l *songspy.Link, before songspy.Link) {
+func restoreIdentity(l *songspy.Link, before songspy.Link) {
 	l.UserID, l.AccountID, l.LegacyID = before.UserID, before.AccountID, before.LegacyID
 	l.Generation, l.Version, l.Shard = before.Generation, before.Version, before.Shard
 	l.CreatedAt, l.UpdatedAt = before.CreatedAt, before.UpdatedAt
@@ -163,11 +163,11 @@ func keepIdentity(l *songspy.Link, before songspy.Link) {
 //
 // A link whose tokens do not open is logged and passed over.
 func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error) {
-	return paged(limit, after, func(after songspy.UserID, limit int) (links []songspy.Link, read int, last songspy.UserID, err error) {
-		var sealed sealedLinks
+	return readPages(limit, after, func(after songspy.UserID, limit int) (links []songspy.Link, read int, last songspy.UserID, err error) {
+		var sealed undecryptableLinks
 		err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 			var r linkRow
-			if err := rows.Scan(r.into()...); err != nil {
+			if err := rows.Scan(r.scanDest()...); err != nil {
 				return err
 			}
 			read, last = read+1, r.UserID
@@ -178,7 +178,7 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 			}
 			return nil
 		}, `SELECT `+linkColumns+` FROM spotify_links l
-			WHERE l.user_id > $1 AND `+askable+` AND l.access_expires_at < $2 ORDER BY l.user_id LIMIT $3`,
+			WHERE l.user_id > $1 AND `+pollableCondition+` AND l.access_expires_at < $2 ORDER BY l.user_id LIMIT $3`,
 			int64(after), before, limit)
 		sealed.log(ctx, s.log)
 		return links, read, last, translate(err)
@@ -188,7 +188,7 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 // NotRegistered returns up to limit people whose links have been refused since
 // before the time because the app's owner had not entered them, longest first;
 // at last those who were refused, it seems, by a clock that ran ahead.
-func (s *Store) NotRegistered(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
+func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var id songspy.UserID
 		if err := rows.Scan(&id); err != nil {
@@ -197,6 +197,6 @@ func (s *Store) NotRegistered(ctx context.Context, before time.Time, limit int) 
 		ids = append(ids, id)
 		return nil
 	}, `SELECT user_id FROM spotify_links WHERE state = $1 AND (state_since < $2 OR state_since > $3) ORDER BY state_since, user_id LIMIT $4`,
-		string(songspy.LinkNotRegistered), before, s.now().Add(songspy.ClockAhead), limit)
+		string(songspy.LinkNotRegistered), before, s.now().Add(songspy.ClockSkewMax), limit)
 	return ids, translate(err)
 }

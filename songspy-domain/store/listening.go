@@ -14,7 +14,7 @@ import (
 
 // hearingsAtOnce is how many hearings one transaction writes at most: enough
 // to spread its round trips thin, few enough to hold its locks briefly.
-const hearingsAtOnce = 500
+const updatesPerTx = 500
 
 // WriteListening writes what looks at players added up to: the players'
 // states, new tracks, finished plays, people's tracks and gaps, and tells
@@ -26,49 +26,49 @@ const hearingsAtOnce = 500
 // be written again. One that the database does not take is set aside with its
 // error, and the others are written. The error returned is for all: then the
 // database could not be asked, and the batch is to be written again.
-func (s *Store) WriteListening(ctx context.Context, hearings []songspy.Hearing) ([]songspy.Written, error) {
-	written := make([]songspy.Written, len(hearings))
-	for batch := range batches(hearings) {
-		if err := s.writeHalving(ctx, batch, written); err != nil {
+func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
+	written := make([]songspy.PlaybackUpdateResult, len(updates))
+	for batch := range splitBatches(updates) {
+		if err := s.writeBisecting(ctx, batch, written); err != nil {
 			return nil, err
 		}
-		if allFaulty(batch, written) {
+		if allFailed(batch, written) {
 			return nil, written[batch[0].index].Err // it is not the rows' fault
 		}
 	}
 	for i := range written {
 		if written[i].Err != nil {
 			s.log.ErrorContext(ctx, "a listener's row was set aside",
-				"user_id", int64(hearings[i].Playing.UserID), "error", written[i].Err)
+				"user_id", int64(updates[i].Playing.UserID), "error", written[i].Err)
 		}
 	}
 	return written, nil
 }
 
-func allFaulty(batch []indexed, written []songspy.Written) bool {
-	return len(batch) > 1 && !slices.ContainsFunc(batch, func(h indexed) bool { return written[h.index].Err == nil })
+func allFailed(batch []indexedUpdate, written []songspy.PlaybackUpdateResult) bool {
+	return len(batch) > 1 && !slices.ContainsFunc(batch, func(h indexedUpdate) bool { return written[h.index].Err == nil })
 }
 
 // indexed is a hearing with its place in the answer.
-type indexed struct {
-	songspy.Hearing
+type indexedUpdate struct {
+	songspy.PlaybackUpdate
 	index int
 }
 
 // batches cuts the hearings into sets in which no person occurs twice.
-func batches(hearings []songspy.Hearing) func(yield func([]indexed) bool) {
-	return func(yield func([]indexed) bool) {
-		var batch []indexed
-		in := make(map[songspy.UserID]bool, hearingsAtOnce)
-		for i, h := range hearings {
-			if in[h.Playing.UserID] || len(batch) == hearingsAtOnce {
+func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpdate) bool) {
+	return func(yield func([]indexedUpdate) bool) {
+		var batch []indexedUpdate
+		in := make(map[songspy.UserID]bool, updatesPerTx)
+		for i, h := range updates {
+			if in[h.Playing.UserID] || len(batch) == updatesPerTx {
 				if !yield(batch) {
 					return
 				}
 				batch = nil
 				clear(in)
 			}
-			batch = append(batch, indexed{h, i})
+			batch = append(batch, indexedUpdate{h, i})
 			in[h.Playing.UserID] = true
 		}
 		if len(batch) > 0 {
@@ -79,57 +79,57 @@ func batches(hearings []songspy.Hearing) func(yield func([]indexed) bool) {
 
 // writeHalving writes the batch in one transaction, or, if that fails, its
 // halves, down to the row at fault.
-func (s *Store) writeHalving(ctx context.Context, batch []indexed, written []songspy.Written) error {
+func (s *Store) writeBisecting(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
 	err := s.writeBatch(ctx, batch, written)
 	if err == nil || songspy.CodeOf(err) == songspy.CodeUnavailable {
 		return err
 	}
 	if len(batch) == 1 {
-		written[batch[0].index] = songspy.Written{Err: err}
+		written[batch[0].index] = songspy.PlaybackUpdateResult{Err: err}
 		return nil
 	}
 	half := len(batch) / 2
-	if err := s.writeHalving(ctx, batch[:half], written); err != nil {
+	if err := s.writeBisecting(ctx, batch[:half], written); err != nil {
 		return err
 	}
-	return s.writeHalving(ctx, batch[half:], written)
+	return s.writeBisecting(ctx, batch[half:], written)
 }
 
-func (s *Store) writeBatch(ctx context.Context, batch []indexed, written []songspy.Written) error {
-	var w writing
+func (s *Store) writeBatch(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
+	var w writeTx
 	err := s.inTx(ctx, func(tx *gorm.DB) error {
-		w = writing{s: s, ctx: ctx, conn: tx.Statement.ConnPool, outcome: make(map[int]songspy.Written, len(batch))}
+		w = writeTx{s: s, ctx: ctx, conn: tx.Statement.ConnPool, results: make(map[int]songspy.PlaybackUpdateResult, len(batch))}
 		return w.write(tx, batch)
 	})
 	if err != nil {
 		return err
 	}
 	s.cacheTracks(w.trackIDs)
-	for i, o := range w.outcome {
+	for i, o := range w.results {
 		written[i] = o
 	}
 	return nil
 }
 
 // writing is one transaction's work on one batch.
-type writing struct {
+type writeTx struct {
 	s        *Store
 	ctx      context.Context
 	conn     gorm.ConnPool
 	trackIDs map[string]songspy.TrackID
-	outcome  map[int]songspy.Written
+	results  map[int]songspy.PlaybackUpdateResult
 }
 
-func (w *writing) write(tx *gorm.DB, batch []indexed) error {
-	current, err := w.stillCurrent(batch)
+func (w *writeTx) write(tx *gorm.DB, batch []indexedUpdate) error {
+	current, err := w.lockCurrentUsers(batch)
 	if err != nil || len(current) == 0 {
 		return err
 	}
-	ready, err := w.resolve(current)
+	ready, err := w.resolveTracks(current)
 	if err != nil || len(ready) == 0 {
 		return err
 	}
-	newer, err := w.writePlaying(ready)
+	newer, err := w.writeNowPlaying(ready)
 	if err != nil || len(newer) == 0 {
 		return err
 	}
@@ -158,22 +158,22 @@ func (w *writing) write(tx *gorm.DB, batch []indexed) error {
 	if err := w.s.insertGaps(w.ctx, w.conn, gaps); err != nil {
 		return err
 	}
-	return w.s.announce(tx, songspy.ChangePlaying, seen...)
+	return w.s.publishChanges(tx, songspy.ChangePlaying, seen...)
 }
 
 // stillCurrent drops the hearings whose people are gone or have changed their
 // links, and locks the others' people until the transaction ends. The
 // hearings come back sorted by person.
-func (w *writing) stillCurrent(batch []indexed) ([]indexed, error) {
+func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, error) {
 	batch = slices.Clone(batch)
-	slices.SortFunc(batch, func(a, b indexed) int { return cmp.Compare(a.Playing.UserID, b.Playing.UserID) })
+	slices.SortFunc(batch, func(a, b indexedUpdate) int { return cmp.Compare(a.Playing.UserID, b.Playing.UserID) })
 	ids := make([]songspy.UserID, len(batch))
 	for i, h := range batch {
 		ids[i] = h.Playing.UserID
 	}
 	generations := make(map[songspy.UserID]int64, len(batch))
-	err := w.s.queryWith(w.ctx, w.conn, people(ids), `SELECT u.id, u.link_generation FROM users u
-		WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+w.s.engine.keyShare(),
+	err := w.s.queryRowset(w.ctx, w.conn, userIDRowset(ids), `SELECT u.id, u.link_generation FROM users u
+		WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+w.s.engine.forKeyShare(),
 		func(rows *sql.Rows) error {
 			var id songspy.UserID
 			var generation int64
@@ -186,22 +186,22 @@ func (w *writing) stillCurrent(batch []indexed) ([]indexed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(batch, func(h indexed) bool {
-		generation, there := generations[h.Playing.UserID]
-		drop := !there || generation != h.Playing.Generation
-		w.outcome[h.index] = songspy.Written{Dropped: drop}
-		return drop
+	return slices.DeleteFunc(batch, func(h indexedUpdate) bool {
+		generation, exists := generations[h.Playing.UserID]
+		outdated := !exists || generation != h.Playing.Generation
+		w.results[h.index] = songspy.PlaybackUpdateResult{Dropped: outdated}
+		return outdated
 	}), nil
 }
 
 // ahead returns, of the hearings whose stored state is later, those whose
 // stored state lies ahead of the clock. It was written before the clock was set
 // back, and counts as written a moment before the hearing.
-func (w *writing) ahead(batch []indexed, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
+func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
 	now := w.s.now()
 	for _, h := range batch {
-		id, observed := h.Playing.UserID, instant(h.Playing.ObservedAt)
-		if at, ok := stored[id]; ok && at.After(observed) && songspy.IsAhead(at, now) && !songspy.IsAhead(observed, now) {
+		id, observed := h.Playing.UserID, dbTime(h.Playing.ObservedAt)
+		if at, ok := stored[id]; ok && at.After(observed) && songspy.IsAheadOfClock(at, now) && !songspy.IsAheadOfClock(observed, now) {
 			rows = append(rows, songspy.NowPlaying{UserID: id, ObservedAt: observed.Add(-time.Microsecond)})
 		}
 	}
@@ -210,18 +210,18 @@ func (w *writing) ahead(batch []indexed, stored map[songspy.UserID]time.Time) (r
 
 // writePlaying writes the players' states and returns the hearings that were
 // newer than what is stored.
-func (w *writing) writePlaying(batch []indexed) ([]indexed, error) {
+func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error) {
 	rows := make([]songspy.NowPlaying, len(batch))
 	for i, h := range batch {
 		rows[i] = h.Playing
 	}
-	wrote, err := w.s.upsertPlaying(w.ctx, w.conn, rows)
+	wrote, err := w.s.upsertNowPlaying(w.ctx, w.conn, rows)
 	if err != nil {
 		return nil, err
 	}
 	var stale []songspy.UserID
 	for _, h := range batch {
-		w.outcome[h.index] = songspy.Written{TrackID: h.Playing.TrackID}
+		w.results[h.index] = songspy.PlaybackUpdateResult{TrackID: h.Playing.TrackID}
 		if !wrote[h.Playing.UserID] {
 			stale = append(stale, h.Playing.UserID)
 		}
@@ -229,19 +229,19 @@ func (w *writing) writePlaying(batch []indexed) ([]indexed, error) {
 	if len(stale) == 0 {
 		return batch, nil
 	}
-	stored, err := w.s.observedAt(w.ctx, w.conn, stale)
+	stored, err := w.s.readObservedAt(w.ctx, w.conn, stale)
 	if err != nil {
 		return nil, err
 	}
-	if ahead := w.ahead(batch, stored); len(ahead) > 0 {
-		if err := w.s.pullBack(w.ctx, w.conn, ahead); err != nil {
+	if ahead := w.storedAhead(batch, stored); len(ahead) > 0 {
+		if err := w.s.setObservedAt(w.ctx, w.conn, ahead); err != nil {
 			return nil, err
 		}
-		return w.writePlaying(batch)
+		return w.writeNowPlaying(batch)
 	}
-	return slices.DeleteFunc(batch, func(h indexed) bool {
-		if at, ok := stored[h.Playing.UserID]; ok && at.After(instant(h.Playing.ObservedAt)) {
-			w.outcome[h.index] = songspy.Written{Dropped: true}
+	return slices.DeleteFunc(batch, func(h indexedUpdate) bool {
+		if at, ok := stored[h.Playing.UserID]; ok && at.After(dbTime(h.Playing.ObservedAt)) {
+			w.results[h.index] = songspy.PlaybackUpdateResult{Dropped: true}
 		}
 		return !wrote[h.Playing.UserID]
 	}), nil

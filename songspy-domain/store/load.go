@@ -12,7 +12,7 @@ import (
 )
 
 // loadAtOnce is how many people one transaction of Load copies.
-const loadAtOnce = 10_000
+const loadBatchSize = 10_000
 
 // Load adds people with their links by COPY, which is some hundred times
 // faster than signing them up: a million in a minute. Ids, generations and
@@ -22,7 +22,7 @@ const loadAtOnce = 10_000
 // Every 10,000 people are one transaction; an error leaves those before. It is
 // CodeConflict where somebody is there already, and CodeInvalid on SQLite,
 // which has no COPY.
-func (s *Store) Load(ctx context.Context, people iter.Seq2[songspy.User, songspy.Link]) (err error) {
+func (s *Store) Load(ctx context.Context, users iter.Seq2[songspy.User, songspy.Link]) (err error) {
 	if _, ok := s.engine.(*postgresEngine); !ok {
 		return &songspy.Error{Code: songspy.CodeInvalid, Message: "People are loaded in bulk on Postgres only; sign them up one by one here."}
 	}
@@ -32,8 +32,8 @@ func (s *Store) Load(ctx context.Context, people iter.Seq2[songspy.User, songspy
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	return translate(conn.Raw(func(driver any) error {
-		l := loading{s: s, ctx: ctx, conn: driver.(*stdlib.Conn).Conn()}
-		for u, link := range people {
+		l := bulkLoad{s: s, ctx: ctx, conn: driver.(*stdlib.Conn).Conn()}
+		for u, link := range users {
 			if err := l.add(u, link); err != nil {
 				return err
 			}
@@ -43,35 +43,35 @@ func (s *Store) Load(ctx context.Context, people iter.Seq2[songspy.User, songspy
 }
 
 // loading is one run of Load: the rows that are not copied yet.
-type loading struct {
+type bulkLoad struct {
 	s            *Store
 	ctx          context.Context
 	conn         *pgx.Conn
 	users, links [][]any
 }
 
-func (l *loading) add(u songspy.User, link songspy.Link) error {
+func (l *bulkLoad) add(u songspy.User, link songspy.Link) error {
 	row := linkRow{Link: link}
 	row.UserID, row.Shard = u.ID, songspy.ShardOf(u.ID)
 	if err := l.s.seal(&row); err != nil {
 		return err
 	}
-	l.users = append(l.users, canonical([]any{
+	l.users = append(l.users, canonicalArgs([]any{
 		int64(u.ID), u.GoogleSub, u.NickName, u.GoogleName, u.PictureURL, u.ShowPicture, string(u.Audience),
 		u.SharingPausedUntil, link.Generation, link.Version, u.CreatedAt, u.UpdatedAt,
 	}))
-	l.links = append(l.links, canonical([]any{
+	l.links = append(l.links, canonicalArgs([]any{
 		int64(row.UserID), row.App, row.AccountID, row.LegacyID, string(row.AuthMethod), row.AccessTokenSealed, row.RefreshTokenSealed,
 		row.Scope, row.AccessExpiresAt, row.AuthorizedAt, string(row.State), row.StateSince,
 		row.Generation, row.Version, row.Shard, row.CreatedAt, row.UpdatedAt,
 	}))
-	if len(l.users) < loadAtOnce {
+	if len(l.users) < loadBatchSize {
 		return nil
 	}
 	return l.copy()
 }
 
-func (l *loading) copy() error {
+func (l *bulkLoad) copy() error {
 	err := pgx.BeginFunc(l.ctx, l.conn, func(tx pgx.Tx) error {
 		_, err := tx.CopyFrom(l.ctx, pgx.Identifier{songspy.User{}.TableName()}, []string{
 			"id", "google_sub", "nick_name", "google_name", "picture_url", "show_picture", "audience",
@@ -92,7 +92,7 @@ func (l *loading) copy() error {
 }
 
 // finish copies the rest, and has new people numbered after those loaded.
-func (l *loading) finish() error {
+func (l *bulkLoad) finish() error {
 	if err := l.copy(); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // crowd is people 1 to n, each with a link.
-func crowd(n int) iter.Seq2[songspy.User, songspy.Link] {
+func manyUsers(n int) iter.Seq2[songspy.User, songspy.Link] {
 	now := time.Now()
 	return func(yield func(songspy.User, songspy.Link) bool) {
 		for id := range n {
@@ -33,27 +33,27 @@ func crowd(n int) iter.Seq2[songspy.User, songspy.Link] {
 	}
 }
 
-func TestLoad_MakesListenersAsLinkingDoes(t *testing.T) {
+func TestLoad_CreatesUsersThatCanBePolled(t *testing.T) {
 	storetest.Server(t)
 	s := storetest.Open(t, storetest.Postgres)
-	const people = 10_003 // more than one transaction
-	if err := s.Load(t.Context(), crowd(people)); err != nil {
+	const users = 10_003 // more than one transaction
+	if err := s.Load(t.Context(), manyUsers(users)); err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := s.Listeners(t.Context(), 0, people+1)
+	polled, err := s.PolledUsers(t.Context(), 0, users+1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(listeners) != people {
-		t.Fatalf("%d people can be asked, want %d", len(listeners), people)
+	if len(polled) != users {
+		t.Fatalf("%d people can be asked, want %d", len(polled), users)
 	}
-	for _, l := range listeners {
+	for _, l := range polled {
 		if want := songspy.Secret(fmt.Sprint("access-", l.Link.UserID)); l.Link.AccessToken != want {
 			t.Fatalf("person %d came back with another's token", l.Link.UserID)
 		}
 	}
-	last := listeners[people-1].Link
-	written, err := s.WriteListening(t.Context(), []songspy.Hearing{{
+	last := polled[users-1].Link
+	written, err := s.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{{
 		Playing: songspy.NowPlaying{UserID: last.UserID, State: songspy.PlayerIdle, ObservedAt: time.Now(), Generation: last.Generation},
 	}})
 	if err != nil || written[0].Dropped || written[0].Err != nil {
@@ -61,20 +61,20 @@ func TestLoad_MakesListenersAsLinkingDoes(t *testing.T) {
 	}
 }
 
-func TestLoad_LeavesFreeNumbersToThoseWhoSignUp(t *testing.T) {
+func TestLoad_NewUsersGetLaterIDs(t *testing.T) {
 	storetest.Server(t)
 	s := storetest.Open(t, storetest.Postgres)
-	if err := s.Load(t.Context(), crowd(3)); err != nil {
+	if err := s.Load(t.Context(), manyUsers(3)); err != nil {
 		t.Fatal(err)
 	}
 	u, _, err := s.SignIn(t.Context(), songspy.GoogleProfile{Subject: "somebody new"}, songspy.AudienceEveryone)
 	if err != nil || u.ID <= 3 {
 		t.Errorf("the next person is number %d, %v; want one after 3", u.ID, err)
 	}
-	storetest.Code(t, s.Load(t.Context(), crowd(1)), songspy.CodeConflict)
+	storetest.RequireCode(t, s.Load(t.Context(), manyUsers(1)), songspy.CodeConflict)
 }
 
 func TestLoad_RefusesSQLite(t *testing.T) {
 	s := storetest.Open(t, storetest.SQLite)
-	storetest.Code(t, s.Load(t.Context(), crowd(1)), songspy.CodeInvalid)
+	storetest.RequireCode(t, s.Load(t.Context(), manyUsers(1)), songspy.CodeInvalid)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // schemaLook is how often WaitForSchema looks.
-const schemaLook = 250 * time.Millisecond
+const schemaPollInterval = 250 * time.Millisecond
 
 // Migrate brings the schema to the version that this program knows. If several
 // processes ask at once, one migrates and the others wait for it; the store's
@@ -41,8 +41,8 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 	if err != nil {
 		return translate(err)
 	}
-	if want := newest(provider); have > want {
-		return ahead(have, want)
+	if want := newestVersion(provider); have > want {
+		return schemaAheadError(have, want)
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return translate(fmt.Errorf("migrating: %w", err))
@@ -65,9 +65,9 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	if err != nil {
 		return translate(err)
 	}
-	switch want := newest(provider); {
+	switch want := newestVersion(provider); {
 	case have > want:
-		return ahead(have, want)
+		return schemaAheadError(have, want)
 	case have < want:
 		return &songspy.Error{
 			Code:       songspy.CodeUnavailable,
@@ -95,11 +95,11 @@ func (s *Store) WaitForSchema(ctx context.Context) error {
 			return last
 		}
 		last = err
-		sleep(ctx, schemaLook)
+		sleep(ctx, schemaPollInterval)
 	}
 }
 
-func ahead(have, want int64) error {
+func schemaAheadError(have, want int64) error {
 	return &songspy.Error{
 		Code:    songspy.CodeConflict,
 		Message: fmt.Sprintf("The database's schema is at version %d, which is newer than the %d that this program knows; run the newer release of Songspy.", have, want),
@@ -115,10 +115,10 @@ func (s *Store) migrations() (*goose.Provider, error) {
 		return nil, err
 	}
 	return goose.NewProvider(dialect, s.engine.sql(), files, goose.WithDisableGlobalRegistry(true),
-		goose.WithGoMigrations(s.eraseMigration()))
+		goose.WithGoMigrations(s.deletedPlaysMigration()))
 }
 
-func newest(p *goose.Provider) int64 {
+func newestVersion(p *goose.Provider) int64 {
 	sources := p.ListSources()
 	return sources[len(sources)-1].Version
 }
@@ -127,7 +127,7 @@ func newest(p *goose.Provider) int64 {
 // itself would create its table to find out.
 func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 	var found []int
-	if err := s.query(ctx).Raw(s.engine.versionTable()).Scan(&found).Error; err != nil || len(found) == 0 {
+	if err := s.query(ctx).Raw(s.engine.versionTableQuery()).Scan(&found).Error; err != nil || len(found) == 0 {
 		return 0, err
 	}
 	var version int64

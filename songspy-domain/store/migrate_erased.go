@@ -13,15 +13,15 @@ import (
 )
 
 // erasedVersion is the version from which on a deleted play names no track.
-const erasedVersion = 15
+const deletedPlaysVersion = 15
 
 // eraseMigration is the migration to erasedVersion. It is no file, because hashing
 // needs a key of each user, and sealing that key needs the seal keys. It runs in
 // one transaction: the version is there only when no deleted play names a track.
-func (s *Store) eraseMigration() *goose.Migration {
-	return goose.NewGoMigration(erasedVersion, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+func (s *Store) deletedPlaysMigration() *goose.Migration {
+	return goose.NewGoMigration(deletedPlaysVersion, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		_, folder := s.engine.dialect()
-		text, err := fs.ReadFile(migrations.Erased, "erased/"+folder+".sql")
+		text, err := fs.ReadFile(migrations.DeletedPlays, "erased/"+folder+".sql")
 		if err != nil {
 			return err
 		}
@@ -48,23 +48,23 @@ func (s *Store) hashDeletedPlays(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}, `SELECT DISTINCT user_id FROM plays WHERE deleted_at IS NOT NULL`)
 	for _, id := range users {
-		err = errors.Join(err, s.hashDeletedPlaysOf(ctx, conn, id))
+		err = errors.Join(err, s.hashDeletedPlaysOfUser(ctx, conn, id))
 	}
 	return err
 }
 
-func (s *Store) hashDeletedPlaysOf(ctx context.Context, conn *pool, id songspy.UserID) error {
+func (s *Store) hashDeletedPlaysOfUser(ctx context.Context, conn *pool, id songspy.UserID) error {
 	key, err := s.newDeletionKey(ctx, conn, id)
 	if err != nil {
 		return err
 	}
-	type deleted struct {
+	type deletedPlay struct {
 		play      songspy.PlayID
 		uri, isrc string
 	}
-	var all []deleted
+	var all []deletedPlay
 	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
-		var d deleted
+		var d deletedPlay
 		err := rows.Scan(&d.play, &d.uri, &d.isrc)
 		all = append(all, d)
 		return err
@@ -74,11 +74,11 @@ func (s *Store) hashDeletedPlaysOf(ctx context.Context, conn *pool, id songspy.U
 		return err
 	}
 	for _, d := range all {
-		if err := forgetMicroseconds(ctx, conn, id, d.play); err != nil {
+		if err := truncatePlayTimes(ctx, conn, id, d.play); err != nil {
 			return err
 		}
 		_, err := conn.ExecContext(ctx, `UPDATE plays SET track_id = 0, uri_hash = $3, isrc_hash = $4 WHERE user_id = $1 AND id = $2`,
-			int64(id), int64(d.play), orNull(key.ofURI(d.uri)), orNull(key.ofISRC(d.isrc)))
+			int64(id), int64(d.play), nullIfEmpty(key.ofURI(d.uri)), nullIfEmpty(key.ofISRC(d.isrc)))
 		if err != nil {
 			return err
 		}

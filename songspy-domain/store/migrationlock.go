@@ -12,16 +12,16 @@ import (
 
 const (
 	// migrationWait is how long Migrate waits for another migration.
-	migrationWait = 5 * time.Minute
+	defaultMigrationWait = 5 * time.Minute
 	// migrationLook is the pause between two attempts to take the lock.
-	migrationLook = 100 * time.Millisecond
+	migrationLockRetry = 100 * time.Millisecond
 	// migrationReport is the time between two reports of the same wait.
-	migrationReport = 15 * time.Second
+	migrationReportInterval = 15 * time.Second
 )
 
 // migrationHolder describes the process that holds the migration lock, and
 // what an operator does if that process is dead.
-type migrationHolder struct{ who, remedy string }
+type migrationHolder struct{ process, remedy string }
 
 // awaitMigrationLock calls try until it takes the lock. It reports the holder
 // at once, again every migrationReport, and whenever the holder changes. After
@@ -30,7 +30,7 @@ func awaitMigrationLock(
 	ctx context.Context, wait time.Duration, log *slog.Logger,
 	try func(context.Context) (taken bool, err error), holder func(context.Context) (migrationHolder, error),
 ) error {
-	begun := time.Now()
+	startedAt := time.Now()
 	var reported time.Time
 	var last migrationHolder
 	for {
@@ -43,11 +43,11 @@ func awaitMigrationLock(
 			return err
 		}
 		if now == (migrationHolder{}) { // released meanwhile
-			now = migrationHolder{who: "another process", remedy: "Run the migration again."}
+			now = migrationHolder{process: "another process", remedy: "Run the migration again."}
 		}
-		waited := time.Since(begun)
-		if now != last || time.Since(reported) >= migrationReport {
-			log.WarnContext(ctx, "waiting for another migration", slog.String("holder", now.who),
+		waited := time.Since(startedAt)
+		if now != last || time.Since(reported) >= migrationReportInterval {
+			log.WarnContext(ctx, "waiting for another migration", slog.String("holder", now.process),
 				slog.Duration("waited", waited.Round(time.Second)), slog.Duration("timeout", wait), slog.String("remedy", now.remedy))
 			last, reported = now, time.Now()
 		}
@@ -55,15 +55,15 @@ func awaitMigrationLock(
 			return &songspy.Error{
 				Code: songspy.CodeUnavailable,
 				Message: fmt.Sprintf("The schema was not migrated: %s has held the migration lock for more than %s. If a migration is running there, wait for it. %s",
-					now.who, wait, now.remedy),
+					now.process, wait, now.remedy),
 				RetryAfter: retryAfter,
 			}
 		}
-		sleep(ctx, migrationLook)
+		sleep(ctx, migrationLockRetry)
 		if ctx.Err() != nil {
 			return &songspy.Error{
 				Code:    songspy.CodeUnavailable,
-				Message: fmt.Sprintf("The schema was not migrated: %s holds the migration lock.", now.who),
+				Message: fmt.Sprintf("The schema was not migrated: %s holds the migration lock.", now.process),
 				Err:     ctx.Err(),
 			}
 		}
@@ -71,12 +71,12 @@ func awaitMigrationLock(
 }
 
 // sentence joins the parts that are not empty.
-func sentence(parts ...string) string {
-	kept := parts[:0]
+func joinNonEmpty(parts ...string) string {
+	stored := parts[:0]
 	for _, p := range parts {
 		if p != "" {
-			kept = append(kept, p)
+			stored = append(stored, p)
 		}
 	}
-	return strings.Join(kept, ", ")
+	return strings.Join(stored, ", ")
 }

@@ -51,15 +51,15 @@ func ownDatabase(t *testing.T) (address string, bare *sql.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := opened(t, server.String())
+	admin := openDB(t, server.String())
 	name := fmt.Sprintf("songspy_lock_%d", time.Now().UnixNano())
 	exec(t, admin, "CREATE DATABASE "+name)
 	t.Cleanup(func() { exec(t, admin, "DROP DATABASE "+name+" WITH (FORCE)") })
 	server.Path = "/" + name
-	return server.String(), opened(t, server.String())
+	return server.String(), openDB(t, server.String())
 }
 
-func opened(t *testing.T, address string) *sql.DB {
+func openDB(t *testing.T, address string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("pgx", address)
 	if err != nil {
@@ -77,7 +77,7 @@ func exec(t *testing.T, db *sql.DB, statement string) {
 }
 
 // abandoned leaves the session lock on a connection that does nothing else.
-func abandoned(t *testing.T, db *sql.DB) (pid int) {
+func abandonLock(t *testing.T, db *sql.DB) (pid int) {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
 	if err != nil {
@@ -90,13 +90,13 @@ func abandoned(t *testing.T, db *sql.DB) (pid int) {
 	return pid
 }
 
-func TestMigrate_BehindAnAbandonedLockNamesItsHolderAndTheRemedyAndGivesUp(t *testing.T) {
+func TestMigrate_TimesOutOnAnAbandonedLockAndNamesItsHolder(t *testing.T) {
 	t.Parallel()
 	address, bare := ownDatabase(t)
-	pid := abandoned(t, bare)
-	s := opensStore(t, store.Options{URL: address, MigrationWait: time.Nanosecond})
+	pid := abandonLock(t, bare)
+	s := openStore(t, store.Options{URL: address, MigrationWait: time.Nanosecond})
 	err := s.Migrate(t.Context())
-	storetest.Code(t, err, songspy.CodeUnavailable)
+	storetest.RequireCode(t, err, songspy.CodeUnavailable)
 	for _, words := range []string{fmt.Sprintf("server process %d", pid), fmt.Sprintf("SELECT pg_terminate_backend(%d)", pid), "idle since"} {
 		if !strings.Contains(err.Error(), words) {
 			t.Errorf("the error does not say %q: %v", words, err)
@@ -104,12 +104,12 @@ func TestMigrate_BehindAnAbandonedLockNamesItsHolderAndTheRemedyAndGivesUp(t *te
 	}
 }
 
-func TestMigrate_ReportsForWhomItWaitsAndGoesOnOnceTheRemedyIsApplied(t *testing.T) {
+func TestMigrate_ReportsTheLockHolderAndContinuesOnceItIsTerminated(t *testing.T) {
 	t.Parallel()
 	address, bare := ownDatabase(t)
-	pid := abandoned(t, bare)
+	pid := abandonLock(t, bare)
 	reported := 0
-	s := opensStore(t, store.Options{URL: address, Logger: onWarning(func(text string) {
+	s := openStore(t, store.Options{URL: address, Logger: onWarning(func(text string) {
 		if !strings.Contains(text, "waiting for another migration") {
 			return
 		}
@@ -133,7 +133,7 @@ func TestMigrate_ReportsForWhomItWaitsAndGoesOnOnceTheRemedyIsApplied(t *testing
 	}
 }
 
-func TestMigrate_OfAFileNamesTheProcessThatHoldsItAndGivesUp(t *testing.T) {
+func TestMigrate_TimesOutOnALockedFileAndNamesTheProcess(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "songspy.db")
 	held := flock.New(path + ".lock")
@@ -144,9 +144,9 @@ func TestMigrate_OfAFileNamesTheProcessThatHoldsItAndGivesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	reports := 0
-	s := opensStore(t, store.Options{URL: "sqlite:" + path, MigrationWait: time.Nanosecond, Logger: onWarning(func(string) { reports++ })})
+	s := openStore(t, store.Options{URL: "sqlite:" + path, MigrationWait: time.Nanosecond, Logger: onWarning(func(string) { reports++ })})
 	err := s.Migrate(t.Context())
-	storetest.Code(t, err, songspy.CodeUnavailable)
+	storetest.RequireCode(t, err, songspy.CodeUnavailable)
 	if !strings.Contains(err.Error(), "process 4711") || reports != 1 {
 		t.Errorf("%d reports and the error %v", reports, err)
 	}
@@ -161,7 +161,7 @@ func TestMigrate_OfAFileNamesTheProcessThatHoldsItAndGivesUp(t *testing.T) {
 	}
 }
 
-func TestMigrate_StopsWaitingWithItsContextAndSaysForWhom(t *testing.T) {
+func TestMigrate_StopsWithItsContextAndNamesTheLockHolder(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "songspy.db")
 	held := flock.New(path + ".lock")
@@ -170,16 +170,16 @@ func TestMigrate_StopsWaitingWithItsContextAndSaysForWhom(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = held.Unlock() })
 	ctx, cancel := context.WithCancel(t.Context())
-	s := opensStore(t, store.Options{URL: "sqlite:" + path, Logger: onWarning(func(string) { cancel() })})
+	s := openStore(t, store.Options{URL: "sqlite:" + path, Logger: onWarning(func(string) { cancel() })})
 	err := s.Migrate(ctx)
-	storetest.Code(t, err, songspy.CodeUnavailable)
+	storetest.RequireCode(t, err, songspy.CodeUnavailable)
 	if !strings.Contains(err.Error(), "holds the migration lock") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
 // opensStore opens a store that ends with the test.
-func opensStore(t *testing.T, o store.Options) *store.Store {
+func openStore(t *testing.T, o store.Options) *store.Store {
 	t.Helper()
 	o.SealKeys = []store.SealKey{storetest.Key("test")}
 	s, err := store.Open(t.Context(), o)

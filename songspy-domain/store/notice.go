@@ -11,15 +11,15 @@ import (
 )
 
 // noticeRow is the table of notices, for what is deleted by person.
-type noticeRow struct{}
+type notificationRow struct{}
 
 // TableName is the table of notices.
-func (noticeRow) TableName() string { return "notices" }
+func (notificationRow) TableName() string { return "notices" }
 
 // noticeColumns are those that make a songspy.Notice, and noticeInto where a row of them goes.
-const noticeColumns = `id, user_id, app, kind, occurrence, channel, due_at, created_at, seen_at`
+const notificationColumns = `id, user_id, app, kind, occurrence, channel, due_at, created_at, seen_at`
 
-func noticeInto(n *songspy.Notice) []any {
+func notificationDest(n *songspy.Notification) []any {
 	return []any{
 		&n.ID, (*int64)(&n.UserID), &n.App, (*string)(&n.Kind), &n.Occurrence, (*string)(&n.Channel), &n.DueAt, &n.CreatedAt, &n.SeenAt,
 	}
@@ -29,8 +29,8 @@ func noticeInto(n *songspy.Notice) []any {
 // that somebody may have to be told of: those that do not work, and those
 // authorized before the time, whose consent will end. They have no tokens. Fewer
 // than limit means that there are no more.
-func (s *Store) NoticeLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) (links []songspy.NoticeLink, err error) {
-	err = queryRows(ctx, s.pool, scanNoticeLinks(&links), selectNoticeLinks+`
+func (s *Store) NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) (links []songspy.NotifiableLink, err error) {
+	err = queryRows(ctx, s.pool, scanNotificationLinks(&links), selectNotificationLinks+`
 		WHERE l.user_id > $1 AND (l.state IN ('reauth_required', 'not_registered') OR l.authorized_at <= $2) ORDER BY l.user_id LIMIT $3`,
 		int64(after), authorizedBefore, limit)
 	return links, translate(err)
@@ -38,25 +38,25 @@ func (s *Store) NoticeLinks(ctx context.Context, authorizedBefore time.Time, aft
 
 // NoticeLinksByID returns the links of those of the people who have one, whatever
 // its state, by ascending user.
-func (s *Store) NoticeLinksByID(ctx context.Context, ids []songspy.UserID) (links []songspy.NoticeLink, err error) {
+func (s *Store) NotificationLinksByID(ctx context.Context, ids []songspy.UserID) (links []songspy.NotifiableLink, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	err = s.queryWith(ctx, s.pool, people(ids), selectNoticeLinks+` WHERE l.user_id IN (SELECT user_id FROM v) ORDER BY l.user_id`, scanNoticeLinks(&links))
+	err = s.queryRowset(ctx, s.pool, userIDRowset(ids), selectNotificationLinks+` WHERE l.user_id IN (SELECT user_id FROM v) ORDER BY l.user_id`, scanNotificationLinks(&links))
 	return links, translate(err)
 }
 
 // toldByMail is whether the person of the row u can be told by mail, and wants to be.
-const toldByMail = `NOT u.mail_off AND length(u.email_sealed) > 0`
+const mailEnabledCondition = `NOT u.mail_off AND length(u.email_sealed) > 0`
 
-const selectNoticeLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation, ` + toldByMail + `
+const selectNotificationLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation, ` + mailEnabledCondition + `
 	FROM spotify_links l JOIN users u ON u.id = l.user_id`
 
-func scanNoticeLinks(links *[]songspy.NoticeLink) func(*sql.Rows) error {
+func scanNotificationLinks(links *[]songspy.NotifiableLink) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
-		var n songspy.NoticeLink
+		var n songspy.NotifiableLink
 		l := &n.Link
-		err := rows.Scan((*int64)(&l.UserID), &l.App, (*string)(&l.State), &l.StateSince, &l.AuthorizedAt, &l.Generation, &n.Mail)
+		err := rows.Scan((*int64)(&l.UserID), &l.App, (*string)(&l.State), &l.StateSince, &l.AuthorizedAt, &l.Generation, &n.CanMail)
 		*links = append(*links, n)
 		return err
 	}
@@ -64,54 +64,54 @@ func scanNoticeLinks(links *[]songspy.NoticeLink) func(*sql.Rows) error {
 
 // NoticeSeats returns the seats that somebody may have to be told of, first come
 // first: those that wait for nothing but the operator or their person.
-func (s *Store) NoticeSeats(ctx context.Context) (seats []songspy.NoticeSeat, err error) {
+func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.NotifiableSeat, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
-		var n songspy.NoticeSeat
-		err := rows.Scan((*int64)(&n.Seat.UserID), &n.Seat.App, (*string)(&n.Seat.State), &n.Seat.AskedAt, &n.Seat.StateSince, &n.Mail)
+		var n songspy.NotifiableSeat
+		err := rows.Scan((*int64)(&n.Seat.UserID), &n.Seat.App, (*string)(&n.Seat.State), &n.Seat.AskedAt, &n.Seat.StateSince, &n.CanMail)
 		seats = append(seats, n)
 		return err
-	}, `SELECT s.user_id, s.app, s.state, s.asked_at, s.state_since, `+toldByMail+`
-		FROM spotify_seats s JOIN users u ON u.id = s.user_id WHERE s.state <> 'waiting' ORDER BY s.asked_at, s.user_id LIMIT $1`, deskMost)
+	}, `SELECT s.user_id, s.app, s.state, s.asked_at, s.state_since, `+mailEnabledCondition+`
+		FROM spotify_seats s JOIN users u ON u.id = s.user_id WHERE s.state <> 'waiting' ORDER BY s.asked_at, s.user_id LIMIT $1`, waitingListMax)
 	return seats, translate(err)
 }
 
 // FileNotices notes what is wanted now. What is new is told once it is due; what
 // is filed already, told or not, is noted as seen, unless it was within the
 // given time. A person who is gone is passed over.
-func (s *Store) FileNotices(ctx context.Context, notices []songspy.Notice, again time.Duration) (err error) {
+func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
 	now := s.now()
 	since := now.Add(-again)
 	// Nearly all was seen lately, and nothing need be locked to see that.
-	if notices, err = s.unseenNotices(ctx, notices, since); err != nil || len(notices) == 0 {
+	if notifications, err = s.unseenNotifications(ctx, notifications, since); err != nil || len(notifications) == 0 {
 		return translate(err)
 	}
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		conn := tx.Statement.ConnPool
-		notices, err := s.ofThosePresent(ctx, conn, notices)
-		if err != nil || len(notices) == 0 {
+		notifications, err := s.ofExistingUsers(ctx, conn, notifications)
+		if err != nil || len(notifications) == 0 {
 			return err
 		}
-		return s.insertNotices(ctx, conn, notices, now)
+		return s.insertNotifications(ctx, conn, notifications, now)
 	})
 }
 
 // unseenNotices are those that are not filed, or were not seen since the time.
-func (s *Store) unseenNotices(ctx context.Context, notices []songspy.Notice, since time.Time) (unseen []songspy.Notice, err error) {
-	if len(notices) == 0 {
+func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy.Notification, since time.Time) (unseen []songspy.Notification, err error) {
+	if len(notifications) == 0 {
 		return nil, nil
 	}
-	type row = songspy.Notice
-	v := named(notices)
-	nr := -1
-	column(v, notices, "nr", "bigint", func(*row) int64 { nr++; return int64(nr) })
-	column(v, notices, "since", "timestamptz", func(*row) time.Time { return since })
-	err = s.queryWith(ctx, s.pool, v, `SELECT v.nr FROM v WHERE NOT EXISTS (SELECT 1 FROM notices n
+	type row = songspy.Notification
+	v := notificationNameRowset(notifications)
+	index := -1
+	addColumn(v, notifications, "nr", "bigint", func(*row) int64 { index++; return int64(index) })
+	addColumn(v, notifications, "since", "timestamptz", func(*row) time.Time { return since })
+	err = s.queryRowset(ctx, s.pool, v, `SELECT v.nr FROM v WHERE NOT EXISTS (SELECT 1 FROM notices n
 		WHERE n.user_id = v.user_id AND n.kind = v.kind AND n.app = v.app AND n.occurrence = v.occurrence AND n.channel = v.channel AND n.seen_at > v.since)
 		ORDER BY v.nr`, func(rows *sql.Rows) error {
-		var nr int
-		err := rows.Scan(&nr)
+		var index int
+		err := rows.Scan(&index)
 		if err == nil {
-			unseen = append(unseen, notices[nr])
+			unseen = append(unseen, notifications[index])
 		}
 		return err
 	})
@@ -120,25 +120,25 @@ func (s *Store) unseenNotices(ctx context.Context, notices []songspy.Notice, sin
 
 // ofThosePresent drops the notices about people who are gone, and keeps the
 // others from being erased until the transaction ends.
-func (s *Store) ofThosePresent(ctx context.Context, conn gorm.ConnPool, notices []songspy.Notice) (present []songspy.Notice, err error) {
-	ids := make([]songspy.UserID, 0, len(notices))
-	for _, n := range notices {
+func (s *Store) ofExistingUsers(ctx context.Context, conn gorm.ConnPool, notifications []songspy.Notification) (present []songspy.Notification, err error) {
+	ids := make([]songspy.UserID, 0, len(notifications))
+	for _, n := range notifications {
 		if n.UserID != 0 {
 			ids = append(ids, n.UserID)
 		}
 	}
-	there := map[songspy.UserID]bool{0: true}
+	exists := map[songspy.UserID]bool{0: true}
 	if len(ids) > 0 {
-		err = s.queryWith(ctx, conn, people(ids), `SELECT u.id FROM users u WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+s.engine.keyShare(),
+		err = s.queryRowset(ctx, conn, userIDRowset(ids), `SELECT u.id FROM users u WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+s.engine.forKeyShare(),
 			func(rows *sql.Rows) error {
 				var id songspy.UserID
 				err := rows.Scan((*int64)(&id))
-				there[id] = true
+				exists[id] = true
 				return err
 			})
 	}
-	for _, n := range notices {
-		if there[n.UserID] {
+	for _, n := range notifications {
+		if exists[n.UserID] {
 			present = append(present, n)
 		}
 	}
@@ -146,30 +146,30 @@ func (s *Store) ofThosePresent(ctx context.Context, conn gorm.ConnPool, notices 
 }
 
 // named is the relation of what names notices.
-func named(notices []songspy.Notice) *relation {
-	type row = songspy.Notice
-	v := &relation{}
-	column(v, notices, "user_id", "bigint", func(n *row) int64 { return int64(n.UserID) })
-	column(v, notices, "app", "text", func(n *row) string { return n.App })
-	column(v, notices, "kind", "text", func(n *row) string { return string(n.Kind) })
-	column(v, notices, "occurrence", "text", func(n *row) string { return n.Occurrence })
-	column(v, notices, "channel", "text", func(n *row) string { return string(n.Channel) })
+func notificationNameRowset(notifications []songspy.Notification) *rowset {
+	type row = songspy.Notification
+	v := &rowset{}
+	addColumn(v, notifications, "user_id", "bigint", func(n *row) int64 { return int64(n.UserID) })
+	addColumn(v, notifications, "app", "text", func(n *row) string { return n.App })
+	addColumn(v, notifications, "kind", "text", func(n *row) string { return string(n.Kind) })
+	addColumn(v, notifications, "occurrence", "text", func(n *row) string { return n.Occurrence })
+	addColumn(v, notifications, "channel", "text", func(n *row) string { return string(n.Channel) })
 	return v
 }
 
-func (s *Store) insertNotices(ctx context.Context, conn gorm.ConnPool, notices []songspy.Notice, now time.Time) error {
-	type row = songspy.Notice
-	v := named(notices)
-	column(v, notices, "due_at", "timestamptz", func(n *row) time.Time { return latest(n.DueAt, now) })
-	column(v, notices, "created_at", "timestamptz", func(*row) time.Time { return now })
-	return s.execWith(ctx, conn, v, `INSERT INTO notices
+func (s *Store) insertNotifications(ctx context.Context, conn gorm.ConnPool, notifications []songspy.Notification, now time.Time) error {
+	type row = songspy.Notification
+	v := notificationNameRowset(notifications)
+	addColumn(v, notifications, "due_at", "timestamptz", func(n *row) time.Time { return later(n.DueAt, now) })
+	addColumn(v, notifications, "created_at", "timestamptz", func(*row) time.Time { return now })
+	return s.execRowset(ctx, conn, v, `INSERT INTO notices
 		(user_id, app, kind, occurrence, channel, message, tries, outcome, created_at, seen_at, due_at, lease_until)
 		SELECT v.user_id, v.app, v.kind, v.occurrence, v.channel, '', 0, '', v.created_at, v.created_at, v.due_at, v.created_at FROM v
 		WHERE true ORDER BY v.user_id, v.kind, v.channel
 		ON CONFLICT (user_id, kind, app, occurrence, channel) DO UPDATE SET seen_at = excluded.seen_at`)
 }
 
-func latest(a, b time.Time) time.Time {
+func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
@@ -180,7 +180,7 @@ func latest(a, b time.Time) time.Time {
 // about no person, and was last seen to be wanted before the time: that state is
 // over, and the next of its name will be told again. Of each that had been told,
 // then is filed, by the same channel; an empty then files nothing.
-func (s *Store) EndNotices(ctx context.Context, kind songspy.NoticeKind, app string, seenBefore time.Time, then songspy.NoticeKind) error {
+func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, followUp songspy.NotificationKind) error {
 	const which = ` FROM notices WHERE user_id = 0 AND kind = $1 AND ($2 = '' OR app = $2) AND seen_at < $3`
 	args := []any{string(kind), app, seenBefore}
 	// It is asked every minute, and nearly always in vain.
@@ -191,33 +191,33 @@ func (s *Store) EndNotices(ctx context.Context, kind songspy.NoticeKind, app str
 	}
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		conn, now := tx.Statement.ConnPool, s.now()
-		var told []songspy.Notice
+		var reported []songspy.Notification
 		err := queryRows(ctx, conn, func(rows *sql.Rows) error {
-			var n songspy.Notice
+			var n songspy.Notification
 			var outcome string
-			if err := rows.Scan(append(noticeInto(&n), &outcome)...); err != nil {
+			if err := rows.Scan(append(notificationDest(&n), &outcome)...); err != nil {
 				return err
 			}
 			if outcome == "sent" {
-				told = append(told, n)
+				reported = append(reported, n)
 			}
 			return nil
-		}, `DELETE`+which+` RETURNING `+noticeColumns+`, outcome`, args...)
-		if err != nil || then == "" || len(told) == 0 {
+		}, `DELETE`+which+` RETURNING `+notificationColumns+`, outcome`, args...)
+		if err != nil || followUp == "" || len(reported) == 0 {
 			return err
 		}
-		for i, n := range told {
-			told[i] = songspy.Notice{App: n.App, Kind: then, Occurrence: n.CreatedAt.Format(time.RFC3339Nano), Channel: n.Channel}
+		for i, n := range reported {
+			reported[i] = songspy.Notification{App: n.App, Kind: followUp, Occurrence: n.CreatedAt.Format(time.RFC3339Nano), Channel: n.Channel}
 		}
-		return s.insertNotices(ctx, conn, told, now)
+		return s.insertNotifications(ctx, conn, reported, now)
 	})
 }
 
 // PruneNotices forgets what has not been seen to be wanted since the time, and
 // says how many that were: what comes back after that is told again.
-func (s *Store) PruneNotices(ctx context.Context, seenBefore time.Time) (pruned int64, err error) {
+func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		tx = tx.Where("seen_at < ?", seenBefore).Delete(&noticeRow{})
+		tx = tx.Where("seen_at < ?", seenBefore).Delete(&notificationRow{})
 		pruned = tx.RowsAffected
 		return tx.Error
 	})

@@ -10,92 +10,92 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-const playingColumns = `n.user_id, n.state, n.track_id, n.track_uri, n.duration_ms, n.started_at, n.observed_at, n.seen_at,
+const nowPlayingColumns = `n.user_id, n.state, n.track_id, n.track_uri, n.duration_ms, n.started_at, n.observed_at, n.seen_at,
 	n.progress_ms, n.listened_ms, n.paused_ms, n.paused_since, n.nothing_since, n.elsewhere_at, n.ends_at,
 	n.provisional, n.skips, n.opened_at, n.polls, n.speed, n.last_speed, n.doubted_at, n.unmoved, n.stalled, n.advertisement, n.hides_progress, n.generation`
 
 // playingInto lists where a row of playingColumns is scanned to.
-func playingInto(n *songspy.NowPlaying) []any {
+func nowPlayingDest(n *songspy.NowPlaying) []any {
 	return []any{
 		&n.UserID, &n.State, &n.TrackID, &n.TrackURI, &n.DurationMS, &n.StartedAt, &n.ObservedAt, &n.SeenAt,
-		&n.ProgressMS, &n.ListenedMS, &n.PausedMS, &n.PausedSince, &n.NothingSince, &n.ElsewhereAt, &n.EndsAt,
+		&n.ProgressMS, &n.ListenedMS, &n.PausedMS, &n.PausedSince, &n.IdleSince, &n.OtherSeenAt, &n.EndsAt,
 		&n.Provisional, &n.Skips, &n.OpenedAt, &n.Polls, &n.Speed, &n.LastSpeed, &n.DoubtedAt, &n.Unmoved, &n.Stalled, &n.Advertisement, &n.HidesProgress, &n.Generation,
 	}
 }
 
 // nullPlaying is a row of playingColumns that an outer join may have left empty.
-type nullPlaying struct {
+type nullableNowPlaying struct {
 	songspy.NowPlaying
 	userID, trackID, duration, progress, listened, paused, skips, generation sql.NullInt64
 	polls, speed, lastSpeed                                                  sql.NullInt64
 	state, uri                                                               sql.NullString
-	started, observed, seen, elsewhere, opened                               sql.NullTime
-	provisional, unmoved, stalled, advertisement, hides                      sql.NullBool
+	started, observed, seen, otherSeen, opened                               sql.NullTime
+	provisional, unmoved, stalled, advertisement, hidesProgress              sql.NullBool
 }
 
-func (n *nullPlaying) into() []any {
+func (n *nullableNowPlaying) scanDest() []any {
 	return []any{
 		&n.userID, &n.state, &n.trackID, &n.uri, &n.duration, &n.started, &n.observed, &n.seen,
-		&n.progress, &n.listened, &n.paused, &n.PausedSince, &n.NothingSince, &n.elsewhere, &n.EndsAt,
-		&n.provisional, &n.skips, &n.opened, &n.polls, &n.speed, &n.lastSpeed, &n.DoubtedAt, &n.unmoved, &n.stalled, &n.advertisement, &n.hides, &n.generation,
+		&n.progress, &n.listened, &n.paused, &n.PausedSince, &n.IdleSince, &n.otherSeen, &n.EndsAt,
+		&n.provisional, &n.skips, &n.opened, &n.polls, &n.speed, &n.lastSpeed, &n.DoubtedAt, &n.unmoved, &n.stalled, &n.advertisement, &n.hidesProgress, &n.generation,
 	}
 }
 
 // value is zero for an empty row.
-func (n *nullPlaying) value() songspy.NowPlaying {
+func (n *nullableNowPlaying) nowPlaying() songspy.NowPlaying {
 	return songspy.NowPlaying{
 		UserID: songspy.UserID(n.userID.Int64), State: songspy.PlayerState(n.state.String),
 		TrackID: songspy.TrackID(n.trackID.Int64), TrackURI: n.uri.String, DurationMS: n.duration.Int64,
 		StartedAt: n.started.Time, ObservedAt: n.observed.Time, SeenAt: n.seen.Time, ProgressMS: n.progress.Int64,
 		ListenedMS: n.listened.Int64, PausedMS: n.paused.Int64,
-		PausedSince: n.PausedSince, NothingSince: n.NothingSince, ElsewhereAt: n.elsewhere.Time, EndsAt: n.EndsAt,
+		PausedSince: n.PausedSince, IdleSince: n.IdleSince, OtherSeenAt: n.otherSeen.Time, EndsAt: n.EndsAt,
 		Provisional: n.provisional.Bool, Skips: int16(n.skips.Int64),
 		OpenedAt: n.opened.Time, Polls: int16(n.polls.Int64), Speed: int32(n.speed.Int64), LastSpeed: int32(n.lastSpeed.Int64),
-		DoubtedAt: n.DoubtedAt, Unmoved: n.unmoved.Bool, Stalled: n.stalled.Bool, Advertisement: n.advertisement.Bool, HidesProgress: n.hides.Bool,
+		DoubtedAt: n.DoubtedAt, Unmoved: n.unmoved.Bool, Stalled: n.stalled.Bool, Advertisement: n.advertisement.Bool, HidesProgress: n.hidesProgress.Bool,
 		Generation: n.generation.Int64,
 	}
 }
 
 // playingRelation states the rows of now_playing.
-func playingRelation(rows []songspy.NowPlaying) *relation {
+func nowPlayingRowset(rows []songspy.NowPlaying) *rowset {
 	type row = songspy.NowPlaying
-	r := &relation{}
-	column(r, rows, "user_id", "bigint", func(n *row) int64 { return int64(n.UserID) })
-	column(r, rows, "state", "text", func(n *row) string { return string(n.State) })
-	column(r, rows, "track_id", "bigint", func(n *row) int64 { return int64(n.TrackID) })
-	column(r, rows, "track_uri", "text", func(n *row) string { return n.TrackURI })
-	column(r, rows, "duration_ms", "bigint", func(n *row) int64 { return n.DurationMS })
-	column(r, rows, "started_at", "timestamptz", func(n *row) time.Time { return n.StartedAt })
-	column(r, rows, "observed_at", "timestamptz", func(n *row) time.Time { return n.ObservedAt })
-	column(r, rows, "seen_at", "timestamptz", func(n *row) time.Time { return n.SeenAt })
-	column(r, rows, "progress_ms", "bigint", func(n *row) int64 { return n.ProgressMS })
-	column(r, rows, "listened_ms", "bigint", func(n *row) int64 { return n.ListenedMS })
-	column(r, rows, "paused_ms", "bigint", func(n *row) int64 { return n.PausedMS })
-	column(r, rows, "paused_since", "timestamptz", func(n *row) *time.Time { return n.PausedSince })
-	column(r, rows, "nothing_since", "timestamptz", func(n *row) *time.Time { return n.NothingSince })
-	column(r, rows, "elsewhere_at", "timestamptz", func(n *row) time.Time { return n.ElsewhereAt })
-	column(r, rows, "ends_at", "timestamptz", func(n *row) *time.Time { return n.EndsAt })
-	column(r, rows, "provisional", "boolean", func(n *row) bool { return n.Provisional })
-	column(r, rows, "skips", "smallint", func(n *row) int16 { return n.Skips })
-	column(r, rows, "opened_at", "timestamptz", func(n *row) time.Time { return n.OpenedAt })
-	column(r, rows, "polls", "smallint", func(n *row) int16 { return n.Polls })
-	column(r, rows, "speed", "integer", func(n *row) int32 { return n.Speed })
-	column(r, rows, "last_speed", "integer", func(n *row) int32 { return n.LastSpeed })
-	column(r, rows, "doubted_at", "timestamptz", func(n *row) *time.Time { return n.DoubtedAt })
-	column(r, rows, "unmoved", "boolean", func(n *row) bool { return n.Unmoved })
-	column(r, rows, "stalled", "boolean", func(n *row) bool { return n.Stalled })
-	column(r, rows, "advertisement", "boolean", func(n *row) bool { return n.Advertisement })
-	column(r, rows, "hides_progress", "boolean", func(n *row) bool { return n.HidesProgress })
-	column(r, rows, "generation", "bigint", func(n *row) int64 { return n.Generation })
+	r := &rowset{}
+	addColumn(r, rows, "user_id", "bigint", func(n *row) int64 { return int64(n.UserID) })
+	addColumn(r, rows, "state", "text", func(n *row) string { return string(n.State) })
+	addColumn(r, rows, "track_id", "bigint", func(n *row) int64 { return int64(n.TrackID) })
+	addColumn(r, rows, "track_uri", "text", func(n *row) string { return n.TrackURI })
+	addColumn(r, rows, "duration_ms", "bigint", func(n *row) int64 { return n.DurationMS })
+	addColumn(r, rows, "started_at", "timestamptz", func(n *row) time.Time { return n.StartedAt })
+	addColumn(r, rows, "observed_at", "timestamptz", func(n *row) time.Time { return n.ObservedAt })
+	addColumn(r, rows, "seen_at", "timestamptz", func(n *row) time.Time { return n.SeenAt })
+	addColumn(r, rows, "progress_ms", "bigint", func(n *row) int64 { return n.ProgressMS })
+	addColumn(r, rows, "listened_ms", "bigint", func(n *row) int64 { return n.ListenedMS })
+	addColumn(r, rows, "paused_ms", "bigint", func(n *row) int64 { return n.PausedMS })
+	addColumn(r, rows, "paused_since", "timestamptz", func(n *row) *time.Time { return n.PausedSince })
+	addColumn(r, rows, "nothing_since", "timestamptz", func(n *row) *time.Time { return n.IdleSince })
+	addColumn(r, rows, "elsewhere_at", "timestamptz", func(n *row) time.Time { return n.OtherSeenAt })
+	addColumn(r, rows, "ends_at", "timestamptz", func(n *row) *time.Time { return n.EndsAt })
+	addColumn(r, rows, "provisional", "boolean", func(n *row) bool { return n.Provisional })
+	addColumn(r, rows, "skips", "smallint", func(n *row) int16 { return n.Skips })
+	addColumn(r, rows, "opened_at", "timestamptz", func(n *row) time.Time { return n.OpenedAt })
+	addColumn(r, rows, "polls", "smallint", func(n *row) int16 { return n.Polls })
+	addColumn(r, rows, "speed", "integer", func(n *row) int32 { return n.Speed })
+	addColumn(r, rows, "last_speed", "integer", func(n *row) int32 { return n.LastSpeed })
+	addColumn(r, rows, "doubted_at", "timestamptz", func(n *row) *time.Time { return n.DoubtedAt })
+	addColumn(r, rows, "unmoved", "boolean", func(n *row) bool { return n.Unmoved })
+	addColumn(r, rows, "stalled", "boolean", func(n *row) bool { return n.Stalled })
+	addColumn(r, rows, "advertisement", "boolean", func(n *row) bool { return n.Advertisement })
+	addColumn(r, rows, "hides_progress", "boolean", func(n *row) bool { return n.HidesProgress })
+	addColumn(r, rows, "generation", "bigint", func(n *row) int64 { return n.Generation })
 	return r
 }
 
 // upsertPlaying writes the rows that are newer than the stored ones and
 // returns whose they were. The rows it writes stay locked.
-func (s *Store) upsertPlaying(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) (map[songspy.UserID]bool, error) {
+func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) (map[songspy.UserID]bool, error) {
 	written := make(map[songspy.UserID]bool, len(rows))
-	r := playingRelation(rows)
-	err := s.queryWith(ctx, conn, r, `INSERT INTO now_playing (`+r.names()+`) SELECT `+r.names()+` FROM v WHERE true
+	r := nowPlayingRowset(rows)
+	err := s.queryRowset(ctx, conn, r, `INSERT INTO now_playing (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true
 		ON CONFLICT (user_id) DO UPDATE SET
 			state = excluded.state, track_id = excluded.track_id, track_uri = excluded.track_uri,
 			duration_ms = excluded.duration_ms, started_at = excluded.started_at, observed_at = excluded.observed_at, seen_at = excluded.seen_at,
@@ -119,17 +119,17 @@ func (s *Store) upsertPlaying(ctx context.Context, conn gorm.ConnPool, rows []so
 }
 
 // pullBack sets when the rows' people were last observed.
-func (s *Store) pullBack(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) error {
-	r := &relation{}
-	column(r, rows, "user_id", "bigint", func(n *songspy.NowPlaying) int64 { return int64(n.UserID) })
-	column(r, rows, "observed_at", "timestamptz", func(n *songspy.NowPlaying) time.Time { return n.ObservedAt })
-	return s.execWith(ctx, conn, r, `UPDATE now_playing SET observed_at = v.observed_at FROM v WHERE now_playing.user_id = v.user_id`)
+func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) error {
+	r := &rowset{}
+	addColumn(r, rows, "user_id", "bigint", func(n *songspy.NowPlaying) int64 { return int64(n.UserID) })
+	addColumn(r, rows, "observed_at", "timestamptz", func(n *songspy.NowPlaying) time.Time { return n.ObservedAt })
+	return s.execRowset(ctx, conn, r, `UPDATE now_playing SET observed_at = v.observed_at FROM v WHERE now_playing.user_id = v.user_id`)
 }
 
 // observedAt is when the people were last seen, as far as is stored.
-func (s *Store) observedAt(ctx context.Context, conn gorm.ConnPool, ids []songspy.UserID) (map[songspy.UserID]time.Time, error) {
+func (s *Store) readObservedAt(ctx context.Context, conn gorm.ConnPool, ids []songspy.UserID) (map[songspy.UserID]time.Time, error) {
 	seen := make(map[songspy.UserID]time.Time, len(ids))
-	err := s.queryWith(ctx, conn, people(ids), `SELECT user_id, observed_at FROM now_playing WHERE user_id IN (SELECT user_id FROM v)`,
+	err := s.queryRowset(ctx, conn, userIDRowset(ids), `SELECT user_id, observed_at FROM now_playing WHERE user_id IN (SELECT user_id FROM v)`,
 		func(rows *sql.Rows) error {
 			var id songspy.UserID
 			var at time.Time

@@ -10,7 +10,7 @@ import (
 
 // TestSQLite_KeepsItsTracksWhenTheyMayBeChapters migrates a database of the
 // release before, whose table of tracks is written anew.
-func TestSQLite_KeepsItsTracksWhenTheyMayBeChapters(t *testing.T) {
+func TestSQLite_MigrationKeepsTracksWhenChaptersAreAdded(t *testing.T) {
 	s, err := Open(t.Context(), Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "songspy.db"), SealKeys: []SealKey{{ID: "k", Key: make([]byte, 32)}}})
 	if err != nil {
 		t.Fatal(err)

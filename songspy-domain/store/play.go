@@ -18,22 +18,22 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 		return nil
 	}
 	type row = songspy.Play
-	r := &relation{}
-	column(r, plays, "user_id", "bigint", func(p *row) int64 { return int64(p.UserID) })
-	column(r, plays, "track_id", "bigint", func(p *row) int64 { return int64(p.TrackID) })
-	column(r, plays, "started_at", "timestamptz", func(p *row) time.Time { return p.StartedAt })
-	column(r, plays, "ended_at", "timestamptz", func(p *row) time.Time { return p.EndedAt })
-	column(r, plays, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
-	column(r, plays, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
-	column(r, plays, "source", "text", func(p *row) string { return string(p.Source) })
-	column(r, plays, "provisional", "boolean", func(p *row) bool { return p.Provisional })
-	column(r, plays, "probable", "boolean", func(p *row) bool { return p.Probable })
-	if err := s.execWith(ctx, conn, r, `INSERT INTO plays (`+r.names()+`) SELECT `+r.names()+` FROM v`); err != nil {
+	r := &rowset{}
+	addColumn(r, plays, "user_id", "bigint", func(p *row) int64 { return int64(p.UserID) })
+	addColumn(r, plays, "track_id", "bigint", func(p *row) int64 { return int64(p.TrackID) })
+	addColumn(r, plays, "started_at", "timestamptz", func(p *row) time.Time { return p.StartedAt })
+	addColumn(r, plays, "ended_at", "timestamptz", func(p *row) time.Time { return p.EndedAt })
+	addColumn(r, plays, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
+	addColumn(r, plays, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
+	addColumn(r, plays, "source", "text", func(p *row) string { return string(p.Source) })
+	addColumn(r, plays, "provisional", "boolean", func(p *row) bool { return p.Provisional })
+	addColumn(r, plays, "probable", "boolean", func(p *row) bool { return p.Probable })
+	if err := s.execRowset(ctx, conn, r, `INSERT INTO plays (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v`); err != nil {
 		return err
 	}
 	for _, p := range plays {
 		if !p.Probable {
-			recording(conn).play(p.Source)
+			recordedBy(conn).addPlay(p.Source)
 		}
 	}
 	return nil
@@ -44,30 +44,30 @@ const (
 	// selectPlays selects plays with their tracks. Deleted ones have none.
 	selectPlays = `SELECT ` + playColumns + `, ` + trackColumns + ` FROM plays p JOIN tracks t ON t.id = p.track_id `
 	// selectKept selects deleted plays as well.
-	selectKept = `SELECT ` + playColumns + `, ` + trackColumns + `, p.uri_hash, p.isrc_hash FROM plays p LEFT JOIN tracks t ON t.id = p.track_id `
+	selectStoredPlays = `SELECT ` + playColumns + `, ` + trackColumns + `, p.uri_hash, p.isrc_hash FROM plays p LEFT JOIN tracks t ON t.id = p.track_id `
 )
 
 // playInto lists where a row of playColumns is scanned to.
-func playInto(p *songspy.Play) []any {
+func playDest(p *songspy.Play) []any {
 	return []any{
 		&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.InferredMS, &p.Source, &p.Provisional, &p.Probable, &p.DeletedAt,
 	}
 }
 
-func scanPlay(rows *sql.Rows) (of songspy.PlayOf, err error) {
+func scanPlay(rows *sql.Rows) (of songspy.PlayWithTrack, err error) {
 	t := &of.Track
-	err = rows.Scan(append(playInto(&of.Play),
+	err = rows.Scan(append(playDest(&of.Play),
 		&t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)...)
 	of.Play.TrackURI = t.URI
 	return of, err
 }
 
 // scanKept scans a row of selectKept. The track of a deleted play is empty.
-func scanKept(rows *sql.Rows) (k songspy.KeptPlay, hashes trackHashes, err error) {
+func scanStoredPlay(rows *sql.Rows) (k songspy.StoredPlay, hashes trackHashes, err error) {
 	var id, duration sql.NullInt64
 	var uri, kind, title, artists, album, image, url, preview, isrc sql.NullString
 	var created sql.NullTime
-	err = rows.Scan(append(playInto(&k.Play),
+	err = rows.Scan(append(playDest(&k.Play),
 		&id, &uri, &kind, &title, &artists, &album, &image, &url, &preview, &duration, &isrc, &created, &hashes.uri, &hashes.isrc)...)
 	k.Track = songspy.Track{
 		ID: songspy.TrackID(id.Int64), URI: uri.String, Kind: songspy.TrackKind(kind.String), Title: title.String, Artists: artists.String,
@@ -81,7 +81,7 @@ func scanKept(rows *sql.Rows) (k songspy.KeptPlay, hashes trackHashes, err error
 // Plays returns up to limit of the person's plays, newest first, that come
 // after the given one by start and id (the zero Play: from the newest).
 // Deleted ones are not among them. Fewer than limit means that there are no more.
-func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayOf, err error) {
+func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
 	where, args := `WHERE p.user_id = $1 AND p.deleted_at IS NULL `, []any{int64(id), limit}
 	if !after.StartedAt.IsZero() {
 		where, args = where+`AND (p.started_at, p.id) < ($3, $4) `, append(args, after.StartedAt, int64(after.ID))
@@ -106,19 +106,19 @@ func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserT
 		k := key{user, track}
 		t, ok := sum[k]
 		if !ok {
-			t = songspy.UserTrack{UserID: user, TrackID: track, FirstHeardAt: first, LastHeardAt: last, Local: songspy.IsLocal(uri)}
+			t = songspy.UserTrack{UserID: user, TrackID: track, FirstPlayedAt: first, LastPlayedAt: last, Local: songspy.IsLocal(uri)}
 		}
-		if first.Before(t.FirstHeardAt) {
-			t.FirstHeardAt = first
+		if first.Before(t.FirstPlayedAt) {
+			t.FirstPlayedAt = first
 		}
-		if last.After(t.LastHeardAt) {
-			t.LastHeardAt = last
+		if last.After(t.LastPlayedAt) {
+			t.LastPlayedAt = last
 		}
 		t.Plays += plays
 		sum[k] = t
 	}
 	for _, n := range open {
-		if n.Open() && n.TrackID != 0 {
+		if n.IsOpen() && n.TrackID != 0 {
 			add(n.UserID, n.TrackID, n.TrackURI, n.StartedAt, n.SeenAt, 0)
 		}
 	}
@@ -154,18 +154,18 @@ func (s *Store) upsertUserTracks(ctx context.Context, conn gorm.ConnPool, rows [
 		last_heard_at = CASE WHEN excluded.last_heard_at > user_tracks.last_heard_at THEN excluded.last_heard_at ELSE user_tracks.last_heard_at END`)
 }
 
-func (s *Store) mergeUserTracks(ctx context.Context, conn gorm.ConnPool, rows []songspy.UserTrack, otherwise string) error {
+func (s *Store) mergeUserTracks(ctx context.Context, conn gorm.ConnPool, rows []songspy.UserTrack, onConflict string) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	type row = songspy.UserTrack
-	r := &relation{}
-	column(r, rows, "user_id", "bigint", func(t *row) int64 { return int64(t.UserID) })
-	column(r, rows, "track_id", "bigint", func(t *row) int64 { return int64(t.TrackID) })
-	column(r, rows, "first_heard_at", "timestamptz", func(t *row) time.Time { return t.FirstHeardAt })
-	column(r, rows, "last_heard_at", "timestamptz", func(t *row) time.Time { return t.LastHeardAt })
-	column(r, rows, "plays", "bigint", func(t *row) int64 { return t.Plays })
-	column(r, rows, "local", "boolean", func(t *row) bool { return t.Local })
-	return s.execWith(ctx, conn, r, `INSERT INTO user_tracks (`+r.names()+`) SELECT `+r.names()+` FROM v WHERE true
-		ON CONFLICT (user_id, track_id) `+otherwise)
+	r := &rowset{}
+	addColumn(r, rows, "user_id", "bigint", func(t *row) int64 { return int64(t.UserID) })
+	addColumn(r, rows, "track_id", "bigint", func(t *row) int64 { return int64(t.TrackID) })
+	addColumn(r, rows, "first_heard_at", "timestamptz", func(t *row) time.Time { return t.FirstPlayedAt })
+	addColumn(r, rows, "last_heard_at", "timestamptz", func(t *row) time.Time { return t.LastPlayedAt })
+	addColumn(r, rows, "plays", "bigint", func(t *row) int64 { return t.Plays })
+	addColumn(r, rows, "local", "boolean", func(t *row) bool { return t.Local })
+	return s.execRowset(ctx, conn, r, `INSERT INTO user_tracks (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true
+		ON CONFLICT (user_id, track_id) `+onConflict)
 }

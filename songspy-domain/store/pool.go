@@ -24,8 +24,8 @@ type pool struct {
 // gorm takes whatever can commit for a transaction that has begun.
 type dbPool struct {
 	pool
-	db       *sql.DB
-	recorded atomic.Pointer[func(songspy.Recorded)]
+	db         *sql.DB
+	onRecorded atomic.Pointer[func(songspy.RecordedCounts)]
 }
 
 // BeginTx implements gorm.ConnPoolBeginner.
@@ -34,22 +34,22 @@ func (p *dbPool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.ConnPool, 
 	if err != nil {
 		return nil, err
 	}
-	return &txPool{pool: pool{conn: tx, observe: p.observe}, tx: tx, of: p}, nil
+	return &txPool{pool: pool{conn: tx, observe: p.observe}, tx: tx, parent: p}, nil
 }
 
 // txPool is the pool within a transaction.
 type txPool struct {
 	pool
 	tx       *sql.Tx
-	of       *dbPool
-	recorded recorded
+	parent   *dbPool
+	recorded txRecorded
 }
 
 // Commit implements gorm.TxCommitter. What was recorded counts from here on.
 func (p *txPool) Commit() error {
 	err := p.tx.Commit()
-	if tell := p.of.recorded.Load(); err == nil && tell != nil && len(p.recorded.Plays)+len(p.recorded.Gaps) > 0 {
-		(*tell)(songspy.Recorded(p.recorded))
+	if callback := p.parent.onRecorded.Load(); err == nil && callback != nil && len(p.recorded.Plays)+len(p.recorded.Gaps) > 0 {
+		(*callback)(songspy.RecordedCounts(p.recorded))
 	}
 	return err
 }
@@ -65,23 +65,23 @@ func (p *pool) PrepareContext(context.Context, string) (*sql.Stmt, error) {
 
 // ExecContext implements gorm.ConnPool.
 func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	defer p.observed(query)()
-	return p.conn.ExecContext(ctx, query, canonical(args)...)
+	defer p.timeStatement(query)()
+	return p.conn.ExecContext(ctx, query, canonicalArgs(args)...)
 }
 
 // QueryContext implements gorm.ConnPool.
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	defer p.observed(query)()
-	return p.conn.QueryContext(ctx, query, canonical(args)...) //nolint:sqlclosecheck // the caller closes them
+	defer p.timeStatement(query)()
+	return p.conn.QueryContext(ctx, query, canonicalArgs(args)...) //nolint:sqlclosecheck // the caller closes them
 }
 
 // QueryRowContext implements gorm.ConnPool.
 func (p *pool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	defer p.observed(query)()
-	return p.conn.QueryRowContext(ctx, query, canonical(args)...)
+	defer p.timeStatement(query)()
+	return p.conn.QueryRowContext(ctx, query, canonicalArgs(args)...)
 }
 
-func (p *pool) observed(query string) func() {
+func (p *pool) timeStatement(query string) func() {
 	if p.observe == nil {
 		return func() {}
 	}
@@ -90,7 +90,7 @@ func (p *pool) observed(query string) func() {
 }
 
 // canonical is args with every text and time as the databases keep them.
-func canonical(args []any) []any {
+func canonicalArgs(args []any) []any {
 	out := make([]any, len(args))
 	for i, a := range args {
 		out[i] = canonicalValue(a)
@@ -101,26 +101,26 @@ func canonical(args []any) []any {
 func canonicalValue(a any) any {
 	switch v := a.(type) {
 	case string:
-		return clean(v)
+		return cleanText(v)
 	case *string:
 		if v != nil {
-			return clean(*v)
+			return cleanText(*v)
 		}
 	case []string:
-		return each(v, clean)
+		return mapSlice(v, cleanText)
 	case time.Time:
-		return instant(v)
+		return dbTime(v)
 	case *time.Time:
-		return instantOrNil(v)
+		return dbTimeOrNil(v)
 	case []time.Time:
-		return each(v, instant)
+		return mapSlice(v, dbTime)
 	case []*time.Time:
-		return each(v, instantOrNil)
+		return mapSlice(v, dbTimeOrNil)
 	}
 	return a
 }
 
-func each[T any](in []T, f func(T) T) []T {
+func mapSlice[T any](in []T, f func(T) T) []T {
 	out := make([]T, len(in))
 	for i, v := range in {
 		out[i] = f(v)
@@ -129,17 +129,17 @@ func each[T any](in []T, f func(T) T) []T {
 }
 
 // instant is t in UTC and whole microseconds, the finest that both databases keep.
-func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func dbTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-func instantOrNil(t *time.Time) *time.Time {
+func dbTimeOrNil(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	v := instant(*t)
+	v := dbTime(*t)
 	return &v
 }
 
 // clean makes any text one that Postgres takes: valid UTF-8 without NUL.
-func clean(s string) string {
+func cleanText(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
 }

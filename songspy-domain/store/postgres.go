@@ -30,7 +30,7 @@ const (
 	// migrationLock is the advisory lock of migrations: "songspy" in hexadecimal.
 	migrationLock int64 = 0x736f6e67737079
 	// pooledLook is how often changes are polled where notifications do not come.
-	pooledLook = 200 * time.Millisecond
+	pooledPollInterval = 200 * time.Millisecond
 )
 
 // pinnedSettings are the settings of every session, whatever the role, the
@@ -48,8 +48,8 @@ type postgresEngine struct {
 	pooled atomic.Bool
 	// listening guards listener, the one connection that notifications come in
 	// on. Who does not get it polls.
-	listening sync.Mutex
-	listener  *pgx.Conn
+	listenMutex sync.Mutex
+	listenConn  *pgx.Conn
 }
 
 func openPostgres(o Options) (engine, error) {
@@ -59,7 +59,7 @@ func openPostgres(o Options) (engine, error) {
 	config, err := pgx.ParseConfig(o.URL)
 	if err != nil {
 		// The cause may quote parts of the URL, which may hold a password.
-		return nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "The database URL " + databaseurl.ErrEscape.Error() + "."}
+		return nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "The database URL " + databaseurl.ErrEncoding.Error() + "."}
 	}
 	if o.SimpleProtocol {
 		config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
@@ -98,7 +98,7 @@ func (e *postgresEngine) dialector(pool gorm.ConnPool) gorm.Dialector {
 
 func (e *postgresEngine) dialect() (goose.Dialect, string) { return goose.DialectPostgres, "postgres" }
 
-func (e *postgresEngine) versionTable() string {
+func (e *postgresEngine) versionTableQuery() string {
 	return "SELECT 1 WHERE to_regclass('goose_db_version') IS NOT NULL"
 }
 
@@ -111,7 +111,7 @@ func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration,
 	if err != nil {
 		return nil, err
 	}
-	hangUp := func() error { return conn.Close(context.WithoutCancel(ctx)) }
+	closeConn := func() error { return conn.Close(context.WithoutCancel(ctx)) }
 	var tx pgx.Tx
 	try := func(ctx context.Context) (taken bool, err error) {
 		if tx, err = conn.Begin(ctx); err != nil {
@@ -124,16 +124,16 @@ func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration,
 		_, err = tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
 		return true, err
 	}
-	holder := func(ctx context.Context) (migrationHolder, error) { return migrationHolderOf(ctx, conn) }
+	holder := func(ctx context.Context) (migrationHolder, error) { return readMigrationHolder(ctx, conn) }
 	if err := awaitMigrationLock(ctx, wait, log, try, holder); err != nil {
-		return nil, errors.Join(err, hangUp())
+		return nil, errors.Join(err, closeConn())
 	}
-	return func() error { return errors.Join(tx.Commit(context.WithoutCancel(ctx)), hangUp()) }, nil
+	return func() error { return errors.Join(tx.Commit(context.WithoutCancel(ctx)), closeConn()) }, nil
 }
 
 // migrationHolderOf describes the server process that holds the migration
 // lock; zero if none does any more.
-func migrationHolderOf(ctx context.Context, conn *pgx.Conn) (migrationHolder, error) {
+func readMigrationHolder(ctx context.Context, conn *pgx.Conn) (migrationHolder, error) {
 	var pid, seconds int64
 	var application, client, state string
 	err := conn.QueryRow(ctx, `SELECT l.pid, COALESCE(a.application_name, ''), COALESCE(host(a.client_addr), ''), COALESCE(a.state, ''),
@@ -159,8 +159,8 @@ func migrationHolderOf(ctx context.Context, conn *pgx.Conn) (migrationHolder, er
 		state = fmt.Sprintf("%s since %s", state, (time.Duration(seconds) * time.Second).Truncate(time.Minute))
 	}
 	return migrationHolder{
-		who:    sentence(fmt.Sprintf("server process %d", pid), application, client, state),
-		remedy: fmt.Sprintf("Otherwise end it with SELECT pg_terminate_backend(%d), and migrate again.", pid),
+		process: joinNonEmpty(fmt.Sprintf("server process %d", pid), application, client, state),
+		remedy:  fmt.Sprintf("Otherwise end it with SELECT pg_terminate_backend(%d), and migrate again.", pid),
 	}, nil
 }
 
@@ -176,56 +176,56 @@ func (e *postgresEngine) writable(ctx context.Context) error {
 	return nil
 }
 
-func (e *postgresEngine) begin(context.Context) (func(), error) { return func() {}, nil }
+func (e *postgresEngine) beginWrite(context.Context) (func(), error) { return func() {}, nil }
 
 // keyShare is the weakest lock that relinking, unlinking and erasing, which
 // lock FOR UPDATE, wait for: a person who is being renamed is no obstacle.
-func (e *postgresEngine) keyShare() string { return " FOR KEY SHARE" }
+func (e *postgresEngine) forKeyShare() string { return " FOR KEY SHARE" }
 
 func (e *postgresEngine) forUpdate() string { return " FOR UPDATE" }
 
 // erased does nothing: the server removes dead rows by itself. docs/erasure.md
 // says what holds them until then.
-func (e *postgresEngine) erased() {}
+func (e *postgresEngine) afterErasure() {}
 
 // scrub does nothing: VACUUM FULL would lock every table for minutes. When an
 // operator wants it, docs/erasure.md says.
 func (e *postgresEngine) scrub(context.Context, bool) error { return nil }
 
-func (e *postgresEngine) day(column string) string {
+func (e *postgresEngine) dayExpression(column string) string {
 	return "(" + column + " AT TIME ZONE 'UTC')::date - DATE '1970-01-01'"
 }
 
-func (e *postgresEngine) clock() string { return "SELECT clock_timestamp()" }
+func (e *postgresEngine) clockQuery() string { return "SELECT clock_timestamp()" }
 
-func (e *postgresEngine) with(r *relation) (string, []any, error) {
-	clause, args := r.arrays()
+func (e *postgresEngine) rowsetCTE(r *rowset) (string, []any, error) {
+	clause, args := r.postgresCTE()
 	return clause, args, nil
 }
 
-func (e *postgresEngine) notify(ctx context.Context, conn gorm.ConnPool) error {
+func (e *postgresEngine) notifyChange(ctx context.Context, conn gorm.ConnPool) error {
 	_, err := conn.ExecContext(ctx, "SELECT pg_notify($1, '')", changesChannel)
 	return err
 }
 
-func (e *postgresEngine) wait(ctx context.Context, d time.Duration) {
+func (e *postgresEngine) waitForChange(ctx context.Context, d time.Duration) {
 	if e.pooled.Load() {
-		sleep(ctx, min(d, pooledLook))
+		sleep(ctx, min(d, pooledPollInterval))
 		return
 	}
-	if !e.listening.TryLock() {
+	if !e.listenMutex.TryLock() {
 		sleep(ctx, d)
 		return
 	}
-	defer e.listening.Unlock()
+	defer e.listenMutex.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	if err := e.listen(ctx); errors.Is(err, errPooled) {
-		e.log.InfoContext(ctx, "the database is reached through a connection pooler, which carries no notifications: changes are polled", "every", pooledLook)
+		e.log.InfoContext(ctx, "the database is reached through a connection pooler, which carries no notifications: changes are polled", "every", pooledPollInterval)
 		e.pooled.Store(true)
 	} else if err != nil && ctx.Err() == nil {
 		e.log.WarnContext(ctx, "changes are polled: cannot listen for them", "error", err)
-		e.hangUp(ctx)
+		e.closeListenConn(ctx)
 		<-ctx.Done()
 	}
 }
@@ -235,7 +235,7 @@ var errPooled = errors.New("a connection pooler stands between")
 
 // throughPooler reports whether the connection ends at a pooler: a pooler
 // announces a process of its own, and not the server's that executes the query.
-func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
+func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var pid uint32
 	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
 	return pid != conn.PgConn().PID(), err
@@ -243,12 +243,12 @@ func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
 
 // listen returns nil when a notification has come; the caller holds listening.
 func (e *postgresEngine) listen(ctx context.Context) error {
-	if e.listener == nil || e.listener.IsClosed() {
+	if e.listenConn == nil || e.listenConn.IsClosed() {
 		conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
 		if err != nil {
 			return err
 		}
-		if pooled, err := throughPooler(ctx, conn); pooled || err != nil {
+		if pooled, err := isPooled(ctx, conn); pooled || err != nil {
 			if err == nil {
 				err = errPooled
 			}
@@ -257,29 +257,29 @@ func (e *postgresEngine) listen(ctx context.Context) error {
 		if _, err := conn.Exec(ctx, "LISTEN "+changesChannel); err != nil {
 			return errors.Join(err, conn.Close(ctx))
 		}
-		e.listener = conn
+		e.listenConn = conn
 	}
-	_, err := e.listener.WaitForNotification(ctx)
+	_, err := e.listenConn.WaitForNotification(ctx)
 	return err
 }
 
 // hangUp closes the listening connection; the caller holds listening.
-func (e *postgresEngine) hangUp(ctx context.Context) {
-	if e.listener == nil {
+func (e *postgresEngine) closeListenConn(ctx context.Context) {
+	if e.listenConn == nil {
 		return
 	}
-	if err := e.listener.Close(ctx); err != nil {
+	if err := e.listenConn.Close(ctx); err != nil {
 		e.log.DebugContext(ctx, "closing the listening connection", "error", err)
 	}
-	e.listener = nil
+	e.listenConn = nil
 }
 
 // close waits for the waiter, whose context the store has ended.
 func (e *postgresEngine) close() error {
-	e.listening.Lock()
-	defer e.listening.Unlock()
+	e.listenMutex.Lock()
+	defer e.listenMutex.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	e.hangUp(ctx)
+	e.closeListenConn(ctx)
 	return e.db.Close()
 }

@@ -15,10 +15,10 @@ import (
 
 const (
 	// callsKept is how long buckets of calls are kept.
-	callsKept = 31 * 24 * time.Hour
+	callsRetention = 31 * 24 * time.Hour
 	// refusalsKept is how long refusals are kept: after that the plan has grown
 	// to a multiple of what they taught.
-	refusalsKept = 180 * 24 * time.Hour
+	refusalsRetention = 180 * 24 * time.Hour
 )
 
 // CountCalls adds calls to those of an account, and returns its buckets from
@@ -50,7 +50,7 @@ func (s *Store) CountCalls(ctx context.Context, account string, calls []quota.Bu
 			first = first || sum == b.Calls
 		}
 		if first {
-			if err := tx.Exec(`DELETE FROM quota_calls WHERE account = ? AND bucket < ?`, account, calls[0].At.Add(-callsKept)).Error; err != nil {
+			if err := tx.Exec(`DELETE FROM quota_calls WHERE account = ? AND bucket < ?`, account, calls[0].At.Add(-callsRetention)).Error; err != nil {
 				return err
 			}
 		}
@@ -75,10 +75,10 @@ func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := tx.Exec(`INSERT INTO quota_refusals (account, refused_at, endpoint, calls, retry_after_ms, quota) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (account, refused_at) DO NOTHING`,
-			account, instant(r.At), string(r.Endpoint), string(calls), r.RetryAfterMS, r.Quota).Error; err != nil {
+			account, dbTime(r.At), string(r.Endpoint), string(calls), r.RetryAfterMS, r.Quota).Error; err != nil {
 			return err
 		}
-		return tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at < ?`, account, r.At.Add(-refusalsKept)).Error
+		return tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at < ?`, account, r.At.Add(-refusalsRetention)).Error
 	})
 }
 
@@ -111,15 +111,15 @@ type QuotaStatus struct {
 	Calls quota.Counts `json:"calls"`
 	// Refusals are how many times the quota was found exceeded in the last seven
 	// days, not counting probes, and Last is the last time ever; nil: never.
-	Refusals int64          `json:"refusals"`
-	Last     *quota.Refusal `json:"last"`
+	Refusals    int64          `json:"refusals"`
+	LastRefusal *quota.Refusal `json:"last"`
 }
 
 // quotaStatus reads how the accounts of the instance's own apps stand.
 func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]QuotaStatus, error) {
 	all := map[string]QuotaStatus{}
 	enter := func(account string, change func(*QuotaStatus)) {
-		if _, brought := songspy.OwnClientID(account); brought {
+		if _, isUserApp := songspy.UserAppClientID(account); isUserApp {
 			return // such an app is as good as its owner's name
 		}
 		its, known := all[account]
@@ -149,7 +149,7 @@ func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]Quot
 		}
 		enter(account, func(q *QuotaStatus) {
 			last := r
-			q.Last = &last // the newest comes last
+			q.LastRefusal = &last // the newest comes last
 			if now.Sub(r.At) < 7*24*time.Hour {
 				q.Refusals++
 			}

@@ -15,31 +15,31 @@ import (
 // an array for each column on Postgres, one JSON text on SQLite. The
 // statement's text stays the same, so it is planned once, and no limit on the
 // number of arguments applies.
-type relation struct {
-	columns []relationColumn
+type rowset struct {
+	columns []rowsetColumn
 	size    int
 }
 
-type relationColumn struct {
-	name, kind string // kind is the column's type on Postgres
-	values     any    // a slice
-	at         func(row int) any
+type rowsetColumn struct {
+	name, pgType string // kind is the column's type on Postgres
+	values       any    // a slice
+	valueAt      func(row int) any
 }
 
 // column adds a column: of takes its value from a row. kind is Postgres's type.
-func column[R, T any](r *relation, rows []R, name, kind string, of func(*R) T) {
+func addColumn[R, T any](r *rowset, rows []R, name, kind string, of func(*R) T) {
 	values := make([]T, len(rows))
 	for i := range rows {
 		values[i] = of(&rows[i])
 	}
 	r.size = len(rows)
-	r.columns = append(r.columns, relationColumn{
-		name: name, kind: kind, values: values,
-		at: func(row int) any { return values[row] },
+	r.columns = append(r.columns, rowsetColumn{
+		name: name, pgType: kind, values: values,
+		valueAt: func(row int) any { return values[row] },
 	})
 }
 
-func (r *relation) names() string {
+func (r *rowset) columnNames() string {
 	names := make([]string, len(r.columns))
 	for i, c := range r.columns {
 		names[i] = c.name
@@ -48,23 +48,23 @@ func (r *relation) names() string {
 }
 
 // arrays states the relation as arrays, for Postgres.
-func (r *relation) arrays() (clause string, args []any) {
+func (r *rowset) postgresCTE() (clause string, args []any) {
 	casts := make([]string, len(r.columns))
 	for i, c := range r.columns {
-		casts[i] = fmt.Sprintf("$%d::%s[]", i+1, c.kind)
+		casts[i] = fmt.Sprintf("$%d::%s[]", i+1, c.pgType)
 		args = append(args, c.values)
 	}
-	return fmt.Sprintf("WITH v (%s) AS (SELECT * FROM unnest(%s)) ", r.names(), strings.Join(casts, ", ")), args
+	return fmt.Sprintf("WITH v (%s) AS (SELECT * FROM unnest(%s)) ", r.columnNames(), strings.Join(casts, ", ")), args
 }
 
 // json states the relation as one JSON text, for SQLite. Times become the
 // microseconds that the driver would make of them.
-func (r *relation) json() (clause string, args []any, err error) {
+func (r *rowset) sqliteCTE() (clause string, args []any, err error) {
 	rows := make([][]any, r.size)
 	for i := range rows {
 		rows[i] = make([]any, len(r.columns))
 		for j, c := range r.columns {
-			switch v := canonicalValue(c.at(i)).(type) {
+			switch v := canonicalValue(c.valueAt(i)).(type) {
 			case time.Time:
 				rows[i][j] = v.UnixMicro()
 			case *time.Time:
@@ -84,12 +84,12 @@ func (r *relation) json() (clause string, args []any, err error) {
 	for j := range cells {
 		cells[j] = fmt.Sprintf("value ->> %d", j)
 	}
-	return fmt.Sprintf("WITH v (%s) AS (SELECT %s FROM json_each($1)) ", r.names(), strings.Join(cells, ", ")), []any{string(text)}, nil
+	return fmt.Sprintf("WITH v (%s) AS (SELECT %s FROM json_each($1)) ", r.columnNames(), strings.Join(cells, ", ")), []any{string(text)}, nil
 }
 
 // execWith runs a statement over v, the relation.
-func (s *Store) execWith(ctx context.Context, conn gorm.ConnPool, r *relation, statement string) error {
-	clause, args, err := s.engine.with(r)
+func (s *Store) execRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, statement string) error {
+	clause, args, err := s.engine.rowsetCTE(r)
 	if err != nil {
 		return err
 	}
@@ -98,8 +98,8 @@ func (s *Store) execWith(ctx context.Context, conn gorm.ConnPool, r *relation, s
 }
 
 // queryWith runs a query over v, the relation, and scans each row that it yields.
-func (s *Store) queryWith(ctx context.Context, conn gorm.ConnPool, r *relation, query string, scan func(*sql.Rows) error) error {
-	clause, args, err := s.engine.with(r)
+func (s *Store) queryRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, query string, scan func(*sql.Rows) error) error {
+	clause, args, err := s.engine.rowsetCTE(r)
 	if err != nil {
 		return err
 	}

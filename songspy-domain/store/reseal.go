@@ -12,31 +12,31 @@ import (
 )
 
 // Resealed is what became of some rows, one of a person, that were to be sealed anew.
-type Resealed struct {
+type ResealResult struct {
 	// Last is the last person who was dealt with, Seen how many were.
-	Last songspy.UserID
-	Seen int
+	LastUserID songspy.UserID
+	Processed  int
 	// By counts them by the key that sealed them before; those in which nothing
 	// lies sealed are not among them.
-	By map[string]int
+	ByKey map[string]int
 	// Anew were sealed with the primary key now; Overtaken were replaced meanwhile.
-	Anew, Overtaken int
+	Resealed, Replaced int
 	// Broken are the people of those that do not open: sealed with a key that is
 	// not given, or damaged. They are left as they are.
-	Broken []songspy.UserID
+	Undecryptable []songspy.UserID
 }
 
 // note enters what became of one; an error that is not its own is given back.
-func (r *Resealed) note(id songspy.UserID, won bool, err error) error {
+func (r *ResealResult) record(id songspy.UserID, replaced bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:
-		r.Broken = append(r.Broken, id)
+		r.Undecryptable = append(r.Undecryptable, id)
 	case err != nil:
 		return err
-	case won:
-		r.Anew++
+	case replaced:
+		r.Resealed++
 	default:
-		r.Overtaken++
+		r.Replaced++
 	}
 	return nil
 }
@@ -50,28 +50,28 @@ func (s *Store) LinkCount(ctx context.Context) (n int64, err error) {
 // given one, with the primary key, where another has sealed them. It works
 // beside everything else: a link that is renewed meanwhile keeps what the
 // renewal wrote. Seen less than limit means that there are no more.
-func (s *Store) Reseal(ctx context.Context, after songspy.UserID, limit int) (r Resealed, err error) {
-	r = Resealed{Last: after, By: map[string]int{}}
+func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int) (r ResealResult, err error) {
+	r = ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []linkRow
 	if err := s.query(ctx).Where("user_id > ?", after).Order("user_id").Limit(limit).Find(&rows).Error; err != nil {
 		return r, translate(err)
 	}
 	for i := range rows {
 		row := &rows[i]
-		r.Last, r.Seen = row.UserID, r.Seen+1
+		r.LastUserID, r.Processed = row.UserID, r.Processed+1
 		if len(row.RefreshTokenSealed) == 0 {
 			continue
 		}
-		by := sealedBy(row.AccessTokenSealed)
-		if other := sealedBy(row.RefreshTokenSealed); other != s.sealer.primary {
+		by := sealKeyOf(row.AccessTokenSealed)
+		if other := sealKeyOf(row.RefreshTokenSealed); other != s.sealer.primary {
 			by = other
 		}
-		r.By[by]++
+		r.ByKey[by]++
 		if by == s.sealer.primary {
 			continue
 		}
-		won, err := s.resealOne(ctx, row)
-		if err := r.note(row.UserID, won, err); err != nil {
+		replaced, err := s.resealLink(ctx, row)
+		if err := r.record(row.UserID, replaced, err); err != nil {
 			return r, err
 		}
 	}
@@ -79,8 +79,8 @@ func (s *Store) Reseal(ctx context.Context, after songspy.UserID, limit int) (r 
 }
 
 // resealOne seals a link's tokens anew; false if they have been replaced since.
-func (s *Store) resealOne(ctx context.Context, row *linkRow) (won bool, err error) {
-	former := [2][]byte{bytes.Clone(row.AccessTokenSealed), bytes.Clone(row.RefreshTokenSealed)}
+func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, err error) {
+	previous := [2][]byte{bytes.Clone(row.AccessTokenSealed), bytes.Clone(row.RefreshTokenSealed)}
 	l, err := s.open(row)
 	if err != nil {
 		return false, err
@@ -91,17 +91,17 @@ func (s *Store) resealOne(ctx context.Context, row *linkRow) (won bool, err erro
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&linkRow{}).
-			Where("user_id = ? AND access_token_sealed = ? AND refresh_token_sealed = ?", row.UserID, former[0], former[1]).
+			Where("user_id = ? AND access_token_sealed = ? AND refresh_token_sealed = ?", row.UserID, previous[0], previous[1]).
 			UpdateColumns(map[string]any{"access_token_sealed": row.AccessTokenSealed, "refresh_token_sealed": row.RefreshTokenSealed})
-		won = done.RowsAffected == 1
+		replaced = done.RowsAffected == 1
 		return done.Error
 	})
-	return won && err == nil, err
+	return replaced && err == nil, err
 }
 
 // sealedBy names the key that sealed the text, fit to be printed.
-func sealedBy(sealed []byte) string {
-	id, _, ok := cutSeal(sealed)
+func sealKeyOf(sealed []byte) string {
+	id, _, ok := parseSealed(sealed)
 	if !ok {
 		return "(damaged)"
 	}

@@ -10,7 +10,7 @@ import (
 
 // sealedColumn is a column in which something lies sealed, one of a person, and
 // the column of its table that names the person.
-type sealedColumn struct{ table, person, column string }
+type sealedColumn struct{ table, userColumn, column string }
 
 var (
 	mailAddresses = sealedColumn{songspy.User{}.TableName(), "id", "email_sealed"}
@@ -24,7 +24,7 @@ func (s *Store) AddressCount(ctx context.Context) (int64, error) {
 }
 
 // ResealAddresses is Reseal for the addresses of people, by ascending person.
-func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit int) (Resealed, error) {
+func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
 	return s.resealColumn(ctx, mailAddresses, after, limit)
 }
 
@@ -34,7 +34,7 @@ func (s *Store) SeatAddressCount(ctx context.Context) (int64, error) {
 }
 
 // ResealSeatAddresses is Reseal for the addresses that wait to be entered.
-func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, limit int) (Resealed, error) {
+func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
 	return s.resealColumn(ctx, seatAddresses, after, limit)
 }
 
@@ -44,7 +44,7 @@ func (s *Store) DeletionKeyCount(ctx context.Context) (int64, error) {
 }
 
 // ResealDeletionKeys is Reseal for the keys of users' deleted plays.
-func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (Resealed, error) {
+func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
 	return s.resealColumn(ctx, deletionKeys, after, limit)
 }
 
@@ -52,26 +52,26 @@ func (s *Store) countSealed(ctx context.Context, of sealedColumn) (n int64, err 
 	return n, translate(s.query(ctx).Table(of.table).Where("length(" + of.column + ") > 0").Count(&n).Error)
 }
 
-func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy.UserID, limit int) (r Resealed, err error) {
-	r = Resealed{Last: after, By: map[string]int{}}
+func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy.UserID, limit int) (r ResealResult, err error) {
+	r = ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []struct {
-		Person songspy.UserID
+		UserID songspy.UserID
 		Sealed []byte
 	}
-	err = s.query(ctx).Table(of.table).Select(of.person+" AS person, "+of.column+" AS sealed").
-		Where(of.person+" > ? AND length("+of.column+") > 0", after).Order(of.person).Limit(limit).Find(&rows).Error
+	err = s.query(ctx).Table(of.table).Select(of.userColumn+" AS person, "+of.column+" AS sealed").
+		Where(of.userColumn+" > ? AND length("+of.column+") > 0", after).Order(of.userColumn).Limit(limit).Find(&rows).Error
 	if err != nil {
 		return r, translate(err)
 	}
 	for _, row := range rows {
-		r.Last, r.Seen = row.Person, r.Seen+1
-		by := sealedBy(row.Sealed)
-		r.By[by]++
+		r.LastUserID, r.Processed = row.UserID, r.Processed+1
+		by := sealKeyOf(row.Sealed)
+		r.ByKey[by]++
 		if by == s.sealer.primary {
 			continue
 		}
-		won, err := s.resealValue(ctx, of, row.Person, row.Sealed)
-		if err := r.note(row.Person, won, err); err != nil {
+		replaced, err := s.resealValue(ctx, of, row.UserID, row.Sealed)
+		if err := r.record(row.UserID, replaced, err); err != nil {
 			return r, err
 		}
 	}
@@ -79,20 +79,20 @@ func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy
 }
 
 // resealValue seals a value anew; false if it has been replaced since.
-func (s *Store) resealValue(ctx context.Context, of sealedColumn, person songspy.UserID, former []byte) (won bool, err error) {
-	place := placeIn(of.table, of.column, person)
-	value, err := s.sealer.open(former, place)
+func (s *Store) resealValue(ctx context.Context, of sealedColumn, person songspy.UserID, previous []byte) (replaced bool, err error) {
+	aad := columnAAD(of.table, of.column, person)
+	value, err := s.sealer.open(previous, aad)
 	if err != nil {
 		return false, err
 	}
-	sealed, err := s.sealer.seal(value, place)
+	sealed, err := s.sealer.seal(value, aad)
 	if err != nil {
 		return false, err
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Table(of.table).Where(of.person+" = ? AND "+of.column+" = ?", person, former).UpdateColumn(of.column, sealed)
-		won = done.RowsAffected == 1
+		done := tx.Table(of.table).Where(of.userColumn+" = ? AND "+of.column+" = ?", person, previous).UpdateColumn(of.column, sealed)
+		replaced = done.RowsAffected == 1
 		return done.Error
 	})
-	return won && err == nil, err
+	return replaced && err == nil, err
 }

@@ -29,7 +29,7 @@ const (
 
 // errSealBroken says that sealed text is damaged, or was moved here from
 // another row or column.
-var errSealBroken = errors.New("sealed text does not open: it is damaged or belongs to another row")
+var errUndecryptable = errors.New("sealed text does not open: it is damaged or belongs to another row")
 
 // sealer seals with its primary key and opens with any that it has.
 //
@@ -68,17 +68,17 @@ func newSealer(keys []SealKey) (*sealer, error) {
 }
 
 // place binds sealed text of a link to where it lies: it does not open anywhere else.
-func place(column string, id songspy.UserID) []byte {
-	return placeIn(songspy.Link{}.TableName(), column, id)
+func linkAAD(column string, id songspy.UserID) []byte {
+	return columnAAD(songspy.Link{}.TableName(), column, id)
 }
 
 // placeIn binds sealed text to a person's row of a table.
-func placeIn(table, column string, id songspy.UserID) []byte {
+func columnAAD(table, column string, id songspy.UserID) []byte {
 	return []byte(table + "|" + column + "|" + strconv.FormatInt(int64(id), 10))
 }
 
-func (s *sealer) seal(secret songspy.Secret, place []byte) ([]byte, error) {
-	text, err := s.aeads[s.primary].Encrypt([]byte(secret.Reveal()), place)
+func (s *sealer) seal(secret songspy.Secret, aad []byte) ([]byte, error) {
+	text, err := s.aeads[s.primary].Encrypt([]byte(secret.Reveal()), aad)
 	if err != nil {
 		return nil, &songspy.Error{Code: songspy.CodeInternal, Err: err}
 	}
@@ -88,10 +88,10 @@ func (s *sealer) seal(secret songspy.Secret, place []byte) ([]byte, error) {
 
 // open returns CodeInternal for text that does not open, and names the key if
 // it is one that this process was not given.
-func (s *sealer) open(sealed, place []byte) (songspy.Secret, error) {
-	id, text, ok := cutSeal(sealed)
+func (s *sealer) open(sealed, aad []byte) (songspy.Secret, error) {
+	id, text, ok := parseSealed(sealed)
 	if !ok {
-		return "", &songspy.Error{Code: songspy.CodeInternal, Err: errSealBroken}
+		return "", &songspy.Error{Code: songspy.CodeInternal, Err: errUndecryptable}
 	}
 	aead := s.aeads[id]
 	if aead == nil {
@@ -100,14 +100,14 @@ func (s *sealer) open(sealed, place []byte) (songspy.Secret, error) {
 			Err:  fmt.Errorf("sealed with key %s, which SONGSPY_SEAL_KEYS does not hold; add it after the first", strconv.Quote(strings.ToValidUTF8(id, "?"))),
 		}
 	}
-	secret, err := aead.Decrypt(text, place)
+	secret, err := aead.Decrypt(text, aad)
 	if err != nil {
-		return "", &songspy.Error{Code: songspy.CodeInternal, Err: errSealBroken}
+		return "", &songspy.Error{Code: songspy.CodeInternal, Err: errUndecryptable}
 	}
 	return songspy.Secret(secret), nil
 }
 
-func cutSeal(sealed []byte) (id string, text []byte, ok bool) {
+func parseSealed(sealed []byte) (id string, text []byte, ok bool) {
 	if len(sealed) < 2 || sealed[0] != sealVersion {
 		return "", nil, false
 	}

@@ -23,14 +23,14 @@ func testSealer(t testing.TB, keys ...SealKey) *sealer {
 	return s
 }
 
-func TestSeal_OpensInItsOwnPlaceOnly(t *testing.T) {
+func TestSeal_OpensOnlyInItsOwnRowAndColumn(t *testing.T) {
 	s := testSealer(t, sealKey("a", 1))
 	rapid.Check(t, func(t *rapid.T) {
 		secret := songspy.Secret(rapid.String().Draw(t, "secret"))
 		column := rapid.SampledFrom([]string{"access_token_sealed", "refresh_token_sealed"})
 		user := rapid.Int64Range(1, 20)
-		home := place(column.Draw(t, "column"), songspy.UserID(user.Draw(t, "user")))
-		other := place(column.Draw(t, "other column"), songspy.UserID(user.Draw(t, "other user")))
+		home := linkAAD(column.Draw(t, "column"), songspy.UserID(user.Draw(t, "user")))
+		other := linkAAD(column.Draw(t, "other column"), songspy.UserID(user.Draw(t, "other user")))
 		sealed, err := s.seal(secret, home)
 		if err != nil {
 			t.Fatal(err)
@@ -42,13 +42,13 @@ func TestSeal_OpensInItsOwnPlaceOnly(t *testing.T) {
 	})
 }
 
-func TestSeal_NeverSealsAlikeTwice(t *testing.T) {
+func TestSeal_EqualSecretsHaveDifferentCiphertexts(t *testing.T) {
 	s := testSealer(t, sealKey("a", 1))
-	one, err := s.seal("secret", place("c", 1))
+	one, err := s.seal("secret", linkAAD("c", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := s.seal("secret", place("c", 1))
+	two, err := s.seal("secret", linkAAD("c", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +57,11 @@ func TestSeal_NeverSealsAlikeTwice(t *testing.T) {
 	}
 }
 
-func TestNewSealer_NamesTheKeyAtFaultAndNeverShowsIt(t *testing.T) {
+func TestNewSealer_NamesTheInvalidKeyWithoutShowingIt(t *testing.T) {
 	short := SealKey{ID: "short", Key: []byte("hunter2")}
 	for name, c := range map[string]struct {
-		keys []SealKey
-		says string
+		keys        []SealKey
+		wantMessage string
 	}{
 		"no key":       {nil, "No seal key"},
 		"a short key":  {[]SealKey{short}, `"short" has 7 bytes; it needs 32`},
@@ -71,7 +71,7 @@ func TestNewSealer_NamesTheKeyAtFaultAndNeverShowsIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newSealer(c.keys)
-			if songspy.CodeOf(err) != songspy.CodeInvalid || !strings.Contains(err.Error(), c.says) {
+			if songspy.CodeOf(err) != songspy.CodeInvalid || !strings.Contains(err.Error(), c.wantMessage) {
 				t.Fatalf("the error is %v", err)
 			}
 			if strings.Contains(err.Error(), "hunter2") {
@@ -81,9 +81,9 @@ func TestNewSealer_NamesTheKeyAtFaultAndNeverShowsIt(t *testing.T) {
 	}
 }
 
-func FuzzOpen_NeverTakesWhatItDidNotSeal(f *testing.F) {
+func FuzzOpen_RejectsForgedCiphertexts(f *testing.F) {
 	s := testSealer(f, sealKey("a", 1), sealKey("b", 2))
-	home := place("access_token_sealed", 1)
+	home := linkAAD("access_token_sealed", 1)
 	sealed, err := s.seal("secret", home)
 	if err != nil {
 		f.Fatal(err)

@@ -18,17 +18,17 @@ type seatRow struct {
 }
 
 // place is where the sealed address lies.
-func (r seatRow) place() []byte { return placeIn(r.TableName(), "email_sealed", r.UserID) }
+func (r seatRow) aad() []byte { return columnAAD(r.TableName(), "email_sealed", r.UserID) }
 
 // isOf reports whether the seat was asked for with that address. One that does
 // not open is taken for another.
-func (s *Store) isOf(ctx context.Context, r seatRow, email songspy.Secret) bool {
-	former, err := s.sealer.open(r.EmailSealed, r.place())
+func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret) bool {
+	previous, err := s.sealer.open(r.EmailSealed, r.aad())
 	if err != nil {
 		s.log.WarnContext(ctx, "the address of a seat does not open and is replaced", "user_id", int64(r.UserID), "err", err)
 		return false
 	}
-	return strings.EqualFold(former.Reveal(), email.Reveal())
+	return strings.EqualFold(previous.Reveal(), email.Reveal())
 }
 
 // ReasonNoSeat is the reason of the error for a person whom no app admits.
@@ -38,26 +38,26 @@ const ReasonNoSeat = "SPOTIFY_NO_SEAT"
 // for a seat.
 const ReasonSeatNotAsked = "SPOTIFY_SEAT_NOT_ASKED"
 
-func noSeat() error {
+func noSeatError() error {
 	return &songspy.Error{
 		Code: songspy.CodeConflict, Reason: ReasonNoSeat,
 		Message: "Every Spotify app of this instance is full; its operator has to add one.",
 	}
 }
 
-func seatNotAsked() error {
+func seatNotAskedError() error {
 	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonSeatNotAsked, Message: "No seat was asked for."}
 }
 
 // Seat is what the person has asked for, and how many are in line before them;
 // CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if they have not.
 func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat, ahead int64, err error) {
-	seats, err := lineOf(s.query(ctx).Where("user_id = ?", id))
+	seats, err := readSeatQueue(s.query(ctx).Where("user_id = ?", id))
 	if err != nil {
 		return seat, 0, translate(err)
 	}
 	if len(seats) == 0 {
-		return seat, 0, seatNotAsked()
+		return seat, 0, seatNotAskedError()
 	}
 	if seat = seats[0]; seat.State != songspy.SeatWaiting {
 		return seat, 0, nil
@@ -77,49 +77,49 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 // It returns CodeNotFound if there is no such person.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		if err := lockPeople(tx, id); err != nil {
+		if err := lockUsers(tx, id); err != nil {
 			return err
 		}
 		if err := tx.Where("id = ?", id).Take(&songspy.User{}).Error; err != nil {
 			return err
 		}
-		if err := takeTurn(tx); err != nil {
+		if err := lockFeed(tx); err != nil {
 			return err
 		}
-		var former []seatRow
-		if err := tx.Where("user_id = ?", id).Find(&former).Error; err != nil {
+		var previous []seatRow
+		if err := tx.Where("user_id = ?", id).Find(&previous).Error; err != nil {
 			return err
 		}
 		now := s.now()
 		row := seatRow{Seat: songspy.Seat{UserID: id, State: songspy.SeatWaiting, AskedAt: now}}
 		known := false
-		if len(former) > 0 {
-			row = former[0]
-			known = s.isOf(ctx, row, email)
+		if len(previous) > 0 {
+			row = previous[0]
+			known = s.hasAddress(ctx, row, email)
 		}
 		if row.State == songspy.SeatEntered {
 			row.State = songspy.SeatHeld // whoever asks then is refused still
 		}
-		switch link, err := takeLink(tx, id); {
+		switch link, err := findLink(tx, id); {
 		case err == nil:
-			if _, given := seatsOf(apps, link.App); given && link.AccountKnown() {
+			if _, given := seatLimit(apps, link.App); given && link.HasAccount() {
 				row.App, row.State = link.App, songspy.SeatHeld
 			}
 		case songspy.CodeOf(err) != songspy.CodeNotFound:
 			return err
 		}
-		if !known || row.State != former[0].State || row.App != former[0].App {
+		if !known || row.State != previous[0].State || row.App != previous[0].App {
 			row.StateSince = now
 		}
 		var err error
-		if row.EmailSealed, err = s.sealer.seal(email, row.place()); err != nil {
+		if row.EmailSealed, err = s.sealer.seal(email, row.aad()); err != nil {
 			return err
 		}
 		if err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "user_id"}}, UpdateAll: true}).Create(&row).Error; err != nil {
 			return err
 		}
 		seat = row.Seat
-		changed, err := s.giveSeats(tx, apps)
+		changed, err := s.assignSeats(tx, apps)
 		for _, c := range changed {
 			if c.UserID == id {
 				seat = c
@@ -136,15 +136,15 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 
 // GiveSeats gives what seats are free to those in line, and returns whose seat
 // has changed: see songspy.GiveSeats.
-func (s *Store) GiveSeats(ctx context.Context, apps []songspy.AppSeats) (changed []songspy.Seat, err error) {
-	if line, err := lineOf(s.query(ctx).Limit(1)); err != nil || len(line) == 0 {
+func (s *Store) AssignSeats(ctx context.Context, apps []songspy.AppSeats) (changed []songspy.Seat, err error) {
+	if queue, err := readSeatQueue(s.query(ctx).Limit(1)); err != nil || len(queue) == 0 {
 		return nil, translate(err) // nobody's turn
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		if err := takeTurn(tx); err != nil {
+		if err := lockFeed(tx); err != nil {
 			return err
 		}
-		changed, err = s.giveSeats(tx, apps)
+		changed, err = s.assignSeats(tx, apps)
 		return err
 	})
 	if err != nil {
@@ -154,18 +154,18 @@ func (s *Store) GiveSeats(ctx context.Context, apps []songspy.AppSeats) (changed
 }
 
 // giveSeats expects that it is this transaction's turn.
-func (s *Store) giveSeats(tx *gorm.DB, apps []songspy.AppSeats) ([]songspy.Seat, error) {
-	line, err := lineOf(tx)
-	if err != nil || len(line) == 0 {
+func (s *Store) assignSeats(tx *gorm.DB, apps []songspy.AppSeats) ([]songspy.Seat, error) {
+	queue, err := readSeatQueue(tx)
+	if err != nil || len(queue) == 0 {
 		return nil, err
 	}
-	linked, err := linkedBeside(tx, apps)
+	linked, err := linkedWithoutSeat(tx, apps)
 	if err != nil {
 		return nil, err
 	}
-	changed := songspy.GiveSeats(apps, linked, line, s.now())
+	changed := songspy.AssignSeats(apps, linked, queue, s.now())
 	for _, seat := range changed {
-		if err := moveSeat(tx, seat); err != nil {
+		if err := updateSeat(tx, seat); err != nil {
 			return nil, err
 		}
 	}
@@ -173,9 +173,9 @@ func (s *Store) giveSeats(tx *gorm.DB, apps []songspy.AppSeats) ([]songspy.Seat,
 }
 
 // moveSeat writes where a seat is and how it stands.
-func moveSeat(tx *gorm.DB, seat songspy.Seat) error {
-	return oneRow(tx.Model(&seatRow{}).Where("user_id = ?", seat.UserID).
-		Updates(map[string]any{"app": seat.App, "state": seat.State, "state_since": instant(seat.StateSince)}))
+func updateSeat(tx *gorm.DB, seat songspy.Seat) error {
+	return requireOneRow(tx.Model(&seatRow{}).Where("user_id = ?", seat.UserID).
+		Updates(map[string]any{"app": seat.App, "state": seat.State, "state_since": dbTime(seat.StateSince)}))
 }
 
 // EnterSeat notes that the operator has entered the person in the dashboard of
@@ -188,7 +188,7 @@ func moveSeat(tx *gorm.DB, seat songspy.Seat) error {
 // neither has a seat nor is refused by the app of their link, and CodeConflict
 // for one who still waits for a seat.
 func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error) {
-	held, err := lineOf(s.query(ctx).Where("user_id = ?", id))
+	held, err := readSeatQueue(s.query(ctx).Where("user_id = ?", id))
 	if err != nil {
 		return false, translate(err)
 	}
@@ -196,10 +196,10 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 	_, err = s.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		linked = len(held) == 0 || held[0].App == l.App
 		refused = linked && l.State == songspy.LinkNotRegistered
-		switch waits = refused && !l.AccountKnown(); {
+		switch waits = refused && !l.HasAccount(); {
 		case waits:
 			// The next run completes it. The extra hour is for clocks that differ.
-			l.StateSince = s.now().Add(-songspy.NotRegisteredFor - time.Hour)
+			l.StateSince = s.now().Add(-songspy.NotRegisteredRetryAfter - time.Hour)
 		case refused:
 			l.State = songspy.LinkActive
 		}
@@ -208,20 +208,20 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 	if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
 		return false, err
 	}
-	err = s.takingAway(ctx, func(tx *gorm.DB) error {
-		if err := takeTurn(tx); err != nil {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		if err := lockFeed(tx); err != nil {
 			return err
 		}
-		seats, err := lineOf(tx.Where("user_id = ?", id))
+		seats, err := readSeatQueue(tx.Where("user_id = ?", id))
 		switch {
 		case err != nil:
 			return err
 		case len(seats) == 0 && refused:
 			return nil
 		case len(seats) == 0:
-			return seatNotAsked()
+			return seatNotAskedError()
 		case refused && !waits:
-			return dropSeat(tx, id)
+			return deleteSeat(tx, id)
 		case seats[0].State == songspy.SeatWaiting:
 			return &songspy.Error{Code: songspy.CodeConflict, Message: "This person is still waiting: no app has a free seat for them yet."}
 		}
@@ -230,7 +230,7 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 			return nil
 		}
 		seat.State, seat.StateSince = songspy.SeatEntered, s.now()
-		return moveSeat(tx, seat)
+		return updateSeat(tx, seat)
 	})
 	return linked && !waits, err
 }
@@ -238,13 +238,13 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 // LeaveSeat gives up what the person has asked for; CodeNotFound and the reason
 // SPOTIFY_SEAT_NOT_ASKED if there is nothing.
 func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
-	return s.takingAway(ctx, func(tx *gorm.DB) error {
-		if err := takeTurn(tx); err != nil {
+	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		if err := lockFeed(tx); err != nil {
 			return err
 		}
 		left := tx.Where("user_id = ?", id).Delete(&seatRow{})
 		if left.Error == nil && left.RowsAffected == 0 {
-			return seatNotAsked()
+			return seatNotAskedError()
 		}
 		return left.Error
 	})
@@ -253,9 +253,9 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 // ForgetSeats deletes the seats of people who were entered before the one time
 // and have not linked since, and of those who asked before the other. It says
 // how many.
-func (s *Store) ForgetSeats(ctx context.Context, entered, asked time.Time) (forgotten int64, err error) {
-	err = s.takingAway(ctx, func(tx *gorm.DB) error {
-		if err := takeTurn(tx); err != nil {
+func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (forgotten int64, err error) {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		if err := lockFeed(tx); err != nil {
 			return err
 		}
 		done := tx.Where("state = ? AND state_since < ? OR asked_at < ?", songspy.SeatEntered, entered, asked).Delete(&seatRow{})
@@ -267,18 +267,18 @@ func (s *Store) ForgetSeats(ctx context.Context, entered, asked time.Time) (forg
 
 // dropSeat ends what a person has asked for, if they have. It expects that it is
 // this transaction's turn.
-func dropSeat(tx *gorm.DB, id songspy.UserID) error {
+func deleteSeat(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Where("user_id = ?", id).Delete(&seatRow{}).Error
 }
 
 // takeTurn lets one transaction after another decide about seats, by the lock
 // that announce takes: a linking decides after it has announced itself. Rows of
 // seats are locked behind it and never before, so that nobody waits in a ring.
-func takeTurn(tx *gorm.DB) error {
+func lockFeed(tx *gorm.DB) error {
 	return tx.Exec(`UPDATE feed SET last = last WHERE id = 1`).Error
 }
 
 // lineOf reads seats in the order of the line, without their addresses.
-func lineOf(tx *gorm.DB) (line []songspy.Seat, err error) {
-	return line, tx.Order("asked_at, user_id").Find(&line).Error
+func readSeatQueue(tx *gorm.DB) (queue []songspy.Seat, err error) {
+	return queue, tx.Order("asked_at, user_id").Find(&queue).Error
 }

@@ -21,10 +21,10 @@ func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (son
 }
 
 func createSession(tx *gorm.DB, session *songspy.Session) error {
-	session.ID, session.Label = 0, clean(session.Label)
-	session.SignedInAt, session.LastUsedAt = instant(session.SignedInAt), instant(session.LastUsedAt)
-	session.CreatedAt, session.ExpiresAt = instant(session.CreatedAt), instant(session.ExpiresAt)
-	session.RotatedAt, session.RevokedAt = instantOrNil(session.RotatedAt), instantOrNil(session.RevokedAt)
+	session.ID, session.Label = 0, cleanText(session.Label)
+	session.SignedInAt, session.LastUsedAt = dbTime(session.SignedInAt), dbTime(session.LastUsedAt)
+	session.CreatedAt, session.ExpiresAt = dbTime(session.CreatedAt), dbTime(session.ExpiresAt)
+	session.RotatedAt, session.RevokedAt = dbTimeOrNil(session.RotatedAt), dbTimeOrNil(session.RevokedAt)
 	if err := tx.Create(session).Error; err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func createSession(tx *gorm.DB, session *songspy.Session) error {
 		return nil
 	}
 	session.Family = session.ID
-	return oneRow(tx.Model(&songspy.Session{}).Where("id = ?", session.ID).Update("family", session.ID))
+	return requireOneRow(tx.Model(&songspy.Session{}).Where("id = ?", session.ID).Update("family", session.ID))
 }
 
 // Session returns the session, whatever became of it; CodeNotFound if there is
@@ -69,7 +69,7 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 		if old.RotatedAt != nil || old.RevokedAt != nil {
 			return &songspy.Error{Code: songspy.CodeConflict, Message: "The session was rotated or revoked before."}
 		}
-		if err := oneRow(tx.Model(&songspy.Session{}).Where("id = ?", id).Update("rotated_at", s.now())); err != nil {
+		if err := requireOneRow(tx.Model(&songspy.Session{}).Where("id = ?", id).Update("rotated_at", s.now())); err != nil {
 			return err
 		}
 		successor.UserID, successor.Family = old.UserID, old.Family
@@ -109,7 +109,7 @@ func (s *Store) Sessions(ctx context.Context, id songspy.UserID, at time.Time, l
 // It locks one row, so that it cannot deadlock with whatever locks a whole family.
 func (s *Store) TouchSession(ctx context.Context, id int64, at time.Time) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		return tx.Model(&songspy.Session{}).Where("id = ? AND last_used_at < ?", id, at).Update("last_used_at", instant(at)).Error
+		return tx.Model(&songspy.Session{}).Where("id = ? AND last_used_at < ?", id, at).Update("last_used_at", dbTime(at)).Error
 	})
 }
 
@@ -139,7 +139,7 @@ func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family in
 
 // PruneSessions deletes the sessions that expired before the time and says how many.
 func (s *Store) PruneSessions(ctx context.Context, before time.Time) (pruned int64, err error) {
-	err = s.takingAway(ctx, func(tx *gorm.DB) error {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		tx = tx.Where("expires_at < ?", before).Delete(&songspy.Session{})
 		pruned = tx.RowsAffected
 		return tx.Error

@@ -12,31 +12,31 @@ import (
 )
 
 // forgetReplicas is how long a replica that has fallen silent is remembered.
-const forgetReplicas = time.Hour
+const replicaRetention = time.Hour
 
 // LeaseShards renews what a replica of the batch holds, notes how far it has
 // come, takes what it gives up, and gives it of what is free as much as is its
 // share. Whether a lease is over the database's clock decides. Replicas take
 // turns, so that no two ever hold the same shard.
-func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (h songspy.ShardHolding, err error) {
+func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (h songspy.ShardLease, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		t := leasing{tx: tx, claim: c}
+		t := leaseTx{tx: tx, claim: c}
 		if h, err = t.lease(s); err != nil {
 			return err
 		}
 		return nil
 	})
 	if err != nil {
-		return songspy.ShardHolding{}, err
+		return songspy.ShardLease{}, err
 	}
 	return h, nil
 }
 
 // LeaveShards gives up all that a replica holds, and forgets it.
-func (s *Store) LeaveShards(ctx context.Context, c songspy.ShardClaim) error {
+func (s *Store) ReleaseShards(ctx context.Context, c songspy.ShardClaim) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		t := leasing{tx: tx, claim: c}
-		if err := t.begin(s); err != nil {
+		t := leaseTx{tx: tx, claim: c}
+		if err := t.waitForTurn(s); err != nil {
 			return err
 		}
 		if err := t.renew(); err != nil {
@@ -50,44 +50,44 @@ func (s *Store) LeaveShards(ctx context.Context, c songspy.ShardClaim) error {
 }
 
 // leasing is one replica's turn.
-type leasing struct {
+type leaseTx struct {
 	tx    *gorm.DB
 	claim songspy.ShardClaim
 	now   time.Time
 }
 
 type shardRow struct {
-	Shard      int16
-	Owner      string
-	LeaseUntil time.Time
-	DoneUntil  *time.Time
+	Shard       int16
+	Owner       string
+	LeaseUntil  time.Time
+	PolledUntil *time.Time
 }
 
 // TableName is the table of shards.
 func (shardRow) TableName() string { return "shards" }
 
 // begin waits for the turn.
-func (t *leasing) begin(s *Store) error {
+func (t *leaseTx) waitForTurn(s *Store) error {
 	var first shardRow
 	if err := t.tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("shard = 0").Take(&first).Error; err != nil {
 		return err
 	}
 	t.now = s.now()
-	clock := s.engine.clock()
+	clock := s.engine.clockQuery()
 	if clock == "" {
 		return nil
 	}
 	return queryRows(t.tx.Statement.Context, t.tx.Statement.ConnPool, func(rows *sql.Rows) error { return rows.Scan(&t.now) }, clock)
 }
 
-func (t *leasing) lease(s *Store) (h songspy.ShardHolding, err error) {
-	if err := t.begin(s); err != nil {
+func (t *leaseTx) lease(s *Store) (h songspy.ShardLease, err error) {
+	if err := t.waitForTurn(s); err != nil {
 		return h, err
 	}
 	if err := t.renew(); err != nil {
 		return h, err
 	}
-	if err := t.cut(); err != nil {
+	if err := t.shortenLeases(); err != nil {
 		return h, err
 	}
 	if len(t.claim.Release) > 0 {
@@ -96,59 +96,59 @@ func (t *leasing) lease(s *Store) (h songspy.ShardHolding, err error) {
 			return h, err
 		}
 	}
-	owners, err := t.owners()
+	owners, err := t.countOwners()
 	if err != nil {
 		return h, err
 	}
-	h.Owners = owners
+	h.Replicas = owners
 	if err := t.tx.Model(&shardRow{}).Where("owner = ?", t.claim.Owner).Order("shard").Pluck("shard", &h.Held).Error; err != nil {
 		return h, err
 	}
-	return h, t.take(&h)
+	return h, t.acquire(&h)
 }
 
 // renew extends what is held, and notes how far it has come.
-func (t *leasing) renew() error {
+func (t *leaseTx) renew() error {
 	c := t.claim
-	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE owner = ?`, t.now.Add(c.For), c.Owner).Error; err != nil {
+	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE owner = ?`, t.now.Add(c.TTL), c.Owner).Error; err != nil {
 		return err
 	}
-	if len(c.Joined) == 0 || c.Done.IsZero() {
+	if len(c.Loaded) == 0 || c.PolledUntil.IsZero() {
 		return nil
 	}
-	return t.tx.Exec(`UPDATE shards SET done_until = ? WHERE owner = ? AND shard IN ?`, instant(c.Done), c.Owner, c.Joined).Error
+	return t.tx.Exec(`UPDATE shards SET done_until = ? WHERE owner = ? AND shard IN ?`, dbTime(c.PolledUntil), c.Owner, c.Loaded).Error
 }
 
 // cut shortens leases that end later than any lease can: the database's clock
 // has been set back since they were given. It forgets the replicas that were
 // seen by that clock; those that are alive are seen again at once.
-func (t *leasing) cut() error {
-	longest := t.now.Add(t.claim.For)
-	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE lease_until > ?`, longest, longest.Add(songspy.ClockAhead)).Error; err != nil {
+func (t *leaseTx) shortenLeases() error {
+	longest := t.now.Add(t.claim.TTL)
+	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE lease_until > ?`, longest, longest.Add(songspy.ClockSkewMax)).Error; err != nil {
 		return err
 	}
-	return t.tx.Exec(`DELETE FROM replicas WHERE seen_until > ?`, longest.Add(songspy.ClockAhead)).Error
+	return t.tx.Exec(`DELETE FROM replicas WHERE seen_until > ?`, longest.Add(songspy.ClockSkewMax)).Error
 }
 
 // owners notes that the replica is alive, and counts those that are: who has
 // been silent for a quarter of a lease is left what they hold until that is
 // over, and nothing that is free.
-func (t *leasing) owners() (alive int, err error) {
+func (t *leaseTx) countOwners() (alive int, err error) {
 	err = t.tx.Exec(`INSERT INTO replicas (owner, seen_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET seen_until = excluded.seen_until`,
-		t.claim.Owner, t.now.Add(t.claim.For)).Error
+		t.claim.Owner, t.now.Add(t.claim.TTL)).Error
 	if err != nil {
 		return 0, err
 	}
-	if err := t.tx.Exec(`DELETE FROM replicas WHERE seen_until < ?`, t.now.Add(-forgetReplicas)).Error; err != nil {
+	if err := t.tx.Exec(`DELETE FROM replicas WHERE seen_until < ?`, t.now.Add(-replicaRetention)).Error; err != nil {
 		return 0, err
 	}
-	err = t.tx.Raw(`SELECT count(*) FROM replicas WHERE seen_until > ?`, t.now.Add(t.claim.For*3/4)).Scan(&alive).Error
+	err = t.tx.Raw(`SELECT count(*) FROM replicas WHERE seen_until > ?`, t.now.Add(t.claim.TTL*3/4)).Scan(&alive).Error
 	return alive, err
 }
 
 // take adds what is free, up to the replica's share.
-func (t *leasing) take(h *songspy.ShardHolding) error {
-	most := songspy.FairShards(h.Owners) - len(h.Held)
+func (t *leaseTx) acquire(h *songspy.ShardLease) error {
+	most := songspy.FairShardCount(h.Replicas) - len(h.Held)
 	if most <= 0 {
 		return nil
 	}
@@ -160,14 +160,14 @@ func (t *leasing) take(h *songspy.ShardHolding) error {
 	if err := free.Order("shard").Limit(most).Find(&taken).Error; err != nil || len(taken) == 0 {
 		return err
 	}
-	h.Gained = make(map[int16]time.Time, len(taken))
+	h.Acquired = make(map[int16]time.Time, len(taken))
 	ids := make([]int16, len(taken))
 	for i, row := range taken {
-		ids[i], h.Gained[row.Shard] = row.Shard, time.Time{}
-		if row.DoneUntil != nil {
-			h.Gained[row.Shard] = *row.DoneUntil
+		ids[i], h.Acquired[row.Shard] = row.Shard, time.Time{}
+		if row.PolledUntil != nil {
+			h.Acquired[row.Shard] = *row.PolledUntil
 		}
 	}
 	h.Held = append(h.Held, ids...)
-	return t.tx.Exec(`UPDATE shards SET owner = ?, lease_until = ? WHERE shard IN ?`, t.claim.Owner, t.now.Add(t.claim.For), ids).Error
+	return t.tx.Exec(`UPDATE shards SET owner = ?, lease_until = ? WHERE shard IN ?`, t.claim.Owner, t.now.Add(t.claim.TTL), ids).Error
 }

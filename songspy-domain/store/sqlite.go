@@ -29,9 +29,9 @@ type sqliteEngine struct {
 	// writer is held by the one transaction of this process that writes.
 	// Waiting here is fair and ends with the context; SQLite's own waiting,
 	// which remains between processes, is neither by nature.
-	writer  chan struct{}
-	emptier *logEmptier
-	written *writeCheck
+	writeLock  chan struct{}
+	truncator  *walTruncator
+	writeCheck *writeCheck
 }
 
 func openSQLite(o Options) (engine, error) {
@@ -42,7 +42,7 @@ func openSQLite(o Options) (engine, error) {
 			Message: "The database URL must name a plain file, such as sqlite:songspy.db; a database in memory could not be shared by two processes.",
 		}
 	}
-	if err := createPrivately(path); err != nil {
+	if err := createPrivateFile(path); err != nil {
 		return nil, &songspy.Error{
 			Code:    songspy.CodeUnavailable,
 			Message: "The database file cannot be opened for writing; check that its folder exists and that this user may write there.",
@@ -60,8 +60,8 @@ func openSQLite(o Options) (engine, error) {
 	}
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
-	e := &sqliteEngine{db: db, path: path, writer: make(chan struct{}, 1), written: newWriteCheck(o.Now)}
-	e.emptier = startLogEmptier(o.Logger, e.emptyLog)
+	e := &sqliteEngine{db: db, path: path, writeLock: make(chan struct{}, 1), writeCheck: newWriteCheck(o.Now)}
+	e.truncator = startWALTruncator(o.Logger, e.truncateWAL)
 	return e, nil
 }
 
@@ -69,7 +69,7 @@ func openSQLite(o Options) (engine, error) {
 // readable to everyone; its companions take their mode from it. A file that is
 // there must not be opened: closing it again would drop the locks that this
 // process holds on it through SQLite.
-func createPrivately(path string) error {
+func createPrivateFile(path string) error {
 	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
@@ -88,7 +88,7 @@ func (e *sqliteEngine) dialector(pool gorm.ConnPool) gorm.Dialector {
 
 func (e *sqliteEngine) dialect() (goose.Dialect, string) { return goose.DialectSQLite3, "sqlite" }
 
-func (e *sqliteEngine) versionTable() string {
+func (e *sqliteEngine) versionTableQuery() string {
 	return "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
 }
 
@@ -100,8 +100,8 @@ func (e *sqliteEngine) lockMigrations(ctx context.Context, wait time.Duration, l
 	lock := flock.New(path, flock.SetPermissions(0o600))
 	holder := func(context.Context) (migrationHolder, error) {
 		name, _ := os.ReadFile(filepath.Clean(path)) // an unreadable name is an unknown one
-		who := sentence("a process of this machine", strings.TrimSpace(string(name)))
-		return migrationHolder{who, "Otherwise end that process; its lock ends with it."}, nil
+		process := joinNonEmpty("a process of this machine", strings.TrimSpace(string(name)))
+		return migrationHolder{process, "Otherwise end that process; its lock ends with it."}, nil
 	}
 	err := awaitMigrationLock(ctx, wait, log, func(context.Context) (bool, error) { return lock.TryLock() }, holder)
 	if err != nil {
@@ -111,36 +111,36 @@ func (e *sqliteEngine) lockMigrations(ctx context.Context, wait time.Duration, l
 	return func() error { return errors.Join(named, os.Truncate(path, 0), lock.Unlock()) }, nil
 }
 
-func (e *sqliteEngine) begin(ctx context.Context) (func(), error) {
+func (e *sqliteEngine) beginWrite(ctx context.Context) (func(), error) {
 	select {
-	case e.writer <- struct{}{}:
-		return func() { <-e.writer }, nil
+	case e.writeLock <- struct{}{}:
+		return func() { <-e.writeLock }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
 // keyShare is empty: the transaction that writes is alone.
-func (e *sqliteEngine) keyShare() string { return "" }
+func (e *sqliteEngine) forKeyShare() string { return "" }
 
 // forUpdate is empty: the transaction that writes is alone.
 func (e *sqliteEngine) forUpdate() string { return "" }
 
-func (e *sqliteEngine) day(column string) string { return column + " / 86400000000" }
+func (e *sqliteEngine) dayExpression(column string) string { return column + " / 86400000000" }
 
-func (e *sqliteEngine) clock() string { return "" }
+func (e *sqliteEngine) clockQuery() string { return "" }
 
-func (e *sqliteEngine) with(r *relation) (string, []any, error) { return r.json() }
+func (e *sqliteEngine) rowsetCTE(r *rowset) (string, []any, error) { return r.sqliteCTE() }
 
-func (e *sqliteEngine) notify(context.Context, gorm.ConnPool) error { return nil }
+func (e *sqliteEngine) notifyChange(context.Context, gorm.ConnPool) error { return nil }
 
 // wait looks again soon: nothing tells one process of another's writes, and a
 // look costs some microseconds.
-func (e *sqliteEngine) wait(ctx context.Context, d time.Duration) {
+func (e *sqliteEngine) waitForChange(ctx context.Context, d time.Duration) {
 	sleep(ctx, min(d, 200*time.Millisecond))
 }
 
 func (e *sqliteEngine) close() error {
-	e.emptier.stop()
+	e.truncator.stop()
 	return e.db.Close()
 }

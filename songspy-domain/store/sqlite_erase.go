@@ -13,49 +13,49 @@ import (
 // How long an attempt to empty the write-ahead log is put off that somebody who
 // reads or writes was in the way of.
 const (
-	emptyAgainAfter = 20 * time.Millisecond
-	emptyAgainMost  = 10 * time.Second
+	truncateRetryMin = 20 * time.Millisecond
+	truncateRetryMax = 10 * time.Second
 )
 
 // busyTimeout is how long SQLite waits for a lock that another process holds.
 const busyTimeout = 10 * time.Second
 
 // errLogInUse says that the write-ahead log could not be emptied just now.
-var errLogInUse = errors.New("the write-ahead log is in use")
+var errWALInUse = errors.New("the write-ahead log is in use")
 
 // logEmptier empties the write-ahead log after something personal was taken
 // away: until then the log holds the pages as they were. It is a goroutine, which
 // ends with stop.
-type logEmptier struct {
-	log   *slog.Logger
-	empty func(context.Context) error
-	wake  chan struct{}
-	end   context.CancelFunc
-	ended chan struct{}
+type walTruncator struct {
+	log      *slog.Logger
+	truncate func(context.Context) error
+	wake     chan struct{}
+	cancel   context.CancelFunc
+	done     chan struct{}
 }
 
 // startLogEmptier starts the goroutine, which waits to be asked.
-func startLogEmptier(log *slog.Logger, empty func(context.Context) error) *logEmptier {
+func startWALTruncator(log *slog.Logger, empty func(context.Context) error) *walTruncator {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &logEmptier{log: log, empty: empty, wake: make(chan struct{}, 1), end: cancel, ended: make(chan struct{})}
+	l := &walTruncator{log: log, truncate: empty, wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
 	go l.run(ctx)
 	return l
 }
 
 // erased asks for an attempt and does not wait for it.
-func (l *logEmptier) erased() {
+func (l *walTruncator) request() {
 	select {
 	case l.wake <- struct{}{}:
 	default: // asked for already
 	}
 }
 
-func (l *logEmptier) run(ctx context.Context) {
-	defer close(l.ended)
+func (l *walTruncator) run(ctx context.Context) {
+	defer close(l.done)
 	for {
 		select {
 		case <-l.wake:
-			l.untilEmpty(ctx)
+			l.truncateUntilDone(ctx)
 		case <-ctx.Done():
 			return
 		}
@@ -63,15 +63,15 @@ func (l *logEmptier) run(ctx context.Context) {
 }
 
 // untilEmpty tries until it succeeds or ctx ends.
-func (l *logEmptier) untilEmpty(ctx context.Context) {
-	told := false
-	for wait := emptyAgainAfter; ; wait = min(2*wait, emptyAgainMost) {
-		err := l.empty(ctx)
+func (l *walTruncator) truncateUntilDone(ctx context.Context) {
+	reported := false
+	for wait := truncateRetryMin; ; wait = min(2*wait, truncateRetryMax) {
+		err := l.truncate(ctx)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if !told && !errors.Is(err, errLogInUse) {
-			told = true
+		if !reported && !errors.Is(err, errWALInUse) {
+			reported = true
 			l.log.WarnContext(ctx, "The write-ahead log holds what was erased and cannot be emptied yet. It is tried again until it succeeds.", "error", err)
 		}
 		sleep(ctx, wait)
@@ -79,19 +79,19 @@ func (l *logEmptier) untilEmpty(ctx context.Context) {
 }
 
 // stop ends the goroutine and waits for its end.
-func (l *logEmptier) stop() {
-	l.end()
-	<-l.ended
+func (l *walTruncator) stop() {
+	l.cancel()
+	<-l.done
 }
 
 // erased empties the write-ahead log soon.
-func (e *sqliteEngine) erased() { e.emptier.erased() }
+func (e *sqliteEngine) afterErasure() { e.truncator.request() }
 
 // emptyLog moves the write-ahead log into the database file and cuts it to
 // nothing. It waits for no other process, since whoever writes would wait for it
 // meanwhile: it returns errLogInUse where another one reads or writes.
-func (e *sqliteEngine) emptyLog(ctx context.Context) (err error) {
-	end, err := e.begin(ctx)
+func (e *sqliteEngine) truncateWAL(ctx context.Context) (err error) {
+	end, err := e.beginWrite(ctx)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (e *sqliteEngine) emptyLog(ctx context.Context) (err error) {
 		return err
 	}
 	if busy != 0 {
-		return errLogInUse
+		return errWALInUse
 	}
 	return nil
 }
@@ -126,16 +126,16 @@ func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error 
 
 // scrubbed is the user_version of a file that was written with secure_delete from
 // its beginning, or has been rebuilt since.
-const scrubbed = 1
+const scrubbedVersion = 1
 
 // scrub rebuilds a file in which an older release deleted rows without
 // overwriting them.
 func (e *sqliteEngine) scrub(ctx context.Context, fresh bool) error {
 	var version int
-	if err := e.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil || version >= scrubbed {
+	if err := e.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil || version >= scrubbedVersion {
 		return err
 	}
-	end, err := e.begin(ctx)
+	end, err := e.beginWrite(ctx)
 	if err != nil {
 		return err
 	}
@@ -145,9 +145,9 @@ func (e *sqliteEngine) scrub(ctx context.Context, fresh bool) error {
 			return err
 		}
 	}
-	if _, err := e.db.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", scrubbed)); err != nil {
+	if _, err := e.db.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", scrubbedVersion)); err != nil {
 		return err
 	}
-	e.erased()
+	e.afterErasure()
 	return nil
 }

@@ -14,20 +14,20 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestLogEmptier_TriesUntilItSucceeds(t *testing.T) {
+func TestWALTruncator_RetriesUntilItSucceeds(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault error
-		tells bool
+		fault       error
+		wantWarning bool
 	}{
-		"while somebody reads":          {errLogInUse, false},
+		"while somebody reads":          {errWALInUse, false},
 		"while the disk takes no write": {errors.New("disk I/O error"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log strings.Builder
 				tries, last := 0, time.Now()
-				l := startLogEmptier(slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
-					if gap := time.Since(last); gap > emptyAgainMost {
+				l := startWALTruncator(slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
+					if gap := time.Since(last); gap > truncateRetryMax {
 						t.Errorf("nothing was tried for %s", gap)
 					}
 					last = time.Now()
@@ -41,15 +41,15 @@ func TestLogEmptier_TriesUntilItSucceeds(t *testing.T) {
 					t.Errorf("tried %d times unasked", tries)
 				}
 				for range 3 {
-					l.erased() // must not wait
+					l.request() // must not wait
 				}
 				<-time.After(time.Hour)
 				synctest.Wait()
 				if tries != 21 && tries != 22 { // asked again before the first attempt
 					t.Errorf("tried %d times, want until the first success", tries)
 				}
-				if told := strings.Count(log.String(), "level=WARN"); c.tells != (told == 1) || told > 1 {
-					t.Errorf("the log was told %d times: %s", told, log.String())
+				if reported := strings.Count(log.String(), "level=WARN"); c.wantWarning != (reported == 1) || reported > 1 {
+					t.Errorf("the log was told %d times: %s", reported, log.String())
 				}
 				l.stop()
 			})
@@ -57,16 +57,16 @@ func TestLogEmptier_TriesUntilItSucceeds(t *testing.T) {
 	}
 }
 
-func TestLogEmptier_EndsWhileItFails(t *testing.T) {
+func TestWALTruncator_StopsWhileItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := startLogEmptier(slog.New(slog.DiscardHandler), func(context.Context) error { return errLogInUse })
-		l.erased()
+		l := startWALTruncator(slog.New(slog.DiscardHandler), func(context.Context) error { return errWALInUse })
+		l.request()
 		<-time.After(time.Minute)
 		l.stop()
 	})
 }
 
-func TestErasing_DoesNotWaitForAReader(t *testing.T) {
+func TestEraseUser_DoesNotWaitForAReader(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "songspy.db")
 	s, err := Open(t.Context(), Options{URL: "sqlite:" + path, SealKeys: []SealKey{sealKey("a", 1)}})
 	if err != nil {
@@ -99,24 +99,24 @@ func TestErasing_DoesNotWaitForAReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	var people int
+	var users int
 	if _, err := conn.ExecContext(t.Context(), "BEGIN DEFERRED"); err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.QueryRowContext(t.Context(), "SELECT count(*) FROM users").Scan(&people); err != nil || people != 1 {
-		t.Fatal(people, err)
+	if err := conn.QueryRowContext(t.Context(), "SELECT count(*) FROM users").Scan(&users); err != nil || users != 1 {
+		t.Fatal(users, err)
 	}
 	if _, err := s.EraseUser(t.Context(), u.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.emptyLog(t.Context()); !errors.Is(err, errLogInUse) {
+	if err := e.truncateWAL(t.Context()); !errors.Is(err, errWALInUse) {
 		t.Errorf("emptied under a reader: %v", err)
 	}
 	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
-	for err := errLogInUse; err != nil; err = e.emptyLog(t.Context()) {
-		if !errors.Is(err, errLogInUse) {
+	for err := errWALInUse; err != nil; err = e.truncateWAL(t.Context()) {
+		if !errors.Is(err, errWALInUse) {
 			t.Fatal(err)
 		}
 	}
@@ -128,7 +128,7 @@ func TestErasing_DoesNotWaitForAReader(t *testing.T) {
 	}
 }
 
-func TestSQLite_OverwritesOnEveryConnection(t *testing.T) {
+func TestSQLite_SecureDeleteIsOnForEveryConnection(t *testing.T) {
 	s, err := Open(t.Context(), Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "songspy.db"), SealKeys: []SealKey{sealKey("a", 1)}, MaxConns: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestSQLite_OverwritesOnEveryConnection(t *testing.T) {
 	}
 }
 
-func TestSQLite_EmptiesItsLogAfterWhateverTakesSomethingAway(t *testing.T) {
+func TestSQLite_TruncatesTheWALAfterEveryErasure(t *testing.T) {
 	s, err := Open(t.Context(), Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "songspy.db"), SealKeys: []SealKey{sealKey("a", 1)}})
 	if err != nil {
 		t.Fatal(err)
@@ -175,19 +175,19 @@ func TestSQLite_EmptiesItsLogAfterWhateverTakesSomethingAway(t *testing.T) {
 	if _, err := s.AskSeat(t.Context(), u.ID, "a@example.org", apps); err != nil {
 		t.Fatal(err)
 	}
-	emptier := s.engine.(*sqliteEngine).emptier
-	emptier.stop() // what it is asked for stays to be seen
-	for name, takeAway := range map[string]func() error{
+	truncator := s.engine.(*sqliteEngine).truncator
+	truncator.stop() // what it is asked for stays to be seen
+	for name, erase := range map[string]func() error{
 		"EnterSeat":     func() error { _, err := s.EnterSeat(t.Context(), u.ID); return err },
-		"ForgetSeats":   func() error { _, err := s.ForgetSeats(t.Context(), time.Time{}, time.Time{}); return err },
-		"ForgetTokens":  func() error { _, err := s.ForgetTokens(t.Context(), time.Now()); return err },
+		"ForgetSeats":   func() error { _, err := s.PruneSeats(t.Context(), time.Time{}, time.Time{}); return err },
+		"ForgetTokens":  func() error { _, err := s.PruneTokens(t.Context(), time.Now()); return err },
 		"PruneSessions": func() error { _, err := s.PruneSessions(t.Context(), time.Now()); return err },
 	} {
-		for len(emptier.wake) > 0 {
-			<-emptier.wake
+		for len(truncator.wake) > 0 {
+			<-truncator.wake
 		}
-		if err := takeAway(); err != nil || len(emptier.wake) != 1 {
-			t.Errorf("%s: %v; asked %d times to empty the log", name, err, len(emptier.wake))
+		if err := erase(); err != nil || len(truncator.wake) != 1 {
+			t.Errorf("%s: %v; asked %d times to empty the log", name, err, len(truncator.wake))
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSQLite_TakesAnyFileNameAndKeepsItPrivate(t *testing.T) {
+func TestSQLite_AcceptsAnyFileNameAndCreatesItPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a name with %20, ü & more.db")
 	s, err := Open(t.Context(), Options{URL: "sqlite:" + path, SealKeys: []SealKey{sealKey("a", 1)}})
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 
 // writableFor is how long the answer of a write check is reused: the check takes
 // the write lock, and anybody may ask for readiness.
-const writableFor = 5 * time.Second
+const writeCheckTTL = 5 * time.Second
 
 // writeCheck remembers whether the database accepts writes.
 type writeCheck struct {
-	now  func() time.Time
-	turn chan struct{} // held by the caller that reads or sets the fields below
-	at   time.Time     // of the last check; zero: there was none
-	err  error
+	now       func() time.Time
+	lock      chan struct{} // held by the caller that reads or sets the fields below
+	checkedAt time.Time     // of the last check; zero: there was none
+	err       error
 }
 
 // newWriteCheck returns a check that has no answer yet; now may be nil.
@@ -26,35 +26,35 @@ func newWriteCheck(now func() time.Time) *writeCheck {
 	if now == nil {
 		now = time.Now
 	}
-	return &writeCheck{now: now, turn: make(chan struct{}, 1)}
+	return &writeCheck{now: now, lock: make(chan struct{}, 1)}
 }
 
 // ask returns the last answer of check if it is recent, and calls check otherwise.
 // One caller checks at a time. A deadline that passes says that the database is
 // busy, which is no fault.
-func (w *writeCheck) ask(ctx context.Context, check func(context.Context) error) error {
+func (w *writeCheck) lastOrCheck(ctx context.Context, check func(context.Context) error) error {
 	select {
-	case w.turn <- struct{}{}:
-		defer func() { <-w.turn }()
+	case w.lock <- struct{}{}:
+		defer func() { <-w.lock }()
 	case <-ctx.Done():
-		return unlessLate(ctx.Err())
+		return ignoreDeadline(ctx.Err())
 	}
-	age := w.now().Sub(w.at) // negative after the clock was set back
-	if !w.at.IsZero() && age >= 0 && age < writableFor {
+	age := w.now().Sub(w.checkedAt) // negative after the clock was set back
+	if !w.checkedAt.IsZero() && age >= 0 && age < writeCheckTTL {
 		return w.err
 	}
 	err := check(ctx)
 	if ctx.Err() != nil {
-		err = unlessLate(ctx.Err())
+		err = ignoreDeadline(ctx.Err())
 	}
 	if errors.Is(err, context.Canceled) {
 		return err // it says nothing about the database
 	}
-	w.at, w.err = w.now(), err
+	w.checkedAt, w.err = w.now(), err
 	return err
 }
 
-func unlessLate(err error) error {
+func ignoreDeadline(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
@@ -65,14 +65,14 @@ func unlessLate(err error) error {
 // a transaction is not enough: SQLite lets one begin that may only read. A
 // database that another process writes to is busy and can be written.
 func (e *sqliteEngine) writable(ctx context.Context) error {
-	return e.written.ask(ctx, func(ctx context.Context) error {
-		end, err := e.begin(ctx)
+	return e.writeCheck.lastOrCheck(ctx, func(ctx context.Context) error {
+		end, err := e.beginWrite(ctx)
 		if err != nil {
 			return err
 		}
 		defer end()
 		_, err = e.db.ExecContext(ctx, "DELETE FROM goose_db_version WHERE 0")
-		if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY {
+		if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok && sqliteErr.Code()&0xff == sqlite3.SQLITE_BUSY {
 			return nil
 		}
 		return err

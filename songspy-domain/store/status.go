@@ -12,21 +12,21 @@ import (
 
 // Status is how the service fares, as the database knows it. Nobody is named in it.
 type Status struct {
-	At            time.Time                    `json:"at"`
-	SchemaVersion int64                        `json:"schemaVersion"`
-	Links         map[songspy.LinkState]int64  `json:"links"`
-	ConsentEnding int64                        `json:"consentEnding"` // of the links that are asked, those within their last month
-	ConsentLeft   []ConsentLeft                `json:"consentLeft"`   // of the links that are asked, soonest first
-	Playing       int64                        `json:"playing"`       // people who are on the board
-	Plays         map[songspy.PlaySource]int64 `json:"plays"`         // that began in the last 24 hours
-	OpenGaps      map[songspy.GapReason]int64  `json:"openGaps"`
-	Replicas      []Replica                    `json:"replicas"` // of the batch; none on SQLite
-	Shards        int                          `json:"shards"`   // that somebody holds
-	BehindSeconds float64                      `json:"behindSeconds"`
-	Doors         map[string]gate.Shared       `json:"doors"`         // by app of the instance
-	Quotas        map[string]QuotaStatus       `json:"quotas"`        // by app of the instance, or the one that names their account
-	BroughtClosed int64                        `json:"broughtClosed"` // apps that people brought whose calls Spotify refuses
-	LastLook      *time.Time                   `json:"lastLook"`      // of a batch, to within some seconds
+	At              time.Time                      `json:"at"`
+	SchemaVersion   int64                          `json:"schemaVersion"`
+	Links           map[songspy.LinkState]int64    `json:"links"`
+	ConsentEnding   int64                          `json:"consentEnding"` // of the links that are asked, those within their last month
+	ConsentLeft     []ConsentLeft                  `json:"consentLeft"`   // of the links that are asked, soonest first
+	Playing         int64                          `json:"playing"`       // people who are on the board
+	Plays           map[songspy.PlaySource]int64   `json:"plays"`         // that began in the last 24 hours
+	OpenGaps        map[songspy.GapReason]int64    `json:"openGaps"`
+	Replicas        []Replica                      `json:"replicas"` // of the batch; none on SQLite
+	Shards          int                            `json:"shards"`   // that somebody holds
+	OverdueSeconds  float64                        `json:"behindSeconds"`
+	Breakers        map[string]gate.SharedBreakers `json:"doors"`         // by app of the instance
+	Quotas          map[string]QuotaStatus         `json:"quotas"`        // by app of the instance, or the one that names their account
+	UserAppsBlocked int64                          `json:"broughtClosed"` // apps that people brought whose calls Spotify refuses
+	LastPollAt      *time.Time                     `json:"lastLook"`      // of a batch, to within some seconds
 }
 
 // ConsentLeft is how many links' consent lasts so many days at most.
@@ -49,12 +49,12 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	now := s.now()
 	st = Status{
 		At: now, Links: map[songspy.LinkState]int64{}, Plays: map[songspy.PlaySource]int64{}, OpenGaps: map[songspy.GapReason]int64{},
-		Doors: map[string]gate.Shared{},
+		Breakers: map[string]gate.SharedBreakers{},
 	}
 	if st.SchemaVersion, err = s.schemaVersion(ctx); err != nil {
 		return st, translate(err)
 	}
-	links, err := s.LinkCensus(ctx)
+	links, err := s.LinkGroups(ctx)
 	if err != nil {
 		return st, err
 	}
@@ -62,15 +62,15 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	for _, q := range []struct {
 		query string
 		args  []any
-		take  func(*sql.Rows) error
+		scan  func(*sql.Rows) error
 	}{
 		{
 			`SELECT count(*) FROM now_playing WHERE state = 'playing' AND (ends_at IS NULL AND seen_at > $1 OR ends_at > $2)`,
-			[]any{now.Add(-songspy.UnboundedShown), now.Add(-songspy.EndGrace)},
-			one(&st.Playing),
+			[]any{now.Add(-songspy.UnknownEndShownFor), now.Add(-songspy.EndGrace)},
+			scanCount(&st.Playing),
 		},
-		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL AND NOT probable GROUP BY source`, []any{now.Add(-24 * time.Hour)}, counted(st.Plays)},
-		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, counted(st.OpenGaps)},
+		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL AND NOT probable GROUP BY source`, []any{now.Add(-24 * time.Hour)}, scanCounts(st.Plays)},
+		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, scanCounts(st.OpenGaps)},
 		{`SELECT r.owner, count(h.shard) FROM replicas r LEFT JOIN shards h ON h.owner = r.owner AND h.lease_until > $1
 			WHERE r.seen_until > $1 GROUP BY r.owner ORDER BY r.owner`, []any{now}, func(rows *sql.Rows) error {
 			var r Replica
@@ -81,27 +81,27 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 		{`SELECT done_until FROM shards WHERE done_until IS NOT NULL AND lease_until > $1 ORDER BY done_until LIMIT 1`, []any{now}, func(rows *sql.Rows) error {
 			var done time.Time
 			err := rows.Scan(&done)
-			st.BehindSeconds = max(0, now.Sub(done).Seconds())
+			st.OverdueSeconds = max(0, now.Sub(done).Seconds())
 			return err
 		}},
 		{`SELECT app, state FROM doors`, nil, func(rows *sql.Rows) error {
 			var app string
 			var state []byte
-			var shared gate.Shared
+			var shared gate.SharedBreakers
 			if err := rows.Scan(&app, &state); err != nil {
 				return err
 			}
 			err := json.Unmarshal(state, &shared)
-			if _, brought := songspy.OwnClientID(app); !brought {
-				st.Doors[app] = shared
-			} else if shared.Accounts.Why != "" || shared.API.Why != "" {
-				st.BroughtClosed++
+			if _, isUserApp := songspy.UserAppClientID(app); !isUserApp {
+				st.Breakers[app] = shared
+			} else if shared.Accounts.Cause != "" || shared.API.Cause != "" {
+				st.UserAppsBlocked++
 			}
 			return err
 		}},
-		{`SELECT at FROM heartbeats WHERE name = 'sweep'`, nil, func(rows *sql.Rows) error { return rows.Scan(&st.LastLook) }},
+		{`SELECT at FROM heartbeats WHERE name = 'sweep'`, nil, func(rows *sql.Rows) error { return rows.Scan(&st.LastPollAt) }},
 	} {
-		if err := queryRows(ctx, s.pool, q.take, q.query, q.args...); err != nil {
+		if err := queryRows(ctx, s.pool, q.scan, q.query, q.args...); err != nil {
 			return st, translate(err)
 		}
 	}
@@ -115,33 +115,33 @@ func (st *Status) countLinks(groups []songspy.LinkGroup) {
 		st.ConsentLeft = append(st.ConsentLeft, ConsentLeft{Days: days})
 	}
 	for _, g := range groups {
-		st.Links[g.State] += g.Links
-		if !g.State.Asked() {
+		st.Links[g.State] += g.Count
+		if !g.State.IsPolled() {
 			continue
 		}
 		left := g.ConsentLeft(st.At)
 		for i, days := range consentDays {
 			if left <= time.Duration(days)*24*time.Hour {
-				st.ConsentLeft[i].Links += g.Links
+				st.ConsentLeft[i].Links += g.Count
 			}
 		}
-		if !st.At.Before(songspy.Link{AuthorizedAt: g.Consented}.RemindFrom()) {
-			st.ConsentEnding += g.Links
+		if !st.At.Before(songspy.Link{AuthorizedAt: g.ConsentedOn}.RemindAt()) {
+			st.ConsentEnding += g.Count
 		}
 	}
 }
 
 // counted takes rows of a name and a count.
-func counted[K ~string](into map[K]int64) func(*sql.Rows) error {
+func scanCounts[K ~string](dest map[K]int64) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var name string
 		var n int64
 		err := rows.Scan(&name, &n)
-		into[K(name)] = n
+		dest[K(name)] = n
 		return err
 	}
 }
 
-func one(n *int64) func(*sql.Rows) error {
+func scanCount(n *int64) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error { return rows.Scan(n) }
 }

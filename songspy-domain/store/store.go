@@ -75,7 +75,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Now = time.Now
 	}
 	if o.MigrationWait <= 0 {
-		o.MigrationWait = migrationWait
+		o.MigrationWait = defaultMigrationWait
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -88,7 +88,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		engine: e,
 		pool:   &dbPool{pool: pool{conn: e.sql(), observe: o.Observe}, db: e.sql()},
 		sealer: sealer,
-		now:    func() time.Time { return instant(o.Now()) },
+		now:    func() time.Time { return dbTime(o.Now()) },
 		log:    o.Logger,
 
 		migrationWait: o.MigrationWait,
@@ -110,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(translate(err), s.Close())
 	}
-	e.erased() // the process before may have ended too early
+	e.afterErasure() // the process before may have ended too early
 	return s, nil
 }
 
@@ -137,7 +137,7 @@ func (s *Store) Close() error {
 // what is wrong: refused credentials, no free connection, no such database.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.engine.sql().PingContext(ctx); err != nil {
-		return unavailable(err)
+		return unavailableError(err)
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if s.closing.Err() != nil {
 		return errClosed
 	}
-	end, err := s.engine.begin(ctx)
+	end, err := s.engine.beginWrite(ctx)
 	if err != nil {
 		return translate(err)
 	}
@@ -170,10 +170,10 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 }
 
 // takingAway is inTx for a transaction that takes something personal away.
-func (s *Store) takingAway(ctx context.Context, fn func(tx *gorm.DB) error) error {
+func (s *Store) inErasureTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	err := s.inTx(ctx, fn)
 	if err == nil {
-		s.engine.erased()
+		s.engine.afterErasure()
 	}
 	return err
 }

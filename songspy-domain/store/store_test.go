@@ -6,27 +6,27 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-func TestSQLite_KeepsTheContract(t *testing.T) { keepsTheContract(t, storetest.SQLite) }
+func TestSQLite_Conformance(t *testing.T) { runConformanceSuite(t, storetest.SQLite) }
 
-func TestPostgres_KeepsTheContract(t *testing.T) {
+func TestPostgres_Conformance(t *testing.T) {
 	storetest.Server(t)
-	keepsTheContract(t, storetest.Postgres)
+	runConformanceSuite(t, storetest.Postgres)
 }
 
 // Prepared statements do not pass a pooler of transactions, and no state of a
 // session lasts there. Where there is no pgbouncer, the same role speaks the same
 // protocol to the server itself; .ci/run says so.
-func TestPostgresSimpleProtocol_KeepsTheContractThroughPgbouncer(t *testing.T) {
+func TestPostgresSimpleProtocol_ConformanceThroughPgbouncer(t *testing.T) {
 	storetest.Server(t)
 	if !storetest.HasPooler() {
 		t.Log("NOT RUN through pgbouncer, which is not installed here")
-		keepsTheContract(t, storetest.PostgresSimple)
+		runConformanceSuite(t, storetest.PostgresSimple)
 		return
 	}
-	keepsTheContract(t, storetest.Pgbouncer)
+	runConformanceSuite(t, storetest.Pgbouncer)
 }
 
-func keepsTheContract(t *testing.T, engine string) {
+func runConformanceSuite(t *testing.T, engine string) {
 	t.Helper()
 	t.Parallel()
 	storetest.Run(t, func(t testing.TB) storetest.Database { return storetest.New(t, engine) })

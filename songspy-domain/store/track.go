@@ -21,7 +21,7 @@ import (
 // transaction ends: it may be deleted with the last user who has it, see
 // forgetLocalTracks. The ids may be cached by cacheTracks once the transaction
 // has committed.
-func (s *Store) trackIDsOf(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]songspy.TrackID, error) {
+func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]songspy.TrackID, error) {
 	ids := make(map[string]songspy.TrackID, len(tracks)+len(known))
 	var missing []string
 	for _, uri := range slices.Concat(slices.Collect(maps.Keys(tracks)), known) {
@@ -73,9 +73,9 @@ func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []
 	if len(local) == 0 {
 		return nil
 	}
-	r := &relation{}
-	column(r, local, "uri", "text", func(uri *string) string { return *uri })
-	return s.queryWith(ctx, conn, r, `SELECT t.id, t.uri FROM tracks t WHERE t.uri IN (SELECT uri FROM v) ORDER BY t.uri`+s.engine.keyShare(), scanTrackID(ids))
+	r := &rowset{}
+	addColumn(r, local, "uri", "text", func(uri *string) string { return *uri })
+	return s.queryRowset(ctx, conn, r, `SELECT t.id, t.uri FROM tracks t WHERE t.uri IN (SELECT uri FROM v) ORDER BY t.uri`+s.engine.forKeyShare(), scanTrackID(ids))
 }
 
 // cacheTracks remembers the ids of a transaction that has committed. Those of
@@ -92,9 +92,9 @@ func (s *Store) findTracks(ctx context.Context, conn gorm.ConnPool, uris []strin
 	if len(uris) == 0 {
 		return nil
 	}
-	r := &relation{}
-	column(r, uris, "uri", "text", func(uri *string) string { return *uri })
-	return s.queryWith(ctx, conn, r, `SELECT id, uri FROM tracks WHERE uri IN (SELECT uri FROM v)`, scanTrackID(ids))
+	r := &rowset{}
+	addColumn(r, uris, "uri", "text", func(uri *string) string { return *uri })
+	return s.queryRowset(ctx, conn, r, `SELECT id, uri FROM tracks WHERE uri IN (SELECT uri FROM v)`, scanTrackID(ids))
 }
 
 // insertTracks adds the tracks sorted by URI, so that two transactions which
@@ -106,19 +106,19 @@ func (s *Store) insertTracks(ctx context.Context, conn gorm.ConnPool, tracks []s
 	slices.SortFunc(tracks, func(a, b songspy.Track) int { return cmp.Compare(a.URI, b.URI) })
 	type row = songspy.Track
 	now := s.now()
-	r := &relation{}
-	column(r, tracks, "uri", "text", func(t *row) string { return t.URI })
-	column(r, tracks, "kind", "text", func(t *row) string { return string(t.Kind) })
-	column(r, tracks, "title", "text", func(t *row) string { return t.Title })
-	column(r, tracks, "artists", "text", func(t *row) string { return t.Artists })
-	column(r, tracks, "album", "text", func(t *row) string { return t.Album })
-	column(r, tracks, "image_url", "text", func(t *row) string { return t.ImageURL })
-	column(r, tracks, "url", "text", func(t *row) string { return t.URL })
-	column(r, tracks, "preview_url", "text", func(t *row) string { return t.PreviewURL })
-	column(r, tracks, "duration_ms", "bigint", func(t *row) int64 { return t.DurationMS })
-	column(r, tracks, "isrc", "text", func(t *row) string { return t.ISRC })
-	column(r, tracks, "created_at", "timestamptz", func(*row) time.Time { return now })
-	return s.queryWith(ctx, conn, r, `INSERT INTO tracks (`+r.names()+`) SELECT `+r.names()+` FROM v WHERE true
+	r := &rowset{}
+	addColumn(r, tracks, "uri", "text", func(t *row) string { return t.URI })
+	addColumn(r, tracks, "kind", "text", func(t *row) string { return string(t.Kind) })
+	addColumn(r, tracks, "title", "text", func(t *row) string { return t.Title })
+	addColumn(r, tracks, "artists", "text", func(t *row) string { return t.Artists })
+	addColumn(r, tracks, "album", "text", func(t *row) string { return t.Album })
+	addColumn(r, tracks, "image_url", "text", func(t *row) string { return t.ImageURL })
+	addColumn(r, tracks, "url", "text", func(t *row) string { return t.URL })
+	addColumn(r, tracks, "preview_url", "text", func(t *row) string { return t.PreviewURL })
+	addColumn(r, tracks, "duration_ms", "bigint", func(t *row) int64 { return t.DurationMS })
+	addColumn(r, tracks, "isrc", "text", func(t *row) string { return t.ISRC })
+	addColumn(r, tracks, "created_at", "timestamptz", func(*row) time.Time { return now })
+	return s.queryRowset(ctx, conn, r, `INSERT INTO tracks (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true
 		ON CONFLICT (uri) DO NOTHING RETURNING id, uri`, scanTrackID(ids))
 }
 

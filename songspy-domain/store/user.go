@@ -12,7 +12,7 @@ import (
 
 // SignIn is SignInOnTerms for whoever comes.
 func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience) (u songspy.User, linked bool, err error) {
-	return s.SignInOnTerms(ctx, p, a, songspy.Terms{})
+	return s.SignInOnTerms(ctx, p, a, songspy.SignUpPolicy{})
 }
 
 // SignInOnTerms finds the person whom Google's subject names, or creates them
@@ -22,11 +22,11 @@ func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.A
 //
 // It returns CodeInvalid for a profile without a subject, the terms' refusal,
 // and ErrInviteInvalid for an invite that admits nobody.
-func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.Terms) (u songspy.User, linked bool, err error) {
-	if p.Subject == "" || !a.Valid() {
+func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpPolicy) (u songspy.User, linked bool, err error) {
+	if p.Subject == "" || !a.IsValid() {
 		return u, false, &songspy.Error{Code: songspy.CodeInvalid, Message: "A person needs Google's subject and a valid audience."}
 	}
-	p.Name, p.PictureURL = clean(p.Name), clean(p.PictureURL)
+	p.Name, p.PictureURL = cleanText(p.Name), cleanText(p.PictureURL)
 	u, err = s.userBySubject(s.query(ctx), p.Subject)
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeNotFound && t.Refusal != nil:
@@ -43,7 +43,7 @@ func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a so
 		return songspy.User{}, false, err
 	}
 	var links int64
-	err = s.query(ctx).Model(&songspy.Link{}).Where("user_id = ? AND "+accountKnown, u.ID).Count(&links).Error
+	err = s.query(ctx).Model(&songspy.Link{}).Where("user_id = ? AND "+accountKnownCondition, u.ID).Count(&links).Error
 	return u, links > 0, translate(err)
 }
 
@@ -67,7 +67,7 @@ func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songs
 			return inserted.Error
 		}
 		if inserted.RowsAffected > 0 && invite != nil {
-			if err := spendInvite(tx, invite, now); err != nil {
+			if err := useInvite(tx, invite, now); err != nil {
 				return err
 			}
 		}
@@ -89,7 +89,7 @@ func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, er
 //
 // It returns CodeNotFound if there is no such person.
 func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {
-	err = s.takingAway(ctx, func(tx *gorm.DB) error {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		// The weaker lock lets what they hear be written meanwhile.
 		if err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&u).Error; err != nil {
 			return err
@@ -104,13 +104,13 @@ func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*song
 			return nil
 		}
 		u.UpdatedAt = s.now()
-		if err := oneRow(tx.Model(&songspy.User{}).Where("id = ?", id).Select("*").Omit("id", "google_sub", "created_at").Updates(&u)); err != nil {
+		if err := requireOneRow(tx.Model(&songspy.User{}).Where("id = ?", id).Select("*").Omit("id", "google_sub", "created_at").Updates(&u)); err != nil {
 			return err
 		}
 		if err := tx.Where("id = ?", id).Take(&u).Error; err != nil {
 			return err
 		}
-		return s.announce(tx, songspy.ChangePerson, id)
+		return s.publishChanges(tx, songspy.ChangeUser, id)
 	})
 	if err != nil {
 		return songspy.User{}, err
@@ -136,40 +136,40 @@ func samePointer[T any](a, b *T, same func(T, T) bool) bool {
 // was. What was heard and is still on its way to the store is not written.
 //
 // It returns CodeNotFound if there is no such person.
-func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e Erased, err error) {
-	err = s.takingAway(ctx, func(tx *gorm.DB) error {
-		if err := lockPeople(tx, id); err != nil {
+func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e EraseResult, err error) {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		if err := lockUsers(tx, id); err != nil {
 			return err
 		}
-		if e, err = s.eraseListening(tx, id); err != nil {
+		if e, err = s.erasePlaybackData(tx, id); err != nil {
 			return err
 		}
 		if err := tx.Where("user_id = ?", id).Delete(&songspy.Play{}).Error; err != nil { // those that they had deleted
 			return err
 		}
-		if err := tx.Where("user_id = ?", id).Delete(&noticeRow{}).Error; err != nil {
+		if err := tx.Where("user_id = ?", id).Delete(&notificationRow{}).Error; err != nil {
 			return err
 		}
 		if err := tx.Where("user_id = ?", id).Delete(&songspy.Session{}).Error; err != nil {
 			return err
 		}
-		if err := oneRow(tx.Where("id = ?", id).Delete(&songspy.User{})); err != nil {
+		if err := requireOneRow(tx.Where("id = ?", id).Delete(&songspy.User{})); err != nil {
 			return err
 		}
-		if err := s.announce(tx, songspy.ChangePerson, id); err != nil {
+		if err := s.publishChanges(tx, songspy.ChangeUser, id); err != nil {
 			return err
 		}
-		return dropSeat(tx, id)
+		return deleteSeat(tx, id)
 	})
 	if err != nil {
-		return Erased{}, err
+		return EraseResult{}, err
 	}
 	return e, nil
 }
 
 // lockPeople waits until nothing is being written of what they hear, and keeps
 // anything from being written until the transaction ends.
-func lockPeople(tx *gorm.DB, ids ...songspy.UserID) error {
+func lockUsers(tx *gorm.DB, ids ...songspy.UserID) error {
 	var locked []songspy.UserID
 	return tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "UPDATE"}).
 		Where("id IN ?", ids).Order("id").Pluck("id", &locked).Error

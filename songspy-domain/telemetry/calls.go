@@ -7,7 +7,7 @@ import (
 )
 
 // Calls registers the histogram of calls to Spotify, and gives what observes one.
-func Calls(reg prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
+func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
 	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "songspy_spotify_call_seconds",
 		Help:    "Calls to Spotify, by endpoint and outcome.",

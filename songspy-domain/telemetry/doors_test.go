@@ -11,12 +11,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-func TestDoors_AreToldInNumbersAndInWords(t *testing.T) {
+func TestBreakerCollector_MetricsAndNotes(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	state := gate.State{
-		API: gate.DoorState{Why: gate.WhyThrottled, ClosedUntil: now.Add(time.Hour), Pace: gate.Pace{Learnt: 12.5}},
+	state := gate.Breakers{
+		API: gate.Breaker{Cause: gate.CauseRateLimited, OpenUntil: now.Add(time.Hour), Limiter: gate.RateLimiter{Learned: 12.5}},
 	}
-	doors := telemetry.Doors{Now: func() time.Time { return now }, States: func() map[string]gate.State { return map[string]gate.State{"app": state} }}
+	breakers := telemetry.BreakerCollector{Now: func() time.Time { return now }, States: func() map[string]gate.Breakers { return map[string]gate.Breakers{"app": state} }}
 	want := `# HELP songspy_spotify_door_calls_per_second The pace at which this process may pass an open door; +Inf where it is not paced.
 # TYPE songspy_spotify_door_calls_per_second gauge
 songspy_spotify_door_calls_per_second{app="app",door="accounts"} +Inf
@@ -34,20 +34,20 @@ songspy_spotify_door_learnt_calls_per_second{app="app",door="api"} 12.5
 songspy_spotify_door_open{app="app",door="accounts"} 1
 songspy_spotify_door_open{app="app",door="api"} 0
 `
-	if err := testutil.CollectAndCompare(doors, strings.NewReader(want)); err != nil {
+	if err := testutil.CollectAndCompare(breakers, strings.NewReader(want)); err != nil {
 		t.Error(err)
 	}
-	notes := strings.Join(doors.Notes(), "\n")
+	notes := strings.Join(breakers.Notes(), "\n")
 	for _, words := range []string{"api door of app app is closed (throttled) until 2026-11-24T13:00:00Z"} {
 		if !strings.Contains(notes, words) {
 			t.Errorf("the notes do not say %q:\n%s", words, notes)
 		}
 	}
-	if now = now.Add(time.Hour); !strings.Contains(strings.Join(doors.Notes(), ""), "finding out whether it has opened") {
-		t.Errorf("a door that is due: %v", doors.Notes())
+	if now = now.Add(time.Hour); !strings.Contains(strings.Join(breakers.Notes(), ""), "finding out whether it has opened") {
+		t.Errorf("a door that is due: %v", breakers.Notes())
 	}
-	state = gate.State{}
-	if notes := doors.Notes(); len(notes) > 0 {
+	state = gate.Breakers{}
+	if notes := breakers.Notes(); len(notes) > 0 {
 		t.Errorf("open doors need no words: %v", notes)
 	}
 }

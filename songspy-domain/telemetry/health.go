@@ -20,11 +20,11 @@ import (
 )
 
 // readyWithin bounds a question for readiness: an orchestrator asks again soon.
-const readyWithin = 3 * time.Second
+const readyTimeout = 3 * time.Second
 
 // Registry is a fresh registry that already watches the Go runtime, the
 // process and the build.
-func Registry() *prometheus.Registry {
+func NewRegistry() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		collectors.NewGoCollector(),
@@ -53,7 +53,7 @@ func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, n
 
 // Healthz says that the process answers; nothing it depends on is asked.
 func Healthz() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 }
 
 // Readyz says 200 while ready returns nil, else 503 and why: the messages of
@@ -62,25 +62,25 @@ func Healthz() http.Handler {
 // either way, one a line.
 func Readyz(ready func(context.Context) error, notes func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		status, lines := http.StatusOK, []string{"ready"}
 		if err := ready(ctx); err != nil {
-			status, lines = http.StatusServiceUnavailable, reasons(err)
+			status, lines = http.StatusServiceUnavailable, errorMessages(err)
 		}
 		if notes != nil {
 			lines = append(lines, notes()...)
 		}
-		say(w, status, strings.Join(lines, "\n"))
+		writeText(w, status, strings.Join(lines, "\n"))
 	})
 }
 
 // reasons are what may be shown of an error that may be several joined ones.
-func reasons(err error) []string {
+func errorMessages(err error) []string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a tree is walked, not searched
 		var all []string
 		for _, e := range joined.Unwrap() {
-			all = append(all, reasons(e)...)
+			all = append(all, errorMessages(e)...)
 		}
 		return all
 	}
@@ -90,7 +90,7 @@ func reasons(err error) []string {
 	return []string{"not ready"}
 }
 
-func say(w http.ResponseWriter, status int, text string) {
+func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -116,7 +116,7 @@ func CheckReady(ctx context.Context, name, addr string) error {
 // otherwise the error says what the answer said. It serves the `health`
 // subcommands: an image without a shell has nothing else to ask with.
 func CheckHealth(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin+time.Second)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout+time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-func TestReadyz_SaysWhatIsWrongAndNothingOfTheInside(t *testing.T) {
+func TestReadyz_ShowsMessagesWithoutInternals(t *testing.T) {
 	behind := &songspy.Error{Code: songspy.CodeUnavailable, Message: "The schema is behind: run songspy-api migrate.", Err: errors.New("hunter2")}
 	for name, c := range map[string]struct {
 		err    error
@@ -38,9 +38,9 @@ func TestReadyz_SaysWhatIsWrongAndNothingOfTheInside(t *testing.T) {
 	}
 }
 
-func TestCheckHealth_HandsTheReasonOn(t *testing.T) {
+func TestCheckHealth_ReturnsTheReason(t *testing.T) {
 	ready := error(&songspy.Error{Code: songspy.CodeUnavailable, Message: "The database does not answer."})
-	server := httptest.NewServer(telemetry.AdminHandler(telemetry.Registry(), func(context.Context) error { return ready }, nil))
+	server := httptest.NewServer(telemetry.AdminHandler(telemetry.NewRegistry(), func(context.Context) error { return ready }, nil))
 	defer server.Close()
 	if err := telemetry.CheckHealth(t.Context(), server.URL+"/healthz"); err != nil {
 		t.Errorf("alive, and still: %v", err)
@@ -59,7 +59,7 @@ func TestCheckHealth_HandsTheReasonOn(t *testing.T) {
 }
 
 func TestAdminHandler_ShowsMetricsAndProfiles(t *testing.T) {
-	server := httptest.NewServer(telemetry.AdminHandler(telemetry.Registry(), func(context.Context) error { return nil }, nil))
+	server := httptest.NewServer(telemetry.AdminHandler(telemetry.NewRegistry(), func(context.Context) error { return nil }, nil))
 	defer server.Close()
 	for path, want := range map[string]string{"/metrics": "go_goroutines", "/debug/pprof/": "heap", "/debug/pprof/cmdline": "telemetry"} {
 		resp, err := server.Client().Get(server.URL + path)
@@ -74,7 +74,7 @@ func TestAdminHandler_ShowsMetricsAndProfiles(t *testing.T) {
 	}
 }
 
-func TestCheckReady_AsksTheMachineItRunsOn(t *testing.T) {
+func TestCheckReady_UsesLoopback(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/readyz" {
 			w.WriteHeader(http.StatusNotFound)

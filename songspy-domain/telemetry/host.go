@@ -15,15 +15,15 @@ import (
 // Any other Host gets 421.
 func OnlyHosts(next http.Handler, hosts ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !expectedHost(r.Host, hosts) {
-			say(w, http.StatusMisdirectedRequest, "This address is for operators and does not answer to this name. Ask it by its address, or add the name to SONGSPY_ADMIN_HOSTS.")
+		if !isExpectedHost(r.Host, hosts) {
+			writeText(w, http.StatusMisdirectedRequest, "This address is for operators and does not answer to this name. Ask it by its address, or add the name to SONGSPY_ADMIN_HOSTS.")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func expectedHost(hostport string, hosts []string) bool {
+func isExpectedHost(hostport string, hosts []string) bool {
 	host := hostport
 	if name, _, err := net.SplitHostPort(hostport); err == nil {
 		host = name

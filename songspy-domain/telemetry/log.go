@@ -19,32 +19,32 @@ func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	if least.UnmarshalText([]byte(level)) != nil {
 		least = slog.LevelInfo
 	}
-	options := &slog.HandlerOptions{Level: least, ReplaceAttr: mask}
+	options := &slog.HandlerOptions{Level: least, ReplaceAttr: maskAttr}
 	var handler slog.Handler = slog.NewJSONHandler(w, options)
 	if format == "text" {
 		handler = slog.NewTextHandler(w, options)
 	}
-	return slog.New(correlated{handler})
+	return slog.New(attrsHandler{handler})
 }
 
-type correlation struct{}
+type attrsKey struct{}
 
 // With gives a context under which every record carries the attributes, such
 // as a request's id or a job's name and run.
-func With(ctx context.Context, attrs ...slog.Attr) context.Context {
-	return context.WithValue(ctx, correlation{}, append(attrsOf(ctx), attrs...))
+func WithAttrs(ctx context.Context, attrs ...slog.Attr) context.Context {
+	return context.WithValue(ctx, attrsKey{}, append(attrsOf(ctx), attrs...))
 }
 
 // attrsOf gives a slice that may be appended to without touching the context's own.
 func attrsOf(ctx context.Context) []slog.Attr {
-	attrs, _ := ctx.Value(correlation{}).([]slog.Attr)
+	attrs, _ := ctx.Value(attrsKey{}).([]slog.Attr)
 	return slices.Clip(attrs)
 }
 
 // correlated adds the context's attributes to every record.
-type correlated struct{ slog.Handler }
+type attrsHandler struct{ slog.Handler }
 
-func (h correlated) Handle(ctx context.Context, r slog.Record) error {
+func (h attrsHandler) Handle(ctx context.Context, r slog.Record) error {
 	if attrs := attrsOf(ctx); len(attrs) > 0 {
 		r = r.Clone()
 		r.AddAttrs(attrs...)
@@ -52,12 +52,12 @@ func (h correlated) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-func (h correlated) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return correlated{h.Handler.WithAttrs(attrs)}
+func (h attrsHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return attrsHandler{h.Handler.WithAttrs(attrs)}
 }
 
-func (h correlated) WithGroup(name string) slog.Handler {
-	return correlated{h.Handler.WithGroup(name)}
+func (h attrsHandler) WithGroup(name string) slog.Handler {
+	return attrsHandler{h.Handler.WithGroup(name)}
 }
 
 // secretWords are the words of an attribute's name that make its value a secret.
@@ -68,7 +68,7 @@ var secretWords = []string{"authorization", "cookie", "email", "password", "secr
 var urlSecrets = regexp.MustCompile(`(\w://)(?:[^/?#\s"@]*@)?([^?#\s"]*)(?:[?#][^\s"]*)?`)
 
 // mask is the net under all callers: it hides by name, and cuts URLs.
-func mask(_ []string, a slog.Attr) slog.Attr {
+func maskAttr(_ []string, a slog.Attr) slog.Attr {
 	text := ""
 	switch v := a.Value.Any().(type) {
 	case string:

@@ -12,12 +12,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-func TestLogger_CarriesWhatTheContextHolds(t *testing.T) {
+func TestLogger_AddsAttrsOfContext(t *testing.T) {
 	var out strings.Builder
 	log := telemetry.NewLogger(&out, "info", "text")
-	job := telemetry.With(t.Context(), slog.String("job", "sweep"))
-	run := telemetry.With(job, slog.Int("run", 7))
-	other := telemetry.With(job, slog.Int("run", 8))
+	job := telemetry.WithAttrs(t.Context(), slog.String("job", "sweep"))
+	run := telemetry.WithAttrs(job, slog.Int("run", 7))
+	other := telemetry.WithAttrs(job, slog.Int("run", 8))
 	log.With("process", "batch").InfoContext(run, "looked")
 	if got := out.String(); !strings.Contains(got, "process=batch job=sweep run=7") {
 		t.Errorf("record %q lacks the job and its run", got)
@@ -30,7 +30,7 @@ func TestLogger_CarriesWhatTheContextHolds(t *testing.T) {
 	}
 }
 
-func TestLogger_WritesTheLevelAskedForAndAbove(t *testing.T) {
+func TestLogger_FiltersByLevel(t *testing.T) {
 	for level, want := range map[string]int{"debug": 3, "info": 2, "error": 1, "loud": 2} {
 		var out strings.Builder
 		log := telemetry.NewLogger(&out, level, "json")
@@ -67,7 +67,7 @@ func TestLogger_ShowsNoSecret(t *testing.T) {
 	}
 }
 
-func TestLogger_LeavesTheRestReadable(t *testing.T) {
+func TestLogger_KeepsOtherAttrs(t *testing.T) {
 	var out strings.Builder
 	telemetry.NewLogger(&out, "info", "text").Info("asked",
 		"error", &url.Error{Op: "Get", URL: "https://api.example/v1/me?x=1", Err: context.DeadlineExceeded}, "tokens", 3)

@@ -11,18 +11,18 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-func TestQuotas_AreToldInNumbersAndInWords(t *testing.T) {
+func TestQuotaCollector_MetricsAndNotes(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	standings := map[string]quota.Standing{
+	standings := map[string]quota.Status{
 		"free": {},
 		"full": {
-			Calls: quota.Counts{quota.EndpointPlaying: 1100, quota.EndpointHistory: 12}, Bounded: true, Limit: 1086, FreeAt: now.Add(4 * time.Minute),
-			Last: quota.Refusal{At: now.Add(-time.Hour), Calls: quota.Counts{quota.EndpointPlaying: 1144}, Quota: 1144},
+			Calls: quota.Counts{quota.EndpointPlaying: 1100, quota.EndpointHistory: 12}, Bounded: true, Limit: 1086, NextCallAt: now.Add(4 * time.Minute),
+			LastRefusal: quota.Refusal{At: now.Add(-time.Hour), Calls: quota.Counts{quota.EndpointPlaying: 1144}, Quota: 1144},
 		},
 	}
-	quotas := telemetry.Quotas{
+	quotas := telemetry.QuotaCollector{
 		Now: func() time.Time { return now },
-		Standings: func(time.Time) (map[string]quota.Standing, map[string]int64) {
+		Statuses: func(time.Time) (map[string]quota.Status, map[string]int64) {
 			return standings, map[string]int64{"full": 2}
 		},
 	}

@@ -8,7 +8,7 @@ import (
 
 // Recorded registers the counters of what is recorded of people's listening,
 // and gives what raises them.
-func Recorded(reg prometheus.Registerer) func(songspy.Recorded) {
+func RecordedCounter(reg prometheus.Registerer) func(songspy.RecordedCounts) {
 	plays := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_plays_total",
 		Help: "Plays that this process recorded, by how they came to be known.",
@@ -20,18 +20,18 @@ func Recorded(reg prometheus.Registerer) func(songspy.Recorded) {
 	for _, source := range []songspy.PlaySource{songspy.SourceLive, songspy.SourceHistory, songspy.SourceImport} {
 		plays.WithLabelValues(string(source)) // so that a rate has a beginning
 	}
-	for _, why := range []songspy.GapReason{
-		songspy.GapLinkBroken, songspy.GapDoorClosed, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
+	for _, reason := range []songspy.GapReason{
+		songspy.GapLinkBroken, songspy.GapAppBlocked, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
 	} {
-		gaps.WithLabelValues(string(why))
+		gaps.WithLabelValues(string(reason))
 	}
 	reg.MustRegister(plays, gaps)
-	return func(r songspy.Recorded) {
+	return func(r songspy.RecordedCounts) {
 		for source, n := range r.Plays {
 			plays.WithLabelValues(string(source)).Add(float64(n))
 		}
-		for why, n := range r.Gaps {
-			gaps.WithLabelValues(string(why)).Add(float64(n))
+		for reason, n := range r.Gaps {
+			gaps.WithLabelValues(string(reason)).Add(float64(n))
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // grace is how long requests may still run once the service is told to end.
-const grace = 10 * time.Second
+const shutdownGrace = 10 * time.Second
 
 // Listen opens a TCP address; port 0 takes a free one. The error names the
 // address and, where somebody else holds it, the remedy.
@@ -35,7 +35,7 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, log *slog.Logger) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
-	harden(server, requests, log)
+	setServerDefaults(server, requests, log)
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -46,10 +46,10 @@ func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, lo
 		return fmt.Errorf("the server at %s ended: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
-	deadline, cancel := context.WithTimeout(requests, grace)
+	deadline, cancel := context.WithTimeout(requests, shutdownGrace)
 	defer cancel()
 	if err := server.Shutdown(deadline); err != nil {
-		log.WarnContext(ctx, "requests were cut at the end of the grace", slog.Duration("grace", grace))
+		log.WarnContext(ctx, "requests were cut at the end of the grace", slog.Duration("grace", shutdownGrace))
 		endRequests()
 		_ = server.Close() // its listener is closed already; nothing is left to be said
 	}
@@ -60,7 +60,7 @@ func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, lo
 }
 
 // harden fills in what a server on an open network must not leave out.
-func harden(server *http.Server, requests context.Context, log *slog.Logger) {
+func setServerDefaults(server *http.Server, requests context.Context, log *slog.Logger) {
 	limit := func(d *time.Duration, value time.Duration) {
 		if *d == 0 {
 			*d = value

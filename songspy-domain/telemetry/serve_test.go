@@ -11,17 +11,17 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-func TestServeOn_LetsARunningRequestFinish(t *testing.T) {
+func TestServeOn_FinishesRunningRequests(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	listener, err := telemetry.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	arrived, goOn := make(chan struct{}), make(chan struct{})
+	arrived, release := make(chan struct{}), make(chan struct{})
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)
-		<-goOn
+		<-release
 		if r.Context().Err() == nil {
 			_, _ = io.WriteString(w, "whole")
 		}
@@ -42,7 +42,7 @@ func TestServeOn_LetsARunningRequestFinish(t *testing.T) {
 	}()
 	<-arrived
 	stop()
-	close(goOn)
+	close(release)
 	if got := <-answered; got != "whole" {
 		t.Errorf("the running request got %q, want its whole answer", got)
 	}
@@ -54,7 +54,7 @@ func TestServeOn_LetsARunningRequestFinish(t *testing.T) {
 	}
 }
 
-func TestListen_NamesATakenPortAndTheRemedy(t *testing.T) {
+func TestListen_ReportsTakenPort(t *testing.T) {
 	first, err := telemetry.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

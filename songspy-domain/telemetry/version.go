@@ -12,10 +12,10 @@ import (
 // build`; where they are empty, what `go build` recorded is taken.
 func Version(version, commit string) string {
 	info, _ := debug.ReadBuildInfo()
-	return describe(version, commit, info)
+	return describeVersion(version, commit, info)
 }
 
-func describe(version, commit string, info *debug.BuildInfo) string {
+func describeVersion(version, commit string, info *debug.BuildInfo) string {
 	if info != nil {
 		if info.Main.Version != "(devel)" {
 			version = cmp.Or(version, info.Main.Version)

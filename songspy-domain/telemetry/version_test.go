@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestDescribe_PrefersWhatTheLinkerSet(t *testing.T) {
+func TestDescribeVersion_PrefersLinkerValues(t *testing.T) {
 	built := &debug.BuildInfo{
 		Main:     debug.Module{Version: "v1.2.3"},
 		Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}},
@@ -21,7 +21,7 @@ func TestDescribe_PrefersWhatTheLinkerSet(t *testing.T) {
 		"go run":              {"", "", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, "unreleased (commit unknown, go"},
 		"nothing is recorded": {"", "", nil, "unreleased (commit unknown, go"},
 	} {
-		if got := describe(c.version, c.commit, c.info); !strings.HasPrefix(got, c.want) {
+		if got := describeVersion(c.version, c.commit, c.info); !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %q, want %q…", name, got, c.want)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-func admin(t *testing.T, s *sim.Sim, method, path, body string) reply {
+func admin(t *testing.T, s *sim.Sim, method, path, body string) response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://sim/admin"+path, strings.NewReader(body))
 	if err != nil {
@@ -18,7 +18,7 @@ func admin(t *testing.T, s *sim.Sim, method, path, body string) reply {
 	return do(t, s, r)
 }
 
-func TestAdmin_PlacesListsAndRemovesFaults(t *testing.T) {
+func TestAdmin_AddsListsAndRemovesFaults(t *testing.T) {
 	s, _ := newSim(t)
 	access, _ := s.SpotifyTokens(0)
 	placed := admin(t, s, "POST", "/faults", `{"endpoint":"me","kind":"rate-limited","retryAfter":7}`)
@@ -65,7 +65,7 @@ func TestAdmin_NamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestAdmin_TellsTheTruth(t *testing.T) {
+func TestAdmin_ReturnsTheTruth(t *testing.T) {
 	s, c := newSim(t)
 	c.Advance(time.Hour)
 	want := s.Truth(3, start, c.Now())
@@ -78,7 +78,7 @@ func TestAdmin_TellsTheTruth(t *testing.T) {
 		t.Errorf("the first is %v, not %+v", first, want[0])
 	}
 	now := admin(t, s, "GET", "/now?person=3", "").decode(t)
-	if now["state"] != string(s.Now(3, c.Now()).State) {
+	if now["state"] != string(s.PlaybackAt(3, c.Now()).State) {
 		t.Errorf("now is %v", now)
 	}
 	population := admin(t, s, "GET", "/population", "").decode(t)
@@ -87,7 +87,7 @@ func TestAdmin_TellsTheTruth(t *testing.T) {
 	}
 }
 
-func TestAdmin_DoesToPeopleWhatTestsDo(t *testing.T) {
+func TestAdmin_ChangesPeople(t *testing.T) {
 	s, _ := newSim(t)
 	tokens := admin(t, s, "GET", "/people/2/tokens?client_id=somebody-elses-app", "").decode(t)
 	access := tokens["spotify"].(map[string]any)["accessToken"].(string)
@@ -122,7 +122,7 @@ func TestAdmin_DoesToPeopleWhatTestsDo(t *testing.T) {
 	if stats := admin(t, s, "GET", "/stats?person=2", "").decode(t); stats["lastCall"] != "2026-11-20T12:00:00Z" || stats["requests"].(map[string]any)["me"] == nil {
 		t.Errorf("stats are %v", stats)
 	}
-	if who := admin(t, s, "GET", "/people/2", "").decode(t); who["googleId"] != s.Person(2).GoogleID {
-		t.Errorf("person 2 is %v", who)
+	if person := admin(t, s, "GET", "/people/2", "").decode(t); person["googleId"] != s.Person(2).GoogleID {
+		t.Errorf("person 2 is %v", person)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-func wantAPIError(t *testing.T, got reply, status int, message string) {
+func wantAPIError(t *testing.T, got response, status int, message string) {
 	t.Helper()
 	want := fmt.Sprintf(`{"error":{"status":%d,"message":%q}}`, status, message)
 	if got.status != status || got.body != want {
@@ -17,11 +17,11 @@ func wantAPIError(t *testing.T, got reply, status int, message string) {
 	}
 }
 
-func TestAPI_RefusesTokensThatAreNotGood(t *testing.T) {
+func TestAPI_RejectsInvalidTokens(t *testing.T) {
 	s, c := newSim(t)
 	access, refresh := s.SpotifyTokens(1)
 	for _, path := range []string{"/me", playing, recently} {
-		bad := func(authorization string) reply {
+		bad := func(authorization string) response {
 			return do(t, s, request(t, http.MethodGet, apiURL+path, authorization, nil))
 		}
 		wantAPIError(t, bad(""), http.StatusUnauthorized, "No token provided")
@@ -38,12 +38,12 @@ func TestAPI_RefusesTokensThatAreNotGood(t *testing.T) {
 	wantAPIError(t, get(t, s, apiURL+"/me", access), http.StatusUnauthorized, "The access token expired")
 }
 
-func TestAPI_RefusesWhatTheScopeDoesNotCover(t *testing.T) {
+func TestAPI_RejectsMissingScopes(t *testing.T) {
 	s, _ := newSim(t)
 	code := s.SpotifyCode(1, sim.CodeOptions{RedirectURI: redirect, Scopes: []string{"user-read-currently-playing"}})
 	access := exchange(t, s, codeForm(code)).decode(t)["access_token"].(string)
 	wantAPIError(t, get(t, s, apiURL+recently, access), http.StatusForbidden, "Insufficient client scope")
-	s.Vary(func(v *sim.Variants) { v.MissingScope401 = true })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.MissingScope401 = true })
 	wantAPIError(t, get(t, s, apiURL+recently, access), http.StatusUnauthorized, "Permissions missing")
 	if got := get(t, s, apiURL+playing, access); got.status >= 300 {
 		t.Errorf("what it does cover is refused: %s", got.body)
@@ -59,7 +59,7 @@ func TestUnregister_LetsSignInWorkButNotTheAPI(t *testing.T) {
 	if refused.status != http.StatusForbidden || refused.body != text || refused.header.Get("Content-Type") != "text/plain" {
 		t.Errorf("answer is %d %v %s", refused.status, refused.header, refused.body)
 	}
-	s.Vary(func(v *sim.Variants) { v.ForbiddenJSON = true })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.ForbiddenJSON = true })
 	wantAPIError(t, get(t, s, apiURL+playing, got["access_token"].(string)), http.StatusForbidden, text)
 	s.Register(8)
 	if got := get(t, s, apiURL+"/me", got["access_token"].(string)); got.status != http.StatusOK {
@@ -67,7 +67,7 @@ func TestUnregister_LetsSignInWorkButNotTheAPI(t *testing.T) {
 	}
 }
 
-func TestMe_HasTheFieldsOfItsDay(t *testing.T) {
+func TestMe_HasItsQuirks(t *testing.T) {
 	s, _ := newSim(t)
 	nameless, imageless := 0, 0
 	for n := range 50 {
@@ -89,7 +89,7 @@ func TestMe_HasTheFieldsOfItsDay(t *testing.T) {
 		t.Errorf("%d people have no name, %d no image", nameless, imageless)
 	}
 	access, _ := s.SpotifyTokens(0)
-	s.Vary(func(v *sim.Variants) { v.MeExtended, v.MeWithoutAccountID = true, true })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.MeExtended, v.MeWithoutAccountID = true, true })
 	me := get(t, s, apiURL+"/me", access).decode(t)
 	if _, has := me["account_id"]; has || me["country"] != "KR" || me["email"] != s.Person(0).Email {
 		t.Errorf("before May 2026 me was not %v", me)

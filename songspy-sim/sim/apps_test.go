@@ -11,7 +11,7 @@ import (
 )
 
 // through makes a form one of another app's, with its secret in the body.
-func through(clientID, secret string, form url.Values) url.Values {
+func withClient(clientID, secret string, form url.Values) url.Values {
 	form.Set("client_id", clientID)
 	if secret != "" {
 		form.Set("client_secret", secret)
@@ -19,23 +19,23 @@ func through(clientID, secret string, form url.Values) url.Values {
 	return form
 }
 
-func TestApps_OfDevelopmentServeWhomTheirOwnerHasEntered(t *testing.T) {
+func TestDevelopmentApps_ServeOnlyRegisteredPeople(t *testing.T) {
 	s, _ := newSim(t)
-	code := s.SpotifyCode(5, sim.CodeOptions{ClientID: sim.SmallClientID, RedirectURI: redirect})
+	code := s.SpotifyCode(5, sim.CodeOptions{ClientID: sim.DevelopmentClientID, RedirectURI: redirect})
 	wantOAuthError(t, exchange(t, s, codeForm(code)), "invalid_grant", "Invalid authorization code") // another app's
-	grant := exchange(t, s, through(sim.SmallClientID, sim.SmallClientSecret, codeForm(code))).decode(t)
+	grant := exchange(t, s, withClient(sim.DevelopmentClientID, sim.DevelopmentClientSecret, codeForm(code))).decode(t)
 	access, refresh := grant["access_token"].(string), grant["refresh_token"].(string)
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusForbidden || !strings.Contains(got.body, "may not be registered") {
 		t.Errorf("nobody has entered them: %d %s", got.status, got.body)
 	}
-	if got := admin(t, s, "POST", "/people/5/register?client_id="+sim.SmallClientID, ""); got.status != http.StatusNoContent {
+	if got := admin(t, s, "POST", "/people/5/register?client_id="+sim.DevelopmentClientID, ""); got.status != http.StatusNoContent {
 		t.Fatalf("entering: %d %s", got.status, got.body)
 	}
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusOK {
 		t.Errorf("once entered: %d %s", got.status, got.body)
 	}
 	wantOAuthError(t, exchange(t, s, refreshForm(refresh)), "invalid_grant", "Invalid refresh token")
-	if got := exchange(t, s, through(sim.SmallClientID, sim.SmallClientSecret, refreshForm(refresh))); got.status != http.StatusOK {
+	if got := exchange(t, s, withClient(sim.DevelopmentClientID, sim.DevelopmentClientSecret, refreshForm(refresh))); got.status != http.StatusOK {
 		t.Errorf("renewing: %d %s", got.status, got.body)
 	}
 	if got := admin(t, s, "POST", "/people/5/register?client_id=who", ""); got.status != http.StatusBadRequest || !strings.Contains(got.body, "who") {
@@ -43,15 +43,15 @@ func TestApps_OfDevelopmentServeWhomTheirOwnerHasEntered(t *testing.T) {
 	}
 }
 
-func TestApps_OfPeopleHaveNoSecretAndAWindowOfTheirOwn(t *testing.T) {
+func TestUserApps_HaveNoSecretAndTheirOwnWindow(t *testing.T) {
 	s, _ := newSim(t)
-	s.Vary(func(v *sim.Variants) { v.CallsPer30s = 1 })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.CallsPer30s = 1 })
 	sum := token.Challenge(verifier)
-	code := sentBack(t, get(t, s, authorizeURL(url.Values{
-		"client_id": {sim.OwnClientID}, "code_challenge": {sum}, "code_challenge_method": {"S256"},
+	code := redirectQuery(t, get(t, s, authorizeURL(url.Values{
+		"client_id": {sim.UserAppClientID}, "code_challenge": {sum}, "code_challenge_method": {"S256"},
 	}), "")).Get("code")
-	wantOAuthError(t, exchange(t, s, through(sim.OwnClientID, "guessed", codeForm(code))), "invalid_client", "Invalid client")
-	form := through(sim.OwnClientID, "", codeForm(code))
+	wantOAuthError(t, exchange(t, s, withClient(sim.UserAppClientID, "guessed", codeForm(code))), "invalid_client", "Invalid client")
+	form := withClient(sim.UserAppClientID, "", codeForm(code))
 	form.Set("code_verifier", verifier)
 	access := exchange(t, s, form).decode(t)["access_token"].(string)
 	first, _ := s.SpotifyTokens(3)

@@ -21,7 +21,7 @@ func authorizeURL(change url.Values) string {
 }
 
 // sentBack is what an authorize page returns to the app.
-func sentBack(t *testing.T, got reply) url.Values {
+func redirectQuery(t *testing.T, got response) url.Values {
 	t.Helper()
 	u, err := url.Parse(got.header.Get("Location"))
 	if err != nil || got.status != http.StatusFound {
@@ -32,7 +32,7 @@ func sentBack(t *testing.T, got reply) url.Values {
 
 func TestAuthorize_RedirectsWithACodeThatWorks(t *testing.T) {
 	s, _ := newSim(t)
-	back := sentBack(t, get(t, s, authorizeURL(nil), ""))
+	back := redirectQuery(t, get(t, s, authorizeURL(nil), ""))
 	if back.Get("state") != "s&t" {
 		t.Errorf("state came back as %q", back.Get("state"))
 	}
@@ -42,7 +42,7 @@ func TestAuthorize_RedirectsWithACodeThatWorks(t *testing.T) {
 	}
 }
 
-func TestAuthorize_RefusesByRedirectingWhereItMay(t *testing.T) {
+func TestAuthorize_RedirectsErrors(t *testing.T) {
 	s, _ := newSim(t)
 	for want, change := range map[string]url.Values{
 		"access_denied":             {"allow": {"0"}},
@@ -50,7 +50,7 @@ func TestAuthorize_RefusesByRedirectingWhereItMay(t *testing.T) {
 		"invalid_scope":             {"scope": {"everything"}},
 		"invalid_request":           {"code_challenge": {verifier[:43]}, "code_challenge_method": {"plain"}},
 	} {
-		back := sentBack(t, get(t, s, authorizeURL(change), ""))
+		back := redirectQuery(t, get(t, s, authorizeURL(change), ""))
 		if back.Get("error") != want || back.Get("state") != "s&t" || back.Has("code") {
 			t.Errorf("%v came back as %v, not %s", change, back, want)
 		}
@@ -95,7 +95,7 @@ func TestAuthorize_NeverRedirectsToAnAddressThatIsNotRegistered(t *testing.T) {
 	}
 }
 
-func TestAuthorize_ShowsAPageToPeople(t *testing.T) {
+func TestAuthorize_ShowsThePage(t *testing.T) {
 	s, _ := newSim(t)
 	got := get(t, s, authorizeURL(url.Values{"allow": nil, "state": {`"><script>`}}), "")
 	for _, part := range []string{`name="allow" value="1"`, `name="allow" value="0"`, `value="49"`, "user-read-recently-played"} {
@@ -114,7 +114,7 @@ func TestAuthorize_ShowsAPageToPeople(t *testing.T) {
 func TestAuthorize_RemembersConsentWhereSwitchedOn(t *testing.T) {
 	s, _ := newSim(t)
 	first := get(t, s, authorizeURL(nil), "")
-	again := func(change url.Values) reply {
+	again := func(change url.Values) response {
 		change["allow"], change["person"] = nil, nil
 		r := request(t, http.MethodGet, authorizeURL(change), "", nil)
 		r.Header.Set("Cookie", first.header.Get("Set-Cookie"))
@@ -123,7 +123,7 @@ func TestAuthorize_RemembersConsentWhereSwitchedOn(t *testing.T) {
 	if got := again(url.Values{}); got.status != http.StatusOK {
 		t.Errorf("consent was remembered: %d", got.status)
 	}
-	s.Vary(func(v *sim.Variants) { v.RememberConsent = true })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.RememberConsent = true })
 	if got := again(url.Values{}); got.status != http.StatusFound {
 		t.Errorf("consent was forgotten: %d", got.status)
 	}

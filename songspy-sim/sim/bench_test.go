@@ -25,7 +25,7 @@ func BenchmarkCurrentlyPlaying(b *testing.B) {
 		requests[i].RequestURI = ""
 		requests[i].URL.Scheme, requests[i].URL.Host = "", ""
 	}
-	h, w := s.Handler(), &nobody{http.Header{}}
+	h, w := s.Handler(), &discardWriter{http.Header{}}
 	began, n := time.Now(), 0
 	b.ReportAllocs()
 	for b.Loop() {
@@ -65,8 +65,8 @@ func BenchmarkCurrentlyPlayingOverHTTP(b *testing.B) {
 }
 
 // nobody reads no answer.
-type nobody struct{ header http.Header }
+type discardWriter struct{ header http.Header }
 
-func (n *nobody) Header() http.Header         { return n.header }
-func (n *nobody) Write(b []byte) (int, error) { return len(b), nil }
-func (n *nobody) WriteHeader(int)             {}
+func (n *discardWriter) Header() http.Header         { return n.header }
+func (n *discardWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (n *discardWriter) WriteHeader(int)             {}

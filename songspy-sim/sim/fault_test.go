@@ -33,7 +33,7 @@ func TestFault_AnswersInEveryForm(t *testing.T) {
 		{sim.Fault{Kind: sim.ServerError}, 503, upstream, "", false},
 		{sim.Fault{Kind: sim.ServerError, Status: 502, Body: "html"}, 502, "<h1>502 Bad Gateway</h1>", "", false},
 		{sim.Fault{Kind: sim.Garbage}, 200, "<!DOCTYPE html>", "", true},
-		{sim.Fault{Kind: sim.Nothing}, 204, "", "", false},
+		{sim.Fault{Kind: sim.NoContent}, 204, "", "", false},
 		{sim.Fault{Kind: sim.Unauthorized}, 401, `{"error":{"status":401,"message":"The access token expired"}}`, "", true},
 		{sim.Fault{Kind: sim.Unauthorized, Body: "invalid"}, 401, "Invalid access token", "", true},
 		{sim.Fault{Kind: sim.NotRegistered}, 403, "Check settings on developer.spotify.com/dashboard, the user may not be registered.", "", false},
@@ -79,9 +79,9 @@ func TestFault_InvalidGrantIsFalse(t *testing.T) {
 	}
 }
 
-func TestFault_StrikesOnlyWhomItIsMeantFor(t *testing.T) {
+func TestFault_AppliesOnlyToItsPeople(t *testing.T) {
 	s, _ := newSim(t, func(o *sim.Options) { o.People = 2000 })
-	struck := func() (n int) {
+	hit := func() (n int) {
 		for person := range 2000 {
 			access, _ := s.SpotifyTokens(person)
 			if get(t, s, apiURL+"/me", access).status == http.StatusTooManyRequests {
@@ -105,11 +105,11 @@ func TestFault_StrikesOnlyWhomItIsMeantFor(t *testing.T) {
 			c.fault.Endpoint = "me"
 		}
 		cancel := s.Fault(c.fault)
-		first := struck()
+		first := hit()
 		if first < c.min || first > c.max {
 			t.Errorf("%+v strikes %d of 2000", c.fault, first)
 		}
-		if c.fault.PeopleShare > 0 && struck() != first {
+		if c.fault.PeopleShare > 0 && hit() != first {
 			t.Error("a share of the people is not always the same people")
 		}
 		cancel()
@@ -143,10 +143,10 @@ func TestFault_BreaksConnections(t *testing.T) {
 	}
 }
 
-func TestFault_LostAnswerHasStillSpentTheToken(t *testing.T) {
+func TestFault_LostResponseUsesUpTheToken(t *testing.T) {
 	s, _ := newSim(t, func(o *sim.Options) { o.RotateRefreshTokens = true })
 	refresh := pkceGrant(t, s, 3)["refresh_token"].(string)
-	s.Fault(sim.Fault{Endpoint: "token", Person: 3, Kind: sim.Lost, Times: 1})
+	s.Fault(sim.Fault{Endpoint: "token", Person: 3, Kind: sim.LostResponse, Times: 1})
 	_, err := s.Transport().RoundTrip(request(t, http.MethodPost, tokenURL, "", public(refreshForm(refresh))))
 	if !errors.Is(err, io.EOF) {
 		t.Fatalf("the answer was not lost: %v", err)
@@ -154,16 +154,16 @@ func TestFault_LostAnswerHasStillSpentTheToken(t *testing.T) {
 	wantOAuthError(t, exchange(t, s, public(refreshForm(refresh))), "invalid_grant", "Refresh token revoked")
 }
 
-func TestFault_ThatMakesNoSenseIsRefused(t *testing.T) {
+func TestFault_InvalidOnesAreRejected(t *testing.T) {
 	s, _ := newSim(t)
 	for _, f := range []sim.Fault{
-		{Endpoint: "player", Kind: sim.Nothing},
+		{Endpoint: "player", Kind: sim.NoContent},
 		{Endpoint: "me", Kind: "odd"},
 		{Endpoint: "me", Kind: sim.ServerError, Body: "poem"},
-		{Endpoint: "me", Kind: sim.Nothing, Share: 2},
-		{Endpoint: "me", Kind: sim.Nothing, Person: -2},
+		{Endpoint: "me", Kind: sim.NoContent, Share: 2},
+		{Endpoint: "me", Kind: sim.NoContent, Person: -2},
 		{Endpoint: "me", Kind: sim.Raw, Status: 99},
-		{Endpoint: "me", Kind: sim.Nothing, Times: -1},
+		{Endpoint: "me", Kind: sim.NoContent, Times: -1},
 	} {
 		func() {
 			defer func() {
@@ -178,9 +178,9 @@ func TestFault_ThatMakesNoSenseIsRefused(t *testing.T) {
 
 func TestWindow_LimitsTheAppToItsCalls(t *testing.T) {
 	s, c := newSim(t)
-	s.Vary(func(v *sim.Variants) { v.CallsPer30s = 5 })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.CallsPer30s = 5 })
 	access, _ := s.SpotifyTokens(0)
-	ask := func() reply { return get(t, s, apiURL+"/me", access) }
+	ask := func() response { return get(t, s, apiURL+"/me", access) }
 	for range 5 {
 		if got := ask(); got.status != http.StatusOK {
 			t.Fatalf("within the limit: %d", got.status)
@@ -200,10 +200,10 @@ func TestWindow_LimitsTheAppToItsCalls(t *testing.T) {
 	}
 }
 
-func TestQuota_RollsOverADayAndNamesTheTimeUntilTheOldestCallLeaves(t *testing.T) {
+func TestQuota_RollsOverADayAndReturnsTheWait(t *testing.T) {
 	s, c := newSim(t)
-	s.Vary(func(v *sim.Variants) { v.QuotaPer24h = 3 })
-	ask := func() reply {
+	s.ChangeQuirks(func(v *sim.Quirks) { v.QuotaPer24h = 3 })
+	ask := func() response {
 		access, _ := s.SpotifyTokens(0)
 		return get(t, s, apiURL+"/me", access)
 	}
@@ -226,6 +226,6 @@ func TestQuota_RollsOverADayAndNamesTheTimeUntilTheOldestCallLeaves(t *testing.T
 		t.Fatalf("once the oldest call has left, and refused ones did not count: %d", got.status)
 	}
 	refused("3600")
-	s.Vary(func(v *sim.Variants) { v.QuotaWithoutRetryAfter = true })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.QuotaWithoutRetryAfter = true })
 	refused("")
 }

@@ -19,7 +19,7 @@ import (
 
 const googleURL = "http://sim/google"
 
-func TestTokeninfo_TellsForWhomATokenWasIssued(t *testing.T) {
+func TestTokeninfo_NamesTheClient(t *testing.T) {
 	s, c := newSim(t)
 	c.Advance(time.Minute)
 	for _, client := range []string{sim.GoogleClientID, sim.ForeignGoogleClientID} {
@@ -42,7 +42,7 @@ func TestTokeninfo_TellsForWhomATokenWasIssued(t *testing.T) {
 	}
 }
 
-func TestTokeninfo_NamesNobodyWithoutTheScope(t *testing.T) {
+func TestTokeninfo_NamesTheUserOnlyWithTheScope(t *testing.T) {
 	s, _ := newSim(t)
 	info := func(scopes ...string) map[string]any {
 		return get(t, s, googleURL+"/tokeninfo?access_token="+s.GoogleToken(2, sim.GoogleClientID, scopes...), "").decode(t)
@@ -53,7 +53,7 @@ func TestTokeninfo_NamesNobodyWithoutTheScope(t *testing.T) {
 	if got := info("openid"); got["sub"] == nil || got["email"] != nil {
 		t.Errorf("with openid: %v", got)
 	}
-	s.Vary(func(v *sim.Variants) { v.TokeninfoWithoutSubject = true })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.TokeninfoWithoutSubject = true })
 	if got := info(); got["sub"] != nil || got["aud"] != sim.GoogleClientID {
 		t.Errorf("switched off: %v", got)
 	}
@@ -62,23 +62,23 @@ func TestTokeninfo_NamesNobodyWithoutTheScope(t *testing.T) {
 func TestUserinfo_HasTwoForms(t *testing.T) {
 	s, _ := newSim(t)
 	access := s.GoogleToken(4, sim.GoogleClientID)
-	who := s.Person(4)
+	person := s.Person(4)
 	for _, path := range []string{"/oauth2/v1/userinfo", "/oauth2/v2/userinfo"} {
-		if u := get(t, s, googleURL+path, access).decode(t); u["id"] != who.GoogleID || u["verified_email"] != true || u["sub"] != nil || u["given_name"] != who.GivenName {
+		if u := get(t, s, googleURL+path, access).decode(t); u["id"] != person.GoogleID || u["verified_email"] != true || u["sub"] != nil || u["given_name"] != person.GivenName {
 			t.Errorf("%s is %v", path, u)
 		}
 	}
 	for _, path := range []string{"/v1/userinfo", "/oauth2/v3/userinfo"} {
-		if u := get(t, s, googleURL+path, access).decode(t); u["sub"] != who.GoogleID || u["email_verified"] != true || u["id"] != nil {
+		if u := get(t, s, googleURL+path, access).decode(t); u["sub"] != person.GoogleID || u["email_verified"] != true || u["id"] != nil {
 			t.Errorf("%s is %v", path, u)
 		}
 	}
-	if u := get(t, s, googleURL+"/oauth2/v1/userinfo?access_token="+access, "").decode(t); u["email"] != who.Email {
+	if u := get(t, s, googleURL+"/oauth2/v1/userinfo?access_token="+access, "").decode(t); u["email"] != person.Email {
 		t.Errorf("by query: %v", u)
 	}
 }
 
-func TestGoogle_RefusesBadTokensInItsOwnForms(t *testing.T) {
+func TestGoogle_RejectsInvalidTokens(t *testing.T) {
 	s, c := newSim(t)
 	expired := s.GoogleToken(1, sim.GoogleClientID)
 	c.Advance(time.Hour)
@@ -103,7 +103,7 @@ func TestGoogle_RefusesBadTokensInItsOwnForms(t *testing.T) {
 			}
 		}
 	}
-	s.Vary(func(v *sim.Variants) { v.UserinfoFlatError = true })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.UserinfoFlatError = true })
 	if got := get(t, s, googleURL+"/oauth2/v1/userinfo", "nonsense").decode(t); got["error"] != "invalid_request" {
 		t.Errorf("the flat form is %v", got)
 	}
@@ -121,20 +121,20 @@ func googleAuthorize(change url.Values) string {
 	return googleURL + "/o/oauth2/v2/auth?" + q.Encode()
 }
 
-func googleExchange(t *testing.T, s *sim.Sim, form url.Values) reply {
+func googleExchange(t *testing.T, s *sim.Sim, form url.Values) response {
 	t.Helper()
 	return do(t, s, request(t, http.MethodPost, googleURL+"/token", "", form))
 }
 
 func TestGoogle_CodeFlowGivesAnIDTokenThatVerifies(t *testing.T) {
 	s, _ := newSim(t)
-	back := sentBack(t, get(t, s, googleAuthorize(nil), ""))
+	back := redirectQuery(t, get(t, s, googleAuthorize(nil), ""))
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "code": {back.Get("code")}, "redirect_uri": {redirect},
 		"client_id": {sim.GoogleClientID}, "client_secret": {sim.GoogleClientSecret}, "code_verifier": {verifier},
 	}
 	grant := googleExchange(t, s, form).decode(t)
-	claims := verified(t, s, grant["id_token"].(string))
+	claims := verifiedClaims(t, s, grant["id_token"].(string))
 	if claims["sub"] != s.Person(6).GoogleID || claims["aud"] != sim.GoogleClientID || claims["nonce"] != "n1" || claims["iss"] != googleURL {
 		t.Errorf("claims are %v", claims)
 	}
@@ -151,7 +151,7 @@ func TestGoogle_CodeFlowGivesAnIDTokenThatVerifies(t *testing.T) {
 }
 
 // verified checks an ID token against the published keys.
-func verified(t *testing.T, s *sim.Sim, idToken string) map[string]any {
+func verifiedClaims(t *testing.T, s *sim.Sim, idToken string) map[string]any {
 	t.Helper()
 	discovery := get(t, s, googleURL+"/.well-known/openid-configuration", "").decode(t)
 	if discovery["issuer"] != googleURL {
@@ -180,10 +180,10 @@ func verified(t *testing.T, s *sim.Sim, idToken string) map[string]any {
 	return claims
 }
 
-func TestGoogle_RefusesCodesAndClientsThatAreNotGood(t *testing.T) {
+func TestGoogle_RejectsInvalidCodesAndClients(t *testing.T) {
 	s, c := newSim(t)
-	code := sentBack(t, get(t, s, googleAuthorize(nil), "")).Get("code")
-	plain := sentBack(t, get(t, s, googleAuthorize(url.Values{"code_challenge": nil, "code_challenge_method": nil}), "")).Get("code")
+	code := redirectQuery(t, get(t, s, googleAuthorize(nil), "")).Get("code")
+	plain := redirectQuery(t, get(t, s, googleAuthorize(url.Values{"code_challenge": nil, "code_challenge_method": nil}), "")).Get("code")
 	for _, bad := range []struct {
 		name   string
 		change url.Values
@@ -232,13 +232,13 @@ func TestGoogle_AuthorizePage(t *testing.T) {
 	if user := get(t, s, googleURL+"/oauth2/v1/userinfo", back.Get("access_token")).decode(t); user["id"] != s.Person(6).GoogleID {
 		t.Errorf("the browser's token is %v's", user)
 	}
-	if back := sentBack(t, get(t, s, googleAuthorize(url.Values{"allow": {"0"}}), "")); back.Get("error") != "access_denied" {
+	if back := redirectQuery(t, get(t, s, googleAuthorize(url.Values{"allow": {"0"}}), "")); back.Get("error") != "access_denied" {
 		t.Errorf("denial is %v", back)
 	}
-	if back := sentBack(t, get(t, s, googleAuthorize(url.Values{"scope": nil}), "")); back.Get("error") != "invalid_request" {
+	if back := redirectQuery(t, get(t, s, googleAuthorize(url.Values{"scope": nil}), "")); back.Get("error") != "invalid_request" {
 		t.Errorf("asking for nothing is %v", back)
 	}
-	if back := sentBack(t, get(t, s, googleAuthorize(url.Values{"person": nil, "login_hint": {s.Person(6).Email}}), "")); !back.Has("code") {
+	if back := redirectQuery(t, get(t, s, googleAuthorize(url.Values{"person": nil, "login_hint": {s.Person(6).Email}}), "")); !back.Has("code") {
 		t.Errorf("login_hint is not understood: %v", back)
 	}
 	for _, change := range []url.Values{{"redirect_uri": {"http://songspy.example/"}}, {"client_id": {"who"}}} {

@@ -18,7 +18,7 @@ const guide = `This is a simulated Spotify and Google. The people here do not ex
 songspy-sim/README.md shows each with examples.
 `
 
-func front(w http.ResponseWriter, _ *http.Request) {
+func serveGuide(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte(guide))
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestTheFrontDoorNamesOnlyPagesThatAreThere(t *testing.T) {
+func TestGuide_NamesOnlyExistingPages(t *testing.T) {
 	s, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ type CodeOptions struct {
 	Scopes      []string
 }
 
-func (s *Sim) check(person int) {
+func (s *Sim) checkPerson(person int) {
 	if person < 0 || person >= s.world.People() {
 		panic(fmt.Sprintf("sim: there is no person %d: they are numbered 0 to %d", person, s.world.People()-1))
 	}
@@ -27,7 +27,7 @@ func (s *Sim) People() int { return s.world.People() }
 
 // Person tells who somebody is at Google and Spotify.
 func (s *Sim) Person(person int) Person {
-	s.check(person)
+	s.checkPerson(person)
 	return s.world.Person(person)
 }
 
@@ -40,7 +40,7 @@ func (s *Sim) Track(number int) Track { return *s.world.Track(number) }
 // hour. Without scopes it is for openid, email and profile. It panics if the
 // client is neither GoogleClientID nor ForeignGoogleClientID.
 func (s *Sim) GoogleToken(person int, clientID string, scopes ...string) string {
-	s.check(person)
+	s.checkPerson(person)
 	token, err := s.google.AccessToken(person, clientID, scopes...)
 	if err != nil {
 		panic("sim: " + err.Error())
@@ -52,8 +52,8 @@ func (s *Sim) GoogleToken(person int, clientID string, scopes ...string) string 
 // good for ten minutes and once. Without Scopes it is for those that Songspy
 // needs. It panics if the client or a scope is not known.
 func (s *Sim) SpotifyCode(person int, o CodeOptions) string {
-	s.check(person)
-	app := s.app(cmp.Or(o.ClientID, SpotifyClientID))
+	s.checkPerson(person)
+	app := s.appIndex(cmp.Or(o.ClientID, SpotifyClientID))
 	if o.RedirectURI == "" {
 		panic("sim: a code is bound to a redirect URI: give CodeOptions.RedirectURI")
 	}
@@ -70,22 +70,22 @@ func (s *Sim) SpotifyCode(person int, o CodeOptions) string {
 // SpotifyTokens issues what an exchange with the client secret would, for bulk
 // loading: consent is given now, and the refresh token does not rotate.
 func (s *Sim) SpotifyTokens(person int) (access, refresh string) {
-	s.check(person)
+	s.checkPerson(person)
 	return s.spotify.Tokens(person)
 }
 
 // Revoke withdraws a person's consent: refresh tokens and codes issued so far
 // are refused with invalid_grant. Linking again heals it.
 func (s *Sim) Revoke(person int) {
-	s.check(person)
-	s.ledger.Revoke(person)
+	s.checkPerson(person)
+	s.consents.Revoke(person)
 }
 
 // Unregister takes a person off the first app's list of users: signing in goes
 // on working, the Web API answers 403.
 func (s *Sim) Unregister(person int) {
-	s.check(person)
-	s.ledger.Register(person, 0, false)
+	s.checkPerson(person)
+	s.consents.Register(person, 0, false)
 }
 
 // Register undoes Unregister.
@@ -94,14 +94,14 @@ func (s *Sim) Register(person int) { s.RegisterWith(person, SpotifyClientID) }
 // RegisterWith enters a person in an app's dashboard, as its owner would. It
 // panics if the client is not known.
 func (s *Sim) RegisterWith(person int, clientID string) {
-	s.check(person)
-	s.ledger.Register(person, s.app(clientID), true)
+	s.checkPerson(person)
+	s.consents.Register(person, s.appIndex(clientID), true)
 }
 
-func (s *Sim) app(clientID string) int {
-	app, known := spotify.AppOf(clientID)
+func (s *Sim) appIndex(clientID string) int {
+	app, known := spotify.AppIndex(clientID)
 	if !known {
-		panic(fmt.Sprintf("sim: client %q is not registered: use %s, %s or %s", clientID, SpotifyClientID, SmallClientID, OwnClientID))
+		panic(fmt.Sprintf("sim: client %q is not registered: use %s, %s or %s", clientID, SpotifyClientID, DevelopmentClientID, UserAppClientID))
 	}
 	return app
 }
@@ -109,14 +109,14 @@ func (s *Sim) app(clientID string) int {
 // Truth lists every real play of a person that overlaps [from, to), oldest
 // first, hidden ones included.
 func (s *Sim) Truth(person int, from, to time.Time) []Play {
-	s.check(person)
+	s.checkPerson(person)
 	return s.world.Truth(person, from, to)
 }
 
 // Now tells what a person's player really does at an instant.
-func (s *Sim) Now(person int, at time.Time) Playing {
-	s.check(person)
-	return s.world.Now(person, at)
+func (s *Sim) PlaybackAt(person int, at time.Time) Playback {
+	s.checkPerson(person)
+	return s.world.PlaybackAt(person, at)
 }
 
 // Script replaces a person's listening. Nil gives the invented listening back,
@@ -124,7 +124,7 @@ func (s *Sim) Now(person int, at time.Time) Playing {
 // without a Duration lasts three minutes or until End, and a play ends with
 // its track, at its End or where the next one starts, whichever comes first.
 func (s *Sim) Script(person int, plays []Play) {
-	s.check(person)
+	s.checkPerson(person)
 	s.world.Script(person, plays)
 }
 
@@ -132,7 +132,7 @@ func (s *Sim) Script(person int, plays []Play) {
 // used up. The first fault that fits a request strikes. It panics if the
 // fault makes no sense.
 func (s *Sim) Fault(f Fault) (cancel func()) {
-	id, err := s.faults.Place(f)
+	id, err := s.faults.Add(f)
 	if err != nil {
 		panic("sim: " + err.Error())
 	}
@@ -143,7 +143,7 @@ func (s *Sim) Fault(f Fault) (cancel func()) {
 func (s *Sim) ClearFaults() { s.faults.Clear() }
 
 // Vary changes how the services answer where they are known to vary.
-func (s *Sim) Vary(change func(*Variants)) { s.variants.Change(change) }
+func (s *Sim) ChangeQuirks(change func(*Quirks)) { s.quirks.Change(change) }
 
 // Stats tells what was asked so far.
-func (s *Sim) Stats() Stats { return s.meter.Stats() }
+func (s *Sim) Stats() Stats { return s.requestLog.Stats() }

@@ -12,11 +12,11 @@ import (
 )
 
 // look scripts person 0 and asks what they play at an instant.
-func look(t *testing.T, play sim.Play, after time.Duration, query string, change ...func(*sim.Variants)) reply {
+func pollPlayer(t *testing.T, play sim.Play, after time.Duration, query string, change ...func(*sim.Quirks)) response {
 	t.Helper()
 	s, c := newSim(t)
 	for _, f := range change {
-		s.Vary(f)
+		s.ChangeQuirks(f)
 	}
 	play.Start = start
 	s.Script(0, []sim.Play{play})
@@ -42,12 +42,12 @@ func TestCurrentlyPlaying_FollowsAPauseAndASeek(t *testing.T) {
 		{189 * time.Second, true, 179_000},
 		{195 * time.Second, false, 180_000}, // over, and still shown
 	} {
-		body := look(t, play, c.after, "").decode(t)
+		body := pollPlayer(t, play, c.after, "").decode(t)
 		if body["is_playing"] != c.playing || body["progress_ms"] != c.progress {
 			t.Errorf("after %v: is_playing %v, progress_ms %v; want %v, %v", c.after, body["is_playing"], body["progress_ms"], c.playing, c.progress)
 		}
 	}
-	if got := look(t, play, 251*time.Second, ""); got.status != http.StatusNoContent || got.body != "" {
+	if got := pollPlayer(t, play, 251*time.Second, ""); got.status != http.StatusNoContent || got.body != "" {
 		t.Errorf("afterwards: %d %s", got.status, got.body)
 	}
 }
@@ -74,7 +74,7 @@ func TestCurrentlyPlaying_HasAFormForEveryKind(t *testing.T) {
 		{"something else", "", unknown, "unknown", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			body := look(t, sim.Play{Track: c.track}, 10*time.Second, c.query).decode(t)
+			body := pollPlayer(t, sim.Play{Track: c.track}, 10*time.Second, c.query).decode(t)
 			item, _ := body["item"].(map[string]any)
 			if uri, _ := item["uri"].(string); uri != c.item || body["currently_playing_type"] != c.kind || body["is_playing"] != true {
 				t.Errorf("answer is %v", body)
@@ -98,20 +98,20 @@ func TestCurrentlyPlaying_HasAFormForEveryKind(t *testing.T) {
 
 func TestCurrentlyPlaying_MayRefuseLocalFiles(t *testing.T) {
 	s, _ := newSim(t)
-	got := look(t, sim.Play{Track: s.Track(12300)}, time.Second, "", func(v *sim.Variants) { v.LocalFiles400 = true })
+	got := pollPlayer(t, sim.Play{Track: s.Track(12300)}, time.Second, "", func(v *sim.Quirks) { v.LocalFiles400 = true })
 	wantAPIError(t, got, http.StatusBadRequest, "invalid id")
 }
 
-func TestCurrentlyPlaying_MayAnswer404WhileNothingPlays(t *testing.T) {
+func TestCurrentlyPlaying_MayAnswer404WhenIdle(t *testing.T) {
 	s, _ := newSim(t)
-	got := look(t, sim.Play{Track: s.Track(1), Private: true}, time.Second, "", func(v *sim.Variants) { v.Idle404 = true })
+	got := pollPlayer(t, sim.Play{Track: s.Track(1), Private: true}, time.Second, "", func(v *sim.Quirks) { v.Idle404 = true })
 	wantAPIError(t, got, http.StatusNotFound, "non existing id")
 }
 
 func TestCurrentlyPlaying_HidesWhatIsPrivateOrOffline(t *testing.T) {
 	s, _ := newSim(t)
 	for _, play := range []sim.Play{{Track: s.Track(1), Private: true}, {Track: s.Track(1), Offline: true}} {
-		if got := look(t, play, time.Second, ""); got.status != http.StatusNoContent {
+		if got := pollPlayer(t, play, time.Second, ""); got.status != http.StatusNoContent {
 			t.Errorf("shown: %s", got.body)
 		}
 	}
@@ -119,7 +119,7 @@ func TestCurrentlyPlaying_HidesWhatIsPrivateOrOffline(t *testing.T) {
 
 func TestCurrentlyPlaying_MayNotKnowTheProgress(t *testing.T) {
 	s, _ := newSim(t)
-	body := look(t, sim.Play{Track: s.Track(1), NoProgress: true}, time.Second, "").decode(t)
+	body := pollPlayer(t, sim.Play{Track: s.Track(1), NoProgress: true}, time.Second, "").decode(t)
 	if progress, has := body["progress_ms"]; !has || progress != nil || body["is_playing"] != true {
 		t.Errorf("answer is %v", body)
 	}
@@ -147,13 +147,13 @@ func TestCurrentlyPlaying_MayMislead(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			body := look(t, tt.play, tt.after, "").decode(t)
+			body := pollPlayer(t, tt.play, tt.after, "").decode(t)
 			if math.Abs(body["progress_ms"].(float64)-float64(tt.progress.Milliseconds())) > 2 || body["is_playing"] != tt.playing {
 				t.Errorf("at %v of %v, playing %v", body["progress_ms"], tt.progress.Milliseconds(), body["is_playing"])
 			}
 		})
 	}
-	s.Script(0, []sim.Play{{Track: a, Start: start, End: start.Add(time.Minute)}, {Track: b, Start: start.Add(time.Minute), Mixed: 3 * time.Second}})
+	s.Script(0, []sim.Play{{Track: a, Start: start, End: start.Add(time.Minute)}, {Track: b, Start: start.Add(time.Minute), MixedFor: 3 * time.Second}})
 	access, _ := s.SpotifyTokens(0)
 	for _, want := range []struct{ after, progress time.Duration }{{61 * time.Second, time.Minute}, {64 * time.Second, 4 * time.Second}} {
 		c.Advance(start.Add(want.after).Sub(c.Now()))
@@ -198,7 +198,7 @@ func TestScript_NeverLetsPlaysOverlap(t *testing.T) {
 		t.Errorf("the last play is %+v", plays[1])
 	}
 	s.Script(0, []sim.Play{})
-	if now := s.Now(0, c.Now()); now.State != sim.StateNothing {
+	if now := s.PlaybackAt(0, c.Now()); now.State != sim.StateIdle {
 		t.Errorf("silence is %+v", now)
 	}
 	before, _ := newSim(t)
@@ -208,7 +208,7 @@ func TestScript_NeverLetsPlaysOverlap(t *testing.T) {
 	}
 }
 
-func items(t *testing.T, s *sim.Sim, query string) (uris []string, body map[string]any) {
+func recentlyPlayed(t *testing.T, s *sim.Sim, query string) (uris []string, body map[string]any) {
 	t.Helper()
 	access, _ := s.SpotifyTokens(0)
 	body = get(t, s, apiURL+recently+query, access).decode(t)
@@ -221,13 +221,13 @@ func items(t *testing.T, s *sim.Sim, query string) (uris []string, body map[stri
 func TestRecentlyPlayed_IsEmptyAtFirst(t *testing.T) {
 	s, _ := newSim(t)
 	s.Script(0, []sim.Play{})
-	_, body := items(t, s, "")
+	_, body := recentlyPlayed(t, s, "")
 	if next, has := body["next"]; !has || next != nil || body["cursors"] != nil || body["limit"] != 20.0 {
 		t.Errorf("body is %v", body)
 	}
 }
 
-func TestRecentlyPlayed_LeavesOutWhatHistoryNeverKnows(t *testing.T) {
+func TestRecentlyPlayed_OmitsUnlistedPlays(t *testing.T) {
 	s, c := newSim(t)
 	at := func(n int, p sim.Play) sim.Play {
 		p.Start = start.Add(time.Duration(n) * 10 * time.Minute)
@@ -240,7 +240,7 @@ func TestRecentlyPlayed_LeavesOutWhatHistoryNeverKnows(t *testing.T) {
 		at(9, sim.Play{Track: s.Track(2), Private: true}), at(10, sim.Play{Track: sim.Track{Kind: sim.KindAd}}), at(11, sim.Play{Track: s.Track(3)}),
 	})
 	c.Advance(3 * time.Hour)
-	if uris, _ := items(t, s, ""); len(uris) != 2 || uris[0] != s.Track(3).HistoryURI || uris[1] != s.Track(0).HistoryURI {
+	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 2 || uris[0] != s.Track(3).HistoryURI || uris[1] != s.Track(0).HistoryURI {
 		t.Errorf("history is %v", uris)
 	}
 }
@@ -249,11 +249,11 @@ func TestRecentlyPlayed_ComesLate(t *testing.T) {
 	s, c := newSim(t)
 	s.Script(0, []sim.Play{song(0, start)})
 	c.Advance(3*time.Minute + 9*time.Second)
-	if uris, _ := items(t, s, ""); len(uris) != 0 {
+	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 0 {
 		t.Errorf("nine seconds after its end history knows %v", uris)
 	}
 	c.Advance(111 * time.Second)
-	if uris, _ := items(t, s, ""); len(uris) != 1 {
+	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 1 {
 		t.Errorf("two minutes after its end history knows %v", uris)
 	}
 }
@@ -271,7 +271,7 @@ func TestRecentlyPlayed_PagesThroughTheLastFifty(t *testing.T) {
 	var all []string
 	query := "?limit=20"
 	for query != "" {
-		uris, body := items(t, s, query)
+		uris, body := recentlyPlayed(t, s, query)
 		all = append(all, uris...)
 		next, _ := body["next"].(string)
 		_, query, _ = strings.Cut(next, "?")
@@ -285,13 +285,13 @@ func TestRecentlyPlayed_PagesThroughTheLastFifty(t *testing.T) {
 	if len(all) != 50 || all[0] != "spotify:track:n59" || all[49] != "spotify:track:n10" {
 		t.Errorf("%d items from %s to %s", len(all), all[0], all[len(all)-1])
 	}
-	_, body := items(t, s, "?limit=50")
+	_, body := recentlyPlayed(t, s, "?limit=50")
 	after := body["items"].([]any)[3].(map[string]any)["played_at"].(string)
 	at, err := time.Parse("2006-01-02T15:04:05.000Z", after)
 	if err != nil {
 		t.Fatalf("played_at is %q", after)
 	}
-	if uris, _ := items(t, s, "?after="+strconv.FormatInt(at.UnixMilli(), 10)); len(uris) != 3 {
+	if uris, _ := recentlyPlayed(t, s, "?after="+strconv.FormatInt(at.UnixMilli(), 10)); len(uris) != 3 {
 		t.Errorf("after the fourth newest come %v", uris)
 	}
 }
@@ -307,7 +307,7 @@ func TestRecentlyPlayed_RefusesQueriesThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestRecentlyPlayed_SaysStartOrEndByPerson(t *testing.T) {
+func TestRecentlyPlayed_PlayedAtIsStartOrEndByPerson(t *testing.T) {
 	s, c := newSim(t)
 	c.Advance(time.Hour)
 	seen := map[bool]bool{}
@@ -316,31 +316,31 @@ func TestRecentlyPlayed_SaysStartOrEndByPerson(t *testing.T) {
 		access, _ := s.SpotifyTokens(n)
 		item := get(t, s, apiURL+recently, access).decode(t)["items"].([]any)[0].(map[string]any)
 		want := "2026-11-20T12:00:00.000Z"
-		if s.Person(n).HeardAtEnd {
+		if s.Person(n).PlayedAtIsEnd {
 			want = "2026-11-20T12:03:00.000Z"
 		}
 		if item["played_at"] != want {
 			t.Errorf("person %d: played_at is %v, not %s", n, item["played_at"], want)
 		}
-		seen[s.Person(n).HeardAtEnd] = true
+		seen[s.Person(n).PlayedAtIsEnd] = true
 	}
 	if len(seen) != 2 {
 		t.Error("twenty people have the same habit")
 	}
 }
 
-func TestRecentlyPlayed_MayKnowOnlyWhatReachedItsEnd(t *testing.T) {
+func TestRecentlyPlayed_MayListCompletePlaysOnly(t *testing.T) {
 	s, c := newSim(t)
 	left := song(0, start)
 	left.Track.Duration = 3 * time.Minute
 	left.End = start.Add(2 * time.Minute)
 	s.Script(0, []sim.Play{left})
 	c.Advance(time.Hour)
-	if uris, _ := items(t, s, ""); len(uris) != 1 {
+	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 1 {
 		t.Errorf("two minutes of a song are not in %v", uris)
 	}
-	s.Vary(func(v *sim.Variants) { v.HistoryCompleteOnly = true })
-	if uris, _ := items(t, s, ""); len(uris) != 0 {
+	s.ChangeQuirks(func(v *sim.Quirks) { v.HistoryCompleteOnly = true })
+	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 0 {
 		t.Errorf("a song left early is in %v", uris)
 	}
 }

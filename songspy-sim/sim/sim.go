@@ -22,14 +22,14 @@ import (
 
 // The registered apps.
 const (
-	SpotifyClientID       = spotify.ClientID
-	SpotifyClientSecret   = spotify.ClientSecret
-	SmallClientID         = spotify.SmallClientID // in development mode: serves whom RegisterWith has registered
-	SmallClientSecret     = spotify.SmallClientSecret
-	OwnClientID           = spotify.OwnClientID // a person's own: without a secret
-	GoogleClientID        = google.ClientID
-	GoogleClientSecret    = google.ClientSecret
-	ForeignGoogleClientID = google.ForeignClientID
+	SpotifyClientID         = spotify.ClientID
+	SpotifyClientSecret     = spotify.ClientSecret
+	DevelopmentClientID     = spotify.DevelopmentClientID // in development mode: serves whom RegisterWith has registered
+	DevelopmentClientSecret = spotify.DevelopmentClientSecret
+	UserAppClientID         = spotify.UserAppClientID // a person's own: without a secret
+	GoogleClientID          = google.ClientID
+	GoogleClientSecret      = google.ClientSecret
+	ForeignGoogleClientID   = google.ForeignClientID
 )
 
 // CatalogueSize is the number of tracks that can be had from Sim.Track.
@@ -49,7 +49,7 @@ type Options struct {
 	RotateRefreshTokens bool          // for PKCE clients; without it a refresh returns none
 	AccessTokenLife     time.Duration // of Spotify's access tokens; default 1 h
 	SpotifyRedirectURIs []string      // as registered; none: any path on 127.0.0.1 or [::1]
-	Variants            Variants      // how the services answer where they are known to vary
+	Quirks              Quirks        // how the services answer where they are known to vary
 
 	Observe func(Call)   // told of every call after its answer; nil: nobody
 	Logger  *slog.Logger // nil: silence
@@ -61,11 +61,11 @@ type (
 	Play     = population.Play
 	Track    = population.Track
 	Kind     = population.Kind
-	Playing  = population.Showing
+	Playback = population.Playback
 	State    = population.State
 	Person   = population.Person
 	Fault    = faults.Fault
-	Variants = variant.Set
+	Quirks   = variant.Set
 	Stats    = traffic.Stats
 	Call     = traffic.Call
 )
@@ -88,7 +88,7 @@ const (
 
 // The states of a player.
 const (
-	StateNothing = population.Nothing
+	StateIdle    = population.Idle
 	StatePlaying = population.Playing
 	StatePaused  = population.Paused
 )
@@ -101,9 +101,9 @@ const (
 	Slow              = faults.Slow
 	Cut               = faults.Cut
 	Hangup            = faults.Hangup
-	Lost              = faults.Lost
+	LostResponse      = faults.LostResponse
 	Garbage           = faults.Garbage
-	Nothing           = faults.Nothing
+	NoContent         = faults.NoContent
 	InvalidGrant      = faults.InvalidGrant
 	InvalidClient     = faults.InvalidClient
 	Unauthorized      = faults.Unauthorized
@@ -120,26 +120,26 @@ const (
 
 // HabitsOf returns the habits of a named population, to be changed and given
 // back in Options.Habits.
-func HabitsOf(name string) (Habits, error) { return population.Named(name) }
+func HabitsByName(name string) (Habits, error) { return population.HabitsByName(name) }
 
 // Sim is the simulated world. All methods may be called from many goroutines.
 // Methods panic if a person's number is not in [0, People): a test that asks
 // for nobody is wrong.
 type Sim struct {
-	now      func() time.Time
-	world    *population.World
-	ledger   *standing.Ledger
-	meter    *traffic.Meter
-	faults   *faults.Book
-	variants *variant.Switch
-	spotify  *spotify.Server
-	google   *google.Server
-	handler  http.Handler
+	now        func() time.Time
+	world      *population.World
+	consents   *standing.Store
+	requestLog *traffic.Log
+	faults     *faults.Registry
+	quirks     *variant.Switch
+	spotify    *spotify.Server
+	google     *google.Server
+	handler    http.Handler
 }
 
 // New makes a world. It fails if a population is not known or cannot be.
 func New(o Options) (*Sim, error) {
-	if err := o.fill(); err != nil {
+	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
 	world, err := population.New(o.Seed, o.People, *o.Habits, o.Epoch)
@@ -147,25 +147,25 @@ func New(o Options) (*Sim, error) {
 		return nil, err
 	}
 	s := &Sim{
-		now: o.Now, world: world, ledger: standing.New(o.People, spotify.SmallApps()), faults: &faults.Book{},
-		meter: traffic.NewMeter(o.People, o.Now, o.Observe), variants: variant.NewSwitch(o.Variants),
+		now: o.Now, world: world, consents: standing.New(o.People, spotify.DevelopmentApps()), faults: &faults.Registry{},
+		requestLog: traffic.New(o.People, o.Now, o.Observe), quirks: variant.New(o.Quirks),
 	}
-	mint := token.NewMint(o.Seed)
+	codec := token.NewCodec(o.Seed)
 	s.spotify = &spotify.Server{
-		World: world, Mint: mint, Ledger: s.ledger, Meter: s.meter, Faults: s.faults, Variants: s.variants, Now: o.Now,
+		World: world, TokenCodec: codec, Consents: s.consents, RequestLog: s.requestLog, Faults: s.faults, Quirks: s.quirks, Now: o.Now,
 		AccessLife: o.AccessTokenLife, PublicURL: o.PublicURL, RedirectURIs: o.SpotifyRedirectURIs,
 	}
 	s.google = &google.Server{
-		World: world, Mint: mint, Meter: s.meter, Faults: s.faults, Variants: s.variants, Now: o.Now, PublicURL: o.PublicURL,
+		World: world, TokenCodec: codec, RequestLog: s.requestLog, Faults: s.faults, Quirks: s.quirks, Now: o.Now, PublicURL: o.PublicURL,
 	}
 	mux := http.NewServeMux()
 	s.spotify.Routes(mux)
 	s.google.Routes(mux)
 	art.Routes(mux)
 	(&admin.Server{
-		World: world, Ledger: s.ledger, Meter: s.meter, Faults: s.faults, Variants: s.variants, Now: o.Now, Issuer: s,
+		World: world, Consents: s.consents, RequestLog: s.requestLog, Faults: s.faults, Quirks: s.quirks, Now: o.Now, Issuer: s,
 	}).Routes(mux)
-	mux.HandleFunc("GET /{$}", front)
+	mux.HandleFunc("GET /{$}", serveGuide)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"status":"ok"}`))
@@ -177,7 +177,7 @@ func New(o Options) (*Sim, error) {
 }
 
 // fill puts defaults where nothing was chosen.
-func (o *Options) fill() error {
+func (o *Options) setDefaults() error {
 	if o.People == 0 {
 		o.People = 24
 	}
@@ -188,7 +188,7 @@ func (o *Options) fill() error {
 		o.Population = "lively"
 	}
 	if o.Habits == nil {
-		h, err := population.Named(o.Population)
+		h, err := population.HabitsByName(o.Population)
 		if err != nil {
 			return fmt.Errorf("sim: %w", err)
 		}
@@ -210,7 +210,7 @@ func (o *Options) fill() error {
 		o.PublicURL = "http://127.0.0.1:8090"
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	o.Variants.RotateRefreshTokens = o.Variants.RotateRefreshTokens || o.RotateRefreshTokens
+	o.Quirks.RotateRefreshTokens = o.Quirks.RotateRefreshTokens || o.RotateRefreshTokens
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

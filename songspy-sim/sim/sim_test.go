@@ -45,13 +45,13 @@ func newSim(t testing.TB, change ...func(*sim.Options)) (*sim.Sim, *clock) {
 }
 
 // reply is an answer, read to its end.
-type reply struct {
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-func (r reply) decode(t testing.TB) map[string]any {
+func (r response) decode(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(r.body), &v); err != nil {
@@ -60,7 +60,7 @@ func (r reply) decode(t testing.TB) map[string]any {
 	return v
 }
 
-func do(t testing.TB, s *sim.Sim, r *http.Request) reply {
+func do(t testing.TB, s *sim.Sim, r *http.Request) response {
 	t.Helper()
 	resp, err := s.Transport().RoundTrip(r)
 	if err != nil {
@@ -71,7 +71,7 @@ func do(t testing.TB, s *sim.Sim, r *http.Request) reply {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return reply{resp.StatusCode, resp.Header, string(body)}
+	return response{resp.StatusCode, resp.Header, string(body)}
 }
 
 func request(t testing.TB, method, address, authorization string, form url.Values) *http.Request {
@@ -89,7 +89,7 @@ func request(t testing.TB, method, address, authorization string, form url.Value
 	return r
 }
 
-func get(t testing.TB, s *sim.Sim, address, token string) reply {
+func get(t testing.TB, s *sim.Sim, address, token string) response {
 	t.Helper()
 	if token != "" {
 		token = "Bearer " + token
@@ -99,7 +99,7 @@ func get(t testing.TB, s *sim.Sim, address, token string) reply {
 
 // exchange posts to the token endpoint, with the app's secret unless the form
 // names the client.
-func exchange(t testing.TB, s *sim.Sim, form url.Values) reply {
+func exchange(t testing.TB, s *sim.Sim, form url.Values) response {
 	t.Helper()
 	r := request(t, http.MethodPost, tokenURL, "", form)
 	if !form.Has("client_id") {
@@ -161,7 +161,7 @@ func TestCurrentlyPlaying_AgreesWithTruth(t *testing.T) {
 	for person := range 200 {
 		access, _ := s.SpotifyTokens(person)
 		got := get(t, s, apiURL+playing+"?additional_types=track,episode", access)
-		truth := s.Now(person, c.Now())
+		truth := s.PlaybackAt(person, c.Now())
 		if got.status == http.StatusNoContent {
 			continue // hidden, silent or spurious
 		}
@@ -185,7 +185,7 @@ func TestCurrentlyPlaying_AgreesWithTruth(t *testing.T) {
 	}
 }
 
-func TestObserve_IsToldOfEveryCall(t *testing.T) {
+func TestObserve_ReceivesEveryCall(t *testing.T) {
 	var calls []sim.Call
 	s, c := newSim(t, func(o *sim.Options) { o.Observe = func(c sim.Call) { calls = append(calls, c) } })
 	access, _ := s.SpotifyTokens(4)
@@ -200,7 +200,7 @@ func TestObserve_IsToldOfEveryCall(t *testing.T) {
 	}
 }
 
-func TestNew_RefusesWhatCannotBe(t *testing.T) {
+func TestNew_RejectsInvalidOptions(t *testing.T) {
 	for _, o := range []sim.Options{
 		{People: -1}, {Population: "loud"}, {AccessTokenLife: time.Millisecond}, {Habits: &sim.Habits{}},
 	} {

@@ -28,7 +28,7 @@ func refreshForm(refresh string) url.Values {
 	return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}
 }
 
-func wantOAuthError(t *testing.T, got reply, code, description string) {
+func wantOAuthError(t *testing.T, got response, code, description string) {
 	t.Helper()
 	body := got.decode(t)
 	if got.status != http.StatusBadRequest || body["error"] != code || body["error_description"] != description || len(body) != 2 {
@@ -74,7 +74,7 @@ func TestToken_RedeemsACodeWithPKCE(t *testing.T) {
 	wantOAuthError(t, exchange(t, s, plain), "invalid_grant", "code_verifier was incorrect")
 }
 
-func TestToken_RefusesCodesThatAreNotGood(t *testing.T) {
+func TestToken_RejectsInvalidCodes(t *testing.T) {
 	s, c := newSim(t)
 	code := s.SpotifyCode(5, sim.CodeOptions{RedirectURI: redirect})
 
@@ -97,7 +97,7 @@ func TestToken_RefusesCodesThatAreNotGood(t *testing.T) {
 	wantOAuthError(t, exchange(t, s, codeForm(refresh)), "invalid_grant", "Invalid authorization code")
 }
 
-func TestToken_RefusesClientsThatAreNotTheApp(t *testing.T) {
+func TestToken_RejectsInvalidClients(t *testing.T) {
 	s, _ := newSim(t)
 	_, refresh := s.SpotifyTokens(1)
 	basic := func(id, secret string) string {
@@ -168,7 +168,7 @@ func TestToken_ReturnsNoRefreshTokenForPKCEOtherwise(t *testing.T) {
 	}
 }
 
-func TestRefreshToken_DiesSixMonthsAfterConsent(t *testing.T) {
+func TestRefreshToken_ExpiresSixMonthsAfterConsent(t *testing.T) {
 	s, c := newSim(t, func(o *sim.Options) { o.RotateRefreshTokens = true })
 	refresh := pkceGrant(t, s, 2)["refresh_token"].(string)
 	c.now = start.AddDate(0, 6, 0).Add(-time.Second)
@@ -187,7 +187,7 @@ func TestRevoke_EndsRefreshTokensUntilConsentIsGivenAgain(t *testing.T) {
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusOK {
 		t.Errorf("the access token died at once: %d", got.status)
 	}
-	s.Vary(func(v *sim.Variants) { v.RevokeKillsAccess = true })
+	s.ChangeQuirks(func(v *sim.Quirks) { v.RevokeKillsAccess = true })
 	wantAPIError(t, get(t, s, apiURL+"/me", access), http.StatusUnauthorized, "Invalid access token")
 	_, again := s.SpotifyTokens(6)
 	if got := exchange(t, s, refreshForm(again)); got.status != http.StatusOK {

@@ -18,7 +18,7 @@ func (s *Sim) Transport() http.RoundTripper { return transport{s.handler} }
 type transport struct{ handler http.Handler }
 
 // stands says under which path each of the providers' hosts is simulated.
-var stands = map[string]string{
+var pathByHost = map[string]string{
 	"accounts.spotify.com":         "/spotify/accounts",
 	"api.spotify.com":              "/spotify/api",
 	"accounts.google.com":          "/google",
@@ -46,7 +46,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
-	if prefix, ok := stands[r.URL.Host]; ok && !strings.HasPrefix(r.URL.Path, prefix+"/") {
+	if prefix, ok := pathByHost[r.URL.Host]; ok && !strings.HasPrefix(r.URL.Path, prefix+"/") {
 		in.URL.Path, in.URL.RawPath = prefix+r.URL.Path, ""
 	}
 	rec := &recorder{header: http.Header{}}
@@ -110,13 +110,13 @@ func (rec *recorder) response(r *http.Request, aborted bool) *http.Response {
 	}
 	var body io.Reader = &rec.body
 	if aborted {
-		body = io.MultiReader(body, broken{})
+		body = io.MultiReader(body, brokenBody{})
 	}
 	resp.Body = io.NopCloser(body)
 	return resp
 }
 
 // broken is the rest of a body whose connection is gone.
-type broken struct{}
+type brokenBody struct{}
 
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

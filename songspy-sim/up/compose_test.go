@@ -61,7 +61,7 @@ SONGSPY_SEAL_KEYS=k1:seal
 SONGSPY_JWT_KEYS=k1:jwt
 `
 
-func TestCompose_AndTheShellAndDotenvAgreeAboutWhoWins(t *testing.T) {
+func TestCompose_HasThePrecedenceOfTheShellAndDotenv(t *testing.T) {
 	t.Parallel()
 	given := real + "POSTGRES_PASSWORD=pw\nSONGSPY_LOG_LEVEL=info\nSONGSPY_POLL_INTERVAL=1m\nSONGSPY_SPOTIFY_APPS=\"a:b#c:5\\nd:e\"\nSONGSPY_SMTP_URL='smtps://u:p$x@mail'\n"
 	c, out, err := compose(t, given, []string{"SONGSPY_LOG_LEVEL=debug", "SONGSPY_SIGN_UP=invite", "SONGSPY_SPOTIFY_SEATS="})
@@ -191,7 +191,7 @@ func TestCompose_WithRealCredentialsLeavesNoSimulatorAndTakesItsOwnVolumes(t *te
 	}
 }
 
-func TestCompose_NamesAllThatIsMissingAtOnceAndQuotesNothing(t *testing.T) {
+func TestCompose_NamesAllMissingVariables(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		given string
@@ -223,7 +223,7 @@ func TestCompose_NamesAllThatIsMissingAtOnceAndQuotesNothing(t *testing.T) {
 	}
 }
 
-func TestCompose_WithReplicasHasNoPortThatTwoContainersWouldTake(t *testing.T) {
+func TestCompose_WithReplicasPublishesNoPortTwice(t *testing.T) {
 	t.Parallel()
 	c, out, err := compose(t, "", nil, "deploy/replicas.yml")
 	if err != nil {

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	readyWithin = 2 * time.Minute  // more than a cold start takes on a slow machine
-	endWithin   = 15 * time.Second // the services promise ten
+	readyTimeout = 2 * time.Minute  // more than a cold start takes on a slow machine
+	stopTimeout  = 15 * time.Second // the services promise ten
 )
 
 // house is the processes that run together and end together.
-type house struct {
+type supervisor struct {
 	bin     string
 	environ []string
-	out     *labels
+	out     *labeledOutput
 	running []*process
 	ended   chan *process // each process once, when it has ended
 }
@@ -35,18 +35,18 @@ type process struct {
 	err  error
 }
 
-func newHouse(bin string, environ []string, out io.Writer) *house {
-	return &house{bin: bin, environ: environ, out: newLabels(out), ended: make(chan *process, 8)}
+func newSupervisor(bin string, environ []string, out io.Writer) *supervisor {
+	return &supervisor{bin: bin, environ: environ, out: newLabeledOutput(out), ended: make(chan *process, 8)}
 }
 
 // open starts the plan's programs one after the other, each when the one before
 // is ready, then the listeners.
-func (h *house) open(ctx context.Context, p plan) error {
+func (h *supervisor) startAll(ctx context.Context, p plan) error {
 	for _, program := range p.programs {
 		if _, err := h.start(program.name, program.args...); err != nil {
 			return err
 		}
-		if err := h.ready(ctx, program); err != nil {
+		if err := h.waitReady(ctx, program); err != nil {
 			return err
 		}
 	}
@@ -65,23 +65,23 @@ func (h *house) open(ctx context.Context, p plan) error {
 		}
 		return nil
 	case p := <-h.ended:
-		return errors.Join(p.why(), populate.end())
+		return errors.Join(p.exitError(), populate.stop())
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), populate.end())
+		return errors.Join(ctx.Err(), populate.stop())
 	}
 }
 
-func (h *house) command(name string, args ...string) *process {
+func (h *supervisor) command(name string, args ...string) *process {
 	cmd := exec.Command(filepath.Join(h.bin, name), args...) //nolint:gosec // the programs of this repository
 	cmd.Env = h.environ
-	out := h.out.of(name)
+	out := h.out.writer(name)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = apart()
+	cmd.SysProcAttr = processGroup()
 	cmd.WaitDelay = time.Second // for output of a child's child that lives on
 	return &process{name: name, cmd: cmd, done: make(chan struct{})}
 }
 
-func (h *house) start(name string, args ...string) (*process, error) {
+func (h *supervisor) start(name string, args ...string) (*process, error) {
 	p := h.command(name, args...)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -95,16 +95,16 @@ func (h *house) start(name string, args ...string) (*process, error) {
 }
 
 // ready returns once the program answers that it can be used.
-func (h *house) ready(ctx context.Context, p program) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("%s is not ready after %s", p.name, readyWithin))
+func (h *supervisor) waitReady(ctx context.Context, p program) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("%s is not ready after %s", p.name, readyTimeout))
 	defer cancel()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for !answers(ctx, p.ready) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !isReady(ctx, p.readyURL) {
 		select {
-		case <-again.C:
+		case <-ticker.C:
 		case p := <-h.ended:
-			return p.why()
+			return p.exitError()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -112,7 +112,7 @@ func (h *house) ready(ctx context.Context, p program) error {
 	return nil
 }
 
-func answers(ctx context.Context, url string) bool {
+func isReady(ctx context.Context, url string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
@@ -128,20 +128,20 @@ func answers(ctx context.Context, url string) bool {
 }
 
 // wait returns when a program ends or ctx does.
-func (h *house) wait(ctx context.Context) error {
+func (h *supervisor) wait(ctx context.Context) error {
 	select {
 	case p := <-h.ended:
-		return p.why()
+		return p.exitError()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 // close ends the programs, the last started first, and returns when all have ended.
-func (h *house) close() error {
+func (h *supervisor) stopAll() error {
 	var errs []error
 	for _, p := range slices.Backward(h.running) {
-		errs = append(errs, p.end())
+		errs = append(errs, p.stop())
 	}
 	return errors.Join(errs...)
 }
@@ -152,14 +152,14 @@ func (p *process) wait() {
 }
 
 // end asks the process to end, and insists when it does not.
-func (p *process) end() error {
+func (p *process) stop() error {
 	select {
 	case <-p.done:
 		return nil
 	default:
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // its whole group; it may have ended meanwhile
-	insist := time.NewTimer(endWithin)
+	insist := time.NewTimer(stopTimeout)
 	defer insist.Stop()
 	select {
 	case <-p.done:
@@ -167,11 +167,11 @@ func (p *process) end() error {
 	case <-insist.C:
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // likewise
 		<-p.done
-		return fmt.Errorf("%s did not end within %s and was killed", p.name, endWithin)
+		return fmt.Errorf("%s did not end within %s and was killed", p.name, stopTimeout)
 	}
 }
 
 // why is the fault that a program has ended unasked.
-func (p *process) why() error {
+func (p *process) exitError() error {
 	return fmt.Errorf("%s ended: %v; what it said is above", p.name, p.cmd.ProcessState)
 }

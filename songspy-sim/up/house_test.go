@@ -15,14 +15,14 @@ import (
 // Shell scripts stand in for the programs; reading a pipe without a writer
 // waits for ever without a clock.
 const (
-	faithful = "#!/bin/sh\nmkfifo \"$0.pipe\" && exec cat \"$0.pipe\"\n"
-	failing  = "#!/bin/sh\necho cannot >&2\nexit 3\n"
-	willing  = "#!/bin/sh\necho signed up\n"
+	servingScript    = "#!/bin/sh\nmkfifo \"$0.pipe\" && exec cat \"$0.pipe\"\n"
+	failingScript    = "#!/bin/sh\necho cannot >&2\nexit 3\n"
+	succeedingScript = "#!/bin/sh\necho signed up\n"
 )
 
-func TestHouse_OpensInOrderAndEndsTogether(t *testing.T) {
-	h, p, out := arrange(t, map[string]string{"songspy-sim": willing, "songspy-api": faithful, "songspy-batch": faithful})
-	if err := h.open(t.Context(), p); err != nil {
+func TestSupervisor_StartsInOrderAndStopsTogether(t *testing.T) {
+	h, p, out := newTestSupervisor(t, map[string]string{"songspy-sim": succeedingScript, "songspy-api": servingScript, "songspy-batch": servingScript})
+	if err := h.startAll(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -30,7 +30,7 @@ func TestHouse_OpensInOrderAndEndsTogether(t *testing.T) {
 	if err := h.wait(ctx); err == nil {
 		t.Error("wait returned nil though its context has ended")
 	}
-	if err := h.close(); err != nil {
+	if err := h.stopAll(); err != nil {
 		t.Error(err)
 	}
 	for _, process := range h.running {
@@ -43,16 +43,16 @@ func TestHouse_OpensInOrderAndEndsTogether(t *testing.T) {
 	}
 }
 
-func TestHouse_TellsWhichProgramEndedAndEndsTheOthers(t *testing.T) {
-	h, p, out := arrange(t, map[string]string{"songspy-sim": willing, "songspy-api": faithful, "songspy-batch": failing})
-	err := h.open(t.Context(), p)
+func TestSupervisor_NamesTheProgramThatEndedAndStopsTheOthers(t *testing.T) {
+	h, p, out := newTestSupervisor(t, map[string]string{"songspy-sim": succeedingScript, "songspy-api": servingScript, "songspy-batch": failingScript})
+	err := h.startAll(t.Context(), p)
 	if err == nil {
 		err = h.wait(t.Context())
 	}
 	if err == nil || !strings.Contains(err.Error(), "songspy-batch ended: exit status 3") {
 		t.Errorf("error = %v, want the program that ended", err)
 	}
-	if err := h.close(); err != nil {
+	if err := h.stopAll(); err != nil {
 		t.Error(err)
 	}
 	if got := out.String(); !strings.Contains(got, "batch | cannot\n") {
@@ -60,23 +60,23 @@ func TestHouse_TellsWhichProgramEndedAndEndsTheOthers(t *testing.T) {
 	}
 }
 
-func TestHouse_SaysThatNobodyCouldBeSignedUp(t *testing.T) {
-	h, p, _ := arrange(t, map[string]string{"songspy-sim": failing, "songspy-api": faithful, "songspy-batch": faithful})
-	if err := h.open(t.Context(), p); err == nil || !strings.Contains(err.Error(), "could not be signed up") {
+func TestSupervisor_ReportsThatSignUpsFailed(t *testing.T) {
+	h, p, _ := newTestSupervisor(t, map[string]string{"songspy-sim": failingScript, "songspy-api": servingScript, "songspy-batch": servingScript})
+	if err := h.startAll(t.Context(), p); err == nil || !strings.Contains(err.Error(), "could not be signed up") {
 		t.Errorf("error = %v, want that nobody was signed up", err)
 	}
-	if err := h.close(); err != nil {
+	if err := h.stopAll(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestPort_NamesTheRemedyWhenTaken(t *testing.T) {
+func TestPort_NamesTheVariableIfInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	err = port{taken.Addr().String(), "SONGSPY_API_ADDR"}.free(t.Context())
+	err = port{taken.Addr().String(), "SONGSPY_API_ADDR"}.checkFree(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "set SONGSPY_API_ADDR") {
 		t.Errorf("error = %v, want the remedy", err)
 	}
@@ -84,7 +84,7 @@ func TestPort_NamesTheRemedyWhenTaken(t *testing.T) {
 
 // arrange writes the scripts and plans to run API and batch, which count as
 // ready at once, and to sign people up.
-func arrange(t *testing.T, scripts map[string]string) (*house, plan, *strings.Builder) {
+func newTestSupervisor(t *testing.T, scripts map[string]string) (*supervisor, plan, *strings.Builder) {
 	t.Helper()
 	bin := t.TempDir()
 	for name, script := range scripts {
@@ -95,7 +95,7 @@ func arrange(t *testing.T, scripts map[string]string) (*house, plan, *strings.Bu
 	ready := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(ready.Close)
 	var out strings.Builder
-	return newHouse(bin, os.Environ(), &out), plan{
+	return newSupervisor(bin, os.Environ(), &out), plan{
 		programs: []program{{"songspy-api", nil, ready.URL}, {"songspy-batch", nil, ready.URL}},
 		populate: []string{"populate"},
 	}, &out

@@ -43,29 +43,29 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	plan, err := planFor(given)
+	plan, err := newPlan(given)
 	if err != nil {
 		return err
 	}
 	for _, port := range plan.ports {
-		if err := port.free(ctx); err != nil {
+		if err := port.checkFree(ctx); err != nil {
 			return err
 		}
 	}
 	if err := os.MkdirAll(".songspy", 0o700); err != nil {
 		return err
 	}
-	house := newHouse(filepath.Dir(self), plan.lines(), out)
-	err = house.open(ctx, plan)
+	supervisor := newSupervisor(filepath.Dir(self), plan.environLines(), out)
+	err = supervisor.startAll(ctx, plan)
 	if err == nil {
-		fmt.Fprint(out, plan.welcome())
-		err = house.wait(ctx)
+		fmt.Fprint(out, plan.welcomeText())
+		err = supervisor.wait(ctx)
 	}
 	if ctx.Err() != nil {
 		fmt.Fprintln(out, "ending …")
 		err = nil
 	}
-	return errors.Join(err, house.close())
+	return errors.Join(err, supervisor.stopAll())
 }
 
 // environ is the process's environment over the file .env, read as the services
@@ -94,7 +94,7 @@ func environ() (map[string]string, error) {
 
 // free fails if another program holds the port: better now, in plain words,
 // than by two programs that answer each other's questions.
-func (p port) free(ctx context.Context) error {
+func (p port) checkFree(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

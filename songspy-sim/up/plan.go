@@ -17,69 +17,69 @@ type plan struct {
 	populate []string
 	ports    []port
 
-	board, admin, batch, sim string // where to look
+	boardURL, apiAdminURL, batchURL, simURL string // where to look
 }
 
 // program is one of the house's processes.
 type program struct {
-	name  string
-	args  []string
-	ready string // the URL that answers 200 once it can be used
+	name     string
+	args     []string
+	readyURL string // the URL that answers 200 once it can be used
 }
 
 // port is an address that a program will take and the variable that moves it.
 type port struct{ addr, variable string }
 
 // people is how many listeners make a board look alive.
-const people = "24"
+const peopleCount = "24"
 
 // planFor decides between simulated and real providers. Credentials of one
 // provider alone are refused: half a simulation proves nothing.
-func planFor(given map[string]string) (plan, error) {
+func newPlan(given map[string]string) (plan, error) {
 	spotify, google := given["SONGSPY_SPOTIFY_CLIENT_ID"] != "", given["SONGSPY_GOOGLE_CLIENT_ID"] != ""
 	if spotify != google {
 		return plan{}, fmt.Errorf("SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_GOOGLE_CLIENT_ID: only one of them is set; set both to use the real providers, or neither to simulate")
 	}
 	api := cmp.Or(given["SONGSPY_API_ADDR"], "127.0.0.1:8080")
 	p := plan{
-		simulated: !spotify,
-		board:     "http://" + api,
-		admin:     "http://" + cmp.Or(given["SONGSPY_API_ADMIN_ADDR"], "127.0.0.1:8082"),
-		batch:     "http://" + cmp.Or(given["SONGSPY_BATCH_ADDR"], "127.0.0.1:8081"),
-		sim:       "http://" + cmp.Or(given["SONGSPY_SIM_ADDR"], "127.0.0.1:8090"),
+		simulated:   !spotify,
+		boardURL:    "http://" + api,
+		apiAdminURL: "http://" + cmp.Or(given["SONGSPY_API_ADMIN_ADDR"], "127.0.0.1:8082"),
+		batchURL:    "http://" + cmp.Or(given["SONGSPY_BATCH_ADDR"], "127.0.0.1:8081"),
+		simURL:      "http://" + cmp.Or(given["SONGSPY_SIM_ADDR"], "127.0.0.1:8090"),
 	}
 	p.ports = []port{
-		{p.board[len("http://"):], "SONGSPY_API_ADDR"},
-		{p.admin[len("http://"):], "SONGSPY_API_ADMIN_ADDR"},
-		{p.batch[len("http://"):], "SONGSPY_BATCH_ADDR"},
+		{p.boardURL[len("http://"):], "SONGSPY_API_ADDR"},
+		{p.apiAdminURL[len("http://"):], "SONGSPY_API_ADMIN_ADDR"},
+		{p.batchURL[len("http://"):], "SONGSPY_BATCH_ADDR"},
 	}
 	p.programs = []program{
-		{"songspy-api", []string{"serve"}, p.board + "/readyz"},
-		{"songspy-batch", []string{"serve"}, p.batch + "/readyz"},
+		{"songspy-api", []string{"serve"}, p.boardURL + "/readyz"},
+		{"songspy-batch", []string{"serve"}, p.batchURL + "/readyz"},
 	}
 	// A development is at home on one machine: generated keys, a file for a
 	// database, logs for people.
 	defaults := map[string]string{
 		"SONGSPY_LOG_FORMAT":   "text",
-		"SONGSPY_PUBLIC_URL":   p.board,
+		"SONGSPY_PUBLIC_URL":   p.boardURL,
 		"SONGSPY_DATABASE_URL": "sqlite:.songspy/real.db",
 	}
 	forced := map[string]string{"SONGSPY_ENV": "development"}
 	if p.simulated {
 		defaults["SONGSPY_POLL_INTERVAL"] = "5s"
-		maps.Copy(forced, simulation(p.sim))
-		p.ports = append(p.ports, port{p.sim[len("http://"):], "SONGSPY_SIM_ADDR"})
-		p.programs = append([]program{{"songspy-sim", []string{"serve"}, p.sim + "/healthz"}}, p.programs...)
-		defaults["SONGSPY_SIM_PUBLIC_URL"] = p.sim
-		p.populate = []string{"populate", "--api", p.board, "--sim", p.sim, "--people", people}
+		maps.Copy(forced, simulatedEnviron(p.simURL))
+		p.ports = append(p.ports, port{p.simURL[len("http://"):], "SONGSPY_SIM_ADDR"})
+		p.programs = append([]program{{"songspy-sim", []string{"serve"}, p.simURL + "/healthz"}}, p.programs...)
+		defaults["SONGSPY_SIM_PUBLIC_URL"] = p.simURL
+		p.populate = []string{"populate", "--api", p.boardURL, "--sim", p.simURL, "--people", peopleCount}
 	}
-	p.environ = merged(defaults, given, forced)
+	p.environ = mergeEnviron(defaults, given, forced)
 	return p, nil
 }
 
 // simulation is the environment in which the simulator is Spotify and Google.
 // Its listeners never share a database with real ones.
-func simulation(sim string) map[string]string {
+func simulatedEnviron(sim string) map[string]string {
 	return map[string]string{
 		"SONGSPY_DATABASE_URL":          "sqlite:.songspy/simulated.db",
 		"SONGSPY_SPOTIFY_CLIENT_ID":     "songspy-sim-spotify",
@@ -99,7 +99,7 @@ func simulation(sim string) map[string]string {
 // variable and the same with _FILE behind it are one: the later layer's form of
 // it is the one that is kept. A layer that has both keeps both, which the
 // services refuse.
-func merged(layers ...map[string]string) map[string]string {
+func mergeEnviron(layers ...map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, layer := range layers {
 		for name, value := range layer {
@@ -120,7 +120,7 @@ func merged(layers ...map[string]string) map[string]string {
 }
 
 // lines are the environment as a process takes it.
-func (p plan) lines() []string {
+func (p plan) environLines() []string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(p.environ)) {
 		lines = append(lines, name+"="+p.environ[name])
@@ -129,11 +129,11 @@ func (p plan) lines() []string {
 }
 
 // welcome says where to look.
-func (p plan) welcome() string {
+func (p plan) welcomeText() string {
 	mode, simulator := "the real Spotify and Google", ""
 	if p.simulated {
-		mode = "a simulated Spotify and Google, " + people + " listeners"
-		simulator = "  the simulator     " + p.sim + "/\n"
+		mode = "a simulated Spotify and Google, " + peopleCount + " listeners"
+		simulator = "  the simulator     " + p.simURL + "/\n"
 	}
 	return fmt.Sprintf(`
 Songspy is up, with %s.
@@ -146,5 +146,5 @@ Songspy is up, with %s.
 %s
 Ctrl-C ends it all.
 
-`, mode, p.board, p.admin, p.batch, simulator)
+`, mode, p.boardURL, p.apiAdminURL, p.batchURL, simulator)
 }

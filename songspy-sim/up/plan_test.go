@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-func TestPlanFor_SimulatesWithoutCredentials(t *testing.T) {
-	p, err := planFor(map[string]string{"PATH": "/bin", "SONGSPY_DATABASE_URL": "sqlite:real.db", "SONGSPY_GOOGLE_CLIENT_ID": ""})
+func TestNewPlan_SimulatesWithoutCredentials(t *testing.T) {
+	p, err := newPlan(map[string]string{"PATH": "/bin", "SONGSPY_DATABASE_URL": "sqlite:real.db", "SONGSPY_GOOGLE_CLIENT_ID": ""})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,8 +24,8 @@ func TestPlanFor_SimulatesWithoutCredentials(t *testing.T) {
 	}
 }
 
-func TestPlanFor_LeavesRealProvidersAlone(t *testing.T) {
-	p, err := planFor(map[string]string{"SONGSPY_SPOTIFY_CLIENT_ID": "ours", "SONGSPY_GOOGLE_CLIENT_ID": "ours"})
+func TestNewPlan_UsesRealProviders(t *testing.T) {
+	p, err := newPlan(map[string]string{"SONGSPY_SPOTIFY_CLIENT_ID": "ours", "SONGSPY_GOOGLE_CLIENT_ID": "ours"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,12 +40,12 @@ func TestPlanFor_LeavesRealProvidersAlone(t *testing.T) {
 	}
 }
 
-func TestPlanFor_TakesASecretFromItsFile(t *testing.T) {
+func TestNewPlan_ReadsASecretFromItsFile(t *testing.T) {
 	given := map[string]string{
 		"SONGSPY_SPOTIFY_CLIENT_ID": "ours", "SONGSPY_GOOGLE_CLIENT_ID": "ours",
 		"SONGSPY_DATABASE_URL_FILE": "/secrets/database", "SONGSPY_SPOTIFY_CLIENT_SECRET_FILE": "/secrets/spotify",
 	}
-	p, err := planFor(given)
+	p, err := newPlan(given)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestPlanFor_TakesASecretFromItsFile(t *testing.T) {
 	}
 	delete(given, "SONGSPY_SPOTIFY_CLIENT_ID")
 	delete(given, "SONGSPY_GOOGLE_CLIENT_ID")
-	if p, err = planFor(given); err != nil {
+	if p, err = newPlan(given); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"SONGSPY_DATABASE_URL", "SONGSPY_SPOTIFY_CLIENT_SECRET"} {
@@ -62,7 +62,7 @@ func TestPlanFor_TakesASecretFromItsFile(t *testing.T) {
 			t.Errorf("%s is %q and its file %q, want the simulation's alone", name, p.environ[name], p.environ[name+"_FILE"])
 		}
 	}
-	both := merged(map[string]string{"A": "1", "A_FILE": "2"})
+	both := mergeEnviron(map[string]string{"A": "1", "A_FILE": "2"})
 	if both["A"] != "1" || both["A_FILE"] != "2" {
 		t.Errorf("a variable that is given twice became %q; the services would not refuse it", both)
 	}
@@ -79,23 +79,23 @@ func TestEnviron_ReadsTheFileAsTheServicesDo(t *testing.T) {
 	}
 }
 
-func TestPlanFor_RefusesHalfASetOfCredentials(t *testing.T) {
+func TestNewPlan_RejectsIncompleteCredentials(t *testing.T) {
 	for _, name := range []string{"SONGSPY_SPOTIFY_CLIENT_ID", "SONGSPY_GOOGLE_CLIENT_ID"} {
-		if _, err := planFor(map[string]string{name: "ours"}); err == nil {
+		if _, err := newPlan(map[string]string{name: "ours"}); err == nil {
 			t.Errorf("%s alone was accepted", name)
 		}
 	}
 }
 
-func TestPlanFor_FollowsMovedAddresses(t *testing.T) {
-	p, err := planFor(map[string]string{"SONGSPY_API_ADDR": "127.0.0.1:9080", "SONGSPY_SIM_ADDR": "127.0.0.1:9090"})
+func TestNewPlan_UsesConfiguredAddresses(t *testing.T) {
+	p, err := newPlan(map[string]string{"SONGSPY_API_ADDR": "127.0.0.1:9080", "SONGSPY_SIM_ADDR": "127.0.0.1:9090"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(p.populate, " "); !strings.Contains(got, "--api http://127.0.0.1:9080 --sim http://127.0.0.1:9090") {
 		t.Errorf("populate %q does not follow", got)
 	}
-	if p.environ["SONGSPY_SPOTIFY_API_URL"] != "http://127.0.0.1:9090/spotify/api" || !strings.Contains(p.welcome(), "http://127.0.0.1:9080/") {
+	if p.environ["SONGSPY_SPOTIFY_API_URL"] != "http://127.0.0.1:9090/spotify/api" || !strings.Contains(p.welcomeText(), "http://127.0.0.1:9080/") {
 		t.Error("the services or the welcome do not follow")
 	}
 }

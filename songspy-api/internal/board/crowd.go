@@ -10,91 +10,91 @@ import (
 
 // crowd is everyone who may be shown, in order. It is not safe for concurrent
 // use and knows no clock.
-type crowd struct {
-	people map[songspy.UserID]*entry
-	shown  *btree.BTreeG[*entry] // who shares, newest start first
-	hidden *btree.BTreeG[*entry] // who does not for a while, by the end of that
+type index struct {
+	byUser  map[songspy.UserID]*entry
+	visible *btree.BTreeG[*entry] // who shares, newest start first
+	paused  *btree.BTreeG[*entry] // who does not for a while, by the end of that
 }
 
-func newCrowd() *crowd {
+func newIndex() *index {
 	unlocked := btree.Options{NoLocks: true}
-	return &crowd{
-		people: map[songspy.UserID]*entry{},
-		shown:  btree.NewBTreeGOptions(newer, unlocked),
-		hidden: btree.NewBTreeGOptions(returnsSooner, unlocked),
+	return &index{
+		byUser:  map[songspy.UserID]*entry{},
+		visible: btree.NewBTreeGOptions(startedLater, unlocked),
+		paused:  btree.NewBTreeGOptions(resumesSooner, unlocked),
 	}
 }
 
 // put replaces what is known of a person.
-func (c *crowd) put(p songspy.OnBoard, now time.Time) {
-	c.drop(p.User.ID)
-	p.Playing = p.Playing.NotAhead(now)
-	e, ok := entryOf(p)
-	if !ok || e.over(now) {
+func (c *index) put(p songspy.BoardEntry, now time.Time) {
+	c.remove(p.User.ID)
+	p.Playing = p.Playing.CorrectClock(now)
+	e, ok := newEntry(p)
+	if !ok || e.isExpired(now) {
 		return
 	}
-	c.people[p.User.ID] = e
-	if e.returns.After(now) {
-		c.hidden.Set(e)
+	c.byUser[p.User.ID] = e
+	if e.pausedUntil.After(now) {
+		c.paused.Set(e)
 	} else {
-		c.shown.Set(e)
+		c.visible.Set(e)
 	}
 }
 
 // drop forgets a person.
-func (c *crowd) drop(id songspy.UserID) {
-	if e, ok := c.people[id]; ok {
-		delete(c.people, id)
-		c.shown.Delete(e)
-		c.hidden.Delete(e)
+func (c *index) remove(id songspy.UserID) {
+	if e, ok := c.byUser[id]; ok {
+		delete(c.byUser, id)
+		c.visible.Delete(e)
+		c.paused.Delete(e)
 	}
 }
 
 // top is the first n of those shown now, and the moment until which that is
 // the answer; zero if only news can change it.
-func (c *crowd) top(n int, now time.Time) ([]songspy.OnBoard, time.Time) {
-	c.unhide(now)
+func (c *index) top(n int, now time.Time) ([]songspy.BoardEntry, time.Time) {
+	c.resumePaused(now)
 	var until time.Time
 	sooner := func(t time.Time) {
 		if until.IsZero() || t.Before(until) {
 			until = t
 		}
 	}
-	top := make([]songspy.OnBoard, 0, n)
-	c.shown.Scan(func(e *entry) bool {
-		if !e.over(now) {
-			top = append(top, e.OnBoard)
-			sooner(e.leaves)
+	top := make([]songspy.BoardEntry, 0, n)
+	c.visible.Scan(func(e *entry) bool {
+		if !e.isExpired(now) {
+			top = append(top, e.BoardEntry)
+			sooner(e.expiresAt)
 		}
 		return len(top) < n
 	})
-	if e, ok := c.hidden.Min(); ok {
-		sooner(e.returns)
+	if e, ok := c.paused.Min(); ok {
+		sooner(e.pausedUntil)
 	}
 	return top, until
 }
 
 // unhide moves those whose pause in sharing is over to those who are shown.
-func (c *crowd) unhide(now time.Time) {
+func (c *index) resumePaused(now time.Time) {
 	for {
-		e, ok := c.hidden.Min()
-		if !ok || e.returns.After(now) {
+		e, ok := c.paused.Min()
+		if !ok || e.pausedUntil.After(now) {
 			return
 		}
-		c.hidden.Delete(e)
-		c.shown.Set(e)
+		c.paused.Delete(e)
+		c.visible.Set(e)
 	}
 }
 
 // prune forgets those whose song is over. It puts those back in order whose
 // song lies ahead because the clock was set back, and reports whether any does.
-func (c *crowd) prune(now time.Time) (reordered bool) {
-	for id, e := range c.people {
+func (c *index) prune(now time.Time) (reordered bool) {
+	for id, e := range c.byUser {
 		switch {
-		case e.over(now):
-			c.drop(id)
-		case e.Playing.NotAhead(now) != e.Playing:
-			c.put(e.OnBoard, now)
+		case e.isExpired(now):
+			c.remove(id)
+		case e.Playing.CorrectClock(now) != e.Playing:
+			c.put(e.BoardEntry, now)
 			reordered = true
 		}
 	}

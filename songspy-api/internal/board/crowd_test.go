@@ -14,38 +14,38 @@ import (
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // playing is a person who plays a song of three minutes from start on.
-func playing(id songspy.UserID, start time.Time) songspy.OnBoard {
+func newPlaying(id songspy.UserID, start time.Time) songspy.BoardEntry {
 	end := start.Add(3 * time.Minute)
-	return songspy.OnBoard{
+	return songspy.BoardEntry{
 		User:    songspy.User{ID: id, Audience: songspy.AudienceEveryone},
 		Playing: songspy.NowPlaying{UserID: id, State: songspy.PlayerPlaying, TrackID: 7, TrackURI: "spotify:track:7", StartedAt: start, SeenAt: start, EndsAt: &end},
 		Track:   songspy.Track{ID: 7, Title: "Song", Kind: songspy.KindTrack},
 	}
 }
 
-func ids(people []songspy.OnBoard) []songspy.UserID {
-	all := make([]songspy.UserID, len(people))
-	for i, p := range people {
+func ids(entries []songspy.BoardEntry) []songspy.UserID {
+	all := make([]songspy.UserID, len(entries))
+	for i, p := range entries {
 		all[i] = p.User.ID
 	}
 	return all
 }
 
 // mayShow says the rule in the plainest way.
-func mayShow(p songspy.OnBoard, now time.Time) bool {
-	leaves := p.Playing.SeenAt.Add(songspy.UnboundedShown)
+func isVisible(p songspy.BoardEntry, now time.Time) bool {
+	expiresAt := p.Playing.SeenAt.Add(songspy.UnknownEndShownFor)
 	if p.Playing.EndsAt != nil {
-		leaves = p.Playing.EndsAt.Add(songspy.EndGrace)
+		expiresAt = p.Playing.EndsAt.Add(songspy.EndGrace)
 	}
 	return p.User.SharesWithEveryone(now) && p.Playing.State == songspy.PlayerPlaying &&
-		p.Track.ID != 0 && p.Track.Title != "" && now.Before(leaves)
+		p.Track.ID != 0 && p.Track.Title != "" && now.Before(expiresAt)
 }
 
-func drawPerson(t *rapid.T, now time.Time) songspy.OnBoard {
+func drawEntry(t *rapid.T, now time.Time) songspy.BoardEntry {
 	seconds := func(from, to int) time.Duration {
 		return time.Duration(rapid.IntRange(from, to).Draw(t, "seconds")) * time.Second
 	}
-	p := playing(songspy.UserID(rapid.IntRange(1, 8).Draw(t, "id")), now.Add(-seconds(0, 400)))
+	p := newPlaying(songspy.UserID(rapid.IntRange(1, 8).Draw(t, "id")), now.Add(-seconds(0, 400)))
 	p.Playing.State = rapid.SampledFrom([]songspy.PlayerState{songspy.PlayerPlaying, songspy.PlayerPlaying, songspy.PlayerPaused, songspy.PlayerIdle}).Draw(t, "state")
 	p.User.Audience = rapid.SampledFrom([]songspy.Audience{songspy.AudienceEveryone, songspy.AudienceEveryone, songspy.AudienceNobody}).Draw(t, "audience")
 	if rapid.IntRange(0, 3).Draw(t, "end unknown") == 0 {
@@ -58,25 +58,25 @@ func drawPerson(t *rapid.T, now time.Time) songspy.OnBoard {
 	return p
 }
 
-func TestCrowd_ShowsAtEveryMomentExactlyThoseWhoMayBeShown(t *testing.T) {
+func TestIndex_ShowsExactlyTheVisibleUsers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		now, known, c := noon, map[songspy.UserID]songspy.OnBoard{}, newCrowd()
+		now, known, c := noon, map[songspy.UserID]songspy.BoardEntry{}, newIndex()
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "later")) * time.Second)
 			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			case 0:
 				id := songspy.UserID(rapid.IntRange(1, 8).Draw(t, "gone"))
-				c.drop(id)
+				c.remove(id)
 				delete(known, id)
 			case 1:
 				c.prune(now)
 			default:
-				p := drawPerson(t, now)
+				p := drawEntry(t, now)
 				c.put(p, now)
 				known[p.User.ID] = p
 			}
 			top, until := c.top(3, now)
-			if got, want := ids(top), naive(known, 3, now); !slices.Equal(got, want) {
+			if got, want := ids(top), expectedTop(known, 3, now); !slices.Equal(got, want) {
 				t.Fatalf("shown %v, want %v", got, want)
 			}
 			// Until then, and not a moment longer than that, nothing changes by itself.
@@ -87,31 +87,31 @@ func TestCrowd_ShowsAtEveryMomentExactlyThoseWhoMayBeShown(t *testing.T) {
 				}
 				later = until.Add(-time.Microsecond)
 			}
-			if !until.IsZero() && !slices.Equal(naive(known, 3, later), ids(top)) {
+			if !until.IsZero() && !slices.Equal(expectedTop(known, 3, later), ids(top)) {
 				t.Fatalf("the answer changed before %v", until)
 			}
 		}
 	})
 }
 
-func naive(known map[songspy.UserID]songspy.OnBoard, n int, now time.Time) []songspy.UserID {
-	var shown []songspy.OnBoard
+func expectedTop(known map[songspy.UserID]songspy.BoardEntry, n int, now time.Time) []songspy.UserID {
+	var shown []songspy.BoardEntry
 	for _, p := range known {
-		if mayShow(p, now) {
+		if isVisible(p, now) {
 			shown = append(shown, p)
 		}
 	}
-	slices.SortFunc(shown, func(a, b songspy.OnBoard) int {
+	slices.SortFunc(shown, func(a, b songspy.BoardEntry) int {
 		return cmp.Or(b.Playing.StartedAt.Compare(a.Playing.StartedAt), cmp.Compare(a.User.ID, b.User.ID))
 	})
 	return ids(shown[:min(n, len(shown))])
 }
 
-func TestCrowd_ForgetsWhoseSongIsOver(t *testing.T) {
-	c := newCrowd()
-	c.put(playing(1, noon), noon)
+func TestIndex_RemovesExpiredEntries(t *testing.T) {
+	c := newIndex()
+	c.put(newPlaying(1, noon), noon)
 	c.prune(noon.Add(3*time.Minute + songspy.EndGrace))
-	if len(c.people) != 0 || c.shown.Len() != 0 {
-		t.Errorf("%d people are left", len(c.people))
+	if len(c.byUser) != 0 || c.visible.Len() != 0 {
+		t.Errorf("%d people are left", len(c.byUser))
 	}
 }

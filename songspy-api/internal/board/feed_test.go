@@ -14,38 +14,38 @@ import (
 // fakeFeed is a store whose every put is a change.
 type fakeFeed struct {
 	mu      sync.Mutex
-	people  map[songspy.UserID]songspy.OnBoard
+	entries map[songspy.UserID]songspy.BoardEntry
 	changes []songspy.Change
 	last    int64
-	broken  bool
+	failing bool
 	wake    chan struct{}
 }
 
-func newFeed(people ...songspy.OnBoard) *fakeFeed {
-	f := &fakeFeed{people: map[songspy.UserID]songspy.OnBoard{}, wake: make(chan struct{})}
-	for _, p := range people {
+func newFeed(entries ...songspy.BoardEntry) *fakeFeed {
+	f := &fakeFeed{entries: map[songspy.UserID]songspy.BoardEntry{}, wake: make(chan struct{})}
+	for _, p := range entries {
 		f.set(p)
 	}
 	return f
 }
 
 // set writes a person without a change.
-func (f *fakeFeed) set(p songspy.OnBoard) {
+func (f *fakeFeed) set(p songspy.BoardEntry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.people[p.User.ID] = p
+	f.entries[p.User.ID] = p
 }
 
-func (f *fakeFeed) put(p songspy.OnBoard) { f.set(p); f.announce(p.User.ID) }
+func (f *fakeFeed) put(p songspy.BoardEntry) { f.set(p); f.addChange(p.User.ID) }
 
 func (f *fakeFeed) remove(id songspy.UserID) {
 	f.mu.Lock()
-	delete(f.people, id)
+	delete(f.entries, id)
 	f.mu.Unlock()
-	f.announce(id)
+	f.addChange(id)
 }
 
-func (f *fakeFeed) announce(id songspy.UserID) {
+func (f *fakeFeed) addChange(id songspy.UserID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.last++
@@ -55,10 +55,10 @@ func (f *fakeFeed) announce(id songspy.UserID) {
 }
 
 // restore is what a restored backup looks like.
-func (f *fakeFeed) restore(p songspy.OnBoard) {
+func (f *fakeFeed) restore(p songspy.BoardEntry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.people, f.changes, f.last = map[songspy.UserID]songspy.OnBoard{p.User.ID: p}, nil, 0
+	f.entries, f.changes, f.last = map[songspy.UserID]songspy.BoardEntry{p.User.ID: p}, nil, 0
 }
 
 func (f *fakeFeed) prune() {
@@ -67,16 +67,16 @@ func (f *fakeFeed) prune() {
 	f.changes = nil
 }
 
-func (f *fakeFeed) down(broken bool) {
+func (f *fakeFeed) setFailing(failing bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.broken = broken
+	f.failing = failing
 }
 
 func (f *fakeFeed) state() (oldest, last int64, wake chan struct{}, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.broken {
+	if f.failing {
 		return 0, 0, nil, errors.New("down")
 	}
 	if len(f.changes) > 0 {
@@ -85,7 +85,7 @@ func (f *fakeFeed) state() (oldest, last int64, wake chan struct{}, err error) {
 	return oldest, f.last, f.wake, nil
 }
 
-func (f *fakeFeed) Feed(context.Context) (oldest, last int64, err error) {
+func (f *fakeFeed) FeedBounds(context.Context) (oldest, last int64, err error) {
 	oldest, last, _, err = f.state()
 	return oldest, last, err
 }
@@ -110,21 +110,21 @@ func (f *fakeFeed) WaitForChange(ctx context.Context, after int64) error {
 	return ctx.Err()
 }
 
-func (f *fakeFeed) OnBoard(_ context.Context, ids []songspy.UserID) (people []songspy.OnBoard, err error) {
+func (f *fakeFeed) BoardEntries(_ context.Context, ids []songspy.UserID) (entries []songspy.BoardEntry, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, id := range ids {
-		if p, ok := f.people[id]; ok {
-			people = append(people, p)
+		if p, ok := f.entries[id]; ok {
+			entries = append(entries, p)
 		}
 	}
-	return people, nil
+	return entries, nil
 }
 
-func (f *fakeFeed) BoardSnapshot(_ context.Context, each func(songspy.OnBoard) error) (int64, error) {
+func (f *fakeFeed) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry) error) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.people {
+	for _, p := range f.entries {
 		if err := each(p); err != nil {
 			return 0, err
 		}

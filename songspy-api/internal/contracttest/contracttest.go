@@ -24,11 +24,11 @@ const Prefix = "/v1/songspy"
 
 // Client speaks to one service.
 type Client struct {
-	t      testing.TB
-	base   string
-	doc    *openapi3.T
-	router routers.Router
-	seen   map[string]bool // operations that succeeded
+	t        testing.TB
+	base     string
+	document *openapi3.T
+	router   routers.Router
+	called   map[string]bool // operations that succeeded
 }
 
 // New makes a client of the service at base, which promises to keep the contract.
@@ -43,11 +43,11 @@ func New(t testing.TB, base string, contract []byte) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Client{t: t, base: base, doc: doc, router: router, seen: map[string]bool{}}
+	return &Client{t: t, base: base, document: doc, router: router, called: map[string]bool{}}
 }
 
 // Answer is an envelope and how it came.
-type Answer struct {
+type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
@@ -57,7 +57,7 @@ type Answer struct {
 }
 
 // Code is error.code, or empty.
-func (a Answer) Code() string {
+func (a Response) ErrorCode() string {
 	if a.Error == nil {
 		return ""
 	}
@@ -65,7 +65,7 @@ func (a Answer) Code() string {
 }
 
 // Into reads the data.
-func (a Answer) Into(t testing.TB, v any) {
+func (a Response) DecodeData(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal(a.Data, v); err != nil {
 		t.Fatalf("data %s: %v", a.Data, err)
@@ -74,7 +74,7 @@ func (a Answer) Into(t testing.TB, v any) {
 
 // Call sends a request, whose body is JSON unless it is a string or nil, with
 // pairs of header name and value.
-func (c *Client) Call(method, path string, body any, header ...string) Answer {
+func (c *Client) Call(method, path string, body any, header ...string) Response {
 	c.t.Helper()
 	var sent []byte
 	switch b := body.(type) {
@@ -105,7 +105,7 @@ func (c *Client) Call(method, path string, body any, header ...string) Answer {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	a := Answer{Status: resp.StatusCode, Header: resp.Header}
+	a := Response{Status: resp.StatusCode, Header: resp.Header}
 	if a.Body, err = io.ReadAll(resp.Body); err != nil {
 		c.t.Fatal(err)
 	}
@@ -114,12 +114,12 @@ func (c *Client) Call(method, path string, body any, header ...string) Answer {
 			c.t.Errorf("%s %s: %s is no envelope: %v", method, path, a.Body, err)
 		}
 	}
-	c.hold(request(), a)
+	c.validate(request(), a)
 	return a
 }
 
 // hold holds one exchange to the contract.
-func (c *Client) hold(r *http.Request, a Answer) {
+func (c *Client) validate(r *http.Request, a Response) {
 	c.t.Helper()
 	route, params, err := c.router.FindRoute(r)
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *Client) hold(r *http.Request, a Answer) {
 		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true},
 	}
 	if a.Status < http.StatusBadRequest {
-		c.seen[route.Operation.OperationID] = true
+		c.called[route.Operation.OperationID] = true
 		if err := openapi3filter.ValidateRequest(ctx, input); err != nil {
 			c.t.Errorf("%s %s was accepted against the contract: %v", r.Method, r.URL.Path, err)
 		}
@@ -147,15 +147,15 @@ func (c *Client) hold(r *http.Request, a Answer) {
 }
 
 // Unseen lists the operations of the contract that have not yet succeeded.
-func (c *Client) Unseen() []string {
-	var unseen []string
-	for _, item := range c.doc.Paths.Map() {
+func (c *Client) UncalledOperations() []string {
+	var uncalled []string
+	for _, item := range c.document.Paths.Map() {
 		for _, op := range item.Operations() {
-			if !c.seen[op.OperationID] {
-				unseen = append(unseen, op.OperationID)
+			if !c.called[op.OperationID] {
+				uncalled = append(uncalled, op.OperationID)
 			}
 		}
 	}
-	slices.Sort(unseen)
-	return unseen
+	slices.Sort(uncalled)
+	return uncalled
 }

@@ -33,33 +33,33 @@ type ruleKey struct{ method, path string }
 type rule struct {
 	route *routers.Route
 	// bearer routes are for those who are signed in.
-	bearer bool
+	needsBearer bool
 	// limits are the buckets that a request takes from; see x-rate-limit.
-	limits []limit
+	limits []limitScope
 	// checked routes take a body, or parameters of the path or the query.
-	checked bool
+	hasInput bool
 }
 
 // cheap routes are asked by everyone, often, and answered from memory.
-func (r *rule) cheap() bool { return !r.bearer && !r.checked && len(r.limits) == 0 }
+func (r *rule) isCheap() bool { return !r.needsBearer && !r.hasInput && len(r.limits) == 0 }
 
 // limit names what is counted: requests of an address, or of a user.
-type limit string
+type limitScope string
 
 const (
-	limitAddress limit = "address"
-	limitWrite   limit = "write"
-	limitLinking limit = "linking"
+	limitByAddress limitScope = "address"
+	limitWrites    limitScope = "write"
+	limitLinkings  limitScope = "linking"
 )
 
 // limitsOf reads the extension x-rate-limit, which stands exactly where 429 is documented.
-func limitsOf(op *openapi3.Operation) ([]limit, error) {
-	var limits []limit
+func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
+	var limits []limitScope
 	names, _ := op.Extensions["x-rate-limit"].([]any)
 	for _, name := range names {
 		text, _ := name.(string)
-		switch l := limit(text); l {
-		case limitAddress, limitWrite, limitLinking:
+		switch l := limitScope(text); l {
+		case limitByAddress, limitWrites, limitLinkings:
 			limits = append(limits, l)
 		default:
 			return nil, fmt.Errorf("%s: x-rate-limit names %v", op.OperationID, name)
@@ -72,7 +72,7 @@ func limitsOf(op *openapi3.Operation) ([]limit, error) {
 }
 
 // readContract reads and validates the OpenAPI document.
-func readContract(spec []byte) (*contract, error) {
+func parseContract(spec []byte) (*contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(spec)
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
@@ -84,18 +84,18 @@ func readContract(spec []byte) (*contract, error) {
 	ginPath := strings.NewReplacer("{", ":", "}", "")
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			limits, err := limitsOf(op)
+			limits, err := limitScopesOf(op)
 			if err != nil {
 				return nil, err
 			}
 			r := &rule{
-				route:   &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
-				bearer:  op.Security != nil && len(*op.Security) > 0,
-				limits:  limits,
-				checked: op.RequestBody != nil,
+				route:       &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				needsBearer: op.Security != nil && len(*op.Security) > 0,
+				limits:      limits,
+				hasInput:    op.RequestBody != nil,
 			}
 			for _, p := range op.Parameters {
-				r.checked = r.checked || p.Value.In != openapi3.ParameterInHeader
+				r.hasInput = r.hasInput || p.Value.In != openapi3.ParameterInHeader
 			}
 			c.rules[ruleKey{method, ginPath.Replace(path)}] = r
 		}
@@ -110,22 +110,22 @@ func (c *contract) rule(gc *gin.Context) *rule {
 
 func (c *contract) needsBearer(gc *gin.Context) bool {
 	r := c.rule(gc)
-	return r != nil && r.bearer
+	return r != nil && r.needsBearer
 }
 
 // keepContract lets only requests pass that keep the contract, and gives up
 // those that take too long: a database that hangs must not hold them for ever.
 // What is answered from memory needs neither.
-func (s *server) keepContract(c *gin.Context) {
+func (s *server) enforceContract(c *gin.Context) {
 	rule := s.contract.rule(c)
-	if rule == nil || rule.cheap() {
+	if rule == nil || rule.isCheap() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.o.AnswerWithin)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.opts.RequestTimeout)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	if err := s.admit(c, rule); err != nil {
-		s.answerFault(c, err)
+		s.writeFault(c, err)
 		return
 	}
 	c.Next()
@@ -133,32 +133,32 @@ func (s *server) keepContract(c *gin.Context) {
 
 // admit enforces the rate limits, authentication and the schema.
 func (s *server) admit(c *gin.Context, rule *rule) error {
-	if slices.Contains(rule.limits, limitAddress) {
-		if err := s.addresses.take(c.ClientIP(), s.o.Now()); err != nil {
+	if slices.Contains(rule.limits, limitByAddress) {
+		if err := s.addressLimits.take(c.ClientIP(), s.opts.Now()); err != nil {
 			return err
 		}
 	}
-	if rule.bearer {
+	if rule.needsBearer {
 		if err := s.authenticate(c); err != nil {
 			return err
 		}
 	}
 	for _, l := range rule.limits {
-		if users := s.users[l]; users != nil {
-			if err := users.take(callerOf(c.Request.Context()).UserID, s.o.Now()); err != nil {
+		if users := s.userLimits[l]; users != nil {
+			if err := users.take(callerFrom(c.Request.Context()).UserID, s.opts.Now()); err != nil {
 				return err
 			}
 		}
 	}
-	if rule.checked {
-		return rule.check(c)
+	if rule.hasInput {
+		return rule.validate(c)
 	}
 	return nil
 }
 
 // check validates the parameters and the body, and leaves the validated body
 // for decodeBody.
-func (r *rule) check(c *gin.Context) error {
+func (r *rule) validate(c *gin.Context) error {
 	params := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
@@ -166,7 +166,7 @@ func (r *rule) check(c *gin.Context) error {
 	if r.route.Operation.RequestBody == nil {
 		c.Request.Body = http.NoBody // one that is sent all the same concerns nobody
 	}
-	isForm, err := takeMediaType(c.Request)
+	isForm, err := normalizeMediaType(c.Request)
 	if err != nil {
 		return err
 	}
@@ -181,16 +181,16 @@ func (r *rule) check(c *gin.Context) error {
 	})
 	switch {
 	case err != nil:
-		return refusal(err)
+		return validationError(err)
 	case sent.Len() > 0 && !isForm && !json.Valid(sent.Bytes()):
-		return errField("body", problemNoJSON) // the validator stops at the end of the first value
+		return newFieldError("body", problemInvalidJSON) // the validator stops at the end of the first value
 	}
 	return nil
 }
 
 // takeMediaType refuses a body in another charset than UTF-8, and treats all
 // kinds of JSON (RFC 6839) as one. It reports whether the body is a form.
-func takeMediaType(r *http.Request) (isForm bool, err error) {
+func normalizeMediaType(r *http.Request) (isForm bool, err error) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return false, nil // the validator judges it
@@ -198,7 +198,7 @@ func takeMediaType(r *http.Request) (isForm bool, err error) {
 	switch strings.ToLower(parameters["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
 	default:
-		return false, errEdge(reasonUnsupportedMedia)
+		return false, newRequestError(reasonUnsupportedMedia)
 	}
 	if strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json") {
 		r.Header.Set("Content-Type", "application/json")
@@ -208,36 +208,36 @@ func takeMediaType(r *http.Request) (isForm bool, err error) {
 
 // refusal says in our words why the contract was not kept. The validator's own
 // error is not passed on: it quotes what was sent, secrets included.
-func refusal(err error) error {
+func validationError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return errEdge(reasonBodyTooLarge)
+		return newRequestError(reasonBodyTooLarge)
 	}
 	request, ok := errors.AsType[*openapi3filter.RequestError](err)
 	if !ok {
-		return errField("body", problemOther)
+		return newFieldError("body", problemOther)
 	}
 	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok {
-		return errField(fieldOf(request, schema))
+		return newFieldError(invalidField(request, schema))
 	}
 	switch {
 	case request.Parameter != nil:
-		return errField(request.Parameter.Name, problemWrongType)
+		return newFieldError(request.Parameter.Name, problemWrongType)
 	case errors.Is(err, openapi3filter.ErrInvalidRequired):
-		return errField("body", problemMissing)
+		return newFieldError("body", problemMissing)
 	case request.Err == nil: // the only refusal of a body without a cause
-		return errEdge(reasonUnsupportedMedia)
+		return newRequestError(reasonUnsupportedMedia)
 	}
 	if parse, ok := errors.AsType[*openapi3filter.ParseError](err); ok && parse.Kind == openapi3filter.KindInvalidFormat {
 		if path := parse.Path(); len(path) > 0 { // a field of a form
-			return errField(fmt.Sprint(path[0]), problemWrongType)
+			return newFieldError(fmt.Sprint(path[0]), problemWrongType)
 		}
-		return errField("body", problemNoJSON)
+		return newFieldError("body", problemInvalidJSON)
 	}
-	return errField("body", problemWrongType)
+	return newFieldError("body", problemWrongType)
 }
 
 // fieldOf names the field at fault and what is wrong with it.
-func fieldOf(request *openapi3filter.RequestError, schema *openapi3.SchemaError) (string, problem) {
+func invalidField(request *openapi3filter.RequestError, schema *openapi3.SchemaError) (string, fieldProblem) {
 	field := strings.Join(schema.JSONPointer(), ".")
 	if request.Parameter != nil {
 		field = request.Parameter.Name
@@ -257,7 +257,7 @@ func fieldOf(request *openapi3filter.RequestError, schema *openapi3.SchemaError)
 	case "minLength":
 		return field, problemTooShort
 	case "enum":
-		return field, problemNotKnown
+		return field, problemUnknownValue
 	default:
 		return field, problemOther
 	}
@@ -283,7 +283,7 @@ func decodeBody(r *http.Request, into any) (sent bool, err error) {
 		return false, nil
 	}
 	if err := runtime.BindJSONValue(body.ValidatedValue(), into); err != nil {
-		return false, errField("body", problemWrongType) // the cause may quote the body
+		return false, newFieldError("body", problemWrongType) // the cause may quote the body
 	}
 	return true, nil
 }

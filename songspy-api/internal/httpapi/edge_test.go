@@ -13,8 +13,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestLimiter_BoundsSignInsOfAnAddress(t *testing.T) {
-	e := newEdge(t, func(o *Options, _ *house) { o.SignInsPerMinute = 2 })
+func TestLimiter_LimitsSignInsByAddress(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.SignInsPerMinute = 2 })
 	for range 2 {
 		e.signIn(t)
 	}
@@ -28,7 +28,7 @@ func TestLimiter_BoundsSignInsOfAnAddress(t *testing.T) {
 	}
 }
 
-func TestLimiter_BelievesForwardedAddressesOnlyOfTrustedProxies(t *testing.T) {
+func TestLimiter_TrustsForwardedAddressesOnlyFromTrustedProxies(t *testing.T) {
 	for name, c := range map[string]struct {
 		trusted []string
 		second  int
@@ -37,7 +37,7 @@ func TestLimiter_BelievesForwardedAddressesOnlyOfTrustedProxies(t *testing.T) {
 		"the proxy is trusted": {[]string{"127.0.0.1"}, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := newEdge(t, func(o *Options, _ *house) { o.SignInsPerMinute, o.TrustedProxies = 1, c.trusted })
+			e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.SignInsPerMinute, o.TrustedProxies = 1, c.trusted })
 			for i, want := range []int{200, c.second} {
 				a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken},
 					"X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
@@ -49,7 +49,7 @@ func TestLimiter_BelievesForwardedAddressesOnlyOfTrustedProxies(t *testing.T) {
 	}
 }
 
-func TestLimiter_RefillsAndForgetsInBoundedMemory(t *testing.T) {
+func TestLimiter_RefillsInBoundedMemory(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	l := newAddressLimiter(1)
 	if l.take("192.0.2.1", now) != nil || l.take("192.0.2.1", now) == nil {
@@ -62,15 +62,15 @@ func TestLimiter_RefillsAndForgetsInBoundedMemory(t *testing.T) {
 	if l.take("2001:db8::1", now) != nil || l.take("2001:db8::2", now) == nil {
 		t.Error("neighbours in one /64 are one subscriber")
 	}
-	for i := range 5 * keysKept {
+	for i := range 5 * keysMax {
 		_ = l.take(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
 	}
-	if kept := len(l.subscribers.younger) + len(l.subscribers.older); kept > 2*keysKept {
+	if kept := len(l.subscribers.current) + len(l.subscribers.previous); kept > 2*keysMax {
 		t.Errorf("%d addresses are kept", kept)
 	}
 }
 
-func TestLimiter_BoundsANetworkWhoseAddressesAreMany(t *testing.T) {
+func TestLimiter_LimitsIPv6Networks(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	l := newAddressLimiter(2)
 	passed := 0
@@ -79,16 +79,16 @@ func TestLimiter_BoundsANetworkWhoseAddressesAreMany(t *testing.T) {
 			passed++
 		}
 	}
-	if passed != 2*networksShare {
-		t.Errorf("%d requests of one /48 passed, want %d", passed, 2*networksShare)
+	if passed != 2*networkFactor {
+		t.Errorf("%d requests of one /48 passed, want %d", passed, 2*networkFactor)
 	}
 	if err := l.take("2001:db8:8::1", now); err != nil {
 		t.Errorf("another /48: %v", err)
 	}
 }
 
-func TestLimiter_BoundsWhatAUserChanges(t *testing.T) {
-	e := newEdge(t, func(o *Options, _ *house) { o.WritesPerMinute, o.LinkingsPerMinute = 2, 1 })
+func TestLimiter_LimitsWritesByUser(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.WritesPerMinute, o.LinkingsPerMinute = 2, 1 })
 	_, bearer := e.signIn(t)
 	for i, want := range []int{200, 200, 429} {
 		a := e.Call("POST", prefix+"/users/1/edit", map[string]string{"nickName": "Ann"}, bearer...)
@@ -109,8 +109,8 @@ func TestLimiter_BoundsWhatAUserChanges(t *testing.T) {
 	}
 }
 
-func TestLimiter_BelievesNoOtherHeaderOfAProxy(t *testing.T) {
-	e := newEdge(t, func(o *Options, _ *house) { o.SignInsPerMinute, o.TrustedProxies = 1, []string{"127.0.0.1"} })
+func TestLimiter_TrustsNoOtherProxyHeader(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.SignInsPerMinute, o.TrustedProxies = 1, []string{"127.0.0.1"} })
 	for i, want := range []int{200, 429} {
 		a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken}, "X-Real-Ip", fmt.Sprintf("203.0.113.%d", i))
 		if a.Status != want {
@@ -119,8 +119,8 @@ func TestLimiter_BelievesNoOtherHeaderOfAProxy(t *testing.T) {
 	}
 }
 
-func TestOrigins_OnlyThoseOfTheListMayRead(t *testing.T) {
-	e := newEdge(t, func(o *Options, _ *house) { o.AllowedOrigins = []string{"https://fe.test"} })
+func TestOrigins_OnlyAllowedOnesMayRead(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.AllowedOrigins = []string{"https://fe.test"} })
 	for origin, allowed := range map[string]bool{"https://fe.test": true, "https://evil.test": false, "null": false, "https://fe.test.evil.test": false} {
 		a := e.Call("GET", prefix+"/tracks/current-playing", nil, "Origin", origin)
 		if got := a.Header.Get("Access-Control-Allow-Origin") == origin; got != allowed {
@@ -139,8 +139,8 @@ func TestOrigins_OnlyThoseOfTheListMayRead(t *testing.T) {
 	}
 }
 
-func TestRequestIDs_AreTakenIfSane(t *testing.T) {
-	e := newEdge(t)
+func TestRequestIDs_AreAcceptedIfValid(t *testing.T) {
+	e := newTestServer(t)
 	for given, taken := range map[string]bool{"frontend-0123456789": true, "short": false, "with space in it": false, strings.Repeat("x", 65): false, "": false} {
 		got := e.Call("GET", "/healthz", nil, "X-Request-Id", given).Header.Get("X-Request-Id")
 		if (got == given) != taken || got == "" {
@@ -149,8 +149,8 @@ func TestRequestIDs_AreTakenIfSane(t *testing.T) {
 	}
 }
 
-func TestAccessLog_NamesTheRouteAndNoQuery(t *testing.T) {
-	e := newEdge(t)
+func TestAccessLog_HasTheRouteAndNoQuery(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, nil, append(bearer, "X-Request-Id", "frontend-42", "X-Forwarded-For", "203.0.113.7")...)
 	found := false
@@ -167,9 +167,9 @@ func TestAccessLog_NamesTheRouteAndNoQuery(t *testing.T) {
 	}
 }
 
-func TestHeaders_TellBrowsersWhatIsWhat(t *testing.T) {
-	e := newEdge(t, func(o *Options, _ *house) { o.PublicURL = "https://songspy.test" })
-	for path, policy := range map[string]string{"/": "default-src 'self'", "/healthz": nothingLoads[0], "/nowhere": nothingLoads[0]} {
+func TestHeaders_IncludeSecurityHeaders(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.PublicURL = "https://songspy.test" })
+	for path, policy := range map[string]string{"/": "default-src 'self'", "/healthz": defaultCSP[0], "/nowhere": defaultCSP[0]} {
 		h := e.Call("GET", path, nil).Header
 		if h.Get("Content-Security-Policy") != policy || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Strict-Transport-Security") == "" {
 			t.Errorf("%s: %v", path, h)
@@ -177,8 +177,8 @@ func TestHeaders_TellBrowsersWhatIsWhat(t *testing.T) {
 	}
 }
 
-func TestLinking_TakesWhatOldFrontendsSendForNoBody(t *testing.T) {
-	e := newEdge(t)
+func TestLinking_AcceptsTheEmptyBodiesOfOldFrontends(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for name, c := range map[string]struct {
 		body any
@@ -202,8 +202,8 @@ func TestLinking_TakesWhatOldFrontendsSendForNoBody(t *testing.T) {
 	}
 }
 
-func TestLinking_TakesTheCodeFromAFormAsTheOriginalDid(t *testing.T) {
-	e := newEdge(t)
+func TestLinking_AcceptsTheCodeInAForm(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for name, c := range map[string]struct {
 		kind, body string
@@ -219,14 +219,14 @@ func TestLinking_TakesTheCodeFromAFormAsTheOriginalDid(t *testing.T) {
 		"a text":              {"text/plain", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
 	} {
 		a := e.Call("POST", prefix+"/spotify-auth", c.body, append(slices.Clone(bearer), "Content-Type", c.kind)...)
-		if a.Status != c.status || a.Code() != c.code {
+		if a.Status != c.status || a.ErrorCode() != c.code {
 			t.Errorf("%s: answered %d %s", name, a.Status, a.Body)
 		}
 	}
 }
 
-func TestBodies_WhereNoneIsKnownAreIgnored(t *testing.T) {
-	e := newEdge(t)
+func TestBodies_OfRoutesWithoutABodyAreIgnored(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for _, c := range []struct {
 		method, path string
@@ -253,18 +253,18 @@ func TestBodies_WhereNoneIsKnownAreIgnored(t *testing.T) {
 	}
 }
 
-func TestHeaders_ThatAreTooLargeAreRefusedInTheEnvelope(t *testing.T) {
-	e := newEdge(t)
+func TestHeaders_TooLargeOnesGetTheEnvelope(t *testing.T) {
+	e := newTestServer(t)
 	for size, status := range map[int]int{headerLimit / 2: 200, headerLimit: 431} {
 		a := e.Call("GET", "/healthz", nil, "X-Much", strings.Repeat("x", size))
-		if a.Status != status || status == 431 && a.Code() != "HEADERS_TOO_LARGE" {
+		if a.Status != status || status == 431 && a.ErrorCode() != "HEADERS_TOO_LARGE" {
 			t.Errorf("%d bytes: %d %s", size, a.Status, a.Body)
 		}
 	}
 }
 
-func TestOrigins_ARefusedOneIsLoggedOnceWithTheVariableThatAllowsIt(t *testing.T) {
-	e := newEdge(t)
+func TestOrigins_RefusedOnesAreLoggedOnceWithARemedy(t *testing.T) {
+	e := newTestServer(t)
 	for range 3 {
 		e.Call("GET", "/healthz", nil, "Origin", "https://fe.test")
 		e.Call("GET", "/healthz", nil, "Origin", e.base)                // the page's own
@@ -282,8 +282,8 @@ func TestOrigins_ARefusedOneIsLoggedOnceWithTheVariableThatAllowsIt(t *testing.T
 	}
 }
 
-func TestOrigins_MaySendWhatTracingLibrariesAddAndReadTheDate(t *testing.T) {
-	e := newEdge(t, func(o *Options, _ *house) { o.AllowedOrigins = []string{"https://fe.test"} })
+func TestOrigins_MaySendTracingHeadersAndReadTheDate(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.AllowedOrigins = []string{"https://fe.test"} })
 	h := e.Call("OPTIONS", prefix+"/me", nil, "Origin", "https://fe.test", "Access-Control-Request-Method", "GET").Header
 	allowed := strings.Split(strings.ToLower(h.Get("Access-Control-Allow-Headers")), ", ")
 	for _, name := range []string{"traceparent", "tracestate", "baggage", "sentry-trace", "b3", "authorization"} {
@@ -296,12 +296,12 @@ func TestOrigins_MaySendWhatTracingLibrariesAddAndReadTheDate(t *testing.T) {
 	}
 }
 
-func TestSessions_AreShownAndEndedByTheirUser(t *testing.T) {
-	e := newEdge(t)
+func TestSessions_AreListedAndEndedByTheirUser(t *testing.T) {
+	e := newTestServer(t)
 	_, first := e.signIn(t)
 	_, second := e.signIn(t)
 	var listed []MySession
-	e.Call("GET", prefix+"/me/sessions", nil, second...).Into(t, &listed)
+	e.Call("GET", prefix+"/me/sessions", nil, second...).DecodeData(t, &listed)
 	slices.SortFunc(listed, func(a, b MySession) int { return int(a.Id - b.Id) })
 	if len(listed) != 2 || listed[0].Current || !listed[1].Current || !strings.Contains(listed[0].Label, "Go-http-client") {
 		t.Fatalf("listed %+v", listed)
@@ -318,7 +318,7 @@ func TestSessions_AreShownAndEndedByTheirUser(t *testing.T) {
 	wantFault(t, e.Call("GET", prefix+"/me", nil, second...), 401, "SESSION_ENDED")
 }
 
-func TestTrackIDs_AreOnePerUserAndTrack(t *testing.T) {
+func TestTrackIDs_AreUniquePerUserAndTrack(t *testing.T) {
 	seen := map[int64]string{}
 	for user := range songspy.UserID(30) {
 		for track := range songspy.TrackID(30) {
@@ -338,15 +338,15 @@ func TestTrackIDs_AreOnePerUserAndTrack(t *testing.T) {
 }
 
 func TestContract_IsServed(t *testing.T) {
-	if a := newEdge(t).Call("GET", "/openapi.yaml", nil); a.Status != 200 || !strings.HasPrefix(string(a.Body), "openapi: 3") {
+	if a := newTestServer(t).Call("GET", "/openapi.yaml", nil); a.Status != 200 || !strings.HasPrefix(string(a.Body), "openapi: 3") {
 		t.Errorf("answered %d %.80s", a.Status, a.Body)
 	}
 }
 
-func TestBoard_ShowsWhatTheOriginalFrontendReads(t *testing.T) {
+func TestBoard_HasTheFieldsOfTheOriginalFrontend(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("KST", 9*3600))
 	name, end := "아이유 팬", time.Now().Add(time.Minute)
-	song := songspy.OnBoard{
+	song := songspy.BoardEntry{
 		User:    songspy.User{ID: 5, NickName: &name, ShowPicture: true, PictureURL: "https://p.test/5", Audience: songspy.AudienceEveryone},
 		Playing: songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:9", StartedAt: start, ObservedAt: start, EndsAt: &end},
 		Track:   songspy.Track{ID: 9, Kind: songspy.KindTrack, Title: "밤편지", Artists: "IU, Friend", URL: "https://open.test/9", ImageURL: "https://i.test/9", DurationMS: 253000},
@@ -355,7 +355,7 @@ func TestBoard_ShowsWhatTheOriginalFrontendReads(t *testing.T) {
 	bare.User = songspy.User{ID: 6, PictureURL: "https://p.test/6", Audience: songspy.AudienceEveryone}
 	bare.Track = songspy.Track{ID: 10, Kind: songspy.KindLocal, Title: "a file"}
 	bare.Playing.StartedAt = start.Add(-time.Second)
-	e := newEdge(t, func(_ *Options, h *house) { h.shown = []songspy.OnBoard{bare, song} })
+	e := newTestServer(t, func(_ *Options, h *fakeBackend) { h.entries = []songspy.BoardEntry{bare, song} })
 
 	a := e.Call("GET", prefix+"/tracks/current-playing", nil)
 	want := `[{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"albumImageUrl":"https://i.test/9","artistName":"IU, Friend",` +
@@ -391,13 +391,13 @@ func TestBoard_ShowsWhatTheOriginalFrontendReads(t *testing.T) {
 }
 
 func TestBoard_IsUnavailableUntilTheFeedIsRead(t *testing.T) {
-	e := newEdge(t, func(_ *Options, h *house) { h.fail = songspyDown })
+	e := newTestServer(t, func(_ *Options, h *fakeBackend) { h.failure = errDown })
 	wantFault(t, e.Call("GET", prefix+"/tracks/current-playing", nil), 503, "UNAVAILABLE")
 }
 
-var songspyDown = &songspy.Error{Code: songspy.CodeUnavailable}
+var errDown = &songspy.Error{Code: songspy.CodeUnavailable}
 
-func TestNickNames_AreCountedAsAReaderCounts(t *testing.T) {
+func TestNickNames_AreCountedInGraphemes(t *testing.T) {
 	family := "👨‍👩‍👧‍👦"
 	for given, want := range map[string]string{
 		"  Ann  ":                  "Ann",

@@ -18,10 +18,10 @@ import (
 )
 
 // fallbackRetry is what 429 and 503 say when the fault does not know better.
-const fallbackRetry = 5 * time.Second
+const defaultRetryAfter = 5 * time.Second
 
 // edges are the faults that only this edge knows, as a reason of an invalid request.
-var edges = map[string]int{
+var statusByReason = map[string]int{
 	reasonMethodNotAllowed: http.StatusMethodNotAllowed,
 	reasonBodyTooLarge:     http.StatusRequestEntityTooLarge,
 	reasonHeadersTooLarge:  http.StatusRequestHeaderFieldsTooLarge,
@@ -37,7 +37,7 @@ const (
 
 // kinds are the status of each code, and the error.code of a fault without a
 // reason of its own.
-var kinds = map[songspy.Code]struct {
+var faultByCode = map[songspy.Code]struct {
 	status int
 	reason string
 }{
@@ -54,16 +54,18 @@ var kinds = map[songspy.Code]struct {
 }
 
 // errEdge is a fault of the request that only this edge knows.
-func errEdge(reason string) error { return &songspy.Error{Code: songspy.CodeInvalid, Reason: reason} }
+func newRequestError(reason string) error {
+	return &songspy.Error{Code: songspy.CodeInvalid, Reason: reason}
+}
 
 // errField is a fault of one field.
-func errField(field string, p problem) error {
-	return &songspy.Error{Code: songspy.CodeInvalid, Err: fieldFault{field, p}}
+func newFieldError(field string, p fieldProblem) error {
+	return &songspy.Error{Code: songspy.CodeInvalid, Err: fieldError{field, p}}
 }
 
 // answerFault answers every fault of every request: the handlers', the router's,
 // the contract's and the generated code's. It logs what an operator needs to know.
-func (s *server) answerFault(c *gin.Context, err error) {
+func (s *server) writeFault(c *gin.Context, err error) {
 	ctx := c.Request.Context()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		// Whoever asked has gone; there is nobody to answer and nothing at fault.
@@ -71,14 +73,14 @@ func (s *server) answerFault(c *gin.Context, err error) {
 		c.Status(http.StatusServiceUnavailable)
 		return
 	}
-	status, fault := faultOf(err, c.GetHeader("Accept-Language"))
+	status, fault := toFault(err, c.GetHeader("Accept-Language"))
 	switch status {
 	case http.StatusInternalServerError:
-		s.o.Log.ErrorContext(ctx, "a request failed", slog.String("route", c.FullPath()), slog.Any("error", err))
+		s.opts.Log.ErrorContext(ctx, "a request failed", slog.String("route", c.FullPath()), slog.Any("error", err))
 	case http.StatusServiceUnavailable:
-		s.o.Log.WarnContext(ctx, "a request could not be served", slog.String("route", c.FullPath()), slog.Any("error", err))
+		s.opts.Log.WarnContext(ctx, "a request could not be served", slog.String("route", c.FullPath()), slog.Any("error", err))
 	default:
-		s.o.Log.DebugContext(ctx, "a request was refused", slog.String("route", c.FullPath()), slog.Any("error", err))
+		s.opts.Log.DebugContext(ctx, "a request was refused", slog.String("route", c.FullPath()), slog.Any("error", err))
 	}
 	if c.Writer.Written() {
 		c.Abort() // too late to say anything else
@@ -92,53 +94,53 @@ func (s *server) answerFault(c *gin.Context, err error) {
 }
 
 // faultOf is the status of an error and what the client is told of it.
-func faultOf(err error, acceptLanguage string) (int, Fault) {
-	kind, known := kinds[songspy.CodeOf(err)]
+func toFault(err error, acceptLanguage string) (int, Fault) {
+	kind, known := faultByCode[songspy.CodeOf(err)]
 	if !known {
-		kind = kinds[songspy.CodeInternal]
+		kind = faultByCode[songspy.CodeInternal]
 	}
 	status, code := kind.status, kind.reason
 	if reason := songspy.ReasonOf(err); reason != "" && status != http.StatusInternalServerError {
 		code = reason
 	}
-	if edge, ok := edges[code]; ok {
-		status = edge
+	if override, ok := statusByReason[code]; ok {
+		status = override
 	}
 	if !FaultCode(code).Valid() {
 		code = kind.reason // the contract knows no other words
 	}
-	return status, Fault{Code: FaultCode(code), Message: messageOf(err, code).in(acceptLanguage), Field: nullIfEmpty(faultField(err, code))}
+	return status, Fault{Code: FaultCode(code), Message: messageFor(err, code).forLanguage(acceptLanguage), Field: nullIfEmpty(fieldOfError(err, code))}
 }
 
 // faultField names the field at fault; empty where no single one is.
-func faultField(err error, code string) string {
+func fieldOfError(err error, code string) string {
 	if f, ok := errors.AsType[interface {
 		error
 		Field() string
 	}](err); ok {
 		return f.Field()
 	}
-	return fields[code]
+	return fieldByCode[code]
 }
 
 // messageOf chooses the words. A fault of a field names it; what a fault
 // carries besides is filled in; nothing else of an error is ever shown.
-func messageOf(err error, code string) message {
-	if f, ok := errors.AsType[fieldFault](err); ok {
-		return problems[f.problem].about(f.name)
+func messageFor(err error, code string) message {
+	if f, ok := errors.AsType[fieldError](err); ok {
+		return problemMessages[f.problem].withDetail(f.name)
 	}
 	if f, ok := errors.AsType[interface {
 		error
 		Field() string
 	}](err); ok {
-		return problems[problemNotKnown].about(f.Field())
+		return problemMessages[problemUnknownValue].withDetail(f.Field())
 	}
 	if errors.Is(err, linking.ErrNotKept) {
 		return notKept
 	}
-	m, known := messages[code]
+	m, known := messageByCode[code]
 	if !known {
-		m = messages[kinds[songspy.CodeOf(err)].reason]
+		m = messageByCode[faultByCode[songspy.CodeOf(err)].reason]
 	}
 	if !strings.Contains(m.english, "%s") {
 		return m
@@ -150,11 +152,11 @@ func messageOf(err error, code string) message {
 	}](err); ok {
 		detail = d.Detail()
 	}
-	return m.about(detail)
+	return m.withDetail(detail)
 }
 
 // about fills in what the message is about.
-func (m message) about(what string) message {
+func (m message) withDetail(what string) message {
 	return message{fmt.Sprintf(m.english, what), fmt.Sprintf(m.korean, what)}
 }
 
@@ -164,7 +166,7 @@ func setRetryAfter(h http.Header, status int, wait time.Duration) {
 		return
 	}
 	if wait <= 0 {
-		wait = fallbackRetry
+		wait = defaultRetryAfter
 	}
 	h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 }

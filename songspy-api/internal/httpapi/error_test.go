@@ -24,15 +24,15 @@ import (
 const prefix = contracttest.Prefix
 
 // wantFault requires an envelope with the status and the code.
-func wantFault(t *testing.T, a contracttest.Answer, status int, code string) {
+func wantFault(t *testing.T, a contracttest.Response, status int, code string) {
 	t.Helper()
-	if a.Status != status || a.Code() != code || a.Result != "ERROR" || string(a.Data) != "null" {
+	if a.Status != status || a.ErrorCode() != code || a.Result != "ERROR" || string(a.Data) != "null" {
 		t.Errorf("answered %d %s, want %d %s", a.Status, a.Body, status, code)
 	}
 }
 
-func TestFaults_OfRequestsAreNamedInTheEnvelope(t *testing.T) {
-	e := newEdge(t)
+func TestFaults_HaveACodeInTheEnvelope(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for name, c := range map[string]struct {
 		method, path string
@@ -88,8 +88,8 @@ func TestFaults_OfRequestsAreNamedInTheEnvelope(t *testing.T) {
 	}
 }
 
-func TestFaults_SpeakKoreanWhereThatIsPreferred(t *testing.T) {
-	e := newEdge(t)
+func TestFaults_AreKoreanIfPreferred(t *testing.T) {
+	e := newTestServer(t)
 	for header, korean := range map[string]bool{
 		"":                           false,
 		"ko":                         true,
@@ -100,7 +100,7 @@ func TestFaults_SpeakKoreanWhereThatIsPreferred(t *testing.T) {
 		"!!":                         false,
 	} {
 		a := e.Call("GET", "/nowhere", nil, "Accept-Language", header)
-		if got := a.Error.Message == messages["NOT_FOUND"].korean; got != korean {
+		if got := a.Error.Message == messageByCode["NOT_FOUND"].korean; got != korean {
 			t.Errorf("%q: answered %q", header, a.Error.Message)
 		}
 	}
@@ -115,23 +115,23 @@ func TestFaults_PromiseAKeptGrantOnlyWhereOneWasKept(t *testing.T) {
 		cause error
 		want  message
 	}{
-		"kept":     {nil, messages["SPOTIFY_NOT_REGISTERED"]},
+		"kept":     {nil, messageByCode["SPOTIFY_NOT_REGISTERED"]},
 		"not kept": {errors.Join(errors.New("refused"), linking.ErrNotKept), notKept},
 	} {
 		err := &songspy.Error{Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED", Err: c.cause}
 		for language, want := range map[string]string{"en": c.want.english, "ko": c.want.korean} {
-			if status, fault := faultOf(err, language); status != 403 || fault.Code != SPOTIFYNOTREGISTERED || fault.Message != want {
+			if status, fault := toFault(err, language); status != 403 || fault.Code != SPOTIFYNOTREGISTERED || fault.Message != want {
 				t.Errorf("%s, %s: %d %+v", name, language, status, fault)
 			}
 		}
 	}
-	if strings.Contains(notKept.english, "need not") || !strings.Contains(messages["SPOTIFY_NOT_REGISTERED"].english, "need not sign in to Spotify again") {
+	if strings.Contains(notKept.english, "need not") || !strings.Contains(messageByCode["SPOTIFY_NOT_REGISTERED"].english, "need not sign in to Spotify again") {
 		t.Error("the messages promise the wrong way round")
 	}
 }
 
-func TestFaults_NeverShowTheInside(t *testing.T) {
-	e := newEdge(t)
+func TestFaults_NeverShowInternalErrors(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for name, fail := range map[string]error{
 		"plain":           errors.New("dial tcp 10.1.2.3:5432: refused"),
@@ -139,7 +139,7 @@ func TestFaults_NeverShowTheInside(t *testing.T) {
 		"an unknown code": &songspy.Error{Code: "strange", Message: "10.1.2.3"},
 		"wrapped":         fmt.Errorf("read: %w", &songspy.Error{Code: songspy.CodeInternal, Err: errors.New("10.1.2.3")}),
 	} {
-		e.fail = fail
+		e.failure = fail
 		a := e.Call("GET", prefix+"/me", nil, bearer...)
 		wantFault(t, a, 500, "COMMON_ERROR")
 		if strings.Contains(string(a.Body), "10.1.2.3") {
@@ -151,8 +151,8 @@ func TestFaults_NeverShowTheInside(t *testing.T) {
 	}
 }
 
-func TestFaults_OfPanicsAreFaultsLikeOthers(t *testing.T) {
-	e := newEdge(t)
+func TestFaults_AreReturnedForPanics(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	e.panics = true
 	wantFault(t, e.Call("GET", prefix+"/me", nil, bearer...), 500, "COMMON_ERROR")
@@ -161,14 +161,14 @@ func TestFaults_OfPanicsAreFaultsLikeOthers(t *testing.T) {
 	}
 }
 
-func TestFaults_SayWhenToTryAgain(t *testing.T) {
-	e := newEdge(t)
+func TestFaults_HaveRetryAfter(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for want, fail := range map[string]error{
 		"2": &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: 1100 * time.Millisecond},
 		"5": &songspy.Error{Code: songspy.CodeUnavailable},
 	} {
-		e.fail = fail
+		e.failure = fail
 		a := e.Call("GET", prefix+"/me", nil, bearer...)
 		wantFault(t, a, 503, "UNAVAILABLE")
 		if got := a.Header.Get("Retry-After"); got != want {
@@ -177,24 +177,24 @@ func TestFaults_SayWhenToTryAgain(t *testing.T) {
 	}
 }
 
-func TestFaults_WhatTakesTooLongIsGivenUp(t *testing.T) {
-	e := newEdge(t, func(o *Options, _ *house) { o.AnswerWithin = 50 * time.Millisecond })
+func TestFaults_AreReturnedForTimeouts(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.RequestTimeout = 50 * time.Millisecond })
 	_, bearer := e.signIn(t)
 	e.hangs = true
 	wantFault(t, e.Call("GET", prefix+"/me", nil, bearer...), 503, "UNAVAILABLE")
 }
 
-func TestReadiness_SaysWhatIsWrong(t *testing.T) {
-	e := newEdge(t)
-	e.fail = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The house is dark.", Err: errors.New("at 10.1.2.3")}
+func TestReadiness_NamesTheFailedCheck(t *testing.T) {
+	e := newTestServer(t)
+	e.failure = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The house is dark.", Err: errors.New("at 10.1.2.3")}
 	a := e.Call("GET", "/readyz", nil)
 	if a.Status != http.StatusServiceUnavailable || !strings.Contains(string(a.Data), "The house is dark.") || strings.Contains(string(a.Body), "10.1.2.3") {
 		t.Errorf("answered %d %s", a.Status, a.Body)
 	}
 }
 
-func TestFaults_NameTheFieldForPrograms(t *testing.T) {
-	e := newEdge(t)
+func TestFaults_NameTheField(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for name, c := range map[string]struct {
 		method, path string
@@ -212,14 +212,14 @@ func TestFaults_NameTheFieldForPrograms(t *testing.T) {
 	} {
 		a := e.Call(c.method, c.path, c.body, bearer...)
 		var fault struct{ Error struct{ Field *string } }
-		if err := json.Unmarshal(a.Body, &fault); err != nil || valueOf(fault.Error.Field) != c.field || (fault.Error.Field == nil) != (c.field == "") {
+		if err := json.Unmarshal(a.Body, &fault); err != nil || deref(fault.Error.Field) != c.field || (fault.Error.Field == nil) != (c.field == "") {
 			t.Errorf("%s: answered %s, %v", name, a.Body, err)
 		}
 	}
 }
 
-func TestFaults_AMethodThatIsNotAllowedNamesThoseThatAre(t *testing.T) {
-	e := newEdge(t)
+func TestFaults_MethodNotAllowedNamesTheAllowedOnes(t *testing.T) {
+	e := newTestServer(t)
 	for path, allow := range map[string]string{"/healthz": "GET, HEAD", prefix + "/google-auth": "POST"} {
 		if a := e.Call("PATCH", path, nil); a.Status != 405 || a.Header.Get("Allow") != allow {
 			t.Errorf("%s: %d, Allow %q, want %q", path, a.Status, a.Header.Get("Allow"), allow)
@@ -227,8 +227,8 @@ func TestFaults_AMethodThatIsNotAllowedNamesThoseThatAre(t *testing.T) {
 	}
 }
 
-func TestMessages_AreThoseOfTheContract(t *testing.T) {
-	for code := range messages {
+func TestMessages_MatchTheContract(t *testing.T) {
+	for code := range messageByCode {
 		if !FaultCode(code).Valid() {
 			t.Errorf("%s is missing in the contract's enum", code)
 		}
@@ -239,31 +239,31 @@ func TestMessages_AreThoseOfTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, code := range doc.Components.Schemas["Fault"].Value.Properties["code"].Value.Enum {
-		if _, ok := messages[fmt.Sprint(code)]; !ok {
+		if _, ok := messageByCode[fmt.Sprint(code)]; !ok {
 			t.Errorf("%v of the contract has no message", code)
 		}
 	}
 }
 
-func TestMessages_AreThereForEveryCodeInBothLanguages(t *testing.T) {
-	for _, kind := range kinds {
-		if _, ok := messages[kind.reason]; !ok {
+func TestMessages_CoverEveryCodeInBothLanguages(t *testing.T) {
+	for _, kind := range faultByCode {
+		if _, ok := messageByCode[kind.reason]; !ok {
 			t.Errorf("%s has no message", kind.reason)
 		}
 	}
-	for reason := range edges {
-		if _, ok := messages[reason]; !ok {
+	for reason := range statusByReason {
+		if _, ok := messageByCode[reason]; !ok {
 			t.Errorf("%s has no message", reason)
 		}
 	}
-	for code, m := range messages {
+	for code, m := range messageByCode {
 		if m.english == "" || m.korean == "" || strings.Count(m.english, "%s") != strings.Count(m.korean, "%s") {
 			t.Errorf("%s: %+v", code, m)
 		}
 	}
 }
 
-func TestFaults_OfWhoeverHasGoneAreNotLogged(t *testing.T) {
+func TestFaults_OfDisconnectedClientsAreNotLogged(t *testing.T) {
 	for name, gone := range map[string]bool{"gone": true, "waiting": false} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -271,10 +271,10 @@ func TestFaults_OfWhoeverHasGoneAreNotLogged(t *testing.T) {
 			cancel()
 		}
 		log := &syncBuffer{}
-		s := &server{o: Options{Log: telemetry.NewLogger(log, "debug", "json")}, contract: &contract{}}
+		s := &server{opts: Options{Log: telemetry.NewLogger(log, "debug", "json")}, contract: &contract{}}
 		c, _ := gin.CreateTestContext(httptest.NewRecorder())
 		c.Request = httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
-		s.answerFault(c, fmt.Errorf("reading: %w", context.Canceled))
+		s.writeFault(c, fmt.Errorf("reading: %w", context.Canceled))
 		if logged := len(log.Bytes()) > 0; logged == gone {
 			t.Errorf("%s: logged %v", name, logged)
 		}

@@ -29,9 +29,9 @@ const (
 )
 
 // edge is the HTTP edge over a house in memory.
-type edge struct {
+type testServer struct {
 	*contracttest.Client
-	*house
+	*fakeBackend
 	base    string
 	log     *syncBuffer
 	secrets []string
@@ -39,17 +39,17 @@ type edge struct {
 
 // newEdge makes an edge; change may alter what it is made of. When the test
 // ends the log is searched for secrets.
-func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
+func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testServer {
 	t.Helper()
-	h := &house{users: map[songspy.UserID]songspy.User{}, links: map[songspy.UserID]songspy.Link{}, sessions: map[int64]songspy.Session{}}
-	e := &edge{house: h, log: &syncBuffer{}, secrets: []string{googleToken, spotifyCode, annsMail}}
+	h := &fakeBackend{users: map[songspy.UserID]songspy.User{}, links: map[songspy.UserID]songspy.Link{}, sessions: map[int64]songspy.Session{}}
+	e := &testServer{fakeBackend: h, log: &syncBuffer{}, secrets: []string{googleToken, spotifyCode, annsMail}}
 	log := telemetry.NewLogger(e.log, "debug", "json")
 	spec, err := os.ReadFile("../../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	who, err := identity.New(identity.Options{
-		Google: h, People: h, Sessions: h, Keys: []identity.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
+	authService, err := identity.New(identity.Options{
+		Google: h, Users: h, Sessions: h, Keys: []identity.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
 		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour, SessionMaxLife: 48 * time.Hour,
 		Audience: songspy.AudienceEveryone, SignUp: identity.SignUp{Policy: identity.PolicyOpen}, Now: time.Now, Log: log,
 	})
@@ -58,11 +58,11 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 	}
 	live := board.New(board.Options{Feed: h, Render: testIDs.RenderBoard, Now: time.Now, Log: log})
 	o := Options{
-		Contract: spec, Identity: who, TrackIDs: testIDs, Board: live, People: h, Links: h, Heard: h, Mail: h, PublicURL: "http://songspy.test",
-		Linking: linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
-		Probes:  []Probe{{Name: "house", Run: func(context.Context) error { return h.fail }}},
-		Assets:  []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), Policy: "default-src 'self'"}},
-		Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
+		Contract: spec, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
+		Linking:         linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
+		ReadinessChecks: []ReadinessCheck{{Name: "house", Run: func(context.Context) error { return h.failure }}},
+		Assets:          []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), CSP: "default-src 'self'"}},
+		Metrics:         prometheus.NewRegistry(), Now: time.Now, Log: log,
 	}
 	for _, c := range change {
 		c(&o, h)
@@ -75,7 +75,7 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); live.Run(ctx) }()
-	for h.fail == nil && live.Ready() != nil {
+	for h.failure == nil && live.Ready() != nil {
 		runtime.Gosched()
 	}
 	t.Cleanup(func() {
@@ -93,64 +93,64 @@ func newEdge(t *testing.T, change ...func(*Options, *house)) *edge {
 }
 
 // signIn signs Ann in and gives the header that she sends.
-func (e *edge) signIn(t *testing.T) (SignedIn, []string) {
+func (e *testServer) signIn(t *testing.T) (SignedIn, []string) {
 	t.Helper()
 	a := e.Call("POST", contracttest.Prefix+"/google-auth", map[string]string{"accessToken": googleToken})
 	if a.Status != 200 {
 		t.Fatalf("sign-in: %d %s", a.Status, a.Body)
 	}
 	var in SignedIn
-	a.Into(t, &in)
+	a.DecodeData(t, &in)
 	e.secrets = append(e.secrets, in.Token, in.RefreshToken)
 	return in, []string{"Authorization", "Bearer " + in.Token}
 }
 
 // syncBuffer is a log that many goroutines write.
 type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
 func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.b.Write(p)
+	return s.buf.Write(p)
 }
 
 func (s *syncBuffer) Bytes() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return bytes.Clone(s.b.Bytes())
+	return bytes.Clone(s.buf.Bytes())
 }
 
 var testIDs = NewTrackIDs([]byte("key of the test"))
 
-var errNone = &songspy.Error{Code: songspy.CodeNotFound}
+var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 
 // house is store, Google and Spotify in memory, for one request at a time.
-type house struct {
-	users    map[songspy.UserID]songspy.User
-	links    map[songspy.UserID]songspy.Link
-	sessions map[int64]songspy.Session
-	shown    []songspy.OnBoard
-	fail     error // of every reading of accounts and of the board
-	panics   bool
-	hangs    bool  // what reads an account, until it is given up
-	closed   error // of Spotify's doors
-	refused  error // of the code
-	scope    string
-	redeemed int
-	mailbox  songspy.Mailbox
+type fakeBackend struct {
+	users       map[songspy.UserID]songspy.User
+	links       map[songspy.UserID]songspy.Link
+	sessions    map[int64]songspy.Session
+	entries     []songspy.BoardEntry
+	failure     error // of every reading of accounts and of the board
+	panics      bool
+	hangs       bool  // what reads an account, until it is given up
+	spotifyErr  error // of Spotify's doors
+	exchangeErr error // of the code
+	scope       string
+	exchanges   int
+	mailbox     songspy.Mailbox
 }
 
-func (h *house) Profile(_ context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {
+func (h *fakeBackend) Profile(_ context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {
 	if access != googleToken {
 		return songspy.GoogleProfile{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "GOOGLE_TOKEN_FOREIGN"}
 	}
 	return songspy.GoogleProfile{Subject: "g-ann", Name: "Ann", PictureURL: "https://pictures.test/ann"}, nil
 }
 
-func (h *house) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, a songspy.Audience, _ songspy.Terms) (songspy.User, bool, error) {
+func (h *fakeBackend) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, a songspy.Audience, _ songspy.SignUpPolicy) (songspy.User, bool, error) {
 	_, linked := h.links[1]
 	u, ok := h.users[1]
 	if !ok {
@@ -160,7 +160,7 @@ func (h *house) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, a song
 	return u, linked, nil
 }
 
-func (h *house) CreateSession(_ context.Context, s songspy.Session) (songspy.Session, error) {
+func (h *fakeBackend) CreateSession(_ context.Context, s songspy.Session) (songspy.Session, error) {
 	s.ID = int64(len(h.sessions) + 1)
 	if s.Family == 0 {
 		s.Family = s.ID
@@ -169,30 +169,30 @@ func (h *house) CreateSession(_ context.Context, s songspy.Session) (songspy.Ses
 	return s, nil
 }
 
-func (h *house) Session(_ context.Context, id int64) (songspy.Session, error) {
+func (h *fakeBackend) Session(_ context.Context, id int64) (songspy.Session, error) {
 	if s, ok := h.sessions[id]; ok {
 		return s, nil
 	}
-	return songspy.Session{}, errNone
+	return songspy.Session{}, errNotFound
 }
 
-func (h *house) SessionByRefresh(_ context.Context, hash []byte) (songspy.Session, error) {
+func (h *fakeBackend) SessionByRefresh(_ context.Context, hash []byte) (songspy.Session, error) {
 	for _, s := range h.sessions {
 		if bytes.Equal(s.RefreshHash, hash) {
 			return s, nil
 		}
 	}
-	return songspy.Session{}, errNone
+	return songspy.Session{}, errNotFound
 }
 
-func (h *house) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
+func (h *fakeBackend) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
 	old, now := h.sessions[id], time.Now()
 	old.RotatedAt = &now
 	h.sessions[id] = old
 	return h.CreateSession(ctx, successor)
 }
 
-func (h *house) RevokeFamily(_ context.Context, family int64) error {
+func (h *fakeBackend) RevokeFamily(_ context.Context, family int64) error {
 	now := time.Now()
 	for id, s := range h.sessions {
 		if s.Family == family {
@@ -203,7 +203,7 @@ func (h *house) RevokeFamily(_ context.Context, family int64) error {
 	return nil
 }
 
-func (h *house) User(ctx context.Context, id songspy.UserID) (songspy.User, error) {
+func (h *fakeBackend) User(ctx context.Context, id songspy.UserID) (songspy.User, error) {
 	if h.panics {
 		panic("at the disco")
 	}
@@ -211,118 +211,120 @@ func (h *house) User(ctx context.Context, id songspy.UserID) (songspy.User, erro
 		<-ctx.Done()
 		return songspy.User{}, &songspy.Error{Code: songspy.CodeUnavailable, Err: ctx.Err()}
 	}
-	return h.users[id], h.fail
+	return h.users[id], h.failure
 }
 
-func (h *house) UpdateUser(_ context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error) {
+func (h *fakeBackend) UpdateUser(_ context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error) {
 	u := h.users[id]
 	err := change(&u)
 	h.users[id] = u
 	return u, err
 }
 
-func (h *house) EraseUser(_ context.Context, id songspy.UserID) (Erasure, error) {
+func (h *fakeBackend) EraseUser(_ context.Context, id songspy.UserID) (Erasure, error) {
 	delete(h.users, id)
 	clear(h.sessions)
 	return Erasure{Plays: 3, Tracks: 2}, nil
 }
 
-func (h *house) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
+func (h *fakeBackend) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
 	if l, ok := h.links[id]; ok {
 		return l, nil
 	}
-	return songspy.Link{}, errNone
+	return songspy.Link{}, errNotFound
 }
 
-func (h *house) Unlink(_ context.Context, id songspy.UserID) (Erasure, error) {
+func (h *fakeBackend) Unlink(_ context.Context, id songspy.UserID) (Erasure, error) {
 	_, linked := h.links[id]
 	delete(h.links, id)
 	return Erasure{Link: linked, Plays: 3, Tracks: 2}, nil
 }
 
-func (h *house) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, error) {
+func (h *fakeBackend) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, error) {
 	if n.Account.ID == "taken" && !n.Move {
 		return songspy.Link{}, &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_LINKED_ELSEWHERE"}
 	}
-	l := songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkActive, StateSince: n.At, CreatedAt: n.At, AuthorizedAt: n.At}
+	l := songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkActive, StateSince: n.ConsentedAt, CreatedAt: n.ConsentedAt, AuthorizedAt: n.ConsentedAt}
 	h.links[n.UserID] = l
 	return l, nil
 }
 
-func (h *house) UpdateLink(_ context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error) {
+func (h *fakeBackend) UpdateLink(_ context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error) {
 	return songspy.Link{UserID: user}, change(&songspy.Link{UserID: user})
 }
 
-func (h *house) KeepGrant(_ context.Context, n linking.NewLink) (songspy.Link, error) {
-	h.links[n.UserID] = songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkNotRegistered, StateSince: n.At, AuthorizedAt: n.At}
+func (h *fakeBackend) SavePendingGrant(_ context.Context, n linking.NewLink) (songspy.Link, error) {
+	h.links[n.UserID] = songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkNotRegistered, StateSince: n.ConsentedAt, AuthorizedAt: n.ConsentedAt}
 	return h.links[n.UserID], nil
 }
 
-func (h *house) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {
-	return songspy.Grant{}, h.closed
+func (h *fakeBackend) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {
+	return songspy.Grant{}, h.spotifyErr
 }
 
-func (h *house) ChooseApp(context.Context, songspy.UserID, []songspy.AppSeats) (string, error) {
+func (h *fakeBackend) ChooseApp(context.Context, songspy.UserID, []songspy.AppSeats) (string, error) {
 	return "", nil
 }
 
-func (h *house) Ready(context.Context) error { return h.closed }
+func (h *fakeBackend) Ready(context.Context) error { return h.spotifyErr }
 
-func (h *house) AuthorizeURL(state, challenge, redirectURI string) string {
+func (h *fakeBackend) AuthorizeURL(state, challenge, redirectURI string) string {
 	return "https://accounts.test/authorize?state=" + state + "&code_challenge=" + challenge + "&redirect_uri=" + redirectURI
 }
 
-func (h *house) Exchange(_ context.Context, r linking.Redemption) (songspy.Grant, error) {
-	h.redeemed++
-	if h.refused == nil && r.Code != spotifyCode {
+func (h *fakeBackend) Exchange(_ context.Context, r linking.AuthorizationCode) (songspy.Grant, error) {
+	h.exchanges++
+	if h.exchangeErr == nil && r.Code != spotifyCode {
 		return songspy.Grant{}, &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"}
 	}
 	scope := h.scope
 	if scope == "" {
 		scope = songspy.ScopeRecentlyPlayed + " " + songspy.ScopeCurrentlyPlaying
 	}
-	return songspy.Grant{AccessToken: "a", RefreshToken: "r", Scope: scope}, h.refused
+	return songspy.Grant{AccessToken: "a", RefreshToken: "r", Scope: scope}, h.exchangeErr
 }
 
-func (h *house) Account(context.Context, songspy.Secret) (songspy.Account, error) {
-	return songspy.Account{ID: "ann"}, nil
+func (h *fakeBackend) Account(context.Context, songspy.Secret) (songspy.SpotifyAccount, error) {
+	return songspy.SpotifyAccount{ID: "ann"}, nil
 }
 
-func (h *house) Feed(context.Context) (oldest, last int64, err error) { return 0, 0, h.fail }
+func (h *fakeBackend) FeedBounds(context.Context) (oldest, last int64, err error) {
+	return 0, 0, h.failure
+}
 
-func (h *house) Changes(context.Context, int64, int) ([]songspy.Change, error) { return nil, nil }
+func (h *fakeBackend) Changes(context.Context, int64, int) ([]songspy.Change, error) { return nil, nil }
 
-func (h *house) WaitForChange(ctx context.Context, _ int64) error {
+func (h *fakeBackend) WaitForChange(ctx context.Context, _ int64) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-func (h *house) OnBoard(context.Context, []songspy.UserID) ([]songspy.OnBoard, error) {
+func (h *fakeBackend) BoardEntries(context.Context, []songspy.UserID) ([]songspy.BoardEntry, error) {
 	return nil, nil
 }
 
-func (h *house) BoardSnapshot(_ context.Context, each func(songspy.OnBoard) error) (int64, error) {
-	for _, p := range h.shown {
+func (h *fakeBackend) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry) error) (int64, error) {
+	for _, p := range h.entries {
 		if err := each(p); err != nil {
 			return 0, err
 		}
 	}
-	return 0, h.fail
+	return 0, h.failure
 }
 
-func (h *house) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) (living []songspy.Session, err error) {
+func (h *fakeBackend) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) (living []songspy.Session, err error) {
 	for _, s := range h.sessions {
-		if s.UserID == user && s.RotatedAt == nil && s.Alive(at) {
+		if s.UserID == user && s.RotatedAt == nil && s.IsActive(at) {
 			living = append(living, s)
 		}
 	}
-	return living, h.fail
+	return living, h.failure
 }
 
-func (h *house) TouchSession(context.Context, int64, time.Time) error { return nil }
+func (h *fakeBackend) TouchSession(context.Context, int64, time.Time) error { return nil }
 
-func (h *house) RevokeSessions(_ context.Context, user songspy.UserID, family int64) error {
-	err := error(errNone)
+func (h *fakeBackend) RevokeSessions(_ context.Context, user songspy.UserID, family int64) error {
+	err := error(errNotFound)
 	for id, s := range h.sessions {
 		if s.UserID == user && (family == 0 || s.Family == family) && s.RevokedAt == nil {
 			s.RevokedAt = &s.CreatedAt

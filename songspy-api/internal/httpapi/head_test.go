@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-func TestHead_AnswersLikeGetWithoutABody(t *testing.T) {
-	e := newEdge(t)
+func TestHead_IsGetWithoutABody(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for path, status := range map[string]int{
 		"/": 200, "/healthz": 200, "/readyz": 200, "/openapi.yaml": 200, "/nowhere": 404,
@@ -26,7 +26,7 @@ func TestHead_AnswersLikeGetWithoutABody(t *testing.T) {
 }
 
 // request sends what the contract does not know; its answer has no body.
-func (e *edge) request(t *testing.T, method, path string, header ...string) *http.Response {
+func (e *testServer) request(t *testing.T, method, path string, header ...string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, e.base+path, http.NoBody)
 	if err != nil {

@@ -10,25 +10,25 @@ import (
 
 // pageSize is how many items a page holds unless the request says; the
 // contract bounds what it may say.
-const pageSize = 50
+const defaultPageSize = 50
 
 func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (ListMyPlaysResponseObject, error) {
-	at, tie, err := readCursor(r.Params.Cursor)
+	at, tieBreaker, err := parseCursor(r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	after := songspy.Play{StartedAt: at}
-	if tie != "" {
-		id, err := strconv.ParseInt(tie, 10, 64)
+	if tieBreaker != "" {
+		id, err := strconv.ParseInt(tieBreaker, 10, 64)
 		if err != nil {
-			return nil, errCursor()
+			return nil, newCursorError()
 		}
 		after.ID = songspy.PlayID(id)
 	}
-	plays, next, err := page(r.Params.Limit, func(limit int) ([]songspy.PlayOf, error) {
-		return s.o.Heard.Plays(ctx, callerOf(ctx).UserID, after, limit)
-	}, func(p songspy.PlayOf) string {
-		return cursorOf(p.Play.StartedAt, strconv.FormatInt(int64(p.Play.ID), 10))
+	plays, next, err := readPage(r.Params.Limit, func(limit int) ([]songspy.PlayWithTrack, error) {
+		return s.opts.History.Plays(ctx, callerFrom(ctx).UserID, after, limit)
+	}, func(p songspy.PlayWithTrack) string {
+		return newCursor(p.Play.StartedAt, strconv.FormatInt(int64(p.Play.ID), 10))
 	})
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 			Id: int64(p.Play.ID), StartedAt: Time(p.Play.StartedAt), EndedAt: Time(p.Play.EndedAt),
 			ListenedMs: p.Play.ListenedMS, Source: MyPlaySource(p.Play.Source), Provisional: p.Play.Provisional, Probable: p.Play.Probable,
 			Track: PlayedTrack{
-				Id: s.o.TrackIDs.Of(p.Play.UserID, p.Track.ID), Title: p.Track.Title, ArtistName: p.Track.Artists, AlbumName: p.Track.Album,
+				Id: s.opts.TrackIDs.Of(p.Play.UserID, p.Track.ID), Title: p.Track.Title, ArtistName: p.Track.Artists, AlbumName: p.Track.Album,
 				OriginalUrl: p.Track.URL, AlbumImageUrl: p.Track.ImageURL,
 				Kind: PlayedTrackKind(p.Track.Kind), DurationMs: p.Track.DurationMS,
 			},
@@ -49,7 +49,7 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 }
 
 func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error) {
-	if err := s.o.Heard.DeletePlay(ctx, callerOf(ctx).UserID, songspy.PlayID(r.Id), s.o.Now()); err != nil {
+	if err := s.opts.History.DeletePlay(ctx, callerFrom(ctx).UserID, songspy.PlayID(r.Id), s.opts.Now()); err != nil {
 		return nil, err
 	}
 	return DeleteMyPlay200JSONResponse{Result: SUCCESS, Data: true}, nil
@@ -57,21 +57,21 @@ func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) 
 
 // gapReasons are the reasons that a cursor may name.
 var gapReasons = []songspy.GapReason{
-	songspy.GapLinkBroken, songspy.GapDoorClosed, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
+	songspy.GapLinkBroken, songspy.GapAppBlocked, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
 }
 
 func (s *server) ListMyGaps(ctx context.Context, r ListMyGapsRequestObject) (ListMyGapsResponseObject, error) {
-	at, tie, err := readCursor(r.Params.Cursor)
+	at, tieBreaker, err := parseCursor(r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	after := songspy.Gap{BeganAt: at, Reason: songspy.GapReason(tie)}
-	if tie != "" && !slices.Contains(gapReasons, after.Reason) {
-		return nil, errCursor()
+	after := songspy.Gap{BeganAt: at, Reason: songspy.GapReason(tieBreaker)}
+	if tieBreaker != "" && !slices.Contains(gapReasons, after.Reason) {
+		return nil, newCursorError()
 	}
-	gaps, next, err := page(r.Params.Limit, func(limit int) ([]songspy.Gap, error) {
-		return s.o.Heard.Gaps(ctx, callerOf(ctx).UserID, after, limit)
-	}, func(g songspy.Gap) string { return cursorOf(g.BeganAt, string(g.Reason)) })
+	gaps, next, err := readPage(r.Params.Limit, func(limit int) ([]songspy.Gap, error) {
+		return s.opts.History.Gaps(ctx, callerFrom(ctx).UserID, after, limit)
+	}, func(g songspy.Gap) string { return newCursor(g.BeganAt, string(g.Reason)) })
 	if err != nil {
 		return nil, err
 	}

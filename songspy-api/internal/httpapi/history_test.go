@@ -16,31 +16,31 @@ import (
 )
 
 // Plays answers with as many plays as are asked for, for ever. Every second one is probable.
-func (h *house) Plays(_ context.Context, _ songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayOf, err error) {
+func (h *fakeBackend) Plays(_ context.Context, _ songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
 	for n := range limit {
-		plays = append(plays, songspy.PlayOf{
+		plays = append(plays, songspy.PlayWithTrack{
 			Play:  songspy.Play{ID: after.ID + songspy.PlayID(n+1), StartedAt: time.UnixMicro(1e15), Source: songspy.SourceLive, Probable: n%2 == 1},
 			Track: songspy.Track{Kind: songspy.KindTrack},
 		})
 	}
-	return plays, h.fail
+	return plays, h.failure
 }
 
 // DeletePlay knows the play 1 alone.
-func (h *house) DeletePlay(_ context.Context, _ songspy.UserID, play songspy.PlayID, _ time.Time) error {
+func (h *fakeBackend) DeletePlay(_ context.Context, _ songspy.UserID, play songspy.PlayID, _ time.Time) error {
 	if play != 1 {
-		return errNone
+		return errNotFound
 	}
-	return h.fail
+	return h.failure
 }
 
 // Gaps answers with no gap.
-func (h *house) Gaps(context.Context, songspy.UserID, songspy.Gap, int) ([]songspy.Gap, error) {
-	return nil, h.fail
+func (h *fakeBackend) Gaps(context.Context, songspy.UserID, songspy.Gap, int) ([]songspy.Gap, error) {
+	return nil, h.failure
 }
 
-func TestLists_NameTheFieldAtFault(t *testing.T) {
-	e := newEdge(t)
+func TestLists_NameTheInvalidField(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	encoded := func(s string) string { return "cursor=" + base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	for _, list := range []string{"/me/plays", "/me/gaps"} {
@@ -51,7 +51,7 @@ func TestLists_NameTheFieldAtFault(t *testing.T) {
 			encoded("9223372036854775807 1"): "cursor", encoded("1 x'; --"): "cursor", encoded("1 99999999999999999999"): "cursor",
 		} {
 			a := e.Call("GET", contracttest.Prefix+list+"?"+query, nil, bearer...)
-			if a.Status != 400 || a.Code() != "INVALID_REQUEST" || !strings.Contains(a.Error.Message, " "+field+" ") {
+			if a.Status != 400 || a.ErrorCode() != "INVALID_REQUEST" || !strings.Contains(a.Error.Message, " "+field+" ") {
 				t.Errorf("%s?%s answered %d %s", list, query, a.Status, a.Body)
 			}
 		}
@@ -61,25 +61,25 @@ func TestLists_NameTheFieldAtFault(t *testing.T) {
 	}
 }
 
-func TestLists_GoOnWhereThePageBeforeEnded(t *testing.T) {
-	e := newEdge(t)
+func TestLists_ContinueAfterTheCursor(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	var first, second PlaysPage
-	e.Call("GET", contracttest.Prefix+"/me/plays", nil, bearer...).Into(t, &first)
-	if len(first.Items) != pageSize || first.NextCursor == nil {
+	e.Call("GET", contracttest.Prefix+"/me/plays", nil, bearer...).DecodeData(t, &first)
+	if len(first.Items) != defaultPageSize || first.NextCursor == nil {
 		t.Fatalf("a page of %d, next %v", len(first.Items), first.NextCursor)
 	}
 	if first.Items[0].Probable || !first.Items[1].Probable {
 		t.Errorf("probable: %t, then %t, want the second alone", first.Items[0].Probable, first.Items[1].Probable)
 	}
-	e.Call("GET", contracttest.Prefix+"/me/plays?limit=3&cursor="+url.QueryEscape(*first.NextCursor), nil, bearer...).Into(t, &second)
-	if len(second.Items) != 3 || second.Items[0].Id != pageSize+1 {
+	e.Call("GET", contracttest.Prefix+"/me/plays?limit=3&cursor="+url.QueryEscape(*first.NextCursor), nil, bearer...).DecodeData(t, &second)
+	if len(second.Items) != 3 || second.Items[0].Id != defaultPageSize+1 {
 		t.Errorf("the next page begins with %+v", second.Items)
 	}
 }
 
-func TestDeleteMyPlay_IsForOnesOwn(t *testing.T) {
-	e := newEdge(t)
+func TestDeleteMyPlay_DeletesOnlyTheCallersPlays(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	for id, status := range map[string]int{"1": 200, "2": 404, "0": 400, "x": 400} {
 		if a := e.Call("DELETE", contracttest.Prefix+"/me/plays/"+id, nil, bearer...); a.Status != status {
@@ -91,25 +91,25 @@ func TestDeleteMyPlay_IsForOnesOwn(t *testing.T) {
 	}
 }
 
-func TestCursor_ReadsBackWhatItNames(t *testing.T) {
+func TestCursor_RoundTrips(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.UnixMicro(rapid.Int64Range(0, latestCursor).Draw(t, "at")).UTC()
-		tie := rapid.StringMatching(`[a-z0-9_]{1,20}`).Draw(t, "tie")
-		cursor := cursorOf(at, tie)
-		if gotAt, gotTie, err := readCursor(&cursor); err != nil || !gotAt.Equal(at) || gotTie != tie {
-			t.Fatalf("%s names %v %q, %v", cursor, gotAt, gotTie, err)
+		tieBreaker := rapid.StringMatching(`[a-z0-9_]{1,20}`).Draw(t, "tie")
+		cursor := newCursor(at, tieBreaker)
+		if gotAt, gotTieBreaker, err := parseCursor(&cursor); err != nil || !gotAt.Equal(at) || gotTieBreaker != tieBreaker {
+			t.Fatalf("%s names %v %q, %v", cursor, gotAt, gotTieBreaker, err)
 		}
 	})
 }
 
-func FuzzReadCursor(f *testing.F) {
+func FuzzParseCursor(f *testing.F) {
 	for _, seed := range []string{"", "!", "MSAx", "LTEgMQ", strings.Repeat("a", 128)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, cursor string) {
-		at, tie, err := readCursor(&cursor)
-		if err == nil && (tie == "" || at.Year() > 9999 || at.Before(time.Unix(0, 0))) {
-			t.Fatalf("%q names %v %q", cursor, at, tie)
+		at, tieBreaker, err := parseCursor(&cursor)
+		if err == nil && (tieBreaker == "" || at.Year() > 9999 || at.Before(time.Unix(0, 0))) {
+			t.Fatalf("%q names %v %q", cursor, at, tieBreaker)
 		}
 	})
 }

@@ -10,16 +10,16 @@ import (
 )
 
 // nickNameBytes bounds a nickname whose characters are made of many code points.
-const nickNameBytes = 2048
+const nickNameBytesMax = 2048
 
 func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
 	var invite songspy.Secret
 	if r.Body.Invite != nil {
 		invite = songspy.Secret(*r.Body.Invite)
 	}
-	user, linked, tokens, err := s.o.Identity.SignIn(ctx, songspy.Secret(r.Body.AccessToken), invite, valueOf(r.Params.UserAgent))
+	user, linked, tokens, err := s.opts.Auth.SignIn(ctx, songspy.Secret(r.Body.AccessToken), invite, deref(r.Params.UserAgent))
 	if err != nil {
-		return nil, personGone(err)
+		return nil, userGone(err)
 	}
 	return SignInWithGoogle200JSONResponse{Result: SUCCESS, Data: SignedIn{
 		Id: int64(user.ID), NickName: user.NickName, HasSpotify: linked, ProfileImageUrl: nullIfEmpty(user.PictureURL),
@@ -28,11 +28,11 @@ func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequest
 }
 
 func (s *server) GetSignUp(context.Context, GetSignUpRequestObject) (GetSignUpResponseObject, error) {
-	return GetSignUp200JSONResponse{Result: SUCCESS, Data: SignUp{Policy: SignUpPolicy(s.o.Identity.Policy())}}, nil
+	return GetSignUp200JSONResponse{Result: SUCCESS, Data: SignUp{Policy: SignUpPolicy(s.opts.Auth.Policy())}}, nil
 }
 
 func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) (RefreshTokenResponseObject, error) {
-	tokens, err := s.o.Identity.Refresh(ctx, songspy.Secret(r.Body.RefreshToken))
+	tokens, err := s.opts.Auth.Refresh(ctx, songspy.Secret(r.Body.RefreshToken))
 	if err != nil {
 		return nil, err
 	}
@@ -42,18 +42,18 @@ func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) 
 }
 
 func (s *server) Logout(ctx context.Context, _ LogoutRequestObject) (LogoutResponseObject, error) {
-	if err := s.o.Identity.Logout(ctx, callerOf(ctx)); err != nil {
+	if err := s.opts.Auth.Logout(ctx, callerFrom(ctx)); err != nil {
 		return nil, err
 	}
 	return Logout200JSONResponse{Result: SUCCESS, Data: true}, nil
 }
 
 func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponseObject, error) {
-	user, err := s.o.People.User(ctx, callerOf(ctx).UserID)
+	user, err := s.opts.Users.User(ctx, callerFrom(ctx).UserID)
 	if err != nil {
-		return nil, personGone(err)
+		return nil, userGone(err)
 	}
-	link, err := s.o.Links.Link(ctx, user.ID)
+	link, err := s.opts.Links.Link(ctx, user.ID)
 	if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
 		return nil, err
 	}
@@ -61,28 +61,28 @@ func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 		Id: int64(user.ID), NickName: user.NickName, Name: user.GoogleName,
 		ProfileImageUrl: nullIfEmpty(user.PictureURL), ShowProfileImage: user.ShowPicture,
 		Audience: MeAudience(user.Audience), SharingPausedUntil: timeOrNull(user.SharingPausedUntil),
-		HasSpotify: err == nil && link.AccountKnown(), CreatedAt: Time(user.CreatedAt),
+		HasSpotify: err == nil && link.HasAccount(), CreatedAt: Time(user.CreatedAt),
 	}}, nil
 }
 
 func (s *server) DeleteMe(ctx context.Context, _ DeleteMeRequestObject) (DeleteMeResponseObject, error) {
-	erased, err := s.o.People.EraseUser(ctx, callerOf(ctx).UserID)
+	erased, err := s.opts.Users.EraseUser(ctx, callerFrom(ctx).UserID)
 	if err != nil {
-		return nil, personGone(err)
+		return nil, userGone(err)
 	}
 	return DeleteMe200JSONResponse(erasedAnswer(erased)), nil
 }
 
 func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUserResponseObject, error) {
 	id := songspy.UserID(r.Id)
-	if id != callerOf(ctx).UserID {
+	if id != callerFrom(ctx).UserID {
 		return nil, &songspy.Error{Code: songspy.CodeForbidden}
 	}
 	name, err := nickName(r.Body.NickName)
 	if err != nil {
 		return nil, err
 	}
-	user, err := s.o.People.UpdateUser(ctx, id, func(u *songspy.User) error {
+	user, err := s.opts.Users.UpdateUser(ctx, id, func(u *songspy.User) error {
 		u.NickName = &name
 		if show := r.Body.ShowProfileImage; show != nil {
 			u.ShowPicture = *show
@@ -90,7 +90,7 @@ func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUse
 		return nil
 	})
 	if err != nil {
-		return nil, personGone(err)
+		return nil, userGone(err)
 	}
 	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, nil
 }
@@ -99,14 +99,14 @@ func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUse
 // songspy.NickNameMax characters as a reader counts them.
 func nickName(raw string) (string, error) {
 	name := sanitize.Line(raw)
-	if name == "" || uniseg.GraphemeClusterCount(name) > songspy.NickNameMax || len(name) > nickNameBytes {
+	if name == "" || uniseg.GraphemeClusterCount(name) > songspy.NickNameMax || len(name) > nickNameBytesMax {
 		return "", &songspy.Error{Code: songspy.CodeInvalid, Reason: "NICKNAME_INVALID"}
 	}
 	return name, nil
 }
 
 // personGone is for a person who was erased while they asked.
-func personGone(err error) error {
+func userGone(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED"}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // keysKept bounds a limiter's memory: it knows at most twice as many keys.
-const keysKept = 8192
+const keysMax = 8192
 
 // limiter is a token bucket for each key: so many requests a minute, and as
 // many at once. It keeps two generations of keys. When the younger is full the
@@ -19,12 +19,12 @@ const keysKept = 8192
 type limiter[K comparable] struct {
 	perMinute int // 0: no limit
 
-	mu             sync.Mutex
-	younger, older map[K]*rate.Limiter
+	mu                sync.Mutex
+	current, previous map[K]*rate.Limiter
 }
 
 func newLimiter[K comparable](perMinute int) *limiter[K] {
-	return &limiter[K]{perMinute: perMinute, younger: map[K]*rate.Limiter{}}
+	return &limiter[K]{perMinute: perMinute, current: map[K]*rate.Limiter{}}
 }
 
 // take takes one request of the key, or is too_many with how long to wait.
@@ -34,7 +34,7 @@ func (l *limiter[K]) take(key K, now time.Time) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	reservation := l.of(key).ReserveN(now, 1)
+	reservation := l.bucket(key).ReserveN(now, 1)
 	if wait := reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now)
 		return &songspy.Error{Code: songspy.CodeTooMany, RetryAfter: wait}
@@ -42,30 +42,30 @@ func (l *limiter[K]) take(key K, now time.Time) error {
 	return nil
 }
 
-func (l *limiter[K]) of(key K) *rate.Limiter {
-	if known, ok := l.younger[key]; ok {
+func (l *limiter[K]) bucket(key K) *rate.Limiter {
+	if known, ok := l.current[key]; ok {
 		return known
 	}
-	if len(l.younger) >= keysKept {
-		l.older, l.younger = l.younger, make(map[K]*rate.Limiter, keysKept)
+	if len(l.current) >= keysMax {
+		l.previous, l.current = l.current, make(map[K]*rate.Limiter, keysMax)
 	}
-	known, ok := l.older[key]
+	known, ok := l.previous[key]
 	if !ok {
 		known = rate.NewLimiter(rate.Every(time.Minute/time.Duration(l.perMinute)), l.perMinute)
 	}
-	l.younger[key] = known
+	l.current[key] = known
 	return known
 }
 
 // networksShare is how many times the requests of one subscriber a whole IPv6
 // network may make: providers give some subscribers a /48, which holds 65,536 /64.
-const networksShare = 8
+const networkFactor = 8
 
 // addressLimiter counts IPv4 addresses, and IPv6 by /64 and by /48.
 type addressLimiter struct{ subscribers, networks *limiter[netip.Prefix] }
 
 func newAddressLimiter(perMinute int) addressLimiter {
-	return addressLimiter{newLimiter[netip.Prefix](perMinute), newLimiter[netip.Prefix](networksShare * perMinute)}
+	return addressLimiter{newLimiter[netip.Prefix](perMinute), newLimiter[netip.Prefix](networkFactor * perMinute)}
 }
 
 // take takes one request of the address, or is too_many.

@@ -11,7 +11,7 @@ import (
 type message struct{ english, korean string }
 
 // messages by error.code. Every code that the service answers is here.
-var messages = map[string]message{
+var messageByCode = map[string]message{
 	"INVALID_REQUEST":        {"The request is not valid.", "요청이 올바르지 않습니다."},
 	"COMMON_ERROR":           {"Something went wrong on our side. Please try again later.", "서버에 문제가 생겼습니다. 잠시 후 다시 시도해 주세요."},
 	"UNAUTHORIZED":           {"Please sign in.", "로그인이 필요합니다."},
@@ -57,58 +57,58 @@ var messages = map[string]message{
 var notKept = message{"This Spotify account has to be registered with the app by its owner first. Nothing has changed here. Ask for a seat with its e-mail address. Once it is registered, link it again.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. 바뀐 것은 없습니다. Spotify 이메일 주소로 자리를 신청해 주세요. 등록된 뒤에 다시 연결해 주세요."}
 
 // fields are the fields at fault of codes that are about one.
-var fields = map[string]string{
+var fieldByCode = map[string]string{
 	"NICKNAME_INVALID": "nickName", "INVITE_REQUIRED": "invite", "INVITE_INVALID": "invite", "SPOTIFY_CODE_INVALID": "code",
 	"GOOGLE_TOKEN_INVALID": "accessToken", "GOOGLE_TOKEN_FOREIGN": "accessToken",
 	"REFRESH_TOKEN_INVALID": "refreshToken", "REFRESH_TOKEN_REUSED": "refreshToken",
 }
 
 // problem is what is wrong with one field of a request.
-type problem int
+type fieldProblem int
 
 const (
-	problemMissing problem = iota
+	problemMissing fieldProblem = iota
 	problemUnknownField
 	problemWrongType
 	problemTooLong
 	problemTooShort
-	problemNotKnown
-	problemNoJSON
+	problemUnknownValue
+	problemInvalidJSON
 	problemOther
 )
 
 // problems name the field by %s.
-var problems = map[problem]message{
+var problemMessages = map[fieldProblem]message{
 	problemMissing:      {"The field %s is missing.", "%s 값이 없습니다."},
 	problemUnknownField: {"The field %s is not known here.", "%s 필드는 쓸 수 없습니다."},
 	problemWrongType:    {"The field %s has the wrong type.", "%s 값의 형식이 올바르지 않습니다."},
 	problemTooLong:      {"The field %s is too long.", "%s 값이 너무 깁니다."},
 	problemTooShort:     {"The field %s is too short.", "%s 값이 너무 짧습니다."},
-	problemNotKnown:     {"The field %s has a value that is not known here.", "%s 값을 알 수 없습니다."},
-	problemNoJSON:       {"The %s of the request is not valid JSON.", "요청 %s가 올바른 JSON이 아닙니다."},
+	problemUnknownValue: {"The field %s has a value that is not known here.", "%s 값을 알 수 없습니다."},
+	problemInvalidJSON:  {"The %s of the request is not valid JSON.", "요청 %s가 올바른 JSON이 아닙니다."},
 	problemOther:        {"The field %s is not valid.", "%s 값이 올바르지 않습니다."},
 }
 
 // fieldFault is a fault of one field.
-type fieldFault struct {
+type fieldError struct {
 	name    string
-	problem problem
+	problem fieldProblem
 }
 
 // Field names the field at fault.
-func (f fieldFault) Field() string { return f.name }
+func (f fieldError) Field() string { return f.name }
 
 // Error implements the error interface, for the log.
-func (f fieldFault) Error() string { return fmt.Sprintf(problems[f.problem].english, f.name) }
+func (f fieldError) Error() string { return fmt.Sprintf(problemMessages[f.problem].english, f.name) }
 
-var languages = language.NewMatcher([]language.Tag{language.English, language.Korean})
+var languageMatcher = language.NewMatcher([]language.Tag{language.English, language.Korean})
 
 // in gives the message in the language that the header Accept-Language
 // prefers: Korean, or else English.
-func (m message) in(acceptLanguage string) string {
+func (m message) forLanguage(acceptLanguage string) string {
 	if acceptLanguage != "" {
-		wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
-		if _, index, _ := languages.Match(wanted...); err == nil && index == 1 {
+		preferred, _, err := language.ParseAcceptLanguage(acceptLanguage)
+		if _, index, _ := languageMatcher.Match(preferred...); err == nil && index == 1 {
 			return m.korean
 		}
 	}

@@ -23,43 +23,43 @@ import (
 )
 
 // saneRequestID is what a caller may name a request.
-var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
 // observe names the request, and counts and logs it by its route's template,
 // never by its address: queries hold secrets.
 func (s *server) observe(c *gin.Context) {
-	began := s.o.Now()
+	began := s.opts.Now()
 	id := c.GetHeader("X-Request-Id")
-	if !saneRequestID.MatchString(id) {
+	if !requestIDPattern.MatchString(id) {
 		id = rand.Text()
 	}
 	c.Writer.Header()["X-Request-Id"] = []string{id}
-	c.Request = c.Request.WithContext(telemetry.With(c.Request.Context(), slog.String("request", id)))
+	c.Request = c.Request.WithContext(telemetry.WithAttrs(c.Request.Context(), slog.String("request", id)))
 
 	c.Next()
 
-	took, status := s.o.Now().Sub(began), c.Writer.Status()
+	took, status := s.opts.Now().Sub(began), c.Writer.Status()
 	method, route := c.Request.Method, c.FullPath()
 	if route == "" {
 		method, route = "other", "other" // what nobody serves must not grow the metrics
 	}
-	s.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
+	s.requestDuration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 
 	level := slog.LevelInfo
-	if rule := s.contract.rule(c); status < http.StatusBadRequest && (rule == nil || rule.cheap()) {
+	if rule := s.contract.rule(c); status < http.StatusBadRequest && (rule == nil || rule.isCheap()) {
 		level = slog.LevelDebug // the board, the page, health: often and dull
 	}
 	ctx := c.Request.Context()
-	if s.o.Log.Enabled(ctx, level) {
+	if s.opts.Log.Enabled(ctx, level) {
 		line := []slog.Attr{
 			slog.String("method", method), slog.String("route", route), slog.Int("status", status),
 			slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)),
 		}
-		if s.o.Log.Enabled(ctx, slog.LevelDebug) {
+		if s.opts.Log.Enabled(ctx, slog.LevelDebug) {
 			// Where client is a proxy's address, SONGSPY_TRUSTED_PROXIES lacks peer.
 			line = append(line, slog.String("client", c.ClientIP()), slog.String("peer", c.RemoteIP()))
 		}
-		s.o.Log.LogAttrs(ctx, level, "request", line...)
+		s.opts.Log.LogAttrs(ctx, level, "request", line...)
 	}
 }
 
@@ -76,7 +76,7 @@ func (s *server) limitHeaders(c *gin.Context) {
 		}
 	}
 	if size > headerLimit {
-		s.answerFault(c, errEdge(reasonHeadersTooLarge))
+		s.writeFault(c, newRequestError(reasonHeadersTooLarge))
 	}
 }
 
@@ -88,9 +88,9 @@ func (s *server) recoverPanic(c *gin.Context) {
 		case http.ErrAbortHandler: //nolint:errorlint // net/http compares it so
 			panic(v)
 		default:
-			s.o.Log.ErrorContext(c.Request.Context(), "a handler panicked",
+			s.opts.Log.ErrorContext(c.Request.Context(), "a handler panicked",
 				slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
-			s.answerFault(c, &songspy.Error{Code: songspy.CodeInternal})
+			s.writeFault(c, &songspy.Error{Code: songspy.CodeInternal})
 		}
 	}()
 	c.Next()
@@ -99,14 +99,14 @@ func (s *server) recoverPanic(c *gin.Context) {
 // The values of headers that never differ; shared, so that a read of the board
 // does not allocate them.
 var (
-	nosniff      = []string{"nosniff"}
-	noReferrer   = []string{"no-referrer"}
-	sameOrigin   = []string{"same-origin"}
-	noStore      = []string{"no-store"}
-	noCache      = []string{"no-cache"}
-	nothingLoads = []string{"default-src 'none'; frame-ancestors 'none'"}
-	oneYear      = []string{"max-age=31536000"}
-	jsonContent  = []string{"application/json"}
+	nosniff         = []string{"nosniff"}
+	noReferrer      = []string{"no-referrer"}
+	sameOrigin      = []string{"same-origin"}
+	noStore         = []string{"no-store"}
+	noCache         = []string{"no-cache"}
+	defaultCSP      = []string{"default-src 'none'; frame-ancestors 'none'"}
+	hstsOneYear     = []string{"max-age=31536000"}
+	contentTypeJSON = []string{"application/json"}
 )
 
 // secureHeaders tells browsers to take an answer for what it is. The page
@@ -115,11 +115,11 @@ func (s *server) secureHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	h["X-Content-Type-Options"] = nosniff
 	h["Referrer-Policy"] = noReferrer
-	h["Content-Security-Policy"] = nothingLoads
+	h["Content-Security-Policy"] = defaultCSP
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	h["Cache-Control"] = noStore
 	if s.https {
-		h["Strict-Transport-Security"] = oneYear
+		h["Strict-Transport-Security"] = hstsOneYear
 	}
 }
 
@@ -127,15 +127,15 @@ func (s *server) secureHeaders(c *gin.Context) {
 // those of the list may read, and never with cookies.
 func (s *server) allowOrigins(c *gin.Context) {
 	h, origin := c.Writer.Header(), c.GetHeader("Origin")
-	if len(s.o.AllowedOrigins) > 0 {
+	if len(s.opts.AllowedOrigins) > 0 {
 		h.Add("Vary", "Origin")
 	}
 	if origin == "" {
 		return
 	}
-	if !slices.Contains(s.o.AllowedOrigins, origin) {
-		if !s.own(c.Request, origin) && s.refused.isNew(origin) {
-			s.o.Log.WarnContext(c.Request.Context(), "a page of another origin was refused; if it is yours, add its origin to SONGSPY_ALLOWED_ORIGINS",
+	if !slices.Contains(s.opts.AllowedOrigins, origin) {
+		if !s.isOwnOrigin(c.Request, origin) && s.refusedOrigins.isNew(origin) {
+			s.opts.Log.WarnContext(c.Request.Context(), "a page of another origin was refused; if it is yours, add its origin to SONGSPY_ALLOWED_ORIGINS",
 				slog.String("origin", origin))
 		}
 		return
@@ -157,8 +157,8 @@ const allowedHeaders = "Accept-Language, Authorization, Content-Type, If-None-Ma
 	"x-datadog-trace-id, x-datadog-parent-id, x-datadog-origin, x-datadog-sampling-priority, x-datadog-tags, newrelic"
 
 // own reports whether the origin is that of the bundled page.
-func (s *server) own(r *http.Request, origin string) bool {
-	if origin == s.o.PublicURL {
+func (s *server) isOwnOrigin(r *http.Request, origin string) bool {
+	if origin == s.opts.PublicURL {
 		return true
 	}
 	u, err := url.Parse(origin)
@@ -168,21 +168,21 @@ func (s *server) own(r *http.Request, origin string) bool {
 // refusedOrigins remembers which origins were logged: each once, and only so
 // many, since anybody can send any.
 type refusedOrigins struct {
-	mu   sync.Mutex
-	seen map[string]bool
+	mu     sync.Mutex
+	logged map[string]bool
 }
 
 func (o *refusedOrigins) isNew(origin string) bool {
 	const most, longest = 50, 200
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.seen[origin] || len(o.seen) >= most || len(origin) > longest {
+	if o.logged[origin] || len(o.logged) >= most || len(origin) > longest {
 		return false
 	}
-	if o.seen == nil {
-		o.seen = map[string]bool{}
+	if o.logged == nil {
+		o.logged = map[string]bool{}
 	}
-	o.seen[origin] = true
+	o.logged[origin] = true
 	return true
 }
 
@@ -194,17 +194,17 @@ func (s *server) authenticate(c *gin.Context) error {
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return &songspy.Error{Code: songspy.CodeUnauthorized}
 	}
-	caller, err := s.o.Identity.Authenticate(c.Request.Context(), songspy.Secret(token))
+	caller, err := s.opts.Auth.Authenticate(c.Request.Context(), songspy.Secret(token))
 	if err != nil {
 		return err
 	}
-	ctx := telemetry.With(c.Request.Context(), slog.Int64("user", int64(caller.UserID)))
+	ctx := telemetry.WithAttrs(c.Request.Context(), slog.Int64("user", int64(caller.UserID)))
 	c.Request = c.Request.WithContext(context.WithValue(ctx, callerKey{}, caller))
 	return nil
 }
 
 // callerOf is who speaks, on the routes that need a bearer.
-func callerOf(ctx context.Context) identity.Caller {
+func callerFrom(ctx context.Context) identity.Caller {
 	caller, _ := ctx.Value(callerKey{}).(identity.Caller)
 	return caller
 }

@@ -7,22 +7,22 @@ import (
 )
 
 func (s *server) GetMyNotices(ctx context.Context, _ GetMyNoticesRequestObject) (GetMyNoticesResponseObject, error) {
-	mail, err := s.o.Mail.Mailbox(ctx, callerOf(ctx).UserID)
+	mail, err := s.opts.Mailboxes.Mailbox(ctx, callerFrom(ctx).UserID)
 	if err != nil {
-		return nil, personGone(err)
+		return nil, userGone(err)
 	}
-	return GetMyNotices200JSONResponse(noticesAnswer(mail)), nil
+	return GetMyNotices200JSONResponse(notificationsAnswer(mail)), nil
 }
 
 func (s *server) SetMyNotices(ctx context.Context, r SetMyNoticesRequestObject) (SetMyNoticesResponseObject, error) {
-	mail, err := s.o.Mail.SwitchMail(ctx, callerOf(ctx).UserID, !r.Body.Email)
+	mail, err := s.opts.Mailboxes.SetMailOff(ctx, callerFrom(ctx).UserID, !r.Body.Email)
 	if err != nil {
-		return nil, personGone(err)
+		return nil, userGone(err)
 	}
-	return SetMyNotices200JSONResponse(noticesAnswer(mail)), nil
+	return SetMyNotices200JSONResponse(notificationsAnswer(mail)), nil
 }
 
 // noticesAnswer shows of the address only what its owner needs to recognise it.
-func noticesAnswer(m songspy.Mailbox) MyNoticesAnswer {
-	return MyNoticesAnswer{Result: SUCCESS, Data: MyNotices{Email: !m.Off, Address: nullIfEmpty(songspy.MaskAddress(m.Address))}}
+func notificationsAnswer(m songspy.Mailbox) MyNoticesAnswer {
+	return MyNoticesAnswer{Result: SUCCESS, Data: MyNotices{Email: !m.OptedOut, Address: nullIfEmpty(songspy.MaskEmail(m.Address))}}
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-func (h *house) Mailbox(context.Context, songspy.UserID) (songspy.Mailbox, error) {
-	return h.mailbox, h.fail
+func (h *fakeBackend) Mailbox(context.Context, songspy.UserID) (songspy.Mailbox, error) {
+	return h.mailbox, h.failure
 }
 
-func (h *house) SwitchMail(_ context.Context, _ songspy.UserID, off bool) (songspy.Mailbox, error) {
-	h.mailbox.Off = off
-	return h.mailbox, h.fail
+func (h *fakeBackend) SetMailOff(_ context.Context, _ songspy.UserID, off bool) (songspy.Mailbox, error) {
+	h.mailbox.OptedOut = off
+	return h.mailbox, h.failure
 }
 
-func TestNotices_AreSwitchedByTheirPersonAndShowTheAddressMasked(t *testing.T) {
-	e := newEdge(t)
+func TestNotifications_AreSwitchedByTheirUserAndMaskTheAddress(t *testing.T) {
+	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	const path = contracttest.Prefix + "/me/notices"
 	says := func(method string, body any, want string) {
@@ -43,9 +43,9 @@ func TestNotices_AreSwitchedByTheirPersonAndShowTheAddressMasked(t *testing.T) {
 	if a := e.Call("GET", path, nil); a.Status != 401 {
 		t.Errorf("who is not signed in is answered %d", a.Status)
 	}
-	e.fail = &songspy.Error{Code: songspy.CodeNotFound}
-	if a := e.Call("GET", path, nil, bearer...); a.Code() != "SESSION_ENDED" {
+	e.failure = &songspy.Error{Code: songspy.CodeNotFound}
+	if a := e.Call("GET", path, nil, bearer...); a.ErrorCode() != "SESSION_ENDED" {
 		t.Errorf("who was erased meanwhile is answered %d %s", a.Status, a.Body)
 	}
-	e.fail = nil
+	e.failure = nil
 }

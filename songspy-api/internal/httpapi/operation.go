@@ -10,7 +10,7 @@ import (
 )
 
 // readyWithin bounds one check of readiness.
-const readyWithin = 2 * time.Second
+const readinessTimeout = 2 * time.Second
 
 func (s *server) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
 	return GetHealth200JSONResponse{Result: SUCCESS, Data: true}, nil
@@ -18,30 +18,30 @@ func (s *server) GetHealth(context.Context, GetHealthRequestObject) (GetHealthRe
 
 func (s *server) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) (GetReadinessResponseObject, error) {
 	var failed error
-	answer := ReadinessAnswer{Result: SUCCESS, Data: Readiness{Checks: make([]Check, 0, len(s.o.Probes))}}
-	for _, probe := range s.o.Probes {
-		err := within(ctx, readyWithin, probe.Run)
-		answer.Data.Checks = append(answer.Data.Checks, Check{Name: probe.Name, Ok: err == nil, Message: whatIsWrong(err)})
+	answer := ReadinessAnswer{Result: SUCCESS, Data: Readiness{Checks: make([]Check, 0, len(s.opts.ReadinessChecks))}}
+	for _, check := range s.opts.ReadinessChecks {
+		err := withTimeout(ctx, readinessTimeout, check.Run)
+		answer.Data.Checks = append(answer.Data.Checks, Check{Name: check.Name, Ok: err == nil, Message: readinessMessage(err)})
 		failed = errors.Join(failed, err)
 	}
 	if failed == nil {
 		return GetReadiness200JSONResponse(answer), nil
 	}
-	s.o.Log.WarnContext(ctx, "not ready", slog.Any("error", failed))
-	_, fault := faultOf(&songspy.Error{Code: songspy.CodeUnavailable}, "")
+	s.opts.Log.WarnContext(ctx, "not ready", slog.Any("error", failed))
+	_, fault := toFault(&songspy.Error{Code: songspy.CodeUnavailable}, "")
 	answer.Result, answer.Error = ERROR, &fault
-	retry := int(fallbackRetry.Seconds())
+	retry := int(defaultRetryAfter.Seconds())
 	return GetReadiness503JSONResponse{Body: answer, Headers: GetReadiness503ResponseHeaders{RetryAfter: &retry}}, nil
 }
 
-func within(ctx context.Context, d time.Duration, run func(context.Context) error) error {
+func withTimeout(ctx context.Context, d time.Duration, run func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	return run(ctx)
 }
 
 // whatIsWrong is what may be shown of an error: what was written for a person.
-func whatIsWrong(err error) string {
+func readinessMessage(err error) string {
 	if err == nil {
 		return ""
 	}

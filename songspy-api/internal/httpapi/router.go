@@ -26,7 +26,7 @@ type Erasure struct {
 }
 
 // People are the accounts.
-type People interface {
+type Users interface {
 	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
 	UpdateUser(ctx context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error)
 	// EraseUser erases everything of the person at once.
@@ -42,9 +42,9 @@ type Links interface {
 }
 
 // Listening is what people have heard.
-type Listening interface {
+type PlayHistory interface {
 	// Plays pages from the newest play, or from the one after the given, by start and id.
-	Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayOf, error)
+	Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
 	DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error
 	// Gaps pages from the newest gap, or from the one after the given, by begin and reason.
 	Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) ([]songspy.Gap, error)
@@ -53,11 +53,11 @@ type Listening interface {
 // Mailboxes are where people are told by mail.
 type Mailboxes interface {
 	Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error)
-	SwitchMail(ctx context.Context, id songspy.UserID, off bool) (songspy.Mailbox, error)
+	SetMailOff(ctx context.Context, id songspy.UserID, off bool) (songspy.Mailbox, error)
 }
 
 // Probe is one thing that readiness needs.
-type Probe struct {
+type ReadinessCheck struct {
 	Name string
 	Run  func(context.Context) error
 }
@@ -67,22 +67,22 @@ type Asset struct {
 	Path, ContentType string
 	Body              []byte
 	// Policy is its Content-Security-Policy; empty: nothing may be loaded.
-	Policy string
+	CSP string
 }
 
 // Options are what the edge is made of.
 type Options struct {
 	// Contract is openapi.yaml.
-	Contract []byte
-	Identity *identity.Service
-	Linking  *linking.Service
-	Board    *board.Board
-	People   People
-	Links    Links
-	Heard    Listening
-	Mail     Mailboxes
-	Probes   []Probe
-	Assets   []Asset
+	Contract        []byte
+	Auth            *identity.Service
+	Linking         *linking.Service
+	Board           *board.Board
+	Users           Users
+	Links           Links
+	History         PlayHistory
+	Mailboxes       Mailboxes
+	ReadinessChecks []ReadinessCheck
+	Assets          []Asset
 	// PublicURL is where browsers reach this instance.
 	PublicURL string
 	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed.
@@ -95,51 +95,51 @@ type Options struct {
 	// TrackIDs gives the ids of tracks.
 	TrackIDs TrackIDs
 	// AnswerWithin bounds the work on one request, whatever it waits for; 0: 30 s.
-	AnswerWithin time.Duration
-	Metrics      prometheus.Registerer
-	Now          func() time.Time
-	Log          *slog.Logger
+	RequestTimeout time.Duration
+	Metrics        prometheus.Registerer
+	Now            func() time.Time
+	Log            *slog.Logger
 }
 
 // answerWithin is longer than two calls of Spotify may take.
-const answerWithin = 30 * time.Second
+const defaultRequestTimeout = 30 * time.Second
 
 // server holds what the handlers share. It implements StrictServerInterface.
 type server struct {
-	o        Options
+	opts     Options
 	contract *contract
 	// addresses and users limit the rates of requests.
-	addresses addressLimiter
-	users     map[limit]*limiter[songspy.UserID]
-	refused   refusedOrigins
-	requests  *prometheus.HistogramVec
-	https     bool
+	addressLimits   addressLimiter
+	userLimits      map[limitScope]*limiter[songspy.UserID]
+	refusedOrigins  refusedOrigins
+	requestDuration *prometheus.HistogramVec
+	https           bool
 }
 
 // New makes the handler of the public address. It fails on a contract that
 // cannot be read and on proxies that are no addresses.
 func New(o Options) (http.Handler, error) {
-	contract, err := readContract(o.Contract)
+	contract, err := parseContract(o.Contract)
 	if err != nil {
 		return nil, err
 	}
-	if o.AnswerWithin <= 0 {
-		o.AnswerWithin = answerWithin
+	if o.RequestTimeout <= 0 {
+		o.RequestTimeout = defaultRequestTimeout
 	}
 	s := &server{
-		o: o, contract: contract,
-		addresses: newAddressLimiter(o.SignInsPerMinute),
-		users: map[limit]*limiter[songspy.UserID]{
-			limitWrite: newLimiter[songspy.UserID](o.WritesPerMinute), limitLinking: newLimiter[songspy.UserID](o.LinkingsPerMinute),
+		opts: o, contract: contract,
+		addressLimits: newAddressLimiter(o.SignInsPerMinute),
+		userLimits: map[limitScope]*limiter[songspy.UserID]{
+			limitWrites: newLimiter[songspy.UserID](o.WritesPerMinute), limitLinkings: newLimiter[songspy.UserID](o.LinkingsPerMinute),
 		},
 		https: strings.HasPrefix(o.PublicURL, "https://"),
-		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "songspy_http_request_duration_seconds",
 			Help:    "How long requests took, by route template and status.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"method", "route", "status"}),
 	}
-	if err := o.Metrics.Register(s.requests); err != nil {
+	if err := o.Metrics.Register(s.requestDuration); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 
@@ -151,19 +151,19 @@ func New(o Options) (http.Handler, error) {
 	if err := engine.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
-	engine.NoRoute(func(c *gin.Context) { s.answerFault(c, &songspy.Error{Code: songspy.CodeNotFound}) })
+	engine.NoRoute(func(c *gin.Context) { s.writeFault(c, &songspy.Error{Code: songspy.CodeNotFound}) })
 	engine.NoMethod(func(c *gin.Context) {
 		allowHead(c.Writer.Header())
-		s.answerFault(c, errEdge(reasonMethodNotAllowed))
+		s.writeFault(c, newRequestError(reasonMethodNotAllowed))
 	})
-	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.limitHeaders, s.keepContract)
+	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.limitHeaders, s.enforceContract)
 	s.routes(engine)
-	return answerHead(engine), nil
+	return serveHead(engine), nil
 }
 
 // answerHead lets HEAD ask for all that GET does: net/http, which knows what
 // was asked, keeps the body to itself.
-func answerHead(next http.Handler) http.Handler {
+func serveHead(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
 			r = r.WithContext(r.Context()) // a copy
@@ -184,25 +184,25 @@ func allowHead(h http.Header) {
 // routes is the one list of routes: those of the contract, the contract
 // itself, and the page.
 func (s *server) routes(engine *gin.Engine) {
-	RegisterHandlersWithOptions(engine, newStrictHandler(s, s.answerFault), GinServerOptions{
+	RegisterHandlersWithOptions(engine, newStrictHandler(s, s.writeFault), GinServerOptions{
 		// The contract has refused already what this would find.
 		ErrorHandler: func(c *gin.Context, _ error, _ int) {
-			s.answerFault(c, &songspy.Error{Code: songspy.CodeInvalid})
+			s.writeFault(c, &songspy.Error{Code: songspy.CodeInvalid})
 		},
 	})
-	engine.GET("/openapi.yaml", serve(Asset{ContentType: "application/yaml; charset=utf-8", Body: s.o.Contract}))
-	for _, a := range s.o.Assets {
-		engine.GET(a.Path, serve(a))
+	engine.GET("/openapi.yaml", serveAsset(Asset{ContentType: "application/yaml; charset=utf-8", Body: s.opts.Contract}))
+	for _, a := range s.opts.Assets {
+		engine.GET(a.Path, serveAsset(a))
 	}
 }
 
 // serve answers with a file that changes only with the program.
-func serve(a Asset) gin.HandlerFunc {
+func serveAsset(a Asset) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		h := c.Writer.Header()
 		h["Cache-Control"] = noCache
-		if a.Policy != "" {
-			h["Content-Security-Policy"] = []string{a.Policy}
+		if a.CSP != "" {
+			h["Content-Security-Policy"] = []string{a.CSP}
 		}
 		c.Data(http.StatusOK, a.ContentType, a.Body)
 	}

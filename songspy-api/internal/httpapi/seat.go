@@ -7,7 +7,7 @@ import (
 )
 
 func (s *server) GetSpotifySeat(ctx context.Context, _ GetSpotifySeatRequestObject) (GetSpotifySeatResponseObject, error) {
-	seat, ahead, err := s.o.Linking.Seat(ctx, callerOf(ctx).UserID)
+	seat, ahead, err := s.opts.Linking.Seat(ctx, callerFrom(ctx).UserID)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return GetSpotifySeat200JSONResponse{Result: SUCCESS}, nil // none was asked for
 	}
@@ -18,15 +18,15 @@ func (s *server) GetSpotifySeat(ctx context.Context, _ GetSpotifySeatRequestObje
 }
 
 func (s *server) AskSpotifySeat(ctx context.Context, r AskSpotifySeatRequestObject) (AskSpotifySeatResponseObject, error) {
-	seat, ahead, err := s.o.Linking.AskSeat(ctx, callerOf(ctx).UserID, songspy.Secret(r.Body.Email))
+	seat, ahead, err := s.opts.Linking.AskSeat(ctx, callerFrom(ctx).UserID, songspy.Secret(r.Body.Email))
 	if err != nil {
-		return nil, personGone(err)
+		return nil, userGone(err)
 	}
 	return AskSpotifySeat200JSONResponse{Result: SUCCESS, Data: seatAnswer(seat, ahead)}, nil
 }
 
 func (s *server) LeaveSpotifySeat(ctx context.Context, _ LeaveSpotifySeatRequestObject) (LeaveSpotifySeatResponseObject, error) {
-	if err := s.o.Linking.LeaveSeat(ctx, callerOf(ctx).UserID); err != nil {
+	if err := s.opts.Linking.LeaveSeat(ctx, callerFrom(ctx).UserID); err != nil {
 		return nil, err
 	}
 	return LeaveSpotifySeat200JSONResponse{Result: SUCCESS, Data: true}, nil

@@ -3,7 +3,7 @@ package httpapi
 import "context"
 
 func (s *server) ListMySessions(ctx context.Context, _ ListMySessionsRequestObject) (ListMySessionsResponseObject, error) {
-	sessions, err := s.o.Identity.Sessions(ctx, callerOf(ctx))
+	sessions, err := s.opts.Auth.Sessions(ctx, callerFrom(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -18,14 +18,14 @@ func (s *server) ListMySessions(ctx context.Context, _ ListMySessionsRequestObje
 }
 
 func (s *server) EndMySession(ctx context.Context, r EndMySessionRequestObject) (EndMySessionResponseObject, error) {
-	if err := s.o.Identity.EndSession(ctx, callerOf(ctx), r.Id); err != nil {
+	if err := s.opts.Auth.EndSession(ctx, callerFrom(ctx), r.Id); err != nil {
 		return nil, err
 	}
 	return EndMySession200JSONResponse{Result: SUCCESS, Data: true}, nil
 }
 
 func (s *server) EndMySessions(ctx context.Context, _ EndMySessionsRequestObject) (EndMySessionsResponseObject, error) {
-	if err := s.o.Identity.EndSessions(ctx, callerOf(ctx)); err != nil {
+	if err := s.opts.Auth.EndSessions(ctx, callerFrom(ctx)); err != nil {
 		return nil, err
 	}
 	return EndMySessions200JSONResponse{Result: SUCCESS, Data: true}, nil

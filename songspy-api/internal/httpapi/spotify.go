@@ -10,25 +10,25 @@ import (
 )
 
 func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObject) (GetSpotifyLinkResponseObject, error) {
-	link, err := s.o.Links.Link(ctx, callerOf(ctx).UserID)
+	link, err := s.opts.Links.Link(ctx, callerFrom(ctx).UserID)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return GetSpotifyLink200JSONResponse{Result: SUCCESS}, nil // not linked
 	}
 	if err != nil {
 		return nil, err
 	}
-	clientID, own := songspy.OwnClientID(link.App)
+	clientID, own := songspy.UserAppClientID(link.App)
 	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: &Link{
 		ClientId: clientID, OwnApp: own,
 		State: LinkState(link.State), StateSince: Time(link.StateSince),
-		Task: LinkTask(link.Task(s.o.Now())), RemindFrom: Time(link.RemindFrom()),
+		Task: LinkTask(link.Task(s.opts.Now())), RemindFrom: Time(link.RemindAt()),
 		Scopes:   append([]string{}, strings.Fields(link.Scope)...),
 		LinkedAt: Time(link.CreatedAt), ConsentEndsAt: Time(link.ConsentEndsAt()),
 	}}, nil
 }
 
 func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error) {
-	a, err := s.o.Linking.Authorization(ctx, callerOf(ctx).UserID, valueOf(r.Params.ClientId), valueOf(r.Params.RedirectUri))
+	a, err := s.opts.Linking.Authorization(ctx, callerFrom(ctx).UserID, deref(r.Params.ClientId), deref(r.Params.RedirectUri))
 	if err != nil {
 		return nil, err
 	}
@@ -42,35 +42,35 @@ func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (L
 	if r.JSONBody != nil { // or the form, which has the same fields
 		body = *r.JSONBody
 	}
-	code := valueOf(body.Code)
+	code := deref(body.Code)
 	if code == "" {
-		code = valueOf(r.Params.Code)
+		code = deref(r.Params.Code)
 	}
-	_, err := s.o.Linking.Link(ctx, callerOf(ctx).UserID, linking.Redemption{
+	_, err := s.opts.Linking.Link(ctx, callerFrom(ctx).UserID, linking.AuthorizationCode{
 		Code:        songspy.Secret(code),
-		RedirectURI: valueOf(body.RedirectUri),
-		Verifier:    songspy.Secret(valueOf(body.CodeVerifier)),
-		State:       songspy.Secret(valueOf(body.State)),
-	}, valueOf(body.Move))
+		RedirectURI: deref(body.RedirectUri),
+		Verifier:    songspy.Secret(deref(body.CodeVerifier)),
+		State:       songspy.Secret(deref(body.State)),
+	}, deref(body.Move))
 	if err != nil {
-		return nil, personGone(err)
+		return nil, userGone(err)
 	}
 	return LinkSpotify200JSONResponse{Result: SUCCESS, Data: true}, nil
 }
 
 func (s *server) UnlinkSpotify(ctx context.Context, _ UnlinkSpotifyRequestObject) (UnlinkSpotifyResponseObject, error) {
-	erased, err := s.o.Links.Unlink(ctx, callerOf(ctx).UserID)
+	erased, err := s.opts.Links.Unlink(ctx, callerFrom(ctx).UserID)
 	if err == nil && !erased.Link {
 		err = &songspy.Error{Code: songspy.CodeNotFound}
 	}
 	if err != nil {
-		return nil, notLinked(err)
+		return nil, asNotLinked(err)
 	}
 	return UnlinkSpotify200JSONResponse(erasedAnswer(erased)), nil
 }
 
 // notLinked gives what was not found its name.
-func notLinked(err error) error {
+func asNotLinked(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return &songspy.Error{Code: songspy.CodeNotFound, Reason: "SPOTIFY_NOT_LINKED"}
 	}
@@ -78,7 +78,7 @@ func notLinked(err error) error {
 }
 
 // valueOf is what p points to, or the zero value.
-func valueOf[T any](p *T) T {
+func deref[T any](p *T) T {
 	if p == nil {
 		var zero T
 		return zero

@@ -15,13 +15,13 @@ import (
 
 // RenderBoard makes the answer of current-playing, without serverTime; it is
 // what the board keeps ready for everyone.
-func (t TrackIDs) RenderBoard(people []songspy.OnBoard) ([]byte, error) {
+func (t TrackIDs) RenderBoard(entries []songspy.BoardEntry) ([]byte, error) {
 	answer := struct {
 		Data   []BoardEntry `json:"data"`
 		Error  *Fault       `json:"error"`
 		Result Result       `json:"result"`
-	}{Result: SUCCESS, Data: make([]BoardEntry, len(people))}
-	for i, p := range people {
+	}{Result: SUCCESS, Data: make([]BoardEntry, len(entries))}
+	for i, p := range entries {
 		answer.Data[i] = BoardEntry{
 			Track: BoardTrack{
 				Id: t.Of(p.User.ID, p.Track.ID), CreatedAt: Time(p.Playing.StartedAt),
@@ -38,17 +38,17 @@ func (t TrackIDs) RenderBoard(people []songspy.OnBoard) ([]byte, error) {
 }
 
 func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingRequestObject) (ListCurrentPlayingResponseObject, error) {
-	page, err := s.o.Board.Current()
+	page, err := s.opts.Board.Current()
 	if err != nil {
 		return nil, err
 	}
-	return boardAnswer{page, holds(valueOf(r.Params.IfNoneMatch), page.ETag), s.o.Now()}, nil
+	return boardAnswer{page, etagMatches(deref(r.Params.IfNoneMatch), page.ETag), s.opts.Now()}, nil
 }
 
 // holds reports whether an If-None-Match names the ETag. Weak or strong makes no
 // difference here (RFC 9110, 13.1.2). Proxies that compress add the encoding to
 // the name, within the quotation marks.
-func holds(ifNoneMatch, etag string) bool {
+func etagMatches(ifNoneMatch, etag string) bool {
 	if ifNoneMatch == etag {
 		return true
 	}
@@ -69,9 +69,9 @@ func holds(ifNoneMatch, etag string) bool {
 
 // boardAnswer writes what the board keeps ready.
 type boardAnswer struct {
-	page *board.Page
-	held bool // by the viewer already
-	at   time.Time
+	page        *board.Page
+	notModified bool // by the viewer already
+	answeredAt  time.Time
 }
 
 // VisitListCurrentPlayingResponse implements the generated interface.
@@ -79,16 +79,16 @@ func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) erro
 	h := w.Header()
 	h["Cache-Control"] = noCache
 	h["Etag"] = []string{a.page.ETag}
-	if a.held {
+	if a.notModified {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	h["Content-Type"] = jsonContent
+	h["Content-Type"] = contentTypeJSON
 	// The body is an object: serverTime takes the place of its last brace.
 	kept := a.page.Body[:len(a.page.Body)-1]
 	tail := make([]byte, 0, 64)
 	tail = append(tail, `,"serverTime":`...)
-	tail = a.at.UTC().AppendFormat(tail, `"`+timeLayout+`"`)
+	tail = a.answeredAt.UTC().AppendFormat(tail, `"`+timeLayout+`"`)
 	tail = append(tail, '}')
 	h["Content-Length"] = []string{strconv.Itoa(len(kept) + len(tail))}
 	w.WriteHeader(http.StatusOK)

@@ -2,13 +2,13 @@ package identity
 
 import "testing"
 
-func TestSignIn_KeepsAnAddressOnlyWhereMailIsSent(t *testing.T) {
-	w := newWorld(t)
+func TestSignIn_StoresAnAddressOnlyIfMailIsConfigured(t *testing.T) {
+	w := newTestService(t)
 	w.signIn(t)
 	if w.store.addresses != nil {
 		t.Error("an address is kept where nobody is told by mail")
 	}
-	w.o.Addresses = w.store
+	w.opts.Addresses = w.store
 	w.signIn(t)
 	if got := w.store.addresses[1]; got != "ann@example.org" {
 		t.Errorf("the address kept is %q", got.Reveal())

@@ -28,35 +28,35 @@ func (a Allowlist) GoString() string { return "identity.Allowlist{" + a.String()
 // number, and never quote one.
 func ParseAllowlist(text songspy.Secret) (Allowlist, error) {
 	list := Allowlist{map[string]bool{}, map[string]bool{}}
-	var faulty []string
+	var invalid []string
 	entries := strings.FieldsFunc(text.Reveal(), func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	for i, entry := range entries {
-		local, domain, ok := address(entry)
+		local, domain, ok := splitAddress(entry)
 		switch {
 		case !ok:
-			faulty = append(faulty, fmt.Sprint(i+1))
+			invalid = append(invalid, fmt.Sprint(i+1))
 		case local == "":
 			list.domains[domain] = true
 		default:
 			list.addresses[local+"@"+domain] = true
 		}
 	}
-	switch len(faulty) {
+	switch len(invalid) {
 	case 0:
 		if len(entries) == 0 {
 			return Allowlist{}, errors.New("names nobody")
 		}
 		return list, nil
 	case 1:
-		return Allowlist{}, fmt.Errorf("entry %s is neither an e-mail address nor an @domain", faulty[0])
+		return Allowlist{}, fmt.Errorf("entry %s is neither an e-mail address nor an @domain", invalid[0])
 	default:
-		return Allowlist{}, fmt.Errorf("entries %s are neither e-mail addresses nor @domains", strings.Join(faulty, ", "))
+		return Allowlist{}, fmt.Errorf("entries %s are neither e-mail addresses nor @domains", strings.Join(invalid, ", "))
 	}
 }
 
 // Has reports whether the address, or its very domain, is on the list.
-func (a Allowlist) Has(email songspy.Secret) bool {
-	local, domain, ok := address(email.Reveal())
+func (a Allowlist) Contains(email songspy.Secret) bool {
+	local, domain, ok := splitAddress(email.Reveal())
 	return ok && local != "" && (a.addresses[local+"@"+domain] || a.domains[domain])
 }
 
@@ -66,9 +66,9 @@ func (a Allowlist) Has(email songspy.Secret) bool {
 // Of the local part only a–z are taken for A–Z: other scripts have letters that
 // become those when their case is changed. The domain is as DNS has it, so that
 // a name in Hangul and its punycode are one.
-func address(text string) (local, domain string, ok bool) {
+func splitAddress(text string) (local, domain string, ok bool) {
 	local, domain, ok = strings.Cut(text, "@")
-	if !ok || strings.ContainsFunc(local, notLocal) {
+	if !ok || strings.ContainsFunc(local, isInvalidInLocalPart) {
 		return "", "", false
 	}
 	domain, err := idna.Lookup.ToASCII(domain)
@@ -80,7 +80,7 @@ func address(text string) (local, domain string, ok bool) {
 
 // notLocal reports what no local part holds without quotes; a * would be
 // somebody's mistake.
-func notLocal(r rune) bool {
+func isInvalidInLocalPart(r rune) bool {
 	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r) || strings.ContainsRune(`"(),:;<>@[\]*`, r)
 }
 

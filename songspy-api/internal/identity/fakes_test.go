@@ -24,31 +24,31 @@ func (fakeGoogle) Profile(_ context.Context, access songspy.Secret) (songspy.Goo
 
 // fakeStore keeps sessions as the contract of Sessions says.
 type fakeStore struct {
-	people       int
-	touched      int // how often a last use was written
+	signIns      int
+	touches      int // how often a last use was written
 	sessions     map[int64]songspy.Session
 	now          func() time.Time
 	beforeRotate func()
-	down         bool
-	terms        songspy.Terms // of the last sign-in
-	refusal      error         // of every sign-in
+	failing      bool
+	terms        songspy.SignUpPolicy // of the last sign-in
+	refusal      error                // of every sign-in
 	addresses    map[songspy.UserID]songspy.Secret
 }
 
-func (f *fakeStore) KeepAddress(_ context.Context, id songspy.UserID, address songspy.Secret) error {
+func (f *fakeStore) SaveAddress(_ context.Context, id songspy.UserID, address songspy.Secret) error {
 	f.addresses = map[songspy.UserID]songspy.Secret{id: address}
 	return nil
 }
 
-func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, _ songspy.Audience, t songspy.Terms) (songspy.User, bool, error) {
+func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, _ songspy.Audience, t songspy.SignUpPolicy) (songspy.User, bool, error) {
 	f.terms = t
-	if f.people == 0 && t.Refusal != nil {
+	if f.signIns == 0 && t.Refusal != nil {
 		return songspy.User{}, false, t.Refusal
 	}
 	if f.refusal != nil {
 		return songspy.User{}, false, f.refusal
 	}
-	f.people++
+	f.signIns++
 	return songspy.User{ID: 1}, false, nil
 }
 
@@ -62,7 +62,7 @@ func (f *fakeStore) CreateSession(_ context.Context, s songspy.Session) (songspy
 }
 
 func (f *fakeStore) find(match func(songspy.Session) bool) (songspy.Session, error) {
-	if f.down {
+	if f.failing {
 		return songspy.Session{}, &songspy.Error{Code: songspy.CodeUnavailable, Err: errors.New("down")}
 	}
 	for _, s := range f.sessions {
@@ -102,7 +102,7 @@ func (f *fakeStore) RotateSession(ctx context.Context, id int64, successor songs
 func (f *fakeStore) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) ([]songspy.Session, error) {
 	var living []songspy.Session
 	for _, s := range f.sessions {
-		if s.UserID == user && s.RotatedAt == nil && s.Alive(at) {
+		if s.UserID == user && s.RotatedAt == nil && s.IsActive(at) {
 			living = append(living, s)
 		}
 	}
@@ -111,7 +111,7 @@ func (f *fakeStore) Sessions(_ context.Context, user songspy.UserID, at time.Tim
 }
 
 func (f *fakeStore) TouchSession(_ context.Context, id int64, at time.Time) error {
-	f.touched++
+	f.touches++
 	s := f.sessions[id]
 	s.LastUsedAt = at
 	f.sessions[id] = s

@@ -17,11 +17,11 @@ const replayWindow = 10 * time.Second
 const (
 	// usedWithin is how exactly the last use of a session is known: writing it on
 	// every request would cost a write for each read.
-	usedWithin = 10 * time.Minute
+	lastUseInterval = 10 * time.Minute
 	// labelMax is the longest label of a session, in runes.
-	labelMax = 120
+	labelLengthMax = 120
 	// sessionsShown is how many sessions a user is shown at most.
-	sessionsShown = 100
+	sessionsListedMax = 100
 )
 
 // errUnauthorized says no more than that the token is not one of ours.
@@ -34,17 +34,17 @@ type Google interface {
 }
 
 // People finds and creates people by Google's subject.
-type People interface {
+type Users interface {
 	// SignInOnTerms holds newcomers to the terms, and nobody else. A refused
 	// one leaves nothing behind; an invite that admits nobody is
 	// songspy.ErrInviteInvalid.
-	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.Terms) (user songspy.User, linked bool, err error)
+	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.SignUpPolicy) (user songspy.User, linked bool, err error)
 }
 
 // Addresses keeps where people are told by mail.
 type Addresses interface {
 	// KeepAddress forgets the former one; an empty one is none.
-	KeepAddress(ctx context.Context, id songspy.UserID, address songspy.Secret) error
+	SaveAddress(ctx context.Context, id songspy.UserID, address songspy.Secret) error
 }
 
 // Sessions keeps the sessions.
@@ -70,7 +70,7 @@ type Sessions interface {
 // Options are what a Service is made of.
 type Options struct {
 	Google   Google
-	People   People
+	Users    Users
 	Sessions Sessions
 	// Addresses is nil on an instance that sends no mail: no address is kept.
 	Addresses Addresses
@@ -91,7 +91,7 @@ type Options struct {
 
 // Service signs people in and tells who speaks.
 type Service struct {
-	o          Options
+	opts       Options
 	signer     *signer
 	successors successors
 }
@@ -122,7 +122,7 @@ type Tokens struct {
 }
 
 // Policy is who may sign up.
-func (s *Service) Policy() Policy { return s.o.SignUp.Policy }
+func (s *Service) Policy() Policy { return s.opts.SignUp.Policy }
 
 // SignIn signs up or signs in the person whom Google's access token belongs
 // to, and says whether they have linked Spotify. Nothing is stored unless
@@ -130,33 +130,33 @@ func (s *Service) Policy() Policy { return s.o.SignUp.Policy }
 // that they show, if any. INVITE_REQUIRED, INVITE_INVALID and SIGN_UP_CLOSED
 // say why one may not. label is what signs in, as it names itself.
 func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, label string) (songspy.User, bool, Tokens, error) {
-	profile, err := s.o.Google.Profile(ctx, access)
+	profile, err := s.opts.Google.Profile(ctx, access)
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	user, linked, err := s.o.People.SignInOnTerms(ctx, profile, s.o.Audience, s.o.SignUp.Terms(profile, invite))
+	user, linked, err := s.opts.Users.SignInOnTerms(ctx, profile, s.opts.Audience, s.opts.SignUp.Terms(profile, invite))
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	if s.o.Addresses != nil {
-		if err := s.o.Addresses.KeepAddress(ctx, user.ID, profile.Email); err != nil {
+	if s.opts.Addresses != nil {
+		if err := s.opts.Addresses.SaveAddress(ctx, user.ID, profile.Email); err != nil {
 			return songspy.User{}, false, Tokens{}, err
 		}
 	}
-	now, refresh := s.o.Now(), freshRefreshToken()
-	first := s.session(songspy.Session{UserID: user.ID, SignedInAt: now, Label: sanitize.Text(label, labelMax)}, refresh, now)
-	session, err := s.o.Sessions.CreateSession(ctx, first)
+	now, refresh := s.opts.Now(), newRefreshToken()
+	first := s.newSession(songspy.Session{UserID: user.ID, SignedInAt: now, Label: sanitize.Text(label, labelLengthMax)}, refresh, now)
+	session, err := s.opts.Sessions.CreateSession(ctx, first)
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	tokens, err := s.tokens(session, refresh, now)
+	tokens, err := s.issueTokens(session, refresh, now)
 	return user, linked, tokens, err
 }
 
 // Caller is who speaks, through which session.
 type Caller struct {
-	UserID songspy.UserID
-	family int64
+	UserID        songspy.UserID
+	sessionFamily int64
 }
 
 // Authenticate tells who speaks. The session is asked for each time, so that
@@ -167,27 +167,27 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 	if err != nil {
 		return Caller{}, err
 	}
-	session, err := s.o.Sessions.Session(ctx, sessionID)
+	session, err := s.opts.Sessions.Session(ctx, sessionID)
 	switch {
-	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && (session.UserID != id || !s.alive(session)):
+	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && (session.UserID != id || !s.isAlive(session)):
 		return Caller{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED", Message: "The session has ended; sign in again."}
 	case err != nil:
 		return Caller{}, err
 	}
-	if now := s.o.Now(); now.Sub(session.LastUsedAt) >= usedWithin {
-		if err := s.o.Sessions.TouchSession(ctx, session.ID, now); err != nil {
+	if now := s.opts.Now(); now.Sub(session.LastUsedAt) >= lastUseInterval {
+		if err := s.opts.Sessions.TouchSession(ctx, session.ID, now); err != nil {
 			// The request itself needs nothing of this.
-			s.o.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any("error", err))
+			s.opts.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any("error", err))
 		}
 	}
-	return Caller{UserID: id, family: session.Family}, nil
+	return Caller{UserID: id, sessionFamily: session.Family}, nil
 }
 
 // alive reports whether the session may speak for its user: it is not revoked,
 // and neither of its lifetimes is over.
-func (s *Service) alive(session songspy.Session) bool {
-	now := s.o.Now()
-	return session.Alive(now) && now.Before(session.SignedInAt.Add(s.o.SessionMaxLife))
+func (s *Service) isAlive(session songspy.Session) bool {
+	now := s.opts.Now()
+	return session.IsActive(now) && now.Before(session.SignedInAt.Add(s.opts.SessionMaxLife))
 }
 
 // Session is one sign-in that still lives, as its user sees it.
@@ -202,16 +202,16 @@ type Session struct {
 
 // Sessions returns the caller's living sessions, the last used first.
 func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
-	kept, err := s.o.Sessions.Sessions(ctx, c.UserID, s.o.Now(), sessionsShown)
+	stored, err := s.opts.Sessions.Sessions(ctx, c.UserID, s.opts.Now(), sessionsListedMax)
 	if err != nil {
 		return nil, err
 	}
-	sessions := make([]Session, 0, len(kept))
-	for _, k := range kept {
-		if s.alive(k) {
+	sessions := make([]Session, 0, len(stored))
+	for _, k := range stored {
+		if s.isAlive(k) {
 			sessions = append(sessions, Session{
 				ID: k.Family, Label: k.Label, SignedInAt: k.SignedInAt, LastUsedAt: k.LastUsedAt,
-				EndsAt: s.endOf(k.SignedInAt, k.ExpiresAt), Current: k.Family == c.family,
+				EndsAt: s.sessionEnd(k.SignedInAt, k.ExpiresAt), Current: k.Family == c.sessionFamily,
 			})
 		}
 	}
@@ -221,12 +221,12 @@ func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
 // EndSession ends one of the caller's sessions; CodeNotFound if it is none of
 // theirs, or has ended.
 func (s *Service) EndSession(ctx context.Context, c Caller, id int64) error {
-	return s.o.Sessions.RevokeSessions(ctx, c.UserID, id)
+	return s.opts.Sessions.RevokeSessions(ctx, c.UserID, id)
 }
 
 // EndSessions ends all of the caller's sessions, the one they speak through too.
 func (s *Service) EndSessions(ctx context.Context, c Caller) error {
-	err := s.o.Sessions.RevokeSessions(ctx, c.UserID, 0)
+	err := s.opts.Sessions.RevokeSessions(ctx, c.UserID, 0)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return nil // another request was faster
 	}
@@ -235,39 +235,39 @@ func (s *Service) EndSessions(ctx context.Context, c Caller) error {
 
 // Logout ends the caller's session and all that came from the same sign-in.
 func (s *Service) Logout(ctx context.Context, c Caller) error {
-	return s.o.Sessions.RevokeFamily(ctx, c.family)
+	return s.opts.Sessions.RevokeFamily(ctx, c.sessionFamily)
 }
 
 // Refresh exchanges a refresh token for a new pair. The same token presented
 // again within the replay window gives the same successor; later it is taken
 // for stolen and ends the whole family.
 func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens, error) {
-	session, err := s.presentedSession(ctx, presented)
+	session, err := s.sessionOfRefreshToken(ctx, presented)
 	if err != nil {
 		return Tokens{}, err
 	}
-	now := s.o.Now()
+	now := s.opts.Now()
 	if session.RotatedAt == nil {
 		refresh := s.successors.next(presented)
-		next, err := s.o.Sessions.RotateSession(ctx, session.ID, s.session(session, refresh, now))
+		next, err := s.opts.Sessions.RotateSession(ctx, session.ID, s.newSession(session, refresh, now))
 		if err == nil {
-			return s.tokens(next, refresh, now)
+			return s.issueTokens(next, refresh, now)
 		}
 		if code := songspy.CodeOf(err); code != songspy.CodeConflict && code != songspy.CodeNotFound {
 			return Tokens{}, err
 		}
 		// Another tab was faster, and this is a replay; or the session has ended.
-		if session, err = s.presentedSession(ctx, presented); err != nil {
+		if session, err = s.sessionOfRefreshToken(ctx, presented); err != nil {
 			return Tokens{}, err
 		}
 	}
 	if session.RotatedAt != nil && now.Sub(*session.RotatedAt).Abs() <= replayWindow {
 		return s.replay(ctx, presented, now)
 	}
-	if err := s.o.Sessions.RevokeFamily(ctx, session.Family); err != nil {
+	if err := s.opts.Sessions.RevokeFamily(ctx, session.Family); err != nil {
 		return Tokens{}, err
 	}
-	s.o.Log.WarnContext(ctx, "a used refresh token came again: its session is ended",
+	s.opts.Log.WarnContext(ctx, "a used refresh token came again: its session is ended",
 		slog.Int64("user", int64(session.UserID)), slog.Int64("family", session.Family))
 	return Tokens{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "REFRESH_TOKEN_REUSED", Message: "The refresh token was used before; sign in again."}
 }
@@ -275,9 +275,9 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 // replay gives the successor that the presented token already has.
 func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time.Time) (Tokens, error) {
 	for _, refresh := range s.successors.all(presented) {
-		next, err := s.presentedSession(ctx, refresh)
+		next, err := s.sessionOfRefreshToken(ctx, refresh)
 		if err == nil {
-			return s.tokens(next, refresh, now)
+			return s.issueTokens(next, refresh, now)
 		}
 		if songspy.CodeOf(err) != songspy.CodeUnauthorized {
 			return Tokens{}, err
@@ -289,34 +289,34 @@ func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time
 var errRefreshInvalid = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "REFRESH_TOKEN_INVALID", Message: "The refresh token is not valid; sign in again."}
 
 // presentedSession is the living session of a refresh token.
-func (s *Service) presentedSession(ctx context.Context, token songspy.Secret) (songspy.Session, error) {
-	session, err := s.o.Sessions.SessionByRefresh(ctx, refreshHash(token))
-	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !s.alive(session) {
+func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secret) (songspy.Session, error) {
+	session, err := s.opts.Sessions.SessionByRefresh(ctx, hashRefreshToken(token))
+	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !s.isAlive(session) {
 		return songspy.Session{}, errRefreshInvalid
 	}
 	return session, err
 }
 
 // session returns the session that follows of, with its own refresh token.
-func (s *Service) session(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
+func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
-		UserID: of.UserID, Family: of.Family, Label: of.Label, RefreshHash: refreshHash(refresh),
+		UserID: of.UserID, Family: of.Family, Label: of.Label, RefreshHash: hashRefreshToken(refresh),
 		CreatedAt: now, SignedInAt: of.SignedInAt, LastUsedAt: now,
-		ExpiresAt: s.endOf(of.SignedInAt, now.Add(s.o.SessionLife)),
+		ExpiresAt: s.sessionEnd(of.SignedInAt, now.Add(s.opts.SessionLife)),
 	}
 }
 
 // endOf returns the end of a session: expiry, or its absolute lifetime's if that is earlier.
-func (s *Service) endOf(signedIn, expiry time.Time) time.Time {
-	if last := signedIn.Add(s.o.SessionMaxLife); last.Before(expiry) {
+func (s *Service) sessionEnd(signedIn, expiry time.Time) time.Time {
+	if last := signedIn.Add(s.opts.SessionMaxLife); last.Before(expiry) {
 		return last
 	}
 	return expiry
 }
 
 // tokens returns what the client keeps; the JWT does not outlive its session.
-func (s *Service) tokens(session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
-	life := min(s.o.TokenLife, session.ExpiresAt.Sub(now))
+func (s *Service) issueTokens(session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
+	life := min(s.opts.TokenLife, session.ExpiresAt.Sub(now))
 	access, err := s.signer.sign(session, now, life)
 	return Tokens{Access: access, Refresh: refresh, ExpiresIn: life}, err
 }

@@ -13,22 +13,22 @@ import (
 )
 
 // world is an identity service over fakes, and its clock.
-type world struct {
+type testService struct {
 	*Service
 	store *fakeStore
 	now   time.Time
 	log   bytes.Buffer
 }
 
-func newWorld(t *testing.T, keys ...Key) *world {
+func newTestService(t *testing.T, keys ...Key) *testService {
 	t.Helper()
 	if len(keys) == 0 {
 		keys = []Key{key("a")}
 	}
-	w := &world{store: &fakeStore{sessions: map[int64]songspy.Session{}}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	w := &testService{store: &fakeStore{sessions: map[int64]songspy.Session{}}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	w.store.now = func() time.Time { return w.now }
 	service, err := New(Options{
-		Google: fakeGoogle{}, People: w.store, Sessions: w.store, Keys: keys, Issuer: "http://songspy.test",
+		Google: fakeGoogle{}, Users: w.store, Sessions: w.store, Keys: keys, Issuer: "http://songspy.test",
 		TokenLife: time.Hour, SessionLife: 30 * 24 * time.Hour, SessionMaxLife: 180 * 24 * time.Hour, Audience: songspy.AudienceEveryone, SignUp: SignUp{Policy: PolicyOpen},
 		Now: w.store.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
@@ -41,7 +41,7 @@ func newWorld(t *testing.T, keys ...Key) *world {
 
 func key(id string) Key { return Key{ID: id, Seed: bytes.Repeat([]byte(id), 32)} }
 
-func (w *world) signIn(t *testing.T) Tokens {
+func (w *testService) signIn(t *testing.T) Tokens {
 	t.Helper()
 	_, _, tokens, err := w.SignIn(t.Context(), "good", "", "")
 	if err != nil {
@@ -58,16 +58,16 @@ func wantReason(t *testing.T, err error, reason string) {
 }
 
 func TestSignIn_StoresNothingWhenGoogleRefuses(t *testing.T) {
-	w := newWorld(t)
+	w := newTestService(t)
 	_, _, _, err := w.SignIn(t.Context(), "foreign", "", "")
 	wantReason(t, err, "GOOGLE_TOKEN_FOREIGN")
-	if w.store.people != 0 || len(w.store.sessions) != 0 {
-		t.Errorf("stored %d people, %d sessions", w.store.people, len(w.store.sessions))
+	if w.store.signIns != 0 || len(w.store.sessions) != 0 {
+		t.Errorf("stored %d people, %d sessions", w.store.signIns, len(w.store.sessions))
 	}
 }
 
 func TestSignIn_StoresNoTokenInTheClear(t *testing.T) {
-	w := newWorld(t)
+	w := newTestService(t)
 	tokens := w.signIn(t)
 	for _, s := range w.store.sessions {
 		if bytes.Contains(s.RefreshHash, []byte(tokens.Refresh.Reveal())) || len(s.RefreshHash) != 32 {
@@ -76,24 +76,24 @@ func TestSignIn_StoresNoTokenInTheClear(t *testing.T) {
 	}
 }
 
-func TestAuthenticate_KnowsWhoSpeaks(t *testing.T) {
-	w := newWorld(t)
+func TestAuthenticate_ReturnsTheCaller(t *testing.T) {
+	w := newTestService(t)
 	caller, err := w.Authenticate(t.Context(), w.signIn(t).Access)
 	if err != nil || caller.UserID != 1 {
 		t.Errorf("caller %+v, %v", caller, err)
 	}
 }
 
-func TestAuthenticate_TellsAnExpiredTokenFromABadOne(t *testing.T) {
-	w := newWorld(t)
+func TestAuthenticate_DistinguishesExpiredTokensFromInvalidOnes(t *testing.T) {
+	w := newTestService(t)
 	access := w.signIn(t).Access
 	w.now = w.now.Add(time.Hour)
 	_, err := w.Authenticate(t.Context(), access)
 	wantReason(t, err, "TOKEN_EXPIRED")
 }
 
-func TestAuthenticate_RefusesWhatTheServerDidNotMake(t *testing.T) {
-	w := newWorld(t)
+func TestAuthenticate_RejectsForgedTokens(t *testing.T) {
+	w := newTestService(t)
 	session := songspy.Session{ID: 1, UserID: 1}
 	sign := func(change func(*jwt.Token, *claims)) songspy.Secret {
 		c := claims{RegisteredClaims: jwt.RegisteredClaims{
@@ -103,7 +103,7 @@ func TestAuthenticate_RefusesWhatTheServerDidNotMake(t *testing.T) {
 		token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, &c)
 		token.Header["typ"], token.Header["kid"] = tokenType, "a"
 		change(token, &c)
-		signed, err := token.SignedString(w.signer.signing)
+		signed, err := token.SignedString(w.signer.privateKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestAuthenticate_RefusesWhatTheServerDidNotMake(t *testing.T) {
 
 	hmacKeyed := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "1", "sid": 1})
 	hmacKeyed.Header["kid"], hmacKeyed.Header["typ"] = "a", tokenType
-	confused, err := hmacKeyed.SignedString([]byte(w.signer.verifying["a"]))
+	confused, err := hmacKeyed.SignedString([]byte(w.signer.publicKeys["a"]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,21 +153,21 @@ func TestAuthenticate_RefusesWhatTheServerDidNotMake(t *testing.T) {
 }
 
 func TestAuthenticate_AcceptsTokensOfARetiredKey(t *testing.T) {
-	w := newWorld(t)
+	w := newTestService(t)
 	access := w.signIn(t).Access
-	rotated := newWorld(t, key("b"), key("a"))
+	rotated := newTestService(t, key("b"), key("a"))
 	rotated.store.sessions = w.store.sessions
 	if _, err := rotated.Authenticate(t.Context(), access); err != nil {
 		t.Errorf("after the keys were exchanged: %v", err)
 	}
-	gone := newWorld(t, key("b"))
+	gone := newTestService(t, key("b"))
 	gone.store.sessions = w.store.sessions
 	_, err := gone.Authenticate(t.Context(), access)
 	wantReason(t, err, "UNAUTHORIZED")
 }
 
-func TestLogout_WorksAtOnce(t *testing.T) {
-	w := newWorld(t)
+func TestLogout_WorksImmediately(t *testing.T) {
+	w := newTestService(t)
 	first := w.signIn(t)
 	second, err := w.Refresh(t.Context(), first.Refresh)
 	if err != nil {
@@ -189,7 +189,7 @@ func TestLogout_WorksAtOnce(t *testing.T) {
 }
 
 func TestRefresh_ReplayedWithinTheWindowGivesTheSameSuccessor(t *testing.T) {
-	w := newWorld(t)
+	w := newTestService(t)
 	presented := w.signIn(t).Refresh
 	first, err := w.Refresh(t.Context(), presented)
 	if err != nil {
@@ -206,7 +206,7 @@ func TestRefresh_ReplayedWithinTheWindowGivesTheSameSuccessor(t *testing.T) {
 }
 
 func TestRefresh_TwoTabsAtOnceGetTheSameSuccessor(t *testing.T) {
-	w := newWorld(t)
+	w := newTestService(t)
 	presented := w.signIn(t).Refresh
 	var inner Tokens
 	w.store.beforeRotate = func() { // the other tab is faster
@@ -221,22 +221,22 @@ func TestRefresh_TwoTabsAtOnceGetTheSameSuccessor(t *testing.T) {
 	}
 }
 
-func TestRefresh_OfWhoeverIsErasedMeanwhileIsRefused(t *testing.T) {
-	w := newWorld(t)
+func TestRefresh_IsRejectedForAUserErasedMeanwhile(t *testing.T) {
+	w := newTestService(t)
 	presented := w.signIn(t).Refresh
 	w.store.beforeRotate = func() { clear(w.store.sessions) }
 	_, err := w.Refresh(t.Context(), presented)
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
 }
 
-func TestRefresh_ReplayWorksWhileKeysAreExchanged(t *testing.T) {
-	w := newWorld(t)
+func TestRefresh_ReplayWorksWhileKeysAreRotated(t *testing.T) {
+	w := newTestService(t)
 	presented := w.signIn(t).Refresh
 	first, err := w.Refresh(t.Context(), presented)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rotated := newWorld(t, key("b"), key("a"))
+	rotated := newTestService(t, key("b"), key("a"))
 	rotated.store.sessions = w.store.sessions
 	again, err := rotated.Refresh(t.Context(), presented)
 	if err != nil || again.Refresh != first.Refresh {
@@ -245,7 +245,7 @@ func TestRefresh_ReplayWorksWhileKeysAreExchanged(t *testing.T) {
 }
 
 func TestRefresh_ReusedLaterEndsTheFamily(t *testing.T) {
-	w := newWorld(t)
+	w := newTestService(t)
 	stolen := w.signIn(t)
 	next, err := w.Refresh(t.Context(), stolen.Refresh)
 	if err != nil {
@@ -263,8 +263,8 @@ func TestRefresh_ReusedLaterEndsTheFamily(t *testing.T) {
 	}
 }
 
-func TestRefresh_RefusesAnExpiredOrUnknownToken(t *testing.T) {
-	w := newWorld(t)
+func TestRefresh_RejectsAnExpiredOrUnknownToken(t *testing.T) {
+	w := newTestService(t)
 	tokens := w.signIn(t)
 	_, err := w.Refresh(t.Context(), "unknown")
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
@@ -273,10 +273,10 @@ func TestRefresh_RefusesAnExpiredOrUnknownToken(t *testing.T) {
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
 }
 
-func TestRefresh_PassesOnThatTheStoreIsDown(t *testing.T) {
-	w := newWorld(t)
+func TestRefresh_ReportsAnUnavailableStore(t *testing.T) {
+	w := newTestService(t)
 	tokens := w.signIn(t)
-	w.store.down = true
+	w.store.failing = true
 	if _, err := w.Refresh(t.Context(), tokens.Refresh); songspy.CodeOf(err) != songspy.CodeUnavailable {
 		t.Errorf("refresh: %v", err)
 	}
@@ -285,7 +285,7 @@ func TestRefresh_PassesOnThatTheStoreIsDown(t *testing.T) {
 	}
 }
 
-func TestNew_RefusesKeysThatAreNone(t *testing.T) {
+func TestNew_RejectsInvalidKeys(t *testing.T) {
 	for name, keys := range map[string][]Key{"none": nil, "short": {{ID: "a", Seed: []byte("short")}}} {
 		if _, err := New(Options{Keys: keys, SignUp: SignUp{Policy: PolicyOpen}}); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -37,11 +37,11 @@ type claims struct {
 
 // signer makes and reads JWTs. The first key signs, all of them verify.
 type signer struct {
-	signingID string
-	signing   ed25519.PrivateKey
-	verifying map[string]ed25519.PublicKey
-	issuer    string
-	parser    *jwt.Parser
+	keyID      string
+	privateKey ed25519.PrivateKey
+	publicKeys map[string]ed25519.PublicKey
+	issuer     string
+	parser     *jwt.Parser
 }
 
 func newSigner(keys []Key, issuer string, now func() time.Time) (*signer, error) {
@@ -49,8 +49,8 @@ func newSigner(keys []Key, issuer string, now func() time.Time) (*signer, error)
 		return nil, errors.New("identity: at least one JWT key is needed")
 	}
 	s := &signer{
-		verifying: make(map[string]ed25519.PublicKey, len(keys)),
-		issuer:    issuer,
+		publicKeys: make(map[string]ed25519.PublicKey, len(keys)),
+		issuer:     issuer,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}),
 			jwt.WithIssuer(issuer),
@@ -66,9 +66,9 @@ func newSigner(keys []Key, issuer string, now func() time.Time) (*signer, error)
 		}
 		private := ed25519.NewKeyFromSeed(k.Seed)
 		if i == 0 {
-			s.signingID, s.signing = k.ID, private
+			s.keyID, s.privateKey = k.ID, private
 		}
-		s.verifying[k.ID] = ed25519.PublicKey(private[ed25519.SeedSize:])
+		s.publicKeys[k.ID] = ed25519.PublicKey(private[ed25519.SeedSize:])
 	}
 	return s, nil
 }
@@ -86,8 +86,8 @@ func (s *signer) sign(session songspy.Session, now time.Time, life time.Duration
 		SessionID: session.ID, UserID: session.UserID,
 	})
 	token.Header["typ"] = tokenType
-	token.Header["kid"] = s.signingID
-	signed, err := token.SignedString(s.signing)
+	token.Header["kid"] = s.keyID
+	signed, err := token.SignedString(s.privateKey)
 	if err != nil {
 		return "", fmt.Errorf("sign the JWT: %w", err)
 	}
@@ -98,7 +98,7 @@ func (s *signer) sign(session songspy.Session, now time.Time, life time.Duration
 // TOKEN_EXPIRED for a token that was once good and UNAUTHORIZED for any other.
 func (s *signer) verify(token songspy.Secret) (songspy.UserID, int64, error) {
 	var c claims
-	_, err := s.parser.ParseWithClaims(token.Reveal(), &c, s.keyOf)
+	_, err := s.parser.ParseWithClaims(token.Reveal(), &c, s.publicKey)
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return 0, 0, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "TOKEN_EXPIRED", Message: "The token has expired; get a new one with the refresh token."}
@@ -114,9 +114,9 @@ func (s *signer) verify(token songspy.Secret) (songspy.UserID, int64, error) {
 }
 
 // keyOf finds the key that a token names, if the token is of our type.
-func (s *signer) keyOf(t *jwt.Token) (any, error) {
+func (s *signer) publicKey(t *jwt.Token) (any, error) {
 	kid, _ := t.Header["kid"].(string)
-	key, known := s.verifying[kid]
+	key, known := s.publicKeys[kid]
 	if !known || t.Header["typ"] != tokenType {
 		return nil, errUnauthorized
 	}

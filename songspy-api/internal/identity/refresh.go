@@ -12,15 +12,15 @@ import (
 )
 
 // freshRefreshToken is 32 random bytes.
-func freshRefreshToken() songspy.Secret {
+func newRefreshToken() songspy.Secret {
 	var b [sha256.Size]byte
 	rand.Read(b[:]) // never fails
-	return encode(b[:])
+	return encodeToken(b[:])
 }
 
 // refreshHash is what is stored of a refresh token. The token is random, so a
 // plain hash cannot be searched.
-func refreshHash(token songspy.Secret) []byte {
+func hashRefreshToken(token songspy.Secret) []byte {
 	sum := sha256.Sum256([]byte(token.Reveal()))
 	return sum[:]
 }
@@ -41,24 +41,24 @@ func newSuccessors(keys []Key) (successors, error) {
 }
 
 // next is the successor that a rotation issues.
-func (s successors) next(token songspy.Secret) songspy.Secret { return derive(s.keys[0], token) }
+func (s successors) next(token songspy.Secret) songspy.Secret { return deriveToken(s.keys[0], token) }
 
 // all are the successors that may have been issued: more than one while the
 // keys of the JWTs are being exchanged.
 func (s successors) all(token songspy.Secret) []songspy.Secret {
 	tokens := make([]songspy.Secret, len(s.keys))
 	for i, key := range s.keys {
-		tokens[i] = derive(key, token)
+		tokens[i] = deriveToken(key, token)
 	}
 	return tokens
 }
 
-func derive(key []byte, token songspy.Secret) songspy.Secret {
+func deriveToken(key []byte, token songspy.Secret) songspy.Secret {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(token.Reveal()))
-	return encode(mac.Sum(nil))
+	return encodeToken(mac.Sum(nil))
 }
 
-func encode(b []byte) songspy.Secret {
+func encodeToken(b []byte) songspy.Secret {
 	return songspy.Secret(base64.RawURLEncoding.EncodeToString(b))
 }

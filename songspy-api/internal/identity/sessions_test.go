@@ -7,8 +7,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-func TestSessions_EndAtTheirAbsoluteLifetimeHoweverOftenTheyAreRefreshed(t *testing.T) {
-	w := newWorld(t)
+func TestSessions_EndAtTheirAbsoluteLifetime(t *testing.T) {
+	w := newTestService(t)
 	tokens := w.signIn(t)
 	end := w.now.Add(180 * 24 * time.Hour)
 	for w.now.Add(20 * 24 * time.Hour).Before(end) {
@@ -29,16 +29,16 @@ func TestSessions_EndAtTheirAbsoluteLifetimeHoweverOftenTheyAreRefreshed(t *test
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
 
 	// A shorter lifetime, set later, ends sessions that were promised more.
-	w = newWorld(t)
+	w = newTestService(t)
 	tokens = w.signIn(t)
-	w.o.SessionMaxLife = 30 * time.Minute
+	w.opts.SessionMaxLife = 30 * time.Minute
 	w.now = w.now.Add(30 * time.Minute)
 	_, err = w.Authenticate(t.Context(), tokens.Access)
 	wantReason(t, err, "SESSION_ENDED")
 }
 
 func TestSessions_AreListedAndEndedByTheirUser(t *testing.T) {
-	w := newWorld(t)
+	w := newTestService(t)
 	began := w.now
 	phone := w.signIn(t)
 	w.now = w.now.Add(time.Hour / 2)
@@ -76,8 +76,8 @@ func TestSessions_AreListedAndEndedByTheirUser(t *testing.T) {
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
 }
 
-func TestAuthenticate_WritesTheLastUseNowAndThen(t *testing.T) {
-	w := newWorld(t)
+func TestAuthenticate_WritesTheLastUseEveryTenMinutes(t *testing.T) {
+	w := newTestService(t)
 	tokens := w.signIn(t)
 	for range 40 { // minutes
 		if _, err := w.Authenticate(t.Context(), tokens.Access); err != nil {
@@ -85,13 +85,13 @@ func TestAuthenticate_WritesTheLastUseNowAndThen(t *testing.T) {
 		}
 		w.now = w.now.Add(time.Minute)
 	}
-	if w.store.touched != 3 {
-		t.Errorf("written %d times in 40 minutes, want 3", w.store.touched)
+	if w.store.touches != 3 {
+		t.Errorf("written %d times in 40 minutes, want 3", w.store.touches)
 	}
 }
 
-func TestTokens_CarryTheUserIDThatTheOriginalFrontendReads(t *testing.T) {
-	w := newWorld(t)
+func TestTokens_HaveTheUserIDOfTheOriginalFrontend(t *testing.T) {
+	w := newTestService(t)
 	read := jwt.MapClaims{}
 	if _, _, err := jwt.NewParser().ParseUnverified(w.signIn(t).Access.Reveal(), read); err != nil {
 		t.Fatal(err)

@@ -32,30 +32,30 @@ var errInviteRequired = &songspy.Error{
 
 // Terms are those on which a newcomer is let in whom Google describes so, and
 // who shows that invite, if any.
-func (s SignUp) Terms(p songspy.GoogleProfile, invite songspy.Secret) songspy.Terms {
+func (s SignUp) Terms(p songspy.GoogleProfile, invite songspy.Secret) songspy.SignUpPolicy {
 	switch s.Policy {
 	case PolicyOpen:
-		return songspy.Terms{}
+		return songspy.SignUpPolicy{}
 	case PolicyInvite:
 		if strings.TrimSpace(invite.Reveal()) == "" {
-			return songspy.Terms{Refusal: errInviteRequired}
+			return songspy.SignUpPolicy{Refusal: errInviteRequired}
 		}
-		hash, ok := InviteHash(invite)
+		hash, ok := HashInviteCode(invite)
 		if !ok {
-			return songspy.Terms{Refusal: songspy.ErrInviteInvalid}
+			return songspy.SignUpPolicy{Refusal: songspy.ErrInviteInvalid}
 		}
-		return songspy.Terms{InviteHash: hash}
+		return songspy.SignUpPolicy{InviteHash: hash}
 	case PolicyAllowlist:
-		if s.Allowlist.Has(p.Email) {
-			return songspy.Terms{}
+		if s.Allowlist.Contains(p.Email) {
+			return songspy.SignUpPolicy{}
 		}
 	}
-	return songspy.Terms{Refusal: signUpClosed(p.Email)}
+	return songspy.SignUpPolicy{Refusal: newSignUpClosedError(p.Email)}
 }
 
 // signUpClosed says to the log, and not to the newcomer, if it may be the
 // frontend's fault.
-func signUpClosed(email songspy.Secret) error {
+func newSignUpClosedError(email songspy.Secret) error {
 	closed := &songspy.Error{
 		Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED",
 		Message: "Signing up here is for those whom the operator has listed; ask them.",

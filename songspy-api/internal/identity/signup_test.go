@@ -12,12 +12,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestTerms_AreThePolicys(t *testing.T) {
+func TestTerms_FollowThePolicy(t *testing.T) {
 	list, err := ParseAllowlist(annsMail + ", @family.example.org")
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, hash := FreshInvite()
+	code, hash := NewInviteCode()
 	for name, c := range map[string]struct {
 		policy        Policy
 		email, invite songspy.Secret
@@ -54,7 +54,7 @@ func TestTerms_AreThePolicys(t *testing.T) {
 	}
 }
 
-func TestAllowlist_ComparesAddressesAsTheyAreMeant(t *testing.T) {
+func TestAllowlist_NormalizesAddresses(t *testing.T) {
 	list, err := ParseAllowlist("Ann.Lee@Example.ORG,\n  @한국.example,@xn--bcher-kva.example\r\njosé@example.org\tkim@example.org")
 	if err != nil {
 		t.Fatal(err)
@@ -85,16 +85,16 @@ func TestAllowlist_ComparesAddressesAsTheyAreMeant(t *testing.T) {
 		"":                              false,
 		"ann.lee":                       false,
 	} {
-		if list.Has(email) != has {
+		if list.Contains(email) != has {
 			t.Errorf("%q: on the list %v, want %v", email.Reveal(), !has, has)
 		}
 	}
-	if (Allowlist{}).Has("ann@example.org") {
+	if (Allowlist{}).Contains("ann@example.org") {
 		t.Error("a list of nobody has somebody")
 	}
 }
 
-func TestAllowlist_NamesFaultyEntriesByTheirNumber(t *testing.T) {
+func TestAllowlist_NamesInvalidEntriesByTheirNumber(t *testing.T) {
 	for text, want := range map[songspy.Secret]string{
 		"":                                 "names nobody",
 		" ,\n,":                            "names nobody",
@@ -114,15 +114,15 @@ func TestAllowlist_NamesFaultyEntriesByTheirNumber(t *testing.T) {
 		"a@example.org,b,@c.org\n@[::1] d": "entries 2, 4, 5 ",
 	} {
 		list, err := ParseAllowlist(text)
-		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "example") || list.Has("a@example.org") {
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "example") || list.Contains("a@example.org") {
 			t.Errorf("%q: %v, want %q", text.Reveal(), err, want)
 		}
 	}
 }
 
-func TestInvite_IsTheSameHoweverItIsTyped(t *testing.T) {
+func TestHashInviteCode_IgnoresCaseSpacesAndDashes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		code, hash := FreshInvite()
+		code, hash := NewInviteCode()
 		letters := []rune(strings.ReplaceAll(code.Reveal(), "-", ""))
 		if len(letters) != inviteLength || strings.ContainsAny(code.Reveal(), "0O1I") {
 			t.Fatalf("a code of %d letters: %s", len(letters), code.Reveal())
@@ -135,36 +135,36 @@ func TestInvite_IsTheSameHoweverItIsTyped(t *testing.T) {
 			}
 			typed.WriteRune(letter)
 		}
-		got, ok := InviteHash(songspy.Secret(typed.String()))
+		got, ok := HashInviteCode(songspy.Secret(typed.String()))
 		if !ok || !bytes.Equal(got, hash) {
 			t.Fatalf("%q is not taken for %s", typed.String(), code.Reveal())
 		}
 		wrong := []rune(typed.String())
 		last := len(wrong) - 1
-		wrong[last] = rune(inviteLetters[(strings.IndexRune(inviteLetters, letters[inviteLength-1])+1)%len(inviteLetters)])
-		if other, _ := InviteHash(songspy.Secret(string(wrong))); bytes.Equal(other, hash) {
+		wrong[last] = rune(inviteAlphabet[(strings.IndexRune(inviteAlphabet, letters[inviteLength-1])+1)%len(inviteAlphabet)])
+		if other, _ := HashInviteCode(songspy.Secret(string(wrong))); bytes.Equal(other, hash) {
 			t.Fatalf("%q is taken for %s", string(wrong), code.Reveal())
 		}
 	})
 }
 
-func TestInvite_IsNothingElse(t *testing.T) {
+func TestHashInviteCode_RejectsOtherTexts(t *testing.T) {
 	for _, typed := range []songspy.Secret{"", "-", "ABCD-EFGH-JKLM-NPQ", "ABCD-EFGH-JKLM-NPQRS", "ABCD-EFGH-JKLM-NPQ0", "ABCD-EFGH-JKLM-NPQI", "ABCD-EFGH-JKLM-NPÄ", "ABCD_EFGH_JKLM_NPQR"} {
-		if _, ok := InviteHash(typed); ok {
+		if _, ok := HashInviteCode(typed); ok {
 			t.Errorf("%q is taken for a code", typed.Reveal())
 		}
 	}
 }
 
-func TestSignIn_HoldsNewcomersToThePolicy(t *testing.T) {
-	w := newWorld(t)
-	w.o.SignUp = SignUp{Policy: PolicyInvite}
+func TestSignIn_AppliesThePolicyToNewUsers(t *testing.T) {
+	w := newTestService(t)
+	w.opts.SignUp = SignUp{Policy: PolicyInvite}
 	_, _, _, err := w.SignIn(t.Context(), "good", "", "")
 	wantReason(t, err, "INVITE_REQUIRED")
-	if w.store.people != 0 || len(w.store.sessions) != 0 {
-		t.Errorf("stored %d people, %d sessions", w.store.people, len(w.store.sessions))
+	if w.store.signIns != 0 || len(w.store.sessions) != 0 {
+		t.Errorf("stored %d people, %d sessions", w.store.signIns, len(w.store.sessions))
 	}
-	code, hash := FreshInvite()
+	code, hash := NewInviteCode()
 	if _, _, _, err := w.SignIn(t.Context(), "good", code, ""); err != nil || !bytes.Equal(w.store.terms.InviteHash, hash) {
 		t.Errorf("with an invite: %v, on the terms %+v", err, w.store.terms)
 	}

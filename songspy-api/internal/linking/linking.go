@@ -16,13 +16,13 @@ import (
 )
 
 // fallbackRetry is how long to wait when Spotify failed and did not say.
-const fallbackRetry = 5 * time.Second
+const defaultRetryAfter = 5 * time.Second
 
 // finishWithin bounds a linking once its code is spent: two calls and a write.
-const finishWithin = 25 * time.Second
+const linkTimeout = 25 * time.Second
 
 // Redemption is an authorization code and what it was asked with.
-type Redemption struct {
+type AuthorizationCode struct {
 	Code        songspy.Secret
 	RedirectURI string
 	// Verifier is PKCE's; empty when the authorization was asked without a challenge.
@@ -36,8 +36,8 @@ type Spotify interface {
 	// Ready is unavailable while Spotify must not be called.
 	Ready(ctx context.Context) error
 	AuthorizeURL(state, challenge, redirectURI string) string
-	Exchange(ctx context.Context, r Redemption) (songspy.Grant, error)
-	Account(ctx context.Context, access songspy.Secret) (songspy.Account, error)
+	Exchange(ctx context.Context, r AuthorizationCode) (songspy.Grant, error)
+	Account(ctx context.Context, access songspy.Secret) (songspy.SpotifyAccount, error)
 	// Refresh renews the tokens of a link.
 	Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error)
 }
@@ -49,10 +49,10 @@ type NewLink struct {
 	// Seats is how many people the app admits; 0: as many as come.
 	Seats   int
 	Grant   songspy.Grant
-	Account songspy.Account
+	Account songspy.SpotifyAccount
 	// Move takes the account over from the other person it is linked to.
-	Move bool
-	At   time.Time
+	Move        bool
+	ConsentedAt time.Time
 	// IfVersion is the version that the stored link must still have; 0: any.
 	IfVersion int64
 }
@@ -67,7 +67,7 @@ type Links interface {
 	// KeepGrant keeps a grant whose account is not known yet, since the app's
 	// owner has not entered the user. A link whose account is known stays. It
 	// returns the link that is stored afterwards, and gone as SaveLink does.
-	KeepGrant(ctx context.Context, l NewLink) (songspy.Link, error)
+	SavePendingGrant(ctx context.Context, l NewLink) (songspy.Link, error)
 	// Link is not_found if the user has none.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
 	// UpdateLink lets change change the stored link; not_found if there is none.
@@ -86,9 +86,9 @@ type Options struct {
 	Apps []App
 	// Own gives the app of a client id that a person brought. Nil: nobody may
 	// bring one.
-	Own   func(clientID string) Spotify
-	Links Links
-	Seats Seats
+	UserApp func(clientID string) Spotify
+	Links   Links
+	Seats   Seats
 	// RedirectURLs are those registered with Spotify; the first is the default.
 	RedirectURLs []string
 	// AnyLoopback lets any http URL of this machine pass as well, for development.
@@ -100,12 +100,12 @@ type Options struct {
 }
 
 // Service links people.
-type Service struct{ o Options }
+type Service struct{ opts Options }
 
 // New makes a Service.
 func New(o Options) *Service {
 	if len(o.Keys) == 0 {
-		o.Keys = [][]byte{[]byte(random())}
+		o.Keys = [][]byte{[]byte(randomToken())}
 	}
 	return &Service{o}
 }
@@ -130,16 +130,16 @@ type Authorization struct {
 // The verifier comes back with the code. It says which app it is for, and works
 // for this user alone; state belongs to it.
 func (s *Service) Authorization(ctx context.Context, user songspy.UserID, clientID, redirectURI string) (Authorization, error) {
-	redirectURI, err := s.redirect(redirectURI)
+	redirectURI, err := s.checkRedirect(redirectURI)
 	if err != nil {
 		return Authorization{}, err
 	}
-	app, registered, err := s.choose(ctx, user, clientID)
+	app, registered, err := s.chooseApp(ctx, user, clientID)
 	if err != nil {
 		return Authorization{}, err
 	}
-	verifier := s.bindVerifier(user, random(), app.ID)
-	state := s.stateOf(s.o.Keys[0], user, verifier)
+	verifier := s.newVerifier(user, randomToken(), app.ID)
+	state := s.stateFor(s.opts.Keys[0], user, verifier)
 	challenge := sha256.Sum256([]byte(verifier))
 	return Authorization{
 		URL:          app.Spotify.AuthorizeURL(state, base64.RawURLEncoding.EncodeToString(challenge[:]), redirectURI),
@@ -152,28 +152,28 @@ func (s *Service) Authorization(ctx context.Context, user songspy.UserID, client
 
 // Link redeems the code for the person and stores the link. Whether Spotify may
 // be called at all is asked before the code, which is good for one use, is spent.
-func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, move bool) (songspy.Link, error) {
+func (s *Service) Link(ctx context.Context, user songspy.UserID, r AuthorizationCode, move bool) (songspy.Link, error) {
 	if r.Code == "" {
-		return s.complete(ctx, user, move)
+		return s.completePendingGrant(ctx, user, move)
 	}
 	var err error
-	if r.RedirectURI, err = s.redirect(r.RedirectURI); err != nil {
+	if r.RedirectURI, err = s.checkRedirect(r.RedirectURI); err != nil {
 		return songspy.Link{}, err
 	}
-	app, err := s.appOf(user, r)
+	app, err := s.appOfVerifier(user, r)
 	if err != nil {
 		return songspy.Link{}, err
 	}
 	if err := app.Spotify.Ready(ctx); err != nil {
-		return songspy.Link{}, unavailable(err)
+		return songspy.Link{}, asUnavailable(err)
 	}
 	// From here on whoever asked may go, as pages that render twice do: half a
 	// linking would only have spent the code.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), linkTimeout)
 	defer cancel()
 	grant, err := app.Spotify.Exchange(ctx, r)
 	if err != nil {
-		return songspy.Link{}, unavailable(err)
+		return songspy.Link{}, asUnavailable(err)
 	}
 	if missing := songspy.MissingScopes(grant.Scope); len(missing) > 0 {
 		return songspy.Link{}, &songspy.Error{
@@ -182,25 +182,25 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Redemption, m
 		}
 	}
 	if grant.RefreshToken == "" {
-		return songspy.Link{}, unavailable(errors.New("spotify gave no refresh token"))
+		return songspy.Link{}, asUnavailable(errors.New("spotify gave no refresh token"))
 	}
-	return s.save(ctx, app, NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Move: move, At: s.o.Now()})
+	return s.saveLink(ctx, app, NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Move: move, ConsentedAt: s.opts.Now()})
 }
 
 // save asks whose account the grant is for and stores the link. The grant of
 // a user that the app does not know is kept, so that they need not consent again,
 // unless they have a link whose account is known.
-func (s *Service) save(ctx context.Context, app App, n NewLink) (songspy.Link, error) {
+func (s *Service) saveLink(ctx context.Context, app App, n NewLink) (songspy.Link, error) {
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNotRegistered, songspy.DispositionRefused:
-		stored, keepErr := s.o.Links.KeepGrant(ctx, n)
+		stored, keepErr := s.opts.Links.SavePendingGrant(ctx, n)
 		switch songspy.CodeOf(keepErr) {
 		case songspy.CodeNotFound, songspy.CodeGone:
 			return songspy.Link{}, keepErr
 		}
 		var notKept error
-		if keepErr != nil || !stored.IsKeptGrant() {
+		if keepErr != nil || !stored.IsPendingGrant() {
 			notKept = ErrNotKept
 		}
 		return songspy.Link{}, &songspy.Error{
@@ -209,26 +209,26 @@ func (s *Service) save(ctx context.Context, app App, n NewLink) (songspy.Link, e
 		}
 	}
 	if err != nil {
-		return songspy.Link{}, unavailable(err)
+		return songspy.Link{}, asUnavailable(err)
 	}
 	n.Account = account
-	return s.o.Links.SaveLink(ctx, n)
+	return s.opts.Links.SaveLink(ctx, n)
 }
 
 // complete links a user whose grant was kept when the app did not know them. It
 // needs no code.
-func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) (songspy.Link, error) {
+func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID, move bool) (songspy.Link, error) {
 	missing := &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID", Message: "The authorization code is missing."}
-	link, err := s.o.Links.Link(ctx, user)
+	link, err := s.opts.Links.Link(ctx, user)
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeNotFound:
 		return songspy.Link{}, missing
 	case err != nil:
 		return songspy.Link{}, err
-	case !link.IsKeptGrant():
+	case !link.IsPendingGrant():
 		return songspy.Link{}, missing
 	}
-	app, err := s.app(link.App)
+	app, err := s.appByName(link.App)
 	if err == nil && app.ID != link.App {
 		err = missing // the instance no longer has the app
 	}
@@ -236,45 +236,45 @@ func (s *Service) complete(ctx context.Context, user songspy.UserID, move bool) 
 		return songspy.Link{}, err
 	}
 	if err := app.Spotify.Ready(ctx); err != nil {
-		return songspy.Link{}, unavailable(err)
+		return songspy.Link{}, asUnavailable(err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), linkTimeout)
 	defer cancel()
 	n := NewLink{
-		UserID: user, App: app.ID, Seats: app.Seats, Move: move, At: link.AuthorizedAt, IfVersion: link.Version,
+		UserID: user, App: app.ID, Seats: app.Seats, Move: move, ConsentedAt: link.AuthorizedAt, IfVersion: link.Version,
 		Grant: link.Grant(),
 	}
-	if !s.o.Now().Add(time.Minute).Before(link.AccessExpiresAt) {
+	if !s.opts.Now().Add(time.Minute).Before(link.AccessExpiresAt) {
 		grant, err := app.Spotify.Refresh(ctx, link)
 		switch {
-		case songspy.DispositionOf(err) == songspy.DispositionNeedsPerson:
+		case songspy.DispositionOf(err) == songspy.DispositionNeedsUser:
 			if err := s.revoked(ctx, link); err != nil {
 				return songspy.Link{}, err
 			}
 			return songspy.Link{}, missing // only a new consent helps
 		case err != nil:
-			return songspy.Link{}, unavailable(err)
+			return songspy.Link{}, asUnavailable(err)
 		}
 		n.Grant.AccessToken, n.Grant.ExpiresAt = grant.AccessToken, grant.ExpiresAt
 		if grant.RefreshToken != "" {
 			n.Grant.RefreshToken = grant.RefreshToken
-			kept, err := s.o.Links.KeepGrant(ctx, n) // the old one is spent
+			kept, err := s.opts.Links.SavePendingGrant(ctx, n) // the old one is spent
 			if err != nil {
-				return songspy.Link{}, overtaken(err, missing)
+				return songspy.Link{}, replaceGone(err, missing)
 			}
 			n.IfVersion = kept.Version
 		}
 	}
-	link, err = s.save(ctx, app, n)
-	return link, overtaken(err, missing)
+	link, err = s.saveLink(ctx, app, n)
+	return link, replaceGone(err, missing)
 }
 
 // revoked marks a kept grant that Spotify no longer accepts, so that the user is
 // asked for a new consent. A link that was changed or removed meanwhile stays.
 func (s *Service) revoked(ctx context.Context, link songspy.Link) error {
-	_, err := s.o.Links.UpdateLink(ctx, link.UserID, func(l *songspy.Link) error {
-		if l.Version == link.Version && l.IsKeptGrant() {
-			l.State, l.StateSince = songspy.LinkReauthRequired, s.o.Now()
+	_, err := s.opts.Links.UpdateLink(ctx, link.UserID, func(l *songspy.Link) error {
+		if l.Version == link.Version && l.IsPendingGrant() {
+			l.State, l.StateSince = songspy.LinkReauthRequired, s.opts.Now()
 		}
 		return nil
 	})
@@ -286,7 +286,7 @@ func (s *Service) revoked(ctx context.Context, link songspy.Link) error {
 
 // overtaken is missing if the kept grant was removed or changed while Spotify was
 // called, so that nothing was stored; else it is err.
-func overtaken(err, missing error) error {
+func replaceGone(err, missing error) error {
 	if songspy.CodeOf(err) == songspy.CodeGone {
 		return missing
 	}
@@ -295,11 +295,11 @@ func overtaken(err, missing error) error {
 
 // redirect lets only known addresses pass: Spotify checks as well, but against
 // what the app registered, and the error should be ours.
-func (s *Service) redirect(uri string) (string, error) {
+func (s *Service) checkRedirect(uri string) (string, error) {
 	switch {
-	case uri == "" && len(s.o.RedirectURLs) > 0:
-		return s.o.RedirectURLs[0], nil
-	case uri != "" && (slices.Contains(s.o.RedirectURLs, uri) || s.o.AnyLoopback && isLoopback(uri)):
+	case uri == "" && len(s.opts.RedirectURLs) > 0:
+		return s.opts.RedirectURLs[0], nil
+	case uri != "" && (slices.Contains(s.opts.RedirectURLs, uri) || s.opts.AnyLoopback && isLoopback(uri)):
 		return uri, nil
 	}
 	return "", &songspy.Error{
@@ -321,13 +321,13 @@ func isLoopback(uri string) bool {
 // unavailable keeps the refusals that concern the request, and that of the app
 // itself, which the operator has to correct. Any other trouble of Spotify's is
 // the same to the user: try again later.
-func unavailable(err error) error {
+func asUnavailable(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeInvalid || songspy.ReasonOf(err) == "SPOTIFY_APP_REFUSED" {
 		return err
 	}
 	retry := songspy.RetryAfterOf(err)
 	if retry <= 0 {
-		retry = fallbackRetry
+		retry = defaultRetryAfter
 	}
 	return &songspy.Error{
 		Code: songspy.CodeUnavailable, Reason: "SPOTIFY_UNAVAILABLE",
@@ -354,7 +354,7 @@ func (UnknownRedirect) Error() string { return "unknown redirect URI" }
 func (UnknownRedirect) Field() string { return "redirectUri" }
 
 // random is 32 random bytes in base64url: long enough for state and for PKCE's verifier.
-func random() string {
+func randomToken() string {
 	var b [32]byte
 	rand.Read(b[:]) // never fails
 	return base64.RawURLEncoding.EncodeToString(b[:])

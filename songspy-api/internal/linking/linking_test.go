@@ -13,41 +13,41 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-const registered = "https://fe.test/callback"
+const redirectURL = "https://fe.test/callback"
 
 // fake is Spotify and the links.
-type fake struct {
-	closed, exchange, account error
-	full                      error // no app admits anybody
-	scope                     string
-	refresh                   songspy.Secret
-	spent                     func()         // happens while the code is spent
-	brought                   string         // the app of the person's link, if they brought it
-	asked                     songspy.Secret // the address that a seat was asked for with
-	left                      bool           // the seat is given up as soon as it was asked for
-	redeemed                  []Redemption
-	saved, kept               []NewLink
-	link                      *songspy.Link // what is kept; nil: nothing
-	keep                      error         // why no grant can be kept
-	refused                   func()        // happens while the token is renewed
-	renewed                   songspy.Grant
-	renewals                  int
-	named                     func() // happens once Spotify has said whose account it is
+type fakeServices struct {
+	readyErr, exchangeErr, accountErr error
+	chooseErr                         error // no app admits anybody
+	scope                             string
+	refreshToken                      songspy.Secret
+	onExchange                        func()         // happens while the code is spent
+	userApp                           string         // the app of the person's link, if they brought it
+	seatEmail                         songspy.Secret // the address that a seat was asked for with
+	seatGone                          bool           // the seat is given up as soon as it was asked for
+	exchanged                         []AuthorizationCode
+	saved, kept                       []NewLink
+	link                              *songspy.Link // what is kept; nil: nothing
+	keep                              error         // why no grant can be kept
+	refused                           func()        // happens while the token is renewed
+	refreshed                         songspy.Grant
+	refreshes                         int
+	onAccount                         func() // happens once Spotify has said whose account it is
 }
 
-func (f *fake) KeepGrant(_ context.Context, n NewLink) (songspy.Link, error) {
-	if err := f.unchanged(n); err != nil {
+func (f *fakeServices) SavePendingGrant(_ context.Context, n NewLink) (songspy.Link, error) {
+	if err := f.checkVersion(n); err != nil {
 		return songspy.Link{}, err
 	}
 	if f.keep != nil {
 		return songspy.Link{}, f.keep
 	}
-	if f.link != nil && f.link.AccountKnown() {
+	if f.link != nil && f.link.HasAccount() {
 		return *f.link, nil
 	}
 	f.kept = append(f.kept, n)
 	f.link = &songspy.Link{
-		UserID: n.UserID, App: n.App, State: songspy.LinkNotRegistered, AuthorizedAt: n.At, Scope: n.Grant.Scope,
+		UserID: n.UserID, App: n.App, State: songspy.LinkNotRegistered, AuthorizedAt: n.ConsentedAt, Scope: n.Grant.Scope,
 		AccessToken: n.Grant.AccessToken, RefreshToken: n.Grant.RefreshToken, AccessExpiresAt: n.Grant.ExpiresAt,
 		Version: int64(len(f.kept)),
 	}
@@ -55,21 +55,21 @@ func (f *fake) KeepGrant(_ context.Context, n NewLink) (songspy.Link, error) {
 }
 
 // unchanged fails if the link is no longer the one that must be there.
-func (f *fake) unchanged(n NewLink) error {
+func (f *fakeServices) checkVersion(n NewLink) error {
 	if n.IfVersion != 0 && (f.link == nil || f.link.Version != n.IfVersion) {
 		return &songspy.Error{Code: songspy.CodeGone}
 	}
 	return nil
 }
 
-func (f *fake) Link(context.Context, songspy.UserID) (songspy.Link, error) {
+func (f *fakeServices) Link(context.Context, songspy.UserID) (songspy.Link, error) {
 	if f.link == nil {
 		return songspy.Link{}, &songspy.Error{Code: songspy.CodeNotFound}
 	}
 	return *f.link, nil
 }
 
-func (f *fake) UpdateLink(_ context.Context, _ songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error) {
+func (f *fakeServices) UpdateLink(_ context.Context, _ songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error) {
 	if f.link == nil {
 		return songspy.Link{}, &songspy.Error{Code: songspy.CodeNotFound}
 	}
@@ -82,95 +82,95 @@ func (f *fake) UpdateLink(_ context.Context, _ songspy.UserID, change func(*song
 	return changed, nil
 }
 
-func (f *fake) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {
-	f.renewals++
+func (f *fakeServices) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {
+	f.refreshes++
 	if f.refused != nil {
 		f.refused()
 	}
-	if f.renewed.AccessToken == "" {
-		return songspy.Grant{}, &songspy.Error{Disposition: songspy.DispositionNeedsPerson}
+	if f.refreshed.AccessToken == "" {
+		return songspy.Grant{}, &songspy.Error{Disposition: songspy.DispositionNeedsUser}
 	}
-	return f.renewed, nil
+	return f.refreshed, nil
 }
 
-func (f *fake) Ready(context.Context) error { return f.closed }
+func (f *fakeServices) Ready(context.Context) error { return f.readyErr }
 
-func (f *fake) AuthorizeURL(state, challenge, redirectURI string) string {
+func (f *fakeServices) AuthorizeURL(state, challenge, redirectURI string) string {
 	return "https://accounts.test/authorize?" + url.Values{"state": {state}, "code_challenge": {challenge}, "redirect_uri": {redirectURI}}.Encode()
 }
 
-func (f *fake) Exchange(_ context.Context, r Redemption) (songspy.Grant, error) {
-	f.redeemed = append(f.redeemed, r)
-	if f.spent != nil {
-		f.spent()
+func (f *fakeServices) Exchange(_ context.Context, r AuthorizationCode) (songspy.Grant, error) {
+	f.exchanged = append(f.exchanged, r)
+	if f.onExchange != nil {
+		f.onExchange()
 	}
-	return songspy.Grant{AccessToken: "access", RefreshToken: f.refresh, Scope: f.scope}, f.exchange
+	return songspy.Grant{AccessToken: "access", RefreshToken: f.refreshToken, Scope: f.scope}, f.exchangeErr
 }
 
-func (f *fake) Account(ctx context.Context, _ songspy.Secret) (songspy.Account, error) {
-	if f.named != nil {
-		f.named()
+func (f *fakeServices) Account(ctx context.Context, _ songspy.Secret) (songspy.SpotifyAccount, error) {
+	if f.onAccount != nil {
+		f.onAccount()
 	}
-	return songspy.Account{AccountID: "acc"}, errors.Join(f.account, ctx.Err())
+	return songspy.SpotifyAccount{AccountID: "acc"}, errors.Join(f.accountErr, ctx.Err())
 }
 
-func (f *fake) SaveLink(ctx context.Context, n NewLink) (songspy.Link, error) {
+func (f *fakeServices) SaveLink(ctx context.Context, n NewLink) (songspy.Link, error) {
 	if ctx.Err() != nil {
 		return songspy.Link{}, ctx.Err()
 	}
-	if err := f.unchanged(n); err != nil {
+	if err := f.checkVersion(n); err != nil {
 		return songspy.Link{}, err
 	}
 	f.saved = append(f.saved, n)
 	return songspy.Link{UserID: n.UserID}, nil
 }
 
-func (f *fake) ChooseApp(_ context.Context, _ songspy.UserID, seats []songspy.AppSeats, own bool) (string, bool, error) {
-	if own && f.brought != "" {
-		return f.brought, true, nil
+func (f *fakeServices) ChooseApp(_ context.Context, _ songspy.UserID, seats []songspy.AppSeats, userApp bool) (string, bool, error) {
+	if userApp && f.userApp != "" {
+		return f.userApp, true, nil
 	}
-	return seats[len(seats)-1].App, f.asked == "", f.full
+	return seats[len(seats)-1].App, f.seatEmail == "", f.chooseErr
 }
 
-func (f *fake) Seat(_ context.Context, user songspy.UserID) (songspy.Seat, int64, error) {
-	if f.left {
+func (f *fakeServices) Seat(_ context.Context, user songspy.UserID) (songspy.Seat, int64, error) {
+	if f.seatGone {
 		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeNotFound, Reason: "SPOTIFY_SEAT_NOT_ASKED"}
 	}
 	return songspy.Seat{UserID: user, State: songspy.SeatWaiting}, 2, nil
 }
 
-func (f *fake) AskSeat(_ context.Context, _ songspy.UserID, email songspy.Secret, _ []songspy.AppSeats) (songspy.Seat, error) {
-	f.asked = email
+func (f *fakeServices) AskSeat(_ context.Context, _ songspy.UserID, email songspy.Secret, _ []songspy.AppSeats) (songspy.Seat, error) {
+	f.seatEmail = email
 	return songspy.Seat{State: songspy.SeatHeld}, nil
 }
 
-func (f *fake) LeaveSeat(context.Context, songspy.UserID) error { return nil }
+func (f *fakeServices) LeaveSeat(context.Context, songspy.UserID) error { return nil }
 
-func newFake() *fake {
-	return &fake{scope: strings.Join(songspy.NeededScopes(), " "), refresh: "refresh"}
+func newFakeServices() *fakeServices {
+	return &fakeServices{scope: strings.Join(songspy.NeededScopes(), " "), refreshToken: "refresh"}
 }
 
-func service(f *fake, anyLoopback bool) *Service {
-	return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, AnyLoopback: anyLoopback, Now: time.Now})
+func newService(f *fakeServices, anyLoopback bool) *Service {
+	return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{redirectURL}, AnyLoopback: anyLoopback, Now: time.Now})
 }
 
-func TestLink_StoresWhatTheCodeGave(t *testing.T) {
-	f := newFake()
-	_, err := service(f, false).Link(t.Context(), 7, Redemption{Code: "code", Verifier: "verifier"}, true)
+func TestLink_StoresTheGrantOfTheCode(t *testing.T) {
+	f := newFakeServices()
+	_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: "verifier"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := f.redeemed[0]; got.RedirectURI != registered || got.Verifier != "verifier" {
+	if got := f.exchanged[0]; got.RedirectURI != redirectURL || got.Verifier != "verifier" {
 		t.Errorf("redeemed %+v", got)
 	}
-	if got := f.saved[0]; got.UserID != 7 || got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || got.At.IsZero() {
+	if got := f.saved[0]; got.UserID != 7 || got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || got.ConsentedAt.IsZero() {
 		t.Errorf("saved %+v", got)
 	}
 }
 
-func TestLink_RefusesAndStoresNothing(t *testing.T) {
+func TestLink_StoresNothingOnError(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*fake)
+		change func(*fakeServices)
 		code   songspy.Secret
 		uri    string
 		want   string
@@ -180,60 +180,64 @@ func TestLink_RefusesAndStoresNothing(t *testing.T) {
 		"no code":          {code: "", want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid},
 		"unknown redirect": {code: "c", uri: "https://evil.test", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
 		"loopback":         {code: "c", uri: "http://127.0.0.1:3000/callback", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
-		"closed door":      {code: "c", change: func(f *fake) { f.closed = &songspy.Error{Code: songspy.CodeUnavailable} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable},
-		"a spent code":     {code: "c", change: func(f *fake) { f.exchange = &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"} }, want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid, spent: true},
-		"a wrong secret": {code: "c", change: func(f *fake) {
-			f.exchange = &songspy.Error{Code: songspy.CodeUnavailable, Reason: "SPOTIFY_APP_REFUSED", RetryAfter: time.Minute}
+		"closed door":      {code: "c", change: func(f *fakeServices) { f.readyErr = &songspy.Error{Code: songspy.CodeUnavailable} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable},
+		"a spent code": {code: "c", change: func(f *fakeServices) {
+			f.exchangeErr = &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"}
+		}, want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid, spent: true},
+		"a wrong secret": {code: "c", change: func(f *fakeServices) {
+			f.exchangeErr = &songspy.Error{Code: songspy.CodeUnavailable, Reason: "SPOTIFY_APP_REFUSED", RetryAfter: time.Minute}
 		}, want: "SPOTIFY_APP_REFUSED", kind: songspy.CodeUnavailable, spent: true},
-		"an outage":         {code: "c", change: func(f *fake) { f.exchange = errors.New("reset") }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
-		"a scope too few":   {code: "c", change: func(f *fake) { f.scope = songspy.ScopeCurrentlyPlaying }, want: "SPOTIFY_SCOPES_MISSING", kind: songspy.CodeUnprocessable, spent: true},
-		"nothing to renew":  {code: "c", change: func(f *fake) { f.refresh = "" }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
-		"not registered":    {code: "c", change: func(f *fake) { f.account = &songspy.Error{Disposition: songspy.DispositionNotRegistered} }, want: "SPOTIFY_NOT_REGISTERED", kind: songspy.CodeForbidden, spent: true},
-		"nobody answers":    {code: "c", change: func(f *fake) { f.account = &songspy.Error{Code: songspy.CodeUnauthorized} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
-		"the app is paused": {code: "c", change: func(f *fake) { f.account = &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: time.Hour} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
+		"an outage":        {code: "c", change: func(f *fakeServices) { f.exchangeErr = errors.New("reset") }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
+		"a scope too few":  {code: "c", change: func(f *fakeServices) { f.scope = songspy.ScopeCurrentlyPlaying }, want: "SPOTIFY_SCOPES_MISSING", kind: songspy.CodeUnprocessable, spent: true},
+		"nothing to renew": {code: "c", change: func(f *fakeServices) { f.refreshToken = "" }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
+		"not registered":   {code: "c", change: func(f *fakeServices) { f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered} }, want: "SPOTIFY_NOT_REGISTERED", kind: songspy.CodeForbidden, spent: true},
+		"nobody answers":   {code: "c", change: func(f *fakeServices) { f.accountErr = &songspy.Error{Code: songspy.CodeUnauthorized} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
+		"the app is paused": {code: "c", change: func(f *fakeServices) {
+			f.accountErr = &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: time.Hour}
+		}, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake()
+			f := newFakeServices()
 			if c.change != nil {
 				c.change(f)
 			}
-			_, err := service(f, false).Link(t.Context(), 7, Redemption{Code: c.code, RedirectURI: c.uri}, false)
+			_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: c.code, RedirectURI: c.uri}, false)
 			if songspy.ReasonOf(err) != c.want || songspy.CodeOf(err) != c.kind {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 			if c.kind == songspy.CodeUnavailable && songspy.RetryAfterOf(err) == 0 {
 				t.Error("it does not say when to try again")
 			}
-			if spent := len(f.redeemed) > 0; spent != c.spent || len(f.saved) > 0 {
+			if spent := len(f.exchanged) > 0; spent != c.spent || len(f.saved) > 0 {
 				t.Errorf("code spent: %v, saved: %d", spent, len(f.saved))
 			}
 		})
 	}
 }
 
-func TestLink_IsCompletedWithoutANewCodeOnceTheAppKnowsTheUser(t *testing.T) {
+func TestLink_CompletesWithoutACodeOnceTheUserIsRegistered(t *testing.T) {
 	for name, d := range map[string]songspy.Disposition{"known words": songspy.DispositionNotRegistered, "unknown words": songspy.DispositionRefused} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake()
-			s := service(f, false)
-			f.account = &songspy.Error{Disposition: d}
+			f := newFakeServices()
+			s := newService(f, false)
+			f.accountErr = &songspy.Error{Disposition: d}
 			for _, code := range []songspy.Secret{"code", ""} { // and a retry that comes too early
-				if _, err := s.Link(t.Context(), 7, Redemption{Code: code}, false); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" {
+				if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: code}, false); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" {
 					t.Fatalf("%q: %v", code, err)
 				}
 				f.link.AccessExpiresAt = time.Now().Add(time.Hour)
 			}
-			if f.account = nil; f.kept[0].Grant.RefreshToken != "refresh" || len(f.redeemed) != 1 {
-				t.Fatalf("kept %+v, %d codes spent", f.kept, len(f.redeemed))
+			if f.accountErr = nil; f.kept[0].Grant.RefreshToken != "refresh" || len(f.exchanged) != 1 {
+				t.Fatalf("kept %+v, %d codes spent", f.kept, len(f.exchanged))
 			}
-			if _, err := s.Link(t.Context(), 7, Redemption{}, true); err != nil {
+			if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, true); err != nil {
 				t.Fatal(err)
 			}
-			if got := f.saved[0]; got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || !got.At.Equal(f.kept[0].At) {
+			if got := f.saved[0]; got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || !got.ConsentedAt.Equal(f.kept[0].ConsentedAt) {
 				t.Errorf("saved %+v", got)
 			}
-			if len(f.redeemed) != 1 || f.renewals != 0 {
-				t.Errorf("%d codes spent, %d renewals", len(f.redeemed), f.renewals)
+			if len(f.exchanged) != 1 || f.refreshes != 0 {
+				t.Errorf("%d codes spent, %d renewals", len(f.exchanged), f.refreshes)
 			}
 		})
 	}
@@ -253,9 +257,9 @@ func TestLink_ReportsWhetherTheGrantOfAnUnregisteredUserWasKept(t *testing.T) {
 		"a link that is refused":      {link: &songspy.Link{App: "app", State: songspy.LinkNotRegistered, AccountID: &account, Version: 1}},
 		"a database that is disabled": {keep: &songspy.Error{Code: songspy.CodeUnavailable}},
 	} {
-		f := newFake()
-		f.account, f.link, f.keep = &songspy.Error{Disposition: songspy.DispositionNotRegistered}, c.link, c.keep
-		_, err := service(f, false).Link(t.Context(), 7, Redemption{Code: "code"}, false)
+		f := newFakeServices()
+		f.accountErr, f.link, f.keep = &songspy.Error{Disposition: songspy.DispositionNotRegistered}, c.link, c.keep
+		_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false)
 		if kept := !errors.Is(err, ErrNotKept); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" || kept != c.kept || (len(f.kept) > 0) != c.kept {
 			t.Errorf("%s: %v; reported as kept: %v, kept %+v", name, err, kept, f.kept)
 		}
@@ -266,18 +270,18 @@ func TestLink_AsksTheUserOnceAKeptGrantIsRevoked(t *testing.T) {
 	account := "other"
 	newer := &songspy.Link{App: "app", State: songspy.LinkActive, AccountID: &account, Version: 9}
 	for name, c := range map[string]struct {
-		meanwhile func(*fake)
+		meanwhile func(*fakeServices)
 		want      *songspy.LinkState
 	}{
-		"nothing else happens": {func(*fake) {}, new(songspy.LinkReauthRequired)},
-		"linked meanwhile":     {func(f *fake) { f.link = newer }, new(songspy.LinkActive)},
-		"kept anew meanwhile":  {func(f *fake) { f.link = &songspy.Link{State: songspy.LinkNotRegistered, Version: 9} }, new(songspy.LinkNotRegistered)},
-		"unlinked meanwhile":   {func(f *fake) { f.link = nil }, nil},
+		"nothing else happens": {func(*fakeServices) {}, new(songspy.LinkReauthRequired)},
+		"linked meanwhile":     {func(f *fakeServices) { f.link = newer }, new(songspy.LinkActive)},
+		"kept anew meanwhile":  {func(f *fakeServices) { f.link = &songspy.Link{State: songspy.LinkNotRegistered, Version: 9} }, new(songspy.LinkNotRegistered)},
+		"unlinked meanwhile":   {func(f *fakeServices) { f.link = nil }, nil},
 	} {
-		f := newFake()
+		f := newFakeServices()
 		f.link = &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1} // its access token is dead
 		f.refused = func() { c.meanwhile(f) }
-		_, err := service(f, false).Link(t.Context(), 7, Redemption{}, false)
+		_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{}, false)
 		if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
 			t.Errorf("%s: %v, saved %+v", name, err, f.saved)
 		}
@@ -287,18 +291,18 @@ func TestLink_AsksTheUserOnceAKeptGrantIsRevoked(t *testing.T) {
 	}
 }
 
-func TestLink_CompletesWithARenewedTokenAndKeepsWhatRotated(t *testing.T) {
-	f := newFake()
-	s := service(f, false)
-	f.account = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
-	_, _ = s.Link(t.Context(), 7, Redemption{Code: "code"}, false) // its access token is dead by now
-	f.account = nil
-	if _, err := s.Link(t.Context(), 7, Redemption{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" {
+func TestLink_CompletesWithARefreshedTokenAndStoresARotatedOne(t *testing.T) {
+	f := newFakeServices()
+	s := newService(f, false)
+	f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
+	_, _ = s.Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false) // its access token is dead by now
+	f.accountErr = nil
+	if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" {
 		t.Fatalf("with a refused refresh token: %v", err)
 	}
 	f.link.State = songspy.LinkNotRegistered // and with one that is accepted
-	f.renewed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
-	if _, err := s.Link(t.Context(), 7, Redemption{}, false); err != nil {
+	f.refreshed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
+	if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, false); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.saved[0].Grant; got.AccessToken != "access 2" || got.RefreshToken != "refresh 2" || f.link.RefreshToken != "refresh 2" {
@@ -306,22 +310,22 @@ func TestLink_CompletesWithARenewedTokenAndKeepsWhatRotated(t *testing.T) {
 	}
 }
 
-func TestLink_WithoutACodeStoresNothingIfTheLinkChangedMeanwhile(t *testing.T) {
+func TestLink_WithoutACodeStoresNothingIfTheLinkChanged(t *testing.T) {
 	account := "other"
 	for name, d := range map[string]songspy.Disposition{"the app knows the user": songspy.DispositionNone, "the app does not": songspy.DispositionNotRegistered} {
 		for meanwhile, link := range map[string]*songspy.Link{
 			"unlinked": nil, "linked again": {App: "app", State: songspy.LinkActive, AccountID: &account, Version: 9},
 		} {
-			f := newFake()
-			s := service(f, false)
-			f.account = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
-			_, _ = s.Link(t.Context(), 7, Redemption{Code: "code"}, false)
-			if f.account = nil; d != songspy.DispositionNone {
-				f.account = &songspy.Error{Disposition: d}
+			f := newFakeServices()
+			s := newService(f, false)
+			f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
+			_, _ = s.Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false)
+			if f.accountErr = nil; d != songspy.DispositionNone {
+				f.accountErr = &songspy.Error{Disposition: d}
 			}
-			f.renewed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
-			f.named = func() { f.link = link }
-			_, err := s.Link(t.Context(), 7, Redemption{}, false)
+			f.refreshed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
+			f.onAccount = func() { f.link = link }
+			_, err := s.Link(t.Context(), 7, AuthorizationCode{}, false)
 			if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 || f.link != link {
 				t.Errorf("%s, %s: %v, saved %+v, the link is %+v", name, meanwhile, err, f.saved, f.link)
 			}
@@ -329,41 +333,41 @@ func TestLink_WithoutACodeStoresNothingIfTheLinkChangedMeanwhile(t *testing.T) {
 	}
 }
 
-func TestLink_WithoutACodeNeedsAGrantThatWaits(t *testing.T) {
+func TestLink_WithoutACodeNeedsAPendingGrant(t *testing.T) {
 	account := "acc"
 	for name, link := range map[string]*songspy.Link{
 		"none": nil, "an active link": {App: "app", State: songspy.LinkActive, AccountID: &account},
 		"a link that is refused later": {App: "app", State: songspy.LinkNotRegistered, AccountID: &account},
 		"an app that is gone":          {App: "former", State: songspy.LinkNotRegistered},
 	} {
-		f := newFake()
+		f := newFakeServices()
 		f.link = link
-		if _, err := service(f, false).Link(t.Context(), 7, Redemption{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
+		if _, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestLink_IsFinishedThoughWhoeverAskedHasGone(t *testing.T) {
-	f := newFake()
+func TestLink_FinishesAfterTheClientDisconnects(t *testing.T) {
+	f := newFakeServices()
 	ctx, leave := context.WithCancel(t.Context())
-	f.spent = leave
-	if _, err := service(f, false).Link(ctx, 7, Redemption{Code: "c"}, false); err != nil || len(f.saved) != 1 {
+	f.onExchange = leave
+	if _, err := newService(f, false).Link(ctx, 7, AuthorizationCode{Code: "c"}, false); err != nil || len(f.saved) != 1 {
 		t.Errorf("the code is spent and %d links are saved, %v", len(f.saved), err)
 	}
 }
 
 func TestLink_NamesTheMissingScopes(t *testing.T) {
-	f := newFake()
+	f := newFakeServices()
 	f.scope = songspy.ScopeCurrentlyPlaying
-	_, err := service(f, false).Link(t.Context(), 7, Redemption{Code: "c"}, false)
+	_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "c"}, false)
 	if missing, ok := errors.AsType[MissingScopes](err); !ok || missing.Detail() != songspy.ScopeRecentlyPlayed {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestAuthorization_GivesAChallengeThatFitsItsVerifier(t *testing.T) {
-	a, err := service(newFake(), false).Authorization(t.Context(), 7, "", "")
+func TestAuthorization_ChallengeMatchesItsVerifier(t *testing.T) {
+	a, err := newService(newFakeServices(), false).Authorization(t.Context(), 7, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,19 +376,19 @@ func TestAuthorization_GivesAChallengeThatFitsItsVerifier(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte(a.CodeVerifier.Reveal()))
-	if q := u.Query(); q.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]) || q.Get("state") != a.State.Reveal() || q.Get("redirect_uri") != registered {
+	if q := u.Query(); q.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]) || q.Get("state") != a.State.Reveal() || q.Get("redirect_uri") != redirectURL {
 		t.Errorf("authorize %s, keep %+v", a.URL, a)
 	}
 	if n := len(a.CodeVerifier.Reveal()); n < 43 || n > 128 {
 		t.Errorf("the verifier has %d characters", n)
 	}
-	b, _ := service(newFake(), false).Authorization(t.Context(), 7, "", "")
+	b, _ := newService(newFakeServices(), false).Authorization(t.Context(), 7, "", "")
 	if a.State == b.State || a.CodeVerifier == b.CodeVerifier {
 		t.Error("two authorizations are alike")
 	}
 }
 
-func TestAuthorization_LetsAnyLoopbackPassInDevelopmentAlone(t *testing.T) {
+func TestAuthorization_AllowsAnyLoopbackOnlyInDevelopment(t *testing.T) {
 	for uri, loopback := range map[string]bool{
 		"http://127.0.0.1:3000/callback": true,
 		"http://[::1]:3000/":             true,
@@ -396,10 +400,10 @@ func TestAuthorization_LetsAnyLoopbackPassInDevelopmentAlone(t *testing.T) {
 		"javascript:alert(1)":            false,
 		"://":                            false,
 	} {
-		if _, err := service(newFake(), true).Authorization(t.Context(), 7, "", uri); (err == nil) != loopback {
+		if _, err := newService(newFakeServices(), true).Authorization(t.Context(), 7, "", uri); (err == nil) != loopback {
 			t.Errorf("%s in development: %v", uri, err)
 		}
-		if _, err := service(newFake(), false).Authorization(t.Context(), 7, "", uri); err == nil {
+		if _, err := newService(newFakeServices(), false).Authorization(t.Context(), 7, "", uri); err == nil {
 			t.Errorf("%s passed in production", uri)
 		}
 	}
@@ -412,11 +416,11 @@ func TestAuthorization_NeedsARedirect(t *testing.T) {
 	}
 }
 
-func TestLinking_GoesThroughAnAppWithAFreeSeat(t *testing.T) {
-	first, second := newFake(), newFake()
+func TestLinking_UsesAnAppWithAFreeSeat(t *testing.T) {
+	first, second := newFakeServices(), newFakeServices()
 	s := New(Options{
 		Apps: []App{{ID: "full", Seats: 5, Spotify: first}, {ID: "free", Seats: 5, Spotify: second}}, Links: second, Seats: second,
-		RedirectURLs: []string{registered}, Now: time.Now,
+		RedirectURLs: []string{redirectURL}, Now: time.Now,
 	})
 	a, err := s.Authorization(t.Context(), 7, "", "")
 	if err != nil {
@@ -425,34 +429,34 @@ func TestLinking_GoesThroughAnAppWithAFreeSeat(t *testing.T) {
 	if n := len(a.CodeVerifier.Reveal()); n < 43 || n > 128 {
 		t.Errorf("the verifier has %d characters", n)
 	}
-	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
+	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
 		t.Fatal(err)
 	}
-	if len(first.redeemed) > 0 || len(second.redeemed) != 1 || second.saved[0].App != "free" || second.saved[0].Seats != 5 {
-		t.Errorf("the code went to %+v, and %+v was saved", first.redeemed, second.saved)
+	if len(first.exchanged) > 0 || len(second.exchanged) != 1 || second.saved[0].App != "free" || second.saved[0].Seats != 5 {
+		t.Errorf("the code went to %+v, and %+v was saved", first.exchanged, second.saved)
 	}
 	// A frontend that builds the authorization itself knows of the first app alone.
-	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: "its-own"}, false); err != nil || len(first.redeemed) != 1 {
-		t.Errorf("%v: %+v", err, first.redeemed)
+	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: "its-own"}, false); err != nil || len(first.exchanged) != 1 {
+		t.Errorf("%v: %+v", err, first.exchanged)
 	}
-	second.full = &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_NO_SEAT"}
+	second.chooseErr = &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_NO_SEAT"}
 	if _, err := s.Authorization(t.Context(), 8, "", ""); songspy.ReasonOf(err) != "SPOTIFY_NO_SEAT" {
 		t.Errorf("without a free seat: %v", err)
 	}
 }
 
-func TestLinking_GoesThroughAnAppThatThePersonBrought(t *testing.T) {
+func TestLinking_UsesAUserSuppliedApp(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
-	ours, own := newFake(), newFake()
-	o := Options{Apps: []App{{ID: "ours", Seats: 5, Spotify: ours}}, Links: own, Seats: own, RedirectURLs: []string{registered}, Now: time.Now}
+	ours, userApp := newFakeServices(), newFakeServices()
+	o := Options{Apps: []App{{ID: "ours", Seats: 5, Spotify: ours}}, Links: userApp, Seats: userApp, RedirectURLs: []string{redirectURL}, Now: time.Now}
 	if _, err := New(o).Authorization(t.Context(), 7, id, ""); songspy.ReasonOf(err) != "SPOTIFY_OWN_APPS_OFF" {
 		t.Errorf("where nobody may bring one: %v", err)
 	}
-	o.Own = func(clientID string) Spotify {
+	o.UserApp = func(clientID string) Spotify {
 		if clientID != id {
 			t.Errorf("asked for the app %q", clientID)
 		}
-		return own
+		return userApp
 	}
 	s := New(o)
 	for _, nonsense := range []string{"ABCDEF", id + "0", "../" + id[3:]} {
@@ -467,19 +471,19 @@ func TestLinking_GoesThroughAnAppThatThePersonBrought(t *testing.T) {
 	if n := len(a.CodeVerifier.Reveal()); n > 128 {
 		t.Errorf("the verifier has %d characters", n)
 	}
-	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
+	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
 		t.Fatal(err)
 	}
-	if len(ours.redeemed) > 0 || len(own.redeemed) != 1 || own.saved[0].App != songspy.OwnApp(id) || own.saved[0].Seats != 0 {
-		t.Errorf("the code went to %+v, and %+v was saved", ours.redeemed, own.saved)
+	if len(ours.exchanged) > 0 || len(userApp.exchanged) != 1 || userApp.saved[0].App != songspy.UserApp(id) || userApp.saved[0].Seats != 0 {
+		t.Errorf("the code went to %+v, and %+v was saved", ours.exchanged, userApp.saved)
 	}
-	own.brought = songspy.OwnApp(id)
+	userApp.userApp = songspy.UserApp(id)
 	off := o
-	off.Own = nil
+	off.UserApp = nil
 	if a, err := New(off).Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), "~ours") {
 		t.Errorf("linking anew where apps are not brought any more: %q, %v", a.CodeVerifier.Reveal(), err)
 	}
-	for clientID, want := range map[string]string{"": own.brought, Ours: "ours"} {
+	for clientID, want := range map[string]string{"": userApp.userApp, InstanceApps: "ours"} {
 		a, err := s.Authorization(t.Context(), 7, clientID, "")
 		if err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), "~"+want) {
 			t.Errorf("linking anew with clientId %q is not through %s, %v", clientID, want, err)
@@ -487,17 +491,17 @@ func TestLinking_GoesThroughAnAppThatThePersonBrought(t *testing.T) {
 	}
 }
 
-func TestASeatIsAskedForWithABareAddress(t *testing.T) {
-	f := newFake()
-	o := Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}, {ID: "all", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, Now: time.Now}
+func TestAskSeat_NeedsAPlainAddress(t *testing.T) {
+	f := newFakeServices()
+	o := Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}, {ID: "all", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{redirectURL}, Now: time.Now}
 	for _, nonsense := range []songspy.Secret{"", "ann", "Ann <ann@example.org>", "a@b@c", "ann@example.org\r\nBcc: eve@example.org", "ann\u009b2J@example.org", songspy.Secret(strings.Repeat("a", 250) + "@b.cd")} {
 		_, _, err := New(o).AskSeat(t.Context(), 7, nonsense)
-		if songspy.CodeOf(err) != songspy.CodeInvalid || f.asked != "" || nonsense != "" && strings.Contains(err.Error(), nonsense.Reveal()) {
+		if songspy.CodeOf(err) != songspy.CodeInvalid || f.seatEmail != "" || nonsense != "" && strings.Contains(err.Error(), nonsense.Reveal()) {
 			t.Errorf("%v", err)
 		}
 	}
 	seat, ahead, err := New(o).AskSeat(t.Context(), 7, " ann@example.org ")
-	if err != nil || f.asked != "ann@example.org" || seat.UserID != 7 || ahead != 2 {
+	if err != nil || f.seatEmail != "ann@example.org" || seat.UserID != 7 || ahead != 2 {
 		t.Errorf("%+v after %d, %v", seat, ahead, err)
 	}
 	if a, err := New(o).Authorization(t.Context(), 7, "", ""); err != nil || a.Registered {
@@ -509,9 +513,9 @@ func TestASeatIsAskedForWithABareAddress(t *testing.T) {
 	}
 }
 
-func TestASeatThatIsGivenUpWhileItIsAskedForIsNoFault(t *testing.T) {
-	f := newFake()
-	f.left = true
+func TestAskSeat_SucceedsIfTheSeatIsGivenUpMeanwhile(t *testing.T) {
+	f := newFakeServices()
+	f.seatGone = true
 	s := New(Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}}, Links: f, Seats: f, Now: time.Now})
 	// What is not found would be taken for a person who is gone.
 	if seat, _, err := s.AskSeat(t.Context(), 7, "ann@example.org"); err != nil || seat.State != songspy.SeatHeld {
@@ -519,34 +523,34 @@ func TestASeatThatIsGivenUpWhileItIsAskedForIsNoFault(t *testing.T) {
 	}
 }
 
-func TestAVerifierCannotCallAnAppOfTheInstanceSomebodysOwn(t *testing.T) {
+func TestLink_VerifierCannotMakeAnInstanceAppUserSupplied(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
-	f := newFake()
+	f := newFakeServices()
 	s := New(Options{
-		Apps: []App{{ID: "first", Spotify: f}, {ID: id, Seats: 5, Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, Now: time.Now,
-		Own: func(string) Spotify { return f },
+		Apps: []App{{ID: "first", Spotify: f}, {ID: id, Seats: 5, Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{redirectURL}, Now: time.Now,
+		UserApp: func(string) Spotify { return f },
 	})
-	forged := songspy.Secret(random() + appMark + songspy.OwnApp(id))
-	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != "first" {
+	forged := songspy.Secret(randomToken() + verifierSeparator + songspy.UserApp(id))
+	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != "first" {
 		t.Errorf("saved %+v, %v", f.saved, err)
 	}
 	// One that was made before the operator took the app for the instance's has its seats.
-	former := songspy.Secret(s.bindVerifier(7, random(), songspy.OwnApp(id)))
-	if _, err := s.Link(t.Context(), 7, Redemption{Code: "code", Verifier: former}, false); err != nil || f.saved[1].App != id || f.saved[1].Seats != 5 {
+	former := songspy.Secret(s.newVerifier(7, randomToken(), songspy.UserApp(id)))
+	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: former}, false); err != nil || f.saved[1].App != id || f.saved[1].Seats != 5 {
 		t.Errorf("saved %+v, %v", f.saved, err)
 	}
 	// Nor does a link from before the operator took the app for the instance's.
-	f.brought = songspy.OwnApp(id)
-	if a, err := s.Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), appMark+id) {
+	f.userApp = songspy.UserApp(id)
+	if a, err := s.Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), verifierSeparator+id) {
 		t.Errorf("the verifier is %q, %v", a.CodeVerifier.Reveal(), err)
 	}
 }
 
-func TestAnAuthorizationWorksForTheUserThatBeganItAlone(t *testing.T) {
-	f := newFake()
+func TestAuthorization_WorksOnlyForItsUser(t *testing.T) {
+	f := newFakeServices()
 	key := []byte("a key that every replica has")
 	serviceWith := func(keys ...[]byte) *Service {
-		return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{registered}, Keys: keys, Now: time.Now})
+		return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{redirectURL}, Keys: keys, Now: time.Now})
 	}
 	begun, err := serviceWith(key).Authorization(t.Context(), 7, "", "")
 	if err != nil {
@@ -572,10 +576,10 @@ func TestAnAuthorizationWorksForTheUserThatBeganItAlone(t *testing.T) {
 		"a key that is gone":             {serviceWith([]byte("newer")), 7, begun.CodeVerifier, begun.State, false},
 		"a frontend's own verifier":      {serviceWith(key), 7, "its~own~verifier", "its-own-state", true},
 	} {
-		f.redeemed = nil
-		_, err := c.service.Link(t.Context(), c.user, Redemption{Code: "code", Verifier: c.verifier, State: c.state}, false)
-		if (err == nil) != c.ok || !c.ok && (songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.redeemed) > 0) {
-			t.Errorf("%s: %v, %d codes spent", name, err, len(f.redeemed))
+		f.exchanged = nil
+		_, err := c.service.Link(t.Context(), c.user, AuthorizationCode{Code: "code", Verifier: c.verifier, State: c.state}, false)
+		if (err == nil) != c.ok || !c.ok && (songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.exchanged) > 0) {
+			t.Errorf("%s: %v, %d codes spent", name, err, len(f.exchanged))
 		}
 	}
 }

@@ -13,7 +13,7 @@ type Seats interface {
 	// their seats, and whether it is known to admit them: that of their link, if
 	// it is among them, or one that they brought, if own; that of their seat; else
 	// one with a free seat. Without one it is a conflict, SPOTIFY_NO_SEAT.
-	ChooseApp(ctx context.Context, user songspy.UserID, apps []songspy.AppSeats, own bool) (app string, registered bool, err error)
+	ChooseApp(ctx context.Context, user songspy.UserID, apps []songspy.AppSeats, userApp bool) (app string, registered bool, err error)
 	// Seat is what the person has asked for, and how many wait before them;
 	// not_found, SPOTIFY_SEAT_NOT_ASKED, if they have not.
 	Seat(ctx context.Context, user songspy.UserID) (seat songspy.Seat, ahead int64, err error)
@@ -25,7 +25,7 @@ type Seats interface {
 
 // Seat is how a person stands who has asked for a seat, and how many wait before them.
 func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, int64, error) {
-	return s.o.Seats.Seat(ctx, user)
+	return s.opts.Seats.Seat(ctx, user)
 }
 
 // AskSeat puts the person in line for a seat, with the address of their Spotify
@@ -34,21 +34,21 @@ func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, 
 //
 // It is a conflict, SPOTIFY_SEAT_NOT_NEEDED, where every app admits whoever comes.
 func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret) (songspy.Seat, int64, error) {
-	apps := s.seats()
-	if !songspy.SeatsNeeded(apps) {
+	apps := s.appSeats()
+	if !songspy.HasSeatLimit(apps) {
 		return songspy.Seat{}, 0, &songspy.Error{
 			Code: songspy.CodeConflict, Reason: "SPOTIFY_SEAT_NOT_NEEDED", Message: "Nobody needs a seat here; link right away.",
 		}
 	}
 	email = songspy.Secret(strings.TrimSpace(email.Reveal()))
-	if !songspy.IsAddress(email) {
-		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeInvalid, Message: "email is no address.", Err: NoAddress{}}
+	if !songspy.IsEmail(email) {
+		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeInvalid, Message: "email is no address.", Err: InvalidAddress{}}
 	}
-	asked, err := s.o.Seats.AskSeat(ctx, user, email, apps)
+	asked, err := s.opts.Seats.AskSeat(ctx, user, email, apps)
 	if err != nil {
 		return songspy.Seat{}, 0, err
 	}
-	seat, ahead, err := s.o.Seats.Seat(ctx, user)
+	seat, ahead, err := s.opts.Seats.Seat(ctx, user)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return asked, 0, nil // given up, or linked, in another tab: it was so a moment ago
 	}
@@ -57,14 +57,14 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 
 // LeaveSeat gives up what the person has asked for.
 func (s *Service) LeaveSeat(ctx context.Context, user songspy.UserID) error {
-	return s.o.Seats.LeaveSeat(ctx, user)
+	return s.opts.Seats.LeaveSeat(ctx, user)
 }
 
 // NoAddress says that the text is no e-mail address.
-type NoAddress struct{}
+type InvalidAddress struct{}
 
 // Error implements the error interface.
-func (NoAddress) Error() string { return "no e-mail address" }
+func (InvalidAddress) Error() string { return "no e-mail address" }
 
 // Field names the field at fault.
-func (NoAddress) Field() string { return "email" }
+func (InvalidAddress) Field() string { return "email" }

@@ -35,7 +35,7 @@ var browser context.Context
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
-	path := chromium()
+	path := findChromium()
 	if path == "" {
 		os.Exit(m.Run())
 	}
@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 }
 
 // chromium is where a browser of that kind lies, or nothing.
-func chromium() string {
+func findChromium() string {
 	for _, name := range []string{os.Getenv("SONGSPY_TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if name == "" {
 			continue
@@ -77,12 +77,12 @@ func chromium() string {
 }
 
 // stage serves the page by the API's own handler, over a board that the test fills.
-type stage struct {
+type pageTest struct {
 	t    *testing.T
-	feed *feed
+	feed *fakeFeed
 	url  string
 	// answer replaces the board's answer; nil: the real one.
-	answer atomic.Pointer[http.HandlerFunc]
+	override atomic.Pointer[http.HandlerFunc]
 }
 
 const (
@@ -90,7 +90,7 @@ const (
 	cover = `<svg xmlns="http://www.w3.org/2000/svg" width="300" height="300"><rect width="300" height="300" fill="#a33"/></svg>`
 )
 
-func newStage(t *testing.T, people ...songspy.OnBoard) *stage {
+func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	t.Helper()
 	if browser == nil {
 		if os.Getenv("CI") != "" {
@@ -99,18 +99,18 @@ func newStage(t *testing.T, people ...songspy.OnBoard) *stage {
 		t.Skip("NOT TESTED: the page in a browser. There is no Chromium: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
 	}
 	t.Parallel()
-	s := &stage{t: t, feed: &feed{people: people}}
+	s := &pageTest{t: t, feed: &fakeFeed{entries: entries}}
 	log := slog.New(slog.DiscardHandler)
 	server := httptest.NewUnstartedServer(nil)
 	s.url = "http://" + server.Listener.Addr().String()
-	for i := range s.feed.people {
-		s.feed.people[i].Track.ImageURL = strings.Replace(s.feed.people[i].Track.ImageURL, "HERE", s.url, 1)
+	for i := range s.feed.entries {
+		s.feed.entries[i].Track.ImageURL = strings.Replace(s.feed.entries[i].Track.ImageURL, "HERE", s.url, 1)
 	}
 	contract, err := os.ReadFile("../../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	who, err := identity.New(identity.Options{
+	authService, err := identity.New(identity.Options{
 		Keys: []identity.Key{{ID: "test", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: identity.SignUp{Policy: identity.PolicyOpen},
 		Now: time.Now, Log: log,
 	})
@@ -120,14 +120,14 @@ func newStage(t *testing.T, people ...songspy.OnBoard) *stage {
 	live := board.New(board.Options{Feed: s.feed, Render: httpapi.NewTrackIDs(nil).RenderBoard, Now: time.Now, Log: log})
 	go live.Run(t.Context())
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Identity: who, Linking: linking.New(linking.Options{}), Board: live, Assets: assets(t, s.url),
+		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, Assets: pageFiles(t, s.url),
 		PublicURL: s.url, Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch answer := s.answer.Load(); {
+		switch answer := s.override.Load(); {
 		case r.URL.Path == "/cover":
 			w.Header().Set("Content-Type", "image/svg+xml")
 			_, _ = w.Write([]byte(cover))
@@ -142,7 +142,7 @@ func newStage(t *testing.T, people ...songspy.OnBoard) *stage {
 	return s
 }
 
-func assets(t *testing.T, pictures string) (assets []httpapi.Asset) {
+func pageFiles(t *testing.T, pictures string) (assets []httpapi.Asset) {
 	t.Helper()
 	files, err := web.Files()
 	if err != nil {
@@ -151,7 +151,7 @@ func assets(t *testing.T, pictures string) (assets []httpapi.Asset) {
 	for _, f := range files {
 		a := httpapi.Asset{Path: f.Path, ContentType: f.ContentType, Body: f.Body}
 		if f.Path == "/" {
-			a.Policy = web.Policy(pictures)
+			a.CSP = web.ContentSecurityPolicy(pictures)
 		}
 		assets = append(assets, a)
 	}
@@ -159,16 +159,16 @@ func assets(t *testing.T, pictures string) (assets []httpapi.Asset) {
 }
 
 // answers has the board's route answer so; nil: as it does.
-func (s *stage) answers(h http.HandlerFunc) {
+func (s *pageTest) setAnswer(h http.HandlerFunc) {
 	if h == nil {
-		s.answer.Store(nil)
+		s.override.Store(nil)
 		return
 	}
-	s.answer.Store(&h)
+	s.override.Store(&h)
 }
 
 // open opens the page in a tab of its own, of that size, after the script has run in it.
-func (s *stage) open(width, height int64, before string) context.Context {
+func (s *pageTest) openTab(width, height int64, before string) context.Context {
 	s.t.Helper()
 	tab, leave := chromedp.NewContext(browser)
 	s.t.Cleanup(leave)
@@ -185,7 +185,7 @@ func (s *stage) open(width, height int64, before string) context.Context {
 }
 
 // sees waits until the expression holds in the page; it asks the board again meanwhile.
-func (s *stage) sees(tab context.Context, expression string) {
+func (s *pageTest) waitFor(tab context.Context, expression string) {
 	s.t.Helper()
 	missing, err := chromedp.Run(tab, chromedp.Evaluate[string](`(async () => {
 		for (let tries = 0; tries < 800; tries++) {
@@ -201,7 +201,7 @@ func (s *stage) sees(tab context.Context, expression string) {
 }
 
 // script runs a script in the page and gives its value.
-func script[T any](s *stage, tab context.Context, expression string) T {
+func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	s.t.Helper()
 	value, err := chromedp.Run(tab, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -211,20 +211,20 @@ func script[T any](s *stage, tab context.Context, expression string) T {
 }
 
 // feed is a change feed in memory.
-type feed struct {
+type fakeFeed struct {
 	mu      sync.Mutex
-	people  []songspy.OnBoard
+	entries []songspy.BoardEntry
 	changes []songspy.Change
 }
 
 // began is when these tests did.
-var began = time.Now()
+var testStart = time.Now()
 
 // listener plays a long track that began so many seconds before these tests did.
-func listener(id int, title string, ago int) songspy.OnBoard {
-	name, start := "Listener "+string(rune('A'+id-1)), began.Add(-time.Duration(ago)*time.Second)
+func newEntry(id int, title string, ago int) songspy.BoardEntry {
+	name, start := "Listener "+string(rune('A'+id-1)), testStart.Add(-time.Duration(ago)*time.Second)
 	end := start.Add(time.Hour)
-	return songspy.OnBoard{
+	return songspy.BoardEntry{
 		User: songspy.User{ID: songspy.UserID(id), NickName: &name, Audience: songspy.AudienceEveryone},
 		Playing: songspy.NowPlaying{
 			UserID: songspy.UserID(id), State: songspy.PlayerPlaying, TrackURI: "spotify:track:" + title, StartedAt: start, ObservedAt: time.Now(), EndsAt: &end,
@@ -237,39 +237,39 @@ func listener(id int, title string, ago int) songspy.OnBoard {
 }
 
 // put has the person play that from now on.
-func (s *stage) put(p songspy.OnBoard) {
+func (s *pageTest) put(p songspy.BoardEntry) {
 	p.Track.ImageURL = strings.Replace(p.Track.ImageURL, "HERE", s.url, 1)
-	s.feed.change(p.User.ID, func(people []songspy.OnBoard) []songspy.OnBoard { return append(people, p) })
+	s.feed.change(p.User.ID, func(entries []songspy.BoardEntry) []songspy.BoardEntry { return append(entries, p) })
 }
 
 // remove takes the person off the board.
-func (s *stage) remove(id songspy.UserID) {
-	s.feed.change(id, func(people []songspy.OnBoard) []songspy.OnBoard { return people })
+func (s *pageTest) remove(id songspy.UserID) {
+	s.feed.change(id, func(entries []songspy.BoardEntry) []songspy.BoardEntry { return entries })
 }
 
-func (f *feed) change(id songspy.UserID, then func([]songspy.OnBoard) []songspy.OnBoard) {
+func (f *fakeFeed) change(id songspy.UserID, then func([]songspy.BoardEntry) []songspy.BoardEntry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.people = then(slices.DeleteFunc(f.people, func(p songspy.OnBoard) bool { return p.User.ID == id }))
+	f.entries = then(slices.DeleteFunc(f.entries, func(p songspy.BoardEntry) bool { return p.User.ID == id }))
 	f.changes = append(f.changes, songspy.Change{Number: int64(len(f.changes) + 1), UserID: id, Kind: songspy.ChangePlaying})
 }
 
 // Feed implements board.Feed.
-func (f *feed) Feed(context.Context) (oldest, last int64, err error) {
+func (f *fakeFeed) FeedBounds(context.Context) (oldest, last int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return min(int64(len(f.changes)), 1), int64(len(f.changes)), nil
 }
 
 // Changes implements board.Feed.
-func (f *feed) Changes(_ context.Context, after int64, _ int) ([]songspy.Change, error) {
+func (f *fakeFeed) Changes(_ context.Context, after int64, _ int) ([]songspy.Change, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.changes[after:]), nil
 }
 
 // WaitForChange implements board.Feed.
-func (f *feed) WaitForChange(ctx context.Context, _ int64) error {
+func (f *fakeFeed) WaitForChange(ctx context.Context, _ int64) error {
 	select {
 	case <-time.After(20 * time.Millisecond):
 		return nil
@@ -279,10 +279,10 @@ func (f *feed) WaitForChange(ctx context.Context, _ int64) error {
 }
 
 // OnBoard implements board.Feed.
-func (f *feed) OnBoard(_ context.Context, ids []songspy.UserID) (found []songspy.OnBoard, err error) {
+func (f *fakeFeed) BoardEntries(_ context.Context, ids []songspy.UserID) (found []songspy.BoardEntry, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.people {
+	for _, p := range f.entries {
 		if slices.Contains(ids, p.User.ID) {
 			found = append(found, p)
 		}
@@ -291,10 +291,10 @@ func (f *feed) OnBoard(_ context.Context, ids []songspy.UserID) (found []songspy
 }
 
 // BoardSnapshot implements board.Feed.
-func (f *feed) BoardSnapshot(_ context.Context, each func(songspy.OnBoard) error) (int64, error) {
+func (f *fakeFeed) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry) error) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.people {
+	for _, p := range f.entries {
 		if err := each(p); err != nil {
 			return 0, err
 		}

@@ -11,11 +11,11 @@ import (
 // titles are those on the board, in order.
 const titles = `Array.from(document.querySelectorAll("#board h2"), (h) => h.textContent).join()`
 
-func TestPage_AChangeMovesOnlyWhatChangedAndKeepsTheFocus(t *testing.T) {
-	s := newStage(t, listener(1, "one", 10), listener(2, "two", 20), listener(3, "three", 30), listener(4, "four", 40))
-	tab := s.open(1280, 800, "")
-	s.sees(tab, titles+` === "one,two,three,four"`)
-	script[any](s, tab, `
+func TestPage_ChangesMoveOnlyChangedCardsAndKeepTheFocus(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30), newEntry(4, "four", 40))
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, titles+` === "one,two,three,four"`)
+	evaluate[any](s, tab, `
 		window.inserted = [];
 		new MutationObserver((all) => all.forEach((m) => inserted.push(...Array.from(m.addedNodes, (n) => n.querySelector("h2").textContent))))
 			.observe(document.getElementById("board"), { childList: true });
@@ -31,36 +31,36 @@ func TestPage_AChangeMovesOnlyWhatChangedAndKeepsTheFocus(t *testing.T) {
 		change      func()
 		board, want string
 	}{
-		{"another starts a track", func() { s.put(listener(4, "fourth", 0)) }, "fourth,one,two,three", `["three",[true,true,true,true],["fourth"],0]`},
-		{"the focused one starts a track", func() { s.put(listener(3, "third", -1)) }, "third,fourth,one,two", `["third",[true,true,true,true],["third"],0]`},
-		{"a newcomer", func() { s.put(listener(5, "five", 15)) }, "third,fourth,one,five,two", `["third",[true,true,true,false,true],["five"],0]`},
+		{"another starts a track", func() { s.put(newEntry(4, "fourth", 0)) }, "fourth,one,two,three", `["three",[true,true,true,true],["fourth"],0]`},
+		{"the focused one starts a track", func() { s.put(newEntry(3, "third", -1)) }, "third,fourth,one,two", `["third",[true,true,true,true],["third"],0]`},
+		{"a newcomer", func() { s.put(newEntry(5, "five", 15)) }, "third,fourth,one,five,two", `["third",[true,true,true,false,true],["five"],0]`},
 		{"another leaves", func() { s.remove(1) }, "third,fourth,five,two", `["third",[true,true,false,true],[],0]`},
 		{"the focused one leaves", func() { s.remove(3) }, "fourth,five,two", `["fourth",[true,false,true],[],0]`},
 	} {
 		step.change()
-		s.sees(tab, titles+` === "`+step.board+`"`)
-		if got := script[string](s, tab, state); got != step.want {
+		s.waitFor(tab, titles+` === "`+step.board+`"`)
+		if got := evaluate[string](s, tab, state); got != step.want {
 			t.Errorf("%s: focus, kept cards, inserted cards and animations are %s, want %s", step.name, got, step.want)
 		}
 	}
 }
 
-func TestPage_ACoverThatIsMissingOrBrokenHasAPlaceholderAndArtIsLeftAlone(t *testing.T) {
-	none, broken := listener(2, "none", 20), listener(3, "broken", 30)
+func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
+	none, broken := newEntry(2, "none", 20), newEntry(3, "broken", 30)
 	none.Track.ImageURL, broken.Track.ImageURL = "", "HERE/nothing-here"
-	s := newStage(t, listener(1, "whole", 10), none, broken)
-	tab := s.open(1280, 800, "")
+	s := newPageTest(t, newEntry(1, "whole", 10), none, broken)
+	tab := s.openTab(1280, 800, "")
 	const covers = `JSON.stringify(Array.from(document.querySelectorAll(".cover"), (c) => {
 		const box = c.getBoundingClientRect(), shown = (e) => e.getBoundingClientRect().width > 0;
 		return [c.closest("li").querySelector("h2").textContent, shown(c.querySelector("img")), shown(c.querySelector("svg")), box.width, box.height];
 	}))`
-	s.sees(tab, titles+` === "whole,none,broken" && document.querySelectorAll(".cover img[hidden]").length === 2`)
-	if got, want := script[string](s, tab, covers), `[["whole",true,true,112,112],["none",false,true,112,112],["broken",false,true,112,112]]`; got != want {
+	s.waitFor(tab, titles+` === "whole,none,broken" && document.querySelectorAll(".cover img[hidden]").length === 2`)
+	if got, want := evaluate[string](s, tab, covers), `[["whole",true,true,112,112],["none",false,true,112,112],["broken",false,true,112,112]]`; got != want {
 		t.Errorf("title, whether cover and placeholder are there, and the size are %s, want %s", got, want)
 	}
-	s.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-	s.sees(tab, `document.body.classList.contains("stale")`)
-	if got := script[string](s, tab, `(() => {
+	s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	s.waitFor(tab, `document.body.classList.contains("stale")`)
+	if got := evaluate[string](s, tab, `(() => {
 		for (let e = document.querySelector(".cover img"); e; e = e.parentElement) {
 			const style = getComputedStyle(e);
 			if (style.opacity !== "1" || style.animationName !== "none" || style.filter !== "none") return e.outerHTML;
@@ -71,19 +71,19 @@ func TestPage_ACoverThatIsMissingOrBrokenHasAPlaceholderAndArtIsLeftAlone(t *tes
 	}
 }
 
-func TestPage_NothingInSightShifts(t *testing.T) {
+func TestPage_HasNoLayoutShift(t *testing.T) {
 	for name, size := range map[string][2]int64{"phone": {360, 640}, "desktop": {1280, 800}} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, listener(1, "one", 10), listener(2, "two", 20))
-			tab := s.open(size[0], size[1], `window.shifts = [];
+			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+			tab := s.openTab(size[0], size[1], `window.shifts = [];
 				new PerformanceObserver((list) => list.getEntries().forEach((e) => e.value && shifts.push(...e.sources.map((s) => s.node?.nodeName))))
 					.observe({ type: "layout-shift", buffered: true });`)
-			s.sees(tab, titles+` === "one,two"`)
-			s.put(listener(3, "three", 30))
-			s.sees(tab, titles+` === "one,two,three"`)
-			s.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-			s.sees(tab, `document.body.classList.contains("stale")`)
-			got := script[string](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(shifts.join()), 100)))`)
+			s.waitFor(tab, titles+` === "one,two"`)
+			s.put(newEntry(3, "three", 30))
+			s.waitFor(tab, titles+` === "one,two,three"`)
+			s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+			s.waitFor(tab, `document.body.classList.contains("stale")`)
+			got := evaluate[string](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(shifts.join()), 100)))`)
 			if got != "" {
 				t.Errorf("these moved: %s", got)
 			}
@@ -91,14 +91,14 @@ func TestPage_NothingInSightShifts(t *testing.T) {
 	}
 }
 
-func TestPage_TargetsAreLargeEnoughAndTheFocusIsSeen(t *testing.T) {
-	s := newStage(t, listener(1, "one", 10))
-	tab := s.open(320, 640, "")
-	s.sees(tab, titles+` === "one"`)
+func TestPage_TargetsAreLargeEnoughAndTheFocusIsVisible(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10))
+	tab := s.openTab(320, 640, "")
+	s.waitFor(tab, titles+` === "one"`)
 	if err := chromedp.Do(tab, chromedp.KeyEvent(kb.Tab)); err != nil {
 		t.Fatal(err)
 	}
-	got := script[map[string]any](s, tab, `(() => {
+	got := evaluate[map[string]any](s, tab, `(() => {
 		const a = document.activeElement, box = a.getBoundingClientRect(), style = getComputedStyle(a);
 		return { name: a.nodeName, width: box.width, height: box.height, ring: style.outlineStyle, ringWidth: parseFloat(style.outlineWidth),
 			wide: document.documentElement.scrollWidth };
@@ -109,12 +109,12 @@ func TestPage_TargetsAreLargeEnoughAndTheFocusIsSeen(t *testing.T) {
 	}
 }
 
-func TestPage_ALineHasTheDirectionOfItsLettersAndBeginsWhereTheOthersDo(t *testing.T) {
-	arabic := listener(1, "أغنية المساء!", 10)
-	s := newStage(t, arabic)
-	tab := s.open(1280, 800, "")
-	s.sees(tab, `document.querySelector("#board h2")?.textContent.length > 3`)
-	got := script[map[string]any](s, tab, `(() => {
+func TestPage_LinesHaveTheirTextDirectionAndAlign(t *testing.T) {
+	arabic := newEntry(1, "أغنية المساء!", 10)
+	s := newPageTest(t, arabic)
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, `document.querySelector("#board h2")?.textContent.length > 3`)
+	got := evaluate[map[string]any](s, tab, `(() => {
 		const left = (e) => { const r = document.createRange(); r.selectNodeContents(e); return Math.round(r.getBoundingClientRect().left); };
 		const title = document.querySelector("h2"), artist = document.querySelector(".artist");
 		return { title: getComputedStyle(title).direction, artist: getComputedStyle(artist).direction, apart: Math.abs(left(title) - left(artist)) };
@@ -137,19 +137,19 @@ const safari15 = `
 	for (const name of ["map", "filter", "take", "drop", "flatMap", "reduce", "toArray", "forEach", "some", "every", "find"]) delete Iterator.prototype[name];`
 
 func TestPage_WorksWithoutWhatSafari15Lacks(t *testing.T) {
-	s := newStage(t, listener(1, "one", 10), listener(2, "two", 20))
-	tab := s.open(390, 844, safari15)
-	s.sees(tab, titles+` === "one,two"`)
-	s.put(listener(2, "second", 0))
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+	tab := s.openTab(390, 844, safari15)
+	s.waitFor(tab, titles+` === "one,two"`)
+	s.put(newEntry(2, "second", 0))
 	s.remove(1)
-	s.put(listener(3, "three", 30))
-	s.sees(tab, titles+` === "second,three"`)
-	if script[bool](s, tab, `"canParse" in URL || "timeout" in AbortSignal`) {
+	s.put(newEntry(3, "three", 30))
+	s.waitFor(tab, titles+` === "second,three"`)
+	if evaluate[bool](s, tab, `"canParse" in URL || "timeout" in AbortSignal`) {
 		t.Error("the browser has what it was to lack: the test shows nothing")
 	}
 }
 
-func TestPage_NamesTheFaultThatItIs(t *testing.T) {
+func TestPage_ShowsTheKindOfError(t *testing.T) {
 	const lost, fault = "The board cannot be reached right now. Trying again.", "This page has a fault and cannot show the board. Please reload it."
 	body := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
@@ -167,23 +167,23 @@ func TestPage_NamesTheFaultThatItIs(t *testing.T) {
 		"the answer has no envelope": {body(`null`), lost, "one"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, listener(1, "one", 10))
-			tab := s.open(1280, 800, "")
-			s.sees(tab, titles+` === "one"`)
-			s.answers(tt.answer)
-			s.sees(tab, `document.getElementById("status").textContent === "`+tt.says+`" && `+titles+` === "`+tt.cards+`"`)
-			s.answers(nil)
-			s.sees(tab, `document.getElementById("status").textContent === "One person is listening." && `+titles+` === "one"`)
+			s := newPageTest(t, newEntry(1, "one", 10))
+			tab := s.openTab(1280, 800, "")
+			s.waitFor(tab, titles+` === "one"`)
+			s.setAnswer(tt.answer)
+			s.waitFor(tab, `document.getElementById("status").textContent === "`+tt.says+`" && `+titles+` === "`+tt.cards+`"`)
+			s.setAnswer(nil)
+			s.waitFor(tab, `document.getElementById("status").textContent === "One person is listening." && `+titles+` === "one"`)
 		})
 	}
 }
 
-func TestPage_ShowsNobodyAfterTenSecondsWithoutNews(t *testing.T) {
-	s := newStage(t, listener(1, "one", 10))
-	tab := s.open(1280, 800, `window.later = 0; const now = Date.now; Date.now = () => now() + later;`)
-	s.sees(tab, titles+` === "one"`)
-	s.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-	s.sees(tab, `document.body.classList.contains("stale")`)
-	script[any](s, tab, `window.later = 10001`)
-	s.sees(tab, titles+` === ""`)
+func TestPage_ClearsTheBoardAfterTenSecondsWithoutAnAnswer(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10))
+	tab := s.openTab(1280, 800, `window.later = 0; const now = Date.now; Date.now = () => now() + later;`)
+	s.waitFor(tab, titles+` === "one"`)
+	s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	s.waitFor(tab, `document.body.classList.contains("stale")`)
+	evaluate[any](s, tab, `window.later = 10001`)
+	s.waitFor(tab, titles+` === ""`)
 }

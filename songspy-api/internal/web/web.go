@@ -43,7 +43,7 @@ func Files() ([]File, error) {
 // Policy is the page's Content-Security-Policy: its own scripts, styles and
 // API, and pictures from any https address or the origins given, which are
 // those of a simulated provider.
-func Policy(pictures ...string) string {
+func ContentSecurityPolicy(pictures ...string) string {
 	var images strings.Builder
 	images.WriteString("img-src https: data:")
 	for _, p := range pictures {

@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
-func TestFiles_AreSmallAndNeedNobodyElse(t *testing.T) {
+func TestFiles_AreSmallAndLoadNothingElse(t *testing.T) {
 	files, err := Files()
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestFiles_AreSmallAndNeedNobodyElse(t *testing.T) {
 	}
 }
 
-func TestFiles_ShowWhatTheyAreToldAsTextOnly(t *testing.T) {
+func TestFiles_ShowDataAsTextOnly(t *testing.T) {
 	files, err := Files()
 	if err != nil {
 		t.Fatal(err)
@@ -41,14 +41,14 @@ func TestFiles_ShowWhatTheyAreToldAsTextOnly(t *testing.T) {
 	}
 }
 
-func TestPage_KnowsHowMuchOfTheBoardItShowsAndForHowLong(t *testing.T) {
+func TestPage_HasTheLimitsOfTheBoard(t *testing.T) {
 	script, err := files.ReadFile("page/board.js")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, rule := range []string{
-		fmt.Sprintf("const most = %d;", board.Size),
-		fmt.Sprintf("const trust = %d;", board.Mistrust.Milliseconds()),
+		fmt.Sprintf("const most = %d;", board.MaxEntries),
+		fmt.Sprintf("const trust = %d;", board.StaleAfter.Milliseconds()),
 		"Date.now() - heard > trust) show([])",
 	} {
 		if !strings.Contains(string(script), rule) {
@@ -76,12 +76,12 @@ func TestFiles_UseNoSyntaxThatSafari15Lacks(t *testing.T) {
 	}
 }
 
-func TestPolicy_AdmitsPicturesOfASimulatedProviderByOriginAlone(t *testing.T) {
+func TestContentSecurityPolicy_AllowsImagesOfASimulatedProviderByOrigin(t *testing.T) {
 	for given, want := range map[string]string{
 		"http://127.0.0.1:8090/spotify/accounts/authorize": "img-src https: data: http://127.0.0.1:8090;",
 		"nonsense": "img-src https: data:;",
 	} {
-		if got := Policy(given); !strings.Contains(got, want) || strings.Contains(got, "unsafe") {
+		if got := ContentSecurityPolicy(given); !strings.Contains(got, want) || strings.Contains(got, "unsafe") {
 			t.Errorf("%s: %s", given, got)
 		}
 	}

@@ -4,27 +4,27 @@ import "fmt"
 
 // bounds are what the service has to keep; 0: no bound.
 type bounds struct {
-	calls                    float64 // times those of the plain sweep
-	perDay                   float64 // calls a listener and day
-	provable, all            float64
-	followed, seen           float64
-	notPlayed, doubles       float64 // shares of what is claimed; no double is allowed where its share is 0
-	polls                    bool    // those of an hour: see worstHour
-	withProbable, precision  float64 // of probable plays
-	p50, p90, start, onBoard float64
-	throttled                float64 // calls of one account that are refused in a week
-	dark                     float64 // seconds without a successful call of one account
+	calls                       float64 // times those of the plain sweep
+	perDay                      float64 // calls a listener and day
+	provable, all               float64
+	followed, seen              float64
+	notPlayed, duplicates       float64 // shares of what is claimed; no double is allowed where its share is 0
+	polls                       bool    // those of an hour: see worstHour
+	withProbable, precision     float64 // of probable plays
+	p50, p90, startOff, onBoard float64
+	rateLimited                 float64 // calls of one account that are refused in a week
+	longestOutage               float64 // seconds without a successful call of one account
 }
 
 // boundsFor are those that were set for a population.
 func boundsFor(population string) (bounds, bool) {
 	switch population {
 	case "regular":
-		return bounds{calls: 1.08, provable: 0.999, all: 0.99, notPlayed: 0.001, p50: 3, p90: 45, start: 2, onBoard: 0.9}, true
+		return bounds{calls: 1.08, provable: 0.999, all: 0.99, notPlayed: 0.001, p50: 3, p90: 45, startOff: 2, onBoard: 0.9}, true
 	case "restless":
 		return bounds{calls: 1.12, p90: 100}, true
 	case "awkward":
-		return bounds{followed: 0.998, seen: 0.988, notPlayed: 0.003, doubles: 0.0005, polls: true}, true
+		return bounds{followed: 0.998, seen: 0.988, notPlayed: 0.003, duplicates: 0.0005, polls: true}, true
 	default:
 		return bounds{}, false
 	}
@@ -32,7 +32,7 @@ func boundsFor(population string) (bounds, bool) {
 
 // wholeBounds are those of the service where history lists only plays that reached
 // their end.
-func wholeBounds(population string) (bounds, bool) {
+func wholePlaysBounds(population string) (bounds, bool) {
 	switch population {
 	case "regular":
 		return bounds{calls: 1.12, all: 0.985, withProbable: 0.99, precision: 0.75, notPlayed: 0.001}, true
@@ -45,34 +45,34 @@ func wholeBounds(population string) (bounds, bool) {
 
 // sparingBounds are those of the service that is given 300 calls a listener and
 // day for regular listeners.
-var sparingBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
+var limitedBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
 
 // quotaBounds are those of the policies with a quota that has to be learned.
 var quotaBounds = map[string]bounds{
-	quotaRegular: {provable: 0.999, all: 0.97, throttled: 1, dark: 15 * 60},
-	quotaLively:  {all: 0.95},
+	regularQuotaPolicy: {provable: 0.999, all: 0.97, rateLimited: 1, longestOutage: 15 * 60},
+	livelyQuotaPolicy:  {all: 0.95},
 }
 
 // judge lists the bounds that the service missed.
-func (r *report) judge() []string {
+func (r *report) checkBounds() []string {
 	missed := []string{}
 	if b, some := boundsFor(r.Population); some {
-		missed = append(missed, r.judgeRow(service, b)...)
+		missed = append(missed, r.checkPolicy(servicePolicy, b)...)
 	}
-	if b, some := wholeBounds(r.Population); some {
-		missed = append(missed, r.judgeRow(whole, b)...)
+	if b, some := wholePlaysBounds(r.Population); some {
+		missed = append(missed, r.checkPolicy(wholePlaysPolicy, b)...)
 	}
 	if r.Population == "regular" {
-		missed = append(missed, r.judgeRow(sparing, sparingBounds)...)
+		missed = append(missed, r.checkPolicy(limitedPolicy, limitedBounds)...)
 	}
-	for _, name := range []string{quotaRegular, quotaLively} {
-		missed = append(missed, r.judgeRow(name, quotaBounds[name])...)
+	for _, name := range []string{regularQuotaPolicy, livelyQuotaPolicy} {
+		missed = append(missed, r.checkPolicy(name, quotaBounds[name])...)
 	}
 	return missed
 }
 
-func (r *report) judgeRow(name string, b bounds) (missed []string) {
-	f, there := r.row(name)
+func (r *report) checkPolicy(name string, b bounds) (missed []string) {
+	res, there := r.result(name)
 	if !there {
 		return nil
 	}
@@ -81,29 +81,29 @@ func (r *report) judgeRow(name string, b bounds) (missed []string) {
 			missed = append(missed, name+": "+fmt.Sprintf(format, args...))
 		}
 	}
-	miss(b.perDay, f.PerDay > b.perDay, "%.1f calls a listener and day; at most %.0f are wanted", f.PerDay, b.perDay)
-	if plain, ok := r.row(policies()[0].name); ok {
-		times := f.PerDay / plain.PerDay
+	miss(b.perDay, res.CallsPerUserDay > b.perDay, "%.1f calls a listener and day; at most %.0f are wanted", res.CallsPerUserDay, b.perDay)
+	if plain, ok := r.result(policies()[0].name); ok {
+		times := res.CallsPerUserDay / plain.CallsPerUserDay
 		miss(b.calls, times > b.calls, "%.3f times the plain sweep's calls; at most %.2f are wanted", times, b.calls)
 	}
-	miss(b.provable, f.Provable.ratio() < b.provable, "recall of provable plays is %v", f.Provable)
-	miss(b.all, f.Plays.ratio() < b.all, "recall of all plays is %v", f.Plays)
-	miss(b.followed, f.Followed.ratio() < b.followed, "recall of plays that polls followed or history lists is %v", f.Followed)
-	miss(b.seen, f.Seen.ratio() < b.seen, "recall of plays that a poll saw is %v", f.Seen)
-	doubled := float64(f.Doubles) / max(1, float64(f.Claimed))
-	miss(1, doubled > b.doubles, "%d plays are doubled", f.Doubles)
-	miss(b.withProbable, f.WithProbable.ratio() < b.withProbable, "recall of all plays with the probable ones is %v", f.WithProbable)
-	miss(b.precision, f.Probable.ratio() < b.precision, "only %v of the probable plays were played", f.Probable)
-	untrue := float64(f.NotPlayed) / max(1, float64(f.Claimed))
+	miss(b.provable, res.Provable.ratio() < b.provable, "recall of provable plays is %v", res.Provable)
+	miss(b.all, res.Plays.ratio() < b.all, "recall of all plays is %v", res.Plays)
+	miss(b.followed, res.Followed.ratio() < b.followed, "recall of plays that polls followed or history lists is %v", res.Followed)
+	miss(b.seen, res.Seen.ratio() < b.seen, "recall of plays that a poll saw is %v", res.Seen)
+	doubled := float64(res.Duplicates) / max(1, float64(res.Claimed))
+	miss(1, doubled > b.duplicates, "%d plays are doubled", res.Duplicates)
+	miss(b.withProbable, res.WithProbable.ratio() < b.withProbable, "recall of all plays with the probable ones is %v", res.WithProbable)
+	miss(b.precision, res.Probable.ratio() < b.precision, "only %v of the probable plays were played", res.Probable)
+	untrue := float64(res.NotPlayed) / max(1, float64(res.Claimed))
 	miss(b.notPlayed, untrue > b.notPlayed, "%.3f %% of the plays claimed were not", 100*untrue)
-	if b.polls && f.Excess > 0 {
-		missed = append(missed, fmt.Sprintf("%s: a player costs %d polls more in an hour than %d and %d for each play that began", name, f.Excess, pollsAnHour, pollsAPlay))
+	if b.polls && res.ExcessPolls > 0 {
+		missed = append(missed, fmt.Sprintf("%s: a player costs %d polls more in an hour than %d and %d for each play that began", name, res.ExcessPolls, pollsPerHour, pollsPerPlay))
 	}
-	miss(b.p50, f.Delay[0] > b.p50, "half of the plays take more than %.1f s to the board", f.Delay[0])
-	miss(b.p90, f.Delay[1] > b.p90, "a tenth of the plays take more than %.1f s to the board", f.Delay[1])
-	miss(b.start, f.StartOff[1] > b.start, "one start in twenty is off by more than %.1f s", f.StartOff[1])
-	miss(b.throttled, f.MostThrottled > b.throttled, "%.1f calls of an account are refused in a week", f.MostThrottled)
-	miss(b.dark, f.Dark > b.dark, "no call of an account succeeds for %.0f s", f.Dark)
-	miss(b.onBoard, f.OnBoard < b.onBoard, "only %.1f %% of the playing time is on the board", 100*f.OnBoard)
+	miss(b.p50, res.Delay[0] > b.p50, "half of the plays take more than %.1f s to the board", res.Delay[0])
+	miss(b.p90, res.Delay[1] > b.p90, "a tenth of the plays take more than %.1f s to the board", res.Delay[1])
+	miss(b.startOff, res.StartOff[1] > b.startOff, "one start in twenty is off by more than %.1f s", res.StartOff[1])
+	miss(b.rateLimited, res.MaxRateLimited > b.rateLimited, "%.1f calls of an account are refused in a week", res.MaxRateLimited)
+	miss(b.longestOutage, res.LongestOutage > b.longestOutage, "no call of an account succeeds for %.0f s", res.LongestOutage)
+	miss(b.onBoard, res.OnBoard < b.onBoard, "only %.1f %% of the playing time is on the board", 100*res.OnBoard)
 	return missed
 }

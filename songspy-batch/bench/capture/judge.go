@@ -10,65 +10,67 @@ import (
 )
 
 // enough is how much of a play must have sounded for recall to ask for it.
-const enough = 30 * time.Second
+const minListened = 30 * time.Second
 
 // judge holds what was stored and shown against what was played.
-func (r *record) judge(plays []stored) row {
-	f := row{
-		Policy: r.policy.name, Looks: r.db.looks, Histories: r.db.histories, Calls: r.db.looks + r.db.histories,
-		Refused: r.db.refused, personDays: float64(r.people * r.days), Excess: math.MinInt,
-		MostThrottled: float64(r.db.throttled) * 7 / float64(r.days), Dark: r.db.dark.Seconds(),
+func (r *policyRun) judge(plays []storedPlay) result {
+	res := result{
+		Policy: r.policy.name, Polls: r.db.polls, HistoryFetches: r.db.historyFetches, Calls: r.db.polls + r.db.historyFetches,
+		Refused: r.db.refused, personDays: float64(r.people * r.days), ExcessPolls: math.MinInt,
+		MaxRateLimited: float64(r.db.rateLimited) * 7 / float64(r.days), LongestOutage: r.db.longestOutage.Seconds(),
 	}
-	byPerson := make([][]stored, r.people)
+	byPerson := make([][]storedPlay, r.people)
 	for _, p := range plays {
 		byPerson[p.person] = append(byPerson[p.person], p)
 	}
 	for person := range r.people {
-		truth := r.sim.Truth(person, r.from.Add(-before), r.to.Add(after))
-		v := verdict{row: &f, from: r.from, to: r.to, truth: truth, plays: byPerson[person], seen: r.db.people[person], person: person, explain: r.explain}
-		v.history()
-		v.board()
-		f.Excess = max(f.Excess, v.worstHour())
+		truth := r.sim.Truth(person, r.from.Add(-defaultWarmUp), r.to.Add(coolDown))
+		v := userVerdict{result: &res, from: r.from, to: r.to, truth: truth, plays: byPerson[person], seen: r.db.people[person], person: person, explain: r.explain}
+		v.checkHistory()
+		v.checkBoard()
+		res.ExcessPolls = max(res.ExcessPolls, v.worstPollExcess())
 	}
-	f.sum()
-	return f
+	res.finish()
+	return res
 }
 
 // verdict judges one person.
-type verdict struct {
-	*row
+type userVerdict struct {
+	*result
 	from, to time.Time
 	truth    []sim.Play
-	plays    []stored
-	seen     seen
+	plays    []storedPlay
+	seen     observations
 	person   int
 	explain  bool
 }
 
 // measured reports whether something that began then is measured.
-func (v verdict) measured(start time.Time) bool { return !start.Before(v.from) && start.Before(v.to) }
+func (v userVerdict) isMeasured(start time.Time) bool {
+	return !start.Before(v.from) && start.Before(v.to)
+}
 
 // history judges the stored plays.
-func (v *verdict) history() {
-	m, probable := v.matched()
+func (v *userVerdict) checkHistory() {
+	m, probable := v.matchPlays()
 	for i, t := range v.truth {
-		if !v.measured(t.Start) {
+		if !v.isMeasured(t.Start) {
 			continue
 		}
 		j := m.stored[i]
-		if asked := knowable(t) && t.Listened >= enough; asked {
-			v.Plays.add(j >= 0)
-			v.WithProbable.add(j >= 0 || probable[i])
-			if seen := v.looked(t); seen || !t.InHistory.IsZero() {
-				v.Provable.add(j >= 0)
+		if wanted := isObservable(t) && t.Listened >= minListened; wanted {
+			v.Plays.observe(j >= 0)
+			v.WithProbable.observe(j >= 0 || probable[i])
+			if seen := v.wasPolled(t); seen || !t.ListedAt.IsZero() {
+				v.Provable.observe(j >= 0)
 				if j < 0 {
-					v.tell("lost", t.Track.URI, t.Start, t.End)
+					v.explainPlay("lost", t.Track.URI, t.Start, t.End)
 				}
 				if seen {
-					v.Seen.add(j >= 0)
+					v.Seen.observe(j >= 0)
 				}
-				if !t.InHistory.IsZero() || v.followed(i) {
-					v.Followed.add(j >= 0)
+				if !t.ListedAt.IsZero() || v.followed(i) {
+					v.Followed.observe(j >= 0)
 				}
 			}
 		}
@@ -77,38 +79,38 @@ func (v *verdict) history() {
 		}
 		p := v.plays[j]
 		v.Claimed++
-		if !songspy.Counts(t.Listened.Milliseconds(), t.Track.Duration.Milliseconds()) {
+		if !songspy.IsCounted(t.Listened.Milliseconds(), t.Track.Duration.Milliseconds()) {
 			v.NotPlayed++
-			v.tell("hardly played", p.uri, p.start, p.end)
+			v.explainPlay("hardly played", p.uri, p.start, p.end)
 		}
 		v.startOff = append(v.startOff, p.start.Sub(t.Start).Abs())
 		v.listenedOff = append(v.listenedOff, (p.listened - t.Listened).Abs())
 	}
-	for _, j := range m.doubles {
-		if v.measured(v.plays[j].start) {
+	for _, j := range m.duplicates {
+		if v.isMeasured(v.plays[j].start) {
 			v.Claimed++
-			v.Doubles++
+			v.Duplicates++
 			p := v.plays[j]
-			v.tell("doubled", p.uri, p.start, p.end)
+			v.explainPlay("doubled", p.uri, p.start, p.end)
 		}
 	}
 	for _, j := range m.invented {
-		if v.measured(v.plays[j].start) {
+		if v.isMeasured(v.plays[j].start) {
 			v.Claimed++
 			v.NotPlayed++
 			p := v.plays[j]
-			v.tell("not played", p.uri, p.start, p.end)
+			v.explainPlay("not played", p.uri, p.start, p.end)
 		}
 	}
 }
 
 // matched pairs the real plays with the proven ones, and says which of the others
 // a probable play tells of. What a probable play tells of besides is judged here.
-func (v *verdict) matched() (m matched, probable []bool) {
-	var proven, likely []stored
+func (v *userVerdict) matchPlays() (m matchResult, probable []bool) {
+	var proven, probables []storedPlay
 	for _, p := range v.plays {
 		if p.probable {
-			likely = append(likely, p)
+			probables = append(probables, p)
 		} else {
 			proven = append(proven, p)
 		}
@@ -122,17 +124,17 @@ func (v *verdict) matched() (m matched, probable []bool) {
 		}
 	}
 	probable = make([]bool, len(v.truth))
-	right := make([]bool, len(likely))
-	for i, j := range match(left, likely).stored {
-		if j >= 0 && v.truth[i].Listened >= enough {
+	right := make([]bool, len(probables))
+	for i, j := range match(left, probables).stored {
+		if j >= 0 && v.truth[i].Listened >= minListened {
 			probable[i], right[j] = true, true
 		}
 	}
-	for j, p := range likely {
-		if v.measured(p.start) {
-			v.Probable.add(right[j])
+	for j, p := range probables {
+		if v.isMeasured(p.start) {
+			v.Probable.observe(right[j])
 			if !right[j] {
-				v.tell("probable, and not played", p.uri, p.start, p.end)
+				v.explainPlay("probable, and not played", p.uri, p.start, p.end)
 			}
 		}
 	}
@@ -140,51 +142,51 @@ func (v *verdict) matched() (m matched, probable []bool) {
 }
 
 // knowable reports whether anybody but the person can ever know of a play.
-func knowable(t sim.Play) bool { return !t.Private && listed(t.Track.Kind) }
+func isObservable(t sim.Play) bool { return !t.Private && isListedKind(t.Track.Kind) }
 
-func listed(k sim.Kind) bool {
+func isListedKind(k sim.Kind) bool {
 	return k == sim.KindTrack || k == sim.KindEpisode || k == sim.KindLocal
 }
 
 // looked reports whether a look was answered with the play.
-func (v verdict) looked(t sim.Play) bool {
-	i, _ := slices.BinarySearchFunc(v.seen.looks, t.Start, time.Time.Compare)
-	return i < len(v.seen.looks) && v.seen.looks[i].Before(t.End) && !t.Offline
+func (v userVerdict) wasPolled(t sim.Play) bool {
+	i, _ := slices.BinarySearchFunc(v.seen.shownPolls, t.Start, time.Time.Compare)
+	return i < len(v.seen.shownPolls) && v.seen.shownPolls[i].Before(t.End) && !t.Offline
 }
 
 // followed reports whether polls saw a play sound for 30 s, or saw it and the
 // play that began where it reached its end.
-func (v verdict) followed(i int) bool {
+func (v userVerdict) followed(i int) bool {
 	t := v.truth[i]
-	first, _ := slices.BinarySearchFunc(v.seen.looks, t.Start, time.Time.Compare)
-	after, _ := slices.BinarySearchFunc(v.seen.looks, t.End, time.Time.Compare)
+	first, _ := slices.BinarySearchFunc(v.seen.shownPolls, t.Start, time.Time.Compare)
+	after, _ := slices.BinarySearchFunc(v.seen.shownPolls, t.End, time.Time.Compare)
 	if t.Offline || first == after {
 		return false
 	}
-	from, to := v.seen.looks[first], v.seen.looks[after-1]
-	var sounded time.Duration
-	for _, part := range sounding(t) {
-		sounded += max(0, earlier(part.to, to).Sub(later(part.from, from)))
+	from, to := v.seen.shownPolls[first], v.seen.shownPolls[after-1]
+	var playedFor time.Duration
+	for _, part := range playingIntervals(t) {
+		playedFor += max(0, earlier(part.to, to).Sub(later(part.from, from)))
 	}
-	if sounded >= enough {
+	if playedFor >= minListened {
 		return true
 	}
 	const seamless = 5 * time.Second
-	return t.Complete && i+1 < len(v.truth) && v.truth[i+1].Start.Sub(t.End) <= seamless && listed(v.truth[i+1].Track.Kind) && v.looked(v.truth[i+1])
+	return t.Complete && i+1 < len(v.truth) && v.truth[i+1].Start.Sub(t.End) <= seamless && isListedKind(v.truth[i+1].Track.Kind) && v.wasPolled(v.truth[i+1])
 }
 
 // What a player may cost in any hour.
 const (
-	pollsAnHour = 24
-	pollsAPlay  = 3
+	pollsPerHour = 24
+	pollsPerPlay = 3
 )
 
 // worstHour is by how much the polls of an hour exceed what they may be, in the
 // worst hour that begins with a poll.
-func (v verdict) worstHour() int {
+func (v userVerdict) worstPollExcess() int {
 	worst := math.MinInt
 	for i, from := range v.seen.polls {
-		if !v.measured(from) {
+		if !v.isMeasured(from) {
 			continue
 		}
 		until := from.Add(time.Hour)
@@ -195,28 +197,28 @@ func (v verdict) worstHour() int {
 				began++
 			}
 		}
-		worst = max(worst, after-i-pollsAnHour-pollsAPlay*began)
+		worst = max(worst, after-i-pollsPerHour-pollsPerPlay*began)
 	}
 	return worst
 }
 
 // board judges what viewers saw of what the provider shows.
-func (v verdict) board() {
+func (v userVerdict) checkBoard() {
 	for i, t := range v.truth {
-		if !v.measured(t.Start) || !knowable(t) || t.Offline {
+		if !v.isMeasured(t.Start) || !isObservable(t) || t.Offline {
 			continue
 		}
-		var anew time.Time // a board entry that began before tells of the former play
+		var restartedAfter time.Time // a board entry that began before tells of the former play
 		if i > 0 && v.truth[i-1].Track.URI == t.Track.URI {
 			former := v.truth[i-1].Start
-			anew = former.Add(t.Start.Sub(former) / 2)
+			restartedAfter = former.Add(t.Start.Sub(former) / 2)
 		}
-		if at, ok := v.shownAt(t, anew); ok {
+		if at, ok := v.shownAt(t, restartedAfter); ok {
 			v.delay = append(v.delay, at.Sub(t.Start))
 		} else {
-			v.Unshown++
+			v.NeverShown++
 		}
-		for _, part := range sounding(t) {
+		for _, part := range playingIntervals(t) {
 			v.playing += part.to.Sub(part.from)
 			v.onBoard += v.shownFor(t.Track.URI, part)
 		}
@@ -224,11 +226,11 @@ func (v verdict) board() {
 }
 
 // shownAt is when the board first showed a play.
-func (v verdict) shownAt(t sim.Play, anew time.Time) (time.Time, bool) {
-	i, _ := slices.BinarySearchFunc(v.seen.shown, t.Start, func(s shown, at time.Time) int { return s.from.Compare(at) })
+func (v userVerdict) shownAt(t sim.Play, restartedAfter time.Time) (time.Time, bool) {
+	i, _ := slices.BinarySearchFunc(v.seen.shown, t.Start, func(s boardState, at time.Time) int { return s.from.Compare(at) })
 	for ; i < len(v.seen.shown) && v.seen.shown[i].from.Before(t.End); i++ {
 		s := v.seen.shown[i]
-		if s.plays(t.Track.URI) && (s.playing.StartedAt.After(anew) || i == 0 || !v.seen.shown[i-1].plays(t.Track.URI)) {
+		if s.plays(t.Track.URI) && (s.playing.StartedAt.After(restartedAfter) || i == 0 || !v.seen.shown[i-1].plays(t.Track.URI)) {
 			return s.from, true
 		}
 	}
@@ -236,8 +238,8 @@ func (v verdict) shownAt(t sim.Play, anew time.Time) (time.Time, bool) {
 }
 
 // shownFor is for how long of a stretch the board showed the track as playing.
-func (v verdict) shownFor(uri string, part stretch) (total time.Duration) {
-	i, _ := slices.BinarySearchFunc(v.seen.shown, part.from, func(s shown, at time.Time) int { return s.from.Compare(at) })
+func (v userVerdict) shownFor(uri string, part interval) (total time.Duration) {
+	i, _ := slices.BinarySearchFunc(v.seen.shown, part.from, func(s boardState, at time.Time) int { return s.from.Compare(at) })
 	for i = max(0, i-1); i < len(v.seen.shown) && v.seen.shown[i].from.Before(part.to); i++ {
 		s := v.seen.shown[i]
 		until := s.playing.ShownUntil()
@@ -251,19 +253,19 @@ func (v verdict) shownFor(uri string, part stretch) (total time.Duration) {
 	return total
 }
 
-func (s shown) plays(uri string) bool {
+func (s boardState) plays(uri string) bool {
 	return s.playing.State == songspy.PlayerPlaying && s.playing.TrackURI == uri
 }
 
 // stretch is a time during which a play sounds.
-type stretch struct{ from, to time.Time }
+type interval struct{ from, to time.Time }
 
-func sounding(t sim.Play) []stretch {
+func playingIntervals(t sim.Play) []interval {
 	pause := t.Start.Add(t.PauseAfter)
 	if t.PauseFor == 0 || !pause.Before(t.End) {
-		return []stretch{{t.Start, t.End}}
+		return []interval{{t.Start, t.End}}
 	}
-	return []stretch{{t.Start, pause}, {pause.Add(t.PauseFor), later(t.End, pause.Add(t.PauseFor))}}
+	return []interval{{t.Start, pause}, {pause.Add(t.PauseFor), later(t.End, pause.Add(t.PauseFor))}}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -25,61 +25,61 @@ func played(t sim.Track, from, to int) sim.Play {
 	return sim.Play{Track: t, Start: at(from), End: at(to), Listened: at(to).Sub(at(from))}
 }
 
-func kept(uri string, from, to int) stored {
-	return stored{uri: uri, start: at(from), end: at(to), listened: at(to).Sub(at(from))}
+func storedAs(uri string, from, to int) storedPlay {
+	return storedPlay{uri: uri, start: at(from), end: at(to), listened: at(to).Sub(at(from))}
 }
 
 // judged judges one person of whom that was stored and shown.
-func judged(truth []sim.Play, plays []stored, s seen) row {
-	f := row{personDays: 1}
-	v := verdict{row: &f, from: at(0), to: at(10_000), truth: truth, plays: plays, seen: s}
-	v.history()
-	v.board()
-	f.sum()
-	return f
+func resultOf(truth []sim.Play, plays []storedPlay, s observations) result {
+	res := result{personDays: 1}
+	v := userVerdict{result: &res, from: at(0), to: at(10_000), truth: truth, plays: plays, seen: s}
+	v.checkHistory()
+	v.checkBoard()
+	res.finish()
+	return res
 }
 
-func TestWhatWasStoredTwiceIsADoubleAndWhatNobodyPlayedIsNot(t *testing.T) {
+func TestAPlayStoredTwiceIsADuplicateAndAnInventedOneIsNot(t *testing.T) {
 	t.Parallel()
 	a, b := song("a", 200), song("b", 200)
 	truth := []sim.Play{played(a, 0, 200), played(b, 200, 400)}
-	f := judged(truth, []stored{kept(a.URI, 0, 200), kept(a.URI, 3, 190), kept(b.HistoryURI, 200, 400), kept("spotify:track:c", 400, 600)}, seen{})
-	if f.Doubles != 1 || f.NotPlayed != 1 || f.Claimed != 4 || f.Plays != (share{2, 2}) {
-		t.Errorf("%+v", f)
+	res := resultOf(truth, []storedPlay{storedAs(a.URI, 0, 200), storedAs(a.URI, 3, 190), storedAs(b.HistoryURI, 200, 400), storedAs("spotify:track:c", 400, 600)}, observations{})
+	if res.Duplicates != 1 || res.NotPlayed != 1 || res.Claimed != 4 || res.Plays != (fraction{2, 2}) {
+		t.Errorf("%+v", res)
 	}
 }
 
-func TestEachRoundOfALoopIsMatchedWithItsOwnPlay(t *testing.T) {
+func TestEachRepeatIsMatchedWithItsOwnPlay(t *testing.T) {
 	t.Parallel()
 	a := song("a", 200)
 	truth := []sim.Play{played(a, 0, 200), played(a, 200, 400), played(a, 400, 600)}
-	f := judged(truth, []stored{kept(a.URI, 401, 600), kept(a.URI, 1, 200)}, seen{})
-	if f.Plays != (share{3, 2}) || f.Doubles != 0 || !slices.Equal(f.StartOff, []float64{1, 1}) {
-		t.Errorf("%+v", f)
+	res := resultOf(truth, []storedPlay{storedAs(a.URI, 401, 600), storedAs(a.URI, 1, 200)}, observations{})
+	if res.Plays != (fraction{3, 2}) || res.Duplicates != 0 || !slices.Equal(res.StartOff, []float64{1, 1}) {
+		t.Errorf("%+v", res)
 	}
 }
 
-func TestAClaimOfASongThatWasLeftAtOnceIsNotPlayed(t *testing.T) {
+func TestAStoredPlayOfASkippedSongCountsAsNotPlayed(t *testing.T) {
 	t.Parallel()
 	a := song("a", 200)
-	f := judged([]sim.Play{played(a, 0, 22)}, []stored{kept(a.URI, 0, 40)}, seen{})
-	if f.NotPlayed != 1 || f.Plays.Of != 0 {
-		t.Errorf("%+v", f)
+	res := resultOf([]sim.Play{played(a, 0, 22)}, []storedPlay{storedAs(a.URI, 0, 40)}, observations{})
+	if res.NotPlayed != 1 || res.Plays.Total != 0 {
+		t.Errorf("%+v", res)
 	}
 }
 
-func TestProvableIsWhatALookOrHistoryCouldShow(t *testing.T) {
+func TestProvable_IsWhatAPollOrHistoryCouldShow(t *testing.T) {
 	t.Parallel()
 	a, b, c, d := song("a", 200), song("b", 200), song("c", 200), song("d", 200)
 	told, private := played(b, 200, 400), played(d, 600, 800)
-	told.InHistory, private.Private = at(500), true
-	f := judged([]sim.Play{played(a, 0, 200), told, played(c, 400, 600), private}, []stored{kept(a.URI, 0, 200)}, seen{looks: []time.Time{at(100)}})
-	if f.Plays != (share{3, 1}) || f.Provable != (share{2, 1}) || f.Seen != (share{1, 1}) {
-		t.Errorf("%+v", f)
+	told.ListedAt, private.Private = at(500), true
+	res := resultOf([]sim.Play{played(a, 0, 200), told, played(c, 400, 600), private}, []storedPlay{storedAs(a.URI, 0, 200)}, observations{shownPolls: []time.Time{at(100)}})
+	if res.Plays != (fraction{3, 1}) || res.Provable != (fraction{2, 1}) || res.Seen != (fraction{1, 1}) {
+		t.Errorf("%+v", res)
 	}
 }
 
-func TestFollowedIsWhatPollsSawForLongEnoughOrToASeamlessEnd(t *testing.T) {
+func TestFollowed_NeedsLongEnoughPollsOrASeamlessEnd(t *testing.T) {
 	complete := func(p sim.Play) sim.Play { p.Complete = true; return p }
 	a, b := song("a", 200), song("b", 200)
 	paused := played(a, 0, 200)
@@ -99,9 +99,9 @@ func TestFollowedIsWhatPollsSawForLongEnoughOrToASeamlessEnd(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			v := verdict{truth: tt.truth}
+			v := userVerdict{truth: tt.truth}
 			for _, poll := range tt.polls {
-				v.seen.looks = append(v.seen.looks, at(poll))
+				v.seen.shownPolls = append(v.seen.shownPolls, at(poll))
 			}
 			if got := v.followed(0); got != tt.want {
 				t.Errorf("followed: %t, want %t", got, tt.want)
@@ -110,43 +110,43 @@ func TestFollowedIsWhatPollsSawForLongEnoughOrToASeamlessEnd(t *testing.T) {
 	}
 }
 
-func TestTheWorstHourIsFoundWhereverItBegins(t *testing.T) {
-	v := verdict{from: at(0), to: at(10_000), truth: []sim.Play{played(song("a", 200), 3000, 3200)}}
+func TestWorstPollExcess_IsFoundWhereverTheHourBegins(t *testing.T) {
+	v := userVerdict{from: at(0), to: at(10_000), truth: []sim.Play{played(song("a", 200), 3000, 3200)}}
 	for s := 2000; s < 5600; s += 100 {
 		v.seen.polls = append(v.seen.polls, at(s))
 	}
-	if got := v.worstHour(); got != 36-24-3 {
+	if got := v.worstPollExcess(); got != 36-24-3 {
 		t.Errorf("the worst hour exceeds by %d, want 9", got)
 	}
 }
 
 // showing is a board entry that begins with its song and lasts as it does.
-func showing(t sim.Track, since, start, end int) shown {
+func showing(t sim.Track, since, start, end int) boardState {
 	ends := at(end)
-	return shown{at(since), songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: t.URI, StartedAt: at(start), EndsAt: &ends}}
+	return boardState{at(since), songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: t.URI, StartedAt: at(start), EndsAt: &ends}}
 }
 
-func TestTheBoardIsMeasuredFromStartToFirstSightAndForAsLongAsItIsRight(t *testing.T) {
+func TestTheBoardIsMeasuredByDelayAndByCorrectTime(t *testing.T) {
 	t.Parallel()
 	a, b := song("a", 200), song("b", 200)
 	truth := []sim.Play{played(a, 0, 100), played(b, 100, 300), played(b, 300, 500)}
-	f := judged(truth, nil, seen{shown: []shown{showing(a, 20, 0, 200), showing(b, 150, 100, 300), showing(b, 302, 300, 500)}})
-	if want := []float64{20, 50, 50}; !slices.Equal(f.Delay, want) {
-		t.Errorf("from start to board %v, want %v", f.Delay, want)
+	res := resultOf(truth, nil, observations{shown: []boardState{showing(a, 20, 0, 200), showing(b, 150, 100, 300), showing(b, 302, 300, 500)}})
+	if want := []float64{20, 50, 50}; !slices.Equal(res.Delay, want) {
+		t.Errorf("from start to board %v, want %v", res.Delay, want)
 	}
 	// 80 of a's 100 s, 150 of b's first 200; its second 200 in full, because
 	// the first entry's grace bridges to the next.
-	if want := 430.0 / 500; f.OnBoard != want {
-		t.Errorf("%v of the time on the board, want %v", f.OnBoard, want)
+	if want := 430.0 / 500; res.OnBoard != want {
+		t.Errorf("%v of the time on the board, want %v", res.OnBoard, want)
 	}
 }
 
-func TestAPauseIsNoPlayingTime(t *testing.T) {
+func TestAPauseDoesNotCountAsPlayingTime(t *testing.T) {
 	t.Parallel()
 	p := played(song("a", 200), 0, 260)
 	p.PauseAfter, p.PauseFor = 100*time.Second, 60*time.Second
 	var total time.Duration
-	for _, part := range sounding(p) {
+	for _, part := range playingIntervals(p) {
 		total += part.to.Sub(part.from)
 	}
 	if total != 200*time.Second {
@@ -154,7 +154,7 @@ func TestAPauseIsNoPlayingTime(t *testing.T) {
 	}
 }
 
-func TestPercentilesAreValuesThatWereMeasured(t *testing.T) {
+func TestPercentilesAreMeasuredValues(t *testing.T) {
 	t.Parallel()
 	if got := percentiles([]time.Duration{4 * time.Second, time.Second, 3 * time.Second, 2 * time.Second}, 50, 90, 25); !slices.Equal(got, []float64{2, 4, 1}) {
 		t.Errorf("%v", got)

@@ -26,7 +26,7 @@ import (
 )
 
 // floor is the seed's promise: the longest time between two looks.
-const floor = 3 * time.Minute
+const pollInterval = 3 * time.Minute
 
 type options struct {
 	people     int
@@ -57,22 +57,22 @@ func main() {
 	}}, nil, nil)
 }
 
-func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
-	f.IntVar(&o.people, "people", 200, "how many people listen")
-	f.IntVar(&o.accounts, "accounts", 20, "how many developer accounts, of five people each, are measured with a quota that they have to learn")
-	f.IntVar(&o.days, "days", 7, "how many days are measured")
-	f.Uint64Var(&o.seed, "seed", 1, "what everything that is left to chance follows from")
-	f.StringVar(&o.population, "population", "regular", "how they listen: regular, restless, awkward, or another of the simulator's")
-	f.StringVar(&o.only, "only", "", "measure only the policy of this name, or those whose names contain it")
-	f.StringVar(&o.history, "history", listsBoth, "what history lists: partial plays too (partial), only those that reached their end (whole), or each in rows of its own (both)")
-	f.BoolVar(&o.explain, "explain", false, "say on stderr what was played, asked and stored around each play that is lost, doubled or was not played")
-	f.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged")
-	if err := f.Parse(args); err != nil {
+func readOptions(res *flag.FlagSet, args []string) (o options, err error) {
+	res.IntVar(&o.people, "people", 200, "how many people listen")
+	res.IntVar(&o.accounts, "accounts", 20, "how many developer accounts, of five people each, are measured with a quota that they have to learn")
+	res.IntVar(&o.days, "days", 7, "how many days are measured")
+	res.Uint64Var(&o.seed, "seed", 1, "what everything that is left to chance follows from")
+	res.StringVar(&o.population, "population", "regular", "how they listen: regular, restless, awkward, or another of the simulator's")
+	res.StringVar(&o.only, "only", "", "measure only the policy of this name, or those whose names contain it")
+	res.StringVar(&o.history, "history", listsBoth, "what history lists: partial plays too (partial), only those that reached their end (whole), or each in rows of its own (both)")
+	res.BoolVar(&o.explain, "explain", false, "say on stderr what was played, asked and stored around each play that is lost, doubled or was not played")
+	res.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged")
+	if err := res.Parse(args); err != nil {
 		return o, err
 	}
 	switch {
-	case f.NArg() > 0:
-		return o, fmt.Errorf("there is no argument %q", f.Arg(0))
+	case res.NArg() > 0:
+		return o, fmt.Errorf("there is no argument %q", res.Arg(0))
 	case o.people < 1 || o.people > 100_000:
 		return o, fmt.Errorf("-people is %d; choose 1 to 100,000", o.people)
 	case o.accounts < 1 || o.accounts > 10_000:
@@ -82,16 +82,16 @@ func readOptions(f *flag.FlagSet, args []string) (o options, err error) {
 	case !slices.Contains([]string{listsPartial, listsWhole, listsBoth}, o.history):
 		return o, fmt.Errorf("-history is %q; choose partial, whole or both", o.history)
 	case len(chosenPolicies(o.only, o.history)) == 0:
-		return o, fmt.Errorf("no policy is called %q; one is called %q", o.only, service)
+		return o, fmt.Errorf("no policy is called %q; one is called %q", o.only, servicePolicy)
 	}
-	o.habits, err = sim.HabitsOf(o.population)
+	o.habits, err = sim.HabitsByName(o.population)
 	return o, err
 }
 
 // measure runs every policy that is chosen, and writes the report.
 func measure(t *testing.T, o options, to io.Writer) {
 	chosen := chosenPolicies(o.only, o.history)
-	rows := make([]row, len(chosen))
+	rows := make([]result, len(chosen))
 	t.Run("policies", func(t *testing.T) { // ends when all of them have
 		for i, p := range chosen {
 			switch {
@@ -100,14 +100,14 @@ func measure(t *testing.T, o options, to io.Writer) {
 			case !p.oracle:
 				t.Run(p.name, func(t *testing.T) {
 					t.Parallel()
-					rows[i] = (&record{options: o, policy: p}).run(t)
+					rows[i] = (&policyRun{options: o, policy: p}).run(t)
 				})
 			}
 		}
 	})
 	for i, p := range chosen {
 		if p.oracle { // spends what the service spent
-			t.Run(p.name, func(t *testing.T) { rows[i] = (&record{options: o, policy: p, calls: serviceCalls(rows)}).run(t) })
+			t.Run(p.name, func(t *testing.T) { rows[i] = (&policyRun{options: o, policy: p, calls: serviceCalls(rows)}).run(t) })
 		}
 	}
 	if t.Failed() {
@@ -124,21 +124,21 @@ func measure(t *testing.T, o options, to io.Writer) {
 
 // measureAccounts measures a policy with a quota: many accounts by themselves,
 // whose figures are pooled.
-func measureAccounts(t *testing.T, o options, p policy) row {
-	habits, err := sim.HabitsOf(p.population)
+func measureAccounts(t *testing.T, o options, p policy) result {
+	habits, err := sim.HabitsByName(p.population)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := make([]row, o.accounts)
+	rows := make([]result, o.accounts)
 	t.Run("accounts", func(t *testing.T) {
 		for i := range rows {
 			its := o
-			its.people, its.population, its.habits, its.seed = onAccount, p.population, habits, o.seed+uint64(i)<<32
+			its.people, its.population, its.habits, its.seed = usersPerAccount, p.population, habits, o.seed+uint64(i)<<32
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				rows[i] = (&record{options: its, policy: p}).run(t)
+				rows[i] = (&policyRun{options: its, policy: p}).run(t)
 			})
 		}
 	})
-	return pool(rows)
+	return combine(rows)
 }

@@ -15,7 +15,7 @@ type policy struct {
 	// oracle asks at the moments that tell most, by the truth.
 	oracle bool
 	// whole has history list only plays that reached their end; else it lists partial plays too.
-	whole bool
+	wholePlays bool
 	// perDay is how many calls a listener and day the app's budget allows; 0: no bound.
 	perDay int
 	// quota is how many calls the provider allows each developer account in 24
@@ -28,43 +28,43 @@ type policy struct {
 
 const (
 	// onAccount is how many people link through one account that has a quota.
-	onAccount = 5
+	usersPerAccount = 5
 	// publicQuota is the quota that a public report has seen.
-	publicQuota = 1144
+	reportedQuota = 1144
 	// learning is how long everything runs before a policy with a quota is measured.
-	learning = 48 * time.Hour
+	quotaWarmUp = 48 * time.Hour
 )
 
 // before is how long everything runs before it is measured.
-func (p policy) before() time.Duration {
+func (p policy) warmUp() time.Duration {
 	if p.quota > 0 {
-		return learning
+		return quotaWarmUp
 	}
-	return before
+	return defaultWarmUp
 }
 
 const (
-	service = "this service"
-	sparing = service + " at 300 calls a day"
-	oracle  = "oracle, looks alone"
+	servicePolicy = "this service"
+	limitedPolicy = servicePolicy + " at 300 calls a day"
+	oraclePolicy  = "oracle, looks alone"
 	// whole is the service where history lists only plays that reached their end.
-	whole = service + ", whole plays listed"
+	wholePlaysPolicy = servicePolicy + ", whole plays listed"
 	// The accounts whose quota has to be learned.
-	quotaRegular = "regular people, an unknown quota"
-	quotaLively  = "lively people, an unknown quota"
+	regularQuotaPolicy = "regular people, an unknown quota"
+	livelyQuotaPolicy  = "lively people, an unknown quota"
 )
 
 // policies are the table's rows.
 func policies() []policy {
 	return []policy{
-		{name: "plain 3-minute sweep", interval: floor},
+		{name: "plain 3-minute sweep", interval: pollInterval},
 		{name: "30-second poll", interval: 30 * time.Second},
-		{name: service, interval: floor, planned: true},
-		{name: sparing, interval: floor, planned: true, perDay: 300},
-		{name: whole, interval: floor, planned: true, whole: true},
-		{name: oracle, oracle: true},
-		{name: quotaRegular, interval: floor, planned: true, quota: publicQuota, population: "regular"},
-		{name: quotaLively, interval: floor, planned: true, quota: publicQuota, population: "lively"},
+		{name: servicePolicy, interval: pollInterval, planned: true},
+		{name: limitedPolicy, interval: pollInterval, planned: true, perDay: 300},
+		{name: wholePlaysPolicy, interval: pollInterval, planned: true, wholePlays: true},
+		{name: oraclePolicy, oracle: true},
+		{name: regularQuotaPolicy, interval: pollInterval, planned: true, quota: reportedQuota, population: "regular"},
+		{name: livelyQuotaPolicy, interval: pollInterval, planned: true, quota: reportedQuota, population: "lively"},
 	}
 }
 
@@ -79,7 +79,7 @@ const (
 // they are, with the history that is chosen.
 func chosenPolicies(only, history string) (chosen []policy) {
 	for _, p := range policies() {
-		if history == listsPartial && p.whole || history == listsWhole && p.planned && !p.whole {
+		if history == listsPartial && p.wholePlays || history == listsWhole && p.planned && !p.wholePlays {
 			continue
 		}
 		if p.name == only {
@@ -93,9 +93,9 @@ func chosenPolicies(only, history string) (chosen []policy) {
 }
 
 // serviceCalls is how many calls the service spent, 0 if it was not measured.
-func serviceCalls(rows []row) int {
+func serviceCalls(rows []result) int {
 	for _, r := range rows {
-		if r.Policy == service {
+		if r.Policy == servicePolicy {
 			return r.Calls
 		}
 	}

@@ -13,25 +13,25 @@ import (
 )
 
 // small is a run that is done in a second.
-func small(t *testing.T) options {
+func smallOptions(t *testing.T) options {
 	t.Helper()
-	habits, err := sim.HabitsOf("regular")
+	habits, err := sim.HabitsByName("regular")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return options{people: 6, days: 1, seed: 7, population: "regular", bounds: true, habits: habits}
 }
 
-func TestTheSeedDecidesEverything(t *testing.T) {
+func TestTheSeedDecidesAllResults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many hours of virtual time: make test-days runs them")
 	}
 	t.Parallel()
-	o := small(t)
-	once := (&record{options: o, policy: named(t, service)}).run(t)
-	again := (&record{options: o, policy: named(t, service)}).run(t)
+	o := smallOptions(t)
+	once := (&policyRun{options: o, policy: policyNamed(t, servicePolicy)}).run(t)
+	again := (&policyRun{options: o, policy: policyNamed(t, servicePolicy)}).run(t)
 	once.Seconds, again.Seconds = 0, 0
-	if once.Looks == 0 || once.Refused > 0 || once.Plays.Is == 0 {
+	if once.Polls == 0 || once.Refused > 0 || once.Plays.Count == 0 {
 		t.Fatalf("nothing was measured: %+v", once)
 	}
 	if !reflect.DeepEqual(once, again) {
@@ -39,23 +39,23 @@ func TestTheSeedDecidesEverything(t *testing.T) {
 	}
 }
 
-func TestTheOracleSeesSoonerAndTheServiceSoonerThanThePlainSweep(t *testing.T) {
+func TestTheOracleIsFasterThanTheServiceAndThatThanFixedPolling(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many hours of virtual time: make test-days runs them")
 	}
 	t.Parallel()
-	o := small(t)
+	o := smallOptions(t)
 	var delays []float64
-	for _, name := range []string{"plain 3-minute sweep", service, oracle} {
-		f := (&record{options: o, policy: named(t, name)}).run(t)
-		if len(delays) > 0 && f.Delay[0] >= delays[len(delays)-1] {
-			t.Errorf("%s takes %v s to the board, the policy before it %v", name, f.Delay[0], delays[len(delays)-1])
+	for _, name := range []string{"plain 3-minute sweep", servicePolicy, oraclePolicy} {
+		res := (&policyRun{options: o, policy: policyNamed(t, name)}).run(t)
+		if len(delays) > 0 && res.Delay[0] >= delays[len(delays)-1] {
+			t.Errorf("%s takes %v s to the board, the policy before it %v", name, res.Delay[0], delays[len(delays)-1])
 		}
-		delays = append(delays, f.Delay[0])
+		delays = append(delays, res.Delay[0])
 	}
 }
 
-func named(t *testing.T, name string) policy {
+func policyNamed(t *testing.T, name string) policy {
 	t.Helper()
 	for _, p := range policies() {
 		if p.name == name {
@@ -71,24 +71,24 @@ func TestABudgetIsKept(t *testing.T) {
 		t.Skip("many hours of virtual time: make test-days runs them")
 	}
 	t.Parallel()
-	o := small(t)
-	f := (&record{options: o, policy: named(t, sparing)}).run(t)
-	if f.PerDay > 300 || f.PerDay < 200 || f.Refused > 0 {
-		t.Errorf("%.1f calls a listener and day of 300, %d refused", f.PerDay, f.Refused)
+	o := smallOptions(t)
+	res := (&policyRun{options: o, policy: policyNamed(t, limitedPolicy)}).run(t)
+	if res.CallsPerUserDay > 300 || res.CallsPerUserDay < 200 || res.Refused > 0 {
+		t.Errorf("%.1f calls a listener and day of 300, %d refused", res.CallsPerUserDay, res.Refused)
 	}
-	if free := (&record{options: o, policy: named(t, service)}).run(t); f.Provable.ratio() < free.Provable.ratio()-0.02 {
-		t.Errorf("of provable plays %v are recalled, %v without a budget", f.Provable, free.Provable)
+	if free := (&policyRun{options: o, policy: policyNamed(t, servicePolicy)}).run(t); res.Provable.ratio() < free.Provable.ratio()-0.02 {
+		t.Errorf("of provable plays %v are recalled, %v without a budget", res.Provable, free.Provable)
 	}
 }
 
 func TestTheReportEndsInOneLineOfJSON(t *testing.T) {
 	t.Parallel()
-	f := row{Policy: service, personDays: 1, Calls: 600}
-	f.sum()
-	plain := row{Policy: policies()[0].name, personDays: 1, Calls: 480}
-	plain.sum()
+	res := result{Policy: servicePolicy, personDays: 1, Calls: 600}
+	res.finish()
+	plain := result{Policy: policies()[0].name, personDays: 1, Calls: 480}
+	plain.finish()
 	var out bytes.Buffer
-	r := newReport(small(t), []row{plain, f})
+	r := newReport(smallOptions(t), []result{plain, res})
 	if err := r.write(&out); err != nil {
 		t.Fatal(err)
 	}
@@ -102,13 +102,13 @@ func TestTheReportEndsInOneLineOfJSON(t *testing.T) {
 	}
 }
 
-func TestWithoutBoundsTheReportSaysThatNothingWasJudged(t *testing.T) {
+func TestWithoutBoundsTheReportSaysNotJudged(t *testing.T) {
 	t.Parallel()
-	f := row{Policy: service, personDays: 1, Calls: 600}
-	f.sum()
-	o := small(t)
+	res := result{Policy: servicePolicy, personDays: 1, Calls: 600}
+	res.finish()
+	o := smallOptions(t)
 	o.bounds = false
-	r := newReport(o, []row{f})
+	r := newReport(o, []result{res})
 	var out bytes.Buffer
 	if err := r.write(&out); err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestWithoutBoundsTheReportSaysThatNothingWasJudged(t *testing.T) {
 	}
 }
 
-func TestOptionsThatCannotBeAreNamed(t *testing.T) {
+func TestInvalidOptionsAreNamed(t *testing.T) {
 	t.Parallel()
 	for flags, want := range map[string]string{
 		"-people 0":          "-people is 0",
@@ -128,9 +128,9 @@ func TestOptionsThatCannotBeAreNamed(t *testing.T) {
 		"more":               `"more"`,
 		"-only nothing":      `"nothing"`,
 	} {
-		f := flag.NewFlagSet("capture", flag.ContinueOnError)
-		f.SetOutput(io.Discard)
-		if _, err := readOptions(f, strings.Fields(flags)); err == nil || !strings.Contains(err.Error(), want) {
+		res := flag.NewFlagSet("capture", flag.ContinueOnError)
+		res.SetOutput(io.Discard)
+		if _, err := readOptions(res, strings.Fields(flags)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want it to name %s", flags, err, want)
 		}
 	}
@@ -140,24 +140,24 @@ func TestAnUnknownQuotaIsLearned(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many hours of virtual time: make test-days runs them")
 	}
-	o := small(t)
+	o := smallOptions(t)
 	o.accounts = 1
-	for _, name := range []string{quotaRegular, quotaLively} {
-		var f row
-		t.Run(name, func(t *testing.T) { f = measureAccounts(t, o, named(t, name)) })
-		if f.Accounts != 1 || f.Calls > publicQuota || f.Calls < publicQuota/2 || f.MostThrottled > 0 {
-			t.Errorf("%s: %d calls on the third day, %.0f refused", name, f.Calls, f.MostThrottled)
+	for _, name := range []string{regularQuotaPolicy, livelyQuotaPolicy} {
+		var res result
+		t.Run(name, func(t *testing.T) { res = measureAccounts(t, o, policyNamed(t, name)) })
+		if res.Accounts != 1 || res.Calls > reportedQuota || res.Calls < reportedQuota/2 || res.MaxRateLimited > 0 {
+			t.Errorf("%s: %d calls on the third day, %.0f refused", name, res.Calls, res.MaxRateLimited)
 		}
-		if f.Plays.Of == 0 || f.Plays.ratio() < 0.9 || f.Dark > 30*60 {
-			t.Errorf("%s: %v of all plays are recalled, dark for %.0f s", name, f.Plays, f.Dark)
+		if res.Plays.Total == 0 || res.Plays.ratio() < 0.9 || res.LongestOutage > 30*60 {
+			t.Errorf("%s: %v of all plays are recalled, dark for %.0f s", name, res.Plays, res.LongestOutage)
 		}
 	}
 }
 
 func TestBoundsOfAQuotaAreJudged(t *testing.T) {
-	f := row{Policy: quotaRegular, personDays: 1, Accounts: 20, MostThrottled: 2, Dark: 1000}
-	f.sum()
-	missed := strings.Join(newReport(small(t), []row{f}).Missed, "; ")
+	res := result{Policy: regularQuotaPolicy, personDays: 1, Accounts: 20, MaxRateLimited: 2, LongestOutage: 1000}
+	res.finish()
+	missed := strings.Join(newReport(smallOptions(t), []result{res}).Missed, "; ")
 	for _, want := range []string{"2.0 calls of an account are refused in a week", "no call of an account succeeds for 1000 s"} {
 		if !strings.Contains(missed, want) {
 			t.Errorf("missed is %q, want it to hold %q", missed, want)

@@ -15,65 +15,65 @@ import (
 
 // witness is the store, with what viewers could see of it, and the calls that
 // were answered.
-type witness struct {
+type recordingStore struct {
 	*store.Store
 	from, to time.Time
 	explain  bool
 
-	mu        sync.Mutex
-	people    []seen
-	looks     int // in the time that is measured
-	histories int
-	refused   int
-	throttled int       // of those refused, by 429
-	answered  time.Time // when a call last succeeded
-	dark      time.Duration
+	mu             sync.Mutex
+	people         []observations
+	polls          int // in the time that is measured
+	historyFetches int
+	refused        int
+	rateLimited    int       // of those refused, by 429
+	lastSuccess    time.Time // when a call last succeeded
+	longestOutage  time.Duration
 }
 
 // seen is what is remembered of one person.
-type seen struct {
-	shown []shown
-	looks []time.Time // that showed a player
-	polls []time.Time // all of them
-	asked []asking    // all calls; only to be explained
+type observations struct {
+	shown      []boardState
+	shownPolls []time.Time // that showed a player
+	polls      []time.Time // all of them
+	calls      []apiCall   // all calls; only to be explained
 }
 
 // shown is what viewers saw of a person from a time on.
-type shown struct {
+type boardState struct {
 	from    time.Time
 	playing songspy.NowPlaying
 }
 
 // called is told of every call to the simulator.
-func (w *witness) called(c sim.Call) {
+func (w *recordingStore) recordCall(c sim.Call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	const ok = 200
-	look := c.Endpoint.String() == "currently-playing"
-	if look && c.Status == ok {
-		w.people[c.Person].looks = append(w.people[c.Person].looks, c.At)
+	isPoll := c.Endpoint.String() == "currently-playing"
+	if isPoll && c.Status == ok {
+		w.people[c.Person].shownPolls = append(w.people[c.Person].shownPolls, c.At)
 	}
-	if look {
+	if isPoll {
 		w.people[c.Person].polls = append(w.people[c.Person].polls, c.At)
 	}
 	if w.explain {
-		w.people[c.Person].asked = append(w.people[c.Person].asked, asking{c.At, !look, c.Status})
+		w.people[c.Person].calls = append(w.people[c.Person].calls, apiCall{c.At, !isPoll, c.Status})
 	}
 	if c.Status >= 200 && c.Status < 300 {
-		if c.At.After(w.from) && w.answered.Before(w.to) {
-			w.dark = max(w.dark, earlier(c.At, w.to).Sub(later(w.answered, w.from)))
+		if c.At.After(w.from) && w.lastSuccess.Before(w.to) {
+			w.longestOutage = max(w.longestOutage, earlier(c.At, w.to).Sub(later(w.lastSuccess, w.from)))
 		}
-		w.answered = c.At
+		w.lastSuccess = c.At
 	}
 	if c.Status == 429 && !c.At.Before(w.from) && c.At.Before(w.to) {
-		w.throttled++
+		w.rateLimited++
 	}
 	switch {
 	case c.At.Before(w.from) || !c.At.Before(w.to):
-	case look:
-		w.looks++
+	case isPoll:
+		w.polls++
 	case c.Endpoint.String() == "recently-played":
-		w.histories++
+		w.historyFetches++
 	}
 	if c.Status >= 400 || c.Status == 0 {
 		w.refused++
@@ -81,18 +81,18 @@ func (w *witness) called(c sim.Call) {
 }
 
 // WriteListening writes, and notes what viewers see from then on.
-func (w *witness) WriteListening(ctx context.Context, hearings []songspy.Hearing) ([]songspy.Written, error) {
-	written, err := w.Store.WriteListening(ctx, hearings)
+func (w *recordingStore) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
+	written, err := w.Store.WritePlaybackUpdates(ctx, updates)
 	if err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	for i, h := range hearings {
+	for i, h := range updates {
 		if h.Visible && !written[i].Dropped && written[i].Err == nil {
 			p := &w.people[h.Playing.UserID-1]
-			p.shown = append(p.shown, shown{now, h.Playing})
+			p.shown = append(p.shown, boardState{now, h.Playing})
 		}
 	}
 	return written, nil
@@ -100,24 +100,24 @@ func (w *witness) WriteListening(ctx context.Context, hearings []songspy.Hearing
 
 // WaitForChange waits for news of links. Here nobody links or leaves, and
 // SQLite would be asked five times a second, millions of times a week.
-func (w *witness) WaitForChange(ctx context.Context, _ int64) error {
+func (w *recordingStore) WaitForChange(ctx context.Context, _ int64) error {
 	due.Wait(ctx, time.Hour)
 	return ctx.Err()
 }
 
 // stored is a play as the database holds it.
-type stored struct {
+type storedPlay struct {
 	person     int
 	uri, isrc  string
 	start, end time.Time
 	listened   time.Duration
 	source     songspy.PlaySource
 	probable   bool
-	heardAt    time.Time // by history; zero: it has not told of it
+	playedAt   time.Time // by history; zero: it has not told of it
 }
 
 // storedPlays reads every play from the file.
-func storedPlays(path string) (plays []stored, err error) {
+func storedPlays(path string) (plays []storedPlay, err error) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		return nil, err
@@ -131,16 +131,16 @@ func storedPlays(path string) (plays []stored, err error) {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var s stored
+		var s storedPlay
 		var user, start, end, listened int64
-		var heard sql.NullInt64
-		if err := rows.Scan(&user, &s.uri, &s.isrc, &start, &end, &listened, &s.source, &s.probable, &heard); err != nil {
+		var playedAt sql.NullInt64
+		if err := rows.Scan(&user, &s.uri, &s.isrc, &start, &end, &listened, &s.source, &s.probable, &playedAt); err != nil {
 			return nil, err
 		}
 		s.person, s.listened = int(user)-1, time.Duration(listened)*time.Millisecond
 		s.start, s.end = time.UnixMicro(start).UTC(), time.UnixMicro(end).UTC()
-		if heard.Valid {
-			s.heardAt = time.UnixMicro(heard.Int64).UTC()
+		if playedAt.Valid {
+			s.playedAt = time.UnixMicro(playedAt.Int64).UTC()
 		}
 		plays = append(plays, s)
 	}

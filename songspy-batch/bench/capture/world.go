@@ -29,36 +29,36 @@ import (
 const (
 	// before is how long everything runs before it is measured, so that no
 	// first look is.
-	before = time.Hour
+	defaultWarmUp = time.Hour
 	// after is how long it goes on, so that what is noticed late still counts:
 	// what a phone without a network played is told when history is next asked.
-	after = listening.HistoryEvery + time.Hour
+	coolDown = listening.HistoryFetchInterval + time.Hour
 	// workers bounds the looks under way; in virtual time they take none.
 	workers = 64
 )
 
 // record is one policy's run: what it was told to do, and what it saw.
-type record struct {
+type policyRun struct {
 	options
 	policy policy
 	calls  int // an oracle's allowance; 0: no bound
 
 	sim      *sim.Sim
-	db       *witness
+	db       *recordingStore
 	path     string
 	client   *spotify.Apps
 	from, to time.Time // what is measured
 }
 
 // run runs the policy in virtual time and judges it.
-func (r *record) run(t *testing.T) (figures row) {
+func (r *policyRun) run(t *testing.T) (figures result) {
 	began := time.Now()
 	r.path = filepath.Join(t.TempDir(), "songspy.db")
 	synctest.Test(t, func(t *testing.T) {
 		if err := r.build(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.live(t.Context()); err != nil {
+		if err := r.runPolicy(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if err := r.db.Close(); err != nil {
@@ -66,7 +66,7 @@ func (r *record) run(t *testing.T) (figures row) {
 		}
 	})
 	if t.Failed() {
-		return row{Policy: r.policy.name}
+		return result{Policy: r.policy.name}
 	}
 	plays, err := storedPlays(r.path)
 	if err != nil {
@@ -78,18 +78,18 @@ func (r *record) run(t *testing.T) (figures row) {
 }
 
 // build makes the world: people at the simulator who have signed up and linked.
-func (r *record) build(ctx context.Context) (err error) {
-	r.from = time.Now().Add(r.policy.before())
+func (r *policyRun) build(ctx context.Context) (err error) {
+	r.from = time.Now().Add(r.policy.warmUp())
 	r.to = r.from.Add(time.Duration(r.days) * 24 * time.Hour)
-	r.db = &witness{from: r.from, to: r.to, explain: r.explain, people: make([]seen, r.people)}
-	if r.policy.whole {
+	r.db = &recordingStore{from: r.from, to: r.to, explain: r.explain, people: make([]observations, r.people)}
+	if r.policy.wholePlays {
 		r.habits.WholeOnly = 1
 	}
 	r.sim, err = sim.New(sim.Options{
-		Seed: r.seed, People: r.people, Habits: &r.habits, Epoch: time.Now(), Observe: r.db.called,
+		Seed: r.seed, People: r.people, Habits: &r.habits, Epoch: time.Now(), Observe: r.db.recordCall,
 		// Renewals are not what is measured.
 		AccessTokenLife: time.Until(r.to.Add(24 * time.Hour)),
-		Variants:        sim.Variants{QuotaPer24h: r.policy.quota},
+		Quirks:          sim.Quirks{QuotaPer24h: r.policy.quota},
 	})
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (r *record) build(ctx context.Context) (err error) {
 		return err
 	}
 	for person := range r.people {
-		if err := r.join(ctx, person); err != nil {
+		if err := r.addUser(ctx, person); err != nil {
 			return err
 		}
 	}
@@ -119,7 +119,7 @@ func (r *record) build(ctx context.Context) (err error) {
 // userOf is the user that a person of the simulator is.
 func userOf(person int) songspy.UserID { return songspy.UserID(person + 1) }
 
-func (r *record) join(ctx context.Context, person int) error {
+func (r *policyRun) addUser(ctx context.Context, person int) error {
 	u, _, err := r.db.SignIn(ctx, songspy.GoogleProfile{Subject: fmt.Sprint(person)}, songspy.AudienceEveryone)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (r *record) join(ctx context.Context, person int) error {
 	access, refresh := r.sim.SpotifyTokens(person)
 	_, err = r.db.SaveLink(ctx, store.NewLink{
 		UserID: u.ID, App: sim.SpotifyClientID,
-		Account: songspy.Account{AccountID: fmt.Sprintf("account-%d", person)},
+		Account: songspy.SpotifyAccount{AccountID: fmt.Sprintf("account-%d", person)},
 		Grant: songspy.Grant{
 			AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh),
 			ExpiresAt: r.to.Add(24 * time.Hour), Scope: strings.Join(songspy.NeededScopes(), " "), Auth: songspy.AuthBasic,
@@ -140,21 +140,21 @@ func (r *record) join(ctx context.Context, person int) error {
 }
 
 // live lets the policy work until everything measured is over.
-func (r *record) live(ctx context.Context) error {
-	ctx, cancel := context.WithDeadline(ctx, r.to.Add(after))
+func (r *policyRun) runPolicy(ctx context.Context) error {
+	ctx, cancel := context.WithDeadline(ctx, r.to.Add(coolDown))
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { r.report(ctx); return nil })
+	group.Go(func() error { r.reportProgress(ctx); return nil })
 	if r.policy.oracle {
-		group.Go(func() error { return r.foresee(ctx) })
+		group.Go(func() error { return r.runOracle(ctx) })
 	} else {
-		r.work(ctx, group)
+		r.startPoller(ctx, group)
 	}
 	return group.Wait()
 }
 
 // work wires the batch's sweep as songspy-batch does, and runs it.
-func (r *record) work(ctx context.Context, group *errgroup.Group) {
+func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 	quiet, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	renewer := &refresh.Renewer{
 		Links: r.db, Provider: r.client, Now: time.Now, Logger: quiet, Metrics: refresh.NewMetrics(registry),
@@ -164,19 +164,19 @@ func (r *record) work(ctx context.Context, group *errgroup.Group) {
 		Interval: r.policy.interval, Spread: r.policy.planned, Workers: workers,
 		Now: time.Now, Logger: quiet, Metrics: sweep.NewMetrics(registry),
 	}
-	o.Spending = &sweep.Spending{Account: r.client.QuotaAccount, Room: r.client.QuotaRoom, Share: func() float64 { return 1 }}
+	o.Quota = &sweep.QuotaOptions{Account: r.client.QuotaAccount, Headroom: r.client.QuotaHeadroom, Share: func() float64 { return 1 }}
 	s := sweep.New(o)
-	renewer.Renewed = s.Renewed
+	renewer.OnRenewed = s.LinkRenewed
 	group.Go(func() error { s.Serve(ctx); return nil })
 	group.Go(func() error {
 		return schedule.Run(ctx, schedule.Options{Logger: quiet}, schedule.Job{
-			Name: "CurrentPlayingTrackScheduler", Every: r.policy.interval, Run: s.Plan,
+			Name: "CurrentPlayingTrackScheduler", Interval: r.policy.interval, Run: s.Plan,
 		})
 	})
 }
 
 // report says how far it is, once a virtual day.
-func (r *record) report(ctx context.Context) {
+func (r *policyRun) reportProgress(ctx context.Context) {
 	for day := 1; due.Wait(ctx, 24*time.Hour); day++ {
 		fmt.Fprintf(os.Stderr, "%s: day %d of %d is over\n", r.policy.name, day, r.days)
 	}

@@ -8,7 +8,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestASecondBatchOnASQLiteFileIsRefusedUntilTheFirstEnds(t *testing.T) {
+func TestASecondBatchOnASQLiteFileIsRefusedWhileTheFirstRuns(t *testing.T) {
 	url := songspy.Secret("sqlite:" + filepath.Join(t.TempDir(), "songspy.db"))
 	release, err := Claim(url)
 	if err != nil {
@@ -29,7 +29,7 @@ func TestASecondBatchOnASQLiteFileIsRefusedUntilTheFirstEnds(t *testing.T) {
 	}
 }
 
-func TestPostgresCarriesSeveralBatches(t *testing.T) {
+func TestPostgresAllowsSeveralBatches(t *testing.T) {
 	for range 2 {
 		if _, err := Claim("postgres://songspy@127.0.0.1/songspy"); err != nil {
 			t.Fatal(err)
@@ -37,7 +37,7 @@ func TestPostgresCarriesSeveralBatches(t *testing.T) {
 	}
 }
 
-func TestAFolderThatIsNotThereIsNamed(t *testing.T) {
+func TestAMissingFolderIsNamedInTheError(t *testing.T) {
 	_, err := Claim(songspy.Secret("sqlite:" + filepath.Join(t.TempDir(), "nowhere", "songspy.db")))
 	if err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("the fault is %v; want it to name the folder", err)

@@ -15,115 +15,115 @@ import (
 
 const (
 	// Every is the least time between two counts.
-	Every = time.Minute
+	LinkMetricsInterval = time.Minute
 	// rest is how many times as long as a count took nothing is counted: a
 	// million links, which take a second, are counted every five minutes.
-	rest = 300
+	linkMetricsRest = 300
 	// old is when a count is no longer told: none is better than a wrong one.
-	old = time.Hour
+	linkMetricsMaxAge = time.Hour
 	// within bounds a count, and so the rest after it to less than an hour.
-	within = 10 * time.Second
+	linkMetricsTimeout = 10 * time.Second
 )
 
 var (
-	links = prometheus.NewDesc("songspy_links",
+	linksDesc = prometheus.NewDesc("songspy_links",
 		"Spotify links, by state. Of several batches only one tells.", []string{"state"}, nil)
-	consent = prometheus.NewDesc("songspy_link_consent_left_seconds",
+	consentLeftDesc = prometheus.NewDesc("songspy_link_consent_left_seconds",
 		"How long the consents of the links that are asked still last, to within a day: how they lie at this moment, so not for rate().", nil, nil)
 )
 
 // edges are the days at which consents are told apart.
-var edges = []int{0, 1, 7, 14, 30, 60, 90, 120, 150, 180}
+var consentBucketDays = []int{0, 1, 7, 14, 30, 60, 90, 120, 150, 180}
 
 // Links are where links are counted.
-type Links interface {
-	LinkCensus(ctx context.Context) ([]songspy.LinkGroup, error)
+type LinkCounter interface {
+	LinkGroups(ctx context.Context) ([]songspy.LinkGroup, error)
 }
 
 // Job counts, and collects what it counted.
-type Job struct {
-	Links Links
+type LinkMetrics struct {
+	Links LinkCounter
 	// Tells says whether this is the replica that counts; nil: it is alone.
-	Tells func() bool
-	Now   func() time.Time
+	IsLeader func() bool
+	Now      func() time.Time
 
-	next time.Time // when to count again; Run's own
+	nextCount time.Time // when to count again; Run's own
 
-	mu     sync.Mutex
-	groups []songspy.LinkGroup
-	at     time.Time // of the count; zero: there is none
+	mu        sync.Mutex
+	groups    []songspy.LinkGroup
+	countedAt time.Time // of the count; zero: there is none
 }
 
 // Run counts, if it is time to.
-func (j *Job) Run(ctx context.Context) error {
-	if j.Tells != nil && !j.Tells() {
-		j.keep(nil, time.Time{})
-		j.next = time.Time{}
+func (j *LinkMetrics) Run(ctx context.Context) error {
+	if j.IsLeader != nil && !j.IsLeader() {
+		j.setGroups(nil, time.Time{})
+		j.nextCount = time.Time{}
 		return nil
 	}
 	now := j.Now()
-	if now.Before(j.next) {
+	if now.Before(j.nextCount) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := context.WithTimeout(ctx, linkMetricsTimeout)
 	defer cancel()
-	groups, err := j.Links.LinkCensus(ctx)
-	j.next = now.Add(rest * j.Now().Sub(now))
+	groups, err := j.Links.LinkGroups(ctx)
+	j.nextCount = now.Add(linkMetricsRest * j.Now().Sub(now))
 	if err != nil {
 		return err
 	}
-	j.keep(groups, now)
+	j.setGroups(groups, now)
 	return nil
 }
 
-func (j *Job) keep(groups []songspy.LinkGroup, at time.Time) {
+func (j *LinkMetrics) setGroups(groups []songspy.LinkGroup, at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.groups, j.at = groups, at
+	j.groups, j.countedAt = groups, at
 }
 
-func (j *Job) last() (groups []songspy.LinkGroup, at time.Time) {
+func (j *LinkMetrics) lastGroups() (groups []songspy.LinkGroup, at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.groups, j.at
+	return j.groups, j.countedAt
 }
 
 // Describe implements prometheus.Collector.
-func (j *Job) Describe(descs chan<- *prometheus.Desc) {
-	descs <- links
-	descs <- consent
+func (j *LinkMetrics) Describe(descs chan<- *prometheus.Desc) {
+	descs <- linksDesc
+	descs <- consentLeftDesc
 }
 
 // Collect implements prometheus.Collector.
-func (j *Job) Collect(metrics chan<- prometheus.Metric) {
-	groups, at := j.last()
+func (j *LinkMetrics) Collect(metrics chan<- prometheus.Metric) {
+	groups, at := j.lastGroups()
 	now := j.Now()
-	if now.Sub(at) > old || j.Tells != nil && !j.Tells() {
+	if now.Sub(at) > linkMetricsMaxAge || j.IsLeader != nil && !j.IsLeader() {
 		return
 	}
-	by := map[songspy.LinkState]int64{}
-	buckets := make(map[float64]uint64, len(edges))
-	for _, days := range edges {
-		buckets[seconds(days)] = 0
+	byState := map[songspy.LinkState]int64{}
+	buckets := make(map[float64]uint64, len(consentBucketDays))
+	for _, days := range consentBucketDays {
+		buckets[daysInSeconds(days)] = 0
 	}
 	count, sum := uint64(0), 0.0
 	for _, g := range groups {
-		by[g.State] += g.Links
-		if !g.State.Asked() {
+		byState[g.State] += g.Count
+		if !g.State.IsPolled() {
 			continue
 		}
 		left := g.ConsentLeft(now).Seconds()
-		count, sum = count+uint64(g.Links), sum+left*float64(g.Links)
-		for edge := range buckets {
-			if left <= edge {
-				buckets[edge] += uint64(g.Links)
+		count, sum = count+uint64(g.Count), sum+left*float64(g.Count)
+		for bound := range buckets {
+			if left <= bound {
+				buckets[bound] += uint64(g.Count)
 			}
 		}
 	}
 	for _, state := range songspy.LinkStates() {
-		metrics <- prometheus.MustNewConstMetric(links, prometheus.GaugeValue, float64(by[state]), string(state))
+		metrics <- prometheus.MustNewConstMetric(linksDesc, prometheus.GaugeValue, float64(byState[state]), string(state))
 	}
-	metrics <- prometheus.MustNewConstHistogram(consent, count, sum, buckets)
+	metrics <- prometheus.MustNewConstHistogram(consentLeftDesc, count, sum, buckets)
 }
 
-func seconds(days int) float64 { return (time.Duration(days) * 24 * time.Hour).Seconds() }
+func daysInSeconds(days int) float64 { return (time.Duration(days) * 24 * time.Hour).Seconds() }

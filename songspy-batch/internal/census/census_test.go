@@ -13,19 +13,19 @@ import (
 )
 
 // book is links that are counted.
-type book struct {
-	groups []songspy.LinkGroup
-	counts int
-	takes  func()
-	fault  error
+type fakeLinkCounter struct {
+	groups  []songspy.LinkGroup
+	counts  int
+	onCount func()
+	err     error
 }
 
-func (b *book) LinkCensus(context.Context) ([]songspy.LinkGroup, error) {
-	if b.takes != nil {
-		b.takes()
+func (b *fakeLinkCounter) LinkGroups(context.Context) ([]songspy.LinkGroup, error) {
+	if b.onCount != nil {
+		b.onCount()
 	}
-	if b.fault != nil {
-		return nil, b.fault
+	if b.err != nil {
+		return nil, b.err
 	}
 	b.counts++
 	return b.groups, nil
@@ -33,20 +33,20 @@ func (b *book) LinkCensus(context.Context) ([]songspy.LinkGroup, error) {
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-func group(state songspy.LinkState, endsOn time.Time, n int64) songspy.LinkGroup {
-	return songspy.LinkGroup{State: state, Consented: endsOn.AddDate(0, -songspy.ConsentMonths, 0), Links: n}
+func linkGroup(state songspy.LinkState, endsOn time.Time, n int64) songspy.LinkGroup {
+	return songspy.LinkGroup{State: state, ConsentedOn: endsOn.AddDate(0, -songspy.ConsentMonths, 0), Count: n}
 }
 
-func TestLinksAreToldByStateAndByHowLongTheirConsentLasts(t *testing.T) {
+func TestLinkMetrics_ReportsStatesAndRemainingConsent(t *testing.T) {
 	midnight := noon.Truncate(24 * time.Hour)
-	b := &book{groups: []songspy.LinkGroup{
-		group(songspy.LinkActive, midnight, 1),                       // over since noon
-		group(songspy.LinkActive, midnight.AddDate(0, 0, 7), 2),      // six and a half days
-		group(songspy.LinkSuspect, midnight.AddDate(0, 0, 8), 4),     // seven and a half
-		group(songspy.LinkActive, midnight.AddDate(0, 0, 170), 1000), // well
-		group(songspy.LinkReauthRequired, midnight, 8),               // is not asked
+	b := &fakeLinkCounter{groups: []songspy.LinkGroup{
+		linkGroup(songspy.LinkActive, midnight, 1),                       // over since noon
+		linkGroup(songspy.LinkActive, midnight.AddDate(0, 0, 7), 2),      // six and a half days
+		linkGroup(songspy.LinkSuspect, midnight.AddDate(0, 0, 8), 4),     // seven and a half
+		linkGroup(songspy.LinkActive, midnight.AddDate(0, 0, 170), 1000), // well
+		linkGroup(songspy.LinkReauthRequired, midnight, 8),               // is not asked
 	}}
-	j := &Job{Links: b, Now: func() time.Time { return noon }}
+	j := &LinkMetrics{Links: b, Now: func() time.Time { return noon }}
 	if n := testutil.CollectAndCount(j); n != 0 {
 		t.Errorf("%d metrics are told before anything was counted", n)
 	}
@@ -80,42 +80,42 @@ songspy_links{state="suspect"} 4
 	}
 }
 
-func TestACountCostsLittleOfTheTimeHoweverOftenItIsScraped(t *testing.T) {
-	now, tells := noon, true
-	b := &book{groups: []songspy.LinkGroup{group(songspy.LinkActive, noon, 1)}}
-	b.takes = func() { now = now.Add(time.Second) }
-	j := &Job{Links: b, Now: func() time.Time { return now }, Tells: func() bool { return tells }}
+func TestLinkMetrics_CountsRarelyHoweverOftenScraped(t *testing.T) {
+	now, leader := noon, true
+	b := &fakeLinkCounter{groups: []songspy.LinkGroup{linkGroup(songspy.LinkActive, noon, 1)}}
+	b.onCount = func() { now = now.Add(time.Second) }
+	j := &LinkMetrics{Links: b, Now: func() time.Time { return now }, IsLeader: func() bool { return leader }}
 	run := func(minutes int) {
 		t.Helper()
 		for range minutes {
-			if err := j.Run(t.Context()); err != nil && !errors.Is(err, b.fault) {
+			if err := j.Run(t.Context()); err != nil && !errors.Is(err, b.err) {
 				t.Fatal(err)
 			}
 			testutil.CollectAndCount(j)
-			now = now.Add(Every)
+			now = now.Add(LinkMetricsInterval)
 		}
 	}
 	if run(60); b.counts != 12 {
 		t.Errorf("%d counts of a second each in an hour, want 12", b.counts)
 	}
-	if tells = false; testutil.CollectAndCount(j) != 0 {
+	if leader = false; testutil.CollectAndCount(j) != 0 {
 		t.Error("a replica tells though another counts")
 	}
 	run(60)
-	if tells = true; testutil.CollectAndCount(j) != 0 || b.counts != 12 {
+	if leader = true; testutil.CollectAndCount(j) != 0 || b.counts != 12 {
 		t.Error("what was counted long ago is told again")
 	}
 	if run(1); b.counts != 13 {
 		t.Error("the replica that has come to count does not do so at its next run")
 	}
-	b.fault = errors.New("the database is away")
+	b.err = errors.New("the database is away")
 	if run(10); testutil.CollectAndCount(j) == 0 {
 		t.Error("a count is forgotten as soon as the next one fails")
 	}
 	if run(60); testutil.CollectAndCount(j) != 0 {
 		t.Error("an old count is told as if it were new")
 	}
-	b.fault, b.takes = nil, func() {}
+	b.err, b.onCount = nil, func() {}
 	b.counts = 0
 	if run(70); b.counts < 60 {
 		t.Errorf("a small instance is counted %d times in 70 minutes, want every minute", b.counts)

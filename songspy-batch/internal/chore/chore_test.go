@@ -17,50 +17,50 @@ import (
 )
 
 // sealed is things by the key that sealed them.
-type sealed struct {
-	by    map[songspy.UserID]string
-	fault error // after the first page
+type fakeSealed struct {
+	keyOf map[songspy.UserID]string
+	err   error // after the first page
 	pages int
 }
 
 // named is the things as the chore knows them.
-func (s *sealed) named(what string) Sealed {
-	return Sealed{
-		What: what, Remedy: "pray",
-		Count:  func(context.Context) (int64, error) { return int64(len(s.by)), nil },
+func (s *fakeSealed) kind(what string) SealedKind {
+	return SealedKind{
+		Name: what, Remedy: "pray",
+		Count:  func(context.Context) (int64, error) { return int64(len(s.keyOf)), nil },
 		Reseal: s.reseal,
 	}
 }
 
-func (s *sealed) reseal(_ context.Context, after songspy.UserID, limit int) (Resealed, error) {
-	if s.pages++; s.pages > 1 && s.fault != nil {
-		return Resealed{}, s.fault
+func (s *fakeSealed) reseal(_ context.Context, after songspy.UserID, limit int) (ResealResult, error) {
+	if s.pages++; s.pages > 1 && s.err != nil {
+		return ResealResult{}, s.err
 	}
-	r := Resealed{Last: after, By: map[string]int{}}
-	for _, id := range slices.Sorted(maps.Keys(s.by)) {
-		if id <= after || r.Seen == limit {
+	r := ResealResult{LastUserID: after, ByKey: map[string]int{}}
+	for _, id := range slices.Sorted(maps.Keys(s.keyOf)) {
+		if id <= after || r.Processed == limit {
 			continue
 		}
-		r.Last, r.Seen = id, r.Seen+1
-		r.By[s.by[id]]++
-		switch s.by[id] {
+		r.LastUserID, r.Processed = id, r.Processed+1
+		r.ByKey[s.keyOf[id]]++
+		switch s.keyOf[id] {
 		case "old":
-			s.by[id] = "new"
-			r.Anew++
+			s.keyOf[id] = "new"
+			r.Resealed++
 		case "lost":
-			r.Broken = append(r.Broken, id)
+			r.Undecryptable = append(r.Undecryptable, id)
 		}
 	}
 	return r, nil
 }
 
-func TestResealSaysWhatCameOfItAndWhichKeysMayGo(t *testing.T) {
-	links := &sealed{by: map[songspy.UserID]string{}}
+func TestResealReportsItsResultAndWhichKeysAreUnused(t *testing.T) {
+	links := &fakeSealed{keyOf: map[songspy.UserID]string{}}
 	for id := range songspy.UserID(450) {
-		links.by[id+1] = []string{"old", "new", "old"}[id%3]
+		links.keyOf[id+1] = []string{"old", "new", "old"}[id%3]
 	}
-	addresses := &sealed{by: map[songspy.UserID]string{3: "old"}}
-	all := []Sealed{links.named("links"), addresses.named("addresses")}
+	addresses := &fakeSealed{keyOf: map[songspy.UserID]string{3: "old"}}
+	all := []SealedKind{links.kind("links"), addresses.kind("addresses")}
 	var out, errs bytes.Buffer
 	if err := Reseal(t.Context(), all, "new", time.Now, &out, &errs); err != nil {
 		t.Fatal(err)
@@ -70,72 +70,72 @@ func TestResealSaysWhatCameOfItAndWhichKeysMayGo(t *testing.T) {
 			t.Errorf("the report does not say %q:\n%s", words, out.String())
 		}
 	}
-	links.by[7] = "lost"
+	links.keyOf[7] = "lost"
 	out.Reset()
 	if err := Reseal(t.Context(), all, "new", time.Now, &out, &errs); err == nil || !strings.Contains(out.String(), "of the users [7]") || strings.Contains(out.String(), "may go") {
 		t.Errorf("%v:\n%s", err, out.String())
 	}
 }
 
-func TestAResealThatIsStoppedSaysHowFarItCame(t *testing.T) {
-	links := &sealed{by: map[songspy.UserID]string{}, fault: errors.New("the database is down")}
+func TestAStoppedResealReportsItsProgress(t *testing.T) {
+	links := &fakeSealed{keyOf: map[songspy.UserID]string{}, err: errors.New("the database is down")}
 	for id := range songspy.UserID(300) {
-		links.by[id+1] = "old"
+		links.keyOf[id+1] = "old"
 	}
 	var out bytes.Buffer
-	if err := Reseal(t.Context(), []Sealed{links.named("links")}, "new", time.Now, &out, &out); !errors.Is(err, links.fault) || !strings.Contains(out.String(), "after 200 of 300 links") {
+	if err := Reseal(t.Context(), []SealedKind{links.kind("links")}, "new", time.Now, &out, &out); !errors.Is(err, links.err) || !strings.Contains(out.String(), "after 200 of 300 links") {
 		t.Errorf("%v:\n%s", err, out.String())
 	}
 }
 
 // hall is listeners with what Spotify's history holds of them.
-type hall struct {
-	mu       sync.Mutex
-	people   map[songspy.UserID]songspy.Listener
-	items    []songspy.HistoryItem
-	refuse   func(songspy.Secret) error
-	sealed   map[songspy.UserID]bool // whose tokens do not open
-	told     map[songspy.UserID]map[time.Time]bool
-	renewals int
+type fakeService struct {
+	mu         sync.Mutex
+	users      map[songspy.UserID]songspy.PolledUser
+	items      []songspy.HistoryItem
+	refuse     func(songspy.Secret) error
+	unreadable map[songspy.UserID]bool // whose tokens do not open
+	stored     map[songspy.UserID]map[time.Time]bool
+	renewals   int
 }
 
-func (h *hall) LinkCount(context.Context) (int64, error) { return int64(len(h.people)), nil }
+func (h *fakeService) LinkCount(context.Context) (int64, error) { return int64(len(h.users)), nil }
 
-func (h *hall) LinkMarks(_ context.Context, after songspy.UserID, limit int) (marks []songspy.LinkMark, err error) {
-	for _, id := range slices.Sorted(maps.Keys(h.people)) {
+func (h *fakeService) LinkVersions(_ context.Context, after songspy.UserID, limit int) (marks []songspy.LinkVersion, err error) {
+	for _, id := range slices.Sorted(maps.Keys(h.users)) {
 		if id > after && len(marks) < limit {
-			marks = append(marks, songspy.LinkMark{UserID: id})
+			marks = append(marks, songspy.LinkVersion{UserID: id})
 		}
 	}
 	return marks, nil
 }
 
-func (h *hall) ListenersByID(_ context.Context, ids []songspy.UserID) (found []songspy.Listener, err error) {
+func (h *fakeService) PolledUsersByID(_ context.Context, ids []songspy.UserID) (found []songspy.PolledUser, err error) {
 	for _, id := range ids {
-		if !h.sealed[id] {
-			found = append(found, h.people[id])
+		if !h.unreadable[id] {
+			found = append(found, h.users[id])
 		}
 	}
 	return found, nil
 }
 
-func (h *hall) UpdateHistory(_ context.Context, id songspy.UserID, _ int64, items []songspy.HistoryItem,
-	fn func(songspy.Kept) songspy.Reconciled,
-) (songspy.Reconciled, error) {
+func (h *fakeService) ReconcileHistory(_ context.Context, id songspy.UserID, _ int64, items []songspy.HistoryItem,
+	fn func(songspy.StoredPlays) songspy.Reconciliation,
+) (songspy.Reconciliation, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.told[id] == nil {
-		h.told[id] = map[time.Time]bool{}
+	if h.stored[id] == nil {
+		h.stored[id] = map[time.Time]bool{}
 	}
-	kept := songspy.Kept{Told: slices.Collect(maps.Keys(h.told[id]))}
+	kept := songspy.StoredPlays{ProcessedAt: slices.Collect(maps.Keys(h.stored[id]))}
 	r := fn(kept)
-	for _, f := range r.Found {
-		h.told[id][f.HeardAt] = true
+	for _, f := range r.Added {
+		h.stored[id][f.PlayedAt] = true
 	}
 	return r, nil
 }
 
-func (h *hall) RecentlyPlayed(_ context.Context, access songspy.Access, _ time.Time) ([]songspy.HistoryItem, error) {
+func (h *fakeService) RecentlyPlayed(_ context.Context, access songspy.Credentials, _ time.Time) ([]songspy.HistoryItem, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.refuse != nil {
@@ -146,34 +146,34 @@ func (h *hall) RecentlyPlayed(_ context.Context, access songspy.Access, _ time.T
 	return h.items, nil
 }
 
-func (h *hall) Renew(_ context.Context, id songspy.UserID, _ int64) (songspy.Link, error) {
+func (h *fakeService) Renew(_ context.Context, id songspy.UserID, _ int64) (songspy.Link, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.renewals++
-	l := h.people[id].Link
+	l := h.users[id].Link
 	l.AccessToken = "fresh"
 	return l, nil
 }
 
-func newHall(people int) (*hall, *Backfill) {
+func newFakeService(users int) (*fakeService, *Backfill) {
 	now := time.Now()
-	h := &hall{people: map[songspy.UserID]songspy.Listener{}, told: map[songspy.UserID]map[time.Time]bool{}}
-	for id := range songspy.UserID(people) {
-		h.people[id+1] = songspy.Listener{
+	h := &fakeService{users: map[songspy.UserID]songspy.PolledUser{}, stored: map[songspy.UserID]map[time.Time]bool{}}
+	for id := range songspy.UserID(users) {
+		h.users[id+1] = songspy.PolledUser{
 			Link:    songspy.Link{UserID: id + 1, AccessToken: "stale", CreatedAt: now.Add(-48 * time.Hour)},
-			Playing: songspy.NowPlaying{State: songspy.PlayerIdle, ObservedAt: now, ElsewhereAt: now},
+			Playing: songspy.NowPlaying{State: songspy.PlayerIdle, ObservedAt: now, OtherSeenAt: now},
 		}
 	}
 	track := songspy.Track{URI: "spotify:track:a", DurationMS: 200_000}
 	for i := range 3 {
 		h.items = append(h.items, songspy.HistoryItem{Track: track, PlayedAt: now.Add(time.Duration(-60+10*i) * time.Minute)})
 	}
-	return h, &Backfill{Listeners: h, Player: h, Renewer: h, Workers: 4, Now: time.Now, Wait: due.Wait}
+	return h, &Backfill{Users: h, Player: h, Renewer: h, Workers: 4, Now: time.Now, Wait: due.Wait}
 }
 
-func TestABackfillKeepsWhatEverybodyHeardAndASecondOneChangesNothing(t *testing.T) {
+func TestABackfillStoresAllHistoryAndASecondOneChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, b := newHall(1200)
+		h, b := newFakeService(1200)
 		h.refuse = func(access songspy.Secret) error {
 			if access == "stale" {
 				return &songspy.Error{Disposition: songspy.DispositionRenewToken}
@@ -198,17 +198,17 @@ func TestABackfillKeepsWhatEverybodyHeardAndASecondOneChangesNothing(t *testing.
 	})
 }
 
-func TestABackfillWaitsForADoorThatClosesForAWhileAndEndsAtOneThatStaysShut(t *testing.T) {
+func TestABackfillWaitsForAShortBreakAndEndsAtALongOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, b := newHall(20)
-		shut := time.Now().Add(time.Minute)
-		closed := func(songspy.Secret) error {
-			if wait := time.Until(shut); wait > 0 {
-				return &songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionAppPaused, RetryAfter: wait}
+		h, b := newFakeService(20)
+		openUntil := time.Now().Add(time.Minute)
+		whileOpen := func(songspy.Secret) error {
+			if wait := time.Until(openUntil); wait > 0 {
+				return &songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionAppBlocked, RetryAfter: wait}
 			}
 			return nil
 		}
-		h.refuse = closed
+		h.refuse = whileOpen
 		var out, errs bytes.Buffer
 		if err := b.Run(t.Context(), &out, &errs); err != nil || !strings.Contains(out.String(), "20 people asked about") {
 			t.Errorf("%v:\n%s", err, out.String())
@@ -216,7 +216,7 @@ func TestABackfillWaitsForADoorThatClosesForAWhileAndEndsAtOneThatStaysShut(t *t
 		if n := strings.Count(errs.String(), "waiting for Spotify until"); n != 1 {
 			t.Errorf("it is said %d times that Spotify is waited for, want once:\n%s", n, errs.String())
 		}
-		shut = time.Now().Add(time.Hour)
+		openUntil = time.Now().Add(time.Hour)
 		out.Reset()
 		if err := b.Run(t.Context(), &out, &errs); err == nil || !strings.Contains(err.Error(), "1h0m0s") || !strings.Contains(out.String(), "0 people asked about") {
 			t.Errorf("%v:\n%s", err, out.String())
@@ -224,16 +224,16 @@ func TestABackfillWaitsForADoorThatClosesForAWhileAndEndsAtOneThatStaysShut(t *t
 	})
 }
 
-func TestWhoCannotBeAskedAboutIsCountedByReason(t *testing.T) {
-	h, b := newHall(3)
-	h.people[2] = songspy.Listener{Link: songspy.Link{UserID: 2, AccessToken: "dead"}, Playing: h.people[2].Playing}
+func TestFailedUsersAreCountedByReason(t *testing.T) {
+	h, b := newFakeService(3)
+	h.users[2] = songspy.PolledUser{Link: songspy.Link{UserID: 2, AccessToken: "dead"}, Playing: h.users[2].Playing}
 	h.refuse = func(access songspy.Secret) error {
 		if access == "dead" {
 			return &songspy.Error{Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED", Disposition: songspy.DispositionNotRegistered}
 		}
 		return nil
 	}
-	h.sealed = map[songspy.UserID]bool{3: true}
+	h.unreadable = map[songspy.UserID]bool{3: true}
 	var out bytes.Buffer
 	err := b.Run(t.Context(), &out, &out)
 	if err == nil {

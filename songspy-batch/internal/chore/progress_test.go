@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestWithoutATerminalProgressIsALineNowAndThen(t *testing.T) {
+func TestWithoutATerminalProgressIsPrintedInLines(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	var out bytes.Buffer
 	p := newProgress(&out, "counting sheep", "sheep", 100, func() time.Time { return now })
@@ -15,9 +15,9 @@ func TestWithoutATerminalProgressIsALineNowAndThen(t *testing.T) {
 		p.add(1)
 		now = now.Add(time.Second / 2)
 	}
-	p.wait(time.Minute)
-	p.wait(time.Minute + 10*time.Millisecond) // by another worker
-	p.end()
+	p.showWait(time.Minute)
+	p.showWait(time.Minute + 10*time.Millisecond) // by another worker
+	p.finish()
 	want := `counting sheep: 21 of 100, about 38s to go
 counting sheep: 41 of 100, about 29s to go
 counting sheep: 61 of 100, about 19s to go
@@ -29,7 +29,7 @@ counting sheep: 100 of 100, waiting for Spotify until 12:01:50 UTC
 	}
 }
 
-func TestWhatIsNoTerminalIsKnown(t *testing.T) {
+func TestIsTerminal_RejectsOtherWriters(t *testing.T) {
 	file, err := os.Create(t.TempDir() + "/log")
 	if err != nil {
 		t.Fatal(err)

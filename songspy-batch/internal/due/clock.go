@@ -8,7 +8,7 @@ import (
 // Slot is the first time after now that lies at the phase within the interval,
 // counted from the Unix epoch, so that restarts do not move it. Whoever keeps
 // to their own slot stays spread from everyone else, whatever happened.
-func Slot(now time.Time, phase, interval time.Duration) time.Time {
+func NextAtPhase(now time.Time, phase, interval time.Duration) time.Time {
 	if interval <= 0 {
 		return now
 	}

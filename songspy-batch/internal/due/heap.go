@@ -17,15 +17,15 @@ func (i item[K]) before(j item[K]) bool {
 
 // byTime is a heap of items, the earliest first. container/heap would box
 // every item that goes in or out.
-type byTime[K rows.ID] []item[K]
+type itemHeap[K rows.ID] []item[K]
 
-func (h *byTime[K]) push(new item[K]) {
+func (h *itemHeap[K]) push(new item[K]) {
 	*h = append(*h, new)
 	h.up(len(*h)-1, new)
 }
 
 // pop removes the earliest item; there must be one.
-func (h *byTime[K]) pop() item[K] {
+func (h *itemHeap[K]) pop() item[K] {
 	items := *h
 	first, last := items[0], items[len(items)-1]
 	*h = items[:len(items)-1]
@@ -36,7 +36,7 @@ func (h *byTime[K]) pop() item[K] {
 }
 
 // up puts the item where it belongs between the place and the top.
-func (h *byTime[K]) up(place int, i item[K]) {
+func (h *itemHeap[K]) up(place int, i item[K]) {
 	items := *h
 	for place > 0 {
 		parent := (place - 1) / 2
@@ -50,7 +50,7 @@ func (h *byTime[K]) up(place int, i item[K]) {
 }
 
 // down puts the item where it belongs between the place and the bottom.
-func (h *byTime[K]) down(place int, i item[K]) {
+func (h *itemHeap[K]) down(place int, i item[K]) {
 	items := *h
 	for {
 		child := 2*place + 1
@@ -70,7 +70,7 @@ func (h *byTime[K]) down(place int, i item[K]) {
 }
 
 // keep drops the items that are not wanted.
-func (h *byTime[K]) keep(wanted func(item[K]) bool) {
+func (h *itemHeap[K]) filter(wanted func(item[K]) bool) {
 	items := (*h)[:0]
 	for _, i := range *h {
 		if wanted(i) {

@@ -19,36 +19,36 @@ import (
 // was planned stays in the heap until its time, and counts only if it is still
 // what is planned.
 type Queue[K rows.ID] struct {
-	now     func() time.Time
-	mu      sync.Mutex
-	clock   ticking
-	heap    byTime[K]
-	planned rows.Of[K, int64] // when each key is due, in microseconds of the queue's time
-	put     map[K]int64       // when those were due first that were put off
-	running map[K]int64       // when each key was due whose work is under way
-	sooner  chan struct{}     // holds a token once the earliest time may have changed
+	now       func() time.Time
+	mu        sync.Mutex
+	clock     queueClock
+	heap      itemHeap[K]
+	planned   rows.Map[K, int64] // when each key is due, in microseconds of the queue's time
+	postponed map[K]int64        // when those were due first that were put off
+	running   map[K]int64        // when each key was due whose work is under way
+	wake      chan struct{}      // holds a token once the earliest time may have changed
 }
 
 // stale bounds the items that count no more: so many for each that does.
-const stale = 1
+const maxStaleShare = 1
 
 // New gives an empty queue that goes by the system's clock.
 func New[K rows.ID]() *Queue[K] {
-	return &Queue[K]{now: time.Now, put: map[K]int64{}, running: map[K]int64{}, sooner: make(chan struct{}, 1)}
+	return &Queue[K]{now: time.Now, postponed: map[K]int64{}, running: map[K]int64{}, wake: make(chan struct{}, 1)}
 }
 
 // By makes the queue go by another clock. It must be called before anything is planned.
-func (q *Queue[K]) By(now func() time.Time) *Queue[K] {
+func (q *Queue[K]) WithClock(now func() time.Time) *Queue[K] {
 	q.now = now
 	return q
 }
 
 // Step is the last jump of the clock by minutes; the zero Step if there was none.
-func (q *Queue[K]) Step() Step {
+func (q *Queue[K]) LastClockStep() ClockStep {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.clock.read(q.now())
-	return q.clock.step
+	return q.clock.lastStep
 }
 
 // Plan makes the key due at the time, in place of any other time that it was
@@ -56,9 +56,9 @@ func (q *Queue[K]) Step() Step {
 func (q *Queue[K]) Plan(key K, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.put, key)
+	delete(q.postponed, key)
 	q.clock.read(q.now())
-	q.plan(key, q.clock.of(at))
+	q.planMicros(key, q.clock.toMicros(at))
 }
 
 // Postpone puts work off that was due: the key is worked at that time, and what
@@ -67,32 +67,32 @@ func (q *Queue[K]) Postpone(key K, at, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.clock.read(q.now())
-	q.put[key] = q.clock.of(since)
-	q.plan(key, q.clock.of(at))
+	q.postponed[key] = q.clock.toMicros(since)
+	q.planMicros(key, q.clock.toMicros(at))
 }
 
-func (q *Queue[K]) plan(key K, micros int64) {
+func (q *Queue[K]) planMicros(key K, micros int64) {
 	if former, ok := q.planned.Get(key); ok && former == micros {
 		return
 	}
 	q.planned.Put(key, micros)
 	q.heap.push(item[K]{micros, key})
-	q.tidy()
+	q.compact()
 	if q.heap[0].key == key {
 		select {
-		case q.sooner <- struct{}{}:
+		case q.wake <- struct{}{}:
 		default:
 		}
 	}
 }
 
 // Drop forgets the key.
-func (q *Queue[K]) Drop(key K) {
+func (q *Queue[K]) Remove(key K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.planned.Remove(key)
-	delete(q.put, key)
-	q.tidy()
+	delete(q.postponed, key)
+	q.compact()
 }
 
 // Has reports whether the key is planned.
@@ -111,15 +111,15 @@ func (q *Queue[K]) Len() int {
 }
 
 // counts reports whether the item is what is planned for its key.
-func (q *Queue[K]) counts(i item[K]) bool {
+func (q *Queue[K]) isCurrent(i item[K]) bool {
 	micros, ok := q.planned.Get(i.key)
 	return ok && micros == i.micros
 }
 
 // tidy clears the heap of what counts no more once that is the greater part.
-func (q *Queue[K]) tidy() {
-	if len(q.heap) > 1<<10 && len(q.heap) > (1+stale)*q.planned.Len() {
-		q.heap.keep(q.counts)
+func (q *Queue[K]) compact() {
+	if len(q.heap) > 1<<10 && len(q.heap) > (1+maxStaleShare)*q.planned.Len() {
+		q.heap.filter(q.isCurrent)
 	}
 }
 
@@ -140,8 +140,8 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 	}
 	var pool sync.WaitGroup
 	pool.Go(func() {
-		for Wait(ctx, tickEvery) {
-			q.Step()
+		for Wait(ctx, tickInterval) {
+			q.LastClockStep()
 		}
 	})
 	for range workers {
@@ -167,22 +167,22 @@ func (q *Queue[K]) finish(t item[K]) {
 
 // Done is the time before which all work that was due has been done; now, if
 // none is overdue, put off or under way.
-func (q *Queue[K]) Done(now time.Time) time.Time {
+func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.heap) > 0 && !q.counts(q.heap[0]) {
+	for len(q.heap) > 0 && !q.isCurrent(q.heap[0]) {
 		q.heap.pop()
 	}
 	done := q.clock.read(now).Microseconds()
 	if len(q.heap) > 0 {
 		done = min(done, q.heap[0].micros)
 	}
-	for _, other := range []map[K]int64{q.running, q.put} {
+	for _, other := range []map[K]int64{q.running, q.postponed} {
 		for _, micros := range other {
 			done = min(done, micros)
 		}
 	}
-	return q.clock.wall(done)
+	return q.clock.toTime(done)
 }
 
 // next waits for the earliest key to be due and takes it, with when it was due
@@ -196,7 +196,7 @@ func (q *Queue[K]) next(ctx context.Context) (item[K], time.Time, bool) {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-		case <-q.sooner:
+		case <-q.wake:
 			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
@@ -206,7 +206,7 @@ func (q *Queue[K]) next(ctx context.Context) (item[K], time.Time, bool) {
 }
 
 // idle is how long an empty queue waits for itself; a plan wakes it sooner.
-const idle = time.Hour
+const maxIdleWait = time.Hour
 
 // take removes the earliest key if it is due; else it says how long to wait.
 func (q *Queue[K]) take(now time.Time) (t item[K], due time.Time, wait time.Duration) {
@@ -217,15 +217,15 @@ func (q *Queue[K]) take(now time.Time) (t item[K], due time.Time, wait time.Dura
 		if wait := time.Duration(q.heap[0].micros)*time.Microsecond - at; wait > 0 {
 			return t, due, wait
 		}
-		if t = q.heap.pop(); q.counts(t) {
+		if t = q.heap.pop(); q.isCurrent(t) {
 			q.planned.Remove(t.key)
-			if since, ok := q.put[t.key]; ok {
-				delete(q.put, t.key)
+			if since, ok := q.postponed[t.key]; ok {
+				delete(q.postponed, t.key)
 				t.micros = since
 			}
 			q.running[t.key] = t.micros
-			return t, q.clock.wall(t.micros), 0
+			return t, q.clock.toTime(t.micros), 0
 		}
 	}
-	return t, due, idle
+	return t, due, maxIdleWait
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // run runs the queue in the background; stop ends it and waits for its workers.
-func run[K rows.ID](t *testing.T, q *Queue[K], workers int, work func(context.Context, K, time.Time)) (stop func()) {
+func runQueue[K rows.ID](t *testing.T, q *Queue[K], workers int, work func(context.Context, K, time.Time)) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -29,14 +29,14 @@ func run[K rows.ID](t *testing.T, q *Queue[K], workers int, work func(context.Co
 	}
 }
 
-func TestKeysAreWorkedInTheOrderOfTheirTimesAndOfTheKeysAtOneTime(t *testing.T) {
+func TestKeysRunInOrderOfTimeThenKey(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		q := New[int]()
 		want := map[int]int64{}
 		for range rapid.IntRange(0, 60).Draw(rt, "steps") {
 			key := rapid.IntRange(0, 9).Draw(rt, "key")
 			if rapid.IntRange(0, 3).Draw(rt, "drop") == 0 {
-				q.Drop(key)
+				q.Remove(key)
 				delete(want, key)
 				continue
 			}
@@ -68,14 +68,14 @@ func TestKeysAreWorkedInTheOrderOfTheirTimesAndOfTheKeysAtOneTime(t *testing.T) 
 	})
 }
 
-func TestNothingIsWorkedBeforeItIsDue(t *testing.T) {
+func TestNoKeyRunsBeforeItIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const past, early, moved, late, dropped = 1, 2, 3, 4, 5
 		q := New[int]()
 		var mu sync.Mutex
 		at := map[int]time.Duration{}
 		start := time.Now()
-		stop := run(t, q, 4, func(_ context.Context, key int, due time.Time) {
+		stop := runQueue(t, q, 4, func(_ context.Context, key int, due time.Time) {
 			mu.Lock()
 			defer mu.Unlock()
 			at[key] = time.Since(start)
@@ -86,7 +86,7 @@ func TestNothingIsWorkedBeforeItIsDue(t *testing.T) {
 		q.Plan(moved, start.Add(2*time.Hour))
 		q.Plan(moved, start.Add(2*time.Minute))
 		q.Plan(dropped, start.Add(time.Minute))
-		q.Drop(dropped)
+		q.Remove(dropped)
 		q.Plan(past, start.Add(-time.Hour))
 		<-time.After(3 * time.Hour)
 		stop()
@@ -109,7 +109,7 @@ func TestWorkersAreBounded(t *testing.T) {
 			q.Plan(key, time.Now())
 		}
 		var now, most, all atomic.Int32
-		stop := run(t, q, 8, func(context.Context, int, time.Time) {
+		stop := runQueue(t, q, 8, func(context.Context, int, time.Time) {
 			most.Store(max(most.Load(), now.Add(1)))
 			<-time.After(time.Second)
 			now.Add(-1)
@@ -123,12 +123,12 @@ func TestWorkersAreBounded(t *testing.T) {
 	})
 }
 
-func TestAKeyMayBePlannedAnewByItsOwnWork(t *testing.T) {
+func TestAKeyMayBePlannedAgainByItsOwnWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New[int]()
 		q.Plan(1, time.Now())
 		rounds := 0
-		stop := run(t, q, 1, func(_ context.Context, key int, due time.Time) {
+		stop := runQueue(t, q, 1, func(_ context.Context, key int, due time.Time) {
 			rounds++
 			q.Plan(key, due.Add(time.Minute))
 		})
@@ -140,14 +140,14 @@ func TestAKeyMayBePlannedAnewByItsOwnWork(t *testing.T) {
 	})
 }
 
-func TestStoppingWaitsForWorkersAndKeepsWhatWasNotBegun(t *testing.T) {
+func TestStoppingWaitsForWorkersAndKeepsPendingKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New[int]()
 		for key := range 5 {
 			q.Plan(key, time.Now())
 		}
 		var ended atomic.Int32
-		stop := run(t, q, 2, func(ctx context.Context, _ int, _ time.Time) {
+		stop := runQueue(t, q, 2, func(ctx context.Context, _ int, _ time.Time) {
 			<-ctx.Done()
 			ended.Add(1)
 		})
@@ -159,15 +159,15 @@ func TestStoppingWaitsForWorkersAndKeepsWhatWasNotBegun(t *testing.T) {
 	})
 }
 
-func TestASlotIsNotFoundAgainByWhoeverKeepsIt(t *testing.T) {
+func TestNextAtPhase_AdvancesByOneIntervalEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const interval, phase = time.Minute, 20*time.Second + 7*time.Nanosecond // finer than the queue counts
 		q := New[int]()
-		q.Plan(1, Slot(time.Now(), phase, interval))
+		q.Plan(1, NextAtPhase(time.Now(), phase, interval))
 		rounds := 0
-		stop := run(t, q, 1, func(_ context.Context, key int, _ time.Time) {
+		stop := runQueue(t, q, 1, func(_ context.Context, key int, _ time.Time) {
 			rounds++
-			q.Plan(key, Slot(time.Now(), phase, interval))
+			q.Plan(key, NextAtPhase(time.Now(), phase, interval))
 		})
 		<-time.After(10 * interval)
 		stop()
@@ -177,43 +177,43 @@ func TestASlotIsNotFoundAgainByWhoeverKeepsIt(t *testing.T) {
 	})
 }
 
-func TestPlansThatWereChangedTakeNoMoreRoomThanThoseThatCount(t *testing.T) {
+func TestStaleItemsTakeNoMoreRoomThanCurrentOnes(t *testing.T) {
 	q := New[int]()
 	for i := range 100_000 {
 		q.Plan(i%2000, time.UnixMicro(int64(i)))
 		if i%3 == 0 {
-			q.Drop(i % 2000)
+			q.Remove(i % 2000)
 		}
 	}
 	if n := len(q.heap); n > 2*2000+1 {
 		t.Errorf("%d items are held for %d keys", n, q.Len())
 	}
 	for key := range 2000 {
-		q.Drop(key)
+		q.Remove(key)
 	}
 	if _, _, wait := q.take(time.UnixMicro(1_000_000)); wait == 0 || q.Len() != 0 {
 		t.Error("something is due though everything was dropped")
 	}
 }
 
-func TestWhatIsPutOffCountsAsNotDoneSinceItWasDue(t *testing.T) {
+func TestAPostponedKeyCountsAsOverdueSinceItWasDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const look = 1
+		const key = 1
 		q := New[int]()
 		began := time.Now()
-		q.Plan(look, began.Add(time.Second))
+		q.Plan(key, began.Add(time.Second))
 		var handed []time.Time
-		stop := run(t, q, 1, func(_ context.Context, key int, at time.Time) {
+		stop := runQueue(t, q, 1, func(_ context.Context, key int, at time.Time) {
 			if handed = append(handed, at); len(handed) < 3 {
 				q.Postpone(key, time.Now().Add(time.Second), at)
 			}
 		})
 		<-time.After(2500 * time.Millisecond)
-		if done := q.Done(time.Now()); !done.Equal(began.Add(time.Second)) {
+		if done := q.CompletedUntil(time.Now()); !done.Equal(began.Add(time.Second)) {
 			t.Errorf("done until %v, though it is put off since %v", done.Sub(began), time.Second)
 		}
 		<-time.After(time.Second)
-		if done := q.Done(time.Now()); !done.Equal(time.Now()) {
+		if done := q.CompletedUntil(time.Now()); !done.Equal(time.Now()) {
 			t.Errorf("done until %v before now, though it has been worked", time.Since(done))
 		}
 		stop()
@@ -222,9 +222,9 @@ func TestWhatIsPutOffCountsAsNotDoneSinceItWasDue(t *testing.T) {
 				t.Errorf("handed on as of %v", handed)
 			}
 		}
-		q.Postpone(look, time.Now().Add(time.Hour), began)
-		q.Plan(look, time.Now().Add(time.Minute)) // another plan is another promise
-		if done := q.Done(time.Now()); !done.Equal(time.Now()) {
+		q.Postpone(key, time.Now().Add(time.Hour), began)
+		q.Plan(key, time.Now().Add(time.Minute)) // another plan is another promise
+		if done := q.CompletedUntil(time.Now()); !done.Equal(time.Now()) {
 			t.Error("what was planned anew counts as overdue")
 		}
 	})

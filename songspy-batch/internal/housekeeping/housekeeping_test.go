@@ -8,58 +8,58 @@ import (
 	"time"
 )
 
-type fakeStore struct {
-	changes, sessions, tokens, invites, notices, doors time.Time
-	entered, asked                                     time.Time
-	files                                              int // how often local files were pruned
-	fault                                              error
+type fakeCleanupStore struct {
+	changes, sessions, tokens, invites, notifications, breakers time.Time
+	entered, asked                                              time.Time
+	localTrackPrunes                                            int // how often local files were pruned
+	err                                                         error
 }
 
-func (f *fakeStore) PruneLocalTracks(context.Context) (int64, error) {
-	f.files++
+func (f *fakeCleanupStore) PruneLocalTracks(context.Context) (int64, error) {
+	f.localTrackPrunes++
 	return 1, nil
 }
 
-func (f *fakeStore) ForgetSeats(_ context.Context, entered, asked time.Time) (int64, error) {
+func (f *fakeCleanupStore) PruneSeats(_ context.Context, entered, asked time.Time) (int64, error) {
 	f.entered, f.asked = entered, asked
 	return 1, nil
 }
 
-func (f *fakeStore) PruneNotices(_ context.Context, before time.Time) (int64, error) {
-	f.notices = before
+func (f *fakeCleanupStore) PruneNotifications(_ context.Context, before time.Time) (int64, error) {
+	f.notifications = before
 	return 2, nil
 }
 
-func (f *fakeStore) PruneDoors(_ context.Context, before time.Time) (int64, error) {
-	f.doors = before
+func (f *fakeCleanupStore) PruneBreakers(_ context.Context, before time.Time) (int64, error) {
+	f.breakers = before
 	return 0, nil
 }
 
-func (f *fakeStore) ForgetTokens(_ context.Context, before time.Time) (int64, error) {
+func (f *fakeCleanupStore) PruneTokens(_ context.Context, before time.Time) (int64, error) {
 	f.tokens = before
 	return 1, nil
 }
 
-func (f *fakeStore) PruneInvites(_ context.Context, before time.Time) (int64, error) {
+func (f *fakeCleanupStore) PruneInvites(_ context.Context, before time.Time) (int64, error) {
 	f.invites = before
 	return 1, nil
 }
 
-func (f *fakeStore) PruneChanges(_ context.Context, before time.Time) (int64, error) {
+func (f *fakeCleanupStore) PruneChanges(_ context.Context, before time.Time) (int64, error) {
 	f.changes = before
-	return 0, f.fault
+	return 0, f.err
 }
 
-func (f *fakeStore) PruneSessions(_ context.Context, before time.Time) (int64, error) {
+func (f *fakeCleanupStore) PruneSessions(_ context.Context, before time.Time) (int64, error) {
 	f.sessions = before
 	return 3, nil
 }
 
-func TestWhatHasServedItsPurposeIsKeptForItsTimeAndNoLonger(t *testing.T) {
+func TestCleanup_PrunesEachKindAfterItsTime(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	store := &fakeStore{fault: errors.New("busy")}
-	job := Job{Store: store, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
-	if err := job.Run(t.Context()); !errors.Is(err, store.fault) {
+	store := &fakeCleanupStore{err: errors.New("busy")}
+	job := Cleanup{Store: store, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
+	if err := job.Run(t.Context()); !errors.Is(err, store.err) {
 		t.Errorf("the run gave %v, want the store's fault", err)
 	}
 	if want := now.Add(-time.Hour); !store.changes.Equal(want) {
@@ -77,14 +77,14 @@ func TestWhatHasServedItsPurposeIsKeptForItsTimeAndNoLonger(t *testing.T) {
 	if want := now.AddDate(0, 0, -180); !store.asked.Equal(want) {
 		t.Errorf("seats that were asked for before %s were removed, want %s", store.asked, want)
 	}
-	if want := now.AddDate(0, 0, -30); !store.notices.Equal(want) {
-		t.Errorf("notices not wanted since %s were pruned, want %s", store.notices, want)
+	if want := now.AddDate(0, 0, -30); !store.notifications.Equal(want) {
+		t.Errorf("notices not wanted since %s were pruned, want %s", store.notifications, want)
 	}
-	if want := now.AddDate(0, 0, -2); !store.doors.Equal(want) {
-		t.Errorf("doors untouched since %s were removed, want %s", store.doors, want)
+	if want := now.AddDate(0, 0, -2); !store.breakers.Equal(want) {
+		t.Errorf("doors untouched since %s were removed, want %s", store.breakers, want)
 	}
-	if store.files != 1 {
-		t.Errorf("local files were pruned %d times, want once, though the changes could not be", store.files)
+	if store.localTrackPrunes != 1 {
+		t.Errorf("local files were pruned %d times, want once, though the changes could not be", store.localTrackPrunes)
 	}
 	if !store.sessions.Equal(now) {
 		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)

@@ -12,60 +12,60 @@ import (
 const (
 	// lookEvery is the time between two looks at all links: their states last
 	// for hours at least.
-	lookEvery = 10 * time.Minute
+	linkScanInterval = 10 * time.Minute
 	// linkAgain is how often a link's state that goes on is noted.
-	linkAgain = 24 * time.Hour
+	requeueInterval = 24 * time.Hour
 	// page is how many links are read at once.
-	page = 1000
+	pageSize = 1000
 
 	// closedFor is how long a door must have been closed for somebody to be told.
-	closedFor = time.Hour
+	breakerNotifyAfter = time.Hour
 	// overAfter is how long a trouble must not have been seen by any process to be over.
-	overAfter = 5 * time.Minute
+	endedAfter = 5 * time.Minute
 	// fresh is how lately it must have been seen to be told of.
-	fresh = 2 * time.Minute
+	maxIncidentAge = 2 * time.Minute
 )
 
 // fileLinks files what links want somebody to be told.
-func (j *Job) fileLinks(ctx context.Context, now time.Time) error {
-	if !j.looked.IsZero() && now.Sub(j.looked) < lookEvery {
+func (j *Job) queueLinks(ctx context.Context, now time.Time) error {
+	if !j.linksScannedAt.IsZero() && now.Sub(j.linksScannedAt) < linkScanInterval {
 		return nil
 	}
 	// A little too many are read: the link itself decides.
-	authorizedBefore := now.AddDate(0, 1-songspy.ConsentMonths, 0).Add(monthsDiffer)
+	authorizedBefore := now.AddDate(0, 1-songspy.ConsentMonths, 0).Add(monthLengthSlack)
 	for after := songspy.UserID(0); ; {
-		links, err := j.Links.NoticeLinks(ctx, authorizedBefore, after, page)
+		links, err := j.Links.NotificationLinks(ctx, authorizedBefore, after, pageSize)
 		if err != nil {
 			return err
 		}
-		var wanted []songspy.Notice
+		var wanted []songspy.Notification
 		for _, l := range links {
 			after = l.Link.UserID
-			wanted = append(wanted, j.wantedOf(l, now)...)
+			wanted = append(wanted, j.forLink(l, now)...)
 		}
-		if err := j.Book.FileNotices(ctx, wanted, linkAgain); err != nil {
+		if err := j.Outbox.QueueNotifications(ctx, wanted, requeueInterval); err != nil {
 			return err
 		}
-		if len(links) < page {
-			j.looked = now
+		if len(links) < pageSize {
+			j.linksScannedAt = now
 			return nil
 		}
 	}
 }
 
 // monthsDiffer is by how much as many months can differ in length.
-const monthsDiffer = 4 * 24 * time.Hour
+const monthLengthSlack = 4 * 24 * time.Hour
 
 // wantedOf is what is to be told of a link, by each channel that there is.
-func (j *Job) wantedOf(l songspy.NoticeLink, now time.Time) []songspy.Notice {
-	return j.byChannel(songspy.NoticesOf(l.Link, now), l.Mail)
+func (j *Job) forLink(l songspy.NotifiableLink, now time.Time) []songspy.Notification {
+	return j.byChannel(songspy.NotificationsForLink(l.Link, now), l.CanMail)
 }
 
 // byChannel is each notice by every channel that there is for it; mail reports
 // whether the person can be told by mail.
-func (j *Job) byChannel(notices []songspy.Notice, mail bool) (wanted []songspy.Notice) {
-	for _, n := range notices {
-		if n.Kind.For() == songspy.NoticeForOperator {
+func (j *Job) byChannel(notifications []songspy.Notification, mail bool) (wanted []songspy.Notification) {
+	for _, n := range notifications {
+		if n.Kind.Recipient() == songspy.RecipientOperator {
 			wanted = append(wanted, j.toOperator(n)...)
 		} else if mail && j.Senders[songspy.ChannelMail] != nil {
 			n.Channel = songspy.ChannelMail
@@ -76,25 +76,25 @@ func (j *Job) byChannel(notices []songspy.Notice, mail bool) (wanted []songspy.N
 }
 
 // fileSeats files what seats want somebody to be told.
-func (j *Job) fileSeats(ctx context.Context) error {
-	wanted, err := j.wantedOfSeats(ctx)
+func (j *Job) queueSeats(ctx context.Context) error {
+	wanted, err := j.forSeats(ctx)
 	if err != nil {
 		return err
 	}
-	return j.Book.FileNotices(ctx, wanted, linkAgain)
+	return j.Outbox.QueueNotifications(ctx, wanted, requeueInterval)
 }
 
-func (j *Job) wantedOfSeats(ctx context.Context) (wanted []songspy.Notice, err error) {
-	seats, err := j.Seats.NoticeSeats(ctx)
+func (j *Job) forSeats(ctx context.Context) (wanted []songspy.Notification, err error) {
+	seats, err := j.Seats.NotificationSeats(ctx)
 	for _, s := range seats {
-		wanted = append(wanted, j.byChannel(songspy.NoticesOfSeat(s.Seat), s.Mail)...)
+		wanted = append(wanted, j.byChannel(songspy.NotificationsForSeat(s.Seat), s.CanMail)...)
 	}
 	return wanted, err
 }
 
 // toOperator is a notice by each of the operator's channels.
-func (j *Job) toOperator(n songspy.Notice) (wanted []songspy.Notice) {
-	for _, c := range []songspy.NoticeChannel{songspy.ChannelWebhook, songspy.ChannelOperatorMail} {
+func (j *Job) toOperator(n songspy.Notification) (wanted []songspy.Notification) {
+	for _, c := range []songspy.NotificationChannel{songspy.ChannelWebhook, songspy.ChannelOperatorMail} {
 		if j.Senders[c] != nil {
 			n.Channel = c
 			wanted = append(wanted, n)
@@ -106,13 +106,13 @@ func (j *Job) toOperator(n songspy.Notice) (wanted []songspy.Notice) {
 // fileTroubles files what concerns everybody of an app, and what is over.
 // Whichever process sees a trouble notes it every minute: it is over when none
 // has for five, and in its own first minutes a process knows too little to say.
-func (j *Job) fileTroubles(ctx context.Context, now time.Time) error {
-	var wanted []songspy.Notice
-	for app, state := range j.Doors() {
-		for door, s := range map[gate.Door]gate.DoorState{gate.Accounts: state.Accounts, gate.API: state.API} {
-			if s.Why != "" {
-				wanted = append(wanted, j.toOperator(songspy.Notice{
-					App: app, Kind: songspy.NoticeDoorClosed, Occurrence: string(door), DueAt: now.Add(closedFor),
+func (j *Job) queueIncidents(ctx context.Context, now time.Time) error {
+	var wanted []songspy.Notification
+	for app, state := range j.Breakers() {
+		for circuit, s := range map[gate.Circuit]gate.Breaker{gate.CircuitAccounts: state.Accounts, gate.CircuitAPI: state.API} {
+			if s.Cause != "" {
+				wanted = append(wanted, j.toOperator(songspy.Notification{
+					App: app, Kind: songspy.NotificationAppBlocked, Occurrence: string(circuit), DueAt: now.Add(breakerNotifyAfter),
 				})...)
 			}
 		}
@@ -120,14 +120,14 @@ func (j *Job) fileTroubles(ctx context.Context, now time.Time) error {
 	outages := j.Outages()
 	for app, on := range outages {
 		if on {
-			wanted = append(wanted, j.toOperator(songspy.Notice{App: app, Kind: songspy.NoticeOutageBegan})...)
+			wanted = append(wanted, j.toOperator(songspy.Notification{App: app, Kind: songspy.NotificationOutageBegan})...)
 		}
 	}
-	if err := j.Book.FileNotices(ctx, wanted, Every/2); err != nil {
+	if err := j.Outbox.QueueNotifications(ctx, wanted, Interval/2); err != nil {
 		return err
 	}
-	if now.Sub(j.began) >= overAfter {
-		if err := j.Book.EndNotices(ctx, songspy.NoticeDoorClosed, "", now.Add(-overAfter), ""); err != nil {
+	if now.Sub(j.firstRunAt) >= endedAfter {
+		if err := j.Outbox.ResolveNotifications(ctx, songspy.NotificationAppBlocked, "", now.Add(-endedAfter), ""); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func (j *Job) fileTroubles(ctx context.Context, now time.Time) error {
 		if on {
 			continue
 		}
-		if err := j.Book.EndNotices(ctx, songspy.NoticeOutageBegan, app, now.Add(-overAfter), songspy.NoticeOutageOver); err != nil {
+		if err := j.Outbox.ResolveNotifications(ctx, songspy.NotificationOutageBegan, app, now.Add(-endedAfter), songspy.NotificationOutageEnded); err != nil {
 			return err
 		}
 	}
@@ -143,49 +143,51 @@ func (j *Job) fileTroubles(ctx context.Context, now time.Time) error {
 }
 
 // name is what tells one notice from another.
-type name struct {
+type notificationKey struct {
 	user       songspy.UserID
 	app        string
-	kind       songspy.NoticeKind
+	kind       songspy.NotificationKind
 	occurrence string
-	channel    songspy.NoticeChannel
+	channel    songspy.NotificationChannel
 }
 
-func nameOf(n songspy.Notice) name { return name{n.UserID, n.App, n.Kind, n.Occurrence, n.Channel} }
+func keyOf(n songspy.Notification) notificationKey {
+	return notificationKey{n.UserID, n.App, n.Kind, n.Occurrence, n.Channel}
+}
 
 // still parts the notices of a message into those that are wanted now and those
 // whose state has passed, and gives the links that they are about.
-func (j *Job) still(ctx context.Context, notices []songspy.Notice, now time.Time) (wanted, passed []songspy.Notice, links map[songspy.UserID]songspy.Link, err error) {
+func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notification, now time.Time) (wanted, passed []songspy.Notification, links map[songspy.UserID]songspy.Link, err error) {
 	var ids []songspy.UserID
-	for _, n := range notices {
+	for _, n := range notifications {
 		if n.UserID != 0 {
 			ids = append(ids, n.UserID)
 		}
 	}
-	found, err := j.Links.NoticeLinksByID(ctx, ids)
+	found, err := j.Links.NotificationLinksByID(ctx, ids)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	var seats []songspy.Notice
-	if slices.ContainsFunc(notices, func(n songspy.Notice) bool { return n.Kind.OfSeat() }) {
-		if seats, err = j.wantedOfSeats(ctx); err != nil {
+	var seats []songspy.Notification
+	if slices.ContainsFunc(notifications, func(n songspy.Notification) bool { return n.Kind.IsAboutSeat() }) {
+		if seats, err = j.forSeats(ctx); err != nil {
 			return nil, nil, nil, err
 		}
 	}
-	current, links := map[name]bool{}, make(map[songspy.UserID]songspy.Link, len(found))
+	current, links := map[notificationKey]bool{}, make(map[songspy.UserID]songspy.Link, len(found))
 	for _, n := range seats {
-		current[nameOf(n)] = true
+		current[keyOf(n)] = true
 	}
 	for _, l := range found {
 		links[l.Link.UserID] = l.Link
-		for _, n := range j.wantedOf(l, now) {
-			current[nameOf(n)] = true
+		for _, n := range j.forLink(l, now) {
+			current[keyOf(n)] = true
 		}
 	}
-	for _, n := range notices {
-		is := current[nameOf(n)]
+	for _, n := range notifications {
+		is := current[keyOf(n)]
 		if n.UserID == 0 {
-			is = n.Kind == songspy.NoticeOutageOver || now.Sub(n.SeenAt) < fresh
+			is = n.Kind == songspy.NotificationOutageEnded || now.Sub(n.SeenAt) < maxIncidentAge
 		}
 		if is {
 			wanted = append(wanted, n)

@@ -12,44 +12,44 @@ import (
 
 const (
 	// failsAfter is how many failures in a row the operator hears of.
-	failsAfter = 3
+	minReportedFailures = 3
 	// failsFor is how long that is said after the last: another process may have
 	// got through meanwhile.
-	failsFor = longestWait + time.Hour
+	failureReportedFor = maxRetryWait + time.Hour
 )
 
 // health knows which channels keep failing.
-type health struct {
+type channelHealth struct {
 	mu       sync.Mutex
-	channels map[songspy.NoticeChannel]failing
+	channels map[songspy.NotificationChannel]channelFailure
 }
 
-type failing struct {
-	since, last time.Time
-	times       int
-	why         string
+type channelFailure struct {
+	since, lastAt time.Time
+	count         int
+	cause         string
 }
 
 // note enters what became of a sending. A letter that was refused for itself
 // says nothing of its channel.
-func (h *health) note(c songspy.NoticeChannel, fault error, ofLetter bool, now time.Time) {
+func (h *channelHealth) record(c songspy.NotificationChannel, fault error, messageOnly bool, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.channels == nil {
-		h.channels = map[songspy.NoticeChannel]failing{}
+		h.channels = map[songspy.NotificationChannel]channelFailure{}
 	}
 	switch f := h.channels[c]; {
 	case fault == nil:
 		delete(h.channels, c)
-	case ofLetter:
+	case messageOnly:
 	default:
-		if f.times == 0 {
+		if f.count == 0 {
 			f.since = now
 		}
-		f.times, f.last = f.times+1, now
-		f.why = "it failed"
+		f.count, f.lastAt = f.count+1, now
+		f.cause = "it failed"
 		if e, ok := errors.AsType[*songspy.Error](fault); ok && e.Err != nil {
-			f.why = e.Err.Error()
+			f.cause = e.Err.Error()
 		}
 		h.channels[c] = f
 	}
@@ -60,9 +60,9 @@ func (j *Job) Notes() (notes []string) {
 	j.health.mu.Lock()
 	defer j.health.mu.Unlock()
 	for c, f := range j.health.channels {
-		if f.times >= failsAfter && j.Now().Sub(f.last) < failsFor {
+		if f.count >= minReportedFailures && j.Now().Sub(f.lastAt) < failureReportedFor {
 			notes = append(notes, fmt.Sprintf("Notices by %s have failed %d times in a row since %s: %s.",
-				c, f.times, f.since.UTC().Format(time.RFC3339), f.why))
+				c, f.count, f.since.UTC().Format(time.RFC3339), f.cause))
 		}
 	}
 	slices.Sort(notes)

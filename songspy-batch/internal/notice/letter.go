@@ -13,8 +13,8 @@ import (
 )
 
 // Letter is a message, ready to be sent.
-type Letter struct {
-	songspy.NoticeMessage
+type Message struct {
+	songspy.NotificationMessage
 	// To is the address; empty for the webhook, which has its own.
 	To songspy.Secret
 	// At is when it is sent.
@@ -23,9 +23,9 @@ type Letter struct {
 }
 
 // Users are the people whom it is about, by ascending id.
-func (l Letter) Users() []songspy.UserID {
+func (l Message) UserIDs() []songspy.UserID {
 	ids := []songspy.UserID{}
-	for _, n := range l.Notices {
+	for _, n := range l.Notifications {
 		if n.UserID != 0 {
 			ids = append(ids, n.UserID)
 		}
@@ -36,54 +36,54 @@ func (l Letter) Users() []songspy.UserID {
 
 // compose makes a letter of what is still wanted of a message, and gives what is
 // not. A letter without notices is none.
-func (j *Job) compose(ctx context.Context, m songspy.NoticeMessage, now time.Time) (l Letter, passed []songspy.Notice, err error) {
-	wanted, passed, links, err := j.still(ctx, m.Notices, now)
+func (j *Job) compose(ctx context.Context, m songspy.NotificationMessage, now time.Time) (l Message, passed []songspy.Notification, err error) {
+	wanted, passed, links, err := j.splitCurrent(ctx, m.Notifications, now)
 	if err != nil || len(wanted) == 0 {
 		return l, passed, err
 	}
-	l = Letter{NoticeMessage: m, At: now}
-	l.Notices = wanted
+	l = Message{NotificationMessage: m, At: now}
+	l.Notifications = wanted
 	switch m.Channel {
 	case songspy.ChannelMail:
 		box, err := j.Links.Mailbox(ctx, wanted[0].UserID)
 		switch {
-		case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && (box.Off || box.Address == ""):
-			return Letter{}, m.Notices, nil // erased or switched off meanwhile
+		case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && (box.OptedOut || box.Address == ""):
+			return Message{}, m.Notifications, nil // erased or switched off meanwhile
 		case err != nil:
 			return l, nil, err
 		}
 		l.To = box.Address
 	case songspy.ChannelOperatorMail:
-		l.To = j.Operator
+		l.To = j.OperatorAddress
 	}
-	l.Subject, l.Text = say(l, links[wanted[0].UserID], j.RelinkURL)
+	l.Subject, l.Text = render(l, links[wanted[0].UserID], j.RelinkURL)
 	return l, passed, nil
 }
 
 // say puts a letter into words, Korean first, then English: in which language
 // somebody reads is not known.
-func say(l Letter, link songspy.Link, page string) (subject, text string) {
-	w := words[l.Kind]
-	users := l.Users()
+func render(l Message, link songspy.Link, page string) (subject, text string) {
+	w := texts[l.Kind]
+	users := l.UserIDs()
 	fill := strings.NewReplacer(
 		"{count}", strconv.Itoa(len(users)),
-		"{users}", list(users),
+		"{users}", listUsers(users),
 		"{app}", cmp.Or(l.App, "–"),
-		"{door}", l.Notices[0].Occurrence,
+		"{door}", l.Notifications[0].Occurrence,
 		"{since}", l.Since.UTC().Format("2006-01-02 15:04 UTC"),
 		"{end}", link.ConsentEndsAt().UTC().Format(time.DateOnly),
 		"{page}", page,
 	)
 	subject = fill.Replace(w.korean.subject + " / " + w.english.subject)
 	text = fill.Replace(w.korean.text + "\n\n" + w.english.text)
-	if l.Kind.For() == songspy.NoticeForPerson {
+	if l.Kind.Recipient() == songspy.RecipientUser {
 		text += "\n\n" + footer.korean.text + "\n" + footer.english.text
 	}
 	return subject, text + "\n"
 }
 
 // list names some of the people, and how many there are besides.
-func list(users []songspy.UserID) string {
+func listUsers(users []songspy.UserID) string {
 	const most = 50
 	var b strings.Builder
 	for i, id := range users[:min(most, len(users))] {

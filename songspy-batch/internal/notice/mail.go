@@ -17,14 +17,14 @@ import (
 )
 
 // mailWithin bounds getting to the server, and handing a letter over, each.
-const mailWithin = 10 * time.Second
+const mailTimeout = 10 * time.Second
 
 // Mailer sends letters by SMTP, each in a connection of its own: there are few.
 type Mailer struct {
-	from   *mail.Address
-	host   string // of from
-	server config.MailServer
-	more   []gomail.Option
+	from    *mail.Address
+	host    string // of from
+	server  config.MailServer
+	options []gomail.Option
 }
 
 // NewMailer makes a mailer for the server. It fails for a sender that is no address.
@@ -34,22 +34,22 @@ func NewMailer(from string, server config.MailServer, more ...gomail.Option) (*M
 		return nil, errors.New("the sender of mail is no address")
 	}
 	_, host, _ := strings.Cut(address.Address, "@")
-	return &Mailer{from: address, host: host, server: server, more: more}, nil
+	return &Mailer{from: address, host: host, server: server, options: more}, nil
 }
 
 // Send implements Sender.
-func (m *Mailer) Send(ctx context.Context, l Letter) error {
-	if !songspy.IsAddress(l.To) {
+func (m *Mailer) Send(ctx context.Context, l Message) error {
+	if !songspy.IsEmail(l.To) {
 		return &songspy.Error{Code: songspy.CodeGone, Err: errors.New("there is no address to send to")}
 	}
-	letter := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	letter.FromMailAddress(m.from)
-	letter.ToMailAddress(&mail.Address{Address: l.To.Reveal()})
-	letter.Subject(l.Subject)
-	letter.SetMessageIDWithValue(l.ID + "@" + m.host)
-	letter.SetDateWithValue(l.At)
-	letter.SetGenHeader("Auto-Submitted", "auto-generated") // keeps holiday replies away
-	letter.SetBodyString(gomail.TypeTextPlain, l.Text)
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	msg.FromMailAddress(m.from)
+	msg.ToMailAddress(&mail.Address{Address: l.To.Reveal()})
+	msg.Subject(l.Subject)
+	msg.SetMessageIDWithValue(l.ID + "@" + m.host)
+	msg.SetDateWithValue(l.At)
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // keeps holiday replies away
+	msg.SetBodyString(gomail.TypeTextPlain, l.Text)
 
 	client, err := m.client()
 	if err != nil {
@@ -57,15 +57,15 @@ func (m *Mailer) Send(ctx context.Context, l Letter) error {
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return refusedMail(err)
+		return mailError(err)
 	}
-	err = client.SendWithSMTPClient(session, letter)
+	err = client.SendWithSMTPClient(session, msg)
 	// The letter is theirs once they took it, whatever they say to goodbye.
 	_ = client.CloseWithSMTPClient(session)
 	if err == nil {
 		return nil
 	}
-	return refusedMail(err)
+	return mailError(err)
 }
 
 func (m *Mailer) client() (*gomail.Client, error) {
@@ -77,7 +77,7 @@ func (m *Mailer) client() (*gomail.Client, error) {
 	if m.server.StartTLS {
 		policy = gomail.TLSMandatory
 	}
-	o := []gomail.Option{gomail.WithTimeout(mailWithin), gomail.WithTLSPolicy(policy), gomail.WithoutNoop(), gomail.WithoutRset()}
+	o := []gomail.Option{gomail.WithTimeout(mailTimeout), gomail.WithTLSPolicy(policy), gomail.WithoutNoop(), gomail.WithoutRset()}
 	if m.server.TLS {
 		o = append(o, gomail.WithSSL())
 	}
@@ -86,13 +86,13 @@ func (m *Mailer) client() (*gomail.Client, error) {
 		o = append(o, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
 			gomail.WithUsername(m.server.User.Reveal()), gomail.WithPassword(m.server.Password.Reveal()))
 	}
-	return gomail.NewClient(m.server.Host, append(o, m.more...)...)
+	return gomail.NewClient(m.server.Host, append(o, m.options...)...)
 }
 
 // refusedMail says in our words why a letter was not taken: the server's may
 // hold the address. A receiver who is refused is no fault of the channel, and
 // who is refused for good will be so tomorrow.
-func refusedMail(err error) error {
+func mailError(err error) error {
 	code, temporary, receiver := 0, true, false
 	if e, ok := errors.AsType[*gomail.SendError](err); ok {
 		code, temporary, receiver = e.ErrorCode(), e.IsTemp(), e.Reason == gomail.ErrSMTPRcptTo
@@ -107,5 +107,5 @@ func refusedMail(err error) error {
 	case code > 0:
 		return unavailable(fmt.Sprintf("the mail server answered %d", code))
 	}
-	return unavailable("the mail server " + unreached(err))
+	return unavailable("the mail server " + connectErrorText(err))
 }

@@ -28,80 +28,80 @@ import (
 )
 
 // postOffice is an SMTP server that keeps what it takes.
-type postOffice struct {
+type smtpServer struct {
 	port     string
 	roots    *x509.CertPool
 	password string // that it asks for; empty: none
 	// refuse is what it says to a receiver; nil: welcome.
-	refuse *smtp.SMTPError
+	rcptError *smtp.SMTPError
 	// rude hangs up once it has taken a letter.
-	rude bool
+	hangsUp bool
 
 	mu       sync.Mutex
-	letters  []*mail.Message
+	messages []*mail.Message
 	bodies   []string
 	from, to []string
-	signedIn int
+	logins   int
 }
 
 // NewSession implements smtp.Backend.
-func (p *postOffice) NewSession(c *smtp.Conn) (smtp.Session, error) { return &counter{p, c}, nil }
+func (p *smtpServer) NewSession(c *smtp.Conn) (smtp.Session, error) { return &smtpSession{p, c}, nil }
 
 // counter is one connection to the post office.
-type counter struct {
-	p    *postOffice
-	conn *smtp.Conn
+type smtpSession struct {
+	server *smtpServer
+	conn   *smtp.Conn
 }
 
-func (c *counter) AuthMechanisms() []string {
-	if c.p.password == "" {
+func (c *smtpSession) AuthMechanisms() []string {
+	if c.server.password == "" {
 		return nil
 	}
 	return []string{sasl.Plain}
 }
 
-func (c *counter) Auth(string) (sasl.Server, error) {
+func (c *smtpSession) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
-		if user != "songs" || password != c.p.password {
+		if user != "songs" || password != c.server.password {
 			return smtp.ErrAuthFailed
 		}
-		c.p.signedIn++
+		c.server.logins++
 		return nil
 	}), nil
 }
 
-func (c *counter) Mail(from string, _ *smtp.MailOptions) error {
-	c.p.from = append(c.p.from, from)
+func (c *smtpSession) Mail(from string, _ *smtp.MailOptions) error {
+	c.server.from = append(c.server.from, from)
 	return nil
 }
 
-func (c *counter) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if c.p.refuse != nil {
-		return c.p.refuse
+func (c *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if c.server.rcptError != nil {
+		return c.server.rcptError
 	}
-	c.p.to = append(c.p.to, to)
+	c.server.to = append(c.server.to, to)
 	return nil
 }
 
-func (c *counter) Data(r io.Reader) error {
-	c.p.mu.Lock()
-	defer c.p.mu.Unlock()
+func (c *smtpSession) Data(r io.Reader) error {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
 	m, err := mail.ReadMessage(r)
 	if err != nil {
 		return err
 	}
 	body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
-	c.p.letters, c.p.bodies = append(c.p.letters, m), append(c.p.bodies, string(body))
+	c.server.messages, c.server.bodies = append(c.server.messages, m), append(c.server.bodies, string(body))
 	return err
 }
 
-func (c *counter) Reset() {
-	if c.p.rude && len(c.p.letters) > 0 {
+func (c *smtpSession) Reset() {
+	if c.server.hangsUp && len(c.server.messages) > 0 {
 		_ = c.conn.Conn().Close()
 	}
 }
 
-func (c *counter) Logout() error { return nil }
+func (c *smtpSession) Logout() error { return nil }
 
 // security is how a post office speaks.
 type security int
@@ -112,9 +112,9 @@ const (
 	implicitTLS
 )
 
-func newPostOffice(t *testing.T, how security) *postOffice {
+func newSMTPServer(t *testing.T, how security) *smtpServer {
 	t.Helper()
-	p := &postOffice{roots: x509.NewCertPool()}
+	p := &smtpServer{roots: x509.NewCertPool()}
 	s := smtp.NewServer(p)
 	s.Domain, s.AllowInsecureAuth, s.ErrorLog = "localhost", true, log.New(io.Discard, "", 0)
 	certificate := selfSigned(t, p.roots)
@@ -159,9 +159,9 @@ func selfSigned(t *testing.T, pool *x509.CertPool) tls.Certificate {
 }
 
 // mailer writes to the post office as the URL says, in which PORT is its port.
-func (p *postOffice) mailer(t *testing.T, url string) *Mailer {
+func (p *smtpServer) mailer(t *testing.T, url string) *Mailer {
 	t.Helper()
-	server, err := config.Notices{SMTPURL: songspy.Secret(strings.ReplaceAll(url, "PORT", p.port))}.MailServer()
+	server, err := config.Notifications{SMTPURL: songspy.Secret(strings.ReplaceAll(url, "PORT", p.port))}.MailServer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,12 +172,12 @@ func (p *postOffice) mailer(t *testing.T, url string) *Mailer {
 	return m
 }
 
-func TestALetterArrivesAsItWasWritten(t *testing.T) {
-	p, l := newPostOffice(t, plain), letter()
+func TestAMessageArrivesAsWritten(t *testing.T) {
+	p, l := newSMTPServer(t, plain), testMessage()
 	if err := p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
-	got := p.letters[0].Header
+	got := p.messages[0].Header
 	subject, err := new(mime.WordDecoder).DecodeHeader(got.Get("Subject"))
 	if err != nil || subject != l.Subject {
 		t.Errorf("the subject is %q, %v", subject, err)
@@ -203,20 +203,20 @@ func TestALetterArrivesAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestNothingThatALetterHoldsAddsALineToItsHeader(t *testing.T) {
-	p, l := newPostOffice(t, plain), letter()
+func TestNoMessageTextAddsAHeaderLine(t *testing.T) {
+	p, l := newSMTPServer(t, plain), testMessage()
 	l.Subject = "Hello\r\nBcc: eve@example.org\r\n\r\nBuy"
 	l.ID = "notice_1>\r\nBcc: eve@example.org"
 	_ = p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), l) // refusing it would do as well
-	for _, m := range p.letters {
+	for _, m := range p.messages {
 		if m.Header.Get("Bcc") != "" {
 			t.Errorf("the header is %v", m.Header)
 		}
 	}
-	l = letter()
+	l = testMessage()
 	for _, to := range []songspy.Secret{"", "operator@example.org\r\nRCPT TO:<eve@example.org>", "operator@example.org, eve@example.org", "Eve <eve@example.org>"} {
 		l.To = to
-		wantFault(t, "an odd address", p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), l), songspy.CodeGone)
+		expectError(t, "an odd address", p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), l), songspy.CodeGone)
 	}
 	for _, to := range p.to {
 		if to != "operator@example.org" {
@@ -225,60 +225,60 @@ func TestNothingThatALetterHoldsAddsALineToItsHeader(t *testing.T) {
 	}
 }
 
-func TestMailGoesByTLSAndWithThePassword(t *testing.T) {
+func TestMailUsesTLSAndThePassword(t *testing.T) {
 	for url, how := range map[string]security{
 		"smtps://songs:p%40ss@localhost:PORT": implicitTLS,
 		"smtp://songs:p%40ss@localhost:PORT":  startTLS,
 	} {
-		p := newPostOffice(t, how)
+		p := newSMTPServer(t, how)
 		p.password = "p@ss"
-		if err := p.mailer(t, url).Send(t.Context(), letter()); err != nil || p.signedIn != 1 || len(p.letters) != 1 {
-			t.Errorf("%s: %v, signed in %d times, %d letters", url, err, p.signedIn, len(p.letters))
+		if err := p.mailer(t, url).Send(t.Context(), testMessage()); err != nil || p.logins != 1 || len(p.messages) != 1 {
+			t.Errorf("%s: %v, signed in %d times, %d letters", url, err, p.logins, len(p.messages))
 		}
 		p.password = "another"
-		wantFault(t, "a wrong password", p.mailer(t, url).Send(t.Context(), letter()), songspy.CodeUnavailable)
+		expectError(t, "a wrong password", p.mailer(t, url).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 		p.roots = x509.NewCertPool()
-		wantFault(t, "a certificate of nobody", p.mailer(t, url).Send(t.Context(), letter()), songspy.CodeUnavailable)
+		expectError(t, "a certificate of nobody", p.mailer(t, url).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 	}
 }
 
-func TestMailIsNotSentInTheClear(t *testing.T) {
-	p := newPostOffice(t, plain)
+func TestMailIsNotSentWithoutTLS(t *testing.T) {
+	p := newSMTPServer(t, plain)
 	p.password = "p@ss"
-	wantFault(t, "a server without STARTTLS", p.mailer(t, "smtp://songs:p%40ss@localhost:PORT").Send(t.Context(), letter()), songspy.CodeUnavailable)
-	if p.signedIn > 0 || len(p.letters) > 0 {
-		t.Errorf("signed in %d times, %d letters", p.signedIn, len(p.letters))
+	expectError(t, "a server without STARTTLS", p.mailer(t, "smtp://songs:p%40ss@localhost:PORT").Send(t.Context(), testMessage()), songspy.CodeUnavailable)
+	if p.logins > 0 || len(p.messages) > 0 {
+		t.Errorf("signed in %d times, %d letters", p.logins, len(p.messages))
 	}
 }
 
-func TestALetterThatWasTakenIsSentWhateverFollows(t *testing.T) {
-	p := newPostOffice(t, plain)
-	p.rude = true
-	if err := p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), letter()); err != nil || len(p.letters) != 1 {
-		t.Errorf("%v, %d letters", err, len(p.letters))
+func TestAnAcceptedMessageCountsAsSent(t *testing.T) {
+	p := newSMTPServer(t, plain)
+	p.hangsUp = true
+	if err := p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), testMessage()); err != nil || len(p.messages) != 1 {
+		t.Errorf("%v, %d letters", err, len(p.messages))
 	}
 }
 
-func TestARefusedLetterIsToldApartFromAServerThatFails(t *testing.T) {
-	p := newPostOffice(t, plain)
+func TestARefusedMessageIsDistinguishedFromAFailingServer(t *testing.T) {
+	p := newSMTPServer(t, plain)
 	m := p.mailer(t, "smtp://127.0.0.1:PORT")
 	for name, c := range map[string]struct {
 		code int
 		want songspy.Code
 	}{"no such receiver": {550, songspy.CodeGone}, "a full mailbox": {452, songspy.CodeUnprocessable}} {
-		p.refuse = &smtp.SMTPError{Code: c.code, Message: "<operator@example.org> " + base64.StdEncoding.EncodeToString([]byte("no"))}
-		wantFault(t, name, m.Send(t.Context(), letter()), c.want)
+		p.rcptError = &smtp.SMTPError{Code: c.code, Message: "<operator@example.org> " + base64.StdEncoding.EncodeToString([]byte("no"))}
+		expectError(t, name, m.Send(t.Context(), testMessage()), c.want)
 	}
-	away, err := NewMailer("songs@example.org", config.MailServer{Host: "127.0.0.1", Port: "1"})
+	unreachable, err := NewMailer("songs@example.org", config.MailServer{Host: "127.0.0.1", Port: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantFault(t, "nobody there", away.Send(t.Context(), letter()), songspy.CodeUnavailable)
+	expectError(t, "nobody there", unreachable.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 	odd, err := NewMailer("songs@example.org", config.MailServer{Host: "127.0.0.1", Port: "many"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantFault(t, "no port", odd.Send(t.Context(), letter()), songspy.CodeUnavailable)
+	expectError(t, "no port", odd.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 	if _, err := NewMailer("songs", config.MailServer{}); err == nil {
 		t.Error("nobody may send")
 	}

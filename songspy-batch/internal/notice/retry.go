@@ -4,18 +4,18 @@ import "time"
 
 const (
 	// firstWait is the wait after the first failure; each later one doubles it, up to longestWait.
-	firstWait   = time.Minute
-	longestWait = 6 * time.Hour
+	minRetryWait = time.Minute
+	maxRetryWait = 6 * time.Hour
 	// mostTries take three days.
-	mostTries = 20
+	maxAttempts = 20
 )
 
 // nextTry is how long to wait after so many tries that failed; false: there
 // have been enough.
-func nextTry(tries int) (wait time.Duration, hope bool) {
-	wait = longestWait
+func retryWait(tries int) (wait time.Duration, retry bool) {
+	wait = maxRetryWait
 	if doublings := max(tries, 1) - 1; doublings < 9 {
-		wait = min(firstWait<<doublings, longestWait)
+		wait = min(minRetryWait<<doublings, maxRetryWait)
 	}
-	return wait, tries < mostTries
+	return wait, tries < maxAttempts
 }

@@ -20,16 +20,16 @@ import (
 
 const (
 	// hookWithin bounds one POST.
-	hookWithin = 8 * time.Second
+	webhookTimeout = 8 * time.Second
 	// usersMost is how many people's ids one POST lists.
-	usersMost = 1000
+	maxUserIDs = 1000
 )
 
 // Webhook posts letters to a URL, as Standard Webhooks has it.
 type Webhook struct {
 	url    string
 	signer *standardwebhooks.Webhook // nil: nothing is signed
-	http   *http.Client
+	client *http.Client
 }
 
 // NewWebhook makes a webhook; key may be nil. Calls go by the given transport;
@@ -51,8 +51,8 @@ func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook
 			ForceAttemptHTTP2: true, // a DialContext of one's own turns it off otherwise
 		}
 	}
-	w.http = &http.Client{
-		Transport: via, Timeout: hookWithin,
+	w.client = &http.Client{
+		Transport: via, Timeout: webhookTimeout,
 		// A redirect would carry the message elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -61,12 +61,12 @@ func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook
 
 // hookBody is what is posted. Its names are a promise to whoever reads it:
 // fields may be added, none changes.
-type hookBody struct {
-	Kind  songspy.NoticeKind `json:"kind"`
-	At    string             `json:"at"`    // when it is sent
-	Since string             `json:"since"` // when it was first seen
-	App   string             `json:"app"`   // empty: those that people brought
-	Door  string             `json:"door,omitempty"`
+type webhookBody struct {
+	Kind    songspy.NotificationKind `json:"kind"`
+	At      string                   `json:"at"`    // when it is sent
+	Since   string                   `json:"since"` // when it was first seen
+	App     string                   `json:"app"`   // empty: those that people brought
+	Circuit string                   `json:"door,omitempty"`
 	// Count is of the people whom it is about, UserIDs the first thousand of them.
 	Count   int              `json:"count"`
 	UserIDs []songspy.UserID `json:"userIds"`
@@ -75,15 +75,15 @@ type hookBody struct {
 }
 
 // Send implements Sender.
-func (w *Webhook) Send(ctx context.Context, l Letter) error {
-	users := l.Users()
+func (w *Webhook) Send(ctx context.Context, l Message) error {
+	users := l.UserIDs()
 	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-	b := hookBody{
+	b := webhookBody{
 		Kind: l.Kind, At: stamp(l.At), Since: stamp(l.Since), App: l.App,
-		Count: len(users), UserIDs: users[:min(len(users), usersMost)], Text: l.Text,
+		Count: len(users), UserIDs: users[:min(len(users), maxUserIDs)], Text: l.Text,
 	}
-	if l.Kind == songspy.NoticeDoorClosed {
-		b.Door = l.Notices[0].Occurrence
+	if l.Kind == songspy.NotificationAppBlocked {
+		b.Circuit = l.Notifications[0].Occurrence
 	}
 	body, err := json.Marshal(b)
 	if err != nil {
@@ -104,9 +104,9 @@ func (w *Webhook) Send(ctx context.Context, l Letter) error {
 		}
 		req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
 	}
-	resp, err := w.http.Do(req)
+	resp, err := w.client.Do(req)
 	if err != nil {
-		return unavailable("the webhook " + unreached(err))
+		return unavailable("the webhook " + connectErrorText(err))
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
@@ -122,7 +122,7 @@ func unavailable(what string) error {
 
 // unreached says why nothing came of a call. The error itself is not passed on:
 // it shows the URL.
-func unreached(err error) string {
+func connectErrorText(err error) string {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return "did not answer in time"
 	}

@@ -23,19 +23,19 @@ import (
 var key = []byte("0123456789abcdef0123456789abcdef")
 
 // letter is one that tells of two people.
-func letter() Letter {
+func testMessage() Message {
 	at := time.Now()
-	return Letter{
-		NoticeMessage: songspy.NoticeMessage{
-			ID: "notice_1", Kind: songspy.NoticeNotRegistered, App: "app", Since: at.Add(-time.Hour),
-			Notices: []songspy.Notice{{UserID: 9}, {UserID: 7}},
+	return Message{
+		NotificationMessage: songspy.NotificationMessage{
+			ID: "notice_1", Kind: songspy.NotificationNotRegistered, App: "app", Since: at.Add(-time.Hour),
+			Notifications: []songspy.Notification{{UserID: 9}, {UserID: 7}},
 		},
 		At: at, To: "operator@example.org", Subject: "등록 / To be entered", Text: "두 사람\n\nTwo people <7, 9>\n",
 	}
 }
 
 // receiver is a web server that keeps what it was sent.
-type receiver struct {
+type webhookReceiver struct {
 	*httptest.Server
 	mu     sync.Mutex
 	header http.Header
@@ -44,9 +44,9 @@ type receiver struct {
 	answer http.HandlerFunc
 }
 
-func newReceiver(t *testing.T) *receiver {
+func newReceiver(t *testing.T) *webhookReceiver {
 	t.Helper()
-	r := &receiver{answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }}
+	r := &webhookReceiver{answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
 		r.calls++
@@ -59,7 +59,7 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-func (r *receiver) hook(t *testing.T, key []byte) *Webhook {
+func (r *webhookReceiver) webhook(t *testing.T, key []byte) *Webhook {
 	t.Helper()
 	w, err := NewWebhook(songspy.Secret(r.URL+"/services/hunter2?token=hunter3"), key, nil)
 	if err != nil {
@@ -68,9 +68,9 @@ func (r *receiver) hook(t *testing.T, key []byte) *Webhook {
 	return w
 }
 
-func TestAWebhookIsSignedAsItsReceiversVerify(t *testing.T) {
-	r, l := newReceiver(t), letter()
-	if err := r.hook(t, key).Send(t.Context(), l); err != nil {
+func TestAWebhookIsSignedAsReceiversVerify(t *testing.T) {
+	r, l := newReceiver(t), testMessage()
+	if err := r.webhook(t, key).Send(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
 	verifier, err := standardwebhooks.NewWebhook("whsec_" + base64.StdEncoding.EncodeToString(key))
@@ -94,9 +94,9 @@ func TestAWebhookIsSignedAsItsReceiversVerify(t *testing.T) {
 	}
 }
 
-func TestAWebhookHasAPartForProgramsAndAPartForPeople(t *testing.T) {
-	r, l := newReceiver(t), letter()
-	if err := r.hook(t, nil).Send(t.Context(), l); err != nil {
+func TestAWebhookBodyHasDataAndText(t *testing.T) {
+	r, l := newReceiver(t), testMessage()
+	if err := r.webhook(t, nil).Send(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
 	if r.header.Get("webhook-signature") != "" {
@@ -114,8 +114,8 @@ func TestAWebhookHasAPartForProgramsAndAPartForPeople(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("sent %v, want %v", got, want)
 	}
-	l.Kind, l.Notices = songspy.NoticeDoorClosed, []songspy.Notice{{Occurrence: "api"}}
-	if err := r.hook(t, nil).Send(t.Context(), l); err != nil {
+	l.Kind, l.Notifications = songspy.NotificationAppBlocked, []songspy.Notification{{Occurrence: "api"}}
+	if err := r.webhook(t, nil).Send(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
 	if s := string(r.body); !strings.Contains(s, `"door":"api"`) || !strings.Contains(s, `"userIds":[]`) {
@@ -123,7 +123,7 @@ func TestAWebhookHasAPartForProgramsAndAPartForPeople(t *testing.T) {
 	}
 }
 
-func TestAWebhookThatFailsIsToldOfWithoutItsAddress(t *testing.T) {
+func TestAWebhookErrorHoldsNoAddress(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"500": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hunter2", 500) },
 		"404": http.NotFound,
@@ -134,7 +134,7 @@ func TestAWebhookThatFailsIsToldOfWithoutItsAddress(t *testing.T) {
 	} {
 		r := newReceiver(t)
 		r.answer = answer
-		wantFault(t, name, r.hook(t, key).Send(t.Context(), letter()), songspy.CodeUnavailable)
+		expectError(t, name, r.webhook(t, key).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 		r.mu.Lock() // the server may still be at it where the connection was cut
 		if r.calls != 1 {
 			t.Errorf("%s: %d calls", name, r.calls)
@@ -143,17 +143,17 @@ func TestAWebhookThatFailsIsToldOfWithoutItsAddress(t *testing.T) {
 	}
 	r := newReceiver(t)
 	r.Close()
-	wantFault(t, "nobody there", r.hook(t, key).Send(t.Context(), letter()), songspy.CodeUnavailable)
+	expectError(t, "nobody there", r.webhook(t, key).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 	odd, err := NewWebhook("https://%zz/hunter2", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantFault(t, "no URL", odd.Send(t.Context(), letter()), songspy.CodeUnavailable)
+	expectError(t, "no URL", odd.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 }
 
 // wantFault fails the test unless the error has the code and shows nothing of
 // addresses, letters or URLs.
-func wantFault(t *testing.T, name string, err error, code songspy.Code) {
+func expectError(t *testing.T, name string, err error, code songspy.Code) {
 	t.Helper()
 	if songspy.CodeOf(err) != code {
 		t.Errorf("%s: %v, want %s", name, err, code)
@@ -167,22 +167,22 @@ func wantFault(t *testing.T, name string, err error, code songspy.Code) {
 }
 
 // stalled is a server that never answers.
-type stalled struct{}
+type stalledTransport struct{}
 
-func (stalled) RoundTrip(r *http.Request) (*http.Response, error) {
+func (stalledTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-func TestAWebhookThatDoesNotAnswerIsGivenUpInTime(t *testing.T) {
+func TestAHangingWebhookTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, err := NewWebhook("https://hooks.example.org/hunter2", key, stalled{})
+		w, err := NewWebhook("https://hooks.example.org/hunter2", key, stalledTransport{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		begun := time.Now()
-		wantFault(t, "stalled", w.Send(t.Context(), letter()), songspy.CodeUnavailable)
-		if took := time.Since(begun); took > hookWithin {
+		started := time.Now()
+		expectError(t, "stalled", w.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
+		if took := time.Since(started); took > webhookTimeout {
 			t.Errorf("it took %v", took)
 		}
 	})

@@ -9,11 +9,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestEveryKindHasWordsInBothLanguages(t *testing.T) {
+func TestEveryKindHasTextsInBothLanguages(t *testing.T) {
 	consented := time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
-	for _, kind := range songspy.NoticeKinds() {
-		l := Letter{NoticeMessage: songspy.NoticeMessage{Kind: kind, App: "the-app", Since: consented, Notices: []songspy.Notice{{UserID: 7, Occurrence: "api"}}}}
-		subject, text := say(l, songspy.Link{AuthorizedAt: consented}, "https://songs.example.org/")
+	for _, kind := range songspy.NotificationKinds() {
+		l := Message{NotificationMessage: songspy.NotificationMessage{Kind: kind, App: "the-app", Since: consented, Notifications: []songspy.Notification{{UserID: 7, Occurrence: "api"}}}}
+		subject, text := render(l, songspy.Link{AuthorizedAt: consented}, "https://songs.example.org/")
 		if strings.ContainsAny(subject+text, "{}") {
 			t.Errorf("%s: something is not filled in: %q %q", kind, subject, text)
 		}
@@ -25,14 +25,14 @@ func TestEveryKindHasWordsInBothLanguages(t *testing.T) {
 				t.Errorf("%s: the %s is %q, not in both languages", kind, what, said)
 			}
 		}
-		if kind.For() == songspy.NoticeForPerson && strings.Count(text, "https://songs.example.org/") != 2 {
+		if kind.Recipient() == songspy.RecipientUser && strings.Count(text, "https://songs.example.org/") != 2 {
 			t.Errorf("%s leads nowhere: %q", kind, text)
 		}
-		if kind == songspy.NoticeSeatEntered && strings.Contains(text, "you linked") {
+		if kind == songspy.NotificationSeatEntered && strings.Contains(text, "you linked") {
 			t.Errorf("%s says to somebody who has not linked that they have: %q", kind, text)
 		}
 	}
-	if _, text := say(Letter{NoticeMessage: songspy.NoticeMessage{Kind: songspy.NoticeRelinkSoon, Notices: []songspy.Notice{{UserID: 7}}}},
+	if _, text := render(Message{NotificationMessage: songspy.NotificationMessage{Kind: songspy.NotificationRelinkSoon, Notifications: []songspy.Notification{{UserID: 7}}}},
 		songspy.Link{AuthorizedAt: consented}, ""); strings.Count(text, "2026-11-20") != 2 {
 		t.Errorf("the day is missing: %q", text)
 	}

@@ -12,20 +12,20 @@ import (
 )
 
 // atOnce bounds the people readmitted by one run; the next takes the rest.
-const atOnce = 100
+const linkRetryBatch = 100
 
 // Links is where refused links are found and changed.
-type Links interface {
+type UnregisteredLinks interface {
 	// NotRegistered gives up to limit people refused since before the time, longest first.
-	NotRegistered(ctx context.Context, before time.Time, limit int) ([]songspy.UserID, error)
+	NotRegisteredUsers(ctx context.Context, before time.Time, limit int) ([]songspy.UserID, error)
 	// UpdateLink changes one link; an error of fn leaves it as it is.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 }
 
 // Job readmits whoever was refused a day ago. The sweep then asks them at once,
 // and one more refusal puts them back for another day.
-type Job struct {
-	Links Links
+type LinkRetry struct {
+	Links UnregisteredLinks
 	// Complete completes the link of someone whose grant was kept while the app did
 	// not know them. Nil: they complete it themselves.
 	Complete func(ctx context.Context, id songspy.UserID) error
@@ -34,75 +34,75 @@ type Job struct {
 }
 
 // errChanged says that a link is not refused any more.
-var errChanged = errors.New("the link was changed meanwhile")
+var errLinkChanged = errors.New("the link was changed meanwhile")
 
 // errWaits says that it is not known whose account the link's tokens are for.
-var errWaits = errors.New("the link waits to be completed")
+var errAccountUnknown = errors.New("the link waits to be completed")
 
 // Run readmits once. One link's fault does not keep the others out.
-func (j Job) Run(ctx context.Context) error {
+func (j LinkRetry) Run(ctx context.Context) error {
 	now := j.Now()
-	ids, err := j.Links.NotRegistered(ctx, now.Add(-songspy.NotRegisteredFor), atOnce)
+	ids, err := j.Links.NotRegisteredUsers(ctx, now.Add(-songspy.NotRegisteredRetryAfter), linkRetryBatch)
 	if err != nil {
 		return err
 	}
 	var faults []error
-	readmitted := 0
+	reactivated := 0
 	for _, id := range ids {
 		_, err := j.Links.UpdateLink(ctx, id, func(l *songspy.Link) error {
 			if l.State != songspy.LinkNotRegistered {
-				return errChanged
+				return errLinkChanged
 			}
-			if !l.AccountKnown() {
-				return errWaits
+			if !l.HasAccount() {
+				return errAccountUnknown
 			}
 			l.State, l.StateSince, l.PollsRefusedSince = songspy.LinkActive, now, nil
 			return nil
 		})
-		if errors.Is(err, errWaits) {
+		if errors.Is(err, errAccountUnknown) {
 			err = j.complete(ctx, id, now)
 		}
 		switch {
 		case err == nil:
-			readmitted++
-		case errors.Is(err, errChanged), songspy.CodeOf(err) == songspy.CodeNotFound:
+			reactivated++
+		case errors.Is(err, errLinkChanged), songspy.CodeOf(err) == songspy.CodeNotFound:
 		default:
 			faults = append(faults, err)
 		}
 	}
-	if readmitted > 0 {
-		j.Logger.InfoContext(ctx, "asking again who was not registered", "people", readmitted)
+	if reactivated > 0 {
+		j.Logger.InfoContext(ctx, "asking again who was not registered", "people", reactivated)
 	}
 	return errors.Join(faults...)
 }
 
 // complete tries to complete a link, and leaves it alone for a day if the app
 // does not know the user yet.
-func (j Job) complete(ctx context.Context, id songspy.UserID, now time.Time) error {
+func (j LinkRetry) complete(ctx context.Context, id songspy.UserID, now time.Time) error {
 	if j.Complete == nil {
-		return errChanged
+		return errLinkChanged
 	}
-	fault := j.Complete(ctx, id)
-	if fault == nil {
+	cause := j.Complete(ctx, id)
+	if cause == nil {
 		return nil
 	}
-	j.Logger.DebugContext(ctx, "a link that waits could not be completed", "user_id", int64(id), "err", fault)
-	if songspy.CodeOf(fault) == songspy.CodeGone {
-		return errChanged
+	j.Logger.DebugContext(ctx, "a link that waits could not be completed", "user_id", int64(id), "err", cause)
+	if songspy.CodeOf(cause) == songspy.CodeGone {
+		return errLinkChanged
 	}
-	switch songspy.DispositionOf(fault) {
-	case songspy.DispositionRetryLater, songspy.DispositionAppPaused, songspy.DispositionNotNow:
-		return errChanged // the next run tries again
+	switch songspy.DispositionOf(cause) {
+	case songspy.DispositionRetryLater, songspy.DispositionAppBlocked, songspy.DispositionMayNotCall:
+		return errLinkChanged // the next run tries again
 	}
 	_, err := j.Links.UpdateLink(ctx, id, func(l *songspy.Link) error {
-		if !l.IsKeptGrant() {
-			return errChanged
+		if !l.IsPendingGrant() {
+			return errLinkChanged
 		}
 		l.StateSince = now
 		return nil
 	})
 	if err == nil {
-		err = errChanged
+		err = errLinkChanged
 	}
 	return err
 }

@@ -11,23 +11,23 @@ import (
 )
 
 // fakeLinks are links by person; those of the broken cannot be changed.
-type fakeLinks struct {
-	links  map[songspy.UserID]*songspy.Link
-	broken songspy.UserID
-	asked  time.Time
+type fakeUnregisteredLinks struct {
+	links       map[songspy.UserID]*songspy.Link
+	unavailable songspy.UserID
+	before      time.Time
 }
 
-func (f *fakeLinks) NotRegistered(_ context.Context, before time.Time, _ int) ([]songspy.UserID, error) {
-	f.asked = before
+func (f *fakeUnregisteredLinks) NotRegisteredUsers(_ context.Context, before time.Time, _ int) ([]songspy.UserID, error) {
+	f.before = before
 	return []songspy.UserID{1, 2, 3, 4}, nil
 }
 
-func (f *fakeLinks) UpdateLink(_ context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error) {
+func (f *fakeUnregisteredLinks) UpdateLink(_ context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error) {
 	l, ok := f.links[id]
 	if !ok {
 		return songspy.Link{}, &songspy.Error{Code: songspy.CodeNotFound}
 	}
-	if id == f.broken {
+	if id == f.unavailable {
 		return songspy.Link{}, errors.New("the database is away")
 	}
 	if err := fn(l); err != nil {
@@ -36,22 +36,22 @@ func (f *fakeLinks) UpdateLink(_ context.Context, id songspy.UserID, fn func(*so
 	return *l, nil
 }
 
-func TestWhoWasRefusedADayAgoIsAskedAgain(t *testing.T) {
+func TestLinkRetry_ReactivatesLinksRefusedADayAgo(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	account := "account"
 	refused := func() *songspy.Link {
 		since := now.Add(-48 * time.Hour)
 		return &songspy.Link{State: songspy.LinkNotRegistered, AccountID: &account, PollsRefusedSince: &since}
 	}
-	f := &fakeLinks{broken: 2, links: map[songspy.UserID]*songspy.Link{
+	f := &fakeUnregisteredLinks{unavailable: 2, links: map[songspy.UserID]*songspy.Link{
 		1: refused(), 2: refused(), 3: {State: songspy.LinkReauthRequired}, // 4 is gone
 	}}
-	job := Job{Links: f, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
+	job := LinkRetry{Links: f, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 	if err := job.Run(t.Context()); err == nil {
 		t.Error("the fault of one link is not told")
 	}
-	if want := now.Add(-24 * time.Hour); !f.asked.Equal(want) {
-		t.Errorf("refused before %v, want %v", f.asked, want)
+	if want := now.Add(-24 * time.Hour); !f.before.Equal(want) {
+		t.Errorf("refused before %v, want %v", f.before, want)
 	}
 	if l := f.links[1]; l.State != songspy.LinkActive || !l.StateSince.Equal(now) || l.PollsRefusedSince != nil {
 		t.Errorf("the refused link is %+v, want active since now, with no polls refused", l)
@@ -61,7 +61,7 @@ func TestWhoWasRefusedADayAgoIsAskedAgain(t *testing.T) {
 	}
 }
 
-func TestALinkWhoseAccountIsNotKnownIsCompletedAndNeverMerelyAskedAgain(t *testing.T) {
+func TestLinkRetry_CompletesALinkWithUnknownAccount(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		fault error
@@ -73,10 +73,10 @@ func TestALinkWhoseAccountIsNotKnownIsCompletedAndNeverMerelyAskedAgain(t *testi
 		"somebody has the account": {&songspy.Error{Code: songspy.CodeConflict}, now},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &fakeLinks{links: map[songspy.UserID]*songspy.Link{1: {State: songspy.LinkNotRegistered, StateSince: now.AddDate(0, 0, -2)}}}
+			f := &fakeUnregisteredLinks{links: map[songspy.UserID]*songspy.Link{1: {State: songspy.LinkNotRegistered, StateSince: now.AddDate(0, 0, -2)}}}
 			tried := 0
 			complete := func(context.Context, songspy.UserID) error { tried++; return c.fault }
-			job := Job{Links: f, Complete: complete, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
+			job := LinkRetry{Links: f, Complete: complete, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 			if err := job.Run(t.Context()); err != nil || tried != 1 {
 				t.Errorf("tried %d times: %v", tried, err)
 			}

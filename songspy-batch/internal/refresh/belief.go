@@ -10,9 +10,9 @@ const (
 	// believedAfter is how long a refresh token must have been refused before
 	// the refusal is believed: Spotify has revoked in an outage what it
 	// honoured again hours later.
-	believedAfter = 6 * time.Hour
+	refusalBelievedAfter = 6 * time.Hour
 	// grantExpired is the reason of a refusal that says that the token's time is over.
-	grantExpired = "SPOTIFY_GRANT_EXPIRED"
+	reasonGrantExpired = "SPOTIFY_GRANT_EXPIRED"
 )
 
 // afterRefusal is the state of a link whose refresh token was just refused,
@@ -21,17 +21,17 @@ const (
 // too old is believed at once where the consent's end is near.
 func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkState {
 	old := l.ConsentEndsAt().AddDate(0, 0, -15)
-	if songspy.IsAhead(l.StateSince, now) {
+	if songspy.IsAheadOfClock(l.StateSince, now) {
 		return l.State // counts from now on; see Renewer.refused
 	}
 	switch {
-	case l.IsKeptGrant():
+	case l.IsPendingGrant():
 		return songspy.LinkReauthRequired // a kept grant: only a new consent helps
-	case reason == grantExpired && now.After(old):
+	case reason == reasonGrantExpired && now.After(old):
 		return songspy.LinkReauthRequired
 	case l.State == songspy.LinkActive:
 		return songspy.LinkSuspect
-	case l.State == songspy.LinkSuspect && now.Sub(l.StateSince) >= believedAfter:
+	case l.State == songspy.LinkSuspect && now.Sub(l.StateSince) >= refusalBelievedAfter:
 		return songspy.LinkReauthRequired
 	}
 	return l.State
@@ -48,20 +48,20 @@ func afterRefusalInOutage(l songspy.Link, now time.Time) songspy.Link {
 
 const (
 	// soonestTry and latestTry bound the wait between two tries of a refused token.
-	soonestTry = 2 * time.Minute
-	latestTry  = time.Hour
+	minRefusedWait = 2 * time.Minute
+	maxRefusedWait = time.Hour
 )
 
 // nextTry is how long a refused token is left alone, that has been refused for
 // so long: as long again, from minutes up to an hour, and a little more for
 // each link than for another, so that nobody comes into step.
-func nextTry(id songspy.UserID, refusedFor time.Duration) time.Duration {
-	wait := min(max(refusedFor, soonestTry), latestTry)
+func refusedRetryWait(id songspy.UserID, refusedFor time.Duration) time.Duration {
+	wait := min(max(refusedFor, minRefusedWait), maxRefusedWait)
 	return wait + songspy.PhaseOf(id, wait/4)
 }
 
 // renewed is the link with what the provider granted.
-func renewed(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
+func withGrant(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 	l.AccessToken, l.AccessExpiresAt = g.AccessToken, g.ExpiresAt
 	if g.RefreshToken != "" { // rotated
 		l.RefreshToken = g.RefreshToken
@@ -85,12 +85,12 @@ func afterPollRefusal(l songspy.Link, outage bool, now time.Time) songspy.Link {
 		if since != nil {
 			l.PollsRefusedSince = &now
 		}
-	case since == nil || songspy.IsAhead(*since, now):
+	case since == nil || songspy.IsAheadOfClock(*since, now):
 		l.PollsRefusedSince = &now
 		if l.State == songspy.LinkActive {
 			l.State, l.StateSince = songspy.LinkSuspect, now
 		}
-	case now.Sub(*since) >= believedAfter:
+	case now.Sub(*since) >= refusalBelievedAfter:
 		l.State, l.StateSince = songspy.LinkReauthRequired, now
 	}
 	return l

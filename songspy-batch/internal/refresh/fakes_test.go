@@ -21,7 +21,7 @@ type fakeLinks struct {
 	mu    sync.Mutex
 	links map[songspy.UserID]songspy.Link
 	// away makes as many updates fail as if the database were gone.
-	away int
+	failUpdates int
 }
 
 func (f *fakeLinks) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
@@ -40,8 +40,8 @@ func (f *fakeLinks) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.away > 0 {
-		f.away--
+	if f.failUpdates > 0 {
+		f.failUpdates--
 		return songspy.Link{}, &songspy.Error{Code: songspy.CodeUnavailable}
 	}
 	l := f.links[id]
@@ -61,7 +61,7 @@ func (f *fakeLinks) LinksToRenew(_ context.Context, before time.Time, after song
 	defer f.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(f.links)) {
 		l := f.links[id]
-		if id > after && len(found) < limit && askable(l.State) && l.AccessExpiresAt.Before(before) {
+		if id > after && len(found) < limit && isPollable(l.State) && l.AccessExpiresAt.Before(before) {
 			found = append(found, l)
 		}
 	}
@@ -69,30 +69,30 @@ func (f *fakeLinks) LinksToRenew(_ context.Context, before time.Time, after song
 }
 
 // provider grants a token for an hour, unless refuse says otherwise.
-type provider struct {
-	mu     sync.Mutex
-	calls  map[songspy.UserID]int
-	at     map[songspy.UserID]time.Time
-	most   int // calls at once
-	now    int
-	takes  time.Duration
-	refuse func(songspy.Link) error
+type fakeProvider struct {
+	mu            sync.Mutex
+	calls         map[songspy.UserID]int
+	lastCallAt    map[songspy.UserID]time.Time
+	maxConcurrent int // calls at once
+	concurrent    int
+	latency       time.Duration
+	refuse        func(songspy.Link) error
 }
 
-func (p *provider) Refresh(ctx context.Context, l songspy.Link) (songspy.Grant, error) {
+func (p *fakeProvider) Refresh(ctx context.Context, l songspy.Link) (songspy.Grant, error) {
 	p.mu.Lock()
 	p.calls[l.UserID]++
-	p.at[l.UserID] = time.Now()
+	p.lastCallAt[l.UserID] = time.Now()
 	n := p.calls[l.UserID]
-	p.now++
-	p.most = max(p.most, p.now)
+	p.concurrent++
+	p.maxConcurrent = max(p.maxConcurrent, p.concurrent)
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.now--
+		p.concurrent--
 	}()
-	if p.takes > 0 && !due.Wait(ctx, p.takes) {
+	if p.latency > 0 && !due.Wait(ctx, p.latency) {
 		return songspy.Grant{}, ctx.Err()
 	}
 	if p.refuse != nil {
@@ -109,19 +109,19 @@ func (p *provider) Refresh(ctx context.Context, l songspy.Link) (songspy.Grant, 
 
 // house is a renewer and a job over fakes, with people whose tokens die after
 // the given time.
-type house struct {
+type fixture struct {
 	links    *fakeLinks
-	provider *provider
+	provider *fakeProvider
 	renewer  *Renewer
 	job      *Job
 }
 
-func newHouse(people int, dieAfter time.Duration) *house {
-	h := &house{
+func newFixture(users int, dieAfter time.Duration) *fixture {
+	h := &fixture{
 		links:    &fakeLinks{links: map[songspy.UserID]songspy.Link{}},
-		provider: &provider{calls: map[songspy.UserID]int{}, at: map[songspy.UserID]time.Time{}},
+		provider: &fakeProvider{calls: map[songspy.UserID]int{}, lastCallAt: map[songspy.UserID]time.Time{}},
 	}
-	for i := range people {
+	for i := range users {
 		id := songspy.UserID(i + 1)
 		h.links.links[id] = songspy.Link{
 			UserID: id, State: songspy.LinkActive, Generation: 1, Version: 1,
@@ -132,13 +132,13 @@ func newHouse(people int, dieAfter time.Duration) *house {
 	log := slog.New(slog.DiscardHandler)
 	h.renewer = &Renewer{Links: h.links, Provider: h.provider, Now: time.Now, Logger: log, Metrics: NewMetrics(prometheus.NewRegistry())}
 	h.job = &Job{
-		Renewer: h.renewer, Every: 30 * time.Minute, Spread: true, Workers: 8,
+		Renewer: h.renewer, Interval: 30 * time.Minute, Spread: true, Workers: 8,
 		Now: time.Now, Logger: log, Queue: due.New[songspy.UserID](),
 	}
 	return h
 }
 
-func (h *house) link(t *testing.T, id songspy.UserID) songspy.Link {
+func (h *fixture) link(t *testing.T, id songspy.UserID) songspy.Link {
 	t.Helper()
 	l, err := h.links.Link(t.Context(), id)
 	if err != nil {
@@ -148,7 +148,7 @@ func (h *house) link(t *testing.T, id songspy.UserID) songspy.Link {
 }
 
 // serve makes planned renewals until stop.
-func (h *house) serve(t *testing.T) (stop func()) {
+func (h *fixture) serve(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -162,13 +162,13 @@ func (h *house) serve(t *testing.T) (stop func()) {
 }
 
 // plan runs the job once.
-func (h *house) plan(t *testing.T) {
+func (h *fixture) plan(t *testing.T) {
 	t.Helper()
 	if err := h.job.Plan(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func needsPerson(reason string) error {
-	return &songspy.Error{Code: songspy.CodeUnauthorized, Reason: reason, Disposition: songspy.DispositionNeedsPerson}
+func needsUserError(reason string) error {
+	return &songspy.Error{Code: songspy.CodeUnauthorized, Reason: reason, Disposition: songspy.DispositionNeedsUser}
 }

@@ -11,13 +11,13 @@ import (
 
 const (
 	// margin is what a token must outlive the next run by not to be renewed in this one.
-	margin = 10 * time.Minute
+	planMargin = 10 * time.Minute
 	// inTime is how long before its end a token is renewed at the latest.
-	inTime = 5 * time.Minute
+	renewBeforeExpiry = 5 * time.Minute
 	// again is the shortest wait before a renewal that failed is tried again.
-	again = time.Minute
+	minRetryWait = time.Minute
 	// page is how many links are read at once.
-	page = 1000
+	pageSize = 1000
 )
 
 // Job renews in time what would die before the next run. Its run plans and
@@ -25,7 +25,7 @@ const (
 type Job struct {
 	Renewer *Renewer
 	// Every is the time between two runs.
-	Every time.Duration
+	Interval time.Duration
 	// Spread gives every link its own place in the time between two runs;
 	// without it all are renewed at once.
 	Spread bool
@@ -45,18 +45,18 @@ func (j *Job) Plan(ctx context.Context) error {
 	now := j.Now()
 	planned := 0
 	for after := songspy.UserID(0); ; {
-		links, err := j.Renewer.Links.LinksToRenew(ctx, now.Add(j.Every+margin), after, page)
+		links, err := j.Renewer.Links.LinksToRenew(ctx, now.Add(j.Interval+planMargin), after, pageSize)
 		if err != nil {
 			return err
 		}
 		for _, l := range links {
 			after = l.UserID
 			if j.owns(l.UserID) && !j.Queue.Has(l.UserID) {
-				j.Queue.Plan(l.UserID, j.dueAt(l, now))
+				j.Queue.Plan(l.UserID, j.renewAt(l, now))
 				planned++
 			}
 		}
-		if len(links) < page {
+		if len(links) < pageSize {
 			break
 		}
 	}
@@ -69,18 +69,18 @@ func (j *Job) Plan(ctx context.Context) error {
 func (j *Job) Serve(ctx context.Context) {
 	j.Queue.Run(ctx, j.Workers, func(ctx context.Context, id songspy.UserID, _ time.Time) {
 		l, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {
-			return j.owns(id) && askable(l.State) && l.AccessExpiresAt.Before(j.Now().Add(j.Every+margin))
+			return j.owns(id) && isPollable(l.State) && l.AccessExpiresAt.Before(j.Now().Add(j.Interval+planMargin))
 		})
 		if err == nil || ctx.Err() != nil {
 			return
 		}
 		j.Logger.DebugContext(ctx, "renewal failed", "user_id", int64(id), "err", err)
 		switch songspy.DispositionOf(err) {
-		case songspy.DispositionRetryLater, songspy.DispositionAppPaused:
+		case songspy.DispositionRetryLater, songspy.DispositionAppBlocked:
 			j.Queue.Plan(id, retryAt(id, err, j.Now()))
-		case songspy.DispositionNeedsPerson:
-			if now := j.Now(); askable(l.State) {
-				j.Queue.Plan(id, now.Add(nextTry(id, now.Sub(l.StateSince))))
+		case songspy.DispositionNeedsUser:
+			if now := j.Now(); isPollable(l.State) {
+				j.Queue.Plan(id, now.Add(refusedRetryWait(id, now.Sub(l.StateSince))))
 			}
 		}
 	})
@@ -92,12 +92,12 @@ func (j *Job) owns(id songspy.UserID) bool { return j.Owns == nil || j.Owns(id) 
 // place, but before the token dies. One that is dead already keeps its place
 // too, so that the return after an outage brings nobody into step; a look that
 // comes sooner renews it.
-func (j *Job) dueAt(l songspy.Link, now time.Time) time.Time {
+func (j *Job) renewAt(l songspy.Link, now time.Time) time.Time {
 	if !j.Spread {
 		return now
 	}
-	at := due.Slot(now, songspy.PhaseOf(l.UserID, j.Every), j.Every)
-	if latest := l.AccessExpiresAt.Add(-inTime); l.AccessExpiresAt.After(now) && at.After(latest) {
+	at := due.NextAtPhase(now, songspy.PhaseOf(l.UserID, j.Interval), j.Interval)
+	if latest := l.AccessExpiresAt.Add(-renewBeforeExpiry); l.AccessExpiresAt.After(now) && at.After(latest) {
 		at = latest
 	}
 	return at
@@ -106,10 +106,10 @@ func (j *Job) dueAt(l songspy.Link, now time.Time) time.Time {
 // retryAt is when a renewal that failed is tried again: not before the
 // provider wants it, and not together with everyone else who failed.
 func retryAt(id songspy.UserID, err error, now time.Time) time.Time {
-	wait := max(songspy.RetryAfterOf(err), again)
-	return now.Add(wait + songspy.PhaseOf(id, again))
+	wait := max(songspy.RetryAfterOf(err), minRetryWait)
+	return now.Add(wait + songspy.PhaseOf(id, minRetryWait))
 }
 
-func askable(s songspy.LinkState) bool {
+func isPollable(s songspy.LinkState) bool {
 	return s == songspy.LinkActive || s == songspy.LinkSuspect
 }

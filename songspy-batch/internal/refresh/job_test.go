@@ -8,10 +8,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestTokensAreRenewedBeforeTheyDieAndOnlyThen(t *testing.T) {
+func TestTokensAreRenewedShortlyBeforeTheyExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const people = 2000
-		h := newHouse(people, 35*time.Minute)
+		const users = 2000
+		h := newFixture(users, 35*time.Minute)
 		start := time.Now()
 		stop := h.serve(t)
 		h.plan(t)
@@ -22,47 +22,47 @@ func TestTokensAreRenewedBeforeTheyDieAndOnlyThen(t *testing.T) {
 				t.Fatalf("link %d was renewed %d times", id, n)
 			}
 		}
-		if n := len(h.provider.calls); n != people {
-			t.Fatalf("%d links were renewed, want %d", n, people)
+		if n := len(h.provider.calls); n != users {
+			t.Fatalf("%d links were renewed, want %d", n, users)
 		}
 		perMinute := map[int]int{}
-		for _, at := range h.provider.at {
+		for _, at := range h.provider.lastCallAt {
 			perMinute[int(at.Sub(start).Minutes())]++
 		}
 		for minute, n := range perMinute {
-			if n > 3*people/30 {
+			if n > 3*users/30 {
 				t.Errorf("%d renewals in minute %d: they are not spread", n, minute)
 			}
 		}
 		h.plan(t) // all live for half an hour at least and die before the one after
-		if n := h.job.Queue.Len(); n == 0 || n == people {
-			t.Errorf("%d of %d renewals planned by the second run", n, people)
+		if n := h.job.Queue.Len(); n == 0 || n == users {
+			t.Errorf("%d of %d renewals planned by the second run", n, users)
 		}
 		stop()
 	})
 }
 
-func TestWithoutSpreadAllAreRenewedAtOnceByABoundedPool(t *testing.T) {
+func TestWithoutSpreadAllTokensAreRenewedAtOnceByABoundedPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(100, 0)
+		h := newFixture(100, 0)
 		h.job.Spread = false
-		h.provider.takes = time.Second
+		h.provider.latency = time.Second
 		stop := h.serve(t)
 		h.plan(t)
 		<-time.After(14 * time.Second)
 		stop()
-		if len(h.provider.calls) != 100 || h.provider.most != h.job.Workers {
-			t.Errorf("%d renewed, %d at once; want 100 and %d", len(h.provider.calls), h.provider.most, h.job.Workers)
+		if len(h.provider.calls) != 100 || h.provider.maxConcurrent != h.job.Workers {
+			t.Errorf("%d renewed, %d at once; want 100 and %d", len(h.provider.calls), h.provider.maxConcurrent, h.job.Workers)
 		}
 	})
 }
 
-func TestOnePercentThatFailsNeverStopsTheRest(t *testing.T) {
+func TestFailingRenewalsDoNotStopOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const people = 1000
-		h := newHouse(people, 20*time.Minute)
+		const users = 1000
+		h := newFixture(users, 20*time.Minute)
 		faults := []error{
-			needsPerson("SPOTIFY_GRANT_REVOKED"),
+			needsUserError("SPOTIFY_GRANT_REVOKED"),
 			&songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater, RetryAfter: time.Hour},
 			&songspy.Error{Code: songspy.CodeInternal},
 		}
@@ -77,24 +77,24 @@ func TestOnePercentThatFailsNeverStopsTheRest(t *testing.T) {
 		<-time.After(30 * time.Minute)
 		stop()
 		renewed := 0
-		for id := range songspy.UserID(people + 1) {
+		for id := range songspy.UserID(users + 1) {
 			if id > 0 && h.link(t, id).AccessToken != "access-old" {
 				renewed++
 			}
 		}
-		if renewed != people*99/100 {
-			t.Errorf("%d of %d renewed, want 99 %%", renewed, people)
+		if renewed != users*99/100 {
+			t.Errorf("%d of %d renewed, want 99 %%", renewed, users)
 		}
 	})
 }
 
-func TestARenewalThatFailedForTheMomentIsTriedAgainWhenTheProviderWantsIt(t *testing.T) {
+func TestAFailedRenewalIsRetriedAfterRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(50, 20*time.Minute)
+		h := newFixture(50, 20*time.Minute)
 		start := time.Now()
 		h.provider.refuse = func(songspy.Link) error {
 			if time.Since(start) < 40*time.Minute {
-				return &songspy.Error{Disposition: songspy.DispositionAppPaused, RetryAfter: 40*time.Minute - time.Since(start)}
+				return &songspy.Error{Disposition: songspy.DispositionAppBlocked, RetryAfter: 40*time.Minute - time.Since(start)}
 			}
 			return nil
 		}
@@ -115,15 +115,15 @@ func TestARenewalThatFailedForTheMomentIsTriedAgainWhenTheProviderWantsIt(t *tes
 	})
 }
 
-func TestARefusedTokenIsTriedAfterMinutesThenAfterHoursUntilItNeedsItsPerson(t *testing.T) {
+func TestRetriesOfARefusedTokenSlowDownUntilTheLinkNeedsItsUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(1, 0)
+		h := newFixture(1, 0)
 		h.job.Spread = false
 		var tried []time.Duration
 		begun := time.Now()
 		h.provider.refuse = func(songspy.Link) error {
 			tried = append(tried, time.Since(begun).Round(time.Minute))
-			return needsPerson("SPOTIFY_GRANT_REVOKED")
+			return needsUserError("SPOTIFY_GRANT_REVOKED")
 		}
 		stop := h.serve(t)
 		for range 24 { // twelve hours

@@ -31,9 +31,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) count(err error) { m.renewals.WithLabelValues(outcome(err)).Inc() }
+func (m *Metrics) countRenewal(err error) { m.renewals.WithLabelValues(outcomeOf(err)).Inc() }
 
-func (m *Metrics) outage(app string, on bool) {
+func (m *Metrics) setOutage(app string, on bool) {
 	value := 0.0
 	if on {
 		value = 1
@@ -41,15 +41,15 @@ func (m *Metrics) outage(app string, on bool) {
 	m.outages.WithLabelValues(app).Set(value)
 }
 
-func outcome(err error) string {
+func outcomeOf(err error) string {
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNone:
 		if err == nil {
 			return "renewed"
 		}
-	case songspy.DispositionNeedsPerson:
+	case songspy.DispositionNeedsUser:
 		return "refused"
-	case songspy.DispositionAppPaused:
+	case songspy.DispositionAppBlocked:
 		return "app_paused"
 	case songspy.DispositionRetryLater:
 		return "retry_later"

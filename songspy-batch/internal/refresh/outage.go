@@ -12,19 +12,19 @@ import (
 
 const (
 	// soonWindow shows an outage of an instance with many links within minutes.
-	soonWindow = 5 * time.Minute
+	shortWindow = 5 * time.Minute
 	// wideWindow shows one of an instance with a few, each of which is renewed
 	// once in half an hour.
-	wideWindow = 40 * time.Minute
+	longWindow = 40 * time.Minute
 	// several refusals at once are no coincidence.
-	several = 3
+	minRefusals = 3
 	// recovered is how many grants in a row end an outage.
-	recovered = 3
+	grantsToRecover = 3
 	// watchedFor is how long answered polls count after a refused one.
-	watchedFor = 2 * time.Hour
+	refusalRelevantFor = 2 * time.Hour
 	// longestOutage is how long refusals are held to be the provider's fault: an
 	// app that was taken from its users is refused for ever.
-	longestOutage = 24 * time.Hour
+	maxOutage = 24 * time.Hour
 )
 
 // outage watches the renewals of one app's links, and tells a provider that
@@ -38,49 +38,49 @@ const (
 // of a tiny instance who withdraw within forty minutes are taken for one: it
 // costs them a later request to link anew.
 type outage struct {
-	refused map[songspy.UserID]time.Time // when a link was refused last
-	granted []minute                     // grants by the minute, oldest first
-	streak  int                          // grants since the last refusal
-	since   time.Time                    // when the outage was noticed; zero: there is none
-	last    time.Time                    // the last refusal
+	refusedAt   map[songspy.UserID]time.Time // when a link was refused last
+	grants      []minuteCount                // grants by the minute, oldest first
+	grantStreak int                          // grants since the last refusal
+	since       time.Time                    // when the outage was noticed; zero: there is none
+	lastRefusal time.Time                    // the last refusal
 }
 
-type minute struct {
-	at time.Time
-	n  int
+type minuteCount struct {
+	at    time.Time
+	count int
 }
 
 // refuse enters a refusal.
-func (o *outage) refuse(id songspy.UserID, now time.Time) {
-	if o.refused == nil {
-		o.refused = map[songspy.UserID]time.Time{}
+func (o *outage) recordRefusal(id songspy.UserID, now time.Time) {
+	if o.refusedAt == nil {
+		o.refusedAt = map[songspy.UserID]time.Time{}
 	}
-	o.refused[id], o.streak, o.last = now, 0, now
-	o.judge(now)
+	o.refusedAt[id], o.grantStreak, o.lastRefusal = now, 0, now
+	o.evaluate(now)
 }
 
 // grant enters a renewal that went well.
-func (o *outage) grant(id songspy.UserID, now time.Time) {
-	delete(o.refused, id)
+func (o *outage) recordGrant(id songspy.UserID, now time.Time) {
+	delete(o.refusedAt, id)
 	at := now.Truncate(time.Minute)
-	if last := len(o.granted) - 1; last >= 0 && o.granted[last].at.Equal(at) {
-		o.granted[last].n++
+	if last := len(o.grants) - 1; last >= 0 && o.grants[last].at.Equal(at) {
+		o.grants[last].count++
 	} else {
-		o.granted = append(o.granted, minute{at, 1})
+		o.grants = append(o.grants, minuteCount{at, 1})
 	}
-	o.streak++
-	o.judge(now)
+	o.grantStreak++
+	o.evaluate(now)
 }
 
-func (o *outage) judge(now time.Time) {
-	for id, at := range o.refused {
-		if now.Sub(at) > wideWindow {
-			delete(o.refused, id)
+func (o *outage) evaluate(now time.Time) {
+	for id, at := range o.refusedAt {
+		if now.Sub(at) > longWindow {
+			delete(o.refusedAt, id)
 		}
 	}
-	o.granted = slices.DeleteFunc(o.granted, func(m minute) bool { return now.Sub(m.at) > wideWindow })
-	switch begun := o.shows(now, soonWindow) || o.shows(now, wideWindow); {
-	case o.streak >= recovered || !begun:
+	o.grants = slices.DeleteFunc(o.grants, func(m minuteCount) bool { return now.Sub(m.at) > longWindow })
+	switch begun := o.looksLikeOutage(now, shortWindow) || o.looksLikeOutage(now, longWindow); {
+	case o.grantStreak >= grantsToRecover || !begun:
 		o.since = time.Time{}
 	case o.since.IsZero():
 		o.since = now
@@ -88,88 +88,88 @@ func (o *outage) judge(now time.Time) {
 }
 
 // shows reports whether the window before now looks like an outage.
-func (o *outage) shows(now time.Time, window time.Duration) bool {
+func (o *outage) looksLikeOutage(now time.Time, window time.Duration) bool {
 	refused, granted := 0, 0
-	for _, at := range o.refused {
+	for _, at := range o.refusedAt {
 		if now.Sub(at) <= window {
 			refused++
 		}
 	}
-	for _, m := range o.granted {
+	for _, m := range o.grants {
 		if now.Sub(m.at) <= window {
-			granted += m.n
+			granted += m.count
 		}
 	}
-	return refused >= several && refused >= granted || refused == several-1 && granted == 0
+	return refused >= minRefusals && refused >= granted || refused == minRefusals-1 && granted == 0
 }
 
 // on reports whether refusals are held to be the provider's fault now.
-func (o *outage) on(now time.Time) bool {
-	return !o.since.IsZero() && now.Sub(o.since) < longestOutage
+func (o *outage) isActive(now time.Time) bool {
+	return !o.since.IsZero() && now.Sub(o.since) < maxOutage
 }
 
 // outages watches the renewals of every app.
 type outages struct {
-	any  atomic.Bool // an app is watched
-	mu   sync.Mutex
-	apps map[string]*outage
+	nonEmpty atomic.Bool // an app is watched
+	mu       sync.Mutex
+	byApp    map[string]*outage
 }
 
 // enter notes what became of a renewal; it gives whether an outage is on, and
 // whether that has just changed.
-func (o *outages) enter(l songspy.Link, refused bool, now time.Time) (on, turned bool) {
+func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, changed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	app := o.apps[l.App]
+	app := o.byApp[l.App]
 	if app == nil {
 		app = &outage{}
-		if o.apps == nil {
-			o.apps = map[string]*outage{}
+		if o.byApp == nil {
+			o.byApp = map[string]*outage{}
 		}
-		o.apps[l.App] = app
-		o.any.Store(true)
+		o.byApp[l.App] = app
+		o.nonEmpty.Store(true)
 	}
-	before := app.on(now)
+	before := app.isActive(now)
 	if refused {
-		app.refuse(l.UserID, now)
+		app.recordRefusal(l.UserID, now)
 	} else {
-		app.grant(l.UserID, now)
+		app.recordGrant(l.UserID, now)
 	}
-	on = app.on(now)
+	on = app.isActive(now)
 	return on, on != before
 }
 
 // grantWatched enters a grant of an app that had a refusal within two hours, and
 // forgets every other app. Refused users are tried once in an hour, so that
 // the grants between two tries count. Without such an app it costs nothing.
-func (o *outages) grantWatched(app string, id songspy.UserID, now time.Time) (ended bool) {
-	if !o.any.Load() {
+func (o *outages) recordPollGrant(app string, id songspy.UserID, now time.Time) (ended bool) {
+	if !o.nonEmpty.Load() {
 		return false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for name, of := range o.apps {
-		if now.Sub(of.last).Abs() > watchedFor {
-			delete(o.apps, name)
+	for name, of := range o.byApp {
+		if now.Sub(of.lastRefusal).Abs() > refusalRelevantFor {
+			delete(o.byApp, name)
 		}
 	}
-	o.any.Store(len(o.apps) > 0)
-	of := o.apps[app]
+	o.nonEmpty.Store(len(o.byApp) > 0)
+	of := o.byApp[app]
 	if of == nil {
 		return false
 	}
-	before := of.on(now)
-	of.grant(id, now)
-	return before && !of.on(now)
+	before := of.isActive(now)
+	of.recordGrant(id, now)
+	return before && !of.isActive(now)
 }
 
 // since gives when each app's outage was noticed that is on.
-func (o *outages) since(now time.Time) map[string]time.Time {
+func (o *outages) activeSince(now time.Time) map[string]time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	on := map[string]time.Time{}
-	for name, app := range o.apps {
-		if app.on(now) {
+	for name, app := range o.byApp {
+		if app.isActive(now) {
 			on[name] = app.since
 		}
 	}
@@ -184,8 +184,8 @@ func (r *Renewer) Outages() map[string]bool {
 	r.outages.mu.Lock()
 	defer r.outages.mu.Unlock()
 	known := map[string]bool{}
-	for name, app := range r.outages.apps {
-		if on := app.on(now); on || app.streak >= recovered {
+	for name, app := range r.outages.byApp {
+		if on := app.isActive(now); on || app.grantStreak >= grantsToRecover {
 			known[name] = on
 		}
 	}
@@ -194,8 +194,8 @@ func (r *Renewer) Outages() map[string]bool {
 
 // Notes says in sentences which apps' renewals are refused throughout.
 func (r *Renewer) Notes() (notes []string) {
-	for app, since := range r.outages.since(r.Now()) {
-		if _, brought := songspy.OwnClientID(app); brought {
+	for app, since := range r.outages.activeSince(r.Now()) {
+		if _, isUserApp := songspy.UserAppClientID(app); isUserApp {
 			continue // only its people are not seen meanwhile
 		}
 		notes = append(notes, fmt.Sprintf(

@@ -14,12 +14,12 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-func TestAnOutageIsToldFromPeopleWhoWithdraw(t *testing.T) {
+func TestAnOutageIsDistinguishedFromUsersWhoWithdrawConsent(t *testing.T) {
 	// Each letter is a renewal: capitals are refused. The same letter is the same link.
 	for name, c := range map[string]struct {
 		renewals string
-		apart    time.Duration
-		on       bool
+		spacing  time.Duration
+		want     bool
 	}{
 		"one link, refused again and again":              {"AAAAAAAA", 4 * time.Minute, false},
 		"everybody of a small instance":                  {"ABC", 8 * time.Minute, true},
@@ -41,13 +41,13 @@ func TestAnOutageIsToldFromPeopleWhoWithdraw(t *testing.T) {
 		for _, r := range c.renewals {
 			id := songspy.UserID(strings.ToLower(string(r))[0])
 			if r < 'a' {
-				o.refuse(id, now)
+				o.recordRefusal(id, now)
 			} else {
-				o.grant(id, now)
+				o.recordGrant(id, now)
 			}
-			now = now.Add(c.apart)
+			now = now.Add(c.spacing)
 		}
-		if got := o.on(now.Add(-c.apart)); got != c.on {
+		if got := o.isActive(now.Add(-c.spacing)); got != c.want {
 			t.Errorf("%s: outage %v", name, got)
 		}
 	}
@@ -57,10 +57,10 @@ func TestAnOutageIsBelievedForADayAtMost(t *testing.T) {
 	var o outage
 	for hour := range 30 {
 		for id := range songspy.UserID(5) {
-			o.refuse(id, noon.Add(time.Duration(hour)*time.Hour/2+time.Duration(id)*time.Minute))
+			o.recordRefusal(id, noon.Add(time.Duration(hour)*time.Hour/2+time.Duration(id)*time.Minute))
 		}
 	}
-	if !o.on(o.since.Add(23*time.Hour)) || o.on(o.since.Add(24*time.Hour)) {
+	if !o.isActive(o.since.Add(23*time.Hour)) || o.isActive(o.since.Add(24*time.Hour)) {
 		t.Error("an app that is refused for ever never asks its people")
 	}
 }
@@ -72,11 +72,11 @@ func TestAnOutageNeedsMoreThanOneLink(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "renewals") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 3600).Draw(t, "seconds")) * time.Second)
 			if rapid.Bool().Draw(t, "refused") {
-				o.refuse(7, now)
+				o.recordRefusal(7, now)
 			} else {
-				o.grant(songspy.UserID(rapid.Int64Range(1, 50).Draw(t, "link")), now)
+				o.recordGrant(songspy.UserID(rapid.Int64Range(1, 50).Draw(t, "link")), now)
 			}
-			if o.on(now) {
+			if o.isActive(now) {
 				t.Fatal("one link's refusals were taken for an outage")
 			}
 		}
@@ -85,13 +85,13 @@ func TestAnOutageNeedsMoreThanOneLink(t *testing.T) {
 
 func TestInAnOutageNobodysStateChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const people, revoked, before = 50, 13, 2
-		h := newHouse(people, 20*time.Minute)
+		const users, revoked, before = 50, 13, 2
+		h := newFixture(users, 20*time.Minute)
 		begun := time.Now()
 		outage := func() bool { return time.Since(begun) >= 10*time.Minute && time.Since(begun) < 50*time.Minute }
 		h.provider.refuse = func(l songspy.Link) error {
 			if l.UserID == revoked || outage() {
-				return needsPerson("SPOTIFY_GRANT_REVOKED")
+				return needsUserError("SPOTIFY_GRANT_REVOKED")
 			}
 			return nil
 		}
@@ -104,7 +104,7 @@ func TestInAnOutageNobodysStateChanges(t *testing.T) {
 			}
 			if <-time.After(time.Minute); minute == 48 {
 				known = h.renewer.Outages()
-				for id := range songspy.UserID(people) {
+				for id := range songspy.UserID(users) {
 					states[h.link(t, id+1).State]++
 				}
 			}
@@ -119,7 +119,7 @@ func TestInAnOutageNobodysStateChanges(t *testing.T) {
 		if on, ok := h.renewer.Outages()[""]; on || !ok {
 			t.Errorf("after the outage it is known that %v", h.renewer.Outages())
 		}
-		for id := range songspy.UserID(people) {
+		for id := range songspy.UserID(users) {
 			want := songspy.LinkActive
 			if id+1 == revoked {
 				want = songspy.LinkReauthRequired
@@ -134,18 +134,18 @@ func TestInAnOutageNobodysStateChanges(t *testing.T) {
 	})
 }
 
-func TestAnAppThatSomebodyBroughtIsNamedNowhere(t *testing.T) {
+func TestAUserSuppliedAppIsNeverNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(4, 0)
+		h := newFixture(4, 0)
 		for id, l := range h.links.links {
 			l.App = "main"
 			if id > 2 {
-				l.App = songspy.OwnApp("0123456789abcdef0123456789abcdef")
+				l.App = songspy.UserApp("0123456789abcdef0123456789abcdef")
 			}
 			h.links.links[id] = l
 		}
 		h.job.Spread = false
-		h.provider.refuse = func(songspy.Link) error { return needsPerson("SPOTIFY_GRANT_REVOKED") }
+		h.provider.refuse = func(songspy.Link) error { return needsUserError("SPOTIFY_GRANT_REVOKED") }
 		stop := h.serve(t)
 		h.plan(t)
 		<-time.After(10 * time.Minute)

@@ -9,7 +9,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestRefusedPollsAreBelievedAfterSixHoursAndEndWithAnAnsweredPollAlone(t *testing.T) {
+func TestRefusedPollsAreBelievedAfterSixHoursAndEndOnlyWithAnAnsweredPoll(t *testing.T) {
 	start := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	at := func(h float64) time.Time { return start.Add(time.Duration(h * float64(time.Hour))) }
 	type event struct {
@@ -35,7 +35,7 @@ func TestRefusedPollsAreBelievedAfterSixHoursAndEndWithAnAnsweredPollAlone(t *te
 			for _, e := range c.events {
 				switch e.what {
 				case "renewed":
-					l = renewed(l, songspy.Grant{AccessToken: "a"}, at(e.hour))
+					l = withGrant(l, songspy.Grant{AccessToken: "a"}, at(e.hour))
 				case "answered":
 					l = afterPollAnswer(l, at(e.hour))
 				default:
@@ -53,7 +53,7 @@ func TestRefusedPollsAreBelievedAfterSixHoursAndEndWithAnAnsweredPollAlone(t *te
 // are; the others are answered every three minutes.
 func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(5, time.Hour)
+		h := newFixture(5, time.Hour)
 		start := time.Now()
 		due := start
 		for range 10 * 60 / 3 {
@@ -62,7 +62,7 @@ func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 				<-time.After(time.Second)
 				if refuse && h.link(t, id).State != songspy.LinkReauthRequired {
 					var err error
-					if wait, err = h.renewer.Refused(t.Context(), id, 1); err != nil {
+					if wait, err = h.renewer.PollRefused(t.Context(), id, 1); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -72,7 +72,7 @@ func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 			}
 			for id := songspy.UserID(3); id <= 5; id++ {
 				<-time.After(time.Minute - time.Second)
-				h.renewer.Granted(t.Context(), "", id)
+				h.renewer.PollAnswered(t.Context(), "", id)
 			}
 		}
 		for id := songspy.UserID(1); id <= 2; id++ {
@@ -83,31 +83,31 @@ func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 	})
 }
 
-func TestAnAppIsWatchedForTwoHoursAfterARefusedPoll(t *testing.T) {
+func TestPollGrantsCountForTwoHoursAfterARefusedPoll(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	r := &Renewer{Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 	grants := func() (n int) {
-		for _, m := range r.polls.apps["app"].granted {
-			n += m.n
+		for _, m := range r.pollOutages.byApp["app"].grants {
+			n += m.count
 		}
 		return n
 	}
-	r.Granted(t.Context(), "app", 1)
-	if r.polls.any.Load() || r.polls.apps["app"] != nil {
+	r.PollAnswered(t.Context(), "app", 1)
+	if r.pollOutages.nonEmpty.Load() || r.pollOutages.byApp["app"] != nil {
 		t.Error("an app without refused polls is watched")
 	}
-	r.polls.enter(songspy.Link{App: "app", UserID: 2}, true, now)
-	r.Granted(t.Context(), "app", 1)
-	r.Granted(t.Context(), "other", 3)
-	if grants() != 1 || r.polls.apps["other"] != nil {
+	r.pollOutages.record(songspy.Link{App: "app", UserID: 2}, true, now)
+	r.PollAnswered(t.Context(), "app", 1)
+	r.PollAnswered(t.Context(), "other", 3)
+	if grants() != 1 || r.pollOutages.byApp["other"] != nil {
 		t.Errorf("%d grants, want that of the app", grants())
 	}
 	now = now.Add(119 * time.Minute)
-	if r.Granted(t.Context(), "app", 1); !r.polls.any.Load() {
+	if r.PollAnswered(t.Context(), "app", 1); !r.pollOutages.nonEmpty.Load() {
 		t.Error("the app is not watched for two hours")
 	}
 	now = now.Add(2 * time.Minute)
-	if r.Granted(t.Context(), "other", 3); r.polls.any.Load() || r.polls.apps["app"] != nil {
+	if r.PollAnswered(t.Context(), "other", 3); r.pollOutages.nonEmpty.Load() || r.pollOutages.byApp["app"] != nil {
 		t.Error("the app is watched for ever")
 	}
 }

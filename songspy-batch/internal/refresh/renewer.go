@@ -23,10 +23,10 @@ import (
 
 const (
 	// renewWithin bounds one renewal, and with it how long stopping takes.
-	renewWithin = 6 * time.Second
+	renewTimeout = 6 * time.Second
 	// storeAgainAfter is the wait before a grant that could not be stored is
 	// tried again.
-	storeAgainAfter = 250 * time.Millisecond
+	storeRetryWait = 250 * time.Millisecond
 )
 
 // Links is where links are kept.
@@ -50,14 +50,14 @@ type Renewer struct {
 	Links    Links
 	Provider Provider
 	// Renewed is told of every link whose tokens or state a renewal changed. Nil: nobody is.
-	Renewed func(songspy.Link)
-	Now     func() time.Time
-	Logger  *slog.Logger
-	Metrics *Metrics
+	OnRenewed func(songspy.Link)
+	Now       func() time.Time
+	Logger    *slog.Logger
+	Metrics   *Metrics
 
-	flights singleflight.Group
-	outages outages // of renewals
-	polls   outages // of polls with tokens that were renewed just before
+	inFlight    singleflight.Group
+	outages     outages // of renewals
+	pollOutages outages // of polls with tokens that were renewed just before
 }
 
 // Renew renews the link unless it was changed since the given version, and
@@ -69,18 +69,18 @@ func (r *Renewer) Renew(ctx context.Context, id songspy.UserID, version int64) (
 
 // renewIf renews the link if, read afresh, it needs to be.
 func (r *Renewer) renewIf(ctx context.Context, id songspy.UserID, needed func(songspy.Link) bool) (songspy.Link, error) {
-	l, err, _ := r.flights.Do(strconv.FormatInt(int64(id), 10), func() (any, error) {
+	l, err, _ := r.inFlight.Do(strconv.FormatInt(int64(id), 10), func() (any, error) {
 		if err := ctx.Err(); err != nil {
 			return songspy.Link{}, err
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewWithin)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewTimeout)
 		defer cancel()
 		l, err := r.Links.Link(ctx, id)
 		if err != nil || !needed(l) {
 			return l, err
 		}
 		l, err = r.renew(ctx, l)
-		r.Metrics.count(err)
+		r.Metrics.countRenewal(err)
 		return l, err
 	})
 	return l.(songspy.Link), err
@@ -90,27 +90,27 @@ func (r *Renewer) renew(ctx context.Context, l songspy.Link) (songspy.Link, erro
 	grant, err := r.Provider.Refresh(ctx, l)
 	now := r.Now()
 	switch {
-	case songspy.DispositionOf(err) == songspy.DispositionNeedsPerson:
-		return r.refused(ctx, l, err, now)
+	case songspy.DispositionOf(err) == songspy.DispositionNeedsUser:
+		return r.handleRefusal(ctx, l, err, now)
 	case err != nil:
 		return l, err
 	}
-	r.watch(ctx, l, false, now)
-	return r.swap(ctx, l, func(l songspy.Link) songspy.Link { return renewed(l, grant, now) })
+	r.recordRenewal(ctx, l, false, now)
+	return r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link { return withGrant(l, grant, now) })
 }
 
 // refused enters a refusal of the link's token. In an outage, which refuses
 // everybody, it is no more than a failure that passes.
-func (r *Renewer) refused(ctx context.Context, l songspy.Link, refusal error, now time.Time) (songspy.Link, error) {
-	since, outage := l.StateSince, r.watch(ctx, l, true, now)
-	stored, err := r.swap(ctx, l, func(l songspy.Link) songspy.Link {
+func (r *Renewer) handleRefusal(ctx context.Context, l songspy.Link, refusal error, now time.Time) (songspy.Link, error) {
+	since, outage := l.StateSince, r.recordRenewal(ctx, l, true, now)
+	stored, err := r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link {
 		if outage {
 			return afterRefusalInOutage(l, now)
 		}
 		if state := afterRefusal(l, songspy.ReasonOf(refusal), now); state != l.State {
 			l.State, l.StateSince = state, now
 		}
-		l.StateSince = songspy.NotAhead(l.StateSince, now)
+		l.StateSince = songspy.CapAtNow(l.StateSince, now)
 		return l
 	})
 	switch {
@@ -120,63 +120,63 @@ func (r *Renewer) refused(ctx context.Context, l songspy.Link, refusal error, no
 		return stored, refusal
 	}
 	if l.State == songspy.LinkActive {
-		since = r.outages.since(now)[l.App]
+		since = r.outages.activeSince(now)[l.App]
 	}
 	return stored, &songspy.Error{
 		Code: songspy.CodeUnavailable, Message: "Spotify refuses nearly every renewal at the moment.",
-		Disposition: songspy.DispositionRetryLater, RetryAfter: nextTry(l.UserID, now.Sub(since)), Err: refusal,
+		Disposition: songspy.DispositionRetryLater, RetryAfter: refusedRetryWait(l.UserID, now.Sub(since)), Err: refusal,
 	}
 }
 
 // watch enters what became of a renewal, and tells the operator of an outage
 // that begins or ends by it. It reports whether one is on.
-func (r *Renewer) watch(ctx context.Context, l songspy.Link, refused bool, now time.Time) (outage bool) {
-	on, turned := r.outages.enter(l, refused, now)
+func (r *Renewer) recordRenewal(ctx context.Context, l songspy.Link, refused bool, now time.Time) (outage bool) {
+	on, changed := r.outages.record(l, refused, now)
 	switch {
-	case turned && on:
+	case changed && on:
 		r.Logger.WarnContext(ctx, "spotify refuses nearly every renewal: no link changes its state until that has passed", "app", l.App)
-	case turned:
+	case changed:
 		r.Logger.InfoContext(ctx, "spotify honours renewals again", "app", l.App)
 	}
-	if _, brought := songspy.OwnClientID(l.App); !brought { // such an app is as good as a name
-		r.Metrics.outage(l.App, on)
+	if _, isUserApp := songspy.UserAppClientID(l.App); !isUserApp { // such an app is as good as a name
+		r.Metrics.setOutage(l.App, on)
 	}
 	return on
 }
 
 // errOvertaken says that the link was changed while its renewal was under way.
-var errOvertaken = errors.New("the link was changed meanwhile")
+var errLinkChanged = errors.New("the link was changed meanwhile")
 
 // swap stores the link as next makes it, if it is still the version that was
 // read; else it gives what is stored now. A database that is away for a moment
 // is asked again: what is lost here may be the only token that is good.
-func (r *Renewer) swap(ctx context.Context, was songspy.Link, next func(songspy.Link) songspy.Link) (songspy.Link, error) {
+func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, next func(songspy.Link) songspy.Link) (songspy.Link, error) {
 	for {
-		l, err := r.Links.UpdateLink(ctx, was.UserID, func(l *songspy.Link) error {
-			if l.Version != was.Version {
-				return errOvertaken
+		l, err := r.Links.UpdateLink(ctx, before.UserID, func(l *songspy.Link) error {
+			if l.Version != before.Version {
+				return errLinkChanged
 			}
 			*l = next(*l)
 			return nil
 		})
 		switch {
-		case errors.Is(err, errOvertaken):
-			return r.Links.Link(ctx, was.UserID)
+		case errors.Is(err, errLinkChanged):
+			return r.Links.Link(ctx, before.UserID)
 		case err == nil:
-			r.tell(ctx, was, l)
+			r.announce(ctx, before, l)
 			return l, nil
-		case songspy.CodeOf(err) != songspy.CodeUnavailable || !due.Wait(ctx, storeAgainAfter):
-			return was, err
+		case songspy.CodeOf(err) != songspy.CodeUnavailable || !due.Wait(ctx, storeRetryWait):
+			return before, err
 		}
 	}
 }
 
 // tell hands a changed link on, and notes what an operator may be asked about.
-func (r *Renewer) tell(ctx context.Context, was, l songspy.Link) {
-	if was.State != l.State {
-		r.Logger.InfoContext(ctx, "link changed state", "user_id", int64(l.UserID), "from", string(was.State), "to", string(l.State))
+func (r *Renewer) announce(ctx context.Context, before, l songspy.Link) {
+	if before.State != l.State {
+		r.Logger.InfoContext(ctx, "link changed state", "user_id", int64(l.UserID), "from", string(before.State), "to", string(l.State))
 	}
-	if was.Version != l.Version && r.Renewed != nil {
-		r.Renewed(l)
+	if before.Version != l.Version && r.OnRenewed != nil {
+		r.OnRenewed(l)
 	}
 }

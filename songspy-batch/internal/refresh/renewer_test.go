@@ -11,10 +11,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestManyWhoFindATokenSpentShareOneRenewal(t *testing.T) {
+func TestConcurrentCallersShareOneRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(1, 0)
-		h.provider.takes = time.Second
+		h := newFixture(1, 0)
+		h.provider.latency = time.Second
 		var callers sync.WaitGroup
 		for range 20 {
 			callers.Go(func() {
@@ -38,11 +38,11 @@ func TestManyWhoFindATokenSpentShareOneRenewal(t *testing.T) {
 	})
 }
 
-func TestARotatedRefreshTokenIsStoredBeforeAnybodyUsesTheAccessToken(t *testing.T) {
+func TestARotatedRefreshTokenIsStoredBeforeTheAccessTokenIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(1, 0)
-		h.links.away = 3 // the database comes back in time
-		h.renewer.Renewed = func(l songspy.Link) {
+		h := newFixture(1, 0)
+		h.links.failUpdates = 3 // the database comes back in time
+		h.renewer.OnRenewed = func(l songspy.Link) {
 			if stored := h.link(t, 1); stored.RefreshToken != "refresh-1-1" || stored.AccessToken != l.AccessToken {
 				t.Errorf("told of %q while %q is stored", l.AccessToken.Reveal(), stored.AccessToken.Reveal())
 			}
@@ -56,10 +56,10 @@ func TestARotatedRefreshTokenIsStoredBeforeAnybodyUsesTheAccessToken(t *testing.
 	})
 }
 
-func TestARenewalThatHasBegunIsStoredThoughTheProcessStops(t *testing.T) {
+func TestAStartedRenewalIsStoredDuringShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(1, 0)
-		h.provider.takes = 2 * time.Second
+		h := newFixture(1, 0)
+		h.provider.latency = 2 * time.Second
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		if _, err := h.renewer.Renew(ctx, 1, 1); err != nil {
@@ -74,11 +74,11 @@ func TestARenewalThatHasBegunIsStoredThoughTheProcessStops(t *testing.T) {
 	})
 }
 
-func TestWhoLinksAnewDuringTheirRenewalWins(t *testing.T) {
-	for name, refusal := range map[string]error{"granted": nil, "refused": needsPerson("")} {
+func TestALinkThatWasReplacedDuringItsRenewalWins(t *testing.T) {
+	for name, refusal := range map[string]error{"granted": nil, "refused": needsUserError("")} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := newHouse(1, 0)
+				h := newFixture(1, 0)
 				h.provider.refuse = func(songspy.Link) error {
 					_, err := h.links.UpdateLink(t.Context(), 1, func(l *songspy.Link) error {
 						l.Generation, l.AccessToken, l.RefreshToken = 2, "access-new", "refresh-new"
@@ -98,7 +98,7 @@ func TestWhoLinksAnewDuringTheirRenewalWins(t *testing.T) {
 	}
 }
 
-func TestARefusalIsBelievedSlowly(t *testing.T) {
+func TestARefusalIsBelievedAfterSixHours(t *testing.T) {
 	const revoked, expired = "SPOTIFY_GRANT_REVOKED", "SPOTIFY_GRANT_EXPIRED"
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	young, old := now.AddDate(0, -2, 0), now.AddDate(0, -5, -20)
@@ -135,12 +135,12 @@ func TestTheRefusalOfAKeptGrantIsBelievedAtOnce(t *testing.T) {
 	}
 }
 
-func TestASuspectLinkHealsWhenItsTokenIsHonouredAgain(t *testing.T) {
+func TestASuspectLinkBecomesActiveAfterAGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(1, 0)
-		h.provider.refuse = func(songspy.Link) error { return needsPerson("") }
+		h := newFixture(1, 0)
+		h.provider.refuse = func(songspy.Link) error { return needsUserError("") }
 		_, err := h.renewer.Renew(t.Context(), 1, 1)
-		if songspy.DispositionOf(err) != songspy.DispositionNeedsPerson {
+		if songspy.DispositionOf(err) != songspy.DispositionNeedsUser {
 			t.Errorf("the refusal came out as %v", err)
 		}
 		if l := h.link(t, 1); l.State != songspy.LinkSuspect || !l.StateSince.Equal(time.Now()) {

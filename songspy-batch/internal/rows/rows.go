@@ -11,78 +11,80 @@ import (
 )
 
 // rowBits is how many bits of an id say where in its row something stands.
-const rowBits = 10
+const chunkBits = 10
 
 // ID is what names a person, or stands for one.
 type ID interface{ ~int | ~int64 }
 
 // Of keeps a V for each of many ids. The zero value is empty and ready for use.
 // A row stays once somebody of it was kept, for they mostly come back.
-type Of[K ID, V any] struct {
-	rows map[K]*row[V] // by what the ids of a row have in common
-	kept int
+type Map[K ID, V any] struct {
+	chunks map[K]*chunk[V] // by what the ids of a row have in common
+	count  int
 }
 
-type row[V any] struct {
-	values [1 << rowBits]V
-	taken  [1 << rowBits / 64]uint64 // a bit for each place
+type chunk[V any] struct {
+	values  [1 << chunkBits]V
+	present [1 << chunkBits / 64]uint64 // a bit for each place
 }
 
-func place[K ID](id K) (of K, in uint) { return id >> rowBits, uint(id & (1<<rowBits - 1)) }
+func locate[K ID](id K) (chunkID K, index uint) {
+	return id >> chunkBits, uint(id & (1<<chunkBits - 1))
+}
 
-func (r *row[V]) has(in uint) bool { return r.taken[in/64]&(1<<(in%64)) != 0 }
+func (c *chunk[V]) contains(index uint) bool { return c.present[index/64]&(1<<(index%64)) != 0 }
 
 // Len is how many are kept.
-func (o *Of[K, V]) Len() int { return o.kept }
+func (m *Map[K, V]) Len() int { return m.count }
 
 // Get is what is kept of the id; the zero V and false if nothing is.
-func (o *Of[K, V]) Get(id K) (v V, ok bool) {
-	of, in := place(id)
-	if r := o.rows[of]; r != nil && r.has(in) {
-		return r.values[in], true
+func (m *Map[K, V]) Get(id K) (v V, ok bool) {
+	chunkID, index := locate(id)
+	if c := m.chunks[chunkID]; c != nil && c.contains(index) {
+		return c.values[index], true
 	}
 	return v, false
 }
 
 // Put keeps v of the id, in place of anything that was.
-func (o *Of[K, V]) Put(id K, v V) {
-	of, in := place(id)
-	r := o.rows[of]
-	if r == nil {
-		if o.rows == nil {
-			o.rows = map[K]*row[V]{}
+func (m *Map[K, V]) Put(id K, v V) {
+	chunkID, index := locate(id)
+	c := m.chunks[chunkID]
+	if c == nil {
+		if m.chunks == nil {
+			m.chunks = map[K]*chunk[V]{}
 		}
-		r = new(row[V])
-		o.rows[of] = r
+		c = new(chunk[V])
+		m.chunks[chunkID] = c
 	}
-	if !r.has(in) {
-		r.taken[in/64] |= 1 << (in % 64)
-		o.kept++
+	if !c.contains(index) {
+		c.present[index/64] |= 1 << (index % 64)
+		m.count++
 	}
-	r.values[in] = v
+	c.values[index] = v
 }
 
 // Remove forgets what is kept of the id.
-func (o *Of[K, V]) Remove(id K) {
-	of, in := place(id)
-	r := o.rows[of]
-	if r == nil || !r.has(in) {
+func (m *Map[K, V]) Remove(id K) {
+	chunkID, index := locate(id)
+	c := m.chunks[chunkID]
+	if c == nil || !c.contains(index) {
 		return
 	}
 	var none V
-	r.values[in] = none
-	r.taken[in/64] &^= 1 << (in % 64)
-	o.kept--
+	c.values[index] = none
+	c.present[index/64] &^= 1 << (index % 64)
+	m.count--
 }
 
 // All goes through everything that is kept; whatever is met may be removed meanwhile.
-func (o *Of[K, V]) All() iter.Seq2[K, V] {
+func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		for of, r := range o.rows {
-			for word, taken := range r.taken {
-				for ; taken != 0; taken &= taken - 1 {
-					in := word*64 + bits.TrailingZeros64(taken)
-					if !yield(of<<rowBits|K(in), r.values[in]) {
+		for chunkID, c := range m.chunks {
+			for word, bitmap := range c.present {
+				for ; bitmap != 0; bitmap &= bitmap - 1 {
+					index := word*64 + bits.TrailingZeros64(bitmap)
+					if !yield(chunkID<<chunkBits|K(index), c.values[index]) {
 						return
 					}
 				}

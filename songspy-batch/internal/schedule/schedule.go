@@ -20,12 +20,12 @@ import (
 
 // StopWithin is how long a stopping scheduler waits for jobs that are running.
 // Their context has ended by then.
-const StopWithin = 10 * time.Second
+const StopTimeout = 10 * time.Second
 
 // Job is something to be done at once and then again and again.
 type Job struct {
-	Name  string
-	Every time.Duration
+	Name     string
+	Interval time.Duration
 	// Run does it. An error is logged and changes nothing about the next turn.
 	Run func(context.Context) error
 }
@@ -46,12 +46,12 @@ func Run(ctx context.Context, o Options, jobs ...Job) error {
 	if err != nil {
 		return fmt.Errorf("schedule: %w", err)
 	}
-	turns := make([]*turn, len(jobs))
+	runners := make([]*runner, len(jobs))
 	for i, job := range jobs {
-		turns[i] = newTurn(job, o)
+		runners[i] = newRunner(job, o)
 		_, err := scheduler.NewJob(
-			gocron.DurationJob(job.Every),
-			gocron.NewTask(turns[i].run),
+			gocron.DurationJob(job.Interval),
+			gocron.NewTask(runners[i].run),
 			gocron.WithName(job.Name),
 			gocron.WithContext(ctx),
 			gocron.WithSingletonMode(gocron.LimitModeReschedule),
@@ -63,21 +63,21 @@ func Run(ctx context.Context, o Options, jobs ...Job) error {
 	}
 	scheduler.Start()
 	<-ctx.Done()
-	return stop(scheduler, turns)
+	return stop(scheduler, runners)
 }
 
 // stop waits for running jobs and then winds the scheduler up. The order
 // matters: gocron itself waits for jobs in a loop that never yields, which
 // burns a core and stands still under a virtual clock.
-func stop(scheduler gocron.Scheduler, turns []*turn) error {
+func stop(scheduler gocron.Scheduler, runners []*runner) error {
 	finished := make(chan error, 1)
 	go func() { // ends with the last job
-		for _, t := range turns {
+		for _, t := range runners {
 			<-t.token
 		}
 		finished <- scheduler.Shutdown()
 	}()
-	timer := time.NewTimer(StopWithin)
+	timer := time.NewTimer(StopTimeout)
 	defer timer.Stop()
 	select {
 	case err := <-finished:
@@ -86,28 +86,28 @@ func stop(scheduler gocron.Scheduler, turns []*turn) error {
 		}
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("schedule: a job did not stop within %s of being told to", StopWithin)
+		return fmt.Errorf("schedule: a job did not stop within %s of being told to", StopTimeout)
 	}
 }
 
 // turn is a job with the one token that a run of it holds.
-type turn struct {
-	job   Job
-	o     Options
-	token chan struct{}
-	count int64     // of runs; guarded by token
-	began time.Time // the last run; guarded by token
+type runner struct {
+	job       Job
+	options   Options
+	token     chan struct{}
+	runs      int64     // of runs; guarded by token
+	lastRunAt time.Time // the last run; guarded by token
 }
 
-func newTurn(job Job, o Options) *turn {
-	t := &turn{job: job, o: o, token: make(chan struct{}, 1)}
+func newRunner(job Job, o Options) *runner {
+	t := &runner{job: job, options: o, token: make(chan struct{}, 1)}
 	t.token <- struct{}{}
 	return t
 }
 
 // run is one run. Whatever becomes of it is logged once, here, with the run's
 // own correlation, which gocron's listeners do not know.
-func (t *turn) run(ctx context.Context) {
+func (t *runner) run(ctx context.Context) {
 	select {
 	case <-t.token:
 		defer func() { t.token <- struct{}{} }()
@@ -115,20 +115,20 @@ func (t *turn) run(ctx context.Context) {
 		return
 	}
 	now := time.Now()
-	if t.count > 0 && now.Sub(t.began) < t.job.Every/4 {
+	if t.runs > 0 && now.Sub(t.lastRunAt) < t.job.Interval/4 {
 		return // gocron fires a turn twice, now and then
 	}
-	t.began = now
-	t.count++
-	if t.o.Correlate != nil {
-		ctx = t.o.Correlate(ctx, t.job.Name, strconv.FormatInt(t.count, 10))
+	t.lastRunAt = now
+	t.runs++
+	if t.options.Correlate != nil {
+		ctx = t.options.Correlate(ctx, t.job.Name, strconv.FormatInt(t.runs, 10))
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			t.o.Logger.ErrorContext(ctx, "job panicked", "panic", p, "stack", string(debug.Stack()))
+			t.options.Logger.ErrorContext(ctx, "job panicked", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
 	if err := t.job.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		t.o.Logger.ErrorContext(ctx, "job failed", "err", err)
+		t.options.Logger.ErrorContext(ctx, "job failed", "err", err)
 	}
 }

@@ -13,14 +13,14 @@ import (
 )
 
 // start runs jobs in the background; stop ends them and gives Run's answer.
-func start(t *testing.T, log *bytes.Buffer, jobs ...Job) (stop func() error) {
+func startJobs(t *testing.T, log *bytes.Buffer, jobs ...Job) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	o := Options{
 		Logger: slog.New(slog.NewTextHandler(log, nil)),
 		Correlate: func(ctx context.Context, job, run string) context.Context {
-			return context.WithValue(ctx, correlated{}, job+"#"+run)
+			return context.WithValue(ctx, correlationKey{}, job+"#"+run)
 		},
 	}
 	go func() { done <- Run(ctx, o, jobs...) }()
@@ -31,12 +31,12 @@ func start(t *testing.T, log *bytes.Buffer, jobs ...Job) (stop func() error) {
 	}
 }
 
-type correlated struct{}
+type correlationKey struct{}
 
 func TestAJobRunsAtOnceAndThenEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
-		stop := start(t, new(bytes.Buffer), Job{Name: "tick", Every: time.Minute, Run: func(context.Context) error {
+		stop := startJobs(t, new(bytes.Buffer), Job{Name: "tick", Interval: time.Minute, Run: func(context.Context) error {
 			runs.Add(1)
 			return nil
 		}})
@@ -53,11 +53,11 @@ func TestAJobRunsAtOnceAndThenEveryInterval(t *testing.T) {
 	})
 }
 
-func TestALongRunNeitherOverlapsItselfNorHoldsUpOthers(t *testing.T) {
+func TestALongRunNeitherOverlapsItselfNorDelaysOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, most, quick atomic.Int32
-		stop := start(t, new(bytes.Buffer),
-			Job{Name: "long", Every: time.Minute, Run: func(ctx context.Context) error {
+		stop := startJobs(t, new(bytes.Buffer),
+			Job{Name: "long", Interval: time.Minute, Run: func(ctx context.Context) error {
 				most.Store(max(most.Load(), running.Add(1)))
 				defer running.Add(-1)
 				select {
@@ -66,7 +66,7 @@ func TestALongRunNeitherOverlapsItselfNorHoldsUpOthers(t *testing.T) {
 				}
 				return nil
 			}},
-			Job{Name: "quick", Every: time.Minute, Run: func(context.Context) error {
+			Job{Name: "quick", Interval: time.Minute, Run: func(context.Context) error {
 				quick.Add(1)
 				return nil
 			}},
@@ -84,16 +84,16 @@ func TestALongRunNeitherOverlapsItselfNorHoldsUpOthers(t *testing.T) {
 	})
 }
 
-func TestAFailureOrAPanicIsLoggedOnceAndTheJobRunsAgain(t *testing.T) {
+func TestAFailureOrPanicIsLoggedOnceAndTheJobRunsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		var failed, panicked atomic.Int32
-		stop := start(t, &log,
-			Job{Name: "fails", Every: time.Hour, Run: func(context.Context) error {
+		stop := startJobs(t, &log,
+			Job{Name: "fails", Interval: time.Hour, Run: func(context.Context) error {
 				failed.Add(1)
 				return errors.New("the cellar is flooded")
 			}},
-			Job{Name: "panics", Every: time.Hour, Run: func(context.Context) error {
+			Job{Name: "panics", Interval: time.Hour, Run: func(context.Context) error {
 				panicked.Add(1)
 				panic("the roof is off")
 			}},
@@ -110,7 +110,7 @@ func TestAFailureOrAPanicIsLoggedOnceAndTheJobRunsAgain(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
-		stop := start(t, new(bytes.Buffer), Job{Name: "panics", Every: time.Hour, Run: func(context.Context) error {
+		stop := startJobs(t, new(bytes.Buffer), Job{Name: "panics", Interval: time.Hour, Run: func(context.Context) error {
 			runs.Add(1)
 			panic("again")
 		}})
@@ -124,12 +124,12 @@ func TestAFailureOrAPanicIsLoggedOnceAndTheJobRunsAgain(t *testing.T) {
 	})
 }
 
-func TestStoppingEndsARunningJobAndIsNoFault(t *testing.T) {
+func TestStoppingEndsARunningJobWithoutAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		var run atomic.Value
-		stop := start(t, &log, Job{Name: "waits", Every: time.Hour, Run: func(ctx context.Context) error {
-			run.Store(ctx.Value(correlated{}))
+		stop := startJobs(t, &log, Job{Name: "waits", Interval: time.Hour, Run: func(ctx context.Context) error {
+			run.Store(ctx.Value(correlationKey{}))
 			<-ctx.Done()
 			return ctx.Err()
 		}})
@@ -148,7 +148,7 @@ func TestStoppingEndsARunningJobAndIsNoFault(t *testing.T) {
 func TestAJobThatNeverStopsIsReportedAfterTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		stop := start(t, new(bytes.Buffer), Job{Name: "deaf", Every: time.Hour, Run: func(context.Context) error {
+		stop := startJobs(t, new(bytes.Buffer), Job{Name: "deaf", Interval: time.Hour, Run: func(context.Context) error {
 			<-release
 			return nil
 		}})
@@ -157,8 +157,8 @@ func TestAJobThatNeverStopsIsReportedAfterTenSeconds(t *testing.T) {
 		if err == nil {
 			t.Error("a job that does not stop was not reported")
 		}
-		if waited := time.Since(began); waited != StopWithin {
-			t.Errorf("waited %s, want %s", waited, StopWithin)
+		if waited := time.Since(began); waited != StopTimeout {
+			t.Errorf("waited %s, want %s", waited, StopTimeout)
 		}
 		close(release)
 	})

@@ -8,17 +8,17 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestAnswersThatSayNothingLeaveAGapThatIsNotTheBatchs(t *testing.T) {
+func TestUnreadableAnswersLeaveAGapThatIsNotBatchDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newTheatre(t, 1)
+		th := newHarness(t, 1)
 		began := time.Now()
 		th.player.answer = func(string) (songspy.Observation, error) {
 			if since := time.Since(began); since > 10*time.Minute && since < 40*time.Minute {
-				return songspy.Observation{Sighting: songspy.SightingUnreadable, At: time.Now()}, nil
+				return songspy.Observation{Kind: songspy.ObservedUnreadable, At: time.Now()}, nil
 			}
-			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+			return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil
 		}
-		stop := play(t, th.Sweep)
+		stop := runPoller(t, th.Poller)
 		<-time.After(time.Hour)
 		stop()
 		var gaps []songspy.Gap

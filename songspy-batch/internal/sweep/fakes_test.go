@@ -14,23 +14,23 @@ import (
 
 // fakeStore keeps listeners and a change feed in memory, as the store does on disk.
 type fakeStore struct {
-	mu       sync.Mutex
-	people   map[songspy.UserID]songspy.Listener
-	changes  []songspy.Change
-	last     int64
-	batches  []int             // sizes of the batches written
-	heard    []songspy.Hearing // what was written, in order
-	reads    int               // of pages of everyone
-	opened   int               // links whose tokens were read
-	refuse   func() error      // of whole batches
-	setAside map[songspy.UserID]error
-	told     [][]songspy.HistoryItem // answers of history, in order
-	beat     time.Time
+	mu          sync.Mutex
+	users       map[songspy.UserID]songspy.PolledUser
+	changes     []songspy.Change
+	last        int64
+	batchSizes  []int                    // sizes of the batches written
+	updates     []songspy.PlaybackUpdate // what was written, in order
+	pageReads   int                      // of pages of everyone
+	tokenReads  int                      // links whose tokens were read
+	writeFault  func() error             // of whole batches
+	rejected    map[songspy.UserID]error
+	reconciled  [][]songspy.HistoryItem // answers of history, in order
+	heartbeatAt time.Time
 }
 
-func newFakeStore(people int) *fakeStore {
-	f := &fakeStore{people: map[songspy.UserID]songspy.Listener{}}
-	for i := range people {
+func newFakeStore(users int) *fakeStore {
+	f := &fakeStore{users: map[songspy.UserID]songspy.PolledUser{}}
+	for i := range users {
 		f.link(songspy.UserID(i + 1))
 	}
 	return f
@@ -40,8 +40,8 @@ func newFakeStore(people int) *fakeStore {
 func (f *fakeStore) link(id songspy.UserID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	generation := f.people[id].Link.Generation + 1
-	f.people[id] = songspy.Listener{Link: songspy.Link{
+	generation := f.users[id].Link.Generation + 1
+	f.users[id] = songspy.PolledUser{Link: songspy.Link{
 		UserID: id, State: songspy.LinkActive, Generation: generation, Version: 1,
 		AccessToken:     songspy.Secret(fmt.Sprintf("%d/%d", id, generation)),
 		AccessExpiresAt: time.Now().AddDate(1, 0, 0),
@@ -53,8 +53,8 @@ func (f *fakeStore) link(id songspy.UserID) {
 func (f *fakeStore) erase(id songspy.UserID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.people, id)
-	f.announce(id, songspy.ChangePerson)
+	delete(f.users, id)
+	f.announce(id, songspy.ChangeUser)
 }
 
 func (f *fakeStore) announce(id songspy.UserID, kind songspy.ChangeKind) {
@@ -62,28 +62,28 @@ func (f *fakeStore) announce(id songspy.UserID, kind songspy.ChangeKind) {
 	f.changes = append(f.changes, songspy.Change{Number: f.last, UserID: id, Kind: kind, At: time.Now()})
 }
 
-func askable(l songspy.Link) bool {
+func isPollable(l songspy.Link) bool {
 	return l.State == songspy.LinkActive || l.State == songspy.LinkSuspect
 }
 
-func (f *fakeStore) LinkMarks(_ context.Context, after songspy.UserID, limit int) (page []songspy.LinkMark, err error) {
+func (f *fakeStore) LinkVersions(_ context.Context, after songspy.UserID, limit int) (page []songspy.LinkVersion, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.reads++
-	for _, id := range slices.Sorted(maps.Keys(f.people)) {
-		if l := f.people[id]; id > after && len(page) < limit && askable(l.Link) {
-			page = append(page, songspy.LinkMark{UserID: id, Generation: l.Link.Generation, Version: l.Link.Version})
+	f.pageReads++
+	for _, id := range slices.Sorted(maps.Keys(f.users)) {
+		if l := f.users[id]; id > after && len(page) < limit && isPollable(l.Link) {
+			page = append(page, songspy.LinkVersion{UserID: id, Generation: l.Link.Generation, Version: l.Link.Version})
 		}
 	}
 	return page, nil
 }
 
-func (f *fakeStore) ListenersByID(_ context.Context, ids []songspy.UserID) (found []songspy.Listener, err error) {
+func (f *fakeStore) PolledUsersByID(_ context.Context, ids []songspy.UserID) (found []songspy.PolledUser, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, id := range ids {
-		if l, ok := f.people[id]; ok && askable(l.Link) {
-			f.opened++
+		if l, ok := f.users[id]; ok && isPollable(l.Link) {
+			f.tokenReads++
 			found = append(found, l)
 		}
 	}
@@ -93,78 +93,78 @@ func (f *fakeStore) ListenersByID(_ context.Context, ids []songspy.UserID) (foun
 func (f *fakeStore) UpdateLink(_ context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := f.people[id]
+	p := f.users[id]
 	if err := fn(&p.Link); err != nil {
 		return songspy.Link{}, err
 	}
 	p.Link.Version++
-	f.people[id] = p
+	f.users[id] = p
 	f.announce(id, songspy.ChangeLink)
 	return p.Link, nil
 }
 
-func (f *fakeStore) WriteListening(_ context.Context, hearings []songspy.Hearing) ([]songspy.Written, error) {
+func (f *fakeStore) WritePlaybackUpdates(_ context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.refuse != nil {
-		if err := f.refuse(); err != nil {
+	if f.writeFault != nil {
+		if err := f.writeFault(); err != nil {
 			return nil, err
 		}
 	}
-	f.batches = append(f.batches, len(hearings))
-	written := make([]songspy.Written, len(hearings))
-	for i, h := range hearings {
+	f.batchSizes = append(f.batchSizes, len(updates))
+	written := make([]songspy.PlaybackUpdateResult, len(updates))
+	for i, h := range updates {
 		id := h.Playing.UserID
-		p, ok := f.people[id]
+		p, ok := f.users[id]
 		switch {
 		case !ok || p.Link.Generation != h.Playing.Generation:
 			written[i].Dropped = true
 			continue
-		case f.setAside[id] != nil:
-			written[i].Err = f.setAside[id]
+		case f.rejected[id] != nil:
+			written[i].Err = f.rejected[id]
 			continue
 		}
-		f.heard = append(f.heard, h)
+		f.updates = append(f.updates, h)
 		p.Playing = h.Playing
-		f.people[id] = p
+		f.users[id] = p
 		written[i].TrackID = 7
 	}
 	return written, nil
 }
 
 // writes gives what was written so far, and in batches of which sizes.
-func (f *fakeStore) writes() (heard []songspy.Hearing, batches []int) {
+func (f *fakeStore) writes() (heard []songspy.PlaybackUpdate, batches []int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.heard), slices.Clone(f.batches)
+	return slices.Clone(f.updates), slices.Clone(f.batchSizes)
 }
 
-func (f *fakeStore) UpdateHistory(_ context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
-	fn func(songspy.Kept) songspy.Reconciled,
-) (songspy.Reconciled, error) {
+func (f *fakeStore) ReconcileHistory(_ context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
+	fn func(songspy.StoredPlays) songspy.Reconciliation,
+) (songspy.Reconciliation, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if l, ok := f.people[id]; !ok || l.Link.Generation != generation {
-		return songspy.Reconciled{}, &songspy.Error{Code: songspy.CodeGone}
+	if l, ok := f.users[id]; !ok || l.Link.Generation != generation {
+		return songspy.Reconciliation{}, &songspy.Error{Code: songspy.CodeGone}
 	}
-	f.told = append(f.told, items)
-	return fn(songspy.Kept{}), nil
+	f.reconciled = append(f.reconciled, items)
+	return fn(songspy.StoredPlays{}), nil
 }
 
-func (f *fakeStore) Beat(context.Context, string) error {
+func (f *fakeStore) RecordHeartbeat(context.Context, string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.beat = time.Now()
+	f.heartbeatAt = time.Now()
 	return nil
 }
 
-func (f *fakeStore) LastBeat(context.Context, string) (time.Time, error) {
+func (f *fakeStore) LastHeartbeat(context.Context, string) (time.Time, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.beat, nil
+	return f.heartbeatAt, nil
 }
 
-func (f *fakeStore) Feed(context.Context) (oldest, last int64, err error) {
+func (f *fakeStore) FeedBounds(context.Context) (oldest, last int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.changes) > 0 {
@@ -196,27 +196,27 @@ func (f *fakeStore) WaitForChange(ctx context.Context, _ int64) error {
 // fakePlayer answers by the access token, which names person and generation.
 type fakePlayer struct {
 	mu    sync.Mutex
-	looks map[string][]time.Time
+	polls map[string][]time.Time
 	// answer says what a look shows; nil: nothing plays.
 	answer func(token string) (songspy.Observation, error)
 	// recalls are when history was asked; history is its answer, nil: nothing.
-	recalls map[string][]time.Time
-	history func(token string) ([]songspy.HistoryItem, error)
+	historyFetches map[string][]time.Time
+	history        func(token string) ([]songspy.HistoryItem, error)
 }
 
-func (p *fakePlayer) CurrentlyPlaying(_ context.Context, access songspy.Access) (songspy.Observation, error) {
+func (p *fakePlayer) CurrentlyPlaying(_ context.Context, access songspy.Credentials) (songspy.Observation, error) {
 	p.mu.Lock()
-	p.looks[access.Token.Reveal()] = append(p.looks[access.Token.Reveal()], time.Now())
+	p.polls[access.Token.Reveal()] = append(p.polls[access.Token.Reveal()], time.Now())
 	p.mu.Unlock()
 	if p.answer == nil {
-		return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+		return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil
 	}
 	return p.answer(access.Token.Reveal())
 }
 
-func (p *fakePlayer) RecentlyPlayed(_ context.Context, access songspy.Access, _ time.Time) ([]songspy.HistoryItem, error) {
+func (p *fakePlayer) RecentlyPlayed(_ context.Context, access songspy.Credentials, _ time.Time) ([]songspy.HistoryItem, error) {
 	p.mu.Lock()
-	p.recalls[access.Token.Reveal()] = append(p.recalls[access.Token.Reveal()], time.Now())
+	p.historyFetches[access.Token.Reveal()] = append(p.historyFetches[access.Token.Reveal()], time.Now())
 	p.mu.Unlock()
 	if p.history == nil {
 		return nil, nil
@@ -225,33 +225,33 @@ func (p *fakePlayer) RecentlyPlayed(_ context.Context, access songspy.Access, _ 
 }
 
 // at gives when the person was looked at through that token.
-func (p *fakePlayer) at(token string) []time.Time {
+func (p *fakePlayer) pollTimes(token string) []time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.looks[token])
+	return slices.Clone(p.polls[token])
 }
 
-func (p *fakePlayer) all() (all []time.Time) {
+func (p *fakePlayer) allPollTimes() (all []time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, at := range p.looks {
+	for _, at := range p.polls {
 		all = append(all, at...)
 	}
 	slices.SortFunc(all, time.Time.Compare)
 	return all
 }
 
-func (n noRenewals) Refused(context.Context, songspy.UserID, int64) (time.Duration, error) {
+func (n noRenewals) PollRefused(context.Context, songspy.UserID, int64) (time.Duration, error) {
 	n.t.Error("a poll was refused")
 	return 0, nil
 }
 
-func (n noRenewals) Answered(context.Context, songspy.UserID, int64) error {
+func (n noRenewals) PollRecovered(context.Context, songspy.UserID, int64) error {
 	n.t.Error("a refused link was answered")
 	return nil
 }
 
-func (n noRenewals) Granted(context.Context, string, songspy.UserID) {}
+func (n noRenewals) PollAnswered(context.Context, string, songspy.UserID) {}
 
 // noRenewals fails the test: nobody's token is spent in it.
 type noRenewals struct{ t *testing.T }

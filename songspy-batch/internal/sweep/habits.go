@@ -2,34 +2,34 @@ package sweep
 
 // habits counts what the accounts of the roster show of their histories. Accounts
 // that do not show a habit yet are not counted.
-type habits struct{ listing, leavingOut int }
+type habitCounts struct{ listsPartial, omitsPartial int }
 
 // enoughAccounts is how many accounts must show a habit before others are taken
 // to have it.
-const enoughAccounts = 3
+const minHabitAccounts = 3
 
 // change takes over what was learnt of an account. The roster is locked.
-func (h *habits) change(s *seat, to habit) {
-	h.count(s.habit, -1)
+func (h *habitCounts) replace(s *entry, to habit) {
+	h.add(s.habit, -1)
 	s.habit = to
-	h.count(to, 1)
+	h.add(to, 1)
 }
 
-func (h *habits) count(of habit, n int) {
-	switch partial, known := of.value().Partial(); {
+func (h *habitCounts) add(of habit, n int) {
+	switch partial, known := of.value().ListsPartialPlays(); {
 	case !known:
 	case partial:
-		h.listing += n
+		h.listsPartial += n
 	default:
-		h.leavingOut += n
+		h.omitsPartial += n
 	}
 }
 
 // partial reports whether history is taken to list the partial plays of an
 // account: what it has shown itself, else what most accounts have, else not.
-func (h *habits) partial(s *seat) bool {
-	if partial, known := s.habit.value().Partial(); known {
+func (h *habitCounts) assumesPartial(s *entry) bool {
+	if partial, known := s.habit.value().ListsPartialPlays(); known {
 		return partial
 	}
-	return h.listing+h.leavingOut >= enoughAccounts && h.listing > h.leavingOut
+	return h.listsPartial+h.omitsPartial >= minHabitAccounts && h.listsPartial > h.omitsPartial
 }

@@ -7,30 +7,30 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestHistoryIsTakenToListPartialPlaysByTheAccountItselfElseByMost(t *testing.T) {
-	lists, leavesOut := songspy.HistoryHabit{Listed: 5}, songspy.HistoryHabit{Unlisted: 5}
-	once, missed := songspy.HistoryHabit{Listed: 1}, songspy.HistoryHabit{Unlisted: 1}
+func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {
+	lists, omits := songspy.PartialPlayCounts{Listed: 5}, songspy.PartialPlayCounts{Unlisted: 5}
+	once, missed := songspy.PartialPlayCounts{Listed: 1}, songspy.PartialPlayCounts{Unlisted: 1}
 	for name, tt := range map[string]struct {
-		others []songspy.HistoryHabit
-		own    songspy.HistoryHabit
+		others []songspy.PartialPlayCounts
+		own    songspy.PartialPlayCounts
 		want   bool
 	}{
-		"nobody has shown anything":             {nil, songspy.HistoryHabit{}, false},
-		"two are not enough":                    {[]songspy.HistoryHabit{lists, lists, once}, songspy.HistoryHabit{}, false},
-		"three that list them":                  {[]songspy.HistoryHabit{lists, lists, lists}, songspy.HistoryHabit{}, true},
-		"most list them":                        {[]songspy.HistoryHabit{lists, lists, lists, leavesOut}, songspy.HistoryHabit{}, true},
-		"one play each is not enough":           {[]songspy.HistoryHabit{once, once, once, once}, songspy.HistoryHabit{}, false},
-		"one play outvotes nobody":              {[]songspy.HistoryHabit{lists, lists, lists, missed, missed, missed}, songspy.HistoryHabit{}, true},
-		"half of them list them":                {[]songspy.HistoryHabit{lists, lists, leavesOut, leavesOut}, songspy.HistoryHabit{}, false},
-		"it lists them itself":                  {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, lists, true},
-		"it leaves them out itself":             {[]songspy.HistoryHabit{lists, lists, lists}, leavesOut, false},
-		"one play of its own does not decide":   {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, once, false},
-		"accounts that have left do not decide": {[]songspy.HistoryHabit{lists, lists, lists}, songspy.HistoryHabit{}, false},
+		"nobody has shown anything":             {nil, songspy.PartialPlayCounts{}, false},
+		"two are not enough":                    {[]songspy.PartialPlayCounts{lists, lists, once}, songspy.PartialPlayCounts{}, false},
+		"three that list them":                  {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, true},
+		"most list them":                        {[]songspy.PartialPlayCounts{lists, lists, lists, omits}, songspy.PartialPlayCounts{}, true},
+		"one play each is not enough":           {[]songspy.PartialPlayCounts{once, once, once, once}, songspy.PartialPlayCounts{}, false},
+		"one play outvotes nobody":              {[]songspy.PartialPlayCounts{lists, lists, lists, missed, missed, missed}, songspy.PartialPlayCounts{}, true},
+		"half of them list them":                {[]songspy.PartialPlayCounts{lists, lists, omits, omits}, songspy.PartialPlayCounts{}, false},
+		"it lists them itself":                  {[]songspy.PartialPlayCounts{omits, omits, omits}, lists, true},
+		"it leaves them out itself":             {[]songspy.PartialPlayCounts{lists, lists, lists}, omits, false},
+		"one play of its own does not decide":   {[]songspy.PartialPlayCounts{omits, omits, omits}, once, false},
+		"accounts that have left do not decide": {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRoster(func(songspy.UserID) {})
-			add := func(id songspy.UserID, h songspy.HistoryHabit) {
-				r.merge(songspy.Listener{Link: songspy.Link{UserID: id, Generation: 1}, Habit: h}, past{})
+			r := newRegistry(func(songspy.UserID) {})
+			add := func(id songspy.UserID, h songspy.PartialPlayCounts) {
+				r.merge(songspy.PolledUser{Link: songspy.Link{UserID: id, Generation: 1}, PartialPlays: h}, coverage{})
 			}
 			for i, h := range tt.others {
 				add(songspy.UserID(i+2), h)
@@ -39,21 +39,21 @@ func TestHistoryIsTakenToListPartialPlaysByTheAccountItselfElseByMost(t *testing
 				r.remove(2, nil)
 			}
 			add(1, tt.own)
-			if _, l, _ := r.begin(1); l.partial != tt.want {
-				t.Errorf("partial plays are taken to be listed: %t", l.partial)
+			if _, l, _ := r.beginPoll(1); l.listsPartial != tt.want {
+				t.Errorf("partial plays are taken to be listed: %t", l.listsPartial)
 			}
 		})
 	}
 }
 
-func TestWhatAnAnswerShowsCountsAtOnce(t *testing.T) {
-	r := newRoster(func(songspy.UserID) {})
-	r.merge(songspy.Listener{Link: songspy.Link{UserID: 1, Generation: 1}}, past{})
-	who, _, _ := r.get(1)
+func TestALearnedHabitCountsAtOnce(t *testing.T) {
+	r := newRegistry(func(songspy.UserID) {})
+	r.merge(songspy.PolledUser{Link: songspy.Link{UserID: 1, Generation: 1}}, coverage{})
+	entry, _, _ := r.lookup(1)
 	for range 3 {
-		r.recalled(1, who, time.Now(), 0, songspy.HistoryHabit{Listed: 1})
+		r.recordHistoryFetch(1, entry, time.Now(), 0, songspy.PartialPlayCounts{Listed: 1})
 	}
-	if _, l, _ := r.begin(1); !l.partial || l.habit != (songspy.HistoryHabit{Listed: 3}) {
-		t.Errorf("after three answers: %+v, partial %t", l.habit, l.partial)
+	if _, l, _ := r.beginPoll(1); !l.listsPartial || l.habit != (songspy.PartialPlayCounts{Listed: 3}) {
+		t.Errorf("after three answers: %+v, partial %t", l.habit, l.listsPartial)
 	}
 }

@@ -2,50 +2,50 @@ package sweep
 
 import songspy "github.com/songspy/songspy/songspy-domain"
 
-func (r *roster) drop(id songspy.UserID) {
-	if l := r.seat(id); l != nil {
-		r.habits.change(l, habit{})
+func (r *registry) removeLocked(id songspy.UserID) {
+	if l := r.find(id); l != nil {
+		r.habits.replace(l, habit{})
 	}
-	r.people.Remove(id)
-	r.left(id)
+	r.entries.Remove(id)
+	r.onRemove(id)
 }
 
 // remove takes the person off the roster; with a listener given, only if they
 // have not linked anew since.
-func (r *roster) remove(id songspy.UserID, who *seat) {
+func (r *registry) remove(id songspy.UserID, entry *entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l := r.seat(id); l != nil && (who == nil || l == who) {
-		r.drop(id)
+	if l := r.find(id); l != nil && (entry == nil || l == entry) {
+		r.removeLocked(id)
 	}
 }
 
 // nextRound begins a reading of the whole store.
-func (r *roster) nextRound() uint32 {
+func (r *registry) beginRead() uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.round++
-	return r.round
+	r.readRound++
+	return r.readRound
 }
 
 // removeAbsent takes off the roster whom the reading did not hold.
-func (r *roster) removeAbsent(round uint32) {
+func (r *registry) removeUnread(round uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, l := range r.people.All() {
-		if l.round < round {
-			r.drop(id)
+	for id, l := range r.entries.All() {
+		if l.readRound < round {
+			r.removeLocked(id)
 		}
 	}
 }
 
 // removeThose takes everyone off the roster who is gone.
-func (r *roster) removeThose(gone func(songspy.UserID) bool) {
+func (r *registry) removeIf(gone func(songspy.UserID) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id := range r.people.All() {
+	for id := range r.entries.All() {
 		if gone(id) {
-			r.drop(id)
+			r.removeLocked(id)
 		}
 	}
 }

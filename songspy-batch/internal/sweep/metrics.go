@@ -11,17 +11,17 @@ import (
 
 // Metrics counts looks and writes; nothing in it names a person.
 type Metrics struct {
-	reg    prometheus.Registerer
-	looks  [reasons][results]prometheus.Counter
-	writes *prometheus.CounterVec
-	lag    prometheus.Histogram
-	asked  *prometheus.CounterVec
+	registerer     prometheus.Registerer
+	polls          [reasonCount][outcomeCount]prometheus.Counter
+	writes         *prometheus.CounterVec
+	lag            prometheus.Histogram
+	historyFetches *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
-		reg: reg,
+		registerer: reg,
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "songspy_batch_writes_total",
 			Help: "Listeners whose news was written, by what became of it.",
@@ -32,30 +32,30 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{.01, .05, .1, .5, 1, 2, 5, 10, 30, 60, 180, 600},
 		}),
 	}
-	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{
+	m.historyFetches = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_batch_history_total",
 		Help: "Askings of history, by why they were made and what came of them.",
 	}, []string{"errand", "outcome"})
-	looks := prometheus.NewCounterVec(prometheus.CounterOpts{
+	polls := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_batch_looks_total",
 		Help: "Looks at players, by why they were made and what was seen or went wrong.",
 	}, []string{"reason", "outcome"})
 	// Found once: a look costs no search. And a rate has a beginning.
-	for why := range reasons {
-		for what := range results {
-			m.looks[why][what] = looks.WithLabelValues(why.String(), what.String())
+	for reason := range reasonCount {
+		for outcome := range outcomeCount {
+			m.polls[reason][outcome] = polls.WithLabelValues(reason.String(), outcome.String())
 		}
 	}
 	for _, outcome := range []string{"written", "dropped", "set_aside", "lost"} {
 		m.writes.WithLabelValues(outcome)
 	}
-	reg.MustRegister(looks, m.writes, m.lag, m.asked)
+	reg.MustRegister(polls, m.writes, m.lag, m.historyFetches)
 	return m
 }
 
 // watch registers what is counted when it is asked for.
-func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.Duration, kept func() float64) {
-	m.reg.MustRegister(
+func (m *Metrics) registerGauges(listeners, waiting func() int, overdue, idle func() time.Duration, kept func() float64) {
+	m.registerer.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_listeners",
 			Help: "Listeners who are looked at.",
@@ -67,7 +67,7 @@ func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_looks_behind_seconds",
 			Help: "How long ago the oldest look was due that has not been made; near 0 is well.",
-		}, func() float64 { return behind().Seconds() }),
+		}, func() float64 { return overdue().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_idle_wait_seconds",
 			Help: "How long an idle user waits for the next poll: the interval, or longer where a quota bounds calls.",
@@ -79,7 +79,7 @@ func (m *Metrics) watch(listeners, waiting func() int, behind, idle func() time.
 	)
 }
 
-func (m *Metrics) written(w songspy.Written) {
+func (m *Metrics) countWrite(w songspy.PlaybackUpdateResult) {
 	outcome := "written"
 	switch {
 	case w.Dropped:
@@ -91,10 +91,10 @@ func (m *Metrics) written(w songspy.Written) {
 }
 
 // count counts a look, and notes a failure for whoever looks closely.
-func (s *Sweep) count(ctx context.Context, id songspy.UserID, why reason, what result, err error) {
-	s.Metrics.looks[why][what].Inc()
-	s.tally.add(what)
+func (s *Poller) countPoll(ctx context.Context, id songspy.UserID, reason pollReason, outcome pollOutcome, err error) {
+	s.Metrics.polls[reason][outcome].Inc()
+	s.outcomes.add(outcome)
 	if err != nil {
-		s.Logger.DebugContext(ctx, "look failed", "user_id", int64(id), "reason", why.String(), "outcome", what.String(), "err", err)
+		s.Logger.DebugContext(ctx, "look failed", "user_id", int64(id), "reason", reason.String(), "outcome", outcome.String(), "err", err)
 	}
 }

@@ -14,12 +14,12 @@ import (
 )
 
 // looked is how many looks were counted, by "reason outcome"; those that were none are left out.
-func looked(m *Metrics) (counts map[string]int, all int) {
+func countedPolls(m *Metrics) (counts map[string]int, all int) {
 	counts = map[string]int{}
-	for why := range reasons {
-		for what := range results {
-			if n := int(testutil.ToFloat64(m.looks[why][what])); n > 0 {
-				counts[why.String()+" "+what.String()] = n
+	for reason := range reasonCount {
+		for outcome := range outcomeCount {
+			if n := int(testutil.ToFloat64(m.polls[reason][outcome])); n > 0 {
+				counts[reason.String()+" "+outcome.String()] = n
 				all += n
 			}
 		}
@@ -27,9 +27,9 @@ func looked(m *Metrics) (counts map[string]int, all int) {
 	return counts, all
 }
 
-func TestEveryLookIsCountedByWhyItWasMadeAndWhatCameOfIt(t *testing.T) {
+func TestEveryPollIsCountedByReasonAndOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newTheatre(t, 3)
+		th := newHarness(t, 3)
 		began := time.Now()
 		refused := false
 		th.player.answer = func(token string) (songspy.Observation, error) {
@@ -40,16 +40,16 @@ func TestEveryLookIsCountedByWhyItWasMadeAndWhatCameOfIt(t *testing.T) {
 				refused = true
 				return songspy.Observation{}, &songspy.Error{Disposition: songspy.DispositionRetryLater}
 			}
-			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+			return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil
 		}
-		stop := play(t, th.Sweep)
+		stop := runPoller(t, th.Poller)
 		<-time.After(20 * time.Minute)
 		th.store.link(4)
 		th.store.link(1)
 		<-time.After(time.Minute)
 		stop()
-		counts, all := looked(th.Metrics)
-		if made := len(th.player.all()); all != made {
+		counts, all := countedPolls(th.Metrics)
+		if made := len(th.player.allPollTimes()); all != made {
 			t.Errorf("%d looks were counted, %d made", all, made)
 		}
 		want := map[string]int{"start nothing": 1, "start playing": 1, "start retry_later": 1, "retry nothing": 1, "linked nothing": 2}
@@ -66,79 +66,79 @@ func TestEveryLookIsCountedByWhyItWasMadeAndWhatCameOfIt(t *testing.T) {
 	})
 }
 
-func TestLooksAfterATakeoverAndUnderABudgetSayWhy(t *testing.T) {
+func TestPollsAfterATakeoverAndUnderAQuotaHaveTheirReasons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const people = 20
-		th := newTheatre(t, people, func(o *Options) {
-			o.Spending = &Spending{
+		const users = 20
+		th := newHarness(t, users, func(o *Options) {
+			o.Quota = &QuotaOptions{
 				Share: func() float64 { return 1 }, Account: func(string) string { return "app" },
-				Room: func(string, time.Time) quota.Room {
-					return quota.Room{Bounded: true, Limit: people * 100, Ceiling: people * 100}
+				Headroom: func(string, time.Time) quota.Headroom {
+					return quota.Headroom{Bounded: true, Limit: users * 100, Ceiling: users * 100}
 				},
 			}
 		})
 		from := map[int16]time.Time{}
-		for shard := range int16(songspy.Shards) {
+		for shard := range int16(songspy.ShardCount) {
 			from[shard] = time.Now().Add(-time.Minute)
 		}
-		if err := th.Join(t.Context(), from); err != nil {
+		if err := th.LoadShards(t.Context(), from); err != nil {
 			t.Fatal(err)
 		}
-		stop := play(t, th.Sweep)
+		stop := runPoller(t, th.Poller)
 		<-time.After(time.Hour)
 		stop()
-		counts, all := looked(th.Metrics)
-		if counts["takeover nothing"] != people || counts["budget nothing"] < people {
-			t.Errorf("%d looks: %v; want %d after the takeover, and later ones for the budget", all, counts, people)
+		counts, all := countedPolls(th.Metrics)
+		if counts["takeover nothing"] != users || counts["budget nothing"] < users {
+			t.Errorf("%d looks: %v; want %d after the takeover, and later ones for the budget", all, counts, users)
 		}
 	})
 }
 
-func TestALookThatMayNotBeMadeJustNowKeepsItsReason(t *testing.T) {
+func TestAPostponedPollKeepsItsReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		held := &lately{from: time.Now().Add(10 * time.Minute)}
-		th := newTheatre(t, 5, func(o *Options) { o.Shards = held })
-		stop := play(t, th.Sweep)
+		held := &delayedShards{from: time.Now().Add(10 * time.Minute)}
+		th := newHarness(t, 5, func(o *Options) { o.Shards = held })
+		stop := runPoller(t, th.Poller)
 		<-time.After(10*time.Minute + 2*time.Second)
 		stop()
-		if counts, _ := looked(th.Metrics); !maps.Equal(counts, map[string]int{"start nothing": 5}) {
+		if counts, _ := countedPolls(th.Metrics); !maps.Equal(counts, map[string]int{"start nothing": 5}) {
 			t.Errorf("counted %v, want five first looks", counts)
 		}
 	})
 }
 
 // lately holds everyone from that time on.
-type lately struct {
-	everyone
+type delayedShards struct {
+	allShards
 	from time.Time
 }
 
-func (l *lately) Holds(songspy.UserID) bool { return !time.Now().Before(l.from) }
+func (l *delayedShards) MayPoll(songspy.UserID) bool { return !time.Now().Before(l.from) }
 
 func TestEveryReasonAndOutcomeHasAName(t *testing.T) {
 	names := map[string]bool{}
-	for why := range reasons {
-		names["reason "+why.String()] = why.String() != ""
+	for reason := range reasonCount {
+		names["reason "+reason.String()] = reason.String() != ""
 	}
-	for what := range results {
-		names["outcome "+what.String()] = what.String() != ""
+	for outcome := range outcomeCount {
+		names["outcome "+outcome.String()] = outcome.String() != ""
 	}
-	if len(names) != int(reasons)+int(results) || names["reason "] || names["outcome "] {
+	if len(names) != int(reasonCount)+int(outcomeCount) || names["reason "] || names["outcome "] {
 		t.Errorf("the names are %v", names)
 	}
-	if resultOf(songspy.SightingAdvertisement) != sawAdvertisement || resultOf("never heard of") != sawUnreadable || reasonOf("never heard of") != reasonFloor {
+	if outcomeOf(songspy.ObservedAdvertisement) != outcomeAdvertisement || outcomeOf("never heard of") != outcomeUnreadable || reasonOf("never heard of") != reasonInterval {
 		t.Error("a name is taken for another")
 	}
 }
 
-func TestLooksThatCannotKeepUpAreSpokenOf(t *testing.T) {
+func TestOverduePollsAreNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newTheatre(t, 20, func(o *Options) { o.Workers = 1 })
+		th := newHarness(t, 20, func(o *Options) { o.Workers = 1 })
 		th.player.answer = func(string) (songspy.Observation, error) {
 			<-time.After(time.Minute)
-			return songspy.Observation{Sighting: songspy.SightingNothing, At: time.Now()}, nil
+			return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil
 		}
-		stop := play(t, th.Sweep)
+		stop := runPoller(t, th.Poller)
 		<-time.After(time.Minute)
 		if notes := th.Notes(); len(notes) > 0 {
 			t.Errorf("a minute after the start the notes are %q", notes)

@@ -11,91 +11,91 @@ import (
 
 // reason is why a look is made. It waits with the seat, in a byte, until the
 // look is over and counted by it.
-type reason uint8
+type pollReason uint8
 
 // The reasons that a look of before gives are listening's own; the others are
 // those of looks that none came before.
 const (
-	reasonFloor reason = iota
-	reasonEnd
-	reasonBetween
-	reasonSkips
-	reasonSilence
-	reasonBudget
+	reasonInterval pollReason = iota
+	reasonTrackEnd
+	reasonMidTrack
+	reasonSkipping
+	reasonIdleCheck
+	reasonQuota
 	reasonProof
 	reasonAdvertisement
-	reasonDoubt
+	reasonDoubtful
 	reasonStart    // the first of this process
 	reasonTakeover // the first since this replica took the person's shard
 	reasonLinked   // the first of a link that is new, or works again
 	reasonRetry    // the look before failed
-	reasons        // how many there are
+	reasonCount    // how many there are
 )
 
-var reasonNames = [reasons]string{
-	reasonFloor: string(listening.ReasonFloor), reasonEnd: string(listening.ReasonEnd), reasonBetween: string(listening.ReasonBetween),
-	reasonSkips: string(listening.ReasonSkips), reasonSilence: string(listening.ReasonSilence), reasonBudget: string(listening.ReasonBudget),
-	reasonProof: string(listening.ReasonProof), reasonAdvertisement: string(listening.ReasonAdvertisement),
-	reasonDoubt: string(listening.ReasonDoubt),
-	reasonStart: "start", reasonTakeover: "takeover", reasonLinked: "linked", reasonRetry: "retry",
+var reasonNames = [reasonCount]string{
+	reasonInterval: string(listening.PollInterval), reasonTrackEnd: string(listening.PollTrackEnd), reasonMidTrack: string(listening.PollMidTrack),
+	reasonSkipping: string(listening.PollSkipping), reasonIdleCheck: string(listening.PollIdleCheck), reasonQuota: string(listening.PollQuota),
+	reasonProof: string(listening.PollProof), reasonAdvertisement: string(listening.PollAdvertisement),
+	reasonDoubtful: string(listening.PollDoubtful),
+	reasonStart:    "start", reasonTakeover: "takeover", reasonLinked: "linked", reasonRetry: "retry",
 }
 
-func (r reason) String() string { return reasonNames[r] }
+func (r pollReason) String() string { return reasonNames[r] }
 
 // reasonOf is listening's reason in a byte.
-func reasonOf(r listening.Reason) reason {
-	return reason(max(0, slices.Index(reasonNames[:], string(r))))
+func reasonOf(r listening.PollReason) pollReason {
+	return pollReason(max(0, slices.Index(reasonNames[:], string(r))))
 }
 
 // result is what came of a look: what was seen, or what went wrong.
-type result uint8
+type pollOutcome uint8
 
 const (
-	sawPlaying result = iota
-	sawPaused
-	sawNothing
-	sawAdvertisement
-	sawUnreadable
-	failedSuspended
-	failedLeft
-	failedRetryLater
-	failedTokenRefused
-	failedNeedsPerson
-	failedNotRegistered
-	failedRefused
-	failedAppPaused
-	failed
-	results // how many there are
+	outcomePlaying pollOutcome = iota
+	outcomePaused
+	outcomeIdle
+	outcomeAdvertisement
+	outcomeUnreadable
+	outcomeRenewalPending
+	outcomeUnlinked
+	outcomeRetryLater
+	outcomeTokenRefused
+	outcomeNeedsUser
+	outcomeNotRegistered
+	outcomeRefused
+	outcomeAppBlocked
+	outcomeFailed
+	outcomeCount // how many there are
 )
 
-var resultNames = [results]string{
-	sawPlaying: string(songspy.SightingPlaying), sawPaused: string(songspy.SightingPaused), sawNothing: string(songspy.SightingNothing),
-	sawAdvertisement: string(songspy.SightingAdvertisement), sawUnreadable: string(songspy.SightingUnreadable),
-	failedSuspended: "suspended", failedLeft: "left", failedRetryLater: "retry_later", failedTokenRefused: "token_refused",
-	failedNeedsPerson: "needs_person", failedNotRegistered: "not_registered", failedRefused: "refused", failedAppPaused: "app_paused", failed: "failed",
+var outcomeNames = [outcomeCount]string{
+	outcomePlaying: string(songspy.ObservedPlaying), outcomePaused: string(songspy.ObservedPaused), outcomeIdle: string(songspy.ObservedIdle),
+	outcomeAdvertisement: string(songspy.ObservedAdvertisement), outcomeUnreadable: string(songspy.ObservedUnreadable),
+	outcomeRenewalPending: "suspended", outcomeUnlinked: "left", outcomeRetryLater: "retry_later", outcomeTokenRefused: "token_refused",
+	outcomeNeedsUser: "needs_person", outcomeNotRegistered: "not_registered", outcomeRefused: "refused", outcomeAppBlocked: "app_paused", outcomeFailed: "failed",
 }
 
-func (r result) String() string { return resultNames[r] }
+func (r pollOutcome) String() string { return outcomeNames[r] }
 
 // resultOf is a sighting in a byte.
-func resultOf(s songspy.Sighting) result {
-	if i := slices.Index(resultNames[:], string(s)); i >= 0 {
-		return result(i)
+func outcomeOf(s songspy.ObservationKind) pollOutcome {
+	if i := slices.Index(outcomeNames[:], string(s)); i >= 0 {
+		return pollOutcome(i)
 	}
-	return sawUnreadable
+	return outcomeUnreadable
 }
 
 // tally counts looks between two plans, for one line of the log instead of one a look.
-type tally [results]atomic.Int64
+type outcomeCounts [outcomeCount]atomic.Int64
 
-func (t *tally) add(r result) { t[r].Add(1) }
+func (t *outcomeCounts) add(r pollOutcome) { t[r].Add(1) }
 
 // take gives the counts and begins anew.
-func (t *tally) take() slog.Attr {
+func (t *outcomeCounts) drain() slog.Attr {
 	var attrs []any
 	for r := range t {
 		if n := t[r].Swap(0); n > 0 {
-			attrs = append(attrs, slog.Int64(resultNames[r], n))
+			attrs = append(attrs, slog.Int64(outcomeNames[r], n))
 		}
 	}
 	return slog.Group("looks", attrs...)

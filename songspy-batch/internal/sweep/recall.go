@@ -12,94 +12,94 @@ import (
 
 const (
 	// recallAgain is the least wait after history could not be asked.
-	recallAgain = time.Minute
+	minHistoryRetryWait = time.Minute
 	// recallUnwritten is the wait for what is on its way to the store.
-	recallUnwritten = time.Second
+	pendingWriteWait = time.Second
 	// returnSpread is over how long everyone is asked about after an absence.
-	returnSpread = 15 * time.Minute
+	resumeSpread = 15 * time.Minute
 )
 
 // planRecall plans the next asking of history, if it is due before the next look.
-func (s *Sweep) planRecall(id songspy.UserID, u listening.Untold) {
-	next := u.NextInquiry()
-	if !s.Spread || s.recall.Has(id) || next.At.After(s.Now().Add(s.Interval)) {
+func (s *Poller) planHistoryFetch(id songspy.UserID, u listening.HistoryState) {
+	next := u.NextFetch()
+	if !s.Spread || s.fetches.Has(id) || next.At.After(s.Now().Add(s.Interval)) {
 		return
 	}
-	if next.Errand == listening.ErrandReturn {
-		next.At = next.At.Add(songspy.PhaseOf(id, returnSpread))
+	if next.Reason == listening.HistoryResumed {
+		next.At = next.At.Add(songspy.PhaseOf(id, resumeSpread))
 	}
-	s.recall.Plan(id, next.At)
+	s.fetches.Plan(id, next.At)
 }
 
 // remember asks history about one listener and keeps what it adds.
-func (s *Sweep) remember(ctx context.Context, id songspy.UserID, _ time.Time) {
-	who, l, ok := s.roster.get(id)
+func (s *Poller) fetchHistory(ctx context.Context, id songspy.UserID, _ time.Time) {
+	entry, l, ok := s.registry.lookup(id)
 	if !ok {
 		return
 	}
 	now := s.Now()
-	l = s.current(id, who, l, now)
-	next := l.untold.NextInquiry()
+	l = s.correctedState(id, entry, l, now)
+	next := l.history.NextFetch()
 	switch {
-	case !s.Shards.Holds(id):
-		s.recall.Plan(id, now.Add(heldAgain))
+	case !s.Shards.MayPoll(id):
+		s.fetches.Plan(id, now.Add(postponeFor))
 		return
 	case next.At.After(now): // there is more to wait for since it was planned
-		s.planRecall(id, l.untold)
+		s.planHistoryFetch(id, l.history)
 		return
-	case l.writing > 0: // what is not stored yet would be taken for missing
-		s.recall.Plan(id, now.Add(recallUnwritten))
+	case l.pendingWrites > 0: // what is not stored yet would be taken for missing
+		s.fetches.Plan(id, now.Add(pendingWriteWait))
 		return
 	}
-	s.budgets.of(l.access.App).asked(now)
-	outcome, err := s.retell(ctx, id, who, l, next.Errand)
+	s.budgets.forApp(l.access.App).countHistoryFetch(now)
+	outcome, err := s.reconcileHistory(ctx, id, entry, l, next.Reason)
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return // stopping
 	case songspy.CodeOf(err) == songspy.CodeGone:
-		outcome = failureOf(errLeft).String()
+		outcome = outcomeOfError(errUnlinked).String()
 	case err != nil:
-		outcome = failureOf(err).String()
+		outcome = outcomeOfError(err).String()
 		s.Logger.DebugContext(ctx, "history could not be asked", "user_id", int64(id), "outcome", outcome, "err", err)
-		s.recall.Plan(id, now.Add(recallWait(err)))
+		s.fetches.Plan(id, now.Add(historyRetryWait(err)))
 	}
-	s.Metrics.asked.WithLabelValues(string(next.Errand), outcome).Inc()
+	s.Metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()
 }
 
 // retell asks, and holds the answer against what is kept. What the answer
 // tells of a time that looks may still explain is left for the next one.
-func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l listener, e listening.Errand) (outcome string, err error) {
-	asked, after := s.Now(), l.untold.Since(e)
-	if l.linked.After(after) {
-		after = l.linked
+func (s *Poller) reconcileHistory(ctx context.Context, id songspy.UserID, entry *entry, l userState, e listening.HistoryReason) (outcome string, err error) {
+	fetchedAt, after := s.Now(), l.history.FetchFrom(e)
+	if l.linkedAt.After(after) {
+		after = l.linkedAt
 	}
-	items, err := ask(ctx, s, asked, id, l, func(ctx context.Context, access songspy.Access) ([]songspy.HistoryItem, error) {
+	items, err := callWithRenewal(ctx, s, fetchedAt, id, l, func(ctx context.Context, access songspy.Credentials) ([]songspy.HistoryItem, error) {
 		return s.Player.RecentlyPlayed(ctx, access, after)
 	})
 	if err != nil {
 		return "", err
 	}
-	answer := listening.NewAnswer(items, after).Tellable(l.playing)
+	answer := listening.NewHistory(items, after).DeferOpenPlay(l.playing)
 	items = answer.Items
-	settled, told := listening.Settled(l.playing), fingerprint(items)
-	if told == l.told {
-		s.roster.recalled(id, who, asked, told, songspy.HistoryHabit{})
+	settled, hash := listening.SettledUntil(l.playing), fingerprint(items)
+	if hash == l.historyHash {
+		s.registry.recordHistoryFetch(id, entry, fetchedAt, hash, songspy.PartialPlayCounts{})
 		return "unchanged", nil
 	}
-	r, err := s.Store.UpdateHistory(ctx, id, l.generation, items, func(kept songspy.Kept) songspy.Reconciled {
+	r, err := s.Store.ReconcileHistory(ctx, id, l.generation, items, func(kept songspy.StoredPlays) songspy.Reconciliation {
 		return listening.Reconcile(kept, answer, settled)
 	})
 	if err != nil {
 		return "", err
 	}
-	if r.Waiting > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
-		told = 0
+	if r.Pending > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
+		hash = 0
 	}
-	s.roster.recalled(id, who, asked, told, r.Learned)
-	if len(r.Found) > 0 {
-		s.saveSilence(id, who)
+	s.registry.recordHistoryFetch(id, entry, fetchedAt, hash, r.PartialPlays)
+	if len(r.Added) > 0 {
+		s.flushIdle(id, entry)
 	}
-	if r.Empty() {
+	if r.IsEmpty() {
 		return "unchanged", nil
 	}
 	return "told", nil
@@ -107,14 +107,14 @@ func (s *Sweep) retell(ctx context.Context, id songspy.UserID, who *seat, l list
 
 // recallWait is how long to wait after a failure. A link that only its person
 // or the app's owner can mend is the looks' business.
-func recallWait(err error) time.Duration {
+func historyRetryWait(err error) time.Duration {
 	switch songspy.DispositionOf(err) {
-	case songspy.DispositionNeedsPerson, songspy.DispositionNotRegistered, songspy.DispositionRefused, songspy.DispositionRenewToken:
-		return listening.HistoryEvery
-	case songspy.DispositionNotNow:
-		return heldAgain
+	case songspy.DispositionNeedsUser, songspy.DispositionNotRegistered, songspy.DispositionRefused, songspy.DispositionRenewToken:
+		return listening.HistoryFetchInterval
+	case songspy.DispositionMayNotCall:
+		return postponeFor
 	}
-	return max(songspy.RetryAfterOf(err), recallAgain)
+	return max(songspy.RetryAfterOf(err), minHistoryRetryWait)
 }
 
 // fingerprint stands for an answer of history, so that the same one again

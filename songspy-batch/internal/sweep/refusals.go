@@ -10,76 +10,76 @@ import (
 
 const (
 	// refusedWithin is how long an unknown refusal counts.
-	refusedWithin = time.Hour
+	refusalWindow = time.Hour
 	// refusedOften is how many unknown refusals within that time concern the user.
-	refusedOften = 3
+	userRefusalLimit = 3
 	// refusedUsers is how many users concern the app, if nobody was answered
 	// since and one of them was refused refusedTwice. So a whole interval has
 	// passed in which everybody else was polled.
-	refusedUsers = 2
-	refusedTwice = 2
+	appRefusedUsers   = 2
+	appRefusalsInARow = 2
 )
 
 // concern is whom unknown refusals concern.
-type concern int
+type refusalScope int
 
 const (
-	concernsNobody concern = iota // not known yet
-	concernsUser
-	concernsApp
+	scopeUnknown refusalScope = iota // not known yet
+	scopeUser
+	scopeApp
 )
 
 // refusals counts, for each app, the 403s in words that are not known. It is
 // kept by each process, in memory: after a restart the next refusals show the
 // same again.
 type refusals struct {
-	any  atomic.Bool // something is counted
-	mu   sync.Mutex
-	apps map[string]*refused
+	nonEmpty atomic.Bool // something is counted
+	mu       sync.Mutex
+	byApp    map[string]*appRefusals
 }
 
 // refused is what is counted of one app.
-type refused struct {
-	times  map[songspy.UserID][]time.Time
-	inARow map[songspy.UserID]int // refusals since the last poll that was answered
+type appRefusals struct {
+	timesByUser map[songspy.UserID][]time.Time
+	inARow      map[songspy.UserID]int // refusals since the last poll that was answered
 }
 
 // note enters a refusal and says whom it concerns. What concerned somebody is
 // not counted again.
-func (r *refusals) note(app string, id songspy.UserID, now time.Time) concern {
+func (r *refusals) record(app string, id songspy.UserID, now time.Time) refusalScope {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.apps == nil {
-		r.apps = map[string]*refused{}
+	if r.byApp == nil {
+		r.byApp = map[string]*appRefusals{}
 	}
-	of := r.apps[app]
+	of := r.byApp[app]
 	if of == nil {
-		of = &refused{times: map[songspy.UserID][]time.Time{}, inARow: map[songspy.UserID]int{}}
-		r.apps[app] = of
+		of = &appRefusals{timesByUser: map[songspy.UserID][]time.Time{}, inARow: map[songspy.UserID]int{}}
+		r.byApp[app] = of
 	}
-	r.any.Store(true)
-	of.forget(now)
-	of.times[id] = append(of.times[id], now)
+	r.nonEmpty.Store(true)
+	of.prune(now)
+	of.timesByUser[id] = append(of.timesByUser[id], now)
 	of.inARow[id]++
 	switch {
-	case of.concernsApp():
-		delete(r.apps, app)
-		return concernsApp
-	case len(of.times[id]) >= refusedOften:
-		delete(of.times, id)
+	case of.isAppWide():
+		delete(r.byApp, app)
+		return scopeApp
+	case len(of.timesByUser[id]) >= userRefusalLimit:
+		delete(of.timesByUser, id)
 		delete(of.inARow, id)
-		return concernsUser
+		return scopeUser
 	}
-	return concernsNobody
+	return scopeUnknown
 }
 
 // concernsApp reports whether the refusals in a row concern the app.
-func (of *refused) concernsApp() bool {
-	if len(of.inARow) < refusedUsers {
+func (of *appRefusals) isAppWide() bool {
+	if len(of.inARow) < appRefusedUsers {
 		return false
 	}
 	for _, n := range of.inARow {
-		if n >= refusedTwice {
+		if n >= appRefusalsInARow {
 			return true
 		}
 	}
@@ -87,17 +87,17 @@ func (of *refused) concernsApp() bool {
 }
 
 // forget drops what counts no more.
-func (of *refused) forget(now time.Time) {
-	for id, times := range of.times {
+func (of *appRefusals) prune(now time.Time) {
+	for id, times := range of.timesByUser {
 		kept := times[:0]
 		for _, t := range times {
-			if now.Sub(t).Abs() <= refusedWithin {
+			if now.Sub(t).Abs() <= refusalWindow {
 				kept = append(kept, t)
 			}
 		}
-		of.times[id] = kept
+		of.timesByUser[id] = kept
 		if len(kept) == 0 {
-			delete(of.times, id)
+			delete(of.timesByUser, id)
 			delete(of.inARow, id)
 		}
 	}
@@ -105,18 +105,18 @@ func (of *refused) forget(now time.Time) {
 
 // answered enters a poll that was answered: the app is not meant by the
 // refusals before it, and neither is the user.
-func (r *refusals) answered(app string, id songspy.UserID) {
-	if !r.any.Load() {
+func (r *refusals) recordAnswer(app string, id songspy.UserID) {
+	if !r.nonEmpty.Load() {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if of := r.apps[app]; of != nil {
+	if of := r.byApp[app]; of != nil {
 		clear(of.inARow)
-		delete(of.times, id)
-		if len(of.times) == 0 {
-			delete(r.apps, app)
+		delete(of.timesByUser, id)
+		if len(of.timesByUser) == 0 {
+			delete(r.byApp, app)
 		}
 	}
-	r.any.Store(len(r.apps) > 0)
+	r.nonEmpty.Store(len(r.byApp) > 0)
 }

@@ -9,79 +9,79 @@ import (
 
 // listener is what is known of one person at one moment: enough to ask, and to
 // understand the answer.
-type listener struct {
-	access     songspy.Access
-	expires    time.Time // of access
-	generation int64     // of the link
-	version    int64     // of the link
-	suspect    bool      // the refresh token was refused lately
-	refused    bool      // polls were refused lately, although the token was renewed
-	playing    songspy.NowPlaying
+type userState struct {
+	access       songspy.Credentials
+	expiresAt    time.Time // of access
+	generation   int64     // of the link
+	version      int64     // of the link
+	suspect      bool      // the refresh token was refused lately
+	pollsRefused bool      // polls were refused lately, although the token was renewed
+	playing      songspy.NowPlaying
 
-	past
-	linked  time.Time            // since when the account is linked: what came before is not ours to ask
-	blind   songspy.GapReason    // why looks have told nothing since watched; empty: none was made
-	told    uint64               // stands for history's last answer, if all of it was dealt with
-	habit   songspy.HistoryHabit // what was learnt of the account's history
-	partial bool                 // history is taken to list partial plays
-	writing int                  // outcomes that are on their way to the store
-	why     reason               // why the look is made that is planned, or under way
+	coverage
+	linkedAt      time.Time                 // since when the account is linked: what came before is not ours to ask
+	gapReason     songspy.GapReason         // why looks have told nothing since watched; empty: none was made
+	historyHash   uint64                    // stands for history's last answer, if all of it was dealt with
+	habit         songspy.PartialPlayCounts // what was learnt of the account's history
+	listsPartial  bool                      // history is taken to list partial plays
+	pendingWrites int                       // outcomes that are on their way to the store
+	pollReason    pollReason                // why the look is made that is planned, or under way
 }
 
 // past is what has been seen of somebody, and what has not.
-type past struct {
-	watched time.Time // the last look that told anything, by this process or the one before
-	untold  listening.Untold
-	ahead   bool // the store holds a state that is ahead of the clock
+type coverage struct {
+	watchedUntil time.Time // the last look that told anything, by this process or the one before
+	history      listening.HistoryState
+	aheadOfClock bool // the store holds a state that is ahead of the clock
 }
 
 // seat is a listener as the roster keeps them. There may be a million, most of
 // whom hear nothing: what only some have stands apart, and times are kept as
 // exactly as the store keeps them.
-type seat struct {
-	app        *string // shared by all who linked through it
-	access     songspy.Secret
-	expires    micros
-	linked     micros
-	generation int64
-	version    int64
+type entry struct {
+	app         *string // shared by all who linked through it
+	accessToken songspy.Secret
+	expiresAt   micros
+	linkedAt    micros
+	generation  int64
+	version     int64
 
-	playing  *songspy.NowPlaying // nil: it says no more than observed and idle do
-	observed micros
-	watched  micros
-	asked    micros
-	doubt    *doubt // nil: none
-	told     uint64
-	habit    habit
-	plays    int32
-	round    uint32 // the last reading of the store that held the person
-	writing  int16
-	why      reason // of the look that is planned, or under way
-	idle     bool
-	suspect  bool
-	refused  bool
-	ahead    bool // the store's state is ahead of the clock
-	looking  bool // a look is under way
-	unsaved  bool // playing is newer than what the store was given
+	playing          *songspy.NowPlaying // nil: it says no more than observed and idle do
+	observedAt       micros
+	watchedUntil     micros
+	historyFetchedAt micros
+	uncovered        *uncovered // nil: none
+	historyHash      uint64
+	habit            habit
+	playsSinceFetch  int32
+	readRound        uint32 // the last reading of the store that held the person
+	pendingWrites    int16
+	pollReason       pollReason // of the look that is planned, or under way
+	idle             bool
+	suspect          bool
+	pollsRefused     bool
+	aheadOfClock     bool // the store's state is ahead of the clock
+	polling          bool // a look is under way
+	dirty            bool // playing is newer than what the store was given
 }
 
 // doubt is what looks have left unexplained.
-type doubt struct {
-	until micros
-	why   listening.Errand
-	blind songspy.GapReason
+type uncovered struct {
+	until     micros
+	reason    listening.HistoryReason
+	gapReason songspy.GapReason
 }
 
 // habit is a songspy.HistoryHabit, which counts no further than 60.
 type habit struct{ listed, unlisted uint8 }
 
-func habitOf(h songspy.HistoryHabit) habit {
-	h = songspy.HistoryHabit{}.Plus(h)
+func habitOf(h songspy.PartialPlayCounts) habit {
+	h = songspy.PartialPlayCounts{}.Add(h)
 	return habit{uint8(h.Listed), uint8(h.Unlisted)}
 }
 
-func (h habit) value() songspy.HistoryHabit {
-	return songspy.HistoryHabit{Listed: int(h.listed), Unlisted: int(h.unlisted)}
+func (h habit) value() songspy.PartialPlayCounts {
+	return songspy.PartialPlayCounts{Listed: int(h.listed), Unlisted: int(h.unlisted)}
 }
 
 // micros is a time in microseconds since the Unix epoch, in UTC.
@@ -91,16 +91,16 @@ func microsOf(t time.Time) micros { return micros(t.UnixMicro()) }
 func (m micros) time() time.Time  { return time.UnixMicro(int64(m)).UTC() }
 
 // listener is all that the seat of the person holds.
-func (s *seat) listener(id songspy.UserID) listener {
-	return listener{
-		access: songspy.Access{App: s.appID(), Token: s.access}, expires: s.expires.time(), generation: s.generation, version: s.version, suspect: s.suspect, refused: s.refused,
-		playing: s.nowPlaying(id), past: past{s.watched.time(), s.untold(), s.ahead}, linked: s.linked.time(),
-		blind: s.blind(), told: s.told, habit: s.habit.value(), writing: int(s.writing), why: s.why,
+func (s *entry) state(id songspy.UserID) userState {
+	return userState{
+		access: songspy.Credentials{App: s.appID(), Token: s.accessToken}, expiresAt: s.expiresAt.time(), generation: s.generation, version: s.version, suspect: s.suspect, pollsRefused: s.pollsRefused,
+		playing: s.nowPlaying(id), coverage: coverage{s.watchedUntil.time(), s.historyState(), s.aheadOfClock}, linkedAt: s.linkedAt.time(),
+		gapReason: s.gapReason(), historyHash: s.historyHash, habit: s.habit.value(), pendingWrites: int(s.pendingWrites), pollReason: s.pollReason,
 	}
 }
 
 // appID is the app that the person linked through.
-func (s *seat) appID() string {
+func (s *entry) appID() string {
 	if s.app == nil {
 		return ""
 	}
@@ -108,45 +108,45 @@ func (s *seat) appID() string {
 }
 
 // take takes over a link.
-func (s *seat) take(link songspy.Link) {
-	s.access, s.expires, s.version = link.AccessToken, microsOf(link.AccessExpiresAt), link.Version
-	s.refused = link.PollsRefusedSince != nil
-	s.suspect = link.State == songspy.LinkSuspect && !s.refused
+func (s *entry) setLink(link songspy.Link) {
+	s.accessToken, s.expiresAt, s.version = link.AccessToken, microsOf(link.AccessExpiresAt), link.Version
+	s.pollsRefused = link.PollsRefusedSince != nil
+	s.suspect = link.State == songspy.LinkSuspect && !s.pollsRefused
 }
 
 // isAhead reports whether something is known as of a time that is ahead.
-func (l *listener) isAhead(now time.Time) bool {
-	return l.playing.NotAhead(now) != l.playing || songspy.IsAhead(l.watched, now) || songspy.IsAhead(l.linked, now) ||
-		songspy.IsAhead(l.untold.AskedAt, now) || songspy.IsAhead(l.untold.Until, now)
+func (l *userState) isAheadOfClock(now time.Time) bool {
+	return l.playing.CorrectClock(now) != l.playing || songspy.IsAheadOfClock(l.watchedUntil, now) || songspy.IsAheadOfClock(l.linkedAt, now) ||
+		songspy.IsAheadOfClock(l.history.FetchedAt, now) || songspy.IsAheadOfClock(l.history.UncoveredUntil, now)
 }
 
 // pullBack makes what is known as of a time that is ahead known as of now. The
 // clock was set back since.
-func (s *seat) pullBack(id songspy.UserID, now time.Time) {
-	l := s.listener(id)
-	s.ahead = true
-	s.play(l.playing.NotAhead(now))
-	s.watched, s.linked = microsOf(songspy.NotAhead(l.watched, now)), microsOf(songspy.NotAhead(l.linked, now))
-	l.untold.AskedAt, l.untold.Until = songspy.NotAhead(l.untold.AskedAt, now), songspy.NotAhead(l.untold.Until, now)
-	s.leaveUntold(l.untold)
+func (s *entry) correctClock(id songspy.UserID, now time.Time) {
+	l := s.state(id)
+	s.aheadOfClock = true
+	s.setPlaying(l.playing.CorrectClock(now))
+	s.watchedUntil, s.linkedAt = microsOf(songspy.CapAtNow(l.watchedUntil, now)), microsOf(songspy.CapAtNow(l.linkedAt, now))
+	l.history.FetchedAt, l.history.UncoveredUntil = songspy.CapAtNow(l.history.FetchedAt, now), songspy.CapAtNow(l.history.UncoveredUntil, now)
+	s.setHistoryState(l.history)
 }
 
-func (s *seat) nowPlaying(id songspy.UserID) songspy.NowPlaying {
+func (s *entry) nowPlaying(id songspy.UserID) songspy.NowPlaying {
 	if s.playing != nil {
 		return *s.playing
 	}
-	n := songspy.NowPlaying{UserID: id, Generation: s.generation, ObservedAt: s.observed.time()}
+	n := songspy.NowPlaying{UserID: id, Generation: s.generation, ObservedAt: s.observedAt.time()}
 	if s.idle {
-		n.State, n.ElsewhereAt = songspy.PlayerIdle, n.ObservedAt
+		n.State, n.OtherSeenAt = songspy.PlayerIdle, n.ObservedAt
 	}
 	return n
 }
 
-func (s *seat) play(n songspy.NowPlaying) {
-	s.observed, s.idle = microsOf(n.ObservedAt), n.State == songspy.PlayerIdle
+func (s *entry) setPlaying(n songspy.NowPlaying) {
+	s.observedAt, s.idle = microsOf(n.ObservedAt), n.State == songspy.PlayerIdle
 	said := songspy.NowPlaying{UserID: n.UserID, Generation: n.Generation, ObservedAt: n.ObservedAt}
-	if s.idle && n.ElsewhereAt.Equal(n.ObservedAt) {
-		said.State, said.ElsewhereAt = n.State, n.ElsewhereAt
+	if s.idle && n.OtherSeenAt.Equal(n.ObservedAt) {
+		said.State, said.OtherSeenAt = n.State, n.OtherSeenAt
 	}
 	switch {
 	case n == said:
@@ -159,41 +159,41 @@ func (s *seat) play(n songspy.NowPlaying) {
 	}
 }
 
-func (s *seat) untold() listening.Untold {
-	u := listening.Untold{AskedAt: s.asked.time(), Plays: int(s.plays)}
-	if s.doubt != nil {
-		u.Until, u.Why = s.doubt.until.time(), s.doubt.why
+func (s *entry) historyState() listening.HistoryState {
+	u := listening.HistoryState{FetchedAt: s.historyFetchedAt.time(), PlaysSince: int(s.playsSinceFetch)}
+	if s.uncovered != nil {
+		u.UncoveredUntil, u.Reason = s.uncovered.until.time(), s.uncovered.reason
 	}
 	return u
 }
 
-func (s *seat) leaveUntold(u listening.Untold) {
-	s.asked, s.plays = microsOf(u.AskedAt), int32(u.Plays)
-	s.setDoubt(doubt{microsOf(u.Until), u.Why, s.blind()})
+func (s *entry) setHistoryState(u listening.HistoryState) {
+	s.historyFetchedAt, s.playsSinceFetch = microsOf(u.FetchedAt), int32(u.PlaysSince)
+	s.setUncovered(uncovered{microsOf(u.UncoveredUntil), u.Reason, s.gapReason()})
 }
 
-func (s *seat) blind() songspy.GapReason {
-	if s.doubt == nil {
+func (s *entry) gapReason() songspy.GapReason {
+	if s.uncovered == nil {
 		return ""
 	}
-	return s.doubt.blind
+	return s.uncovered.gapReason
 }
 
-func (s *seat) setBlind(why songspy.GapReason) {
-	if s.blind() != why {
-		u := s.untold()
-		s.setDoubt(doubt{microsOf(u.Until), u.Why, why})
+func (s *entry) setGapReason(reason songspy.GapReason) {
+	if s.gapReason() != reason {
+		u := s.historyState()
+		s.setUncovered(uncovered{microsOf(u.UncoveredUntil), u.Reason, reason})
 	}
 }
 
-func (s *seat) setDoubt(d doubt) {
+func (s *entry) setUncovered(d uncovered) {
 	switch {
-	case d == doubt{until: microsOf(time.Time{})}:
-		s.doubt = nil
-	case s.doubt == nil:
+	case d == uncovered{until: microsOf(time.Time{})}:
+		s.uncovered = nil
+	case s.uncovered == nil:
 		kept := d
-		s.doubt = &kept
+		s.uncovered = &kept
 	default:
-		*s.doubt = d
+		*s.uncovered = d
 	}
 }

@@ -14,32 +14,32 @@ import (
 
 // finishWithin is how long what was learnt may still be written once the
 // process is told to stop.
-const finishWithin = 8 * time.Second
+const shutdownGrace = 8 * time.Second
 
 // Store is where listeners are read and what they heard is written.
 type Store interface {
 	// LinkMarks pages by user through everyone who may be asked; fewer than
 	// limit means that there are no more.
-	LinkMarks(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkMark, error)
+	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
 	// ListenersByID gives those of the people who may be asked.
-	ListenersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.Listener, error)
+	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
 	// WriteListening writes all that can be written, and says of each what became of it.
-	WriteListening(ctx context.Context, hearings []songspy.Hearing) ([]songspy.Written, error)
+	WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error)
 	// UpdateLink changes one link; an error of fn leaves it as it is.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 	// UpdateHistory lets fn hold what history tells against what is kept, and
 	// writes what that adds; CodeGone if the link is no longer of that generation.
-	UpdateHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
-		fn func(songspy.Kept) songspy.Reconciled) (songspy.Reconciled, error)
+	ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
+		fn func(songspy.StoredPlays) songspy.Reconciliation) (songspy.Reconciliation, error)
 	// Beat notes that the named part is at work; LastBeat tells when it was last.
-	Beat(ctx context.Context, name string) error
-	LastBeat(ctx context.Context, name string) (time.Time, error)
+	RecordHeartbeat(ctx context.Context, name string) error
+	LastHeartbeat(ctx context.Context, name string) (time.Time, error)
 }
 
 // Feed tells who has changed.
 type Feed interface {
 	// Feed gives the oldest number that is kept, 0 if none is, and the last one given.
-	Feed(ctx context.Context) (oldest, last int64, err error)
+	FeedBounds(ctx context.Context) (oldest, last int64, err error)
 	// Changes gives what came after that number, in order.
 	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
 	// WaitForChange returns when there may be something after that number.
@@ -48,9 +48,9 @@ type Feed interface {
 
 // Player is asked what a listener hears, and what they heard.
 type Player interface {
-	CurrentlyPlaying(ctx context.Context, access songspy.Access) (songspy.Observation, error)
+	CurrentlyPlaying(ctx context.Context, access songspy.Credentials) (songspy.Observation, error)
 	// RecentlyPlayed gives what was played after the time, oldest first.
-	RecentlyPlayed(ctx context.Context, access songspy.Access, after time.Time) ([]songspy.HistoryItem, error)
+	RecentlyPlayed(ctx context.Context, access songspy.Credentials, after time.Time) ([]songspy.HistoryItem, error)
 }
 
 // Renewer renews a link's tokens unless it was changed since that version.
@@ -58,11 +58,11 @@ type Renewer interface {
 	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
 	// Refused enters that a poll was refused with a token that was renewed just
 	// before, and says how long to leave the user alone.
-	Refused(ctx context.Context, id songspy.UserID, generation int64) (wait time.Duration, err error)
+	PollRefused(ctx context.Context, id songspy.UserID, generation int64) (wait time.Duration, err error)
 	// Answered enters that a poll was answered of somebody whose polls were refused.
-	Answered(ctx context.Context, id songspy.UserID, generation int64) error
+	PollRecovered(ctx context.Context, id songspy.UserID, generation int64) error
 	// Granted enters that a poll was answered of a user whose polls were not refused.
-	Granted(ctx context.Context, app string, id songspy.UserID)
+	PollAnswered(ctx context.Context, app string, id songspy.UserID)
 }
 
 // Options are what a sweep works with; all are needed but Shards and Spending.
@@ -72,7 +72,7 @@ type Options struct {
 	Player  Player
 	Renewer Renewer
 	// Forbid pauses an app whose users' calls Spotify forbids; nil: nothing does.
-	Forbid func(ctx context.Context, app string)
+	BlockApp func(ctx context.Context, app string)
 	// Shards says whom this replica looks after; nil: everyone.
 	Shards Shards
 	// Interval is the floor: the longest time between two looks at one player.
@@ -83,77 +83,77 @@ type Options struct {
 	// Workers bounds the looks under way.
 	Workers int
 	// Spending bounds the calls of 24 hours; nil: nothing does.
-	Spending *Spending
-	Now      func() time.Time
-	Logger   *slog.Logger
-	Metrics  *Metrics
+	Quota   *QuotaOptions
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics *Metrics
 }
 
 // Sweep is the sweep. Plan is the scheduler's; Serve is to run all the while.
-type Sweep struct {
+type Poller struct {
 	Options
-	roster  *roster
-	queue   *due.Queue[songspy.UserID] // of looks
-	recall  *due.Queue[songspy.UserID] // of askings of history
-	writer  *writer
-	tally   tally
-	pulse   pulse
-	bound   bound
-	budgets *budgets
+	registry  *registry
+	polls     *due.Queue[songspy.UserID] // of looks
+	fetches   *due.Queue[songspy.UserID] // of askings of history
+	writer    *writer
+	outcomes  outcomeCounts
+	heartbeat heartbeat
+	deadlines sharedDeadline
+	budgets   *budgets
 
-	refusals refusals
-	aheads   aheads
+	refusals  refusals
+	clockSkew clockSkew
 
-	reading sync.Mutex    // one reading of the store is taken over at a time, in the order read
-	begun   chan struct{} // closed once the roster was read for the first time
-	first   sync.Once
-	after   int64 // the last change taken over; the tail's own once begun is closed
+	reloadMu   sync.Mutex    // one reading of the store is taken over at a time, in the order read
+	loaded     chan struct{} // closed once the roster was read for the first time
+	loadOnce   sync.Once
+	lastChange int64 // the last change taken over; the tail's own once begun is closed
 }
 
 // New makes a sweep with nobody on its roster.
-func New(o Options) *Sweep {
+func New(o Options) *Poller {
 	if o.Shards == nil {
-		o.Shards = everyone{}
+		o.Shards = allShards{}
 	}
-	s := &Sweep{Options: o, budgets: newBudgets(o.Spending, o.Interval), queue: due.New[songspy.UserID]().By(o.Now), recall: due.New[songspy.UserID]().By(o.Now), begun: make(chan struct{})}
-	s.roster = newRoster(func(id songspy.UserID) {
-		s.queue.Drop(id)
-		s.recall.Drop(id)
+	s := &Poller{Options: o, budgets: newBudgets(o.Quota, o.Interval), polls: due.New[songspy.UserID]().WithClock(o.Now), fetches: due.New[songspy.UserID]().WithClock(o.Now), loaded: make(chan struct{})}
+	s.registry = newRegistry(func(id songspy.UserID) {
+		s.polls.Remove(id)
+		s.fetches.Remove(id)
 		s.budgets.forget(id)
 	})
-	s.writer = newWriter(o, s.wrote)
-	o.Metrics.watch(s.roster.len, s.queue.Len, s.behind,
-		func() time.Duration { return s.budgets.idleWait(s.Interval) }, s.budgets.kept)
+	s.writer = newWriter(o, s.handleWritten)
+	o.Metrics.registerGauges(s.registry.len, s.polls.Len, s.overdue,
+		func() time.Duration { return s.budgets.longestIdleWait(s.Interval) }, s.budgets.keptRatio)
 	return s
 }
 
 // Serve looks, follows the feed and writes until ctx ends. Then looks under
 // way are abandoned, what was learnt is written, and within ten seconds Serve
 // returns with no goroutine left.
-func (s *Sweep) Serve(ctx context.Context) {
-	writing, cancel := outlive(ctx, finishWithin)
+func (s *Poller) Serve(ctx context.Context) {
+	writing, cancel := withGracePeriod(ctx, shutdownGrace)
 	defer cancel()
-	var beside, writer sync.WaitGroup
-	beside.Go(func() { s.tail(ctx) })
-	beside.Go(func() { s.beat(ctx) })
-	beside.Go(func() { s.recall.Run(ctx, max(1, s.Workers/8), s.remember) })
+	var background, writer sync.WaitGroup
+	background.Go(func() { s.followChanges(ctx) })
+	background.Go(func() { s.sendHeartbeats(ctx) })
+	background.Go(func() { s.fetches.Run(ctx, max(1, s.Workers/8), s.fetchHistory) })
 	writer.Go(func() { s.writer.run(writing) })
 
-	s.queue.Run(ctx, s.Workers, s.look)
-	beside.Wait()
-	for _, u := range s.roster.takeUnsaved() {
-		s.writer.put(outcome{u.who, songspy.Hearing{Playing: u.playing}})
+	s.polls.Run(ctx, s.Workers, s.poll)
+	background.Wait()
+	for _, u := range s.registry.takeDirty() {
+		s.writer.put(pendingUpdate{u.entry, songspy.PlaybackUpdate{Playing: u.playing}})
 	}
 	s.writer.close()
 	writer.Wait()
 }
 
 // Renewed takes over the new tokens or state of a link.
-func (s *Sweep) Renewed(l songspy.Link) { s.roster.renewed(l) }
+func (s *Poller) LinkRenewed(l songspy.Link) { s.registry.updateLink(l) }
 
 // Ready says what keeps the sweep from its work; nil: nothing does.
-func (s *Sweep) Ready(context.Context) error {
-	if !s.started() {
+func (s *Poller) Ready(context.Context) error {
+	if !s.isLoaded() {
 		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The listeners have not been read yet."}
 	}
 	if s.writer.failing.Load() {
@@ -163,21 +163,21 @@ func (s *Sweep) Ready(context.Context) error {
 }
 
 // Notes says in sentences what limits a sweep that works.
-func (s *Sweep) Notes() []string {
+func (s *Poller) Notes() []string {
 	notes := append(s.budgets.notes(s.Interval), s.clockNotes(s.Now())...)
-	if behind := s.behind(); behind > s.Interval/3 {
-		notes = append(notes, fmt.Sprintf("Looks are late: the oldest that has not been made was due %s ago.", behind.Round(time.Second)))
+	if overdue := s.overdue(); overdue > s.Interval/3 {
+		notes = append(notes, fmt.Sprintf("Looks are late: the oldest that has not been made was due %s ago.", overdue.Round(time.Second)))
 	}
 	return notes
 }
 
 // behind is how long ago the oldest look was due that has not been made.
-func (s *Sweep) behind() time.Duration { return max(0, s.Now().Sub(s.Done())) }
+func (s *Poller) overdue() time.Duration { return max(0, s.Now().Sub(s.PolledUntil())) }
 
 // started reports whether everyone has been read once.
-func (s *Sweep) started() bool {
+func (s *Poller) isLoaded() bool {
 	select {
-	case <-s.begun:
+	case <-s.loaded:
 		return true
 	default:
 		return false
@@ -185,47 +185,47 @@ func (s *Sweep) started() bool {
 }
 
 // plan is when somebody is looked at, and why.
-type plan struct {
-	at  time.Time
-	why reason
+type plannedPoll struct {
+	at     time.Time
+	reason pollReason
 }
 
 // planFirst plans a look that none came before.
-func (s *Sweep) planFirst(id songspy.UserID, at time.Time, why reason) {
-	s.roster.expect(id, why)
-	s.queue.Plan(id, at)
+func (s *Poller) planFirstPoll(id songspy.UserID, at time.Time, reason pollReason) {
+	s.registry.setPollReason(id, reason)
+	s.polls.Plan(id, at)
 }
 
 // firstLook is when somebody who was just read from the store is looked at.
-func (s *Sweep) firstLook(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
+func (s *Poller) firstPollAt(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
 	if !s.Spread {
 		return now
 	}
-	return listening.FirstLook(n, now, s.phase(id), s.Interval).At
+	return listening.FirstPoll(n, now, s.phase(id), s.Interval).At
 }
 
 // nextLook is when somebody who was looked at just now is looked at again, and why.
-func (s *Sweep) nextLook(id songspy.UserID, before listener, n songspy.NowPlaying, last songspy.Sighting) plan {
+func (s *Poller) nextPoll(id songspy.UserID, before userState, n songspy.NowPlaying, last songspy.ObservationKind) plannedPoll {
 	if !s.Spread {
-		return plan{s.nextSlot(id, 0), reasonFloor}
+		return plannedPoll{s.nextAtPhase(id, 0), reasonInterval}
 	}
 	now := s.Now()
-	next := listening.NextLook(n, last, now, s.phase(id), s.Interval)
-	if !before.partial {
-		next = next.Proving(n, now, s.Interval)
+	next := listening.NextPoll(n, last, now, s.phase(id), s.Interval)
+	if !before.listsPartial {
+		next = next.WithProof(n, now, s.Interval)
 	}
-	next = s.budgets.of(before.access.App).heed(id, next, n, now)
-	return plan{next.At, reasonOf(next.Reason)}
+	next = s.budgets.forApp(before.access.App).apply(id, next, n, now)
+	return plannedPoll{next.At, reasonOf(next.Reason)}
 }
 
 // nextSlot is when somebody who could not be looked at is asked again: in
 // their own place, not before the provider wants it, so that no failure
 // brings people into step.
-func (s *Sweep) nextSlot(id songspy.UserID, wait time.Duration) time.Time {
-	return due.Slot(s.Now().Add(wait), s.phase(id), s.Interval)
+func (s *Poller) nextAtPhase(id songspy.UserID, wait time.Duration) time.Time {
+	return due.NextAtPhase(s.Now().Add(wait), s.phase(id), s.Interval)
 }
 
-func (s *Sweep) phase(id songspy.UserID) time.Duration {
+func (s *Poller) phase(id songspy.UserID) time.Duration {
 	if !s.Spread {
 		return 0
 	}
@@ -233,7 +233,7 @@ func (s *Sweep) phase(id songspy.UserID) time.Duration {
 }
 
 // outlive gives a context that ends only d after ctx does.
-func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+func withGracePeriod(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
 	return longer, func() {

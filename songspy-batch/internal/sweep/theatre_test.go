@@ -13,20 +13,20 @@ import (
 )
 
 // theatre is a sweep over fakes.
-type theatre struct {
-	*Sweep
+type harness struct {
+	*Poller
 	store  *fakeStore
 	player *fakePlayer
 }
 
-func newTheatre(t *testing.T, people int, changes ...func(*Options)) *theatre {
-	th := &theatre{store: newFakeStore(people), player: &fakePlayer{looks: map[string][]time.Time{}, recalls: map[string][]time.Time{}}}
-	th.Sweep = th.again(t, changes...)
+func newHarness(t *testing.T, users int, changes ...func(*Options)) *harness {
+	th := &harness{store: newFakeStore(users), player: &fakePlayer{polls: map[string][]time.Time{}, historyFetches: map[string][]time.Time{}}}
+	th.Poller = th.restart(t, changes...)
 	return th
 }
 
 // again gives another sweep over the same store, as a new process would.
-func (th *theatre) again(t *testing.T, changes ...func(*Options)) *Sweep {
+func (th *harness) restart(t *testing.T, changes ...func(*Options)) *Poller {
 	o := Options{
 		Store: th.store, Feed: th.store, Player: th.player, Renewer: noRenewals{t},
 		Interval: 3 * time.Minute, Spread: true, Workers: 16,
@@ -39,7 +39,7 @@ func (th *theatre) again(t *testing.T, changes ...func(*Options)) *Sweep {
 }
 
 // play runs the sweep, with a plan at once and every interval, until stop.
-func play(t *testing.T, s *Sweep) (stop func()) {
+func runPoller(t *testing.T, s *Poller) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -67,7 +67,7 @@ func play(t *testing.T, s *Sweep) (stop func()) {
 // song is a look that finds a song so far into its three minutes and a half.
 func song(name string, began time.Time) (songspy.Observation, error) {
 	return songspy.Observation{
-		Sighting: songspy.SightingPlaying,
+		Kind:     songspy.ObservedPlaying,
 		Track:    songspy.Track{URI: "spotify:track:" + name, Kind: songspy.KindTrack, Title: name, DurationMS: 210_000},
 		Progress: time.Since(began),
 		At:       time.Now(),

@@ -4,20 +4,20 @@ import songspy "github.com/songspy/songspy/songspy-domain"
 
 // takeUnsaved gives the open plays of which more is known than is stored, each
 // to one caller only.
-func (r *roster) takeUnsaved() (found []unsaved) {
+func (r *registry) takeDirty() (found []dirtyEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.people.All() {
-		if l.unsaved && l.playing != nil && l.playing.Open() {
-			l.unsaved = false
-			found = append(found, unsaved{l, *l.playing})
+	for _, l := range r.entries.All() {
+		if l.dirty && l.playing != nil && l.playing.IsOpen() {
+			l.dirty = false
+			found = append(found, dirtyEntry{l, *l.playing})
 		}
 	}
 	return found
 }
 
-type unsaved struct {
-	who     *seat
+type dirtyEntry struct {
+	entry   *entry
 	playing songspy.NowPlaying
 }
 
@@ -25,20 +25,20 @@ type unsaved struct {
 // if that knows less. Of a silence only the first look is worth a write, but
 // history fills the time up to the last: a process that did not know of it
 // would let the next play begin within what was found there.
-func (s *Sweep) saveSilence(id songspy.UserID, who *seat) {
-	if n, newer := s.roster.takeSilence(id, who); newer {
-		s.writer.put(outcome{who, songspy.Hearing{Playing: n}})
+func (s *Poller) flushIdle(id songspy.UserID, entry *entry) {
+	if n, newer := s.registry.takeDirtyIdle(id, entry); newer {
+		s.writer.put(pendingUpdate{entry, songspy.PlaybackUpdate{Playing: n}})
 	}
 }
 
-func (r *roster) takeSilence(id songspy.UserID, who *seat) (n songspy.NowPlaying, newer bool) {
+func (r *registry) takeDirtyIdle(id songspy.UserID, entry *entry) (n songspy.NowPlaying, newer bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n = who.nowPlaying(id)
-	if r.seat(id) != who || !who.unsaved || n.Open() {
+	n = entry.nowPlaying(id)
+	if r.find(id) != entry || !entry.dirty || n.IsOpen() {
 		return n, false
 	}
-	who.unsaved = false
-	who.writing++
+	entry.dirty = false
+	entry.pendingWrites++
 	return n, true
 }

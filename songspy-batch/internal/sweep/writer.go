@@ -12,43 +12,43 @@ import (
 
 // A batch is written when it is this full or this old.
 const (
-	batchRows = 500
-	batchAge  = 100 * time.Millisecond
+	writeBatchSize = 500
+	writeBatchAge  = 100 * time.Millisecond
 )
 
 // A batch that the database refuses as a whole is tried again after a wait
 // that doubles.
 const (
-	writeAgainAfter = 100 * time.Millisecond
-	writeAgainMost  = 5 * time.Second
+	minWriteRetryWait = 100 * time.Millisecond
+	maxWriteRetryWait = 5 * time.Second
 )
 
 // outcome is what a look at a listener adds up to.
-type outcome struct {
-	who     *seat
-	hearing songspy.Hearing
+type pendingUpdate struct {
+	entry  *entry
+	update songspy.PlaybackUpdate
 }
 
-func (o outcome) user() songspy.UserID { return o.hearing.Playing.UserID }
+func (o pendingUpdate) userID() songspy.UserID { return o.update.Playing.UserID }
 
 // writer gathers outcomes and writes them in batches, in the order in which
 // they came; one listener is at most once in a batch.
 type writer struct {
-	store   Store
-	log     *slog.Logger
-	metrics *Metrics
-	wrote   func(ctx context.Context, o outcome, w songspy.Written)
-	in      chan outcome
-	failing atomic.Bool // the database refuses whole batches
+	store     Store
+	log       *slog.Logger
+	metrics   *Metrics
+	onWritten func(ctx context.Context, o pendingUpdate, w songspy.PlaybackUpdateResult)
+	in        chan pendingUpdate
+	failing   atomic.Bool // the database refuses whole batches
 }
 
-func newWriter(o Options, wrote func(context.Context, outcome, songspy.Written)) *writer {
-	return &writer{store: o.Store, log: o.Logger, metrics: o.Metrics, wrote: wrote, in: make(chan outcome, batchRows)}
+func newWriter(o Options, wrote func(context.Context, pendingUpdate, songspy.PlaybackUpdateResult)) *writer {
+	return &writer{store: o.Store, log: o.Logger, metrics: o.Metrics, onWritten: wrote, in: make(chan pendingUpdate, writeBatchSize)}
 }
 
 // put hands an outcome over. While the database is away it waits, and with it
 // the looks: what cannot be written need not be asked.
-func (w *writer) put(o outcome) { w.in <- o }
+func (w *writer) put(o pendingUpdate) { w.in <- o }
 
 // close says that nothing more will be put.
 func (w *writer) close() { close(w.in) }
@@ -58,7 +58,7 @@ func (w *writer) close() { close(w.in) }
 func (w *writer) run(ctx context.Context) {
 	for o := range w.in {
 		for again := true; again; {
-			var batch []outcome
+			var batch []pendingUpdate
 			batch, o, again = w.gather(o)
 			w.write(ctx, batch)
 		}
@@ -67,42 +67,42 @@ func (w *writer) run(ctx context.Context) {
 
 // gather adds to the first outcome what comes until the batch is full or old.
 // A listener who comes up again ends it too, and begins the next one: again.
-func (w *writer) gather(first outcome) (batch []outcome, next outcome, again bool) {
-	batch = []outcome{first}
-	in := map[songspy.UserID]bool{first.user(): true}
-	old := time.NewTimer(batchAge)
+func (w *writer) gather(first pendingUpdate) (batch []pendingUpdate, next pendingUpdate, again bool) {
+	batch = []pendingUpdate{first}
+	in := map[songspy.UserID]bool{first.userID(): true}
+	old := time.NewTimer(writeBatchAge)
 	defer old.Stop()
-	for len(batch) < batchRows {
+	for len(batch) < writeBatchSize {
 		select {
 		case o, ok := <-w.in:
 			if !ok {
-				return batch, outcome{}, false
+				return batch, pendingUpdate{}, false
 			}
-			if in[o.user()] {
+			if in[o.userID()] {
 				return batch, o, true
 			}
-			in[o.user()] = true
+			in[o.userID()] = true
 			batch = append(batch, o)
 		case <-old.C:
-			return batch, outcome{}, false
+			return batch, pendingUpdate{}, false
 		}
 	}
-	return batch, outcome{}, false
+	return batch, pendingUpdate{}, false
 }
 
 // write writes the batch, however often that takes, until ctx ends.
-func (w *writer) write(ctx context.Context, batch []outcome) {
-	hearings := make([]songspy.Hearing, len(batch))
+func (w *writer) write(ctx context.Context, batch []pendingUpdate) {
+	updates := make([]songspy.PlaybackUpdate, len(batch))
 	for i, o := range batch {
-		hearings[i] = o.hearing
+		updates[i] = o.update
 	}
-	for wait := writeAgainAfter; ; wait = min(2*wait, writeAgainMost) {
-		written, err := w.store.WriteListening(ctx, hearings)
+	for wait := minWriteRetryWait; ; wait = min(2*wait, maxWriteRetryWait) {
+		written, err := w.store.WritePlaybackUpdates(ctx, updates)
 		if err == nil {
 			w.failing.Store(false)
 			for i, o := range batch {
-				w.metrics.written(written[i])
-				w.wrote(ctx, o, written[i])
+				w.metrics.countWrite(written[i])
+				w.onWritten(ctx, o, written[i])
 			}
 			return
 		}
@@ -119,17 +119,17 @@ func (w *writer) write(ctx context.Context, batch []outcome) {
 }
 
 // wrote takes over what became of an outcome.
-func (s *Sweep) wrote(ctx context.Context, o outcome, w songspy.Written) {
-	id := o.user()
-	s.roster.wrote(o.who)
+func (s *Poller) handleWritten(ctx context.Context, o pendingUpdate, w songspy.PlaybackUpdateResult) {
+	id := o.userID()
+	s.registry.writeDone(o.entry)
 	switch {
 	case w.Dropped:
-		s.roster.remove(id, o.who)
+		s.registry.remove(id, o.entry)
 	case w.Err != nil:
 		// The store and the roster no longer agree: the next plan reads the person afresh.
 		s.Logger.ErrorContext(ctx, "what a listener heard could not be stored", "user_id", int64(id), "err", w.Err)
-		s.roster.remove(id, o.who)
+		s.registry.remove(id, o.entry)
 	default:
-		s.roster.stored(id, o.who, o.hearing.Playing.TrackURI, w.TrackID)
+		s.registry.setTrackID(id, o.entry, o.update.Playing.TrackURI, w.TrackID)
 	}
 }

@@ -10,19 +10,19 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestOutcomesAreWrittenInFullBatchesOrSoon(t *testing.T) {
+func TestUpdatesAreWrittenInFullBatchesOrSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newTheatre(t, 1200, func(o *Options) { o.Spread = false })
+		th := newHarness(t, 1200, func(o *Options) { o.Spread = false })
 		began := time.Now()
 		th.player.answer = func(string) (songspy.Observation, error) { return song("one", began) }
-		stop := play(t, th.Sweep)
-		<-time.After(2 * batchAge)
+		stop := runPoller(t, th.Poller)
+		<-time.After(2 * writeBatchAge)
 		heard, batches := th.store.writes()
 		if n := len(heard); n != 1200 {
-			t.Errorf("%d of 1200 written within %s", n, 2*batchAge)
+			t.Errorf("%d of 1200 written within %s", n, 2*writeBatchAge)
 		}
 		for _, n := range batches {
-			if n > batchRows {
+			if n > writeBatchSize {
 				t.Errorf("a batch of %d rows", n)
 			}
 		}
@@ -33,11 +33,11 @@ func TestOutcomesAreWrittenInFullBatchesOrSoon(t *testing.T) {
 	})
 }
 
-func TestWhatTheDatabaseRefusesForAWhileIsWrittenLaterAndInOrder(t *testing.T) {
+func TestRefusedWritesAreRetriedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newTheatre(t, 5, func(o *Options) { o.Interval = 30 * time.Second })
+		th := newHarness(t, 5, func(o *Options) { o.Interval = 30 * time.Second })
 		began := time.Now()
-		th.store.refuse = func() error {
+		th.store.writeFault = func() error {
 			if time.Since(began) < 10*time.Minute {
 				return errors.New("the database is away")
 			}
@@ -47,7 +47,7 @@ func TestWhatTheDatabaseRefusesForAWhileIsWrittenLaterAndInOrder(t *testing.T) {
 			round := time.Since(began) / (210 * time.Second)
 			return song(string(rune('a'+round)), began.Add(round*210*time.Second))
 		}
-		stop := play(t, th.Sweep)
+		stop := runPoller(t, th.Poller)
 		<-time.After(5 * time.Minute)
 		if err := th.Ready(t.Context()); err == nil {
 			t.Error("the sweep says that it is ready while the database is away")
@@ -59,7 +59,7 @@ func TestWhatTheDatabaseRefusesForAWhileIsWrittenLaterAndInOrder(t *testing.T) {
 		stop()
 		last := map[songspy.UserID]time.Time{}
 		plays := map[songspy.UserID]int{}
-		for _, h := range th.store.heard {
+		for _, h := range th.store.updates {
 			id := h.Playing.UserID
 			if h.Playing.ObservedAt.Before(last[id]) {
 				t.Fatalf("%d's writes are out of order", id)
@@ -78,32 +78,32 @@ func TestWhatTheDatabaseRefusesForAWhileIsWrittenLaterAndInOrder(t *testing.T) {
 	})
 }
 
-func TestADatabaseThatStaysAwayDoesNotKeepTheBatchFromStopping(t *testing.T) {
+func TestAnUnavailableDatabaseDoesNotDelayShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newTheatre(t, 2000, func(o *Options) { o.Spread = false })
+		th := newHarness(t, 2000, func(o *Options) { o.Spread = false })
 		began := time.Now()
-		th.store.refuse = func() error { return errors.New("the database is away") }
+		th.store.writeFault = func() error { return errors.New("the database is away") }
 		th.player.answer = func(string) (songspy.Observation, error) { return song("one", began) }
-		stop := play(t, th.Sweep)
+		stop := runPoller(t, th.Poller)
 		<-time.After(time.Minute)
-		told := time.Now()
+		hash := time.Now()
 		stop()
-		if took := time.Since(told); took > 10*time.Second {
+		if took := time.Since(hash); took > 10*time.Second {
 			t.Errorf("stopping took %s", took)
 		}
 	})
 }
 
-func TestARowThatWasSetAsideCostsNobodyElse(t *testing.T) {
+func TestARejectedRowAffectsNoOtherUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newTheatre(t, 10)
-		th.store.setAside = map[songspy.UserID]error{3: errors.New("a title that no database takes")}
+		th := newHarness(t, 10)
+		th.store.rejected = map[songspy.UserID]error{3: errors.New("a title that no database takes")}
 		began := time.Now()
 		th.player.answer = func(string) (songspy.Observation, error) {
 			over := time.Since(began) / (200 * time.Second) // one song after another
 			return song(fmt.Sprint("song-", int(over)), began.Add(over*200*time.Second))
 		}
-		stop := play(t, th.Sweep)
+		stop := runPoller(t, th.Poller)
 		<-time.After(th.Interval)
 		written := map[songspy.UserID]bool{}
 		heard, _ := th.store.writes()
@@ -115,11 +115,11 @@ func TestARowThatWasSetAsideCostsNobodyElse(t *testing.T) {
 		}
 		// The person comes back with what is stored, and is tried again.
 		th.store.mu.Lock()
-		th.store.setAside = nil
+		th.store.rejected = nil
 		th.store.mu.Unlock()
 		<-time.After(3 * th.Interval)
 		stop()
-		if got := th.store.people[3].Playing.TrackURI; got == "" {
+		if got := th.store.users[3].Playing.TrackURI; got == "" {
 			t.Error("the person was never written again")
 		}
 	})
@@ -127,19 +127,19 @@ func TestARowThatWasSetAsideCostsNobodyElse(t *testing.T) {
 
 func TestTheStoresTrackIDIsKeptWithTheOpenPlay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newTheatre(t, 1)
+		th := newHarness(t, 1)
 		began := time.Now()
 		th.player.answer = func(string) (songspy.Observation, error) {
 			if time.Since(began) > 200*time.Second {
-				return songspy.Observation{Sighting: songspy.SightingAdvertisement, Progress: time.Second, At: time.Now()}, nil
+				return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: time.Second, At: time.Now()}, nil
 			}
 			return song("one", began)
 		}
-		stop := play(t, th.Sweep)
+		stop := runPoller(t, th.Poller)
 		<-time.After(10 * time.Minute)
 		stop()
 		var plays []songspy.Play
-		for _, h := range th.store.heard {
+		for _, h := range th.store.updates {
 			plays = append(plays, h.Plays...)
 		}
 		if len(plays) != 1 || plays[0].TrackID != 7 {

@@ -11,14 +11,14 @@ import (
 
 // The faults. None of them quotes the URL.
 var (
-	ErrForm      = errors.New("must be sqlite:path or postgres://user:password@host:5432/database")
-	ErrEscape    = errors.New("cannot be read; percent-encode the special characters of the user and the password, such as %40 for @ and %2F for /")
+	ErrFormat    = errors.New("must be sqlite:path or postgres://user:password@host:5432/database")
+	ErrEncoding  = errors.New("cannot be read; percent-encode the special characters of the user and the password, such as %40 for @ and %2F for /")
 	ErrParameter = errors.New("has a parameter behind ? that Postgres does not know; percent-encode & and = within values")
 )
 
 // parameters are those that libpq or pgx knows, and the server's settings that
 // a client of this kind may want to change.
-var parameters = map[string]bool{
+var knownParameters = map[string]bool{
 	"application_name": true, "channel_binding": true, "connect_timeout": true, "database": true, "dbname": true, "fallback_application_name": true,
 	"gssencmode": true, "host": true, "hostaddr": true, "keepalives": true, "keepalives_idle": true, "keepalives_interval": true,
 	"keepalives_count": true, "krbsrvname": true, "krbspn": true, "load_balance_hosts": true, "min_protocol_version": true, "max_protocol_version": true,
@@ -37,28 +37,28 @@ func CheckPostgres(raw string) error {
 	rest, found := strings.CutPrefix(raw, "postgres://")
 	if !found {
 		if rest, found = strings.CutPrefix(raw, "postgresql://"); !found {
-			return ErrForm
+			return ErrFormat
 		}
 	}
 	// A separator in the password ends the authority too soon, and leaves the @
 	// in front of the host behind it.
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") || strings.Contains(rest, "#") {
-		return ErrEscape
+		return ErrEncoding
 	}
 	// Parsers do not agree on which of several @ ends the password.
 	if strings.Count(rest, "@") > 1 {
-		return ErrEscape
+		return ErrEncoding
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return ErrEscape // the cause quotes the URL
+		return ErrEncoding // the cause quotes the URL
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return ErrEscape
+		return ErrEncoding
 	}
 	for name := range query {
-		if !parameters[strings.ToLower(name)] {
+		if !knownParameters[strings.ToLower(name)] {
 			return ErrParameter
 		}
 	}

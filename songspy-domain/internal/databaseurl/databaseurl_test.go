@@ -7,7 +7,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/databaseurl"
 )
 
-func TestCheckPostgres_TakesWhatCanBeReadInOneWay(t *testing.T) {
+func TestCheckPostgres_AcceptsUnambiguousURLs(t *testing.T) {
 	for address, want := range map[string]error{
 		"postgres://user:password@host:5432/database":                                   nil,
 		"postgresql://user@host/database":                                               nil,
@@ -17,20 +17,20 @@ func TestCheckPostgres_TakesWhatCanBeReadInOneWay(t *testing.T) {
 		"postgres://user:password@one:5432,two:5432/db?target_session_attrs=primary":    nil,
 		"postgres://user:password@[::1]:5432/database?search_path=songs":                nil,
 
-		"mysql://user:password@host/db":                    databaseurl.ErrForm,
-		"postgres:user:password@host/db":                   databaseurl.ErrForm,
-		"host=h user=u password=p":                         databaseurl.ErrForm,
-		"postgres://user:pass/word@host/db":                databaseurl.ErrEscape,
-		"postgres://user:p@ssword@host/db":                 databaseurl.ErrEscape,
-		"postgres://user:12/word@host/db":                  databaseurl.ErrEscape,
-		"postgres://user:12?word@host/db":                  databaseurl.ErrEscape,
-		"postgres://user:12#word@host/db":                  databaseurl.ErrEscape,
-		"postgres://user:pass#word":                        databaseurl.ErrEscape,
-		"postgres://user:100%@host/db":                     databaseurl.ErrEscape,
-		"postgres://user:pass word@host/db":                databaseurl.ErrEscape,
+		"mysql://user:password@host/db":                    databaseurl.ErrFormat,
+		"postgres:user:password@host/db":                   databaseurl.ErrFormat,
+		"host=h user=u password=p":                         databaseurl.ErrFormat,
+		"postgres://user:pass/word@host/db":                databaseurl.ErrEncoding,
+		"postgres://user:p@ssword@host/db":                 databaseurl.ErrEncoding,
+		"postgres://user:12/word@host/db":                  databaseurl.ErrEncoding,
+		"postgres://user:12?word@host/db":                  databaseurl.ErrEncoding,
+		"postgres://user:12#word@host/db":                  databaseurl.ErrEncoding,
+		"postgres://user:pass#word":                        databaseurl.ErrEncoding,
+		"postgres://user:100%@host/db":                     databaseurl.ErrEncoding,
+		"postgres://user:pass word@host/db":                databaseurl.ErrEncoding,
 		"postgres://host/db?user=u&password=pass&word":     databaseurl.ErrParameter,
 		"postgres://host/db?user=u&passwrod=password":      databaseurl.ErrParameter,
-		"postgres://host/db?user=u&password=100%&dbname=d": databaseurl.ErrEscape,
+		"postgres://host/db?user=u&password=100%&dbname=d": databaseurl.ErrEncoding,
 	} {
 		if err := databaseurl.CheckPostgres(address); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", address, err, want)

@@ -14,12 +14,12 @@ import (
 )
 
 // longestURL is the longest address that is kept, in bytes.
-const longestURL = 2048
+const urlMaxBytes = 2048
 
 // WebURL is s if a page may show it or link to it: https, or http on loopback
 // for a simulator. Anything else is empty.
 func WebURL(s string) string {
-	if s == "" || len(s) > longestURL {
+	if s == "" || len(s) > urlMaxBytes {
 		return ""
 	}
 	u, err := url.Parse(s)
@@ -38,7 +38,7 @@ func WebURL(s string) string {
 // Cause keeps of a failed call's error what is known to hold no secret. A
 // *url.Error prints the whole URL, and net/http quotes what it could not parse;
 // both may hold tokens. What is not known is told by its type alone.
-func Cause(err error) error {
+func SafeError(err error) error {
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
 		if errors.Is(err, known) {
 			return known

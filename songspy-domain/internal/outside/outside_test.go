@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestOnlyAddressesThatAPageMayShowPass(t *testing.T) {
+func TestWebURL_AcceptsOnlyURLsThatPagesMayShow(t *testing.T) {
 	for s, want := range map[string]bool{
 		"https://i.scdn.co/image/1":             true,
 		"http://127.0.0.1:8090/covers/1.svg":    true,
@@ -32,7 +32,7 @@ func TestOnlyAddressesThatAPageMayShowPass(t *testing.T) {
 	}
 }
 
-func TestACauseHoldsNoSecret(t *testing.T) {
+func TestSafeError_HoldsNoSecret(t *testing.T) {
 	const secret = "a-token-that-must-not-show"
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	for name, err := range map[string]error{
@@ -41,11 +41,11 @@ func TestACauseHoldsNoSecret(t *testing.T) {
 		"anything else":          errors.New(secret),
 		"a call that was broken": fmt.Errorf("%s: %w", secret, context.DeadlineExceeded),
 	} {
-		if got := Cause(err).Error(); strings.Contains(got, secret) {
+		if got := SafeError(err).Error(); strings.Contains(got, secret) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if got := Cause(&url.Error{Op: "Get", URL: "https://x/", Err: refused}); !errors.Is(got, refused) {
+	if got := SafeError(&url.Error{Op: "Get", URL: "https://x/", Err: refused}); !errors.Is(got, refused) {
 		t.Errorf("what is harmless is lost: %v", got)
 	}
 }

@@ -13,4 +13,4 @@ var Files embed.FS
 // is written in Go, since it needs the seal keys.
 //
 //go:embed erased/*.sql
-var Erased embed.FS
+var DeletedPlays embed.FS

@@ -11,9 +11,9 @@ import (
 )
 
 func board() suite {
-	snapshot := func(t *testing.T, b *bundle) (ids []songspy.UserID, number int64) {
+	snapshot := func(t *testing.T, b *fixture) (ids []songspy.UserID, number int64) {
 		t.Helper()
-		number, err := b.BoardSnapshot(t.Context(), func(o songspy.OnBoard) error {
+		number, err := b.BoardSnapshot(t.Context(), func(o songspy.BoardEntry) error {
 			ids = append(ids, o.User.ID)
 			return nil
 		})
@@ -22,58 +22,58 @@ func board() suite {
 		return ids, number
 	}
 	return suite{
-		"OnBoard_BringsThePersonThePlayerAndTheTrack": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
+		"OnBoard_BringsThePersonThePlayerAndTheTrack": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
 			h.Playing.TrackID = b.write(t, h)[0].TrackID
 			track := song(1)
 			track.ID, track.CreatedAt = h.Playing.TrackID, start
-			got := value[[]songspy.OnBoard](t)(b.OnBoard(t.Context(), []songspy.UserID{l.UserID}))
-			same(t, "on the board", got, []songspy.OnBoard{{
+			got := value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{l.UserID}))
+			same(t, "on the board", got, []songspy.BoardEntry{{
 				User: value[songspy.User](t)(b.User(t.Context(), l.UserID)), Playing: h.Playing, Track: track,
 			}})
-			_, err := b.BoardSnapshot(t.Context(), func(o songspy.OnBoard) error {
+			_, err := b.BoardSnapshot(t.Context(), func(o songspy.BoardEntry) error {
 				same(t, "in the snapshot", o, got[0])
 				return nil
 			})
 			must(t, err)
 		},
-		"OnBoard_LeavesOutWhoIsGoneOrSilent": func(t *testing.T, b *bundle) {
-			plays, pauses, silent, erased := b.listener(t), b.listener(t), b.listener(t), b.listener(t)
-			paused, idle := hears(pauses, song(1), start), hears(silent, song(1), start)
+		"OnBoard_LeavesOutWhoIsGoneOrSilent": func(t *testing.T, b *fixture) {
+			plays, pauses, silent, erased := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
+			paused, idle := playingUpdate(pauses, song(1), start), playingUpdate(silent, song(1), start)
 			paused.Playing.State, paused.Playing.PausedSince = songspy.PlayerPaused, &paused.Playing.SeenAt
 			idle.Playing.State = songspy.PlayerIdle
-			b.write(t, hears(plays, song(1), start), paused, idle, hears(erased, song(1), start))
-			value[store.Erased](t)(b.EraseUser(t.Context(), erased.UserID))
+			b.write(t, playingUpdate(plays, song(1), start), paused, idle, playingUpdate(erased, song(1), start))
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
 			var got []songspy.UserID
-			for _, o := range value[[]songspy.OnBoard](t)(b.OnBoard(t.Context(), []songspy.UserID{1, 2, 3, 4, 5})) {
+			for _, o := range value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{1, 2, 3, 4, 5})) {
 				got = append(got, o.User.ID)
 			}
 			slices.Sort(got) // they come in no order
 			same(t, "on the board", got, []songspy.UserID{plays.UserID, pauses.UserID})
 		},
-		"BoardSnapshot_HoldsWhoMayShow": func(t *testing.T, b *bundle) {
-			plays, unbounded, idle, long := b.listener(t), b.listener(t), b.listener(t), b.listener(t)
-			open, silent, over := hears(unbounded, song(1), start), hears(idle, song(1), start), hears(long, song(1), start.Add(-24*time.Hour))
+		"BoardSnapshot_HoldsWhoMayShow": func(t *testing.T, b *fixture) {
+			plays, unbounded, idle, long := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
+			open, silent, over := playingUpdate(unbounded, song(1), start), playingUpdate(idle, song(1), start), playingUpdate(long, song(1), start.Add(-24*time.Hour))
 			open.Playing.EndsAt = nil
 			silent.Playing.State = songspy.PlayerIdle
-			b.write(t, hears(plays, song(1), start), open, silent, over)
+			b.write(t, playingUpdate(plays, song(1), start), open, silent, over)
 			ids, number := snapshot(t, b)
 			same(t, "in the snapshot", ids, []songspy.UserID{plays.UserID, unbounded.UserID})
-			same(t, "its number", number, b.last(t))
+			same(t, "its number", number, b.lastChange(t))
 		},
-		"BoardSnapshot_EndsWithTheReadersError": func(t *testing.T, b *bundle) {
-			b.write(t, hears(b.listener(t), song(1), start))
+		"BoardSnapshot_EndsWithTheReadersError": func(t *testing.T, b *fixture) {
+			b.write(t, playingUpdate(b.newLinkedUser(t), song(1), start))
 			enough := errors.New("enough")
-			_, err := b.BoardSnapshot(t.Context(), func(songspy.OnBoard) error { return enough })
+			_, err := b.BoardSnapshot(t.Context(), func(songspy.BoardEntry) error { return enough })
 			if !errors.Is(err, enough) {
 				t.Fatalf("the error is %v", err)
 			}
 		},
-		"BoardSnapshot_MissesNoChangeMadeWhileItIsRead": func(t *testing.T, b *bundle) {
-			b.write(t, hears(b.listener(t), song(1), start))
-			late := b.listener(t)
-			b.statements.stepIn("last FROM feed", func() { b.write(t, hears(late, song(1), start)) })
+		"BoardSnapshot_MissesNoChangeMadeWhileItIsRead": func(t *testing.T, b *fixture) {
+			b.write(t, playingUpdate(b.newLinkedUser(t), song(1), start))
+			late := b.newLinkedUser(t)
+			b.statements.runAfter("last FROM feed", func() { b.write(t, playingUpdate(late, song(1), start)) })
 			_, number := snapshot(t, b)
 			same(t, "changes since the snapshot", b.changesAfter(t, number), []string{"playing 2"})
 		},

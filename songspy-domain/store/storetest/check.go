@@ -31,12 +31,12 @@ func value[T any](t testing.TB) func(T, error) T {
 // are what they point to, and a time shows its zone. Secrets show as masks.
 func same(t testing.TB, what string, got, want any) {
 	t.Helper()
-	if g, w := text(t, got), text(t, want); g != w {
+	if g, w := jsonText(t, got), jsonText(t, want); g != w {
 		t.Fatalf("%s:\n got %s\nwant %s", what, g, w)
 	}
 }
 
-func text(t testing.TB, v any) string {
+func jsonText(t testing.TB, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)
 	must(t, err)
@@ -44,24 +44,24 @@ func text(t testing.TB, v any) string {
 }
 
 // refused fails the test unless err has the code and the reason.
-func refused(t testing.TB, err error, code songspy.Code, reason string) {
+func requireError(t testing.TB, err error, code songspy.Code, reason string) {
 	t.Helper()
-	Code(t, err, code)
+	RequireCode(t, err, code)
 	same(t, "the error's reason", songspy.ReasonOf(err), reason)
 }
 
 // statements records what a store asked its database, and lets a test step in
 // after a statement.
-type statements struct {
-	mu   sync.Mutex
-	seen []string
+type statementLog struct {
+	mu       sync.Mutex
+	executed []string
 	// after is called when a statement has run, within its transaction.
 	after func(statement string)
 }
 
-func (s *statements) observe(statement string, _ time.Duration) {
+func (s *statementLog) observe(statement string, _ time.Duration) {
 	s.mu.Lock()
-	s.seen = append(s.seen, statement)
+	s.executed = append(s.executed, statement)
 	after := s.after
 	s.mu.Unlock()
 	if after != nil {
@@ -70,18 +70,18 @@ func (s *statements) observe(statement string, _ time.Duration) {
 }
 
 // during returns what was asked while fn ran.
-func (s *statements) during(fn func()) []string {
+func (s *statementLog) recordDuring(fn func()) []string {
 	s.mu.Lock()
-	s.seen = nil
+	s.executed = nil
 	s.mu.Unlock()
 	fn()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.seen
+	return s.executed
 }
 
 // stepIn calls fn once, right after the first statement that holds the text.
-func (s *statements) stepIn(text string, fn func()) {
+func (s *statementLog) runAfter(text string, fn func()) {
 	var once sync.Once
 	s.mu.Lock()
 	defer s.mu.Unlock()

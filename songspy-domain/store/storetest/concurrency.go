@@ -15,12 +15,12 @@ import (
 // What a test steps in after: the first statement of a write, and of whatever
 // takes a link away.
 const (
-	peopleShared = "link_generation FROM users"
-	peopleLocked = "ORDER BY id"
+	shareLockStatement  = "link_generation FROM users"
+	updateLockStatement = "ORDER BY id"
 )
 
 // together runs the calls at the same time and returns their errors in order.
-func together(calls ...func() error) []error {
+func runConcurrently(calls ...func() error) []error {
 	type result struct {
 		i   int
 		err error
@@ -39,7 +39,7 @@ func together(calls ...func() error) []error {
 
 func concurrency() suite {
 	s := suite{
-		"SignIn_OfOnePersonManyTimesAtOnceIsOnePerson": func(t *testing.T, b *bundle) {
+		"SignIn_OfOnePersonManyTimesAtOnceIsOnePerson": func(t *testing.T, b *fixture) {
 			ids := make([]songspy.UserID, 8)
 			calls := make([]func() error, len(ids))
 			for i := range calls {
@@ -49,29 +49,29 @@ func concurrency() suite {
 					return err
 				}
 			}
-			must(t, errors.Join(together(calls...)...))
+			must(t, errors.Join(runConcurrently(calls...)...))
 			same(t, "people", len(slices.Compact(ids)), 1)
 		},
-		"SaveLink_OfOneAccountByTwoPeopleAtOnceLinksOne": func(t *testing.T, b *bundle) {
-			one, two := b.person(t), b.person(t)
+		"SaveLink_OfOneAccountByTwoPeopleAtOnceLinksOne": func(t *testing.T, b *fixture) {
+			one, two := b.newUser(t), b.newUser(t)
 			save := func(id songspy.UserID, move bool) func() error {
 				return func() error {
 					_, err := b.SaveLink(t.Context(), store.NewLink{UserID: id, App: "main", Grant: grant("x"), Account: account("x"), Move: move})
 					return err
 				}
 			}
-			errs := together(save(one.ID, false), save(two.ID, false))
+			errs := runConcurrently(save(one.ID, false), save(two.ID, false))
 			if errs[0] == nil {
 				errs[0], errs[1] = errs[1], errs[0]
 			}
-			refused(t, errs[0], songspy.CodeConflict, "SPOTIFY_LINKED_ELSEWHERE")
+			requireError(t, errs[0], songspy.CodeConflict, "SPOTIFY_LINKED_ELSEWHERE")
 			must(t, errs[1])
-			must(t, errors.Join(together(save(one.ID, true), save(one.ID, true))...))
-			same(t, "the links", len(value[[]songspy.Listener](t)(b.Listeners(t.Context(), 0, 10))), 1)
+			must(t, errors.Join(runConcurrently(save(one.ID, true), save(one.ID, true))...))
+			same(t, "the links", len(value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), 0, 10))), 1)
 		},
-		"UpdateLink_LosesNoUpdate": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			other := b.another(t)
+		"UpdateLink_LosesNoUpdate": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			other := b.openAnother(t)
 			var calls []func() error
 			for i := range 10 {
 				s := []*store.Store{b.Store, other}[i%2]
@@ -83,74 +83,74 @@ func concurrency() suite {
 					return err
 				})
 			}
-			must(t, errors.Join(together(calls...)...))
+			must(t, errors.Join(runConcurrently(calls...)...))
 			got := value[songspy.Link](t)(b.Link(t.Context(), l.UserID))
 			same(t, "scope and version", []any{got.Scope, got.Version}, []any{l.Scope + "xxxxxxxxxx", l.Version + 10})
 		},
-		"RevokeFamily_LetsNoSuccessorSlipThrough": func(t *testing.T, b *bundle) {
-			u := b.person(t)
+		"RevokeFamily_LetsNoSuccessorSlipThrough": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
 			for i := range 10 {
-				first := value[songspy.Session](t)(b.CreateSession(t.Context(), session(u.ID, fmt.Sprint("first ", i))))
+				first := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(u.ID, fmt.Sprint("first ", i))))
 				var next songspy.Session
 				var rotated error
-				errs := together(
+				errs := runConcurrently(
 					func() error {
-						next, rotated = b.RotateSession(t.Context(), first.ID, session(0, fmt.Sprint("next ", i)))
+						next, rotated = b.RotateSession(t.Context(), first.ID, newSession(0, fmt.Sprint("next ", i)))
 						return nil
 					},
 					func() error { return b.RevokeFamily(t.Context(), first.Family) },
 				)
 				must(t, errors.Join(errs...))
 				if rotated != nil {
-					Code(t, rotated, songspy.CodeConflict)
+					RequireCode(t, rotated, songspy.CodeConflict)
 					continue
 				}
-				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).Alive(start), false)
+				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).IsActive(start), false)
 			}
 		},
-		"WriteListening_TwiceAtOnceIsOnce": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour))}
-			other := b.another(t)
+		"WriteListening_TwiceAtOnceIsOnce": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			other := b.openAnother(t)
 			write := func(s *store.Store) func() error {
 				return func() error {
-					w, err := s.WriteListening(t.Context(), []songspy.Hearing{h})
+					w, err := s.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h})
 					return errors.Join(err, w[0].Err)
 				}
 			}
-			must(t, errors.Join(together(write(b.Store), write(other))...))
-			same(t, "plays", b.count(t, "plays", l.UserID), 1)
+			must(t, errors.Join(runConcurrently(write(b.Store), write(other))...))
+			same(t, "plays", b.countRows(t, "plays", l.UserID), 1)
 		},
-		"WriteListening_OfTheSameNewTracksInAnyOrderNeverLocksUp": func(t *testing.T, b *bundle) {
+		"WriteListening_OfTheSameNewTracksInAnyOrderNeverLocksUp": func(t *testing.T, b *fixture) {
 			var calls []func() error
 			for range 4 {
-				var hearings []songspy.Hearing
+				var updates []songspy.PlaybackUpdate
 				for i := range 12 {
-					hearings = append(hearings, hears(b.listener(t), song(i), start))
+					updates = append(updates, playingUpdate(b.newLinkedUser(t), song(i), start))
 				}
 				if len(calls)%2 == 1 {
-					slices.Reverse(hearings)
+					slices.Reverse(updates)
 				}
-				s := b.another(t)
+				s := b.openAnother(t)
 				calls = append(calls, func() error {
-					w, err := s.WriteListening(t.Context(), hearings)
+					w, err := s.WritePlaybackUpdates(t.Context(), updates)
 					for _, w := range w {
 						err = errors.Join(err, w.Err)
 					}
 					return err
 				})
 			}
-			must(t, errors.Join(together(calls...)...))
+			must(t, errors.Join(runConcurrently(calls...)...))
 			var tracks int
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT count(*) FROM tracks").Scan(&tracks))
 			same(t, "tracks", tracks, 12)
 		},
-		"Changes_OfManyWritersBecomeVisibleInOrder": func(t *testing.T, b *bundle) {
+		"Changes_OfManyWritersBecomeVisibleInOrder": func(t *testing.T, b *fixture) {
 			const writers, each = 4, 15
-			calls := []func() error{func() error { return readInOrder(t.Context(), b.another(t), writers*each) }}
+			calls := []func() error{func() error { return followFeedInOrder(t.Context(), b.openAnother(t), writers*each) }}
 			for range writers {
-				u, s := b.person(t), b.another(t)
+				u, s := b.newUser(t), b.openAnother(t)
 				calls = append(calls, func() error {
 					for i := range each {
 						_, err := s.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
@@ -164,18 +164,18 @@ func concurrency() suite {
 					return nil
 				})
 			}
-			must(t, errors.Join(together(calls...)...))
+			must(t, errors.Join(runConcurrently(calls...)...))
 		},
 	}
-	for name, takeAway := range takeAways() {
-		s["WriteListening_While"+name+"Waits_LeavesNothingBehind"] = func(t *testing.T, b *bundle) { writeFirst(t, b, takeAway) }
-		s["WriteListening_WaitsFor"+name+"AndDropsThatPerson"] = func(t *testing.T, b *bundle) { writeSecond(t, b, takeAway) }
+	for name, removeLink := range linkRemovals() {
+		s["WriteListening_While"+name+"Waits_LeavesNothingBehind"] = func(t *testing.T, b *fixture) { removeLinkDuringWrite(t, b, removeLink) }
+		s["WriteListening_WaitsFor"+name+"AndDropsThatPerson"] = func(t *testing.T, b *fixture) { writeDuringLinkRemoval(t, b, removeLink) }
 	}
 	return s
 }
 
 // takeAways are the ways of making void what was learnt through a link.
-func takeAways() map[string]func(context.Context, *store.Store, songspy.UserID) error {
+func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserID) error {
 	return map[string]func(context.Context, *store.Store, songspy.UserID) error{
 		"Erasing": func(ctx context.Context, s *store.Store, id songspy.UserID) error {
 			_, err := s.EraseUser(ctx, id)
@@ -193,7 +193,7 @@ func takeAways() map[string]func(context.Context, *store.Store, songspy.UserID) 
 }
 
 // readInOrder follows the feed until the number and fails at the first gap.
-func readInOrder(ctx context.Context, s *store.Store, until int64) error {
+func followFeedInOrder(ctx context.Context, s *store.Store, until int64) error {
 	for last := int64(0); last < until; {
 		changes, err := s.Changes(ctx, last, 7)
 		if err != nil {
@@ -216,66 +216,66 @@ func readInOrder(ctx context.Context, s *store.Store, until int64) error {
 
 // pair is two listeners and a hearing of each: one whose link is taken away,
 // one who stays.
-func pair(t *testing.T, b *bundle) (loses, stays songspy.Link, hearings []songspy.Hearing) {
+func twoUpdates(t *testing.T, b *fixture) (losesLink, stays songspy.Link, updates []songspy.PlaybackUpdate) {
 	t.Helper()
-	loses, stays = b.listener(t), b.listener(t)
-	for _, l := range []songspy.Link{loses, stays} {
-		h := hears(l, song(1), start)
-		h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour))}
-		hearings = append(hearings, h)
+	losesLink, stays = b.newLinkedUser(t), b.newLinkedUser(t)
+	for _, l := range []songspy.Link{losesLink, stays} {
+		h := playingUpdate(l, song(1), start)
+		h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+		updates = append(updates, h)
 	}
-	return loses, stays, hearings
+	return losesLink, stays, updates
 }
 
 // writeFirst takes the link away in the middle of a write, which holds it.
-func writeFirst(t *testing.T, b *bundle, takeAway func(context.Context, *store.Store, songspy.UserID) error) {
-	loses, stays, hearings := pair(t, b)
+func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
+	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)
 	taken := make(chan error, 1)
-	b.statements.stepIn(peopleShared, func() {
-		go func() { taken <- takeAway(t.Context(), other, loses.UserID) }()
-		b.untilSomebodyWaits(t, func() bool { return len(taken) > 0 })
+	b.statements.runAfter(shareLockStatement, func() {
+		go func() { taken <- removeLink(t.Context(), other, losesLink.UserID) }()
+		b.waitForBlockedTx(t, func() bool { return len(taken) > 0 })
 	})
-	b.write(t, hearings...)
+	b.write(t, updates...)
 	must(t, <-taken)
-	same(t, "what is playing", openPlays(t, b, loses.UserID), 0)
-	same(t, "of the other", b.count(t, "now_playing", stays.UserID), 1)
-	_, err := b.Link(t.Context(), loses.UserID)
+	same(t, "what is playing", countOpenPlays(t, b, losesLink.UserID), 0)
+	same(t, "of the other", b.countRows(t, "now_playing", stays.UserID), 1)
+	_, err := b.Link(t.Context(), losesLink.UserID)
 	if songspy.CodeOf(err) == songspy.CodeNotFound { // else what was heard before stays theirs
-		same(t, "plays", b.count(t, "plays", loses.UserID), 0)
-		same(t, "tracks", b.count(t, "user_tracks", loses.UserID), 0)
+		same(t, "plays", b.countRows(t, "plays", losesLink.UserID), 0)
+		same(t, "tracks", b.countRows(t, "user_tracks", losesLink.UserID), 0)
 	}
 }
 
 // writeSecond writes in the middle of taking the link away.
-func writeSecond(t *testing.T, b *bundle, takeAway func(context.Context, *store.Store, songspy.UserID) error) {
-	loses, stays, hearings := pair(t, b)
+func writeDuringLinkRemoval(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
+	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)
 	type result struct {
-		written []songspy.Written
+		written []songspy.PlaybackUpdateResult
 		err     error
 	}
 	done := make(chan result, 1)
-	b.statements.stepIn(peopleLocked, func() {
+	b.statements.runAfter(updateLockStatement, func() {
 		go func() {
-			w, err := other.WriteListening(t.Context(), hearings)
+			w, err := other.WritePlaybackUpdates(t.Context(), updates)
 			done <- result{w, err}
 		}()
-		b.untilSomebodyWaits(t, func() bool { return len(done) > 0 })
+		b.waitForBlockedTx(t, func() bool { return len(done) > 0 })
 	})
-	must(t, takeAway(t.Context(), b.Store, loses.UserID))
+	must(t, removeLink(t.Context(), b.Store, losesLink.UserID))
 	r := <-done
 	must(t, r.err)
 	same(t, "dropped", []bool{r.written[0].Dropped, r.written[1].Dropped}, []bool{true, false})
 	for _, table := range []string{"now_playing", "plays", "user_tracks"} {
-		same(t, table, b.count(t, table, loses.UserID), 0)
-		same(t, table+" of the other", b.count(t, table, stays.UserID), 1)
+		same(t, table, b.countRows(t, table, losesLink.UserID), 0)
+		same(t, table+" of the other", b.countRows(t, table, stays.UserID), 1)
 	}
 }
 
 // untilSomebodyWaits returns when a transaction of this test waits for a lock,
 // and fails the test if the one that should is through without waiting. On SQLite one writes at a time, and whoever comes second waits to begin.
-func (b *bundle) untilSomebodyWaits(t *testing.T, through func() bool) {
+func (b *fixture) waitForBlockedTx(t *testing.T, through func() bool) {
 	if b.db.Engine == SQLite {
 		return
 	}
@@ -294,7 +294,7 @@ func (b *bundle) untilSomebodyWaits(t *testing.T, through func() bool) {
 }
 
 // openPlays counts what the person is playing; an idle player plays nothing.
-func openPlays(t *testing.T, b *bundle, id songspy.UserID) (n int) {
+func countOpenPlays(t *testing.T, b *fixture, id songspy.UserID) (n int) {
 	t.Helper()
 	must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT count(*) FROM now_playing WHERE user_id = $1 AND state <> $2",
 		int64(id), string(songspy.PlayerIdle)).Scan(&n))

@@ -14,21 +14,21 @@ import (
 )
 
 // suite is one topic of the contract: what is promised, by name.
-type suite map[string]func(*testing.T, *bundle)
+type suite map[string]func(*testing.T, *fixture)
 
 // Run holds every promise of the store against databases that fresh makes.
 func Run(t *testing.T, fresh func(testing.TB) Database) {
-	for topic, promises := range map[string]suite{
-		"People": people(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
-		"Listeners": listeners(), "Writing": writing(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Doors": doors(), "Quotas": quotas(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
-		"Erasure": erasure(), "Notices": notices(), "Mailboxes": mailboxes(),
-		"Schema": schemas(), "Times": times(), "Cost": cost(), "Seals": seals(), "Concurrency": concurrency(),
+	for topic, tests := range map[string]suite{
+		"People": users(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
+		"Listeners": polledUsers(), "Writing": playbackUpdates(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Doors": breakers(), "Quotas": quotas(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
+		"Erasure": erasure(), "Notices": notifications(), "Mailboxes": mailboxes(),
+		"Schema": schemas(), "Times": times(), "Cost": statementCounts(), "Seals": sealing(), "Concurrency": concurrency(),
 	} {
 		t.Run(topic, func(t *testing.T) {
-			for name, promise := range promises {
+			for name, test := range tests {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					promise(t, setup(t, fresh(t)))
+					test(t, setup(t, fresh(t)))
 				})
 			}
 		})
@@ -40,25 +40,25 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // bundle is what a promise works with: a migrated store with a clock that the
 // test moves, and a record of its statements.
-type bundle struct {
+type fixture struct {
 	*store.Store
 	db         Database
 	clock      *clock
-	statements *statements
-	people     atomic.Int64
-	bare       *sql.DB
+	statements *statementLog
+	userCount  atomic.Int64
+	rawDB      *sql.DB
 }
 
-func setup(t *testing.T, d Database) *bundle {
+func setup(t *testing.T, d Database) *fixture {
 	t.Helper()
-	b := &bundle{db: d, clock: &clock{now: start}, statements: &statements{}}
-	b.Store = b.another(t)
+	b := &fixture{db: d, clock: &clock{now: start}, statements: &statementLog{}}
+	b.Store = b.openAnother(t)
 	must(t, b.Migrate(t.Context()))
 	return b
 }
 
 // another opens the same database once more, as another process would.
-func (b *bundle) another(t *testing.T, changes ...func(*store.Options)) *store.Store {
+func (b *fixture) openAnother(t *testing.T, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
 	return b.db.Open(t, append([]func(*store.Options){func(o *store.Options) {
 		o.Now, o.Observe = b.clock.Now, b.statements.observe
@@ -66,23 +66,23 @@ func (b *bundle) another(t *testing.T, changes ...func(*store.Options)) *store.S
 }
 
 // sql is the database itself, for what the store does not show.
-func (b *bundle) sql(t *testing.T) *sql.DB {
+func (b *fixture) sql(t *testing.T) *sql.DB {
 	t.Helper()
-	if b.bare != nil {
-		return b.bare
+	if b.rawDB != nil {
+		return b.rawDB
 	}
 	if b.db.Engine == SQLite {
 		path := strings.TrimPrefix(b.db.URL, "sqlite:")
-		b.bare = value[*sql.DB](t)(sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_inttotime=1&_time_integer_format=unix_micro"))
+		b.rawDB = value[*sql.DB](t)(sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_inttotime=1&_time_integer_format=unix_micro"))
 	} else {
-		b.bare = value[*sql.DB](t)(sql.Open("pgx", b.db.direct))
+		b.rawDB = value[*sql.DB](t)(sql.Open("pgx", b.db.direct))
 	}
-	t.Cleanup(func() { must(t, b.bare.Close()) })
-	return b.bare
+	t.Cleanup(func() { must(t, b.rawDB.Close()) })
+	return b.rawDB
 }
 
 // count is how many rows of the table belong to the person.
-func (b *bundle) count(t *testing.T, table string, id songspy.UserID) (n int) {
+func (b *fixture) countRows(t *testing.T, table string, id songspy.UserID) (n int) {
 	t.Helper()
 	column := "user_id"
 	if table == "users" {
@@ -94,9 +94,9 @@ func (b *bundle) count(t *testing.T, table string, id songspy.UserID) (n int) {
 }
 
 // person signs somebody up.
-func (b *bundle) person(t *testing.T) songspy.User {
+func (b *fixture) newUser(t *testing.T) songspy.User {
 	t.Helper()
-	subject := fmt.Sprintf("google-%d", b.people.Add(1))
+	subject := fmt.Sprintf("google-%d", b.userCount.Add(1))
 	u, _, err := b.SignIn(t.Context(), songspy.GoogleProfile{Subject: subject, Name: "Name of " + subject}, songspy.AudienceEveryone)
 	must(t, err)
 	return u
@@ -111,22 +111,22 @@ func grant(label string) songspy.Grant {
 }
 
 // account is the Spotify account of that name.
-func account(name string) songspy.Account {
-	return songspy.Account{AccountID: "account-" + name, ID: "legacy-" + name}
+func account(name string) songspy.SpotifyAccount {
+	return songspy.SpotifyAccount{AccountID: "account-" + name, ID: "legacy-" + name}
 }
 
 // link links the person to the account of that name.
-func (b *bundle) link(t *testing.T, id songspy.UserID, name string) songspy.Link {
+func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Link {
 	t.Helper()
 	return value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
-		UserID: id, App: "main", Grant: grant(name), Account: account(name), At: b.clock.Now(),
+		UserID: id, App: "main", Grant: grant(name), Account: account(name), ConsentedAt: b.clock.Now(),
 	}))
 }
 
 // listener signs somebody up and links them.
-func (b *bundle) listener(t *testing.T) songspy.Link {
+func (b *fixture) newLinkedUser(t *testing.T) songspy.Link {
 	t.Helper()
-	u := b.person(t)
+	u := b.newUser(t)
 	return b.link(t, u.ID, fmt.Sprint("of-", u.ID))
 }
 
@@ -140,13 +140,13 @@ func song(n int) songspy.Track {
 }
 
 // hears is the hearing of a listener who, at the time, is a minute into the song.
-func hears(l songspy.Link, t songspy.Track, at time.Time) songspy.Hearing {
+func playingUpdate(l songspy.Link, t songspy.Track, at time.Time) songspy.PlaybackUpdate {
 	ends := at.Add(t.Duration() - time.Minute)
-	return songspy.Hearing{
+	return songspy.PlaybackUpdate{
 		Playing: songspy.NowPlaying{
 			UserID: l.UserID, Generation: l.Generation, State: songspy.PlayerPlaying,
 			TrackURI: t.URI, DurationMS: t.DurationMS, StartedAt: at.Add(-time.Minute),
-			ObservedAt: at, SeenAt: at, ProgressMS: 60_000, ListenedMS: 60_000, ElsewhereAt: at.Add(-time.Hour), EndsAt: &ends,
+			ObservedAt: at, SeenAt: at, ProgressMS: 60_000, ListenedMS: 60_000, OtherSeenAt: at.Add(-time.Hour), EndsAt: &ends,
 		},
 		Tracks:  []songspy.Track{t},
 		Visible: true,
@@ -154,14 +154,14 @@ func hears(l songspy.Link, t songspy.Track, at time.Time) songspy.Hearing {
 }
 
 // played is a finished play of the song that began at the time and was heard out.
-func played(t songspy.Track, at time.Time) songspy.Play {
+func finishedPlay(t songspy.Track, at time.Time) songspy.Play {
 	return songspy.Play{TrackURI: t.URI, StartedAt: at, EndedAt: at.Add(t.Duration()), ListenedMS: t.DurationMS, Source: songspy.SourceLive}
 }
 
 // write writes the hearings and fails the test if one is dropped or set aside.
-func (b *bundle) write(t *testing.T, hearings ...songspy.Hearing) []songspy.Written {
+func (b *fixture) write(t *testing.T, updates ...songspy.PlaybackUpdate) []songspy.PlaybackUpdateResult {
 	t.Helper()
-	written := value[[]songspy.Written](t)(b.WriteListening(t.Context(), hearings))
+	written := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), updates))
 	for i, w := range written {
 		if w.Dropped || w.Err != nil {
 			t.Fatalf("hearing %d was not written: %+v", i, w)
@@ -171,9 +171,9 @@ func (b *bundle) write(t *testing.T, hearings ...songspy.Hearing) []songspy.Writ
 }
 
 // playing is what is stored of the person's player.
-func (b *bundle) playing(t *testing.T, id songspy.UserID) songspy.NowPlaying {
+func (b *fixture) nowPlaying(t *testing.T, id songspy.UserID) songspy.NowPlaying {
 	t.Helper()
-	found := value[[]songspy.Listener](t)(b.ListenersByID(t.Context(), []songspy.UserID{id}))
+	found := value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), []songspy.UserID{id}))
 	if len(found) != 1 {
 		t.Fatalf("person %d is %d listeners", id, len(found))
 	}
@@ -181,15 +181,15 @@ func (b *bundle) playing(t *testing.T, id songspy.UserID) songspy.NowPlaying {
 }
 
 // last is the number of the last change.
-func (b *bundle) last(t *testing.T) int64 {
+func (b *fixture) lastChange(t *testing.T) int64 {
 	t.Helper()
-	_, last, err := b.Feed(t.Context())
+	_, last, err := b.FeedBounds(t.Context())
 	must(t, err)
 	return last
 }
 
 // changesAfter are the changes since the number, as kind and person.
-func (b *bundle) changesAfter(t *testing.T, number int64) (changes []string) {
+func (b *fixture) changesAfter(t *testing.T, number int64) (changes []string) {
 	t.Helper()
 	for _, c := range value[[]songspy.Change](t)(b.Changes(t.Context(), number, 1000)) {
 		changes = append(changes, fmt.Sprintf("%s %d", c.Kind, c.UserID))

@@ -54,11 +54,11 @@ func New(t testing.TB, engine string) Database {
 		url, _ := newPostgres(t)
 		return Database{engine, url, url}
 	case PostgresSimple:
-		url := asRole(t, newRole(t), Server(t))
+		url := roleURL(t, newRole(t), Server(t))
 		return Database{engine, url, url}
 	case Pgbouncer:
 		name := newRole(t)
-		return Database{engine, asRole(t, name, os.Getenv(PgbouncerURL)), asRole(t, name, Server(t))}
+		return Database{engine, roleURL(t, name, os.Getenv(PgbouncerURL)), roleURL(t, name, Server(t))}
 	}
 	t.Fatalf("storetest: there is no engine %q", engine)
 	return Database{}
@@ -89,8 +89,8 @@ func newPostgres(t testing.TB) (address, name string) {
 		t.Fatal(err)
 	}
 	name = "songspy_test_" + hex.EncodeToString(random)
-	onServer(t, server, "CREATE SCHEMA "+name)
-	t.Cleanup(func() { onServer(t, server, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
+	execOnServer(t, server, "CREATE SCHEMA "+name)
+	t.Cleanup(func() { execOnServer(t, server, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatalf("%s is not a URL", PostgresURL)
@@ -112,16 +112,16 @@ func newRole(t testing.TB) (name string) {
 	t.Helper()
 	_, name = newPostgres(t)
 	direct := Server(t)
-	onServer(t, direct, strings.ReplaceAll(`CREATE ROLE $ LOGIN PASSWORD 'throwaway'; ALTER SCHEMA $ OWNER TO $;
+	execOnServer(t, direct, strings.ReplaceAll(`CREATE ROLE $ LOGIN PASSWORD 'throwaway'; ALTER SCHEMA $ OWNER TO $;
 		ALTER ROLE $ SET search_path = $; ALTER ROLE $ SET datestyle = 'SQL, DMY'; ALTER ROLE $ SET timezone = 'Asia/Seoul'`, "$", name))
 	t.Cleanup(func() {
-		onServer(t, direct, strings.ReplaceAll("DROP SCHEMA $ CASCADE; DROP OWNED BY $; DROP ROLE $", "$", name))
+		execOnServer(t, direct, strings.ReplaceAll("DROP SCHEMA $ CASCADE; DROP OWNED BY $; DROP ROLE $", "$", name))
 	})
 	return name
 }
 
 // asRole is the URL by which the role reaches its schema through the server.
-func asRole(t testing.TB, name, server string) string {
+func roleURL(t testing.TB, name, server string) string {
 	t.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
@@ -135,7 +135,7 @@ func asRole(t testing.TB, name, server string) string {
 	return u.String()
 }
 
-func onServer(t testing.TB, server, statement string) {
+func execOnServer(t testing.TB, server, statement string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
@@ -191,7 +191,7 @@ func Open(t testing.TB, engine string) *store.Store {
 }
 
 // Code fails the test unless err has the code.
-func Code(t testing.TB, err error, want songspy.Code) {
+func RequireCode(t testing.TB, err error, want songspy.Code) {
 	t.Helper()
 	if got := songspy.CodeOf(err); got != want {
 		t.Fatalf("the error's code is %q, not %q: %v", got, want, err)

@@ -10,45 +10,45 @@ import (
 	"github.com/songspy/songspy/songspy-domain/gate"
 )
 
-func doors() suite {
-	shut := gate.Shared{API: gate.SharedDoor{
-		Why: gate.WhyThrottled, ClosedUntil: start.Add(79_892 * time.Second), Step: 2, ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learnt: 12.5,
+func breakers() suite {
+	tripped := gate.SharedBreakers{API: gate.SharedBreaker{
+		Cause: gate.CauseRateLimited, OpenUntil: start.Add(79_892 * time.Second), BackoffStep: 2, ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learned: 12.5,
 	}}
 	return suite{
-		"SwapDoor_KeepsWhatTheOtherProcessesRead": func(t *testing.T, b *bundle) {
-			same(t, "before", value[gate.Kept](t)(b.Door(t.Context(), "app")), gate.Kept{})
-			same(t, "first", value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut)), true)
-			other := b.another(t)
-			same(t, "kept", value[gate.Kept](t)(other.Door(t.Context(), "app")), gate.Kept{Version: 1, Shared: shut})
-			same(t, "of another app", value[gate.Kept](t)(other.Door(t.Context(), "other")), gate.Kept{})
-			open := gate.Shared{API: gate.SharedDoor{Epoch: 9, Learnt: 12.5}}
-			same(t, "second", value[bool](t)(other.SwapDoor(t.Context(), "app", 1, open)), true)
-			same(t, "late", value[bool](t)(b.SwapDoor(t.Context(), "app", 1, shut)), false)
-			same(t, "late to begin", value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut)), false)
-			same(t, "kept at last", value[gate.Kept](t)(b.Door(t.Context(), "app")), gate.Kept{Version: 2, Shared: open})
+		"SwapDoor_KeepsWhatTheOtherProcessesRead": func(t *testing.T, b *fixture) {
+			same(t, "before", value[gate.Stored](t)(b.Breakers(t.Context(), "app")), gate.Stored{})
+			same(t, "first", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), true)
+			other := b.openAnother(t)
+			same(t, "kept", value[gate.Stored](t)(other.Breakers(t.Context(), "app")), gate.Stored{Version: 1, Shared: tripped})
+			same(t, "of another app", value[gate.Stored](t)(other.Breakers(t.Context(), "other")), gate.Stored{})
+			open := gate.SharedBreakers{API: gate.SharedBreaker{Epoch: 9, Learned: 12.5}}
+			same(t, "second", value[bool](t)(other.SwapBreakers(t.Context(), "app", 1, open)), true)
+			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), "app", 1, tripped)), false)
+			same(t, "late to begin", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), false)
+			same(t, "kept at last", value[gate.Stored](t)(b.Breakers(t.Context(), "app")), gate.Stored{Version: 2, Shared: open})
 		},
-		"PruneDoors_ForgetsThoseOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *bundle) {
-			tried, linked := songspy.OwnApp("tried"), songspy.OwnApp("linked")
-			must(t, b.linkThrough(t, b.person(t).ID, songspy.AppSeats{App: linked}))
+		"PruneDoors_ForgetsThoseOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
+			tried, linked := songspy.UserApp("tried"), songspy.UserApp("linked")
+			must(t, b.linkThroughApp(t, b.newUser(t).ID, songspy.AppSeats{App: linked}))
 			for _, app := range []string{tried, linked, "app"} {
-				must(t, second(b.SwapDoor(t.Context(), app, 0, shut)))
+				must(t, errorOf(b.SwapBreakers(t.Context(), app, 0, tripped)))
 			}
-			same(t, "too early", value[int64](t)(b.PruneDoors(t.Context(), start)), 0)
+			same(t, "too early", value[int64](t)(b.PruneBreakers(t.Context(), start)), 0)
 			b.clock.advance(time.Hour)
-			same(t, "pruned", value[int64](t)(b.PruneDoors(t.Context(), b.clock.Now())), 1)
+			same(t, "pruned", value[int64](t)(b.PruneBreakers(t.Context(), b.clock.Now())), 1)
 			for app, version := range map[string]int64{tried: 0, linked: 1, "app": 1} {
-				same(t, app, value[gate.Kept](t)(b.Door(t.Context(), app)).Version, version)
+				same(t, app, value[gate.Stored](t)(b.Breakers(t.Context(), app)).Version, version)
 			}
 			// A process that knew of it goes on, as if another had been faster.
-			same(t, "late", value[bool](t)(b.SwapDoor(t.Context(), tried, 1, shut)), false)
+			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), tried, 1, tripped)), false)
 		},
-		"SwapDoor_LetsOneOfManyWin": func(t *testing.T, b *bundle) {
-			must(t, second(b.SwapDoor(t.Context(), "app", 0, gate.Shared{})))
+		"SwapDoor_LetsOneOfManyWin": func(t *testing.T, b *fixture) {
+			must(t, errorOf(b.SwapBreakers(t.Context(), "app", 0, gate.SharedBreakers{})))
 			var won atomic.Int64
 			var all sync.WaitGroup
 			for range 8 {
 				all.Go(func() {
-					if ok, err := b.SwapDoor(t.Context(), "app", 1, shut); err != nil {
+					if ok, err := b.SwapBreakers(t.Context(), "app", 1, tripped); err != nil {
 						t.Error(err)
 					} else if ok {
 						won.Add(1)
@@ -61,4 +61,4 @@ func doors() suite {
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
+func errorOf[T any](_ T, err error) error { return err }

@@ -18,9 +18,9 @@ import (
 
 // migratedTo is a database of which the numbered files up to the version have made
 // the schema, as an older release leaves it.
-func migratedTo(t *testing.T, engine string, version int64) *bundle {
+func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 	t.Helper()
-	b := &bundle{db: New(t, engine), clock: &clock{now: start}, statements: &statements{}}
+	b := &fixture{db: New(t, engine), clock: &clock{now: start}, statements: &statementLog{}}
 	dialect, folder := goose.DialectPostgres, "postgres"
 	if engine == SQLite {
 		dialect, folder = goose.DialectSQLite3, "sqlite"
@@ -32,13 +32,13 @@ func migratedTo(t *testing.T, engine string, version int64) *bundle {
 			until[path] = &fstest.MapFile{Data: value[[]byte](t)(fs.ReadFile(all, path))}
 		}
 	}
-	provider := value[*goose.Provider](t)(goose.NewProvider(dialect, b.owner(t), until, goose.WithDisableGlobalRegistry(true)))
+	provider := value[*goose.Provider](t)(goose.NewProvider(dialect, b.ownerDB(t), until, goose.WithDisableGlobalRegistry(true)))
 	value[[]*goose.MigrationResult](t)(provider.Up(t.Context()))
 	return b
 }
 
 // owner is the database itself as the role by which a store reaches it.
-func (b *bundle) owner(t *testing.T) *sql.DB {
+func (b *fixture) ownerDB(t *testing.T) *sql.DB {
 	t.Helper()
 	if b.db.Engine == SQLite || b.db.Engine == Postgres {
 		return b.sql(t)
@@ -54,7 +54,7 @@ func (b *bundle) owner(t *testing.T) *sql.DB {
 }
 
 // exec runs a statement past the store.
-func (b *bundle) exec(t *testing.T, statement string, args ...any) {
+func (b *fixture) exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	_, err := b.sql(t).ExecContext(context.WithoutCancel(t.Context()), statement, args...)
 	must(t, err)
@@ -63,13 +63,13 @@ func (b *bundle) exec(t *testing.T, statement string, args ...any) {
 // olderRelease fills a database as releases before version 15 did: user 1 has
 // deleted the first of three plays of song 1 and the only one of song 2, user 2
 // has a local file, and nobody has the files of those who were erased.
-func olderRelease(t *testing.T, b *bundle) {
+func fillVersion14(t *testing.T, b *fixture) {
 	t.Helper()
 	for id := 1; id <= 2; id++ {
 		b.exec(t, `INSERT INTO users (id, google_sub, google_name, picture_url, show_picture, audience, link_generation, created_at, updated_at)
 			VALUES ($1, $2, '', '', false, 'everyone', 1, $3, $3)`, id, []string{"", "one", "two"}[id], start)
 	}
-	tracks := []songspy.Track{song(1), song(2), file("Kept"), file("Forgotten"), file("Odd")}
+	tracks := []songspy.Track{song(1), song(2), localFile("Kept"), localFile("Forgotten"), localFile("Odd")}
 	tracks[4].URI = "spotify:odd:local"
 	for i, s := range tracks {
 		b.exec(t, `INSERT INTO tracks (id, uri, kind, title, artists, album, image_url, url, preview_url, duration_ms, isrc, created_at)
@@ -102,12 +102,12 @@ func olderRelease(t *testing.T, b *bundle) {
 }
 
 // migrating15 holds what version 15 makes of an older database.
-func migrating15() suite {
+func version15Suite() suite {
 	return suite{
-		"Migrate_LeavesDeletedPlaysTheirTimesAndHashesAlone": func(t *testing.T, b *bundle) {
-			b = migratedTo(t, b.db.Engine, 14)
-			olderRelease(t, b)
-			b.Store = b.another(t)
+		"Migrate_LeavesDeletedPlaysTheirTimesAndHashesAlone": func(t *testing.T, b *fixture) {
+			b = openAtVersion(t, b.db.Engine, 14)
+			fillVersion14(t, b)
+			b.Store = b.openAnother(t)
 			must(t, b.Migrate(t.Context()))
 			stored := storedPlays(t, b.sql(t), 1)
 			same(t, "plays of the first user", len(stored), 4)
@@ -115,49 +115,49 @@ func migrating15() suite {
 				same(t, "names a track", p.TrackID != 0, p.DeletedAt == nil)
 				same(t, "began", p.StartedAt, start.Add(time.Duration(i-5)*time.Hour))
 			}
-			same(t, "plays of the other", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), 2, songspy.Play{}, 10))), 2)
+			same(t, "plays of the other", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), 2, songspy.Play{}, 10))), 2)
 			same(t, "tracks of the first user", storedTracks(t, b.sql(t), 1), []songspy.UserTrack{
-				{FirstHeardAt: start.Add(-4 * time.Hour), LastHeardAt: start.Add(-3*time.Hour + 3*time.Minute), Plays: 2},
+				{FirstPlayedAt: start.Add(-4 * time.Hour), LastPlayedAt: start.Add(-3*time.Hour + 3*time.Minute), Plays: 2},
 			})
 			same(t, "tracks of the other", len(storedTracks(t, b.sql(t), 2)), 3)
-			same(t, "titles", b.titles(t), []string{song(1).Title, song(2).Title, "Kept", "Odd"})
+			same(t, "titles", b.trackTitles(t), []string{song(1).Title, song(2).Title, "Kept", "Odd"})
 			other := songspy.Link{UserID: 2, Generation: 1}
-			h := hears(other, file("Odd"), start)
+			h := playingUpdate(other, localFile("Odd"), start)
 			h.Tracks[0].URI = songspy.LocalURI("spotify:odd:local")
 			h.Playing.TrackURI = h.Tracks[0].URI
 			b.write(t, h)
-			value[store.Erased](t)(b.EraseUser(t.Context(), 2))
-			same(t, "titles after the erasure", b.titles(t), []string{song(1).Title, song(2).Title})
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), 2))
+			same(t, "titles after the erasure", b.trackTitles(t), []string{song(1).Title, song(2).Title})
 
 			first := songspy.Link{UserID: 1, Generation: 1}
-			kept := b.kept(t, first, told(song(1), start.Add(-5*time.Hour)), told(song(2), start.Add(-2*time.Hour)))
+			kept := b.storedPlays(t, first, historyItem(song(1), start.Add(-5*time.Hour)), historyItem(song(2), start.Add(-2*time.Hour)))
 			var tracks []string
 			for _, k := range kept.Plays {
 				tracks = append(tracks, k.Track.Title)
 			}
 			same(t, "history recognizes them", tracks, []string{song(1).Title, song(1).Title, song(1).Title, song(2).Title})
 		},
-		"Migrate_RemovesWhatAnOlderReleaseLeftBehind": func(t *testing.T, b *bundle) {
-			b = migratedTo(t, b.db.Engine, 14)
-			olderRelease(t, b)
+		"Migrate_RemovesWhatAnOlderReleaseLeftBehind": func(t *testing.T, b *fixture) {
+			b = openAtVersion(t, b.db.Engine, 14)
+			fillVersion14(t, b)
 			b.exec(t, `UPDATE users SET google_sub = $1 WHERE id = 1`, strings.Repeat("a-former-subject", 10))
 			b.exec(t, `UPDATE users SET google_sub = 'one' WHERE id = 1`)
 			left := secrets{"title": []byte("Forgotten"), "former subject": []byte("a-former-subject")}
 			if b.db.Engine == SQLite {
-				same(t, "before", found(b.everywhere(t), left), []string{"former subject in songspy.db", "title in songspy.db"})
+				same(t, "before", findSecrets(b.rawContents(t), left), []string{"former subject in songspy.db", "title in songspy.db"})
 			}
-			b.Store = b.another(t)
+			b.Store = b.openAnother(t)
 			must(t, b.Migrate(t.Context()))
-			same(t, "after", found(b.everywhere(t), left), []string(nil))
+			same(t, "after", findSecrets(b.rawContents(t), left), []string(nil))
 		},
-		"Migrate_IsTheSameTheSecondTime": func(t *testing.T, b *bundle) {
-			b = migratedTo(t, b.db.Engine, 14)
-			olderRelease(t, b)
-			b.Store = b.another(t)
+		"Migrate_IsTheSameTheSecondTime": func(t *testing.T, b *fixture) {
+			b = openAtVersion(t, b.db.Engine, 14)
+			fillVersion14(t, b)
+			b.Store = b.openAnother(t)
 			must(t, b.Migrate(t.Context()))
-			before := rowOf(t, b.sql(t), "SELECT * FROM plays WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1")
-			must(t, b.another(t).Migrate(t.Context()))
-			same(t, "the deleted play", rowOf(t, b.sql(t), "SELECT * FROM plays WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1"), before)
+			before := selectRow(t, b.sql(t), "SELECT * FROM plays WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1")
+			must(t, b.openAnother(t).Migrate(t.Context()))
+			same(t, "the deleted play", selectRow(t, b.sql(t), "SELECT * FROM plays WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1"), before)
 		},
 	}
 }

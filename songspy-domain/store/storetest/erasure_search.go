@@ -30,71 +30,71 @@ import (
 type secrets map[string][]byte
 
 // planted is a user of whom every table knows something.
-type planted struct {
+type plantedUser struct {
 	songspy.Link
 	// lasting is what may be found until the user is erased.
-	lasting secrets
+	untilErased secrets
 	// deleted is what must not be found from now on: it was deleted or replaced.
 	deleted secrets
 }
 
 // plant makes a user who leaves something in every table and every column.
-func (b *bundle) plant(t *testing.T, name string) planted {
+func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	t.Helper()
 	ctx := t.Context()
-	p := planted{lasting: secrets{}, deleted: secrets{}}
-	lasting := func(what string) string {
+	p := plantedUser{untilErased: secrets{}, deleted: secrets{}}
+	addSecret := func(what string) string {
 		text := strings.ReplaceAll(what, " ", "-") + "-of-" + name
-		p.lasting[what] = []byte(text)
+		p.untilErased[what] = []byte(text)
 		return text
 	}
-	email := songspy.Secret(lasting("address") + "@mail.example")
+	email := songspy.Secret(addSecret("address") + "@mail.example")
 	u, _, err := b.SignIn(ctx, songspy.GoogleProfile{
-		Subject: lasting("Google subject"), Name: lasting("Google name"), PictureURL: "https://g.example/" + lasting("picture"),
+		Subject: addSecret("Google subject"), Name: addSecret("Google name"), PictureURL: "https://g.example/" + addSecret("picture"),
 	}, songspy.AudienceEveryone)
 	must(t, err)
-	must(t, b.KeepAddress(ctx, u.ID, email))
-	for _, nick := range []string{"former-nickname-of-" + name, lasting("nickname")} {
+	must(t, b.SaveAddress(ctx, u.ID, email))
+	for _, nick := range []string{"former-nickname-of-" + name, addSecret("nickname")} {
 		value[songspy.User](t)(b.UpdateUser(ctx, u.ID, func(u *songspy.User) error { u.NickName = &nick; return nil }))
 	}
 	p.deleted["former nickname"] = []byte("former-nickname-of-" + name)
-	app := songspy.OwnApp(lasting("client id"))
+	app := songspy.UserApp(addSecret("client id"))
 	p.Link = value[songspy.Link](t)(b.SaveLink(ctx, store.NewLink{
-		UserID: u.ID, App: app, At: start, Grant: grant(lasting("token")),
-		Account: songspy.Account{AccountID: lasting("account id"), ID: lasting("Spotify id")},
+		UserID: u.ID, App: app, ConsentedAt: start, Grant: grant(addSecret("token")),
+		Account: songspy.SpotifyAccount{AccountID: addSecret("account id"), ID: addSecret("Spotify id")},
 	}))
-	shut := gate.Shared{API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: start.Add(time.Hour), Epoch: 1}}
-	value[bool](t)(b.SwapDoor(ctx, app, 0, shut))
+	tripped := gate.SharedBreakers{API: gate.SharedBreaker{Cause: gate.CauseRateLimited, OpenUntil: start.Add(time.Hour), Epoch: 1}}
+	value[bool](t)(b.SwapBreakers(ctx, app, 0, tripped))
 	value[[]quota.Bucket](t)(b.CountCalls(ctx, app, []quota.Bucket{{At: quota.BucketOf(start), Endpoint: quota.EndpointPlaying, Calls: 12}}, start))
 	must(t, b.SaveRefusal(ctx, app, quota.Refusal{At: start, Endpoint: quota.EndpointPlaying, Quota: 12}))
-	b.file(t, songspy.Notice{App: app, Kind: songspy.NoticeDoorClosed, Occurrence: "api", Channel: songspy.ChannelWebhook})
+	b.queueNotifications(t, songspy.Notification{App: app, Kind: songspy.NotificationAppBlocked, Occurrence: "api", Channel: songspy.ChannelWebhook})
 	value[songspy.Seat](t)(b.AskSeat(ctx, u.ID, email, nil))
-	value[songspy.Session](t)(b.CreateSession(ctx, session(u.ID, "session of "+name)))
-	b.file(t, relink(u.ID))
+	value[songspy.Session](t)(b.CreateSession(ctx, newSession(u.ID, "session of "+name)))
+	b.queueNotifications(t, relinkNotification(u.ID))
 
 	began := func(what string, ago time.Duration) time.Time {
-		at := start.Add(-ago + time.Duration(u.ID)*time.Millisecond)                              // nobody else's
-		p.lasting[what] = []byte(strings.TrimRight(at.Format("2006-01-02 15:04:05.000000"), "0")) // as Postgres prints it
+		at := start.Add(-ago + time.Duration(u.ID)*time.Millisecond)                                  // nobody else's
+		p.untilErased[what] = []byte(strings.TrimRight(at.Format("2006-01-02 15:04:05.000000"), "0")) // as Postgres prints it
 		if b.db.Engine == SQLite {
-			p.lasting[what] = binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
+			p.untilErased[what] = binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
 		}
 		return at
 	}
-	tape, lost := file(lasting("tape")), file("lost-tape-of-"+name)
+	tape, lost := localFile(addSecret("tape")), localFile("lost-tape-of-"+name)
 	p.deleted["deleted tape"] = []byte("lost-tape-of-" + name)
-	h := hears(p.Link, tape, began("open play", time.Minute))
+	h := playingUpdate(p.Link, tape, began("open play", time.Minute))
 	h.Tracks = append(h.Tracks, lost, song(1))
 	h.Plays = []songspy.Play{
-		played(lost, began("deleted play", 5*time.Hour)), played(song(1), began("deleted song", 4*time.Hour)),
-		played(tape, began("play of a tape", 3*time.Hour)), played(song(1), began("play", 2*time.Hour)),
+		finishedPlay(lost, began("deleted play", 5*time.Hour)), finishedPlay(song(1), began("deleted song", 4*time.Hour)),
+		finishedPlay(tape, began("play of a tape", 3*time.Hour)), finishedPlay(song(1), began("play", 2*time.Hour)),
 	}
 	h.Gap = &songspy.Gap{BeganAt: began("gap", 10*time.Hour), EndedAt: &start, Reason: songspy.GapProviderDown}
 	b.write(t, h)
-	item := told(song(2), began("history", 20*time.Hour))
-	value[songspy.Reconciled](t)(b.UpdateHistory(ctx, u.ID, p.Generation, []songspy.HistoryItem{item}, finds([]songspy.HistoryItem{item})))
+	item := historyItem(song(2), began("history", 20*time.Hour))
+	value[songspy.Reconciliation](t)(b.ReconcileHistory(ctx, u.ID, p.Generation, []songspy.HistoryItem{item}, addAll([]songspy.HistoryItem{item})))
 	b.exec(t, `DELETE FROM history_habits WHERE user_id = $1`, int64(u.ID))
 	b.exec(t, `INSERT INTO history_habits (user_id, listed, unlisted) VALUES ($1, 1, 1)`, int64(u.ID))
-	for _, play := range value[[]songspy.PlayOf](t)(b.Plays(ctx, u.ID, songspy.Play{}, 10)) {
+	for _, play := range value[[]songspy.PlayWithTrack](t)(b.Plays(ctx, u.ID, songspy.Play{}, 10)) {
 		if play.Track.Title == lost.Title || play.Play.StartedAt.Equal(h.Plays[1].StartedAt) {
 			must(t, b.DeletePlay(ctx, u.ID, play.Play.ID, start))
 		}
@@ -110,18 +110,18 @@ func (b *bundle) plant(t *testing.T, name string) planted {
 		if sealed.table == "users" {
 			column = "id"
 		}
-		v, _ := rowOf(t, b.sql(t), "SELECT "+sealed.column+" FROM "+sealed.table+" WHERE "+column+" = $1", int64(u.ID))[sealed.column].([]byte)
+		v, _ := selectRow(t, b.sql(t), "SELECT "+sealed.column+" FROM "+sealed.table+" WHERE "+column+" = $1", int64(u.ID))[sealed.column].([]byte)
 		if len(v) < 16 {
 			t.Fatalf("nothing is planted in %s.%s", sealed.table, sealed.column)
 		}
-		p.lasting[sealed.what] = v
+		p.untilErased[sealed.what] = v
 	}
 	return p
 }
 
 // everywhere is all that the database holds: every file of SQLite, once the
 // write-ahead log is empty, and a dump of Postgres.
-func (b *bundle) everywhere(t *testing.T) map[string][]byte {
+func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 	t.Helper()
 	if b.db.Engine != SQLite {
 		return map[string][]byte{"the dump": b.dump(t)}
@@ -144,7 +144,7 @@ func (b *bundle) everywhere(t *testing.T) map[string][]byte {
 
 // dump is the text of a dump of the test's schema, by pg_dump where that is
 // installed and fits the server, else by COPY.
-func (b *bundle) dump(t *testing.T) []byte {
+func (b *fixture) dump(t *testing.T) []byte {
 	t.Helper()
 	u := value[*url.URL](t)(url.Parse(b.db.direct))
 	q := u.Query()
@@ -172,7 +172,7 @@ func (b *bundle) dump(t *testing.T) []byte {
 }
 
 // tables are the tables of the schema, by name.
-func (b *bundle) tables(t *testing.T) (tables []string) {
+func (b *fixture) tables(t *testing.T) (tables []string) {
 	t.Helper()
 	query := `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1`
 	if b.db.Engine == SQLite {
@@ -191,7 +191,7 @@ func (b *bundle) tables(t *testing.T) (tables []string) {
 }
 
 // found lists which of the secrets are anywhere.
-func found(in map[string][]byte, what secrets) (found []string) {
+func findSecrets(in map[string][]byte, what secrets) (found []string) {
 	for name, secret := range what {
 		for where, text := range in {
 			if bytes.Contains(text, secret) || bytes.Contains(text, []byte(hex.EncodeToString(secret))) {
@@ -205,7 +205,7 @@ func found(in map[string][]byte, what secrets) (found []string) {
 
 // outlives are the tables whose rows stay when a user is erased, each with all
 // its columns, and why nothing in them names the user.
-var outlives = map[string]struct{ columns, why string }{
+var survivingTables = map[string]struct{ columns, reason string }{
 	"tracks": {
 		"id uri kind title artists album image_url url preview_url duration_ms isrc created_at",
 		"the catalogue of Spotify; a local file goes with the last user who has it",
@@ -223,13 +223,13 @@ var outlives = map[string]struct{ columns, why string }{
 }
 
 // erasureSearch holds that nothing of the erased is found, wherever it was.
-func erasureSearch() suite {
+func erasureSearchSuite() suite {
 	return suite{
 		// A table that this test does not know fails it. If its rows are a user's, the
 		// table has a column user_id, EraseUser deletes from it, and plant writes to it.
 		// Else the table and its columns are listed in outlives.
-		"EraseUser_LeavesNoRowInAnyTable": func(t *testing.T, b *bundle) {
-			p := b.plant(t, "somebody")
+		"EraseUser_LeavesNoRowInAnyTable": func(t *testing.T, b *fixture) {
+			p := b.plantUser(t, "somebody")
 			owner := func(table string) string {
 				if table == "users" {
 					return "id"
@@ -239,7 +239,7 @@ func erasureSearch() suite {
 			var theirs []string
 			for _, table := range b.tables(t) {
 				columns := columnsOf(t, b.sql(t), table)
-				if rule, stays := outlives[table]; stays {
+				if rule, stays := survivingTables[table]; stays {
 					want := strings.Fields(rule.columns)
 					slices.Sort(columns)
 					slices.Sort(want)
@@ -250,52 +250,52 @@ func erasureSearch() suite {
 					t.Errorf("what becomes of %s when a user is erased? Give it a user_id, or list it in outlives", table)
 					continue
 				}
-				if b.count(t, table, p.UserID) == 0 {
+				if b.countRows(t, table, p.UserID) == 0 {
 					t.Errorf("nothing of the user is planted in %s: this test would not see it stay", table)
 				}
 				theirs = append(theirs, table)
 			}
-			value[store.Erased](t)(b.EraseUser(t.Context(), p.UserID))
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), p.UserID))
 			for _, table := range theirs {
-				same(t, "rows left in "+table, b.count(t, table, p.UserID), 0)
+				same(t, "rows left in "+table, b.countRows(t, table, p.UserID), 0)
 			}
 		},
-		"EraseUser_LeavesNothingToBeFound": func(t *testing.T, b *bundle) {
-			var before, after planted
-			const crowd = 40 // enough for pages to be split
-			for i := range crowd {
-				switch p := b.plant(t, fmt.Sprintf("user-%02d", i)); i {
-				case crowd / 2:
+		"EraseUser_LeavesNothingToBeFound": func(t *testing.T, b *fixture) {
+			var before, after plantedUser
+			const userCount = 40 // enough for pages to be split
+			for i := range userCount {
+				switch p := b.plantUser(t, fmt.Sprintf("user-%02d", i)); i {
+				case userCount / 2:
 					before = p
-				case crowd - 1:
+				case userCount - 1:
 					after = p
 				}
 			}
-			delete(before.lasting, "address") // sealed, so never in the clear
-			delete(before.lasting, "token")
+			delete(before.untilErased, "address") // sealed, so never in the clear
+			delete(before.untilErased, "token")
 			var unseen []string
-			at := b.everywhere(t)
-			for what, secret := range before.lasting {
-				if len(found(at, secrets{what: secret})) == 0 {
+			at := b.rawContents(t)
+			for what, secret := range before.untilErased {
+				if len(findSecrets(at, secrets{what: secret})) == 0 {
 					unseen = append(unseen, what)
 				}
 			}
 			same(t, "planted, but found nowhere", unseen, []string(nil))
-			same(t, "of the living, in the clear", found(at, secrets{
-				"address": after.lasting["address"], "token": after.lasting["token"],
+			same(t, "of the living, in the clear", findSecrets(at, secrets{
+				"address": after.untilErased["address"], "token": after.untilErased["token"],
 			}), []string(nil))
-			same(t, "of what was deleted or replaced", found(at, before.deleted), []string(nil))
-			value[store.Erased](t)(b.EraseUser(t.Context(), before.UserID))
-			same(t, "of the erased", found(b.everywhere(t), before.lasting), []string(nil))
+			same(t, "of what was deleted or replaced", findSecrets(at, before.deleted), []string(nil))
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), before.UserID))
+			same(t, "of the erased", findSecrets(b.rawContents(t), before.untilErased), []string(nil))
 		},
-		"Unlink_LeavesNothingOfSpotifyToBeFound": func(t *testing.T, b *bundle) {
-			p := b.plant(t, "somebody")
-			value[store.Erased](t)(b.Unlink(t.Context(), p.UserID))
+		"Unlink_LeavesNothingOfSpotifyToBeFound": func(t *testing.T, b *fixture) {
+			p := b.plantUser(t, "somebody")
+			value[store.EraseResult](t)(b.Unlink(t.Context(), p.UserID))
 			spotify := secrets{}
 			for _, what := range []string{"account id", "Spotify id", "client id", "tape", "sealed token"} {
-				spotify[what] = p.lasting[what]
+				spotify[what] = p.untilErased[what]
 			}
-			same(t, "of the link", found(b.everywhere(t), spotify), []string(nil))
+			same(t, "of the link", findSecrets(b.rawContents(t), spotify), []string(nil))
 		},
 	}
 }

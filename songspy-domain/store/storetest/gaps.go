@@ -8,11 +8,11 @@ import (
 )
 
 func gaps() suite {
-	all := func(t *testing.T, b *bundle, l songspy.Link) []songspy.Gap {
+	all := func(t *testing.T, b *fixture, l songspy.Link) []songspy.Gap {
 		t.Helper()
 		return value[[]songspy.Gap](t)(b.Gaps(t.Context(), l.UserID, songspy.Gap{}, 100))
 	}
-	turn := func(t *testing.T, b *bundle, l songspy.Link, state songspy.LinkState) {
+	setState := func(t *testing.T, b *fixture, l songspy.Link, state songspy.LinkState) {
 		t.Helper()
 		value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
 			l.State = state
@@ -24,66 +24,66 @@ func gaps() suite {
 		return &at
 	}
 	return suite{
-		"WriteListening_WritesTheGapThatEndedOnce": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapDoorClosed}
+		"WriteListening_WritesTheGapThatEndedOnce": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
 			b.write(t, h)
 			b.write(t, h)
-			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapDoorClosed}})
+			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}})
 		},
-		"Gaps_OpenWithABrokenLinkAndCloseOnceItIsMended": func(t *testing.T, b *bundle) {
-			mended, relinked := b.listener(t), b.listener(t)
+		"Gaps_OpenWithABrokenLinkAndCloseOnceItIsMended": func(t *testing.T, b *fixture) {
+			repaired, relinked := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.clock.advance(time.Hour)
-			turn(t, b, mended, songspy.LinkNotRegistered)
-			turn(t, b, relinked, songspy.LinkReauthRequired)
+			setState(t, b, repaired, songspy.LinkNotRegistered)
+			setState(t, b, relinked, songspy.LinkReauthRequired)
 			open := func(l songspy.Link) []songspy.Gap {
 				return []songspy.Gap{{UserID: l.UserID, BeganAt: *hour(1), Reason: songspy.GapLinkBroken}}
 			}
-			same(t, "while broken", all(t, b, mended), open(mended))
+			same(t, "while broken", all(t, b, repaired), open(repaired))
 			same(t, "while refused", all(t, b, relinked), open(relinked))
 			b.clock.advance(time.Hour)
-			turn(t, b, mended, songspy.LinkActive)
+			setState(t, b, repaired, songspy.LinkActive)
 			b.link(t, relinked.UserID, "of-2")
-			for _, l := range []songspy.Link{mended, relinked} {
+			for _, l := range []songspy.Link{repaired, relinked} {
 				closed := open(l)
 				closed[0].EndedAt = hour(2)
 				same(t, "once it works again", all(t, b, l), closed)
 			}
 		},
-		"Gaps_BeginWherePollsWereRefusedFirst": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
+		"Gaps_BeginWherePollsWereRefusedFirst": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
 				l.State, l.PollsRefusedSince = songspy.LinkSuspect, &start
 				return nil
 			}))
 			same(t, "refused since", *value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).PollsRefusedSince, start)
 			b.clock.advance(6 * time.Hour)
-			turn(t, b, l, songspy.LinkReauthRequired)
+			setState(t, b, l, songspy.LinkReauthRequired)
 			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: start, Reason: songspy.GapLinkBroken}})
 			again := b.link(t, l.UserID, "of-1")
 			same(t, "refused no more", again.PollsRefusedSince == nil, true)
 		},
-		"Gaps_ThatBeganByAClockThatRanAheadEndWithTheBrokenLink": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
+		"Gaps_ThatBeganByAClockThatRanAheadEndWithTheBrokenLink": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
 			b.clock.advance(9 * time.Hour)
-			turn(t, b, l, songspy.LinkNotRegistered)
+			setState(t, b, l, songspy.LinkNotRegistered)
 			b.clock.advance(-9 * time.Hour)
-			turn(t, b, l, songspy.LinkActive)
+			setState(t, b, l, songspy.LinkActive)
 			same(t, "gaps", len(all(t, b, l)), 0)
 		},
-		"Gaps_BeginWhereASuspectLinkCouldLastBeAsked": func(t *testing.T, b *bundle) {
-			l := b.listener(t) // its token lives for an hour
-			turn(t, b, l, songspy.LinkSuspect)
+		"Gaps_BeginWhereASuspectLinkCouldLastBeAsked": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t) // its token lives for an hour
+			setState(t, b, l, songspy.LinkSuspect)
 			same(t, "while suspect", len(all(t, b, l)), 0)
 			b.clock.advance(6 * time.Hour)
-			turn(t, b, l, songspy.LinkReauthRequired)
+			setState(t, b, l, songspy.LinkReauthRequired)
 			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: *hour(1), Reason: songspy.GapLinkBroken}})
 		},
-		"Gaps_PageFromTheNewest": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
+		"Gaps_PageFromTheNewest": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
 			for n := range 5 {
-				h := hears(l, song(1), start.Add(time.Duration(n)*time.Hour))
+				h := playingUpdate(l, song(1), start.Add(time.Duration(n)*time.Hour))
 				h.Gap = &songspy.Gap{BeganAt: *hour(n - 1), EndedAt: hour(n), Reason: songspy.GapBatchDown}
 				b.write(t, h)
 			}
@@ -101,14 +101,14 @@ func gaps() suite {
 			}
 			same(t, "gaps", began, []time.Time{*hour(3), *hour(2), *hour(1), *hour(0), *hour(-1)})
 		},
-		"Beats_AreRememberedByName": func(t *testing.T, b *bundle) {
-			same(t, "before the first", value[time.Time](t)(b.LastBeat(t.Context(), "batch")).IsZero(), true)
-			must(t, b.Beat(t.Context(), "batch"))
+		"Beats_AreRememberedByName": func(t *testing.T, b *fixture) {
+			same(t, "before the first", value[time.Time](t)(b.LastHeartbeat(t.Context(), "batch")).IsZero(), true)
+			must(t, b.RecordHeartbeat(t.Context(), "batch"))
 			b.clock.advance(time.Hour)
-			must(t, b.Beat(t.Context(), "other"))
-			same(t, "the last", value[time.Time](t)(b.LastBeat(t.Context(), "batch")).UTC(), start)
-			must(t, b.Beat(t.Context(), "batch"))
-			same(t, "the next", value[time.Time](t)(b.LastBeat(t.Context(), "batch")).UTC(), *hour(1))
+			must(t, b.RecordHeartbeat(t.Context(), "other"))
+			same(t, "the last", value[time.Time](t)(b.LastHeartbeat(t.Context(), "batch")).UTC(), start)
+			must(t, b.RecordHeartbeat(t.Context(), "batch"))
+			same(t, "the next", value[time.Time](t)(b.LastHeartbeat(t.Context(), "batch")).UTC(), *hour(1))
 		},
 	}
 }

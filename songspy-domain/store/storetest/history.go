@@ -9,107 +9,107 @@ import (
 )
 
 // told is a line of history: the song at the time.
-func told(t songspy.Track, at time.Time) songspy.HistoryItem {
+func historyItem(t songspy.Track, at time.Time) songspy.HistoryItem {
 	return songspy.HistoryItem{Track: t, PlayedAt: at}
 }
 
 // finds makes plays of all items as if nothing had been kept.
-func finds(items []songspy.HistoryItem) func(songspy.Kept) songspy.Reconciled {
-	return func(songspy.Kept) (r songspy.Reconciled) {
+func addAll(items []songspy.HistoryItem) func(songspy.StoredPlays) songspy.Reconciliation {
+	return func(songspy.StoredPlays) (r songspy.Reconciliation) {
 		for _, i := range items {
-			p := played(i.Track, i.PlayedAt)
+			p := finishedPlay(i.Track, i.PlayedAt)
 			p.Source = songspy.SourceHistory
-			r.Found = append(r.Found, songspy.KeptPlay{Play: p, Track: i.Track, HeardAt: i.PlayedAt})
+			r.Added = append(r.Added, songspy.StoredPlay{Play: p, Track: i.Track, PlayedAt: i.PlayedAt})
 		}
 		return r
 	}
 }
 
 // kept is what the store shows to whoever reconciles the items.
-func (b *bundle) kept(t *testing.T, l songspy.Link, items ...songspy.HistoryItem) (kept songspy.Kept) {
+func (b *fixture) storedPlays(t *testing.T, l songspy.Link, items ...songspy.HistoryItem) (kept songspy.StoredPlays) {
 	t.Helper()
-	value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.Kept) songspy.Reconciled {
+	value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.StoredPlays) songspy.Reconciliation {
 		kept = k
-		return songspy.Reconciled{}
+		return songspy.Reconciliation{}
 	}))
 	return kept
 }
 
 func history() suite {
 	return suite{
-		"UpdateHistory_ShowsThePlaysOfTheTimeAndTheHourAfter": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
+		"UpdateHistory_ShowsThePlaysOfTheTimeAndTheHourAfter": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
 			for hour := range 6 {
-				h.Plays = append(h.Plays, played(song(1), start.Add(time.Duration(hour-6)*time.Hour)))
+				h.Plays = append(h.Plays, finishedPlay(song(1), start.Add(time.Duration(hour-6)*time.Hour)))
 			}
 			b.write(t, h)
-			kept := b.kept(t, l, told(song(2), start.Add(-150*time.Minute)))
+			kept := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)))
 			var starts []time.Time
 			for _, k := range kept.Plays[3:] { // after those from before
 				starts = append(starts, k.Play.StartedAt)
 				same(t, "track", k.Track.URI, song(1).URI)
-				same(t, "heard", k.HeardAt.IsZero(), true)
+				same(t, "heard", k.PlayedAt.IsZero(), true)
 			}
 			// A play that stood still before anybody saw it begins, as far as is known, long after its item.
 			same(t, "starts", starts, []time.Time{start.Add(-3 * time.Hour), start.Add(-2 * time.Hour)})
-			two := b.kept(t, l, told(song(2), start.Add(-150*time.Minute)), told(song(2), start.Add(-119*time.Minute)))
+			two := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)), historyItem(song(2), start.Add(-119*time.Minute)))
 			same(t, "plays around two items", len(two.Plays), 6)
-			same(t, "a stranger's", b.kept(t, b.listener(t), told(song(2), start)), songspy.Kept{})
+			same(t, "a stranger's", b.storedPlays(t, b.newLinkedUser(t), historyItem(song(2), start)), songspy.StoredPlays{})
 		},
-		"UpdateHistory_WritesWhatWasFoundOnceAndRemembersWhatWasTold": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			items := []songspy.HistoryItem{told(song(1), start), told(song(2), start.Add(3*time.Minute))}
-			before := b.last(t)
+		"UpdateHistory_WritesWhatWasFoundOnceAndRemembersWhatWasTold": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			items := []songspy.HistoryItem{historyItem(song(1), start), historyItem(song(2), start.Add(3*time.Minute))}
+			before := b.lastChange(t)
 			for range 2 { // as if the first answer had never come back
-				value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, items[:1], finds(items[:1])))
+				value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items[:1], addAll(items[:1])))
 				items = items[1:]
 			}
 			stored := storedPlays(t, b.sql(t), l.UserID)
 			same(t, "plays", len(stored), 2)
 			same(t, "source", stored[0].Source, songspy.SourceHistory)
 			same(t, "tracks", len(storedTracks(t, b.sql(t), l.UserID)), 2)
-			same(t, "the last change", b.last(t), before)
-			kept := b.kept(t, l, told(song(1), start))
-			same(t, "told", kept.Told, []time.Time{start, start.Add(3 * time.Minute)})
-			same(t, "the first", kept.Plays[0].HeardAt, start)
-			same(t, "the second", kept.Plays[1].HeardAt, start.Add(3*time.Minute))
+			same(t, "the last change", b.lastChange(t), before)
+			kept := b.storedPlays(t, l, historyItem(song(1), start))
+			same(t, "told", kept.ProcessedAt, []time.Time{start, start.Add(3 * time.Minute)})
+			same(t, "the first", kept.Plays[0].PlayedAt, start)
+			same(t, "the second", kept.Plays[1].PlayedAt, start.Add(3*time.Minute))
 		},
-		"UpdateHistory_SettlesWhatItConfirms": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			guess := played(song(1), start.Add(-time.Hour))
+		"UpdateHistory_SettlesWhatItConfirms": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			guess := finishedPlay(song(1), start.Add(-time.Hour))
 			guess.Provisional, guess.ListenedMS = true, 61_000
 			h.Plays = []songspy.Play{guess}
 			b.write(t, h)
-			item := told(song(1), guess.StartedAt.Add(100*time.Second))
-			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.Kept) (r songspy.Reconciled) {
+			item := historyItem(song(1), guess.StartedAt.Add(100*time.Second))
+			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 				c := k.Plays[0]
-				c.Play.EndedAt, c.Play.ListenedMS, c.Play.Provisional, c.HeardAt = item.PlayedAt, 100_000, false, item.PlayedAt
-				return songspy.Reconciled{Confirmed: []songspy.KeptPlay{c}, Unplaced: []songspy.HistoryItem{told(song(3), start)}}
+				c.Play.EndedAt, c.Play.ListenedMS, c.Play.Provisional, c.PlayedAt = item.PlayedAt, 100_000, false, item.PlayedAt
+				return songspy.Reconciliation{Confirmed: []songspy.StoredPlay{c}, Unmatched: []songspy.HistoryItem{historyItem(song(3), start)}}
 			}))
 			stored := storedPlays(t, b.sql(t), l.UserID)
 			same(t, "plays", len(stored), 1)
 			same(t, "its end", stored[0].EndedAt, item.PlayedAt)
 			same(t, "listened", stored[0].ListenedMS, 100_000)
 			same(t, "provisional", stored[0].Provisional, false)
-			kept := b.kept(t, l, item, told(song(3), start))
-			same(t, "heard at", kept.Plays[0].HeardAt, item.PlayedAt)
-			same(t, "told", kept.Told, []time.Time{item.PlayedAt, start})
+			kept := b.storedPlays(t, l, item, historyItem(song(3), start))
+			same(t, "heard at", kept.Plays[0].PlayedAt, item.PlayedAt)
+			same(t, "told", kept.ProcessedAt, []time.Time{item.PlayedAt, start})
 		},
-		"UpdateHistory_TakesBackWhatItRefutes": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			first, second := played(song(1), start.Add(-time.Hour)), played(song(1), start.Add(-30*time.Minute))
+		"UpdateHistory_TakesBackWhatItRefutes": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			first, second := finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(1), start.Add(-30*time.Minute))
 			second.InferredMS = 59_000
 			h.Plays = []songspy.Play{first, second}
 			b.write(t, h)
-			item := told(song(2), second.StartedAt.Add(2*time.Second))
-			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.Kept) (r songspy.Reconciled) {
+			item := historyItem(song(2), second.StartedAt.Add(2*time.Second))
+			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 				last := k.Plays[len(k.Plays)-1]
 				same(t, "inferred", last.Play.InferredMS, 59_000)
-				r = finds([]songspy.HistoryItem{item})(k)
-				r.Refuted = []songspy.KeptPlay{last}
+				r = addAll([]songspy.HistoryItem{item})(k)
+				r.Removed = []songspy.StoredPlay{last}
 				return r
 			}))
 			stored := storedPlays(t, b.sql(t), l.UserID)
@@ -119,95 +119,95 @@ func history() suite {
 			tracks := storedTracks(t, b.sql(t), l.UserID)
 			same(t, "plays of the track", tracks[0].Plays, 1)
 		},
-		"UpdateHistory_MovesAnItemToThePlayThatItTellsOf": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			seen := played(song(1), start.Add(-time.Hour))
+		"UpdateHistory_MovesAnItemToThePlayThatItTellsOf": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			seen := finishedPlay(song(1), start.Add(-time.Hour))
 			h.Plays = []songspy.Play{seen}
 			b.write(t, h)
-			item, other := told(song(1), seen.StartedAt.Add(-10*time.Minute)), told(song(2), seen.StartedAt.Add(-10*time.Minute+time.Second))
-			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, finds([]songspy.HistoryItem{item})))
-			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{other}, func(k songspy.Kept) (r songspy.Reconciled) {
+			item, other := historyItem(song(1), seen.StartedAt.Add(-10*time.Minute)), historyItem(song(2), seen.StartedAt.Add(-10*time.Minute+time.Second))
+			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, addAll([]songspy.HistoryItem{item})))
+			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{other}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 				same(t, "plays", len(k.Plays), 2)
 				found, live := k.Plays[0], k.Plays[1]
-				same(t, "told of the found one", found.HeardAt, item.PlayedAt)
-				r = finds([]songspy.HistoryItem{other})(k)
-				r.Found[0].Play.StartedAt = found.Play.StartedAt // where the refuted one was
-				live.HeardAt, found.HeardAt = item.PlayedAt, time.Time{}
-				r.Confirmed, r.Refuted = []songspy.KeptPlay{live}, []songspy.KeptPlay{found}
+				same(t, "told of the found one", found.PlayedAt, item.PlayedAt)
+				r = addAll([]songspy.HistoryItem{other})(k)
+				r.Added[0].Play.StartedAt = found.Play.StartedAt // where the refuted one was
+				live.PlayedAt, found.PlayedAt = item.PlayedAt, time.Time{}
+				r.Confirmed, r.Removed = []songspy.StoredPlay{live}, []songspy.StoredPlay{found}
 				return r
 			}))
-			kept := b.kept(t, l, item, other)
+			kept := b.storedPlays(t, l, item, other)
 			same(t, "plays", len(kept.Plays), 2)
-			same(t, "in place of the found one", kept.Plays[0].HeardAt, other.PlayedAt)
-			same(t, "told of the seen one", kept.Plays[1].HeardAt, item.PlayedAt)
-			same(t, "told", kept.Told, []time.Time{item.PlayedAt, other.PlayedAt})
+			same(t, "in place of the found one", kept.Plays[0].PlayedAt, other.PlayedAt)
+			same(t, "told of the seen one", kept.Plays[1].PlayedAt, item.PlayedAt)
+			same(t, "told", kept.ProcessedAt, []time.Time{item.PlayedAt, other.PlayedAt})
 		},
-		"UpdateHistory_TellsWhatWasFoundFromWhatBeginsThereToo": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour))}
+		"UpdateHistory_TellsWhatWasFoundFromWhatBeginsThereToo": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, h)
-			item := told(song(2), h.Plays[0].StartedAt)
-			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, finds([]songspy.HistoryItem{item})))
-			kept := b.kept(t, l, item)
+			item := historyItem(song(2), h.Plays[0].StartedAt)
+			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, addAll([]songspy.HistoryItem{item})))
+			kept := b.storedPlays(t, l, item)
 			same(t, "plays", len(kept.Plays), 2)
 			for _, k := range kept.Plays {
-				same(t, "told of "+k.Track.Title, k.HeardAt.Equal(item.PlayedAt), k.Play.Source == songspy.SourceHistory)
+				same(t, "told of "+k.Track.Title, k.PlayedAt.Equal(item.PlayedAt), k.Play.Source == songspy.SourceHistory)
 			}
 		},
-		"UpdateHistory_ShowsSomePlaysFromBefore": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
+		"UpdateHistory_ShowsSomePlaysFromBefore": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
 			for i := range 40 {
-				h.Plays = append(h.Plays, played(song(1), start.Add(-48*time.Hour+time.Duration(i)*10*time.Minute)))
+				h.Plays = append(h.Plays, finishedPlay(song(1), start.Add(-48*time.Hour+time.Duration(i)*10*time.Minute)))
 			}
 			b.write(t, h)
-			kept := b.kept(t, l, told(song(1), start))
+			kept := b.storedPlays(t, l, historyItem(song(1), start))
 			same(t, "plays", len(kept.Plays), 30)
 			same(t, "the last", kept.Plays[29].Play.StartedAt, h.Plays[39].StartedAt)
 		},
-		"UpdateHistory_ShowsTheDeleted": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			gone := played(song(1), start.Add(-time.Hour))
+		"UpdateHistory_ShowsTheDeleted": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			gone := finishedPlay(song(1), start.Add(-time.Hour))
 			h.Plays = []songspy.Play{gone}
 			b.write(t, h)
 			must(t, b.DeletePlay(t.Context(), l.UserID, storedPlays(t, b.sql(t), l.UserID)[0].ID, start))
-			kept := b.kept(t, l, told(song(1), gone.StartedAt))
+			kept := b.storedPlays(t, l, historyItem(song(1), gone.StartedAt))
 			same(t, "deleted at", kept.Plays[0].Play.DeletedAt, start)
-			same(t, "shown", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 0)
+			same(t, "shown", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 0)
 		},
-		"UpdateHistory_RefusesWhatWasLearntThroughAFormerLink": func(t *testing.T, b *bundle) {
-			relinked, unlinked, erased := b.listener(t), b.listener(t), b.listener(t)
+		"UpdateHistory_RefusesWhatWasLearntThroughAFormerLink": func(t *testing.T, b *fixture) {
+			relinked, unlinked, erased := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			b.link(t, relinked.UserID, "new")
-			value[store.Erased](t)(b.Unlink(t.Context(), unlinked.UserID))
-			value[store.Erased](t)(b.EraseUser(t.Context(), erased.UserID))
-			items := []songspy.HistoryItem{told(song(1), start)}
+			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
+			items := []songspy.HistoryItem{historyItem(song(1), start)}
 			for _, l := range []songspy.Link{relinked, unlinked, erased} {
-				_, err := b.UpdateHistory(t.Context(), l.UserID, l.Generation, items, finds(items))
-				Code(t, err, songspy.CodeGone)
-				same(t, "plays", b.count(t, "plays", l.UserID), 0)
+				_, err := b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items, addAll(items))
+				RequireCode(t, err, songspy.CodeGone)
+				same(t, "plays", b.countRows(t, "plays", l.UserID), 0)
 			}
 		},
-		"UpdateHistory_OfNothingNewWritesNothing": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			writesNothing(t, b.statements.during(func() { b.kept(t, l, told(song(1), start)) }))
+		"UpdateHistory_OfNothingNewWritesNothing": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			requireNoWrites(t, b.statements.recordDuring(func() { b.storedPlays(t, l, historyItem(song(1), start)) }))
 		},
-		"UpdateHistory_WaitsForWhatIsBeingWritten": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			h.Plays = []songspy.Play{played(song(2), start.Add(-time.Hour))}
+		"UpdateHistory_WaitsForWhatIsBeingWritten": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}
 			h.Tracks = append(h.Tracks, song(2))
 			kept := make(chan int)
-			b.statements.stepIn("INSERT INTO now_playing", func() {
-				other := b.another(t)
+			b.statements.runAfter("INSERT INTO now_playing", func() {
+				other := b.openAnother(t)
 				go func() {
 					defer close(kept)
-					_, err := other.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{told(song(2), start.Add(-time.Hour))},
-						func(k songspy.Kept) songspy.Reconciled {
+					_, err := other.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{historyItem(song(2), start.Add(-time.Hour))},
+						func(k songspy.StoredPlays) songspy.Reconciliation {
 							kept <- len(k.Plays)
-							return songspy.Reconciled{}
+							return songspy.Reconciliation{}
 						})
 					if err != nil {
 						t.Error(err)
@@ -218,98 +218,98 @@ func history() suite {
 			same(t, "plays kept", <-kept, 1)
 			<-kept
 		},
-		"Erasing_TakesTheHistoryAlong": func(t *testing.T, b *bundle) {
-			unlinked, erased, stays := b.listener(t), b.listener(t), b.listener(t)
-			items := []songspy.HistoryItem{told(song(1), start)}
+		"Erasing_TakesTheHistoryAlong": func(t *testing.T, b *fixture) {
+			unlinked, erased, stays := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
+			items := []songspy.HistoryItem{historyItem(song(1), start)}
 			for _, l := range []songspy.Link{unlinked, erased, stays} {
 				end := start
-				value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.Kept) songspy.Reconciled {
-					r := finds(items)(k)
+				value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.StoredPlays) songspy.Reconciliation {
+					r := addAll(items)(k)
 					r.Gaps = []songspy.Gap{{BeganAt: start.Add(-time.Hour), EndedAt: &end, Reason: songspy.GapUnseen}}
 					return r
 				}))
 			}
-			value[store.Erased](t)(b.Unlink(t.Context(), unlinked.UserID))
-			value[store.Erased](t)(b.EraseUser(t.Context(), erased.UserID))
+			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
 			for _, table := range []string{"plays", "play_ledger", "user_tracks", "gaps"} {
-				same(t, table+" of the unlinked", b.count(t, table, unlinked.UserID), 0)
-				same(t, table+" of the erased", b.count(t, table, erased.UserID), 0)
-				same(t, table+" of the other", b.count(t, table, stays.UserID), 1)
+				same(t, table+" of the unlinked", b.countRows(t, table, unlinked.UserID), 0)
+				same(t, table+" of the erased", b.countRows(t, table, erased.UserID), 0)
+				same(t, table+" of the other", b.countRows(t, table, stays.UserID), 1)
 			}
 		},
-		"UpdateHistory_RemembersTheHabitOfTheAccount": func(t *testing.T, b *bundle) {
-			l, other := b.listener(t), b.listener(t)
-			items := []songspy.HistoryItem{told(song(1), start), told(song(2), start.Add(10*time.Minute))}
+		"UpdateHistory_RemembersTheHabitOfTheAccount": func(t *testing.T, b *fixture) {
+			l, other := b.newLinkedUser(t), b.newLinkedUser(t)
+			items := []songspy.HistoryItem{historyItem(song(1), start), historyItem(song(2), start.Add(10*time.Minute))}
 			for i, item := range items {
-				value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, items[i:i+1], func(k songspy.Kept) songspy.Reconciled {
-					r := finds([]songspy.HistoryItem{item})(k)
-					r.Learned = songspy.HistoryHabit{Listed: 1, Unlisted: 2 * i}
+				value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items[i:i+1], func(k songspy.StoredPlays) songspy.Reconciliation {
+					r := addAll([]songspy.HistoryItem{item})(k)
+					r.PartialPlays = songspy.PartialPlayCounts{Listed: 1, Unlisted: 2 * i}
 					return r
 				}))
 			}
-			want := songspy.HistoryHabit{Listed: 2, Unlisted: 2}
-			same(t, "habit", b.kept(t, l, items[0]).Habit, want)
-			for _, of := range value[[]songspy.Listener](t)(b.ListenersByID(t.Context(), []songspy.UserID{l.UserID, other.UserID})) {
+			want := songspy.PartialPlayCounts{Listed: 2, Unlisted: 2}
+			same(t, "habit", b.storedPlays(t, l, items[0]).PartialPlays, want)
+			for _, of := range value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), []songspy.UserID{l.UserID, other.UserID})) {
 				if of.Link.UserID == other.UserID {
-					want = songspy.HistoryHabit{}
+					want = songspy.PartialPlayCounts{}
 				}
-				same(t, "habit of the listener", of.Habit, want)
+				same(t, "habit of the listener", of.PartialPlays, want)
 			}
-			value[store.Erased](t)(b.Unlink(t.Context(), l.UserID))
-			same(t, "rows of the unlinked", b.count(t, "history_habits", l.UserID), 0)
+			value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID))
+			same(t, "rows of the unlinked", b.countRows(t, "history_habits", l.UserID), 0)
 		},
-		"UpdateHistory_CountsAProbablePlayOnceItIsConfirmed": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour)), played(song(1), start.Add(-2*time.Hour)), played(song(1), start.Add(-3*time.Hour))}
+		"UpdateHistory_CountsAProbablePlayOnceItIsConfirmed": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-3*time.Hour))}
 			for i := range h.Plays {
 				h.Plays[i].Probable = true
 			}
 			b.write(t, h)
-			page := value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
+			page := value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
 			same(t, "plays", len(page), 3)
 			same(t, "probable", page[0].Play.Probable, true)
-			same(t, "counted", b.playsOfTracks(t, l.UserID), 0)
-			item := told(song(1), page[0].Play.StartedAt)
+			same(t, "counted", b.countedPlays(t, l.UserID), 0)
+			item := historyItem(song(1), page[0].Play.StartedAt)
 			for range 2 { // the same answer again counts nothing twice
-				value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.Kept) (r songspy.Reconciled) {
+				value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 					for _, p := range k.Plays {
 						if p.Play.StartedAt.Equal(item.PlayedAt) {
-							p.Play.Probable, p.HeardAt = false, item.PlayedAt
+							p.Play.Probable, p.PlayedAt = false, item.PlayedAt
 							r.Confirmed = append(r.Confirmed, p)
 						}
 					}
 					return r
 				}))
 			}
-			same(t, "counted once confirmed", b.playsOfTracks(t, l.UserID), 1)
+			same(t, "counted once confirmed", b.countedPlays(t, l.UserID), 1)
 			must(t, b.DeletePlay(t.Context(), l.UserID, page[1].Play.ID, start))
-			value[songspy.Reconciled](t)(b.UpdateHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.Kept) (r songspy.Reconciled) {
+			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 				for _, p := range k.Plays {
 					if p.Play.ID == page[2].Play.ID {
-						r.Refuted = append(r.Refuted, p)
+						r.Removed = append(r.Removed, p)
 					}
 				}
 				return r
 			}))
-			page = value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
+			page = value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
 			same(t, "plays left", len(page), 1)
 			same(t, "still probable", page[0].Play.Probable, false)
-			same(t, "counted, one deleted and one refuted", b.playsOfTracks(t, l.UserID), 1)
+			same(t, "counted, one deleted and one refuted", b.countedPlays(t, l.UserID), 1)
 		},
-		"Plays_PageFromTheNewest": func(t *testing.T, b *bundle) {
-			l, other := b.listener(t), b.listener(t)
-			h := hears(l, song(1), start)
+		"Plays_PageFromTheNewest": func(t *testing.T, b *fixture) {
+			l, other := b.newLinkedUser(t), b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
 			for n := range 7 {
-				h.Plays = append(h.Plays, played(song(1), start.Add(time.Duration(n)*-10*time.Minute)))
+				h.Plays = append(h.Plays, finishedPlay(song(1), start.Add(time.Duration(n)*-10*time.Minute)))
 			}
-			theirs := hears(other, song(1), start)
+			theirs := playingUpdate(other, song(1), start)
 			theirs.Plays = h.Plays
 			b.write(t, h, theirs)
 			var seen []time.Time
 			var last songspy.Play
 			for {
-				page := value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, last, 3))
+				page := value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, last, 3))
 				for _, p := range page {
 					same(t, "whose", p.Play.UserID, l.UserID)
 					same(t, "title", p.Track.Title, song(1).Title)
@@ -329,7 +329,7 @@ func history() suite {
 }
 
 // playsOfTracks is how many plays are counted of all tracks of a user.
-func (b *bundle) playsOfTracks(t *testing.T, id songspy.UserID) (plays int) {
+func (b *fixture) countedPlays(t *testing.T, id songspy.UserID) (plays int) {
 	t.Helper()
 	must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT COALESCE(SUM(plays), 0) FROM user_tracks WHERE user_id = $1", int64(id)).Scan(&plays))
 	return plays

@@ -19,17 +19,17 @@ func invites() suite {
 		sum := sha256.Sum256([]byte(label))
 		return sum[:]
 	}
-	made := func(t *testing.T, b *bundle, label string, uses int) songspy.Invite {
+	createInvite := func(t *testing.T, b *fixture, label string, uses int) songspy.Invite {
 		t.Helper()
 		return value[songspy.Invite](t)(b.CreateInvite(t.Context(), songspy.Invite{
 			CodeHash: hash(label), Note: "for " + label, Uses: uses, ExpiresAt: start.Add(24 * time.Hour),
 		}))
 	}
-	join := func(t *testing.T, s *store.Store, subject, label string) error {
-		_, _, err := s.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: subject}, songspy.AudienceEveryone, songspy.Terms{InviteHash: hash(label)})
+	signUp := func(t *testing.T, s *store.Store, subject, label string) error {
+		_, _, err := s.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: subject}, songspy.AudienceEveryone, songspy.SignUpPolicy{InviteHash: hash(label)})
 		return err
 	}
-	left := func(t *testing.T, b *bundle, id int64) int {
+	left := func(t *testing.T, b *fixture, id int64) int {
 		t.Helper()
 		for _, i := range value[[]songspy.Invite](t)(b.Invites(t.Context(), 100)) {
 			if i.ID == id {
@@ -39,77 +39,77 @@ func invites() suite {
 		t.Fatalf("invite %d is not listed", id)
 		return 0
 	}
-	everybody := func(t *testing.T, b *bundle) (n int) {
+	countUsers := func(t *testing.T, b *fixture) (n int) {
 		t.Helper()
 		must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT count(*) FROM users").Scan(&n))
 		return n
 	}
 	invalid := func(t *testing.T, err error) {
 		t.Helper()
-		refused(t, err, songspy.CodeForbidden, "INVITE_INVALID")
+		requireError(t, err, songspy.CodeForbidden, "INVITE_INVALID")
 	}
 	return suite{
-		"CreateInvite_IsListedNewestFirst": func(t *testing.T, b *bundle) {
-			first := made(t, b, "one", 1)
+		"CreateInvite_IsListedNewestFirst": func(t *testing.T, b *fixture) {
+			first := createInvite(t, b, "one", 1)
 			b.clock.advance(time.Hour)
-			second := made(t, b, "two", 3)
+			second := createInvite(t, b, "two", 3)
 			same(t, "the first", first, songspy.Invite{
 				ID: first.ID, CodeHash: hash("one"), Note: "for one", Uses: 1, UsesLeft: 1, CreatedAt: start, ExpiresAt: start.Add(24 * time.Hour),
 			})
 			same(t, "the list", value[[]songspy.Invite](t)(b.Invites(t.Context(), 2)), []songspy.Invite{second, first})
 			same(t, "the newest", value[[]songspy.Invite](t)(b.Invites(t.Context(), 1)), []songspy.Invite{second})
 		},
-		"CreateInvite_RefusesOneThatAdmitsNobody": func(t *testing.T, b *bundle) {
+		"CreateInvite_RefusesOneThatAdmitsNobody": func(t *testing.T, b *fixture) {
 			good := songspy.Invite{CodeHash: hash("one"), Uses: 1, ExpiresAt: start.Add(time.Hour)}
 			useless, over, open := good, good, good
 			useless.Uses, over.ExpiresAt, open.CodeHash = 0, start, nil
 			for _, i := range []songspy.Invite{useless, over, open} {
 				_, err := b.CreateInvite(t.Context(), i)
-				Code(t, err, songspy.CodeInvalid)
+				RequireCode(t, err, songspy.CodeInvalid)
 			}
 			value[songspy.Invite](t)(b.CreateInvite(t.Context(), good))
 			_, err := b.CreateInvite(t.Context(), good)
-			Code(t, err, songspy.CodeConflict)
+			RequireCode(t, err, songspy.CodeConflict)
 		},
-		"SignInOnTerms_SpendsAUseForEachNewcomerAndNoneForWhoCameBefore": func(t *testing.T, b *bundle) {
-			i := made(t, b, "one", 2)
+		"SignInOnTerms_SpendsAUseForEachNewcomerAndNoneForWhoCameBefore": func(t *testing.T, b *fixture) {
+			i := createInvite(t, b, "one", 2)
 			for range 2 {
-				must(t, join(t, b.Store, "ann", "one"))
+				must(t, signUp(t, b.Store, "ann", "one"))
 				same(t, "left", left(t, b, i.ID), 1)
 			}
-			must(t, join(t, b.Store, "bob", "one"))
-			invalid(t, join(t, b.Store, "eve", "one"))
-			must(t, join(t, b.Store, "ann", "one"))
-			must(t, join(t, b.Store, "bob", "there is none"))
-			same(t, "people", everybody(t, b), 2)
+			must(t, signUp(t, b.Store, "bob", "one"))
+			invalid(t, signUp(t, b.Store, "eve", "one"))
+			must(t, signUp(t, b.Store, "ann", "one"))
+			must(t, signUp(t, b.Store, "bob", "there is none"))
+			same(t, "people", countUsers(t, b), 2)
 		},
-		"SignInOnTerms_OfAnInviteThatAdmitsNobodyStoresNobody": func(t *testing.T, b *bundle) {
-			made(t, b, "expires", 1)
-			revoked := made(t, b, "revoked", 1)
+		"SignInOnTerms_OfAnInviteThatAdmitsNobodyStoresNobody": func(t *testing.T, b *fixture) {
+			createInvite(t, b, "expires", 1)
+			revoked := createInvite(t, b, "revoked", 1)
 			value[songspy.Invite](t)(b.RevokeInvite(t.Context(), revoked.ID))
-			invalid(t, join(t, b.Store, "ann", "unknown"))
-			invalid(t, join(t, b.Store, "ann", "revoked"))
+			invalid(t, signUp(t, b.Store, "ann", "unknown"))
+			invalid(t, signUp(t, b.Store, "ann", "revoked"))
 			b.clock.advance(24 * time.Hour)
-			invalid(t, join(t, b.Store, "ann", "expires"))
-			same(t, "people", everybody(t, b), 0)
+			invalid(t, signUp(t, b.Store, "ann", "expires"))
+			same(t, "people", countUsers(t, b), 0)
 			same(t, "left", left(t, b, revoked.ID), 1)
 		},
-		"SignInOnTerms_RefusesNewcomersAloneAndStoresNothingOfThem": func(t *testing.T, b *bundle) {
-			ann := b.person(t)
-			closed := songspy.Terms{Refusal: &songspy.Error{Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED"}}
+		"SignInOnTerms_RefusesNewcomersAloneAndStoresNothingOfThem": func(t *testing.T, b *fixture) {
+			ann := b.newUser(t)
+			closed := songspy.SignUpPolicy{Refusal: &songspy.Error{Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED"}}
 			known, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: ann.GoogleSub, Name: ann.GoogleName}, songspy.AudienceNobody, closed)
 			must(t, err)
 			same(t, "who came before", known, ann)
-			asked := b.statements.during(func() {
+			executed := b.statements.recordDuring(func() {
 				_, _, err = b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "eve"}, songspy.AudienceEveryone, closed)
 			})
-			refused(t, err, songspy.CodeForbidden, "SIGN_UP_CLOSED")
-			writesNothing(t, asked)
-			same(t, "people", everybody(t, b), 1)
+			requireError(t, err, songspy.CodeForbidden, "SIGN_UP_CLOSED")
+			requireNoWrites(t, executed)
+			same(t, "people", countUsers(t, b), 1)
 		},
-		"SignInOnTerms_StoresNoAddress": func(t *testing.T, b *bundle) {
+		"SignInOnTerms_StoresNoAddress": func(t *testing.T, b *fixture) {
 			profile := songspy.GoogleProfile{Subject: "ann", Name: "Ann", Email: "ann@example.org"}
-			u, _, err := b.SignInOnTerms(t.Context(), profile, songspy.AudienceEveryone, songspy.Terms{})
+			u, _, err := b.SignInOnTerms(t.Context(), profile, songspy.AudienceEveryone, songspy.SignUpPolicy{})
 			must(t, err)
 			for _, column := range columnsOf(t, b.sql(t), "users") {
 				var found any
@@ -119,70 +119,70 @@ func invites() suite {
 				}
 			}
 		},
-		"SignInOnTerms_OfManyAtOnceAdmitsAsManyAsTheInvite": func(t *testing.T, b *bundle) {
-			const uses, people = 3, 8
-			i := made(t, b, "one", uses)
+		"SignInOnTerms_OfManyAtOnceAdmitsAsManyAsTheInvite": func(t *testing.T, b *fixture) {
+			const uses, userCount = 3, 8
+			i := createInvite(t, b, "one", uses)
 			var calls []func() error
-			for n := range people {
-				s := b.another(t)
-				calls = append(calls, func() error { return join(t, s, fmt.Sprint("newcomer ", n), "one") })
+			for n := range userCount {
+				s := b.openAnother(t)
+				calls = append(calls, func() error { return signUp(t, s, fmt.Sprint("newcomer ", n), "one") })
 			}
 			in := 0
-			for _, err := range together(calls...) {
+			for _, err := range runConcurrently(calls...) {
 				if err == nil {
 					in++
 					continue
 				}
 				invalid(t, err)
 			}
-			same(t, "let in, stored and left", []int{in, everybody(t, b), left(t, b, i.ID)}, []int{uses, uses, 0})
+			same(t, "let in, stored and left", []int{in, countUsers(t, b), left(t, b, i.ID)}, []int{uses, uses, 0})
 		},
-		"SignInOnTerms_OfOnePersonManyTimesAtOnceSpendsOneUse": func(t *testing.T, b *bundle) {
-			i := made(t, b, "one", 1)
+		"SignInOnTerms_OfOnePersonManyTimesAtOnceSpendsOneUse": func(t *testing.T, b *fixture) {
+			i := createInvite(t, b, "one", 1)
 			var calls []func() error
 			for range 6 {
-				s := b.another(t)
-				calls = append(calls, func() error { return join(t, s, "ann", "one") })
+				s := b.openAnother(t)
+				calls = append(calls, func() error { return signUp(t, s, "ann", "one") })
 			}
-			must(t, errors.Join(together(calls...)...))
-			same(t, "stored and left", []int{everybody(t, b), left(t, b, i.ID)}, []int{1, 0})
+			must(t, errors.Join(runConcurrently(calls...)...))
+			same(t, "stored and left", []int{countUsers(t, b), left(t, b, i.ID)}, []int{1, 0})
 		},
-		"SignInOnTerms_WaitsForTheLastUseAndIsRefused": func(t *testing.T, b *bundle) {
-			made(t, b, "one", 1)
+		"SignInOnTerms_WaitsForTheLastUseAndIsRefused": func(t *testing.T, b *fixture) {
+			createInvite(t, b, "one", 1)
 			other := b.db.Open(t, func(o *store.Options) { o.Now = b.clock.Now })
 			late := make(chan error, 1)
-			b.statements.stepIn("uses_left - 1", func() {
-				go func() { late <- join(t, other, "late", "one") }()
-				b.untilSomebodyWaits(t, func() bool { return len(late) > 0 })
+			b.statements.runAfter("uses_left - 1", func() {
+				go func() { late <- signUp(t, other, "late", "one") }()
+				b.waitForBlockedTx(t, func() bool { return len(late) > 0 })
 			})
-			must(t, join(t, b.Store, "early", "one"))
+			must(t, signUp(t, b.Store, "early", "one"))
 			invalid(t, <-late)
-			same(t, "people", everybody(t, b), 1)
+			same(t, "people", countUsers(t, b), 1)
 		},
-		"RevokeInvite_IsFinalAndOfNoneNotFound": func(t *testing.T, b *bundle) {
-			i := made(t, b, "one", 2)
-			must(t, join(t, b.Store, "ann", "one"))
+		"RevokeInvite_IsFinalAndOfNoneNotFound": func(t *testing.T, b *fixture) {
+			i := createInvite(t, b, "one", 2)
+			must(t, signUp(t, b.Store, "ann", "one"))
 			b.clock.advance(time.Minute)
 			revoked := value[songspy.Invite](t)(b.RevokeInvite(t.Context(), i.ID))
 			same(t, "state", revoked.State(b.clock.Now()), songspy.InviteRevoked)
 			b.clock.advance(time.Minute)
 			same(t, "again", value[songspy.Invite](t)(b.RevokeInvite(t.Context(), i.ID)), revoked)
-			invalid(t, join(t, b.Store, "bob", "one"))
-			must(t, join(t, b.Store, "ann", "one"))
+			invalid(t, signUp(t, b.Store, "bob", "one"))
+			must(t, signUp(t, b.Store, "ann", "one"))
 			_, err := b.RevokeInvite(t.Context(), 404)
-			Code(t, err, songspy.CodeNotFound)
+			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"EraseUser_GivesNoUseBack": func(t *testing.T, b *bundle) {
-			i := made(t, b, "one", 2)
-			u, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.Terms{InviteHash: hash("one")})
+		"EraseUser_GivesNoUseBack": func(t *testing.T, b *fixture) {
+			i := createInvite(t, b, "one", 2)
+			u, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.SignUpPolicy{InviteHash: hash("one")})
 			must(t, err)
-			value[store.Erased](t)(b.EraseUser(t.Context(), u.ID))
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
 			same(t, "left", left(t, b, i.ID), 1)
-			must(t, join(t, b.Store, "ann", "one"))
+			must(t, signUp(t, b.Store, "ann", "one"))
 			same(t, "left", left(t, b, i.ID), 0)
 		},
-		"PruneInvites_DeletesWhatHasExpired": func(t *testing.T, b *bundle) {
-			i := made(t, b, "one", 1)
+		"PruneInvites_DeletesWhatHasExpired": func(t *testing.T, b *fixture) {
+			i := createInvite(t, b, "one", 1)
 			same(t, "pruned", value[int64](t)(b.PruneInvites(t.Context(), i.ExpiresAt)), 0)
 			same(t, "pruned", value[int64](t)(b.PruneInvites(t.Context(), i.ExpiresAt.Add(time.Microsecond))), 1)
 			same(t, "left in the list", len(value[[]songspy.Invite](t)(b.Invites(t.Context(), 10))), 0)

@@ -22,99 +22,99 @@ func mailboxes() suite {
 		}
 	}
 	return suite{
-		"KeepAddress_SealsItAndReplacesTheFormer": func(t *testing.T, b *bundle) {
-			u := b.person(t)
+		"KeepAddress_SealsItAndReplacesTheFormer": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
 			kept(t, b.Store, u.ID, "")
-			must(t, b.KeepAddress(t.Context(), u.ID, "former@example.org"))
-			must(t, b.KeepAddress(t.Context(), u.ID, ada))
+			must(t, b.SaveAddress(t.Context(), u.ID, "former@example.org"))
+			must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			kept(t, b.Store, u.ID, ada)
 			var sealed []byte
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT email_sealed FROM users WHERE id = $1", int64(u.ID)).Scan(&sealed))
 			if len(sealed) == 0 || bytes.Contains(sealed, []byte("example.org")) {
 				t.Fatalf("the address lies open: %q", sealed)
 			}
-			must(t, b.KeepAddress(t.Context(), u.ID, ""))
+			must(t, b.SaveAddress(t.Context(), u.ID, ""))
 			kept(t, b.Store, u.ID, "")
 		},
-		"KeepAddress_KeepsNothingThatIsNoAddress": func(t *testing.T, b *bundle) {
-			u := b.person(t)
+		"KeepAddress_KeepsNothingThatIsNoAddress": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
 			for _, odd := range []songspy.Secret{"ada", "Ada <ada@example.org>", "ada@example.org\r\nBcc: eve@example.org"} {
-				must(t, b.KeepAddress(t.Context(), u.ID, odd))
+				must(t, b.SaveAddress(t.Context(), u.ID, odd))
 				kept(t, b.Store, u.ID, "")
 			}
 		},
-		"KeepAddress_OfWhatIsKeptWritesNothing": func(t *testing.T, b *bundle) {
-			u := b.person(t)
-			must(t, b.KeepAddress(t.Context(), u.ID, ada))
-			writesNothing(t, b.statements.during(func() { must(t, b.KeepAddress(t.Context(), u.ID, ada)) }))
+		"KeepAddress_OfWhatIsKeptWritesNothing": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			must(t, b.SaveAddress(t.Context(), u.ID, ada))
+			requireNoWrites(t, b.statements.recordDuring(func() { must(t, b.SaveAddress(t.Context(), u.ID, ada)) }))
 		},
-		"KeepAddress_TellsViewersNothing": func(t *testing.T, b *bundle) {
-			u := b.person(t)
-			before := b.last(t)
-			must(t, b.KeepAddress(t.Context(), u.ID, ada))
-			value[songspy.Mailbox](t)(b.SwitchMail(t.Context(), u.ID, true))
+		"KeepAddress_TellsViewersNothing": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			before := b.lastChange(t)
+			must(t, b.SaveAddress(t.Context(), u.ID, ada))
+			value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, true))
 			same(t, "changes", b.changesAfter(t, before), []string(nil))
 		},
-		"Addresses_DoNotOpenInAnotherPersonsRow": func(t *testing.T, b *bundle) {
-			one, two := b.person(t), b.person(t)
-			must(t, b.KeepAddress(t.Context(), one.ID, ada))
+		"Addresses_DoNotOpenInAnotherPersonsRow": func(t *testing.T, b *fixture) {
+			one, two := b.newUser(t), b.newUser(t)
+			must(t, b.SaveAddress(t.Context(), one.ID, ada))
 			_, err := b.sql(t).ExecContext(t.Context(), `UPDATE users SET email_sealed = (SELECT email_sealed FROM users WHERE id = $1) WHERE id = $2`, int64(one.ID), int64(two.ID))
 			must(t, err)
 			kept(t, b.Store, two.ID, "")
-			same(t, "off", value[songspy.Mailbox](t)(b.SwitchMail(t.Context(), two.ID, true)), songspy.Mailbox{Off: true})
-			must(t, b.KeepAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in mends it
+			same(t, "off", value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), two.ID, true)), songspy.Mailbox{OptedOut: true})
+			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in mends it
 			kept(t, b.Store, two.ID, "two@example.org")
 		},
-		"SwitchMail_IsThePersonsAndOutlastsAnEdit": func(t *testing.T, b *bundle) {
-			u := b.person(t)
-			must(t, b.KeepAddress(t.Context(), u.ID, ada))
-			off := value[songspy.Mailbox](t)(b.SwitchMail(t.Context(), u.ID, true))
-			same(t, "off", off.Off, true)
+		"SwitchMail_IsThePersonsAndOutlastsAnEdit": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			must(t, b.SaveAddress(t.Context(), u.ID, ada))
+			off := value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, true))
+			same(t, "off", off.OptedOut, true)
 			value[songspy.User](t)(b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
 				u.ShowPicture = true
 				return nil
 			}))
-			same(t, "after an edit", mailbox(t, b.Store, u.ID).Off, true)
+			same(t, "after an edit", mailbox(t, b.Store, u.ID).OptedOut, true)
 			kept(t, b.Store, u.ID, ada)
-			same(t, "on again", value[songspy.Mailbox](t)(b.SwitchMail(t.Context(), u.ID, false)).Off, false)
+			same(t, "on again", value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, false)).OptedOut, false)
 		},
-		"Mailboxes_OfNobodyAreNotFound": func(t *testing.T, b *bundle) {
+		"Mailboxes_OfNobodyAreNotFound": func(t *testing.T, b *fixture) {
 			_, err := b.Mailbox(t.Context(), 404)
-			Code(t, err, songspy.CodeNotFound)
-			_, err = b.SwitchMail(t.Context(), 404, true)
-			Code(t, err, songspy.CodeNotFound)
-			Code(t, b.KeepAddress(t.Context(), 404, ada), songspy.CodeNotFound)
+			RequireCode(t, err, songspy.CodeNotFound)
+			_, err = b.SetMailOff(t.Context(), 404, true)
+			RequireCode(t, err, songspy.CodeNotFound)
+			RequireCode(t, b.SaveAddress(t.Context(), 404, ada), songspy.CodeNotFound)
 		},
-		"ForgetAddresses_LeavesNone": func(t *testing.T, b *bundle) {
-			one, two := b.person(t), b.person(t)
+		"ForgetAddresses_LeavesNone": func(t *testing.T, b *fixture) {
+			one, two := b.newUser(t), b.newUser(t)
 			for _, u := range []songspy.User{one, two} {
-				must(t, b.KeepAddress(t.Context(), u.ID, ada))
+				must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			}
-			same(t, "forgotten", value[int64](t)(b.ForgetAddresses(t.Context())), 2)
+			same(t, "forgotten", value[int64](t)(b.DeleteAddresses(t.Context())), 2)
 			kept(t, b.Store, one.ID, "")
-			writesNothing(t, b.statements.during(func() { value[int64](t)(b.ForgetAddresses(t.Context())) }))
+			requireNoWrites(t, b.statements.recordDuring(func() { value[int64](t)(b.DeleteAddresses(t.Context())) }))
 		},
-		"ResealAddresses_SealsEachWithTheFirstKey": func(t *testing.T, b *bundle) {
+		"ResealAddresses_SealsEachWithTheFirstKey": func(t *testing.T, b *fixture) {
 			var all []songspy.User
 			for range 5 {
-				u := b.person(t)
+				u := b.newUser(t)
 				all = append(all, u)
-				must(t, b.KeepAddress(t.Context(), u.ID, ada))
+				must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			}
-			without := b.person(t)
-			must(t, b.KeepAddress(t.Context(), without.ID, ""))
+			without := b.newUser(t)
+			must(t, b.SaveAddress(t.Context(), without.ID, ""))
 			broken := all[2].ID
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE users SET email_sealed = $1 WHERE id = $2", []byte("broken"), int64(broken))
 			must(t, err)
-			rotated := b.another(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
+			rotated := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
 			same(t, "addresses", value[int64](t)(rotated.AddressCount(t.Context())), 5)
-			first := value[store.Resealed](t)(rotated.ResealAddresses(t.Context(), 0, 2))
-			same(t, "the first page", first, store.Resealed{Last: all[1].ID, Seen: 2, Anew: 2, By: map[string]int{"test": 2}})
-			rest := value[store.Resealed](t)(rotated.ResealAddresses(t.Context(), first.Last, 10))
-			same(t, "the rest", rest, store.Resealed{
-				Last: all[4].ID, Seen: 3, Anew: 2, By: map[string]int{"test": 2, "(damaged)": 1}, Broken: []songspy.UserID{broken},
+			first := value[store.ResealResult](t)(rotated.ResealAddresses(t.Context(), 0, 2))
+			same(t, "the first page", first, store.ResealResult{LastUserID: all[1].ID, Processed: 2, Resealed: 2, ByKey: map[string]int{"test": 2}})
+			rest := value[store.ResealResult](t)(rotated.ResealAddresses(t.Context(), first.LastUserID, 10))
+			same(t, "the rest", rest, store.ResealResult{
+				LastUserID: all[4].ID, Processed: 3, Resealed: 2, ByKey: map[string]int{"test": 2, "(damaged)": 1}, Undecryptable: []songspy.UserID{broken},
 			})
-			only := b.another(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
+			only := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
 			kept(t, only, all[0].ID, ada)
 			kept(t, only, all[4].ID, ada)
 		},

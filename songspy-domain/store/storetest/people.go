@@ -9,10 +9,10 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-func people() suite {
+func users() suite {
 	profile := songspy.GoogleProfile{Subject: "google-sub", Name: "Ada", PictureURL: "https://g.example/ada"}
 	return suite{
-		"SignIn_CreatesAPersonOnce": func(t *testing.T, b *bundle) {
+		"SignIn_CreatesAPersonOnce": func(t *testing.T, b *fixture) {
 			first, linked, err := b.SignIn(t.Context(), profile, songspy.AudienceFollowers)
 			must(t, err)
 			same(t, "linked", linked, false)
@@ -25,7 +25,7 @@ func people() suite {
 			must(t, err)
 			same(t, "the person, found again", again, first)
 		},
-		"SignIn_KeepsGooglesNameAndPictureUpToDate": func(t *testing.T, b *bundle) {
+		"SignIn_KeepsGooglesNameAndPictureUpToDate": func(t *testing.T, b *fixture) {
 			first, _, err := b.SignIn(t.Context(), profile, songspy.AudienceEveryone)
 			must(t, err)
 			b.clock.advance(time.Hour)
@@ -35,7 +35,7 @@ func people() suite {
 			first.GoogleName, first.PictureURL, first.UpdatedAt = "Ada L.", "", start.Add(time.Hour)
 			same(t, "the person", again, first)
 		},
-		"SignIn_SaysWhetherALinkExists": func(t *testing.T, b *bundle) {
+		"SignIn_SaysWhetherALinkExists": func(t *testing.T, b *fixture) {
 			u, _, err := b.SignIn(t.Context(), profile, songspy.AudienceEveryone)
 			must(t, err)
 			b.link(t, u.ID, "ada")
@@ -43,7 +43,7 @@ func people() suite {
 			must(t, err)
 			same(t, "linked", linked, true)
 		},
-		"SignIn_TakesAnyName": func(t *testing.T, b *bundle) {
+		"SignIn_TakesAnyName": func(t *testing.T, b *fixture) {
 			odd := songspy.GoogleProfile{Subject: "odd", Name: "A\x00d\xffa 🎧"}
 			for range 2 {
 				u, _, err := b.SignIn(t.Context(), odd, songspy.AudienceEveryone)
@@ -52,20 +52,20 @@ func people() suite {
 				same(t, "changed at", u.UpdatedAt, start)
 			}
 		},
-		"SignIn_RefusesAProfileWithoutSubject": func(t *testing.T, b *bundle) {
+		"SignIn_RefusesAProfileWithoutSubject": func(t *testing.T, b *fixture) {
 			_, _, err := b.SignIn(t.Context(), songspy.GoogleProfile{Name: "Ada"}, songspy.AudienceEveryone)
-			Code(t, err, songspy.CodeInvalid)
+			RequireCode(t, err, songspy.CodeInvalid)
 		},
-		"User_OfNobodyIsNotFound": func(t *testing.T, b *bundle) {
+		"User_OfNobodyIsNotFound": func(t *testing.T, b *fixture) {
 			_, err := b.User(t.Context(), 404)
-			Code(t, err, songspy.CodeNotFound)
+			RequireCode(t, err, songspy.CodeNotFound)
 			_, err = b.UpdateUser(t.Context(), 404, func(*songspy.User) error { return nil })
-			Code(t, err, songspy.CodeNotFound)
+			RequireCode(t, err, songspy.CodeNotFound)
 			_, err = b.EraseUser(t.Context(), 404)
-			Code(t, err, songspy.CodeNotFound)
+			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"UpdateUser_WritesEveryValueZerosIncluded": func(t *testing.T, b *bundle) {
-			u := b.person(t)
+		"UpdateUser_WritesEveryValueZerosIncluded": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
 			name, until := "nick", start.Add(time.Hour)
 			_, err := b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
 				u.NickName, u.ShowPicture, u.Audience, u.SharingPausedUntil = &name, true, songspy.AudienceNobody, &until
@@ -84,9 +84,9 @@ func people() suite {
 			same(t, "the person, undone", back, u)
 			same(t, "the person, read", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
-		"UpdateUser_TellsViewersOfEachRealChange": func(t *testing.T, b *bundle) {
-			u := b.person(t)
-			before := b.last(t)
+		"UpdateUser_TellsViewersOfEachRealChange": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			before := b.lastChange(t)
 			rename := func(u *songspy.User) error {
 				name := "nick"
 				u.NickName = &name
@@ -97,8 +97,8 @@ func people() suite {
 			}
 			same(t, "changes", b.changesAfter(t, before), []string{"person 1"})
 		},
-		"UpdateUser_LeavesAllAsItWasOnAnError": func(t *testing.T, b *bundle) {
-			u := b.person(t)
+		"UpdateUser_LeavesAllAsItWasOnAnError": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
 			boom := errors.New("boom")
 			_, err := b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
 				u.GoogleName = "changed"
@@ -109,45 +109,45 @@ func people() suite {
 			}
 			same(t, "the person", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
-		"UpdateUser_DoesNotChangeWhoTheyAre": func(t *testing.T, b *bundle) {
-			u := b.person(t)
+		"UpdateUser_DoesNotChangeWhoTheyAre": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
 			got := value[songspy.User](t)(b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
 				u.ID, u.GoogleSub, u.CreatedAt = 99, "somebody", start.Add(time.Hour)
 				return nil
 			}))
 			same(t, "the person", got, u)
 		},
-		"UpdateUser_RefusesAnAudienceThatIsNone": func(t *testing.T, b *bundle) {
-			_, err := b.UpdateUser(t.Context(), b.person(t).ID, func(u *songspy.User) error {
+		"UpdateUser_RefusesAnAudienceThatIsNone": func(t *testing.T, b *fixture) {
+			_, err := b.UpdateUser(t.Context(), b.newUser(t).ID, func(u *songspy.User) error {
 				u.Audience = "the world"
 				return nil
 			})
-			Code(t, err, songspy.CodeInvalid)
+			RequireCode(t, err, songspy.CodeInvalid)
 		},
-		"EraseUser_LeavesNothing": func(t *testing.T, b *bundle) {
-			gone, stays := b.listener(t), b.listener(t)
+		"EraseUser_LeavesNothing": func(t *testing.T, b *fixture) {
+			gone, stays := b.newLinkedUser(t), b.newLinkedUser(t)
 			for _, l := range []songspy.Link{gone, stays} {
-				h := hears(l, song(1), start)
-				h.Plays = []songspy.Play{played(song(2), start.Add(-time.Hour)), played(song(2), start.Add(-2*time.Hour))}
+				h := playingUpdate(l, song(1), start)
+				h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-2*time.Hour))}
 				h.Tracks = append(h.Tracks, song(2))
 				b.write(t, h)
-				value[songspy.Session](t)(b.CreateSession(t.Context(), session(l.UserID, l.App+string(rune('a'+l.UserID)))))
-				b.file(t, relink(l.UserID))
+				value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(l.UserID, l.App+string(rune('a'+l.UserID)))))
+				b.queueNotifications(t, relinkNotification(l.UserID))
 			}
-			before := b.last(t)
-			same(t, "erased", value[store.Erased](t)(b.EraseUser(t.Context(), gone.UserID)), store.Erased{Link: true, Plays: 2, Tracks: 2})
+			before := b.lastChange(t)
+			same(t, "erased", value[store.EraseResult](t)(b.EraseUser(t.Context(), gone.UserID)), store.EraseResult{Link: true, Plays: 2, Tracks: 2})
 			for _, table := range []string{"users", "spotify_links", "sessions", "now_playing", "plays", "play_ledger", "user_tracks", "notices"} {
-				same(t, table+" of the erased", b.count(t, table, gone.UserID), 0)
-				if table != "play_ledger" && b.count(t, table, stays.UserID) == 0 {
+				same(t, table+" of the erased", b.countRows(t, table, gone.UserID), 0)
+				if table != "play_ledger" && b.countRows(t, table, stays.UserID) == 0 {
 					t.Errorf("%s of somebody else was erased too", table)
 				}
 			}
 			same(t, "changes", b.changesAfter(t, before), []string{"person 1"})
 		},
-		"EraseUser_NeverGivesTheIdAgain": func(t *testing.T, b *bundle) {
-			u := b.person(t)
-			value[store.Erased](t)(b.EraseUser(t.Context(), u.ID))
-			if next := b.person(t); next.ID <= u.ID {
+		"EraseUser_NeverGivesTheIdAgain": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
+			if next := b.newUser(t); next.ID <= u.ID {
 				t.Fatalf("id %d was given after %d", next.ID, u.ID)
 			}
 		},

@@ -10,12 +10,12 @@ import (
 
 func plays() suite {
 	return suite{
-		"Plays_AreWrittenAsTheyWere": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			guess := played(song(2), start.Add(-time.Hour))
+		"Plays_AreWrittenAsTheyWere": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			guess := finishedPlay(song(2), start.Add(-time.Hour))
 			guess.Provisional, guess.ListenedMS = true, 61_000
-			h.Plays = []songspy.Play{played(song(1), start.Add(-2*time.Hour)), guess}
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), guess}
 			h.Tracks = append(h.Tracks, song(2))
 			track := b.write(t, h)[0].TrackID
 			stored := storedPlays(t, b.sql(t), l.UserID)
@@ -28,38 +28,38 @@ func plays() suite {
 			}
 			same(t, "plays", stored, h.Plays)
 		},
-		"DeletePlay_LeavesATombstoneAndCountsOneLess": func(t *testing.T, b *bundle) {
-			l, stranger := b.listener(t), b.listener(t)
-			h := hears(l, song(1), start)
-			h.Plays = []songspy.Play{played(song(1), start.Add(-2*time.Hour)), played(song(1), start.Add(-time.Hour))}
+		"DeletePlay_LeavesATombstoneAndCountsOneLess": func(t *testing.T, b *fixture) {
+			l, stranger := b.newLinkedUser(t), b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, h)
 			play := storedPlays(t, b.sql(t), l.UserID)[0]
-			Code(t, b.DeletePlay(t.Context(), stranger.UserID, play.ID, start), songspy.CodeNotFound)
-			same(t, "plays before", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 2)
+			RequireCode(t, b.DeletePlay(t.Context(), stranger.UserID, play.ID, start), songspy.CodeNotFound)
+			same(t, "plays before", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 2)
 			must(t, b.DeletePlay(t.Context(), l.UserID, play.ID, start))
-			Code(t, b.DeletePlay(t.Context(), l.UserID, play.ID, start), songspy.CodeNotFound)
-			same(t, "plays after", len(value[[]songspy.PlayOf](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 1)
+			RequireCode(t, b.DeletePlay(t.Context(), l.UserID, play.ID, start), songspy.CodeNotFound)
+			same(t, "plays after", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 1)
 			same(t, "counted", storedTracks(t, b.sql(t), l.UserID)[0].Plays, 1)
-			same(t, "deleted at", b.kept(t, l, told(song(1), play.StartedAt)).Plays[0].Play.DeletedAt, start)
+			same(t, "deleted at", b.storedPlays(t, l, historyItem(song(1), play.StartedAt)).Plays[0].Play.DeletedAt, start)
 		},
-		"UserTracks_CountPlaysAndRememberFirstAndLast": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			b.write(t, hears(l, song(1), start))
+		"UserTracks_CountPlaysAndRememberFirstAndLast": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			b.write(t, playingUpdate(l, song(1), start))
 			same(t, "while it first sounds", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
-				{FirstHeardAt: start.Add(-time.Minute), LastHeardAt: start, Plays: 0},
+				{FirstPlayedAt: start.Add(-time.Minute), LastPlayedAt: start, Plays: 0},
 			})
-			h := hears(l, song(1), start.Add(10*time.Minute))
-			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Minute)), played(song(1), start.Add(2*time.Minute))}
+			h := playingUpdate(l, song(1), start.Add(10*time.Minute))
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Minute)), finishedPlay(song(1), start.Add(2*time.Minute))}
 			b.write(t, h)
 			same(t, "after two plays", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
-				{FirstHeardAt: start.Add(-time.Minute), LastHeardAt: start.Add(10 * time.Minute), Plays: 2},
+				{FirstPlayedAt: start.Add(-time.Minute), LastPlayedAt: start.Add(10 * time.Minute), Plays: 2},
 			})
-			h = hears(l, song(2), start.Add(20*time.Minute))
-			h.Plays = []songspy.Play{played(song(1), start.Add(-time.Hour))}
+			h = playingUpdate(l, song(2), start.Add(20*time.Minute))
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, h)
 			same(t, "after one that was earlier", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
-				{FirstHeardAt: start.Add(-time.Hour), LastHeardAt: start.Add(10 * time.Minute), Plays: 3},
-				{FirstHeardAt: start.Add(19 * time.Minute), LastHeardAt: start.Add(20 * time.Minute), Plays: 0},
+				{FirstPlayedAt: start.Add(-time.Hour), LastPlayedAt: start.Add(10 * time.Minute), Plays: 3},
+				{FirstPlayedAt: start.Add(19 * time.Minute), LastPlayedAt: start.Add(20 * time.Minute), Plays: 0},
 			})
 		},
 	}
@@ -88,8 +88,8 @@ func storedTracks(t *testing.T, db *sql.DB, id songspy.UserID) (tracks []songspy
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var u songspy.UserTrack
-		must(t, rows.Scan(&u.FirstHeardAt, &u.LastHeardAt, &u.Plays))
-		u.FirstHeardAt, u.LastHeardAt = u.FirstHeardAt.UTC(), u.LastHeardAt.UTC()
+		must(t, rows.Scan(&u.FirstPlayedAt, &u.LastPlayedAt, &u.Plays))
+		u.FirstPlayedAt, u.LastPlayedAt = u.FirstPlayedAt.UTC(), u.LastPlayedAt.UTC()
 		tracks = append(tracks, u)
 	}
 	must(t, rows.Err())

@@ -23,7 +23,7 @@ func quotas() suite {
 		RetryAfterMS: 48_925_000, Quota: 1144,
 	}
 	return suite{
-		"CountCalls_SumsWhatAllProcessesCall": func(t *testing.T, b *bundle) {
+		"CountCalls_SumsWhatAllProcessesCall": func(t *testing.T, b *fixture) {
 			var all sync.WaitGroup
 			for range 8 {
 				all.Go(func() {
@@ -36,7 +36,7 @@ func quotas() suite {
 			later := bucket.Add(quota.BucketLength)
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "other", calls(bucket, quota.EndpointPlaying, 7), bucket))
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointHistory, 2), later))
-			same(t, "all", value[[]quota.Bucket](t)(b.another(t).CountCalls(t.Context(), "app", nil, bucket)), []quota.Bucket{
+			same(t, "all", value[[]quota.Bucket](t)(b.openAnother(t).CountCalls(t.Context(), "app", nil, bucket)), []quota.Bucket{
 				{At: bucket, Endpoint: quota.EndpointPlaying, Calls: 40}, {At: later, Endpoint: quota.EndpointHistory, Calls: 2},
 			})
 			same(t, "the recent ones", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointHistory, 1), later)),
@@ -44,24 +44,24 @@ func quotas() suite {
 			same(t, "counted since", value[time.Time](t)(b.CountedSince(t.Context(), "app")).UTC(), bucket)
 			same(t, "never counted", value[time.Time](t)(b.CountedSince(t.Context(), "nobody")), time.Time{})
 		},
-		"CountCalls_ForgetsWhatIsOlderThanAMonth": func(t *testing.T, b *bundle) {
+		"CountCalls_ForgetsWhatIsOlderThanAMonth": func(t *testing.T, b *fixture) {
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(bucket, quota.EndpointPlaying, 5), bucket))
 			later := bucket.Add(32 * 24 * time.Hour)
 			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointPlaying, 1), bucket)),
 				calls(later, quota.EndpointPlaying, 1))
 		},
-		"SaveRefusal_KeepsWhatWasLearned": func(t *testing.T, b *bundle) {
+		"SaveRefusal_KeepsWhatWasLearned": func(t *testing.T, b *fixture) {
 			same(t, "before", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), quota.Refusal{})
 			must(t, b.SaveRefusal(t.Context(), "app", refused))
 			must(t, b.SaveRefusal(t.Context(), "app", refused)) // told again
 			probe := refused
 			probe.At, probe.Quota = start.Add(time.Hour), 0
 			must(t, b.SaveRefusal(t.Context(), "app", probe))
-			same(t, "the last", value[quota.Refusal](t)(b.another(t).LastRefusal(t.Context(), "app")), refused)
+			same(t, "the last", value[quota.Refusal](t)(b.openAnother(t).LastRefusal(t.Context(), "app")), refused)
 			same(t, "of another account", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "other")), quota.Refusal{})
 		},
-		"Status_SaysHowAccountsStandToTheirQuotas": func(t *testing.T, b *bundle) {
-			own := songspy.OwnApp("0123456789abcdef0123456789abcdef")
+		"Status_SaysHowAccountsStandToTheirQuotas": func(t *testing.T, b *fixture) {
+			own := songspy.UserApp("0123456789abcdef0123456789abcdef")
 			for _, account := range []string{"app", own} {
 				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, calls(bucket, quota.EndpointPlaying, 12), bucket))
 				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, calls(bucket.Add(-25*time.Hour), quota.EndpointPlaying, 7), bucket))
@@ -71,27 +71,27 @@ func quotas() suite {
 			older.At = start.Add(-8 * 24 * time.Hour)
 			must(t, b.SaveRefusal(t.Context(), "app", older))
 			same(t, "quotas", value[store.Status](t)(b.Status(t.Context())).Quotas, map[string]store.QuotaStatus{
-				"app": {Calls: quota.Counts{quota.EndpointPlaying: 12}, Refusals: 1, Last: &refused},
+				"app": {Calls: quota.Counts{quota.EndpointPlaying: 12}, Refusals: 1, LastRefusal: &refused},
 			})
 		},
-		"PruneDoors_ForgetsTheRefusalsOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *bundle) {
-			own := songspy.OwnApp("0123456789abcdef0123456789abcdef")
+		"PruneDoors_ForgetsTheRefusalsOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
+			own := songspy.UserApp("0123456789abcdef0123456789abcdef")
 			must(t, b.SaveRefusal(t.Context(), own, refused))
 			must(t, b.SaveRefusal(t.Context(), "app", refused))
-			value[int64](t)(b.PruneDoors(t.Context(), start.Add(time.Hour)))
+			value[int64](t)(b.PruneBreakers(t.Context(), start.Add(time.Hour)))
 			same(t, "of the brought app", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
 			same(t, "of the instance's", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), refused)
 		},
-		"Erase_ForgetsTheQuotaOfAnAppThatTheUserBroughtAlone": func(t *testing.T, b *bundle) {
-			own, u := songspy.OwnApp("0123456789abcdef0123456789abcdef"), b.person(t)
-			value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: own, Grant: grant("own"), Account: account("own"), At: start}))
+		"Erase_ForgetsTheQuotaOfAnAppThatTheUserBroughtAlone": func(t *testing.T, b *fixture) {
+			own, u := songspy.UserApp("0123456789abcdef0123456789abcdef"), b.newUser(t)
+			value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: own, Grant: grant("own"), Account: account("own"), ConsentedAt: start}))
 			must(t, b.SaveRefusal(t.Context(), own, refused))
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, calls(bucket, quota.EndpointPlaying, 1), bucket))
-			value[store.Erased](t)(b.EraseUser(t.Context(), u.ID))
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
 			same(t, "refusal", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
 			same(t, "buckets", len(value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, nil, bucket))), 0)
 		},
-		"Migrate_SpreadsEveryCallOfFormerDaysOverTheirDay": func(t *testing.T, b *bundle) {
+		"Migrate_SpreadsEveryCallOfFormerDaysOverTheirDay": func(t *testing.T, b *fixture) {
 			db := b.sql(t)
 			run := func(statement string, args ...any) {
 				t.Helper()

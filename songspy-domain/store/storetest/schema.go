@@ -18,11 +18,11 @@ import (
 // schemas needs databases of its own: those of the bundle are migrated.
 func schemas() suite {
 	return suite{
-		"Tables_HoldWhatTheEntitiesName": func(t *testing.T, b *bundle) {
+		"Tables_HoldWhatTheEntitiesName": func(t *testing.T, b *fixture) {
 			db := b.sql(t)
 			for _, e := range []struct {
-				entity any
-				more   string // columns that are the store's own
+				entity       any
+				extraColumns string // columns that are the store's own
 			}{
 				{&songspy.User{}, "link_generation link_version email_sealed mail_off deletion_key_sealed"},
 				{&songspy.Session{}, ""},
@@ -38,48 +38,48 @@ func schemas() suite {
 			} {
 				s := value[*schema.Schema](t)(schema.Parse(e.entity, &sync.Map{}, schema.NamingStrategy{}))
 				columns := columnsOf(t, db, s.Table)
-				want := append(slices.Clone(s.DBNames), strings.Fields(e.more)...)
+				want := append(slices.Clone(s.DBNames), strings.Fields(e.extraColumns)...)
 				slices.Sort(columns)
 				slices.Sort(want)
 				same(t, s.Table, columns, want)
 			}
 		},
-		"CheckSchema_NamesTheCommandThatMendsIt": func(t *testing.T, b *bundle) {
+		"CheckSchema_NamesTheCommandThatMendsIt": func(t *testing.T, b *fixture) {
 			must(t, b.CheckSchema(t.Context()))
 			s := New(t, b.db.Engine).Open(t)
 			err := s.CheckSchema(t.Context())
-			Code(t, err, songspy.CodeUnavailable)
+			RequireCode(t, err, songspy.CodeUnavailable)
 			if !strings.Contains(err.Error(), "songspy-api migrate") {
 				t.Fatalf("the error names no command: %v", err)
 			}
 			must(t, s.Migrate(t.Context()))
 			must(t, s.CheckSchema(t.Context()))
 		},
-		"CheckSchema_WritesNothing": func(t *testing.T, b *bundle) {
-			empty := &bundle{db: New(t, b.db.Engine)}
-			Code(t, empty.db.Open(t).CheckSchema(t.Context()), songspy.CodeUnavailable)
+		"CheckSchema_WritesNothing": func(t *testing.T, b *fixture) {
+			empty := &fixture{db: New(t, b.db.Engine)}
+			RequireCode(t, empty.db.Open(t).CheckSchema(t.Context()), songspy.CodeUnavailable)
 			if _, err := empty.sql(t).ExecContext(t.Context(), "SELECT * FROM goose_db_version"); err == nil {
 				t.Fatal("looking at the schema made a table")
 			}
 		},
-		"Migrate_RefusesASchemaThatIsAhead": func(t *testing.T, b *bundle) {
+		"Migrate_RefusesASchemaThatIsAhead": func(t *testing.T, b *fixture) {
 			_, err := b.sql(t).ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
 			must(t, err)
 			for what, err := range map[string]error{
 				"migrating": b.Migrate(t.Context()), "checking": b.CheckSchema(t.Context()), "waiting": b.WaitForSchema(t.Context()),
 			} {
-				Code(t, err, songspy.CodeConflict)
+				RequireCode(t, err, songspy.CodeConflict)
 				if !strings.Contains(err.Error(), "9999") {
 					t.Errorf("%s does not name the version: %v", what, err)
 				}
 			}
 		},
-		"Migrate_AgainChangesNothing": func(t *testing.T, b *bundle) {
-			u := b.person(t)
+		"Migrate_AgainChangesNothing": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
 			must(t, b.Migrate(t.Context()))
 			same(t, "the person", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
-		"Migrate_TheFirstTimeFromSeveralProcessesAtOnce": func(t *testing.T, b *bundle) {
+		"Migrate_TheFirstTimeFromSeveralProcessesAtOnce": func(t *testing.T, b *fixture) {
 			d := New(t, b.db.Engine)
 			results := make(chan error)
 			const processes = 4
@@ -94,24 +94,24 @@ func schemas() suite {
 			}
 			must(t, d.Open(t).CheckSchema(t.Context()))
 		},
-		"WaitForSchema_ReturnsOnceAnotherProcessHasMigrated": func(t *testing.T, b *bundle) {
+		"WaitForSchema_ReturnsOnceAnotherProcessHasMigrated": func(t *testing.T, b *fixture) {
 			d := New(t, b.db.Engine)
-			looked := &statements{}
-			waiter, looking := d.Open(t, func(o *store.Options) { o.Observe = looked.observe }), make(chan struct{})
-			looked.stepIn("goose_db_version", func() { close(looking) })
+			queryLog := &statementLog{}
+			waiter, firstQuery := d.Open(t, func(o *store.Options) { o.Observe = queryLog.observe }), make(chan struct{})
+			queryLog.runAfter("goose_db_version", func() { close(firstQuery) })
 			done := make(chan error, 1)
 			go func() { done <- waiter.WaitForSchema(t.Context()) }()
-			<-looking
+			<-firstQuery
 			must(t, d.Open(t).Migrate(t.Context()))
 			must(t, <-done)
 		},
-		"WaitForSchema_EndsWithItsContextAndSaysWhy": func(t *testing.T, b *bundle) {
-			looked := &statements{}
-			s := New(t, b.db.Engine).Open(t, func(o *store.Options) { o.Observe = looked.observe })
+		"WaitForSchema_EndsWithItsContextAndSaysWhy": func(t *testing.T, b *fixture) {
+			queryLog := &statementLog{}
+			s := New(t, b.db.Engine).Open(t, func(o *store.Options) { o.Observe = queryLog.observe })
 			ctx, cancel := context.WithCancel(t.Context())
-			looks := 0
-			looked.after = func(string) {
-				if looks++; looks == 2 {
+			queries := 0
+			queryLog.after = func(string) {
+				if queries++; queries == 2 {
 					cancel()
 				}
 			}

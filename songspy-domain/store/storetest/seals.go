@@ -11,7 +11,7 @@ import (
 )
 
 // seals holds that tokens lie sealed and that keys can be rotated.
-func seals() suite {
+func sealing() suite {
 	withKeys := func(ids ...string) func(*store.Options) {
 		return func(o *store.Options) {
 			o.SealKeys = nil
@@ -21,73 +21,73 @@ func seals() suite {
 		}
 	}
 	return suite{
-		"Tokens_LieSealed": func(t *testing.T, b *bundle) {
-			b.listener(t)
+		"Tokens_LieSealed": func(t *testing.T, b *fixture) {
+			b.newLinkedUser(t)
 			var access, refresh []byte
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT access_token_sealed, refresh_token_sealed FROM spotify_links").Scan(&access, &refresh))
 			if bytes.Contains(access, []byte("access-of")) || bytes.Contains(refresh, []byte("refresh-of")) {
 				t.Fatal("a token lies open")
 			}
 		},
-		"Tokens_OpenWithAnyKeyAndAreSealedWithTheFirst": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			rotated := b.another(t, withKeys("new", "test"))
+		"Tokens_OpenWithAnyKeyAndAreSealedWithTheFirst": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			rotated := b.openAnother(t, withKeys("new", "test"))
 			value[songspy.Link](t)(rotated.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
 				l.AccessToken = "access-new"
 				l.RefreshToken = "refresh-new"
 				return nil
 			}))
-			only := b.another(t, withKeys("new"))
-			sameTokens(t, value[songspy.Link](t)(only.Link(t.Context(), l.UserID)), "new")
+			only := b.openAnother(t, withKeys("new"))
+			requireTokens(t, value[songspy.Link](t)(only.Link(t.Context(), l.UserID)), "new")
 		},
-		"Tokens_OfAnUnknownKeyNameIt": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			_, err := b.another(t, withKeys("new")).Link(t.Context(), l.UserID)
-			Code(t, err, songspy.CodeInternal)
+		"Tokens_OfAnUnknownKeyNameIt": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			_, err := b.openAnother(t, withKeys("new")).Link(t.Context(), l.UserID)
+			RequireCode(t, err, songspy.CodeInternal)
 			if !strings.Contains(err.Error(), `"test"`) {
 				t.Fatalf("the error names no key: %v", err)
 			}
 		},
-		"Tokens_DoNotOpenInAnotherPersonsRow": func(t *testing.T, b *bundle) {
-			one, two := b.listener(t), b.listener(t)
+		"Tokens_DoNotOpenInAnotherPersonsRow": func(t *testing.T, b *fixture) {
+			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			_, err := b.sql(t).ExecContext(t.Context(), `UPDATE spotify_links SET access_token_sealed =
 				(SELECT access_token_sealed FROM spotify_links WHERE user_id = $1) WHERE user_id = $2`, int64(one.UserID), int64(two.UserID))
 			must(t, err)
 			_, err = b.Link(t.Context(), two.UserID)
-			Code(t, err, songspy.CodeInternal)
+			RequireCode(t, err, songspy.CodeInternal)
 		},
-		"Reseal_SealsEveryLinkWithTheFirstKey": func(t *testing.T, b *bundle) {
+		"Reseal_SealsEveryLinkWithTheFirstKey": func(t *testing.T, b *fixture) {
 			var all []songspy.Link
 			for range 5 {
-				all = append(all, b.listener(t))
+				all = append(all, b.newLinkedUser(t))
 			}
-			value[int64](t)(b.ForgetTokens(t.Context(), start)) // none
+			value[int64](t)(b.PruneTokens(t.Context(), start)) // none
 			broken := all[2]
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET refresh_token_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(broken.UserID))
 			must(t, err)
-			rotated := b.another(t, withKeys("new", "test"))
+			rotated := b.openAnother(t, withKeys("new", "test"))
 			same(t, "links", value[int64](t)(rotated.LinkCount(t.Context())), 5)
-			first := value[store.Resealed](t)(rotated.Reseal(t.Context(), 0, 2))
-			same(t, "the first page", first, store.Resealed{Last: all[1].UserID, Seen: 2, Anew: 2, By: map[string]int{"test": 2}})
-			second := value[store.Resealed](t)(rotated.Reseal(t.Context(), first.Last, 10))
-			same(t, "the rest", second, store.Resealed{
-				Last: all[4].UserID, Seen: 3, Anew: 2, By: map[string]int{"test": 2, "(damaged)": 1}, Broken: []songspy.UserID{broken.UserID},
+			first := value[store.ResealResult](t)(rotated.ResealLinks(t.Context(), 0, 2))
+			same(t, "the first page", first, store.ResealResult{LastUserID: all[1].UserID, Processed: 2, Resealed: 2, ByKey: map[string]int{"test": 2}})
+			second := value[store.ResealResult](t)(rotated.ResealLinks(t.Context(), first.LastUserID, 10))
+			same(t, "the rest", second, store.ResealResult{
+				LastUserID: all[4].UserID, Processed: 3, Resealed: 2, ByKey: map[string]int{"test": 2, "(damaged)": 1}, Undecryptable: []songspy.UserID{broken.UserID},
 			})
-			again := value[store.Resealed](t)(rotated.Reseal(t.Context(), 0, 2))
-			same(t, "again", again, store.Resealed{Last: all[1].UserID, Seen: 2, By: map[string]int{"new": 2}})
-			only := b.another(t, withKeys("new"))
+			again := value[store.ResealResult](t)(rotated.ResealLinks(t.Context(), 0, 2))
+			same(t, "again", again, store.ResealResult{LastUserID: all[1].UserID, Processed: 2, ByKey: map[string]int{"new": 2}})
+			only := b.openAnother(t, withKeys("new"))
 			for _, l := range []songspy.Link{all[0], all[1], all[3], all[4]} {
 				got := value[songspy.Link](t)(only.Link(t.Context(), l.UserID))
 				same(t, "the link, its version too", got, l)
 			}
 		},
-		"Tokens_ThatDoNotOpenStopNobodyElse": func(t *testing.T, b *bundle) {
-			broken, one, two := b.listener(t), b.listener(t), b.listener(t)
+		"Tokens_ThatDoNotOpenStopNobodyElse": func(t *testing.T, b *fixture) {
+			broken, one, two := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET refresh_token_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(broken.UserID))
 			must(t, err)
 			var log bytes.Buffer
-			s := b.another(t, func(o *store.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-			page := value[[]songspy.Listener](t)(s.Listeners(t.Context(), 0, 2))
+			s := b.openAnother(t, func(o *store.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			page := value[[]songspy.PolledUser](t)(s.PolledUsers(t.Context(), 0, 2))
 			same(t, "a full page", []songspy.UserID{page[0].Link.UserID, page[1].Link.UserID}, []songspy.UserID{one.UserID, two.UserID})
 			if !strings.Contains(log.String(), "first_user_id=1") {
 				t.Fatalf("the log does not say whose: %s", log.String())

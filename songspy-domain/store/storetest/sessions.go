@@ -9,72 +9,72 @@ import (
 )
 
 // session is a session to create; label stands for its refresh token.
-func session(id songspy.UserID, label string) songspy.Session {
+func newSession(id songspy.UserID, label string) songspy.Session {
 	return songspy.Session{UserID: id, RefreshHash: []byte("hash of " + label), Label: label, CreatedAt: start, SignedInAt: start, LastUsedAt: start, ExpiresAt: start.Add(24 * time.Hour)}
 }
 
 func sessions() suite {
-	create := func(t *testing.T, b *bundle, label string) songspy.Session {
+	create := func(t *testing.T, b *fixture, label string) songspy.Session {
 		t.Helper()
-		return value[songspy.Session](t)(b.CreateSession(t.Context(), session(b.person(t).ID, label)))
+		return value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(b.newUser(t).ID, label)))
 	}
 	return suite{
-		"CreateSession_BeginsAFamily": func(t *testing.T, b *bundle) {
+		"CreateSession_BeginsAFamily": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
 			same(t, "the family", first.Family, first.ID)
 			same(t, "the session, read", value[songspy.Session](t)(b.Session(t.Context(), first.ID)), first)
 			same(t, "the session, by its token", value[songspy.Session](t)(b.SessionByRefresh(t.Context(), first.RefreshHash)), first)
 		},
-		"CreateSession_ForAnErasedPersonIsNotFound": func(t *testing.T, b *bundle) {
-			u := b.person(t)
-			value[store.Erased](t)(b.EraseUser(t.Context(), u.ID))
-			_, err := b.CreateSession(t.Context(), session(u.ID, "one"))
-			Code(t, err, songspy.CodeNotFound)
+		"CreateSession_ForAnErasedPersonIsNotFound": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
+			_, err := b.CreateSession(t.Context(), newSession(u.ID, "one"))
+			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"CreateSession_RefusesATokenThatIsInUse": func(t *testing.T, b *bundle) {
+		"CreateSession_RefusesATokenThatIsInUse": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
-			_, err := b.CreateSession(t.Context(), session(first.UserID, "one"))
-			Code(t, err, songspy.CodeConflict)
+			_, err := b.CreateSession(t.Context(), newSession(first.UserID, "one"))
+			RequireCode(t, err, songspy.CodeConflict)
 		},
-		"Session_EndsWithItsPerson": func(t *testing.T, b *bundle) {
+		"Session_EndsWithItsPerson": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
-			value[store.Erased](t)(b.EraseUser(t.Context(), first.UserID))
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), first.UserID))
 			_, err := b.Session(t.Context(), first.ID)
-			Code(t, err, songspy.CodeNotFound)
+			RequireCode(t, err, songspy.CodeNotFound)
 			_, err = b.SessionByRefresh(t.Context(), first.RefreshHash)
-			Code(t, err, songspy.CodeNotFound)
+			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"RotateSession_HandsOnOnce": func(t *testing.T, b *bundle) {
+		"RotateSession_HandsOnOnce": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
 			b.clock.advance(time.Minute)
-			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, session(0, "two")))
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
 			same(t, "the person and the family", []int64{int64(next.UserID), next.Family}, []int64{int64(first.UserID), first.Family})
 			same(t, "the label and the sign-in", []any{next.Label, next.SignedInAt}, []any{"one", start})
 			same(t, "rotated at", *value[songspy.Session](t)(b.Session(t.Context(), first.ID)).RotatedAt, start.Add(time.Minute))
-			_, err := b.RotateSession(t.Context(), first.ID, session(0, "three"))
-			Code(t, err, songspy.CodeConflict)
-			_, err = b.SessionByRefresh(t.Context(), session(0, "three").RefreshHash)
-			Code(t, err, songspy.CodeNotFound)
+			_, err := b.RotateSession(t.Context(), first.ID, newSession(0, "three"))
+			RequireCode(t, err, songspy.CodeConflict)
+			_, err = b.SessionByRefresh(t.Context(), newSession(0, "three").RefreshHash)
+			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"RotateSession_OfNobodyIsNotFound": func(t *testing.T, b *bundle) {
-			_, err := b.RotateSession(t.Context(), 404, session(0, "two"))
-			Code(t, err, songspy.CodeNotFound)
+		"RotateSession_OfNobodyIsNotFound": func(t *testing.T, b *fixture) {
+			_, err := b.RotateSession(t.Context(), 404, newSession(0, "two"))
+			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"RevokeFamily_EndsEverySessionOfIt": func(t *testing.T, b *bundle) {
+		"RevokeFamily_EndsEverySessionOfIt": func(t *testing.T, b *fixture) {
 			first, other := create(t, b, "one"), create(t, b, "other")
-			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, session(0, "two")))
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
 			must(t, b.RevokeFamily(t.Context(), first.Family))
 			for _, s := range []songspy.Session{first, next} {
-				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), s.ID)).Alive(start), false)
+				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), s.ID)).IsActive(start), false)
 			}
-			same(t, "another family's, alive", value[songspy.Session](t)(b.Session(t.Context(), other.ID)).Alive(start), true)
-			_, err := b.RotateSession(t.Context(), next.ID, session(0, "three"))
-			Code(t, err, songspy.CodeConflict)
+			same(t, "another family's, alive", value[songspy.Session](t)(b.Session(t.Context(), other.ID)).IsActive(start), true)
+			_, err := b.RotateSession(t.Context(), next.ID, newSession(0, "three"))
+			RequireCode(t, err, songspy.CodeConflict)
 		},
-		"Sessions_AreTheNewestOfEachLivingFamily": func(t *testing.T, b *bundle) {
+		"Sessions_AreTheNewestOfEachLivingFamily": func(t *testing.T, b *fixture) {
 			first, other := create(t, b, "one"), create(t, b, "other")
-			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, session(0, "two")))
-			second := value[songspy.Session](t)(b.CreateSession(t.Context(), session(first.UserID, "three")))
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
+			second := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(first.UserID, "three")))
 			ids := func(id songspy.UserID, at time.Time, limit int) (ids []int64) {
 				for _, s := range value[[]songspy.Session](t)(b.Sessions(t.Context(), id, at, limit)) {
 					ids = append(ids, s.ID)
@@ -92,24 +92,24 @@ func sessions() suite {
 			must(t, b.RevokeFamily(t.Context(), first.Family))
 			same(t, "once one is revoked", ids(first.UserID, start, 10), []int64{second.ID})
 		},
-		"RevokeSessions_EndsThoseOfTheUserAlone": func(t *testing.T, b *bundle) {
+		"RevokeSessions_EndsThoseOfTheUserAlone": func(t *testing.T, b *fixture) {
 			first, other := create(t, b, "one"), create(t, b, "other")
-			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, session(0, "two")))
-			second := value[songspy.Session](t)(b.CreateSession(t.Context(), session(first.UserID, "three")))
-			alive := func(id int64) bool { return value[songspy.Session](t)(b.Session(t.Context(), id)).Alive(start) }
-			Code(t, b.RevokeSessions(t.Context(), first.UserID, other.Family), songspy.CodeNotFound)
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
+			second := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(first.UserID, "three")))
+			alive := func(id int64) bool { return value[songspy.Session](t)(b.Session(t.Context(), id)).IsActive(start) }
+			RequireCode(t, b.RevokeSessions(t.Context(), first.UserID, other.Family), songspy.CodeNotFound)
 			must(t, b.RevokeSessions(t.Context(), first.UserID, first.Family))
 			same(t, "one family ended", []bool{alive(first.ID), alive(next.ID), alive(second.ID), alive(other.ID)}, []bool{false, false, true, true})
 			must(t, b.RevokeSessions(t.Context(), first.UserID, 0))
 			same(t, "all ended", []bool{alive(second.ID), alive(other.ID)}, []bool{false, true})
-			Code(t, b.RevokeSessions(t.Context(), first.UserID, 0), songspy.CodeNotFound)
+			RequireCode(t, b.RevokeSessions(t.Context(), first.UserID, 0), songspy.CodeNotFound)
 		},
-		"PruneSessions_DeletesWhatHasExpired": func(t *testing.T, b *bundle) {
+		"PruneSessions_DeletesWhatHasExpired": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
 			same(t, "pruned", value[int64](t)(b.PruneSessions(t.Context(), first.ExpiresAt)), 0)
 			same(t, "pruned", value[int64](t)(b.PruneSessions(t.Context(), first.ExpiresAt.Add(time.Microsecond))), 1)
 			_, err := b.Session(t.Context(), first.ID)
-			Code(t, err, songspy.CodeNotFound)
+			RequireCode(t, err, songspy.CodeNotFound)
 		},
 	}
 }

@@ -12,45 +12,45 @@ import (
 
 func status() suite {
 	return suite{
-		"Status_SaysHowTheServiceFaresAndNamesNobody": func(t *testing.T, b *bundle) {
+		"Status_SaysHowTheServiceFaresAndNamesNobody": func(t *testing.T, b *fixture) {
 			empty := value[store.Status](t)(b.Status(t.Context()))
 			same(t, "links of an empty database", len(empty.Links), 0)
-			one, two := b.listener(t), b.listener(t)
-			h := hears(one, song(1), start.Add(-time.Minute))
-			h.Plays = []songspy.Play{played(song(2), start.Add(-time.Hour)), played(song(2), start.Add(-48*time.Hour))}
+			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
+			h := playingUpdate(one, song(1), start.Add(-time.Minute))
+			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-48*time.Hour))}
 			h.Tracks = append(h.Tracks, song(2))
 			b.write(t, h)
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), two.UserID, func(l *songspy.Link) error {
 				l.State = songspy.LinkReauthRequired
 				return nil
 			}))
-			shut := gate.Shared{API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: start.Add(time.Hour), Epoch: 1}}
-			value[bool](t)(b.SwapDoor(t.Context(), "app", 0, shut))
-			own := songspy.OwnApp("0123456789abcdef0123456789abcdef")
-			value[bool](t)(b.SwapDoor(t.Context(), own, 0, shut))
-			value[songspy.ShardHolding](t)(b.LeaseShards(t.Context(), songspy.ShardClaim{Owner: "one", For: 10_000 * time.Hour}))
-			must(t, b.Beat(t.Context(), "sweep"))
+			tripped := gate.SharedBreakers{API: gate.SharedBreaker{Cause: gate.CauseRateLimited, OpenUntil: start.Add(time.Hour), Epoch: 1}}
+			value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped))
+			own := songspy.UserApp("0123456789abcdef0123456789abcdef")
+			value[bool](t)(b.SwapBreakers(t.Context(), own, 0, tripped))
+			value[songspy.ShardLease](t)(b.LeaseShards(t.Context(), songspy.ShardClaim{Owner: "one", TTL: 10_000 * time.Hour}))
+			must(t, b.RecordHeartbeat(t.Context(), "sweep"))
 
 			st := value[store.Status](t)(b.Status(t.Context()))
 			same(t, "links", st.Links, map[songspy.LinkState]int64{songspy.LinkActive: 1, songspy.LinkReauthRequired: 1})
 			same(t, "playing", st.Playing, 1)
 			same(t, "plays", st.Plays, map[songspy.PlaySource]int64{songspy.SourceLive: 1})
 			same(t, "open gaps", st.OpenGaps, map[songspy.GapReason]int64{songspy.GapLinkBroken: 1})
-			same(t, "doors", st.Doors, map[string]gate.Shared{"app": shut})
+			same(t, "doors", st.Breakers, map[string]gate.SharedBreakers{"app": tripped})
 			same(t, "quotas of accounts that have called nothing", st.Quotas, map[string]store.QuotaStatus{})
-			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.Shards}})
-			same(t, "brought apps that are refused", st.BroughtClosed, 1)
-			same(t, "last look", st.LastLook.UTC(), start)
+			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.ShardCount}})
+			same(t, "brought apps that are refused", st.UserAppsBlocked, 1)
+			same(t, "last look", st.LastPollAt.UTC(), start)
 		},
-		"Status_SaysWhoseConsentEndsSoon": func(t *testing.T, b *bundle) {
+		"Status_SaysWhoseConsentEndsSoon": func(t *testing.T, b *fixture) {
 			for _, days := range []int{-1, 5, 20, 40, 100} {
-				u := b.person(t)
+				u := b.newUser(t)
 				at := start.Truncate(24*time.Hour).AddDate(0, -songspy.ConsentMonths, days)
 				value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
-					UserID: u.ID, App: "main", Grant: grant(fmt.Sprint(days)), Account: account(fmt.Sprint(days)), At: at,
+					UserID: u.ID, App: "main", Grant: grant(fmt.Sprint(days)), Account: account(fmt.Sprint(days)), ConsentedAt: at,
 				}))
 			}
-			over := b.listener(t)
+			over := b.newLinkedUser(t)
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), over.UserID, func(l *songspy.Link) error {
 				l.State, l.AuthorizedAt = songspy.LinkReauthRequired, start.AddDate(-1, 0, 0)
 				return nil
@@ -58,10 +58,10 @@ func status() suite {
 			st := value[store.Status](t)(b.Status(t.Context()))
 			same(t, "consent left", st.ConsentLeft, []store.ConsentLeft{{Days: 7, Links: 2}, {Days: 30, Links: 3}, {Days: 90, Links: 4}})
 			same(t, "in their last month", st.ConsentEnding, 3)
-			groups := value[[]songspy.LinkGroup](t)(b.LinkCensus(t.Context()))
+			groups := value[[]songspy.LinkGroup](t)(b.LinkGroups(t.Context()))
 			same(t, "groups", len(groups), 6)
 			same(t, "the first", groups[0], songspy.LinkGroup{
-				State: songspy.LinkActive, Links: 1, Consented: start.Truncate(24*time.Hour).AddDate(0, -songspy.ConsentMonths, -1),
+				State: songspy.LinkActive, Count: 1, ConsentedOn: start.Truncate(24*time.Hour).AddDate(0, -songspy.ConsentMonths, -1),
 			})
 		},
 	}

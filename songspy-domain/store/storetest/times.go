@@ -15,14 +15,14 @@ func times() suite {
 		time.UTC, time.FixedZone("Kathmandu", 5*3600+45*60), time.FixedZone("Marquesas", -9*3600-30*60), time.Local,
 	}
 	return suite{
-		"Times_ComeBackInUTCAndWholeMicroseconds": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
+		"Times_ComeBackInUTCAndWholeMicroseconds": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
 			for i, zone := range zones {
 				at := start.Add(time.Duration(i) * time.Second).In(zone)
-				h := hears(l, song(i), at.Add(999*time.Nanosecond))
+				h := playingUpdate(l, song(i), at.Add(999*time.Nanosecond))
 				h.Playing.PausedSince = h.Playing.EndsAt
 				b.write(t, h)
-				got := b.playing(t, l.UserID)
+				got := b.nowPlaying(t, l.UserID)
 				same(t, "observed in "+zone.String(), got.ObservedAt, at.UTC())
 				same(t, "paused since in "+zone.String(), *got.PausedSince, at.Add(2*time.Minute).UTC())
 				for _, read := range []time.Time{got.ObservedAt, got.StartedAt, *got.EndsAt} {
@@ -32,7 +32,7 @@ func times() suite {
 				}
 			}
 		},
-		"Times_OfEntitiesAreTheSameWhenCreatedAndWhenRead": func(t *testing.T, b *bundle) {
+		"Times_OfEntitiesAreTheSameWhenCreatedAndWhenRead": func(t *testing.T, b *fixture) {
 			zone := zones[1]
 			s := b.db.Open(t, func(o *store.Options) {
 				o.Now = func() time.Time { return start.Add(1234 * time.Nanosecond).In(zone) }
@@ -46,13 +46,13 @@ func times() suite {
 				return nil
 			}))
 			same(t, "the person", value[songspy.User](t)(s.User(t.Context(), u.ID)), u)
-			created := session(u.ID, "zoned")
+			created := newSession(u.ID, "zoned")
 			created.CreatedAt, created.ExpiresAt = created.CreatedAt.In(zone), created.ExpiresAt.Add(time.Nanosecond).In(zone)
 			created = value[songspy.Session](t)(s.CreateSession(t.Context(), created))
 			same(t, "the session", value[songspy.Session](t)(s.Session(t.Context(), created.ID)), created)
 			g := grant("zoned")
 			g.ExpiresAt = g.ExpiresAt.Add(time.Nanosecond).In(zone)
-			l := value[songspy.Link](t)(s.SaveLink(t.Context(), store.NewLink{UserID: u.ID, Grant: g, Account: account("zoned"), At: until}))
+			l := value[songspy.Link](t)(s.SaveLink(t.Context(), store.NewLink{UserID: u.ID, Grant: g, Account: account("zoned"), ConsentedAt: until}))
 			same(t, "the link", value[songspy.Link](t)(s.Link(t.Context(), u.ID)), l)
 			l = value[songspy.Link](t)(s.UpdateLink(t.Context(), u.ID, func(l *songspy.Link) error {
 				l.AccessExpiresAt = until
@@ -60,22 +60,22 @@ func times() suite {
 			}))
 			same(t, "the link, changed", value[songspy.Link](t)(s.Link(t.Context(), u.ID)), l)
 		},
-		"Times_AreComparedAcrossZones": func(t *testing.T, b *bundle) {
-			l := b.listener(t) // whose token dies at start + 1 h
+		"Times_AreComparedAcrossZones": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t) // whose token dies at start + 1 h
 			for _, zone := range zones {
-				dies := start.Add(time.Hour).In(zone)
-				same(t, "not yet in "+zone.String(), len(value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), dies, 0, 10))), 0)
-				due := value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), dies.Add(time.Microsecond), 0, 10))
+				expiresAt := start.Add(time.Hour).In(zone)
+				same(t, "not yet in "+zone.String(), len(value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), expiresAt, 0, 10))), 0)
+				due := value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), expiresAt.Add(time.Microsecond), 0, 10))
 				same(t, "due in "+zone.String(), len(due), 1)
 				same(t, "whose", due[0].UserID, l.UserID)
 			}
 		},
-		"Times_ThatAreZeroStayZero": func(t *testing.T, b *bundle) {
-			l := b.listener(t)
-			h := hears(l, song(1), start)
-			h.Playing.ElsewhereAt = time.Time{}
+		"Times_ThatAreZeroStayZero": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Playing.OtherSeenAt = time.Time{}
 			b.write(t, h)
-			if got := b.playing(t, l.UserID).ElsewhereAt; !got.IsZero() {
+			if got := b.nowPlaying(t, l.UserID).OtherSeenAt; !got.IsZero() {
 				t.Fatalf("the zero time came back as %v", got)
 			}
 		},

@@ -14,19 +14,19 @@ import (
 )
 
 // own begins the names of our own metrics; the others describe the runtime.
-const own = "songspy_"
+const metricPrefix = "songspy_"
 
 var (
 	// row is a metric on the page: its name, type and labels.
-	row = regexp.MustCompile("^\\| `(" + own + "[a-z_]+)` \\| ([a-z]+) \\| (.*?) \\|")
+	tableRow = regexp.MustCompile("^\\| `(" + metricPrefix + "[a-z_]+)` \\| ([a-z]+) \\| (.*?) \\|")
 	// label is a label in the third column.
-	label = regexp.MustCompile("`([a-z]+)`")
+	labelPattern = regexp.MustCompile("`([a-z]+)`")
 	// described is a metric as its description prints itself.
-	described = regexp.MustCompile(`fqName: "([a-z_]+)".*variableLabels: \{([a-z,]*)\}`)
+	descPattern = regexp.MustCompile(`fqName: "([a-z_]+)".*variableLabels: \{([a-z,]*)\}`)
 	// used is a metric in a query.
-	used = regexp.MustCompile(own + "[a-z_]+")
+	metricPattern = regexp.MustCompile(metricPrefix + "[a-z_]+")
 	// series ends the names of a histogram's series.
-	series = regexp.MustCompile("_(bucket|sum|count)$")
+	seriesSuffix = regexp.MustCompile("_(bucket|sum|count)$")
 )
 
 // metric is what the page says of one.
@@ -35,7 +35,7 @@ type metric struct{ kind, labels string }
 // Documented fails the test unless the sections of the page list the registry's
 // own metrics and no others, with their types and labels, the page's queries use
 // none that it does not list, and the names and words are as Prometheus has them.
-func Documented(t *testing.T, registry *prometheus.Registry, page string, sections ...string) {
+func CheckDocumented(t *testing.T, registry *prometheus.Registry, page string, sections ...string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -50,38 +50,38 @@ func Documented(t *testing.T, registry *prometheus.Registry, page string, sectio
 		if strings.HasPrefix(line, "```") {
 			queries = !queries
 		}
-		if m := row.FindStringSubmatch(line); m != nil {
+		if m := tableRow.FindStringSubmatch(line); m != nil {
 			if all[m[1]] {
 				t.Errorf("%s lists %s twice", page, m[1])
 			}
 			if all[m[1]] = true; slices.Contains(sections, section) {
-				listed[m[1]] = metric{m[2], labels(m[3])}
+				listed[m[1]] = metric{m[2], labelNames(m[3])}
 			}
 		}
 		if queries {
-			for _, name := range used.FindAllString(line, -1) {
-				if !all[name] && !all[series.ReplaceAllString(name, "")] {
+			for _, name := range metricPattern.FindAllString(line, -1) {
+				if !all[name] && !all[seriesSuffix.ReplaceAllString(name, "")] {
 					t.Errorf("a query of %s uses %s, which it does not list", page, name)
 				}
 			}
 		}
 	}
-	compare(t, registry, page, listed)
+	compareWithPage(t, registry, page, listed)
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range problems {
-		if strings.HasPrefix(p.Metric, own) {
+		if strings.HasPrefix(p.Metric, metricPrefix) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
 }
 
 // labels are those that a cell or a description names, in order.
-func labels(cell string) string {
+func labelNames(cell string) string {
 	var names []string
-	for _, m := range label.FindAllStringSubmatch(cell, -1) {
+	for _, m := range labelPattern.FindAllStringSubmatch(cell, -1) {
 		names = append(names, m[1])
 	}
 	slices.Sort(names)
@@ -89,7 +89,7 @@ func labels(cell string) string {
 }
 
 // compare holds what the registry has against what is listed.
-func compare(t *testing.T, registry *prometheus.Registry, page string, listed map[string]metric) {
+func compareWithPage(t *testing.T, registry *prometheus.Registry, page string, listed map[string]metric) {
 	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
@@ -102,21 +102,21 @@ func compare(t *testing.T, registry *prometheus.Registry, page string, listed ma
 	descs := make(chan *prometheus.Desc)
 	go func() { defer close(descs); registry.Describe(descs) }()
 	for desc := range descs {
-		m := described.FindStringSubmatch(desc.String())
-		if m == nil || !strings.HasPrefix(m[1], own) {
+		m := descPattern.FindStringSubmatch(desc.String())
+		if m == nil || !strings.HasPrefix(m[1], metricPrefix) {
 			continue
 		}
-		name, has := m[1], strings.Split(m[2], ",")
-		slices.Sort(has)
-		is, ok := listed[name]
+		name, actual := m[1], strings.Split(m[2], ",")
+		slices.Sort(actual)
+		documented, ok := listed[name]
 		delete(listed, name)
 		switch kind, seen := kinds[name]; {
 		case !ok:
 			t.Errorf("%s does not list %s", page, name)
-		case is.labels != strings.Join(has, ","):
-			t.Errorf("%s gives %s the labels %q, it has %q", page, name, is.labels, has)
-		case seen && kind != is.kind:
-			t.Errorf("%s calls %s a %s, it is a %s", page, name, is.kind, kind)
+		case documented.labels != strings.Join(actual, ","):
+			t.Errorf("%s gives %s the labels %q, it has %q", page, name, documented.labels, actual)
+		case seen && kind != documented.kind:
+			t.Errorf("%s calls %s a %s, it is a %s", page, name, documented.kind, kind)
 		}
 	}
 	for name := range listed {

@@ -11,7 +11,7 @@ import (
 )
 
 // fault is faults.Fault on the wire.
-type fault struct {
+type faultJSON struct {
 	Endpoint       string  `json:"endpoint"`
 	Person         *int    `json:"person,omitempty"` // left out: everyone
 	Kind           string  `json:"kind"`
@@ -25,13 +25,13 @@ type fault struct {
 	Body           string  `json:"body,omitempty"`
 }
 
-type placedFault struct {
-	ID      int   `json:"id"`
-	Strikes int64 `json:"strikes"`
-	fault
+type activeFaultJSON struct {
+	ID   int   `json:"id"`
+	Hits int64 `json:"strikes"`
+	faultJSON
 }
 
-func (f fault) place() faults.Fault {
+func (f faultJSON) toFault() faults.Fault {
 	person := faults.Everyone
 	if f.Person != nil {
 		person = *f.Person
@@ -43,9 +43,9 @@ func (f fault) place() faults.Fault {
 	}
 }
 
-func listed(p faults.Placed) placedFault {
+func toActiveFaultJSON(p faults.ActiveFault) activeFaultJSON {
 	f := p.Fault
-	out := placedFault{ID: p.ID, Strikes: p.Strikes, fault: fault{
+	out := activeFaultJSON{ID: p.ID, Hits: p.Hits, faultJSON: faultJSON{
 		Endpoint: f.Endpoint, Kind: string(f.Kind), Share: f.Share, PeopleShare: f.PeopleShare, Times: f.Times,
 		RetryAfter: f.RetryAfter, RetryAfterText: f.RetryAfterText, Status: f.Status, DelayMS: f.Delay.Milliseconds(), Body: f.Body,
 	}}
@@ -56,41 +56,41 @@ func listed(p faults.Placed) placedFault {
 }
 
 func (s *Server) listFaults(w http.ResponseWriter, _ *http.Request) {
-	list := []placedFault{}
+	list := []activeFaultJSON{}
 	for _, p := range s.Faults.List() {
-		list = append(list, listed(p))
+		list = append(list, toActiveFaultJSON(p))
 	}
-	answer(w, http.StatusOK, map[string]any{"items": list})
+	writeJSON(w, http.StatusOK, map[string]any{"items": list})
 }
 
-func (s *Server) placeFault(w http.ResponseWriter, r *http.Request) {
-	var f fault
-	if err := read(w, r, &f); err != nil {
-		refuse(w, http.StatusBadRequest, err)
+func (s *Server) addFault(w http.ResponseWriter, r *http.Request) {
+	var f faultJSON
+	if err := readJSON(w, r, &f); err != nil {
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	id, err := s.Faults.Place(f.place())
+	id, err := s.Faults.Add(f.toFault())
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	answer(w, http.StatusCreated, map[string]int{"id": id})
+	writeJSON(w, http.StatusCreated, map[string]int{"id": id})
 }
 
 func (s *Server) removeFault(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.Atoi(r.PathValue("id"))
 	if err != nil || !s.Faults.Remove(id) {
-		refuse(w, http.StatusNotFound, fmt.Errorf("there is no fault %q", r.PathValue("id")))
+		writeError(w, http.StatusNotFound, fmt.Errorf("there is no fault %q", r.PathValue("id")))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (s *Server) changeVariants(w http.ResponseWriter, r *http.Request) {
-	next := s.Variants.Get()
-	if err := read(w, r, &next); err != nil {
-		refuse(w, http.StatusBadRequest, err)
+func (s *Server) changeQuirks(w http.ResponseWriter, r *http.Request) {
+	next := s.Quirks.Get()
+	if err := readJSON(w, r, &next); err != nil {
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	answer(w, http.StatusOK, s.Variants.Change(func(v *variant.Set) { *v = next }))
+	writeJSON(w, http.StatusOK, s.Quirks.Change(func(v *variant.Set) { *v = next }))
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // play is population.Play on the wire, with lengths in milliseconds.
-type play struct {
+type playJSON struct {
 	URI          string     `json:"uri"`
 	HistoryURI   string     `json:"historyUri,omitempty"`
 	Kind         string     `json:"kind"`
@@ -37,29 +37,29 @@ type play struct {
 	Stall        string     `json:"stall,omitempty"`
 	ZeroProgress bool       `json:"zeroProgress,omitempty"`
 	MixedMS      int64      `json:"mixedMs,omitempty"`
-	HeardAt      *time.Time `json:"heardAt,omitempty"`
-	InHistory    *time.Time `json:"inHistory,omitempty"`
+	PlayedAt     *time.Time `json:"heardAt,omitempty"`
+	ListedAt     *time.Time `json:"inHistory,omitempty"`
 }
 
-func wire(p population.Play) play {
-	out := play{
+func toPlayJSON(p population.Play) playJSON {
+	out := playJSON{
 		URI: p.Track.URI, Kind: string(p.Track.Kind), Title: p.Track.Title, Artists: p.Track.Artists, Album: p.Track.Album,
 		ISRC: p.Track.ISRC, DurationMS: p.Track.Duration.Milliseconds(), Start: p.Start, End: p.End, FromMS: p.From.Milliseconds(),
 		PauseAfterMS: p.PauseAfter.Milliseconds(), PauseForMS: p.PauseFor.Milliseconds(), JumpMS: p.Jump.Milliseconds(),
 		LingerMS: p.Linger.Milliseconds(), ListenedMS: p.Listened.Milliseconds(), Complete: p.Complete, Skipped: p.Skipped,
 		Private: p.Private, Offline: p.Offline, Unlisted: p.Unlisted, NoProgress: p.NoProgress,
-		Speed: p.Speed, InsertedMS: p.Inserted.Milliseconds(), Stall: string(p.Stall), ZeroProgress: p.ZeroProgress, MixedMS: p.Mixed.Milliseconds(),
+		Speed: p.Speed, InsertedMS: p.Inserted.Milliseconds(), Stall: string(p.Stall), ZeroProgress: p.ZeroProgress, MixedMS: p.MixedFor.Milliseconds(),
 	}
 	if p.Track.HistoryURI != p.Track.URI {
 		out.HistoryURI = p.Track.HistoryURI
 	}
-	if !p.HeardAt.IsZero() {
-		out.HeardAt, out.InHistory = &p.HeardAt, &p.InHistory
+	if !p.PlayedAt.IsZero() {
+		out.PlayedAt, out.ListedAt = &p.PlayedAt, &p.ListedAt
 	}
 	return out
 }
 
-func (p play) scripted() population.Play {
+func (p playJSON) toPlay() population.Play {
 	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	out := population.Play{
 		Track: population.Track{
@@ -69,62 +69,62 @@ func (p play) scripted() population.Play {
 		Start: p.Start, End: p.End, From: ms(p.FromMS), PauseAfter: ms(p.PauseAfterMS), PauseFor: ms(p.PauseForMS),
 		Jump: ms(p.JumpMS), Linger: ms(p.LingerMS), Complete: p.Complete, Skipped: p.Skipped,
 		Private: p.Private, Offline: p.Offline, Unlisted: p.Unlisted, NoProgress: p.NoProgress,
-		Speed: p.Speed, Inserted: ms(p.InsertedMS), Stall: population.Stall(p.Stall), ZeroProgress: p.ZeroProgress, Mixed: ms(p.MixedMS),
+		Speed: p.Speed, Inserted: ms(p.InsertedMS), Stall: population.Stall(p.Stall), ZeroProgress: p.ZeroProgress, MixedFor: ms(p.MixedMS),
 	}
-	if p.HeardAt != nil {
-		out.HeardAt = *p.HeardAt
+	if p.PlayedAt != nil {
+		out.PlayedAt = *p.PlayedAt
 	}
-	if p.InHistory != nil {
-		out.InHistory = *p.InHistory
+	if p.ListedAt != nil {
+		out.ListedAt = *p.ListedAt
 	}
 	return out
 }
 
 // truth lists the plays of a person that overlap [from, to), by default those
 // of the last day.
-func (s *Server) truth(w http.ResponseWriter, r *http.Request, person int) {
-	to, err := instant(r, "to", s.Now())
+func (s *Server) getTruth(w http.ResponseWriter, r *http.Request, person int) {
+	to, err := timeParameter(r, "to", s.Now())
 	if err == nil {
 		var from time.Time
-		if from, err = instant(r, "from", to.Add(-24*time.Hour)); err == nil && to.Sub(from) > 400*24*time.Hour {
+		if from, err = timeParameter(r, "from", to.Add(-24*time.Hour)); err == nil && to.Sub(from) > 400*24*time.Hour {
 			err = fmt.Errorf("from and to lie more than 400 days apart: ask for less at a time")
 		} else if err == nil {
-			plays := []play{}
+			plays := []playJSON{}
 			for _, p := range s.World.Truth(person, from, to) {
-				plays = append(plays, wire(p))
+				plays = append(plays, toPlayJSON(p))
 			}
-			answer(w, http.StatusOK, map[string]any{"items": plays})
+			writeJSON(w, http.StatusOK, map[string]any{"items": plays})
 			return
 		}
 	}
-	refuse(w, http.StatusBadRequest, err)
+	writeError(w, http.StatusBadRequest, err)
 }
 
 // now tells what a person's player does, by default at this instant.
-func (s *Server) now(w http.ResponseWriter, r *http.Request, person int) {
-	at, err := instant(r, "at", s.Now())
+func (s *Server) getNow(w http.ResponseWriter, r *http.Request, person int) {
+	at, err := timeParameter(r, "at", s.Now())
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	answer(w, http.StatusOK, showing(s.World.Now(person, at)))
+	writeJSON(w, http.StatusOK, playbackJSON(s.World.PlaybackAt(person, at)))
 }
 
-func showing(now population.Showing) map[string]any {
+func playbackJSON(now population.Playback) map[string]any {
 	out := map[string]any{"state": now.State, "visible": now.Visible, "progressMs": now.Progress.Milliseconds(), "play": nil}
-	if now.State != population.Nothing {
-		out["play"] = wire(now.Play)
+	if now.State != population.Idle {
+		out["play"] = toPlayJSON(now.Play)
 	}
 	return out
 }
 
 // script replaces a person's listening by the body's items; null undoes it.
-func (s *Server) script(w http.ResponseWriter, r *http.Request, person int) {
+func (s *Server) putScript(w http.ResponseWriter, r *http.Request, person int) {
 	var body struct {
-		Items *[]play `json:"items"`
+		Items *[]playJSON `json:"items"`
 	}
-	if err := read(w, r, &body); err != nil {
-		refuse(w, http.StatusBadRequest, err)
+	if err := readJSON(w, r, &body); err != nil {
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
 	if body.Items == nil {
@@ -135,10 +135,10 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request, person int) {
 	plays := make([]population.Play, 0, len(*body.Items))
 	for i, p := range *body.Items {
 		if p.Start.IsZero() {
-			refuse(w, http.StatusBadRequest, fmt.Errorf("items[%d] has no start", i))
+			writeError(w, http.StatusBadRequest, fmt.Errorf("items[%d] has no start", i))
 			return
 		}
-		plays = append(plays, p.scripted())
+		plays = append(plays, p.toPlay())
 	}
 	s.World.Script(person, plays)
 	w.WriteHeader(http.StatusNoContent)

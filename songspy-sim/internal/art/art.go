@@ -33,7 +33,7 @@ func serve(draw func(string) string) http.HandlerFunc {
 	}
 }
 
-func dice(id string) *rand.Rand {
+func newRandom(id string) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, id)
 	return rand.New(rand.NewPCG(h.Sum64(), uint64(len(id)))) //nolint:gosec // a drawing, not a secret
@@ -41,7 +41,7 @@ func dice(id string) *rand.Rand {
 
 // Cover draws an album's cover as SVG: a sky of two colours and some shapes.
 func Cover(id string) string {
-	r := dice(id)
+	r := newRandom(id)
 	hue := r.IntN(360)
 	other := (hue + 40 + r.IntN(140)) % 360
 	var b strings.Builder
@@ -64,7 +64,7 @@ func Cover(id string) string {
 
 // Portrait draws a person as SVG.
 func Portrait(id string) string {
-	r := dice("portrait " + id)
+	r := newRandom("portrait " + id)
 	hue := r.IntN(360)
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><rect width="100" height="100" fill="hsl(%d 45%% 82%%)"/><circle cx="50" cy="%d" r="%d" fill="hsl(%d 50%% 42%%)"/><ellipse cx="50" cy="104" rx="%d" ry="38" fill="hsl(%d 50%% 42%%)"/></svg>`,
 		hue, 38+r.IntN(5), 17+r.IntN(5), (hue+r.IntN(80))%360, 32+r.IntN(10), (hue+160)%360)

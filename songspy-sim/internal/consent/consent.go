@@ -28,37 +28,37 @@ const (
 )
 
 // Ask describes who asks for what.
-type Ask struct {
+type Request struct {
 	Provider string // "Spotify" or "Google"
 	App      string
 	Scopes   []string
 }
 
 // shown is how many people the page lists; others are reached by number.
-const shown = 48
+const peopleListed = 48
 
 // Decide reads the decision from the request or shows the page. With Allowed
 // the writer's Person is set.
-func Decide(w *traffic.Writer, r *http.Request, world *population.World, ask Ask) Decision {
+func Decide(w *traffic.Writer, r *http.Request, world *population.World, request Request) Decision {
 	query := r.URL.Query()
 	allow := query.Get("allow")
 	if allow == "0" {
 		return Denied
 	}
-	if person, ok := chosen(world, query); ok && allow == "1" {
+	if person, ok := chosenPerson(world, query); ok && allow == "1" {
 		w.Person = person
 		return Allowed
 	}
 	page := struct {
-		Ask
+		Request
 		Hidden url.Values
 		People []choice
 		Last   int
-	}{Ask: ask, Hidden: query, Last: world.People() - 1}
+	}{Request: request, Hidden: query, Last: world.People() - 1}
 	for _, key := range []string{"person", "allow"} {
 		query.Del(key)
 	}
-	for n := range min(shown, world.People()) {
+	for n := range min(peopleListed, world.People()) {
 		p := world.Person(n)
 		page.People = append(page.People, choice{n, strings.TrimSpace(p.GivenName + " " + p.FamilyName)})
 	}
@@ -73,7 +73,7 @@ type choice struct {
 	Name   string
 }
 
-func chosen(world *population.World, query url.Values) (int, bool) {
+func chosenPerson(world *population.World, query url.Values) (int, bool) {
 	name := query.Get("person")
 	if name == "" {
 		name = query.Get("login_hint")
@@ -86,10 +86,10 @@ func chosen(world *population.World, query url.Values) (int, bool) {
 }
 
 // Fail shows an error page, as the providers do where they must not redirect.
-func Fail(w http.ResponseWriter, text string) {
+func ShowError(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(http.StatusBadRequest)
-	_ = failPage.Execute(w, text)
+	_ = errorPage.Execute(w, text)
 }
 
 // Redirect sends the browser back to the app with parameters in the query, or
@@ -97,7 +97,7 @@ func Fail(w http.ResponseWriter, text string) {
 func Redirect(w http.ResponseWriter, target string, parameters url.Values, fragment bool) {
 	u, err := url.Parse(target)
 	if err != nil { // was parsed before, when it was checked
-		Fail(w, "Invalid redirect URI")
+		ShowError(w, "Invalid redirect URI")
 		return
 	}
 	if fragment {
@@ -132,6 +132,6 @@ label{display:block;padding:.2rem 0}button{font:inherit;padding:.6rem 1.4rem;mar
 </form></html>
 `))
 
-var failPage = template.Must(template.New("fail").Parse(`<!DOCTYPE html>
+var errorPage = template.Must(template.New("fail").Parse(`<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>Error</title><body>{{.}}</body></html>
 `))

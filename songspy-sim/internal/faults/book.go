@@ -13,31 +13,31 @@ import (
 )
 
 // placed is a fault at work.
-type placed struct {
+type activeFault struct {
 	Fault
 	id       int
 	endpoint traffic.Endpoint
 	status   int
 	body     body
 	requests atomic.Uint64
-	strikes  atomic.Int64
+	hits     atomic.Int64
 }
 
 // Book holds the faults at work. All methods may be called from many goroutines.
-type Book struct {
+type Registry struct {
 	mu     sync.Mutex
 	nextID int
-	faults atomic.Pointer[[]*placed] // copied on write; nil while all is well
+	faults atomic.Pointer[[]*activeFault] // copied on write; nil while all is well
 }
 
 // Place puts a fault to work and returns its number.
-func (b *Book) Place(f Fault) (int, error) {
+func (b *Registry) Add(f Fault) (int, error) {
 	if err := f.Validate(); err != nil {
 		return 0, err
 	}
-	p := &placed{Fault: f}
-	p.endpoint, _ = traffic.Named(f.Endpoint)
-	p.status, p.body, _ = f.answer()
+	p := &activeFault{Fault: f}
+	p.endpoint, _ = traffic.EndpointByName(f.Endpoint)
+	p.status, p.body, _ = f.response()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.nextID++
@@ -47,30 +47,30 @@ func (b *Book) Place(f Fault) (int, error) {
 }
 
 // Remove ends a fault. It tells whether there was one.
-func (b *Book) Remove(id int) bool {
+func (b *Registry) Remove(id int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := b.load()
-	after := slices.DeleteFunc(slices.Clone(before), func(p *placed) bool { return p.id == id })
+	after := slices.DeleteFunc(slices.Clone(before), func(p *activeFault) bool { return p.id == id })
 	b.store(after)
 	return len(after) < len(before)
 }
 
 // Clear ends all faults.
-func (b *Book) Clear() {
+func (b *Registry) Clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.store(nil)
 }
 
-func (b *Book) load() []*placed {
+func (b *Registry) load() []*activeFault {
 	if f := b.faults.Load(); f != nil {
 		return *f
 	}
 	return nil
 }
 
-func (b *Book) store(faults []*placed) {
+func (b *Registry) store(faults []*activeFault) {
 	if len(faults) == 0 {
 		b.faults.Store(nil)
 		return
@@ -79,17 +79,17 @@ func (b *Book) store(faults []*placed) {
 }
 
 // Placed is a fault at work, as it is listed.
-type Placed struct {
-	ID      int
-	Fault   Fault
-	Strikes int64
+type ActiveFault struct {
+	ID    int
+	Fault Fault
+	Hits  int64
 }
 
 // List tells the faults at work, oldest first.
-func (b *Book) List() []Placed {
-	list := []Placed{}
+func (b *Registry) List() []ActiveFault {
+	list := []ActiveFault{}
 	for _, p := range b.load() {
-		list = append(list, Placed{ID: p.id, Fault: p.Fault, Strikes: p.strikes.Load()})
+		list = append(list, ActiveFault{ID: p.id, Fault: p.Fault, Hits: p.hits.Load()})
 	}
 	return list
 }
@@ -97,37 +97,37 @@ func (b *Book) List() []Placed {
 // Strike lets the first fitting fault have its way. It returns true if the
 // request has been answered and the handler has nothing left to do. A cut
 // connection panics with http.ErrAbortHandler, as net/http asks.
-func (b *Book) Strike(w *traffic.Writer, r *http.Request, e traffic.Endpoint) bool {
+func (b *Registry) Apply(w *traffic.Writer, r *http.Request, e traffic.Endpoint) bool {
 	if b.faults.Load() == nil {
 		return false
 	}
 	for _, p := range b.load() {
-		if p.endpoint == e && p.fits(w.Person) {
-			return p.strike(w, r)
+		if p.endpoint == e && p.matches(w.Person) {
+			return p.apply(w, r)
 		}
 	}
 	return false
 }
 
-func (p *placed) fits(person int) bool {
+func (p *activeFault) matches(person int) bool {
 	if p.Person != Everyone && p.Person != person {
 		return false
 	}
-	if p.PeopleShare > 0 && (person < 0 || scatter(uint64(person)) >= p.PeopleShare) {
+	if p.PeopleShare > 0 && (person < 0 || hashUnit(uint64(person)) >= p.PeopleShare) {
 		return false
 	}
-	if p.Share > 0 && scatter(p.requests.Add(1)<<20+uint64(p.id)) >= p.Share {
+	if p.Share > 0 && hashUnit(p.requests.Add(1)<<20+uint64(p.id)) >= p.Share {
 		return false
 	}
-	if n := p.strikes.Add(1); p.Times > 0 && n > int64(p.Times) {
-		p.strikes.Add(-1)
+	if n := p.hits.Add(1); p.Times > 0 && n > int64(p.Times) {
+		p.hits.Add(-1)
 		return false
 	}
 	return true
 }
 
 // scatter maps numbers to [0, 1), evenly and always in the same way.
-func scatter(n uint64) float64 {
+func hashUnit(n uint64) float64 {
 	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
 	n = (n + 0x9e3779b97f4a7c15) * 0x94d049bb133111eb
 	n ^= n >> 31
@@ -135,7 +135,7 @@ func scatter(n uint64) float64 {
 	return float64(n>>11) / (1 << 53)
 }
 
-func (p *placed) strike(w *traffic.Writer, r *http.Request) bool {
+func (p *activeFault) apply(w *traffic.Writer, r *http.Request) bool {
 	h := w.Header()
 	switch {
 	case p.RetryAfterText != "":
@@ -145,10 +145,10 @@ func (p *placed) strike(w *traffic.Writer, r *http.Request) bool {
 	}
 	switch p.Kind {
 	case Slow:
-		wait(r, p.Delay)
+		sleep(r, p.Delay)
 		return false
-	case Lost:
-		w.LoseAnswer()
+	case LostResponse:
+		w.DropResponse()
 		return false
 	case Hangup:
 		panic(http.ErrAbortHandler)
@@ -173,7 +173,7 @@ func (p *placed) strike(w *traffic.Writer, r *http.Request) bool {
 }
 
 // wait lets time pass. A caller who gives up ends it.
-func wait(r *http.Request, delay time.Duration) {
+func sleep(r *http.Request, delay time.Duration) {
 	if delay == 0 {
 		delay = 30 * time.Second
 	}

@@ -30,11 +30,11 @@ const (
 	Hangup Kind = "hangup"
 	// Lost does what was asked, codes and tokens are spent, and breaks the
 	// connection instead of answering.
-	Lost Kind = "lost"
+	LostResponse Kind = "lost"
 	// Garbage answers 200 with HTML that calls itself JSON.
 	Garbage Kind = "garbage"
 	// Nothing answers an empty 204, also during playback.
-	Nothing Kind = "nothing"
+	NoContent Kind = "nothing"
 	// InvalidGrant answers the token endpoint's 400 although the token is
 	// good. Body: "revoked" (default), "expired", "invalid" or the very
 	// error_description.
@@ -65,7 +65,7 @@ const (
 
 // Everyone as a Fault's Person strikes whoever asks, also requests that do not
 // tell whom they are about.
-const Everyone = traffic.Nobody
+const Everyone = traffic.NoPerson
 
 // QuotaExceededBody is the body of the quota's 429 since July 2026.
 const QuotaExceededBody = `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`
@@ -90,7 +90,7 @@ type Fault struct {
 
 // Validate says what is wrong with a fault and what would be right.
 func (f Fault) Validate() error {
-	if _, ok := traffic.Named(f.Endpoint); !ok {
+	if _, ok := traffic.EndpointByName(f.Endpoint); !ok {
 		return fmt.Errorf("fault: endpoint %q is not known: use token, me, currently-playing, recently-played, tokeninfo, userinfo, authorize, google-authorize or google-token", f.Endpoint)
 	}
 	switch {
@@ -104,7 +104,7 @@ func (f Fault) Validate() error {
 	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
 		return fmt.Errorf("fault: status %d is no HTTP status: use 200 to 599", f.Status)
 	}
-	_, _, err := f.answer()
+	_, _, err := f.response()
 	return err
 }
 
@@ -137,7 +137,7 @@ func APIError(status int, message string) string {
 
 // answer is the status and body of the kinds that simply answer. For the
 // others the status is 0.
-func (f Fault) answer() (int, body, error) {
+func (f Fault) response() (int, body, error) {
 	forms := map[string]body{"": {}, "empty": {}}
 	status := f.Status
 	or := func(fallback int) int {
@@ -165,14 +165,14 @@ func (f Fault) answer() (int, body, error) {
 	case Garbage:
 		status = or(http.StatusOK)
 		forms[""] = body{json, htmlBody(status).text}
-	case Nothing:
+	case NoContent:
 		status = http.StatusNoContent
 	case InvalidGrant:
 		status = http.StatusBadRequest
 		forms["revoked"] = oauthError("invalid_grant", "Refresh token revoked")
 		forms["expired"] = oauthError("invalid_grant", "Refresh token expired")
 		forms["invalid"] = oauthError("invalid_grant", "Invalid refresh token")
-		forms[f.Body] = or2(forms[f.Body], oauthError("invalid_grant", f.Body))
+		forms[f.Body] = orBody(forms[f.Body], oauthError("invalid_grant", f.Body))
 		forms[""] = forms["revoked"]
 	case InvalidClient:
 		status, forms[""] = http.StatusBadRequest, oauthError("invalid_client", "Invalid client")
@@ -210,7 +210,7 @@ func (f Fault) answer() (int, body, error) {
 	case Raw:
 		status = or(http.StatusOK)
 		forms[f.Body] = body{plain, f.Body}
-	case Slow, Cut, Hangup, Lost:
+	case Slow, Cut, Hangup, LostResponse:
 		return 0, body{}, nil
 	default:
 		return 0, body{}, fmt.Errorf("fault: kind %q is not known", f.Kind)
@@ -222,7 +222,7 @@ func (f Fault) answer() (int, body, error) {
 	return status, b, nil
 }
 
-func or2(a, b body) body {
+func orBody(a, b body) body {
 	if a.text == "" {
 		return b
 	}

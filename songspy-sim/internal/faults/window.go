@@ -33,11 +33,11 @@ func (w *Window) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 	if sum >= int64(limit) {
 		return int(oldest + windowSeconds - at), false
 	}
-	slot := &w.seconds[((at%windowSeconds)+windowSeconds)%windowSeconds]
-	if slot.at != at {
-		slot.at, slot.calls = at, 0
+	bucket := &w.seconds[((at%windowSeconds)+windowSeconds)%windowSeconds]
+	if bucket.at != at {
+		bucket.at, bucket.calls = at, 0
 	}
-	slot.calls++
+	bucket.calls++
 	return 0, true
 }
 

@@ -11,83 +11,83 @@ import (
 
 // presented reads the access token of a request, from its header or its
 // parameters. ok is false if it is not ours or has expired.
-func (s *Server) presented(w *traffic.Writer, r *http.Request) (token.Claims, bool) {
+func (s *Server) accessClaims(w *traffic.Writer, r *http.Request) (token.Claims, bool) {
 	text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer {
 		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 		text = r.FormValue("access_token")
 	}
-	c, ok := s.Mint.Read(token.GoogleAccess, text)
+	c, ok := s.TokenCodec.Read(token.GoogleAccess, text)
 	if !ok || c.Person >= s.World.People() {
 		return token.Claims{}, false
 	}
 	w.Person = c.Person
-	return c, w.Now.Before(c.At)
+	return c, w.ReceivedAt.Before(c.At)
 }
 
 // tokeninfo tells for whom a token was issued. All values are strings.
 func (s *Server) tokeninfo(w *traffic.Writer, r *http.Request) {
-	c, ok := s.presented(w, r)
-	if s.Faults.Strike(w, r, traffic.Tokeninfo) {
+	c, ok := s.accessClaims(w, r)
+	if s.Faults.Apply(w, r, traffic.Tokeninfo) {
 		return
 	}
 	if !ok {
-		refuse(w, http.StatusBadRequest, "invalid_token", "Invalid Value")
+		writeError(w, http.StatusBadRequest, "invalid_token", "Invalid Value")
 		return
 	}
 	info := map[string]string{
 		"azp": clients[c.Client], "aud": clients[c.Client], "scope": scopeNames(c.Scopes), "access_type": "online",
-		"exp": strconv.FormatInt(c.At.Unix(), 10), "expires_in": strconv.Itoa(int(c.At.Sub(w.Now).Seconds())),
+		"exp": strconv.FormatInt(c.At.Unix(), 10), "expires_in": strconv.Itoa(int(c.At.Sub(w.ReceivedAt).Seconds())),
 	}
-	who := s.World.Person(c.Person)
-	if !s.Variants.Get().TokeninfoWithoutSubject {
+	person := s.World.Person(c.Person)
+	if !s.Quirks.Get().TokeninfoWithoutSubject {
 		if c.Scopes&(openID|email|profile) != 0 {
-			info["sub"] = who.GoogleID
+			info["sub"] = person.GoogleID
 		}
 		if c.Scopes&email != 0 {
-			info["email"], info["email_verified"] = who.Email, "true"
+			info["email"], info["email_verified"] = person.Email, "true"
 		}
 	}
-	answer(w, http.StatusOK, info)
+	writeJSON(w, http.StatusOK, info)
 }
 
 // oldTokeninfo is the form of /oauth2/v1 and v2.
 func (s *Server) oldTokeninfo(w *traffic.Writer, r *http.Request) {
-	c, ok := s.presented(w, r)
-	if s.Faults.Strike(w, r, traffic.Tokeninfo) {
+	c, ok := s.accessClaims(w, r)
+	if s.Faults.Apply(w, r, traffic.Tokeninfo) {
 		return
 	}
 	if !ok {
-		refuse(w, http.StatusBadRequest, "invalid_token", "Invalid Value")
+		writeError(w, http.StatusBadRequest, "invalid_token", "Invalid Value")
 		return
 	}
 	info := map[string]any{
 		"issued_to": clients[c.Client], "audience": clients[c.Client], "scope": scopeNames(c.Scopes),
-		"expires_in": int(c.At.Sub(w.Now).Seconds()), "access_type": "online",
+		"expires_in": int(c.At.Sub(w.ReceivedAt).Seconds()), "access_type": "online",
 	}
-	who := s.World.Person(c.Person)
-	if !s.Variants.Get().TokeninfoWithoutSubject {
-		info["user_id"] = who.GoogleID
+	person := s.World.Person(c.Person)
+	if !s.Quirks.Get().TokeninfoWithoutSubject {
+		info["user_id"] = person.GoogleID
 		if c.Scopes&email != 0 {
-			info["email"], info["verified_email"] = who.Email, true
+			info["email"], info["verified_email"] = person.Email, true
 		}
 	}
-	answer(w, http.StatusOK, info)
+	writeJSON(w, http.StatusOK, info)
 }
 
 // userinfo is the form of /oauth2/v1 and v2. It does not care to whom the
 // token was issued.
 func (s *Server) userinfo(w *traffic.Writer, r *http.Request) {
-	c, ok := s.presented(w, r)
-	if s.Faults.Strike(w, r, traffic.Userinfo) {
+	c, ok := s.accessClaims(w, r)
+	if s.Faults.Apply(w, r, traffic.Userinfo) {
 		return
 	}
 	if !ok {
-		if s.Variants.Get().UserinfoFlatError {
-			refuse(w, http.StatusUnauthorized, "invalid_request", "Invalid Credentials")
+		if s.Quirks.Get().UserinfoFlatError {
+			writeError(w, http.StatusUnauthorized, "invalid_request", "Invalid Credentials")
 			return
 		}
-		answer(w, http.StatusUnauthorized, map[string]any{"error": map[string]any{
+		writeJSON(w, http.StatusUnauthorized, map[string]any{"error": map[string]any{
 			"code": http.StatusUnauthorized, "status": "UNAUTHENTICATED",
 			"message": "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
 		}})
@@ -97,40 +97,40 @@ func (s *Server) userinfo(w *traffic.Writer, r *http.Request) {
 	if c.Scopes&email != 0 {
 		info["email"], info["verified_email"] = s.World.Person(c.Person).Email, true
 	}
-	s.describe(info, c)
-	answer(w, http.StatusOK, info)
+	s.addProfile(info, c)
+	writeJSON(w, http.StatusOK, info)
 }
 
 // openIDUserinfo is the form of OpenID Connect, and of /oauth2/v3.
 func (s *Server) openIDUserinfo(w *traffic.Writer, r *http.Request) {
-	c, ok := s.presented(w, r)
-	if s.Faults.Strike(w, r, traffic.Userinfo) {
+	c, ok := s.accessClaims(w, r)
+	if s.Faults.Apply(w, r, traffic.Userinfo) {
 		return
 	}
 	if !ok {
-		refuse(w, http.StatusUnauthorized, "invalid_request", "Invalid Credentials")
+		writeError(w, http.StatusUnauthorized, "invalid_request", "Invalid Credentials")
 		return
 	}
 	info := map[string]any{"sub": s.World.Person(c.Person).GoogleID}
 	if c.Scopes&email != 0 {
 		info["email"], info["email_verified"] = s.World.Person(c.Person).Email, true
 	}
-	s.describe(info, c)
-	answer(w, http.StatusOK, info)
+	s.addProfile(info, c)
+	writeJSON(w, http.StatusOK, info)
 }
 
 // describe adds the claims of the profile scope, as far as the person has them.
-func (s *Server) describe(info map[string]any, c token.Claims) {
+func (s *Server) addProfile(info map[string]any, c token.Claims) {
 	if c.Scopes&profile == 0 {
 		return
 	}
-	who := s.World.Person(c.Person)
-	info["name"] = strings.TrimSpace(who.GivenName + " " + who.FamilyName)
-	info["given_name"] = who.GivenName
-	if who.FamilyName != "" {
-		info["family_name"] = who.FamilyName
+	person := s.World.Person(c.Person)
+	info["name"] = strings.TrimSpace(person.GivenName + " " + person.FamilyName)
+	info["given_name"] = person.GivenName
+	if person.FamilyName != "" {
+		info["family_name"] = person.FamilyName
 	}
-	if who.HasPicture {
-		info["picture"] = s.PublicURL + "/portraits/" + strconv.Itoa(who.Number) + ".svg"
+	if person.HasPicture {
+		info["picture"] = s.PublicURL + "/portraits/" + strconv.Itoa(person.Number) + ".svg"
 	}
 }

@@ -24,7 +24,7 @@ type signer struct {
 
 const keyID = "songspy-sim-1"
 
-func (s *signer) private() *rsa.PrivateKey {
+func (s *signer) privateKey() *rsa.PrivateKey {
 	s.once.Do(func() {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil { // the system's randomness never fails
@@ -46,7 +46,7 @@ func issuer(r *http.Request) string {
 
 func (s *Server) discovery(w *traffic.Writer, r *http.Request) {
 	base := "http://" + r.Host + "/google"
-	answer(w, http.StatusOK, map[string]any{
+	writeJSON(w, http.StatusOK, map[string]any{
 		"issuer":                                issuer(r),
 		"authorization_endpoint":                s.PublicURL + "/google/o/oauth2/v2/auth",
 		"token_endpoint":                        base + "/token",
@@ -61,9 +61,9 @@ func (s *Server) discovery(w *traffic.Writer, r *http.Request) {
 	})
 }
 
-func (s *Server) keys(w *traffic.Writer, _ *http.Request) {
-	public := s.signer.private().PublicKey
-	answer(w, http.StatusOK, map[string]any{"keys": []map[string]string{{
+func (s *Server) certs(w *traffic.Writer, _ *http.Request) {
+	public := s.signer.privateKey().PublicKey
+	writeJSON(w, http.StatusOK, map[string]any{"keys": []map[string]string{{
 		"kty": "RSA", "alg": "RS256", "use": "sig", "kid": keyID,
 		"n": base64.RawURLEncoding.EncodeToString(public.N.Bytes()),
 		"e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
@@ -83,7 +83,7 @@ func (s *Server) idToken(r *http.Request, c token.Claims) string {
 	if c.Scopes&email != 0 {
 		claims["email"], claims["email_verified"] = s.World.Person(c.Person).Email, true
 	}
-	s.describe(claims, c)
+	s.addProfile(claims, c)
 	payload, err := json.Marshal(claims)
 	if err != nil { // strings, numbers and booleans
 		panic(err)
@@ -91,7 +91,7 @@ func (s *Server) idToken(r *http.Request, c token.Claims) string {
 	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT","kid":"`+keyID+`"}`)) + "." +
 		base64.RawURLEncoding.EncodeToString(payload)
 	sum := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, s.signer.private(), crypto.SHA256, sum[:])
+	signature, err := rsa.SignPKCS1v15(rand.Reader, s.signer.privateKey(), crypto.SHA256, sum[:])
 	if err != nil { // the key is long enough for the hash
 		panic(err)
 	}

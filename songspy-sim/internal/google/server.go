@@ -46,31 +46,31 @@ const (
 
 // Server answers for Google. All fields must be set.
 type Server struct {
-	World     *population.World
-	Mint      *token.Mint
-	Meter     *traffic.Meter
-	Faults    *faults.Book
-	Variants  *variant.Switch
-	Now       func() time.Time
-	PublicURL string // of the simulator, without a slash at the end
+	World      *population.World
+	TokenCodec *token.Codec
+	RequestLog *traffic.Log
+	Faults     *faults.Registry
+	Quirks     *variant.Switch
+	Now        func() time.Time
+	PublicURL  string // of the simulator, without a slash at the end
 
-	spent  token.Spent
-	signer signer
+	usedTokens token.UsedTokens
+	signer     signer
 }
 
 // Routes adds Google's paths to a mux.
 func (s *Server) Routes(mux *http.ServeMux) {
-	mux.Handle("GET /google/o/oauth2/v2/auth", s.Meter.Count(traffic.GoogleAuthorize, s.authorize))
-	mux.Handle("POST /google/token", s.Meter.Count(traffic.GoogleToken, s.token))
-	mux.Handle("/google/tokeninfo", s.Meter.Count(traffic.Tokeninfo, s.tokeninfo))
+	mux.Handle("GET /google/o/oauth2/v2/auth", s.RequestLog.Wrap(traffic.GoogleAuthorize, s.authorize))
+	mux.Handle("POST /google/token", s.RequestLog.Wrap(traffic.GoogleToken, s.token))
+	mux.Handle("/google/tokeninfo", s.RequestLog.Wrap(traffic.Tokeninfo, s.tokeninfo))
 	for _, version := range []string{"v1", "v2"} {
-		mux.Handle("/google/oauth2/"+version+"/tokeninfo", s.Meter.Count(traffic.Tokeninfo, s.oldTokeninfo))
-		mux.Handle("/google/oauth2/"+version+"/userinfo", s.Meter.Count(traffic.Userinfo, s.userinfo))
+		mux.Handle("/google/oauth2/"+version+"/tokeninfo", s.RequestLog.Wrap(traffic.Tokeninfo, s.oldTokeninfo))
+		mux.Handle("/google/oauth2/"+version+"/userinfo", s.RequestLog.Wrap(traffic.Userinfo, s.userinfo))
 	}
-	mux.Handle("/google/oauth2/v3/userinfo", s.Meter.Count(traffic.Userinfo, s.openIDUserinfo))
-	mux.Handle("/google/v1/userinfo", s.Meter.Count(traffic.Userinfo, s.openIDUserinfo))
-	mux.Handle("GET /google/.well-known/openid-configuration", s.Meter.Count(traffic.Other, s.discovery))
-	mux.Handle("GET /google/oauth2/v3/certs", s.Meter.Count(traffic.Other, s.keys))
+	mux.Handle("/google/oauth2/v3/userinfo", s.RequestLog.Wrap(traffic.Userinfo, s.openIDUserinfo))
+	mux.Handle("/google/v1/userinfo", s.RequestLog.Wrap(traffic.Userinfo, s.openIDUserinfo))
+	mux.Handle("GET /google/.well-known/openid-configuration", s.RequestLog.Wrap(traffic.Other, s.discovery))
+	mux.Handle("GET /google/oauth2/v3/certs", s.RequestLog.Wrap(traffic.Other, s.certs))
 }
 
 // AccessToken issues a token as the browser would hold it after the implicit
@@ -84,12 +84,12 @@ func (s *Server) AccessToken(person int, clientID string, scopes ...string) (str
 	if len(scopes) > 0 {
 		set = parseScopes(scopes)
 	}
-	return s.access(token.Claims{Person: person, Client: uint8(client), Scopes: set}), nil
+	return s.newAccessToken(token.Claims{Person: person, Client: uint8(client), Scopes: set}), nil
 }
 
-func (s *Server) access(c token.Claims) string {
+func (s *Server) newAccessToken(c token.Claims) string {
 	c.At, c.Redirect = s.Now().Add(accessLife), ""
-	return s.Mint.Issue(token.GoogleAccess, c)
+	return s.TokenCodec.Issue(token.GoogleAccess, c)
 }
 
 func parseScopes(names []string) (set uint8) {
@@ -122,18 +122,18 @@ func scopeNames(set uint8) string {
 
 // authorize shows the consent page, or redirects at once if the query decides.
 func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
-	if s.Faults.Strike(w, r, traffic.GoogleAuthorize) {
+	if s.Faults.Apply(w, r, traffic.GoogleAuthorize) {
 		return
 	}
 	q := r.URL.Query()
 	client := slices.Index(clients, q.Get("client_id"))
 	if client < 0 {
-		consent.Fail(w, "Error 401: invalid_client. The OAuth client was not found.")
+		consent.ShowError(w, "Error 401: invalid_client. The OAuth client was not found.")
 		return
 	}
 	target := q.Get("redirect_uri")
-	if !onLoopback(target) {
-		consent.Fail(w, "Error 400: redirect_uri_mismatch")
+	if !isLoopback(target) {
+		consent.ShowError(w, "Error 400: redirect_uri_mismatch")
 		return
 	}
 	back := url.Values{}
@@ -164,7 +164,7 @@ func (s *Server) decide(w *traffic.Writer, r *http.Request, c token.Claims, back
 	if clients[c.Client] == ForeignClientID {
 		app = "Somebody else's app"
 	}
-	switch consent.Decide(w, r, s.World, consent.Ask{Provider: "Google", App: app, Scopes: strings.Fields(q.Get("scope"))}) {
+	switch consent.Decide(w, r, s.World, consent.Request{Provider: "Google", App: app, Scopes: strings.Fields(q.Get("scope"))}) {
 	case consent.Pending:
 		return
 	case consent.Denied:
@@ -172,7 +172,7 @@ func (s *Server) decide(w *traffic.Writer, r *http.Request, c token.Claims, back
 	case consent.Allowed:
 		c.Person = w.Person
 		if implicit {
-			back.Set("access_token", s.access(c))
+			back.Set("access_token", s.newAccessToken(c))
 			back.Set("token_type", "Bearer")
 			back.Set("expires_in", fmt.Sprint(int(accessLife.Seconds())))
 			back.Set("scope", scopeNames(c.Scopes))
@@ -182,14 +182,14 @@ func (s *Server) decide(w *traffic.Writer, r *http.Request, c token.Claims, back
 			c.Scopes |= offline
 		}
 		c.At = s.Now().Add(codeLife)
-		back.Set("code", s.Mint.Issue(token.GoogleCode, c))
+		back.Set("code", s.TokenCodec.Issue(token.GoogleCode, c))
 		back.Set("scope", scopeNames(c.Scopes))
 	}
 	consent.Redirect(w, c.Redirect, back, implicit)
 }
 
 // onLoopback tells whether a redirect URI stays on this machine.
-func onLoopback(target string) bool {
+func isLoopback(target string) bool {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" || u.Fragment != "" {
 		return false
@@ -198,7 +198,7 @@ func onLoopback(target string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func answer(w http.ResponseWriter, status int, v any) {
+func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.MarshalIndent(v, "", "  ") // Google indents
 	if err != nil {                              // strings, numbers and maps of them
 		panic(err)
@@ -209,6 +209,6 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-func refuse(w http.ResponseWriter, status int, code, description string) {
-	answer(w, status, map[string]string{"error": code, "error_description": description})
+func writeError(w http.ResponseWriter, status int, code, description string) {
+	writeJSON(w, status, map[string]string{"error": code, "error_description": description})
 }

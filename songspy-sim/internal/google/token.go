@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/traffic"
 )
 
-type grant struct {
+type tokenResponse struct {
 	AccessToken  string `json:"access_token"`
 	ExpiresIn    int    `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
@@ -23,7 +23,7 @@ type grant struct {
 func (s *Server) token(w *traffic.Writer, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
-		refuse(w, http.StatusBadRequest, "invalid_request", "Bad Request")
+		writeError(w, http.StatusBadRequest, "invalid_request", "Bad Request")
 		return
 	}
 	kind, field := token.GoogleCode, "code"
@@ -32,20 +32,20 @@ func (s *Server) token(w *traffic.Writer, r *http.Request) {
 	case "refresh_token":
 		kind, field = token.GoogleRefresh, "refresh_token"
 	default:
-		refuse(w, http.StatusBadRequest, "unsupported_grant_type", "Invalid grant_type: "+r.PostForm.Get("grant_type"))
+		writeError(w, http.StatusBadRequest, "unsupported_grant_type", "Invalid grant_type: "+r.PostForm.Get("grant_type"))
 		return
 	}
-	c, known := s.Mint.Read(kind, r.PostForm.Get(field))
+	c, known := s.TokenCodec.Read(kind, r.PostForm.Get(field))
 	known = known && c.Person < s.World.People()
 	if known {
 		w.Person = c.Person
 	}
-	if s.Faults.Strike(w, r, traffic.GoogleToken) {
+	if s.Faults.Apply(w, r, traffic.GoogleToken) {
 		return
 	}
-	client, confidential, ok := credentials(r)
+	client, confidential, ok := clientCredentials(r)
 	if !ok {
-		refuse(w, http.StatusUnauthorized, "invalid_client", "Unauthorized")
+		writeError(w, http.StatusUnauthorized, "invalid_client", "Unauthorized")
 		return
 	}
 	if !known || client != int(c.Client) {
@@ -53,30 +53,30 @@ func (s *Server) token(w *traffic.Writer, r *http.Request) {
 		if kind == token.GoogleRefresh {
 			description = "Bad Request"
 		}
-		refuse(w, http.StatusBadRequest, "invalid_grant", description)
+		writeError(w, http.StatusBadRequest, "invalid_grant", description)
 		return
 	}
 	if kind == token.GoogleCode {
-		if code, description := s.redeem(r.PostForm, c, confidential); code != "" {
-			refuse(w, http.StatusBadRequest, code, description)
+		if code, description := s.redeemCode(r.PostForm, c, confidential); code != "" {
+			writeError(w, http.StatusBadRequest, code, description)
 			return
 		}
 	}
-	g := grant{
-		AccessToken: s.access(c), ExpiresIn: int(accessLife.Seconds()), Scope: scopeNames(c.Scopes), TokenType: "Bearer",
+	g := tokenResponse{
+		AccessToken: s.newAccessToken(c), ExpiresIn: int(accessLife.Seconds()), Scope: scopeNames(c.Scopes), TokenType: "Bearer",
 	}
 	if c.Scopes&openID != 0 {
 		g.IDToken = s.idToken(r, c)
 	}
 	if kind == token.GoogleCode && c.Scopes&offline != 0 {
 		c.Redirect, c.At = "", s.Now()
-		g.RefreshToken = s.Mint.Issue(token.GoogleRefresh, c)
+		g.RefreshToken = s.TokenCodec.Issue(token.GoogleRefresh, c)
 	}
-	answer(w, http.StatusOK, g)
+	writeJSON(w, http.StatusOK, g)
 }
 
 // credentials tells which app asks and whether it showed its secret.
-func credentials(r *http.Request) (client int, confidential, ok bool) {
+func clientCredentials(r *http.Request) (client int, confidential, ok bool) {
 	id, secret, basic := r.BasicAuth()
 	if !basic {
 		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
@@ -92,7 +92,7 @@ func credentials(r *http.Request) (client int, confidential, ok bool) {
 }
 
 // redeem checks a code and spends it.
-func (s *Server) redeem(form url.Values, c token.Claims, confidential bool) (code, description string) {
+func (s *Server) redeemCode(form url.Values, c token.Claims, confidential bool) (code, description string) {
 	switch {
 	case form.Get("redirect_uri") != c.Redirect:
 		return "redirect_uri_mismatch", "Bad Request"
@@ -102,7 +102,7 @@ func (s *Server) redeem(form url.Values, c token.Claims, confidential bool) (cod
 		return "invalid_grant", "Missing code verifier."
 	case c.Challenge != "" && token.Challenge(form.Get("code_verifier")) != c.Challenge:
 		return "invalid_grant", "Invalid code verifier."
-	case !s.Now().Before(c.At), !s.spent.Use(form.Get("code"), s.Now(), c.At):
+	case !s.Now().Before(c.At), !s.usedTokens.MarkUsed(form.Get("code"), s.Now(), c.At):
 		return "invalid_grant", "Bad Request"
 	}
 	return "", ""

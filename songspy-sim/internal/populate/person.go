@@ -28,17 +28,17 @@ type account struct {
 }
 
 // person brings one person in: signed in, linked, and named if they care.
-func (p *Populator) person(ctx context.Context, n int, result *Result) error {
-	back, err := p.consent(ctx, "/google/o/oauth2/v2/auth", n, p.o.GoogleRedirect, url.Values{
+func (p *Populator) signUpPerson(ctx context.Context, n int, result *Result) error {
+	parameters, err := p.consent(ctx, "/google/o/oauth2/v2/auth", n, p.opts.GoogleRedirect, url.Values{
 		"client_id": {google.ClientID}, "response_type": {"token"}, "scope": {"openid email profile"},
 	})
 	if err != nil {
 		return fmt.Errorf("the page of Google: %w", err)
 	}
 	var me account
-	body := map[string]string{"accessToken": back.Get("access_token")}
-	if p.o.Invite != "" {
-		body["invite"] = p.o.Invite
+	body := map[string]string{"accessToken": parameters.Get("access_token")}
+	if p.opts.Invite != "" {
+		body["invite"] = p.opts.Invite
 	}
 	if err := p.call(ctx, "/google-auth", "", body, &me); err != nil {
 		return err
@@ -68,39 +68,39 @@ func (p *Populator) person(ctx context.Context, n int, result *Result) error {
 // link lets Songspy redeem a code for the person's Spotify. Every other
 // person's frontend knows PKCE.
 func (p *Populator) link(ctx context.Context, n int, bearer string) error {
-	ask := url.Values{
+	query := url.Values{
 		"client_id": {spotify.ClientID}, "response_type": {"code"}, "scope": {spotify.ListeningScopes.String()},
 	}
-	body := map[string]string{"redirectUri": p.o.SpotifyRedirect}
+	body := map[string]string{"redirectUri": p.opts.SpotifyRedirect}
 	if n%2 == 1 {
 		verifier := rand.Text() + rand.Text()
-		ask.Set("code_challenge", token.Challenge(verifier))
-		ask.Set("code_challenge_method", "S256")
+		query.Set("code_challenge", token.Challenge(verifier))
+		query.Set("code_challenge_method", "S256")
 		body["codeVerifier"] = verifier
 	}
-	back, err := p.consent(ctx, "/spotify/accounts/authorize", n, p.o.SpotifyRedirect, ask)
+	parameters, err := p.consent(ctx, "/spotify/accounts/authorize", n, p.opts.SpotifyRedirect, query)
 	if err != nil {
 		return fmt.Errorf("the page of Spotify: %w", err)
 	}
-	body["code"] = back.Get("code")
+	body["code"] = parameters.Get("code")
 	return p.call(ctx, "/spotify-auth", bearer, body, nil)
 }
 
 // consent opens a provider's page as a person who allows what is asked, and
 // returns what the page sends back to the frontend.
-func (p *Populator) consent(ctx context.Context, page string, n int, redirect string, ask url.Values) (url.Values, error) {
+func (p *Populator) consent(ctx context.Context, path string, n int, redirect string, query url.Values) (url.Values, error) {
 	state := rand.Text()
-	ask.Set("redirect_uri", redirect)
-	ask.Set("state", state)
-	ask.Set("person", strconv.Itoa(n))
-	ask.Set("allow", "1")
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.o.Simulator+page+"?"+ask.Encode(), nil)
+	query.Set("redirect_uri", redirect)
+	query.Set("state", state)
+	query.Set("person", strconv.Itoa(n))
+	query.Set("allow", "1")
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.opts.Simulator+path+"?"+query.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := p.client.Do(r)
 	if err != nil {
-		return nil, bare(err)
+		return nil, withoutURL(err)
 	}
 	defer drain(resp)
 	if resp.StatusCode != http.StatusFound {
@@ -111,44 +111,44 @@ func (p *Populator) consent(ctx context.Context, page string, n int, redirect st
 	if err != nil {
 		return nil, errors.New("it redirects to nowhere")
 	}
-	back := location.Query()
+	parameters := location.Query()
 	if location.Fragment != "" {
-		if back, err = url.ParseQuery(location.EscapedFragment()); err != nil {
+		if parameters, err = url.ParseQuery(location.EscapedFragment()); err != nil {
 			return nil, errors.New("the redirect's fragment cannot be read")
 		}
 	}
 	switch {
-	case back.Get("state") != state:
+	case parameters.Get("state") != state:
 		return nil, errors.New("it returned another state than it was given")
-	case back.Get("error") != "":
-		return nil, fmt.Errorf("it refused: %s", back.Get("error"))
+	case parameters.Get("error") != "":
+		return nil, fmt.Errorf("it refused: %s", parameters.Get("error"))
 	}
-	return back, nil
+	return parameters, nil
 }
 
 // nickname is what a person would type into the form; empty for those who
 // leave it.
 func (p *Populator) nickname(ctx context.Context, n int) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.o.Simulator+"/admin/people/"+strconv.Itoa(n), nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.opts.Simulator+"/admin/people/"+strconv.Itoa(n), nil)
 	if err != nil {
 		return "", err
 	}
 	resp, err := p.client.Do(r)
 	if err != nil {
-		return "", bare(err)
+		return "", withoutURL(err)
 	}
 	defer drain(resp)
-	var who struct {
+	var person struct {
 		Nickname string `json:"nickname"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&who); err != nil || resp.StatusCode != http.StatusOK {
+	if err := json.NewDecoder(resp.Body).Decode(&person); err != nil || resp.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("the simulator answers %s when asked who they are", resp.Status)
 	}
-	return who.Nickname, nil
+	return person.Nickname, nil
 }
 
 // attempts is how often a call is made when the API asks to come again.
-const attempts = 5
+const attemptsMax = 5
 
 // call posts to Songspy's API and reads the data of its envelope into data,
 // unless that is nil. When the API says when to come again, it does.
@@ -159,7 +159,7 @@ func (p *Populator) call(ctx context.Context, path, bearer string, body any, dat
 	}
 	for attempt := 1; ; attempt++ {
 		retryAfter, err := p.post(ctx, path, bearer, payload, data)
-		if err == nil || retryAfter == 0 || attempt == attempts {
+		if err == nil || retryAfter == 0 || attempt == attemptsMax {
 			return err
 		}
 		timer := time.NewTimer(retryAfter)
@@ -174,7 +174,7 @@ func (p *Populator) call(ctx context.Context, path, bearer string, body any, dat
 
 // post makes one call. retryAfter is 0 if there is no use in another.
 func (p *Populator) post(ctx context.Context, path, bearer string, payload []byte, data any) (retryAfter time.Duration, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.o.API+"/v1/songspy"+path, bytes.NewReader(payload))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.opts.API+"/v1/songspy"+path, bytes.NewReader(payload))
 	if err != nil {
 		return 0, err
 	}
@@ -184,7 +184,7 @@ func (p *Populator) post(ctx context.Context, path, bearer string, payload []byt
 	}
 	resp, err := p.client.Do(r)
 	if err != nil {
-		return 0, fmt.Errorf("POST %s: %w", path, bare(err))
+		return 0, fmt.Errorf("POST %s: %w", path, withoutURL(err))
 	}
 	defer drain(resp)
 	var envelope struct {

@@ -15,12 +15,12 @@ import (
 
 // Options say whom to sign up where.
 type Options struct {
-	API       string        // address of Songspy's API, such as http://127.0.0.1:8080
-	Simulator string        // address of the simulator
-	People    int           // people 0 to People−1 are signed up
-	Workers   int           // how many at a time
-	Wait      time.Duration // for both to be ready
-	Invite    string        // shown by everybody who signs in; empty: none
+	API          string        // address of Songspy's API, such as http://127.0.0.1:8080
+	Simulator    string        // address of the simulator
+	People       int           // people 0 to People−1 are signed up
+	Workers      int           // how many at a time
+	ReadyTimeout time.Duration // for both to be ready
+	Invite       string        // shown by everybody who signs in; empty: none
 
 	GoogleRedirect, SpotifyRedirect string // the frontend's redirect URIs
 
@@ -33,7 +33,7 @@ type Result struct{ SignedIn, Linked, Named int64 }
 
 // Populator signs people up.
 type Populator struct {
-	o      Options
+	opts   Options
 	client *http.Client
 }
 
@@ -61,12 +61,12 @@ func New(o Options) (*Populator, error) {
 }
 
 // maxComplaints is how many people's errors are told in full.
-const maxComplaints = 5
+const errorsShownMax = 5
 
 // Run waits until both sides are ready and signs everybody up. One person's
 // failure does not keep the others away; all failures are returned together.
 func (p *Populator) Run(ctx context.Context) (Result, error) {
-	if err := p.ready(ctx); err != nil {
+	if err := p.waitReady(ctx); err != nil {
 		return Result{}, err
 	}
 	var (
@@ -76,20 +76,20 @@ func (p *Populator) Run(ctx context.Context) (Result, error) {
 		mu       sync.Mutex
 		problems []error
 	)
-	for range min(p.o.Workers, p.o.People) {
+	for range min(p.opts.Workers, p.opts.People) {
 		workers.Go(func() {
 			for {
 				n := int(next.Add(1)) - 1
-				if n >= p.o.People || ctx.Err() != nil {
+				if n >= p.opts.People || ctx.Err() != nil {
 					return
 				}
-				if err := p.person(ctx, n, &result); err != nil {
+				if err := p.signUpPerson(ctx, n, &result); err != nil {
 					mu.Lock()
 					problems = append(problems, fmt.Errorf("person %d: %w", n, err))
 					mu.Unlock()
 				}
 				if (n+1)%1000 == 0 {
-					fmt.Fprintf(p.o.Progress, "%d of %d people\n", n+1, p.o.People)
+					fmt.Fprintf(p.opts.Progress, "%d of %d people\n", n+1, p.opts.People)
 				}
 			}
 		})
@@ -98,22 +98,22 @@ func (p *Populator) Run(ctx context.Context) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}
-	if more := len(problems) - maxComplaints; more > 0 {
-		problems = append(problems[:maxComplaints], fmt.Errorf("and %d people more", more))
+	if more := len(problems) - errorsShownMax; more > 0 {
+		problems = append(problems[:errorsShownMax], fmt.Errorf("and %d people more", more))
 	}
 	return result, errors.Join(problems...)
 }
 
 // ready waits for the simulator and the API.
-func (p *Populator) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, p.o.Wait)
+func (p *Populator) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.opts.ReadyTimeout)
 	defer cancel()
 	ticker := time.NewTicker(250 * time.Millisecond)
 	defer ticker.Stop()
-	for _, address := range []string{p.o.Simulator + "/healthz", p.o.API + "/readyz"} {
+	for _, address := range []string{p.opts.Simulator + "/healthz", p.opts.API + "/readyz"} {
 		var problem error
 		for {
-			now := p.probe(ctx, address)
+			now := p.checkReady(ctx, address)
 			if now == nil {
 				break
 			}
@@ -122,7 +122,7 @@ func (p *Populator) ready(ctx context.Context) error {
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("%s was not ready within %v: %w", address, p.o.Wait, problem)
+				return fmt.Errorf("%s was not ready within %v: %w", address, p.opts.ReadyTimeout, problem)
 			case <-ticker.C:
 			}
 		}
@@ -130,14 +130,14 @@ func (p *Populator) ready(ctx context.Context) error {
 	return nil
 }
 
-func (p *Populator) probe(ctx context.Context, address string) error {
+func (p *Populator) checkReady(ctx context.Context, address string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
 	resp, err := p.client.Do(r)
 	if err != nil {
-		return bare(err)
+		return withoutURL(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
@@ -147,7 +147,7 @@ func (p *Populator) probe(ctx context.Context, address string) error {
 }
 
 // bare strips the address from a client's error: it may hold a token.
-func bare(err error) error {
+func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
 	}

@@ -18,36 +18,36 @@ import (
 )
 
 // songspy is as much of Songspy's API as a frontend needs, in memory.
-type songspy struct {
+type fakeSongspy struct {
 	client *http.Client // speaks to the simulator
 	base   string       // of the simulator
 
-	mu       sync.Mutex
-	users    map[string]*user // by Google's id
-	calls    map[string]int
-	verified int // links by PKCE
-	busy     int // answers that ask to come again, still to be given
-	unready  int // probes still to be refused
-	refuse   string
-	invite   string // that a newcomer needs
+	mu         sync.Mutex
+	users      map[string]*fakeUser // by Google's id
+	calls      map[string]int
+	pkceLinks  int // links by PKCE
+	retries    int // answers that ask to come again, still to be given
+	notReady   int // probes still to be refused
+	refuseWith string
+	invite     string // that a newcomer needs
 }
 
-type user struct {
+type fakeUser struct {
 	id       int
 	nickname *string
 	spotify  string
 }
 
-func (a *songspy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *fakeSongspy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r.URL.Path == "/readyz" {
-		if a.unready--; a.unready >= 0 {
+		if a.notReady--; a.notReady >= 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		return
 	}
-	if a.busy--; a.busy >= 0 {
+	if a.retries--; a.retries >= 0 {
 		w.Header().Set("Retry-After", "2")
 		envelope(w, http.StatusServiceUnavailable, "PROVIDER_UNAVAILABLE", nil)
 		return
@@ -88,7 +88,7 @@ func envelope(w http.ResponseWriter, status int, code string, data any) {
 }
 
 // fetch asks the simulator and decodes its answer.
-func (a *songspy) fetch(r *http.Request) map[string]any {
+func (a *fakeSongspy) fetch(r *http.Request) map[string]any {
 	resp, err := a.client.Do(r)
 	if err != nil {
 		return nil
@@ -99,7 +99,7 @@ func (a *songspy) fetch(r *http.Request) map[string]any {
 	return out
 }
 
-func (a *songspy) signIn(w http.ResponseWriter, token, invite string) {
+func (a *fakeSongspy) signIn(w http.ResponseWriter, token, invite string) {
 	r, _ := http.NewRequest(http.MethodGet, a.base+"/google/oauth2/v1/userinfo", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	id, _ := a.fetch(r)["id"].(string)
@@ -112,21 +112,21 @@ func (a *songspy) signIn(w http.ResponseWriter, token, invite string) {
 		return
 	}
 	if a.users[id] == nil {
-		a.users[id] = &user{id: len(a.users) + 1}
+		a.users[id] = &fakeUser{id: len(a.users) + 1}
 	}
 	u := a.users[id]
 	envelope(w, http.StatusOK, "", map[string]any{"id": u.id, "nickName": u.nickname, "hasSpotify": u.spotify != "", "token": "jwt-" + id})
 }
 
-func (a *songspy) link(w http.ResponseWriter, u *user, body map[string]string) {
-	if a.refuse != "" {
-		envelope(w, http.StatusConflict, a.refuse, nil)
+func (a *fakeSongspy) link(w http.ResponseWriter, u *fakeUser, body map[string]string) {
+	if a.refuseWith != "" {
+		envelope(w, http.StatusConflict, a.refuseWith, nil)
 		return
 	}
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {body["code"]}, "redirect_uri": {body["redirectUri"]}}
 	if body["codeVerifier"] != "" {
 		form.Set("code_verifier", body["codeVerifier"])
-		a.verified++
+		a.pkceLinks++
 	}
 	r, _ := http.NewRequest(http.MethodPost, a.base+"/spotify/accounts/api/token", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -140,17 +140,17 @@ func (a *songspy) link(w http.ResponseWriter, u *user, body map[string]string) {
 }
 
 // start runs a simulator and a Songspy in this process, without sockets.
-func start(t *testing.T) (*sim.Sim, *songspy, populate.Options) {
+func start(t *testing.T) (*sim.Sim, *fakeSongspy, populate.Options) {
 	t.Helper()
 	s, err := sim.New(sim.Options{People: 24})
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := &songspy{
-		client: &http.Client{Transport: s.Transport()}, base: "http://sim", users: map[string]*user{}, calls: map[string]int{},
+	api := &fakeSongspy{
+		client: &http.Client{Transport: s.Transport()}, base: "http://sim", users: map[string]*fakeUser{}, calls: map[string]int{},
 	}
 	return s, api, populate.Options{
-		API: "http://api", Simulator: "http://sim", People: 24, Workers: 3, Wait: time.Minute,
+		API: "http://api", Simulator: "http://sim", People: 24, Workers: 3, ReadyTimeout: time.Minute,
 		GoogleRedirect: "http://127.0.0.1:3000/g", SpotifyRedirect: "http://127.0.0.1:3000/s",
 		Client: &http.Client{Transport: hosts{"api": inProcess{api}, "sim": s.Transport()}},
 	}
@@ -182,7 +182,7 @@ func run(t *testing.T, o populate.Options) (populate.Result, error) {
 	return p.Run(t.Context())
 }
 
-func TestPopulate_BringsEverybodyInOnce(t *testing.T) {
+func TestPopulate_SignsEverybodyUpOnce(t *testing.T) {
 	s, api, o := start(t)
 	named := 0
 	for n := range 24 {
@@ -194,8 +194,8 @@ func TestPopulate_BringsEverybodyInOnce(t *testing.T) {
 	if err != nil || first != (populate.Result{SignedIn: 24, Linked: 24, Named: int64(named)}) {
 		t.Fatalf("first: %+v, %v", first, err)
 	}
-	if named == 24 || named < 12 || api.verified != 12 {
-		t.Errorf("%d of 24 chose a nickname, %d used PKCE", named, api.verified)
+	if named == 24 || named < 12 || api.pkceLinks != 12 {
+		t.Errorf("%d of 24 chose a nickname, %d used PKCE", named, api.pkceLinks)
 	}
 	second, err := run(t, o)
 	if err != nil || second != (populate.Result{SignedIn: 24}) {
@@ -206,10 +206,10 @@ func TestPopulate_BringsEverybodyInOnce(t *testing.T) {
 	}
 }
 
-func TestPopulate_WaitsUntilTheAPIIsReadyAndComesAgainWhenAsked(t *testing.T) {
+func TestPopulate_WaitsForTheAPIAndRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, api, o := start(t)
-		api.unready, api.busy = 5, 2
+		api.notReady, api.retries = 5, 2
 		began := time.Now()
 		if got, err := run(t, o); err != nil || got.Linked != 24 {
 			t.Errorf("%+v, %v", got, err)
@@ -220,19 +220,19 @@ func TestPopulate_WaitsUntilTheAPIIsReadyAndComesAgainWhenAsked(t *testing.T) {
 	})
 }
 
-func TestPopulate_GivesUpOnAnAPIThatNeverIsReady(t *testing.T) {
+func TestPopulate_TimesOutIfTheAPIIsNeverReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, api, o := start(t)
-		api.unready = 1 << 30
+		api.notReady = 1 << 30
 		if _, err := run(t, o); err == nil || !strings.Contains(err.Error(), "http://api/readyz was not ready within 1m0s: it answers 503") {
 			t.Errorf("error is %v", err)
 		}
 	})
 }
 
-func TestPopulate_TellsWhatTheAPIRefused(t *testing.T) {
+func TestPopulate_ReportsErrorsOfTheAPI(t *testing.T) {
 	_, api, o := start(t)
-	api.refuse = "SPOTIFY_LINKED_ELSEWHERE"
+	api.refuseWith = "SPOTIFY_LINKED_ELSEWHERE"
 	got, err := run(t, o)
 	if err == nil || !strings.Contains(err.Error(), "SPOTIFY_LINKED_ELSEWHERE") || !strings.Contains(err.Error(), "and 19 people more") {
 		t.Errorf("error is %v", err)
@@ -247,7 +247,7 @@ func TestPopulate_TellsWhatTheAPIRefused(t *testing.T) {
 	}
 }
 
-func TestPopulate_ShowsAnInviteWhereOneIsNeeded(t *testing.T) {
+func TestPopulate_SendsAnInvite(t *testing.T) {
 	_, api, o := start(t)
 	api.invite = "ABCD-EFGH-JKLM-NPQR"
 	if got, err := run(t, o); err == nil || !strings.Contains(err.Error(), "INVITE_REQUIRED") || got.SignedIn != 0 {
@@ -259,7 +259,7 @@ func TestPopulate_ShowsAnInviteWhereOneIsNeeded(t *testing.T) {
 	}
 }
 
-func TestPopulate_StopsWhenItIsToldTo(t *testing.T) {
+func TestPopulate_StopsWhenCanceled(t *testing.T) {
 	_, _, o := start(t)
 	p, err := populate.New(o)
 	if err != nil {
@@ -272,7 +272,7 @@ func TestPopulate_StopsWhenItIsToldTo(t *testing.T) {
 	}
 }
 
-func TestNew_RefusesAddressesThatAreNone(t *testing.T) {
+func TestNew_RejectsInvalidAddresses(t *testing.T) {
 	_, _, o := start(t)
 	for _, spoil := range []func(*populate.Options){
 		func(o *populate.Options) { o.API = "127.0.0.1:8080" },

@@ -31,9 +31,9 @@ type Habits struct {
 	Spurious   float64 // of looks at a playing person that are answered 204
 	NoProgress float64 // of plays on devices that report no progress
 
-	Stalled float64 // of sessions whose player claims to play while it stands still or is over, for hours
-	Fast    float64 // of episodes that are heard at 1.2 to 2 times the speed
-	Mixed   float64 // of track changes after which answers still carry the former track's progress for some seconds
+	StalledSessions float64 // of sessions whose player claims to play while it stands still or is over, for hours
+	FastEpisodes    float64 // of episodes that are heard at 1.2 to 2 times the speed
+	MixedChanges    float64 // of track changes after which answers still carry the former track's progress for some seconds
 }
 
 // regular is the population of the capture benchmark: a tenth of the day,
@@ -56,14 +56,14 @@ const lingerMax = 6 * time.Minute
 //   - awkward: regular, where the provider misleads: 15 % of the sessions are never listed by history,
 //     in 2 % the player is frozen or grows beyond the end, 10 % of the episodes run at 1.2 to 2
 //     times the clock, and 1 % of the track changes show the new track with the old progress.
-func Named(name string) (Habits, error) {
+func HabitsByName(name string) (Habits, error) {
 	h := regular
 	switch name {
 	case "regular":
 	case "restless":
 		h.Slot, h.SessionMean, h.Skip, h.Seek = 2*time.Hour, 50*time.Minute, 0.25, 0.02
 	case "awkward":
-		h.Unlisted, h.Stalled, h.Fast, h.Mixed = 0.15, 0.02, 0.10, 0.01
+		h.Unlisted, h.StalledSessions, h.FastEpisodes, h.MixedChanges = 0.15, 0.02, 0.10, 0.01
 	case "tenth":
 		h.Slot, h.Daily = 1000*time.Minute, false
 		h.Private, h.Offline, h.Spurious = 0, 0, 0
@@ -84,14 +84,14 @@ func (h Habits) Validate() error {
 		return fmt.Errorf("habits: Slot and SessionMean must be longer than nothing")
 	case longest > h.Slot:
 		return fmt.Errorf("habits: the longest session with its end, %v, does not fit into a slot of %v: lengthen Slot", longest, h.Slot)
-	case h.perSlot()*slices.Max(hourWeights[:]) > 1 && h.Daily, h.perSlot() > 1:
+	case h.sessionsPerSlot()*slices.Max(hourWeights[:]) > 1 && h.Daily, h.sessionsPerSlot() > 1:
 		return fmt.Errorf("habits: one session a slot cannot fill %.0f %% of the time: shorten Slot or lengthen SessionMean", 100*h.Listening)
 	}
 	return nil
 }
 
 // perSlot is the mean number of sessions in a slot.
-func (h Habits) perSlot() float64 {
+func (h Habits) sessionsPerSlot() float64 {
 	return h.Listening * float64(h.Slot) / float64(h.SessionMean)
 }
 

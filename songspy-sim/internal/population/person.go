@@ -23,7 +23,7 @@ const (
 	saltScripted
 	saltUnlisted
 	saltWhole
-	saltOdd
+	saltMislead
 )
 
 // Person is who somebody is at the two providers.
@@ -42,7 +42,7 @@ type Person struct {
 	HasPicture bool   // at Google
 	Nickname   string // what the person calls themselves; empty for those who never choose
 
-	HeardAtEnd      bool // history's played_at is the end of a play, not its start
+	PlayedAtIsEnd   bool // history's played_at is the end of a play, not its start
 	FrozenTimestamp bool // the answer's timestamp stays at the play's start
 	Free            bool // hears advertisements
 	Crossfade       time.Duration
@@ -50,17 +50,17 @@ type Person struct {
 
 // traits are the few things about a person that a look needs.
 type traits struct {
-	heardAtEnd, frozen, free bool
-	wholeOnly                bool  // history lists only plays that reached their end
-	fade                     int64 // milliseconds by which songs end early
+	playedAtIsEnd, frozen, free bool
+	wholeOnly                   bool  // history lists only plays that reached their end
+	crossfade                   int64 // milliseconds by which songs end early
 }
 
 func (w *World) traits(person int) traits {
 	h := hash(w.seed, saltPerson, uint64(person))
-	t := traits{heardAtEnd: h&1 == 1, frozen: h&2 == 2, free: unit(mix(h+1)) < w.habits.Free}
-	t.wholeOnly = w.habits.WholeOnly > 0 && unit(hash(w.seed, saltWhole, uint64(person))) < w.habits.WholeOnly
+	t := traits{playedAtIsEnd: h&1 == 1, frozen: h&2 == 2, free: toUnit(mix(h+1)) < w.habits.Free}
+	t.wholeOnly = w.habits.WholeOnly > 0 && toUnit(hash(w.seed, saltWhole, uint64(person))) < w.habits.WholeOnly
 	if f := mix(h + 2); f%10 == 0 {
-		t.fade = int64(3000 + f/10%9000)
+		t.crossfade = int64(3000 + f/10%9000)
 	}
 	return t
 }
@@ -71,17 +71,17 @@ func (w *World) Person(number int) Person {
 	r := random{hash(w.seed, saltPerson, uint64(number), saltPerson)}
 	p := Person{
 		Number:          number,
-		HeardAtEnd:      t.heardAtEnd,
+		PlayedAtIsEnd:   t.playedAtIsEnd,
 		FrozenTimestamp: t.frozen,
 		Free:            t.free,
-		Crossfade:       time.Duration(t.fade) * time.Millisecond,
+		Crossfade:       time.Duration(t.crossfade) * time.Millisecond,
 		GivenName:       pick(&r, givenNames),
 		FamilyName:      pick(&r, familyNames),
 		HasImage:        !r.chance(0.15),
 		HasPicture:      !r.chance(0.1),
 	}
 	// mix is a bijection, so no two people share an id.
-	p.AccountID = base62(mix(uint64(number)+w.seed*golden), hash(w.seed, saltAccount, uint64(number)))
+	p.AccountID = base62(mix(uint64(number)+w.seed*goldenRatio), hash(w.seed, saltAccount, uint64(number)))
 	p.SpotifyID = "31" + strconv.FormatUint(mix(uint64(number)+w.seed), 36)
 	if r.chance(0.2) {
 		p.SpotifyID = fmt.Sprintf("%s.%s_%d", strings.ToLower(p.GivenName), strings.ToLower(p.FamilyName), number)

@@ -29,15 +29,15 @@ type Play struct {
 	Inserted     time.Duration // by which the play is longer than its track says: episodes grow by advertisements
 	Stall        Stall         // what the player shows instead of a pause and of its end
 	ZeroProgress bool          // progress_ms is 0 throughout
-	Mixed        time.Duration // for how long after Start answers carry the former track's progress
+	MixedFor     time.Duration // for how long after Start answers carry the former track's progress
 
 	// Linger is how long the stopped player still shows the track: as paused, or as its Stall says.
 	Linger time.Duration
 
 	// HeardAt is history's played_at and InHistory the instant from which
 	// history lists the play. Both are zero for a play that history never lists.
-	HeardAt   time.Time
-	InHistory time.Time
+	PlayedAt time.Time
+	ListedAt time.Time
 }
 
 // Stall is how a player misleads: it claims to play although it stands still or is over.
@@ -54,7 +54,7 @@ type State string
 
 // The states of a player.
 const (
-	Nothing State = "nothing"
+	Idle    State = "nothing"
 	Playing State = "playing"
 	Paused  State = "paused"
 )
@@ -63,7 +63,7 @@ const (
 type play struct {
 	start, end           int64
 	duration, from       int64
-	breakAt, pause, jump int64 // breakAt and pause are wall time after start
+	pauseAt, pause, jump int64 // breakAt and pause are wall time after start
 	linger               int64
 	sessionEnd           int64
 	key                  uint64 // identifies the play; source of its chances
@@ -74,16 +74,16 @@ type play struct {
 	private, offline     bool
 	noProgress, unlisted bool
 
-	speed    int64 // of progress, in thousandths of the clock's; 0 stands for 1000
-	inserted int64
-	mixed    int64 // after start
-	former   int64 // the progress that is shown meanwhile
-	stall    Stall
-	zero     bool
+	speed          int64 // of progress, in thousandths of the clock's; 0 stands for 1000
+	inserted       int64
+	mixedFor       int64 // after start
+	formerProgress int64 // the progress that is shown meanwhile
+	stall          Stall
+	zeroProgress   bool
 }
 
 // covered is how far a player gets in that time.
-func (p *play) covered(elapsed int64) int64 {
+func (p *play) progressIn(elapsed int64) int64 {
 	if p.speed == 0 {
 		return elapsed
 	}
@@ -91,7 +91,7 @@ func (p *play) covered(elapsed int64) int64 {
 }
 
 // lasts is how long a player takes for a part of its track.
-func (p *play) lasts(part int64) int64 {
+func (p *play) timeFor(part int64) int64 {
 	if p.speed == 0 {
 		return part
 	}
@@ -100,16 +100,16 @@ func (p *play) lasts(part int64) int64 {
 
 // shows is what an answer says of the player at an instant between start and
 // end + linger: the truth, unless its device or the provider misleads.
-func (p *play) shows(at int64) (progress int64, state State) {
+func (p *play) shown(at int64) (progress int64, state State) {
 	progress, paused := p.position(at)
 	state = Playing
 	switch {
-	case p.zero:
+	case p.zeroProgress:
 		progress = 0
-	case at >= p.start && at < p.start+p.mixed:
-		progress = p.former
+	case at >= p.start && at < p.start+p.mixedFor:
+		progress = p.formerProgress
 	case at >= p.end && p.stall == Growing:
-		progress += p.covered(at - p.end)
+		progress += p.progressIn(at - p.end)
 	}
 	if paused && p.stall == "" {
 		state = Paused
@@ -118,8 +118,8 @@ func (p *play) shows(at int64) (progress int64, state State) {
 }
 
 func (p *play) listened() int64 {
-	if p.end-p.start > p.breakAt {
-		return p.end - p.start - min(p.pause, p.end-p.start-p.breakAt)
+	if p.end-p.start > p.pauseAt {
+		return p.end - p.start - min(p.pause, p.end-p.start-p.pauseAt)
 	}
 	return p.end - p.start
 }
@@ -133,12 +133,12 @@ func (p *play) position(at int64) (position int64, paused bool) {
 	case at >= p.end:
 		position, _ = p.position(p.end - 1)
 		return min(position+1, p.duration+p.inserted), true
-	case elapsed < p.breakAt:
-		return p.from + p.covered(elapsed), false
-	case elapsed < p.breakAt+p.pause:
-		return p.from + p.covered(p.breakAt), true
+	case elapsed < p.pauseAt:
+		return p.from + p.progressIn(elapsed), false
+	case elapsed < p.pauseAt+p.pause:
+		return p.from + p.progressIn(p.pauseAt), true
 	default:
-		return p.from + p.covered(elapsed-p.pause) + p.jump, false
+		return p.from + p.progressIn(elapsed-p.pause) + p.jump, false
 	}
 }
 
@@ -146,23 +146,23 @@ func (p *play) position(at int64) (position int64, paused bool) {
 // Advertisements, episodes, chapters, local files, private and unlisted sessions and
 // whatever was heard for less than 30 s it never lists. For some people it lists
 // only plays that reached their end.
-func (p *play) inHistory(t traits) (heardAt, from int64, ok bool) {
-	if s := p.scripted; s != nil && !s.HeardAt.IsZero() {
-		from := s.InHistory
+func (p *play) historyTimes(t traits) (playedAt, from int64, ok bool) {
+	if s := p.scripted; s != nil && !s.PlayedAt.IsZero() {
+		from := s.ListedAt
 		if from.IsZero() {
-			from = s.HeardAt
+			from = s.PlayedAt
 		}
-		return s.HeardAt.UnixMilli(), from.UnixMilli(), true
+		return s.PlayedAt.UnixMilli(), from.UnixMilli(), true
 	}
 	if p.kind != KindTrack || p.private || p.unlisted || p.listened() < 30_000 || t.wholeOnly && !p.complete {
 		return 0, 0, false
 	}
-	heardAt, from = p.start, p.end
-	if t.heardAtEnd {
-		heardAt = p.end
+	playedAt, from = p.start, p.end
+	if t.playedAtIsEnd {
+		playedAt = p.end
 	}
 	if p.offline {
 		from = max(from, p.sessionEnd)
 	}
-	return heardAt, from + 10_000 + int64(mix(p.key+1)%110_000), true
+	return playedAt, from + 10_000 + int64(mix(p.key+1)%110_000), true
 }

@@ -10,7 +10,7 @@ import (
 var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 func newWorld(t interface{ Fatal(...any) }, seed uint64, name string, people int) *World {
-	h, err := Named(name)
+	h, err := HabitsByName(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func anyWorld(t *rapid.T) (*World, int, time.Time) {
 	return w, person, at
 }
 
-func TestPlays_OfOnePersonNeverOverlap(t *testing.T) {
+func TestPlays_NeverOverlap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, person, at := anyWorld(t)
 		plays := w.Truth(person, at, at.Add(48*time.Hour))
@@ -56,13 +56,13 @@ func TestPlays_OfOnePersonNeverOverlap(t *testing.T) {
 	})
 }
 
-func TestNow_AgreesWithTruthAtEveryInstant(t *testing.T) {
+func TestPlaybackAt_AgreesWithTruth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, person, at := anyWorld(t)
-		now := w.Now(person, at)
-		sight := w.Look(person, at)
-		if sight.State != now.State || sight.State != Nothing && sight.Hidden == now.Visible {
-			t.Fatalf("look %+v disagrees with %+v", sight, now)
+		now := w.PlaybackAt(person, at)
+		view := w.View(person, at)
+		if view.State != now.State || view.State != Idle && view.Hidden == now.Visible {
+			t.Fatalf("look %+v disagrees with %+v", view, now)
 		}
 		around := w.Truth(person, at, at.Add(time.Millisecond))
 		if len(around) > 1 {
@@ -75,7 +75,7 @@ func TestNow_AgreesWithTruthAtEveryInstant(t *testing.T) {
 			}
 			return
 		}
-		if now.State == Nothing || !now.Play.Start.Equal(around[0].Start) {
+		if now.State == Idle || !now.Play.Start.Equal(around[0].Start) {
 			t.Fatalf("shows %+v while truth is %+v", now, around[0])
 		}
 		p := around[0]
@@ -93,7 +93,7 @@ func TestNow_AgreesWithTruthAtEveryInstant(t *testing.T) {
 func TestProgress_RunsWithTheClockBetweenInterruptions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, person, at := anyWorld(t)
-		a, b := w.Now(person, at), w.Now(person, at.Add(time.Second))
+		a, b := w.PlaybackAt(person, at), w.PlaybackAt(person, at.Add(time.Second))
 		same := a.State == Playing && b.State == Playing && a.Play.Start.Equal(b.Play.Start)
 		jumped := a.Play.Jump != 0 || a.Play.PauseFor != 0
 		second := time.Second
@@ -106,16 +106,16 @@ func TestProgress_RunsWithTheClockBetweenInterruptions(t *testing.T) {
 	})
 }
 
-func TestCompletePlays_HearTheWholeTrackButTheCrossfade(t *testing.T) {
+func TestCompletePlays_LastForTheTrackWithoutTheCrossfade(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, person, at := anyWorld(t)
 		fade := w.Person(person).Crossfade
 		for _, p := range w.Truth(person, at, at.Add(24*time.Hour)) {
-			heard, off := p.Listened, time.Duration(0)
+			items, off := p.Listened, time.Duration(0)
 			if p.Speed > 0 { // kept in whole milliseconds
-				heard, off = time.Duration(p.Speed*float64(heard)), 5*time.Millisecond
+				items, off = time.Duration(p.Speed*float64(items)), 5*time.Millisecond
 			}
-			rest := p.Track.Duration - p.From - p.Jump - heard
+			rest := p.Track.Duration - p.From - p.Jump - items
 			if p.Complete && rest.Abs() > off && rest != fade {
 				t.Fatalf("a complete play left %v unheard: %+v", rest, p)
 			}
@@ -123,31 +123,31 @@ func TestCompletePlays_HearTheWholeTrackButTheCrossfade(t *testing.T) {
 	})
 }
 
-func TestHistory_ListsOnlyWhatItMay(t *testing.T) {
+func TestHistory_ListsOnlyEligiblePlays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, person, at := anyWorld(t)
 		truth := map[int64]Play{}
 		for _, p := range w.Truth(person, epoch, at) {
-			if !p.HeardAt.IsZero() {
-				truth[p.HeardAt.UnixMilli()] = p
+			if !p.PlayedAt.IsZero() {
+				truth[p.PlayedAt.UnixMilli()] = p
 			}
 		}
-		heard := w.History(person, at, false)
-		if len(heard) > 50 {
-			t.Fatalf("history knows %d plays", len(heard))
+		items := w.History(person, at, false)
+		if len(items) > 50 {
+			t.Fatalf("history knows %d plays", len(items))
 		}
-		for i, h := range heard {
-			p, ok := truth[h.At]
+		for i, h := range items {
+			p, ok := truth[h.PlayedAt]
 			switch {
 			case !ok:
-				t.Fatalf("history knows a play at %d that truth does not", h.At)
+				t.Fatalf("history knows a play at %d that truth does not", h.PlayedAt)
 			case p.Track.Kind != KindTrack || p.Private || p.Listened < 30*time.Second:
 				t.Fatalf("history lists %+v", p)
-			case p.InHistory.After(at):
-				t.Fatalf("history lists at %v what arrives at %v", at, p.InHistory)
-			case p.InHistory.Sub(p.End) < 10*time.Second:
-				t.Fatalf("%v after its end a play was in history", p.InHistory.Sub(p.End))
-			case i > 0 && h.At > heard[i-1].At:
+			case p.ListedAt.After(at):
+				t.Fatalf("history lists at %v what arrives at %v", at, p.ListedAt)
+			case p.ListedAt.Sub(p.End) < 10*time.Second:
+				t.Fatalf("%v after its end a play was in history", p.ListedAt.Sub(p.End))
+			case i > 0 && h.PlayedAt > items[i-1].PlayedAt:
 				t.Fatal("history is not sorted newest first")
 			}
 		}
@@ -160,7 +160,7 @@ func TestHistory_MissesNothingOfTheLastFifty(t *testing.T) {
 	for person := range 200 {
 		var arrived int
 		for _, p := range w.Truth(person, epoch, at) {
-			if !p.HeardAt.IsZero() && !p.InHistory.After(at) {
+			if !p.PlayedAt.IsZero() && !p.ListedAt.After(at) {
 				arrived++
 			}
 		}
@@ -172,7 +172,7 @@ func TestHistory_MissesNothingOfTheLastFifty(t *testing.T) {
 
 // TestHistory_LeavesOutWhatHabitsSay changes one habit, and requires that the
 // plays stay the same and that history leaves out what the habit says.
-func TestHistory_LeavesOutWhatHabitsSay(t *testing.T) {
+func TestHistory_OmitsUnlistedPlays(t *testing.T) {
 	at := epoch.Add(10 * 24 * time.Hour)
 	for name, tt := range map[string]struct {
 		change func(*Habits)
@@ -182,7 +182,7 @@ func TestHistory_LeavesOutWhatHabitsSay(t *testing.T) {
 		"people of whom only whole plays count": {func(h *Habits) { h.WholeOnly = 1 }, func(p Play) bool { return !p.Complete }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			habits, err := Named("restless")
+			habits, err := HabitsByName("restless")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,9 +206,9 @@ func TestHistory_LeavesOutWhatHabitsSay(t *testing.T) {
 						t.Fatalf("person %d: play %d is another one", person, i)
 					}
 					switch {
-					case was[i].HeardAt.IsZero():
-					case tt.out(is[i]) != is[i].HeardAt.IsZero():
-						t.Fatalf("person %d: history says %v of %+v", person, is[i].HeardAt, is[i])
+					case was[i].PlayedAt.IsZero():
+					case tt.out(is[i]) != is[i].PlayedAt.IsZero():
+						t.Fatalf("person %d: history says %v of %+v", person, is[i].PlayedAt, is[i])
 					case tt.out(is[i]):
 						left++
 					default:
@@ -254,13 +254,13 @@ func TestTruth_BeginsAtTheEpoch(t *testing.T) {
 				t.Fatalf("person %d plays at %v", person, p.Start)
 			}
 		}
-		if now := w.Now(person, epoch.Add(-time.Second)); now.State != Nothing {
+		if now := w.PlaybackAt(person, epoch.Add(-time.Second)); now.State != Idle {
 			t.Fatalf("person %d plays before time began: %+v", person, now)
 		}
 	}
 }
 
-func TestPopulations_ListenAsMuchAsTheySay(t *testing.T) {
+func TestPopulations_ListenForTheirShareOfTime(t *testing.T) {
 	for name, want := range map[string][2]float64{
 		"lively": {0.85, 0.95}, "tenth": {0.09, 0.11}, "regular": {0.09, 0.11}, "restless": {0.09, 0.11}, "awkward": {0.09, 0.11},
 	} {
@@ -277,7 +277,7 @@ func TestPopulations_ListenAsMuchAsTheySay(t *testing.T) {
 	}
 }
 
-func TestRegular_HoldsEveryOddityOfRealListening(t *testing.T) {
+func TestRegular_HasEveryKindOfPlay(t *testing.T) {
 	w := newWorld(t, 9, "regular", 1500)
 	seen := map[string]int{}
 	for person := range 1500 {
@@ -310,7 +310,7 @@ func TestRegular_HoldsEveryOddityOfRealListening(t *testing.T) {
 	t.Log(seen)
 }
 
-func TestAwkward_HearsWhatRegularHearsFromAPlayerThatMisleads(t *testing.T) {
+func TestAwkward_PlaysTheSameTracksAsRegular(t *testing.T) {
 	regular, awkward := newWorld(t, 9, "regular", 1500), newWorld(t, 9, "awkward", 1500)
 	var plays, episodes int
 	seen := map[string]int{}
@@ -323,13 +323,13 @@ func TestAwkward_HearsWhatRegularHearsFromAPlayerThatMisleads(t *testing.T) {
 				episodes++
 			}
 			for name, is := range map[string]bool{
-				"unlisted": p.Unlisted, "frozen": p.Stall == Frozen, "growing": p.Stall == Growing, "fast": p.Speed >= 1.2 && p.Speed <= 2, "mixed": p.Mixed > 0,
+				"unlisted": p.Unlisted, "frozen": p.Stall == Frozen, "growing": p.Stall == Growing, "fast": p.Speed >= 1.2 && p.Speed <= 2, "mixed": p.MixedFor > 0,
 			} {
 				if is {
 					seen[name]++
 				}
 			}
-			if p.Unlisted && !p.HeardAt.IsZero() {
+			if p.Unlisted && !p.PlayedAt.IsZero() {
 				t.Fatalf("an unlisted play is listed: %+v", p)
 			}
 			if i < len(plain) && p.Speed == 0 && p.Start.Equal(plain[i].Start) && p.Track.URI != plain[i].Track.URI {
@@ -364,7 +364,7 @@ func TestPeople_DoNotShareIDs(t *testing.T) {
 	}
 }
 
-func TestHabits_ThatCannotBeAreRefused(t *testing.T) {
+func TestHabits_ImpossibleOnesAreRejected(t *testing.T) {
 	for _, spoil := range []func(*Habits){
 		func(h *Habits) { h.Slot = 0 },
 		func(h *Habits) { h.SessionMean = 10 * time.Hour },
@@ -376,18 +376,18 @@ func TestHabits_ThatCannotBeAreRefused(t *testing.T) {
 			t.Errorf("accepted %+v", h)
 		}
 	}
-	if _, err := Named("busy"); err == nil {
+	if _, err := HabitsByName("busy"); err == nil {
 		t.Error("accepted a population that nobody described")
 	}
 }
 
-func BenchmarkLook(b *testing.B) {
+func BenchmarkView(b *testing.B) {
 	w := newWorld(b, 1, "tenth", 1_000_000)
 	b.ReportAllocs()
 	at := epoch.Add(100 * time.Hour)
 	person := 0
 	for b.Loop() {
 		person = (person + 7919) % 1_000_000
-		w.Look(person, at)
+		w.View(person, at)
 	}
 }

@@ -1,7 +1,7 @@
 package population
 
 // golden is 2^64 divided by the golden ratio, the step of SplitMix64.
-const golden = 0x9e3779b97f4a7c15
+const goldenRatio = 0x9e3779b97f4a7c15
 
 // mix is the finalizer of SplitMix64: a bijection in which every bit of the
 // input moves about half of the output's.
@@ -15,35 +15,35 @@ func mix(x uint64) uint64 {
 
 // hash folds parts, in order, into one well-mixed number.
 func hash(parts ...uint64) uint64 {
-	h := uint64(golden)
+	h := uint64(goldenRatio)
 	for _, p := range parts {
-		h = mix(h + golden + p)
+		h = mix(h + goldenRatio + p)
 	}
 	return h
 }
 
 // unit maps a hash to [0, 1).
-func unit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
+func toUnit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 
 // random is a SplitMix64 stream: eight bytes of state and no allocation, for
 // it is started anew for every look at a listener.
 type random struct{ state uint64 }
 
 func (r *random) next() uint64 {
-	r.state += golden
+	r.state += goldenRatio
 	return mix(r.state)
 }
 
-func (r *random) unit() float64 { return unit(r.next()) }
+func (r *random) fraction() float64 { return toUnit(r.next()) }
 
-func (r *random) chance(p float64) bool { return r.unit() < p }
+func (r *random) chance(p float64) bool { return r.fraction() < p }
 
 // between returns a whole number in [low, high).
 func (r *random) between(low, high int64) int64 {
 	if high <= low {
 		return low
 	}
-	return low + int64(r.unit()*float64(high-low))
+	return low + int64(r.fraction()*float64(high-low))
 }
 
 const alphabet62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -63,7 +63,7 @@ func base62(a, b uint64) string {
 
 // NameID derives an identifier from a name.
 func NameID(name string) string {
-	h := uint64(golden)
+	h := uint64(goldenRatio)
 	for _, b := range []byte(name) {
 		h = mix(h ^ uint64(b))
 	}

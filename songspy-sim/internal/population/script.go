@@ -18,62 +18,62 @@ import (
 // overlap. Listened, Complete, Skipped, HeardAt and InHistory are worked out
 // where they are zero. A scripted person gets no spurious 204.
 func (w *World) Script(person int, plays []Play) {
-	w.scripting.Lock()
-	defer w.scripting.Unlock()
+	w.scriptMu.Lock()
+	defer w.scriptMu.Unlock()
 	scripts := map[int][]play{}
 	if old := w.scripts.Load(); old != nil {
 		maps.Copy(scripts, *old)
 	}
 	delete(scripts, person)
 	if plays != nil {
-		scripts[person] = w.scripted(person, plays)
+		scripts[person] = w.compileScript(person, plays)
 	}
 	w.scripts.Store(&scripts)
 }
 
-func (w *World) scripted(person int, words []Play) []play {
-	words = slices.Clone(words)
-	slices.SortStableFunc(words, func(a, b Play) int { return a.Start.Compare(b.Start) })
-	plays := make([]play, len(words))
-	for i := range words {
-		word := &words[i]
-		complete(word)
+func (w *World) compileScript(person int, list []Play) []play {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b Play) int { return a.Start.Compare(b.Start) })
+	plays := make([]play, len(list))
+	for i := range list {
+		given := &list[i]
+		fillTrack(given)
 		p := &plays[i]
 		*p = play{
-			start: word.Start.UnixMilli(), duration: word.Track.Duration.Milliseconds(), from: word.From.Milliseconds(),
-			breakAt: word.PauseAfter.Milliseconds(), pause: word.PauseFor.Milliseconds(), jump: word.Jump.Milliseconds(),
-			linger: word.Linger.Milliseconds(), key: hash(w.seed, saltScripted, uint64(person), uint64(word.Start.UnixMilli())),
-			track: -1, kind: word.Track.Kind, private: word.Private, offline: word.Offline, noProgress: word.NoProgress,
-			speed: int64(math.Round(word.Speed * 1000)), inserted: word.Inserted.Milliseconds(), unlisted: word.Unlisted,
-			stall: word.Stall, zero: word.ZeroProgress, mixed: word.Mixed.Milliseconds(),
+			start: given.Start.UnixMilli(), duration: given.Track.Duration.Milliseconds(), from: given.From.Milliseconds(),
+			pauseAt: given.PauseAfter.Milliseconds(), pause: given.PauseFor.Milliseconds(), jump: given.Jump.Milliseconds(),
+			linger: given.Linger.Milliseconds(), key: hash(w.seed, saltScripted, uint64(person), uint64(given.Start.UnixMilli())),
+			track: -1, kind: given.Track.Kind, private: given.Private, offline: given.Offline, noProgress: given.NoProgress,
+			speed: int64(math.Round(given.Speed * 1000)), inserted: given.Inserted.Milliseconds(), unlisted: given.Unlisted,
+			stall: given.Stall, zeroProgress: given.ZeroProgress, mixedFor: given.MixedFor.Milliseconds(),
 		}
 		if i > 0 {
-			p.former, _ = plays[i-1].position(plays[i-1].end)
+			p.formerProgress, _ = plays[i-1].position(plays[i-1].end)
 		}
-		runsOut := p.start + p.lasts(p.duration+p.inserted-p.from-p.jump) + p.pause
+		runsOut := p.start + p.timeFor(p.duration+p.inserted-p.from-p.jump) + p.pause
 		p.end = runsOut
-		if !word.End.IsZero() {
-			p.end = min(p.end, word.End.UnixMilli())
+		if !given.End.IsZero() {
+			p.end = min(p.end, given.End.UnixMilli())
 		}
-		if i+1 < len(words) {
-			p.end = min(p.end, words[i+1].Start.UnixMilli())
+		if i+1 < len(list) {
+			p.end = min(p.end, list[i+1].Start.UnixMilli())
 		}
 		p.sessionEnd = p.end
-		if i+1 < len(words) {
-			p.linger = min(p.linger, words[i+1].Start.UnixMilli()-p.end)
+		if i+1 < len(list) {
+			p.linger = min(p.linger, list[i+1].Start.UnixMilli()-p.end)
 		}
 		p.complete = p.end == runsOut
-		word.Complete = word.Complete || p.complete
-		p.complete = word.Complete
-		w.settle(person, word, p)
-		p.scripted = word
+		given.Complete = given.Complete || p.complete
+		p.complete = given.Complete
+		w.fillPlay(person, given, p)
+		p.scripted = given
 	}
 	return plays
 }
 
 // complete fills in what a script left out of a track.
-func complete(word *Play) {
-	t := &word.Track
+func fillTrack(given *Play) {
+	t := &given.Track
 	t.Kind = cmp.Or(t.Kind, KindTrack)
 	t.HistoryURI = cmp.Or(t.HistoryURI, t.URI)
 	if t.ID == "" && t.Kind != KindLocal {
@@ -81,26 +81,26 @@ func complete(word *Play) {
 	}
 	if t.Duration == 0 {
 		t.Duration = 3 * time.Minute
-		if !word.End.IsZero() {
-			t.Duration = word.From + word.End.Sub(word.Start) - word.PauseFor + word.Jump
+		if !given.End.IsZero() {
+			t.Duration = given.From + given.End.Sub(given.Start) - given.PauseFor + given.Jump
 		}
 	}
 }
 
 // settle works out what a script left unsaid.
-func (w *World) settle(person int, word *Play, p *play) {
-	word.Start, word.End = instant(p.start), instant(p.end)
-	word.Linger = time.Duration(p.linger) * time.Millisecond
-	word.Listened = ms(p.listened())
-	if word.HeardAt.IsZero() {
-		if heardAt, from, ok := p.inHistory(w.traits(person)); ok {
-			word.HeardAt = instant(heardAt)
-			if word.InHistory.IsZero() {
-				word.InHistory = instant(from)
+func (w *World) fillPlay(person int, given *Play, p *play) {
+	given.Start, given.End = timeOf(p.start), timeOf(p.end)
+	given.Linger = time.Duration(p.linger) * time.Millisecond
+	given.Listened = durationOf(p.listened())
+	if given.PlayedAt.IsZero() {
+		if playedAt, from, ok := p.historyTimes(w.traits(person)); ok {
+			given.PlayedAt = timeOf(playedAt)
+			if given.ListedAt.IsZero() {
+				given.ListedAt = timeOf(from)
 			}
 		}
-	} else if word.InHistory.IsZero() {
-		word.InHistory = word.HeardAt
+	} else if given.ListedAt.IsZero() {
+		given.ListedAt = given.PlayedAt
 	}
 }
 

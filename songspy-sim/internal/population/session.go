@@ -2,7 +2,7 @@ package population
 
 // walk goes through one session play by play. It holds no pointers into the
 // heap but the world's, so that a look at a listener allocates nothing.
-type walk struct {
+type sessionWalk struct {
 	world  *World
 	random random
 	traits traits
@@ -13,80 +13,80 @@ type walk struct {
 
 	private, offline, unlisted bool
 	stall                      Stall
-	former                     int64 // where the play before ended in its track
+	formerEnd                  int64 // where the play before ended in its track
 
-	last     int32 // track played before, -1 at first
-	loop     int   // plays of one track still to come
-	skips    int   // in a row
-	since    int   // the last advertisement
-	sequence uint64
+	lastTrack int32 // track played before, -1 at first
+	loopsLeft int   // plays of one track still to come
+	skips     int   // in a row
+	sinceAd   int   // the last advertisement
+	sequence  uint64
 }
 
 // session opens the session of a slot, if the slot holds one.
-func (w *World) session(person int, slot int64, k *walk) bool {
+func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 	h := &w.habits
 	key := hash(w.seed, saltSession, uint64(person), uint64(slot))
 	r := random{key}
-	start := slot*w.slot + w.phase(person)
-	chance := h.perSlot()
+	start := slot*w.slot + w.slotPhase(person)
+	chance := h.sessionsPerSlot()
 	if h.Daily {
-		chance *= w.weight(person, start+w.slot/2)
+		chance *= w.hourWeight(person, start+w.slot/2)
 	}
 	if !r.chance(chance) {
 		return false
 	}
 	mean := float64(h.SessionMean.Milliseconds())
-	length := int64(mean * (1 + h.Spread*(r.unit()+r.unit()-1)))
+	length := int64(mean * (1 + h.Spread*(r.fraction()+r.fraction()-1)))
 	linger := r.between(0, lingerMax.Milliseconds())
 	start += r.between(0, w.slot-length-linger)
-	*k = walk{
+	*k = sessionWalk{
 		world: w, traits: w.traits(person), person: uint64(person), key: key,
-		at: start, end: start + length, linger: linger, last: -1,
+		at: start, end: start + length, linger: linger, lastTrack: -1,
 	}
 	k.private = r.chance(h.Private)
 	k.offline = r.chance(h.Offline)
 	if r.chance(h.Loop) {
-		k.loop = int(r.between(3, 12))
+		k.loopsLeft = int(r.between(3, 12))
 	}
-	k.unlisted = unit(hash(w.seed, saltUnlisted, uint64(person), uint64(slot))) < h.Unlisted
-	k.mislead()
+	k.unlisted = toUnit(hash(w.seed, saltUnlisted, uint64(person), uint64(slot))) < h.Unlisted
+	k.misleadSession()
 	k.random = r
 	return true
 }
 
 // mislead decides in what the session is odd. Its chances are drawn from the
 // session's key, so that a population without them hears the same.
-func (k *walk) mislead() {
+func (k *sessionWalk) misleadSession() {
 	h := &k.world.habits
-	odd := random{hash(k.key, saltOdd)}
-	if !odd.chance(h.Stalled) {
+	rng := random{hash(k.key, saltMislead)}
+	if !rng.chance(h.StalledSessions) {
 		return
 	}
 	k.stall = Frozen
-	if odd.chance(0.5) {
+	if rng.chance(0.5) {
 		k.stall = Growing
 	}
 	w := k.world
-	phase := w.phase(int(k.person))
+	phase := w.slotPhase(int(k.person))
 	slotEnd := (w.slotOf(int(k.person), k.at)+1)*w.slot + phase
 	k.linger = slotEnd - k.end // until the person listens again, or nearly
 }
 
 // misleadOnce decides in what a play is odd.
-func (k *walk) misleadOnce(p *play) {
+func (k *sessionWalk) misleadPlay(p *play) {
 	h := &k.world.habits
-	odd := random{hash(p.key, saltOdd)}
+	rng := random{hash(p.key, saltMislead)}
 	p.stall = k.stall
-	if p.kind == KindEpisode && odd.chance(h.Fast) {
-		p.speed = 1200 + 100*odd.between(0, 9)
+	if p.kind == KindEpisode && rng.chance(h.FastEpisodes) {
+		p.speed = 1200 + 100*rng.between(0, 9)
 	}
-	if p.kind != KindAd && k.former > 0 && odd.chance(h.Mixed) {
-		p.mixed, p.former = odd.between(1500, 6000), k.former
+	if p.kind != KindAd && k.formerEnd > 0 && rng.chance(h.MixedChanges) {
+		p.mixedFor, p.formerProgress = rng.between(1500, 6000), k.formerEnd
 	}
 }
 
 // next tells the session's next play. Plays follow each other without overlap.
-func (k *walk) next(p *play) bool {
+func (k *sessionWalk) next(p *play) bool {
 	// A rest too short for any play is silence.
 	if k.end-k.at < 1000 {
 		return false
@@ -94,29 +94,29 @@ func (k *walk) next(p *play) bool {
 	h, r := &k.world.habits, &k.random
 	*p = play{start: k.at, key: mix(k.key + k.sequence), private: k.private, offline: k.offline, unlisted: k.unlisted, sessionEnd: k.end, track: -1}
 	k.sequence++
-	k.choose(p)
+	k.chooseTrack(p)
 	p.noProgress = r.chance(h.NoProgress)
 
-	k.misleadOnce(p)
+	k.misleadPlay(p)
 
-	rest := p.lasts(p.duration - p.from) // what there is to hear
+	rest := p.timeFor(p.duration - p.from) // what there is to hear
 	played := rest
 	switch {
 	case p.kind == KindAd:
 	case r.chance(min(0.8, h.Skip*float64(int(1)<<min(k.skips, 4)))):
 		k.skips++
 		p.skipped = true
-		u := r.unit()
+		u := r.fraction()
 		played = min(rest-1, 1500+int64(u*u*0.7*float64(rest)))
 	default:
 		k.skips = 0
-		played -= k.fade(p)
-		k.interrupt(p, &played)
+		played -= k.crossfade(p)
+		k.addPauseOrSeek(p, &played)
 	}
 	p.complete = !p.skipped
 	p.end = p.start + played + p.pause
-	k.cut(p)
-	k.former, _ = p.position(p.end)
+	k.endWithSession(p)
+	k.formerEnd, _ = p.position(p.end)
 	k.at = p.end
 	if p.skipped {
 		k.at += r.between(0, 1500) // the next one loads
@@ -131,93 +131,93 @@ func (k *walk) next(p *play) bool {
 }
 
 // fade is how much earlier than its end a song gives way to the next.
-func (k *walk) fade(p *play) int64 {
+func (k *sessionWalk) crossfade(p *play) int64 {
 	if p.kind == KindTrack && p.duration > 60_000 {
-		return k.traits.fade
+		return k.traits.crossfade
 	}
 	return 0
 }
 
 // choose decides what is played, and from where.
-func (k *walk) choose(p *play) {
+func (k *sessionWalk) chooseTrack(p *play) {
 	h, r := &k.world.habits, &k.random
-	k.since++
-	if k.traits.free && k.since > 3 {
-		k.since = 0
+	k.sinceAd++
+	if k.traits.free && k.sinceAd > 3 {
+		k.sinceAd = 0
 		p.kind, p.duration = KindAd, r.between(12_000, 31_000)
 		return
 	}
 	p.kind = KindTrack
-	kind := r.unit()
+	kind := r.fraction()
 	switch {
-	case k.last >= 0 && k.loop > 0:
-		k.loop--
-		p.track = k.last
-	case k.last >= 0 && r.chance(h.Repeat):
-		p.track = k.last
+	case k.lastTrack >= 0 && k.loopsLeft > 0:
+		k.loopsLeft--
+		p.track = k.lastTrack
+	case k.lastTrack >= 0 && r.chance(h.Repeat):
+		p.track = k.lastTrack
 	case kind < h.Episode:
-		p.kind, p.track = KindEpisode, songs+int32(r.next()%episodes)
+		p.kind, p.track = KindEpisode, songCount+int32(r.next()%episodeCount)
 	case kind < h.Episode+h.Local:
-		p.kind, p.track = KindLocal, songs+episodes+int32(r.next()%locals)
+		p.kind, p.track = KindLocal, songCount+episodeCount+int32(r.next()%localCount)
 	case kind < h.Episode+h.Local+h.Unknown:
 		p.kind, p.duration = KindUnknown, r.between(60_000, 1_200_000)
 		return
 	default:
-		p.track = k.song()
+		p.track = k.chooseSong()
 	}
 	p.duration = k.world.catalogue.duration(p.track)
 	if p.kind == KindEpisode && r.chance(0.4) {
 		p.from = r.between(0, p.duration/2)
 	}
 	if p.kind == KindTrack {
-		k.last = p.track
+		k.lastTrack = p.track
 	}
 }
 
 // song chooses by taste: mostly among a person's forty favourites, else among
 // all, the well-known more often.
-func (k *walk) song() int32 {
+func (k *sessionWalk) chooseSong() int32 {
 	r := &k.random
 	if r.chance(0.6) {
-		return int32(hash(k.world.seed, saltTaste, k.person, r.next()%40) % songs)
+		return int32(hash(k.world.seed, saltTaste, k.person, r.next()%40) % songCount)
 	}
-	u := r.unit()
-	return int32(u * u * songs)
+	u := r.fraction()
+	return int32(u * u * songCount)
 }
 
 // interrupt pauses a play or seeks in it. played is what will be heard.
-func (k *walk) interrupt(p *play, played *int64) {
+func (k *sessionWalk) addPauseOrSeek(p *play, played *int64) {
 	h, r := &k.world.habits, &k.random
-	switch u := r.unit(); {
+	switch u := r.fraction(); {
 	case u < h.Pause:
-		p.breakAt = r.between(1000, *played)
+		p.pauseAt = r.between(1000, *played)
 		p.pause = r.between(3_000, 180_000)
 		if r.chance(0.1) {
 			p.pause = r.between(180_000, 1_500_000)
 		}
 	case u < h.Pause+h.Seek && *played > 60_000:
-		p.breakAt = r.between(5_000, *played/2)
+		p.pauseAt = r.between(5_000, *played/2)
 		if p.jump = r.between(5_000, *played/3); r.chance(0.4) {
-			p.jump = -r.between(0, p.breakAt)
+			p.jump = -r.between(0, p.pauseAt)
 		}
 		*played -= p.jump
-		p.jump = p.covered(p.jump)
+		p.jump = p.progressIn(p.jump)
 	}
 }
 
 // cut stops a play at the session's end: the person puts the player down.
-func (k *walk) cut(p *play) {
+func (k *sessionWalk) endWithSession(p *play) {
 	if p.end <= k.end {
 		return
 	}
 	p.complete, p.skipped = false, false
 	p.end = k.end
-	if p.pause > 0 && p.end <= p.start+p.breakAt+p.pause {
+	if p.pause > 0 && p.end <= p.start+p.pauseAt+p.pause {
 		// It ends while paused: then the pause is simply how the session ends.
-		p.end = min(p.end, p.start+p.breakAt)
+		p.end = min(p.end, p.start+p.pauseAt)
 		k.end = p.end
 	}
-	if p.end <= p.start+p.breakAt {
-		p.breakAt, p.pause, p.jump = 0, 0, 0
+	if p.end <= p.start+p.pauseAt {
+		p.pauseAt, p.pause, p.jump = 0, 0, 0
 	}
 }

@@ -39,21 +39,21 @@ type Track struct {
 	// differs from URI, with an equal ISRC: Spotify relinks recordings.
 	HistoryURI string
 
-	place int32 // number in the catalogue, plus one; zero for a track that a script brought along
+	ordinal int32 // number in the catalogue, plus one; zero for a track that a script brought along
 }
 
 // Number is the track's place in the catalogue, -1 for a track that a script
 // brought along.
-func (t *Track) Number() int { return int(t.place) - 1 }
+func (t *Track) Number() int { return int(t.ordinal) - 1 }
 
 // The catalogue: songs first, then episodes, then local files.
 const (
-	songs    = 12000
-	episodes = 300
-	locals   = 300
+	songCount    = 12000
+	episodeCount = 300
+	localCount   = 300
 
 	// CatalogueSize is the number of tracks in every catalogue.
-	CatalogueSize = songs + episodes + locals
+	CatalogueSize = songCount + episodeCount + localCount
 )
 
 // catalogue invents tracks when they are first asked for and keeps them.
@@ -66,7 +66,7 @@ func (c *catalogue) track(n int32) *Track {
 	if t := c.tracks[n].Load(); t != nil {
 		return t
 	}
-	t := c.invent(n)
+	t := c.newTrack(n)
 	c.tracks[n].Store(t) // a lost race stores an equal track
 	return t
 }
@@ -75,36 +75,36 @@ func (c *catalogue) duration(n int32) int64 {
 	h := hash(c.seed, saltDuration, uint64(n))
 	r := random{h}
 	switch {
-	case n >= songs && n < songs+episodes:
+	case n >= songCount && n < songCount+episodeCount:
 		return r.between(12*60_000, 55*60_000)
 	case r.chance(0.03):
 		return r.between(15_000, 60_000) // interludes, shorter than the half-minute rule likes
 	case r.chance(0.02):
 		return r.between(480_000, 1_260_000) // longer than two sweeps
 	default:
-		return 110_000 + int64((r.unit()+r.unit())*125_000)
+		return 110_000 + int64((r.fraction()+r.fraction())*125_000)
 	}
 }
 
-func (c *catalogue) invent(n int32) *Track {
+func (c *catalogue) newTrack(n int32) *Track {
 	r := random{hash(c.seed, saltTrack, uint64(n))}
-	t := &Track{place: n + 1, Kind: KindTrack, Duration: time.Duration(c.duration(n)) * time.Millisecond}
+	t := &Track{ordinal: n + 1, Kind: KindTrack, Duration: time.Duration(c.duration(n)) * time.Millisecond}
 	switch {
-	case n >= songs+episodes:
+	case n >= songCount+episodeCount:
 		t.Kind = KindLocal
-		t.Title, t.Artists, t.Album = title(&r), []string{artist(&r)}, title(&r)
+		t.Title, t.Artists, t.Album = newTitle(&r), []string{newArtist(&r)}, newTitle(&r)
 		t.URI = fmt.Sprintf("spotify:local:%s:%s:%s:%d", url.QueryEscape(t.Artists[0]), url.QueryEscape(t.Album),
 			url.QueryEscape(t.Title), t.Duration/time.Second)
-	case n >= songs:
+	case n >= songCount:
 		t.Kind = KindEpisode
-		show := uint64(n-songs) % uint64(len(shows))
+		show := uint64(n-songCount) % uint64(len(shows))
 		t.ID = base62(r.next(), r.next())
 		t.URI = "spotify:episode:" + t.ID
-		t.Title = fmt.Sprintf("#%d %s", n-songs+1, title(&r))
+		t.Title = fmt.Sprintf("#%d %s", n-songCount+1, newTitle(&r))
 		t.Album, t.Artists = shows[show], []string{shows[show]}
 		t.AlbumID, t.HasCover = base62(hash(c.seed, saltAlbum, show), show), true
 	default:
-		c.inventSong(t, &r)
+		c.fillSong(t, &r)
 	}
 	if t.HistoryURI == "" {
 		t.HistoryURI = t.URI
@@ -112,19 +112,19 @@ func (c *catalogue) invent(n int32) *Track {
 	return t
 }
 
-func (c *catalogue) inventSong(t *Track, r *random) {
+func (c *catalogue) fillSong(t *Track, r *random) {
 	album := uint64(t.Number()) / 10
 	ofAlbum := random{hash(c.seed, saltAlbum, album, saltTrack)}
 	ofArtist := random{hash(c.seed, saltArtist, album/3)}
 	t.ID = base62(r.next(), r.next())
 	t.URI = "spotify:track:" + t.ID
-	t.Title = title(r)
-	t.Artists = []string{artist(&ofArtist)}
+	t.Title = newTitle(r)
+	t.Artists = []string{newArtist(&ofArtist)}
 	for r.chance(0.15) && len(t.Artists) < 5 {
-		t.Artists = append(t.Artists, artist(r))
+		t.Artists = append(t.Artists, newArtist(r))
 	}
 	t.AlbumID = base62(ofAlbum.next(), ofAlbum.next())
-	t.Album = title(&ofAlbum)
+	t.Album = newTitle(&ofAlbum)
 	t.HasCover = !ofAlbum.chance(0.02)
 	t.ISRC = fmt.Sprintf("KRSPY26%05d", t.Number())
 	if r.chance(0.02) {

@@ -7,7 +7,7 @@ import (
 )
 
 // Showing is what a player really does at one instant.
-type Showing struct {
+type Playback struct {
 	State    State
 	Play     Play          // zero when State is Nothing
 	Progress time.Duration // position in the track
@@ -15,15 +15,15 @@ type Showing struct {
 }
 
 // Now tells what a person's player does at an instant.
-func (w *World) Now(person int, at time.Time) Showing {
+func (w *World) PlaybackAt(person int, at time.Time) Playback {
 	var p play
 	now := at.UnixMilli()
-	if !w.find(person, now, &p) {
-		return Showing{State: Nothing}
+	if !w.findPlay(person, now, &p) {
+		return Playback{State: Idle}
 	}
 	position, paused := p.position(now)
-	s := Showing{
-		State: Playing, Play: w.export(person, &p), Progress: time.Duration(position) * time.Millisecond,
+	s := Playback{
+		State: Playing, Play: w.toPlay(person, &p), Progress: time.Duration(position) * time.Millisecond,
 		Visible: !p.private && !p.offline,
 	}
 	if paused {
@@ -35,18 +35,18 @@ func (w *World) Now(person int, at time.Time) Showing {
 // Truth lists a person's plays that overlap [from, to), oldest first.
 func (w *World) Truth(person int, from, to time.Time) []Play {
 	var plays []Play
-	w.each(person, from.UnixMilli(), to.UnixMilli(), func(p *play) bool {
-		plays = append(plays, w.export(person, p))
+	w.eachPlay(person, from.UnixMilli(), to.UnixMilli(), func(p *play) bool {
+		plays = append(plays, w.toPlay(person, p))
 		return true
 	})
 	return plays
 }
 
 // Heard is one line of a person's listening history.
-type Heard struct {
-	Track *Track
-	At    int64 // played_at, milliseconds since 1970
-	Key   uint64
+type HistoryItem struct {
+	Track    *Track
+	PlayedAt int64 // played_at, milliseconds since 1970
+	Key      uint64
 }
 
 // historyLimit is all that the Web API remembers of a person.
@@ -55,55 +55,55 @@ const historyLimit = 50
 // History lists what recently-played knows at an instant: the last 50 plays
 // that have arrived there, newest first. With completeOnly it knows only
 // tracks that reached their end, as some have reported.
-func (w *World) History(person int, at time.Time, completeOnly bool) []Heard {
+func (w *World) History(person int, at time.Time, completeOnly bool) []HistoryItem {
 	now := at.UnixMilli()
 	t := w.traits(person)
-	var heard []Heard
+	var items []HistoryItem
 	add := func(p *play) bool {
-		heardAt, from, ok := p.inHistory(t)
+		playedAt, from, ok := p.historyTimes(t)
 		if ok && from <= now && (p.complete || !completeOnly) {
-			heard = append(heard, Heard{Track: w.item(p), At: heardAt, Key: p.key})
+			items = append(items, HistoryItem{Track: w.trackOf(p), PlayedAt: playedAt, Key: p.key})
 		}
 		return true
 	}
-	newest := func() []Heard {
-		slices.SortStableFunc(heard, func(a, b Heard) int { return cmp.Compare(b.At, a.At) })
-		return heard[:min(len(heard), historyLimit)]
+	newest := func() []HistoryItem {
+		slices.SortStableFunc(items, func(a, b HistoryItem) int { return cmp.Compare(b.PlayedAt, a.PlayedAt) })
+		return items[:min(len(items), historyLimit)]
 	}
-	if _, ok := w.script(person); ok {
-		w.each(person, w.epoch, now, add)
+	if _, ok := w.scriptOf(person); ok {
+		w.eachPlay(person, w.epoch, now, add)
 		return newest()
 	}
-	const patience = 400 // slots without a single play, and history is taken to be empty
+	const emptySlotsMax = 400 // slots without a single play, and history is taken to be empty
 	first := w.slotOf(person, w.epoch)
-	for slot := w.slotOf(person, now); slot >= max(first, w.slotOf(person, now)-patience) && len(heard) < historyLimit; slot-- {
-		begin := slot*w.slot + w.phase(person)
-		w.each(person, begin, min(begin+w.slot, now), add)
+	for slot := w.slotOf(person, now); slot >= max(first, w.slotOf(person, now)-emptySlotsMax) && len(items) < historyLimit; slot-- {
+		begin := slot*w.slot + w.slotPhase(person)
+		w.eachPlay(person, begin, min(begin+w.slot, now), add)
 	}
 	return newest()
 }
 
-func (w *World) export(person int, p *play) Play {
+func (w *World) toPlay(person int, p *play) Play {
 	if p.scripted != nil {
 		return *p.scripted
 	}
 	out := Play{
-		Track: Track{Kind: p.kind, Duration: ms(p.duration)},
-		Start: instant(p.start), End: instant(p.end), From: ms(p.from),
-		PauseAfter: ms(p.breakAt), PauseFor: ms(p.pause), Jump: ms(p.jump),
-		Listened: ms(p.listened()), Complete: p.complete, Skipped: p.skipped,
-		Private: p.private, Offline: p.offline, NoProgress: p.noProgress, Linger: ms(p.linger),
-		Speed: float64(p.speed) / 1000, Inserted: ms(p.inserted), Unlisted: p.unlisted, Stall: p.stall, ZeroProgress: p.zero, Mixed: ms(p.mixed),
+		Track: Track{Kind: p.kind, Duration: durationOf(p.duration)},
+		Start: timeOf(p.start), End: timeOf(p.end), From: durationOf(p.from),
+		PauseAfter: durationOf(p.pauseAt), PauseFor: durationOf(p.pause), Jump: durationOf(p.jump),
+		Listened: durationOf(p.listened()), Complete: p.complete, Skipped: p.skipped,
+		Private: p.private, Offline: p.offline, NoProgress: p.noProgress, Linger: durationOf(p.linger),
+		Speed: float64(p.speed) / 1000, Inserted: durationOf(p.inserted), Unlisted: p.unlisted, Stall: p.stall, ZeroProgress: p.zeroProgress, MixedFor: durationOf(p.mixedFor),
 	}
-	if t := w.item(p); t != nil {
+	if t := w.trackOf(p); t != nil {
 		out.Track = *t
 	}
-	if heardAt, from, ok := p.inHistory(w.traits(person)); ok {
-		out.HeardAt, out.InHistory = instant(heardAt), instant(from)
+	if playedAt, from, ok := p.historyTimes(w.traits(person)); ok {
+		out.PlayedAt, out.ListedAt = timeOf(playedAt), timeOf(from)
 	}
 	return out
 }
 
-func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+func durationOf(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
-func instant(n int64) time.Time { return time.UnixMilli(n).UTC() }
+func timeOf(n int64) time.Time { return time.UnixMilli(n).UTC() }

@@ -28,12 +28,12 @@ var (
 	shows       = []string{"Slow News, Fast Trains", "밤의 라디오", "The Spare Key", "Kitchen Physics", "深夜便り", "Two Left Headphones"}
 )
 
-func pick(r *random, words []string) string {
-	return words[r.next()%uint64(len(words))]
+func pick(r *random, list []string) string {
+	return list[r.next()%uint64(len(list))]
 }
 
 // title invents the name of a track or album.
-func title(r *random) string {
+func newTitle(r *random) string {
 	switch n := r.next() % 100; {
 	case n < 52:
 		return pick(r, adjectives) + " " + pick(r, nouns) + pick(r, tails)
@@ -52,14 +52,14 @@ func title(r *random) string {
 	case n < 98:
 		return pick(r, awkward)
 	case n < 99:
-		return longTitle(r)
+		return newLongTitle(r)
 	default:
 		return strings.Repeat("아", int(r.between(1, 3))) // very short
 	}
 }
 
 // longTitle is longer than any column or line that was thought long enough.
-func longTitle(r *random) string {
+func newLongTitle(r *random) string {
 	var b strings.Builder
 	for b.Len() < 700 {
 		b.WriteString(pick(r, adjectives) + " " + pick(r, nouns) + ", " + pick(r, koreanSecond) + "; ")
@@ -68,7 +68,7 @@ func longTitle(r *random) string {
 }
 
 // artist invents the name of a performer.
-func artist(r *random) string {
+func newArtist(r *random) string {
 	switch n := r.next() % 10; {
 	case n < 5:
 		return "The " + pick(r, adjectives) + " " + pick(r, nouns)

@@ -17,8 +17,8 @@ type World struct {
 
 	catalogue *catalogue
 
-	scripting sync.Mutex
-	scripts   atomic.Pointer[map[int][]play] // copied on write
+	scriptMu sync.Mutex
+	scripts  atomic.Pointer[map[int][]play] // copied on write
 }
 
 // New makes a world of people numbered 0 to people−1. Nobody plays anything
@@ -43,13 +43,13 @@ func (w *World) Epoch() time.Time { return time.UnixMilli(w.epoch).UTC() }
 func (w *World) Track(number int) *Track { return w.catalogue.track(int32(number)) }
 
 // phase shifts a person's slots, so that people do not change in step.
-func (w *World) phase(person int) int64 {
+func (w *World) slotPhase(person int) int64 {
 	return int64(hash(w.seed, saltPhase, uint64(person)) % uint64(w.slot))
 }
 
 // weight is how likely a session is at a person's hour, 1 on average. Days
 // follow Korea's time; everybody's habits lie some hours before or after it.
-func (w *World) weight(person int, at int64) float64 {
+func (w *World) hourWeight(person int, at int64) float64 {
 	const hour = int64(time.Hour / time.Millisecond)
 	shift := int64(hash(w.seed, saltPhase, uint64(person), saltPhase)%9) - 4
 	return hourWeights[((at/hour+9+shift)%24+24)%24]
@@ -57,7 +57,7 @@ func (w *World) weight(person int, at int64) float64 {
 
 // slotOf is the number of the slot that holds an instant.
 func (w *World) slotOf(person int, at int64) int64 {
-	n := at - w.phase(person)
+	n := at - w.slotPhase(person)
 	s := n / w.slot
 	if n%w.slot < 0 {
 		s--
@@ -65,7 +65,7 @@ func (w *World) slotOf(person int, at int64) int64 {
 	return s
 }
 
-func (w *World) script(person int) ([]play, bool) {
+func (w *World) scriptOf(person int) ([]play, bool) {
 	m := w.scripts.Load()
 	if m == nil {
 		return nil, false
@@ -75,7 +75,7 @@ func (w *World) script(person int) ([]play, bool) {
 }
 
 // Sight is what a player shows at one instant, cheaply.
-type Sight struct {
+type PlayerView struct {
 	State      State
 	Kind       Kind
 	Track      *Track // nil for advertisements and the unknown
@@ -89,25 +89,25 @@ type Sight struct {
 }
 
 // Look tells what a person's player shows, within microseconds.
-func (w *World) Look(person int, at time.Time) Sight {
+func (w *World) View(person int, at time.Time) PlayerView {
 	var p play
 	now := at.UnixMilli()
-	if !w.find(person, now, &p) {
-		return Sight{State: Nothing}
+	if !w.findPlay(person, now, &p) {
+		return PlayerView{State: Idle}
 	}
-	progress, state := p.shows(now)
-	s := Sight{
+	progress, state := p.shown(now)
+	s := PlayerView{
 		State: state, Kind: p.kind, Progress: progress, Start: p.start, Key: p.key,
-		Hidden: p.private || p.offline, NoProgress: p.noProgress, Frozen: w.traits(person).frozen, Track: w.item(&p),
+		Hidden: p.private || p.offline, NoProgress: p.noProgress, Frozen: w.traits(person).frozen, Track: w.trackOf(&p),
 	}
 	if p.scripted == nil && s.State == Playing {
-		s.Spurious = unit(hash(w.seed, saltSpurious, uint64(person), uint64(now))) < w.habits.Spurious
+		s.Spurious = toUnit(hash(w.seed, saltSpurious, uint64(person), uint64(now))) < w.habits.Spurious
 	}
 	return s
 }
 
 // item is the track of a play; nil where the Web API has no item.
-func (w *World) item(p *play) *Track {
+func (w *World) trackOf(p *play) *Track {
 	switch {
 	case p.kind == KindAd || p.kind == KindUnknown:
 		return nil
@@ -120,14 +120,14 @@ func (w *World) item(p *play) *Track {
 
 // find tells the play that a player shows at an instant: the one being
 // played, the one about to start, or the last of a session while it lingers.
-func (w *World) find(person int, at int64, p *play) bool {
+func (w *World) findPlay(person int, at int64, p *play) bool {
 	if at < w.epoch {
 		return false
 	}
-	if plays, ok := w.script(person); ok {
+	if plays, ok := w.scriptOf(person); ok {
 		return findScripted(plays, at, p)
 	}
-	var k walk
+	var k sessionWalk
 	if !w.session(person, w.slotOf(person, at), &k) || at < k.at || at >= k.end+k.linger {
 		return false
 	}
@@ -141,9 +141,9 @@ func (w *World) find(person int, at int64, p *play) bool {
 
 // each calls visit for the plays of a person that overlap [from, to), in
 // order, until visit returns false.
-func (w *World) each(person int, from, to int64, visit func(*play) bool) {
+func (w *World) eachPlay(person int, from, to int64, visit func(*play) bool) {
 	from = max(from, w.epoch)
-	if plays, ok := w.script(person); ok {
+	if plays, ok := w.scriptOf(person); ok {
 		for i := range plays {
 			if plays[i].end > from && plays[i].start < to && !visit(&plays[i]) {
 				return
@@ -152,8 +152,8 @@ func (w *World) each(person int, from, to int64, visit func(*play) bool) {
 		return
 	}
 	var p play
-	for slot := w.slotOf(person, from); slot*w.slot+w.phase(person) < to; slot++ {
-		var k walk
+	for slot := w.slotOf(person, from); slot*w.slot+w.slotPhase(person) < to; slot++ {
+		var k sessionWalk
 		if !w.session(person, slot, &k) {
 			continue
 		}

@@ -16,44 +16,44 @@ import (
 // admit lets a request to the Web API in, as the person whom its token names,
 // or answers why not. Any scope of needed is enough; none is needed if it is 0.
 func (s *Server) admit(w *traffic.Writer, r *http.Request, e traffic.Endpoint, needed Scopes) bool {
-	claims, status, problem := s.bearer(r)
+	claims, status, problem := s.accessClaims(r)
 	if problem == "" {
 		w.Person = claims.Person
 	}
-	if s.Faults.Strike(w, r, e) {
+	if s.Faults.Apply(w, r, e) {
 		return false
 	}
-	v := s.Variants.Get()
+	v := s.Quirks.Get()
 	if v.CallsPer30s > 0 {
-		if after, ok := s.windows[claims.Client].Admit(w.Now, v.CallsPer30s); !ok {
+		if after, ok := s.windows[claims.Client].Admit(w.ReceivedAt, v.CallsPer30s); !ok {
 			w.Header().Set("Retry-After", strconv.Itoa(after))
-			write(w, http.StatusTooManyRequests, "text/plain", "Too many requests")
+			writeBody(w, http.StatusTooManyRequests, "text/plain", "Too many requests")
 			return false
 		}
 	}
 	if v.QuotaPer24h > 0 {
-		if after, ok := s.quotas[apps[claims.Client].account].Admit(w.Now, v.QuotaPer24h); !ok {
+		if after, ok := s.quotas[apps[claims.Client].account].Admit(w.ReceivedAt, v.QuotaPer24h); !ok {
 			if !v.QuotaWithoutRetryAfter {
 				w.Header().Set("Retry-After", strconv.Itoa(after))
 			}
-			write(w, http.StatusTooManyRequests, "application/json; charset=utf-8", faults.QuotaExceededBody)
+			writeBody(w, http.StatusTooManyRequests, "application/json; charset=utf-8", faults.QuotaExceededBody)
 			return false
 		}
 	}
 	switch {
 	case problem != "":
-		fail(w, status, problem)
-	case !w.Now.Before(claims.At):
-		fail(w, http.StatusUnauthorized, "The access token expired")
-	case v.RevokeKillsAccess && claims.Generation != s.Ledger.Generation(claims.Person):
-		fail(w, http.StatusUnauthorized, "Invalid access token")
-	case !s.Ledger.Registered(claims.Person, int(claims.Client)):
-		s.forbid(w, v)
+		writeError(w, status, problem)
+	case !w.ReceivedAt.Before(claims.At):
+		writeError(w, http.StatusUnauthorized, "The access token expired")
+	case v.RevokeKillsAccess && claims.Generation != s.Consents.Generation(claims.Person):
+		writeError(w, http.StatusUnauthorized, "Invalid access token")
+	case !s.Consents.Registered(claims.Person, int(claims.Client)):
+		s.writeNotRegistered(w, v)
 	case needed != 0 && Scopes(claims.Scopes)&needed == 0:
 		if v.MissingScope401 {
-			fail(w, http.StatusUnauthorized, "Permissions missing")
+			writeError(w, http.StatusUnauthorized, "Permissions missing")
 		} else {
-			fail(w, http.StatusForbidden, "Insufficient client scope")
+			writeError(w, http.StatusForbidden, "Insufficient client scope")
 		}
 	default:
 		return true
@@ -62,7 +62,7 @@ func (s *Server) admit(w *traffic.Writer, r *http.Request, e traffic.Endpoint, n
 }
 
 // bearer reads the access token of a request.
-func (s *Server) bearer(r *http.Request) (c token.Claims, status int, problem string) {
+func (s *Server) accessClaims(r *http.Request) (c token.Claims, status int, problem string) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		return c, http.StatusUnauthorized, "No token provided"
@@ -71,7 +71,7 @@ func (s *Server) bearer(r *http.Request) (c token.Claims, status int, problem st
 	if !strings.EqualFold(scheme, "Bearer") || value == "" {
 		return c, http.StatusBadRequest, "Only valid bearer authentication supported"
 	}
-	c, ok := s.Mint.Read(token.SpotifyAccess, value)
+	c, ok := s.TokenCodec.Read(token.SpotifyAccess, value)
 	if !ok || c.Person >= s.World.People() {
 		return c, http.StatusUnauthorized, "Invalid access token"
 	}
@@ -79,19 +79,19 @@ func (s *Server) bearer(r *http.Request) (c token.Claims, status int, problem st
 }
 
 // forbid answers somebody whom the app's owner has not registered.
-func (s *Server) forbid(w http.ResponseWriter, v variant.Set) {
+func (s *Server) writeNotRegistered(w http.ResponseWriter, v variant.Set) {
 	if v.ForbiddenJSON {
-		fail(w, http.StatusForbidden, faults.NotRegisteredText)
+		writeError(w, http.StatusForbidden, faults.NotRegisteredText)
 		return
 	}
-	write(w, http.StatusForbidden, "text/plain", faults.NotRegisteredText)
+	writeBody(w, http.StatusForbidden, "text/plain", faults.NotRegisteredText)
 }
 
-func fail(w http.ResponseWriter, status int, message string) {
-	write(w, status, "application/json; charset=utf-8", faults.APIError(status, message))
+func writeError(w http.ResponseWriter, status int, message string) {
+	writeBody(w, status, "application/json; charset=utf-8", faults.APIError(status, message))
 }
 
-func write(w http.ResponseWriter, status int, contentType, body string) {
+func writeBody(w http.ResponseWriter, status int, contentType, body string) {
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
@@ -107,11 +107,11 @@ type profile struct {
 	Images       []image           `json:"images"`
 	Type         string            `json:"type"`
 	URI          string            `json:"uri"`
-	*extended
+	*deprecatedProfile
 }
 
 // extended are the fields of /v1/me that are marked as deprecated.
-type extended struct {
+type deprecatedProfile struct {
 	Country         string          `json:"country"`
 	Email           string          `json:"email"`
 	ExplicitContent map[string]bool `json:"explicit_content"`
@@ -134,7 +134,7 @@ func (s *Server) me(w *traffic.Writer, r *http.Request) {
 	if !s.admit(w, r, traffic.Me, 0) {
 		return
 	}
-	who, v := s.World.Person(w.Person), s.Variants.Get()
+	who, v := s.World.Person(w.Person), s.Quirks.Get()
 	p := profile{
 		AccountID:    &who.AccountID,
 		DisplayName:  &who.DisplayName,
@@ -155,7 +155,7 @@ func (s *Server) me(w *traffic.Writer, r *http.Request) {
 		p.Images = []image{{URL: s.PublicURL + "/portraits/" + strconv.Itoa(who.Number) + ".svg"}} // sizes are null for these
 	}
 	if v.MeExtended {
-		p.extended = &extended{
+		p.deprecatedProfile = &deprecatedProfile{
 			Country: "KR", Email: who.Email, Product: "premium", Followers: followers{Total: who.Number % 97},
 			ExplicitContent: map[string]bool{"filter_enabled": false, "filter_locked": false},
 		}

@@ -10,32 +10,32 @@ const (
 // SmallClientID and SmallClientSecret are those of an app in development mode:
 // whoever its owner has not registered can sign in, and nothing more.
 const (
-	SmallClientID     = "songspy-sim-small"
-	SmallClientSecret = "songspy-sim-small-secret"
+	DevelopmentClientID     = "songspy-sim-small"
+	DevelopmentClientSecret = "songspy-sim-small-secret"
 )
 
 // OwnClientID is an app that a person has made for themselves. It has no
 // secret, so it needs PKCE, and the form of Spotify's own ids.
-const OwnClientID = "50a95b1e00000000000000000000c0de"
+const UserAppClientID = "50a95b1e00000000000000000000c0de"
 
 // maxApps is how many apps a person's standing has room for.
 const maxApps = 16
 
 type app struct {
-	id, secret string
-	small      bool
-	account    int // of the developer to whom it belongs
+	id, secret  string
+	development bool
+	account     int // of the developer to whom it belongs
 }
 
 // apps are the registered apps; token.Claims.Client is the place in it.
-var apps = []app{{ClientID, ClientSecret, false, 0}, {SmallClientID, SmallClientSecret, true, 0}, {OwnClientID, "", false, 1}}
+var apps = []app{{ClientID, ClientSecret, false, 0}, {DevelopmentClientID, DevelopmentClientSecret, true, 0}, {UserAppClientID, "", false, 1}}
 
 // AppOf is the place of an app among those that are registered; false if it is
 // none of them.
-func AppOf(clientID string) (place int, known bool) {
-	for place, a := range apps {
+func AppIndex(clientID string) (index int, known bool) {
+	for index, a := range apps {
 		if a.id == clientID {
-			return place, true
+			return index, true
 		}
 	}
 	return 0, false
@@ -43,10 +43,10 @@ func AppOf(clientID string) (place int, known bool) {
 
 // SmallApps says of each app, in their order, whether it serves only those who
 // are registered with it.
-func SmallApps() []bool {
-	small := make([]bool, len(apps))
-	for place, a := range apps {
-		small[place] = a.small
+func DevelopmentApps() []bool {
+	development := make([]bool, len(apps))
+	for index, a := range apps {
+		development[index] = a.development
 	}
-	return small
+	return development
 }

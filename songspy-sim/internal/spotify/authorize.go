@@ -19,18 +19,18 @@ const codeLife = 10 * time.Minute
 
 // authorize shows the consent page, or redirects at once if the query decides.
 func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
-	if s.Faults.Strike(w, r, traffic.Authorize) {
+	if s.Faults.Apply(w, r, traffic.Authorize) {
 		return
 	}
 	q := r.URL.Query()
-	app, known := AppOf(q.Get("client_id"))
+	app, known := AppIndex(q.Get("client_id"))
 	if !known {
-		consent.Fail(w, "INVALID_CLIENT: Invalid client")
+		consent.ShowError(w, "INVALID_CLIENT: Invalid client")
 		return
 	}
 	target := q.Get("redirect_uri")
 	if problem := redirectProblem(s.RedirectURIs, target); problem != "" {
-		consent.Fail(w, problem)
+		consent.ShowError(w, problem)
 		return
 	}
 	back := url.Values{}
@@ -54,12 +54,12 @@ func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
 		refuse("invalid_request")
 		return
 	}
-	person, remembered := s.remembered(r, q, app, scopes)
+	person, remembered := s.rememberedPerson(r, q, app, scopes)
 	decision := consent.Allowed
 	if remembered {
 		w.Person = person
 	} else {
-		decision = consent.Decide(w, r, s.World, consent.Ask{Provider: "Spotify", App: "Songspy", Scopes: scopes.Names()})
+		decision = consent.Decide(w, r, s.World, consent.Request{Provider: "Spotify", App: "Songspy", Scopes: scopes.Names()})
 	}
 	switch decision {
 	case consent.Allowed:
@@ -79,9 +79,9 @@ const consentCookie = "songspy_sim_consent"
 
 // remembered tells who allowed the same before in this browser, where that is
 // switched on and the app does not insist on showing the dialog.
-func (s *Server) remembered(r *http.Request, q url.Values, app int, scopes Scopes) (person int, ok bool) {
+func (s *Server) rememberedPerson(r *http.Request, q url.Values, app int, scopes Scopes) (person int, ok bool) {
 	cookie, err := r.Cookie(consentCookie)
-	if err != nil || !s.Variants.Get().RememberConsent || q.Get("show_dialog") == "true" || q.Has("allow") {
+	if err != nil || !s.Quirks.Get().RememberConsent || q.Get("show_dialog") == "true" || q.Has("allow") {
 		return 0, false
 	}
 	who, what, _ := strings.Cut(cookie.Value, ".")

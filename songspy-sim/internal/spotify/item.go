@@ -11,7 +11,7 @@ import (
 
 // simplified is an artist, album or show as tracks mention it. Local files
 // have names only: their ids are null.
-type simplified struct {
+type reference struct {
 	ExternalURLs map[string]string `json:"external_urls"`
 	Href         *string           `json:"href"`
 	ID           *string           `json:"id"`
@@ -22,7 +22,7 @@ type simplified struct {
 
 type album struct {
 	AlbumType            *string           `json:"album_type"`
-	Artists              []simplified      `json:"artists"`
+	Artists              []reference       `json:"artists"`
 	ExternalURLs         map[string]string `json:"external_urls"`
 	Href                 *string           `json:"href"`
 	ID                   *string           `json:"id"`
@@ -36,7 +36,7 @@ type album struct {
 
 type track struct {
 	Album        album             `json:"album"`
-	Artists      []simplified      `json:"artists"`
+	Artists      []reference       `json:"artists"`
 	DiscNumber   int               `json:"disc_number"`
 	DurationMS   int64             `json:"duration_ms"`
 	Explicit     bool              `json:"explicit"`
@@ -81,12 +81,12 @@ type episode struct {
 }
 
 // named is an author as audiobooks mention them.
-type named struct {
+type author struct {
 	Name string `json:"name"`
 }
 
 type audiobook struct {
-	Authors       []named           `json:"authors"`
+	Authors       []author          `json:"authors"`
 	ExternalURLs  map[string]string `json:"external_urls"`
 	ID            string            `json:"id"`
 	Images        []image           `json:"images"`
@@ -114,25 +114,25 @@ type chapter struct {
 }
 
 // previews is how few tracks still have a preview: one in so many.
-const previews = 40
+const previewShare = 40
 
 // item is a track as JSON. Those of the catalogue are kept: they are asked
 // for again and again.
-func (s *Server) item(t *population.Track) []byte {
+func (s *Server) itemJSON(t *population.Track) []byte {
 	n := t.Number()
 	if n < 0 {
-		return s.render(t, t.URI)
+		return s.renderItem(t, t.URI)
 	}
-	if kept := s.items[n].Load(); kept != nil {
+	if kept := s.itemCache[n].Load(); kept != nil {
 		return *kept
 	}
-	body := s.render(t, t.URI)
-	s.items[n].Store(&body)
+	body := s.renderItem(t, t.URI)
+	s.itemCache[n].Store(&body)
 	return body
 }
 
 // render writes a track under a uri, which in history may not be its own.
-func (s *Server) render(t *population.Track, uri string) []byte {
+func (s *Server) renderItem(t *population.Track, uri string) []byte {
 	var v any
 	switch t.Kind {
 	case population.KindEpisode:
@@ -156,12 +156,12 @@ func (s *Server) track(t *population.Track, uri string) track {
 		DiscNumber: 1, TrackNumber: max(t.Number(), 0)%10 + 1, DurationMS: t.Duration.Milliseconds(),
 		ExternalIDs: map[string]string{}, ExternalURLs: map[string]string{},
 		Name: t.Title, Type: "track", URI: uri, Explicit: len(t.Title)%11 == 0,
-		Album: album{Name: t.Album, Type: "album", Images: s.covers(t), ExternalURLs: map[string]string{}, Artists: []simplified{}},
+		Album: album{Name: t.Album, Type: "album", Images: s.coverImages(t), ExternalURLs: map[string]string{}, Artists: []reference{}},
 	}
 	if t.Kind == population.KindLocal {
 		out.IsLocal = true
 		for _, name := range t.Artists {
-			out.Artists = append(out.Artists, simplified{ExternalURLs: map[string]string{}, Name: name, Type: "artist"})
+			out.Artists = append(out.Artists, reference{ExternalURLs: map[string]string{}, Name: name, Type: "artist"})
 		}
 		return out
 	}
@@ -171,13 +171,13 @@ func (s *Server) track(t *population.Track, uri string) track {
 	if t.ISRC != "" {
 		out.ExternalIDs["isrc"] = t.ISRC
 	}
-	if n := t.Number(); n >= 0 && n%previews == 0 {
+	if n := t.Number(); n >= 0 && n%previewShare == 0 {
 		out.PreviewURL = ptr("https://p.scdn.co/mp3-preview/" + id)
 	}
 	for _, name := range t.Artists {
-		out.Artists = append(out.Artists, linked("artist", population.NameID(name), name))
+		out.Artists = append(out.Artists, newReference("artist", population.NameID(name), name))
 	}
-	l := linked("album", t.AlbumID, t.Album)
+	l := newReference("album", t.AlbumID, t.Album)
 	a := &out.Album
 	a.AlbumType, a.ExternalURLs, a.Href, a.ID, a.URI = ptr("album"), l.ExternalURLs, l.Href, l.ID, l.URI
 	a.ReleaseDate, a.ReleaseDatePrecision = ptr("2026-03-13"), ptr("day")
@@ -188,10 +188,10 @@ func (s *Server) track(t *population.Track, uri string) track {
 func (s *Server) episode(t *population.Track) episode {
 	return episode{
 		DurationMS: t.Duration.Milliseconds(), ID: t.ID, URI: t.URI, Name: t.Title, Type: "episode", IsPlayable: true,
-		Href: "https://api.spotify.com/v1/episodes/" + t.ID, ReleaseDate: "2026-10-02", Images: s.covers(t),
+		Href: "https://api.spotify.com/v1/episodes/" + t.ID, ReleaseDate: "2026-10-02", Images: s.coverImages(t),
 		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/episode/" + t.ID},
 		Show: show{
-			ID: t.AlbumID, Name: t.Album, Publisher: t.Album, Type: "show", URI: "spotify:show:" + t.AlbumID, Images: s.covers(t),
+			ID: t.AlbumID, Name: t.Album, Publisher: t.Album, Type: "show", URI: "spotify:show:" + t.AlbumID, Images: s.coverImages(t),
 			ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/show/" + t.AlbumID},
 		},
 	}
@@ -200,21 +200,21 @@ func (s *Server) episode(t *population.Track) episode {
 func (s *Server) chapter(t *population.Track) chapter {
 	out := chapter{
 		DurationMS: t.Duration.Milliseconds(), ID: t.ID, URI: t.URI, Name: t.Title, Type: "chapter", IsPlayable: true, ChapterNumber: 1,
-		Href: "https://api.spotify.com/v1/chapters/" + t.ID, ReleaseDate: "2026-10-02", Images: s.covers(t),
+		Href: "https://api.spotify.com/v1/chapters/" + t.ID, ReleaseDate: "2026-10-02", Images: s.coverImages(t),
 		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/episode/" + t.ID},
 		Audiobook: audiobook{
-			ID: t.AlbumID, Name: t.Album, Type: "audiobook", URI: "spotify:show:" + t.AlbumID, Images: s.covers(t), TotalChapters: 12,
+			ID: t.AlbumID, Name: t.Album, Type: "audiobook", URI: "spotify:show:" + t.AlbumID, Images: s.coverImages(t), TotalChapters: 12,
 			ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/show/" + t.AlbumID},
 		},
 	}
 	for _, name := range t.Artists {
-		out.Audiobook.Authors = append(out.Audiobook.Authors, named{name})
+		out.Audiobook.Authors = append(out.Audiobook.Authors, author{name})
 	}
 	return out
 }
 
 // covers are a track's images, the largest first; none for the few without.
-func (s *Server) covers(t *population.Track) []image {
+func (s *Server) coverImages(t *population.Track) []image {
 	images := []image{}
 	if !t.HasCover {
 		return images
@@ -225,8 +225,8 @@ func (s *Server) covers(t *population.Track) []image {
 	return images
 }
 
-func linked(kind, id, name string) simplified {
-	return simplified{
+func newReference(kind, id, name string) reference {
+	return reference{
 		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/" + kind + "/" + id},
 		Href:         ptr("https://api.spotify.com/v1/" + kind + "s/" + id),
 		ID:           &id, Name: name, Type: kind, URI: ptr("spotify:" + kind + ":" + id),

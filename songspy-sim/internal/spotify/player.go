@@ -14,9 +14,9 @@ import (
 )
 
 // bodies are the buffers in which answers are put together.
-var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+var bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
-var jsonType = []string{"application/json; charset=utf-8"}
+var contentTypeJSON = []string{"application/json; charset=utf-8"}
 
 // disallows by state; an advertisement can neither be skipped nor sought in.
 const (
@@ -31,68 +31,68 @@ func (s *Server) currentlyPlaying(w *traffic.Writer, r *http.Request) {
 	if !s.admit(w, r, traffic.CurrentlyPlaying, CurrentlyPlaying|PlaybackState) {
 		return
 	}
-	sight := s.World.Look(w.Person, w.Now)
-	if sight.State == population.Nothing || sight.Hidden || sight.Spurious {
-		if s.Variants.Get().Idle404 {
-			fail(w, http.StatusNotFound, faults.IdleText)
+	view := s.World.View(w.Person, w.ReceivedAt)
+	if view.State == population.Idle || view.Hidden || view.Spurious {
+		if s.Quirks.Get().Idle404 {
+			writeError(w, http.StatusNotFound, faults.IdleText)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	if sight.Kind == population.KindLocal && s.Variants.Get().LocalFiles400 {
-		fail(w, http.StatusBadRequest, "invalid id")
+	if view.Kind == population.KindLocal && s.Quirks.Get().LocalFiles400 {
+		writeError(w, http.StatusBadRequest, "invalid id")
 		return
 	}
 	// Without additional_types=episode an episode or a chapter has neither item nor context.
-	bare := (sight.Kind == population.KindEpisode || sight.Kind == population.KindChapter) && !wantsEpisodes(r.URL.RawQuery)
+	bare := (view.Kind == population.KindEpisode || view.Kind == population.KindChapter) && !wantsEpisodes(r.URL.RawQuery)
 
-	buffer := bodies.Get().(*[]byte)
+	buffer := bufferPool.Get().(*[]byte)
 	b := append((*buffer)[:0], `{"timestamp":`...)
-	if sight.Frozen {
-		b = strconv.AppendInt(b, sight.Start, 10)
+	if view.Frozen {
+		b = strconv.AppendInt(b, view.Start, 10)
 	} else {
-		b = strconv.AppendInt(b, w.Now.UnixMilli(), 10)
+		b = strconv.AppendInt(b, w.ReceivedAt.UnixMilli(), 10)
 	}
 	b = append(b, `,"context":`...)
 	if bare {
 		b = append(b, "null"...)
 	} else {
-		b = appendContext(b, sight.Key, sight.Track)
+		b = appendContext(b, view.Key, view.Track)
 	}
 	b = append(b, `,"progress_ms":`...)
-	if sight.NoProgress {
+	if view.NoProgress {
 		b = append(b, "null"...)
 	} else {
-		b = strconv.AppendInt(b, sight.Progress, 10)
+		b = strconv.AppendInt(b, view.Progress, 10)
 	}
 	b = append(b, `,"item":`...)
-	if bare || sight.Track == nil {
+	if bare || view.Track == nil {
 		b = append(b, "null"...)
 	} else {
-		b = append(b, s.item(sight.Track)...)
+		b = append(b, s.itemJSON(view.Track)...)
 	}
 	b = append(b, `,"currently_playing_type":"`...)
-	b = append(b, playingType(sight.Kind)...)
+	b = append(b, playingType(view.Kind)...)
 	b = append(b, '"')
 	switch {
-	case sight.Kind == population.KindAd:
+	case view.Kind == population.KindAd:
 		b = append(b, disallowsAd...)
-	case sight.State == population.Paused:
+	case view.State == population.Paused:
 		b = append(b, disallowsPaused...)
 	default:
 		b = append(b, disallowsPlaying...)
 	}
 	b = append(b, `,"is_playing":`...)
-	b = strconv.AppendBool(b, sight.State == population.Playing)
+	b = strconv.AppendBool(b, view.State == population.Playing)
 	b = append(b, '}')
 
 	h := w.Header()
-	h["Content-Type"] = jsonType
+	h["Content-Type"] = contentTypeJSON
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
 	_, _ = w.Write(b)
 	*buffer = b
-	bodies.Put(buffer)
+	bufferPool.Put(buffer)
 }
 
 func wantsEpisodes(rawQuery string) bool {
@@ -160,10 +160,10 @@ func (s *Server) recentlyPlayed(w *traffic.Writer, r *http.Request) {
 	}
 	page, problem := readPage(r.URL.Query())
 	if problem != "" {
-		fail(w, http.StatusBadRequest, problem)
+		writeError(w, http.StatusBadRequest, problem)
 		return
 	}
-	items, more := page.cut(s.World.History(w.Person, w.Now, s.Variants.Get().HistoryCompleteOnly))
+	items, more := page.slice(s.World.History(w.Person, w.ReceivedAt, s.Quirks.Get().HistoryCompleteOnly))
 	limit, href := strconv.Itoa(page.limit), recentlyPlayedHref(r)
 
 	b := []byte(`{"items":[`)
@@ -173,12 +173,12 @@ func (s *Server) recentlyPlayed(w *traffic.Writer, r *http.Request) {
 		}
 		b = append(b, `{"track":`...)
 		if h.Track.HistoryURI == h.Track.URI {
-			b = append(b, s.item(h.Track)...)
+			b = append(b, s.itemJSON(h.Track)...)
 		} else {
-			b = append(b, s.render(h.Track, h.Track.HistoryURI)...)
+			b = append(b, s.renderItem(h.Track, h.Track.HistoryURI)...)
 		}
 		b = append(b, `,"played_at":"`...)
-		b = time.UnixMilli(h.At).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+		b = time.UnixMilli(h.PlayedAt).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 		b = append(b, `","context":`...)
 		b = appendContext(b, h.Key, h.Track)
 		b = append(b, '}')
@@ -187,16 +187,16 @@ func (s *Server) recentlyPlayed(w *traffic.Writer, r *http.Request) {
 	if len(items) == 0 {
 		b = append(b, `null,"cursors":null`...)
 	} else {
-		before := strconv.FormatInt(items[len(items)-1].At, 10)
+		before := strconv.FormatInt(items[len(items)-1].PlayedAt, 10)
 		if more {
 			b = append(b, `"`+href+`?before=`+before+`&limit=`+limit+`"`...)
 		} else {
 			b = append(b, "null"...)
 		}
-		b = append(b, `,"cursors":{"after":"`+strconv.FormatInt(items[0].At, 10)+`","before":"`+before+`"}`...)
+		b = append(b, `,"cursors":{"after":"`+strconv.FormatInt(items[0].PlayedAt, 10)+`","before":"`+before+`"}`...)
 	}
 	b = append(b, `,"limit":`+limit+`,"href":"`+href+`?limit=`+limit+`"}`...)
-	w.Header()["Content-Type"] = jsonType
+	w.Header()["Content-Type"] = contentTypeJSON
 	_, _ = w.Write(b)
 }
 
@@ -229,12 +229,12 @@ func readPage(q url.Values) (page, string) {
 }
 
 // cut takes the newest plays that fit, and tells whether older ones are left.
-func (p page) cut(all []population.Heard) (items []population.Heard, more bool) {
+func (p page) slice(all []population.HistoryItem) (items []population.HistoryItem, more bool) {
 	for _, h := range all {
 		switch {
-		case p.before != 0 && h.At >= p.before:
+		case p.before != 0 && h.PlayedAt >= p.before:
 			continue
-		case p.after != 0 && h.At <= p.after:
+		case p.after != 0 && h.PlayedAt <= p.after:
 			return items, false
 		case len(items) == p.limit:
 			return items, true

@@ -15,40 +15,40 @@ import (
 
 // Server answers for Spotify. All fields but RedirectURIs must be set.
 type Server struct {
-	World    *population.World
-	Mint     *token.Mint
-	Ledger   *standing.Ledger
-	Meter    *traffic.Meter
-	Faults   *faults.Book
-	Variants *variant.Switch
-	Now      func() time.Time
+	World      *population.World
+	TokenCodec *token.Codec
+	Consents   *standing.Store
+	RequestLog *traffic.Log
+	Faults     *faults.Registry
+	Quirks     *variant.Switch
+	Now        func() time.Time
 
 	AccessLife   time.Duration
 	PublicURL    string   // of the simulator, without a slash at the end
 	RedirectURIs []string // as registered; none: anything on a loopback address
 
-	spent   token.Spent
-	windows [maxApps]faults.Window // by app
-	quotas  [maxApps]faults.Quota  // by developer account
-	items   [population.CatalogueSize]atomic.Pointer[[]byte]
+	usedTokens token.UsedTokens
+	windows    [maxApps]faults.Window // by app
+	quotas     [maxApps]faults.Quota  // by developer account
+	itemCache  [population.CatalogueSize]atomic.Pointer[[]byte]
 }
 
 // Routes adds Spotify's paths to a mux.
 func (s *Server) Routes(mux *http.ServeMux) {
-	mux.Handle("GET /spotify/accounts/authorize", s.Meter.Count(traffic.Authorize, s.authorize))
-	mux.Handle("POST /spotify/accounts/api/token", s.Meter.Count(traffic.Token, s.token))
-	mux.Handle("GET /spotify/api/v1/me", s.Meter.Count(traffic.Me, s.me))
-	mux.Handle("GET /spotify/api/v1/me/player/currently-playing", s.Meter.Count(traffic.CurrentlyPlaying, s.currentlyPlaying))
-	mux.Handle("GET /spotify/api/v1/me/player/recently-played", s.Meter.Count(traffic.RecentlyPlayed, s.recentlyPlayed))
-	mux.Handle("/spotify/api/v1/", s.Meter.Count(traffic.Other, func(w *traffic.Writer, _ *http.Request) {
-		fail(w, http.StatusNotFound, "Service not found")
+	mux.Handle("GET /spotify/accounts/authorize", s.RequestLog.Wrap(traffic.Authorize, s.authorize))
+	mux.Handle("POST /spotify/accounts/api/token", s.RequestLog.Wrap(traffic.Token, s.token))
+	mux.Handle("GET /spotify/api/v1/me", s.RequestLog.Wrap(traffic.Me, s.me))
+	mux.Handle("GET /spotify/api/v1/me/player/currently-playing", s.RequestLog.Wrap(traffic.CurrentlyPlaying, s.currentlyPlaying))
+	mux.Handle("GET /spotify/api/v1/me/player/recently-played", s.RequestLog.Wrap(traffic.RecentlyPlayed, s.recentlyPlayed))
+	mux.Handle("/spotify/api/v1/", s.RequestLog.Wrap(traffic.Other, func(w *traffic.Writer, _ *http.Request) {
+		writeError(w, http.StatusNotFound, "Service not found")
 	}))
 }
 
 // Code issues an authorization code for an app as the authorize page would.
 func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Scopes) string {
-	return s.Mint.Issue(token.SpotifyCode, token.Claims{
-		Person: person, Client: uint8(app), Generation: s.Ledger.Generation(person), Scopes: uint8(scopes),
+	return s.TokenCodec.Issue(token.SpotifyCode, token.Claims{
+		Person: person, Client: uint8(app), Generation: s.Consents.Generation(person), Scopes: uint8(scopes),
 		At: s.Now().Add(codeLife), Redirect: redirectURI, Challenge: challenge,
 	})
 }
@@ -56,16 +56,16 @@ func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Sco
 // Tokens issues an access and a refresh token as an exchange with the first
 // app's secret would.
 func (s *Server) Tokens(person int) (access, refresh string) {
-	c := token.Claims{Person: person, Generation: s.Ledger.Generation(person), Scopes: uint8(ListeningScopes)}
-	return s.access(c), s.refresh(c, s.Now())
+	c := token.Claims{Person: person, Generation: s.Consents.Generation(person), Scopes: uint8(ListeningScopes)}
+	return s.newAccessToken(c), s.newRefreshToken(c, s.Now())
 }
 
-func (s *Server) access(c token.Claims) string {
+func (s *Server) newAccessToken(c token.Claims) string {
 	c.At, c.Redirect, c.Challenge = s.Now().Add(s.AccessLife), "", ""
-	return s.Mint.Issue(token.SpotifyAccess, c)
+	return s.TokenCodec.Issue(token.SpotifyAccess, c)
 }
 
-func (s *Server) refresh(c token.Claims, consent time.Time) string {
+func (s *Server) newRefreshToken(c token.Claims, consent time.Time) string {
 	c.At, c.Redirect, c.Challenge = consent, "", ""
-	return s.Mint.Issue(token.SpotifyRefresh, c)
+	return s.TokenCodec.Issue(token.SpotifyRefresh, c)
 }

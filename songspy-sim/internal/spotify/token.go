@@ -22,26 +22,26 @@ type oauthError struct {
 
 // The errors of the token endpoint.
 var (
-	errUnknownClient   = &oauthError{"invalid_client", "Failed to get client"}
-	errClient          = &oauthError{"invalid_client", "Invalid client"}
-	errNoGrantType     = &oauthError{"unsupported_grant_type", "grant_type parameter is missing"}
-	errGrantType       = &oauthError{"unsupported_grant_type", "grant_type must be authorization_code or refresh_token"}
-	errNoCode          = &oauthError{"invalid_request", "code must be supplied"}
-	errNoRedirect      = &oauthError{"invalid_request", "redirect_uri must be supplied"}
-	errNoVerifier      = &oauthError{"invalid_request", "code_verifier must be supplied"}
-	errNoRefreshToken  = &oauthError{"invalid_request", "refresh_token must be supplied"}
-	errCode            = &oauthError{"invalid_grant", "Invalid authorization code"}
-	errCodeExpired     = &oauthError{"invalid_grant", "Authorization code expired"}
-	errRedirect        = &oauthError{"invalid_grant", "Invalid redirect URI"}
-	errVerifier        = &oauthError{"invalid_grant", "code_verifier was incorrect"}
-	errRefreshToken    = &oauthError{"invalid_grant", "Invalid refresh token"}
-	errRefreshExpired  = &oauthError{"invalid_grant", "Refresh token expired"}
-	errRefreshRevoked  = &oauthError{"invalid_grant", "Refresh token revoked"}
-	errTokenBodyTooBig = &oauthError{"invalid_request", "request body is too large"}
+	errUnknownClient  = &oauthError{"invalid_client", "Failed to get client"}
+	errClient         = &oauthError{"invalid_client", "Invalid client"}
+	errNoGrantType    = &oauthError{"unsupported_grant_type", "grant_type parameter is missing"}
+	errGrantType      = &oauthError{"unsupported_grant_type", "grant_type must be authorization_code or refresh_token"}
+	errNoCode         = &oauthError{"invalid_request", "code must be supplied"}
+	errNoRedirect     = &oauthError{"invalid_request", "redirect_uri must be supplied"}
+	errNoVerifier     = &oauthError{"invalid_request", "code_verifier must be supplied"}
+	errNoRefreshToken = &oauthError{"invalid_request", "refresh_token must be supplied"}
+	errCode           = &oauthError{"invalid_grant", "Invalid authorization code"}
+	errCodeExpired    = &oauthError{"invalid_grant", "Authorization code expired"}
+	errRedirect       = &oauthError{"invalid_grant", "Invalid redirect URI"}
+	errVerifier       = &oauthError{"invalid_grant", "code_verifier was incorrect"}
+	errRefreshToken   = &oauthError{"invalid_grant", "Invalid refresh token"}
+	errRefreshExpired = &oauthError{"invalid_grant", "Refresh token expired"}
+	errRefreshRevoked = &oauthError{"invalid_grant", "Refresh token revoked"}
+	errBodyTooLarge   = &oauthError{"invalid_request", "request body is too large"}
 )
 
 // grant is the answer of the token endpoint.
-type grant struct {
+type tokenResponse struct {
 	AccessToken  string          `json:"access_token"`
 	TokenType    string          `json:"token_type"`
 	Scope        string          `json:"scope"`
@@ -67,55 +67,55 @@ func expiresIn(seconds int, form string) json.RawMessage {
 func (s *Server) token(w *traffic.Writer, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
-		answer(w, http.StatusBadRequest, errTokenBodyTooBig)
+		writeJSON(w, http.StatusBadRequest, errBodyTooLarge)
 		return
 	}
-	claims, kind := s.presented(r.PostForm)
+	claims, kind := s.tokenClaims(r.PostForm)
 	if kind != "" {
 		w.Person = claims.Person
 	}
-	if s.Faults.Strike(w, r, traffic.Token) {
+	if s.Faults.Apply(w, r, traffic.Token) {
 		return
 	}
-	app, public, problem := client(r)
+	app, public, problem := identifyClient(r)
 	if problem == nil {
 		switch r.PostForm.Get("grant_type") {
 		case "":
 			problem = errNoGrantType
 		case "authorization_code":
-			problem = s.redeem(r.PostForm, claims, kind == token.SpotifyCode && claims.Client == app, public)
+			problem = s.redeemCode(r.PostForm, claims, kind == token.SpotifyCode && claims.Client == app, public)
 		case "refresh_token":
-			problem = s.renew(r.PostForm, claims, kind == token.SpotifyRefresh && claims.Client == app, public)
+			problem = s.redeemRefreshToken(r.PostForm, claims, kind == token.SpotifyRefresh && claims.Client == app, public)
 		default:
 			problem = errGrantType
 		}
 	}
 	if problem != nil {
-		answer(w, http.StatusBadRequest, problem)
+		writeJSON(w, http.StatusBadRequest, problem)
 		return
 	}
-	g := grant{
-		AccessToken: s.access(claims), TokenType: "Bearer",
-		Scope: Scopes(claims.Scopes).String(), ExpiresIn: expiresIn(int(s.AccessLife.Seconds()), s.Variants.Get().ExpiresIn),
+	g := tokenResponse{
+		AccessToken: s.newAccessToken(claims), TokenType: "Bearer",
+		Scope: Scopes(claims.Scopes).String(), ExpiresIn: expiresIn(int(s.AccessLife.Seconds()), s.Quirks.Get().ExpiresIn),
 	}
 	switch {
 	case kind == token.SpotifyCode:
 		claims.Public = public
-		g.RefreshToken = s.refresh(claims, s.Now())
-	case claims.Public && s.Variants.Get().RotateRefreshTokens:
-		g.RefreshToken = s.refresh(claims, claims.At)
+		g.RefreshToken = s.newRefreshToken(claims, s.Now())
+	case claims.Public && s.Quirks.Get().RotateRefreshTokens:
+		g.RefreshToken = s.newRefreshToken(claims, claims.At)
 	}
-	answer(w, http.StatusOK, g)
+	writeJSON(w, http.StatusOK, g)
 }
 
 // presented reads the code or refresh token of a form. The kind is empty if
 // there is none that is ours.
-func (s *Server) presented(form url.Values) (token.Claims, token.Kind) {
+func (s *Server) tokenClaims(form url.Values) (token.Claims, token.Kind) {
 	kind, field := token.SpotifyCode, "code"
 	if form.Get("grant_type") == "refresh_token" {
 		kind, field = token.SpotifyRefresh, "refresh_token"
 	}
-	claims, ok := s.Mint.Read(kind, form.Get(field))
+	claims, ok := s.TokenCodec.Read(kind, form.Get(field))
 	if !ok || claims.Person >= s.World.People() {
 		return token.Claims{}, ""
 	}
@@ -124,7 +124,7 @@ func (s *Server) presented(form url.Values) (token.Claims, token.Kind) {
 
 // client checks which app is asking: with its secret, by Basic or in the body,
 // or as a public client by its id alone.
-func client(r *http.Request) (asking uint8, public bool, problem *oauthError) {
+func identifyClient(r *http.Request) (asking uint8, public bool, problem *oauthError) {
 	id, secret, basic := r.BasicAuth()
 	if basic {
 		// Both are form-encoded before they are joined (RFC 6749, section 2.3.1).
@@ -135,8 +135,8 @@ func client(r *http.Request) (asking uint8, public bool, problem *oauthError) {
 		}
 		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	}
-	place, known := AppOf(id)
-	asking = uint8(place)
+	index, known := AppIndex(id)
+	asking = uint8(index)
 	switch {
 	case id == "":
 		return 0, false, errClient
@@ -144,7 +144,7 @@ func client(r *http.Request) (asking uint8, public bool, problem *oauthError) {
 		return 0, false, errUnknownClient
 	case secret == "" && !basic:
 		return asking, true, nil
-	case secret != apps[place].secret || secret == "":
+	case secret != apps[index].secret || secret == "":
 		return 0, false, errClient
 	}
 	return asking, false, nil
@@ -158,14 +158,14 @@ func unescape(s string) string {
 }
 
 // redeem checks an authorization code and spends it.
-func (s *Server) redeem(form url.Values, c token.Claims, known, public bool) *oauthError {
+func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool) *oauthError {
 	verifier := form.Get("code_verifier")
 	switch {
 	case form.Get("code") == "":
 		return errNoCode
 	case form.Get("redirect_uri") == "":
 		return errNoRedirect
-	case !known || c.Generation != s.Ledger.Generation(c.Person):
+	case !known || c.Generation != s.Consents.Generation(c.Person):
 		return errCode
 	case !s.Now().Before(c.At):
 		return errCodeExpired
@@ -177,34 +177,34 @@ func (s *Server) redeem(form url.Values, c token.Claims, known, public bool) *oa
 		return errNoVerifier
 	case c.Challenge == "" && verifier != "", c.Challenge != "" && token.Challenge(verifier) != c.Challenge:
 		return errVerifier
-	case !s.spent.Use(form.Get("code"), s.Now(), c.At):
+	case !s.usedTokens.MarkUsed(form.Get("code"), s.Now(), c.At):
 		return errCode
 	}
 	return nil
 }
 
 // renew checks a refresh token and, where they rotate, spends it.
-func (s *Server) renew(form url.Values, c token.Claims, known, public bool) *oauthError {
+func (s *Server) redeemRefreshToken(form url.Values, c token.Claims, known, public bool) *oauthError {
 	presented := form.Get("refresh_token")
-	dies := c.At.AddDate(0, consentMonths, 0)
+	expiresAt := c.At.AddDate(0, consentMonths, 0)
 	switch {
 	case presented == "":
 		return errNoRefreshToken
 	case !known:
 		return errRefreshToken
-	case !s.Now().Before(dies):
+	case !s.Now().Before(expiresAt):
 		return errRefreshExpired
-	case c.Generation != s.Ledger.Generation(c.Person):
+	case c.Generation != s.Consents.Generation(c.Person):
 		return errRefreshRevoked
 	case public && !c.Public:
 		return errClient // was obtained with the secret, and needs it
-	case c.Public && s.Variants.Get().RotateRefreshTokens && !s.spent.Use(presented, s.Now(), dies):
+	case c.Public && s.Quirks.Get().RotateRefreshTokens && !s.usedTokens.MarkUsed(presented, s.Now(), expiresAt):
 		return errRefreshRevoked
 	}
 	return nil
 }
 
-func answer(w http.ResponseWriter, status int, v any) {
+func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil { // every v is a struct of strings and numbers
 		panic(err)

@@ -8,48 +8,48 @@ import "sync/atomic"
 
 // unusual is the bit, above the sixteen of the generation, of somebody who
 // stands otherwise with an app than everybody does at first.
-func unusual(app int) uint32 { return 1 << (16 + app) }
+func registrationBit(app int) uint32 { return 1 << (16 + app) }
 
 // generation is the bits of the generation.
-const generation = 1<<16 - 1
+const generationMask = 1<<16 - 1
 
 // Ledger is the standing of all people. All methods may be called from many
 // goroutines.
-type Ledger struct {
-	people []atomic.Uint32
-	small  []bool // of each app
+type Store struct {
+	people      []atomic.Uint32
+	development []bool // of each app
 }
 
 // New makes a ledger in which nobody has withdrawn anything, and everybody is
 // registered with the apps that are not small. There are sixteen apps at most.
-func New(people int, small []bool) *Ledger {
-	return &Ledger{people: make([]atomic.Uint32, people), small: small}
+func New(people int, development []bool) *Store {
+	return &Store{people: make([]atomic.Uint32, people), development: development}
 }
 
 // Generation is the number of a person's current consent. Refresh tokens of
 // an earlier one are revoked.
-func (l *Ledger) Generation(person int) uint16 { return uint16(l.people[person].Load()) }
+func (l *Store) Generation(person int) uint16 { return uint16(l.people[person].Load()) }
 
 // Revoke withdraws a person's consent. Consent given later is good again.
-func (l *Ledger) Revoke(person int) {
+func (l *Store) Revoke(person int) {
 	for {
 		old := l.people[person].Load()
-		if l.people[person].CompareAndSwap(old, old&^generation|uint32(uint16(old)+1)) {
+		if l.people[person].CompareAndSwap(old, old&^generationMask|uint32(uint16(old)+1)) {
 			return
 		}
 	}
 }
 
 // Register says whether an app's owner has listed a person as its user.
-func (l *Ledger) Register(person, app int, registered bool) {
-	if registered != l.small[app] {
-		l.people[person].And(^unusual(app))
+func (l *Store) Register(person, app int, registered bool) {
+	if registered != l.development[app] {
+		l.people[person].And(^registrationBit(app))
 	} else {
-		l.people[person].Or(unusual(app))
+		l.people[person].Or(registrationBit(app))
 	}
 }
 
 // Registered tells whether the Web API serves a person by way of an app.
-func (l *Ledger) Registered(person, app int) bool {
-	return (l.people[person].Load()&unusual(app) == 0) != l.small[app]
+func (l *Store) Registered(person, app int) bool {
+	return (l.people[person].Load()&registrationBit(app) == 0) != l.development[app]
 }

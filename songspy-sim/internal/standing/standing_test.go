@@ -2,7 +2,7 @@ package standing
 
 import "testing"
 
-func TestLedger_KeepsConsentAndRegistrationApart(t *testing.T) {
+func TestStore_KeepsConsentAndRegistrationApart(t *testing.T) {
 	l := New(3, []bool{false, true})
 	before := l.Generation(1)
 	l.Register(1, 0, false)
@@ -22,7 +22,7 @@ func TestLedger_KeepsConsentAndRegistrationApart(t *testing.T) {
 	}
 }
 
-func TestLedger_OfASmallAppHoldsWhomItsOwnerEntered(t *testing.T) {
+func TestStore_DevelopmentAppsServeOnlyRegisteredPeople(t *testing.T) {
 	l := New(2, []bool{false, true})
 	if l.Registered(1, 1) {
 		t.Error("nobody has entered them")

@@ -51,21 +51,21 @@ const (
 )
 
 // Mint makes and reads tokens. All methods may be called from many goroutines.
-type Mint struct {
-	macs   sync.Pool
-	serial atomic.Uint64
+type Codec struct {
+	macPool sync.Pool
+	serial  atomic.Uint64
 }
 
 // NewMint derives the key from the seed.
-func NewMint(seed uint64) *Mint {
+func NewCodec(seed uint64) *Codec {
 	key := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("songspy-sim tokens "), seed))
-	m := &Mint{}
-	m.macs.New = func() any { return hmac.New(sha256.New, key[:]) }
+	m := &Codec{}
+	m.macPool.New = func() any { return hmac.New(sha256.New, key[:]) }
 	return m
 }
 
 // Issue writes claims as a token.
-func (m *Mint) Issue(kind Kind, c Claims) string {
+func (m *Codec) Issue(kind Kind, c Claims) string {
 	body := make([]byte, 0, fixedSize+macSize+len(c.Redirect)+len(c.Challenge)+len(c.Nonce)+6)
 	body = binary.BigEndian.AppendUint64(body, uint64(c.At.UnixMilli()))
 	body = binary.BigEndian.AppendUint32(body, uint32(c.Person))
@@ -88,7 +88,7 @@ func (m *Mint) Issue(kind Kind, c Claims) string {
 
 // Read returns what a token of a kind says, and whether it is one of ours.
 // It does not look at the clock.
-func (m *Mint) Read(kind Kind, token string) (Claims, bool) {
+func (m *Codec) Read(kind Kind, token string) (Claims, bool) {
 	text, ok := strings.CutPrefix(token, string(kind))
 	if !ok || len(text) > 4096 {
 		return Claims{}, false
@@ -126,9 +126,9 @@ func (m *Mint) Read(kind Kind, token string) (Claims, bool) {
 }
 
 // sum appends the truncated HMAC of kind and body to out.
-func (m *Mint) sum(kind Kind, out, body []byte) []byte {
-	mac := m.macs.Get().(hash.Hash)
-	defer m.macs.Put(mac)
+func (m *Codec) sum(kind Kind, out, body []byte) []byte {
+	mac := m.macPool.Get().(hash.Hash)
+	defer m.macPool.Put(mac)
 	mac.Reset()
 	mac.Write([]byte(kind))
 	mac.Write(body)
@@ -144,30 +144,30 @@ func Challenge(verifier string) string {
 
 // Spent remembers what may be used once only, until it would have expired
 // anyway. The zero value is ready for use.
-type Spent struct {
-	mu    sync.Mutex
-	until map[string]time.Time
-	next  int // size at which what has expired is swept out
+type UsedTokens struct {
+	mu          sync.Mutex
+	expiresAt   map[string]time.Time
+	cleanupSize int // size at which what has expired is swept out
 }
 
 // Use marks a token as spent and tells whether it was still unspent.
-func (s *Spent) Use(token string, now, expires time.Time) bool {
+func (s *UsedTokens) MarkUsed(token string, now, expires time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, used := s.until[token]; used {
+	if _, used := s.expiresAt[token]; used {
 		return false
 	}
-	if s.until == nil {
-		s.until = map[string]time.Time{}
+	if s.expiresAt == nil {
+		s.expiresAt = map[string]time.Time{}
 	}
-	if len(s.until) >= max(s.next, 1024) {
-		for t, end := range s.until {
+	if len(s.expiresAt) >= max(s.cleanupSize, 1024) {
+		for t, end := range s.expiresAt {
 			if end.Before(now) {
-				delete(s.until, t)
+				delete(s.expiresAt, t)
 			}
 		}
-		s.next = 2 * len(s.until)
+		s.cleanupSize = 2 * len(s.expiresAt)
 	}
-	s.until[token] = expires
+	s.expiresAt[token] = expires
 	return true
 }

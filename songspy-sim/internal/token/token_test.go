@@ -24,10 +24,10 @@ func anyClaims(t *rapid.T) Claims {
 
 func TestRead_ReturnsWhatWasIssued(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		mint := NewMint(rapid.Uint64().Draw(t, "seed"))
+		codec := NewCodec(rapid.Uint64().Draw(t, "seed"))
 		kind := rapid.SampledFrom(kinds).Draw(t, "kind")
 		want := anyClaims(t)
-		got, ok := mint.Read(kind, mint.Issue(kind, want))
+		got, ok := codec.Read(kind, codec.Issue(kind, want))
 		want.Serial = got.Serial
 		if !ok || got != want {
 			t.Fatalf("issued %+v, read %+v, %v", want, got, ok)
@@ -35,56 +35,56 @@ func TestRead_ReturnsWhatWasIssued(t *testing.T) {
 	})
 }
 
-func TestRead_RefusesWhatItDidNotIssueSo(t *testing.T) {
+func TestRead_RejectsForgedTokens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		mint, claims := NewMint(1), anyClaims(t)
+		codec, claims := NewCodec(1), anyClaims(t)
 		kind := rapid.SampledFrom(kinds).Draw(t, "kind")
-		issued := mint.Issue(kind, claims)
+		issued := codec.Issue(kind, claims)
 		if other := rapid.SampledFrom(kinds).Draw(t, "other kind"); other != kind {
-			if _, ok := mint.Read(other, string(other)+issued[len(kind):]); ok {
+			if _, ok := codec.Read(other, string(other)+issued[len(kind):]); ok {
 				t.Fatalf("a token of kind %q is accepted as %q", kind, other)
 			}
 		}
-		if _, ok := NewMint(2).Read(kind, issued); ok {
+		if _, ok := NewCodec(2).Read(kind, issued); ok {
 			t.Fatal("another seed's token is accepted")
 		}
 		forged := []byte(issued)
 		i := rapid.IntRange(len(kind), len(forged)-2).Draw(t, "position") // the last character has unused bits
 		forged[i] = 'A' + (forged[i]-'A'+1)%26
-		if _, ok := mint.Read(kind, string(forged)); ok && string(forged) != issued {
+		if _, ok := codec.Read(kind, string(forged)); ok && string(forged) != issued {
 			t.Fatalf("%q was forged from %q", forged, issued)
 		}
 	})
 }
 
 func FuzzRead_NeverPanics(f *testing.F) {
-	mint := NewMint(1)
-	f.Add(mint.Issue(SpotifyCode, Claims{Redirect: "http://127.0.0.1/"}))
+	codec := NewCodec(1)
+	f.Add(codec.Issue(SpotifyCode, Claims{Redirect: "http://127.0.0.1/"}))
 	f.Add("BQ")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, kind := range kinds {
-			if c, ok := mint.Read(kind, text); ok && c.Redirect != "http://127.0.0.1/" {
+			if c, ok := codec.Read(kind, text); ok && c.Redirect != "http://127.0.0.1/" {
 				t.Errorf("%q is accepted as %+v", text, c)
 			}
 		}
 	})
 }
 
-func TestSpent_AllowsEachOnceUntilItHasExpired(t *testing.T) {
-	var spent Spent
+func TestUsedTokens_AllowsEachTokenOnce(t *testing.T) {
+	var used UsedTokens
 	now := time.UnixMilli(0)
-	if !spent.Use("a", now, now.Add(time.Minute)) || spent.Use("a", now, now.Add(time.Minute)) {
+	if !used.MarkUsed("a", now, now.Add(time.Minute)) || used.MarkUsed("a", now, now.Add(time.Minute)) {
 		t.Fatal("a is not good exactly once")
 	}
 	for i := range 5000 {
-		spent.Use(string(rune(i+1000)), now.Add(time.Hour), now.Add(2*time.Hour))
+		used.MarkUsed(string(rune(i+1000)), now.Add(time.Hour), now.Add(2*time.Hour))
 	}
-	if _, kept := spent.until["a"]; kept {
+	if _, kept := used.expiresAt["a"]; kept {
 		t.Error("what has long expired is kept for ever")
 	}
 }
 
-func TestChallenge_IsThatOfTheStandard(t *testing.T) {
+func TestChallenge_MatchesTheRFC(t *testing.T) {
 	// RFC 7636, appendix B.
 	if got := Challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"); got != "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" {
 		t.Errorf("challenge is %q", got)

@@ -24,19 +24,19 @@ const (
 	GoogleToken
 	Tokeninfo
 	Userinfo
-	endpoints
+	endpointCount
 )
 
-var names = [endpoints]string{
+var endpointNames = [endpointCount]string{
 	"other", "authorize", "token", "me", "currently-playing", "recently-played",
 	"google-authorize", "google-token", "tokeninfo", "userinfo",
 }
 
-func (e Endpoint) String() string { return names[e] }
+func (e Endpoint) String() string { return endpointNames[e] }
 
 // Named finds an endpoint by its name.
-func Named(name string) (Endpoint, bool) {
-	for i, n := range names {
+func EndpointByName(name string) (Endpoint, bool) {
+	for i, n := range endpointNames {
 		if n == name {
 			return Endpoint(i), true
 		}
@@ -45,7 +45,7 @@ func Named(name string) (Endpoint, bool) {
 }
 
 // Nobody is the person of a request that does not say whom it is about.
-const Nobody = -1
+const NoPerson = -1
 
 // Call is one answered request.
 type Call struct {
@@ -56,19 +56,19 @@ type Call struct {
 }
 
 // Meter counts calls. All methods may be called from many goroutines.
-type Meter struct {
-	now     func() time.Time
-	observe func(Call)
-	counts  [endpoints][600]atomic.Int64
-	last    [endpoints]atomic.Int64 // milliseconds since 1970, 0 for never
-	people  []atomic.Int64          // the same, by person
-	writers sync.Pool
+type Log struct {
+	now            func() time.Time
+	observe        func(Call)
+	counts         [endpointCount][600]atomic.Int64
+	lastByEndpoint [endpointCount]atomic.Int64 // milliseconds since 1970, 0 for never
+	lastByPerson   []atomic.Int64              // the same, by person
+	writers        sync.Pool
 }
 
 // NewMeter makes a meter for people. Observe is told of every call after its
 // answer, from the answering goroutine; it may be nil.
-func NewMeter(people int, now func() time.Time, observe func(Call)) *Meter {
-	m := &Meter{now: now, observe: observe, people: make([]atomic.Int64, people)}
+func New(people int, now func() time.Time, observe func(Call)) *Log {
+	m := &Log{now: now, observe: observe, lastByPerson: make([]atomic.Int64, people)}
 	m.writers.New = func() any { return new(Writer) }
 	return m
 }
@@ -76,15 +76,15 @@ func NewMeter(people int, now func() time.Time, observe func(Call)) *Meter {
 // Writer is the http.ResponseWriter of a counted handler.
 type Writer struct {
 	http.ResponseWriter
-	Now    time.Time // when the request came
-	Person int       // to be set by the handler when it knows
-	status int
-	lost   bool
+	ReceivedAt time.Time // when the request came
+	Person     int       // to be set by the handler when it knows
+	status     int
+	dropped    bool
 }
 
 // LoseAnswer drops whatever the handler answers and breaks the connection.
-func (w *Writer) LoseAnswer() {
-	w.ResponseWriter, w.lost = &discard{http.Header{}}, true
+func (w *Writer) DropResponse() {
+	w.ResponseWriter, w.dropped = &discard{http.Header{}}, true
 }
 
 // discard is an http.ResponseWriter that nobody reads.
@@ -117,17 +117,17 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type Handler func(*Writer, *http.Request)
 
 // Count wraps a handler.
-func (m *Meter) Count(e Endpoint, h Handler) http.Handler {
+func (m *Log) Wrap(e Endpoint, h Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w := m.writers.Get().(*Writer)
-		*w = Writer{ResponseWriter: rw, Now: m.now(), Person: Nobody}
+		*w = Writer{ResponseWriter: rw, ReceivedAt: m.now(), Person: NoPerson}
 		defer func() { // also when a fault cuts the connection by a panic
-			m.note(Call{At: w.Now, Endpoint: e, Person: w.Person, Status: w.status})
+			m.record(Call{At: w.ReceivedAt, Endpoint: e, Person: w.Person, Status: w.status})
 			w.ResponseWriter = nil
 			m.writers.Put(w)
 		}()
 		h(w, r)
-		if w.lost {
+		if w.dropped {
 			panic(http.ErrAbortHandler)
 		}
 		if w.status == 0 {
@@ -136,12 +136,12 @@ func (m *Meter) Count(e Endpoint, h Handler) http.Handler {
 	})
 }
 
-func (m *Meter) note(c Call) {
+func (m *Log) record(c Call) {
 	m.counts[c.Endpoint][min(max(c.Status, 0), 599)].Add(1)
 	at := c.At.UnixMilli()
-	m.last[c.Endpoint].Store(at)
-	if c.Person >= 0 && c.Person < len(m.people) {
-		m.people[c.Person].Store(at)
+	m.lastByEndpoint[c.Endpoint].Store(at)
+	if c.Person >= 0 && c.Person < len(m.lastByPerson) {
+		m.lastByPerson[c.Person].Store(at)
 	}
 	if m.observe != nil {
 		m.observe(c)
@@ -152,13 +152,13 @@ func (m *Meter) note(c Call) {
 type Stats struct {
 	Requests map[string]map[int]int64 // by endpoint's name and status
 	Last     map[string]time.Time     // when each endpoint was last asked
-	meter    *Meter
+	log      *Log
 }
 
 // Stats reads the counters.
-func (m *Meter) Stats() Stats {
-	s := Stats{Requests: map[string]map[int]int64{}, Last: map[string]time.Time{}, meter: m}
-	for e := range endpoints {
+func (m *Log) Stats() Stats {
+	s := Stats{Requests: map[string]map[int]int64{}, Last: map[string]time.Time{}, log: m}
+	for e := range endpointCount {
 		for status := range m.counts[e] {
 			if n := m.counts[e][status].Load(); n > 0 {
 				if s.Requests[e.String()] == nil {
@@ -167,7 +167,7 @@ func (m *Meter) Stats() Stats {
 				s.Requests[e.String()][status] = n
 			}
 		}
-		if at := m.last[e].Load(); at != 0 {
+		if at := m.lastByEndpoint[e].Load(); at != 0 {
 			s.Last[e.String()] = time.UnixMilli(at).UTC()
 		}
 	}
@@ -185,7 +185,7 @@ func (s Stats) Total(endpoint string) int64 {
 
 // LastCall is when a provider was last asked about a person; zero for never.
 func (s Stats) LastCall(person int) time.Time {
-	if at := s.meter.people[person].Load(); at != 0 {
+	if at := s.log.lastByPerson[person].Load(); at != 0 {
 		return time.UnixMilli(at).UTC()
 	}
 	return time.Time{}

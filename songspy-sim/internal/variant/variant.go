@@ -60,7 +60,7 @@ type Switch struct {
 }
 
 // NewSwitch starts with a set.
-func NewSwitch(s Set) *Switch {
+func New(s Set) *Switch {
 	sw := &Switch{}
 	sw.set.Store(&s)
 	return sw

@@ -33,7 +33,7 @@ func startDocker(ctx context.Context, image string) (server, error) {
 		return server{}, errors.Join(err, stop())
 	}
 	url := "postgres://postgres@127.0.0.1:" + port + "/postgres?sslmode=disable"
-	if err := ready(ctx, url, nil); err != nil {
+	if err := waitUntilReady(ctx, url, nil); err != nil {
 		return server{}, errors.Join(err, stop())
 	}
 	dir, err := os.MkdirTemp("", "songspy-pg-")
@@ -41,7 +41,7 @@ func startDocker(ctx context.Context, image string) (server, error) {
 		return server{}, errors.Join(err, stop())
 	}
 	clean := func() error { return errors.Join(stop(), os.RemoveAll(dir)) }
-	as, err := unprivileged(dir)
+	as, err := unprivilegedUser(dir)
 	if err != nil {
 		return server{}, errors.Join(err, clean())
 	}

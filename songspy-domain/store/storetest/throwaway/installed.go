@@ -16,7 +16,7 @@ import (
 )
 
 // places are where packages put PostgreSQL's server, which is seldom on PATH.
-var places = []string{
+var serverDirs = []string{
 	"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
 	"/usr/pgsql-*/bin",                  // Red Hat by postgresql.org
 	"/opt/homebrew/opt/postgresql*/bin", // macOS
@@ -24,14 +24,14 @@ var places = []string{
 }
 
 // installed is the directory of the newest installed server, or empty.
-func installed() string {
+func installedServer() string {
 	var found []string
-	for _, place := range places {
-		matches, _ := filepath.Glob(filepath.Join(place, "initdb")) // the patterns are well formed
+	for _, dir := range serverDirs {
+		matches, _ := filepath.Glob(filepath.Join(dir, "initdb")) // the patterns are well formed
 		found = append(found, matches...)
 	}
 	if len(found) > 0 {
-		return filepath.Dir(newest(found))
+		return filepath.Dir(newestPath(found))
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path)
@@ -40,7 +40,7 @@ func installed() string {
 }
 
 // newest is the path with the greatest number in it: 17 comes after 9.
-func newest(paths []string) string {
+func newestPath(paths []string) string {
 	version := func(path string) int {
 		digits := ""
 		for _, r := range path {
@@ -64,7 +64,7 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	as, err := unprivileged(dir)
+	as, err := unprivilegedUser(dir)
 	if err != nil {
 		return server{}, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -96,7 +96,7 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	}()
 
 	address := "postgres:///postgres?" + url.Values{"host": {dir}, "user": {"postgres"}}.Encode()
-	if err := ready(ctx, address, ended); err != nil {
+	if err := waitUntilReady(ctx, address, ended); err != nil {
 		_ = postgres.Process.Signal(syscall.SIGQUIT) // it may have ended by itself
 		<-ended
 		return fail(err)
@@ -115,7 +115,7 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 
 // unprivileged gives dir to the user that Postgres shall run as; nil means as
 // whoever runs this.
-func unprivileged(dir string) (*syscall.Credential, error) {
+func unprivilegedUser(dir string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}

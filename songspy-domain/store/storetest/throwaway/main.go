@@ -72,7 +72,7 @@ func start(ctx context.Context) (server, error) {
 		return server{url: url, pooler: os.Getenv(poolerVariable), stop: func() error { return nil }}, nil
 	}
 	image := os.Getenv("SONGSPY_TEST_POSTGRES_IMAGE")
-	if bin := installed(); bin != "" && image == "" {
+	if bin := installedServer(); bin != "" && image == "" {
 		return startInstalled(ctx, bin)
 	}
 	if exec.CommandContext(ctx, "docker", "info").Run() == nil {
@@ -107,18 +107,18 @@ func command(ctx context.Context, args []string, s server, stdout, stderr io.Wri
 
 // ready returns once the server at url answers, or with the last refusal when
 // ctx ends or the server does.
-func ready(ctx context.Context, url string, ended <-chan struct{}) error {
+func waitUntilReady(ctx context.Context, url string, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
 	for {
 		conn, err := pgx.Connect(ctx, url)
 		if err == nil {
 			return conn.Close(ctx)
 		}
 		select {
-		case <-again.C:
+		case <-ticker.C:
 		case <-ended:
 			return errors.New("the server ended as soon as it had started")
 		case <-ctx.Done():

@@ -79,7 +79,7 @@ func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credent
 		return nil
 	}
 	address := "postgres:///postgres?" + url.Values{"host": {dir}, "port": {"6432"}, "user": {"postgres"}}.Encode()
-	if err := ready(ctx, address, ended); err != nil {
+	if err := waitUntilReady(ctx, address, ended); err != nil {
 		return server{}, errors.Join(fmt.Errorf("%s: %w", path, err), stop(), errors.New(log.String()))
 	}
 	return server{url: address, stop: stop}, nil
