@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 
-	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 )
 
 // defaultAddr is where the API listens when it is not told.
@@ -89,19 +89,19 @@ func (s settings) Validate() error {
 
 // signUp is who may sign up. A list that nothing looks at is a fault: whoever
 // wrote it believes that it keeps others out.
-func (s settings) signUpOptions() (identity.SignUp, error) {
-	rule := identity.SignUp{Policy: identity.Policy(s.SignUp)}
+func (s settings) signUpOptions() (auth.SignUp, error) {
+	rule := auth.SignUp{Policy: auth.Policy(s.SignUp)}
 	if err := config.OneOf("SONGSPY_SIGN_UP", s.SignUp,
-		string(identity.PolicyOpen), string(identity.PolicyInvite), string(identity.PolicyAllowlist)); err != nil {
+		string(auth.PolicyOpen), string(auth.PolicyInvite), string(auth.PolicyAllowlist)); err != nil {
 		return rule, err
 	}
-	if rule.Policy != identity.PolicyAllowlist {
+	if rule.Policy != auth.PolicyAllowlist {
 		if s.Allowlist != "" {
 			return rule, fmt.Errorf("SONGSPY_ALLOWLIST: is given while SONGSPY_SIGN_UP is %s; set that to allowlist, or take the list away", s.SignUp)
 		}
 		return rule, nil
 	}
-	list, err := identity.ParseAllowlist(s.Allowlist)
+	list, err := auth.ParseAllowlist(s.Allowlist)
 	if err != nil {
 		return rule, fmt.Errorf("SONGSPY_ALLOWLIST: %w; SONGSPY_SIGN_UP=allowlist needs addresses and @domains, one a line or between commas", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 	"github.com/songspy/songspy/songspy-domain/store"
 
-	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 )
 
 const (
@@ -72,7 +72,7 @@ func parseInviteArgs(args []string, now time.Time) (songspy.Invite, error) {
 
 // makeInvite shows the code, this once.
 func createInvite(ctx context.Context, db *store.Store, s settings, requested songspy.Invite, out io.Writer) error {
-	code, hash := identity.NewInviteCode()
+	code, hash := auth.NewInviteCode()
 	requested.CodeHash = hash
 	i, err := db.CreateInvite(ctx, requested)
 	if err != nil {
@@ -88,7 +88,7 @@ Invite %d admits %s until %s UTC. Its code is kept nowhere: note it now.
 Whoever signs up types it where the frontend asks for it, in any case, with or without dashes.
 A frontend sends it as "invite" beside "accessToken" to POST %s/v1/songspy/google-auth.
 `, code.Reveal(), i.ID, users, formatTime(i.ExpiresAt), s.PublicURL)
-	if s.SignUp != string(identity.PolicyInvite) {
+	if s.SignUp != string(auth.PolicyInvite) {
 		fmt.Fprintf(out, "SONGSPY_SIGN_UP is %s, so that no invite is looked at; set it to invite.\n", s.SignUp)
 	}
 	return nil

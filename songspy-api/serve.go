@@ -24,7 +24,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
-	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
@@ -157,9 +157,9 @@ func (a *service) buildHandler(s settings) error {
 	if err != nil {
 		return err
 	}
-	signing := make([]identity.Key, len(jwtKeys))
+	signing := make([]auth.Key, len(jwtKeys))
 	for i, k := range jwtKeys {
-		signing[i] = identity.Key{ID: k.ID, Seed: k.Key}
+		signing[i] = auth.Key{ID: k.ID, Seed: k.Key}
 	}
 	trackIDs, authorizations, err := deriveKeys(jwtKeys)
 	if err != nil {
@@ -170,7 +170,7 @@ func (a *service) buildHandler(s settings) error {
 	if err != nil {
 		return err
 	}
-	o := identity.Options{
+	o := auth.Options{
 		Google: google.New(google.Config{
 			UserinfoURL: s.Google.UserinfoURL, TokeninfoURL: s.Google.TokeninfoURL, Audiences: s.Google.ClientIDs,
 		}),
@@ -181,7 +181,7 @@ func (a *service) buildHandler(s settings) error {
 	if s.Mail.From != "" {
 		o.Addresses = a.db
 	}
-	who, err := identity.New(o)
+	who, err := auth.New(o)
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/songspy/songspy/songspy-batch/internal/alone"
-	"github.com/songspy/songspy/songspy-batch/internal/chore"
-	"github.com/songspy/songspy/songspy-batch/internal/due"
-	"github.com/songspy/songspy/songspy-batch/internal/refresh"
+	"github.com/songspy/songspy/songspy-batch/internal/singleinstance"
+	"github.com/songspy/songspy/songspy-batch/internal/admin"
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
+	"github.com/songspy/songspy/songspy-batch/internal/tokens"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/spotify"
@@ -87,7 +87,7 @@ func runReseal(ctx context.Context, s settings, args []string, out, errs io.Writ
 		return err
 	}
 	return withStore(ctx, s, errs, func(db *store.Store) error {
-		return chore.Reseal(ctx, []chore.SealedKind{
+		return admin.Reseal(ctx, []admin.SealedKind{
 			{Name: "links", Remedy: "ask these people to link Spotify again", Count: db.LinkCount, Reseal: adaptReseal(db.ResealLinks)},
 			{Name: "addresses", Remedy: "wait until these people sign in again", Count: db.AddressCount, Reseal: adaptReseal(db.ResealAddresses)},
 			{Name: "addresses of seats", Remedy: "have these people ask for a seat again", Count: db.SeatAddressCount, Reseal: adaptReseal(db.ResealSeatAddresses)},
@@ -97,10 +97,10 @@ func runReseal(ctx context.Context, s settings, args []string, out, errs io.Writ
 }
 
 // resealing is a method of the store as the chore knows it.
-func adaptReseal(of func(context.Context, songspy.UserID, int) (store.ResealResult, error)) func(context.Context, songspy.UserID, int) (chore.ResealResult, error) {
-	return func(ctx context.Context, after songspy.UserID, limit int) (chore.ResealResult, error) {
+func adaptReseal(of func(context.Context, songspy.UserID, int) (store.ResealResult, error)) func(context.Context, songspy.UserID, int) (admin.ResealResult, error) {
+	return func(ctx context.Context, after songspy.UserID, limit int) (admin.ResealResult, error) {
 		r, err := of(ctx, after, limit)
-		return chore.ResealResult(r), err
+		return admin.ResealResult(r), err
 	}
 }
 
@@ -118,7 +118,7 @@ func runBackfill(ctx context.Context, s settings, args []string, out, errs io.Wr
 	if err != nil {
 		return err
 	}
-	release, err := alone.Claim(s.Service.DatabaseURL) // on SQLite a running batch holds the file
+	release, err := singleinstance.Claim(s.Service.DatabaseURL) // on SQLite a running batch holds the file
 	if err != nil {
 		return err
 	}
@@ -132,12 +132,12 @@ func runBackfill(ctx context.Context, s settings, args []string, out, errs io.Wr
 		kept := make(chan struct{})
 		go func() { defer close(kept); client.SyncBreakers(keeping) }()
 		defer func() { stop(); <-kept }()
-		b := chore.Backfill{
+		b := admin.Backfill{
 			Users: db, Player: client, Workers: min(s.PollConcurrency, 8), User: songspy.UserID(user),
-			Renewer: &refresh.Renewer{
-				Links: db, Provider: client, Now: time.Now, Logger: log, Metrics: refresh.NewMetrics(prometheus.NewRegistry()),
+			Renewer: &tokens.Renewer{
+				Links: db, Provider: client, Now: time.Now, Logger: log, Metrics: tokens.NewMetrics(prometheus.NewRegistry()),
 			},
-			Now: time.Now, Wait: due.Wait,
+			Now: time.Now, Wait: delayqueue.Wait,
 		}
 		if since > 0 {
 			b.Since = time.Now().Add(-since)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-batch/internal/census"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
-	"github.com/songspy/songspy/songspy-batch/internal/notice"
+	"github.com/songspy/songspy/songspy-batch/internal/notify"
 	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
 	"github.com/songspy/songspy/songspy-batch/internal/seating"
@@ -51,7 +51,7 @@ func (b *batch) jobs() []schedule.Job {
 		{Name: seatAssignmentJob, Interval: seatAssignmentInterval, Run: seatAssignment.Run},
 	}
 	if b.notifier != nil {
-		scheduled = append(scheduled, schedule.Job{Name: notificationJob, Interval: notice.Interval, Run: b.notifier.Run})
+		scheduled = append(scheduled, schedule.Job{Name: notificationJob, Interval: notify.Interval, Run: b.notifier.Run})
 	}
 	return scheduled
 }

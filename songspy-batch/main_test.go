@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/songspy/songspy/songspy-batch/internal/due"
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
@@ -74,7 +74,7 @@ func TestServeWaitsForTheSchemaStopsCleanlyAndRunsOnce(t *testing.T) {
 	}
 	await := func(what string, met func() bool) {
 		for !met() {
-			if !due.Wait(ctx, 20*time.Millisecond) {
+			if !delayqueue.Wait(ctx, 20*time.Millisecond) {
 				t.Fatalf("%s never came; %s", what, faults.String())
 			}
 		}

@@ -4,19 +4,19 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/songspy/songspy/songspy-batch/internal/notice"
+	"github.com/songspy/songspy/songspy-batch/internal/notify"
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
 // newSenders makes the channels that the settings name.
-func newSenders(s settings) (map[songspy.NotificationChannel]notice.Sender, error) {
-	senders := map[songspy.NotificationChannel]notice.Sender{}
+func newSenders(s settings) (map[songspy.NotificationChannel]notify.Sender, error) {
+	senders := map[songspy.NotificationChannel]notify.Sender{}
 	if s.Notifications.WebhookURL != "" {
 		key, err := s.Notifications.WebhookKey()
 		if err != nil {
 			return nil, err
 		}
-		if senders[songspy.ChannelWebhook], err = notice.NewWebhook(s.Notifications.WebhookURL, key, nil); err != nil {
+		if senders[songspy.ChannelWebhook], err = notify.NewWebhook(s.Notifications.WebhookURL, key, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -27,7 +27,7 @@ func newSenders(s settings) (map[songspy.NotificationChannel]notice.Sender, erro
 	if err != nil {
 		return nil, err
 	}
-	mailer, err := notice.NewMailer(s.Notifications.Mail.From, server)
+	mailer, err := notify.NewMailer(s.Notifications.Mail.From, server)
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +39,14 @@ func newSenders(s settings) (map[songspy.NotificationChannel]notice.Sender, erro
 }
 
 // newNotices makes the job that tells by these channels; nil without one.
-func (b *batch) newNotifier(senders map[songspy.NotificationChannel]notice.Sender) *notice.Job {
+func (b *batch) newNotifier(senders map[songspy.NotificationChannel]notify.Sender) *notify.Job {
 	if len(senders) == 0 {
 		return nil
 	}
-	return notice.New(notice.Options{
+	return notify.New(notify.Options{
 		Outbox: b.db, Queue: b.db, Links: b.db, Seats: b.db, Senders: senders,
 		OperatorAddress: b.settings.Notifications.OperatorEmail, RelinkURL: cmp.Or(b.settings.Notifications.RelinkURL, b.settings.PublicURL+"/"),
 		Breakers: b.apps.Breakers, Outages: b.renewer.Outages,
-		Now: time.Now, Logger: b.log, Metrics: notice.NewMetrics(b.registry),
+		Now: time.Now, Logger: b.log, Metrics: notify.NewMetrics(b.registry),
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"github.com/songspy/songspy/songspy-batch/internal/notice"
+	"github.com/songspy/songspy/songspy-batch/internal/notify"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-sim/sim"
@@ -62,7 +62,7 @@ func (i *inbox) expect(when string, want ...string) {
 }
 
 // Send implements notice.Sender for mail.
-func (i *inbox) Send(_ context.Context, l notice.Message) error {
+func (i *inbox) Send(_ context.Context, l notify.Message) error {
 	i.receive(l.ID, fmt.Sprintf("%s to %s", l.Kind, l.To.Reveal()))
 	if !strings.Contains(l.Text, "https://songs.example.org/link") {
 		i.t.Errorf("a mail leads nowhere: %s", l.Text)
@@ -96,12 +96,12 @@ func (i *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // told has the batch tell by the inbox.
 func (i *inbox) attach(b *batch) {
-	hook, err := notice.NewWebhook("https://hooks.example.org/hunter2", i.key, i)
+	hook, err := notify.NewWebhook("https://hooks.example.org/hunter2", i.key, i)
 	if err != nil {
 		i.t.Fatal(err)
 	}
 	b.settings.Notifications = config.Notifications{RelinkURL: "https://songs.example.org/link"}
-	b.notifier = b.newNotifier(map[songspy.NotificationChannel]notice.Sender{songspy.ChannelMail: i, songspy.ChannelWebhook: hook})
+	b.notifier = b.newNotifier(map[songspy.NotificationChannel]notify.Sender{songspy.ChannelMail: i, songspy.ChannelWebhook: hook})
 }
 
 // keepAddress has the person told by mail.

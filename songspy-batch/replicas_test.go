@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/songspy/songspy/songspy-batch/internal/due"
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
@@ -274,10 +274,10 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 		planned := songspy.PhaseOf(songspy.UserID(person+1), interval)
 		polls := map[int64][]time.Time{} // by the time that they were planned for
 		for _, at := range f.polls[person] {
-			slot := due.NextAtPhase(at, planned, interval).Add(-interval).UnixNano()
+			slot := delayqueue.NextAtPhase(at, planned, interval).Add(-interval).UnixNano()
 			polls[slot] = append(polls[slot], at)
 		}
-		for slot := due.NextAtPhase(settled, planned, interval); slot.Add(late).Before(until); slot = slot.Add(interval) {
+		for slot := delayqueue.NextAtPhase(settled, planned, interval); slot.Add(late).Before(until); slot = slot.Add(interval) {
 			made := polls[slot.UnixNano()]
 			if len(made) == 0 || made[0].Sub(slot) > late {
 				t.Errorf("person %d was to be looked at at %v, and was at %v", person, slot, made)

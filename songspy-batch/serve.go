@@ -13,17 +13,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/songspy/songspy/songspy-batch/internal/alone"
+	"github.com/songspy/songspy/songspy-batch/internal/singleinstance"
 	"github.com/songspy/songspy/songspy-batch/internal/census"
-	"github.com/songspy/songspy/songspy-batch/internal/due"
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
-	"github.com/songspy/songspy/songspy-batch/internal/lease"
-	"github.com/songspy/songspy/songspy-batch/internal/notice"
+	"github.com/songspy/songspy/songspy-batch/internal/sharding"
+	"github.com/songspy/songspy/songspy-batch/internal/notify"
 	"github.com/songspy/songspy/songspy-batch/internal/readmission"
-	"github.com/songspy/songspy/songspy-batch/internal/refresh"
+	"github.com/songspy/songspy/songspy-batch/internal/tokens"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
 	"github.com/songspy/songspy/songspy-batch/internal/seating"
-	"github.com/songspy/songspy/songspy-batch/internal/sweep"
+	"github.com/songspy/songspy/songspy-batch/internal/poller"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/spotify"
@@ -44,11 +44,11 @@ type leaseTimes struct {
 }
 
 // leased are the terms of this process. The replicas of a test shorten them.
-var replicaLease = leaseTimes{length: 15 * time.Second, callTimeout: sweep.PollTimeout}
+var replicaLease = leaseTimes{length: 15 * time.Second, callTimeout: poller.PollTimeout}
 
 // serve works until ctx ends or something breaks, then puts everything away.
 func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
-	release, err := alone.Claim(s.Service.DatabaseURL)
+	release, err := singleinstance.Claim(s.Service.DatabaseURL)
 	if err != nil {
 		return err
 	}
@@ -91,18 +91,18 @@ func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store,
 
 // database is all that the batch asks of the store.
 type database interface {
-	sweep.Store
-	sweep.Feed
-	refresh.Links
+	poller.Store
+	poller.Feed
+	tokens.Links
 	housekeeping.CleanupStore
 	readmission.UnregisteredLinks
 	seating.SeatAssigner
-	notice.Outbox
-	notice.Queue
-	notice.Links
-	notice.Seats
+	notify.Outbox
+	notify.Queue
+	notify.Links
+	notify.Seats
 	spotify.BreakerStore
-	lease.Store
+	sharding.Store
 	census.LinkCounter
 	// SaveLink completes a link whose grant was kept.
 	SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error)
@@ -124,12 +124,12 @@ type batch struct {
 	breakerMetrics telemetry.BreakerCollector
 	quotaMetrics   telemetry.QuotaCollector
 	apps           *spotify.Apps
-	renewer        *refresh.Renewer
-	leaser         *lease.Leaser // nil: this batch is alone
-	poller         *sweep.Poller
-	refresher      *refresh.Job
+	renewer        *tokens.Renewer
+	leaser         *sharding.Leaser // nil: this batch is alone
+	poller         *poller.Poller
+	refresher      *tokens.Job
 	linkMetrics    *census.LinkMetrics
-	notifier       *notice.Job // nil: nobody is told
+	notifier       *notify.Job // nil: nobody is told
 }
 
 // newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
@@ -141,9 +141,9 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	}
 	b := &batch{settings: s, log: log, now: now, db: db, registry: registry}
 	if s.replicated() {
-		b.leaser = lease.New(lease.Options{
+		b.leaser = sharding.New(sharding.Options{
 			Store: db, Owner: rand.Text(), LeaseLength: replicaLease.length, CallTimeout: replicaLease.callTimeout,
-			Now: now, Logger: log, Metrics: lease.NewMetrics(registry),
+			Now: now, Logger: log, Metrics: sharding.NewMetrics(registry),
 		})
 	}
 	b.apps = newSpotify(s, spotify.Config{
@@ -151,28 +151,28 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.CallObserver(registry), Logger: log,
 		Breakers: db, Share: b.share, MayCall: b.mayCall, Now: now,
 	})
-	renewer := &refresh.Renewer{
-		Links: db, Provider: b.apps, Now: now, Logger: log, Metrics: refresh.NewMetrics(registry),
+	renewer := &tokens.Renewer{
+		Links: db, Provider: b.apps, Now: now, Logger: log, Metrics: tokens.NewMetrics(registry),
 	}
 	db.OnRecorded(telemetry.RecordedCounter(registry))
 	b.breakerMetrics = telemetry.BreakerCollector{Now: now, States: b.apps.Breakers}
 	b.quotaMetrics = telemetry.QuotaCollector{Now: now, Statuses: b.apps.QuotaStatuses}
 	registry.MustRegister(b.breakerMetrics, b.quotaMetrics)
-	o := sweep.Options{
+	o := poller.Options{
 		Store: db, Feed: db, Player: b.apps, Renewer: renewer,
 		BlockApp: b.apps.TripForbidden, Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
-		Now: now, Logger: log, Metrics: sweep.NewMetrics(registry),
+		Now: now, Logger: log, Metrics: poller.NewMetrics(registry),
 	}
-	o.Quota = &sweep.QuotaOptions{Account: b.apps.QuotaAccount, Headroom: b.apps.QuotaHeadroom, Share: b.share}
+	o.Quota = &poller.QuotaOptions{Account: b.apps.QuotaAccount, Headroom: b.apps.QuotaHeadroom, Share: b.share}
 	if b.leaser != nil {
 		o.Shards = b.leaser
 	}
-	b.poller = sweep.New(o)
+	b.poller = poller.New(o)
 	renewer.OnRenewed = b.poller.LinkRenewed
 	b.renewer = renewer
-	b.refresher = &refresh.Job{
+	b.refresher = &tokens.Job{
 		Renewer: renewer, Interval: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
-		Now: now, Logger: log, Queue: due.New[songspy.UserID]().WithClock(now),
+		Now: now, Logger: log, Queue: delayqueue.New[songspy.UserID]().WithClock(now),
 	}
 	b.linkMetrics = &census.LinkMetrics{Links: db, Now: now}
 	registry.MustRegister(b.linkMetrics)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
@@ -159,7 +159,7 @@ func formatCounts[K ~string](of map[K]int64) string {
 
 func readableName(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
-func breakerText(d gate.SharedBreaker, now time.Time) string {
+func breakerText(d breaker.SharedBreaker, now time.Time) string {
 	switch {
 	case d.Cause == "":
 		return "open"

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
@@ -29,7 +29,7 @@ func TestStatusNamesARemedyForEveryProblem(t *testing.T) {
 			Plays:       map[songspy.PlaySource]int64{songspy.SourceLive: 90210, songspy.SourceHistory: 412},
 			OpenGaps:    map[songspy.GapReason]int64{songspy.GapLinkBroken: 43},
 			Replicas:    []store.Replica{{Name: "KZ5QW", Shards: 32}, {Name: "MB2TA", Shards: 31}}, Shards: 63, OverdueSeconds: 0.4,
-			Breakers: map[string]gate.SharedBreakers{"main": {API: gate.SharedBreaker{Cause: gate.CauseRateLimited, OpenUntil: noon.Add(90 * time.Minute)}}},
+			Breakers: map[string]breaker.SharedBreakers{"main": {API: breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: noon.Add(90 * time.Minute)}}},
 			Quotas: map[string]store.QuotaStatus{
 				"main": {Calls: quota.Counts{quota.EndpointPlaying: 94000, quota.EndpointHistory: 1000}, Refusals: 2, LastRefusal: &quota.Refusal{
 					At: noon.Add(-24 * time.Hour), Endpoint: quota.EndpointPlaying, Calls: quota.Counts{quota.EndpointPlaying: 96000}, RetryAfterMS: 5400_000, Quota: 96000,
@@ -88,7 +88,7 @@ SPOTIFY
 `},
 		"a batch that is away": {statusReport{Status: store.Status{
 			At: noon, SchemaVersion: 7, Links: map[songspy.LinkState]int64{songspy.LinkActive: 1}, LastPollAt: &last, Quotas: map[string]store.QuotaStatus{"main": {Calls: quota.Counts{quota.EndpointPlaying: 7}}},
-			Breakers: map[string]gate.SharedBreakers{"main": {Accounts: gate.SharedBreaker{Cause: gate.CausePremiumRequired, OpenUntil: noon}}},
+			Breakers: map[string]breaker.SharedBreakers{"main": {Accounts: breaker.SharedBreaker{Cause: breaker.CausePremiumRequired, OpenUntil: noon}}},
 		}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS

@@ -20,7 +20,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
-	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 
@@ -68,8 +68,8 @@ func readContract() ([]byte, error) {
 // serveBoard serves the API's own handler over a crowd, and gives its first answer.
 func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract []byte, changes int) (string, []byte, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
-	authService, err := identity.New(identity.Options{
-		Keys: []identity.Key{{ID: "bench", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: identity.SignUp{Policy: identity.PolicyOpen},
+	authService, err := auth.New(auth.Options{
+		Keys: []auth.Key{{ID: "bench", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: auth.SignUp{Policy: auth.PolicyOpen},
 		Now: time.Now, Log: log,
 	})
 	if err != nil {

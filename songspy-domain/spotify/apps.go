@@ -11,7 +11,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
@@ -193,8 +193,8 @@ func (a *Apps) SyncBreakers(ctx context.Context) {
 
 // Doors is the present state of the gate of each of the instance's apps, by the
 // developer account that they share, or by the app.
-func (a *Apps) Breakers() map[string]gate.Breakers {
-	states := make(map[string]gate.Breakers, len(a.guards))
+func (a *Apps) Breakers() map[string]breaker.Breakers {
+	states := make(map[string]breaker.Breakers, len(a.guards))
 	for account, k := range a.guards {
 		states[account] = k.snapshot()
 	}

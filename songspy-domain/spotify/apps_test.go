@@ -13,7 +13,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
@@ -50,7 +50,7 @@ func TestApps_UserIsPolledThroughTheirApp(t *testing.T) {
 		_, err := apps.CurrentlyPlaying(context.WithoutCancel(t.Context()), songspy.Credentials{App: app, Token: token})
 		return err
 	}
-	if poll("one", "refused") == nil || apps.Breakers()["one"].API.Cause != gate.CauseRateLimited || apps.Breakers()["two"].API.Cause != "" {
+	if poll("one", "refused") == nil || apps.Breakers()["one"].API.Cause != breaker.CauseRateLimited || apps.Breakers()["two"].API.Cause != "" {
 		t.Errorf("a refusal of one app: %+v", apps.Breakers())
 	}
 	if err := poll("two", "good"); err != nil {

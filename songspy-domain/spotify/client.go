@@ -20,7 +20,7 @@ import (
 	"golang.org/x/oauth2"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
@@ -135,11 +135,11 @@ func newClient(c Config, k *breakerGuard) *Client {
 	cl := &Client{
 		config:     c,
 		guard:      k,
-		routine:    guardedTransport{next: c.Transport, guard: k, circuit: gate.CircuitAPI, urgency: gate.Routine, endpoint: quota.EndpointPlaying, mayCall: c.MayCall},
-		urgent:     guardedTransport{next: c.Transport, guard: k, circuit: gate.CircuitAPI, urgency: gate.Urgent, endpoint: quota.EndpointAccount},
-		background: guardedTransport{next: c.Transport, guard: k, circuit: gate.CircuitAPI, urgency: gate.Background, endpoint: quota.EndpointHistory, mayCall: c.MayCall},
-		renewals:   tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: k, circuit: gate.CircuitAccounts, urgency: gate.Routine}),
-		exchanges:  tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: k, circuit: gate.CircuitAccounts, urgency: gate.Urgent}),
+		routine:    guardedTransport{next: c.Transport, guard: k, circuit: breaker.CircuitAPI, urgency: breaker.Routine, endpoint: quota.EndpointPlaying, mayCall: c.MayCall},
+		urgent:     guardedTransport{next: c.Transport, guard: k, circuit: breaker.CircuitAPI, urgency: breaker.Urgent, endpoint: quota.EndpointAccount},
+		background: guardedTransport{next: c.Transport, guard: k, circuit: breaker.CircuitAPI, urgency: breaker.Background, endpoint: quota.EndpointHistory, mayCall: c.MayCall},
+		renewals:   tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: k, circuit: breaker.CircuitAccounts, urgency: breaker.Routine}),
+		exchanges:  tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: k, circuit: breaker.CircuitAccounts, urgency: breaker.Urgent}),
 	}
 	base, err := url.Parse(c.APIURL + "/v1/me")
 	if err != nil || base.Host == "" {
@@ -178,7 +178,7 @@ func (c *Client) Ready(ctx context.Context) error {
 	if c.configErr != nil {
 		return c.configErr
 	}
-	for _, circuit := range gate.Circuits() {
+	for _, circuit := range breaker.Circuits() {
 		if err := c.guard.check(ctx, circuit); err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // Doors is the present state of the gate, for metrics and readiness.
-func (c *Client) Breakers() gate.Breakers { return c.guard.snapshot() }
+func (c *Client) Breakers() breaker.Breakers { return c.guard.snapshot() }
 
 // QuotaStanding is how the developer account stands to its quota.
 func (c *Client) QuotaStatus() quota.Status {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
@@ -66,7 +66,7 @@ func TestPremiumRefusal_BlocksAppAndNotRegisteredDoesNot(t *testing.T) {
 	p.respondWith(says(403, premium))
 	_ = poll(c)
 	wantError(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour)
-	if why := c.Breakers().API.Cause; why != gate.CausePremiumRequired {
+	if why := c.Breakers().API.Cause; why != breaker.CausePremiumRequired {
 		t.Errorf("the door is closed by %q", why)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
@@ -30,10 +30,10 @@ const (
 // Doors keeps the doors of an instance's apps, for all its processes.
 type BreakerStore interface {
 	// Door is what is kept of an app; the zero Kept if nothing is.
-	Breakers(ctx context.Context, app string) (gate.Stored, error)
+	Breakers(ctx context.Context, app string) (breaker.Stored, error)
 	// SwapDoor replaces what is kept, if it is still of that version; it
 	// reports false if another process was faster.
-	SwapBreakers(ctx context.Context, app string, version int64, to gate.SharedBreakers) (bool, error)
+	SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (bool, error)
 	// CountCalls adds to the calls of an account, and returns its buckets from since on.
 	CountCalls(ctx context.Context, account string, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
 	// CountedSince returns the oldest bucket of an account; the zero time if it has none.
@@ -55,7 +55,7 @@ type breakerGuard struct {
 	countsAlone bool
 
 	mu       sync.Mutex
-	breakers gate.Breakers
+	breakers breaker.Breakers
 	quota    quota.Account
 	// refusals are those of this process that are not stored yet; refused counts all of them.
 	unsavedRefusals []quota.Refusal
@@ -69,7 +69,7 @@ type breakerGuard struct {
 	storeDown       atomic.Bool // the store could not be asked the last time
 	// sharing is held while something is read or written; what is below is its own.
 	storeMu   sync.Mutex
-	stored    gate.Stored
+	stored    breaker.Stored
 	countedAt time.Time // when calls were last written
 }
 
@@ -85,9 +85,9 @@ func newBreakerGuard(c Config) *breakerGuard {
 // enter lets a call of an endpoint through or says why not. A probe leaves only
 // once every other process can know of it. A call that has passed counts against
 // the quota, whatever becomes of it; those of the token endpoint do not.
-func (k *breakerGuard) acquire(ctx context.Context, circuit gate.Circuit, u gate.Urgency, e quota.Endpoint) (gate.Permit, error) {
+func (k *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, error) {
 	if err := k.refresh(ctx); err != nil {
-		return gate.Permit{}, err
+		return breaker.Permit{}, err
 	}
 	now, share := k.now(), k.rateShare()
 	k.mu.Lock()
@@ -95,24 +95,24 @@ func (k *breakerGuard) acquire(ctx context.Context, circuit gate.Circuit, u gate
 	v := k.decide(now, circuit, u, e)
 	k.mu.Unlock()
 	if !v.Allowed {
-		return gate.Permit{}, blockedError(circuit, v)
+		return breaker.Permit{}, blockedError(circuit, v)
 	}
 	if v.Permit.Probe && k.store != nil && !k.claimProbe(ctx, circuit, v.Permit) {
-		return gate.Permit{}, blockedError(circuit, gate.Decision{Cause: gate.CauseProbing, RetryAfter: defaultRetryAfter})
+		return breaker.Permit{}, blockedError(circuit, breaker.Decision{Cause: breaker.CauseProbing, RetryAfter: defaultRetryAfter})
 	}
 	return v.Permit, nil
 }
 
 // decide asks the quota, then the gate. mu is held. A call for which a person
 // waits is not bounded by the quota.
-func (k *breakerGuard) decide(now time.Time, circuit gate.Circuit, u gate.Urgency, e quota.Endpoint) (v gate.Decision) {
-	if circuit == gate.CircuitAPI && u != gate.Urgent {
+func (k *breakerGuard) decide(now time.Time, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (v breaker.Decision) {
+	if circuit == breaker.CircuitAPI && u != breaker.Urgent {
 		if wait := k.quota.Wait(now, k.breakers.Share); wait > 0 {
-			return gate.Decision{Cause: gate.CauseDailyCalls, RetryAfter: wait}
+			return breaker.Decision{Cause: breaker.CauseDailyCalls, RetryAfter: wait}
 		}
 	}
-	k.breakers, v = gate.Decide(k.breakers, now, circuit, u)
-	if v.Allowed && circuit == gate.CircuitAPI {
+	k.breakers, v = breaker.Decide(k.breakers, now, circuit, u)
+	if v.Allowed && circuit == breaker.CircuitAPI {
 		k.quota.Count(now, e)
 	}
 	return v
@@ -127,11 +127,11 @@ func (k *breakerGuard) rateShare() float64 {
 }
 
 // look is enter for somebody who only asks.
-func (k *breakerGuard) check(ctx context.Context, circuit gate.Circuit) error {
+func (k *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error {
 	if err := k.refresh(ctx); err != nil {
 		return err
 	}
-	if _, v := gate.Decide(k.snapshot(), k.now(), circuit, gate.Urgent); !v.Allowed {
+	if _, v := breaker.Decide(k.snapshot(), k.now(), circuit, breaker.Urgent); !v.Allowed {
 		return blockedError(circuit, v)
 	}
 	return nil
@@ -139,12 +139,12 @@ func (k *breakerGuard) check(ctx context.Context, circuit gate.Circuit) error {
 
 // report enters what became of a call at that time, and tells the operator and
 // the other processes of a door that opens or closes by it.
-func (k *breakerGuard) report(ctx context.Context, now time.Time, circuit gate.Circuit, p gate.Permit, e quota.Endpoint, o gate.Outcome) {
+func (k *breakerGuard) report(ctx context.Context, now time.Time, circuit breaker.Circuit, p breaker.Permit, e quota.Endpoint, o breaker.Outcome) {
 	k.mu.Lock()
 	before := breakerOf(k.breakers, circuit)
-	k.breakers = gate.Report(k.breakers, now, circuit, p, o)
+	k.breakers = breaker.Report(k.breakers, now, circuit, p, o)
 	after := breakerOf(k.breakers, circuit)
-	if o.Result == gate.QuotaExceeded && after.Epoch != before.Epoch {
+	if o.Result == breaker.QuotaExceeded && after.Epoch != before.Epoch {
 		k.recordRefusal(ctx, now, e, o.RetryAfter, p.Probe)
 	}
 	k.mu.Unlock()
@@ -160,11 +160,11 @@ func (k *breakerGuard) report(ctx context.Context, now time.Time, circuit gate.C
 // the other processes.
 func (k *breakerGuard) tripForbidden(ctx context.Context) {
 	k.mu.Lock()
-	before := breakerOf(k.breakers, gate.CircuitAPI)
-	k.breakers = gate.TripForbidden(k.breakers, k.now())
-	after := breakerOf(k.breakers, gate.CircuitAPI)
+	before := breakerOf(k.breakers, breaker.CircuitAPI)
+	k.breakers = breaker.TripForbidden(k.breakers, k.now())
+	after := breakerOf(k.breakers, breaker.CircuitAPI)
 	k.mu.Unlock()
-	k.logChange(ctx, gate.CircuitAPI, before, after, "this process")
+	k.logChange(ctx, breaker.CircuitAPI, before, after, "this process")
 	if after.Epoch != before.Epoch && k.store != nil {
 		k.publish(ctx)
 	}
@@ -196,7 +196,7 @@ func (k *breakerGuard) quotaHeadroom(now time.Time) quota.Headroom {
 }
 
 // tell logs what has happened to a door, and who saw it.
-func (k *breakerGuard) logChange(ctx context.Context, circuit gate.Circuit, before, after gate.Breaker, by string) {
+func (k *breakerGuard) logChange(ctx context.Context, circuit breaker.Circuit, before, after breaker.Breaker, by string) {
 	switch {
 	case before.Cause == after.Cause && !after.OpenUntil.After(before.OpenUntil):
 	case after.Cause == "":
@@ -207,14 +207,14 @@ func (k *breakerGuard) logChange(ctx context.Context, circuit gate.Circuit, befo
 	}
 }
 
-func (k *breakerGuard) snapshot() gate.Breakers {
+func (k *breakerGuard) snapshot() breaker.Breakers {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.breakers
 }
 
-func breakerOf(s gate.Breakers, circuit gate.Circuit) gate.Breaker {
-	if circuit == gate.CircuitAccounts {
+func breakerOf(s breaker.Breakers, circuit breaker.Circuit) breaker.Breaker {
+	if circuit == breaker.CircuitAccounts {
 		return s.Accounts
 	}
 	return s.API

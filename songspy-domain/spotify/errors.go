@@ -8,7 +8,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/internal/outside"
 )
 
@@ -62,7 +62,7 @@ func unavailable(cause error, wait time.Duration) *songspy.Error {
 }
 
 // heldBack is what a call gets at a closed door.
-func blockedError(circuit gate.Circuit, v gate.Decision) *songspy.Error {
+func blockedError(circuit breaker.Circuit, v breaker.Decision) *songspy.Error {
 	e := unavailable(fmt.Errorf("%w: door %s, %s", errNotSent, circuit, v.Cause), v.RetryAfter)
 	e.Disposition = songspy.DispositionAppBlocked
 	return e

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
@@ -62,7 +62,7 @@ func (k *breakerGuard) storedAge() time.Duration {
 
 // claim makes a probe known before it leaves. It fails if another process was
 // faster, or none could be told: then this process does not probe.
-func (k *breakerGuard) claimProbe(ctx context.Context, circuit gate.Circuit, p gate.Permit) bool {
+func (k *breakerGuard) claimProbe(ctx context.Context, circuit breaker.Circuit, p breaker.Permit) bool {
 	k.storeMu.Lock()
 	defer k.storeMu.Unlock()
 	ctx, cancel := detachedContext(ctx)
@@ -72,7 +72,7 @@ func (k *breakerGuard) claimProbe(ctx context.Context, circuit gate.Circuit, p g
 		return true
 	}
 	k.mu.Lock()
-	k.breakers = gate.WithdrawProbe(k.breakers, circuit, p)
+	k.breakers = breaker.WithdrawProbe(k.breakers, circuit, p)
 	k.mu.Unlock()
 	if err == nil {
 		err = k.readStored(ctx)
@@ -168,10 +168,10 @@ func (k *breakerGuard) readStored(ctx context.Context) error {
 	now := k.now()
 	k.mu.Lock()
 	before := k.breakers
-	k.breakers = gate.Adopt(before, now, stored.Shared)
+	k.breakers = breaker.Adopt(before, now, stored.Shared)
 	after := k.breakers
 	k.mu.Unlock()
-	for _, circuit := range gate.Circuits() {
+	for _, circuit := range breaker.Circuits() {
 		k.logChange(ctx, circuit, breakerOf(before, circuit), breakerOf(after, circuit), "another process")
 	}
 	return nil
@@ -180,7 +180,7 @@ func (k *breakerGuard) readStored(ctx context.Context) error {
 // write keeps what this process knows better, after what others know. sharing is held.
 func (k *breakerGuard) writeStored(ctx context.Context) error {
 	for range swapAttemptsMax {
-		known := gate.Merge(k.snapshot().Shared(), k.stored.Shared)
+		known := breaker.Merge(k.snapshot().Shared(), k.stored.Shared)
 		if known == k.stored.Shared {
 			return nil
 		}
@@ -195,10 +195,10 @@ func (k *breakerGuard) writeStored(ctx context.Context) error {
 }
 
 // swap replaces what is kept, if nobody else has. sharing is held.
-func (k *breakerGuard) swapStored(ctx context.Context, to gate.SharedBreakers) (bool, error) {
+func (k *breakerGuard) swapStored(ctx context.Context, to breaker.SharedBreakers) (bool, error) {
 	swapped, err := k.store.SwapBreakers(ctx, k.app, k.stored.Version, to)
 	if swapped {
-		k.stored = gate.Stored{Version: k.stored.Version + 1, Shared: to}
+		k.stored = breaker.Stored{Version: k.stored.Version + 1, Shared: to}
 	}
 	return swapped, err
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	allowance "github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
@@ -50,14 +50,14 @@ func newProcessGroup(t *testing.T, o sim.Options) *processGroup {
 
 var errDown = errors.New("the database is down")
 
-func (b *processGroup) Breakers(ctx context.Context, app string) (gate.Stored, error) {
+func (b *processGroup) Breakers(ctx context.Context, app string) (breaker.Stored, error) {
 	if b.down.Load() {
-		return gate.Stored{}, errDown
+		return breaker.Stored{}, errDown
 	}
 	return b.db.Breakers(ctx, app)
 }
 
-func (b *processGroup) SwapBreakers(ctx context.Context, app string, version int64, to gate.SharedBreakers) (bool, error) {
+func (b *processGroup) SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (bool, error) {
 	if b.down.Load() {
 		return false, errDown
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
@@ -46,8 +46,8 @@ func NewTransport(maxConns int) *http.Transport {
 type guardedTransport struct {
 	next     http.RoundTripper
 	guard    *breakerGuard
-	circuit  gate.Circuit
-	urgency  gate.Urgency
+	circuit  breaker.Circuit
+	urgency  breaker.Urgency
 	endpoint quota.Endpoint // as what calls count against the quota
 	mayCall  func() bool    // nil: always
 }
@@ -62,23 +62,23 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if g.mayCall != nil && !g.mayCall() {
-		g.guard.report(req.Context(), g.guard.now(), g.circuit, permit, g.endpoint, gate.Outcome{Result: gate.Abandoned})
+		g.guard.report(req.Context(), g.guard.now(), g.circuit, permit, g.endpoint, breaker.Outcome{Result: breaker.Abandoned})
 		return nil, mayNotCallError()
 	}
 	resp, err := g.next.RoundTrip(req)
 	now := g.guard.now()
 	if err != nil {
-		result := gate.Failed
+		result := breaker.Failed
 		if errors.Is(req.Context().Err(), context.Canceled) {
-			result = gate.Abandoned
+			result = breaker.Abandoned
 		}
-		g.guard.report(req.Context(), now, g.circuit, permit, g.endpoint, gate.Outcome{Result: result})
+		g.guard.report(req.Context(), now, g.circuit, permit, g.endpoint, breaker.Outcome{Result: result})
 		return nil, err
 	}
 	o := classifyResponse(resp, now)
 	g.guard.report(req.Context(), now, g.circuit, permit, g.endpoint, o)
 	switch o.Result {
-	case gate.RateLimited, gate.QuotaExceeded, gate.PremiumRequired:
+	case breaker.RateLimited, breaker.QuotaExceeded, breaker.PremiumRequired:
 		_ = resp.Body.Close()
 		if err := g.guard.check(req.Context(), g.circuit); err != nil {
 			return nil, appBlockedError(err)
@@ -91,27 +91,27 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // judge reads from a response what it says about the door. A refusal's body
 // is read here and put back.
-func classifyResponse(resp *http.Response, now time.Time) gate.Outcome {
-	o := gate.Outcome{Result: gate.Answered}
+func classifyResponse(resp *http.Response, now time.Time) breaker.Outcome {
+	o := breaker.Outcome{Result: breaker.Answered}
 	switch {
 	case resp.StatusCode == http.StatusTooManyRequests:
-		o.Result = gate.RateLimited
+		o.Result = breaker.RateLimited
 		if bytes.Contains(peekBody(resp), []byte("QUOTA_EXCEEDED")) {
-			o.Result = gate.QuotaExceeded
+			o.Result = breaker.QuotaExceeded
 		}
 		o.RetryAfter = retryAfter(resp.Header, now)
 	case resp.StatusCode == http.StatusForbidden:
 		switch parseForbidden(peekBody(resp)) {
 		case forbiddenApp:
-			o.Result = gate.PremiumRequired
+			o.Result = breaker.PremiumRequired
 			o.RetryAfter = retryAfter(resp.Header, now)
 		case forbiddenUnknown:
-			o.Result = gate.Forbidden
+			o.Result = breaker.Forbidden
 		case forbiddenByProxy:
-			o.Result = gate.Failed
+			o.Result = breaker.Failed
 		}
 	case resp.StatusCode >= http.StatusInternalServerError:
-		o.Result = gate.Failed
+		o.Result = breaker.Failed
 	}
 	return o
 }

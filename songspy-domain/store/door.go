@@ -10,17 +10,17 @@ import (
 	"gorm.io/gorm"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
 // Door is what is kept of an app's doors; the zero Kept if nothing is.
-func (s *Store) Breakers(ctx context.Context, app string) (stored gate.Stored, err error) {
+func (s *Store) Breakers(ctx context.Context, app string) (stored breaker.Stored, err error) {
 	var state []byte
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&stored.Version, &state) },
 		`SELECT version, state FROM doors WHERE app = $1`, app)
 	if err == nil && state != nil {
 		if err = json.Unmarshal(state, &stored.Shared); err != nil {
-			return gate.Stored{}, translate(fmt.Errorf("the state of a door: %w", err))
+			return breaker.Stored{}, translate(fmt.Errorf("the state of a door: %w", err))
 		}
 	}
 	return stored, translate(err)
@@ -28,7 +28,7 @@ func (s *Store) Breakers(ctx context.Context, app string) (stored gate.Stored, e
 
 // SwapDoor replaces what is kept of an app's doors, if it is still of that
 // version (0: nothing is kept yet). It reports false if another process was faster.
-func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to gate.SharedBreakers) (replaced bool, err error) {
+func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (replaced bool, err error) {
 	state, err := json.Marshal(to)
 	if err != nil {
 		return false, err

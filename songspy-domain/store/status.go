@@ -7,7 +7,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
 // Status is how the service fares, as the database knows it. Nobody is named in it.
@@ -23,7 +23,7 @@ type Status struct {
 	Replicas        []Replica                      `json:"replicas"` // of the batch; none on SQLite
 	Shards          int                            `json:"shards"`   // that somebody holds
 	OverdueSeconds  float64                        `json:"behindSeconds"`
-	Breakers        map[string]gate.SharedBreakers `json:"doors"`         // by app of the instance
+	Breakers        map[string]breaker.SharedBreakers `json:"doors"`         // by app of the instance
 	Quotas          map[string]QuotaStatus         `json:"quotas"`        // by app of the instance, or the one that names their account
 	UserAppsBlocked int64                          `json:"broughtClosed"` // apps that people brought whose calls Spotify refuses
 	LastPollAt      *time.Time                     `json:"lastLook"`      // of a batch, to within some seconds
@@ -49,7 +49,7 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	now := s.now()
 	st = Status{
 		At: now, Links: map[songspy.LinkState]int64{}, Plays: map[songspy.PlaySource]int64{}, OpenGaps: map[songspy.GapReason]int64{},
-		Breakers: map[string]gate.SharedBreakers{},
+		Breakers: map[string]breaker.SharedBreakers{},
 	}
 	if st.SchemaVersion, err = s.schemaVersion(ctx); err != nil {
 		return st, translate(err)
@@ -87,7 +87,7 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 		{`SELECT app, state FROM doors`, nil, func(rows *sql.Rows) error {
 			var app string
 			var state []byte
-			var shared gate.SharedBreakers
+			var shared breaker.SharedBreakers
 			if err := rows.Scan(&app, &state); err != nil {
 				return err
 			}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
 // unbounded is the value of a bound that there is not.
@@ -27,7 +27,7 @@ var (
 
 // Doors collects the state of the doors of every app, by the app's name.
 type BreakerCollector struct {
-	States func() map[string]gate.Breakers
+	States func() map[string]breaker.Breakers
 	Now    func() time.Time
 }
 
@@ -41,7 +41,7 @@ func (d BreakerCollector) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (d BreakerCollector) Collect(metrics chan<- prometheus.Metric) {
 	for app, state := range d.States() {
-		for circuit, s := range map[gate.Circuit]gate.Breaker{gate.CircuitAccounts: state.Accounts, gate.CircuitAPI: state.API} {
+		for circuit, s := range map[breaker.Circuit]breaker.Breaker{breaker.CircuitAccounts: state.Accounts, breaker.CircuitAPI: state.API} {
 			gauge := func(desc *prometheus.Desc, v float64) {
 				metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, app, string(circuit))
 			}
@@ -63,9 +63,9 @@ func (d BreakerCollector) Collect(metrics chan<- prometheus.Metric) {
 func (d BreakerCollector) Notes() (notes []string) {
 	now := d.Now()
 	for app, state := range d.States() {
-		for _, circuit := range gate.Circuits() {
+		for _, circuit := range breaker.Circuits() {
 			s := state.API
-			if circuit == gate.CircuitAccounts {
+			if circuit == breaker.CircuitAccounts {
 				s = state.Accounts
 			}
 			switch {

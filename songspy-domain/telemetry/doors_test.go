@@ -7,16 +7,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
 func TestBreakerCollector_MetricsAndNotes(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	state := gate.Breakers{
-		API: gate.Breaker{Cause: gate.CauseRateLimited, OpenUntil: now.Add(time.Hour), Limiter: gate.RateLimiter{Learned: 12.5}},
+	state := breaker.Breakers{
+		API: breaker.Breaker{Cause: breaker.CauseRateLimited, OpenUntil: now.Add(time.Hour), Limiter: breaker.RateLimiter{Learned: 12.5}},
 	}
-	breakers := telemetry.BreakerCollector{Now: func() time.Time { return now }, States: func() map[string]gate.Breakers { return map[string]gate.Breakers{"app": state} }}
+	breakers := telemetry.BreakerCollector{Now: func() time.Time { return now }, States: func() map[string]breaker.Breakers { return map[string]breaker.Breakers{"app": state} }}
 	want := `# HELP songspy_spotify_door_calls_per_second The pace at which this process may pass an open door; +Inf where it is not paced.
 # TYPE songspy_spotify_door_calls_per_second gauge
 songspy_spotify_door_calls_per_second{app="app",door="accounts"} +Inf
@@ -46,7 +46,7 @@ songspy_spotify_door_open{app="app",door="api"} 0
 	if now = now.Add(time.Hour); !strings.Contains(strings.Join(breakers.Notes(), ""), "finding out whether it has opened") {
 		t.Errorf("a door that is due: %v", breakers.Notes())
 	}
-	state = gate.Breakers{}
+	state = breaker.Breakers{}
 	if notes := breakers.Notes(); len(notes) > 0 {
 		t.Errorf("open doors need no words: %v", notes)
 	}

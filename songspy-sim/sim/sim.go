@@ -14,10 +14,10 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/google"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
 	"github.com/songspy/songspy/songspy-sim/internal/spotify"
-	"github.com/songspy/songspy/songspy-sim/internal/standing"
+	"github.com/songspy/songspy/songspy-sim/internal/consents"
 	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
-	"github.com/songspy/songspy/songspy-sim/internal/variant"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/quirks"
 )
 
 // The registered apps.
@@ -65,9 +65,9 @@ type (
 	State    = population.State
 	Person   = population.Person
 	Fault    = faults.Fault
-	Quirks   = variant.Set
-	Stats    = traffic.Stats
-	Call     = traffic.Call
+	Quirks   = quirks.Set
+	Stats    = requestlog.Stats
+	Call     = requestlog.Call
 )
 
 // The kinds of things that are played.
@@ -128,10 +128,10 @@ func HabitsByName(name string) (Habits, error) { return population.HabitsByName(
 type Sim struct {
 	now        func() time.Time
 	world      *population.World
-	consents   *standing.Store
-	requestLog *traffic.Log
+	consents   *consents.Store
+	requestLog *requestlog.Log
 	faults     *faults.Registry
-	quirks     *variant.Switch
+	quirks     *quirks.Switch
 	spotify    *spotify.Server
 	google     *google.Server
 	handler    http.Handler
@@ -147,8 +147,8 @@ func New(o Options) (*Sim, error) {
 		return nil, err
 	}
 	s := &Sim{
-		now: o.Now, world: world, consents: standing.New(o.People, spotify.DevelopmentApps()), faults: &faults.Registry{},
-		requestLog: traffic.New(o.People, o.Now, o.Observe), quirks: variant.New(o.Quirks),
+		now: o.Now, world: world, consents: consents.New(o.People, spotify.DevelopmentApps()), faults: &faults.Registry{},
+		requestLog: requestlog.New(o.People, o.Now, o.Observe), quirks: quirks.New(o.Quirks),
 	}
 	codec := token.NewCodec(o.Seed)
 	s.spotify = &spotify.Server{

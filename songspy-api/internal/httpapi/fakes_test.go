@@ -17,7 +17,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
-	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 
@@ -48,10 +48,10 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	if err != nil {
 		t.Fatal(err)
 	}
-	authService, err := identity.New(identity.Options{
-		Google: h, Users: h, Sessions: h, Keys: []identity.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
+	authService, err := auth.New(auth.Options{
+		Google: h, Users: h, Sessions: h, Keys: []auth.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
 		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour, SessionMaxLife: 48 * time.Hour,
-		Audience: songspy.AudienceEveryone, SignUp: identity.SignUp{Policy: identity.PolicyOpen}, Now: time.Now, Log: log,
+		Audience: songspy.AudienceEveryone, SignUp: auth.SignUp{Policy: auth.PolicyOpen}, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 
-	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 )
 
 // saneRequestID is what a caller may name a request.
@@ -204,7 +204,7 @@ func (s *server) authenticate(c *gin.Context) error {
 }
 
 // callerOf is who speaks, on the routes that need a bearer.
-func callerFrom(ctx context.Context) identity.Caller {
-	caller, _ := ctx.Value(callerKey{}).(identity.Caller)
+func callerFrom(ctx context.Context) auth.Caller {
+	caller, _ := ctx.Value(callerKey{}).(auth.Caller)
 	return caller
 }

@@ -15,7 +15,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
-	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 
@@ -74,7 +74,7 @@ type Asset struct {
 type Options struct {
 	// Contract is openapi.yaml.
 	Contract        []byte
-	Auth            *identity.Service
+	Auth            *auth.Service
 	Linking         *linking.Service
 	Board           *board.Board
 	Users           Users

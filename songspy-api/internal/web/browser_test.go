@@ -25,7 +25,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
-	"github.com/songspy/songspy/songspy-api/internal/identity"
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
@@ -110,8 +110,8 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	authService, err := identity.New(identity.Options{
-		Keys: []identity.Key{{ID: "test", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: identity.SignUp{Policy: identity.PolicyOpen},
+	authService, err := auth.New(auth.Options{
+		Keys: []auth.Key{{ID: "test", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: auth.SignUp{Policy: auth.PolicyOpen},
 		Now: time.Now, Log: log,
 	})
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/songspy/songspy/songspy-batch/internal/due"
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/listening"
+	"github.com/songspy/songspy/songspy-domain/playback"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
@@ -34,14 +34,14 @@ func (r *policyRun) runOracle(ctx context.Context) error {
 		access[person] = songspy.Credentials{App: l.App, Token: l.AccessToken}
 	}
 	for _, m := range r.oraclePolls() {
-		if !due.Wait(ctx, time.Until(m.at)) {
+		if !delayqueue.Wait(ctx, time.Until(m.at)) {
 			break
 		}
 		obs, err := r.client.CurrentlyPlaying(ctx, access[m.person])
 		if err != nil {
 			return err
 		}
-		out := listening.Step(states[m.person], obs)
+		out := playback.Step(states[m.person], obs)
 		states[m.person] = out.State
 		if !out.MustSave && !out.Visible && len(out.Plays) == 0 {
 			continue

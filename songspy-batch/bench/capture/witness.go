@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/songspy/songspy/songspy-batch/internal/due"
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-sim/sim"
@@ -101,7 +101,7 @@ func (w *recordingStore) WritePlaybackUpdates(ctx context.Context, updates []son
 // WaitForChange waits for news of links. Here nobody links or leaves, and
 // SQLite would be asked five times a second, millions of times a week.
 func (w *recordingStore) WaitForChange(ctx context.Context, _ int64) error {
-	due.Wait(ctx, time.Hour)
+	delayqueue.Wait(ctx, time.Hour)
 	return ctx.Err()
 }
 

@@ -15,12 +15,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/songspy/songspy/songspy-batch/internal/due"
-	"github.com/songspy/songspy/songspy-batch/internal/refresh"
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
+	"github.com/songspy/songspy/songspy-batch/internal/tokens"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
-	"github.com/songspy/songspy/songspy-batch/internal/sweep"
+	"github.com/songspy/songspy/songspy-batch/internal/poller"
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/listening"
+	"github.com/songspy/songspy/songspy-domain/playback"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-sim/sim"
@@ -32,7 +32,7 @@ const (
 	defaultWarmUp = time.Hour
 	// after is how long it goes on, so that what is noticed late still counts:
 	// what a phone without a network played is told when history is next asked.
-	coolDown = listening.HistoryFetchInterval + time.Hour
+	coolDown = playback.HistoryFetchInterval + time.Hour
 	// workers bounds the looks under way; in virtual time they take none.
 	workers = 64
 )
@@ -156,16 +156,16 @@ func (r *policyRun) runPolicy(ctx context.Context) error {
 // work wires the batch's sweep as songspy-batch does, and runs it.
 func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 	quiet, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	renewer := &refresh.Renewer{
-		Links: r.db, Provider: r.client, Now: time.Now, Logger: quiet, Metrics: refresh.NewMetrics(registry),
+	renewer := &tokens.Renewer{
+		Links: r.db, Provider: r.client, Now: time.Now, Logger: quiet, Metrics: tokens.NewMetrics(registry),
 	}
-	o := sweep.Options{
+	o := poller.Options{
 		Store: r.db, Feed: r.db, Player: r.client, Renewer: renewer,
 		Interval: r.policy.interval, Spread: r.policy.planned, Workers: workers,
-		Now: time.Now, Logger: quiet, Metrics: sweep.NewMetrics(registry),
+		Now: time.Now, Logger: quiet, Metrics: poller.NewMetrics(registry),
 	}
-	o.Quota = &sweep.QuotaOptions{Account: r.client.QuotaAccount, Headroom: r.client.QuotaHeadroom, Share: func() float64 { return 1 }}
-	s := sweep.New(o)
+	o.Quota = &poller.QuotaOptions{Account: r.client.QuotaAccount, Headroom: r.client.QuotaHeadroom, Share: func() float64 { return 1 }}
+	s := poller.New(o)
 	renewer.OnRenewed = s.LinkRenewed
 	group.Go(func() error { s.Serve(ctx); return nil })
 	group.Go(func() error {
@@ -177,7 +177,7 @@ func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 
 // report says how far it is, once a virtual day.
 func (r *policyRun) reportProgress(ctx context.Context) {
-	for day := 1; due.Wait(ctx, 24*time.Hour); day++ {
+	for day := 1; delayqueue.Wait(ctx, 24*time.Hour); day++ {
 		fmt.Fprintf(os.Stderr, "%s: day %d of %d is over\n", r.policy.name, day, r.days)
 	}
 }

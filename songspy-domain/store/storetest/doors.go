@@ -7,25 +7,25 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
 func breakers() suite {
-	tripped := gate.SharedBreakers{API: gate.SharedBreaker{
-		Cause: gate.CauseRateLimited, OpenUntil: start.Add(79_892 * time.Second), BackoffStep: 2, ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learned: 12.5,
+	tripped := breaker.SharedBreakers{API: breaker.SharedBreaker{
+		Cause: breaker.CauseRateLimited, OpenUntil: start.Add(79_892 * time.Second), BackoffStep: 2, ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learned: 12.5,
 	}}
 	return suite{
 		"SwapDoor_KeepsWhatTheOtherProcessesRead": func(t *testing.T, b *fixture) {
-			same(t, "before", value[gate.Stored](t)(b.Breakers(t.Context(), "app")), gate.Stored{})
+			same(t, "before", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{})
 			same(t, "first", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), true)
 			other := b.openAnother(t)
-			same(t, "kept", value[gate.Stored](t)(other.Breakers(t.Context(), "app")), gate.Stored{Version: 1, Shared: tripped})
-			same(t, "of another app", value[gate.Stored](t)(other.Breakers(t.Context(), "other")), gate.Stored{})
-			open := gate.SharedBreakers{API: gate.SharedBreaker{Epoch: 9, Learned: 12.5}}
+			same(t, "kept", value[breaker.Stored](t)(other.Breakers(t.Context(), "app")), breaker.Stored{Version: 1, Shared: tripped})
+			same(t, "of another app", value[breaker.Stored](t)(other.Breakers(t.Context(), "other")), breaker.Stored{})
+			open := breaker.SharedBreakers{API: breaker.SharedBreaker{Epoch: 9, Learned: 12.5}}
 			same(t, "second", value[bool](t)(other.SwapBreakers(t.Context(), "app", 1, open)), true)
 			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), "app", 1, tripped)), false)
 			same(t, "late to begin", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), false)
-			same(t, "kept at last", value[gate.Stored](t)(b.Breakers(t.Context(), "app")), gate.Stored{Version: 2, Shared: open})
+			same(t, "kept at last", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{Version: 2, Shared: open})
 		},
 		"PruneDoors_ForgetsThoseOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
 			tried, linked := songspy.UserApp("tried"), songspy.UserApp("linked")
@@ -37,13 +37,13 @@ func breakers() suite {
 			b.clock.advance(time.Hour)
 			same(t, "pruned", value[int64](t)(b.PruneBreakers(t.Context(), b.clock.Now())), 1)
 			for app, version := range map[string]int64{tried: 0, linked: 1, "app": 1} {
-				same(t, app, value[gate.Stored](t)(b.Breakers(t.Context(), app)).Version, version)
+				same(t, app, value[breaker.Stored](t)(b.Breakers(t.Context(), app)).Version, version)
 			}
 			// A process that knew of it goes on, as if another had been faster.
 			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), tried, 1, tripped)), false)
 		},
 		"SwapDoor_LetsOneOfManyWin": func(t *testing.T, b *fixture) {
-			must(t, errorOf(b.SwapBreakers(t.Context(), "app", 0, gate.SharedBreakers{})))
+			must(t, errorOf(b.SwapBreakers(t.Context(), "app", 0, breaker.SharedBreakers{})))
 			var won atomic.Int64
 			var all sync.WaitGroup
 			for range 8 {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/listening"
+	"github.com/songspy/songspy/songspy-domain/playback"
 	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
@@ -171,7 +171,7 @@ func erasure() suite {
 			gone := k.Plays[0]
 			same(t, "its times", []time.Time{gone.Play.StartedAt, gone.Play.EndedAt, gone.PlayedAt}, []time.Time{cut, cut.Add(3 * time.Minute), cut})
 			same(t, "the next one begins", k.Plays[1].Play.StartedAt, gone.Play.EndedAt)
-			again := listening.Reconcile(k, listening.History{Items: both}, start)
+			again := playback.Reconcile(k, playback.History{Items: both}, start)
 			same(t, "history tells of it again", again.IsEmpty(), true)
 		},
 		"DeletePlay_HashesAlikeOfOneUserAndNeverOfTwo": func(t *testing.T, b *fixture) {

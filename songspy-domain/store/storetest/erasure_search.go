@@ -21,7 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
@@ -63,7 +63,7 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 		UserID: u.ID, App: app, ConsentedAt: start, Grant: grant(addSecret("token")),
 		Account: songspy.SpotifyAccount{AccountID: addSecret("account id"), ID: addSecret("Spotify id")},
 	}))
-	tripped := gate.SharedBreakers{API: gate.SharedBreaker{Cause: gate.CauseRateLimited, OpenUntil: start.Add(time.Hour), Epoch: 1}}
+	tripped := breaker.SharedBreakers{API: breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: start.Add(time.Hour), Epoch: 1}}
 	value[bool](t)(b.SwapBreakers(ctx, app, 0, tripped))
 	value[[]quota.Bucket](t)(b.CountCalls(ctx, app, []quota.Bucket{{At: quota.BucketOf(start), Endpoint: quota.EndpointPlaying, Calls: 12}}, start))
 	must(t, b.SaveRefusal(ctx, app, quota.Refusal{At: start, Endpoint: quota.EndpointPlaying, Quota: 12}))

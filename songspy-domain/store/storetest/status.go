@@ -6,7 +6,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/gate"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
@@ -24,7 +24,7 @@ func status() suite {
 				l.State = songspy.LinkReauthRequired
 				return nil
 			}))
-			tripped := gate.SharedBreakers{API: gate.SharedBreaker{Cause: gate.CauseRateLimited, OpenUntil: start.Add(time.Hour), Epoch: 1}}
+			tripped := breaker.SharedBreakers{API: breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: start.Add(time.Hour), Epoch: 1}}
 			value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped))
 			own := songspy.UserApp("0123456789abcdef0123456789abcdef")
 			value[bool](t)(b.SwapBreakers(t.Context(), own, 0, tripped))
@@ -36,7 +36,7 @@ func status() suite {
 			same(t, "playing", st.Playing, 1)
 			same(t, "plays", st.Plays, map[songspy.PlaySource]int64{songspy.SourceLive: 1})
 			same(t, "open gaps", st.OpenGaps, map[songspy.GapReason]int64{songspy.GapLinkBroken: 1})
-			same(t, "doors", st.Breakers, map[string]gate.SharedBreakers{"app": tripped})
+			same(t, "doors", st.Breakers, map[string]breaker.SharedBreakers{"app": tripped})
 			same(t, "quotas of accounts that have called nothing", st.Quotas, map[string]store.QuotaStatus{})
 			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.ShardCount}})
 			same(t, "brought apps that are refused", st.UserAppsBlocked, 1)

@@ -11,9 +11,9 @@ import (
 
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
-	"github.com/songspy/songspy/songspy-sim/internal/standing"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
-	"github.com/songspy/songspy/songspy-sim/internal/variant"
+	"github.com/songspy/songspy/songspy-sim/internal/consents"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/quirks"
 )
 
 // Issuer hands out tokens for scripts.
@@ -25,10 +25,10 @@ type Issuer interface {
 // Server answers under /admin. All fields must be set.
 type Server struct {
 	World      *population.World
-	Consents   *standing.Store
-	RequestLog *traffic.Log
+	Consents   *consents.Store
+	RequestLog *requestlog.Log
 	Faults     *faults.Registry
-	Quirks     *variant.Switch
+	Quirks     *quirks.Switch
 	Now        func() time.Time
 	Issuer     Issuer
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
-	"github.com/songspy/songspy/songspy-sim/internal/variant"
+	"github.com/songspy/songspy/songspy-sim/internal/quirks"
 )
 
 // fault is faults.Fault on the wire.
@@ -92,5 +92,5 @@ func (s *Server) changeQuirks(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, s.Quirks.Change(func(v *variant.Set) { *v = next }))
+	writeJSON(w, http.StatusOK, s.Quirks.Change(func(v *quirks.Set) { *v = next }))
 }

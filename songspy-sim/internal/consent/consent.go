@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"github.com/songspy/songspy/songspy-sim/internal/population"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // Decision is what came of asking.
@@ -39,7 +39,7 @@ const peopleListed = 48
 
 // Decide reads the decision from the request or shows the page. With Allowed
 // the writer's Person is set.
-func Decide(w *traffic.Writer, r *http.Request, world *population.World, request Request) Decision {
+func Decide(w *requestlog.Writer, r *http.Request, world *population.World, request Request) Decision {
 	query := r.URL.Query()
 	allow := query.Get("allow")
 	if allow == "0" {

@@ -9,14 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // placed is a fault at work.
 type activeFault struct {
 	Fault
 	id       int
-	endpoint traffic.Endpoint
+	endpoint requestlog.Endpoint
 	status   int
 	body     body
 	requests atomic.Uint64
@@ -36,7 +36,7 @@ func (b *Registry) Add(f Fault) (int, error) {
 		return 0, err
 	}
 	p := &activeFault{Fault: f}
-	p.endpoint, _ = traffic.EndpointByName(f.Endpoint)
+	p.endpoint, _ = requestlog.EndpointByName(f.Endpoint)
 	p.status, p.body, _ = f.response()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,7 +97,7 @@ func (b *Registry) List() []ActiveFault {
 // Strike lets the first fitting fault have its way. It returns true if the
 // request has been answered and the handler has nothing left to do. A cut
 // connection panics with http.ErrAbortHandler, as net/http asks.
-func (b *Registry) Apply(w *traffic.Writer, r *http.Request, e traffic.Endpoint) bool {
+func (b *Registry) Apply(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint) bool {
 	if b.faults.Load() == nil {
 		return false
 	}
@@ -135,7 +135,7 @@ func hashUnit(n uint64) float64 {
 	return float64(n>>11) / (1 << 53)
 }
 
-func (p *activeFault) apply(w *traffic.Writer, r *http.Request) bool {
+func (p *activeFault) apply(w *requestlog.Writer, r *http.Request) bool {
 	h := w.Header()
 	switch {
 	case p.RetryAfterText != "":

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // Kind is a way to misbehave.
@@ -65,7 +65,7 @@ const (
 
 // Everyone as a Fault's Person strikes whoever asks, also requests that do not
 // tell whom they are about.
-const Everyone = traffic.NoPerson
+const Everyone = requestlog.NoPerson
 
 // QuotaExceededBody is the body of the quota's 429 since July 2026.
 const QuotaExceededBody = `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`
@@ -90,7 +90,7 @@ type Fault struct {
 
 // Validate says what is wrong with a fault and what would be right.
 func (f Fault) Validate() error {
-	if _, ok := traffic.EndpointByName(f.Endpoint); !ok {
+	if _, ok := requestlog.EndpointByName(f.Endpoint); !ok {
 		return fmt.Errorf("fault: endpoint %q is not known: use token, me, currently-playing, recently-played, tokeninfo, userinfo, authorize, google-authorize or google-token", f.Endpoint)
 	}
 	switch {

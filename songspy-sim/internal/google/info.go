@@ -6,12 +6,12 @@ import (
 	"strings"
 
 	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // presented reads the access token of a request, from its header or its
 // parameters. ok is false if it is not ours or has expired.
-func (s *Server) accessClaims(w *traffic.Writer, r *http.Request) (token.Claims, bool) {
+func (s *Server) accessClaims(w *requestlog.Writer, r *http.Request) (token.Claims, bool) {
 	text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer {
 		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
@@ -26,9 +26,9 @@ func (s *Server) accessClaims(w *traffic.Writer, r *http.Request) (token.Claims,
 }
 
 // tokeninfo tells for whom a token was issued. All values are strings.
-func (s *Server) tokeninfo(w *traffic.Writer, r *http.Request) {
+func (s *Server) tokeninfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
-	if s.Faults.Apply(w, r, traffic.Tokeninfo) {
+	if s.Faults.Apply(w, r, requestlog.Tokeninfo) {
 		return
 	}
 	if !ok {
@@ -52,9 +52,9 @@ func (s *Server) tokeninfo(w *traffic.Writer, r *http.Request) {
 }
 
 // oldTokeninfo is the form of /oauth2/v1 and v2.
-func (s *Server) oldTokeninfo(w *traffic.Writer, r *http.Request) {
+func (s *Server) oldTokeninfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
-	if s.Faults.Apply(w, r, traffic.Tokeninfo) {
+	if s.Faults.Apply(w, r, requestlog.Tokeninfo) {
 		return
 	}
 	if !ok {
@@ -77,9 +77,9 @@ func (s *Server) oldTokeninfo(w *traffic.Writer, r *http.Request) {
 
 // userinfo is the form of /oauth2/v1 and v2. It does not care to whom the
 // token was issued.
-func (s *Server) userinfo(w *traffic.Writer, r *http.Request) {
+func (s *Server) userinfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
-	if s.Faults.Apply(w, r, traffic.Userinfo) {
+	if s.Faults.Apply(w, r, requestlog.Userinfo) {
 		return
 	}
 	if !ok {
@@ -102,9 +102,9 @@ func (s *Server) userinfo(w *traffic.Writer, r *http.Request) {
 }
 
 // openIDUserinfo is the form of OpenID Connect, and of /oauth2/v3.
-func (s *Server) openIDUserinfo(w *traffic.Writer, r *http.Request) {
+func (s *Server) openIDUserinfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
-	if s.Faults.Apply(w, r, traffic.Userinfo) {
+	if s.Faults.Apply(w, r, requestlog.Userinfo) {
 		return
 	}
 	if !ok {

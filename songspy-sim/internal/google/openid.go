@@ -13,7 +13,7 @@ import (
 	"sync"
 
 	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // signer makes its key when it is first needed; most runs never need it.
@@ -44,7 +44,7 @@ func issuer(r *http.Request) string {
 	return "http://" + r.Host + "/google"
 }
 
-func (s *Server) discovery(w *traffic.Writer, r *http.Request) {
+func (s *Server) discovery(w *requestlog.Writer, r *http.Request) {
 	base := "http://" + r.Host + "/google"
 	writeJSON(w, http.StatusOK, map[string]any{
 		"issuer":                                issuer(r),
@@ -61,7 +61,7 @@ func (s *Server) discovery(w *traffic.Writer, r *http.Request) {
 	})
 }
 
-func (s *Server) certs(w *traffic.Writer, _ *http.Request) {
+func (s *Server) certs(w *requestlog.Writer, _ *http.Request) {
 	public := s.signer.privateKey().PublicKey
 	writeJSON(w, http.StatusOK, map[string]any{"keys": []map[string]string{{
 		"kty": "RSA", "alg": "RS256", "use": "sig", "kid": keyID,

@@ -14,8 +14,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
 	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
-	"github.com/songspy/songspy/songspy-sim/internal/variant"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/quirks"
 )
 
 // The registered apps and their secrets: ours, and somebody else's.
@@ -48,9 +48,9 @@ const (
 type Server struct {
 	World      *population.World
 	TokenCodec *token.Codec
-	RequestLog *traffic.Log
+	RequestLog *requestlog.Log
 	Faults     *faults.Registry
-	Quirks     *variant.Switch
+	Quirks     *quirks.Switch
 	Now        func() time.Time
 	PublicURL  string // of the simulator, without a slash at the end
 
@@ -60,17 +60,17 @@ type Server struct {
 
 // Routes adds Google's paths to a mux.
 func (s *Server) Routes(mux *http.ServeMux) {
-	mux.Handle("GET /google/o/oauth2/v2/auth", s.RequestLog.Wrap(traffic.GoogleAuthorize, s.authorize))
-	mux.Handle("POST /google/token", s.RequestLog.Wrap(traffic.GoogleToken, s.token))
-	mux.Handle("/google/tokeninfo", s.RequestLog.Wrap(traffic.Tokeninfo, s.tokeninfo))
+	mux.Handle("GET /google/o/oauth2/v2/auth", s.RequestLog.Wrap(requestlog.GoogleAuthorize, s.authorize))
+	mux.Handle("POST /google/token", s.RequestLog.Wrap(requestlog.GoogleToken, s.token))
+	mux.Handle("/google/tokeninfo", s.RequestLog.Wrap(requestlog.Tokeninfo, s.tokeninfo))
 	for _, version := range []string{"v1", "v2"} {
-		mux.Handle("/google/oauth2/"+version+"/tokeninfo", s.RequestLog.Wrap(traffic.Tokeninfo, s.oldTokeninfo))
-		mux.Handle("/google/oauth2/"+version+"/userinfo", s.RequestLog.Wrap(traffic.Userinfo, s.userinfo))
+		mux.Handle("/google/oauth2/"+version+"/tokeninfo", s.RequestLog.Wrap(requestlog.Tokeninfo, s.oldTokeninfo))
+		mux.Handle("/google/oauth2/"+version+"/userinfo", s.RequestLog.Wrap(requestlog.Userinfo, s.userinfo))
 	}
-	mux.Handle("/google/oauth2/v3/userinfo", s.RequestLog.Wrap(traffic.Userinfo, s.openIDUserinfo))
-	mux.Handle("/google/v1/userinfo", s.RequestLog.Wrap(traffic.Userinfo, s.openIDUserinfo))
-	mux.Handle("GET /google/.well-known/openid-configuration", s.RequestLog.Wrap(traffic.Other, s.discovery))
-	mux.Handle("GET /google/oauth2/v3/certs", s.RequestLog.Wrap(traffic.Other, s.certs))
+	mux.Handle("/google/oauth2/v3/userinfo", s.RequestLog.Wrap(requestlog.Userinfo, s.openIDUserinfo))
+	mux.Handle("/google/v1/userinfo", s.RequestLog.Wrap(requestlog.Userinfo, s.openIDUserinfo))
+	mux.Handle("GET /google/.well-known/openid-configuration", s.RequestLog.Wrap(requestlog.Other, s.discovery))
+	mux.Handle("GET /google/oauth2/v3/certs", s.RequestLog.Wrap(requestlog.Other, s.certs))
 }
 
 // AccessToken issues a token as the browser would hold it after the implicit
@@ -121,8 +121,8 @@ func scopeNames(set uint8) string {
 }
 
 // authorize shows the consent page, or redirects at once if the query decides.
-func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
-	if s.Faults.Apply(w, r, traffic.GoogleAuthorize) {
+func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
+	if s.Faults.Apply(w, r, requestlog.GoogleAuthorize) {
 		return
 	}
 	q := r.URL.Query()
@@ -158,7 +158,7 @@ func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
 	consent.Redirect(w, target, back, implicit)
 }
 
-func (s *Server) decide(w *traffic.Writer, r *http.Request, c token.Claims, back url.Values, implicit bool) {
+func (s *Server) decide(w *requestlog.Writer, r *http.Request, c token.Claims, back url.Values, implicit bool) {
 	q := r.URL.Query()
 	app := "Songspy"
 	if clients[c.Client] == ForeignClientID {

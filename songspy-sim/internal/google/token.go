@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 type tokenResponse struct {
@@ -20,7 +20,7 @@ type tokenResponse struct {
 }
 
 // token exchanges codes and refreshes.
-func (s *Server) token(w *traffic.Writer, r *http.Request) {
+func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
 		writeError(w, http.StatusBadRequest, "invalid_request", "Bad Request")
@@ -40,7 +40,7 @@ func (s *Server) token(w *traffic.Writer, r *http.Request) {
 	if known {
 		w.Person = c.Person
 	}
-	if s.Faults.Apply(w, r, traffic.GoogleToken) {
+	if s.Faults.Apply(w, r, requestlog.GoogleToken) {
 		return
 	}
 	client, confidential, ok := clientCredentials(r)

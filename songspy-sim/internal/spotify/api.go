@@ -9,13 +9,13 @@ import (
 
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
-	"github.com/songspy/songspy/songspy-sim/internal/variant"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/quirks"
 )
 
 // admit lets a request to the Web API in, as the person whom its token names,
 // or answers why not. Any scope of needed is enough; none is needed if it is 0.
-func (s *Server) admit(w *traffic.Writer, r *http.Request, e traffic.Endpoint, needed Scopes) bool {
+func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint, needed Scopes) bool {
 	claims, status, problem := s.accessClaims(r)
 	if problem == "" {
 		w.Person = claims.Person
@@ -79,7 +79,7 @@ func (s *Server) accessClaims(r *http.Request) (c token.Claims, status int, prob
 }
 
 // forbid answers somebody whom the app's owner has not registered.
-func (s *Server) writeNotRegistered(w http.ResponseWriter, v variant.Set) {
+func (s *Server) writeNotRegistered(w http.ResponseWriter, v quirks.Set) {
 	if v.ForbiddenJSON {
 		writeError(w, http.StatusForbidden, faults.NotRegisteredText)
 		return
@@ -130,8 +130,8 @@ type image struct {
 	Width  *int   `json:"width"`
 }
 
-func (s *Server) me(w *traffic.Writer, r *http.Request) {
-	if !s.admit(w, r, traffic.Me, 0) {
+func (s *Server) me(w *requestlog.Writer, r *http.Request) {
+	if !s.admit(w, r, requestlog.Me, 0) {
 		return
 	}
 	who, v := s.World.Person(w.Person), s.Quirks.Get()

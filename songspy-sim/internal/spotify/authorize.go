@@ -11,15 +11,15 @@ import (
 	"time"
 
 	"github.com/songspy/songspy/songspy-sim/internal/consent"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // codeLife is how long an authorization code may be redeemed.
 const codeLife = 10 * time.Minute
 
 // authorize shows the consent page, or redirects at once if the query decides.
-func (s *Server) authorize(w *traffic.Writer, r *http.Request) {
-	if s.Faults.Apply(w, r, traffic.Authorize) {
+func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
+	if s.Faults.Apply(w, r, requestlog.Authorize) {
 		return
 	}
 	q := r.URL.Query()

@@ -10,7 +10,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // bodies are the buffers in which answers are put together.
@@ -27,8 +27,8 @@ const (
 
 // currentlyPlaying is the path that load tests beat: one token to verify, one
 // session to walk, one buffer to fill.
-func (s *Server) currentlyPlaying(w *traffic.Writer, r *http.Request) {
-	if !s.admit(w, r, traffic.CurrentlyPlaying, CurrentlyPlaying|PlaybackState) {
+func (s *Server) currentlyPlaying(w *requestlog.Writer, r *http.Request) {
+	if !s.admit(w, r, requestlog.CurrentlyPlaying, CurrentlyPlaying|PlaybackState) {
 		return
 	}
 	view := s.World.View(w.Person, w.ReceivedAt)
@@ -154,8 +154,8 @@ func recentlyPlayedHref(r *http.Request) string {
 }
 
 // recentlyPlayed pages through the last fifty plays, newest first.
-func (s *Server) recentlyPlayed(w *traffic.Writer, r *http.Request) {
-	if !s.admit(w, r, traffic.RecentlyPlayed, RecentlyPlayed) {
+func (s *Server) recentlyPlayed(w *requestlog.Writer, r *http.Request) {
+	if !s.admit(w, r, requestlog.RecentlyPlayed, RecentlyPlayed) {
 		return
 	}
 	page, problem := readPage(r.URL.Query())

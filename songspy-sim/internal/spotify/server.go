@@ -7,20 +7,20 @@ import (
 
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
-	"github.com/songspy/songspy/songspy-sim/internal/standing"
+	"github.com/songspy/songspy/songspy-sim/internal/consents"
 	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
-	"github.com/songspy/songspy/songspy-sim/internal/variant"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/quirks"
 )
 
 // Server answers for Spotify. All fields but RedirectURIs must be set.
 type Server struct {
 	World      *population.World
 	TokenCodec *token.Codec
-	Consents   *standing.Store
-	RequestLog *traffic.Log
+	Consents   *consents.Store
+	RequestLog *requestlog.Log
 	Faults     *faults.Registry
-	Quirks     *variant.Switch
+	Quirks     *quirks.Switch
 	Now        func() time.Time
 
 	AccessLife   time.Duration
@@ -35,12 +35,12 @@ type Server struct {
 
 // Routes adds Spotify's paths to a mux.
 func (s *Server) Routes(mux *http.ServeMux) {
-	mux.Handle("GET /spotify/accounts/authorize", s.RequestLog.Wrap(traffic.Authorize, s.authorize))
-	mux.Handle("POST /spotify/accounts/api/token", s.RequestLog.Wrap(traffic.Token, s.token))
-	mux.Handle("GET /spotify/api/v1/me", s.RequestLog.Wrap(traffic.Me, s.me))
-	mux.Handle("GET /spotify/api/v1/me/player/currently-playing", s.RequestLog.Wrap(traffic.CurrentlyPlaying, s.currentlyPlaying))
-	mux.Handle("GET /spotify/api/v1/me/player/recently-played", s.RequestLog.Wrap(traffic.RecentlyPlayed, s.recentlyPlayed))
-	mux.Handle("/spotify/api/v1/", s.RequestLog.Wrap(traffic.Other, func(w *traffic.Writer, _ *http.Request) {
+	mux.Handle("GET /spotify/accounts/authorize", s.RequestLog.Wrap(requestlog.Authorize, s.authorize))
+	mux.Handle("POST /spotify/accounts/api/token", s.RequestLog.Wrap(requestlog.Token, s.token))
+	mux.Handle("GET /spotify/api/v1/me", s.RequestLog.Wrap(requestlog.Me, s.me))
+	mux.Handle("GET /spotify/api/v1/me/player/currently-playing", s.RequestLog.Wrap(requestlog.CurrentlyPlaying, s.currentlyPlaying))
+	mux.Handle("GET /spotify/api/v1/me/player/recently-played", s.RequestLog.Wrap(requestlog.RecentlyPlayed, s.recentlyPlayed))
+	mux.Handle("/spotify/api/v1/", s.RequestLog.Wrap(requestlog.Other, func(w *requestlog.Writer, _ *http.Request) {
 		writeError(w, http.StatusNotFound, "Service not found")
 	}))
 }

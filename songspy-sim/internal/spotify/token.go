@@ -7,7 +7,7 @@ import (
 	"strconv"
 
 	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/traffic"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // consentMonths is how long a refresh token lives after consent, however
@@ -64,7 +64,7 @@ func expiresIn(seconds int, form string) json.RawMessage {
 }
 
 // token exchanges codes and refreshes.
-func (s *Server) token(w *traffic.Writer, r *http.Request) {
+func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
 		writeJSON(w, http.StatusBadRequest, errBodyTooLarge)
@@ -74,7 +74,7 @@ func (s *Server) token(w *traffic.Writer, r *http.Request) {
 	if kind != "" {
 		w.Person = claims.Person
 	}
-	if s.Faults.Apply(w, r, traffic.Token) {
+	if s.Faults.Apply(w, r, requestlog.Token) {
 		return
 	}
 	app, public, problem := identifyClient(r)

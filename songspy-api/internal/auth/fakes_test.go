@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// annsMail is an address that must not be logged.
+const annsMail = "ann@example.org"
+
+type fakeGoogle struct{}
+
+func (fakeGoogle) Profile(_ context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {
+	if access != "good" {
+		return songspy.GoogleProfile{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "GOOGLE_TOKEN_FOREIGN"}
+	}
+	return songspy.GoogleProfile{Subject: "g-1", Name: "Ann", Email: annsMail}, nil
+}
+
+// fakeStore keeps sessions as the contract of Sessions says.
+type fakeStore struct {
+	signIns      int
+	touches      int // how often a last use was written
+	sessions     map[int64]songspy.Session
+	now          func() time.Time
+	beforeRotate func()
+	failing      bool
+	terms        songspy.SignUpPolicy // of the last sign-in
+	refusal      error                // of every sign-in
+	addresses    map[songspy.UserID]songspy.Secret
+}
+
+func (f *fakeStore) SaveAddress(_ context.Context, id songspy.UserID, address songspy.Secret) error {
+	f.addresses = map[songspy.UserID]songspy.Secret{id: address}
+	return nil
+}
+
+func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, _ songspy.Audience, t songspy.SignUpPolicy) (songspy.User, bool, error) {
+	f.terms = t
+	if f.signIns == 0 && t.Refusal != nil {
+		return songspy.User{}, false, t.Refusal
+	}
+	if f.refusal != nil {
+		return songspy.User{}, false, f.refusal
+	}
+	f.signIns++
+	return songspy.User{ID: 1}, false, nil
+}
+
+func (f *fakeStore) CreateSession(_ context.Context, s songspy.Session) (songspy.Session, error) {
+	s.ID = int64(len(f.sessions) + 1)
+	if s.Family == 0 {
+		s.Family = s.ID
+	}
+	f.sessions[s.ID] = s
+	return s, nil
+}
+
+func (f *fakeStore) find(match func(songspy.Session) bool) (songspy.Session, error) {
+	if f.failing {
+		return songspy.Session{}, &songspy.Error{Code: songspy.CodeUnavailable, Err: errors.New("down")}
+	}
+	for _, s := range f.sessions {
+		if match(s) {
+			return s, nil
+		}
+	}
+	return songspy.Session{}, &songspy.Error{Code: songspy.CodeNotFound}
+}
+
+func (f *fakeStore) Session(_ context.Context, id int64) (songspy.Session, error) {
+	return f.find(func(s songspy.Session) bool { return s.ID == id })
+}
+
+func (f *fakeStore) SessionByRefresh(_ context.Context, hash []byte) (songspy.Session, error) {
+	return f.find(func(s songspy.Session) bool { return bytes.Equal(s.RefreshHash, hash) })
+}
+
+func (f *fakeStore) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
+	if before := f.beforeRotate; before != nil {
+		f.beforeRotate = nil
+		before()
+	}
+	old, ok := f.sessions[id]
+	if !ok {
+		return songspy.Session{}, &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	if old.RotatedAt != nil || old.RevokedAt != nil {
+		return songspy.Session{}, &songspy.Error{Code: songspy.CodeConflict}
+	}
+	at := f.now()
+	old.RotatedAt = &at
+	f.sessions[id] = old
+	return f.CreateSession(ctx, successor)
+}
+
+func (f *fakeStore) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) ([]songspy.Session, error) {
+	var living []songspy.Session
+	for _, s := range f.sessions {
+		if s.UserID == user && s.RotatedAt == nil && s.IsActive(at) {
+			living = append(living, s)
+		}
+	}
+	slices.SortFunc(living, func(a, b songspy.Session) int { return b.LastUsedAt.Compare(a.LastUsedAt) })
+	return living, nil
+}
+
+func (f *fakeStore) TouchSession(_ context.Context, id int64, at time.Time) error {
+	f.touches++
+	s := f.sessions[id]
+	s.LastUsedAt = at
+	f.sessions[id] = s
+	return nil
+}
+
+func (f *fakeStore) RevokeSessions(ctx context.Context, user songspy.UserID, family int64) error {
+	found := false
+	for _, s := range f.sessions {
+		if s.UserID == user && (family == 0 || s.Family == family) && s.RevokedAt == nil {
+			found = true
+			if err := f.RevokeFamily(ctx, s.Family); err != nil {
+				return err
+			}
+		}
+	}
+	if !found {
+		return &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	return nil
+}
+
+func (f *fakeStore) RevokeFamily(_ context.Context, family int64) error {
+	at := f.now()
+	for id, s := range f.sessions {
+		if s.Family == family {
+			s.RevokedAt = &at
+			f.sessions[id] = s
+		}
+	}
+	return nil
+}

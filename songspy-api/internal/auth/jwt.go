@@ -1,0 +1,124 @@
+package auth
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	// audience is whom our JWTs are for.
+	audience = "songspy-api"
+	// tokenType is the JWTs' explicit type (RFC 9068), so that no other JWT
+	// made with the same key passes for one.
+	tokenType = "at+jwt"
+)
+
+// Key is an Ed25519 key and the id by which tokens name it.
+type Key struct {
+	ID   string
+	Seed []byte // ed25519.SeedSize bytes
+}
+
+// claims are what a JWT says.
+type claims struct {
+	jwt.RegisteredClaims
+	SessionID int64 `json:"sid"`
+	// UserID repeats the subject as a number: the original's JWTs carried it, and
+	// frontends read it. It is not read here.
+	UserID songspy.UserID `json:"userId"`
+}
+
+// signer makes and reads JWTs. The first key signs, all of them verify.
+type signer struct {
+	keyID      string
+	privateKey ed25519.PrivateKey
+	publicKeys map[string]ed25519.PublicKey
+	issuer     string
+	parser     *jwt.Parser
+}
+
+func newSigner(keys []Key, issuer string, now func() time.Time) (*signer, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("identity: at least one JWT key is needed")
+	}
+	s := &signer{
+		publicKeys: make(map[string]ed25519.PublicKey, len(keys)),
+		issuer:     issuer,
+		parser: jwt.NewParser(
+			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}),
+			jwt.WithIssuer(issuer),
+			jwt.WithAudience(audience),
+			jwt.WithExpirationRequired(),
+			jwt.WithStrictDecoding(),
+			jwt.WithTimeFunc(now),
+		),
+	}
+	for i, k := range keys {
+		if len(k.Seed) != ed25519.SeedSize {
+			return nil, fmt.Errorf("identity: JWT key %q has %d bytes; an Ed25519 seed has %d", k.ID, len(k.Seed), ed25519.SeedSize)
+		}
+		private := ed25519.NewKeyFromSeed(k.Seed)
+		if i == 0 {
+			s.keyID, s.privateKey = k.ID, private
+		}
+		s.publicKeys[k.ID] = ed25519.PublicKey(private[ed25519.SeedSize:])
+	}
+	return s, nil
+}
+
+// sign makes the JWT of a session.
+func (s *signer) sign(session songspy.Session, now time.Time, life time.Duration) (songspy.Secret, error) {
+	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    s.issuer,
+			Audience:  jwt.ClaimStrings{audience},
+			Subject:   strconv.FormatInt(int64(session.UserID), 10),
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Add(life)),
+		},
+		SessionID: session.ID, UserID: session.UserID,
+	})
+	token.Header["typ"] = tokenType
+	token.Header["kid"] = s.keyID
+	signed, err := token.SignedString(s.privateKey)
+	if err != nil {
+		return "", fmt.Errorf("sign the JWT: %w", err)
+	}
+	return songspy.Secret(signed), nil
+}
+
+// verify reads a JWT: who speaks, through which session. The error says
+// TOKEN_EXPIRED for a token that was once good and UNAUTHORIZED for any other.
+func (s *signer) verify(token songspy.Secret) (songspy.UserID, int64, error) {
+	var c claims
+	_, err := s.parser.ParseWithClaims(token.Reveal(), &c, s.publicKey)
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return 0, 0, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "TOKEN_EXPIRED", Message: "The token has expired; get a new one with the refresh token."}
+	case err != nil:
+		// The parser's own words may quote the token.
+		return 0, 0, errUnauthorized
+	}
+	id, err := strconv.ParseInt(c.Subject, 10, 64)
+	if err != nil || id <= 0 || c.SessionID <= 0 {
+		return 0, 0, errUnauthorized
+	}
+	return songspy.UserID(id), c.SessionID, nil
+}
+
+// keyOf finds the key that a token names, if the token is of our type.
+func (s *signer) publicKey(t *jwt.Token) (any, error) {
+	kid, _ := t.Header["kid"].(string)
+	key, known := s.publicKeys[kid]
+	if !known || t.Header["typ"] != tokenType {
+		return nil, errUnauthorized
+	}
+	return key, nil
+}

@@ -1,0 +1,84 @@
+package delayqueue
+
+import "github.com/songspy/songspy/songspy-batch/internal/idmap"
+
+// item is a key and when it is due, by the queue's time; a time.Time would
+// double its size.
+type item[K idmap.ID] struct {
+	micros int64
+	key    K
+}
+
+// before puts what is due at one moment in the order of the keys: neighbours
+// lie together in memory, here, in the database and wherever else they are kept.
+func (i item[K]) before(j item[K]) bool {
+	return i.micros < j.micros || i.micros == j.micros && i.key < j.key
+}
+
+// byTime is a heap of items, the earliest first. container/heap would box
+// every item that goes in or out.
+type itemHeap[K idmap.ID] []item[K]
+
+func (h *itemHeap[K]) push(new item[K]) {
+	*h = append(*h, new)
+	h.up(len(*h)-1, new)
+}
+
+// pop removes the earliest item; there must be one.
+func (h *itemHeap[K]) pop() item[K] {
+	items := *h
+	first, last := items[0], items[len(items)-1]
+	*h = items[:len(items)-1]
+	if len(*h) > 0 {
+		h.down(0, last)
+	}
+	return first
+}
+
+// up puts the item where it belongs between the place and the top.
+func (h *itemHeap[K]) up(place int, i item[K]) {
+	items := *h
+	for place > 0 {
+		parent := (place - 1) / 2
+		if !i.before(items[parent]) {
+			break
+		}
+		items[place] = items[parent]
+		place = parent
+	}
+	items[place] = i
+}
+
+// down puts the item where it belongs between the place and the bottom.
+func (h *itemHeap[K]) down(place int, i item[K]) {
+	items := *h
+	for {
+		child := 2*place + 1
+		if child >= len(items) {
+			break
+		}
+		if right := child + 1; right < len(items) && items[right].before(items[child]) {
+			child = right
+		}
+		if !items[child].before(i) {
+			break
+		}
+		items[place] = items[child]
+		place = child
+	}
+	items[place] = i
+}
+
+// keep drops the items that are not wanted.
+func (h *itemHeap[K]) filter(wanted func(item[K]) bool) {
+	items := (*h)[:0]
+	for _, i := range *h {
+		if wanted(i) {
+			items = append(items, i)
+		}
+	}
+	*h = items
+	for place := len(items)/2 - 1; place >= 0; place-- {
+		h.down(place, items[place])
+	}
+}

@@ -1,0 +1,231 @@
+package delayqueue
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/songspy/songspy/songspy-batch/internal/idmap"
+)
+
+// run runs the queue in the background; stop ends it and waits for its workers.
+func runQueue[K idmap.ID](t *testing.T, q *Queue[K], workers int, work func(context.Context, K, time.Time)) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		q.Run(ctx, workers, work)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func TestKeysRunInOrderOfTimeThenKey(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		q := New[int]()
+		want := map[int]int64{}
+		for range rapid.IntRange(0, 60).Draw(rt, "steps") {
+			key := rapid.IntRange(0, 9).Draw(rt, "key")
+			if rapid.IntRange(0, 3).Draw(rt, "drop") == 0 {
+				q.Remove(key)
+				delete(want, key)
+				continue
+			}
+			micros := rapid.Int64Range(0, 9).Draw(rt, "micros")
+			q.Plan(key, time.UnixMicro(micros))
+			want[key] = micros
+		}
+		if q.Len() != len(want) {
+			rt.Fatalf("%d keys planned, want %d", q.Len(), len(want))
+		}
+		var order []item[int]
+		for {
+			i, _, wait := q.take(time.UnixMicro(100))
+			if wait > 0 {
+				break
+			}
+			if want[i.key] != i.micros {
+				rt.Fatalf("key %d taken at %d, planned for %d", i.key, i.micros, want[i.key])
+			}
+			delete(want, i.key)
+			order = append(order, i)
+		}
+		ordered := slices.IsSortedFunc(order, func(a, b item[int]) int {
+			return cmp.Or(cmp.Compare(a.micros, b.micros), cmp.Compare(a.key, b.key))
+		})
+		if len(want) > 0 || !ordered {
+			rt.Fatalf("left %v, taken in the order %v", want, order)
+		}
+	})
+}
+
+func TestNoKeyRunsBeforeItIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const past, early, moved, late, dropped = 1, 2, 3, 4, 5
+		q := New[int]()
+		var mu sync.Mutex
+		at := map[int]time.Duration{}
+		start := time.Now()
+		stop := runQueue(t, q, 4, func(_ context.Context, key int, due time.Time) {
+			mu.Lock()
+			defer mu.Unlock()
+			at[key] = time.Since(start)
+		})
+		synctest.Wait() // the queue waits, empty
+		q.Plan(late, start.Add(time.Hour))
+		q.Plan(early, start.Add(time.Minute)) // sooner than what it waits for
+		q.Plan(moved, start.Add(2*time.Hour))
+		q.Plan(moved, start.Add(2*time.Minute))
+		q.Plan(dropped, start.Add(time.Minute))
+		q.Remove(dropped)
+		q.Plan(past, start.Add(-time.Hour))
+		<-time.After(3 * time.Hour)
+		stop()
+		want := map[int]time.Duration{past: 0, early: time.Minute, moved: 2 * time.Minute, late: time.Hour}
+		if len(at) != len(want) {
+			t.Errorf("worked %v, want %v", at, want)
+		}
+		for key, when := range want {
+			if at[key] != when {
+				t.Errorf("%d was worked after %s, want %s", key, at[key], when)
+			}
+		}
+	})
+}
+
+func TestWorkersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[int]()
+		for key := range 100 {
+			q.Plan(key, time.Now())
+		}
+		var now, most, all atomic.Int32
+		stop := runQueue(t, q, 8, func(context.Context, int, time.Time) {
+			most.Store(max(most.Load(), now.Add(1)))
+			<-time.After(time.Second)
+			now.Add(-1)
+			all.Add(1)
+		})
+		<-time.After(time.Minute)
+		stop()
+		if most.Load() != 8 || all.Load() != 100 {
+			t.Errorf("%d at once, %d in all; want 8 and 100", most.Load(), all.Load())
+		}
+	})
+}
+
+func TestAKeyMayBePlannedAgainByItsOwnWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[int]()
+		q.Plan(1, time.Now())
+		rounds := 0
+		stop := runQueue(t, q, 1, func(_ context.Context, key int, due time.Time) {
+			rounds++
+			q.Plan(key, due.Add(time.Minute))
+		})
+		<-time.After(10*time.Minute + time.Second)
+		stop()
+		if rounds != 11 || !q.Has(1) {
+			t.Errorf("%d rounds in ten minutes, still planned: %t; want 11 and true", rounds, q.Has(1))
+		}
+	})
+}
+
+func TestStoppingWaitsForWorkersAndKeepsPendingKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[int]()
+		for key := range 5 {
+			q.Plan(key, time.Now())
+		}
+		var ended atomic.Int32
+		stop := runQueue(t, q, 2, func(ctx context.Context, _ int, _ time.Time) {
+			<-ctx.Done()
+			ended.Add(1)
+		})
+		synctest.Wait()
+		stop()
+		if ended.Load() != 2 || q.Len() != 3 {
+			t.Errorf("%d workers ended, %d keys kept; want 2 and 3", ended.Load(), q.Len())
+		}
+	})
+}
+
+func TestNextAtPhase_AdvancesByOneIntervalEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const interval, phase = time.Minute, 20*time.Second + 7*time.Nanosecond // finer than the queue counts
+		q := New[int]()
+		q.Plan(1, NextAtPhase(time.Now(), phase, interval))
+		rounds := 0
+		stop := runQueue(t, q, 1, func(_ context.Context, key int, _ time.Time) {
+			rounds++
+			q.Plan(key, NextAtPhase(time.Now(), phase, interval))
+		})
+		<-time.After(10 * interval)
+		stop()
+		if rounds != 10 {
+			t.Errorf("%d rounds in ten intervals", rounds)
+		}
+	})
+}
+
+func TestStaleItemsTakeNoMoreRoomThanCurrentOnes(t *testing.T) {
+	q := New[int]()
+	for i := range 100_000 {
+		q.Plan(i%2000, time.UnixMicro(int64(i)))
+		if i%3 == 0 {
+			q.Remove(i % 2000)
+		}
+	}
+	if n := len(q.heap); n > 2*2000+1 {
+		t.Errorf("%d items are held for %d keys", n, q.Len())
+	}
+	for key := range 2000 {
+		q.Remove(key)
+	}
+	if _, _, wait := q.take(time.UnixMicro(1_000_000)); wait == 0 || q.Len() != 0 {
+		t.Error("something is due though everything was dropped")
+	}
+}
+
+func TestAPostponedKeyCountsAsOverdueSinceItWasDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const key = 1
+		q := New[int]()
+		began := time.Now()
+		q.Plan(key, began.Add(time.Second))
+		var handed []time.Time
+		stop := runQueue(t, q, 1, func(_ context.Context, key int, at time.Time) {
+			if handed = append(handed, at); len(handed) < 3 {
+				q.Postpone(key, time.Now().Add(time.Second), at)
+			}
+		})
+		<-time.After(2500 * time.Millisecond)
+		if done := q.CompletedUntil(time.Now()); !done.Equal(began.Add(time.Second)) {
+			t.Errorf("done until %v, though it is put off since %v", done.Sub(began), time.Second)
+		}
+		<-time.After(time.Second)
+		if done := q.CompletedUntil(time.Now()); !done.Equal(time.Now()) {
+			t.Errorf("done until %v before now, though it has been worked", time.Since(done))
+		}
+		stop()
+		for _, at := range handed {
+			if len(handed) != 3 || !at.Equal(began.Add(time.Second)) {
+				t.Errorf("handed on as of %v", handed)
+			}
+		}
+		q.Postpone(key, time.Now().Add(time.Hour), began)
+		q.Plan(key, time.Now().Add(time.Minute)) // another plan is another promise
+		if done := q.CompletedUntil(time.Now()); !done.Equal(time.Now()) {
+			t.Error("what was planned anew counts as overdue")
+		}
+	})
+}

@@ -1,0 +1,97 @@
+package notify
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/breaker"
+)
+
+var openBreakers = map[string]breaker.Breakers{"app": {API: breaker.Breaker{Cause: breaker.CauseRateLimited}}, "other": {}}
+
+func TestABreakerThatIsOpenForAnHourIsReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFixture(t)
+		jobs := []*Job{h.newJob(songspy.ChannelWebhook), h.newJob(songspy.ChannelWebhook)}
+		h.runMinutes(10, jobs...)
+		h.breakers = openBreakers
+		h.runMinutes(59, jobs...)
+		h.expectSent()
+		h.runMinutes(2, jobs...)
+		if len(h.sent) == 1 && (h.sent[0].App != "app" || !strings.Contains(h.sent[0].Text, "api")) {
+			t.Errorf("told %+v", h.sent[0])
+		}
+		h.expectSent("webhook door_closed")
+		// It goes on for hours, both processes are away for one of them, and start anew.
+		h.runMinutes(3*60, jobs...)
+		<-time.After(time.Hour)
+		h.runMinutes(3*60, h.newJob(songspy.ChannelWebhook), h.newJob(songspy.ChannelWebhook))
+		h.expectSent()
+	})
+}
+
+func TestABreakerThatResetsInTimeIsNotReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFixture(t)
+		j := h.newJob(songspy.ChannelWebhook)
+		for range 5 {
+			h.breakers = openBreakers
+			h.runMinutes(50, j)
+			h.breakers = nil
+			h.runMinutes(10, j)
+		}
+		h.expectSent()
+		h.breakers = openBreakers
+		h.runMinutes(62, j)
+		h.expectSent("webhook door_closed")
+		h.breakers = nil
+		h.runMinutes(10, j)
+		h.breakers = openBreakers
+		h.runMinutes(62, j)
+		h.expectSent("webhook door_closed")
+	})
+}
+
+func TestAnOutageIsReportedAtItsBeginningAndEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFixture(t)
+		jobs := []*Job{h.newJob(songspy.ChannelWebhook), h.newJob(songspy.ChannelWebhook)}
+		h.outages = map[string]bool{"app": false}
+		h.runMinutes(10, jobs...)
+		h.expectSent()
+		h.outages = map[string]bool{"app": true}
+		h.runMinutes(40, jobs...)
+		h.expectSent("webhook outage_began")
+		// After a restart nothing is known at first, and then that it goes on.
+		h.outages = nil
+		jobs = []*Job{h.newJob(songspy.ChannelWebhook), h.newJob(songspy.ChannelWebhook)}
+		h.runMinutes(30, jobs...)
+		h.outages = map[string]bool{"app": true}
+		h.runMinutes(30, jobs...)
+		h.expectSent()
+		h.outages = map[string]bool{"app": false}
+		h.runMinutes(30, jobs...)
+		h.expectSent("webhook outage_over")
+		h.outages = map[string]bool{"app": true}
+		h.runMinutes(5, jobs...)
+		h.expectSent("webhook outage_began")
+	})
+}
+
+func TestTheEndOfAnUnreportedOutageIsNotReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFixture(t)
+		j := h.newJob(songspy.ChannelWebhook)
+		h.sendError = func(Message) error { return unavailable("the webhook answered 500") }
+		h.outages = map[string]bool{"app": true}
+		h.runMinutes(5, j)
+		h.outages = map[string]bool{"app": false}
+		h.runMinutes(20, j)
+		h.sendError = func(Message) error { return nil }
+		h.runMinutes(60, j)
+		h.expectSent()
+	})
+}

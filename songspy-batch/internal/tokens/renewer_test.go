@@ -1,0 +1,157 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestConcurrentCallersShareOneRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFixture(1, 0)
+		h.provider.latency = time.Second
+		var callers sync.WaitGroup
+		for range 20 {
+			callers.Go(func() {
+				l, err := h.renewer.Renew(t.Context(), 1, 1)
+				if err != nil || l.AccessToken != "access-1-1" {
+					t.Errorf("a caller got %q, %v", l.AccessToken.Reveal(), err)
+				}
+			})
+		}
+		callers.Wait()
+		if n := h.provider.calls[1]; n != 1 {
+			t.Errorf("the provider was asked %d times, want once", n)
+		}
+		// Who comes late with the old version is given what is stored.
+		if l, err := h.renewer.Renew(t.Context(), 1, 1); err != nil || l.AccessToken != "access-1-1" {
+			t.Errorf("a late caller got %q, %v", l.AccessToken.Reveal(), err)
+		}
+		if n := h.provider.calls[1]; n != 1 {
+			t.Errorf("the provider was asked %d times, want once", n)
+		}
+	})
+}
+
+func TestARotatedRefreshTokenIsStoredBeforeTheAccessTokenIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFixture(1, 0)
+		h.links.failUpdates = 3 // the database comes back in time
+		h.renewer.OnRenewed = func(l songspy.Link) {
+			if stored := h.link(t, 1); stored.RefreshToken != "refresh-1-1" || stored.AccessToken != l.AccessToken {
+				t.Errorf("told of %q while %q is stored", l.AccessToken.Reveal(), stored.AccessToken.Reveal())
+			}
+		}
+		if l, err := h.renewer.Renew(t.Context(), 1, 1); err != nil || l.RefreshToken != "refresh-1-1" {
+			t.Errorf("got %q, %v", l.RefreshToken.Reveal(), err)
+		}
+		if n := h.provider.calls[1]; n != 1 {
+			t.Errorf("the provider was asked %d times, want once: the token may be good for one use", n)
+		}
+	})
+}
+
+func TestAStartedRenewalIsStoredDuringShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFixture(1, 0)
+		h.provider.latency = 2 * time.Second
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if _, err := h.renewer.Renew(ctx, 1, 1); err != nil {
+			t.Error(err)
+		}
+		if l := h.link(t, 1); l.RefreshToken != "refresh-1-1" {
+			t.Errorf("%q is stored; the rotated token is lost", l.RefreshToken.Reveal())
+		}
+		if _, err := h.renewer.Renew(ctx, 1, 2); !errors.Is(err, context.Canceled) || h.provider.calls[1] != 1 {
+			t.Errorf("a renewal began after the stop: %v, %d calls", err, h.provider.calls[1])
+		}
+	})
+}
+
+func TestALinkThatWasReplacedDuringItsRenewalWins(t *testing.T) {
+	for name, refusal := range map[string]error{"granted": nil, "refused": needsUserError("")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newFixture(1, 0)
+				h.provider.refuse = func(songspy.Link) error {
+					_, err := h.links.UpdateLink(t.Context(), 1, func(l *songspy.Link) error {
+						l.Generation, l.AccessToken, l.RefreshToken = 2, "access-new", "refresh-new"
+						return nil
+					})
+					if err != nil {
+						t.Error(err)
+					}
+					return refusal
+				}
+				_, _ = h.renewer.Renew(t.Context(), 1, 1)
+				if l := h.link(t, 1); l.RefreshToken != "refresh-new" || l.State != songspy.LinkActive {
+					t.Errorf("%s with %q is stored; the new link was overwritten", l.State, l.RefreshToken.Reveal())
+				}
+			})
+		})
+	}
+}
+
+func TestARefusalIsBelievedAfterSixHours(t *testing.T) {
+	const revoked, expired = "SPOTIFY_GRANT_REVOKED", "SPOTIFY_GRANT_EXPIRED"
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	young, old := now.AddDate(0, -2, 0), now.AddDate(0, -5, -20)
+	tests := []struct {
+		name       string
+		state      songspy.LinkState
+		since      time.Duration
+		authorized time.Time
+		reason     string
+		want       songspy.LinkState
+	}{
+		{"the first refusal", songspy.LinkActive, 0, young, revoked, songspy.LinkSuspect},
+		{"again soon", songspy.LinkSuspect, 30 * time.Minute, young, revoked, songspy.LinkSuspect},
+		{"again after six hours", songspy.LinkSuspect, 6 * time.Hour, young, revoked, songspy.LinkReauthRequired},
+		{"too old, and consent is", songspy.LinkActive, 0, old, expired, songspy.LinkReauthRequired},
+		{"too old, though consent is young", songspy.LinkActive, 0, young, expired, songspy.LinkSuspect},
+		{"revoked, and consent is old", songspy.LinkActive, 0, old, revoked, songspy.LinkSuspect},
+		{"not asked any more", songspy.LinkNotRegistered, 0, young, revoked, songspy.LinkNotRegistered},
+	}
+	for _, tt := range tests {
+		account := "account"
+		l := songspy.Link{State: tt.state, StateSince: now.Add(-tt.since), AuthorizedAt: tt.authorized, AccountID: &account}
+		if got := afterRefusal(l, tt.reason, now); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestTheRefusalOfAKeptGrantIsBelievedAtOnce(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	l := songspy.Link{State: songspy.LinkNotRegistered, StateSince: now.Add(-time.Hour), AuthorizedAt: now.AddDate(0, -2, 0)}
+	if got := afterRefusal(l, "SPOTIFY_GRANT_REVOKED", now); got != songspy.LinkReauthRequired {
+		t.Errorf("a kept grant that is refused is %s, so that its tokens are never forgotten", got)
+	}
+}
+
+func TestASuspectLinkBecomesActiveAfterAGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFixture(1, 0)
+		h.provider.refuse = func(songspy.Link) error { return needsUserError("") }
+		_, err := h.renewer.Renew(t.Context(), 1, 1)
+		if songspy.DispositionOf(err) != songspy.DispositionNeedsUser {
+			t.Errorf("the refusal came out as %v", err)
+		}
+		if l := h.link(t, 1); l.State != songspy.LinkSuspect || !l.StateSince.Equal(time.Now()) {
+			t.Fatalf("after the refusal: %s since %s", l.State, l.StateSince)
+		}
+		h.provider.refuse = nil
+		if _, err := h.renewer.Renew(t.Context(), 1, 2); err != nil {
+			t.Fatal(err)
+		}
+		if l := h.link(t, 1); l.State != songspy.LinkActive || l.AccessToken != "access-1-2" {
+			t.Errorf("after the grant: %s with %q", l.State, l.AccessToken.Reveal())
+		}
+	})
+}

@@ -1,0 +1,217 @@
+package breaker_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/songspy/songspy/songspy-domain/breaker"
+)
+
+var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+
+// pass lets one call through or fails the test.
+func mustPass(t *testing.T, s *breaker.Breakers, at time.Time) breaker.Permit {
+	t.Helper()
+	next, v := breaker.Decide(*s, at, breaker.CircuitAPI, breaker.Routine)
+	if !v.Allowed {
+		t.Fatalf("at %v the call was held back: %s for %v", at.Sub(noon), v.Cause, v.RetryAfter)
+	}
+	*s = next
+	return v.Permit
+}
+
+// held asserts that no call passes, and returns why and for how long.
+func mustBlock(t *testing.T, s breaker.Breakers, at time.Time) breaker.Decision {
+	t.Helper()
+	_, v := breaker.Decide(s, at, breaker.CircuitAPI, breaker.Urgent)
+	if v.Allowed {
+		t.Fatalf("at %v an urgent call passed a closed door", at.Sub(noon))
+	}
+	return v
+}
+
+func TestRefusal_HonoursRetryAfter(t *testing.T) {
+	for name, c := range map[string]struct {
+		outcome breaker.Outcome
+		want    time.Duration
+		cause   breaker.Cause
+	}{
+		"told":                        {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 19056 * time.Second}, 19056 * time.Second, breaker.CauseRateLimited},
+		"told less than a guess":      {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 2 * time.Second}, 2 * time.Second, breaker.CauseRateLimited},
+		"told a week":                 {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 7 * 24 * time.Hour}, 24 * time.Hour, breaker.CauseRateLimited},
+		"not told":                    {breaker.Outcome{Result: breaker.RateLimited}, 30 * time.Second, breaker.CauseRateLimited},
+		"quota":                       {breaker.Outcome{Result: breaker.QuotaExceeded}, 15 * time.Minute, breaker.CauseQuota},
+		"quota and told more":         {breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Hour}, time.Hour, breaker.CauseQuota},
+		"quota and told less":         {breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Second}, time.Second, breaker.CauseQuota},
+		"owner without a Premium":     {breaker.Outcome{Result: breaker.PremiumRequired}, time.Hour, breaker.CausePremiumRequired},
+		"owner without, told shorter": {breaker.Outcome{Result: breaker.PremiumRequired, RetryAfter: time.Minute}, time.Hour, breaker.CausePremiumRequired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s breaker.Breakers
+			s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), c.outcome)
+			v := mustBlock(t, s, noon)
+			if v.RetryAfter != c.want || v.Cause != c.cause {
+				t.Fatalf("closed for %v by %q, want %v by %q", v.RetryAfter, v.Cause, c.want, c.cause)
+			}
+			mustBlock(t, s, noon.Add(c.want-time.Nanosecond))
+			if !mustPass(t, &s, noon.Add(c.want)).Probe {
+				t.Fatal("the first call after the closing is not a probe")
+			}
+		})
+	}
+}
+
+func TestRefusals_InARowBackOffUpToLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		result breaker.Result
+		want   []time.Duration
+	}{
+		"throttled": {breaker.RateLimited, []time.Duration{
+			30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute, 15 * time.Minute,
+		}},
+		"quota": {breaker.QuotaExceeded, []time.Duration{
+			15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 6 * time.Hour,
+		}},
+		"premium": {breaker.PremiumRequired, []time.Duration{time.Hour, time.Hour}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s breaker.Breakers
+			at := noon
+			for i, want := range c.want {
+				s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: c.result})
+				if got := mustBlock(t, s, at).RetryAfter; got != want {
+					t.Fatalf("closing %d lasts %v, want %v", i+1, got, want)
+				}
+				at = at.Add(want)
+			}
+			s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{})
+			if d := s.API; d.Cause != "" || d.BackoffStep != 0 || !d.OpenUntil.IsZero() || !d.ProbeUntil.IsZero() {
+				t.Fatalf("a success left %+v", d)
+			}
+			s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: c.result})
+			if got := mustBlock(t, s, at).RetryAfter; got != c.want[0] {
+				t.Fatalf("after a success the first closing lasts %v, want %v", got, c.want[0])
+			}
+		})
+	}
+}
+
+func TestRefusal_ManyAtOnceTripOnce(t *testing.T) {
+	var s breaker.Breakers
+	passes := make([]breaker.Permit, 100)
+	for i := range passes {
+		passes[i] = mustPass(t, &s, noon)
+	}
+	for _, p := range passes {
+		s = breaker.Report(s, noon, breaker.CircuitAPI, p, breaker.Outcome{Result: breaker.RateLimited})
+	}
+	if got := mustBlock(t, s, noon).RetryAfter; got != 30*time.Second {
+		t.Fatalf("a hundred refusals closed the door for %v, want 30s", got)
+	}
+}
+
+func TestLateRefusal_ExtendsOpenBreakerOnly(t *testing.T) {
+	var s breaker.Breakers
+	first, second, third := mustPass(t, &s, noon), mustPass(t, &s, noon), mustPass(t, &s, noon)
+	s = breaker.Report(s, noon, breaker.CircuitAPI, first, breaker.Outcome{Result: breaker.RateLimited})
+	s = breaker.Report(s, noon, breaker.CircuitAPI, second, breaker.Outcome{Result: breaker.QuotaExceeded})
+	if v := mustBlock(t, s, noon); v.RetryAfter != 15*time.Minute || v.Cause != breaker.CauseQuota {
+		t.Fatalf("closed for %v by %q, want 15m by the quota", v.RetryAfter, v.Cause)
+	}
+	s = breaker.Report(s, noon, breaker.CircuitAPI, third, breaker.Outcome{Result: breaker.Answered})
+	if v := mustBlock(t, s, noon); v.RetryAfter != 15*time.Minute {
+		t.Fatalf("a success from before the closing left the door closed for %v, want 15m", v.RetryAfter)
+	}
+	at := noon.Add(15 * time.Minute)
+	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: breaker.QuotaExceeded})
+	if v := mustBlock(t, s, at); v.RetryAfter != 30*time.Minute {
+		t.Fatalf("the second closing by the quota lasts %v, want 30m", v.RetryAfter)
+	}
+}
+
+func TestLateRefusal_IsIgnoredAfterReset(t *testing.T) {
+	var s breaker.Breakers
+	first, late := mustPass(t, &s, noon), mustPass(t, &s, noon)
+	s = breaker.Report(s, noon, breaker.CircuitAPI, first, breaker.Outcome{Result: breaker.RateLimited})
+	at := noon.Add(30 * time.Second)
+	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{})
+	s = breaker.Report(s, at, breaker.CircuitAPI, late, breaker.Outcome{Result: breaker.RateLimited})
+	mustPass(t, &s, at)
+}
+
+func TestProbe_FailedProbeWaitsBriefly(t *testing.T) {
+	var s breaker.Breakers
+	s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), breaker.Outcome{Result: breaker.RateLimited})
+	at := noon.Add(30 * time.Second)
+	probe := mustPass(t, &s, at)
+	if v := mustBlock(t, s, at); v.Cause != breaker.CauseProbing {
+		t.Fatalf("while the probe is out calls are held by %q", v.Cause)
+	}
+
+	failed := breaker.Report(s, at, breaker.CircuitAPI, probe, breaker.Outcome{Result: breaker.Failed})
+	if v := mustBlock(t, failed, at); v.RetryAfter != 5*time.Second {
+		t.Fatalf("a failed probe is repeated after %v, want 5s", v.RetryAfter)
+	}
+	abandoned := breaker.Report(s, at, breaker.CircuitAPI, probe, breaker.Outcome{Result: breaker.Abandoned})
+	if !mustPass(t, &abandoned, at).Probe {
+		t.Fatal("an abandoned probe is not replaced at once")
+	}
+}
+
+func TestProbe_LostProbeIsReplaced(t *testing.T) {
+	var s breaker.Breakers
+	s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), breaker.Outcome{Result: breaker.RateLimited})
+	at := noon.Add(30 * time.Second)
+	lost := mustPass(t, &s, at)
+	at = at.Add(30 * time.Second)
+	if !mustPass(t, &s, at).Probe {
+		t.Fatal("the successor is not a probe")
+	}
+	s = breaker.Report(s, at, breaker.CircuitAPI, lost, breaker.Outcome{})
+	if v := mustBlock(t, s, at); v.Cause != breaker.CauseProbing {
+		t.Fatalf("the lost probe's return left the door %q, want probing", v.Cause)
+	}
+}
+
+func TestCircuits_TripIndependently(t *testing.T) {
+	var s breaker.Breakers
+	s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), breaker.Outcome{Result: breaker.RateLimited})
+	if _, v := breaker.Decide(s, noon, breaker.CircuitAccounts, breaker.Routine); !v.Allowed {
+		t.Fatal("the accounts door closed with the Web API's")
+	}
+}
+
+func TestBreakers_SurviveStoring(t *testing.T) {
+	var s breaker.Breakers
+	s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), breaker.Outcome{Result: breaker.QuotaExceeded})
+	b, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored breaker.Breakers
+	if err := json.Unmarshal(b, &stored); err != nil {
+		t.Fatal(err)
+	}
+	if stored != s {
+		t.Fatalf("kept as %s it came back as %+v, want %+v", b, stored, s)
+	}
+}
+
+func TestQuota_RefusedProbesBackOff(t *testing.T) {
+	var s breaker.Breakers
+	at := noon
+	informed := breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Second}
+	for i, want := range []time.Duration{time.Second, 30 * time.Second, time.Minute, 2 * time.Minute} {
+		s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), informed)
+		if v := mustBlock(t, s, at); v.RetryAfter != want {
+			t.Fatalf("closing %d lasts %v, want %v", i, v.RetryAfter, want)
+		}
+		at = at.Add(want)
+	}
+	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{})
+	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), informed)
+	if v := mustBlock(t, s, at); v.RetryAfter != time.Second {
+		t.Errorf("after a success the next closing lasts %v", v.RetryAfter)
+	}
+}

@@ -1,0 +1,186 @@
+package playback
+
+import (
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// batch is what looks after one listener: what it remembers, what is on its
+// way to the disk, and what the disk holds. Only the disk outlives it.
+type pollerModel struct {
+	storeModel
+	playing       songspy.NowPlaying
+	historyState  HistoryState
+	lastPolled    time.Time
+	unsaved       bool
+	pendingWrites []songspy.PlaybackUpdate
+}
+
+// disk holds what the store would hold.
+type storeModel struct {
+	stored       songspy.NowPlaying
+	plays        []songspy.StoredPlay // by start
+	processedAt  []time.Time          // the ledger: which items were dealt with
+	partialPlays songspy.PartialPlayCounts
+	lastID       songspy.PlayID
+	shown        songspy.NowPlaying // what viewers were told last
+}
+
+const dayInterval = 3 * time.Minute
+
+// look takes in one answer, as the sweep does.
+func (b *pollerModel) poll(o songspy.Observation) StepResult {
+	out := Step(b.playing, o)
+	b.historyState = b.historyState.AfterPoll(b.playing, out, b.lastPolled, dayInterval)
+	if out.State.ObservedAt.After(b.playing.ObservedAt) {
+		b.lastPolled = out.State.ObservedAt
+	}
+	b.playing = out.State
+	if mustSave := out.MustSave || out.Visible || len(out.Plays) > 0; mustSave {
+		b.pendingWrites = append(b.pendingWrites, songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Visible: out.Visible})
+		b.unsaved = false
+	} else {
+		b.unsaved = true
+	}
+	return out
+}
+
+// write writes the first n of what is on its way, every one twice, as a batch
+// does whose answer was lost.
+func (b *pollerModel) write(n int) {
+	for _, h := range b.pendingWrites[:n] {
+		b.writeUpdate(h)
+		b.writeUpdate(h)
+	}
+	b.pendingWrites = b.pendingWrites[n:]
+}
+
+// stop writes all that is known, as a process does that is told to stop.
+func (b *pollerModel) stop() {
+	b.write(len(b.pendingWrites))
+	if b.unsaved && b.playing.IsOpen() {
+		b.writeUpdate(songspy.PlaybackUpdate{Playing: b.playing})
+	}
+}
+
+// start is the next process: it knows what the disk holds, and when looks were made.
+func (b *pollerModel) start(now time.Time) {
+	asked := now.Add(-HistoryFetchInterval / 2)
+	*b = pollerModel{storeModel: b.storeModel, playing: b.stored, historyState: HistoryState{FetchedAt: asked}, lastPolled: later(b.stored.ObservedAt, b.lastPolled)}
+}
+
+// hear writes one hearing, unless it is written already.
+func (d *storeModel) writeUpdate(h songspy.PlaybackUpdate) {
+	if !h.Playing.ObservedAt.After(d.stored.ObservedAt) {
+		return
+	}
+	d.stored = storeRoundTrip(h.Playing)
+	for _, p := range h.Plays {
+		d.add(songspy.StoredPlay{Play: p, Track: trackOf(p.TrackURI)})
+	}
+	if h.Visible {
+		d.shown = d.stored
+	}
+}
+
+func trackOf(uri string) songspy.Track {
+	i := slices.IndexFunc(dayTracks, func(t songspy.Track) bool { return t.URI == uri })
+	return dayTracks[i]
+}
+
+func (d *storeModel) add(k songspy.StoredPlay) {
+	d.lastID++
+	k.Play.ID, k.Play.TrackURI = d.lastID, k.Track.URI
+	d.plays = append(d.plays, k)
+	sortPlays(d.plays)
+}
+
+// ask holds an answer of history against what the disk holds; whatever is not
+// written yet would be taken for missing, and a silence up to which it fills is written too.
+func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconciliation {
+	if len(b.pendingWrites) > 0 {
+		return songspy.Reconciliation{}
+	}
+	history := NewHistory(d.history(at, after), after).DeferOpenPlay(b.playing)
+	items := history.Items
+	b.historyState = b.historyState.AfterFetch(at)
+	if len(items) == 0 {
+		return songspy.Reconciliation{}
+	}
+	r := Reconcile(b.storedAround(items), history, SettledUntil(b.playing))
+	b.writeReconciliation(r)
+	if len(r.Added) > 0 && b.unsaved && !b.playing.IsOpen() {
+		b.unsaved = false
+		b.writeUpdate(songspy.PlaybackUpdate{Playing: b.playing})
+	}
+	return r
+}
+
+// kept is what the store gives around an answer: what reaches into its time,
+// and thirty plays before.
+func (d *storeModel) storedAround(items []songspy.HistoryItem) (k songspy.StoredPlays) {
+	from, to := items[0].PlayedAt, items[0].PlayedAt
+	for _, i := range items {
+		from, to = earlier(from, i.PlayedAt.Add(-i.Track.Duration())), later(to, i.PlayedAt.Add(i.Track.Duration()))
+	}
+	from, to = from.Add(-time.Minute), to.Add(time.Hour)
+	first := max(0, slices.IndexFunc(d.plays, func(p songspy.StoredPlay) bool { return p.Play.StartedAt.After(from) })-30)
+	for _, p := range d.plays[first:] {
+		if p.Play.StartedAt.Before(to) {
+			k.Plays = append(k.Plays, p)
+		}
+	}
+	k.ProcessedAt, k.PartialPlays = slices.Clone(d.processedAt), d.partialPlays
+	return k
+}
+
+// retell writes what history adds.
+func (d *storeModel) writeReconciliation(r songspy.Reconciliation) {
+	d.plays = slices.DeleteFunc(d.plays, func(k songspy.StoredPlay) bool {
+		return slices.ContainsFunc(r.Removed, func(f songspy.StoredPlay) bool { return f.Play.ID == k.Play.ID })
+	})
+	for _, c := range r.Confirmed {
+		i := slices.IndexFunc(d.plays, func(k songspy.StoredPlay) bool { return k.Play.ID == c.Play.ID })
+		d.plays[i].Play = c.Play
+		d.markProcessed(c.PlayedAt, c.Play.ID)
+	}
+	for _, f := range r.Added {
+		d.add(f)
+		d.markProcessed(f.PlayedAt, d.lastID)
+	}
+	for _, u := range r.Unmatched {
+		d.markProcessed(u.PlayedAt, 0)
+	}
+	d.partialPlays = d.partialPlays.Add(r.PartialPlays)
+	sortPlays(d.plays)
+}
+
+// enter writes the ledger's line of an item, in place of a former one.
+func (d *storeModel) markProcessed(playedAt time.Time, play songspy.PlayID) {
+	if playedAt.IsZero() {
+		return
+	}
+	for i := range d.plays {
+		switch k := &d.plays[i]; {
+		case k.Play.ID == play:
+			k.PlayedAt = playedAt
+		case k.PlayedAt.Equal(playedAt):
+			k.PlayedAt = time.Time{}
+		}
+	}
+	if !slices.ContainsFunc(d.processedAt, playedAt.Equal) {
+		d.processedAt = append(d.processedAt, playedAt)
+	}
+}
+
+// reconcile is Reconcile of all that history has.
+func reconcileAll(stored songspy.StoredPlays, items []songspy.HistoryItem, until time.Time) songspy.Reconciliation {
+	return Reconcile(stored, NewHistory(items, time.Time{}), until)
+}
+
+// tellable are those of all items that may be told while n is open.
+func matchableItems(n songspy.NowPlaying, items []songspy.HistoryItem) []songspy.HistoryItem {
+	return NewHistory(items, time.Time{}).DeferOpenPlay(n).Items
+}

@@ -1,0 +1,143 @@
+package playback
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// day is a truth with what the provider's history tells of it, and when.
+type day struct {
+	timeline
+	historyLines   []historyLine
+	playedAtIsEnd  bool // history tells of the ends of plays
+	edgeIsKnown    bool // the day begins with what shows that
+	wholePlaysOnly bool // history lists only plays that reached the end of their track
+}
+
+// line is one line of the provider's history, listed from a time on.
+type historyLine struct {
+	songspy.HistoryItem
+	listedFrom, spanStart time.Time // of: the start of the span that it tells of
+}
+
+// dayTracks are what people of a day listen to: songs, of which two are shorter
+// than a minute and all have another URI in history for some, a file and an episode.
+var dayTracks = func() (tracks []songspy.Track) {
+	for i, length := range []time.Duration{110 * time.Second, 154 * time.Second, 201 * time.Second, 248 * time.Second, 41 * time.Second} {
+		name := fmt.Sprint(i)
+		tracks = append(tracks, songspy.Track{URI: "spotify:track:" + name, Title: name, ISRC: "KRA38210000" + name, DurationMS: length.Milliseconds()})
+	}
+	return append(tracks, songspy.Track{URI: "spotify:local:x", Title: "X", DurationMS: 170_000},
+		songspy.Track{URI: "spotify:episode:e", Title: "E", DurationMS: 1_500_000})
+}()
+
+// genDay draws what somebody did for an hour or so, by themselves.
+func genDay(t *rapid.T) day {
+	var d day
+	d.playedAtIsEnd, d.edgeIsKnown = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
+	d.wholePlaysOnly = rapid.IntRange(0, 2).Draw(t, "history lists whole plays only") == 0
+	fade := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 11}).Draw(t, "fade")) * time.Second
+	now, last, unlisted := base, 0, false
+	if d.edgeIsKnown {
+		for _, i := range []int{3, 0} {
+			end := now.Add(dayTracks[i].Duration())
+			d.timeline = append(d.timeline, span{track: dayTracks[i], start: now, end: end})
+			now = end
+		}
+		d.timeline = append(d.timeline, span{start: now, end: now.Add(5 * time.Minute)})
+		now = now.Add(5 * time.Minute)
+	}
+	for range rapid.IntRange(1, 14).Draw(t, "spans") {
+		s := span{start: now}
+		switch kind := rapid.IntRange(0, 19).Draw(t, "kind"); kind {
+		case 0, 1:
+			s.end = now.Add(seconds(t, 20, 2500))
+			unlisted = rapid.IntRange(0, 3).Draw(t, "unlisted") == 0
+		case 2:
+			s.ad, s.end = true, now.Add(seconds(t, 15, 30))
+		default:
+			if kind < 15 { // else the same again
+				last = rapid.SampledFrom([]int{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6}).Draw(t, "track")
+			}
+			s.track, s.unlisted = dayTracks[last], unlisted
+			d.play(t, &s, fade)
+		}
+		d.timeline = append(d.timeline, s)
+		now = s.end.Add(s.pausedAfter)
+		if s.track.URI != "" && rapid.Bool().Draw(t, "loads") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 1500).Draw(t, "ms")) * time.Millisecond)
+		}
+	}
+	for _, s := range d.timeline {
+		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted && (!d.wholePlaysOnly || !s.leftEarly) {
+			l := historyLine{songspy.HistoryItem{Track: s.track, PlayedAt: s.start}, s.end.Add(seconds(t, 10, 120)), s.start}
+			if d.playedAtIsEnd {
+				l.PlayedAt = s.end
+			}
+			if s.offline {
+				l.listedFrom = l.listedFrom.Add(seconds(t, 0, 3600))
+			}
+			if rapid.IntRange(0, 4).Draw(t, "relinked") == 0 {
+				l.Track.URI += "-relinked"
+			}
+			d.historyLines = append(d.historyLines, l)
+		}
+	}
+	return d
+}
+
+// play draws how a track is heard.
+func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
+	length := s.track.Duration()
+	s.end = s.start.Add(length)
+	if s.track.ISRC != "" && length > time.Minute {
+		s.end = s.end.Add(-fade)
+	}
+	whole := s.end
+	switch rapid.IntRange(0, 19).Draw(t, "way") {
+	case 0, 1, 2:
+		s.end = earlier(s.end, s.start.Add(seconds(t, 2, 50))) // skipped
+	case 3:
+		s.end = earlier(s.end, s.start.Add(seconds(t, 30, 100))) // late
+	case 4:
+		s.pauseAt, s.pause = s.start.Add(seconds(t, 2, 40)), seconds(t, 5, 85)
+	case 5:
+		s.pauseAt, s.pause = s.start.Add(seconds(t, 2, 40)), seconds(t, 85, 2300)
+	case 6:
+		s.pausedAfter = seconds(t, 5, 360)
+	case 7:
+		s.end, s.pausedAfter = earlier(s.end, s.start.Add(seconds(t, 2, 40))), seconds(t, 5, 360)
+	case 8:
+		s.offline = true
+	case 9:
+		s.hidesProgress = true
+	}
+	s.leftEarly = s.end.Before(whole)
+	s.end = s.end.Add(s.pause)
+}
+
+// listened is how long the span sounded.
+func (s span) listened() time.Duration {
+	if s.track.URI == "" {
+		return 0
+	}
+	return s.end.Sub(s.start) - s.pause
+}
+
+// history is what the provider lists at that time of what came after another,
+// oldest first.
+func (d day) history(at, after time.Time) (items []songspy.HistoryItem) {
+	for _, l := range d.historyLines {
+		if !l.listedFrom.After(at) {
+			items = append(items, l.HistoryItem)
+		}
+	}
+	slices.SortFunc(items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
+	items = items[max(0, len(items)-songspy.HistoryItemsMax):]
+	return slices.DeleteFunc(items, func(i songspy.HistoryItem) bool { return !i.PlayedAt.After(after) })
+}

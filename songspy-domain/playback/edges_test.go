@@ -1,0 +1,35 @@
+package playback
+
+import (
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestStep_PlayToTheEndReportsInferredTail(t *testing.T) {
+	_, _, out := runSteps(t, idleAt(-1), playing(songA, 1.5, 1.5), playing(songA, 60, 60), playing(songB, 1.5, 201.5))
+	if len(out.Plays) != 1 || out.Plays[0].ListenedMS != 200_000 || out.Plays[0].InferredMS != 140_000 {
+		t.Errorf("%+v", out.Plays)
+	}
+}
+
+// Episodes are resumed where they were left: their progress says nothing about
+// when they came into the player.
+func TestStep_ResumedTrackLeavesRoomBefore(t *testing.T) {
+	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 1.5, 1.5), playing(episode, 1200, 100))
+	if !n.StartedAt.Equal(at(100)) || !n.OtherSeenAt.Equal(at(1.5)) || !n.Provisional || n.ListenedMS != 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
+// A player that stands still may have stopped at any time since something else
+// was seen, however long ago its progress says that it began.
+func TestStep_FirstPollPausedLeavesStartOpen(t *testing.T) {
+	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 1.5, 1.5), paused(songB, 60, 180))
+	if !n.StartedAt.Equal(at(120)) || !n.OtherSeenAt.Equal(at(1.5)) {
+		t.Errorf("%+v", n)
+	}
+	if reported := matchableItems(n, []songspy.HistoryItem{historyItem(songB, 30)}); len(reported) != 0 {
+		t.Errorf("what may tell of it is taken for another play: %+v", reported)
+	}
+}

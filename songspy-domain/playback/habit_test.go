@@ -1,0 +1,42 @@
+package playback
+
+import (
+	"slices"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestReconcile_CountsListedPartialPlays(t *testing.T) {
+	// The middle one was left after 90 of 200 s.
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 90, 60, true), storedPlay(songB, 90, 270, 180, false)}
+	seldom := []songspy.StoredPlay{known[0], storedPlay(songA, 0, 90, 12, true), known[2]}
+	whole := []songspy.StoredPlay{known[0], storedPlay(songA, 0, 200, 200, false), storedPlay(songB, 200, 380, 180, false)}
+	later := []songspy.StoredPlay{known[0], known[1], storedPlay(songB, 90+20*60, 270+20*60, 180, false)}
+	both := []songspy.HistoryItem{historyItem(songB, -180), historyItem(songB, 90)}
+	for name, tt := range map[string]struct {
+		knownBefore []songspy.StoredPlay
+		items       []songspy.HistoryItem
+		want        songspy.PartialPlayCounts
+	}{
+		"it lists one":                           {known, append(both, historyItem(songA, 0)), songspy.PartialPlayCounts{Listed: 1}},
+		"it lists only those around it":          {known, both, songspy.PartialPlayCounts{Unlisted: 1}},
+		"it lists only the one before":           {known, both[:1], songspy.PartialPlayCounts{}},
+		"too little of it was seen":              {seldom, both, songspy.PartialPlayCounts{}},
+		"it reached its end":                     {whole, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 200)}, songspy.PartialPlayCounts{}},
+		"the next one is of another session":     {later, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songB, 90+20*60)}, songspy.PartialPlayCounts{}},
+		"what it lists later was not to be seen": {known, append(both, historyItem(short, 400)), songspy.PartialPlayCounts{Unlisted: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := reconcileAll(storedPlays(tt.knownBefore, nil), tt.items, at(4000))
+			if r.PartialPlays != tt.want {
+				t.Errorf("learned %+v, want %+v", r.PartialPlays, tt.want)
+			}
+			d := storeModel{plays: slices.Clone(tt.knownBefore)}
+			d.writeReconciliation(r)
+			if again := reconcileAll(storedPlays(d.plays, d.processedAt), tt.items, at(4000)); again.PartialPlays != (songspy.PartialPlayCounts{}) {
+				t.Errorf("the same answer again shows %+v", again.PartialPlays)
+			}
+		})
+	}
+}

@@ -1,0 +1,294 @@
+package playback
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestReconcile_ListenedTimeNeverExceedsTrackLength(t *testing.T) {
+	// A was paused for a minute within, so that its listened time says nothing of when.
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 260, 50, true)}
+	r := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 260)}, at(600))
+	for _, c := range r.Confirmed {
+		if c.Play.TrackURI == songA.URI && c.Play.ListenedMS > songA.DurationMS {
+			t.Errorf("%d ms listened of %d", c.Play.ListenedMS, songA.DurationMS)
+		}
+	}
+}
+
+func TestReconcile_PlayWithMissedStartIsNotDuplicated(t *testing.T) {
+	// A silence that was not true bounds the start of what began a minute before.
+	for _, start := range []float64{70, 130} {
+		known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, start, 200, 200-start, true)}
+		for name, items := range map[string][]songspy.HistoryItem{
+			"of the starts": {historyItem(songB, -180), historyItem(songA, 0)},
+			"alone":         {historyItem(songA, 0)},
+		} {
+			r := reconcileAll(storedPlays(known, nil), items, at(600))
+			if len(r.Added) != 0 || len(r.Confirmed) != len(items) {
+				t.Errorf("%s: found %+v, confirmed %+v", name, r.Added, r.Confirmed)
+			}
+		}
+	}
+	loop := []songspy.StoredPlay{storedPlay(songA, 200, 400, 200, true)}
+	if r := reconcileAll(storedPlays(loop, nil), []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 200)}, at(600)); len(r.Added) != 1 {
+		t.Errorf("a round before was not found: %+v", r)
+	}
+}
+
+func TestReconcile_AddedPlayWithUnknownEndIsProvisional(t *testing.T) {
+	known := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false)}
+	for name, tt := range map[string]struct {
+		items []songspy.HistoryItem
+		want  bool
+	}{
+		"told by its start":           {[]songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200)}, true},
+		"told by its end":             {[]songspy.HistoryItem{historyItem(songA, 200), historyItem(songB, 380)}, false},
+		"told nobody knows by which":  {[]songspy.HistoryItem{historyItem(songB, 500)}, true},
+		"told by its start, seamless": {[]songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 380)}, false},
+	} {
+		r := reconcileAll(storedPlays(known, nil), tt.items, at(900))
+		if len(r.Added) == 0 || r.Added[0].Play.TrackURI != songB.URI || r.Added[0].Play.Provisional != tt.want {
+			t.Errorf("%s: found %+v, want provisional %t", name, r.Added, tt.want)
+		}
+	}
+}
+
+// tell holds answers of history against what is kept, one after another.
+func reconcileInTurn(known []songspy.StoredPlay, until float64, histories ...[]songspy.HistoryItem) (all []songspy.StoredPlay, last songspy.Reconciliation) {
+	d := storeModel{plays: slices.Clone(known), lastID: 100}
+	for _, items := range histories {
+		last = reconcileAll(songspy.StoredPlays{Plays: d.plays, ProcessedAt: d.processedAt}, items, at(until))
+		d.writeReconciliation(last)
+	}
+	return d.plays, last
+}
+
+// A was left after a minute and begun anew; the looks saw the second alone, and
+// history tells of the first before it tells of the second.
+func TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow(t *testing.T) {
+	for name, items := range map[string][]songspy.HistoryItem{
+		"starts": {historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 64)},
+		"ends":   {historyItem(songB, 0), historyItem(songA, 62), historyItem(songA, 264)},
+	} {
+		known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 64, 264, 200, false), 160)}
+		early, r := reconcileInTurn(known, 300, items[:2])
+		if len(early) != 2 || r.Pending != 2 || !early[1].PlayedAt.IsZero() {
+			t.Errorf("%s: early, %+v", name, r)
+		}
+		all, _ := reconcileInTurn(known, 900, items[:2], items)
+		for _, histories := range [][][]songspy.HistoryItem{{items}, {items, items}} {
+			if at, _ := reconcileInTurn(known, 900, histories...); len(at) != 3 {
+				t.Errorf("%s: at once %+v", name, at)
+			}
+		}
+		if len(all) == 3 && name == "starts" && !all[2].PlayedAt.Equal(at(64)) {
+			t.Errorf("%s: the second was told by %v", name, all[2].PlayedAt)
+		}
+	}
+}
+
+func TestReconcile_MatchesStartOfPlayPausedBeforeFirstPoll(t *testing.T) {
+	// Paused for 25 minutes, first seen 20 minutes into that, and played out: nobody guesses any more.
+	all, _ := reconcileInTurn([]songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 1200, 1700, 180, false), storedPlay(songB, 1700, 1880, 180, false)}, 3600,
+		[]songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 1700)})
+	if len(all) != 3 || !all[1].PlayedAt.Equal(at(0)) {
+		t.Errorf("%+v", all)
+	}
+}
+
+// Of a loop, every item lies at the end of one round and at the start of the next.
+func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
+	loop := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false), storedPlay(songA, 200, 400, 200, false)}
+	middle := []songspy.HistoryItem{historyItem(songA, 200)}
+	if all, r := reconcileInTurn(loop, 900, middle, middle); len(all) != 2 || r.Pending != 1 || !r.IsEmpty() {
+		t.Errorf("an item between two rounds: %+v", r)
+	}
+	for name, items := range map[string][]songspy.HistoryItem{
+		"starts": {historyItem(songA, -60), historyItem(songA, 200)},                          // the first began earlier than anybody saw
+		"ends":   {historyItem(songA, 200), historyItem(songA, 400), historyItem(songB, 580)}, // B tells nothing either
+	} {
+		if all, _ := reconcileInTurn(loop, 900, items, items); len(all) > 2 && all[0].Track.URI == songA.URI && all[2].Track.URI == songA.URI {
+			t.Errorf("%s: a third round was found: %+v", name, all)
+		}
+	}
+}
+
+func TestReconcile_LoopWithPauseWaitsForAnotherTrack(t *testing.T) {
+	// Four rounds, the second left standing for two minutes after 160 s; history tells the ends, and begins with one nobody saw.
+	loop := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false), storedPlay(songA, 200, 360, 160, false), storedPlay(songA, 520, 720, 200, false), storedPlay(songA, 720, 920, 200, false)}
+	items := []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 200), historyItem(songA, 520), historyItem(songA, 720)}
+	if all, r := reconcileInTurn(loop, 1100, items); len(all) != 4 || r.Pending != 4 {
+		t.Errorf("a loop alone: %+v of %+v", r, all)
+	}
+	loop = append(loop, storedPlay(songB, 920, 1100, 180, false))
+	if all, _ := reconcileInTurn(loop, 1400, items, append(items, historyItem(songA, 920), historyItem(songB, 1100))); len(all) != 6 || !all[1].PlayedAt.Equal(at(200)) || !all[4].PlayedAt.Equal(at(920)) {
+		t.Errorf("with another song: %+v", all)
+	}
+}
+
+func TestReconcile_AddsUnobservedLoops(t *testing.T) {
+	first, last := lastSeenAt(storedPlay(songA, 0, 200, 200, false), 50), storedPlay(songA, 400, 600, 200, false)
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), first, last, storedPlay(songB, 600, 780, 180, false)}
+	before, after := historyItem(songB, -180), historyItem(songB, 600)
+	for want, items := range map[string][]songspy.HistoryItem{
+		"b a a a b": {before, historyItem(songA, 0), historyItem(songA, 200), historyItem(songA, 400), after},
+		"b a s a b": {before, historyItem(songA, 0), historyItem(short, 200), historyItem(songA, 400), after},
+		"b a a b":   {before, historyItem(songA, 0), historyItem(songA, 400), after},
+	} {
+		all, r := reconcileInTurn(known, 1000, items, items)
+		var playedAt []string
+		for _, k := range all {
+			playedAt = append(playedAt, strings.TrimPrefix(k.Track.URI, "spotify:track:"))
+		}
+		if got := strings.Join(playedAt, " "); got != want || !r.IsEmpty() {
+			t.Errorf("%s: %s", want, got)
+		}
+	}
+}
+
+func TestReconcile_SeekBackBeforePauseIsOnePlay(t *testing.T) {
+	// Seen at 72 s in, and standing still at 69 s in, a moment after it would have ended.
+	second := storedPlay(songA, 133, 202, 69, true)
+	known := []songspy.StoredPlay{storedPlay(songB, -400, -220, 180, false), storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 133, 72, true), second}
+	for i := range known {
+		known[i].Play.ID = songspy.PlayID(i + 1)
+	}
+	items := []songspy.HistoryItem{historyItem(songB, -400), historyItem(songB, -180), historyItem(songA, 0)}
+	if all, r := reconcileInTurn(known, 900, items, items); len(all) != 3 || !r.IsEmpty() || !all[2].Play.EndedAt.Equal(at(202)) {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestDeferOpenPlay_DefersRelinkedTrack(t *testing.T) {
+	n, _, _ := runSteps(t, idleAt(0), playing(songA, 10, 100))
+	relinked := songA
+	relinked.URI += "-relinked"
+	if got := matchableItems(n, []songspy.HistoryItem{historyItem(relinked, 20), historyItem(songB, 60)}); len(got) != 1 || got[0].Track.URI != songB.URI {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestReconcile_DefersItemHiddenByFalseIdle(t *testing.T) {
+	n, _, _ := runSteps(t, idleAt(-100), idleAt(46), playing(songA, 76, 76)) // it has played since 0
+	if got := matchableItems(n, []songspy.HistoryItem{historyItem(songA, -300), historyItem(songA, 0)}); len(got) != 1 || !got[0].PlayedAt.Equal(at(-300)) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestReconcile_SplitPlayKeepsObservedTime(t *testing.T) {
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 260, 200, false), 160), storedPlay(songB, 261, 441, 180, false)}
+	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 60), historyItem(songB, 261)})
+	var seen int64
+	for _, k := range all {
+		if k.Track.URI == songA.URI {
+			seen += k.Play.ListenedMS - k.Play.InferredMS
+		}
+	}
+	if len(all) != 4 || seen != 100_000 {
+		t.Errorf("%d ms seen of %+v", seen, all)
+	}
+}
+
+func TestReconcile_PauseIsNotListenedTime(t *testing.T) {
+	// Seen at 150 s in at 180, after a pause of half a minute; history ends it 20 s short of its length.
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 230, 150, true)}
+	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 210)})
+	if len(all) != 2 || all[1].Play.ListenedMS != 180_000 {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestReconcile_PauseAsLongAsTrackIsOnePlay(t *testing.T) {
+	// Seen at 2 s in, and at 172 s in after a pause of 243 s: as if it had been heard out and begun anew.
+	again := storedPlay(songA, 198, 396, 172, true)
+	known := []songspy.StoredPlay{storedPlay(songB, -400, -220, 180, false), storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 198, 198, false), 2), again}
+	for i := range known {
+		known[i].Play.ID = songspy.PlayID(i + 1)
+	}
+	for name, items := range map[string][]songspy.HistoryItem{
+		"starts": {historyItem(songB, -400), historyItem(songB, -180), historyItem(songA, 0)},
+		"ends":   {historyItem(songB, -220), historyItem(songB, 0), historyItem(songA, 396)},
+	} {
+		all, r := reconcileInTurn(known, 900, items, items)
+		if len(all) != 4-1 || !r.IsEmpty() {
+			t.Errorf("%s: %+v", name, all)
+			continue
+		}
+		if got := all[2]; !got.Play.EndedAt.Equal(at(396)) || got.Play.ListenedMS > 200_000 || got.PlayedAt.IsZero() {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	both := []songspy.HistoryItem{historyItem(songB, -400), historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 198)}
+	if all, _ := reconcileInTurn(known, 900, both); len(all) != 4 {
+		t.Errorf("told of twice: %+v", all)
+	}
+}
+
+func TestReconcile_ThreeMergedPlaysKeepTheirTimes(t *testing.T) {
+	// Skipped at 190 s, again at 63 s, and heard out: the looks took it for one play in which somebody sought back.
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 456, 200, false), 346), storedPlay(songB, 456, 636, 180, false)}
+	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 190), historyItem(songA, 254), historyItem(songA, 456), historyItem(songB, 636)})
+	if len(all) != 5 {
+		t.Fatalf("%+v", all)
+	}
+	for i, end := range []float64{190, 254, 456} {
+		if got := all[i+1].Play; !got.EndedAt.Equal(at(end)) || got.ListenedMS < 30_000 {
+			t.Errorf("the play that ended at %v is %+v", end, got)
+		}
+	}
+}
+
+// An item was taken for the neighbour's of the play that it tells of, before it
+// was known which edge it means: of four items there are four plays, not five.
+func TestReconcile_MergesUnlistedObservedPlayWithHistoryOnlyPlay(t *testing.T) {
+	guess := matchedAt(storedPlay(songA, 180, 281, 101, true), 180)
+	guess.Play.Source = songspy.SourceHistory
+	known := []songspy.StoredPlay{
+		matchedAt(storedPlay(songB, 0, 180, 180, false), 0), guess,
+		matchedAt(storedPlay(songA, 281, 386, 74, true), 386), storedPlay(songA, 386, 586, 80, true), matchedAt(storedPlay(songB, 586, 766, 180, false), 586),
+	}
+	items := []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 180), historyItem(songA, 386), historyItem(songB, 586)}
+	reported := []time.Time{at(0), at(180), at(386), at(586)}
+	r := reconcileAll(songspy.StoredPlays{Plays: known, ProcessedAt: reported}, items, at(1000))
+	if len(r.Added) != 0 || len(r.Removed) != 1 || r.Removed[0].Play.ID != guess.Play.ID {
+		t.Fatalf("found %+v, refuted %+v", r.Added, r.Removed)
+	}
+	if i := slices.IndexFunc(r.Confirmed, func(k songspy.StoredPlay) bool { return k.PlayedAt.Equal(at(180)) }); i < 0 || r.Confirmed[i].Play.ID != known[3].Play.ID {
+		t.Errorf("confirmed %+v", r.Confirmed)
+	}
+	if r := reconcileAll(songspy.StoredPlays{Plays: known, ProcessedAt: reported}, items, at(600)); len(r.Removed) != 0 {
+		t.Errorf("before history could tell of it: refuted %+v", r.Removed)
+	}
+}
+
+// A was left after half a minute and begun anew, which looked like a pause, and
+// was last seen standing still just before its end.
+func TestReconcile_NearestItemIsMatchedFirst(t *testing.T) {
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 230, 190, true), storedPlay(songB, 270, 450, 180, false)}
+	items := []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 35), historyItem(songA, 268), historyItem(songB, 450)}
+	all, r := reconcileInTurn(known, 900, items, items)
+	if len(all) != 4 || !r.IsEmpty() || !all[1].Play.EndedAt.Equal(at(35)) || !all[2].Play.EndedAt.Equal(at(268)) {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestReconcile_MergedDeletedPlayStaysEmpty(t *testing.T) {
+	gone := storedPlay(songA, 133, 202, 69, true)
+	gone.Play.DeletedAt = &base
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 133, 72, true), gone}
+	all, r := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0)})
+	if len(all) != 3 || len(r.Removed) != 0 || all[2].Play.ListenedMS != 0 || all[2].Play.DeletedAt == nil || all[1].Play.EndedAt.After(all[2].Play.StartedAt) {
+		t.Errorf("%+v", all)
+	}
+}
+
+// toldAt is a play that history has told of.
+func matchedAt(k songspy.StoredPlay, when float64) songspy.StoredPlay {
+	k.PlayedAt = at(when)
+	return k
+}

@@ -1,0 +1,136 @@
+package playback
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestDeferOpenPlay_DefersItemsOfOpenPlay(t *testing.T) {
+	known := storedPlays([]songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false)}, nil)
+	items := []songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200)}
+	r := reconcileAll(known, items, at(200)) // B is open since 200
+	if len(r.Added)+len(r.Unmatched) != 0 || len(r.Confirmed) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	known = storedPlays(append(applyTo(known.Plays, r), storedPlay(songB, 200, 380, 100, true)), nil)
+	if r = reconcileAll(known, items, at(400)); len(r.Confirmed) != 1 || r.Confirmed[0].Play.TrackURI != songB.URI {
+		t.Errorf("once B is over: %+v", r)
+	}
+}
+
+func TestReconcile_ConsecutiveItemsShowPlayedAtEdge(t *testing.T) {
+	// Nobody saw any of it: a phone without a network.
+	for name, items := range map[string][]songspy.HistoryItem{
+		"starts": {historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 380)},
+		"ends":   {historyItem(songA, 200), historyItem(songB, 380), historyItem(songA, 580)},
+	} {
+		r := reconcileAll(songspy.StoredPlays{}, items, at(3600))
+		if len(r.Added) != 3 {
+			t.Fatalf("%s: found %+v", name, r.Added)
+		}
+		for i, from := range []float64{0, 200, 380} {
+			if got := r.Added[i].Play.StartedAt; !got.Equal(at(from)) {
+				t.Errorf("%s: play %d began at %v, want %v", name, i, got, at(from))
+			}
+		}
+	}
+}
+
+func TestReconcile_PlayFirstPolledAfterLongPauseIsOnePlay(t *testing.T) {
+	// Nobody looked before 1068 s, when it had stood still for 13 minutes at its 268th second.
+	known := storedPlays([]songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 800, 1068, 150, true)}, nil)
+	r := reconcileAll(known, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0)}, at(3600))
+	if len(r.Added) != 0 || len(r.Confirmed) != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestReconcile_ForgottenHistoryLeavesGap(t *testing.T) {
+	var items []songspy.HistoryItem
+	for i := range songspy.HistoryItemsMax {
+		items = append(items, historyItem(songA, 3600+float64(i)*200))
+	}
+	known := storedPlays([]songspy.StoredPlay{storedPlay(songB, 0, 180, 180, false)}, nil)
+	until := at(3600 + 200*songspy.HistoryItemsMax)
+	r := reconcileAll(known, items, until)
+	if len(r.Gaps) != 1 || !r.Gaps[0].BeganAt.Equal(at(180)) || !r.Gaps[0].EndedAt.Equal(at(3400)) || r.Gaps[0].Reason != songspy.GapUnseen {
+		t.Fatalf("gaps %+v", r.Gaps)
+	}
+	reported := make([]time.Time, 0, len(items))
+	for _, i := range items {
+		reported = append(reported, i.PlayedAt)
+	}
+	if again := reconcileAll(storedPlays(applyTo(known.Plays, r), reported), items, until); !again.IsEmpty() {
+		t.Errorf("the same answer again: %+v", again)
+	}
+	if r := reconcileAll(known, items[1:], until); len(r.Gaps) != 0 {
+		t.Errorf("%d items leave %+v", len(items)-1, r.Gaps)
+	}
+}
+
+func TestReconcile_PlayEndedDuringPauseIsOnePlay(t *testing.T) {
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 90, 90, false), storedPlay(songB, 400, 580, 180, false)}
+	r := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 400), historyItem(songB, 580)}, at(900))
+	all := applyTo(known, r)
+	if len(r.Added) != 0 || !all[1].Play.EndedAt.Equal(at(400)) || all[1].Play.ListenedMS != 90_000 || !all[1].Play.Provisional {
+		t.Errorf("found %+v; the play is %+v", r.Added, all[1].Play)
+	}
+}
+
+func TestReconcile_AddsPartialPlayBetweenTwoOthers(t *testing.T) {
+	for name, items := range map[string][]songspy.HistoryItem{
+		"by its start": {historyItem(songB, 0), historyItem(songA, 180), historyItem(songB, 230)},
+		"by its end":   {historyItem(songB, 180), historyItem(songA, 230), historyItem(songB, 290)},
+	} {
+		known := []songspy.StoredPlay{storedPlay(songB, 0, 180, 180, false), storedPlay(songB, 230, 290, 60, false)}
+		r := reconcileAll(storedPlays(known, nil), items, at(900))
+		if len(r.Added) != 1 || !r.Added[0].Play.StartedAt.Equal(at(180)) || !r.Added[0].Play.EndedAt.Equal(at(230)) {
+			t.Errorf("%s: found %+v", name, r.Added)
+		}
+	}
+}
+
+func TestReconcile_AddedPlayEndsWhereNextBegan(t *testing.T) {
+	r := reconcileAll(songspy.StoredPlays{}, []songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 280), historyItem(songB, 480)}, at(900))
+	if len(r.Added) != 4 || !r.Added[1].Play.EndedAt.Equal(at(280)) || r.Added[1].Play.ListenedMS != 80_000 {
+		t.Errorf("found %+v", r.Added)
+	}
+}
+
+func TestReconcile_PlayWithLateStartIsNotAddedAgain(t *testing.T) {
+	// A began at 0 and stood still for a while before anybody saw it; C tells
+	// which edge this person's history means.
+	songC := songspy.Track{URI: "spotify:track:c", Title: "C", DurationMS: 240_000}
+	for name, items := range map[string][]songspy.HistoryItem{
+		"by its start": {historyItem(songA, 0), historyItem(songC, 400)},
+		"by its end":   {historyItem(songA, 80), historyItem(songC, 640)},
+	} {
+		known := storedPlays([]songspy.StoredPlay{storedPlay(songA, 100, 150, 50, false), storedPlay(songC, 400, 640, 240, false)}, nil)
+		r := reconcileAll(known, items, at(3600))
+		if len(r.Added) != 0 || len(r.Confirmed) != 2 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+func TestReconcile_AddsSecondPlayNextToObservedOne(t *testing.T) {
+	known := storedPlays([]songspy.StoredPlay{storedPlay(songA, 100, 300, 200, false)}, nil)
+	r := reconcileAll(known, []songspy.HistoryItem{historyItem(songA, 40), historyItem(songA, 100)}, at(3600))
+	if len(r.Added) != 1 || !r.Added[0].Play.StartedAt.Equal(at(40)) || !r.Added[0].Play.EndedAt.Equal(at(100)) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestReconcile_ItemOfOpenPlayWaitsForItsEnd(t *testing.T) {
+	n, _, _ := runSteps(t, idleAt(0), playing(songA, 10, 100)) // paused for a while, perhaps, since some time after 0
+	items := []songspy.HistoryItem{historyItem(songA, -200), historyItem(songA, 20), historyItem(songB, 60)}
+	if got := matchableItems(n, items); len(got) != 2 || !got[0].PlayedAt.Equal(at(-200)) || got[1].Track.URI != songB.URI {
+		t.Errorf("%+v", got)
+	}
+	n, _, _ = runSteps(t, idleAt(0), playing(songA, 10, 100), idleAt(300), idleAt(330))
+	if got := matchableItems(n, items); len(got) != 3 {
+		t.Errorf("after its end: %+v", got)
+	}
+}

@@ -1,0 +1,115 @@
+package playback
+
+import (
+	"slices"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// seenUntil is a play taken as heard out, that was last seen then.
+func lastSeenAt(k songspy.StoredPlay, seen float64) songspy.StoredPlay {
+	k.Play.InferredMS = k.Play.EndedAt.Sub(at(seen)).Milliseconds()
+	return k
+}
+
+// The later A was seen once, sought forward, so that its start was put too early.
+func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
+	known := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songB, 200, 380, 180, false), storedPlay(songA, 400, 600, 200, false), storedPlay(songB, 600, 780, 180, false)}
+	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, -600), historyItem(songB, 200), historyItem(songA, 435), historyItem(songB, 600)}
+	all := applyTo(known, reconcileAll(storedPlays(known, nil), items, at(1200)))
+	i := slices.IndexFunc(all, func(k songspy.StoredPlay) bool { return k.PlayedAt.Equal(at(435)) })
+	if len(all) != 5 || i < 0 || !all[i].Play.EndedAt.Equal(at(600)) {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestReconcile_InferredTailYieldsToHistory(t *testing.T) {
+	for name, items := range map[string][]songspy.HistoryItem{
+		"starts": {historyItem(songA, 0), historyItem(songB, 70), historyItem(short, 201)},
+		"ends":   {historyItem(songA, 70), historyItem(songB, 190), historyItem(short, 201+short.Duration().Seconds())},
+	} {
+		known := []songspy.StoredPlay{lastSeenAt(storedPlay(songA, 0, 200, 200, false), 20), storedPlay(short, 201, 201+short.Duration().Seconds(), 40, false)}
+		r := reconcileAll(storedPlays(known, nil), items, at(900))
+		all := applyTo(known, r)
+		if len(all) != 3 || all[1].Play.TrackURI != songB.URI {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		first := all[0].Play
+		if !first.EndedAt.Equal(at(70)) || first.ListenedMS != 70_000 {
+			t.Errorf("%s: what was cut short is %+v", name, first)
+		}
+		if all[1].Play.StartedAt.Before(at(70)) || all[1].Play.EndedAt.After(at(201)) {
+			t.Errorf("%s: what was in between is %+v", name, all[1].Play)
+		}
+	}
+}
+
+func TestReconcile_RemovesPlayCountedOnlyByInferredTail(t *testing.T) {
+	known := []songspy.StoredPlay{
+		storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 200, 200, false), 2), storedPlay(songB, 201, 381, 180, false),
+	}
+	r := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, -180), historyItem(short, 10), historyItem(songB, 201)}, at(900))
+	if len(r.Removed) != 1 || r.Removed[0].Play.ID != known[1].Play.ID {
+		t.Fatalf("%+v", r)
+	}
+	if len(r.Added) != 1 || !r.Added[0].Play.StartedAt.Equal(at(10)) {
+		t.Errorf("found %+v", r.Added)
+	}
+}
+
+func TestReconcile_RestartedTrackIsTwoPlaysOnceBothAreListed(t *testing.T) {
+	// Seen at 2 s in, and at 35 s in a minute and a half later: a pause, or a new beginning at 60.
+	before, after := storedPlay(songB, -180, 0, 180, false), storedPlay(songB, 261, 441, 180, false)
+	whole := storedPlay(songA, 0, 260, 200, false)
+	for name, histories := range map[string][][]songspy.HistoryItem{
+		"starts":               {{historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 60), historyItem(songB, 261)}},
+		"ends":                 {{historyItem(songB, 0), historyItem(songA, 58), historyItem(songA, 260), historyItem(songB, 441)}},
+		"starts, in two parts": {{historyItem(songB, -180), historyItem(songA, 0)}, {historyItem(songA, 60), historyItem(songB, 261)}},
+		"ends, in two parts":   {{historyItem(songB, 0), historyItem(songA, 58)}, {historyItem(songA, 260), historyItem(songB, 441)}},
+	} {
+		all := []songspy.StoredPlay{before, whole, after}
+		for _, items := range histories {
+			all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(900)))
+		}
+		if len(all) != 4 {
+			t.Errorf("%s: %+v", name, all)
+			continue
+		}
+		first, second := all[1], all[2]
+		if first.Play.ID != whole.Play.ID || first.Play.EndedAt.After(at(60)) || first.Play.ListenedMS > 60_000 || first.Play.ListenedMS < 57_000 {
+			t.Errorf("%s: the first is %+v", name, first.Play)
+		}
+		if !second.Play.StartedAt.Equal(at(60)) || !second.Play.EndedAt.Equal(at(260)) || second.Play.ListenedMS != 200_000 || second.Play.Source != songspy.SourceLive {
+			t.Errorf("%s: the second is %+v", name, second.Play)
+		}
+		if first.PlayedAt.IsZero() || !first.PlayedAt.Before(second.PlayedAt) {
+			t.Errorf("%s: heard at %v and %v", name, first.PlayedAt, second.PlayedAt)
+		}
+	}
+}
+
+func TestReconcile_DeletedPlayIsNotSplit(t *testing.T) {
+	gone := storedPlay(songA, 0, 260, 200, false)
+	deleted := at(500)
+	gone.Play.DeletedAt = &deleted
+	r := reconcileAll(storedPlays([]songspy.StoredPlay{gone}, nil), []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 60)}, at(900))
+	if len(r.Added) != 0 {
+		t.Errorf("found %+v", r.Added)
+	}
+}
+
+func TestReconcile_HistoryOnlyPlayYieldsToLaterItems(t *testing.T) {
+	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songB, 150, 330, 180, false)}
+	first := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 150)}, at(900))
+	all := applyTo(known, first)
+	second := reconcileAll(storedPlays(all, nil), []songspy.HistoryItem{historyItem(short, 70)}, at(900))
+	if len(second.Added) != 1 || !second.Added[0].Play.StartedAt.Equal(at(70)) {
+		t.Fatalf("found %+v", second)
+	}
+	for _, k := range applyTo(all, second) {
+		if k.Play.TrackURI == songA.URI && (!k.Play.EndedAt.Equal(at(70)) || k.Play.ListenedMS != 70_000) {
+			t.Errorf("the former is %+v", k.Play)
+		}
+	}
+}

@@ -1,0 +1,248 @@
+package playback
+
+import (
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+var (
+	base  = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	songA = songspy.Track{URI: "spotify:track:a", Kind: songspy.KindTrack, Title: "A", DurationMS: 200_000}
+	songB = songspy.Track{URI: "spotify:track:b", Kind: songspy.KindTrack, Title: "B", DurationMS: 180_000}
+	short = songspy.Track{URI: "spotify:track:s", Kind: songspy.KindTrack, Title: "S", DurationMS: 40_000}
+)
+
+func at(seconds float64) time.Time {
+	return base.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+func playing(t songspy.Track, progress, when float64) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedPlaying, Track: t, Progress: time.Duration(progress * float64(time.Second)), At: at(when)}
+}
+
+func paused(t songspy.Track, progress, when float64) songspy.Observation {
+	o := playing(t, progress, when)
+	o.Kind = songspy.ObservedPaused
+	return o
+}
+
+func hiddenProgress(t songspy.Track, when float64) songspy.Observation {
+	o := playing(t, 0, when)
+	o.Progress = songspy.UnknownProgress
+	return o
+}
+
+func idleAt(when float64) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedIdle, At: at(when)}
+}
+
+func advertisement(progress, when float64) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: time.Duration(progress * float64(time.Second)), At: at(when)}
+}
+
+func unreadable(when float64) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedUnreadable, At: at(when)}
+}
+
+// heard is a play as the tests write it: seconds after base.
+type expectedPlay struct {
+	uri         string
+	from, to    float64
+	listened    float64
+	provisional bool
+}
+
+func runSteps(t *testing.T, polls ...songspy.Observation) (songspy.NowPlaying, []expectedPlay, StepResult) {
+	t.Helper()
+	var n songspy.NowPlaying
+	var plays []expectedPlay
+	var last StepResult
+	for _, o := range polls {
+		last = Step(n, o)
+		n = last.State
+		for _, p := range last.Plays {
+			if p.Probable {
+				continue // see probable_test.go
+			}
+			plays = append(plays, expectedPlay{
+				p.TrackURI, p.StartedAt.Sub(base).Seconds(), p.EndedAt.Sub(base).Seconds(),
+				float64(p.ListenedMS) / 1000, p.Provisional,
+			})
+		}
+	}
+	return n, plays, last
+}
+
+func TestStep_ReturnsEndedPlays(t *testing.T) {
+	idle := idleAt(-100)
+	tests := map[string]struct {
+		polls []songspy.Observation
+		want  []expectedPlay
+	}{
+		"a song that another follows seamlessly was heard to its end": {
+			[]songspy.Observation{idle, playing(songA, 10, 10), playing(songB, 2, 202)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
+		},
+		"a song that another follows too early was skipped, and only what was seen is proven": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songB, 30, 150)},
+			[]expectedPlay{{"spotify:track:a", 0, 120, 50, true}},
+		},
+		"a skipped song of which too little is proven is no play": {
+			[]songspy.Observation{idle, playing(songA, 20, 20), playing(songB, 30, 150)},
+			nil,
+		},
+		"a crossfade ends the former where the next begins": {
+			[]songspy.Observation{idle, playing(songA, 60, 60), playing(songB, 10, 206)},
+			[]expectedPlay{{"spotify:track:a", 0, 196, 196, false}},
+		},
+		"who stops after 22 s and was seen at 20 s has not played the song": {
+			[]songspy.Observation{idle, playing(songA, 20, 20), idleAt(201), idleAt(231)},
+			nil,
+		},
+		"one silence closes nothing": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(60)},
+			nil,
+		},
+		"a spurious silence leaves no trace": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(60), playing(songA, 100, 100), playing(songB, 1, 201)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
+		},
+		"a silence that lasts closes where it began": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(60), idleAt(90), idleAt(120)},
+			[]expectedPlay{{"spotify:track:a", 0, 60, 50, true}},
+		},
+		"two silences after the predicted end close there": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(202), idleAt(230)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 50, true}},
+		},
+		"another song after a silence was not heard out before it": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(100), playing(songB, 10, 150)},
+			[]expectedPlay{{"spotify:track:a", 0, 100, 50, true}},
+		},
+		"the same song begun again at its end is two plays": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 1, 202), playing(songB, 1, 402)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}, {"spotify:track:a", 201, 401, 200, false}},
+		},
+		"of a loop that was seen rarely only what was seen is told": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 40, 440), playing(songB, 1, 601)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 50, true}, {"spotify:track:a", 400, 600, 200, true}},
+		},
+		"what history never tells of is one play where it may have stood still": {
+			[]songspy.Observation{idle, playing(localFile, 40, 40), playing(localFile, 45, 215), playing(songB, 1, 341)},
+			[]expectedPlay{{"spotify:local:f", 0, 340, 170, false}},
+		},
+		"the same song much later by itself is another play": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 5, 300)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 50, true}},
+		},
+		"a pause that nobody saw lengthens the play and is not listened to": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 100, 160), playing(songB, 1, 261)},
+			[]expectedPlay{{"spotify:track:a", 0, 260, 200, false}},
+		},
+		"a pause that was seen ends the play there if nothing follows": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 80, 120), idleAt(300), idleAt(330)},
+			[]expectedPlay{{"spotify:track:a", 0, 80, 80, false}},
+		},
+		"a song goes on after a pause": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 80, 120), playing(songA, 90, 210), playing(songB, 0, 320)},
+			[]expectedPlay{{"spotify:track:a", 0, 320, 200, false}},
+		},
+		"a song begun anew after a pause is another play": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 80, 120), playing(songA, 5, 210)},
+			[]expectedPlay{{"spotify:track:a", 0, 80, 80, false}},
+		},
+		"seeking proves nothing between two sightings": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 150, 60), playing(songB, 0, 110)},
+			[]expectedPlay{{"spotify:track:a", 0, 110, 100, false}},
+		},
+		"an advertisement ends the song where it began": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), advertisement(4, 204)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
+		},
+		"what cannot be read changes nothing": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), unreadable(100), playing(songB, 1, 201)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
+		},
+		"a track whose progress is kept secret is proven between its sightings": {
+			[]songspy.Observation{idle, hiddenProgress(songA, 10), hiddenProgress(songA, 70), playing(songB, 5, 130)},
+			[]expectedPlay{{"spotify:track:a", 10, 125, 60, true}},
+		},
+		"half of a track shorter than a minute is a play": {
+			[]songspy.Observation{idle, playing(short, 21, 21), playing(songB, 1, 30)},
+			[]expectedPlay{{"spotify:track:s", 0, 29, 21, true}},
+		},
+		"an old observation is ignored": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songB, 1, 40), playing(songB, 1, 50), playing(songB, 1, 201)},
+			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, got, _ := runSteps(t, tt.polls...)
+			if len(got) != len(tt.want) {
+				t.Fatalf("plays = %+v, want %+v", got, tt.want)
+			}
+			for i := range got {
+				if got[i] != tt.want[i] {
+					t.Errorf("play %d = %+v, want %+v", i, got[i], tt.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestStep_PlayStartsAfterLastOtherTrack(t *testing.T) {
+	episode := songspy.Track{URI: "spotify:episode:e", Kind: songspy.KindEpisode, DurationMS: 3_600_000}
+	n, _, _ := runSteps(t, idleAt(0), playing(episode, 1800, 180))
+	if !n.StartedAt.Equal(at(0)) {
+		t.Errorf("a resumed episode started at %v, want the last silence %v", n.StartedAt, at(0))
+	}
+	if n.ListenedMS != 0 {
+		t.Errorf("%d ms of a resumed episode are claimed as listened, want none", n.ListenedMS)
+	}
+	if want := at(180 + 1800); n.EndsAt == nil || !n.EndsAt.Equal(want) {
+		t.Errorf("ends at %v, want %v", n.EndsAt, want)
+	}
+}
+
+func TestStep_PausedTrackIsShownForTenMinutes(t *testing.T) {
+	n, _, o := runSteps(t, idleAt(-1), playing(songA, 50, 50), paused(songA, 80, 120))
+	if n.State != songspy.PlayerPaused || !o.Visible {
+		t.Fatalf("state %s, visible %t", n.State, o.Visible)
+	}
+	if want := at(80).Add(10 * time.Minute); !n.ShownUntil().Equal(want) {
+		t.Errorf("shown until %v, want %v", n.ShownUntil(), want)
+	}
+	later := Step(n, paused(songA, 80, 300))
+	if !later.State.PausedSince.Equal(at(80)) || later.Visible || later.MustSave {
+		t.Errorf("standing still on is news: %+v", later)
+	}
+}
+
+func TestStep_PredictedProgressNeedsNoWrite(t *testing.T) {
+	_, _, o := runSteps(t, idleAt(-1), playing(songA, 50, 50), playing(songA, 110, 110))
+	if o.MustSave || o.Visible {
+		t.Errorf("worth %t, visible %t, want neither", o.MustSave, o.Visible)
+	}
+	_, _, o = runSteps(t, idleAt(-1), playing(songA, 20, 20), playing(songA, 110, 110))
+	if !o.MustSave || o.Visible {
+		t.Errorf("a play that begins to count: worth %t, visible %t, want it kept and not shown", o.MustSave, o.Visible)
+	}
+	_, _, o = runSteps(t, idleAt(-1), idleAt(50))
+	if o.MustSave || o.Visible {
+		t.Error("silence after silence is news")
+	}
+}
+
+func TestStep_CountsConsecutiveSkips(t *testing.T) {
+	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 5, 5), playing(songB, 5, 15), playing(short, 5, 25))
+	if n.Skips != 2 {
+		t.Errorf("skips = %d, want 2", n.Skips)
+	}
+	o := Step(n, playing(songA, 1, 61))
+	if o.State.Skips != 0 {
+		t.Errorf("a song heard to its end leaves %d skips, want 0", o.State.Skips)
+	}
+}

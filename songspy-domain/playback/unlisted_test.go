@@ -1,0 +1,108 @@
+package playback
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// inSequence are tracks of those lengths, in seconds, each played to its end.
+func playInSequence(lengths ...int) (tr timeline) {
+	now := base
+	for i, n := range lengths {
+		s := span{start: now, end: now.Add(time.Duration(n) * time.Second)}
+		s.track = songspy.Track{URI: fmt.Sprint("spotify:track:sequence-", i), Title: fmt.Sprint(i), DurationMS: int64(n) * 1000}
+		tr, now = append(tr, s), s.end
+	}
+	return append(tr, span{start: now, end: now.Add(time.Hour)})
+}
+
+// polled are the plays that polls make of a truth, as the planner times them.
+func pollTimeline(tr timeline) (plays []songspy.StoredPlay) {
+	var n songspy.NowPlaying
+	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].end); {
+		o := tr.poll(now)
+		out := Step(n, o)
+		n = out.State
+		for _, p := range out.Plays {
+			for _, s := range tr {
+				if s.track.URI == p.TrackURI {
+					p.ID = songspy.PlayID(len(plays) + 1)
+					plays = append(plays, songspy.StoredPlay{Play: p, Track: s.track})
+				}
+			}
+		}
+		now = NextPoll(n, o.Kind, now, 0, dayInterval).At
+	}
+	return plays
+}
+
+func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
+	var long []int
+	for i := range 22 {
+		long = append(long, 140+(i*17)%39)
+	}
+	for name, tt := range map[string]struct {
+		lengths []int
+		listed  []int // which of the tracks history lists
+	}{
+		"six short tracks, and one that is listed":        {[]int{65, 65, 65, 65, 65, 65, 65}, []int{6}},
+		"a listed track, six unlisted ones and a listed":  {[]int{65, 65, 65, 65, 65, 65, 65, 65}, []int{0, 7}},
+		"twenty-two tracks, and one that is listed":       {append(long, 160), []int{22}},
+		"twenty-two tracks after two that are listed":     {append([]int{200, 180}, long...), []int{0, 1}},
+		"unlisted tracks, of which one every five is not": {long, []int{4, 9, 14, 19}},
+	} {
+		for _, byEnd := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, played_at is the end: %t", name, byEnd), func(t *testing.T) {
+				tr := playInSequence(tt.lengths...)
+				plays := pollTimeline(tr)
+				var items []songspy.HistoryItem
+				for _, i := range tt.listed {
+					at := tr[i].start
+					if byEnd {
+						at = tr[i].end
+					}
+					items = append(items, songspy.HistoryItem{Track: tr[i].track, PlayedAt: at})
+				}
+				r := reconcileAll(storedPlays(plays, nil), items, tr[len(tr)-1].start.Add(time.Hour))
+				if len(r.Removed) > 0 {
+					t.Errorf("of %d plays that polls saw history's silence took %d", len(plays), len(r.Removed))
+				}
+				for _, c := range r.Confirmed {
+					if c.PlayedAt.IsZero() {
+						t.Errorf("silence changed %s %v–%v, listened %d", c.Play.TrackURI, secondsIn(c.Play.StartedAt), secondsIn(c.Play.EndedAt), c.Play.ListenedMS)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestSilenceTakesAnInferredTailBetweenListedNeighbours holds that history still
+// refutes a play whose neighbours it lists.
+func TestReconcile_DropsUnlistedTailBetweenListedPlays(t *testing.T) {
+	tr := playInSequence(150, 65, 150)
+	plays := pollTimeline(tr)
+	for name, tt := range map[string]struct {
+		listed  []int
+		removed int
+	}{
+		"both neighbours are listed":    {[]int{0, 2}, 1},
+		"only the former is listed":     {[]int{0}, 0},
+		"only the next one is listed":   {[]int{2}, 0},
+		"the play is listed itself too": {[]int{0, 1, 2}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var items []songspy.HistoryItem
+			for _, i := range tt.listed {
+				items = append(items, songspy.HistoryItem{Track: tr[i].track, PlayedAt: tr[i].start})
+			}
+			r := reconcileAll(storedPlays(plays, nil), items, tr[3].start.Add(time.Hour))
+			if len(r.Removed) != tt.removed {
+				t.Errorf("%d plays were refuted, want %d", len(r.Removed), tt.removed)
+			}
+		})
+	}
+}

@@ -1,0 +1,192 @@
+// Package traffic counts what is asked of the simulator: by endpoint and
+// status, and when each person was last asked about.
+package requestlog
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Endpoint is one thing that can be asked of a provider.
+type Endpoint uint8
+
+// The endpoints by which traffic is counted and faults are placed.
+const (
+	Other Endpoint = iota
+	Authorize
+	Token
+	Me
+	CurrentlyPlaying
+	RecentlyPlayed
+	GoogleAuthorize
+	GoogleToken
+	Tokeninfo
+	Userinfo
+	endpointCount
+)
+
+var endpointNames = [endpointCount]string{
+	"other", "authorize", "token", "me", "currently-playing", "recently-played",
+	"google-authorize", "google-token", "tokeninfo", "userinfo",
+}
+
+func (e Endpoint) String() string { return endpointNames[e] }
+
+// Named finds an endpoint by its name.
+func EndpointByName(name string) (Endpoint, bool) {
+	for i, n := range endpointNames {
+		if n == name {
+			return Endpoint(i), true
+		}
+	}
+	return Other, false
+}
+
+// Nobody is the person of a request that does not say whom it is about.
+const NoPerson = -1
+
+// Call is one answered request.
+type Call struct {
+	At       time.Time // when the request came
+	Endpoint Endpoint
+	Person   int // Nobody if the request did not tell
+	Status   int // 0 if the connection was cut before any answer
+}
+
+// Meter counts calls. All methods may be called from many goroutines.
+type Log struct {
+	now            func() time.Time
+	observe        func(Call)
+	counts         [endpointCount][600]atomic.Int64
+	lastByEndpoint [endpointCount]atomic.Int64 // milliseconds since 1970, 0 for never
+	lastByPerson   []atomic.Int64              // the same, by person
+	writers        sync.Pool
+}
+
+// NewMeter makes a meter for people. Observe is told of every call after its
+// answer, from the answering goroutine; it may be nil.
+func New(people int, now func() time.Time, observe func(Call)) *Log {
+	m := &Log{now: now, observe: observe, lastByPerson: make([]atomic.Int64, people)}
+	m.writers.New = func() any { return new(Writer) }
+	return m
+}
+
+// Writer is the http.ResponseWriter of a counted handler.
+type Writer struct {
+	http.ResponseWriter
+	ReceivedAt time.Time // when the request came
+	Person     int       // to be set by the handler when it knows
+	status     int
+	dropped    bool
+}
+
+// LoseAnswer drops whatever the handler answers and breaks the connection.
+func (w *Writer) DropResponse() {
+	w.ResponseWriter, w.dropped = &discard{http.Header{}}, true
+}
+
+// discard is an http.ResponseWriter that nobody reads.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) WriteHeader(int)             {}
+
+// WriteHeader notes the status and passes it on.
+func (w *Writer) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write passes the body on.
+func (w *Writer) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Handler answers a counted request.
+type Handler func(*Writer, *http.Request)
+
+// Count wraps a handler.
+func (m *Log) Wrap(e Endpoint, h Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w := m.writers.Get().(*Writer)
+		*w = Writer{ResponseWriter: rw, ReceivedAt: m.now(), Person: NoPerson}
+		defer func() { // also when a fault cuts the connection by a panic
+			m.record(Call{At: w.ReceivedAt, Endpoint: e, Person: w.Person, Status: w.status})
+			w.ResponseWriter = nil
+			m.writers.Put(w)
+		}()
+		h(w, r)
+		if w.dropped {
+			panic(http.ErrAbortHandler)
+		}
+		if w.status == 0 {
+			w.status = http.StatusOK
+		}
+	})
+}
+
+func (m *Log) record(c Call) {
+	m.counts[c.Endpoint][min(max(c.Status, 0), 599)].Add(1)
+	at := c.At.UnixMilli()
+	m.lastByEndpoint[c.Endpoint].Store(at)
+	if c.Person >= 0 && c.Person < len(m.lastByPerson) {
+		m.lastByPerson[c.Person].Store(at)
+	}
+	if m.observe != nil {
+		m.observe(c)
+	}
+}
+
+// Stats are the calls so far.
+type Stats struct {
+	Requests map[string]map[int]int64 // by endpoint's name and status
+	Last     map[string]time.Time     // when each endpoint was last asked
+	log      *Log
+}
+
+// Stats reads the counters.
+func (m *Log) Stats() Stats {
+	s := Stats{Requests: map[string]map[int]int64{}, Last: map[string]time.Time{}, log: m}
+	for e := range endpointCount {
+		for status := range m.counts[e] {
+			if n := m.counts[e][status].Load(); n > 0 {
+				if s.Requests[e.String()] == nil {
+					s.Requests[e.String()] = map[int]int64{}
+				}
+				s.Requests[e.String()][status] = n
+			}
+		}
+		if at := m.lastByEndpoint[e].Load(); at != 0 {
+			s.Last[e.String()] = time.UnixMilli(at).UTC()
+		}
+	}
+	return s
+}
+
+// Total is the number of calls to an endpoint, whatever the answer.
+func (s Stats) Total(endpoint string) int64 {
+	var n int64
+	for _, count := range s.Requests[endpoint] {
+		n += count
+	}
+	return n
+}
+
+// LastCall is when a provider was last asked about a person; zero for never.
+func (s Stats) LastCall(person int) time.Time {
+	if at := s.log.lastByPerson[person].Load(); at != 0 {
+		return time.UnixMilli(at).UTC()
+	}
+	return time.Time{}
+}
