@@ -22,9 +22,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
-	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )

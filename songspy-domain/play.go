@@ -1,6 +1,8 @@
 package songspy
 
-import "time"
+import (
+	"time"
+)
 
 // PlayID names a play.
 type PlayID int64
@@ -78,3 +80,10 @@ type UserTrack struct {
 
 // TableName is the table of users' tracks.
 func (UserTrack) TableName() string { return "user_tracks" }
+
+// Recorded is what a transaction that has committed adds to what is known of
+// people's listening.
+type RecordedCounts struct {
+	Plays map[PlaySource]int
+	Gaps  map[GapReason]int
+}

@@ -76,3 +76,144 @@ func TestNextPoll_ProvesNeverListedTracks(t *testing.T) {
 		}
 	}
 }
+
+const testInterval = 3 * time.Minute
+
+func TestSlowDownIdle_WithoutQuotaKeepsInterval(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := songspy.NowPlaying{State: rapid.SampledFrom([]songspy.PlayerState{songspy.PlayerIdle, songspy.PlayerPaused}).Draw(t, "state")}
+		poll := NextPoll(n, songspy.ObservedIdle, base, seconds(t, 0, 180), testInterval)
+		if got := poll.SlowDownIdle(n, base, testInterval, testInterval, 1); got != poll {
+			t.Fatalf("%+v became %+v", poll, got)
+		}
+	})
+}
+
+func TestHourlyListening_MovesPollsWithoutAddingAny(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h HourlyListening
+		usual := rapid.IntRange(0, 23).Draw(t, "usual")
+		for range rapid.IntRange(0, 2000).Draw(t, "sightings") {
+			hour := usual
+			if rapid.IntRange(0, 9).Draw(t, "chance") == 0 {
+				hour = rapid.IntRange(0, 23).Draw(t, "hour")
+			}
+			h.Record(base.Add(time.Duration(hour) * time.Hour))
+		}
+		sum := 0.0
+		for hour := range 24 {
+			w := h.Weight(base.Add(time.Duration(hour) * time.Hour))
+			if w < 0.5 {
+				t.Fatalf("weight %v", w)
+			}
+			sum += w
+		}
+		if sum < 23.99 || sum > 24.01 {
+			t.Fatalf("a day's weights add up to %v", sum)
+		}
+	})
+	var h HourlyListening
+	for range 100 {
+		h.Record(base)
+	}
+	if w := h.Weight(base); w < 4 {
+		t.Errorf("at the only hour that they listen a look weighs %v", w)
+	}
+}
+
+func TestSlowDownIdle_LeavesListeningUsersAlone(t *testing.T) {
+	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 1.5, 1.5))
+	poll := NextPoll(n, songspy.ObservedPlaying, at(1.5), 0, testInterval)
+	if got := poll.SlowDownIdle(n, at(1.5), testInterval, IdleWaitMax, 0.5); got != poll {
+		t.Errorf("%+v became %+v", poll, got)
+	}
+	idle := songspy.NowPlaying{State: songspy.PlayerIdle}
+	poll = NextPoll(idle, songspy.ObservedIdle, at(0), 0, testInterval)
+	if got := poll.SlowDownIdle(idle, at(0), testInterval, 10*time.Minute, 2); got != (Poll{at(300), PollQuota}) {
+		t.Errorf("somebody idle at a good hour: %+v", got)
+	}
+}
+
+// listeningTo is somebody who began a song of that many seconds at 0.
+func playingFor(length float64) songspy.NowPlaying {
+	end := at(length)
+	return songspy.NowPlaying{
+		State: songspy.PlayerPlaying, TrackURI: songA.URI, StartedAt: at(0), SeenAt: at(0), ObservedAt: at(0), EndsAt: &end,
+		DurationMS: int64(length * 1000),
+	}
+}
+
+func TestThinOut_MidTrackPollsFirstThenTrackEnds(t *testing.T) {
+	n, mean := playingFor(240), 100*time.Second
+	midTrack, end, proof := Poll{at(45), PollMidTrack}, Poll{at(241.5), PollTrackEnd}, Poll{at(31), PollProof}
+	for name, c := range map[string]struct {
+		poll         Poll
+		keep, chance float64
+		want         Poll
+	}{
+		"mid-track, all kept":              {midTrack, 1, 0.99, midTrack},
+		"mid-track, half of those kept":    {midTrack, 0.75, 0.4, midTrack},
+		"mid-track, the other half":        {midTrack, 0.75, 0.6, end},
+		"mid-track, none kept":             {midTrack, 0.5, 0, end},
+		"after a skip, none kept":          {Poll{at(30), PollSkipping}, 0.5, 0, end},
+		"an end, half kept":                {end, 0.5, 0.9, end},
+		"an end that is far enough away":   {end, 0.45, 0.9, end},
+		"an end, a fifth kept":             {end, 0.2, 0, Poll{at(500), PollQuota}},
+		"mid-track, a fifth kept":          {midTrack, 0.2, 0, Poll{at(500), PollQuota}},
+		"an end, hardly any kept":          {end, 0.01, 0, Poll{at(1800), PollQuota}},
+		"an advertisement, a fifth kept":   {Poll{at(30), PollAdvertisement}, 0.2, 0, Poll{at(500), PollQuota}},
+		"proof of a track, all kept":       {proof, 1, 0.99, proof},
+		"proof of a track, half kept":      {proof, 0.75, 0.4, proof},
+		"proof of a track, the other half": {proof, 0.75, 0.6, end},
+		"proof of a track, a fifth kept":   {proof, 0.2, 0, Poll{at(500), PollQuota}},
+		"whether the session is over":      {Poll{at(30), PollIdleCheck}, 0.1, 0, Poll{at(30), PollIdleCheck}},
+	} {
+		if got := c.poll.ThinOut(n, at(0), c.keep, c.chance, mean); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+	for _, uri := range []string{"spotify:local:a:b:c:240", "spotify:episode:e"} {
+		if n.TrackURI = uri; proof.ThinOut(n, at(0), 0.1, 0, mean) != proof {
+			t.Errorf("the proof of %s, which history never lists, is thinned", uri)
+		}
+	}
+	idle := songspy.NowPlaying{State: songspy.PlayerIdle}
+	if got := midTrack.ThinOut(idle, at(0), 0.1, 0, mean); got != midTrack {
+		t.Errorf("somebody idle: %+v", got)
+	}
+}
+
+func TestThinOut_NeverMovesPollForward(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := playingFor(rapid.Float64Range(1, 1000).Draw(t, "length"))
+		poll := NextPoll(n, songspy.ObservedPlaying, at(0), 0, testInterval)
+		keep := rapid.Float64Range(0.01, 1).Draw(t, "keep")
+		got := poll.ThinOut(n, at(0), keep, rapid.Float64Range(0, 1).Draw(t, "chance"), seconds(t, 1, 600))
+		if got.At.Before(poll.At) {
+			t.Fatalf("%+v became %+v", poll, got)
+		}
+		if more := poll.ThinOut(n, at(0), 1, 1, time.Second); more != poll {
+			t.Fatalf("with all polls kept %+v became %+v", poll, more)
+		}
+	})
+}
+
+func TestSpreadPoll_SpacesPollsOfFewUsers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var others []time.Time
+		for range rapid.IntRange(0, 10).Draw(t, "others") {
+			others = append(others, at(rapid.Float64Range(0, 3600).Draw(t, "other")))
+		}
+		planned, within := at(1800), seconds(t, 1, 900)
+		got := SpreadPoll(planned, within, others)
+		if distance := got.Sub(planned).Abs(); distance > within {
+			t.Fatalf("a poll is placed %v from where it was planned, at most %v were allowed", distance, within)
+		}
+		if len(others) == 0 && !got.Equal(planned) {
+			t.Fatalf("without others a poll is moved to %v", got)
+		}
+	})
+	if got := SpreadPoll(at(1800), 10*time.Minute, []time.Time{at(1800), at(1810)}); got.Sub(at(1800)).Abs() < 5*time.Minute {
+		t.Errorf("where two others are a third is made at %v", got)
+	}
+}

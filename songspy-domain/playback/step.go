@@ -317,3 +317,133 @@ func later(a, b time.Time) time.Time {
 }
 
 func clamp(t, low, high time.Time) time.Time { return earlier(later(t, low), high) }
+
+func (s *step) observePaused(obs songspy.Observation) {
+	s.hideZeroProgress(&obs)
+	if !s.State.IsOpen() {
+		// A player that wakes up shows what it last played, days ago perhaps.
+		s.openPaused(obs, s.State.OtherSeenAt)
+		s.State.ListenedMS = 0
+		return
+	}
+	if s.State.TrackURI == obs.Track.URI {
+		s.updateLength(obs)
+		if s.pausePlay(obs) {
+			return
+		}
+	}
+	seen := s.nextStartMin()
+	s.openPaused(obs, s.endForNext(obs))
+	s.State.OtherSeenAt = seen
+}
+
+// pausedSame handles the open play standing still. It reports false if this
+// must be another play of the same track.
+func (s *step) pausePlay(obs songspy.Observation) bool {
+	n := &s.State
+	since := obs.At
+	known := obs.Progress >= 0 && n.ProgressMS >= 0
+	moved, wasPaused := s.progressDelta(obs), n.State == songspy.PlayerPaused
+	switch {
+	case wasPaused && (!known || moved.Abs() <= jitter):
+		since = *n.PausedSince // as far as is known it never moved
+	case !known || clockTime(*n, moved) > obs.At.Sub(n.SeenAt)+jitter: // somebody sought forward
+	case wasPaused: // on and off again meanwhile
+		n.ListenedMS += toMillis(s.playedSince(obs))
+	case moved >= 0:
+		since = n.SeenAt.Add(s.playedSince(obs))
+		n.ListenedMS += toMillis(s.playedSince(obs))
+	case n.EndsAt != nil && obs.At.After(*n.EndsAt):
+		return false
+	}
+	n.PausedMS += toMillis(obs.At.Sub(later(since, n.SeenAt)))
+	n.State, n.SeenAt, n.IdleSince, n.DoubtedAt, n.Stalled = songspy.PlayerPaused, obs.At, nil, nil, false
+	if obs.Progress >= 0 {
+		n.ProgressMS = toMillis(obs.Progress)
+	}
+	n.PausedSince, n.EndsAt = &since, &since
+	s.markChanges()
+	return true
+}
+
+// openPaused opens a play that is first seen standing still. What it played
+// before lies between the last observation of anything else and now.
+func (s *step) openPaused(obs songspy.Observation, otherSeenAt time.Time) {
+	s.openPlay(obs, otherSeenAt)
+	n := &s.State
+	n.State, n.Provisional = songspy.PlayerPaused, true
+	n.PausedSince, n.EndsAt = &obs.At, &obs.At
+}
+
+// resumed handles the open play's track, paused before and playing now.
+func (s *step) resumePlay(obs songspy.Observation) {
+	implied := obs.At.Add(-clockTime(s.State, obs.Progress))
+	if s.progressDelta(obs) >= -jitter || implied.Before(s.State.SeenAt) { // on, or sought in the pause
+		s.State.PausedMS += max(0, toMillis(implied.Sub(anchor(s.State))))
+		s.continuePlay(obs, s.playedSince(obs))
+		return
+	}
+	s.restartPlay(obs, implied)
+	s.State.Provisional = true
+}
+
+// sameUnknown handles the open play's track with its progress kept secret: it
+// proves that the track plays, and nothing about when it began.
+func (s *step) continueHidden(obs songspy.Observation) {
+	n := &s.State
+	if n.EndsAt != nil && n.State == songspy.PlayerPlaying && !obs.At.Before(*n.EndsAt) {
+		s.restartPlay(obs, *n.EndsAt)
+		return
+	}
+	if most := fromMillis(n.DurationMS + n.PausedMS); n.ProgressMS < 0 && n.DurationMS > 0 && !isSpeech(n.TrackURI) && obs.At.Sub(n.StartedAt) > most+jitter {
+		s.pausePastLength(obs, n.StartedAt.Add(most))
+		return
+	}
+	passed := obs.At.Sub(n.SeenAt)
+	switch {
+	case n.State == songspy.PlayerPaused: // resumed, nobody knows when: from here on it plays
+		n.PausedMS += toMillis(passed)
+	case passed > unpolledMax: // nobody knows what it did
+		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays as it was known
+	default:
+		n.ListenedMS += toMillis(passed)
+		if n.ProgressMS >= 0 {
+			n.ProgressMS += toMillis(trackTime(*n, passed))
+		}
+	}
+	n.State, n.PausedSince, n.IdleSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
+	n.DoubtedAt, n.Unmoved, n.Stalled = nil, false, false
+	n.EndsAt = predictedEnd(*n)
+	// What has no end is shown by its last sighting, so every sighting tells.
+	s.Visible, s.MustSave = true, true
+}
+
+// outlastSecretly handles a track of secret progress that is shown for longer than it
+// lasts: it may be a loop, or a player that nobody listens to. It counts once,
+// and is shown as paused from then on.
+func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
+	n := &s.State
+	if n.State == songspy.PlayerPlaying {
+		n.ListenedMS += toMillis(max(0, over.Sub(n.SeenAt)))
+		s.Visible, s.MustSave = true, true
+	}
+	over = later(over, n.StartedAt)
+	n.State, n.Stalled, n.SeenAt, n.IdleSince, n.DoubtedAt = songspy.PlayerPaused, true, obs.At, nil, nil
+	n.PausedSince, n.EndsAt = &over, &over
+}
+
+// sameNowKnown handles the open play's track once its progress is told at last.
+func (s *step) continueRevealed(obs songspy.Observation) {
+	n := &s.State
+	implied := obs.At.Add(-clockTime(*n, obs.Progress))
+	if implied.After(n.SeenAt) {
+		s.restartPlay(obs, implied)
+		return
+	}
+	var listened time.Duration
+	if n.State == songspy.PlayerPlaying {
+		listened = max(0, min(obs.At.Sub(n.SeenAt), obs.Progress))
+	}
+	s.continuePlay(obs, listened)
+	s.Visible, s.MustSave = true, true
+}

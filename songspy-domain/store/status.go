@@ -12,21 +12,21 @@ import (
 
 // Status is how the service fares, as the database knows it. Nobody is named in it.
 type Status struct {
-	At              time.Time                      `json:"at"`
-	SchemaVersion   int64                          `json:"schemaVersion"`
-	Links           map[songspy.LinkState]int64    `json:"links"`
-	ConsentEnding   int64                          `json:"consentEnding"` // of the links that are asked, those within their last month
-	ConsentLeft     []ConsentLeft                  `json:"consentLeft"`   // of the links that are asked, soonest first
-	Playing         int64                          `json:"playing"`       // people who are on the board
-	Plays           map[songspy.PlaySource]int64   `json:"plays"`         // that began in the last 24 hours
-	OpenGaps        map[songspy.GapReason]int64    `json:"openGaps"`
-	Replicas        []Replica                      `json:"replicas"` // of the batch; none on SQLite
-	Shards          int                            `json:"shards"`   // that somebody holds
-	OverdueSeconds  float64                        `json:"behindSeconds"`
+	At              time.Time                         `json:"at"`
+	SchemaVersion   int64                             `json:"schemaVersion"`
+	Links           map[songspy.LinkState]int64       `json:"links"`
+	ConsentEnding   int64                             `json:"consentEnding"` // of the links that are asked, those within their last month
+	ConsentLeft     []ConsentLeft                     `json:"consentLeft"`   // of the links that are asked, soonest first
+	Playing         int64                             `json:"playing"`       // people who are on the board
+	Plays           map[songspy.PlaySource]int64      `json:"plays"`         // that began in the last 24 hours
+	OpenGaps        map[songspy.GapReason]int64       `json:"openGaps"`
+	Replicas        []Replica                         `json:"replicas"` // of the batch; none on SQLite
+	Shards          int                               `json:"shards"`   // that somebody holds
+	OverdueSeconds  float64                           `json:"behindSeconds"`
 	Breakers        map[string]breaker.SharedBreakers `json:"doors"`         // by app of the instance
-	Quotas          map[string]QuotaStatus         `json:"quotas"`        // by app of the instance, or the one that names their account
-	UserAppsBlocked int64                          `json:"broughtClosed"` // apps that people brought whose calls Spotify refuses
-	LastPollAt      *time.Time                     `json:"lastLook"`      // of a batch, to within some seconds
+	Quotas          map[string]QuotaStatus            `json:"quotas"`        // by app of the instance, or the one that names their account
+	UserAppsBlocked int64                             `json:"broughtClosed"` // apps that people brought whose calls Spotify refuses
+	LastPollAt      *time.Time                        `json:"lastLook"`      // of a batch, to within some seconds
 }
 
 // ConsentLeft is how many links' consent lasts so many days at most.

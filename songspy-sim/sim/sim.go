@@ -10,14 +10,14 @@ import (
 
 	"github.com/songspy/songspy/songspy-sim/internal/admin"
 	"github.com/songspy/songspy/songspy-sim/internal/art"
+	"github.com/songspy/songspy/songspy-sim/internal/consents"
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/google"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
-	"github.com/songspy/songspy/songspy-sim/internal/spotify"
-	"github.com/songspy/songspy/songspy-sim/internal/consents"
-	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 	"github.com/songspy/songspy/songspy-sim/internal/quirks"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/spotify"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
 // The registered apps.

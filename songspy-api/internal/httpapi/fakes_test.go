@@ -15,9 +15,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
-	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 

@@ -14,8 +14,8 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 
-	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
+	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 

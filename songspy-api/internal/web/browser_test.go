@@ -23,9 +23,9 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
-	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )

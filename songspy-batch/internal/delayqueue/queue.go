@@ -24,9 +24,9 @@ type Queue[K idmap.ID] struct {
 	clock     queueClock
 	heap      itemHeap[K]
 	planned   idmap.Map[K, int64] // when each key is due, in microseconds of the queue's time
-	postponed map[K]int64        // when those were due first that were put off
-	running   map[K]int64        // when each key was due whose work is under way
-	wake      chan struct{}      // holds a token once the earliest time may have changed
+	postponed map[K]int64         // when those were due first that were put off
+	running   map[K]int64         // when each key was due whose work is under way
+	wake      chan struct{}       // holds a token once the earliest time may have changed
 }
 
 // stale bounds the items that count no more: so many for each that does.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 func links() suite {
@@ -203,4 +204,228 @@ func polledUsers() suite {
 			same(t, "the silent one's player", got[1].Playing, songspy.NowPlaying{})
 		},
 	}
+}
+
+func linking() suite {
+	return suite{
+		"SaveLink_IsReadBackWhole": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			l := b.link(t, u.ID, "ada")
+			accountID, legacyID := "account-ada", "legacy-ada"
+			same(t, "the link", l, songspy.Link{
+				UserID: u.ID, App: "main", AccountID: &accountID, LegacyID: &legacyID, AuthMethod: songspy.AuthBasic,
+				AccessToken: "a", RefreshToken: "r", Scope: l.Scope, AccessExpiresAt: start.Add(time.Hour), AuthorizedAt: start,
+				State: songspy.LinkActive, StateSince: start, Generation: 1, Version: 1, Shard: songspy.ShardOf(u.ID),
+				CreatedAt: start, UpdatedAt: start,
+			})
+			got := value[songspy.Link](t)(b.Link(t.Context(), u.ID))
+			same(t, "the link, read", got, l)
+			requireTokens(t, got, "ada")
+		},
+		"KeepGrant_WaitsNotRegisteredUntilItIsCompleted": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("ada"), Account: account("nobody's"), ConsentedAt: start}))
+			kept := value[songspy.Link](t)(b.Link(t.Context(), u.ID))
+			_, linked, err := b.SignIn(t.Context(), songspy.GoogleProfile{Subject: "google-1", Name: u.GoogleName}, songspy.AudienceEveryone)
+			must(t, err)
+			same(t, "signing in reports a link", linked, false)
+			requireTokens(t, kept, "ada")
+			same(t, "state", kept.State, songspy.LinkNotRegistered)
+			same(t, "the account is known", kept.HasAccount(), false)
+			same(t, "marks", len(value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 10))), 0)
+			same(t, "gaps", b.countRows(t, "gaps", u.ID), 0)
+			b.clock.advance(time.Hour)
+			l := b.link(t, u.ID, "ada")
+			same(t, "state, completed", l.State, songspy.LinkActive)
+			same(t, "the account", *l.AccountID, "account-ada")
+			same(t, "linked at", l.CreatedAt, start.Add(time.Hour))
+			if l.Generation <= kept.Generation {
+				t.Fatalf("generation %d did not rise", l.Generation)
+			}
+		},
+		"KeepGrant_LeavesALinkWhoseAccountIsKnown": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			keep := store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), ConsentedAt: start}
+			for _, state := range []songspy.LinkState{songspy.LinkActive, songspy.LinkReauthRequired, songspy.LinkNotRegistered} {
+				before := value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+					l.State = state
+					return nil
+				}))
+				same(t, "what is returned", value[songspy.Link](t)(b.SavePendingGrant(t.Context(), keep)), before)
+				same(t, "the link", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), before)
+			}
+		},
+		"KeepGrant_ReplacesAGrantThatWasKept": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			old := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("old"), ConsentedAt: start}))
+			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "other", Grant: grant("new"), ConsentedAt: start, IfVersion: old.Version}))
+			requireTokens(t, kept, "new")
+			same(t, "the link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)), kept)
+			same(t, "app, state", []string{kept.App, string(kept.State)}, []string{"other", string(songspy.LinkNotRegistered)})
+		},
+		"IfVersion_StoresNothingOverALinkThatWasChangedOrRemoved": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), ConsentedAt: start}))
+			late := store.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), Account: account("kept"), ConsentedAt: start, IfVersion: kept.Version}
+			requireGone := func(what string) {
+				t.Helper()
+				_, err := b.SaveLink(t.Context(), late)
+				same(t, "SaveLink "+what, songspy.CodeOf(err), songspy.CodeGone)
+				_, err = b.SavePendingGrant(t.Context(), late)
+				same(t, "KeepGrant "+what, songspy.CodeOf(err), songspy.CodeGone)
+			}
+			value[store.EraseResult](t)(b.Unlink(t.Context(), u.ID))
+			requireGone("after an unlink")
+			_, err := b.Link(t.Context(), u.ID)
+			RequireCode(t, err, songspy.CodeNotFound)
+			newer := b.link(t, u.ID, "newer")
+			requireGone("after another linking")
+			same(t, "the newer link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)), newer)
+			late.IfVersion = newer.Version
+			value[songspy.Link](t)(b.SaveLink(t.Context(), late))
+		},
+		"KeepGrant_RefusesWhoIsGoneAndHalfAGrant": func(t *testing.T, b *fixture) {
+			_, err := b.SavePendingGrant(t.Context(), store.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
+			same(t, "somebody who is gone", songspy.CodeOf(err), songspy.CodeNotFound)
+			_, err = b.SavePendingGrant(t.Context(), store.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
+			same(t, "no refresh token", songspy.CodeOf(err), songspy.CodeInvalid)
+		},
+		"SaveLink_TellsViewers": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			before := b.lastChange(t)
+			b.link(t, u.ID, "ada")
+			same(t, "changes", b.changesAfter(t, before), []string{"link 1"})
+		},
+		"SaveLink_AgainReplacesTheTokensAndHeals": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+				l.State = songspy.LinkReauthRequired
+				return nil
+			}))
+			b.clock.advance(time.Hour)
+			again := value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+				UserID: l.UserID, App: "main", Grant: grant("new"), Account: songspy.SpotifyAccount{AccountID: *l.AccountID},
+			}))
+			requireTokens(t, value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), "new")
+			same(t, "state", again.State, songspy.LinkActive)
+			same(t, "consented at", again.AuthorizedAt, start.Add(time.Hour))
+			same(t, "linked at", again.CreatedAt, start)
+			same(t, "the older id, not sent this time", again.LegacyID, l.LegacyID)
+			if again.Generation <= l.Generation || again.Version <= l.Version {
+				t.Fatalf("generation %d and version %d did not rise", again.Generation, again.Version)
+			}
+		},
+		"SaveLink_OfTheSameAccountKeepsWhatIsPlaying": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			b.write(t, playingUpdate(l, song(1), start))
+			again := value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+				UserID: l.UserID, App: "main", Grant: grant("new"), Account: songspy.SpotifyAccount{ID: *l.LegacyID},
+			}))
+			same(t, "the song", b.nowPlaying(t, l.UserID).TrackURI, song(1).URI)
+			same(t, "plays", b.countRows(t, "plays", l.UserID), 0)
+			b.write(t, playingUpdate(again, song(1), start.Add(time.Minute)))
+		},
+		"SaveLink_OfAnotherAccountClosesTheOpenPlay": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			b.write(t, playingUpdate(l, song(1), start))
+			b.clock.advance(30 * time.Second)
+			b.link(t, l.UserID, "other")
+			n := b.nowPlaying(t, l.UserID)
+			same(t, "the player", n.State, songspy.PlayerIdle)
+			same(t, "nothing can have begun before", n.OtherSeenAt.Equal(value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).AuthorizedAt), true)
+			var listened, counted int64
+			db := b.sql(t)
+			must(t, db.QueryRowContext(t.Context(), "SELECT listened_ms FROM plays WHERE user_id = $1", int64(l.UserID)).Scan(&listened))
+			must(t, db.QueryRowContext(t.Context(), "SELECT plays FROM user_tracks WHERE user_id = $1", int64(l.UserID)).Scan(&counted))
+			same(t, "proven ms and plays of the track", []int64{listened, counted}, []int64{60_000, 1})
+		},
+		"SaveLink_RefusesAnAccountOfSomebodyElse": func(t *testing.T, b *fixture) {
+			l, u := b.newLinkedUser(t), b.newUser(t)
+			for _, a := range []songspy.SpotifyAccount{
+				{AccountID: *l.AccountID, ID: *l.LegacyID},
+				{AccountID: *l.AccountID, ID: "new"},
+				{AccountID: "new", ID: *l.LegacyID},
+				{ID: *l.LegacyID},
+			} {
+				_, err := b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: a})
+				requireError(t, err, songspy.CodeConflict, "SPOTIFY_LINKED_ELSEWHERE")
+			}
+			_, err := b.Link(t.Context(), u.ID)
+			RequireCode(t, err, songspy.CodeNotFound)
+			requireTokens(t, value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), "of-1")
+		},
+		"SaveLink_MovesTheAccountAndErasesItsFormerPersonsListening": func(t *testing.T, b *fixture) {
+			l, u := b.newLinkedUser(t), b.newUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, h)
+			before := b.lastChange(t)
+			moved := value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+				UserID: u.ID, App: "main", Grant: grant("u"), Account: songspy.SpotifyAccount{AccountID: *l.AccountID, ID: *l.LegacyID}, Move: true,
+			}))
+			same(t, "the account", moved.AccountID, l.AccountID)
+			_, err := b.Link(t.Context(), l.UserID)
+			requireError(t, err, songspy.CodeNotFound, "SPOTIFY_NOT_LINKED")
+			for _, table := range []string{"now_playing", "plays", "user_tracks"} {
+				same(t, table, b.countRows(t, table, l.UserID), 0)
+			}
+			same(t, "changes", b.changesAfter(t, before), []string{"link 1", "link 2"})
+		},
+		"SaveLink_KeepsAccountsWithoutIdsApart": func(t *testing.T, b *fixture) {
+			for _, name := range []string{"one", "two"} {
+				value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+					UserID: b.newUser(t).ID, App: "main", Grant: grant(name), Account: songspy.SpotifyAccount{ID: name},
+				}))
+			}
+		},
+		"SaveLink_ForAnErasedPersonIsNotFound": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
+			_, err := b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: account("u")})
+			RequireCode(t, err, songspy.CodeNotFound)
+		},
+		"SaveLink_RefusesAGrantThatCannotBeRenewed": func(t *testing.T, b *fixture) {
+			g := grant("u")
+			g.RefreshToken = ""
+			_, err := b.SaveLink(t.Context(), store.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: g, Account: account("u")})
+			RequireCode(t, err, songspy.CodeInvalid)
+		},
+		"Unlink_ErasesWhatCameFromSpotify": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			h := playingUpdate(l, song(1), start)
+			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, h)
+			before := b.lastChange(t)
+			same(t, "erased", value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID)), store.EraseResult{Link: true, Plays: 1, Tracks: 1})
+			for _, table := range []string{"spotify_links", "now_playing", "plays", "user_tracks"} {
+				same(t, table, b.countRows(t, table, l.UserID), 0)
+			}
+			value[songspy.User](t)(b.User(t.Context(), l.UserID))
+			same(t, "changes", b.changesAfter(t, before), []string{"link 1"})
+			_, err := b.Unlink(t.Context(), l.UserID)
+			requireError(t, err, songspy.CodeNotFound, "SPOTIFY_NOT_LINKED")
+		},
+		"Unlink_NeverLetsAGenerationOrAVersionComeBack": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			generations, versions := map[int64]bool{}, map[int64]bool{}
+			for range 3 {
+				l = value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
+					l.AccessToken += "!"
+					return nil
+				}))
+				if generations[l.Generation] || versions[l.Version] {
+					t.Fatalf("generation %d or version %d came back", l.Generation, l.Version)
+				}
+				generations[l.Generation], versions[l.Version] = true, true
+				value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID))
+				l = b.link(t, l.UserID, "again")
+			}
+		},
+	}
+}
+
+// sameTokens fails the test unless the link's tokens are those of grant(label).
+func requireTokens(t *testing.T, l songspy.Link, label string) {
+	t.Helper()
+	same(t, "the tokens", []string{l.AccessToken.Reveal(), l.RefreshToken.Reveal()}, []string{"access-" + label, "refresh-" + label})
 }

@@ -9,11 +9,11 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/songspy/songspy/songspy-sim/internal/consents"
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
-	"github.com/songspy/songspy/songspy-sim/internal/consents"
-	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 	"github.com/songspy/songspy/songspy-sim/internal/quirks"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
 // Issuer hands out tokens for scripts.

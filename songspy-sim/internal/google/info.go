@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/songspy/songspy/songspy-sim/internal/token"
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
 // presented reads the access token of a request, from its header or its

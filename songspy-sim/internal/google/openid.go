@@ -12,8 +12,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/songspy/songspy/songspy-sim/internal/token"
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
 // signer makes its key when it is first needed; most runs never need it.

@@ -13,9 +13,9 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/consent"
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
-	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 	"github.com/songspy/songspy/songspy-sim/internal/quirks"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
 // The registered apps and their secrets: ours, and somebody else's.

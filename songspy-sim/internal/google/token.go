@@ -6,8 +6,8 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/songspy/songspy/songspy-sim/internal/token"
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
 type tokenResponse struct {

@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
-	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 	"github.com/songspy/songspy/songspy-sim/internal/quirks"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
 // admit lets a request to the Web API in, as the person whom its token names,

@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/songspy/songspy/songspy-sim/internal/consents"
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/population"
-	"github.com/songspy/songspy/songspy-sim/internal/consents"
-	"github.com/songspy/songspy/songspy-sim/internal/token"
-	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 	"github.com/songspy/songspy/songspy-sim/internal/quirks"
+	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
+	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
 // Server answers for Spotify. All fields but RedirectURIs must be set.

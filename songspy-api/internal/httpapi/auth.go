@@ -1,0 +1,158 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/rivo/uniseg"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
+)
+
+// nickNameBytes bounds a nickname whose characters are made of many code points.
+const nickNameBytesMax = 2048
+
+func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
+	var invite songspy.Secret
+	if r.Body.Invite != nil {
+		invite = songspy.Secret(*r.Body.Invite)
+	}
+	user, linked, tokens, err := s.opts.Auth.SignIn(ctx, songspy.Secret(r.Body.AccessToken), invite, deref(r.Params.UserAgent))
+	if err != nil {
+		return nil, userGone(err)
+	}
+	return SignInWithGoogle200JSONResponse{Result: SUCCESS, Data: SignedIn{
+		Id: int64(user.ID), NickName: user.NickName, HasSpotify: linked, ProfileImageUrl: nullIfEmpty(user.PictureURL),
+		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
+	}}, nil
+}
+
+func (s *server) GetSignUp(context.Context, GetSignUpRequestObject) (GetSignUpResponseObject, error) {
+	return GetSignUp200JSONResponse{Result: SUCCESS, Data: SignUp{Policy: SignUpPolicy(s.opts.Auth.Policy())}}, nil
+}
+
+func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) (RefreshTokenResponseObject, error) {
+	tokens, err := s.opts.Auth.Refresh(ctx, songspy.Secret(r.Body.RefreshToken))
+	if err != nil {
+		return nil, err
+	}
+	return RefreshToken200JSONResponse{Result: SUCCESS, Data: Tokens{
+		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
+	}}, nil
+}
+
+func (s *server) Logout(ctx context.Context, _ LogoutRequestObject) (LogoutResponseObject, error) {
+	if err := s.opts.Auth.Logout(ctx, callerFrom(ctx)); err != nil {
+		return nil, err
+	}
+	return Logout200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponseObject, error) {
+	user, err := s.opts.Users.User(ctx, callerFrom(ctx).UserID)
+	if err != nil {
+		return nil, userGone(err)
+	}
+	link, err := s.opts.Links.Link(ctx, user.ID)
+	if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
+		return nil, err
+	}
+	return GetMe200JSONResponse{Result: SUCCESS, Data: Me{
+		Id: int64(user.ID), NickName: user.NickName, Name: user.GoogleName,
+		ProfileImageUrl: nullIfEmpty(user.PictureURL), ShowProfileImage: user.ShowPicture,
+		Audience: MeAudience(user.Audience), SharingPausedUntil: timeOrNull(user.SharingPausedUntil),
+		HasSpotify: err == nil && link.HasAccount(), CreatedAt: Time(user.CreatedAt),
+	}}, nil
+}
+
+func (s *server) DeleteMe(ctx context.Context, _ DeleteMeRequestObject) (DeleteMeResponseObject, error) {
+	erased, err := s.opts.Users.EraseUser(ctx, callerFrom(ctx).UserID)
+	if err != nil {
+		return nil, userGone(err)
+	}
+	return DeleteMe200JSONResponse(erasedAnswer(erased)), nil
+}
+
+func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUserResponseObject, error) {
+	id := songspy.UserID(r.Id)
+	if id != callerFrom(ctx).UserID {
+		return nil, &songspy.Error{Code: songspy.CodeForbidden}
+	}
+	name, err := nickName(r.Body.NickName)
+	if err != nil {
+		return nil, err
+	}
+	user, err := s.opts.Users.UpdateUser(ctx, id, func(u *songspy.User) error {
+		u.NickName = &name
+		if show := r.Body.ShowProfileImage; show != nil {
+			u.ShowPicture = *show
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, userGone(err)
+	}
+	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, nil
+}
+
+// nickName cleans a nickname. It is NICKNAME_INVALID unless it then has 1 to
+// songspy.NickNameMax characters as a reader counts them.
+func nickName(raw string) (string, error) {
+	name := sanitize.Line(raw)
+	if name == "" || uniseg.GraphemeClusterCount(name) > songspy.NickNameMax || len(name) > nickNameBytesMax {
+		return "", &songspy.Error{Code: songspy.CodeInvalid, Reason: "NICKNAME_INVALID"}
+	}
+	return name, nil
+}
+
+// personGone is for a person who was erased while they asked.
+func userGone(err error) error {
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED"}
+	}
+	return err
+}
+
+func erasedAnswer(e Erasure) ErasedAnswer {
+	answer := ErasedAnswer{Result: SUCCESS}
+	answer.Data.Erased.Spotify = e.Link
+	answer.Data.Erased.Plays = e.Plays
+	answer.Data.Erased.Tracks = e.Tracks
+	return answer
+}
+
+func nullIfEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (s *server) ListMySessions(ctx context.Context, _ ListMySessionsRequestObject) (ListMySessionsResponseObject, error) {
+	sessions, err := s.opts.Auth.Sessions(ctx, callerFrom(ctx))
+	if err != nil {
+		return nil, err
+	}
+	answer := ListMySessions200JSONResponse{Result: SUCCESS, Data: make([]MySession, len(sessions))}
+	for i, own := range sessions {
+		answer.Data[i] = MySession{
+			Id: own.ID, Label: own.Label, SignedInAt: Time(own.SignedInAt), LastUsedAt: Time(own.LastUsedAt),
+			EndsAt: Time(own.EndsAt), Current: own.Current,
+		}
+	}
+	return answer, nil
+}
+
+func (s *server) EndMySession(ctx context.Context, r EndMySessionRequestObject) (EndMySessionResponseObject, error) {
+	if err := s.opts.Auth.EndSession(ctx, callerFrom(ctx), r.Id); err != nil {
+		return nil, err
+	}
+	return EndMySession200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) EndMySessions(ctx context.Context, _ EndMySessionsRequestObject) (EndMySessionsResponseObject, error) {
+	if err := s.opts.Auth.EndSessions(ctx, callerFrom(ctx)); err != nil {
+		return nil, err
+	}
+	return EndMySessions200JSONResponse{Result: SUCCESS, Data: true}, nil
+}

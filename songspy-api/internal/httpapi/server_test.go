@@ -1,0 +1,486 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestLimiter_LimitsSignInsByAddress(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.SignInsPerMinute = 2 })
+	for range 2 {
+		e.signIn(t)
+	}
+	a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken})
+	wantFault(t, a, 429, "RATE_LIMITED")
+	if a.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	if a := e.Call("GET", prefix+"/tracks/current-playing", nil); a.Status != 200 {
+		t.Errorf("the board was limited too: %d", a.Status)
+	}
+}
+
+func TestLimiter_TrustsForwardedAddressesOnlyFromTrustedProxies(t *testing.T) {
+	for name, c := range map[string]struct {
+		trusted []string
+		second  int
+	}{
+		"nobody is trusted":    {nil, 429},
+		"the proxy is trusted": {[]string{"127.0.0.1"}, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.SignInsPerMinute, o.TrustedProxies = 1, c.trusted })
+			for i, want := range []int{200, c.second} {
+				a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken},
+					"X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
+				if a.Status != want {
+					t.Errorf("request %d: %d, want %d", i, a.Status, want)
+				}
+			}
+		})
+	}
+}
+
+func TestLimiter_RefillsInBoundedMemory(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	l := newAddressLimiter(1)
+	if l.take("192.0.2.1", now) != nil || l.take("192.0.2.1", now) == nil {
+		t.Error("one request a minute is allowed, and no more")
+	}
+	now = now.Add(time.Minute)
+	if err := l.take("192.0.2.1", now); err != nil {
+		t.Errorf("a minute later: %v", err)
+	}
+	if l.take("2001:db8::1", now) != nil || l.take("2001:db8::2", now) == nil {
+		t.Error("neighbours in one /64 are one subscriber")
+	}
+	for i := range 5 * keysMax {
+		_ = l.take(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
+	}
+	if kept := len(l.subscribers.current) + len(l.subscribers.previous); kept > 2*keysMax {
+		t.Errorf("%d addresses are kept", kept)
+	}
+}
+
+func TestLimiter_LimitsIPv6Networks(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	l := newAddressLimiter(2)
+	passed := 0
+	for i := range 1000 { // each from a /64 of its own
+		if l.take(fmt.Sprintf("2001:db8:7:%x::1", i), now) == nil {
+			passed++
+		}
+	}
+	if passed != 2*networkFactor {
+		t.Errorf("%d requests of one /48 passed, want %d", passed, 2*networkFactor)
+	}
+	if err := l.take("2001:db8:8::1", now); err != nil {
+		t.Errorf("another /48: %v", err)
+	}
+}
+
+func TestLimiter_LimitsWritesByUser(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.WritesPerMinute, o.LinkingsPerMinute = 2, 1 })
+	_, bearer := e.signIn(t)
+	for i, want := range []int{200, 200, 429} {
+		a := e.Call("POST", prefix+"/users/1/edit", map[string]string{"nickName": "Ann"}, bearer...)
+		if a.Status != want || want == 429 && a.Header.Get("Retry-After") == "" {
+			t.Errorf("edit %d: %d %v", i, a.Status, a.Header)
+		}
+	}
+	// Linking has a bucket of its own, whichever of its routes is called.
+	for i, want := range []int{200, 429} {
+		if a := e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, nil, bearer...); a.Status != want {
+			t.Errorf("linking %d: %d %s", i, a.Status, a.Body)
+		}
+	}
+	for _, path := range []string{"/me", "/me/sessions"} { // reading is not limited
+		if a := e.Call("GET", prefix+path, nil, bearer...); a.Status != 200 {
+			t.Errorf("%s: %d", path, a.Status)
+		}
+	}
+}
+
+func TestLimiter_TrustsNoOtherProxyHeader(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.SignInsPerMinute, o.TrustedProxies = 1, []string{"127.0.0.1"} })
+	for i, want := range []int{200, 429} {
+		a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken}, "X-Real-Ip", fmt.Sprintf("203.0.113.%d", i))
+		if a.Status != want {
+			t.Errorf("request %d: %d, want %d", i, a.Status, want)
+		}
+	}
+}
+
+func TestOrigins_OnlyAllowedOnesMayRead(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.AllowedOrigins = []string{"https://fe.test"} })
+	for origin, allowed := range map[string]bool{"https://fe.test": true, "https://evil.test": false, "null": false, "https://fe.test.evil.test": false} {
+		a := e.Call("GET", prefix+"/tracks/current-playing", nil, "Origin", origin)
+		if got := a.Header.Get("Access-Control-Allow-Origin") == origin; got != allowed {
+			t.Errorf("%s: allowed %v", origin, got)
+		}
+		if a.Header.Get("Access-Control-Allow-Credentials") != "" || a.Header.Get("Vary") != "Origin" {
+			t.Errorf("%s: %v", origin, a.Header)
+		}
+		preflight := e.Call("OPTIONS", prefix+"/me", nil, "Origin", origin, "Access-Control-Request-Method", "DELETE")
+		if got := preflight.Status == http.StatusNoContent; got != allowed {
+			t.Errorf("%s: preflight answered %d", origin, preflight.Status)
+		}
+		if methods := preflight.Header.Get("Access-Control-Allow-Methods"); allowed && methods != "GET, POST, PUT, DELETE" {
+			t.Errorf("%s: preflight allows %q, not what the contract has", origin, methods)
+		}
+	}
+}
+
+func TestRequestIDs_AreAcceptedIfValid(t *testing.T) {
+	e := newTestServer(t)
+	for given, taken := range map[string]bool{"frontend-0123456789": true, "short": false, "with space in it": false, strings.Repeat("x", 65): false, "": false} {
+		got := e.Call("GET", "/healthz", nil, "X-Request-Id", given).Header.Get("X-Request-Id")
+		if (got == given) != taken || got == "" {
+			t.Errorf("%q became %q", given, got)
+		}
+	}
+}
+
+func TestAccessLog_HasTheRouteAndNoQuery(t *testing.T) {
+	e := newTestServer(t)
+	_, bearer := e.signIn(t)
+	e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, nil, append(bearer, "X-Request-Id", "frontend-42", "X-Forwarded-For", "203.0.113.7")...)
+	found := false
+	for line := range strings.Lines(string(e.log.Bytes())) {
+		var entry struct{ Msg, Route, Request, Client, Peer string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatal(err)
+		}
+		found = found || entry.Msg == "request" && entry.Route == prefix+"/spotify-auth" && entry.Request == "frontend-42" &&
+			entry.Client == "127.0.0.1" && entry.Peer == "127.0.0.1" // the header is not believed
+	}
+	if !found {
+		t.Errorf("the log:\n%s", e.log.Bytes())
+	}
+}
+
+func TestHeaders_IncludeSecurityHeaders(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.PublicURL = "https://songspy.test" })
+	for path, policy := range map[string]string{"/": "default-src 'self'", "/healthz": defaultCSP[0], "/nowhere": defaultCSP[0]} {
+		h := e.Call("GET", path, nil).Header
+		if h.Get("Content-Security-Policy") != policy || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Strict-Transport-Security") == "" {
+			t.Errorf("%s: %v", path, h)
+		}
+	}
+}
+
+func TestLinking_AcceptsTheEmptyBodiesOfOldFrontends(t *testing.T) {
+	e := newTestServer(t)
+	_, bearer := e.signIn(t)
+	for name, c := range map[string]struct {
+		body any
+		kind string
+	}{
+		"nothing":       {nil, ""},
+		"an empty form": {"", "application/x-www-form-urlencoded"},
+		"empty JSON":    {"", "application/json"},
+		"null":          {"null", "application/json"},
+		"an object":     {"{}", "application/json; charset=utf-8"},
+		"another JSON":  {"{}", "application/vnd.songspy+json"},
+		"a form":        {"move=false", "application/x-www-form-urlencoded"},
+	} {
+		header := bearer
+		if c.kind != "" {
+			header = append(slices.Clone(bearer), "Content-Type", c.kind)
+		}
+		if a := e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, c.body, header...); a.Status != 200 {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+}
+
+func TestLinking_AcceptsTheCodeInAForm(t *testing.T) {
+	e := newTestServer(t)
+	_, bearer := e.signIn(t)
+	for name, c := range map[string]struct {
+		kind, body string
+		status     int
+		code       string
+	}{
+		"a form":              {"application/x-www-form-urlencoded", "code=" + spotifyCode + "&unknown=1", 200, ""},
+		"a form in UTF-8":     {"application/x-www-form-urlencoded; charset=UTF-8", "code=" + spotifyCode, 200, ""},
+		"JSON by its suffix":  {"application/vnd.api+json", `{"code":"` + spotifyCode + `"}`, 200, ""},
+		"a form without code": {"application/x-www-form-urlencoded", "move=true", 400, "SPOTIFY_CODE_INVALID"},
+		"a form's wrong type": {"application/x-www-form-urlencoded", "move=perhaps", 400, "INVALID_REQUEST"},
+		"a form elsewhere":    {"application/x-www-form-urlencoded; charset=euc-kr", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
+		"a text":              {"text/plain", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
+	} {
+		a := e.Call("POST", prefix+"/spotify-auth", c.body, append(slices.Clone(bearer), "Content-Type", c.kind)...)
+		if a.Status != c.status || a.ErrorCode() != c.code {
+			t.Errorf("%s: answered %d %s", name, a.Status, a.Body)
+		}
+	}
+}
+
+func TestBodies_OfRoutesWithoutABodyAreIgnored(t *testing.T) {
+	e := newTestServer(t)
+	_, bearer := e.signIn(t)
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/healthz", 200},
+		{"GET", prefix + "/sign-up", 200},
+		{"GET", prefix + "/me", 200},
+		{"GET", prefix + "/me/plays?limit=2", 200},
+		{"GET", prefix + "/tracks/current-playing", 200},
+		{"DELETE", prefix + "/me/plays/1", 200},
+		{"DELETE", prefix + "/me/sessions/404", 404},
+		{"GET", prefix + "/me/gaps?limit=1", 200},
+		{"POST", prefix + "/logout", 200},
+	} {
+		for kind, body := range map[string]string{"application/json": "{", "text/plain; charset=euc-kr": "x", "": strings.Repeat("x", bodyLimit+1)} {
+			if c.path == prefix+"/logout" {
+				_, bearer = e.signIn(t)
+			}
+			if a := e.Call(c.method, c.path, body, append(slices.Clone(bearer), "Content-Type", kind)...); a.Status != c.status {
+				t.Errorf("%s %s with a body of type %q: %d %s", c.method, c.path, kind, a.Status, a.Body)
+			}
+		}
+	}
+}
+
+func TestHeaders_TooLargeOnesGetTheEnvelope(t *testing.T) {
+	e := newTestServer(t)
+	for size, status := range map[int]int{headerLimit / 2: 200, headerLimit: 431} {
+		a := e.Call("GET", "/healthz", nil, "X-Much", strings.Repeat("x", size))
+		if a.Status != status || status == 431 && a.ErrorCode() != "HEADERS_TOO_LARGE" {
+			t.Errorf("%d bytes: %d %s", size, a.Status, a.Body)
+		}
+	}
+}
+
+func TestOrigins_RefusedOnesAreLoggedOnceWithARemedy(t *testing.T) {
+	e := newTestServer(t)
+	for range 3 {
+		e.Call("GET", "/healthz", nil, "Origin", "https://fe.test")
+		e.Call("GET", "/healthz", nil, "Origin", e.base)                // the page's own
+		e.Call("GET", "/healthz", nil, "Origin", "http://songspy.test") // behind a proxy
+	}
+	for i := range 100 { // anybody may send anything
+		e.Call("GET", "/healthz", nil, "Origin", fmt.Sprintf("https://%d.test", i))
+	}
+	log := string(e.log.Bytes())
+	if n := strings.Count(log, "SONGSPY_ALLOWED_ORIGINS"); n != 50 || strings.Count(log, `"https://fe.test"`) != 1 {
+		t.Errorf("refused origins are logged %d times", n)
+	}
+	if strings.Contains(log, `"origin":"`+e.base) || strings.Contains(log, `"origin":"http://songspy.test"`) {
+		t.Error("the page's own origin is called another one")
+	}
+}
+
+func TestOrigins_MaySendTracingHeadersAndReadTheDate(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.AllowedOrigins = []string{"https://fe.test"} })
+	h := e.Call("OPTIONS", prefix+"/me", nil, "Origin", "https://fe.test", "Access-Control-Request-Method", "GET").Header
+	allowed := strings.Split(strings.ToLower(h.Get("Access-Control-Allow-Headers")), ", ")
+	for _, name := range []string{"traceparent", "tracestate", "baggage", "sentry-trace", "b3", "authorization"} {
+		if !slices.Contains(allowed, name) {
+			t.Errorf("%s may not be sent: %v", name, allowed)
+		}
+	}
+	if h := e.Call("GET", "/healthz", nil, "Origin", "https://fe.test").Header; !strings.Contains(h.Get("Access-Control-Expose-Headers"), "Date") || h.Get("Date") == "" {
+		t.Errorf("the date cannot be read: %v", h)
+	}
+}
+
+func TestSessions_AreListedAndEndedByTheirUser(t *testing.T) {
+	e := newTestServer(t)
+	_, first := e.signIn(t)
+	_, second := e.signIn(t)
+	var listed []MySession
+	e.Call("GET", prefix+"/me/sessions", nil, second...).DecodeData(t, &listed)
+	slices.SortFunc(listed, func(a, b MySession) int { return int(a.Id - b.Id) })
+	if len(listed) != 2 || listed[0].Current || !listed[1].Current || !strings.Contains(listed[0].Label, "Go-http-client") {
+		t.Fatalf("listed %+v", listed)
+	}
+	own := fmt.Sprint(prefix, "/me/sessions/", listed[0].Id)
+	if a := e.Call("DELETE", own, nil, second...); a.Status != 200 || string(a.Data) != "true" {
+		t.Errorf("ending one: %d %s", a.Status, a.Body)
+	}
+	wantFault(t, e.Call("DELETE", own, nil, second...), 404, "NOT_FOUND")
+	wantFault(t, e.Call("GET", prefix+"/me", nil, first...), 401, "SESSION_ENDED")
+	if a := e.Call("DELETE", prefix+"/me/sessions", nil, second...); a.Status != 200 {
+		t.Errorf("ending all: %d %s", a.Status, a.Body)
+	}
+	wantFault(t, e.Call("GET", prefix+"/me", nil, second...), 401, "SESSION_ENDED")
+}
+
+func TestTrackIDs_AreUniquePerUserAndTrack(t *testing.T) {
+	seen := map[int64]string{}
+	for user := range songspy.UserID(30) {
+		for track := range songspy.TrackID(30) {
+			id := testIDs.Of(user, track)
+			if id < 1 || id >= 1<<53 || seen[id] != "" {
+				t.Fatalf("user %d and track %d have the id %d, as %q", user, track, id, seen[id])
+			}
+			seen[id] = fmt.Sprint(user, track)
+		}
+	}
+	if testIDs.Of(1, 2) != NewTrackIDs([]byte("key of the test")).Of(1, 2) {
+		t.Error("another replica has other ids")
+	}
+	if testIDs.Of(1, 2) == NewTrackIDs([]byte("another key")).Of(1, 2) {
+		t.Error("the id needs no key")
+	}
+}
+
+func TestContract_IsServed(t *testing.T) {
+	if a := newTestServer(t).Call("GET", "/openapi.yaml", nil); a.Status != 200 || !strings.HasPrefix(string(a.Body), "openapi: 3") {
+		t.Errorf("answered %d %.80s", a.Status, a.Body)
+	}
+}
+
+func TestBoard_HasTheFieldsOfTheOriginalFrontend(t *testing.T) {
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("KST", 9*3600))
+	name, end := "아이유 팬", time.Now().Add(time.Minute)
+	song := songspy.BoardEntry{
+		User:    songspy.User{ID: 5, NickName: &name, ShowPicture: true, PictureURL: "https://p.test/5", Audience: songspy.AudienceEveryone},
+		Playing: songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:9", StartedAt: start, ObservedAt: start, EndsAt: &end},
+		Track:   songspy.Track{ID: 9, Kind: songspy.KindTrack, Title: "밤편지", Artists: "IU, Friend", URL: "https://open.test/9", ImageURL: "https://i.test/9", DurationMS: 253000},
+	}
+	bare := song
+	bare.User = songspy.User{ID: 6, PictureURL: "https://p.test/6", Audience: songspy.AudienceEveryone}
+	bare.Track = songspy.Track{ID: 10, Kind: songspy.KindLocal, Title: "a file"}
+	bare.Playing.StartedAt = start.Add(-time.Second)
+	e := newTestServer(t, func(_ *Options, h *fakeBackend) { h.entries = []songspy.BoardEntry{bare, song} })
+
+	a := e.Call("GET", prefix+"/tracks/current-playing", nil)
+	want := `[{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"albumImageUrl":"https://i.test/9","artistName":"IU, Friend",` +
+		`"createdAt":"2026-11-23T03:00:00.000Z","durationMs":253000,"id":` + fmt.Sprint(testIDs.Of(5, 9)) + `,"kind":"track","originalUrl":"https://open.test/9","previewUrl":"","title":"밤편지"},` +
+		`"user":{"id":5,"nickName":"아이유 팬","profileImageUrl":"https://p.test/5"}},` +
+		`{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"albumImageUrl":"","artistName":"",` +
+		`"createdAt":"2026-11-23T02:59:59.000Z","durationMs":0,"id":` + fmt.Sprint(testIDs.Of(6, 10)) + `,"kind":"local","originalUrl":"","previewUrl":"","title":"a file"},` +
+		`"user":{"id":6,"nickName":"","profileImageUrl":""}}]`
+	if string(a.Data) != want {
+		t.Errorf("answered\n%s, want\n%s", a.Data, want)
+	}
+	if at := regexp.MustCompile(`"serverTime":"([^"]+)"\}$`).FindSubmatch(a.Body); at == nil {
+		t.Errorf("the board does not say when it answered: %s", a.Body)
+	} else if told, err := time.Parse(timeLayout, string(at[1])); err != nil || time.Since(told).Abs() > time.Minute {
+		t.Errorf("it answered at %s, %v", at[1], err)
+	}
+	weak := a.Header.Get("ETag")
+	etag := strings.TrimPrefix(weak, "W/")
+	if weak == etag {
+		t.Errorf("the ETag %s is strong, and the time differs", weak)
+	}
+	inside := strings.Trim(etag, `"`)
+	for held, status := range map[string]int{
+		weak: 304, etag: 304, `"other", ` + weak: 304, "*": 304,
+		`"` + inside + `-gzip"`: 304, `W/"` + inside + `-br"`: 304, `"` + inside + `--gzip"`: 304, `"` + inside + `;gzip"`: 304,
+		`"other"`: 200, inside: 200, etag[:9] + `"`: 200, `"` + inside + `-x"`: 200, `"other-gzip"`: 200,
+	} {
+		again := e.Call("GET", prefix+"/tracks/current-playing", nil, "If-None-Match", held)
+		if again.Status != status || (len(again.Body) == 0) != (status == http.StatusNotModified) {
+			t.Errorf("asked again with %s: %d %s", held, again.Status, again.Body)
+		}
+	}
+}
+
+func TestBoard_IsUnavailableUntilTheFeedIsRead(t *testing.T) {
+	e := newTestServer(t, func(_ *Options, h *fakeBackend) { h.failure = errDown })
+	wantFault(t, e.Call("GET", prefix+"/tracks/current-playing", nil), 503, "UNAVAILABLE")
+}
+
+var errDown = &songspy.Error{Code: songspy.CodeUnavailable}
+
+func TestNickNames_AreCountedInGraphemes(t *testing.T) {
+	family := "👨‍👩‍👧‍👦"
+	for given, want := range map[string]string{
+		"  Ann  ":                  "Ann",
+		"a \t\n b":                 "a b",
+		strings.Repeat("가", 30):    strings.Repeat("가", 30),
+		strings.Repeat("가", 31):    "",
+		strings.Repeat(family, 30): strings.Repeat(family, 30),
+		strings.Repeat(family, 31): "",
+		"":                         "",
+		"   ":                      "",
+		"\u200b\u2060":             "",
+		"\u3164":                   "", // Hangul filler
+		"\u2800":                   "", // Braille blank
+		"a\u202eb":                 "ab",
+		strings.Repeat("👨🏽‍👩🏽‍👧🏽‍👦🏽", 30): strings.Repeat("👨🏽‍👩🏽‍👧🏽‍👦🏽", 30),
+		"\ufe0f":                             "", // a variation of nothing
+		"\U000e0100":                         "",
+		"❤\ufe0f":                            "❤\ufe0f",
+		"x" + strings.Repeat("\u0301", 1200): "x" + strings.Repeat("\u0301", 4),
+		"\u0301\u0302":                       "", // marks on nothing
+		"A\u200bn\u200dn":                    "Ann",
+		"e\u0301":                            "é",
+	} {
+		got, err := nickName(given)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q became %q, %v", given, got, err)
+		}
+		if err != nil && songspy.ReasonOf(err) != "NICKNAME_INVALID" {
+			t.Errorf("%q: %v", given, err)
+		}
+	}
+}
+
+func FuzzNickName(f *testing.F) {
+	f.Add("Ann")
+	f.Add("\u200b가\x00\xff")
+	f.Fuzz(func(t *testing.T, raw string) {
+		name, err := nickName(raw)
+		if err != nil {
+			return
+		}
+		if again, err := nickName(name); err != nil || again != name {
+			t.Errorf("%q became %q and then %q, %v", raw, name, again, err)
+		}
+	})
+}
+
+func TestHead_IsGetWithoutABody(t *testing.T) {
+	e := newTestServer(t)
+	_, bearer := e.signIn(t)
+	for path, status := range map[string]int{
+		"/": 200, "/healthz": 200, "/readyz": 200, "/openapi.yaml": 200, "/nowhere": 404,
+		prefix + "/tracks/current-playing": 200, prefix + "/me": 200, prefix + "/google-auth": 405,
+	} {
+		get, head := e.Call("GET", path, nil, bearer...), e.request(t, "HEAD", path, bearer...)
+		if head.StatusCode != status || get.Status != status || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") ||
+			head.Header.Get("ETag") != get.Header.Get("ETag") {
+			t.Errorf("%s: HEAD answered %d %v, GET %d %v", path, head.StatusCode, head.Header, get.Status, get.Header)
+		}
+	}
+	if head := e.request(t, "HEAD", prefix+"/me"); head.StatusCode != 401 {
+		t.Errorf("HEAD without a token answered %d", head.StatusCode)
+	}
+}
+
+// request sends what the contract does not know; its answer has no body.
+func (e *testServer) request(t *testing.T, method, path string, header ...string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, e.base+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pair := range slices.Chunk(header, 2) {
+		r.Header.Set(pair[0], pair[1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || len(body) > 0 {
+		t.Errorf("%s %s: a body %q, %v", method, path, body, err)
+	}
+	return resp
+}

@@ -1,0 +1,465 @@
+package playback
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// witness follows a batch through a day, and holds what it does to the laws.
+type dayChecker struct {
+	*rapid.T
+	day
+	pollerModel
+	log          strings.Builder
+	falseIdle    bool
+	idleSince    time.Time               // since when all looks show silence; zero: they do not
+	playingUntil map[time.Time]time.Time // by look: until when what was seen by then may be shown as playing
+	lastPoll     time.Time               // the look before
+	hidden       map[string]bool         // tracks that were seen without their progress
+	seenProgress map[int][]time.Duration // by span: how far in it was seen to sound
+	polledPlays  []songspy.StoredPlay    // plays that polls alone made
+}
+
+func (w *dayChecker) note(format string, args ...any) { fmt.Fprintf(&w.log, format+"\n", args...) }
+
+func secondsIn(at time.Time) float64 { return at.Sub(base).Seconds() }
+
+// live looks, asks and fails through the day.
+func (w *dayChecker) run() {
+	end := w.timeline[len(w.timeline)-1].end.Add(10 * time.Minute)
+	now := base.Add(-time.Minute)
+	for w.edgeIsKnown && now.Before(w.timeline[3].start.Add(-time.Minute)) { // undisturbed
+		o := w.timeline.poll(now)
+		w.checkPoll(w.poll(o), o)
+		w.write(len(w.pendingWrites))
+		now = NextPoll(w.playing, o.Kind, now, 0, dayInterval).At
+	}
+	for now.Before(end) {
+		now = w.step(now)
+	}
+	w.write(len(w.pendingWrites))
+	for range 2 {
+		end = end.Add(time.Minute)
+		o := songspy.Observation{Kind: songspy.ObservedIdle, At: end}
+		w.checkPoll(w.poll(o), o)
+	}
+	w.write(len(w.pendingWrites))
+	w.checkHistory(end.Add(2*time.Hour), time.Time{})
+}
+
+// turn makes one look, or fails to, and gives the time of the next.
+func (w *dayChecker) step(now time.Time) time.Time {
+	o := w.timeline.poll(now)
+	fault := rapid.IntRange(0, 79).Draw(w.T, "fault")
+	if fault == 0 && (o.Kind != songspy.ObservedPlaying || w.falseIdle && !w.doubtsIdle(now)) { // it comes during playback
+		fault = 1
+	}
+	noAnswer := fault == 1 || fault >= 3 && fault <= 6 // no answer, or none that tells
+	w.falseIdle = fault == 0 || noAnswer && w.falseIdle
+	wait, times := time.Duration(0), 1
+	switch fault {
+	case 0:
+		o = songspy.Observation{Kind: songspy.ObservedIdle, At: now}
+	case 1:
+		o = songspy.Observation{Kind: songspy.ObservedUnreadable, At: now}
+	case 2:
+		if o.Kind == songspy.ObservedPlaying {
+			o.Progress = songspy.UnknownProgress
+		}
+	case 3: // failed
+		times = 0
+	case 4: // a closed door
+		times, wait = 0, seconds(w.T, 60, 3000)
+	case 5: // killed, with some of what was on its way written
+		times, wait = 0, seconds(w.T, 0, 900)
+		w.write(rapid.IntRange(0, len(w.pendingWrites)).Draw(w.T, "written"))
+		w.start(now)
+		w.note("%.1f killed", secondsIn(now))
+	case 6: // told to stop
+		times, wait = 0, seconds(w.T, 0, 20)
+		w.stop()
+		w.start(now)
+		w.note("%.1f stopped", secondsIn(now))
+	case 7:
+		times = 2
+	case 8: // the budget thins
+		wait = seconds(w.T, 60, 900)
+	case 9:
+		w.deletePlay()
+	}
+	for range times {
+		w.checkPoll(w.poll(o), o)
+	}
+	if fault != 10 && len(w.pendingWrites) > 0 { // else the database is slow
+		w.write(len(w.pendingWrites))
+	}
+	if len(w.pendingWrites) == 0 {
+		w.checkShown(now)
+	}
+	next := now.Add(dayInterval)
+	if times > 0 {
+		next = NextPoll(w.playing, o.Kind, now, 0, dayInterval).At
+	}
+	next = next.Add(wait)
+	fetch := w.historyState.NextFetch()
+	switch {
+	case fault == 11:
+		w.checkHistory(now.Add(time.Millisecond), now.Add(-seconds(w.T, 0, 7200)))
+	case fault != 4 && fetch.At.Before(next):
+		w.checkHistory(later(fetch.At, now), w.historyState.FetchFrom(fetch.Reason))
+	}
+	return next
+}
+
+// doubts reports whether another silence would not be believed yet.
+func (w *dayChecker) doubtsIdle(now time.Time) bool {
+	n := w.playing
+	return n.IdleSince != nil && now.Sub(*n.IdleSince) < idleConfirmAfter && n.State == songspy.PlayerPlaying && n.EndsAt != nil && now.Before(*n.EndsAt)
+}
+
+// forget deletes a play that is kept, as its person may.
+func (w *dayChecker) deletePlay() {
+	if len(w.plays) > 0 {
+		i := rapid.IntRange(0, len(w.plays)-1).Draw(w.T, "deleted")
+		gone := base
+		w.plays[i].Play.DeletedAt = &gone
+	}
+}
+
+// recall asks history, twice: the second answer changes nothing.
+func (w *dayChecker) checkHistory(now, after time.Time) {
+	r := w.fetchHistory(w.day, now, after)
+	w.note("%.1f asked: confirmed %d, found %d, refuted %d, unplaced %d, waiting %d; settled %.1f", secondsIn(now),
+		len(r.Confirmed), len(r.Added), len(r.Removed), len(r.Unmatched), r.Pending, secondsIn(SettledUntil(w.playing)))
+	if again := w.fetchHistory(w.day, now, after); !again.IsEmpty() {
+		w.fail("the same answer again changes %+v", again)
+	}
+	w.checkOverlap()
+}
+
+// heard holds one step to its laws.
+func (w *dayChecker) checkPoll(out StepResult, o songspy.Observation) {
+	w.checkBoard(o)
+	if o.Kind == songspy.ObservedPlaying && o.Progress >= 0 {
+		i := slices.IndexFunc(w.timeline, func(s span) bool { return s.end.After(o.At) })
+		w.seenProgress[i] = append(w.seenProgress[i], o.Progress)
+	}
+	for _, p := range out.Plays {
+		w.polledPlays = append(w.polledPlays, songspy.StoredPlay{Play: p, Track: trackOf(p.TrackURI)})
+	}
+	if len(out.Plays) == 0 && !out.MustSave {
+		return
+	}
+	w.note("%.1f %s %s at %.1f: %d plays; open %s since %.1f, elsewhere %.1f, listened %d", secondsIn(o.At), o.Kind, o.Track.URI, o.Progress.Seconds(), len(out.Plays),
+		out.State.TrackURI, secondsIn(out.State.StartedAt), secondsIn(out.State.OtherSeenAt), out.State.ListenedMS)
+}
+
+func (w *dayChecker) fail(format string, args ...any) {
+	w.Helper()
+	w.Fatalf(format+"\n%s\n%s", append(args, w.log.String(), w.describe())...)
+}
+
+func (w *dayChecker) describe() string {
+	var b strings.Builder
+	b.WriteString(describe(w.timeline, nil, nil))
+	for _, l := range w.historyLines {
+		fmt.Fprintf(&b, "history %s %.1f from %.1f\n", l.Track.URI, secondsIn(l.PlayedAt), secondsIn(l.listedFrom))
+	}
+	for _, k := range w.plays {
+		p := k.Play
+		fmt.Fprintf(&b, "kept %s %.1f-%.1f listened %d inferred %d %s provisional %t, told by %.1f\n", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt), p.ListenedMS/1000, p.InferredMS/1000, p.Source, p.Provisional, secondsIn(k.PlayedAt))
+	}
+	return b.String()
+}
+
+// board requires that viewers are shown nothing as playing that was seen to have
+// ended, and nothing for longer than what was seen of it lasts, with its grace.
+func (w *dayChecker) checkBoard(o songspy.Observation) {
+	if o.At.Equal(w.lastPoll) {
+		return // the same answer again is no second silence
+	}
+	until := w.playingUntil[w.lastPoll]
+	switch o.Kind {
+	case songspy.ObservedIdle:
+		if w.idleSince.IsZero() {
+			w.idleSince = o.At
+		} else if o.At.Sub(w.idleSince) >= idleConfirmAfter || !o.At.Add(songspy.EndGrace).Before(until) {
+			until = time.Time{}
+		}
+	case songspy.ObservedPlaying:
+		until = o.At.Add(o.Track.Duration() - o.Progress + songspy.EndGrace)
+		if o.Progress < 0 {
+			w.hidden[o.Track.URI] = true
+			until = o.At.Add(max(o.Track.Duration(), songspy.UnknownEndShownFor) + songspy.EndGrace)
+		}
+	case songspy.ObservedPaused, songspy.ObservedAdvertisement:
+		until = time.Time{}
+	}
+	if o.Kind != songspy.ObservedIdle && o.Kind != songspy.ObservedUnreadable {
+		w.idleSince = time.Time{}
+	}
+	if o.Kind != songspy.ObservedUnreadable {
+		w.playingUntil[o.At], w.lastPoll = until, o.At
+	}
+}
+
+// shows holds what viewers see to what was seen.
+func (w *dayChecker) checkShown(now time.Time) {
+	s := w.shown
+	if s.State != songspy.PlayerPlaying {
+		return
+	}
+	if s.ShownUntil().After(w.playingUntil[s.ObservedAt].Add(jitter)) {
+		w.fail("%s, seen at %.1f, is shown until %.1f", s.TrackURI, secondsIn(s.ObservedAt), secondsIn(s.ShownUntil()))
+	}
+	if now.Before(s.ShownUntil()) && (w.playing.State != s.State || w.playing.TrackURI != s.TrackURI) {
+		w.fail("%s is shown at %.1f, which is over", s.TrackURI, secondsIn(now))
+	}
+}
+
+// listenedTo requires that of no track more is claimed to have been seen sounding
+// than sounded. In which of two plays it was seen may be a guess: a song that was
+// left and begun anew between two looks looks like one that went on. What a fade
+// leaves out may be claimed, once a play.
+func (w *dayChecker) checkListened() {
+	seen, really := map[string]time.Duration{}, map[string]time.Duration{}
+	for _, k := range w.plays {
+		if k.Play.Source == songspy.SourceLive {
+			seen[k.Track.URI] += fromMillis(k.Play.ListenedMS-k.Play.InferredMS) - crossfadeMax
+		}
+	}
+	for _, s := range w.timeline {
+		really[s.track.URI] += s.listened()
+	}
+	for uri := range seen {
+		if !w.hidden[uri] && seen[uri] > really[uri] { // of secret progress, what lies between two looks is taken to have sounded
+			w.fail("%s: seen for %v, sounded for %v", uri, seen[uri], really[uri])
+		}
+	}
+}
+
+// apart requires that plays do not overlap, not even with the open one.
+func (w *dayChecker) checkOverlap() {
+	for i, k := range w.plays {
+		p := k.Play
+		if p.EndedAt.Before(p.StartedAt) || p.ListenedMS > p.EndedAt.Sub(p.StartedAt).Milliseconds() {
+			w.fail("%s from %.1f to %.1f claims %d ms", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt), p.ListenedMS)
+		}
+		if i > 0 && p.StartedAt.Before(w.plays[i-1].Play.EndedAt) {
+			w.fail("plays overlap at %.1f", secondsIn(p.StartedAt))
+		}
+		if w.playing.IsOpen() && len(w.pendingWrites) == 0 && w.playing.StartedAt.Before(p.EndedAt) {
+			w.fail("the open play since %.3f overlaps one until %.3f", secondsIn(w.playing.StartedAt), secondsIn(p.EndedAt))
+		}
+	}
+}
+
+// tells reports whether a kept play may tell of a span: it overlaps it, shares
+// an edge with it, or is what history's own line of the span was made into. A
+// span that was left at once may be told of too: where the next song happens to
+// begin at its predicted end, it is taken as heard out until history tells
+// otherwise. How many of these there are, make bench-capture counts.
+func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
+	if s.track.URI == "" || !isSameRecording(p.Track, s.track) {
+		return false
+	}
+	const apart = 3 * time.Minute
+	from, to := p.Play.StartedAt, p.Play.EndedAt
+	for _, l := range w.historyLines {
+		if l.spanStart.Equal(s.start) && l.PlayedAt.Equal(p.PlayedAt) {
+			return true
+		}
+	}
+	return from.Before(s.end) && s.start.Before(to) || from.Sub(s.start).Abs() <= apart || to.Sub(s.end).Abs() <= apart ||
+		from.Before(s.end.Add(s.pausedAfter)) && s.start.Before(to)
+}
+
+// pair pairs as many of n things with m others as can be, one to one: for each
+// of the n the other, or -1.
+func pairUp(n, m int, fit func(i, j int) bool) []int {
+	of, pairs := slices.Repeat([]int{-1}, m), slices.Repeat([]int{-1}, n)
+	var trial func(i int, tried []bool) bool
+	trial = func(i int, tried []bool) bool {
+		for j := range m {
+			if tried[j] || !fit(i, j) {
+				continue
+			}
+			tried[j] = true
+			if of[j] < 0 || trial(of[j], tried) {
+				of[j], pairs[i] = i, j
+				return true
+			}
+		}
+		return false
+	}
+	for i := range n {
+		if !trial(i, make([]bool, m)) {
+			pairs[i] = -1
+		}
+	}
+	return pairs
+}
+
+// gaveWay reports whether a play was deleted, and too little is left of it to count.
+func isEmptied(k songspy.StoredPlay) bool {
+	return k.Play.DeletedAt != nil && !songspy.IsCounted(k.Play.ListenedMS, k.Track.DurationMS)
+}
+
+// claims reports whether a play is counted: a probable one is not, and neither is
+// what was deleted and gave way.
+func isCountedPlay(k songspy.StoredPlay) bool { return !k.Play.Probable && !isEmptied(k) }
+
+// spansOf are the spans that the kept plays tell of, each another one, or -1.
+func (w *dayChecker) matchedSpans() []int {
+	return pairUp(len(w.plays), len(w.timeline), func(j, i int) bool {
+		return isCountedPlay(w.plays[j]) && w.mayMatch(w.plays[j], w.timeline[i])
+	})
+}
+
+// sightings counts the spans that were seen to sound for long enough, and those
+// of them that a play of their own tells of.
+func (w *dayChecker) countObserved() (seen, stored int) {
+	var spans []int
+	for i, progress := range w.seenProgress {
+		if slices.Max(progress)-slices.Min(progress) >= listedPlayMin {
+			spans = append(spans, i)
+		}
+	}
+	for _, j := range pairUp(len(spans), len(w.plays), func(i, j int) bool { return w.mayMatch(w.plays[j], w.timeline[spans[i]]) }) {
+		if j >= 0 {
+			stored++
+		}
+	}
+	return len(spans), stored
+}
+
+// unlisted counts the spans of unlisted sessions that polls made a play of, and
+// those of them that a kept play still tells of: the silence of history about a
+// whole session takes nothing. A track that is heard again nearby is left out: its
+// plays may become one with a listed one.
+func (w *dayChecker) countUnlisted() (polled, stored int) {
+	var spans []int
+	for _, i := range pairUp(len(w.polledPlays), len(w.timeline), func(j, i int) bool { return w.timeline[i].unlisted && w.mayMatch(w.polledPlays[j], w.timeline[i]) }) {
+		if i >= 0 && !w.isPlayedAgain(i) && songspy.IsCounted(w.timeline[i].listened().Milliseconds(), w.timeline[i].track.DurationMS) {
+			spans = append(spans, i)
+		}
+	}
+	for _, j := range pairUp(len(spans), len(w.plays), func(i, j int) bool { return w.mayMatch(w.plays[j], w.timeline[spans[i]]) }) {
+		if j >= 0 {
+			stored++
+		}
+	}
+	return len(spans), stored
+}
+
+// heardAgain reports whether the track of a span is heard again nearby.
+func (w *dayChecker) isPlayedAgain(i int) bool {
+	s := w.timeline[i]
+	return slices.ContainsFunc(w.timeline, func(o span) bool {
+		apart := later(s.start, o.start).Sub(earlier(s.end.Add(s.pausedAfter), o.end.Add(o.pausedAfter)))
+		return !o.start.Equal(s.start) && isSameRecording(o.track, s.track) && apart <= 2*pausedShownMax
+	})
+}
+
+// TestADayIsKeptTruly holds a batch that fails in every way to what really
+// happened, over looks and history together.
+func TestDay_IsStoredAsPlayed(t *testing.T) {
+	var listed, stored, seen, keptSeen, unlisted, left int
+	rapid.Check(t, func(t *rapid.T) {
+		w := &dayChecker{T: t, day: genDay(t), playingUntil: map[time.Time]time.Time{}, hidden: map[string]bool{}, seenProgress: map[int][]time.Duration{}}
+		w.run()
+		w.checkListened()
+		reported := map[int]bool{}
+		for j, i := range w.matchedSpans() {
+			p := w.plays[j].Play
+			if i < 0 && isCountedPlay(w.plays[j]) {
+				w.fail("%s %.1f-%.1f was not played, or is counted twice", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt))
+			}
+			reported[i] = true
+		}
+		s, k := w.countObserved()
+		seen, keptSeen = seen+s, keptSeen+k
+		s, k = w.countUnlisted()
+		unlisted, left = unlisted+s, left+k
+		for _, l := range w.historyLines {
+			i := slices.IndexFunc(w.timeline, func(s span) bool { return s.start.Equal(l.spanStart) })
+			listed++
+			if reported[i] || slices.ContainsFunc(w.plays, func(k songspy.StoredPlay) bool { return k.PlayedAt.Equal(l.PlayedAt) }) {
+				stored++
+			}
+		}
+	})
+	if float64(stored) < 0.99*float64(listed) {
+		t.Errorf("of %d plays that history lists %d are kept", listed, stored)
+	}
+	if float64(keptSeen) < 0.99*float64(seen) {
+		t.Errorf("of %d plays that were seen for %v %d are kept", seen, listedPlayMin, keptSeen)
+	}
+	if float64(left) < 0.99*float64(unlisted) {
+		t.Errorf("of %d plays of unlisted sessions that polls made %d are kept", unlisted, left)
+	}
+	t.Logf("of %d plays of unlisted sessions that polls made %d are kept", unlisted, left)
+	t.Logf("of %d plays that history lists %d are kept; of %d that were seen for %v, %d", listed, stored, seen, listedPlayMin, keptSeen)
+}
+
+// someLooks are a planner's looks at a day, some of them spoilt.
+func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
+	var n songspy.NowPlaying
+	for now := base.Add(-time.Minute); now.Before(d.timeline[len(d.timeline)-1].end.Add(10 * time.Minute)); {
+		o := d.poll(now)
+		n = Step(n, o).State
+		seen = append(seen, o)
+		now = NextPoll(n, o.Kind, now, 0, dayInterval).At
+	}
+	for range rapid.IntRange(0, 4).Draw(t, "spoilt") {
+		o := &seen[rapid.IntRange(0, len(seen)-1).Draw(t, "which")]
+		switch rapid.IntRange(0, 2).Draw(t, "how") {
+		case 0:
+			o.Kind = songspy.ObservedIdle
+		case 1:
+			o.Kind = songspy.ObservedUnreadable
+		case 2:
+			o.Progress = songspy.UnknownProgress
+		}
+	}
+	return seen
+}
+
+// TestABatchThatIsStoppedAnywhereKeepsTheSame makes the same looks and asks the
+// same of history, with and without another process taking over in between,
+// where that takes over all that was known: of an idle player the time of the
+// last look is not written.
+func TestDay_RestartAnywhereStoresTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := genDay(t)
+		seen := somePolls(t, d)
+		stops, asks := rapid.IntRange(0, len(seen)-1).Draw(t, "stops"), rapid.IntRange(6, 40).Draw(t, "asks")
+		run := func(stopping bool) storeModel {
+			var b pollerModel
+			for i, o := range seen {
+				b.poll(o)
+				if whole := b.playing.IsOpen() || !b.unsaved; stopping && i >= stops && whole {
+					b.stop()
+					b.start(o.At)
+				}
+				b.write(len(b.pendingWrites))
+				if i%asks == 0 {
+					b.fetchHistory(d, o.At, time.Time{})
+				}
+			}
+			return b.storeModel
+		}
+		once, again := run(false), run(true)
+		if !reflect.DeepEqual(once.plays, again.plays) || !reflect.DeepEqual(once.processedAt, again.processedAt) {
+			t.Fatalf("kept %+v\nand, stopped, %+v", once.plays, again.plays)
+		}
+	})
+}

@@ -1,0 +1,405 @@
+package playback
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// TestMain draws more worlds than rapid's hundred, since the rules' corners are
+// rare and a world takes microseconds, and the same ones each time, so that a
+// failure is somebody's change. Explore with -rapid.seed=0 -rapid.checks=1000000.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { chosen[f.Name] = true })
+	for name, value := range map[string]string{"rapid.checks": "20000", "rapid.seed": "20261123"} {
+		if chosen[name] {
+			continue
+		}
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func genTimeline(t *rapid.T) timeline {
+	var tr timeline
+	now := base
+	for i := range rapid.IntRange(1, 12).Draw(t, "spans") {
+		s := span{start: now}
+		switch rapid.IntRange(0, 9).Draw(t, fmt.Sprint("kind", i)) {
+		case 0:
+			s.end = now.Add(seconds(t, 20, 2000))
+		case 1:
+			s.ad, s.end = true, now.Add(seconds(t, 15, 30))
+		default:
+			n := rapid.IntRange(1, 4).Draw(t, "track")
+			length := time.Duration(60+n*47) * time.Second
+			s.track = songspy.Track{URI: fmt.Sprint("spotify:track:", n), DurationMS: length.Milliseconds()}
+			s.end = now.Add(length)
+			switch rapid.IntRange(0, 9).Draw(t, "way") {
+			case 0, 1:
+				s.end = now.Add(seconds(t, 2, 50)) // skipped
+			case 2:
+				// A longer pause that no look finds could be the song begun anew.
+				s.pauseAt, s.pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
+				s.end = s.end.Add(s.pause)
+			}
+		}
+		tr = append(tr, s)
+		now = s.end
+	}
+	return tr
+}
+
+func seconds(t *rapid.T, low, high int) time.Duration {
+	return time.Duration(rapid.IntRange(low*1000, high*1000).Draw(t, "ms")) * time.Millisecond
+}
+
+// genLooks draws the times of looks: at most an interval apart, as the seed promises.
+func genPollTimes(t *rapid.T, until time.Time) []time.Time {
+	var polls []time.Time
+	for now := base.Add(-time.Minute); now.Before(until.Add(10 * time.Minute)); {
+		polls = append(polls, now)
+		now = now.Add(seconds(t, 1, 180))
+	}
+	return polls
+}
+
+// answers turns looks into what arrives: sometimes silence that is not true,
+// sometimes nothing readable, sometimes no progress, sometimes twice. Silence
+// that is not true comes once between true answers: of two, no rule could know.
+func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observation {
+	var out []songspy.Observation
+	falseIdle := false
+	for _, when := range polls {
+		o := tr.poll(when)
+		fault := rapid.IntRange(0, 49).Draw(t, "fault")
+		if fault == 0 && falseIdle {
+			fault = 1
+		}
+		falseIdle = fault == 0 || fault == 1 && falseIdle
+		switch fault {
+		case 0:
+			o = songspy.Observation{Kind: songspy.ObservedIdle, At: when}
+		case 1:
+			o = songspy.Observation{Kind: songspy.ObservedUnreadable, At: when}
+		case 2:
+			if o.Kind == songspy.ObservedPlaying {
+				o.Progress = songspy.UnknownProgress
+			}
+		case 3:
+			out = append(out, o)
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// coincides reports whether something begins, by accident, just where a track
+// that had been left would have ended or come round again. No look can tell
+// such a truth from the track having been heard out.
+func (tr timeline) coincides() bool {
+	for i, s := range tr {
+		length := s.track.Duration()
+		if length == 0 {
+			continue
+		}
+		for _, next := range tr[i+1:] {
+			if next.start.Equal(s.end) && s.end.Sub(s.start) >= length {
+				continue // heard out
+			}
+			// A pause in what follows shifts the start that its sightings imply.
+			for _, start := range []time.Time{next.start, next.start.Add(next.pause)} {
+				since := start.Sub(s.start.Add(s.pause))
+				if distance := (since+length/2)%length - length/2; distance.Abs() <= crossfadeMax+jitter {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// story tells a truth, what was seen of it and what was made of it, in seconds.
+func describe(tr timeline, seen []songspy.Observation, plays []songspy.Play) string {
+	var b strings.Builder
+	for _, s := range tr {
+		fmt.Fprintf(&b, "truth %s ad=%t %.0f-%.0f pause %.0f+%.0f of %d\n", s.track.URI, s.ad, s.start.Sub(base).Seconds(), s.end.Sub(base).Seconds(), s.pauseAt.Sub(base).Seconds(), s.pause.Seconds(), s.track.DurationMS/1000)
+	}
+	for _, o := range seen {
+		fmt.Fprintf(&b, "seen %.0f %s %s at %.0f\n", o.At.Sub(base).Seconds(), o.Kind, o.Track.URI, o.Progress.Seconds())
+	}
+	for _, p := range plays {
+		fmt.Fprintf(&b, "play %s %.0f-%.0f listened %d provisional %t\n", p.TrackURI, p.StartedAt.Sub(base).Seconds(), p.EndedAt.Sub(base).Seconds(), p.ListenedMS/1000, p.Provisional)
+	}
+	return b.String()
+}
+
+func TestStep_Invariants(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tr := genTimeline(t)
+		if tr.coincides() {
+			t.Skip("a coincidence that no look can tell")
+		}
+		seen := observeAll(t, tr, genPollTimes(t, tr[len(tr)-1].end))
+		var n songspy.NowPlaying
+		var plays []songspy.Play
+		for _, o := range seen {
+			out := Step(n, o)
+			if again := Step(out.State, o); len(again.Plays) > 0 || again.Visible || again.MustSave {
+				t.Fatalf("an answer seen twice changed something: %+v", again)
+			}
+			n = out.State
+			plays = append(plays, out.Plays...)
+			if n.IsOpen() && n.StartedAt.After(o.At) {
+				t.Fatalf("the open play starts at %v, after the look at %v", n.StartedAt, o.At)
+			}
+		}
+		listened := map[string]time.Duration{}
+		for i, p := range plays {
+			if p.EndedAt.Before(p.StartedAt) || p.ListenedMS > p.EndedAt.Sub(p.StartedAt).Milliseconds() {
+				t.Fatalf("play %d from %v to %v claims %d ms", i, p.StartedAt, p.EndedAt, p.ListenedMS)
+			}
+			if i > 0 && p.StartedAt.Before(plays[i-1].EndedAt) {
+				t.Fatalf("plays overlap\n%s", describe(tr, seen, plays))
+			}
+			if p.Probable { // counted nowhere
+				listened[p.TrackURI] -= time.Duration(p.InferredMS) * time.Millisecond
+			}
+			listened[p.TrackURI] += time.Duration(p.ListenedMS) * time.Millisecond
+		}
+		really := map[string]time.Duration{}
+		for _, s := range tr {
+			really[s.track.URI] += s.end.Sub(s.start) - s.pause
+		}
+		for uri, claimed := range listened {
+			if claimed > really[uri]+jitter*time.Duration(len(tr)+len(plays)) {
+				t.Fatalf("%s: %v claimed, %v listened\n%s", uri, claimed, really[uri], describe(tr, seen, plays))
+			}
+		}
+	})
+}
+
+// follow looks at a true player as the planner says, from just before the
+// truth begins, and gives the plays found and the times of the looks.
+func pollAsPlanned(t *rapid.T, tr timeline, phase, interval time.Duration) (plays []songspy.Play, polls []time.Time) {
+	var n songspy.NowPlaying
+	end := tr[len(tr)-1].end.Add(10 * time.Minute)
+	for now := base.Add(-time.Minute); now.Before(end); {
+		polls = append(polls, now)
+		o := tr.poll(now)
+		out := Step(n, o)
+		n = out.State
+		plays = append(plays, out.Plays...)
+		next := NextPoll(n, o.Kind, now, phase, interval)
+		if wait := next.At.Sub(now); wait <= 0 || wait > interval {
+			t.Fatalf("the next look is %v away (%s)", wait, next.Reason)
+		}
+		now = next.At
+	}
+	return plays, polls
+}
+
+// trackSeenLast is the track in the last look before that time that showed one.
+func (tr timeline) lastSeenTrack(polls []time.Time, when time.Time) (uri string) {
+	for _, l := range polls {
+		if o := tr.poll(l); l.Before(when) && o.Track.URI != "" {
+			uri = o.Track.URI
+		}
+	}
+	return uri
+}
+
+func TestStep_TrackPlayedToEndIsOnePlay(t *testing.T) {
+	const interval = 3 * time.Minute
+	rapid.Check(t, func(t *rapid.T) {
+		tr := genTimeline(t)
+		plays, polls := pollAsPlanned(t, tr, seconds(t, 0, 179), interval)
+		for i, s := range tr[:len(tr)-1] {
+			if s.track.URI == "" || s.pause > 0 || s.end.Sub(s.start) < s.track.Duration() {
+				continue
+			}
+			seen := false
+			for _, l := range polls {
+				seen = seen || l.After(s.start) && l.Before(s.end)
+			}
+			next := tr[i+1]
+			seenNext := false
+			for _, l := range polls {
+				seenNext = seenNext || l.After(next.start) && l.Before(next.end) && l.Before(s.end.Add(2*nextTrackDelay))
+			}
+			// The start is known only if another track was seen last before it:
+			// the same one may as well have been paused.
+			if !seen || !seenNext || next.track.URI == "" || tr.lastSeenTrack(polls, s.start) == s.track.URI {
+				continue
+			}
+			found := 0
+			for _, p := range plays {
+				if p.TrackURI == s.track.URI && p.StartedAt.Sub(s.start).Abs() <= jitter {
+					found++
+				}
+			}
+			if found != 1 {
+				t.Fatalf("%s from %v to %v was counted %d times\nplays %+v\nlooks %v", s.track.URI, s.start, s.end, found, plays, polls)
+			}
+		}
+	})
+}
+
+// genTime draws times around base, of microseconds, and sometimes none.
+func genTime(t *rapid.T, name string) time.Time {
+	if rapid.IntRange(0, 19).Draw(t, name+" missing") == 0 {
+		return time.Time{}
+	}
+	return base.Add(time.Duration(rapid.Int64Range(-2e9, 2e9).Draw(t, name)) * time.Microsecond)
+}
+
+func genTimeOrNil(t *rapid.T, name string) *time.Time {
+	if rapid.Bool().Draw(t, name+" there") {
+		when := genTime(t, name)
+		return &when
+	}
+	return nil
+}
+
+// genLength draws lengths and progress in milliseconds: songs, tiny tracks,
+// podcasts of days, nothing, and nonsense.
+func genLength(t *rapid.T, name string) int64 {
+	return rapid.OneOf(
+		rapid.SampledFrom([]int64{-1, 0, 1, 29_999, 30_000, 200_000, 1e10}),
+		rapid.Int64Range(-10_000, 400_000), rapid.Int64Range(0, 5_000), rapid.Int64Range(0, 1e8),
+	).Draw(t, name)
+}
+
+// genSpeed draws speeds, in thousandths of the clock's, and nonsense.
+func genSpeed(t *rapid.T, name string) int32 {
+	return rapid.OneOf(rapid.Just[int32](0), rapid.Int32Range(400, 4000), rapid.Int32()).Draw(t, name)
+}
+
+func genURI(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"spotify:track:a", "spotify:track:a", "spotify:track:b", "spotify:episode:e", "spotify:chapter:c", ""}).Draw(t, "uri")
+}
+
+// genState draws any row that a database could hold.
+func genState(t *rapid.T) songspy.NowPlaying {
+	if rapid.Bool().Draw(t, "new") {
+		return songspy.NowPlaying{}
+	}
+	return songspy.NowPlaying{
+		State:    rapid.SampledFrom([]songspy.PlayerState{"", songspy.PlayerIdle, songspy.PlayerPlaying, songspy.PlayerPaused}).Draw(t, "state"),
+		TrackURI: genURI(t), DurationMS: genLength(t, "duration"), StartedAt: genTime(t, "started"), ObservedAt: genTime(t, "observed"),
+		SeenAt: genTime(t, "seen"), ProgressMS: genLength(t, "progress"), ListenedMS: genLength(t, "listened"), PausedMS: genLength(t, "paused"),
+		PausedSince: genTimeOrNil(t, "paused since"), IdleSince: genTimeOrNil(t, "nothing since"), OtherSeenAt: genTime(t, "elsewhere"),
+		EndsAt: genTimeOrNil(t, "ends"), Provisional: rapid.Bool().Draw(t, "provisional"), Skips: rapid.Int16().Draw(t, "skips"),
+		OpenedAt: genTime(t, "opened"), Polls: rapid.Int16().Draw(t, "polls"), Speed: genSpeed(t, "speed"), LastSpeed: genSpeed(t, "last speed"),
+		DoubtedAt: genTimeOrNil(t, "doubted"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"),
+		Advertisement: rapid.Bool().Draw(t, "advertisement"), HidesProgress: rapid.Bool().Draw(t, "hides progress"),
+	}
+}
+
+// genObservation draws any answer, after any time since the one before.
+func genObservation(t *rapid.T, before time.Time) songspy.Observation {
+	wait := rapid.OneOf(rapid.Int64Range(-5e9, 2e11), rapid.Int64Range(1, 5e9), rapid.Int64Range(0, 1e14)).Draw(t, "wait")
+	return songspy.Observation{
+		Kind: rapid.SampledFrom([]songspy.ObservationKind{
+			songspy.ObservedPlaying, songspy.ObservedPlaying, songspy.ObservedPlaying, songspy.ObservedPaused, songspy.ObservedPaused,
+			songspy.ObservedIdle, songspy.ObservedAdvertisement, songspy.ObservedUnreadable, "",
+		}).Draw(t, "sighting"),
+		Track:    songspy.Track{URI: genURI(t), DurationMS: genLength(t, "told")},
+		Progress: fromMillis(genLength(t, "at")), At: before.Add(time.Duration(wait)),
+	}
+}
+
+// restored is a state as a database gives it back.
+func storeRoundTrip(n songspy.NowPlaying) songspy.NowPlaying {
+	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.OtherSeenAt, &n.OpenedAt} {
+		*at = at.UTC().Truncate(time.Microsecond)
+	}
+	for _, at := range []**time.Time{&n.PausedSince, &n.IdleSince, &n.EndsAt, &n.DoubtedAt} {
+		if *at != nil {
+			when := (*at).UTC().Truncate(time.Microsecond)
+			*at = &when
+		}
+	}
+	return n
+}
+
+func checkPlay(t *rapid.T, p songspy.Play, after, before time.Time) {
+	if p.EndedAt.Before(p.StartedAt) || p.ListenedMS < 0 || p.ListenedMS > p.EndedAt.Sub(p.StartedAt).Milliseconds() {
+		t.Fatalf("a play from %v to %v claims %d ms", p.StartedAt, p.EndedAt, p.ListenedMS)
+	}
+	if p.StartedAt.Before(after) {
+		t.Fatalf("a play from %v overlaps the one until %v", p.StartedAt, after)
+	}
+	if p.EndedAt.After(before) {
+		t.Fatalf("a play ends at %v, after the look at %v", p.EndedAt, before)
+	}
+}
+
+// wild holds Step, NextLook and Close to their laws whatever the player, the
+// provider and the database say.
+func checkStep(t *rapid.T) {
+	n := genState(t)
+	last, ended := base, time.Time{}
+	if n.ObservedAt.After(last) {
+		last = n.ObservedAt
+	}
+	interval := seconds(t, 1, 600)
+	for range rapid.IntRange(1, 12).Draw(t, "looks") {
+		o := genObservation(t, last)
+		out := Step(n, o)
+		if len(out.Plays) > 0 && !out.MustSave {
+			t.Fatalf("plays that are not worth a write: %+v", out.Plays)
+		}
+		for _, p := range out.Plays {
+			checkPlay(t, p, ended, o.At)
+			ended = p.EndedAt
+		}
+		if out.State.ObservedAt.Equal(n.ObservedAt) {
+			continue // ignored
+		}
+		n, last = out.State, out.State.ObservedAt
+		if next := genObservation(t, last); !reflect.DeepEqual(Step(storeRoundTrip(n), next), Step(n, next)) {
+			t.Fatalf("a state read back means something else: %+v", n)
+		}
+		if wait := NextPoll(n, o.Kind, last, interval/3, interval).At.Sub(last); wait <= 0 || wait > interval {
+			t.Fatalf("the next look is %v away, the interval %v: %+v", wait, interval, n)
+		}
+		if !n.IsOpen() {
+			continue
+		}
+		if n.StartedAt.Before(ended) || n.StartedAt.After(n.SeenAt) || n.SeenAt.After(last) {
+			t.Fatalf("the open play of %v, seen at %v, follows one until %v", n.StartedAt, n.SeenAt, ended)
+		}
+		if n.State == songspy.PlayerPaused && (n.PausedSince == nil || n.PausedSince.After(last) || n.ShownUntil().After(last.Add(songspy.PausedShownFor))) {
+			t.Fatalf("paused since %v, shown until %v", n.PausedSince, n.ShownUntil())
+		}
+		closing := last.Add(seconds(t, -300, 300))
+		if p, counted := n.ClosePlay(closing); counted {
+			checkPlay(t, p, ended, later(closing, last))
+		}
+	}
+	if !last.After(n.ObservedAt) && n.IsOpen() {
+		for i := range 2 {
+			n = Step(n, songspy.Observation{Kind: songspy.ObservedIdle, At: last.Add(time.Duration(i+1) * idleConfirmAfter)}).State
+		}
+		if n.IsOpen() {
+			t.Fatalf("two silences close nothing: %+v", n)
+		}
+	}
+}
+
+func TestStep_InvariantsForAnyInput(t *testing.T) { rapid.Check(t, checkStep) }
+
+func FuzzStep(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkStep)) }

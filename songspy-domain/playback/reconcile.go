@@ -1,0 +1,381 @@
+package playback
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Reconcile holds an answer of history against what is kept around it. until
+// bounds what history may fill (see Settled); what it tells of later times is
+// left for another answer.
+//
+// Items are matched in order and one to one, by the start or by the end of a
+// play. An answer seen twice changes nothing: what is made of it is held
+// against it again until nothing more comes of it.
+func Reconcile(stored songspy.StoredPlays, history History, until time.Time) songspy.Reconciliation {
+	l := newWorkingSet(stored)
+	for range passesMax {
+		var r songspy.Reconciliation
+		r, l.pending = reconcileOnce(l.storedPlays(), history, until)
+		if l.pendingCount = r.Pending; r.IsEmpty() {
+			break
+		}
+		l.apply(r)
+	}
+	out := l.changesSince(stored)
+	out.PartialPlays = l.newPartialPlays(stored)
+	return out
+}
+
+// passes is how often an answer is held against what was made of it, at most.
+// Two do nearly always.
+const passesMax = 8
+
+// retell holds an answer against what is kept once. waits are the items that are
+// left for another answer.
+func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time) (out songspy.Reconciliation, pending []songspy.HistoryItem) {
+	partial, known := stored.PartialPlays.ListsPartialPlays()
+	r := reconciler{listsPartial: partial && known, completeSince: history.CompleteSince, knownUntil: until, consecutive: consecutiveVotes(history.Items), deferred: history.Deferred}
+	for _, k := range stored.Plays {
+		r.candidates = append(r.candidates, candidate{StoredPlay: k})
+	}
+	slices.SortFunc(r.candidates, func(a, b candidate) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
+	r.items = unprocessedItems(stored, history)
+	r.inferEdge()
+	matched := r.matchAll()
+	if history.Truncated && len(r.items) > 0 && r.items[0].PlayedAt.Equal(history.CompleteSince) && matched[0] < 0 && !r.isPending(r.items[0]) {
+		r.addForgottenGap(r.items[0])
+	}
+	r.mergePlays()
+	return r.result(), slices.Concat(r.pending, r.deferred)
+}
+
+// newItems returns the items of an answer that were not told before. An answer
+// may name the ISRC of a track that another answer leaves out, and the key of the
+// item differs then. So an item was told, too, if it was told by its URI alone or
+// if a play of its track has an item of the same millisecond.
+func unprocessedItems(stored songspy.StoredPlays, history History) (items []songspy.HistoryItem) {
+	done, plays := map[int64]bool{}, map[int64][]songspy.Track{}
+	for _, at := range stored.ProcessedAt {
+		done[at.UnixMicro()] = true
+	}
+	left := maps.Clone(done) // told items that no play and no item of this answer has
+	for _, k := range stored.Plays {
+		if k.PlayedAt.IsZero() {
+			continue
+		}
+		at := k.PlayedAt.UnixMicro()
+		done[at] = true
+		plays[at/1000] = append(plays[at/1000], k.Track)
+		delete(left, at)
+	}
+	for _, item := range slices.Concat(history.Items, history.Deferred) {
+		delete(left, item.PlayedAt.UnixMicro())
+	}
+	for _, item := range history.Items {
+		at := item.PlayedAt.UnixMicro()
+		byURI := songspy.HistoryItemKey(item.PlayedAt, songspy.Track{URI: item.Track.URI}).UnixMicro()
+		before := at - at%1000 // as items were kept before their microseconds stood for the track
+		ofItem := func(t songspy.Track) bool { return isSameRecording(t, item.Track) }
+		if !done[at] && !done[before] && !done[byURI] && !slices.ContainsFunc(plays[at/1000], ofItem) {
+			items = append(items, item)
+		}
+		done[at] = true
+	}
+	return slices.DeleteFunc(items, func(item songspy.HistoryItem) bool { return processedByISRC(item, left) })
+}
+
+// toldByISRC reports whether an item that has no ISRC was told when it had one,
+// and no play came of it. Its key is not known then, so any told item of its
+// millisecond that is left counts, once.
+func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
+	if item.Track.ISRC != "" {
+		return false
+	}
+	first := item.PlayedAt.Truncate(time.Millisecond).UnixMicro()
+	for at := first + 1; at < first+1000; at++ {
+		if left[at] {
+			delete(left, at)
+			return true
+		}
+	}
+	return false
+}
+
+// conclude deals with every item that can be, by the reading that is known now,
+// and gives the slots that items were matched with.
+func (r *reconciler) matchAll() []int {
+	wait := r.ambiguousItems()
+	matched := r.alignItems()
+	var rest []songspy.HistoryItem
+	for i, item := range r.items {
+		switch {
+		case wait[i]:
+			matched[i] = -1
+			r.pending = append(r.pending, item)
+		case matched[i] < 0 && item.PlayedAt.Before(r.knownUntil.Add(-matchTolerance)):
+			rest = append(rest, item)
+		}
+	}
+	r.confirmPlays(matched)
+	r.placeItems(rest)
+	return matched
+}
+
+// Settled is the time before which no later look can find a play begun: what
+// history tells of it is either kept or missing.
+func SettledUntil(n songspy.NowPlaying) time.Time {
+	if n.IsOpen() && n.ProgressMS >= 0 && !n.Provisional {
+		return n.StartedAt
+	}
+	return n.OtherSeenAt
+}
+
+type reconciler struct {
+	candidates    []candidate // by start
+	items         []songspy.HistoryItem
+	completeSince time.Time // what ended before is not told
+	knownUntil    time.Time
+	consecutive   edgeVotes // of items of which one plays right after the other
+	edge          playEdge
+	gaps          []songspy.Gap
+
+	listsPartial bool // this history lists partial plays
+
+	deferred []songspy.HistoryItem // what may tell of the open play
+	pending  []songspy.HistoryItem // those that are left for another answer
+}
+
+// forgotten notes that history begins with an item that nobody knew: what was
+// played between the last that is known and that one may be lost.
+func (r *reconciler) addForgottenGap(first songspy.HistoryItem) {
+	for _, s := range slices.Backward(r.candidates) {
+		if s.Play.StartedAt.Before(first.PlayedAt) {
+			began, ended := s.Play.EndedAt, first.PlayedAt.Add(-first.Track.Duration())
+			if ended.Sub(began) > matchTolerance {
+				r.gaps = append(r.gaps, songspy.Gap{BeganAt: began, EndedAt: &ended, Reason: songspy.GapUnseen})
+			}
+			return
+		}
+	}
+}
+
+// confirm marks the matched slots.
+func (r *reconciler) confirmPlays(matched []int) {
+	for i, j := range matched {
+		if j < 0 {
+			continue
+		}
+		s := &r.candidates[j]
+		if open := s.Play.Provisional || s.Play.InferredMS > 0; open && s.Play.DeletedAt == nil {
+			r.settleTail(s, r.items[i])
+		}
+		s.item = r.items[i]
+	}
+}
+
+// settle uses a history item to decide the unwitnessed tail of a play. Where
+// history tells the end, that is the end. Where it tells the start, the play
+// was heard, and nobody knows how much of its tail.
+func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
+	if _, distance := s.edgeDistances(item); r.edge == edgeEnd && distance <= matchTolerance {
+		end := clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)
+		tail := end.Sub(s.provenEnd())
+		if most := s.Track.DurationMS; most > 0 { // it may have been paused, and then sounded only at the end
+			rest := fromMillis(max(0, most-s.Play.ListenedMS+s.Play.InferredMS))
+			tail = min(tail, max(0, rest-s.Play.EndedAt.Sub(end)))
+		}
+		s.Play.ListenedMS += toMillis(tail) - s.Play.InferredMS
+		s.Play.InferredMS = toMillis(tail)
+		s.Play.EndedAt = end
+		s.Play.Provisional = false
+	}
+}
+
+func (r *reconciler) result() songspy.Reconciliation {
+	out := songspy.Reconciliation{Gaps: r.gaps, Pending: len(r.pending)}
+	for _, s := range r.candidates {
+		if r.mayBeListedLater(s) {
+			out.Pending++
+		}
+		switch {
+		case s.isNew && !songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS):
+			out.Unmatched = append(out.Unmatched, s.item)
+		case s.isNew:
+			if s.endUnknown {
+				s.Play.InferredMS = s.Play.ListenedMS
+			}
+			s.Play.Provisional = s.clipped || r.edge != edgeEnd && !r.isFollowed(s)
+			out.Added = append(out.Added, songspy.StoredPlay{Play: s.Play, Track: s.Track, PlayedAt: s.item.PlayedAt})
+		case s.Play.StartedAt.IsZero():
+			out.Unmatched = append(out.Unmatched, s.item)
+		case s.isRemoved():
+			out.Removed = append(out.Removed, s.StoredPlay)
+		case s.changed || !s.item.PlayedAt.IsZero():
+			s.Play.Probable = s.Play.Probable && s.playedAt().IsZero()
+			out.Confirmed = append(out.Confirmed, songspy.StoredPlay{Play: s.Play, Track: s.Track, PlayedAt: s.item.PlayedAt})
+		}
+	}
+	return out
+}
+
+// ledger is what is kept of somebody while an answer of history is entered.
+type workingSet struct {
+	plays        []songspy.StoredPlay // those that are new have ids below zero
+	lastNewID    songspy.PlayID       // the last of these
+	processedAt  []time.Time
+	gaps         []songspy.Gap
+	pendingCount int
+	pending      []songspy.HistoryItem
+	partialPlays songspy.PartialPlayCounts
+}
+
+func newWorkingSet(k songspy.StoredPlays) *workingSet {
+	return &workingSet{plays: slices.Clone(k.Plays), processedAt: slices.Clone(k.ProcessedAt), partialPlays: k.PartialPlays}
+}
+
+func (l *workingSet) storedPlays() songspy.StoredPlays {
+	return songspy.StoredPlays{Plays: l.plays, ProcessedAt: l.processedAt, PartialPlays: l.partialPlays}
+}
+
+// enter takes over what was made of an answer.
+func (l *workingSet) apply(r songspy.Reconciliation) {
+	l.plays = slices.DeleteFunc(l.plays, func(k songspy.StoredPlay) bool { return playIndex(r.Removed, k.Play.ID) >= 0 })
+	for _, c := range r.Confirmed {
+		l.markProcessed(c.PlayedAt)
+		i := playIndex(l.plays, c.Play.ID)
+		l.plays[i].Play = c.Play
+		if !c.PlayedAt.IsZero() {
+			l.plays[i].PlayedAt = c.PlayedAt
+		}
+	}
+	for _, f := range r.Added {
+		l.markProcessed(f.PlayedAt)
+		l.lastNewID--
+		f.Play.ID = l.lastNewID
+		l.plays = append(l.plays, f)
+	}
+	for _, u := range r.Unmatched {
+		l.markProcessed(u.PlayedAt)
+	}
+	l.gaps = append(l.gaps, r.Gaps...)
+}
+
+// tell notes that an item was told, and that it no longer is of another play.
+func (l *workingSet) markProcessed(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	for i := range l.plays {
+		if l.plays[i].PlayedAt.Equal(at) {
+			l.plays[i].PlayedAt = time.Time{}
+		}
+	}
+	if !slices.ContainsFunc(l.processedAt, at.Equal) {
+		l.processedAt = append(l.processedAt, at)
+	}
+}
+
+func playIndex(plays []songspy.StoredPlay, id songspy.PlayID) int {
+	return slices.IndexFunc(plays, func(k songspy.StoredPlay) bool { return k.Play.ID == id })
+}
+
+// since is what has changed since then.
+func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation {
+	r := songspy.Reconciliation{Gaps: l.gaps, Pending: l.pendingCount}
+	playedAt := map[int64]bool{}
+	for _, at := range k.ProcessedAt {
+		playedAt[at.UnixMicro()] = true
+	}
+	for _, p := range l.plays {
+		playedAt[p.PlayedAt.UnixMicro()] = true
+		if p.Play.ID < 0 {
+			p.Play.ID = 0
+			r.Added = append(r.Added, p)
+			continue
+		}
+		before := k.Plays[playIndex(k.Plays, p.Play.ID)]
+		if reported := !p.PlayedAt.Equal(before.PlayedAt); reported || p.Play != before.Play {
+			if !reported {
+				p.PlayedAt = time.Time{}
+			}
+			r.Confirmed = append(r.Confirmed, p)
+		}
+	}
+	for _, p := range k.Plays {
+		if playIndex(l.plays, p.Play.ID) < 0 {
+			p.PlayedAt = time.Time{}
+			r.Removed = append(r.Removed, p)
+		}
+	}
+	for _, at := range l.processedAt {
+		if !playedAt[at.UnixMicro()] {
+			r.Unmatched = append(r.Unmatched, songspy.HistoryItem{PlayedAt: at})
+		}
+	}
+	slices.SortFunc(r.Added, func(a, b songspy.StoredPlay) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
+	return r
+}
+
+// leftBy is how much earlier than a track's end a play must be over to be a
+// partial one: players fade tracks into each other.
+const partialPlayMargin = 20 * time.Second
+
+// partialPlay reports whether a play is proven to have sounded for long enough
+// to be listed, and was over well before the track's end.
+func isPartialPlay(k songspy.StoredPlay) bool {
+	p := k.Play
+	length := k.Track.Duration()
+	return p.Source == songspy.SourceLive && !isNeverListed(k.Track.URI) && length > 0 &&
+		p.ListenedMS-p.InferredMS >= toMillis(listedPlayMin+jitter) && p.EndedAt.Sub(p.StartedAt) < length-partialPlayMargin
+}
+
+// learned is what the partial plays among those that are kept show of the
+// account's history, beyond what they had shown before: each is counted when
+// history first lists it, or first lists the plays on both sides of it.
+func (l *workingSet) newPartialPlays(stored songspy.StoredPlays) (h songspy.PartialPlayCounts) {
+	before, after := sortedByStart(stored.Plays), sortedByStart(l.plays)
+	pending := func(track songspy.Track) bool {
+		return slices.ContainsFunc(l.pending, func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, track) })
+	}
+	for j, k := range after {
+		if !isPartialPlay(k) {
+			continue
+		}
+		switch {
+		case isListedPlay(after, j):
+			if i := playIndex(before, k.Play.ID); i >= 0 && !isListedPlay(before, i) {
+				h.Listed++
+			}
+		case hasListedNeighbours(after, j) && !pending(k.Track):
+			if i := playIndex(before, k.Play.ID); i >= 0 && !hasListedNeighbours(before, i) {
+				h.Unlisted++
+			}
+		}
+	}
+	return h
+}
+
+func isListedPlay(plays []songspy.StoredPlay, j int) bool {
+	return j >= 0 && j < len(plays) && !plays[j].PlayedAt.IsZero()
+}
+
+// listedOnBothSides reports whether history lists the plays of the same session
+// that come directly before and after a play. Plays are sorted by start.
+func hasListedNeighbours(plays []songspy.StoredPlay, j int) bool {
+	if !isListedPlay(plays, j-1) || !isListedPlay(plays, j+1) {
+		return false
+	}
+	p := plays[j].Play
+	return p.StartedAt.Sub(plays[j-1].Play.EndedAt) <= sessionGapMax && plays[j+1].Play.StartedAt.Sub(p.EndedAt) <= sessionGapMax
+}
+
+// sortByStart sorts plays by their starts.
+func sortedByStart(plays []songspy.StoredPlay) []songspy.StoredPlay {
+	plays = slices.Clone(plays)
+	slices.SortStableFunc(plays, func(a, b songspy.StoredPlay) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
+	return plays
+}

@@ -1,0 +1,348 @@
+package spotify
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/v1"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/outside"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
+)
+
+const (
+	// textMax is the longest name that is kept, in runes.
+	nameMaxRunes = 1000
+	// uriMax is the longest URI that is an identity as it stands, in bytes; a
+	// local file's holds its names percent-encoded, and an index has its limits.
+	uriMaxBytes = 2048
+	// imageWidth is the width, in pixels, that a cover on the board wants.
+	imageWidth = 300
+	// longestMS bounds times within a track; what exceeds it is nonsense.
+	trackMillisMax = 1e10
+)
+
+// player is what currently-playing answers, as far as it concerns us.
+type playerBody struct {
+	IsPlaying  optionalBool   `json:"is_playing"`
+	ProgressMS optionalMillis `json:"progress_ms"`
+	Type       string         `json:"currently_playing_type"`
+	Item       *item          `json:"item"`
+}
+
+// flag is a boolean that may be missing; anything but true and false counts as that.
+type optionalBool struct{ known, set bool }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *optionalBool) UnmarshalJSON(b []byte) error {
+	f.set = string(b) == "true"
+	f.known = f.set || string(b) == "false"
+	return nil
+}
+
+// milliseconds is a time within a track that may be missing; whatever makes no
+// sense as one counts as that.
+type optionalMillis struct {
+	known bool
+	n     int64
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *optionalMillis) UnmarshalJSON(b []byte) error {
+	*m = optionalMillis{}
+	if n, err := strconv.ParseFloat(string(b), 64); err == nil && n >= 0 && n <= trackMillisMax {
+		*m = optionalMillis{known: true, n: int64(n)}
+	}
+	return nil
+}
+
+// item is a track, an episode or a chapter.
+type item struct {
+	ID           string         `json:"id"`
+	URI          string         `json:"uri"`
+	Type         string         `json:"type"`
+	Name         string         `json:"name"`
+	IsLocal      bool           `json:"is_local"`
+	DurationMS   optionalMillis `json:"duration_ms"`
+	PreviewURL   string         `json:"preview_url"`
+	ExternalURLs struct {
+		Spotify string `json:"spotify"`
+	} `json:"external_urls"`
+	ExternalIDs struct {
+		ISRC string `json:"isrc"`
+	} `json:"external_ids"`
+	Artists []struct {
+		Name string `json:"name"`
+	} `json:"artists"`
+	Album  collection `json:"album"`
+	Show   collection `json:"show"`
+	Book   collection `json:"audiobook"`
+	Images []image    `json:"images"`
+}
+
+// collection is an album, a show or an audiobook.
+type collection struct {
+	Name   string  `json:"name"`
+	Images []image `json:"images"`
+}
+
+type image struct {
+	URL   string  `json:"url"`
+	Width float64 `json:"width"`
+}
+
+func unreadableObservation(at time.Time) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedUnreadable, Progress: songspy.UnknownProgress, At: at}
+}
+
+// readPlayer turns the body of a 200 into an observation. A body that is no
+// JSON is a failed call; JSON that says nothing usable is a sighting, since
+// asking again would not change it.
+func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
+	if len(body) == 0 {
+		return unreadableObservation(at), nil
+	}
+	var p playerBody
+	if err := decode(body, &p); err != nil {
+		return songspy.Observation{}, err
+	}
+	progress := songspy.UnknownProgress
+	if p.ProgressMS.known {
+		progress = time.Duration(p.ProgressMS.n) * time.Millisecond
+	}
+	switch p.Type {
+	case "ad":
+		return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: progress, At: at}, nil
+	case "track", "episode", "chapter", "":
+	default:
+		return unreadableObservation(at), nil
+	}
+	if p.Item == nil || !p.IsPlaying.known {
+		return unreadableObservation(at), nil
+	}
+	track, ok := p.Item.toTrack(p.Type)
+	if !ok {
+		return unreadableObservation(at), nil
+	}
+	observed := songspy.ObservedPaused
+	if p.IsPlaying.set {
+		observed = songspy.ObservedPlaying
+	}
+	return songspy.Observation{Kind: observed, Track: track, Progress: progress, At: at}, nil
+}
+
+// decode reads JSON and forgives fields of the wrong type, which stay zero.
+func decode(body []byte, into any) error {
+	err := json.Unmarshal(body, into)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return nil
+	}
+	return unavailable(errors.New("spotify's answer is no JSON, or was cut off"), 0)
+}
+
+// track is the item in our words; false if nothing tells which track it is.
+func (i *item) toTrack(playing string) (songspy.Track, bool) {
+	t := songspy.Track{URI: cleanID(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, nameMaxRunes), DurationMS: i.DurationMS.n}
+	switch {
+	case i.IsLocal || songspy.IsLocal(t.URI):
+		t.Kind, t.URI = songspy.KindLocal, songspy.LocalURI(t.URI)
+	case strings.HasPrefix(t.URI, "spotify:chapter:"), i.Type == "chapter", playing == "chapter":
+		t.Kind = songspy.KindChapter
+	case strings.HasPrefix(t.URI, "spotify:episode:"), i.Type == "episode", playing == "episode":
+		t.Kind = songspy.KindEpisode
+	default:
+		t.Kind = songspy.KindTrack
+	}
+	id := i.ID
+	if !isBase62ID(id) {
+		id = ""
+	}
+	switch {
+	case t.URI != "":
+	case id == "" || t.Kind == songspy.KindLocal:
+		return songspy.Track{}, false
+	default:
+		t.URI = "spotify:" + string(t.Kind) + ":" + id
+	}
+	if len(t.URI) > uriMaxBytes {
+		sum := sha256.Sum256([]byte(t.URI))
+		t.URI = "spotify:" + string(t.Kind) + ":sha256-" + hex.EncodeToString(sum[:])
+	}
+	switch t.Kind {
+	case songspy.KindEpisode:
+		t.Artists = sanitize.Text(cmp.Or(i.Show.Name, i.Book.Name), nameMaxRunes)
+		t.ImageURL = pickImage(i.Images, i.Show.Images, i.Book.Images)
+	case songspy.KindChapter:
+		t.Artists = sanitize.Text(cmp.Or(i.Book.Name, i.Show.Name), nameMaxRunes)
+		t.ImageURL = pickImage(i.Images, i.Book.Images, i.Show.Images)
+	default:
+		t.Artists = sanitize.Text(i.artistNames(), nameMaxRunes)
+		t.Album = sanitize.Text(i.Album.Name, nameMaxRunes)
+		t.ImageURL = pickImage(i.Album.Images, i.Images)
+	}
+	if t.Kind == songspy.KindLocal {
+		t.ImageURL = ""
+		return t, true
+	}
+	t.URL = outside.WebURL(i.ExternalURLs.Spotify)
+	if t.URL == "" && id != "" {
+		page := t.Kind
+		if page == songspy.KindChapter {
+			page = songspy.KindEpisode // chapters have the pages of episodes
+		}
+		t.URL = "https://open.spotify.com/" + string(page) + "/" + id
+	}
+	t.PreviewURL = outside.WebURL(i.PreviewURL)
+	t.ISRC = cleanID(i.ExternalIDs.ISRC, 32)
+	return t, true
+}
+
+// artists joins the names there are.
+func (i *item) artistNames() string {
+	if len(i.Artists) == 1 {
+		return i.Artists[0].Name
+	}
+	names := make([]string, 0, len(i.Artists))
+	for _, a := range i.Artists {
+		if a.Name != "" {
+			names = append(names, a.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// cover is the image nearest to imageWidth of the first set that has a usable one.
+func pickImage(sets ...[]image) string {
+	for _, images := range sets {
+		best, far := "", 0.0
+		for _, im := range images {
+			width := im.Width
+			if width <= 0 {
+				width = 2 * imageWidth // untold; Spotify's largest is 640
+			}
+			distance := max(width-imageWidth, imageWidth-width)
+			if best != "" && distance >= far {
+				continue
+			}
+			if u := outside.WebURL(im.URL); u != "" {
+				best, far = u, distance
+			}
+		}
+		if best != "" {
+			return best
+		}
+	}
+	return ""
+}
+
+// readAccount turns the body of /v1/me into an account.
+func readAccount(body []byte) (songspy.SpotifyAccount, error) {
+	var me struct {
+		AccountID   string `json:"account_id"`
+		ID          string `json:"id"`
+		DisplayName string `json:"display_name"`
+	}
+	if err := decode(body, &me); err != nil {
+		return songspy.SpotifyAccount{}, err
+	}
+	a := songspy.SpotifyAccount{
+		AccountID:   cleanID(me.AccountID, nameMaxRunes),
+		ID:          cleanID(me.ID, nameMaxRunes),
+		DisplayName: sanitize.Text(me.DisplayName, nameMaxRunes),
+	}
+	if a.AccountID == "" && a.ID == "" {
+		return songspy.SpotifyAccount{}, unavailable(errors.New("spotify's answer names no account"), 0)
+	}
+	return a, nil
+}
+
+// readHistory turns the body of recently-played into its items, oldest first.
+// An item that does not say what was played, or when, is passed over, however
+// odd it is.
+func readHistory(body []byte) ([]songspy.HistoryItem, error) {
+	var answer struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	if len(body) == 0 {
+		return nil, nil
+	}
+	if err := decode(body, &answer); err != nil {
+		return nil, err
+	}
+	answer.Items = answer.Items[:min(len(answer.Items), songspy.HistoryItemsMax)]
+	items := make([]songspy.HistoryItem, 0, len(answer.Items))
+	for _, raw := range answer.Items {
+		if item, ok := readHistoryItem(raw); ok {
+			items = append(items, item)
+		}
+	}
+	slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
+	return items, nil
+}
+
+// readHeard reads one item.
+func readHistoryItem(raw []byte) (songspy.HistoryItem, bool) {
+	var entry struct {
+		PlayedAt string `json:"played_at"`
+		Track    *item  `json:"track"`
+	}
+	if decode(raw, &entry) != nil || entry.Track == nil {
+		return songspy.HistoryItem{}, false
+	}
+	at, err := time.Parse(time.RFC3339Nano, entry.PlayedAt)
+	if err != nil || at.Unix() <= 0 {
+		return songspy.HistoryItem{}, false
+	}
+	track, ok := entry.Track.toTrack("track")
+	return songspy.HistoryItem{Track: track, PlayedAt: songspy.HistoryItemKey(at, track)}, ok
+}
+
+// plainID reports whether s looks like Spotify's base-62 ids.
+func isBase62ID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, r := range []byte(s) {
+		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// identifier drops from an id what databases and pages stumble over: control
+// characters and direction marks. It keeps at most most runes. Unlike
+// sanitize.Text it does not normalize: two ids must not become one.
+func cleanID(s string, most int) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return cleanRune(r) != r }) {
+		s = strings.Map(cleanRune, s)
+	}
+	s = strings.ToValidUTF8(s, "")
+	if len(s) > most && utf8.RuneCountInString(s) > most {
+		return string([]rune(s)[:most])
+	}
+	return s
+}
+
+// oneLine is what becomes of a rune: itself, a space, or nothing (-1).
+func cleanRune(r rune) rune {
+	switch {
+	case r == '\t', r == '\n', r == '\r', r == 0x85, r == 0x2028, r == 0x2029:
+		return ' '
+	case unicode.IsControl(r), r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
+		return -1
+	}
+	return r
+}

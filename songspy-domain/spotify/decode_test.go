@@ -1,0 +1,283 @@
+package spotify
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/outside"
+)
+
+var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+
+func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
+	const item = `"item":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}`
+	song := songspy.Track{
+		URI: "spotify:track:4uLU6hMCjMI75M1A2tKUQC", Kind: songspy.KindTrack, Title: "Song", DurationMS: 213000,
+		URL: "https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC",
+	}
+	unknown := songspy.UnknownProgress
+	for name, c := range map[string]struct {
+		body string
+		want songspy.Observation
+	}{
+		"paused":                   {`{"is_playing":false,"progress_ms":5,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPaused, Track: song, Progress: 5 * time.Millisecond}},
+		"progress null":            {`{"is_playing":true,"progress_ms":null,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress missing":         {`{"is_playing":true,"currently_playing_type":"track",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress zero":            {`{"is_playing":true,"progress_ms":0,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song}},
+		"progress negative":        {`{"is_playing":true,"progress_ms":-7,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress absurd":          {`{"is_playing":true,"progress_ms":1e300,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress a word":          {`{"is_playing":true,"progress_ms":"soon",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress a fraction":      {`{"is_playing":true,"progress_ms":1500.75,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: 1500 * time.Millisecond}},
+		"bytes that are no text":   {"{\"is_playing\":true,\"progress_ms\":0,\"item\":{\"uri\":\"spotify:track:x\",\"name\":\"a\xffb\"}}", songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "ab"}}},
+		"ad":                       {`{"timestamp":1625703306354,"context":{"type":"playlist"},"progress_ms":14544,"item":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: 14544 * time.Millisecond}},
+		"ad without progress":      {`{"progress_ms":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: unknown}},
+		"episode without its item": {`{"context":null,"progress_ms":1,"item":null,"currently_playing_type":"episode","is_playing":true}`, unreadableObservation(time.Time{})},
+		"unknown type":             {`{"progress_ms":1,"item":null,"currently_playing_type":"unknown","is_playing":true}`, unreadableObservation(time.Time{})},
+		"a type to come":           {`{"is_playing":true,"currently_playing_type":"hologram",` + item + `}`, unreadableObservation(time.Time{})},
+		"track without its item":   {`{"progress_ms":1,"item":null,"currently_playing_type":"track","is_playing":true}`, unreadableObservation(time.Time{})},
+		"is_playing missing":       {`{"progress_ms":1,"currently_playing_type":"track",` + item + `}`, unreadableObservation(time.Time{})},
+		"is_playing a word":        {`{"is_playing":"yes",` + item + `}`, unreadableObservation(time.Time{})},
+		"item without an identity": {`{"is_playing":true,"item":{"name":"Song"}}`, unreadableObservation(time.Time{})},
+		"item of another type":     {`{"is_playing":true,"item":"Song"}`, unreadableObservation(time.Time{})},
+		"nothing in it":            {`{}`, unreadableObservation(time.Time{})},
+		"null":                     {`null`, unreadableObservation(time.Time{})},
+		"a list":                   {`[1]`, unreadableObservation(time.Time{})},
+		"URI missing":              {`{"is_playing":true,"progress_ms":0,"item":{"id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song}},
+		"wrong types where it hurts not": {
+			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000,"preview_url":{},"album":[],"artists":"Somebody"}}`,
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: song},
+		},
+		"episode": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"type":"episode","id":"512ojhOuo1ktJprKbVcKyQ","uri":"spotify:episode:512ojhOuo1ktJprKbVcKyQ","name":"Folge 1","duration_ms":1686230,"images":[{"url":"https://i.scdn.co/e","width":null}],"show":{"name":"Die Show","images":[{"url":"https://i.scdn.co/s"}]},"external_urls":{"spotify":"https://open.spotify.com/episode/512ojhOuo1ktJprKbVcKyQ"}}}`,
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
+				URI: "spotify:episode:512ojhOuo1ktJprKbVcKyQ", Kind: songspy.KindEpisode, Title: "Folge 1", Artists: "Die Show", DurationMS: 1686230,
+				ImageURL: "https://i.scdn.co/e", URL: "https://open.spotify.com/episode/512ojhOuo1ktJprKbVcKyQ",
+			}},
+		},
+		"episode with its show's image": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"id":"5","uri":"spotify:episode:5","images":null,"show":{"images":[{"url":"https://i.scdn.co/s"}]}}}`,
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
+				URI: "spotify:episode:5", Kind: songspy.KindEpisode, ImageURL: "https://i.scdn.co/s", URL: "https://open.spotify.com/episode/5",
+			}},
+		},
+		"chapter": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"chapter","item":{"type":"chapter","id":"0D5wENdkdwbqlrHoaJ9g29","uri":"spotify:chapter:0D5wENdkdwbqlrHoaJ9g29","name":"Kapitel 1","duration_ms":1686230,"images":null,"audiobook":{"name":"Das Buch","authors":[{"name":"Jemand"}],"images":[{"url":"https://i.scdn.co/b"}]}}}`,
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
+				URI: "spotify:chapter:0D5wENdkdwbqlrHoaJ9g29", Kind: songspy.KindChapter, Title: "Kapitel 1", Artists: "Das Buch", DurationMS: 1686230,
+				ImageURL: "https://i.scdn.co/b", URL: "https://open.spotify.com/episode/0D5wENdkdwbqlrHoaJ9g29",
+			}},
+		},
+		"chapter by its type alone": {
+			`{"is_playing":true,"progress_ms":0,"item":{"type":"chapter","id":"5","audiobook":{"name":"B"}}}`,
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
+				URI: "spotify:chapter:5", Kind: songspy.KindChapter, Artists: "B", URL: "https://open.spotify.com/episode/5",
+			}},
+		},
+		"chapter that is called an episode": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"episode","item":{"type":"episode","id":"5","uri":"spotify:episode:5","audiobook":{"name":"B"}}}`,
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
+				URI: "spotify:episode:5", Kind: songspy.KindEpisode, Artists: "B", URL: "https://open.spotify.com/episode/5",
+			}},
+		},
+		"local file": {
+			`{"is_playing":true,"progress_ms":0,"currently_playing_type":"track","item":{"id":null,"is_local":true,"uri":"spotify:local:Me:Tape:Demo:61","name":"Demo","duration_ms":61000,"artists":[{"name":"Me","id":null}],"album":{"id":null,"name":"Tape","images":[]},"external_urls":{},"preview_url":null}}`,
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{
+				URI: "spotify:local:Me:Tape:Demo:61", Kind: songspy.KindLocal, Title: "Demo", Artists: "Me", Album: "Tape", DurationMS: 61000,
+			}},
+		},
+		"local file without a name of its own": {`{"is_playing":true,"item":{"id":"abc","is_local":true,"uri":null}}`, unreadableObservation(time.Time{})},
+		"hostile texts and links": {
+			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:x","name":"a\u0000b\u202ec\nd\te","preview_url":"javascript:alert(1)","external_urls":{"spotify":"http://evil.example/"},"album":{"images":[{"url":"data:text/html,x","width":300}]}}}`,
+			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "abc d e"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.want.At = noon
+			got, err := readPlayer([]byte(c.body), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != c.want {
+				t.Errorf("saw  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestPickImage_NearestTo300Pixels(t *testing.T) {
+	for name, c := range map[string]struct {
+		images []image
+		want   string
+	}{
+		"none":                {nil, ""},
+		"descending":          {[]image{{"https://x/640", 640}, {"https://x/300", 300}, {"https://x/64", 64}}, "https://x/300"},
+		"untold":              {[]image{{"https://x/1", 0}, {"https://x/2", 0}}, "https://x/1"},
+		"untold beside small": {[]image{{"https://x/1", 0}, {"https://x/64", 64}}, "https://x/64"},
+		"unusable nearest":    {[]image{{"ftp://x/300", 300}, {"https://x/640", 640}}, "https://x/640"},
+		"a simulator's":       {[]image{{"http://127.0.0.1:8090/covers/1.svg", 300}}, "http://127.0.0.1:8090/covers/1.svg"},
+		"with credentials":    {[]image{{"https://a:b@x/300", 300}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := pickImage(c.images); got != c.want {
+				t.Errorf("chose %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTrack_WithAnEndlessURIKeepsAnIdentity(t *testing.T) {
+	long := strings.Repeat("%ED%95%9C", 2000)
+	first, _ := (&item{URI: "spotify:local:" + long + "1"}).toTrack("")
+	second, _ := (&item{URI: "spotify:local:" + long + "2"}).toTrack("")
+	if len(first.URI) > uriMaxBytes || first.URI == second.URI || !strings.HasPrefix(first.URI, "spotify:local:") {
+		t.Fatalf("the identities are %q and %q", first.URI, second.URI)
+	}
+}
+
+func TestRetryAfter_ReadsSecondsAndDates(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"": 0, "0": 0, "-5": 0, "soon": 0, "NaN": 0, "-Inf": 0,
+		"1": time.Second, " 7 ": 7 * time.Second, "1.5": 1500 * time.Millisecond, "86400": 24 * time.Hour,
+		"99999999999999999999": 24 * time.Hour, "+Inf": 24 * time.Hour,
+		"Mon, 02 Nov 2026 12:01:00 GMT": time.Minute, "Mon, 02 Nov 2026 11:00:00 GMT": 0,
+	} {
+		if got := retryAfter(http.Header{"Retry-After": {header}}, noon); got != want {
+			t.Errorf("%q asks for %v, want %v", header, got, want)
+		}
+	}
+	theirs := http.Header{"Retry-After": {"Mon, 02 Nov 2026 15:01:00 GMT"}, "Date": {"Mon, 02 Nov 2026 15:00:00 GMT"}}
+	if got := retryAfter(theirs, noon); got != time.Minute {
+		t.Errorf("by the provider's own clock it asks for %v, want a minute", got)
+	}
+}
+
+func FuzzReadPlayer(f *testing.F) {
+	for _, seed := range []string{
+		`{"is_playing":true,"progress_ms":44272,"currently_playing_type":"track","item":{"uri":"spotify:track:1","name":"x","duration_ms":1,"album":{"images":[{"url":"https://x/y","width":300}]}}}`,
+		`{"is_playing":true,"currently_playing_type":"ad"}`, `{"is_playing":false,"item":{"is_local":true,"uri":"spotify:local::::1"}}`, `[]`, `nul`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		o, err := readPlayer(body, noon)
+		if err != nil {
+			if songspy.DispositionOf(err) != songspy.DispositionRetryLater || !reflect.ValueOf(o).IsZero() {
+				t.Fatalf("failed with %v and %+v", err, o)
+			}
+			return
+		}
+		if !o.At.Equal(noon) || o.Progress < songspy.UnknownProgress {
+			t.Fatalf("saw %+v", o)
+		}
+		seesTrack := o.Kind == songspy.ObservedPlaying || o.Kind == songspy.ObservedPaused
+		if seesTrack != (o.Track.URI != "") {
+			t.Fatalf("%s shows %+v", o.Kind, o.Track)
+		}
+		if len(o.Track.URI) > uriMaxBytes || o.Track.DurationMS < 0 {
+			t.Fatalf("saw %+v", o.Track)
+		}
+		for _, s := range []string{o.Track.URI, o.Track.Title, o.Track.Artists, o.Track.Album, o.Track.ISRC} {
+			if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || utf8.RuneCountInString(s) > max(nameMaxRunes, uriMaxBytes) {
+				t.Fatalf("kept %q", s)
+			}
+		}
+		for _, u := range []string{o.Track.URL, o.Track.ImageURL, o.Track.PreviewURL} {
+			if u != "" && outside.WebURL(u) != u {
+				t.Fatalf("kept the link %q", u)
+			}
+		}
+	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	f.Add("86400", "")
+	f.Add("Mon, 02 Nov 2026 12:01:00 GMT", "Mon, 02 Nov 2026 12:00:00 GMT")
+	f.Fuzz(func(t *testing.T, wait, date string) {
+		got := retryAfter(http.Header{"Retry-After": {wait}, "Date": {date}}, noon)
+		if got < 0 || got > retryAfterMax {
+			t.Fatalf("%q asks for %v", wait, got)
+		}
+	})
+}
+
+func TestReadHistory_UnderstandsWhatSpotifySends(t *testing.T) {
+	const track = `"track":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}`
+	entry := func(at string) songspy.HistoryItem {
+		when, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		song := songspy.Track{
+			URI: "spotify:track:4uLU6hMCjMI75M1A2tKUQC", Kind: songspy.KindTrack, Title: "Song", DurationMS: 213000,
+			URL: "https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC",
+		}
+		return songspy.HistoryItem{PlayedAt: songspy.HistoryItemKey(when, song), Track: song}
+	}
+	for name, c := range map[string]struct {
+		body string
+		want []songspy.HistoryItem
+	}{
+		"newest first": {
+			`{"items":[{` + track + `,"played_at":"2017-05-27T20:07:54.721Z","context":null},{` + track + `,"played_at":"2017-05-26T23:46:34.544Z"}],
+			 "next":"https://elsewhere.example/v1/me/player/recently-played?before=1495842394544","cursors":{"after":"1495915674721","before":"1495842394544"},"limit":50}`,
+			[]songspy.HistoryItem{entry("2017-05-26T23:46:34.544Z"), entry("2017-05-27T20:07:54.721Z")},
+		},
+		"nothing":                 {`{"items":[],"next":null,"cursors":null,"limit":50,"href":"x"}`, []songspy.HistoryItem{}},
+		"no body":                 {``, nil},
+		"items null":              {`{"items":null}`, []songspy.HistoryItem{}},
+		"one without a track":     {`{"items":[{"track":null,"played_at":"2017-05-26T23:46:34Z"},{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{entry("2017-05-26T23:46:34Z")}},
+		"one without an identity": {`{"items":[{"track":{"name":"x"},"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{}},
+		"one without a time":      {`{"items":[{` + track + `}]}`, []songspy.HistoryItem{}},
+		"a time that is none":     {`{"items":[{` + track + `,"played_at":"yesterday"}]}`, []songspy.HistoryItem{}},
+		"one of another type":     {`{"items":["Song",{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{entry("2017-05-26T23:46:34Z")}},
+		"a list":                  {`[1]`, []songspy.HistoryItem{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := readHistory([]byte(c.body))
+			if err != nil || len(got) != len(c.want) || len(got) > 0 && !reflect.DeepEqual(got, c.want) {
+				t.Errorf("read %+v, %v; want %+v", got, err, c.want)
+			}
+		})
+	}
+	if _, err := readHistory([]byte(`<html>`)); songspy.DispositionOf(err) != songspy.DispositionRetryLater {
+		t.Errorf("HTML gave %v, want to be asked again later", err)
+	}
+}
+
+func FuzzReadHistory(f *testing.F) {
+	for _, seed := range []string{
+		`{"items":[{"track":{"uri":"spotify:track:1","name":"x","duration_ms":1},"played_at":"2017-05-26T23:46:34.544Z"}],"cursors":{"after":"1","before":"2"}}`,
+		`{"items":[{"track":{"is_local":true,"uri":"spotify:local::::1"},"played_at":"0001-01-01T00:00:00Z"}]}`, `{"items":[null,1,"x"]}`, `nul`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		items, err := readHistory(body)
+		if err != nil {
+			if songspy.DispositionOf(err) != songspy.DispositionRetryLater || items != nil {
+				t.Fatalf("failed with %v and %+v", err, items)
+			}
+			return
+		}
+		if len(items) > songspy.HistoryItemsMax {
+			t.Fatalf("%d items", len(items))
+		}
+		for i, item := range items {
+			if item.Track.URI == "" || len(item.Track.URI) > uriMaxBytes || item.Track.DurationMS < 0 || item.PlayedAt.Unix() <= 0 {
+				t.Fatalf("read %+v", item)
+			}
+			if i > 0 && item.PlayedAt.Before(items[i-1].PlayedAt) {
+				t.Fatalf("%v comes after %v", item.PlayedAt, items[i-1].PlayedAt)
+			}
+			if strings.ContainsRune(item.Track.Title, '\n') {
+				t.Fatalf("kept %q", item.Track.Title)
+			}
+		}
+	})
+}

@@ -1,0 +1,166 @@
+package spotify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// answerLimit bounds the answers of the Web API, in bytes. A track with every
+// market listed is some ten kilobytes.
+const responseLimit = 1 << 20
+
+// keepLimit is the largest buffer that is kept for the next answer.
+const bufferKeepMax = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Header values that all calls share.
+var (
+	headerAgent  = []string{userAgent}
+	headerAccept = []string{"application/json"}
+)
+
+// CurrentlyPlaying looks at the player of the person whose access token it is.
+//
+// Errors carry a Disposition: RenewToken, NotRegistered, AppPaused,
+// NeedsPerson where the link's permissions do not suffice, else RetryLater.
+func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error) {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer putBuffer(buf)
+	a, err := c.get(ctx, endpointCall{endpointPlaying, c.routine, c.playingURL}, access, buf)
+	if err != nil {
+		return songspy.Observation{}, err
+	}
+	switch a.status {
+	case http.StatusOK:
+		return readPlayer(buf.Bytes(), a.at)
+	case http.StatusNoContent, http.StatusNotFound:
+		return songspy.Observation{Kind: songspy.ObservedIdle, Progress: songspy.UnknownProgress, At: a.at}, nil
+	default:
+		return unreadableObservation(a.at), nil
+	}
+}
+
+// Account asks who the access token belongs to. Its errors are those of
+// CurrentlyPlaying.
+func (c *Client) Account(ctx context.Context, access songspy.Secret) (songspy.SpotifyAccount, error) {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer putBuffer(buf)
+	if _, err := c.get(ctx, endpointCall{endpointAccount, c.urgent, c.accountURL}, access, buf); err != nil {
+		return songspy.SpotifyAccount{}, err
+	}
+	return readAccount(buf.Bytes())
+}
+
+func putBuffer(buf *bytes.Buffer) {
+	if buf.Cap() <= bufferKeepMax {
+		buf.Reset()
+		buffers.Put(buf)
+	}
+}
+
+// call is one endpoint of the Web API and the way to it.
+type endpointCall struct {
+	endpoint string
+	via      http.RoundTripper
+	url      *url.URL
+}
+
+// answer is what was not refused: its status, and when it arrived by our clock.
+type response struct {
+	status int
+	at     time.Time
+}
+
+// get makes one call and reads a success's body into buf. It goes through the
+// transport itself: http.Client would follow redirects with the token, and
+// costs as much as the call.
+func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret, buf *bytes.Buffer) (a response, err error) {
+	started := c.config.Now()
+	defer func() { c.config.Observe(to.endpoint, outcomeLabel(err), c.config.Now().Sub(started)) }()
+	if c.configErr != nil {
+		return response{}, c.configErr
+	}
+	if access == "" {
+		return response{}, refusalError(http.StatusUnauthorized, nil, nil, started)
+	}
+	ctx, cancel := c.withTimeout(ctx)
+	defer cancel()
+	req := (&http.Request{
+		Method: http.MethodGet,
+		URL:    to.url,
+		Host:   to.url.Host,
+		Header: http.Header{
+			"Authorization": {"Bearer " + access.Reveal()},
+			"User-Agent":    headerAgent,
+			"Accept":        headerAccept,
+		},
+	}).WithContext(ctx)
+	resp, err := to.via.RoundTrip(req)
+	if err != nil {
+		return response{}, unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	a = response{status: resp.StatusCode, at: c.now()}
+	if a.status == http.StatusNoContent {
+		return a, nil
+	}
+	limit := int64(responseLimit)
+	if a.status >= http.StatusMultipleChoices {
+		limit = refusalLimit
+	}
+	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case a.status == http.StatusBadRequest && says(buf.Bytes(), "invalid id"):
+		return a, nil // how a local file used to be shown: an answer, and nothing in it
+	case a.status == http.StatusNotFound && to.endpoint == endpointPlaying && says(buf.Bytes(), "non existing id"):
+		return a, nil // what an idle player sometimes answers: the same as a 204
+	case a.status < http.StatusOK || a.status >= http.StatusMultipleChoices:
+		return response{}, refusalError(a.status, resp.Header, buf.Bytes(), a.at)
+	case err != nil:
+		return response{}, unreachable(ctx, err)
+	case n > limit:
+		return response{}, unavailable(errors.New("spotify's answer is too long"), 0)
+	}
+	return a, nil
+}
+
+// RecentlyPlayed asks what the person whose access token it is has played
+// after the time, or lately if it is the zero time: at most
+// songspy.HistoryMost items, which is all that Spotify remembers, oldest
+// first. It is the call that gives way to all others.
+//
+// Its errors are those of CurrentlyPlaying.
+func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error) {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer putBuffer(buf)
+	to := endpointCall{endpointHistory, c.background, nil}
+	if c.configErr == nil {
+		to.url = historyRequestURL(c.historyURL, after)
+	}
+	if _, err := c.get(ctx, to, access, buf); err != nil {
+		return nil, err
+	}
+	return readHistory(buf.Bytes())
+}
+
+// asking is the address of one question. The cursors of an answer are not
+// followed: one page holds all there is.
+func historyRequestURL(base *url.URL, after time.Time) *url.URL {
+	u := *base
+	q := url.Values{"limit": {strconv.Itoa(songspy.HistoryItemsMax)}}
+	if ms := after.UnixMilli(); ms > 0 {
+		q.Set("after", strconv.FormatInt(ms, 10))
+	}
+	u.RawQuery = q.Encode()
+	return &u
+}

@@ -1,0 +1,305 @@
+package store
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// ownRow is what a row of users holds for writing a user's own listening.
+type lockedUser struct {
+	ID                songspy.UserID
+	LinkGeneration    int64
+	DeletionKeySealed []byte
+}
+
+// lockOwn locks the user FOR UPDATE: what is polled is written under FOR KEY
+// SHARE, and waits. ok is false if there is no such user.
+func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err error) {
+	var rows []lockedUser
+	err = tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&rows).Error
+	if len(rows) == 0 {
+		return own, false, err
+	}
+	return rows[0], true, err
+}
+
+// DeletePlay deletes a play of the user. Its times in milliseconds and keyed hashes of its track
+// stay for as long as the user does, so that neither history nor an import brings
+// it back. Nothing else of it stays: no track, no part in the user's tracks, and
+// no title of a local file that nobody else has.
+//
+// It returns CodeNotFound if the user has no such play, or has deleted it before.
+func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error {
+	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		own, _, err := lockUser(tx, id)
+		if err != nil {
+			return err
+		}
+		conn := tx.Statement.ConnPool
+		var tracks []songspy.Track
+		var deleted songspy.Play
+		err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+			var t songspy.Track
+			err := rows.Scan(&t.ID, &t.URI, &t.ISRC, &deleted.Probable)
+			tracks = append(tracks, t)
+			return err
+		}, `SELECT t.id, t.uri, t.isrc, p.probable FROM plays p JOIN tracks t ON t.id = p.track_id
+			WHERE p.user_id = $1 AND p.id = $2 AND p.deleted_at IS NULL`, int64(id), int64(play))
+		if err != nil {
+			return err
+		}
+		if len(tracks) == 0 {
+			return &songspy.Error{Code: songspy.CodeNotFound}
+		}
+		key := s.openDeletionKey(ctx, id, own.DeletionKeySealed)
+		if key == nil {
+			if key, err = s.newDeletionKey(ctx, conn, id); err != nil {
+				return err
+			}
+		}
+		track := tracks[0]
+		_, err = conn.ExecContext(ctx, `UPDATE plays SET deleted_at = $3, track_id = 0, uri_hash = $4, isrc_hash = $5 WHERE user_id = $1 AND id = $2`,
+			int64(id), int64(play), at, nullIfEmpty(key.ofURI(track.URI)), nullIfEmpty(key.ofISRC(track.ISRC)))
+		if err != nil {
+			return err
+		}
+		if err := truncatePlayTimes(ctx, conn, id, play); err != nil {
+			return err
+		}
+		deleted.TrackID = track.ID
+		return s.decrementPlayCount(ctx, conn, id, deleted)
+	})
+}
+
+// forgetMicroseconds cuts the times of a play to milliseconds, in its line of the
+// ledger as well: the microseconds may be a hash of its track, see songspy.PlayedAt.
+// A line without them stands for every item of its millisecond. Where another play
+// ends or begins at the same instant, that time is cut too; so they stay adjacent.
+func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
+	var times, itemTimes []time.Time
+	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var from, to time.Time
+		err := rows.Scan(&from, &to)
+		times = append(times, from, to)
+		return err
+	}, `SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
+	if err != nil {
+		return err
+	}
+	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var at time.Time
+		err := rows.Scan(&at)
+		itemTimes = append(itemTimes, at)
+		return err
+	}, `SELECT heard_at FROM play_ledger WHERE user_id = $1 AND play_id = $2`, int64(id), int64(play))
+	if err != nil {
+		return err
+	}
+	for _, at := range times {
+		for _, cut := range []string{
+			`UPDATE plays SET started_at = $3 WHERE user_id = $1 AND started_at = $2`,
+			`UPDATE plays SET ended_at = $3 WHERE user_id = $1 AND ended_at = $2 AND started_at <= $3`,
+			`UPDATE user_tracks SET first_heard_at = $3 WHERE user_id = $1 AND first_heard_at = $2`,
+			`UPDATE user_tracks SET last_heard_at = $3 WHERE user_id = $1 AND last_heard_at = $2`,
+		} {
+			if _, err := conn.ExecContext(ctx, cut, int64(id), at, at.Truncate(time.Millisecond)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, at := range itemTimes {
+		cut := at.Truncate(time.Millisecond)
+		if cut.Equal(at) {
+			continue
+		}
+		if _, err := conn.ExecContext(ctx, `DELETE FROM play_ledger WHERE user_id = $1 AND heard_at = $2`, int64(id), at); err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(ctx, `INSERT INTO play_ledger (user_id, heard_at, play_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			int64(id), cut, int64(play)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// uncountPlay takes a play, which is gone, from what is counted of a user's
+// track; a probable one was never counted. A track without any play is dropped,
+// unless it plays now.
+func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.Play) error {
+	track := play.TrackID
+	if !play.Probable {
+		_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET plays = plays - 1 WHERE user_id = $1 AND track_id = $2 AND plays > 0`, int64(id), int64(track))
+		if err != nil {
+			return err
+		}
+	}
+	var dropped []songspy.TrackID
+	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var local bool
+		err := rows.Scan(&local)
+		if local {
+			dropped = append(dropped, track)
+		}
+		return err
+	}, `DELETE FROM user_tracks WHERE user_id = $1 AND track_id = $2 AND plays <= 0
+		AND NOT EXISTS (SELECT 1 FROM now_playing n WHERE n.user_id = $1 AND n.track_id = $2)
+		AND NOT EXISTS (SELECT 1 FROM plays p WHERE p.user_id = $1 AND p.track_id = $2 AND p.deleted_at IS NULL) RETURNING local`, int64(id), int64(track))
+	if err != nil {
+		return err
+	}
+	if err := s.deleteUnusedLocalTracks(ctx, conn, dropped); err != nil {
+		return err
+	}
+	return s.updateTrackDates(ctx, conn, id, track)
+}
+
+// datesOfTrack sets when a user first and last heard a track by the plays that
+// are left, so that the dates do not give away one that is gone.
+func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
+	var first, last time.Time
+	for _, left := range []string{
+		`SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND track_id = $2 AND deleted_at IS NULL`,
+		`SELECT started_at, seen_at FROM now_playing WHERE user_id = $1 AND track_id = $2`,
+	} {
+		err := queryRows(ctx, conn, func(rows *sql.Rows) error {
+			var from, to time.Time
+			err := rows.Scan(&from, &to)
+			if first.IsZero() || from.Before(first) {
+				first = from
+			}
+			if to.After(last) {
+				last = to
+			}
+			return err
+		}, left, int64(id), int64(track))
+		if err != nil {
+			return err
+		}
+	}
+	if first.IsZero() {
+		return nil
+	}
+	_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET first_heard_at = $3, last_heard_at = $4 WHERE user_id = $1 AND track_id = $2`,
+		int64(id), int64(track), first, last)
+	return err
+}
+
+// trackHashes stand for the track of a deleted play.
+type trackHashes struct{ uri, isrc []byte }
+
+// recognize gives each deleted play its track, if the history items or the other
+// plays name it: then it is matched like any other play. Of every other one
+// the hash stands as the URI, which is no track's.
+func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
+	byHash := map[string]songspy.Track{} // of either kind: no two are alike
+	remember := func(t songspy.Track) {
+		for _, hash := range [][]byte{key.ofURI(t.URI), key.ofISRC(t.ISRC)} {
+			if _, known := byHash[string(hash)]; !known && len(hash) > 0 {
+				byHash[string(hash)] = t
+			}
+		}
+	}
+	for _, item := range items {
+		remember(item.Track)
+	}
+	for _, p := range plays {
+		if _, gone := deleted[p.Play.ID]; !gone {
+			remember(p.Track)
+		}
+	}
+	for i := range plays {
+		hashes, gone := deleted[plays[i].Play.ID]
+		if !gone {
+			continue
+		}
+		track, known := byHash[string(hashes.uri)]
+		if !known {
+			track, known = byHash[string(hashes.isrc)]
+		}
+		if !known {
+			track = songspy.Track{URI: "songspy:deleted:" + hex.EncodeToString(hashes.uri), Kind: songspy.KindTrack}
+		}
+		plays[i].Track, plays[i].Play.TrackURI = track, track.URI
+	}
+}
+
+// deletionKey makes the hashes that stand for the tracks of a user's deleted
+// plays. Each user has a key of their own: nobody can tell whether two users
+// deleted the same track, and all hashes are void once the user is erased. The
+// key is random and lies sealed in the user's row, so that rotating the seal
+// keys changes no hash. The nil key makes no hash.
+type deletionKey []byte
+
+const deletionKeyBytes = 32
+
+// ofURI is the hash of a track's URI.
+func (k deletionKey) ofURI(uri string) []byte { return k.hash("uri", cleanText(uri)) }
+
+// ofISRC is the hash of a track's ISRC; nil if the track has none.
+func (k deletionKey) ofISRC(isrc string) []byte {
+	if isrc == "" {
+		return nil
+	}
+	return k.hash("isrc", strings.ToUpper(cleanText(isrc)))
+}
+
+func (k deletionKey) hash(what, text string) []byte {
+	if len(k) == 0 {
+		return nil
+	}
+	mac := hmac.New(sha256.New, k)
+	mac.Write([]byte(what + "\x00" + text))
+	return mac.Sum(nil)
+}
+
+// orNull is the hash as a column takes it.
+func nullIfEmpty(hash []byte) any {
+	if len(hash) == 0 {
+		return nil
+	}
+	return hash
+}
+
+// deletionKeyPlace is where the sealed key of a user lies.
+func deletionKeyAAD(id songspy.UserID) []byte {
+	return columnAAD(deletionKeys.table, deletionKeys.column, id)
+}
+
+// newDeletionKey gives the user a new key. It expects the user to be locked.
+func (s *Store) newDeletionKey(ctx context.Context, conn gorm.ConnPool, id songspy.UserID) (deletionKey, error) {
+	key := make(deletionKey, deletionKeyBytes)
+	rand.Read(key) // never fails
+	sealed, err := s.sealer.seal(songspy.Secret(key), deletionKeyAAD(id))
+	if err != nil {
+		return nil, err
+	}
+	_, err = conn.ExecContext(ctx, `UPDATE users SET deletion_key_sealed = $2 WHERE id = $1`, int64(id), sealed)
+	return key, err
+}
+
+// openDeletionKey opens a user's key; nil if there is none, or if it does not
+// open. Then the user's deleted plays are known by their times alone.
+func (s *Store) openDeletionKey(ctx context.Context, id songspy.UserID, sealed []byte) deletionKey {
+	if len(sealed) == 0 {
+		return nil
+	}
+	key, err := s.sealer.open(sealed, deletionKeyAAD(id))
+	if err != nil {
+		s.log.WarnContext(ctx, "The key of a user's deleted plays does not open. Their deleted plays are known by their times alone.",
+			"user_id", int64(id), "error", err)
+		return nil
+	}
+	return deletionKey(key)
+}

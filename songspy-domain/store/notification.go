@@ -1,0 +1,393 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// noticeRow is the table of notices, for what is deleted by person.
+type notificationRow struct{}
+
+// TableName is the table of notices.
+func (notificationRow) TableName() string { return "notices" }
+
+// noticeColumns are those that make a songspy.Notice, and noticeInto where a row of them goes.
+const notificationColumns = `id, user_id, app, kind, occurrence, channel, due_at, created_at, seen_at`
+
+func notificationDest(n *songspy.Notification) []any {
+	return []any{
+		&n.ID, (*int64)(&n.UserID), &n.App, (*string)(&n.Kind), &n.Occurrence, (*string)(&n.Channel), &n.DueAt, &n.CreatedAt, &n.SeenAt,
+	}
+}
+
+// NoticeLinks returns, by ascending user after the given one, up to limit links
+// that somebody may have to be told of: those that do not work, and those
+// authorized before the time, whose consent will end. They have no tokens. Fewer
+// than limit means that there are no more.
+func (s *Store) NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) (links []songspy.NotifiableLink, err error) {
+	err = queryRows(ctx, s.pool, scanNotificationLinks(&links), selectNotificationLinks+`
+		WHERE l.user_id > $1 AND (l.state IN ('reauth_required', 'not_registered') OR l.authorized_at <= $2) ORDER BY l.user_id LIMIT $3`,
+		int64(after), authorizedBefore, limit)
+	return links, translate(err)
+}
+
+// NoticeLinksByID returns the links of those of the people who have one, whatever
+// its state, by ascending user.
+func (s *Store) NotificationLinksByID(ctx context.Context, ids []songspy.UserID) (links []songspy.NotifiableLink, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	err = s.queryRowset(ctx, s.pool, userIDRowset(ids), selectNotificationLinks+` WHERE l.user_id IN (SELECT user_id FROM v) ORDER BY l.user_id`, scanNotificationLinks(&links))
+	return links, translate(err)
+}
+
+// toldByMail is whether the person of the row u can be told by mail, and wants to be.
+const mailEnabledCondition = `NOT u.mail_off AND length(u.email_sealed) > 0`
+
+const selectNotificationLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation, ` + mailEnabledCondition + `
+	FROM spotify_links l JOIN users u ON u.id = l.user_id`
+
+func scanNotificationLinks(links *[]songspy.NotifiableLink) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		var n songspy.NotifiableLink
+		l := &n.Link
+		err := rows.Scan((*int64)(&l.UserID), &l.App, (*string)(&l.State), &l.StateSince, &l.AuthorizedAt, &l.Generation, &n.CanMail)
+		*links = append(*links, n)
+		return err
+	}
+}
+
+// NoticeSeats returns the seats that somebody may have to be told of, first come
+// first: those that wait for nothing but the operator or their person.
+func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.NotifiableSeat, err error) {
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var n songspy.NotifiableSeat
+		err := rows.Scan((*int64)(&n.Seat.UserID), &n.Seat.App, (*string)(&n.Seat.State), &n.Seat.AskedAt, &n.Seat.StateSince, &n.CanMail)
+		seats = append(seats, n)
+		return err
+	}, `SELECT s.user_id, s.app, s.state, s.asked_at, s.state_since, `+mailEnabledCondition+`
+		FROM spotify_seats s JOIN users u ON u.id = s.user_id WHERE s.state <> 'waiting' ORDER BY s.asked_at, s.user_id LIMIT $1`, waitingListMax)
+	return seats, translate(err)
+}
+
+// FileNotices notes what is wanted now. What is new is told once it is due; what
+// is filed already, told or not, is noted as seen, unless it was within the
+// given time. A person who is gone is passed over.
+func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
+	now := s.now()
+	since := now.Add(-again)
+	// Nearly all was seen lately, and nothing need be locked to see that.
+	if notifications, err = s.unseenNotifications(ctx, notifications, since); err != nil || len(notifications) == 0 {
+		return translate(err)
+	}
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		conn := tx.Statement.ConnPool
+		notifications, err := s.ofExistingUsers(ctx, conn, notifications)
+		if err != nil || len(notifications) == 0 {
+			return err
+		}
+		return s.insertNotifications(ctx, conn, notifications, now)
+	})
+}
+
+// unseenNotices are those that are not filed, or were not seen since the time.
+func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy.Notification, since time.Time) (unseen []songspy.Notification, err error) {
+	if len(notifications) == 0 {
+		return nil, nil
+	}
+	type row = songspy.Notification
+	v := notificationNameRowset(notifications)
+	index := -1
+	addColumn(v, notifications, "nr", "bigint", func(*row) int64 { index++; return int64(index) })
+	addColumn(v, notifications, "since", "timestamptz", func(*row) time.Time { return since })
+	err = s.queryRowset(ctx, s.pool, v, `SELECT v.nr FROM v WHERE NOT EXISTS (SELECT 1 FROM notices n
+		WHERE n.user_id = v.user_id AND n.kind = v.kind AND n.app = v.app AND n.occurrence = v.occurrence AND n.channel = v.channel AND n.seen_at > v.since)
+		ORDER BY v.nr`, func(rows *sql.Rows) error {
+		var index int
+		err := rows.Scan(&index)
+		if err == nil {
+			unseen = append(unseen, notifications[index])
+		}
+		return err
+	})
+	return unseen, err
+}
+
+// ofThosePresent drops the notices about people who are gone, and keeps the
+// others from being erased until the transaction ends.
+func (s *Store) ofExistingUsers(ctx context.Context, conn gorm.ConnPool, notifications []songspy.Notification) (present []songspy.Notification, err error) {
+	ids := make([]songspy.UserID, 0, len(notifications))
+	for _, n := range notifications {
+		if n.UserID != 0 {
+			ids = append(ids, n.UserID)
+		}
+	}
+	exists := map[songspy.UserID]bool{0: true}
+	if len(ids) > 0 {
+		err = s.queryRowset(ctx, conn, userIDRowset(ids), `SELECT u.id FROM users u WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+s.engine.forKeyShare(),
+			func(rows *sql.Rows) error {
+				var id songspy.UserID
+				err := rows.Scan((*int64)(&id))
+				exists[id] = true
+				return err
+			})
+	}
+	for _, n := range notifications {
+		if exists[n.UserID] {
+			present = append(present, n)
+		}
+	}
+	return present, err
+}
+
+// named is the relation of what names notices.
+func notificationNameRowset(notifications []songspy.Notification) *rowset {
+	type row = songspy.Notification
+	v := &rowset{}
+	addColumn(v, notifications, "user_id", "bigint", func(n *row) int64 { return int64(n.UserID) })
+	addColumn(v, notifications, "app", "text", func(n *row) string { return n.App })
+	addColumn(v, notifications, "kind", "text", func(n *row) string { return string(n.Kind) })
+	addColumn(v, notifications, "occurrence", "text", func(n *row) string { return n.Occurrence })
+	addColumn(v, notifications, "channel", "text", func(n *row) string { return string(n.Channel) })
+	return v
+}
+
+func (s *Store) insertNotifications(ctx context.Context, conn gorm.ConnPool, notifications []songspy.Notification, now time.Time) error {
+	type row = songspy.Notification
+	v := notificationNameRowset(notifications)
+	addColumn(v, notifications, "due_at", "timestamptz", func(n *row) time.Time { return later(n.DueAt, now) })
+	addColumn(v, notifications, "created_at", "timestamptz", func(*row) time.Time { return now })
+	return s.execRowset(ctx, conn, v, `INSERT INTO notices
+		(user_id, app, kind, occurrence, channel, message, tries, outcome, created_at, seen_at, due_at, lease_until)
+		SELECT v.user_id, v.app, v.kind, v.occurrence, v.channel, '', 0, '', v.created_at, v.created_at, v.due_at, v.created_at FROM v
+		WHERE true ORDER BY v.user_id, v.kind, v.channel
+		ON CONFLICT (user_id, kind, app, occurrence, channel) DO UPDATE SET seen_at = excluded.seen_at`)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// EndNotices forgets what is filed of an app (empty: of every app) and a kind
+// about no person, and was last seen to be wanted before the time: that state is
+// over, and the next of its name will be told again. Of each that had been told,
+// then is filed, by the same channel; an empty then files nothing.
+func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, followUp songspy.NotificationKind) error {
+	const which = ` FROM notices WHERE user_id = 0 AND kind = $1 AND ($2 = '' OR app = $2) AND seen_at < $3`
+	args := []any{string(kind), app, seenBefore}
+	// It is asked every minute, and nearly always in vain.
+	var found bool
+	err := queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&found) }, `SELECT count(*) > 0`+which, args...)
+	if err != nil || !found {
+		return translate(err)
+	}
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		conn, now := tx.Statement.ConnPool, s.now()
+		var reported []songspy.Notification
+		err := queryRows(ctx, conn, func(rows *sql.Rows) error {
+			var n songspy.Notification
+			var outcome string
+			if err := rows.Scan(append(notificationDest(&n), &outcome)...); err != nil {
+				return err
+			}
+			if outcome == "sent" {
+				reported = append(reported, n)
+			}
+			return nil
+		}, `DELETE`+which+` RETURNING `+notificationColumns+`, outcome`, args...)
+		if err != nil || followUp == "" || len(reported) == 0 {
+			return err
+		}
+		for i, n := range reported {
+			reported[i] = songspy.Notification{App: n.App, Kind: followUp, Occurrence: n.CreatedAt.Format(time.RFC3339Nano), Channel: n.Channel}
+		}
+		return s.insertNotifications(ctx, conn, reported, now)
+	})
+}
+
+// PruneNotices forgets what has not been seen to be wanted since the time, and
+// says how many that were: what comes back after that is told again.
+func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (pruned int64, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		tx = tx.Where("seen_at < ?", seenBefore).Delete(&notificationRow{})
+		pruned = tx.RowsAffected
+		return tx.Error
+	})
+	return pruned, err
+}
+
+const (
+	// gatherFor is how long after one message of a gathered kind the next one
+	// of the same app waits, and gathers.
+	groupInterval = time.Hour
+	// gatherMost is how many notices one message tells of.
+	groupMax = 10_000
+)
+
+// ClaimNotice gives one message that is due by one of the channels, and keeps
+// others from it for the lease, however many processes ask; false if there is
+// none. A kind that is gathered is told of everybody who is due, and then not
+// for an hour. What is in a message and how it is named stays, however often it
+// is tried.
+func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (m songspy.NotificationMessage, ok bool, err error) {
+	c := claimTx{s: s, ctx: ctx, now: s.now()}
+	c.condition, c.args = dueCondition(channels, c.now, lease)
+	// Nearly always there is nothing, and nothing need be locked to see it.
+	if err := c.findDue(s.pool); err != nil || !c.found {
+		return m, false, translate(err)
+	}
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		conn := tx.Statement.ConnPool
+		// Whoever claims takes this row first: they take turns, and no two ever
+		// gather from the same notices.
+		_, err := conn.ExecContext(ctx, `INSERT INTO heartbeats (name, at) VALUES ('notices', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, c.now)
+		if err != nil {
+			return err
+		}
+		if err := c.findDue(conn); err != nil || !c.found {
+			return err
+		}
+		m, err = c.lease(conn, lease)
+		return err
+	})
+	if err != nil {
+		return songspy.NotificationMessage{}, false, err
+	}
+	return m, c.found, nil
+}
+
+// dueNotices is the condition of what may be told now.
+//
+// A lease that ends later than any can was given before the clock was set back,
+// and holds nobody off.
+func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease time.Duration) (due string, args []any) {
+	args = []any{now, now.Add(-groupInterval), now.Add(lease + songspy.ClockSkewMax)}
+	list := func(text string) string {
+		args = append(args, text)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	due = `n.done_at IS NULL AND n.due_at <= $1 AND (n.lease_until <= $1 OR n.lease_until > $3) AND n.channel IN (''`
+	for _, c := range channels {
+		due += ", " + list(string(c))
+	}
+	due += `) AND (n.message <> '' OR n.kind NOT IN (''`
+	for _, k := range songspy.NotificationKinds() {
+		if k.IsGrouped() {
+			due += ", " + list(string(k))
+		}
+	}
+	return due + `) OR NOT EXISTS (SELECT 1 FROM notices f WHERE f.kind = n.kind AND f.app = n.app AND f.channel = n.channel
+		AND f.message <> '' AND (f.done_at IS NULL OR f.done_at > $2)))`, args
+}
+
+// claiming is one claim.
+type claimTx struct {
+	s         *Store
+	ctx       context.Context
+	now       time.Time
+	condition string
+	args      []any
+	found     bool
+	head      songspy.Notification // the first that is due
+	messageID string               // of its message; empty before the first try
+}
+
+// first finds what is due longest.
+func (c *claimTx) findDue(conn gorm.ConnPool) error {
+	c.found = false
+	return queryRows(c.ctx, conn, func(rows *sql.Rows) error {
+		c.found = true
+		return rows.Scan(append(notificationDest(&c.head), &c.messageID)...)
+	}, `SELECT `+notificationColumns+`, message FROM notices n WHERE `+c.condition+` ORDER BY n.due_at, n.id LIMIT 1`, c.args...)
+}
+
+// take names the lead's message, if it has no name yet, and leases all that is in it.
+func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.NotificationMessage, err error) {
+	if c.messageID == "" {
+		c.messageID = messageID(c.head)
+		with, args := `id = $2`, []any{c.messageID, c.head.ID}
+		if c.head.Kind.IsGrouped() {
+			with = fmt.Sprintf(`id IN (SELECT id FROM notices WHERE kind = $2 AND app = $3 AND channel = $4 AND message = ''
+				AND done_at IS NULL AND due_at <= $5 ORDER BY due_at, id LIMIT %d)`, groupMax)
+			args = []any{c.messageID, string(c.head.Kind), c.head.App, string(c.head.Channel), c.now}
+		}
+		if _, err := conn.ExecContext(c.ctx, `UPDATE notices SET message = $1 WHERE `+with, args...); err != nil {
+			return m, err
+		}
+	}
+	m = songspy.NotificationMessage{ID: c.messageID, Kind: c.head.Kind, App: c.head.App, Channel: c.head.Channel}
+	err = queryRows(c.ctx, conn, func(rows *sql.Rows) error {
+		var n songspy.Notification
+		if err := rows.Scan(append(notificationDest(&n), &m.Attempts)...); err != nil {
+			return err
+		}
+		if m.Since.IsZero() || n.CreatedAt.Before(m.Since) {
+			m.Since = n.CreatedAt
+		}
+		m.Notifications = append(m.Notifications, n)
+		return nil
+	}, `UPDATE notices SET lease_until = $1, tries = tries + 1 WHERE message = $2 AND done_at IS NULL
+		RETURNING `+notificationColumns+`, tries`, c.now.Add(lease), c.messageID)
+	return m, err
+}
+
+// messageID names a message by its first notice. When that was filed is part of
+// it: a state that comes back much later is another.
+func messageID(n songspy.Notification) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %q %q %d", n.UserID, n.App, n.Kind, n.Occurrence, n.Channel, n.CreatedAt.UnixMicro()))
+	return "notice_" + hex.EncodeToString(sum[:16])
+}
+
+// NoticesDone notes that the notices have been told, or will never be.
+func (s *Store) CompleteNotifications(ctx context.Context, ids []int64, reported bool) error {
+	outcome := "given_up"
+	if reported {
+		outcome = "sent"
+	}
+	return s.updateNotifications(ctx, ids, `UPDATE notices SET outcome = $1, done_at = $2 WHERE done_at IS NULL AND id IN `, outcome, s.now())
+}
+
+// NoticesAgain has the notices told at the time, and not before.
+func (s *Store) RetryNotifications(ctx context.Context, ids []int64, at time.Time) error {
+	return s.updateNotifications(ctx, ids, `UPDATE notices SET due_at = $1, lease_until = $1 WHERE done_at IS NULL AND id IN `, dbTime(at))
+}
+
+// NoticesPassed forgets the notices, whose state has passed before it was told.
+func (s *Store) DropNotifications(ctx context.Context, ids []int64) error {
+	return s.updateNotifications(ctx, ids, `DELETE FROM notices WHERE done_at IS NULL AND id IN `)
+}
+
+func (s *Store) updateNotifications(ctx context.Context, ids []int64, statement string, args ...any) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		for len(ids) > 0 {
+			page := ids[:min(len(ids), 500)]
+			ids = ids[len(page):]
+			list, all := "(", append([]any{}, args...)
+			for i, id := range page {
+				if i > 0 {
+					list += ", "
+				}
+				all = append(all, id)
+				list += fmt.Sprintf("$%d", len(all))
+			}
+			if _, err := tx.Statement.ConnPool.ExecContext(ctx, statement+list+")", all...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,340 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// hearingsAtOnce is how many hearings one transaction writes at most: enough
+// to spread its round trips thin, few enough to hold its locks briefly.
+const updatesPerTx = 500
+
+// WriteListening writes what looks at players added up to: the players'
+// states, new tracks, finished plays, people's tracks and gaps, and tells
+// viewers what is visible. The answer has one entry for each hearing, in their order.
+//
+// A hearing is dropped if its person's link is gone or was changed since it
+// was learnt, or if the stored state is newer. One that is already stored
+// counts as written and changes nothing, so a batch whose fate is unknown may
+// be written again. One that the database does not take is set aside with its
+// error, and the others are written. The error returned is for all: then the
+// database could not be asked, and the batch is to be written again.
+func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
+	written := make([]songspy.PlaybackUpdateResult, len(updates))
+	for batch := range splitBatches(updates) {
+		if err := s.writeBisecting(ctx, batch, written); err != nil {
+			return nil, err
+		}
+		if allFailed(batch, written) {
+			return nil, written[batch[0].index].Err // it is not the rows' fault
+		}
+	}
+	for i := range written {
+		if written[i].Err != nil {
+			s.log.ErrorContext(ctx, "a listener's row was set aside",
+				"user_id", int64(updates[i].Playing.UserID), "error", written[i].Err)
+		}
+	}
+	return written, nil
+}
+
+func allFailed(batch []indexedUpdate, written []songspy.PlaybackUpdateResult) bool {
+	return len(batch) > 1 && !slices.ContainsFunc(batch, func(h indexedUpdate) bool { return written[h.index].Err == nil })
+}
+
+// indexed is a hearing with its place in the answer.
+type indexedUpdate struct {
+	songspy.PlaybackUpdate
+	index int
+}
+
+// batches cuts the hearings into sets in which no person occurs twice.
+func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpdate) bool) {
+	return func(yield func([]indexedUpdate) bool) {
+		var batch []indexedUpdate
+		in := make(map[songspy.UserID]bool, updatesPerTx)
+		for i, h := range updates {
+			if in[h.Playing.UserID] || len(batch) == updatesPerTx {
+				if !yield(batch) {
+					return
+				}
+				batch = nil
+				clear(in)
+			}
+			batch = append(batch, indexedUpdate{h, i})
+			in[h.Playing.UserID] = true
+		}
+		if len(batch) > 0 {
+			yield(batch)
+		}
+	}
+}
+
+// writeHalving writes the batch in one transaction, or, if that fails, its
+// halves, down to the row at fault.
+func (s *Store) writeBisecting(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
+	err := s.writeBatch(ctx, batch, written)
+	if err == nil || songspy.CodeOf(err) == songspy.CodeUnavailable {
+		return err
+	}
+	if len(batch) == 1 {
+		written[batch[0].index] = songspy.PlaybackUpdateResult{Err: err}
+		return nil
+	}
+	half := len(batch) / 2
+	if err := s.writeBisecting(ctx, batch[:half], written); err != nil {
+		return err
+	}
+	return s.writeBisecting(ctx, batch[half:], written)
+}
+
+func (s *Store) writeBatch(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
+	var w writeTx
+	err := s.inTx(ctx, func(tx *gorm.DB) error {
+		w = writeTx{s: s, ctx: ctx, conn: tx.Statement.ConnPool, results: make(map[int]songspy.PlaybackUpdateResult, len(batch))}
+		return w.write(tx, batch)
+	})
+	if err != nil {
+		return err
+	}
+	s.cacheTracks(w.trackIDs)
+	for i, o := range w.results {
+		written[i] = o
+	}
+	return nil
+}
+
+// writing is one transaction's work on one batch.
+type writeTx struct {
+	s        *Store
+	ctx      context.Context
+	conn     gorm.ConnPool
+	trackIDs map[string]songspy.TrackID
+	results  map[int]songspy.PlaybackUpdateResult
+}
+
+func (w *writeTx) write(tx *gorm.DB, batch []indexedUpdate) error {
+	current, err := w.lockCurrentUsers(batch)
+	if err != nil || len(current) == 0 {
+		return err
+	}
+	ready, err := w.resolveTracks(current)
+	if err != nil || len(ready) == 0 {
+		return err
+	}
+	newer, err := w.writeNowPlaying(ready)
+	if err != nil || len(newer) == 0 {
+		return err
+	}
+	var playing []songspy.NowPlaying
+	var plays []songspy.Play
+	var gaps []songspy.Gap
+	var seen []songspy.UserID
+	for _, h := range newer {
+		playing = append(playing, h.Playing)
+		plays = append(plays, h.Plays...)
+		if h.Gap != nil {
+			gap := *h.Gap
+			gap.UserID = h.Playing.UserID
+			gaps = append(gaps, gap)
+		}
+		if h.Visible {
+			seen = append(seen, h.Playing.UserID)
+		}
+	}
+	if err := w.s.insertPlays(w.ctx, w.conn, plays); err != nil {
+		return err
+	}
+	if err := w.s.upsertUserTracks(w.ctx, w.conn, userTracks(playing, plays)); err != nil {
+		return err
+	}
+	if err := w.s.insertGaps(w.ctx, w.conn, gaps); err != nil {
+		return err
+	}
+	return w.s.publishChanges(tx, songspy.ChangePlaying, seen...)
+}
+
+// stillCurrent drops the hearings whose people are gone or have changed their
+// links, and locks the others' people until the transaction ends. The
+// hearings come back sorted by person.
+func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, error) {
+	batch = slices.Clone(batch)
+	slices.SortFunc(batch, func(a, b indexedUpdate) int { return cmp.Compare(a.Playing.UserID, b.Playing.UserID) })
+	ids := make([]songspy.UserID, len(batch))
+	for i, h := range batch {
+		ids[i] = h.Playing.UserID
+	}
+	generations := make(map[songspy.UserID]int64, len(batch))
+	err := w.s.queryRowset(w.ctx, w.conn, userIDRowset(ids), `SELECT u.id, u.link_generation FROM users u
+		WHERE u.id IN (SELECT user_id FROM v) ORDER BY u.id`+w.s.engine.forKeyShare(),
+		func(rows *sql.Rows) error {
+			var id songspy.UserID
+			var generation int64
+			if err := rows.Scan(&id, &generation); err != nil {
+				return err
+			}
+			generations[id] = generation
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(batch, func(h indexedUpdate) bool {
+		generation, exists := generations[h.Playing.UserID]
+		outdated := !exists || generation != h.Playing.Generation
+		w.results[h.index] = songspy.PlaybackUpdateResult{Dropped: outdated}
+		return outdated
+	}), nil
+}
+
+// ahead returns, of the hearings whose stored state is later, those whose
+// stored state lies ahead of the clock. It was written before the clock was set
+// back, and counts as written a moment before the hearing.
+func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
+	now := w.s.now()
+	for _, h := range batch {
+		id, observed := h.Playing.UserID, dbTime(h.Playing.ObservedAt)
+		if at, ok := stored[id]; ok && at.After(observed) && songspy.IsAheadOfClock(at, now) && !songspy.IsAheadOfClock(observed, now) {
+			rows = append(rows, songspy.NowPlaying{UserID: id, ObservedAt: observed.Add(-time.Microsecond)})
+		}
+	}
+	return rows
+}
+
+// writePlaying writes the players' states and returns the hearings that were
+// newer than what is stored.
+func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error) {
+	rows := make([]songspy.NowPlaying, len(batch))
+	for i, h := range batch {
+		rows[i] = h.Playing
+	}
+	wrote, err := w.s.upsertNowPlaying(w.ctx, w.conn, rows)
+	if err != nil {
+		return nil, err
+	}
+	var stale []songspy.UserID
+	for _, h := range batch {
+		w.results[h.index] = songspy.PlaybackUpdateResult{TrackID: h.Playing.TrackID}
+		if !wrote[h.Playing.UserID] {
+			stale = append(stale, h.Playing.UserID)
+		}
+	}
+	if len(stale) == 0 {
+		return batch, nil
+	}
+	stored, err := w.s.readObservedAt(w.ctx, w.conn, stale)
+	if err != nil {
+		return nil, err
+	}
+	if ahead := w.storedAhead(batch, stored); len(ahead) > 0 {
+		if err := w.s.setObservedAt(w.ctx, w.conn, ahead); err != nil {
+			return nil, err
+		}
+		return w.writeNowPlaying(batch)
+	}
+	return slices.DeleteFunc(batch, func(h indexedUpdate) bool {
+		if at, ok := stored[h.Playing.UserID]; ok && at.After(dbTime(h.Playing.ObservedAt)) {
+			w.results[h.index] = songspy.PlaybackUpdateResult{Dropped: true}
+		}
+		return !wrote[h.Playing.UserID]
+	}), nil
+}
+
+// resolve puts track ids where the hearings name URIs. A hearing that names a
+// track which nobody knows is set aside. A local file is resolved by its URI even
+// where the hearing brings an id: the track may have been deleted since.
+func (w *writeTx) resolveTracks(batch []indexedUpdate) ([]indexedUpdate, error) {
+	tracks := map[string]songspy.Track{}
+	for i := range batch {
+		batch[i].PlaybackUpdate = cleanURIs(batch[i].PlaybackUpdate)
+		for _, t := range batch[i].Tracks {
+			tracks[t.URI] = t
+		}
+	}
+	named := map[string]bool{} // by their URI alone
+	for _, h := range batch {
+		for _, r := range trackReferences(&h.PlaybackUpdate) {
+			if _, given := tracks[r.uri]; !given && (*r.id == 0 || songspy.IsLocal(r.uri)) {
+				named[r.uri] = true
+			}
+		}
+	}
+	uris := make([]string, 0, len(named))
+	for uri := range named {
+		uris = append(uris, uri)
+	}
+	ids, err := w.s.ensureTracks(w.ctx, w.conn, tracks, uris)
+	if err != nil {
+		return nil, err
+	}
+	w.trackIDs = ids
+	ready := batch[:0]
+	for _, h := range batch {
+		if err := fillTrackIDs(&h.PlaybackUpdate, ids); err != nil {
+			w.results[h.index] = songspy.PlaybackUpdateResult{Err: err}
+			continue
+		}
+		ready = append(ready, h)
+	}
+	return ready, nil
+}
+
+// reference is one place of a hearing that holds a track's id and its URI.
+type trackReference struct {
+	id  *songspy.TrackID
+	uri string
+}
+
+func trackReferences(h *songspy.PlaybackUpdate) []trackReference {
+	refs := make([]trackReference, 0, 1+len(h.Plays))
+	if h.Playing.IsOpen() {
+		refs = append(refs, trackReference{&h.Playing.TrackID, h.Playing.TrackURI})
+	}
+	for i := range h.Plays {
+		refs = append(refs, trackReference{&h.Plays[i].TrackID, h.Plays[i].TrackURI})
+	}
+	return refs
+}
+
+// fill takes an id from ids; where the URI is not among them an id that the
+// hearing brought stands, save for a local file.
+func fillTrackIDs(h *songspy.PlaybackUpdate, ids map[string]songspy.TrackID) error {
+	if !h.Playing.IsOpen() {
+		h.Playing.TrackID = 0
+	}
+	for _, r := range trackReferences(h) {
+		if id, ok := ids[r.uri]; ok || songspy.IsLocal(r.uri) {
+			*r.id = id
+		}
+		if *r.id == 0 {
+			return &songspy.Error{
+				Code:    songspy.CodeInvalid,
+				Message: "The hearing names a track that it does not bring and that is not stored; add it to Tracks.",
+			}
+		}
+	}
+	return nil
+}
+
+// cleanURIs makes the URIs what the table will hold, since rows are matched by
+// them, and gives every play to the hearing's person. It leaves the caller's
+// slices alone.
+func cleanURIs(h songspy.PlaybackUpdate) songspy.PlaybackUpdate {
+	h.Playing.TrackURI = cleanText(h.Playing.TrackURI)
+	h.Tracks, h.Plays = slices.Clone(h.Tracks), slices.Clone(h.Plays)
+	for i := range h.Tracks {
+		h.Tracks[i].URI = cleanText(h.Tracks[i].URI)
+	}
+	for i := range h.Plays {
+		h.Plays[i].TrackURI = cleanText(h.Plays[i].TrackURI)
+		h.Plays[i].UserID = h.Playing.UserID
+	}
+	return h
+}

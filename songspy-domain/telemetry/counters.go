@@ -1,0 +1,52 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Calls registers the histogram of calls to Spotify, and gives what observes one.
+func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
+	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "songspy_spotify_call_seconds",
+		Help:    "Calls to Spotify, by endpoint and outcome.",
+		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"endpoint", "outcome"})
+	reg.MustRegister(calls)
+	return func(endpoint, outcome string, d time.Duration) {
+		calls.WithLabelValues(endpoint, outcome).Observe(d.Seconds())
+	}
+}
+
+// Recorded registers the counters of what is recorded of people's listening,
+// and gives what raises them.
+func RecordedCounter(reg prometheus.Registerer) func(songspy.RecordedCounts) {
+	plays := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_plays_total",
+		Help: "Plays that this process recorded, by how they came to be known.",
+	}, []string{"source"})
+	gaps := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_gaps_total",
+		Help: "Times of which it is not known what somebody heard that this process recorded, by reason.",
+	}, []string{"reason"})
+	for _, source := range []songspy.PlaySource{songspy.SourceLive, songspy.SourceHistory, songspy.SourceImport} {
+		plays.WithLabelValues(string(source)) // so that a rate has a beginning
+	}
+	for _, reason := range []songspy.GapReason{
+		songspy.GapLinkBroken, songspy.GapAppBlocked, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
+	} {
+		gaps.WithLabelValues(string(reason))
+	}
+	reg.MustRegister(plays, gaps)
+	return func(r songspy.RecordedCounts) {
+		for source, n := range r.Plays {
+			plays.WithLabelValues(string(source)).Add(float64(n))
+		}
+		for reason, n := range r.Gaps {
+			gaps.WithLabelValues(string(reason)).Add(float64(n))
+		}
+	}
+}
