@@ -6,12 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/songspy/songspy/songspy-batch/internal/census"
-	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
+	"github.com/songspy/songspy/songspy-batch/internal/jobs"
 	"github.com/songspy/songspy/songspy-batch/internal/notify"
-	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
-	"github.com/songspy/songspy/songspy-batch/internal/seating"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/store"
@@ -40,17 +37,17 @@ const (
 
 // jobs are what the batch does by the clock.
 func (b *batch) jobs() []schedule.Job {
-	cleanup := housekeeping.Cleanup{Store: b.db, Now: time.Now, Logger: b.log}
-	linkRetry := readmission.LinkRetry{Links: b.db, Complete: b.completeLink, Now: b.now, Logger: b.log}
+	cleanup := jobs.Cleanup{Store: b.db, Now: time.Now, Logger: b.log}
+	linkRetry := jobs.LinkRetry{Links: b.db, Complete: b.completeLink, Now: b.now, Logger: b.log}
 	apps, _ := b.settings.Spotify.Apps() // its faults were told when the settings were read
 	// Where nobody needs a seat any more, somebody may still wait for one.
-	seatAssignment := seating.SeatAssignment{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}
+	seatAssignment := jobs.SeatAssignment{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}
 	scheduled := []schedule.Job{
 		{Name: tokenRefreshJob, Interval: b.settings.RefreshInterval, Run: b.refresher.Plan},
 		{Name: pollJob, Interval: b.settings.PollInterval, Run: b.poller.Plan},
 		{Name: cleanupJob, Interval: cleanupInterval, Run: cleanup.Run},
 		{Name: linkRetryJob, Interval: linkRetryInterval, Run: linkRetry.Run},
-		{Name: linkMetricsJob, Interval: census.LinkMetricsInterval, Run: b.linkMetrics.Run},
+		{Name: linkMetricsJob, Interval: jobs.LinkMetricsInterval, Run: b.linkMetrics.Run},
 		{Name: seatAssignmentJob, Interval: seatAssignmentInterval, Run: seatAssignment.Run},
 	}
 	if b.notifier != nil {

@@ -13,14 +13,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/songspy/songspy/songspy-batch/internal/census"
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
-	"github.com/songspy/songspy/songspy-batch/internal/housekeeping"
+	"github.com/songspy/songspy/songspy-batch/internal/jobs"
 	"github.com/songspy/songspy/songspy-batch/internal/notify"
 	"github.com/songspy/songspy/songspy-batch/internal/poller"
-	"github.com/songspy/songspy/songspy-batch/internal/readmission"
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
-	"github.com/songspy/songspy/songspy-batch/internal/seating"
 	"github.com/songspy/songspy/songspy-batch/internal/sharding"
 	"github.com/songspy/songspy/songspy-batch/internal/singleinstance"
 	"github.com/songspy/songspy/songspy-batch/internal/tokens"
@@ -94,16 +91,16 @@ type database interface {
 	poller.Store
 	poller.Feed
 	tokens.Links
-	housekeeping.CleanupStore
-	readmission.UnregisteredLinks
-	seating.SeatAssigner
+	jobs.CleanupStore
+	jobs.UnregisteredLinks
+	jobs.SeatAssigner
 	notify.Outbox
 	notify.Queue
 	notify.Links
 	notify.Seats
 	spotify.BreakerStore
 	sharding.Store
-	census.LinkCounter
+	jobs.LinkCounter
 	// SaveLink completes a link whose grant was kept.
 	SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error)
 	// WaitForSchema returns once the schema is the one that the code needs.
@@ -128,7 +125,7 @@ type batch struct {
 	leaser         *sharding.Leaser // nil: this batch is alone
 	poller         *poller.Poller
 	refresher      *tokens.Job
-	linkMetrics    *census.LinkMetrics
+	linkMetrics    *jobs.LinkMetrics
 	notifier       *notify.Job // nil: nobody is told
 }
 
@@ -174,7 +171,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		Renewer: renewer, Interval: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
 		Now: now, Logger: log, Queue: delayqueue.New[songspy.UserID]().WithClock(now),
 	}
-	b.linkMetrics = &census.LinkMetrics{Links: db, Now: now}
+	b.linkMetrics = &jobs.LinkMetrics{Links: db, Now: now}
 	registry.MustRegister(b.linkMetrics)
 	if b.leaser != nil {
 		b.refresher.Owns, b.linkMetrics.IsLeader = b.leaser.Owns, b.leaser.IsLeader

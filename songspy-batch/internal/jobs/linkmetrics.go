@@ -1,7 +1,4 @@
-// Package census counts all links now and then, so that metrics can say how
-// they fare. The count reads a whole table, so it is made neither when somebody
-// scrapes nor by every replica: one of them counts, and the others keep silent.
-package census
+package jobs
 
 import (
 	"context"

@@ -1,9 +1,4 @@
-// Package housekeeping throws away what has served its purpose: changes that
-// every reader has long seen, sessions that have ended, tokens that their
-// person has not renewed for a month, invites that have long expired, seats in
-// Spotify apps that nobody has come for, notices of states long past, and local
-// files that nobody has any more.
-package housekeeping
+package jobs
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package housekeeping
+package jobs
 
 import (
 	"context"

@@ -1,6 +1,4 @@
-// Package readmission lets people be asked again whom Spotify refused because
-// the app's owner had not entered them: nobody tells us when the owner does.
-package readmission
+package jobs
 
 import (
 	"context"

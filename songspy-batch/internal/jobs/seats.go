@@ -1,6 +1,4 @@
-// Package seating gives the seats of Spotify apps that have become free to those
-// who wait for one: somebody has unlinked, or the operator has added an app.
-package seating
+package jobs
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package readmission
+package jobs
 
 import (
 	"context"
