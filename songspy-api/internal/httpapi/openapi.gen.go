@@ -265,8 +265,8 @@ func (e MeAudience) Valid() bool {
 
 // Defines values for MyGapReason.
 const (
+	AppBlocked   MyGapReason = "app_blocked"
 	BatchDown    MyGapReason = "batch_down"
-	DoorClosed   MyGapReason = "door_closed"
 	LinkBroken   MyGapReason = "link_broken"
 	ProviderDown MyGapReason = "provider_down"
 	Unseen       MyGapReason = "unseen"
@@ -275,9 +275,9 @@ const (
 // Valid indicates whether the value is a known member of the MyGapReason enum.
 func (e MyGapReason) Valid() bool {
 	switch e {
-	case BatchDown:
+	case AppBlocked:
 		return true
-	case DoorClosed:
+	case BatchDown:
 		return true
 	case LinkBroken:
 		return true
@@ -403,11 +403,11 @@ type Authorization struct {
 	// RedirectUri Send it with the code.
 	RedirectUri string `json:"redirectUri"`
 
-	// Registered False where, for all that is known, the app's owner has to enter the person first: ask for a
-	// seat. Spotify would let them sign in, and then refuse (`SPOTIFY_NOT_REGISTERED`).
+	// Registered False if, as far as is known, the app's owner has to register the user first: request a seat.
+	// Spotify would let the user sign in, and then reject them (`SPOTIFY_NOT_REGISTERED`).
 	Registered bool `json:"registered"`
 
-	// State Compare it with what comes back, and send it with the code.
+	// State Compare it with the state that Spotify sends back, and send it with the code.
 	State string `json:"state"`
 
 	// Url Open this in the browser.
@@ -427,14 +427,14 @@ type BoardAnswer struct {
 	Error  *Fault       `json:"error"`
 	Result Result       `json:"result"`
 
-	// ServerTime When this was answered, by the clock that the other times are of; a 304 says it in the header
-	// `Date`. The ETag does not cover it.
+	// ServerTime The server's time when it answered; a 304 has it in the header `Date`. The ETag does not
+	// cover it.
 	ServerTime Timestamp `json:"serverTime"`
 }
 
 // BoardEntry defines model for BoardEntry.
 type BoardEntry struct {
-	// EndsAt When the song ends if nothing happens; null if unknown.
+	// EndsAt When the song ends if it plays on; null if unknown.
 	EndsAt *Timestamp      `json:"endsAt"`
 	State  BoardEntryState `json:"state"`
 	Track  BoardTrack      `json:"track"`
@@ -446,10 +446,10 @@ type BoardEntryState string
 
 // BoardTrack defines model for BoardTrack.
 type BoardTrack struct {
-	// AlbumImageUrl Empty where there is none.
+	// AlbumImageUrl Empty if there is none.
 	AlbumImageUrl string `json:"albumImageUrl"`
 
-	// ArtistName Several are joined by a comma; the show of an episode, the book of a chapter.
+	// ArtistName The artists, joined by commas; the show of an episode, the book of a chapter.
 	ArtistName string `json:"artistName"`
 
 	// CreatedAt RFC 3339 in UTC with milliseconds.
@@ -462,10 +462,10 @@ type BoardTrack struct {
 	Id   int64          `json:"id"`
 	Kind BoardTrackKind `json:"kind"`
 
-	// OriginalUrl Where to open it; empty for a local file.
+	// OriginalUrl Where to open the track; empty for a local file.
 	OriginalUrl string `json:"originalUrl"`
 
-	// PreviewUrl Empty where Spotify gives none.
+	// PreviewUrl Empty if Spotify has none.
 	PreviewUrl string `json:"previewUrl"`
 	Title      string `json:"title"`
 }
@@ -477,16 +477,16 @@ type BoardTrackKind string
 type BoardUser struct {
 	Id int64 `json:"id"`
 
-	// NickName Empty before one is chosen.
+	// NickName Empty until the user sets one.
 	NickName string `json:"nickName"`
 
-	// ProfileImageUrl Empty unless the person shows it.
+	// ProfileImageUrl Empty unless the user shows it.
 	ProfileImageUrl string `json:"profileImageUrl"`
 }
 
 // Check defines model for Check.
 type Check struct {
-	// Message What is wrong; empty if nothing is.
+	// Message What is wrong; empty if the check succeeded.
 	Message string `json:"message"`
 	Name    string `json:"name"`
 	Ok      bool   `json:"ok"`
@@ -523,7 +523,7 @@ type Erased struct {
 		// Spotify Whether a Spotify link was erased.
 		Spotify bool `json:"spotify"`
 
-		// Tracks Entries of the person's own set of tracks.
+		// Tracks Tracks that the user had played.
 		Tracks int64 `json:"tracks"`
 	} `json:"erased"`
 }
@@ -540,11 +540,11 @@ type Fault struct {
 	// Code A stable word to branch on. Later versions may add words.
 	Code FaultCode `json:"code"`
 
-	// Field The field, parameter or part of the request at fault, as `parent.child`; `body` for all of it.
-	// Null where no single one is.
+	// Field The invalid field, parameter or part of the request, as `parent.child`; `body` for the whole
+	// body. Null if the error concerns no single field.
 	Field *string `json:"field"`
 
-	// Message For a person, in their language.
+	// Message A message for people, in their language.
 	Message string `json:"message"`
 }
 
@@ -575,52 +575,52 @@ type GapsPage struct {
 
 // GoogleSignIn defines model for GoogleSignIn.
 type GoogleSignIn struct {
-	// AccessToken The Google access token of the person who signs in.
+	// AccessToken The Google access token of the user.
 	AccessToken string `json:"accessToken"`
 
-	// Invite The code of an invite, as a newcomer types it: case, spaces and dashes do not matter. It is not
-	// looked at where none is needed.
+	// Invite The code of an invite. Case, spaces and dashes do not matter. It is ignored if no invite is
+	// needed.
 	Invite *string `json:"invite,omitempty"`
 }
 
 // Link defines model for Link.
 type Link struct {
-	// ClientId The client id of the Spotify app that the link is through.
+	// ClientId The client ID of the Spotify app of the link.
 	ClientId string `json:"clientId"`
 
-	// ConsentEndsAt When Spotify forgets the person's consent whatever is done; link again before.
+	// ConsentEndsAt When the user's consent at Spotify ends; link again before.
 	ConsentEndsAt Timestamp `json:"consentEndsAt"`
 
 	// LinkedAt RFC 3339 in UTC with milliseconds.
 	LinkedAt Timestamp `json:"linkedAt"`
 
-	// OwnApp Whether the person brought that app.
+	// OwnApp Whether the app is user-supplied.
 	OwnApp bool `json:"ownApp"`
 
-	// RemindFrom From when the person should be asked to link again, a month before that.
+	// RemindFrom When to start asking the user to link again, a month before the consent ends.
 	RemindFrom Timestamp `json:"remindFrom"`
 	Scopes     []string  `json:"scopes"`
 
-	// State `suspect`: Spotify has refused the link lately; it is tried again before that is believed.
-	// `reauth_required`: only linking again helps. `not_registered`: the owner of the Spotify app
-	// has to enter the person in the app's dashboard first.
+	// State `suspect`: Spotify has rejected the link recently; it is tried again before it counts as broken.
+	// `reauth_required`: the user has to link again. `not_registered`: the owner of the Spotify app
+	// has to register the user in the app's dashboard first.
 	State LinkState `json:"state"`
 
 	// StateSince RFC 3339 in UTC with milliseconds.
 	StateSince Timestamp `json:"stateSince"`
 
-	// Task What the person can do, in one step. For `relink` and `relink_soon`, open the address of
-	// `/v1/songspy/spotify-auth/url`: nothing is lost by linking again.
+	// Task What the user can do. For `relink` and `relink_soon`, open the address of
+	// `/v1/songspy/spotify-auth/url`. Linking again loses nothing.
 	Task LinkTask `json:"task"`
 }
 
-// LinkState `suspect`: Spotify has refused the link lately; it is tried again before that is believed.
-// `reauth_required`: only linking again helps. `not_registered`: the owner of the Spotify app
-// has to enter the person in the app's dashboard first.
+// LinkState `suspect`: Spotify has rejected the link recently; it is tried again before it counts as broken.
+// `reauth_required`: the user has to link again. `not_registered`: the owner of the Spotify app
+// has to register the user in the app's dashboard first.
 type LinkState string
 
-// LinkTask What the person can do, in one step. For `relink` and `relink_soon`, open the address of
-// `/v1/songspy/spotify-auth/url`: nothing is lost by linking again.
+// LinkTask What the user can do. For `relink` and `relink_soon`, open the address of
+// `/v1/songspy/spotify-auth/url`. Linking again loses nothing.
 type LinkTask string
 
 // LinkAnswer defines model for LinkAnswer.
@@ -639,13 +639,13 @@ type Me struct {
 	HasSpotify bool      `json:"hasSpotify"`
 	Id         int64     `json:"id"`
 
-	// Name Google's name; nobody else sees it.
+	// Name The user's name at Google. Other users do not see it.
 	Name               string     `json:"name"`
 	NickName           *string    `json:"nickName"`
 	ProfileImageUrl    *string    `json:"profileImageUrl"`
 	SharingPausedUntil *Timestamp `json:"sharingPausedUntil"`
 
-	// ShowProfileImage Whether others see the picture.
+	// ShowProfileImage Whether other users see the picture.
 	ShowProfileImage bool `json:"showProfileImage"`
 }
 
@@ -664,25 +664,25 @@ type MyGap struct {
 	// From RFC 3339 in UTC with milliseconds.
 	From Timestamp `json:"from"`
 
-	// Reason The link to Spotify did not work; Spotify refused everyone; Spotify did not answer; this service
-	// was not running; or Spotify showed nothing usable, or forgot it.
+	// Reason The link to Spotify did not work; Spotify blocked the app; Spotify did not respond; this service
+	// was not running; or Spotify returned nothing usable, or no longer has it.
 	Reason MyGapReason `json:"reason"`
 
-	// To Null while it goes on.
+	// To Null while the gap lasts.
 	To *Timestamp `json:"to"`
 }
 
-// MyGapReason The link to Spotify did not work; Spotify refused everyone; Spotify did not answer; this service
-// was not running; or Spotify showed nothing usable, or forgot it.
+// MyGapReason The link to Spotify did not work; Spotify blocked the app; Spotify did not respond; this service
+// was not running; or Spotify returned nothing usable, or no longer has it.
 type MyGapReason string
 
 // MyNotices defines model for MyNotices.
 type MyNotices struct {
-	// Address Where they go, as its owner recognises it: `a…@example.org`. It is the verified address of the
-	// last sign-in with Google; null where the instance sends no mail, or none is known.
+	// Address Where the e-mails are sent, masked: `a…@example.org`. It is the verified address of the last
+	// sign-in with Google; null if the instance sends no mail, or no address is known.
 	Address *string `json:"address"`
 
-	// Email Whether one wants e-mails; true until one says otherwise.
+	// Email Whether the user receives e-mails; true by default.
 	Email bool `json:"email"`
 }
 
@@ -695,7 +695,7 @@ type MyNoticesAnswer struct {
 
 // MyNoticesChange defines model for MyNoticesChange.
 type MyNoticesChange struct {
-	// Email Whether one wants e-mails.
+	// Email Whether the user receives e-mails.
 	Email bool `json:"email"`
 }
 
@@ -705,17 +705,17 @@ type MyPlay struct {
 	EndedAt Timestamp `json:"endedAt"`
 	Id      int64     `json:"id"`
 
-	// ListenedMs What is proven to have sounded; pauses do not count.
+	// ListenedMs How long the track is known to have played; pauses do not count.
 	ListenedMs int64 `json:"listenedMs"`
 
-	// Probable Too little of it was seen to prove it, but the next track began late enough. It is counted
-	// nowhere until Spotify confirms it; `listenedMs` is what sounded if nothing was played in between.
+	// Probable It was observed too briefly to be certain, but the next track began late enough. It is not
+	// counted until Spotify confirms it. `listenedMs` assumes that nothing else played in between.
 	Probable bool `json:"probable"`
 
-	// Provisional Nobody saw its start or its end; later knowledge may move them.
+	// Provisional Its start or end was not observed; both may still change.
 	Provisional bool `json:"provisional"`
 
-	// Source Seen while it played, told by Spotify afterwards, or brought along.
+	// Source Observed while it played, reported by Spotify's history, or imported.
 	Source MyPlaySource `json:"source"`
 
 	// StartedAt RFC 3339 in UTC with milliseconds.
@@ -723,22 +723,22 @@ type MyPlay struct {
 	Track     PlayedTrack `json:"track"`
 }
 
-// MyPlaySource Seen while it played, told by Spotify afterwards, or brought along.
+// MyPlaySource Observed while it played, reported by Spotify's history, or imported.
 type MyPlaySource string
 
 // MySession defines model for MySession.
 type MySession struct {
-	// Current Whether this request came through it.
+	// Current Whether this request uses the session.
 	Current bool `json:"current"`
 
-	// EndsAt When it ends unless it is refreshed before.
+	// EndsAt When the session ends unless it is refreshed before.
 	EndsAt Timestamp `json:"endsAt"`
 	Id     int64     `json:"id"`
 
-	// Label The browser or program that signed in, as it named itself; empty if it did not.
+	// Label The `User-Agent` header of the sign-in; empty if there was none.
 	Label string `json:"label"`
 
-	// LastUsedAt When it was last used, to within ten minutes.
+	// LastUsedAt When the session was last used, to within ten minutes.
 	LastUsedAt Timestamp `json:"lastUsedAt"`
 
 	// SignedInAt RFC 3339 in UTC with milliseconds.
@@ -747,13 +747,13 @@ type MySession struct {
 
 // PlayedTrack defines model for PlayedTrack.
 type PlayedTrack struct {
-	// AlbumImageUrl Empty where there is none.
+	// AlbumImageUrl Empty if there is none.
 	AlbumImageUrl string `json:"albumImageUrl"`
 
 	// AlbumName Empty for an episode or a chapter.
 	AlbumName string `json:"albumName"`
 
-	// ArtistName Several are joined by a comma; the show of an episode, the book of a chapter.
+	// ArtistName The artists, joined by commas; the show of an episode, the book of a chapter.
 	ArtistName string `json:"artistName"`
 
 	// DurationMs 0 if unknown.
@@ -763,7 +763,7 @@ type PlayedTrack struct {
 	Id   int64           `json:"id"`
 	Kind PlayedTrackKind `json:"kind"`
 
-	// OriginalUrl Where to open it; empty for a local file.
+	// OriginalUrl Where to open the track; empty for a local file.
 	OriginalUrl string `json:"originalUrl"`
 	Title       string `json:"title"`
 }
@@ -803,22 +803,24 @@ type Result string
 
 // Seat defines model for Seat.
 type Seat struct {
-	// Ahead How many wait before the person; 0 unless they wait themselves.
+	// Ahead How many users are ahead in the waiting list; 0 unless the state is `waiting`.
 	Ahead int64 `json:"ahead"`
 
 	// AskedAt RFC 3339 in UTC with milliseconds.
 	AskedAt Timestamp `json:"askedAt"`
 
-	// State `waiting`: no app has a free seat. `held`: one is the person's, and the operator has to enter
-	// them. `entered`: they can link now; if Spotify still refuses, ask again with the right address.
+	// State `waiting`: no app has a free seat. `held`: a seat is reserved, and the operator has to register
+	// the user. `entered`: the user is registered and can link; if Spotify still rejects them, send the
+	// right address again.
 	State SeatState `json:"state"`
 
 	// StateSince RFC 3339 in UTC with milliseconds.
 	StateSince Timestamp `json:"stateSince"`
 }
 
-// SeatState `waiting`: no app has a free seat. `held`: one is the person's, and the operator has to enter
-// them. `entered`: they can link now; if Spotify still refuses, ask again with the right address.
+// SeatState `waiting`: no app has a free seat. `held`: a seat is reserved, and the operator has to register
+// the user. `entered`: the user is registered and can link; if Spotify still rejects them, send the
+// right address again.
 type SeatState string
 
 // SeatAnswer defines model for SeatAnswer.
@@ -830,7 +832,7 @@ type SeatAnswer struct {
 
 // SeatAsking defines model for SeatAsking.
 type SeatAsking struct {
-	// Email The address of the person's Spotify account. Shown to the operator alone.
+	// Email The address of the user's Spotify account. Only the operator sees it.
 	Email string `json:"email"`
 }
 
@@ -843,13 +845,13 @@ type SessionsAnswer struct {
 
 // SignUp defines model for SignUp.
 type SignUp struct {
-	// Policy `open`: whoever comes. `invite`: who has an invite. `allowlist`: whose verified Google address the
-	// operator has listed; ask Google for the scope `email`.
+	// Policy `open`: everyone. `invite`: users with an invite. `allowlist`: users whose verified Google address
+	// is on the operator's list; request the Google scope `email`.
 	Policy SignUpPolicy `json:"policy"`
 }
 
-// SignUpPolicy `open`: whoever comes. `invite`: who has an invite. `allowlist`: whose verified Google address the
-// operator has listed; ask Google for the scope `email`.
+// SignUpPolicy `open`: everyone. `invite`: users with an invite. `allowlist`: users whose verified Google address
+// is on the operator's list; request the Google scope `email`.
 type SignUpPolicy string
 
 // SignUpAnswer defines model for SignUpAnswer.
@@ -861,18 +863,18 @@ type SignUpAnswer struct {
 
 // SignedIn defines model for SignedIn.
 type SignedIn struct {
-	// ExpiresIn Seconds until the JWT dies.
+	// ExpiresIn Seconds until the JWT expires.
 	ExpiresIn  int64 `json:"expiresIn"`
 	HasSpotify bool  `json:"hasSpotify"`
 	Id         int64 `json:"id"`
 
-	// NickName Null until the person chooses one.
+	// NickName Null until the user sets one.
 	NickName *string `json:"nickName"`
 
-	// ProfileImageUrl Google's picture; shown to others only if the person chooses so.
+	// ProfileImageUrl Google's picture. It is shown to others only if the user allows it.
 	ProfileImageUrl *string `json:"profileImageUrl"`
 
-	// RefreshToken Opaque; good for one use.
+	// RefreshToken Opaque. It works once.
 	RefreshToken string `json:"refreshToken"`
 
 	// Token The JWT for `Authorization: Bearer`.
@@ -890,17 +892,17 @@ type SignedInAnswer struct {
 type SpotifyLinking struct {
 	Code *string `json:"code,omitempty"`
 
-	// CodeVerifier PKCE's verifier, if the authorization was asked with a challenge.
+	// CodeVerifier The PKCE verifier, if the authorization had a challenge.
 	CodeVerifier *string `json:"codeVerifier,omitempty"`
 
-	// Move Take the Spotify account over from the other person it is linked to.
+	// Move Move the Spotify account here from the other user.
 	Move *bool `json:"move,omitempty"`
 
-	// RedirectUri The one that the authorization was asked with. This instance's default otherwise.
+	// RedirectUri The `redirectUri` of the authorization. Without it, the instance's default is used.
 	RedirectUri *string `json:"redirectUri,omitempty"`
 
-	// State What Spotify sent the browser back with. If it is sent, it must belong to `codeVerifier`, where
-	// both are of `/v1/songspy/spotify-auth/url`.
+	// State The state that Spotify sent back with the code. If it is sent and `codeVerifier` came from
+	// `/v1/songspy/spotify-auth/url`, the two must belong together.
 	State *string `json:"state,omitempty"`
 }
 
@@ -914,7 +916,7 @@ type TokenRefresh struct {
 
 // Tokens defines model for Tokens.
 type Tokens struct {
-	// ExpiresIn Seconds until the JWT dies.
+	// ExpiresIn Seconds until the JWT expires.
 	ExpiresIn    int64  `json:"expiresIn"`
 	RefreshToken string `json:"refreshToken"`
 	Token        string `json:"token"`
@@ -929,10 +931,10 @@ type TokensAnswer struct {
 
 // UserEdit defines model for UserEdit.
 type UserEdit struct {
-	// NickName 1 to 30 characters as a reader counts them, trimmed.
+	// NickName 1 to 30 characters (grapheme clusters), trimmed.
 	NickName string `json:"nickName"`
 
-	// ShowProfileImage Whether others may see Google's picture. Unchanged if absent.
+	// ShowProfileImage Whether other users may see Google's picture. Unchanged if absent.
 	ShowProfileImage *bool `json:"showProfileImage,omitempty"`
 }
 
@@ -986,42 +988,42 @@ type SignInWithGoogleParams struct {
 
 // ListMyGapsParams defines parameters for ListMyGaps.
 type ListMyGapsParams struct {
-	// Limit How many items a page holds at most.
+	// Limit The maximum number of items on a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `nextCursor` of the page before; without it the first page.
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListMyPlaysParams defines parameters for ListMyPlays.
 type ListMyPlaysParams struct {
-	// Limit How many items a page holds at most.
+	// Limit The maximum number of items on a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `nextCursor` of the page before; without it the first page.
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // LinkSpotifyParams defines parameters for LinkSpotify.
 type LinkSpotifyParams struct {
-	// Code The authorization code; never logged.
+	// Code The authorization code. It is never logged.
 	Code *string `form:"code,omitempty" json:"code,omitempty"`
 }
 
 // GetSpotifyAuthorizationParams defines parameters for GetSpotifyAuthorization.
 type GetSpotifyAuthorizationParams struct {
-	// RedirectUri Where Spotify sends the browser back; one that this instance knows. Its default otherwise.
+	// RedirectUri Where Spotify sends the browser back. This instance must know the address. Without it, the instance's default is used.
 	RedirectUri *string `form:"redirectUri,omitempty" json:"redirectUri,omitempty"`
 
-	// ClientId The client id of a Spotify app of the person's own, in whose dashboard they have entered
-	// `redirectUri`; no secret is needed. The word `ours` asks for an app of this instance. Without it, the app
-	// is that of the person's link, or else one of this instance with a free seat.
+	// ClientId The client ID of a user-supplied Spotify app. The user has registered `redirectUri` in the
+	// dashboard of the app; no secret is needed. The word `ours` selects an app of this instance.
+	// Without it, the app is that of the user's link, or else an app of this instance with a free seat.
 	ClientId *string `form:"clientId,omitempty" json:"clientId,omitempty"`
 }
 
 // ListCurrentPlayingParams defines parameters for ListCurrentPlaying.
 type ListCurrentPlayingParams struct {
-	// IfNoneMatch The ETag of an earlier answer; 304 if it still holds.
+	// IfNoneMatch The ETag of an earlier answer; 304 if it is still current.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
@@ -1048,79 +1050,79 @@ type EditUserJSONRequestBody = UserEdit
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetHealth The process answers.
+	// GetHealth The process is running.
 	// (GET /healthz)
 	GetHealth(c *gin.Context)
-	// GetReadiness The service can do its work, or what is in its way.
+	// GetReadiness Whether the service is ready; if not, what is wrong.
 	// (GET /readyz)
 	GetReadiness(c *gin.Context)
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
 	SignInWithGoogle(c *gin.Context, params SignInWithGoogleParams)
-	// Logout End this session; its tokens stop working at once.
+	// Logout End this session. Its tokens stop working at once.
 	// (POST /v1/songspy/logout)
 	Logout(c *gin.Context)
-	// DeleteMe Erase one's account and everything kept with it, at once.
+	// DeleteMe Erase the account and everything stored with it, at once.
 	// (DELETE /v1/songspy/me)
 	DeleteMe(c *gin.Context)
-	// GetMe One's own account.
+	// GetMe The user's own account.
 	// (GET /v1/songspy/me)
 	GetMe(c *gin.Context)
-	// ListMyGaps When it could not be known what one heard, and why; newest first.
+	// ListMyGaps When the user's plays could not be recorded, and why; newest first.
 	// (GET /v1/songspy/me/gaps)
 	ListMyGaps(c *gin.Context, params ListMyGapsParams)
-	// GetMyNotices Whether, and where, one is told by e-mail that one has to link Spotify again, or can now.
+	// GetMyNotices Whether and where the user receives e-mail notifications.
 	// (GET /v1/songspy/me/notices)
 	GetMyNotices(c *gin.Context)
-	// SetMyNotices Have such e-mails, or have none.
+	// SetMyNotices Switch e-mail notifications on or off.
 	// (PUT /v1/songspy/me/notices)
 	SetMyNotices(c *gin.Context)
-	// ListMyPlays What one has heard, newest first.
+	// ListMyPlays The user's plays, newest first.
 	// (GET /v1/songspy/me/plays)
 	ListMyPlays(c *gin.Context, params ListMyPlaysParams)
-	// DeleteMyPlay Delete a play of one's own.
+	// DeleteMyPlay Delete one of the user's plays.
 	// (DELETE /v1/songspy/me/plays/{id})
 	DeleteMyPlay(c *gin.Context, id int64)
-	// EndMySessions End every session of one's own, this one too; all their tokens stop working at once.
+	// EndMySessions End all sessions of the user, including this one. Their tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions)
 	EndMySessions(c *gin.Context)
-	// ListMySessions Where one is signed in; the last used first.
+	// ListMySessions The user's active sessions; the last used first.
 	// (GET /v1/songspy/me/sessions)
 	ListMySessions(c *gin.Context)
-	// EndMySession End one session of one's own; its tokens stop working at once.
+	// EndMySession End one session of the user. Its tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions/{id})
 	EndMySession(c *gin.Context, id int64)
-	// GetSignUp Who may sign up here; ask before sending a newcomer to Google.
+	// GetSignUp Who may sign up. Ask before sending a new user to Google.
 	// (GET /v1/songspy/sign-up)
 	GetSignUp(c *gin.Context)
-	// UnlinkSpotify Unlink, and erase what came from Spotify.
+	// UnlinkSpotify Unlink the Spotify account, and erase everything that came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(c *gin.Context)
-	// GetSpotifyLink The state of one's Spotify link; null without one.
+	// GetSpotifyLink The state of the user's Spotify link; null without one.
 	// (GET /v1/songspy/spotify-auth)
 	GetSpotifyLink(c *gin.Context)
 	// LinkSpotify ★ Link a Spotify account with the code of its authorization.
 	// (POST /v1/songspy/spotify-auth)
 	LinkSpotify(c *gin.Context, params LinkSpotifyParams)
-	// LeaveSpotifySeat Give up the seat, or the place in line; the address is forgotten.
+	// LeaveSpotifySeat Give up the seat, or the place in the waiting list. The address is deleted.
 	// (DELETE /v1/songspy/spotify-auth/seat)
 	LeaveSpotifySeat(c *gin.Context)
-	// GetSpotifySeat The seat that one has asked for in a Spotify app; null if none was asked for.
+	// GetSpotifySeat The seat that the user has requested in a Spotify app; null without a request.
 	// (GET /v1/songspy/spotify-auth/seat)
 	GetSpotifySeat(c *gin.Context)
-	// AskSpotifySeat Ask for a seat in a Spotify app.
+	// AskSpotifySeat Request a seat in a Spotify app.
 	// (POST /v1/songspy/spotify-auth/seat)
 	AskSpotifySeat(c *gin.Context)
-	// GetSpotifyAuthorization Where to send the person to authorize at Spotify.
+	// GetSpotifyAuthorization Where to send the user to authorize at Spotify.
 	// (GET /v1/songspy/spotify-auth/url)
 	GetSpotifyAuthorization(c *gin.Context, params GetSpotifyAuthorizationParams)
 	// RefreshToken Exchange a refresh token for a new pair of tokens.
 	// (POST /v1/songspy/token/refresh)
 	RefreshToken(c *gin.Context)
-	// ListCurrentPlaying ★ The newest songs that are sounding now, at most 40, newest start first.
+	// ListCurrentPlaying ★ The songs that are playing now, at most 40, newest start first.
 	// (GET /v1/songspy/tracks/current-playing)
 	ListCurrentPlaying(c *gin.Context, params ListCurrentPlayingParams)
-	// EditUser ★ Choose a nickname; one's own only.
+	// EditUser ★ Set the user's own nickname.
 	// (POST /v1/songspy/users/{id}/edit)
 	EditUser(c *gin.Context, id int64)
 }
@@ -4269,79 +4271,79 @@ func (response EditUser503JSONResponse) VisitEditUserResponse(w http.ResponseWri
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// GetHealth The process answers.
+	// GetHealth The process is running.
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
-	// GetReadiness The service can do its work, or what is in its way.
+	// GetReadiness Whether the service is ready; if not, what is wrong.
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
 	SignInWithGoogle(ctx context.Context, request SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error)
-	// Logout End this session; its tokens stop working at once.
+	// Logout End this session. Its tokens stop working at once.
 	// (POST /v1/songspy/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
-	// DeleteMe Erase one's account and everything kept with it, at once.
+	// DeleteMe Erase the account and everything stored with it, at once.
 	// (DELETE /v1/songspy/me)
 	DeleteMe(ctx context.Context, request DeleteMeRequestObject) (DeleteMeResponseObject, error)
-	// GetMe One's own account.
+	// GetMe The user's own account.
 	// (GET /v1/songspy/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
-	// ListMyGaps When it could not be known what one heard, and why; newest first.
+	// ListMyGaps When the user's plays could not be recorded, and why; newest first.
 	// (GET /v1/songspy/me/gaps)
 	ListMyGaps(ctx context.Context, request ListMyGapsRequestObject) (ListMyGapsResponseObject, error)
-	// GetMyNotices Whether, and where, one is told by e-mail that one has to link Spotify again, or can now.
+	// GetMyNotices Whether and where the user receives e-mail notifications.
 	// (GET /v1/songspy/me/notices)
 	GetMyNotices(ctx context.Context, request GetMyNoticesRequestObject) (GetMyNoticesResponseObject, error)
-	// SetMyNotices Have such e-mails, or have none.
+	// SetMyNotices Switch e-mail notifications on or off.
 	// (PUT /v1/songspy/me/notices)
 	SetMyNotices(ctx context.Context, request SetMyNoticesRequestObject) (SetMyNoticesResponseObject, error)
-	// ListMyPlays What one has heard, newest first.
+	// ListMyPlays The user's plays, newest first.
 	// (GET /v1/songspy/me/plays)
 	ListMyPlays(ctx context.Context, request ListMyPlaysRequestObject) (ListMyPlaysResponseObject, error)
-	// DeleteMyPlay Delete a play of one's own.
+	// DeleteMyPlay Delete one of the user's plays.
 	// (DELETE /v1/songspy/me/plays/{id})
 	DeleteMyPlay(ctx context.Context, request DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error)
-	// EndMySessions End every session of one's own, this one too; all their tokens stop working at once.
+	// EndMySessions End all sessions of the user, including this one. Their tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions)
 	EndMySessions(ctx context.Context, request EndMySessionsRequestObject) (EndMySessionsResponseObject, error)
-	// ListMySessions Where one is signed in; the last used first.
+	// ListMySessions The user's active sessions; the last used first.
 	// (GET /v1/songspy/me/sessions)
 	ListMySessions(ctx context.Context, request ListMySessionsRequestObject) (ListMySessionsResponseObject, error)
-	// EndMySession End one session of one's own; its tokens stop working at once.
+	// EndMySession End one session of the user. Its tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions/{id})
 	EndMySession(ctx context.Context, request EndMySessionRequestObject) (EndMySessionResponseObject, error)
-	// GetSignUp Who may sign up here; ask before sending a newcomer to Google.
+	// GetSignUp Who may sign up. Ask before sending a new user to Google.
 	// (GET /v1/songspy/sign-up)
 	GetSignUp(ctx context.Context, request GetSignUpRequestObject) (GetSignUpResponseObject, error)
-	// UnlinkSpotify Unlink, and erase what came from Spotify.
+	// UnlinkSpotify Unlink the Spotify account, and erase everything that came from Spotify.
 	// (DELETE /v1/songspy/spotify-auth)
 	UnlinkSpotify(ctx context.Context, request UnlinkSpotifyRequestObject) (UnlinkSpotifyResponseObject, error)
-	// GetSpotifyLink The state of one's Spotify link; null without one.
+	// GetSpotifyLink The state of the user's Spotify link; null without one.
 	// (GET /v1/songspy/spotify-auth)
 	GetSpotifyLink(ctx context.Context, request GetSpotifyLinkRequestObject) (GetSpotifyLinkResponseObject, error)
 	// LinkSpotify ★ Link a Spotify account with the code of its authorization.
 	// (POST /v1/songspy/spotify-auth)
 	LinkSpotify(ctx context.Context, request LinkSpotifyRequestObject) (LinkSpotifyResponseObject, error)
-	// LeaveSpotifySeat Give up the seat, or the place in line; the address is forgotten.
+	// LeaveSpotifySeat Give up the seat, or the place in the waiting list. The address is deleted.
 	// (DELETE /v1/songspy/spotify-auth/seat)
 	LeaveSpotifySeat(ctx context.Context, request LeaveSpotifySeatRequestObject) (LeaveSpotifySeatResponseObject, error)
-	// GetSpotifySeat The seat that one has asked for in a Spotify app; null if none was asked for.
+	// GetSpotifySeat The seat that the user has requested in a Spotify app; null without a request.
 	// (GET /v1/songspy/spotify-auth/seat)
 	GetSpotifySeat(ctx context.Context, request GetSpotifySeatRequestObject) (GetSpotifySeatResponseObject, error)
-	// AskSpotifySeat Ask for a seat in a Spotify app.
+	// AskSpotifySeat Request a seat in a Spotify app.
 	// (POST /v1/songspy/spotify-auth/seat)
 	AskSpotifySeat(ctx context.Context, request AskSpotifySeatRequestObject) (AskSpotifySeatResponseObject, error)
-	// GetSpotifyAuthorization Where to send the person to authorize at Spotify.
+	// GetSpotifyAuthorization Where to send the user to authorize at Spotify.
 	// (GET /v1/songspy/spotify-auth/url)
 	GetSpotifyAuthorization(ctx context.Context, request GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error)
 	// RefreshToken Exchange a refresh token for a new pair of tokens.
 	// (POST /v1/songspy/token/refresh)
 	RefreshToken(ctx context.Context, request RefreshTokenRequestObject) (RefreshTokenResponseObject, error)
-	// ListCurrentPlaying ★ The newest songs that are sounding now, at most 40, newest start first.
+	// ListCurrentPlaying ★ The songs that are playing now, at most 40, newest start first.
 	// (GET /v1/songspy/tracks/current-playing)
 	ListCurrentPlaying(ctx context.Context, request ListCurrentPlayingRequestObject) (ListCurrentPlayingResponseObject, error)
-	// EditUser ★ Choose a nickname; one's own only.
+	// EditUser ★ Set the user's own nickname.
 	// (POST /v1/songspy/users/{id}/edit)
 	EditUser(ctx context.Context, request EditUserRequestObject) (EditUserResponseObject, error)
 }
