@@ -169,7 +169,7 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 	b.renewer = renewer
 	b.refresher = &tokens.Job{
 		Renewer: renewer, Interval: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
-		Now: now, Logger: log, Queue: delayqueue.New[songspy.UserID]().WithClock(now),
+		Now: now, Logger: log, Queue: delayqueue.New[songspy.UserID](now),
 	}
 	b.linkMetrics = &jobs.LinkMetrics{Links: db, Now: now}
 	registry.MustRegister(b.linkMetrics)

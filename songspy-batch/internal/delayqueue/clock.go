@@ -7,34 +7,34 @@ import (
 )
 
 const (
-	// tickEvery is how often a running queue reads its clock at the least.
+	// tickInterval is the longest time between two readings of a running queue's clock.
 	tickInterval = 20 * time.Second
-	// longestTick is the most that passes between two readings unless the process
-	// stands still. Then the queue's time stands still too.
+	// maxTick is the longest time between two readings that counts as passed. If
+	// more time has passed, the process or the machine was suspended, and the
+	// queue's time stops meanwhile.
 	maxTick = time.Minute
-	// slewed bounds the difference between the wall clock and the monotonic clock
-	// that is put down to gentle corrections. A greater one is a step.
+	// maxSlew bounds the difference between the wall clock and the monotonic clock
+	// that counts as a gradual correction. A larger difference is a step.
 	maxSlew = time.Second
 )
 
-// Step is a jump of the clock: it was set, or the process stood still.
+// ClockStep is a jump of the clock: the clock was set, or the process was suspended.
 type ClockStep struct {
-	At time.Time // when it was noticed, by the clock as it is since
-	By time.Duration
+	At time.Time     // when the jump was noticed, by the clock after it
+	By time.Duration // negative if the clock was set back
 }
 
-// ticking is a queue's own time. It agrees with the wall clock until that
-// jumps, and goes on from there: what is planned stays as far ahead as it was,
-// whether the clock is set back or forward or the machine sleeps. So nothing
-// waits for a clock to catch up, and what a sleep has missed comes due spread
-// as it was.
+// queueClock is a queue's own time. It equals the wall clock until the wall
+// clock jumps; then it continues without the jump. So a planned time keeps its
+// distance when the clock is set or the machine sleeps: no work waits for a
+// clock to catch up, and work that was missed during a sleep stays spread.
 type queueClock struct {
-	lastRead time.Time // the last reading; zero: none yet
-	offset   time.Duration
+	lastRead time.Time     // zero: not read yet
+	offset   time.Duration // the queue's time minus the wall clock
 	lastStep ClockStep
 }
 
-// read takes a reading and returns the queue's time.
+// read records a reading of the wall clock and returns the queue's time.
 func (c *queueClock) read(now time.Time) time.Duration {
 	wall := time.Duration(now.UnixNano())
 	if c.lastRead.IsZero() {
@@ -42,10 +42,10 @@ func (c *queueClock) read(now time.Time) time.Duration {
 		return wall
 	}
 	before := time.Duration(c.lastRead.UnixNano())
-	passed := now.Sub(c.lastRead) // by the monotonic clock, where there is one
+	passed := now.Sub(c.lastRead) // by the monotonic clock, if both times have one
 	if (wall - before - passed).Abs() <= maxSlew {
 		passed = wall - before
-		if passed < 0 && passed >= -maxSlew { // a reading that waited for another
+		if passed < 0 && passed >= -maxSlew { // this reading waited for the lock while another was made
 			return before + c.offset
 		}
 	}
@@ -61,13 +61,13 @@ func (c *queueClock) read(now time.Time) time.Duration {
 	return wall + c.offset
 }
 
-// of is a time of the wall clock in the queue's time, in whole microseconds:
-// rounded up, since nothing is due before its time.
+// toMicros converts a time of the wall clock to microseconds of the queue's
+// time. It rounds up, so that no key is due before its time.
 func (c *queueClock) toMicros(at time.Time) int64 {
 	return (time.Duration(at.UnixNano()) + c.offset + time.Microsecond - 1).Microseconds()
 }
 
-// wall is the opposite of of.
+// toTime is the inverse of toMicros.
 func (c *queueClock) toTime(micros int64) time.Time {
 	return time.UnixMicro(micros - c.offset.Microseconds()).UTC()
 }

@@ -10,11 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// jumpy is a clock that runs with virtual time and can be set.
+// fakeClock is a clock that runs with virtual time and can be set.
 type fakeClock struct{ offset atomic.Int64 }
 
-func (j *fakeClock) now() time.Time          { return time.Now().Add(time.Duration(j.offset.Load())).Round(0) }
-func (j *fakeClock) advance(d time.Duration) { j.offset.Add(int64(d)) }
+func (c *fakeClock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())).Round(0) }
+func (c *fakeClock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
 func TestPlannedTimesKeepTheirDistanceWhenTheClockJumps(t *testing.T) {
 	for name, by := range map[string]time.Duration{
@@ -25,46 +25,46 @@ func TestPlannedTimesKeepTheirDistanceWhenTheClockJumps(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const keys = 180
 				clock := &fakeClock{}
-				q := New[int]().WithClock(clock.now)
+				q := New[int](clock.now)
 				start := time.Now()
 				for key := range keys {
 					q.Plan(key, clock.now().Add(time.Duration(key+1)*time.Second))
 				}
-				var worked atomic.Int32
+				var ran atomic.Int32
 				late := make(chan time.Duration, keys)
 				stop := runQueue(t, q, 4, func(_ context.Context, key int, due time.Time) {
-					worked.Add(1)
+					ran.Add(1)
 					late <- time.Since(start) - time.Duration(key+1)*time.Second
 					if lag := clock.now().Sub(due); lag < 0 || lag > maxTick {
-						t.Errorf("key %d is said to have been due %s ago", key, lag)
+						t.Errorf("key %d is handed out as due %s ago", key, lag)
 					}
 				})
 				<-time.After(90*time.Second + time.Millisecond)
 				clock.advance(by)
-				if n := worked.Load(); n != 90 {
-					t.Fatalf("%d keys before the jump", n)
+				if n := ran.Load(); n != 90 {
+					t.Fatalf("%d keys ran before the jump, want 90", n)
 				}
 				synctest.Wait()
 				<-time.After(time.Second)
-				if n := worked.Load(); n > 90+2 {
-					t.Fatalf("%d keys at once after the jump: a burst", n-90)
+				if n := ran.Load(); n > 90+2 {
+					t.Fatalf("%d keys ran in the first second after the jump, want at most 2", n-90)
 				}
-				<-time.After(89*time.Second + tickInterval) // what passed since the last reading is lost
-				if n := worked.Load(); n != keys {
-					t.Fatalf("%d keys in three minutes", n)
+				<-time.After(89*time.Second + tickInterval) // the time since the last reading does not count
+				if n := ran.Load(); n != keys {
+					t.Fatalf("%d keys ran in three minutes, want all", n)
 				}
 				stop()
 				close(late)
 				for d := range late {
 					if d < -maxTick || d > tickInterval {
-						t.Errorf("a key was worked %s late", d)
+						t.Errorf("a key ran %s late", d)
 					}
 				}
 				if done := q.CompletedUntil(clock.now()); !done.Equal(clock.now()) {
-					t.Errorf("all is done until %s after now", done.Sub(clock.now()))
+					t.Errorf("all work is completed until %s after now", done.Sub(clock.now()))
 				}
 				if step := q.LastClockStep(); (by.Abs() > 5*time.Minute) != (step.By != 0) || step.By != 0 && (step.By < 0) != (by < 0) {
-					t.Errorf("noticed a step of %s", step.By)
+					t.Errorf("the last step is %s", step.By)
 				}
 			})
 		})
@@ -84,17 +84,17 @@ func TestQueueTimeNeverGoesBackAndFollowsASteadyClock(t *testing.T) {
 			steady = steady && d <= maxTick && d >= -maxSlew
 			if d < 0 && d >= -maxSlew {
 				if got := c.read(now.Add(d)); got < last {
-					rt.Fatalf("a late reading took the time back by %s", last-got)
+					rt.Fatalf("a late reading moved the time back by %s", last-got)
 				}
 				continue
 			}
 			now = now.Add(d)
 			got := c.read(now)
 			if got < last || got-last > maxTick {
-				rt.Fatalf("the time moved by %s", got-last)
+				rt.Fatalf("the queue's time moved by %s", got-last)
 			}
 			if steady && got != time.Duration(now.UnixNano()) {
-				rt.Fatalf("%s apart from the clock", got-time.Duration(now.UnixNano()))
+				rt.Fatalf("the queue's time differs from the clock by %s", got-time.Duration(now.UnixNano()))
 			}
 			last = got
 		}

@@ -2,21 +2,21 @@ package delayqueue
 
 import "github.com/songspy/songspy/songspy-batch/internal/idmap"
 
-// item is a key and when it is due, by the queue's time; a time.Time would
-// double its size.
+// item is a key and its due time in microseconds of the queue's time. A
+// time.Time would double its size.
 type item[K idmap.ID] struct {
 	micros int64
 	key    K
 }
 
-// before puts what is due at one moment in the order of the keys: neighbours
-// lie together in memory, here, in the database and wherever else they are kept.
+// before orders items by due time, then by key. Keys that are close together lie
+// close together in memory, in idmap and in the database.
 func (i item[K]) before(j item[K]) bool {
 	return i.micros < j.micros || i.micros == j.micros && i.key < j.key
 }
 
-// byTime is a heap of items, the earliest first. container/heap would box
-// every item that goes in or out.
+// itemHeap is a heap of items, the earliest first. container/heap would allocate
+// for every item that is pushed or popped.
 type itemHeap[K idmap.ID] []item[K]
 
 func (h *itemHeap[K]) push(new item[K]) {
@@ -35,7 +35,7 @@ func (h *itemHeap[K]) pop() item[K] {
 	return first
 }
 
-// up puts the item where it belongs between the place and the top.
+// up moves the item from index place towards the top until the order is right.
 func (h *itemHeap[K]) up(place int, i item[K]) {
 	items := *h
 	for place > 0 {
@@ -49,7 +49,7 @@ func (h *itemHeap[K]) up(place int, i item[K]) {
 	items[place] = i
 }
 
-// down puts the item where it belongs between the place and the bottom.
+// down moves the item from index place towards the bottom until the order is right.
 func (h *itemHeap[K]) down(place int, i item[K]) {
 	items := *h
 	for {
@@ -69,7 +69,7 @@ func (h *itemHeap[K]) down(place int, i item[K]) {
 	items[place] = i
 }
 
-// keep drops the items that are not wanted.
+// filter removes the items that are not wanted.
 func (h *itemHeap[K]) filter(wanted func(item[K]) bool) {
 	items := (*h)[:0]
 	for _, i := range *h {

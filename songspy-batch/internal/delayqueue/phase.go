@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Slot is the first time after now that lies at the phase within the interval,
-// counted from the Unix epoch, so that restarts do not move it. Whoever keeps
-// to their own slot stays spread from everyone else, whatever happened.
+// NextAtPhase returns the first time after now that lies at the phase within
+// the interval. Intervals are counted from the Unix epoch, so that a restart
+// does not move them. Keys with different phases stay spread over the interval,
+// even when all of them are planned at once.
 func NextAtPhase(now time.Time, phase, interval time.Duration) time.Time {
 	if interval <= 0 {
 		return now
@@ -19,7 +20,7 @@ func NextAtPhase(now time.Time, phase, interval time.Duration) time.Time {
 	return now.Add(wait)
 }
 
-// Wait waits for that long; false if ctx ended first.
+// Wait waits for the duration d. It returns false if ctx ended first.
 func Wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -14,10 +14,10 @@ func TestNextAtPhase_IsWithinOneIntervalAndAtThePhase(t *testing.T) {
 		now := time.Unix(1_790_000_000, rapid.Int64Range(0, int64(48*time.Hour)).Draw(rt, "now"))
 		next := NextAtPhase(now, phase, interval)
 		if wait := next.Sub(now); wait <= 0 || wait > interval {
-			rt.Fatalf("the slot is %s ahead", wait)
+			rt.Fatalf("the next time is %s ahead", wait)
 		}
 		if off := next.UnixNano() % int64(interval); off != int64(phase) {
-			rt.Fatalf("the slot lies at %d, want %d", off, phase)
+			rt.Fatalf("the next time is at phase %d, want %d", off, phase)
 		}
 	})
 }

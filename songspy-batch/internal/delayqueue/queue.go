@@ -1,6 +1,6 @@
-// Package due keeps what is to be done at which time, and has it done then by
-// a bounded number of workers. It waits on the clock alone: nothing in it
-// sleeps, and a plan for a million costs a few tens of bytes each.
+// Package delayqueue runs work at planned times on a bounded number of workers.
+// A planned key costs a few tens of bytes, so that a queue can hold a million.
+// Planned times survive a clock that is set back or forward.
 package delayqueue
 
 import (
@@ -11,39 +11,34 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/idmap"
 )
 
-// Queue holds keys with the time at which each is due, each key once.
+// Queue holds keys, each once, with the time at which each is due.
 // The zero Queue is not usable; see New.
 //
-// A heap that knew where each key stands would have to note it at every step
-// down of every item, and for a million that is what taking one costs. So what
-// was planned stays in the heap until its time, and counts only if it is still
-// what is planned.
+// A heap that tracked the position of each key would have to update it at every
+// step of every item, and with a million keys that dominates the cost of taking
+// one. So an item that was replaced or removed stays in the heap until its time
+// and is then ignored, because it differs from the entry in planned.
 type Queue[K idmap.ID] struct {
 	now       func() time.Time
 	mu        sync.Mutex
 	clock     queueClock
 	heap      itemHeap[K]
-	planned   idmap.Map[K, int64] // when each key is due, in microseconds of the queue's time
-	postponed map[K]int64         // when those were due first that were put off
-	running   map[K]int64         // when each key was due whose work is under way
-	wake      chan struct{}       // holds a token once the earliest time may have changed
+	planned   idmap.Map[K, int64] // the due time of each key, in microseconds of the queue's time
+	postponed map[K]int64         // the original due time of each postponed key
+	running   map[K]int64         // the due time of each key whose work is running
+	wake      chan struct{}       // holds a token when the earliest time may have changed
 }
 
-// stale bounds the items that count no more: so many for each that does.
+// maxStaleShare bounds the stale items in the heap, per current item.
 const maxStaleShare = 1
 
-// New gives an empty queue that goes by the system's clock.
-func New[K idmap.ID]() *Queue[K] {
-	return &Queue[K]{now: time.Now, postponed: map[K]int64{}, running: map[K]int64{}, wake: make(chan struct{}, 1)}
+// New returns an empty queue that reads the time from now.
+func New[K idmap.ID](now func() time.Time) *Queue[K] {
+	return &Queue[K]{now: now, postponed: map[K]int64{}, running: map[K]int64{}, wake: make(chan struct{}, 1)}
 }
 
-// By makes the queue go by another clock. It must be called before anything is planned.
-func (q *Queue[K]) WithClock(now func() time.Time) *Queue[K] {
-	q.now = now
-	return q
-}
-
-// Step is the last jump of the clock by minutes; the zero Step if there was none.
+// LastClockStep returns the last jump of the clock by more than
+// songspy.ClockSkewMax; the zero ClockStep if there was none.
 func (q *Queue[K]) LastClockStep() ClockStep {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -51,8 +46,7 @@ func (q *Queue[K]) LastClockStep() ClockStep {
 	return q.clock.lastStep
 }
 
-// Plan makes the key due at the time, in place of any other time that it was
-// due at.
+// Plan makes the key due at the given time. It replaces an earlier plan of the key.
 func (q *Queue[K]) Plan(key K, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -61,8 +55,8 @@ func (q *Queue[K]) Plan(key K, at time.Time) {
 	q.planMicros(key, q.clock.toMicros(at))
 }
 
-// Postpone puts work off that was due: the key is worked at that time, and what
-// was due all the while counts as not done, and is handed on, as of since.
+// Postpone plans the key at the given time for work that was due at since. The
+// key counts as due since then in CompletedUntil, and its work receives since.
 func (q *Queue[K]) Postpone(key K, at, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -86,7 +80,7 @@ func (q *Queue[K]) planMicros(key K, micros int64) {
 	}
 }
 
-// Drop forgets the key.
+// Remove removes the key. It does not stop work that is running.
 func (q *Queue[K]) Remove(key K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -103,34 +97,35 @@ func (q *Queue[K]) Has(key K) bool {
 	return ok
 }
 
-// Len is how many keys are planned.
+// Len returns the number of planned keys.
 func (q *Queue[K]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.planned.Len()
 }
 
-// counts reports whether the item is what is planned for its key.
+// isCurrent reports whether the item is the current plan of its key.
 func (q *Queue[K]) isCurrent(i item[K]) bool {
 	micros, ok := q.planned.Get(i.key)
 	return ok && micros == i.micros
 }
 
-// tidy clears the heap of what counts no more once that is the greater part.
+// compact removes stale items from the heap when they are the majority.
 func (q *Queue[K]) compact() {
 	if len(q.heap) > 1<<10 && len(q.heap) > (1+maxStaleShare)*q.planned.Len() {
 		q.heap.filter(q.isCurrent)
 	}
 }
 
-// Run hands each key, once it is due, to work, on the given number of workers,
-// until ctx ends; it returns when the last of them has. A key has left the
-// queue when work begins, so that work may plan it anew.
+// Run calls work for each key when it is due, on the given number of workers,
+// until ctx ends. It returns when all workers have returned. A key leaves the
+// queue before its work begins, so work may plan it again.
 //
-// The work of one key must not be planned while it runs, or it runs twice at once.
+// Only the work of a key may plan that key while the work runs; otherwise the
+// work runs twice at once.
 func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.Context, key K, due time.Time)) {
-	// Whoever has the turn waits for the next key; a dispatcher would have to
-	// wake a worker for each.
+	// The worker that holds the token waits for the next key. A dispatcher would
+	// have to wake a worker for each key.
 	turn := make(chan struct{}, 1)
 	turn <- struct{}{}
 	next := func() (item[K], time.Time, bool) {
@@ -155,8 +150,8 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 	pool.Wait()
 }
 
-// finish notes that the work of an item is done; its key may have been taken
-// again meanwhile.
+// finish records that the work of an item is done. The key may have been taken
+// again in the meantime.
 func (q *Queue[K]) finish(t item[K]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -165,8 +160,8 @@ func (q *Queue[K]) finish(t item[K]) {
 	}
 }
 
-// Done is the time before which all work that was due has been done; now, if
-// none is overdue, put off or under way.
+// CompletedUntil returns the time before which all due work is done. It returns
+// now if no work is overdue, postponed or running.
 func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -185,9 +180,9 @@ func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 	return q.clock.toTime(done)
 }
 
-// next waits for the earliest key to be due and takes it, with when it was due
-// by the clock; false if ctx ended first.
-func (q *Queue[K]) next(ctx context.Context) (item[K], time.Time, bool) {
+// next waits until the earliest key is due and takes it. The returned time is
+// its due time by the wall clock. ok is false if ctx ended first.
+func (q *Queue[K]) next(ctx context.Context) (t item[K], due time.Time, ok bool) {
 	for ctx.Err() == nil {
 		t, due, wait := q.take(q.now())
 		if wait == 0 {
@@ -205,10 +200,10 @@ func (q *Queue[K]) next(ctx context.Context) (item[K], time.Time, bool) {
 	return item[K]{}, time.Time{}, false
 }
 
-// idle is how long an empty queue waits for itself; a plan wakes it sooner.
+// maxIdleWait is how long an empty queue waits before it checks again. Plan wakes it sooner.
 const maxIdleWait = time.Hour
 
-// take removes the earliest key if it is due; else it says how long to wait.
+// take removes the earliest key if it is due. Otherwise wait is the time until it is due.
 func (q *Queue[K]) take(now time.Time) (t item[K], due time.Time, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

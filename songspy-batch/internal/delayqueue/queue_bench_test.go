@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// BenchmarkTakeAndPlan takes the earliest key and plans it anew, as every look does.
+// BenchmarkTakeAndPlan takes the earliest key and plans it again, as every poll does.
 func BenchmarkTakeAndPlan(b *testing.B) {
 	for _, keys := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(keys), func(b *testing.B) {
-			q := New[int]()
+			q := New[int](time.Now)
 			for key := range keys {
 				q.Plan(key, time.UnixMicro(rand.Int64N(180e6)))
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/idmap"
 )
 
-// run runs the queue in the background; stop ends it and waits for its workers.
+// runQueue runs the queue in the background; stop ends it and waits for its workers.
 func runQueue[K idmap.ID](t *testing.T, q *Queue[K], workers int, work func(context.Context, K, time.Time)) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -31,11 +31,11 @@ func runQueue[K idmap.ID](t *testing.T, q *Queue[K], workers int, work func(cont
 
 func TestKeysRunInOrderOfTimeThenKey(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		q := New[int]()
+		q := New[int](time.Now)
 		want := map[int]int64{}
 		for range rapid.IntRange(0, 60).Draw(rt, "steps") {
 			key := rapid.IntRange(0, 9).Draw(rt, "key")
-			if rapid.IntRange(0, 3).Draw(rt, "drop") == 0 {
+			if rapid.IntRange(0, 3).Draw(rt, "remove") == 0 {
 				q.Remove(key)
 				delete(want, key)
 				continue
@@ -70,8 +70,8 @@ func TestKeysRunInOrderOfTimeThenKey(t *testing.T) {
 
 func TestNoKeyRunsBeforeItIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const past, early, moved, late, dropped = 1, 2, 3, 4, 5
-		q := New[int]()
+		const past, early, moved, late, removed = 1, 2, 3, 4, 5
+		q := New[int](time.Now)
 		var mu sync.Mutex
 		at := map[int]time.Duration{}
 		start := time.Now()
@@ -80,23 +80,23 @@ func TestNoKeyRunsBeforeItIsDue(t *testing.T) {
 			defer mu.Unlock()
 			at[key] = time.Since(start)
 		})
-		synctest.Wait() // the queue waits, empty
+		synctest.Wait() // the queue is empty and waits
 		q.Plan(late, start.Add(time.Hour))
-		q.Plan(early, start.Add(time.Minute)) // sooner than what it waits for
+		q.Plan(early, start.Add(time.Minute)) // before the key that the queue waits for
 		q.Plan(moved, start.Add(2*time.Hour))
 		q.Plan(moved, start.Add(2*time.Minute))
-		q.Plan(dropped, start.Add(time.Minute))
-		q.Remove(dropped)
+		q.Plan(removed, start.Add(time.Minute))
+		q.Remove(removed)
 		q.Plan(past, start.Add(-time.Hour))
 		<-time.After(3 * time.Hour)
 		stop()
 		want := map[int]time.Duration{past: 0, early: time.Minute, moved: 2 * time.Minute, late: time.Hour}
 		if len(at) != len(want) {
-			t.Errorf("worked %v, want %v", at, want)
+			t.Errorf("keys ran at %v, want %v", at, want)
 		}
 		for key, when := range want {
 			if at[key] != when {
-				t.Errorf("%d was worked after %s, want %s", key, at[key], when)
+				t.Errorf("key %d ran after %s, want %s", key, at[key], when)
 			}
 		}
 	})
@@ -104,7 +104,7 @@ func TestNoKeyRunsBeforeItIsDue(t *testing.T) {
 
 func TestWorkersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[int]()
+		q := New[int](time.Now)
 		for key := range 100 {
 			q.Plan(key, time.Now())
 		}
@@ -118,14 +118,14 @@ func TestWorkersAreBounded(t *testing.T) {
 		<-time.After(time.Minute)
 		stop()
 		if most.Load() != 8 || all.Load() != 100 {
-			t.Errorf("%d at once, %d in all; want 8 and 100", most.Load(), all.Load())
+			t.Errorf("%d ran at once, %d ran in all; want 8 and 100", most.Load(), all.Load())
 		}
 	})
 }
 
 func TestAKeyMayBePlannedAgainByItsOwnWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[int]()
+		q := New[int](time.Now)
 		q.Plan(1, time.Now())
 		rounds := 0
 		stop := runQueue(t, q, 1, func(_ context.Context, key int, due time.Time) {
@@ -142,7 +142,7 @@ func TestAKeyMayBePlannedAgainByItsOwnWork(t *testing.T) {
 
 func TestStoppingWaitsForWorkersAndKeepsPendingKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[int]()
+		q := New[int](time.Now)
 		for key := range 5 {
 			q.Plan(key, time.Now())
 		}
@@ -161,8 +161,8 @@ func TestStoppingWaitsForWorkersAndKeepsPendingKeys(t *testing.T) {
 
 func TestNextAtPhase_AdvancesByOneIntervalEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const interval, phase = time.Minute, 20*time.Second + 7*time.Nanosecond // finer than the queue counts
-		q := New[int]()
+		const interval, phase = time.Minute, 20*time.Second + 7*time.Nanosecond // finer than the queue's microseconds
+		q := New[int](time.Now)
 		q.Plan(1, NextAtPhase(time.Now(), phase, interval))
 		rounds := 0
 		stop := runQueue(t, q, 1, func(_ context.Context, key int, _ time.Time) {
@@ -178,7 +178,7 @@ func TestNextAtPhase_AdvancesByOneIntervalEachTime(t *testing.T) {
 }
 
 func TestStaleItemsTakeNoMoreRoomThanCurrentOnes(t *testing.T) {
-	q := New[int]()
+	q := New[int](time.Now)
 	for i := range 100_000 {
 		q.Plan(i%2000, time.UnixMicro(int64(i)))
 		if i%3 == 0 {
@@ -186,46 +186,46 @@ func TestStaleItemsTakeNoMoreRoomThanCurrentOnes(t *testing.T) {
 		}
 	}
 	if n := len(q.heap); n > 2*2000+1 {
-		t.Errorf("%d items are held for %d keys", n, q.Len())
+		t.Errorf("the heap holds %d items for %d keys", n, q.Len())
 	}
 	for key := range 2000 {
 		q.Remove(key)
 	}
 	if _, _, wait := q.take(time.UnixMicro(1_000_000)); wait == 0 || q.Len() != 0 {
-		t.Error("something is due though everything was dropped")
+		t.Error("a key is due although every key was removed")
 	}
 }
 
 func TestAPostponedKeyCountsAsOverdueSinceItWasDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const key = 1
-		q := New[int]()
+		q := New[int](time.Now)
 		began := time.Now()
 		q.Plan(key, began.Add(time.Second))
-		var handed []time.Time
+		var received []time.Time
 		stop := runQueue(t, q, 1, func(_ context.Context, key int, at time.Time) {
-			if handed = append(handed, at); len(handed) < 3 {
+			if received = append(received, at); len(received) < 3 {
 				q.Postpone(key, time.Now().Add(time.Second), at)
 			}
 		})
 		<-time.After(2500 * time.Millisecond)
 		if done := q.CompletedUntil(time.Now()); !done.Equal(began.Add(time.Second)) {
-			t.Errorf("done until %v, though it is put off since %v", done.Sub(began), time.Second)
+			t.Errorf("completed until %v, although a key is postponed since %v", done.Sub(began), time.Second)
 		}
 		<-time.After(time.Second)
 		if done := q.CompletedUntil(time.Now()); !done.Equal(time.Now()) {
-			t.Errorf("done until %v before now, though it has been worked", time.Since(done))
+			t.Errorf("completed until %v before now, although the postponed key has run", time.Since(done))
 		}
 		stop()
-		for _, at := range handed {
-			if len(handed) != 3 || !at.Equal(began.Add(time.Second)) {
-				t.Errorf("handed on as of %v", handed)
+		for _, at := range received {
+			if len(received) != 3 || !at.Equal(began.Add(time.Second)) {
+				t.Errorf("the work received the due times %v", received)
 			}
 		}
 		q.Postpone(key, time.Now().Add(time.Hour), began)
-		q.Plan(key, time.Now().Add(time.Minute)) // another plan is another promise
+		q.Plan(key, time.Now().Add(time.Minute)) // a new plan replaces the postponed one
 		if done := q.CompletedUntil(time.Now()); !done.Equal(time.Now()) {
-			t.Error("what was planned anew counts as overdue")
+			t.Error("a key that was planned again counts as overdue")
 		}
 	})
 }

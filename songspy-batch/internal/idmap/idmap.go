@@ -1,8 +1,8 @@
-// Package rows keeps something of each person, found by their id.
+// Package idmap is a map from sequential ids to values, stored in chunks.
 //
-// Ids are given out one after another, so what is kept stands in rows by them:
-// neighbours were mostly taken together and lie together in memory. In a map of
-// a million, every look and each round of the collector would jump to and fro.
+// User ids are assigned in sequence, so values of neighbouring ids lie next to
+// each other in memory. In a Go map with a million users, every poll and every
+// garbage collection would access memory at random.
 package idmap
 
 import (
@@ -10,22 +10,23 @@ import (
 	"math/bits"
 )
 
-// rowBits is how many bits of an id say where in its row something stands.
+// chunkBits is the number of low bits of an id that are its index in a chunk.
 const chunkBits = 10
 
-// ID is what names a person, or stands for one.
+// ID is a type that ids may have.
 type ID interface{ ~int | ~int64 }
 
-// Of keeps a V for each of many ids. The zero value is empty and ready for use.
-// A row stays once somebody of it was kept, for they mostly come back.
+// Map holds a value for each of many ids. The zero Map is empty and ready to
+// use. A chunk is kept after its last value is removed, because removed users
+// often return.
 type Map[K ID, V any] struct {
-	chunks map[K]*chunk[V] // by what the ids of a row have in common
+	chunks map[K]*chunk[V] // by the high bits that the ids of a chunk share
 	count  int
 }
 
 type chunk[V any] struct {
 	values  [1 << chunkBits]V
-	present [1 << chunkBits / 64]uint64 // a bit for each place
+	present [1 << chunkBits / 64]uint64 // one bit per index
 }
 
 func locate[K ID](id K) (chunkID K, index uint) {
@@ -34,10 +35,10 @@ func locate[K ID](id K) (chunkID K, index uint) {
 
 func (c *chunk[V]) contains(index uint) bool { return c.present[index/64]&(1<<(index%64)) != 0 }
 
-// Len is how many are kept.
+// Len returns the number of values.
 func (m *Map[K, V]) Len() int { return m.count }
 
-// Get is what is kept of the id; the zero V and false if nothing is.
+// Get returns the value of the id. ok is false if there is none.
 func (m *Map[K, V]) Get(id K) (v V, ok bool) {
 	chunkID, index := locate(id)
 	if c := m.chunks[chunkID]; c != nil && c.contains(index) {
@@ -46,7 +47,7 @@ func (m *Map[K, V]) Get(id K) (v V, ok bool) {
 	return v, false
 }
 
-// Put keeps v of the id, in place of anything that was.
+// Put sets the value of the id.
 func (m *Map[K, V]) Put(id K, v V) {
 	chunkID, index := locate(id)
 	c := m.chunks[chunkID]
@@ -64,7 +65,7 @@ func (m *Map[K, V]) Put(id K, v V) {
 	c.values[index] = v
 }
 
-// Remove forgets what is kept of the id.
+// Remove removes the value of the id.
 func (m *Map[K, V]) Remove(id K) {
 	chunkID, index := locate(id)
 	c := m.chunks[chunkID]
@@ -77,7 +78,7 @@ func (m *Map[K, V]) Remove(id K) {
 	m.count--
 }
 
-// All goes through everything that is kept; whatever is met may be removed meanwhile.
+// All iterates over all ids and values. The loop may remove the current id.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		for chunkID, c := range m.chunks {

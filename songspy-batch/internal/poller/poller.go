@@ -131,7 +131,7 @@ func New(o Options) *Poller {
 	if o.Shards == nil {
 		o.Shards = allShards{}
 	}
-	s := &Poller{Options: o, budgets: newBudgets(o.Quota, o.Interval), polls: delayqueue.New[songspy.UserID]().WithClock(o.Now), fetches: delayqueue.New[songspy.UserID]().WithClock(o.Now), loaded: make(chan struct{})}
+	s := &Poller{Options: o, budgets: newBudgets(o.Quota, o.Interval), polls: delayqueue.New[songspy.UserID](o.Now), fetches: delayqueue.New[songspy.UserID](o.Now), loaded: make(chan struct{})}
 	s.registry = newRegistry(func(id songspy.UserID) {
 		s.polls.Remove(id)
 		s.fetches.Remove(id)

@@ -84,7 +84,7 @@ func TestAMillionUsersStayUnderHalfAGibibyte(t *testing.T) {
 // crowd is a roster of so many people, a tenth of whom hear something, and the
 // queue of their looks.
 func registryOf(users songspy.UserID) (*registry, *delayqueue.Queue[songspy.UserID]) {
-	queue := delayqueue.New[songspy.UserID]()
+	queue := delayqueue.New[songspy.UserID](time.Now)
 	r := newRegistry(queue.Remove)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for id := range users {

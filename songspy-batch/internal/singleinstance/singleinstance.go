@@ -1,5 +1,6 @@
-// Package alone keeps two batches off one SQLite file: both would ask Spotify
-// about the same people. On Postgres replicas share the listeners instead.
+// Package singleinstance prevents two batches from using one SQLite file. Both
+// would poll the same users. On Postgres, replicas share the users instead; see
+// package sharding.
 package singleinstance
 
 import (
@@ -11,11 +12,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Claim makes this process the only batch of the database. The operating
-// system ends the claim with the process, however that ends; release ends it
-// sooner. A database that is not a SQLite file needs no claim.
+// Claim locks the SQLite file for this process with a lock file next to it. The
+// operating system releases the lock when the process ends; release does so
+// earlier. For any other database Claim does nothing.
 //
-// It returns CodeConflict if another batch runs on the file.
+// Claim returns CodeConflict if another batch holds the lock, and
+// CodeUnavailable if the lock file cannot be opened.
 func Claim(databaseURL songspy.Secret) (release func() error, err error) {
 	path, ok := strings.CutPrefix(databaseURL.Reveal(), "sqlite:")
 	if !ok {
@@ -27,14 +29,14 @@ func Claim(databaseURL songspy.Secret) (release func() error, err error) {
 	case err != nil:
 		return nil, &songspy.Error{
 			Code:    songspy.CodeUnavailable,
-			Message: fmt.Sprintf("The lock file %s cannot be opened; check that its folder exists and that this user may write there.", path),
+			Message: fmt.Sprintf("The lock file %s cannot be opened. Check that its folder exists and that this user may write to it.", path),
 			Err:     err,
 		}
 	case !held:
 		return nil, &songspy.Error{
 			Code: songspy.CodeConflict,
-			Message: fmt.Sprintf("Another songspy-batch already runs on this SQLite database (it holds %s); end it first. "+
-				"Several batches need Postgres.", path),
+			Message: fmt.Sprintf("Another songspy-batch already runs on this SQLite database (it holds %s). Stop it first. "+
+				"Use Postgres to run several batches.", path),
 		}
 	}
 	return lock.Unlock, nil

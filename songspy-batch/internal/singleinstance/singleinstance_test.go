@@ -15,14 +15,14 @@ func TestASecondBatchOnASQLiteFileIsRefusedWhileTheFirstRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Claim(url); songspy.CodeOf(err) != songspy.CodeConflict || !strings.Contains(err.Error(), "Another songspy-batch") {
-		t.Errorf("a second claim gave %v; want a conflict that says why", err)
+		t.Errorf("a second claim returned %v, want a conflict with an explanation", err)
 	}
 	if err := release(); err != nil {
 		t.Fatal(err)
 	}
 	release, err = Claim(url)
 	if err != nil {
-		t.Fatalf("the file could not be claimed after its release: %v", err)
+		t.Fatalf("claiming the file after its release failed: %v", err)
 	}
 	if err := release(); err != nil {
 		t.Error(err)
@@ -40,6 +40,6 @@ func TestPostgresAllowsSeveralBatches(t *testing.T) {
 func TestAMissingFolderIsNamedInTheError(t *testing.T) {
 	_, err := Claim(songspy.Secret("sqlite:" + filepath.Join(t.TempDir(), "nowhere", "songspy.db")))
 	if err == nil || !strings.Contains(err.Error(), "nowhere") {
-		t.Errorf("the fault is %v; want it to name the folder", err)
+		t.Errorf("the error is %v, want it to name the folder", err)
 	}
 }

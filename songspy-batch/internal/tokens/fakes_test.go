@@ -133,7 +133,7 @@ func newFixture(users int, dieAfter time.Duration) *fixture {
 	h.renewer = &Renewer{Links: h.links, Provider: h.provider, Now: time.Now, Logger: log, Metrics: NewMetrics(prometheus.NewRegistry())}
 	h.job = &Job{
 		Renewer: h.renewer, Interval: 30 * time.Minute, Spread: true, Workers: 8,
-		Now: time.Now, Logger: log, Queue: delayqueue.New[songspy.UserID](),
+		Now: time.Now, Logger: log, Queue: delayqueue.New[songspy.UserID](time.Now),
 	}
 	return h
 }
