@@ -2,19 +2,20 @@ package songspy
 
 import "time"
 
-// ChangeKind says what a change was about, so that a reader can pass over what
-// is not its own.
+// ChangeKind says what a change concerns, so that readers can skip changes that
+// do not matter to them.
 type ChangeKind string
 
 // The kinds of change.
 const (
-	ChangeUser    ChangeKind = "person"  // name, picture, audience, erasure
-	ChangeLink    ChangeKind = "link"    // linked, relinked, unlinked, state
-	ChangePlaying ChangeKind = "playing" // what the person hears
+	ChangeUser    ChangeKind = "user"    // name, picture, audience, erasure
+	ChangeLink    ChangeKind = "link"    // linked, linked again, unlinked, state
+	ChangePlaying ChangeKind = "playing" // what the user is playing
 )
 
-// Change is an invalidation: whoever keeps a copy of the person fetches them
-// afresh, and absent means gone. Numbers become visible in order.
+// Change invalidates what is cached of a user. A reader that caches the user
+// has to read the user again; if the user is absent then, the user is gone.
+// Numbers become visible in ascending order.
 type Change struct {
 	Number int64 `gorm:"primaryKey"`
 	UserID UserID
@@ -22,22 +23,24 @@ type Change struct {
 	At     time.Time
 }
 
-// TableName is the table of changes.
+// TableName returns the name of the table of changes.
 func (Change) TableName() string { return "changes" }
 
-// OnBoard is one person as the board needs them: who they are, what they hear,
-// and the track. Visibility is decided when it is read.
+// BoardEntry is what the board needs of one user: the user, the current state
+// of the player and its track. Whether others may see it is decided when it is
+// read.
 type BoardEntry struct {
 	User    User
 	Playing NowPlaying
 	Track   Track
 }
 
-// Listener is one person as the batch needs them: the link, and what is known
-// of the player (zero if nothing is).
+// PolledUser is what the batch needs to poll one user: the link, and the last
+// known state of the player (the zero value if there is none).
 type PolledUser struct {
 	Link    Link
 	Playing NowPlaying
-	// Habit is what was learnt of the account's history.
+	// PartialPlays says whether the history of this account lists partial
+	// plays.
 	PartialPlays PartialPlayCounts
 }

@@ -2,15 +2,16 @@ package songspy
 
 import "time"
 
-// ClockAhead is how far ahead of the clock a stored time may lie. The clocks of
-// processes differ by seconds; a time beyond it was stored while a clock ran
-// ahead that has been set back since.
+// ClockSkewMax is how far a stored time may lie ahead of the local clock. The
+// clocks of processes differ by seconds. A time that lies further ahead was
+// stored by a clock that was fast and has been set back since.
 const ClockSkewMax = 5 * time.Minute
 
-// IsAhead reports whether a stored time lies more than ClockAhead after now.
+// IsAheadOfClock reports whether a stored time lies more than ClockSkewMax
+// after now.
 func IsAheadOfClock(t, now time.Time) bool { return t.Sub(now) > ClockSkewMax }
 
-// NotAhead returns a stored time as it counts now: itself, or now if it is ahead.
+// CapAtNow returns t, or now if t is ahead of the clock.
 func CapAtNow(t, now time.Time) time.Time {
 	if IsAheadOfClock(t, now) {
 		return now
@@ -18,10 +19,10 @@ func CapAtNow(t, now time.Time) time.Time {
 	return t
 }
 
-// NotAhead returns the state as it counts now. A state that was observed under
-// a clock that ran ahead counts as observed a moment before now, and its other
-// times keep their distance from that. No time that lies in the past by its
-// nature is left ahead.
+// CorrectClock returns the state with times that fit the clock. If the state
+// was observed by a clock that ran ahead, it counts as observed just before
+// now, and its other times keep their distance from that. Of the times that
+// must lie in the past, none stays ahead.
 func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	if !n.hasFutureTime(now) {
 		return n
@@ -29,8 +30,8 @@ func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	return n.movedBack(now)
 }
 
-// ahead reports whether a time of the state that lies in the past by its nature
-// lies ahead.
+// hasFutureTime reports whether a time that must lie in the past is ahead of
+// the clock.
 func (n *NowPlaying) hasFutureTime(now time.Time) bool {
 	return IsAheadOfClock(n.ObservedAt, now) || IsAheadOfClock(n.SeenAt, now) || IsAheadOfClock(n.StartedAt, now) || IsAheadOfClock(n.OtherSeenAt, now) || IsAheadOfClock(n.OpenedAt, now) ||
 		n.PausedSince != nil && IsAheadOfClock(*n.PausedSince, now) || n.IdleSince != nil && IsAheadOfClock(*n.IdleSince, now) ||
@@ -38,7 +39,7 @@ func (n *NowPlaying) hasFutureTime(now time.Time) bool {
 }
 
 func (n NowPlaying) movedBack(now time.Time) NowPlaying {
-	last := now.Add(-time.Microsecond) // an observation made now is later
+	last := now.Add(-time.Microsecond) // so that an observation made now is later
 	if IsAheadOfClock(n.ObservedAt, now) {
 		n = n.shifted(last.Sub(n.ObservedAt))
 	}
@@ -54,7 +55,8 @@ func (n NowPlaying) movedBack(now time.Time) NowPlaying {
 	return n
 }
 
-// shifted returns the state with all its times moved by d. Zero times stay.
+// shifted returns the state with all its times moved by d. Zero times stay
+// zero.
 func (n NowPlaying) shifted(d time.Duration) NowPlaying {
 	for _, t := range []*time.Time{&n.ObservedAt, &n.SeenAt, &n.StartedAt, &n.OtherSeenAt, &n.OpenedAt} {
 		if !t.IsZero() {

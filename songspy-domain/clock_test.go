@@ -13,18 +13,18 @@ import (
 func TestCapAtNow_ReplacesTimesAheadOfClock(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct{ ahead, want time.Duration }{
-		"past":              {-time.Hour, -time.Hour},
-		"a clock's skew":    {songspy.ClockSkewMax, songspy.ClockSkewMax},
-		"a moment too much": {songspy.ClockSkewMax + 1, 0},
-		"a year":            {365 * 24 * time.Hour, 0},
+		"past":             {-time.Hour, -time.Hour},
+		"the largest skew": {songspy.ClockSkewMax, songspy.ClockSkewMax},
+		"beyond the skew":  {songspy.ClockSkewMax + 1, 0},
+		"a year":           {365 * 24 * time.Hour, 0},
 	} {
 		if got := songspy.CapAtNow(now.Add(c.ahead), now); !got.Equal(now.Add(c.want)) {
-			t.Errorf("%s: counts as %s after now", name, got.Sub(now))
+			t.Errorf("%s: capped at %s after now", name, got.Sub(now))
 		}
 	}
 }
 
-// nowPlaying draws a state that was observed at about that time.
+// nowPlaying draws a state that was observed at the given time.
 func nowPlaying(rt *rapid.T, observed time.Time) songspy.NowPlaying {
 	before := func(label string, t time.Time) time.Time {
 		return t.Add(-time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(rt, label))).Truncate(time.Microsecond)
@@ -32,15 +32,15 @@ func nowPlaying(rt *rapid.T, observed time.Time) songspy.NowPlaying {
 	n := songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:1", DurationMS: 200_000, ObservedAt: observed}
 	n.SeenAt = before("seen", n.ObservedAt)
 	n.StartedAt = before("started", n.SeenAt)
-	n.OtherSeenAt = before("elsewhere", n.StartedAt)
+	n.OtherSeenAt = before("other seen", n.StartedAt)
 	ends := n.StartedAt.Add(200 * time.Second)
 	n.EndsAt = &ends
 	if rapid.Bool().Draw(rt, "paused") {
 		since := before("pause", n.ObservedAt)
 		n.State, n.PausedSince = songspy.PlayerPaused, &since
 	}
-	if rapid.Bool().Draw(rt, "nothing") {
-		since := before("silence", n.ObservedAt)
+	if rapid.Bool().Draw(rt, "idle") {
+		since := before("idle since", n.ObservedAt)
 		n.IdleSince = &since
 	}
 	return n
@@ -54,11 +54,11 @@ func TestCorrectClock_KeepsDistancesBetweenTimes(t *testing.T) {
 		before := n
 		got := n.CorrectClock(now)
 		if n != before {
-			rt.Fatal("the given state was changed")
+			rt.Fatal("CorrectClock changed its receiver")
 		}
 		if ahead <= songspy.ClockSkewMax {
 			if got != n {
-				rt.Fatalf("a state from %s after now was changed", ahead)
+				rt.Fatalf("a state observed %s after now changed", ahead)
 			}
 			return
 		}
@@ -78,8 +78,7 @@ func TestCorrectClock_KeepsDistancesBetweenTimes(t *testing.T) {
 	})
 }
 
-// TestEveryTimeOfAStateIsPulledBack fails when a new field of NowPlaying is
-// forgotten in NotAhead.
+// It fails if a new field of NowPlaying is missing in CorrectClock.
 func TestCorrectClock_CoversEveryTimeField(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	var n songspy.NowPlaying
@@ -100,7 +99,7 @@ func TestCorrectClock_CoversEveryTimeField(t *testing.T) {
 			at = *p
 		}
 		if at, ok := at.(time.Time); ok && at.After(now) {
-			t.Errorf("%s lies %s ahead", got.Type().Field(i).Name, at.Sub(now))
+			t.Errorf("%s is %s ahead of the clock", got.Type().Field(i).Name, at.Sub(now))
 		}
 	}
 }

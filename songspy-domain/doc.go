@@ -1,10 +1,11 @@
-// Package songspy is the vocabulary of the service: who listens (User, Link),
-// to what (Track), when (Play), what is sounding at this moment (NowPlaying), who
-// is let in (Invite, Seat) and what somebody is told (Notice), with the errors and
-// dispositions that every adapter speaks.
+// Package songspy defines the domain model that every other package shares:
+// users and their Spotify links (User, Link), tracks and plays (Track, Play),
+// the current state of a player (NowPlaying), gaps in the recorded plays (Gap),
+// invites and seats (Invite, Seat), notifications (Notification), and the
+// errors and dispositions that every adapter returns (Error, Disposition).
 //
-// It depends on the standard library only. Entities carry column tags, which
-// are plain strings, and know nothing else of a database. Times are UTC and
-// whole microseconds, the finest that both databases keep; durations that a
-// provider counts in milliseconds are kept in milliseconds.
+// It depends on the standard library only. Entities carry gorm column tags,
+// which are plain strings, and nothing else of a database. Times are UTC in
+// whole microseconds, the finest resolution that both Postgres and SQLite keep.
+// Durations that Spotify counts in milliseconds stay in milliseconds.
 package songspy

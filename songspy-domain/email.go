@@ -6,32 +6,35 @@ import (
 	"unicode"
 )
 
-// Mailbox is where a person is told by mail.
+// Mailbox is the e-mail address of a user, with the user's choice to receive
+// e-mails.
 type Mailbox struct {
-	// Address is empty where none is known.
+	// Address is empty if none is known.
 	Address Secret
-	// Off: the person wants no mail.
+	// OptedOut is set if the user wants no e-mails.
 	OptedOut bool
 }
 
-// AddressMax is the longest e-mail address that mail can carry (RFC 5321), in bytes.
+// EmailMaxBytes is the length of the longest e-mail address that SMTP can carry
+// (RFC 5321), in bytes.
 const EmailMaxBytes = 254
 
-// IsAddress reports whether a text is one plain e-mail address: nothing that
-// could add a header or a second receiver to a message, steer the terminal on
-// which an operator reads it, or be another than it looks; and not too long.
+// IsEmail reports whether s is exactly one plain e-mail address of at most
+// EmailMaxBytes. It rejects text that could add a header or a second recipient
+// to a message, control the operator's terminal, or look like another address.
 func IsEmail(s Secret) bool {
 	a, err := mail.ParseAddress(s.Reveal())
 	return err == nil && len(a.Address) <= EmailMaxBytes && a.Address == s.Reveal() && !strings.ContainsFunc(a.Address, isInvisible)
 }
 
-// unseen reports what leaves no mark, or turns what stands beside it around.
+// isInvisible reports whether r prints nothing, or changes the direction of the
+// text around it.
 func isInvisible(r rune) bool {
 	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r)
 }
 
-// MaskAddress is an e-mail address as its owner recognises it: a…@example.org.
-// What is no address is empty.
+// MaskEmail returns an e-mail address in a form that only its owner recognizes:
+// a…@example.org. It returns "" for text that is not an address.
 func MaskEmail(address Secret) string {
 	name, host, ok := strings.Cut(address.Reveal(), "@")
 	if !ok || name == "" || host == "" {

@@ -13,7 +13,7 @@ func TestMaskEmail_KeepsFirstLetterAndDomain(t *testing.T) {
 		"": "", "ada": "", "@example.org": "", "ada@": "",
 	} {
 		if got := songspy.MaskEmail(address); got != want {
-			t.Errorf("%q is shown as %q, want %q", address.Reveal(), got, want)
+			t.Errorf("MaskEmail(%q) = %q, want %q", address.Reveal(), got, want)
 		}
 	}
 }
@@ -28,7 +28,7 @@ func TestIsEmail_AcceptsOnePlainAddressOnly(t *testing.T) {
 		songspy.Secret(strings.Repeat("a", 242) + "@example.org"): true, songspy.Secret(strings.Repeat("a", 243) + "@example.org"): false,
 	} {
 		if got := songspy.IsEmail(text); got != want {
-			t.Errorf("%q: %v", text.Reveal(), got)
+			t.Errorf("IsEmail(%q) = %v", text.Reveal(), got)
 		}
 	}
 }

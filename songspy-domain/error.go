@@ -5,43 +5,44 @@ import (
 	"time"
 )
 
-// Code says what kind of fault an Error is. There are few; the HTTP edge maps
-// each to one status, the batch branches on Disposition instead.
+// Code classifies an Error. The HTTP API maps each code to one status. The
+// batch uses Disposition instead.
 type Code string
 
 // The codes.
 const (
-	CodeInvalid       Code = "invalid"       // the request is at fault
-	CodeUnauthorized  Code = "unauthorized"  // who asks is unknown, or no longer known
-	CodeForbidden     Code = "forbidden"     // who asks is known and may not
-	CodeNotFound      Code = "not_found"     // there is no such thing
-	CodeConflict      Code = "conflict"      // it collides with something that is there
-	CodeGone          Code = "gone"          // it was there and will not come back
-	CodeUnprocessable Code = "unprocessable" // well formed, and still not usable
-	CodeTooMany       Code = "too_many"      // asked too often; see RetryAfter
-	CodeUnavailable   Code = "unavailable"   // something we depend on does not answer; see RetryAfter
-	CodeInternal      Code = "internal"      // our fault
+	CodeInvalid       Code = "invalid"       // the request is wrong
+	CodeUnauthorized  Code = "unauthorized"  // the caller is not known, or not any more
+	CodeForbidden     Code = "forbidden"     // the caller is known and lacks the permission
+	CodeNotFound      Code = "not_found"     // it does not exist
+	CodeConflict      Code = "conflict"      // it conflicts with existing data
+	CodeGone          Code = "gone"          // it existed and will not come back
+	CodeUnprocessable Code = "unprocessable" // well formed, but not usable
+	CodeTooMany       Code = "too_many"      // too many requests; see RetryAfter
+	CodeUnavailable   Code = "unavailable"   // a dependency does not respond; see RetryAfter
+	CodeInternal      Code = "internal"      // a server error
 )
 
-// Error is the one error type that crosses package borders with a meaning.
+// Error is the error type that packages return when callers have to distinguish
+// errors.
 //
-// Message is for a person and never shows internals or secrets; Err is for the
-// log and must not hold secrets either.
+// Message is for users and contains no internals and no secrets. Err is for the
+// log and must not contain secrets either.
 type Error struct {
 	Code Code
-	// Reason is the stable upper-snake word that a client can branch on, such
-	// as SPOTIFY_LINKED_ELSEWHERE. Empty means that Code says it all.
+	// Reason is a stable word that clients can branch on, such as
+	// SPOTIFY_LINKED_ELSEWHERE. Empty means that Code is enough.
 	Reason string
-	// Message is an English sentence that names the fault and the remedy.
+	// Message is an English sentence that says what is wrong and what to do.
 	Message string
-	// RetryAfter is how long to wait before trying again; zero if unknown.
+	// RetryAfter is how long to wait before another try; zero if unknown.
 	RetryAfter time.Duration
-	// Disposition is what a caller without a person in front of it should do.
+	// Disposition says what an automatic caller should do.
 	Disposition Disposition
 	Err         error
 }
 
-// Error implements the error interface.
+// Error returns the code, the reason, the message and the cause.
 func (e *Error) Error() string {
 	s := string(e.Code)
 	if e.Reason != "" {
@@ -56,11 +57,11 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// CodeOf is the code of the first Error in err's chain; CodeInternal for any
-// other error, and empty for nil.
+// CodeOf returns the code of the first Error in err's chain. It returns
+// CodeInternal for any other error and "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {
 		return ""
@@ -71,7 +72,7 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// ReasonOf is the reason of the first Error in err's chain, or empty.
+// ReasonOf returns the reason of the first Error in err's chain, or "".
 func ReasonOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Reason
@@ -79,37 +80,42 @@ func ReasonOf(err error) string {
 	return ""
 }
 
-// Disposition says what to do about a provider's refusal. The batch branches
-// on it and never on HTTP statuses.
+// Disposition says how to react to a provider's error. The batch branches on it
+// and never on HTTP statuses.
 type Disposition int
 
 // The dispositions.
 const (
-	// DispositionNone: nothing special; log it and go on.
+	// DispositionNone means that nothing special follows: log the error and
+	// continue.
 	DispositionNone Disposition = iota
-	// DispositionRetryLater: this call failed; another one may succeed, not
-	// before RetryAfter where that is given.
+	// DispositionRetryLater means that this call failed and another one may
+	// succeed, after RetryAfter if that is set.
 	DispositionRetryLater
-	// DispositionRenewToken: the access token is spent; renew it, once, and ask again.
+	// DispositionRenewToken means that the access token is not valid any more:
+	// renew it once, and call again.
 	DispositionRenewToken
-	// DispositionNeedsPerson: the refresh token was refused; only the person
-	// can mend the link, if the refusal is to be believed.
+	// DispositionNeedsUser means that Spotify rejected the refresh token. If
+	// the rejection is confirmed, only the user can repair the link.
 	DispositionNeedsUser
-	// DispositionNotRegistered: the app's owner has not entered the person in
-	// the app's dashboard.
+	// DispositionNotRegistered means that the app's owner has not registered
+	// the user in the app's dashboard.
 	DispositionNotRegistered
-	// DispositionRefused: Spotify forbids the call in words that are not known.
-	// One user or the whole app is meant; several such refusals show which.
+	// DispositionRefused means that Spotify answered 403 with a body that is
+	// not known. It concerns this user or the whole app; several such answers
+	// show which.
 	DispositionRefused
-	// DispositionAppPaused: nobody can be asked through this app for RetryAfter.
+	// DispositionAppBlocked means that no call of this app may be made for
+	// RetryAfter.
 	DispositionAppBlocked
-	// DispositionNotNow: the call never left, since this process may ask nobody
-	// just now; nothing is known by it. It may again after RetryAfter.
+	// DispositionMayNotCall means that the call was not made, because this
+	// process does not own the user at the moment. It may call again after
+	// RetryAfter.
 	DispositionMayNotCall
 )
 
-// DispositionOf is the disposition of the first Error in err's chain.
-// Any other error is DispositionRetryLater.
+// DispositionOf returns the disposition of the first Error in err's chain. It
+// returns DispositionRetryLater for any other error.
 func DispositionOf(err error) Disposition {
 	if err == nil {
 		return DispositionNone
@@ -120,7 +126,8 @@ func DispositionOf(err error) Disposition {
 	return DispositionRetryLater
 }
 
-// RetryAfterOf is the wait that the first Error in err's chain asks for, or zero.
+// RetryAfterOf returns the RetryAfter of the first Error in err's chain, or
+// zero.
 func RetryAfterOf(err error) time.Duration {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter

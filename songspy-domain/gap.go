@@ -2,33 +2,34 @@ package songspy
 
 import "time"
 
-// GapReason is why something could not be known.
+// GapReason says why plays could not be recorded.
 type GapReason string
 
-// The reasons. A private session looks like silence and leaves no gap.
+// The reasons. A private session looks like an idle player and leaves no gap.
 const (
-	// GapLinkBroken: the link to Spotify did not work.
+	// GapLinkBroken means that the link to Spotify did not work.
 	GapLinkBroken GapReason = "link_broken"
-	// GapDoorClosed: Spotify refused the whole app.
-	GapAppBlocked GapReason = "door_closed"
-	// GapProviderDown: Spotify did not answer.
+	// GapAppBlocked means that Spotify rejected the calls of the whole app.
+	GapAppBlocked GapReason = "app_blocked"
+	// GapProviderDown means that Spotify did not respond.
 	GapProviderDown GapReason = "provider_down"
-	// GapBatchDown: this service was not running.
+	// GapBatchDown means that the batch was not running.
 	GapBatchDown GapReason = "batch_down"
-	// GapUnseen: Spotify showed nothing usable, or had forgotten what it showed.
+	// GapUnseen means that Spotify returned nothing usable, or no longer lists
+	// what it once returned.
 	GapUnseen GapReason = "unseen"
 )
 
-// Gap is a time of which it is not known what a person heard: nobody could
-// look. What history told of it later is among the plays; episodes,
-// chapters and local files it never tells.
+// Gap is a time in which a user was not polled, so that plays may be missing.
+// Plays that Spotify's history reports later are added to the plays. History
+// never reports episodes, chapters and local files.
 type Gap struct {
 	UserID  UserID `gorm:"primaryKey"`
 	BeganAt time.Time
-	// EndedAt is nil while the gap goes on.
+	// EndedAt is nil while the gap lasts.
 	EndedAt *time.Time
 	Reason  GapReason
 }
 
-// TableName is the table of gaps.
+// TableName returns the name of the table of gaps.
 func (Gap) TableName() string { return "gaps" }

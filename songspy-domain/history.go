@@ -6,57 +6,67 @@ import (
 	"time"
 )
 
-// HistoryMost is how many plays the provider's history holds of one person;
-// older ones are lost to it (Spotify, web-api issue 627).
+// HistoryItemsMax is how many plays Spotify's history holds of one user. Older
+// ones cannot be fetched (Spotify, web-api issue 627).
 const HistoryItemsMax = 50
 
-// HistoryItem is one line of what the provider says was played. Whether
-// PlayedAt is the start or the end of the play the provider does not say, and
-// it differs from person to person (spotify/web-api 613, 1083).
+const (
+	// HistoryPlayMin is the shortest play that history lists.
+	HistoryPlayMin = 30 * time.Second
+	// HistoryDelayMax is how long after its end a play appears in history at the
+	// latest. Delays of 10 to 120 s were observed.
+	HistoryDelayMax = 130 * time.Second
+)
+
+// HistoryItem is one item of Spotify's recently played tracks. Spotify does not
+// say whether PlayedAt is the start or the end of the play, and it differs
+// between users (spotify/web-api 613, 1083).
 //
-// PlayedAt is the key of the item, also in the ledger. Two items may have the
-// same time, so its microseconds, which the provider does not give, stand for
-// the track: see PlayedAt.
+// PlayedAt is also the key of the item in the table history_items. Two items
+// may have the same time, so the microseconds, which Spotify does not send,
+// stand for the track: see HistoryItemKey.
 type HistoryItem struct {
 	Track    Track
 	PlayedAt time.Time
 }
 
-// PlayedAt returns the key of an item: the provider's time in milliseconds, with
-// the track in its microseconds, from 1 to 999. They tell the items of one time
-// apart and are too few to name a track. A track keeps them under another URI
-// of the same recording.
+// HistoryItemKey returns the key of an item: Spotify's time in milliseconds,
+// with a hash of the track from 1 to 999 in its microseconds. The hash
+// separates items of the same time and is too short to identify a track. It
+// stays the same if a recording appears under another URI.
 func HistoryItemKey(at time.Time, t Track) time.Time {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(cmp.Or(t.ISRC, t.URI))) // a hash takes all
+	_, _ = h.Write([]byte(cmp.Or(t.ISRC, t.URI))) // a hash never returns an error
 	return at.UTC().Truncate(time.Millisecond).Add(time.Duration(1+h.Sum32()%999) * time.Microsecond)
 }
 
-// HistoryHabit counts what shows whether the history of one account lists
-// partial plays: those that were left before the track's end. Reports
+// PartialPlayCounts counts evidence whether the history of one account lists
+// partial plays, which are plays that were left before the track's end. Reports
 // contradict each other (spotify/web-api 954, 1017).
 type PartialPlayCounts struct {
-	// Listed are proven partial plays that history lists, Unlisted those that it
-	// does not list although it lists the plays directly before and after.
+	// Listed counts proven partial plays that history lists. Unlisted counts
+	// those that it does not list although it lists the plays directly before
+	// and after.
 	Listed   int
 	Unlisted int
 }
 
 const (
-	// habitKnown is how many plays show an account's habit.
+	// partialPlaysMin is the number of plays from which the answer is known.
 	partialPlaysMin = 3
-	// habitMost is how many are counted; then the past fades.
+	// partialPlaysMax is the number of plays that are counted. Beyond it both
+	// counts are halved, so that old plays weigh less.
 	partialPlaysMax = 60
 )
 
-// Partial reports whether history lists partial plays; known is false while
-// too few plays have shown it. A few listed ones among many that are not listed
-// were tracks that somebody sought forward in.
+// ListsPartialPlays reports whether history lists partial plays. known is false
+// until there are enough plays. A few listed plays among many unlisted ones
+// count as tracks in which the user sought forward.
 func (h PartialPlayCounts) ListsPartialPlays() (partial, known bool) {
 	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= partialPlaysMin
 }
 
-// Plus adds what was learned.
+// Add returns the sum of the counts, reduced to at most partialPlaysMax plays.
 func (h PartialPlayCounts) Add(learned PartialPlayCounts) PartialPlayCounts {
 	h.Listed, h.Unlisted = h.Listed+learned.Listed, h.Unlisted+learned.Unlisted
 	for h.Listed+h.Unlisted > partialPlaysMax {
@@ -65,56 +75,60 @@ func (h PartialPlayCounts) Add(learned PartialPlayCounts) PartialPlayCounts {
 	return h
 }
 
-// PlayOf is a play with its track.
+// PlayWithTrack is a play with its track.
 type PlayWithTrack struct {
 	Play  Play
 	Track Track
 }
 
-// KeptPlay is a play with what history said of it.
+// StoredPlay is a stored play with the time of its history item.
 type StoredPlay struct {
 	Play  Play
 	Track Track
-	// HeardAt is the time of the history item that tells of this play; zero: none does.
+	// PlayedAt is the time of the history item that matches this play; zero if
+	// none does.
 	PlayedAt time.Time
 }
 
-// Kept is what is kept of one person around the time that an answer of
-// history covers.
+// StoredPlays is what the store holds of one user around the time that a
+// response of history covers.
 type StoredPlays struct {
-	// Plays are those that reach into that time, and some before it, which show
-	// how history has told of this person; deleted ones are among them.
+	// Plays are the plays that overlap that time, and some earlier ones, which
+	// show how history reports this user's plays. Deleted plays are included.
 	Plays []StoredPlay
-	// Told are the times of the items that were dealt with before.
+	// ProcessedAt are the times of the items that were processed before.
 	ProcessedAt []time.Time
-	// Habit is what was learnt of this account's history before.
+	// PartialPlays says whether the history of this account lists partial
+	// plays.
 	PartialPlays PartialPlayCounts
 }
 
-// Reconciled is what an answer of history adds to what is kept.
+// Reconciliation is what a response of history changes in the stored plays.
 type Reconciliation struct {
-	// Confirmed are kept plays that an item tells of, or, with HeardAt zero,
-	// that turn out otherwise: a tail made room for another play, two are one.
+	// Confirmed are stored plays that an item matches. If PlayedAt is zero, no
+	// item matches and the play changes for another reason: its inferred end
+	// made room for another play, or two plays are merged.
 	Confirmed []StoredPlay
-	// Found are plays that only history knows.
+	// Added are plays that only history reports.
 	Added []StoredPlay
-	// Refuted are kept plays that turn out too short to count, or to be one with
-	// another.
+	// Removed are stored plays that turn out too short to count, or to be the
+	// same as another play.
 	Removed []StoredPlay
-	// Unplaced are items that fit nowhere. They are remembered, so that they
-	// are not tried again.
+	// Unmatched are items that match no play. They are stored, so that they are
+	// not tried again.
 	Unmatched []HistoryItem
-	// Gaps are times of which history has forgotten what it once told.
+	// Gaps are times that history no longer covers.
 	Gaps []Gap
-	// Learned is what this answer adds to the account's habit.
+	// PartialPlays are the counts that this response adds for the account.
 	PartialPlays PartialPlayCounts
-	// Waiting is how many items and plays are left for another answer: items
-	// that may tell of what is told by another that is still to come, and plays
-	// that are over for so short a time that theirs may still come.
+	// Pending counts the items and plays that are left for a later response:
+	// items that may belong to a play whose own item is still to come, and
+	// plays that ended so recently that their items may still come.
 	Pending int
 }
 
-// Empty reports whether there is nothing to write down. What waits is not written.
+// IsEmpty reports whether there is nothing to write. Pending items are not
+// written.
 func (r Reconciliation) IsEmpty() bool {
 	return len(r.Confirmed)+len(r.Added)+len(r.Removed)+len(r.Unmatched)+len(r.Gaps) == 0
 }

@@ -2,37 +2,39 @@ package songspy
 
 import "time"
 
-// Invite lets a number of newcomers sign up where the instance asks for one.
-// The code itself is shown once, to whoever made it, and kept nowhere.
+// Invite lets a number of new users sign up if the instance requires invites.
+// The code itself is shown once, when the invite is created, and not stored.
 type Invite struct {
 	ID int64 `gorm:"primaryKey"`
 	// CodeHash is the SHA-256 of the code without its separators.
 	CodeHash []byte
-	// Note is the operator's own, and stored as it is.
+	// Note is the operator's text, stored unchanged.
 	Note string
-	// Uses is how many people it was made for, UsesLeft how many it still admits.
+	// Uses is how many users the invite was created for, UsesLeft how many it
+	// still admits.
 	Uses, UsesLeft int
 	CreatedAt      time.Time `gorm:"autoCreateTime:false"`
 	ExpiresAt      time.Time
-	// RevokedAt is when the operator took it back; nil: they did not.
+	// RevokedAt is when the operator revoked the invite; nil if it is not
+	// revoked.
 	RevokedAt *time.Time
 }
 
-// TableName is the table of invites.
+// TableName returns the name of the table of invites.
 func (Invite) TableName() string { return "invites" }
 
-// InviteState is whether an invite still admits somebody, and else why not.
+// InviteState says whether an invite is valid and, if not, why.
 type InviteState string
 
 // The states of an invite.
 const (
-	InviteValid   InviteState = "good"
-	InviteUsedUp  InviteState = "spent"
+	InviteValid   InviteState = "valid"
+	InviteUsedUp  InviteState = "used_up"
 	InviteExpired InviteState = "expired"
 	InviteRevoked InviteState = "revoked"
 )
 
-// State is the invite's state at the time.
+// State returns the state of the invite at the given time.
 func (i Invite) State(at time.Time) InviteState {
 	switch {
 	case i.RevokedAt != nil:
@@ -45,19 +47,19 @@ func (i Invite) State(at time.Time) InviteState {
 	return InviteValid
 }
 
-// ErrInviteInvalid is what a newcomer is told whose invite admits nobody. It
-// does not say why, so that nothing can be learnt by trying.
+// ErrInviteInvalid is returned for an invite that admits no user. It does not
+// say why, so that guessing codes reveals nothing.
 var ErrInviteInvalid = &Error{
 	Code: CodeForbidden, Reason: "INVITE_INVALID",
-	Message: "The invite is not valid, or not any more; ask for another.",
+	Message: "This invite is not valid or has expired. Please check it or ask for another.",
 }
 
-// Terms are on what a newcomer is let in; who has signed up before is not asked.
-// The zero value lets everybody in.
+// SignUpPolicy says under which condition a new user may sign up. It does not
+// apply to users who have signed up before. The zero value admits everyone.
 type SignUpPolicy struct {
-	// Refusal is what a newcomer is told who is not let in; nil: they are.
+	// Refusal is the error for a new user who may not sign up; nil if they may.
 	Refusal error
-	// InviteHash is the CodeHash of the invite that a newcomer spends a use of;
-	// nil: none is needed.
+	// InviteHash is the CodeHash of the invite that the sign-up uses; nil if no
+	// invite is needed.
 	InviteHash []byte
 }

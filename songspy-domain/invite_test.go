@@ -16,7 +16,7 @@ func TestInvite_ValidUntilRevokedUsedUpOrExpired(t *testing.T) {
 		songspy.InviteValid: valid, songspy.InviteUsedUp: usedUp, songspy.InviteExpired: expired, songspy.InviteRevoked: revoked,
 	} {
 		if got := invite.State(at); got != want {
-			t.Errorf("%+v is %s, want %s", invite, got, want)
+			t.Errorf("the state of %+v is %s, want %s", invite, got, want)
 		}
 	}
 }

@@ -5,43 +5,45 @@ import (
 	"time"
 )
 
-// LinkState is how a Spotify link fares.
+// LinkState is the state of a user's link to Spotify.
 type LinkState string
 
 // The states of a link.
 const (
-	// LinkActive: asked regularly.
+	// LinkActive means that the link works: its user is polled.
 	LinkActive LinkState = "active"
-	// LinkSuspect: the refresh token was refused lately; tried again before it is believed.
+	// LinkSuspect means that Spotify rejected the refresh token recently. The
+	// renewal is repeated before the rejection counts.
 	LinkSuspect LinkState = "suspect"
-	// LinkReauthRequired: only the person can mend it, by linking again.
+	// LinkReauthRequired means that only the user can repair the link, by
+	// linking again.
 	LinkReauthRequired LinkState = "reauth_required"
-	// LinkNotRegistered: the app's owner has to enter the person in the app's
-	// dashboard first (an app in development mode admits five people).
+	// LinkNotRegistered means that the app's owner has to register the user in
+	// the app's dashboard first. An app in development mode admits five users.
 	LinkNotRegistered LinkState = "not_registered"
 )
 
-// AuthMethod is how the app proves itself at Spotify's token endpoint.
+// AuthMethod is how the app authenticates at Spotify's token endpoint.
 type AuthMethod string
 
-// The methods. A link remembers its own: a token obtained with a verifier
-// alone cannot be renewed with a secret.
+// The methods. A link stores its method: a token that was obtained with PKCE
+// alone cannot be renewed with a client secret.
 const (
-	AuthBasic AuthMethod = "basic" // client id and secret in the Authorization header
-	AuthPKCE  AuthMethod = "pkce"  // client id in the body, no secret
+	AuthBasic AuthMethod = "basic" // client ID and secret in the Authorization header
+	AuthPKCE  AuthMethod = "pkce"  // client ID in the body, no secret
 )
 
-// The scopes that the service needs, and no others.
+// The OAuth scopes that the service needs. It requests no others.
 const (
 	ScopeCurrentlyPlaying = "user-read-currently-playing"
 	ScopeRecentlyPlayed   = "user-read-recently-played"
 )
 
-// NeededScopes lists what a link must grant.
+// NeededScopes returns the scopes that a link must grant.
 func NeededScopes() []string { return []string{ScopeCurrentlyPlaying, ScopeRecentlyPlayed} }
 
-// MissingScopes lists the needed scopes that granted, space-separated as
-// Spotify sends it, does not hold.
+// MissingScopes returns the needed scopes that granted does not contain.
+// granted is space-separated, as Spotify sends it.
 func MissingScopes(granted string) []string {
 	have := strings.Fields(granted)
 	var missing []string
@@ -57,120 +59,125 @@ func MissingScopes(granted string) []string {
 	return missing
 }
 
-// NotRegisteredFor is how long it is believed that the app does not know a user.
-// Then the user is tried again.
+// NotRegisteredRetryAfter is how long a user stays LinkNotRegistered before the
+// link is tried again.
 const NotRegisteredRetryAfter = 24 * time.Hour
 
-// ConsentMonths is how long a person's consent lives: Spotify's refresh tokens
-// die six months after authorization, and refreshing does not extend that
+// ConsentMonths is how long a user's consent lasts. Spotify's refresh tokens
+// expire six months after the authorization, and a refresh does not extend that
 // (Spotify, June 2026).
 const ConsentMonths = 6
 
-// Grant is what Spotify's token endpoint gives: tokens for one person.
+// Grant is a response of Spotify's token endpoint: the tokens of one user.
 type Grant struct {
 	AccessToken Secret
-	// RefreshToken is empty when a refresh returned none: the old one stays in use.
+	// RefreshToken is empty if a refresh returned none. The old one stays valid
+	// then.
 	RefreshToken Secret
-	// ExpiresAt is when the access token dies, by our clock.
+	// ExpiresAt is when the access token expires, by the local clock.
 	ExpiresAt time.Time
-	// Scope is what was granted, space-separated; empty when a refresh did not say.
+	// Scope lists the granted scopes, space-separated. It is empty if a refresh
+	// did not return it.
 	Scope string
 	Auth  AuthMethod
 }
 
-// Access is what a call on a person's behalf needs: their access token, and the
-// app that it was given to.
+// Credentials are what a call for a user needs: the access token, and the app
+// that it was issued to.
 type Credentials struct {
 	App   string
 	Token Secret
 }
 
-// Account is who a Spotify token belongs to. AccountID came in May 2026; the
-// older ID goes on being sent. A match on either is the same account; one of
-// them may be empty.
+// SpotifyAccount is the Spotify account that a token belongs to. Spotify
+// introduced AccountID in May 2026 and still sends the older ID. Two accounts
+// are the same if either matches. One of the two may be empty.
 type SpotifyAccount struct {
 	AccountID   string
 	ID          string
 	DisplayName string
 }
 
-// Link ties a person to a Spotify account. The tokens are sealed before they
-// reach a table: the columns hold ciphertext, these fields never do.
+// Link connects a user to a Spotify account. The store encrypts the tokens
+// before it writes them, so these fields hold plaintext and the columns hold
+// ciphertext.
 type Link struct {
 	UserID UserID `gorm:"primaryKey"`
-	// App names the Spotify app whose client id obtained the tokens; see OwnApp.
+	// App names the Spotify app that obtained the tokens. See UserApp.
 	App          string
-	AccountID    *string // unique where known
-	LegacyID     *string // unique where known
+	AccountID    *string // unique if known
+	LegacyID     *string // unique if known
 	AuthMethod   AuthMethod
 	AccessToken  Secret `gorm:"-"`
 	RefreshToken Secret `gorm:"-"`
 	Scope        string
-	// AccessExpiresAt is when the access token dies, by our clock.
+	// AccessExpiresAt is when the access token expires, by the local clock.
 	AccessExpiresAt time.Time
-	// AuthorizedAt is when the person consented; consent ends ConsentMonths later.
+	// AuthorizedAt is when the user consented. The consent ends ConsentMonths
+	// later.
 	AuthorizedAt time.Time
 	State        LinkState
-	// StateSince is when the state was entered.
+	// StateSince is when the link entered its state.
 	StateSince time.Time
-	// PollsRefusedSince is since when Spotify has refused polls with tokens that it
-	// renewed just before; nil: it does not. Such a link becomes active again by a
-	// poll that is answered, never by a renewal.
+	// PollsRefusedSince is since when Spotify has rejected polls although their
+	// token was renewed just before; nil if it does not. Such a link becomes
+	// active again when a poll succeeds. A successful renewal is not enough.
 	PollsRefusedSince *time.Time
-	// Generation is raised by relink, unlink and erasure; what was learnt
-	// under an older generation must not be written any more.
+	// Generation increases when the user links again, unlinks or is erased.
+	// Results that were obtained under an older generation must not be written.
 	Generation int64
-	// Version is raised by every change of the tokens or the state; a renewal
-	// compares and swaps on it.
+	// Version increases with every change of the tokens or the state. A renewal
+	// uses it for compare-and-swap.
 	Version   int64
 	Shard     int16
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt time.Time `gorm:"autoUpdateTime:false"`
 }
 
-// AccountKnown reports whether it is known whose account the tokens are for. It
-// is not while the link waits, not registered, for the app's owner.
+// HasAccount reports whether the Spotify account of the tokens is known. It is
+// unknown while the link is LinkNotRegistered and waits for the app's owner.
 func (l Link) HasAccount() bool { return l.AccountID != nil || l.LegacyID != nil }
 
-// IsKeptGrant reports whether the link is a grant that waits for the app's owner
-// to enter the user: it has tokens, but no account yet.
+// IsPendingGrant reports whether the link is a grant that waits for the app's
+// owner to register the user: it has tokens, but no account yet.
 func (l Link) IsPendingGrant() bool { return l.State == LinkNotRegistered && !l.HasAccount() }
 
-// Grant returns the tokens of the link as the grant that gave them.
+// Grant returns the tokens of the link as a Grant.
 func (l Link) Grant() Grant {
 	return Grant{AccessToken: l.AccessToken, RefreshToken: l.RefreshToken, ExpiresAt: l.AccessExpiresAt, Scope: l.Scope, Auth: l.AuthMethod}
 }
 
-// TableName is the table of links.
+// TableName returns the name of the table of links.
 func (Link) TableName() string { return "spotify_links" }
 
-// LinkMark tells, without its tokens, whether what is known of a link is still
-// up to date.
+// LinkVersion identifies one version of a link without its tokens. A cached
+// link is out of date if its version differs.
 type LinkVersion struct {
 	UserID     UserID
 	Generation int64
 	Version    int64
 }
 
-// ConsentEndsAt is when the refresh token dies whatever is done.
+// ConsentEndsAt returns when the refresh token expires. No renewal extends that
+// time.
 func (l Link) ConsentEndsAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths, 0) }
 
-// RemindFrom is from when the person is asked to consent again: a month before
-// the end.
+// RemindAt returns from when the user is asked to consent again: a month before
+// the consent ends.
 func (l Link) RemindAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths-1, 0) }
 
-// LinkTask is what a link wants of its person.
+// LinkTask is what the user has to do about the link.
 type LinkTask string
 
 // The tasks.
 const (
-	TaskNone        LinkTask = "none"         // all is well, or mends itself
-	TaskRelinkSoon  LinkTask = "relink_soon"  // the consent ends within a month
-	TaskRelink      LinkTask = "relink"       // nothing can be seen until the person links again
-	TaskAskOperator LinkTask = "ask_operator" // the app's owner has to enter the person first
+	TaskNone        LinkTask = "none"         // nothing: the link works, or recovers without the user
+	TaskRelinkSoon  LinkTask = "relink_soon"  // link again: the consent ends within a month
+	TaskRelink      LinkTask = "relink"       // link again: the user cannot be polled until then
+	TaskAskOperator LinkTask = "ask_operator" // ask the app's owner to register the user
 )
 
-// Task is what the link wants of its person now.
+// Task returns what the user has to do about the link now.
 func (l Link) Task(now time.Time) LinkTask {
 	switch {
 	case l.State == LinkReauthRequired, !now.Before(l.ConsentEndsAt()):
@@ -184,16 +191,16 @@ func (l Link) Task(now time.Time) LinkTask {
 	}
 }
 
-// Shards is how many shares the listeners are divided into. It is fixed: a
-// link's shard is stored with it.
+// ShardCount is the number of shards that the users are divided into. It is
+// fixed, because a link's shard is stored with it.
 const ShardCount = 64
 
-// ShardOf is the shard of a person. It is taken from the same mixing as the
-// phase, but from other bits, so that one shard's people are spread in time.
+// ShardOf returns the shard of a user. It uses the same hash as PhaseOf, but
+// other bits, so that the users of one shard are spread over the interval.
 func ShardOf(id UserID) int16 { return int16(splitMix64(uint64(id)) >> 58) }
 
-// PhaseOf is the person's fixed place in a repeating interval: calls are
-// spread over it evenly and stay so.
+// PhaseOf returns the user's fixed offset within a repeating interval. The
+// offsets of all users spread their calls evenly over the interval.
 func PhaseOf(id UserID, interval time.Duration) time.Duration {
 	if interval <= 0 {
 		return 0
@@ -203,7 +210,8 @@ func PhaseOf(id UserID, interval time.Duration) time.Duration {
 	return time.Duration(float64(interval) * (float64(frac) / bits))
 }
 
-// mix is the finalizer of SplitMix64: neighbouring ids land far apart.
+// splitMix64 is the finalizer of SplitMix64. It maps consecutive IDs to distant
+// values.
 func splitMix64(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9
@@ -211,25 +219,25 @@ func splitMix64(x uint64) uint64 {
 	return x ^ (x >> 31)
 }
 
-// LinkGroup is how many links are in a state whose people consented on the
-// same day.
+// LinkGroup counts the links that are in one state and whose users consented on
+// the same day.
 type LinkGroup struct {
 	State LinkState
-	// Consented is the midnight (UTC) that began the day.
+	// ConsentedOn is the start of that day, midnight UTC.
 	ConsentedOn time.Time
 	Count       int64
 }
 
-// ConsentLeft is how long the group's consent still lasts, to within a day and
-// never more than it does; it is negative once it is over.
+// ConsentLeft returns how long the consent of the group lasts at least. The
+// value is up to a day too low, never too high, and negative after the end.
 func (g LinkGroup) ConsentLeft(now time.Time) time.Duration {
 	return Link{AuthorizedAt: g.ConsentedOn}.ConsentEndsAt().Sub(now)
 }
 
-// LinkStates lists the states of a link.
+// LinkStates returns the states of a link.
 func LinkStates() []LinkState {
 	return []LinkState{LinkActive, LinkSuspect, LinkReauthRequired, LinkNotRegistered}
 }
 
-// Asked reports whether a link in that state is asked what its person hears.
+// IsPolled reports whether users whose link is in that state are polled.
 func (s LinkState) IsPolled() bool { return s == LinkActive || s == LinkSuspect }

@@ -16,14 +16,14 @@ func TestLinkTask_FollowsStateAndConsent(t *testing.T) {
 		now   time.Time
 		want  songspy.LinkTask
 	}{
-		"a young link":                   {songspy.LinkActive, month(1, 0), songspy.TaskNone},
-		"refused lately":                 {songspy.LinkSuspect, month(1, 0), songspy.TaskNone},
-		"a day before the last month":    {songspy.LinkActive, month(5, -1), songspy.TaskNone},
-		"with the last month":            {songspy.LinkActive, month(5, 0), songspy.TaskRelinkSoon},
-		"refused in the last month":      {songspy.LinkSuspect, month(5, 3), songspy.TaskRelinkSoon},
-		"once the consent is over":       {songspy.LinkActive, month(6, 0), songspy.TaskRelink},
-		"once the refusal is believed":   {songspy.LinkReauthRequired, month(1, 0), songspy.TaskRelink},
-		"unknown to the app's dashboard": {songspy.LinkNotRegistered, month(1, 0), songspy.TaskAskOperator},
+		"new link":                         {songspy.LinkActive, month(1, 0), songspy.TaskNone},
+		"token rejected recently":          {songspy.LinkSuspect, month(1, 0), songspy.TaskNone},
+		"a day before the last month":      {songspy.LinkActive, month(5, -1), songspy.TaskNone},
+		"start of the last month":          {songspy.LinkActive, month(5, 0), songspy.TaskRelinkSoon},
+		"token rejected in the last month": {songspy.LinkSuspect, month(5, 3), songspy.TaskRelinkSoon},
+		"consent has ended":                {songspy.LinkActive, month(6, 0), songspy.TaskRelink},
+		"rejection is confirmed":           {songspy.LinkReauthRequired, month(1, 0), songspy.TaskRelink},
+		"not registered with the app":      {songspy.LinkNotRegistered, month(1, 0), songspy.TaskAskOperator},
 	} {
 		l := songspy.Link{State: c.state, AuthorizedAt: consented}
 		if got := l.Task(c.now); got != c.want {
@@ -38,14 +38,14 @@ func TestLinkGroup_ConsentNeverOutlastsItsLinks(t *testing.T) {
 		l := songspy.Link{AuthorizedAt: now.Add(-time.Duration(hours) * time.Hour)}
 		left, real := songspy.LinkGroup{ConsentedOn: l.AuthorizedAt.Truncate(24 * time.Hour)}.ConsentLeft(now), l.ConsentEndsAt().Sub(now)
 		if left > real || real-left >= 24*time.Hour {
-			t.Fatalf("%s after the consent the group's lasts %s, the link's %s", now.Sub(l.AuthorizedAt), left, real)
+			t.Fatalf("%s after the consent, the group's consent lasts %s and the link's %s", now.Sub(l.AuthorizedAt), left, real)
 		}
 	}
 }
 
 func TestIsPolled_OnlyForActiveAndSuspectLinks(t *testing.T) {
-	asked := slices.DeleteFunc(songspy.LinkStates(), func(s songspy.LinkState) bool { return !s.IsPolled() })
-	if !slices.Equal(asked, []songspy.LinkState{songspy.LinkActive, songspy.LinkSuspect}) {
-		t.Errorf("asked are %v", asked)
+	polled := slices.DeleteFunc(songspy.LinkStates(), func(s songspy.LinkState) bool { return !s.IsPolled() })
+	if !slices.Equal(polled, []songspy.LinkState{songspy.LinkActive, songspy.LinkSuspect}) {
+		t.Errorf("IsPolled is true for %v", polled)
 	}
 }

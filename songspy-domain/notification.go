@@ -5,45 +5,49 @@ import (
 	"time"
 )
 
-// NoticeKind says what somebody is told. It is fit for a metric's label.
+// NotificationKind says what a notification is about. It is also the value of a
+// metric's label.
 type NotificationKind string
 
 // The kinds.
 const (
-	NotificationRelinkSoon    NotificationKind = "relink_soon"    // the person's consent ends within a month
-	NotificationRelink        NotificationKind = "relink"         // nothing can be seen until the person links again
-	NotificationNotRegistered NotificationKind = "not_registered" // the operator has to enter people in an app's dashboard
-	NotificationNeedsUser     NotificationKind = "needs_person"   // Spotify has taken people's consent back
-	NotificationAppBlocked    NotificationKind = "door_closed"    // Spotify has refused an app for more than an hour
-	NotificationOutageBegan   NotificationKind = "outage_began"   // Spotify refuses nearly every renewal of an app
-	NotificationOutageEnded   NotificationKind = "outage_over"    // and honours them again
-	NotificationSeatRequested NotificationKind = "seat_asked"     // people ask to be entered in an app's dashboard, and have said as whom
-	NotificationSeatEntered   NotificationKind = "seat_entered"   // the person has been entered, and can link
+	NotificationRelinkSoon    NotificationKind = "relink_soon"    // the user's consent ends within a month
+	NotificationRelink        NotificationKind = "relink"         // the user cannot be polled until they link again
+	NotificationNotRegistered NotificationKind = "not_registered" // the operator has to register users in an app's dashboard
+	NotificationNeedsUser     NotificationKind = "needs_user"     // Spotify has revoked the consent of users
+	NotificationAppBlocked    NotificationKind = "app_blocked"    // Spotify has blocked an app for more than an hour
+	NotificationOutageBegan   NotificationKind = "outage_began"   // Spotify rejects nearly every renewal of an app
+	NotificationOutageEnded   NotificationKind = "outage_ended"   // Spotify accepts renewals again
+	NotificationSeatRequested NotificationKind = "seat_asked"     // users have requested seats: the operator has to register their addresses in an app's dashboard
+	NotificationSeatEntered   NotificationKind = "seat_entered"   // the user has been registered and can link
 )
 
-// NoticeFor is who is told.
+// Recipient says who receives a notification.
 type Recipient string
 
-// Who is told.
+// The recipients.
 const (
-	RecipientUser     Recipient = "person"
+	RecipientUser     Recipient = "user"
 	RecipientOperator Recipient = "operator"
 )
 
-// noticeKinds is all that is told. A further kind is a row here, words for it
-// where it is sent, and whoever finds out that it is wanted: for the states of
-// links that is the row's own function.
+// notificationKinds lists every kind. A new kind needs a row here, its texts
+// where notifications are sent, and code that creates it. For kinds that depend
+// on a link, wantedBy is that code.
 var notificationKinds = []struct {
 	kind      NotificationKind
 	recipient Recipient
-	// gathered kinds are about people and for somebody else: one message tells of all.
+	// grouped kinds are about users but go to the operator: one message covers
+	// all users.
 	grouped bool
-	// link reports whether a link that wants that of its person wants the notice; nil: no link does.
+	// wantedBy reports whether a link in that state, with that task, causes the
+	// notification; nil if no link does.
 	wantedBy func(Link, LinkTask) bool
 }{
 	{NotificationRelinkSoon, RecipientUser, false, func(_ Link, t LinkTask) bool { return t == TaskRelinkSoon }},
 	{NotificationRelink, RecipientUser, false, func(_ Link, t LinkTask) bool { return t == TaskRelink }},
-	// Who brought an app of their own has its dashboard.
+	// A user with a user-supplied app has access to its dashboard, so the
+	// operator need not act.
 	{NotificationNotRegistered, RecipientOperator, true, func(l Link, t LinkTask) bool { return t == TaskAskOperator && !l.usesUserApp() }},
 	{NotificationNeedsUser, RecipientOperator, true, func(l Link, _ LinkTask) bool { return l.State == LinkReauthRequired }},
 	{NotificationAppBlocked, RecipientOperator, false, nil},
@@ -58,7 +62,7 @@ func (l Link) usesUserApp() bool {
 	return isUserApp
 }
 
-// NoticeKinds lists the kinds.
+// NotificationKinds returns every kind.
 func NotificationKinds() []NotificationKind {
 	kinds := make([]NotificationKind, len(notificationKinds))
 	for i, k := range notificationKinds {
@@ -67,7 +71,7 @@ func NotificationKinds() []NotificationKind {
 	return kinds
 }
 
-// For is who is told; empty for a kind that is none.
+// Recipient returns who receives the kind, or "" for an unknown kind.
 func (k NotificationKind) Recipient() Recipient {
 	for _, row := range notificationKinds {
 		if row.kind == k {
@@ -77,7 +81,8 @@ func (k NotificationKind) Recipient() Recipient {
 	return ""
 }
 
-// Gathered reports whether one message tells of everybody, instead of one of each.
+// IsGrouped reports whether one message covers all users, instead of one
+// message for each.
 func (k NotificationKind) IsGrouped() bool {
 	for _, row := range notificationKinds {
 		if row.kind == k {
@@ -87,46 +92,50 @@ func (k NotificationKind) IsGrouped() bool {
 	return false
 }
 
-// NoticeChannel is a way by which somebody is told. It is fit for a metric's label.
+// NotificationChannel is the way by which a notification is sent. It is also
+// the value of a metric's label.
 type NotificationChannel string
 
 // The channels.
 const (
-	ChannelMail         NotificationChannel = "mail"          // to the person
+	ChannelMail         NotificationChannel = "mail"          // to the user
 	ChannelOperatorMail NotificationChannel = "operator_mail" // to the operator
 	ChannelWebhook      NotificationChannel = "webhook"       // to the operator
 )
 
-// Notice is something that somebody is to be told once: UserID, App, Kind,
-// Occurrence and Channel name it, and nothing of that name is ever told twice.
+// Notification is one notification to send. UserID, App, Kind, Occurrence and
+// Channel identify it, and a notification with the same identity is never sent
+// twice.
 type Notification struct {
 	ID int64
-	// UserID is whom it is about; 0: an app alone.
+	// UserID is the user that the notification is about; 0 if it is about an
+	// app alone.
 	UserID UserID
-	// App is empty for those that people brought, where one message tells of all.
+	// App is empty for user-supplied apps if one message covers all of them.
 	App  string
 	Kind NotificationKind
-	// Occurrence tells one time of being in a state from the next.
+	// Occurrence distinguishes repeated occurrences of the same state.
 	Occurrence string
 	Channel    NotificationChannel
-	// DueAt is from when it may be told; zero: at once.
+	// DueAt is from when it may be sent; zero means now.
 	DueAt time.Time
-	// CreatedAt is when it was first seen to be wanted, SeenAt when it last was.
+	// CreatedAt is when its cause was first seen, SeenAt when it was last seen.
 	CreatedAt, SeenAt time.Time
 }
 
-// NoticesOf is what a link wants somebody to be told now, without a channel.
+// NotificationsForLink returns the notifications that a link causes now,
+// without a channel.
 //
-// A state of a link is named by the link's generation, which only linking again
-// raises. The time at which it was entered would not do: whoever is not
-// registered is asked again every day, and refused again.
+// Their Occurrence is the link's generation, which increases only when the user
+// links again. StateSince would not work: a user who is not registered is tried
+// again every day and rejected again, which would repeat the notification.
 func NotificationsForLink(l Link, now time.Time) (notifications []Notification) {
 	task := l.Task(now)
 	for _, row := range notificationKinds {
 		if row.wantedBy != nil && row.wantedBy(l, task) {
 			n := Notification{UserID: l.UserID, App: l.App, Kind: row.kind, Occurrence: strconv.FormatInt(l.Generation, 10)}
 			if row.grouped && l.usesUserApp() {
-				n.App = "" // apps that people brought are told of as one
+				n.App = "" // one message covers all user-supplied apps
 			}
 			notifications = append(notifications, n)
 		}
@@ -134,8 +143,8 @@ func NotificationsForLink(l Link, now time.Time) (notifications []Notification) 
 	return notifications
 }
 
-// NoticesOfSeat is what a seat wants somebody to be told, without a channel.
-// Asking anew, with another address, is another time.
+// NotificationsForSeat returns the notifications that a seat causes, without a
+// channel. A new request with another address is a new occurrence.
 func NotificationsForSeat(s Seat) []Notification {
 	kind, notifies := map[SeatState]NotificationKind{SeatHeld: NotificationSeatRequested, SeatEntered: NotificationSeatEntered}[s.State]
 	if !notifies {
@@ -144,35 +153,37 @@ func NotificationsForSeat(s Seat) []Notification {
 	return []Notification{{UserID: s.UserID, App: s.App, Kind: kind, Occurrence: strconv.FormatInt(s.StateSince.UnixMicro(), 10)}}
 }
 
-// NoticeMessage is notices that are told as one.
+// NotificationMessage is a group of notifications that are sent as one message.
 type NotificationMessage struct {
-	// ID names the message; it is the same however often it is tried.
+	// ID identifies the message. It stays the same over all attempts.
 	ID      string
 	Kind    NotificationKind
 	App     string
 	Channel NotificationChannel
-	// Tries counts the tries, with the one that is about to be made.
+	// Attempts counts the attempts, including the one that is about to be made.
 	Attempts int
-	// Since is when the first of them was seen to be wanted.
+	// Since is when the cause of the oldest of them was first seen.
 	Since         time.Time
 	Notifications []Notification
 }
 
-// NoticeLink is a link as far as notices go: it has no tokens.
+// NotifiableLink is a link, without its tokens, with the choices of its user
+// that matter for notifications.
 type NotifiableLink struct {
 	Link Link
-	// Mail reports whether the person can be told by mail, and wants to be.
+	// CanMail reports whether the user has a known address and wants e-mails.
 	CanMail bool
 }
 
-// OfSeat reports whether a seat wants it, and not a link or an app.
+// IsAboutSeat reports whether a seat causes the kind, and not a link or an app.
 func (k NotificationKind) IsAboutSeat() bool {
 	return k == NotificationSeatRequested || k == NotificationSeatEntered
 }
 
-// NoticeSeat is a seat as far as notices go: it has no address.
+// NotifiableSeat is a seat, without its address, with the choices of its user
+// that matter for notifications.
 type NotifiableSeat struct {
 	Seat Seat
-	// Mail reports whether the person can be told by mail, and wants to be.
+	// CanMail reports whether the user has a known address and wants e-mails.
 	CanMail bool
 }

@@ -2,103 +2,112 @@ package songspy
 
 import "time"
 
-// PlayerState is what a person's player is doing, as far as it is known.
+// PlayerState is what a user's player is doing, as far as it is known.
 type PlayerState string
 
 // The states of a player.
 const (
-	PlayerIdle    PlayerState = "idle" // nothing, or nothing that is ours to show
+	PlayerIdle    PlayerState = "idle" // nothing plays, or nothing that can be shown
 	PlayerPlaying PlayerState = "playing"
 	PlayerPaused  PlayerState = "paused"
 )
 
-// NowPlaying is all that is known of one listener at this moment, and all that
-// the next look needs after a restart.
+// NowPlaying is the last known state of one user's player. It holds everything
+// that the next poll needs after a restart.
 type NowPlaying struct {
 	UserID UserID `gorm:"primaryKey"`
 	State  PlayerState
-	// TrackID is the id of the open play's track; 0 when there is no open play.
+	// TrackID is the ID of the open play's track; 0 without an open play.
 	TrackID TrackID
-	// TrackURI and DurationMS repeat what the track says, so that the rules
-	// need no second row.
+	// TrackURI and DurationMS are copied from the track, so that playback.Step
+	// needs no second row.
 	TrackURI   string
 	DurationMS int64
 	// StartedAt is the start of the open play.
 	StartedAt time.Time
-	// ObservedAt is when the player was last looked at, by our clock, whatever
-	// it did. An observation that is not later is ignored.
+	// ObservedAt is the time of the last poll, by the local clock, whatever it
+	// returned. An observation that is not later is ignored.
 	ObservedAt time.Time
-	// SeenAt is when the open play was last seen.
+	// SeenAt is when a poll last showed the open play.
 	SeenAt time.Time
-	// ProgressMS is where in the track it was at SeenAt; -1 if it was not told.
+	// ProgressMS is the position in the track at SeenAt; -1 if Spotify did not
+	// report it.
 	ProgressMS int64
-	// ListenedMS is what of the open play is proven to have sounded by SeenAt.
+	// ListenedMS is how long the open play is proven to have played by SeenAt.
 	ListenedMS int64
-	// PausedMS is how long the open play has stood still by SeenAt.
+	// PausedMS is how long the open play was paused by SeenAt.
 	PausedMS int64
-	// PausedSince is when the present pause began, as far as is known; nil: not paused.
+	// PausedSince is when the current pause began, as far as is known; nil if
+	// not paused.
 	PausedSince *time.Time
-	// NothingSince is when the player was first seen silent after it had
-	// played; nil: it was not. One silence closes nothing.
+	// IdleSince is when the player was first observed idle after it had played;
+	// nil if it was not. A single idle observation does not end a play.
 	IdleSince *time.Time
-	// ElsewhereAt is the last observation of anything but the open play's
-	// track: a play cannot have begun before it.
+	// OtherSeenAt is the last observation of anything but the open play's
+	// track: the play cannot have begun earlier.
 	OtherSeenAt time.Time
-	// EndsAt is when the open play ends if nothing happens: for a paused play
-	// the moment of the pause; nil if unknown.
+	// EndsAt is when the open play ends unless something happens. For a paused
+	// play it is the start of the pause; nil if unknown.
 	EndsAt *time.Time
-	// Provisional says that the start is a guess that no earlier sighting bounds.
+	// Provisional says that the start is estimated, and no earlier observation
+	// limits it.
 	Provisional bool
-	// Skips counts the skips in a row that led to the open play; they come in runs.
+	// Skips counts the consecutive skips that led to the open play. Skips often
+	// come in series.
 	Skips int16
-	// OpenedAt is when the open play, or the break of advertisements, was first
-	// seen, and Polls how many polls there have been since, that one included: no
-	// play costs more than it teaches. They are kept for an hour at least.
+	// OpenedAt is when a poll first showed the open play, or the advertisement
+	// break. Polls counts the polls since then, including that one; it limits
+	// how many polls one play may cost. Both are kept for at least an hour.
 	OpenedAt time.Time
 	Polls    int16
-	// Speed is how fast the open play's progress runs, in thousandths of the
-	// clock's, once two intervals in a row have agreed; 0: as the clock.
-	// LastSpeed is that of the last interval; 0: unknown.
+	// Speed is how fast the progress of the open play advances, in thousandths
+	// of real time, once two intervals in a row have agreed; 0 means real time.
+	// LastSpeed is the speed of the last interval; 0 if unknown.
 	Speed     int32
 	LastSpeed int32
 	// DoubtedAt is when a poll first showed another track with a progress that
-	// cannot be its own; nil: none did. One such answer ends nothing.
+	// is impossible for it; nil if none did. A single such answer does not end
+	// a play.
 	DoubtedAt *time.Time
-	// Unmoved says that the open play came out of silence and was never seen to move.
+	// Unmoved says that the open play began after the player was idle and its
+	// progress was never seen to advance.
 	Unmoved bool
-	// Stalled says that the player claims to play and stands still: it is
-	// paused by our own conclusion, or may be, while DoubtedAt is set.
+	// Stalled says that the player reports that it plays, but its progress does
+	// not advance. Songspy treats the play as paused, or may do so while
+	// DoubtedAt is set.
 	Stalled bool
-	// Advertisement says that an advertisement was seen last.
+	// Advertisement says that the last observation was an advertisement.
 	Advertisement bool
-	// HidesProgress says that the player reports a progress of 0 whatever it plays.
+	// HidesProgress says that the player always reports a progress of 0.
 	HidesProgress bool
-	// Generation is that of the link through which this was learnt.
+	// Generation is the generation of the link through which this state was
+	// observed.
 	Generation int64
 }
 
-// TableName is the table of what is playing.
+// TableName returns the name of the table of player states.
 func (NowPlaying) TableName() string { return "now_playing" }
 
-// How long what was seen stays on the board.
+// How long the board shows a play without a new observation.
 const (
-	// EndGrace is how long a song stays after its predicted end, while the
-	// look at the next one is under way.
+	// EndGrace is how long a song stays after its predicted end, while the next
+	// poll is under way.
 	EndGrace = 10 * time.Second
-	// PauseShown is how long a paused player stays.
+	// PausedShownFor is how long a paused play stays.
 	PausedShownFor = 10 * time.Minute
-	// UnboundedShown is how long a play whose end is unknown stays after it
-	// was last seen: two intervals of the seed's promise.
+	// UnknownEndShownFor is how long a play with an unknown end stays after it
+	// was last seen. It is twice the polling interval that was promised
+	// originally.
 	UnknownEndShownFor = 6 * time.Minute
 )
 
-// Open reports whether a play is open.
+// IsOpen reports whether there is an open play.
 func (n NowPlaying) IsOpen() bool {
 	return (n.State == PlayerPlaying || n.State == PlayerPaused) && n.TrackURI != ""
 }
 
-// ShownUntil is when the player leaves the board if nothing more is seen of
-// it; the zero time if it is not on it.
+// ShownUntil returns when the board stops showing the user unless there is a
+// new observation. It returns the zero time if the user is not shown.
 func (n NowPlaying) ShownUntil() time.Time {
 	switch {
 	case !n.IsOpen():
@@ -112,10 +121,10 @@ func (n NowPlaying) ShownUntil() time.Time {
 	}
 }
 
-// Close ends the open play at the given time, or at its predicted end or when
-// its player fell silent if that is earlier. It is provisional, because nobody
-// saw its end, unless it was paused. Close reports false where no play was open
-// or too little of it is proven.
+// ClosePlay ends the open play at the given time, or at its predicted end or
+// when the player became idle, if that is earlier. The play is provisional,
+// because its end was not observed, unless the player was paused. ClosePlay
+// returns false if no play is open or if the play is too short to count.
 func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
 	if !n.IsOpen() {
 		return Play{}, false
@@ -127,15 +136,15 @@ func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
 	}
 	isPlaying := n.State == PlayerPlaying
 	if isPlaying && at.Before(n.SeenAt) {
-		at = n.SeenAt // it was seen then
+		at = n.SeenAt // the play was still observed then
 	}
 	return n.FinishedPlay(at, isPlaying)
 }
 
-// Ended is the open play, over at that time, provisional or not. It claims no
-// more than fits between its start and its end and, since sightings that keep
-// their progress secret may add up to several rounds, no more than its track
-// holds. Ended reports false where too little of it is proven to count.
+// FinishedPlay returns the open play as ended at the given time. Its listened
+// time is at most the time between start and end. It is also at most the length
+// of the track, because observations without progress may cover several
+// repetitions. FinishedPlay returns false if the play is too short to count.
 func (n NowPlaying) FinishedPlay(at time.Time, provisional bool) (Play, bool) {
 	if at.Before(n.StartedAt) {
 		at = n.StartedAt
@@ -151,62 +160,67 @@ func (n NowPlaying) FinishedPlay(at time.Time, provisional bool) (Play, bool) {
 	}, IsCounted(listened, n.DurationMS)
 }
 
-// Sighting is what a look at a player showed.
+// ObservationKind says what a poll returned.
 type ObservationKind string
 
-// The sightings.
+// The kinds.
 const (
-	// SightingPlaying: a track sounds. Progress may be unknown.
+	// ObservedPlaying means that a track plays. Its progress may be unknown.
 	ObservedPlaying ObservationKind = "playing"
-	// SightingPaused: a track stands still.
+	// ObservedPaused means that a track is paused.
 	ObservedPaused ObservationKind = "paused"
-	// SightingNothing: the provider says that nothing is active (204); it says so
-	// wrongly at times, and in a private session always.
-	ObservedIdle ObservationKind = "nothing"
-	// SightingAdvertisement: an advertisement sounds.
+	// ObservedIdle means that Spotify reports no active player (204). The
+	// report is sometimes wrong. In a private session Spotify always answers
+	// so.
+	ObservedIdle ObservationKind = "idle"
+	// ObservedAdvertisement means that an advertisement plays.
 	ObservedAdvertisement ObservationKind = "advertisement"
-	// SightingUnreadable: an answer that says nothing usable (an unknown type,
-	// an episode without its item).
+	// ObservedUnreadable means that the answer contains nothing usable: an
+	// unknown type, or an episode without its item.
 	ObservedUnreadable ObservationKind = "unreadable"
 )
 
-// UnknownProgress marks an observation whose progress the provider kept to itself.
+// UnknownProgress is the progress of an observation if Spotify did not report
+// it.
 const UnknownProgress = time.Duration(-1)
 
-// Observation is one look at one player.
+// Observation is the result of one poll of one player.
 type Observation struct {
 	Kind ObservationKind
-	// Track is what was seen, for Playing and Paused; its ID is not set.
+	// Track is set for ObservedPlaying and ObservedPaused, without its ID.
 	Track Track
-	// Progress is how far into the track, or the advertisement, the player was;
-	// UnknownProgress if it was not told.
+	// Progress is the position in the track or advertisement; UnknownProgress
+	// if Spotify did not report it.
 	Progress time.Duration
-	// At is when the answer arrived, by our clock: the provider's own
-	// timestamp freezes at the start of a song and is not to be trusted.
+	// At is when the answer arrived, by the local clock. Spotify's own
+	// timestamp stays at the start of a song and is not reliable.
 	At time.Time
 }
 
-// Hearing is what one look at one listener adds up to, written as one.
+// PlaybackUpdate is everything that one poll of one user changes. It is written
+// in one transaction.
 type PlaybackUpdate struct {
-	// Playing is the listener's new state; its Generation is that of the link
-	// through which it was learnt, and a write under an older one is dropped.
+	// Playing is the new state of the user's player. A write is dropped if its
+	// Generation is older than the link's.
 	Playing NowPlaying
-	// Tracks are those that Playing and Plays name by URI and that the store may not hold yet.
+	// Tracks are the tracks that Playing and Plays name by URI and that the
+	// store may not know yet.
 	Tracks []Track
 	// Plays are the finished plays that count.
 	Plays []Play
-	// Gap ended with this look; nil: nothing had been missed.
+	// Gap is the gap that this poll ended; nil if there was none.
 	Gap *Gap
-	// Visible says that viewers see a difference.
+	// Visible says that the change is visible on the board.
 	Visible bool
 }
 
-// Written is what became of a Hearing.
+// PlaybackUpdateResult is the result of writing a PlaybackUpdate.
 type PlaybackUpdateResult struct {
-	// TrackID is the id of the open play's track, 0 without one.
+	// TrackID is the ID of the open play's track; 0 without one.
 	TrackID TrackID
-	// Dropped says that the link is gone or was changed meanwhile: forget the listener.
+	// Dropped says that the link was removed or changed meanwhile. The poller
+	// then removes the user from its registry.
 	Dropped bool
-	// Err is the fault of this very row, which was set aside; the others were written.
+	// Err says why the database rejected this row. The other rows were written.
 	Err error
 }

@@ -23,15 +23,15 @@ func TestClosePlay_CountsOnlyProvenTime(t *testing.T) {
 		provisional bool
 		counts      bool
 	}{
-		"closed while it plays":             {func(*NowPlaying) {}, 100, 100, 50_000, true, true},
-		"closed long after its end":         {func(*NowPlaying) {}, 900, 200, 50_000, true, true},
-		"closed before it was seen":         {func(*NowPlaying) {}, 20, 50, 50_000, true, true},
-		"closed after it fell silent":       {func(n *NowPlaying) { n.IdleSince = at(80) }, 100, 80, 50_000, true, true},
-		"closed in a pause":                 {func(n *NowPlaying) { n.State, n.PausedSince, n.EndsAt = PlayerPaused, at(60), at(60) }, 900, 60, 50_000, false, true},
-		"secret progress of several rounds": {func(n *NowPlaying) { n.ListenedMS, n.SeenAt, n.EndsAt = 500_000, *at(500), nil }, 600, 600, 200_000, true, true},
-		"more listened than time":           {func(n *NowPlaying) { n.ListenedMS = 90_000 }, 50, 50, 50_000, true, true},
-		"started after all that is known":   {func(n *NowPlaying) { n.StartedAt, n.SeenAt = *at(300), *at(300) }, 100, 300, 0, true, false},
-		"hardly heard":                      {func(n *NowPlaying) { n.ListenedMS = 29_999 }, 100, 100, 29_999, true, false},
+		"closed while playing":                 {func(*NowPlaying) {}, 100, 100, 50_000, true, true},
+		"closed long after its end":            {func(*NowPlaying) {}, 900, 200, 50_000, true, true},
+		"closed before it was last seen":       {func(*NowPlaying) {}, 20, 50, 50_000, true, true},
+		"closed after the player became idle":  {func(n *NowPlaying) { n.IdleSince = at(80) }, 100, 80, 50_000, true, true},
+		"closed while paused":                  {func(n *NowPlaying) { n.State, n.PausedSince, n.EndsAt = PlayerPaused, at(60), at(60) }, 900, 60, 50_000, false, true},
+		"several repetitions without progress": {func(n *NowPlaying) { n.ListenedMS, n.SeenAt, n.EndsAt = 500_000, *at(500), nil }, 600, 600, 200_000, true, true},
+		"more listened than time":              {func(n *NowPlaying) { n.ListenedMS = 90_000 }, 50, 50, 50_000, true, true},
+		"started after the closing time":       {func(n *NowPlaying) { n.StartedAt, n.SeenAt = *at(300), *at(300) }, 100, 300, 0, true, false},
+		"too short to count":                   {func(n *NowPlaying) { n.ListenedMS = 29_999 }, 100, 100, 29_999, true, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -39,12 +39,12 @@ func TestClosePlay_CountsOnlyProvenTime(t *testing.T) {
 			tt.change(&n)
 			p, counts := n.ClosePlay(*at(tt.at))
 			if counts != tt.counts || !p.EndedAt.Equal(*at(tt.ends)) || p.ListenedMS != tt.listened || p.Provisional != tt.provisional {
-				t.Errorf("closed as %+v, counts %t", p, counts)
+				t.Errorf("closed as %+v, counted %t", p, counts)
 			}
 		})
 	}
 	if _, counts := (NowPlaying{State: PlayerIdle}).ClosePlay(*at(1)); counts {
-		t.Error("an idle player had a play to close")
+		t.Error("ClosePlay closed a play of an idle player")
 	}
 }
 
@@ -64,7 +64,7 @@ func TestShownUntil_EndsWithoutNewPolls(t *testing.T) {
 		"playing to a known end":    {withEnd, ends.Add(EndGrace)},
 		"playing to an unknown end": {open, seen.Add(UnknownEndShownFor)},
 		"paused":                    {paused, since.Add(PausedShownFor)},
-		"paused nobody knows when":  {pausedUnknown, seen.Add(UnknownEndShownFor)},
+		"paused at an unknown time": {pausedUnknown, seen.Add(UnknownEndShownFor)},
 	} {
 		if got := tt.n.ShownUntil(); !got.Equal(tt.want) {
 			t.Errorf("%s: shown until %v, want %v", name, got, tt.want)

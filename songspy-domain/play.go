@@ -4,55 +4,59 @@ import (
 	"time"
 )
 
-// PlayID names a play.
+// PlayID identifies a play.
 type PlayID int64
 
-// PlaySource is how a play came to be known.
+// PlaySource says how a play became known.
 type PlaySource string
 
 // The sources.
 const (
-	SourceLive    PlaySource = "live"    // seen while it played
-	SourceHistory PlaySource = "history" // told by the provider afterwards
-	SourceImport  PlaySource = "import"  // brought by the person
+	SourceLive    PlaySource = "live"    // observed by polls while it played
+	SourceHistory PlaySource = "history" // reported by Spotify's history afterwards
+	SourceImport  PlaySource = "import"  // imported by the user
 )
 
-// Play is one track heard once by one person. Plays of one person never overlap.
+// Play is one play of one track by one user. Plays of one user never overlap.
 type Play struct {
 	ID      PlayID `gorm:"primaryKey"`
 	UserID  UserID
 	TrackID TrackID
-	// TrackURI stands for TrackID until the store has resolved it; not a column.
+	// TrackURI replaces TrackID until the store has resolved it. It is not a
+	// column.
 	TrackURI string `gorm:"-"`
-	// StartedAt and EndedAt bound the play, pauses included.
+	// StartedAt and EndedAt are the bounds of the play, including pauses.
 	StartedAt time.Time
 	EndedAt   time.Time
-	// ListenedMS is what is proven to have sounded, in milliseconds; never
-	// more than the time between start and end.
+	// ListenedMS is how long the track is proven to have played, in
+	// milliseconds. It is at most the time between start and end.
 	ListenedMS int64
-	// InferredMS is what of ListenedMS nobody saw: the tail of a play that is
-	// taken as heard out because the next one began at its predicted end. It
-	// lies right before EndedAt, and gives way to what history tells.
+	// InferredMS is the part of ListenedMS that no poll observed: the rest of a
+	// track that counts as played because the next track began at its predicted
+	// end. It lies directly before EndedAt. If history contradicts it, it is
+	// removed.
 	InferredMS int64
 	Source     PlaySource
-	// Provisional plays have an unwitnessed edge that later knowledge may move.
+	// Provisional plays have a start or end that was not observed. Later
+	// information may move it.
 	Provisional bool
-	// Probable plays were left early, and too little of them was seen: the next
-	// track began, by its own progress and directly, late enough. They are shown
-	// to their user and counted nowhere until history confirms them.
+	// Probable plays were left early and observed too briefly to be certain,
+	// but the next track began directly afterwards and, by its own progress,
+	// late enough. They are shown to their user, and not counted until history
+	// confirms them.
 	Probable bool
-	// DeletedAt is when its user deleted the play; nil: they did not. What is
-	// left of a deleted play are its times and keyed hashes of its track: TrackID
-	// is 0 then. See store.DeletePlay.
+	// DeletedAt is when the user deleted the play; nil if they did not. A
+	// deleted play keeps its times and keyed hashes of its track, and its
+	// TrackID is 0. See store.DeletePlay.
 	DeletedAt *time.Time
 }
 
-// TableName is the table of plays.
+// TableName returns the name of the table of plays.
 func (Play) TableName() string { return "plays" }
 
-// Enough is how much of a track of that length makes a play: 30 seconds, or
-// half of a track shorter than a minute. Both are in milliseconds; a duration
-// of 0 is unknown.
+// MinListenedMS returns how long a track of the given length must play to
+// count: 30 seconds, or half of a track that is shorter than a minute. Both
+// values are in milliseconds; a length of 0 is unknown.
 func MinListenedMS(durationMS int64) int64 {
 	const enough, minute = 30_000, 60_000
 	if durationMS > 0 && durationMS < minute {
@@ -61,28 +65,27 @@ func MinListenedMS(durationMS int64) int64 {
 	return enough
 }
 
-// Counts reports whether so much of a track of that length makes a play. What
-// is shorter was shown, not played. Both are in milliseconds.
+// IsCounted reports whether a track of the given length played long enough to
+// count as a play. Both values are in milliseconds.
 func IsCounted(listenedMS, durationMS int64) bool { return listenedMS >= MinListenedMS(durationMS) }
 
-// UserTrack is one track among a person's tracks: the set that the original
-// service kept, with first and last hearing and a count.
+// UserTrack is one track that a user has played, with the first and last time
+// and the number of plays. The original service kept the same set.
 type UserTrack struct {
 	UserID        UserID  `gorm:"primaryKey"`
 	TrackID       TrackID `gorm:"primaryKey"`
 	FirstPlayedAt time.Time
 	LastPlayedAt  time.Time
 	Plays         int64
-	// Local is set for a file of the listener's own. By it the store finds
-	// whether anybody has a local file among their tracks.
+	// Local is set for a local file of the user. It lets the store find users
+	// with local files.
 	Local bool
 }
 
-// TableName is the table of users' tracks.
+// TableName returns the name of the table of users' tracks.
 func (UserTrack) TableName() string { return "user_tracks" }
 
-// Recorded is what a transaction that has committed adds to what is known of
-// people's listening.
+// RecordedCounts counts the plays and gaps that a committed transaction added.
 type RecordedCounts struct {
 	Plays map[PlaySource]int
 	Gaps  map[GapReason]int

@@ -7,57 +7,63 @@ import (
 	"time"
 )
 
-// AppSeats is a Spotify app and how many people it admits; 0: as many as come.
+// AppSeats is a Spotify app and the number of users that it admits; 0 means no
+// limit.
 type AppSeats struct {
 	App   string
 	Seats int
 }
 
-// SeatsNeeded reports whether any of the apps admits only so many: else nobody
-// has to ask for a seat.
+// HasSeatLimit reports whether any of the apps limits its users. If none does,
+// no user has to request a seat.
 func HasSeatLimit(apps []AppSeats) bool {
 	return slices.ContainsFunc(apps, func(a AppSeats) bool { return a.Seats > 0 })
 }
 
-// SeatState is how somebody stands who has asked for a seat in a Spotify app.
+// SeatState is the state of a user's request for a seat in a Spotify app.
 type SeatState string
 
 // The states of a seat.
 const (
-	// SeatWaiting: no app has a free seat; the person is in line.
+	// SeatWaiting means that no app has a free seat. The user is in the waiting
+	// list.
 	SeatWaiting SeatState = "waiting"
-	// SeatHeld: a seat is theirs; the operator has to enter them in the app's dashboard.
+	// SeatHeld means that a seat is reserved. The operator has to register the
+	// user in the app's dashboard.
 	SeatHeld SeatState = "held"
-	// SeatEntered: the operator has; the person can link now.
+	// SeatEntered means that the operator has registered the user, who can link
+	// now.
 	SeatEntered SeatState = "entered"
 )
 
-// Seat is what somebody has asked for who is not linked yet, or whom the app of
-// their link does not know. It lasts until they link.
+// Seat is a seat in a Spotify app that a user has requested, because the user
+// is not linked yet or because Spotify rejects the user as not registered. It
+// lasts until the user links.
 type Seat struct {
 	UserID UserID `gorm:"primaryKey"`
-	// App is the app that the seat is in; empty while the person waits for any.
+	// App is the app of the seat; empty while the user waits.
 	App   string
 	State SeatState
-	// Email is the address of their Spotify account, which is what the operator
-	// enters. It lies sealed, and goes with the seat.
+	// Email is the address of the user's Spotify account, which the operator
+	// registers. The store encrypts it and deletes it with the seat.
 	Email Secret `gorm:"-"`
-	// AskedAt is when they got in line, StateSince when the state was entered.
+	// AskedAt is when the user entered the waiting list, StateSince when the
+	// seat entered its state.
 	AskedAt    time.Time
 	StateSince time.Time
 }
 
-// TableName is the table of seats.
+// TableName returns the name of the table of seats.
 func (Seat) TableName() string { return "spotify_seats" }
 
-// GiveSeats gives what seats are free to those in line, who came first first,
-// and returns the seats that changed. linked counts, by app, the people who have
-// a place there by their link and none in the line.
+// AssignSeats assigns the free seats to the waiting list in the order of
+// requests, and returns the seats that changed. linked counts, by app, the
+// linked users that have no entry in waitingList.
 //
-// Whoever has a seat keeps it, for as long as the app is there and has room for
-// them: who links without having asked takes a seat too, and the last to be
-// given one then waits again. An app that admits everybody needs nobody to be
-// entered.
+// A user keeps an assigned seat while the app exists and has room. A user who
+// links without a request occupies a seat too; if there are too many, the seat
+// that was assigned last goes back to SeatWaiting. Users of an app without a
+// limit need no registration, so their seats become SeatEntered directly.
 func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now time.Time) (changed []Seat) {
 	capacity := make(map[string]int, len(apps))
 	for _, a := range apps {
@@ -99,10 +105,10 @@ func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now
 	return changed
 }
 
-// FreeSeat is the app that a newcomer is given a seat in, of those that are
-// given, where so many are taken: the fullest that has a free one, so that a new
-// app stays empty as long as it may; else one that admits everybody. It is false
-// if there is none.
+// FindFreeSeat returns the app in which the next user gets a seat. taken counts
+// the occupied seats by app. It prefers the fullest app that has a free seat,
+// so that new apps stay empty as long as possible, and otherwise an app without
+// a limit. ok is false if there is none.
 func FindFreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
 	best := -1
 	for _, a := range apps {
@@ -116,16 +122,16 @@ func FindFreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
 	return app, app != ""
 }
 
-// ownMark begins the name of an app that a person brought. The ids of the
-// instance's own apps do not hold it.
+// userAppPrefix begins the name of a user-supplied app. Names of the instance's
+// apps cannot contain it.
 const userAppPrefix = "own~"
 
-// OwnApp names the app of that client id as one that a person brought: it has
-// no secret, and no seats of ours.
+// UserApp returns the name of the user-supplied app with that client ID. Such
+// an app has no secret, and Songspy assigns no seats in it.
 func UserApp(clientID string) string { return userAppPrefix + clientID }
 
-// OwnClientID is the client id of an app that a person brought; false for one
-// of the instance's.
+// UserAppClientID returns the client ID of a user-supplied app. isUserApp is
+// false for an app of the instance.
 func UserAppClientID(app string) (id string, isUserApp bool) {
 	return strings.CutPrefix(app, userAppPrefix)
 }

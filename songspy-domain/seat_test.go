@@ -10,7 +10,8 @@ import (
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
-// line reads seats written as "waiting", "held one", in the order of their asking.
+// seatsFrom makes seats from texts such as "waiting" and "held one", in the
+// order of the requests.
 func seatsFrom(words ...string) (seats []Seat) {
 	for i, w := range words {
 		var s Seat
@@ -31,30 +32,30 @@ func describeSeats(changed []Seat) (out []string) {
 func TestAssignSeats_FirstComeFirstServed(t *testing.T) {
 	two := []AppSeats{{"one", 2}, {"two", 2}}
 	for name, c := range map[string]struct {
-		apps   []AppSeats
-		linked map[string]int
-		line   []Seat
-		want   []string
+		apps        []AppSeats
+		linked      map[string]int
+		waitingList []Seat
+		want        []string
 	}{
-		"one app is filled after another": {two, map[string]int{"two": 1}, seatsFrom("waiting", "waiting", "waiting", "waiting"), []string{"1 held two", "2 held one", "3 held one"}},
-		"whoever has a seat keeps it":     {two, nil, seatsFrom("waiting", "entered one", "held one", "held two"), []string{"1 held two"}},
-		"who linked without asking displaces the last": {
+		"apps are filled one after another": {two, map[string]int{"two": 1}, seatsFrom("waiting", "waiting", "waiting", "waiting"), []string{"1 held two", "2 held one", "3 held one"}},
+		"an assigned seat is kept":          {two, nil, seatsFrom("waiting", "entered one", "held one", "held two"), []string{"1 held two"}},
+		"a link without a request displaces the last seat": {
 			two[:1], map[string]int{"one": 1}, seatsFrom("held one", "held one"), []string{"2 waiting "},
 		},
-		"who was entered is not displaced":   {two[:1], map[string]int{"one": 2}, seatsFrom("entered one"), nil},
-		"an app that is gone keeps nobody":   {two[1:], nil, seatsFrom("held one", "entered one"), []string{"1 held two", "2 held two"}},
-		"a new app takes whoever waits":      {append(two, AppSeats{"new", 1}), map[string]int{"one": 2, "two": 2}, seatsFrom("waiting", "waiting"), []string{"1 held new"}},
-		"an app for everybody needs no desk": {[]AppSeats{{"one", 1}, {"all", 0}}, map[string]int{"one": 1}, seatsFrom("waiting", "held one"), []string{"1 entered all", "2 entered all"}},
-		"without an app all wait":            {nil, nil, seatsFrom("held one", "waiting"), []string{"1 waiting "}},
+		"a registered user is not displaced":           {two[:1], map[string]int{"one": 2}, seatsFrom("entered one"), nil},
+		"a removed app keeps no user":                  {two[1:], nil, seatsFrom("held one", "entered one"), []string{"1 held two", "2 held two"}},
+		"a new app takes waiting users":                {append(two, AppSeats{"new", 1}), map[string]int{"one": 2, "two": 2}, seatsFrom("waiting", "waiting"), []string{"1 held new"}},
+		"an app without a limit needs no registration": {[]AppSeats{{"one", 1}, {"all", 0}}, map[string]int{"one": 1}, seatsFrom("waiting", "held one"), []string{"1 entered all", "2 entered all"}},
+		"without an app all users wait":                {nil, nil, seatsFrom("held one", "waiting"), []string{"1 waiting "}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := AssignSeats(c.apps, c.linked, c.line, noon.Add(time.Hour))
+			got := AssignSeats(c.apps, c.linked, c.waitingList, noon.Add(time.Hour))
 			if fmt.Sprint(describeSeats(got)) != fmt.Sprint(c.want) {
 				t.Errorf("changed %v, want %v", describeSeats(got), c.want)
 			}
 			for _, s := range got {
 				if !s.StateSince.Equal(noon.Add(time.Hour)) {
-					t.Errorf("the state of %d began at %v", s.UserID, s.StateSince)
+					t.Errorf("StateSince of user %d is %v", s.UserID, s.StateSince)
 				}
 			}
 		})
@@ -65,7 +66,7 @@ func TestAssignSeats_NeverExceedsAppLimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		apps := []AppSeats{{"one", rapid.IntRange(1, 5).Draw(t, "one")}, {"two", rapid.IntRange(1, 5).Draw(t, "two")}}
 		linked := map[string]int{"one": rapid.IntRange(0, 5).Draw(t, "linked one"), "two": rapid.IntRange(0, 5).Draw(t, "linked two")}
-		seats := seatsFrom(rapid.SliceOfN(rapid.SampledFrom([]string{"waiting", "held one", "held two", "held gone"}), 0, 12).Draw(t, "line")...)
+		seats := seatsFrom(rapid.SliceOfN(rapid.SampledFrom([]string{"waiting", "held one", "held two", "held gone"}), 0, 12).Draw(t, "waiting list")...)
 		by := map[UserID]Seat{}
 		for _, s := range seats {
 			by[s.UserID] = s
@@ -76,7 +77,7 @@ func TestAssignSeats_NeverExceedsAppLimit(t *testing.T) {
 		given, waiting := map[string]int{}, 0
 		for _, s := range by {
 			if (s.State == SeatWaiting) != (s.App == "") {
-				t.Fatalf("%+v", s)
+				t.Fatalf("a waiting seat has an app, or another one has none: %+v", s)
 			}
 			given[s.App]++
 			if s.State == SeatWaiting {
@@ -86,19 +87,19 @@ func TestAssignSeats_NeverExceedsAppLimit(t *testing.T) {
 		free := 0
 		for _, a := range apps {
 			if given[a.App] > max(0, a.Seats-linked[a.App]) {
-				t.Fatalf("%s admits %d, %d are linked and %d were given a seat", a.App, a.Seats, linked[a.App], given[a.App])
+				t.Fatalf("%s admits %d users, %d are linked and %d have a seat", a.App, a.Seats, linked[a.App], given[a.App])
 			}
 			free += max(0, a.Seats-linked[a.App]-given[a.App])
 		}
 		if waiting > 0 && free > 0 {
-			t.Fatalf("%d wait, and %d seats are free", waiting, free)
+			t.Fatalf("%d users wait although %d seats are free", waiting, free)
 		}
 		var all []Seat
 		for id := range UserID(len(seats)) {
 			all = append(all, by[id+1])
 		}
 		if again := AssignSeats(apps, linked, all, noon); len(again) > 0 {
-			t.Fatalf("given again, %v change", describeSeats(again))
+			t.Fatalf("a second assignment changes %v", describeSeats(again))
 		}
 	})
 }

@@ -2,17 +2,16 @@ package songspy
 
 import "log/slog"
 
-// Secret is a string that must not be shown: a token, a code, a key. However
-// it is printed, logged or marshalled, it shows a mask; Reveal gives the value
-// to the one call that needs it.
+// Secret is a string that must not be shown: a token, a code, a key. Printing,
+// logging and marshalling it produce a mask. Only Reveal returns the value.
 type Secret string
 
 const mask = "[secret]"
 
-// Reveal is the secret itself.
+// Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// String masks the secret.
+// String returns the mask, or "" for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -20,13 +19,13 @@ func (s Secret) String() string {
 	return mask
 }
 
-// GoString masks the secret under %#v.
+// GoString returns the mask for %#v.
 func (s Secret) GoString() string { return `songspy.Secret("` + s.String() + `")` }
 
-// LogValue masks the secret in structured logs.
+// LogValue returns the mask for structured logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText masks the secret in JSON and other encodings.
+// MarshalText returns the mask for JSON and other encodings.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads a secret from configuration.

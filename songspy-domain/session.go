@@ -2,33 +2,36 @@ package songspy
 
 import "time"
 
-// Session is one refresh token's life. A sign-in starts a family; each rotation
-// adds a session to it, and a token used again too late revokes the family.
+// Session is the lifetime of one refresh token. A sign-in starts a family. Each
+// refresh adds a session to the family. If a token is used a second time, too
+// late, the whole family is revoked.
 type Session struct {
 	ID     int64 `gorm:"primaryKey"`
 	UserID UserID
-	// Family is the id of the session that the sign-in started.
+	// Family is the ID of the session that the sign-in created.
 	Family int64
 	// RefreshHash is the SHA-256 of the opaque refresh token.
 	RefreshHash []byte
-	// Label is what signed in, as it named itself; empty if it did not.
+	// Label is the name that the client gave itself; empty if it gave none.
 	Label     string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
-	// SignedInAt is when the family began: its absolute lifetime counts from here.
+	// SignedInAt is when the family began. The absolute lifetime counts from
+	// then.
 	SignedInAt time.Time
-	// LastUsedAt is when a request last came through the session; it is written
-	// now and then only.
+	// LastUsedAt is when the session was last used by a request. It is not
+	// written at every request.
 	LastUsedAt time.Time
 	ExpiresAt  time.Time
-	// RotatedAt is when the successor was issued; nil: this is the newest.
+	// RotatedAt is when the next session of the family was issued; nil for the
+	// newest.
 	RotatedAt *time.Time
 	RevokedAt *time.Time
 }
 
-// TableName is the table of sessions.
+// TableName returns the name of the table of sessions.
 func (Session) TableName() string { return "sessions" }
 
-// Alive reports whether the session may still speak for its person.
+// IsActive reports whether the session is neither revoked nor expired.
 func (s Session) IsActive(at time.Time) bool {
 	return s.RevokedAt == nil && at.Before(s.ExpiresAt)
 }

@@ -2,32 +2,37 @@ package songspy
 
 import "time"
 
-// ShardClaim is what a replica of the batch says of itself, about once a second.
+// ShardClaim is what a replica of the batch reports to the database about once
+// a second, to renew its leases.
 type ShardClaim struct {
-	// Owner names the replica, and no other.
+	// Owner is the unique name of the replica.
 	Owner string
-	// For is how long what it holds is its own without another word from it.
+	// TTL is how long the replica holds its shards if it does not renew the
+	// leases.
 	TTL time.Duration
-	// Done is the time before which it has made every look that was due at the
-	// people of the shards in Joined, by the wall clock.
+	// PolledUntil is the wall-clock time before which the replica has made
+	// every due poll for the users of the shards in Loaded.
 	PolledUntil time.Time
 	Loaded      []int16
-	// Release are shards that it gives up.
+	// Release lists shards that the replica gives up.
 	Release []int16
 }
 
-// ShardHolding is what a replica holds from then on.
+// ShardLease is what a replica holds after the claim.
 type ShardLease struct {
-	// Held are all the shards that it holds.
+	// Held lists all shards that the replica holds.
 	Held []int16
-	// Gained are those of them that it did not hold before, each with the time
-	// before which every look at its people has been made; the zero time: nobody knows.
+	// Acquired lists those of them that it did not hold before. The value is
+	// the time before which every due poll of the shard's users has been made;
+	// the zero time if that is not known.
 	Acquired map[int16]time.Time
-	// Owners is how many replicas have said a word lately, itself among them.
+	// Replicas is how many replicas have renewed their leases recently,
+	// including this one.
 	Replicas int
 }
 
-// FairShards is how many shards a replica of so many holds at most.
+// FairShardCount returns how many shards a replica may hold at most if there
+// are so many replicas.
 func FairShardCount(owners int) int {
 	owners = max(1, owners)
 	return (ShardCount + owners - 1) / owners

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// TrackID names a track within this instance.
+// TrackID identifies a track within this instance.
 type TrackID int64
 
-// TrackKind is what a track is.
+// TrackKind is the kind of a track.
 type TrackKind string
 
 // The kinds.
@@ -16,44 +16,54 @@ const (
 	KindTrack   TrackKind = "track"
 	KindEpisode TrackKind = "episode" // of a podcast; Artists holds the show
 	KindChapter TrackKind = "chapter" // of an audiobook; Artists holds the book
-	KindLocal   TrackKind = "local"   // a file of the listener's own: no link, no image
+	KindLocal   TrackKind = "local"   // a local file on the user's disk: no link, no image
 )
 
-// Track is something that can be played. URI is its identity at Spotify
-// ("spotify:track:…", "spotify:episode:…", "spotify:chapter:…", "spotify:local:…").
+// Track is something that can be played. URI identifies it at Spotify
+// ("spotify:track:…", "spotify:episode:…", "spotify:chapter:…",
+// "spotify:local:…").
 type Track struct {
 	ID         TrackID `gorm:"primaryKey"`
 	URI        string
 	Kind       TrackKind
 	Title      string
-	Artists    string // joined by ", "; a show's name for an episode, a book's for a chapter
+	Artists    string // joined by ", "; the name of the show for an episode, of the book for a chapter
 	Album      string
-	ImageURL   string // empty where there is none
-	URL        string // where to open it; empty for a local file
-	PreviewURL string // empty for apps made since November 2024
-	// DurationMS is the length in milliseconds; 0 if the provider did not say.
+	ImageURL   string // empty if there is none
+	URL        string // opens the track at Spotify; empty for a local file
+	PreviewURL string // empty for apps created since November 2024
+	// DurationMS is the length in milliseconds; 0 if Spotify did not report it.
 	DurationMS int64
 	ISRC       string
 	CreatedAt  time.Time `gorm:"autoCreateTime:false"`
 }
 
-// TableName is the table of tracks.
+// TableName returns the name of the table of tracks.
 func (Track) TableName() string { return "tracks" }
 
 // localPrefix begins the URI of every local file.
 const localPrefix = "spotify:local:"
 
-// IsLocal reports whether the URI is that of a file of the listener's own.
+// IsLocal reports whether the URI is that of a local file.
 func IsLocal(uri string) bool { return strings.HasPrefix(uri, localPrefix) }
 
 // LocalURI returns the URI of a local file that Spotify names by uri. It adds
-// the prefix of local files where it is missing.
+// the prefix of local files if it is missing.
 func LocalURI(uri string) string {
 	if uri == "" || IsLocal(uri) {
 		return uri
 	}
 	return localPrefix + uri
 }
+
+// Duration returns the length of the track; 0 if unknown.
+func IsSpeech(uri string) bool {
+	return strings.HasPrefix(uri, "spotify:episode:") || strings.HasPrefix(uri, "spotify:chapter:")
+}
+
+// IsNeverListed reports whether Spotify's history never lists a track: it lists
+// no episodes, no chapters and no local files.
+func IsNeverListed(uri string) bool { return IsSpeech(uri) || IsLocal(uri) }
 
 // Duration is the length of the track; 0 if unknown.
 func (t Track) Duration() time.Duration { return time.Duration(t.DurationMS) * time.Millisecond }

@@ -2,21 +2,21 @@ package songspy
 
 import "time"
 
-// UserID names a person for ever; ids are never given twice.
+// UserID identifies a user. IDs are never reused.
 type UserID int64
 
-// Audience is who may see what a person is listening to.
+// Audience says who may see what a user is listening to.
 type Audience string
 
 // The audiences.
 const (
 	AudienceEveryone  Audience = "everyone"
 	AudienceFollowers Audience = "followers"
-	AudienceLink      Audience = "link" // whoever holds a link that the person gave out
+	AudienceLink      Audience = "link" // anyone with a link that the user shared
 	AudienceNobody    Audience = "nobody"
 )
 
-// Valid reports whether a is one of the audiences.
+// IsValid reports whether a is one of the audiences.
 func (a Audience) IsValid() bool {
 	switch a {
 	case AudienceEveryone, AudienceFollowers, AudienceLink, AudienceNobody:
@@ -27,31 +27,35 @@ func (a Audience) IsValid() bool {
 
 // User is a person who signed up with Google.
 //
-// Google's name and picture are the person's own until they choose to show
-// them: NickName is nil until chosen and PictureURL is public only under ShowPicture.
+// Google's name and picture are private until the user chooses to show them:
+// NickName is nil until the user sets one, and PictureURL is public only if
+// ShowPicture is set.
 type User struct {
 	ID          UserID `gorm:"primaryKey"`
 	GoogleSub   string
 	NickName    *string
-	GoogleName  string // as Google last told; shown to the person alone
-	PictureURL  string // as Google last told; empty if Google has none
+	GoogleName  string // from the last Google sign-in; shown to the user only
+	PictureURL  string // from the last Google sign-in; empty if Google has none
 	ShowPicture bool
 	Audience    Audience
-	// SharingPausedUntil hides the person from everyone until then; nil: not paused.
+	// SharingPausedUntil hides the user from everyone until that time; nil
+	// means not paused.
 	SharingPausedUntil *time.Time
 	CreatedAt          time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time `gorm:"autoUpdateTime:false"`
 }
 
-// TableName is the table of users.
+// TableName returns the name of the table of users.
 func (User) TableName() string { return "users" }
 
-// SharesWithEveryone reports whether the public board may show the person at the time.
+// SharesWithEveryone reports whether the public board may show the user at the
+// given time.
 func (u User) SharesWithEveryone(at time.Time) bool {
 	return u.Audience == AudienceEveryone && (u.SharingPausedUntil == nil || !at.Before(*u.SharingPausedUntil))
 }
 
-// PublicPicture is the picture that others may see, or empty.
+// PublicPicture returns the URL of the picture that others may see, or "" if
+// there is none.
 func (u User) PublicPicture() string {
 	if u.ShowPicture {
 		return u.PictureURL
@@ -59,7 +63,8 @@ func (u User) PublicPicture() string {
 	return ""
 }
 
-// PublicName is the name that others see: the nickname, or empty before one is chosen.
+// PublicName returns the nickname that others see, or "" until the user sets
+// one.
 func (u User) PublicName() string {
 	if u.NickName == nil {
 		return ""
@@ -67,15 +72,17 @@ func (u User) PublicName() string {
 	return *u.NickName
 }
 
-// GoogleProfile is what Google says of a person: the subject that names them
-// for ever, and a name, picture and address that may be empty.
+// GoogleProfile is a Google account's profile. Subject identifies the account
+// permanently; name, picture and address may be empty.
 type GoogleProfile struct {
 	Subject    string
 	Name       string
 	PictureURL string
-	// Email is empty unless Google says it is verified. It is no part of a User.
+	// Email is empty unless Google says that it is verified. It is not stored
+	// in User.
 	Email Secret
 }
 
-// NickNameMax is the longest nickname, in graphemes as a reader counts them.
+// NickNameMax is the longest nickname, in grapheme clusters (characters as a
+// reader counts them).
 const NickNameMax = 30
