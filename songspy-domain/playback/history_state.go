@@ -159,3 +159,12 @@ func (u HistoryState) FetchFrom(e HistoryReason) time.Time {
 		return u.FetchedAt.Add(-lateItemMax)
 	}
 }
+
+// SettledUntil returns the time before which no later poll can find the start of
+// a play. History items before it are either stored or missing.
+func SettledUntil(n songspy.NowPlaying) time.Time {
+	if n.IsOpen() && n.ProgressMS >= 0 && !n.Provisional {
+		return n.StartedAt
+	}
+	return n.OtherSeenAt
+}

@@ -1,34 +1,20 @@
 package playback
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/playback/playbacktest"
 )
 
-// TestMain draws more worlds than rapid's hundred, since the rules' corners are
-// rare and a world takes microseconds, and the same ones each time, so that a
-// failure is somebody's change. Explore with -rapid.seed=0 -rapid.checks=1000000.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	chosen := map[string]bool{}
-	flag.Visit(func(f *flag.Flag) { chosen[f.Name] = true })
-	for name, value := range map[string]string{"rapid.checks": "20000", "rapid.seed": "20261123"} {
-		if chosen[name] {
-			continue
-		}
-		if err := flag.Set(name, value); err != nil {
-			panic(err)
-		}
-	}
+	playbacktest.SetChecks()
 	os.Exit(m.Run())
 }
 
@@ -36,34 +22,30 @@ func genTimeline(t *rapid.T) timeline {
 	var tr timeline
 	now := base
 	for i := range rapid.IntRange(1, 12).Draw(t, "spans") {
-		s := span{start: now}
+		s := span{Start: now}
 		switch rapid.IntRange(0, 9).Draw(t, fmt.Sprint("kind", i)) {
 		case 0:
-			s.end = now.Add(seconds(t, 20, 2000))
+			s.End = now.Add(seconds(t, 20, 2000))
 		case 1:
-			s.ad, s.end = true, now.Add(seconds(t, 15, 30))
+			s.Ad, s.End = true, now.Add(seconds(t, 15, 30))
 		default:
 			n := rapid.IntRange(1, 4).Draw(t, "track")
 			length := time.Duration(60+n*47) * time.Second
-			s.track = songspy.Track{URI: fmt.Sprint("spotify:track:", n), DurationMS: length.Milliseconds()}
-			s.end = now.Add(length)
+			s.Track = songspy.Track{URI: fmt.Sprint("spotify:track:", n), DurationMS: length.Milliseconds()}
+			s.End = now.Add(length)
 			switch rapid.IntRange(0, 9).Draw(t, "way") {
 			case 0, 1:
-				s.end = now.Add(seconds(t, 2, 50)) // skipped
+				s.End = now.Add(seconds(t, 2, 50)) // skipped
 			case 2:
 				// A longer pause that no look finds could be the song begun anew.
-				s.pauseAt, s.pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
-				s.end = s.end.Add(s.pause)
+				s.PauseAt, s.Pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
+				s.End = s.End.Add(s.Pause)
 			}
 		}
 		tr = append(tr, s)
-		now = s.end
+		now = s.End
 	}
 	return tr
-}
-
-func seconds(t *rapid.T, low, high int) time.Duration {
-	return time.Duration(rapid.IntRange(low*1000, high*1000).Draw(t, "ms")) * time.Millisecond
 }
 
 // genLooks draws the times of looks: at most an interval apart, as the seed promises.
@@ -83,7 +65,7 @@ func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observatio
 	var out []songspy.Observation
 	falseIdle := false
 	for _, when := range polls {
-		o := tr.poll(when)
+		o := tr.Poll(when)
 		fault := rapid.IntRange(0, 49).Draw(t, "fault")
 		if fault == 0 && falseIdle {
 			fault = 1
@@ -109,19 +91,19 @@ func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observatio
 // coincides reports whether something begins, by accident, just where a track
 // that had been left would have ended or come round again. No look can tell
 // such a truth from the track having been heard out.
-func (tr timeline) coincides() bool {
+func coincides(tr timeline) bool {
 	for i, s := range tr {
-		length := s.track.Duration()
+		length := s.Track.Duration()
 		if length == 0 {
 			continue
 		}
 		for _, next := range tr[i+1:] {
-			if next.start.Equal(s.end) && s.end.Sub(s.start) >= length {
+			if next.Start.Equal(s.End) && s.End.Sub(s.Start) >= length {
 				continue // heard out
 			}
 			// A pause in what follows shifts the start that its sightings imply.
-			for _, start := range []time.Time{next.start, next.start.Add(next.pause)} {
-				since := start.Sub(s.start.Add(s.pause))
+			for _, start := range []time.Time{next.Start, next.Start.Add(next.Pause)} {
+				since := start.Sub(s.Start.Add(s.Pause))
 				if distance := (since+length/2)%length - length/2; distance.Abs() <= crossfadeMax+jitter {
 					return true
 				}
@@ -131,28 +113,13 @@ func (tr timeline) coincides() bool {
 	return false
 }
 
-// story tells a truth, what was seen of it and what was made of it, in seconds.
-func describe(tr timeline, seen []songspy.Observation, plays []songspy.Play) string {
-	var b strings.Builder
-	for _, s := range tr {
-		fmt.Fprintf(&b, "truth %s ad=%t %.0f-%.0f pause %.0f+%.0f of %d\n", s.track.URI, s.ad, s.start.Sub(base).Seconds(), s.end.Sub(base).Seconds(), s.pauseAt.Sub(base).Seconds(), s.pause.Seconds(), s.track.DurationMS/1000)
-	}
-	for _, o := range seen {
-		fmt.Fprintf(&b, "seen %.0f %s %s at %.0f\n", o.At.Sub(base).Seconds(), o.Kind, o.Track.URI, o.Progress.Seconds())
-	}
-	for _, p := range plays {
-		fmt.Fprintf(&b, "play %s %.0f-%.0f listened %d provisional %t\n", p.TrackURI, p.StartedAt.Sub(base).Seconds(), p.EndedAt.Sub(base).Seconds(), p.ListenedMS/1000, p.Provisional)
-	}
-	return b.String()
-}
-
 func TestStep_Invariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tr := genTimeline(t)
-		if tr.coincides() {
+		if coincides(tr) {
 			t.Skip("a coincidence that no look can tell")
 		}
-		seen := observeAll(t, tr, genPollTimes(t, tr[len(tr)-1].end))
+		seen := observeAll(t, tr, genPollTimes(t, tr[len(tr)-1].End))
 		var n songspy.NowPlaying
 		var plays []songspy.Play
 		for _, o := range seen {
@@ -181,7 +148,7 @@ func TestStep_Invariants(t *testing.T) {
 		}
 		really := map[string]time.Duration{}
 		for _, s := range tr {
-			really[s.track.URI] += s.end.Sub(s.start) - s.pause
+			really[s.Track.URI] += s.End.Sub(s.Start) - s.Pause
 		}
 		for uri, claimed := range listened {
 			if claimed > really[uri]+jitter*time.Duration(len(tr)+len(plays)) {
@@ -195,10 +162,10 @@ func TestStep_Invariants(t *testing.T) {
 // truth begins, and gives the plays found and the times of the looks.
 func pollAsPlanned(t *rapid.T, tr timeline, phase, interval time.Duration) (plays []songspy.Play, polls []time.Time) {
 	var n songspy.NowPlaying
-	end := tr[len(tr)-1].end.Add(10 * time.Minute)
+	end := tr[len(tr)-1].End.Add(10 * time.Minute)
 	for now := base.Add(-time.Minute); now.Before(end); {
 		polls = append(polls, now)
-		o := tr.poll(now)
+		o := tr.Poll(now)
 		out := Step(n, o)
 		n = out.State
 		plays = append(plays, out.Plays...)
@@ -212,9 +179,9 @@ func pollAsPlanned(t *rapid.T, tr timeline, phase, interval time.Duration) (play
 }
 
 // trackSeenLast is the track in the last look before that time that showed one.
-func (tr timeline) lastSeenTrack(polls []time.Time, when time.Time) (uri string) {
+func lastSeenTrack(tr timeline, polls []time.Time, when time.Time) (uri string) {
 	for _, l := range polls {
-		if o := tr.poll(l); l.Before(when) && o.Track.URI != "" {
+		if o := tr.Poll(l); l.Before(when) && o.Track.URI != "" {
 			uri = o.Track.URI
 		}
 	}
@@ -227,31 +194,31 @@ func TestStep_TrackPlayedToEndIsOnePlay(t *testing.T) {
 		tr := genTimeline(t)
 		plays, polls := pollAsPlanned(t, tr, seconds(t, 0, 179), interval)
 		for i, s := range tr[:len(tr)-1] {
-			if s.track.URI == "" || s.pause > 0 || s.end.Sub(s.start) < s.track.Duration() {
+			if s.Track.URI == "" || s.Pause > 0 || s.End.Sub(s.Start) < s.Track.Duration() {
 				continue
 			}
 			seen := false
 			for _, l := range polls {
-				seen = seen || l.After(s.start) && l.Before(s.end)
+				seen = seen || l.After(s.Start) && l.Before(s.End)
 			}
 			next := tr[i+1]
 			seenNext := false
 			for _, l := range polls {
-				seenNext = seenNext || l.After(next.start) && l.Before(next.end) && l.Before(s.end.Add(2*nextTrackDelay))
+				seenNext = seenNext || l.After(next.Start) && l.Before(next.End) && l.Before(s.End.Add(2*nextTrackDelay))
 			}
 			// The start is known only if another track was seen last before it:
 			// the same one may as well have been paused.
-			if !seen || !seenNext || next.track.URI == "" || tr.lastSeenTrack(polls, s.start) == s.track.URI {
+			if !seen || !seenNext || next.Track.URI == "" || lastSeenTrack(tr, polls, s.Start) == s.Track.URI {
 				continue
 			}
 			found := 0
 			for _, p := range plays {
-				if p.TrackURI == s.track.URI && p.StartedAt.Sub(s.start).Abs() <= jitter {
+				if p.TrackURI == s.Track.URI && p.StartedAt.Sub(s.Start).Abs() <= jitter {
 					found++
 				}
 			}
 			if found != 1 {
-				t.Fatalf("%s from %v to %v was counted %d times\nplays %+v\nlooks %v", s.track.URI, s.start, s.end, found, plays, polls)
+				t.Fatalf("%s from %v to %v was counted %d times\nplays %+v\nlooks %v", s.Track.URI, s.Start, s.End, found, plays, polls)
 			}
 		}
 	})
@@ -319,20 +286,6 @@ func genObservation(t *rapid.T, before time.Time) songspy.Observation {
 		Track:    songspy.Track{URI: genURI(t), DurationMS: genLength(t, "told")},
 		Progress: fromMillis(genLength(t, "at")), At: before.Add(time.Duration(wait)),
 	}
-}
-
-// restored is a state as a database gives it back.
-func storeRoundTrip(n songspy.NowPlaying) songspy.NowPlaying {
-	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.OtherSeenAt, &n.OpenedAt} {
-		*at = at.UTC().Truncate(time.Microsecond)
-	}
-	for _, at := range []**time.Time{&n.PausedSince, &n.IdleSince, &n.EndsAt, &n.DoubtedAt} {
-		if *at != nil {
-			when := (*at).UTC().Truncate(time.Microsecond)
-			*at = &when
-		}
-	}
-	return n
 }
 
 func checkPlay(t *rapid.T, p songspy.Play, after, before time.Time) {

@@ -149,7 +149,7 @@ func pollPlayer(p player) (times []time.Time, states []songspy.NowPlaying, reaso
 		o.At = now
 		n = Step(n, o).State
 		states = append(states, n)
-		l := NextPoll(n, o.Kind, now, 0, dayInterval)
+		l := NextPoll(n, o.Kind, now, 0, testInterval)
 		reasons[l.Reason]++
 		now = l.At
 	}
@@ -258,7 +258,7 @@ func TestStep_MisleadingPlayerLeavesBoard(t *testing.T) {
 				return playing(songA, progress(s), s)
 			})
 			for i, n := range states {
-				if late := times[i].Sub(base) > 200*time.Second+dayInterval; late && n.State == songspy.PlayerPlaying {
+				if late := times[i].Sub(base) > 200*time.Second+testInterval; late && n.State == songspy.PlayerPlaying {
 					t.Fatalf("after %v it is shown as playing", times[i].Sub(base))
 				}
 			}
@@ -286,72 +286,72 @@ const withMixedAnswers = false
 func genOddTimeline(t *rapid.T) (tr oddTimeline) {
 	now := base
 	for range rapid.IntRange(1, 10).Draw(t, "spans") {
-		s := oddSpan{span: span{start: now}, speed: 1}
+		s := oddSpan{span: span{Start: now}, speed: 1}
 		switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); kind {
 		case 0:
-			s.end = now.Add(seconds(t, 20, 2000))
+			s.End = now.Add(seconds(t, 20, 2000))
 		case 1:
-			s.ad, s.end = true, now.Add(seconds(t, 15, 3000))
+			s.Ad, s.End = true, now.Add(seconds(t, 15, 3000))
 		default:
 			n := rapid.IntRange(1, 5).Draw(t, "track")
 			length := time.Duration(60+n*47) * time.Second
-			s.track = songspy.Track{URI: "spotify:track:" + string(rune('0'+n)), DurationMS: length.Milliseconds()}
+			s.Track = songspy.Track{URI: "spotify:track:" + string(rune('0'+n)), DurationMS: length.Milliseconds()}
 			if kind == 2 {
 				length = seconds(t, 600, 3600)
-				s.track = songspy.Track{URI: "spotify:episode:e", DurationMS: length.Milliseconds()}
+				s.Track = songspy.Track{URI: "spotify:episode:e", DurationMS: length.Milliseconds()}
 				s.speed = rapid.SampledFrom([]float64{0.5, 0.8, 1, 1.2, 1.5, 2, 3, 3.5}).Draw(t, "speed")
 				s.insertion = time.Duration(rapid.SampledFrom([]int{0, 0, 30, 120}).Draw(t, "inserted")) * time.Second
 			}
 			whole := time.Duration(float64(length+s.insertion) / s.speed)
-			s.end = now.Add(whole)
+			s.End = now.Add(whole)
 			switch rapid.IntRange(0, 9).Draw(t, "way") {
 			case 0, 1:
-				s.end = earlier(s.end, now.Add(seconds(t, 2, 50)))
+				s.End = earlier(s.End, now.Add(seconds(t, 2, 50)))
 			case 2:
-				s.pauseAt, s.pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
-				s.end = s.end.Add(s.pause)
+				s.PauseAt, s.Pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
+				s.End = s.End.Add(s.Pause)
 				s.frozen = rapid.Bool().Draw(t, "frozen")
 			case 3:
-				s.frozen, s.pausedAfter = true, seconds(t, 60, 9000)
+				s.frozen, s.PausedAfter = true, seconds(t, 60, 9000)
 			case 4:
-				s.runsOn, s.pausedAfter = true, seconds(t, 60, 9000)
+				s.runsOn, s.PausedAfter = true, seconds(t, 60, 9000)
 			case 5:
-				s.end = earlier(s.end, now.Add(seconds(t, 2, 100)))
-				s.frozen, s.pausedAfter = true, seconds(t, 60, 9000)
+				s.End = earlier(s.End, now.Add(seconds(t, 2, 100)))
+				s.frozen, s.PausedAfter = true, seconds(t, 60, 9000)
 			}
 			if withMixedAnswers && len(tr) > 0 && rapid.IntRange(0, 4).Draw(t, "mixed") == 0 {
 				s.mixedFor = seconds(t, 1, 6)
 			}
 		}
 		tr = append(tr, s)
-		now = s.end.Add(s.pausedAfter)
+		now = s.End.Add(s.PausedAfter)
 	}
 	return tr
 }
 
 func (s oddSpan) progressAt(when time.Time) time.Duration {
-	return time.Duration(float64(s.progress(when)) * s.speed).Truncate(time.Millisecond)
+	return time.Duration(float64(s.ProgressAt(when)) * s.speed).Truncate(time.Millisecond)
 }
 
 // look is what such a player shows.
 func (tr oddTimeline) poll(when time.Time) songspy.Observation {
 	for i, s := range tr {
-		if when.Before(s.start) || !when.Before(s.end.Add(s.pausedAfter)) {
+		if when.Before(s.Start) || !when.Before(s.End.Add(s.PausedAfter)) {
 			continue
 		}
-		o := songspy.Observation{Kind: songspy.ObservedPlaying, Track: s.track, Progress: s.progressAt(when), At: when}
+		o := songspy.Observation{Kind: songspy.ObservedPlaying, Track: s.Track, Progress: s.progressAt(when), At: when}
 		switch {
-		case s.ad:
-			return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: when.Sub(s.start), At: when}
-		case s.track.URI == "":
+		case s.Ad:
+			return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: when.Sub(s.Start), At: when}
+		case s.Track.URI == "":
 			return songspy.Observation{Kind: songspy.ObservedIdle, At: when}
-		case !when.Before(s.end) && s.runsOn:
-		case !when.Before(s.end):
-			o.Progress = s.progressAt(s.end)
-		case s.isPausedAt(when) && !s.frozen:
+		case !when.Before(s.End) && s.runsOn:
+		case !when.Before(s.End):
+			o.Progress = s.progressAt(s.End)
+		case s.IsPausedAt(when) && !s.frozen:
 			o.Kind = songspy.ObservedPaused
-		case when.Before(s.start.Add(s.mixedFor)) && tr[i-1].track.URI != "" && tr[i-1].track.URI != s.track.URI:
-			o.Progress = tr[i-1].progressAt(tr[i-1].end)
+		case when.Before(s.Start.Add(s.mixedFor)) && tr[i-1].Track.URI != "" && tr[i-1].Track.URI != s.Track.URI:
+			o.Progress = tr[i-1].progressAt(tr[i-1].End)
 		}
 		return o
 	}
@@ -361,8 +361,8 @@ func (tr oddTimeline) poll(when time.Time) songspy.Observation {
 // begun are the times at which plays and advertisements begin.
 func (tr oddTimeline) starts() (begun []time.Time) {
 	for _, s := range tr {
-		if s.track.URI != "" || s.ad {
-			begun = append(begun, s.start)
+		if s.Track.URI != "" || s.Ad {
+			begun = append(begun, s.Start)
 		}
 	}
 	return begun
@@ -377,21 +377,21 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		var times []time.Time
 		seen := map[int][]time.Time{}
 		var script strings.Builder
-		end := tr[len(tr)-1].end.Add(tr[len(tr)-1].pausedAfter + 10*time.Minute)
+		end := tr[len(tr)-1].End.Add(tr[len(tr)-1].PausedAfter + 10*time.Minute)
 		for now := base.Add(-time.Minute); now.Before(end); {
 			times = append(times, now)
 			o := tr.poll(now)
 			for i, s := range tr {
-				if s.track.URI != "" && !now.Before(s.start) && now.Before(s.end) && !s.isPausedAt(now) {
+				if s.Track.URI != "" && !now.Before(s.Start) && now.Before(s.End) && !s.IsPausedAt(now) {
 					seen[i] = append(seen[i], now)
 				}
 			}
 			out := Step(storeRoundTrip(n), o)
 			n = out.State
 			plays = append(plays, out.Plays...)
-			l := NextPoll(n, o.Kind, now, 0, dayInterval)
-			fmt.Fprintf(&script, "%.1f %s %s at %.1f: %s of %s, %d polls; next %.1f for %s\n", secondsIn(now), o.Kind, o.Track.URI, o.Progress.Seconds(),
-				n.State, n.TrackURI, n.Polls, secondsIn(l.At), l.Reason)
+			l := NextPoll(n, o.Kind, now, 0, testInterval)
+			fmt.Fprintf(&script, "%.1f %s %s at %.1f: %s of %s, %d polls; next %.1f for %s\n", now.Sub(base).Seconds(), o.Kind, o.Track.URI, o.Progress.Seconds(),
+				n.State, n.TrackURI, n.Polls, l.At.Sub(base).Seconds(), l.Reason)
 			now = l.At
 		}
 		if over := worstHour(times, tr.starts()); over > 0 {
@@ -405,7 +405,7 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 			claimed[p.TrackURI] += fromMillis(p.ListenedMS - p.InferredMS)
 		}
 		for _, s := range tr {
-			playedTime[s.track.URI] += s.end.Sub(s.start) - s.pause
+			playedTime[s.Track.URI] += s.End.Sub(s.Start) - s.Pause
 		}
 		for uri, listened := range claimed {
 			if !isSpeech(uri) && listened > playedTime[uri]+time.Duration(len(tr))*crossfadeMax {
@@ -414,12 +414,12 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		}
 		for i, polls := range seen {
 			s := tr[i]
-			if polls[len(polls)-1].Sub(polls[0])-s.pause < listedPlayMin {
+			if polls[len(polls)-1].Sub(polls[0])-s.Pause < listedPlayMin {
 				continue
 			}
 			followed++
 			for _, p := range plays {
-				if p.TrackURI == s.track.URI && p.StartedAt.Before(s.end) && s.start.Before(p.EndedAt) {
+				if p.TrackURI == s.Track.URI && p.StartedAt.Before(s.End) && s.Start.Before(p.EndedAt) {
 					stored++
 					break
 				}

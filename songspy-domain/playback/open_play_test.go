@@ -2,8 +2,6 @@ package playback
 
 import (
 	"testing"
-
-	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
 func TestStep_PlayToTheEndReportsInferredTail(t *testing.T) {
@@ -19,17 +17,5 @@ func TestStep_ResumedTrackLeavesRoomBefore(t *testing.T) {
 	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 1.5, 1.5), playing(episode, 1200, 100))
 	if !n.StartedAt.Equal(at(100)) || !n.OtherSeenAt.Equal(at(1.5)) || !n.Provisional || n.ListenedMS != 0 {
 		t.Errorf("%+v", n)
-	}
-}
-
-// A player that stands still may have stopped at any time since something else
-// was seen, however long ago its progress says that it began.
-func TestStep_FirstPollPausedLeavesStartOpen(t *testing.T) {
-	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 1.5, 1.5), paused(songB, 60, 180))
-	if !n.StartedAt.Equal(at(120)) || !n.OtherSeenAt.Equal(at(1.5)) {
-		t.Errorf("%+v", n)
-	}
-	if reported := matchableItems(n, []songspy.HistoryItem{historyItem(songB, 30)}); len(reported) != 0 {
-		t.Errorf("what may tell of it is taken for another play: %+v", reported)
 	}
 }

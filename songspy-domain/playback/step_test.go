@@ -7,45 +7,6 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-var (
-	base  = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	songA = songspy.Track{URI: "spotify:track:a", Kind: songspy.KindTrack, Title: "A", DurationMS: 200_000}
-	songB = songspy.Track{URI: "spotify:track:b", Kind: songspy.KindTrack, Title: "B", DurationMS: 180_000}
-	short = songspy.Track{URI: "spotify:track:s", Kind: songspy.KindTrack, Title: "S", DurationMS: 40_000}
-)
-
-func at(seconds float64) time.Time {
-	return base.Add(time.Duration(seconds * float64(time.Second)))
-}
-
-func playing(t songspy.Track, progress, when float64) songspy.Observation {
-	return songspy.Observation{Kind: songspy.ObservedPlaying, Track: t, Progress: time.Duration(progress * float64(time.Second)), At: at(when)}
-}
-
-func paused(t songspy.Track, progress, when float64) songspy.Observation {
-	o := playing(t, progress, when)
-	o.Kind = songspy.ObservedPaused
-	return o
-}
-
-func hiddenProgress(t songspy.Track, when float64) songspy.Observation {
-	o := playing(t, 0, when)
-	o.Progress = songspy.UnknownProgress
-	return o
-}
-
-func idleAt(when float64) songspy.Observation {
-	return songspy.Observation{Kind: songspy.ObservedIdle, At: at(when)}
-}
-
-func advertisement(progress, when float64) songspy.Observation {
-	return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: time.Duration(progress * float64(time.Second)), At: at(when)}
-}
-
-func unreadable(when float64) songspy.Observation {
-	return songspy.Observation{Kind: songspy.ObservedUnreadable, At: at(when)}
-}
-
 // heard is a play as the tests write it: seconds after base.
 type expectedPlay struct {
 	uri         string

@@ -14,6 +14,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
+	"github.com/songspy/songspy/songspy-domain/reconcile"
 )
 
 const (
@@ -177,10 +178,10 @@ func (b *Backfill) fetchHistory(ctx context.Context, l songspy.PolledUser) (r so
 	if err != nil {
 		return r, err
 	}
-	answer := playback.NewHistory(items, after).DeferOpenPlay(l.Playing)
+	answer := reconcile.NewHistory(items, after).DeferOpenPlay(l.Playing)
 	settled := playback.SettledUntil(l.Playing)
 	r, err = b.Users.ReconcileHistory(ctx, l.Link.UserID, l.Link.Generation, answer.Items, func(kept songspy.StoredPlays) songspy.Reconciliation {
-		return playback.Reconcile(kept, answer, settled)
+		return reconcile.Reconcile(kept, answer, settled)
 	})
 	if songspy.CodeOf(err) == songspy.CodeGone {
 		return songspy.Reconciliation{}, nil // unlinked or linked anew meanwhile

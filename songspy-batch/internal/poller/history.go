@@ -8,6 +8,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
+	"github.com/songspy/songspy/songspy-domain/reconcile"
 )
 
 const (
@@ -79,7 +80,7 @@ func (s *Poller) reconcileHistory(ctx context.Context, id songspy.UserID, entry 
 	if err != nil {
 		return "", err
 	}
-	answer := playback.NewHistory(items, after).DeferOpenPlay(l.playing)
+	answer := reconcile.NewHistory(items, after).DeferOpenPlay(l.playing)
 	items = answer.Items
 	settled, hash := playback.SettledUntil(l.playing), fingerprint(items)
 	if hash == l.historyHash {
@@ -87,7 +88,7 @@ func (s *Poller) reconcileHistory(ctx context.Context, id songspy.UserID, entry 
 		return "unchanged", nil
 	}
 	r, err := s.Store.ReconcileHistory(ctx, id, l.generation, items, func(kept songspy.StoredPlays) songspy.Reconciliation {
-		return playback.Reconcile(kept, answer, settled)
+		return reconcile.Reconcile(kept, answer, settled)
 	})
 	if err != nil {
 		return "", err

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/playback"
 	"github.com/songspy/songspy/songspy-domain/quota"
+	"github.com/songspy/songspy/songspy-domain/reconcile"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
@@ -68,7 +68,7 @@ func erasure() suite {
 			same(t, "a new id", board[0].Track.ID != former, true)
 			same(t, "plays", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), stays.UserID, songspy.Play{}, 10))), 1)
 		},
-		"LocalFile_IsResolvedByItsURIWhateverIdAHearingBrings": func(t *testing.T, b *fixture) {
+		"LocalFile_IsResolvedByItsURIWhateverIDAnUpdateHas": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, localFile("Tape"), start)
 			right := b.write(t, h)[0].TrackID
@@ -109,7 +109,7 @@ func erasure() suite {
 			same(t, "titles after it", b.trackTitles(t), []string{"Kept"})
 			same(t, "pruned again", value[int64](t)(b.PruneLocalTracks(t.Context())), 0)
 		},
-		"PruneDoors_ForgetsTheCallsOfAnAppThatNobodyUsesAnyMore": func(t *testing.T, b *fixture) {
+		"PruneBreakers_ForgetsTheCallsOfAnAppThatNobodyUsesAnyMore": func(t *testing.T, b *fixture) {
 			own, now := songspy.UserApp("0123456789abcdef0123456789abcdef"), quota.BucketOf(start)
 			for _, ago := range []time.Duration{0, 3 * 24 * time.Hour} {
 				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, []quota.Bucket{{At: now.Add(-ago), Endpoint: quota.EndpointPlaying, Calls: 5}}, now))
@@ -171,7 +171,7 @@ func erasure() suite {
 			gone := k.Plays[0]
 			same(t, "its times", []time.Time{gone.Play.StartedAt, gone.Play.EndedAt, gone.PlayedAt}, []time.Time{cut, cut.Add(3 * time.Minute), cut})
 			same(t, "the next one begins", k.Plays[1].Play.StartedAt, gone.Play.EndedAt)
-			again := playback.Reconcile(k, playback.History{Items: both}, start)
+			again := reconcile.Reconcile(k, reconcile.History{Items: both}, start)
 			same(t, "history tells of it again", again.IsEmpty(), true)
 		},
 		"DeletePlay_HashesAlikeOfOneUserAndNeverOfTwo": func(t *testing.T, b *fixture) {
@@ -192,7 +192,7 @@ func erasure() suite {
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT count(DISTINCT uri_hash), count(DISTINCT isrc_hash) FROM plays").Scan(&uris, &isrcs))
 			same(t, "hashes", []int{uris, isrcs}, []int{2, 2})
 		},
-		"UpdateHistory_RecognizesTheDeleted": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_RecognizesTheDeleted": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(2), start)
 			h.Plays, h.Tracks = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}, append(h.Tracks, song(1))
@@ -214,7 +214,7 @@ func erasure() suite {
 				same(t, "a stranger", k.Plays[0].Track.URI == stranger.URI, false)
 			}
 		},
-		"UpdateHistory_GoesOnWhereTheKeyOfTheDeletedIsLost": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_GoesOnWhereTheKeyOfTheDeletedIsLost": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
@@ -256,7 +256,7 @@ func erasure() suite {
 			must(t, <-done)
 			same(t, "on the board", len(value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{takes.UserID}))), 1)
 		},
-		"WriteListening_WaitsForAnErasureThatTakesItsLocalFile": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_WaitsForAnErasureThatTakesItsLocalFile": func(t *testing.T, b *fixture) {
 			erased, takes := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.write(t, playingUpdate(erased, localFile("Tape"), start))
 			other, done := b.openAnother(t, func(o *store.Options) { o.Observe = nil }), make(chan error, 1)
@@ -276,6 +276,7 @@ func erasure() suite {
 		},
 	}
 	maps.Copy(s, version15Suite())
+	maps.Copy(s, version19Suite())
 	maps.Copy(s, erasureSearchSuite())
 	return s
 }

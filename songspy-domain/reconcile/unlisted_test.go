@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"fmt"
@@ -6,35 +6,36 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
 // inSequence are tracks of those lengths, in seconds, each played to its end.
 func playInSequence(lengths ...int) (tr timeline) {
 	now := base
 	for i, n := range lengths {
-		s := span{start: now, end: now.Add(time.Duration(n) * time.Second)}
-		s.track = songspy.Track{URI: fmt.Sprint("spotify:track:sequence-", i), Title: fmt.Sprint(i), DurationMS: int64(n) * 1000}
-		tr, now = append(tr, s), s.end
+		s := span{Start: now, End: now.Add(time.Duration(n) * time.Second)}
+		s.Track = songspy.Track{URI: fmt.Sprint("spotify:track:sequence-", i), Title: fmt.Sprint(i), DurationMS: int64(n) * 1000}
+		tr, now = append(tr, s), s.End
 	}
-	return append(tr, span{start: now, end: now.Add(time.Hour)})
+	return append(tr, span{Start: now, End: now.Add(time.Hour)})
 }
 
 // polled are the plays that polls make of a truth, as the planner times them.
 func pollTimeline(tr timeline) (plays []songspy.StoredPlay) {
 	var n songspy.NowPlaying
-	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].end); {
-		o := tr.poll(now)
-		out := Step(n, o)
+	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].End); {
+		o := tr.Poll(now)
+		out := playback.Step(n, o)
 		n = out.State
 		for _, p := range out.Plays {
 			for _, s := range tr {
-				if s.track.URI == p.TrackURI {
+				if s.Track.URI == p.TrackURI {
 					p.ID = songspy.PlayID(len(plays) + 1)
-					plays = append(plays, songspy.StoredPlay{Play: p, Track: s.track})
+					plays = append(plays, songspy.StoredPlay{Play: p, Track: s.Track})
 				}
 			}
 		}
-		now = NextPoll(n, o.Kind, now, 0, dayInterval).At
+		now = playback.NextPoll(n, o.Kind, now, 0, dayInterval).At
 	}
 	return plays
 }
@@ -60,13 +61,13 @@ func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 				plays := pollTimeline(tr)
 				var items []songspy.HistoryItem
 				for _, i := range tt.listed {
-					at := tr[i].start
+					at := tr[i].Start
 					if byEnd {
-						at = tr[i].end
+						at = tr[i].End
 					}
-					items = append(items, songspy.HistoryItem{Track: tr[i].track, PlayedAt: at})
+					items = append(items, songspy.HistoryItem{Track: tr[i].Track, PlayedAt: at})
 				}
-				r := reconcileAll(storedPlays(plays, nil), items, tr[len(tr)-1].start.Add(time.Hour))
+				r := reconcileAll(storedPlays(plays, nil), items, tr[len(tr)-1].Start.Add(time.Hour))
 				if len(r.Removed) > 0 {
 					t.Errorf("of %d plays that polls saw history's silence took %d", len(plays), len(r.Removed))
 				}
@@ -97,9 +98,9 @@ func TestReconcile_DropsUnlistedTailBetweenListedPlays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var items []songspy.HistoryItem
 			for _, i := range tt.listed {
-				items = append(items, songspy.HistoryItem{Track: tr[i].track, PlayedAt: tr[i].start})
+				items = append(items, songspy.HistoryItem{Track: tr[i].Track, PlayedAt: tr[i].Start})
 			}
-			r := reconcileAll(storedPlays(plays, nil), items, tr[3].start.Add(time.Hour))
+			r := reconcileAll(storedPlays(plays, nil), items, tr[3].Start.Add(time.Hour))
 			if len(r.Removed) != tt.removed {
 				t.Errorf("%d plays were refuted, want %d", len(r.Removed), tt.removed)
 			}

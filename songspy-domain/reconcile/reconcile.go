@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"maps"
@@ -6,10 +6,11 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
 // Reconcile holds an answer of history against what is kept around it. until
-// bounds what history may fill (see Settled); what it tells of later times is
+// bounds what history may fill (see Settled); what it tells of instant.Later times is
 // left for another answer.
 //
 // Items are matched in order and one to one, by the start or by the end of a
@@ -125,15 +126,6 @@ func (r *reconciler) matchAll() []int {
 	return matched
 }
 
-// Settled is the time before which no later look can find a play begun: what
-// history tells of it is either kept or missing.
-func SettledUntil(n songspy.NowPlaying) time.Time {
-	if n.IsOpen() && n.ProgressMS >= 0 && !n.Provisional {
-		return n.StartedAt
-	}
-	return n.OtherSeenAt
-}
-
 type reconciler struct {
 	candidates    []candidate // by start
 	items         []songspy.HistoryItem
@@ -182,14 +174,14 @@ func (r *reconciler) confirmPlays(matched []int) {
 // was heard, and nobody knows how much of its tail.
 func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	if _, distance := s.edgeDistances(item); r.edge == edgeEnd && distance <= matchTolerance {
-		end := clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)
+		end := instant.Clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)
 		tail := end.Sub(s.provenEnd())
 		if most := s.Track.DurationMS; most > 0 { // it may have been paused, and then sounded only at the end
-			rest := fromMillis(max(0, most-s.Play.ListenedMS+s.Play.InferredMS))
+			rest := instant.Milliseconds(max(0, most-s.Play.ListenedMS+s.Play.InferredMS))
 			tail = min(tail, max(0, rest-s.Play.EndedAt.Sub(end)))
 		}
-		s.Play.ListenedMS += toMillis(tail) - s.Play.InferredMS
-		s.Play.InferredMS = toMillis(tail)
+		s.Play.ListenedMS += tail.Milliseconds() - s.Play.InferredMS
+		s.Play.InferredMS = tail.Milliseconds()
 		s.Play.EndedAt = end
 		s.Play.Provisional = false
 	}
@@ -320,7 +312,7 @@ func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation 
 	return r
 }
 
-// leftBy is how much earlier than a track's end a play must be over to be a
+// leftBy is how much instant.Earlier than a track's end a play must be over to be a
 // partial one: players fade tracks into each other.
 const partialPlayMargin = 20 * time.Second
 
@@ -329,8 +321,8 @@ const partialPlayMargin = 20 * time.Second
 func isPartialPlay(k songspy.StoredPlay) bool {
 	p := k.Play
 	length := k.Track.Duration()
-	return p.Source == songspy.SourceLive && !isNeverListed(k.Track.URI) && length > 0 &&
-		p.ListenedMS-p.InferredMS >= toMillis(listedPlayMin+jitter) && p.EndedAt.Sub(p.StartedAt) < length-partialPlayMargin
+	return p.Source == songspy.SourceLive && !songspy.IsNeverListed(k.Track.URI) && length > 0 &&
+		p.ListenedMS-p.InferredMS >= (songspy.HistoryPlayMin+jitter).Milliseconds() && p.EndedAt.Sub(p.StartedAt) < length-partialPlayMargin
 }
 
 // learned is what the partial plays among those that are kept show of the

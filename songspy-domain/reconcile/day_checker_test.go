@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"fmt"
@@ -11,6 +11,16 @@ import (
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
+	"github.com/songspy/songspy/songspy-domain/playback"
+)
+
+// What the checker knows of players and of the rules; an oracle has its own.
+const (
+	// crossfadeMax is how much earlier or later than predicted a track may end.
+	crossfadeMax = 15 * time.Second
+	// idleConfirmAfter is how long idle answers before the predicted end are doubted.
+	idleConfirmAfter = 45 * time.Second
 )
 
 // witness follows a batch through a day, and holds what it does to the laws.
@@ -30,17 +40,15 @@ type dayChecker struct {
 
 func (w *dayChecker) note(format string, args ...any) { fmt.Fprintf(&w.log, format+"\n", args...) }
 
-func secondsIn(at time.Time) float64 { return at.Sub(base).Seconds() }
-
 // live looks, asks and fails through the day.
 func (w *dayChecker) run() {
-	end := w.timeline[len(w.timeline)-1].end.Add(10 * time.Minute)
+	end := w.timeline[len(w.timeline)-1].End.Add(10 * time.Minute)
 	now := base.Add(-time.Minute)
-	for w.edgeIsKnown && now.Before(w.timeline[3].start.Add(-time.Minute)) { // undisturbed
-		o := w.timeline.poll(now)
+	for w.edgeIsKnown && now.Before(w.timeline[3].Start.Add(-time.Minute)) { // undisturbed
+		o := w.timeline.Poll(now)
 		w.checkPoll(w.poll(o), o)
 		w.write(len(w.pendingWrites))
-		now = NextPoll(w.playing, o.Kind, now, 0, dayInterval).At
+		now = playback.NextPoll(w.playing, o.Kind, now, 0, dayInterval).At
 	}
 	for now.Before(end) {
 		now = w.step(now)
@@ -57,7 +65,7 @@ func (w *dayChecker) run() {
 
 // turn makes one look, or fails to, and gives the time of the next.
 func (w *dayChecker) step(now time.Time) time.Time {
-	o := w.timeline.poll(now)
+	o := w.timeline.Poll(now)
 	fault := rapid.IntRange(0, 79).Draw(w.T, "fault")
 	if fault == 0 && (o.Kind != songspy.ObservedPlaying || w.falseIdle && !w.doubtsIdle(now)) { // it comes during playback
 		fault = 1
@@ -106,7 +114,7 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	}
 	next := now.Add(dayInterval)
 	if times > 0 {
-		next = NextPoll(w.playing, o.Kind, now, 0, dayInterval).At
+		next = playback.NextPoll(w.playing, o.Kind, now, 0, dayInterval).At
 	}
 	next = next.Add(wait)
 	fetch := w.historyState.NextFetch()
@@ -114,7 +122,7 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	case fault == 11:
 		w.checkHistory(now.Add(time.Millisecond), now.Add(-seconds(w.T, 0, 7200)))
 	case fault != 4 && fetch.At.Before(next):
-		w.checkHistory(later(fetch.At, now), w.historyState.FetchFrom(fetch.Reason))
+		w.checkHistory(instant.Later(fetch.At, now), w.historyState.FetchFrom(fetch.Reason))
 	}
 	return next
 }
@@ -138,7 +146,7 @@ func (w *dayChecker) deletePlay() {
 func (w *dayChecker) checkHistory(now, after time.Time) {
 	r := w.fetchHistory(w.day, now, after)
 	w.note("%.1f asked: confirmed %d, found %d, refuted %d, unplaced %d, waiting %d; settled %.1f", secondsIn(now),
-		len(r.Confirmed), len(r.Added), len(r.Removed), len(r.Unmatched), r.Pending, secondsIn(SettledUntil(w.playing)))
+		len(r.Confirmed), len(r.Added), len(r.Removed), len(r.Unmatched), r.Pending, secondsIn(playback.SettledUntil(w.playing)))
 	if again := w.fetchHistory(w.day, now, after); !again.IsEmpty() {
 		w.fail("the same answer again changes %+v", again)
 	}
@@ -146,10 +154,10 @@ func (w *dayChecker) checkHistory(now, after time.Time) {
 }
 
 // heard holds one step to its laws.
-func (w *dayChecker) checkPoll(out StepResult, o songspy.Observation) {
+func (w *dayChecker) checkPoll(out playback.StepResult, o songspy.Observation) {
 	w.checkBoard(o)
 	if o.Kind == songspy.ObservedPlaying && o.Progress >= 0 {
-		i := slices.IndexFunc(w.timeline, func(s span) bool { return s.end.After(o.At) })
+		i := slices.IndexFunc(w.timeline, func(s span) bool { return s.End.After(o.At) })
 		w.seenProgress[i] = append(w.seenProgress[i], o.Progress)
 	}
 	for _, p := range out.Plays {
@@ -233,11 +241,11 @@ func (w *dayChecker) checkListened() {
 	seen, really := map[string]time.Duration{}, map[string]time.Duration{}
 	for _, k := range w.plays {
 		if k.Play.Source == songspy.SourceLive {
-			seen[k.Track.URI] += fromMillis(k.Play.ListenedMS-k.Play.InferredMS) - crossfadeMax
+			seen[k.Track.URI] += instant.Milliseconds(k.Play.ListenedMS-k.Play.InferredMS) - crossfadeMax
 		}
 	}
 	for _, s := range w.timeline {
-		really[s.track.URI] += s.listened()
+		really[s.Track.URI] += listenedIn(s)
 	}
 	for uri := range seen {
 		if !w.hidden[uri] && seen[uri] > really[uri] { // of secret progress, what lies between two looks is taken to have sounded
@@ -268,18 +276,18 @@ func (w *dayChecker) checkOverlap() {
 // begin at its predicted end, it is taken as heard out until history tells
 // otherwise. How many of these there are, make bench-capture counts.
 func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
-	if s.track.URI == "" || !isSameRecording(p.Track, s.track) {
+	if s.Track.URI == "" || !isSameRecording(p.Track, s.Track) {
 		return false
 	}
 	const apart = 3 * time.Minute
 	from, to := p.Play.StartedAt, p.Play.EndedAt
 	for _, l := range w.historyLines {
-		if l.spanStart.Equal(s.start) && l.PlayedAt.Equal(p.PlayedAt) {
+		if l.spanStart.Equal(s.Start) && l.PlayedAt.Equal(p.PlayedAt) {
 			return true
 		}
 	}
-	return from.Before(s.end) && s.start.Before(to) || from.Sub(s.start).Abs() <= apart || to.Sub(s.end).Abs() <= apart ||
-		from.Before(s.end.Add(s.pausedAfter)) && s.start.Before(to)
+	return from.Before(s.End) && s.Start.Before(to) || from.Sub(s.Start).Abs() <= apart || to.Sub(s.End).Abs() <= apart ||
+		from.Before(s.End.Add(s.PausedAfter)) && s.Start.Before(to)
 }
 
 // pair pairs as many of n things with m others as can be, one to one: for each
@@ -329,7 +337,7 @@ func (w *dayChecker) matchedSpans() []int {
 func (w *dayChecker) countObserved() (seen, stored int) {
 	var spans []int
 	for i, progress := range w.seenProgress {
-		if slices.Max(progress)-slices.Min(progress) >= listedPlayMin {
+		if slices.Max(progress)-slices.Min(progress) >= songspy.HistoryPlayMin {
 			spans = append(spans, i)
 		}
 	}
@@ -347,8 +355,8 @@ func (w *dayChecker) countObserved() (seen, stored int) {
 // plays may become one with a listed one.
 func (w *dayChecker) countUnlisted() (polled, stored int) {
 	var spans []int
-	for _, i := range pairUp(len(w.polledPlays), len(w.timeline), func(j, i int) bool { return w.timeline[i].unlisted && w.mayMatch(w.polledPlays[j], w.timeline[i]) }) {
-		if i >= 0 && !w.isPlayedAgain(i) && songspy.IsCounted(w.timeline[i].listened().Milliseconds(), w.timeline[i].track.DurationMS) {
+	for _, i := range pairUp(len(w.polledPlays), len(w.timeline), func(j, i int) bool { return w.timeline[i].Unlisted && w.mayMatch(w.polledPlays[j], w.timeline[i]) }) {
+		if i >= 0 && !w.isPlayedAgain(i) && songspy.IsCounted(listenedIn(w.timeline[i]).Milliseconds(), w.timeline[i].Track.DurationMS) {
 			spans = append(spans, i)
 		}
 	}
@@ -364,8 +372,8 @@ func (w *dayChecker) countUnlisted() (polled, stored int) {
 func (w *dayChecker) isPlayedAgain(i int) bool {
 	s := w.timeline[i]
 	return slices.ContainsFunc(w.timeline, func(o span) bool {
-		apart := later(s.start, o.start).Sub(earlier(s.end.Add(s.pausedAfter), o.end.Add(o.pausedAfter)))
-		return !o.start.Equal(s.start) && isSameRecording(o.track, s.track) && apart <= 2*pausedShownMax
+		apart := instant.Later(s.Start, o.Start).Sub(instant.Earlier(s.End.Add(s.PausedAfter), o.End.Add(o.PausedAfter)))
+		return !o.Start.Equal(s.Start) && isSameRecording(o.Track, s.Track) && apart <= 2*pausedShownMax
 	})
 }
 
@@ -390,7 +398,7 @@ func TestDay_IsStoredAsPlayed(t *testing.T) {
 		s, k = w.countUnlisted()
 		unlisted, left = unlisted+s, left+k
 		for _, l := range w.historyLines {
-			i := slices.IndexFunc(w.timeline, func(s span) bool { return s.start.Equal(l.spanStart) })
+			i := slices.IndexFunc(w.timeline, func(s span) bool { return s.Start.Equal(l.spanStart) })
 			listed++
 			if reported[i] || slices.ContainsFunc(w.plays, func(k songspy.StoredPlay) bool { return k.PlayedAt.Equal(l.PlayedAt) }) {
 				stored++
@@ -401,23 +409,23 @@ func TestDay_IsStoredAsPlayed(t *testing.T) {
 		t.Errorf("of %d plays that history lists %d are kept", listed, stored)
 	}
 	if float64(keptSeen) < 0.99*float64(seen) {
-		t.Errorf("of %d plays that were seen for %v %d are kept", seen, listedPlayMin, keptSeen)
+		t.Errorf("of %d plays that were seen for %v %d are kept", seen, songspy.HistoryPlayMin, keptSeen)
 	}
 	if float64(left) < 0.99*float64(unlisted) {
 		t.Errorf("of %d plays of unlisted sessions that polls made %d are kept", unlisted, left)
 	}
 	t.Logf("of %d plays of unlisted sessions that polls made %d are kept", unlisted, left)
-	t.Logf("of %d plays that history lists %d are kept; of %d that were seen for %v, %d", listed, stored, seen, listedPlayMin, keptSeen)
+	t.Logf("of %d plays that history lists %d are kept; of %d that were seen for %v, %d", listed, stored, seen, songspy.HistoryPlayMin, keptSeen)
 }
 
 // someLooks are a planner's looks at a day, some of them spoilt.
 func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
 	var n songspy.NowPlaying
-	for now := base.Add(-time.Minute); now.Before(d.timeline[len(d.timeline)-1].end.Add(10 * time.Minute)); {
-		o := d.poll(now)
-		n = Step(n, o).State
+	for now := base.Add(-time.Minute); now.Before(d.timeline[len(d.timeline)-1].End.Add(10 * time.Minute)); {
+		o := d.Poll(now)
+		n = playback.Step(n, o).State
 		seen = append(seen, o)
-		now = NextPoll(n, o.Kind, now, 0, dayInterval).At
+		now = playback.NextPoll(n, o.Kind, now, 0, dayInterval).At
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "spoilt") {
 		o := &seen[rapid.IntRange(0, len(seen)-1).Draw(t, "which")]

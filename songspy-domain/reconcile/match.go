@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"cmp"
@@ -7,10 +7,16 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// aside is how far a history item may lie from the edge of the play it tells of.
-const matchTolerance = 15 * time.Second
+const (
+	// matchTolerance is how far a history item may lie from the start or the end of
+	// the play that it belongs to.
+	matchTolerance = 15 * time.Second
+	// jitter is how far two times of one event differ because of the network.
+	jitter = 3 * time.Second
+)
 
 // relinkedOff is how far the lengths of one recording differ under two URIs.
 const relinkedLengthTolerance = 2 * time.Second
@@ -36,12 +42,12 @@ func (s candidate) provenEnd() time.Time {
 		return s.Play.EndedAt // history tells it
 	}
 	if s.Play.InferredMS > 0 {
-		return s.Play.EndedAt.Add(-fromMillis(s.Play.InferredMS))
+		return s.Play.EndedAt.Add(-instant.Milliseconds(s.Play.InferredMS))
 	}
 	if !s.Play.Provisional {
 		return s.Play.EndedAt
 	}
-	return earlier(s.Play.EndedAt, s.Play.StartedAt.Add(fromMillis(s.Play.ListenedMS)))
+	return instant.Earlier(s.Play.EndedAt, s.Play.StartedAt.Add(instant.Milliseconds(s.Play.ListenedMS)))
 }
 
 // takenBack reports whether a play is none after all: nothing tells of it, or
@@ -57,11 +63,11 @@ func (s candidate) observedMS() int64 { return s.Play.ListenedMS - s.Play.Inferr
 
 // listed reports whether a play was seen and is of what history lists.
 func (s candidate) isListable() bool {
-	return s.Play.Source == songspy.SourceLive && !isNeverListed(s.Track.URI)
+	return s.Play.Source == songspy.SourceLive && !songspy.IsNeverListed(s.Track.URI)
 }
 
 // heard is the time of the item that tells of the play; zero: none does.
-func (s candidate) playedAt() time.Time { return later(s.PlayedAt, s.item.PlayedAt) }
+func (s candidate) playedAt() time.Time { return instant.Later(s.PlayedAt, s.item.PlayedAt) }
 
 // untold reports whether the play is kept, history has not told of it yet, and
 // the item may.
@@ -77,7 +83,7 @@ func (s *candidate) endBefore(at time.Time) {
 	s.dropTail(s.Play.EndedAt.Sub(at))
 	s.Play.EndedAt, s.changed = at, true
 	if s.isNew {
-		s.Play.ListenedMS = toMillis(at.Sub(s.Play.StartedAt))
+		s.Play.ListenedMS = at.Sub(s.Play.StartedAt).Milliseconds()
 		if s.Play.Source == songspy.SourceLive {
 			s.Play.InferredMS = s.Play.ListenedMS // what was seen of it may have been the rest
 		}
@@ -86,7 +92,7 @@ func (s *candidate) endBefore(at time.Time) {
 
 // doubt takes back so much of the inferred tail.
 func (s *candidate) dropTail(tail time.Duration) {
-	less := min(toMillis(tail), s.Play.InferredMS)
+	less := min(tail.Milliseconds(), s.Play.InferredMS)
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
 	s.Play.ListenedMS -= less
 	s.removed = s.removed || counted && !songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
@@ -200,7 +206,7 @@ func (s candidate) distanceTo(item songspy.HistoryItem, whichEdge playEdge) time
 	case edgeStart:
 		return start
 	case edgeEnd:
-		if item.PlayedAt.Before(s.Play.StartedAt.Add(listedPlayMin - matchTolerance)) {
+		if item.PlayedAt.Before(s.Play.StartedAt.Add(songspy.HistoryPlayMin - matchTolerance)) {
 			return end + matchTolerance // it would be too short to be listed
 		}
 		return end
@@ -341,7 +347,7 @@ func (r *reconciler) isTrackPending(track songspy.Track) bool {
 // tellable reports whether history would have told of a play by now, if it was
 // heard as it is kept.
 func (r *reconciler) shouldBeListed(s candidate) bool {
-	return s.Play.ListenedMS >= toMillis(listedPlayMin) && r.isCoveredByHistory(s)
+	return s.Play.ListenedMS >= songspy.HistoryPlayMin.Milliseconds() && r.isCoveredByHistory(s)
 }
 
 // asked reports whether history would have told of a play by now, if it was
@@ -362,7 +368,7 @@ func (r *reconciler) mayBeListedLater(s candidate) bool {
 // justOver reports whether a play ended so shortly before all is known that
 // history may not list it yet.
 func (r *reconciler) endedRecently(s candidate) bool {
-	return s.Play.EndedAt.Add(historyDelayMax).After(r.knownUntil)
+	return s.Play.EndedAt.Add(songspy.HistoryDelayMax).After(r.knownUntil)
 }
 
 // undecided are the items that wait until this person's reading is known: all

@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ func lastSeenAt(k songspy.StoredPlay, seen float64) songspy.StoredPlay {
 	return k
 }
 
-// The later A was seen once, sought forward, so that its start was put too early.
+// The instant.Later A was seen once, sought forward, so that its start was put too early.
 func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
 	known := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songB, 200, 380, 180, false), storedPlay(songA, 400, 600, 200, false), storedPlay(songB, 600, 780, 180, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, -600), historyItem(songB, 200), historyItem(songA, 435), historyItem(songB, 600)}
@@ -59,7 +59,7 @@ func TestReconcile_RemovesPlayCountedOnlyByInferredTail(t *testing.T) {
 }
 
 func TestReconcile_RestartedTrackIsTwoPlaysOnceBothAreListed(t *testing.T) {
-	// Seen at 2 s in, and at 35 s in a minute and a half later: a pause, or a new beginning at 60.
+	// Seen at 2 s in, and at 35 s in a minute and a half instant.Later: a pause, or a new beginning at 60.
 	before, after := storedPlay(songB, -180, 0, 180, false), storedPlay(songB, 261, 441, 180, false)
 	whole := storedPlay(songA, 0, 260, 200, false)
 	for name, histories := range map[string][][]songspy.HistoryItem{

@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
 // day is a truth with what the provider's history tells of it, and when.
@@ -46,40 +47,40 @@ func genDay(t *rapid.T) day {
 	if d.edgeIsKnown {
 		for _, i := range []int{3, 0} {
 			end := now.Add(dayTracks[i].Duration())
-			d.timeline = append(d.timeline, span{track: dayTracks[i], start: now, end: end})
+			d.timeline = append(d.timeline, span{Track: dayTracks[i], Start: now, End: end})
 			now = end
 		}
-		d.timeline = append(d.timeline, span{start: now, end: now.Add(5 * time.Minute)})
+		d.timeline = append(d.timeline, span{Start: now, End: now.Add(5 * time.Minute)})
 		now = now.Add(5 * time.Minute)
 	}
 	for range rapid.IntRange(1, 14).Draw(t, "spans") {
-		s := span{start: now}
+		s := span{Start: now}
 		switch kind := rapid.IntRange(0, 19).Draw(t, "kind"); kind {
 		case 0, 1:
-			s.end = now.Add(seconds(t, 20, 2500))
+			s.End = now.Add(seconds(t, 20, 2500))
 			unlisted = rapid.IntRange(0, 3).Draw(t, "unlisted") == 0
 		case 2:
-			s.ad, s.end = true, now.Add(seconds(t, 15, 30))
+			s.Ad, s.End = true, now.Add(seconds(t, 15, 30))
 		default:
 			if kind < 15 { // else the same again
 				last = rapid.SampledFrom([]int{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6}).Draw(t, "track")
 			}
-			s.track, s.unlisted = dayTracks[last], unlisted
+			s.Track, s.Unlisted = dayTracks[last], unlisted
 			d.play(t, &s, fade)
 		}
 		d.timeline = append(d.timeline, s)
-		now = s.end.Add(s.pausedAfter)
-		if s.track.URI != "" && rapid.Bool().Draw(t, "loads") {
+		now = s.End.Add(s.PausedAfter)
+		if s.Track.URI != "" && rapid.Bool().Draw(t, "loads") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 1500).Draw(t, "ms")) * time.Millisecond)
 		}
 	}
 	for _, s := range d.timeline {
-		if s.listened() >= 30*time.Second && s.track.ISRC != "" && !s.unlisted && (!d.wholePlaysOnly || !s.leftEarly) {
-			l := historyLine{songspy.HistoryItem{Track: s.track, PlayedAt: s.start}, s.end.Add(seconds(t, 10, 120)), s.start}
+		if listenedIn(s) >= 30*time.Second && s.Track.ISRC != "" && !s.Unlisted && (!d.wholePlaysOnly || !s.LeftEarly) {
+			l := historyLine{songspy.HistoryItem{Track: s.Track, PlayedAt: s.Start}, s.End.Add(seconds(t, 10, 120)), s.Start}
 			if d.playedAtIsEnd {
-				l.PlayedAt = s.end
+				l.PlayedAt = s.End
 			}
-			if s.offline {
+			if s.Offline {
 				l.listedFrom = l.listedFrom.Add(seconds(t, 0, 3600))
 			}
 			if rapid.IntRange(0, 4).Draw(t, "relinked") == 0 {
@@ -93,40 +94,40 @@ func genDay(t *rapid.T) day {
 
 // play draws how a track is heard.
 func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
-	length := s.track.Duration()
-	s.end = s.start.Add(length)
-	if s.track.ISRC != "" && length > time.Minute {
-		s.end = s.end.Add(-fade)
+	length := s.Track.Duration()
+	s.End = s.Start.Add(length)
+	if s.Track.ISRC != "" && length > time.Minute {
+		s.End = s.End.Add(-fade)
 	}
-	whole := s.end
+	whole := s.End
 	switch rapid.IntRange(0, 19).Draw(t, "way") {
 	case 0, 1, 2:
-		s.end = earlier(s.end, s.start.Add(seconds(t, 2, 50))) // skipped
+		s.End = instant.Earlier(s.End, s.Start.Add(seconds(t, 2, 50))) // skipped
 	case 3:
-		s.end = earlier(s.end, s.start.Add(seconds(t, 30, 100))) // late
+		s.End = instant.Earlier(s.End, s.Start.Add(seconds(t, 30, 100))) // late
 	case 4:
-		s.pauseAt, s.pause = s.start.Add(seconds(t, 2, 40)), seconds(t, 5, 85)
+		s.PauseAt, s.Pause = s.Start.Add(seconds(t, 2, 40)), seconds(t, 5, 85)
 	case 5:
-		s.pauseAt, s.pause = s.start.Add(seconds(t, 2, 40)), seconds(t, 85, 2300)
+		s.PauseAt, s.Pause = s.Start.Add(seconds(t, 2, 40)), seconds(t, 85, 2300)
 	case 6:
-		s.pausedAfter = seconds(t, 5, 360)
+		s.PausedAfter = seconds(t, 5, 360)
 	case 7:
-		s.end, s.pausedAfter = earlier(s.end, s.start.Add(seconds(t, 2, 40))), seconds(t, 5, 360)
+		s.End, s.PausedAfter = instant.Earlier(s.End, s.Start.Add(seconds(t, 2, 40))), seconds(t, 5, 360)
 	case 8:
-		s.offline = true
+		s.Offline = true
 	case 9:
-		s.hidesProgress = true
+		s.HidesProgress = true
 	}
-	s.leftEarly = s.end.Before(whole)
-	s.end = s.end.Add(s.pause)
+	s.LeftEarly = s.End.Before(whole)
+	s.End = s.End.Add(s.Pause)
 }
 
 // listened is how long the span sounded.
-func (s span) listened() time.Duration {
-	if s.track.URI == "" {
+func listenedIn(s span) time.Duration {
+	if s.Track.URI == "" {
 		return 0
 	}
-	return s.end.Sub(s.start) - s.pause
+	return s.End.Sub(s.Start) - s.Pause
 }
 
 // history is what the provider lists at that time of what came after another,

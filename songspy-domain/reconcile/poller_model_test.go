@@ -1,10 +1,12 @@
-package playback
+package reconcile
 
 import (
 	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
+	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
 // batch is what looks after one listener: what it remembers, what is on its
@@ -12,7 +14,7 @@ import (
 type pollerModel struct {
 	storeModel
 	playing       songspy.NowPlaying
-	historyState  HistoryState
+	historyState  playback.HistoryState
 	lastPolled    time.Time
 	unsaved       bool
 	pendingWrites []songspy.PlaybackUpdate
@@ -31,8 +33,8 @@ type storeModel struct {
 const dayInterval = 3 * time.Minute
 
 // look takes in one answer, as the sweep does.
-func (b *pollerModel) poll(o songspy.Observation) StepResult {
-	out := Step(b.playing, o)
+func (b *pollerModel) poll(o songspy.Observation) playback.StepResult {
+	out := playback.Step(b.playing, o)
 	b.historyState = b.historyState.AfterPoll(b.playing, out, b.lastPolled, dayInterval)
 	if out.State.ObservedAt.After(b.playing.ObservedAt) {
 		b.lastPolled = out.State.ObservedAt
@@ -67,8 +69,8 @@ func (b *pollerModel) stop() {
 
 // start is the next process: it knows what the disk holds, and when looks were made.
 func (b *pollerModel) start(now time.Time) {
-	asked := now.Add(-HistoryFetchInterval / 2)
-	*b = pollerModel{storeModel: b.storeModel, playing: b.stored, historyState: HistoryState{FetchedAt: asked}, lastPolled: later(b.stored.ObservedAt, b.lastPolled)}
+	asked := now.Add(-playback.HistoryFetchInterval / 2)
+	*b = pollerModel{storeModel: b.storeModel, playing: b.stored, historyState: playback.HistoryState{FetchedAt: asked}, lastPolled: instant.Later(b.stored.ObservedAt, b.lastPolled)}
 }
 
 // hear writes one hearing, unless it is written already.
@@ -109,7 +111,7 @@ func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconcili
 	if len(items) == 0 {
 		return songspy.Reconciliation{}
 	}
-	r := Reconcile(b.storedAround(items), history, SettledUntil(b.playing))
+	r := Reconcile(b.storedAround(items), history, playback.SettledUntil(b.playing))
 	b.writeReconciliation(r)
 	if len(r.Added) > 0 && b.unsaved && !b.playing.IsOpen() {
 		b.unsaved = false
@@ -123,7 +125,7 @@ func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconcili
 func (d *storeModel) storedAround(items []songspy.HistoryItem) (k songspy.StoredPlays) {
 	from, to := items[0].PlayedAt, items[0].PlayedAt
 	for _, i := range items {
-		from, to = earlier(from, i.PlayedAt.Add(-i.Track.Duration())), later(to, i.PlayedAt.Add(i.Track.Duration()))
+		from, to = instant.Earlier(from, i.PlayedAt.Add(-i.Track.Duration())), instant.Later(to, i.PlayedAt.Add(i.Track.Duration()))
 	}
 	from, to = from.Add(-time.Minute), to.Add(time.Hour)
 	first := max(0, slices.IndexFunc(d.plays, func(p songspy.StoredPlay) bool { return p.Play.StartedAt.After(from) })-30)

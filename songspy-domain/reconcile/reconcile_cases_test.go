@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"slices"
@@ -109,7 +109,7 @@ func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
 		t.Errorf("an item between two rounds: %+v", r)
 	}
 	for name, items := range map[string][]songspy.HistoryItem{
-		"starts": {historyItem(songA, -60), historyItem(songA, 200)},                          // the first began earlier than anybody saw
+		"starts": {historyItem(songA, -60), historyItem(songA, 200)},                          // the first began instant.Earlier than anybody saw
 		"ends":   {historyItem(songA, 200), historyItem(songA, 400), historyItem(songB, 580)}, // B tells nothing either
 	} {
 		if all, _ := reconcileInTurn(loop, 900, items, items); len(all) > 2 && all[0].Track.URI == songA.URI && all[2].Track.URI == songA.URI {
@@ -165,7 +165,7 @@ func TestReconcile_SeekBackBeforePauseIsOnePlay(t *testing.T) {
 }
 
 func TestDeferOpenPlay_DefersRelinkedTrack(t *testing.T) {
-	n, _, _ := runSteps(t, idleAt(0), playing(songA, 10, 100))
+	n := stateAfter(idleAt(0), playing(songA, 10, 100))
 	relinked := songA
 	relinked.URI += "-relinked"
 	if got := matchableItems(n, []songspy.HistoryItem{historyItem(relinked, 20), historyItem(songB, 60)}); len(got) != 1 || got[0].Track.URI != songB.URI {
@@ -174,7 +174,7 @@ func TestDeferOpenPlay_DefersRelinkedTrack(t *testing.T) {
 }
 
 func TestReconcile_DefersItemHiddenByFalseIdle(t *testing.T) {
-	n, _, _ := runSteps(t, idleAt(-100), idleAt(46), playing(songA, 76, 76)) // it has played since 0
+	n := stateAfter(idleAt(-100), idleAt(46), playing(songA, 76, 76)) // it has played since 0
 	if got := matchableItems(n, []songspy.HistoryItem{historyItem(songA, -300), historyItem(songA, 0)}); len(got) != 1 || !got[0].PlayedAt.Equal(at(-300)) {
 		t.Errorf("%+v", got)
 	}

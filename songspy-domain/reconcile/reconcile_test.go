@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"slices"
@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
 func storedPlay(t songspy.Track, from, to, listened float64, provisional bool) songspy.StoredPlay {
@@ -18,9 +19,20 @@ func storedPlay(t songspy.Track, from, to, listened float64, provisional bool) s
 	}}
 }
 
+// stateAfter is the state after some answers.
+func stateAfter(polls ...songspy.Observation) (n songspy.NowPlaying) {
+	for _, o := range polls {
+		n = playback.Step(n, o).State
+	}
+	return n
+}
+
 func historyItem(t songspy.Track, when float64) songspy.HistoryItem {
 	return songspy.HistoryItem{Track: t, PlayedAt: at(when)}
 }
+
+// localTrack is a file of the user; history never lists it.
+var localTrack = songspy.Track{URI: "spotify:local:x", Kind: songspy.KindLocal, Title: "X"}
 
 func storedPlays(plays []songspy.StoredPlay, reported []time.Time) songspy.StoredPlays {
 	return songspy.StoredPlays{Plays: plays, ProcessedAt: reported}
@@ -148,7 +160,7 @@ func TestReconcile_Invariants(t *testing.T) {
 		}
 		var items []songspy.HistoryItem
 		for range rapid.IntRange(0, 12).Draw(t, "items") {
-			items = append(items, historyItem(rapid.SampledFrom(append(tracks, local)).Draw(t, "heard"), float64(rapid.IntRange(-200, int(now)+400).Draw(t, "at"))))
+			items = append(items, historyItem(rapid.SampledFrom(append(tracks, localTrack)).Draw(t, "heard"), float64(rapid.IntRange(-200, int(now)+400).Draw(t, "at"))))
 		}
 		r := reconcileAll(storedPlays(known, nil), items, at(now+200))
 		d := storeModel{plays: slices.Clone(known)}

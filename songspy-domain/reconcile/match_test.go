@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"testing"
@@ -124,13 +124,25 @@ func TestReconcile_AddsSecondPlayNextToObservedOne(t *testing.T) {
 }
 
 func TestReconcile_ItemOfOpenPlayWaitsForItsEnd(t *testing.T) {
-	n, _, _ := runSteps(t, idleAt(0), playing(songA, 10, 100)) // paused for a while, perhaps, since some time after 0
+	n := stateAfter(idleAt(0), playing(songA, 10, 100)) // paused for a while, perhaps, since some time after 0
 	items := []songspy.HistoryItem{historyItem(songA, -200), historyItem(songA, 20), historyItem(songB, 60)}
 	if got := matchableItems(n, items); len(got) != 2 || !got[0].PlayedAt.Equal(at(-200)) || got[1].Track.URI != songB.URI {
 		t.Errorf("%+v", got)
 	}
-	n, _, _ = runSteps(t, idleAt(0), playing(songA, 10, 100), idleAt(300), idleAt(330))
+	n = stateAfter(idleAt(0), playing(songA, 10, 100), idleAt(300), idleAt(330))
 	if got := matchableItems(n, items); len(got) != 3 {
 		t.Errorf("after its end: %+v", got)
+	}
+}
+
+// A player that stands still may have stopped at any time since something else
+// was seen, however long ago its progress says that it began.
+func TestStep_FirstPollPausedLeavesStartOpen(t *testing.T) {
+	n := stateAfter(idleAt(-1), playing(songA, 1.5, 1.5), paused(songB, 60, 180))
+	if !n.StartedAt.Equal(at(120)) || !n.OtherSeenAt.Equal(at(1.5)) {
+		t.Errorf("%+v", n)
+	}
+	if reported := matchableItems(n, []songspy.HistoryItem{historyItem(songB, 30)}); len(reported) != 0 {
+		t.Errorf("what may tell of it is taken for another play: %+v", reported)
 	}
 }

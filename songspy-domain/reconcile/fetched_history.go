@@ -1,10 +1,11 @@
-package playback
+package reconcile
 
 import (
 	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
 // Answer is what history said when it was asked.
@@ -38,7 +39,7 @@ func (a History) DeferOpenPlay(n songspy.NowPlaying) History {
 	if !n.IsOpen() {
 		return a
 	}
-	length := fromMillis(n.DurationMS)
+	length := instant.Milliseconds(n.DurationMS)
 	since := n.OtherSeenAt.Add(-max(matchTolerance, length))
 	var items []songspy.HistoryItem
 	for _, i := range a.Items {

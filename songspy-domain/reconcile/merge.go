@@ -1,10 +1,11 @@
-package playback
+package reconcile
 
 import (
 	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
 // mend makes one play of two of which history tells once, though it tells of
@@ -77,7 +78,7 @@ func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 	for i := range r.candidates {
 		s := &r.candidates[i]
 		only := s.Play.Source == songspy.SourceHistory && s.Play.DeletedAt == nil && !s.removed && !s.playedAt().IsZero()
-		apart := later(s.Play.StartedAt, seen.Play.StartedAt).Sub(earlier(s.Play.EndedAt, seen.Play.EndedAt))
+		apart := instant.Later(s.Play.StartedAt, seen.Play.StartedAt).Sub(instant.Earlier(s.Play.EndedAt, seen.Play.EndedAt))
 		if only && isSameRecording(s.Track, seen.Track) && apart < distance && !r.hasOtherTrackBetween(*s, seen) {
 			nearest, distance = s, apart
 		}
@@ -93,7 +94,7 @@ func (s *candidate) takeItemOf(other *candidate) {
 
 // between reports whether history tells of another track between two plays.
 func (r *reconciler) hasOtherTrackBetween(a, b candidate) bool {
-	from, to := earlier(a.Play.StartedAt, b.Play.StartedAt), later(a.Play.StartedAt, b.Play.StartedAt)
+	from, to := instant.Earlier(a.Play.StartedAt, b.Play.StartedAt), instant.Later(a.Play.StartedAt, b.Play.StartedAt)
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
 		return s.Play.StartedAt.After(from) && s.Play.StartedAt.Before(to) && !s.playedAt().IsZero() && !isSameRecording(s.Track, a.Track)
 	})
@@ -108,9 +109,9 @@ const sessionGapMax = 15 * time.Minute
 // play was left early: of that only a history that lists partial plays tells.
 func (r *reconciler) dropUnlistedTail(j int) {
 	s := &r.candidates[j]
-	unobserved := s.observedMS() < toMillis(listedPlayMin) && s.Play.InferredMS > 0 && (r.listsPartial || !s.Play.Probable)
+	unobserved := s.observedMS() < songspy.HistoryPlayMin.Milliseconds() && s.Play.InferredMS > 0 && (r.listsPartial || !s.Play.Probable)
 	if unobserved && s.playedAt().IsZero() && r.shouldBeListed(*s) && !r.isTrackPending(s.Track) && r.hasListedNeighbour(j, -1) && r.hasListedNeighbour(j, 1) {
-		s.dropTail(fromMillis(s.Play.InferredMS))
+		s.dropTail(instant.Milliseconds(s.Play.InferredMS))
 		s.changed = true
 	}
 }
@@ -124,7 +125,7 @@ func (r *reconciler) hasListedNeighbour(j, step int) bool {
 		if other.Play.StartedAt.IsZero() || other.isRemoved() {
 			continue
 		}
-		apart := later(other.Play.StartedAt, s.Play.StartedAt).Sub(earlier(other.Play.EndedAt, s.Play.EndedAt))
+		apart := instant.Later(other.Play.StartedAt, s.Play.StartedAt).Sub(instant.Earlier(other.Play.EndedAt, s.Play.EndedAt))
 		return apart <= sessionGapMax && !other.playedAt().IsZero()
 	}
 	return false

@@ -1,4 +1,4 @@
-package playback
+package reconcile
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
 // lingers is how long a player goes on showing what stands still.
@@ -79,7 +80,7 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 		if !s.accepts(item) {
 			continue
 		}
-		if earlier(to, s.Play.EndedAt).Sub(later(from, s.Play.StartedAt)) > matchTolerance {
+		if instant.Earlier(to, s.Play.EndedAt).Sub(instant.Later(from, s.Play.StartedAt)) > matchTolerance {
 			s.item = item
 			return true
 		}
@@ -96,7 +97,7 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 		switch {
 		case s.Play.StartedAt.IsZero():
 		case !s.Play.StartedAt.Before(edge):
-			high = earlier(high, s.Play.StartedAt)
+			high = instant.Earlier(high, s.Play.StartedAt)
 		case last < 0 || !s.Play.StartedAt.Before(r.candidates[last].Play.StartedAt):
 			last = j
 		}
@@ -109,7 +110,7 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 		return false
 	}
 	s.item = item
-	s.Play.EndedAt = later(s.Play.EndedAt, earlier(item.PlayedAt, high))
+	s.Play.EndedAt = instant.Later(s.Play.EndedAt, instant.Earlier(item.PlayedAt, high))
 	s.Play.Provisional = true
 	return true
 }
@@ -145,15 +146,15 @@ func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge tim
 		switch {
 		case s.Play.StartedAt.IsZero():
 		case s.Play.StartedAt.Before(edge):
-			low = later(low, s.provenEnd())
+			low = instant.Later(low, s.provenEnd())
 		case s.Play.StartedAt.Before(high):
 			high = s.Play.StartedAt
 		}
 	}
 	clipped := from.Before(low.Add(-matchTolerance)) || to.After(high.Add(matchTolerance))
-	from, to = later(from, low), earlier(to, high)
+	from, to = instant.Later(from, low), instant.Earlier(to, high)
 	listened := to.Sub(from)
-	if listened <= 0 || !songspy.IsCounted(toMillis(listened), item.Track.DurationMS) {
+	if listened <= 0 || !songspy.IsCounted(listened.Milliseconds(), item.Track.DurationMS) {
 		return false
 	}
 	for j := range r.candidates {
@@ -164,7 +165,7 @@ func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge tim
 	s := candidate{item: item, isNew: true, clipped: clipped, endUnknown: edge.Equal(item.PlayedAt)}
 	s.Track = item.Track
 	s.Play = songspy.Play{
-		TrackURI: item.Track.URI, StartedAt: from, EndedAt: to, ListenedMS: toMillis(listened),
+		TrackURI: item.Track.URI, StartedAt: from, EndedAt: to, ListenedMS: listened.Milliseconds(),
 		Source: songspy.SourceHistory,
 	}
 	r.candidates = append(r.candidates, s)
@@ -192,7 +193,7 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 			reported.IsZero() || !isSameRecording(s.Track, item.Track) {
 			continue
 		}
-		first, last := earlier(reported, item.PlayedAt), later(reported, item.PlayedAt)
+		first, last := instant.Earlier(reported, item.PlayedAt), instant.Later(reported, item.PlayedAt)
 		if slices.ContainsFunc(r.candidates, func(o candidate) bool {
 			return o.Play.StartedAt.After(first) && o.Play.StartedAt.Before(s.Play.StartedAt)
 		}) {
@@ -204,9 +205,9 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 			restart = first
 		}
 		rest := s.Play.EndedAt.Sub(restart)
-		listened := min(s.Play.ListenedMS, toMillis(rest))
+		listened := min(s.Play.ListenedMS, rest.Milliseconds())
 		swap := byEnd && reported.Equal(last) // the item that it was told by is the second's
-		if restart.Sub(s.Play.StartedAt) < listedPlayMin || rest < listedPlayMin || !songspy.IsCounted(listened, s.Track.DurationMS) ||
+		if restart.Sub(s.Play.StartedAt) < songspy.HistoryPlayMin || rest < songspy.HistoryPlayMin || !songspy.IsCounted(listened, s.Track.DurationMS) ||
 			swap && !s.PlayedAt.IsZero() { // the ledger has it otherwise
 			continue
 		}
@@ -215,7 +216,7 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 		second.Play.Probable = false
 		second.Play.StartedAt, second.Play.ListenedMS = restart, listened
 		if byEnd { // what was heard of it came last
-			second.Play.StartedAt = s.Play.EndedAt.Add(-fromMillis(listened))
+			second.Play.StartedAt = s.Play.EndedAt.Add(-instant.Milliseconds(listened))
 		}
 		if swap {
 			second.item, s.item = s.item, item
@@ -224,7 +225,7 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 		// What was seen of the first; when in it, nobody knows.
 		seen := s.observedMS() - (listened - second.Play.InferredMS)
 		s.Play.EndedAt, s.changed = restart, true
-		s.Play.ListenedMS, s.Play.Provisional = toMillis(restart.Sub(s.Play.StartedAt)), true
+		s.Play.ListenedMS, s.Play.Provisional = restart.Sub(s.Play.StartedAt).Milliseconds(), true
 		if most := s.Track.DurationMS; most > 0 {
 			s.Play.ListenedMS = min(s.Play.ListenedMS, most)
 		}

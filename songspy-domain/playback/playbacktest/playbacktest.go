@@ -1,0 +1,179 @@
+// Package playbacktest draws what simulated players do and builds the answers of
+// Spotify that show it, for the tests of playback and reconcile.
+package playbacktest
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Base is the time that the tests count seconds from. The tracks are those of
+// most tests.
+var (
+	Base  = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	SongA = songspy.Track{URI: "spotify:track:a", Kind: songspy.KindTrack, Title: "A", DurationMS: 200_000}
+	SongB = songspy.Track{URI: "spotify:track:b", Kind: songspy.KindTrack, Title: "B", DurationMS: 180_000}
+	Short = songspy.Track{URI: "spotify:track:s", Kind: songspy.KindTrack, Title: "S", DurationMS: 40_000}
+)
+
+// At is the time that many seconds after Base.
+func At(seconds float64) time.Time {
+	return Base.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+// SecondsIn is how many seconds after Base a time is.
+func SecondsIn(at time.Time) float64 { return at.Sub(Base).Seconds() }
+
+// Playing is an answer that shows a track playing; progress and when in seconds.
+func Playing(t songspy.Track, progress, when float64) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedPlaying, Track: t, Progress: time.Duration(progress * float64(time.Second)), At: At(when)}
+}
+
+// Paused is an answer that shows a paused track; progress and when in seconds.
+func Paused(t songspy.Track, progress, when float64) songspy.Observation {
+	o := Playing(t, progress, when)
+	o.Kind = songspy.ObservedPaused
+	return o
+}
+
+// HiddenProgress is an answer that shows a track playing without its progress.
+func HiddenProgress(t songspy.Track, when float64) songspy.Observation {
+	o := Playing(t, 0, when)
+	o.Progress = songspy.UnknownProgress
+	return o
+}
+
+// IdleAt is an answer that shows nothing.
+func IdleAt(when float64) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedIdle, At: At(when)}
+}
+
+// Advertisement is an answer that shows an advertisement; progress and when in seconds.
+func Advertisement(progress, when float64) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: time.Duration(progress * float64(time.Second)), At: At(when)}
+}
+
+// Unreadable is an answer that cannot be read.
+func Unreadable(when float64) songspy.Observation {
+	return songspy.Observation{Kind: songspy.ObservedUnreadable, At: At(when)}
+}
+
+// Timeline is what a player really did: spans in order, without overlap.
+type Timeline []Span
+
+// Span is one thing that a player did: it played a track with at most one
+// pause, an advertisement, or nothing (no track and no advertisement).
+type Span struct {
+	Track         songspy.Track
+	Ad            bool
+	Start, End    time.Time
+	PauseAt       time.Time // zero: none
+	Pause         time.Duration
+	PausedAfter   time.Duration // how long the player shows the paused track afterwards
+	LeftEarly     bool          // before the track's end
+	Offline       bool          // on a phone without a network: polls show nothing
+	Unlisted      bool          // in a session that history never lists, such as a Jam
+	HidesProgress bool          // on a device that reports no progress
+}
+
+// ProgressAt is how far in its track a span is at a time.
+func (s Span) ProgressAt(at time.Time) time.Duration {
+	p := at.Sub(s.Start)
+	if s.Pause > 0 && at.After(s.PauseAt) {
+		p -= min(s.Pause, at.Sub(s.PauseAt))
+	}
+	return p
+}
+
+// ReportedProgress is the progress that Spotify reports.
+func (s Span) ReportedProgress(at time.Time) time.Duration {
+	if s.HidesProgress {
+		return songspy.UnknownProgress
+	}
+	return s.ProgressAt(at)
+}
+
+// IsPausedAt reports whether a span is in its pause.
+func (s Span) IsPausedAt(at time.Time) bool {
+	return s.Pause > 0 && !at.Before(s.PauseAt) && at.Before(s.PauseAt.Add(s.Pause))
+}
+
+// Poll is what Spotify answers at a time.
+func (tr Timeline) Poll(at time.Time) songspy.Observation {
+	for _, s := range tr {
+		if at.Before(s.Start) || !at.Before(s.End.Add(s.PausedAfter)) || s.Offline {
+			continue
+		}
+		switch {
+		case !at.Before(s.End):
+			return songspy.Observation{Kind: songspy.ObservedPaused, Track: s.Track, Progress: s.ReportedProgress(s.End), At: at}
+		case s.Ad:
+			return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: at.Sub(s.Start), At: at}
+		case s.Track.URI == "":
+			return songspy.Observation{Kind: songspy.ObservedIdle, At: at}
+		case s.IsPausedAt(at):
+			return songspy.Observation{Kind: songspy.ObservedPaused, Track: s.Track, Progress: s.ReportedProgress(at), At: at}
+		}
+		return songspy.Observation{Kind: songspy.ObservedPlaying, Track: s.Track, Progress: s.ReportedProgress(at), At: at}
+	}
+	return songspy.Observation{Kind: songspy.ObservedIdle, At: at}
+}
+
+// DrawSeconds draws a duration between two numbers of seconds, to the millisecond.
+func DrawSeconds(t *rapid.T, low, high int) time.Duration {
+	return time.Duration(rapid.IntRange(low*1000, high*1000).Draw(t, "ms")) * time.Millisecond
+}
+
+// Describe prints a timeline, the answers and the resulting plays, in seconds
+// after Base, for the message of a failed test.
+func Describe(tr Timeline, seen []songspy.Observation, plays []songspy.Play) string {
+	var b strings.Builder
+	for _, s := range tr {
+		fmt.Fprintf(&b, "truth %s ad=%t %.0f-%.0f pause %.0f+%.0f of %d\n", s.Track.URI, s.Ad, s.Start.Sub(Base).Seconds(), s.End.Sub(Base).Seconds(), s.PauseAt.Sub(Base).Seconds(), s.Pause.Seconds(), s.Track.DurationMS/1000)
+	}
+	for _, o := range seen {
+		fmt.Fprintf(&b, "seen %.0f %s %s at %.0f\n", o.At.Sub(Base).Seconds(), o.Kind, o.Track.URI, o.Progress.Seconds())
+	}
+	for _, p := range plays {
+		fmt.Fprintf(&b, "play %s %.0f-%.0f listened %d provisional %t\n", p.TrackURI, p.StartedAt.Sub(Base).Seconds(), p.EndedAt.Sub(Base).Seconds(), p.ListenedMS/1000, p.Provisional)
+	}
+	return b.String()
+}
+
+// StoreRoundTrip is a state as the store returns it: UTC, in microseconds.
+func StoreRoundTrip(n songspy.NowPlaying) songspy.NowPlaying {
+	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.OtherSeenAt, &n.OpenedAt} {
+		*at = at.UTC().Truncate(time.Microsecond)
+	}
+	for _, at := range []**time.Time{&n.PausedSince, &n.IdleSince, &n.EndsAt, &n.DoubtedAt} {
+		if *at != nil {
+			when := (*at).UTC().Truncate(time.Microsecond)
+			*at = &when
+		}
+	}
+	return n
+}
+
+// SetChecks makes rapid draw 20,000 worlds instead of 100, because rare cases
+// matter and a world takes microseconds. The seed is fixed, so that a failure
+// comes from a change. Explore with -rapid.seed=0 -rapid.checks=1000000. Call it
+// from TestMain.
+func SetChecks() {
+	flag.Parse()
+	chosen := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { chosen[f.Name] = true })
+	for name, value := range map[string]string{"rapid.checks": "20000", "rapid.seed": "20261123"} {
+		if chosen[name] {
+			continue
+		}
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+}
