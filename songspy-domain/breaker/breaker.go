@@ -1,14 +1,17 @@
-// Package gate decides whether a Spotify app may be called now. Spotify counts
-// calls per app, not per person, and who goes on knocking while refused waits
-// longer; so one refusal must stop everybody.
+// Package breaker decides whether a Spotify app may be called now: a circuit
+// breaker with a rate limiter. Spotify counts calls per app, not per user, and
+// an app that keeps calling while it is refused waits longer. So one refusal
+// must stop all calls of the app.
 //
-// It is a pure state machine: values in, values out, no clock and no locks. A
-// State is plain data, so that it can be kept in a database and shared by
-// every process of an instance. The transport of package spotify applies it.
+// The package is a pure state machine: values in, values out, no clock and no
+// locks. Breakers is plain data that can be stored in a database and shared by
+// all processes of an instance. The transport of package spotify applies it.
 //
-// A door is open, closed until a moment, or due: past that moment with nothing
-// yet known. The first call through a due door is its probe; while it is out
-// nobody else passes. Its success opens the door, and calls ramp up from there.
+// A breaker is in one of three states:
+//
+// - closed: calls pass (Cause is empty).
+// - open: calls are blocked until OpenUntil.
+// - half open: OpenUntil has passed. The first call is the probe, and no other call passes until it has returned. If the probe succeeds, the breaker closes and the call rate ramps up. If it is refused, the breaker opens again.
 package breaker
 
 import (
@@ -18,16 +21,17 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Door names one of the two hosts of an app; each refuses for itself.
+// Circuit names one of the two hosts of an app. Each has its own breaker,
+// because Spotify refuses calls to them independently.
 type Circuit string
 
-// The doors.
+// The circuits.
 const (
 	CircuitAccounts Circuit = "accounts" // tokens: accounts.spotify.com
 	CircuitAPI      Circuit = "api"      // the Web API: api.spotify.com
 )
 
-// Doors lists the doors.
+// Circuits returns both circuits.
 func Circuits() []Circuit { return []Circuit{CircuitAccounts, CircuitAPI} }
 
 const (
@@ -36,79 +40,86 @@ const (
 	quotaWait          = 15 * time.Minute
 	quotaWaitMax       = 6 * time.Hour
 	premiumWait        = time.Hour
-	// longest bounds what a provider may ask for: 86400 s has been seen, and a
-	// probe a day hurts nobody.
+	// waitMax limits the RetryAfter that is followed. Spotify has sent 86400 s,
+	// and one probe a day is harmless.
 	waitMax = 24 * time.Hour
-	// probeLease is how long a probe may stay out before another replaces it:
-	// its process may have died.
+	// probeTimeout is when a probe that has not returned is replaced: its
+	// process may have died.
 	probeTimeout = 30 * time.Second
-	// probePause follows a probe that learnt nothing, such as a 5xx.
+	// failedProbeWait is the wait after a probe that failed without an answer
+	// about the app, such as a 5xx.
 	failedProbeWait = 5 * time.Second
-	// holdBack is the least wait that a refused call is told.
+	// deniedWaitMin is the shortest wait that a blocked call gets.
 	deniedWaitMin = time.Second
 )
 
-// State is all that is known of one app. The zero State has both doors open.
+// Breakers is the state of both circuits of one app. In the zero value both
+// breakers are closed.
 type Breakers struct {
 	Accounts Breaker
 	API      Breaker
-	// Share is which part of the app's pace this process may use, from 0 to 1;
-	// 0 means all of it.
+	// Share is the part of the app's call rate that this process may use, from
+	// 0 to 1. 0 means all of it.
 	Share float64
 }
 
-// DoorState is what is known of one door.
+// Breaker is the state of one circuit.
 type Breaker struct {
-	// Why is what closed the door; empty: it is open.
+	// Cause is why the breaker is open. It is empty while the breaker is
+	// closed.
 	Cause Cause
-	// ClosedAt is when it was closed last, or its closing lengthened, and
-	// ClosedUntil when it is due for a probe.
+	// OpenedAt is when the breaker opened, or when its time was last extended.
+	// OpenUntil is when it becomes half open.
 	OpenedAt  time.Time
 	OpenUntil time.Time
-	// Step counts the closings in a row whose length had to be guessed.
+	// BackoffStep counts the consecutive openings whose length was estimated
+	// because Spotify sent no Retry-After.
 	BackoffStep int
-	// ProbeUntil is how long the probe that is out holds its place; zero: none is.
+	// ProbeUntil is when the current probe is given up; zero without a probe.
 	ProbeUntil time.Time
-	// Epoch is raised by every closing, every probe and what comes of it. What a
-	// call of an older epoch reports is old news.
+	// Epoch increases whenever the breaker opens, and with every probe and its
+	// result. The results of calls from an older epoch are outdated.
 	Epoch int64
-	// Pace is how many calls an open door lets through.
+	// Limiter limits the call rate while the breaker is closed.
 	Limiter RateLimiter
 }
 
-// Pass is what a call that was let through shows when it reports.
+// Permit identifies a call that Decide allowed. The caller passes it to Report.
 type Permit struct {
 	Epoch int64
-	// Probe says that everybody waits for this call's outcome.
+	// Probe says that this call is the probe: other calls wait for its result.
 	Probe bool
 }
 
-// Verdict is the answer to one call that wants through.
+// Decision is the answer of Decide to one call.
 type Decision struct {
 	Allowed bool
 	Permit  Permit
-	// Why and RetryAfter tell a refused call what holds it, and for how long at least.
+	// Cause and RetryAfter say, for a blocked call, why it is blocked and for
+	// how long at least.
 	Cause      Cause
 	RetryAfter time.Duration
 }
 
-// Urgency is how much a call matters while an open door is paced.
+// Urgency says how much a call matters while the rate limiter is active.
 type Urgency int
 
 // The urgencies.
 const (
-	// Routine calls wait their turn.
+	// Routine calls wait for the rate limiter.
 	Routine Urgency = iota
-	// Idle calls can wait for hours. They pass an open door when it is not
-	// paced, or when nobody else has wanted through for a second; they never probe.
+	// Background calls can wait for hours. They pass a closed breaker if there
+	// is no rate limit, or if no other call was made for a second. They are
+	// never the probe.
 	Background
-	// Urgent calls have a person waiting. They pass an open door at once, at
-	// the cost of the routine calls after them; a closed one they do not.
+	// Urgent calls have a user waiting. They pass a closed breaker without
+	// waiting for the rate limiter, and the routine calls after them wait
+	// longer. An open breaker blocks them.
 	Urgent
 )
 
-// Decide says whether one call may pass the door now. The returned State
-// replaces s; dropping it instead is a look that leaves no trace.
+// Decide reports whether one call may be made now. The returned Breakers
+// replaces s. A caller that discards it only asks, without making the call.
 func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, Decision) {
 	d := s.forCircuit(circuit)
 	d.correctClock(now)
@@ -128,40 +139,42 @@ func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, De
 	return s, Decision{Allowed: true, Permit: Permit{Epoch: d.Epoch, Probe: true}}
 }
 
-// Result is what became of a call, as far as the door is concerned.
+// Result is the result of a call, as far as the breaker is concerned.
 type Result int
 
 // The results.
 const (
-	// Answered: the provider dealt with the call, be it by refusing the person.
+	// Answered means that Spotify processed the call, even if it rejected the
+	// user.
 	Answered Result = iota
-	// Throttled: 429.
+	// RateLimited means 429.
 	RateLimited
-	// QuotaExceeded: 429 with QUOTA_EXCEEDED.
+	// QuotaExceeded means 429 with QUOTA_EXCEEDED.
 	QuotaExceeded
-	// PremiumRequired: the 403 that concerns the app's owner.
+	// PremiumRequired means the 403 that says that the app's owner needs
+	// Premium.
 	PremiumRequired
-	// Forbidden: a 403 in words that are not known. It concerns the caller, unless
-	// the door is closed because such answers concern the app.
+	// Forbidden means a 403 with an unknown body. It concerns the user of the
+	// call, unless the breaker is open because such answers concern the app.
 	Forbidden
-	// AppForbidden: such answers to several users have shown that the app is meant.
+	// AppForbidden means that such answers to several users have shown that
+	// they concern the app.
 	AppForbidden
-	// Failed: no answer, or a 5xx; it says nothing about the door.
+	// Failed means no answer, or a 5xx. It says nothing about the app.
 	Failed
-	// Abandoned: the caller went away before an answer.
+	// Abandoned means that the caller gave up before an answer came.
 	Abandoned
 )
 
-// Outcome is a result with the wait that the provider asked for; zero if it
-// named none.
+// Outcome is a result with the Retry-After that Spotify sent; zero if it sent
+// none.
 type Outcome struct {
 	Result     Result
 	RetryAfter time.Duration
 }
 
-// Report enters the outcome of a call that Decide let through. It must be
-// called once for every such call; a probe that never reports is replaced in
-// its time.
+// Report records the outcome of a call that Decide allowed. Call it once for
+// every such call. A probe that never reports is replaced after probeTimeout.
 func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Breakers {
 	d := s.forCircuit(circuit)
 	d.correctClock(now)
@@ -201,8 +214,8 @@ func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Bre
 	return s
 }
 
-// Forbid closes the Web API's door because Spotify forbids its users' calls in
-// words that are not known.
+// TripForbidden opens the breaker of the Web API, because Spotify answers the
+// calls of several users with a 403 whose body is not known.
 func TripForbidden(s Breakers, now time.Time) Breakers {
 	if s.API.Cause != "" {
 		return s
@@ -210,8 +223,8 @@ func TripForbidden(s Breakers, now time.Time) Breakers {
 	return Report(s, now, CircuitAPI, Permit{Epoch: s.API.Epoch}, Outcome{Result: AppForbidden})
 }
 
-// Withdraw takes back a probe that never left, as if Decide had not let it
-// through: another process was faster, or could not be asked.
+// WithdrawProbe undoes a probe that was not sent, as if Decide had blocked it:
+// another process was faster, or the database could not be reached.
 func WithdrawProbe(s Breakers, circuit Circuit, p Permit) Breakers {
 	if d := s.forCircuit(circuit); p.Probe && p.Epoch == d.Epoch {
 		d.ProbeUntil = time.Time{}
@@ -220,7 +233,7 @@ func WithdrawProbe(s Breakers, circuit Circuit, p Permit) Breakers {
 	return s
 }
 
-// at is the door within s.
+// forCircuit returns the breaker of the circuit within s.
 func (s *Breakers) forCircuit(circuit Circuit) *Breaker {
 	if circuit == CircuitAccounts {
 		return &s.Accounts
@@ -228,7 +241,7 @@ func (s *Breakers) forCircuit(circuit Circuit) *Breaker {
 	return &s.API
 }
 
-// close shuts the door on fresh news.
+// trip opens the breaker after a refusal of the current epoch.
 func (d *Breaker) trip(now time.Time, p Permit, o Outcome, share float64) {
 	cause := o.Result.cause()
 	if cause != d.Cause {
@@ -248,12 +261,13 @@ func (d *Breaker) trip(now time.Time, p Permit, o Outcome, share float64) {
 	d.Limiter.stop()
 }
 
-// extend hears a call that went out before the door closed. When a door shuts,
-// hundreds of such calls come back refused, and together they are one refusal:
-// they can lengthen the closing and do not double it.
+// extendOpen handles the refusal of a call that was made before the breaker
+// opened. When a breaker opens, hundreds of such calls may still be refused,
+// and they count as one refusal: they can extend the open time, but do not
+// double it.
 func (d *Breaker) extendOpen(now time.Time, o Outcome) {
 	if d.Cause == "" {
-		return // opened since, by newer news
+		return // closed since then, by a newer result
 	}
 	cause, step := o.Result.cause(), 0
 	if cause == d.Cause {
@@ -273,9 +287,9 @@ func (d *Breaker) extendOpen(now time.Time, o Outcome) {
 	d.OpenedAt, d.OpenUntil = now, until
 }
 
-// notAhead corrects what was noted before the clock was set back. A closing
-// keeps its length from now on, and none lasts longer than a day. The epoch
-// rises, so that every process takes the correction over.
+// correctClock corrects times that were stored before the clock was set back.
+// An open breaker stays open for its remaining time, at most a day. The epoch
+// increases, so that every process adopts the correction.
 func (d *Breaker) correctClock(now time.Time) {
 	const slack = songspy.ClockSkewMax
 	if shift := d.OpenedAt.Sub(now); shift > slack {
@@ -292,7 +306,7 @@ func (d *Breaker) correctClock(now time.Time) {
 	}
 }
 
-// open follows a probe's success.
+// reset closes the breaker after a successful probe.
 func (d *Breaker) reset(now time.Time, share float64) {
 	d.Cause, d.BackoffStep = "", 0
 	d.OpenedAt, d.OpenUntil, d.ProbeUntil = time.Time{}, time.Time{}, time.Time{}
@@ -300,7 +314,7 @@ func (d *Breaker) reset(now time.Time, share float64) {
 	d.Limiter.start(now, share)
 }
 
-// why is the reason that a refusal gives a door.
+// cause returns the Cause of a breaker that opens because of this result.
 func (r Result) cause() Cause {
 	switch r {
 	case QuotaExceeded:
@@ -314,8 +328,8 @@ func (r Result) cause() Cause {
 	}
 }
 
-// wait is how long the refusal closes the door after step guesses in a row,
-// and whether that is a guess in its turn.
+// wait returns how long the breaker opens for after step consecutive estimates,
+// and whether this length is an estimate too.
 func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	requested := min(o.RetryAfter, waitMax)
 	switch {
@@ -324,7 +338,7 @@ func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	case o.Result == QuotaExceeded && requested > 0 && step == 0:
 		return requested, true
 	case o.Result == QuotaExceeded && requested > 0:
-		// What was asked for has passed, and the probe was refused again.
+		// The requested time has passed, and the probe was refused again.
 		return max(requested, backoff(rateLimitedWait, rateLimitedWaitMax, step-1)), true
 	case o.Result == QuotaExceeded:
 		return backoff(quotaWait, quotaWaitMax, step), true
@@ -335,7 +349,7 @@ func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	}
 }
 
-// doubled is first after step doublings, at most most.
+// backoff returns first, doubled step times, but at most most.
 func backoff(first, most time.Duration, step int) time.Duration {
 	for ; step > 0 && first < most; step-- {
 		first *= 2
@@ -343,27 +357,27 @@ func backoff(first, most time.Duration, step int) time.Duration {
 	return min(first, most)
 }
 
-// Why says what keeps a call outside. It is fit for a metric's label.
+// Cause says why a call is blocked. It is also the value of a metric's label.
 type Cause string
 
-// The reasons. The first four close a door; the others hold back one call.
+// The causes. The first four open a breaker. The others block a single call.
 const (
-	CauseRateLimited     Cause = "throttled"        // 429
-	CauseQuota           Cause = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the developer's daily quota
+	CauseRateLimited     Cause = "rate_limited"     // 429
+	CauseQuota           Cause = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the daily quota of the developer account
 	CausePremiumRequired Cause = "premium_required" // 403: the app's owner has no Premium subscription
-	CauseForbidden       Cause = "forbidden"        // 403 to several users, in words that are not known
-	CauseProbing         Cause = "probing"          // the probe is out
-	CauseRampUp          Cause = "ramping_up"       // opened lately, and calls are still paced
-	CauseDailyCalls      Cause = "budget_spent"     // the calls that the quota or the operator allows in 24 hours are made
+	CauseForbidden       Cause = "forbidden"        // 403 with an unknown body, to several users
+	CauseProbing         Cause = "probing"          // the probe has not returned yet
+	CauseRampUp          Cause = "ramp_up"          // closed again recently: the rate limiter is active
+	CauseDailyCalls      Cause = "daily_calls"      // all calls that the quota or the operator allows in 24 hours have been made
 )
 
-// Words say why, for people to read.
-func (w Cause) Description() string {
-	if w == CausePremiumRequired {
+// Description returns the cause in words for people.
+func (c Cause) Description() string {
+	if c == CausePremiumRequired {
 		return "the app's owner needs Spotify Premium"
 	}
-	if w == CauseForbidden {
-		return "Spotify forbids the calls of several users; look at the app in the Spotify dashboard"
+	if c == CauseForbidden {
+		return "Spotify forbids the calls of several users; check the app in the Spotify dashboard"
 	}
-	return strings.ReplaceAll(string(w), "_", " ")
+	return strings.ReplaceAll(string(c), "_", " ")
 }

@@ -12,23 +12,23 @@ import (
 
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 
-// pass lets one call through or fails the test.
+// mustPass lets one call pass, or fails the test.
 func mustPass(t *testing.T, s *breaker.Breakers, at time.Time) breaker.Permit {
 	t.Helper()
 	next, v := breaker.Decide(*s, at, breaker.CircuitAPI, breaker.Routine)
 	if !v.Allowed {
-		t.Fatalf("at %v the call was held back: %s for %v", at.Sub(noon), v.Cause, v.RetryAfter)
+		t.Fatalf("at %v the call was blocked: %s for %v", at.Sub(noon), v.Cause, v.RetryAfter)
 	}
 	*s = next
 	return v.Permit
 }
 
-// held asserts that no call passes, and returns why and for how long.
+// mustBlock asserts that no call permits, and returns the decision.
 func mustBlock(t *testing.T, s breaker.Breakers, at time.Time) breaker.Decision {
 	t.Helper()
 	_, v := breaker.Decide(s, at, breaker.CircuitAPI, breaker.Urgent)
 	if v.Allowed {
-		t.Fatalf("at %v an urgent call passed a closed door", at.Sub(noon))
+		t.Fatalf("at %v an urgent call passed an open breaker", at.Sub(noon))
 	}
 	return v
 }
@@ -39,26 +39,26 @@ func TestRefusal_HonoursRetryAfter(t *testing.T) {
 		want    time.Duration
 		cause   breaker.Cause
 	}{
-		"told":                        {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 19056 * time.Second}, 19056 * time.Second, breaker.CauseRateLimited},
-		"told less than a guess":      {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 2 * time.Second}, 2 * time.Second, breaker.CauseRateLimited},
-		"told a week":                 {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 7 * 24 * time.Hour}, 24 * time.Hour, breaker.CauseRateLimited},
-		"not told":                    {breaker.Outcome{Result: breaker.RateLimited}, 30 * time.Second, breaker.CauseRateLimited},
-		"quota":                       {breaker.Outcome{Result: breaker.QuotaExceeded}, 15 * time.Minute, breaker.CauseQuota},
-		"quota and told more":         {breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Hour}, time.Hour, breaker.CauseQuota},
-		"quota and told less":         {breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Second}, time.Second, breaker.CauseQuota},
-		"owner without a Premium":     {breaker.Outcome{Result: breaker.PremiumRequired}, time.Hour, breaker.CausePremiumRequired},
-		"owner without, told shorter": {breaker.Outcome{Result: breaker.PremiumRequired, RetryAfter: time.Minute}, time.Hour, breaker.CausePremiumRequired},
+		"Retry-After":                                {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 19056 * time.Second}, 19056 * time.Second, breaker.CauseRateLimited},
+		"Retry-After below the estimate":             {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 2 * time.Second}, 2 * time.Second, breaker.CauseRateLimited},
+		"Retry-After of a week":                      {breaker.Outcome{Result: breaker.RateLimited, RetryAfter: 7 * 24 * time.Hour}, 24 * time.Hour, breaker.CauseRateLimited},
+		"no Retry-After":                             {breaker.Outcome{Result: breaker.RateLimited}, 30 * time.Second, breaker.CauseRateLimited},
+		"quota":                                      {breaker.Outcome{Result: breaker.QuotaExceeded}, 15 * time.Minute, breaker.CauseQuota},
+		"quota, longer Retry-After":                  {breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Hour}, time.Hour, breaker.CauseQuota},
+		"quota, shorter Retry-After":                 {breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Second}, time.Second, breaker.CauseQuota},
+		"owner without Premium":                      {breaker.Outcome{Result: breaker.PremiumRequired}, time.Hour, breaker.CausePremiumRequired},
+		"owner without Premium, shorter Retry-After": {breaker.Outcome{Result: breaker.PremiumRequired, RetryAfter: time.Minute}, time.Hour, breaker.CausePremiumRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s breaker.Breakers
 			s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), c.outcome)
 			v := mustBlock(t, s, noon)
 			if v.RetryAfter != c.want || v.Cause != c.cause {
-				t.Fatalf("closed for %v by %q, want %v by %q", v.RetryAfter, v.Cause, c.want, c.cause)
+				t.Fatalf("open for %v because of %q, want %v because of %q", v.RetryAfter, v.Cause, c.want, c.cause)
 			}
 			mustBlock(t, s, noon.Add(c.want-time.Nanosecond))
 			if !mustPass(t, &s, noon.Add(c.want)).Probe {
-				t.Fatal("the first call after the closing is not a probe")
+				t.Fatal("the first call after OpenUntil is not a probe")
 			}
 		})
 	}
@@ -69,7 +69,7 @@ func TestRefusals_InARowBackOffUpToLimit(t *testing.T) {
 		result breaker.Result
 		want   []time.Duration
 	}{
-		"throttled": {breaker.RateLimited, []time.Duration{
+		"rate limited": {breaker.RateLimited, []time.Duration{
 			30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute, 15 * time.Minute,
 		}},
 		"quota": {breaker.QuotaExceeded, []time.Duration{
@@ -83,17 +83,17 @@ func TestRefusals_InARowBackOffUpToLimit(t *testing.T) {
 			for i, want := range c.want {
 				s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: c.result})
 				if got := mustBlock(t, s, at).RetryAfter; got != want {
-					t.Fatalf("closing %d lasts %v, want %v", i+1, got, want)
+					t.Fatalf("opening %d lasts %v, want %v", i+1, got, want)
 				}
 				at = at.Add(want)
 			}
 			s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{})
 			if d := s.API; d.Cause != "" || d.BackoffStep != 0 || !d.OpenUntil.IsZero() || !d.ProbeUntil.IsZero() {
-				t.Fatalf("a success left %+v", d)
+				t.Fatalf("a successful probe left %+v", d)
 			}
 			s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: c.result})
 			if got := mustBlock(t, s, at).RetryAfter; got != c.want[0] {
-				t.Fatalf("after a success the first closing lasts %v, want %v", got, c.want[0])
+				t.Fatalf("the first opening after a success lasts %v, want %v", got, c.want[0])
 			}
 		})
 	}
@@ -101,15 +101,15 @@ func TestRefusals_InARowBackOffUpToLimit(t *testing.T) {
 
 func TestRefusal_ManyAtOnceTripOnce(t *testing.T) {
 	var s breaker.Breakers
-	passes := make([]breaker.Permit, 100)
-	for i := range passes {
-		passes[i] = mustPass(t, &s, noon)
+	permits := make([]breaker.Permit, 100)
+	for i := range permits {
+		permits[i] = mustPass(t, &s, noon)
 	}
-	for _, p := range passes {
+	for _, p := range permits {
 		s = breaker.Report(s, noon, breaker.CircuitAPI, p, breaker.Outcome{Result: breaker.RateLimited})
 	}
 	if got := mustBlock(t, s, noon).RetryAfter; got != 30*time.Second {
-		t.Fatalf("a hundred refusals closed the door for %v, want 30s", got)
+		t.Fatalf("a hundred refusals opened the breaker for %v, want 30s", got)
 	}
 }
 
@@ -119,16 +119,16 @@ func TestLateRefusal_ExtendsOpenBreakerOnly(t *testing.T) {
 	s = breaker.Report(s, noon, breaker.CircuitAPI, first, breaker.Outcome{Result: breaker.RateLimited})
 	s = breaker.Report(s, noon, breaker.CircuitAPI, second, breaker.Outcome{Result: breaker.QuotaExceeded})
 	if v := mustBlock(t, s, noon); v.RetryAfter != 15*time.Minute || v.Cause != breaker.CauseQuota {
-		t.Fatalf("closed for %v by %q, want 15m by the quota", v.RetryAfter, v.Cause)
+		t.Fatalf("open for %v because of %q, want 15m because of the quota", v.RetryAfter, v.Cause)
 	}
 	s = breaker.Report(s, noon, breaker.CircuitAPI, third, breaker.Outcome{Result: breaker.Answered})
 	if v := mustBlock(t, s, noon); v.RetryAfter != 15*time.Minute {
-		t.Fatalf("a success from before the closing left the door closed for %v, want 15m", v.RetryAfter)
+		t.Fatalf("a success of an older call left the breaker open for %v, want 15m", v.RetryAfter)
 	}
 	at := noon.Add(15 * time.Minute)
 	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: breaker.QuotaExceeded})
 	if v := mustBlock(t, s, at); v.RetryAfter != 30*time.Minute {
-		t.Fatalf("the second closing by the quota lasts %v, want 30m", v.RetryAfter)
+		t.Fatalf("the second opening because of the quota lasts %v, want 30m", v.RetryAfter)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestProbe_FailedProbeWaitsBriefly(t *testing.T) {
 	at := noon.Add(30 * time.Second)
 	probe := mustPass(t, &s, at)
 	if v := mustBlock(t, s, at); v.Cause != breaker.CauseProbing {
-		t.Fatalf("while the probe is out calls are held by %q", v.Cause)
+		t.Fatalf("during the probe calls are blocked by %q", v.Cause)
 	}
 
 	failed := breaker.Report(s, at, breaker.CircuitAPI, probe, breaker.Outcome{Result: breaker.Failed})
@@ -157,7 +157,7 @@ func TestProbe_FailedProbeWaitsBriefly(t *testing.T) {
 	}
 	abandoned := breaker.Report(s, at, breaker.CircuitAPI, probe, breaker.Outcome{Result: breaker.Abandoned})
 	if !mustPass(t, &abandoned, at).Probe {
-		t.Fatal("an abandoned probe is not replaced at once")
+		t.Fatal("an abandoned probe is not replaced immediately")
 	}
 }
 
@@ -168,11 +168,11 @@ func TestProbe_LostProbeIsReplaced(t *testing.T) {
 	lost := mustPass(t, &s, at)
 	at = at.Add(30 * time.Second)
 	if !mustPass(t, &s, at).Probe {
-		t.Fatal("the successor is not a probe")
+		t.Fatal("the next call is not a probe")
 	}
 	s = breaker.Report(s, at, breaker.CircuitAPI, lost, breaker.Outcome{})
 	if v := mustBlock(t, s, at); v.Cause != breaker.CauseProbing {
-		t.Fatalf("the lost probe's return left the door %q, want probing", v.Cause)
+		t.Fatalf("the late answer of the lost probe left the cause %q, want probing", v.Cause)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestCircuits_TripIndependently(t *testing.T) {
 	var s breaker.Breakers
 	s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), breaker.Outcome{Result: breaker.RateLimited})
 	if _, v := breaker.Decide(s, noon, breaker.CircuitAccounts, breaker.Routine); !v.Allowed {
-		t.Fatal("the accounts door closed with the Web API's")
+		t.Fatal("the breaker of accounts opened with that of the Web API")
 	}
 }
 
@@ -196,35 +196,34 @@ func TestBreakers_SurviveStoring(t *testing.T) {
 		t.Fatal(err)
 	}
 	if stored != s {
-		t.Fatalf("kept as %s it came back as %+v, want %+v", b, stored, s)
+		t.Fatalf("stored as %s, read as %+v, want %+v", b, stored, s)
 	}
 }
 
 func TestQuota_RefusedProbesBackOff(t *testing.T) {
 	var s breaker.Breakers
 	at := noon
-	informed := breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Second}
+	refusal := breaker.Outcome{Result: breaker.QuotaExceeded, RetryAfter: time.Second}
 	for i, want := range []time.Duration{time.Second, 30 * time.Second, time.Minute, 2 * time.Minute} {
-		s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), informed)
+		s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), refusal)
 		if v := mustBlock(t, s, at); v.RetryAfter != want {
-			t.Fatalf("closing %d lasts %v, want %v", i, v.RetryAfter, want)
+			t.Fatalf("opening %d lasts %v, want %v", i, v.RetryAfter, want)
 		}
 		at = at.Add(want)
 	}
 	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{})
-	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), informed)
+	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), refusal)
 	if v := mustBlock(t, s, at); v.RetryAfter != time.Second {
-		t.Errorf("after a success the next closing lasts %v", v.RetryAfter)
+		t.Errorf("the next opening after a success lasts %v", v.RetryAfter)
 	}
 }
 
-// TestAfterAClockIsSetBackADoorStaysClosedForAsLongAsItWasMeantTo closes a door
-// under a clock that runs ahead, and asks under the right one. What is kept in
-// the database counts the same.
+// It opens a breaker while the clock is fast, and decides with the right clock.
+// A state from the database behaves the same.
 func TestClockSetBack_BreakerStaysOpenForItsTime(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ahead := time.Duration(rapid.Int64Range(int64(6*time.Minute), int64(400*24*time.Hour)).Draw(rt, "ahead")).Truncate(time.Microsecond)
-		requested := time.Duration(rapid.Int64Range(int64(time.Second), int64(48*time.Hour)).Draw(rt, "asked")).Truncate(time.Microsecond)
+		requested := time.Duration(rapid.Int64Range(int64(time.Second), int64(48*time.Hour)).Draw(rt, "requested")).Truncate(time.Microsecond)
 		var s breaker.Breakers
 		fast := noon.Add(ahead)
 		s = breaker.Report(s, fast, breaker.CircuitAPI, mustPass(t, &s, fast), breaker.Outcome{Result: breaker.RateLimited, RetryAfter: requested})
@@ -234,31 +233,31 @@ func TestClockSetBack_BreakerStaysOpenForItsTime(t *testing.T) {
 		s, v := breaker.Decide(s, noon, breaker.CircuitAPI, breaker.Routine)
 		want := min(requested, 24*time.Hour)
 		if v.Allowed || v.RetryAfter > want || v.RetryAfter < want-time.Second {
-			rt.Fatalf("held for %s, want %s", v.RetryAfter, want)
+			rt.Fatalf("blocked for %s, want %s", v.RetryAfter, want)
 		}
 		s, v = breaker.Decide(s, noon.Add(want), breaker.CircuitAPI, breaker.Routine)
 		if !v.Allowed || !v.Permit.Probe {
-			rt.Fatalf("no probe leaves after %s: %+v", want, v)
+			rt.Fatalf("no probe is allowed after %s: %+v", want, v)
 		}
 		s = breaker.Report(s, noon.Add(want), breaker.CircuitAPI, v.Permit, breaker.Outcome{Result: breaker.Answered})
 		if s.API.Cause != "" {
-			rt.Fatalf("the door stays closed: %s", s.API.Cause)
+			rt.Fatalf("the breaker stays open: %s", s.API.Cause)
 		}
 	})
 }
 
 func TestClockSetBack_BreakerIsOpenForADayAtMost(t *testing.T) {
-	stored := breaker.SharedBreakers{API: breaker.SharedBreaker{Cause: breaker.CauseQuota, OpenUntil: noon.Add(9 * 24 * time.Hour), Epoch: 3}} // kept without when it closed
+	stored := breaker.SharedBreakers{API: breaker.SharedBreaker{Cause: breaker.CauseQuota, OpenUntil: noon.Add(9 * 24 * time.Hour), Epoch: 3}} // stored without OpenedAt
 	s, v := breaker.Decide(breaker.Adopt(breaker.Breakers{}, noon, stored), noon, breaker.CircuitAPI, breaker.Routine)
 	if v.Allowed || v.RetryAfter != 24*time.Hour {
-		t.Fatalf("held for %s", v.RetryAfter)
+		t.Fatalf("blocked for %s, want 24h", v.RetryAfter)
 	}
 	if merged := breaker.Merge(s.Shared(), stored); merged != s.Shared() {
-		t.Error("what was kept before wins over the correction")
+		t.Error("the uncorrected state wins over the correction")
 	}
 	s = breaker.Adopt(s, noon, stored)
 	if _, v := breaker.Decide(s, noon.Add(24*time.Hour), breaker.CircuitAPI, breaker.Routine); !v.Allowed {
-		t.Errorf("still held: %s", v.Cause)
+		t.Errorf("still blocked: %s", v.Cause)
 	}
 }
 
@@ -271,7 +270,7 @@ func TestClockSetBack_LostProbeIsReplaced(t *testing.T) {
 	}
 	s, _ = breaker.Decide(s, noon, breaker.CircuitAPI, breaker.Routine)
 	if _, v := breaker.Decide(s, noon.Add(31*time.Second), breaker.CircuitAPI, breaker.Routine); !v.Allowed {
-		t.Fatalf("held for %s: %s", v.RetryAfter, v.Cause)
+		t.Fatalf("blocked for %s: %s", v.RetryAfter, v.Cause)
 	}
 }
 
@@ -291,22 +290,22 @@ func TestClockSetBack_LimiterKeepsLettingCallsPass(t *testing.T) {
 		}
 	}
 	if passed < 25 {
-		t.Errorf("%d calls in thirty seconds at one a second", passed)
+		t.Errorf("%d calls passed in 30 s at one a second, want at least 25", passed)
 	}
 }
 
 func TestTripForbidden_OpenUntilProbeIsUnderstood(t *testing.T) {
 	s := breaker.TripForbidden(breaker.Breakers{}, noon)
 	if v := mustBlock(t, s, noon); v.Cause != breaker.CauseForbidden || v.RetryAfter != time.Hour {
-		t.Fatalf("held for %s: %s", v.RetryAfter, v.Cause)
+		t.Fatalf("blocked for %s: %s", v.RetryAfter, v.Cause)
 	}
 	if again := breaker.TripForbidden(s, noon.Add(time.Minute)); again != s {
-		t.Error("a second finding lengthens the closing")
+		t.Error("a second call of TripForbidden extends the open time")
 	}
 	at := noon.Add(time.Hour)
 	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: breaker.Forbidden})
 	if v := mustBlock(t, s, at); v.Cause != breaker.CauseForbidden || v.RetryAfter != time.Hour {
-		t.Fatalf("after the probe was forbidden: held for %s: %s", v.RetryAfter, v.Cause)
+		t.Fatalf("after a forbidden probe: blocked for %s: %s", v.RetryAfter, v.Cause)
 	}
 	at = at.Add(time.Hour)
 	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: breaker.Answered})

@@ -9,20 +9,22 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// call is one that is out, with what the model knows of its door when it left.
+// sentCall is a call that has not returned yet, with the model's state when it
+// was made.
 type sentCall struct {
 	permit breaker.Permit
-	epoch  int // the model's count of closings and probes then
+	epoch  int // the model's count of openings and probes at that time
 	leftAt time.Time
 }
 
-// door is a model of a door, kept without a look into the machine's state.
+// breakerModel is a model of a breaker that does not read the state of the
+// breaker under test.
 type breakerModel struct {
 	open      bool      // refused, and no probe has succeeded since
-	notBefore time.Time // no call may leave earlier
+	notBefore time.Time // no call may be made earlier
 	epoch     int
-	out       []sentCall
-	probe     *sentCall // the probe that everybody waits for
+	pending   []sentCall
+	probe     *sentCall // the probe that other calls wait for
 }
 
 func TestBreaker_Invariants(t *testing.T) {
@@ -41,47 +43,47 @@ func TestBreaker_Invariants(t *testing.T) {
 			"time passes": func(t *rapid.T) {
 				now = now.Add(time.Duration(seconds.Draw(t, "seconds")) * time.Second)
 			},
-			"a call wants through": func(t *rapid.T) {
-				name := which.Draw(t, "door")
+			"a new call is made": func(t *rapid.T) {
+				name := which.Draw(t, "circuit")
 				d := models[name]
 				next, v := breaker.Decide(s, now, name, urgency.Draw(t, "urgency"))
 				if !v.Allowed {
 					if v.RetryAfter <= 0 || v.Cause == "" {
-						t.Fatalf("held back by %q for %v", v.Cause, v.RetryAfter)
+						t.Fatalf("blocked by %q for %v", v.Cause, v.RetryAfter)
 					}
 					if next != s {
-						t.Fatal("a refusal changed the state")
+						t.Fatal("a blocked call changed the state")
 					}
 					return
 				}
 				s = next
 				if now.Before(d.notBefore) {
-					t.Fatalf("a call passed a door closed for another %v", d.notBefore.Sub(now))
+					t.Fatalf("a call passed a breaker that is open for another %v", d.notBefore.Sub(now))
 				}
 				if v.Permit.Probe != d.open {
-					t.Fatalf("probe: %v through a door that is shut: %v", v.Permit.Probe, d.open)
+					t.Fatalf("permit is a probe: %v, breaker is open: %v", v.Permit.Probe, d.open)
 				}
 				if v.Permit.Probe {
 					if d.probe != nil && now.Before(d.probe.leftAt.Add(30*time.Second)) {
-						t.Fatal("a second probe while the first is out")
+						t.Fatal("a second probe before the first has returned")
 					}
 					d.epoch++
 				}
 				c := sentCall{permit: v.Permit, epoch: d.epoch, leftAt: now}
-				d.out = append(d.out, c)
+				d.pending = append(d.pending, c)
 				if v.Permit.Probe {
 					d.probe = &c
 				}
 			},
-			"a call comes back": func(t *rapid.T) {
-				name := which.Draw(t, "door")
+			"a call returns": func(t *rapid.T) {
+				name := which.Draw(t, "circuit")
 				d := models[name]
-				if len(d.out) == 0 {
-					t.Skip("no call is out")
+				if len(d.pending) == 0 {
+					t.Skip("no call to return")
 				}
-				i := rapid.IntRange(0, len(d.out)-1).Draw(t, "call")
-				c := d.out[i]
-				d.out = append(d.out[:i], d.out[i+1:]...)
+				i := rapid.IntRange(0, len(d.pending)-1).Draw(t, "call")
+				c := d.pending[i]
+				d.pending = append(d.pending[:i], d.pending[i+1:]...)
 				o := breaker.Outcome{Result: result.Draw(t, "result"), RetryAfter: time.Duration(seconds.Draw(t, "retry after")) * time.Second}
 				s = breaker.Report(s, now, name, c.permit, o)
 
@@ -100,14 +102,15 @@ func TestBreaker_Invariants(t *testing.T) {
 					if current && c.permit.Probe {
 						d.open = false
 						if next, v := breaker.Decide(s, now, name, breaker.Routine); !v.Allowed || v.Permit.Probe {
-							t.Fatalf("after a probe's success a call got %+v in %+v", v, next)
+							t.Fatalf("after a successful probe a call got %+v in %+v", v, next)
 						}
 					}
 				}
 			},
 			"": func(t *rapid.T) {
 				for _, name := range breaker.Circuits() {
-					// However it stands, whoever waits as told gets through in the end.
+					// In every state, a caller that waits as told passes in the
+					// end.
 					at, trial := now, s
 					for range 10 {
 						next, v := breaker.Decide(trial, at, name, breaker.Routine)
@@ -120,7 +123,7 @@ func TestBreaker_Invariants(t *testing.T) {
 						}
 					}
 					if _, v := breaker.Decide(trial, at, name, breaker.Routine); !v.Allowed {
-						t.Fatalf("%s stays shut: %+v", name, trial)
+						t.Fatalf("%s stays open: %+v", name, trial)
 					}
 				}
 			},

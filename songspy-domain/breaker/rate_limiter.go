@@ -3,44 +3,48 @@ package breaker
 import "time"
 
 const (
-	// window is the span over which Spotify counts an app's calls.
+	// rateWindow is the period over which Spotify counts an app's calls.
 	rateWindow = 30 * time.Second
-	// slowest is the pace, in calls a second, at which a door opens and below
-	// which none is pressed: what it takes to serve ninety people.
+	// rateMin is the lowest rate, in calls a second: the start rate after a
+	// reset, and the lower bound of every learned rate. It serves ninety users.
 	rateMin = 1.0
-	// unpaced is the pace at which a door that has learnt nothing is free again.
+	// rateUnlimited is the rate at which the limit is lifted if no rate was
+	// learned.
 	rateUnlimited = 1000.0
-	// forget is how many times the learnt pace must be carried before it is
-	// held to be wrong.
+	// forgetFactor is how many times the learned rate must be reached until it
+	// counts as wrong.
 	forgetFactor = 4.0
 )
 
-// Pace is how many calls an open door lets through. After an opening the pace
-// doubles with every second of calls answered, up to what was learnt; from
-// there it rises by a little with each window, and each refusal halves it. The
-// zero Pace lets everything through.
+// RateLimiter limits the call rate of a closed breaker. After a reset the rate
+// doubles with every second of answered calls, up to the learned rate. From
+// there it grows slowly with each window, and each refusal halves it. The zero
+// RateLimiter has no limit.
 type RateLimiter struct {
-	// Rate is the pace now, in calls a second; 0: not paced.
+	// Rate is the current limit, in calls a second; 0 means no limit.
 	Rate float64
-	// Learnt is half the pace at which the whole app was last refused, in calls
-	// a second; 0: nothing learnt.
+	// Learned is half the rate at which Spotify last refused the whole app, in
+	// calls a second; 0 if it never did.
 	Learned float64
-	// Credit is how many calls could pass at CreditAt; urgent calls may overdraw it.
+	// Tokens is how many calls could pass at TokensAt. Urgent calls may make it
+	// negative.
 	Tokens   float64
 	TokensAt time.Time
-	// Calls were let through since Since, and Before in the window before.
+	// Calls counts the calls since WindowStart, CallsBefore those of the window
+	// before.
 	WindowStart time.Time
 	Calls       int
 	CallsBefore int
 }
 
-// take lets one call through and returns zero, or the wait until one could pass.
+// take lets one call pass and returns zero, or returns the wait until a call
+// may pass.
 func (p *RateLimiter) take(now time.Time, u Urgency) time.Duration {
 	if p.Rate > 0 {
 		if p.TokensAt.After(now) {
 			p.TokensAt = now // the clock was set back
 		}
-		most := max(1, p.Rate) // a second's worth
+		most := max(1, p.Rate) // the tokens of one second
 		credit := min(most, p.Tokens+p.Rate*max(0, now.Sub(p.TokensAt).Seconds()))
 		need := 1.0
 		if u == Background {
@@ -56,7 +60,7 @@ func (p *RateLimiter) take(now time.Time, u Urgency) time.Duration {
 	return 0
 }
 
-// roll moves the counting on to the window that holds now.
+// rollWindow moves the window of the counters on to now.
 func (p *RateLimiter) rollWindow(now time.Time) {
 	switch age := now.Sub(p.WindowStart); {
 	case age < 0: // the clock was set back
@@ -68,8 +72,8 @@ func (p *RateLimiter) rollWindow(now time.Time) {
 	}
 }
 
-// learn notes the pace at which the provider refused, halved. What this process
-// did is taken for its share of it.
+// learnRate stores half the rate at which Spotify refused the app. It assumes
+// that this process made its share of the calls.
 func (p *RateLimiter) learnRate(now time.Time, share float64) {
 	p.rollWindow(now)
 	rest := 1 - max(0, now.Sub(p.WindowStart).Seconds())/rateWindow.Seconds()
@@ -77,17 +81,17 @@ func (p *RateLimiter) learnRate(now time.Time, share float64) {
 	p.Learned = max(rateMin, max(seen, p.Rate)/2/share)
 }
 
-// start opens at the slowest pace.
+// start begins to limit at the lowest rate.
 func (p *RateLimiter) start(now time.Time, share float64) {
 	p.Rate, p.Tokens, p.TokensAt = rateMin*share, 1, now
 }
 
-// stop ends the pacing while the door is closed; what was learnt stays.
+// stop removes the limit while the breaker is open. The learned rate stays.
 func (p *RateLimiter) stop() {
 	p.Rate, p.Tokens, p.TokensAt = 0, 0, time.Time{}
 }
 
-// grow follows an answered call.
+// increase raises the rate after an answered call.
 func (p *RateLimiter) increase(share float64) {
 	learned := p.Learned * share
 	switch {
@@ -99,8 +103,8 @@ func (p *RateLimiter) increase(share float64) {
 	case p.Rate < learned:
 		p.Rate = min(p.Rate+1, learned)
 	default:
-		// One thirtieth of what was learnt, and at least one, for each window
-		// at full pace; shared among the calls that this window sees.
+		// Each window at the full rate adds a thirtieth of the learned rate, at
+		// least 1. The calls of the window share that.
 		p.Rate += max(share, learned/30) / (p.Rate * rateWindow.Seconds())
 		if p.Rate >= forgetFactor*learned {
 			p.stop()

@@ -7,8 +7,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// flood offers a call every millisecond for a second, all answered at once,
-// and counts those that passed.
+// passedInSecond makes a call every millisecond for a second. Each is answered
+// immediately. It returns how many passed.
 func passedInSecond(s *breaker.Breakers, from time.Time, u breaker.Urgency) (passed int) {
 	for i := range 1000 {
 		at := from.Add(time.Duration(i) * time.Millisecond)
@@ -21,8 +21,8 @@ func passedInSecond(s *breaker.Breakers, from time.Time, u breaker.Urgency) (pas
 	return passed
 }
 
-// reopened is a door that carried perSecond calls for a minute, was closed
-// for 30 s and has just been opened by a probe.
+// recovered returns a breaker that passed perSecond calls a second for a
+// minute, was open for 30 s, and has just been closed by a probe.
 func recovered(t *testing.T, perSecond int) (breaker.Breakers, time.Time) {
 	t.Helper()
 	var s breaker.Breakers
@@ -41,7 +41,7 @@ func TestReset_RampsUpToHalfTheRefusedRate(t *testing.T) {
 	s, at := recovered(t, 100)
 	first := passedInSecond(&s, at, breaker.Routine)
 	if first == 0 || first > 5 {
-		t.Fatalf("%d calls passed in the first second after the opening, want a few", first)
+		t.Fatalf("%d calls passed in the first second after the reset, want 1 to 5", first)
 	}
 	var passed int
 	for range 20 {
@@ -49,7 +49,7 @@ func TestReset_RampsUpToHalfTheRefusedRate(t *testing.T) {
 		passed = passedInSecond(&s, at, breaker.Routine)
 	}
 	if passed < 45 || passed > 60 {
-		t.Fatalf("twenty seconds after a refusal at 100 a second %d pass, want about 50", passed)
+		t.Fatalf("20 s after a refusal at 100 calls a second %d pass, want about 50", passed)
 	}
 }
 
@@ -65,7 +65,7 @@ func TestLimiter_RisesSlowlyFromLearnedRate(t *testing.T) {
 		at = at.Add(time.Second)
 	}
 	if rise := s.API.Limiter.Rate - before; rise < 1 || rise > 3 {
-		t.Fatalf("the pace rose by %.2f in a window, want a thirtieth of 50", rise)
+		t.Fatalf("the rate rose by %.2f in a window, want a thirtieth of 50", rise)
 	}
 }
 
@@ -79,12 +79,12 @@ func TestLimiter_IsHalvedByNextRefusal(t *testing.T) {
 	before := s.API.Limiter.Rate
 	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{Result: breaker.RateLimited})
 	if got := s.API.Limiter.Learned; got < before/2-0.01 || got > before/2+0.01 {
-		t.Fatalf("refused at %.1f a second it learnt %.1f, want half", before, got)
+		t.Fatalf("refused at %.1f calls a second, learned %.1f, want half", before, got)
 	}
 }
 
 func TestLimiter_IsLiftedAfterHigherRatePassed(t *testing.T) {
-	var s breaker.Breakers // closed by something that tells nothing of pace
+	var s breaker.Breakers // opened by a cause that says nothing about the rate
 	s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), breaker.Outcome{Result: breaker.PremiumRequired})
 	at := noon.Add(time.Hour)
 	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{})
@@ -93,16 +93,16 @@ func TestLimiter_IsLiftedAfterHigherRatePassed(t *testing.T) {
 		at = at.Add(time.Second)
 	}
 	if passed := passedInSecond(&s, at, breaker.Routine); passed != 1000 {
-		t.Fatalf("%d of 1000 calls pass long after an opening, want all", passed)
+		t.Fatalf("%d of 1000 calls pass long after a reset, want all", passed)
 	}
 }
 
 func TestUrgent_PassesAtCostOfRoutineCalls(t *testing.T) {
 	s, at := recovered(t, 10)
-	mustPass(t, &s, at) // the opening's one credit
+	mustPass(t, &s, at) // the only token after the reset
 	next, v := breaker.Decide(s, at, breaker.CircuitAPI, breaker.Urgent)
 	if !v.Allowed {
-		t.Fatalf("an urgent call was held by %q", v.Cause)
+		t.Fatalf("an urgent call was blocked by %q", v.Cause)
 	}
 	_, urgent := breaker.Decide(next, at.Add(time.Second), breaker.CircuitAPI, breaker.Routine)
 	_, without := breaker.Decide(s, at.Add(time.Second), breaker.CircuitAPI, breaker.Routine)
@@ -110,7 +110,7 @@ func TestUrgent_PassesAtCostOfRoutineCalls(t *testing.T) {
 		t.Fatalf("a second later a routine call passes after an urgent one: %v, without one: %v", urgent.Allowed, without.Allowed)
 	}
 	if urgent.Cause != breaker.CauseRampUp || urgent.RetryAfter < time.Second {
-		t.Fatalf("held by %q for %v, want ramping for a second or more", urgent.Cause, urgent.RetryAfter)
+		t.Fatalf("blocked by %q for %v, want ramp_up for at least 1 s", urgent.Cause, urgent.RetryAfter)
 	}
 }
 
@@ -122,15 +122,15 @@ func TestBackground_YieldsToOtherCalls(t *testing.T) {
 		passedInSecond(&s, at, breaker.Routine)
 	}
 	at = at.Add(2 * time.Second)
-	for range 30 { // others use less than half of the pace
+	for range 30 { // other calls use less than half of the rate
 		at = at.Add(500 * time.Millisecond)
 		mustPass(t, &s, at)
 		if _, v := breaker.Decide(s, at.Add(50*time.Millisecond), breaker.CircuitAPI, breaker.Background); v.Allowed {
-			t.Fatal("an idle call passed right after another")
+			t.Fatal("a background call passed directly after another call")
 		}
 	}
 	if _, v := breaker.Decide(s, at.Add(2*time.Second), breaker.CircuitAPI, breaker.Background); !v.Allowed {
-		t.Fatalf("held by %q though nobody else wants through", v.Cause)
+		t.Fatalf("blocked by %q although no other call is made", v.Cause)
 	}
 }
 
@@ -139,10 +139,10 @@ func TestBackground_NeverProbes(t *testing.T) {
 	s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), breaker.Outcome{Result: breaker.RateLimited, RetryAfter: time.Minute})
 	after := noon.Add(time.Hour)
 	if next, v := breaker.Decide(s, after, breaker.CircuitAPI, breaker.Background); v.Allowed || next != s || v.RetryAfter <= 0 {
-		t.Fatalf("an idle call got %+v at a door that is due", v)
+		t.Fatalf("a background call got %+v from a half-open breaker", v)
 	}
 	if _, v := breaker.Decide(s, after, breaker.CircuitAPI, breaker.Routine); !v.Allowed || !v.Permit.Probe {
-		t.Fatalf("a look got %+v, want the probe", v)
+		t.Fatalf("a routine call got %+v, want the probe", v)
 	}
 }
 

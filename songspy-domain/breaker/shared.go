@@ -5,33 +5,35 @@ import (
 	"time"
 )
 
-// Shared is what of a State concerns every process of an instance: which door
-// is closed, until when and why, whose probe is out, and what pace was learnt.
-// How much of it each has used is its own.
+// SharedBreakers is the part of Breakers that all processes of an instance
+// share: which breaker is open, until when and why, which probe is under way,
+// and the learned rate. The number of calls that each process has made is not
+// shared.
 type SharedBreakers struct {
 	Accounts SharedBreaker `json:"accounts"`
 	API      SharedBreaker `json:"api"`
 }
 
-// SharedDoor is what of a DoorState concerns everybody. The fields are those
-// of DoorState and Pace.
+// SharedBreaker is the shared part of a Breaker. Its fields are those of
+// Breaker and RateLimiter.
 type SharedBreaker struct {
-	Cause       Cause     `json:"why,omitempty"`
-	OpenedAt    time.Time `json:"closedAt,omitzero"`
-	OpenUntil   time.Time `json:"closedUntil,omitzero"`
+	Cause       Cause     `json:"cause,omitempty"`
+	OpenedAt    time.Time `json:"openedAt,omitzero"`
+	OpenUntil   time.Time `json:"openUntil,omitzero"`
 	BackoffStep int       `json:"step,omitempty"`
 	ProbeUntil  time.Time `json:"probeUntil,omitzero"`
 	Epoch       int64     `json:"epoch,omitempty"`
-	Learned     float64   `json:"learnt,omitempty"`
+	Learned     float64   `json:"learned,omitempty"`
 }
 
-// Kept is what is kept of an app for all processes. Version counts its changes.
+// Stored is the stored state of one app. Version counts its changes.
 type Stored struct {
 	Version int64
 	Shared  SharedBreakers
 }
 
-// Shared is what of the state concerns everybody, its times as a database keeps them.
+// Shared returns the shared part of the state, with times as a database stores
+// them: UTC, in microseconds.
 func (s Breakers) Shared() SharedBreakers {
 	return SharedBreakers{Accounts: s.Accounts.shared(), API: s.API.shared()}
 }
@@ -49,10 +51,11 @@ func storedTime(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
-// Merge is what two processes know together. It is the same whoever merges
-// whose news, in which order and how often: each door is taken from whom knows
-// the later epoch, and of one epoch from whom would wait longer. So a closing is
-// never lost to older news, and a probe's outcome beats the closing it probed.
+// Merge combines the states of two processes. The result does not depend on the
+// order, or on how often they are merged. For each circuit the state with the
+// higher epoch wins. If the epochs are equal, the one that waits longer wins.
+// So outdated information never closes an open breaker, and the result of a
+// probe overrides the opening that it tested.
 func Merge(a, b SharedBreakers) SharedBreakers {
 	return SharedBreakers{Accounts: newer(a.Accounts, b.Accounts), API: newer(a.API, b.API)}
 }
@@ -69,8 +72,8 @@ func newer(a, b SharedBreaker) SharedBreaker {
 	return a
 }
 
-// Adopt takes over what others know better. A door that they have opened is
-// passed slowly at first by this process too.
+// Adopt takes over what another process knows better. If the other process has
+// closed a breaker, this process also starts at the lowest rate.
 func Adopt(s Breakers, now time.Time, theirs SharedBreakers) Breakers {
 	s.Accounts.adopt(now, theirs.Accounts, s.share())
 	s.API.adopt(now, theirs.API, s.share())
@@ -93,7 +96,7 @@ func (d *Breaker) adopt(now time.Time, theirs SharedBreaker, share float64) {
 	}
 }
 
-// share is the part of the app's pace that is this process's.
+// share returns the part of the app's rate that this process may use.
 func (s Breakers) share() float64 {
 	if s.Share <= 0 || s.Share > 1 {
 		return 1

@@ -18,9 +18,9 @@ func TestMerge_OrderDoesNotMatter(t *testing.T) {
 			return time.Time{}
 		}
 		return breaker.SharedBreaker{
-			Cause: rapid.SampledFrom([]breaker.Cause{"", breaker.CauseRateLimited, breaker.CauseQuota}).Draw(t, "why"), OpenUntil: at("until"),
+			Cause: rapid.SampledFrom([]breaker.Cause{"", breaker.CauseRateLimited, breaker.CauseQuota}).Draw(t, "cause"), OpenUntil: at("until"),
 			BackoffStep: rapid.IntRange(0, 2).Draw(t, "step"), ProbeUntil: at("probe"),
-			Epoch: rapid.Int64Range(0, 3).Draw(t, "epoch"), Learned: float64(rapid.IntRange(0, 2).Draw(t, "learnt")),
+			Epoch: rapid.Int64Range(0, 3).Draw(t, "epoch"), Learned: float64(rapid.IntRange(0, 2).Draw(t, "learned")),
 		}
 	})
 	state := rapid.Custom(func(t *rapid.T) breaker.SharedBreakers {
@@ -30,10 +30,10 @@ func TestMerge_OrderDoesNotMatter(t *testing.T) {
 		a, b, c := state.Draw(t, "a"), state.Draw(t, "b"), state.Draw(t, "c")
 		if breaker.Merge(a, b) != breaker.Merge(b, a) || breaker.Merge(a, a) != a ||
 			breaker.Merge(breaker.Merge(a, b), c) != breaker.Merge(a, breaker.Merge(b, c)) {
-			t.Fatalf("%+v, %+v and %+v depend on their order", a, b, c)
+			t.Fatalf("merging %+v, %+v and %+v depends on the order", a, b, c)
 		}
 		if a.API.Epoch == b.API.Epoch && breaker.Merge(a, b).API.OpenUntil.Before(a.API.OpenUntil) {
-			t.Fatal("a closing was shortened by news as old")
+			t.Fatal("a state of the same epoch shortened the open time")
 		}
 	})
 }
@@ -43,21 +43,21 @@ func TestAdopt_TripsAndResetsEveryProcess(t *testing.T) {
 	one = breaker.Report(one, noon, breaker.CircuitAPI, mustPass(t, &one, noon), breaker.Outcome{Result: breaker.RateLimited, RetryAfter: time.Hour})
 	other = breaker.Adopt(other, noon, one.Shared())
 	if _, v := breaker.Decide(other, noon.Add(59*time.Minute), breaker.CircuitAPI, breaker.Urgent); v.Allowed {
-		t.Fatal("a call passed a door that another process saw closing")
+		t.Fatal("a call passed a breaker that another process has opened")
 	}
 	due := noon.Add(time.Hour)
 	probe := mustPass(t, &one, due)
 	other = breaker.Adopt(other, due, one.Shared())
 	if _, v := breaker.Decide(other, due, breaker.CircuitAPI, breaker.Routine); v.Allowed || v.Cause != breaker.CauseProbing {
-		t.Fatalf("while another's probe is out: %+v", v)
+		t.Fatalf("during the probe of another process: %+v", v)
 	}
 	one = breaker.Report(one, due, breaker.CircuitAPI, probe, breaker.Outcome{})
 	other = breaker.Adopt(other, due, one.Shared())
 	if passed := passedInSecond(&other, due, breaker.Routine); passed == 0 || passed > 5 {
-		t.Fatalf("in the first second after another's probe %d calls passed, want a few", passed)
+		t.Fatalf("%d calls passed in the first second after another process's probe, want 1 to 5", passed)
 	}
 	if again := breaker.Adopt(other, due, one.Shared()); again != other {
-		t.Fatal("the same news again changed the state")
+		t.Fatal("adopting the same state again changed it")
 	}
 }
 
@@ -78,7 +78,7 @@ func TestProcesses_ShareLearnedRate(t *testing.T) {
 		}
 	}
 	if passed < 45 || passed > 60 {
-		t.Fatalf("half a minute after a refusal at 100 a second %d pass, want about 50", passed)
+		t.Fatalf("30 s after a refusal at 100 calls a second %d pass, want about 50", passed)
 	}
 }
 
@@ -88,6 +88,6 @@ func TestWithdrawProbe_LetsAnotherProbe(t *testing.T) {
 	before, due := s, noon.Add(time.Minute)
 	probe := mustPass(t, &s, due)
 	if s = breaker.WithdrawProbe(s, breaker.CircuitAPI, probe); s.Shared() != before.Shared() {
-		t.Fatalf("%+v, want %+v", s.Shared(), before.Shared())
+		t.Fatalf("after the withdrawal %+v, want %+v", s.Shared(), before.Shared())
 	}
 }
