@@ -8,19 +8,22 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Answer is what history said when it was asked.
+// History is one answer of recently-played.
 type History struct {
 	Items []songspy.HistoryItem // by time
-	// Since is the time after which everything is told, as far as history has it.
+	// CompleteSince is the time from which the answer lists everything that
+	// history holds.
 	CompleteSince time.Time
-	// Withheld are items that are not told yet.
+	// Deferred are items that must wait, because they may belong to the open
+	// play.
 	Deferred []songspy.HistoryItem
-	// Full says that history may have forgotten what came before Since.
+	// Truncated reports that history may have forgotten what came before
+	// CompleteSince.
 	Truncated bool
 }
 
-// NewAnswer is the answer to the question of what came after a time (zero: all
-// that there is).
+// NewHistory builds the answer to a request for items after a time; the zero
+// time requests all.
 func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 	a := History{Items: slices.Clone(items), CompleteSince: after}
 	slices.SortFunc(a.Items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
@@ -30,11 +33,11 @@ func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 	return a
 }
 
-// Tellable withholds of an answer what may tell of the open play: its track,
-// or one as long by another URI, since anything else was seen, and for its
-// length before that, for a silence may have been false. Its start may have
-// been put too late, and nobody knows before it is over which items are its
-// own.
+// DeferOpenPlay moves items that may belong to the open play to Deferred: items
+// of its track, or of a track of the same length under another URI, since the
+// last other track was seen, and up to the track's length before that, because
+// an idle answer may be false. The start of the open play may still change, so
+// its items can be assigned only after it ends.
 func (a History) DeferOpenPlay(n songspy.NowPlaying) History {
 	if !n.IsOpen() {
 		return a

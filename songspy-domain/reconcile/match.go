@@ -18,28 +18,29 @@ const (
 	jitter = 3 * time.Second
 )
 
-// relinkedOff is how far the lengths of one recording differ under two URIs.
+// relinkedLengthTolerance is how much the length of one recording differs
+// between two URIs.
 const relinkedLengthTolerance = 2 * time.Second
 
-// slot is a play on the person's time line.
+// candidate is a play that a history item may belong to.
 type candidate struct {
 	songspy.StoredPlay
-	item       songspy.HistoryItem // what it was matched with now
+	item       songspy.HistoryItem // the item that this answer matched with it
 	isNew      bool                // only history knows it
-	changed    bool                // it turned out otherwise than it is kept
-	clipped    bool                // fresh, and its hole was too small for it
-	endUnknown bool                // fresh, and only its start was told
-	removed    bool                // counted only by its inferred tail, which is no more, or is one with another
+	changed    bool                // it differs from the stored play
+	clipped    bool                // new, and the uncovered interval was too short for it
+	endUnknown bool                // new, and only its start is known
+	removed    bool                // it no longer counts, or was merged into another play
 }
 
-// proven is how far the play is proven to reach; what lies between that and
-// its end is elastic.
+// provenEnd returns the time up to which the play is proven. The rest up to its
+// end may shrink.
 func (s candidate) provenEnd() time.Time {
 	if s.endUnknown {
 		return s.Play.StartedAt
 	}
 	if s.Play.EndedAt.Sub(s.playedAt()).Abs() <= matchTolerance {
-		return s.Play.EndedAt // history tells it
+		return s.Play.EndedAt // history confirms the end
 	}
 	if s.Play.InferredMS > 0 {
 		return s.Play.EndedAt.Add(-instant.Milliseconds(s.Play.InferredMS))
@@ -50,32 +51,34 @@ func (s candidate) provenEnd() time.Time {
 	return instant.Earlier(s.Play.EndedAt, s.Play.StartedAt.Add(instant.Milliseconds(s.Play.ListenedMS)))
 }
 
-// takenBack reports whether a play is none after all: nothing tells of it, or
-// nothing is left of what only history knew. What its person deleted stays.
+// isRemoved reports whether a stored play must be deleted: it no longer counts,
+// and no item belongs to it. A play that its user deleted is kept.
 func (s candidate) isRemoved() bool {
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
 	none := s.removed && s.playedAt().IsZero() || s.Play.Source == songspy.SourceHistory && s.changed && !counted
 	return none && !s.isNew && s.Play.DeletedAt == nil
 }
 
-// witnessed is how much of a play was seen to sound, in milliseconds.
+// observedMS is how many milliseconds of the play polls have proven.
 func (s candidate) observedMS() int64 { return s.Play.ListenedMS - s.Play.InferredMS }
 
-// listed reports whether a play was seen and is of what history lists.
+// isListable reports whether polls saw the play and history lists tracks of its
+// kind.
 func (s candidate) isListable() bool {
 	return s.Play.Source == songspy.SourceLive && !songspy.IsNeverListed(s.Track.URI)
 }
 
-// heard is the time of the item that tells of the play; zero: none does.
+// playedAt returns the time of the item that belongs to the play, or the zero
+// time.
 func (s candidate) playedAt() time.Time { return instant.Later(s.PlayedAt, s.item.PlayedAt) }
 
-// untold reports whether the play is kept, history has not told of it yet, and
-// the item may.
+// accepts reports whether an item may belong to a stored play that has no item
+// yet.
 func (s candidate) accepts(item songspy.HistoryItem) bool {
 	return !s.isNew && s.Play.EndedAt.After(s.Play.StartedAt) && s.playedAt().IsZero() && isSameRecording(s.Track, item.Track)
 }
 
-// makeRoom ends the play by then, if it was thought to reach further.
+// endBefore shortens the play to end by a time.
 func (s *candidate) endBefore(at time.Time) {
 	if !s.Play.EndedAt.After(at) {
 		return
@@ -85,12 +88,13 @@ func (s *candidate) endBefore(at time.Time) {
 	if s.isNew {
 		s.Play.ListenedMS = at.Sub(s.Play.StartedAt).Milliseconds()
 		if s.Play.Source == songspy.SourceLive {
-			s.Play.InferredMS = s.Play.ListenedMS // what was seen of it may have been the rest
+			s.Play.InferredMS = s.Play.ListenedMS // the observed part may be the removed one
 		}
 	}
 }
 
-// doubt takes back so much of the inferred tail.
+// dropTail removes a part of the inferred tail. A play that no longer counts
+// without it is removed.
 func (s *candidate) dropTail(tail time.Duration) {
 	less := min(tail.Milliseconds(), s.Play.InferredMS)
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
@@ -100,7 +104,8 @@ func (s *candidate) dropTail(tail time.Duration) {
 	s.Play.Provisional = s.Play.Provisional || less > 0
 }
 
-// distance is how far an item lies from either edge of a play.
+// edgeDistances returns how far an item lies from the start and from the end of
+// a play.
 func (s candidate) edgeDistances(item songspy.HistoryItem) (start, end time.Duration) {
 	start = item.PlayedAt.Sub(s.Play.StartedAt).Abs()
 	switch at := item.PlayedAt; {
@@ -112,8 +117,8 @@ func (s candidate) edgeDistances(item songspy.HistoryItem) (start, end time.Dura
 	return start, end
 }
 
-// vote says which edge of the play an item tells of: 1 its start, -1 its end, 0
-// if the play is too short to tell.
+// edgeVote returns 1 if an item lies nearer to the start of the play, −1 if
+// nearer to its end, and 0 if the play is too short to decide.
 func (s candidate) edgeVote(item songspy.HistoryItem) int {
 	if s.Play.EndedAt.Sub(s.Play.StartedAt) <= 2*matchTolerance {
 		return 0
@@ -122,8 +127,9 @@ func (s candidate) edgeVote(item songspy.HistoryItem) int {
 	return cmp.Compare(end, start)
 }
 
-// says is which edge an item tells, by the plays that it may tell of. It is
-// torn if it lies at the end of one and at the start of another, as in a loop.
+// playedAtEdge infers from the plays near an item whether PlayedAt is a start
+// (1) or an end (−1). It is ambiguous if the item lies at the end of one play
+// and at the start of another, as in a loop.
 func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous bool) {
 	for _, s := range r.candidates {
 		start, end := s.edgeDistances(item)
@@ -139,13 +145,14 @@ func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous
 	return vote, false
 }
 
-// align pairs items with slots: as many as possible, in order, and among equal
-// numbers those that lie nearest. For each item it gives the slot, or -1.
+// alignItems matches items with plays in order and one to one. It finds as many
+// matches as possible, and among equally many those with the least total
+// distance. For each item it returns the index of the play, or −1.
 func (r *reconciler) alignItems() []int {
 	type cell struct {
 		pairs    int
 		distance time.Duration
-		step     byte // 'p'aired, 'i'tem left out, 's'lot left out
+		step     byte // 'p': paired, 'i': item skipped, 's': play skipped
 	}
 	n, m := len(r.items), len(r.candidates)
 	table := make([][]cell, n+1)
@@ -190,7 +197,7 @@ func (r *reconciler) alignItems() []int {
 	return matched
 }
 
-// fits reports whether an item can tell of a slot, and how far it lies off.
+// matchDistance returns how far item i lies from play j, and whether they match.
 func (r *reconciler) matchDistance(i, j int) (time.Duration, bool) {
 	s := r.candidates[j]
 	if !s.playedAt().IsZero() || !isSameRecording(s.Track, r.items[i].Track) {
@@ -200,14 +207,15 @@ func (r *reconciler) matchDistance(i, j int) (time.Duration, bool) {
 	return distance, distance <= matchTolerance
 }
 
-// off is how far an item lies from the edge of a play that a reading means.
+// distanceTo returns how far an item lies from the given edge of a play, or from
+// the nearer one if the edge is unknown.
 func (s candidate) distanceTo(item songspy.HistoryItem, whichEdge playEdge) time.Duration {
 	switch start, end := s.edgeDistances(item); whichEdge {
 	case edgeStart:
 		return start
 	case edgeEnd:
 		if item.PlayedAt.Before(s.Play.StartedAt.Add(songspy.HistoryPlayMin - matchTolerance)) {
-			return end + matchTolerance // it would be too short to be listed
+			return end + matchTolerance // the play would be too short to be listed
 		}
 		return end
 	default:
@@ -215,8 +223,8 @@ func (s candidate) distanceTo(item songspy.HistoryItem, whichEdge playEdge) time
 	}
 }
 
-// sameTrack reports whether two tracks are the same recording: Spotify relinks
-// tracks, so that history may name it by another uri.
+// isSameRecording reports whether two tracks are one recording. Spotify relinks
+// tracks, so that history may use another URI.
 func isSameRecording(a, b songspy.Track) bool {
 	if a.URI == b.URI {
 		return true
@@ -228,7 +236,7 @@ func isSameRecording(a, b songspy.Track) bool {
 		(a.Duration()-b.Duration()).Abs() <= relinkedLengthTolerance
 }
 
-// reading is which edge of a play the provider's time tells for this person.
+// playEdge is what PlayedAt means for one user: the start or the end of a play.
 type playEdge int
 
 const (
@@ -237,10 +245,10 @@ const (
 	edgeEnd
 )
 
-// votes is how much speaks for either reading.
+// edgeVotes counts evidence for both edges.
 type edgeVotes struct{ start, end int }
 
-// against is how much speaks for the other reading.
+// against returns the evidence for the other edge.
 func (v edgeVotes) against(whichEdge playEdge) int {
 	if whichEdge == edgeStart {
 		return v.end
@@ -248,8 +256,9 @@ func (v edgeVotes) against(whichEdge playEdge) int {
 	return v.start
 }
 
-// inARow counts for which reading those items speak of which one plays right
-// after the other.
+// consecutiveVotes counts evidence from pairs of items that were played without
+// a break: their distance is the length of the first track if PlayedAt is the
+// start, and of the second if it is the end.
 func consecutiveVotes(items []songspy.HistoryItem) (v edgeVotes) {
 	for i := 1; i < len(items); i++ {
 		apart := items[i].PlayedAt.Sub(items[i-1].PlayedAt)
@@ -264,18 +273,19 @@ func consecutiveVotes(items []songspy.HistoryItem) (v edgeVotes) {
 	return v
 }
 
-// What speaks against a reading, by how much.
+// What contradicts an edge, and how much.
 const (
-	costPending       = 1 // an item that may tell of a play that is just over
-	costOffEdge       = 2 // a play is told of, but by neither of its edges
-	costContradiction = 3 // an item far from the edge that others of this person lie at
-	costAdded         = 3 // a play that nobody saw
-	costUnmatched     = 4 // a play that was seen nowhere and has no room
+	costPending       = 1 // an item that may belong to a play that has just ended
+	costOffEdge       = 2 // an item near a play, but at neither edge
+	costContradiction = 3 // an item far from the edge that others lie at
+	costAdded         = 3 // a play that no poll saw
+	costUnmatched     = 4 // a play that no poll saw and that fits nowhere
 )
 
-// learn decides which edge this person's history means: that by which it
-// agrees best with what is kept and with what it told before. What history does
-// not tell of says nothing: whole sessions never reach it.
+// inferEdge decides whether PlayedAt is the start or the end of a play: it takes
+// the edge that fits the stored plays and the earlier items better. Plays
+// without an item are no evidence, because some sessions never appear in
+// history.
 func (r *reconciler) inferEdge() {
 	if r.isAmbiguousLoop() {
 		r.edge = edgeUnknown
@@ -291,9 +301,9 @@ func (r *reconciler) inferEdge() {
 	}
 }
 
-// loops reports whether an answer tells of one track alone, over and over, and
-// nothing of this person was told before: it agrees with either reading, but for
-// a pause, or a round that nobody saw, and those have either edge lie.
+// isAmbiguousLoop reports whether the items list one track repeatedly and no
+// earlier item is known. Both edges fit then; a pause or an unseen repetition
+// makes the wrong one fit better.
 func (r *reconciler) isAmbiguousLoop() bool {
 	if r.consecutive != (edgeVotes{}) || slices.ContainsFunc(r.candidates, func(s candidate) bool { return !s.playedAt().IsZero() && s.Play.Source == songspy.SourceLive }) {
 		return false
@@ -305,7 +315,7 @@ func (r *reconciler) isAmbiguousLoop() bool {
 	})
 }
 
-// cost is what speaks against a reading.
+// cost sums up what contradicts an edge.
 func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 	trial := *r
 	trial.candidates, trial.edge = slices.Clone(r.candidates), whichEdge
@@ -325,7 +335,7 @@ func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 		case j < 0 && item.PlayedAt.Before(r.knownUntil.Add(-matchTolerance)):
 			sum += costOffEdge
 		case j >= 0:
-			sum += float64(r.candidates[j].distanceTo(item, whichEdge)/jitter) / 100 // of two that fit, the better
+			sum += float64(r.candidates[j].distanceTo(item, whichEdge)/jitter) / 100 // decides between two edges that both fit
 		}
 	}
 	out := trial.result()
@@ -333,46 +343,46 @@ func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 	return sum
 }
 
-// awaits reports whether an item is left for another answer.
+// isPending reports whether an item waits for another answer.
 func (r *reconciler) isPending(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.pending, func(w songspy.HistoryItem) bool { return w.PlayedAt.Equal(item.PlayedAt) })
 }
 
-// awaitsTrack reports whether an item of a track is left for another answer.
+// isTrackPending reports whether an item of a track waits for another answer.
 func (r *reconciler) isTrackPending(track songspy.Track) bool {
 	of := func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, track) }
 	return slices.ContainsFunc(r.pending, of) || slices.ContainsFunc(r.deferred, of)
 }
 
-// tellable reports whether history would have told of a play by now, if it was
-// heard as it is kept.
+// shouldBeListed reports whether history would list a play by now if it was
+// played as stored.
 func (r *reconciler) shouldBeListed(s candidate) bool {
 	return s.Play.ListenedMS >= songspy.HistoryPlayMin.Milliseconds() && r.isCoveredByHistory(s)
 }
 
-// asked reports whether history would have told of a play by now, if it was
-// heard for long enough.
+// isCoveredByHistory reports whether history would list a play by now if it was
+// long enough.
 func (r *reconciler) isCoveredByHistory(s candidate) bool {
-	at := s.Play.StartedAt.Add(-s.Track.Duration()) // it may have stood still unseen
+	at := s.Play.StartedAt.Add(-s.Track.Duration()) // it may have been paused before the first poll
 	if r.edge == edgeEnd {
 		at = s.provenEnd().Add(-matchTolerance)
 	}
 	return at.After(r.completeSince) && !r.endedRecently(s) && s.isListable()
 }
 
-// mayCome reports whether history may have yet to tell of a play that is kept.
+// mayBeListedLater reports whether history may still list a stored play.
 func (r *reconciler) mayBeListedLater(s candidate) bool {
 	return !s.isNew && s.playedAt().IsZero() && r.endedRecently(s) && s.isListable()
 }
 
-// justOver reports whether a play ended so shortly before all is known that
-// history may not list it yet.
+// endedRecently reports whether a play ended so recently that history may not
+// list it yet.
 func (r *reconciler) endedRecently(s candidate) bool {
 	return s.Play.EndedAt.Add(songspy.HistoryDelayMax).After(r.knownUntil)
 }
 
-// undecided are the items that wait until this person's reading is known: all
-// of a track of which one lies between two plays that it may tell of.
+// ambiguousItems marks the items that wait until the edge is known: all items of
+// a track of which one lies between two plays that it may belong to.
 func (r *reconciler) ambiguousItems() []bool {
 	wait := make([]bool, len(r.items))
 	for _, between := range r.items {

@@ -8,9 +8,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// mend makes one play of two of which history tells once, though it tells of
-// that time: what is in doubt is counted once. Each step makes fewer plays, or
-// brings an item nearer to the play that it tells of.
+// mergePlays merges two plays of one track into one where history covers that
+// time and lists only one of them. Each step leaves fewer plays, or moves an
+// item nearer to its play, so the loop ends.
 func (r *reconciler) mergePlays() {
 	slices.SortStableFunc(r.candidates, func(a, b candidate) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
 	for again := true; again; {
@@ -27,7 +27,7 @@ func (r *reconciler) mergePlays() {
 		case last >= 0 && r.isOnePlay(r.candidates[last], r.candidates[j]):
 			r.candidates[last].joinPlays(&r.candidates[j])
 			if r.candidates[j].Play.DeletedAt != nil {
-				last = -1 // it stays between
+				last = -1 // it stays, so its neighbours are not adjacent
 			}
 		default:
 			last = j
@@ -38,8 +38,8 @@ func (r *reconciler) mergePlays() {
 	}
 }
 
-// unite finds the item of a play that was seen, and of which nothing tells, and
-// reports whether there is one.
+// claimItem finds the item of an observed play that has none, and reports
+// whether it found one.
 func (r *reconciler) claimItem(j int) bool {
 	seen := &r.candidates[j]
 	counted := songspy.IsCounted(seen.Play.ListenedMS, seen.Track.DurationMS)
@@ -58,7 +58,8 @@ func (r *reconciler) claimItem(j int) bool {
 	return false
 }
 
-// neighbour is the play that an item at the edge of this one was taken for.
+// findMisassigned returns another play of the track whose item lies at the edge
+// of this play instead of its own.
 func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	for i := range r.candidates {
 		s := &r.candidates[i]
@@ -71,8 +72,9 @@ func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	return nil
 }
 
-// guess is the nearest play of the track that only history knew, with no other
-// track in between: its edge was taken for the other, or it stood still unseen.
+// findHistoryOnly returns the nearest play of the track that only history knew,
+// if no other track lies between the two. Its edge was misread, or the track was
+// paused before the first poll.
 func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 	distance := pausedShownMax
 	for i := range r.candidates {
@@ -86,13 +88,14 @@ func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 	return nearest
 }
 
-// takeItem has the item that tells of another play tell of this one.
+// takeItemOf moves another play's item to this play.
 func (s *candidate) takeItemOf(other *candidate) {
 	s.item = songspy.HistoryItem{Track: other.Track, PlayedAt: other.playedAt()}
 	other.item, other.PlayedAt = songspy.HistoryItem{}, time.Time{}
 }
 
-// between reports whether history tells of another track between two plays.
+// hasOtherTrackBetween reports whether history lists another track between two
+// plays.
 func (r *reconciler) hasOtherTrackBetween(a, b candidate) bool {
 	from, to := instant.Earlier(a.Play.StartedAt, b.Play.StartedAt), instant.Later(a.Play.StartedAt, b.Play.StartedAt)
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
@@ -100,13 +103,13 @@ func (r *reconciler) hasOtherTrackBetween(a, b candidate) bool {
 	})
 }
 
-// session is how far apart two plays of one session are at most.
+// sessionGapMax is the longest break between two plays of one session.
 const sessionGapMax = 15 * time.Minute
 
-// unheard takes the tail that nobody saw from a play that history would tell of
-// if it had been heard, and does not. Whole sessions never reach history: its
-// silence counts only between two plays of the session that it lists. A probable
-// play was left early: of that only a history that lists partial plays tells.
+// dropUnlistedTail removes the inferred tail of a play that history should list
+// and does not. Whole sessions never reach history, so both neighbours in the
+// session must be listed. A probable play ended early; only a history that lists
+// partial plays would list it.
 func (r *reconciler) dropUnlistedTail(j int) {
 	s := &r.candidates[j]
 	unobserved := s.observedMS() < songspy.HistoryPlayMin.Milliseconds() && s.Play.InferredMS > 0 && (r.listsPartial || !s.Play.Probable)
@@ -116,8 +119,8 @@ func (r *reconciler) dropUnlistedTail(j int) {
 	}
 }
 
-// listedBeside reports whether history lists the play of the same session that
-// comes directly before (-1) or after (1) a play. The slots are sorted by start.
+// hasListedNeighbour reports whether history lists the play directly before (−1)
+// or after (1) a play in the same session. The candidates are sorted by start.
 func (r *reconciler) hasListedNeighbour(j, step int) bool {
 	s := r.candidates[j]
 	for i := j + step; i >= 0 && i < len(r.candidates); i += step {
@@ -131,12 +134,12 @@ func (r *reconciler) hasListedNeighbour(j, step int) bool {
 	return false
 }
 
-// once reports whether two plays of a track, of which the second was taken to
-// begin where nobody saw the first end, are told of as one: a pause as long as
-// the song looks like that too, or a leap back in the part that nobody saw.
+// isOnePlay reports whether two plays of a track are really one: the end of the
+// first was not observed, and history lists one of them only. A pause as long as
+// the track, or seeking back between polls, looks like two plays.
 func (r *reconciler) isOnePlay(first, second candidate) bool {
 	live := first.Play.Source == songspy.SourceLive && !first.Play.Probable && !second.Play.Probable && second.Play.Source == songspy.SourceLive && !second.isNew
-	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // joined before
+	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // merged before
 	unseen := first.Play.InferredMS > 0 || first.Play.Provisional || first.clipped
 	near := second.Play.StartedAt.Sub(first.Play.EndedAt) <= pausedShownMax
 	if !live || empty || !unseen || !near || !isSameRecording(first.Track, second.Track) || r.isTrackPending(first.Track) {
@@ -148,7 +151,8 @@ func (r *reconciler) isOnePlay(first, second candidate) bool {
 	return second.playedAt().IsZero() && r.isCoveredByHistory(second)
 }
 
-// join makes one play of two. One that was deleted stays, with nothing in it.
+// joinPlays merges the second play into the first. A deleted second play stays,
+// with no listening time.
 func (s *candidate) joinPlays(second *candidate) {
 	if second.Play.DeletedAt != nil {
 		second.Play.EndedAt, second.Play.ListenedMS, second.Play.InferredMS, second.changed = second.Play.StartedAt, 0, 0, true

@@ -9,12 +9,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// lingers is how long a player goes on showing what stands still.
+// pausedShownMax is how long a player shows a paused track.
 const pausedShownMax = 40 * time.Minute
 
-// placeAll places the items but those that it is too early for: first those that
-// lie nearest to a play that they may tell of. Placing one may make room for
-// another, or show that it was not too early for it.
+// placeItems places the unmatched items, the nearest to a play of its track
+// first. An item that comes too early waits. Placing one item may make room for
+// another.
 func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 	slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return cmp.Compare(r.nearestDistance(a), r.nearestDistance(b)) })
 	for placed := true; placed; {
@@ -25,13 +25,13 @@ func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 		if r.isTooEarly(item) || item.PlayedAt.Add(item.Track.Duration()).After(r.knownUntil) && r.edge != edgeEnd {
 			r.pending = append(r.pending, item)
 		} else {
-			r.candidates = append(r.candidates, candidate{item: item}) // remembered as unplaced
+			r.candidates = append(r.candidates, candidate{item: item}) // stored as unmatched
 		}
 	}
 }
 
-// nearest is how far an item lies from the nearest play that it may tell of, as
-// far as plays stand still.
+// nearestDistance returns how far an item lies from the nearest play that it may
+// belong to, at most pausedShownMax.
 func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	distance := pausedShownMax
 	for _, s := range r.candidates {
@@ -42,8 +42,8 @@ func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	return distance
 }
 
-// place makes a play of an item that nothing kept tells of, where a hole
-// between its neighbours holds it.
+// placeItem finds the play that an unmatched item belongs to, or adds one. It
+// reports false if there is no room.
 func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 	edges := []playEdge{r.edge}
 	if r.edge == edgeUnknown {
@@ -62,18 +62,17 @@ func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 	return false
 }
 
-// early reports whether a play of the item's track is over for so short a time
-// that history may have yet to tell of it. Which of the two the item tells of
-// is known once both could be told.
+// isTooEarly reports whether a play of the item's track ended so recently that
+// history may list it later. The item could belong to either then.
 func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
 		return s.accepts(item) && r.endedRecently(s) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax
 	})
 }
 
-// tellsOf marks the play that an item tells of although it lies far from both
-// its edges: one whose start or end was put too late or too early, and which the
-// item's span overlaps.
+// claimOverlapping gives the item to a play whose edges are far from it but
+// whose span overlaps the item: polls saw its start or its end at the wrong
+// time.
 func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Time) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]
@@ -88,9 +87,9 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 	return false
 }
 
-// wentOn marks the last play before an edge as the one that ended there: the
-// same track, left standing still before its end as far as anybody saw. How
-// much of the rest was heard nobody knows.
+// extendLast gives the item to the last play before the edge and extends the
+// play to it: the track was paused before its end when polls last saw it, and
+// played on later.
 func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	last, high := -1, r.knownUntil
 	for j, s := range r.candidates {
@@ -115,10 +114,9 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	return true
 }
 
-// beganBefore marks the first play after an edge as the one that the item tells
-// of: the same track, which stood still for a while before anybody saw it, so
-// that its start was put too late. Had it been heard twice, an item of its own
-// would tell of it.
+// claimNext gives the item to the first play after the edge: the track was
+// paused before its first poll, so that its start was put too late. If it had
+// been played twice, history would list two items.
 func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 	next := -1
 	for j, s := range r.candidates {
@@ -137,9 +135,9 @@ func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 	return true
 }
 
-// fill puts an item into the time between from and to, as far as it is free
-// after the plays that began before the edge, and before the others. Only the
-// edge is told; a play that was cut short reaches no further than it may.
+// addFromHistory adds a play between two times, as far as that interval is free:
+// after the plays that began before the edge, and before all others. Inferred
+// tails make room. It reports false if too little is free.
 func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge time.Time) bool {
 	low, high := time.Time{}, r.knownUntil
 	for _, s := range r.candidates {
@@ -172,7 +170,7 @@ func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge tim
 	return true
 }
 
-// followed reports whether another play begins where this one ends.
+// isFollowed reports whether another play begins where this one ends.
 func (r *reconciler) isFollowed(s candidate) bool {
 	for _, other := range r.candidates {
 		if gap := other.Play.StartedAt.Sub(s.Play.EndedAt); gap >= 0 && gap <= matchTolerance {
@@ -182,9 +180,8 @@ func (r *reconciler) isFollowed(s candidate) bool {
 	return false
 }
 
-// split makes two plays of one that history tells of twice: its track was begun
-// anew, which looks like a pause if the song is further in when it is looked at
-// again, and else as if somebody had sought back.
+// splitPlay splits a stored play that history lists twice: the track was
+// restarted, which looks like a pause or like seeking back between two polls.
 func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]
@@ -197,7 +194,7 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 		if slices.ContainsFunc(r.candidates, func(o candidate) bool {
 			return o.Play.StartedAt.After(first) && o.Play.StartedAt.Before(s.Play.StartedAt)
 		}) {
-			continue // something else was heard in between
+			continue // another track was played in between
 		}
 		byEnd := last.Sub(s.Play.EndedAt).Abs() <= matchTolerance
 		restart := last
@@ -206,23 +203,23 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 		}
 		rest := s.Play.EndedAt.Sub(restart)
 		listened := min(s.Play.ListenedMS, rest.Milliseconds())
-		swap := byEnd && reported.Equal(last) // the item that it was told by is the second's
+		swap := byEnd && reported.Equal(last) // the item that the play has belongs to the second part
 		if restart.Sub(s.Play.StartedAt) < songspy.HistoryPlayMin || rest < songspy.HistoryPlayMin || !songspy.IsCounted(listened, s.Track.DurationMS) ||
-			swap && !s.PlayedAt.IsZero() { // the ledger has it otherwise
+			swap && !s.PlayedAt.IsZero() { // the stored items say otherwise
 			continue
 		}
 		second := candidate{StoredPlay: s.StoredPlay, item: item, isNew: true, clipped: true}
 		second.Play.ID, second.PlayedAt = 0, time.Time{}
 		second.Play.Probable = false
 		second.Play.StartedAt, second.Play.ListenedMS = restart, listened
-		if byEnd { // what was heard of it came last
+		if byEnd { // the observed part came last
 			second.Play.StartedAt = s.Play.EndedAt.Add(-instant.Milliseconds(listened))
 		}
 		if swap {
 			second.item, s.item = s.item, item
 		}
 		second.Play.InferredMS = min(s.Play.InferredMS, listened)
-		// What was seen of the first; when in it, nobody knows.
+		// The first part keeps the observed time that is left.
 		seen := s.observedMS() - (listened - second.Play.InferredMS)
 		s.Play.EndedAt, s.changed = restart, true
 		s.Play.ListenedMS, s.Play.Provisional = restart.Sub(s.Play.StartedAt).Milliseconds(), true

@@ -1,3 +1,11 @@
+// Package reconcile corrects stored plays with Spotify's history. It holds pure
+// functions: time is an argument, and nothing is read or written.
+//
+// Reconcile takes the stored plays of one user and one answer of recently-played.
+// It infers whether PlayedAt is the start or the end of a play (match.go), matches
+// items with plays (match.go), adds or splits plays where unmatched items fit
+// (place.go), and merges two plays where history lists one (merge.go). What
+// remains doubtful counts once. See docs/reconcile.md.
 package reconcile
 
 import (
@@ -9,13 +17,13 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Reconcile holds an answer of history against what is kept around it. until
-// bounds what history may fill (see Settled); what it tells of instant.Later times is
-// left for another answer.
+// Reconcile compares one answer of history with the stored plays around it and
+// returns the changes to store. It uses items before until (see
+// playback.SettledUntil) to add plays; later ones wait for another answer.
 //
-// Items are matched in order and one to one, by the start or by the end of a
-// play. An answer seen twice changes nothing: what is made of it is held
-// against it again until nothing more comes of it.
+// Items and plays are matched in order and one to one, by the start or by the
+// end of a play. The same answer a second time changes nothing, because
+// Reconcile repeats the comparison on its own result until nothing changes.
 func Reconcile(stored songspy.StoredPlays, history History, until time.Time) songspy.Reconciliation {
 	l := newWorkingSet(stored)
 	for range passesMax {
@@ -31,12 +39,11 @@ func Reconcile(stored songspy.StoredPlays, history History, until time.Time) son
 	return out
 }
 
-// passes is how often an answer is held against what was made of it, at most.
-// Two do nearly always.
+// passesMax bounds the passes over one answer. Two are enough almost always.
 const passesMax = 8
 
-// retell holds an answer against what is kept once. waits are the items that are
-// left for another answer.
+// reconcileOnce compares an answer with the stored plays once. pending are the
+// items that wait for another answer.
 func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time) (out songspy.Reconciliation, pending []songspy.HistoryItem) {
 	partial, known := stored.PartialPlays.ListsPartialPlays()
 	r := reconciler{listsPartial: partial && known, completeSince: history.CompleteSince, knownUntil: until, consecutive: consecutiveVotes(history.Items), deferred: history.Deferred}
@@ -54,16 +61,16 @@ func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time)
 	return r.result(), slices.Concat(r.pending, r.deferred)
 }
 
-// newItems returns the items of an answer that were not told before. An answer
-// may name the ISRC of a track that another answer leaves out, and the key of the
-// item differs then. So an item was told, too, if it was told by its URI alone or
-// if a play of its track has an item of the same millisecond.
+// unprocessedItems returns the items that no earlier answer held. The key of an
+// item depends on its ISRC, which an answer may leave out. So an item is
+// processed, too, if its URI alone gives a processed key, or if a play of its
+// track has an item of the same millisecond.
 func unprocessedItems(stored songspy.StoredPlays, history History) (items []songspy.HistoryItem) {
 	done, plays := map[int64]bool{}, map[int64][]songspy.Track{}
 	for _, at := range stored.ProcessedAt {
 		done[at.UnixMicro()] = true
 	}
-	left := maps.Clone(done) // told items that no play and no item of this answer has
+	left := maps.Clone(done) // keys that no play and no item of this answer has
 	for _, k := range stored.Plays {
 		if k.PlayedAt.IsZero() {
 			continue
@@ -79,7 +86,7 @@ func unprocessedItems(stored songspy.StoredPlays, history History) (items []song
 	for _, item := range history.Items {
 		at := item.PlayedAt.UnixMicro()
 		byURI := songspy.HistoryItemKey(item.PlayedAt, songspy.Track{URI: item.Track.URI}).UnixMicro()
-		before := at - at%1000 // as items were kept before their microseconds stood for the track
+		before := at - at%1000 // the key before its microseconds identified the track
 		ofItem := func(t songspy.Track) bool { return isSameRecording(t, item.Track) }
 		if !done[at] && !done[before] && !done[byURI] && !slices.ContainsFunc(plays[at/1000], ofItem) {
 			items = append(items, item)
@@ -89,9 +96,9 @@ func unprocessedItems(stored songspy.StoredPlays, history History) (items []song
 	return slices.DeleteFunc(items, func(item songspy.HistoryItem) bool { return processedByISRC(item, left) })
 }
 
-// toldByISRC reports whether an item that has no ISRC was told when it had one,
-// and no play came of it. Its key is not known then, so any told item of its
-// millisecond that is left counts, once.
+// processedByISRC reports whether an item without an ISRC was processed with one
+// and matched no play. Its key is unknown then, so any remaining key of its
+// millisecond counts, once.
 func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 	if item.Track.ISRC != "" {
 		return false
@@ -106,8 +113,8 @@ func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 	return false
 }
 
-// conclude deals with every item that can be, by the reading that is known now,
-// and gives the slots that items were matched with.
+// matchAll handles every item that can be handled with the present edge. It
+// returns the index of the play for each item, or −1.
 func (r *reconciler) matchAll() []int {
 	wait := r.ambiguousItems()
 	matched := r.alignItems()
@@ -126,23 +133,24 @@ func (r *reconciler) matchAll() []int {
 	return matched
 }
 
+// reconciler is one pass over an answer.
 type reconciler struct {
 	candidates    []candidate // by start
 	items         []songspy.HistoryItem
-	completeSince time.Time // what ended before is not told
+	completeSince time.Time // history may lack plays that ended before
 	knownUntil    time.Time
-	consecutive   edgeVotes // of items of which one plays right after the other
+	consecutive   edgeVotes // from items played without a break
 	edge          playEdge
 	gaps          []songspy.Gap
 
 	listsPartial bool // this history lists partial plays
 
-	deferred []songspy.HistoryItem // what may tell of the open play
-	pending  []songspy.HistoryItem // those that are left for another answer
+	deferred []songspy.HistoryItem // items that may belong to the open play
+	pending  []songspy.HistoryItem // items that wait for another answer
 }
 
-// forgotten notes that history begins with an item that nobody knew: what was
-// played between the last that is known and that one may be lost.
+// addForgottenGap records a gap before the first item if history may have
+// forgotten what came before it.
 func (r *reconciler) addForgottenGap(first songspy.HistoryItem) {
 	for _, s := range slices.Backward(r.candidates) {
 		if s.Play.StartedAt.Before(first.PlayedAt) {
@@ -155,7 +163,7 @@ func (r *reconciler) addForgottenGap(first songspy.HistoryItem) {
 	}
 }
 
-// confirm marks the matched slots.
+// confirmPlays gives matched plays their items.
 func (r *reconciler) confirmPlays(matched []int) {
 	for i, j := range matched {
 		if j < 0 {
@@ -169,14 +177,14 @@ func (r *reconciler) confirmPlays(matched []int) {
 	}
 }
 
-// settle uses a history item to decide the unwitnessed tail of a play. Where
-// history tells the end, that is the end. Where it tells the start, the play
-// was heard, and nobody knows how much of its tail.
+// settleTail decides how much of a play's unproven tail was played. If the item
+// is the end of the play, the play ends there. If it is the start, the tail
+// stays unknown.
 func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	if _, distance := s.edgeDistances(item); r.edge == edgeEnd && distance <= matchTolerance {
 		end := instant.Clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)
 		tail := end.Sub(s.provenEnd())
-		if most := s.Track.DurationMS; most > 0 { // it may have been paused, and then sounded only at the end
+		if most := s.Track.DurationMS; most > 0 { // after a pause only the end was played
 			rest := instant.Milliseconds(max(0, most-s.Play.ListenedMS+s.Play.InferredMS))
 			tail = min(tail, max(0, rest-s.Play.EndedAt.Sub(end)))
 		}
@@ -187,6 +195,7 @@ func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	}
 }
 
+// result collects the changes of a pass.
 func (r *reconciler) result() songspy.Reconciliation {
 	out := songspy.Reconciliation{Gaps: r.gaps, Pending: len(r.pending)}
 	for _, s := range r.candidates {
@@ -214,10 +223,10 @@ func (r *reconciler) result() songspy.Reconciliation {
 	return out
 }
 
-// ledger is what is kept of somebody while an answer of history is entered.
+// workingSet holds a user's stored plays while an answer is applied to them.
 type workingSet struct {
-	plays        []songspy.StoredPlay // those that are new have ids below zero
-	lastNewID    songspy.PlayID       // the last of these
+	plays        []songspy.StoredPlay // new ones have negative ids
+	lastNewID    songspy.PlayID       // the last id given to a new play
 	processedAt  []time.Time
 	gaps         []songspy.Gap
 	pendingCount int
@@ -233,7 +242,7 @@ func (l *workingSet) storedPlays() songspy.StoredPlays {
 	return songspy.StoredPlays{Plays: l.plays, ProcessedAt: l.processedAt, PartialPlays: l.partialPlays}
 }
 
-// enter takes over what was made of an answer.
+// apply applies the changes of one pass.
 func (l *workingSet) apply(r songspy.Reconciliation) {
 	l.plays = slices.DeleteFunc(l.plays, func(k songspy.StoredPlay) bool { return playIndex(r.Removed, k.Play.ID) >= 0 })
 	for _, c := range r.Confirmed {
@@ -256,7 +265,8 @@ func (l *workingSet) apply(r songspy.Reconciliation) {
 	l.gaps = append(l.gaps, r.Gaps...)
 }
 
-// tell notes that an item was told, and that it no longer is of another play.
+// markProcessed marks an item as processed and takes it from the play that had
+// it.
 func (l *workingSet) markProcessed(at time.Time) {
 	if at.IsZero() {
 		return
@@ -275,7 +285,7 @@ func playIndex(plays []songspy.StoredPlay, id songspy.PlayID) int {
 	return slices.IndexFunc(plays, func(k songspy.StoredPlay) bool { return k.Play.ID == id })
 }
 
-// since is what has changed since then.
+// changesSince returns the difference to the stored plays.
 func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation {
 	r := songspy.Reconciliation{Gaps: l.gaps, Pending: l.pendingCount}
 	playedAt := map[int64]bool{}
@@ -312,12 +322,12 @@ func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation 
 	return r
 }
 
-// leftBy is how much instant.Earlier than a track's end a play must be over to be a
-// partial one: players fade tracks into each other.
+// partialPlayMargin is how much before the track's end a play must end to be a
+// partial play. Players fade tracks into each other.
 const partialPlayMargin = 20 * time.Second
 
-// partialPlay reports whether a play is proven to have sounded for long enough
-// to be listed, and was over well before the track's end.
+// isPartialPlay reports whether polls prove that a play was long enough to be
+// listed and ended well before its track did.
 func isPartialPlay(k songspy.StoredPlay) bool {
 	p := k.Play
 	length := k.Track.Duration()
@@ -325,9 +335,9 @@ func isPartialPlay(k songspy.StoredPlay) bool {
 		p.ListenedMS-p.InferredMS >= (songspy.HistoryPlayMin+jitter).Milliseconds() && p.EndedAt.Sub(p.StartedAt) < length-partialPlayMargin
 }
 
-// learned is what the partial plays among those that are kept show of the
-// account's history, beyond what they had shown before: each is counted when
-// history first lists it, or first lists the plays on both sides of it.
+// newPartialPlays counts what this answer shows about the account's history. A
+// partial play counts as listed when history first lists it, and as unlisted
+// when history first lists both its neighbours but not itself.
 func (l *workingSet) newPartialPlays(stored songspy.StoredPlays) (h songspy.PartialPlayCounts) {
 	before, after := sortedByStart(stored.Plays), sortedByStart(l.plays)
 	pending := func(track songspy.Track) bool {
@@ -355,8 +365,8 @@ func isListedPlay(plays []songspy.StoredPlay, j int) bool {
 	return j >= 0 && j < len(plays) && !plays[j].PlayedAt.IsZero()
 }
 
-// listedOnBothSides reports whether history lists the plays of the same session
-// that come directly before and after a play. Plays are sorted by start.
+// hasListedNeighbours reports whether history lists the plays directly before
+// and after a play in the same session. plays are sorted by start.
 func hasListedNeighbours(plays []songspy.StoredPlay, j int) bool {
 	if !isListedPlay(plays, j-1) || !isListedPlay(plays, j+1) {
 		return false
@@ -365,7 +375,7 @@ func hasListedNeighbours(plays []songspy.StoredPlay, j int) bool {
 	return p.StartedAt.Sub(plays[j-1].Play.EndedAt) <= sessionGapMax && plays[j+1].Play.StartedAt.Sub(p.EndedAt) <= sessionGapMax
 }
 
-// sortByStart sorts plays by their starts.
+// sortedByStart returns a copy of the plays, sorted by start.
 func sortedByStart(plays []songspy.StoredPlay) []songspy.StoredPlay {
 	plays = slices.Clone(plays)
 	slices.SortStableFunc(plays, func(a, b songspy.StoredPlay) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
