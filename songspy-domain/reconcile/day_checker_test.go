@@ -23,24 +23,24 @@ const (
 	idleConfirmAfter = 45 * time.Second
 )
 
-// witness follows a batch through a day, and holds what it does to the laws.
+// dayChecker follows a batch through a day and checks every result.
 type dayChecker struct {
 	*rapid.T
 	day
 	pollerModel
 	log          strings.Builder
 	falseIdle    bool
-	idleSince    time.Time               // since when all looks show silence; zero: they do not
-	playingUntil map[time.Time]time.Time // by look: until when what was seen by then may be shown as playing
-	lastPoll     time.Time               // the look before
+	idleSince    time.Time               // since when all polls show nothing; zero: the last did not
+	playingUntil map[time.Time]time.Time // by poll: how long its track may be shown as playing
+	lastPoll     time.Time               // the previous poll
 	hidden       map[string]bool         // tracks that were seen without their progress
-	seenProgress map[int][]time.Duration // by span: how far in it was seen to sound
-	polledPlays  []songspy.StoredPlay    // plays that polls alone made
+	seenProgress map[int][]time.Duration // by span: the progress at which polls saw it play
+	polledPlays  []songspy.StoredPlay    // the plays that polls alone produced
 }
 
 func (w *dayChecker) note(format string, args ...any) { fmt.Fprintf(&w.log, format+"\n", args...) }
 
-// live looks, asks and fails through the day.
+// run polls, fetches history and fails through the day.
 func (w *dayChecker) run() {
 	end := w.timeline[len(w.timeline)-1].End.Add(10 * time.Minute)
 	now := base.Add(-time.Minute)
@@ -63,14 +63,14 @@ func (w *dayChecker) run() {
 	w.checkHistory(end.Add(2*time.Hour), time.Time{})
 }
 
-// turn makes one look, or fails to, and gives the time of the next.
+// step makes one poll, or fails to, and returns the time of the next.
 func (w *dayChecker) step(now time.Time) time.Time {
 	o := w.timeline.Poll(now)
 	fault := rapid.IntRange(0, 79).Draw(w.T, "fault")
-	if fault == 0 && (o.Kind != songspy.ObservedPlaying || w.falseIdle && !w.doubtsIdle(now)) { // it comes during playback
+	if fault == 0 && (o.Kind != songspy.ObservedPlaying || w.falseIdle && !w.doubtsIdle(now)) { // a false idle answer comes during playback
 		fault = 1
 	}
-	noAnswer := fault == 1 || fault >= 3 && fault <= 6 // no answer, or none that tells
+	noAnswer := fault == 1 || fault >= 3 && fault <= 6 // no usable answer
 	w.falseIdle = fault == 0 || noAnswer && w.falseIdle
 	wait, times := time.Duration(0), 1
 	switch fault {
@@ -84,21 +84,21 @@ func (w *dayChecker) step(now time.Time) time.Time {
 		}
 	case 3: // failed
 		times = 0
-	case 4: // a closed door
+	case 4: // an open circuit breaker
 		times, wait = 0, seconds(w.T, 60, 3000)
-	case 5: // killed, with some of what was on its way written
+	case 5: // killed after writing a part of the pending updates
 		times, wait = 0, seconds(w.T, 0, 900)
 		w.write(rapid.IntRange(0, len(w.pendingWrites)).Draw(w.T, "written"))
 		w.start(now)
 		w.note("%.1f killed", secondsIn(now))
-	case 6: // told to stop
+	case 6: // stopped in order
 		times, wait = 0, seconds(w.T, 0, 20)
 		w.stop()
 		w.start(now)
 		w.note("%.1f stopped", secondsIn(now))
 	case 7:
 		times = 2
-	case 8: // the budget thins
+	case 8: // the quota allows fewer polls
 		wait = seconds(w.T, 60, 900)
 	case 9:
 		w.deletePlay()
@@ -106,7 +106,7 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	for range times {
 		w.checkPoll(w.poll(o), o)
 	}
-	if fault != 10 && len(w.pendingWrites) > 0 { // else the database is slow
+	if fault != 10 && len(w.pendingWrites) > 0 { // otherwise the database is slow
 		w.write(len(w.pendingWrites))
 	}
 	if len(w.pendingWrites) == 0 {
@@ -127,13 +127,13 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	return next
 }
 
-// doubts reports whether another silence would not be believed yet.
+// doubtsIdle reports whether another idle answer would still be doubted.
 func (w *dayChecker) doubtsIdle(now time.Time) bool {
 	n := w.playing
 	return n.IdleSince != nil && now.Sub(*n.IdleSince) < idleConfirmAfter && n.State == songspy.PlayerPlaying && n.EndsAt != nil && now.Before(*n.EndsAt)
 }
 
-// forget deletes a play that is kept, as its person may.
+// deletePlay deletes a stored play, as its user may.
 func (w *dayChecker) deletePlay() {
 	if len(w.plays) > 0 {
 		i := rapid.IntRange(0, len(w.plays)-1).Draw(w.T, "deleted")
@@ -142,10 +142,10 @@ func (w *dayChecker) deletePlay() {
 	}
 }
 
-// recall asks history, twice: the second answer changes nothing.
+// checkHistory fetches history twice: the second answer changes nothing.
 func (w *dayChecker) checkHistory(now, after time.Time) {
 	r := w.fetchHistory(w.day, now, after)
-	w.note("%.1f asked: confirmed %d, found %d, refuted %d, unplaced %d, waiting %d; settled %.1f", secondsIn(now),
+	w.note("%.1f history: confirmed %d, added %d, removed %d, unmatched %d, pending %d; settled until %.1f", secondsIn(now),
 		len(r.Confirmed), len(r.Added), len(r.Removed), len(r.Unmatched), r.Pending, secondsIn(playback.SettledUntil(w.playing)))
 	if again := w.fetchHistory(w.day, now, after); !again.IsEmpty() {
 		w.fail("the same answer again changes %+v", again)
@@ -153,7 +153,7 @@ func (w *dayChecker) checkHistory(now, after time.Time) {
 	w.checkOverlap()
 }
 
-// heard holds one step to its laws.
+// checkPoll checks the result of one poll.
 func (w *dayChecker) checkPoll(out playback.StepResult, o songspy.Observation) {
 	w.checkBoard(o)
 	if o.Kind == songspy.ObservedPlaying && o.Progress >= 0 {
@@ -166,7 +166,7 @@ func (w *dayChecker) checkPoll(out playback.StepResult, o songspy.Observation) {
 	if len(out.Plays) == 0 && !out.MustSave {
 		return
 	}
-	w.note("%.1f %s %s at %.1f: %d plays; open %s since %.1f, elsewhere %.1f, listened %d", secondsIn(o.At), o.Kind, o.Track.URI, o.Progress.Seconds(), len(out.Plays),
+	w.note("%.1f %s %s at %.1f: %d plays; open %s since %.1f, other seen at %.1f, listened %d", secondsIn(o.At), o.Kind, o.Track.URI, o.Progress.Seconds(), len(out.Plays),
 		out.State.TrackURI, secondsIn(out.State.StartedAt), secondsIn(out.State.OtherSeenAt), out.State.ListenedMS)
 }
 
@@ -188,11 +188,11 @@ func (w *dayChecker) describe() string {
 	return b.String()
 }
 
-// board requires that viewers are shown nothing as playing that was seen to have
-// ended, and nothing for longer than what was seen of it lasts, with its grace.
+// checkBoard checks that the board shows no track after a poll saw that it ended,
+// and no track for longer than it lasts.
 func (w *dayChecker) checkBoard(o songspy.Observation) {
 	if o.At.Equal(w.lastPoll) {
-		return // the same answer again is no second silence
+		return // the same answer again is not a second idle answer
 	}
 	until := w.playingUntil[w.lastPoll]
 	switch o.Kind {
@@ -219,7 +219,7 @@ func (w *dayChecker) checkBoard(o songspy.Observation) {
 	}
 }
 
-// shows holds what viewers see to what was seen.
+// checkShown compares what viewers see with what polls saw.
 func (w *dayChecker) checkShown(now time.Time) {
 	s := w.shown
 	if s.State != songspy.PlayerPlaying {
@@ -233,10 +233,10 @@ func (w *dayChecker) checkShown(now time.Time) {
 	}
 }
 
-// listenedTo requires that of no track more is claimed to have been seen sounding
-// than sounded. In which of two plays it was seen may be a guess: a song that was
-// left and begun anew between two looks looks like one that went on. What a fade
-// leaves out may be claimed, once a play.
+// checkListened checks that no track has more observed time than it was played.
+// The time may be in the wrong one of two plays: a track that was left and
+// restarted between two polls looks like one that played on. Each play may claim
+// the length of one crossfade more.
 func (w *dayChecker) checkListened() {
 	seen, really := map[string]time.Duration{}, map[string]time.Duration{}
 	for _, k := range w.plays {
@@ -248,13 +248,13 @@ func (w *dayChecker) checkListened() {
 		really[s.Track.URI] += listenedIn(s)
 	}
 	for uri := range seen {
-		if !w.hidden[uri] && seen[uri] > really[uri] { // of secret progress, what lies between two looks is taken to have sounded
-			w.fail("%s: seen for %v, sounded for %v", uri, seen[uri], really[uri])
+		if !w.hidden[uri] && seen[uri] > really[uri] { // without progress, the time between two polls counts as played
+			w.fail("%s: observed for %v, played for %v", uri, seen[uri], really[uri])
 		}
 	}
 }
 
-// apart requires that plays do not overlap, not even with the open one.
+// checkOverlap checks that plays do not overlap each other or the open play.
 func (w *dayChecker) checkOverlap() {
 	for i, k := range w.plays {
 		p := k.Play
@@ -270,11 +270,10 @@ func (w *dayChecker) checkOverlap() {
 	}
 }
 
-// tells reports whether a kept play may tell of a span: it overlaps it, shares
-// an edge with it, or is what history's own line of the span was made into. A
-// span that was left at once may be told of too: where the next song happens to
-// begin at its predicted end, it is taken as heard out until history tells
-// otherwise. How many of these there are, make bench-capture counts.
+// mayMatch reports whether a stored play may be that of a span: it overlaps the
+// span, shares an edge with it, or was made from the span's history item. A track
+// that was left at once may have a play, too: if the next one happens to begin at
+// its predicted end, it looks played to the end. make bench-capture counts these.
 func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
 	if s.Track.URI == "" || !isSameRecording(p.Track, s.Track) {
 		return false
@@ -290,8 +289,8 @@ func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
 		from.Before(s.End.Add(s.PausedAfter)) && s.Start.Before(to)
 }
 
-// pair pairs as many of n things with m others as can be, one to one: for each
-// of the n the other, or -1.
+// pairUp finds a largest one-to-one matching of n things with m others. It
+// returns for each of the n its partner, or -1.
 func pairUp(n, m int, fit func(i, j int) bool) []int {
 	of, pairs := slices.Repeat([]int{-1}, m), slices.Repeat([]int{-1}, n)
 	var trial func(i int, tried []bool) bool
@@ -316,24 +315,23 @@ func pairUp(n, m int, fit func(i, j int) bool) []int {
 	return pairs
 }
 
-// gaveWay reports whether a play was deleted, and too little is left of it to count.
+// isEmptied reports whether a play was deleted and no longer counts.
 func isEmptied(k songspy.StoredPlay) bool {
 	return k.Play.DeletedAt != nil && !songspy.IsCounted(k.Play.ListenedMS, k.Track.DurationMS)
 }
 
-// claims reports whether a play is counted: a probable one is not, and neither is
-// what was deleted and gave way.
+// isCountedPlay reports whether a play counts: probable and emptied plays do not.
 func isCountedPlay(k songspy.StoredPlay) bool { return !k.Play.Probable && !isEmptied(k) }
 
-// spansOf are the spans that the kept plays tell of, each another one, or -1.
+// matchedSpans returns for each stored play a span of its own, or -1.
 func (w *dayChecker) matchedSpans() []int {
 	return pairUp(len(w.plays), len(w.timeline), func(j, i int) bool {
 		return isCountedPlay(w.plays[j]) && w.mayMatch(w.plays[j], w.timeline[i])
 	})
 }
 
-// sightings counts the spans that were seen to sound for long enough, and those
-// of them that a play of their own tells of.
+// countObserved counts the spans that polls proved, and those that have a stored
+// play of their own.
 func (w *dayChecker) countObserved() (seen, stored int) {
 	var spans []int
 	for i, progress := range w.seenProgress {
@@ -349,10 +347,9 @@ func (w *dayChecker) countObserved() (seen, stored int) {
 	return len(spans), stored
 }
 
-// unlisted counts the spans of unlisted sessions that polls made a play of, and
-// those of them that a kept play still tells of: the silence of history about a
-// whole session takes nothing. A track that is heard again nearby is left out: its
-// plays may become one with a listed one.
+// countUnlisted counts the plays of unlisted sessions that polls produced, and
+// those still stored: history removes no play of a session that it does not list.
+// It skips a track that was played again nearby, whose plays may be merged.
 func (w *dayChecker) countUnlisted() (polled, stored int) {
 	var spans []int
 	for _, i := range pairUp(len(w.polledPlays), len(w.timeline), func(j, i int) bool { return w.timeline[i].Unlisted && w.mayMatch(w.polledPlays[j], w.timeline[i]) }) {
@@ -368,7 +365,7 @@ func (w *dayChecker) countUnlisted() (polled, stored int) {
 	return len(spans), stored
 }
 
-// heardAgain reports whether the track of a span is heard again nearby.
+// isPlayedAgain reports whether the track of a span is played again nearby.
 func (w *dayChecker) isPlayedAgain(i int) bool {
 	s := w.timeline[i]
 	return slices.ContainsFunc(w.timeline, func(o span) bool {
@@ -377,8 +374,8 @@ func (w *dayChecker) isPlayedAgain(i int) bool {
 	})
 }
 
-// TestADayIsKeptTruly holds a batch that fails in every way to what really
-// happened, over looks and history together.
+// TestDay_IsStoredAsPlayed compares the plays of a batch that fails in every way
+// with what was really played, for polls and history together.
 func TestDay_IsStoredAsPlayed(t *testing.T) {
 	var listed, stored, seen, keptSeen, unlisted, left int
 	rapid.Check(t, func(t *rapid.T) {
@@ -389,7 +386,7 @@ func TestDay_IsStoredAsPlayed(t *testing.T) {
 		for j, i := range w.matchedSpans() {
 			p := w.plays[j].Play
 			if i < 0 && isCountedPlay(w.plays[j]) {
-				w.fail("%s %.1f-%.1f was not played, or is counted twice", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt))
+				w.fail("%s %.1f-%.1f was not played, or counts twice", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt))
 			}
 			reported[i] = true
 		}
@@ -406,19 +403,19 @@ func TestDay_IsStoredAsPlayed(t *testing.T) {
 		}
 	})
 	if float64(stored) < 0.99*float64(listed) {
-		t.Errorf("of %d plays that history lists %d are kept", listed, stored)
+		t.Errorf("of %d plays that history lists, %d are stored", listed, stored)
 	}
 	if float64(keptSeen) < 0.99*float64(seen) {
-		t.Errorf("of %d plays that were seen for %v %d are kept", seen, songspy.HistoryPlayMin, keptSeen)
+		t.Errorf("of %d plays that polls observed for %v, %d are stored", seen, songspy.HistoryPlayMin, keptSeen)
 	}
 	if float64(left) < 0.99*float64(unlisted) {
-		t.Errorf("of %d plays of unlisted sessions that polls made %d are kept", unlisted, left)
+		t.Errorf("of %d plays of unlisted sessions, %d are stored", unlisted, left)
 	}
-	t.Logf("of %d plays of unlisted sessions that polls made %d are kept", unlisted, left)
-	t.Logf("of %d plays that history lists %d are kept; of %d that were seen for %v, %d", listed, stored, seen, songspy.HistoryPlayMin, keptSeen)
+	t.Logf("of %d plays of unlisted sessions, %d are stored", unlisted, left)
+	t.Logf("of %d plays that history lists, %d are stored; of %d that were seen for %v, %d", listed, stored, seen, songspy.HistoryPlayMin, keptSeen)
 }
 
-// someLooks are a planner's looks at a day, some of them spoilt.
+// somePolls are the planned polls of a day; some fail.
 func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(d.timeline[len(d.timeline)-1].End.Add(10 * time.Minute)); {
@@ -441,10 +438,10 @@ func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
 	return seen
 }
 
-// TestABatchThatIsStoppedAnywhereKeepsTheSame makes the same looks and asks the
-// same of history, with and without another process taking over in between,
-// where that takes over all that was known: of an idle player the time of the
-// last look is not written.
+// TestDay_RestartAnywhereStoresTheSame makes the same polls and history fetches
+// with and without another process taking over in between. It restarts only where
+// the next process knows all that the first did: for an idle player the time of
+// the last poll is not written.
 func TestDay_RestartAnywhereStoresTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := genDay(t)
@@ -467,7 +464,7 @@ func TestDay_RestartAnywhereStoresTheSame(t *testing.T) {
 		}
 		once, again := run(false), run(true)
 		if !reflect.DeepEqual(once.plays, again.plays) || !reflect.DeepEqual(once.processedAt, again.processedAt) {
-			t.Fatalf("kept %+v\nand, stopped, %+v", once.plays, again.plays)
+			t.Fatalf("stored %+v\nand with a restart %+v", once.plays, again.plays)
 		}
 	})
 }

@@ -11,23 +11,23 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// day is a truth with what the provider's history tells of it, and when.
+// day is a timeline with the history that Spotify lists of it, and when.
 type day struct {
 	timeline
 	historyLines   []historyLine
-	playedAtIsEnd  bool // history tells of the ends of plays
-	edgeIsKnown    bool // the day begins with what shows that
+	playedAtIsEnd  bool // PlayedAt is the end of a play
+	edgeIsKnown    bool // the day begins with plays that show that
 	wholePlaysOnly bool // history lists only plays that reached the end of their track
 }
 
-// line is one line of the provider's history, listed from a time on.
+// historyLine is one item of history, listed from a time on.
 type historyLine struct {
 	songspy.HistoryItem
-	listedFrom, spanStart time.Time // of: the start of the span that it tells of
+	listedFrom, spanStart time.Time // and the start of its span
 }
 
-// dayTracks are what people of a day listen to: songs, of which two are shorter
-// than a minute and all have another URI in history for some, a file and an episode.
+// dayTracks are the tracks of a day: songs (two shorter than a minute; history
+// lists each under another URI for some users), a local file and an episode.
 var dayTracks = func() (tracks []songspy.Track) {
 	for i, length := range []time.Duration{110 * time.Second, 154 * time.Second, 201 * time.Second, 248 * time.Second, 41 * time.Second} {
 		name := fmt.Sprint(i)
@@ -37,7 +37,7 @@ var dayTracks = func() (tracks []songspy.Track) {
 		songspy.Track{URI: "spotify:episode:e", Title: "E", DurationMS: 1_500_000})
 }()
 
-// genDay draws what somebody did for an hour or so, by themselves.
+// genDay draws what one user played for about an hour.
 func genDay(t *rapid.T) day {
 	var d day
 	d.playedAtIsEnd, d.edgeIsKnown = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
@@ -62,7 +62,7 @@ func genDay(t *rapid.T) day {
 		case 2:
 			s.Ad, s.End = true, now.Add(seconds(t, 15, 30))
 		default:
-			if kind < 15 { // else the same again
+			if kind < 15 { // otherwise the same track again
 				last = rapid.SampledFrom([]int{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6}).Draw(t, "track")
 			}
 			s.Track, s.Unlisted = dayTracks[last], unlisted
@@ -92,7 +92,7 @@ func genDay(t *rapid.T) day {
 	return d
 }
 
-// play draws how a track is heard.
+// play draws how a track is played.
 func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	length := s.Track.Duration()
 	s.End = s.Start.Add(length)
@@ -122,7 +122,7 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	s.End = s.End.Add(s.Pause)
 }
 
-// listened is how long the span sounded.
+// listenedIn is how long the span played.
 func listenedIn(s span) time.Duration {
 	if s.Track.URI == "" {
 		return 0
@@ -130,7 +130,7 @@ func listenedIn(s span) time.Duration {
 	return s.End.Sub(s.Start) - s.Pause
 }
 
-// history is what the provider lists at that time of what came after another,
+// history returns what Spotify lists at a time of the plays after another time,
 // oldest first.
 func (d day) history(at, after time.Time) (items []songspy.HistoryItem) {
 	for _, l := range d.historyLines {

@@ -10,7 +10,7 @@ import (
 func TestDeferOpenPlay_DefersItemsOfOpenPlay(t *testing.T) {
 	known := storedPlays([]songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false)}, nil)
 	items := []songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200)}
-	r := reconcileAll(known, items, at(200)) // B is open since 200
+	r := reconcileAll(known, items, at(200)) // B has been open since 200
 	if len(r.Added)+len(r.Unmatched) != 0 || len(r.Confirmed) != 1 {
 		t.Fatalf("%+v", r)
 	}
@@ -21,14 +21,14 @@ func TestDeferOpenPlay_DefersItemsOfOpenPlay(t *testing.T) {
 }
 
 func TestReconcile_ConsecutiveItemsShowPlayedAtEdge(t *testing.T) {
-	// Nobody saw any of it: a phone without a network.
+	// No poll saw any of it: a phone without a network.
 	for name, items := range map[string][]songspy.HistoryItem{
 		"starts": {historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 380)},
 		"ends":   {historyItem(songA, 200), historyItem(songB, 380), historyItem(songA, 580)},
 	} {
 		r := reconcileAll(songspy.StoredPlays{}, items, at(3600))
 		if len(r.Added) != 3 {
-			t.Fatalf("%s: found %+v", name, r.Added)
+			t.Fatalf("%s: added %+v", name, r.Added)
 		}
 		for i, from := range []float64{0, 200, 380} {
 			if got := r.Added[i].Play.StartedAt; !got.Equal(at(from)) {
@@ -39,7 +39,7 @@ func TestReconcile_ConsecutiveItemsShowPlayedAtEdge(t *testing.T) {
 }
 
 func TestReconcile_PlayFirstPolledAfterLongPauseIsOnePlay(t *testing.T) {
-	// Nobody looked before 1068 s, when it had stood still for 13 minutes at its 268th second.
+	// The first poll came at 1068 s, when it had been paused for 13 minutes at its 268th second.
 	known := storedPlays([]songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 800, 1068, 150, true)}, nil)
 	r := reconcileAll(known, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0)}, at(3600))
 	if len(r.Added) != 0 || len(r.Confirmed) != 2 {
@@ -75,7 +75,7 @@ func TestReconcile_PlayEndedDuringPauseIsOnePlay(t *testing.T) {
 	r := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 400), historyItem(songB, 580)}, at(900))
 	all := applyTo(known, r)
 	if len(r.Added) != 0 || !all[1].Play.EndedAt.Equal(at(400)) || all[1].Play.ListenedMS != 90_000 || !all[1].Play.Provisional {
-		t.Errorf("found %+v; the play is %+v", r.Added, all[1].Play)
+		t.Errorf("added %+v; the play is %+v", r.Added, all[1].Play)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestReconcile_AddsPartialPlayBetweenTwoOthers(t *testing.T) {
 		known := []songspy.StoredPlay{storedPlay(songB, 0, 180, 180, false), storedPlay(songB, 230, 290, 60, false)}
 		r := reconcileAll(storedPlays(known, nil), items, at(900))
 		if len(r.Added) != 1 || !r.Added[0].Play.StartedAt.Equal(at(180)) || !r.Added[0].Play.EndedAt.Equal(at(230)) {
-			t.Errorf("%s: found %+v", name, r.Added)
+			t.Errorf("%s: added %+v", name, r.Added)
 		}
 	}
 }
@@ -95,13 +95,13 @@ func TestReconcile_AddsPartialPlayBetweenTwoOthers(t *testing.T) {
 func TestReconcile_AddedPlayEndsWhereNextBegan(t *testing.T) {
 	r := reconcileAll(songspy.StoredPlays{}, []songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 280), historyItem(songB, 480)}, at(900))
 	if len(r.Added) != 4 || !r.Added[1].Play.EndedAt.Equal(at(280)) || r.Added[1].Play.ListenedMS != 80_000 {
-		t.Errorf("found %+v", r.Added)
+		t.Errorf("added %+v", r.Added)
 	}
 }
 
 func TestReconcile_PlayWithLateStartIsNotAddedAgain(t *testing.T) {
-	// A began at 0 and stood still for a while before anybody saw it; C tells
-	// which edge this person's history means.
+	// A began at 0 and was paused for a while before the first poll; C shows
+	// which edge PlayedAt is.
 	songC := songspy.Track{URI: "spotify:track:c", Title: "C", DurationMS: 240_000}
 	for name, items := range map[string][]songspy.HistoryItem{
 		"by its start": {historyItem(songA, 0), historyItem(songC, 400)},
@@ -124,7 +124,7 @@ func TestReconcile_AddsSecondPlayNextToObservedOne(t *testing.T) {
 }
 
 func TestReconcile_ItemOfOpenPlayWaitsForItsEnd(t *testing.T) {
-	n := stateAfter(idleAt(0), playing(songA, 10, 100)) // paused for a while, perhaps, since some time after 0
+	n := stateAfter(idleAt(0), playing(songA, 10, 100)) // perhaps paused for a while after 0
 	items := []songspy.HistoryItem{historyItem(songA, -200), historyItem(songA, 20), historyItem(songB, 60)}
 	if got := matchableItems(n, items); len(got) != 2 || !got[0].PlayedAt.Equal(at(-200)) || got[1].Track.URI != songB.URI {
 		t.Errorf("%+v", got)
@@ -135,14 +135,14 @@ func TestReconcile_ItemOfOpenPlayWaitsForItsEnd(t *testing.T) {
 	}
 }
 
-// A player that stands still may have stopped at any time since something else
-// was seen, however long ago its progress says that it began.
+// TestDeferOpenPlay_PausedPlayMayHaveBegunEarlier: a paused player may have stopped
+// at any time since another track was seen.
 func TestStep_FirstPollPausedLeavesStartOpen(t *testing.T) {
 	n := stateAfter(idleAt(-1), playing(songA, 1.5, 1.5), paused(songB, 60, 180))
 	if !n.StartedAt.Equal(at(120)) || !n.OtherSeenAt.Equal(at(1.5)) {
 		t.Errorf("%+v", n)
 	}
 	if reported := matchableItems(n, []songspy.HistoryItem{historyItem(songB, 30)}); len(reported) != 0 {
-		t.Errorf("what may tell of it is taken for another play: %+v", reported)
+		t.Errorf("items of the open play match another play: %+v", reported)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func TestReconcile_CountsListedPartialPlays(t *testing.T) {
-	// The middle one was left after 90 of 200 s.
+	// The middle track was skipped after 90 of 200 s.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 90, 60, true), storedPlay(songB, 90, 270, 180, false)}
 	seldom := []songspy.StoredPlay{known[0], storedPlay(songA, 0, 90, 12, true), known[2]}
 	whole := []songspy.StoredPlay{known[0], storedPlay(songA, 0, 200, 200, false), storedPlay(songB, 200, 380, 180, false)}
@@ -30,7 +30,7 @@ func TestReconcile_CountsListedPartialPlays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := reconcileAll(storedPlays(tt.knownBefore, nil), tt.items, at(4000))
 			if r.PartialPlays != tt.want {
-				t.Errorf("learned %+v, want %+v", r.PartialPlays, tt.want)
+				t.Errorf("counted %+v, want %+v", r.PartialPlays, tt.want)
 			}
 			d := storeModel{plays: slices.Clone(tt.knownBefore)}
 			d.writeReconciliation(r)

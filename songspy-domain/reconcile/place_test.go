@@ -7,13 +7,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// seenUntil is a play taken as heard out, that was last seen then.
+// lastSeenAt is a play that counts as played to its end and was last seen then.
 func lastSeenAt(k songspy.StoredPlay, seen float64) songspy.StoredPlay {
 	k.Play.InferredMS = k.Play.EndedAt.Sub(at(seen)).Milliseconds()
 	return k
 }
 
-// The instant.Later A was seen once, sought forward, so that its start was put too early.
+// The later A was seen once, after seeking forward, so that its start was put too early.
 func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
 	known := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songB, 200, 380, 180, false), storedPlay(songA, 400, 600, 200, false), storedPlay(songB, 600, 780, 180, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, -600), historyItem(songB, 200), historyItem(songA, 435), historyItem(songB, 600)}
@@ -37,10 +37,10 @@ func TestReconcile_InferredTailYieldsToHistory(t *testing.T) {
 		}
 		first := all[0].Play
 		if !first.EndedAt.Equal(at(70)) || first.ListenedMS != 70_000 {
-			t.Errorf("%s: what was cut short is %+v", name, first)
+			t.Errorf("%s: the shortened play is %+v", name, first)
 		}
 		if all[1].Play.StartedAt.Before(at(70)) || all[1].Play.EndedAt.After(at(201)) {
-			t.Errorf("%s: what was in between is %+v", name, all[1].Play)
+			t.Errorf("%s: the play between is %+v", name, all[1].Play)
 		}
 	}
 }
@@ -54,12 +54,12 @@ func TestReconcile_RemovesPlayCountedOnlyByInferredTail(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	if len(r.Added) != 1 || !r.Added[0].Play.StartedAt.Equal(at(10)) {
-		t.Errorf("found %+v", r.Added)
+		t.Errorf("added %+v", r.Added)
 	}
 }
 
 func TestReconcile_RestartedTrackIsTwoPlaysOnceBothAreListed(t *testing.T) {
-	// Seen at 2 s in, and at 35 s in a minute and a half instant.Later: a pause, or a new beginning at 60.
+	// Seen at 2 s, and at 35 s a minute and a half later: a pause, or a restart at 60.
 	before, after := storedPlay(songB, -180, 0, 180, false), storedPlay(songB, 261, 441, 180, false)
 	whole := storedPlay(songA, 0, 260, 200, false)
 	for name, histories := range map[string][][]songspy.HistoryItem{
@@ -84,7 +84,7 @@ func TestReconcile_RestartedTrackIsTwoPlaysOnceBothAreListed(t *testing.T) {
 			t.Errorf("%s: the second is %+v", name, second.Play)
 		}
 		if first.PlayedAt.IsZero() || !first.PlayedAt.Before(second.PlayedAt) {
-			t.Errorf("%s: heard at %v and %v", name, first.PlayedAt, second.PlayedAt)
+			t.Errorf("%s: played at %v and %v", name, first.PlayedAt, second.PlayedAt)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func TestReconcile_DeletedPlayIsNotSplit(t *testing.T) {
 	gone.Play.DeletedAt = &deleted
 	r := reconcileAll(storedPlays([]songspy.StoredPlay{gone}, nil), []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 60)}, at(900))
 	if len(r.Added) != 0 {
-		t.Errorf("found %+v", r.Added)
+		t.Errorf("added %+v", r.Added)
 	}
 }
 
@@ -105,11 +105,11 @@ func TestReconcile_HistoryOnlyPlayYieldsToLaterItems(t *testing.T) {
 	all := applyTo(known, first)
 	second := reconcileAll(storedPlays(all, nil), []songspy.HistoryItem{historyItem(short, 70)}, at(900))
 	if len(second.Added) != 1 || !second.Added[0].Play.StartedAt.Equal(at(70)) {
-		t.Fatalf("found %+v", second)
+		t.Fatalf("added %+v", second)
 	}
 	for _, k := range applyTo(all, second) {
 		if k.Play.TrackURI == songA.URI && (!k.Play.EndedAt.Equal(at(70)) || k.Play.ListenedMS != 70_000) {
-			t.Errorf("the former is %+v", k.Play)
+			t.Errorf("the first is %+v", k.Play)
 		}
 	}
 }

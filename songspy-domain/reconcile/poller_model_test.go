@@ -9,8 +9,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// batch is what looks after one listener: what it remembers, what is on its
-// way to the disk, and what the disk holds. Only the disk outlives it.
+// pollerModel models a batch that polls one user: its memory, its pending writes
+// and its store. Only the store survives a crash.
 type pollerModel struct {
 	storeModel
 	playing       songspy.NowPlaying
@@ -20,19 +20,19 @@ type pollerModel struct {
 	pendingWrites []songspy.PlaybackUpdate
 }
 
-// disk holds what the store would hold.
+// storeModel holds what the store would hold.
 type storeModel struct {
 	stored       songspy.NowPlaying
 	plays        []songspy.StoredPlay // by start
-	processedAt  []time.Time          // the ledger: which items were dealt with
+	processedAt  []time.Time          // the items that were processed
 	partialPlays songspy.PartialPlayCounts
 	lastID       songspy.PlayID
-	shown        songspy.NowPlaying // what viewers were told last
+	shown        songspy.NowPlaying // what viewers see
 }
 
 const dayInterval = 3 * time.Minute
 
-// look takes in one answer, as the sweep does.
+// poll handles one answer, as the poller does.
 func (b *pollerModel) poll(o songspy.Observation) playback.StepResult {
 	out := playback.Step(b.playing, o)
 	b.historyState = b.historyState.AfterPoll(b.playing, out, b.lastPolled, dayInterval)
@@ -49,8 +49,8 @@ func (b *pollerModel) poll(o songspy.Observation) playback.StepResult {
 	return out
 }
 
-// write writes the first n of what is on its way, every one twice, as a batch
-// does whose answer was lost.
+// write writes the first n pending updates, each twice, as a batch does if the
+// answer of the database was lost.
 func (b *pollerModel) write(n int) {
 	for _, h := range b.pendingWrites[:n] {
 		b.writeUpdate(h)
@@ -59,7 +59,7 @@ func (b *pollerModel) write(n int) {
 	b.pendingWrites = b.pendingWrites[n:]
 }
 
-// stop writes all that is known, as a process does that is told to stop.
+// stop writes everything, as a process does that stops in order.
 func (b *pollerModel) stop() {
 	b.write(len(b.pendingWrites))
 	if b.unsaved && b.playing.IsOpen() {
@@ -67,13 +67,13 @@ func (b *pollerModel) stop() {
 	}
 }
 
-// start is the next process: it knows what the disk holds, and when looks were made.
+// start is the next process: it knows the store, and when polls were made.
 func (b *pollerModel) start(now time.Time) {
 	asked := now.Add(-playback.HistoryFetchInterval / 2)
 	*b = pollerModel{storeModel: b.storeModel, playing: b.stored, historyState: playback.HistoryState{FetchedAt: asked}, lastPolled: instant.Later(b.stored.ObservedAt, b.lastPolled)}
 }
 
-// hear writes one hearing, unless it is written already.
+// writeUpdate writes one update, unless it is written already.
 func (d *storeModel) writeUpdate(h songspy.PlaybackUpdate) {
 	if !h.Playing.ObservedAt.After(d.stored.ObservedAt) {
 		return
@@ -99,8 +99,9 @@ func (d *storeModel) add(k songspy.StoredPlay) {
 	sortPlays(d.plays)
 }
 
-// ask holds an answer of history against what the disk holds; whatever is not
-// written yet would be taken for missing, and a silence up to which it fills is written too.
+// fetchHistory reconciles an answer of history with the store. Pending updates
+// are written first, because reconciling would add their plays again, and so is
+// the idle time up to which history may add plays.
 func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconciliation {
 	if len(b.pendingWrites) > 0 {
 		return songspy.Reconciliation{}
@@ -120,8 +121,8 @@ func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconcili
 	return r
 }
 
-// kept is what the store gives around an answer: what reaches into its time,
-// and thirty plays before.
+// storedAround is what the store returns around an answer: the plays in its time
+// and thirty before.
 func (d *storeModel) storedAround(items []songspy.HistoryItem) (k songspy.StoredPlays) {
 	from, to := items[0].PlayedAt, items[0].PlayedAt
 	for _, i := range items {
@@ -138,7 +139,7 @@ func (d *storeModel) storedAround(items []songspy.HistoryItem) (k songspy.Stored
 	return k
 }
 
-// retell writes what history adds.
+// writeReconciliation writes the changes.
 func (d *storeModel) writeReconciliation(r songspy.Reconciliation) {
 	d.plays = slices.DeleteFunc(d.plays, func(k songspy.StoredPlay) bool {
 		return slices.ContainsFunc(r.Removed, func(f songspy.StoredPlay) bool { return f.Play.ID == k.Play.ID })
@@ -159,7 +160,7 @@ func (d *storeModel) writeReconciliation(r songspy.Reconciliation) {
 	sortPlays(d.plays)
 }
 
-// enter writes the ledger's line of an item, in place of a former one.
+// markProcessed stores that an item was processed, and the play that it belongs to.
 func (d *storeModel) markProcessed(playedAt time.Time, play songspy.PlayID) {
 	if playedAt.IsZero() {
 		return
@@ -177,12 +178,12 @@ func (d *storeModel) markProcessed(playedAt time.Time, play songspy.PlayID) {
 	}
 }
 
-// reconcile is Reconcile of all that history has.
+// reconcileAll is Reconcile with everything that history holds.
 func reconcileAll(stored songspy.StoredPlays, items []songspy.HistoryItem, until time.Time) songspy.Reconciliation {
 	return Reconcile(stored, NewHistory(items, time.Time{}), until)
 }
 
-// tellable are those of all items that may be told while n is open.
+// matchableItems are the items that may be matched while n is open.
 func matchableItems(n songspy.NowPlaying, items []songspy.HistoryItem) []songspy.HistoryItem {
 	return NewHistory(items, time.Time{}).DeferOpenPlay(n).Items
 }

@@ -6,7 +6,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// probableOf is a probable play, as polls keep it.
+// probablePlay is a probable play, as polls store it.
 func probablePlay(t songspy.Track, from, to, seen float64) songspy.StoredPlay {
 	k := storedPlay(t, from, to, to-from, true)
 	k.Play.InferredMS, k.Play.Probable = int64((to-from-seen)*1000), true
@@ -40,7 +40,7 @@ func TestReconcile_ConfirmsProbablePlay(t *testing.T) {
 					continue
 				}
 				if !tt.there || p.Play.Probable != tt.probable || p.PlayedAt.IsZero() != tt.probable {
-					t.Errorf("kept %+v, told by %v", p.Play, secondsIn(p.PlayedAt))
+					t.Errorf("stored %+v with the item of %v", p.Play, secondsIn(p.PlayedAt))
 				}
 				return
 			}

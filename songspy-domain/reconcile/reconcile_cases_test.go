@@ -10,7 +10,7 @@ import (
 )
 
 func TestReconcile_ListenedTimeNeverExceedsTrackLength(t *testing.T) {
-	// A was paused for a minute within, so that its listened time says nothing of when.
+	// A was paused for a minute, so its listened time does not show its end.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 260, 50, true)}
 	r := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 260)}, at(600))
 	for _, c := range r.Confirmed {
@@ -21,7 +21,7 @@ func TestReconcile_ListenedTimeNeverExceedsTrackLength(t *testing.T) {
 }
 
 func TestReconcile_PlayWithMissedStartIsNotDuplicated(t *testing.T) {
-	// A silence that was not true bounds the start of what began a minute before.
+	// A false idle answer bounds the start of a play that began a minute before.
 	for _, start := range []float64{70, 130} {
 		known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, start, 200, 200-start, true)}
 		for name, items := range map[string][]songspy.HistoryItem{
@@ -30,13 +30,13 @@ func TestReconcile_PlayWithMissedStartIsNotDuplicated(t *testing.T) {
 		} {
 			r := reconcileAll(storedPlays(known, nil), items, at(600))
 			if len(r.Added) != 0 || len(r.Confirmed) != len(items) {
-				t.Errorf("%s: found %+v, confirmed %+v", name, r.Added, r.Confirmed)
+				t.Errorf("%s: added %+v, confirmed %+v", name, r.Added, r.Confirmed)
 			}
 		}
 	}
 	loop := []songspy.StoredPlay{storedPlay(songA, 200, 400, 200, true)}
 	if r := reconcileAll(storedPlays(loop, nil), []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 200)}, at(600)); len(r.Added) != 1 {
-		t.Errorf("a round before was not found: %+v", r)
+		t.Errorf("an earlier repetition was not added: %+v", r)
 	}
 }
 
@@ -53,12 +53,12 @@ func TestReconcile_AddedPlayWithUnknownEndIsProvisional(t *testing.T) {
 	} {
 		r := reconcileAll(storedPlays(known, nil), tt.items, at(900))
 		if len(r.Added) == 0 || r.Added[0].Play.TrackURI != songB.URI || r.Added[0].Play.Provisional != tt.want {
-			t.Errorf("%s: found %+v, want provisional %t", name, r.Added, tt.want)
+			t.Errorf("%s: added %+v, want provisional %t", name, r.Added, tt.want)
 		}
 	}
 }
 
-// tell holds answers of history against what is kept, one after another.
+// reconcileInTurn reconciles several answers one after another.
 func reconcileInTurn(known []songspy.StoredPlay, until float64, histories ...[]songspy.HistoryItem) (all []songspy.StoredPlay, last songspy.Reconciliation) {
 	d := storeModel{plays: slices.Clone(known), lastID: 100}
 	for _, items := range histories {
@@ -68,8 +68,9 @@ func reconcileInTurn(known []songspy.StoredPlay, until float64, histories ...[]s
 	return d.plays, last
 }
 
-// A was left after a minute and begun anew; the looks saw the second alone, and
-// history tells of the first before it tells of the second.
+// TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow: A was left after a
+// minute and restarted. Polls saw the second play only, and history lists the
+// first earlier.
 func TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow(t *testing.T) {
 	for name, items := range map[string][]songspy.HistoryItem{
 		"starts": {historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 64)},
@@ -87,13 +88,13 @@ func TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow(t *testing.T) {
 			}
 		}
 		if len(all) == 3 && name == "starts" && !all[2].PlayedAt.Equal(at(64)) {
-			t.Errorf("%s: the second was told by %v", name, all[2].PlayedAt)
+			t.Errorf("%s: the second has the item of %v", name, all[2].PlayedAt)
 		}
 	}
 }
 
 func TestReconcile_MatchesStartOfPlayPausedBeforeFirstPoll(t *testing.T) {
-	// Paused for 25 minutes, first seen 20 minutes into that, and played out: nobody guesses any more.
+	// Paused for 25 minutes, first polled 20 minutes into that, then played to its end.
 	all, _ := reconcileInTurn([]songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 1200, 1700, 180, false), storedPlay(songB, 1700, 1880, 180, false)}, 3600,
 		[]songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 1700)})
 	if len(all) != 3 || !all[1].PlayedAt.Equal(at(0)) {
@@ -101,25 +102,26 @@ func TestReconcile_MatchesStartOfPlayPausedBeforeFirstPoll(t *testing.T) {
 	}
 }
 
-// Of a loop, every item lies at the end of one round and at the start of the next.
+// TestReconcile_LoopLeavesPlayedAtEdgeUnknown: in a loop every item lies at the end
+// of one play and at the start of the next.
 func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
 	loop := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false), storedPlay(songA, 200, 400, 200, false)}
 	middle := []songspy.HistoryItem{historyItem(songA, 200)}
 	if all, r := reconcileInTurn(loop, 900, middle, middle); len(all) != 2 || r.Pending != 1 || !r.IsEmpty() {
-		t.Errorf("an item between two rounds: %+v", r)
+		t.Errorf("an item between two repetitions: %+v", r)
 	}
 	for name, items := range map[string][]songspy.HistoryItem{
-		"starts": {historyItem(songA, -60), historyItem(songA, 200)},                          // the first began instant.Earlier than anybody saw
-		"ends":   {historyItem(songA, 200), historyItem(songA, 400), historyItem(songB, 580)}, // B tells nothing either
+		"starts": {historyItem(songA, -60), historyItem(songA, 200)},                          // the first began before the first poll
+		"ends":   {historyItem(songA, 200), historyItem(songA, 400), historyItem(songB, 580)}, // B does not decide it either
 	} {
 		if all, _ := reconcileInTurn(loop, 900, items, items); len(all) > 2 && all[0].Track.URI == songA.URI && all[2].Track.URI == songA.URI {
-			t.Errorf("%s: a third round was found: %+v", name, all)
+			t.Errorf("%s: a third repetition was added: %+v", name, all)
 		}
 	}
 }
 
 func TestReconcile_LoopWithPauseWaitsForAnotherTrack(t *testing.T) {
-	// Four rounds, the second left standing for two minutes after 160 s; history tells the ends, and begins with one nobody saw.
+	// Four repetitions, the second paused for two minutes after 160 s. History lists the ends and begins with one that no poll saw.
 	loop := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false), storedPlay(songA, 200, 360, 160, false), storedPlay(songA, 520, 720, 200, false), storedPlay(songA, 720, 920, 200, false)}
 	items := []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 200), historyItem(songA, 520), historyItem(songA, 720)}
 	if all, r := reconcileInTurn(loop, 1100, items); len(all) != 4 || r.Pending != 4 {
@@ -152,7 +154,7 @@ func TestReconcile_AddsUnobservedLoops(t *testing.T) {
 }
 
 func TestReconcile_SeekBackBeforePauseIsOnePlay(t *testing.T) {
-	// Seen at 72 s in, and standing still at 69 s in, a moment after it would have ended.
+	// Seen at 72 s, and paused at 69 s a moment after its predicted end.
 	second := storedPlay(songA, 133, 202, 69, true)
 	known := []songspy.StoredPlay{storedPlay(songB, -400, -220, 180, false), storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 133, 72, true), second}
 	for i := range known {
@@ -190,12 +192,12 @@ func TestReconcile_SplitPlayKeepsObservedTime(t *testing.T) {
 		}
 	}
 	if len(all) != 4 || seen != 100_000 {
-		t.Errorf("%d ms seen of %+v", seen, all)
+		t.Errorf("%d ms observed of %+v", seen, all)
 	}
 }
 
 func TestReconcile_PauseIsNotListenedTime(t *testing.T) {
-	// Seen at 150 s in at 180, after a pause of half a minute; history ends it 20 s short of its length.
+	// At 180 s seen at 150 s, after a pause of half a minute. History ends it 20 s before its length.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 230, 150, true)}
 	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 210)})
 	if len(all) != 2 || all[1].Play.ListenedMS != 180_000 {
@@ -204,7 +206,7 @@ func TestReconcile_PauseIsNotListenedTime(t *testing.T) {
 }
 
 func TestReconcile_PauseAsLongAsTrackIsOnePlay(t *testing.T) {
-	// Seen at 2 s in, and at 172 s in after a pause of 243 s: as if it had been heard out and begun anew.
+	// Seen at 2 s, and at 172 s after a pause of 243 s: it looks played to the end and restarted.
 	again := storedPlay(songA, 198, 396, 172, true)
 	known := []songspy.StoredPlay{storedPlay(songB, -400, -220, 180, false), storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 198, 198, false), 2), again}
 	for i := range known {
@@ -225,12 +227,12 @@ func TestReconcile_PauseAsLongAsTrackIsOnePlay(t *testing.T) {
 	}
 	both := []songspy.HistoryItem{historyItem(songB, -400), historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 198)}
 	if all, _ := reconcileInTurn(known, 900, both); len(all) != 4 {
-		t.Errorf("told of twice: %+v", all)
+		t.Errorf("listed twice: %+v", all)
 	}
 }
 
 func TestReconcile_ThreeMergedPlaysKeepTheirTimes(t *testing.T) {
-	// Skipped at 190 s, again at 63 s, and heard out: the looks took it for one play in which somebody sought back.
+	// Skipped at 190 s, skipped again at 63 s, then played to its end: polls took it for one play with seeking back.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 456, 200, false), 346), storedPlay(songB, 456, 636, 180, false)}
 	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 190), historyItem(songA, 254), historyItem(songA, 456), historyItem(songB, 636)})
 	if len(all) != 5 {
@@ -243,8 +245,9 @@ func TestReconcile_ThreeMergedPlaysKeepTheirTimes(t *testing.T) {
 	}
 }
 
-// An item was taken for the neighbour's of the play that it tells of, before it
-// was known which edge it means: of four items there are four plays, not five.
+// TestReconcile_MergesUnlistedObservedPlayWithHistoryOnlyPlay: an item was assigned
+// to the wrong neighbour before the edge was known. Four items are four plays, not
+// five.
 func TestReconcile_MergesUnlistedObservedPlayWithHistoryOnlyPlay(t *testing.T) {
 	guess := matchedAt(storedPlay(songA, 180, 281, 101, true), 180)
 	guess.Play.Source = songspy.SourceHistory
@@ -256,18 +259,18 @@ func TestReconcile_MergesUnlistedObservedPlayWithHistoryOnlyPlay(t *testing.T) {
 	reported := []time.Time{at(0), at(180), at(386), at(586)}
 	r := reconcileAll(songspy.StoredPlays{Plays: known, ProcessedAt: reported}, items, at(1000))
 	if len(r.Added) != 0 || len(r.Removed) != 1 || r.Removed[0].Play.ID != guess.Play.ID {
-		t.Fatalf("found %+v, refuted %+v", r.Added, r.Removed)
+		t.Fatalf("added %+v, removed %+v", r.Added, r.Removed)
 	}
 	if i := slices.IndexFunc(r.Confirmed, func(k songspy.StoredPlay) bool { return k.PlayedAt.Equal(at(180)) }); i < 0 || r.Confirmed[i].Play.ID != known[3].Play.ID {
 		t.Errorf("confirmed %+v", r.Confirmed)
 	}
 	if r := reconcileAll(songspy.StoredPlays{Plays: known, ProcessedAt: reported}, items, at(600)); len(r.Removed) != 0 {
-		t.Errorf("before history could tell of it: refuted %+v", r.Removed)
+		t.Errorf("before history could list it: removed %+v", r.Removed)
 	}
 }
 
-// A was left after half a minute and begun anew, which looked like a pause, and
-// was last seen standing still just before its end.
+// TestReconcile_NearestItemIsMatchedFirst: A was left after half a minute and
+// restarted, which looked like a pause. It was last seen paused just before its end.
 func TestReconcile_NearestItemIsMatchedFirst(t *testing.T) {
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 230, 190, true), storedPlay(songB, 270, 450, 180, false)}
 	items := []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 35), historyItem(songA, 268), historyItem(songB, 450)}
@@ -287,7 +290,7 @@ func TestReconcile_MergedDeletedPlayStaysEmpty(t *testing.T) {
 	}
 }
 
-// toldAt is a play that history has told of.
+// matchedAt is a play that history lists.
 func matchedAt(k songspy.StoredPlay, when float64) songspy.StoredPlay {
 	k.PlayedAt = at(when)
 	return k

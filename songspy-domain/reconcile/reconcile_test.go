@@ -60,7 +60,7 @@ func TestReconcile_AddsPlayInUncoveredTime(t *testing.T) {
 	}
 	got := r.Added[0].Play
 	if !got.StartedAt.Equal(at(200)) || !got.EndedAt.Equal(at(380)) || got.ListenedMS != 180_000 || got.Source != songspy.SourceHistory || got.Provisional {
-		t.Errorf("found %+v", got)
+		t.Errorf("added %+v", got)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestReconcile_DeletedPlayStaysDeleted(t *testing.T) {
 	k.Play.DeletedAt = &gone
 	r := reconcileAll(storedPlays([]songspy.StoredPlay{k}, nil), []songspy.HistoryItem{historyItem(songA, 3)}, at(600))
 	if len(r.Added) != 0 {
-		t.Errorf("history brought back what the person deleted: %+v", r.Added)
+		t.Errorf("history restored a deleted play: %+v", r.Added)
 	}
 }
 
@@ -130,18 +130,17 @@ func TestReconcile_UnobservedTailMakesRoom(t *testing.T) {
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 200, 40, true)}
 	r := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 45)}, at(230))
 	if len(r.Added) != 1 || !r.Added[0].Play.StartedAt.Equal(at(45)) {
-		t.Fatalf("found %+v", r.Added)
+		t.Fatalf("added %+v", r.Added)
 	}
 	for _, c := range r.Confirmed {
 		if c.Play.TrackURI == songA.URI && c.Play.EndedAt.After(at(45)) {
-			t.Errorf("%+v overlaps what history found", c.Play)
+			t.Errorf("%+v overlaps the play that history added", c.Play)
 		}
 	}
 }
 
-// TestReconcilingObeysTheLaws draws what was kept and what history says,
-// related or not, and requires that plays never overlap, that nothing is told
-// twice, and that the same answer again changes nothing.
+// TestReconcile_Invariants draws stored plays and history, related or not. Plays
+// never overlap, no item has two plays, and the same answer again changes nothing.
 func TestReconcile_Invariants(t *testing.T) {
 	tracks := []songspy.Track{songA, songB, short, {URI: "spotify:track:d", DurationMS: 31_000}}
 	rapid.Check(t, func(t *rapid.T) {
@@ -165,7 +164,7 @@ func TestReconcile_Invariants(t *testing.T) {
 		r := reconcileAll(storedPlays(known, nil), items, at(now+200))
 		d := storeModel{plays: slices.Clone(known)}
 		d.writeReconciliation(r)
-		reported := d.processedAt // not what waits for another answer
+		reported := d.processedAt // without pending items
 		if again := reconcileAll(storedPlays(applyTo(known, r), reported), items, at(now+200)); !again.IsEmpty() {
 			t.Fatalf("the same answer again changes %+v", again)
 		}
@@ -173,7 +172,7 @@ func TestReconcile_Invariants(t *testing.T) {
 		playedAt := map[time.Time]bool{}
 		for i, k := range all {
 			if !k.PlayedAt.IsZero() && playedAt[k.PlayedAt] {
-				t.Fatalf("%v was told twice", k.PlayedAt)
+				t.Fatalf("%v has two plays", k.PlayedAt)
 			}
 			playedAt[k.PlayedAt] = true
 			if k.Play.ListenedMS > k.Play.EndedAt.Sub(k.Play.StartedAt).Milliseconds()+1 {
@@ -189,7 +188,7 @@ func TestReconcile_Invariants(t *testing.T) {
 	})
 }
 
-// merge is what is kept after a reconciliation, by start.
+// applyTo returns the stored plays after a reconciliation, by start.
 func applyTo(known []songspy.StoredPlay, r songspy.Reconciliation) []songspy.StoredPlay {
 	d := storeModel{plays: slices.Clone(known), lastID: 1000}
 	for _, k := range known {
@@ -213,7 +212,7 @@ func TestReconcile_KeepsTwoItemsOfSameTime(t *testing.T) {
 	items := []songspy.HistoryItem{{Track: first, PlayedAt: songspy.HistoryItemKey(at(46), first)}, {Track: second, PlayedAt: songspy.HistoryItemKey(at(46), second)}}
 	r := reconcileAll(storedPlays(known, nil), items, at(600))
 	if len(r.Confirmed) != 2 {
-		t.Fatalf("of two items of one time %d are kept", len(r.Confirmed))
+		t.Fatalf("of two items of one time, %d are stored", len(r.Confirmed))
 	}
 	d := storeModel{plays: slices.Clone(known)}
 	d.writeReconciliation(r)
@@ -223,17 +222,16 @@ func TestReconcile_KeepsTwoItemsOfSameTime(t *testing.T) {
 	if again := reconcileAll(storedPlays(d.plays, d.processedAt), relinked, at(600)); !again.IsEmpty() {
 		t.Errorf("the same answer again changes %+v", again)
 	}
-	// A ledger from before knows the time alone.
+	// Older rows hold the time only.
 	old := storedPlays([]songspy.StoredPlay{known[0]}, []time.Time{at(46)})
 	old.Plays[0].PlayedAt = at(46)
 	if again := reconcileAll(old, items[:1], at(600)); !again.IsEmpty() {
-		t.Errorf("an item that was kept before is kept again: %+v", again)
+		t.Errorf("an item that was stored before is stored again: %+v", again)
 	}
 }
 
-// TestAnISRCThatAppearsOrDisappearsChangesNothing draws what was kept and an
-// answer, and requires that the same answer changes nothing when it names the
-// ISRCs of other tracks than before.
+// TestReconcile_ISRCMayAppearOrDisappear draws stored plays and an answer. The same
+// answer changes nothing if it has the ISRCs of other tracks than before.
 func TestReconcile_ISRCMayAppearOrDisappear(t *testing.T) {
 	tracks := []songspy.Track{songA, songB, short, {URI: "spotify:track:d", Title: "D", DurationMS: 31_000}}
 	rapid.Check(t, func(t *rapid.T) {
@@ -288,7 +286,7 @@ func TestReconcile_MissingISRCAddsNoDuplicate(t *testing.T) {
 		if isrc {
 			short.ISRC = "KRA382199999"
 		}
-		items[1] = songspy.HistoryItem{Track: short, PlayedAt: songspy.HistoryItemKey(at(60), short)} // no room for it
+		items[1] = songspy.HistoryItem{Track: short, PlayedAt: songspy.HistoryItemKey(at(60), short)} // there is no room for it
 		return items
 	}
 	for _, isrc := range []bool{true, false} {

@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// inSequence are tracks of those lengths, in seconds, each played to its end.
+// playInSequence plays tracks of those lengths, in seconds, to their ends.
 func playInSequence(lengths ...int) (tr timeline) {
 	now := base
 	for i, n := range lengths {
@@ -20,7 +20,7 @@ func playInSequence(lengths ...int) (tr timeline) {
 	return append(tr, span{Start: now, End: now.Add(time.Hour)})
 }
 
-// polled are the plays that polls make of a truth, as the planner times them.
+// pollTimeline returns the plays that planned polls produce.
 func pollTimeline(tr timeline) (plays []songspy.StoredPlay) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].End); {
@@ -69,11 +69,11 @@ func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 				}
 				r := reconcileAll(storedPlays(plays, nil), items, tr[len(tr)-1].Start.Add(time.Hour))
 				if len(r.Removed) > 0 {
-					t.Errorf("of %d plays that polls saw history's silence took %d", len(plays), len(r.Removed))
+					t.Errorf("history removed %[2]d of %[1]d observed plays", len(plays), len(r.Removed))
 				}
 				for _, c := range r.Confirmed {
 					if c.PlayedAt.IsZero() {
-						t.Errorf("silence changed %s %v–%v, listened %d", c.Play.TrackURI, secondsIn(c.Play.StartedAt), secondsIn(c.Play.EndedAt), c.Play.ListenedMS)
+						t.Errorf("history changed %s %v–%v, listened %d", c.Play.TrackURI, secondsIn(c.Play.StartedAt), secondsIn(c.Play.EndedAt), c.Play.ListenedMS)
 					}
 				}
 			})
@@ -81,8 +81,8 @@ func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 	}
 }
 
-// TestSilenceTakesAnInferredTailBetweenListedNeighbours holds that history still
-// refutes a play whose neighbours it lists.
+// TestReconcile_DropsUnlistedTailBetweenListedPlays checks that history removes an
+// inferred play whose neighbours it lists.
 func TestReconcile_DropsUnlistedTailBetweenListedPlays(t *testing.T) {
 	tr := playInSequence(150, 65, 150)
 	plays := pollTimeline(tr)
@@ -102,7 +102,7 @@ func TestReconcile_DropsUnlistedTailBetweenListedPlays(t *testing.T) {
 			}
 			r := reconcileAll(storedPlays(plays, nil), items, tr[3].Start.Add(time.Hour))
 			if len(r.Removed) != tt.removed {
-				t.Errorf("%d plays were refuted, want %d", len(r.Removed), tt.removed)
+				t.Errorf("%d plays were removed, want %d", len(r.Removed), tt.removed)
 			}
 		})
 	}
