@@ -137,7 +137,7 @@ func TestReconcile_ItemOfOpenPlayWaitsForItsEnd(t *testing.T) {
 
 // TestDeferOpenPlay_PausedPlayMayHaveBegunEarlier: a paused player may have stopped
 // at any time since another track was seen.
-func TestStep_FirstPollPausedLeavesStartOpen(t *testing.T) {
+func TestDeferOpenPlay_PausedPlayMayHaveBegunEarlier(t *testing.T) {
 	n := stateAfter(idleAt(-1), playing(songA, 1.5, 1.5), paused(songB, 60, 180))
 	if !n.StartedAt.Equal(at(120)) || !n.OtherSeenAt.Equal(at(1.5)) {
 		t.Errorf("%+v", n)

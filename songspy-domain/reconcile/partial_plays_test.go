@@ -25,7 +25,7 @@ func TestReconcile_CountsListedPartialPlays(t *testing.T) {
 		"too little of it was seen":                      {seldom, both, songspy.PartialPlayCounts{}},
 		"it reached its end":                             {whole, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 200)}, songspy.PartialPlayCounts{}},
 		"the next one is of another session":             {later, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songB, 90+20*60)}, songspy.PartialPlayCounts{}},
-		"what it lists instant.Later was not to be seen": {known, append(both, historyItem(short, 400)), songspy.PartialPlayCounts{Unlisted: 1}},
+		"an item lists it later": {known, append(both, historyItem(short, 400)), songspy.PartialPlayCounts{Unlisted: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := reconcileAll(storedPlays(tt.knownBefore, nil), tt.items, at(4000))

@@ -49,7 +49,7 @@ func TestReconcile_AddedPlayWithUnknownEndIsProvisional(t *testing.T) {
 		"told by its start":           {[]songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200)}, true},
 		"told by its end":             {[]songspy.HistoryItem{historyItem(songA, 200), historyItem(songB, 380)}, false},
 		"told nobody knows by which":  {[]songspy.HistoryItem{historyItem(songB, 500)}, true},
-		"told by its start, seamless": {[]songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 380)}, false},
+		"listed by its start, gapless": {[]songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 380)}, false},
 	} {
 		r := reconcileAll(storedPlays(known, nil), tt.items, at(900))
 		if len(r.Added) == 0 || r.Added[0].Play.TrackURI != songB.URI || r.Added[0].Play.Provisional != tt.want {
