@@ -20,15 +20,15 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// house is a real database and what replicas of the job tell by channels that
-// are made up. It is to be made within a synctest bubble.
+// fixture is a real database and records what replicas of the job send over fake
+// channels. Create it within a synctest bubble.
 type fixture struct {
 	t      *testing.T
 	dbPath string
 	db     *store.Store
 	mu     sync.Mutex
-	sent   []Message // by all channels, in order
-	// fault is what a channel says to a letter.
+	sent   []Message // over all channels, in order
+	// sendError returns the result of sending a message.
 	sendError func(Message) error
 	breakers  map[string]breaker.Breakers
 	outages   map[string]bool
@@ -56,17 +56,17 @@ func (h *fixture) openStore() *store.Store {
 }
 
 // Send implements Sender.
-func (h *fixture) Send(_ context.Context, l Message) error {
+func (h *fixture) Send(_ context.Context, m Message) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.sendError(l); err != nil {
+	if err := h.sendError(m); err != nil {
 		return err
 	}
-	h.sent = append(h.sent, l)
+	h.sent = append(h.sent, m)
 	return nil
 }
 
-// job is one more replica, which tells by these channels.
+// newJob returns another replica with these channels.
 func (h *fixture) newJob(channels ...songspy.NotificationChannel) *Job {
 	h.t.Helper()
 	senders := map[songspy.NotificationChannel]Sender{}
@@ -82,7 +82,7 @@ func (h *fixture) newJob(channels ...songspy.NotificationChannel) *Job {
 	})
 }
 
-// minutes runs the jobs for so long, one after another in each minute.
+// runMinutes runs all jobs once a minute, for n minutes.
 func (h *fixture) runMinutes(n int, jobs ...*Job) {
 	h.t.Helper()
 	for range n {
@@ -95,7 +95,7 @@ func (h *fixture) runMinutes(n int, jobs ...*Job) {
 	}
 }
 
-// listener signs somebody up who consented so long ago, and can be told by mail.
+// addUser signs up a user with an e-mail address, whose consent is that old.
 func (h *fixture) addUser(consented time.Duration) songspy.UserID {
 	h.t.Helper()
 	ctx, name := h.t.Context(), fmt.Sprint(time.Now().UnixNano(), len(h.sent))
@@ -112,7 +112,7 @@ func (h *fixture) addUser(consented time.Duration) songspy.UserID {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	<-time.After(time.Nanosecond) // another name for the next one
+	<-time.After(time.Nanosecond) // the next user needs another name
 	return u.ID
 }
 
@@ -127,22 +127,23 @@ func (h *fixture) setLinkState(id songspy.UserID, s songspy.LinkState) {
 	}
 }
 
-// wants fails the test unless exactly that has been told since the last call, in any order.
+// expectSent fails the test unless exactly these messages have been sent since the
+// last call, in any order.
 func (h *fixture) expectSent(want ...string) {
 	h.t.Helper()
 	var got []string
-	for _, l := range h.sent {
-		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s", l.Channel, l.Kind, listUsers(l.UserIDs()))))
+	for _, m := range h.sent {
+		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s", m.Channel, m.Kind, listUsers(m.UserIDs()))))
 	}
 	slices.Sort(got)
 	slices.Sort(want)
 	if fmt.Sprint(got) != fmt.Sprint(want) {
-		h.t.Errorf("told %q, want %q", got, want)
+		h.t.Errorf("sent %q, want %q", got, want)
 	}
 	h.sent = nil
 }
 
-// counted is the metric of the job, by outcome.
+// countByOutcome returns the values of the job's counter by outcome.
 func countByOutcome(t *testing.T, j *Job) map[string]float64 {
 	t.Helper()
 	all := make(chan prometheus.Metric, 100)
@@ -163,7 +164,7 @@ func countByOutcome(t *testing.T, j *Job) map[string]float64 {
 	return outcomes
 }
 
-// relink links somebody anew.
+// relink links the user again.
 func (h *fixture) relink(l songspy.Link) {
 	h.t.Helper()
 	_, err := h.db.SaveLink(h.t.Context(), store.NewLink{

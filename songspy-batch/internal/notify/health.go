@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// failsAfter is how many failures in a row the operator hears of.
+	// minReportedFailures is how many failures in a row make a readiness note.
 	minReportedFailures = 3
-	// failsFor is how long that is said after the last: another process may have
-	// got through meanwhile.
+	// failureReportedFor is how long the note stays after the last failure. It
+	// ends because another process may have succeeded meanwhile.
 	failureReportedFor = maxRetryWait + time.Hour
 )
 
-// health knows which channels keep failing.
+// channelHealth counts the failures in a row of each channel.
 type channelHealth struct {
 	mu       sync.Mutex
 	channels map[songspy.NotificationChannel]channelFailure
@@ -30,8 +30,8 @@ type channelFailure struct {
 	cause         string
 }
 
-// note enters what became of a sending. A letter that was refused for itself
-// says nothing of its channel.
+// record adds the result of an attempt. A failure that concerns only one message
+// does not count for its channel.
 func (h *channelHealth) record(c songspy.NotificationChannel, fault error, messageOnly bool, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,13 +55,13 @@ func (h *channelHealth) record(c songspy.NotificationChannel, fault error, messa
 	}
 }
 
-// Notes says in sentences which channels keep failing.
+// Notes returns a readable sentence for each channel that fails repeatedly.
 func (j *Job) Notes() (notes []string) {
 	j.health.mu.Lock()
 	defer j.health.mu.Unlock()
 	for c, f := range j.health.channels {
 		if f.count >= minReportedFailures && j.Now().Sub(f.lastAt) < failureReportedFor {
-			notes = append(notes, fmt.Sprintf("Notices by %s have failed %d times in a row since %s: %s.",
+			notes = append(notes, fmt.Sprintf("Notifications by %s have failed %d times in a row since %s: %s.",
 				c, f.count, f.since.UTC().Format(time.RFC3339), f.cause))
 		}
 	}

@@ -22,10 +22,10 @@ func TestABreakerThatIsOpenForAnHourIsReportedOnce(t *testing.T) {
 		h.expectSent()
 		h.runMinutes(2, jobs...)
 		if len(h.sent) == 1 && (h.sent[0].App != "app" || !strings.Contains(h.sent[0].Text, "api")) {
-			t.Errorf("told %+v", h.sent[0])
+			t.Errorf("sent %+v", h.sent[0])
 		}
-		h.expectSent("webhook door_closed")
-		// It goes on for hours, both processes are away for one of them, and start anew.
+		h.expectSent("webhook app_blocked")
+		// The breaker stays open for hours. Both processes stop for one hour and restart.
 		h.runMinutes(3*60, jobs...)
 		<-time.After(time.Hour)
 		h.runMinutes(3*60, h.newJob(songspy.ChannelWebhook), h.newJob(songspy.ChannelWebhook))
@@ -46,12 +46,12 @@ func TestABreakerThatResetsInTimeIsNotReported(t *testing.T) {
 		h.expectSent()
 		h.breakers = openBreakers
 		h.runMinutes(62, j)
-		h.expectSent("webhook door_closed")
+		h.expectSent("webhook app_blocked")
 		h.breakers = nil
 		h.runMinutes(10, j)
 		h.breakers = openBreakers
 		h.runMinutes(62, j)
-		h.expectSent("webhook door_closed")
+		h.expectSent("webhook app_blocked")
 	})
 }
 
@@ -65,7 +65,7 @@ func TestAnOutageIsReportedAtItsBeginningAndEnd(t *testing.T) {
 		h.outages = map[string]bool{"app": true}
 		h.runMinutes(40, jobs...)
 		h.expectSent("webhook outage_began")
-		// After a restart nothing is known at first, and then that it goes on.
+		// After a restart the state is unknown at first; then the outage continues.
 		h.outages = nil
 		jobs = []*Job{h.newJob(songspy.ChannelWebhook), h.newJob(songspy.ChannelWebhook)}
 		h.runMinutes(30, jobs...)
@@ -74,7 +74,7 @@ func TestAnOutageIsReportedAtItsBeginningAndEnd(t *testing.T) {
 		h.expectSent()
 		h.outages = map[string]bool{"app": false}
 		h.runMinutes(30, jobs...)
-		h.expectSent("webhook outage_over")
+		h.expectSent("webhook outage_ended")
 		h.outages = map[string]bool{"app": true}
 		h.runMinutes(5, jobs...)
 		h.expectSent("webhook outage_began")

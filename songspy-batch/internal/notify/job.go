@@ -1,13 +1,14 @@
-// Package notice tells people and the operator what needs them, once for each
-// time that it does: people, by mail, that they have to link Spotify again; the
-// operator, by a webhook or by mail, whom an app does not know, who asks to be
-// entered there, whose consent Spotify has taken back, and that Spotify refuses
-// everybody.
+// Package notify sends notifications when a user or the operator has to act,
+// once for each state. Users get an e-mail when they have to link Spotify again
+// or can link now. The operator gets a webhook call or an e-mail when users must
+// be registered with an app, request a seat or have lost their consent, when an
+// app is blocked, and when Spotify rejects nearly every token renewal.
 //
-// What is wanted is decided in package songspy (NoticesOf) and filed in the
-// database; what is due is claimed there by one process, looked at once more,
-// and sent. A message that was sent just before a crash is sent again under the
-// same name, by which receivers can tell. Without a channel there is no job.
+// Package songspy decides which notifications a link causes
+// (NotificationsForLink). The job queues them in the database. One process
+// claims a message that is due, checks again that it is still wanted, and sends
+// it. A message that was sent just before a crash is sent again with the same
+// ID, so receivers can recognize it. Without a channel there is no job.
 package notify
 
 import (
@@ -24,91 +25,99 @@ import (
 )
 
 const (
-	// Every is the time between two runs.
+	// Interval is the time between two runs.
 	Interval = time.Minute
-	// leaseFor keeps others from a message that is being sent. It outlasts the
-	// slowest server.
+	// claimDuration is how long a claim excludes other processes. It is longer
+	// than the slowest server needs.
 	claimDuration = 5 * time.Minute
-	// sendFor is how long one run goes on sending.
+	// sendTimeLimit is how long one run continues to start messages.
 	sendTimeLimit = 50 * time.Second
 )
 
-// Book is where what is wanted is filed.
+// Outbox stores the notifications that are wanted.
 type Outbox interface {
-	// FileNotices files what is new, and notes that the rest is still wanted
-	// unless it was noted within the given time.
+	// QueueNotifications adds notifications that are not stored yet. It sets
+	// SeenAt of the others, unless that was set less than again ago.
 	QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) error
-	// EndNotices forgets what is filed about an app (empty: about any) and no
-	// longer wanted, and files then for each that was told.
+	// ResolveNotifications deletes the notifications of the kind and the app
+	// (empty: all apps) that were last seen before seenBefore. For each deleted
+	// one that was sent, it adds a notification of the kind then, unless that is
+	// empty.
 	ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, then songspy.NotificationKind) error
 }
 
-// Claims is where what is due is claimed, and what became of it noted.
+// Queue hands out messages that are due and records their results.
 type Queue interface {
-	// ClaimNotice gives one message that is due, to one process; false if there is none.
+	// ClaimNotification returns one message that is due and hides it from other
+	// processes for the time of the lease. It returns false if no message is due.
 	ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (songspy.NotificationMessage, bool, error)
-	// NoticesDone: they were told, or never will be.
+	// CompleteNotifications records that the notifications were delivered, or
+	// that they were given up.
 	CompleteNotifications(ctx context.Context, ids []int64, delivered bool) error
 	RetryNotifications(ctx context.Context, ids []int64, at time.Time) error
-	// NoticesPassed forgets what was not told and is not wanted any more.
+	// DropNotifications deletes notifications that were not sent and are not
+	// wanted any more.
 	DropNotifications(ctx context.Context, ids []int64) error
 }
 
-// Links is where links are found that somebody may have to be told of.
+// Links reads the links that may cause notifications.
 type Links interface {
-	// NoticeLinks pages by user through the links that do not work or were authorized before the time.
+	// NotificationLinks returns links that do not work or were authorized before
+	// the given time. It pages by user: only users after the given one.
 	NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) ([]songspy.NotifiableLink, error)
 	NotificationLinksByID(ctx context.Context, ids []songspy.UserID) ([]songspy.NotifiableLink, error)
-	// Mailbox is where a person is told by mail.
+	// Mailbox returns the user's e-mail address and settings.
 	Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error)
 }
 
-// Seats is where seats are found that somebody may have to be told of.
+// Seats reads the seats that may cause notifications.
 type Seats interface {
 	NotificationSeats(ctx context.Context) ([]songspy.NotifiableSeat, error)
 }
 
-// Sender sends a letter. Its errors hold no address. CodeGone says that this
-// letter will never arrive, CodeUnprocessable that it alone did not; any other
-// error is taken for one of the channel.
+// Sender sends a message over one channel. Its errors contain no address.
+// CodeGone means that this message can never be delivered, CodeUnprocessable
+// that only this message failed. Any other error counts as a failure of the
+// channel.
 type Sender interface {
-	Send(ctx context.Context, l Message) error
+	Send(ctx context.Context, m Message) error
 }
 
-// Options are what a Job is made of.
+// Options are the dependencies and settings of a Job.
 type Options struct {
 	Outbox Outbox
 	Queue  Queue
 	Links  Links
 	Seats  Seats
-	// Senders are the channels that there are.
+	// Senders holds the configured channels.
 	Senders map[songspy.NotificationChannel]Sender
-	// Operator is the operator's address.
+	// OperatorAddress is the operator's e-mail address.
 	OperatorAddress songspy.Secret
-	// RelinkURL is the page on which people link Spotify.
+	// RelinkURL is the page on which users link Spotify.
 	RelinkURL string
-	// Doors is the state of each app's doors; Outages says of which apps it is
-	// known that their renewals are refused (true) or honoured (false).
+	// Breakers returns the state of each app's circuit breakers.
 	Breakers func() map[string]breaker.Breakers
-	Outages  func() map[string]bool
-	Now      func() time.Time
-	Logger   *slog.Logger
-	Metrics  *Metrics
+	// Outages reports for each app whether Spotify rejects (true) or accepts
+	// (false) its token renewals. Apps with an unknown state are missing.
+	Outages func() map[string]bool
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics *Metrics
 }
 
-// Job tells whatever is to be told.
+// Job queues and sends notifications.
 type Job struct {
 	Options
-	firstRunAt     time.Time // the first run
-	linksScannedAt time.Time // when all links were last looked at
+	firstRunAt     time.Time
+	linksScannedAt time.Time // when all links were last read
 	health         channelHealth
 }
 
-// New makes a job.
+// New returns a job with the given options.
 func New(o Options) *Job { return &Job{Options: o} }
 
-// Run files what is wanted, and sends what is due. What cannot be filed or sent
-// now is the next time; what is filed already is sent either way.
+// Run queues the notifications that are wanted and sends the messages that are
+// due. If one step fails, the others still run, and the next run tries again.
 func (j *Job) Run(ctx context.Context) error {
 	now := j.Now()
 	if j.firstRunAt.IsZero() {
@@ -117,66 +126,66 @@ func (j *Job) Run(ctx context.Context) error {
 	return errors.Join(j.queueLinks(ctx, now), j.queueSeats(ctx), j.queueIncidents(ctx, now), j.sendDue(ctx, now.Add(sendTimeLimit)))
 }
 
-// send sends what is due until nothing is, or until it has gone on for long
-// enough. A channel that fails is left alone until the next run.
+// sendDue sends messages until no more are due or the time limit is reached. A
+// channel that fails is not used again before the next run.
 func (j *Job) sendDue(ctx context.Context, until time.Time) error {
 	open := slices.Sorted(maps.Keys(j.Senders))
 	for len(open) > 0 && ctx.Err() == nil && j.Now().Before(until) {
-		m, ok, err := j.Queue.ClaimNotification(ctx, open, claimDuration)
+		claimed, ok, err := j.Queue.ClaimNotification(ctx, open, claimDuration)
 		if err != nil || !ok {
 			return err
 		}
-		healthy, err := j.deliver(context.WithoutCancel(ctx), m) // half a sending would be made again
+		healthy, err := j.deliver(context.WithoutCancel(ctx), claimed) // an interrupted message would be sent twice
 		if err != nil {
 			return err
 		}
 		if !healthy {
-			open = slices.DeleteFunc(open, func(c songspy.NotificationChannel) bool { return c == m.Channel })
+			open = slices.DeleteFunc(open, func(c songspy.NotificationChannel) bool { return c == claimed.Channel })
 		}
 	}
 	return nil
 }
 
-// tell sends one message, as far as it is still wanted, and notes what became
-// of it. It reports whether the channel works.
-func (j *Job) deliver(ctx context.Context, m songspy.NotificationMessage) (healthy bool, err error) {
+// deliver sends the part of a message that is still wanted and records the
+// result. It reports whether the channel works.
+func (j *Job) deliver(ctx context.Context, claimed songspy.NotificationMessage) (healthy bool, err error) {
 	now := j.Now()
-	l, passed, err := j.compose(ctx, m, now)
+	m, obsolete, err := j.compose(ctx, claimed, now)
 	if err != nil {
 		return true, err
 	}
-	if len(passed) > 0 {
-		j.Metrics.count(m, "passed", len(passed))
-		if err := j.Queue.DropNotifications(ctx, idsOf(passed)); err != nil {
+	if len(obsolete) > 0 {
+		j.Metrics.count(claimed, "discarded", len(obsolete))
+		if err := j.Queue.DropNotifications(ctx, idsOf(obsolete)); err != nil {
 			return true, err
 		}
 	}
-	if len(l.Notifications) == 0 {
+	if len(m.Notifications) == 0 {
 		return true, nil
 	}
-	delivered, fault := idsOf(l.Notifications), j.Senders[m.Channel].Send(ctx, l)
+	ids, fault := idsOf(m.Notifications), j.Senders[claimed.Channel].Send(ctx, m)
 	code := songspy.CodeOf(fault)
 	messageOnly := code == songspy.CodeGone || code == songspy.CodeUnprocessable
-	j.health.record(m.Channel, fault, messageOnly, now)
+	j.health.record(claimed.Channel, fault, messageOnly, now)
 	if fault == nil {
-		j.Metrics.count(m, "sent", len(delivered))
-		j.Logger.InfoContext(ctx, "told", "kind", string(m.Kind), "channel", string(m.Channel), "notices", len(delivered), "tries", m.Attempts)
-		return true, j.markSent(ctx, delivered)
+		j.Metrics.count(claimed, "sent", len(ids))
+		j.Logger.InfoContext(ctx, "notification sent", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "notifications", len(ids), "attempts", claimed.Attempts)
+		return true, j.markSent(ctx, ids)
 	}
-	wait, retry := retryWait(m.Attempts)
+	wait, retry := retryWait(claimed.Attempts)
 	if code == songspy.CodeGone || !retry {
-		j.Metrics.count(m, "given_up", len(delivered))
-		j.Logger.ErrorContext(ctx, "given up telling", "kind", string(m.Kind), "channel", string(m.Channel), "notices", len(delivered), "tries", m.Attempts, "error", fault)
-		return messageOnly, j.Queue.CompleteNotifications(ctx, delivered, false)
+		j.Metrics.count(claimed, "given_up", len(ids))
+		j.Logger.ErrorContext(ctx, "notification given up", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "notifications", len(ids), "attempts", claimed.Attempts, "error", fault)
+		return messageOnly, j.Queue.CompleteNotifications(ctx, ids, false)
 	}
-	j.Metrics.count(m, "failed", len(delivered))
-	j.Logger.WarnContext(ctx, "could not tell, and will try again", "kind", string(m.Kind), "channel", string(m.Channel), "tries", m.Attempts, "in", wait, "error", fault)
-	return messageOnly, j.Queue.RetryNotifications(ctx, delivered, now.Add(wait))
+	j.Metrics.count(claimed, "failed", len(ids))
+	j.Logger.WarnContext(ctx, "sending a notification failed; trying again", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "attempts", claimed.Attempts, "retry_after", wait, "error", fault)
+	return messageOnly, j.Queue.RetryNotifications(ctx, ids, now.Add(wait))
 }
 
 const (
-	// markTries and markPause are how often, and how far apart, a database that is
-	// away is asked to note that something was sent: else it would be sent again.
+	// A sent message that cannot be marked as sent would be sent again. So
+	// marking is tried markAttempts times, markRetryWait apart.
 	markAttempts  = 12
 	markRetryWait = 500 * time.Millisecond
 )
@@ -200,19 +209,20 @@ func idsOf(notifications []songspy.Notification) []int64 {
 }
 
 const (
-	// firstWait is the wait after the first failure; each later one doubles it, up to longestWait.
+	// minRetryWait is the wait after the first failure. Each further failure
+	// doubles it, up to maxRetryWait.
 	minRetryWait = time.Minute
 	maxRetryWait = 6 * time.Hour
-	// mostTries take three days.
+	// maxAttempts attempts take three days.
 	maxAttempts = 20
 )
 
-// nextTry is how long to wait after so many tries that failed; false: there
-// have been enough.
-func retryWait(tries int) (wait time.Duration, retry bool) {
+// retryWait returns how long to wait after the given number of failed attempts,
+// and false after maxAttempts.
+func retryWait(attempts int) (wait time.Duration, retry bool) {
 	wait = maxRetryWait
-	if doublings := max(tries, 1) - 1; doublings < 9 {
+	if doublings := max(attempts, 1) - 1; doublings < 9 {
 		wait = min(minRetryWait<<doublings, maxRetryWait)
 	}
-	return wait, tries < maxAttempts
+	return wait, attempts < maxAttempts
 }

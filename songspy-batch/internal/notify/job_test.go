@@ -16,21 +16,21 @@ import (
 
 const month = 31 * 24 * time.Hour
 
-// channels are all that there are.
+// channels lists every channel.
 var channels = []songspy.NotificationChannel{songspy.ChannelMail, songspy.ChannelOperatorMail, songspy.ChannelWebhook}
 
 func TestUsersAreNotifiedByMailAndTheOperatorByEachChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(t)
 		h.addUser(month)
-		soon, over, refused, unknown := h.addUser(5*month), h.addUser(7*month), h.addUser(month), h.addUser(month)
+		soon, over, refused, unregistered := h.addUser(5*month), h.addUser(7*month), h.addUser(month), h.addUser(month)
 		h.setLinkState(refused, songspy.LinkReauthRequired)
-		h.setLinkState(unknown, songspy.LinkNotRegistered)
+		h.setLinkState(unregistered, songspy.LinkNotRegistered)
 		h.runMinutes(3, h.newJob(channels...))
 		h.expectSent(
 			fmt.Sprintf("mail relink_soon %d", soon), fmt.Sprintf("mail relink %d", over), fmt.Sprintf("mail relink %d", refused),
-			fmt.Sprintf("webhook needs_person %d", refused), fmt.Sprintf("operator_mail needs_person %d", refused),
-			fmt.Sprintf("webhook not_registered %d", unknown), fmt.Sprintf("operator_mail not_registered %d", unknown),
+			fmt.Sprintf("webhook needs_user %d", refused), fmt.Sprintf("operator_mail needs_user %d", refused),
+			fmt.Sprintf("webhook not_registered %d", unregistered), fmt.Sprintf("operator_mail not_registered %d", unregistered),
 		)
 	})
 }
@@ -39,8 +39,8 @@ func TestASeatNotifiesTheOperatorAndThenItsUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(t)
 		apps := []songspy.AppSeats{{App: "small", Seats: 1}}
-		asks, waits := h.addUser(month), h.addUser(month)
-		for _, id := range []songspy.UserID{asks, waits} {
+		requesting, waiting := h.addUser(month), h.addUser(month)
+		for _, id := range []songspy.UserID{requesting, waiting} {
 			if _, err := h.db.Unlink(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
@@ -52,15 +52,15 @@ func TestASeatNotifiesTheOperatorAndThenItsUser(t *testing.T) {
 		h.runMinutes(3, j)
 		for _, l := range h.sent {
 			if strings.Contains(fmt.Sprint(l.Text, l.Subject), "example.net") {
-				t.Errorf("the message tells the address: %q", l.Text)
+				t.Errorf("the message contains the address: %q", l.Text)
 			}
 		}
-		h.expectSent(fmt.Sprintf("webhook seat_asked %d", asks), fmt.Sprintf("operator_mail seat_asked %d", asks))
-		if _, err := h.db.EnterSeat(t.Context(), asks); err != nil {
+		h.expectSent(fmt.Sprintf("webhook seat_asked %d", requesting), fmt.Sprintf("operator_mail seat_asked %d", requesting))
+		if _, err := h.db.EnterSeat(t.Context(), requesting); err != nil {
 			t.Fatal(err)
 		}
 		h.runMinutes(3, j)
-		h.expectSent(fmt.Sprintf("mail seat_entered %d", asks))
+		h.expectSent(fmt.Sprintf("mail seat_entered %d", requesting))
 	})
 }
 
@@ -70,10 +70,10 @@ func TestAMissingChannelIsNotWaitedFor(t *testing.T) {
 		refused := h.addUser(month)
 		h.setLinkState(refused, songspy.LinkReauthRequired)
 		h.runMinutes(2, h.newJob(songspy.ChannelWebhook))
-		h.expectSent(fmt.Sprintf("webhook needs_person %d", refused))
-		// Mail comes later, and tells what still holds.
+		h.expectSent(fmt.Sprintf("webhook needs_user %d", refused))
+		// Mail is configured later and sends what is still wanted.
 		h.runMinutes(2, h.newJob(channels...))
-		h.expectSent(fmt.Sprintf("mail relink %d", refused), fmt.Sprintf("operator_mail needs_person %d", refused))
+		h.expectSent(fmt.Sprintf("mail relink %d", refused), fmt.Sprintf("operator_mail needs_user %d", refused))
 	})
 }
 
@@ -89,7 +89,7 @@ func TestAnIncidentOfManyUsersIsOneMessageAnHour(t *testing.T) {
 		}
 		h.runMinutes(120, j)
 		if len(h.sent) != 2 || len(h.sent[0].Notifications) != 30 || len(h.sent[1].Notifications) != 120 {
-			t.Fatalf("%d messages, the first of %d", len(h.sent), len(h.sent[0].Notifications))
+			t.Fatalf("%d messages, the first about %d users", len(h.sent), len(h.sent[0].Notifications))
 		}
 		if text := h.sent[1].Text; !strings.Contains(text, "31, 32") || !strings.Contains(text, "(+70)") || !strings.Contains(text, "120") {
 			t.Errorf("the message says %q", text)
@@ -100,19 +100,19 @@ func TestAnIncidentOfManyUsersIsOneMessageAnHour(t *testing.T) {
 func TestAUserWhoIsRefusedEveryDayIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(t)
-		unknown := h.addUser(0)
+		unregistered := h.addUser(0)
 		j := h.newJob(songspy.ChannelWebhook)
-		for range 40 { // asked again every day, and refused again
-			h.setLinkState(unknown, songspy.LinkNotRegistered)
+		for range 40 { // every day the link is retried and rejected
+			h.setLinkState(unregistered, songspy.LinkNotRegistered)
 			h.runMinutes(30, j)
 			<-time.After(24*time.Hour - 33*time.Minute)
-			h.setLinkState(unknown, songspy.LinkActive)
+			h.setLinkState(unregistered, songspy.LinkActive)
 			h.runMinutes(3, j)
 			if _, err := h.db.PruneNotifications(t.Context(), time.Now().AddDate(0, 0, -30)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		h.expectSent(fmt.Sprintf("webhook not_registered %d", unknown))
+		h.expectSent(fmt.Sprintf("webhook not_registered %d", unregistered))
 	})
 }
 
@@ -122,12 +122,12 @@ func TestAPastStateIsNotReported(t *testing.T) {
 		j := h.newJob(channels...)
 		down := errors.New("no connection")
 		h.sendError = func(Message) error { return down }
-		relinked, silent, erased, stays := h.addUser(7*month), h.addUser(7*month), h.addUser(7*month), h.addUser(7*month)
+		relinked, optedOut, erased, unchanged := h.addUser(7*month), h.addUser(7*month), h.addUser(7*month), h.addUser(7*month)
 		h.runMinutes(10, j)
 		l, err := h.db.Link(t.Context(), relinked)
 		if err == nil {
 			h.relink(l)
-			_, err = h.db.SetMailOff(t.Context(), silent, true)
+			_, err = h.db.SetMailOff(t.Context(), optedOut, true)
 		}
 		if err == nil {
 			_, err = h.db.EraseUser(t.Context(), erased)
@@ -137,8 +137,8 @@ func TestAPastStateIsNotReported(t *testing.T) {
 		}
 		down = nil
 		h.runMinutes(60, j)
-		h.expectSent(fmt.Sprintf("mail relink %d", stays))
-		if got := countByOutcome(t, j); got["passed"] != 2 || got["sent"] != 1 {
+		h.expectSent(fmt.Sprintf("mail relink %d", unchanged))
+		if got := countByOutcome(t, j); got["discarded"] != 2 || got["sent"] != 1 {
 			t.Errorf("counted %v", got)
 		}
 	})
@@ -148,14 +148,14 @@ func TestAChannelThatFailsForAnHourSendsEachNotificationOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(t)
 		jobs := []*Job{h.newJob(channels...), h.newJob(channels...)}
-		tries, names := 0, map[string]bool{}
+		attempts, ids := 0, map[string]bool{}
 		until := time.Now().Add(time.Hour)
 		h.sendError = func(l Message) error {
 			if l.Channel != songspy.ChannelWebhook {
 				return nil
 			}
-			tries++
-			names[l.ID] = true
+			attempts++
+			ids[l.ID] = true
 			if time.Now().Before(until) {
 				return unavailable("the webhook answered 500")
 			}
@@ -165,46 +165,46 @@ func TestAChannelThatFailsForAnHourSendsEachNotificationOnce(t *testing.T) {
 		h.setLinkState(refused, songspy.LinkReauthRequired)
 		h.runMinutes(20, jobs...)
 		if notes := append(jobs[0].Notes(), jobs[1].Notes()...); len(notes) == 0 || !strings.Contains(notes[0], "webhook have failed") || !strings.Contains(notes[0], "answered 500") {
-			t.Errorf("meanwhile readiness says %q", notes)
+			t.Errorf("the readiness notes are %q", notes)
 		}
 		h.runMinutes(120, jobs...)
-		h.expectSent(fmt.Sprintf("mail relink %d", refused), fmt.Sprintf("operator_mail needs_person %d", refused), fmt.Sprintf("webhook needs_person %d", refused))
-		if tries < 5 || tries > 8 || len(names) != 1 {
-			t.Errorf("%d tries under %d names", tries, len(names))
+		h.expectSent(fmt.Sprintf("mail relink %d", refused), fmt.Sprintf("operator_mail needs_user %d", refused), fmt.Sprintf("webhook needs_user %d", refused))
+		if attempts < 5 || attempts > 8 || len(ids) != 1 {
+			t.Errorf("%d attempts with %d IDs", attempts, len(ids))
 		}
-		<-time.After(failureReportedFor) // one of them does not know that the other got through
+		<-time.After(failureReportedFor) // one job does not know that the other succeeded
 		for _, j := range jobs {
 			if notes := j.Notes(); len(notes) > 0 {
-				t.Errorf("afterwards readiness says %q", notes)
+				t.Errorf("the readiness notes after recovery are %q", notes)
 			}
 		}
 	})
 }
 
-// deaf is a database that takes no word of what was sent.
+// failingQueue cannot record that a message was sent.
 type failingQueue struct{ Queue }
 
 func (failingQueue) CompleteNotifications(context.Context, []int64, bool) error {
-	return errors.New("the database is away")
+	return errors.New("the database is not available")
 }
 
 func TestAMessageSentJustBeforeACrashIsSentAgainWithTheSameID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(t)
 		h.addUser(7 * month)
-		dies := h.newJob(songspy.ChannelMail)
-		dies.Queue = failingQueue{dies.Queue}
-		if err := dies.Run(t.Context()); err == nil {
-			t.Error("nobody hears that it could not be noted")
+		crashed := h.newJob(songspy.ChannelMail)
+		crashed.Queue = failingQueue{crashed.Queue}
+		if err := crashed.Run(t.Context()); err == nil {
+			t.Error("the failure is not returned")
 		}
 		successor := h.newJob(songspy.ChannelMail)
 		h.runMinutes(int(claimDuration/Interval)-1, successor)
 		if len(h.sent) != 1 {
-			t.Fatalf("%d letters before the lease is over", len(h.sent))
+			t.Fatalf("%d messages before the lease ends", len(h.sent))
 		}
 		h.runMinutes(60, successor)
 		if len(h.sent) != 2 || h.sent[0].ID != h.sent[1].ID || h.sent[0].ID == "" {
-			t.Errorf("told %d times, first as %q", len(h.sent), h.sent[0].ID)
+			t.Errorf("sent %d times, first with ID %q", len(h.sent), h.sent[0].ID)
 		}
 	})
 }
@@ -221,7 +221,7 @@ func TestAnUndeliverableNotificationIsGivenUpAfterThreeDays(t *testing.T) {
 			h.runMinutes(10, j)
 		}
 		if took := time.Since(started); took < 2*24*time.Hour || took > 4*24*time.Hour {
-			t.Errorf("%d tries took %v", tries, took)
+			t.Errorf("%d attempts took %v", tries, took)
 		}
 		h.sendError = func(Message) error { return nil }
 		h.runMinutes(7*60, j)
@@ -229,7 +229,7 @@ func TestAnUndeliverableNotificationIsGivenUpAfterThreeDays(t *testing.T) {
 		if got := countByOutcome(t, j); got["given_up"] != 1 || got["failed"] != maxAttempts-1 {
 			t.Errorf("counted %v", got)
 		}
-		if !strings.Contains(h.log.String(), "given up telling") || strings.Contains(h.log.String(), "example.org") {
+		if !strings.Contains(h.log.String(), "notification given up") || strings.Contains(h.log.String(), "example.org") {
 			t.Errorf("the log says %s", h.log.String())
 		}
 	})
@@ -256,7 +256,7 @@ func TestARefusedRecipientAffectsNoOther(t *testing.T) {
 		}
 		h.runMinutes(10, j)
 		if notes := j.Notes(); len(notes) > 0 {
-			t.Errorf("readiness says %q of a channel that works", notes)
+			t.Errorf("a working channel has the readiness notes %q", notes)
 		}
 	})
 }
@@ -269,7 +269,7 @@ func TestAddressesThatCannotBeDecryptedAffectNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = other.Close() })
-		for range 6 { // more than there are runs in a lease
+		for range 6 { // more than the runs during one lease
 			id := h.addUser(0)
 			if err := other.SaveAddress(t.Context(), id, "lost@example.org"); err != nil {
 				t.Fatal(err)
@@ -290,7 +290,7 @@ func TestRetryWaitGrows(t *testing.T) {
 			break
 		}
 		if wait < last || wait < time.Minute || wait > 6*time.Hour {
-			t.Errorf("after %d tries %v, after those before %v", tries, wait, last)
+			t.Errorf("the wait after %d attempts is %v, the wait before it %v", tries, wait, last)
 		}
 		sum, last = sum+wait, wait
 	}

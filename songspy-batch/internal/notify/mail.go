@@ -16,51 +16,54 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// mailWithin bounds getting to the server, and handing a letter over, each.
+// mailTimeout limits connecting to the server and sending a message, each.
 const mailTimeout = 10 * time.Second
 
-// Mailer sends letters by SMTP, each in a connection of its own: there are few.
+// Mailer sends e-mails by SMTP. Each uses its own connection, because there are
+// few.
 type Mailer struct {
 	from    *mail.Address
-	host    string // of from
+	host    string // the domain of from
 	server  config.MailServer
 	options []gomail.Option
 }
 
-// NewMailer makes a mailer for the server. It fails for a sender that is no address.
+// NewMailer returns a mailer that uses the server. It fails if from is not an
+// e-mail address.
 func NewMailer(from string, server config.MailServer, more ...gomail.Option) (*Mailer, error) {
 	address, err := mail.ParseAddress(from)
 	if err != nil {
-		return nil, errors.New("the sender of mail is no address")
+		return nil, errors.New("the sender of mail is not an e-mail address")
 	}
 	_, host, _ := strings.Cut(address.Address, "@")
 	return &Mailer{from: address, host: host, server: server, options: more}, nil
 }
 
 // Send implements Sender.
-func (m *Mailer) Send(ctx context.Context, l Message) error {
-	if !songspy.IsEmail(l.To) {
-		return &songspy.Error{Code: songspy.CodeGone, Err: errors.New("there is no address to send to")}
+func (m *Mailer) Send(ctx context.Context, message Message) error {
+	if !songspy.IsEmail(message.To) {
+		return &songspy.Error{Code: songspy.CodeGone, Err: errors.New("the receiver has no e-mail address")}
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(m.from)
-	msg.ToMailAddress(&mail.Address{Address: l.To.Reveal()})
-	msg.Subject(l.Subject)
-	msg.SetMessageIDWithValue(l.ID + "@" + m.host)
-	msg.SetDateWithValue(l.At)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // keeps holiday replies away
-	msg.SetBodyString(gomail.TypeTextPlain, l.Text)
+	msg.ToMailAddress(&mail.Address{Address: message.To.Reveal()})
+	msg.Subject(message.Subject)
+	msg.SetMessageIDWithValue(message.ID + "@" + m.host)
+	msg.SetDateWithValue(message.At)
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // prevents automatic replies
+	msg.SetBodyString(gomail.TypeTextPlain, message.Text)
 
 	client, err := m.client()
 	if err != nil {
-		return unavailable("the mail server's name or port is not one")
+		return unavailable("the mail server's host or port is invalid")
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
 		return mailError(err)
 	}
 	err = client.SendWithSMTPClient(session, msg)
-	// The letter is theirs once they took it, whatever they say to goodbye.
+	// The message is sent once the server has accepted it, even if closing the
+	// connection fails.
 	_ = client.CloseWithSMTPClient(session)
 	if err == nil {
 		return nil
@@ -73,7 +76,7 @@ func (m *Mailer) client() (*gomail.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy := gomail.NoTLS // on this machine
+	policy := gomail.NoTLS // the configuration allows this only on this machine
 	if m.server.StartTLS {
 		policy = gomail.TLSMandatory
 	}
@@ -89,9 +92,9 @@ func (m *Mailer) client() (*gomail.Client, error) {
 	return gomail.NewClient(m.server.Host, append(o, m.options...)...)
 }
 
-// refusedMail says in our words why a letter was not taken: the server's may
-// hold the address. A receiver who is refused is no fault of the channel, and
-// who is refused for good will be so tomorrow.
+// mailError converts an error of the mail library to one without the server's
+// text, which may contain the address. A rejected receiver is not a failure of
+// the channel: CodeGone if the rejection is permanent, else CodeUnprocessable.
 func mailError(err error) error {
 	code, temporary, receiver := 0, true, false
 	if e, ok := errors.AsType[*gomail.SendError](err); ok {
@@ -101,9 +104,9 @@ func mailError(err error) error {
 	}
 	switch {
 	case receiver && code >= 500 && !temporary:
-		return &songspy.Error{Code: songspy.CodeGone, Err: fmt.Errorf("the mail server refuses the receiver (%d)", code)}
+		return &songspy.Error{Code: songspy.CodeGone, Err: fmt.Errorf("the mail server rejects the receiver (%d)", code)}
 	case receiver && code > 0:
-		return &songspy.Error{Code: songspy.CodeUnprocessable, Err: fmt.Errorf("the mail server takes no mail for the receiver now (%d)", code)}
+		return &songspy.Error{Code: songspy.CodeUnprocessable, Err: fmt.Errorf("the mail server does not accept mail for the receiver now (%d)", code)}
 	case code > 0:
 		return unavailable(fmt.Sprintf("the mail server answered %d", code))
 	}

@@ -27,14 +27,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// postOffice is an SMTP server that keeps what it takes.
+// smtpServer is an SMTP server that records the messages it accepts.
 type smtpServer struct {
 	port     string
 	roots    *x509.CertPool
-	password string // that it asks for; empty: none
-	// refuse is what it says to a receiver; nil: welcome.
+	password string // the password that it requires; empty: none
+	// rcptError is its answer to a receiver; nil: accepted.
 	rcptError *smtp.SMTPError
-	// rude hangs up once it has taken a letter.
+	// hangsUp closes the connection after a message was accepted.
 	hangsUp bool
 
 	mu       sync.Mutex
@@ -47,7 +47,7 @@ type smtpServer struct {
 // NewSession implements smtp.Backend.
 func (p *smtpServer) NewSession(c *smtp.Conn) (smtp.Session, error) { return &smtpSession{p, c}, nil }
 
-// counter is one connection to the post office.
+// smtpSession is one connection to the server.
 type smtpSession struct {
 	server *smtpServer
 	conn   *smtp.Conn
@@ -103,7 +103,7 @@ func (c *smtpSession) Reset() {
 
 func (c *smtpSession) Logout() error { return nil }
 
-// security is how a post office speaks.
+// security is how a server encrypts connections.
 type security int
 
 const (
@@ -135,7 +135,7 @@ func newSMTPServer(t *testing.T, how security) *smtpServer {
 	return p
 }
 
-// selfSigned is a certificate of localhost that the pool trusts.
+// selfSigned returns a certificate for localhost and adds it to the pool.
 func selfSigned(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -158,7 +158,8 @@ func selfSigned(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
 }
 
-// mailer writes to the post office as the URL says, in which PORT is its port.
+// mailer returns a mailer for the URL, after PORT was replaced by the port of
+// the server.
 func (p *smtpServer) mailer(t *testing.T, url string) *Mailer {
 	t.Helper()
 	server, err := config.Notifications{SMTPURL: songspy.Secret(strings.ReplaceAll(url, "PORT", p.port))}.MailServer()
@@ -173,50 +174,50 @@ func (p *smtpServer) mailer(t *testing.T, url string) *Mailer {
 }
 
 func TestAMessageArrivesAsWritten(t *testing.T) {
-	p, l := newSMTPServer(t, plain), testMessage()
-	if err := p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), l); err != nil {
+	p, message := newSMTPServer(t, plain), testMessage()
+	if err := p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
 	got := p.messages[0].Header
 	subject, err := new(mime.WordDecoder).DecodeHeader(got.Get("Subject"))
-	if err != nil || subject != l.Subject {
+	if err != nil || subject != message.Subject {
 		t.Errorf("the subject is %q, %v", subject, err)
 	}
-	if body := strings.ReplaceAll(p.bodies[0], "\r\n", "\n"); strings.TrimSpace(body) != strings.TrimSpace(l.Text) {
-		t.Errorf("the text is %q, want %q", body, l.Text)
+	if body := strings.ReplaceAll(p.bodies[0], "\r\n", "\n"); strings.TrimSpace(body) != strings.TrimSpace(message.Text) {
+		t.Errorf("the text is %q, want %q", body, message.Text)
 	}
-	for name, want := range map[string]string{"Message-ID": "<notice_1@example.org>", "To": "<operator@example.org>", "Auto-Submitted": "auto-generated"} {
+	for name, want := range map[string]string{"Message-ID": "<notification_1@example.org>", "To": "<operator@example.org>", "Auto-Submitted": "auto-generated"} {
 		if got.Get(name) != want {
 			t.Errorf("%s: %s, want %s", name, got.Get(name), want)
 		}
 	}
-	if at, err := got.Date(); err != nil || at.Unix() != l.At.Unix() {
-		t.Errorf("dated %v, %v", at, err)
+	if at, err := got.Date(); err != nil || at.Unix() != message.At.Unix() {
+		t.Errorf("the date is %v, %v", at, err)
 	}
 	if from, err := mail.ParseAddress(got.Get("From")); err != nil || from.Name != "Songspy 지금" || p.from[0] != "songs@example.org" || p.to[0] != "operator@example.org" {
 		t.Errorf("from %v to %v, %v, %v", p.from, p.to, from, err)
 	}
 	for _, line := range []string{"X-Mailer", "User-Agent", "Bcc", "Cc"} {
 		if got.Get(line) != "" {
-			t.Errorf("it has a line %s: %s", line, got.Get(line))
+			t.Errorf("the header has %s: %s", line, got.Get(line))
 		}
 	}
 }
 
 func TestNoMessageTextAddsAHeaderLine(t *testing.T) {
-	p, l := newSMTPServer(t, plain), testMessage()
-	l.Subject = "Hello\r\nBcc: eve@example.org\r\n\r\nBuy"
-	l.ID = "notice_1>\r\nBcc: eve@example.org"
-	_ = p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), l) // refusing it would do as well
+	p, message := newSMTPServer(t, plain), testMessage()
+	message.Subject = "Hello\r\nBcc: eve@example.org\r\n\r\nBuy"
+	message.ID = "notification_1>\r\nBcc: eve@example.org"
+	_ = p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), message) // an error is allowed, too
 	for _, m := range p.messages {
 		if m.Header.Get("Bcc") != "" {
 			t.Errorf("the header is %v", m.Header)
 		}
 	}
-	l = testMessage()
+	message = testMessage()
 	for _, to := range []songspy.Secret{"", "operator@example.org\r\nRCPT TO:<eve@example.org>", "operator@example.org, eve@example.org", "Eve <eve@example.org>"} {
-		l.To = to
-		expectError(t, "an odd address", p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), l), songspy.CodeGone)
+		message.To = to
+		expectError(t, "an invalid address", p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), message), songspy.CodeGone)
 	}
 	for _, to := range p.to {
 		if to != "operator@example.org" {
@@ -233,12 +234,12 @@ func TestMailUsesTLSAndThePassword(t *testing.T) {
 		p := newSMTPServer(t, how)
 		p.password = "p@ss"
 		if err := p.mailer(t, url).Send(t.Context(), testMessage()); err != nil || p.logins != 1 || len(p.messages) != 1 {
-			t.Errorf("%s: %v, signed in %d times, %d letters", url, err, p.logins, len(p.messages))
+			t.Errorf("%s: %v, %d logins, %d messages", url, err, p.logins, len(p.messages))
 		}
 		p.password = "another"
 		expectError(t, "a wrong password", p.mailer(t, url).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 		p.roots = x509.NewCertPool()
-		expectError(t, "a certificate of nobody", p.mailer(t, url).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
+		expectError(t, "an untrusted certificate", p.mailer(t, url).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 	}
 }
 
@@ -247,7 +248,7 @@ func TestMailIsNotSentWithoutTLS(t *testing.T) {
 	p.password = "p@ss"
 	expectError(t, "a server without STARTTLS", p.mailer(t, "smtp://songs:p%40ss@localhost:PORT").Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 	if p.logins > 0 || len(p.messages) > 0 {
-		t.Errorf("signed in %d times, %d letters", p.logins, len(p.messages))
+		t.Errorf("%d logins, %d messages", p.logins, len(p.messages))
 	}
 }
 
@@ -255,7 +256,7 @@ func TestAnAcceptedMessageCountsAsSent(t *testing.T) {
 	p := newSMTPServer(t, plain)
 	p.hangsUp = true
 	if err := p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), testMessage()); err != nil || len(p.messages) != 1 {
-		t.Errorf("%v, %d letters", err, len(p.messages))
+		t.Errorf("%v, %d messages", err, len(p.messages))
 	}
 }
 
@@ -265,7 +266,7 @@ func TestARefusedMessageIsDistinguishedFromAFailingServer(t *testing.T) {
 	for name, c := range map[string]struct {
 		code int
 		want songspy.Code
-	}{"no such receiver": {550, songspy.CodeGone}, "a full mailbox": {452, songspy.CodeUnprocessable}} {
+	}{"an unknown receiver": {550, songspy.CodeGone}, "a full mailbox": {452, songspy.CodeUnprocessable}} {
 		p.rcptError = &smtp.SMTPError{Code: c.code, Message: "<operator@example.org> " + base64.StdEncoding.EncodeToString([]byte("no"))}
 		expectError(t, name, m.Send(t.Context(), testMessage()), c.want)
 	}
@@ -273,13 +274,13 @@ func TestARefusedMessageIsDistinguishedFromAFailingServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expectError(t, "nobody there", unreachable.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
-	odd, err := NewMailer("songs@example.org", config.MailServer{Host: "127.0.0.1", Port: "many"})
+	expectError(t, "an unreachable server", unreachable.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
+	invalid, err := NewMailer("songs@example.org", config.MailServer{Host: "127.0.0.1", Port: "many"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	expectError(t, "no port", odd.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
+	expectError(t, "an invalid port", invalid.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 	if _, err := NewMailer("songs", config.MailServer{}); err == nil {
-		t.Error("nobody may send")
+		t.Error("NewMailer accepts a sender that is not an address")
 	}
 }

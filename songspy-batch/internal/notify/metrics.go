@@ -6,14 +6,14 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Metrics counts notices; nothing in it names a person.
+// Metrics counts notifications. No label identifies a user.
 type Metrics struct{ notifications *prometheus.CounterVec }
 
-// NewMetrics registers the metrics.
+// NewMetrics registers the metrics with reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_batch_notices_total",
-		Help: "What people and the operator were to be told: sent, failed (and tried again), given_up, or passed before it was told.",
+		Name: "songspy_batch_notifications_total",
+		Help: "Notifications to users and the operator: sent, failed (and tried again), given_up, or discarded before they were sent.",
 	}, []string{"kind", "channel", "outcome"})}
 	reg.MustRegister(m.notifications)
 	return m

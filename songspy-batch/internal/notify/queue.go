@@ -10,28 +10,31 @@ import (
 )
 
 const (
-	// lookEvery is the time between two looks at all links: their states last
-	// for hours at least.
+	// linkScanInterval is the time between two scans of all links, whose states
+	// last for hours at least.
 	linkScanInterval = 10 * time.Minute
-	// linkAgain is how often a link's state that goes on is noted.
+	// requeueInterval is how often SeenAt is updated while a state lasts.
 	requeueInterval = 24 * time.Hour
-	// page is how many links are read at once.
+	// pageSize is the number of links in one read.
 	pageSize = 1000
 
-	// closedFor is how long a door must have been closed for somebody to be told.
+	// breakerNotifyAfter is how long a circuit breaker is open before the
+	// operator is notified.
 	breakerNotifyAfter = time.Hour
-	// overAfter is how long a trouble must not have been seen by any process to be over.
+	// endedAfter is how long no process may have seen an incident before it
+	// counts as ended.
 	endedAfter = 5 * time.Minute
-	// fresh is how lately it must have been seen to be told of.
+	// maxIncidentAge is the greatest age of an incident's last sighting at which
+	// its message is still sent.
 	maxIncidentAge = 2 * time.Minute
 )
 
-// fileLinks files what links want somebody to be told.
+// queueLinks queues the notifications that links cause.
 func (j *Job) queueLinks(ctx context.Context, now time.Time) error {
 	if !j.linksScannedAt.IsZero() && now.Sub(j.linksScannedAt) < linkScanInterval {
 		return nil
 	}
-	// A little too many are read: the link itself decides.
+	// This reads a few links too many: NotificationsForLink decides exactly.
 	authorizedBefore := now.AddDate(0, 1-songspy.ConsentMonths, 0).Add(monthLengthSlack)
 	for after := songspy.UserID(0); ; {
 		links, err := j.Links.NotificationLinks(ctx, authorizedBefore, after, pageSize)
@@ -53,21 +56,20 @@ func (j *Job) queueLinks(ctx context.Context, now time.Time) error {
 	}
 }
 
-// monthsDiffer is by how much as many months can differ in length.
+// monthLengthSlack is how much periods of ConsentMonths months differ in length.
 const monthLengthSlack = 4 * 24 * time.Hour
 
-// wantedOf is what is to be told of a link, by each channel that there is.
 func (j *Job) forLink(l songspy.NotifiableLink, now time.Time) []songspy.Notification {
 	return j.byChannel(songspy.NotificationsForLink(l.Link, now), l.CanMail)
 }
 
-// byChannel is each notice by every channel that there is for it; mail reports
-// whether the person can be told by mail.
-func (j *Job) byChannel(notifications []songspy.Notification, mail bool) (wanted []songspy.Notification) {
+// byChannel returns each notification once for every configured channel of its
+// recipient. canMail reports whether the user can get e-mails.
+func (j *Job) byChannel(notifications []songspy.Notification, canMail bool) (wanted []songspy.Notification) {
 	for _, n := range notifications {
 		if n.Kind.Recipient() == songspy.RecipientOperator {
 			wanted = append(wanted, j.toOperator(n)...)
-		} else if mail && j.Senders[songspy.ChannelMail] != nil {
+		} else if canMail && j.Senders[songspy.ChannelMail] != nil {
 			n.Channel = songspy.ChannelMail
 			wanted = append(wanted, n)
 		}
@@ -75,7 +77,7 @@ func (j *Job) byChannel(notifications []songspy.Notification, mail bool) (wanted
 	return wanted
 }
 
-// fileSeats files what seats want somebody to be told.
+// queueSeats queues the notifications that seats cause.
 func (j *Job) queueSeats(ctx context.Context) error {
 	wanted, err := j.forSeats(ctx)
 	if err != nil {
@@ -92,7 +94,8 @@ func (j *Job) forSeats(ctx context.Context) (wanted []songspy.Notification, err 
 	return wanted, err
 }
 
-// toOperator is a notice by each of the operator's channels.
+// toOperator returns the notification once for each configured channel of the
+// operator.
 func (j *Job) toOperator(n songspy.Notification) (wanted []songspy.Notification) {
 	for _, c := range []songspy.NotificationChannel{songspy.ChannelWebhook, songspy.ChannelOperatorMail} {
 		if j.Senders[c] != nil {
@@ -103,14 +106,15 @@ func (j *Job) toOperator(n songspy.Notification) (wanted []songspy.Notification)
 	return wanted
 }
 
-// fileTroubles files what concerns everybody of an app, and what is over.
-// Whichever process sees a trouble notes it every minute: it is over when none
-// has for five, and in its own first minutes a process knows too little to say.
+// queueIncidents queues the notifications about whole apps, and resolves those
+// whose incident has ended. Every process that sees an incident refreshes it
+// each minute. It has ended when no process has done so for five minutes; a
+// process that has just started does not decide that.
 func (j *Job) queueIncidents(ctx context.Context, now time.Time) error {
 	var wanted []songspy.Notification
 	for app, state := range j.Breakers() {
-		for circuit, s := range map[breaker.Circuit]breaker.Breaker{breaker.CircuitAccounts: state.Accounts, breaker.CircuitAPI: state.API} {
-			if s.Cause != "" {
+		for circuit, b := range map[breaker.Circuit]breaker.Breaker{breaker.CircuitAccounts: state.Accounts, breaker.CircuitAPI: state.API} {
+			if b.Cause != "" {
 				wanted = append(wanted, j.toOperator(songspy.Notification{
 					App: app, Kind: songspy.NotificationAppBlocked, Occurrence: string(circuit), DueAt: now.Add(breakerNotifyAfter),
 				})...)
@@ -142,7 +146,7 @@ func (j *Job) queueIncidents(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// name is what tells one notice from another.
+// notificationKey identifies a notification.
 type notificationKey struct {
 	user       songspy.UserID
 	app        string
@@ -155,9 +159,9 @@ func keyOf(n songspy.Notification) notificationKey {
 	return notificationKey{n.UserID, n.App, n.Kind, n.Occurrence, n.Channel}
 }
 
-// still parts the notices of a message into those that are wanted now and those
-// whose state has passed, and gives the links that they are about.
-func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notification, now time.Time) (wanted, passed []songspy.Notification, links map[songspy.UserID]songspy.Link, err error) {
+// splitCurrent divides the notifications of a message into those that are still
+// wanted and those whose state has ended. It also returns their links.
+func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notification, now time.Time) (wanted, obsolete []songspy.Notification, links map[songspy.UserID]songspy.Link, err error) {
 	var ids []songspy.UserID
 	for _, n := range notifications {
 		if n.UserID != 0 {
@@ -185,15 +189,15 @@ func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notifica
 		}
 	}
 	for _, n := range notifications {
-		is := current[keyOf(n)]
+		isWanted := current[keyOf(n)]
 		if n.UserID == 0 {
-			is = n.Kind == songspy.NotificationOutageEnded || now.Sub(n.SeenAt) < maxIncidentAge
+			isWanted = n.Kind == songspy.NotificationOutageEnded || now.Sub(n.SeenAt) < maxIncidentAge
 		}
-		if is {
+		if isWanted {
 			wanted = append(wanted, n)
 		} else {
-			passed = append(passed, n)
+			obsolete = append(obsolete, n)
 		}
 	}
-	return wanted, passed, links, nil
+	return wanted, obsolete, links, nil
 }

@@ -2,15 +2,16 @@ package notify
 
 import songspy "github.com/songspy/songspy/songspy-domain"
 
-// phrase is what is said in one language.
+// phrase is a text in one language.
 type phrase struct{ subject, text string }
 
-// bilingual is what is said in both.
+// bilingual is a text in both languages.
 type bilingual struct{ korean, english phrase }
 
-// words are what is said of each kind. {count} and {users} are the people whom
-// it is about, {app} is the app, {since} when the state was first seen, {end} the
-// end of a consent, {page} where people link Spotify, {door} which door is closed.
+// texts holds the text of each kind. Placeholders: {count} and {users} are the
+// users that it is about, {app} is the app, {circuit} the blocked circuit, {since}
+// when the state was first seen, {end} the end of the consent, {page} the page on
+// which users link Spotify.
 var texts = map[songspy.NotificationKind]bilingual{
 	songspy.NotificationRelinkSoon: {
 		phrase{
@@ -19,57 +20,57 @@ var texts = map[songspy.NotificationKind]bilingual{
 		},
 		phrase{
 			"Please link Spotify again before {end}",
-			"Spotify lets a consent live for six months, and yours ends on {end}. If you link again before, nothing is interrupted, and all that you have heard stays.\n\n{page}",
+			"Spotify lets a consent live for six months, and yours ends on {end}. If you link again before then, nothing is interrupted, and your listening history stays.\n\n{page}",
 		},
 	},
 	songspy.NotificationRelink: {
 		phrase{
 			"Spotify를 다시 연결해 주세요",
-			"Spotify가 더 이상 회원님이 듣는 곡을 알려 주지 않습니다. 다시 연결하시면 이어지고, 지금까지 들은 기록은 그대로 남습니다.\n\n{page}",
+			"회원님이 Spotify에서 듣는 곡을 더 이상 확인할 수 없습니다. 다시 연결하시면 기록이 이어지고, 지금까지 들은 기록은 그대로 남습니다.\n\n{page}",
 		},
 		phrase{
 			"Please link Spotify again",
-			"Spotify no longer tells us what you hear. Once you link it again it goes on, and all that you have heard stays.\n\n{page}",
+			"Songspy can no longer see what you play on Spotify. Please link Spotify again. Your listening history stays.\n\n{page}",
 		},
 	},
 	songspy.NotificationNotRegistered: {
 		phrase{
-			"Spotify 앱에 등록해야 할 사람: {count}명",
-			"Spotify 앱 {app}의 대시보드에 등록되지 않아 거절된 사람이 {count}명 있습니다(사용자 {users}). https://developer.spotify.com/dashboard 의 User Management에 등록한 뒤 `songspy-api seats entered USER`를 실행해 주세요.",
+			"Spotify 앱에 등록해야 할 사용자: {count}명",
+			"Spotify 앱 {app}의 대시보드에 등록되지 않아 거절된 사용자가 {count}명 있습니다({users}). https://developer.spotify.com/dashboard 의 User Management에 등록한 뒤 `songspy-api seats entered USER`를 실행해 주세요.",
 		},
 		phrase{
-			"To be entered in a Spotify app: {count}",
-			"Spotify app {app} does not know {count} of its people and refuses them (users {users}). Enter them under User Management at https://developer.spotify.com/dashboard, then run `songspy-api seats entered USER`.",
+			"Users to register in a Spotify app: {count}",
+			"Spotify app {app} rejects {count} of its users because they are not registered (users {users}). Register them under User Management at https://developer.spotify.com/dashboard, then run `songspy-api seats entered USER`.",
 		},
 	},
 	songspy.NotificationNeedsUser: {
 		phrase{
-			"Spotify를 다시 연결해야 할 사람: {count}명",
-			"Spotify가 앱 {app}을(를) 통한 {count}명의 동의를 거두었습니다(사용자 {users}). 이 사람들은 Spotify를 다시 연결해야 합니다.",
+			"Spotify를 다시 연결해야 할 사용자: {count}명",
+			"Spotify가 앱 {app} 사용자 {count}명의 동의를 취소했습니다({users}). 이 사용자들은 Spotify를 다시 연결해야 합니다.",
 		},
 		phrase{
-			"To link Spotify again: {count}",
-			"Spotify has taken back the consent of {count} people of app {app} (users {users}). They have to link Spotify again.",
+			"Users who have to link Spotify again: {count}",
+			"Spotify has revoked the consent of {count} users of app {app} (users {users}). They have to link Spotify again.",
 		},
 	},
 	songspy.NotificationAppBlocked: {
 		phrase{
-			"Spotify가 앱 {app}의 호출을 거절하고 있습니다",
-			"Spotify가 {since}부터 앱 {app}의 호출을 거절하고 있습니다({door}). 그동안 이 앱의 사람들은 보이지 않습니다. 이유와 끝나는 때는 songspy-batch의 /readyz에 있습니다.",
+			"Spotify 앱 {app}의 호출이 차단되었습니다",
+			"Spotify가 {since}부터 앱 {app}의 호출을 거절하고 있습니다({circuit}). 그동안 이 앱 사용자의 재생은 확인되지 않습니다. 이유와 종료 예정 시각은 songspy-batch의 /readyz에서 확인할 수 있습니다.",
 		},
 		phrase{
-			"Spotify refuses the calls of app {app}",
-			"Spotify has refused the calls of app {app} ({door}) since {since}. Nobody of that app is seen meanwhile. Why, and until when, is to be read at /readyz of songspy-batch.",
+			"Calls of Spotify app {app} are blocked",
+			"Spotify has rejected the calls of app {app} ({circuit}) since {since}. Users of that app are not polled meanwhile. /readyz of songspy-batch says why and until when.",
 		},
 	},
 	songspy.NotificationOutageBegan: {
 		phrase{
 			"Spotify가 토큰 갱신을 거의 모두 거절하고 있습니다",
-			"Spotify가 {since}부터 앱 {app}의 토큰 갱신을 거의 모두 거절하고 있습니다. Spotify의 장애로 보고, 아무에게도 다시 연결해 달라고 하지 않습니다.",
+			"Spotify가 {since}부터 앱 {app}의 토큰 갱신을 거의 모두 거절하고 있습니다. Spotify의 장애로 보고, 사용자에게 다시 연결해 달라고 요청하지 않습니다.",
 		},
 		phrase{
-			"Spotify refuses nearly every renewal",
-			"Since {since} Spotify has refused nearly every renewal of a token of app {app}. That is taken for an outage of Spotify's: nobody is asked to link again.",
+			"Spotify rejects nearly every token renewal",
+			"Since {since}, Spotify has rejected nearly every token renewal of app {app}. This counts as an outage of Spotify: no user is asked to link again.",
 		},
 	},
 	songspy.NotificationOutageEnded: {
@@ -78,18 +79,18 @@ var texts = map[songspy.NotificationKind]bilingual{
 			"Spotify가 앱 {app}의 토큰 갱신을 다시 받아들입니다.",
 		},
 		phrase{
-			"Spotify honours renewals again",
-			"Spotify honours the renewals of tokens of app {app} again.",
+			"Spotify accepts token renewals again",
+			"Spotify accepts the token renewals of app {app} again.",
 		},
 	},
 	songspy.NotificationSeatRequested: {
 		phrase{
-			"Spotify 앱에 등록을 신청한 사람: {count}명",
-			"Spotify 앱 {app}에 등록해 달라고 신청한 사람이 {count}명 있습니다(사용자 {users}). 등록할 이메일 주소는 `songspy-api seats`에 있습니다.",
+			"Spotify 앱에 등록을 신청한 사용자: {count}명",
+			"Spotify 앱 {app}에 등록을 신청한 사용자가 {count}명 있습니다({users}). 등록할 이메일 주소는 `songspy-api seats` 명령으로 확인할 수 있습니다.",
 		},
 		phrase{
-			"Asking to be entered in a Spotify app: {count}",
-			"{count} people ask to be entered in Spotify app {app} (users {users}). `songspy-api seats` shows the addresses to enter.",
+			"Users who request a seat in a Spotify app: {count}",
+			"{count} users request a seat in Spotify app {app} (users {users}). `songspy-api seats` shows the addresses to register.",
 		},
 	},
 	songspy.NotificationSeatEntered: {
@@ -99,13 +100,13 @@ var texts = map[songspy.NotificationKind]bilingual{
 		},
 		phrase{
 			"You can link Spotify now",
-			"The seat that you asked for is ready: you can link Spotify now.\n\n{page}",
+			"The seat that you requested is ready. You can link Spotify now.\n\n{page}",
 		},
 	},
 }
 
-// footer ends what a person gets, who may never have linked.
+// footer ends every message to a user. The user may never have linked Spotify.
 var footer = bilingual{
 	phrase{text: "이 메일은 Songspy에 가입하셔서 보내 드립니다. 계정 설정에서 끌 수 있습니다."},
-	phrase{text: "You get this because you signed up with Songspy. You can switch it off in your account's settings."},
+	phrase{text: "You receive this e-mail because you signed up for Songspy. You can switch it off in the settings of your account."},
 }

@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// hookWithin bounds one POST.
+	// webhookTimeout limits one POST.
 	webhookTimeout = 8 * time.Second
-	// usersMost is how many people's ids one POST lists.
+	// maxUserIDs is how many user IDs one POST lists.
 	maxUserIDs = 1000
 )
 
-// Webhook posts letters to a URL, as Standard Webhooks has it.
+// Webhook posts messages to a URL, as the Standard Webhooks specification says.
 type Webhook struct {
 	url    string
-	signer *standardwebhooks.Webhook // nil: nothing is signed
+	signer *standardwebhooks.Webhook // nil: messages are not signed
 	client *http.Client
 }
 
-// NewWebhook makes a webhook; key may be nil. Calls go by the given transport;
-// nil means the network.
+// NewWebhook returns a webhook for the URL. Messages are signed with key unless
+// it is nil. A nil transport means the default network transport.
 func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook, error) {
 	w := &Webhook{url: url.Reveal()}
 	if key != nil {
@@ -48,42 +48,43 @@ func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 5 * time.Second,
 			MaxIdleConns:        1, IdleConnTimeout: time.Minute,
-			ForceAttemptHTTP2: true, // a DialContext of one's own turns it off otherwise
+			ForceAttemptHTTP2: true, // a custom DialContext would disable it
 		}
 	}
 	w.client = &http.Client{
 		Transport: via, Timeout: webhookTimeout,
-		// A redirect would carry the message elsewhere.
+		// A redirect would send the message to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return w, nil
 }
 
-// hookBody is what is posted. Its names are a promise to whoever reads it:
-// fields may be added, none changes.
+// webhookBody is the JSON body of a call. Receivers rely on it: fields may be
+// added, but existing ones must not change.
 type webhookBody struct {
 	Kind    songspy.NotificationKind `json:"kind"`
 	At      string                   `json:"at"`    // when it is sent
-	Since   string                   `json:"since"` // when it was first seen
-	App     string                   `json:"app"`   // empty: those that people brought
-	Circuit string                   `json:"door,omitempty"`
-	// Count is of the people whom it is about, UserIDs the first thousand of them.
+	Since   string                   `json:"since"` // when its cause was first seen
+	App     string                   `json:"app"`   // empty: all user-supplied apps
+	Circuit string                   `json:"circuit,omitempty"`
+	// Count is the number of users that it is about, UserIDs the first thousand
+	// of them.
 	Count   int              `json:"count"`
 	UserIDs []songspy.UserID `json:"userIds"`
-	// Text is for people to read, as chats show it.
+	// Text is for chat programs, which show this field.
 	Text string `json:"text"`
 }
 
 // Send implements Sender.
-func (w *Webhook) Send(ctx context.Context, l Message) error {
-	users := l.UserIDs()
-	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+func (w *Webhook) Send(ctx context.Context, m Message) error {
+	users := m.UserIDs()
+	format := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 	b := webhookBody{
-		Kind: l.Kind, At: stamp(l.At), Since: stamp(l.Since), App: l.App,
-		Count: len(users), UserIDs: users[:min(len(users), maxUserIDs)], Text: l.Text,
+		Kind: m.Kind, At: format(m.At), Since: format(m.Since), App: m.App,
+		Count: len(users), UserIDs: users[:min(len(users), maxUserIDs)], Text: m.Text,
 	}
-	if l.Kind == songspy.NotificationAppBlocked {
-		b.Circuit = l.Notifications[0].Occurrence
+	if m.Kind == songspy.NotificationAppBlocked {
+		b.Circuit = m.Notifications[0].Occurrence
 	}
 	body, err := json.Marshal(b)
 	if err != nil {
@@ -91,14 +92,14 @@ func (w *Webhook) Send(ctx context.Context, l Message) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
-		return unavailable("the webhook's address is no URL")
+		return unavailable("the webhook's address is not a URL")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "songspy (+https://github.com/songspy/songspy)")
-	req.Header.Set(standardwebhooks.HeaderWebhookID, l.ID)
-	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(l.At.Unix(), 10))
+	req.Header.Set(standardwebhooks.HeaderWebhookID, m.ID)
+	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(m.At.Unix(), 10))
 	if w.signer != nil {
-		signature, err := w.signer.Sign(l.ID, l.At, body)
+		signature, err := w.signer.Sign(m.ID, m.At, body)
 		if err != nil {
 			return err
 		}
@@ -109,25 +110,25 @@ func (w *Webhook) Send(ctx context.Context, l Message) error {
 		return unavailable("the webhook " + connectErrorText(err))
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // lets the connection be reused
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return unavailable(fmt.Sprintf("the webhook answered %d", resp.StatusCode))
 	}
 	return nil
 }
 
-func unavailable(what string) error {
-	return &songspy.Error{Code: songspy.CodeUnavailable, Err: errors.New(what)}
+func unavailable(text string) error {
+	return &songspy.Error{Code: songspy.CodeUnavailable, Err: errors.New(text)}
 }
 
-// unreached says why nothing came of a call. The error itself is not passed on:
-// it shows the URL.
+// connectErrorText describes why a server did not respond. It does not use the
+// error's own text, which contains the URL.
 func connectErrorText(err error) string {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return "did not answer in time"
+		return "did not respond in time"
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "has a name that is not found"
+		return "has a host name that does not exist"
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return "cannot be reached: " + errno.Error()

@@ -22,19 +22,19 @@ import (
 
 var key = []byte("0123456789abcdef0123456789abcdef")
 
-// letter is one that tells of two people.
+// testMessage returns a message about two users.
 func testMessage() Message {
 	at := time.Now()
 	return Message{
 		NotificationMessage: songspy.NotificationMessage{
-			ID: "notice_1", Kind: songspy.NotificationNotRegistered, App: "app", Since: at.Add(-time.Hour),
+			ID: "notification_1", Kind: songspy.NotificationNotRegistered, App: "app", Since: at.Add(-time.Hour),
 			Notifications: []songspy.Notification{{UserID: 9}, {UserID: 7}},
 		},
-		At: at, To: "operator@example.org", Subject: "등록 / To be entered", Text: "두 사람\n\nTwo people <7, 9>\n",
+		At: at, To: "operator@example.org", Subject: "등록 / To be registered", Text: "두 사람\n\nTwo users <7, 9>\n",
 	}
 }
 
-// receiver is a web server that keeps what it was sent.
+// webhookReceiver is a web server that records the last request.
 type webhookReceiver struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -69,8 +69,8 @@ func (r *webhookReceiver) webhook(t *testing.T, key []byte) *Webhook {
 }
 
 func TestAWebhookIsSignedAsReceiversVerify(t *testing.T) {
-	r, l := newReceiver(t), testMessage()
-	if err := r.webhook(t, key).Send(t.Context(), l); err != nil {
+	r, m := newReceiver(t), testMessage()
+	if err := r.webhook(t, key).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
 	verifier, err := standardwebhooks.NewWebhook("whsec_" + base64.StdEncoding.EncodeToString(key))
@@ -80,45 +80,45 @@ func TestAWebhookIsSignedAsReceiversVerify(t *testing.T) {
 	if err := verifier.Verify(r.body, r.header); err != nil {
 		t.Error(err)
 	}
-	// As docs/notices.md describes it.
+	// As docs/notifications.md describes it.
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s.%s.%s", r.header.Get("webhook-id"), r.header.Get("webhook-timestamp"), r.body)
 	if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); r.header.Get("webhook-signature") != want {
 		t.Errorf("the signature is %s, want %s", r.header.Get("webhook-signature"), want)
 	}
-	if r.header.Get("webhook-id") != l.ID || r.header.Get("Content-Type") != "application/json" {
+	if r.header.Get("webhook-id") != m.ID || r.header.Get("Content-Type") != "application/json" {
 		t.Errorf("the header is %v", r.header)
 	}
 	if err := verifier.Verify(append(r.body, ' '), r.header); err == nil {
-		t.Error("a body that was changed is believed")
+		t.Error("a changed body passes the verification")
 	}
 }
 
 func TestAWebhookBodyHasDataAndText(t *testing.T) {
-	r, l := newReceiver(t), testMessage()
-	if err := r.webhook(t, nil).Send(t.Context(), l); err != nil {
+	r, m := newReceiver(t), testMessage()
+	if err := r.webhook(t, nil).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
 	if r.header.Get("webhook-signature") != "" {
-		t.Error("it is signed without a key")
+		t.Error("the message is signed without a key")
 	}
 	var got map[string]any
 	if err := json.Unmarshal(r.body, &got); err != nil {
 		t.Fatal(err)
 	}
-	stamp := func(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
+	format := func(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 	want := map[string]any{
-		"kind": "not_registered", "at": stamp(l.At), "since": stamp(l.Since), "app": "app",
-		"count": 2.0, "userIds": []any{7.0, 9.0}, "text": l.Text,
+		"kind": "not_registered", "at": format(m.At), "since": format(m.Since), "app": "app",
+		"count": 2.0, "userIds": []any{7.0, 9.0}, "text": m.Text,
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("sent %v, want %v", got, want)
 	}
-	l.Kind, l.Notifications = songspy.NotificationAppBlocked, []songspy.Notification{{Occurrence: "api"}}
-	if err := r.webhook(t, nil).Send(t.Context(), l); err != nil {
+	m.Kind, m.Notifications = songspy.NotificationAppBlocked, []songspy.Notification{{Occurrence: "api"}}
+	if err := r.webhook(t, nil).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	if s := string(r.body); !strings.Contains(s, `"door":"api"`) || !strings.Contains(s, `"userIds":[]`) {
+	if s := string(r.body); !strings.Contains(s, `"circuit":"api"`) || !strings.Contains(s, `"userIds":[]`) {
 		t.Errorf("sent %s", s)
 	}
 }
@@ -130,12 +130,12 @@ func TestAWebhookErrorHoldsNoAddress(t *testing.T) {
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere/hunter2", http.StatusTemporaryRedirect)
 		},
-		"cut": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"cut connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		r := newReceiver(t)
 		r.answer = answer
 		expectError(t, name, r.webhook(t, key).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
-		r.mu.Lock() // the server may still be at it where the connection was cut
+		r.mu.Lock() // after a cut connection the handler may still run
 		if r.calls != 1 {
 			t.Errorf("%s: %d calls", name, r.calls)
 		}
@@ -143,30 +143,30 @@ func TestAWebhookErrorHoldsNoAddress(t *testing.T) {
 	}
 	r := newReceiver(t)
 	r.Close()
-	expectError(t, "nobody there", r.webhook(t, key).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
-	odd, err := NewWebhook("https://%zz/hunter2", nil, nil)
+	expectError(t, "an unreachable server", r.webhook(t, key).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
+	invalid, err := NewWebhook("https://%zz/hunter2", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	expectError(t, "no URL", odd.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
+	expectError(t, "an invalid URL", invalid.Send(t.Context(), testMessage()), songspy.CodeUnavailable)
 }
 
-// wantFault fails the test unless the error has the code and shows nothing of
-// addresses, letters or URLs.
+// expectError fails the test unless the error has the code and contains no part
+// of an address, a message or a URL.
 func expectError(t *testing.T, name string, err error, code songspy.Code) {
 	t.Helper()
 	if songspy.CodeOf(err) != code {
 		t.Errorf("%s: %v, want %s", name, err, code)
 		return
 	}
-	for _, secret := range []string{"hunter", "://", "example.org", "Two people", "operator", "/services"} {
+	for _, secret := range []string{"hunter", "://", "example.org", "Two users", "operator", "/services"} {
 		if strings.Contains(err.Error(), secret) {
-			t.Errorf("%s: the error shows %q: %v", name, secret, err)
+			t.Errorf("%s: the error contains %q: %v", name, secret, err)
 		}
 	}
 }
 
-// stalled is a server that never answers.
+// stalledTransport never answers.
 type stalledTransport struct{}
 
 func (stalledTransport) RoundTrip(r *http.Request) (*http.Response, error) {
