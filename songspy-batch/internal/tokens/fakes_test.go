@@ -16,11 +16,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeLinks keeps links in memory, as the store does on disk.
+// fakeLinks keeps links in memory.
 type fakeLinks struct {
 	mu    sync.Mutex
 	links map[songspy.UserID]songspy.Link
-	// away makes as many updates fail as if the database were gone.
+	// failUpdates is how many updates fail, as if the database were unavailable.
 	failUpdates int
 }
 
@@ -68,12 +68,12 @@ func (f *fakeLinks) LinksToRenew(_ context.Context, before time.Time, after song
 	return found, nil
 }
 
-// provider grants a token for an hour, unless refuse says otherwise.
+// fakeProvider grants tokens for an hour, unless refuse returns an error.
 type fakeProvider struct {
 	mu            sync.Mutex
 	calls         map[songspy.UserID]int
 	lastCallAt    map[songspy.UserID]time.Time
-	maxConcurrent int // calls at once
+	maxConcurrent int // the most calls at once
 	concurrent    int
 	latency       time.Duration
 	refuse        func(songspy.Link) error
@@ -107,8 +107,7 @@ func (p *fakeProvider) Refresh(ctx context.Context, l songspy.Link) (songspy.Gra
 	}, nil
 }
 
-// house is a renewer and a job over fakes, with people whose tokens die after
-// the given time.
+// fixture is a renewer and a job that use fakes.
 type fixture struct {
 	links    *fakeLinks
 	provider *fakeProvider
@@ -116,7 +115,8 @@ type fixture struct {
 	job      *Job
 }
 
-func newFixture(users int, dieAfter time.Duration) *fixture {
+// newFixture returns a fixture with users whose tokens expire after the given time.
+func newFixture(users int, expireAfter time.Duration) *fixture {
 	h := &fixture{
 		links:    &fakeLinks{links: map[songspy.UserID]songspy.Link{}},
 		provider: &fakeProvider{calls: map[songspy.UserID]int{}, lastCallAt: map[songspy.UserID]time.Time{}},
@@ -126,7 +126,7 @@ func newFixture(users int, dieAfter time.Duration) *fixture {
 		h.links.links[id] = songspy.Link{
 			UserID: id, State: songspy.LinkActive, Generation: 1, Version: 1,
 			AccessToken: "access-old", RefreshToken: "refresh-old",
-			AccessExpiresAt: time.Now().Add(dieAfter), AuthorizedAt: time.Now().AddDate(0, -1, 0),
+			AccessExpiresAt: time.Now().Add(expireAfter), AuthorizedAt: time.Now().AddDate(0, -1, 0),
 		}
 	}
 	log := slog.New(slog.DiscardHandler)
@@ -147,7 +147,7 @@ func (h *fixture) link(t *testing.T, id songspy.UserID) songspy.Link {
 	return l
 }
 
-// serve makes planned renewals until stop.
+// serve runs planned renewals until stop is called.
 func (h *fixture) serve(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -161,7 +161,6 @@ func (h *fixture) serve(t *testing.T) (stop func()) {
 	}
 }
 
-// plan runs the job once.
 func (h *fixture) plan(t *testing.T) {
 	t.Helper()
 	if err := h.job.Plan(t.Context()); err != nil {

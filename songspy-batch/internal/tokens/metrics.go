@@ -6,26 +6,26 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Metrics counts what became of renewals.
+// Metrics counts token renewals by outcome and shows outages.
 type Metrics struct {
 	renewals *prometheus.CounterVec
 	outages  *prometheus.GaugeVec
 }
 
-// NewMetrics registers the metrics.
+// NewMetrics registers the metrics with reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "songspy_batch_renewals_total",
-			Help: "Renewals of access tokens, by what became of them.",
+			Help: "Renewals of access tokens, by outcome.",
 		}, []string{"outcome"}),
 		outages: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "songspy_spotify_refresh_outage",
-			Help: "Whether Spotify refuses nearly every renewal of an app (1); then no link changes its state.",
+			Help: "Whether Spotify rejects nearly every renewal of an app (1); then no link changes its state.",
 		}, []string{"app"}),
 	}
-	for _, outcome := range []string{"renewed", "refused", "app_paused", "retry_later", "failed"} {
-		m.renewals.WithLabelValues(outcome) // so that a rate has a beginning
+	for _, outcome := range []string{"renewed", "refused", "app_blocked", "retry_later", "failed"} {
+		m.renewals.WithLabelValues(outcome) // each outcome starts at 0, which rate() needs
 	}
 	reg.MustRegister(m.renewals, m.outages)
 	return m
@@ -50,7 +50,7 @@ func outcomeOf(err error) string {
 	case songspy.DispositionNeedsUser:
 		return "refused"
 	case songspy.DispositionAppBlocked:
-		return "app_paused"
+		return "app_blocked"
 	case songspy.DispositionRetryLater:
 		return "retry_later"
 	}

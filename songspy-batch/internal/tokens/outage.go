@@ -11,38 +11,38 @@ import (
 )
 
 const (
-	// soonWindow shows an outage of an instance with many links within minutes.
+	// shortWindow detects an outage within minutes if there are many links.
 	shortWindow = 5 * time.Minute
-	// wideWindow shows one of an instance with a few, each of which is renewed
-	// once in half an hour.
+	// longWindow detects an outage if there are few links, which are renewed
+	// about every half hour.
 	longWindow = 40 * time.Minute
-	// several refusals at once are no coincidence.
+	// minRefusals is how many rejected links in a window are no coincidence.
 	minRefusals = 3
-	// recovered is how many grants in a row end an outage.
+	// grantsToRecover is how many grants in a row end an outage.
 	grantsToRecover = 3
-	// watchedFor is how long answered polls count after a refused one.
+	// refusalRelevantFor is how long successful polls count after a rejected one.
 	refusalRelevantFor = 2 * time.Hour
-	// longestOutage is how long refusals are held to be the provider's fault: an
-	// app that was taken from its users is refused for ever.
+	// maxOutage is how long rejections count as an outage. Spotify rejects a
+	// deleted app for ever.
 	maxOutage = 24 * time.Hour
 )
 
-// outage watches the renewals of one app's links, and tells a provider that
-// refuses everybody from people who have withdrawn their consent. It is a
-// value of what was reported to it; the time is passed in.
+// outage distinguishes an outage of Spotify from users who revoke their consent.
+// It counts the grants and rejections of one app's links and does no I/O; the
+// time is an argument.
 //
-// It holds an outage to have begun when, of the links renewed within five or
-// within forty minutes, at least three and at least half were refused, or two
-// and nobody else; and to be over after three grants in a row, or once that no
-// longer holds. So a single link that is refused is never one, and two people
-// of a tiny instance who withdraw within forty minutes are taken for one: it
-// costs them a later request to link anew.
+// An outage begins when, of the links renewed within five or within forty
+// minutes, at least three and at least half were rejected, or two and no other
+// was renewed. It ends after three grants in a row, or when that condition no
+// longer holds. So one rejected link is never an outage. Two users of a tiny
+// instance who revoke their consent within forty minutes look like one, and have
+// to link again later than otherwise.
 type outage struct {
-	refusedAt   map[songspy.UserID]time.Time // when a link was refused last
+	refusedAt   map[songspy.UserID]time.Time // the last rejection of each link
 	grants      []minuteCount                // grants by the minute, oldest first
-	grantStreak int                          // grants since the last refusal
-	since       time.Time                    // when the outage was noticed; zero: there is none
-	lastRefusal time.Time                    // the last refusal
+	grantStreak int                          // grants since the last rejection
+	since       time.Time                    // when the outage was detected; zero: no outage
+	lastRefusal time.Time
 }
 
 type minuteCount struct {
@@ -87,7 +87,8 @@ func (o *outage) evaluate(now time.Time) {
 	}
 }
 
-// shows reports whether the window before now looks like an outage.
+// looksLikeOutage reports whether the results in the window before now are those
+// of an outage.
 func (o *outage) looksLikeOutage(now time.Time, window time.Duration) bool {
 	refused, granted := 0, 0
 	for _, at := range o.refusedAt {
@@ -103,20 +104,20 @@ func (o *outage) looksLikeOutage(now time.Time, window time.Duration) bool {
 	return refused >= minRefusals && refused >= granted || refused == minRefusals-1 && granted == 0
 }
 
-// on reports whether refusals are held to be the provider's fault now.
+// isActive reports whether there is an outage now, for a day at most.
 func (o *outage) isActive(now time.Time) bool {
 	return !o.since.IsZero() && now.Sub(o.since) < maxOutage
 }
 
-// outages watches the renewals of every app.
+// outages holds the outage detection of every app.
 type outages struct {
-	nonEmpty atomic.Bool // an app is watched
+	nonEmpty atomic.Bool // whether byApp has an entry
 	mu       sync.Mutex
 	byApp    map[string]*outage
 }
 
-// enter notes what became of a renewal; it gives whether an outage is on, and
-// whether that has just changed.
+// record adds a result of the link's app. It reports whether the app has an
+// outage, and whether that has just changed.
 func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, changed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -139,31 +140,32 @@ func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, chang
 	return on, on != before
 }
 
-// grantWatched enters a grant of an app that had a refusal within two hours, and
-// forgets every other app. Refused users are tried once in an hour, so that
-// the grants between two tries count. Without such an app it costs nothing.
+// recordPollGrant adds a grant if the app had a rejection within two hours, and
+// deletes the other apps. Two hours, because rejected users are tried about
+// every hour, and the grants between two attempts must count. Without any
+// rejection it takes no lock.
 func (o *outages) recordPollGrant(app string, id songspy.UserID, now time.Time) (ended bool) {
 	if !o.nonEmpty.Load() {
 		return false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for name, of := range o.byApp {
-		if now.Sub(of.lastRefusal).Abs() > refusalRelevantFor {
+	for name, state := range o.byApp {
+		if now.Sub(state.lastRefusal).Abs() > refusalRelevantFor {
 			delete(o.byApp, name)
 		}
 	}
 	o.nonEmpty.Store(len(o.byApp) > 0)
-	of := o.byApp[app]
-	if of == nil {
+	state := o.byApp[app]
+	if state == nil {
 		return false
 	}
-	before := of.isActive(now)
-	of.recordGrant(id, now)
-	return before && !of.isActive(now)
+	before := state.isActive(now)
+	state.recordGrant(id, now)
+	return before && !state.isActive(now)
 }
 
-// since gives when each app's outage was noticed that is on.
+// activeSince returns the apps that have an outage, and when it was detected.
 func (o *outages) activeSince(now time.Time) map[string]time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -176,9 +178,9 @@ func (o *outages) activeSince(now time.Time) map[string]time.Time {
 	return on
 }
 
-// Outages says of which apps it is known how their renewals fare: true, nearly
-// all are refused; false, the last ones were honoured. Of an app that has had
-// too few since the start it says nothing.
+// Outages returns the apps whose state is known: true if Spotify rejects nearly
+// all renewals, false if it accepted the last three. An app with too few
+// renewals since the process started is missing.
 func (r *Renewer) Outages() map[string]bool {
 	now := r.Now()
 	r.outages.mu.Lock()
@@ -192,14 +194,14 @@ func (r *Renewer) Outages() map[string]bool {
 	return known
 }
 
-// Notes says in sentences which apps' renewals are refused throughout.
+// Notes returns a readable sentence for each app with an outage.
 func (r *Renewer) Notes() (notes []string) {
 	for app, since := range r.outages.activeSince(r.Now()) {
 		if _, isUserApp := songspy.UserAppClientID(app); isUserApp {
-			continue // only its people are not seen meanwhile
+			continue // it affects only the users of that app
 		}
 		notes = append(notes, fmt.Sprintf(
-			"Spotify has refused nearly every renewal of app %s since %s; that is taken for an outage, and nobody is asked to link anew.",
+			"Spotify has rejected nearly every renewal of app %s since %s. This counts as an outage: no user is asked to link again.",
 			app, since.UTC().Format(time.RFC3339)))
 	}
 	slices.Sort(notes)

@@ -15,26 +15,27 @@ import (
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func TestAnOutageIsDistinguishedFromUsersWhoWithdrawConsent(t *testing.T) {
-	// Each letter is a renewal: capitals are refused. The same letter is the same link.
+	// Each letter is a renewal; capitals are rejected. The same letter is the same
+	// link.
 	for name, c := range map[string]struct {
 		renewals string
 		spacing  time.Duration
 		want     bool
 	}{
-		"one link, refused again and again":              {"AAAAAAAA", 4 * time.Minute, false},
-		"everybody of a small instance":                  {"ABC", 8 * time.Minute, true},
-		"three of four":                                  {"AbCD", 8 * time.Minute, true},
-		"one of four":                                    {"abcDabcD", 8 * time.Minute, false},
-		"both of two":                                    {"AB", 15 * time.Minute, true},
-		"one of two":                                     {"aB", 15 * time.Minute, false},
-		"two who withdraw in the same hour":              {"abcDefghIjklmn", 4 * time.Minute, false},
-		"after many that went well, everybody":           {"abcdefghijklmnopqrstuvwxyzABCDEFGH", 30 * time.Second, true},
-		"one in ten":                                     {"abcdefghiJklmnopqrsTuvwxyz", 10 * time.Second, false},
-		"over, once three in a row are honoured":         {"ABCDEabc", time.Minute, false},
-		"not over with the first that is honoured":       {"ABCDEa", time.Minute, true},
-		"over on a tiny instance whose links all healed": {"ABab", time.Minute, false},
-		"one stays refused when the others have healed":  {"ABCabC", 10 * time.Minute, false},
-		"long ago": {"ABCd", 41 * time.Minute, false},
+		"one link, rejected repeatedly":                    {"AAAAAAAA", 4 * time.Minute, false},
+		"all users of a small instance":                    {"ABC", 8 * time.Minute, true},
+		"three of four":                                    {"AbCD", 8 * time.Minute, true},
+		"one of four":                                      {"abcDabcD", 8 * time.Minute, false},
+		"both of two":                                      {"AB", 15 * time.Minute, true},
+		"one of two":                                       {"aB", 15 * time.Minute, false},
+		"two revoked consents in one hour":                 {"abcDefghIjklmn", 4 * time.Minute, false},
+		"many grants, then all rejected":                   {"abcdefghijklmnopqrstuvwxyzABCDEFGH", 30 * time.Second, true},
+		"one in ten":                                       {"abcdefghiJklmnopqrsTuvwxyz", 10 * time.Second, false},
+		"ends after three grants in a row":                 {"ABCDEabc", time.Minute, false},
+		"continues after the first grant":                  {"ABCDEa", time.Minute, true},
+		"ends on a tiny instance when all links recover":   {"ABab", time.Minute, false},
+		"one link stays rejected after the others recover": {"ABCabC", 10 * time.Minute, false},
+		"long ago":                                         {"ABCd", 41 * time.Minute, false},
 	} {
 		var o outage
 		now := noon
@@ -61,7 +62,7 @@ func TestAnOutageIsBelievedForADayAtMost(t *testing.T) {
 		}
 	}
 	if !o.isActive(o.since.Add(23*time.Hour)) || o.isActive(o.since.Add(24*time.Hour)) {
-		t.Error("an app that is refused for ever never asks its people")
+		t.Error("the outage of an app that is rejected for ever does not end")
 	}
 }
 
@@ -77,7 +78,7 @@ func TestAnOutageNeedsMoreThanOneLink(t *testing.T) {
 				o.recordGrant(songspy.UserID(rapid.Int64Range(1, 50).Draw(t, "link")), now)
 			}
 			if o.isActive(now) {
-				t.Fatal("one link's refusals were taken for an outage")
+				t.Fatal("rejections of one link count as an outage")
 			}
 		}
 	})
@@ -111,13 +112,13 @@ func TestInAnOutageNobodysStateChanges(t *testing.T) {
 		}
 		stop()
 		if states[songspy.LinkSuspect] > before+1 || states[songspy.LinkReauthRequired] > 0 {
-			t.Errorf("in the outage the links are %v; want no more suspects than it took to notice", states)
+			t.Errorf("during the outage the links are %v; want only the suspects from before its detection", states)
 		}
 		if on, ok := known[""]; !on || !ok {
-			t.Errorf("in the outage it is known that %v", known)
+			t.Errorf("Outages during the outage: %v", known)
 		}
 		if on, ok := h.renewer.Outages()[""]; on || !ok {
-			t.Errorf("after the outage it is known that %v", h.renewer.Outages())
+			t.Errorf("Outages after the outage: %v", h.renewer.Outages())
 		}
 		for id := range songspy.UserID(users) {
 			want := songspy.LinkActive
@@ -129,7 +130,7 @@ func TestInAnOutageNobodysStateChanges(t *testing.T) {
 			}
 		}
 		if notes := h.renewer.Notes(); len(notes) > 0 {
-			t.Errorf("the outage is over, and the words are %q", notes)
+			t.Errorf("after the outage the notes are %q", notes)
 		}
 	})
 }
@@ -151,10 +152,10 @@ func TestAUserSuppliedAppIsNeverNamed(t *testing.T) {
 		<-time.After(10 * time.Minute)
 		stop()
 		if n := testutil.CollectAndCount(h.renewer.Metrics.outages); n != 1 {
-			t.Errorf("%d apps are told of, want the instance's own alone", n)
+			t.Errorf("%d apps have a metric, want only the instance's app", n)
 		}
 		if notes := h.renewer.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "of app main") {
-			t.Errorf("the words are %q", notes)
+			t.Errorf("the notes are %q", notes)
 		}
 	})
 }

@@ -1,11 +1,10 @@
-// Package refresh keeps the access tokens of Spotify links alive: for everyone
-// in time before they die (Job), and for one link at once when a look finds it
-// spent (Renewer).
+// Package tokens renews the access tokens of Spotify links: Job renews all links
+// before their tokens expire, and Renewer renews one link when a poll needs it.
 //
-// A refresh token may be good for one use only. So there is one renewal of a
-// link at a time; what the provider granted is stored before it is used; a
-// renewal that has begun is brought to its end even while the process stops;
-// and whoever linked again meanwhile wins.
+// A refresh token may be valid for one use only. So a link has one renewal at a
+// time, a grant is stored before it is used, a started renewal finishes even
+// while the process stops, and a user who links again meanwhile keeps the new
+// tokens.
 package tokens
 
 import (
@@ -22,52 +21,56 @@ import (
 )
 
 const (
-	// renewWithin bounds one renewal, and with it how long stopping takes.
+	// renewTimeout limits one renewal, and so the time that stopping takes.
 	renewTimeout = 6 * time.Second
-	// storeAgainAfter is the wait before a grant that could not be stored is
-	// tried again.
+	// storeRetryWait is the wait before storing a grant is tried again.
 	storeRetryWait = 250 * time.Millisecond
 )
 
-// Links is where links are kept.
+// Links is the store of the links.
 type Links interface {
-	// Link returns CodeNotFound if there is none.
+	// Link returns a user's link, or an error with CodeNotFound.
 	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
-	// UpdateLink applies fn to the link in a transaction and raises its
-	// version; an error of fn leaves it as it is.
+	// UpdateLink applies fn to the link in a transaction and increases its
+	// version. If fn returns an error, the link does not change.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
-	// LinksToRenew pages by user through the askable links whose access token dies before the time.
+	// LinksToRenew returns the active and suspect links whose access token
+	// expires before the given time. It pages by user: only users after the given
+	// one.
 	LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error)
 }
 
-// Provider grants new access tokens.
+// Provider returns new access tokens for a link's refresh token.
 type Provider interface {
 	Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error)
 }
 
-// Renewer renews links, one renewal of a link at a time.
+// Renewer renews the tokens of links. Each link has at most one renewal at a
+// time.
 type Renewer struct {
 	Links    Links
 	Provider Provider
-	// Renewed is told of every link whose tokens or state a renewal changed. Nil: nobody is.
+	// OnRenewed is called with every link whose tokens or state were changed. It
+	// may be nil.
 	OnRenewed func(songspy.Link)
 	Now       func() time.Time
 	Logger    *slog.Logger
 	Metrics   *Metrics
 
 	inFlight    singleflight.Group
-	outages     outages // of renewals
-	pollOutages outages // of polls with tokens that were renewed just before
+	outages     outages // from the results of renewals
+	pollOutages outages // from polls with tokens that were renewed just before
 }
 
-// Renew renews the link unless it was changed since the given version, and
-// gives the link as it then is. Where the provider refuses for good, the
-// link's state says so afterwards and the error is the provider's.
+// Renew renews the link if it still has the given version, and returns the
+// current link. If Spotify rejects the refresh token, the link's state is
+// updated and the error is Spotify's, with DispositionNeedsUser. During an
+// outage the error has DispositionRetryLater instead.
 func (r *Renewer) Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error) {
 	return r.renewIf(ctx, id, func(l songspy.Link) bool { return l.Version == version })
 }
 
-// renewIf renews the link if, read afresh, it needs to be.
+// renewIf reads the link and renews it if needed returns true.
 func (r *Renewer) renewIf(ctx context.Context, id songspy.UserID, needed func(songspy.Link) bool) (songspy.Link, error) {
 	l, err, _ := r.inFlight.Do(strconv.FormatInt(int64(id), 10), func() (any, error) {
 		if err := ctx.Err(); err != nil {
@@ -99,8 +102,8 @@ func (r *Renewer) renew(ctx context.Context, l songspy.Link) (songspy.Link, erro
 	return r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link { return withGrant(l, grant, now) })
 }
 
-// refused enters a refusal of the link's token. In an outage, which refuses
-// everybody, it is no more than a failure that passes.
+// handleRefusal stores the state of a link whose token Spotify has rejected.
+// During an outage the rejection is a temporary error.
 func (r *Renewer) handleRefusal(ctx context.Context, l songspy.Link, refusal error, now time.Time) (songspy.Link, error) {
 	since, outage := l.StateSince, r.recordRenewal(ctx, l, true, now)
 	stored, err := r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link {
@@ -123,33 +126,33 @@ func (r *Renewer) handleRefusal(ctx context.Context, l songspy.Link, refusal err
 		since = r.outages.activeSince(now)[l.App]
 	}
 	return stored, &songspy.Error{
-		Code: songspy.CodeUnavailable, Message: "Spotify refuses nearly every renewal at the moment.",
+		Code: songspy.CodeUnavailable, Message: "Spotify rejects nearly every renewal at the moment.",
 		Disposition: songspy.DispositionRetryLater, RetryAfter: refusedRetryWait(l.UserID, now.Sub(since)), Err: refusal,
 	}
 }
 
-// watch enters what became of a renewal, and tells the operator of an outage
-// that begins or ends by it. It reports whether one is on.
+// recordRenewal adds a result to the outage detection, and logs if an outage
+// begins or ends. It reports whether the app has an outage.
 func (r *Renewer) recordRenewal(ctx context.Context, l songspy.Link, refused bool, now time.Time) (outage bool) {
 	on, changed := r.outages.record(l, refused, now)
 	switch {
 	case changed && on:
-		r.Logger.WarnContext(ctx, "spotify refuses nearly every renewal: no link changes its state until that has passed", "app", l.App)
+		r.Logger.WarnContext(ctx, "spotify rejects nearly every renewal: links keep their state until that ends", "app", l.App)
 	case changed:
-		r.Logger.InfoContext(ctx, "spotify honours renewals again", "app", l.App)
+		r.Logger.InfoContext(ctx, "spotify accepts renewals again", "app", l.App)
 	}
-	if _, isUserApp := songspy.UserAppClientID(l.App); !isUserApp { // such an app is as good as a name
+	if _, isUserApp := songspy.UserAppClientID(l.App); !isUserApp { // a user-supplied app would identify its user
 		r.Metrics.setOutage(l.App, on)
 	}
 	return on
 }
 
-// errOvertaken says that the link was changed while its renewal was under way.
+// errLinkChanged is returned when the link was changed during its renewal.
 var errLinkChanged = errors.New("the link was changed meanwhile")
 
-// swap stores the link as next makes it, if it is still the version that was
-// read; else it gives what is stored now. A database that is away for a moment
-// is asked again: what is lost here may be the only token that is good.
+// updateIfUnchanged stores the result of next if the link still has the version
+// of before. If not, it returns the stored link. It tries again while the
+// database is unavailable, because the grant may hold the only valid token.
 func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, next func(songspy.Link) songspy.Link) (songspy.Link, error) {
 	for {
 		l, err := r.Links.UpdateLink(ctx, before.UserID, func(l *songspy.Link) error {
@@ -171,7 +174,7 @@ func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, ne
 	}
 }
 
-// tell hands a changed link on, and notes what an operator may be asked about.
+// announce logs a changed state and calls OnRenewed.
 func (r *Renewer) announce(ctx context.Context, before, l songspy.Link) {
 	if before.State != l.State {
 		r.Logger.InfoContext(ctx, "link changed state", "user_id", int64(l.UserID), "from", string(before.State), "to", string(l.State))
@@ -181,10 +184,10 @@ func (r *Renewer) announce(ctx context.Context, before, l songspy.Link) {
 	}
 }
 
-// Refused enters that Spotify refused a poll of the user with a token that it
-// had renewed just before, and says how long to leave them alone. Such a link
-// becomes suspect, and after six hours the user is asked to link again, unless
-// Spotify refuses nearly everybody.
+// PollRefused records that Spotify rejected a poll of the user with a token that
+// was renewed just before. It returns how long to wait before the next poll. The
+// link becomes suspect. After six hours the user has to link again, unless there
+// is an outage. A link of another generation is ignored.
 func (r *Renewer) PollRefused(ctx context.Context, id songspy.UserID, generation int64) (wait time.Duration, err error) {
 	l, err := r.Links.Link(ctx, id)
 	if err != nil || l.Generation != generation {
@@ -193,7 +196,7 @@ func (r *Renewer) PollRefused(ctx context.Context, id songspy.UserID, generation
 	now := r.Now()
 	outage, changed := r.pollOutages.record(l, true, now)
 	if outage && changed {
-		r.Logger.WarnContext(ctx, "spotify refuses nearly every token that it renews: no link changes its state until that has passed", "app", l.App)
+		r.Logger.WarnContext(ctx, "spotify rejects nearly every renewed token: links keep their state until that ends", "app", l.App)
 	}
 	l, err = r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link { return afterPollRefusal(l, outage, now) })
 	if err != nil {
@@ -209,8 +212,8 @@ func (r *Renewer) PollRefused(ctx context.Context, id songspy.UserID, generation
 	return refusedRetryWait(id, refusedFor), nil
 }
 
-// Answered enters that Spotify answered a poll of a user whose polls it had
-// refused: the link is active again.
+// PollRecovered records a successful poll of a user whose polls Spotify had
+// rejected. The link becomes active again.
 func (r *Renewer) PollRecovered(ctx context.Context, id songspy.UserID, generation int64) error {
 	l, err := r.Links.Link(ctx, id)
 	if err != nil || l.Generation != generation {
@@ -218,22 +221,22 @@ func (r *Renewer) PollRecovered(ctx context.Context, id songspy.UserID, generati
 	}
 	now := r.Now()
 	if on, changed := r.pollOutages.record(l, false, now); changed && !on {
-		r.Logger.InfoContext(ctx, "spotify takes the tokens that it renews again", "app", l.App)
+		r.Logger.InfoContext(ctx, "spotify accepts renewed tokens again", "app", l.App)
 	}
 	_, err = r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link { return afterPollAnswer(l, now) })
 	return ignoreNotFound(err)
 }
 
-// Granted enters that Spotify answered a poll of a user whose polls it had not
-// refused. While the app has refused polls of other users, this shows that
-// there is no outage.
+// PollAnswered records a successful poll of a user whose polls Spotify had not
+// rejected. If polls of other users of the app were rejected, it counts against
+// an outage.
 func (r *Renewer) PollAnswered(ctx context.Context, app string, id songspy.UserID) {
 	if r.pollOutages.recordPollGrant(app, id, r.Now()) {
-		r.Logger.InfoContext(ctx, "spotify takes the tokens that it renews again", "app", app)
+		r.Logger.InfoContext(ctx, "spotify accepts renewed tokens again", "app", app)
 	}
 }
 
-// gone drops the error for a link that is there no more.
+// ignoreNotFound returns nil for the error of a link that was deleted meanwhile.
 func ignoreNotFound(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return nil

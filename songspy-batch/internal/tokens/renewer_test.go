@@ -21,20 +21,20 @@ func TestConcurrentCallersShareOneRenewal(t *testing.T) {
 			callers.Go(func() {
 				l, err := h.renewer.Renew(t.Context(), 1, 1)
 				if err != nil || l.AccessToken != "access-1-1" {
-					t.Errorf("a caller got %q, %v", l.AccessToken.Reveal(), err)
+					t.Errorf("Renew returned %q, %v", l.AccessToken.Reveal(), err)
 				}
 			})
 		}
 		callers.Wait()
 		if n := h.provider.calls[1]; n != 1 {
-			t.Errorf("the provider was asked %d times, want once", n)
+			t.Errorf("%d calls of the provider, want one", n)
 		}
-		// Who comes late with the old version is given what is stored.
+		// A later caller with the old version gets the stored link.
 		if l, err := h.renewer.Renew(t.Context(), 1, 1); err != nil || l.AccessToken != "access-1-1" {
-			t.Errorf("a late caller got %q, %v", l.AccessToken.Reveal(), err)
+			t.Errorf("a later caller got %q, %v", l.AccessToken.Reveal(), err)
 		}
 		if n := h.provider.calls[1]; n != 1 {
-			t.Errorf("the provider was asked %d times, want once", n)
+			t.Errorf("%d calls of the provider, want one", n)
 		}
 	})
 }
@@ -42,17 +42,17 @@ func TestConcurrentCallersShareOneRenewal(t *testing.T) {
 func TestARotatedRefreshTokenIsStoredBeforeTheAccessTokenIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(1, 0)
-		h.links.failUpdates = 3 // the database comes back in time
+		h.links.failUpdates = 3 // the database recovers in time
 		h.renewer.OnRenewed = func(l songspy.Link) {
 			if stored := h.link(t, 1); stored.RefreshToken != "refresh-1-1" || stored.AccessToken != l.AccessToken {
-				t.Errorf("told of %q while %q is stored", l.AccessToken.Reveal(), stored.AccessToken.Reveal())
+				t.Errorf("OnRenewed was called with %q while %q is stored", l.AccessToken.Reveal(), stored.AccessToken.Reveal())
 			}
 		}
 		if l, err := h.renewer.Renew(t.Context(), 1, 1); err != nil || l.RefreshToken != "refresh-1-1" {
 			t.Errorf("got %q, %v", l.RefreshToken.Reveal(), err)
 		}
 		if n := h.provider.calls[1]; n != 1 {
-			t.Errorf("the provider was asked %d times, want once: the token may be good for one use", n)
+			t.Errorf("%d calls of the provider, want one: the token may be valid for one use", n)
 		}
 	})
 }
@@ -70,7 +70,7 @@ func TestAStartedRenewalIsStoredDuringShutdown(t *testing.T) {
 			t.Errorf("%q is stored; the rotated token is lost", l.RefreshToken.Reveal())
 		}
 		if _, err := h.renewer.Renew(ctx, 1, 2); !errors.Is(err, context.Canceled) || h.provider.calls[1] != 1 {
-			t.Errorf("a renewal began after the stop: %v, %d calls", err, h.provider.calls[1])
+			t.Errorf("a renewal began during shutdown: %v, %d calls", err, h.provider.calls[1])
 		}
 	})
 }
@@ -92,7 +92,7 @@ func TestALinkThatWasReplacedDuringItsRenewalWins(t *testing.T) {
 				}
 				_, _ = h.renewer.Renew(t.Context(), 1, 1)
 				if l := h.link(t, 1); l.RefreshToken != "refresh-new" || l.State != songspy.LinkActive {
-					t.Errorf("%s with %q is stored; the new link was overwritten", l.State, l.RefreshToken.Reveal())
+					t.Errorf("stored: %s with %q; the new link was overwritten", l.State, l.RefreshToken.Reveal())
 				}
 			})
 		})
@@ -102,7 +102,7 @@ func TestALinkThatWasReplacedDuringItsRenewalWins(t *testing.T) {
 func TestARefusalIsBelievedAfterSixHours(t *testing.T) {
 	const revoked, expired = "SPOTIFY_GRANT_REVOKED", "SPOTIFY_GRANT_EXPIRED"
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	young, old := now.AddDate(0, -2, 0), now.AddDate(0, -5, -20)
+	newConsent, oldConsent := now.AddDate(0, -2, 0), now.AddDate(0, -5, -20)
 	tests := []struct {
 		name       string
 		state      songspy.LinkState
@@ -111,13 +111,13 @@ func TestARefusalIsBelievedAfterSixHours(t *testing.T) {
 		reason     string
 		want       songspy.LinkState
 	}{
-		{"the first refusal", songspy.LinkActive, 0, young, revoked, songspy.LinkSuspect},
-		{"again soon", songspy.LinkSuspect, 30 * time.Minute, young, revoked, songspy.LinkSuspect},
-		{"again after six hours", songspy.LinkSuspect, 6 * time.Hour, young, revoked, songspy.LinkReauthRequired},
-		{"too old, and consent is", songspy.LinkActive, 0, old, expired, songspy.LinkReauthRequired},
-		{"too old, though consent is young", songspy.LinkActive, 0, young, expired, songspy.LinkSuspect},
-		{"revoked, and consent is old", songspy.LinkActive, 0, old, revoked, songspy.LinkSuspect},
-		{"not asked any more", songspy.LinkNotRegistered, 0, young, revoked, songspy.LinkNotRegistered},
+		{"first rejection", songspy.LinkActive, 0, newConsent, revoked, songspy.LinkSuspect},
+		{"again after half an hour", songspy.LinkSuspect, 30 * time.Minute, newConsent, revoked, songspy.LinkSuspect},
+		{"again after six hours", songspy.LinkSuspect, 6 * time.Hour, newConsent, revoked, songspy.LinkReauthRequired},
+		{"expired, old consent", songspy.LinkActive, 0, oldConsent, expired, songspy.LinkReauthRequired},
+		{"expired, new consent", songspy.LinkActive, 0, newConsent, expired, songspy.LinkSuspect},
+		{"revoked, old consent", songspy.LinkActive, 0, oldConsent, revoked, songspy.LinkSuspect},
+		{"not registered", songspy.LinkNotRegistered, 0, newConsent, revoked, songspy.LinkNotRegistered},
 	}
 	for _, tt := range tests {
 		account := "account"
@@ -132,7 +132,7 @@ func TestTheRefusalOfAKeptGrantIsBelievedAtOnce(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	l := songspy.Link{State: songspy.LinkNotRegistered, StateSince: now.Add(-time.Hour), AuthorizedAt: now.AddDate(0, -2, 0)}
 	if got := afterRefusal(l, "SPOTIFY_GRANT_REVOKED", now); got != songspy.LinkReauthRequired {
-		t.Errorf("a kept grant that is refused is %s, so that its tokens are never forgotten", got)
+		t.Errorf("a rejected pending grant is %s, so its tokens are never deleted", got)
 	}
 }
 
@@ -142,10 +142,10 @@ func TestASuspectLinkBecomesActiveAfterAGrant(t *testing.T) {
 		h.provider.refuse = func(songspy.Link) error { return needsUserError("") }
 		_, err := h.renewer.Renew(t.Context(), 1, 1)
 		if songspy.DispositionOf(err) != songspy.DispositionNeedsUser {
-			t.Errorf("the refusal came out as %v", err)
+			t.Errorf("Renew returned the error %v", err)
 		}
 		if l := h.link(t, 1); l.State != songspy.LinkSuspect || !l.StateSince.Equal(time.Now()) {
-			t.Fatalf("after the refusal: %s since %s", l.State, l.StateSince)
+			t.Fatalf("after the rejection: %s since %s", l.State, l.StateSince)
 		}
 		h.provider.refuse = nil
 		if _, err := h.renewer.Renew(t.Context(), 1, 2); err != nil {
@@ -161,33 +161,33 @@ func TestRefusedPollsAreBelievedAfterSixHoursAndEndOnlyWithAnAnsweredPoll(t *tes
 	start := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	at := func(h float64) time.Time { return start.Add(time.Duration(h * float64(time.Hour))) }
 	type event struct {
-		hour float64
-		what string
+		hour   float64
+		result string
 	}
 	for name, c := range map[string]struct {
 		events []event
 		want   songspy.LinkState
 	}{
-		"one refusal":                     {[]event{{0, "refused"}}, songspy.LinkSuspect},
-		"a renewal heals nothing":         {[]event{{0, "refused"}, {1, "renewed"}}, songspy.LinkSuspect},
-		"an answer heals":                 {[]event{{0, "refused"}, {1, "renewed"}, {2, "answered"}}, songspy.LinkActive},
-		"refusals for six hours":          {[]event{{0, "refused"}, {3, "renewed"}, {3, "refused"}, {6, "refused"}}, songspy.LinkReauthRequired},
-		"refusals for less":               {[]event{{0, "refused"}, {3, "refused"}, {5.9, "refused"}}, songspy.LinkSuspect},
-		"an answer in between":            {[]event{{0, "refused"}, {3, "answered"}, {6, "refused"}, {9, "refused"}}, songspy.LinkSuspect},
-		"an outage does not count":        {[]event{{0, "refused"}, {3, "outage"}, {6, "refused"}, {8.9, "refused"}}, songspy.LinkSuspect},
-		"an outage touches nobody active": {[]event{{0, "outage"}, {7, "outage"}}, songspy.LinkActive},
-		"a clock that was set back":       {[]event{{9, "refused"}, {0, "refused"}, {6, "refused"}}, songspy.LinkReauthRequired},
+		"one rejection":                    {[]event{{0, "refused"}}, songspy.LinkSuspect},
+		"a renewal does not repair":        {[]event{{0, "refused"}, {1, "renewed"}}, songspy.LinkSuspect},
+		"a successful poll repairs":        {[]event{{0, "refused"}, {1, "renewed"}, {2, "answered"}}, songspy.LinkActive},
+		"rejections for six hours":         {[]event{{0, "refused"}, {3, "renewed"}, {3, "refused"}, {6, "refused"}}, songspy.LinkReauthRequired},
+		"rejections for less":              {[]event{{0, "refused"}, {3, "refused"}, {5.9, "refused"}}, songspy.LinkSuspect},
+		"a successful poll between":        {[]event{{0, "refused"}, {3, "answered"}, {6, "refused"}, {9, "refused"}}, songspy.LinkSuspect},
+		"an outage does not count":         {[]event{{0, "refused"}, {3, "outage"}, {6, "refused"}, {8.9, "refused"}}, songspy.LinkSuspect},
+		"an outage changes no active link": {[]event{{0, "outage"}, {7, "outage"}}, songspy.LinkActive},
+		"a clock that was set back":        {[]event{{9, "refused"}, {0, "refused"}, {6, "refused"}}, songspy.LinkReauthRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := songspy.Link{State: songspy.LinkActive, StateSince: at(-100)}
 			for _, e := range c.events {
-				switch e.what {
+				switch e.result {
 				case "renewed":
 					l = withGrant(l, songspy.Grant{AccessToken: "a"}, at(e.hour))
 				case "answered":
 					l = afterPollAnswer(l, at(e.hour))
 				default:
-					l = afterPollRefusal(l, e.what == "outage", at(e.hour))
+					l = afterPollRefusal(l, e.result == "outage", at(e.hour))
 				}
 			}
 			if l.State != c.want {
@@ -197,8 +197,8 @@ func TestRefusedPollsAreBelievedAfterSixHoursAndEndOnlyWithAnAnsweredPoll(t *tes
 	}
 }
 
-// Users 1 and 2 are refused one second after the other, as neighbouring phases
-// are; the others are answered every three minutes.
+// Polls of users 1 and 2 are rejected one second apart, because their phases are
+// neighbours. The other users are polled successfully every three minutes.
 func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(5, time.Hour)
@@ -216,7 +216,7 @@ func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 				}
 			}
 			if refuse {
-				due = time.Now().Add(wait) // both at the same times
+				due = time.Now().Add(wait) // both at the same time
 			}
 			for id := songspy.UserID(3); id <= 5; id++ {
 				<-time.After(time.Minute - time.Second)
@@ -242,20 +242,20 @@ func TestPollGrantsCountForTwoHoursAfterARefusedPoll(t *testing.T) {
 	}
 	r.PollAnswered(t.Context(), "app", 1)
 	if r.pollOutages.nonEmpty.Load() || r.pollOutages.byApp["app"] != nil {
-		t.Error("an app without refused polls is watched")
+		t.Error("an app without rejected polls has an entry")
 	}
 	r.pollOutages.record(songspy.Link{App: "app", UserID: 2}, true, now)
 	r.PollAnswered(t.Context(), "app", 1)
 	r.PollAnswered(t.Context(), "other", 3)
 	if grants() != 1 || r.pollOutages.byApp["other"] != nil {
-		t.Errorf("%d grants, want that of the app", grants())
+		t.Errorf("%d grants, want only that of the app", grants())
 	}
 	now = now.Add(119 * time.Minute)
 	if r.PollAnswered(t.Context(), "app", 1); !r.pollOutages.nonEmpty.Load() {
-		t.Error("the app is not watched for two hours")
+		t.Error("the entry of the app is deleted within two hours")
 	}
 	now = now.Add(2 * time.Minute)
 	if r.PollAnswered(t.Context(), "other", 3); r.pollOutages.nonEmpty.Load() || r.pollOutages.byApp["app"] != nil {
-		t.Error("the app is watched for ever")
+		t.Error("the entry of the app is not deleted")
 	}
 }

@@ -10,37 +10,41 @@ import (
 )
 
 const (
-	// margin is what a token must outlive the next run by not to be renewed in this one.
+	// planMargin is how long after the next run a token must still be valid. If it
+	// is not, this run plans its renewal.
 	planMargin = 10 * time.Minute
-	// inTime is how long before its end a token is renewed at the latest.
+	// renewBeforeExpiry is how long before its expiry a token is renewed at the
+	// latest.
 	renewBeforeExpiry = 5 * time.Minute
-	// again is the shortest wait before a renewal that failed is tried again.
+	// minRetryWait is the shortest wait before a failed renewal is tried again.
 	minRetryWait = time.Minute
-	// page is how many links are read at once.
+	// pageSize is the number of links in one read.
 	pageSize = 1000
 )
 
-// Job renews in time what would die before the next run. Its run plans and
-// returns in seconds; the renewals are made in Serve, each when it is due.
+// Job renews all tokens that would expire before the next run. Plan puts the
+// renewals into a queue and returns within seconds. Serve runs each renewal when
+// it is due.
 type Job struct {
 	Renewer *Renewer
-	// Every is the time between two runs.
+	// Interval is the time between two runs of Plan.
 	Interval time.Duration
-	// Spread gives every link its own place in the time between two runs;
-	// without it all are renewed at once.
+	// Spread renews every link at its own phase of the interval. Without it, all
+	// are renewed at once.
 	Spread bool
-	// Workers bounds the renewals under way.
+	// Workers limits the renewals that run at once.
 	Workers int
 	Now     func() time.Time
 	Logger  *slog.Logger
-	// Owns says whose links are this replica's; nil: everyone's.
+	// Owns reports whether this replica is responsible for the user; nil: for all
+	// users.
 	Owns func(songspy.UserID) bool
-	// Queue holds the renewals to come.
+	// Queue holds the planned renewals.
 	Queue *delayqueue.Queue[songspy.UserID]
 }
 
-// Plan plans the renewals until the next run. A link that waits for its
-// renewal already keeps its place.
+// Plan plans the renewals until the next run. A renewal that is already planned
+// keeps its time.
 func (j *Job) Plan(ctx context.Context) error {
 	now := j.Now()
 	planned := 0
@@ -64,8 +68,8 @@ func (j *Job) Plan(ctx context.Context) error {
 	return nil
 }
 
-// Serve makes the planned renewals until ctx ends. One that fails is nobody
-// else's failure.
+// Serve runs the planned renewals until ctx ends. A failed renewal is planned
+// again and does not affect others.
 func (j *Job) Serve(ctx context.Context) {
 	j.Queue.Run(ctx, j.Workers, func(ctx context.Context, id songspy.UserID, _ time.Time) {
 		l, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {
@@ -74,7 +78,7 @@ func (j *Job) Serve(ctx context.Context) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		j.Logger.DebugContext(ctx, "renewal failed", "user_id", int64(id), "err", err)
+		j.Logger.DebugContext(ctx, "renewal failed", "user_id", int64(id), "error", err)
 		switch songspy.DispositionOf(err) {
 		case songspy.DispositionRetryLater, songspy.DispositionAppBlocked:
 			j.Queue.Plan(id, retryAt(id, err, j.Now()))
@@ -88,10 +92,10 @@ func (j *Job) Serve(ctx context.Context) {
 
 func (j *Job) owns(id songspy.UserID) bool { return j.Owns == nil || j.Owns(id) }
 
-// dueAt is when in the time until the next run the link is renewed: in its own
-// place, but before the token dies. One that is dead already keeps its place
-// too, so that the return after an outage brings nobody into step; a look that
-// comes sooner renews it.
+// renewAt returns when the link is renewed before the next run: at its phase of
+// the interval, but before the token expires. A link whose token has expired
+// already keeps its phase too, so that renewals stay spread after an outage. A
+// poll that comes earlier renews it.
 func (j *Job) renewAt(l songspy.Link, now time.Time) time.Time {
 	if !j.Spread {
 		return now
@@ -103,8 +107,8 @@ func (j *Job) renewAt(l songspy.Link, now time.Time) time.Time {
 	return at
 }
 
-// retryAt is when a renewal that failed is tried again: not before the
-// provider wants it, and not together with everyone else who failed.
+// retryAt returns when a failed renewal is tried again: not before Spotify's
+// Retry-After, and at another time than the other failed renewals.
 func retryAt(id songspy.UserID, err error, now time.Time) time.Time {
 	wait := max(songspy.RetryAfterOf(err), minRetryWait)
 	return now.Add(wait + songspy.PhaseOf(id, minRetryWait))

@@ -34,7 +34,7 @@ func TestTokensAreRenewedShortlyBeforeTheyExpire(t *testing.T) {
 				t.Errorf("%d renewals in minute %d: they are not spread", n, minute)
 			}
 		}
-		h.plan(t) // all live for half an hour at least and die before the one after
+		h.plan(t) // all are valid for at least half an hour and expire before the run after the next
 		if n := h.job.Queue.Len(); n == 0 || n == users {
 			t.Errorf("%d of %d renewals planned by the second run", n, users)
 		}
@@ -101,16 +101,16 @@ func TestAFailedRenewalIsRetriedAfterRetryAfter(t *testing.T) {
 		stop := h.serve(t)
 		h.plan(t)
 		<-time.After(30 * time.Minute)
-		h.plan(t) // who waits keeps their place
+		h.plan(t) // waiting renewals keep their time
 		<-time.After(12 * time.Minute)
 		stop()
 		for id, n := range h.provider.calls {
 			if n != 2 {
-				t.Errorf("link %d was tried %d times; want once at the closed door and once after it opened", id, n)
+				t.Errorf("link %d was tried %d times; want once while the app was blocked and once afterwards", id, n)
 			}
 		}
 		if l := h.link(t, 1); l.State != songspy.LinkActive {
-			t.Errorf("a closed door made the link %s", l.State)
+			t.Errorf("a blocked app made the link %s", l.State)
 		}
 	})
 }
@@ -132,14 +132,14 @@ func TestRetriesOfARefusedTokenSlowDownUntilTheLinkNeedsItsUser(t *testing.T) {
 		}
 		stop()
 		if l := h.link(t, 1); l.State != songspy.LinkReauthRequired {
-			t.Errorf("after twelve hours of refusals the link is %s", l.State)
+			t.Errorf("after twelve hours of rejections the link is %s", l.State)
 		}
 		if len(tried) < 8 || len(tried) > 14 || tried[1] > 3*time.Minute || tried[2] > 8*time.Minute {
-			t.Errorf("tried after %v; want some minutes after the first refusal, then an hour apart", tried)
+			t.Errorf("tried after %v; want a few minutes after the first rejection, then an hour apart", tried)
 		}
 		for i := 1; i < len(tried); i++ {
 			if tried[i]-tried[i-1] > 75*time.Minute {
-				t.Errorf("left alone from %v to %v", tried[i-1], tried[i])
+				t.Errorf("no attempt from %v to %v", tried[i-1], tried[i])
 			}
 		}
 		if last := tried[len(tried)-1]; last < 6*time.Hour || last > 7*time.Hour+15*time.Minute {

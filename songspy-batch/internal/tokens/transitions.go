@@ -7,27 +7,28 @@ import (
 )
 
 const (
-	// believedAfter is how long a refresh token must have been refused before
-	// the refusal is believed: Spotify has revoked in an outage what it
-	// honoured again hours later.
+	// refusalBelievedAfter is how long Spotify must have rejected a refresh token
+	// before the user has to link again. In outages, Spotify has rejected tokens
+	// that it accepted again hours later.
 	refusalBelievedAfter = 6 * time.Hour
-	// grantExpired is the reason of a refusal that says that the token's time is over.
+	// reasonGrantExpired is the reason of a rejection because the consent expired.
 	reasonGrantExpired = "SPOTIFY_GRANT_EXPIRED"
 )
 
-// afterRefusal is the state of a link whose refresh token was just refused,
-// for that reason. The first refusal makes it suspect; only one that comes
-// when it has been suspect for six hours needs the person. That the token is
-// too old is believed at once where the consent's end is near.
+// afterRefusal returns the state of a link whose refresh token Spotify has just
+// rejected for the given reason. The first rejection makes the link suspect. A
+// rejection after six hours as suspect means that the user has to link again. An
+// expired consent is believed at once if the link's own consent ends within 15
+// days.
 func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkState {
-	old := l.ConsentEndsAt().AddDate(0, 0, -15)
+	nearConsentEnd := l.ConsentEndsAt().AddDate(0, 0, -15)
 	if songspy.IsAheadOfClock(l.StateSince, now) {
-		return l.State // counts from now on; see Renewer.refused
+		return l.State // Renewer.handleRefusal sets StateSince to now
 	}
 	switch {
 	case l.IsPendingGrant():
-		return songspy.LinkReauthRequired // a kept grant: only a new consent helps
-	case reason == reasonGrantExpired && now.After(old):
+		return songspy.LinkReauthRequired // only a new consent helps a pending grant
+	case reason == reasonGrantExpired && now.After(nearConsentEnd):
 		return songspy.LinkReauthRequired
 	case l.State == songspy.LinkActive:
 		return songspy.LinkSuspect
@@ -37,8 +38,8 @@ func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkStat
 	return l.State
 }
 
-// afterRefusalInOutage is the state of a link that was refused with everybody
-// else: it stays what it was, and the time does not count for its refusal.
+// afterRefusalInOutage returns the link after a rejection during an outage. Its
+// state does not change, and the time does not count towards the six hours.
 func afterRefusalInOutage(l songspy.Link, now time.Time) songspy.Link {
 	if l.State == songspy.LinkSuspect {
 		l.StateSince = now
@@ -47,23 +48,26 @@ func afterRefusalInOutage(l songspy.Link, now time.Time) songspy.Link {
 }
 
 const (
-	// soonestTry and latestTry bound the wait between two tries of a refused token.
+	// minRefusedWait and maxRefusedWait limit the wait between two renewals of a
+	// rejected token, before refusedRetryWait adds the user's part.
 	minRefusedWait = 2 * time.Minute
 	maxRefusedWait = time.Hour
 )
 
-// nextTry is how long a refused token is left alone, that has been refused for
-// so long: as long again, from minutes up to an hour, and a little more for
-// each link than for another, so that nobody comes into step.
+// refusedRetryWait returns how long to wait before the next attempt with a token
+// that Spotify has rejected for refusedFor: the same time again, between two
+// minutes and an hour. Each user adds up to a quarter of it, so that retries
+// spread.
 func refusedRetryWait(id songspy.UserID, refusedFor time.Duration) time.Duration {
 	wait := min(max(refusedFor, minRefusedWait), maxRefusedWait)
 	return wait + songspy.PhaseOf(id, wait/4)
 }
 
-// renewed is the link with what the provider granted.
+// withGrant returns the link with the granted tokens. Spotify may omit the
+// refresh token; then the old one stays valid.
 func withGrant(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 	l.AccessToken, l.AccessExpiresAt = g.AccessToken, g.ExpiresAt
-	if g.RefreshToken != "" { // rotated
+	if g.RefreshToken != "" {
 		l.RefreshToken = g.RefreshToken
 	}
 	if g.Scope != "" {
@@ -75,10 +79,10 @@ func withGrant(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 	return l
 }
 
-// afterPollRefusal is the link after a poll was refused with a token that was
-// renewed just before. The first one makes it suspect; one that comes when
-// polls have been refused for six hours needs the user. In an outage, which
-// refuses everybody, the time does not count.
+// afterPollRefusal returns the link after Spotify rejected a poll with a token
+// that was renewed just before. The first rejection makes the link suspect.
+// After six hours of rejected polls the user has to link again. During an outage
+// the time does not count.
 func afterPollRefusal(l songspy.Link, outage bool, now time.Time) songspy.Link {
 	switch since := l.PollsRefusedSince; {
 	case outage:
@@ -96,7 +100,7 @@ func afterPollRefusal(l songspy.Link, outage bool, now time.Time) songspy.Link {
 	return l
 }
 
-// afterPollAnswer is the link after a poll was answered.
+// afterPollAnswer returns the link after a successful poll.
 func afterPollAnswer(l songspy.Link, now time.Time) songspy.Link {
 	if l.PollsRefusedSince == nil {
 		return l
