@@ -11,28 +11,29 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 
-// keptPeople is the store in the words of its consumers, which do not know it.
+// usersAdapter gives the store the types that linking and httpapi declare; they
+// do not import the store.
 type usersAdapter struct{ *store.Store }
 
-func (k usersAdapter) EraseUser(ctx context.Context, id songspy.UserID) (httpapi.Erasure, error) {
-	erased, err := k.Store.EraseUser(ctx, id)
+func (a usersAdapter) EraseUser(ctx context.Context, id songspy.UserID) (httpapi.Erasure, error) {
+	erased, err := a.Store.EraseUser(ctx, id)
 	return httpapi.Erasure(erased), err
 }
 
-func (k usersAdapter) Unlink(ctx context.Context, id songspy.UserID) (httpapi.Erasure, error) {
-	erased, err := k.Store.Unlink(ctx, id)
+func (a usersAdapter) Unlink(ctx context.Context, id songspy.UserID) (httpapi.Erasure, error) {
+	erased, err := a.Store.Unlink(ctx, id)
 	return httpapi.Erasure(erased), err
 }
 
-func (k usersAdapter) SaveLink(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
-	return k.Store.SaveLink(ctx, store.NewLink(l))
+func (a usersAdapter) SaveLink(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
+	return a.Store.SaveLink(ctx, store.NewLink(l))
 }
 
-func (k usersAdapter) SavePendingGrant(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
-	return k.Store.SavePendingGrant(ctx, store.NewLink(l))
+func (a usersAdapter) SavePendingGrant(ctx context.Context, l linking.NewLink) (songspy.Link, error) {
+	return a.Store.SavePendingGrant(ctx, store.NewLink(l))
 }
 
-// askedSpotify is the Spotify client in the words of linking.
+// spotifyAdapter gives the Spotify client the types that linking declares.
 type spotifyAdapter struct{ *spotify.Client }
 
 func (a spotifyAdapter) Exchange(ctx context.Context, r linking.AuthorizationCode) (songspy.Grant, error) {

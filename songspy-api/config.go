@@ -15,49 +15,53 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 )
 
-// defaultAddr is where the API listens when it is not told.
+// defaultAddr is the default of SONGSPY_API_ADDR.
 const defaultAddr = "127.0.0.1:8080"
 
-// settings is all that the API is told by its environment.
+// settings is the configuration of the API, read from the environment.
 type settings struct {
 	Service config.Service
 	Spotify config.Spotify
 	Google  config.Google
 	Mail    config.Mail
 
-	// Addr is the public address; AdminAddr that of metrics and profiles.
+	// Addr is the public address. AdminAddr serves metrics and profiles.
 	Addr      string `env:"SONGSPY_API_ADDR" envDefault:"127.0.0.1:8080"`
 	AdminAddr string `env:"SONGSPY_API_ADMIN_ADDR" envDefault:"127.0.0.1:8082"`
-	// PublicURL is where browsers reach this instance; it is the JWTs' issuer.
+	// PublicURL is the address at which browsers reach this instance. It is also the
+	// issuer of the JWTs.
 	PublicURL string `env:"SONGSPY_PUBLIC_URL" envDefault:"http://127.0.0.1:8080"`
-	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed.
+	// TrustedProxies are addresses and networks whose X-Forwarded-For is trusted.
 	TrustedProxies config.List `env:"SONGSPY_TRUSTED_PROXIES"`
-	// AllowedOrigins are other origins whose pages may read the answers.
+	// AllowedOrigins are other origins whose pages may read the API's answers (CORS).
 	AllowedOrigins config.List `env:"SONGSPY_ALLOWED_ORIGINS"`
 	// JWTKeys sign and verify the JWTs; see config.ParseKeys.
 	JWTKeys songspy.Secret `env:"SONGSPY_JWT_KEYS"`
-	// TokenLife is a JWT's life. It ends with its session at the latest.
+	// TokenLife is how long a JWT is valid. A JWT never outlives its session.
 	TokenLife time.Duration `env:"SONGSPY_TOKEN_LIFE" envDefault:"24h"`
-	// SessionLife is how long a session lives without being refreshed, within SessionMaxLife.
+	// SessionLife is how long a session lasts after its last refresh.
 	SessionLife time.Duration `env:"SONGSPY_SESSION_LIFE" envDefault:"720h"`
-	// SessionMaxLife is how long a session lives however often it is refreshed.
+	// SessionMaxLife is how long a session lasts after its sign-in, with or without
+	// refreshes.
 	SessionMaxLife time.Duration `env:"SONGSPY_SESSION_MAX_LIFE" envDefault:"4320h"`
-	// WritesPerMinute and LinkingsPerMinute bound what one user changes; 0: no bound.
+	// WritesPerMinute and LinkingsPerMinute limit the requests of one user; 0: no limit.
 	WritesPerMinute   int `env:"SONGSPY_WRITES_PER_MINUTE" envDefault:"120"`
 	LinkingsPerMinute int `env:"SONGSPY_LINKINGS_PER_MINUTE" envDefault:"20"`
-	// SignInsPerMinute bounds sign-ins, refreshes and linkings of one address; 0: no bound.
+	// SignInsPerMinute limits sign-ins, refreshes and linkings of one address; 0: no
+	// limit.
 	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
-	// DefaultAudience is who sees a newcomer's songs.
+	// DefaultAudience is the audience of new users: who sees their songs.
 	DefaultAudience string `env:"SONGSPY_DEFAULT_AUDIENCE" envDefault:"everyone"`
-	// SignUp is who may sign up: one of identity's policies.
+	// SignUp is the sign-up policy, one of auth.Policy.
 	SignUp string `env:"SONGSPY_SIGN_UP" envDefault:"open"`
-	// Allowlist is whose address may, under the policy allowlist; see identity.ParseAllowlist.
+	// Allowlist holds the addresses that may sign up under the policy allowlist; see
+	// auth.ParseAllowlist.
 	Allowlist songspy.Secret `env:"SONGSPY_ALLOWLIST"`
 }
 
-// Validate lists every fault of the settings that are the API's own.
+// Validate returns every error in the settings that belong to the API.
 func (s settings) Validate() error {
-	faults := []error{
+	problems := []error{
 		checkAddr("SONGSPY_API_ADDR", s.Addr),
 		checkAddr("SONGSPY_API_ADMIN_ADDR", s.AdminAddr),
 		checkOrigin("SONGSPY_PUBLIC_URL", s.PublicURL),
@@ -74,21 +78,21 @@ func (s settings) Validate() error {
 			string(songspy.AudienceEveryone), string(songspy.AudienceFollowers), string(songspy.AudienceLink), string(songspy.AudienceNobody)),
 	}
 	_, err := s.signUpOptions()
-	faults = append(faults, err)
+	problems = append(problems, err)
 	if s.Spotify.RedirectURL == "" && !s.Service.IsDevelopment() {
-		faults = append(faults, errors.New("SONGSPY_SPOTIFY_REDIRECT_URL: is required in production; without the address registered with Spotify nobody can link"))
+		problems = append(problems, errors.New("SONGSPY_SPOTIFY_REDIRECT_URL: is required in production; set it to the redirect address that is registered with Spotify"))
 	}
 	for _, proxy := range s.TrustedProxies {
-		faults = append(faults, checkProxy(proxy))
+		problems = append(problems, checkProxy(proxy))
 	}
 	for _, origin := range s.AllowedOrigins {
-		faults = append(faults, checkOrigin("SONGSPY_ALLOWED_ORIGINS", origin))
+		problems = append(problems, checkOrigin("SONGSPY_ALLOWED_ORIGINS", origin))
 	}
-	return errors.Join(faults...)
+	return errors.Join(problems...)
 }
 
-// signUp is who may sign up. A list that nothing looks at is a fault: whoever
-// wrote it believes that it keeps others out.
+// signUpOptions returns the sign-up policy. An allowlist that the policy ignores
+// is an error: its author believes that it keeps others out.
 func (s settings) signUpOptions() (auth.SignUp, error) {
 	rule := auth.SignUp{Policy: auth.Policy(s.SignUp)}
 	if err := config.OneOf("SONGSPY_SIGN_UP", s.SignUp,
@@ -97,13 +101,13 @@ func (s settings) signUpOptions() (auth.SignUp, error) {
 	}
 	if rule.Policy != auth.PolicyAllowlist {
 		if s.Allowlist != "" {
-			return rule, fmt.Errorf("SONGSPY_ALLOWLIST: is given while SONGSPY_SIGN_UP is %s; set that to allowlist, or take the list away", s.SignUp)
+			return rule, fmt.Errorf("SONGSPY_ALLOWLIST: is set while SONGSPY_SIGN_UP is %s; set SONGSPY_SIGN_UP to allowlist, or remove the list", s.SignUp)
 		}
 		return rule, nil
 	}
 	list, err := auth.ParseAllowlist(s.Allowlist)
 	if err != nil {
-		return rule, fmt.Errorf("SONGSPY_ALLOWLIST: %w; SONGSPY_SIGN_UP=allowlist needs addresses and @domains, one a line or between commas", err)
+		return rule, fmt.Errorf("SONGSPY_ALLOWLIST: %w; SONGSPY_SIGN_UP=allowlist needs addresses and @domains, separated by commas or line breaks", err)
 	}
 	rule.Allowlist = list
 	return rule, nil
@@ -116,33 +120,33 @@ func checkAddr(name, addr string) error {
 	return nil
 }
 
-// checkOrigin accepts scheme, host and port as browsers write them, and nothing
-// else: that is all that they compare, and * would let every page in.
+// checkOrigin accepts only scheme, host and port as browsers write them, because
+// browsers compare exactly these. It rejects *, which would allow every page.
 func checkOrigin(name, origin string) error {
 	u, err := url.Parse(origin)
-	usual := map[string]string{"https": "443", "http": "80"}
-	if err == nil && u.Host != "" && usual[u.Scheme] != "" && usual[u.Scheme] != u.Port() && u.Scheme+"://"+strings.ToLower(u.Host) == origin {
+	defaultPort := map[string]string{"https": "443", "http": "80"}
+	if err == nil && u.Host != "" && defaultPort[u.Scheme] != "" && defaultPort[u.Scheme] != u.Port() && u.Scheme+"://"+strings.ToLower(u.Host) == origin {
 		return nil
 	}
-	return fmt.Errorf("%s: is %q; it must be an origin such as https://songs.example.org, in lower case and without a path or the usual port", name, origin)
+	return fmt.Errorf("%s: is %q; it must be an origin such as https://songs.example.org, in lower case, without a path and without the default port", name, origin)
 }
 
-// checkEncrypted refuses a public address in production at which tokens would
-// travel in the clear.
+// requireHTTPS returns an error if, in production, clients would send tokens
+// unencrypted.
 func (s settings) requireHTTPS() error {
 	u, err := url.Parse(s.PublicURL)
 	if err != nil || s.Service.IsDevelopment() || u.Scheme != "http" || net.ParseIP(u.Hostname()).IsLoopback() || u.Hostname() == "localhost" {
 		return nil
 	}
-	return fmt.Errorf("SONGSPY_PUBLIC_URL: is %q; in production it must be https, or http at a loopback address: tokens would travel in the clear", s.PublicURL)
+	return fmt.Errorf("SONGSPY_PUBLIC_URL: is %q; in production it must be https, or http at a loopback address, because clients send tokens to it", s.PublicURL)
 }
 
-// warnings are what is wrong with the settings without making them unusable.
+// warnings returns problems of the settings that do not prevent the start.
 func (s settings) warnings() []string {
 	var warnings []string
 	for _, proxy := range s.TrustedProxies {
 		if network, err := netip.ParsePrefix(proxy); err == nil && network.Bits() == 0 {
-			warnings = append(warnings, fmt.Sprintf("SONGSPY_TRUSTED_PROXIES: %s trusts every address: anybody can choose the address that they are counted by; name your proxy's network", proxy))
+			warnings = append(warnings, fmt.Sprintf("SONGSPY_TRUSTED_PROXIES: %s trusts every address, so clients can evade the rate limits with a false X-Forwarded-For; set it to the network of your proxy", proxy))
 		}
 	}
 	return warnings
@@ -157,7 +161,8 @@ func checkProxy(proxy string) error {
 	return nil
 }
 
-// withKeys fills in the keys that a development makes for itself.
+// withKeys fills in missing keys. Only development mode allows missing keys; they
+// are generated and stored in the state directory.
 func (s settings) withKeys() (settings, error) {
 	if s.JWTKeys != "" && s.Service.SealKeys != "" {
 		return s, nil

@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -17,60 +16,77 @@ import (
 )
 
 const (
-	// invitesShown is how many invites the desk lists at most.
+	// invitesListedMax is how many invites `invite list` prints at most.
 	invitesListedMax = 1000
-	// An invite admits at most so many people, in so many days. Whoever wants more opens the door.
+	// An invite admits at most this many users, and is valid for at most this many
+	// days. An operator who needs more can open the sign-up.
 	inviteUsesMax = 10_000
 	inviteDaysMax = 366
 	// inviteNoteMax is the longest note, in bytes.
 	inviteNoteMax = 200
 )
 
-// invite is the desk at which an operator makes invites, lists them and takes
-// them back.
-func invite(ctx context.Context, s settings, args []string, out io.Writer) error {
+type inviteCommand struct {
+	Create inviteCreateCommand `cmd:"" default:"withargs" help:"Create an invite and print its code. This is the default."`
+	List   inviteListCommand   `cmd:"" help:"List the invites and their state."`
+	Revoke inviteRevokeCommand `cmd:"" help:"Revoke an invite. Users whom it has admitted keep their accounts."`
+}
+
+type inviteCreateCommand struct {
+	Uses int    `default:"1" placeholder:"N" help:"How many users the invite admits, 1 to 10000 (default 1)."`
+	Days int    `default:"14" placeholder:"D" help:"How many days the invite is valid, 1 to 366 (default 14)."`
+	Note string `placeholder:"TEXT" help:"A note for the operator, at most 200 bytes."`
+}
+
+// Validate checks the flags; Kong calls it.
+func (c inviteCreateCommand) Validate() error {
 	switch {
-	case len(args) == 1 && args[0] == "list":
-		return withCheckedStore(ctx, s, func(db *store.Store) error {
-			all, err := db.Invites(ctx, invitesListedMax)
-			if err != nil {
-				return err
-			}
-			return printInvites(all, time.Now(), out)
-		})
-	case len(args) == 2 && args[0] == "revoke":
-		id, err := strconv.ParseInt(args[1], 10, 64)
-		if err != nil || id <= 0 {
-			return &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf("%q is no invite's number; `songspy-api invite list` lists them.", args[1])}
+	case c.Uses < 1 || c.Uses > inviteUsesMax:
+		return fmt.Errorf("--uses must be 1 to %d", inviteUsesMax)
+	case c.Days < 1 || c.Days > inviteDaysMax:
+		return fmt.Errorf("--days must be 1 to %d", inviteDaysMax)
+	case len(c.Note) > inviteNoteMax:
+		return fmt.Errorf("--note must have at most %d bytes", inviteNoteMax)
+	}
+	return nil
+}
+
+func (c inviteCreateCommand) Run(ctx context.Context, p *program) error {
+	requested := songspy.Invite{Uses: c.Uses, Note: sanitize.Line(c.Note), ExpiresAt: time.Now().AddDate(0, 0, c.Days)}
+	return p.withCheckedStore(ctx, func(s settings, db *store.Store) error {
+		return createInvite(ctx, db, s, requested, p.stdout)
+	})
+}
+
+type inviteListCommand struct{}
+
+func (inviteListCommand) Run(ctx context.Context, p *program) error {
+	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error {
+		all, err := db.Invites(ctx, invitesListedMax)
+		if err != nil {
+			return err
 		}
-		return withCheckedStore(ctx, s, func(db *store.Store) error { return revokeInvite(ctx, db, id, out) })
-	}
-	requested, err := parseInviteArgs(args, time.Now())
-	if err != nil {
-		return err
-	}
-	return withCheckedStore(ctx, s, func(db *store.Store) error { return createInvite(ctx, db, s, requested, out) })
+		return printInvites(all, time.Now(), p.stdout)
+	})
 }
 
-// readInvite reads what is to be made.
-func parseInviteArgs(args []string, now time.Time) (songspy.Invite, error) {
-	var i songspy.Invite
-	f := flag.NewFlagSet("invite", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.IntVar(&i.Uses, "uses", 1, "")
-	days := f.Int("days", 14, "")
-	f.StringVar(&i.Note, "note", "", "")
-	if err := f.Parse(args); err != nil || f.NArg() > 0 ||
-		i.Uses < 1 || i.Uses > inviteUsesMax || *days < 1 || *days > inviteDaysMax || len(i.Note) > inviteNoteMax {
-		return songspy.Invite{}, &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf("Call it as `songspy-api invite [-uses N] [-days D] [-note TEXT]`, with 1 to %d uses, 1 to %d days and at most %d bytes of text; or as `songspy-api invite list` or `songspy-api invite revoke ID`.",
-			inviteUsesMax, inviteDaysMax, inviteNoteMax)}
-	}
-	i.Note = sanitize.Line(i.Note)
-	i.ExpiresAt = now.AddDate(0, 0, *days)
-	return i, nil
+type inviteRevokeCommand struct {
+	ID int64 `arg:"" help:"The number of the invite in the list."`
 }
 
-// makeInvite shows the code, this once.
+// Validate checks the number; Kong calls it.
+func (c inviteRevokeCommand) Validate() error {
+	if c.ID <= 0 {
+		return errors.New("an invite's number is positive; `songspy-api invite list` prints it")
+	}
+	return nil
+}
+
+func (c inviteRevokeCommand) Run(ctx context.Context, p *program) error {
+	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error { return revokeInvite(ctx, db, c.ID, p.stdout) })
+}
+
+// createInvite stores an invite and prints its code, which is not stored.
 func createInvite(ctx context.Context, db *store.Store, s settings, requested songspy.Invite, out io.Writer) error {
 	code, hash := auth.NewInviteCode()
 	requested.CodeHash = hash
@@ -78,18 +94,18 @@ func createInvite(ctx context.Context, db *store.Store, s settings, requested so
 	if err != nil {
 		return err
 	}
-	users := "1 person"
+	users := "1 user"
 	if i.Uses > 1 {
-		users = fmt.Sprint(i.Uses, " people")
+		users = fmt.Sprint(i.Uses, " users")
 	}
 	fmt.Fprintf(out, `%s
 
-Invite %d admits %s until %s UTC. Its code is kept nowhere: note it now.
-Whoever signs up types it where the frontend asks for it, in any case, with or without dashes.
-A frontend sends it as "invite" beside "accessToken" to POST %s/v1/songspy/google-auth.
+Invite %d admits %s until %s UTC. Its code is not stored: note it now.
+A new user types it where the frontend asks for it, in any case, with or without dashes.
+A frontend sends it as "invite" together with "accessToken" to POST %s/v1/songspy/google-auth.
 `, code.Reveal(), i.ID, users, formatTime(i.ExpiresAt), s.PublicURL)
 	if s.SignUp != string(auth.PolicyInvite) {
-		fmt.Fprintf(out, "SONGSPY_SIGN_UP is %s, so that no invite is looked at; set it to invite.\n", s.SignUp)
+		fmt.Fprintf(out, "SONGSPY_SIGN_UP is %s, so invites are ignored; set it to invite.\n", s.SignUp)
 	}
 	return nil
 }
@@ -98,26 +114,26 @@ func revokeInvite(ctx context.Context, db *store.Store, id int64, out io.Writer)
 	i, err := db.RevokeInvite(ctx, id)
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeNotFound:
-		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("There is no invite %d; `songspy-api invite list` lists them.", id)}
+		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("Invite %d does not exist; `songspy-api invite list` prints all.", id)}
 	case err != nil:
 		return err
 	}
-	fmt.Fprintf(out, "Invite %d admits nobody any more; whom it has admitted stay.\n", i.ID)
+	fmt.Fprintf(out, "Invite %d is revoked; users whom it has admitted keep their accounts.\n", i.ID)
 	return nil
 }
 
 func printInvites(all []songspy.Invite, now time.Time, out io.Writer) error {
 	if len(all) == 0 {
-		fmt.Fprintln(out, "There is no invite; `songspy-api invite` makes one.")
+		fmt.Fprintln(out, "There are no invites; `songspy-api invite` creates one.")
 		return nil
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "id\tstate\tleft\tof\tmade\tuntil\tnote")
+	fmt.Fprintln(t, "id\tstate\tleft\tof\tcreated\tuntil\tnote")
 	for _, i := range all {
 		fmt.Fprintf(t, "%d\t%s\t%d\t%d\t%s\t%s\t%s\n", i.ID, i.State(now), i.UsesLeft, i.Uses, formatTime(i.CreatedAt), formatTime(i.ExpiresAt), i.Note)
 	}
 	return t.Flush()
 }
 
-// written is a time as the desks write it.
+// formatTime formats a time for a table: UTC, seconds.
 func formatTime(t time.Time) string { return t.UTC().Format(time.DateTime) }

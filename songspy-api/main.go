@@ -1,5 +1,5 @@
-// Command songspy-api is the service's public face: sign-up, linking, the live
-// board, and the page that shows it.
+// Command songspy-api serves the HTTP API: sign-up, Spotify linking, the live
+// board, each user's play history, and the bundled page.
 package main
 
 import (
@@ -12,7 +12,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/store"
@@ -22,21 +25,35 @@ import (
 //go:embed openapi.yaml
 var contract []byte
 
-const usage = `songspy-api: sign-up, linking and the live board
-
-  songspy-api [serve]   serve until told to end
-  songspy-api migrate   bring the database's schema up to date
-  songspy-api keys      print fresh keys for the environment
-  songspy-api seats     who has a seat in which Spotify app [entered|drop USER …]
-  songspy-api invite    make an invite [-uses N] [-days D] [-note TEXT], or: list, revoke ID
-  songspy-api health    ask the running service whether it is ready
-  songspy-api version   print the version and the commit
-
-It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
-`
-
 // version and commit are set by the linker; see telemetry.Version.
 var version, commit string
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // the command line or the configuration is wrong
+)
+
+const programName = "songspy-api"
+
+// commandLine is the command line. Kong reads its tags and calls the Run method
+// of the chosen command.
+type commandLine struct {
+	Serve   serveCommand   `cmd:"" default:"1" help:"Serve until stopped. This is the default command."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
+	Keys    keysCommand    `cmd:"" help:"Print new keys for the environment."`
+	Seats   seatsCommand   `cmd:"" help:"List seats in Spotify apps and the waiting list, and update them."`
+	Invite  inviteCommand  `cmd:"" help:"Create, list and revoke invites."`
+	Health  healthCommand  `cmd:"" help:"Check whether the running service is ready."`
+	Version versionCommand `cmd:"" help:"Print the version and the commit."`
+}
+
+const description = `Sign-up, Spotify linking and the live board.
+
+It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
+
+Exit codes: 0 success, 1 failure, 2 wrong usage or configuration.`
 
 func main() { os.Exit(runMain()) }
 
@@ -46,7 +63,7 @@ func runMain() int {
 	environ, err := config.Environ()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "songspy-api:", err)
-		return 2
+		return exitUsage
 	}
 	for _, warning := range config.Warnings(environ) {
 		fmt.Fprintln(os.Stderr, "songspy-api: warning:", warning)
@@ -54,24 +71,92 @@ func runMain() int {
 	return run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr)
 }
 
-// desks are the commands at which an operator asks the database something; they
-// take words of their own.
-var operatorCommands = map[string]func(ctx context.Context, s settings, args []string, out io.Writer) error{
-	"seats": seats, "invite": invite,
+// run runs one command and returns the exit code.
+func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "help" {
+		args = []string{"--help"}
+	}
+	helpPrinted := false
+	parser, err := kong.New(&commandLine{}, kong.Name(programName), kong.Description(description),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { helpPrinted = true }))
+	if err != nil {
+		fmt.Fprintln(stderr, "songspy-api:", err)
+		return exitFailed
+	}
+	command, err := parser.Parse(args)
+	if helpPrinted { // --help; Parse goes on, because Exit returned
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "songspy-api: %v\nRun `%s --help` for the usage.\n", err, parsedCommand(err))
+		return exitUsage
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	err = command.Run(&program{environ, stdout})
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(stderr, "songspy-api:", err)
+	if _, ok := errors.AsType[configError](err); ok {
+		return exitUsage
+	}
+	return exitFailed
 }
 
-// atDesk lets ask speak to the database, if that is up to date.
-func withCheckedStore(ctx context.Context, s settings, query func(*store.Store) error) error {
+// parsedCommand returns the command whose help explains a parse error.
+func parsedCommand(err error) string {
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, step := range slices.Backward(e.Context.Path) {
+			node := step.Node()
+			if node == nil {
+				continue
+			}
+			if node.Tag != nil && node.Tag.Default == "1" {
+				node = node.Parent // the default command; its parent's help lists the alternatives
+			}
+			return node.FullPath()
+		}
+	}
+	return programName
+}
+
+// program is what every command may use.
+type program struct {
+	environ map[string]string
+	stdout  io.Writer
+}
+
+// configError is an error of the configuration.
+type configError struct{ error }
+
+func (e configError) Unwrap() error { return e.error }
+
+// settings reads the configuration. An error is a configError.
+func (p *program) settings() (settings, error) {
+	var s settings
+	if err := config.Load(&s, p.environ); err != nil {
+		return s, configError{err}
+	}
+	return s, nil
+}
+
+// withCheckedStore opens the database, checks that its schema is up to date, and
+// calls query.
+func (p *program) withCheckedStore(ctx context.Context, query func(settings, *store.Store) error) error {
+	s, err := p.settings()
+	if err != nil {
+		return err
+	}
 	return withStore(ctx, s, nil, func(db *store.Store) error {
 		if err := db.CheckSchema(ctx); err != nil {
 			return err
 		}
-		return query(db)
+		return query(s, db)
 	})
 }
 
-// withStore opens the database for a command, and puts it away. A log of nil
-// keeps silent.
+// withStore opens the database, calls work and closes the database. If log is
+// nil, nothing is logged.
 func withStore(ctx context.Context, s settings, log *slog.Logger, work func(*store.Store) error) (err error) {
 	if s, err = s.withKeys(); err != nil {
 		return err
@@ -84,69 +169,52 @@ func withStore(ctx context.Context, s settings, log *slog.Logger, work func(*sto
 	return work(db)
 }
 
-// run is the whole program: 0 for success, 1 for a failure, 2 for a mistake in
-// how it was called or configured.
-func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
-	command := "serve"
-	if len(args) > 0 {
-		command = args[0]
-	}
-	var err error
-	waitingList, isOperatorCommand := operatorCommands[command]
-	switch {
-	case isOperatorCommand:
-		var s settings
-		if err := config.Load(&s, environ); err != nil {
-			fmt.Fprintln(stderr, "songspy-api:", err)
-			return 2
-		}
-		err = waitingList(ctx, s, args[1:], stdout)
-	case len(args) > 1:
-		fmt.Fprint(stderr, usage)
-		return 2
-	case command == "help", command == "-h", command == "--help":
-		fmt.Fprint(stdout, usage)
-		return 0
-	case command == "version":
-		fmt.Fprintln(stdout, telemetry.Version(version, commit))
-		return 0
-	case command == "keys":
-		fmt.Fprint(stdout, config.GenerateKeys("songspy").EnvFile())
-		return 0
-	case command == "health":
-		err = telemetry.CheckReady(ctx, "SONGSPY_API_ADDR", cmp.Or(environ["SONGSPY_API_ADDR"], defaultAddr))
-	case command == "migrate", command == "serve":
-		var s settings
-		if err := config.Load(&s, environ); err != nil {
-			fmt.Fprintln(stderr, "songspy-api:", err)
-			return 2
-		}
-		log := telemetry.NewLogger(stdout, s.Service.LogLevel, s.Service.LogFormat)
-		if command == "migrate" {
-			err = migrate(ctx, s, log, stdout)
-		} else {
-			for _, warning := range append(s.warnings(), s.Service.ExposureWarnings(environ)...) {
-				log.WarnContext(ctx, "the configuration may be wrong", slog.String("warning", warning))
-			}
-			err = serve(ctx, s, log)
-		}
-	default:
-		fmt.Fprintf(stderr, "songspy-api: there is no command %q\n\n%s", command, usage)
-		return 2
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "songspy-api:", err)
-		return 1
-	}
-	return 0
-}
+type serveCommand struct{}
 
-// migrate brings the schema up to date. The log says for whom it waits.
-func migrate(ctx context.Context, s settings, log *slog.Logger, stdout io.Writer) error {
-	err := withStore(ctx, s, log, func(db *store.Store) error { return db.Migrate(ctx) })
+func (serveCommand) Run(ctx context.Context, p *program) error {
+	s, err := p.settings()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, "The database's schema is up to date.")
+	log := telemetry.NewLogger(p.stdout, s.Service.LogLevel, s.Service.LogFormat)
+	for _, warning := range append(s.warnings(), s.Service.ExposureWarnings(p.environ)...) {
+		log.WarnContext(ctx, "the configuration may be wrong", slog.String("warning", warning))
+	}
+	return serve(ctx, s, log)
+}
+
+type migrateCommand struct{}
+
+func (migrateCommand) Run(ctx context.Context, p *program) error {
+	s, err := p.settings()
+	if err != nil {
+		return err
+	}
+	// The log says which other program Migrate waits for.
+	log := telemetry.NewLogger(p.stdout, s.Service.LogLevel, s.Service.LogFormat)
+	if err := withStore(ctx, s, log, func(db *store.Store) error { return db.Migrate(ctx) }); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, "The database's schema is up to date.")
 	return nil
+}
+
+type keysCommand struct{}
+
+func (keysCommand) Run(p *program) error {
+	_, err := fmt.Fprint(p.stdout, config.GenerateKeys("songspy").EnvFile())
+	return err
+}
+
+type healthCommand struct{}
+
+func (healthCommand) Run(ctx context.Context, p *program) error {
+	return telemetry.CheckReady(ctx, "SONGSPY_API_ADDR", cmp.Or(p.environ["SONGSPY_API_ADDR"], defaultAddr))
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(p *program) error {
+	_, err := fmt.Fprintln(p.stdout, telemetry.Version(version, commit))
+	return err
 }

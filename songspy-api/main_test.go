@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// call runs the program and gives what it left behind.
+// runCommand runs the program.
 func runCommand(t *testing.T, environ map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, fault bytes.Buffer
@@ -19,20 +19,23 @@ func runCommand(t *testing.T, environ map[string]string, args ...string) (code i
 
 func TestRun_PrintsUsage(t *testing.T) {
 	for name, c := range map[string]struct {
-		args  []string
-		code  int
-		words string
+		args []string
+		code int
+		want string
 	}{
-		"help":            {[]string{"help"}, 0, "songspy-api migrate"},
-		"version":         {[]string{"version"}, 0, "\n"},
-		"unknown command": {[]string{"dance"}, 2, `there is no command "dance"`},
-		"too many words":  {[]string{"serve", "now"}, 2, "songspy-api migrate"},
-		"nobody serving":  {[]string{"health"}, 1, "no answer"},
+		"help":                 {[]string{"help"}, 0, "Bring the database's schema up to date."},
+		"help flag":            {[]string{"--help"}, 0, "Bring the database's schema up to date."},
+		"help of a command":    {[]string{"invite", "--help"}, 0, "Create an invite and print its code."},
+		"version":              {[]string{"version"}, 0, "\n"},
+		"unknown command":      {[]string{"dance"}, 2, "unexpected argument dance\nRun `songspy-api --help` for the usage.\n"},
+		"unexpected argument":  {[]string{"migrate", "now"}, 2, "unexpected argument now\nRun `songspy-api migrate --help` for the usage.\n"},
+		"unknown flag":         {[]string{"serve", "--port=1"}, 2, "unknown flag --port"},
+		"service is not there": {[]string{"health"}, 1, "no answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := runCommand(t, map[string]string{"SONGSPY_API_ADDR": "127.0.0.1:1"}, c.args...)
-			if code != c.code || !strings.Contains(stdout+stderr, c.words) {
-				t.Errorf("%d %s%s", code, stdout, stderr)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("code %d, printed %q and %q, want %d and %q", code, stdout, stderr, c.code, c.want)
 			}
 		})
 	}
@@ -42,7 +45,7 @@ func TestRun_PrintsNewKeysThatItAccepts(t *testing.T) {
 	_, first, _ := runCommand(t, nil, "keys")
 	_, second, _ := runCommand(t, nil, "keys")
 	if first == second || !strings.Contains(first, "SONGSPY_JWT_KEYS=") || !strings.Contains(first, "SONGSPY_SEAL_KEYS=") {
-		t.Errorf("keys: %s", first)
+		t.Errorf("the keys are not new, or lack a name: %s", first)
 	}
 }
 
@@ -54,7 +57,7 @@ func TestRun_ListsEveryConfigurationErrorAtOnce(t *testing.T) {
 		"SONGSPY_SIGN_UP": "closed",
 	}, "serve")
 	if code != 2 || strings.Contains(stderr, secret) {
-		t.Errorf("%d %s", code, stderr)
+		t.Errorf("code %d, printed %s", code, stderr)
 	}
 	for _, name := range []string{
 		"SONGSPY_JWT_KEYS", "SONGSPY_SEAL_KEYS", "SONGSPY_PUBLIC_URL", "SONGSPY_ALLOWED_ORIGINS", "SONGSPY_TRUSTED_PROXIES",
@@ -62,7 +65,7 @@ func TestRun_ListsEveryConfigurationErrorAtOnce(t *testing.T) {
 		"SONGSPY_SPOTIFY_REDIRECT_URL", "SONGSPY_SIGN_UP",
 	} {
 		if !strings.Contains(stderr, name+":") {
-			t.Errorf("%s is not among the faults:\n%s", name, stderr)
+			t.Errorf("%s is not among the errors:\n%s", name, stderr)
 		}
 	}
 }
@@ -70,7 +73,7 @@ func TestRun_ListsEveryConfigurationErrorAtOnce(t *testing.T) {
 func TestRun_AcceptsLifetimesThatAreBelowAnothersDefault(t *testing.T) {
 	for name, life := range map[string]string{"SONGSPY_SESSION_LIFE": "12h", "SONGSPY_TOKEN_LIFE": "1000h", "SONGSPY_SESSION_MAX_LIFE": "24h"} {
 		if _, _, stderr := runCommand(t, map[string]string{name: life}, "serve"); strings.Contains(stderr, "_LIFE:") {
-			t.Errorf("%s=%s is refused: %s", name, life, stderr)
+			t.Errorf("%s=%s is rejected: %s", name, life, stderr)
 		}
 	}
 	_, _, stderr := runCommand(t, map[string]string{"SONGSPY_SESSION_LIFE": "4400h"}, "serve")
@@ -80,12 +83,12 @@ func TestRun_AcceptsLifetimesThatAreBelowAnothersDefault(t *testing.T) {
 }
 
 func TestOrigins_HaveTheFormThatBrowsersSend(t *testing.T) {
-	for origin, good := range map[string]bool{
+	for origin, valid := range map[string]bool{
 		"https://fe.test": true, "http://127.0.0.1:3000": true, "http://[::1]:3000": true,
 		"*": false, "null": false, "https://fe.test/": false, "fe.test": false, "https://me@fe.test": false,
 		"https://FE.test": false, "https://fe.test:443": false, "http://fe.test:80": false, // browsers send neither
 	} {
-		if err := checkOrigin("ORIGIN", origin); (err == nil) != good {
+		if err := checkOrigin("ORIGIN", origin); (err == nil) != valid {
 			t.Errorf("%s: %v", origin, err)
 		}
 	}

@@ -16,66 +16,81 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-const seatsUsage = `songspy-api seats: who has a seat in which Spotify app
+type seatsCommand struct {
+	List    seatsListCommand    `cmd:"" default:"1" help:"Print free seats, the users to register in each dashboard, and the waiting list. This is the default."`
+	Entered seatsEnteredCommand `cmd:"" help:"Mark users as registered: they can link, or are retried at once."`
+	Drop    seatsDropCommand    `cmd:"" help:"Remove users from the waiting list."`
+}
 
-  songspy-api seats                 what is free, and who has to be entered in which dashboard
-  songspy-api seats entered USER …  they have been entered: they can link, or are asked again at once
-  songspy-api seats drop USER …     take them out of the line
-`
+type seatsListCommand struct{}
 
-// seats is the desk at which an operator sees which app has free seats and who
-// has to be entered where, and says who has been.
-func seats(ctx context.Context, s settings, args []string, out io.Writer) error {
-	action, users, err := parseSeatsArgs(args)
-	if err != nil {
-		return err
-	}
-	apps, err := s.Spotify.Apps()
-	if err != nil {
-		return err
-	}
-	admitted := config.SeatsOf(apps)
-	return withCheckedStore(ctx, s, func(db *store.Store) error {
-		for _, id := range users {
-			if err := action(ctx, db, id, out); err != nil {
-				return fmt.Errorf("user %d: %w", id, err)
-			}
-		}
-		if _, err := db.AssignSeats(ctx, admitted); err != nil || len(users) > 0 {
+func (seatsListCommand) Run(ctx context.Context, p *program) error {
+	return withApps(ctx, p, func(apps []config.App, db *store.Store) error {
+		admitted := config.SeatsOf(apps)
+		if _, err := db.AssignSeats(ctx, admitted); err != nil {
 			return err
 		}
 		waitingList, err := db.WaitingList(ctx, admitted)
 		if err != nil {
 			return err
 		}
-		return printWaitingList(apps, waitingList, out)
+		return printWaitingList(apps, waitingList, p.stdout)
 	})
 }
 
-// deed is what is done to one person's seat.
-type seatAction func(context.Context, *store.Store, songspy.UserID, io.Writer) error
+type seatsEnteredCommand struct {
+	Users []songspy.UserID `arg:"" name:"user" help:"The users' numbers in the list."`
+}
 
-func parseSeatsArgs(args []string) (action seatAction, users []songspy.UserID, err error) {
-	if len(args) == 0 {
-		return nil, nil, nil
-	}
-	switch args[0] {
-	case "entered":
-		action = markEntered
-	case "drop":
-		action = dropSeat
-	}
-	if action == nil || len(args) == 1 {
-		return nil, nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "That is not how it is called.\n\n" + seatsUsage}
-	}
-	for _, arg := range args[1:] {
-		id, err := strconv.ParseInt(arg, 10, 64)
-		if err != nil || id <= 0 {
-			return nil, nil, &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf("%q is no user's number; `songspy-api seats` lists them.", arg)}
+// Validate checks the numbers; Kong calls it.
+func (c seatsEnteredCommand) Validate() error { return validateUserIDs(c.Users) }
+
+func (c seatsEnteredCommand) Run(ctx context.Context, p *program) error {
+	return updateSeats(ctx, p, c.Users, markEntered)
+}
+
+type seatsDropCommand struct {
+	Users []songspy.UserID `arg:"" name:"user" help:"The users' numbers in the list."`
+}
+
+// Validate checks the numbers; Kong calls it.
+func (c seatsDropCommand) Validate() error { return validateUserIDs(c.Users) }
+
+func (c seatsDropCommand) Run(ctx context.Context, p *program) error {
+	return updateSeats(ctx, p, c.Users, dropSeat)
+}
+
+func validateUserIDs(ids []songspy.UserID) error {
+	for _, id := range ids {
+		if id <= 0 {
+			return fmt.Errorf("%d is not a user's number; `songspy-api seats` prints them", id)
 		}
-		users = append(users, songspy.UserID(id))
 	}
-	return action, users, nil
+	return nil
+}
+
+// withApps calls work with the configured Spotify apps and the database.
+func withApps(ctx context.Context, p *program, work func([]config.App, *store.Store) error) error {
+	return p.withCheckedStore(ctx, func(s settings, db *store.Store) error {
+		apps, err := s.Spotify.Apps()
+		if err != nil {
+			return err
+		}
+		return work(apps, db)
+	})
+}
+
+// updateSeats calls update for each user, then assigns the seats that are free.
+func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update func(context.Context, *store.Store, songspy.UserID, io.Writer) error) error {
+	return withApps(ctx, p, func(apps []config.App, db *store.Store) error {
+		for _, id := range users {
+			if err := update(ctx, db, id, p.stdout); err != nil {
+				return fmt.Errorf("user %d: %w", id, err)
+			}
+		}
+		_, err := db.AssignSeats(ctx, config.SeatsOf(apps))
+		return err
+	})
 }
 
 func markEntered(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
@@ -84,7 +99,7 @@ func markEntered(ctx context.Context, db *store.Store, id songspy.UserID, out io
 	case err != nil:
 		return err
 	case linked:
-		fmt.Fprintf(out, "User %d is asked again at once; if Spotify still refuses them, they are back in this list.\n", id)
+		fmt.Fprintf(out, "User %d is retried at once; if Spotify still rejects them, they appear here again.\n", id)
 	default:
 		fmt.Fprintf(out, "User %d can link now.\n", id)
 	}
@@ -95,11 +110,12 @@ func dropSeat(ctx context.Context, db *store.Store, id songspy.UserID, out io.Wr
 	if err := db.LeaveSeat(ctx, id); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "User %d has no seat any more.\n", id)
+	fmt.Fprintf(out, "User %d has no seat anymore.\n", id)
 	return nil
 }
 
-// writeDesk prints the desk: the apps, then whom to enter, then who else is expected.
+// printWaitingList prints the apps, the users to register, the users who are
+// expected to link, and the waiting list.
 func printWaitingList(apps []config.App, waitingList store.WaitingList, out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	printApps(t, apps, waitingList)
@@ -109,27 +125,27 @@ func printWaitingList(apps []config.App, waitingList store.WaitingList, out io.W
 	}
 	held := byState[songspy.SeatHeld]
 	if len(held)+len(waitingList.Unregistered) == 0 {
-		fmt.Fprintln(t, "\nNobody has to be entered.")
+		fmt.Fprintln(t, "\nNo user has to be registered.")
 	} else {
-		fmt.Fprintln(t, "\nEnter these people in the dashboard of their app (User Management), then call `songspy-api seats entered USER`:")
+		fmt.Fprintln(t, "\nRegister these users in the dashboard of their app (User Management), then call `songspy-api seats entered USER`:")
 		fmt.Fprintln(t, "user\tapp\te-mail address\tsince")
 	}
 	for _, seat := range held {
 		address := seat.Email.Reveal() // the operator has to copy it
 		if address == "" {
-			address = "(does not open; they have to ask again)"
+			address = "(cannot be decrypted; they have to request again)"
 		}
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", seat.UserID, seat.App, address, formatMinute(seat.StateSince))
 	}
 	for _, r := range waitingList.Unregistered {
-		fmt.Fprintf(t, "%d\t%s\t(is linked and refused; has not said)\t%s\n", r.UserID, r.App, formatMinute(r.Since))
+		fmt.Fprintf(t, "%d\t%s\t(linked, but rejected by Spotify; no address given)\t%s\n", r.UserID, r.App, formatMinute(r.Since))
 	}
 	for _, list := range []struct {
 		state songspy.SeatState
 		head  string
 	}{
-		{songspy.SeatEntered, "Entered, and expected to link:\nuser\tapp\tsince"},
-		{songspy.SeatWaiting, "Waiting for a free seat, first come first:\nuser\tasked"},
+		{songspy.SeatEntered, "Registered, and expected to link:\nuser\tapp\tsince"},
+		{songspy.SeatWaiting, "Waiting list, in order:\nuser\trequested"},
 	} {
 		if len(byState[list.state]) > 0 {
 			fmt.Fprintf(t, "\n%s\n", list.head)
@@ -146,23 +162,23 @@ func printWaitingList(apps []config.App, waitingList store.WaitingList, out io.W
 }
 
 func printApps(t io.Writer, apps []config.App, waitingList store.WaitingList) {
-	given := map[string]int{} // to people who have not linked there yet
+	reserved := map[string]int{} // by app: seats of users who have not linked yet
 	for _, seat := range waitingList.Seats {
 		if !slices.Contains(waitingList.LinkedUsers[seat.App], seat.UserID) {
-			given[seat.App]++
+			reserved[seat.App]++
 		}
 	}
-	fmt.Fprintln(t, "app\tseats\tlinked\tgiven\tfree\tusers who are linked")
+	fmt.Fprintln(t, "app\tseats\tlinked\treserved\tfree\tlinked users")
 	userApps := int64(0)
 	for _, app := range apps {
 		if app.Seats == 0 {
-			fmt.Fprintf(t, "%s\tany\t%d\t%d\tany\t\n", app.ClientID, waitingList.OtherLinks[app.ClientID], given[app.ClientID])
+			fmt.Fprintf(t, "%s\tany\t%d\t%d\tany\t\n", app.ClientID, waitingList.OtherLinks[app.ClientID], reserved[app.ClientID])
 			delete(waitingList.OtherLinks, app.ClientID)
 			continue
 		}
 		linked := waitingList.LinkedUsers[app.ClientID]
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", app.ClientID, app.Seats, len(linked), given[app.ClientID],
-			max(0, app.Seats-len(linked)-given[app.ClientID]), joinIDs(linked))
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", app.ClientID, app.Seats, len(linked), reserved[app.ClientID],
+			max(0, app.Seats-len(linked)-reserved[app.ClientID]), joinIDs(linked))
 	}
 	for _, app := range slices.Sorted(maps.Keys(waitingList.OtherLinks)) {
 		if _, isUserApp := songspy.UserAppClientID(app); isUserApp {
@@ -172,17 +188,18 @@ func printApps(t io.Writer, apps []config.App, waitingList store.WaitingList) {
 		fmt.Fprintf(t, "%s\tnot configured\t%d\t0\t0\t\n", app, waitingList.OtherLinks[app])
 	}
 	if userApps > 0 {
-		fmt.Fprintf(t, "(of their own)\t\t%d\t\t\t\n", userApps)
+		fmt.Fprintf(t, "(user-supplied)\t\t%d\t\t\t\n", userApps)
 	}
 }
 
-// numbers lists people in one cell.
+// joinIDs joins the ids for one cell of the table.
 func joinIDs(ids []songspy.UserID) string {
-	words := make([]string, len(ids))
+	texts := make([]string, len(ids))
 	for i, id := range ids {
-		words[i] = strconv.FormatInt(int64(id), 10)
+		texts[i] = strconv.FormatInt(int64(id), 10)
 	}
-	return strings.Join(words, " ")
+	return strings.Join(texts, " ")
 }
 
+// formatMinute formats a time for a table: UTC, minutes.
 func formatMinute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") }

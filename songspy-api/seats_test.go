@@ -25,36 +25,36 @@ func TestSeats_PrintATable(t *testing.T) {
 		},
 		Unregistered: []store.UnregisteredLink{{UserID: 4, App: "one", Since: at}},
 	}, &out)
-	want := `app             seats           linked  given  free  users who are linked
-one             5               2       3      0     1 4
-all             any             20      0      any   
-gone            not configured  2       0      0     
-(of their own)                  2                    
+	want := `app              seats           linked  reserved  free  linked users
+one              5               2       3         0     1 4
+all              any             20      0         any   
+gone             not configured  2       0         0     
+(user-supplied)                  2                       
 
-Enter these people in the dashboard of their app (User Management), then call ` + "`songspy-api seats entered USER`" + `:
-user  app  e-mail address                           since
-7     one  ann@example.org                          2026-11-24 05:00
-8     one  (does not open; they have to ask again)  2026-11-24 05:00
-4     one  (is linked and refused; has not said)    2026-11-24 05:00
+Register these users in the dashboard of their app (User Management), then call ` + "`songspy-api seats entered USER`" + `:
+user  app  e-mail address                                      since
+7     one  ann@example.org                                     2026-11-24 05:00
+8     one  (cannot be decrypted; they have to request again)   2026-11-24 05:00
+4     one  (linked, but rejected by Spotify; no address given) 2026-11-24 05:00
 
-Entered, and expected to link:
+Registered, and expected to link:
 user  app  since
 9     one  2026-11-24 05:00
 
-Waiting for a free seat, first come first:
-user  asked
+Waiting list, in order:
+user  requested
 10    2026-11-24 05:00
 `
 	if err != nil || out.String() != want {
-		t.Errorf("%v:\n%s\nwant:\n%s", err, out.String(), want)
+		t.Errorf("error %v, printed:\n%s\nwant:\n%s", err, out.String(), want)
 	}
 }
 
-func TestSeats_PrintUsage(t *testing.T) {
+func TestSeats_RejectWrongUsage(t *testing.T) {
 	for _, args := range [][]string{{"entered"}, {"entered", "me"}, {"entered", "1", "0"}, {"leave"}, {"leave", "1"}, {"drop"}} {
-		var out bytes.Buffer
-		if err := seats(t.Context(), settings{}, args, &out); songspy.CodeOf(err) != songspy.CodeInvalid || !strings.Contains(err.Error(), "songspy-api seats") {
-			t.Errorf("%v: %v", args, err)
+		code, stdout, stderr := runCommand(t, nil, append([]string{"seats"}, args...)...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, "songspy-api seats") {
+			t.Errorf("seats %v: code %d, printed %q and %q", args, code, stdout, stderr)
 		}
 	}
 }
@@ -64,14 +64,14 @@ func TestSeats_CountALinkedUserWithASeatOnce(t *testing.T) {
 	err := printWaitingList([]config.App{{ClientID: "one", Seats: 5}}, store.WaitingList{
 		LinkedUsers: map[string][]songspy.UserID{"one": {1, 4}},
 		Seats: []songspy.Seat{
-			{UserID: 4, App: "one", State: songspy.SeatHeld, Email: "ann@example.org"}, // whom the app refuses
+			{UserID: 4, App: "one", State: songspy.SeatHeld, Email: "ann@example.org"}, // the app rejects this user
 			{UserID: 7, App: "one", State: songspy.SeatHeld, Email: "bob@example.org"},
 		},
 	}, &out)
-	want := `app  seats  linked  given  free  users who are linked
-one  5      2       1      2     1 4
+	want := `app  seats  linked  reserved  free  linked users
+one  5      2       1         2     1 4
 `
 	if err != nil || !strings.HasPrefix(out.String(), want) {
-		t.Errorf("%v:\n%s\nwant:\n%s", err, out.String(), want)
+		t.Errorf("error %v, printed:\n%s\nwant:\n%s", err, out.String(), want)
 	}
 }

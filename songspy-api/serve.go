@@ -29,7 +29,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
-// service is the API, wired and listening.
+// service is the API, with its dependencies and its listeners.
 type service struct {
 	log                           *slog.Logger
 	db                            *store.Store
@@ -49,7 +49,8 @@ func serve(ctx context.Context, s settings, log *slog.Logger) error {
 	return api.run(ctx)
 }
 
-// newService opens what the API stands on and wires it. Whoever gets it must run it.
+// newService opens the database and the listeners, and builds the handlers. The
+// caller must call run, which closes them.
 func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, err error) {
 	if s, err = s.withKeys(); err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	return api, err
 }
 
-// run serves until ctx ends or something breaks, then puts everything away.
+// run serves until ctx ends or a part of the service fails, then closes everything.
 func (a *service) run(ctx context.Context) error {
 	defer a.close()
 	group, ctx := errgroup.WithContext(ctx)
@@ -97,13 +98,14 @@ func (a *service) run(ctx context.Context) error {
 		return telemetry.ServeOn(ctx, a.publicListener, &http.Server{Handler: a.handler, MaxHeaderBytes: 256 << 10}, a.log)
 	})
 	group.Go(func() error {
-		// A profile takes as long as it is asked to.
+		// The client of a profile chooses how long it takes.
 		return telemetry.ServeOn(ctx, a.adminListener, &http.Server{Handler: a.adminHandler, WriteTimeout: 5 * time.Minute}, a.log)
 	})
 	return group.Wait()
 }
 
-// close puts away what was opened; a listener that served is closed already.
+// close closes the listeners and the database. A listener that has served is
+// closed already.
 func (a *service) close() {
 	for _, l := range []net.Listener{a.publicListener, a.adminListener} {
 		if l != nil {
@@ -112,7 +114,7 @@ func (a *service) close() {
 	}
 	if a.db != nil {
 		if err := a.db.Close(); err != nil {
-			a.log.Warn("the database could not be closed in order", slog.Any("error", err))
+			a.log.Warn("closing the database failed", slog.Any("error", err))
 		}
 	}
 }
@@ -132,8 +134,9 @@ func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store,
 	return store.Open(ctx, o)
 }
 
-// prepareSchema migrates the embedded database, which nobody else would; a
-// server's is migrated once for all replicas, and refused while it is behind.
+// prepareSchema migrates SQLite, which only this process uses. Postgres is
+// migrated once for all replicas, by `songspy-api migrate`; prepareSchema returns
+// an error while its schema is outdated.
 func prepareSchema(ctx context.Context, s settings, db *store.Store) error {
 	if strings.HasPrefix(s.Service.DatabaseURL.Reveal(), "sqlite:") {
 		return db.Migrate(ctx)
@@ -141,16 +144,17 @@ func prepareSchema(ctx context.Context, s settings, db *store.Store) error {
 	return db.CheckSchema(ctx)
 }
 
-// forgetAddresses forgets what an instance that sends no mail has no use for.
+// deleteAddresses deletes the users' addresses: an instance that sends no mail
+// does not need them.
 func deleteAddresses(ctx context.Context, db *store.Store, log *slog.Logger) error {
 	deleted, err := db.DeleteAddresses(ctx)
 	if deleted > 0 {
-		log.InfoContext(ctx, "this instance sends no mail: people's addresses are forgotten", slog.Int64("people", deleted))
+		log.InfoContext(ctx, "mail is not configured: stored addresses were deleted", slog.Int64("users", deleted))
 	}
 	return err
 }
 
-// wire builds the handler of the public address.
+// buildHandler builds the handler of the public address, and everything it needs.
 func (a *service) buildHandler(s settings) error {
 	users := usersAdapter{a.db}
 	jwtKeys, err := config.ParseKeys("SONGSPY_JWT_KEYS", s.JWTKeys)
@@ -181,7 +185,7 @@ func (a *service) buildHandler(s settings) error {
 	if s.Mail.From != "" {
 		o.Addresses = a.db
 	}
-	who, err := auth.New(o)
+	authService, err := auth.New(o)
 	if err != nil {
 		return err
 	}
@@ -201,7 +205,7 @@ func (a *service) buildHandler(s settings) error {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
-		Contract: contract, Auth: who, Linking: newLinking(s, users, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
+		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
 		Users: users, Links: users, History: users, Mailboxes: a.db, Assets: assets,
 		ReadinessChecks: []httpapi.ReadinessCheck{
 			{Name: "database", Run: a.db.Ready},
@@ -214,9 +218,9 @@ func (a *service) buildHandler(s settings) error {
 	return err
 }
 
-// derived returns the keys that are made from those of the JWTs: that of track
-// ids, which exchanging the first JWT key changes, and those that bind
-// authorizations to their users.
+// deriveKeys derives keys from the JWT keys. The key of the track ids comes from
+// the first JWT key, so replacing that changes every track id. The keys that bind
+// authorizations to their users come from all JWT keys.
 func deriveKeys(jwtKeys []config.Key) (trackIDs []byte, authorizations [][]byte, err error) {
 	derive := func(k config.Key, purpose string) []byte {
 		key, failed := hkdf.Key(sha256.New, k.Key, nil, "songspy "+purpose, sha256.Size)
@@ -251,7 +255,7 @@ func newLinking(s settings, users usersAdapter, apps []config.App, all *spotify.
 	for _, app := range apps {
 		client, err := all.Client(app.ClientID)
 		if err != nil {
-			continue // each of them has one
+			continue // cannot happen: each configured app has a client
 		}
 		o.Apps = append(o.Apps, linking.App{ID: app.ClientID, Seats: app.Seats, Spotify: spotifyAdapter{client}})
 	}
@@ -261,8 +265,8 @@ func newLinking(s settings, users usersAdapter, apps []config.App, all *spotify.
 	return linking.New(o)
 }
 
-// pageAssets are the bundled page's files; a simulated Spotify paints its
-// covers itself.
+// loadPageAssets returns the files of the bundled page. If Spotify is simulated,
+// the page may load covers from the simulator.
 func loadPageAssets(s settings) ([]httpapi.Asset, error) {
 	files, err := web.Files()
 	if err != nil {
@@ -270,7 +274,7 @@ func loadPageAssets(s settings) ([]httpapi.Asset, error) {
 	}
 	policy := web.ContentSecurityPolicy()
 	if s.Spotify.Mode() == config.Simulated {
-		policy = web.ContentSecurityPolicy(s.Spotify.AuthorizeURL) // what browsers reach
+		policy = web.ContentSecurityPolicy(s.Spotify.AuthorizeURL) // the address that browsers use
 	}
 	assets := make([]httpapi.Asset, len(files))
 	for i, f := range files {
@@ -282,7 +286,7 @@ func loadPageAssets(s settings) ([]httpapi.Asset, error) {
 	return assets, nil
 }
 
-// ready joins what is in the service's way, for the admin address.
+// ready reports why the service is not ready, for /readyz of the admin address.
 func (a *service) ready(ctx context.Context) error {
 	return errors.Join(a.db.Ready(ctx), a.board.Ready())
 }
@@ -293,9 +297,9 @@ func registerBoardMetrics(registry prometheus.Registerer, b *board.Board) error 
 			func() float64 { return value(b.Stats()) }))
 	}
 	return errors.Join(
-		gauge("songspy_board_people", "People who may be shown on the board.",
+		gauge("songspy_board_users", "Users who may be shown on the board.",
 			func(s board.Stats) float64 { return float64(s.Users) }),
-		gauge("songspy_board_change_number", "The last change of the feed that is on the board.",
+		gauge("songspy_board_change_number", "The number of the last change of the feed that is on the board.",
 			func(s board.Stats) float64 { return float64(s.LastChange) }),
 		gauge("songspy_board_feed_read_timestamp_seconds", "When the change feed was last read; long ago if never.",
 			func(s board.Stats) float64 { return float64(s.FeedReadAt.UnixMilli()) / 1e3 }),

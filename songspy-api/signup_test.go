@@ -163,8 +163,8 @@ func TestSignUp_ContradictorySettingsAreRejectedAtStart(t *testing.T) {
 		"no such policy":       {map[string]string{"SONGSPY_SIGN_UP": "closed"}, "SONGSPY_SIGN_UP: is \"closed\"; it must be one of open, invite, allowlist"},
 		"a list is missing":    {map[string]string{"SONGSPY_SIGN_UP": "allowlist"}, "SONGSPY_ALLOWLIST: names nobody"},
 		"a list of no address": {map[string]string{"SONGSPY_SIGN_UP": "allowlist", "SONGSPY_ALLOWLIST": address + ",bob"}, "SONGSPY_ALLOWLIST: entry 2 is"},
-		"a list of no use":     {map[string]string{"SONGSPY_ALLOWLIST": address}, "SONGSPY_ALLOWLIST: is given while SONGSPY_SIGN_UP is open"},
-		"the same by a file":   {map[string]string{"SONGSPY_SIGN_UP": "invite", "SONGSPY_ALLOWLIST_FILE": file}, "SONGSPY_ALLOWLIST: is given while SONGSPY_SIGN_UP is invite"},
+		"a list of no use":     {map[string]string{"SONGSPY_ALLOWLIST": address}, "SONGSPY_ALLOWLIST: is set while SONGSPY_SIGN_UP is open"},
+		"the same by a file":   {map[string]string{"SONGSPY_SIGN_UP": "invite", "SONGSPY_ALLOWLIST_FILE": file}, "SONGSPY_ALLOWLIST: is set while SONGSPY_SIGN_UP is invite"},
 		"a list":               {map[string]string{"SONGSPY_SIGN_UP": "allowlist", "SONGSPY_ALLOWLIST_FILE": file}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
