@@ -11,21 +11,22 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Allowlist is whose address may sign up: single addresses, and all of a domain.
-// Printed it shows none of them.
+// Allowlist holds the addresses that may sign up: single addresses, and whole
+// domains. Its text forms never show an entry.
 type Allowlist struct{ addresses, domains map[string]bool }
 
-// String says how long the list is.
+// String returns the number of entries.
 func (a Allowlist) String() string {
 	return fmt.Sprintf("%d addresses, %d domains", len(a.addresses), len(a.domains))
 }
 
-// GoString masks the list under %#v.
-func (a Allowlist) GoString() string { return "identity.Allowlist{" + a.String() + "}" }
+// GoString hides the entries from %#v.
+func (a Allowlist) GoString() string { return "auth.Allowlist{" + a.String() + "}" }
 
-// ParseAllowlist reads addresses such as ann@example.org and domains such as
-// @example.org, between commas or white space. Its faults name entries by their
-// number, and never quote one.
+// ParseAllowlist parses addresses such as ann@example.org and domains such as
+// @example.org, separated by commas or white space. It returns an error if there
+// is none, or if an entry is invalid. The error gives the positions of invalid
+// entries, and never quotes one.
 func ParseAllowlist(text songspy.Secret) (Allowlist, error) {
 	list := Allowlist{map[string]bool{}, map[string]bool{}}
 	var invalid []string
@@ -44,7 +45,7 @@ func ParseAllowlist(text songspy.Secret) (Allowlist, error) {
 	switch len(invalid) {
 	case 0:
 		if len(entries) == 0 {
-			return Allowlist{}, errors.New("names nobody")
+			return Allowlist{}, errors.New("has no entries")
 		}
 		return list, nil
 	case 1:
@@ -54,18 +55,18 @@ func ParseAllowlist(text songspy.Secret) (Allowlist, error) {
 	}
 }
 
-// Has reports whether the address, or its very domain, is on the list.
+// Contains reports whether the address, or exactly its domain, is on the list.
 func (a Allowlist) Contains(email songspy.Secret) bool {
 	local, domain, ok := splitAddress(email.Reveal())
 	return ok && local != "" && (a.addresses[local+"@"+domain] || a.domains[domain])
 }
 
-// address takes an address apart, in the form in which two are compared, or a
-// domain with an @ before it, whose local is empty.
+// splitAddress splits an address into its local part and its domain, both
+// normalized for comparison. For an @domain the local part is empty.
 //
-// Of the local part only a–z are taken for A–Z: other scripts have letters that
-// become those when their case is changed. The domain is as DNS has it, so that
-// a name in Hangul and its punycode are one.
+// In the local part only A–Z become lower case: some letters of other scripts
+// become ASCII letters when their case changes. The domain is converted to
+// punycode, so a name in Hangul equals its punycode.
 func splitAddress(text string) (local, domain string, ok bool) {
 	local, domain, ok = strings.Cut(text, "@")
 	if !ok || strings.ContainsFunc(local, isInvalidInLocalPart) {
@@ -78,8 +79,8 @@ func splitAddress(text string) (local, domain string, ok bool) {
 	return strings.Map(lowerASCII, local), domain, true
 }
 
-// notLocal reports what no local part holds without quotes; a * would be
-// somebody's mistake.
+// isInvalidInLocalPart reports whether a local part without quotes cannot contain
+// r. A * is rejected too: it is probably meant as a wildcard.
 func isInvalidInLocalPart(r rune) bool {
 	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r) || strings.ContainsRune(`"(),:;<>@[\]*`, r)
 }

@@ -1,14 +1,12 @@
-// Package identity knows who speaks: it signs people up with Google, gives
-// them tokens, and tells for each request whether the session behind its token
-// still lives.
+// Package auth signs users up and in with Google, issues their tokens, and finds
+// the user and session of each request.
 //
-// Two tokens are given out. The JWT is short-lived and names the person and the
-// session; the refresh token is opaque, good for one use and stored as a hash
-// alone. Its successor is derived from it under a key of the server, so that
-// two tabs that refresh at once get the same one without the server having
-// kept it.
+// A client holds two tokens. The JWT is short-lived and names the user and the
+// session. The refresh token is opaque, works once, and is stored only as a hash.
+// Its successor is derived from it with a key of the server. Two tabs that refresh
+// at the same time therefore get the same successor, although the server does not
+// store it.
 //
-// Who may sign up is a rule of its own, SignUp: of a newcomer's address it sees
-// only what Google has verified, and keeps nothing. Where mail is sent, Addresses
-// keeps it.
+// SignUp decides who may sign up. It sees only addresses that Google has verified,
+// and stores none of them. Addresses stores them, if the instance sends mail.
 package auth

@@ -22,7 +22,7 @@ func (fakeGoogle) Profile(_ context.Context, access songspy.Secret) (songspy.Goo
 	return songspy.GoogleProfile{Subject: "g-1", Name: "Ann", Email: annsMail}, nil
 }
 
-// fakeStore keeps sessions as the contract of Sessions says.
+// fakeStore implements Users, Sessions and Addresses in memory.
 type fakeStore struct {
 	signIns      int
 	touches      int // how often a last use was written
@@ -100,14 +100,14 @@ func (f *fakeStore) RotateSession(ctx context.Context, id int64, successor songs
 }
 
 func (f *fakeStore) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) ([]songspy.Session, error) {
-	var living []songspy.Session
+	var active []songspy.Session
 	for _, s := range f.sessions {
 		if s.UserID == user && s.RotatedAt == nil && s.IsActive(at) {
-			living = append(living, s)
+			active = append(active, s)
 		}
 	}
-	slices.SortFunc(living, func(a, b songspy.Session) int { return b.LastUsedAt.Compare(a.LastUsedAt) })
-	return living, nil
+	slices.SortFunc(active, func(a, b songspy.Session) int { return b.LastUsedAt.Compare(a.LastUsedAt) })
+	return active, nil
 }
 
 func (f *fakeStore) TouchSession(_ context.Context, id int64, at time.Time) error {

@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// inviteLetters are those that nobody takes for another, read or heard: 0, O, 1
-	// and I are missing. There are 32, so that each carries five bits.
+	// inviteAlphabet has 32 characters, so each carries five bits. It lacks 0, O, 1
+	// and I, which are easily confused.
 	inviteAlphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-	// inviteLength makes a code of 80 bits: neither guessed at the door, however
-	// wide it is, nor found from its hash.
+	// inviteLength gives a code of 80 bits: too many to guess by requests, and to
+	// find from the hash.
 	inviteLength      = 16
 	inviteGroupLength = 4
 )
 
-// FreshInvite makes the code of an invite, in groups of letters, and its hash.
+// NewInviteCode returns a random code in groups of four characters, such as
+// ABCD-EFGH-JKLM-NPQR, and its hash.
 func NewInviteCode() (code songspy.Secret, hash []byte) {
 	var random [inviteLength]byte
 	rand.Read(random[:]) // never fails
@@ -35,9 +36,9 @@ func NewInviteCode() (code songspy.Secret, hash []byte) {
 	return code, hash
 }
 
-// InviteHash is what is stored of a code, in whatever case and with whatever
-// spaces and dashes it was typed; false for what cannot be one. The code is
-// random, so a plain hash cannot be searched.
+// HashInviteCode returns the hash of a code as users type it: case, spaces and
+// dashes do not matter. It returns false if the text cannot be a code. Codes are
+// random, so the hash needs no salt.
 func HashInviteCode(typed songspy.Secret) (hash []byte, ok bool) {
 	code := strings.Map(func(r rune) rune {
 		switch {

@@ -13,29 +13,29 @@ import (
 )
 
 const (
-	// audience is whom our JWTs are for.
+	// audience is the audience (aud) of the JWTs.
 	audience = "songspy-api"
-	// tokenType is the JWTs' explicit type (RFC 9068), so that no other JWT
-	// made with the same key passes for one.
+	// tokenType is the explicit type (typ) of the JWTs, as in RFC 9068. A JWT that
+	// the same key signed for another purpose is rejected by its type.
 	tokenType = "at+jwt"
 )
 
-// Key is an Ed25519 key and the id by which tokens name it.
+// Key is an Ed25519 key. Tokens name it by its ID (kid).
 type Key struct {
 	ID   string
 	Seed []byte // ed25519.SeedSize bytes
 }
 
-// claims are what a JWT says.
+// claims are the claims of a JWT.
 type claims struct {
 	jwt.RegisteredClaims
 	SessionID int64 `json:"sid"`
-	// UserID repeats the subject as a number: the original's JWTs carried it, and
-	// frontends read it. It is not read here.
+	// UserID repeats the subject as a number. Frontends of the original service read
+	// it; the API does not.
 	UserID songspy.UserID `json:"userId"`
 }
 
-// signer makes and reads JWTs. The first key signs, all of them verify.
+// signer signs and verifies JWTs. The first key signs, all keys verify.
 type signer struct {
 	keyID      string
 	privateKey ed25519.PrivateKey
@@ -46,7 +46,7 @@ type signer struct {
 
 func newSigner(keys []Key, issuer string, now func() time.Time) (*signer, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("identity: at least one JWT key is needed")
+		return nil, errors.New("auth: there is no JWT key; at least one is needed")
 	}
 	s := &signer{
 		publicKeys: make(map[string]ed25519.PublicKey, len(keys)),
@@ -62,7 +62,7 @@ func newSigner(keys []Key, issuer string, now func() time.Time) (*signer, error)
 	}
 	for i, k := range keys {
 		if len(k.Seed) != ed25519.SeedSize {
-			return nil, fmt.Errorf("identity: JWT key %q has %d bytes; an Ed25519 seed has %d", k.ID, len(k.Seed), ed25519.SeedSize)
+			return nil, fmt.Errorf("auth: JWT key %q has %d bytes; an Ed25519 seed has %d", k.ID, len(k.Seed), ed25519.SeedSize)
 		}
 		private := ed25519.NewKeyFromSeed(k.Seed)
 		if i == 0 {
@@ -73,7 +73,7 @@ func newSigner(keys []Key, issuer string, now func() time.Time) (*signer, error)
 	return s, nil
 }
 
-// sign makes the JWT of a session.
+// sign returns the JWT of a session.
 func (s *signer) sign(session songspy.Session, now time.Time, life time.Duration) (songspy.Secret, error) {
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -94,8 +94,9 @@ func (s *signer) sign(session songspy.Session, now time.Time, life time.Duration
 	return songspy.Secret(signed), nil
 }
 
-// verify reads a JWT: who speaks, through which session. The error says
-// TOKEN_EXPIRED for a token that was once good and UNAUTHORIZED for any other.
+// verify returns the user and the session that a JWT names. The reason of the
+// error is TOKEN_EXPIRED for an expired token, and UNAUTHORIZED for any other
+// invalid token.
 func (s *signer) verify(token songspy.Secret) (songspy.UserID, int64, error) {
 	var c claims
 	_, err := s.parser.ParseWithClaims(token.Reveal(), &c, s.publicKey)
@@ -103,7 +104,7 @@ func (s *signer) verify(token songspy.Secret) (songspy.UserID, int64, error) {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return 0, 0, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "TOKEN_EXPIRED", Message: "The token has expired; get a new one with the refresh token."}
 	case err != nil:
-		// The parser's own words may quote the token.
+		// The parser's error may quote the token.
 		return 0, 0, errUnauthorized
 	}
 	id, err := strconv.ParseInt(c.Subject, 10, 64)
@@ -113,7 +114,7 @@ func (s *signer) verify(token songspy.Secret) (songspy.UserID, int64, error) {
 	return songspy.UserID(id), c.SessionID, nil
 }
 
-// keyOf finds the key that a token names, if the token is of our type.
+// publicKey returns the key that a token names, if the token has our type.
 func (s *signer) publicKey(t *jwt.Token) (any, error) {
 	kid, _ := t.Header["kid"].(string)
 	key, known := s.publicKeys[kid]

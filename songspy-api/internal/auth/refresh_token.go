@@ -11,40 +11,40 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// freshRefreshToken is 32 random bytes.
+// newRefreshToken returns 32 random bytes in base64url.
 func newRefreshToken() songspy.Secret {
 	var b [sha256.Size]byte
 	rand.Read(b[:]) // never fails
 	return encodeToken(b[:])
 }
 
-// refreshHash is what is stored of a refresh token. The token is random, so a
-// plain hash cannot be searched.
+// hashRefreshToken returns the hash that is stored of a refresh token. Tokens are
+// random, so the hash needs no salt.
 func hashRefreshToken(token songspy.Secret) []byte {
 	sum := sha256.Sum256([]byte(token.Reveal()))
 	return sum[:]
 }
 
-// successors derives what follows a refresh token.
-type successors struct{ keys [][]byte } // one for each JWT key, the signing key's first
+// successors derives the successor of a refresh token.
+type successors struct{ keys [][]byte } // one for each JWT key; that of the signing key is first
 
 func newSuccessors(keys []Key) (successors, error) {
 	var s successors
 	for _, k := range keys {
 		derived, err := hkdf.Key(sha256.New, k.Seed, nil, "songspy refresh token successor", sha256.Size)
 		if err != nil {
-			return successors{}, fmt.Errorf("identity: derive the key of refresh tokens: %w", err)
+			return successors{}, fmt.Errorf("auth: derive the key of refresh tokens: %w", err)
 		}
 		s.keys = append(s.keys, derived)
 	}
 	return s, nil
 }
 
-// next is the successor that a rotation issues.
+// next returns the successor that a rotation issues.
 func (s successors) next(token songspy.Secret) songspy.Secret { return deriveToken(s.keys[0], token) }
 
-// all are the successors that may have been issued: more than one while the
-// keys of the JWTs are being exchanged.
+// all returns the successors that may have been issued: more than one while the
+// JWT keys are being replaced.
 func (s successors) all(token songspy.Secret) []songspy.Secret {
 	tokens := make([]songspy.Secret, len(s.keys))
 	for i, key := range s.keys {

@@ -10,98 +10,101 @@ import (
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
-// replayWindow is how long a refresh token that was used may be used again and
-// give the same successor: two tabs, or an answer lost on its way.
+// replayWindow is how long a used refresh token still returns its successor. Two
+// tabs may refresh at the same time, or an answer may get lost.
 const replayWindow = 10 * time.Second
 
 const (
-	// usedWithin is how exactly the last use of a session is known: writing it on
-	// every request would cost a write for each read.
+	// lastUseInterval is the precision of a session's last use. Writing it on every
+	// request would make each read a write.
 	lastUseInterval = 10 * time.Minute
-	// labelMax is the longest label of a session, in runes.
+	// labelLengthMax is the longest label of a session, in runes.
 	labelLengthMax = 120
-	// sessionsShown is how many sessions a user is shown at most.
+	// sessionsListedMax is how many sessions are listed at most.
 	sessionsListedMax = 100
 )
 
-// errUnauthorized says no more than that the token is not one of ours.
-var errUnauthorized = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "UNAUTHORIZED", Message: "A valid token is needed; sign in."}
+// errUnauthorized is returned for a token that is not one of ours. It gives no
+// details.
+var errUnauthorized = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "UNAUTHORIZED", Message: "The token is not valid; sign in."}
 
-// Google tells whom an access token belongs to, after making sure that it was
-// issued to us.
+// Google finds the user of a Google access token.
 type Google interface {
+	// Profile returns the profile of the token's user. It is an error if the token
+	// was not issued to one of our clients.
 	Profile(ctx context.Context, access songspy.Secret) (songspy.GoogleProfile, error)
 }
 
-// People finds and creates people by Google's subject.
+// Users finds and creates users by their Google subject.
 type Users interface {
-	// SignInOnTerms holds newcomers to the terms, and nobody else. A refused
-	// one leaves nothing behind; an invite that admits nobody is
-	// songspy.ErrInviteInvalid.
+	// SignInOnTerms applies the terms to new users only. If it rejects a user,
+	// nothing is stored. It returns songspy.ErrInviteInvalid for an invite that does
+	// not admit the user.
 	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.SignUpPolicy) (user songspy.User, linked bool, err error)
 }
 
-// Addresses keeps where people are told by mail.
+// Addresses stores the addresses to which notifications are sent.
 type Addresses interface {
-	// KeepAddress forgets the former one; an empty one is none.
+	// SaveAddress replaces the address; an empty address deletes it.
 	SaveAddress(ctx context.Context, id songspy.UserID, address songspy.Secret) error
 }
 
-// Sessions keeps the sessions.
+// Sessions stores the sessions.
 type Sessions interface {
-	// CreateSession gives the session an id, and its family if that is 0.
+	// CreateSession assigns an id, and a family if the session has none.
 	CreateSession(ctx context.Context, s songspy.Session) (songspy.Session, error)
-	// Session is not_found also when its person is gone.
+	// Session returns not_found also if the user no longer exists.
 	Session(ctx context.Context, id int64) (songspy.Session, error)
 	SessionByRefresh(ctx context.Context, hash []byte) (songspy.Session, error)
-	// RotateSession is a conflict if the session was rotated or revoked
-	// already, and not_found if it is gone.
+	// RotateSession returns conflict if the session was rotated or revoked already,
+	// and not_found if it no longer exists.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
 	RevokeFamily(ctx context.Context, family int64) error
-	// Sessions returns the newest session of each living family, the last used first.
+	// Sessions returns the newest session of each active family, the last used first.
 	Sessions(ctx context.Context, user songspy.UserID, at time.Time, limit int) ([]songspy.Session, error)
-	// TouchSession notes that the session was used.
+	// TouchSession stores when the session was last used.
 	TouchSession(ctx context.Context, id int64, at time.Time) error
-	// RevokeSessions revokes the user's sessions of the family, or all if it is
-	// 0; not_found if there is none to revoke.
+	// RevokeSessions revokes the user's sessions of the family, or all if family is
+	// 0. It returns not_found if there is none to revoke.
 	RevokeSessions(ctx context.Context, user songspy.UserID, family int64) error
 }
 
-// Options are what a Service is made of.
+// Options configures a Service.
 type Options struct {
 	Google   Google
 	Users    Users
 	Sessions Sessions
-	// Addresses is nil on an instance that sends no mail: no address is kept.
+	// Addresses is nil on an instance that sends no mail; no address is stored then.
 	Addresses Addresses
-	// Keys sign and verify the JWTs; the first signs.
+	// Keys verify the JWTs; the first signs them.
 	Keys []Key
-	// Issuer is the JWTs' issuer: this instance's public URL.
+	// Issuer is the issuer (iss) of the JWTs: this instance's public URL.
 	Issuer string
-	// TokenLife is a JWT's life; SessionLife a session's, counted from its last
-	// refresh; SessionMaxLife the same, counted from its sign-in.
+	// TokenLife is how long a JWT is valid. SessionLife is how long a session lasts
+	// after its last refresh, SessionMaxLife how long after its sign-in.
 	TokenLife, SessionLife, SessionMaxLife time.Duration
-	// Audience is who sees a newcomer's songs.
+	// Audience is the audience of new users: who sees their songs.
 	Audience songspy.Audience
-	// SignUp is who may become one.
+	// SignUp decides who may sign up.
 	SignUp SignUp
 	Now    func() time.Time
 	Log    *slog.Logger
 }
 
-// Service signs people in and tells who speaks.
+// Service signs users in and authenticates requests.
 type Service struct {
 	opts       Options
 	signer     *signer
 	successors successors
 }
 
-// New makes a Service; it fails on keys that are none, and without a policy.
+// New returns a Service. It returns an error if a key is not an Ed25519 seed, or
+// if the sign-up policy is unknown.
 func New(o Options) (*Service, error) {
 	switch o.SignUp.Policy {
 	case PolicyOpen, PolicyInvite, PolicyAllowlist:
 	default:
-		return nil, fmt.Errorf("identity: %q is no policy for signing up", o.SignUp.Policy)
+		return nil, fmt.Errorf("auth: %q is not a sign-up policy", o.SignUp.Policy)
 	}
 	signer, err := newSigner(o.Keys, o.Issuer, o.Now)
 	if err != nil {
@@ -114,21 +117,21 @@ func New(o Options) (*Service, error) {
 	return &Service{o, signer, successors}, nil
 }
 
-// Tokens are what a client keeps.
+// Tokens are the tokens that a client stores.
 type Tokens struct {
 	Access    songspy.Secret // the JWT
 	Refresh   songspy.Secret
 	ExpiresIn time.Duration // of Access
 }
 
-// Policy is who may sign up.
+// Policy returns the sign-up policy.
 func (s *Service) Policy() Policy { return s.opts.SignUp.Policy }
 
-// SignIn signs up or signs in the person whom Google's access token belongs
-// to, and says whether they have linked Spotify. Nothing is stored unless
-// Google vouches for the token and a newcomer may sign up; invite is the code
-// that they show, if any. INVITE_REQUIRED, INVITE_INVALID and SIGN_UP_CLOSED
-// say why one may not. label is what signs in, as it names itself.
+// SignIn signs up or signs in the user of a Google access token. It reports
+// whether the user has linked Spotify. Nothing is stored if Google rejects the
+// token, or if a new user may not sign up; the reason is then INVITE_REQUIRED,
+// INVITE_INVALID or SIGN_UP_CLOSED. invite is the code that the user sent, if any.
+// label is the client's User-Agent.
 func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, label string) (songspy.User, bool, Tokens, error) {
 	profile, err := s.opts.Google.Profile(ctx, access)
 	if err != nil {
@@ -153,15 +156,15 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 	return user, linked, tokens, err
 }
 
-// Caller is who speaks, through which session.
+// Caller is the user and session of a request.
 type Caller struct {
 	UserID        songspy.UserID
 	sessionFamily int64
 }
 
-// Authenticate tells who speaks. The session is asked for each time, so that
-// logging out, revocation and erasure work at once: UNAUTHORIZED, TOKEN_EXPIRED
-// or SESSION_ENDED say what is wrong.
+// Authenticate returns the caller that a JWT names. It reads the session each time,
+// so logging out, revocation and erasure work at once. The reason of an error is
+// UNAUTHORIZED, TOKEN_EXPIRED or SESSION_ENDED.
 func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Caller, error) {
 	id, sessionID, err := s.signer.verify(token)
 	if err != nil {
@@ -176,31 +179,31 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 	}
 	if now := s.opts.Now(); now.Sub(session.LastUsedAt) >= lastUseInterval {
 		if err := s.opts.Sessions.TouchSession(ctx, session.ID, now); err != nil {
-			// The request itself needs nothing of this.
+			// The request does not depend on it.
 			s.opts.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any("error", err))
 		}
 	}
 	return Caller{UserID: id, sessionFamily: session.Family}, nil
 }
 
-// alive reports whether the session may speak for its user: it is not revoked,
-// and neither of its lifetimes is over.
+// isAlive reports whether the session is neither revoked nor over either of its
+// lifetimes.
 func (s *Service) isAlive(session songspy.Session) bool {
 	now := s.opts.Now()
 	return session.IsActive(now) && now.Before(session.SignedInAt.Add(s.opts.SessionMaxLife))
 }
 
-// Session is one sign-in that still lives, as its user sees it.
+// Session is an active sign-in, as its user sees it.
 type Session struct {
-	// ID names it for EndSession.
+	// ID is the argument of EndSession. It is the family of the stored session.
 	ID                             int64
 	Label                          string
 	SignedInAt, LastUsedAt, EndsAt time.Time
-	// Current: the caller speaks through it.
+	// Current reports whether the request uses this session.
 	Current bool
 }
 
-// Sessions returns the caller's living sessions, the last used first.
+// Sessions returns the caller's active sessions, the last used first.
 func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
 	stored, err := s.opts.Sessions.Sessions(ctx, c.UserID, s.opts.Now(), sessionsListedMax)
 	if err != nil {
@@ -218,29 +221,29 @@ func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
 	return sessions, nil
 }
 
-// EndSession ends one of the caller's sessions; CodeNotFound if it is none of
-// theirs, or has ended.
+// EndSession ends one of the caller's sessions. It returns CodeNotFound if the
+// session belongs to another user, or has ended.
 func (s *Service) EndSession(ctx context.Context, c Caller, id int64) error {
 	return s.opts.Sessions.RevokeSessions(ctx, c.UserID, id)
 }
 
-// EndSessions ends all of the caller's sessions, the one they speak through too.
+// EndSessions ends all sessions of the caller, including the one of the request.
 func (s *Service) EndSessions(ctx context.Context, c Caller) error {
 	err := s.opts.Sessions.RevokeSessions(ctx, c.UserID, 0)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return nil // another request was faster
+		return nil // another request has ended them
 	}
 	return err
 }
 
-// Logout ends the caller's session and all that came from the same sign-in.
+// Logout ends the caller's session, and all sessions of the same sign-in.
 func (s *Service) Logout(ctx context.Context, c Caller) error {
 	return s.opts.Sessions.RevokeFamily(ctx, c.sessionFamily)
 }
 
-// Refresh exchanges a refresh token for a new pair. The same token presented
-// again within the replay window gives the same successor; later it is taken
-// for stolen and ends the whole family.
+// Refresh exchanges a refresh token for a new pair of tokens. A used token returns
+// the same successor within replayWindow. After that it counts as stolen, and
+// Refresh ends the whole family.
 func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens, error) {
 	session, err := s.sessionOfRefreshToken(ctx, presented)
 	if err != nil {
@@ -256,7 +259,7 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 		if code := songspy.CodeOf(err); code != songspy.CodeConflict && code != songspy.CodeNotFound {
 			return Tokens{}, err
 		}
-		// Another tab was faster, and this is a replay; or the session has ended.
+		// Another tab has refreshed first, or the session has ended.
 		if session, err = s.sessionOfRefreshToken(ctx, presented); err != nil {
 			return Tokens{}, err
 		}
@@ -267,12 +270,12 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 	if err := s.opts.Sessions.RevokeFamily(ctx, session.Family); err != nil {
 		return Tokens{}, err
 	}
-	s.opts.Log.WarnContext(ctx, "a used refresh token came again: its session is ended",
-		slog.Int64("user", int64(session.UserID)), slog.Int64("family", session.Family))
+	s.opts.Log.WarnContext(ctx, "a refresh token was used twice: its session has been ended",
+		slog.Int64("user_id", int64(session.UserID)), slog.Int64("session_family", session.Family))
 	return Tokens{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "REFRESH_TOKEN_REUSED", Message: "The refresh token was used before; sign in again."}
 }
 
-// replay gives the successor that the presented token already has.
+// replay returns the successor that the token already has.
 func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time.Time) (Tokens, error) {
 	for _, refresh := range s.successors.all(presented) {
 		next, err := s.sessionOfRefreshToken(ctx, refresh)
@@ -288,7 +291,7 @@ func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time
 
 var errRefreshInvalid = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "REFRESH_TOKEN_INVALID", Message: "The refresh token is not valid; sign in again."}
 
-// presentedSession is the living session of a refresh token.
+// sessionOfRefreshToken returns the active session of a refresh token.
 func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secret) (songspy.Session, error) {
 	session, err := s.opts.Sessions.SessionByRefresh(ctx, hashRefreshToken(token))
 	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !s.isAlive(session) {
@@ -297,7 +300,7 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 	return session, err
 }
 
-// session returns the session that follows of, with its own refresh token.
+// newSession returns the session that follows of, with a new refresh token.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
 		UserID: of.UserID, Family: of.Family, Label: of.Label, RefreshHash: hashRefreshToken(refresh),
@@ -306,7 +309,8 @@ func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now tim
 	}
 }
 
-// endOf returns the end of a session: expiry, or its absolute lifetime's if that is earlier.
+// sessionEnd returns when a session ends: at expiry, or at the end of
+// SessionMaxLife if that is earlier.
 func (s *Service) sessionEnd(signedIn, expiry time.Time) time.Time {
 	if last := signedIn.Add(s.opts.SessionMaxLife); last.Before(expiry) {
 		return last
@@ -314,7 +318,7 @@ func (s *Service) sessionEnd(signedIn, expiry time.Time) time.Time {
 	return expiry
 }
 
-// tokens returns what the client keeps; the JWT does not outlive its session.
+// issueTokens returns the tokens of a session. The JWT does not outlive it.
 func (s *Service) issueTokens(session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
 	life := min(s.opts.TokenLife, session.ExpiresAt.Sub(now))
 	access, err := s.signer.sign(session, now, life)

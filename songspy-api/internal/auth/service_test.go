@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// world is an identity service over fakes, and its clock.
+// testService is a Service over fakes, and its clock.
 type testService struct {
 	*Service
 	store *fakeStore
@@ -57,16 +57,16 @@ func wantReason(t *testing.T, err error, reason string) {
 	}
 }
 
-func TestSignIn_StoresNothingWhenGoogleRefuses(t *testing.T) {
+func TestSignIn_StoresNothingIfGoogleRejectsTheToken(t *testing.T) {
 	w := newTestService(t)
 	_, _, _, err := w.SignIn(t.Context(), "foreign", "", "")
 	wantReason(t, err, "GOOGLE_TOKEN_FOREIGN")
 	if w.store.signIns != 0 || len(w.store.sessions) != 0 {
-		t.Errorf("stored %d people, %d sessions", w.store.signIns, len(w.store.sessions))
+		t.Errorf("stored %d users and %d sessions, want none", w.store.signIns, len(w.store.sessions))
 	}
 }
 
-func TestSignIn_StoresNoTokenInTheClear(t *testing.T) {
+func TestSignIn_StoresOnlyTheHashOfTheToken(t *testing.T) {
 	w := newTestService(t)
 	tokens := w.signIn(t)
 	for _, s := range w.store.sessions {
@@ -80,7 +80,7 @@ func TestAuthenticate_ReturnsTheCaller(t *testing.T) {
 	w := newTestService(t)
 	caller, err := w.Authenticate(t.Context(), w.signIn(t).Access)
 	if err != nil || caller.UserID != 1 {
-		t.Errorf("caller %+v, %v", caller, err)
+		t.Errorf("caller %+v, error %v", caller, err)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestAuthenticate_RejectsForgedTokens(t *testing.T) {
 	}
 	w.signIn(t)
 	if _, err := w.Authenticate(t.Context(), sign(func(*jwt.Token, *claims) {})); err != nil {
-		t.Fatalf("a faithful copy: %v", err)
+		t.Fatalf("a correct token: %v", err)
 	}
 
 	hmacKeyed := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "1", "sid": 1})
@@ -124,32 +124,32 @@ func TestAuthenticate_RejectsForgedTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	faithful := sign(func(*jwt.Token, *claims) {}).Reveal()
+	valid := sign(func(*jwt.Token, *claims) {}).Reveal()
 
 	for name, token := range map[string]songspy.Secret{
-		"nothing":            "",
-		"no JWT":             "abc",
-		"no signature":       songspy.Secret(unsigned),
-		"our public key":     songspy.Secret(confused),
-		"another signature":  songspy.Secret(faithful[:strings.LastIndex(faithful, ".")+1] + strings.Repeat("A", 86)),
-		"unknown key":        sign(func(t *jwt.Token, _ *claims) { t.Header["kid"] = "b" }),
-		"no key":             sign(func(t *jwt.Token, _ *claims) { delete(t.Header, "kid") }),
-		"another type":       sign(func(t *jwt.Token, _ *claims) { t.Header["typ"] = "JWT" }),
-		"another issuer":     sign(func(_ *jwt.Token, c *claims) { c.Issuer = "http://evil.test" }),
-		"another audience":   sign(func(_ *jwt.Token, c *claims) { c.Audience = jwt.ClaimStrings{"elsewhere"} }),
-		"no end":             sign(func(_ *jwt.Token, c *claims) { c.ExpiresAt = nil }),
-		"no person":          sign(func(_ *jwt.Token, c *claims) { c.Subject = "" }),
-		"a person below one": sign(func(_ *jwt.Token, c *claims) { c.Subject = "-1" }),
-		"no session":         sign(func(_ *jwt.Token, c *claims) { c.SessionID = 0 }),
+		"empty":                      "",
+		"not a JWT":                  "abc",
+		"no signature":               songspy.Secret(unsigned),
+		"signed with our public key": songspy.Secret(confused),
+		"another signature":          songspy.Secret(valid[:strings.LastIndex(valid, ".")+1] + strings.Repeat("A", 86)),
+		"unknown key":                sign(func(t *jwt.Token, _ *claims) { t.Header["kid"] = "b" }),
+		"no key":                     sign(func(t *jwt.Token, _ *claims) { delete(t.Header, "kid") }),
+		"another type":               sign(func(t *jwt.Token, _ *claims) { t.Header["typ"] = "JWT" }),
+		"another issuer":             sign(func(_ *jwt.Token, c *claims) { c.Issuer = "http://evil.test" }),
+		"another audience":           sign(func(_ *jwt.Token, c *claims) { c.Audience = jwt.ClaimStrings{"elsewhere"} }),
+		"no expiry":                  sign(func(_ *jwt.Token, c *claims) { c.ExpiresAt = nil }),
+		"no user":                    sign(func(_ *jwt.Token, c *claims) { c.Subject = "" }),
+		"a negative user id":         sign(func(_ *jwt.Token, c *claims) { c.Subject = "-1" }),
+		"no session":                 sign(func(_ *jwt.Token, c *claims) { c.SessionID = 0 }),
 	} {
 		_, err := w.Authenticate(t.Context(), token)
 		if songspy.ReasonOf(err) != "UNAUTHORIZED" {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want UNAUTHORIZED", name, err)
 		}
 	}
 
 	_, err = w.Authenticate(t.Context(), sign(func(_ *jwt.Token, c *claims) { c.Subject = "2" }))
-	wantReason(t, err, "SESSION_ENDED") // somebody else's session
+	wantReason(t, err, "SESSION_ENDED") // another user's session
 }
 
 func TestAuthenticate_AcceptsTokensOfARetiredKey(t *testing.T) {
@@ -158,7 +158,7 @@ func TestAuthenticate_AcceptsTokensOfARetiredKey(t *testing.T) {
 	rotated := newTestService(t, key("b"), key("a"))
 	rotated.store.sessions = w.store.sessions
 	if _, err := rotated.Authenticate(t.Context(), access); err != nil {
-		t.Errorf("after the keys were exchanged: %v", err)
+		t.Errorf("after the keys were replaced: %v", err)
 	}
 	gone := newTestService(t, key("b"))
 	gone.store.sessions = w.store.sessions
@@ -188,7 +188,7 @@ func TestLogout_WorksImmediately(t *testing.T) {
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
 }
 
-func TestRefresh_ReplayedWithinTheWindowGivesTheSameSuccessor(t *testing.T) {
+func TestRefresh_ReturnsTheSameSuccessorWithinTheReplayWindow(t *testing.T) {
 	w := newTestService(t)
 	presented := w.signIn(t).Refresh
 	first, err := w.Refresh(t.Context(), presented)
@@ -198,18 +198,18 @@ func TestRefresh_ReplayedWithinTheWindowGivesTheSameSuccessor(t *testing.T) {
 	w.now = w.now.Add(replayWindow)
 	again, err := w.Refresh(t.Context(), presented)
 	if err != nil || again.Refresh != first.Refresh {
-		t.Errorf("the replay gave another successor, or %v", err)
+		t.Errorf("the replay returned another successor, or an error: %v", err)
 	}
 	if len(w.store.sessions) != 2 {
 		t.Errorf("%d sessions, want the first and one successor", len(w.store.sessions))
 	}
 }
 
-func TestRefresh_TwoTabsAtOnceGetTheSameSuccessor(t *testing.T) {
+func TestRefresh_ReturnsTheSameSuccessorToTwoTabs(t *testing.T) {
 	w := newTestService(t)
 	presented := w.signIn(t).Refresh
 	var inner Tokens
-	w.store.beforeRotate = func() { // the other tab is faster
+	w.store.beforeRotate = func() { // the other tab refreshes first
 		var err error
 		if inner, err = w.Refresh(t.Context(), presented); err != nil {
 			t.Fatal(err)
@@ -217,7 +217,7 @@ func TestRefresh_TwoTabsAtOnceGetTheSameSuccessor(t *testing.T) {
 	}
 	outer, err := w.Refresh(t.Context(), presented)
 	if err != nil || outer.Refresh != inner.Refresh {
-		t.Errorf("the slower tab: %v, another successor: %v", err, outer.Refresh != inner.Refresh)
+		t.Errorf("the second tab: error %v, another successor: %v", err, outer.Refresh != inner.Refresh)
 	}
 }
 
@@ -240,11 +240,11 @@ func TestRefresh_ReplayWorksWhileKeysAreRotated(t *testing.T) {
 	rotated.store.sessions = w.store.sessions
 	again, err := rotated.Refresh(t.Context(), presented)
 	if err != nil || again.Refresh != first.Refresh {
-		t.Errorf("the replay gave another successor, or %v", err)
+		t.Errorf("the replay returned another successor, or an error: %v", err)
 	}
 }
 
-func TestRefresh_ReusedLaterEndsTheFamily(t *testing.T) {
+func TestRefresh_EndsTheFamilyIfATokenIsReusedLater(t *testing.T) {
 	w := newTestService(t)
 	stolen := w.signIn(t)
 	next, err := w.Refresh(t.Context(), stolen.Refresh)
@@ -278,17 +278,17 @@ func TestRefresh_ReportsAnUnavailableStore(t *testing.T) {
 	tokens := w.signIn(t)
 	w.store.failing = true
 	if _, err := w.Refresh(t.Context(), tokens.Refresh); songspy.CodeOf(err) != songspy.CodeUnavailable {
-		t.Errorf("refresh: %v", err)
+		t.Errorf("refresh: error %v, want unavailable", err)
 	}
 	if _, err := w.Authenticate(t.Context(), tokens.Access); songspy.CodeOf(err) != songspy.CodeUnavailable {
-		t.Errorf("authenticate: %v", err)
+		t.Errorf("authenticate: error %v, want unavailable", err)
 	}
 }
 
 func TestNew_RejectsInvalidKeys(t *testing.T) {
 	for name, keys := range map[string][]Key{"none": nil, "short": {{ID: "a", Seed: []byte("short")}}} {
 		if _, err := New(Options{Keys: keys, SignUp: SignUp{Policy: PolicyOpen}}); err == nil {
-			t.Errorf("%s: accepted", name)
+			t.Errorf("%s: the key is accepted", name)
 		}
 	}
 }
@@ -297,11 +297,11 @@ func TestSignIn_StoresAnAddressOnlyIfMailIsConfigured(t *testing.T) {
 	w := newTestService(t)
 	w.signIn(t)
 	if w.store.addresses != nil {
-		t.Error("an address is kept where nobody is told by mail")
+		t.Error("an address is stored although mail is not configured")
 	}
 	w.opts.Addresses = w.store
 	w.signIn(t)
 	if got := w.store.addresses[1]; got != "ann@example.org" {
-		t.Errorf("the address kept is %q", got.Reveal())
+		t.Errorf("the stored address is %q", got.Reveal())
 	}
 }

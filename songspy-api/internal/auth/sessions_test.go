@@ -15,20 +15,20 @@ func TestSessions_EndAtTheirAbsoluteLifetime(t *testing.T) {
 		w.now = w.now.Add(20 * 24 * time.Hour)
 		next, err := w.Refresh(t.Context(), tokens.Refresh)
 		if err != nil {
-			t.Fatalf("refreshed at %s: %v", w.now, err)
+			t.Fatalf("refresh at %s: %v", w.now, err)
 		}
 		tokens = next
 	}
 	w.now = end.Add(-time.Minute)
 	next, err := w.Refresh(t.Context(), tokens.Refresh)
 	if err != nil || next.ExpiresIn != time.Minute {
-		t.Fatalf("a minute before the end the token lives %s, %v", next.ExpiresIn, err)
+		t.Fatalf("a minute before the end the token is valid for %s, error %v", next.ExpiresIn, err)
 	}
 	w.now = end
 	_, err = w.Refresh(t.Context(), next.Refresh)
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
 
-	// A shorter lifetime, set later, ends sessions that were promised more.
+	// A shorter lifetime also ends sessions that began under a longer one.
 	w = newTestService(t)
 	tokens = w.signIn(t)
 	w.opts.SessionMaxLife = 30 * time.Minute
@@ -55,7 +55,7 @@ func TestSessions_AreListedAndEndedByTheirUser(t *testing.T) {
 	}
 	listed, err := w.Sessions(t.Context(), onLaptop)
 	if err != nil || len(listed) != 2 || listed[0].Label != "Laptop" || !listed[0].Current || listed[1].Current || !listed[1].SignedInAt.Equal(began) {
-		t.Fatalf("listed %+v, %v", listed, err)
+		t.Fatalf("listed %+v, error %v", listed, err)
 	}
 	if err := w.EndSession(t.Context(), onLaptop, listed[1].ID); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestSessions_AreListedAndEndedByTheirUser(t *testing.T) {
 	if err := w.EndSession(t.Context(), Caller{UserID: 2}, listed[0].ID); err == nil {
 		t.Error("another user ended the session")
 	}
-	for range 2 { // the second finds nothing left, which is what was asked for
+	for range 2 { // the second call finds no session, and succeeds
 		if err := w.EndSessions(t.Context(), onLaptop); err != nil {
 			t.Fatal(err)
 		}

@@ -7,31 +7,31 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Policy is who may sign up.
+// Policy says which users may sign up.
 type Policy string
 
 // The policies.
 const (
-	PolicyOpen      Policy = "open"      // whoever comes
-	PolicyInvite    Policy = "invite"    // who has an invite
-	PolicyAllowlist Policy = "allowlist" // whose address is on a list
+	PolicyOpen      Policy = "open"      // everyone
+	PolicyInvite    Policy = "invite"    // users with an invite
+	PolicyAllowlist Policy = "allowlist" // users whose verified address is on the list
 )
 
-// SignUp says who may sign up. It concerns newcomers: who has signed up before
-// always signs in.
+// SignUp decides who may sign up. It concerns new users only: a user who has
+// signed up before can always sign in.
 type SignUp struct {
 	Policy Policy
-	// Allowlist is PolicyAllowlist's.
+	// Allowlist is used by PolicyAllowlist.
 	Allowlist Allowlist
 }
 
 var errInviteRequired = &songspy.Error{
 	Code: songspy.CodeForbidden, Reason: "INVITE_REQUIRED",
-	Message: "Signing up here needs an invite; ask the operator for one.",
+	Message: "Signing up needs an invite; ask the operator for one.",
 }
 
-// Terms are those on which a newcomer is let in whom Google describes so, and
-// who shows that invite, if any.
+// Terms returns the conditions under which a new user with this Google profile
+// and this invite code may sign up. The code is empty if the user sent none.
 func (s SignUp) Terms(p songspy.GoogleProfile, invite songspy.Secret) songspy.SignUpPolicy {
 	switch s.Policy {
 	case PolicyOpen:
@@ -53,15 +53,15 @@ func (s SignUp) Terms(p songspy.GoogleProfile, invite songspy.Secret) songspy.Si
 	return songspy.SignUpPolicy{Refusal: newSignUpClosedError(p.Email)}
 }
 
-// signUpClosed says to the log, and not to the newcomer, if it may be the
-// frontend's fault.
+// newSignUpClosedError tells the log, but not the user, if the cause may be the
+// frontend.
 func newSignUpClosedError(email songspy.Secret) error {
 	closed := &songspy.Error{
 		Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED",
-		Message: "Signing up here is for those whom the operator has listed; ask them.",
+		Message: "Only users on the operator's list can sign up; ask the operator.",
 	}
 	if email == "" {
-		closed.Err = errors.New("google told no verified address: the frontend must ask for the scope email")
+		closed.Err = errors.New("google gave no verified address: the frontend must request the scope email")
 	}
 	return closed
 }

@@ -22,32 +22,32 @@ func TestTerms_FollowThePolicy(t *testing.T) {
 		policy        Policy
 		email, invite songspy.Secret
 		reason        string
-		spends        []byte
+		usesInvite    []byte
 	}{
-		"open to anybody":                   {PolicyOpen, "", "", "", nil},
-		"open spends no invite":             {PolicyOpen, annsMail, code, "", nil},
-		"an invite is needed":               {PolicyInvite, annsMail, "", "INVITE_REQUIRED", nil},
-		"an invite field is left empty":     {PolicyInvite, annsMail, " ", "INVITE_REQUIRED", nil},
-		"an invite is shown":                {PolicyInvite, "", code, "", hash},
-		"something else is shown":           {PolicyInvite, annsMail, "let me in", "INVITE_INVALID", nil},
-		"on the list":                       {PolicyAllowlist, annsMail, "", "", nil},
-		"on the list, with an invite":       {PolicyAllowlist, annsMail, code, "", nil},
-		"of a domain on the list":           {PolicyAllowlist, "bob@family.example.org", "", "", nil},
-		"not on the list":                   {PolicyAllowlist, "eve@example.org", "", "SIGN_UP_CLOSED", nil},
-		"not on the list, with an invite":   {PolicyAllowlist, "eve@example.org", code, "SIGN_UP_CLOSED", nil},
-		"without a verified address":        {PolicyAllowlist, "", "", "SIGN_UP_CLOSED", nil},
-		"a policy that nobody has heard of": {"", annsMail, code, "SIGN_UP_CLOSED", nil},
+		"open":                            {PolicyOpen, "", "", "", nil},
+		"open uses no invite":             {PolicyOpen, annsMail, code, "", nil},
+		"no invite":                       {PolicyInvite, annsMail, "", "INVITE_REQUIRED", nil},
+		"an empty invite":                 {PolicyInvite, annsMail, " ", "INVITE_REQUIRED", nil},
+		"an invite":                       {PolicyInvite, "", code, "", hash},
+		"a text that is not an invite":    {PolicyInvite, annsMail, "let me in", "INVITE_INVALID", nil},
+		"on the list":                     {PolicyAllowlist, annsMail, "", "", nil},
+		"on the list, with an invite":     {PolicyAllowlist, annsMail, code, "", nil},
+		"domain on the list":              {PolicyAllowlist, "bob@family.example.org", "", "", nil},
+		"not on the list":                 {PolicyAllowlist, "eve@example.org", "", "SIGN_UP_CLOSED", nil},
+		"not on the list, with an invite": {PolicyAllowlist, "eve@example.org", code, "SIGN_UP_CLOSED", nil},
+		"without a verified address":      {PolicyAllowlist, "", "", "SIGN_UP_CLOSED", nil},
+		"unknown policy":                  {"", annsMail, code, "SIGN_UP_CLOSED", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rule := SignUp{Policy: c.policy, Allowlist: list}
 			terms := rule.Terms(songspy.GoogleProfile{Subject: "g", Email: c.email}, c.invite)
 			wantReason(t, terms.Refusal, c.reason)
-			if !bytes.Equal(terms.InviteHash, c.spends) || c.reason != "" && songspy.CodeOf(terms.Refusal) != songspy.CodeForbidden {
-				t.Errorf("the terms are %+v", terms)
+			if !bytes.Equal(terms.InviteHash, c.usesInvite) || c.reason != "" && songspy.CodeOf(terms.Refusal) != songspy.CodeForbidden {
+				t.Errorf("the terms are %+v, want reason %q and invite hash %x", terms, c.reason, c.usesInvite)
 			}
 			for _, secret := range []songspy.Secret{c.email, c.invite, annsMail} {
 				if len(secret) > 1 && strings.Contains(fmt.Sprintf("%+v %#v %v", rule, rule, terms.Refusal), secret.Reveal()) {
-					t.Error("an address or a code is shown")
+					t.Error("the text form shows an address or a code")
 				}
 			}
 		})
@@ -90,14 +90,14 @@ func TestAllowlist_NormalizesAddresses(t *testing.T) {
 		}
 	}
 	if (Allowlist{}).Contains("ann@example.org") {
-		t.Error("a list of nobody has somebody")
+		t.Error("an empty list contains an address")
 	}
 }
 
 func TestAllowlist_NamesInvalidEntriesByTheirNumber(t *testing.T) {
 	for text, want := range map[songspy.Secret]string{
-		"":                                 "names nobody",
-		" ,\n,":                            "names nobody",
+		"":                                 "has no entries",
+		" ,\n,":                            "has no entries",
 		"example.org":                      "entry 1 ",
 		"@":                                "entry 1 ",
 		"ann@":                             "entry 1 ",
@@ -115,7 +115,7 @@ func TestAllowlist_NamesInvalidEntriesByTheirNumber(t *testing.T) {
 	} {
 		list, err := ParseAllowlist(text)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "example") || list.Contains("a@example.org") {
-			t.Errorf("%q: %v, want %q", text.Reveal(), err, want)
+			t.Errorf("%q: error %v, want %q", text.Reveal(), err, want)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func TestHashInviteCode_IgnoresCaseSpacesAndDashes(t *testing.T) {
 		code, hash := NewInviteCode()
 		letters := []rune(strings.ReplaceAll(code.Reveal(), "-", ""))
 		if len(letters) != inviteLength || strings.ContainsAny(code.Reveal(), "0O1I") {
-			t.Fatalf("a code of %d letters: %s", len(letters), code.Reveal())
+			t.Fatalf("the code has %d characters, or one that is easily confused: %s", len(letters), code.Reveal())
 		}
 		var typed strings.Builder
 		for _, letter := range letters {
@@ -137,13 +137,13 @@ func TestHashInviteCode_IgnoresCaseSpacesAndDashes(t *testing.T) {
 		}
 		got, ok := HashInviteCode(songspy.Secret(typed.String()))
 		if !ok || !bytes.Equal(got, hash) {
-			t.Fatalf("%q is not taken for %s", typed.String(), code.Reveal())
+			t.Fatalf("%q is not accepted as %s", typed.String(), code.Reveal())
 		}
 		wrong := []rune(typed.String())
 		last := len(wrong) - 1
 		wrong[last] = rune(inviteAlphabet[(strings.IndexRune(inviteAlphabet, letters[inviteLength-1])+1)%len(inviteAlphabet)])
 		if other, _ := HashInviteCode(songspy.Secret(string(wrong))); bytes.Equal(other, hash) {
-			t.Fatalf("%q is taken for %s", string(wrong), code.Reveal())
+			t.Fatalf("%q is accepted as %s", string(wrong), code.Reveal())
 		}
 	})
 }
@@ -151,7 +151,7 @@ func TestHashInviteCode_IgnoresCaseSpacesAndDashes(t *testing.T) {
 func TestHashInviteCode_RejectsOtherTexts(t *testing.T) {
 	for _, typed := range []songspy.Secret{"", "-", "ABCD-EFGH-JKLM-NPQ", "ABCD-EFGH-JKLM-NPQRS", "ABCD-EFGH-JKLM-NPQ0", "ABCD-EFGH-JKLM-NPQI", "ABCD-EFGH-JKLM-NPÄ", "ABCD_EFGH_JKLM_NPQR"} {
 		if _, ok := HashInviteCode(typed); ok {
-			t.Errorf("%q is taken for a code", typed.Reveal())
+			t.Errorf("%q is accepted as a code", typed.Reveal())
 		}
 	}
 }
@@ -162,16 +162,16 @@ func TestSignIn_AppliesThePolicyToNewUsers(t *testing.T) {
 	_, _, _, err := w.SignIn(t.Context(), "good", "", "")
 	wantReason(t, err, "INVITE_REQUIRED")
 	if w.store.signIns != 0 || len(w.store.sessions) != 0 {
-		t.Errorf("stored %d people, %d sessions", w.store.signIns, len(w.store.sessions))
+		t.Errorf("stored %d users and %d sessions, want none", w.store.signIns, len(w.store.sessions))
 	}
 	code, hash := NewInviteCode()
 	if _, _, _, err := w.SignIn(t.Context(), "good", code, ""); err != nil || !bytes.Equal(w.store.terms.InviteHash, hash) {
-		t.Errorf("with an invite: %v, on the terms %+v", err, w.store.terms)
+		t.Errorf("with an invite: error %v, terms %+v", err, w.store.terms)
 	}
 	w.store.refusal = songspy.ErrInviteInvalid
 	_, _, _, err = w.SignIn(t.Context(), "good", code, "")
 	if !errors.Is(err, songspy.ErrInviteInvalid) || len(w.store.sessions) != 1 {
-		t.Errorf("with a spent one: %v, %d sessions", err, len(w.store.sessions))
+		t.Errorf("with a used invite: error %v, %d sessions", err, len(w.store.sessions))
 	}
 	for _, secret := range []string{annsMail, code.Reveal()} {
 		if strings.Contains(w.log.String(), secret) {
@@ -182,6 +182,6 @@ func TestSignIn_AppliesThePolicyToNewUsers(t *testing.T) {
 
 func TestNew_NeedsAPolicy(t *testing.T) {
 	if _, err := New(Options{Keys: []Key{key("a")}, SignUp: SignUp{Policy: "closed"}}); err == nil || !strings.Contains(err.Error(), "closed") {
-		t.Errorf("a policy that is none: %v", err)
+		t.Errorf("an unknown policy: error %v", err)
 	}
 }
