@@ -11,21 +11,23 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// unbounded is the value of a bound that there is not.
+// infinity is the value of a limit that does not exist.
 var infinity = math.Inf(1)
 
 var (
-	breakerOpenDesc = prometheus.NewDesc("songspy_spotify_door_open",
-		"Whether calls may pass a door of a Spotify app (1), or it is closed (0).", []string{"app", "door"}, nil)
-	breakerUntilDesc = prometheus.NewDesc("songspy_spotify_door_closed_until_timestamp_seconds",
-		"When a closed door is probed; 0 for an open one.", []string{"app", "door"}, nil)
-	rateLimitDesc = prometheus.NewDesc("songspy_spotify_door_calls_per_second",
-		"The pace at which this process may pass an open door; +Inf where it is not paced.", []string{"app", "door"}, nil)
-	rateLearnedDesc = prometheus.NewDesc("songspy_spotify_door_learnt_calls_per_second",
-		"Half the pace at which the app was last refused; 0 where nothing was learnt.", []string{"app", "door"}, nil)
+	breakerOpenDesc = prometheus.NewDesc("songspy_spotify_breaker_open",
+		"Whether the circuit breaker of a Spotify app blocks calls (1) or not (0).", []string{"app", "circuit"}, nil)
+	breakerUntilDesc = prometheus.NewDesc("songspy_spotify_breaker_open_until_timestamp_seconds",
+		"When an open breaker is probed; 0 if it is closed.", []string{"app", "circuit"}, nil)
+	rateLimitDesc = prometheus.NewDesc("songspy_spotify_rate_limit_calls_per_second",
+		"The rate limit of this process; +Inf if there is none.", []string{"app", "circuit"}, nil)
+	rateLearnedDesc = prometheus.NewDesc("songspy_spotify_rate_learned_calls_per_second",
+		"Half the rate at which Spotify last refused the app; 0 if it never did.", []string{"app", "circuit"}, nil)
 )
 
-// Doors collects the state of the doors of every app, by the app's name.
+// BreakerCollector exports the state of the circuit breakers of every app, by
+// the app's name. A gauge of 1 means that calls are blocked, also while the
+// breaker is half open.
 type BreakerCollector struct {
 	States func() map[string]breaker.Breakers
 	Now    func() time.Time
@@ -45,9 +47,9 @@ func (d BreakerCollector) Collect(metrics chan<- prometheus.Metric) {
 			gauge := func(desc *prometheus.Desc, v float64) {
 				metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, app, string(circuit))
 			}
-			open, until, rate := 1.0, 0.0, s.Limiter.Rate
+			open, until, rate := 0.0, 0.0, s.Limiter.Rate
 			if s.Cause != "" {
-				open, until = 0, float64(s.OpenUntil.UnixMilli())/1e3
+				open, until = 1, float64(s.OpenUntil.UnixMilli())/1e3
 			} else if rate == 0 {
 				rate = infinity
 			}
@@ -59,7 +61,7 @@ func (d BreakerCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// Notes says in sentences which doors are closed.
+// Notes returns a sentence for each breaker that is open or half open, sorted.
 func (d BreakerCollector) Notes() (notes []string) {
 	now := d.Now()
 	for app, state := range d.States() {
@@ -70,10 +72,10 @@ func (d BreakerCollector) Notes() (notes []string) {
 			}
 			switch {
 			case s.Cause != "" && now.Before(s.OpenUntil):
-				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s is closed (%s) until %s; nobody is asked before.",
+				notes = append(notes, fmt.Sprintf("Calls to circuit %s of Spotify app %s are blocked (%s) until %s.",
 					circuit, app, s.Cause.Description(), s.OpenUntil.UTC().Format(time.RFC3339)))
 			case s.Cause != "":
-				notes = append(notes, fmt.Sprintf("Spotify's %s door of app %s was closed (%s); one call is finding out whether it has opened.", circuit, app, s.Cause.Description()))
+				notes = append(notes, fmt.Sprintf("The circuit breaker of circuit %s of Spotify app %s is half open (%s): one call is testing it.", circuit, app, s.Cause.Description()))
 			}
 		}
 	}

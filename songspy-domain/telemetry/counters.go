@@ -8,7 +8,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Calls registers the histogram of calls to Spotify, and gives what observes one.
+// CallObserver registers the histogram of calls to Spotify and returns a
+// function that observes one call.
 func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
 	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "songspy_spotify_call_seconds",
@@ -21,19 +22,19 @@ func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d ti
 	}
 }
 
-// Recorded registers the counters of what is recorded of people's listening,
-// and gives what raises them.
+// RecordedCounter registers the counters of recorded plays and gaps, and
+// returns a function that increases them.
 func RecordedCounter(reg prometheus.Registerer) func(songspy.RecordedCounts) {
 	plays := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_plays_total",
-		Help: "Plays that this process recorded, by how they came to be known.",
+		Help: "Plays that this process recorded, by source.",
 	}, []string{"source"})
 	gaps := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_gaps_total",
-		Help: "Times of which it is not known what somebody heard that this process recorded, by reason.",
+		Help: "Gaps in what is known of users' plays that this process recorded, by reason.",
 	}, []string{"reason"})
 	for _, source := range []songspy.PlaySource{songspy.SourceLive, songspy.SourceHistory, songspy.SourceImport} {
-		plays.WithLabelValues(string(source)) // so that a rate has a beginning
+		plays.WithLabelValues(string(source)) // so that rate() has a start value
 	}
 	for _, reason := range []songspy.GapReason{
 		songspy.GapLinkBroken, songspy.GapAppBlocked, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,

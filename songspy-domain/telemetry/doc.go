@@ -1,5 +1,5 @@
-// Package telemetry is how both services report on themselves in the same
-// way: structured logs that carry what belongs together and hide what nobody
-// may read, metrics and profiles on an address of their own, and health that
-// says in words what is wrong.
+// Package telemetry provides what both services need to be observed in the same
+// way: structured logs that carry the attributes of their context and mask
+// secrets, metrics and profiles on a separate address, and health checks that
+// say in sentences what is wrong.
 package telemetry

@@ -21,11 +21,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// readyWithin bounds a question for readiness: an orchestrator asks again soon.
+// readyTimeout limits one readiness check. Orchestrators repeat it soon.
 const readyTimeout = 3 * time.Second
 
-// Registry is a fresh registry that already watches the Go runtime, the
-// process and the build.
+// NewRegistry returns a registry that already collects metrics of the Go
+// runtime, the process and the build.
 func NewRegistry() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
@@ -36,10 +36,10 @@ func NewRegistry() *prometheus.Registry {
 	return reg
 }
 
-// AdminHandler answers what only operators may ask, so it belongs on an
-// address of its own: /metrics, /debug/pprof/, /healthz and /readyz. Notes are
-// sentences on what limits a service that is ready; nil: there are none. Hosts
-// are further names that it answers to: see OnlyHosts.
+// AdminHandler serves /metrics, /debug/pprof/, /healthz and /readyz. They are
+// for operators only, so it belongs on a separate address. notes returns
+// sentences about what limits a service that is ready; it may be nil. hosts are
+// additional host names that the handler answers to: see OnlyHosts.
 func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, notes func() []string, hosts ...string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
@@ -53,15 +53,14 @@ func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, n
 	return OnlyHosts(mux, hosts...)
 }
 
-// Healthz says that the process answers; nothing it depends on is asked.
+// Healthz answers 200 while the process runs. It checks no dependency.
 func Healthz() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 }
 
-// Readyz says 200 while ready returns nil, else 503 and why: the messages of
-// the songspy.Errors among what is wrong, one a line. Other errors may tell
-// too much of the inside and only count as "not ready". The notes follow
-// either way, one a line.
+// Readyz answers 200 while ready returns nil, else 503 with the messages of the
+// songspy.Errors in the error, one a line. Other errors may reveal internals
+// and become "not ready". The notes follow in both cases, one a line.
 func Readyz(ready func(context.Context) error, notes func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
@@ -77,7 +76,8 @@ func Readyz(ready func(context.Context) error, notes func() []string) http.Handl
 	})
 }
 
-// reasons are what may be shown of an error that may be several joined ones.
+// errorMessages returns what may be shown of an error, which may be a joined
+// error.
 func errorMessages(err error) []string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a tree is walked, not searched
 		var all []string
@@ -97,12 +97,12 @@ func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n") // whoever asked may have gone
+	_, _ = io.WriteString(w, text+"\n") // the client may have disconnected
 }
 
-// CheckReady asks the service that listens at addr on this machine whether it
-// is ready. An address without a host, or one that stands for every address of
-// the machine, is asked on loopback. name is the variable that set the address.
+// CheckReady checks whether the service that listens at addr on this machine is
+// ready. If addr has no host, or the unspecified address, it checks the
+// loopback address. name is the configuration variable that set addr.
 func CheckReady(ctx context.Context, name, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -114,24 +114,25 @@ func CheckReady(ctx context.Context, name, addr string) error {
 	return CheckHealth(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz")
 }
 
-// CheckHealth asks a /healthz or /readyz and returns nil if the answer is 200;
-// otherwise the error says what the answer said. It serves the `health`
-// subcommands: an image without a shell has nothing else to ask with.
+// CheckHealth requests a /healthz or /readyz URL and returns nil if the answer
+// is 200, else an error with the text of the answer. The `health` subcommands
+// use it, because an image without a shell has no other client.
 func CheckHealth(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout+time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return errors.New("the address to ask for health is no URL")
+		return errors.New("the address of the health check is not a URL; check the configuration")
 	}
-	// A transport of its own: the environment's proxy has no business here.
+	// A separate transport, so that the proxy settings of the environment do
+	// not apply.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
-		return fmt.Errorf("no answer: %w", err)
+		return fmt.Errorf("the service does not respond: %w", err)
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
@@ -142,14 +143,14 @@ func CheckHealth(ctx context.Context, address string) error {
 }
 
 // OnlyHosts answers requests whose Host is an address, a name without a dot
-// (localhost, a container's name) or one of the given names. A page in an
-// operator's browser can point a name of its own at a private address and then
-// read what that answers (DNS rebinding); the Host tells such requests apart.
-// Any other Host gets 421.
+// (localhost, a container's name) or one of the given names. Any other Host
+// gets 421. A web page in an operator's browser can point its own host name at
+// a private address and then read the answers (DNS rebinding). The Host header
+// reveals such requests.
 func OnlyHosts(next http.Handler, hosts ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isExpectedHost(r.Host, hosts) {
-			writeText(w, http.StatusMisdirectedRequest, "This address is for operators and does not answer to this name. Ask it by its address, or add the name to SONGSPY_ADMIN_HOSTS.")
+			writeText(w, http.StatusMisdirectedRequest, "This address is for operators and does not accept this host name. Use the IP address, or add the name to SONGSPY_ADMIN_HOSTS.")
 			return
 		}
 		next.ServeHTTP(w, r)

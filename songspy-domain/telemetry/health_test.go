@@ -22,11 +22,11 @@ func TestReadyz_ShowsMessagesWithoutInternals(t *testing.T) {
 		status int
 		body   string
 	}{
-		"nothing":         {nil, nil, 200, "ready\n"},
-		"a named fault":   {behind, nil, 503, behind.Message + "\n"},
-		"an unnamed one":  {errors.New("hunter2"), nil, 503, "not ready\n"},
-		"several at once": {errors.Join(behind, errors.New("hunter2")), nil, 503, behind.Message + "\nnot ready\n"},
-		"what limits it":  {nil, func() []string { return []string{"A door is closed."} }, 200, "ready\nA door is closed.\n"},
+		"no error":                   {nil, nil, 200, "ready\n"},
+		"an error with a message":    {behind, nil, 503, behind.Message + "\n"},
+		"an error without a message": {errors.New("hunter2"), nil, 503, "not ready\n"},
+		"joined errors":              {errors.Join(behind, errors.New("hunter2")), nil, 503, behind.Message + "\nnot ready\n"},
+		"notes":                      {nil, func() []string { return []string{"A breaker is open."} }, 200, "ready\nA breaker is open.\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := httptest.NewRecorder()
@@ -39,18 +39,18 @@ func TestReadyz_ShowsMessagesWithoutInternals(t *testing.T) {
 }
 
 func TestCheckHealth_ReturnsTheReason(t *testing.T) {
-	ready := error(&songspy.Error{Code: songspy.CodeUnavailable, Message: "The database does not answer."})
+	ready := error(&songspy.Error{Code: songspy.CodeUnavailable, Message: "The database does not respond."})
 	server := httptest.NewServer(telemetry.AdminHandler(telemetry.NewRegistry(), func(context.Context) error { return ready }, nil))
 	defer server.Close()
 	if err := telemetry.CheckHealth(t.Context(), server.URL+"/healthz"); err != nil {
-		t.Errorf("alive, and still: %v", err)
+		t.Errorf("/healthz of a running service: %v", err)
 	}
-	if err := telemetry.CheckHealth(t.Context(), server.URL+"/readyz"); err == nil || !strings.Contains(err.Error(), "The database does not answer.") {
+	if err := telemetry.CheckHealth(t.Context(), server.URL+"/readyz"); err == nil || !strings.Contains(err.Error(), "The database does not respond.") {
 		t.Errorf("error = %v, want the reason", err)
 	}
 	ready = nil
 	if err := telemetry.CheckHealth(t.Context(), server.URL+"/readyz"); err != nil {
-		t.Errorf("ready, and still: %v", err)
+		t.Errorf("/readyz of a ready service: %v", err)
 	}
 	server.Close()
 	if err := telemetry.CheckHealth(t.Context(), server.URL+"/readyz"); err == nil || strings.Contains(err.Error(), server.URL) {
@@ -91,7 +91,7 @@ func TestCheckReady_UsesLoopback(t *testing.T) {
 		}
 	}
 	if err := telemetry.CheckReady(t.Context(), "SONGSPY_API_ADDR", "8080"); err == nil || !strings.Contains(err.Error(), "SONGSPY_API_ADDR") {
-		t.Errorf("an address without a port gives %v, want the variable named", err)
+		t.Errorf("the error for an address without a port is %v, want the name of the variable", err)
 	}
 }
 
@@ -107,7 +107,7 @@ func TestAdminHandler_RejectsUnknownHosts(t *testing.T) {
 		"api:8082":                 200, // a container's name
 		"metrics.example.org":      200,
 		"METRICS.example.org.:443": 200,
-		"":                         200, // HTTP/1.0 by hand
+		"":                         200, // HTTP/1.0, typed manually
 
 		"evil.example":                    421,
 		"evil.example:8082":               421,
@@ -129,7 +129,7 @@ func TestAdminHandler_RejectsUnknownHosts(t *testing.T) {
 				t.Errorf("%q at %s: %d, want %d", host, path, w.Code, want)
 			}
 			if w.Code == 421 && !strings.Contains(w.Body.String(), "SONGSPY_ADMIN_HOSTS") {
-				t.Errorf("%q: the refusal names no remedy: %s", host, w.Body)
+				t.Errorf("%q: the answer does not say what to do: %s", host, w.Body)
 			}
 		}
 	}

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// NewLogger writes records of the given level (debug, info, warn, error) and
-// above to w, as json or text; anything else counts as info and json. Each
-// record carries what With put into its context. Attributes whose name says
-// that they are secret are masked, and the URL of a failed request is cut
-// before its query, whatever a caller lets slip.
+// NewLogger returns a logger that writes records of the given level (debug,
+// info, warn, error) and above to w, as json or text. Any other level counts as
+// info, any other format as json. Each record carries the attributes that
+// WithAttrs added to its context. As a safety net, attributes whose name
+// suggests a secret are masked, and URLs are cut before their query.
 func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	var least slog.Level
 	if least.UnmarshalText([]byte(level)) != nil {
@@ -29,19 +29,20 @@ func NewLogger(w io.Writer, level, format string) *slog.Logger {
 
 type attrsKey struct{}
 
-// With gives a context under which every record carries the attributes, such
-// as a request's id or a job's name and run.
+// WithAttrs returns a context whose log records all carry the attributes, such
+// as the ID of a request or the name and run of a job.
 func WithAttrs(ctx context.Context, attrs ...slog.Attr) context.Context {
 	return context.WithValue(ctx, attrsKey{}, append(attrsOf(ctx), attrs...))
 }
 
-// attrsOf gives a slice that may be appended to without touching the context's own.
+// attrsOf returns a slice that can be appended to without changing the one in
+// the context.
 func attrsOf(ctx context.Context) []slog.Attr {
 	attrs, _ := ctx.Value(attrsKey{}).([]slog.Attr)
 	return slices.Clip(attrs)
 }
 
-// correlated adds the context's attributes to every record.
+// attrsHandler adds the attributes of the context to every record.
 type attrsHandler struct{ slog.Handler }
 
 func (h attrsHandler) Handle(ctx context.Context, r slog.Record) error {
@@ -60,14 +61,16 @@ func (h attrsHandler) WithGroup(name string) slog.Handler {
 	return attrsHandler{h.Handler.WithGroup(name)}
 }
 
-// secretWords are the words of an attribute's name that make its value a secret.
+// secretWords are the words that mark an attribute's value as secret if its
+// name contains one.
 var secretWords = []string{"authorization", "cookie", "email", "password", "secret", "token", "verifier"}
 
-// urlSecrets parts a URL into what may be shown, scheme, host and path, and what
-// may be secret: user and password, query and fragment.
+// urlSecrets splits a URL into the parts that may be shown (scheme, host, path)
+// and those that may be secret (user and password, query, fragment).
 var urlSecrets = regexp.MustCompile(`(\w://)(?:[^/?#\s"@]*@)?([^?#\s"]*)(?:[?#][^\s"]*)?`)
 
-// mask is the net under all callers: it hides by name, and cuts URLs.
+// maskAttr masks secrets by the name of the attribute, and removes secrets from
+// URLs.
 func maskAttr(_ []string, a slog.Attr) slog.Attr {
 	text := ""
 	switch v := a.Value.Any().(type) {

@@ -15,15 +15,15 @@ import (
 func TestLogger_AddsAttrsOfContext(t *testing.T) {
 	var out strings.Builder
 	log := telemetry.NewLogger(&out, "info", "text")
-	job := telemetry.WithAttrs(t.Context(), slog.String("job", "sweep"))
+	job := telemetry.WithAttrs(t.Context(), slog.String("job", "poll"))
 	run := telemetry.WithAttrs(job, slog.Int("run", 7))
 	other := telemetry.WithAttrs(job, slog.Int("run", 8))
-	log.With("process", "batch").InfoContext(run, "looked")
-	if got := out.String(); !strings.Contains(got, "process=batch job=sweep run=7") {
+	log.With("process", "batch").InfoContext(run, "polled")
+	if got := out.String(); !strings.Contains(got, "process=batch job=poll run=7") {
 		t.Errorf("record %q lacks the job and its run", got)
 	}
 	out.Reset()
-	log.InfoContext(other, "looked")
+	log.InfoContext(other, "polled")
 	log.InfoContext(job, "planned")
 	if got := out.String(); strings.Contains(got, "run=7") || strings.Count(got, "run=8") != 1 {
 		t.Errorf("a context's attributes leaked into its sibling or parent: %q", got)
@@ -47,11 +47,11 @@ func TestLogger_ShowsNoSecret(t *testing.T) {
 	failed := &url.Error{Op: "Get", URL: "https://user:hunter2@accounts.example/tokeninfo?access_token=hunter2#hunter2", Err: context.DeadlineExceeded}
 	for name, attr := range map[string]slog.Attr{
 		"a secret":            slog.Any("grant", songspy.Secret("hunter2")),
-		"a telling name":      slog.String("accessToken", "hunter2"),
+		"a secret's name":     slog.String("accessToken", "hunter2"),
 		"an address":          slog.String("email", "hunter2@example.com"),
 		"a URL's error":       slog.Any("error", failed),
 		"a joined error":      slog.Any("error", errors.Join(errors.New("first"), failed)),
-		"a text with a URL":   slog.String("message", "asked "+failed.URL),
+		"a text with a URL":   slog.String("message", "called "+failed.URL),
 		"a database's URL":    slog.String("database", "postgres://songspy:hunter2@db:5432/songspy"),
 		"a group's attribute": slog.Group("request", slog.String("Authorization", "Bearer hunter2")),
 	} {
@@ -69,7 +69,7 @@ func TestLogger_ShowsNoSecret(t *testing.T) {
 
 func TestLogger_KeepsOtherAttrs(t *testing.T) {
 	var out strings.Builder
-	telemetry.NewLogger(&out, "info", "text").Info("asked",
+	telemetry.NewLogger(&out, "info", "text").Info("called",
 		"error", &url.Error{Op: "Get", URL: "https://api.example/v1/me?x=1", Err: context.DeadlineExceeded}, "tokens", 3)
 	for _, want := range []string{"https://api.example/v1/me", "context deadline exceeded", "tokens=3"} {
 		if !strings.Contains(out.String(), want) {

@@ -14,19 +14,19 @@ var (
 	quotaCallsDesc = prometheus.NewDesc("songspy_spotify_quota_calls",
 		"Calls to the Web API in the last 24 hours, all processes together, by endpoint.", []string{"app", "endpoint"}, nil)
 	quotaPlannedDesc = prometheus.NewDesc("songspy_spotify_quota_planned_calls",
-		"Calls to the Web API that are planned for 24 hours at most; +Inf where nothing bounds them.", []string{"app"}, nil)
+		"The most calls to the Web API that are planned for 24 hours; +Inf without a limit.", []string{"app"}, nil)
 	quotaLearnedDesc = prometheus.NewDesc("songspy_spotify_quota_learned_calls",
-		"Calls in 24 hours at which Spotify last refused the account; 0 where it never did.", []string{"app"}, nil)
+		"Calls in 24 hours at which Spotify last refused the account; 0 if it never did.", []string{"app"}, nil)
 	quotaRefusedDesc = prometheus.NewDesc("songspy_spotify_quota_refused_timestamp_seconds",
-		"When Spotify last refused the account since its quota was exceeded; 0 where it never did.", []string{"app"}, nil)
+		"When Spotify last refused the account because its quota was exceeded; 0 if it never did.", []string{"app"}, nil)
 	quotaRefusalsDesc = prometheus.NewDesc("songspy_spotify_quota_refusals_total",
-		"Times that this process found the quota exceeded, probes included.", []string{"app"}, nil)
+		"Calls of this process that Spotify refused because the quota was exceeded, including probes.", []string{"app"}, nil)
 )
 
-// Quotas collects how developer accounts stand to their quotas, by the app that
-// names each account.
+// QuotaCollector exports the quota of each developer account, by the app that
+// names the account.
 type QuotaCollector struct {
-	Statuses func(now time.Time) (standings map[string]quota.Status, refusals map[string]int64)
+	Statuses func(now time.Time) (statuses map[string]quota.Status, refusals map[string]int64)
 	Now      func() time.Time
 }
 
@@ -39,8 +39,8 @@ func (q QuotaCollector) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (q QuotaCollector) Collect(metrics chan<- prometheus.Metric) {
-	standings, refusals := q.Statuses(q.Now())
-	for app, s := range standings {
+	statuses, refusals := q.Statuses(q.Now())
+	for app, s := range statuses {
 		gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
 			metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, append([]string{app}, labels...)...)
 		}
@@ -61,17 +61,17 @@ func (q QuotaCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// Notes says in sentences which accounts have no calls left, and what was
-// learned of their quotas.
+// Notes returns sentences about accounts that have no calls left, and about
+// quotas that were learned, sorted.
 func (q QuotaCollector) Notes() (notes []string) {
-	standings, _ := q.Statuses(q.Now())
-	for app, s := range standings {
+	statuses, _ := q.Statuses(q.Now())
+	for app, s := range statuses {
 		if s.LastRefusal.Quota > 0 {
-			notes = append(notes, fmt.Sprintf("Spotify's quota of app %s was exceeded at %s, after %d calls in 24 hours; at most %d are planned now, slowly more from day to day.",
+			notes = append(notes, fmt.Sprintf("The Spotify quota of app %s was exceeded at %s, after %d calls in 24 hours. At most %d are planned now; the number grows slowly every day.",
 				app, s.LastRefusal.At.UTC().Format(time.RFC3339), s.LastRefusal.Calls.Sum(), s.Limit))
 		}
 		if !s.NextCallAt.IsZero() {
-			notes = append(notes, fmt.Sprintf("App %s has made %d calls in 24 hours, as many as it may; the next one may leave at %s.",
+			notes = append(notes, fmt.Sprintf("App %s has made %d calls in 24 hours, which is the limit. The next call is possible at %s.",
 				app, s.Calls.Sum(), s.NextCallAt.UTC().Format(time.RFC3339)))
 		}
 	}

@@ -11,27 +11,28 @@ import (
 	"time"
 )
 
-// grace is how long requests may still run once the service is told to end.
+// shutdownGrace is how long requests may still run after the service was told
+// to stop.
 const shutdownGrace = 10 * time.Second
 
-// Listen opens a TCP address; port 0 takes a free one. The error names the
-// address and, where somebody else holds it, the remedy.
+// Listen opens a TCP address. Port 0 takes a free port. The error names the
+// address and, if another program uses it, what to do.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is taken by another program: end it, or set another address", addr)
+		return nil, fmt.Errorf("%s is taken by another program: stop that program, or set another address", addr)
 	case err != nil:
-		return nil, fmt.Errorf("cannot listen at %q: %w", addr, err)
+		return nil, fmt.Errorf("cannot listen on %q: %w", addr, err)
 	}
 	return listener, nil
 }
 
-// ServeOn serves until ctx ends, then lets running requests finish for at most
-// ten seconds; their contexts end after that, not before. Timeouts that the
-// server leaves at zero get values that no honest client meets; a handler that
-// streams lifts the write deadline for itself. It owns the listener. The error
-// is nil after an ordered end.
+// ServeOn serves until ctx ends, and then lets running requests finish for at
+// most ten seconds. Their contexts end after that, not before. Timeouts of the
+// server that are zero get defaults that no honest client reaches; a handler
+// that streams removes the write deadline itself. ServeOn owns the listener. It
+// returns nil after an orderly shutdown.
 func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, log *slog.Logger) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
@@ -43,23 +44,23 @@ func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, lo
 
 	select {
 	case err := <-failed:
-		return fmt.Errorf("the server at %s ended: %w", listener.Addr(), err)
+		return fmt.Errorf("the server at %s stopped: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
 	deadline, cancel := context.WithTimeout(requests, shutdownGrace)
 	defer cancel()
 	if err := server.Shutdown(deadline); err != nil {
-		log.WarnContext(ctx, "requests were cut at the end of the grace", slog.Duration("grace", shutdownGrace))
+		log.WarnContext(ctx, "requests were cut off at the end of the shutdown grace", slog.Duration("grace", shutdownGrace))
 		endRequests()
-		_ = server.Close() // its listener is closed already; nothing is left to be said
+		_ = server.Close() // the listener is closed already
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("the server at %s ended: %w", listener.Addr(), err)
+		return fmt.Errorf("the server at %s stopped: %w", listener.Addr(), err)
 	}
 	return nil
 }
 
-// harden fills in what a server on an open network must not leave out.
+// setServerDefaults sets the limits that a server on an open network needs.
 func setServerDefaults(server *http.Server, requests context.Context, log *slog.Logger) {
 	limit := func(d *time.Duration, value time.Duration) {
 		if *d == 0 {

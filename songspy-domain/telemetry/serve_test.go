@@ -47,7 +47,7 @@ func TestServeOn_FinishesRunningRequests(t *testing.T) {
 		t.Errorf("the running request got %q, want its whole answer", got)
 	}
 	if err := <-served; err != nil {
-		t.Errorf("an ordered end gave %v", err)
+		t.Errorf("ServeOn returned %v after an orderly shutdown", err)
 	}
 	if server.ReadHeaderTimeout == 0 || server.IdleTimeout == 0 {
 		t.Error("the server has no timeouts")
@@ -62,6 +62,6 @@ func TestListen_ReportsTakenPort(t *testing.T) {
 	defer first.Close()
 	_, err = telemetry.Listen(t.Context(), first.Addr().String())
 	if err == nil || !strings.Contains(err.Error(), first.Addr().String()+" is taken") || !strings.Contains(err.Error(), "set another address") {
-		t.Errorf("error = %v, want the port and the remedy", err)
+		t.Errorf("error = %v, want the port and what to do", err)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// Version describes this program: its version, its commit and the Go release
-// that built it. The linker sets version and commit in images and by `make
-// build`; where they are empty, what `go build` recorded is taken.
+// Version returns the version of this program, its commit and the Go release
+// that built it. The linker sets version and commit in images and in `make
+// build`. If they are empty, Version uses what `go build` recorded.
 func Version(version, commit string) string {
 	info, _ := debug.ReadBuildInfo()
 	return describeVersion(version, commit, info)

@@ -16,10 +16,10 @@ func TestDescribeVersion_PrefersLinkerValues(t *testing.T) {
 		info            *debug.BuildInfo
 		want            string
 	}{
-		"an image":            {"1.4.0", "def", built, "1.4.0 (commit def, go"},
-		"go build":            {"", "", built, "v1.2.3 (commit abc, with changes, go"},
-		"go run":              {"", "", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, "unreleased (commit unknown, go"},
-		"nothing is recorded": {"", "", nil, "unreleased (commit unknown, go"},
+		"an image":             {"1.4.0", "def", built, "1.4.0 (commit def, go"},
+		"go build":             {"", "", built, "v1.2.3 (commit abc, with changes, go"},
+		"go run":               {"", "", &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, "unreleased (commit unknown, go"},
+		"no build information": {"", "", nil, "unreleased (commit unknown, go"},
 	} {
 		if got := describeVersion(c.version, c.commit, c.info); !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %q, want %q…", name, got, c.want)

@@ -1,5 +1,5 @@
-// Package telemetrytest holds a process's metrics against the page that
-// describes them, and against Prometheus's conventions.
+// Package telemetrytest checks the metrics of a process against the page that
+// documents them, and against Prometheus's conventions.
 package telemetrytest
 
 import (
@@ -13,28 +13,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// own begins the names of our own metrics; the others describe the runtime.
+// metricPrefix begins the names of the project's own metrics. The others
+// describe the runtime.
 const metricPrefix = "songspy_"
 
 var (
-	// row is a metric on the page: its name, type and labels.
+	// tableRow matches a metric on the page: its name, type and labels.
 	tableRow = regexp.MustCompile("^\\| `(" + metricPrefix + "[a-z_]+)` \\| ([a-z]+) \\| (.*?) \\|")
-	// label is a label in the third column.
+	// labelPattern matches a label in the third column.
 	labelPattern = regexp.MustCompile("`([a-z]+)`")
-	// described is a metric as its description prints itself.
+	// descPattern matches the text of a prometheus.Desc.
 	descPattern = regexp.MustCompile(`fqName: "([a-z_]+)".*variableLabels: \{([a-z,]*)\}`)
-	// used is a metric in a query.
+	// metricPattern matches a metric in a query.
 	metricPattern = regexp.MustCompile(metricPrefix + "[a-z_]+")
-	// series ends the names of a histogram's series.
+	// seriesSuffix matches the suffixes of a histogram's series.
 	seriesSuffix = regexp.MustCompile("_(bucket|sum|count)$")
 )
 
-// metric is what the page says of one.
+// metric is a metric as the page documents it.
 type metric struct{ kind, labels string }
 
-// Documented fails the test unless the sections of the page list the registry's
-// own metrics and no others, with their types and labels, the page's queries use
-// none that it does not list, and the names and words are as Prometheus has them.
+// CheckDocumented fails the test unless the given sections of the page list
+// exactly the registry's own metrics, with their types and labels. The queries
+// of the page must use listed metrics only, and names and help texts must
+// follow Prometheus's conventions.
 func CheckDocumented(t *testing.T, registry *prometheus.Registry, page string, sections ...string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -61,7 +63,7 @@ func CheckDocumented(t *testing.T, registry *prometheus.Registry, page string, s
 		if queries {
 			for _, name := range metricPattern.FindAllString(line, -1) {
 				if !all[name] && !all[seriesSuffix.ReplaceAllString(name, "")] {
-					t.Errorf("a query of %s uses %s, which it does not list", page, name)
+					t.Errorf("a query of %s uses %s, which the page does not list", page, name)
 				}
 			}
 		}
@@ -78,7 +80,7 @@ func CheckDocumented(t *testing.T, registry *prometheus.Registry, page string, s
 	}
 }
 
-// labels are those that a cell or a description names, in order.
+// labelNames returns the labels that a table cell names, sorted.
 func labelNames(cell string) string {
 	var names []string
 	for _, m := range labelPattern.FindAllStringSubmatch(cell, -1) {
@@ -88,14 +90,15 @@ func labelNames(cell string) string {
 	return strings.Join(names, ",")
 }
 
-// compare holds what the registry has against what is listed.
+// compareWithPage compares the metrics of the registry with those that the page
+// lists.
 func compareWithPage(t *testing.T, registry *prometheus.Registry, page string, listed map[string]metric) {
 	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := map[string]string{} // of those that have a series
+	kinds := map[string]string{} // by name, for metrics that have a series
 	for _, f := range families {
 		kinds[f.GetName()] = strings.ToLower(f.GetType().String())
 	}
@@ -114,9 +117,9 @@ func compareWithPage(t *testing.T, registry *prometheus.Registry, page string, l
 		case !ok:
 			t.Errorf("%s does not list %s", page, name)
 		case documented.labels != strings.Join(actual, ","):
-			t.Errorf("%s gives %s the labels %q, it has %q", page, name, documented.labels, actual)
+			t.Errorf("%s lists %s with the labels %q, but it has %q", page, name, documented.labels, actual)
 		case seen && kind != documented.kind:
-			t.Errorf("%s calls %s a %s, it is a %s", page, name, documented.kind, kind)
+			t.Errorf("%s lists %s as a %s, but it is a %s", page, name, documented.kind, kind)
 		}
 	}
 	for name := range listed {
