@@ -7,72 +7,90 @@ import (
 	"time"
 )
 
-// keepChanges is how long a reader of the change feed may sleep; a later one
-// reads everything afresh.
-const keepChanges = time.Hour
-
-// keepTokens is how long the tokens of a link are kept that only its person can mend.
-const keepTokens = 30 * 24 * time.Hour
-
-// keepInvites is how long an operator finds an invite in the list that has expired.
-const keepInvites = 30 * 24 * time.Hour
-
 const (
-	// keepSeats is how long a seat is kept for somebody who could link.
+	// keepChanges is how long changes stay in the change feed. A reader that is
+	// further behind reads everything again.
+	keepChanges = time.Hour
+	// keepTokens is how long the tokens stay of a link that only its user can
+	// repair.
+	keepTokens = 30 * 24 * time.Hour
+	// keepInvites is how long an expired invite stays in the operator's list.
+	keepInvites = 30 * 24 * time.Hour
+	// keepSeats is how long a seat stays reserved for a registered user who does
+	// not link.
 	keepSeats = 30 * 24 * time.Hour
-	// keepInLine is how long anybody stays in line, with their address.
+	// keepWaiting is how long a user stays in the waiting list, with the address.
 	keepWaiting = 180 * 24 * time.Hour
+	// keepNotifications is how long a state must have been over before it is
+	// notified again.
+	keepNotifications = 30 * 24 * time.Hour
+	// keepBreakers is how long the breakers of an unused user-supplied app stay.
+	// A breaker is open for a day at most.
+	keepBreakers = 2 * 24 * time.Hour
 )
 
-// keepNotices is how long a state must have been over to be told again.
-const keepNotifications = 30 * 24 * time.Hour
-
-// keepDoors is how long the door is remembered of an app that somebody named who
-// is not linked through it. It outlasts the longest closing, which is a day.
-const keepBreakers = 2 * 24 * time.Hour
-
-// Store is what is kept tidy. The methods say how many rows they changed.
+// CleanupStore deletes rows that are not needed any more. The methods return how
+// many rows they changed.
 type CleanupStore interface {
-	// PruneChanges removes the changes made before that time.
+	// PruneChanges deletes the changes made before the given time.
 	PruneChanges(ctx context.Context, before time.Time) (int64, error)
-	// PruneSessions removes the sessions that ended before that time.
+	// PruneSessions deletes the sessions that ended before the given time.
 	PruneSessions(ctx context.Context, before time.Time) (int64, error)
-	// ForgetTokens throws away the tokens of links that have needed their person since before that time.
+	// PruneTokens deletes the tokens of links that have needed their user since
+	// before the given time.
 	PruneTokens(ctx context.Context, before time.Time) (int64, error)
-	// PruneInvites removes the invites that expired before that time.
+	// PruneInvites deletes the invites that expired before the given time.
 	PruneInvites(ctx context.Context, before time.Time) (int64, error)
-	// ForgetSeats removes the seats of people who were entered before the one
-	// time and have not linked, and of those who asked before the other.
+	// PruneSeats deletes the seats of users that were registered before the time
+	// entered and have not linked, and the requests made before the time asked.
 	PruneSeats(ctx context.Context, entered, asked time.Time) (int64, error)
-	// PruneNotices removes what has not been wanted since that time.
+	// PruneNotifications deletes the notifications that were last wanted before
+	// the given time.
 	PruneNotifications(ctx context.Context, seenBefore time.Time) (int64, error)
-	// PruneDoors removes the doors of apps that people brought and that nobody is linked through, untouched since that time.
+	// PruneBreakers deletes the breakers of user-supplied apps that have no link
+	// and were last changed before the given time.
 	PruneBreakers(ctx context.Context, before time.Time) (int64, error)
-	// PruneLocalTracks removes the local files that nobody has among their tracks.
+	// PruneLocalTracks deletes the local files that are in no user's tracks.
 	PruneLocalTracks(ctx context.Context) (int64, error)
 }
 
-// Job tidies the store.
+// Cleanup deletes rows that are not needed any more.
 type Cleanup struct {
 	Store  CleanupStore
 	Now    func() time.Time
 	Logger *slog.Logger
 }
 
-// Run tidies once. What cannot be removed now is removed the next time.
+// Run deletes once. An error of one kind of rows does not stop the others; the
+// next run tries again.
 func (j Cleanup) Run(ctx context.Context) error {
 	now := j.Now()
-	changes, err := j.Store.PruneChanges(ctx, now.Add(-keepChanges))
-	sessions, err2 := j.Store.PruneSessions(ctx, now)
-	tokens, err3 := j.Store.PruneTokens(ctx, now.Add(-keepTokens))
-	invites, err4 := j.Store.PruneInvites(ctx, now.Add(-keepInvites))
-	seats, err5 := j.Store.PruneSeats(ctx, now.Add(-keepSeats), now.Add(-keepWaiting))
-	notifications, err6 := j.Store.PruneNotifications(ctx, now.Add(-keepNotifications))
-	breakers, err7 := j.Store.PruneBreakers(ctx, now.Add(-keepBreakers))
-	localTracks, err8 := j.Store.PruneLocalTracks(ctx)
-	if changes+sessions+tokens+invites+seats+notifications+breakers+localTracks > 0 {
-		j.Logger.InfoContext(ctx, "tidied up", "changes", changes, "sessions", sessions, "tokens", tokens,
-			"invites", invites, "seats", seats, "notices", notifications, "doors", breakers, "local_files", localTracks)
+	before := func(prune func(context.Context, time.Time) (int64, error), keep time.Duration) func() (int64, error) {
+		return func() (int64, error) { return prune(ctx, now.Add(-keep)) }
 	}
-	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8)
+	var deleted int64
+	var counts []any
+	var errs []error
+	for _, kind := range []struct {
+		name  string
+		prune func() (int64, error)
+	}{
+		{"changes", before(j.Store.PruneChanges, keepChanges)},
+		{"sessions", before(j.Store.PruneSessions, 0)},
+		{"tokens", before(j.Store.PruneTokens, keepTokens)},
+		{"invites", before(j.Store.PruneInvites, keepInvites)},
+		{"seats", func() (int64, error) { return j.Store.PruneSeats(ctx, now.Add(-keepSeats), now.Add(-keepWaiting)) }},
+		{"notifications", before(j.Store.PruneNotifications, keepNotifications)},
+		{"breakers", before(j.Store.PruneBreakers, keepBreakers)},
+		{"local_files", func() (int64, error) { return j.Store.PruneLocalTracks(ctx) }},
+	} {
+		n, err := kind.prune()
+		deleted += n
+		counts = append(counts, slog.Int64(kind.name, n))
+		errs = append(errs, err)
+	}
+	if deleted > 0 {
+		j.Logger.InfoContext(ctx, "old rows deleted", counts...)
+	}
+	return errors.Join(errs...)
 }

@@ -11,7 +11,7 @@ import (
 type fakeCleanupStore struct {
 	changes, sessions, tokens, invites, notifications, breakers time.Time
 	entered, asked                                              time.Time
-	localTrackPrunes                                            int // how often local files were pruned
+	localTrackPrunes                                            int // the calls of PruneLocalTracks
 	err                                                         error
 }
 
@@ -60,33 +60,33 @@ func TestCleanup_PrunesEachKindAfterItsTime(t *testing.T) {
 	store := &fakeCleanupStore{err: errors.New("busy")}
 	job := Cleanup{Store: store, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 	if err := job.Run(t.Context()); !errors.Is(err, store.err) {
-		t.Errorf("the run gave %v, want the store's fault", err)
+		t.Errorf("Run returned %v, want the store's error", err)
 	}
 	if want := now.Add(-time.Hour); !store.changes.Equal(want) {
-		t.Errorf("changes before %s were pruned, want %s", store.changes, want)
+		t.Errorf("changes before %s were deleted, want %s", store.changes, want)
 	}
 	if want := now.AddDate(0, 0, -30); !store.tokens.Equal(want) {
-		t.Errorf("tokens of links that are broken since %s were thrown away, want %s", store.tokens, want)
+		t.Errorf("tokens of links that were broken before %s were deleted, want %s", store.tokens, want)
 	}
 	if want := now.AddDate(0, 0, -30); !store.invites.Equal(want) {
-		t.Errorf("invites that expired before %s were removed, want %s", store.invites, want)
+		t.Errorf("invites that expired before %s were deleted, want %s", store.invites, want)
 	}
 	if want := now.AddDate(0, 0, -30); !store.entered.Equal(want) {
-		t.Errorf("seats of people who were entered before %s were removed, want %s", store.entered, want)
+		t.Errorf("seats of users that were registered before %s were deleted, want %s", store.entered, want)
 	}
 	if want := now.AddDate(0, 0, -180); !store.asked.Equal(want) {
-		t.Errorf("seats that were asked for before %s were removed, want %s", store.asked, want)
+		t.Errorf("seats that were requested before %s were deleted, want %s", store.asked, want)
 	}
 	if want := now.AddDate(0, 0, -30); !store.notifications.Equal(want) {
-		t.Errorf("notices not wanted since %s were pruned, want %s", store.notifications, want)
+		t.Errorf("notifications last wanted before %s were deleted, want %s", store.notifications, want)
 	}
 	if want := now.AddDate(0, 0, -2); !store.breakers.Equal(want) {
-		t.Errorf("doors untouched since %s were removed, want %s", store.breakers, want)
+		t.Errorf("breakers last changed before %s were deleted, want %s", store.breakers, want)
 	}
 	if store.localTrackPrunes != 1 {
-		t.Errorf("local files were pruned %d times, want once, though the changes could not be", store.localTrackPrunes)
+		t.Errorf("local files were deleted %d times, want once, although deleting changes failed", store.localTrackPrunes)
 	}
 	if !store.sessions.Equal(now) {
-		t.Errorf("sessions before %s were pruned, want %s, though the changes could not be", store.sessions, now)
+		t.Errorf("sessions before %s were deleted, want %s, although deleting changes failed", store.sessions, now)
 	}
 }

@@ -11,47 +11,49 @@ import (
 )
 
 const (
-	// Every is the least time between two counts.
+	// LinkMetricsInterval is the shortest time between two counts.
 	LinkMetricsInterval = time.Minute
-	// rest is how many times as long as a count took nothing is counted: a
-	// million links, which take a second, are counted every five minutes.
+	// linkMetricsRest is the pause after a count, as a multiple of its duration.
+	// A million links take a second, so they are counted every five minutes.
 	linkMetricsRest = 300
-	// old is when a count is no longer told: none is better than a wrong one.
+	// linkMetricsMaxAge is the age at which a count is no longer reported: no value
+	// is better than a wrong one.
 	linkMetricsMaxAge = time.Hour
-	// within bounds a count, and so the rest after it to less than an hour.
+	// linkMetricsTimeout limits a count, and so the pause after it to less than an
+	// hour.
 	linkMetricsTimeout = 10 * time.Second
 )
 
 var (
 	linksDesc = prometheus.NewDesc("songspy_links",
-		"Spotify links, by state. Of several batches only one tells.", []string{"state"}, nil)
+		"Spotify links, by state. Only one of several batches reports them.", []string{"state"}, nil)
 	consentLeftDesc = prometheus.NewDesc("songspy_link_consent_left_seconds",
-		"How long the consents of the links that are asked still last, to within a day: how they lie at this moment, so not for rate().", nil, nil)
+		"How long the consents of polled links still last, to within a day. This is the current distribution, so rate() makes no sense.", nil, nil)
 )
 
-// edges are the days at which consents are told apart.
+// consentBucketDays are the upper bounds of the histogram, in days.
 var consentBucketDays = []int{0, 1, 7, 14, 30, 60, 90, 120, 150, 180}
 
-// Links are where links are counted.
+// LinkCounter counts the links by state and day of consent.
 type LinkCounter interface {
 	LinkGroups(ctx context.Context) ([]songspy.LinkGroup, error)
 }
 
-// Job counts, and collects what it counted.
+// LinkMetrics counts the links and is the prometheus.Collector of the result.
 type LinkMetrics struct {
 	Links LinkCounter
-	// Tells says whether this is the replica that counts; nil: it is alone.
+	// IsLeader reports whether this replica counts; nil: it is the only one.
 	IsLeader func() bool
 	Now      func() time.Time
 
-	nextCount time.Time // when to count again; Run's own
+	nextCount time.Time // when to count again; used by Run alone
 
 	mu        sync.Mutex
 	groups    []songspy.LinkGroup
-	countedAt time.Time // of the count; zero: there is none
+	countedAt time.Time // zero: not counted yet
 }
 
-// Run counts, if it is time to.
+// Run counts the links if the pause after the last count is over.
 func (j *LinkMetrics) Run(ctx context.Context) error {
 	if j.IsLeader != nil && !j.IsLeader() {
 		j.setGroups(nil, time.Time{})

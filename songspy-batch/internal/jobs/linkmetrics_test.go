@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// book is links that are counted.
+// fakeLinkCounter returns fixed groups and counts the calls.
 type fakeLinkCounter struct {
 	groups  []songspy.LinkGroup
 	counts  int
@@ -40,20 +40,20 @@ func linkGroup(state songspy.LinkState, endsOn time.Time, n int64) songspy.LinkG
 func TestLinkMetrics_ReportsStatesAndRemainingConsent(t *testing.T) {
 	midnight := noon.Truncate(24 * time.Hour)
 	b := &fakeLinkCounter{groups: []songspy.LinkGroup{
-		linkGroup(songspy.LinkActive, midnight, 1),                       // over since noon
-		linkGroup(songspy.LinkActive, midnight.AddDate(0, 0, 7), 2),      // six and a half days
-		linkGroup(songspy.LinkSuspect, midnight.AddDate(0, 0, 8), 4),     // seven and a half
-		linkGroup(songspy.LinkActive, midnight.AddDate(0, 0, 170), 1000), // well
-		linkGroup(songspy.LinkReauthRequired, midnight, 8),               // is not asked
+		linkGroup(songspy.LinkActive, midnight, 1),                       // ended twelve hours ago
+		linkGroup(songspy.LinkActive, midnight.AddDate(0, 0, 7), 2),      // 6.5 days left
+		linkGroup(songspy.LinkSuspect, midnight.AddDate(0, 0, 8), 4),     // 7.5 days left
+		linkGroup(songspy.LinkActive, midnight.AddDate(0, 0, 170), 1000), // far from its end
+		linkGroup(songspy.LinkReauthRequired, midnight, 8),               // not polled
 	}}
 	j := &LinkMetrics{Links: b, Now: func() time.Time { return noon }}
 	if n := testutil.CollectAndCount(j); n != 0 {
-		t.Errorf("%d metrics are told before anything was counted", n)
+		t.Errorf("%d metrics before the first count", n)
 	}
 	if err := j.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := `# HELP songspy_link_consent_left_seconds How long the consents of the links that are asked still last, to within a day: how they lie at this moment, so not for rate().
+	want := `# HELP songspy_link_consent_left_seconds How long the consents of polled links still last, to within a day. This is the current distribution, so rate() makes no sense.
 # TYPE songspy_link_consent_left_seconds histogram
 songspy_link_consent_left_seconds_bucket{le="0"} 1
 songspy_link_consent_left_seconds_bucket{le="86400"} 1
@@ -68,7 +68,7 @@ songspy_link_consent_left_seconds_bucket{le="1.5552e+07"} 1007
 songspy_link_consent_left_seconds_bucket{le="+Inf"} 1007
 songspy_link_consent_left_seconds_sum 1.4648472e+10
 songspy_link_consent_left_seconds_count 1007
-# HELP songspy_links Spotify links, by state. Of several batches only one tells.
+# HELP songspy_links Spotify links, by state. Only one of several batches reports them.
 # TYPE songspy_links gauge
 songspy_links{state="active"} 1003
 songspy_links{state="not_registered"} 0
@@ -99,21 +99,21 @@ func TestLinkMetrics_CountsRarelyHoweverOftenScraped(t *testing.T) {
 		t.Errorf("%d counts of a second each in an hour, want 12", b.counts)
 	}
 	if leader = false; testutil.CollectAndCount(j) != 0 {
-		t.Error("a replica tells though another counts")
+		t.Error("a replica that is not the leader reports metrics")
 	}
 	run(60)
 	if leader = true; testutil.CollectAndCount(j) != 0 || b.counts != 12 {
-		t.Error("what was counted long ago is told again")
+		t.Error("an old count is reported again")
 	}
 	if run(1); b.counts != 13 {
-		t.Error("the replica that has come to count does not do so at its next run")
+		t.Error("a new leader does not count at its next run")
 	}
-	b.err = errors.New("the database is away")
+	b.err = errors.New("the database is unavailable")
 	if run(10); testutil.CollectAndCount(j) == 0 {
-		t.Error("a count is forgotten as soon as the next one fails")
+		t.Error("one failed count discards the last result")
 	}
 	if run(60); testutil.CollectAndCount(j) != 0 {
-		t.Error("an old count is told as if it were new")
+		t.Error("an old count is still reported")
 	}
 	b.err, b.onCount = nil, func() {}
 	b.counts = 0

@@ -9,42 +9,47 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// atOnce bounds the people readmitted by one run; the next takes the rest.
+// linkRetryBatch is the most links that one run retries; the next run takes the
+// others.
 const linkRetryBatch = 100
 
-// Links is where refused links are found and changed.
+// UnregisteredLinks is the store of the links that Spotify rejected because
+// their user was not registered with the app.
 type UnregisteredLinks interface {
-	// NotRegistered gives up to limit people refused since before the time, longest first.
+	// NotRegisteredUsers returns up to limit users that were rejected before the
+	// given time, the earliest first.
 	NotRegisteredUsers(ctx context.Context, before time.Time, limit int) ([]songspy.UserID, error)
-	// UpdateLink changes one link; an error of fn leaves it as it is.
+	// UpdateLink changes one link. If fn returns an error, the link does not
+	// change.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 }
 
-// Job readmits whoever was refused a day ago. The sweep then asks them at once,
-// and one more refusal puts them back for another day.
+// LinkRetry activates the links that were rejected a day ago. The poller then
+// polls their users at once. Another rejection delays the next retry by a day.
 type LinkRetry struct {
 	Links UnregisteredLinks
-	// Complete completes the link of someone whose grant was kept while the app did
-	// not know them. Nil: they complete it themselves.
+	// Complete completes the link of a user whose grant is pending, because the
+	// app did not know the user. Nil: only the user can complete it.
 	Complete func(ctx context.Context, id songspy.UserID) error
 	Now      func() time.Time
 	Logger   *slog.Logger
 }
 
-// errChanged says that a link is not refused any more.
+// errLinkChanged means that the link does not need a retry now.
 var errLinkChanged = errors.New("the link was changed meanwhile")
 
-// errWaits says that it is not known whose account the link's tokens are for.
-var errAccountUnknown = errors.New("the link waits to be completed")
+// errAccountUnknown means that the link is a pending grant: the Spotify account
+// of its tokens is unknown.
+var errAccountUnknown = errors.New("the link has a pending grant")
 
-// Run readmits once. One link's fault does not keep the others out.
+// Run retries once. An error of one link does not stop the others.
 func (j LinkRetry) Run(ctx context.Context) error {
 	now := j.Now()
 	ids, err := j.Links.NotRegisteredUsers(ctx, now.Add(-songspy.NotRegisteredRetryAfter), linkRetryBatch)
 	if err != nil {
 		return err
 	}
-	var faults []error
+	var errs []error
 	reactivated := 0
 	for _, id := range ids {
 		_, err := j.Links.UpdateLink(ctx, id, func(l *songspy.Link) error {
@@ -65,17 +70,17 @@ func (j LinkRetry) Run(ctx context.Context) error {
 			reactivated++
 		case errors.Is(err, errLinkChanged), songspy.CodeOf(err) == songspy.CodeNotFound:
 		default:
-			faults = append(faults, err)
+			errs = append(errs, err)
 		}
 	}
 	if reactivated > 0 {
-		j.Logger.InfoContext(ctx, "asking again who was not registered", "people", reactivated)
+		j.Logger.InfoContext(ctx, "retrying users who were not registered", "users", reactivated)
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
-// complete tries to complete a link, and leaves it alone for a day if the app
-// does not know the user yet.
+// complete tries to complete a pending grant. If the app does not know the user
+// yet, the next attempt is a day later.
 func (j LinkRetry) complete(ctx context.Context, id songspy.UserID, now time.Time) error {
 	if j.Complete == nil {
 		return errLinkChanged
@@ -84,7 +89,7 @@ func (j LinkRetry) complete(ctx context.Context, id songspy.UserID, now time.Tim
 	if cause == nil {
 		return nil
 	}
-	j.Logger.DebugContext(ctx, "a link that waits could not be completed", "user_id", int64(id), "err", cause)
+	j.Logger.DebugContext(ctx, "completing a pending grant failed", "user_id", int64(id), "error", cause)
 	if songspy.CodeOf(cause) == songspy.CodeGone {
 		return errLinkChanged
 	}

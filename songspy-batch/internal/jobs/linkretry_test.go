@@ -10,7 +10,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeLinks are links by person; those of the broken cannot be changed.
+// fakeUnregisteredLinks holds links by user. The link of the user unavailable
+// cannot be changed.
 type fakeUnregisteredLinks struct {
 	links       map[songspy.UserID]*songspy.Link
 	unavailable songspy.UserID
@@ -28,7 +29,7 @@ func (f *fakeUnregisteredLinks) UpdateLink(_ context.Context, id songspy.UserID,
 		return songspy.Link{}, &songspy.Error{Code: songspy.CodeNotFound}
 	}
 	if id == f.unavailable {
-		return songspy.Link{}, errors.New("the database is away")
+		return songspy.Link{}, errors.New("the database is unavailable")
 	}
 	if err := fn(l); err != nil {
 		return songspy.Link{}, err
@@ -44,20 +45,20 @@ func TestLinkRetry_ReactivatesLinksRefusedADayAgo(t *testing.T) {
 		return &songspy.Link{State: songspy.LinkNotRegistered, AccountID: &account, PollsRefusedSince: &since}
 	}
 	f := &fakeUnregisteredLinks{unavailable: 2, links: map[songspy.UserID]*songspy.Link{
-		1: refused(), 2: refused(), 3: {State: songspy.LinkReauthRequired}, // 4 is gone
+		1: refused(), 2: refused(), 3: {State: songspy.LinkReauthRequired}, // user 4 has no link any more
 	}}
 	job := LinkRetry{Links: f, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 	if err := job.Run(t.Context()); err == nil {
-		t.Error("the fault of one link is not told")
+		t.Error("the error of one link is not returned")
 	}
 	if want := now.Add(-24 * time.Hour); !f.before.Equal(want) {
-		t.Errorf("refused before %v, want %v", f.before, want)
+		t.Errorf("links rejected before %v, want before %v", f.before, want)
 	}
 	if l := f.links[1]; l.State != songspy.LinkActive || !l.StateSince.Equal(now) || l.PollsRefusedSince != nil {
-		t.Errorf("the refused link is %+v, want active since now, with no polls refused", l)
+		t.Errorf("the rejected link is %+v, want active since now, without rejected polls", l)
 	}
 	if l := f.links[3]; l.State != songspy.LinkReauthRequired {
-		t.Errorf("a link that needs its person became %s", l.State)
+		t.Errorf("a link that needs its user became %s", l.State)
 	}
 }
 
@@ -67,10 +68,10 @@ func TestLinkRetry_CompletesALinkWithUnknownAccount(t *testing.T) {
 		fault error
 		since time.Time
 	}{
-		"the app knows the user":   {nil, now.AddDate(0, 0, -2)},
-		"the app does not":         {&songspy.Error{Code: songspy.CodeForbidden, Disposition: songspy.DispositionNotRegistered}, now},
-		"spotify does not answer":  {&songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater}, now.AddDate(0, 0, -2)},
-		"somebody has the account": {&songspy.Error{Code: songspy.CodeConflict}, now},
+		"the app knows the user":                {nil, now.AddDate(0, 0, -2)},
+		"the app does not know the user":        {&songspy.Error{Code: songspy.CodeForbidden, Disposition: songspy.DispositionNotRegistered}, now},
+		"Spotify does not respond":              {&songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater}, now.AddDate(0, 0, -2)},
+		"the account is linked to another user": {&songspy.Error{Code: songspy.CodeConflict}, now},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fakeUnregisteredLinks{links: map[songspy.UserID]*songspy.Link{1: {State: songspy.LinkNotRegistered, StateSince: now.AddDate(0, 0, -2)}}}

@@ -7,20 +7,21 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Seats is where the line is kept.
+// SeatAssigner is the store of the waiting list.
 type SeatAssigner interface {
-	// GiveSeats gives what is free, first come first, and returns whose seat changed.
+	// AssignSeats assigns the free seats of the apps to waiting users, in the
+	// order of their requests, and returns the seats that changed.
 	AssignSeats(ctx context.Context, apps []songspy.AppSeats) ([]songspy.Seat, error)
 }
 
-// Job gives out what is free.
+// SeatAssignment assigns free seats to waiting users.
 type SeatAssignment struct {
 	Seats  SeatAssigner
 	Apps   []songspy.AppSeats
 	Logger *slog.Logger
 }
 
-// Run gives out what is free now.
+// Run assigns the seats that are free now, and logs each change.
 func (j SeatAssignment) Run(ctx context.Context) error {
 	changed, err := j.Seats.AssignSeats(ctx, j.Apps)
 	for _, seat := range changed {
