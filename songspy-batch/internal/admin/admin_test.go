@@ -16,17 +16,16 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// sealed is things by the key that sealed them.
+// fakeSealed holds users by the key that encrypted their data.
 type fakeSealed struct {
 	keyOf map[songspy.UserID]string
-	err   error // after the first page
+	err   error // returned after the first page
 	pages int
 }
 
-// named is the things as the chore knows them.
-func (s *fakeSealed) kind(what string) SealedKind {
+func (s *fakeSealed) kind(name string) SealedKind {
 	return SealedKind{
-		Name: what, Remedy: "pray",
+		Name: name, Remedy: "restore a backup",
 		Count:  func(context.Context) (int64, error) { return int64(len(s.keyOf)), nil },
 		Reseal: s.reseal,
 	}
@@ -65,14 +64,14 @@ func TestResealReportsItsResultAndWhichKeysAreUnused(t *testing.T) {
 	if err := Reseal(t.Context(), all, "new", time.Now, &out, &errs); err != nil {
 		t.Fatal(err)
 	}
-	for _, words := range []string{"450 links", "old                              300", "300 were sealed anew with new", "1 addresses", "1 were sealed anew", "the others may go"} {
-		if !strings.Contains(out.String(), words) {
-			t.Errorf("the report does not say %q:\n%s", words, out.String())
+	for _, text := range []string{"450 links", "old                              300", "300 were re-encrypted with new", "1 addresses", "1 were re-encrypted", "can be removed"} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("the report does not contain %q:\n%s", text, out.String())
 		}
 	}
 	links.keyOf[7] = "lost"
 	out.Reset()
-	if err := Reseal(t.Context(), all, "new", time.Now, &out, &errs); err == nil || !strings.Contains(out.String(), "of the users [7]") || strings.Contains(out.String(), "may go") {
+	if err := Reseal(t.Context(), all, "new", time.Now, &out, &errs); err == nil || !strings.Contains(out.String(), "of the users [7]") || strings.Contains(out.String(), "can be removed") {
 		t.Errorf("%v:\n%s", err, out.String())
 	}
 }
@@ -88,26 +87,26 @@ func TestAStoppedResealReportsItsProgress(t *testing.T) {
 	}
 }
 
-// hall is listeners with what Spotify's history holds of them.
+// fakeService is the store, the player and the renewer of some users.
 type fakeService struct {
 	mu         sync.Mutex
 	users      map[songspy.UserID]songspy.PolledUser
 	items      []songspy.HistoryItem
 	refuse     func(songspy.Secret) error
-	unreadable map[songspy.UserID]bool // whose tokens do not open
+	unreadable map[songspy.UserID]bool // users whose tokens cannot be decrypted
 	stored     map[songspy.UserID]map[time.Time]bool
 	renewals   int
 }
 
 func (h *fakeService) LinkCount(context.Context) (int64, error) { return int64(len(h.users)), nil }
 
-func (h *fakeService) LinkVersions(_ context.Context, after songspy.UserID, limit int) (marks []songspy.LinkVersion, err error) {
+func (h *fakeService) LinkVersions(_ context.Context, after songspy.UserID, limit int) (links []songspy.LinkVersion, err error) {
 	for _, id := range slices.Sorted(maps.Keys(h.users)) {
-		if id > after && len(marks) < limit {
-			marks = append(marks, songspy.LinkVersion{UserID: id})
+		if id > after && len(links) < limit {
+			links = append(links, songspy.LinkVersion{UserID: id})
 		}
 	}
-	return marks, nil
+	return links, nil
 }
 
 func (h *fakeService) PolledUsersByID(_ context.Context, ids []songspy.UserID) (found []songspy.PolledUser, err error) {
@@ -127,8 +126,8 @@ func (h *fakeService) ReconcileHistory(_ context.Context, id songspy.UserID, _ i
 	if h.stored[id] == nil {
 		h.stored[id] = map[time.Time]bool{}
 	}
-	kept := songspy.StoredPlays{ProcessedAt: slices.Collect(maps.Keys(h.stored[id]))}
-	r := fn(kept)
+	stored := songspy.StoredPlays{ProcessedAt: slices.Collect(maps.Keys(h.stored[id]))}
+	r := fn(stored)
 	for _, f := range r.Added {
 		h.stored[id][f.PlayedAt] = true
 	}
@@ -181,19 +180,19 @@ func TestABackfillStoresAllHistoryAndASecondOneChangesNothing(t *testing.T) {
 			return nil
 		}
 		var out, errs bytes.Buffer
-		if err := b.Run(t.Context(), &out, &errs); err != nil || !strings.Contains(out.String(), "1200 people asked about; for 0 of them nothing was new.\n3600 plays found") || h.renewals != 1200 {
+		if err := b.Run(t.Context(), &out, &errs); err != nil || !strings.Contains(out.String(), "1200 users fetched; 0 of them unchanged.\n3600 plays added") || h.renewals != 1200 {
 			t.Fatalf("%v, %d renewals:\n%s", err, h.renewals, out.String())
 		}
 		out.Reset()
-		if err := b.Run(t.Context(), &out, &errs); err != nil || !strings.Contains(out.String(), "for 1200 of them nothing was new") {
-			t.Errorf("again: %v:\n%s", err, out.String())
+		if err := b.Run(t.Context(), &out, &errs); err != nil || !strings.Contains(out.String(), "; 1200 of them unchanged") {
+			t.Errorf("second run: %v:\n%s", err, out.String())
 		}
 		out.Reset()
-		if b.User = 7; b.Run(t.Context(), &out, &errs) != nil || !strings.Contains(out.String(), "1 people asked about") {
-			t.Errorf("one alone:\n%s", out.String())
+		if b.User = 7; b.Run(t.Context(), &out, &errs) != nil || !strings.Contains(out.String(), "1 users fetched") {
+			t.Errorf("one user only:\n%s", out.String())
 		}
 		if b.User = 7000; songspy.CodeOf(b.Run(t.Context(), &out, &errs)) != songspy.CodeNotFound {
-			t.Error("somebody who is not there was asked about")
+			t.Error("no error for a user who does not exist")
 		}
 	})
 }
@@ -210,15 +209,15 @@ func TestABackfillWaitsForAShortBreakAndEndsAtALongOne(t *testing.T) {
 		}
 		h.refuse = whileOpen
 		var out, errs bytes.Buffer
-		if err := b.Run(t.Context(), &out, &errs); err != nil || !strings.Contains(out.String(), "20 people asked about") {
+		if err := b.Run(t.Context(), &out, &errs); err != nil || !strings.Contains(out.String(), "20 users fetched") {
 			t.Errorf("%v:\n%s", err, out.String())
 		}
 		if n := strings.Count(errs.String(), "waiting for Spotify until"); n != 1 {
-			t.Errorf("it is said %d times that Spotify is waited for, want once:\n%s", n, errs.String())
+			t.Errorf("the wait is shown %d times, want once:\n%s", n, errs.String())
 		}
 		openUntil = time.Now().Add(time.Hour)
 		out.Reset()
-		if err := b.Run(t.Context(), &out, &errs); err == nil || !strings.Contains(err.Error(), "1h0m0s") || !strings.Contains(out.String(), "0 people asked about") {
+		if err := b.Run(t.Context(), &out, &errs); err == nil || !strings.Contains(err.Error(), "1h0m0s") || !strings.Contains(out.String(), "0 users fetched") {
 			t.Errorf("%v:\n%s", err, out.String())
 		}
 	})
@@ -237,13 +236,13 @@ func TestFailedUsersAreCountedByReason(t *testing.T) {
 	var out bytes.Buffer
 	err := b.Run(t.Context(), &out, &out)
 	if err == nil {
-		t.Error("not everybody was asked about, and nothing failed")
+		t.Error("no error although two users could not be fetched")
 	}
-	for _, words := range []string{
-		"1 people asked about", "1 could not be asked about: SPOTIFY_NOT_REGISTERED", "1 could not be asked about: TOKENS_DO_NOT_OPEN",
+	for _, text := range []string{
+		"1 users fetched", "1 could not be fetched: SPOTIFY_NOT_REGISTERED", "1 could not be fetched: TOKENS_NOT_DECRYPTABLE",
 	} {
-		if !strings.Contains(out.String(), words) {
-			t.Errorf("the report does not say %q:\n%s", words, out.String())
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("the report does not contain %q:\n%s", text, out.String())
 		}
 	}
 }

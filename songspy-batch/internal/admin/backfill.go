@@ -18,59 +18,65 @@ import (
 )
 
 const (
-	// readAtOnce is how many listeners are read from the store at once.
+	// readPageSize is the number of users in one read.
 	readPageSize = 500
-	// giveUpAfter is how often a listener is tried whom Spotify cannot be asked about.
+	// maxAttempts is how often a user's fetch is tried.
 	maxAttempts = 3
-	// longestPause is how long a closed door is waited for; a longer one ends the chore.
+	// maxBreakerWait is how long the command waits for an open circuit breaker. A
+	// longer wait ends it.
 	maxBreakerWait = 5 * time.Minute
 )
 
-// Listeners are read, and what history adds to them is kept.
+// UserStore reads users and reconciles their history.
 type UserStore interface {
 	LinkCount(ctx context.Context) (int64, error)
+	// LinkVersions returns up to limit links of the users after the given one.
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
+	// PolledUsersByID omits users whose tokens cannot be decrypted.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
+	// ReconcileHistory calls fn with the stored plays around the items, and stores
+	// its result in the same transaction. The error has CodeGone if the link has
+	// another generation.
 	ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
 		fn func(songspy.StoredPlays) songspy.Reconciliation) (songspy.Reconciliation, error)
 }
 
-// Player is asked what was heard.
+// Player fetches Spotify's history.
 type Player interface {
 	RecentlyPlayed(ctx context.Context, access songspy.Credentials, after time.Time) ([]songspy.HistoryItem, error)
 }
 
-// Renewer renews a link's tokens unless it was changed since that version.
+// Renewer renews a link's tokens if the link still has the given version.
 type Renewer interface {
 	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
 }
 
-// Backfill asks Spotify what everybody has heard lately, and keeps what was not
-// known. All fields are needed but User and Since.
+// Backfill fetches the history of all users now and stores new plays. All fields
+// except User and Since are required.
 type Backfill struct {
 	Users   UserStore
 	Player  Player
 	Renewer Renewer
 	Workers int
-	// User is the only one who is asked about; 0: everybody.
+	// User limits the command to one user; 0: all users.
 	User songspy.UserID
-	// Since bounds how far back is asked; the zero time: all that history holds.
+	// Since limits the fetched period; the zero time: all that Spotify has.
 	Since time.Time
 	Now   func() time.Time
-	// Wait waits for a closed door; false: ctx has ended.
+	// Wait waits for the duration d. It returns false if ctx has ended.
 	Wait func(ctx context.Context, d time.Duration) bool
 }
 
-// tally is what came of a backfill.
+// backfillCounts counts the results of a backfill.
 type backfillCounts struct {
 	mu                 sync.Mutex
 	fetched, unchanged int
 	added, confirmed   int
-	failed             map[string]int
+	failed             map[string]int // by reason
 }
 
-// Run asks, reports to out, and shows meanwhile on err how far it is. It fails
-// if somebody could not be asked about.
+// Run fetches the history of the users. It shows its progress on err and writes
+// its report to out. It returns an error if a user could not be fetched.
 func (b *Backfill) Run(ctx context.Context, out, err io.Writer) error {
 	total, cause := b.Users.LinkCount(ctx)
 	if cause != nil {
@@ -80,47 +86,47 @@ func (b *Backfill) Run(ctx context.Context, out, err io.Writer) error {
 		total = 1
 	}
 	t := &backfillCounts{failed: map[string]int{}}
-	p := newProgress(err, "asking what was heard", "people", total, b.Now)
+	p := newProgress(err, "fetching history", "users", total, b.Now)
 	cause = b.allUsers(ctx, t, p)
 	p.finish()
 	t.writeReport(out)
 	switch {
 	case ctx.Err() != nil:
-		fmt.Fprintln(out, "Stopped. What was found is kept; asking again changes nothing of it.")
+		fmt.Fprintln(out, "Stopped. Plays that were added stay; running it again is safe.")
 		return ctx.Err()
 	case cause != nil:
 		return cause
 	case len(t.failed) > 0:
-		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "Not everybody could be asked about."}
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "Some users could not be fetched."}
 	case t.fetched == 0 && b.User != 0:
-		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("User %d has no link that may be asked.", b.User)}
+		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("User %d has no link that can be polled.", b.User)}
 	}
 	return nil
 }
 
 func (b *Backfill) allUsers(ctx context.Context, t *backfillCounts, p *progress) error {
 	for after, more := b.User-1, true; more; {
-		marks, err := b.Users.LinkVersions(ctx, max(after, 0), readPageSize)
+		links, err := b.Users.LinkVersions(ctx, max(after, 0), readPageSize)
 		if err != nil {
 			return err
 		}
-		more = len(marks) == readPageSize && b.User == 0
-		ids := make([]songspy.UserID, 0, len(marks))
-		for _, m := range marks {
-			if after = m.UserID; b.User == 0 || after == b.User {
+		more = len(links) == readPageSize && b.User == 0
+		ids := make([]songspy.UserID, 0, len(links))
+		for _, l := range links {
+			if after = l.UserID; b.User == 0 || after == b.User {
 				ids = append(ids, after)
 			}
 		}
-		listeners, err := b.Users.PolledUsersByID(ctx, ids)
+		users, err := b.Users.PolledUsersByID(ctx, ids)
 		if err != nil {
 			return err
 		}
-		t.countUnreadable(len(ids)-len(listeners), p)
-		group, within := errgroup.WithContext(ctx)
+		t.countUnreadable(len(ids)-len(users), p)
+		group, groupCtx := errgroup.WithContext(ctx)
 		group.SetLimit(max(1, b.Workers))
-		for _, l := range listeners {
+		for _, u := range users {
 			group.Go(func() error {
-				err := b.oneUser(within, l, t, p)
+				err := b.oneUser(groupCtx, u, t, p)
 				p.add(1)
 				return err
 			})
@@ -132,10 +138,11 @@ func (b *Backfill) allUsers(ctx context.Context, t *backfillCounts, p *progress)
 	return nil
 }
 
-// one asks about one listener. Only what concerns everybody is an error.
-func (b *Backfill) oneUser(ctx context.Context, l songspy.PolledUser, t *backfillCounts, p *progress) error {
-	for try := 1; ; try++ {
-		r, err := b.fetchHistory(ctx, l)
+// oneUser fetches the history of one user. It returns an error only if the whole
+// command has to stop.
+func (b *Backfill) oneUser(ctx context.Context, u songspy.PolledUser, t *backfillCounts, p *progress) error {
+	for attempt := 1; ; attempt++ {
+		r, err := b.fetchHistory(ctx, u)
 		wait := songspy.RetryAfterOf(err)
 		switch {
 		case err == nil:
@@ -144,8 +151,8 @@ func (b *Backfill) oneUser(ctx context.Context, l songspy.PolledUser, t *backfil
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case songspy.DispositionOf(err) == songspy.DispositionAppBlocked && wait > maxBreakerWait:
-			return fmt.Errorf("spotify must not be asked for another %s: %w", wait.Round(time.Second), err)
-		case wait == 0 || try == maxAttempts:
+			return fmt.Errorf("calls to Spotify are blocked for another %s; run it again afterwards: %w", wait.Round(time.Second), err)
+		case wait == 0 || attempt == maxAttempts:
 			t.countFailed(err)
 			return nil
 		}
@@ -158,33 +165,34 @@ func (b *Backfill) oneUser(ctx context.Context, l songspy.PolledUser, t *backfil
 	}
 }
 
-// ask holds against what is kept what history tells of the time that a running
-// batch has done with: what it knows and has not stored lies later.
-func (b *Backfill) fetchHistory(ctx context.Context, l songspy.PolledUser) (r songspy.Reconciliation, err error) {
+// fetchHistory fetches the history of one user and reconciles it with the stored
+// plays. It uses only settled time, because a running batch may hold later
+// results in memory.
+func (b *Backfill) fetchHistory(ctx context.Context, u songspy.PolledUser) (r songspy.Reconciliation, err error) {
 	after := b.Since
-	if l.Link.CreatedAt.After(after) {
-		after = l.Link.CreatedAt // what came before is not ours to ask
+	if u.Link.CreatedAt.After(after) {
+		after = u.Link.CreatedAt // plays before the link are not Songspy's
 	}
-	items, err := b.Player.RecentlyPlayed(ctx, songspy.Credentials{App: l.Link.App, Token: l.Link.AccessToken}, after)
-	// A token that rotates is left to the running batch: two who renew it at
-	// once lose it.
-	if songspy.DispositionOf(err) == songspy.DispositionRenewToken && l.Link.AuthMethod != songspy.AuthPKCE {
-		renewed, cause := b.Renewer.Renew(ctx, l.Link.UserID, l.Link.Version)
+	items, err := b.Player.RecentlyPlayed(ctx, songspy.Credentials{App: u.Link.App, Token: u.Link.AccessToken}, after)
+	// With PKCE the refresh token rotates, so only the running batch renews it: two
+	// renewals at once would lose it.
+	if songspy.DispositionOf(err) == songspy.DispositionRenewToken && u.Link.AuthMethod != songspy.AuthPKCE {
+		renewed, cause := b.Renewer.Renew(ctx, u.Link.UserID, u.Link.Version)
 		if cause != nil {
 			return r, cause
 		}
-		items, err = b.Player.RecentlyPlayed(ctx, songspy.Credentials{App: l.Link.App, Token: renewed.AccessToken}, after)
+		items, err = b.Player.RecentlyPlayed(ctx, songspy.Credentials{App: u.Link.App, Token: renewed.AccessToken}, after)
 	}
 	if err != nil {
 		return r, err
 	}
-	answer := reconcile.NewHistory(items, after).DeferOpenPlay(l.Playing)
-	settled := playback.SettledUntil(l.Playing)
-	r, err = b.Users.ReconcileHistory(ctx, l.Link.UserID, l.Link.Generation, answer.Items, func(kept songspy.StoredPlays) songspy.Reconciliation {
-		return reconcile.Reconcile(kept, answer, settled)
+	history := reconcile.NewHistory(items, after).DeferOpenPlay(u.Playing)
+	settledUntil := playback.SettledUntil(u.Playing)
+	r, err = b.Users.ReconcileHistory(ctx, u.Link.UserID, u.Link.Generation, history.Items, func(stored songspy.StoredPlays) songspy.Reconciliation {
+		return reconcile.Reconcile(stored, history, settledUntil)
 	})
 	if songspy.CodeOf(err) == songspy.CodeGone {
-		return songspy.Reconciliation{}, nil // unlinked or linked anew meanwhile
+		return songspy.Reconciliation{}, nil // the user unlinked or linked again meanwhile
 	}
 	return r, err
 }
@@ -213,20 +221,21 @@ func (t *backfillCounts) countFailed(err error) {
 	t.failed[code]++
 }
 
-// unread counts people whose tokens do not open, as the store has logged.
+// countUnreadable counts users whose tokens cannot be decrypted. The store has
+// logged them.
 func (t *backfillCounts) countUnreadable(n int, p *progress) {
 	if n == 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.failed["TOKENS_DO_NOT_OPEN"] += n
+	t.failed["TOKENS_NOT_DECRYPTABLE"] += n
 	p.add(n)
 }
 
 func (t *backfillCounts) writeReport(out io.Writer) {
-	fmt.Fprintf(out, "%d people asked about; for %d of them nothing was new.\n%d plays found, %d confirmed.\n", t.fetched, t.unchanged, t.added, t.confirmed)
+	fmt.Fprintf(out, "%d users fetched; %d of them unchanged.\n%d plays added, %d confirmed.\n", t.fetched, t.unchanged, t.added, t.confirmed)
 	for _, code := range slices.Sorted(maps.Keys(t.failed)) {
-		fmt.Fprintf(out, "%d could not be asked about: %s\n", t.failed[code], code)
+		fmt.Fprintf(out, "%d could not be fetched: %s\n", t.failed[code], code)
 	}
 }

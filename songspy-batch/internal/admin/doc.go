@@ -1,5 +1,5 @@
-// Package chore is what an operator has the batch do once and by hand, over
-// every listener: sealing tokens anew, and asking everybody's history. A chore
-// shows how far it is, can be ended at any moment and begun again, and says at
-// the end what came of it.
+// Package admin holds the commands that an operator runs once over all users:
+// Reseal encrypts tokens and addresses with a new key, and Backfill fetches all
+// history. A command shows its progress, can be stopped at any time and run
+// again, and reports its result.
 package admin

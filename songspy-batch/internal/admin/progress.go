@@ -11,15 +11,16 @@ import (
 )
 
 const (
-	// sayEvery is the time between two lines of progress where there is no terminal.
+	// progressLineInterval is the time between two lines of progress without a
+	// terminal.
 	progressLineInterval = 10 * time.Second
-	// drawEvery is the time between two drawings of a bar: what is drawn for each
-	// of a million would be what takes longest.
+	// redrawInterval is the time between two drawings of a bar. Drawing it a
+	// million times would take longer than the work.
 	redrawInterval = 100 * time.Millisecond
 )
 
-// progress shows how much of a chore is done: a bar on a terminal, else a line
-// now and then. It is safe for use by several goroutines.
+// progress shows how far a command has come: as a bar on a terminal, else as
+// lines. It is safe for concurrent use.
 type progress struct {
 	out   io.Writer
 	label string
@@ -31,21 +32,21 @@ type progress struct {
 	done       int64
 	startedAt  time.Time
 	lastLineAt time.Time
-	waitUntil  time.Time // until when nothing can be done; zero: there is nothing to wait for
+	waitUntil  time.Time // until when the command waits for Spotify; zero: it does not wait
 }
 
-func newProgress(to io.Writer, what, unit string, total int64, now func() time.Time) *progress {
-	p := &progress{out: to, label: what, total: total, now: now, startedAt: now(), lastLineAt: now()}
-	if isTerminal(to) {
+func newProgress(out io.Writer, label, unit string, total int64, now func() time.Time) *progress {
+	p := &progress{out: out, label: label, total: total, now: now, startedAt: now(), lastLineAt: now()}
+	if isTerminal(out) {
 		p.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(to), progressbar.OptionSetDescription(what), progressbar.OptionSetWidth(30),
+			progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(label), progressbar.OptionSetWidth(30),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit),
 			progressbar.OptionThrottle(redrawInterval), progressbar.OptionClearOnFinish())
 	}
 	return p
 }
 
-// add notes that so many more are done.
+// add adds n to the finished items.
 func (p *progress) add(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +59,7 @@ func (p *progress) add(n int) {
 		}
 	}
 	if p.bar != nil {
-		_ = p.bar.Add(n) // a bar that cannot be drawn is no failure
+		_ = p.bar.Add(n) // an error of the bar must not stop the command
 		return
 	}
 	if now.Sub(p.lastLineAt) >= progressLineInterval {
@@ -67,7 +68,8 @@ func (p *progress) add(n int) {
 	}
 }
 
-// left says how long the rest takes at the pace so far.
+// eta returns a text with the remaining time at the present rate, or "" if it is
+// unknown.
 func (p *progress) eta(now time.Time) string {
 	if p.done <= 0 || p.done >= p.total {
 		return ""
@@ -76,7 +78,8 @@ func (p *progress) eta(now time.Time) string {
 	return fmt.Sprintf(", about %s to go", left.Round(time.Second))
 }
 
-// wait says, once, that nothing can be done for so long.
+// showWait shows that the command waits for the duration d. Several workers that
+// wait for the same time show it once.
 func (p *progress) showWait(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,23 +88,23 @@ func (p *progress) showWait(d time.Duration) {
 		return
 	}
 	p.waitUntil = until
-	words := fmt.Sprintf("waiting for Spotify until %s UTC", until.UTC().Format(time.TimeOnly))
+	text := fmt.Sprintf("waiting for Spotify until %s UTC", until.UTC().Format(time.TimeOnly))
 	if p.bar != nil {
-		p.bar.Describe(words)
+		p.bar.Describe(text)
 		return
 	}
 	p.lastLineAt = p.now()
-	fmt.Fprintf(p.out, "%s: %d of %d, %s\n", p.label, p.done, p.total, words)
+	fmt.Fprintf(p.out, "%s: %d of %d, %s\n", p.label, p.done, p.total, text)
 }
 
-// end takes the bar away.
+// finish removes the bar.
 func (p *progress) finish() {
 	if p.bar != nil {
 		_ = p.bar.Finish()
 	}
 }
 
-// isTerminal reports whether a bar can be drawn on what is written to.
+// isTerminal reports whether w is a terminal that can show a bar.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" {

@@ -25,7 +25,7 @@ counting sheep: 81 of 100, about 9s to go
 counting sheep: 100 of 100, waiting for Spotify until 12:01:50 UTC
 `
 	if out.String() != want {
-		t.Errorf("it says\n%swant\n%s", out.String(), want)
+		t.Errorf("the output is\n%swant\n%s", out.String(), want)
 	}
 }
 
@@ -36,6 +36,6 @@ func TestIsTerminal_RejectsOtherWriters(t *testing.T) {
 	}
 	defer file.Close()
 	if isTerminal(file) || isTerminal(&bytes.Buffer{}) {
-		t.Error("a bar would be drawn into a file")
+		t.Error("a file or buffer counts as a terminal")
 	}
 }

@@ -12,43 +12,49 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// page is how many rows are sealed anew at once.
+// resealPageSize is the number of rows that are encrypted in one transaction.
 const resealPageSize = 200
 
-// Resealed is what became of a page of rows: see store.Resealed.
+// ResealResult is the result of one page of rows.
 type ResealResult struct {
-	LastUserID         songspy.UserID
-	Processed          int
-	ByKey              map[string]int
+	LastUserID songspy.UserID
+	Processed  int
+	// ByKey counts the rows by the key that sealed them before.
+	ByKey map[string]int
+	// Resealed rows were encrypted with the primary key. Replaced rows were
+	// changed by another process meanwhile.
 	Resealed, Replaced int
-	Undecryptable      []songspy.UserID
+	// Undecryptable lists the users whose row no key can decrypt.
+	Undecryptable []songspy.UserID
 }
 
-// Sealed is one kind of thing that lies sealed.
+// SealedKind is one kind of encrypted data, such as the tokens of links.
 type SealedKind struct {
-	// What names it, in the plural.
+	// Name is its name in the plural.
 	Name string
-	// Remedy is what mends those that no key opens, other than the key.
+	// Remedy says what to do about undecryptable rows if the key is lost.
 	Remedy string
-	Count  func(ctx context.Context) (int64, error)
+	// Count returns the number of rows.
+	Count func(ctx context.Context) (int64, error)
+	// Reseal encrypts up to limit rows of the users after the given one.
 	Reseal func(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error)
 }
 
-// Reseal seals everything with the primary key, and reports to out; what it
-// does meanwhile is shown on err. It fails if something does not open.
+// Reseal encrypts everything with the primary key. It shows its progress on err
+// and writes its report to out. It returns an error if rows cannot be decrypted.
 func Reseal(ctx context.Context, all []SealedKind, primary string, now func() time.Time, out, err io.Writer) error {
-	var faults []error
+	var failures []error
 	for _, s := range all {
 		sum, cause := s.reseal(ctx, now, out, err)
 		if cause != nil {
 			return cause
 		}
-		faults = append(faults, sum.writeReport(out, s, primary))
+		failures = append(failures, sum.writeReport(out, s, primary))
 	}
-	if cause := errors.Join(faults...); cause != nil {
+	if cause := errors.Join(failures...); cause != nil {
 		return cause
 	}
-	fmt.Fprintf(out, "Everything is sealed with %s now: once every service has it first in SONGSPY_SEAL_KEYS, the others may go.\n", primary)
+	fmt.Fprintf(out, "Everything is encrypted with %s now. Once every service has it first in SONGSPY_SEAL_KEYS, the other keys can be removed.\n", primary)
 	return nil
 }
 
@@ -58,12 +64,12 @@ func (s SealedKind) reseal(ctx context.Context, now func() time.Time, out, err i
 	if cause != nil {
 		return sum, cause
 	}
-	p := newProgress(err, "sealing "+s.Name+" anew", s.Name, total, now)
+	p := newProgress(err, "re-encrypting "+s.Name, s.Name, total, now)
 	for more := true; more; {
 		r, cause := s.Reseal(ctx, sum.LastUserID, resealPageSize)
 		if cause != nil {
 			p.finish()
-			fmt.Fprintf(out, "Stopped after %d of %d %s; what was sealed anew stays so. Run it again to go on.\n", sum.Processed, total, s.Name)
+			fmt.Fprintf(out, "Stopped after %d of %d %s, which stay re-encrypted. Run it again to continue.\n", sum.Processed, total, s.Name)
 			return sum, cause
 		}
 		sum.LastUserID, sum.Processed = r.LastUserID, sum.Processed+r.Processed
@@ -80,19 +86,19 @@ func (s SealedKind) reseal(ctx context.Context, now func() time.Time, out, err i
 }
 
 func (r ResealResult) writeReport(out io.Writer, s SealedKind, primary string) error {
-	fmt.Fprintf(out, "%d %s. The key that sealed them before:\n", r.Processed, s.Name)
+	fmt.Fprintf(out, "%d %s, by the key that encrypted them before:\n", r.Processed, s.Name)
 	for _, key := range slices.Sorted(maps.Keys(r.ByKey)) {
 		fmt.Fprintf(out, "  %-32s %d\n", key, r.ByKey[key])
 	}
-	fmt.Fprintf(out, "%d were sealed anew with %s; %d were replaced meanwhile.\n", r.Resealed, primary, r.Replaced)
+	fmt.Fprintf(out, "%d were re-encrypted with %s; %d were replaced meanwhile.\n", r.Resealed, primary, r.Replaced)
 	if len(r.Undecryptable) == 0 {
 		return nil
 	}
-	const shown = 20
-	fmt.Fprintf(out, "%d %s do not open and were left as they are, of the users %v", len(r.Undecryptable), s.Name, r.Undecryptable[:min(shown, len(r.Undecryptable))])
-	if len(r.Undecryptable) > shown {
+	const maxListed = 20
+	fmt.Fprintf(out, "%d %s cannot be decrypted and were not changed, of the users %v", len(r.Undecryptable), s.Name, r.Undecryptable[:min(maxListed, len(r.Undecryptable))])
+	if len(r.Undecryptable) > maxListed {
 		fmt.Fprintf(out, " and others")
 	}
-	fmt.Fprintf(out, ".\nAdd the key that sealed them to SONGSPY_SEAL_KEYS, after the first; or %s.\n", s.Remedy)
-	return &songspy.Error{Code: songspy.CodeInternal, Message: fmt.Sprintf("%d %s do not open.", len(r.Undecryptable), s.Name)}
+	fmt.Fprintf(out, ".\nAdd the key that encrypted them to SONGSPY_SEAL_KEYS, after the first; or %s.\n", s.Remedy)
+	return &songspy.Error{Code: songspy.CodeInternal, Message: fmt.Sprintf("%d %s cannot be decrypted.", len(r.Undecryptable), s.Name)}
 }

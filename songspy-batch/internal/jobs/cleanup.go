@@ -41,8 +41,8 @@ type CleanupStore interface {
 	PruneTokens(ctx context.Context, before time.Time) (int64, error)
 	// PruneInvites deletes the invites that expired before the given time.
 	PruneInvites(ctx context.Context, before time.Time) (int64, error)
-	// PruneSeats deletes the seats of users that were registered before the time
-	// entered and have not linked, and the requests made before the time asked.
+	// PruneSeats deletes the seats of unlinked users that were registered before the
+	// time entered, and the requests made before the time asked.
 	PruneSeats(ctx context.Context, entered, asked time.Time) (int64, error)
 	// PruneNotifications deletes the notifications that were last wanted before
 	// the given time.
