@@ -1,9 +1,9 @@
-// Package schedule runs the batch's jobs by the clock. It is the only importer
-// of gocron, and knows nothing of what the jobs do.
+// Package schedule runs the batch's jobs at fixed intervals. It is the only
+// importer of gocron.
 //
-// A job is a singleton: while it runs its next turn is passed over, and no job
-// ever waits for another. Jobs are therefore short; what takes long they only
-// plan, for a pool to do when it is due.
+// A job is a singleton: while it runs, its next run is skipped. No job waits for
+// another. Jobs are therefore short: they plan long work, which a pool of workers
+// does.
 package schedule
 
 import (
@@ -18,29 +18,29 @@ import (
 	"github.com/go-co-op/gocron/v2"
 )
 
-// StopWithin is how long a stopping scheduler waits for jobs that are running.
-// Their context has ended by then.
+// StopTimeout is how long Run waits for running jobs after their context has
+// ended.
 const StopTimeout = 10 * time.Second
 
-// Job is something to be done at once and then again and again.
+// Job is a function that runs at the start and then at every interval.
 type Job struct {
 	Name     string
 	Interval time.Duration
-	// Run does it. An error is logged and changes nothing about the next turn.
+	// Run runs once. An error is logged and does not affect the next run.
 	Run func(context.Context) error
 }
 
-// Options are what a scheduler works with.
+// Options are the settings of Run.
 type Options struct {
 	Logger *slog.Logger
-	// Correlate puts a job's name and the number of its run into the context
-	// that the run logs with. Nil: no correlation.
+	// Correlate returns a context whose log records hold the job's name and the
+	// number of the run. It may be nil.
 	Correlate func(ctx context.Context, job, run string) context.Context
 }
 
-// Run starts the jobs, each with a first run at once, and goes on until ctx
-// ends; then it waits for running jobs, StopWithin at the longest. The error
-// says that a job could not be set up or did not stop in time.
+// Run runs every job at once and then at its interval, until ctx ends. Then it
+// waits for running jobs, for StopTimeout at most. It returns an error if a job
+// cannot be set up or does not stop in time.
 func Run(ctx context.Context, o Options, jobs ...Job) error {
 	scheduler, err := gocron.NewScheduler(gocron.WithLocation(time.UTC))
 	if err != nil {
@@ -66,14 +66,14 @@ func Run(ctx context.Context, o Options, jobs ...Job) error {
 	return stop(scheduler, runners)
 }
 
-// stop waits for running jobs and then winds the scheduler up. The order
-// matters: gocron itself waits for jobs in a loop that never yields, which
-// burns a core and stands still under a virtual clock.
+// stop waits for running jobs and then shuts the scheduler down. The order
+// matters: gocron waits for jobs in a busy loop, which uses a whole core and
+// never ends under the virtual clock of synctest.
 func stop(scheduler gocron.Scheduler, runners []*runner) error {
 	finished := make(chan error, 1)
 	go func() { // ends with the last job
-		for _, t := range runners {
-			<-t.token
+		for _, r := range runners {
+			<-r.token
 		}
 		finished <- scheduler.Shutdown()
 	}()
@@ -86,49 +86,49 @@ func stop(scheduler gocron.Scheduler, runners []*runner) error {
 		}
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("schedule: a job did not stop within %s of being told to", StopTimeout)
+		return fmt.Errorf("schedule: a job did not stop within %s; it may hang", StopTimeout)
 	}
 }
 
-// turn is a job with the one token that a run of it holds.
+// runner is a job with one token, which a run holds.
 type runner struct {
 	job       Job
 	options   Options
 	token     chan struct{}
-	runs      int64     // of runs; guarded by token
-	lastRunAt time.Time // the last run; guarded by token
+	runs      int64     // guarded by token
+	lastRunAt time.Time // guarded by token
 }
 
 func newRunner(job Job, o Options) *runner {
-	t := &runner{job: job, options: o, token: make(chan struct{}, 1)}
-	t.token <- struct{}{}
-	return t
+	r := &runner{job: job, options: o, token: make(chan struct{}, 1)}
+	r.token <- struct{}{}
+	return r
 }
 
-// run is one run. Whatever becomes of it is logged once, here, with the run's
-// own correlation, which gocron's listeners do not know.
-func (t *runner) run(ctx context.Context) {
+// run runs the job once. It logs an error or a panic here, because gocron's event
+// listeners do not have the correlated context.
+func (r *runner) run(ctx context.Context) {
 	select {
-	case <-t.token:
-		defer func() { t.token <- struct{}{} }()
+	case <-r.token:
+		defer func() { r.token <- struct{}{} }()
 	case <-ctx.Done():
 		return
 	}
 	now := time.Now()
-	if t.runs > 0 && now.Sub(t.lastRunAt) < t.job.Interval/4 {
-		return // gocron fires a turn twice, now and then
+	if r.runs > 0 && now.Sub(r.lastRunAt) < r.job.Interval/4 {
+		return // gocron sometimes starts a run twice
 	}
-	t.lastRunAt = now
-	t.runs++
-	if t.options.Correlate != nil {
-		ctx = t.options.Correlate(ctx, t.job.Name, strconv.FormatInt(t.runs, 10))
+	r.lastRunAt = now
+	r.runs++
+	if r.options.Correlate != nil {
+		ctx = r.options.Correlate(ctx, r.job.Name, strconv.FormatInt(r.runs, 10))
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			t.options.Logger.ErrorContext(ctx, "job panicked", "panic", p, "stack", string(debug.Stack()))
+			r.options.Logger.ErrorContext(ctx, "job panicked", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	if err := t.job.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		t.options.Logger.ErrorContext(ctx, "job failed", "err", err)
+	if err := r.job.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		r.options.Logger.ErrorContext(ctx, "job failed", "error", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// start runs jobs in the background; stop ends them and gives Run's answer.
+// startJobs runs jobs in the background. stop ends them and returns Run's result.
 func startJobs(t *testing.T, log *bytes.Buffer, jobs ...Job) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -55,10 +55,10 @@ func TestAJobRunsAtOnceAndThenEveryInterval(t *testing.T) {
 
 func TestALongRunNeitherOverlapsItselfNorDelaysOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var running, most, quick atomic.Int32
+		var running, concurrent, quick atomic.Int32
 		stop := startJobs(t, new(bytes.Buffer),
 			Job{Name: "long", Interval: time.Minute, Run: func(ctx context.Context) error {
-				most.Store(max(most.Load(), running.Add(1)))
+				concurrent.Store(max(concurrent.Load(), running.Add(1)))
 				defer running.Add(-1)
 				select {
 				case <-ctx.Done():
@@ -72,7 +72,7 @@ func TestALongRunNeitherOverlapsItselfNorDelaysOthers(t *testing.T) {
 			}},
 		)
 		<-time.After(10*time.Minute + time.Second)
-		if n := most.Load(); n != 1 {
+		if n := concurrent.Load(); n != 1 {
 			t.Errorf("%d runs of one job at once", n)
 		}
 		if n := quick.Load(); n != 11 {
@@ -91,20 +91,20 @@ func TestAFailureOrPanicIsLoggedOnceAndTheJobRunsAgain(t *testing.T) {
 		stop := startJobs(t, &log,
 			Job{Name: "fails", Interval: time.Hour, Run: func(context.Context) error {
 				failed.Add(1)
-				return errors.New("the cellar is flooded")
+				return errors.New("an expected error")
 			}},
 			Job{Name: "panics", Interval: time.Hour, Run: func(context.Context) error {
 				panicked.Add(1)
-				panic("the roof is off")
+				panic("an expected panic")
 			}},
 		)
 		<-time.After(time.Second)
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
-		for _, fault := range []string{"the cellar is flooded", `panic="the roof is off"`} {
-			if n := strings.Count(log.String(), fault); n != 1 {
-				t.Errorf("%q logged %d times, want once:\n%s", fault, n, log.String())
+		for _, text := range []string{"an expected error", `panic="an expected panic"`} {
+			if n := strings.Count(log.String(), text); n != 1 {
+				t.Errorf("%q logged %d times, want once:\n%s", text, n, log.String())
 			}
 		}
 	})
@@ -137,10 +137,10 @@ func TestStoppingEndsARunningJobWithoutAnError(t *testing.T) {
 			t.Error(err)
 		}
 		if log.Len() > 0 {
-			t.Errorf("stopping was logged as a fault: %s", log.String())
+			t.Errorf("stopping was logged as an error: %s", log.String())
 		}
 		if got := run.Load(); got != "waits#1" {
-			t.Errorf("the run was correlated as %v", got)
+			t.Errorf("the correlation of the run is %v", got)
 		}
 	})
 }
@@ -148,7 +148,7 @@ func TestStoppingEndsARunningJobWithoutAnError(t *testing.T) {
 func TestAJobThatNeverStopsIsReportedAfterTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		stop := startJobs(t, new(bytes.Buffer), Job{Name: "deaf", Interval: time.Hour, Run: func(context.Context) error {
+		stop := startJobs(t, new(bytes.Buffer), Job{Name: "hangs", Interval: time.Hour, Run: func(context.Context) error {
 			<-release
 			return nil
 		}})
@@ -167,6 +167,6 @@ func TestAJobThatNeverStopsIsReportedAfterTenSeconds(t *testing.T) {
 func TestAnImpossibleIntervalIsRefused(t *testing.T) {
 	err := Run(t.Context(), Options{Logger: slog.New(slog.DiscardHandler)}, Job{Name: "never", Run: func(context.Context) error { return nil }})
 	if err == nil || !strings.Contains(err.Error(), "never") {
-		t.Errorf("an interval of zero gave %v; want an error that names the job", err)
+		t.Errorf("Run with an interval of zero returned %v; want an error that names the job", err)
 	}
 }
