@@ -9,7 +9,6 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/internal/outside"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
@@ -132,7 +131,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	p := songspy.GoogleProfile{
 		Subject:    string(firstNonEmpty(u.Sub, u.ID)),
 		Name:       sanitize.Text(string(u.Name), nameMaxRunes),
-		PictureURL: outside.WebURL(string(u.Picture)),
+		PictureURL: sanitize.WebURL(string(u.Picture)),
 	}
 	if !isSubject(p.Subject) {
 		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo names nobody"))

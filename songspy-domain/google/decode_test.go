@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/internal/outside"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
 func FuzzReadTokeninfo(f *testing.F) {
@@ -52,7 +52,7 @@ func FuzzReadUserinfo(f *testing.F) {
 		if !utf8.ValidString(p.Name) || strings.ContainsRune(p.Name, 0) || utf8.RuneCountInString(p.Name) > nameMaxRunes {
 			t.Fatalf("kept the name %q", p.Name)
 		}
-		if p.PictureURL != "" && outside.WebURL(p.PictureURL) != p.PictureURL {
+		if p.PictureURL != "" && sanitize.WebURL(p.PictureURL) != p.PictureURL {
 			t.Fatalf("kept the picture %q", p.PictureURL)
 		}
 	})

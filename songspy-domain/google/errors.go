@@ -7,7 +7,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/internal/outside"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
 // The reasons of this package's errors.
@@ -58,5 +58,5 @@ func unreachable(ctx context.Context, err error) *songspy.Error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return unavailable(outside.SafeError(err))
+	return unavailable(sanitize.SafeError(err))
 }

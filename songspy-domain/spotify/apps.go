@@ -18,36 +18,38 @@ import (
 // App is one Spotify app of the instance.
 type App struct {
 	ID     string
-	Secret songspy.Secret // empty: an app that uses PKCE alone
+	Secret songspy.Secret // empty for an app that uses PKCE alone
 	// Account names the developer account whose quota the app shares with other
-	// apps; empty: it has a quota of its own.
+	// apps. Empty means that the app has its own quota.
 	Account string
 }
 
-// ownMost is how many clients of apps that people brought are kept, those used
-// last. Whoever comes back to one that was dropped reads its doors anew.
+// userAppsMax is how many clients of user-supplied apps are cached, the most
+// recently used ones. A client that was dropped reads its breakers from the
+// database again.
 const userAppsMax = 4096
 
-// Apps is the Spotify apps by way of which people are asked: those of the
-// instance, and those that people brought. Calls go by the app that a person
-// linked through. Apps of one developer account have doors and a day's calls in
-// common, all others have their own.
+// Apps holds the clients of all Spotify apps: those of the instance, and
+// user-supplied apps. A call goes through the app that the user linked with.
+// Apps of one developer account share their breakers and their daily quota. All
+// other apps have their own.
 type Apps struct {
 	config    Config
 	clients   map[string]*Client
-	ids       []string // as configured, the first one first
+	ids       []string // in the configured order
 	accountOf map[string]string
 	guards    map[string]*breakerGuard // by account
 
-	userApps    *lru.Cache[string, *Client] // those that people brought, by the app's name
+	userApps    *lru.Cache[string, *Client] // clients of user-supplied apps, by the app's name
 	mu          sync.Mutex
-	unknownApps map[string]bool // apps of links that are configured no more
+	unknownApps map[string]bool // apps of links that are not configured any more
 }
 
-// ReasonAppUnknown: the link was made through an app that is not configured.
+// ReasonAppUnknown means that the link was made through an app that is not
+// configured.
 const ReasonAppUnknown = "SPOTIFY_APP_UNKNOWN"
 
-// NewApps makes a client for each app; all else is as the Config says.
+// NewApps returns a client for each app. The Config applies to all of them.
 func NewApps(c Config, apps ...App) *Apps {
 	if c.Transport == nil {
 		c.Transport = NewTransport(orDefault(c.MaxConns, 256))
@@ -56,7 +58,7 @@ func NewApps(c Config, apps ...App) *Apps {
 		config: c, clients: make(map[string]*Client, len(apps)), accountOf: map[string]string{},
 		guards: map[string]*breakerGuard{}, unknownApps: map[string]bool{},
 	}
-	a.userApps, _ = lru.New[string, *Client](userAppsMax) // fails on a size of none alone
+	a.userApps, _ = lru.New[string, *Client](userAppsMax) // fails only for a size of 0
 	for _, app := range apps {
 		account := orDefault(app.Account, app.ID)
 		if a.guards[account] == nil {
@@ -73,22 +75,22 @@ func NewApps(c Config, apps ...App) *Apps {
 	return a
 }
 
-// QuotaAccount names the account whose quota the calls of an app count against:
-// the developer account that was configured for it, else the app itself.
+// QuotaAccount returns the account whose quota the calls of an app count
+// against: the configured developer account, or else the app itself.
 func (a *Apps) QuotaAccount(app string) string {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]
 	}
-	if account, ours := a.accountOf[app]; ours {
+	if account, configured := a.accountOf[app]; configured {
 		return account
 	}
 	return app
 }
 
-// QuotaRoom is what an account may still call.
+// QuotaHeadroom returns how many calls the account may still make.
 func (a *Apps) QuotaHeadroom(account string, now time.Time) quota.Headroom {
-	if k := a.guards[account]; k != nil {
-		return k.quotaHeadroom(now)
+	if guard := a.guards[account]; guard != nil {
+		return guard.quotaHeadroom(now)
 	}
 	if c, used := a.userApps.Peek(account); used {
 		return c.guard.quotaHeadroom(now)
@@ -96,17 +98,17 @@ func (a *Apps) QuotaHeadroom(account string, now time.Time) quota.Headroom {
 	return quota.Headroom{}
 }
 
-// Quotas is how each of the instance's developer accounts stands to its quota,
-// and how many refusals this process has met.
-func (a *Apps) QuotaStatuses(now time.Time) (standings map[string]quota.Status, refusals map[string]int64) {
-	standings, refusals = map[string]quota.Status{}, map[string]int64{}
-	for account, k := range a.guards {
-		standings[account], refusals[account] = k.quotaStatus(now)
+// QuotaStatuses returns the state of the quota of each developer account of the
+// instance, and how many refusals this process has received.
+func (a *Apps) QuotaStatuses(now time.Time) (statuses map[string]quota.Status, refusals map[string]int64) {
+	statuses, refusals = map[string]quota.Status{}, map[string]int64{}
+	for account, guard := range a.guards {
+		statuses[account], refusals[account] = guard.quotaStatus(now)
 	}
-	return standings, refusals
+	return statuses, refusals
 }
 
-// Client is the client of an app. A link that names none is the first app's.
+// Client returns the client of an app. An empty name means the first app.
 func (a *Apps) Client(app string) (*Client, error) {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]
@@ -122,15 +124,16 @@ func (a *Apps) Client(app string) (*Client, error) {
 	a.mu.Unlock()
 	return nil, &songspy.Error{
 		Code: songspy.CodeUnavailable, Reason: ReasonAppUnknown, Disposition: songspy.DispositionRetryLater, RetryAfter: misconfiguredRetryAfter,
-		Message: "This link belongs to a Spotify app that the instance no longer has.",
+		Message: "This link belongs to a Spotify app that the instance no longer has. Please link Spotify again.",
 		Err:     errors.New("the link's app is not among SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_APPS"),
 	}
 }
 
-// Own is the client of an app that a person brought. Its doors are kept like
-// others', so that a restart does not knock at a closed one, and so are the
-// refusals of its quota. Its calls are counted in memory: a write for each of
-// very many apps would cost more than one refusal after a restart.
+// UserAppClient returns the client of a user-supplied app. Its breakers and the
+// refusals of its quota are stored like those of other apps, so that a restart
+// does not call an app that is blocked. Its calls are counted in memory only: a
+// write for each of very many apps would cost more than one refusal after a
+// restart.
 func (a *Apps) UserAppClient(clientID string) *Client {
 	app := songspy.UserApp(clientID)
 	if c, ok := a.userApps.Get(app); ok {
@@ -145,7 +148,8 @@ func (a *Apps) UserAppClient(clientID string) *Client {
 	return c
 }
 
-// CurrentlyPlaying looks at a player by way of its app: see Client.CurrentlyPlaying.
+// CurrentlyPlaying polls a player through the user's app. See
+// Client.CurrentlyPlaying.
 func (a *Apps) CurrentlyPlaying(ctx context.Context, access songspy.Credentials) (songspy.Observation, error) {
 	c, err := a.Client(access.App)
 	if err != nil {
@@ -154,7 +158,8 @@ func (a *Apps) CurrentlyPlaying(ctx context.Context, access songspy.Credentials)
 	return c.CurrentlyPlaying(ctx, access.Token)
 }
 
-// RecentlyPlayed asks history by way of the person's app: see Client.RecentlyPlayed.
+// RecentlyPlayed fetches history through the user's app. See
+// Client.RecentlyPlayed.
 func (a *Apps) RecentlyPlayed(ctx context.Context, access songspy.Credentials, after time.Time) ([]songspy.HistoryItem, error) {
 	c, err := a.Client(access.App)
 	if err != nil {
@@ -163,7 +168,7 @@ func (a *Apps) RecentlyPlayed(ctx context.Context, access songspy.Credentials, a
 	return c.RecentlyPlayed(ctx, access.Token, after)
 }
 
-// Refresh renews a link by way of its app: see Client.Refresh.
+// Refresh renews a link through its app. See Client.Refresh.
 func (a *Apps) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error) {
 	c, err := a.Client(link.App)
 	if err != nil {
@@ -172,51 +177,52 @@ func (a *Apps) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, e
 	return c.Refresh(ctx, link)
 }
 
-// Forbid pauses an app whose users' calls Spotify forbids in words that are not
-// known: see gate.Forbid. An app that is not configured is left alone.
+// TripForbidden opens the breaker of an app whose users' calls Spotify answers
+// with a 403 that is not known. See breaker.TripForbidden. It does nothing for
+// an app that is not configured.
 func (a *Apps) TripForbidden(ctx context.Context, app string) {
 	if c, err := a.Client(app); err == nil {
 		c.guard.tripForbidden(ctx)
 	}
 }
 
-// Keep shares the doors of every app of the instance with the other processes
-// until ctx ends. Those of apps that people brought are read and written as they
-// are used.
+// SyncBreakers keeps the breakers of the instance's apps in sync with the other
+// processes until ctx ends. The breakers of user-supplied apps are read and
+// written when they are used.
 func (a *Apps) SyncBreakers(ctx context.Context) {
 	var all sync.WaitGroup
-	for _, k := range a.guards {
-		all.Go(func() { k.syncUntilDone(ctx) })
+	for _, guard := range a.guards {
+		all.Go(func() { guard.syncUntilDone(ctx) })
 	}
 	all.Wait()
 }
 
-// Doors is the present state of the gate of each of the instance's apps, by the
-// developer account that they share, or by the app.
+// Breakers returns the current state of the breakers of the instance's apps, by
+// the developer account that they share, or by the app.
 func (a *Apps) Breakers() map[string]breaker.Breakers {
 	states := make(map[string]breaker.Breakers, len(a.guards))
-	for account, k := range a.guards {
-		states[account] = k.snapshot()
+	for account, guard := range a.guards {
+		states[account] = guard.snapshot()
 	}
 	return states
 }
 
-// Notes says in sentences which apps links belong to that are configured no
-// more, and how many that people brought are refused.
+// Notes returns sentences about apps that links use and that are not configured
+// any more, and about user-supplied apps that are blocked.
 func (a *Apps) Notes() (notes []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	closed := 0
+	blocked := 0
 	for _, c := range a.userApps.Values() {
 		if s := c.Breakers(); s.API.Cause != "" || s.Accounts.Cause != "" {
-			closed++
+			blocked++
 		}
 	}
-	if closed > 0 {
-		notes = append(notes, fmt.Sprintf("Spotify refuses the calls of %d apps that people brought; only their people are not seen meanwhile.", closed))
+	if blocked > 0 {
+		notes = append(notes, fmt.Sprintf("Spotify blocks the calls of %d user-supplied apps; only their users are not polled meanwhile.", blocked))
 	}
 	for app := range a.unknownApps {
-		notes = append(notes, fmt.Sprintf("Some links belong to app %s, which is not configured; they are kept and not asked.", app))
+		notes = append(notes, fmt.Sprintf("Some links belong to app %s, which is not configured; they are kept, and their users are not polled.", app))
 	}
 	slices.Sort(notes)
 	return notes

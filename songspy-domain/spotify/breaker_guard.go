@@ -9,208 +9,224 @@ import (
 
 	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
-	// newsEvery is how often others' news is read while calls are made.
+	// syncEvery is how often the state of other processes is read while calls
+	// are made.
 	syncEvery = 500 * time.Millisecond
-	// newsOld is how old the news may be that a call goes by: who has made none
-	// for a while reads it first.
+	// staleAfter is the age at which the stored state is read again before a
+	// call.
 	staleAfter = 2 * syncEvery
-	// countEvery is the time between two writes of how many calls were made, and
-	// countIdleEvery while none are: others' calls and refusals are read then.
+	// syncCallsEvery is the time between two writes of the call counts while
+	// calls are made. countIdleEvery applies while none are made; then only the
+	// calls and refusals of other processes are read.
 	syncCallsEvery = 5 * time.Second
 	countIdleEvery = 30 * time.Second
-	// keepWithin bounds what sharing a door may take.
+	// storeTimeout limits one exchange with the store.
 	storeTimeout = 2 * time.Second
-	// swapsMost bounds how often a process gives way to others that write at once.
+	// swapAttemptsMax limits how often a write is repeated because other
+	// processes write at the same time.
 	swapAttemptsMax = 8
 )
 
-// Doors keeps the doors of an instance's apps, for all its processes.
+// BreakerStore stores the breakers of an instance's apps, for all its
+// processes.
 type BreakerStore interface {
-	// Door is what is kept of an app; the zero Kept if nothing is.
+	// Breakers returns the stored state of an app, or the zero Stored if there
+	// is none.
 	Breakers(ctx context.Context, app string) (breaker.Stored, error)
-	// SwapDoor replaces what is kept, if it is still of that version; it
-	// reports false if another process was faster.
+	// SwapBreakers replaces the stored state if it still has that version. It
+	// returns false if another process was faster.
 	SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (bool, error)
-	// CountCalls adds to the calls of an account, and returns its buckets from since on.
+	// CountCalls adds to the calls of an account, and returns its buckets from
+	// since on.
 	CountCalls(ctx context.Context, account string, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
-	// CountedSince returns the oldest bucket of an account; the zero time if it has none.
+	// CountedSince returns the time of the oldest bucket of an account, or the
+	// zero time if it has none.
 	CountedSince(ctx context.Context, account string) (time.Time, error)
-	// SaveRefusal keeps an answer that the quota is exceeded; LastRefusal returns
-	// the last one that taught something.
+	// SaveRefusal stores an answer that the quota is exceeded. LastRefusal
+	// returns the last one from which a quota was learned.
 	SaveRefusal(ctx context.Context, account string, r quota.Refusal) error
 	LastRefusal(ctx context.Context, account string) (quota.Refusal, error)
 }
 
-// doorkeeper holds the gate's state for one app, and shares it.
+// breakerGuard holds the breakers and the quota of one app, and shares them
+// with the other processes.
 type breakerGuard struct {
 	app   string
 	now   func() time.Time
 	log   *slog.Logger
-	store BreakerStore // nil: this process is alone
+	store BreakerStore // nil if this is the only process
 	share func() float64
-	// alone says that this process counts the calls for itself: see Config.
+	// countsAlone says that this process does not share its call counts. See
+	// Config.
 	countsAlone bool
 
 	mu       sync.Mutex
 	breakers breaker.Breakers
 	quota    quota.Account
-	// refusals are those of this process that are not stored yet; refused counts all of them.
+	// unsavedRefusals are the refusals of this process that are not stored yet.
+	// refusalCount counts all of them.
 	unsavedRefusals []quota.Refusal
 	refusalCount    int64
 
-	// loaded says that what is kept has been read once, and heard when it was
-	// last, in nanoseconds since the Unix epoch.
+	// loaded says that the stored state has been read at least once. readAt is
+	// when it was last read, in nanoseconds since the Unix epoch.
 	loaded          atomic.Bool
 	readAt          atomic.Int64
-	calledSinceRead atomic.Bool // since others' news was last read
-	storeDown       atomic.Bool // the store could not be asked the last time
-	// sharing is held while something is read or written; what is below is its own.
+	calledSinceRead atomic.Bool // since the stored state was last read
+	storeDown       atomic.Bool // the last access to the store failed
+	// storeMu is held during reads and writes of the store. It protects the
+	// fields below.
 	storeMu   sync.Mutex
 	stored    breaker.Stored
 	countedAt time.Time // when calls were last written
 }
 
 func newBreakerGuard(c Config) *breakerGuard {
-	k := &breakerGuard{
+	g := &breakerGuard{
 		app: c.App, now: c.Now, log: c.Logger, store: c.Breakers, share: c.Share, countsAlone: c.countLocally || c.Breakers == nil,
 	}
-	k.quota.DailyMax, k.quota.Calls.SingleProcess = c.DailyCalls, k.countsAlone
-	k.loaded.Store(c.Breakers == nil)
-	return k
+	g.quota.DailyMax, g.quota.Calls.SingleProcess = c.DailyCalls, g.countsAlone
+	g.loaded.Store(c.Breakers == nil)
+	return g
 }
 
-// enter lets a call of an endpoint through or says why not. A probe leaves only
-// once every other process can know of it. A call that has passed counts against
-// the quota, whatever becomes of it; those of the token endpoint do not.
-func (k *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, error) {
-	if err := k.refresh(ctx); err != nil {
+// acquire lets a call of an endpoint pass, or returns why it is blocked. A
+// probe passes only after all other processes can see it. A call that has
+// passed counts against the quota, whatever its result, except calls of the
+// token endpoint.
+func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, error) {
+	if err := g.refresh(ctx); err != nil {
 		return breaker.Permit{}, err
 	}
-	now, share := k.now(), k.rateShare()
-	k.mu.Lock()
-	k.breakers.Share = share
-	v := k.decide(now, circuit, u, e)
-	k.mu.Unlock()
+	now, share := g.now(), g.rateShare()
+	g.mu.Lock()
+	g.breakers.Share = share
+	v := g.decide(now, circuit, u, e)
+	g.mu.Unlock()
 	if !v.Allowed {
 		return breaker.Permit{}, blockedError(circuit, v)
 	}
-	if v.Permit.Probe && k.store != nil && !k.claimProbe(ctx, circuit, v.Permit) {
+	if v.Permit.Probe && g.store != nil && !g.claimProbe(ctx, circuit, v.Permit) {
 		return breaker.Permit{}, blockedError(circuit, breaker.Decision{Cause: breaker.CauseProbing, RetryAfter: defaultRetryAfter})
 	}
 	return v.Permit, nil
 }
 
-// decide asks the quota, then the gate. mu is held. A call for which a person
-// waits is not bounded by the quota.
-func (k *breakerGuard) decide(now time.Time, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (v breaker.Decision) {
+// decide asks the quota first, then the breaker. mu must be held. The quota
+// does not limit urgent calls, because a user waits for them.
+func (g *breakerGuard) decide(now time.Time, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (v breaker.Decision) {
 	if circuit == breaker.CircuitAPI && u != breaker.Urgent {
-		if wait := k.quota.Wait(now, k.breakers.Share); wait > 0 {
+		if wait := g.quota.Wait(now, g.breakers.Share); wait > 0 {
 			return breaker.Decision{Cause: breaker.CauseDailyCalls, RetryAfter: wait}
 		}
 	}
-	k.breakers, v = breaker.Decide(k.breakers, now, circuit, u)
+	g.breakers, v = breaker.Decide(g.breakers, now, circuit, u)
 	if v.Allowed && circuit == breaker.CircuitAPI {
-		k.quota.Count(now, e)
+		g.quota.Count(now, e)
 	}
 	return v
 }
 
-// part is the share of the app's pace that this process may use.
-func (k *breakerGuard) rateShare() float64 {
-	if k.share == nil {
+// rateShare returns the part of the app's call rate that this process may use.
+func (g *breakerGuard) rateShare() float64 {
+	if g.share == nil {
 		return 1
 	}
-	return k.share()
+	return g.share()
 }
 
-// look is enter for somebody who only asks.
-func (k *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error {
-	if err := k.refresh(ctx); err != nil {
+// check returns the error that acquire would return for an urgent call, without
+// making a call.
+func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error {
+	if err := g.refresh(ctx); err != nil {
 		return err
 	}
-	if _, v := breaker.Decide(k.snapshot(), k.now(), circuit, breaker.Urgent); !v.Allowed {
+	if _, v := breaker.Decide(g.snapshot(), g.now(), circuit, breaker.Urgent); !v.Allowed {
 		return blockedError(circuit, v)
 	}
 	return nil
 }
 
-// report enters what became of a call at that time, and tells the operator and
-// the other processes of a door that opens or closes by it.
-func (k *breakerGuard) report(ctx context.Context, now time.Time, circuit breaker.Circuit, p breaker.Permit, e quota.Endpoint, o breaker.Outcome) {
-	k.mu.Lock()
-	before := breakerOf(k.breakers, circuit)
-	k.breakers = breaker.Report(k.breakers, now, circuit, p, o)
-	after := breakerOf(k.breakers, circuit)
+// report records the outcome of a call. If a breaker opens or closes, it logs
+// that and informs the other processes.
+func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breaker.Circuit, p breaker.Permit, e quota.Endpoint, o breaker.Outcome) {
+	g.mu.Lock()
+	before := breakerOf(g.breakers, circuit)
+	g.breakers = breaker.Report(g.breakers, now, circuit, p, o)
+	after := breakerOf(g.breakers, circuit)
 	if o.Result == breaker.QuotaExceeded && after.Epoch != before.Epoch {
-		k.recordRefusal(ctx, now, e, o.RetryAfter, p.Probe)
+		g.recordRefusal(ctx, now, e, o.RetryAfter, p.Probe)
 	}
-	k.mu.Unlock()
-	k.logChange(ctx, circuit, before, after, "this process")
-	// Hundreds of calls that were out come back refused when a door closes; if
-	// they lengthen the closing, keep says so within a moment.
-	if after.Epoch != before.Epoch && k.store != nil {
-		k.publish(ctx)
-	}
-}
-
-// forbid closes the Web API's door, see gate.Forbid, and tells the operator and
-// the other processes.
-func (k *breakerGuard) tripForbidden(ctx context.Context) {
-	k.mu.Lock()
-	before := breakerOf(k.breakers, breaker.CircuitAPI)
-	k.breakers = breaker.TripForbidden(k.breakers, k.now())
-	after := breakerOf(k.breakers, breaker.CircuitAPI)
-	k.mu.Unlock()
-	k.logChange(ctx, breaker.CircuitAPI, before, after, "this process")
-	if after.Epoch != before.Epoch && k.store != nil {
-		k.publish(ctx)
+	g.mu.Unlock()
+	g.logChange(ctx, circuit, before, after, "this process")
+	// When a breaker opens, hundreds of calls may still be refused. If they
+	// extend the open time, syncUntilDone writes that within a second.
+	if after.Epoch != before.Epoch && g.store != nil {
+		g.publish(ctx)
 	}
 }
 
-// learn takes over that the quota is exceeded. mu is held. Of many calls that
-// come back refused the first one closes the door, and it alone counts.
-func (k *breakerGuard) recordRefusal(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
-	r := k.quota.NewRefusal(now, e, retryAfter, probe)
-	k.quota.Learn(r)
-	k.unsavedRefusals = append(k.unsavedRefusals, r)
-	k.refusalCount++
-	limit, _ := k.quota.Limit(now)
-	k.log.WarnContext(ctx, "spotify refuses calls: the quota of the developer account is exceeded",
+// tripForbidden opens the breaker of the Web API (see breaker.TripForbidden),
+// logs that and informs the other processes.
+func (g *breakerGuard) tripForbidden(ctx context.Context) {
+	g.mu.Lock()
+	before := breakerOf(g.breakers, breaker.CircuitAPI)
+	g.breakers = breaker.TripForbidden(g.breakers, g.now())
+	after := breakerOf(g.breakers, breaker.CircuitAPI)
+	g.mu.Unlock()
+	g.logChange(ctx, breaker.CircuitAPI, before, after, "this process")
+	if after.Epoch != before.Epoch && g.store != nil {
+		g.publish(ctx)
+	}
+}
+
+// recordRefusal records that the quota is exceeded. mu must be held. If many
+// calls are refused, the first one opens the breaker, and only that one counts.
+func (g *breakerGuard) recordRefusal(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
+	r := g.quota.NewRefusal(now, e, retryAfter, probe)
+	g.quota.Learn(r)
+	g.unsavedRefusals = append(g.unsavedRefusals, r)
+	g.refusalCount++
+	limit, _ := g.quota.Limit(now)
+	g.log.WarnContext(ctx, "spotify refuses calls: the quota of the developer account is exceeded",
 		"endpoint", e, "calls", r.Calls.Sum(), "calls_by_endpoint", r.Calls, "retry_after", retryAfter, "planned_calls", limit, "probe", probe)
 }
 
-// standing is how the account stands to its quota, and room what it may still call.
-func (k *breakerGuard) quotaStatus(now time.Time) (quota.Status, int64) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.quota.Status(now), k.refusalCount
+// quotaStatus returns the state of the account's quota, and how many refusals
+// this process has received.
+func (g *breakerGuard) quotaStatus(now time.Time) (quota.Status, int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.quota.Status(now), g.refusalCount
 }
 
-func (k *breakerGuard) quotaHeadroom(now time.Time) quota.Headroom {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.quota.Headroom(now)
+func (g *breakerGuard) quotaHeadroom(now time.Time) quota.Headroom {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.quota.Headroom(now)
 }
 
-// tell logs what has happened to a door, and who saw it.
-func (k *breakerGuard) logChange(ctx context.Context, circuit breaker.Circuit, before, after breaker.Breaker, by string) {
+// logChange logs that a breaker has opened or closed, and which process
+// observed it.
+func (g *breakerGuard) logChange(ctx context.Context, circuit breaker.Circuit, before, after breaker.Breaker, by string) {
 	switch {
 	case before.Cause == after.Cause && !after.OpenUntil.After(before.OpenUntil):
 	case after.Cause == "":
-		k.log.InfoContext(ctx, "spotify door opened", "door", circuit, "seen_by", by)
+		g.log.InfoContext(ctx, "circuit breaker closed: calls pass again", logkey.Circuit, circuit, "observed_by", by)
 	default:
-		k.log.WarnContext(ctx, "spotify door closed: no call passes before the time given",
-			"door", circuit, "why", after.Cause, "until", after.OpenUntil.UTC(), "seen_by", by)
+		g.log.WarnContext(ctx, "circuit breaker opened: calls are blocked until the given time",
+			logkey.Circuit, circuit, logkey.Cause, after.Cause, logkey.Until, after.OpenUntil.UTC(), "observed_by", by)
 	}
 }
 
-func (k *breakerGuard) snapshot() breaker.Breakers {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.breakers
+func (g *breakerGuard) snapshot() breaker.Breakers {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.breakers
 }
 
 func breakerOf(s breaker.Breakers, circuit breaker.Circuit) breaker.Breaker {
@@ -220,270 +236,276 @@ func breakerOf(s breaker.Breakers, circuit breaker.Circuit) breaker.Breaker {
 	return s.API
 }
 
-// load reads what is kept before the first call: a process that restarts while
-// a door is closed must not knock.
-func (k *breakerGuard) load(ctx context.Context) error {
-	if k.loaded.Load() {
+// load reads the stored state before the first call, because a process that
+// restarts while a breaker is open must not call.
+func (g *breakerGuard) load(ctx context.Context) error {
+	if g.loaded.Load() {
 		return nil
 	}
-	k.storeMu.Lock()
-	defer k.storeMu.Unlock()
-	if k.loaded.Load() {
+	g.storeMu.Lock()
+	defer g.storeMu.Unlock()
+	if g.loaded.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := k.readStored(ctx); err != nil {
+	if err := g.readStored(ctx); err != nil {
 		return unavailable(err, 0)
 	}
-	if err := k.syncCalls(ctx); err != nil {
+	if err := g.syncCalls(ctx); err != nil {
 		return unavailable(err, 0)
 	}
-	k.loaded.Store(true)
+	g.loaded.Store(true)
 	return nil
 }
 
-// fresh sees to it that a call goes by news that is not old. Where the store
-// cannot be asked, it goes by what is known.
-func (k *breakerGuard) refresh(ctx context.Context) error {
-	if k.store == nil {
+// refresh reads the stored state if it is older than staleAfter. If the store
+// cannot be read, calls use the state that this process knows.
+func (g *breakerGuard) refresh(ctx context.Context) error {
+	if g.store == nil {
 		return nil
 	}
-	if err := k.load(ctx); err != nil {
+	if err := g.load(ctx); err != nil {
 		return err
 	}
-	k.calledSinceRead.Store(true)
-	if k.storeDown.Load() || k.storedAge() < staleAfter {
+	g.calledSinceRead.Store(true)
+	if g.storeDown.Load() || g.storedAge() < staleAfter {
 		return nil
 	}
-	k.storeMu.Lock()
-	defer k.storeMu.Unlock()
-	if k.storeDown.Load() || k.storedAge() < staleAfter {
+	g.storeMu.Lock()
+	defer g.storeMu.Unlock()
+	if g.storeDown.Load() || g.storedAge() < staleAfter {
 		return nil
 	}
 	ctx, cancel := detachedContext(ctx)
 	defer cancel()
-	k.noteStoreResult(ctx, k.readStored(ctx))
+	g.noteStoreResult(ctx, g.readStored(ctx))
 	return nil
 }
 
-// newsAge is how old the news is. News from before the clock was set back is old.
-func (k *breakerGuard) storedAge() time.Duration {
-	return k.now().Sub(time.Unix(0, k.readAt.Load())).Abs()
+// storedAge returns the age of the stored state. State from before the clock
+// was set back counts as old.
+func (g *breakerGuard) storedAge() time.Duration {
+	return g.now().Sub(time.Unix(0, g.readAt.Load())).Abs()
 }
 
-// claim makes a probe known before it leaves. It fails if another process was
-// faster, or none could be told: then this process does not probe.
-func (k *breakerGuard) claimProbe(ctx context.Context, circuit breaker.Circuit, p breaker.Permit) bool {
-	k.storeMu.Lock()
-	defer k.storeMu.Unlock()
+// claimProbe stores a probe before it is made. It returns false if another
+// process was faster or the store cannot be written. Then this process does not
+// probe.
+func (g *breakerGuard) claimProbe(ctx context.Context, circuit breaker.Circuit, p breaker.Permit) bool {
+	g.storeMu.Lock()
+	defer g.storeMu.Unlock()
 	ctx, cancel := detachedContext(ctx)
 	defer cancel()
-	swapped, err := k.swapStored(ctx, k.snapshot().Shared())
+	swapped, err := g.swapStored(ctx, g.snapshot().Shared())
 	if swapped {
 		return true
 	}
-	k.mu.Lock()
-	k.breakers = breaker.WithdrawProbe(k.breakers, circuit, p)
-	k.mu.Unlock()
+	g.mu.Lock()
+	g.breakers = breaker.WithdrawProbe(g.breakers, circuit, p)
+	g.mu.Unlock()
 	if err == nil {
-		err = k.readStored(ctx)
+		err = g.readStored(ctx)
 	}
-	k.noteStoreResult(ctx, err)
+	g.noteStoreResult(ctx, err)
 	return false
 }
 
-// publish makes what this process knows everybody's.
-func (k *breakerGuard) publish(ctx context.Context) {
-	k.storeMu.Lock()
-	defer k.storeMu.Unlock()
+// publish writes the state of this process to the store.
+func (g *breakerGuard) publish(ctx context.Context) {
+	g.storeMu.Lock()
+	defer g.storeMu.Unlock()
 	ctx, cancel := detachedContext(ctx)
 	defer cancel()
-	err := k.writeStored(ctx)
+	err := g.writeStored(ctx)
 	if err == nil {
-		err = k.saveRefusals(ctx)
+		err = g.saveRefusals(ctx)
 	}
-	k.noteStoreResult(ctx, err)
+	g.noteStoreResult(ctx, err)
 }
 
-// keep exchanges news until ctx ends: at once while calls are made, now and
-// then while none are.
-func (k *breakerGuard) syncUntilDone(ctx context.Context) {
-	if k.store == nil {
+// syncUntilDone exchanges state with the store until ctx ends: often while
+// calls are made, rarely while none are.
+func (g *breakerGuard) syncUntilDone(ctx context.Context) {
+	if g.store == nil {
 		return
 	}
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
 	var lastCallSync time.Time
-	counts := 0 // what is left to do after a call: writing it, and reading what others wrote meanwhile
+	counts := 0 // the exchanges to make after a call: one writes it, the next reads what others wrote meanwhile
 	for {
 		select {
 		case <-ctx.Done():
 			last, cancel := detachedContext(ctx)
 			defer cancel()
-			k.sync(last, true)
+			g.sync(last, true)
 			return
 		case <-ticker.C:
 		}
-		called := k.calledSinceRead.Swap(false)
+		called := g.calledSinceRead.Swap(false)
 		if called {
 			counts = 2
 		}
-		now := k.now()
+		now := g.now()
 		passed := now.Sub(lastCallSync).Abs()
-		due := (counts > 0 || k.storeDown.Load()) && passed >= syncCallsEvery || passed >= countIdleEvery
+		due := (counts > 0 || g.storeDown.Load()) && passed >= syncCallsEvery || passed >= countIdleEvery
 		if due {
 			lastCallSync, counts = now, max(0, counts-1)
 		}
 		if !called && !due {
-			continue // nobody goes by it
+			continue // no call uses the state
 		}
 		within, cancel := context.WithTimeout(ctx, storeTimeout)
-		k.sync(within, due)
+		g.sync(within, due)
 		cancel()
 	}
 }
 
-// exchange reads what others know, writes what they do not, and, where it is
-// time to, shares how many calls were made.
-func (k *breakerGuard) sync(ctx context.Context, withCalls bool) {
-	k.storeMu.Lock()
-	defer k.storeMu.Unlock()
-	err := k.readStored(ctx)
+// sync reads the state of other processes, writes that of this one, and, if
+// withCalls is set, exchanges the call counts.
+func (g *breakerGuard) sync(ctx context.Context, withCalls bool) {
+	g.storeMu.Lock()
+	defer g.storeMu.Unlock()
+	err := g.readStored(ctx)
 	if err == nil {
-		err = k.writeStored(ctx)
+		err = g.writeStored(ctx)
 	}
 	if err == nil {
-		err = k.saveRefusals(ctx)
+		err = g.saveRefusals(ctx)
 	}
 	if err == nil && withCalls {
-		err = k.syncCalls(ctx)
+		err = g.syncCalls(ctx)
 	}
 	if err == nil && withCalls {
-		k.loaded.Store(true)
+		g.loaded.Store(true)
 	}
-	k.noteStoreResult(ctx, err)
+	g.noteStoreResult(ctx, err)
 }
 
-// read adopts what is kept. sharing is held.
-func (k *breakerGuard) readStored(ctx context.Context) error {
-	started := k.now()
-	stored, err := k.store.Breakers(ctx, k.app)
+// readStored adopts the stored state. storeMu must be held.
+func (g *breakerGuard) readStored(ctx context.Context) error {
+	started := g.now()
+	stored, err := g.store.Breakers(ctx, g.app)
 	if err != nil {
 		return err
 	}
-	k.readAt.Store(started.UnixNano())
-	if stored.Version == k.stored.Version && k.loaded.Load() {
+	g.readAt.Store(started.UnixNano())
+	if stored.Version == g.stored.Version && g.loaded.Load() {
 		return nil
 	}
-	k.stored = stored
-	now := k.now()
-	k.mu.Lock()
-	before := k.breakers
-	k.breakers = breaker.Adopt(before, now, stored.Shared)
-	after := k.breakers
-	k.mu.Unlock()
+	g.stored = stored
+	now := g.now()
+	g.mu.Lock()
+	before := g.breakers
+	g.breakers = breaker.Adopt(before, now, stored.Shared)
+	after := g.breakers
+	g.mu.Unlock()
 	for _, circuit := range breaker.Circuits() {
-		k.logChange(ctx, circuit, breakerOf(before, circuit), breakerOf(after, circuit), "another process")
+		g.logChange(ctx, circuit, breakerOf(before, circuit), breakerOf(after, circuit), "another process")
 	}
 	return nil
 }
 
-// write keeps what this process knows better, after what others know. sharing is held.
-func (k *breakerGuard) writeStored(ctx context.Context) error {
+// writeStored merges the state of this process with the stored state and writes
+// it. storeMu must be held.
+func (g *breakerGuard) writeStored(ctx context.Context) error {
 	for range swapAttemptsMax {
-		known := breaker.Merge(k.snapshot().Shared(), k.stored.Shared)
-		if known == k.stored.Shared {
+		known := breaker.Merge(g.snapshot().Shared(), g.stored.Shared)
+		if known == g.stored.Shared {
 			return nil
 		}
-		if swapped, err := k.swapStored(ctx, known); swapped || err != nil {
+		if swapped, err := g.swapStored(ctx, known); swapped || err != nil {
 			return err
 		}
-		if err := k.readStored(ctx); err != nil {
+		if err := g.readStored(ctx); err != nil {
 			return err
 		}
 	}
-	return nil // keep tries again
+	return nil // syncUntilDone tries again
 }
 
-// swap replaces what is kept, if nobody else has. sharing is held.
-func (k *breakerGuard) swapStored(ctx context.Context, to breaker.SharedBreakers) (bool, error) {
-	swapped, err := k.store.SwapBreakers(ctx, k.app, k.stored.Version, to)
+// swapStored replaces the stored state unless another process has changed it.
+// storeMu must be held.
+func (g *breakerGuard) swapStored(ctx context.Context, to breaker.SharedBreakers) (bool, error) {
+	swapped, err := g.store.SwapBreakers(ctx, g.app, g.stored.Version, to)
 	if swapped {
-		k.stored = breaker.Stored{Version: k.stored.Version + 1, Shared: to}
+		g.stored = breaker.Stored{Version: g.stored.Version + 1, Shared: to}
 	}
 	return swapped, err
 }
 
-// count adds what this process has called to what all have, and takes over what
-// others have called and learned. sharing is held.
-func (k *breakerGuard) syncCalls(ctx context.Context) error {
-	now := k.now()
-	last, err := k.store.LastRefusal(ctx, k.app)
+// syncCalls adds the calls of this process to the stored counts, and adopts
+// what other processes have counted and learned. storeMu must be held.
+func (g *breakerGuard) syncCalls(ctx context.Context) error {
+	now := g.now()
+	last, err := g.store.LastRefusal(ctx, g.app)
 	if err != nil {
 		return err
 	}
-	if k.countsAlone {
-		k.mu.Lock()
-		k.quota.Learn(last)
-		k.mu.Unlock()
+	if g.countsAlone {
+		g.mu.Lock()
+		g.quota.Learn(last)
+		g.mu.Unlock()
 		return nil
 	}
-	// Others may be late with a bucket that is over. Buckets before that are
-	// read once.
+	// Other processes may write a finished bucket late. Older buckets are read
+	// only once.
 	since, known := quota.BucketOf(now.Add(-quota.Window)), time.Time{}
-	if recent := quota.BucketOf(k.countedAt).Add(-quota.BucketLength); !k.countedAt.IsZero() && !k.countedAt.After(now) && recent.After(since) {
+	if recent := quota.BucketOf(g.countedAt).Add(-quota.BucketLength); !g.countedAt.IsZero() && !g.countedAt.After(now) && recent.After(since) {
 		since = recent
-	} else if known, err = k.store.CountedSince(ctx, k.app); err != nil {
+	} else if known, err = g.store.CountedSince(ctx, g.app); err != nil {
 		return err
 	}
-	k.mu.Lock()
-	isUserApp := k.quota.Calls.Unsaved()
-	k.mu.Unlock()
-	all, err := k.store.CountCalls(ctx, k.app, isUserApp, since)
+	g.mu.Lock()
+	unsaved := g.quota.Calls.Unsaved()
+	g.mu.Unlock()
+	all, err := g.store.CountCalls(ctx, g.app, unsaved, since)
 	if err != nil {
 		return err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.quota.Calls.Sync(now, since, isUserApp, all)
-	k.quota.Learn(last)
-	if !known.IsZero() && (k.quota.CountedSince.IsZero() || known.Before(k.quota.CountedSince)) {
-		k.quota.CountedSince = known
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.quota.Calls.Sync(now, since, unsaved, all)
+	g.quota.Learn(last)
+	if !known.IsZero() && (g.quota.CountedSince.IsZero() || known.Before(g.quota.CountedSince)) {
+		g.quota.CountedSince = known
 	}
-	k.countedAt = now
+	g.countedAt = now
 	return nil
 }
 
-// saveRefusals keeps the refusals that are not stored yet. sharing is held.
-func (k *breakerGuard) saveRefusals(ctx context.Context) error {
-	k.mu.Lock()
-	waiting := k.unsavedRefusals
-	k.mu.Unlock()
+// saveRefusals stores the refusals that are not stored yet. storeMu must be
+// held.
+func (g *breakerGuard) saveRefusals(ctx context.Context) error {
+	g.mu.Lock()
+	waiting := g.unsavedRefusals
+	g.mu.Unlock()
 	for _, r := range waiting {
-		if err := k.store.SaveRefusal(ctx, k.app, r); err != nil {
+		if err := g.store.SaveRefusal(ctx, g.app, r); err != nil {
 			return err
 		}
-		k.mu.Lock()
-		k.unsavedRefusals = k.unsavedRefusals[1:]
-		k.mu.Unlock()
+		g.mu.Lock()
+		g.unsavedRefusals = g.unsavedRefusals[1:]
+		g.mu.Unlock()
 	}
 	return nil
 }
 
-// hear logs once that the doors cannot be shared, and once that they can again.
-// sharing is held.
-func (k *breakerGuard) noteStoreResult(ctx context.Context, err error) {
+// noteStoreResult logs once when the store fails, and once when it works again.
+// storeMu must be held.
+func (g *breakerGuard) noteStoreResult(ctx context.Context, err error) {
 	switch {
-	case err != nil && !k.storeDown.Load():
-		k.log.WarnContext(ctx, "the state of spotify's doors cannot be shared; calls go on under what this process knows", "err", err)
-	case err == nil && k.storeDown.Load():
-		k.log.InfoContext(ctx, "the state of spotify's doors is shared again")
+	case err != nil && !g.storeDown.Load():
+		g.log.WarnContext(ctx, "sharing the circuit breakers failed; this process uses its own state", logkey.Error, err)
+	case err == nil && g.storeDown.Load():
+		g.log.InfoContext(ctx, "the circuit breakers are shared again")
 	}
-	k.storeDown.Store(err != nil)
+	g.storeDown.Store(err != nil)
 }
 
-// detached outlives the call that brought the news, but not for long.
+// detachedContext returns a context that survives the caller's, for at most
+// storeTimeout.
 func detachedContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 }

@@ -1,12 +1,12 @@
-// Package spotify talks to Spotify on behalf of linked people: it exchanges
-// and renews their tokens, asks who they are, and looks at what they play.
+// Package spotify calls Spotify for linked users: it exchanges and renews their
+// tokens, reads their account, and polls their player and history.
 //
-// It is a thin client that knows every form of answer Spotify has been seen to
-// give, and turns each into one of the vocabulary's values or into a
-// songspy.Error whose Disposition says what to do. All its calls pass the gate
-// of their app. None of its errors holds a token, a code or a URL.
+// It is a thin client that knows every form of answer that Spotify has been
+// observed to send. It turns each into a value of package songspy, or into a
+// songspy.Error whose Disposition says what to do. Every call passes the
+// circuit breaker of its app. No error contains a token, a code or a URL.
 //
-// What Spotify documents: https://developer.spotify.com/documentation/web-api.
+// Spotify's documentation: https://developer.spotify.com/documentation/web-api.
 package spotify
 
 import (
@@ -22,16 +22,17 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// Spotify's own addresses, used where a Config names none.
+// Spotify's own addresses, which are used if a Config sets none.
 const (
 	AuthorizeURL = "https://accounts.spotify.com/authorize"
 	AccountsURL  = "https://accounts.spotify.com"
 	APIURL       = "https://api.spotify.com"
 )
 
-// The endpoints, as Config.Observe is told them.
+// The names of the endpoints for Config.Observe.
 const (
 	endpointToken   = "token"
 	endpointAccount = "me"
@@ -39,46 +40,52 @@ const (
 	endpointHistory = "recently-played"
 )
 
-// Config is how a Client reaches one Spotify app. The zero value of every
-// field but ClientID has a meaning.
+// Config says how a Client reaches one Spotify app. Every field except ClientID
+// may be zero.
 type Config struct {
-	// App names the app in links; links of another app are not renewed here.
-	// Empty means the client id.
+	// App names the app in links. The Client does not renew links of another
+	// app. Empty means the client ID.
 	App          string
 	ClientID     string
-	ClientSecret songspy.Secret // empty: an app without a secret, which needs PKCE
-	// AuthorizeURL is what browsers open, AccountsURL and APIURL are what we
-	// call; empty means Spotify's own.
+	ClientSecret songspy.Secret // empty for an app without a secret, which needs PKCE
+	// AuthorizeURL is the page that browsers open. AccountsURL and APIURL are
+	// the hosts that the Client calls. Empty means Spotify's own.
 	AuthorizeURL, AccountsURL, APIURL string
-	// RedirectURL is where consent returns to when a call names no other.
+	// RedirectURL is where Spotify redirects after the consent if a call names
+	// no other URL.
 	RedirectURL string
-	// Transport carries the calls; nil means one tuned for many calls a second to few hosts.
+	// Transport makes the HTTP calls; nil means one that is tuned for many
+	// calls a second to few hosts.
 	Transport http.RoundTripper
-	// Timeout bounds one call from start to the last byte; 0 means 10 s.
+	// Timeout limits one call from its start to the last byte; 0 means 10 s.
 	Timeout time.Duration
-	// MaxConns bounds the connections to each host; 0 means 256. Transport overrides it.
+	// MaxConns limits the connections to each host; 0 means 256. It does not
+	// apply if Transport is set.
 	MaxConns int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Observe is told of every call: which endpoint, a word for the outcome
-	// that is fit for a metric's label, and how long it took. It may be nil.
+	// Observe is called for every call with its endpoint, a word for the
+	// outcome (a metric's label) and its duration. It may be nil.
 	Observe func(endpoint, outcome string, d time.Duration)
-	// Logger hears what the operator must know; nil means slog.Default().
+	// Logger receives what the operator has to know; nil means slog.Default().
 	Logger *slog.Logger
-	// Doors keeps the app's doors for every process of the instance; nil means
-	// that this process is alone, and learns them anew. Keep brings the others' news.
+	// Breakers stores the breakers of the app for all processes of the
+	// instance. nil means that this is the only process, and that its breakers
+	// are lost at a restart. SyncBreakers keeps them in sync.
 	Breakers BreakerStore
-	// DailyCalls is how many calls to the Web API the developer account may make
-	// in 24 hours, renewals aside; 0 means as many as Spotify lets it.
+	// DailyCalls is how many calls to the Web API the developer account may
+	// make in 24 hours, not counting renewals; 0 means as many as Spotify
+	// allows.
 	DailyCalls int64
-	// countAlone keeps the calls in this process alone: the app is one of very
-	// many, and used for a user or five.
+	// countLocally keeps the counts of calls in this process only. It is set
+	// for user-supplied apps: there may be very many, each with a few users.
 	countLocally bool
-	// Share is the part of the app's pace that this process may use; nil means all.
+	// Share returns the part of the app's call rate that this process may use;
+	// nil means all of it.
 	Share func() float64
-	// May is asked when a routine call to the Web API is about to leave, whatever
-	// it has waited for by then; if it says no the call stays, with
-	// DispositionNotNow. Nil: it may always.
+	// MayCall is called directly before a routine call to the Web API is made.
+	// If it returns false, the call is not made and returns
+	// DispositionMayNotCall. nil means that the call is always made.
 	MayCall func() bool
 }
 
@@ -86,23 +93,23 @@ type Config struct {
 type Client struct {
 	config Config
 	guard  *breakerGuard
-	// Tokens are fetched by oauth2, which wants an http.Client. The Web API is
-	// called through its transport directly: no redirects, no cookies.
+	// oauth2 fetches tokens and needs an http.Client. Calls to the Web API use
+	// the transport directly, so they follow no redirects and store no cookies.
 	exchanges, renewals         *http.Client
 	routine, urgent, background http.RoundTripper
 	playingURL, accountURL      *url.URL
 	historyURL                  *url.URL
-	// fault is what is wrong with the Config; every call returns it.
+	// configErr says what is wrong with the Config. Every call returns it.
 	configErr error
 }
 
-// New makes a client. Faults of the Config come out of the first call.
+// New returns a client. If the Config is wrong, every call returns an error.
 func New(c Config) *Client {
 	c = c.withDefaults()
 	return newClient(c, newBreakerGuard(c))
 }
 
-// completed fills in what was left out.
+// withDefaults returns the Config with defaults for fields that are zero.
 func (c Config) withDefaults() Config {
 	c.App = orDefault(c.App, c.ClientID)
 	c.AuthorizeURL = orDefault(c.AuthorizeURL, AuthorizeURL)
@@ -126,26 +133,26 @@ func (c Config) withDefaults() Config {
 	if c.Transport == nil {
 		c.Transport = NewTransport(c.MaxConns)
 	}
-	c.Logger = c.Logger.With("app", c.App)
+	c.Logger = c.Logger.With(logkey.App, c.App)
 	return c
 }
 
-// newClient makes a client whose calls pass that gate.
-func newClient(c Config, k *breakerGuard) *Client {
+// newClient returns a client whose calls pass the given guard.
+func newClient(c Config, guard *breakerGuard) *Client {
 	cl := &Client{
 		config:     c,
-		guard:      k,
-		routine:    guardedTransport{next: c.Transport, guard: k, circuit: breaker.CircuitAPI, urgency: breaker.Routine, endpoint: quota.EndpointPlaying, mayCall: c.MayCall},
-		urgent:     guardedTransport{next: c.Transport, guard: k, circuit: breaker.CircuitAPI, urgency: breaker.Urgent, endpoint: quota.EndpointAccount},
-		background: guardedTransport{next: c.Transport, guard: k, circuit: breaker.CircuitAPI, urgency: breaker.Background, endpoint: quota.EndpointHistory, mayCall: c.MayCall},
-		renewals:   tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: k, circuit: breaker.CircuitAccounts, urgency: breaker.Routine}),
-		exchanges:  tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: k, circuit: breaker.CircuitAccounts, urgency: breaker.Urgent}),
+		guard:      guard,
+		routine:    guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Routine, endpoint: quota.EndpointPlaying, mayCall: c.MayCall},
+		urgent:     guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Urgent, endpoint: quota.EndpointAccount},
+		background: guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Background, endpoint: quota.EndpointHistory, mayCall: c.MayCall},
+		renewals:   tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: guard, circuit: breaker.CircuitAccounts, urgency: breaker.Routine}),
+		exchanges:  tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: guard, circuit: breaker.CircuitAccounts, urgency: breaker.Urgent}),
 	}
 	base, err := url.Parse(c.APIURL + "/v1/me")
 	if err != nil || base.Host == "" {
 		cl.configErr = &songspy.Error{
 			Code:        songspy.CodeInternal,
-			Message:     "The address of Spotify's Web API is not a URL; set it like " + APIURL + ".",
+			Message:     "The address of Spotify's Web API is not a URL; set it to something like " + APIURL + ".",
 			Disposition: songspy.DispositionAppBlocked,
 			RetryAfter:  misconfiguredRetryAfter,
 		}
@@ -158,9 +165,10 @@ func newClient(c Config, k *breakerGuard) *Client {
 	return cl
 }
 
-// AuthorizeURL is the page on which a person consents to the scopes that the
-// service needs. State comes back with the code; challenge is the S256 PKCE
-// challenge, empty for none; redirectURI is empty for the configured one.
+// AuthorizeURL returns the page on which a user consents to the scopes that the
+// service needs. Spotify returns state with the code. challenge is the S256
+// PKCE challenge, or empty. If redirectURI is empty, the configured one is
+// used.
 func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 	var opts []oauth2.AuthCodeOption
 	if challenge != "" {
@@ -171,9 +179,9 @@ func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 	return c.oauthConfig("", redirectURI).AuthCodeURL(state, opts...)
 }
 
-// Ready says whether both of the app's doors would let a person's call pass.
-// Whoever is about to spend an authorization code asks first: the code lives
-// once, and needs both. The error is CodeUnavailable with RetryAfter.
+// Ready reports whether both breakers of the app would let an urgent call pass.
+// Call it before using an authorization code: a code can be used only once, and
+// needs both circuits. The error is CodeUnavailable with RetryAfter.
 func (c *Client) Ready(ctx context.Context) error {
 	if c.configErr != nil {
 		return c.configErr
@@ -186,21 +194,24 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Doors is the present state of the gate, for metrics and readiness.
+// Breakers returns the current state of the breakers, for metrics and
+// readiness.
 func (c *Client) Breakers() breaker.Breakers { return c.guard.snapshot() }
 
-// QuotaStanding is how the developer account stands to its quota.
+// QuotaStatus returns the state of the developer account's quota.
 func (c *Client) QuotaStatus() quota.Status {
 	s, _ := c.guard.quotaStatus(c.config.Now())
 	return s
 }
 
-// Keep shares the doors with the other processes until ctx ends: their news
-// come in within a moment, and what could not be told is told again.
+// SyncBreakers keeps the breakers in sync with the other processes until ctx
+// ends: it reads their changes within about a second, and repeats writes that
+// failed.
 func (c *Client) SyncBreakers(ctx context.Context) { c.guard.syncUntilDone(ctx) }
 
-// bounded is ctx for one call. A caller's own bound that comes first is enough,
-// and another context and timer for each of many calls are not free.
+// withTimeout returns ctx limited to one call. If the deadline of ctx comes
+// first, it returns ctx itself, to save a context and a timer for each of many
+// calls.
 func (c *Client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if until, ok := ctx.Deadline(); ok && time.Until(until) <= c.config.Timeout {
 		return ctx, func() {}
@@ -208,7 +219,7 @@ func (c *Client) withTimeout(ctx context.Context) (context.Context, context.Canc
 	return context.WithTimeout(ctx, c.config.Timeout)
 }
 
-// now is the time as entities keep it.
+// now returns the time with the precision of the entities.
 func (c *Client) now() time.Time { return c.config.Now().UTC().Truncate(time.Microsecond) }
 
 func orDefault[T comparable](v, otherwise T) T {

@@ -15,23 +15,23 @@ import (
 	"github.com/go-json-experiment/json/v1"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/internal/outside"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
 const (
-	// textMax is the longest name that is kept, in runes.
+	// nameMaxRunes is the longest name that is stored, in runes.
 	nameMaxRunes = 1000
-	// uriMax is the longest URI that is an identity as it stands, in bytes; a
-	// local file's holds its names percent-encoded, and an index has its limits.
+	// uriMaxBytes is the longest URI that is stored unchanged, in bytes. The
+	// URI of a local file contains its names percent-encoded, and database
+	// indexes limit the length.
 	uriMaxBytes = 2048
-	// imageWidth is the width, in pixels, that a cover on the board wants.
+	// imageWidth is the width, in pixels, of the covers on the board.
 	imageWidth = 300
-	// longestMS bounds times within a track; what exceeds it is nonsense.
+	// trackMillisMax limits times within a track. Larger values are invalid.
 	trackMillisMax = 1e10
 )
 
-// player is what currently-playing answers, as far as it concerns us.
+// playerBody is the part of currently-playing's answer that is used.
 type playerBody struct {
 	IsPlaying  optionalBool   `json:"is_playing"`
 	ProgressMS optionalMillis `json:"progress_ms"`
@@ -39,7 +39,8 @@ type playerBody struct {
 	Item       *item          `json:"item"`
 }
 
-// flag is a boolean that may be missing; anything but true and false counts as that.
+// optionalBool is a boolean that may be missing. Anything but true and false
+// counts as missing.
 type optionalBool struct{ known, set bool }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -49,8 +50,8 @@ func (f *optionalBool) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// milliseconds is a time within a track that may be missing; whatever makes no
-// sense as one counts as that.
+// optionalMillis is a time within a track that may be missing. Invalid values
+// count as missing.
 type optionalMillis struct {
 	known bool
 	n     int64
@@ -104,9 +105,9 @@ func unreadableObservation(at time.Time) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedUnreadable, Progress: songspy.UnknownProgress, At: at}
 }
 
-// readPlayer turns the body of a 200 into an observation. A body that is no
-// JSON is a failed call; JSON that says nothing usable is a sighting, since
-// asking again would not change it.
+// readPlayer converts the body of a 200 into an observation. A body that is not
+// JSON is a failed call. JSON without usable content is an observation, because
+// another call would not change it.
 func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	if len(body) == 0 {
 		return unreadableObservation(at), nil
@@ -140,7 +141,7 @@ func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	return songspy.Observation{Kind: observed, Track: track, Progress: progress, At: at}, nil
 }
 
-// decode reads JSON and forgives fields of the wrong type, which stay zero.
+// decode reads JSON. Fields of the wrong type stay zero.
 func decode(body []byte, into any) error {
 	err := json.Unmarshal(body, into)
 	if err == nil {
@@ -149,10 +150,11 @@ func decode(body []byte, into any) error {
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return nil
 	}
-	return unavailable(errors.New("spotify's answer is no JSON, or was cut off"), 0)
+	return unavailable(errors.New("spotify's answer is not valid JSON, or was cut off"), 0)
 }
 
-// track is the item in our words; false if nothing tells which track it is.
+// toTrack converts the item into a track. It returns false if nothing
+// identifies the track.
 func (i *item) toTrack(playing string) (songspy.Track, bool) {
 	t := songspy.Track{URI: cleanID(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, nameMaxRunes), DurationMS: i.DurationMS.n}
 	switch {
@@ -196,7 +198,7 @@ func (i *item) toTrack(playing string) (songspy.Track, bool) {
 		t.ImageURL = ""
 		return t, true
 	}
-	t.URL = outside.WebURL(i.ExternalURLs.Spotify)
+	t.URL = sanitize.WebURL(i.ExternalURLs.Spotify)
 	if t.URL == "" && id != "" {
 		page := t.Kind
 		if page == songspy.KindChapter {
@@ -204,12 +206,12 @@ func (i *item) toTrack(playing string) (songspy.Track, bool) {
 		}
 		t.URL = "https://open.spotify.com/" + string(page) + "/" + id
 	}
-	t.PreviewURL = outside.WebURL(i.PreviewURL)
+	t.PreviewURL = sanitize.WebURL(i.PreviewURL)
 	t.ISRC = cleanID(i.ExternalIDs.ISRC, 32)
 	return t, true
 }
 
-// artists joins the names there are.
+// artistNames joins the names of the artists that have one.
 func (i *item) artistNames() string {
 	if len(i.Artists) == 1 {
 		return i.Artists[0].Name
@@ -223,20 +225,21 @@ func (i *item) artistNames() string {
 	return strings.Join(names, ", ")
 }
 
-// cover is the image nearest to imageWidth of the first set that has a usable one.
+// pickImage returns the image whose width is closest to imageWidth, from the
+// first set that has a usable one.
 func pickImage(sets ...[]image) string {
 	for _, images := range sets {
 		best, far := "", 0.0
 		for _, im := range images {
 			width := im.Width
 			if width <= 0 {
-				width = 2 * imageWidth // untold; Spotify's largest is 640
+				width = 2 * imageWidth // unknown; Spotify's largest is 640
 			}
 			distance := max(width-imageWidth, imageWidth-width)
 			if best != "" && distance >= far {
 				continue
 			}
-			if u := outside.WebURL(im.URL); u != "" {
+			if u := sanitize.WebURL(im.URL); u != "" {
 				best, far = u, distance
 			}
 		}
@@ -247,7 +250,7 @@ func pickImage(sets ...[]image) string {
 	return ""
 }
 
-// readAccount turns the body of /v1/me into an account.
+// readAccount converts the body of /v1/me into an account.
 func readAccount(body []byte) (songspy.SpotifyAccount, error) {
 	var me struct {
 		AccountID   string `json:"account_id"`
@@ -268,9 +271,8 @@ func readAccount(body []byte) (songspy.SpotifyAccount, error) {
 	return a, nil
 }
 
-// readHistory turns the body of recently-played into its items, oldest first.
-// An item that does not say what was played, or when, is passed over, however
-// odd it is.
+// readHistory converts the body of recently-played into its items, oldest
+// first. It skips items that lack the track or the time.
 func readHistory(body []byte) ([]songspy.HistoryItem, error) {
 	var answer struct {
 		Items []json.RawMessage `json:"items"`
@@ -292,7 +294,7 @@ func readHistory(body []byte) ([]songspy.HistoryItem, error) {
 	return items, nil
 }
 
-// readHeard reads one item.
+// readHistoryItem reads one item.
 func readHistoryItem(raw []byte) (songspy.HistoryItem, bool) {
 	var entry struct {
 		PlayedAt string `json:"played_at"`
@@ -309,7 +311,7 @@ func readHistoryItem(raw []byte) (songspy.HistoryItem, bool) {
 	return songspy.HistoryItem{Track: track, PlayedAt: songspy.HistoryItemKey(at, track)}, ok
 }
 
-// plainID reports whether s looks like Spotify's base-62 ids.
+// isBase62ID reports whether s looks like one of Spotify's base-62 IDs.
 func isBase62ID(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false
@@ -322,9 +324,10 @@ func isBase62ID(s string) bool {
 	return true
 }
 
-// identifier drops from an id what databases and pages stumble over: control
-// characters and direction marks. It keeps at most most runes. Unlike
-// sanitize.Text it does not normalize: two ids must not become one.
+// cleanID removes characters that databases and pages cannot handle from an ID:
+// control characters and direction marks. It keeps at most the given number of
+// runes. Unlike sanitize.Text it does not normalize, because two IDs must not
+// become the same.
 func cleanID(s string, most int) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return cleanRune(r) != r }) {
 		s = strings.Map(cleanRune, s)
@@ -336,7 +339,7 @@ func cleanID(s string, most int) string {
 	return s
 }
 
-// oneLine is what becomes of a rune: itself, a space, or nothing (-1).
+// cleanRune returns the rune, a space for line breaks, or -1 to remove it.
 func cleanRune(r rune) rune {
 	switch {
 	case r == '\t', r == '\n', r == '\r', r == 0x85, r == 0x2028, r == 0x2029:

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/internal/outside"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
@@ -188,7 +188,7 @@ func FuzzReadPlayer(f *testing.F) {
 			}
 		}
 		for _, u := range []string{o.Track.URL, o.Track.ImageURL, o.Track.PreviewURL} {
-			if u != "" && outside.WebURL(u) != u {
+			if u != "" && sanitize.WebURL(u) != u {
 				t.Fatalf("kept the link %q", u)
 			}
 		}

@@ -13,7 +13,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/breaker"
-	"github.com/songspy/songspy/songspy-domain/internal/outside"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
 // The reasons of this package's errors.
@@ -22,35 +22,38 @@ const (
 	ReasonCodeInvalid   = "SPOTIFY_CODE_INVALID"
 	ReasonScopesMissing = "SPOTIFY_SCOPES_MISSING"
 	ReasonNotRegistered = "SPOTIFY_NOT_REGISTERED"
-	// ReasonRefused: Spotify refuses the call in words that are not known.
+	// ReasonRefused means that Spotify answers 403 with a body that is not
+	// known.
 	ReasonRefused = "SPOTIFY_REFUSED"
-	// ReasonTokenRefused: the access token is spent.
+	// ReasonTokenRefused means that the access token is not valid any more.
 	ReasonTokenRefused = "SPOTIFY_TOKEN_REFUSED"
-	// The refusals of a refresh token. Expired and revoked are Spotify's own
-	// words; refused is any other.
+	// The reasons for a rejected refresh token. Expired and revoked are
+	// Spotify's own words; refused is any other.
 	ReasonGrantExpired = "SPOTIFY_GRANT_EXPIRED"
 	ReasonGrantRevoked = "SPOTIFY_GRANT_REVOKED"
 	ReasonGrantRefused = "SPOTIFY_GRANT_REFUSED"
-	// ReasonAppRefused: the client id or secret is wrong; the operator must mend it.
+	// ReasonAppRefused means that the client ID or secret is wrong. The
+	// operator has to correct it.
 	ReasonAppRefused = "SPOTIFY_APP_REFUSED"
-	// ReasonOwnAppRefused: the same of an app that a person brought; they must.
+	// ReasonUserAppRefused means the same for a user-supplied app. Its user has
+	// to correct it.
 	ReasonUserAppRefused = "SPOTIFY_OWN_APP_REFUSED"
 )
 
 const (
-	// pause is the wait after a failure that named none.
+	// defaultRetryAfter is the wait after a failure without a Retry-After.
 	defaultRetryAfter = 5 * time.Second
-	// misconfiguredPause is the wait where only the operator can help.
+	// misconfiguredRetryAfter is the wait if only the operator can help.
 	misconfiguredRetryAfter = 5 * time.Minute
 )
 
-const messageUnavailable = "Spotify cannot be asked at the moment. Please try again later."
+const messageUnavailable = "Spotify is not available right now. Please try again later."
 
-// errHeldBack marks the errors of calls that never left.
-var errNotSent = errors.New("held back by the gate")
+// errNotSent marks the errors of calls that were not made.
+var errNotSent = errors.New("blocked before it was sent")
 
-// unavailable is a call that failed through no fault of the caller or the
-// person. A wait of zero means the usual one.
+// unavailable returns the error for a call that failed, although neither the
+// caller nor the user is at fault. A wait of zero means defaultRetryAfter.
 func unavailable(cause error, wait time.Duration) *songspy.Error {
 	if wait <= 0 {
 		wait = defaultRetryAfter
@@ -65,29 +68,31 @@ func unavailable(cause error, wait time.Duration) *songspy.Error {
 	}
 }
 
-// heldBack is what a call gets at a closed door.
+// blockedError returns the error for a call that an open breaker blocks.
 func blockedError(circuit breaker.Circuit, v breaker.Decision) *songspy.Error {
-	e := unavailable(fmt.Errorf("%w: door %s, %s", errNotSent, circuit, v.Cause), v.RetryAfter)
+	e := unavailable(fmt.Errorf("%w: circuit %s, %s", errNotSent, circuit, v.Cause), v.RetryAfter)
 	e.Disposition = songspy.DispositionAppBlocked
 	return e
 }
 
-// notNow is what a call gets that this process may not make any more.
+// mayNotCallError returns the error for a call that this process may not make
+// any more.
 func mayNotCallError() *songspy.Error {
-	e := unavailable(fmt.Errorf("%w: this process may ask nobody just now", errNotSent), time.Second)
+	e := unavailable(fmt.Errorf("%w: this process does not own the user at the moment", errNotSent), time.Second)
 	e.Disposition = songspy.DispositionMayNotCall
 	return e
 }
 
-// refusedBy is the error of the very call that closed a door: the same as at
-// the closed door, save that this call did leave.
-func appBlockedError(held error) *songspy.Error {
-	e := unavailable(errors.New("refused for the whole app"), songspy.RetryAfterOf(held))
+// appBlockedError returns the error for the call that opened the breaker. It
+// differs from blockedError in that the call was made.
+func appBlockedError(blocked error) *songspy.Error {
+	e := unavailable(errors.New("spotify blocks the whole app"), songspy.RetryAfterOf(blocked))
 	e.Disposition = songspy.DispositionAppBlocked
 	return e
 }
 
-// appRefused is Spotify not knowing the app itself. No link is to blame.
+// appRefused returns the error if Spotify rejects the app itself. No link is at
+// fault.
 func appRefused() *songspy.Error {
 	return &songspy.Error{
 		Code:        songspy.CodeUnavailable,
@@ -95,11 +100,11 @@ func appRefused() *songspy.Error {
 		Message:     messageUnavailable,
 		RetryAfter:  misconfiguredRetryAfter,
 		Disposition: songspy.DispositionAppBlocked,
-		Err:         errors.New("spotify refuses the app's client id or secret: check SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_CLIENT_SECRET"),
+		Err:         errors.New("spotify rejects the app's client ID or secret: check SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_CLIENT_SECRET"),
 	}
 }
 
-// unreached turns the error of a call that got no usable response into one of ours.
+// unreachable converts the error of a call that got no usable response.
 func unreachable(ctx context.Context, err error) *songspy.Error {
 	if e, ok := errors.AsType[*songspy.Error](err); ok {
 		return e
@@ -107,28 +112,29 @@ func unreachable(ctx context.Context, err error) *songspy.Error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return unavailable(outside.SafeError(err), 0)
+	return unavailable(sanitize.SafeError(err), 0)
 }
 
-// refused turns a Web API's answer that is no success into an error. The
-// refusals that concern the whole app never come here; the gate keeps them.
+// refusalError converts an unsuccessful answer of the Web API into an error.
+// Refusals that concern the whole app do not reach it, because the breaker
+// handles them.
 func refusalError(status int, h http.Header, body []byte, now time.Time) *songspy.Error {
 	e := unavailable(fmt.Errorf("spotify answered %d", status), retryAfter(h, now))
 	switch {
 	case status == http.StatusUnauthorized && parseForbidden(body) == forbiddenScope,
 		status == http.StatusForbidden && parseForbidden(body) == forbiddenScope:
 		e.Code, e.Reason, e.Disposition = songspy.CodeUnprocessable, ReasonScopesMissing, songspy.DispositionNeedsUser
-		e.Message = "The link lacks a permission. Please link Spotify again and allow everything that is asked."
+		e.Message = "The link lacks a permission. Please link Spotify again and grant all permissions."
 	case status == http.StatusUnauthorized,
 		status == http.StatusBadRequest && says(body, "bearer authentication"):
 		e.Code, e.Reason, e.Disposition = songspy.CodeUnauthorized, ReasonTokenRefused, songspy.DispositionRenewToken
-		e.Message = "Spotify no longer accepts the access token; it has to be renewed."
+		e.Message = "Spotify no longer accepts the access token; renew it."
 	case status == http.StatusForbidden && parseForbidden(body) == forbiddenUser:
 		e.Code, e.Reason, e.Disposition = songspy.CodeForbidden, ReasonNotRegistered, songspy.DispositionNotRegistered
-		e.Message = "The owner of this instance has to enter you in the Spotify dashboard first. Please ask them, and link again."
+		e.Message = "The app's owner has to register this Spotify account first. Please ask the owner, and link again."
 	case status == http.StatusForbidden && parseForbidden(body) == forbiddenUnknown:
 		e.Code, e.Reason, e.Disposition = songspy.CodeForbidden, ReasonRefused, songspy.DispositionRefused
-		e.Message = "Spotify refuses the call. Please ask the owner of this instance to look at the app in the Spotify dashboard."
+		e.Message = "Spotify refuses the call. Please ask the owner of this instance to check the app in the Spotify dashboard."
 	default:
 		return e
 	}
@@ -136,13 +142,13 @@ func refusalError(status int, h http.Header, body []byte, now time.Time) *songsp
 	return e
 }
 
-// outcome is the word for an error in metrics.
+// outcomeLabel returns the metric label for an error.
 func outcomeLabel(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
 	case errors.Is(err, errNotSent):
-		return "held_back"
+		return "blocked"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -161,7 +167,7 @@ func outcomeLabel(err error) string {
 	case songspy.DispositionRefused:
 		return "refused"
 	case songspy.DispositionAppBlocked:
-		return "app_paused"
+		return "app_blocked"
 	case songspy.DispositionNone:
 		return "invalid"
 	default:
@@ -169,26 +175,26 @@ func outcomeLabel(err error) string {
 	}
 }
 
-// forbidden is whom a 403 of the Web API concerns.
+// forbiddenCause says what a 403 of the Web API concerns.
 type forbiddenCause int
 
 const (
-	// forbidsNobody: the answer is not Spotify's, but that of something in
-	// front of it. It is an outage.
+	// forbiddenByProxy means that the answer comes from a proxy and not from
+	// Spotify. It counts as an outage.
 	forbiddenByProxy forbiddenCause = iota
-	// forbidsApp: the app's owner has no Premium subscription.
+	// forbiddenApp means that the app's owner has no Premium subscription.
 	forbiddenApp
-	// forbidsScope: the link lacks a permission.
+	// forbiddenScope means that the link lacks a permission.
 	forbiddenScope
-	// forbidsUser: the app's owner has not entered the user.
+	// forbiddenUser means that the app's owner has not registered the user.
 	forbiddenUser
-	// forbidsUnknown: Spotify refuses in words that are not known. The user or
-	// the app is meant.
+	// forbiddenUnknown means that the body is not known. It concerns the user
+	// or the app.
 	forbiddenUnknown
 )
 
-// sentences are the phrases that decide, in lower case. Spotify has changed
-// them several times, and sends them bare and in JSON.
+// forbiddenPhrases are the decisive phrases, in lower case. Spotify has changed
+// them several times, and sends them as plain text and in JSON.
 var forbiddenPhrases = []struct {
 	phrase   string
 	concerns forbiddenCause
@@ -203,7 +209,7 @@ var forbiddenPhrases = []struct {
 	{"not approved for app", forbiddenUser},
 }
 
-// forbids reads the body of a 403.
+// parseForbidden reads the body of a 403.
 func parseForbidden(body []byte) forbiddenCause {
 	if isMarkup(body) {
 		return forbiddenByProxy
@@ -219,14 +225,14 @@ func parseForbidden(body []byte) forbiddenCause {
 	return forbiddenByProxy
 }
 
-// markup reports whether a body is a page of HTML or XML.
+// isMarkup reports whether a body is a page of HTML or XML.
 func isMarkup(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 }
 
-// spotifysOwn reports whether a refusal was written by the Web API itself: its
-// JSON error, or a bare sentence that names what is refused. Proxies answer
-// with a page, a status phrase or nothing.
+// isSpotifyError reports whether the Web API itself wrote a refusal: a JSON
+// error, or a plain sentence that names what is refused. Proxies answer with a
+// page, a status phrase or nothing.
 func isSpotifyError(body []byte) bool {
 	var wrapped struct {
 		Error struct {

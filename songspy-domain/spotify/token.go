@@ -15,30 +15,36 @@ import (
 	"golang.org/x/oauth2"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// tokenLife is what Spotify documents; used where an answer does not say.
+// tokenLife is the lifetime that Spotify documents. It is used if an answer
+// does not contain one.
 const tokenLife = time.Hour
 
-// Code is an authorization code with what proves that it is ours to spend.
+// AuthorizationCode is an authorization code with what Spotify needs to accept
+// it.
 type AuthorizationCode struct {
 	Code songspy.Secret
-	// RedirectURI must be the one that the consent was asked with; empty means
-	// the configured one.
+	// RedirectURI must be the one of the authorization request. Empty means the
+	// configured one.
 	RedirectURI string
-	// Verifier is the PKCE verifier; empty if the consent was asked without a challenge.
+	// Verifier is the PKCE verifier; empty if the authorization request had no
+	// challenge.
 	Verifier songspy.Secret
-	// Auth is how to prove the app; empty means with the secret where there is
-	// one, and by PKCE alone where there is none.
+	// Auth is how the app authenticates. Empty means with the secret if there
+	// is one, otherwise by PKCE alone.
 	Auth songspy.AuthMethod
 }
 
-// Exchange spends an authorization code. It asks Spotify once: a code lives
-// once. The Grant's Auth is what renewals have to use.
+// Exchange exchanges an authorization code for tokens. It calls Spotify only
+// once, because a code can be used only once. Renewals must use the Auth of the
+// returned Grant.
 //
-// Errors: CodeInvalid/SPOTIFY_CODE_INVALID for a code that is spent, foreign or
-// does not fit its redirect URI or verifier; CodeUnavailable with RetryAfter
-// while Spotify or the app cannot answer.
+// Errors: CodeInvalid/SPOTIFY_CODE_INVALID for a code that was used before,
+// belongs to another app, or does not fit its redirect URI or verifier.
+// CodeUnavailable with RetryAfter while Spotify does not respond or the app is
+// blocked.
 func (c *Client) Exchange(ctx context.Context, code AuthorizationCode) (songspy.Grant, error) {
 	if code.Auth == "" {
 		code.Auth = songspy.AuthPKCE
@@ -50,7 +56,7 @@ func (c *Client) Exchange(ctx context.Context, code AuthorizationCode) (songspy.
 		return songspy.Grant{}, codeInvalid("The authorization code is missing; send the one that Spotify redirected with.")
 	}
 	if code.Auth == songspy.AuthPKCE && code.Verifier == "" {
-		return songspy.Grant{}, codeInvalid("Without an app secret the code needs its PKCE verifier; send it along.")
+		return songspy.Grant{}, codeInvalid("Without an app secret the code needs its PKCE verifier; send both.")
 	}
 	grant, err := c.token(ctx, c.exchanges, code.Auth, code.RedirectURI, func(ctx context.Context, o *oauth2.Config) (*oauth2.Token, error) {
 		var opts []oauth2.AuthCodeOption
@@ -63,20 +69,20 @@ func (c *Client) Exchange(ctx context.Context, code AuthorizationCode) (songspy.
 		if r.ofUserApp {
 			return songspy.Grant{}, &songspy.Error{
 				Code: songspy.CodeInvalid, Reason: ReasonUserAppRefused,
-				Message: "Spotify does not know this app, or it needs a secret; check its client id.",
+				Message: "Spotify does not know this app, or it needs a secret. Check its client ID.",
 			}
 		}
-		return songspy.Grant{}, codeInvalid("Spotify does not accept the authorization code. It may be spent, or belong to another app or redirect address; please link again.")
+		return songspy.Grant{}, codeInvalid("Spotify does not accept the authorization code. It may have been used before, or belong to another app or redirect address. Please link again.")
 	}
 	return grant, err
 }
 
-// Refresh renews a link's access token, once, in the way in which the link was
-// made. The Grant's RefreshToken is empty where the old one stays in use.
+// Refresh renews the access token of a link, with the method by which the link
+// was made. The Grant's RefreshToken is empty if the old one stays valid.
 //
-// Errors carry a Disposition: NeedsPerson with ReasonGrantExpired,
-// ReasonGrantRevoked or ReasonGrantRefused where Spotify refuses the refresh
-// token; AppPaused while nobody can be renewed; else RetryLater.
+// Errors carry a Disposition: NeedsUser with ReasonGrantExpired,
+// ReasonGrantRevoked or ReasonGrantRefused if Spotify rejects the refresh
+// token; AppBlocked while no link of the app can be renewed; else RetryLater.
 func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error) {
 	if link.App != "" && link.App != c.config.App {
 		return songspy.Grant{}, &songspy.Error{
@@ -90,7 +96,7 @@ func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant,
 		return songspy.Grant{}, grantRefused("")
 	}
 	grant, err := c.token(ctx, c.renewals, link.AuthMethod, "", func(ctx context.Context, o *oauth2.Config) (*oauth2.Token, error) {
-		// A source made for one call makes one call.
+		// A token source that is used once makes one call.
 		return o.TokenSource(ctx, &oauth2.Token{RefreshToken: link.RefreshToken.Reveal()}).Token()
 	})
 	if r, ok := errors.AsType[*grantRefusal](err); ok {
@@ -100,7 +106,7 @@ func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant,
 		return songspy.Grant{}, grantRefused(r.description)
 	}
 	if grant.RefreshToken == link.RefreshToken {
-		grant.RefreshToken = "" // oauth2 repeats the old one where none was returned
+		grant.RefreshToken = "" // oauth2 repeats the old one if Spotify returned none
 	}
 	return grant, err
 }
@@ -114,7 +120,7 @@ func (c *Client) token(
 	defer func() { c.config.Observe(endpointToken, outcomeLabel(err), c.now().Sub(started)) }()
 	if auth == songspy.AuthBasic && c.config.ClientSecret == "" {
 		err := appRefused()
-		c.config.Logger.ErrorContext(ctx, "a link needs the app's secret and none is configured: set SONGSPY_SPOTIFY_CLIENT_SECRET")
+		c.config.Logger.ErrorContext(ctx, "a link needs the app's secret, but none is configured: set SONGSPY_SPOTIFY_CLIENT_SECRET")
 		return songspy.Grant{}, err
 	}
 	ctx, cancel := c.withTimeout(ctx)
@@ -131,15 +137,16 @@ func (c *Client) token(
 	return songspy.Grant{
 		AccessToken:  songspy.Secret(t.AccessToken),
 		RefreshToken: songspy.Secret(t.RefreshToken),
-		// Counted from the question, so that it errs to the safe side.
+		// Counted from the start of the call, so that it is never too late.
 		ExpiresAt: started.Add(life),
 		Scope:     cleanID(scope, nameMaxRunes),
 		Auth:      auth,
 	}, nil
 }
 
-// oauth is the app as oauth2 needs it. The style is always fixed: where it is
-// left open, oauth2 sends whatever failed a second time, spent codes included.
+// oauthConfig returns the app's configuration for oauth2. AuthStyle is always
+// set: otherwise oauth2 repeats failed requests with the other style, also with
+// codes that are used up.
 func (c *Client) oauthConfig(auth songspy.AuthMethod, redirectURI string) *oauth2.Config {
 	o := &oauth2.Config{
 		ClientID:    c.config.ClientID,
@@ -158,17 +165,18 @@ func (c *Client) oauthConfig(auth songspy.AuthMethod, redirectURI string) *oauth
 	return o
 }
 
-// grantRefusal is Spotify refusing the code or the refresh token itself, or the
-// app that a person brought, in words that may repeat it and are not shown.
+// grantRefusal is Spotify's rejection of the code or the refresh token itself,
+// or of a user-supplied app. Its description may repeat the secret and is not
+// shown.
 type grantRefusal struct {
 	code, description string
 	ofUserApp         bool
 }
 
-func (*grantRefusal) Error() string { return "spotify refuses the grant" }
+func (*grantRefusal) Error() string { return "spotify rejects the grant" }
 
-// tokenFault sorts the failures of the token endpoint. oauth2's own errors
-// print the answer's body and go no further than here.
+// classifyTokenError classifies the errors of the token endpoint. oauth2's own
+// errors print the body of the answer, so they are not returned.
 func (c *Client) classifyTokenError(ctx context.Context, err error) error {
 	r, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
@@ -183,10 +191,10 @@ func (c *Client) classifyTokenError(ctx context.Context, err error) error {
 		return &grantRefusal{code: r.ErrorCode, description: r.ErrorDescription}
 	case "invalid_client", "unauthorized_client":
 		if _, isUserApp := songspy.UserAppClientID(c.config.App); isUserApp {
-			return &grantRefusal{code: r.ErrorCode, ofUserApp: true} // its person's to mend, and nobody else's trouble
+			return &grantRefusal{code: r.ErrorCode, ofUserApp: true} // only this user can repair it, and no other user is affected
 		}
 		e := appRefused()
-		c.config.Logger.ErrorContext(ctx, "nobody can be linked or renewed", "error", e)
+		c.config.Logger.ErrorContext(ctx, "users cannot be linked or renewed", logkey.Error, e)
 		return e
 	default:
 		return unavailable(errors.New("spotify's token endpoint answered unexpectedly"), retryAfter(r.Response.Header, c.now()))
@@ -197,12 +205,13 @@ func codeInvalid(message string) *songspy.Error {
 	return &songspy.Error{Code: songspy.CodeInvalid, Reason: ReasonCodeInvalid, Message: message}
 }
 
-// grantRefused reads Spotify's few words on why a refresh token is dead.
+// grantRefused returns the error for a refresh token that Spotify rejects. The
+// reason follows from Spotify's description.
 func grantRefused(description string) *songspy.Error {
 	e := &songspy.Error{
 		Code:        songspy.CodeUnauthorized,
 		Reason:      ReasonGrantRefused,
-		Message:     "Spotify no longer accepts the link; it has to be made again.",
+		Message:     "Spotify no longer accepts the link. Please link again.",
 		Disposition: songspy.DispositionNeedsUser,
 	}
 	switch d := strings.ToLower(description); {
@@ -214,14 +223,15 @@ func grantRefused(description string) *songspy.Error {
 	return e
 }
 
-// grantLimit bounds the answers of the token endpoint, in bytes, as oauth2 does.
+// grantLimit limits the answers of the token endpoint, in bytes, as oauth2
+// does.
 const grantLimit = 1 << 20
 
-// longestLife bounds how long an access token is taken to live, in seconds.
+// tokenLifeMax limits the lifetime of an access token, in seconds.
 const tokenLifeMax = 24 * 60 * 60
 
-// tidied returns the body as tidyGrant rewrites it. A body that cannot be read
-// to its end fails where it fails.
+// tidyGrantBody returns the body as tidyGrant rewrites it. If reading fails,
+// the returned body fails at the same place.
 func tidyGrantBody(body io.ReadCloser) io.ReadCloser {
 	b, err := io.ReadAll(io.LimitReader(body, grantLimit))
 	_ = body.Close()
@@ -231,16 +241,16 @@ func tidyGrantBody(body io.ReadCloser) io.ReadCloser {
 	return io.NopCloser(bytes.NewReader(tidyGrant(b)))
 }
 
-// failing is a reader that returns its error.
+// errorReader is a reader that always returns its error.
 type errorReader struct{ err error }
 
 func (f errorReader) Read([]byte) (int, error) { return 0, f.err }
 
-// tidyGrant keeps of a granted answer what oauth2 reads, in the types that it
-// expects. oauth2 drops the whole answer when one field has another type, and
-// the refresh token in it may be the only one that still works: a field that
-// makes no sense is left out instead. A body that is no JSON object, or that
-// holds no access token, stays as it is.
+// tidyGrant keeps the fields of a successful answer that oauth2 reads, with the
+// types that it expects. oauth2 rejects the whole answer if one field has
+// another type, and the refresh token in it may be the only valid one. So
+// tidyGrant leaves out fields that make no sense. It returns a body unchanged
+// that is not a JSON object or has no access token.
 func tidyGrant(body []byte) []byte {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
@@ -260,14 +270,14 @@ func tidyGrant(body []byte) []byte {
 		tidy["expires_in"] = life
 	}
 	b, err := json.Marshal(tidy)
-	if err != nil { // strings and a number
+	if err != nil { // cannot happen: strings and a number
 		return body
 	}
 	return b
 }
 
-// lifeOf reads an access token's life in whole seconds. Integers, decimals and
-// both in quotes occur.
+// parseTokenLife reads the lifetime of an access token in whole seconds.
+// Spotify sends integers, decimals and both in quotes.
 func parseTokenLife(raw json.RawMessage) (seconds int64, ok bool) {
 	text := strings.TrimSpace(strings.Trim(string(raw), `"`))
 	n, err := strconv.ParseFloat(text, 64)

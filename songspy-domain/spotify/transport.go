@@ -16,16 +16,16 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// userAgent tells Spotify who calls.
+// userAgent names the caller to Spotify.
 const userAgent = "songspy (+https://github.com/songspy/songspy)"
 
-// refusalLimit bounds what is read of a refusal, in bytes.
+// refusalLimit limits how much of an error body is read, in bytes.
 const refusalLimit = 64 << 10
 
-// NewTransport is what a Client carries its calls on unless it is given
-// another. It is tuned for thousands of small calls a second to two hosts:
-// connections are kept, and answers come uncompressed, since inflating a few
-// kilobytes costs more than carrying them.
+// NewTransport returns the transport that a Client uses by default. It is tuned
+// for thousands of small calls a second to two hosts: connections are kept
+// open, and answers are not compressed, because decompressing a few kilobytes
+// costs more than transferring them.
 func NewTransport(maxConns int) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -37,19 +37,20 @@ func NewTransport(maxConns int) *http.Transport {
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
-		ForceAttemptHTTP2:      true, // a DialContext of one's own turns it off otherwise
+		ForceAttemptHTTP2:      true, // a custom DialContext would disable it otherwise
 	}
 }
 
-// gated passes calls through one door. A closed door, and an answer that
-// closes it, come back as a *songspy.Error instead of a response.
+// guardedTransport makes calls through the breaker of one circuit. If the
+// breaker is open, or an answer opens it, RoundTrip returns a *songspy.Error
+// instead of a response.
 type guardedTransport struct {
 	next     http.RoundTripper
 	guard    *breakerGuard
 	circuit  breaker.Circuit
 	urgency  breaker.Urgency
-	endpoint quota.Endpoint // as what calls count against the quota
-	mayCall  func() bool    // nil: always
+	endpoint quota.Endpoint // the endpoint that the calls count as against the quota
+	mayCall  func() bool    // nil means always
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -83,14 +84,14 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err := g.guard.check(req.Context(), g.circuit); err != nil {
 			return nil, appBlockedError(err)
 		}
-		// The refusal was old news: the door has been opened since.
+		// The refusal is outdated: the breaker has closed since.
 		return nil, unavailable(nil, 0)
 	}
 	return resp, nil
 }
 
-// judge reads from a response what it says about the door. A refusal's body
-// is read here and put back.
+// classifyResponse returns what a response means for the breaker. It reads the
+// body of a refusal and puts it back.
 func classifyResponse(resp *http.Response, now time.Time) breaker.Outcome {
 	o := breaker.Outcome{Result: breaker.Answered}
 	switch {
@@ -116,8 +117,8 @@ func classifyResponse(resp *http.Response, now time.Time) breaker.Outcome {
 	return o
 }
 
-// refusal reads a short body and leaves it to be read again. What is cut off
-// is judged by what came.
+// peekBody reads a short body and puts it back, so that it can be read again.
+// If the connection breaks, it returns the part that arrived.
 func peekBody(resp *http.Response) []byte {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, refusalLimit))
 	_ = resp.Body.Close()
@@ -125,17 +126,17 @@ func peekBody(resp *http.Response) []byte {
 	return b
 }
 
-// says reports whether a refusal holds the phrase, given in lower case.
-// Spotify sends the same sentences bare and wrapped in JSON.
+// says reports whether a body contains the phrase, given in lower case. Spotify
+// sends the same sentences as plain text and in JSON.
 func says(body []byte, phrase string) bool {
 	return bytes.Contains(bytes.ToLower(body), []byte(phrase))
 }
 
-// longestWait bounds what a Retry-After can ask for.
+// retryAfterMax limits the wait that a Retry-After can ask for.
 const retryAfterMax = 24 * time.Hour
 
-// retryAfter is the wait that a Retry-After header asks for, in seconds or as
-// a date; zero if there is none that makes sense.
+// retryAfter returns the wait that a Retry-After header asks for, in seconds or
+// as a date. It returns zero if the header is missing or makes no sense.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
@@ -149,14 +150,15 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
-			now = theirs // their date is meant by their clock
+			now = theirs // the date is relative to the server's clock
 		}
 		return min(max(0, at.Sub(now)), retryAfterMax)
 	}
 	return 0
 }
 
-// tokenClient never follows a redirect: it would carry the credentials along.
+// tokenClient returns a client that never follows a redirect, because a
+// redirect would forward the credentials.
 func tokenClient(via http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     via,
@@ -165,8 +167,8 @@ func tokenClient(via http.RoundTripper) *http.Client {
 }
 
 // tokenTransport prepares calls of the token endpoint for oauth2. The endpoint
-// answers JSON whatever its Content-Type says, and oauth2 would read plain text
-// as a form. A success is rewritten by tidyGrant.
+// always answers JSON, whatever its Content-Type says, and oauth2 would parse
+// plain text as a form. A successful answer is rewritten by tidyGrant.
 type tokenTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

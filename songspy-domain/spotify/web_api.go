@@ -14,11 +14,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// answerLimit bounds the answers of the Web API, in bytes. A track with every
-// market listed is some ten kilobytes.
+// responseLimit limits the answers of the Web API, in bytes. A track with every
+// market listed has some ten kilobytes.
 const responseLimit = 1 << 20
 
-// keepLimit is the largest buffer that is kept for the next answer.
+// bufferKeepMax is the size of the largest buffer that is reused for later
+// answers.
 const bufferKeepMax = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -29,10 +30,12 @@ var (
 	headerAccept = []string{"application/json"}
 )
 
-// CurrentlyPlaying looks at the player of the person whose access token it is.
+// CurrentlyPlaying polls the player of the user whose access token is given.
+// Spotify answers 204 if the player is idle.
 //
-// Errors carry a Disposition: RenewToken, NotRegistered, AppPaused,
-// NeedsPerson where the link's permissions do not suffice, else RetryLater.
+// The Disposition of an error is RenewToken, NotRegistered, Refused,
+// AppBlocked, MayNotCall, NeedsUser (if the link lacks a permission), or
+// RetryLater.
 func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer putBuffer(buf)
@@ -50,8 +53,8 @@ func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (s
 	}
 }
 
-// Account asks who the access token belongs to. Its errors are those of
-// CurrentlyPlaying.
+// Account returns the account that the access token belongs to. Its errors are
+// those of CurrentlyPlaying.
 func (c *Client) Account(ctx context.Context, access songspy.Secret) (songspy.SpotifyAccount, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer putBuffer(buf)
@@ -68,22 +71,23 @@ func putBuffer(buf *bytes.Buffer) {
 	}
 }
 
-// call is one endpoint of the Web API and the way to it.
+// endpointCall is one endpoint of the Web API and the transport for it.
 type endpointCall struct {
 	endpoint string
 	via      http.RoundTripper
 	url      *url.URL
 }
 
-// answer is what was not refused: its status, and when it arrived by our clock.
+// response is an answer that is not an error: its status, and when it arrived
+// by the local clock.
 type response struct {
 	status int
 	at     time.Time
 }
 
-// get makes one call and reads a success's body into buf. It goes through the
-// transport itself: http.Client would follow redirects with the token, and
-// costs as much as the call.
+// get makes one call and reads the body of a successful answer into buf. It
+// uses the transport directly, because http.Client would follow redirects with
+// the token, and its overhead is as large as that of the call.
 func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret, buf *bytes.Buffer) (a response, err error) {
 	started := c.config.Now()
 	defer func() { c.config.Observe(to.endpoint, outcomeLabel(err), c.config.Now().Sub(started)) }()
@@ -121,9 +125,9 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case a.status == http.StatusBadRequest && says(buf.Bytes(), "invalid id"):
-		return a, nil // how a local file used to be shown: an answer, and nothing in it
+		return a, nil // the former answer for a local file: successful, but without an item
 	case a.status == http.StatusNotFound && to.endpoint == endpointPlaying && says(buf.Bytes(), "non existing id"):
-		return a, nil // what an idle player sometimes answers: the same as a 204
+		return a, nil // an idle player sometimes answers so; it means the same as 204
 	case a.status < http.StatusOK || a.status >= http.StatusMultipleChoices:
 		return response{}, refusalError(a.status, resp.Header, buf.Bytes(), a.at)
 	case err != nil:
@@ -134,10 +138,11 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 	return a, nil
 }
 
-// RecentlyPlayed asks what the person whose access token it is has played
-// after the time, or lately if it is the zero time: at most
-// songspy.HistoryMost items, which is all that Spotify remembers, oldest
-// first. It is the call that gives way to all others.
+// RecentlyPlayed returns the items that the user of the access token has played
+// after the given time, oldest first. If after is the zero time, it returns the
+// latest ones. The result has at most songspy.HistoryItemsMax items, because
+// Spotify keeps no more. The call is a background call: it gives way to all
+// others.
 //
 // Its errors are those of CurrentlyPlaying.
 func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error) {
@@ -153,8 +158,8 @@ func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, afte
 	return readHistory(buf.Bytes())
 }
 
-// asking is the address of one question. The cursors of an answer are not
-// followed: one page holds all there is.
+// historyRequestURL returns the URL of one request. The cursors of the answer
+// are not followed, because one page contains everything.
 func historyRequestURL(base *url.URL, after time.Time) *url.URL {
 	u := *base
 	q := url.Values{"limit": {strconv.Itoa(songspy.HistoryItemsMax)}}

@@ -1,7 +1,4 @@
-// Package outside says what may be kept of what comes from outside: which of a
-// provider's addresses a page may show, and which part of a failed call's error
-// is known to hold no secret. Both clients need it, and neither may import the other.
-package outside
+package sanitize
 
 import (
 	"context"
