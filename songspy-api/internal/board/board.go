@@ -13,50 +13,50 @@ import (
 )
 
 const (
-	// Size is how many people the board shows.
+	// MaxEntries is how many users the board shows at most.
 	MaxEntries = 40
-	// Mistrust is how long the feed may stay unread before the board is no
-	// longer shown: it might show people who have withdrawn.
+	// StaleAfter is how long the feed may stay unread. After that the board is not
+	// shown, because it might show users who have stopped sharing.
 	StaleAfter = 10 * time.Second
 )
 
-// Options are what a Board is made of.
+// Options configures a Board.
 type Options struct {
 	Feed Feed
-	// Render makes the bytes that viewers get of at most Size people.
+	// Render returns the answer for at most MaxEntries users.
 	Render func([]songspy.BoardEntry) ([]byte, error)
 	Now    func() time.Time
 	Log    *slog.Logger
 }
 
-// Board is the live board. Run keeps it; Current reads it.
+// Board is the live board. Run updates it; Current reads it.
 type Board struct {
 	opts       Options
 	page       atomic.Pointer[Page]
 	readAt     atomic.Int64 // when the feed was last read, Unix nanoseconds; 0: never
-	lastChange atomic.Int64 // the last change that is on the board
+	lastChange atomic.Int64 // the number of the last change that is on the board
 
 	mu    sync.Mutex
 	index *index
 }
 
-// New makes a Board, which is unavailable until Run has read the feed.
+// New returns a Board. It is unavailable until Run has read the feed.
 func New(o Options) *Board {
 	return &Board{opts: o, index: newIndex()}
 }
 
-// Page is the board as viewers get it. It must not be changed.
+// Page is the rendered board. It must not be changed.
 type Page struct {
 	Body []byte
-	// ETag names the body: replicas that show the same give the same. It is weak,
-	// since each answer also carries the time at which it was given.
+	// ETag identifies the body; replicas with the same body have the same ETag. It is
+	// weak, because each answer also has the time at which it was sent.
 	ETag string
 
-	validUntil time.Time // when it stops being true; zero: when news come
+	validUntil time.Time // until when the page is valid; zero: until a change
 }
 
-// Current is the board now. It is unavailable before the first reading of the
-// feed and while the feed cannot be read.
+// Current returns the board as it is now. It returns unavailable until the feed has
+// been read, and while the feed cannot be read.
 func (b *Board) Current() (*Page, error) {
 	now := b.opts.Now()
 	if err := b.readyAt(now); err != nil {
@@ -67,13 +67,13 @@ func (b *Board) Current() (*Page, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.page.Load(); p != nil && p.isValidAt(now) { // another viewer was faster
+	if p := b.page.Load(); p != nil && p.isValidAt(now) { // another viewer has rendered it
 		return p, nil
 	}
 	return b.render(now)
 }
 
-// Ready says why the board cannot be shown, or nil.
+// Ready returns why the board cannot be shown, or nil.
 func (b *Board) Ready() error { return b.readyAt(b.opts.Now()) }
 
 func (b *Board) readyAt(now time.Time) error {
@@ -90,14 +90,14 @@ func (b *Board) readyAt(now time.Time) error {
 	return nil
 }
 
-// Stats are figures for metrics.
+// Stats are the numbers for the metrics.
 type Stats struct {
-	Users      int       // who may be shown
-	LastChange int64     // the last change that is on the board
+	Users      int       // how many users may be shown
+	LastChange int64     // the number of the last change that is on the board
 	FeedReadAt time.Time // when the feed was last read; zero: never
 }
 
-// Stats reads the figures.
+// Stats returns the numbers for the metrics.
 func (b *Board) Stats() Stats {
 	b.mu.Lock()
 	entries := len(b.index.byUser)
@@ -113,7 +113,7 @@ func (p *Page) isValidAt(now time.Time) bool {
 	return p.validUntil.IsZero() || now.Before(p.validUntil)
 }
 
-// render makes and keeps the page; the caller holds the lock.
+// render renders and stores the page. The caller holds the lock.
 func (b *Board) render(now time.Time) (*Page, error) {
 	top, until := b.index.top(MaxEntries, now)
 	body, err := b.opts.Render(top)

@@ -14,7 +14,7 @@ import (
 
 func render(entries []songspy.BoardEntry) ([]byte, error) { return fmt.Append(nil, ids(entries)), nil }
 
-// follow runs a board over the feed for as long as the test lasts.
+// startBoard runs a board over the feed until the test ends.
 func startBoard(t *testing.T, feed *fakeFeed) *Board {
 	t.Helper()
 	b := New(Options{Feed: feed, Render: render, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
@@ -37,7 +37,7 @@ func wantEntries(t *testing.T, b *Board, want string) {
 	}
 }
 
-// second lets a second of the bubble pass.
+// waitSecond waits for a second of the test's virtual time.
 func waitSecond(t *testing.T) { t.Helper(); wait(time.Second) }
 
 func wait(d time.Duration) {
@@ -66,7 +66,7 @@ func TestBoard_ShowsChangesWithinASecond(t *testing.T) {
 	})
 }
 
-func TestBoard_RemovesASongTenSecondsAfterItsEndWithoutChanges(t *testing.T) {
+func TestBoard_RemovesASongTenSecondsAfterItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := startBoard(t, newFeed(newPlaying(1, time.Now())))
 		wait(3*time.Minute + songspy.EndGrace - time.Millisecond)
@@ -93,7 +93,7 @@ func TestBoard_KeepsASongWithoutAnEndWhileItIsPolled(t *testing.T) {
 		p.Playing.EndsAt = nil
 		feed := newFeed(p)
 		b := startBoard(t, feed)
-		for range 10 { // every sighting without an end is a change of the feed
+		for range 10 { // every poll that sees the song go on is a change of the feed
 			wait(songspy.UnknownEndShownFor - time.Minute)
 			p.Playing.SeenAt, p.Playing.ObservedAt = time.Now(), time.Now()
 			feed.put(p)
@@ -141,10 +141,10 @@ func TestBoard_IsNotShownWhileTheFeedCannotBeRead(t *testing.T) {
 		wait(4 * time.Second)
 		_, err := b.Current()
 		if songspy.CodeOf(err) != songspy.CodeUnavailable || songspy.RetryAfterOf(err) == 0 {
-			t.Errorf("after 12 s without the feed: %v", err)
+			t.Errorf("after 12 s without the feed: error %v, want unavailable", err)
 		}
 		if err := b.Ready(); err == nil || !strings.Contains(err.Error(), "change feed") {
-			t.Errorf("ready says %v", err)
+			t.Errorf("Ready returns %v", err)
 		}
 		feed.setFailing(false)
 		wait(3 * time.Second)
@@ -155,7 +155,7 @@ func TestBoard_IsNotShownWhileTheFeedCannotBeRead(t *testing.T) {
 func TestBoard_IsUnavailableBeforeItIsLoaded(t *testing.T) {
 	b := New(Options{Feed: newFeed(), Render: render, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	if _, err := b.Current(); songspy.CodeOf(err) != songspy.CodeUnavailable {
-		t.Errorf("before the first reading: %v", err)
+		t.Errorf("before the first read: error %v, want unavailable", err)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestBoard_ShowsAtMostForty(t *testing.T) {
 		}
 		page, err := startBoard(t, feed).Current()
 		if got := len(strings.Fields(string(page.Body))); err != nil || got != MaxEntries {
-			t.Errorf("%d people are shown, %v", got, err)
+			t.Errorf("%d users are shown, error %v", got, err)
 		}
 	})
 }
@@ -180,7 +180,7 @@ func TestBoard_ReturnsTheSamePageUntilSomethingChanges(t *testing.T) {
 		wait(2 * time.Minute)
 		second, _ := b.Current()
 		if first != second {
-			t.Error("the page was rendered again though nothing changed")
+			t.Error("the page was rendered again although nothing changed")
 		}
 		feed.put(newPlaying(1, time.Now()))
 		feed.put(newPlaying(2, time.Now()))
@@ -202,7 +202,7 @@ func TestBoard_ReadsABurstOfChangesTogether(t *testing.T) {
 		}
 		waitSecond(t)
 		if got := b.Stats(); got.Users != entries || got.LastChange != 2*entries {
-			t.Errorf("stats %+v", got)
+			t.Errorf("the stats are %+v, want %d users and change %d", got, entries, 2*entries)
 		}
 	})
 }

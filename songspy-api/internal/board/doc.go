@@ -1,10 +1,9 @@
-// Package board is the live board in memory: who plays what now, newest start
-// first. It follows the change feed and is read by every viewer without
-// touching the database.
+// Package board keeps the live board in memory: which users play what now, newest
+// start first. It follows the change feed. Viewers read it without a database query.
 //
-// Three ideas keep it honest and fast. A change is an invalidation: the person
-// is fetched afresh, and absent means gone. Visibility is decided when the
-// board is read, never when it is written. And what viewers get is rendered
-// once and kept with the moment until which it is true, so that a read is one
-// atomic load however many people are on the board.
+// Three rules keep it correct and fast. A change is an invalidation: the board
+// fetches the user again, and a user that is absent is removed. Visibility is
+// decided when the board is read, not when it is written. The answer is rendered
+// once and stored with the time until which it is valid, so a read is one atomic
+// load, however many users are on the board.
 package board

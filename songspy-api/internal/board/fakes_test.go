@@ -11,7 +11,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeFeed is a store whose every put is a change.
+// fakeFeed is a store in memory. Every put is a change.
 type fakeFeed struct {
 	mu      sync.Mutex
 	entries map[songspy.UserID]songspy.BoardEntry
@@ -29,7 +29,7 @@ func newFeed(entries ...songspy.BoardEntry) *fakeFeed {
 	return f
 }
 
-// set writes a person without a change.
+// set stores an entry without a change.
 func (f *fakeFeed) set(p songspy.BoardEntry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -54,7 +54,7 @@ func (f *fakeFeed) addChange(id songspy.UserID) {
 	f.wake = make(chan struct{})
 }
 
-// restore is what a restored backup looks like.
+// restore replaces the feed as a restored backup does: the change numbers go back.
 func (f *fakeFeed) restore(p songspy.BoardEntry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

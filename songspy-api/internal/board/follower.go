@@ -11,43 +11,44 @@ import (
 )
 
 const (
-	// pace is the shortest time between two readings of the feed: what changes
-	// in between is fetched and rendered at once.
+	// readInterval is the shortest time between two reads of the feed. Changes in
+	// between are fetched and rendered together.
 	readInterval = 50 * time.Millisecond
-	// patience bounds one call to the store; a feed that hangs is a feed that
-	// cannot be read.
+	// feedTimeout limits one read of the feed. A read that hangs counts as failed.
 	feedTimeout = 5 * time.Second
-	// pruneEvery is how often those whose song is over are forgotten. They are
-	// not shown in the meantime.
+	// pruneInterval is how often entries whose song is over are removed. They are not
+	// shown in the meantime.
 	pruneInterval = 10 * time.Second
-	// snapshotPatience bounds the loading of the whole board.
+	// snapshotTimeout limits the loading of the whole board.
 	snapshotTimeout = time.Minute
 
 	changesPerRead = 2000
 	usersPerRead   = 500
 )
 
-// Feed is the change feed and the people it tells of.
+// Feed is the change feed, and the users that it names.
 type Feed interface {
-	// Feed gives the oldest number kept, 0 if none is, and the last one given out.
+	// FeedBounds returns the number of the oldest stored change, 0 if none is stored,
+	// and the last number that was assigned.
 	FeedBounds(ctx context.Context) (oldest, last int64, err error)
+	// Changes returns up to limit changes with numbers above after, in order.
 	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
-	// WaitForChange returns when there may be changes after the given one, at
-	// the latest after about a second.
+	// WaitForChange returns when there may be changes after the given one, or after
+	// about a second.
 	WaitForChange(ctx context.Context, after int64) error
-	// OnBoard gives the people of these who have a play open; absent means gone.
+	// BoardEntries returns the entries of those users who have an open play. The
+	// others are absent.
 	BoardEntries(ctx context.Context, ids []songspy.UserID) ([]songspy.BoardEntry, error)
-	// BoardSnapshot gives everyone who may be shown, and the number of the last
-	// change that is in it for certain.
+	// BoardSnapshot calls each for every user who may be shown. It returns the number
+	// of the last change that the snapshot is certain to contain.
 	BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (number int64, err error)
 }
 
-// errLost says that the feed and the board no longer fit together.
-var errFeedLost = errors.New("the feed went back, or was pruned beyond what was read")
+// errFeedLost is returned when the changes that the board needs are not in the feed.
+var errFeedLost = errors.New("the change numbers went back, or unread changes were pruned")
 
-// Run follows the feed until ctx ends, which is its only end. A feed that
-// cannot be read is tried again; one that went back or was pruned too far is
-// answered with a fresh snapshot.
+// Run follows the feed until ctx ends. If the feed cannot be read, Run tries again.
+// If the feed has lost changes that the board needs, Run loads a new snapshot.
 func (b *Board) Run(ctx context.Context) {
 	const shortest, longest = 100 * time.Millisecond, 2 * time.Second
 	f, wait := follower{Board: b}, shortest
@@ -58,24 +59,24 @@ func (b *Board) Run(ctx context.Context) {
 			wait = shortest
 			sleep(ctx, readInterval)
 		case errors.Is(err, errFeedLost):
-			b.opts.Log.InfoContext(ctx, "the board is loaded afresh", slog.String("why", err.Error()))
+			b.opts.Log.InfoContext(ctx, "the board is reloaded", slog.Any("error", err))
 			f.loaded = false
 		case ctx.Err() == nil:
-			b.opts.Log.WarnContext(ctx, "the board cannot read the change feed", slog.Any("error", err))
+			b.opts.Log.WarnContext(ctx, "reading the change feed failed; trying again", slog.Any("error", err))
 			sleep(ctx, wait)
 			wait = min(2*wait, longest)
 		}
 	}
 }
 
-// follower is what Run remembers from one reading to the next.
+// follower is the state of Run between two reads.
 type follower struct {
 	*Board
 	loaded   bool
 	prunedAt time.Time
 }
 
-// step loads the board, or waits for news and brings it up to date.
+// step loads the board, or waits for changes and applies them.
 func (f *follower) step(ctx context.Context) error {
 	if !f.loaded {
 		if err := f.load(ctx); err != nil {
@@ -96,7 +97,7 @@ func (f *follower) step(ctx context.Context) error {
 	return nil
 }
 
-// load replaces the board by a snapshot.
+// load replaces the board with a snapshot.
 func (f *follower) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
@@ -113,11 +114,11 @@ func (f *follower) load(ctx context.Context) error {
 	f.page.Store(nil)
 	f.mu.Unlock()
 	f.lastChange.Store(number)
-	f.readAt.Store(startedAt.UnixNano()) // a snapshot is as old as its beginning
+	f.readAt.Store(startedAt.UnixNano()) // the snapshot may lack what changed while it was read
 	return nil
 }
 
-// catchUp reads all that has changed and fetches those people afresh.
+// catchUp reads all new changes and fetches their users again.
 func (f *follower) catchUp(ctx context.Context) error {
 	for {
 		startedAt, after := f.opts.Now(), f.lastChange.Load()
@@ -138,7 +139,8 @@ func (f *follower) catchUp(ctx context.Context) error {
 	}
 }
 
-// changes reads what follows mine. It is errLost when that is not to be had.
+// readChanges returns the changes after the given one. It returns errFeedLost if
+// the feed no longer has all of them.
 func (f *follower) readChanges(ctx context.Context, after int64) ([]songspy.Change, error) {
 	oldest, last, err := f.opts.Feed.FeedBounds(ctx)
 	switch {
@@ -150,13 +152,13 @@ func (f *follower) readChanges(ctx context.Context, after int64) ([]songspy.Chan
 		return nil, errFeedLost
 	}
 	changes, err := f.opts.Feed.Changes(ctx, after, changesPerRead)
-	if err == nil && (len(changes) == 0 || changes[0].Number > after+1) { // pruned meanwhile
+	if err == nil && (len(changes) == 0 || changes[0].Number > after+1) { // pruned after FeedBounds
 		return nil, errFeedLost
 	}
 	return changes, err
 }
 
-// refetch brings these people up to date.
+// refetch reads the entries of these users again.
 func (f *follower) refetch(ctx context.Context, ids []songspy.UserID) error {
 	for chunk := range slices.Chunk(ids, usersPerRead) {
 		entries, err := f.opts.Feed.BoardEntries(ctx, chunk)
@@ -168,8 +170,8 @@ func (f *follower) refetch(ctx context.Context, ids []songspy.UserID) error {
 	return nil
 }
 
-// replace puts people in the place of ids. The page is rendered anew by the
-// next viewer.
+// replaceEntries removes the users with these ids and adds the entries. The next
+// viewer renders the page.
 func (f *follower) replaceEntries(ids []songspy.UserID, entries []songspy.BoardEntry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -183,7 +185,7 @@ func (f *follower) replaceEntries(ids []songspy.UserID, entries []songspy.BoardE
 	f.page.Store(nil)
 }
 
-// prune forgets now and then whose song is over.
+// prune removes entries whose song is over, every pruneInterval.
 func (f *follower) prune() {
 	now := f.opts.Now()
 	if now.Sub(f.prunedAt).Abs() < pruneInterval {
@@ -197,7 +199,7 @@ func (f *follower) prune() {
 	}
 }
 
-// peopleOf lists the people of the changes, each once.
+// userIDsOf returns the users of the changes, each once.
 func userIDsOf(changes []songspy.Change) []songspy.UserID {
 	ids := make([]songspy.UserID, len(changes))
 	for i, c := range changes {
@@ -207,7 +209,7 @@ func userIDsOf(changes []songspy.Change) []songspy.UserID {
 	return slices.Compact(ids)
 }
 
-// pause waits for d, or until ctx ends.
+// sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

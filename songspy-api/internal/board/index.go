@@ -8,12 +8,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// crowd is everyone who may be shown, in order. It is not safe for concurrent
-// use and knows no clock.
+// index holds the users who may be shown, in the order of the board. It is not safe
+// for concurrent use, and does not read the clock.
 type index struct {
 	byUser  map[songspy.UserID]*entry
-	visible *btree.BTreeG[*entry] // who shares, newest start first
-	paused  *btree.BTreeG[*entry] // who does not for a while, by the end of that
+	visible *btree.BTreeG[*entry] // users who share, newest start first
+	paused  *btree.BTreeG[*entry] // users who pause sharing, earliest end of the pause first
 }
 
 func newIndex() *index {
@@ -25,35 +25,35 @@ func newIndex() *index {
 	}
 }
 
-// put replaces what is known of a person.
-func (c *index) put(p songspy.BoardEntry, now time.Time) {
-	c.remove(p.User.ID)
+// put replaces the entry of a user.
+func (x *index) put(p songspy.BoardEntry, now time.Time) {
+	x.remove(p.User.ID)
 	p.Playing = p.Playing.CorrectClock(now)
 	e, ok := newEntry(p)
 	if !ok || e.isExpired(now) {
 		return
 	}
-	c.byUser[p.User.ID] = e
+	x.byUser[p.User.ID] = e
 	if e.pausedUntil.After(now) {
-		c.paused.Set(e)
+		x.paused.Set(e)
 	} else {
-		c.visible.Set(e)
+		x.visible.Set(e)
 	}
 }
 
-// drop forgets a person.
-func (c *index) remove(id songspy.UserID) {
-	if e, ok := c.byUser[id]; ok {
-		delete(c.byUser, id)
-		c.visible.Delete(e)
-		c.paused.Delete(e)
+// remove removes the entry of a user.
+func (x *index) remove(id songspy.UserID) {
+	if e, ok := x.byUser[id]; ok {
+		delete(x.byUser, id)
+		x.visible.Delete(e)
+		x.paused.Delete(e)
 	}
 }
 
-// top is the first n of those shown now, and the moment until which that is
-// the answer; zero if only news can change it.
-func (c *index) top(n int, now time.Time) ([]songspy.BoardEntry, time.Time) {
-	c.resumePaused(now)
+// top returns the first n entries that are shown now, and until when that is valid;
+// zero if only a change ends it.
+func (x *index) top(n int, now time.Time) ([]songspy.BoardEntry, time.Time) {
+	x.resumePaused(now)
 	var until time.Time
 	sooner := func(t time.Time) {
 		if until.IsZero() || t.Before(until) {
@@ -61,59 +61,59 @@ func (c *index) top(n int, now time.Time) ([]songspy.BoardEntry, time.Time) {
 		}
 	}
 	top := make([]songspy.BoardEntry, 0, n)
-	c.visible.Scan(func(e *entry) bool {
+	x.visible.Scan(func(e *entry) bool {
 		if !e.isExpired(now) {
 			top = append(top, e.BoardEntry)
 			sooner(e.expiresAt)
 		}
 		return len(top) < n
 	})
-	if e, ok := c.paused.Min(); ok {
+	if e, ok := x.paused.Min(); ok {
 		sooner(e.pausedUntil)
 	}
 	return top, until
 }
 
-// unhide moves those whose pause in sharing is over to those who are shown.
-func (c *index) resumePaused(now time.Time) {
+// resumePaused moves users whose sharing pause is over to the visible ones.
+func (x *index) resumePaused(now time.Time) {
 	for {
-		e, ok := c.paused.Min()
+		e, ok := x.paused.Min()
 		if !ok || e.pausedUntil.After(now) {
 			return
 		}
-		c.paused.Delete(e)
-		c.visible.Set(e)
+		x.paused.Delete(e)
+		x.visible.Set(e)
 	}
 }
 
-// prune forgets those whose song is over. It puts those back in order whose
-// song lies ahead because the clock was set back, and reports whether any does.
-func (c *index) prune(now time.Time) (reordered bool) {
-	for id, e := range c.byUser {
+// prune removes entries whose song is over. After the clock was set back, some songs
+// start in the future: prune moves them to their right place, and reports whether
+// there was one.
+func (x *index) prune(now time.Time) (reordered bool) {
+	for id, e := range x.byUser {
 		switch {
 		case e.isExpired(now):
-			c.remove(id)
+			x.remove(id)
 		case e.Playing.CorrectClock(now) != e.Playing:
-			c.put(e.BoardEntry, now)
+			x.put(e.BoardEntry, now)
 			reordered = true
 		}
 	}
 	return reordered
 }
 
-// entry is one person who may be shown.
+// entry is a user who may be shown.
 type entry struct {
 	songspy.BoardEntry
-	// leaves is when the entry stops being true unless the feed tells more. A
-	// look that proves a song without a known end to go on is such news.
+	// expiresAt is when the entry becomes invalid, unless a change comes first. A poll
+	// that sees a song without a known end go on is such a change.
 	expiresAt time.Time
-	// returns is when the person's pause in sharing ends; zero if there is none.
+	// pausedUntil is when the user's sharing pause ends; zero without a pause.
 	pausedUntil time.Time
 }
 
-// entryOf judges whether a person can be shown to everyone now or, once a pause
-// in sharing is over, later. Who does not play, and what has no name to show,
-// cannot.
+// newEntry returns false if the user cannot be shown, now or after a sharing pause:
+// they do not share with everyone, do not play, or their track has no title.
 func newEntry(p songspy.BoardEntry) (*entry, bool) {
 	if p.User.Audience != songspy.AudienceEveryone ||
 		p.Playing.State != songspy.PlayerPlaying || p.Track.ID == 0 || p.Track.Title == "" {
@@ -126,10 +126,11 @@ func newEntry(p songspy.BoardEntry) (*entry, bool) {
 	return e, true
 }
 
-// over reports whether the entry has stopped being true.
+// isExpired reports whether the entry is no longer valid.
 func (e *entry) isExpired(now time.Time) bool { return !now.Before(e.expiresAt) }
 
-// newer orders entries as they are shown: newest start first, then by person.
+// startedLater orders entries as the board shows them: newest start first, then by
+// user.
 func startedLater(a, b *entry) bool {
 	if !a.Playing.StartedAt.Equal(b.Playing.StartedAt) {
 		return a.Playing.StartedAt.After(b.Playing.StartedAt)
@@ -137,7 +138,7 @@ func startedLater(a, b *entry) bool {
 	return a.User.ID < b.User.ID
 }
 
-// returnsSooner orders entries whose people do not share for a while.
+// resumesSooner orders entries by the end of the sharing pause, then by user.
 func resumesSooner(a, b *entry) bool {
 	if !a.pausedUntil.Equal(b.pausedUntil) {
 		return a.pausedUntil.Before(b.pausedUntil)

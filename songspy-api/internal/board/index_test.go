@@ -13,7 +13,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// playing is a person who plays a song of three minutes from start on.
+// newPlaying returns a user who plays a song of three minutes from start on.
 func newPlaying(id songspy.UserID, start time.Time) songspy.BoardEntry {
 	end := start.Add(3 * time.Minute)
 	return songspy.BoardEntry{
@@ -31,7 +31,7 @@ func ids(entries []songspy.BoardEntry) []songspy.UserID {
 	return all
 }
 
-// mayShow says the rule in the plainest way.
+// isVisible states the rule of visibility without an index.
 func isVisible(p songspy.BoardEntry, now time.Time) bool {
 	expiresAt := p.Playing.SeenAt.Add(songspy.UnknownEndShownFor)
 	if p.Playing.EndsAt != nil {
@@ -79,11 +79,11 @@ func TestIndex_ShowsExactlyTheVisibleUsers(t *testing.T) {
 			if got, want := ids(top), expectedTop(known, 3, now); !slices.Equal(got, want) {
 				t.Fatalf("shown %v, want %v", got, want)
 			}
-			// Until then, and not a moment longer than that, nothing changes by itself.
+			// Without a change, the answer must stay the same until then.
 			later := now.Add(time.Hour)
 			if !until.IsZero() {
 				if !until.After(now) {
-					t.Fatalf("true until %v, which is not after %v", until, now)
+					t.Fatalf("valid until %v, which is not after %v", until, now)
 				}
 				later = until.Add(-time.Microsecond)
 			}
@@ -112,6 +112,6 @@ func TestIndex_RemovesExpiredEntries(t *testing.T) {
 	c.put(newPlaying(1, noon), noon)
 	c.prune(noon.Add(3*time.Minute + songspy.EndGrace))
 	if len(c.byUser) != 0 || c.visible.Len() != 0 {
-		t.Errorf("%d people are left", len(c.byUser))
+		t.Errorf("%d users are left", len(c.byUser))
 	}
 }

@@ -14,26 +14,26 @@ import (
 
 // App is one Spotify app.
 type App struct {
-	// ID is the client id, or as songspy.OwnApp names one that a person brought.
+	// ID is the client ID, or songspy.UserApp(client ID) for a user-supplied app.
 	ID string
-	// Seats is how many people it admits; 0: as many as come.
+	// Seats is how many users the app admits; 0: any number.
 	Seats   int
 	Spotify Spotify
 }
 
-// Ours asks for one of the instance's apps where a client id is asked for.
+// InstanceApps is the client ID in a request that selects an app of the instance.
 const InstanceApps = "ours"
 
-// appMark stands between the parts of a verifier: random text, the seal that binds
-// it to its user, and the app's id. Verifiers may hold it, and our random texts
-// and seals do not.
+// verifierSeparator separates the parts of a verifier: random text, the MAC that
+// binds it to its user, and the app's ID. PKCE allows the character in verifiers;
+// base64url, the encoding of the first two parts, does not use it.
 const verifierSeparator = "~"
 
-// ownClientID is the form of Spotify's client ids.
+// clientIDPattern matches Spotify's client IDs.
 var clientIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// choose is the app through which a person is to link, and whether, for all that
-// is known, it knows them.
+// chooseApp returns the app for a user's next link, and whether the user is, as far
+// as is known, registered with it.
 func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID string) (app App, registered bool, err error) {
 	if clientID != "" && clientID != InstanceApps {
 		if _, ours := s.instanceApp(clientID); !ours {
@@ -42,7 +42,7 @@ func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID s
 		}
 		clientID = InstanceApps
 	}
-	// Who brought an app to an instance that takes none any more goes to one of its own.
+	// If the instance no longer accepts user-supplied apps, one of its own is chosen.
 	userApp := clientID == "" && s.opts.UserApp != nil
 	id, registered, err := s.opts.Seats.ChooseApp(ctx, user, s.appSeats(), userApp)
 	if err != nil {
@@ -52,9 +52,9 @@ func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID s
 	return app, registered, err
 }
 
-// appOf returns the app that a verifier was made for. A verifier that is not
-// ours is a frontend's own, which knows the first app alone. One of ours that was
-// made for another user is refused, and so is a state that does not belong to it.
+// appOfVerifier returns the app for which a verifier was made. A verifier in another
+// form was made by a frontend, which uses the first app. A verifier that was made
+// for another user is an error, and so is a state of another verifier.
 func (s *Service) appOfVerifier(user songspy.UserID, r AuthorizationCode) (App, error) {
 	verifier := r.Verifier.Reveal()
 	parts := strings.SplitN(verifier, verifierSeparator, 3)
@@ -75,34 +75,36 @@ func (s *Service) appOfVerifier(user songspy.UserID, r AuthorizationCode) (App, 
 
 var errForeignAuthorization = &songspy.Error{
 	Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID",
-	Message: "This authorization was begun by another user, or long ago; begin it again.",
+	Message: "This authorization belongs to another user, or is too old; start again.",
 }
 
-// bindVerifier makes PKCE's verifier for one user and app.
+// newVerifier returns a PKCE verifier for one user and app.
 func (s *Service) newVerifier(user songspy.UserID, random, app string) string {
 	return random + verifierSeparator + bindingMAC(s.opts.Keys[0], "verifier", user, random, app) + verifierSeparator + app
 }
 
-// stateOf is the state that belongs to a verifier of ours.
+// stateFor returns the state that belongs to a verifier.
 func (s *Service) stateFor(key []byte, user songspy.UserID, verifier string) string {
 	return bindingMAC(key, "state", user, verifier)
 }
 
-// sealLength is the length of a seal: 16 bytes in base64url.
+// macLength is the length of a MAC in a verifier: 16 bytes in base64url.
 const macLength = 22
 
-// seal authenticates texts of one user for one purpose. No text holds a NUL.
+// bindingMAC returns a MAC that binds texts to a user and a purpose. No text
+// contains a NUL.
 func bindingMAC(key []byte, purpose string, user songspy.UserID, texts ...string) string {
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s\x00%d\x00%s", purpose, user, strings.Join(texts, "\x00"))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// app is the app of that name. A name that is none of ours is a frontend's own
-// random text, and its authorization the first app's.
+// appByName returns the app with that ID. An unknown ID is random text of a
+// frontend's own verifier, which belongs to the first app.
 //
-// Verifiers come from browsers: one that calls an app of the instance somebody's
-// own must not get around its seats, its doors and its day's calls.
+// The ID may come from a browser. If it declares an app of the instance to be
+// user-supplied, the instance's app is used: its seats, its circuit breakers and
+// its daily calls must apply.
 func (s *Service) appByName(name string) (App, error) {
 	clientID, userApp := songspy.UserAppClientID(name)
 	if app, ours := s.instanceApp(clientID); ours {
@@ -114,7 +116,7 @@ func (s *Service) appByName(name string) (App, error) {
 	return s.opts.Apps[0], nil
 }
 
-// instances is the instance's app of that client id; false if it has none.
+// instanceApp returns the instance's app with that client ID; false if there is none.
 func (s *Service) instanceApp(clientID string) (App, bool) {
 	for _, app := range s.opts.Apps {
 		if app.ID == clientID {
@@ -124,23 +126,23 @@ func (s *Service) instanceApp(clientID string) (App, bool) {
 	return App{}, false
 }
 
-// own is the app of a client id that a person brought.
+// userApp returns the user-supplied app with that client ID.
 func (s *Service) userApp(clientID string) (App, error) {
 	switch {
 	case s.opts.UserApp == nil:
 		return App{}, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "SPOTIFY_OWN_APPS_OFF",
-			Message: "This instance takes no Spotify apps that people bring.",
+			Message: "This instance does not accept user-supplied Spotify apps.",
 		}
 	case !clientIDPattern.MatchString(clientID):
 		return App{}, &songspy.Error{
-			Code: songspy.CodeInvalid, Message: "clientId is not the client id of a Spotify app.", Err: InvalidClientID{},
+			Code: songspy.CodeInvalid, Message: "clientId is not the client ID of a Spotify app.", Err: InvalidClientID{},
 		}
 	}
 	return App{ID: songspy.UserApp(clientID), Spotify: s.opts.UserApp(clientID)}, nil
 }
 
-// seats are the instance's apps and how many people each admits.
+// appSeats returns the instance's apps and how many users each admits.
 func (s *Service) appSeats() []songspy.AppSeats {
 	seats := make([]songspy.AppSeats, len(s.opts.Apps))
 	for i, app := range s.opts.Apps {
@@ -149,11 +151,11 @@ func (s *Service) appSeats() []songspy.AppSeats {
 	return seats
 }
 
-// UnknownClient says that the client id is no app's.
+// InvalidClientID is the cause of an error for a text that is not a client ID.
 type InvalidClientID struct{}
 
 // Error implements the error interface.
 func (InvalidClientID) Error() string { return "not 32 hexadecimal digits" }
 
-// Field names the field at fault.
+// Field returns the name of the invalid field.
 func (InvalidClientID) Field() string { return "clientId" }

@@ -1,4 +1,4 @@
-// Package linking ties a person to a Spotify account: it says where to
-// authorize, redeems the code that comes back, and judges whether what it gives
-// is enough.
+// Package linking links users to Spotify accounts. It builds the authorization URL,
+// exchanges the code for tokens, checks the granted scopes, and stores the link. It
+// also chooses the Spotify app of a link, and handles requests for seats.
 package linking

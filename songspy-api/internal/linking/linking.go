@@ -15,25 +15,27 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fallbackRetry is how long to wait when Spotify failed and did not say.
+// defaultRetryAfter is how long to wait if Spotify failed without Retry-After.
 const defaultRetryAfter = 5 * time.Second
 
-// finishWithin bounds a linking once its code is spent: two calls and a write.
+// linkTimeout limits a linking after its code is used: two calls and a write.
 const linkTimeout = 25 * time.Second
 
-// Redemption is an authorization code and what it was asked with.
+// AuthorizationCode is the code that Spotify sent back, and the parameters of the
+// authorization.
 type AuthorizationCode struct {
 	Code        songspy.Secret
 	RedirectURI string
-	// Verifier is PKCE's; empty when the authorization was asked without a challenge.
+	// Verifier is the PKCE verifier; empty if the authorization had no challenge.
 	Verifier songspy.Secret
-	// State is what came back with the code; empty where the client keeps it to itself.
+	// State is the state that came back with the code; empty if the client did not
+	// send it.
 	State songspy.Secret
 }
 
-// Spotify is the provider, as far as linking needs it.
+// Spotify is the client of one Spotify app.
 type Spotify interface {
-	// Ready is unavailable while Spotify must not be called.
+	// Ready returns unavailable while calls to Spotify are blocked.
 	Ready(ctx context.Context) error
 	AuthorizeURL(state, challenge, redirectURI string) string
 	Exchange(ctx context.Context, r AuthorizationCode) (songspy.Grant, error)
@@ -42,67 +44,69 @@ type Spotify interface {
 	Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error)
 }
 
-// NewLink is what is stored when a person has linked.
+// NewLink is a link to be stored.
 type NewLink struct {
 	UserID songspy.UserID
 	App    string
-	// Seats is how many people the app admits; 0: as many as come.
+	// Seats is how many users the app admits; 0: any number.
 	Seats   int
 	Grant   songspy.Grant
 	Account songspy.SpotifyAccount
-	// Move takes the account over from the other person it is linked to.
+	// Move moves the account from the other user it is linked to.
 	Move        bool
 	ConsentedAt time.Time
-	// IfVersion is the version that the stored link must still have; 0: any.
+	// IfVersion is the version that the stored link must have; 0: any.
 	IfVersion int64
 }
 
-// Links keeps the links.
+// Links stores the links.
 type Links interface {
-	// SaveLink is a conflict, SPOTIFY_LINKED_ELSEWHERE, when the account is
-	// another person's and is not to be moved, and another, SPOTIFY_NO_SEAT,
-	// when the app's last seat has been taken meanwhile. It is gone when the
-	// stored link no longer has the version that it must have.
+	// SaveLink returns conflict SPOTIFY_LINKED_ELSEWHERE if the account is linked to
+	// another user and Move is false, and conflict SPOTIFY_NO_SEAT if the app's last
+	// seat was taken meanwhile. It returns gone if the stored link does not have
+	// IfVersion.
 	SaveLink(ctx context.Context, l NewLink) (songspy.Link, error)
-	// KeepGrant keeps a grant whose account is not known yet, since the app's
-	// owner has not entered the user. A link whose account is known stays. It
-	// returns the link that is stored afterwards, and gone as SaveLink does.
+	// SavePendingGrant stores a grant whose account is not known yet, because the
+	// app's owner has not registered the user. It does not change a link whose
+	// account is known. It returns the link that is stored afterwards, and gone as
+	// SaveLink does.
 	SavePendingGrant(ctx context.Context, l NewLink) (songspy.Link, error)
-	// Link is not_found if the user has none.
+	// Link returns not_found if the user has no link.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
-	// UpdateLink lets change change the stored link; not_found if there is none.
+	// UpdateLink calls change with the stored link and stores the result. It returns
+	// not_found if there is no link.
 	UpdateLink(ctx context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error)
 }
 
-// ErrNotKept is in the error SPOTIFY_NOT_REGISTERED if the grant was not kept:
-// the user has a link whose account is known, which stays, or the grant could not
-// be stored. Without it the grant was kept, and needs no new code.
-var ErrNotKept = errors.New("the grant was not kept")
+// ErrNotKept is a cause of SPOTIFY_NOT_REGISTERED if the grant was not stored: the
+// user has a link whose account is known, which does not change, or the database
+// failed. Without this cause the grant is stored, and linking needs no new code.
+var ErrNotKept = errors.New("the grant was not stored")
 
-// Options are what a Service is made of.
+// Options configures a Service.
 type Options struct {
-	// Apps are the instance's Spotify apps; the first is that of frontends which
-	// build the authorization themselves.
+	// Apps are the instance's Spotify apps. Frontends that build the authorization
+	// URL themselves use the first.
 	Apps []App
-	// Own gives the app of a client id that a person brought. Nil: nobody may
-	// bring one.
+	// UserApp returns the client of a user-supplied app. Nil: the instance does not
+	// accept user-supplied apps.
 	UserApp func(clientID string) Spotify
 	Links   Links
 	Seats   Seats
-	// RedirectURLs are those registered with Spotify; the first is the default.
+	// RedirectURLs are registered with Spotify; the first is the default.
 	RedirectURLs []string
-	// AnyLoopback lets any http URL of this machine pass as well, for development.
+	// AnyLoopback also allows any http URL at a loopback address, for development.
 	AnyLoopback bool
-	// Keys bind authorizations to their users: the first makes, all verify. Every
-	// replica needs the same. Without any, each Service makes its own.
+	// Keys bind authorizations to their users: the first signs, all verify. All
+	// replicas need the same keys. Without keys, a Service generates its own.
 	Keys [][]byte
 	Now  func() time.Time
 }
 
-// Service links people.
+// Service links users to Spotify accounts.
 type Service struct{ opts Options }
 
-// New makes a Service.
+// New returns a Service.
 func New(o Options) *Service {
 	if len(o.Keys) == 0 {
 		o.Keys = [][]byte{[]byte(randomToken())}
@@ -110,25 +114,27 @@ func New(o Options) *Service {
 	return &Service{o}
 }
 
-// Authorization is where to send a person, and what their browser keeps until
-// they come back.
+// Authorization is the URL to which the browser is sent, and the values that it
+// stores until it comes back.
 type Authorization struct {
 	URL          string
 	State        songspy.Secret
 	CodeVerifier songspy.Secret
 	RedirectURI  string
-	// Registered is false where, for all that is known, the app's owner has to
-	// enter the person in its dashboard first: Spotify would let them sign in, and
-	// then refuse.
+	// Registered is false if, as far as is known, the app's owner has to register the
+	// user in its dashboard first: Spotify would let the user sign in, and then
+	// reject them.
 	Registered bool
 }
 
-// Authorization begins a linking of the person, through the app of that client
-// id; Ours is one of the instance's, and empty means that of their link, or else
-// one of the instance's that admits them. An empty redirectURI is the default one.
+// Authorization starts a linking through the app with that client ID. InstanceApps
+// selects an app of the instance. An empty clientID selects the app of the user's
+// link, or else an app of the instance that admits the user. An empty redirectURI
+// selects the default.
 //
-// The verifier comes back with the code. It says which app it is for, and works
-// for this user alone; state belongs to it.
+// The client sends the verifier back with the code. The verifier names the app and
+// works only for this user. If the client also sends a state, it must be the one
+// that was returned with the verifier.
 func (s *Service) Authorization(ctx context.Context, user songspy.UserID, clientID, redirectURI string) (Authorization, error) {
 	redirectURI, err := s.checkRedirect(redirectURI)
 	if err != nil {
@@ -150,8 +156,8 @@ func (s *Service) Authorization(ctx context.Context, user songspy.UserID, client
 	}, nil
 }
 
-// Link redeems the code for the person and stores the link. Whether Spotify may
-// be called at all is asked before the code, which is good for one use, is spent.
+// Link exchanges the code for tokens and stores the link. It first checks that calls
+// to Spotify are not blocked, because a code works only once.
 func (s *Service) Link(ctx context.Context, user songspy.UserID, r AuthorizationCode, move bool) (songspy.Link, error) {
 	if r.Code == "" {
 		return s.completePendingGrant(ctx, user, move)
@@ -167,8 +173,8 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Authorization
 	if err := app.Spotify.Ready(ctx); err != nil {
 		return songspy.Link{}, asUnavailable(err)
 	}
-	// From here on whoever asked may go, as pages that render twice do: half a
-	// linking would only have spent the code.
+	// The linking goes on if the client disconnects, as pages that render twice do:
+	// the code would be used for nothing.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), linkTimeout)
 	defer cancel()
 	grant, err := app.Spotify.Exchange(ctx, r)
@@ -178,7 +184,7 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Authorization
 	if missing := songspy.MissingScopes(grant.Scope); len(missing) > 0 {
 		return songspy.Link{}, &songspy.Error{
 			Code: songspy.CodeUnprocessable, Reason: "SPOTIFY_SCOPES_MISSING",
-			Message: "Spotify was not asked for all that is needed.", Err: MissingScopes(missing),
+			Message: "Spotify did not grant all scopes that are needed.", Err: MissingScopes(missing),
 		}
 	}
 	if grant.RefreshToken == "" {
@@ -187,9 +193,9 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Authorization
 	return s.saveLink(ctx, app, NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Move: move, ConsentedAt: s.opts.Now()})
 }
 
-// save asks whose account the grant is for and stores the link. The grant of
-// a user that the app does not know is kept, so that they need not consent again,
-// unless they have a link whose account is known.
+// saveLink reads the account of the grant and stores the link. If the user is not
+// registered with the app, it stores the grant as pending, so that the user need not
+// consent again. It stores nothing if the user has a link whose account is known.
 func (s *Service) saveLink(ctx context.Context, app App, n NewLink) (songspy.Link, error) {
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
@@ -205,7 +211,7 @@ func (s *Service) saveLink(ctx context.Context, app App, n NewLink) (songspy.Lin
 		}
 		return songspy.Link{}, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED",
-			Message: "This Spotify account is not yet registered with the app.", Err: errors.Join(err, keepErr, notKept),
+			Message: "This Spotify account is not registered with the app yet.", Err: errors.Join(err, keepErr, notKept),
 		}
 	}
 	if err != nil {
@@ -215,8 +221,8 @@ func (s *Service) saveLink(ctx context.Context, app App, n NewLink) (songspy.Lin
 	return s.opts.Links.SaveLink(ctx, n)
 }
 
-// complete links a user whose grant was kept when the app did not know them. It
-// needs no code.
+// completePendingGrant completes a link whose grant was stored while the user was
+// not registered with the app. It needs no code.
 func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID, move bool) (songspy.Link, error) {
 	missing := &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID", Message: "The authorization code is missing."}
 	link, err := s.opts.Links.Link(ctx, user)
@@ -248,30 +254,31 @@ func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID,
 		grant, err := app.Spotify.Refresh(ctx, link)
 		switch {
 		case songspy.DispositionOf(err) == songspy.DispositionNeedsUser:
-			if err := s.revoked(ctx, link); err != nil {
+			if err := s.markRevoked(ctx, link); err != nil {
 				return songspy.Link{}, err
 			}
-			return songspy.Link{}, missing // only a new consent helps
+			return songspy.Link{}, missing // the user has to consent again
 		case err != nil:
 			return songspy.Link{}, asUnavailable(err)
 		}
 		n.Grant.AccessToken, n.Grant.ExpiresAt = grant.AccessToken, grant.ExpiresAt
 		if grant.RefreshToken != "" {
 			n.Grant.RefreshToken = grant.RefreshToken
-			kept, err := s.opts.Links.SavePendingGrant(ctx, n) // the old one is spent
+			stored, err := s.opts.Links.SavePendingGrant(ctx, n) // the old token no longer works
 			if err != nil {
 				return songspy.Link{}, replaceGone(err, missing)
 			}
-			n.IfVersion = kept.Version
+			n.IfVersion = stored.Version
 		}
 	}
 	link, err = s.saveLink(ctx, app, n)
 	return link, replaceGone(err, missing)
 }
 
-// revoked marks a kept grant that Spotify no longer accepts, so that the user is
-// asked for a new consent. A link that was changed or removed meanwhile stays.
-func (s *Service) revoked(ctx context.Context, link songspy.Link) error {
+// markRevoked marks a pending grant that Spotify no longer accepts, so that the user is
+// asked to consent again. It does not change a link that another request changed or
+// removed meanwhile.
+func (s *Service) markRevoked(ctx context.Context, link songspy.Link) error {
 	_, err := s.opts.Links.UpdateLink(ctx, link.UserID, func(l *songspy.Link) error {
 		if l.Version == link.Version && l.IsPendingGrant() {
 			l.State, l.StateSince = songspy.LinkReauthRequired, s.opts.Now()
@@ -284,8 +291,9 @@ func (s *Service) revoked(ctx context.Context, link songspy.Link) error {
 	return err
 }
 
-// overtaken is missing if the kept grant was removed or changed while Spotify was
-// called, so that nothing was stored; else it is err.
+// replaceGone returns missing if err is gone: the pending grant was removed or
+// changed during the calls to Spotify, and nothing was stored. Otherwise it returns
+// err.
 func replaceGone(err, missing error) error {
 	if songspy.CodeOf(err) == songspy.CodeGone {
 		return missing
@@ -293,8 +301,8 @@ func replaceGone(err, missing error) error {
 	return err
 }
 
-// redirect lets only known addresses pass: Spotify checks as well, but against
-// what the app registered, and the error should be ours.
+// checkRedirect accepts known addresses only. Spotify checks the address too, but
+// the client should get our error.
 func (s *Service) checkRedirect(uri string) (string, error) {
 	switch {
 	case uri == "" && len(s.opts.RedirectURLs) > 0:
@@ -304,7 +312,7 @@ func (s *Service) checkRedirect(uri string) (string, error) {
 	}
 	return "", &songspy.Error{
 		Code: songspy.CodeInvalid, Reason: "INVALID_REQUEST",
-		Message: "redirectUri is not one that this instance knows.", Err: UnknownRedirect{},
+		Message: "redirectUri is not a redirect address of this instance.", Err: UnknownRedirect{},
 	}
 }
 
@@ -318,9 +326,9 @@ func isLoopback(uri string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// unavailable keeps the refusals that concern the request, and that of the app
-// itself, which the operator has to correct. Any other trouble of Spotify's is
-// the same to the user: try again later.
+// asUnavailable turns errors of Spotify into SPOTIFY_UNAVAILABLE: the user can only
+// try again later. It keeps errors of the request, and SPOTIFY_APP_REFUSED, which
+// the operator has to correct.
 func asUnavailable(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeInvalid || songspy.ReasonOf(err) == "SPOTIFY_APP_REFUSED" {
 		return err
@@ -331,71 +339,74 @@ func asUnavailable(err error) error {
 	}
 	return &songspy.Error{
 		Code: songspy.CodeUnavailable, Reason: "SPOTIFY_UNAVAILABLE",
-		Message: "Spotify cannot be asked at the moment; link again later.", RetryAfter: retry, Err: err,
+		Message: "Spotify is not available right now; link again later.", RetryAfter: retry, Err: err,
 	}
 }
 
-// MissingScopes names the scopes that were not granted.
+// MissingScopes is the cause of an error, and lists the scopes that were not granted.
 type MissingScopes []string
 
 // Error implements the error interface.
 func (m MissingScopes) Error() string { return "scopes missing: " + m.Detail() }
 
-// Detail is what a message for a person names.
+// Detail returns the text that the message to the user contains.
 func (m MissingScopes) Detail() string { return strings.Join(m, ", ") }
 
-// UnknownRedirect says that the redirect URI is none of ours.
+// UnknownRedirect is the cause of an error for an unknown redirect URI.
 type UnknownRedirect struct{}
 
 // Error implements the error interface.
 func (UnknownRedirect) Error() string { return "unknown redirect URI" }
 
-// Field names the field at fault.
+// Field returns the name of the invalid field.
 func (UnknownRedirect) Field() string { return "redirectUri" }
 
-// random is 32 random bytes in base64url: long enough for state and for PKCE's verifier.
+// randomToken returns 32 random bytes in base64url: enough for a state and for a
+// PKCE verifier.
 func randomToken() string {
 	var b [32]byte
 	rand.Read(b[:]) // never fails
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// Seats keeps who has asked for a seat in an app that admits only so many.
+// Seats stores the requests for seats in apps that admit a limited number of users.
 type Seats interface {
-	// ChooseApp gives the app through which the person links, of those named with
-	// their seats, and whether it is known to admit them: that of their link, if
-	// it is among them, or one that they brought, if own; that of their seat; else
-	// one with a free seat. Without one it is a conflict, SPOTIFY_NO_SEAT.
+	// ChooseApp returns the app for the user's next link, and whether the user is
+	// known to be registered with it. It chooses the app of the user's link if it is
+	// one of apps, or if it is user-supplied and userApp is true; else the app of the
+	// user's seat; else an app with a free seat. If there is none, it returns conflict
+	// SPOTIFY_NO_SEAT.
 	ChooseApp(ctx context.Context, user songspy.UserID, apps []songspy.AppSeats, userApp bool) (app string, registered bool, err error)
-	// Seat is what the person has asked for, and how many wait before them;
-	// not_found, SPOTIFY_SEAT_NOT_ASKED, if they have not.
+	// Seat returns the user's seat, and how many users are ahead in the waiting list.
+	// It returns not_found SPOTIFY_SEAT_NOT_ASKED if the user has requested none.
 	Seat(ctx context.Context, user songspy.UserID) (seat songspy.Seat, ahead int64, err error)
-	// AskSeat puts the person in line, or takes a new address of one who is there.
+	// AskSeat adds the user to the waiting list, or replaces their address.
 	AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (songspy.Seat, error)
-	// LeaveSeat is not_found, SPOTIFY_SEAT_NOT_ASKED, for who has not asked.
+	// LeaveSeat returns not_found SPOTIFY_SEAT_NOT_ASKED if the user has requested no
+	// seat.
 	LeaveSeat(ctx context.Context, user songspy.UserID) error
 }
 
-// Seat is how a person stands who has asked for a seat, and how many wait before them.
+// Seat returns the user's seat, and how many users are ahead in the waiting list.
 func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, int64, error) {
 	return s.opts.Seats.Seat(ctx, user)
 }
 
-// AskSeat puts the person in line for a seat, with the address of their Spotify
-// account, which the operator enters in the app's dashboard. Asking again
-// replaces the address.
+// AskSeat requests a seat. email is the address of the user's Spotify account, which
+// the operator registers in the app's dashboard. A repeated request replaces the
+// address.
 //
-// It is a conflict, SPOTIFY_SEAT_NOT_NEEDED, where every app admits whoever comes.
+// It returns conflict SPOTIFY_SEAT_NOT_NEEDED if every app admits any number of users.
 func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret) (songspy.Seat, int64, error) {
 	apps := s.appSeats()
 	if !songspy.HasSeatLimit(apps) {
 		return songspy.Seat{}, 0, &songspy.Error{
-			Code: songspy.CodeConflict, Reason: "SPOTIFY_SEAT_NOT_NEEDED", Message: "Nobody needs a seat here; link right away.",
+			Code: songspy.CodeConflict, Reason: "SPOTIFY_SEAT_NOT_NEEDED", Message: "No seat is needed; link now.",
 		}
 	}
 	email = songspy.Secret(strings.TrimSpace(email.Reveal()))
 	if !songspy.IsEmail(email) {
-		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeInvalid, Message: "email is no address.", Err: InvalidAddress{}}
+		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeInvalid, Message: "email is not an e-mail address.", Err: InvalidAddress{}}
 	}
 	asked, err := s.opts.Seats.AskSeat(ctx, user, email, apps)
 	if err != nil {
@@ -403,21 +414,21 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 	}
 	seat, ahead, err := s.opts.Seats.Seat(ctx, user)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return asked, 0, nil // given up, or linked, in another tab: it was so a moment ago
+		return asked, 0, nil // another tab has given it up, or linked: return the seat as it was
 	}
 	return seat, ahead, err
 }
 
-// LeaveSeat gives up what the person has asked for.
+// LeaveSeat gives up the user's seat, or their place in the waiting list.
 func (s *Service) LeaveSeat(ctx context.Context, user songspy.UserID) error {
 	return s.opts.Seats.LeaveSeat(ctx, user)
 }
 
-// NoAddress says that the text is no e-mail address.
+// InvalidAddress is the cause of an error for a text that is not an e-mail address.
 type InvalidAddress struct{}
 
 // Error implements the error interface.
-func (InvalidAddress) Error() string { return "no e-mail address" }
+func (InvalidAddress) Error() string { return "not an e-mail address" }
 
-// Field names the field at fault.
+// Field returns the name of the invalid field.
 func (InvalidAddress) Field() string { return "email" }

@@ -15,46 +15,46 @@ import (
 
 const redirectURL = "https://fe.test/callback"
 
-// fake is Spotify and the links.
+// fakeServices implements Spotify, Links and Seats.
 type fakeServices struct {
 	readyErr, exchangeErr, accountErr error
-	chooseErr                         error // no app admits anybody
+	chooseErr                         error // no app has a free seat
 	scope                             string
 	refreshToken                      songspy.Secret
-	onExchange                        func()         // happens while the code is spent
-	userApp                           string         // the app of the person's link, if they brought it
-	seatEmail                         songspy.Secret // the address that a seat was asked for with
-	seatGone                          bool           // the seat is given up as soon as it was asked for
+	onExchange                        func()         // called while the code is exchanged
+	userApp                           string         // the app of the user's link, if it is user-supplied
+	seatEmail                         songspy.Secret // the address in the request for a seat
+	seatGone                          bool           // the seat is given up right after the request
 	exchanged                         []AuthorizationCode
-	saved, kept                       []NewLink
-	link                              *songspy.Link // what is kept; nil: nothing
-	keep                              error         // why no grant can be kept
-	refused                           func()        // happens while the token is renewed
+	saved, pending                    []NewLink
+	link                              *songspy.Link // the stored link, or nil
+	pendingErr                        error         // the error of SavePendingGrant
+	onRefresh                         func()        // called while the token is renewed
 	refreshed                         songspy.Grant
 	refreshes                         int
-	onAccount                         func() // happens once Spotify has said whose account it is
+	onAccount                         func() // called when Spotify has returned the account
 }
 
 func (f *fakeServices) SavePendingGrant(_ context.Context, n NewLink) (songspy.Link, error) {
 	if err := f.checkVersion(n); err != nil {
 		return songspy.Link{}, err
 	}
-	if f.keep != nil {
-		return songspy.Link{}, f.keep
+	if f.pendingErr != nil {
+		return songspy.Link{}, f.pendingErr
 	}
 	if f.link != nil && f.link.HasAccount() {
 		return *f.link, nil
 	}
-	f.kept = append(f.kept, n)
+	f.pending = append(f.pending, n)
 	f.link = &songspy.Link{
 		UserID: n.UserID, App: n.App, State: songspy.LinkNotRegistered, AuthorizedAt: n.ConsentedAt, Scope: n.Grant.Scope,
 		AccessToken: n.Grant.AccessToken, RefreshToken: n.Grant.RefreshToken, AccessExpiresAt: n.Grant.ExpiresAt,
-		Version: int64(len(f.kept)),
+		Version: int64(len(f.pending)),
 	}
 	return *f.link, nil
 }
 
-// unchanged fails if the link is no longer the one that must be there.
+// checkVersion returns gone if the stored link does not have IfVersion.
 func (f *fakeServices) checkVersion(n NewLink) error {
 	if n.IfVersion != 0 && (f.link == nil || f.link.Version != n.IfVersion) {
 		return &songspy.Error{Code: songspy.CodeGone}
@@ -84,8 +84,8 @@ func (f *fakeServices) UpdateLink(_ context.Context, _ songspy.UserID, change fu
 
 func (f *fakeServices) Refresh(context.Context, songspy.Link) (songspy.Grant, error) {
 	f.refreshes++
-	if f.refused != nil {
-		f.refused()
+	if f.onRefresh != nil {
+		f.onRefresh()
 	}
 	if f.refreshed.AccessToken == "" {
 		return songspy.Grant{}, &songspy.Error{Disposition: songspy.DispositionNeedsUser}
@@ -161,7 +161,7 @@ func TestLink_StoresTheGrantOfTheCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.exchanged[0]; got.RedirectURI != redirectURL || got.Verifier != "verifier" {
-		t.Errorf("redeemed %+v", got)
+		t.Errorf("exchanged %+v", got)
 	}
 	if got := f.saved[0]; got.UserID != 7 || got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || got.ConsentedAt.IsZero() {
 		t.Errorf("saved %+v", got)
@@ -175,26 +175,26 @@ func TestLink_StoresNothingOnError(t *testing.T) {
 		uri    string
 		want   string
 		kind   songspy.Code
-		spent  bool
+		used   bool // the code was used
 	}{
 		"no code":          {code: "", want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid},
 		"unknown redirect": {code: "c", uri: "https://evil.test", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
 		"loopback":         {code: "c", uri: "http://127.0.0.1:3000/callback", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
-		"closed door":      {code: "c", change: func(f *fakeServices) { f.readyErr = &songspy.Error{Code: songspy.CodeUnavailable} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable},
-		"a spent code": {code: "c", change: func(f *fakeServices) {
+		"open breaker":     {code: "c", change: func(f *fakeServices) { f.readyErr = &songspy.Error{Code: songspy.CodeUnavailable} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable},
+		"a used code": {code: "c", change: func(f *fakeServices) {
 			f.exchangeErr = &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"}
-		}, want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid, spent: true},
+		}, want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid, used: true},
 		"a wrong secret": {code: "c", change: func(f *fakeServices) {
 			f.exchangeErr = &songspy.Error{Code: songspy.CodeUnavailable, Reason: "SPOTIFY_APP_REFUSED", RetryAfter: time.Minute}
-		}, want: "SPOTIFY_APP_REFUSED", kind: songspy.CodeUnavailable, spent: true},
-		"an outage":        {code: "c", change: func(f *fakeServices) { f.exchangeErr = errors.New("reset") }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
-		"a scope too few":  {code: "c", change: func(f *fakeServices) { f.scope = songspy.ScopeCurrentlyPlaying }, want: "SPOTIFY_SCOPES_MISSING", kind: songspy.CodeUnprocessable, spent: true},
-		"nothing to renew": {code: "c", change: func(f *fakeServices) { f.refreshToken = "" }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
-		"not registered":   {code: "c", change: func(f *fakeServices) { f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered} }, want: "SPOTIFY_NOT_REGISTERED", kind: songspy.CodeForbidden, spent: true},
-		"nobody answers":   {code: "c", change: func(f *fakeServices) { f.accountErr = &songspy.Error{Code: songspy.CodeUnauthorized} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
-		"the app is paused": {code: "c", change: func(f *fakeServices) {
+		}, want: "SPOTIFY_APP_REFUSED", kind: songspy.CodeUnavailable, used: true},
+		"an outage":        {code: "c", change: func(f *fakeServices) { f.exchangeErr = errors.New("reset") }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, used: true},
+		"a missing scope":  {code: "c", change: func(f *fakeServices) { f.scope = songspy.ScopeCurrentlyPlaying }, want: "SPOTIFY_SCOPES_MISSING", kind: songspy.CodeUnprocessable, used: true},
+		"no refresh token": {code: "c", change: func(f *fakeServices) { f.refreshToken = "" }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, used: true},
+		"not registered":   {code: "c", change: func(f *fakeServices) { f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered} }, want: "SPOTIFY_NOT_REGISTERED", kind: songspy.CodeForbidden, used: true},
+		"account unknown":  {code: "c", change: func(f *fakeServices) { f.accountErr = &songspy.Error{Code: songspy.CodeUnauthorized} }, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, used: true},
+		"the app is blocked": {code: "c", change: func(f *fakeServices) {
 			f.accountErr = &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: time.Hour}
-		}, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, spent: true},
+		}, want: "SPOTIFY_UNAVAILABLE", kind: songspy.CodeUnavailable, used: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeServices()
@@ -203,41 +203,41 @@ func TestLink_StoresNothingOnError(t *testing.T) {
 			}
 			_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: c.code, RedirectURI: c.uri}, false)
 			if songspy.ReasonOf(err) != c.want || songspy.CodeOf(err) != c.kind {
-				t.Errorf("%v, want %s", err, c.want)
+				t.Errorf("error %v, want %s", err, c.want)
 			}
 			if c.kind == songspy.CodeUnavailable && songspy.RetryAfterOf(err) == 0 {
-				t.Error("it does not say when to try again")
+				t.Error("the error has no RetryAfter")
 			}
-			if spent := len(f.exchanged) > 0; spent != c.spent || len(f.saved) > 0 {
-				t.Errorf("code spent: %v, saved: %d", spent, len(f.saved))
+			if used := len(f.exchanged) > 0; used != c.used || len(f.saved) > 0 {
+				t.Errorf("code used: %v, want %v; links saved: %d", used, c.used, len(f.saved))
 			}
 		})
 	}
 }
 
 func TestLink_CompletesWithoutACodeOnceTheUserIsRegistered(t *testing.T) {
-	for name, d := range map[string]songspy.Disposition{"known words": songspy.DispositionNotRegistered, "unknown words": songspy.DispositionRefused} {
+	for name, d := range map[string]songspy.Disposition{"known error": songspy.DispositionNotRegistered, "unknown error": songspy.DispositionRefused} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeServices()
 			s := newService(f, false)
 			f.accountErr = &songspy.Error{Disposition: d}
-			for _, code := range []songspy.Secret{"code", ""} { // and a retry that comes too early
+			for _, code := range []songspy.Secret{"code", ""} { // and a retry before the registration
 				if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: code}, false); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" {
-					t.Fatalf("%q: %v", code, err)
+					t.Fatalf("code %q: error %v", code, err)
 				}
 				f.link.AccessExpiresAt = time.Now().Add(time.Hour)
 			}
-			if f.accountErr = nil; f.kept[0].Grant.RefreshToken != "refresh" || len(f.exchanged) != 1 {
-				t.Fatalf("kept %+v, %d codes spent", f.kept, len(f.exchanged))
+			if f.accountErr = nil; f.pending[0].Grant.RefreshToken != "refresh" || len(f.exchanged) != 1 {
+				t.Fatalf("pending %+v, %d codes used", f.pending, len(f.exchanged))
 			}
 			if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, true); err != nil {
 				t.Fatal(err)
 			}
-			if got := f.saved[0]; got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || !got.ConsentedAt.Equal(f.kept[0].ConsentedAt) {
+			if got := f.saved[0]; got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || !got.ConsentedAt.Equal(f.pending[0].ConsentedAt) {
 				t.Errorf("saved %+v", got)
 			}
 			if len(f.exchanged) != 1 || f.refreshes != 0 {
-				t.Errorf("%d codes spent, %d renewals", len(f.exchanged), f.refreshes)
+				t.Errorf("%d codes used, %d renewals", len(f.exchanged), f.refreshes)
 			}
 		})
 	}
@@ -246,44 +246,44 @@ func TestLink_CompletesWithoutACodeOnceTheUserIsRegistered(t *testing.T) {
 func TestLink_ReportsWhetherTheGrantOfAnUnregisteredUserWasKept(t *testing.T) {
 	account := "acc"
 	for name, c := range map[string]struct {
-		link *songspy.Link
-		keep error
-		kept bool
+		link    *songspy.Link
+		keepErr error
+		stored  bool
 	}{
-		"no link yet":                 {kept: true},
-		"a grant that was kept":       {link: &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1}, kept: true},
-		"an active link":              {link: &songspy.Link{App: "app", State: songspy.LinkActive, AccountID: &account, Version: 1}},
-		"a broken link":               {link: &songspy.Link{App: "app", State: songspy.LinkReauthRequired, AccountID: &account, Version: 1}},
-		"a link that is refused":      {link: &songspy.Link{App: "app", State: songspy.LinkNotRegistered, AccountID: &account, Version: 1}},
-		"a database that is disabled": {keep: &songspy.Error{Code: songspy.CodeUnavailable}},
+		"no link yet":      {stored: true},
+		"a pending grant":  {link: &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1}, stored: true},
+		"an active link":   {link: &songspy.Link{App: "app", State: songspy.LinkActive, AccountID: &account, Version: 1}},
+		"a broken link":    {link: &songspy.Link{App: "app", State: songspy.LinkReauthRequired, AccountID: &account, Version: 1}},
+		"a rejected link":  {link: &songspy.Link{App: "app", State: songspy.LinkNotRegistered, AccountID: &account, Version: 1}},
+		"a database error": {keepErr: &songspy.Error{Code: songspy.CodeUnavailable}},
 	} {
 		f := newFakeServices()
-		f.accountErr, f.link, f.keep = &songspy.Error{Disposition: songspy.DispositionNotRegistered}, c.link, c.keep
+		f.accountErr, f.link, f.pendingErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}, c.link, c.keepErr
 		_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false)
-		if kept := !errors.Is(err, ErrNotKept); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" || kept != c.kept || (len(f.kept) > 0) != c.kept {
-			t.Errorf("%s: %v; reported as kept: %v, kept %+v", name, err, kept, f.kept)
+		if stored := !errors.Is(err, ErrNotKept); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" || stored != c.stored || (len(f.pending) > 0) != c.stored {
+			t.Errorf("%s: error %v; reported as stored: %v, stored %+v", name, err, stored, f.pending)
 		}
 	}
 }
 
-func TestLink_AsksTheUserOnceAKeptGrantIsRevoked(t *testing.T) {
+func TestLink_AsksTheUserToConsentAgainIfAPendingGrantIsRevoked(t *testing.T) {
 	account := "other"
 	newer := &songspy.Link{App: "app", State: songspy.LinkActive, AccountID: &account, Version: 9}
 	for name, c := range map[string]struct {
 		meanwhile func(*fakeServices)
 		want      *songspy.LinkState
 	}{
-		"nothing else happens": {func(*fakeServices) {}, new(songspy.LinkReauthRequired)},
-		"linked meanwhile":     {func(f *fakeServices) { f.link = newer }, new(songspy.LinkActive)},
-		"kept anew meanwhile":  {func(f *fakeServices) { f.link = &songspy.Link{State: songspy.LinkNotRegistered, Version: 9} }, new(songspy.LinkNotRegistered)},
-		"unlinked meanwhile":   {func(f *fakeServices) { f.link = nil }, nil},
+		"nothing else happens":   {func(*fakeServices) {}, new(songspy.LinkReauthRequired)},
+		"linked meanwhile":       {func(f *fakeServices) { f.link = newer }, new(songspy.LinkActive)},
+		"stored again meanwhile": {func(f *fakeServices) { f.link = &songspy.Link{State: songspy.LinkNotRegistered, Version: 9} }, new(songspy.LinkNotRegistered)},
+		"unlinked meanwhile":     {func(f *fakeServices) { f.link = nil }, nil},
 	} {
 		f := newFakeServices()
-		f.link = &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1} // its access token is dead
-		f.refused = func() { c.meanwhile(f) }
+		f.link = &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1} // its access token has expired
+		f.onRefresh = func() { c.meanwhile(f) }
 		_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{}, false)
 		if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
-			t.Errorf("%s: %v, saved %+v", name, err, f.saved)
+			t.Errorf("%s: error %v, saved %+v", name, err, f.saved)
 		}
 		if (f.link == nil) != (c.want == nil) || f.link != nil && f.link.State != *c.want {
 			t.Errorf("%s: the link is %+v", name, f.link)
@@ -295,24 +295,24 @@ func TestLink_CompletesWithARefreshedTokenAndStoresARotatedOne(t *testing.T) {
 	f := newFakeServices()
 	s := newService(f, false)
 	f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
-	_, _ = s.Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false) // its access token is dead by now
+	_, _ = s.Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false) // its access token has expired by now
 	f.accountErr = nil
 	if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" {
-		t.Fatalf("with a refused refresh token: %v", err)
+		t.Fatalf("with a rejected refresh token: error %v", err)
 	}
-	f.link.State = songspy.LinkNotRegistered // and with one that is accepted
+	f.link.State = songspy.LinkNotRegistered // now Spotify accepts the refresh token
 	f.refreshed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
 	if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, false); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.saved[0].Grant; got.AccessToken != "access 2" || got.RefreshToken != "refresh 2" || f.link.RefreshToken != "refresh 2" {
-		t.Errorf("saved %+v, kept %+v", got, f.link)
+		t.Errorf("saved %+v, stored %+v", got, f.link)
 	}
 }
 
 func TestLink_WithoutACodeStoresNothingIfTheLinkChanged(t *testing.T) {
 	account := "other"
-	for name, d := range map[string]songspy.Disposition{"the app knows the user": songspy.DispositionNone, "the app does not": songspy.DispositionNotRegistered} {
+	for name, d := range map[string]songspy.Disposition{"the user is registered": songspy.DispositionNone, "the user is not registered": songspy.DispositionNotRegistered} {
 		for meanwhile, link := range map[string]*songspy.Link{
 			"unlinked": nil, "linked again": {App: "app", State: songspy.LinkActive, AccountID: &account, Version: 9},
 		} {
@@ -327,7 +327,7 @@ func TestLink_WithoutACodeStoresNothingIfTheLinkChanged(t *testing.T) {
 			f.onAccount = func() { f.link = link }
 			_, err := s.Link(t.Context(), 7, AuthorizationCode{}, false)
 			if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 || f.link != link {
-				t.Errorf("%s, %s: %v, saved %+v, the link is %+v", name, meanwhile, err, f.saved, f.link)
+				t.Errorf("%s, %s: error %v, saved %+v, the link is %+v", name, meanwhile, err, f.saved, f.link)
 			}
 		}
 	}
@@ -337,23 +337,23 @@ func TestLink_WithoutACodeNeedsAPendingGrant(t *testing.T) {
 	account := "acc"
 	for name, link := range map[string]*songspy.Link{
 		"none": nil, "an active link": {App: "app", State: songspy.LinkActive, AccountID: &account},
-		"a link that is refused later": {App: "app", State: songspy.LinkNotRegistered, AccountID: &account},
-		"an app that is gone":          {App: "former", State: songspy.LinkNotRegistered},
+		"a link that is rejected later": {App: "app", State: songspy.LinkNotRegistered, AccountID: &account},
+		"an app that was removed":       {App: "former", State: songspy.LinkNotRegistered},
 	} {
 		f := newFakeServices()
 		f.link = link
 		if _, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, saved %+v", name, err, f.saved)
 		}
 	}
 }
 
 func TestLink_FinishesAfterTheClientDisconnects(t *testing.T) {
 	f := newFakeServices()
-	ctx, leave := context.WithCancel(t.Context())
-	f.onExchange = leave
+	ctx, disconnect := context.WithCancel(t.Context())
+	f.onExchange = disconnect
 	if _, err := newService(f, false).Link(ctx, 7, AuthorizationCode{Code: "c"}, false); err != nil || len(f.saved) != 1 {
-		t.Errorf("the code is spent and %d links are saved, %v", len(f.saved), err)
+		t.Errorf("the code is used and %d links are saved, error %v", len(f.saved), err)
 	}
 }
 
@@ -362,7 +362,7 @@ func TestLink_NamesTheMissingScopes(t *testing.T) {
 	f.scope = songspy.ScopeCurrentlyPlaying
 	_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "c"}, false)
 	if missing, ok := errors.AsType[MissingScopes](err); !ok || missing.Detail() != songspy.ScopeRecentlyPlayed {
-		t.Errorf("%v", err)
+		t.Errorf("error %v, want the missing scope", err)
 	}
 }
 
@@ -377,14 +377,14 @@ func TestAuthorization_ChallengeMatchesItsVerifier(t *testing.T) {
 	}
 	sum := sha256.Sum256([]byte(a.CodeVerifier.Reveal()))
 	if q := u.Query(); q.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]) || q.Get("state") != a.State.Reveal() || q.Get("redirect_uri") != redirectURL {
-		t.Errorf("authorize %s, keep %+v", a.URL, a)
+		t.Errorf("the URL is %s, the authorization %+v", a.URL, a)
 	}
 	if n := len(a.CodeVerifier.Reveal()); n < 43 || n > 128 {
 		t.Errorf("the verifier has %d characters", n)
 	}
 	b, _ := newService(newFakeServices(), false).Authorization(t.Context(), 7, "", "")
 	if a.State == b.State || a.CodeVerifier == b.CodeVerifier {
-		t.Error("two authorizations are alike")
+		t.Error("two authorizations have the same state or verifier")
 	}
 }
 
@@ -392,7 +392,7 @@ func TestAuthorization_AllowsAnyLoopbackOnlyInDevelopment(t *testing.T) {
 	for uri, loopback := range map[string]bool{
 		"http://127.0.0.1:3000/callback": true,
 		"http://[::1]:3000/":             true,
-		"http://localhost:3000/":         false, // Spotify refuses the name
+		"http://localhost:3000/":         false, // Spotify rejects the name
 		"https://127.0.0.1/":             false,
 		"http://10.0.0.1/":               false,
 		"http://127.0.0.1.evil.test/":    false,
@@ -401,10 +401,10 @@ func TestAuthorization_AllowsAnyLoopbackOnlyInDevelopment(t *testing.T) {
 		"://":                            false,
 	} {
 		if _, err := newService(newFakeServices(), true).Authorization(t.Context(), 7, "", uri); (err == nil) != loopback {
-			t.Errorf("%s in development: %v", uri, err)
+			t.Errorf("%s in development: error %v", uri, err)
 		}
 		if _, err := newService(newFakeServices(), false).Authorization(t.Context(), 7, "", uri); err == nil {
-			t.Errorf("%s passed in production", uri)
+			t.Errorf("%s is accepted in production", uri)
 		}
 	}
 }
@@ -412,7 +412,7 @@ func TestAuthorization_AllowsAnyLoopbackOnlyInDevelopment(t *testing.T) {
 func TestAuthorization_NeedsARedirect(t *testing.T) {
 	s := New(Options{Now: time.Now})
 	if _, err := s.Authorization(t.Context(), 7, "", ""); songspy.CodeOf(err) != songspy.CodeInvalid {
-		t.Errorf("%v", err)
+		t.Errorf("error %v, want invalid", err)
 	}
 }
 
@@ -435,13 +435,13 @@ func TestLinking_UsesAnAppWithAFreeSeat(t *testing.T) {
 	if len(first.exchanged) > 0 || len(second.exchanged) != 1 || second.saved[0].App != "free" || second.saved[0].Seats != 5 {
 		t.Errorf("the code went to %+v, and %+v was saved", first.exchanged, second.saved)
 	}
-	// A frontend that builds the authorization itself knows of the first app alone.
+	// A frontend that builds the authorization URL itself uses the first app.
 	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: "its-own"}, false); err != nil || len(first.exchanged) != 1 {
-		t.Errorf("%v: %+v", err, first.exchanged)
+		t.Errorf("error %v, the first app exchanged %+v", err, first.exchanged)
 	}
 	second.chooseErr = &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_NO_SEAT"}
 	if _, err := s.Authorization(t.Context(), 8, "", ""); songspy.ReasonOf(err) != "SPOTIFY_NO_SEAT" {
-		t.Errorf("without a free seat: %v", err)
+		t.Errorf("without a free seat: error %v", err)
 	}
 }
 
@@ -450,23 +450,23 @@ func TestLinking_UsesAUserSuppliedApp(t *testing.T) {
 	ours, userApp := newFakeServices(), newFakeServices()
 	o := Options{Apps: []App{{ID: "ours", Seats: 5, Spotify: ours}}, Links: userApp, Seats: userApp, RedirectURLs: []string{redirectURL}, Now: time.Now}
 	if _, err := New(o).Authorization(t.Context(), 7, id, ""); songspy.ReasonOf(err) != "SPOTIFY_OWN_APPS_OFF" {
-		t.Errorf("where nobody may bring one: %v", err)
+		t.Errorf("without user-supplied apps: error %v", err)
 	}
 	o.UserApp = func(clientID string) Spotify {
 		if clientID != id {
-			t.Errorf("asked for the app %q", clientID)
+			t.Errorf("the requested app is %q", clientID)
 		}
 		return userApp
 	}
 	s := New(o)
-	for _, nonsense := range []string{"ABCDEF", id + "0", "../" + id[3:]} {
-		if _, err := s.Authorization(t.Context(), 7, nonsense, ""); songspy.CodeOf(err) != songspy.CodeInvalid {
-			t.Errorf("%q: %v", nonsense, err)
+	for _, invalid := range []string{"ABCDEF", id + "0", "../" + id[3:]} {
+		if _, err := s.Authorization(t.Context(), 7, invalid, ""); songspy.CodeOf(err) != songspy.CodeInvalid {
+			t.Errorf("client ID %q: error %v", invalid, err)
 		}
 	}
 	a, err := s.Authorization(t.Context(), 7, id, "")
 	if err != nil || !a.Registered {
-		t.Fatalf("%+v, %v", a, err)
+		t.Fatalf("authorization %+v, error %v", a, err)
 	}
 	if n := len(a.CodeVerifier.Reveal()); n > 128 {
 		t.Errorf("the verifier has %d characters", n)
@@ -481,35 +481,35 @@ func TestLinking_UsesAUserSuppliedApp(t *testing.T) {
 	off := o
 	off.UserApp = nil
 	if a, err := New(off).Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), "~ours") {
-		t.Errorf("linking anew where apps are not brought any more: %q, %v", a.CodeVerifier.Reveal(), err)
+		t.Errorf("linking again without user-supplied apps: verifier %q, error %v", a.CodeVerifier.Reveal(), err)
 	}
 	for clientID, want := range map[string]string{"": userApp.userApp, InstanceApps: "ours"} {
 		a, err := s.Authorization(t.Context(), 7, clientID, "")
 		if err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), "~"+want) {
-			t.Errorf("linking anew with clientId %q is not through %s, %v", clientID, want, err)
+			t.Errorf("linking again with clientId %q does not use %s, error %v", clientID, want, err)
 		}
 	}
 }
 
-func TestAskSeat_NeedsAPlainAddress(t *testing.T) {
+func TestAskSeat_RejectsInvalidAddresses(t *testing.T) {
 	f := newFakeServices()
 	o := Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}, {ID: "all", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{redirectURL}, Now: time.Now}
-	for _, nonsense := range []songspy.Secret{"", "ann", "Ann <ann@example.org>", "a@b@c", "ann@example.org\r\nBcc: eve@example.org", "ann\u009b2J@example.org", songspy.Secret(strings.Repeat("a", 250) + "@b.cd")} {
-		_, _, err := New(o).AskSeat(t.Context(), 7, nonsense)
-		if songspy.CodeOf(err) != songspy.CodeInvalid || f.seatEmail != "" || nonsense != "" && strings.Contains(err.Error(), nonsense.Reveal()) {
-			t.Errorf("%v", err)
+	for _, invalid := range []songspy.Secret{"", "ann", "Ann <ann@example.org>", "a@b@c", "ann@example.org\r\nBcc: eve@example.org", "ann\u009b2J@example.org", songspy.Secret(strings.Repeat("a", 250) + "@b.cd")} {
+		_, _, err := New(o).AskSeat(t.Context(), 7, invalid)
+		if songspy.CodeOf(err) != songspy.CodeInvalid || f.seatEmail != "" || invalid != "" && strings.Contains(err.Error(), invalid.Reveal()) {
+			t.Errorf("address %q: error %v", invalid.Reveal(), err)
 		}
 	}
 	seat, ahead, err := New(o).AskSeat(t.Context(), 7, " ann@example.org ")
 	if err != nil || f.seatEmail != "ann@example.org" || seat.UserID != 7 || ahead != 2 {
-		t.Errorf("%+v after %d, %v", seat, ahead, err)
+		t.Errorf("seat %+v with %d ahead, error %v", seat, ahead, err)
 	}
 	if a, err := New(o).Authorization(t.Context(), 7, "", ""); err != nil || a.Registered {
-		t.Errorf("somebody whom the operator has to enter is registered: %v", err)
+		t.Errorf("a user with a reserved seat counts as registered, or error %v", err)
 	}
 	o.Apps = o.Apps[1:]
 	if _, _, err := New(o).AskSeat(t.Context(), 7, "ann@example.org"); songspy.ReasonOf(err) != "SPOTIFY_SEAT_NOT_NEEDED" {
-		t.Errorf("where everybody is admitted: %v", err)
+		t.Errorf("with an app without a limit: error %v", err)
 	}
 }
 
@@ -517,9 +517,9 @@ func TestAskSeat_SucceedsIfTheSeatIsGivenUpMeanwhile(t *testing.T) {
 	f := newFakeServices()
 	f.seatGone = true
 	s := New(Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}}, Links: f, Seats: f, Now: time.Now})
-	// What is not found would be taken for a person who is gone.
+	// The API would report not_found as an ended session.
 	if seat, _, err := s.AskSeat(t.Context(), 7, "ann@example.org"); err != nil || seat.State != songspy.SeatHeld {
-		t.Errorf("%+v, %v", seat, err)
+		t.Errorf("seat %+v, error %v", seat, err)
 	}
 }
 
@@ -532,17 +532,17 @@ func TestLink_VerifierCannotMakeAnInstanceAppUserSupplied(t *testing.T) {
 	})
 	forged := songspy.Secret(randomToken() + verifierSeparator + songspy.UserApp(id))
 	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != "first" {
-		t.Errorf("saved %+v, %v", f.saved, err)
+		t.Errorf("saved %+v, error %v", f.saved, err)
 	}
-	// One that was made before the operator took the app for the instance's has its seats.
+	// A verifier from before the operator configured the app: the app's seats apply.
 	former := songspy.Secret(s.newVerifier(7, randomToken(), songspy.UserApp(id)))
 	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: former}, false); err != nil || f.saved[1].App != id || f.saved[1].Seats != 5 {
-		t.Errorf("saved %+v, %v", f.saved, err)
+		t.Errorf("saved %+v, error %v", f.saved, err)
 	}
-	// Nor does a link from before the operator took the app for the instance's.
+	// A link from before the operator configured the app.
 	f.userApp = songspy.UserApp(id)
 	if a, err := s.Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), verifierSeparator+id) {
-		t.Errorf("the verifier is %q, %v", a.CodeVerifier.Reveal(), err)
+		t.Errorf("the verifier is %q, error %v", a.CodeVerifier.Reveal(), err)
 	}
 }
 
@@ -552,11 +552,11 @@ func TestAuthorization_WorksOnlyForItsUser(t *testing.T) {
 	serviceWith := func(keys ...[]byte) *Service {
 		return New(Options{Apps: []App{{ID: "app", Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{redirectURL}, Keys: keys, Now: time.Now})
 	}
-	begun, err := serviceWith(key).Authorization(t.Context(), 7, "", "")
+	first, err := serviceWith(key).Authorization(t.Context(), 7, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := serviceWith(key).Authorization(t.Context(), 7, "", "")
+	second, err := serviceWith(key).Authorization(t.Context(), 7, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -567,19 +567,19 @@ func TestAuthorization_WorksOnlyForItsUser(t *testing.T) {
 		state    songspy.Secret
 		ok       bool
 	}{
-		"the user":                       {serviceWith(key), 7, begun.CodeVerifier, begun.State, true},
-		"the user, without state":        {serviceWith(key), 7, begun.CodeVerifier, "", true},
-		"another replica, a newer key":   {serviceWith([]byte("newer"), key), 7, begun.CodeVerifier, begun.State, true},
-		"another user":                   {serviceWith(key), 8, begun.CodeVerifier, begun.State, false},
-		"the state of another beginning": {serviceWith(key), 7, begun.CodeVerifier, again.State, false},
-		"a changed app":                  {serviceWith(key), 7, begun.CodeVerifier + "2", begun.State, false},
-		"a key that is gone":             {serviceWith([]byte("newer")), 7, begun.CodeVerifier, begun.State, false},
-		"a frontend's own verifier":      {serviceWith(key), 7, "its~own~verifier", "its-own-state", true},
+		"the user":                           {serviceWith(key), 7, first.CodeVerifier, first.State, true},
+		"the user, without state":            {serviceWith(key), 7, first.CodeVerifier, "", true},
+		"another replica, a newer key":       {serviceWith([]byte("newer"), key), 7, first.CodeVerifier, first.State, true},
+		"another user":                       {serviceWith(key), 8, first.CodeVerifier, first.State, false},
+		"the state of another authorization": {serviceWith(key), 7, first.CodeVerifier, second.State, false},
+		"a changed app":                      {serviceWith(key), 7, first.CodeVerifier + "2", first.State, false},
+		"a key that was removed":             {serviceWith([]byte("newer")), 7, first.CodeVerifier, first.State, false},
+		"a frontend's own verifier":          {serviceWith(key), 7, "its~own~verifier", "its-own-state", true},
 	} {
 		f.exchanged = nil
 		_, err := c.service.Link(t.Context(), c.user, AuthorizationCode{Code: "code", Verifier: c.verifier, State: c.state}, false)
 		if (err == nil) != c.ok || !c.ok && (songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.exchanged) > 0) {
-			t.Errorf("%s: %v, %d codes spent", name, err, len(f.exchanged))
+			t.Errorf("%s: error %v, %d codes used", name, err, len(f.exchanged))
 		}
 	}
 }
