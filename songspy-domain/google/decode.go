@@ -12,11 +12,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
-// nameMax is the longest name that is kept, in runes.
+// nameMaxRunes is the longest name that is stored, in runes.
 const nameMaxRunes = 200
 
-// word is a JSON string or number as text; Google sends the same field as
-// either, by version. Anything else counts as missing.
+// stringOrNumber is a JSON string or number as text. Google sends the same
+// field as either, depending on the version. Anything else counts as missing.
 type stringOrNumber string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -31,7 +31,8 @@ func (w *stringOrNumber) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// truth is a JSON boolean, or the same as text; anything else is neither.
+// looseBool is a JSON boolean, or the same as text. Any other value is neither
+// true nor false.
 type looseBool string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -40,23 +41,24 @@ func (t *looseBool) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// orUnsaid reports whether t and other, as far as they are said, are true.
+// isTrueWith reports whether at least one of t and other is true and the other
+// one is true or missing.
 func (t looseBool) isTrueWith(other looseBool) bool {
 	return t == "true" && (other == "true" || other == "") || t == "" && other == "true"
 }
 
-// issue is what tokeninfo tells of a token.
+// tokenInfo is what tokeninfo says about a token.
 type tokenInfo struct {
-	// audiences are all the client ids that the answer names as the one that
-	// the token is for, and parties those that it names as having asked for it.
+	// audiences are all client IDs that the token is for. authorizedParties are
+	// those that requested it.
 	audiences, authorizedParties []string
-	subject                      string         // empty if it was not told
+	subject                      string         // empty if it is missing
 	expiresAt                    stringOrNumber // seconds since 1970
 	expiresIn                    stringOrNumber // seconds
 }
 
-// readTokeninfo reads an answer of tokeninfo: the present form (aud, azp, sub,
-// exp) or the older one (audience, issued_to, user_id).
+// readTokeninfo reads an answer of tokeninfo, in the current form (aud, azp,
+// sub, exp) or the older one (audience, issued_to, user_id).
 func readTokeninfo(body []byte) (tokenInfo, error) {
 	var t struct {
 		Aud       stringOrNumber `json:"aud"`
@@ -69,10 +71,10 @@ func readTokeninfo(body []byte) (tokenInfo, error) {
 		ExpiresIn stringOrNumber `json:"expires_in"`
 	}
 	if err := json.Unmarshal(body, &t); err != nil {
-		return tokenInfo{}, unavailable(errors.New("tokeninfo's answer is not what was expected"))
+		return tokenInfo{}, unavailable(errors.New("the answer of tokeninfo is not valid JSON of the expected form"))
 	}
 	if t.Sub != "" && t.UserID != "" && t.Sub != t.UserID {
-		return tokenInfo{}, invalidToken("tokeninfo names two people")
+		return tokenInfo{}, invalidToken("tokeninfo names different accounts")
 	}
 	return tokenInfo{
 		audiences:         nonEmpty(t.Aud, t.Audience),
@@ -83,15 +85,16 @@ func readTokeninfo(body []byte) (tokenInfo, error) {
 	}, nil
 }
 
-// check reports whether the token is ours and alive. What is not told is not
-// believed: without an audience a token is foreign, without an expiry dead.
+// check returns nil if the token was issued to one of the client IDs and has
+// not expired. A token without an audience counts as foreign, one without an
+// expiry as expired.
 func (i tokenInfo) check(clientIDs []string, now time.Time) error {
 	if len(i.audiences) == 0 {
-		return foreignToken("tokeninfo does not say for whom it is")
+		return foreignToken("tokeninfo names no audience")
 	}
 	for _, id := range slices.Concat(i.audiences, i.authorizedParties) {
 		if !slices.Contains(clientIDs, id) {
-			return foreignToken("its client id is none of ours: see SONGSPY_GOOGLE_CLIENT_ID")
+			return foreignToken("its client ID is not in SONGSPY_GOOGLE_CLIENT_ID")
 		}
 	}
 	switch {
@@ -109,8 +112,8 @@ func (i tokenInfo) check(clientIDs []string, now time.Time) error {
 	return nil
 }
 
-// readUserinfo reads an answer of userinfo: v1 and v2 name the person id, v3
-// and OpenID Connect sub.
+// readUserinfo reads an answer of userinfo. v1 and v2 call the subject id; v3
+// and OpenID Connect call it sub.
 func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	var u struct {
 		ID      stringOrNumber `json:"id"`
@@ -118,15 +121,15 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 		Name    stringOrNumber `json:"name"`
 		Picture stringOrNumber `json:"picture"`
 		Email   stringOrNumber `json:"email"`
-		// v1 and v2 say the former, v3 and OpenID Connect the latter.
+		// v1 and v2 send the first, v3 and OpenID Connect the second.
 		VerifiedEmail looseBool `json:"verified_email"`
 		EmailVerified looseBool `json:"email_verified"`
 	}
 	if err := json.Unmarshal(body, &u); err != nil {
-		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo's answer is not what was expected"))
+		return songspy.GoogleProfile{}, unavailable(errors.New("the answer of userinfo is not valid JSON of the expected form"))
 	}
 	if u.ID != "" && u.Sub != "" && u.ID != u.Sub {
-		return songspy.GoogleProfile{}, invalidToken("userinfo names two people")
+		return songspy.GoogleProfile{}, invalidToken("userinfo names different accounts")
 	}
 	p := songspy.GoogleProfile{
 		Subject:    string(firstNonEmpty(u.Sub, u.ID)),
@@ -134,7 +137,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 		PictureURL: sanitize.WebURL(string(u.Picture)),
 	}
 	if !isSubject(p.Subject) {
-		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo names nobody"))
+		return songspy.GoogleProfile{}, unavailable(errors.New("userinfo names no account"))
 	}
 	if u.VerifiedEmail.isTrueWith(u.EmailVerified) && len(u.Email) <= songspy.EmailMaxBytes {
 		p.Email = songspy.Secret(u.Email)
@@ -142,8 +145,8 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	return p, nil
 }
 
-// plainSubject reports whether s can be a subject: at most 255 printable ASCII
-// characters, as OpenID Connect has it.
+// isSubject reports whether s can be a subject: at most 255 printable ASCII
+// characters, as OpenID Connect defines it.
 func isSubject(s string) bool {
 	if s == "" || len(s) > 255 {
 		return false
@@ -156,7 +159,7 @@ func isSubject(s string) bool {
 	return true
 }
 
-// told are the words that hold something.
+// nonEmpty returns the values that are not empty.
 func nonEmpty(words ...stringOrNumber) []string {
 	var s []string
 	for _, w := range words {
@@ -167,7 +170,7 @@ func nonEmpty(words ...stringOrNumber) []string {
 	return s
 }
 
-// first is the first word that holds something.
+// firstNonEmpty returns the first value that is not empty.
 func firstNonEmpty(words ...stringOrNumber) stringOrNumber {
 	for _, w := range words {
 		if w != "" {

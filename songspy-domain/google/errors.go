@@ -17,7 +17,7 @@ const (
 	ReasonUnavailable  = "GOOGLE_UNAVAILABLE"
 )
 
-// pause is the wait after Google failed.
+// retryAfter is the wait after Google failed.
 const retryAfter = 5 * time.Second
 
 func invalidToken(detail string) *songspy.Error {
@@ -42,7 +42,7 @@ func unavailable(cause error) *songspy.Error {
 	return &songspy.Error{
 		Code:        songspy.CodeUnavailable,
 		Reason:      ReasonUnavailable,
-		Message:     "Google cannot be asked at the moment. Please try again in a moment.",
+		Message:     "Google is not available right now. Please try again in a moment.",
 		RetryAfter:  retryAfter,
 		Disposition: songspy.DispositionRetryLater,
 		Err:         cause,
@@ -53,7 +53,7 @@ func badStatus(status int) *songspy.Error {
 	return unavailable(fmt.Errorf("google answered %d", status))
 }
 
-// unreached is a call that got no usable answer.
+// unreachable returns the error for a call that got no usable answer.
 func unreachable(ctx context.Context, err error) *songspy.Error {
 	if ctx.Err() != nil {
 		err = ctx.Err()

@@ -1,11 +1,11 @@
-// Package google asks Google who a browser's access token belongs to.
+// Package google asks Google which account a browser's access token belongs to.
 //
-// An access token says nothing of the application it was issued to, and
-// userinfo answers to any: a site that somebody once signed in to could replay
-// their token here. So tokeninfo is asked first, and a token that was issued
-// to another application is refused before anything is learnt of the person.
+// An access token does not say which application it was issued to, and userinfo
+// accepts any token. So another site to which a user once signed in could
+// replay the user's token here. Therefore the Client asks tokeninfo first, and
+// rejects a token of another application before it reads the profile.
 //
-// None of its errors holds a token, an e-mail address or a URL.
+// No error of this package contains a token, an e-mail address or a URL.
 package google
 
 import (
@@ -21,44 +21,45 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Google's own addresses, used where a Config names none.
+// Google's own addresses, which are used if a Config sets none.
 const (
 	UserinfoURL  = "https://www.googleapis.com/oauth2/v1/userinfo"
 	TokeninfoURL = "https://oauth2.googleapis.com/tokeninfo"
 )
 
 const (
-	// userAgent tells Google who calls.
+	// userAgent names the caller to Google.
 	userAgent = "songspy (+https://github.com/songspy/songspy)"
-	// answerLimit bounds an answer, in bytes.
+	// responseLimit limits the size of an answer, in bytes.
 	responseLimit = 64 << 10
-	// tokenMax is the longest token that is passed on, in bytes; Google's take some 250.
+	// tokenMaxBytes is the longest token that is sent to Google, in bytes.
+	// Google's tokens have about 250.
 	tokenMaxBytes = 4 << 10
 )
 
-// Config is how a Client reaches Google.
+// Config says how a Client reaches Google.
 type Config struct {
-	// UserinfoURL and TokeninfoURL are what we call; empty means Google's own.
-	// Every version of both is understood.
+	// UserinfoURL and TokeninfoURL are the endpoints; empty means Google's own.
+	// Every version of both is supported.
 	UserinfoURL, TokeninfoURL string
-	// Audiences are the client ids whose tokens are ours. Without one, every
-	// token is foreign.
+	// Audiences are the client IDs whose tokens are accepted. Without one,
+	// every token is rejected.
 	Audiences []string
-	// Transport carries the calls; nil means a plain one.
+	// Transport makes the HTTP calls; nil means a plain one.
 	Transport http.RoundTripper
-	// Timeout bounds the two calls together; 0 means 5 s.
+	// Timeout limits the two calls together; 0 means 5 s.
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Client asks Google. It is safe for concurrent use.
+// Client calls Google. It is safe for concurrent use.
 type Client struct {
 	config Config
 	http   *http.Client
 }
 
-// New makes a client.
+// New returns a client.
 func New(c Config) *Client {
 	if c.UserinfoURL == "" {
 		c.UserinfoURL = UserinfoURL
@@ -80,34 +81,34 @@ func New(c Config) *Client {
 			MaxIdleConnsPerHost:    16,
 			IdleConnTimeout:        90 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
-			ForceAttemptHTTP2:      true, // a DialContext of one's own turns it off otherwise
+			ForceAttemptHTTP2:      true, // a custom DialContext would disable it otherwise
 		}
 	}
 	return &Client{config: c, http: &http.Client{
 		Transport: c.Transport,
-		// A redirect would carry the token elsewhere.
+		// A redirect would forward the token.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// Profile says who the access token belongs to, if it was issued to one of
-// our audiences.
+// Profile returns the profile that the access token belongs to, if the token
+// was issued to one of the configured audiences.
 //
 // Errors: CodeUnauthorized with GOOGLE_TOKEN_INVALID for a token that Google
-// does not accept, or no longer; CodeUnauthorized with GOOGLE_TOKEN_FOREIGN for
-// one that was issued to another application; CodeUnavailable with
-// GOOGLE_UNAVAILABLE and RetryAfter where Google is down, slow or unintelligible.
+// does not accept, or not any more. CodeUnauthorized with GOOGLE_TOKEN_FOREIGN
+// for a token of another application. CodeUnavailable with GOOGLE_UNAVAILABLE
+// and RetryAfter if Google is down or slow, or its answer cannot be read.
 func (c *Client) Profile(ctx context.Context, access songspy.Secret) (songspy.GoogleProfile, error) {
 	token := access.Reveal()
 	if token == "" || len(token) > tokenMaxBytes || strings.ContainsFunc(token, isNotPrintable) {
-		return songspy.GoogleProfile{}, invalidToken("it is no token")
+		return songspy.GoogleProfile{}, invalidToken("it does not have the form of a token")
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 
 	address, err := url.Parse(c.config.TokeninfoURL)
 	if err != nil {
-		return songspy.GoogleProfile{}, unavailable(errors.New("tokeninfo's address is no URL"))
+		return songspy.GoogleProfile{}, unavailable(errors.New("the address of tokeninfo is not a URL"))
 	}
 	query := address.Query()
 	query.Set("access_token", token)
@@ -133,17 +134,17 @@ func (c *Client) Profile(ctx context.Context, access songspy.Secret) (songspy.Go
 		return songspy.GoogleProfile{}, err
 	}
 	if issued.subject != "" && issued.subject != profile.Subject {
-		return songspy.GoogleProfile{}, invalidToken("tokeninfo and userinfo name two people")
+		return songspy.GoogleProfile{}, invalidToken("tokeninfo and userinfo name different accounts")
 	}
 	return profile, nil
 }
 
-// get makes one call and returns the body of its success. Bearer is empty
-// where the address holds the token.
+// get makes one call and returns the body of a successful answer. bearer is
+// empty if the address contains the token.
 func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, unavailable(errors.New("an address of Google's is no URL"))
+		return nil, unavailable(errors.New("an address of Google is not a URL"))
 	}
 	req.Header.Set("User-Agent", userAgent)
 	req.Header.Set("Accept", "application/json")
@@ -158,8 +159,8 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	body, err := io.ReadAll(io.LimitReader(resp.Body, responseLimit+1))
 	switch {
 	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusUnauthorized,
-		resp.StatusCode == http.StatusForbidden && bearer != "": // may not read the profile
-		return nil, invalidToken("google refuses it")
+		resp.StatusCode == http.StatusForbidden && bearer != "": // the token may not read the profile
+		return nil, invalidToken("google rejects it")
 	case resp.StatusCode != http.StatusOK:
 		return nil, badStatus(resp.StatusCode)
 	case err != nil:

@@ -5,89 +5,99 @@ import (
 	"time"
 )
 
-// How the quota is learned.
+// The parameters by which the quota is learned.
 const (
-	// planned is the part of the count at a refusal that is planned with at first.
+	// plannedInitially is the part of the count at a refusal that is planned at
+	// first.
 	plannedInitially = 0.95
-	// growth is by what part of that count the plan grows in a day. It grows by
-	// that much more for each week that passes without a refusal.
+	// plannedGrowth is the part of that count by which the plan grows in a day.
+	// Each week without a refusal adds the same amount to the daily growth.
 	plannedGrowth = 0.005
 	week          = 7 * 24 * time.Hour
-	// allowed is by what part of that count calls may exceed the plan: the plan is
-	// kept on average, and a session that begins is not held back.
+	// overrun is the part of that count by which calls may exceed the plan. The
+	// plan is kept on average, so that a user who starts listening is not
+	// delayed.
 	overrun = 0.025
-	// settling is the time in which the calls that are allowed sink from just
-	// below the count at the refusal to that. At once would be darkness for an hour.
+	// rampDown is the time in which the ceiling sinks from just below the count
+	// at the refusal to the plan. Without it no call would be allowed for an
+	// hour after a refusal.
 	rampDown = 6 * time.Hour
-	// margin is what is kept free below the count at a refusal at once.
+	// marginBelow is the part of the count at a refusal that stays free
+	// immediately after it.
 	marginBelow = 0.0025
-	// farthest is how far apart calls beyond the plan are at most.
+	// spacingMax is the longest time between two calls that exceed the plan.
 	spacingMax = 10 * time.Minute
-	// least is the fewest calls that are planned with, one in each bucket. A
-	// refusal at fewer is about calls that were made elsewhere.
+	// plannedMin is the smallest plan: one call in each bucket. A refusal at a
+	// lower count means that another program made the calls.
 	plannedMin = int64(Window / BucketLength)
 )
 
 // Refusal is one answer that the quota is exceeded.
 type Refusal struct {
 	At time.Time `json:"at"`
-	// Endpoint is the one that refused.
+	// Endpoint is the endpoint that refused.
 	Endpoint Endpoint `json:"endpoint"`
 	// Calls are the account's calls of the 24 hours before, by endpoint.
 	Calls Counts `json:"calls"`
-	// RetryAfterMS is the wait that the provider asked for, in milliseconds; 0: it named none.
+	// RetryAfterMS is the Retry-After that Spotify sent, in milliseconds; 0 if
+	// it sent none.
 	RetryAfterMS int64 `json:"retryAfterMs"`
-	// Quota is what the quota is taken to be by this refusal; 0: it taught
-	// nothing, since calls were refused before it already.
+	// Quota is the quota that follows from this refusal. 0 means that nothing
+	// was learned, because calls had been refused before.
 	Quota int64 `json:"quota"`
 }
 
 // Account is what is known of the quota of one developer account. The zero
-// Account is bounded by nothing. It is not safe for concurrent use.
+// Account has no limit. It is not safe for concurrent use.
 type Account struct {
-	// Most is how many calls the operator allows in 24 hours; 0: as many as the provider.
+	// DailyMax is how many calls the operator allows in 24 hours; 0 means no
+	// limit except Spotify's.
 	DailyMax int64
-	// Calls are the calls of all processes, of this one to the last.
+	// Calls counts the calls of all processes. Those of this process are
+	// complete; those of the others lag behind.
 	Calls Calls
-	// Counted is since when calls are counted; zero: since the first of Calls.
+	// CountedSince is since when calls are counted; zero means since the oldest
+	// of Calls.
 	CountedSince time.Time
-	// Last is the last refusal that taught something; the zero Refusal if none did.
+	// LastRefusal is the last refusal from which a quota was learned; zero if
+	// there is none.
 	LastRefusal Refusal
 
-	lastCallAt time.Time     // when this process called last
-	spacingAt  time.Time     // the bucket for which paced was worked out
-	spacing    time.Duration // how far apart calls beyond the limit are
+	lastCallAt time.Time     // when this process made its last call
+	spacingAt  time.Time     // the bucket for which spacing was computed
+	spacing    time.Duration // the time between two calls that exceed the plan
 }
 
-// Refused returns the refusal of a call just now. A probe's teaches nothing: it
-// says only that the refusal before it still holds.
+// NewRefusal returns the refusal of a call that was made just now. Nothing is
+// learned from a refused probe: it only shows that the previous refusal is
+// still in effect.
 func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration, probe bool) Refusal {
 	r := Refusal{At: now, Endpoint: e, Calls: a.Calls.ByEndpoint(now), RetryAfterMS: retryAfter.Milliseconds()}
 	if probe {
 		return r
 	}
-	r.Quota = max(1, a.Calls.AtLeast(now)-1) // without the one that was refused
+	r.Quota = max(1, a.Calls.AtLeast(now)-1) // without the refused call
 	since := a.CountedSince
 	if since.IsZero() {
 		since = a.Calls.Since(now)
 	}
 	if now.Sub(since) < Window {
-		// Calls may have been made before counting began. Such a count raises
-		// what was learned before and never lowers it.
+		// Calls may have been made before the counting began. Such a count can
+		// raise the learned quota, but not lower it.
 		r.Quota = max(r.Quota, a.LastRefusal.Quota)
 	}
 	return r
 }
 
-// Learn takes over a refusal, unless a later one is known.
+// Learn stores a refusal unless a later one is known.
 func (a *Account) Learn(r Refusal) {
 	if r.Quota > 0 && r.At.After(a.LastRefusal.At) {
 		a.LastRefusal = r
 	}
 }
 
-// Limit returns how many calls are planned for 24 hours; false: as many as are
-// wanted.
+// Limit returns how many calls are planned for 24 hours. bounded is false if
+// there is no limit.
 func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
 	if a.LastRefusal.Quota > 0 {
 		calls, bounded = max(plannedMin, int64(float64(a.LastRefusal.Quota)*plannedShare(now.Sub(a.LastRefusal.At)))), true
@@ -98,7 +108,8 @@ func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
 	return calls, bounded
 }
 
-// part is the part of the count at a refusal that is planned with so long after it.
+// plannedShare returns the part of the count at a refusal that is planned after
+// the given time.
 func plannedShare(since time.Duration) float64 {
 	since = max(0, since)
 	weeks := float64(since / week)
@@ -107,8 +118,8 @@ func plannedShare(since time.Duration) float64 {
 	return plannedInitially + plannedGrowth*(7*weeks*(weeks+1)/2+(weeks+1)*days)
 }
 
-// Ceiling returns from how many calls in 24 hours on routine calls wait; false:
-// they never do.
+// Ceiling returns the number of calls in 24 hours from which routine calls have
+// to wait. bounded is false if there is no limit.
 func (a *Account) Ceiling(now time.Time) (calls int64, bounded bool) {
 	calls, bounded = a.Limit(now)
 	if a.LastRefusal.Quota == 0 {
@@ -123,10 +134,10 @@ func (a *Account) Ceiling(now time.Time) (calls int64, bounded bool) {
 	return calls, bounded
 }
 
-// Wait returns how long a routine call must wait; 0: it may leave now. Beyond
-// the limit calls are kept apart, so that what is left up to the ceiling lasts
-// until others leave the window. share is the part of the calls that are the
-// caller's, from 0 to 1.
+// Wait returns how long a routine call has to wait; 0 means that it may be made
+// now. Beyond the limit calls are spaced, so that the rest up to the ceiling
+// lasts until older calls leave the window. share is the part of all calls that
+// the caller may make, from 0 to 1.
 func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	limit, bounded := a.Limit(now)
 	sum := a.Calls.Sum(now)
@@ -143,13 +154,13 @@ func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	return max(0, a.lastCallAt.Add(a.callSpacing(now, most-sum, share)).Sub(now))
 }
 
-// apart is how far apart two calls are of which only so many are left until
-// others leave the window.
+// callSpacing returns the time between two calls if only left calls remain
+// until older calls leave the window.
 func (a *Account) callSpacing(now time.Time, left int64, share float64) time.Duration {
 	if at := BucketOf(now); !a.spacingAt.Equal(at) {
 		rate, free := math.Inf(1), float64(left)
 		for i, leaving := range a.Calls.Leaving(now) {
-			// Those that leave in an hour may leave at its end.
+			// Calls that leave within an hour may leave at its end.
 			rate = min(rate, free/float64(i+1))
 			free += float64(leaving)
 		}
@@ -167,19 +178,20 @@ func (a *Account) Count(now time.Time, e Endpoint) {
 	a.lastCallAt = now
 }
 
-// Room is what an account may still call, at one moment. The zero Room is
-// bounded by nothing.
+// Headroom is how many calls an account may still make at one moment. The zero
+// Headroom has no limit.
 type Headroom struct {
 	Bounded bool
-	// Limit is how many calls are planned for 24 hours, and Ceiling how many are allowed.
+	// Limit is how many calls are planned for 24 hours, Ceiling how many are
+	// allowed.
 	Limit, Ceiling int64
-	// Calls are those of the last 24 hours, and Leaving how many of them leave
-	// the window in each of the next 24.
+	// Calls counts those of the last 24 hours. Leaving counts how many of them
+	// leave the window in each of the next 24 hours.
 	Calls   int64
 	Leaving [24]int64
 }
 
-// Room returns what the account may still call.
+// Headroom returns how many calls the account may still make.
 func (a *Account) Headroom(now time.Time) (r Headroom) {
 	if r.Limit, r.Bounded = a.Limit(now); !r.Bounded {
 		return Headroom{}
@@ -189,21 +201,23 @@ func (a *Account) Headroom(now time.Time) (r Headroom) {
 	return r
 }
 
-// Standing is how an account stands to its quota at one moment, for operators.
+// Status is the state of an account's quota at one moment, for operators.
 type Status struct {
 	// Calls are those of the last 24 hours.
 	Calls Counts
-	// Bounded says that something bounds them; Limit is how many are planned, and
-	// Most how many the operator allows, 0: as many as the provider.
+	// Bounded says that there is a limit. Limit is how many calls are planned.
+	// DailyMax is how many the operator allows; 0 means no limit except
+	// Spotify's.
 	Bounded         bool
 	Limit, DailyMax int64
-	// FreeAt is when the next routine call may leave, if it may not now.
+	// NextCallAt is when the next routine call is possible; zero if it is
+	// possible now.
 	NextCallAt time.Time
-	// Last is the last refusal that taught something.
+	// LastRefusal is the last refusal from which a quota was learned.
 	LastRefusal Refusal
 }
 
-// Standing returns how the account stands.
+// Status returns the state of the account's quota.
 func (a *Account) Status(now time.Time) Status {
 	s := Status{Calls: a.Calls.ByEndpoint(now), DailyMax: a.DailyMax, LastRefusal: a.LastRefusal}
 	s.Limit, s.Bounded = a.Limit(now)
@@ -214,43 +228,44 @@ func (a *Account) Status(now time.Time) Status {
 }
 
 const (
-	// reserve is the part of the limit that idle users leave free: how much
-	// listening will cost is an estimate.
+	// idleReserve is the part of the limit that idle users leave free, because
+	// the calls for listening users are an estimate.
 	idleReserve = 0.05
-	// fewest is the part of their polls that listening users always keep.
+	// keepMin is the part of their polls that listening users always keep.
 	keepMin = 0.1
 )
 
-// Demand is what a plan is asked for.
+// Demand is the input of Plan.
 type Demand struct {
-	// Listening is how many polls of users who are listening are worth a call in
-	// each of the next 24 hours.
+	// Listening is how many polls listening users need in each of the next 24
+	// hours.
 	Listening [24]float64
-	// Fixed is how many calls are made in an hour whatever the plan, such as
-	// those for history.
+	// Fixed is how many calls an hour do not depend on the plan, such as
+	// history fetches.
 	Fixed float64
 	// Idle is how many users are idle.
 	Idle int
 }
 
-// Plan is how calls are divided until the next plan.
+// Plan says how calls are divided until the next plan.
 type Plan struct {
-	// Wait is the time between two polls of an idle user.
+	// IdleWait is the time between two polls of an idle user.
 	IdleWait time.Duration
-	// Keep is the part of the polls of listening users that is made, above 0; 1: all.
+	// KeepRatio is the part of the polls of listening users that is made, above
+	// 0; 1 means all.
 	KeepRatio float64
 }
 
-// Unbounded is the plan where nothing bounds calls.
+// UnboundedPlan returns the plan without a limit.
 func UnboundedPlan(interval time.Duration) Plan { return Plan{IdleWait: interval, KeepRatio: 1} }
 
-// Plan divides the calls that there is room for. Users who are listening come
-// first. Idle users share what they leave, evenly: at least a poll in longest
-// each, at most one in interval. Where even that is too much, polls of listening
-// users are thinned out.
+// Plan divides the calls that are left. Listening users come first. Idle users
+// share the rest evenly: each gets at least one poll in longest and at most one
+// in interval. If even that is too much, some polls of listening users are left
+// out.
 //
-// Both hold for each of the next 24 hours: calls that leave the window later
-// are not spent now, so that no hour is left dark.
+// Both rules apply to each of the next 24 hours. Calls that leave the window
+// later are not used now, so that no hour has no calls.
 func (r Headroom) Plan(d Demand, interval, longest time.Duration) Plan {
 	longest = max(longest, interval)
 	if !r.Bounded || interval <= 0 {

@@ -6,19 +6,20 @@ import (
 )
 
 const (
-	// Window is the time over which the provider counts calls.
+	// Window is the time over which Spotify counts calls.
 	Window = 24 * time.Hour
-	// BucketLength is how exactly the time of a call is kept.
+	// BucketLength is the precision with which the time of a call is stored.
 	BucketLength = 5 * time.Minute
-	// slots holds a window whatever the place of now in its bucket.
+	// windowBuckets covers a window for any position of now within its bucket.
 	windowBuckets = int(Window/BucketLength) + 1
 )
 
-// Endpoint names an endpoint of the Web API. It is fit for a metric's label.
+// Endpoint names an endpoint of the Web API. It is also the value of a metric's
+// label.
 type Endpoint string
 
-// The endpoints that are called. EndpointUnknown is for calls that were counted
-// before endpoints were told apart.
+// The endpoints. EndpointUnknown is for calls that were counted before
+// endpoints were distinguished.
 const (
 	EndpointPlaying Endpoint = "currently-playing"
 	EndpointHistory Endpoint = "recently-played"
@@ -26,17 +27,18 @@ const (
 	EndpointUnknown Endpoint = "unknown"
 )
 
-// Bucket is how many calls of one endpoint began within five minutes.
+// Bucket counts the calls of one endpoint that began within the same five
+// minutes.
 type Bucket struct {
-	At       time.Time // when the five minutes began: see BucketOf
+	At       time.Time // the start of the five minutes: see BucketOf
 	Endpoint Endpoint
 	Calls    int64
 }
 
-// BucketOf returns the beginning of the bucket that holds a moment.
+// BucketOf returns the start of the bucket that contains now.
 func BucketOf(now time.Time) time.Time { return now.UTC().Truncate(BucketLength) }
 
-// Counts are calls by endpoint.
+// Counts are numbers of calls by endpoint.
 type Counts map[Endpoint]int64
 
 // Sum returns the calls of all endpoints.
@@ -50,21 +52,25 @@ func (c Counts) Sum() (sum int64) {
 // Calls counts an account's calls of the last 24 hours. The zero Calls is
 // empty. It is not safe for concurrent use.
 type Calls struct {
-	// slots are the buckets of the window, each at its place modulo their number.
+	// buckets are the buckets of the window. A bucket's index is its number
+	// modulo their count.
 	buckets []bucketCalls
-	// sum is the calls of all slots, as of the bucket now.
+	// sum is the sum of all buckets in the window that ends with currentBucket.
 	sum           int64
 	currentBucket int64
-	// own are the calls that the database does not hold yet; few buckets at a time.
+	// unsaved are the calls that the database does not contain yet. They cover
+	// few buckets.
 	unsaved []unsavedCalls
-	// Alone says that no other process counts: there is nothing to tell.
+	// SingleProcess says that no other process counts, so that nothing has to
+	// be saved.
 	SingleProcess bool
 }
 
-// endpoints are told apart by their place here.
+// endpoints defines the index of each endpoint in bucketCalls.
 var endpoints = [...]Endpoint{EndpointPlaying, EndpointHistory, EndpointAccount, EndpointUnknown}
 
-// index is the place of an endpoint; that of EndpointUnknown if it has none.
+// index returns the index of an endpoint, or that of EndpointUnknown if it has
+// none.
 func (e Endpoint) index() int {
 	for i, other := range endpoints {
 		if e == other {
@@ -74,15 +80,15 @@ func (e Endpoint) index() int {
 	return len(endpoints) - 1
 }
 
-// slot is one bucket. What others are known to have called, and what this
-// process has called since it last told them, are counted together.
+// bucketCalls is one bucket. It includes the stored calls of all processes and
+// the unsaved calls of this process.
 type bucketCalls struct {
-	bucket     int64 // the bucket's number; 0: nothing was counted
+	bucket     int64 // the bucket's number; 0 if it is unused
 	calls      int64
 	byEndpoint [len(endpoints)]int64
 }
 
-// own is what this process has called in one bucket of one endpoint.
+// unsavedCalls counts calls of this process in one bucket, for one endpoint.
 type unsavedCalls struct {
 	bucket   int64
 	endpoint int
@@ -104,7 +110,7 @@ func (c *Calls) Add(now time.Time, e Endpoint) {
 	}
 }
 
-// addOwn changes what the database does not hold yet.
+// addUnsaved changes the count of calls that the database does not contain yet.
 func (c *Calls) addUnsaved(at int64, endpoint int, n int64) {
 	i := slices.IndexFunc(c.unsaved, func(o unsavedCalls) bool { return o.bucket == at && o.endpoint == endpoint })
 	if i < 0 {
@@ -116,15 +122,15 @@ func (c *Calls) addUnsaved(at int64, endpoint int, n int64) {
 	}
 }
 
-// Sum returns how many calls began within the last 24 hours. Calls of the
-// oldest bucket count until all of it has left the window, so it is never too
-// low, and too high by five minutes of calls at most.
+// Sum returns how many calls began within the last 24 hours. The oldest bucket
+// counts until all of it has left the window. So the result is never too low,
+// and too high by at most five minutes of calls.
 func (c *Calls) Sum(now time.Time) int64 {
 	c.advance(now)
 	return c.sum
 }
 
-// AtLeast returns how many calls surely began within the last 24 hours: Sum
+// AtLeast returns how many calls certainly began within the last 24 hours: Sum
 // without the bucket that is leaving the window.
 func (c *Calls) AtLeast(now time.Time) int64 {
 	c.advance(now)
@@ -163,10 +169,10 @@ func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 	return leaving
 }
 
-// leaves is when the last call of a bucket leaves the window.
+// bucketLeavesAt returns when the last call of a bucket leaves the window.
 func bucketLeavesAt(bucket int64) time.Time { return bucketStart(bucket + 1).Add(Window) }
 
-// roomFrom returns when fewer than most calls are left in the window, if none
+// belowAt returns when fewer than most calls are left in the window, if none
 // are added.
 func (c *Calls) belowAt(now time.Time, most int64) time.Time {
 	c.advance(now)
@@ -194,7 +200,8 @@ func (c *Calls) Since(now time.Time) (since time.Time) {
 	return since
 }
 
-// Own returns the calls of this process that Settle has not been told of.
+// Unsaved returns the calls of this process that were not passed to Sync as
+// saved yet.
 func (c *Calls) Unsaved() []Bucket {
 	buckets := make([]Bucket, len(c.unsaved))
 	for i, o := range c.unsaved {
@@ -203,8 +210,8 @@ func (c *Calls) Unsaved() []Bucket {
 	return buckets
 }
 
-// Settle takes over what the database holds: told are this process's calls that
-// it holds now, and all is every bucket from since on.
+// Sync takes over what the database contains. saved are the calls of this
+// process that it contains now, and all is every bucket from since on.
 func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	c.advance(now)
 	for _, b := range saved {
@@ -229,7 +236,7 @@ func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	}
 }
 
-// add adds to a bucket, if the window still holds it.
+// add adds to a bucket if it is in the window.
 func (c *Calls) add(at int64, endpoint int, n int64) {
 	if at <= c.currentBucket-int64(windowBuckets) {
 		return
@@ -238,9 +245,9 @@ func (c *Calls) add(at int64, endpoint int, n int64) {
 		c.buckets = make([]bucketCalls, windowBuckets)
 	}
 	s := &c.buckets[at%int64(windowBuckets)]
-	if s.bucket < at { // of a former day, or unused
+	if s.bucket < at { // of an earlier day, or unused
 		if c.inWindow(*s) {
-			c.sum -= s.calls // the clock was set back, and at lies ahead of it
+			c.sum -= s.calls // the clock was set back, and the bucket is ahead of it
 		}
 		*s = bucketCalls{bucket: at}
 	}
@@ -249,7 +256,7 @@ func (c *Calls) add(at int64, endpoint int, n int64) {
 	c.sum += n
 }
 
-// find returns the slot of a bucket, nil if nothing was counted in it.
+// findBucket returns a bucket, or nil if it is unused.
 func (c *Calls) findBucket(at int64) *bucketCalls {
 	if c.buckets == nil {
 		return nil
@@ -260,13 +267,13 @@ func (c *Calls) findBucket(at int64) *bucketCalls {
 	return nil
 }
 
-// holds reports whether the window holds the slot. Calls that were counted
-// ahead of a clock that has been set back since are held too.
+// inWindow reports whether the bucket is in the window. Calls that were counted
+// ahead of a clock that was set back since are in the window too.
 func (c *Calls) inWindow(s bucketCalls) bool {
 	return s.bucket > c.currentBucket-int64(windowBuckets) && s.bucket > 0
 }
 
-// roll moves the window on to now.
+// advance moves the window on to now.
 func (c *Calls) advance(now time.Time) {
 	at := bucketNumber(now)
 	if at == c.currentBucket {

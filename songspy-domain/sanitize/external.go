@@ -10,11 +10,11 @@ import (
 	"net/url"
 )
 
-// longestURL is the longest address that is kept, in bytes.
+// urlMaxBytes is the longest URL that is stored, in bytes.
 const urlMaxBytes = 2048
 
-// WebURL is s if a page may show it or link to it: https, or http on loopback
-// for a simulator. Anything else is empty.
+// WebURL returns s if a page may show it or link to it: https, or http on
+// loopback for a simulator. It returns "" for anything else.
 func WebURL(s string) string {
 	if s == "" || len(s) > urlMaxBytes {
 		return ""
@@ -32,9 +32,10 @@ func WebURL(s string) string {
 	return ""
 }
 
-// Cause keeps of a failed call's error what is known to hold no secret. A
-// *url.Error prints the whole URL, and net/http quotes what it could not parse;
-// both may hold tokens. What is not known is told by its type alone.
+// SafeError returns the part of a failed call's error that cannot contain a
+// secret. A *url.Error prints the whole URL, and net/http quotes what it could
+// not parse; both may contain tokens. Of unknown errors it returns the type
+// only.
 func SafeError(err error) error {
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
 		if errors.Is(err, known) {

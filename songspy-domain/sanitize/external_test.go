@@ -36,16 +36,16 @@ func TestSafeError_HoldsNoSecret(t *testing.T) {
 	const secret = "a-token-that-must-not-show"
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	for name, err := range map[string]error{
-		"the URL of a call":      &url.Error{Op: "Get", URL: "https://x/?access_token=" + secret, Err: refused},
-		"a malformed answer":     &url.Error{Op: "Get", URL: "https://x/", Err: fmt.Errorf("malformed HTTP response %q", secret)},
-		"anything else":          errors.New(secret),
-		"a call that was broken": fmt.Errorf("%s: %w", secret, context.DeadlineExceeded),
+		"URL of a call":     &url.Error{Op: "Get", URL: "https://x/?access_token=" + secret, Err: refused},
+		"malformed answer":  &url.Error{Op: "Get", URL: "https://x/", Err: fmt.Errorf("malformed HTTP response %q", secret)},
+		"unknown error":     errors.New(secret),
+		"timeout of a call": fmt.Errorf("%s: %w", secret, context.DeadlineExceeded),
 	} {
 		if got := SafeError(err).Error(); strings.Contains(got, secret) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
 	if got := SafeError(&url.Error{Op: "Get", URL: "https://x/", Err: refused}); !errors.Is(got, refused) {
-		t.Errorf("what is harmless is lost: %v", got)
+		t.Errorf("a harmless error is lost: %v", got)
 	}
 }

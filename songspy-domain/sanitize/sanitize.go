@@ -1,11 +1,14 @@
-// Package sanitize cleans text that users and providers send, before it is
-// stored or shown: names, titles, notes. The result is one line of valid UTF-8
-// in Unicode's form NFC. It holds no invisible characters, except where emoji
-// and joining scripts need them, no mark without a character to stand on, and
-// at most MaxMarks marks on one character.
+// Package sanitize cleans data that users and providers send, before it is
+// stored or shown.
 //
-// Identifiers, such as Spotify's URIs, are not text: cleaning could make two of
-// them equal.
+// Line and Text clean names, titles and notes. The result is one line of valid
+// UTF-8 in Unicode's form NFC. It contains no invisible characters, except
+// where emoji and joining scripts need them, no mark without a base character,
+// and at most MaxMarks marks on one character. Identifiers, such as Spotify's
+// URIs, are not text: cleaning could make two of them equal.
+//
+// WebURL accepts the URLs that a page may show. SafeError removes secrets from
+// the error of a failed call.
 package sanitize
 
 import (
@@ -18,18 +21,18 @@ import (
 )
 
 // MaxMarks is how many combining marks one character keeps. Living languages
-// need at most three or four; more cover the lines above and below.
+// need at most three or four; more would cover the lines above and below.
 const MaxMarks = 4
 
-// Line returns s as one clean line: trimmed, and with each run of white space as
-// one space. Line(Line(s)) equals Line(s). The caller judges the length.
+// Line returns s as one clean line: trimmed, and with each run of white space
+// as one space. Line(Line(s)) equals Line(s). It does not limit the length.
 func Line(s string) string {
 	if isClean(s) {
 		return s
 	}
 	s = strings.Join(strings.Fields(strings.Map(mapVisible, s)), " ")
-	// A dropped character can bring two neighbours together that now compose, or
-	// that must not stand side by side. Real text is stable after one round.
+	// Removing a character can make two others adjacent that now compose, or
+	// that may not be adjacent. Real text is stable after one round.
 	const rounds = 8
 	for range rounds {
 		next := strings.Join(strings.Fields(dropStrayCharacters(norm.NFC.String(s))), " ")
@@ -38,7 +41,7 @@ func Line(s string) string {
 		}
 		s = next
 	}
-	// Nothing in what remains depends on its neighbours.
+	// In the remaining text no character depends on its neighbours.
 	return strings.Join(strings.Fields(norm.NFC.String(strings.Map(func(r rune) rune {
 		if isDependent(r) {
 			return -1
@@ -49,15 +52,15 @@ func Line(s string) string {
 
 // Text returns Line(s), cut to at most maxRunes runes.
 func Text(s string, maxRunes int) string {
-	const spare = 4 // runes that may be dropped for one that stays
+	const spare = 4 // runes that may be removed for each one that stays
 	s = Line(firstRunes(s, spare*maxRunes))
 	for utf8.RuneCountInString(s) > maxRunes {
-		s = Line(firstRunes(s, maxRunes)) // the cut may leave a joiner without its partner
+		s = Line(firstRunes(s, maxRunes)) // the cut may leave a joiner without its second character
 	}
 	return s
 }
 
-// cut returns the first n runes of s.
+// firstRunes returns the first n runes of s.
 func firstRunes(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -71,10 +74,10 @@ func firstRunes(s string, n int) string {
 	return s
 }
 
-// plain reports whether s is clean already. It knows the scripts of most text;
-// a false answer costs time only.
+// isClean reports whether s is clean already. It covers the scripts of most
+// texts; for others it returns false, which only costs time.
 func isClean(s string) bool {
-	space := true // a space may not stand at the start
+	space := true // a space is not allowed at the start
 	for _, r := range s {
 		switch {
 		case r == ' ':
@@ -96,8 +99,9 @@ func isClean(s string) bool {
 	return !space || s == ""
 }
 
-// visible maps white space to a space and drops what is never seen (-1). What
-// emoji and joining scripts use stays, for joined to judge.
+// mapVisible maps white space to a space and removes invisible characters (-1).
+// Characters that emoji and joining scripts use stay; dropStrayCharacters
+// decides about them.
 func mapVisible(r rune) rune {
 	const brailleBlank = '\u2800' // a symbol that looks like a space
 	switch {
@@ -118,22 +122,22 @@ func mapVisible(r rune) rune {
 const (
 	nonJoiner  = '\u200C'
 	joiner     = '\u200D'
-	textStyle  = '\uFE0E' // the character before it is no emoji
-	emojiStyle = '\uFE0F' // the character before it is an emoji
+	textStyle  = '\uFE0E' // shows the character before it as text
+	emojiStyle = '\uFE0F' // shows the character before it as an emoji
 	keycap     = '\u20E3'
 	blackFlag  = '\U0001F3F4' // the base of the flags of regions
 	firstTag   = '\U000E0020'
-	lastTag    = '\U000E007F' // it ends a flag
+	lastTag    = '\U000E007F' // ends a flag
 )
 
-// dependent reports whether r has a meaning only next to other characters.
+// isDependent reports whether r has a meaning only next to other characters.
 func isDependent(r rune) bool {
 	return r == nonJoiner || r == joiner || r == textStyle || r == emojiStyle || isTag(r) || unicode.Is(unicode.M, r) && isVisibleMark(r)
 }
 
 func isTag(r rune) bool { return r >= firstTag && r <= lastTag }
 
-// visibleMark reports whether a mark can be seen. Mongolian selects the shapes
+// isVisibleMark reports whether a mark is visible. Mongolian selects the shapes
 // of its letters by marks.
 func isVisibleMark(r rune) bool {
 	return isMongolianSelector(r) || !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
@@ -141,12 +145,12 @@ func isVisibleMark(r rune) bool {
 
 func isMongolianSelector(r rune) bool { return r >= 0x180B && r <= 0x180D || r == 0x180F }
 
-// joined drops the dependent characters that stand where they have no meaning.
+// dropStrayCharacters removes dependent characters where they have no meaning.
 func dropStrayCharacters(s string) string {
 	runes := []rune(s)
 	kept := make([]rune, 0, len(runes))
-	base := rune(0) // what marks stand on; 0 if there is nothing
-	marks := 0      // on base
+	base := rune(0) // the character that marks apply to; 0 if there is none
+	marks := 0      // the number of marks on base
 	for i := 0; i < len(runes); i++ {
 		r, before, after := runes[i], lastRune(kept), runeAt(runes, i+1)
 		const firstMark = 0x300
@@ -172,7 +176,7 @@ func dropStrayCharacters(s string) string {
 				kept = append(kept, r)
 			}
 		case isSkinTone(r) && isPictographic(before):
-			kept = append(kept, r) // base stays what it is
+			kept = append(kept, r) // base stays the emoji
 		case unicode.Is(unicode.M, r):
 			if base != 0 && marks < MaxMarks && (!isMongolianSelector(r) || unicode.Is(unicode.Mongolian, before)) {
 				kept = append(kept, r)
@@ -186,8 +190,8 @@ func dropStrayCharacters(s string) string {
 	return string(kept)
 }
 
-// tags returns the index behind the run of tags that begins at i, and whether
-// they can name a flag.
+// tagRun returns the index after the run of tags that begins at i, and whether
+// the run can name a flag.
 func tagRun(runes []rune, i int) (end int, flag bool) {
 	const longest = 7 // a country, a region and the last tag
 	end = i
@@ -199,8 +203,8 @@ func tagRun(runes []rune, i int) (end int, flag bool) {
 	return end, false
 }
 
-// joins reports whether a joiner or non-joiner means something between the two:
-// both are of a joining script, or it shapes the end of a word.
+// joinsLetters reports whether a joiner or non-joiner has a meaning between the
+// two: both are of a joining script, or it shapes the end of a word.
 func joinsLetters(r, before, after rune) bool {
 	if !isJoiningScript(before) {
 		return false
@@ -212,7 +216,7 @@ func joinsLetters(r, before, after rune) bool {
 	return r == joiner && unicode.Is(unicode.Mn, before)
 }
 
-// inScript reports whether r belongs to a script whose letters join.
+// isJoiningScript reports whether r belongs to a script whose letters join.
 func isJoiningScript(r rune) bool { return r > unicode.MaxLatin1 && unicode.In(r, joiningScripts...) }
 
 var joiningScripts = []*unicode.RangeTable{
@@ -221,13 +225,13 @@ var joiningScripts = []*unicode.RangeTable{
 	unicode.Myanmar, unicode.Nko, unicode.Oriya, unicode.Phags_Pa, unicode.Sinhala, unicode.Syriac, unicode.Tamil, unicode.Telugu, unicode.Tibetan,
 }
 
-// keyed reports whether r is on an emoji keycap.
+// isKeycapBase reports whether r is on an emoji keycap.
 func isKeycapBase(r rune) bool { return r >= '0' && r <= '9' || r == '#' || r == '*' }
 
 func isSkinTone(r rune) bool { return r >= 0x1F3FB && r <= 0x1F3FF }
 
-// pictographic reports whether r is an emoji, or may become one: whether
-// Unicode joins it with another emoji (rule GB11 of annex 29).
+// isPictographic reports whether r is an emoji or can become one, that is,
+// whether Unicode joins it with another emoji (rule GB11 of annex 29).
 func isPictographic(r rune) bool {
 	if r < 0xA9 || r == unicode.ReplacementChar || unicode.In(r, unicode.L, unicode.M, unicode.N) {
 		return false
@@ -237,7 +241,7 @@ func isPictographic(r rune) bool {
 
 func lastRune(runes []rune) rune { return runeAt(runes, len(runes)-1) }
 
-// at returns the rune at i, or 0 outside.
+// runeAt returns the rune at i, or 0 if i is out of range.
 func runeAt(runes []rune, i int) rune {
 	if i < 0 || i >= len(runes) {
 		return 0

@@ -1,6 +1,6 @@
-// Package databaseurl refuses a Postgres URL that would be read in another way
-// than it was meant. In such a URL a part of the password may pass for a host,
-// a database or a parameter, and then stand in an error or on the network.
+// Package databaseurl rejects Postgres URLs that can be read in more than one
+// way. In such a URL a part of the password may count as a host, a database or
+// a parameter, and appear in an error or on the network.
 package databaseurl
 
 import (
@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// The faults. None of them quotes the URL.
+// The errors of CheckPostgres. None of them quotes the URL.
 var (
 	ErrFormat    = errors.New("must be sqlite:path or postgres://user:password@host:5432/database")
 	ErrEncoding  = errors.New("cannot be read; percent-encode the special characters of the user and the password, such as %40 for @ and %2F for /")
-	ErrParameter = errors.New("has a parameter behind ? that Postgres does not know; percent-encode & and = within values")
+	ErrParameter = errors.New("has a parameter after ? that Postgres does not know; percent-encode & and = within values")
 )
 
-// parameters are those that libpq or pgx knows, and the server's settings that
-// a client of this kind may want to change.
+// knownParameters are the parameters that libpq or pgx knows, and server
+// settings that a client may want to change.
 var knownParameters = map[string]bool{
 	"application_name": true, "channel_binding": true, "connect_timeout": true, "database": true, "dbname": true, "fallback_application_name": true,
 	"gssencmode": true, "host": true, "hostaddr": true, "keepalives": true, "keepalives_idle": true, "keepalives_interval": true,
@@ -40,12 +40,12 @@ func CheckPostgres(raw string) error {
 			return ErrFormat
 		}
 	}
-	// A separator in the password ends the authority too soon, and leaves the @
-	// in front of the host behind it.
+	// A separator in the password ends the authority too early, so that the @
+	// before the host comes after it.
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") || strings.Contains(rest, "#") {
 		return ErrEncoding
 	}
-	// Parsers do not agree on which of several @ ends the password.
+	// Parsers disagree on which of several @ ends the password.
 	if strings.Count(rest, "@") > 1 {
 		return ErrEncoding
 	}
