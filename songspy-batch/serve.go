@@ -148,24 +148,23 @@ func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) 
 		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.CallObserver(registry), Logger: log,
 		Breakers: db, Share: b.share, MayCall: b.mayCall, Now: now,
 	})
+	users := poller.NewRegistry(now, &poller.QuotaOptions{Account: b.apps.QuotaAccount, Headroom: b.apps.QuotaHeadroom, Share: b.share})
 	renewer := &tokens.Renewer{
-		Links: db, Provider: b.apps, Now: now, Logger: log, Metrics: tokens.NewMetrics(registry),
+		Links: db, Provider: b.apps, OnRenewed: users.UpdateLink, Now: now, Logger: log, Metrics: tokens.NewMetrics(registry),
 	}
 	db.OnRecorded(telemetry.RecordedCounter(registry))
 	b.breakerMetrics = telemetry.BreakerCollector{Now: now, States: b.apps.Breakers}
 	b.quotaMetrics = telemetry.QuotaCollector{Now: now, Statuses: b.apps.QuotaStatuses}
 	registry.MustRegister(b.breakerMetrics, b.quotaMetrics)
 	o := poller.Options{
-		Store: db, Feed: db, Player: b.apps, Renewer: renewer,
+		Registry: users, Store: db, Feed: db, Player: b.apps, Renewer: renewer,
 		BlockApp: b.apps.TripForbidden, Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
 		Now: now, Logger: log, Metrics: poller.NewMetrics(registry),
 	}
-	o.Quota = &poller.QuotaOptions{Account: b.apps.QuotaAccount, Headroom: b.apps.QuotaHeadroom, Share: b.share}
 	if b.leaser != nil {
 		o.Shards = b.leaser
 	}
 	b.poller = poller.New(o)
-	renewer.OnRenewed = b.poller.LinkRenewed
 	b.renewer = renewer
 	b.refresher = &tokens.Job{
 		Renewer: renewer, Interval: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
@@ -226,7 +225,7 @@ func (b *batch) work(ctx context.Context) error {
 	polled := make(chan struct{}) // closed once the last look has been made and written
 	group.Go(func() error {
 		defer close(polled)
-		b.poller.Serve(telemetry.WithAttrs(ctx, slog.String("job", pollJob)))
+		b.poller.Run(telemetry.WithAttrs(ctx, slog.String("job", pollJob)))
 		return nil
 	})
 	if b.leaser != nil {

@@ -156,21 +156,21 @@ func (r *policyRun) runPolicy(ctx context.Context) error {
 // work wires the batch's sweep as songspy-batch does, and runs it.
 func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 	quiet, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	users := poller.NewRegistry(time.Now, &poller.QuotaOptions{
+		Account: r.client.QuotaAccount, Headroom: r.client.QuotaHeadroom, Share: func() float64 { return 1 },
+	})
 	renewer := &tokens.Renewer{
-		Links: r.db, Provider: r.client, Now: time.Now, Logger: quiet, Metrics: tokens.NewMetrics(registry),
+		Links: r.db, Provider: r.client, OnRenewed: users.UpdateLink, Now: time.Now, Logger: quiet, Metrics: tokens.NewMetrics(registry),
 	}
-	o := poller.Options{
-		Store: r.db, Feed: r.db, Player: r.client, Renewer: renewer,
+	p := poller.New(poller.Options{
+		Registry: users, Store: r.db, Feed: r.db, Player: r.client, Renewer: renewer,
 		Interval: r.policy.interval, Spread: r.policy.planned, Workers: workers,
 		Now: time.Now, Logger: quiet, Metrics: poller.NewMetrics(registry),
-	}
-	o.Quota = &poller.QuotaOptions{Account: r.client.QuotaAccount, Headroom: r.client.QuotaHeadroom, Share: func() float64 { return 1 }}
-	s := poller.New(o)
-	renewer.OnRenewed = s.LinkRenewed
-	group.Go(func() error { s.Serve(ctx); return nil })
+	})
+	group.Go(func() error { p.Run(ctx); return nil })
 	group.Go(func() error {
 		return schedule.Run(ctx, schedule.Options{Logger: quiet}, schedule.Job{
-			Name: "CurrentPlayingTrackScheduler", Interval: r.policy.interval, Run: s.Plan,
+			Name: "CurrentPlayingTrackScheduler", Interval: r.policy.interval, Run: p.Plan,
 		})
 	})
 }

@@ -14,36 +14,35 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// Spending is how the calls of 24 hours are bounded.
+// QuotaOptions limit the calls of 24 hours.
 type QuotaOptions struct {
-	// Account names the developer account whose quota the calls of an app count against.
+	// Account returns the developer account whose quota the calls of an app use.
 	Account func(app string) string
-	// Room is what an account may still call, all batches together.
+	// Headroom returns how many calls an account may still make, in all replicas together.
 	Headroom func(account string, now time.Time) quota.Headroom
-	// Share is the part of all listeners that this batch looks after, from 0 to 1.
+	// Share returns the part of all users that this replica polls, from 0 to 1.
 	Share func() float64
 }
 
-// budgets is the budget of every account that something bounds. Nil: nothing
-// is bounded.
+// budgets holds a budget for every account whose calls are limited. Nil: no calls
+// are limited.
 type budgets struct {
 	QuotaOptions
-	interval time.Duration
 
 	planMu sync.Mutex // one plan at a time
-	// by holds the budgets by account. It is replaced, never changed: most
-	// instances bound nothing, and looks must not pay for it.
+	// byAccount is replaced, never changed, so that polls read it without a lock:
+	// most instances have no budgets.
 	byAccount atomic.Pointer[map[string]*budget]
 }
 
-func newBudgets(s *QuotaOptions, interval time.Duration) *budgets {
-	if s == nil {
+func newBudgets(o *QuotaOptions) *budgets {
+	if o == nil {
 		return nil
 	}
-	return &budgets{QuotaOptions: *s, interval: interval}
+	return &budgets{QuotaOptions: *o}
 }
 
-// of is the budget that looks by way of an app are bounded by; nil: none.
+// forApp returns the budget of the app's account; nil: its calls are not limited.
 func (b *budgets) forApp(app string) *budget {
 	if b == nil {
 		return nil
@@ -55,7 +54,7 @@ func (b *budgets) forApp(app string) *budget {
 	return (*by)[b.Account(app)]
 }
 
-// all are the budgets that there are, by the names of their accounts.
+// all returns the budgets, ordered by account.
 func (b *budgets) all() (all []*budget) {
 	if b == nil {
 		return nil
@@ -70,21 +69,22 @@ func (b *budgets) all() (all []*budget) {
 	return all
 }
 
-// plan divides anew what there is room for; there are so many people, by app.
-func (b *budgets) plan(now time.Time, users map[string]userCounts) {
+// plan makes a new plan for each account whose calls are limited. users are the
+// counts by app.
+func (b *budgets) plan(now time.Time, interval time.Duration, users map[string]userCounts) {
 	if b == nil {
 		return
 	}
 	b.planMu.Lock()
 	defer b.planMu.Unlock()
 	perAccount := map[string]userCounts{}
-	for app, its := range users {
+	for app, counts := range users {
 		sum := perAccount[b.Account(app)]
-		sum.idle, sum.listening = sum.idle+its.idle, sum.listening+its.listening
+		sum.idle, sum.listening = sum.idle+counts.idle, sum.listening+counts.listening
 		perAccount[b.Account(app)] = sum
 	}
 	former, next := b.byAccount.Load(), map[string]*budget{}
-	for account, its := range perAccount {
+	for account, counts := range perAccount {
 		room := b.Headroom(account, now)
 		if !room.Bounded {
 			continue
@@ -94,78 +94,82 @@ func (b *budgets) plan(now time.Time, users map[string]userCounts) {
 			budget = (*former)[account]
 		}
 		if budget == nil {
-			budget = newBudget(account, b.interval)
+			budget = newBudget(account, interval)
 		}
-		budget.plan(now, room, its, b.Share())
+		budget.plan(now, room, counts, b.Share())
 		next[account] = budget
 	}
 	b.byAccount.Store(&next)
 }
 
-// forget drops the habit of somebody who has left.
+// forget drops what the budgets keep of a user who was removed.
 func (b *budgets) forget(id songspy.UserID) {
-	for _, its := range b.all() {
-		its.forget(id)
+	for _, budget := range b.all() {
+		budget.forget(id)
 	}
 }
 
-// idleWait is how long somebody idle waits at an hour like any other, where
-// that is longest.
+// longestIdleWait returns the longest time that idle users of any account wait
+// for a poll at an average hour; at least interval.
 func (b *budgets) longestIdleWait(interval time.Duration) time.Duration {
 	longest := interval
-	for _, its := range b.all() {
-		longest = max(longest, its.currentPlan().IdleWait)
+	for _, budget := range b.all() {
+		longest = max(longest, budget.currentPlan().IdleWait)
 	}
 	return longest
 }
 
-// kept is which part of the polls of listening users is made, where that is least.
+// keptRatio returns the smallest part of listening users' polls that any account makes.
 func (b *budgets) keptRatio() float64 {
 	least := 1.0
-	for _, its := range b.all() {
-		least = min(least, its.currentPlan().KeepRatio)
+	for _, budget := range b.all() {
+		least = min(least, budget.currentPlan().KeepRatio)
 	}
 	return least
 }
 
-// budget shares out what an account may call. Nil: nothing bounds it.
+// budget spreads the calls that an account may make over its users and over the
+// day. Nil: its calls are not limited.
 type budget struct {
 	account  string
 	interval time.Duration
 	current  atomic.Pointer[budgetPlan]
 
 	mu           sync.Mutex
-	hourly       [24]hourCost // what each hour of the last day cost
-	measured     [24]bool
-	currentHour  time.Time // the hour that is being counted
+	hourly       [24]hourCost // the cost of each hour of the last day
+	measured     [24]bool     // hourly holds that hour
+	currentHour  time.Time    // the start of the hour that is being counted
 	currentCost  hourCost
-	meanInterval time.Duration // between two polls of a listening user, if nothing bounds them
+	meanInterval time.Duration // between two polls of a listening user, without thinning
 	habits       map[songspy.UserID]*playback.HourlyListening
-	nextPolls    map[songspy.UserID]time.Time // the next polls; nil where very many are due
+	nextPolls    map[songspy.UserID]time.Time // the next poll of each user; nil if the account has many users
 }
 
-// planned is a plan and what it was made of.
+// budgetPlan is a plan, with the headroom that it was made for.
 type budgetPlan struct {
 	quota.Plan
 	room quota.Headroom
 }
 
-// cost is what an hour cost, or would have: how many polls of listening users
-// would have been made if nothing bounded them, and how many calls asked history.
+// hourCost counts the calls of one hour: the polls of listening users as if none
+// had been thinned out, and the history fetches.
 type hourCost struct{ polls, history float64 }
 
-// headcount is how many people there are.
+// userCounts counts users by whether they are playing something.
 type userCounts struct{ idle, listening int }
 
 const (
-	// untoldShare is what listening is taken to cost while no hour has been seen:
-	// that part of the calls.
+	// assumedListeningShare is the part of the calls that polls of listening users
+	// are assumed to take until an hour has been measured.
 	assumedListeningShare = 0.3
-	// usualMean is the time between two polls of a listening user while nobody
-	// has been seen.
+	// assumedMeanInterval is the assumed time between two polls of a listening user
+	// until some have been measured.
 	assumedMeanInterval = 105 * time.Second
-	// meanOver is over how many polls the mean is taken.
+	// meanSamples is the number of polls that the mean interval is taken over.
 	meanSamples = 50
+	// maxStaggeredUsers is the largest number of users of an account whose polls are
+	// staggered. With more users, a poll of some user is always near.
+	maxStaggeredUsers = 32
 )
 
 func newBudget(account string, interval time.Duration) *budget {
@@ -174,11 +178,12 @@ func newBudget(account string, interval time.Duration) *budget {
 	return b
 }
 
-// now is the plan that is in force.
+// currentPlan returns the plan that is in force.
 func (b *budget) currentPlan() budgetPlan { return *b.current.Load() }
 
-// plan decides anew how long idle people wait, and how much those who listen
-// are looked at. This batch plans for its share of all people.
+// plan decides how long idle users wait for a poll, and which part of the polls
+// of listening users is made. users are the users of this replica, which are the
+// given share of all users.
 func (b *budget) plan(now time.Time, room quota.Headroom, users userCounts, share float64) {
 	if share <= 0 {
 		return
@@ -192,11 +197,8 @@ func (b *budget) plan(now time.Time, room quota.Headroom, users userCounts, shar
 	b.current.Store(&budgetPlan{room.Plan(d, b.interval, playback.IdleWaitMax), room})
 }
 
-// few is how many people of an account are polled in turn. Of more there is
-// always one.
-const maxStaggeredUsers = 32
-
-// place starts or ends keeping the next polls; there are so many people.
+// trackNextPolls starts or stops keeping the next poll of each user, depending on
+// the number of users.
 func (b *budget) trackNextPolls(users int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -208,7 +210,8 @@ func (b *budget) trackNextPolls(users int) {
 	}
 }
 
-// inTurn places the poll of somebody among those of the others. mu is held.
+// stagger moves a poll away from the next polls of the account's other users. mu
+// is held.
 func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) playback.Poll {
 	if b.nextPolls == nil {
 		return poll
@@ -226,7 +229,7 @@ func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) p
 	return poll
 }
 
-// asked counts a call for history.
+// countHistoryFetch counts a call of recently-played.
 func (b *budget) countHistoryFetch(now time.Time) {
 	if b == nil {
 		return
@@ -237,7 +240,7 @@ func (b *budget) countHistoryFetch(now time.Time) {
 	b.currentCost.history++
 }
 
-// turn begins a new hour, if it is time.
+// rollHour starts counting a new hour when the hour has changed. mu is held.
 func (b *budget) rollHour(now time.Time) {
 	hour := now.UTC().Truncate(time.Hour)
 	if hour.Equal(b.currentHour) {
@@ -249,9 +252,10 @@ func (b *budget) rollHour(now time.Time) {
 	b.currentHour, b.currentCost = hour, hourCost{}
 }
 
-// expected is what listening is worth in the next 24 hours: what it was at these
-// hours of the day before, or on the average where that is not known, or usual
-// an hour if nothing is. Those who listen now are expected to go on for a while.
+// expectedDemand estimates the calls that are wanted in the next 24 hours. Each
+// hour is expected to cost what the same hour cost the day before; if that is not
+// known, the average of the known hours; if none is known, usual. Users who are
+// listening now are expected to continue for a while.
 func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d quota.Demand) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -265,7 +269,7 @@ func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d 
 	if n > 0 {
 		usual, d.Fixed = sum.polls/n, sum.history/n
 	}
-	// An hour from now lies in two hours of the day.
+	// The hour that begins now overlaps two hours of the clock.
 	into := now.Sub(b.currentHour).Hours()
 	rate := func(hour int) float64 {
 		if hour %= 24; b.measured[hour] {
@@ -277,12 +281,12 @@ func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d 
 		hour := b.currentHour.Hour() + i
 		d.Listening[i] = rate(hour)*(1-into) + rate(hour+1)*into
 	}
-	worth := float64(listening) * float64(time.Hour) / float64(b.meanInterval)
-	d.Listening[0], d.Listening[1] = max(d.Listening[0], worth), max(d.Listening[1], worth/2)
+	perHour := float64(listening) * float64(time.Hour) / float64(b.meanInterval)
+	d.Listening[0], d.Listening[1] = max(d.Listening[0], perHour), max(d.Listening[1], perHour/2)
 	return d
 }
 
-// saw takes in what a look showed, for the person's habit.
+// recordListening records in the user's habit that a poll found a track playing.
 func (b *budget) recordListening(id songspy.UserID, playing bool, now time.Time) {
 	if b == nil || !playing {
 		return
@@ -297,6 +301,7 @@ func (b *budget) recordListening(id songspy.UserID, playing bool, now time.Time)
 	h.Record(now)
 }
 
+// forget drops the user's habit and next poll.
 func (b *budget) forget(id songspy.UserID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -304,7 +309,8 @@ func (b *budget) forget(id songspy.UserID) {
 	delete(b.nextPolls, id)
 }
 
-// heed is the look with the budget heeded.
+// apply returns the poll that is made instead of next: later if the user is idle,
+// and perhaps left out if the user is listening.
 func (b *budget) apply(id songspy.UserID, next playback.Poll, n songspy.NowPlaying, now time.Time) playback.Poll {
 	if b == nil {
 		return next
@@ -316,21 +322,21 @@ func (b *budget) apply(id songspy.UserID, next playback.Poll, n songspy.NowPlayi
 		return b.stagger(id, next.SlowDownIdle(n, now, b.interval, plan.IdleWait, b.habits[id].Weight(now)), now)
 	}
 	applied := next.ThinOut(n, now, plan.KeepRatio, fractionFor(id, n.StartedAt), b.meanInterval)
-	worth := next.At.Sub(now)
-	b.meanInterval += (worth - b.meanInterval) / meanSamples
+	unthinned := next.At.Sub(now)
+	b.meanInterval += (unthinned - b.meanInterval) / meanSamples
 	b.meanInterval = max(b.meanInterval, time.Second)
 	b.rollHour(now)
-	b.currentCost.polls += applied.At.Sub(now).Seconds() / max(worth.Seconds(), 1)
+	b.currentCost.polls += applied.At.Sub(now).Seconds() / max(unthinned.Seconds(), 1)
 	return b.stagger(id, applied, now)
 }
 
-// chance is a number from 0 to 1 for somebody's play: the same each time that it is asked for.
+// fractionFor returns a pseudo-random number from 0 to 1 that is fixed for a user's play.
 func fractionFor(id songspy.UserID, began time.Time) float64 {
 	return rand.New(rand.NewPCG(uint64(id), uint64(began.UnixMilli()))).Float64()
 }
 
-// longest is how long nobody may have looked at somebody without anything
-// being wrong.
+// maxPollInterval returns the longest time between two polls of a user that is
+// planned. A longer time is a gap.
 func (b *budget) maxPollInterval(interval time.Duration) time.Duration {
 	if b == nil {
 		return interval
@@ -341,12 +347,12 @@ func (b *budget) maxPollInterval(interval time.Duration) time.Duration {
 	return playback.IdleWaitMax
 }
 
-// notes says in a sentence for each account how its quota thins polls.
+// notes returns a sentence for each account whose quota does not allow all polls.
 func (b *budgets) notes(interval time.Duration) (notes []string) {
 	userApps := 0
-	for _, its := range b.all() {
-		plan := its.currentPlan()
-		if _, is := songspy.UserAppClientID(its.account); is { // as good as a name
+	for _, budget := range b.all() {
+		plan := budget.currentPlan()
+		if _, ok := songspy.UserAppClientID(budget.account); ok { // the client id identifies the user
 			if plan.IdleWait > interval || plan.KeepRatio < 1 {
 				userApps++
 			}
@@ -354,15 +360,15 @@ func (b *budgets) notes(interval time.Duration) (notes []string) {
 		}
 		if plan.IdleWait > interval {
 			notes = append(notes, fmt.Sprintf("The %d calls that are planned for 24 hours for app %s do not allow a poll every %s: idle users are polled about every %s.",
-				plan.room.Limit, its.account, interval, plan.IdleWait.Round(time.Second)))
+				plan.room.Limit, budget.account, interval, plan.IdleWait.Round(time.Second)))
 		}
 		if plan.KeepRatio < 1 {
-			notes = append(notes, fmt.Sprintf("Users of app %s who are listening take more calls than are planned: %.0f %% of their polls are made, and history fills in.",
-				its.account, 100*plan.KeepRatio))
+			notes = append(notes, fmt.Sprintf("Listening users of app %s need more calls than are planned: %.0f %% of their polls are made; history adds the missing plays.",
+				budget.account, 100*plan.KeepRatio))
 		}
 	}
 	if userApps > 0 {
-		notes = append(notes, fmt.Sprintf("The quotas of %d apps that people brought do not allow all polls of their users.", userApps))
+		notes = append(notes, fmt.Sprintf("The quotas of %d user-supplied apps do not allow all polls of their users.", userApps))
 	}
 	return notes
 }

@@ -12,20 +12,20 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// whole is the share of a batch that is alone.
+// fullShare is the share of a batch that runs alone.
 func fullShare() float64 { return 1 }
 
 func sameAccount(app string) string { return app }
 
 func TestWithoutAQuotaNoListeningHabitsAreKept(t *testing.T) {
 	for name, all := range map[string]*budgets{
-		"no spending":    newBudgets(nil, 3*time.Minute),
-		"nothing bounds": newBudgets(&QuotaOptions{Account: sameAccount, Share: fullShare, Headroom: func(string, time.Time) quota.Headroom { return quota.Headroom{} }}, 3*time.Minute),
+		"no quota":        newBudgets(nil),
+		"unlimited quota": newBudgets(&QuotaOptions{Account: sameAccount, Share: fullShare, Headroom: func(string, time.Time) quota.Headroom { return quota.Headroom{} }}),
 	} {
-		all.plan(noon, map[string]userCounts{"app": {7, 1}})
+		all.plan(noon, 3*time.Minute, map[string]userCounts{"app": {7, 1}})
 		b := all.forApp("app")
 		if b != nil || len(all.all()) > 0 || all.longestIdleWait(time.Minute) != time.Minute || all.keptRatio() != 1 {
-			t.Fatalf("%s: no calls are bounded, and a budget is kept", name)
+			t.Fatalf("%s: calls are not limited, but there is a budget", name)
 		}
 		all.forget(1)
 		b.recordListening(1, true, noon)
@@ -37,7 +37,7 @@ func TestWithoutAQuotaNoListeningHabitsAreKept(t *testing.T) {
 	}
 }
 
-// even is the room of an account that has made so many of its calls, evenly.
+// evenRoom is the headroom of an account that has made its calls evenly over the day.
 func evenRoom(limit, calls int64) (r quota.Headroom) {
 	r = quota.Headroom{Bounded: true, Limit: limit, Ceiling: limit, Calls: calls}
 	for i := range r.Leaving {
@@ -54,34 +54,34 @@ func TestIdleUsersShareTheQuotaThatListeningUsersLeave(t *testing.T) {
 		Headroom: func(account string, _ time.Time) quota.Headroom {
 			return map[string]quota.Headroom{"app": evenRoom(users*300, calls), "other": evenRoom(users*300, 0)}[account]
 		},
-	}, interval)
-	perAccount := map[string]userCounts{"app": {users, 0}, "other": {users / 4, 0}, "brought": {1, 0}}
+	})
+	perAccount := map[string]userCounts{"app": {users, 0}, "other": {users / 4, 0}, "unlimited": {1, 0}}
 	wait := func() time.Duration {
-		all.plan(noon, perAccount)
+		all.plan(noon, interval, perAccount)
 		return all.forApp("app").currentPlan().IdleWait
 	}
 	usual := wait()
 	if usual <= interval || usual > 10*time.Minute {
-		t.Fatalf("with three fifths of what the interval costs somebody idle waits %v", usual)
+		t.Fatalf("with three fifths of the calls that the interval needs, idle users wait %v", usual)
 	}
 	b := all.forApp("app")
 	for range users * 10 { // a busy hour
 		b.countHistoryFetch(noon.Add(-time.Hour))
 	}
 	if wait() <= usual {
-		t.Errorf("after a busy hour they wait %v, not longer than %v", wait(), usual)
+		t.Errorf("after a busy hour idle users wait %v, want longer than %v", wait(), usual)
 	}
 	if notes := strings.Join(all.notes(interval), ""); !strings.HasPrefix(notes, "The 30000 calls that are planned for 24 hours for app app do not allow a poll every 3m0s") {
 		t.Errorf("the notes say %q", notes)
 	}
-	if other := all.forApp("other").currentPlan().IdleWait; other != interval || all.forApp("brought") != nil || all.longestIdleWait(interval) != b.currentPlan().IdleWait {
-		t.Errorf("another app's people wait %v, and one that nothing bounds has %v", other, all.forApp("brought"))
+	if other := all.forApp("other").currentPlan().IdleWait; other != interval || all.forApp("unlimited") != nil || all.longestIdleWait(interval) != b.currentPlan().IdleWait {
+		t.Errorf("idle users of another app wait %v, and the app without a limit has budget %v", other, all.forApp("unlimited"))
 	}
-	// A replica that looks after a quarter of all people plans with a quarter of the calls.
+	// A replica with a quarter of all users plans with a quarter of the calls.
 	quarter := newBudget("app", interval)
 	quarter.plan(noon, evenRoom(users*300, calls), userCounts{users / 4, 0}, 0.25)
 	if got := quarter.currentPlan().IdleWait; got != usual {
-		t.Errorf("a quarter of the people wait %v, all of them %v", got, usual)
+		t.Errorf("a quarter of the users wait %v, all users %v", got, usual)
 	}
 }
 
@@ -101,10 +101,10 @@ func TestExpectedDemandRepeatsTheDayBefore(t *testing.T) {
 		sum += polls
 	}
 	if sum < 459 || sum > 461 || d.Fixed != 0 {
-		t.Errorf("for the evening %.1f polls are expected, want 2 × 10 and 4 × 110", sum)
+		t.Errorf("%.1f polls are expected for the evening, want 2 × 10 and 4 × 110", sum)
 	}
 	if d := b.expectedDemand(midnight.Add(24*time.Hour+18*time.Hour), 0, 10); d.Listening[0] < 350 || d.Listening[2] > 115 {
-		t.Errorf("with ten who listen now %.1f polls are expected", d.Listening)
+		t.Errorf("with ten listening users %.1f polls are expected", d.Listening)
 	}
 }
 
@@ -113,15 +113,15 @@ func TestThinnedPollsCountAsUnthinned(t *testing.T) {
 	room := evenRoom(288, 288)
 	b.plan(noon, room, userCounts{0, 5}, 1)
 	if keep := b.currentPlan().KeepRatio; keep >= 0.5 {
-		t.Fatalf("%v of the polls of five who listen are kept with 288 calls", keep)
+		t.Fatalf("%v of the polls of five listening users are kept with 288 calls", keep)
 	}
 	playing := songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:a", TrackID: 1}
 	poll := b.apply(1, playback.Poll{At: noon.Add(assumedMeanInterval), Reason: playback.PollTrackEnd}, playing, noon)
 	if poll.Reason != playback.PollQuota || b.currentCost.polls < 2 {
-		t.Errorf("%+v counts for %v polls", poll, b.currentCost.polls)
+		t.Errorf("%+v counts as %v polls", poll, b.currentCost.polls)
 	}
 	if all := (&budgets{}); all.keptRatio() != 1 {
-		t.Error("without a plan polls are thinned")
+		t.Error("polls are thinned without a plan")
 	}
 }
 
@@ -129,7 +129,7 @@ func TestAFewIdleUsersOfAnAccountArePolledInTurn(t *testing.T) {
 	b := newBudget("app", 3*time.Minute)
 	b.plan(noon, evenRoom(288, 288), userCounts{5, 0}, 1)
 	next := map[songspy.UserID]time.Time{}
-	for id := range songspy.UserID(5) { // all are looked at at once
+	for id := range songspy.UserID(5) { // all are polled at once
 		next[id] = noon
 	}
 	last, longest := noon, time.Duration(0)
@@ -145,20 +145,20 @@ func TestAFewIdleUsersOfAnAccountArePolledInTurn(t *testing.T) {
 			longest = max(longest, now.Sub(last))
 		}
 		last = now
-		floor := playback.Poll{At: now.Add(3 * time.Minute), Reason: playback.PollInterval}
-		next[id] = b.apply(id, floor, songspy.NowPlaying{State: songspy.PlayerIdle}, now).At
+		atInterval := playback.Poll{At: now.Add(3 * time.Minute), Reason: playback.PollInterval}
+		next[id] = b.apply(id, atInterval, songspy.NowPlaying{State: songspy.PlayerIdle}, now).At
 	}
 	if longest > 12*time.Minute {
-		t.Errorf("five people who wait for half an hour each leave their account dark for %v", longest)
+		t.Errorf("the account of five idle users, polled every half hour each, was not polled for %v", longest)
 	}
 }
 
 func TestAUserSuppliedAppIsNotNamed(t *testing.T) {
 	app := songspy.UserApp("0123456789abcdef0123456789abcdef")
-	all := newBudgets(&QuotaOptions{Account: sameAccount, Share: fullShare, Headroom: func(string, time.Time) quota.Headroom { return evenRoom(288, 288) }}, 3*time.Minute)
-	all.plan(noon, map[string]userCounts{app: {5, 5}})
+	all := newBudgets(&QuotaOptions{Account: sameAccount, Share: fullShare, Headroom: func(string, time.Time) quota.Headroom { return evenRoom(288, 288) }})
+	all.plan(noon, 3*time.Minute, map[string]userCounts{app: {5, 5}})
 	notes := strings.Join(all.notes(3*time.Minute), "\n")
-	if strings.Contains(notes, "0123456789abcdef") || !strings.Contains(notes, "1 apps that people brought") {
+	if strings.Contains(notes, "0123456789abcdef") || !strings.Contains(notes, "1 user-supplied apps") {
 		t.Errorf("the notes say %q", notes)
 	}
 }

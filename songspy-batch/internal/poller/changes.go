@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -10,64 +11,73 @@ import (
 )
 
 const (
+	// changesPerRead is the number of changes that one query reads.
 	changesPerRead = 1000
-	// tailAgainAfter is the wait after the feed could not be read.
+	// followRetryWait is the wait after the change feed could not be read.
 	followRetryWait = time.Second
 )
 
-// tail follows the change feed until ctx ends.
-func (s *Poller) followChanges(ctx context.Context) {
-	select {
-	case <-s.loaded:
-	case <-ctx.Done():
+// follower reloads users whose links have changed, as the change feed reports them.
+type follower struct {
+	feed      Feed
+	loader    *loader
+	firstRead *firstRead
+	log       *slog.Logger
+}
+
+// run follows the change feed from the first read on, until ctx ends.
+func (f *follower) run(ctx context.Context) {
+	last, ok := f.firstRead.wait(ctx)
+	if !ok {
 		return
 	}
 	for ctx.Err() == nil {
-		if err := s.applyChanges(ctx); err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "the change feed could not be followed; trying again", "err", err)
+		var err error
+		if last, err = f.next(ctx, last); err != nil && ctx.Err() == nil {
+			f.log.WarnContext(ctx, "following the change feed failed; trying again", "error", err)
 			delayqueue.Wait(ctx, followRetryWait)
 		}
 	}
 }
 
-// catchUp waits for changes and takes them over.
-func (s *Poller) applyChanges(ctx context.Context) error {
-	if err := s.Feed.WaitForChange(ctx, s.lastChange); err != nil {
-		return err
+// next waits for changes after the given number and applies them. It returns the
+// number of the last change that the registry reflects.
+func (f *follower) next(ctx context.Context, last int64) (int64, error) {
+	if err := f.feed.WaitForChange(ctx, last); err != nil {
+		return last, err
 	}
-	changes, err := s.Feed.Changes(ctx, s.lastChange, changesPerRead)
+	changes, err := f.feed.Changes(ctx, last, changesPerRead)
 	if err != nil {
-		return err
+		return last, err
 	}
-	if len(changes) == 0 || changes[0].Number != s.lastChange+1 {
-		oldest, last, err := s.Feed.FeedBounds(ctx)
+	if len(changes) == 0 || changes[0].Number != last+1 {
+		oldest, newest, err := f.feed.FeedBounds(ctx)
 		if err != nil {
-			return err
+			return last, err
 		}
-		if changesLost(s.lastChange, oldest, last) {
-			s.Logger.WarnContext(ctx, "changes were missed; reading everyone afresh", "at", s.lastChange, "oldest", oldest, "last", last)
-			s.lastChange, err = s.readAll(ctx)
-			return err
+		if changesLost(last, oldest, newest) {
+			f.log.WarnContext(ctx, "changes were missed: reading all users again", "at", last, "oldest", oldest, "last", newest)
+			return f.loader.readAll(ctx)
 		}
 	}
 	if len(changes) == 0 {
-		return nil
+		return last, nil
 	}
-	if err := s.reload(ctx, changedUsers(changes)); err != nil {
-		return err
+	if err := f.loader.reload(ctx, changedUsers(changes)); err != nil {
+		return last, err
 	}
-	s.lastChange = changes[len(changes)-1].Number
-	return nil
+	return changes[len(changes)-1].Number, nil
 }
 
-// missed reports whether a reader of the feed who is at that number cannot go
-// on from there: the database was restored from a backup, or the reader slept
-// until what follows was pruned. oldest is 0 if the feed is empty.
+// changesLost reports whether changes after the number at are missing from the
+// feed. That happens if the database was restored from a backup, or if changes
+// were pruned before they were read. oldest is 0 if the feed is empty.
 func changesLost(at, oldest, last int64) bool {
 	return last < at || last > at && (oldest == 0 || oldest > at+1)
 }
 
-// concerned lists whose link may have changed. What people hear is our own news.
+// changedUsers returns the users whose links may have changed. It ignores
+// changes of the now-playing state, because the poller makes them itself.
 func changedUsers(changes []songspy.Change) (ids []songspy.UserID) {
 	for _, c := range changes {
 		if c.Kind != songspy.ChangePlaying {
@@ -76,35 +86,4 @@ func changedUsers(changes []songspy.Change) (ids []songspy.UserID) {
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
-}
-
-// meet reads the people afresh: who is new, or linked anew, is looked at at
-// once; who is not to be asked any more leaves at once.
-func (s *Poller) reload(ctx context.Context, ids []songspy.UserID) error {
-	ids = slices.DeleteFunc(ids, func(id songspy.UserID) bool { return !s.Shards.Owns(id) })
-	if len(ids) == 0 {
-		return nil
-	}
-	s.reloadMu.Lock()
-	defer s.reloadMu.Unlock()
-	present, err := s.Store.PolledUsersByID(ctx, ids)
-	if err != nil {
-		return err
-	}
-	gone := make(map[songspy.UserID]bool, len(ids))
-	for _, id := range ids {
-		gone[id] = true
-	}
-	now := s.Now()
-	for _, l := range present {
-		id := l.Link.UserID
-		delete(gone, id)
-		if s.merge(l) != alreadyKnown {
-			s.planFirstPoll(id, now, reasonLinked)
-		}
-	}
-	for id := range gone {
-		s.registry.remove(id, nil)
-	}
-	return nil
 }

@@ -2,74 +2,80 @@ package poller
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// clockNoted is for how long /readyz notes that the clock was set back.
-const clockNoteDuration = 24 * time.Hour
+const (
+	// clockNoteDuration is how long /readyz notes that the clock was set back.
+	clockNoteDuration = 24 * time.Hour
+	// skewLogInterval is the shortest time between two log lines about times that are ahead.
+	skewLogInterval = time.Hour
+)
 
-// aheadNoted is the least time between two lines of the log about times that are ahead.
-const skewLogInterval = time.Hour
-
-// aheads remembers how far stored times were ahead of the clock.
+// clockSkew corrects times that are ahead of the clock, and reports them. Such
+// times are stored when the clock is set back. They count as now.
 type clockSkew struct {
+	registry *Registry
+	log      *slog.Logger
+
 	mu       sync.Mutex
-	at       time.Time // when the last was found, by the clock as it is since
-	most     time.Duration
-	count    int // since the log was told
+	at       time.Time     // when the last such time was found
+	most     time.Duration // how far a time was ahead, at most
+	count    int           // times found since loggedAt
 	loggedAt time.Time
 }
 
-// notAhead returns a listener as it counts now, and whether what the store holds
-// of its player is ahead of the clock.
-func (s *Poller) correctUser(l songspy.PolledUser, now time.Time) (songspy.PolledUser, bool) {
-	playing := l.Playing.CorrectClock(now)
-	ahead := playing != l.Playing
+// correctUser returns a user from the store with times that are at most now. It
+// also reports whether the stored now-playing state was ahead of the clock.
+func (s *clockSkew) correctUser(u songspy.PolledUser, now time.Time) (corrected songspy.PolledUser, ahead bool) {
+	playing := u.Playing.CorrectClock(now)
+	ahead = playing != u.Playing
 	if ahead {
-		s.recordSkew(l.Playing.ObservedAt.Sub(now), now)
+		s.record(u.Playing.ObservedAt.Sub(now), now)
 	}
-	l.Playing = playing
-	l.Link.CreatedAt, l.Link.AuthorizedAt = songspy.CapAtNow(l.Link.CreatedAt, now), songspy.CapAtNow(l.Link.AuthorizedAt, now)
-	return l, ahead
+	u.Playing = playing
+	u.Link.CreatedAt, u.Link.AuthorizedAt = songspy.CapAtNow(u.Link.CreatedAt, now), songspy.CapAtNow(u.Link.AuthorizedAt, now)
+	return u, ahead
 }
 
-// current returns what is known of somebody as it counts now.
-func (s *Poller) correctedState(id songspy.UserID, entry *entry, l userState, now time.Time) userState {
-	if !l.isAheadOfClock(now) {
-		return l
+// correctState returns a user's state with times that are at most now, and
+// corrects the entry too.
+func (s *clockSkew) correctState(id songspy.UserID, entry *entry, state userState, now time.Time) userState {
+	if !state.isAheadOfClock(now) {
+		return state
 	}
-	s.recordSkew(later(l.playing.ObservedAt, l.watchedUntil).Sub(now), now)
+	s.record(later(state.playing.ObservedAt, state.watchedUntil).Sub(now), now)
 	return s.registry.correctClock(id, entry, now)
 }
 
-// foundAhead notes that a time lay ahead of the clock.
-func (s *Poller) recordSkew(by time.Duration, now time.Time) {
-	a := &s.clockSkew
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.at.IsZero() || now.Sub(a.at).Abs() > clockNoteDuration {
-		a.most = 0
+// record notes that a time was ahead of the clock by the given duration.
+func (s *clockSkew) record(by time.Duration, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at.IsZero() || now.Sub(s.at).Abs() > clockNoteDuration {
+		s.most = 0
 	}
-	a.at, a.most, a.count = now, max(a.most, by), a.count+1
-	if a.loggedAt.IsZero() || now.Sub(a.loggedAt).Abs() >= skewLogInterval {
-		s.Logger.Warn("times are ahead of the clock, which was set back: they count as now", "ahead", a.most.Round(time.Second), "users", a.count)
-		a.loggedAt, a.count = now, 0
+	s.at, s.most, s.count = now, max(s.most, by), s.count+1
+	if s.loggedAt.IsZero() || now.Sub(s.loggedAt).Abs() >= skewLogInterval {
+		s.log.Warn("stored times are ahead of the clock, which was set back: they count as now", "ahead", s.most.Round(time.Second), "users", s.count)
+		s.loggedAt, s.count = now, 0
 	}
 }
 
-// clockNotes says in a sentence that the clock was set back.
-func (s *Poller) clockNotes(now time.Time) []string {
-	const meaning = "Times from before count as now; plays that were stored by the wrong clock keep their times."
-	if step := s.polls.LastClockStep(); step.By < 0 && now.Sub(step.At) < clockNoteDuration {
+// notes returns a sentence if the clock was set back lately.
+func (s *clockSkew) notes(now time.Time) []string {
+	const meaning = "Earlier times that are ahead of the clock count as now. Plays stored by the wrong clock keep their times."
+	if step := s.registry.polls.LastClockStep(); step.By < 0 && now.Sub(step.At) < clockNoteDuration {
 		return []string{fmt.Sprintf("The clock was set back by %s at %s. %s", (-step.By).Round(time.Second), step.At.UTC().Format(time.RFC3339), meaning)}
 	}
-	s.clockSkew.mu.Lock()
-	defer s.clockSkew.mu.Unlock()
-	if a := &s.clockSkew; a.most > 0 && now.Sub(a.at) < clockNoteDuration {
-		return []string{fmt.Sprintf("The clock has been set back: stored times were up to %s ahead of it. %s", a.most.Round(time.Second), meaning)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.most > 0 && now.Sub(s.at) < clockNoteDuration {
+		return []string{fmt.Sprintf("The clock has been set back: stored times were up to %s ahead of it. %s", s.most.Round(time.Second), meaning)}
 	}
 	return nil
 }

@@ -7,31 +7,32 @@ import (
 )
 
 const (
-	// LookWithin bounds one look, with the renewal that it may need.
+	// PollTimeout bounds one poll, including a renewal of the token.
 	PollTimeout = 10 * time.Second
-	// boundShared is how much shorter a look's bound may be for having been
-	// another's first.
+	// deadlineSlack is how much shorter a shared deadline may be than PollTimeout.
 	deadlineSlack = time.Second
 )
 
-// bound lends looks a context that ends in time. Those that begin within the
-// same second share it: a context and a timer for each of thousands a second
-// cost more than all else that a look does here.
+// sharedDeadline provides a context with a deadline for each call. Calls that
+// begin within the same second share one: at thousands of polls per second, a
+// context and a timer for each would cost more than everything else a poll does
+// in this process.
 type sharedDeadline struct {
 	mu            sync.Mutex
 	parent        context.Context
 	shared        context.Context
-	reusableUntil time.Time // who begins later gets another
+	reusableUntil time.Time
 }
 
-// begin gives the context for a look that begins now.
-func (b *sharedDeadline) contextAt(parent context.Context, now time.Time) context.Context {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.parent != parent || !now.Before(b.reusableUntil) || b.reusableUntil.Sub(now) > deadlineSlack || b.shared.Err() != nil {
+// contextAt returns the context for a call that begins now. It ends with parent,
+// or PollTimeout from now, or up to deadlineSlack earlier.
+func (d *sharedDeadline) contextAt(parent context.Context, now time.Time) context.Context {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.parent != parent || !now.Before(d.reusableUntil) || d.reusableUntil.Sub(now) > deadlineSlack || d.shared.Err() != nil {
 		shared, cancel := context.WithTimeout(parent, PollTimeout)
-		context.AfterFunc(shared, cancel) // it ends by itself
-		b.parent, b.shared, b.reusableUntil = parent, shared, now.Add(deadlineSlack)
+		context.AfterFunc(shared, cancel) // releases it when the deadline has passed
+		d.parent, d.shared, d.reusableUntil = parent, shared, now.Add(deadlineSlack)
 	}
-	return b.shared
+	return d.shared
 }

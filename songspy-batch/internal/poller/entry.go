@@ -7,77 +7,70 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// listener is what is known of one person at one moment: enough to ask, and to
-// understand the answer.
+// userState is a copy of what the registry knows of one user: enough to make a
+// call and to interpret its answer.
 type userState struct {
 	access       songspy.Credentials
 	expiresAt    time.Time // of access
 	generation   int64     // of the link
 	version      int64     // of the link
-	suspect      bool      // the refresh token was refused lately
-	pollsRefused bool      // polls were refused lately, although the token was renewed
+	suspect      bool      // Spotify refused the refresh token lately
+	pollsRefused bool      // Spotify refused polls lately, although the token was renewed
 	playing      songspy.NowPlaying
 
 	coverage
-	linkedAt      time.Time                 // since when the account is linked: what came before is not ours to ask
-	gapReason     songspy.GapReason         // why looks have told nothing since watched; empty: none was made
-	historyHash   uint64                    // stands for history's last answer, if all of it was dealt with
-	habit         songspy.PartialPlayCounts // what was learnt of the account's history
-	listsPartial  bool                      // history is taken to list partial plays
-	pendingWrites int                       // outcomes that are on their way to the store
-	pollReason    pollReason                // why the look is made that is planned, or under way
+	linkedAt      time.Time                 // when the account was linked; earlier plays are not fetched
+	gapReason     songspy.GapReason         // why polls have observed nothing since watchedUntil; empty: none was made
+	historyHash   uint64                    // fingerprint of the last history answer; 0: it must be reconciled again
+	habit         songspy.PartialPlayCounts // how often the account's history listed partial plays
+	listsPartial  bool                      // the account's history is assumed to list partial plays
+	pendingWrites int                       // updates that are not stored yet
+	pollReason    pollReason                // of the poll that is planned or running
 }
 
-// past is what has been seen of somebody, and what has not.
-type coverage struct {
-	watchedUntil time.Time // the last look that told anything, by this process or the one before
-	history      playback.HistoryState
-	aheadOfClock bool // the store holds a state that is ahead of the clock
-}
-
-// seat is a listener as the roster keeps them. There may be a million, most of
-// whom hear nothing: what only some have stands apart, and times are kept as
-// exactly as the store keeps them.
+// entry is one user in the registry. There may be a million, and most of them are
+// idle. So fields that only some users need are behind pointers, and times have
+// the precision of the store.
 type entry struct {
-	app         *string // shared by all who linked through it
+	app         *string // shared by all entries of the app
 	accessToken songspy.Secret
 	expiresAt   micros
 	linkedAt    micros
 	generation  int64
 	version     int64
 
-	playing          *songspy.NowPlaying // nil: it says no more than observed and idle do
+	playing          *songspy.NowPlaying // nil: observedAt and idle say the same
 	observedAt       micros
 	watchedUntil     micros
 	historyFetchedAt micros
-	uncovered        *uncovered // nil: none
+	uncovered        *uncovered // nil: nothing is uncovered
 	historyHash      uint64
 	habit            habit
 	playsSinceFetch  int32
-	readRound        uint32 // the last reading of the store that held the person
+	readRound        uint32 // the last full read of the store that returned the user
 	pendingWrites    int16
-	pollReason       pollReason // of the look that is planned, or under way
+	pollReason       pollReason // of the poll that is planned or running
 	idle             bool
 	suspect          bool
 	pollsRefused     bool
-	aheadOfClock     bool // the store's state is ahead of the clock
-	polling          bool // a look is under way
-	dirty            bool // playing is newer than what the store was given
+	aheadOfClock     bool // the stored state is ahead of the clock
+	polling          bool // a poll is running
+	dirty            bool // playing is newer than the last update given to the store
 }
 
-// doubt is what looks have left unexplained.
+// uncovered is the time that polls have left unexplained.
 type uncovered struct {
 	until     micros
 	reason    playback.HistoryReason
 	gapReason songspy.GapReason
 }
 
-// habit is a songspy.HistoryHabit, which counts no further than 60.
+// habit is a songspy.PartialPlayCounts in two bytes. Its counts are at most 60.
 type habit struct{ listed, unlisted uint8 }
 
-func habitOf(h songspy.PartialPlayCounts) habit {
-	h = songspy.PartialPlayCounts{}.Add(h)
-	return habit{uint8(h.Listed), uint8(h.Unlisted)}
+func habitOf(c songspy.PartialPlayCounts) habit {
+	c = songspy.PartialPlayCounts{}.Add(c)
+	return habit{uint8(c.Listed), uint8(c.Unlisted)}
 }
 
 func (h habit) value() songspy.PartialPlayCounts {
@@ -90,110 +83,112 @@ type micros int64
 func microsOf(t time.Time) micros { return micros(t.UnixMicro()) }
 func (m micros) time() time.Time  { return time.UnixMicro(int64(m)).UTC() }
 
-// listener is all that the seat of the person holds.
-func (s *entry) state(id songspy.UserID) userState {
+// state returns a copy of the entry. It leaves listsPartial to the registry.
+func (e *entry) state(id songspy.UserID) userState {
 	return userState{
-		access: songspy.Credentials{App: s.appID(), Token: s.accessToken}, expiresAt: s.expiresAt.time(), generation: s.generation, version: s.version, suspect: s.suspect, pollsRefused: s.pollsRefused,
-		playing: s.nowPlaying(id), coverage: coverage{s.watchedUntil.time(), s.historyState(), s.aheadOfClock}, linkedAt: s.linkedAt.time(),
-		gapReason: s.gapReason(), historyHash: s.historyHash, habit: s.habit.value(), pendingWrites: int(s.pendingWrites), pollReason: s.pollReason,
+		access:    songspy.Credentials{App: e.appID(), Token: e.accessToken},
+		expiresAt: e.expiresAt.time(), generation: e.generation, version: e.version,
+		suspect: e.suspect, pollsRefused: e.pollsRefused, playing: e.nowPlaying(id),
+		coverage: coverage{e.watchedUntil.time(), e.historyState(), e.aheadOfClock},
+		linkedAt: e.linkedAt.time(), gapReason: e.gapReason(), historyHash: e.historyHash,
+		habit: e.habit.value(), pendingWrites: int(e.pendingWrites), pollReason: e.pollReason,
 	}
 }
 
-// appID is the app that the person linked through.
-func (s *entry) appID() string {
-	if s.app == nil {
+// appID returns the app that the user is linked through.
+func (e *entry) appID() string {
+	if e.app == nil {
 		return ""
 	}
-	return *s.app
+	return *e.app
 }
 
-// take takes over a link.
-func (s *entry) setLink(link songspy.Link) {
-	s.accessToken, s.expiresAt, s.version = link.AccessToken, microsOf(link.AccessExpiresAt), link.Version
-	s.pollsRefused = link.PollsRefusedSince != nil
-	s.suspect = link.State == songspy.LinkSuspect && !s.pollsRefused
+// setLink takes over the link's tokens, version and state.
+func (e *entry) setLink(link songspy.Link) {
+	e.accessToken, e.expiresAt, e.version = link.AccessToken, microsOf(link.AccessExpiresAt), link.Version
+	e.pollsRefused = link.PollsRefusedSince != nil
+	e.suspect = link.State == songspy.LinkSuspect && !e.pollsRefused
 }
 
-// isAhead reports whether something is known as of a time that is ahead.
-func (l *userState) isAheadOfClock(now time.Time) bool {
-	return l.playing.CorrectClock(now) != l.playing || songspy.IsAheadOfClock(l.watchedUntil, now) || songspy.IsAheadOfClock(l.linkedAt, now) ||
-		songspy.IsAheadOfClock(l.history.FetchedAt, now) || songspy.IsAheadOfClock(l.history.UncoveredUntil, now)
+// isAheadOfClock reports whether a time of the state is ahead of now.
+func (s *userState) isAheadOfClock(now time.Time) bool {
+	return s.playing.CorrectClock(now) != s.playing || songspy.IsAheadOfClock(s.watchedUntil, now) || songspy.IsAheadOfClock(s.linkedAt, now) ||
+		songspy.IsAheadOfClock(s.history.FetchedAt, now) || songspy.IsAheadOfClock(s.history.UncoveredUntil, now)
 }
 
-// pullBack makes what is known as of a time that is ahead known as of now. The
-// clock was set back since.
-func (s *entry) correctClock(id songspy.UserID, now time.Time) {
-	l := s.state(id)
-	s.aheadOfClock = true
-	s.setPlaying(l.playing.CorrectClock(now))
-	s.watchedUntil, s.linkedAt = microsOf(songspy.CapAtNow(l.watchedUntil, now)), microsOf(songspy.CapAtNow(l.linkedAt, now))
-	l.history.FetchedAt, l.history.UncoveredUntil = songspy.CapAtNow(l.history.FetchedAt, now), songspy.CapAtNow(l.history.UncoveredUntil, now)
-	s.setHistoryState(l.history)
+// correctClock sets times that are ahead of now to now, after the clock was set back.
+func (e *entry) correctClock(id songspy.UserID, now time.Time) {
+	s := e.state(id)
+	e.aheadOfClock = true
+	e.setPlaying(s.playing.CorrectClock(now))
+	e.watchedUntil, e.linkedAt = microsOf(songspy.CapAtNow(s.watchedUntil, now)), microsOf(songspy.CapAtNow(s.linkedAt, now))
+	s.history.FetchedAt, s.history.UncoveredUntil = songspy.CapAtNow(s.history.FetchedAt, now), songspy.CapAtNow(s.history.UncoveredUntil, now)
+	e.setHistoryState(s.history)
 }
 
-func (s *entry) nowPlaying(id songspy.UserID) songspy.NowPlaying {
-	if s.playing != nil {
-		return *s.playing
+func (e *entry) nowPlaying(id songspy.UserID) songspy.NowPlaying {
+	if e.playing != nil {
+		return *e.playing
 	}
-	n := songspy.NowPlaying{UserID: id, Generation: s.generation, ObservedAt: s.observedAt.time()}
-	if s.idle {
+	n := songspy.NowPlaying{UserID: id, Generation: e.generation, ObservedAt: e.observedAt.time()}
+	if e.idle {
 		n.State, n.OtherSeenAt = songspy.PlayerIdle, n.ObservedAt
 	}
 	return n
 }
 
-func (s *entry) setPlaying(n songspy.NowPlaying) {
-	s.observedAt, s.idle = microsOf(n.ObservedAt), n.State == songspy.PlayerIdle
-	said := songspy.NowPlaying{UserID: n.UserID, Generation: n.Generation, ObservedAt: n.ObservedAt}
-	if s.idle && n.OtherSeenAt.Equal(n.ObservedAt) {
-		said.State, said.OtherSeenAt = n.State, n.OtherSeenAt
+func (e *entry) setPlaying(n songspy.NowPlaying) {
+	e.observedAt, e.idle = microsOf(n.ObservedAt), n.State == songspy.PlayerIdle
+	compact := songspy.NowPlaying{UserID: n.UserID, Generation: n.Generation, ObservedAt: n.ObservedAt}
+	if e.idle && n.OtherSeenAt.Equal(n.ObservedAt) {
+		compact.State, compact.OtherSeenAt = n.State, n.OtherSeenAt
 	}
 	switch {
-	case n == said:
-		s.playing = nil
-	case s.playing == nil:
-		kept := n // n itself would be on the heap at every call
-		s.playing = &kept
+	case n == compact:
+		e.playing = nil
+	case e.playing == nil:
+		copied := n // taking the address of n would allocate at every call
+		e.playing = &copied
 	default:
-		*s.playing = n
+		*e.playing = n
 	}
 }
 
-func (s *entry) historyState() playback.HistoryState {
-	u := playback.HistoryState{FetchedAt: s.historyFetchedAt.time(), PlaysSince: int(s.playsSinceFetch)}
-	if s.uncovered != nil {
-		u.UncoveredUntil, u.Reason = s.uncovered.until.time(), s.uncovered.reason
+func (e *entry) historyState() playback.HistoryState {
+	h := playback.HistoryState{FetchedAt: e.historyFetchedAt.time(), PlaysSince: int(e.playsSinceFetch)}
+	if e.uncovered != nil {
+		h.UncoveredUntil, h.Reason = e.uncovered.until.time(), e.uncovered.reason
 	}
-	return u
+	return h
 }
 
-func (s *entry) setHistoryState(u playback.HistoryState) {
-	s.historyFetchedAt, s.playsSinceFetch = microsOf(u.FetchedAt), int32(u.PlaysSince)
-	s.setUncovered(uncovered{microsOf(u.UncoveredUntil), u.Reason, s.gapReason()})
+func (e *entry) setHistoryState(h playback.HistoryState) {
+	e.historyFetchedAt, e.playsSinceFetch = microsOf(h.FetchedAt), int32(h.PlaysSince)
+	e.setUncovered(uncovered{microsOf(h.UncoveredUntil), h.Reason, e.gapReason()})
 }
 
-func (s *entry) gapReason() songspy.GapReason {
-	if s.uncovered == nil {
+func (e *entry) gapReason() songspy.GapReason {
+	if e.uncovered == nil {
 		return ""
 	}
-	return s.uncovered.gapReason
+	return e.uncovered.gapReason
 }
 
-func (s *entry) setGapReason(reason songspy.GapReason) {
-	if s.gapReason() != reason {
-		u := s.historyState()
-		s.setUncovered(uncovered{microsOf(u.UncoveredUntil), u.Reason, reason})
+func (e *entry) setGapReason(reason songspy.GapReason) {
+	if e.gapReason() != reason {
+		h := e.historyState()
+		e.setUncovered(uncovered{microsOf(h.UncoveredUntil), h.Reason, reason})
 	}
 }
 
-func (s *entry) setUncovered(d uncovered) {
+func (e *entry) setUncovered(u uncovered) {
 	switch {
-	case d == uncovered{until: microsOf(time.Time{})}:
-		s.uncovered = nil
-	case s.uncovered == nil:
-		kept := d
-		s.uncovered = &kept
+	case u == uncovered{until: microsOf(time.Time{})}:
+		e.uncovered = nil
+	case e.uncovered == nil:
+		copied := u
+		e.uncovered = &copied
 	default:
-		*s.uncovered = d
+		*e.uncovered = u
 	}
 }

@@ -18,24 +18,24 @@ func TestAnEntryHoldsTheWholeState(t *testing.T) {
 		return time.UnixMicro(1_790_000_000_000_000 + rapid.Int64Range(0, 3).Draw(rt, "micros")).UTC()
 	})
 	rapid.Check(t, func(rt *rapid.T) {
-		s := &entry{generation: 3}
-		for range rapid.IntRange(1, 4).Draw(rt, "times") { // what was held before leaves no trace
+		e := &entry{generation: 3}
+		for range rapid.IntRange(1, 4).Draw(rt, "times") { // earlier states must leave no trace
 			n := songspy.NowPlaying{
-				UserID: 7, Generation: 3, ObservedAt: at.Draw(rt, "observed"), OtherSeenAt: at.Draw(rt, "elsewhere"),
+				UserID: 7, Generation: 3, ObservedAt: at.Draw(rt, "observed"), OtherSeenAt: at.Draw(rt, "other seen"),
 				State:    rapid.SampledFrom([]songspy.PlayerState{"", songspy.PlayerIdle, songspy.PlayerPlaying}).Draw(rt, "state"),
 				TrackURI: rapid.SampledFrom([]string{"", "", "spotify:track:1"}).Draw(rt, "uri"),
 				Skips:    rapid.SampledFrom([]int16{0, 0, 1}).Draw(rt, "skips"),
 			}
-			u := playback.HistoryState{
-				FetchedAt: at.Draw(rt, "asked"), UncoveredUntil: at.Draw(rt, "until"), PlaysSince: rapid.IntRange(0, 50).Draw(rt, "plays"),
-				Reason: rapid.SampledFrom([]playback.HistoryReason{"", playback.HistoryTrackEnd}).Draw(rt, "why"),
+			history := playback.HistoryState{
+				FetchedAt: at.Draw(rt, "fetched"), UncoveredUntil: at.Draw(rt, "until"), PlaysSince: rapid.IntRange(0, 50).Draw(rt, "plays"),
+				Reason: rapid.SampledFrom([]playback.HistoryReason{"", playback.HistoryTrackEnd}).Draw(rt, "reason"),
 			}
-			gapReason := rapid.SampledFrom([]songspy.GapReason{"", songspy.GapUnseen}).Draw(rt, "blind")
-			s.setPlaying(n)
-			s.setHistoryState(u)
-			s.setGapReason(gapReason)
-			if l := s.state(7); l.playing != n || l.history != u || l.gapReason != gapReason {
-				rt.Fatalf("%+v %+v %q became %+v %+v %q", n, u, gapReason, l.playing, l.history, l.gapReason)
+			gapReason := rapid.SampledFrom([]songspy.GapReason{"", songspy.GapUnseen}).Draw(rt, "gap reason")
+			e.setPlaying(n)
+			e.setHistoryState(history)
+			e.setGapReason(gapReason)
+			if s := e.state(7); s.playing != n || s.history != history || s.gapReason != gapReason {
+				rt.Fatalf("%+v %+v %q became %+v %+v %q", n, history, gapReason, s.playing, s.history, s.gapReason)
 			}
 		}
 	})
@@ -43,12 +43,12 @@ func TestAnEntryHoldsTheWholeState(t *testing.T) {
 
 func TestAnIdleEntryAllocatesNothing(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	s := &entry{}
-	s.setHistoryState(playback.HistoryState{FetchedAt: now, PlaysSince: 3})
+	e := &entry{}
+	e.setHistoryState(playback.HistoryState{FetchedAt: now, PlaysSince: 3})
 	for _, n := range []songspy.NowPlaying{{}, {State: songspy.PlayerIdle, ObservedAt: now, OtherSeenAt: now}} {
-		s.setPlaying(n)
-		if s.playing != nil || s.uncovered != nil {
-			t.Errorf("%+v stands apart", n)
+		e.setPlaying(n)
+		if e.playing != nil || e.uncovered != nil {
+			t.Errorf("%+v was allocated", n)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// theatre is a sweep over fakes.
+// harness is a Poller with a fake store and a fake player.
 type harness struct {
 	*Poller
 	store  *fakeStore
@@ -23,15 +23,15 @@ type harness struct {
 }
 
 func newHarness(t *testing.T, users int, changes ...func(*Options)) *harness {
-	th := &harness{store: newFakeStore(users), player: &fakePlayer{polls: map[string][]time.Time{}, historyFetches: map[string][]time.Time{}}}
-	th.Poller = th.restart(t, changes...)
-	return th
+	h := &harness{store: newFakeStore(users), player: &fakePlayer{polls: map[string][]time.Time{}, historyFetches: map[string][]time.Time{}}}
+	h.Poller = h.restart(t, changes...)
+	return h
 }
 
-// again gives another sweep over the same store, as a new process would.
-func (th *harness) restart(t *testing.T, changes ...func(*Options)) *Poller {
+// restart returns another Poller with the same store, like a new process.
+func (h *harness) restart(t *testing.T, changes ...func(*Options)) *Poller {
 	o := Options{
-		Store: th.store, Feed: th.store, Player: th.player, Renewer: noRenewals{t},
+		Registry: NewRegistry(time.Now, nil), Store: h.store, Feed: h.store, Player: h.player, Renewer: noRenewals{t},
 		Interval: 3 * time.Minute, Spread: true, Workers: 16,
 		Now: time.Now, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 	}
@@ -41,17 +41,17 @@ func (th *harness) restart(t *testing.T, changes ...func(*Options)) *Poller {
 	return New(o)
 }
 
-// play runs the sweep, with a plan at once and every interval, until stop.
-func runPoller(t *testing.T, s *Poller) (stop func()) {
+// runPoller runs the poller until stop is called, with a plan now and once an interval.
+func runPoller(t *testing.T, p *Poller) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	all.Go(func() { s.Serve(ctx) })
+	all.Go(func() { p.Run(ctx) })
 	all.Go(func() {
-		tick := time.NewTicker(s.Interval)
+		tick := time.NewTicker(p.opt.Interval)
 		defer tick.Stop()
 		for {
-			if err := s.Plan(ctx); err != nil && ctx.Err() == nil {
+			if err := p.Plan(ctx); err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
 			select {
@@ -67,7 +67,7 @@ func runPoller(t *testing.T, s *Poller) (stop func()) {
 	}
 }
 
-// song is a look that finds a song so far into its three minutes and a half.
+// song observes a song of three and a half minutes that began at the given time.
 func song(name string, began time.Time) (songspy.Observation, error) {
 	return songspy.Observation{
 		Kind:     songspy.ObservedPlaying,
@@ -77,19 +77,19 @@ func song(name string, began time.Time) (songspy.Observation, error) {
 	}, nil
 }
 
-// fakeStore keeps listeners and a change feed in memory, as the store does on disk.
+// fakeStore holds users and a change feed in memory.
 type fakeStore struct {
 	mu          sync.Mutex
 	users       map[songspy.UserID]songspy.PolledUser
 	changes     []songspy.Change
 	last        int64
-	batchSizes  []int                    // sizes of the batches written
-	updates     []songspy.PlaybackUpdate // what was written, in order
-	pageReads   int                      // of pages of everyone
+	batchSizes  []int                    // of the written batches, in order
+	updates     []songspy.PlaybackUpdate // written updates, in order
+	pageReads   int                      // pages of links that were read
 	tokenReads  int                      // links whose tokens were read
-	writeFault  func() error             // of whole batches
-	rejected    map[songspy.UserID]error
-	reconciled  [][]songspy.HistoryItem // answers of history, in order
+	writeFault  func() error             // the error of a whole batch
+	rejected    map[songspy.UserID]error // the errors of single updates
+	reconciled  [][]songspy.HistoryItem  // history answers, in order
 	heartbeatAt time.Time
 }
 
@@ -101,7 +101,7 @@ func newFakeStore(users int) *fakeStore {
 	return f
 }
 
-// link links a person, or links them anew, and tells the feed.
+// link links a user, or links the user again, and adds a change to the feed.
 func (f *fakeStore) link(id songspy.UserID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -114,7 +114,7 @@ func (f *fakeStore) link(id songspy.UserID) {
 	f.announce(id, songspy.ChangeLink)
 }
 
-// erase erases a person, and tells the feed.
+// erase erases a user and adds a change to the feed.
 func (f *fakeStore) erase(id songspy.UserID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -178,27 +178,27 @@ func (f *fakeStore) WritePlaybackUpdates(_ context.Context, updates []songspy.Pl
 	}
 	f.batchSizes = append(f.batchSizes, len(updates))
 	written := make([]songspy.PlaybackUpdateResult, len(updates))
-	for i, h := range updates {
-		id := h.Playing.UserID
+	for i, u := range updates {
+		id := u.Playing.UserID
 		p, ok := f.users[id]
 		switch {
-		case !ok || p.Link.Generation != h.Playing.Generation:
+		case !ok || p.Link.Generation != u.Playing.Generation:
 			written[i].Dropped = true
 			continue
 		case f.rejected[id] != nil:
 			written[i].Err = f.rejected[id]
 			continue
 		}
-		f.updates = append(f.updates, h)
-		p.Playing = h.Playing
+		f.updates = append(f.updates, u)
+		p.Playing = u.Playing
 		f.users[id] = p
 		written[i].TrackID = 7
 	}
 	return written, nil
 }
 
-// writes gives what was written so far, and in batches of which sizes.
-func (f *fakeStore) writes() (heard []songspy.PlaybackUpdate, batches []int) {
+// writes returns the updates written so far, and the sizes of their batches.
+func (f *fakeStore) writes() (updates []songspy.PlaybackUpdate, batches []int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.updates), slices.Clone(f.batchSizes)
@@ -258,15 +258,15 @@ func (f *fakeStore) WaitForChange(ctx context.Context, _ int64) error {
 	}
 }
 
-// fakePlayer answers by the access token, which names person and generation.
+// fakePlayer answers by the access token, which is "user/generation".
 type fakePlayer struct {
 	mu    sync.Mutex
 	polls map[string][]time.Time
-	// answer says what a look shows; nil: nothing plays.
-	answer func(token string) (songspy.Observation, error)
-	// recalls are when history was asked; history is its answer, nil: nothing.
-	historyFetches map[string][]time.Time
-	history        func(token string) ([]songspy.HistoryItem, error)
+	// answer returns the result of a poll; nil: nothing plays.
+	answer         func(token string) (songspy.Observation, error)
+	historyFetches map[string][]time.Time // when history was fetched
+	// history returns the result of a history fetch; nil: no items.
+	history func(token string) ([]songspy.HistoryItem, error)
 }
 
 func (p *fakePlayer) CurrentlyPlaying(_ context.Context, access songspy.Credentials) (songspy.Observation, error) {
@@ -289,7 +289,7 @@ func (p *fakePlayer) RecentlyPlayed(_ context.Context, access songspy.Credential
 	return p.history(access.Token.Reveal())
 }
 
-// at gives when the person was looked at through that token.
+// pollTimes returns the times of the polls with the token.
 func (p *fakePlayer) pollTimes(token string) []time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -318,10 +318,10 @@ func (n noRenewals) PollRecovered(context.Context, songspy.UserID, int64) error 
 
 func (n noRenewals) PollAnswered(context.Context, string, songspy.UserID) {}
 
-// noRenewals fails the test: nobody's token is spent in it.
+// noRenewals fails the test when a token is renewed or refused.
 type noRenewals struct{ t *testing.T }
 
 func (n noRenewals) Renew(_ context.Context, id songspy.UserID, _ int64) (songspy.Link, error) {
-	n.t.Errorf("the link of %d was renewed", id)
+	n.t.Errorf("the link of user %d was renewed", id)
 	return songspy.Link{}, &songspy.Error{Code: songspy.CodeInternal}
 }

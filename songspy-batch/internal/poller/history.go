@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/fnv"
+	"log/slog"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -12,102 +13,151 @@ import (
 )
 
 const (
-	// recallAgain is the least wait after history could not be asked.
+	// minHistoryRetryWait is the shortest wait after a failed history fetch.
 	minHistoryRetryWait = time.Minute
-	// recallUnwritten is the wait for what is on its way to the store.
+	// pendingWriteWait is the wait for updates that are not stored yet.
 	pendingWriteWait = time.Second
-	// returnSpread is over how long everyone is asked about after an absence.
+	// resumeSpread is the time over which history fetches are spread after a time
+	// in which nobody was polled.
 	resumeSpread = 15 * time.Minute
 )
 
-// planRecall plans the next asking of history, if it is due before the next look.
-func (s *Poller) planHistoryFetch(id songspy.UserID, u playback.HistoryState) {
-	next := u.NextFetch()
-	if !s.Spread || s.fetches.Has(id) || next.At.After(s.Now().Add(s.Interval)) {
+// The outcomes of a history fetch that succeeded; a failed fetch has a pollOutcome.
+const (
+	historyNew       = "new"
+	historyUnchanged = "unchanged"
+)
+
+// historyFetcher calls recently-played for users whose polls leave something
+// unexplained, and reconciles the answers with the stored plays.
+type historyFetcher struct {
+	registry  *Registry
+	writer    *writer
+	caller    *caller
+	player    Player
+	store     Store
+	shards    Shards
+	clockSkew *clockSkew
+	metrics   *Metrics
+	interval  time.Duration
+	spread    bool
+	now       func() time.Time
+	log       *slog.Logger
+}
+
+func newHistoryFetcher(o Options, w *writer, c *caller, skew *clockSkew) *historyFetcher {
+	return &historyFetcher{
+		registry: o.Registry, writer: w, caller: c, player: o.Player, store: o.Store, shards: o.Shards, clockSkew: skew,
+		metrics: o.Metrics, interval: o.Interval, spread: o.Spread, now: o.Now, log: o.Logger,
+	}
+}
+
+// run makes planned fetches on the given number of workers until ctx ends.
+func (h *historyFetcher) run(ctx context.Context, workers int) {
+	h.registry.fetches.Run(ctx, workers, h.fetch)
+}
+
+// plan plans the user's next history fetch if it is due within an interval.
+// Later fetches are planned after a later poll.
+func (h *historyFetcher) plan(id songspy.UserID, state playback.HistoryState) {
+	next := state.NextFetch()
+	if !h.spread || h.registry.fetches.Has(id) || next.At.After(h.now().Add(h.interval)) {
 		return
 	}
 	if next.Reason == playback.HistoryResumed {
 		next.At = next.At.Add(songspy.PhaseOf(id, resumeSpread))
 	}
-	s.fetches.Plan(id, next.At)
+	h.registry.fetches.Plan(id, next.At)
 }
 
-// remember asks history about one listener and keeps what it adds.
-func (s *Poller) fetchHistory(ctx context.Context, id songspy.UserID, _ time.Time) {
-	entry, l, ok := s.registry.lookup(id)
+// fetch fetches the history of one user and stores what it adds. If it fails, it
+// plans the fetch again.
+func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Time) {
+	entry, state, ok := h.registry.lookup(id)
 	if !ok {
 		return
 	}
-	now := s.Now()
-	l = s.correctedState(id, entry, l, now)
-	next := l.history.NextFetch()
+	now := h.now()
+	state = h.clockSkew.correctState(id, entry, state, now)
+	next := state.history.NextFetch()
 	switch {
-	case !s.Shards.MayPoll(id):
-		s.fetches.Plan(id, now.Add(postponeFor))
+	case !h.shards.MayPoll(id):
+		h.registry.fetches.Plan(id, now.Add(postponeFor))
 		return
-	case next.At.After(now): // there is more to wait for since it was planned
-		s.planHistoryFetch(id, l.history)
+	case next.At.After(now): // a poll has moved the fetch since it was planned
+		h.plan(id, state.history)
 		return
-	case l.pendingWrites > 0: // what is not stored yet would be taken for missing
-		s.fetches.Plan(id, now.Add(pendingWriteWait))
+	case state.pendingWrites > 0: // plays that are not stored yet would count as missing
+		h.registry.fetches.Plan(id, now.Add(pendingWriteWait))
 		return
 	}
-	s.budgets.forApp(l.access.App).countHistoryFetch(now)
-	outcome, err := s.reconcileHistory(ctx, id, entry, l, next.Reason)
+	h.registry.budgets.forApp(state.access.App).countHistoryFetch(now)
+	outcome, err := h.reconcile(ctx, id, entry, state, next.Reason)
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return // stopping
+		return // the process is stopping
 	case songspy.CodeOf(err) == songspy.CodeGone:
 		outcome = outcomeOfError(errUnlinked).String()
 	case err != nil:
 		outcome = outcomeOfError(err).String()
-		s.Logger.DebugContext(ctx, "history could not be asked", "user_id", int64(id), "outcome", outcome, "err", err)
-		s.fetches.Plan(id, now.Add(historyRetryWait(err)))
+		h.log.DebugContext(ctx, "history fetch failed", "user_id", int64(id), "outcome", outcome, "error", err)
+		h.registry.fetches.Plan(id, now.Add(historyRetryWait(err)))
 	}
-	s.Metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()
+	h.metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()
 }
 
-// retell asks, and holds the answer against what is kept. What the answer
-// tells of a time that looks may still explain is left for the next one.
-func (s *Poller) reconcileHistory(ctx context.Context, id songspy.UserID, entry *entry, l userState, e playback.HistoryReason) (outcome string, err error) {
-	fetchedAt, after := s.Now(), l.history.FetchFrom(e)
-	if l.linkedAt.After(after) {
-		after = l.linkedAt
+// reconcile fetches the history and reconciles it with the stored plays. It
+// leaves out items of a time that a later poll may still explain; the next fetch
+// returns them again.
+func (h *historyFetcher) reconcile(ctx context.Context, id songspy.UserID, entry *entry, state userState, reason playback.HistoryReason) (outcome string, err error) {
+	fetchedAt, after := h.now(), state.history.FetchFrom(reason)
+	if state.linkedAt.After(after) {
+		after = state.linkedAt
 	}
-	items, err := callWithRenewal(ctx, s, fetchedAt, id, l, func(ctx context.Context, access songspy.Credentials) ([]songspy.HistoryItem, error) {
-		return s.Player.RecentlyPlayed(ctx, access, after)
+	items, err := callWithRenewal(ctx, h.caller, fetchedAt, id, state, func(ctx context.Context, access songspy.Credentials) ([]songspy.HistoryItem, error) {
+		return h.player.RecentlyPlayed(ctx, access, after)
 	})
 	if err != nil {
 		return "", err
 	}
-	answer := reconcile.NewHistory(items, after).DeferOpenPlay(l.playing)
+	answer := reconcile.NewHistory(items, after).DeferOpenPlay(state.playing)
 	items = answer.Items
-	settled, hash := playback.SettledUntil(l.playing), fingerprint(items)
-	if hash == l.historyHash {
-		s.registry.recordHistoryFetch(id, entry, fetchedAt, hash, songspy.PartialPlayCounts{})
-		return "unchanged", nil
+	settled, hash := playback.SettledUntil(state.playing), fingerprint(items)
+	if hash == state.historyHash {
+		h.registry.recordHistoryFetch(id, entry, fetchedAt, hash, songspy.PartialPlayCounts{})
+		return historyUnchanged, nil
 	}
-	r, err := s.Store.ReconcileHistory(ctx, id, l.generation, items, func(kept songspy.StoredPlays) songspy.Reconciliation {
-		return reconcile.Reconcile(kept, answer, settled)
+	result, err := h.store.ReconcileHistory(ctx, id, state.generation, items, func(stored songspy.StoredPlays) songspy.Reconciliation {
+		return reconcile.Reconcile(stored, answer, settled)
 	})
 	if err != nil {
 		return "", err
 	}
-	if r.Pending > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
-		hash = 0
+	if result.Pending > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
+		hash = 0 // the same answer must be reconciled again
 	}
-	s.registry.recordHistoryFetch(id, entry, fetchedAt, hash, r.PartialPlays)
-	if len(r.Added) > 0 {
-		s.flushIdle(id, entry)
+	h.registry.recordHistoryFetch(id, entry, fetchedAt, hash, result.PartialPlays)
+	if len(result.Added) > 0 {
+		h.flushIdle(id, entry)
 	}
-	if r.IsEmpty() {
-		return "unchanged", nil
+	if result.IsEmpty() {
+		return historyUnchanged, nil
 	}
-	return "told", nil
+	return historyNew, nil
 }
 
-// recallWait is how long to wait after a failure. A link that only its person
-// or the app's owner can mend is the looks' business.
+// flushIdle stores the state of an idle user if the registry's is newer. Only
+// the first poll of an idle time is stored at once, but history fills the time up
+// to the last one. Without this write, a process that starts later would let the
+// next play begin before the plays that history has added.
+func (h *historyFetcher) flushIdle(id songspy.UserID, entry *entry) {
+	if n, newer := h.registry.takeDirtyIdle(id, entry); newer {
+		h.writer.put(pendingUpdate{entry, songspy.PlaybackUpdate{Playing: n}})
+	}
+}
+
+// historyRetryWait returns the wait after a failed fetch. Where only the user or
+// the app's owner can repair the link, polls find out when that has happened.
 func historyRetryWait(err error) time.Duration {
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNeedsUser, songspy.DispositionNotRegistered, songspy.DispositionRefused, songspy.DispositionRenewToken:
@@ -118,12 +168,12 @@ func historyRetryWait(err error) time.Duration {
 	return max(songspy.RetryAfterOf(err), minHistoryRetryWait)
 }
 
-// fingerprint stands for an answer of history, so that the same one again
-// costs no transaction.
+// fingerprint returns a hash of a history answer. An answer with the hash of the
+// previous one needs no transaction.
 func fingerprint(items []songspy.HistoryItem) uint64 {
 	h := fnv.New64a()
 	for _, i := range items {
-		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(i.PlayedAt.UnixMicro()))) // a hash takes all
+		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(i.PlayedAt.UnixMicro()))) // Write of a hash never fails
 	}
 	return h.Sum64()
 }

@@ -1,7 +1,7 @@
 package poller
 
 import (
-	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -13,7 +13,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// Metrics counts looks and writes; nothing in it names a person.
+// Metrics counts polls, writes and history fetches. No label identifies a user.
 type Metrics struct {
 	registerer     prometheus.Registerer
 	polls          [reasonCount][outcomeCount]prometheus.Counter
@@ -22,93 +22,84 @@ type Metrics struct {
 	historyFetches *prometheus.CounterVec
 }
 
-// NewMetrics registers the metrics.
+// NewMetrics makes the metrics and registers them with reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		registerer: reg,
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "songspy_batch_writes_total",
-			Help: "Listeners whose news was written, by what became of it.",
+			Help: "Users whose changes were written, by outcome.",
 		}, []string{"outcome"}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "songspy_batch_look_lag_seconds",
-			Help:    "How much later than planned looks begin.",
+			Name:    "songspy_batch_poll_lag_seconds",
+			Help:    "How much later than planned polls begin.",
 			Buckets: []float64{.01, .05, .1, .5, 1, 2, 5, 10, 30, 60, 180, 600},
 		}),
 	}
 	m.historyFetches = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_batch_history_total",
-		Help: "Askings of history, by why they were made and what came of them.",
-	}, []string{"errand", "outcome"})
-	polls := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_batch_looks_total",
-		Help: "Looks at players, by why they were made and what was seen or went wrong.",
+		Name: "songspy_batch_history_fetches_total",
+		Help: "Fetches of recently played tracks, by reason and outcome.",
 	}, []string{"reason", "outcome"})
-	// Found once: a look costs no search. And a rate has a beginning.
+	polls := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_batch_polls_total",
+		Help: "Polls of players, by reason and outcome.",
+	}, []string{"reason", "outcome"})
+	// Looked up once, so that a poll needs no search; and every series starts at 0,
+	// so that its rate is known from the first poll on.
 	for reason := range reasonCount {
 		for outcome := range outcomeCount {
 			m.polls[reason][outcome] = polls.WithLabelValues(reason.String(), outcome.String())
 		}
 	}
-	for _, outcome := range []string{"written", "dropped", "set_aside", "lost"} {
+	for _, outcome := range []string{"written", "dropped", "rejected", "lost"} {
 		m.writes.WithLabelValues(outcome)
 	}
 	reg.MustRegister(polls, m.writes, m.lag, m.historyFetches)
 	return m
 }
 
-// watch registers what is counted when it is asked for.
-func (m *Metrics) registerGauges(listeners, waiting func() int, overdue, idle func() time.Duration, kept func() float64) {
+// registerGauges registers the metrics whose values are computed at each scrape.
+func (m *Metrics) registerGauges(users, waiting func() int, overdue, idle func() time.Duration, kept func() float64) {
 	m.registerer.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "songspy_batch_listeners",
-			Help: "Listeners who are looked at.",
-		}, func() float64 { return float64(listeners()) }),
+			Name: "songspy_batch_users",
+			Help: "Users that this replica polls.",
+		}, func() float64 { return float64(users()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "songspy_batch_looks_waiting",
-			Help: "Looks that are planned and not begun.",
+			Name: "songspy_batch_polls_waiting",
+			Help: "Polls that are planned and have not begun.",
 		}, func() float64 { return float64(waiting()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "songspy_batch_looks_behind_seconds",
-			Help: "How long ago the oldest look was due that has not been made; near 0 is well.",
+			Name: "songspy_batch_polls_overdue_seconds",
+			Help: "How long the oldest poll that has not begun is overdue; near 0 is normal.",
 		}, func() float64 { return overdue().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_idle_wait_seconds",
-			Help: "How long an idle user waits for the next poll: the interval, or longer where a quota bounds calls.",
+			Help: "How long an idle user waits for the next poll: the interval, or longer where a quota limits calls.",
 		}, func() float64 { return idle().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_polls_kept_ratio",
-			Help: "Which part of the polls of users who are listening is made: 1, or less where a quota does not allow all.",
+			Help: "The part of the polls of listening users that is made: 1, or less where a quota does not allow all.",
 		}, kept),
 	)
 }
 
+// countWrite counts one update that the store has handled.
 func (m *Metrics) countWrite(w songspy.PlaybackUpdateResult) {
 	outcome := "written"
 	switch {
 	case w.Dropped:
 		outcome = "dropped"
 	case w.Err != nil:
-		outcome = "set_aside"
+		outcome = "rejected"
 	}
 	m.writes.WithLabelValues(outcome).Inc()
 }
 
-// count counts a look, and notes a failure for whoever looks closely.
-func (s *Poller) countPoll(ctx context.Context, id songspy.UserID, reason pollReason, outcome pollOutcome, err error) {
-	s.Metrics.polls[reason][outcome].Inc()
-	s.outcomes.add(outcome)
-	if err != nil {
-		s.Logger.DebugContext(ctx, "look failed", "user_id", int64(id), "reason", reason.String(), "outcome", outcome.String(), "err", err)
-	}
-}
-
-// reason is why a look is made. It waits with the seat, in a byte, until the
-// look is over and counted by it.
+// pollReason is the reason of a poll, in one byte: every entry holds one.
 type pollReason uint8
 
-// The reasons that a look of before gives are listening's own; the others are
-// those of looks that none came before.
+// The reasons up to reasonDoubtful are those of playback.NextPoll.
 const (
 	reasonInterval pollReason = iota
 	reasonTrackEnd
@@ -119,11 +110,11 @@ const (
 	reasonProof
 	reasonAdvertisement
 	reasonDoubtful
-	reasonStart    // the first of this process
-	reasonTakeover // the first since this replica took the person's shard
-	reasonLinked   // the first of a link that is new, or works again
-	reasonRetry    // the look before failed
-	reasonCount    // how many there are
+	reasonStart    // the first poll by this process
+	reasonTakeover // the first poll since this replica acquired the user's shard
+	reasonLinked   // the first poll of a link that is new or works again
+	reasonRetry    // the previous poll failed
+	reasonCount    // the number of reasons
 )
 
 var reasonNames = [reasonCount]string{
@@ -131,17 +122,17 @@ var reasonNames = [reasonCount]string{
 	reasonSkipping: string(playback.PollSkipping), reasonIdleCheck: string(playback.PollIdleCheck), reasonQuota: string(playback.PollQuota),
 	reasonProof: string(playback.PollProof), reasonAdvertisement: string(playback.PollAdvertisement),
 	reasonDoubtful: string(playback.PollDoubtful),
-	reasonStart:    "start", reasonTakeover: "takeover", reasonLinked: "linked", reasonRetry: "retry",
+	reasonStart:    "startup", reasonTakeover: "takeover", reasonLinked: "linked", reasonRetry: "retry",
 }
 
 func (r pollReason) String() string { return reasonNames[r] }
 
-// reasonOf is listening's reason in a byte.
+// reasonOf converts a reason of package playback.
 func reasonOf(r playback.PollReason) pollReason {
 	return pollReason(max(0, slices.Index(reasonNames[:], string(r))))
 }
 
-// result is what came of a look: what was seen, or what went wrong.
+// pollOutcome is the result of a poll: the kind of observation, or the kind of failure.
 type pollOutcome uint8
 
 const (
@@ -159,38 +150,64 @@ const (
 	outcomeRefused
 	outcomeAppBlocked
 	outcomeFailed
-	outcomeCount // how many there are
+	outcomeCount // the number of outcomes
 )
 
 var outcomeNames = [outcomeCount]string{
 	outcomePlaying: string(songspy.ObservedPlaying), outcomePaused: string(songspy.ObservedPaused), outcomeIdle: string(songspy.ObservedIdle),
 	outcomeAdvertisement: string(songspy.ObservedAdvertisement), outcomeUnreadable: string(songspy.ObservedUnreadable),
-	outcomeRenewalPending: "suspended", outcomeUnlinked: "left", outcomeRetryLater: "retry_later", outcomeTokenRefused: "token_refused",
-	outcomeNeedsUser: "needs_person", outcomeNotRegistered: "not_registered", outcomeRefused: "refused", outcomeAppBlocked: "app_paused", outcomeFailed: "failed",
+	outcomeRenewalPending: "renewal_pending", outcomeUnlinked: "unlinked", outcomeRetryLater: "retry_later", outcomeTokenRefused: "token_refused",
+	outcomeNeedsUser: "needs_user", outcomeNotRegistered: "not_registered", outcomeRefused: "refused", outcomeAppBlocked: "app_blocked", outcomeFailed: "failed",
 }
 
 func (r pollOutcome) String() string { return outcomeNames[r] }
 
-// resultOf is a sighting in a byte.
-func outcomeOf(s songspy.ObservationKind) pollOutcome {
-	if i := slices.Index(outcomeNames[:], string(s)); i >= 0 {
+// outcomeOf converts the kind of an observation.
+func outcomeOf(kind songspy.ObservationKind) pollOutcome {
+	if i := slices.Index(outcomeNames[:], string(kind)); i >= 0 {
 		return pollOutcome(i)
 	}
 	return outcomeUnreadable
 }
 
-// tally counts looks between two plans, for one line of the log instead of one a look.
+// outcomeOfError returns the outcome of a poll that failed with err.
+func outcomeOfError(err error) pollOutcome {
+	switch {
+	case errors.Is(err, errRenewalPending):
+		return outcomeRenewalPending
+	case errors.Is(err, errUnlinked):
+		return outcomeUnlinked
+	}
+	switch songspy.DispositionOf(err) {
+	case songspy.DispositionRetryLater:
+		return outcomeRetryLater
+	case songspy.DispositionRenewToken:
+		return outcomeTokenRefused
+	case songspy.DispositionNeedsUser:
+		return outcomeNeedsUser
+	case songspy.DispositionNotRegistered:
+		return outcomeNotRegistered
+	case songspy.DispositionRefused:
+		return outcomeRefused
+	case songspy.DispositionAppBlocked:
+		return outcomeAppBlocked
+	}
+	return outcomeFailed
+}
+
+// outcomeCounts counts polls between two runs of Plan, for one log line per plan
+// instead of one per poll.
 type outcomeCounts [outcomeCount]atomic.Int64
 
-func (t *outcomeCounts) add(r pollOutcome) { t[r].Add(1) }
+func (c *outcomeCounts) add(outcome pollOutcome) { c[outcome].Add(1) }
 
-// take gives the counts and begins anew.
-func (t *outcomeCounts) drain() slog.Attr {
+// drain returns the counts as a log group and resets them.
+func (c *outcomeCounts) drain() slog.Attr {
 	var attrs []any
-	for r := range t {
-		if n := t[r].Swap(0); n > 0 {
-			attrs = append(attrs, slog.Int64(outcomeNames[r], n))
+	for outcome := range c {
+		if n := c[outcome].Swap(0); n > 0 {
+			attrs = append(attrs, slog.Int64(outcomeNames[outcome], n))
 		}
 	}
-	return slog.Group("looks", attrs...)
+	return slog.Group("polls", attrs...)
 }

@@ -3,88 +3,107 @@ package poller
 import (
 	"context"
 	"log/slog"
+	"time"
 
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// readAtOnce is how many listeners are read from the store at once.
-const readPageSize = 2000
+const (
+	// postponeFor is the wait of a call that this replica may not make now. Within
+	// it the lease is renewed, or the user is removed.
+	postponeFor = time.Second
+	// maxTakeover is the longest time until another replica polls the users of a
+	// replica that died.
+	maxTakeover = 30 * time.Second
+)
 
-// Plan reads everyone who is to be asked, plans a look at whoever has none,
-// and forgets who is gone. It makes no look itself and returns in seconds.
-func (s *Poller) Plan(ctx context.Context) error {
-	if err := s.heartbeat.readLast(ctx, s.Store); err != nil {
+// Plan is one run of CurrentPlayingTrackScheduler: it reads all links, adds new
+// users, removes users who are gone, and plans a poll for users who have none.
+// It makes no call to Spotify and returns within seconds.
+func (p *Poller) Plan(ctx context.Context) error {
+	if err := p.heartbeat.readLast(ctx); err != nil {
 		return err
 	}
-	number, err := s.readAll(ctx)
+	change, err := p.loader.readAll(ctx)
 	if err != nil {
 		return err
 	}
-	s.budgets.plan(s.Now(), s.registry.countByApp())
-	s.loadOnce.Do(func() {
-		s.lastChange = number
-		close(s.loaded)
-	})
-	s.Logger.InfoContext(ctx, "looks planned",
-		slog.Int("listeners", s.registry.len()), slog.Int("waiting", s.polls.Len()), s.outcomes.drain())
+	p.registry.budgets.plan(p.opt.Now(), p.opt.Interval, p.registry.countByApp())
+	p.firstRead.complete(change)
+	p.opt.Logger.InfoContext(ctx, "polls planned",
+		slog.Int("users", p.registry.len()), slog.Int("waiting", p.registry.polls.Len()), p.outcomes.drain())
 	return nil
 }
 
-// read brings the roster up to date with the whole store, and gives the number
-// of a change that it already reflects.
-func (s *Poller) readAll(ctx context.Context) (number int64, err error) {
-	_, number, err = s.Feed.FeedBounds(ctx)
-	if err != nil {
-		return 0, err
-	}
-	round := s.registry.beginRead()
-	for after, more := songspy.UserID(0), true; more; {
-		if after, more, err = s.readPage(ctx, after); err != nil {
-			return 0, err
-		}
-	}
-	s.registry.removeUnread(round)
-	return number, nil
+// plannedPoll is the time of a user's next poll, and its reason.
+type plannedPoll struct {
+	at     time.Time
+	reason pollReason
 }
 
-// readPage reads whose links there are, and only of those that are news all
-// that there is to know: tokens cost most to read, and seldom change.
-func (s *Poller) readPage(ctx context.Context, after songspy.UserID) (last songspy.UserID, more bool, err error) {
-	s.reloadMu.Lock()
-	defer s.reloadMu.Unlock()
-	page, err := s.Store.LinkVersions(ctx, after, readPageSize)
-	if err != nil {
-		return 0, false, err
+// planner decides when each user is polled next.
+type planner struct {
+	registry *Registry
+	interval time.Duration
+	spread   bool
+	now      func() time.Time
+}
+
+func newPlanner(o Options) *planner {
+	return &planner{registry: o.Registry, interval: o.Interval, spread: o.Spread, now: o.Now}
+}
+
+// first plans the first poll of an entry.
+func (p *planner) first(id songspy.UserID, at time.Time, reason pollReason) {
+	p.registry.setPollReason(id, reason)
+	p.registry.polls.Plan(id, at)
+}
+
+// firstAt returns when a user who was just read from the store is polled first.
+func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
+	if !p.spread {
+		return now
 	}
-	now := s.Now()
-	var changed []songspy.UserID
-	for _, m := range page {
-		last = m.UserID
-		if !s.Shards.Owns(last) {
-			continue
-		}
-		switch current := s.registry.confirm(m); {
-		case !s.Shards.Loaded(last): // who joins is read by Join
-		case !current:
-			changed = append(changed, last)
-		case s.registry.isPolling(last) || s.polls.Has(last): // in this order: a look plans before it ends
-		default:
-			s.planFirstPoll(last, s.nextAtPhase(last, 0), reasonInterval)
-		}
+	return playback.FirstPoll(n, now, p.phase(id), p.interval).At
+}
+
+// resumedAt returns when a user is polled first whose former replica has made
+// all polls until polledUntil. A poll that has become due since then is due now.
+// If most users would be due now, each keeps its own phase instead.
+func (p *planner) resumedAt(id songspy.UserID, n songspy.NowPlaying, polledUntil, now time.Time) time.Time {
+	if !p.spread || polledUntil.IsZero() || now.Sub(polledUntil) > max(p.interval, maxTakeover) || polledUntil.After(now) {
+		return p.firstAt(id, n, now)
 	}
-	listeners, err := s.Store.PolledUsersByID(ctx, changed)
-	if err != nil {
-		return 0, false, err
+	return later(now, playback.FirstPoll(n, polledUntil, p.phase(id), p.interval).At)
+}
+
+// next returns the next poll of a user whose poll has just succeeded. before is
+// the state before that poll, n the state after it.
+func (p *planner) next(id songspy.UserID, before userState, n songspy.NowPlaying, last songspy.ObservationKind) plannedPoll {
+	if !p.spread {
+		return plannedPoll{p.atPhase(id, 0), reasonInterval}
 	}
-	for _, l := range listeners {
-		id := l.Link.UserID
-		switch merged := s.merge(l); {
-		case merged == relinked, merged == added && s.isLoaded(): // ahead of the feed
-			s.planFirstPoll(id, now, reasonLinked)
-		case s.registry.isPolling(id) || s.polls.Has(id):
-		default:
-			s.planFirstPoll(id, s.firstPollAt(id, l.Playing, now), reasonStart)
-		}
+	now := p.now()
+	next := playback.NextPoll(n, last, now, p.phase(id), p.interval)
+	if !before.listsPartial {
+		next = next.WithProof(n, now, p.interval)
 	}
-	return last, len(page) == readPageSize, nil
+	next = p.registry.budgets.forApp(before.access.App).apply(id, next, n, now)
+	return plannedPoll{next.At, reasonOf(next.Reason)}
+}
+
+// atPhase returns the user's next phase, at least wait from now. It plans the
+// poll after a failure: users whose polls fail together stay spread.
+func (p *planner) atPhase(id songspy.UserID, wait time.Duration) time.Time {
+	return delayqueue.NextAtPhase(p.now().Add(wait), p.phase(id), p.interval)
+}
+
+// phase returns the user's fixed place in the interval.
+func (p *planner) phase(id songspy.UserID) time.Duration {
+	if !p.spread {
+		return 0
+	}
+	return songspy.PhaseOf(id, p.interval)
 }

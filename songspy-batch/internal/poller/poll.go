@@ -10,177 +10,174 @@ import (
 )
 
 var (
-	// errSuspended: the access token is spent and the refresh token in doubt;
-	// the refresh job tries it again.
-	errRenewalPending = errors.New("the link is suspect and has no living access token")
-	// errLeft: the person unlinked, linked anew or lost the link meanwhile.
-	errUnlinked = errors.New("the link is no longer the one that was to be asked")
-	// errRefused: Spotify refuses a token that it has just renewed.
-	errRenewedTokenRefused = errors.New("spotify refuses a token that it has just renewed")
+	// errRenewalPending: the access token has expired and the refresh token was
+	// refused lately. AccessTokenRefreshScheduler tries it again.
+	errRenewalPending = errors.New("the access token has expired and the refresh token is suspect; wait for the next renewal")
+	// errUnlinked: the user unlinked, linked again or lost the link while the poll ran.
+	errUnlinked = errors.New("the link was removed or replaced during the call")
+	// errRenewedTokenRefused: Spotify refuses a token that it has just issued.
+	errRenewedTokenRefused = errors.New("spotify refuses a token that was just renewed")
 )
 
-// look looks at one player. Whatever comes of it concerns this listener alone,
-// and leaves them with their next look planned, or off the roster.
-func (s *Poller) poll(ctx context.Context, id songspy.UserID, at time.Time) {
-	entry, l, ok := s.registry.beginPoll(id)
+// poll polls one user and plans the next poll, unless the user was removed. due
+// is the planned time of the poll. A failure affects no other user.
+func (p *Poller) poll(ctx context.Context, id songspy.UserID, due time.Time) {
+	entry, state, ok := p.registry.beginPoll(id)
 	if !ok {
 		return
 	}
-	postpone := func() { s.polls.Postpone(id, s.Now().Add(postponeFor), at) }
-	if !s.Shards.MayPoll(id) {
-		s.registry.endPoll(id, entry, l.pollReason, postpone)
+	postpone := func() { p.registry.polls.Postpone(id, p.opt.Now().Add(postponeFor), due) }
+	if !p.opt.Shards.MayPoll(id) {
+		p.registry.endPoll(id, entry, state.pollReason, postpone)
 		return
 	}
-	now := s.Now()
-	l = s.correctedState(id, entry, l, now)
-	s.Metrics.lag.Observe(now.Sub(at).Seconds())
-	obs, err := callWithRenewal(ctx, s, now, id, l, s.Player.CurrentlyPlaying)
-	next := plannedPoll{now, l.pollReason}
+	now := p.opt.Now()
+	state = p.clockSkew.correctState(id, entry, state, now)
+	p.opt.Metrics.lag.Observe(now.Sub(due).Seconds())
+	obs, err := callWithRenewal(ctx, p.caller, now, id, state, p.opt.Player.CurrentlyPlaying)
+	next := plannedPoll{now, state.pollReason}
 	switch {
 	case ctx.Err() != nil && err != nil:
-		// stopping: the look is abandoned, and planned anew after the restart
+		// The process is stopping. The next process plans the poll again.
 	case err == nil:
-		s.countPoll(ctx, id, l.pollReason, outcomeOf(obs.Kind), nil)
-		next = s.handleResult(id, entry, l, obs)
-		s.recordAnswer(ctx, id, l)
+		p.countPoll(ctx, id, state.pollReason, outcomeOf(obs.Kind), nil)
+		next = p.handleResult(id, entry, state, obs)
+		p.recordAnswer(ctx, id, state)
 	case songspy.DispositionOf(err) == songspy.DispositionMayNotCall:
-		s.registry.endPoll(id, entry, l.pollReason, postpone)
+		p.registry.endPoll(id, entry, state.pollReason, postpone)
 		return
 	default:
-		s.countPoll(ctx, id, l.pollReason, outcomeOfError(err), err)
-		next = plannedPoll{s.handleError(ctx, id, entry, l, err), reasonRetry}
+		p.countPoll(ctx, id, state.pollReason, outcomeOfError(err), err)
+		next = plannedPoll{p.handleError(ctx, id, entry, state, err), reasonRetry}
 	}
-	s.registry.endPoll(id, entry, next.reason, func() { s.polls.Plan(id, next.at) })
+	p.registry.endPoll(id, entry, next.reason, func() { p.registry.polls.Plan(id, next.at) })
 }
 
-// ask calls with the person's token, and once more with a new one if it was spent.
-func callWithRenewal[T any](ctx context.Context, s *Poller, now time.Time, id songspy.UserID, l userState,
+// caller makes calls with a user's access token.
+type caller struct {
+	renewer   Renewer
+	registry  *Registry
+	deadlines *sharedDeadline
+}
+
+// callWithRenewal makes a call with the user's access token. If the token has
+// expired, it renews the token and makes the call once more.
+func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, id songspy.UserID, state userState,
 	call func(ctx context.Context, access songspy.Credentials) (T, error),
 ) (answer T, err error) {
-	ctx = s.deadlines.contextAt(ctx, now)
-	if now.Before(l.expiresAt) {
-		answer, err = call(ctx, l.access)
+	ctx = c.deadlines.contextAt(ctx, now)
+	if now.Before(state.expiresAt) {
+		answer, err = call(ctx, state.access)
 		if songspy.DispositionOf(err) != songspy.DispositionRenewToken {
 			return answer, err
 		}
 	}
-	if l.suspect {
+	if state.suspect {
 		return answer, errRenewalPending
 	}
-	link, err := s.Renewer.Renew(ctx, id, l.version)
+	link, err := c.renewer.Renew(ctx, id, state.version)
 	if err != nil {
 		return answer, err
 	}
-	s.registry.updateLink(link)
-	refused := link.State == songspy.LinkSuspect && link.PollsRefusedSince != nil
-	if link.Generation != l.generation || link.State != songspy.LinkActive && !refused {
+	c.registry.UpdateLink(link)
+	pollsRefused := link.State == songspy.LinkSuspect && link.PollsRefusedSince != nil
+	if link.Generation != state.generation || link.State != songspy.LinkActive && !pollsRefused {
 		return answer, errUnlinked
 	}
-	answer, err = call(ctx, songspy.Credentials{App: l.access.App, Token: link.AccessToken})
+	answer, err = call(ctx, songspy.Credentials{App: state.access.App, Token: link.AccessToken})
 	if songspy.DispositionOf(err) == songspy.DispositionRenewToken {
 		err = errors.Join(errRenewedTokenRefused, err)
 	}
 	return answer, err
 }
 
-// heard makes of an answer what it means, hands on what must be stored, and
-// says when the next look is worth it.
-func (s *Poller) handleResult(id songspy.UserID, entry *entry, before userState, obs songspy.Observation) plannedPoll {
+// handleResult computes the user's new state from an observation, hands to the
+// writer what must be stored, and returns the next poll.
+func (p *Poller) handleResult(id songspy.UserID, entry *entry, before userState, obs songspy.Observation) plannedPoll {
 	out := playback.Step(before.playing, obs)
-	s.budgets.forApp(before.access.App).recordListening(id, obs.Kind == songspy.ObservedPlaying, obs.At)
-	history := before.history.AfterPoll(before.playing, out, before.watchedUntil, s.budgets.forApp(before.access.App).maxPollInterval(s.Interval))
-	gap := s.endedGap(before, out.State)
-	out.Visible = out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers have its times ahead of the clock
-	worth := out.MustSave || out.Visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
-	if s.registry.update(id, entry, stateUpdate{out.State, history, worth}) {
-		if worth {
-			h := songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Gap: gap, Visible: out.Visible}
-			if obs.Track.URI != "" {
-				h.Tracks = []songspy.Track{obs.Track}
-			}
-			s.writer.put(pendingUpdate{entry, h})
-		}
-		s.planHistoryFetch(id, history)
+	budget := p.registry.budgets.forApp(before.access.App)
+	budget.recordListening(id, obs.Kind == songspy.ObservedPlaying, obs.At)
+	longest := budget.maxPollInterval(p.opt.Interval)
+	history := before.history.AfterPoll(before.playing, out, before.watchedUntil, longest)
+	if out.State.ObservedAt.After(before.playing.ObservedAt) {
+		p.heartbeat.touch()
 	}
-	return s.nextPoll(id, before, out.State, obs.Kind)
+	gap := endedGap(before, out.State, 2*longest)
+	out.Visible = out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see times that are ahead of the clock
+	mustSave := out.MustSave || out.Visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
+	if p.registry.update(id, entry, stateUpdate{out.State, history, mustSave}) {
+		if mustSave {
+			u := songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Gap: gap, Visible: out.Visible}
+			if obs.Track.URI != "" {
+				u.Tracks = []songspy.Track{obs.Track}
+			}
+			p.writer.put(pendingUpdate{entry, u})
+		}
+		p.history.plan(id, history)
+	}
+	return p.planner.next(id, before, out.State, obs.Kind)
 }
 
-// unheard deals with a look that failed, and says when the next one is made.
-func (s *Poller) handleError(ctx context.Context, id songspy.UserID, entry *entry, l userState, err error) time.Time {
-	s.registry.recordFailure(entry, gapReasonOf(err))
+// handleError records a failed poll and returns the time of the next one.
+func (p *Poller) handleError(ctx context.Context, id songspy.UserID, entry *entry, state userState, err error) time.Time {
+	p.registry.recordFailure(entry, gapReasonOf(err))
 	wait := songspy.RetryAfterOf(err)
-	var fault error
+	var storeErr error
 	switch {
 	case errors.Is(err, errRenewedTokenRefused):
-		wait, fault = s.Renewer.PollRefused(ctx, id, l.generation)
+		wait, storeErr = p.opt.Renewer.PollRefused(ctx, id, state.generation)
 	case songspy.DispositionOf(err) == songspy.DispositionNotRegistered:
-		fault = s.markNotRegistered(ctx, id, entry)
+		storeErr = p.markNotRegistered(ctx, id, entry)
 	case songspy.DispositionOf(err) == songspy.DispositionRefused:
-		switch s.refusals.record(l.access.App, id, s.Now()) {
+		switch p.refusals.record(state.access.App, id, p.opt.Now()) {
 		case scopeUser:
-			fault = s.markNotRegistered(ctx, id, entry)
+			storeErr = p.markNotRegistered(ctx, id, entry)
 		case scopeApp:
-			if s.BlockApp != nil {
-				s.BlockApp(ctx, l.access.App)
+			if p.opt.BlockApp != nil {
+				p.opt.BlockApp(ctx, state.access.App)
 			}
 		}
 	}
-	if fault != nil {
-		s.Logger.ErrorContext(ctx, "a link's state could not be stored", "user_id", int64(id), "err", fault)
+	if storeErr != nil {
+		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", "user_id", int64(id), "error", storeErr)
 	}
-	return s.nextAtPhase(id, wait)
+	return p.planner.atPhase(id, wait)
 }
 
-// answered notes that Spotify has answered for the user and the app.
-func (s *Poller) recordAnswer(ctx context.Context, id songspy.UserID, l userState) {
-	s.refusals.recordAnswer(l.access.App, id)
-	if !l.pollsRefused {
-		s.Renewer.PollAnswered(ctx, l.access.App, id)
+// recordAnswer records that Spotify has answered a poll of the user and the app.
+func (p *Poller) recordAnswer(ctx context.Context, id songspy.UserID, state userState) {
+	p.refusals.recordAnswer(state.access.App, id)
+	if !state.pollsRefused {
+		p.opt.Renewer.PollAnswered(ctx, state.access.App, id)
 		return
 	}
-	if err := s.Renewer.PollRecovered(ctx, id, l.generation); err != nil {
-		s.Logger.ErrorContext(ctx, "a link's state could not be stored", "user_id", int64(id), "err", err)
+	if err := p.opt.Renewer.PollRecovered(ctx, id, state.generation); err != nil {
+		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", "user_id", int64(id), "error", err)
 	}
 }
 
-// unregister notes that the app's owner has not entered the person, who is not
-// asked any more until they link again.
-func (s *Poller) markNotRegistered(ctx context.Context, id songspy.UserID, entry *entry) error {
-	_, err := s.Store.UpdateLink(ctx, id, func(l *songspy.Link) error {
+// markNotRegistered stores that the app's owner has not registered the user, and
+// removes the user. The user is polled again after linking again.
+func (p *Poller) markNotRegistered(ctx context.Context, id songspy.UserID, entry *entry) error {
+	_, err := p.opt.Store.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		if l.Generation != entry.generation {
 			return errUnlinked
 		}
-		l.State, l.StateSince, l.PollsRefusedSince = songspy.LinkNotRegistered, s.Now(), nil
+		l.State, l.StateSince, l.PollsRefusedSince = songspy.LinkNotRegistered, p.opt.Now(), nil
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnlinked) && songspy.CodeOf(err) != songspy.CodeNotFound {
 		return err
 	}
-	s.registry.remove(id, entry)
+	p.registry.remove(id, entry)
 	return nil
 }
 
-// failureOf names a failed look in the metrics.
-func outcomeOfError(err error) pollOutcome {
-	switch {
-	case errors.Is(err, errRenewalPending):
-		return outcomeRenewalPending
-	case errors.Is(err, errUnlinked):
-		return outcomeUnlinked
+// countPoll counts a poll. It logs a failure at level debug.
+func (p *Poller) countPoll(ctx context.Context, id songspy.UserID, reason pollReason, outcome pollOutcome, err error) {
+	p.opt.Metrics.polls[reason][outcome].Inc()
+	p.outcomes.add(outcome)
+	if err != nil {
+		p.opt.Logger.DebugContext(ctx, "poll failed", "user_id", int64(id), "reason", reason.String(), "outcome", outcome.String(), "error", err)
 	}
-	switch songspy.DispositionOf(err) {
-	case songspy.DispositionRetryLater:
-		return outcomeRetryLater
-	case songspy.DispositionRenewToken:
-		return outcomeTokenRefused
-	case songspy.DispositionNeedsUser:
-		return outcomeNeedsUser
-	case songspy.DispositionNotRegistered:
-		return outcomeNotRegistered
-	case songspy.DispositionRefused:
-		return outcomeRefused
-	case songspy.DispositionAppBlocked:
-		return outcomeAppBlocked
-	}
-	return outcomeFailed
 }

@@ -11,7 +11,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// idlePlayers answer at once that nothing plays.
+// idlePlayer answers at once that nothing plays.
 type idlePlayer struct{}
 
 func (idlePlayer) CurrentlyPlaying(context.Context, songspy.Credentials) (songspy.Observation, error) {
@@ -22,19 +22,19 @@ func (idlePlayer) RecentlyPlayed(context.Context, songspy.Credentials, time.Time
 	return nil, nil
 }
 
-// BenchmarkLook measures what a look costs beside the call itself.
+// BenchmarkPoll measures the cost of a poll without the call itself.
 func BenchmarkPoll(b *testing.B) {
-	s := New(Options{
-		Store: newFakeStore(1000), Player: idlePlayer{}, Interval: 3 * time.Minute, Spread: true, Workers: 1,
+	p := New(Options{
+		Registry: NewRegistry(time.Now, nil), Store: newFakeStore(1000), Player: idlePlayer{}, Interval: 3 * time.Minute, Spread: true, Workers: 1,
 		Now: time.Now, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 	})
 	for id := range songspy.UserID(1000) {
-		s.merge(songspy.PolledUser{Link: songspy.Link{
+		p.loader.merge(songspy.PolledUser{Link: songspy.Link{
 			UserID: id, State: songspy.LinkActive, Generation: 1, AccessExpiresAt: time.Now().AddDate(1, 0, 0),
 		}})
 	}
 	b.ReportAllocs()
 	for i := range b.N {
-		s.poll(b.Context(), songspy.UserID(i%1000), time.Now())
+		p.poll(b.Context(), songspy.UserID(i%1000), time.Now())
 	}
 }

@@ -1,19 +1,33 @@
-// Package sweep looks at every linked listener's player in time, and writes
-// down what was heard.
+// Package poller polls the Spotify player of every linked user and stores what
+// the polls show.
 //
-//	Plan    the scheduler's tick: reads who is to be asked and plans a first
-//	        look at whoever has none; returns in seconds
-//	tail    follows the change feed: new links are looked at at once, what is
-//	        unlinked or erased leaves at once
-//	look    one look at one player when it is due, on one of a bounded number
-//	        of workers; listening.Step says what it means, listening.NextLook
-//	        when the next one is worth it
-//	remember  asks history, seldom, about what looks left unexplained
-//	writer  gathers what is worth storing into few transactions
+// The path of one poll is four files, in this order:
 //
-// Every listener on the roster has exactly one look planned or under way. The
-// roster is newer than the store, which is told only what a restart must not
-// lack; so a kill loses nothing that the next look can still prove.
+//	plan.go   decides when each user is polled next, and why
+//	poll.go   makes one call of currently-playing and handles its result
+//	step.go   of songspy-domain/playback: turns an observation into the
+//	          now-playing state and finished plays
+//	write.go  writes updates to the store in batches
+//
+// The other files:
+//
+//	poller.go    the parts of the poller; Run, Ready, Notes
+//	load.go      reads users from the store into the registry
+//	changes.go   follows the change feed: new links, removed links
+//	resume.go    what was missed while no process polled
+//	history.go   fetches recently-played and reconciles it with stored plays
+//	registry.go  all users, behind one lock
+//	entry.go     one user, in compact form
+//	heartbeat.go stores regularly that this process is polling
+//	deadline.go  one context per second for the calls that begin in it
+//	clock.go     stored times that are ahead of the clock
+//	refusals.go  counts unknown 403 responses, per user and per app
+//	budget.go    spreads the calls that a quota allows over 24 hours
+//	metrics.go   poll reasons, poll outcomes and their counters
+//
+// Every user in the registry has exactly one poll that is planned or running.
+// The registry is newer than the store: only what a restart needs is written.
+// After a crash, the next polls recover the rest.
 package poller
 
 import (
@@ -23,232 +37,207 @@ import (
 	"sync"
 	"time"
 
-	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// finishWithin is how long what was learnt may still be written once the
-// process is told to stop.
+// shutdownGrace is how long pending updates may still be written after Run's
+// context has ended.
 const shutdownGrace = 8 * time.Second
 
-// Store is where listeners are read and what they heard is written.
+// Store reads users and writes what polls and history show.
 type Store interface {
-	// LinkMarks pages by user through everyone who may be asked; fewer than
-	// limit means that there are no more.
+	// LinkVersions returns a page of the links that may be polled, ordered by
+	// user id. Fewer than limit means that there are no more.
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
-	// ListenersByID gives those of the people who may be asked.
+	// PolledUsersByID returns those of the given users who may be polled.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
-	// WriteListening writes all that can be written, and says of each what became of it.
+	// WritePlaybackUpdates writes every update that it can. The results are in
+	// the order of the updates. An error means that nothing was written.
 	WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error)
-	// UpdateLink changes one link; an error of fn leaves it as it is.
+	// UpdateLink changes one link with fn. If fn returns an error, the link stays as it is.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
-	// UpdateHistory lets fn hold what history tells against what is kept, and
-	// writes what that adds; CodeGone if the link is no longer of that generation.
+	// ReconcileHistory calls fn with the stored plays of the time that items
+	// cover, and writes the result of fn. It returns CodeGone if the link has
+	// another generation now.
 	ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
 		fn func(songspy.StoredPlays) songspy.Reconciliation) (songspy.Reconciliation, error)
-	// Beat notes that the named part is at work; LastBeat tells when it was last.
+	// RecordHeartbeat stores the current time under the name.
 	RecordHeartbeat(ctx context.Context, name string) error
+	// LastHeartbeat returns the time of the last heartbeat; the zero time if there was none.
 	LastHeartbeat(ctx context.Context, name string) (time.Time, error)
 }
 
-// Feed tells who has changed.
+// Feed is the change feed of the database.
 type Feed interface {
-	// Feed gives the oldest number that is kept, 0 if none is, and the last one given.
+	// FeedBounds returns the number of the oldest change that is kept, 0 if none
+	// is, and of the last change that was made.
 	FeedBounds(ctx context.Context) (oldest, last int64, err error)
-	// Changes gives what came after that number, in order.
+	// Changes returns the changes after the given number, in order.
 	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
-	// WaitForChange returns when there may be something after that number.
+	// WaitForChange returns when there may be a change after the given number.
 	WaitForChange(ctx context.Context, after int64) error
 }
 
-// Player is asked what a listener hears, and what they heard.
+// Player calls Spotify's player endpoints.
 type Player interface {
 	CurrentlyPlaying(ctx context.Context, access songspy.Credentials) (songspy.Observation, error)
-	// RecentlyPlayed gives what was played after the time, oldest first.
+	// RecentlyPlayed returns what was played after the given time, oldest first.
 	RecentlyPlayed(ctx context.Context, access songspy.Credentials, after time.Time) ([]songspy.HistoryItem, error)
 }
 
-// Renewer renews a link's tokens unless it was changed since that version.
+// Renewer renews access tokens and learns how polls with them fare.
 type Renewer interface {
+	// Renew renews the tokens of a link unless the link has changed since the
+	// given version. It returns the current link.
 	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
-	// Refused enters that a poll was refused with a token that was renewed just
-	// before, and says how long to leave the user alone.
+	// PollRefused records that Spotify refused a poll with a token that was just
+	// renewed. It returns how long the user must not be polled.
 	PollRefused(ctx context.Context, id songspy.UserID, generation int64) (wait time.Duration, err error)
-	// Answered enters that a poll was answered of somebody whose polls were refused.
+	// PollRecovered records that a poll succeeded for a user whose polls were refused.
 	PollRecovered(ctx context.Context, id songspy.UserID, generation int64) error
-	// Granted enters that a poll was answered of a user whose polls were not refused.
+	// PollAnswered records that a poll succeeded for a user whose polls were not refused.
 	PollAnswered(ctx context.Context, app string, id songspy.UserID)
 }
 
-// Options are what a sweep works with; all are needed but Shards and Spending.
+// Shards reports which users this replica polls; see package sharding.
+type Shards interface {
+	// Owns reports whether the user's shard belongs to this replica.
+	Owns(songspy.UserID) bool
+	// Loaded reports whether this replica owns the user's shard and has loaded its users.
+	Loaded(songspy.UserID) bool
+	// MayPoll reports whether a call for the user may begin now.
+	MayPoll(songspy.UserID) bool
+}
+
+// allShards is the Shards of a batch that runs alone.
+type allShards struct{}
+
+func (allShards) Owns(songspy.UserID) bool    { return true }
+func (allShards) Loaded(songspy.UserID) bool  { return true }
+func (allShards) MayPoll(songspy.UserID) bool { return true }
+
+// Options configure a Poller. All fields are required except BlockApp and Shards.
 type Options struct {
-	Store   Store
-	Feed    Feed
-	Player  Player
-	Renewer Renewer
-	// Forbid pauses an app whose users' calls Spotify forbids; nil: nothing does.
+	Registry *Registry
+	Store    Store
+	Feed     Feed
+	Player   Player
+	Renewer  Renewer
+	// BlockApp opens the circuit breaker of an app that Spotify forbids. Nil: no app is blocked.
 	BlockApp func(ctx context.Context, app string)
-	// Shards says whom this replica looks after; nil: everyone.
+	// Shards reports which users this replica polls. Nil: all users.
 	Shards Shards
-	// Interval is the floor: the longest time between two looks at one player.
+	// Interval is the longest time between two polls of a user.
 	Interval time.Duration
-	// Spread gives everyone their own place in the interval; without it all
-	// are due at once, and history is left alone.
+	// Spread gives each user a fixed phase in the interval. If it is false, all
+	// users are polled at once, and history is not fetched: this measures the
+	// highest possible rate.
 	Spread bool
-	// Workers bounds the looks under way.
+	// Workers is the number of polls that run at once.
 	Workers int
-	// Spending bounds the calls of 24 hours; nil: nothing does.
-	Quota   *QuotaOptions
 	Now     func() time.Time
 	Logger  *slog.Logger
 	Metrics *Metrics
 }
 
-// Sweep is the sweep. Plan is the scheduler's; Serve is to run all the while.
+// Poller polls users. The scheduler calls Plan once an interval; Run does the work.
 type Poller struct {
-	Options
-	registry  *registry
-	polls     *delayqueue.Queue[songspy.UserID] // of looks
-	fetches   *delayqueue.Queue[songspy.UserID] // of askings of history
+	opt       Options
+	registry  *Registry
+	planner   *planner
+	caller    *caller
 	writer    *writer
-	outcomes  outcomeCounts
-	heartbeat heartbeat
-	deadlines sharedDeadline
-	budgets   *budgets
-
+	history   *historyFetcher
+	loader    *loader
+	follower  *follower
+	heartbeat *heartbeat
+	firstRead *firstRead
+	clockSkew *clockSkew
 	refusals  refusals
-	clockSkew clockSkew
-
-	reloadMu   sync.Mutex    // one reading of the store is taken over at a time, in the order read
-	loaded     chan struct{} // closed once the roster was read for the first time
-	loadOnce   sync.Once
-	lastChange int64 // the last change taken over; the tail's own once begun is closed
+	outcomes  outcomeCounts
 }
 
-// New makes a sweep with nobody on its roster.
+// New makes a Poller for the users of the registry, which may still be empty.
 func New(o Options) *Poller {
 	if o.Shards == nil {
 		o.Shards = allShards{}
 	}
-	s := &Poller{Options: o, budgets: newBudgets(o.Quota, o.Interval), polls: delayqueue.New[songspy.UserID](o.Now), fetches: delayqueue.New[songspy.UserID](o.Now), loaded: make(chan struct{})}
-	s.registry = newRegistry(func(id songspy.UserID) {
-		s.polls.Remove(id)
-		s.fetches.Remove(id)
-		s.budgets.forget(id)
-	})
-	s.writer = newWriter(o, s.handleWritten)
-	o.Metrics.registerGauges(s.registry.len, s.polls.Len, s.overdue,
-		func() time.Duration { return s.budgets.longestIdleWait(s.Interval) }, s.budgets.keptRatio)
-	return s
+	first := newFirstRead()
+	skew := &clockSkew{registry: o.Registry, log: o.Logger}
+	beat := &heartbeat{store: o.Store, firstRead: first, log: o.Logger}
+	call := &caller{renewer: o.Renewer, registry: o.Registry, deadlines: &sharedDeadline{}}
+	w := newWriter(o)
+	plans := newPlanner(o)
+	l := newLoader(o, plans, beat, skew, first)
+	p := &Poller{
+		opt: o, registry: o.Registry, planner: plans, caller: call, writer: w,
+		history: newHistoryFetcher(o, w, call, skew), loader: l,
+		follower:  &follower{feed: o.Feed, loader: l, firstRead: first, log: o.Logger},
+		heartbeat: beat, firstRead: first, clockSkew: skew,
+	}
+	o.Metrics.registerGauges(p.registry.len, p.registry.polls.Len, p.overdue,
+		func() time.Duration { return p.registry.budgets.longestIdleWait(o.Interval) }, p.registry.budgets.keptRatio)
+	return p
 }
 
-// Serve looks, follows the feed and writes until ctx ends. Then looks under
-// way are abandoned, what was learnt is written, and within ten seconds Serve
-// returns with no goroutine left.
-func (s *Poller) Serve(ctx context.Context) {
+// Run polls users, follows the change feed, fetches history and writes updates
+// until ctx ends. Then it abandons running polls and writes what is pending. It
+// returns within ten seconds and leaves no goroutine behind.
+func (p *Poller) Run(ctx context.Context) {
 	writing, cancel := withGracePeriod(ctx, shutdownGrace)
 	defer cancel()
 	var background, writer sync.WaitGroup
-	background.Go(func() { s.followChanges(ctx) })
-	background.Go(func() { s.sendHeartbeats(ctx) })
-	background.Go(func() { s.fetches.Run(ctx, max(1, s.Workers/8), s.fetchHistory) })
-	writer.Go(func() { s.writer.run(writing) })
+	background.Go(func() { p.follower.run(ctx) })
+	background.Go(func() { p.heartbeat.run(ctx) })
+	background.Go(func() { p.history.run(ctx, max(1, p.opt.Workers/8)) })
+	writer.Go(func() { p.writer.run(writing) })
 
-	s.polls.Run(ctx, s.Workers, s.poll)
+	p.registry.polls.Run(ctx, p.opt.Workers, p.poll)
 	background.Wait()
-	for _, u := range s.registry.takeDirty() {
-		s.writer.put(pendingUpdate{u.entry, songspy.PlaybackUpdate{Playing: u.playing}})
+	for _, u := range p.registry.takeDirty() {
+		p.writer.put(pendingUpdate{u.entry, songspy.PlaybackUpdate{Playing: u.playing}})
 	}
-	s.writer.close()
+	p.writer.close()
 	writer.Wait()
 }
 
-// Renewed takes over the new tokens or state of a link.
-func (s *Poller) LinkRenewed(l songspy.Link) { s.registry.updateLink(l) }
-
-// Ready says what keeps the sweep from its work; nil: nothing does.
-func (s *Poller) Ready(context.Context) error {
-	if !s.isLoaded() {
-		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The listeners have not been read yet."}
+// Ready returns an error if the poller cannot work now.
+func (p *Poller) Ready(context.Context) error {
+	if !p.firstRead.isDone() {
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The users have not been read yet."}
 	}
-	if s.writer.failing.Load() {
-		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The database refuses what was heard; it is tried again."}
+	if p.writer.failing.Load() {
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The database rejects updates; they are tried again."}
 	}
 	return nil
 }
 
-// Notes says in sentences what limits a sweep that works.
-func (s *Poller) Notes() []string {
-	notes := append(s.budgets.notes(s.Interval), s.clockNotes(s.Now())...)
-	if overdue := s.overdue(); overdue > s.Interval/3 {
-		notes = append(notes, fmt.Sprintf("Looks are late: the oldest that has not been made was due %s ago.", overdue.Round(time.Second)))
+// Notes returns sentences about what limits a poller that is ready.
+func (p *Poller) Notes() []string {
+	notes := append(p.registry.budgets.notes(p.opt.Interval), p.clockSkew.notes(p.opt.Now())...)
+	if overdue := p.overdue(); overdue > p.opt.Interval/3 {
+		notes = append(notes, fmt.Sprintf("Polls are late: the oldest is overdue by %s.", overdue.Round(time.Second)))
 	}
 	return notes
 }
 
-// behind is how long ago the oldest look was due that has not been made.
-func (s *Poller) overdue() time.Duration { return max(0, s.Now().Sub(s.PolledUntil())) }
-
-// started reports whether everyone has been read once.
-func (s *Poller) isLoaded() bool {
-	select {
-	case <-s.loaded:
-		return true
-	default:
-		return false
-	}
+// LoadShards reads the users of shards that this replica has acquired. Each
+// shard comes with the time until which the former owner has made all polls;
+// the zero time if that is unknown.
+func (p *Poller) LoadShards(ctx context.Context, polledUntil map[int16]time.Time) error {
+	return p.loader.loadShards(ctx, polledUntil)
 }
 
-// plan is when somebody is looked at, and why.
-type plannedPoll struct {
-	at     time.Time
-	reason pollReason
-}
+// DropShards removes the users of shards that this replica no longer owns.
+func (p *Poller) DropShards(shards []int16) { p.loader.dropShards(shards) }
 
-// planFirst plans a look that none came before.
-func (s *Poller) planFirstPoll(id songspy.UserID, at time.Time, reason pollReason) {
-	s.registry.setPollReason(id, reason)
-	s.polls.Plan(id, at)
-}
+// PolledUntil returns the time before which all due polls have been made.
+func (p *Poller) PolledUntil() time.Time { return p.registry.polls.CompletedUntil(p.opt.Now()) }
 
-// firstLook is when somebody who was just read from the store is looked at.
-func (s *Poller) firstPollAt(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
-	if !s.Spread {
-		return now
-	}
-	return playback.FirstPoll(n, now, s.phase(id), s.Interval).At
-}
+// overdue returns how long the oldest poll that has not been made is overdue.
+func (p *Poller) overdue() time.Duration { return max(0, p.opt.Now().Sub(p.PolledUntil())) }
 
-// nextLook is when somebody who was looked at just now is looked at again, and why.
-func (s *Poller) nextPoll(id songspy.UserID, before userState, n songspy.NowPlaying, last songspy.ObservationKind) plannedPoll {
-	if !s.Spread {
-		return plannedPoll{s.nextAtPhase(id, 0), reasonInterval}
-	}
-	now := s.Now()
-	next := playback.NextPoll(n, last, now, s.phase(id), s.Interval)
-	if !before.listsPartial {
-		next = next.WithProof(n, now, s.Interval)
-	}
-	next = s.budgets.forApp(before.access.App).apply(id, next, n, now)
-	return plannedPoll{next.At, reasonOf(next.Reason)}
-}
-
-// nextSlot is when somebody who could not be looked at is asked again: in
-// their own place, not before the provider wants it, so that no failure
-// brings people into step.
-func (s *Poller) nextAtPhase(id songspy.UserID, wait time.Duration) time.Time {
-	return delayqueue.NextAtPhase(s.Now().Add(wait), s.phase(id), s.Interval)
-}
-
-func (s *Poller) phase(id songspy.UserID) time.Duration {
-	if !s.Spread {
-		return 0
-	}
-	return songspy.PhaseOf(id, s.Interval)
-}
-
-// outlive gives a context that ends only d after ctx does.
+// withGracePeriod returns a context that ends d after ctx does.
 func withGracePeriod(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })

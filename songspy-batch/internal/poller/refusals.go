@@ -9,18 +9,19 @@ import (
 )
 
 const (
-	// refusedWithin is how long an unknown refusal counts.
+	// refusalWindow is how long an unknown refusal counts.
 	refusalWindow = time.Hour
-	// refusedOften is how many unknown refusals within that time concern the user.
+	// userRefusalLimit is the number of unknown refusals within refusalWindow that
+	// concern the user.
 	userRefusalLimit = 3
-	// refusedUsers is how many users concern the app, if nobody was answered
-	// since and one of them was refused refusedTwice. So a whole interval has
-	// passed in which everybody else was polled.
+	// The app is concerned if appRefusedUsers users were refused since the last
+	// answered poll of any user, one of them appRefusalsInARow times. So a whole
+	// interval has passed in which every other user was polled.
 	appRefusedUsers   = 2
 	appRefusalsInARow = 2
 )
 
-// concern is whom unknown refusals concern.
+// refusalScope says what unknown refusals concern.
 type refusalScope int
 
 const (
@@ -29,56 +30,55 @@ const (
 	scopeApp
 )
 
-// refusals counts, for each app, the 403s in words that are not known. It is
-// kept by each process, in memory: after a restart the next refusals show the
-// same again.
+// refusals counts 403 responses of Spotify whose message is not known, per app.
+// The counts are in memory: after a restart, the next refusals lead to the same result.
 type refusals struct {
-	nonEmpty atomic.Bool // something is counted
+	nonEmpty atomic.Bool // a refusal is counted
 	mu       sync.Mutex
 	byApp    map[string]*appRefusals
 }
 
-// refused is what is counted of one app.
+// appRefusals counts the refusals of one app.
 type appRefusals struct {
 	timesByUser map[songspy.UserID][]time.Time
-	inARow      map[songspy.UserID]int // refusals since the last poll that was answered
+	inARow      map[songspy.UserID]int // refusals since the last answered poll
 }
 
-// note enters a refusal and says whom it concerns. What concerned somebody is
-// not counted again.
+// record counts a refusal and returns what the refusals concern. After a result
+// other than scopeUnknown, it starts counting again.
 func (r *refusals) record(app string, id songspy.UserID, now time.Time) refusalScope {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byApp == nil {
 		r.byApp = map[string]*appRefusals{}
 	}
-	of := r.byApp[app]
-	if of == nil {
-		of = &appRefusals{timesByUser: map[songspy.UserID][]time.Time{}, inARow: map[songspy.UserID]int{}}
-		r.byApp[app] = of
+	counts := r.byApp[app]
+	if counts == nil {
+		counts = &appRefusals{timesByUser: map[songspy.UserID][]time.Time{}, inARow: map[songspy.UserID]int{}}
+		r.byApp[app] = counts
 	}
 	r.nonEmpty.Store(true)
-	of.prune(now)
-	of.timesByUser[id] = append(of.timesByUser[id], now)
-	of.inARow[id]++
+	counts.prune(now)
+	counts.timesByUser[id] = append(counts.timesByUser[id], now)
+	counts.inARow[id]++
 	switch {
-	case of.isAppWide():
+	case counts.isAppWide():
 		delete(r.byApp, app)
 		return scopeApp
-	case len(of.timesByUser[id]) >= userRefusalLimit:
-		delete(of.timesByUser, id)
-		delete(of.inARow, id)
+	case len(counts.timesByUser[id]) >= userRefusalLimit:
+		delete(counts.timesByUser, id)
+		delete(counts.inARow, id)
 		return scopeUser
 	}
 	return scopeUnknown
 }
 
-// concernsApp reports whether the refusals in a row concern the app.
-func (of *appRefusals) isAppWide() bool {
-	if len(of.inARow) < appRefusedUsers {
+// isAppWide reports whether the refusals in a row concern the app.
+func (a *appRefusals) isAppWide() bool {
+	if len(a.inARow) < appRefusedUsers {
 		return false
 	}
-	for _, n := range of.inARow {
+	for _, n := range a.inARow {
 		if n >= appRefusalsInARow {
 			return true
 		}
@@ -86,35 +86,35 @@ func (of *appRefusals) isAppWide() bool {
 	return false
 }
 
-// forget drops what counts no more.
-func (of *appRefusals) prune(now time.Time) {
-	for id, times := range of.timesByUser {
+// prune removes refusals that are older than refusalWindow.
+func (a *appRefusals) prune(now time.Time) {
+	for id, times := range a.timesByUser {
 		kept := times[:0]
 		for _, t := range times {
 			if now.Sub(t).Abs() <= refusalWindow {
 				kept = append(kept, t)
 			}
 		}
-		of.timesByUser[id] = kept
+		a.timesByUser[id] = kept
 		if len(kept) == 0 {
-			delete(of.timesByUser, id)
-			delete(of.inARow, id)
+			delete(a.timesByUser, id)
+			delete(a.inARow, id)
 		}
 	}
 }
 
-// answered enters a poll that was answered: the app is not meant by the
-// refusals before it, and neither is the user.
+// recordAnswer records an answered poll: earlier refusals concern neither the
+// app nor this user.
 func (r *refusals) recordAnswer(app string, id songspy.UserID) {
 	if !r.nonEmpty.Load() {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if of := r.byApp[app]; of != nil {
-		clear(of.inARow)
-		delete(of.timesByUser, id)
-		if len(of.timesByUser) == 0 {
+	if counts := r.byApp[app]; counts != nil {
+		clear(counts.inARow)
+		delete(counts.timesByUser, id)
+		if len(counts.timesByUser) == 0 {
 			delete(r.byApp, app)
 		}
 	}

@@ -15,7 +15,7 @@ func TestUnknownRefusalsCountAgainstTheAppOrTheUser(t *testing.T) {
 		user     int64
 		answered bool
 	}
-	for name, c := range map[string]struct {
+	for name, tt := range map[string]struct {
 		events []event
 		want   refusalScope // of the last one
 	}{
@@ -27,7 +27,7 @@ func TestUnknownRefusalsCountAgainstTheAppOrTheUser(t *testing.T) {
 		"three users, each once":            {[]event{{0, 1, false}, {1, 2, false}, {2, 3, false}}, scopeUnknown},
 		"two users, one twice":              {[]event{{0, 1, false}, {1, 2, false}, {3, 1, false}}, scopeApp},
 		"two users, one twice before":       {[]event{{0, 1, false}, {3, 1, false}, {4, 2, false}}, scopeApp},
-		"two neighbours, another answered": {[]event{
+		"two users alternate, another is answered": {[]event{
 			{0, 1, false},
 			{1, 2, false},
 			{2, 3, true},
@@ -36,7 +36,7 @@ func TestUnknownRefusalsCountAgainstTheAppOrTheUser(t *testing.T) {
 			{5, 3, true},
 			{6, 1, false},
 		}, scopeUser},
-		"the other of the neighbours": {[]event{
+		"the other of the alternating users": {[]event{
 			{0, 1, false},
 			{1, 2, false},
 			{2, 3, true},
@@ -46,23 +46,23 @@ func TestUnknownRefusalsCountAgainstTheAppOrTheUser(t *testing.T) {
 			{6, 1, false},
 			{7, 2, false},
 		}, scopeUser},
-		"two users in two hours":            {[]event{{0, 1, false}, {61, 2, false}}, scopeUnknown},
-		"two users, another was answered":   {[]event{{0, 1, false}, {1, 3, true}, {2, 2, false}}, scopeUnknown},
-		"the user was answered":             {[]event{{0, 1, false}, {3, 1, false}, {6, 1, true}, {9, 1, false}}, scopeUnknown},
-		"others are answered all the while": {[]event{{0, 1, false}, {1, 3, true}, {3, 1, false}, {4, 3, true}, {6, 1, false}}, scopeUser},
+		"two users in two hours":          {[]event{{0, 1, false}, {61, 2, false}}, scopeUnknown},
+		"two users, another was answered": {[]event{{0, 1, false}, {1, 3, true}, {2, 2, false}}, scopeUnknown},
+		"the user was answered":           {[]event{{0, 1, false}, {3, 1, false}, {6, 1, true}, {9, 1, false}}, scopeUnknown},
+		"others are always answered":      {[]event{{0, 1, false}, {1, 3, true}, {3, 1, false}, {4, 3, true}, {6, 1, false}}, scopeUser},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r refusals
 			got := scopeUnknown
-			for _, e := range c.events {
+			for _, e := range tt.events {
 				if e.answered {
 					r.recordAnswer(app, songspy.UserID(e.user))
 				} else {
 					got = r.record(app, songspy.UserID(e.user), start.Add(time.Duration(e.minute)*time.Minute))
 				}
 			}
-			if got != c.want {
-				t.Errorf("concerns %d, want %d", got, c.want)
+			if got != tt.want {
+				t.Errorf("the scope is %d, want %d", got, tt.want)
 			}
 		})
 	}

@@ -4,318 +4,326 @@ import (
 	"sync"
 	"time"
 
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	"github.com/songspy/songspy/songspy-batch/internal/idmap"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// roster is everyone who is to be looked at.
+// Registry holds the users that this process polls, with the queues of their
+// polls and history fetches. It may be used concurrently.
 //
-// A listener who links anew has another seat: whoever still holds the former
-// one finds that it is no longer on the roster.
-type registry struct {
+// The pointer to an entry identifies a link generation: a user who links again
+// gets a new entry. A caller with the old pointer then changes nothing, because
+// update, recordHistoryFetch, setTrackID and remove compare pointers. So an entry
+// is never copied; userState is its copy.
+//
+// Lock order: loader.mu, Registry.mu, the lock of a queue or a budget.
+type Registry struct {
+	polls   *delayqueue.Queue[songspy.UserID]
+	fetches *delayqueue.Queue[songspy.UserID] // of history
+	budgets *budgets
+
 	mu        sync.Mutex
 	entries   idmap.Map[songspy.UserID, *entry]
-	appNames  map[string]*string // what seats share
+	appNames  map[string]*string // one copy of each app's name
 	habits    habitCounts
-	readRound uint32
-	onRemove  func(songspy.UserID) // called, under the lock, for whoever leaves
+	readRound uint32 // the number of the last full read
 }
 
-func newRegistry(left func(songspy.UserID)) *registry {
-	return &registry{appNames: map[string]*string{}, onRemove: left}
+// NewRegistry returns an empty Registry. A nil quota means that calls are not limited.
+func NewRegistry(now func() time.Time, quota *QuotaOptions) *Registry {
+	return &Registry{
+		polls: delayqueue.New[songspy.UserID](now), fetches: delayqueue.New[songspy.UserID](now),
+		budgets: newBudgets(quota), appNames: map[string]*string{},
+	}
 }
 
-// seat is the person's; nil if they have none.
-func (r *registry) find(id songspy.UserID) *entry {
-	entry, _ := r.entries.Get(id)
-	return entry
+// find returns the user's entry, or nil. mu is held.
+func (r *Registry) find(id songspy.UserID) *entry {
+	e, _ := r.entries.Get(id)
+	return e
 }
 
-// attend notes that the store still holds the person; false if it knows more
-// of their link than the roster does.
-func (r *registry) confirm(m songspy.LinkVersion) bool {
+// lookup returns the user's entry and a copy of its state.
+func (r *Registry) lookup(id songspy.UserID) (e *entry, state userState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.find(m.UserID)
-	if l == nil || l.generation < m.Generation || l.generation == m.Generation && l.version < m.Version {
+	if e = r.find(id); e == nil {
+		return nil, userState{}, false
+	}
+	return e, e.state(id), true
+}
+
+// stateOf returns a copy of the entry's state, with listsPartial. mu is held.
+func (r *Registry) stateOf(id songspy.UserID, e *entry) userState {
+	state := e.state(id)
+	state.listsPartial = r.habits.assumesPartial(e)
+	return state
+}
+
+// confirm records that the store still holds the link. It returns false if the
+// store's link is newer than the entry.
+func (r *Registry) confirm(v songspy.LinkVersion) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.find(v.UserID)
+	if e == nil || e.generation < v.Generation || e.generation == v.Generation && e.version < v.Version {
 		return false
 	}
-	l.readRound = r.readRound
+	e.readRound = r.readRound
 	return true
 }
 
-// arrival is what a reading of the store said about a person.
+// mergeResult says what merge did.
 type mergeResult int
 
 const (
-	alreadyKnown mergeResult = iota // on the roster already
-	added                           // not on the roster before
-	relinked                        // on the roster under a former link
+	alreadyKnown mergeResult = iota // the user had an entry of this link
+	added                           // the user had no entry
+	relinked                        // the user had an entry of an older link
 )
 
-// merge takes over what the store says of a person. What the roster knows of
-// their player stays if it is newer and was learnt through the same link. The
-// past is of somebody whom it does not know yet.
-func (r *registry) merge(from songspy.PolledUser, p coverage) mergeResult {
+// merge takes over a user as read from the store. The entry's now-playing state
+// stays if it belongs to the same link and is newer. A new entry starts with the
+// given coverage.
+func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id, link, playing := from.Link.UserID, from.Link, from.Playing
 	playing.UserID, playing.Generation = id, link.Generation
-	l := r.find(id)
-	if l != nil && l.generation == link.Generation {
-		l.readRound = r.readRound
-		if link.Version > l.version {
-			l.setLink(link)
+	e := r.find(id)
+	if e != nil && e.generation == link.Generation {
+		e.readRound = r.readRound
+		if link.Version > e.version {
+			e.setLink(link)
 		}
-		r.habits.replace(l, habitOf(from.PartialPlays))
-		if !p.aheadOfClock && microsOf(from.Playing.ObservedAt) > l.observedAt {
-			l.setPlaying(playing)
-			l.dirty = false
+		r.habits.replace(e, habitOf(from.PartialPlays))
+		if !c.aheadOfClock && microsOf(from.Playing.ObservedAt) > e.observedAt {
+			e.setPlaying(playing)
+			e.dirty = false
 		}
 		return alreadyKnown
 	}
-	if l != nil && l.generation > link.Generation {
-		return alreadyKnown // an old reading
+	if e != nil && e.generation > link.Generation {
+		return alreadyKnown // the link was read before it was replaced
 	}
-	next := &entry{generation: link.Generation, readRound: r.readRound, watchedUntil: microsOf(p.watchedUntil), linkedAt: microsOf(link.CreatedAt), aheadOfClock: p.aheadOfClock}
-	next.app = r.internApp(link.App)
+	next := &entry{
+		app: r.internApp(link.App), generation: link.Generation, readRound: r.readRound,
+		watchedUntil: microsOf(c.watchedUntil), linkedAt: microsOf(link.CreatedAt), aheadOfClock: c.aheadOfClock,
+	}
 	next.setLink(link)
 	next.setPlaying(playing)
-	next.setHistoryState(p.history)
-	if l != nil {
-		r.habits.replace(l, habit{})
+	next.setHistoryState(c.history)
+	if e != nil {
+		r.habits.replace(e, habit{})
 	}
 	r.habits.replace(next, habitOf(from.PartialPlays))
 	r.entries.Put(id, next)
-	if l != nil {
+	if e != nil {
 		return relinked
 	}
 	return added
 }
 
-// app is the one copy of an app's name.
-func (r *registry) internApp(id string) *string {
+// internApp returns the one copy of an app's name. mu is held.
+func (r *Registry) internApp(id string) *string {
 	if r.appNames[id] == nil {
 		r.appNames[id] = &id
 	}
 	return r.appNames[id]
 }
 
-// renewed takes over a link's new tokens or state; a link that may not be asked
-// any more leaves.
-func (r *registry) updateLink(link songspy.Link) {
+// beginPoll marks a poll of the user as running and returns the user's state. It
+// fails if the user has no entry or a poll of the user is running.
+func (r *Registry) beginPoll(id songspy.UserID) (e *entry, state userState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.find(link.UserID)
+	e = r.find(id)
+	if e == nil || e.polling {
+		return nil, userState{}, false
+	}
+	e.polling = true
+	return e, r.stateOf(id, e), true
+}
+
+// stateUpdate is what a poll has changed.
+type stateUpdate struct {
+	playing  songspy.NowPlaying
+	history  playback.HistoryState
+	mustSave bool // the store gets the update too
+}
+
+// update stores what a poll has changed in the entry. It returns false, and
+// changes nothing, if the user was removed or has linked again during the poll.
+func (r *Registry) update(id songspy.UserID, e *entry, u stateUpdate) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.find(id) != e {
+		return false
+	}
+	if observed := microsOf(u.playing.ObservedAt); observed > e.observedAt {
+		e.watchedUntil = observed
+		e.setGapReason("")
+	} else if e.gapReason() == "" {
+		e.setGapReason(songspy.GapUnseen) // the answer could not be read
+	}
+	e.setPlaying(u.playing)
+	e.setHistoryState(u.history)
+	e.dirty = !u.mustSave
+	if u.mustSave {
+		e.aheadOfClock = false
+		e.pendingWrites++
+	}
+	return true
+}
+
+// recordFailure records why a poll failed. The first reason since the last
+// successful poll stays.
+func (r *Registry) recordFailure(e *entry, reason songspy.GapReason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.gapReason() == "" {
+		e.setGapReason(reason)
+	}
+}
+
+// endPoll marks the poll as finished and sets the reason of the next one. It
+// calls plan under the lock if the user still has this entry: else another poll
+// could begin in between, and the user would be planned twice.
+func (r *Registry) endPoll(id songspy.UserID, e *entry, reason pollReason, plan func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.polling, e.pollReason = false, reason
+	if r.find(id) == e {
+		plan()
+	}
+}
+
+// setPollReason sets the reason of the user's next poll.
+func (r *Registry) setPollReason(id songspy.UserID, reason pollReason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.find(id); e != nil {
+		e.pollReason = reason
+	}
+}
+
+// isPolling reports whether a poll of the user is running.
+func (r *Registry) isPolling(id songspy.UserID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.find(id)
+	return e != nil && e.polling
+}
+
+// recordHistoryFetch records a successful history fetch: its time, the
+// fingerprint of its answer, and what the answer shows of the account's habit.
+func (r *Registry) recordHistoryFetch(id songspy.UserID, e *entry, at time.Time, hash uint64, learned songspy.PartialPlayCounts) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.setHistoryState(e.historyState().AfterFetch(at))
+	e.historyHash = hash
+	if r.find(id) == e {
+		r.habits.replace(e, habitOf(e.habit.value().Add(learned)))
+	}
+}
+
+// writeDone records that the store has handled an update of the entry.
+func (r *Registry) writeDone(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.pendingWrites = max(0, e.pendingWrites-1)
+}
+
+// setTrackID sets the store's id of the track that the user is playing.
+func (r *Registry) setTrackID(id songspy.UserID, e *entry, uri string, track songspy.TrackID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.find(id) == e && e.playing != nil && e.playing.TrackURI == uri {
+		e.playing.TrackID = track
+	}
+}
+
+// dirtyEntry is an open play that is newer than the store's.
+type dirtyEntry struct {
+	entry   *entry
+	playing songspy.NowPlaying
+}
+
+// takeDirty returns all open plays that are newer than the store's, and marks
+// them as taken.
+func (r *Registry) takeDirty() (found []dirtyEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.entries.All() {
+		if e.dirty && e.playing != nil && e.playing.IsOpen() {
+			e.dirty = false
+			found = append(found, dirtyEntry{e, *e.playing})
+		}
+	}
+	return found
+}
+
+// takeDirtyIdle returns the state of an idle user if it is newer than the
+// store's, and marks it as taken.
+func (r *Registry) takeDirtyIdle(id songspy.UserID, e *entry) (n songspy.NowPlaying, newer bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n = e.nowPlaying(id)
+	if r.find(id) != e || !e.dirty || n.IsOpen() {
+		return n, false
+	}
+	e.dirty = false
+	e.pendingWrites++
+	return n, true
+}
+
+// UpdateLink takes over the new tokens or the new state of a link. It removes the
+// user if the link may not be polled any more. tokens.Renewer calls it after each renewal.
+func (r *Registry) UpdateLink(link songspy.Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.find(link.UserID)
 	switch {
-	case l == nil || l.generation != link.Generation || l.version >= link.Version:
+	case e == nil || e.generation != link.Generation || e.version >= link.Version:
 	case link.State == songspy.LinkActive || link.State == songspy.LinkSuspect:
-		l.setLink(link)
+		e.setLink(link)
 	default:
 		r.removeLocked(link.UserID)
 	}
 }
 
-// begin marks a look at the person as under way and gives what is known for
-// it. It fails if the person is not on the roster or is being looked at.
-func (r *registry) beginPoll(id songspy.UserID) (entry *entry, copied userState, ok bool) {
+// correctClock sets times of the entry that are ahead of now to now, and returns
+// the corrected state.
+func (r *Registry) correctClock(id songspy.UserID, e *entry, now time.Time) userState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.find(id)
-	if l == nil || l.polling {
-		return nil, userState{}, false
-	}
-	l.polling = true
-	return l, r.stateOf(id, l), true
+	e.correctClock(id, now)
+	return r.stateOf(id, e)
 }
 
-// pullBack corrects what is known as of a time that is ahead of now, and gives
-// what is known then.
-func (r *registry) correctClock(id songspy.UserID, entry *entry, now time.Time) userState {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	entry.correctClock(id, now)
-	return r.stateOf(id, entry)
-}
-
-// listener is what is known of the seat's user, and what history is taken to list
-// of them.
-func (r *registry) stateOf(id songspy.UserID, entry *entry) userState {
-	l := entry.state(id)
-	l.listsPartial = r.habits.assumesPartial(entry)
-	return l
-}
-
-// lesson is what one look taught.
-type stateUpdate struct {
-	playing  songspy.NowPlaying
-	history  playback.HistoryState
-	mustSave bool // the store is to be told
-}
-
-// learn remembers what a look taught; false if the person has left or linked
-// anew meanwhile, and nothing of the look may be kept.
-func (r *registry) update(id songspy.UserID, entry *entry, t stateUpdate) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.find(id) != entry {
-		return false
-	}
-	if observed := microsOf(t.playing.ObservedAt); observed > entry.observedAt {
-		entry.watchedUntil = observed
-		entry.setGapReason("")
-	} else if entry.gapReason() == "" {
-		entry.setGapReason(songspy.GapUnseen) // an answer that said nothing
-	}
-	entry.setPlaying(t.playing)
-	entry.setHistoryState(t.history)
-	entry.dirty = !t.mustSave
-	if t.mustSave {
-		entry.aheadOfClock = false
-		entry.pendingWrites++
-	}
-	return true
-}
-
-// miss remembers why a look told nothing; the first reason of several stays.
-func (r *registry) recordFailure(entry *entry, reason songspy.GapReason) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if entry.gapReason() == "" {
-		entry.setGapReason(reason)
-	}
-}
-
-// get gives what is known of the person.
-func (r *registry) lookup(id songspy.UserID) (entry *entry, copied userState, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.find(id)
-	if l == nil {
-		return nil, userState{}, false
-	}
-	return l, l.state(id), true
-}
-
-// recalled notes that history has answered; told stands for its answer.
-func (r *registry) recordHistoryFetch(id songspy.UserID, entry *entry, at time.Time, hash uint64, learned songspy.PartialPlayCounts) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	entry.setHistoryState(entry.historyState().AfterFetch(at))
-	entry.historyHash = hash
-	if r.find(id) == entry {
-		r.habits.replace(entry, habitOf(entry.habit.value().Add(learned)))
-	}
-}
-
-// expect notes why the look is made that is planned next.
-func (r *registry) setPollReason(id songspy.UserID, reason pollReason) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.find(id); l != nil {
-		l.pollReason = reason
-	}
-}
-
-// end says that the look is over, and why the next one is made; plan is called
-// for whoever is still on the roster, before another look can begin.
-func (r *registry) endPoll(id songspy.UserID, entry *entry, reason pollReason, plan func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	entry.polling, entry.pollReason = false, reason
-	if r.find(id) == entry {
-		plan()
-	}
-}
-
-// looking reports whether a look at the person is under way.
-func (r *registry) isPolling(id songspy.UserID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.find(id)
-	return l != nil && l.polling
-}
-
-// wrote notes that an outcome is no longer on its way to the store.
-func (r *registry) writeDone(entry *entry) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	entry.pendingWrites = max(0, entry.pendingWrites-1)
-}
-
-// stored notes the id that the store gave to the track that the person hears.
-func (r *registry) setTrackID(id songspy.UserID, entry *entry, uri string, track songspy.TrackID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.find(id) == entry && entry.playing != nil && entry.playing.TrackURI == uri {
-		entry.playing.TrackID = track
-	}
-}
-
-// crowds is how many people hear something and how many do not, by the app that
-// they linked through.
-func (r *registry) countByApp() map[string]userCounts {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := make(map[string]userCounts, len(r.appNames))
-	for _, l := range r.entries.All() {
-		its := n[l.appID()]
-		if l.playing != nil && l.playing.IsOpen() {
-			its.listening++
-		} else {
-			its.idle++
-		}
-		n[l.appID()] = its
-	}
-	return n
-}
-
-func (r *registry) len() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.entries.Len()
-}
-
-func (r *registry) removeLocked(id songspy.UserID) {
-	if l := r.find(id); l != nil {
-		r.habits.replace(l, habit{})
-	}
-	r.entries.Remove(id)
-	r.onRemove(id)
-}
-
-// remove takes the person off the roster; with a listener given, only if they
-// have not linked anew since.
-func (r *registry) remove(id songspy.UserID, entry *entry) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.find(id); l != nil && (entry == nil || l == entry) {
-		r.removeLocked(id)
-	}
-}
-
-// nextRound begins a reading of the whole store.
-func (r *registry) beginRead() uint32 {
+// beginRead starts a full read of the store and returns its number.
+func (r *Registry) beginRead() uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.readRound++
 	return r.readRound
 }
 
-// removeAbsent takes off the roster whom the reading did not hold.
-func (r *registry) removeUnread(round uint32) {
+// removeUnread removes the users that the full read with this number did not return.
+func (r *Registry) removeUnread(round uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, l := range r.entries.All() {
-		if l.readRound < round {
+	for id, e := range r.entries.All() {
+		if e.readRound < round {
 			r.removeLocked(id)
 		}
 	}
 }
 
-// removeThose takes everyone off the roster who is gone.
-func (r *registry) removeIf(gone func(songspy.UserID) bool) {
+// removeIf removes the users for whom gone returns true.
+func (r *Registry) removeIf(gone func(songspy.UserID) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id := range r.entries.All() {
@@ -325,59 +333,64 @@ func (r *registry) removeIf(gone func(songspy.UserID) bool) {
 	}
 }
 
-// takeUnsaved gives the open plays of which more is known than is stored, each
-// to one caller only.
-func (r *registry) takeDirty() (found []dirtyEntry) {
+// remove removes the user. If e is not nil, it does so only if the user still has
+// that entry.
+func (r *Registry) remove(id songspy.UserID, e *entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.entries.All() {
-		if l.dirty && l.playing != nil && l.playing.IsOpen() {
-			l.dirty = false
-			found = append(found, dirtyEntry{l, *l.playing})
+	if current := r.find(id); current != nil && (e == nil || current == e) {
+		r.removeLocked(id)
+	}
+}
+
+// removeLocked removes the user's entry, planned work and listening habit in one
+// step. mu is held.
+func (r *Registry) removeLocked(id songspy.UserID) {
+	if e := r.find(id); e != nil {
+		r.habits.replace(e, habit{})
+	}
+	r.entries.Remove(id)
+	r.polls.Remove(id)
+	r.fetches.Remove(id)
+	r.budgets.forget(id)
+}
+
+// countByApp counts the users who are listening and who are idle, by app.
+func (r *Registry) countByApp() map[string]userCounts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	byApp := make(map[string]userCounts, len(r.appNames))
+	for _, e := range r.entries.All() {
+		counts := byApp[e.appID()]
+		if e.playing != nil && e.playing.IsOpen() {
+			counts.listening++
+		} else {
+			counts.idle++
 		}
+		byApp[e.appID()] = counts
 	}
-	return found
+	return byApp
 }
 
-type dirtyEntry struct {
-	entry   *entry
-	playing songspy.NowPlaying
-}
-
-// saveSilence hands what is known of somebody who hears nothing to the store,
-// if that knows less. Of a silence only the first look is worth a write, but
-// history fills the time up to the last: a process that did not know of it
-// would let the next play begin within what was found there.
-func (s *Poller) flushIdle(id songspy.UserID, entry *entry) {
-	if n, newer := s.registry.takeDirtyIdle(id, entry); newer {
-		s.writer.put(pendingUpdate{entry, songspy.PlaybackUpdate{Playing: n}})
-	}
-}
-
-func (r *registry) takeDirtyIdle(id songspy.UserID, entry *entry) (n songspy.NowPlaying, newer bool) {
+func (r *Registry) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n = entry.nowPlaying(id)
-	if r.find(id) != entry || !entry.dirty || n.IsOpen() {
-		return n, false
-	}
-	entry.dirty = false
-	entry.pendingWrites++
-	return n, true
+	return r.entries.Len()
 }
 
-// habits counts what the accounts of the roster show of their histories. Accounts
-// that do not show a habit yet are not counted.
+// habitCounts counts the accounts whose history lists partial plays, and the
+// accounts whose history omits them. Accounts whose habit is not known are not
+// counted.
 type habitCounts struct{ listsPartial, omitsPartial int }
 
-// enoughAccounts is how many accounts must show a habit before others are taken
-// to have it.
+// minHabitAccounts is the number of accounts with a known habit from which the
+// majority's habit is assumed for other accounts.
 const minHabitAccounts = 3
 
-// change takes over what was learnt of an account. The roster is locked.
-func (h *habitCounts) replace(s *entry, to habit) {
-	h.add(s.habit, -1)
-	s.habit = to
+// replace sets the habit of an entry and counts it. Registry.mu is held.
+func (h *habitCounts) replace(e *entry, to habit) {
+	h.add(e.habit, -1)
+	e.habit = to
 	h.add(to, 1)
 }
 
@@ -391,10 +404,10 @@ func (h *habitCounts) add(of habit, n int) {
 	}
 }
 
-// partial reports whether history is taken to list the partial plays of an
-// account: what it has shown itself, else what most accounts have, else not.
-func (h *habitCounts) assumesPartial(s *entry) bool {
-	if partial, known := s.habit.value().ListsPartialPlays(); known {
+// assumesPartial reports whether the account's history is assumed to list partial
+// plays: by its own habit if that is known, else by the majority's, else false.
+func (h *habitCounts) assumesPartial(e *entry) bool {
+	if partial, known := e.habit.value().ListsPartialPlays(); known {
 		return partial
 	}
 	return h.listsPartial+h.omitsPartial >= minHabitAccounts && h.listsPartial > h.omitsPartial

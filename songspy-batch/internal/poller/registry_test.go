@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
@@ -24,71 +23,69 @@ func TestMergeTakesOverOnlyNewerStoreData(t *testing.T) {
 	tests := []struct {
 		name     string
 		read     songspy.PolledUser
-		arrival  mergeResult
+		result   mergeResult
 		token    songspy.Secret
 		observed time.Time
 	}{
-		{"an older sighting and token", storedUser(2, 4, now.Add(-time.Minute)), alreadyKnown, "5", now},
+		{"an older state and token", storedUser(2, 4, now.Add(-time.Minute)), alreadyKnown, "5", now},
 		{"a newer token", storedUser(2, 6, now.Add(-time.Minute)), alreadyKnown, "6", now},
-		{"a newer sighting", storedUser(2, 5, now.Add(time.Minute)), alreadyKnown, "5", now.Add(time.Minute)},
-		{"a new link that was not looked at", storedUser(3, 1, time.Time{}), relinked, "1", time.Time{}},
+		{"a newer state", storedUser(2, 5, now.Add(time.Minute)), alreadyKnown, "5", now.Add(time.Minute)},
+		{"a new link that was not polled", storedUser(3, 1, time.Time{}), relinked, "1", time.Time{}},
 		{"a former link", storedUser(1, 9, now.Add(time.Minute)), alreadyKnown, "5", now},
 	}
 	for _, tt := range tests {
-		r := newRegistry(func(songspy.UserID) {})
+		r := NewRegistry(time.Now, nil)
 		if got := r.merge(storedUser(2, 5, now), coverage{}); got != added {
-			t.Fatalf("the first reading is %d", got)
+			t.Fatalf("the first merge returned %d", got)
 		}
-		if got := r.merge(tt.read, coverage{}); got != tt.arrival {
-			t.Errorf("%s: arrival %d, want %d", tt.name, got, tt.arrival)
+		if got := r.merge(tt.read, coverage{}); got != tt.result {
+			t.Errorf("%s: merge returned %d, want %d", tt.name, got, tt.result)
 		}
-		_, l, _ := r.beginPoll(1)
-		if l.access.Token != tt.token || !l.playing.ObservedAt.Equal(tt.observed) {
-			t.Errorf("%s: token %s observed %s, want %s and %s", tt.name, l.access.Token.Reveal(), l.playing.ObservedAt, tt.token.Reveal(), tt.observed)
+		_, state, _ := r.beginPoll(1)
+		if state.access.Token != tt.token || !state.playing.ObservedAt.Equal(tt.observed) {
+			t.Errorf("%s: token %s observed %s, want %s and %s", tt.name, state.access.Token.Reveal(), state.playing.ObservedAt, tt.token.Reveal(), tt.observed)
 		}
 	}
 }
 
 func TestUsersMissingFromAFullReadAreRemovedAndNewOnesStay(t *testing.T) {
-	var left []songspy.UserID
-	r := newRegistry(func(id songspy.UserID) { left = append(left, id) })
-	listener := func(id songspy.UserID) songspy.PolledUser {
+	r := NewRegistry(time.Now, nil)
+	user := func(id songspy.UserID) songspy.PolledUser {
+		r.polls.Plan(id, time.Now())
 		return songspy.PolledUser{Link: songspy.Link{UserID: id, Generation: 1}}
 	}
 	r.beginRead()
-	r.merge(listener(1), coverage{})
-	r.merge(listener(2), coverage{})
+	r.merge(user(1), coverage{})
+	r.merge(user(2), coverage{})
 	round := r.beginRead()
-	r.merge(listener(2), coverage{})
-	r.merge(listener(3), coverage{}) // told by the feed while the reading went on
+	r.merge(user(2), coverage{})
+	r.merge(user(3), coverage{}) // reported by the feed during the read
 	r.removeUnread(round)
-	if len(left) != 1 || left[0] != 1 || r.len() != 2 {
-		t.Errorf("%v left and %d stayed; want 1 to leave", left, r.len())
+	if r.find(1) != nil || r.polls.Has(1) || !r.polls.Has(2) || !r.polls.Has(3) || r.len() != 2 {
+		t.Errorf("%d users and %d polls remain, want users 2 and 3", r.len(), r.polls.Len())
 	}
 }
 
 func TestAMillionUsersStayUnderHalfAGibibyte(t *testing.T) {
 	const users = 100_000
 	before := heapBytes()
-	r, queue := registryOf(users)
-	// The collector lets the heap grow to twice what lives on it.
+	r := registryOf(users)
+	// The heap grows to twice its live bytes before a collection.
 	each := float64(heapBytes()-before) / users
-	t.Logf("%.0f bytes a listener", each)
+	t.Logf("%.0f bytes per user", each)
 	if most := float64(1<<29) / 1e6; each > most {
-		t.Errorf("%.0f bytes a listener, want %.0f at the most", each, most)
+		t.Errorf("%.0f bytes per user, want at most %.0f", each, most)
 	}
 	runtime.KeepAlive(r)
-	runtime.KeepAlive(queue)
 }
 
-// crowd is a roster of so many people, a tenth of whom hear something, and the
-// queue of their looks.
-func registryOf(users songspy.UserID) (*registry, *delayqueue.Queue[songspy.UserID]) {
-	queue := delayqueue.New[songspy.UserID](time.Now)
-	r := newRegistry(queue.Remove)
+// registryOf returns a registry of users with planned polls. A tenth of the users
+// are listening.
+func registryOf(users songspy.UserID) *Registry {
+	r := NewRegistry(time.Now, nil)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for id := range users {
-		l := songspy.PolledUser{
+		u := songspy.PolledUser{
 			Link: songspy.Link{
 				UserID: id, State: songspy.LinkActive, Generation: 1, Version: 1, AccessExpiresAt: now, CreatedAt: now,
 				AccessToken:  songspy.Secret(strings.Clone(strings.Repeat("a", 250))), // as long as Spotify's
@@ -98,25 +95,24 @@ func registryOf(users songspy.UserID) (*registry, *delayqueue.Queue[songspy.User
 		}
 		if id%10 == 0 {
 			ends := now.Add(time.Minute)
-			l.Playing = songspy.NowPlaying{
+			u.Playing = songspy.NowPlaying{
 				State: songspy.PlayerPlaying, TrackURI: fmt.Sprintf("spotify:track:%022d", id), ObservedAt: now, EndsAt: &ends,
 			}
 		}
-		r.merge(l, coverage{watchedUntil: now, history: playback.HistoryState{FetchedAt: now}})
-		queue.Plan(id, time.UnixMicro(int64(id)))
+		r.merge(u, coverage{watchedUntil: now, history: playback.HistoryState{FetchedAt: now}})
+		r.polls.Plan(id, time.UnixMicro(int64(id)))
 	}
-	return r, queue
+	return r
 }
 
-// BenchmarkCollect measures what one round of the collector costs for a
-// million listeners: a look among so many pays for a part of one.
+// BenchmarkCollect measures one garbage collection with a million users: every
+// poll pays for a part of one.
 func BenchmarkCollect(b *testing.B) {
-	r, queue := registryOf(1_000_000)
+	r := registryOf(1_000_000)
 	for b.Loop() {
 		runtime.GC()
 	}
 	runtime.KeepAlive(r)
-	runtime.KeepAlive(queue)
 }
 
 func heapBytes() uint64 {
@@ -134,45 +130,45 @@ func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {
 		own    songspy.PartialPlayCounts
 		want   bool
 	}{
-		"nobody has shown anything":             {nil, songspy.PartialPlayCounts{}, false},
-		"two are not enough":                    {[]songspy.PartialPlayCounts{lists, lists, once}, songspy.PartialPlayCounts{}, false},
-		"three that list them":                  {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, true},
-		"most list them":                        {[]songspy.PartialPlayCounts{lists, lists, lists, omits}, songspy.PartialPlayCounts{}, true},
-		"one play each is not enough":           {[]songspy.PartialPlayCounts{once, once, once, once}, songspy.PartialPlayCounts{}, false},
-		"one play outvotes nobody":              {[]songspy.PartialPlayCounts{lists, lists, lists, missed, missed, missed}, songspy.PartialPlayCounts{}, true},
-		"half of them list them":                {[]songspy.PartialPlayCounts{lists, lists, omits, omits}, songspy.PartialPlayCounts{}, false},
-		"it lists them itself":                  {[]songspy.PartialPlayCounts{omits, omits, omits}, lists, true},
-		"it leaves them out itself":             {[]songspy.PartialPlayCounts{lists, lists, lists}, omits, false},
-		"one play of its own does not decide":   {[]songspy.PartialPlayCounts{omits, omits, omits}, once, false},
-		"accounts that have left do not decide": {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, false},
+		"no account has a known habit":        {nil, songspy.PartialPlayCounts{}, false},
+		"two are not enough":                  {[]songspy.PartialPlayCounts{lists, lists, once}, songspy.PartialPlayCounts{}, false},
+		"three that list them":                {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, true},
+		"most list them":                      {[]songspy.PartialPlayCounts{lists, lists, lists, omits}, songspy.PartialPlayCounts{}, true},
+		"one play each is not enough":         {[]songspy.PartialPlayCounts{once, once, once, once}, songspy.PartialPlayCounts{}, false},
+		"one play does not count":             {[]songspy.PartialPlayCounts{lists, lists, lists, missed, missed, missed}, songspy.PartialPlayCounts{}, true},
+		"half of them list them":              {[]songspy.PartialPlayCounts{lists, lists, omits, omits}, songspy.PartialPlayCounts{}, false},
+		"its own history lists them":          {[]songspy.PartialPlayCounts{omits, omits, omits}, lists, true},
+		"its own history omits them":          {[]songspy.PartialPlayCounts{lists, lists, lists}, omits, false},
+		"one play of its own does not decide": {[]songspy.PartialPlayCounts{omits, omits, omits}, once, false},
+		"removed accounts do not decide":      {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRegistry(func(songspy.UserID) {})
+			r := NewRegistry(time.Now, nil)
 			add := func(id songspy.UserID, h songspy.PartialPlayCounts) {
 				r.merge(songspy.PolledUser{Link: songspy.Link{UserID: id, Generation: 1}, PartialPlays: h}, coverage{})
 			}
 			for i, h := range tt.others {
 				add(songspy.UserID(i+2), h)
 			}
-			if name == "accounts that have left do not decide" {
+			if name == "removed accounts do not decide" {
 				r.remove(2, nil)
 			}
 			add(1, tt.own)
-			if _, l, _ := r.beginPoll(1); l.listsPartial != tt.want {
-				t.Errorf("partial plays are taken to be listed: %t", l.listsPartial)
+			if _, state, _ := r.beginPoll(1); state.listsPartial != tt.want {
+				t.Errorf("partial plays are assumed to be listed: %t, want %t", state.listsPartial, tt.want)
 			}
 		})
 	}
 }
 
 func TestALearnedHabitCountsAtOnce(t *testing.T) {
-	r := newRegistry(func(songspy.UserID) {})
+	r := NewRegistry(time.Now, nil)
 	r.merge(songspy.PolledUser{Link: songspy.Link{UserID: 1, Generation: 1}}, coverage{})
 	entry, _, _ := r.lookup(1)
 	for range 3 {
 		r.recordHistoryFetch(1, entry, time.Now(), 0, songspy.PartialPlayCounts{Listed: 1})
 	}
-	if _, l, _ := r.beginPoll(1); !l.listsPartial || l.habit != (songspy.PartialPlayCounts{Listed: 3}) {
-		t.Errorf("after three answers: %+v, partial %t", l.habit, l.listsPartial)
+	if _, state, _ := r.beginPoll(1); !state.listsPartial || state.habit != (songspy.PartialPlayCounts{Listed: 3}) {
+		t.Errorf("after three answers the habit is %+v, assumed %t", state.habit, state.listsPartial)
 	}
 }

@@ -10,79 +10,81 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// A batch is written when it is this full or this old.
+// A batch is written when it has writeBatchSize updates, or writeBatchAge after
+// its first update.
 const (
 	writeBatchSize = 500
 	writeBatchAge  = 100 * time.Millisecond
 )
 
-// A batch that the database refuses as a whole is tried again after a wait
-// that doubles.
+// A batch that the database rejects as a whole is tried again. The wait doubles
+// after each attempt.
 const (
 	minWriteRetryWait = 100 * time.Millisecond
 	maxWriteRetryWait = 5 * time.Second
 )
 
-// outcome is what a look at a listener adds up to.
+// pendingUpdate is an update that is not stored yet, with the entry that it belongs to.
 type pendingUpdate struct {
 	entry  *entry
 	update songspy.PlaybackUpdate
 }
 
-func (o pendingUpdate) userID() songspy.UserID { return o.update.Playing.UserID }
+func (u pendingUpdate) userID() songspy.UserID { return u.update.Playing.UserID }
 
-// writer gathers outcomes and writes them in batches, in the order in which
-// they came; one listener is at most once in a batch.
+// writer writes updates to the store in batches, in the order in which they were
+// put. A batch holds at most one update of each user.
 type writer struct {
-	store     Store
-	log       *slog.Logger
-	metrics   *Metrics
-	onWritten func(ctx context.Context, o pendingUpdate, w songspy.PlaybackUpdateResult)
-	in        chan pendingUpdate
-	failing   atomic.Bool // the database refuses whole batches
+	store    Store
+	registry *Registry
+	metrics  *Metrics
+	log      *slog.Logger
+	in       chan pendingUpdate
+	failing  atomic.Bool // the database rejects whole batches
 }
 
-func newWriter(o Options, wrote func(context.Context, pendingUpdate, songspy.PlaybackUpdateResult)) *writer {
-	return &writer{store: o.Store, log: o.Logger, metrics: o.Metrics, onWritten: wrote, in: make(chan pendingUpdate, writeBatchSize)}
+func newWriter(o Options) *writer {
+	return &writer{store: o.Store, registry: o.Registry, metrics: o.Metrics, log: o.Logger, in: make(chan pendingUpdate, writeBatchSize)}
 }
 
-// put hands an outcome over. While the database is away it waits, and with it
-// the looks: what cannot be written need not be asked.
-func (w *writer) put(o pendingUpdate) { w.in <- o }
+// put hands an update to run. It blocks while the database rejects updates, and
+// so stops polls whose results could not be stored.
+func (w *writer) put(u pendingUpdate) { w.in <- u }
 
-// close says that nothing more will be put.
+// close tells run that no more updates are put.
 func (w *writer) close() { close(w.in) }
 
-// run writes until close; once ctx has ended it only takes outcomes off
-// whoever puts them.
+// run writes updates until close is called. After ctx has ended it drops the
+// updates that cannot be written, so that put does not block.
 func (w *writer) run(ctx context.Context) {
-	for o := range w.in {
-		for again := true; again; {
+	for u := range w.in {
+		for more := true; more; {
 			var batch []pendingUpdate
-			batch, o, again = w.gather(o)
+			batch, u, more = w.gather(u)
 			w.write(ctx, batch)
 		}
 	}
 }
 
-// gather adds to the first outcome what comes until the batch is full or old.
-// A listener who comes up again ends it too, and begins the next one: again.
-func (w *writer) gather(first pendingUpdate) (batch []pendingUpdate, next pendingUpdate, again bool) {
+// gather collects updates, starting with first, until the batch is full or old.
+// A second update of the same user also ends the batch: it is returned as next,
+// with more = true, and starts the following batch.
+func (w *writer) gather(first pendingUpdate) (batch []pendingUpdate, next pendingUpdate, more bool) {
 	batch = []pendingUpdate{first}
-	in := map[songspy.UserID]bool{first.userID(): true}
+	users := map[songspy.UserID]bool{first.userID(): true}
 	old := time.NewTimer(writeBatchAge)
 	defer old.Stop()
 	for len(batch) < writeBatchSize {
 		select {
-		case o, ok := <-w.in:
+		case u, ok := <-w.in:
 			if !ok {
 				return batch, pendingUpdate{}, false
 			}
-			if in[o.userID()] {
-				return batch, o, true
+			if users[u.userID()] {
+				return batch, u, true
 			}
-			in[o.userID()] = true
-			batch = append(batch, o)
+			users[u.userID()] = true
+			batch = append(batch, u)
 		case <-old.C:
 			return batch, pendingUpdate{}, false
 		}
@@ -90,46 +92,46 @@ func (w *writer) gather(first pendingUpdate) (batch []pendingUpdate, next pendin
 	return batch, pendingUpdate{}, false
 }
 
-// write writes the batch, however often that takes, until ctx ends.
+// write writes the batch. It tries again until that succeeds or ctx ends.
 func (w *writer) write(ctx context.Context, batch []pendingUpdate) {
 	updates := make([]songspy.PlaybackUpdate, len(batch))
-	for i, o := range batch {
-		updates[i] = o.update
+	for i, u := range batch {
+		updates[i] = u.update
 	}
 	for wait := minWriteRetryWait; ; wait = min(2*wait, maxWriteRetryWait) {
-		written, err := w.store.WritePlaybackUpdates(ctx, updates)
+		results, err := w.store.WritePlaybackUpdates(ctx, updates)
 		if err == nil {
 			w.failing.Store(false)
-			for i, o := range batch {
-				w.metrics.countWrite(written[i])
-				w.onWritten(ctx, o, written[i])
+			for i, u := range batch {
+				w.metrics.countWrite(results[i])
+				w.handleWritten(ctx, u, results[i])
 			}
 			return
 		}
 		if ctx.Err() != nil {
 			w.metrics.writes.WithLabelValues("lost").Add(float64(len(batch)))
-			w.log.ErrorContext(ctx, "stopped before the database took what was heard; the next looks prove what they can", "listeners", len(batch), "err", err)
+			w.log.ErrorContext(ctx, "stopped before updates were written; the next polls recover what they can", "users", len(batch), "error", err)
 			return
 		}
 		if !w.failing.Swap(true) {
-			w.log.ErrorContext(ctx, "the database refuses what was heard; trying again", "listeners", len(batch), "err", err)
+			w.log.ErrorContext(ctx, "the database rejected updates; trying again", "users", len(batch), "error", err)
 		}
 		delayqueue.Wait(ctx, wait)
 	}
 }
 
-// wrote takes over what became of an outcome.
-func (s *Poller) handleWritten(ctx context.Context, o pendingUpdate, w songspy.PlaybackUpdateResult) {
-	id := o.userID()
-	s.registry.writeDone(o.entry)
+// handleWritten updates the registry after the store has handled an update.
+func (w *writer) handleWritten(ctx context.Context, u pendingUpdate, result songspy.PlaybackUpdateResult) {
+	id := u.userID()
+	w.registry.writeDone(u.entry)
 	switch {
-	case w.Dropped:
-		s.registry.remove(id, o.entry)
-	case w.Err != nil:
-		// The store and the roster no longer agree: the next plan reads the person afresh.
-		s.Logger.ErrorContext(ctx, "what a listener heard could not be stored", "user_id", int64(id), "err", w.Err)
-		s.registry.remove(id, o.entry)
+	case result.Dropped:
+		w.registry.remove(id, u.entry)
+	case result.Err != nil:
+		// The store and the registry differ now: the next plan reads the user again.
+		w.log.ErrorContext(ctx, "storing a user's update failed", "user_id", int64(id), "error", result.Err)
+		w.registry.remove(id, u.entry)
 	default:
-		s.registry.setTrackID(id, o.entry, o.update.Playing.TrackURI, w.TrackID)
+		w.registry.setTrackID(id, u.entry, u.update.Playing.TrackURI, result.TrackID)
 	}
 }

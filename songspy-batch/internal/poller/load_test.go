@@ -10,20 +10,20 @@ import (
 
 func TestAPostponedPollRunsSoonAndIsNotCountedAsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		th := newHarness(t, 1)
+		h := newHarness(t, 1)
 		began := time.Now()
-		th.player.answer = func(string) (songspy.Observation, error) {
+		h.player.answer = func(string) (songspy.Observation, error) {
 			if time.Since(began) < 5*time.Minute {
 				return songspy.Observation{}, failureWith(songspy.DispositionMayNotCall, time.Second)
 			}
 			return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil
 		}
-		stop := runPoller(t, th.Poller)
+		stop := runPoller(t, h.Poller)
 		<-time.After(5*time.Minute + 2*postponeFor)
-		polls := th.player.pollTimes("1/1")
+		polls := h.player.pollTimes("1/1")
 		stop()
 		if last := polls[len(polls)-1]; last.Sub(began) < 5*time.Minute {
-			t.Errorf("looked at last after %v, though it may be again", last.Sub(began))
+			t.Errorf("the last poll was after %v, although polls are allowed again", last.Sub(began))
 		}
 	})
 }

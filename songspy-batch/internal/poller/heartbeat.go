@@ -1,0 +1,58 @@
+package poller
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
+)
+
+const (
+	// heartbeatName is the poller's name in the table of heartbeats.
+	heartbeatName = "poller"
+	// heartbeatInterval bounds the error of the last heartbeat of a process that died.
+	heartbeatInterval = 15 * time.Second
+)
+
+// heartbeat stores regularly that polls succeed. The next process reads it to
+// find out how long nobody was polled.
+type heartbeat struct {
+	store     Store
+	firstRead *firstRead
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	wasRead bool
+	last    time.Time   // of the previous process; zero: there was none. Set by readLast
+	active  atomic.Bool // a poll has succeeded since the last heartbeat
+}
+
+// readLast reads the last heartbeat of the previous process. Only the first call
+// that succeeds reads the store.
+func (h *heartbeat) readLast(ctx context.Context) (err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.wasRead {
+		h.last, err = h.store.LastHeartbeat(ctx, heartbeatName)
+		h.wasRead = err == nil
+	}
+	return err
+}
+
+// touch records that a poll has succeeded.
+func (h *heartbeat) touch() { h.active.Store(true) }
+
+// run stores a heartbeat in every interval in which a poll has succeeded, until ctx ends.
+func (h *heartbeat) run(ctx context.Context) {
+	for delayqueue.Wait(ctx, heartbeatInterval) {
+		if !h.firstRead.isDone() || !h.active.Swap(false) {
+			continue
+		}
+		if err := h.store.RecordHeartbeat(ctx, heartbeatName); err != nil && ctx.Err() == nil {
+			h.log.WarnContext(ctx, "writing the heartbeat failed", "error", err)
+		}
+	}
+}

@@ -1,0 +1,247 @@
+package poller
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/playback"
+)
+
+// readPageSize is the number of links that one query reads.
+const readPageSize = 2000
+
+// firstRead signals that all users have been read once since the start.
+type firstRead struct {
+	once   sync.Once
+	done   chan struct{}
+	change int64
+}
+
+func newFirstRead() *firstRead { return &firstRead{done: make(chan struct{})} }
+
+// complete records the first read. change is the number of a change that the
+// read reflects. Later calls do nothing.
+func (f *firstRead) complete(change int64) {
+	f.once.Do(func() {
+		f.change = change
+		close(f.done)
+	})
+}
+
+func (f *firstRead) isDone() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait waits for the first read and returns its change number. ok is false if
+// ctx ended first.
+func (f *firstRead) wait(ctx context.Context) (change int64, ok bool) {
+	select {
+	case <-f.done:
+		return f.change, true
+	case <-ctx.Done():
+		return 0, false
+	}
+}
+
+// loader reads users from the store into the registry and plans their first polls.
+type loader struct {
+	store     Store
+	feed      Feed
+	shards    Shards
+	registry  *Registry
+	planner   *planner
+	heartbeat *heartbeat
+	clockSkew *clockSkew
+	firstRead *firstRead
+	now       func() time.Time
+	log       *slog.Logger
+
+	// mu makes reads of the store enter the registry in the order in which they
+	// were made. It is locked before Registry.mu.
+	mu sync.Mutex
+}
+
+func newLoader(o Options, p *planner, beat *heartbeat, skew *clockSkew, first *firstRead) *loader {
+	return &loader{
+		store: o.Store, feed: o.Feed, shards: o.Shards, registry: o.Registry, planner: p,
+		heartbeat: beat, clockSkew: skew, firstRead: first, now: o.Now, log: o.Logger,
+	}
+}
+
+// readAll updates the registry from the whole store. It returns the number of a
+// change that the registry then reflects.
+func (l *loader) readAll(ctx context.Context) (change int64, err error) {
+	_, change, err = l.feed.FeedBounds(ctx)
+	if err != nil {
+		return 0, err
+	}
+	round := l.registry.beginRead()
+	for after, more := songspy.UserID(0), true; more; {
+		if after, more, err = l.readPage(ctx, after); err != nil {
+			return 0, err
+		}
+	}
+	l.registry.removeUnread(round)
+	return change, nil
+}
+
+// readPage reads the versions of one page of links, and the whole users only
+// where a version is new: decrypting tokens costs most, and tokens seldom change.
+func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songspy.UserID, more bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	page, err := l.store.LinkVersions(ctx, after, readPageSize)
+	if err != nil {
+		return 0, false, err
+	}
+	now := l.now()
+	var changed []songspy.UserID
+	for _, v := range page {
+		last = v.UserID
+		if !l.shards.Owns(last) {
+			continue
+		}
+		switch current := l.registry.confirm(v); {
+		case !l.shards.Loaded(last): // loadShards reads these users
+		case !current:
+			changed = append(changed, last)
+		case l.registry.isPolling(last) || l.registry.polls.Has(last): // in this order: a poll plans the next one before it ends
+		default:
+			l.planner.first(last, l.planner.atPhase(last, 0), reasonInterval)
+		}
+	}
+	users, err := l.store.PolledUsersByID(ctx, changed)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, u := range users {
+		id := u.Link.UserID
+		switch merged := l.merge(u); {
+		case merged == relinked, merged == added && l.firstRead.isDone(): // the change feed has not reported it yet
+			l.planner.first(id, now, reasonLinked)
+		case l.registry.isPolling(id) || l.registry.polls.Has(id):
+		default:
+			l.planner.first(id, l.planner.firstAt(id, u.Playing, now), reasonStart)
+		}
+	}
+	return last, len(page) == readPageSize, nil
+}
+
+// reload reads the given users again. Users who are new or linked again are
+// polled now. Users who may not be polled any more are removed.
+func (l *loader) reload(ctx context.Context, ids []songspy.UserID) error {
+	ids = slices.DeleteFunc(ids, func(id songspy.UserID) bool { return !l.shards.Owns(id) })
+	if len(ids) == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	users, err := l.store.PolledUsersByID(ctx, ids)
+	if err != nil {
+		return err
+	}
+	gone := make(map[songspy.UserID]bool, len(ids))
+	for _, id := range ids {
+		gone[id] = true
+	}
+	now := l.now()
+	for _, u := range users {
+		id := u.Link.UserID
+		delete(gone, id)
+		if l.merge(u) != alreadyKnown {
+			l.planner.first(id, now, reasonLinked)
+		}
+	}
+	for id := range gone {
+		l.registry.remove(id, nil)
+	}
+	return nil
+}
+
+// loadShards reads the users of shards that this replica has acquired.
+// polledUntil is the time, for each shard, until which the former owner has made
+// all polls; zero: unknown.
+func (l *loader) loadShards(ctx context.Context, polledUntil map[int16]time.Time) error {
+	if err := l.heartbeat.readLast(ctx); err != nil {
+		return err
+	}
+	for after, more := songspy.UserID(0), true; more; {
+		page, err := l.store.LinkVersions(ctx, after, readPageSize)
+		if err != nil {
+			return err
+		}
+		var ids []songspy.UserID
+		for _, v := range page {
+			after = v.UserID
+			if _, ok := polledUntil[songspy.ShardOf(v.UserID)]; ok {
+				ids = append(ids, v.UserID)
+			}
+		}
+		if err := l.loadUsers(ctx, ids, polledUntil); err != nil {
+			return err
+		}
+		more = len(page) == readPageSize
+	}
+	return nil
+}
+
+func (l *loader) loadUsers(ctx context.Context, ids []songspy.UserID, polledUntil map[int16]time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	users, err := l.store.PolledUsersByID(ctx, ids)
+	if err != nil {
+		return err
+	}
+	now := l.now()
+	for _, u := range users {
+		u, ahead := l.clockSkew.correctUser(u, now)
+		id := u.Link.UserID
+		until := polledUntil[songspy.ShardOf(id)]
+		c := coverageSince(u, later(until, l.heartbeat.last), now)
+		c.aheadOfClock = ahead
+		if l.registry.merge(u, c) != alreadyKnown {
+			reason := reasonTakeover
+			if until.IsZero() {
+				reason = reasonStart
+			}
+			l.planner.first(id, l.planner.resumedAt(id, u.Playing, until, now), reason)
+		}
+	}
+	return nil
+}
+
+// dropShards removes the users of shards that this replica no longer owns.
+func (l *loader) dropShards(shards []int16) {
+	var gone [songspy.ShardCount]bool
+	for _, shard := range shards {
+		gone[shard] = true
+	}
+	l.registry.removeIf(func(id songspy.UserID) bool { return gone[songspy.ShardOf(id)] })
+}
+
+// merge adds a user to the registry, or updates the user's entry.
+//
+// Users of the first read were polled by the previous process until its last
+// heartbeat. Users who come later start now: no process polled them before.
+func (l *loader) merge(u songspy.PolledUser) mergeResult {
+	now := l.now()
+	u, ahead := l.clockSkew.correctUser(u, now)
+	c := coverage{watchedUntil: now, history: playback.HistoryState{FetchedAt: now}, aheadOfClock: ahead}
+	switch {
+	case !l.firstRead.isDone():
+		c = coverageSince(u, l.heartbeat.last, now)
+		c.aheadOfClock = ahead
+	case !u.Playing.ObservedAt.IsZero(): // linked again, perhaps after a time without a link
+		c.history.UncoveredUntil, c.history.Reason = now, playback.HistoryResumed
+	}
+	return l.registry.merge(u, c)
+}
