@@ -5,6 +5,7 @@ PACKAGES := $(MODULES:%=./%/...)
 LINT := bin/tools/golangci-lint
 VULN := bin/tools/govulncheck
 CONTRACTLINT := bin/tools/contractlint
+PLAINWORDS := bin/tools/plainwords
 TESTFLAGS ?=
 # Which release this is, as `version` prints it and images are labelled.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -90,10 +91,13 @@ clean: ## remove what was built; databases and keys in .songspy/ stay
 	rm -rf bin
 
 # The linters have a module of their own, so that they never weigh on the product's.
-tools: $(LINT) $(CONTRACTLINT)
+tools: $(LINT) $(CONTRACTLINT) $(PLAINWORDS)
 $(CONTRACTLINT): $(wildcard .ci/contractlint/*)
 	@mkdir -p bin/tools
 	@cd .ci/contractlint && GOWORK=off go build -o ../../bin/tools/ . && touch ../../$@
+$(PLAINWORDS): .ci/tools/go.mod $(wildcard .ci/tools/plainwords/*)
+	@mkdir -p bin/tools
+	@cd .ci/tools && GOWORK=off go build -o ../../bin/tools/ ./plainwords && touch ../../$@
 $(LINT): .ci/tools/go.mod .ci/tools/go.sum
 	@echo "building the linters (the first time takes minutes)"
 	@mkdir -p bin/tools
