@@ -165,7 +165,7 @@ const (
 	// assumedMeanInterval is the assumed time between two polls of a listening user
 	// until some have been measured.
 	assumedMeanInterval = 105 * time.Second
-	// meanSamples is the number of polls that the mean interval is taken over.
+	// meanSamples is the number of polls in the moving average of the interval.
 	meanSamples = 50
 	// maxStaggeredUsers is the largest number of users of an account whose polls are
 	// staggered. With more users, a poll of some user is always near.
@@ -253,9 +253,9 @@ func (b *budget) rollHour(now time.Time) {
 }
 
 // expectedDemand estimates the calls that are wanted in the next 24 hours. Each
-// hour is expected to cost what the same hour cost the day before; if that is not
-// known, the average of the known hours; if none is known, usual. Users who are
-// listening now are expected to continue for a while.
+// hour is expected to cost the same as that hour of the day before. Hours that were
+// not measured cost the average of the others, or usual without any measurement.
+// Users who are listening now are expected to continue for a while.
 func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d quota.Demand) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

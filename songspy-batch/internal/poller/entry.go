@@ -7,8 +7,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// userState is a copy of what the registry knows of one user: enough to make a
-// call and to interpret its answer.
+// userState is a copy of one user's entry. A poll needs nothing else to make its
+// call and to interpret the answer.
 type userState struct {
 	access       songspy.Credentials
 	expiresAt    time.Time // of access
@@ -19,8 +19,8 @@ type userState struct {
 	playing      songspy.NowPlaying
 
 	coverage
-	linkedAt      time.Time                 // when the account was linked; earlier plays are not fetched
-	gapReason     songspy.GapReason         // why polls have observed nothing since watchedUntil; empty: none was made
+	linkedAt      time.Time                 // the account was linked then; history is fetched from there on
+	gapReason     songspy.GapReason         // why no poll has succeeded since watchedUntil; empty: no poll has failed
 	historyHash   uint64                    // fingerprint of the last history answer; 0: it must be reconciled again
 	habit         songspy.PartialPlayCounts // how often the account's history listed partial plays
 	listsPartial  bool                      // the account's history is assumed to list partial plays
@@ -43,7 +43,7 @@ type entry struct {
 	observedAt       micros
 	watchedUntil     micros
 	historyFetchedAt micros
-	uncovered        *uncovered // nil: nothing is uncovered
+	uncovered        *uncovered // nil: all time is covered
 	historyHash      uint64
 	habit            habit
 	playsSinceFetch  int32

@@ -18,7 +18,7 @@ const (
 )
 
 // heartbeat stores regularly that polls succeed. The next process reads it to
-// find out how long nobody was polled.
+// find out how long polling was interrupted.
 type heartbeat struct {
 	store     Store
 	firstRead *firstRead

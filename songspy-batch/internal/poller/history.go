@@ -17,8 +17,8 @@ const (
 	minHistoryRetryWait = time.Minute
 	// pendingWriteWait is the wait for updates that are not stored yet.
 	pendingWriteWait = time.Second
-	// resumeSpread is the time over which history fetches are spread after a time
-	// in which nobody was polled.
+	// resumeSpread is the time over which history fetches are spread after polling
+	// was interrupted.
 	resumeSpread = 15 * time.Minute
 )
 

@@ -126,7 +126,7 @@ func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songs
 	for _, u := range users {
 		id := u.Link.UserID
 		switch merged := l.merge(u); {
-		case merged == relinked, merged == added && l.firstRead.isDone(): // the change feed has not reported it yet
+		case merged == relinked, merged == added && l.firstRead.isDone(): // found before the change feed reports it
 			l.planner.first(id, now, reasonLinked)
 		case l.registry.isPolling(id) || l.registry.polls.Has(id):
 		default:
@@ -168,7 +168,7 @@ func (l *loader) reload(ctx context.Context, ids []songspy.UserID) error {
 }
 
 // loadShards reads the users of shards that this replica has acquired.
-// polledUntil is the time, for each shard, until which the former owner has made
+// polledUntil is the time, for each shard, until which the previous owner has made
 // all polls; zero: unknown.
 func (l *loader) loadShards(ctx context.Context, polledUntil map[int16]time.Time) error {
 	if err := l.heartbeat.readLast(ctx); err != nil {

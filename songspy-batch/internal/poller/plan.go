@@ -69,7 +69,7 @@ func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time
 	return playback.FirstPoll(n, now, p.phase(id), p.interval).At
 }
 
-// resumedAt returns when a user is polled first whose former replica has made
+// resumedAt returns when a user is polled first whose previous replica has made
 // all polls until polledUntil. A poll that has become due since then is due now.
 // If most users would be due now, each keeps its own phase instead.
 func (p *planner) resumedAt(id songspy.UserID, n songspy.NowPlaying, polledUntil, now time.Time) time.Time {

@@ -156,8 +156,8 @@ func (p *Poller) recordAnswer(ctx context.Context, id songspy.UserID, state user
 	}
 }
 
-// markNotRegistered stores that the app's owner has not registered the user, and
-// removes the user. The user is polled again after linking again.
+// markNotRegistered sets the link's state to not_registered and removes the user:
+// the app's owner must register the user first. Users who link again are polled again.
 func (p *Poller) markNotRegistered(ctx context.Context, id songspy.UserID, entry *entry) error {
 	_, err := p.opt.Store.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		if l.Generation != entry.generation {

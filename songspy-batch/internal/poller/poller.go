@@ -52,9 +52,9 @@ type Store interface {
 	// PolledUsersByID returns those of the given users who may be polled.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
 	// WritePlaybackUpdates writes every update that it can. The results are in
-	// the order of the updates. An error means that nothing was written.
+	// the order of the updates. After an error no update is written.
 	WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error)
-	// UpdateLink changes one link with fn. If fn returns an error, the link stays as it is.
+	// UpdateLink changes one link with fn. If fn returns an error, the link is unchanged.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 	// ReconcileHistory calls fn with the stored plays of the time that items
 	// cover, and writes the result of fn. It returns CodeGone if the link has
@@ -69,8 +69,8 @@ type Store interface {
 
 // Feed is the change feed of the database.
 type Feed interface {
-	// FeedBounds returns the number of the oldest change that is kept, 0 if none
-	// is, and of the last change that was made.
+	// FeedBounds returns the numbers of the oldest change in the feed and of the
+	// last change that was made. oldest is 0 if the feed is empty.
 	FeedBounds(ctx context.Context) (oldest, last int64, err error)
 	// Changes returns the changes after the given number, in order.
 	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
@@ -85,7 +85,7 @@ type Player interface {
 	RecentlyPlayed(ctx context.Context, access songspy.Credentials, after time.Time) ([]songspy.HistoryItem, error)
 }
 
-// Renewer renews access tokens and learns how polls with them fare.
+// Renewer renews access tokens and records whether Spotify accepts them in polls.
 type Renewer interface {
 	// Renew renews the tokens of a link unless the link has changed since the
 	// given version. It returns the current link.
@@ -222,7 +222,7 @@ func (p *Poller) Notes() []string {
 }
 
 // LoadShards reads the users of shards that this replica has acquired. Each
-// shard comes with the time until which the former owner has made all polls;
+// shard comes with the time until which the previous owner has made all polls;
 // the zero time if that is unknown.
 func (p *Poller) LoadShards(ctx context.Context, polledUntil map[int16]time.Time) error {
 	return p.loader.loadShards(ctx, polledUntil)

@@ -322,7 +322,7 @@ func (r *Registry) removeUnread(round uint32) {
 	}
 }
 
-// removeIf removes the users for whom gone returns true.
+// removeIf removes the users that satisfy gone.
 func (r *Registry) removeIf(gone func(songspy.UserID) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,7 +15,7 @@ type coverage struct {
 	aheadOfClock bool // the store holds a state that is ahead of the clock
 }
 
-// coverageSince returns the coverage of a user whom another process polled until
+// coverageSince returns the coverage of a user that another process polled until
 // the given time; zero: no process did.
 func coverageSince(u songspy.PolledUser, until, now time.Time) coverage {
 	c := coverage{watchedUntil: now}
