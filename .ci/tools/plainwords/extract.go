@@ -94,6 +94,16 @@ func extractGo(file string, content []byte) ([]text, error) {
 	return texts, nil
 }
 
+// hasPackageComment reports whether a Go file documents its package or command.
+func hasPackageComment(content []byte) bool {
+	parsed, err := parser.ParseFile(token.NewFileSet(), "", content, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil || parsed.Doc == nil {
+		return false
+	}
+	text := parsed.Doc.Text()
+	return strings.HasPrefix(text, "Package "+parsed.Name.Name+" ") || parsed.Name.Name == "main" && strings.HasPrefix(text, "Command ") || ast.IsGenerated(parsed)
+}
+
 var snakeName = regexp.MustCompile(`^[a-z]+(_[a-z0-9]+)+$`)
 
 // extractLiteral reads a string: a message of four words or more is prose, and

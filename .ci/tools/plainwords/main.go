@@ -18,9 +18,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -80,6 +82,7 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 	if err != nil {
 		return nil, 0, fmt.Errorf("list the files of %s: %w", top, err)
 	}
+	documented := map[string]bool{} // by folder of Go files
 	for _, name := range strings.Fields(string(names)) {
 		if rules.exempts(name) || !all && !rules.checks(name) {
 			continue
@@ -91,6 +94,10 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 		if err != nil {
 			return nil, 0, err
 		}
+		if filepath.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go") {
+			folder := filepath.Dir(name)
+			documented[folder] = documented[folder] || hasPackageComment(content)
+		}
 		texts, err := extract(name, content)
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", name, err)
@@ -100,6 +107,11 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 				sentences++
 			}
 			findings = append(findings, rules.check(name, t)...)
+		}
+	}
+	for _, folder := range slices.Sorted(maps.Keys(documented)) {
+		if !documented[folder] {
+			findings = append(findings, finding{folder, 0, "no package comment", "one that says what the package is for", ""})
 		}
 	}
 	return findings, sentences, nil

@@ -94,3 +94,17 @@ func TestAFaultInTheListNamesItsLine(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestEveryPackageNeedsAComment(t *testing.T) {
+	for source, documented := range map[string]bool{
+		"// Package a polls players.\npackage a\n": true,
+		"package a\n": false,
+		"// A package comment of another form.\npackage a\n": false,
+		"// Command x polls players.\npackage main\n":        true,
+		"// A comment of the build.\n\npackage a\n":          false,
+	} {
+		if got := hasPackageComment([]byte(source)); got != documented {
+			t.Errorf("%q: documented %t, want %t", source, got, documented)
+		}
+	}
+}
