@@ -14,14 +14,14 @@ import (
 type App struct {
 	ClientID     string
 	ClientSecret songspy.Secret
-	// Seats is how many people it admits; 0: as many as come.
+	// Seats is how many users the app admits; 0 means no limit.
 	Seats int
 	// Account names the developer account whose quota the app shares with
-	// others; that is the client id of one of them, or any word.
+	// others. It is the client ID of one of them, or any word.
 	Account string
 }
 
-// SeatsOf are the apps and how many people each admits.
+// SeatsOf returns the apps with the number of users that each admits.
 func SeatsOf(apps []App) []songspy.AppSeats {
 	seats := make([]songspy.AppSeats, len(apps))
 	for i, app := range apps {
@@ -30,14 +30,14 @@ func SeatsOf(apps []App) []songspy.AppSeats {
 	return seats
 }
 
-// clientID is the form of what Spotify calls a client id; the simulator's has
-// dashes.
+// clientIDPattern is the form of Spotify's client IDs. Those of the simulator
+// contain dashes.
 var clientIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
-// Apps are all Spotify apps of the instance: that of CLIENT_ID and
-// CLIENT_SECRET first, then those of APPS, one a line or between commas, as
-// id:secret:seats:account, of which the last two may be left out. The faults
-// never show a secret.
+// Apps returns all Spotify apps of the instance. The first is the one of
+// CLIENT_ID and CLIENT_SECRET. Those of APPS follow, one a line or separated by
+// commas, as id:secret:seats:account; the last two may be left out. The faults
+// never contain a secret.
 func (s Spotify) Apps() (apps []App, err error) {
 	if s.ClientID != "" {
 		apps = append(apps, App{ClientID: s.ClientID, ClientSecret: s.ClientSecret, Seats: s.Seats, Account: s.ClientID})
@@ -55,21 +55,21 @@ func (s Spotify) Apps() (apps []App, err error) {
 		}
 		app := App{ClientID: parts[0], ClientSecret: songspy.Secret(parts[1]), Account: parts[0]}
 		if !clientIDPattern.MatchString(app.ClientID) {
-			fault(i+1, "begins with what is no client id")
+			fault(i+1, "does not begin with a client ID")
 		}
 		for _, other := range apps {
 			if other.ClientID == app.ClientID {
-				fault(i+1, "is app %s once more", app.ClientID)
+				fault(i+1, "repeats app %s", app.ClientID)
 			}
 		}
 		if len(parts) > 2 && parts[2] != "" {
 			if app.Seats, err = strconv.Atoi(parts[2]); err != nil || app.Seats < 0 {
-				fault(i+1, "has %q seats; give a number, 0 for as many as come", parts[2])
+				fault(i+1, "has %q seats; give a number, or 0 for no limit", parts[2])
 			}
 		}
 		if len(parts) > 3 && parts[3] != "" {
 			if app.Account = parts[3]; !clientIDPattern.MatchString(app.Account) {
-				fault(i+1, "names an account that is no word; give the client id of an app of the same developer account")
+				fault(i+1, "names an invalid account; give the client ID of an app of the same developer account")
 			}
 		}
 		apps = append(apps, app)

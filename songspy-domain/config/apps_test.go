@@ -16,7 +16,7 @@ func TestApps_ReadsSeats(t *testing.T) {
 	}
 	want := []config.App{{"first", "s1", 5, "first"}, {"second", "s2", 5, "first"}, {"third", "s3", 0, "third"}, {"fourth", "", 25, "fourth"}, {"fifth", "s5", 0, "third"}}
 	if len(apps) != len(want) {
-		t.Fatalf("%+v", apps)
+		t.Fatalf("apps are %+v, want %d", apps, len(want))
 	}
 	for i := range want {
 		if apps[i] != want[i] {
@@ -29,17 +29,17 @@ func TestApps_FaultsNameTheEntryAndNoSecret(t *testing.T) {
 	for list, want := range map[string]string{
 		"a":                     "entry 1: is not id:secret:seats:account",
 		"a:hunter2:1:x:y":       "entry 1: is not id:secret:seats:account",
-		"a:hunter2:1:x/y":       "entry 1: names an account that is no word",
+		"a:hunter2:1:x/y":       "entry 1: names an invalid account",
 		"a:hunter2,b:hunter2:x": `entry 2: has "x" seats`,
 		"a:hunter2:-1":          `entry 1: has "-1" seats`,
-		"a:hunter2,a:hunter2":   "entry 2: is app a once more",
-		"first:hunter2":         "entry 1: is app first once more",
-		"a/b:hunter2":           "entry 1: begins with what is no client id",
+		"a:hunter2,a:hunter2":   "entry 2: repeats app a",
+		"first:hunter2":         "entry 1: repeats app first",
+		"a/b:hunter2":           "entry 1: does not begin with a client ID",
 	} {
 		s := config.Spotify{ClientID: "first", MoreApps: songspy.Secret(list)}
 		_, err := s.Apps()
 		if err == nil || !strings.Contains(err.Error(), "SONGSPY_SPOTIFY_APPS: "+want) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%q: %v", list, err)
+			t.Errorf("%q: error %v, want %q without the secret", list, err, want)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package config reads what both services are told by their environment: one
-// struct per main, filled from defaults, then the environment, then files for
-// secrets, and checked as a whole, so that a person who sets Songspy up sees
-// every fault at once instead of one a start.
+// Package config reads the configuration of both services from the environment.
+// Each main has one struct. Load fills it from defaults, the environment and
+// files for secrets, and validates it as a whole, so that the operator sees
+// every fault at once instead of one at each start.
 package config

@@ -10,10 +10,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// tag is a variable of a configuration struct, with its default if it has one.
+// tag matches a variable of a configuration struct, with its default if it has
+// one.
 var tag = regexp.MustCompile(`env:"(SONGSPY_[A-Z_]+)"(?: +envDefault:"([^"]*)")?`)
 
-// secretTag is one of a secret.
+// secretTag matches the tag of a secret.
 var secretTag = regexp.MustCompile("songspy\\.Secret +`env:\"(SONGSPY_[A-Z_]+)\"")
 
 func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
@@ -45,13 +46,13 @@ func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 		}
 	}
 	for name := range config.KnownVariables {
-		if _, is := variables[name]; !is {
-			t.Errorf("known.go lists %s, which nothing reads", name)
+		if _, known := variables[name]; !known {
+			t.Errorf("variables.go lists %s, which nothing reads", name)
 		}
 	}
 	for name, value := range variables {
-		if secret, is := config.KnownVariables[name]; !is || secret != secrets[name] {
-			t.Errorf("known.go must list %q: %t", name, secrets[name])
+		if secret, known := config.KnownVariables[name]; !known || secret != secrets[name] {
+			t.Errorf("variables.go must list %q: %t", name, secrets[name])
 		}
 		row := "| `" + name + "` | `" + value + "` |"
 		if value == "" {
@@ -68,8 +69,8 @@ func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 	}
 }
 
-// Compose passes each service its own variables one by one. One that is not
-// passed would be ignored without a word.
+// Compose passes each service its own variables one by one. A variable that is
+// missing there would be ignored silently.
 func TestCompose_PassesEveryVariable(t *testing.T) {
 	const root = "../.."
 	passed := map[string]bool{}
@@ -93,7 +94,7 @@ func TestCompose_PassesEveryVariable(t *testing.T) {
 			t.Errorf("%s is not passed on: add it to deploy/env/both.env, api.env or batch.env", name)
 		}
 		if secret && !passed[name+"_FILE"] {
-			t.Errorf("%s_FILE is not passed on: add it to deploy/env beside %[1]s", name)
+			t.Errorf("%s_FILE is not passed on: add it to deploy/env next to %[1]s", name)
 		}
 	}
 }

@@ -10,14 +10,15 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// byteOrderMark is what some editors put in front of a text in UTF-8.
+// byteOrderMark is what some editors put at the start of a UTF-8 text.
 const byteOrderMark = "\ufeff"
 
 // prefix begins the names of all variables.
 const prefix = "SONGSPY_"
 
-// Environ is the process's environment over the file .env of the working
-// directory, which need not exist. It fails when .env cannot be read or parsed.
+// Environ returns the environment of the process, combined with the file .env
+// of the working directory, which is optional. The environment takes
+// precedence. Environ returns an error if .env cannot be read or parsed.
 func Environ() (map[string]string, error) {
 	environ, err := readDotenv(".env")
 	if err != nil {
@@ -29,8 +30,8 @@ func Environ() (map[string]string, error) {
 	return trimVariables(environ), nil
 }
 
-// readDotenv reads lines of NAME=value. The parser's own error quotes the line
-// at fault, which may be a secret, and is not passed on.
+// readDotenv reads lines of NAME=value. The parser's own error quotes the
+// faulty line, which may be a secret, and is not returned.
 func readDotenv(path string) (map[string]string, error) {
 	content, err := os.ReadFile(path)
 	switch {
@@ -43,12 +44,12 @@ func readDotenv(path string) (map[string]string, error) {
 	}
 	environ, err := godotenv.Unmarshal(strings.TrimPrefix(string(content), byteOrderMark))
 	if err != nil {
-		return nil, errors.New("cannot be read as lines of NAME=value; mend it or take it away")
+		return nil, errors.New("cannot be read as lines of NAME=value; correct or delete it")
 	}
 	return environ, nil
 }
 
-// trimmed is environ with no space around the values of our variables.
+// trimVariables returns environ with trimmed values of Songspy's variables.
 func trimVariables(environ map[string]string) map[string]string {
 	all := make(map[string]string, len(environ))
 	for name, value := range environ {
@@ -60,8 +61,8 @@ func trimVariables(environ map[string]string) map[string]string {
 	return all
 }
 
-// trim cuts what an editor or a copy leaves around a value: spaces, line ends
-// and a byte order mark.
+// trimValue removes what an editor or a copy leaves around a value: spaces,
+// line ends and a byte order mark.
 func trimValue(value string) string {
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(value), byteOrderMark))
 }

@@ -1,4 +1,5 @@
 package config
 
-// Known is the list of variables, for the test that compares it with the structs.
+// KnownVariables is the list of variables, for the test that compares it with
+// the structs.
 var KnownVariables = knownVariables

@@ -8,8 +8,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// List is a variable of several values with commas between them. Spaces around
-// a value and empty values do not count.
+// List is a variable of several values, separated by commas. Spaces around a
+// value and empty values are ignored.
 type List []string
 
 // UnmarshalText reads the list.
@@ -26,16 +26,16 @@ func (l *List) UnmarshalText(text []byte) error {
 // field is one variable of a configuration struct.
 type field struct {
 	key    string // SONGSPY_…
-	name   string // the struct field's
+	name   string // the name of the struct field
 	typ    reflect.Type
 	secret bool
 }
 
-// wanted says what the variable must look like.
+// expected returns a phrase that says what the variable must look like.
 func (f field) expected() string {
 	switch {
 	case f.typ == reflect.TypeFor[time.Duration]():
-		return "is no duration; write one such as 90s, 30m or 12h"
+		return "is not a duration; write one such as 90s, 30m or 12h"
 	case f.typ.Kind() == reflect.Bool:
 		return "must be true or false"
 	case f.typ.Kind() >= reflect.Int && f.typ.Kind() <= reflect.Float64:
@@ -45,7 +45,8 @@ func (f field) expected() string {
 	}
 }
 
-// fieldsOf lists the variables of the struct that into points to, nested ones included.
+// fieldsOf returns the variables of the struct that into points to, including
+// nested structs.
 func fieldsOf(into any) []field {
 	var fields []field
 	for _, v := range nestedStructs(into) {
@@ -60,8 +61,8 @@ func fieldsOf(into any) []field {
 	return fields
 }
 
-// nested gives pointers to the struct that into points to and to the exported
-// structs in it, inner ones first.
+// nestedStructs returns pointers to the struct that into points to and to the
+// exported structs in it, inner ones first.
 func nestedStructs(into any) []any {
 	var found []any
 	v := reflect.ValueOf(into).Elem()

@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// Exposed warns of secrets in files that every user of this machine can access.
-// Mounted secrets are never refused: whoever mounts a file chooses its mode. The
-// files that Songspy creates itself are refused in production already.
+// ExposureWarnings returns warnings about files with secrets that every user of
+// this machine can access. For mounted files it never goes beyond a warning,
+// because their mode is chosen outside Songspy. Files that Songspy creates
+// itself are rejected in production: see checkFiles.
 func (s Service) ExposureWarnings(environ map[string]string) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
@@ -29,7 +30,7 @@ func (s Service) ExposureWarnings(environ map[string]string) []string {
 	return warnings
 }
 
-// checkFiles refuses in production what Exposed only warns of in development.
+// checkFiles rejects in production what is only a warning in development.
 func (s Service) checkFiles() error {
 	if s.IsDevelopment() {
 		return nil
@@ -43,7 +44,7 @@ func (s Service) checkFiles() error {
 	return errors.Join(faults...)
 }
 
-// ownFile is a file that Songspy creates, readable to its own user alone.
+// createdFile is a file that Songspy creates with access for its own user only.
 type createdFile struct{ variable, path string }
 
 func (f createdFile) message() string {
@@ -61,8 +62,8 @@ func (s Service) createdFiles() []createdFile {
 	return files
 }
 
-// exposed reports whether users outside the file's group may access it; a file
-// that is not there is not exposed.
+// isExposed reports whether users outside the file's group can access it. A
+// file that does not exist is not exposed.
 func isExposed(path string) bool {
 	const others = 0o007
 	info, err := os.Stat(path)

@@ -17,17 +17,19 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// KeyBytes is the length of every key: an AES-256 key or the seed of an Ed25519 key.
+// KeyBytes is the length of every key: an AES-256 key or the seed of an Ed25519
+// key.
 const KeyBytes = 32
 
-// Key is a secret key and the name under which what it made is recognised.
+// Key is a secret key with the ID that identifies it in what it encrypts or
+// signs.
 type Key struct {
 	ID  string
-	Key []byte // KeyBytes of them
+	Key []byte // of length KeyBytes
 }
 
-// weak reports whether the key was hardly made at random: it repeats few bytes,
-// counts, or is text. One in 10^13 random keys looks so.
+// isWeak reports whether the key is probably not random: it has few different
+// bytes, is a sequence, or is text. One in 10^13 random keys is rejected.
 func (k Key) isWeak() bool {
 	const fewest = 17 // different bytes; random keys have about 30
 	different := map[byte]bool{}
@@ -42,19 +44,19 @@ func (k Key) isWeak() bool {
 
 var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
-// ParseKeys reads `id:base64 of 32 bytes, …`. The first key is the one that
-// seals or signs; the others only open or verify. Faults name the variable and
-// the entry, and never quote a key.
+// ParseKeys reads `id:base64 of 32 bytes, …`. The first key encrypts or signs.
+// The others only decrypt or verify. Faults name the variable and the entry,
+// and never quote a key.
 func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	var keys []Key
 	seen := map[string]bool{}
 	for i, entry := range strings.Split(list.Reveal(), ",") {
 		id, text, ok := strings.Cut(strings.TrimSpace(entry), ":")
 		if !ok || !keyIDPattern.MatchString(id) {
-			return nil, fmt.Errorf("%s: entry %d must be id:key, the id up to 32 letters, digits, - or _", name, i+1)
+			return nil, fmt.Errorf("%s: entry %d must be id:key, with an ID of up to 32 letters, digits, - or _", name, i+1)
 		}
 		if seen[id] {
-			return nil, fmt.Errorf("%s: the id %q is used twice; every key needs its own", name, id)
+			return nil, fmt.Errorf("%s: the ID %q is used twice; every key needs its own", name, id)
 		}
 		seen[id] = true
 		key, err := base64.StdEncoding.DecodeString(text)
@@ -66,13 +68,15 @@ func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	return keys, nil
 }
 
-// Keys are the lists of keys that a deployment needs, as ParseKeys reads them.
+// Keys are the lists of keys that a deployment needs, in the form that
+// ParseKeys reads.
 type Keys struct {
 	Seal songspy.Secret // SONGSPY_SEAL_KEYS
 	JWT  songspy.Secret // SONGSPY_JWT_KEYS
 }
 
-// FreshKeys makes a key of each kind, named prefix- and something random.
+// GenerateKeys returns a new key of each kind. Their IDs are the prefix, a dash
+// and random digits.
 func GenerateKeys(prefix string) Keys {
 	fresh := func() songspy.Secret {
 		var id [4]byte
@@ -84,17 +88,17 @@ func GenerateKeys(prefix string) Keys {
 	return Keys{Seal: fresh(), JWT: fresh()}
 }
 
-// Environ writes the keys as lines of an environment file, in the clear.
+// EnvFile returns the keys as lines of an environment file, unencrypted.
 func (k Keys) EnvFile() string {
 	return fmt.Sprintf("SONGSPY_SEAL_KEYS=%q\nSONGSPY_JWT_KEYS=%q\n", k.Seal.Reveal(), k.JWT.Reveal())
 }
 
-// keysFile holds the keys of a development, in its state directory.
+// keysFile contains the keys of a development instance, in its state directory.
 const keysFile = "keys.env"
 
-// DevelopmentKeys gives the keys kept in dir, making them the first time. Two
-// processes that start at once get the same ones: the file appears whole, and
-// only once. Only its owner may read it.
+// DevelopmentKeys returns the keys in dir, and generates them the first time.
+// Two processes that start at the same time get the same keys, because the file
+// is created only once, and with its whole content. Only its owner can read it.
 func DevelopmentKeys(dir string) (Keys, error) {
 	path := filepath.Join(dir, keysFile)
 	keys, err := readKeys(path)
@@ -102,10 +106,10 @@ func DevelopmentKeys(dir string) (Keys, error) {
 		return keys, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Keys{}, fmt.Errorf("the keys of this development cannot be kept: %w", err)
+		return Keys{}, fmt.Errorf("the keys for development cannot be stored: %w", err)
 	}
 	if err := writeOnce(path, GenerateKeys("dev").EnvFile()); err != nil {
-		return Keys{}, fmt.Errorf("the keys of this development cannot be kept: %w", err)
+		return Keys{}, fmt.Errorf("the keys for development cannot be stored: %w", err)
 	}
 	return readKeys(path)
 }
@@ -119,13 +123,13 @@ func readKeys(path string) (Keys, error) {
 	lines, err := godotenv.Parse(f)
 	keys := Keys{Seal: songspy.Secret(lines["SONGSPY_SEAL_KEYS"]), JWT: songspy.Secret(lines["SONGSPY_JWT_KEYS"])}
 	if err != nil || keys.Seal == "" || keys.JWT == "" {
-		return Keys{}, fmt.Errorf("%s: does not hold SONGSPY_SEAL_KEYS and SONGSPY_JWT_KEYS; delete it, and its database with it, to start afresh", path)
+		return Keys{}, fmt.Errorf("%s: does not contain SONGSPY_SEAL_KEYS and SONGSPY_JWT_KEYS; delete it together with its database to start again", path)
 	}
 	return keys, nil
 }
 
-// writeOnce creates the file whole or not at all; one that is there stays. A
-// hard link is the one step that is both exclusive and atomic.
+// writeOnce creates the file with its whole content, unless it exists. A hard
+// link is the only operation that is both exclusive and atomic.
 func writeOnce(path, content string) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
 	if err != nil {

@@ -18,19 +18,19 @@ func TestParseKeys_KeepsTheOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(keys) != 2 || !strings.HasPrefix(keys[0].ID, "new-") || keys[1].ID != "k1" || keys[1].Key[31] != 31 {
-		t.Errorf("keys = %d of ids %s, %s; want the fresh one first", len(keys), keys[0].ID, keys[1].ID)
+		t.Errorf("%d keys with the IDs %s, %s; want the new one first", len(keys), keys[0].ID, keys[1].ID)
 	}
 }
 
 func TestParseKeys_NamesTheFaultAndNeverTheKey(t *testing.T) {
 	const short = "c2hvcnQ="
 	for name, c := range map[string]struct{ list, want string }{
-		"nothing":        {"", "entry 1 must be id:key"},
-		"no id":          {short, "entry 1 must be id:key"},
-		"an odd id":      {sealKey + ",a b:" + short, "entry 2 must be id:key"},
-		"a short key":    {"k2:" + short, `"k2" must be the base64 of 32 bytes`},
-		"no base64":      {"k2:***" + short, `"k2" must be the base64 of 32 bytes`},
-		"an id repeated": {sealKey + "," + sealKey, `"k1" is used twice`},
+		"empty":       {"", "entry 1 must be id:key"},
+		"no ID":       {short, "entry 1 must be id:key"},
+		"invalid ID":  {sealKey + ",a b:" + short, "entry 2 must be id:key"},
+		"short key":   {"k2:" + short, `"k2" must be the base64 of 32 bytes`},
+		"not base64":  {"k2:***" + short, `"k2" must be the base64 of 32 bytes`},
+		"repeated ID": {sealKey + "," + sealKey, `"k1" is used twice`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.ParseKeys("SONGSPY_SEAL_KEYS", songspy.Secret(c.list))
@@ -38,7 +38,7 @@ func TestParseKeys_NamesTheFaultAndNeverTheKey(t *testing.T) {
 				t.Errorf("error = %v, want one with %q", err, c.want)
 			}
 			if err != nil && (strings.Contains(err.Error(), short) || strings.Contains(err.Error(), sealKey)) {
-				t.Errorf("the key is shown: %v", err)
+				t.Errorf("the error contains the key: %v", err)
 			}
 		})
 	}
@@ -50,11 +50,11 @@ func FuzzParseKeys(f *testing.F) {
 	f.Fuzz(func(t *testing.T, list string) {
 		keys, err := config.ParseKeys("KEYS", songspy.Secret(list))
 		if err == nil && len(keys) == 0 {
-			t.Error("no key and no error")
+			t.Error("neither keys nor an error")
 		}
 		for _, k := range keys {
 			if len(k.Key) != config.KeyBytes || k.ID == "" {
-				t.Errorf("a key of %d bytes named %q was let through", len(k.Key), k.ID)
+				t.Errorf("accepted a key of %d bytes with the ID %q", len(k.Key), k.ID)
 			}
 		}
 	})
@@ -62,19 +62,19 @@ func FuzzParseKeys(f *testing.F) {
 
 func TestDevelopmentKeys_ConcurrentCallersGetTheSame(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	const askers = 8
+	const callers = 8
 	var (
-		got  [askers]config.Keys
-		errs [askers]error
+		got  [callers]config.Keys
+		errs [callers]error
 		wg   sync.WaitGroup
 	)
-	for i := range askers {
+	for i := range callers {
 		wg.Go(func() { got[i], errs[i] = config.DevelopmentKeys(dir) })
 	}
 	wg.Wait()
-	for i := range askers {
+	for i := range callers {
 		if errs[i] != nil || got[i] != got[0] {
-			t.Fatalf("asker %d got other keys than asker 0, or the error %v", i, errs[i])
+			t.Fatalf("caller %d got other keys than caller 0, or the error %v", i, errs[i])
 		}
 	}
 	for _, list := range []songspy.Secret{got[0].Seal, got[0].JWT} {
@@ -83,11 +83,11 @@ func TestDevelopmentKeys_ConcurrentCallersGetTheSame(t *testing.T) {
 		}
 	}
 	if got[0].Seal == got[0].JWT {
-		t.Error("one key serves two purposes")
+		t.Error("one key has two purposes")
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
-		t.Fatalf("%d files are left in the directory (%v), want the keys alone", len(entries), err)
+		t.Fatalf("the directory contains %d files (%v), want the key file only", len(entries), err)
 	}
 	if info, err := entries[0].Info(); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file's mode is %v (%v), want 0600", info.Mode(), err)
@@ -100,6 +100,6 @@ func TestDevelopmentKeys_RefusesAFileWithoutKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := config.DevelopmentKeys(dir); err == nil || !strings.Contains(err.Error(), "delete it") {
-		t.Errorf("error = %v, want the remedy", err)
+		t.Errorf("error = %v, want it to say what to do", err)
 	}
 }

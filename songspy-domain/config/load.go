@@ -10,29 +10,29 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Faults is everything that is wrong with a configuration, one line each. A
-// line begins with the variable's name and ends with the remedy.
+// Faults are all faults of a configuration, one line each. A line begins with
+// the variable's name and ends with what to do.
 type Faults []string
 
-// Error lists the faults, one a line.
+// Error returns the faults, one a line.
 func (f Faults) Error() string {
 	return "the configuration has faults:\n  " + strings.Join(f, "\n  ")
 }
 
 // Load fills the struct that into points to from its `env` and `envDefault`
 // tags and the given environment. An empty variable counts as absent, and
-// spaces around a value do not count. A secret may be given as NAME_FILE, the
-// path of a file that holds it. Every nested struct with a method Validate()
-// error is then asked, and the providers must be simulated all together or not
-// at all. A variable that nothing reads is a fault if its name is close to a
-// known one.
+// spaces around a value are ignored. A secret may be given as NAME_FILE, the
+// path of a file that contains it. Then Load calls Validate on every nested
+// struct that has the method, and checks that either all providers are
+// simulated or none. A variable that nothing reads is a fault if its name is
+// close to a known one.
 //
 // The error is Faults.
 func Load(into any, environ map[string]string) error {
 	fields := fieldsOf(into)
-	slips, _ := unknownVariables(fields, environ)
+	typos, _ := unknownVariables(fields, environ)
 	environ, faults := readFiles(fields, trimVariables(environ))
-	faults = append(faults, slips...)
+	faults = append(faults, typos...)
 	if err := env.ParseWithOptions(into, env.Options{Environment: environ}); err != nil {
 		faults = append(faults, parseFaults(fields, err)...)
 	}
@@ -48,8 +48,8 @@ func Load(into any, environ map[string]string) error {
 	return nil
 }
 
-// readFiles gives the environment in which NAME holds what the file named by
-// NAME_FILE holds, for every secret NAME.
+// readFiles returns the environment in which every secret NAME has the content
+// of the file that NAME_FILE names.
 func readFiles(fields []field, environ map[string]string) (map[string]string, Faults) {
 	var faults Faults
 	environ = maps.Clone(environ)
@@ -59,12 +59,12 @@ func readFiles(fields []field, environ map[string]string) (map[string]string, Fa
 			continue
 		}
 		if environ[f.key] != "" {
-			faults = append(faults, fmt.Sprintf("%s: is given twice, by itself and by %[1]s_FILE; keep one", f.key))
+			faults = append(faults, fmt.Sprintf("%s: is given twice, directly and by %[1]s_FILE; keep one", f.key))
 			continue
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {
-			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE cannot be read (%v); its reader is user %d", f.key, err, os.Getuid()))
+			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE cannot be read (%v); make it readable for user %d", f.key, err, os.Getuid()))
 			continue
 		}
 		if environ[f.key] = trimValue(string(content)); environ[f.key] == "" {
@@ -74,8 +74,8 @@ func readFiles(fields []field, environ map[string]string) (map[string]string, Fa
 	return environ, faults
 }
 
-// parseFaults turns the parser's errors, which know fields, into faults, which
-// name variables.
+// parseFaults converts the parser's errors, which name struct fields, into
+// faults, which name variables.
 func parseFaults(fields []field, err error) Faults {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
@@ -97,7 +97,7 @@ func parseFaults(fields []field, err error) Faults {
 	return faults
 }
 
-// lines flattens joined errors.
+// flattenFaults flattens joined errors.
 func flattenFaults(err error) Faults {
 	switch err := err.(type) { //nolint:errorlint // a tree is walked, not searched
 	case nil:
@@ -115,8 +115,8 @@ func flattenFaults(err error) Faults {
 	}
 }
 
-// firstByVariable keeps the first fault of each variable: one that could not be
-// parsed is empty, and need not be called empty as well.
+// firstByVariable keeps the first fault of each variable. A variable that could
+// not be parsed is empty, and needs no second fault for being empty.
 func firstByVariable(faults Faults) Faults {
 	seen := map[string]bool{}
 	var kept Faults

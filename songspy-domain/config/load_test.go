@@ -15,7 +15,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// service is a main's configuration as the mains write theirs.
+// service is a configuration struct like those of the mains.
 type service struct {
 	config.Service
 	Spotify config.Spotify
@@ -28,12 +28,13 @@ type service struct {
 
 const sealKey = "k1:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8="
 
-// production is an environment that production accepts, changed by pairs of name and value.
+// production returns an environment that is valid in production, changed by
+// pairs of name and value.
 func production(changes ...string) map[string]string {
 	environ := map[string]string{
 		"SONGSPY_SEAL_KEYS":         sealKey,
-		"SONGSPY_SPOTIFY_CLIENT_ID": "ours",
-		"SONGSPY_GOOGLE_CLIENT_ID":  "ours",
+		"SONGSPY_SPOTIFY_CLIENT_ID": "client",
+		"SONGSPY_GOOGLE_CLIENT_ID":  "client",
 	}
 	for i := 0; i < len(changes); i += 2 {
 		environ[changes[i]] = changes[i+1]
@@ -59,16 +60,16 @@ func TestLoad_TakesDefaultsThenTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Env != config.Production || c.Every != 3*time.Minute || c.LogFormat != "json" {
-		t.Errorf("defaults were not taken: %+v", c)
+		t.Errorf("the defaults are missing: %+v", c)
 	}
 	if c.DatabaseURL.Reveal() != "postgres://u:p@db/songspy" {
-		t.Error("the environment's database was not taken")
+		t.Error("the database is not that of the environment")
 	}
 	if len(c.Origins) != 2 || c.Origins[1] != "https://b.example" {
 		t.Errorf("origins = %q, want two without spaces", c.Origins)
 	}
 	if c.Spotify.Mode() != config.Real || c.Google.Mode() != config.Real {
-		t.Error("providers by default are not real")
+		t.Error("the default providers are not real")
 	}
 }
 
@@ -87,7 +88,7 @@ func TestLoad_ReadsASecretFromItsFile(t *testing.T) {
 	}
 	var c service
 	if err := config.Load(&c, production("SONGSPY_TEST_TOKEN_FILE", path)); err != nil || c.Token.Reveal() != "abc" {
-		t.Errorf("token = %q, error %v; want the file's line", c.Token.Reveal(), err)
+		t.Errorf("token = %q, error %v; want the line of the file", c.Token.Reveal(), err)
 	}
 	err := config.Load(&c, production("SONGSPY_TEST_TOKEN_FILE", path, "SONGSPY_TEST_TOKEN", "xyz"))
 	wantFaults(t, err, "SONGSPY_TEST_TOKEN: is given twice")
@@ -107,19 +108,19 @@ func TestLoad_NamesEveryFaultAtOnce(t *testing.T) {
 	})
 	wantFaults(t, err,
 		"SONGSPY_ENV: ", "SONGSPY_DATABASE_URL: ", "SONGSPY_DATABASE_MAX_CONNS: must be a number", "SONGSPY_LOG_LEVEL: ",
-		"SONGSPY_TEST_EVERY: is no duration", "SONGSPY_SEAL_KEYS: is required", "SONGSPY_SPOTIFY_CLIENT_ID: is required",
+		"SONGSPY_TEST_EVERY: is not a duration", "SONGSPY_SEAL_KEYS: is required", "SONGSPY_SPOTIFY_CLIENT_ID: is required",
 		"SONGSPY_GOOGLE_CLIENT_ID: is required", "SONGSPY_SPOTIFY_API_URL: in production", "SONGSPY_SPOTIFY_REDIRECT_URL: must be https")
 	if strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("the database's password is shown: %v", err)
+		t.Errorf("the error contains the database's password: %v", err)
 	}
 }
 
 func TestLoad_RefusesASimulatedProviderInProduction(t *testing.T) {
 	for name, host := range map[string]string{
-		"plain http":             "http://api.spotify.com",
-		"another host":           "https://api.spotify.example",
-		"a host that ends alike": "https://notspotify.com",
-		"credentials":            "https://spotify.com@evil.example",
+		"plain http":                "http://api.spotify.com",
+		"another host":              "https://api.spotify.example",
+		"host with the same suffix": "https://notspotify.com",
+		"credentials":               "https://spotify.com@evil.example",
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantFaults(t, config.Load(new(service), production("SONGSPY_SPOTIFY_API_URL", host)), "SONGSPY_SPOTIFY_API_URL: in production it must be https at spotify.com")
@@ -151,7 +152,7 @@ func TestLoad_PrintsNoSecret(t *testing.T) {
 	printed := fmt.Sprintf("%v %+v %#v", c, c, c) + log.String() + string(asJSON)
 	for _, secret := range []string{"abc", "hunter2", "hidden", sealKey} {
 		if strings.Contains(printed, secret) {
-			t.Errorf("the secret %q is shown in %s", secret, printed)
+			t.Errorf("the output contains the secret %q: %s", secret, printed)
 		}
 	}
 }
@@ -170,7 +171,7 @@ func TestEnviron_EnvironmentOverridesFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := config.Environ(); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a broken .env gave %v, want a fault that quotes nothing", err)
+		t.Errorf("a malformed .env caused the error %v, want one that quotes nothing", err)
 	}
 }
 
@@ -197,18 +198,19 @@ func TestLoad_RefusesAnEmptyFile(t *testing.T) {
 
 func TestLoad_SuggestsMisspelledVariable(t *testing.T) {
 	for name, want := range map[string]string{
-		"SONGSPY_SIGNUP":                 "SONGSPY_SIGNUP: nothing reads this variable; did you mean SONGSPY_SIGN_UP?",
-		"SONGSPY_SEAL_KEY":               "SONGSPY_SEAL_KEY: nothing reads this variable; did you mean SONGSPY_SEAL_KEYS?",
-		"SONGSPY_SEAL_KEY_FILE":          "SONGSPY_SEAL_KEY_FILE: nothing reads this variable; did you mean SONGSPY_SEAL_KEYS_FILE?",
-		"SONGSPY_GOOGLE_CLIENTID":        "SONGSPY_GOOGLE_CLIENTID: nothing reads this variable; did you mean SONGSPY_GOOGLE_CLIENT_ID?",
-		"SONGSPY_TRUSTED_PROXY":          "SONGSPY_TRUSTED_PROXY: nothing reads this variable; did you mean SONGSPY_TRUSTED_PROXIES?",
-		"SONGSPY_ENV_FILE":               "SONGSPY_ENV_FILE: only secrets are read from files; set SONGSPY_ENV itself",
-		"SONGSPY_SIM_PEOPLE":             "", // the simulator's
-		"SONGSPY_API_SERVICE_HOST":       "", // these are Kubernetes's
+		"SONGSPY_SIGNUP":                     "SONGSPY_SIGNUP: nothing reads this variable; did you mean SONGSPY_SIGN_UP?",
+		"SONGSPY_SEAL_KEY":                   "SONGSPY_SEAL_KEY: nothing reads this variable; did you mean SONGSPY_SEAL_KEYS?",
+		"SONGSPY_SEAL_KEY_FILE":              "SONGSPY_SEAL_KEY_FILE: nothing reads this variable; did you mean SONGSPY_SEAL_KEYS_FILE?",
+		"SONGSPY_GOOGLE_CLIENTID":            "SONGSPY_GOOGLE_CLIENTID: nothing reads this variable; did you mean SONGSPY_GOOGLE_CLIENT_ID?",
+		"SONGSPY_TRUSTED_PROXY":              "SONGSPY_TRUSTED_PROXY: nothing reads this variable; did you mean SONGSPY_TRUSTED_PROXIES?",
+		"SONGSPY_ENV_FILE":                   "SONGSPY_ENV_FILE: only secrets are read from files; set SONGSPY_ENV instead",
+		"SONGSPY_NOTICE_WEBHOOK_URL":         "SONGSPY_NOTICE_WEBHOOK_URL: this variable was renamed; set SONGSPY_NOTIFICATION_WEBHOOK_URL instead",
+		"SONGSPY_NOTICE_WEBHOOK_SECRET_FILE": "SONGSPY_NOTICE_WEBHOOK_SECRET_FILE: this variable was renamed; set SONGSPY_NOTIFICATION_WEBHOOK_SECRET_FILE instead", "SONGSPY_SIM_PEOPLE": "", // read by the simulator
+		"SONGSPY_API_SERVICE_HOST":       "", // set by Kubernetes
 		"SONGSPY_API_PORT":               "",
 		"SONGSPY_API_PORT_8080_TCP_ADDR": "",
 		"SONGSPY_SMTP_URL_FILE":          "",
-		"SONGSPY_POLL_INTERVAL":          "", // the batch's
+		"SONGSPY_POLL_INTERVAL":          "", // read by the batch
 		"PATH":                           "",
 	} {
 		err := config.Load(new(service), production(name, "x"))
@@ -218,13 +220,13 @@ func TestLoad_SuggestsMisspelledVariable(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if warnings := config.Warnings(production(name, "x")); len(warnings) > 0 {
-			t.Errorf("%s is warned of as well: %q", name, warnings)
+			t.Errorf("%s causes a fault and warnings: %q", name, warnings)
 		}
 	}
 	if err := config.Load(new(service), production("SONGSPY_BANANA", "x")); err != nil {
-		t.Errorf("a name like no other is a fault: %v", err)
+		t.Errorf("an unknown name that resembles no known one is a fault: %v", err)
 	}
-	if got := config.Warnings(production("SONGSPY_BANANA", "x", "SONGSPY_BANANAS", "")); len(got) != 1 || !strings.HasPrefix(got[0], "SONGSPY_BANANA: nothing reads this variable; the nearest that is read is SONGSPY_") {
+	if got := config.Warnings(production("SONGSPY_BANANA", "x", "SONGSPY_BANANAS", "")); len(got) != 1 || !strings.HasPrefix(got[0], "SONGSPY_BANANA: nothing reads this variable; the most similar known name is SONGSPY_") {
 		t.Errorf("warnings: %q", got)
 	}
 }
@@ -243,7 +245,7 @@ func TestEnviron_ReadsAFileOfAnyEditor(t *testing.T) {
 	}
 	write("\xff\xfeS\x00")
 	if _, err := config.Environ(); err == nil || !strings.Contains(err.Error(), "save it as UTF-8") {
-		t.Errorf("UTF-16 gave %v", err)
+		t.Errorf("UTF-16 caused the error %v", err)
 	}
 }
 

@@ -12,30 +12,31 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Notices is by which ways people and the operator are told of what needs them.
-// With nothing given nobody is told.
+// Notifications says how users and the operator receive notifications. Without
+// any setting nothing is sent.
 type Notifications struct {
-	// WebhookURL is where the operator is told by HTTP. Whoever knows the address
-	// of a chat's hook can write there.
-	WebhookURL songspy.Secret `env:"SONGSPY_NOTICE_WEBHOOK_URL"`
-	// WebhookSecret signs what is sent there: see WebhookKey.
-	WebhookSecret songspy.Secret `env:"SONGSPY_NOTICE_WEBHOOK_SECRET"`
-	// SMTPURL is the server that takes our mail: see MailServer.
+	// WebhookURL receives the operator's notifications by HTTP. It is a secret,
+	// because anyone who knows the URL of a chat's webhook can write to it.
+	WebhookURL songspy.Secret `env:"SONGSPY_NOTIFICATION_WEBHOOK_URL"`
+	// WebhookSecret signs the requests to WebhookURL: see WebhookKey.
+	WebhookSecret songspy.Secret `env:"SONGSPY_NOTIFICATION_WEBHOOK_SECRET"`
+	// SMTPURL is the server that sends the mail: see MailServer.
 	SMTPURL songspy.Secret `env:"SONGSPY_SMTP_URL"`
-	// OperatorEmail is where the operator is told by mail.
+	// OperatorEmail receives the operator's notifications by mail.
 	OperatorEmail songspy.Secret `env:"SONGSPY_OPERATOR_EMAIL"`
-	// RelinkURL is the page on which people link Spotify; empty: the public URL.
+	// RelinkURL is the page on which users link Spotify; empty means the public
+	// URL.
 	RelinkURL string `env:"SONGSPY_RELINK_URL"`
 	Mail      Mail
 }
 
-// Mail is what both services are told of mail: who sends it. Where it is given
-// the API keeps people's addresses.
+// Mail is the mail configuration that both services read: the sender. If it is
+// set, the API stores the addresses of users.
 type Mail struct {
 	From string `env:"SONGSPY_MAIL_FROM"`
 }
 
-// Validate refuses a sender that is no address.
+// Validate returns an error if the sender is not an address.
 func (m Mail) Validate() error {
 	if m.From == "" {
 		return nil
@@ -46,33 +47,33 @@ func (m Mail) Validate() error {
 	return nil
 }
 
-// Validate lists every fault of the settings, and quotes none.
+// Validate returns every fault of the settings. It quotes no value.
 func (n Notifications) Validate() error {
 	var faults []error
 	fault := func(name, what string) { faults = append(faults, fmt.Errorf("%s: %s", name, what)) }
 	if n.WebhookURL != "" && !isSafeURL(n.WebhookURL.Reveal()) {
-		fault("SONGSPY_NOTICE_WEBHOOK_URL", "must be an https URL, or http at 127.0.0.1 or [::1]")
+		fault("SONGSPY_NOTIFICATION_WEBHOOK_URL", "must be an https URL, or http at 127.0.0.1 or [::1]")
 	}
 	if _, err := n.WebhookKey(); err != nil {
 		faults = append(faults, err)
 	}
 	if n.WebhookSecret != "" && n.WebhookURL == "" {
-		fault("SONGSPY_NOTICE_WEBHOOK_SECRET", "signs nothing without SONGSPY_NOTICE_WEBHOOK_URL")
+		fault("SONGSPY_NOTIFICATION_WEBHOOK_SECRET", "has no effect without SONGSPY_NOTIFICATION_WEBHOOK_URL; set that too")
 	}
 	if _, err := n.MailServer(); err != nil {
 		faults = append(faults, err)
 	}
 	switch {
 	case n.SMTPURL != "" && n.Mail.From == "":
-		fault("SONGSPY_MAIL_FROM", "is required with SONGSPY_SMTP_URL; it says from whom mail comes")
+		fault("SONGSPY_MAIL_FROM", "is required with SONGSPY_SMTP_URL; it is the sender of the mail")
 	case n.SMTPURL == "" && n.Mail.From != "":
-		fault("SONGSPY_SMTP_URL", "is required with SONGSPY_MAIL_FROM; it names the server that takes the mail")
+		fault("SONGSPY_SMTP_URL", "is required with SONGSPY_MAIL_FROM; it is the server that sends the mail")
 	}
 	switch {
 	case n.OperatorEmail != "" && !songspy.IsEmail(n.OperatorEmail):
 		fault("SONGSPY_OPERATOR_EMAIL", "must be one plain e-mail address")
 	case n.OperatorEmail != "" && n.SMTPURL == "":
-		fault("SONGSPY_OPERATOR_EMAIL", "gets nothing without SONGSPY_SMTP_URL")
+		fault("SONGSPY_OPERATOR_EMAIL", "receives nothing without SONGSPY_SMTP_URL; set that too")
 	}
 	if n.RelinkURL != "" && !isSafeURL(n.RelinkURL) {
 		fault("SONGSPY_RELINK_URL", "must be an https URL, or http at 127.0.0.1 or [::1]")
@@ -80,24 +81,26 @@ func (n Notifications) Validate() error {
 	return errors.Join(faults...)
 }
 
-// safeURL reports whether nobody on the way can read or change what goes there.
+// isSafeURL reports whether requests to the URL cannot be read or changed on
+// the way.
 func isSafeURL(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u))
 }
 
-// loopback goes by the address alone: a name may be another machine tomorrow.
+// isLoopback considers IP addresses only: a name may resolve to another machine
+// later.
 func isLoopback(u *url.URL) bool { return net.ParseIP(u.Hostname()).IsLoopback() }
 
-// WebhookKey is the key that signs: 24 to 64 bytes, which Standard Webhooks
-// write as whsec_ and their base64. Without a secret it is nil.
+// WebhookKey returns the signing key: 24 to 64 bytes, which Standard Webhooks
+// write as whsec_ followed by base64. It returns nil without a secret.
 func (n Notifications) WebhookKey() ([]byte, error) {
 	if n.WebhookSecret == "" {
 		return nil, nil
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(n.WebhookSecret.Reveal(), "whsec_"))
 	if err != nil || len(key) < 24 || len(key) > 64 {
-		return nil, errors.New("SONGSPY_NOTICE_WEBHOOK_SECRET: must be whsec_ and the base64 of 24 to 64 bytes, as `echo whsec_$(openssl rand -base64 32)` prints")
+		return nil, errors.New("SONGSPY_NOTIFICATION_WEBHOOK_SECRET: must be whsec_ and the base64 of 24 to 64 bytes, as `echo whsec_$(openssl rand -base64 32)` prints")
 	}
 	return key, nil
 }
@@ -105,14 +108,14 @@ func (n Notifications) WebhookKey() ([]byte, error) {
 // MailServer is an SMTP server.
 type MailServer struct {
 	Host, Port     string
-	User, Password songspy.Secret // empty: the server asks nobody who they are
-	// TLS is spoken from the first byte; without it StartTLS must succeed before
-	// anything is said. Neither is asked for on this machine.
+	User, Password songspy.Secret // empty for a server without authentication
+	// TLS is used from the first byte. Otherwise StartTLS must succeed before
+	// anything else is sent. On this machine neither is required.
 	TLS, StartTLS bool
 }
 
-// MailServer reads SMTPURL: smtps://user:password@host:465, or
-// smtp://user:password@host:587; zero without one.
+// MailServer parses SMTPURL: smtps://user:password@host:465, or
+// smtp://user:password@host:587. It returns the zero value without one.
 func (n Notifications) MailServer() (s MailServer, err error) {
 	if n.SMTPURL == "" {
 		return s, nil

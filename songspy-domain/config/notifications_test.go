@@ -23,28 +23,28 @@ func TestNotifications_FaultsNameVariableOnly(t *testing.T) {
 		given config.Notifications
 		want  string
 	}{
-		"a hook in the clear":    {config.Notifications{WebhookURL: "http://example.org/hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
-		"a hook by a name":       {config.Notifications{WebhookURL: "http://localhost/hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
-		"a hook that is none":    {config.Notifications{WebhookURL: "hunter2"}, "SONGSPY_NOTICE_WEBHOOK_URL"},
-		"a secret for no hook":   {config.Notifications{WebhookSecret: webhookSecret}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
-		"a short secret":         {config.Notifications{WebhookURL: "https://example.org", WebhookSecret: "whsec_aHVudGVyMg=="}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
-		"a secret that is none":  {config.Notifications{WebhookURL: "https://example.org", WebhookSecret: "hunter2!"}, "SONGSPY_NOTICE_WEBHOOK_SECRET"},
-		"mail of nobody":         {config.Notifications{SMTPURL: "smtps://u:hunter2@mail.example.org"}, "SONGSPY_MAIL_FROM"},
-		"mail by nobody":         {config.Notifications{Mail: mail}, "SONGSPY_SMTP_URL"},
-		"mail by HTTP":           {config.Notifications{SMTPURL: "https://u:hunter2@mail.example.org", Mail: mail}, "SONGSPY_SMTP_URL"},
-		"a server with a path":   {config.Notifications{SMTPURL: "smtp://u:hunter2@mail.example.org/x", Mail: mail}, "SONGSPY_SMTP_URL"},
-		"an operator by no mail": {config.Notifications{OperatorEmail: "hunter2@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
-		"two operators":          {config.Notifications{SMTPURL: "smtp://[::1]", Mail: mail, OperatorEmail: "hunter2@example.org,b@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
-		"a page in the clear":    {config.Notifications{RelinkURL: "http://songs.example.org"}, "SONGSPY_RELINK_URL"},
+		"webhook without TLS":       {config.Notifications{WebhookURL: "http://example.org/hunter2"}, "SONGSPY_NOTIFICATION_WEBHOOK_URL"},
+		"webhook at localhost":      {config.Notifications{WebhookURL: "http://localhost/hunter2"}, "SONGSPY_NOTIFICATION_WEBHOOK_URL"},
+		"webhook that is not a URL": {config.Notifications{WebhookURL: "hunter2"}, "SONGSPY_NOTIFICATION_WEBHOOK_URL"},
+		"secret without a webhook":  {config.Notifications{WebhookSecret: webhookSecret}, "SONGSPY_NOTIFICATION_WEBHOOK_SECRET"},
+		"short secret":              {config.Notifications{WebhookURL: "https://example.org", WebhookSecret: "whsec_aHVudGVyMg=="}, "SONGSPY_NOTIFICATION_WEBHOOK_SECRET"},
+		"malformed secret":          {config.Notifications{WebhookURL: "https://example.org", WebhookSecret: "hunter2!"}, "SONGSPY_NOTIFICATION_WEBHOOK_SECRET"},
+		"mail without a sender":     {config.Notifications{SMTPURL: "smtps://u:hunter2@mail.example.org"}, "SONGSPY_MAIL_FROM"},
+		"mail without a server":     {config.Notifications{Mail: mail}, "SONGSPY_SMTP_URL"},
+		"mail server with https":    {config.Notifications{SMTPURL: "https://u:hunter2@mail.example.org", Mail: mail}, "SONGSPY_SMTP_URL"},
+		"mail server with a path":   {config.Notifications{SMTPURL: "smtp://u:hunter2@mail.example.org/x", Mail: mail}, "SONGSPY_SMTP_URL"},
+		"operator without mail":     {config.Notifications{OperatorEmail: "hunter2@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
+		"two operators":             {config.Notifications{SMTPURL: "smtp://[::1]", Mail: mail, OperatorEmail: "hunter2@example.org,b@example.org"}, "SONGSPY_OPERATOR_EMAIL"},
+		"relink page without TLS":   {config.Notifications{RelinkURL: "http://songs.example.org"}, "SONGSPY_RELINK_URL"},
 	} {
 		err := c.given.Validate()
 		if err == nil || !strings.HasPrefix(err.Error(), c.want+": ") || strings.Contains(err.Error(), secret) {
-			t.Errorf("%s: %v, want a fault of %s", name, err, c.want)
+			t.Errorf("%s: error %v, want a fault of %s", name, err, c.want)
 		}
 	}
 	for _, from := range []string{"songs", "a@example.org, b@example.org", "a@example.org\r\nBcc: b@example.org"} {
 		if err := (config.Mail{From: from}).Validate(); err == nil {
-			t.Errorf("%q may send", from)
+			t.Errorf("%q was accepted as a sender", from)
 		}
 	}
 	for _, from := range []string{"songs@example.org", "Songspy <songs@example.org>", "지금 <songs@example.org>"} {
@@ -71,6 +71,6 @@ func TestNotifications_MailUsesTLSUnlessLoopback(t *testing.T) {
 	}
 	key, err := config.Notifications{WebhookSecret: webhookSecret}.WebhookKey()
 	if err != nil || len(key) != 32 {
-		t.Errorf("a key of %d bytes, %v", len(key), err)
+		t.Errorf("WebhookKey returned %d bytes, %v", len(key), err)
 	}
 }

@@ -11,36 +11,39 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// The modes in which providers are spoken to.
+// The modes of the providers.
 const (
 	Real      = "real"      // every URL is the provider's own
-	Simulated = "simulated" // none is
-	mixedMode = "mixed"     // a fault
+	Simulated = "simulated" // no URL is
+	mixedMode = "mixed"     // some are: a fault
 )
 
-// Spotify is our app at Spotify, and where Spotify is.
+// Spotify is the app at Spotify, and the addresses of Spotify.
 type Spotify struct {
 	ClientID string `env:"SONGSPY_SPOTIFY_CLIENT_ID"`
 	// ClientSecret is empty for an app that authenticates by PKCE alone.
 	ClientSecret songspy.Secret `env:"SONGSPY_SPOTIFY_CLIENT_SECRET"`
-	// Seats is how many people that app admits, and MoreApps lists further apps: see Apps.
+	// Seats is how many users that app admits; 0 means no limit. MoreApps lists
+	// further apps: see Apps.
 	Seats    int            `env:"SONGSPY_SPOTIFY_SEATS" envDefault:"0"`
 	MoreApps songspy.Secret `env:"SONGSPY_SPOTIFY_APPS"`
-	// OwnApps lets people link through apps that they bring by their client id.
+	// UserApps lets users link through user-supplied apps, of which they enter
+	// the client ID.
 	UserApps bool `env:"SONGSPY_SPOTIFY_OWN_APPS" envDefault:"true"`
-	// RedirectURL is where Spotify sends the browser back, as registered there.
+	// RedirectURL is where Spotify redirects the browser, as registered with
+	// Spotify.
 	RedirectURL string `env:"SONGSPY_SPOTIFY_REDIRECT_URL"`
-	// AuthorizeURL is what browsers open.
+	// AuthorizeURL is the page that browsers open.
 	AuthorizeURL string `env:"SONGSPY_SPOTIFY_AUTHORIZE_URL" envDefault:"https://accounts.spotify.com/authorize"`
-	// AccountsURL and APIURL are what servers call.
+	// AccountsURL and APIURL are the hosts that the services call.
 	AccountsURL string `env:"SONGSPY_SPOTIFY_ACCOUNTS_URL" envDefault:"https://accounts.spotify.com"`
 	APIURL      string `env:"SONGSPY_SPOTIFY_API_URL" envDefault:"https://api.spotify.com"`
-	// DailyCalls bounds each app's calls to the Web API in a day of UTC, renewals
-	// aside; 0: no bound but Spotify's.
+	// DailyCalls limits the calls of each developer account to the Web API in
+	// 24 hours, not counting renewals; 0 means no limit except Spotify's.
 	DailyCalls int64 `env:"SONGSPY_SPOTIFY_DAILY_CALLS" envDefault:"0"`
 }
 
-// Google is our app at Google, and where Google is.
+// Google is the app at Google, and the addresses of Google.
 type Google struct {
 	// ClientIDs are the audiences whose tokens are accepted.
 	ClientIDs    List           `env:"SONGSPY_GOOGLE_CLIENT_ID"`
@@ -51,13 +54,13 @@ type Google struct {
 	IssuerURL    string         `env:"SONGSPY_GOOGLE_ISSUER_URL" envDefault:"https://accounts.google.com"`
 }
 
-// Mode is Real or Simulated.
+// Mode returns Real or Simulated.
 func (s Spotify) Mode() string { return modeOf(s.endpoints()) }
 
-// Mode is Real or Simulated.
+// Mode returns Real or Simulated.
 func (g Google) Mode() string { return modeOf(g.endpoints()) }
 
-// Validate lists every fault of the settings.
+// Validate returns every fault of the settings.
 func (s Spotify) Validate() error {
 	_, apps := s.Apps()
 	return errors.Join(
@@ -69,7 +72,7 @@ func (s Spotify) Validate() error {
 	)
 }
 
-// Validate lists every fault of the settings.
+// Validate returns every fault of the settings.
 func (g Google) Validate() error {
 	return errors.Join(
 		checkEndpoints(g.endpoints()),
@@ -95,13 +98,14 @@ func (g Google) endpoints() []endpoint {
 	}
 }
 
-// endpoint is a URL of a provider and the domains that are the provider's own.
+// endpoint is a URL of a provider, with the domains that belong to the
+// provider.
 type endpoint struct {
 	name, url string
 	domains   []string
 }
 
-// real reports whether the endpoint is https at one of the provider's hosts.
+// isReal reports whether the endpoint is https at one of the provider's hosts.
 func (e endpoint) isReal() bool {
 	u, err := url.Parse(e.url)
 	return err == nil && u.Scheme == "https" && u.User == nil && slices.ContainsFunc(e.domains, func(domain string) bool {
@@ -137,8 +141,8 @@ func checkEndpoints(endpoints []endpoint) error {
 	return errors.Join(errs...)
 }
 
-// checkRedirect holds a redirect URL to the providers' common rule: https, or
-// http on a literal loopback address.
+// checkRedirect enforces the rule of both providers for redirect URLs: https,
+// or http on a literal loopback address.
 func checkRedirect(name, raw string) error {
 	if raw == "" {
 		return nil
@@ -146,18 +150,19 @@ func checkRedirect(name, raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "":
-		return fmt.Errorf("%s: must be a whole URL, exactly as registered with the provider", name)
+		return fmt.Errorf("%s: must be a complete URL, exactly as registered with the provider", name)
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme == "http" && net.ParseIP(u.Hostname()).IsLoopback():
 		return nil
 	default:
-		return fmt.Errorf("%s: must be https, or http on 127.0.0.1 or [::1]; the name localhost is refused by Spotify", name)
+		return fmt.Errorf("%s: must be https, or http on 127.0.0.1 or [::1]; Spotify rejects the name localhost", name)
 	}
 }
 
-// providerFaults are the rules that look at several structs at once: what
-// production asks of the providers, and that they are simulated together.
+// providerFaults checks the rules that concern several structs: the
+// requirements of production, and that either all providers are simulated or
+// none.
 func providerFaults(structs []any) Faults {
 	var (
 		production, spotify, google bool
@@ -178,7 +183,7 @@ func providerFaults(structs []any) Faults {
 		}
 	}
 	if spotify && !ids["spotify"] {
-		faults = append(faults, "SONGSPY_SPOTIFY_CLIENT_ID: is required; it is the id of your app at https://developer.spotify.com/dashboard")
+		faults = append(faults, "SONGSPY_SPOTIFY_CLIENT_ID: is required; it is the client ID of your app at https://developer.spotify.com/dashboard")
 	}
 	if google && !ids["google"] {
 		faults = append(faults, "SONGSPY_GOOGLE_CLIENT_ID: is required; without it a token issued to any other application would be accepted")

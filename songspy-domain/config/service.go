@@ -16,22 +16,23 @@ const (
 	Development = "development"
 )
 
-// Service is what API and batch are told alike.
+// Service is the configuration that the API and the batch share.
 type Service struct {
 	// Env is Production or Development.
 	Env string `env:"SONGSPY_ENV" envDefault:"production"`
-	// DatabaseURL is sqlite:path or postgres://…; it may hold a password.
+	// DatabaseURL is sqlite:path or postgres://…; it may contain a password.
 	DatabaseURL songspy.Secret `env:"SONGSPY_DATABASE_URL" envDefault:"sqlite:songspy.db"`
-	// DatabaseMaxConns bounds this process's connections to the database.
+	// DatabaseMaxConns limits this process's connections to the database.
 	DatabaseMaxConns int `env:"SONGSPY_DATABASE_MAX_CONNS" envDefault:"16"`
-	// DatabaseSimpleProtocol makes do without prepared statements, for a
-	// connection pooler that shares connections between transactions.
+	// DatabaseSimpleProtocol disables prepared statements, for a connection
+	// pooler that shares connections between transactions.
 	DatabaseSimpleProtocol bool `env:"SONGSPY_DATABASE_SIMPLE_PROTOCOL" envDefault:"false"`
-	// AdminHosts are further names under which the operators' addresses may be asked.
+	// AdminHosts are additional host names of the admin addresses.
 	AdminHosts List `env:"SONGSPY_ADMIN_HOSTS"`
-	// SealKeys guard the tokens at rest; see ParseKeys.
+	// SealKeys encrypt the stored tokens; see ParseKeys.
 	SealKeys songspy.Secret `env:"SONGSPY_SEAL_KEYS"`
-	// StateDir is where the keys of a development are kept; see DevelopmentKeys.
+	// StateDir contains the keys of a development instance; see
+	// DevelopmentKeys.
 	StateDir string `env:"SONGSPY_STATE_DIR" envDefault:".songspy"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `env:"SONGSPY_LOG_LEVEL" envDefault:"info"`
@@ -39,11 +40,11 @@ type Service struct {
 	LogFormat string `env:"SONGSPY_LOG_FORMAT" envDefault:"json"`
 }
 
-// Development reports whether the service runs on a developer's machine or as
-// a demonstration: generated keys and simulated providers are allowed.
+// IsDevelopment reports whether the service runs on a developer's machine or as
+// a demonstration. Then generated keys and simulated providers are allowed.
 func (s Service) IsDevelopment() bool { return s.Env == Development }
 
-// Validate lists every fault of the settings.
+// Validate returns every fault of the settings.
 func (s Service) Validate() error {
 	return errors.Join(
 		OneOf("SONGSPY_ENV", s.Env, Production, Development),
@@ -56,14 +57,14 @@ func (s Service) Validate() error {
 	)
 }
 
-// CheckKeys is the rule for a list of keys: it must be well formed, and only a
-// development may leave it out.
+// CheckKeys returns an error if the list of keys is malformed, or if it is
+// empty or weak in production.
 func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	if keys == "" {
 		if s.IsDevelopment() {
 			return nil
 		}
-		return fmt.Errorf("%s: is required in production; `songspy-api keys` prints fresh ones", name)
+		return fmt.Errorf("%s: is required in production; `songspy-api keys` prints new ones", name)
 	}
 	parsed, err := ParseKeys(name, keys)
 	if err != nil || s.IsDevelopment() {
@@ -77,8 +78,8 @@ func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	return nil
 }
 
-// CheckShared refuses in production a key of the list that also seals: who
-// learns the key of one purpose must not have the other's.
+// CheckNotSealKey rejects in production a key that is also a seal key: whoever
+// obtains the key for one purpose must not have the other.
 func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	if s.IsDevelopment() || keys == "" || s.SealKeys == "" {
 		return nil
@@ -86,7 +87,7 @@ func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	seals, err1 := ParseKeys("SONGSPY_SEAL_KEYS", s.SealKeys)
 	others, err2 := ParseKeys(name, keys)
 	if err1 != nil || err2 != nil {
-		return nil // said elsewhere
+		return nil // reported elsewhere
 	}
 	for _, k := range others {
 		for _, seal := range seals {
@@ -98,13 +99,13 @@ func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	return nil
 }
 
-// databaseURL never quotes the URL: it may hold a password.
+// checkDatabaseURL never quotes the URL, because it may contain a password.
 func checkDatabaseURL(secret songspy.Secret) error {
 	const name = "SONGSPY_DATABASE_URL"
 	raw := secret.Reveal()
 	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {
 		if path == "" {
-			return errors.New(name + ": sqlite: needs the path of a file behind it")
+			return errors.New(name + ": sqlite: must be followed by the path of a file")
 		}
 		return nil
 	}

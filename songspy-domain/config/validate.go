@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// OneOf refuses a value that is none of the given ones.
+// OneOf returns an error if value is not one of the allowed values.
 func OneOf(name, value string, allowed ...string) error {
 	if slices.Contains(allowed, value) {
 		return nil
@@ -15,7 +15,7 @@ func OneOf(name, value string, allowed ...string) error {
 	return fmt.Errorf("%s: is %q; it must be one of %s", name, value, strings.Join(allowed, ", "))
 }
 
-// AtLeast refuses a value below least.
+// AtLeast returns an error if value is below least.
 func AtLeast[T cmp.Ordered](name string, value, least T) error {
 	if value >= least {
 		return nil

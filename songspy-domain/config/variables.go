@@ -8,109 +8,123 @@ import (
 	"strings"
 )
 
-// known are the variables that some part of Songspy reads, and whether each is
-// a secret, which may also be given as a file. A test compares the list with
-// the structs. All parts share one .env, so each accepts the others' variables.
+// knownVariables are the variables that some part of Songspy reads, and whether
+// each is a secret, which may also be given as a file. A test compares the list
+// with the structs. All parts share one .env, so each accepts the variables of
+// the others.
 var knownVariables = map[string]bool{
-	"SONGSPY_ADMIN_HOSTS":              false,
-	"SONGSPY_ALLOWED_ORIGINS":          false,
-	"SONGSPY_ALLOWLIST":                true,
-	"SONGSPY_API_ADDR":                 false,
-	"SONGSPY_API_ADMIN_ADDR":           false,
-	"SONGSPY_BATCH_ADDR":               false,
-	"SONGSPY_DATABASE_MAX_CONNS":       false,
-	"SONGSPY_DATABASE_SIMPLE_PROTOCOL": false,
-	"SONGSPY_DATABASE_URL":             true,
-	"SONGSPY_DEFAULT_AUDIENCE":         false,
-	"SONGSPY_ENV":                      false,
-	"SONGSPY_GOOGLE_CLIENT_ID":         false,
-	"SONGSPY_GOOGLE_CLIENT_SECRET":     true,
-	"SONGSPY_GOOGLE_ISSUER_URL":        false,
-	"SONGSPY_GOOGLE_REDIRECT_URL":      false,
-	"SONGSPY_GOOGLE_TOKENINFO_URL":     false,
-	"SONGSPY_GOOGLE_USERINFO_URL":      false,
-	"SONGSPY_JWT_KEYS":                 true,
-	"SONGSPY_LINKINGS_PER_MINUTE":      false,
-	"SONGSPY_LOG_FORMAT":               false,
-	"SONGSPY_LOG_LEVEL":                false,
-	"SONGSPY_MAIL_FROM":                false,
-	"SONGSPY_NOTICE_WEBHOOK_SECRET":    true,
-	"SONGSPY_NOTICE_WEBHOOK_URL":       true,
-	"SONGSPY_OPERATOR_EMAIL":           true,
-	"SONGSPY_POLL_CONCURRENCY":         false,
-	"SONGSPY_POLL_INTERVAL":            false,
-	"SONGSPY_PUBLIC_URL":               false,
-	"SONGSPY_REFRESH_CONCURRENCY":      false,
-	"SONGSPY_REFRESH_INTERVAL":         false,
-	"SONGSPY_RELINK_URL":               false,
-	"SONGSPY_SEAL_KEYS":                true,
-	"SONGSPY_SESSION_LIFE":             false,
-	"SONGSPY_SESSION_MAX_LIFE":         false,
-	"SONGSPY_SIGN_INS_PER_MINUTE":      false,
-	"SONGSPY_SIGN_UP":                  false,
-	"SONGSPY_SMTP_URL":                 true,
-	"SONGSPY_SPOTIFY_ACCOUNTS_URL":     false,
-	"SONGSPY_SPOTIFY_API_URL":          false,
-	"SONGSPY_SPOTIFY_APPS":             true,
-	"SONGSPY_SPOTIFY_AUTHORIZE_URL":    false,
-	"SONGSPY_SPOTIFY_CLIENT_ID":        false,
-	"SONGSPY_SPOTIFY_CLIENT_SECRET":    true,
-	"SONGSPY_SPOTIFY_DAILY_CALLS":      false,
-	"SONGSPY_SPOTIFY_OWN_APPS":         false,
-	"SONGSPY_SPOTIFY_REDIRECT_URL":     false,
-	"SONGSPY_SPOTIFY_SEATS":            false,
-	"SONGSPY_SPREAD":                   false,
-	"SONGSPY_STATE_DIR":                false,
-	"SONGSPY_TOKEN_LIFE":               false,
-	"SONGSPY_TRUSTED_PROXIES":          false,
-	"SONGSPY_WRITES_PER_MINUTE":        false,
+	"SONGSPY_ADMIN_HOSTS":                 false,
+	"SONGSPY_ALLOWED_ORIGINS":             false,
+	"SONGSPY_ALLOWLIST":                   true,
+	"SONGSPY_API_ADDR":                    false,
+	"SONGSPY_API_ADMIN_ADDR":              false,
+	"SONGSPY_BATCH_ADDR":                  false,
+	"SONGSPY_DATABASE_MAX_CONNS":          false,
+	"SONGSPY_DATABASE_SIMPLE_PROTOCOL":    false,
+	"SONGSPY_DATABASE_URL":                true,
+	"SONGSPY_DEFAULT_AUDIENCE":            false,
+	"SONGSPY_ENV":                         false,
+	"SONGSPY_GOOGLE_CLIENT_ID":            false,
+	"SONGSPY_GOOGLE_CLIENT_SECRET":        true,
+	"SONGSPY_GOOGLE_ISSUER_URL":           false,
+	"SONGSPY_GOOGLE_REDIRECT_URL":         false,
+	"SONGSPY_GOOGLE_TOKENINFO_URL":        false,
+	"SONGSPY_GOOGLE_USERINFO_URL":         false,
+	"SONGSPY_JWT_KEYS":                    true,
+	"SONGSPY_LINKINGS_PER_MINUTE":         false,
+	"SONGSPY_LOG_FORMAT":                  false,
+	"SONGSPY_LOG_LEVEL":                   false,
+	"SONGSPY_MAIL_FROM":                   false,
+	"SONGSPY_NOTIFICATION_WEBHOOK_SECRET": true,
+	"SONGSPY_NOTIFICATION_WEBHOOK_URL":    true,
+	"SONGSPY_OPERATOR_EMAIL":              true,
+	"SONGSPY_POLL_CONCURRENCY":            false,
+	"SONGSPY_POLL_INTERVAL":               false,
+	"SONGSPY_PUBLIC_URL":                  false,
+	"SONGSPY_REFRESH_CONCURRENCY":         false,
+	"SONGSPY_REFRESH_INTERVAL":            false,
+	"SONGSPY_RELINK_URL":                  false,
+	"SONGSPY_SEAL_KEYS":                   true,
+	"SONGSPY_SESSION_LIFE":                false,
+	"SONGSPY_SESSION_MAX_LIFE":            false,
+	"SONGSPY_SIGN_INS_PER_MINUTE":         false,
+	"SONGSPY_SIGN_UP":                     false,
+	"SONGSPY_SMTP_URL":                    true,
+	"SONGSPY_SPOTIFY_ACCOUNTS_URL":        false,
+	"SONGSPY_SPOTIFY_API_URL":             false,
+	"SONGSPY_SPOTIFY_APPS":                true,
+	"SONGSPY_SPOTIFY_AUTHORIZE_URL":       false,
+	"SONGSPY_SPOTIFY_CLIENT_ID":           false,
+	"SONGSPY_SPOTIFY_CLIENT_SECRET":       true,
+	"SONGSPY_SPOTIFY_DAILY_CALLS":         false,
+	"SONGSPY_SPOTIFY_OWN_APPS":            false,
+	"SONGSPY_SPOTIFY_REDIRECT_URL":        false,
+	"SONGSPY_SPOTIFY_SEATS":               false,
+	"SONGSPY_SPREAD":                      false,
+	"SONGSPY_STATE_DIR":                   false,
+	"SONGSPY_TOKEN_LIFE":                  false,
+	"SONGSPY_TRUSTED_PROXIES":             false,
+	"SONGSPY_WRITES_PER_MINUTE":           false,
 }
 
-// others are variables that begin like ours and are not read here: those of
-// the simulator, of tests, of Compose, and those that Kubernetes sets for a service
-// whose name begins with songspy.
+// renamedVariables are former names with their present ones. A former name is a
+// fault, because its value would be ignored.
+var renamedVariables = map[string]string{
+	"SONGSPY_NOTICE_WEBHOOK_SECRET": "SONGSPY_NOTIFICATION_WEBHOOK_SECRET",
+	"SONGSPY_NOTICE_WEBHOOK_URL":    "SONGSPY_NOTIFICATION_WEBHOOK_URL",
+}
+
+// foreignVariables matches variables with the same prefix that Load does not
+// read: those of the simulator, of tests and of Compose, and those that
+// Kubernetes sets for a service whose name begins with songspy.
 var foreignVariables = regexp.MustCompile(`^SONGSPY_(SIM_.*|TEST_.*|SECRETS_DIR|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?))$`)
 
-// near is how many letters may differ between a name and the one that is meant.
+// typoDistanceMax is how many letters of a name may be wrong for it to count as
+// a typing error.
 const typoDistanceMax = 3
 
-// unknown looks for variables that nothing reads. A name close to a known one
-// is a slip, and a fault: what it should say is not said. Any other name is
-// only worth a warning, since another release may read it.
+// unknownVariables finds variables that nothing reads. A name close to a known
+// one is probably a typing error, and a fault, because its value would be
+// missing. Any other name causes a warning only, since another release may read
+// it.
 func unknownVariables(fields []field, environ map[string]string) (faults Faults, warnings []string) {
 	secrets := maps.Clone(knownVariables)
 	for _, f := range fields {
 		secrets[f.key] = f.secret
 	}
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
-		_, is := secrets[name]
-		if is || !strings.HasPrefix(name, prefix) || environ[name] == "" || foreignVariables.MatchString(name) {
+		_, known := secrets[name]
+		if known || !strings.HasPrefix(name, prefix) || environ[name] == "" || foreignVariables.MatchString(name) {
 			continue
 		}
 		of, file := strings.CutSuffix(name, "_FILE")
-		secret, is := secrets[of]
+		newName, renamed := renamedVariables[of]
+		secret, known := secrets[of]
 		switch meant, distance := nearestVariable(name, secrets); {
-		case file && is && secret:
-		case file && is:
-			faults = append(faults, fmt.Sprintf("%s: only secrets are read from files; set %s itself", name, of))
+		case renamed:
+			faults = append(faults, fmt.Sprintf("%s: this variable was renamed; set %s instead", name, newName+name[len(of):]))
+		case file && known && secret:
+		case file && known:
+			faults = append(faults, fmt.Sprintf("%s: only secrets are read from files; set %s instead", name, of))
 		case distance <= typoDistanceMax:
 			faults = append(faults, fmt.Sprintf("%s: nothing reads this variable; did you mean %s?", name, meant))
 		default:
-			warnings = append(warnings, fmt.Sprintf("%s: nothing reads this variable; the nearest that is read is %s", name, meant))
+			warnings = append(warnings, fmt.Sprintf("%s: nothing reads this variable; the most similar known name is %s", name, meant))
 		}
 	}
 	return faults, warnings
 }
 
-// Warnings names the variables in environ that nothing reads and that no fault
-// of Load names.
+// Warnings returns a warning for each variable in environ that nothing reads
+// and that Load does not report as a fault.
 func Warnings(environ map[string]string) []string {
 	_, warnings := unknownVariables(nil, environ)
 	return warnings
 }
 
-// nearest is the known name that takes the fewest edits, also with _FILE behind
-// it if it is a secret. A missing or doubled _ counts like any other letter.
+// nearestVariable returns the known name with the smallest edit distance. For
+// secrets it also considers the name with _FILE. A missing or doubled _ counts
+// like any other letter.
 func nearestVariable(name string, secrets map[string]bool) (meant string, distance int) {
 	distance = len(name) + 1
 	for _, candidate := range slices.Sorted(maps.Keys(secrets)) {
@@ -127,7 +141,7 @@ func nearestVariable(name string, secrets map[string]bool) (meant string, distan
 	return meant, distance
 }
 
-// edits is the Levenshtein distance of two names.
+// levenshtein returns the Levenshtein distance of two names.
 func levenshtein(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
