@@ -1,11 +1,13 @@
-// Package lease divides the listeners among the replicas of the batch. Each
-// leases shards of them in the database, for some seconds at a time, and says
-// four times a second how far its looks have come, so that whoever takes a shard over
-// goes on where the other stopped. While it cannot say so it asks nobody.
+// Package sharding divides the users among the replicas of the batch.
 //
-// A replica counts its lease by its own monotonic clock from before it asked
-// for it, and begins no call that could outlast it. So however late it learns
-// that it has lost a shard, it asks nobody whom another asks.
+// Each replica leases shards of users in the database, for some seconds at a
+// time. Four times a second it renews its leases and stores how far its polls
+// have come. A replica that acquires a shard continues from there. While a
+// replica cannot renew its leases, it makes no calls.
+//
+// A replica measures its leases with its own monotonic clock, from before the
+// request, and begins no call that could outlast the lease. So it never polls a
+// user together with another replica, however late it learns that a shard is lost.
 package sharding
 
 import (
@@ -24,107 +26,101 @@ import (
 )
 
 const (
-	// every is the time between two words to the database.
+	// renewInterval is the time between two renewals of the leases.
 	renewInterval = 250 * time.Millisecond
-	// silence is how long the last word may lie back: what is asked after it
-	// would be asked again by whoever takes over.
+	// maxHeartbeatAge is the longest time since the last renewal in which calls may
+	// begin. A replica that takes over repeats the calls after the last renewal.
 	maxHeartbeatAge = time.Second
 )
 
-// Store is where shards are leased.
+// Store holds the leases of shards.
 type Store interface {
+	// LeaseShards renews the leases of the claim's owner, stores how far its polls
+	// have come, and gives it free shards up to its fair share.
 	LeaseShards(ctx context.Context, c songspy.ShardClaim) (songspy.ShardLease, error)
-	// LeaveShards gives up all that the claim's owner holds.
+	// ReleaseShards ends all leases of the claim's owner.
 	ReleaseShards(ctx context.Context, c songspy.ShardClaim) error
 }
 
-// Worker looks after the people of shards.
+// Worker polls the users of the shards that this replica owns.
 type Worker interface {
-	// Join reads the people of shards, each with the time before which every
-	// look at them has been made (zero: unknown), and plans from there on.
-	LoadShards(ctx context.Context, from map[int16]time.Time) error
-	// Leave forgets the people of shards.
+	// LoadShards reads the users of shards and plans their polls. Each shard comes
+	// with the time until which the previous owner has made all polls; zero: unknown.
+	LoadShards(ctx context.Context, polledUntil map[int16]time.Time) error
+	// DropShards removes the users of shards.
 	DropShards(shards []int16)
-	// Done is the time before which every look that was due has been made.
+	// PolledUntil returns the time before which all due polls have been made.
 	PolledUntil() time.Time
 }
 
-// Options are what a Keeper works with; all are needed.
+// Options configure a Leaser. All fields are required.
 type Options struct {
 	Store Store
-	// Owner names this replica, and no other.
+	// Owner is a name that only this replica has.
 	Owner string
-	// Length is how long a lease lasts without another word.
+	// LeaseLength is how long a lease lasts without a renewal.
 	LeaseLength time.Duration
-	// Call is how long a call may last, from when it is known to be allowed.
+	// CallTimeout is the longest time that a call to Spotify takes.
 	CallTimeout time.Duration
 	Now         func() time.Time
 	Logger      *slog.Logger
 	Metrics     *Metrics
 }
 
-// Keeper keeps the leases of one replica.
+// Leaser leases shards for one replica. Run does the work; the other methods may
+// be called at any time, by any goroutine.
 type Leaser struct {
 	Options
 	startedAt time.Time
 
-	owned    atomic.Uint64 // a bit for each shard that is this replica's
-	loaded   atomic.Uint64 // whose people have been read, too
-	leaseEnd atomic.Int64  // when the leases are over, in nanoseconds since begun
-	replicas atomic.Int64
-
-	loads   sync.WaitGroup
-	loading atomic.Bool // a Join is under way
-
-	// What follows is Run's own.
-	worker       Worker
-	polledUntil  map[int16]time.Time // how far others had come with shards that were not joined yet
-	releasing    map[int16]time.Time // shards given up, and when calls for them are over
-	failing      bool
-	failingSince atomic.Int64 // since when the database has not answered, as until; 0: it does
+	owned        atomic.Uint64 // one bit for each shard that this replica owns
+	loaded       atomic.Uint64 // one bit for each shard whose users have been read
+	leaseEnd     atomic.Int64  // when the leases expire, in nanoseconds since startedAt
+	replicas     atomic.Int64
+	failingSince atomic.Int64 // first failed renewal, in nanoseconds since startedAt; 0: renewals succeed
 }
 
-// New makes a Keeper that holds nothing yet.
+// New makes a Leaser that owns no shards yet.
 func New(o Options) *Leaser {
-	k := &Leaser{Options: o, startedAt: o.Now(), polledUntil: map[int16]time.Time{}, releasing: map[int16]time.Time{}}
-	o.Metrics.registerGauges(k)
-	return k
+	l := &Leaser{Options: o, startedAt: o.Now()}
+	o.Metrics.registerGauges(l)
+	return l
 }
 
-// Owns reports whether the person is of this replica's shards.
-func (k *Leaser) Owns(id songspy.UserID) bool { return k.owned.Load()&bit(songspy.ShardOf(id)) != 0 }
+// Owns reports whether this replica owns the user's shard.
+func (l *Leaser) Owns(id songspy.UserID) bool { return l.owned.Load()&bit(songspy.ShardOf(id)) != 0 }
 
-// Joined reports whether the people of the person's shard have been read here.
-func (k *Leaser) Loaded(id songspy.UserID) bool {
-	return k.owned.Load()&k.loaded.Load()&bit(songspy.ShardOf(id)) != 0
+// Loaded reports whether this replica owns the user's shard and has read its users.
+func (l *Leaser) Loaded(id songspy.UserID) bool {
+	return l.owned.Load()&l.loaded.Load()&bit(songspy.ShardOf(id)) != 0
 }
 
-// Holds reports whether a call for the person may begin now.
-func (k *Leaser) MayPoll(id songspy.UserID) bool { return k.Owns(id) && k.MayCall() }
+// MayPoll reports whether a call for the user may begin now.
+func (l *Leaser) MayPoll(id songspy.UserID) bool { return l.Owns(id) && l.MayCall() }
 
-// May reports whether a call for anybody may begin now: the lease outlasts it,
-// and the last word is not old.
-func (k *Leaser) MayCall() bool {
-	over := time.Duration(k.leaseEnd.Load())
-	now := k.Now().Sub(k.startedAt)
-	return now+k.CallTimeout < over && now < over-k.LeaseLength+maxHeartbeatAge
+// MayCall reports whether any call may begin now: the lease outlasts the call,
+// and the last renewal is at most maxHeartbeatAge old.
+func (l *Leaser) MayCall() bool {
+	end := time.Duration(l.leaseEnd.Load())
+	now := l.Now().Sub(l.startedAt)
+	return now+l.CallTimeout < end && now < end-l.LeaseLength+maxHeartbeatAge
 }
 
-// Held is how many shards are this replica's.
-func (k *Leaser) OwnedCount() int { return bits.OnesCount64(k.owned.Load()) }
+// OwnedCount returns the number of shards that this replica owns.
+func (l *Leaser) OwnedCount() int { return bits.OnesCount64(l.owned.Load()) }
 
-// Leads reports whether this replica is the one that does what is to be done
-// once for all of them: the first shard is its own.
-func (k *Leaser) IsLeader() bool { return k.owned.Load()&bit(0) != 0 }
+// IsLeader reports whether this replica does the work that only one replica must
+// do. The leader is the owner of the first shard.
+func (l *Leaser) IsLeader() bool { return l.owned.Load()&bit(0) != 0 }
 
-// Share is the part of all listeners that is this replica's, from 0 to 1.
-func (k *Leaser) Share() float64 { return float64(k.OwnedCount()) / songspy.ShardCount }
+// Share returns the part of all users that this replica polls, from 0 to 1.
+func (l *Leaser) Share() float64 { return float64(l.OwnedCount()) / songspy.ShardCount }
 
-// Run keeps the leases for the worker until ctx ends. What is held stays held,
-// and is renewed, until stopped is closed: by then the last look has been made
-// and written.
-func (k *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}) {
-	k.worker = worker
+// Run leases shards for the worker until ctx ends. Then it keeps renewing the
+// leases it has until stopped is closed, that is until the last poll has been
+// made and written. At the end it releases all shards.
+func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}) {
+	s := &session{leaser: l, worker: worker, polledUntil: map[int16]time.Time{}, releasing: map[int16]time.Time{}}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	go func() {
@@ -134,149 +130,169 @@ func (k *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}
 		case <-work.Done():
 		}
 	}()
-	for again := true; again; again = delayqueue.Wait(work, renewInterval) {
-		k.renew(work, ctx)
+	for more := true; more; more = delayqueue.Wait(work, renewInterval) {
+		s.renew(work, ctx)
 	}
-	k.loads.Wait()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.LeaseLength/3)
+	s.loads.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.LeaseLength/3)
 	defer cancel()
-	if err := k.Store.ReleaseShards(last, k.newClaim()); err != nil {
-		k.Logger.WarnContext(ctx, "the shards could not be given up; others take them when the leases are over", "err", err)
+	if err := l.Store.ReleaseShards(last, s.newClaim()); err != nil {
+		l.Logger.WarnContext(ctx, "releasing the shards failed; others acquire them when the leases expire", "error", err)
 	}
 }
 
-func (k *Leaser) newClaim() songspy.ShardClaim {
-	c := songspy.ShardClaim{Owner: k.Owner, TTL: k.LeaseLength, PolledUntil: k.worker.PolledUntil(), Loaded: shardsOf(k.owned.Load() & k.loaded.Load())}
-	now := k.Now()
-	for shard, over := range k.releasing {
-		if !now.Before(over) {
+// session is the state of one Run. Only Run's goroutine uses it, except loads and
+// loading.
+type session struct {
+	leaser      *Leaser
+	worker      Worker
+	polledUntil map[int16]time.Time // of shards that are owned and not loaded yet
+	releasing   map[int16]time.Time // shards given up, and when the last call for them has ended
+	failing     bool                // the last renewal failed
+
+	loads   sync.WaitGroup
+	loading atomic.Bool // a LoadShards is running
+}
+
+func (s *session) newClaim() songspy.ShardClaim {
+	l := s.leaser
+	c := songspy.ShardClaim{Owner: l.Owner, TTL: l.LeaseLength, PolledUntil: s.worker.PolledUntil(), Loaded: shardsOf(l.owned.Load() & l.loaded.Load())}
+	now := l.Now()
+	for shard, end := range s.releasing {
+		if !now.Before(end) {
 			c.Release = append(c.Release, shard)
 		}
 	}
 	return c
 }
 
-// turn says how far this replica has come, and hears what is its own. Joins
-// end with joiner, the rest with ctx.
-func (k *Leaser) renew(ctx, loadCtx context.Context) {
-	asked := k.Now()
-	c := k.newClaim()
-	within, cancel := context.WithTimeout(ctx, k.LeaseLength/3)
-	h, err := k.Store.LeaseShards(within, c)
+// renew renews the leases and applies what the store answers. Loads that it
+// starts end with loadCtx, the renewal ends with ctx.
+func (s *session) renew(ctx, loadCtx context.Context) {
+	l := s.leaser
+	asked := l.Now()
+	c := s.newClaim()
+	within, cancel := context.WithTimeout(ctx, l.LeaseLength/3)
+	lease, err := l.Store.LeaseShards(within, c)
 	cancel()
 	if err != nil {
-		k.handleFailure(ctx, err, asked)
+		s.handleFailure(ctx, err, asked)
 		return
 	}
-	if k.failing {
-		k.Logger.InfoContext(ctx, "the shards can be leased again")
+	if s.failing {
+		l.Logger.InfoContext(ctx, "the shards can be leased again")
 	}
-	k.failing = false
-	k.failingSince.Store(0)
+	s.failing = false
+	l.failingSince.Store(0)
 	for _, shard := range c.Release {
-		delete(k.releasing, shard)
+		delete(s.releasing, shard)
 	}
-	k.applyLease(ctx, h, asked)
-	k.startLoading(loadCtx)
+	s.applyLease(ctx, lease, asked)
+	s.startLoading(loadCtx)
 }
 
-// fail deals with a database that does not answer: nothing is asked of Spotify
-// once the leases are nearly over, and everyone is forgotten when they are.
-func (k *Leaser) handleFailure(ctx context.Context, err error, asked time.Time) {
+// handleFailure handles a renewal that failed. Calls stop shortly before the
+// leases expire; when they have expired, all users are removed.
+func (s *session) handleFailure(ctx context.Context, err error, asked time.Time) {
 	if ctx.Err() != nil {
 		return
 	}
-	if !k.failing {
-		k.failingSince.Store(int64(asked.Sub(k.startedAt)) + 1)
-		k.Logger.WarnContext(ctx, "the shards cannot be leased; the leases held go on until they are over", "err", err)
+	l := s.leaser
+	if !s.failing {
+		l.failingSince.Store(int64(asked.Sub(l.startedAt)) + 1)
+		l.Logger.WarnContext(ctx, "renewing the leases failed; the current leases remain valid until they expire", "error", err)
 	}
-	k.failing = true
-	if owned := k.owned.Load(); owned != 0 && k.Now().Sub(k.startedAt) >= time.Duration(k.leaseEnd.Load()) {
-		k.dropShards(owned)
-		k.Logger.WarnContext(ctx, "the leases are over: nobody is asked", "shards", bits.OnesCount64(owned))
+	s.failing = true
+	if owned := l.owned.Load(); owned != 0 && l.Now().Sub(l.startedAt) >= time.Duration(l.leaseEnd.Load()) {
+		s.dropShards(owned)
+		l.Logger.WarnContext(ctx, "the leases have expired: no user is polled", "shards", bits.OnesCount64(owned))
 	}
 }
 
-// hold takes over what is held now.
-func (k *Leaser) applyLease(ctx context.Context, h songspy.ShardLease, asked time.Time) {
+// applyLease takes over the shards that the store says are leased. asked is when
+// the request began: the leases are measured from there.
+func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, asked time.Time) {
+	l := s.leaser
 	var held uint64
-	for _, shard := range h.Held {
-		if _, gone := k.releasing[shard]; !gone {
+	for _, shard := range lease.Held {
+		if _, released := s.releasing[shard]; !released {
 			held |= bit(shard)
 		}
 	}
-	k.replicas.Store(int64(h.Replicas))
-	owned := k.owned.Load()
+	l.replicas.Store(int64(lease.Replicas))
+	owned := l.owned.Load()
 	if lost := owned &^ held; lost != 0 {
-		k.dropShards(lost)
-		k.Logger.WarnContext(ctx, "others have taken shards over", "shards", bits.OnesCount64(lost))
+		s.dropShards(lost)
+		l.Logger.WarnContext(ctx, "other replicas have acquired shards of this one", "shards", bits.OnesCount64(lost))
 	}
-	for shard, from := range h.Acquired {
-		k.polledUntil[shard] = from
+	for shard, from := range lease.Acquired {
+		s.polledUntil[shard] = from
 	}
-	// One that was dropped here while it stayed ours in the database was not
-	// gained, and how far it had come is not told.
+	// A shard that was dropped here but stayed leased in the database is not in
+	// Acquired. How far its polls had come is unknown then.
 	for _, shard := range shardsOf(held &^ owned) {
-		if _, ok := k.polledUntil[shard]; !ok {
-			k.polledUntil[shard] = time.Time{}
+		if _, ok := s.polledUntil[shard]; !ok {
+			s.polledUntil[shard] = time.Time{}
 		}
 	}
-	k.leaseEnd.Store(int64(asked.Sub(k.startedAt) + k.LeaseLength))
-	k.owned.Store(held)
+	l.leaseEnd.Store(int64(asked.Sub(l.startedAt) + l.LeaseLength))
+	l.owned.Store(held)
 	if gained := held &^ owned; gained != 0 {
-		k.Logger.InfoContext(ctx, "shards taken", "shards", bits.OnesCount64(gained), "held", bits.OnesCount64(held), "replicas", h.Replicas)
-		k.Metrics.countAcquired(bits.OnesCount64(gained))
+		l.Logger.InfoContext(ctx, "shards acquired", "shards", bits.OnesCount64(gained), "held", bits.OnesCount64(held), "replicas", lease.Replicas)
+		l.Metrics.countAcquired(bits.OnesCount64(gained))
 	}
-	if surplus := bits.OnesCount64(held) - songspy.FairShardCount(h.Replicas); surplus > 0 {
-		k.releaseSurplus(ctx, held, surplus)
+	if surplus := bits.OnesCount64(held) - songspy.FairShardCount(lease.Replicas); surplus > 0 {
+		s.releaseSurplus(ctx, held, surplus)
 	}
 }
 
-// giveUp leaves so many shards to a newcomer, who gets them once no call for
-// their people can be under way.
-func (k *Leaser) releaseSurplus(ctx context.Context, held uint64, surplus int) {
+// releaseSurplus drops shards for another replica. The leases end after
+// CallTimeout, when no call for the shards' users can be running any more.
+func (s *session) releaseSurplus(ctx context.Context, held uint64, surplus int) {
 	var released uint64
 	for _, shard := range shardsOf(held)[:surplus] {
 		released |= bit(shard)
-		k.releasing[shard] = k.Now().Add(k.CallTimeout)
+		s.releasing[shard] = s.leaser.Now().Add(s.leaser.CallTimeout)
 	}
-	k.dropShards(released)
-	k.Logger.InfoContext(ctx, "shards given up for other replicas", "shards", surplus)
+	s.dropShards(released)
+	s.leaser.Logger.InfoContext(ctx, "shards released for other replicas", "shards", surplus)
 }
 
-// drop forgets shards, and their people.
-func (k *Leaser) dropShards(shards uint64) {
-	k.owned.And(^shards)
-	k.loaded.And(^shards)
+// dropShards marks shards as not owned and removes their users.
+func (s *session) dropShards(shards uint64) {
+	s.leaser.owned.And(^shards)
+	s.leaser.loaded.And(^shards)
 	for _, shard := range shardsOf(shards) {
-		delete(k.polledUntil, shard)
+		delete(s.polledUntil, shard)
 	}
-	k.worker.DropShards(shardsOf(shards))
+	s.worker.DropShards(shardsOf(shards))
 }
 
-// join has the people read of shards that are ours and not looked after yet.
-func (k *Leaser) startLoading(ctx context.Context) {
-	waiting := k.owned.Load() &^ k.loaded.Load()
-	if waiting == 0 || ctx.Err() != nil || !k.loading.CompareAndSwap(false, true) {
+// startLoading reads the users of owned shards in the background. Only one load
+// runs at a time.
+func (s *session) startLoading(ctx context.Context) {
+	l := s.leaser
+	waiting := l.owned.Load() &^ l.loaded.Load()
+	if waiting == 0 || ctx.Err() != nil || !s.loading.CompareAndSwap(false, true) {
 		return
 	}
-	from := map[int16]time.Time{}
+	polledUntil := map[int16]time.Time{}
 	for _, shard := range shardsOf(waiting) {
-		from[shard] = k.polledUntil[shard]
+		polledUntil[shard] = s.polledUntil[shard]
 	}
-	k.loads.Go(func() {
-		defer k.loading.Store(false)
-		if err := k.worker.LoadShards(ctx, from); err != nil {
+	s.loads.Go(func() {
+		defer s.loading.Store(false)
+		if err := s.worker.LoadShards(ctx, polledUntil); err != nil {
 			if ctx.Err() == nil {
-				k.Logger.WarnContext(ctx, "the people of new shards could not be read; trying again", "err", err)
+				l.Logger.WarnContext(ctx, "reading the users of new shards failed; trying again", "error", err)
 			}
 			return
 		}
-		k.loaded.Or(waiting & k.owned.Load())
-		// Who was dropped while they were read must not stay.
-		if lost := waiting &^ k.owned.Load(); lost != 0 {
-			k.loaded.And(^lost)
-			k.worker.DropShards(shardsOf(lost))
+		l.loaded.Or(waiting & l.owned.Load())
+		// Shards may have been dropped while their users were read.
+		if lost := waiting &^ l.owned.Load(); lost != 0 {
+			l.loaded.And(^lost)
+			s.worker.DropShards(shardsOf(lost))
 		}
 	})
 }
@@ -290,41 +306,41 @@ func shardsOf(set uint64) (shards []int16) {
 	return shards
 }
 
-// Ready says what keeps this replica from its work; nil: nothing does.
-func (k *Leaser) Ready() error {
-	if since := k.failingSince.Load(); since != 0 && k.Now().Sub(k.startedAt) >= time.Duration(k.leaseEnd.Load()) {
+// Ready returns an error if the leases have expired because the database does not answer.
+func (l *Leaser) Ready() error {
+	if since := l.failingSince.Load(); since != 0 && l.Now().Sub(l.startedAt) >= time.Duration(l.leaseEnd.Load()) {
 		return &songspy.Error{
 			Code: songspy.CodeUnavailable,
-			Message: fmt.Sprintf("The database has not renewed this replica's leases since %s, so it asks nobody.",
-				k.startedAt.Add(time.Duration(since)).UTC().Format(time.RFC3339)),
+			Message: fmt.Sprintf("The database has not renewed this replica's leases since %s, so it polls no user.",
+				l.startedAt.Add(time.Duration(since)).UTC().Format(time.RFC3339)),
 		}
 	}
 	return nil
 }
 
-// Notes says in a sentence what this replica's part of the work is.
-func (k *Leaser) Notes() []string {
-	switch owners := k.replicas.Load(); {
-	case owners == 0:
+// Notes returns a sentence about this replica's part of the work.
+func (l *Leaser) Notes() []string {
+	switch replicas := l.replicas.Load(); {
+	case replicas == 0:
 		return []string{"This replica waits for its first leases."}
-	case k.OwnedCount() == 0:
-		return []string{fmt.Sprintf("This replica looks after nobody yet: the other %d hold every shard.", owners-1)}
+	case l.OwnedCount() == 0:
+		return []string{fmt.Sprintf("This replica polls no user yet: the other %d hold every shard.", replicas-1)}
 	default:
-		return []string{fmt.Sprintf("This replica looks after %d of %d shards; %d in all are at work.", k.OwnedCount(), songspy.ShardCount, owners)}
+		return []string{fmt.Sprintf("This replica holds %d of %d shards; %d replicas are running.", l.OwnedCount(), songspy.ShardCount, replicas)}
 	}
 }
 
-// Metrics are those of the leases.
+// Metrics are the metrics of the leases.
 type Metrics struct {
 	registerer prometheus.Registerer
 	acquired   prometheus.Counter
 }
 
-// NewMetrics registers the metrics.
+// NewMetrics makes the metrics and registers them with reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{registerer: reg, acquired: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "songspy_batch_shards_taken_total",
-		Help: "Shards that this replica has taken, at its start or from others.",
+		Name: "songspy_batch_shards_acquired_total",
+		Help: "Shards that this replica has acquired, at its start or from others.",
 	})}
 	reg.MustRegister(m.acquired)
 	return m
@@ -332,12 +348,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 func (m *Metrics) countAcquired(shards int) { m.acquired.Add(float64(shards)) }
 
-func (m *Metrics) registerGauges(k *Leaser) {
+func (m *Metrics) registerGauges(l *Leaser) {
 	gauge := func(name, help string, value func() float64) {
 		m.registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
-	gauge("songspy_batch_shards_held", "Shards of the listeners that this replica looks after, of 64.",
-		func() float64 { return float64(k.OwnedCount()) })
+	gauge("songspy_batch_shards_held", "Shards of users that this replica holds, of 64.",
+		func() float64 { return float64(l.OwnedCount()) })
 	gauge("songspy_batch_replicas", "Replicas of the batch that are alive, as far as this one knows.",
-		func() float64 { return float64(k.replicas.Load()) })
+		func() float64 { return float64(l.replicas.Load()) })
 }
