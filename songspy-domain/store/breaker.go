@@ -17,7 +17,7 @@ import (
 func (s *Store) Breakers(ctx context.Context, app string) (stored breaker.Stored, err error) {
 	var state []byte
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&stored.Version, &state) },
-		`SELECT version, state FROM doors WHERE app = $1`, app)
+		`SELECT version, state FROM breakers WHERE app = $1`, app)
 	if err == nil && state != nil {
 		if err = json.Unmarshal(state, &stored.Shared); err != nil {
 			return breaker.Stored{}, translate(fmt.Errorf("the state of a door: %w", err))
@@ -33,10 +33,10 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 	if err != nil {
 		return false, err
 	}
-	statement := `UPDATE doors SET version = version + 1, state = ?, updated_at = ? WHERE app = ? AND version = ?`
+	statement := `UPDATE breakers SET version = version + 1, state = ?, updated_at = ? WHERE app = ? AND version = ?`
 	args := []any{string(state), s.now(), app, version}
 	if version == 0 {
-		statement = `INSERT INTO doors (state, updated_at, app, version) VALUES (?, ?, ?, ? + 1) ON CONFLICT (app) DO NOTHING`
+		statement = `INSERT INTO breakers (state, updated_at, app, version) VALUES (?, ?, ?, ? + 1) ON CONFLICT (app) DO NOTHING`
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec(statement, args...)
@@ -52,8 +52,8 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 // of such an app are forgotten alike, by their day.
 func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec(`DELETE FROM doors WHERE app LIKE ? AND updated_at < ?
-			AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = doors.app)`, songspy.UserApp("%"), before)
+		done := tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?
+			AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = breakers.app)`, songspy.UserApp("%"), before)
 		pruned = done.RowsAffected
 		if done.Error != nil {
 			return done.Error

@@ -102,7 +102,7 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 		err := rows.Scan(&at)
 		itemTimes = append(itemTimes, at)
 		return err
-	}, `SELECT heard_at FROM play_ledger WHERE user_id = $1 AND play_id = $2`, int64(id), int64(play))
+	}, `SELECT played_at FROM history_items WHERE user_id = $1 AND play_id = $2`, int64(id), int64(play))
 	if err != nil {
 		return err
 	}
@@ -110,8 +110,8 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 		for _, cut := range []string{
 			`UPDATE plays SET started_at = $3 WHERE user_id = $1 AND started_at = $2`,
 			`UPDATE plays SET ended_at = $3 WHERE user_id = $1 AND ended_at = $2 AND started_at <= $3`,
-			`UPDATE user_tracks SET first_heard_at = $3 WHERE user_id = $1 AND first_heard_at = $2`,
-			`UPDATE user_tracks SET last_heard_at = $3 WHERE user_id = $1 AND last_heard_at = $2`,
+			`UPDATE user_tracks SET first_played_at = $3 WHERE user_id = $1 AND first_played_at = $2`,
+			`UPDATE user_tracks SET last_played_at = $3 WHERE user_id = $1 AND last_played_at = $2`,
 		} {
 			if _, err := conn.ExecContext(ctx, cut, int64(id), at, at.Truncate(time.Millisecond)); err != nil {
 				return err
@@ -123,10 +123,10 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 		if cut.Equal(at) {
 			continue
 		}
-		if _, err := conn.ExecContext(ctx, `DELETE FROM play_ledger WHERE user_id = $1 AND heard_at = $2`, int64(id), at); err != nil {
+		if _, err := conn.ExecContext(ctx, `DELETE FROM history_items WHERE user_id = $1 AND played_at = $2`, int64(id), at); err != nil {
 			return err
 		}
-		if _, err := conn.ExecContext(ctx, `INSERT INTO play_ledger (user_id, heard_at, play_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		if _, err := conn.ExecContext(ctx, `INSERT INTO history_items (user_id, played_at, play_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 			int64(id), cut, int64(play)); err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id son
 	if first.IsZero() {
 		return nil
 	}
-	_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET first_heard_at = $3, last_heard_at = $4 WHERE user_id = $1 AND track_id = $2`,
+	_, err := conn.ExecContext(ctx, `UPDATE user_tracks SET first_played_at = $3, last_played_at = $4 WHERE user_id = $1 AND track_id = $2`,
 		int64(id), int64(track), first, last)
 	return err
 }

@@ -66,7 +66,7 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e EraseResult
 }
 
 // ofApps are the rows that name an app, and no user.
-var rowsOfApp = []string{`doors WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_refusals WHERE account = ?`, `notices WHERE user_id = 0 AND app = ?`}
+var rowsOfApp = []string{`breakers WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_refusals WHERE account = ?`, `notifications WHERE user_id = 0 AND app = ?`}
 
 // forgetOwnApps deletes what is kept of those of the apps that a user brought and
 // through which nobody is linked any more: such an app is as good as a name.
@@ -131,7 +131,7 @@ func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) 
 type historyItemRow struct{}
 
 // TableName is the table of the ledger.
-func (historyItemRow) TableName() string { return "play_ledger" }
+func (historyItemRow) TableName() string { return "history_items" }
 
 // closeOpenPlay ends what the person's player was doing: what follows comes
 // from another account, under the new generation, and cannot have begun before

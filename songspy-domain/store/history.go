@@ -119,7 +119,7 @@ func (h *reconcileTx) readStoredPlays(own lockedUser, items []songspy.HistoryIte
 		k.ProcessedAt = append(k.ProcessedAt, at)
 		playedAt[play] = at
 		return nil
-	}, `SELECT heard_at, play_id FROM play_ledger WHERE user_id = $1 AND heard_at >= $2 AND heard_at <= $3 ORDER BY heard_at`,
+	}, `SELECT played_at, play_id FROM history_items WHERE user_id = $1 AND played_at >= $2 AND played_at <= $3 ORDER BY played_at`,
 		int64(h.user), from.Add(-historyItemTolerance), to.Add(historyItemTolerance))
 	if err != nil {
 		return k, err
@@ -258,14 +258,14 @@ func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 	}
 	v := &rowset{}
 	addColumn(v, entries, "user_id", "bigint", func(*historyItem) int64 { return int64(h.user) })
-	addColumn(v, entries, "heard_at", "timestamptz", func(e *historyItem) time.Time { return e.playedAt })
+	addColumn(v, entries, "played_at", "timestamptz", func(e *historyItem) time.Time { return e.playedAt })
 	addColumn(v, entries, "play_id", "bigint", func(e *historyItem) int64 { return int64(e.play) })
 	addColumn(v, entries, "started_at", "timestamptz", func(e *historyItem) *time.Time { return e.startedAt })
-	return h.s.execRowset(h.ctx, h.conn, v, `INSERT INTO play_ledger (user_id, heard_at, play_id)
-		SELECT v.user_id, v.heard_at, COALESCE(
+	return h.s.execRowset(h.ctx, h.conn, v, `INSERT INTO history_items (user_id, played_at, play_id)
+		SELECT v.user_id, v.played_at, COALESCE(
 			(SELECT MAX(p.id) FROM plays p WHERE p.user_id = v.user_id AND p.started_at = v.started_at), v.play_id)
 		FROM v WHERE true
-		ON CONFLICT (user_id, heard_at) DO UPDATE SET play_id = excluded.play_id WHERE excluded.play_id <> 0`)
+		ON CONFLICT (user_id, played_at) DO UPDATE SET play_id = excluded.play_id WHERE excluded.play_id <> 0`)
 }
 
 // historyHabitRow is what was learnt of one account's history.

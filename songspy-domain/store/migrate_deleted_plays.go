@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
+	"gorm.io/gorm"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
@@ -74,12 +76,62 @@ func (s *Store) hashDeletedPlaysOfUser(ctx context.Context, conn *pool, id songs
 		return err
 	}
 	for _, d := range all {
-		if err := truncatePlayTimes(ctx, conn, id, d.play); err != nil {
+		if err := truncatePlayTimesBefore19(ctx, conn, id, d.play); err != nil {
 			return err
 		}
 		_, err := conn.ExecContext(ctx, `UPDATE plays SET track_id = 0, uri_hash = $3, isrc_hash = $4 WHERE user_id = $1 AND id = $2`,
 			int64(id), int64(d.play), nullIfEmpty(key.ofURI(d.uri)), nullIfEmpty(key.ofISRC(d.isrc)))
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// truncatePlayTimesBefore19 is truncatePlayTimes with the names that tables and
+// columns have until version 19. Version 15 calls it, so it never changes.
+func truncatePlayTimesBefore19(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
+	var times, itemTimes []time.Time
+	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var from, to time.Time
+		err := rows.Scan(&from, &to)
+		times = append(times, from, to)
+		return err
+	}, `SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
+	if err != nil {
+		return err
+	}
+	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var at time.Time
+		err := rows.Scan(&at)
+		itemTimes = append(itemTimes, at)
+		return err
+	}, `SELECT heard_at FROM play_ledger WHERE user_id = $1 AND play_id = $2`, int64(id), int64(play))
+	if err != nil {
+		return err
+	}
+	for _, at := range times {
+		for _, cut := range []string{
+			`UPDATE plays SET started_at = $3 WHERE user_id = $1 AND started_at = $2`,
+			`UPDATE plays SET ended_at = $3 WHERE user_id = $1 AND ended_at = $2 AND started_at <= $3`,
+			`UPDATE user_tracks SET first_heard_at = $3 WHERE user_id = $1 AND first_heard_at = $2`,
+			`UPDATE user_tracks SET last_heard_at = $3 WHERE user_id = $1 AND last_heard_at = $2`,
+		} {
+			if _, err := conn.ExecContext(ctx, cut, int64(id), at, at.Truncate(time.Millisecond)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, at := range itemTimes {
+		cut := at.Truncate(time.Millisecond)
+		if cut.Equal(at) {
+			continue
+		}
+		if _, err := conn.ExecContext(ctx, `DELETE FROM play_ledger WHERE user_id = $1 AND heard_at = $2`, int64(id), at); err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(ctx, `INSERT INTO play_ledger (user_id, heard_at, play_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			int64(id), cut, int64(play)); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ import (
 type notificationRow struct{}
 
 // TableName is the table of notices.
-func (notificationRow) TableName() string { return "notices" }
+func (notificationRow) TableName() string { return "notifications" }
 
 // noticeColumns are those that make a songspy.Notice, and noticeInto where a row of them goes.
 const notificationColumns = `id, user_id, app, kind, occurrence, channel, due_at, created_at, seen_at`
@@ -108,7 +108,7 @@ func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy
 	index := -1
 	addColumn(v, notifications, "nr", "bigint", func(*row) int64 { index++; return int64(index) })
 	addColumn(v, notifications, "since", "timestamptz", func(*row) time.Time { return since })
-	err = s.queryRowset(ctx, s.pool, v, `SELECT v.nr FROM v WHERE NOT EXISTS (SELECT 1 FROM notices n
+	err = s.queryRowset(ctx, s.pool, v, `SELECT v.nr FROM v WHERE NOT EXISTS (SELECT 1 FROM notifications n
 		WHERE n.user_id = v.user_id AND n.kind = v.kind AND n.app = v.app AND n.occurrence = v.occurrence AND n.channel = v.channel AND n.seen_at > v.since)
 		ORDER BY v.nr`, func(rows *sql.Rows) error {
 		var index int
@@ -165,7 +165,7 @@ func (s *Store) insertNotifications(ctx context.Context, conn gorm.ConnPool, not
 	v := notificationNameRowset(notifications)
 	addColumn(v, notifications, "due_at", "timestamptz", func(n *row) time.Time { return later(n.DueAt, now) })
 	addColumn(v, notifications, "created_at", "timestamptz", func(*row) time.Time { return now })
-	return s.execRowset(ctx, conn, v, `INSERT INTO notices
+	return s.execRowset(ctx, conn, v, `INSERT INTO notifications
 		(user_id, app, kind, occurrence, channel, message, tries, outcome, created_at, seen_at, due_at, lease_until)
 		SELECT v.user_id, v.app, v.kind, v.occurrence, v.channel, '', 0, '', v.created_at, v.created_at, v.due_at, v.created_at FROM v
 		WHERE true ORDER BY v.user_id, v.kind, v.channel
@@ -184,7 +184,7 @@ func later(a, b time.Time) time.Time {
 // over, and the next of its name will be told again. Of each that had been told,
 // then is filed, by the same channel; an empty then files nothing.
 func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, followUp songspy.NotificationKind) error {
-	const which = ` FROM notices WHERE user_id = 0 AND kind = $1 AND ($2 = '' OR app = $2) AND seen_at < $3`
+	const which = ` FROM notifications WHERE user_id = 0 AND kind = $1 AND ($2 = '' OR app = $2) AND seen_at < $3`
 	args := []any{string(kind), app, seenBefore}
 	// It is asked every minute, and nearly always in vain.
 	var found bool
@@ -251,7 +251,7 @@ func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.Notifi
 		conn := tx.Statement.ConnPool
 		// Whoever claims takes this row first: they take turns, and no two ever
 		// gather from the same notices.
-		_, err := conn.ExecContext(ctx, `INSERT INTO heartbeats (name, at) VALUES ('notices', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, c.now)
+		_, err := conn.ExecContext(ctx, `INSERT INTO heartbeats (name, at) VALUES ('notifications', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, c.now)
 		if err != nil {
 			return err
 		}
@@ -287,7 +287,7 @@ func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease t
 			due += ", " + list(string(k))
 		}
 	}
-	return due + `) OR NOT EXISTS (SELECT 1 FROM notices f WHERE f.kind = n.kind AND f.app = n.app AND f.channel = n.channel
+	return due + `) OR NOT EXISTS (SELECT 1 FROM notifications f WHERE f.kind = n.kind AND f.app = n.app AND f.channel = n.channel
 		AND f.message <> '' AND (f.done_at IS NULL OR f.done_at > $2)))`, args
 }
 
@@ -309,7 +309,7 @@ func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	return queryRows(c.ctx, conn, func(rows *sql.Rows) error {
 		c.found = true
 		return rows.Scan(append(notificationDest(&c.head), &c.messageID)...)
-	}, `SELECT `+notificationColumns+`, message FROM notices n WHERE `+c.condition+` ORDER BY n.due_at, n.id LIMIT 1`, c.args...)
+	}, `SELECT `+notificationColumns+`, message FROM notifications n WHERE `+c.condition+` ORDER BY n.due_at, n.id LIMIT 1`, c.args...)
 }
 
 // take names the lead's message, if it has no name yet, and leases all that is in it.
@@ -318,11 +318,11 @@ func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.Noti
 		c.messageID = messageID(c.head)
 		with, args := `id = $2`, []any{c.messageID, c.head.ID}
 		if c.head.Kind.IsGrouped() {
-			with = fmt.Sprintf(`id IN (SELECT id FROM notices WHERE kind = $2 AND app = $3 AND channel = $4 AND message = ''
+			with = fmt.Sprintf(`id IN (SELECT id FROM notifications WHERE kind = $2 AND app = $3 AND channel = $4 AND message = ''
 				AND done_at IS NULL AND due_at <= $5 ORDER BY due_at, id LIMIT %d)`, groupMax)
 			args = []any{c.messageID, string(c.head.Kind), c.head.App, string(c.head.Channel), c.now}
 		}
-		if _, err := conn.ExecContext(c.ctx, `UPDATE notices SET message = $1 WHERE `+with, args...); err != nil {
+		if _, err := conn.ExecContext(c.ctx, `UPDATE notifications SET message = $1 WHERE `+with, args...); err != nil {
 			return m, err
 		}
 	}
@@ -337,7 +337,7 @@ func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.Noti
 		}
 		m.Notifications = append(m.Notifications, n)
 		return nil
-	}, `UPDATE notices SET lease_until = $1, tries = tries + 1 WHERE message = $2 AND done_at IS NULL
+	}, `UPDATE notifications SET lease_until = $1, tries = tries + 1 WHERE message = $2 AND done_at IS NULL
 		RETURNING `+notificationColumns+`, tries`, c.now.Add(lease), c.messageID)
 	return m, err
 }
@@ -346,7 +346,7 @@ func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.Noti
 // it: a state that comes back much later is another.
 func messageID(n songspy.Notification) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %q %q %d", n.UserID, n.App, n.Kind, n.Occurrence, n.Channel, n.CreatedAt.UnixMicro()))
-	return "notice_" + hex.EncodeToString(sum[:16])
+	return "notification_" + hex.EncodeToString(sum[:16])
 }
 
 // NoticesDone notes that the notices have been told, or will never be.
@@ -355,17 +355,17 @@ func (s *Store) CompleteNotifications(ctx context.Context, ids []int64, reported
 	if reported {
 		outcome = "sent"
 	}
-	return s.updateNotifications(ctx, ids, `UPDATE notices SET outcome = $1, done_at = $2 WHERE done_at IS NULL AND id IN `, outcome, s.now())
+	return s.updateNotifications(ctx, ids, `UPDATE notifications SET outcome = $1, done_at = $2 WHERE done_at IS NULL AND id IN `, outcome, s.now())
 }
 
 // NoticesAgain has the notices told at the time, and not before.
 func (s *Store) RetryNotifications(ctx context.Context, ids []int64, at time.Time) error {
-	return s.updateNotifications(ctx, ids, `UPDATE notices SET due_at = $1, lease_until = $1 WHERE done_at IS NULL AND id IN `, dbTime(at))
+	return s.updateNotifications(ctx, ids, `UPDATE notifications SET due_at = $1, lease_until = $1 WHERE done_at IS NULL AND id IN `, dbTime(at))
 }
 
 // NoticesPassed forgets the notices, whose state has passed before it was told.
 func (s *Store) DropNotifications(ctx context.Context, ids []int64) error {
-	return s.updateNotifications(ctx, ids, `DELETE FROM notices WHERE done_at IS NULL AND id IN `)
+	return s.updateNotifications(ctx, ids, `DELETE FROM notifications WHERE done_at IS NULL AND id IN `)
 }
 
 func (s *Store) updateNotifications(ctx context.Context, ids []int64, statement string, args ...any) error {

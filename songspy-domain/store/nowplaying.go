@@ -11,7 +11,7 @@ import (
 )
 
 const nowPlayingColumns = `n.user_id, n.state, n.track_id, n.track_uri, n.duration_ms, n.started_at, n.observed_at, n.seen_at,
-	n.progress_ms, n.listened_ms, n.paused_ms, n.paused_since, n.nothing_since, n.elsewhere_at, n.ends_at,
+	n.progress_ms, n.listened_ms, n.paused_ms, n.paused_since, n.idle_since, n.other_seen_at, n.ends_at,
 	n.provisional, n.skips, n.opened_at, n.polls, n.speed, n.last_speed, n.doubted_at, n.unmoved, n.stalled, n.advertisement, n.hides_progress, n.generation`
 
 // playingInto lists where a row of playingColumns is scanned to.
@@ -72,8 +72,8 @@ func nowPlayingRowset(rows []songspy.NowPlaying) *rowset {
 	addColumn(r, rows, "listened_ms", "bigint", func(n *row) int64 { return n.ListenedMS })
 	addColumn(r, rows, "paused_ms", "bigint", func(n *row) int64 { return n.PausedMS })
 	addColumn(r, rows, "paused_since", "timestamptz", func(n *row) *time.Time { return n.PausedSince })
-	addColumn(r, rows, "nothing_since", "timestamptz", func(n *row) *time.Time { return n.IdleSince })
-	addColumn(r, rows, "elsewhere_at", "timestamptz", func(n *row) time.Time { return n.OtherSeenAt })
+	addColumn(r, rows, "idle_since", "timestamptz", func(n *row) *time.Time { return n.IdleSince })
+	addColumn(r, rows, "other_seen_at", "timestamptz", func(n *row) time.Time { return n.OtherSeenAt })
 	addColumn(r, rows, "ends_at", "timestamptz", func(n *row) *time.Time { return n.EndsAt })
 	addColumn(r, rows, "provisional", "boolean", func(n *row) bool { return n.Provisional })
 	addColumn(r, rows, "skips", "smallint", func(n *row) int16 { return n.Skips })
@@ -100,8 +100,8 @@ func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows [
 			state = excluded.state, track_id = excluded.track_id, track_uri = excluded.track_uri,
 			duration_ms = excluded.duration_ms, started_at = excluded.started_at, observed_at = excluded.observed_at, seen_at = excluded.seen_at,
 			progress_ms = excluded.progress_ms, listened_ms = excluded.listened_ms, paused_ms = excluded.paused_ms,
-			paused_since = excluded.paused_since, nothing_since = excluded.nothing_since,
-			elsewhere_at = excluded.elsewhere_at, ends_at = excluded.ends_at, provisional = excluded.provisional,
+			paused_since = excluded.paused_since, idle_since = excluded.idle_since,
+			other_seen_at = excluded.other_seen_at, ends_at = excluded.ends_at, provisional = excluded.provisional,
 			skips = excluded.skips, opened_at = excluded.opened_at, polls = excluded.polls, speed = excluded.speed, last_speed = excluded.last_speed,
 			doubted_at = excluded.doubted_at, unmoved = excluded.unmoved, stalled = excluded.stalled, advertisement = excluded.advertisement, hides_progress = excluded.hides_progress,
 			generation = excluded.generation

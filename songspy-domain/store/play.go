@@ -150,8 +150,8 @@ func (s *Store) upsertUserTracks(ctx context.Context, conn gorm.ConnPool, rows [
 	}
 	return s.mergeUserTracks(ctx, conn, played, `DO UPDATE SET
 		plays = user_tracks.plays + excluded.plays,
-		first_heard_at = CASE WHEN excluded.first_heard_at < user_tracks.first_heard_at THEN excluded.first_heard_at ELSE user_tracks.first_heard_at END,
-		last_heard_at = CASE WHEN excluded.last_heard_at > user_tracks.last_heard_at THEN excluded.last_heard_at ELSE user_tracks.last_heard_at END`)
+		first_played_at = CASE WHEN excluded.first_played_at < user_tracks.first_played_at THEN excluded.first_played_at ELSE user_tracks.first_played_at END,
+		last_played_at = CASE WHEN excluded.last_played_at > user_tracks.last_played_at THEN excluded.last_played_at ELSE user_tracks.last_played_at END`)
 }
 
 func (s *Store) mergeUserTracks(ctx context.Context, conn gorm.ConnPool, rows []songspy.UserTrack, onConflict string) error {
@@ -162,8 +162,8 @@ func (s *Store) mergeUserTracks(ctx context.Context, conn gorm.ConnPool, rows []
 	r := &rowset{}
 	addColumn(r, rows, "user_id", "bigint", func(t *row) int64 { return int64(t.UserID) })
 	addColumn(r, rows, "track_id", "bigint", func(t *row) int64 { return int64(t.TrackID) })
-	addColumn(r, rows, "first_heard_at", "timestamptz", func(t *row) time.Time { return t.FirstPlayedAt })
-	addColumn(r, rows, "last_heard_at", "timestamptz", func(t *row) time.Time { return t.LastPlayedAt })
+	addColumn(r, rows, "first_played_at", "timestamptz", func(t *row) time.Time { return t.FirstPlayedAt })
+	addColumn(r, rows, "last_played_at", "timestamptz", func(t *row) time.Time { return t.LastPlayedAt })
 	addColumn(r, rows, "plays", "bigint", func(t *row) int64 { return t.Plays })
 	addColumn(r, rows, "local", "boolean", func(t *row) bool { return t.Local })
 	return s.execRowset(ctx, conn, r, `INSERT INTO user_tracks (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true

@@ -158,7 +158,7 @@ func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy
 		UserID songspy.UserID
 		Sealed []byte
 	}
-	err = s.query(ctx).Table(of.table).Select(of.userColumn+" AS person, "+of.column+" AS sealed").
+	err = s.query(ctx).Table(of.table).Select(of.userColumn+" AS user_id, "+of.column+" AS sealed").
 		Where(of.userColumn+" > ? AND length("+of.column+") > 0", after).Order(of.userColumn).Limit(limit).Find(&rows).Error
 	if err != nil {
 		return r, translate(err)

@@ -116,7 +116,7 @@ func (t *leaseTx) renew() error {
 	if len(c.Loaded) == 0 || c.PolledUntil.IsZero() {
 		return nil
 	}
-	return t.tx.Exec(`UPDATE shards SET done_until = ? WHERE owner = ? AND shard IN ?`, dbTime(c.PolledUntil), c.Owner, c.Loaded).Error
+	return t.tx.Exec(`UPDATE shards SET polled_until = ? WHERE owner = ? AND shard IN ?`, dbTime(c.PolledUntil), c.Owner, c.Loaded).Error
 }
 
 // cut shortens leases that end later than any lease can: the database's clock
@@ -127,22 +127,22 @@ func (t *leaseTx) shortenLeases() error {
 	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE lease_until > ?`, longest, longest.Add(songspy.ClockSkewMax)).Error; err != nil {
 		return err
 	}
-	return t.tx.Exec(`DELETE FROM replicas WHERE seen_until > ?`, longest.Add(songspy.ClockSkewMax)).Error
+	return t.tx.Exec(`DELETE FROM replicas WHERE alive_until > ?`, longest.Add(songspy.ClockSkewMax)).Error
 }
 
 // owners notes that the replica is alive, and counts those that are: who has
 // been silent for a quarter of a lease is left what they hold until that is
 // over, and nothing that is free.
 func (t *leaseTx) countOwners() (alive int, err error) {
-	err = t.tx.Exec(`INSERT INTO replicas (owner, seen_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET seen_until = excluded.seen_until`,
+	err = t.tx.Exec(`INSERT INTO replicas (owner, alive_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until`,
 		t.claim.Owner, t.now.Add(t.claim.TTL)).Error
 	if err != nil {
 		return 0, err
 	}
-	if err := t.tx.Exec(`DELETE FROM replicas WHERE seen_until < ?`, t.now.Add(-replicaRetention)).Error; err != nil {
+	if err := t.tx.Exec(`DELETE FROM replicas WHERE alive_until < ?`, t.now.Add(-replicaRetention)).Error; err != nil {
 		return 0, err
 	}
-	err = t.tx.Raw(`SELECT count(*) FROM replicas WHERE seen_until > ?`, t.now.Add(t.claim.TTL*3/4)).Scan(&alive).Error
+	err = t.tx.Raw(`SELECT count(*) FROM replicas WHERE alive_until > ?`, t.now.Add(t.claim.TTL*3/4)).Scan(&alive).Error
 	return alive, err
 }
 

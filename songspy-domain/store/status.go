@@ -22,11 +22,11 @@ type Status struct {
 	OpenGaps        map[songspy.GapReason]int64       `json:"openGaps"`
 	Replicas        []Replica                         `json:"replicas"` // of the batch; none on SQLite
 	Shards          int                               `json:"shards"`   // that somebody holds
-	OverdueSeconds  float64                           `json:"behindSeconds"`
-	Breakers        map[string]breaker.SharedBreakers `json:"doors"`         // by app of the instance
-	Quotas          map[string]QuotaStatus            `json:"quotas"`        // by app of the instance, or the one that names their account
-	UserAppsBlocked int64                             `json:"broughtClosed"` // apps that people brought whose calls Spotify refuses
-	LastPollAt      *time.Time                        `json:"lastLook"`      // of a batch, to within some seconds
+	OverdueSeconds  float64                           `json:"overdueSeconds"`
+	Breakers        map[string]breaker.SharedBreakers `json:"breakers"`        // by app of the instance
+	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by app of the instance, or the one that names their account
+	UserAppsBlocked int64                             `json:"userAppsBlocked"` // apps that people brought whose calls Spotify refuses
+	LastPollAt      *time.Time                        `json:"lastPollAt"`      // of a batch, to within some seconds
 }
 
 // ConsentLeft is how many links' consent lasts so many days at most.
@@ -72,19 +72,19 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL AND NOT probable GROUP BY source`, []any{now.Add(-24 * time.Hour)}, scanCounts(st.Plays)},
 		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, scanCounts(st.OpenGaps)},
 		{`SELECT r.owner, count(h.shard) FROM replicas r LEFT JOIN shards h ON h.owner = r.owner AND h.lease_until > $1
-			WHERE r.seen_until > $1 GROUP BY r.owner ORDER BY r.owner`, []any{now}, func(rows *sql.Rows) error {
+			WHERE r.alive_until > $1 GROUP BY r.owner ORDER BY r.owner`, []any{now}, func(rows *sql.Rows) error {
 			var r Replica
 			err := rows.Scan(&r.Name, &r.Shards)
 			st.Replicas, st.Shards = append(st.Replicas, r), st.Shards+r.Shards
 			return err
 		}},
-		{`SELECT done_until FROM shards WHERE done_until IS NOT NULL AND lease_until > $1 ORDER BY done_until LIMIT 1`, []any{now}, func(rows *sql.Rows) error {
+		{`SELECT polled_until FROM shards WHERE polled_until IS NOT NULL AND lease_until > $1 ORDER BY polled_until LIMIT 1`, []any{now}, func(rows *sql.Rows) error {
 			var done time.Time
 			err := rows.Scan(&done)
 			st.OverdueSeconds = max(0, now.Sub(done).Seconds())
 			return err
 		}},
-		{`SELECT app, state FROM doors`, nil, func(rows *sql.Rows) error {
+		{`SELECT app, state FROM breakers`, nil, func(rows *sql.Rows) error {
 			var app string
 			var state []byte
 			var shared breaker.SharedBreakers
@@ -99,7 +99,7 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 			}
 			return err
 		}},
-		{`SELECT at FROM heartbeats WHERE name = 'sweep'`, nil, func(rows *sql.Rows) error { return rows.Scan(&st.LastPollAt) }},
+		{`SELECT at FROM heartbeats WHERE name = 'poller'`, nil, func(rows *sql.Rows) error { return rows.Scan(&st.LastPollAt) }},
 	} {
 		if err := queryRows(ctx, s.pool, q.scan, q.query, q.args...); err != nil {
 			return st, translate(err)

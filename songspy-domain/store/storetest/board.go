@@ -22,7 +22,7 @@ func board() suite {
 		return ids, number
 	}
 	return suite{
-		"OnBoard_BringsThePersonThePlayerAndTheTrack": func(t *testing.T, b *fixture) {
+		"BoardEntries_HasUserPlayerAndTrack": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Playing.TrackID = b.write(t, h)[0].TrackID
@@ -38,7 +38,7 @@ func board() suite {
 			})
 			must(t, err)
 		},
-		"OnBoard_LeavesOutWhoIsGoneOrSilent": func(t *testing.T, b *fixture) {
+		"BoardEntries_LeavesOutWhoIsGoneOrSilent": func(t *testing.T, b *fixture) {
 			plays, pauses, silent, erased := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			paused, idle := playingUpdate(pauses, song(1), start), playingUpdate(silent, song(1), start)
 			paused.Playing.State, paused.Playing.PausedSince = songspy.PlayerPaused, &paused.Playing.SeenAt

@@ -15,7 +15,7 @@ func breakers() suite {
 		Cause: breaker.CauseRateLimited, OpenUntil: start.Add(79_892 * time.Second), BackoffStep: 2, ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learned: 12.5,
 	}}
 	return suite{
-		"SwapDoor_KeepsWhatTheOtherProcessesRead": func(t *testing.T, b *fixture) {
+		"SwapBreakers_KeepsWhatTheOtherProcessesRead": func(t *testing.T, b *fixture) {
 			same(t, "before", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{})
 			same(t, "first", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), true)
 			other := b.openAnother(t)
@@ -27,7 +27,7 @@ func breakers() suite {
 			same(t, "late to begin", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), false)
 			same(t, "kept at last", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{Version: 2, Shared: open})
 		},
-		"PruneDoors_ForgetsThoseOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
+		"PruneBreakers_ForgetsThoseOfUserAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
 			tried, linked := songspy.UserApp("tried"), songspy.UserApp("linked")
 			must(t, b.linkThroughApp(t, b.newUser(t).ID, songspy.AppSeats{App: linked}))
 			for _, app := range []string{tried, linked, "app"} {
@@ -42,7 +42,7 @@ func breakers() suite {
 			// A process that knew of it goes on, as if another had been faster.
 			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), tried, 1, tripped)), false)
 		},
-		"SwapDoor_LetsOneOfManyWin": func(t *testing.T, b *fixture) {
+		"SwapBreakers_LetsOneOfManyWin": func(t *testing.T, b *fixture) {
 			must(t, errorOf(b.SwapBreakers(t.Context(), "app", 0, breaker.SharedBreakers{})))
 			var won atomic.Int64
 			var all sync.WaitGroup

@@ -39,7 +39,7 @@ func runConcurrently(calls ...func() error) []error {
 
 func concurrency() suite {
 	s := suite{
-		"SignIn_OfOnePersonManyTimesAtOnceIsOnePerson": func(t *testing.T, b *fixture) {
+		"SignIn_OfOneUserManyTimesAtOnceIsOneUser": func(t *testing.T, b *fixture) {
 			ids := make([]songspy.UserID, 8)
 			calls := make([]func() error, len(ids))
 			for i := range calls {
@@ -52,7 +52,7 @@ func concurrency() suite {
 			must(t, errors.Join(runConcurrently(calls...)...))
 			same(t, "people", len(slices.Compact(ids)), 1)
 		},
-		"SaveLink_OfOneAccountByTwoPeopleAtOnceLinksOne": func(t *testing.T, b *fixture) {
+		"SaveLink_OfOneAccountByTwoUsersAtOnceLinksOne": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t), b.newUser(t)
 			save := func(id songspy.UserID, move bool) func() error {
 				return func() error {
@@ -108,7 +108,7 @@ func concurrency() suite {
 				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).IsActive(start), false)
 			}
 		},
-		"WriteListening_TwiceAtOnceIsOnce": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_TwiceAtOnceIsOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
@@ -122,7 +122,7 @@ func concurrency() suite {
 			must(t, errors.Join(runConcurrently(write(b.Store), write(other))...))
 			same(t, "plays", b.countRows(t, "plays", l.UserID), 1)
 		},
-		"WriteListening_OfTheSameNewTracksInAnyOrderNeverLocksUp": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_OfTheSameNewTracksInAnyOrderNeverLocksUp": func(t *testing.T, b *fixture) {
 			var calls []func() error
 			for range 4 {
 				var updates []songspy.PlaybackUpdate
@@ -168,8 +168,8 @@ func concurrency() suite {
 		},
 	}
 	for name, removeLink := range linkRemovals() {
-		s["WriteListening_While"+name+"Waits_LeavesNothingBehind"] = func(t *testing.T, b *fixture) { removeLinkDuringWrite(t, b, removeLink) }
-		s["WriteListening_WaitsFor"+name+"AndDropsThatPerson"] = func(t *testing.T, b *fixture) { writeDuringLinkRemoval(t, b, removeLink) }
+		s["WritePlaybackUpdates_While"+name+"Waits_LeavesNothingBehind"] = func(t *testing.T, b *fixture) { removeLinkDuringWrite(t, b, removeLink) }
+		s["WritePlaybackUpdates_WaitsFor"+name+"AndDropsThatUser"] = func(t *testing.T, b *fixture) { writeDuringLinkRemoval(t, b, removeLink) }
 	}
 	return s
 }

@@ -19,10 +19,10 @@ type suite map[string]func(*testing.T, *fixture)
 // Run holds every promise of the store against databases that fresh makes.
 func Run(t *testing.T, fresh func(testing.TB) Database) {
 	for topic, tests := range map[string]suite{
-		"People": users(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
-		"Listeners": polledUsers(), "Writing": playbackUpdates(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Doors": breakers(), "Quotas": quotas(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
-		"Erasure": erasure(), "Notices": notifications(), "Mailboxes": mailboxes(),
-		"Schema": schemas(), "Times": times(), "Cost": statementCounts(), "Seals": sealing(), "Concurrency": concurrency(),
+		"Users": users(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
+		"PolledUsers": polledUsers(), "PlaybackUpdates": playbackUpdates(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Breakers": breakers(), "Quotas": quotas(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
+		"Erasure": erasure(), "Notifications": notifications(), "Mailboxes": mailboxes(),
+		"Schema": schemas(), "Times": times(), "StatementCounts": statementCounts(), "Sealing": sealing(), "Concurrency": concurrency(),
 	} {
 		t.Run(topic, func(t *testing.T) {
 			for name, test := range tests {

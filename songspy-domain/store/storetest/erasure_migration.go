@@ -32,6 +32,10 @@ func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 			until[path] = &fstest.MapFile{Data: value[[]byte](t)(fs.ReadFile(all, path))}
 		}
 	}
+	if version >= 15 { // a migration in Go, which does nothing but this in a database without deleted plays
+		text := value[[]byte](t)(fs.ReadFile(migrations.DeletedPlays, "erased/"+folder+".sql"))
+		until["00015_deleted_plays.sql"] = &fstest.MapFile{Data: append([]byte("-- +goose Up\n"), text...)}
+	}
 	provider := value[*goose.Provider](t)(goose.NewProvider(dialect, b.ownerDB(t), until, goose.WithDisableGlobalRegistry(true)))
 	value[[]*goose.MigrationResult](t)(provider.Up(t.Context()))
 	return b
@@ -65,10 +69,7 @@ func (b *fixture) exec(t *testing.T, statement string, args ...any) {
 // has a local file, and nobody has the files of those who were erased.
 func fillVersion14(t *testing.T, b *fixture) {
 	t.Helper()
-	for id := 1; id <= 2; id++ {
-		b.exec(t, `INSERT INTO users (id, google_sub, google_name, picture_url, show_picture, audience, link_generation, created_at, updated_at)
-			VALUES ($1, $2, '', '', false, 'everyone', 1, $3, $3)`, id, []string{"", "one", "two"}[id], start)
-	}
+	insertOldUsers(t, b)
 	tracks := []songspy.Track{song(1), song(2), localFile("Kept"), localFile("Forgotten"), localFile("Odd")}
 	tracks[4].URI = "spotify:odd:local"
 	for i, s := range tracks {
@@ -99,6 +100,15 @@ func fillVersion14(t *testing.T, b *fixture) {
 	set(2, 3, 2, 1)
 	set(2, 1, 1, 1)
 	set(2, 5, 1, 0)
+}
+
+// insertOldUsers inserts users 1 and 2 into a database of an older schema.
+func insertOldUsers(t *testing.T, b *fixture) {
+	t.Helper()
+	for id := 1; id <= 2; id++ {
+		b.exec(t, `INSERT INTO users (id, google_sub, google_name, picture_url, show_picture, audience, link_generation, created_at, updated_at)
+			VALUES ($1, $2, '', '', false, 'everyone', 1, $3, $3)`, id, []string{"", "one", "two"}[id], start)
+	}
 }
 
 // migrating15 holds what version 15 makes of an older database.

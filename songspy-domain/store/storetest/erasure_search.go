@@ -212,13 +212,13 @@ var survivingTables = map[string]struct{ columns, reason string }{
 	},
 	"changes":          {"number user_id kind at", "the number of a user who is gone, for an hour"},
 	"feed":             {"id last", "a counter"},
-	"doors":            {"app version state updated_at", "apps; one that a user brought goes with them"},
+	"breakers":         {"app version state updated_at", "apps; one that a user brought goes with them"},
 	"quota_calls":      {"account bucket endpoint calls", "accounts and apps; an app that a user brought goes with them"},
 	"quota_refusals":   {"account refused_at endpoint calls retry_after_ms quota", "accounts and apps; an app that a user brought goes with them"},
 	"invites":          {"id code_hash note uses uses_left created_at expires_at revoked_at", "the operator's; who used one is not noted"},
 	"heartbeats":       {"name at", "parts of the service"},
-	"shards":           {"shard owner lease_until done_until", "replicas of the batch"},
-	"replicas":         {"owner seen_until", "replicas of the batch"},
+	"shards":           {"shard owner lease_until polled_until", "replicas of the batch"},
+	"replicas":         {"owner alive_until", "replicas of the batch"},
 	"goose_db_version": {"id version_id is_applied tstamp", "versions of the schema"},
 }
 

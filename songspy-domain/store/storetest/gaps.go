@@ -24,7 +24,7 @@ func gaps() suite {
 		return &at
 	}
 	return suite{
-		"WriteListening_WritesTheGapThatEndedOnce": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_WritesTheGapThatEndedOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
@@ -32,7 +32,7 @@ func gaps() suite {
 			b.write(t, h)
 			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}})
 		},
-		"Gaps_OpenWithABrokenLinkAndCloseOnceItIsMended": func(t *testing.T, b *fixture) {
+		"Gaps_OpenWithABrokenLinkAndCloseOnceItIsRepaired": func(t *testing.T, b *fixture) {
 			repaired, relinked := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.clock.advance(time.Hour)
 			setState(t, b, repaired, songspy.LinkNotRegistered)
@@ -101,7 +101,7 @@ func gaps() suite {
 			}
 			same(t, "gaps", began, []time.Time{*hour(3), *hour(2), *hour(1), *hour(0), *hour(-1)})
 		},
-		"Beats_AreRememberedByName": func(t *testing.T, b *fixture) {
+		"Heartbeats_AreRememberedByName": func(t *testing.T, b *fixture) {
 			same(t, "before the first", value[time.Time](t)(b.LastHeartbeat(t.Context(), "batch")).IsZero(), true)
 			must(t, b.RecordHeartbeat(t.Context(), "batch"))
 			b.clock.advance(time.Hour)

@@ -37,7 +37,7 @@ func (b *fixture) storedPlays(t *testing.T, l songspy.Link, items ...songspy.His
 
 func history() suite {
 	return suite{
-		"UpdateHistory_ShowsThePlaysOfTheTimeAndTheHourAfter": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_ShowsThePlaysOfTheTimeAndTheHourAfter": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			for hour := range 6 {
@@ -57,7 +57,7 @@ func history() suite {
 			same(t, "plays around two items", len(two.Plays), 6)
 			same(t, "a stranger's", b.storedPlays(t, b.newLinkedUser(t), historyItem(song(2), start)), songspy.StoredPlays{})
 		},
-		"UpdateHistory_WritesWhatWasFoundOnceAndRemembersWhatWasTold": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_WritesWhatWasFoundOnceAndRemembersWhatWasTold": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			items := []songspy.HistoryItem{historyItem(song(1), start), historyItem(song(2), start.Add(3*time.Minute))}
 			before := b.lastChange(t)
@@ -75,7 +75,7 @@ func history() suite {
 			same(t, "the first", kept.Plays[0].PlayedAt, start)
 			same(t, "the second", kept.Plays[1].PlayedAt, start.Add(3*time.Minute))
 		},
-		"UpdateHistory_SettlesWhatItConfirms": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_SettlesWhatItConfirms": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			guess := finishedPlay(song(1), start.Add(-time.Hour))
@@ -97,7 +97,7 @@ func history() suite {
 			same(t, "heard at", kept.Plays[0].PlayedAt, item.PlayedAt)
 			same(t, "told", kept.ProcessedAt, []time.Time{item.PlayedAt, start})
 		},
-		"UpdateHistory_TakesBackWhatItRefutes": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_RemovesPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			first, second := finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(1), start.Add(-30*time.Minute))
@@ -119,7 +119,7 @@ func history() suite {
 			tracks := storedTracks(t, b.sql(t), l.UserID)
 			same(t, "plays of the track", tracks[0].Plays, 1)
 		},
-		"UpdateHistory_MovesAnItemToThePlayThatItTellsOf": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_MovesAnItemToThePlayThatItTellsOf": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			seen := finishedPlay(song(1), start.Add(-time.Hour))
@@ -143,7 +143,7 @@ func history() suite {
 			same(t, "told of the seen one", kept.Plays[1].PlayedAt, item.PlayedAt)
 			same(t, "told", kept.ProcessedAt, []time.Time{item.PlayedAt, other.PlayedAt})
 		},
-		"UpdateHistory_TellsWhatWasFoundFromWhatBeginsThereToo": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_TellsWhatWasFoundFromWhatBeginsThereToo": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
@@ -156,7 +156,7 @@ func history() suite {
 				same(t, "told of "+k.Track.Title, k.PlayedAt.Equal(item.PlayedAt), k.Play.Source == songspy.SourceHistory)
 			}
 		},
-		"UpdateHistory_ShowsSomePlaysFromBefore": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_ShowsSomePlaysFromBefore": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			for i := range 40 {
@@ -167,7 +167,7 @@ func history() suite {
 			same(t, "plays", len(kept.Plays), 30)
 			same(t, "the last", kept.Plays[29].Play.StartedAt, h.Plays[39].StartedAt)
 		},
-		"UpdateHistory_ShowsTheDeleted": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_ShowsTheDeleted": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			gone := finishedPlay(song(1), start.Add(-time.Hour))
@@ -178,7 +178,7 @@ func history() suite {
 			same(t, "deleted at", kept.Plays[0].Play.DeletedAt, start)
 			same(t, "shown", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 0)
 		},
-		"UpdateHistory_RefusesWhatWasLearntThroughAFormerLink": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_RefusesWhatWasLearnedThroughAFormerLink": func(t *testing.T, b *fixture) {
 			relinked, unlinked, erased := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			b.link(t, relinked.UserID, "new")
 			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
@@ -190,11 +190,11 @@ func history() suite {
 				same(t, "plays", b.countRows(t, "plays", l.UserID), 0)
 			}
 		},
-		"UpdateHistory_OfNothingNewWritesNothing": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_OfNothingNewWritesNothing": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			requireNoWrites(t, b.statements.recordDuring(func() { b.storedPlays(t, l, historyItem(song(1), start)) }))
 		},
-		"UpdateHistory_WaitsForWhatIsBeingWritten": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_WaitsForWhatIsBeingWritten": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}
@@ -231,13 +231,13 @@ func history() suite {
 			}
 			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
-			for _, table := range []string{"plays", "play_ledger", "user_tracks", "gaps"} {
+			for _, table := range []string{"plays", "history_items", "user_tracks", "gaps"} {
 				same(t, table+" of the unlinked", b.countRows(t, table, unlinked.UserID), 0)
 				same(t, table+" of the erased", b.countRows(t, table, erased.UserID), 0)
 				same(t, table+" of the other", b.countRows(t, table, stays.UserID), 1)
 			}
 		},
-		"UpdateHistory_RemembersTheHabitOfTheAccount": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_RemembersTheHabitOfTheAccount": func(t *testing.T, b *fixture) {
 			l, other := b.newLinkedUser(t), b.newLinkedUser(t)
 			items := []songspy.HistoryItem{historyItem(song(1), start), historyItem(song(2), start.Add(10*time.Minute))}
 			for i, item := range items {
@@ -258,7 +258,7 @@ func history() suite {
 			value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID))
 			same(t, "rows of the unlinked", b.countRows(t, "history_habits", l.UserID), 0)
 		},
-		"UpdateHistory_CountsAProbablePlayOnceItIsConfirmed": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_CountsAProbablePlayOnceItIsConfirmed": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-3*time.Hour))}

@@ -137,7 +137,7 @@ func invites() suite {
 			}
 			same(t, "let in, stored and left", []int{in, countUsers(t, b), left(t, b, i.ID)}, []int{uses, uses, 0})
 		},
-		"SignInOnTerms_OfOnePersonManyTimesAtOnceSpendsOneUse": func(t *testing.T, b *fixture) {
+		"SignInOnTerms_OfOneUserManyTimesAtOnceSpendsOneUse": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 1)
 			var calls []func() error
 			for range 6 {

@@ -12,7 +12,7 @@ import (
 
 func links() suite {
 	return suite{
-		"ForgetTokens_OfLinksThatTheirPersonLeavesBroken": func(t *testing.T, b *fixture) {
+		"PruneTokens_OfLinksThatTheirUserLeavesBroken": func(t *testing.T, b *fixture) {
 			broken, lately, suspect := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			setState := func(l songspy.Link, state songspy.LinkState) {
 				t.Helper()
@@ -82,11 +82,11 @@ func links() suite {
 			}))
 			same(t, "the link", got, l)
 		},
-		"UpdateLink_OfAnUnlinkedPersonIsNotFound": func(t *testing.T, b *fixture) {
+		"UpdateLink_OfAnUnlinkedUserIsNotFound": func(t *testing.T, b *fixture) {
 			_, err := b.UpdateLink(t.Context(), b.newUser(t).ID, func(*songspy.Link) error { return nil })
 			requireError(t, err, songspy.CodeNotFound, "SPOTIFY_NOT_LINKED")
 		},
-		"NotRegistered_AreTheLongestRefusedFirst": func(t *testing.T, b *fixture) {
+		"NotRegisteredUsers_AreTheLongestRefusedFirst": func(t *testing.T, b *fixture) {
 			refusedAt := func(at time.Time) songspy.UserID {
 				l := b.newLinkedUser(t)
 				value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
@@ -145,7 +145,7 @@ func links() suite {
 
 func polledUsers() suite {
 	return suite{
-		"LinkMarks_AreOfTheAskableAndFollowEveryChange": func(t *testing.T, b *fixture) {
+		"LinkVersions_AreOfPollableLinksAndFollowEveryChange": func(t *testing.T, b *fixture) {
 			first, second := b.newLinkedUser(t), b.newLinkedUser(t)
 			gone := b.newLinkedUser(t)
 			b.newUser(t) // without a link
@@ -163,7 +163,7 @@ func polledUsers() suite {
 			same(t, "all marks", value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 10)), []songspy.LinkVersion{linkVersion(first), linkVersion(renewed)})
 			same(t, "a page", value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), first.UserID, 1)), []songspy.LinkVersion{linkVersion(renewed)})
 		},
-		"Listeners_AreTheAskableInPages": func(t *testing.T, b *fixture) {
+		"PolledUsers_ArePollableInPages": func(t *testing.T, b *fixture) {
 			var want []songspy.UserID
 			for i := range 5 {
 				l := b.newLinkedUser(t)
@@ -193,7 +193,7 @@ func polledUsers() suite {
 			same(t, "listeners by id", []songspy.UserID{byID[0].Link.UserID, byID[1].Link.UserID}, []songspy.UserID{1, 5})
 			same(t, "how many", len(byID), 2)
 		},
-		"Listeners_BringWhatIsPlayingOrNothing": func(t *testing.T, b *fixture) {
+		"PolledUsers_BringWhatIsPlayingOrNothing": func(t *testing.T, b *fixture) {
 			l, silent := b.newLinkedUser(t), b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Playing.TrackID = b.write(t, h)[0].TrackID
@@ -222,7 +222,7 @@ func linking() suite {
 			same(t, "the link, read", got, l)
 			requireTokens(t, got, "ada")
 		},
-		"KeepGrant_WaitsNotRegisteredUntilItIsCompleted": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_WaitsNotRegisteredUntilItIsCompleted": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("ada"), Account: account("nobody's"), ConsentedAt: start}))
 			kept := value[songspy.Link](t)(b.Link(t.Context(), u.ID))
@@ -243,7 +243,7 @@ func linking() suite {
 				t.Fatalf("generation %d did not rise", l.Generation)
 			}
 		},
-		"KeepGrant_LeavesALinkWhoseAccountIsKnown": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_LeavesALinkWhoseAccountIsKnown": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			keep := store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), ConsentedAt: start}
 			for _, state := range []songspy.LinkState{songspy.LinkActive, songspy.LinkReauthRequired, songspy.LinkNotRegistered} {
@@ -255,7 +255,7 @@ func linking() suite {
 				same(t, "the link", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), before)
 			}
 		},
-		"KeepGrant_ReplacesAGrantThatWasKept": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_ReplacesAGrantThatWasKept": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			old := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("old"), ConsentedAt: start}))
 			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "other", Grant: grant("new"), ConsentedAt: start, IfVersion: old.Version}))
@@ -284,7 +284,7 @@ func linking() suite {
 			late.IfVersion = newer.Version
 			value[songspy.Link](t)(b.SaveLink(t.Context(), late))
 		},
-		"KeepGrant_RefusesWhoIsGoneAndHalfAGrant": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_RefusesWhoIsGoneAndHalfAGrant": func(t *testing.T, b *fixture) {
 			_, err := b.SavePendingGrant(t.Context(), store.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
 			same(t, "somebody who is gone", songspy.CodeOf(err), songspy.CodeNotFound)
 			_, err = b.SavePendingGrant(t.Context(), store.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
@@ -354,7 +354,7 @@ func linking() suite {
 			RequireCode(t, err, songspy.CodeNotFound)
 			requireTokens(t, value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), "of-1")
 		},
-		"SaveLink_MovesTheAccountAndErasesItsFormerPersonsListening": func(t *testing.T, b *fixture) {
+		"SaveLink_MovesTheAccountAndErasesItsFormerUsersPlays": func(t *testing.T, b *fixture) {
 			l, u := b.newLinkedUser(t), b.newUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
@@ -378,7 +378,7 @@ func linking() suite {
 				}))
 			}
 		},
-		"SaveLink_ForAnErasedPersonIsNotFound": func(t *testing.T, b *fixture) {
+		"SaveLink_ForAnErasedUserIsNotFound": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
 			_, err := b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: account("u")})

@@ -22,7 +22,7 @@ func mailboxes() suite {
 		}
 	}
 	return suite{
-		"KeepAddress_SealsItAndReplacesTheFormer": func(t *testing.T, b *fixture) {
+		"SaveAddress_SealsItAndReplacesTheFormer": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			kept(t, b.Store, u.ID, "")
 			must(t, b.SaveAddress(t.Context(), u.ID, "former@example.org"))
@@ -36,26 +36,26 @@ func mailboxes() suite {
 			must(t, b.SaveAddress(t.Context(), u.ID, ""))
 			kept(t, b.Store, u.ID, "")
 		},
-		"KeepAddress_KeepsNothingThatIsNoAddress": func(t *testing.T, b *fixture) {
+		"SaveAddress_KeepsNothingThatIsNoAddress": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			for _, odd := range []songspy.Secret{"ada", "Ada <ada@example.org>", "ada@example.org\r\nBcc: eve@example.org"} {
 				must(t, b.SaveAddress(t.Context(), u.ID, odd))
 				kept(t, b.Store, u.ID, "")
 			}
 		},
-		"KeepAddress_OfWhatIsKeptWritesNothing": func(t *testing.T, b *fixture) {
+		"SaveAddress_OfWhatIsKeptWritesNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			requireNoWrites(t, b.statements.recordDuring(func() { must(t, b.SaveAddress(t.Context(), u.ID, ada)) }))
 		},
-		"KeepAddress_TellsViewersNothing": func(t *testing.T, b *fixture) {
+		"SaveAddress_TellsViewersNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			before := b.lastChange(t)
 			must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, true))
 			same(t, "changes", b.changesAfter(t, before), []string(nil))
 		},
-		"Addresses_DoNotOpenInAnotherPersonsRow": func(t *testing.T, b *fixture) {
+		"Addresses_DoNotOpenInAnotherUsersRow": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t), b.newUser(t)
 			must(t, b.SaveAddress(t.Context(), one.ID, ada))
 			_, err := b.sql(t).ExecContext(t.Context(), `UPDATE users SET email_sealed = (SELECT email_sealed FROM users WHERE id = $1) WHERE id = $2`, int64(one.ID), int64(two.ID))
@@ -65,7 +65,7 @@ func mailboxes() suite {
 			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in mends it
 			kept(t, b.Store, two.ID, "two@example.org")
 		},
-		"SwitchMail_IsThePersonsAndOutlastsAnEdit": func(t *testing.T, b *fixture) {
+		"SetMailOff_OutlastsAnEdit": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			off := value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, true))
@@ -85,7 +85,7 @@ func mailboxes() suite {
 			RequireCode(t, err, songspy.CodeNotFound)
 			RequireCode(t, b.SaveAddress(t.Context(), 404, ada), songspy.CodeNotFound)
 		},
-		"ForgetAddresses_LeavesNone": func(t *testing.T, b *fixture) {
+		"DeleteAddresses_LeavesNone": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t), b.newUser(t)
 			for _, u := range []songspy.User{one, two} {
 				must(t, b.SaveAddress(t.Context(), u.ID, ada))

@@ -60,7 +60,7 @@ func notificationIDs(m songspy.NotificationMessage) (all []int64) {
 // notices holds that whatever is filed is told once, by one process.
 func notifications() suite {
 	return suite{
-		"FileNotices_OfOneNameAreToldOnce": func(t *testing.T, b *fixture) {
+		"QueueNotifications_OfOneNameAreToldOnce": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			for range 3 {
 				b.queueNotifications(t, relinkNotification(u.ID))
@@ -81,12 +81,12 @@ func notifications() suite {
 			_, userIDs = claimNotification(t, b.Store, mailChannels)
 			same(t, "another time", userIDs, fmt.Sprint(u.ID))
 		},
-		"FileNotices_SeenLatelyWriteNothing": func(t *testing.T, b *fixture) {
+		"QueueNotifications_SeenLatelyWriteNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			var before, after time.Time
 			seen := func(at *time.Time) {
-				must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT seen_at FROM notices").Scan(at))
+				must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT seen_at FROM notifications").Scan(at))
 			}
 			b.clock.advance(30 * time.Minute)
 			requireNoWrites(t, b.statements.recordDuring(func() { b.queueNotifications(t, relinkNotification(u.ID)) }))
@@ -97,21 +97,21 @@ func notifications() suite {
 			seen(&after)
 			same(t, "seen later", after.UTC(), start.Add(90*time.Minute))
 		},
-		"FileNotices_PassesOverWhoIsGone": func(t *testing.T, b *fixture) {
+		"QueueNotifications_PassesOverWhoIsGone": func(t *testing.T, b *fixture) {
 			gone, stays := b.newUser(t), b.newUser(t)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), gone.ID))
 			b.queueNotifications(t, relinkNotification(gone.ID), relinkNotification(stays.ID))
-			same(t, "of the erased", b.countRows(t, "notices", gone.ID), 0)
-			same(t, "of the other", b.countRows(t, "notices", stays.ID), 1)
+			same(t, "of the erased", b.countRows(t, "notifications", gone.ID), 0)
+			same(t, "of the other", b.countRows(t, "notifications", stays.ID), 1)
 		},
-		"Erasing_LeavesNoNotice": func(t *testing.T, b *fixture) {
+		"Erasing_LeavesNoNotification": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.queueNotifications(t, relinkNotification(one.UserID), unregisteredNotification(one.UserID), relinkNotification(two.UserID), unregisteredNotification(two.UserID), seatAskedNotification(two.UserID))
 			m, _ := claimNotification(t, b.Store, webhookChannels)
 			value[store.EraseResult](t)(b.Unlink(t.Context(), one.UserID))
-			same(t, "of the unlinked", b.countRows(t, "notices", one.UserID), 0)
+			same(t, "of the unlinked", b.countRows(t, "notifications", one.UserID), 0)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), two.UserID))
-			same(t, "of the erased", b.countRows(t, "notices", two.UserID), 0)
+			same(t, "of the erased", b.countRows(t, "notifications", two.UserID), 0)
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // a message that was on its way
 			_, userIDs := claimNotification(t, b.Store, mailChannels)
 			same(t, "left to tell", userIDs, "")
@@ -127,7 +127,7 @@ func notifications() suite {
 			_, userIDs := claimNotification(t, b.Store, webhookChannels)
 			same(t, "told again", userIDs, "")
 		},
-		"ClaimNotice_KeepsOthersAwayForTheLease": func(t *testing.T, b *fixture) {
+		"ClaimNotification_KeepsOthersAwayForTheLease": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			first, _ := claimNotification(t, b.Store, mailChannels)
@@ -142,7 +142,7 @@ func notifications() suite {
 			same(t, "named", second.ID, first.ID)
 			same(t, "tries", second.Attempts, 2)
 		},
-		"ClaimNotice_GivesEachToOneOfMany": func(t *testing.T, b *fixture) {
+		"ClaimNotification_GivesEachToOneOfMany": func(t *testing.T, b *fixture) {
 			const userCount, replicas = 12, 4
 			var filed []songspy.Notification
 			for range userCount {
@@ -185,7 +185,7 @@ func notifications() suite {
 				}
 			}
 		},
-		"ClaimNotice_GathersWhatIsForSomebodyElse": func(t *testing.T, b *fixture) {
+		"ClaimNotification_GathersWhatIsForSomebodyElse": func(t *testing.T, b *fixture) {
 			one, two, three := b.newUser(t).ID, b.newUser(t).ID, b.newUser(t).ID
 			otherApp := unregisteredNotification(three)
 			otherApp.App = "second"
@@ -206,7 +206,7 @@ func notifications() suite {
 			_, userIDs = claimNotification(t, b.Store, webhookChannels)
 			same(t, "after it", userIDs, fmt.Sprint(three, " ", four))
 		},
-		"ClaimNotice_KeepsAMessageThatIsTriedAgainAsItWas": func(t *testing.T, b *fixture) {
+		"ClaimNotification_KeepsAMessageThatIsTriedAgainAsItWas": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t).ID, b.newUser(t).ID
 			b.queueNotifications(t, unregisteredNotification(one))
 			first, _ := claimNotification(t, b.Store, webhookChannels)
@@ -226,7 +226,7 @@ func notifications() suite {
 				t.Error("two messages have one name")
 			}
 		},
-		"NoticesPassed_MayComeBack": func(t *testing.T, b *fixture) {
+		"DropNotifications_MayComeBack": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			first, _ := claimNotification(t, b.Store, mailChannels)
@@ -239,16 +239,16 @@ func notifications() suite {
 				t.Error("it has the name of one that passed")
 			}
 		},
-		"PruneNotices_ForgetsWhatHasNotBeenWantedForLong": func(t *testing.T, b *fixture) {
+		"PruneNotifications_ForgetsWhatHasNotBeenWantedForLong": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t).ID, b.newUser(t).ID
 			b.queueNotifications(t, relinkNotification(one), relinkNotification(two))
 			b.clock.advance(48 * time.Hour)
 			b.queueNotifications(t, relinkNotification(two))
 			same(t, "pruned", value[int64](t)(b.PruneNotifications(t.Context(), b.clock.Now().Add(-24*time.Hour))), 1)
-			same(t, "of who is not", b.countRows(t, "notices", one), 0)
-			same(t, "of who still is", b.countRows(t, "notices", two), 1)
+			same(t, "of who is not", b.countRows(t, "notifications", one), 0)
+			same(t, "of who still is", b.countRows(t, "notifications", two), 1)
 		},
-		"EndNotices_LetsThatItIsOverBeToldWhereThatItBeganWas": func(t *testing.T, b *fixture) {
+		"ResolveNotifications_LetsThatItIsOverBeToldWhereThatItBeganWas": func(t *testing.T, b *fixture) {
 			began := func(app string, by songspy.NotificationChannel) songspy.Notification {
 				return songspy.Notification{App: app, Kind: songspy.NotificationOutageBegan, Channel: by}
 			}
@@ -272,12 +272,12 @@ func notifications() suite {
 			}
 			all.Wait()
 			m, _ := claimNotification(t, b.Store, append(webhookChannels, songspy.ChannelOperatorMail))
-			same(t, "told", []string{string(m.Kind), m.App, string(m.Channel)}, []string{"outage_over", "told", "webhook"})
+			same(t, "told", []string{string(m.Kind), m.App, string(m.Channel)}, []string{"outage_ended", "told", "webhook"})
 			_, userIDs := claimNotification(t, b.Store, append(webhookChannels, songspy.ChannelOperatorMail))
 			same(t, "and nothing else", userIDs, "")
-			same(t, "filed", b.countRows(t, "notices", 0), 2)
+			same(t, "filed", b.countRows(t, "notifications", 0), 2)
 		},
-		"NoticeLinks_AreThoseThatSomebodyMayHaveToBeToldOf": func(t *testing.T, b *fixture) {
+		"NotificationLinks_AreThoseThatSomebodyMayHaveToBeToldOf": func(t *testing.T, b *fixture) {
 			fine, ending, broken := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET authorized_at = $1 WHERE user_id = $2", b.rawTime(200*24*time.Hour), int64(ending.UserID))
 			must(t, err)

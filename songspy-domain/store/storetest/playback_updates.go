@@ -13,7 +13,7 @@ import (
 
 func playbackUpdates() suite {
 	return suite{
-		"WriteListening_ReadsBackWhateverAPlayerMayBe": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_ReadsBackWhateverAPlayerMayBe": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			at := start
 			rapid.Check(t, func(rt *rapid.T) {
@@ -27,7 +27,7 @@ func playbackUpdates() suite {
 				same(t, "the player", b.nowPlaying(t, l.UserID), n)
 			})
 		},
-		"WriteListening_KeepsOneRowForATrack": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_KeepsOneRowForATrack": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			w := b.write(t, playingUpdate(one, song(1), start), playingUpdate(two, song(1), start))
 			same(t, "the ids", w[0].TrackID, w[1].TrackID)
@@ -36,7 +36,7 @@ func playbackUpdates() suite {
 			w2 := value[[]songspy.PlaybackUpdateResult](t)(again.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
 			same(t, "the id, of another process", w2[0].TrackID, w[0].TrackID)
 		},
-		"WriteListening_FindsATrackThatTheHearingOnlyNames": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_FindsATrackThatTheUpdateOnlyNames": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			w := b.write(t, playingUpdate(l, song(1), start))
 			h := playingUpdate(l, song(1), start.Add(time.Second))
@@ -44,7 +44,7 @@ func playbackUpdates() suite {
 			w2 := value[[]songspy.PlaybackUpdateResult](t)(b.openAnother(t).WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
 			same(t, "the id", w2[0].TrackID, w[0].TrackID)
 		},
-		"WriteListening_TakesAnyTextOfATrack": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_TakesAnyTextOfATrack": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			odd := song(1)
 			odd.URI, odd.Title, odd.Artists = "spotify:local:\x00a\xff", "\x00 \xc3\x28 \u2028 '; --", "\U0001F3A7 \\ \""
@@ -54,7 +54,7 @@ func playbackUpdates() suite {
 				[]string{"spotify:local:a\uFFFD", " \uFFFD( \u2028 '; --", "\U0001F3A7 \\ \""})
 			b.write(t, playingUpdate(l, odd, start.Add(time.Second)))
 		},
-		"WriteListening_NeverGoesBackInTime": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_NeverGoesBackInTime": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, song(2), start))
 			late := playingUpdate(l, song(1), start.Add(-time.Second))
@@ -66,7 +66,7 @@ func playbackUpdates() suite {
 			same(t, "plays", b.countRows(t, "plays", l.UserID), 0)
 			same(t, "the last change", b.lastChange(t), before)
 		},
-		"WriteListening_TakesWhatIsSeenAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_TakesWhatIsSeenAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
 			const ahead = 9 * time.Hour
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.clock.advance(ahead)
@@ -83,7 +83,7 @@ func playbackUpdates() suite {
 			late := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{playingUpdate(one, song(1), start)}))
 			same(t, "what is older still is dropped", late[0].Dropped, true)
 		},
-		"WriteListening_TwiceIsOnce": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_TwiceIsOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start.Add(123*time.Nanosecond))
 			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}
@@ -94,7 +94,7 @@ func playbackUpdates() suite {
 			same(t, "plays", b.countRows(t, "plays", l.UserID), 1)
 			same(t, "the last change", b.lastChange(t), before)
 		},
-		"WriteListening_DropsWhatWasLearntThroughAFormerLink": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_DropsWhatWasLearnedThroughAFormerLink": func(t *testing.T, b *fixture) {
 			relinked, unlinked, erased, stays := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			b.link(t, relinked.UserID, "new")
 			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
@@ -114,7 +114,7 @@ func playbackUpdates() suite {
 				same(t, table+" of the other", b.countRows(t, table, stays.UserID), 1)
 			}
 		},
-		"WriteListening_SetsAsideTheRowsAtFaultAndWritesTheOthers": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_RejectsInvalidRowsAndWritesTheOthers": func(t *testing.T, b *fixture) {
 			var updates []songspy.PlaybackUpdate
 			bad := map[int]bool{3: true, 4: true, 11: true}
 			for i := range 16 {
@@ -141,7 +141,7 @@ func playbackUpdates() suite {
 				}
 			}
 		},
-		"WriteListening_SetsAsideWhoNamesATrackThatNobodyKnows": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_RejectsUnknownTracks": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			lost := playingUpdate(one, song(1), start)
 			lost.Tracks = nil
@@ -150,12 +150,12 @@ func playbackUpdates() suite {
 			must(t, w[1].Err)
 			same(t, "of the one set aside", b.countRows(t, "now_playing", one.UserID), 0)
 		},
-		"WriteListening_TakesOnePersonSeveralTimesInOrder": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_TakesOneUserSeveralTimesInOrder": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, song(1), start), playingUpdate(l, song(2), start.Add(time.Second)), playingUpdate(l, song(3), start.Add(2*time.Second)))
 			same(t, "the song", b.nowPlaying(t, l.UserID).TrackURI, song(3).URI)
 		},
-		"WriteListening_TellsViewersOfWhatIsVisible": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_TellsViewersOfWhatIsVisible": func(t *testing.T, b *fixture) {
 			one, two, three := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			hidden := playingUpdate(two, song(1), start)
 			hidden.Visible = false

@@ -84,7 +84,7 @@ func storedPlays(t *testing.T, db *sql.DB, id songspy.UserID) (plays []songspy.P
 func storedTracks(t *testing.T, db *sql.DB, id songspy.UserID) (tracks []songspy.UserTrack) {
 	t.Helper()
 	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(),
-		`SELECT first_heard_at, last_heard_at, plays FROM user_tracks WHERE user_id = $1 ORDER BY track_id`, int64(id)))
+		`SELECT first_played_at, last_played_at, plays FROM user_tracks WHERE user_id = $1 ORDER BY track_id`, int64(id)))
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var u songspy.UserTrack

@@ -74,7 +74,7 @@ func quotas() suite {
 				"app": {Calls: quota.Counts{quota.EndpointPlaying: 12}, Refusals: 1, LastRefusal: &refused},
 			})
 		},
-		"PruneDoors_ForgetsTheRefusalsOfBroughtAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
+		"PruneBreakers_ForgetsTheRefusalsOfUserAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
 			own := songspy.UserApp("0123456789abcdef0123456789abcdef")
 			must(t, b.SaveRefusal(t.Context(), own, refused))
 			must(t, b.SaveRefusal(t.Context(), "app", refused))

@@ -44,7 +44,7 @@ func schemas() suite {
 				same(t, s.Table, columns, want)
 			}
 		},
-		"CheckSchema_NamesTheCommandThatMendsIt": func(t *testing.T, b *fixture) {
+		"CheckSchema_NamesTheCommandThatRepairsIt": func(t *testing.T, b *fixture) {
 			must(t, b.CheckSchema(t.Context()))
 			s := New(t, b.db.Engine).Open(t)
 			err := s.CheckSchema(t.Context())

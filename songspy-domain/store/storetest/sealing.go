@@ -48,7 +48,7 @@ func sealing() suite {
 				t.Fatalf("the error names no key: %v", err)
 			}
 		},
-		"Tokens_DoNotOpenInAnotherPersonsRow": func(t *testing.T, b *fixture) {
+		"Tokens_DoNotOpenInAnotherUsersRow": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			_, err := b.sql(t).ExecContext(t.Context(), `UPDATE spotify_links SET access_token_sealed =
 				(SELECT access_token_sealed FROM spotify_links WHERE user_id = $1) WHERE user_id = $2`, int64(one.UserID), int64(two.UserID))
@@ -56,7 +56,7 @@ func sealing() suite {
 			_, err = b.Link(t.Context(), two.UserID)
 			RequireCode(t, err, songspy.CodeInternal)
 		},
-		"Reseal_SealsEveryLinkWithTheFirstKey": func(t *testing.T, b *fixture) {
+		"ResealLinks_SealsEveryLinkWithTheFirstKey": func(t *testing.T, b *fixture) {
 			var all []songspy.Link
 			for range 5 {
 				all = append(all, b.newLinkedUser(t))

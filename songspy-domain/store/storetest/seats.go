@@ -41,7 +41,7 @@ func (b *fixture) linkThroughApp(t *testing.T, id songspy.UserID, a songspy.AppS
 
 func seats() suite {
 	return suite{
-		"KeepGrant_TakesNoSeatAndNoPlaceInLine": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_TakesNoSeatAndNoPlaceInLine": func(t *testing.T, b *fixture) {
 			app := songspy.AppSeats{App: "small", Seats: 1}
 			apps := []songspy.AppSeats{app}
 			first := b.askSeat(t, apps)
@@ -54,7 +54,7 @@ func seats() suite {
 			same(t, "a second one", songspy.ReasonOf(b.linkThroughApp(t, stranger.ID, app)), store.ReasonNoSeat)
 			same(t, "what is kept of the stranger", value[songspy.Link](t)(b.Link(t.Context(), stranger.ID)).State, songspy.LinkNotRegistered)
 		},
-		"EnterSeat_LetsAKeptGrantBeCompleted": func(t *testing.T, b *fixture) {
+		"EnterSeat_LetsAPendingGrantBeCompleted": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "small", Grant: grant("s"), ConsentedAt: b.clock.Now()}))
 			b.clock.advance(time.Hour)
@@ -256,7 +256,7 @@ func seats() suite {
 			must(t, b.linkThroughApp(t, one, fewer))
 			requireError(t, b.linkThroughApp(t, b.newUser(t).ID, fewer), songspy.CodeConflict, store.ReasonNoSeat)
 		},
-		"Seats_GoWithTheirPersonAndAfterSomeTime": func(t *testing.T, b *fixture) {
+		"Seats_GoWithTheirUserAndAfterSomeTime": func(t *testing.T, b *fixture) {
 			gone, entered, waits := b.askSeat(t, smallApp), b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), gone))
 			same(t, "of the erased", b.countRows(t, "spotify_seats", gone), 0)
@@ -267,7 +267,7 @@ func seats() suite {
 			same(t, "who waits", b.countRows(t, "spotify_seats", waits), 1)
 			same(t, "waited too long", value[int64](t)(b.PruneSeats(t.Context(), start, b.clock.Now())), 1)
 		},
-		"NoticeSeats_TellWhoWaitsForTheOperatorOrIsExpected": func(t *testing.T, b *fixture) {
+		"NotificationSeats_TellWhoWaitsForTheOperatorOrIsExpected": func(t *testing.T, b *fixture) {
 			held, entered := b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			b.askSeat(t, smallApp) // waits
 			value[bool](t)(b.EnterSeat(t.Context(), entered))

@@ -25,7 +25,7 @@ func sessions() suite {
 			same(t, "the session, read", value[songspy.Session](t)(b.Session(t.Context(), first.ID)), first)
 			same(t, "the session, by its token", value[songspy.Session](t)(b.SessionByRefresh(t.Context(), first.RefreshHash)), first)
 		},
-		"CreateSession_ForAnErasedPersonIsNotFound": func(t *testing.T, b *fixture) {
+		"CreateSession_ForAnErasedUserIsNotFound": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
 			_, err := b.CreateSession(t.Context(), newSession(u.ID, "one"))
@@ -36,7 +36,7 @@ func sessions() suite {
 			_, err := b.CreateSession(t.Context(), newSession(first.UserID, "one"))
 			RequireCode(t, err, songspy.CodeConflict)
 		},
-		"Session_EndsWithItsPerson": func(t *testing.T, b *fixture) {
+		"Session_EndsWithItsUser": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), first.UserID))
 			_, err := b.Session(t.Context(), first.ID)

@@ -66,7 +66,7 @@ func shards() suite {
 		"LeaseShards_CutLeasesFromAClockThatWasSetBack": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
 			dead.lease(t, long)
-			for _, table := range []string{"shards SET lease_until", "replicas SET seen_until"} { // Postgres goes by its own clock
+			for _, table := range []string{"shards SET lease_until", "replicas SET alive_until"} { // Postgres goes by its own clock
 				_, err := b.sql(t).ExecContext(t.Context(), "UPDATE "+table+" = $1", time.Now().Add(9*time.Hour).UTC())
 				must(t, err)
 			}
@@ -105,7 +105,7 @@ func shards() suite {
 			same(t, "taken over of what the dead one held", len(h.Acquired), songspy.ShardCount)
 			same(t, "owners once it speaks again", silent.lease(t, length).Replicas, 2)
 		},
-		"LeaveShards_FreesThemAtOnce": func(t *testing.T, b *fixture) {
+		"ReleaseShards_FreesThemAtOnce": func(t *testing.T, b *fixture) {
 			one, two := &replica{b: b, name: "one"}, &replica{b: b, name: "two"}
 			one.lease(t, long)
 			done := start.Add(time.Minute)

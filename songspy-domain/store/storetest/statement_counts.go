@@ -22,7 +22,7 @@ func statementCounts() suite {
 		return ids, updates
 	}
 	return suite{
-		"WriteListening_AsksAsOftenForManyAsForOne": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_AsksAsOftenForManyAsForOne": func(t *testing.T, b *fixture) {
 			_, updates := manyUsers(t, b)
 			one := b.statements.recordDuring(func() { b.write(t, updates[0]) })
 			rest := b.statements.recordDuring(func() { b.write(t, updates[1:]...) })
@@ -31,7 +31,7 @@ func statementCounts() suite {
 				t.Fatalf("%d statements: %s", len(one), strings.Join(one, "\n"))
 			}
 		},
-		"WriteListening_LooksUpATrackOnce": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_LooksUpATrackOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, song(1), start))
 			executed := b.statements.recordDuring(func() { b.write(t, playingUpdate(l, song(1), start.Add(time.Second))) })
@@ -41,10 +41,10 @@ func statementCounts() suite {
 				}
 			}
 		},
-		"WriteListening_OfNothingAsksNothing": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_OfNothingAsksNothing": func(t *testing.T, b *fixture) {
 			same(t, "statements", b.statements.recordDuring(func() { b.write(t) }), []string(nil))
 		},
-		"WriteListening_OfTheDroppedWritesNothing": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_OfTheDroppedWritesNothing": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			l.Generation--
 			executed := b.statements.recordDuring(func() {
@@ -52,7 +52,7 @@ func statementCounts() suite {
 			})
 			requireNoWrites(t, executed)
 		},
-		"WriteListening_OfTheInvisibleLeavesTheFeedAlone": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_OfTheInvisibleLeavesTheFeedAlone": func(t *testing.T, b *fixture) {
 			h := playingUpdate(b.newLinkedUser(t), song(1), start)
 			h.Visible = false
 			for _, statement := range b.statements.recordDuring(func() { b.write(t, h) }) {
@@ -65,13 +65,13 @@ func statementCounts() suite {
 			ids, updates := manyUsers(t, b)
 			b.write(t, updates...)
 			for what, read := range map[string]func() int{
-				"Listeners":     func() int { return len(value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), 0, 100))) },
-				"LinkMarks":     func() int { return len(value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 100))) },
-				"ListenersByID": func() int { return len(value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), ids))) },
+				"PolledUsers":     func() int { return len(value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), 0, 100))) },
+				"LinkVersions":    func() int { return len(value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 100))) },
+				"PolledUsersByID": func() int { return len(value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), ids))) },
 				"LinksToRenew": func() int {
 					return len(value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), start.Add(24*time.Hour), 0, 100)))
 				},
-				"OnBoard": func() int { return len(value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), ids))) },
+				"BoardEntries": func() int { return len(value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), ids))) },
 			} {
 				var found int
 				same(t, what+": statements", len(b.statements.recordDuring(func() { found = read() })), 1)
@@ -85,7 +85,7 @@ func statementCounts() suite {
 				value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(*songspy.Link) error { return nil }))
 			}))
 		},
-		"SignIn_OfAKnownPersonWritesNothing": func(t *testing.T, b *fixture) {
+		"SignIn_OfAKnownUserWritesNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			requireNoWrites(t, b.statements.recordDuring(func() {
 				_, _, err := b.SignIn(t.Context(), songspy.GoogleProfile{Subject: u.GoogleSub, Name: u.GoogleName}, u.Audience)

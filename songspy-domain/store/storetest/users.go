@@ -12,7 +12,7 @@ import (
 func users() suite {
 	profile := songspy.GoogleProfile{Subject: "google-sub", Name: "Ada", PictureURL: "https://g.example/ada"}
 	return suite{
-		"SignIn_CreatesAPersonOnce": func(t *testing.T, b *fixture) {
+		"SignIn_CreatesAUserOnce": func(t *testing.T, b *fixture) {
 			first, linked, err := b.SignIn(t.Context(), profile, songspy.AudienceFollowers)
 			must(t, err)
 			same(t, "linked", linked, false)
@@ -95,7 +95,7 @@ func users() suite {
 			for range 2 {
 				value[songspy.User](t)(b.UpdateUser(t.Context(), u.ID, rename))
 			}
-			same(t, "changes", b.changesAfter(t, before), []string{"person 1"})
+			same(t, "changes", b.changesAfter(t, before), []string{"user 1"})
 		},
 		"UpdateUser_LeavesAllAsItWasOnAnError": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
@@ -136,13 +136,13 @@ func users() suite {
 			}
 			before := b.lastChange(t)
 			same(t, "erased", value[store.EraseResult](t)(b.EraseUser(t.Context(), gone.UserID)), store.EraseResult{Link: true, Plays: 2, Tracks: 2})
-			for _, table := range []string{"users", "spotify_links", "sessions", "now_playing", "plays", "play_ledger", "user_tracks", "notices"} {
+			for _, table := range []string{"users", "spotify_links", "sessions", "now_playing", "plays", "history_items", "user_tracks", "notifications"} {
 				same(t, table+" of the erased", b.countRows(t, table, gone.UserID), 0)
-				if table != "play_ledger" && b.countRows(t, table, stays.UserID) == 0 {
+				if table != "history_items" && b.countRows(t, table, stays.UserID) == 0 {
 					t.Errorf("%s of somebody else was erased too", table)
 				}
 			}
-			same(t, "changes", b.changesAfter(t, before), []string{"person 1"})
+			same(t, "changes", b.changesAfter(t, before), []string{"user 1"})
 		},
 		"EraseUser_NeverGivesTheIdAgain": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
