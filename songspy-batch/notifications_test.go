@@ -204,7 +204,7 @@ func TestWithoutAChannelNothingIsNotified(t *testing.T) {
 		stop, _ := w.start()
 		<-time.After(time.Hour)
 		stop()
-		if n := w.countRows("notices", 0); n > 0 {
+		if n := w.countRows("notifications", 0); n > 0 {
 			t.Errorf("%d notices are stored", n)
 		}
 	})

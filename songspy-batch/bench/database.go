@@ -187,7 +187,7 @@ func (d *database) usersWrittenSince(ctx context.Context, m mark) (map[songspy.U
 	people := map[songspy.UserID]bool{}
 	tables := map[string]string{
 		"users": "id", "spotify_links": "user_id", "now_playing": "user_id", "plays": "user_id",
-		"user_tracks": "user_id", "play_ledger": "user_id", "changes": "user_id",
+		"user_tracks": "user_id", "history_items": "user_id", "changes": "user_id",
 	}
 	for _, table := range slices.Sorted(maps.Keys(tables)) {
 		rows, err := d.conn.Query(ctx, fmt.Sprintf(`SELECT DISTINCT %s FROM %s WHERE age(xmin) <= age($1::text::xid)`, tables[table], table), m.transaction)

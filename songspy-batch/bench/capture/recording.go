@@ -124,7 +124,7 @@ func storedPlays(path string) (plays []storedPlay, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	rows, err := db.QueryContext(context.Background(), `SELECT p.user_id, t.uri, t.isrc, p.started_at, p.ended_at, p.listened_ms, p.source, p.probable,
-		(SELECT MAX(l.heard_at) FROM play_ledger l WHERE l.user_id = p.user_id AND l.play_id = p.id)
+		(SELECT MAX(l.played_at) FROM history_items l WHERE l.user_id = p.user_id AND l.play_id = p.id)
 		FROM plays p JOIN tracks t ON t.id = p.track_id WHERE p.deleted_at IS NULL ORDER BY p.user_id, p.started_at, p.id`)
 	if err != nil {
 		return nil, err
