@@ -1,6 +1,6 @@
-// Package contracttest is how this module's tests speak to the API: a client
-// that holds every answer, and every request that was accepted, to openapi.yaml,
-// and remembers which operations it has seen at work.
+// Package contracttest is the HTTP client of this module's tests. It validates every
+// answer, and every request that succeeded, against openapi.yaml, and records which
+// operations succeeded.
 package contracttest
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 )
 
-// Prefix is where the API's own routes begin.
+// Prefix is the common path prefix of the API's routes.
 const Prefix = "/v1/songspy"
 
-// Client speaks to one service.
+// Client sends requests to one service.
 type Client struct {
 	t        testing.TB
 	base     string
@@ -31,14 +31,14 @@ type Client struct {
 	called   map[string]bool // operations that succeeded
 }
 
-// New makes a client of the service at base, which promises to keep the contract.
+// New returns a client of the service at base, which must keep the contract.
 func New(t testing.TB, base string, contract []byte) *Client {
 	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromData(contract)
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc.Servers = nil // wherever it runs
+	doc.Servers = nil // any address matches
 	router, err := legacy.NewRouter(doc)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func New(t testing.TB, base string, contract []byte) *Client {
 	return &Client{t: t, base: base, document: doc, router: router, called: map[string]bool{}}
 }
 
-// Answer is an envelope and how it came.
+// Response is an answer and its envelope.
 type Response struct {
 	Status int
 	Header http.Header
@@ -56,7 +56,7 @@ type Response struct {
 	Error  *struct{ Code, Message string }
 }
 
-// Code is error.code, or empty.
+// ErrorCode returns error.code, or an empty text.
 func (a Response) ErrorCode() string {
 	if a.Error == nil {
 		return ""
@@ -64,16 +64,16 @@ func (a Response) ErrorCode() string {
 	return a.Error.Code
 }
 
-// Into reads the data.
+// DecodeData decodes data into v. It fails the test on an error.
 func (a Response) DecodeData(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal(a.Data, v); err != nil {
-		t.Fatalf("data %s: %v", a.Data, err)
+		t.Fatalf("decoding the data %s: %v", a.Data, err)
 	}
 }
 
-// Call sends a request, whose body is JSON unless it is a string or nil, with
-// pairs of header name and value.
+// Call sends a request. A string is sent as it is; any other body that is not nil is
+// sent as JSON. header holds pairs of name and value.
 func (c *Client) Call(method, path string, body any, header ...string) Response {
 	c.t.Helper()
 	var sent []byte
@@ -111,22 +111,22 @@ func (c *Client) Call(method, path string, body any, header ...string) Response 
 	}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
 		if err := json.Unmarshal(a.Body, &a); err != nil {
-			c.t.Errorf("%s %s: %s is no envelope: %v", method, path, a.Body, err)
+			c.t.Errorf("%s %s: %s is not an envelope: %v", method, path, a.Body, err)
 		}
 	}
 	c.validate(request(), a)
 	return a
 }
 
-// hold holds one exchange to the contract.
+// validate validates a request and its answer against the contract.
 func (c *Client) validate(r *http.Request, a Response) {
 	c.t.Helper()
 	route, params, err := c.router.FindRoute(r)
 	if err != nil {
-		return // outside the contract: there is none to keep
+		return // the contract lacks the route
 	}
 	if strings.HasSuffix(r.Header.Get("Content-Type"), "+json") {
-		r.Header.Set("Content-Type", "application/json") // the contract's habits take all kinds of JSON as one
+		r.Header.Set("Content-Type", "application/json") // all JSON types count as application/json
 	}
 	ctx := context.Background()
 	input := &openapi3filter.RequestValidationInput{
@@ -136,17 +136,17 @@ func (c *Client) validate(r *http.Request, a Response) {
 	if a.Status < http.StatusBadRequest {
 		c.called[route.Operation.OperationID] = true
 		if err := openapi3filter.ValidateRequest(ctx, input); err != nil {
-			c.t.Errorf("%s %s was accepted against the contract: %v", r.Method, r.URL.Path, err)
+			c.t.Errorf("%s %s succeeded, but the request violates the contract: %v", r.Method, r.URL.Path, err)
 		}
 	}
 	answer := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: a.Status, Header: a.Header, Options: input.Options}
 	answer.SetBodyBytes(a.Body)
 	if err := openapi3filter.ValidateResponse(ctx, answer); err != nil {
-		c.t.Errorf("%s %s answered %d against the contract: %v\n%s", r.Method, r.URL.Path, a.Status, err, a.Body)
+		c.t.Errorf("%s %s: the answer %d violates the contract: %v\n%s", r.Method, r.URL.Path, a.Status, err, a.Body)
 	}
 }
 
-// Unseen lists the operations of the contract that have not yet succeeded.
+// UncalledOperations returns the operations that have not succeeded yet.
 func (c *Client) UncalledOperations() []string {
 	var uncalled []string
 	for _, item := range c.document.Paths.Map() {

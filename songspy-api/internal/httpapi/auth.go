@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
-// nickNameBytes bounds a nickname whose characters are made of many code points.
+// nickNameBytesMax limits a nickname whose characters consist of many code points.
 const nickNameBytesMax = 2048
 
 func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
@@ -95,8 +95,8 @@ func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUse
 	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, nil
 }
 
-// nickName cleans a nickname. It is NICKNAME_INVALID unless it then has 1 to
-// songspy.NickNameMax characters as a reader counts them.
+// nickName cleans a nickname. It returns NICKNAME_INVALID if the result does not have
+// 1 to songspy.NickNameMax characters (grapheme clusters).
 func nickName(raw string) (string, error) {
 	name := sanitize.Line(raw)
 	if name == "" || uniseg.GraphemeClusterCount(name) > songspy.NickNameMax || len(name) > nickNameBytesMax {
@@ -105,7 +105,7 @@ func nickName(raw string) (string, error) {
 	return name, nil
 }
 
-// personGone is for a person who was erased while they asked.
+// userGone turns not_found into SESSION_ENDED: the user was erased during the request.
 func userGone(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED"}
@@ -134,10 +134,10 @@ func (s *server) ListMySessions(ctx context.Context, _ ListMySessionsRequestObje
 		return nil, err
 	}
 	answer := ListMySessions200JSONResponse{Result: SUCCESS, Data: make([]MySession, len(sessions))}
-	for i, own := range sessions {
+	for i, session := range sessions {
 		answer.Data[i] = MySession{
-			Id: own.ID, Label: own.Label, SignedInAt: Time(own.SignedInAt), LastUsedAt: Time(own.LastUsedAt),
-			EndsAt: Time(own.EndsAt), Current: own.Current,
+			Id: session.ID, Label: session.Label, SignedInAt: Time(session.SignedInAt), LastUsedAt: Time(session.LastUsedAt),
+			EndsAt: Time(session.EndsAt), Current: session.Current,
 		}
 	}
 	return answer, nil

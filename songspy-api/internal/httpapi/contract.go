@@ -23,27 +23,27 @@ import (
 // bodyLimit is the largest body of a request, in bytes.
 const bodyLimit = 64 << 10
 
-// contract is openapi.yaml, as the rules that requests are held to.
+// contract holds the rules of openapi.yaml by route.
 type contract struct{ rules map[ruleKey]*rule }
 
-// ruleKey names a route as the router does: /users/:id/edit.
+// ruleKey names a route as Gin does: /users/:id/edit.
 type ruleKey struct{ method, path string }
 
-// rule is what the contract says of one route.
+// rule is what the contract requires of requests to one route.
 type rule struct {
 	route *routers.Route
-	// bearer routes are for those who are signed in.
+	// needsBearer: the route needs an access token.
 	needsBearer bool
-	// limits are the buckets that a request takes from; see x-rate-limit.
+	// limits are the rate limits that apply; see x-rate-limit in openapi.yaml.
 	limits []limitScope
-	// checked routes take a body, or parameters of the path or the query.
+	// hasInput: the route has a body, or parameters in the path or the query.
 	hasInput bool
 }
 
-// cheap routes are asked by everyone, often, and answered from memory.
+// isCheap reports whether the route is public, called often, and answered from memory.
 func (r *rule) isCheap() bool { return !r.needsBearer && !r.hasInput && len(r.limits) == 0 }
 
-// limit names what is counted: requests of an address, or of a user.
+// limitScope is the key by which requests are counted: the address, or the user.
 type limitScope string
 
 const (
@@ -52,7 +52,8 @@ const (
 	limitLinkings  limitScope = "linking"
 )
 
-// limitsOf reads the extension x-rate-limit, which stands exactly where 429 is documented.
+// limitScopesOf reads the extension x-rate-limit of an operation. It returns an error
+// unless exactly the operations with x-rate-limit document the response 429.
 func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 	var limits []limitScope
 	names, _ := op.Extensions["x-rate-limit"].([]any)
@@ -62,7 +63,7 @@ func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 		case limitByAddress, limitWrites, limitLinkings:
 			limits = append(limits, l)
 		default:
-			return nil, fmt.Errorf("%s: x-rate-limit names %v", op.OperationID, name)
+			return nil, fmt.Errorf("%s: x-rate-limit has the unknown value %v", op.OperationID, name)
 		}
 	}
 	if (len(limits) > 0) != (op.Responses.Value("429") != nil) {
@@ -71,7 +72,7 @@ func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 	return limits, nil
 }
 
-// readContract reads and validates the OpenAPI document.
+// parseContract parses and validates the OpenAPI document.
 func parseContract(spec []byte) (*contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(spec)
 	if err != nil {
@@ -103,7 +104,7 @@ func parseContract(spec []byte) (*contract, error) {
 	return c, nil
 }
 
-// rule is what the contract says of the request's route; nil outside the contract.
+// rule returns the rule of the request's route; nil if the contract lacks the route.
 func (c *contract) rule(gc *gin.Context) *rule {
 	return c.rules[ruleKey{gc.Request.Method, gc.FullPath()}]
 }
@@ -113,9 +114,8 @@ func (c *contract) needsBearer(gc *gin.Context) bool {
 	return r != nil && r.needsBearer
 }
 
-// keepContract lets only requests pass that keep the contract, and gives up
-// those that take too long: a database that hangs must not hold them for ever.
-// What is answered from memory needs neither.
+// enforceContract rejects requests that violate the contract, and sets a deadline for
+// the others, so that they end even if the database hangs. Cheap routes need neither.
 func (s *server) enforceContract(c *gin.Context) {
 	rule := s.contract.rule(c)
 	if rule == nil || rule.isCheap() {
@@ -156,15 +156,15 @@ func (s *server) admit(c *gin.Context, rule *rule) error {
 	return nil
 }
 
-// check validates the parameters and the body, and leaves the validated body
-// for decodeBody.
+// validate validates the parameters and the body, and keeps the validated body for
+// decodeBody.
 func (r *rule) validate(c *gin.Context) error {
 	params := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
 	}
 	if r.route.Operation.RequestBody == nil {
-		c.Request.Body = http.NoBody // one that is sent all the same concerns nobody
+		c.Request.Body = http.NoBody // a body that is sent is ignored
 	}
 	isForm, err := normalizeMediaType(c.Request)
 	if err != nil {
@@ -175,7 +175,7 @@ func (r *rule) validate(c *gin.Context) error {
 	err = openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
 		Request: c.Request, PathParams: params, Route: r.route,
 		Options: &openapi3filter.Options{
-			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, // done already
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, // admit has authenticated the request
 			KeepValidatedValue: true,
 		},
 	})
@@ -188,12 +188,12 @@ func (r *rule) validate(c *gin.Context) error {
 	return nil
 }
 
-// takeMediaType refuses a body in another charset than UTF-8, and treats all
-// kinds of JSON (RFC 6839) as one. It reports whether the body is a form.
+// normalizeMediaType rejects a body that is not in UTF-8, and changes any JSON type
+// (RFC 6839) to application/json. It reports whether the body is a form.
 func normalizeMediaType(r *http.Request) (isForm bool, err error) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || r.Body == http.NoBody || r.ContentLength == 0 {
-		return false, nil // the validator judges it
+		return false, nil // the validator decides
 	}
 	switch strings.ToLower(parameters["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
@@ -206,8 +206,8 @@ func normalizeMediaType(r *http.Request) (isForm bool, err error) {
 	return kind == "application/x-www-form-urlencoded", nil
 }
 
-// refusal says in our words why the contract was not kept. The validator's own
-// error is not passed on: it quotes what was sent, secrets included.
+// validationError translates the validator's error. It does not wrap that error, which
+// quotes the request, secrets included.
 func validationError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return newRequestError(reasonBodyTooLarge)
@@ -224,7 +224,7 @@ func validationError(err error) error {
 		return newFieldError(request.Parameter.Name, problemWrongType)
 	case errors.Is(err, openapi3filter.ErrInvalidRequired):
 		return newFieldError("body", problemMissing)
-	case request.Err == nil: // the only refusal of a body without a cause
+	case request.Err == nil: // only an unsupported media type has no cause
 		return newRequestError(reasonUnsupportedMedia)
 	}
 	if parse, ok := errors.AsType[*openapi3filter.ParseError](err); ok && parse.Kind == openapi3filter.KindInvalidFormat {
@@ -236,7 +236,7 @@ func validationError(err error) error {
 	return newFieldError("body", problemWrongType)
 }
 
-// fieldOf names the field at fault and what is wrong with it.
+// invalidField returns the invalid field and what is wrong with it.
 func invalidField(request *openapi3filter.RequestError, schema *openapi3.SchemaError) (string, fieldProblem) {
 	field := strings.Join(schema.JSONPointer(), ".")
 	if request.Parameter != nil {
@@ -263,20 +263,20 @@ func invalidField(request *openapi3filter.RequestError, schema *openapi3.SchemaE
 	}
 }
 
-// unknownField names what a closed schema does not admit.
+// unknownField returns the field that is not in a schema without additional properties.
 func unknownField(schema *openapi3.SchemaError) string {
 	object, _ := schema.Value.(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if _, known := schema.Schema.Properties[name]; !known {
-			const long = 64 // names beyond that are nobody's mistake
+			const long = 64 // longer names are not shown
 			return strings.Join(append(schema.JSONPointer(), name[:min(len(name), long)]), ".")
 		}
 	}
 	return "body"
 }
 
-// decodeBody binds the body that keepContract validated; sent is false where
-// there was none. Names match exactly, as the contract has them.
+// decodeBody decodes the body that validate has validated; sent is false if there was
+// none. Field names are case-sensitive, as in the contract.
 func decodeBody(r *http.Request, into any) (sent bool, err error) {
 	body, ok := r.Body.(interface{ ValidatedValue() any })
 	if !ok {

@@ -1,9 +1,9 @@
-// Package httpapi is the service's HTTP edge: it turns requests that keep the
-// contract of openapi.yaml into calls, and answers and faults into envelopes.
+// Package httpapi serves the HTTP API. It validates requests against openapi.yaml,
+// calls the other packages, and writes answers and errors as envelopes.
 //
-// Routes, parameters and models are generated from the contract. What is
-// written by hand is the order in which a request passes (router.go), one file
-// per group of handlers, and error.go, the only place that knows statuses.
+// Routes, parameters and models are generated from openapi.yaml. Written by hand are
+// the chain of middlewares (router.go), one file per group of handlers, and error.go,
+// the only file that maps errors to HTTP statuses.
 package httpapi
 
 //go:generate go tool oapi-codegen -config codegen/config.yaml ../../openapi.yaml

@@ -17,10 +17,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fallbackRetry is what 429 and 503 say when the fault does not know better.
+// defaultRetryAfter is the Retry-After of 429 and 503 if the error has none.
 const defaultRetryAfter = 5 * time.Second
 
-// edges are the faults that only this edge knows, as a reason of an invalid request.
+// statusByReason holds the statuses of errors that only this package makes; their
+// code is CodeInvalid.
 var statusByReason = map[string]int{
 	reasonMethodNotAllowed: http.StatusMethodNotAllowed,
 	reasonBodyTooLarge:     http.StatusRequestEntityTooLarge,
@@ -35,8 +36,8 @@ const (
 	reasonUnsupportedMedia = "UNSUPPORTED_MEDIA_TYPE"
 )
 
-// kinds are the status of each code, and the error.code of a fault without a
-// reason of its own.
+// faultByCode holds the status of each code, and the error.code of an error without a
+// reason.
 var faultByCode = map[songspy.Code]struct {
 	status int
 	reason string
@@ -53,22 +54,22 @@ var faultByCode = map[songspy.Code]struct {
 	songspy.CodeInternal:      {http.StatusInternalServerError, "COMMON_ERROR"},
 }
 
-// errEdge is a fault of the request that only this edge knows.
+// newRequestError returns an error of the request with a reason of statusByReason.
 func newRequestError(reason string) error {
 	return &songspy.Error{Code: songspy.CodeInvalid, Reason: reason}
 }
 
-// errField is a fault of one field.
+// newFieldError returns an error of one field of the request.
 func newFieldError(field string, p fieldProblem) error {
 	return &songspy.Error{Code: songspy.CodeInvalid, Err: fieldError{field, p}}
 }
 
-// answerFault answers every fault of every request: the handlers', the router's,
-// the contract's and the generated code's. It logs what an operator needs to know.
+// writeFault answers every error of every request, from the handlers, the router, the
+// contract and the generated code. It logs the error.
 func (s *server) writeFault(c *gin.Context, err error) {
 	ctx := c.Request.Context()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		// Whoever asked has gone; there is nobody to answer and nothing at fault.
+		// The client has disconnected: there is nothing to answer or to log.
 		c.Abort()
 		c.Status(http.StatusServiceUnavailable)
 		return
@@ -80,10 +81,10 @@ func (s *server) writeFault(c *gin.Context, err error) {
 	case http.StatusServiceUnavailable:
 		s.opts.Log.WarnContext(ctx, "a request could not be served", slog.String("route", c.FullPath()), slog.Any("error", err))
 	default:
-		s.opts.Log.DebugContext(ctx, "a request was refused", slog.String("route", c.FullPath()), slog.Any("error", err))
+		s.opts.Log.DebugContext(ctx, "a request was rejected", slog.String("route", c.FullPath()), slog.Any("error", err))
 	}
 	if c.Writer.Written() {
-		c.Abort() // too late to say anything else
+		c.Abort() // part of an answer has been sent already
 		return
 	}
 	setRetryAfter(c.Writer.Header(), status, songspy.RetryAfterOf(err))
@@ -93,7 +94,7 @@ func (s *server) writeFault(c *gin.Context, err error) {
 	c.AbortWithStatusJSON(status, FaultAnswer{Result: ERROR, Error: fault})
 }
 
-// faultOf is the status of an error and what the client is told of it.
+// toFault returns the status of an error, and the fault that the client receives.
 func toFault(err error, acceptLanguage string) (int, Fault) {
 	kind, known := faultByCode[songspy.CodeOf(err)]
 	if !known {
@@ -107,12 +108,12 @@ func toFault(err error, acceptLanguage string) (int, Fault) {
 		status = override
 	}
 	if !FaultCode(code).Valid() {
-		code = kind.reason // the contract knows no other words
+		code = kind.reason // the contract has no other codes
 	}
 	return status, Fault{Code: FaultCode(code), Message: messageFor(err, code).forLanguage(acceptLanguage), Field: nullIfEmpty(fieldOfError(err, code))}
 }
 
-// faultField names the field at fault; empty where no single one is.
+// fieldOfError returns the invalid field; empty if the error concerns no single field.
 func fieldOfError(err error, code string) string {
 	if f, ok := errors.AsType[interface {
 		error
@@ -123,8 +124,8 @@ func fieldOfError(err error, code string) string {
 	return fieldByCode[code]
 }
 
-// messageOf chooses the words. A fault of a field names it; what a fault
-// carries besides is filled in; nothing else of an error is ever shown.
+// messageFor chooses the message. It fills in the field or the detail that the error
+// has. Nothing else of an error is shown to a client.
 func messageFor(err error, code string) message {
 	if f, ok := errors.AsType[fieldError](err); ok {
 		return problemMessages[f.problem].withDetail(f.name)
@@ -155,12 +156,12 @@ func messageFor(err error, code string) message {
 	return m.withDetail(detail)
 }
 
-// about fills in what the message is about.
-func (m message) withDetail(what string) message {
-	return message{fmt.Sprintf(m.english, what), fmt.Sprintf(m.korean, what)}
+// withDetail fills in the %s of the message.
+func (m message) withDetail(detail string) message {
+	return message{fmt.Sprintf(m.english, detail), fmt.Sprintf(m.korean, detail)}
 }
 
-// setRetryAfter tells, with 429 and 503, how many seconds to wait.
+// setRetryAfter sets Retry-After, in seconds, for 429 and 503.
 func setRetryAfter(h http.Header, status int, wait time.Duration) {
 	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
 		return

@@ -23,7 +23,7 @@ import (
 
 const prefix = contracttest.Prefix
 
-// wantFault requires an envelope with the status and the code.
+// wantFault requires an error envelope with the status and the code.
 func wantFault(t *testing.T, a contracttest.Response, status int, code string) {
 	t.Helper()
 	if a.Status != status || a.ErrorCode() != code || a.Result != "ERROR" || string(a.Data) != "null" {
@@ -42,38 +42,38 @@ func TestFaults_HaveACodeInTheEnvelope(t *testing.T) {
 		code         string
 		names        string
 	}{
-		"unknown route":      {"GET", "/nowhere", nil, nil, 404, "NOT_FOUND", ""},
-		"unknown method":     {"PUT", prefix + "/me", nil, nil, 405, "METHOD_NOT_ALLOWED", ""},
-		"no token":           {"GET", prefix + "/me", nil, nil, 401, "UNAUTHORIZED", ""},
-		"another scheme":     {"GET", prefix + "/me", nil, []string{"Authorization", "Basic abc"}, 401, "UNAUTHORIZED", ""},
-		"bad token":          {"GET", prefix + "/me", nil, []string{"Authorization", "Bearer abc"}, 401, "UNAUTHORIZED", ""},
-		"no body":            {"POST", prefix + "/google-auth", nil, []string{"Content-Type", "application/json"}, 400, "INVALID_REQUEST", "body"},
-		"no JSON":            {"POST", prefix + "/google-auth", `{"accessToken":`, nil, 400, "INVALID_REQUEST", "body"},
-		"more than JSON":     {"POST", prefix + "/google-auth", `{"accessToken":"x"} {}`, nil, 400, "INVALID_REQUEST", "body"},
-		"no object":          {"POST", prefix + "/google-auth", `[]`, nil, 400, "INVALID_REQUEST", "body"},
-		"field missing":      {"POST", prefix + "/google-auth", `{}`, nil, 400, "INVALID_REQUEST", "accessToken"},
-		"field of no use":    {"POST", prefix + "/google-auth", `{"accessToken":""}`, nil, 400, "INVALID_REQUEST", "accessToken"},
-		"wrong case":         {"POST", prefix + "/google-auth", `{"AccessToken":"x"}`, nil, 400, "INVALID_REQUEST", "accessToken"},
-		"wrong type":         {"POST", prefix + "/google-auth", `{"accessToken":7}`, nil, 400, "INVALID_REQUEST", "accessToken"},
-		"null":               {"POST", prefix + "/google-auth", `{"accessToken":null}`, nil, 400, "INVALID_REQUEST", "accessToken"},
-		"too long":           {"POST", prefix + "/google-auth", `{"accessToken":"` + strings.Repeat("x", 5000) + `"}`, nil, 400, "INVALID_REQUEST", "accessToken"},
-		"unknown field":      {"POST", prefix + "/token/refresh", `{"refreshToken":"x","extra":1}`, nil, 400, "INVALID_REQUEST", "extra"},
-		"another type":       {"POST", prefix + "/google-auth", `accessToken=x`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "UNSUPPORTED_MEDIA_TYPE", ""},
-		"no type":            {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, []string{"Content-Type", ""}, 415, "UNSUPPORTED_MEDIA_TYPE", ""},
-		"body too large":     {"POST", prefix + "/google-auth", `{"accessToken":"` + strings.Repeat("x", bodyLimit) + `"}`, nil, 413, "BODY_TOO_LARGE", ""},
-		"id of no number":    {"POST", prefix + "/users/ann/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
-		"id below one":       {"POST", prefix + "/users/0/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
-		"id beyond numbers":  {"POST", prefix + "/users/99999999999999999999/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
-		"somebody else":      {"POST", prefix + "/users/2/edit", `{"nickName":"x"}`, bearer, 403, "FORBIDDEN", ""},
-		"JSON cut off":       {"POST", prefix + "/google-auth", `{"accessToken":`, nil, 400, "INVALID_REQUEST", "not valid JSON"},
-		"JSON and a text":    {"POST", prefix + "/google-auth", `{"accessToken":"x"} x`, nil, 400, "INVALID_REQUEST", "not valid JSON"},
-		"another charset":    {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, []string{"Content-Type", "application/json; charset=euc-kr"}, 415, "UNSUPPORTED_MEDIA_TYPE", "UTF-8"},
-		"nothing to unlink":  {"DELETE", prefix + "/spotify-auth", nil, bearer, 404, "SPOTIFY_NOT_LINKED", ""},
-		"no code":            {"POST", prefix + "/spotify-auth", nil, bearer, 400, "SPOTIFY_CODE_INVALID", ""},
-		"unknown redirect":   {"GET", prefix + "/spotify-auth/url?redirectUri=https://evil.test", nil, bearer, 400, "INVALID_REQUEST", "redirectUri"},
-		"unknown refresh":    {"POST", prefix + "/token/refresh", `{"refreshToken":"x"}`, nil, 401, "REFRESH_TOKEN_INVALID", ""},
-		"foreign Google":     {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, nil, 401, "GOOGLE_TOKEN_FOREIGN", ""},
-		"same token, padded": {"GET", prefix + "/me", nil, []string{"Authorization", bearer[1] + "="}, 401, "UNAUTHORIZED", ""},
+		"unknown route":              {"GET", "/nowhere", nil, nil, 404, "NOT_FOUND", ""},
+		"unknown method":             {"PUT", prefix + "/me", nil, nil, 405, "METHOD_NOT_ALLOWED", ""},
+		"no token":                   {"GET", prefix + "/me", nil, nil, 401, "UNAUTHORIZED", ""},
+		"another scheme":             {"GET", prefix + "/me", nil, []string{"Authorization", "Basic abc"}, 401, "UNAUTHORIZED", ""},
+		"bad token":                  {"GET", prefix + "/me", nil, []string{"Authorization", "Bearer abc"}, 401, "UNAUTHORIZED", ""},
+		"no body":                    {"POST", prefix + "/google-auth", nil, []string{"Content-Type", "application/json"}, 400, "INVALID_REQUEST", "body"},
+		"incomplete JSON":            {"POST", prefix + "/google-auth", `{"accessToken":`, nil, 400, "INVALID_REQUEST", "body"},
+		"two JSON values":            {"POST", prefix + "/google-auth", `{"accessToken":"x"} {}`, nil, 400, "INVALID_REQUEST", "body"},
+		"not an object":              {"POST", prefix + "/google-auth", `[]`, nil, 400, "INVALID_REQUEST", "body"},
+		"field missing":              {"POST", prefix + "/google-auth", `{}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"empty field":                {"POST", prefix + "/google-auth", `{"accessToken":""}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"wrong case":                 {"POST", prefix + "/google-auth", `{"AccessToken":"x"}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"wrong type":                 {"POST", prefix + "/google-auth", `{"accessToken":7}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"null":                       {"POST", prefix + "/google-auth", `{"accessToken":null}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"too long":                   {"POST", prefix + "/google-auth", `{"accessToken":"` + strings.Repeat("x", 5000) + `"}`, nil, 400, "INVALID_REQUEST", "accessToken"},
+		"unknown field":              {"POST", prefix + "/token/refresh", `{"refreshToken":"x","extra":1}`, nil, 400, "INVALID_REQUEST", "extra"},
+		"another type":               {"POST", prefix + "/google-auth", `accessToken=x`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "UNSUPPORTED_MEDIA_TYPE", ""},
+		"no type":                    {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, []string{"Content-Type", ""}, 415, "UNSUPPORTED_MEDIA_TYPE", ""},
+		"body too large":             {"POST", prefix + "/google-auth", `{"accessToken":"` + strings.Repeat("x", bodyLimit) + `"}`, nil, 413, "BODY_TOO_LARGE", ""},
+		"id is not a number":         {"POST", prefix + "/users/ann/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
+		"id is zero":                 {"POST", prefix + "/users/0/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
+		"id is too large":            {"POST", prefix + "/users/99999999999999999999/edit", `{"nickName":"x"}`, bearer, 400, "INVALID_REQUEST", "id"},
+		"another user":               {"POST", prefix + "/users/2/edit", `{"nickName":"x"}`, bearer, 403, "FORBIDDEN", ""},
+		"message of incomplete JSON": {"POST", prefix + "/google-auth", `{"accessToken":`, nil, 400, "INVALID_REQUEST", "not valid JSON"},
+		"JSON and text":              {"POST", prefix + "/google-auth", `{"accessToken":"x"} x`, nil, 400, "INVALID_REQUEST", "not valid JSON"},
+		"another charset":            {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, []string{"Content-Type", "application/json; charset=euc-kr"}, 415, "UNSUPPORTED_MEDIA_TYPE", "UTF-8"},
+		"nothing to unlink":          {"DELETE", prefix + "/spotify-auth", nil, bearer, 404, "SPOTIFY_NOT_LINKED", ""},
+		"no code":                    {"POST", prefix + "/spotify-auth", nil, bearer, 400, "SPOTIFY_CODE_INVALID", ""},
+		"unknown redirect":           {"GET", prefix + "/spotify-auth/url?redirectUri=https://evil.test", nil, bearer, 400, "INVALID_REQUEST", "redirectUri"},
+		"unknown refresh":            {"POST", prefix + "/token/refresh", `{"refreshToken":"x"}`, nil, 401, "REFRESH_TOKEN_INVALID", ""},
+		"foreign Google":             {"POST", prefix + "/google-auth", `{"accessToken":"x"}`, nil, 401, "GOOGLE_TOKEN_FOREIGN", ""},
+		"padded token":               {"GET", prefix + "/me", nil, []string{"Authorization", bearer[1] + "="}, 401, "UNAUTHORIZED", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := e.Call(c.method, c.path, c.body, c.header...)
@@ -110,23 +110,23 @@ func TestFaults_AreKoreanIfPreferred(t *testing.T) {
 	}
 }
 
-func TestFaults_PromiseAKeptGrantOnlyWhereOneWasKept(t *testing.T) {
+func TestFaults_SayWhetherTheGrantWasStored(t *testing.T) {
 	for name, c := range map[string]struct {
 		cause error
 		want  message
 	}{
-		"kept":     {nil, messageByCode["SPOTIFY_NOT_REGISTERED"]},
-		"not kept": {errors.Join(errors.New("refused"), linking.ErrNotKept), notKept},
+		"stored":     {nil, messageByCode["SPOTIFY_NOT_REGISTERED"]},
+		"not stored": {errors.Join(errors.New("rejected"), linking.ErrNotKept), notKept},
 	} {
 		err := &songspy.Error{Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED", Err: c.cause}
 		for language, want := range map[string]string{"en": c.want.english, "ko": c.want.korean} {
 			if status, fault := toFault(err, language); status != 403 || fault.Code != SPOTIFYNOTREGISTERED || fault.Message != want {
-				t.Errorf("%s, %s: %d %+v", name, language, status, fault)
+				t.Errorf("%s, %s: status %d, %+v", name, language, status, fault)
 			}
 		}
 	}
-	if strings.Contains(notKept.english, "need not") || !strings.Contains(messageByCode["SPOTIFY_NOT_REGISTERED"].english, "need not sign in to Spotify again") {
-		t.Error("the messages promise the wrong way round")
+	if strings.Contains(notKept.english, "do not need") || !strings.Contains(messageByCode["SPOTIFY_NOT_REGISTERED"].english, "you do not need to sign in to Spotify again") {
+		t.Error("only the message of a stored grant must say that no new sign-in is needed")
 	}
 }
 
@@ -147,7 +147,7 @@ func TestFaults_NeverShowInternalErrors(t *testing.T) {
 		}
 	}
 	if !strings.Contains(string(e.log.Bytes()), "10.1.2.3") {
-		t.Error("the log does not tell the operator what was wrong")
+		t.Error("the log lacks the cause")
 	}
 }
 
@@ -157,7 +157,7 @@ func TestFaults_AreReturnedForPanics(t *testing.T) {
 	e.panics = true
 	wantFault(t, e.Call("GET", prefix+"/me", nil, bearer...), 500, "COMMON_ERROR")
 	if !strings.Contains(string(e.log.Bytes()), "at the disco") {
-		t.Error("the log does not say what panicked")
+		t.Error("the log lacks the panic")
 	}
 }
 
@@ -186,9 +186,9 @@ func TestFaults_AreReturnedForTimeouts(t *testing.T) {
 
 func TestReadiness_NamesTheFailedCheck(t *testing.T) {
 	e := newTestServer(t)
-	e.failure = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The house is dark.", Err: errors.New("at 10.1.2.3")}
+	e.failure = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The backend is down.", Err: errors.New("at 10.1.2.3")}
 	a := e.Call("GET", "/readyz", nil)
-	if a.Status != http.StatusServiceUnavailable || !strings.Contains(string(a.Data), "The house is dark.") || strings.Contains(string(a.Body), "10.1.2.3") {
+	if a.Status != http.StatusServiceUnavailable || !strings.Contains(string(a.Data), "The backend is down.") || strings.Contains(string(a.Body), "10.1.2.3") {
 		t.Errorf("answered %d %s", a.Status, a.Body)
 	}
 }
@@ -203,17 +203,17 @@ func TestFaults_NameTheField(t *testing.T) {
 	}{
 		"missing":       {"POST", prefix + "/google-auth", `{}`, "accessToken"},
 		"unknown":       {"POST", prefix + "/token/refresh", `{"refreshToken":"x","extra":1}`, "extra"},
-		"no JSON":       {"POST", prefix + "/google-auth", `{`, "body"},
+		"invalid JSON":  {"POST", prefix + "/google-auth", `{`, "body"},
 		"a parameter":   {"GET", prefix + "/me/plays?limit=0", nil, "limit"},
 		"a nickname":    {"POST", prefix + "/users/1/edit", `{"nickName":"\u200b"}`, "nickName"},
 		"a redirect":    {"GET", prefix + "/spotify-auth/url?redirectUri=https://evil.test", nil, "redirectUri"},
 		"no code":       {"POST", prefix + "/spotify-auth", nil, "code"},
-		"nothing there": {"GET", "/nowhere", nil, ""},
+		"unknown route": {"GET", "/nowhere", nil, ""},
 	} {
 		a := e.Call(c.method, c.path, c.body, bearer...)
 		var fault struct{ Error struct{ Field *string } }
 		if err := json.Unmarshal(a.Body, &fault); err != nil || deref(fault.Error.Field) != c.field || (fault.Error.Field == nil) != (c.field == "") {
-			t.Errorf("%s: answered %s, %v", name, a.Body, err)
+			t.Errorf("%s: answered %s, error %v", name, a.Body, err)
 		}
 	}
 }
@@ -222,7 +222,7 @@ func TestFaults_MethodNotAllowedNamesTheAllowedOnes(t *testing.T) {
 	e := newTestServer(t)
 	for path, allow := range map[string]string{"/healthz": "GET, HEAD", prefix + "/google-auth": "POST"} {
 		if a := e.Call("PATCH", path, nil); a.Status != 405 || a.Header.Get("Allow") != allow {
-			t.Errorf("%s: %d, Allow %q, want %q", path, a.Status, a.Header.Get("Allow"), allow)
+			t.Errorf("%s: status %d, Allow %q, want %q", path, a.Status, a.Header.Get("Allow"), allow)
 		}
 	}
 }
@@ -230,7 +230,7 @@ func TestFaults_MethodNotAllowedNamesTheAllowedOnes(t *testing.T) {
 func TestMessages_MatchTheContract(t *testing.T) {
 	for code := range messageByCode {
 		if !FaultCode(code).Valid() {
-			t.Errorf("%s is missing in the contract's enum", code)
+			t.Errorf("the contract's enum lacks %s", code)
 		}
 	}
 	spec := openapi3.NewLoader()
@@ -258,13 +258,13 @@ func TestMessages_CoverEveryCodeInBothLanguages(t *testing.T) {
 	}
 	for code, m := range messageByCode {
 		if m.english == "" || m.korean == "" || strings.Count(m.english, "%s") != strings.Count(m.korean, "%s") {
-			t.Errorf("%s: %+v", code, m)
+			t.Errorf("%s lacks a language, or the texts have different details: %+v", code, m)
 		}
 	}
 }
 
 func TestFaults_OfDisconnectedClientsAreNotLogged(t *testing.T) {
-	for name, gone := range map[string]bool{"gone": true, "waiting": false} {
+	for name, gone := range map[string]bool{"disconnected": true, "connected": false} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		if gone {
@@ -276,7 +276,7 @@ func TestFaults_OfDisconnectedClientsAreNotLogged(t *testing.T) {
 		c.Request = httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 		s.writeFault(c, fmt.Errorf("reading: %w", context.Canceled))
 		if logged := len(log.Bytes()) > 0; logged == gone {
-			t.Errorf("%s: logged %v", name, logged)
+			t.Errorf("%s: the error is logged: %v", name, logged)
 		}
 	}
 }

@@ -21,14 +21,14 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 
-// The secrets that pass through the edge in these tests; none may be logged.
+// The secrets in the requests of these tests. They must not be logged.
 const (
 	googleToken = "google-access-token-of-ann"
 	spotifyCode = "spotify-code-of-ann"
 	annsMail    = "ann@example.org"
 )
 
-// edge is the HTTP edge over a house in memory.
+// testServer is the handler over a backend in memory.
 type testServer struct {
 	*contracttest.Client
 	*fakeBackend
@@ -37,8 +37,8 @@ type testServer struct {
 	secrets []string
 }
 
-// newEdge makes an edge; change may alter what it is made of. When the test
-// ends the log is searched for secrets.
+// newTestServer starts a server; change may change its options. When the test ends, it
+// fails if the log holds a secret.
 func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testServer {
 	t.Helper()
 	h := &fakeBackend{users: map[songspy.UserID]songspy.User{}, links: map[songspy.UserID]songspy.Link{}, sessions: map[int64]songspy.Session{}}
@@ -60,7 +60,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	o := Options{
 		Contract: spec, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
 		Linking:         linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
-		ReadinessChecks: []ReadinessCheck{{Name: "house", Run: func(context.Context) error { return h.failure }}},
+		ReadinessChecks: []ReadinessCheck{{Name: "backend", Run: func(context.Context) error { return h.failure }}},
 		Assets:          []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), CSP: "default-src 'self'"}},
 		Metrics:         prometheus.NewRegistry(), Now: time.Now, Log: log,
 	}
@@ -92,7 +92,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	return e
 }
 
-// signIn signs Ann in and gives the header that she sends.
+// signIn signs Ann in and returns the header of her requests.
 func (e *testServer) signIn(t *testing.T) (SignedIn, []string) {
 	t.Helper()
 	a := e.Call("POST", contracttest.Prefix+"/google-auth", map[string]string{"accessToken": googleToken})
@@ -105,7 +105,7 @@ func (e *testServer) signIn(t *testing.T) (SignedIn, []string) {
 	return in, []string{"Authorization", "Bearer " + in.Token}
 }
 
-// syncBuffer is a log that many goroutines write.
+// syncBuffer is a log that several goroutines may write.
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -127,17 +127,18 @@ var testIDs = NewTrackIDs([]byte("key of the test"))
 
 var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 
-// house is store, Google and Spotify in memory, for one request at a time.
+// fakeBackend implements the store, Google and Spotify in memory, for one request at a
+// time.
 type fakeBackend struct {
 	users       map[songspy.UserID]songspy.User
 	links       map[songspy.UserID]songspy.Link
 	sessions    map[int64]songspy.Session
 	entries     []songspy.BoardEntry
-	failure     error // of every reading of accounts and of the board
+	failure     error // of every read of accounts and of the board
 	panics      bool
-	hangs       bool  // what reads an account, until it is given up
-	spotifyErr  error // of Spotify's doors
-	exchangeErr error // of the code
+	hangs       bool  // reads of accounts, until their context ends
+	spotifyErr  error // of Ready and Refresh
+	exchangeErr error // of Exchange
 	scope       string
 	exchanges   int
 	mailbox     songspy.Mailbox
@@ -312,13 +313,13 @@ func (h *fakeBackend) BoardSnapshot(_ context.Context, each func(songspy.BoardEn
 	return 0, h.failure
 }
 
-func (h *fakeBackend) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) (living []songspy.Session, err error) {
+func (h *fakeBackend) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) (active []songspy.Session, err error) {
 	for _, s := range h.sessions {
 		if s.UserID == user && s.RotatedAt == nil && s.IsActive(at) {
-			living = append(living, s)
+			active = append(active, s)
 		}
 	}
-	return living, h.failure
+	return active, h.failure
 }
 
 func (h *fakeBackend) TouchSession(context.Context, int64, time.Time) error { return nil }

@@ -9,7 +9,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// readyWithin bounds one check of readiness.
+// readinessTimeout limits one readiness check.
 const readinessTimeout = 2 * time.Second
 
 func (s *server) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
@@ -27,7 +27,7 @@ func (s *server) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) 
 	if failed == nil {
 		return GetReadiness200JSONResponse(answer), nil
 	}
-	s.opts.Log.WarnContext(ctx, "not ready", slog.Any("error", failed))
+	s.opts.Log.WarnContext(ctx, "the service is not ready", slog.Any("error", failed))
 	_, fault := toFault(&songspy.Error{Code: songspy.CodeUnavailable}, "")
 	answer.Result, answer.Error = ERROR, &fault
 	retry := int(defaultRetryAfter.Seconds())
@@ -40,7 +40,8 @@ func withTimeout(ctx context.Context, d time.Duration, run func(context.Context)
 	return run(ctx)
 }
 
-// whatIsWrong is what may be shown of an error: what was written for a person.
+// readinessMessage returns what may be shown of an error: the message of a
+// songspy.Error, which is written for people.
 func readinessMessage(err error) string {
 	if err == nil {
 		return ""
@@ -48,5 +49,5 @@ func readinessMessage(err error) string {
 	if e, ok := errors.AsType[*songspy.Error](err); ok && e.Message != "" {
 		return e.Message
 	}
-	return "It does not answer; the log says more."
+	return "It does not respond; see the log."
 }

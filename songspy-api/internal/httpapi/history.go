@@ -11,8 +11,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// pageSize is how many items a page holds unless the request says; the
-// contract bounds what it may say.
+// defaultPageSize is the page size of a request without a limit. The contract bounds
+// the limit.
 const defaultPageSize = 50
 
 func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (ListMyPlaysResponseObject, error) {
@@ -58,7 +58,7 @@ func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) 
 	return DeleteMyPlay200JSONResponse{Result: SUCCESS, Data: true}, nil
 }
 
-// gapReasons are the reasons that a cursor may name.
+// gapReasons are the reasons that a cursor may contain.
 var gapReasons = []songspy.GapReason{
 	songspy.GapLinkBroken, songspy.GapAppBlocked, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
 }
@@ -85,13 +85,14 @@ func (s *server) ListMyGaps(ctx context.Context, r ListMyGapsRequestObject) (Lis
 	return ListMyGaps200JSONResponse{Result: SUCCESS, Data: data}, nil
 }
 
-// cursorOf names an item of a list by its time and what tells it from others
-// of the same time. Clients pass it on and read nothing into it.
+// newCursor encodes the position of an item: its time, and a tie breaker among items
+// with the same time. Cursors are opaque to clients.
 func newCursor(at time.Time, tieBreaker string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(at.UnixMicro(), 10) + " " + tieBreaker))
 }
 
-// readCursor undoes cursorOf; without a cursor both are zero, else neither is.
+// parseCursor decodes a cursor of newCursor. Without a cursor, time and tie breaker are
+// zero; with one, neither is.
 func parseCursor(cursor *string) (at time.Time, tieBreaker string, err error) {
 	if cursor == nil {
 		return time.Time{}, "", nil
@@ -108,13 +109,13 @@ func parseCursor(cursor *string) (at time.Time, tieBreaker string, err error) {
 	return time.UnixMicro(n).UTC(), tieBreaker, nil
 }
 
-// latestCursor is the year 9999 in microseconds; no database need see later times.
+// latestCursor is the year 9999 in microseconds. Later times never reach the database.
 const latestCursor = 253_370_764_800_000_000
 
 func newCursorError() error { return newFieldError("cursor", problemOther) }
 
-// page reads one item more than is asked for, which tells whether another page
-// follows; next is its cursor.
+// readPage reads one item more than requested, to see whether another page follows.
+// next is the cursor of that page; name returns the cursor of an item.
 func readPage[T any](requested *int, read func(limit int) ([]T, error), name func(T) string) (items []T, next *string, err error) {
 	limit := defaultPageSize
 	if requested != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-// Plays answers with as many plays as are asked for, for ever. Every second one is probable.
+// Plays always returns limit plays. Every second play is probable.
 func (h *fakeBackend) Plays(_ context.Context, _ songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
 	for n := range limit {
 		plays = append(plays, songspy.PlayWithTrack{
@@ -26,7 +26,7 @@ func (h *fakeBackend) Plays(_ context.Context, _ songspy.UserID, after songspy.P
 	return plays, h.failure
 }
 
-// DeletePlay knows the play 1 alone.
+// DeletePlay knows only the play 1.
 func (h *fakeBackend) DeletePlay(_ context.Context, _ songspy.UserID, play songspy.PlayID, _ time.Time) error {
 	if play != 1 {
 		return errNotFound
@@ -34,7 +34,7 @@ func (h *fakeBackend) DeletePlay(_ context.Context, _ songspy.UserID, play songs
 	return h.failure
 }
 
-// Gaps answers with no gap.
+// Gaps returns no gap.
 func (h *fakeBackend) Gaps(context.Context, songspy.UserID, songspy.Gap, int) ([]songspy.Gap, error) {
 	return nil, h.failure
 }
@@ -52,11 +52,11 @@ func TestLists_NameTheInvalidField(t *testing.T) {
 		} {
 			a := e.Call("GET", contracttest.Prefix+list+"?"+query, nil, bearer...)
 			if a.Status != 400 || a.ErrorCode() != "INVALID_REQUEST" || !strings.Contains(a.Error.Message, " "+field+" ") {
-				t.Errorf("%s?%s answered %d %s", list, query, a.Status, a.Body)
+				t.Errorf("%s?%s: status %d, %s", list, query, a.Status, a.Body)
 			}
 		}
 		if a := e.Call("GET", contracttest.Prefix+list, nil); a.Status != 401 {
-			t.Errorf("%s is shown to strangers: %d", list, a.Status)
+			t.Errorf("%s without a token: status %d", list, a.Status)
 		}
 	}
 }
@@ -67,10 +67,10 @@ func TestLists_ContinueAfterTheCursor(t *testing.T) {
 	var first, second PlaysPage
 	e.Call("GET", contracttest.Prefix+"/me/plays", nil, bearer...).DecodeData(t, &first)
 	if len(first.Items) != defaultPageSize || first.NextCursor == nil {
-		t.Fatalf("a page of %d, next %v", len(first.Items), first.NextCursor)
+		t.Fatalf("the page has %d items, next cursor %v", len(first.Items), first.NextCursor)
 	}
 	if first.Items[0].Probable || !first.Items[1].Probable {
-		t.Errorf("probable: %t, then %t, want the second alone", first.Items[0].Probable, first.Items[1].Probable)
+		t.Errorf("probable: %t, then %t, want only the second", first.Items[0].Probable, first.Items[1].Probable)
 	}
 	e.Call("GET", contracttest.Prefix+"/me/plays?limit=3&cursor="+url.QueryEscape(*first.NextCursor), nil, bearer...).DecodeData(t, &second)
 	if len(second.Items) != 3 || second.Items[0].Id != defaultPageSize+1 {
@@ -83,11 +83,11 @@ func TestDeleteMyPlay_DeletesOnlyTheCallersPlays(t *testing.T) {
 	_, bearer := e.signIn(t)
 	for id, status := range map[string]int{"1": 200, "2": 404, "0": 400, "x": 400} {
 		if a := e.Call("DELETE", contracttest.Prefix+"/me/plays/"+id, nil, bearer...); a.Status != status {
-			t.Errorf("deleting %s answered %d %s", id, a.Status, a.Body)
+			t.Errorf("deleting %s: status %d, %s", id, a.Status, a.Body)
 		}
 	}
 	if a := e.Call("DELETE", contracttest.Prefix+"/me/plays/1", nil); a.Status != 401 {
-		t.Errorf("strangers may delete: %d", a.Status)
+		t.Errorf("deleting without a token: status %d", a.Status)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestCursor_RoundTrips(t *testing.T) {
 		tieBreaker := rapid.StringMatching(`[a-z0-9_]{1,20}`).Draw(t, "tie")
 		cursor := newCursor(at, tieBreaker)
 		if gotAt, gotTieBreaker, err := parseCursor(&cursor); err != nil || !gotAt.Equal(at) || gotTieBreaker != tieBreaker {
-			t.Fatalf("%s names %v %q, %v", cursor, gotAt, gotTieBreaker, err)
+			t.Fatalf("%s decodes to %v %q, error %v", cursor, gotAt, gotTieBreaker, err)
 		}
 	})
 }
@@ -109,7 +109,7 @@ func FuzzParseCursor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, cursor string) {
 		at, tieBreaker, err := parseCursor(&cursor)
 		if err == nil && (tieBreaker == "" || at.Year() > 9999 || at.Before(time.Unix(0, 0))) {
-			t.Fatalf("%q names %v %q", cursor, at, tieBreaker)
+			t.Fatalf("%q decodes to %v %q", cursor, at, tieBreaker)
 		}
 	})
 }

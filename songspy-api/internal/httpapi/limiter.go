@@ -10,12 +10,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// keysKept bounds a limiter's memory: it knows at most twice as many keys.
+// keysMax limits a limiter's memory: it stores at most twice as many keys.
 const keysMax = 8192
 
-// limiter is a token bucket for each key: so many requests a minute, and as
-// many at once. It keeps two generations of keys. When the younger is full the
-// older is forgotten: that can only let somebody pass who has been quiet.
+// limiter is a token bucket for each key: perMinute requests a minute, and as many at
+// once. It stores two generations of keys. When the current one is full, the previous
+// one is dropped; only keys that were not used recently lose their state.
 type limiter[K comparable] struct {
 	perMinute int // 0: no limit
 
@@ -27,7 +27,8 @@ func newLimiter[K comparable](perMinute int) *limiter[K] {
 	return &limiter[K]{perMinute: perMinute, current: map[K]*rate.Limiter{}}
 }
 
-// take takes one request of the key, or is too_many with how long to wait.
+// take counts one request of the key. Beyond the limit it returns too_many, with how
+// long to wait.
 func (l *limiter[K]) take(key K, now time.Time) error {
 	if l.perMinute == 0 {
 		return nil
@@ -57,8 +58,8 @@ func (l *limiter[K]) bucket(key K) *rate.Limiter {
 	return known
 }
 
-// networksShare is how many times the requests of one subscriber a whole IPv6
-// network may make: providers give some subscribers a /48, which holds 65,536 /64.
+// networkFactor is how many times the limit of one subscriber applies to a whole IPv6
+// network. Some providers give a subscriber a /48, which holds 65,536 /64.
 const networkFactor = 8
 
 // addressLimiter counts IPv4 addresses, and IPv6 by /64 and by /48.
@@ -68,7 +69,7 @@ func newAddressLimiter(perMinute int) addressLimiter {
 	return addressLimiter{newLimiter[netip.Prefix](perMinute), newLimiter[netip.Prefix](networkFactor * perMinute)}
 }
 
-// take takes one request of the address, or is too_many.
+// take counts one request of the address. Beyond the limit it returns too_many.
 func (l addressLimiter) take(address string, now time.Time) error {
 	const ipv4, subscriber, network = 32, 64, 48
 	addr, err := netip.ParseAddr(address)
@@ -83,7 +84,7 @@ func (l addressLimiter) take(address string, now time.Time) error {
 		limiter *limiter[netip.Prefix]
 		bits    int
 	}{{l.subscribers, subscriber}, {l.networks, network}} {
-		prefix, _ := addr.Prefix(by.bits) // the bits fit
+		prefix, _ := addr.Prefix(by.bits) // cannot fail: an IPv6 address has more bits
 		if err := by.limiter.take(prefix, now); err != nil {
 			return err
 		}

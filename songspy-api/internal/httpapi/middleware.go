@@ -22,11 +22,11 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 )
 
-// saneRequestID is what a caller may name a request.
+// requestIDPattern matches the X-Request-Id values that clients may choose.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
-// observe names the request, and counts and logs it by its route's template,
-// never by its address: queries hold secrets.
+// observe assigns a request ID, and counts and logs the request. It uses the template
+// of the route, never the URL: queries hold secrets.
 func (s *server) observe(c *gin.Context) {
 	began := s.opts.Now()
 	id := c.GetHeader("X-Request-Id")
@@ -41,13 +41,13 @@ func (s *server) observe(c *gin.Context) {
 	took, status := s.opts.Now().Sub(began), c.Writer.Status()
 	method, route := c.Request.Method, c.FullPath()
 	if route == "" {
-		method, route = "other", "other" // what nobody serves must not grow the metrics
+		method, route = "other", "other" // unknown paths must not add metric series
 	}
 	s.requestDuration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 
 	level := slog.LevelInfo
 	if rule := s.contract.rule(c); status < http.StatusBadRequest && (rule == nil || rule.isCheap()) {
-		level = slog.LevelDebug // the board, the page, health: often and dull
+		level = slog.LevelDebug // the board, the page and health checks are frequent
 	}
 	ctx := c.Request.Context()
 	if s.opts.Log.Enabled(ctx, level) {
@@ -56,18 +56,18 @@ func (s *server) observe(c *gin.Context) {
 			slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)),
 		}
 		if s.opts.Log.Enabled(ctx, slog.LevelDebug) {
-			// Where client is a proxy's address, SONGSPY_TRUSTED_PROXIES lacks peer.
+			// If client is the address of a proxy, SONGSPY_TRUSTED_PROXIES lacks peer.
 			line = append(line, slog.String("client", c.ClientIP()), slog.String("peer", c.RemoteIP()))
 		}
 		s.opts.Log.LogAttrs(ctx, level, "request", line...)
 	}
 }
 
-// headerLimit is the largest sum of header fields, in bytes. The server itself
-// takes more, so that the answer can be the envelope.
+// headerLimit is the largest size of all header fields, in bytes. The limit of the
+// HTTP server is higher, so that the answer can be an envelope.
 const headerLimit = 16 << 10
 
-// limitHeaders refuses requests whose header fields are too large.
+// limitHeaders rejects requests whose header fields are too large.
 func (s *server) limitHeaders(c *gin.Context) {
 	size := len(c.Request.RequestURI)
 	for name, values := range c.Request.Header {
@@ -80,7 +80,7 @@ func (s *server) limitHeaders(c *gin.Context) {
 	}
 }
 
-// recoverPanic turns a panic into a fault like any other.
+// recoverPanic answers a panic as an internal error.
 func (s *server) recoverPanic(c *gin.Context) {
 	defer func() {
 		switch v := recover(); v {
@@ -96,8 +96,8 @@ func (s *server) recoverPanic(c *gin.Context) {
 	c.Next()
 }
 
-// The values of headers that never differ; shared, so that a read of the board
-// does not allocate them.
+// Header values that are the same in every answer. They are shared, so that a read of
+// the board does not allocate them.
 var (
 	nosniff         = []string{"nosniff"}
 	noReferrer      = []string{"no-referrer"}
@@ -109,8 +109,7 @@ var (
 	contentTypeJSON = []string{"application/json"}
 )
 
-// secureHeaders tells browsers to take an answer for what it is. The page
-// loosens what it needs.
+// secureHeaders sets the security headers. The page overrides what it needs.
 func (s *server) secureHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	h["X-Content-Type-Options"] = nosniff
@@ -123,8 +122,8 @@ func (s *server) secureHeaders(c *gin.Context) {
 	}
 }
 
-// allowOrigins answers browsers that ask on behalf of another origin: only
-// those of the list may read, and never with cookies.
+// allowOrigins implements CORS: pages of the allowed origins may read answers, never
+// with cookies.
 func (s *server) allowOrigins(c *gin.Context) {
 	h, origin := c.Writer.Header(), c.GetHeader("Origin")
 	if len(s.opts.AllowedOrigins) > 0 {
@@ -135,7 +134,7 @@ func (s *server) allowOrigins(c *gin.Context) {
 	}
 	if !slices.Contains(s.opts.AllowedOrigins, origin) {
 		if !s.isOwnOrigin(c.Request, origin) && s.refusedOrigins.isNew(origin) {
-			s.opts.Log.WarnContext(c.Request.Context(), "a page of another origin was refused; if it is yours, add its origin to SONGSPY_ALLOWED_ORIGINS",
+			s.opts.Log.WarnContext(c.Request.Context(), "a page of another origin was rejected; if it is yours, add its origin to SONGSPY_ALLOWED_ORIGINS",
 				slog.String("origin", origin))
 		}
 		return
@@ -150,13 +149,13 @@ func (s *server) allowOrigins(c *gin.Context) {
 	}
 }
 
-// allowedHeaders are what pages of other origins may send: what the contract
-// knows, and what tracing libraries add on their own.
+// allowedHeaders are the headers that pages of other origins may send: those of the
+// contract, and those that tracing libraries add.
 const allowedHeaders = "Accept-Language, Authorization, Content-Type, If-None-Match, X-Request-Id, X-Requested-With, " +
 	"traceparent, tracestate, baggage, sentry-trace, b3, x-b3-traceid, x-b3-spanid, x-b3-parentspanid, x-b3-sampled, x-b3-flags, " +
 	"x-datadog-trace-id, x-datadog-parent-id, x-datadog-origin, x-datadog-sampling-priority, x-datadog-tags, newrelic"
 
-// own reports whether the origin is that of the bundled page.
+// isOwnOrigin reports whether the origin is that of the bundled page.
 func (s *server) isOwnOrigin(r *http.Request, origin string) bool {
 	if origin == s.opts.PublicURL {
 		return true
@@ -165,8 +164,8 @@ func (s *server) isOwnOrigin(r *http.Request, origin string) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
-// refusedOrigins remembers which origins were logged: each once, and only so
-// many, since anybody can send any.
+// refusedOrigins limits the log of rejected origins: each is logged once, and only a
+// limited number, because clients can send any origin.
 type refusedOrigins struct {
 	mu     sync.Mutex
 	logged map[string]bool
@@ -188,7 +187,7 @@ func (o *refusedOrigins) isNew(origin string) bool {
 
 type callerKey struct{}
 
-// authenticate finds out who speaks and puts them into the request's context.
+// authenticate puts the caller into the request's context.
 func (s *server) authenticate(c *gin.Context) error {
 	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -198,12 +197,12 @@ func (s *server) authenticate(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx := telemetry.WithAttrs(c.Request.Context(), slog.Int64("user", int64(caller.UserID)))
+	ctx := telemetry.WithAttrs(c.Request.Context(), slog.Int64("user_id", int64(caller.UserID)))
 	c.Request = c.Request.WithContext(context.WithValue(ctx, callerKey{}, caller))
 	return nil
 }
 
-// callerOf is who speaks, on the routes that need a bearer.
+// callerFrom returns the caller on routes that need a token.
 func callerFrom(ctx context.Context) auth.Caller {
 	caller, _ := ctx.Value(callerKey{}).(auth.Caller)
 	return caller

@@ -22,7 +22,7 @@ func (s *server) SetMyNotices(ctx context.Context, r SetMyNoticesRequestObject) 
 	return SetMyNotices200JSONResponse(notificationsAnswer(mail)), nil
 }
 
-// noticesAnswer shows of the address only what its owner needs to recognise it.
+// notificationsAnswer masks the address: its owner recognizes it, others cannot use it.
 func notificationsAnswer(m songspy.Mailbox) MyNoticesAnswer {
 	return MyNoticesAnswer{Result: SUCCESS, Data: MyNotices{Email: !m.OptedOut, Address: nullIfEmpty(songspy.MaskEmail(m.Address))}}
 }

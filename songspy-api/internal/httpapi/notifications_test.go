@@ -22,30 +22,30 @@ func TestNotifications_AreSwitchedByTheirUserAndMaskTheAddress(t *testing.T) {
 	e := newTestServer(t)
 	_, bearer := e.signIn(t)
 	const path = contracttest.Prefix + "/me/notices"
-	says := func(method string, body any, want string) {
+	wantData := func(method string, body any, want string) {
 		t.Helper()
 		if a := e.Call(method, path, body, bearer...); a.Status != 200 || string(a.Data) != want {
 			t.Errorf("%s answers %d %s, want %s", method, a.Status, a.Body, want)
 		}
 	}
-	says("GET", nil, `{"address":null,"email":true}`)
+	wantData("GET", nil, `{"address":null,"email":true}`)
 	e.mailbox.Address = annsMail
-	says("GET", nil, `{"address":"a…@example.org","email":true}`)
-	says("PUT", map[string]bool{"email": false}, `{"address":"a…@example.org","email":false}`)
-	says("GET", nil, `{"address":"a…@example.org","email":false}`)
-	says("PUT", map[string]bool{"email": true}, `{"address":"a…@example.org","email":true}`)
+	wantData("GET", nil, `{"address":"a…@example.org","email":true}`)
+	wantData("PUT", map[string]bool{"email": false}, `{"address":"a…@example.org","email":false}`)
+	wantData("GET", nil, `{"address":"a…@example.org","email":false}`)
+	wantData("PUT", map[string]bool{"email": true}, `{"address":"a…@example.org","email":true}`)
 
 	for _, body := range []any{nil, map[string]any{}, map[string]any{"email": "yes"}, map[string]any{"email": true, "address": "eve@example.org"}} {
 		if a := e.Call("PUT", path, body, bearer...); a.Status != 400 {
-			t.Errorf("%v is answered %d %s", body, a.Status, a.Body)
+			t.Errorf("body %v: status %d, %s", body, a.Status, a.Body)
 		}
 	}
 	if a := e.Call("GET", path, nil); a.Status != 401 {
-		t.Errorf("who is not signed in is answered %d", a.Status)
+		t.Errorf("without a token: status %d", a.Status)
 	}
 	e.failure = &songspy.Error{Code: songspy.CodeNotFound}
 	if a := e.Call("GET", path, nil, bearer...); a.ErrorCode() != "SESSION_ENDED" {
-		t.Errorf("who was erased meanwhile is answered %d %s", a.Status, a.Body)
+		t.Errorf("after the user was erased: status %d, %s", a.Status, a.Body)
 	}
 	e.failure = nil
 }

@@ -4348,15 +4348,15 @@ type StrictServerInterface interface {
 	EditUser(ctx context.Context, request EditUserRequestObject) (EditUserResponseObject, error)
 }
 
-// strictHandler adapts StrictServerInterface to gin: it binds what the contract
-// has already validated, hands on the request's own context and leaves every
-// fault to fail.
+// strictHandler adapts StrictServerInterface to Gin: it decodes requests that the
+// contract has validated, passes the request's context, and calls fail with every
+// error.
 type strictHandler struct {
 	ssi  StrictServerInterface
 	fail func(*gin.Context, error)
 }
 
-// newStrictHandler serves ssi; fail renders every error.
+// newStrictHandler returns a handler of ssi; fail answers every error.
 func newStrictHandler(ssi StrictServerInterface, fail func(*gin.Context, error)) ServerInterface {
 	return &strictHandler{ssi: ssi, fail: fail}
 }

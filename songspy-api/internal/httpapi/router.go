@@ -19,44 +19,46 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 
-// Erasure is how much was erased of a person.
+// Erasure says what was erased.
 type Erasure struct {
 	Link          bool
 	Plays, Tracks int64
 }
 
-// People are the accounts.
+// Users stores the accounts.
 type Users interface {
 	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
 	UpdateUser(ctx context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error)
-	// EraseUser erases everything of the person at once.
+	// EraseUser erases the user and all their data.
 	EraseUser(ctx context.Context, id songspy.UserID) (Erasure, error)
 }
 
-// Links are the Spotify links.
+// Links stores the Spotify links.
 type Links interface {
-	// Link is not_found for a person without one.
+	// Link returns not_found if the user has no link.
 	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
-	// Unlink erases the link and all that came through it.
+	// Unlink erases the link, and all data that came through it.
 	Unlink(ctx context.Context, id songspy.UserID) (Erasure, error)
 }
 
-// Listening is what people have heard.
+// PlayHistory stores plays and gaps.
 type PlayHistory interface {
-	// Plays pages from the newest play, or from the one after the given, by start and id.
+	// Plays returns up to limit plays, newest start first. They follow the play after, by
+	// start and id; a zero after begins with the newest.
 	Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
 	DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error
-	// Gaps pages from the newest gap, or from the one after the given, by begin and reason.
+	// Gaps returns up to limit gaps, newest first. They follow the gap after, by begin and
+	// reason; a zero after begins with the newest.
 	Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) ([]songspy.Gap, error)
 }
 
-// Mailboxes are where people are told by mail.
+// Mailboxes stores the e-mail addresses and the notification settings.
 type Mailboxes interface {
 	Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error)
 	SetMailOff(ctx context.Context, id songspy.UserID, off bool) (songspy.Mailbox, error)
 }
 
-// Probe is one thing that readiness needs.
+// ReadinessCheck is a dependency that must be ready.
 type ReadinessCheck struct {
 	Name string
 	Run  func(context.Context) error
@@ -66,11 +68,11 @@ type ReadinessCheck struct {
 type Asset struct {
 	Path, ContentType string
 	Body              []byte
-	// Policy is its Content-Security-Policy; empty: nothing may be loaded.
+	// CSP is its Content-Security-Policy; empty: nothing may be loaded.
 	CSP string
 }
 
-// Options are what the edge is made of.
+// Options configures the handler.
 type Options struct {
 	// Contract is openapi.yaml.
 	Contract        []byte
@@ -83,32 +85,31 @@ type Options struct {
 	Mailboxes       Mailboxes
 	ReadinessChecks []ReadinessCheck
 	Assets          []Asset
-	// PublicURL is where browsers reach this instance.
+	// PublicURL is the address at which browsers reach this instance.
 	PublicURL string
-	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed.
+	// TrustedProxies are addresses and networks whose X-Forwarded-For is trusted.
 	TrustedProxies []string
-	// AllowedOrigins are other origins whose pages may read the answers.
+	// AllowedOrigins are other origins whose pages may read the answers (CORS).
 	AllowedOrigins []string
-	// SignInsPerMinute bounds sign-ins, refreshes and linkings of one address;
-	// WritesPerMinute and LinkingsPerMinute bound what one user changes. 0: no bound.
+	// SignInsPerMinute limits sign-ins, refreshes and linkings of one address.
+	// WritesPerMinute and LinkingsPerMinute limit the requests of one user. 0: no limit.
 	SignInsPerMinute, WritesPerMinute, LinkingsPerMinute int
-	// TrackIDs gives the ids of tracks.
+	// TrackIDs makes the track ids of the contract.
 	TrackIDs TrackIDs
-	// AnswerWithin bounds the work on one request, whatever it waits for; 0: 30 s.
+	// RequestTimeout limits the work on one request; 0: 30 s.
 	RequestTimeout time.Duration
 	Metrics        prometheus.Registerer
 	Now            func() time.Time
 	Log            *slog.Logger
 }
 
-// answerWithin is longer than two calls of Spotify may take.
+// defaultRequestTimeout is longer than two calls to Spotify may take.
 const defaultRequestTimeout = 30 * time.Second
 
-// server holds what the handlers share. It implements StrictServerInterface.
+// server implements StrictServerInterface, the generated interface of the handlers.
 type server struct {
-	opts     Options
-	contract *contract
-	// addresses and users limit the rates of requests.
+	opts            Options
+	contract        *contract
 	addressLimits   addressLimiter
 	userLimits      map[limitScope]*limiter[songspy.UserID]
 	refusedOrigins  refusedOrigins
@@ -116,8 +117,8 @@ type server struct {
 	https           bool
 }
 
-// New makes the handler of the public address. It fails on a contract that
-// cannot be read and on proxies that are no addresses.
+// New returns the handler of the public address. It returns an error if the contract
+// is invalid, or if a trusted proxy is not an address.
 func New(o Options) (http.Handler, error) {
 	contract, err := parseContract(o.Contract)
 	if err != nil {
@@ -147,7 +148,7 @@ func New(o Options) (http.Handler, error) {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // proxies pass on others as clients send them
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // clients can set other headers, and proxies forward them
 	if err := engine.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
@@ -161,8 +162,7 @@ func New(o Options) (http.Handler, error) {
 	return serveHead(engine), nil
 }
 
-// answerHead lets HEAD ask for all that GET does: net/http, which knows what
-// was asked, keeps the body to itself.
+// serveHead answers HEAD requests as GET requests. net/http does not send the body.
 func serveHead(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
@@ -173,7 +173,7 @@ func serveHead(next http.Handler) http.Handler {
 	})
 }
 
-// allowHead adds HEAD to the methods that a 405 names, where GET is among them.
+// allowHead adds HEAD to the header Allow of a 405 that has GET.
 func allowHead(h http.Header) {
 	methods := strings.Split(h.Get("Allow"), ", ")
 	if i := slices.Index(methods, http.MethodGet); i >= 0 {
@@ -181,11 +181,11 @@ func allowHead(h http.Header) {
 	}
 }
 
-// routes is the one list of routes: those of the contract, the contract
-// itself, and the page.
+// routes registers all routes: those of the contract, the contract itself, and the
+// page.
 func (s *server) routes(engine *gin.Engine) {
 	RegisterHandlersWithOptions(engine, newStrictHandler(s, s.writeFault), GinServerOptions{
-		// The contract has refused already what this would find.
+		// enforceContract has rejected invalid parameters already.
 		ErrorHandler: func(c *gin.Context, _ error, _ int) {
 			s.writeFault(c, &songspy.Error{Code: songspy.CodeInvalid})
 		},
@@ -196,7 +196,7 @@ func (s *server) routes(engine *gin.Engine) {
 	}
 }
 
-// serve answers with a file that changes only with the program.
+// serveAsset answers with a file of the program.
 func serveAsset(a Asset) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		h := c.Writer.Header()

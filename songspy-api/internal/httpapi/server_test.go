@@ -22,10 +22,10 @@ func TestLimiter_LimitsSignInsByAddress(t *testing.T) {
 	a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken})
 	wantFault(t, a, 429, "RATE_LIMITED")
 	if a.Header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
+		t.Error("the answer has no Retry-After")
 	}
 	if a := e.Call("GET", prefix+"/tracks/current-playing", nil); a.Status != 200 {
-		t.Errorf("the board was limited too: %d", a.Status)
+		t.Errorf("the board is limited too: status %d", a.Status)
 	}
 }
 
@@ -34,7 +34,7 @@ func TestLimiter_TrustsForwardedAddressesOnlyFromTrustedProxies(t *testing.T) {
 		trusted []string
 		second  int
 	}{
-		"nobody is trusted":    {nil, 429},
+		"no proxy is trusted":  {nil, 429},
 		"the proxy is trusted": {[]string{"127.0.0.1"}, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestLimiter_TrustsForwardedAddressesOnlyFromTrustedProxies(t *testing.T) {
 				a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken},
 					"X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
 				if a.Status != want {
-					t.Errorf("request %d: %d, want %d", i, a.Status, want)
+					t.Errorf("request %d: status %d, want %d", i, a.Status, want)
 				}
 			}
 		})
@@ -54,37 +54,37 @@ func TestLimiter_RefillsInBoundedMemory(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	l := newAddressLimiter(1)
 	if l.take("192.0.2.1", now) != nil || l.take("192.0.2.1", now) == nil {
-		t.Error("one request a minute is allowed, and no more")
+		t.Error("the limit is not one request a minute")
 	}
 	now = now.Add(time.Minute)
 	if err := l.take("192.0.2.1", now); err != nil {
-		t.Errorf("a minute later: %v", err)
+		t.Errorf("a minute later: error %v", err)
 	}
 	if l.take("2001:db8::1", now) != nil || l.take("2001:db8::2", now) == nil {
-		t.Error("neighbours in one /64 are one subscriber")
+		t.Error("addresses of one /64 do not share a limit")
 	}
 	for i := range 5 * keysMax {
 		_ = l.take(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
 	}
-	if kept := len(l.subscribers.current) + len(l.subscribers.previous); kept > 2*keysMax {
-		t.Errorf("%d addresses are kept", kept)
+	if stored := len(l.subscribers.current) + len(l.subscribers.previous); stored > 2*keysMax {
+		t.Errorf("%d addresses are stored", stored)
 	}
 }
 
 func TestLimiter_LimitsIPv6Networks(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	l := newAddressLimiter(2)
-	passed := 0
-	for i := range 1000 { // each from a /64 of its own
+	accepted := 0
+	for i := range 1000 { // each from another /64
 		if l.take(fmt.Sprintf("2001:db8:7:%x::1", i), now) == nil {
-			passed++
+			accepted++
 		}
 	}
-	if passed != 2*networkFactor {
-		t.Errorf("%d requests of one /48 passed, want %d", passed, 2*networkFactor)
+	if accepted != 2*networkFactor {
+		t.Errorf("%d requests of one /48 are accepted, want %d", accepted, 2*networkFactor)
 	}
 	if err := l.take("2001:db8:8::1", now); err != nil {
-		t.Errorf("another /48: %v", err)
+		t.Errorf("another /48: error %v", err)
 	}
 }
 
@@ -94,28 +94,28 @@ func TestLimiter_LimitsWritesByUser(t *testing.T) {
 	for i, want := range []int{200, 200, 429} {
 		a := e.Call("POST", prefix+"/users/1/edit", map[string]string{"nickName": "Ann"}, bearer...)
 		if a.Status != want || want == 429 && a.Header.Get("Retry-After") == "" {
-			t.Errorf("edit %d: %d %v", i, a.Status, a.Header)
+			t.Errorf("edit %d: status %d, headers %v", i, a.Status, a.Header)
 		}
 	}
-	// Linking has a bucket of its own, whichever of its routes is called.
+	// Linking has its own limit, which all its routes share.
 	for i, want := range []int{200, 429} {
 		if a := e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, nil, bearer...); a.Status != want {
-			t.Errorf("linking %d: %d %s", i, a.Status, a.Body)
+			t.Errorf("linking %d: status %d, %s", i, a.Status, a.Body)
 		}
 	}
 	for _, path := range []string{"/me", "/me/sessions"} { // reading is not limited
 		if a := e.Call("GET", prefix+path, nil, bearer...); a.Status != 200 {
-			t.Errorf("%s: %d", path, a.Status)
+			t.Errorf("%s: status %d", path, a.Status)
 		}
 	}
 }
 
-func TestLimiter_TrustsNoOtherProxyHeader(t *testing.T) {
+func TestLimiter_TrustsOnlyXForwardedFor(t *testing.T) {
 	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.SignInsPerMinute, o.TrustedProxies = 1, []string{"127.0.0.1"} })
 	for i, want := range []int{200, 429} {
 		a := e.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": googleToken}, "X-Real-Ip", fmt.Sprintf("203.0.113.%d", i))
 		if a.Status != want {
-			t.Errorf("request %d: %d, want %d", i, a.Status, want)
+			t.Errorf("request %d: status %d, want %d", i, a.Status, want)
 		}
 	}
 }
@@ -128,23 +128,23 @@ func TestOrigins_OnlyAllowedOnesMayRead(t *testing.T) {
 			t.Errorf("%s: allowed %v", origin, got)
 		}
 		if a.Header.Get("Access-Control-Allow-Credentials") != "" || a.Header.Get("Vary") != "Origin" {
-			t.Errorf("%s: %v", origin, a.Header)
+			t.Errorf("%s: headers %v", origin, a.Header)
 		}
 		preflight := e.Call("OPTIONS", prefix+"/me", nil, "Origin", origin, "Access-Control-Request-Method", "DELETE")
 		if got := preflight.Status == http.StatusNoContent; got != allowed {
-			t.Errorf("%s: preflight answered %d", origin, preflight.Status)
+			t.Errorf("%s: the preflight answers %d", origin, preflight.Status)
 		}
 		if methods := preflight.Header.Get("Access-Control-Allow-Methods"); allowed && methods != "GET, POST, PUT, DELETE" {
-			t.Errorf("%s: preflight allows %q, not what the contract has", origin, methods)
+			t.Errorf("%s: the preflight allows %q, want the methods of the contract", origin, methods)
 		}
 	}
 }
 
 func TestRequestIDs_AreAcceptedIfValid(t *testing.T) {
 	e := newTestServer(t)
-	for given, taken := range map[string]bool{"frontend-0123456789": true, "short": false, "with space in it": false, strings.Repeat("x", 65): false, "": false} {
+	for given, accepted := range map[string]bool{"frontend-0123456789": true, "short": false, "with space in it": false, strings.Repeat("x", 65): false, "": false} {
 		got := e.Call("GET", "/healthz", nil, "X-Request-Id", given).Header.Get("X-Request-Id")
-		if (got == given) != taken || got == "" {
+		if (got == given) != accepted || got == "" {
 			t.Errorf("%q became %q", given, got)
 		}
 	}
@@ -161,10 +161,10 @@ func TestAccessLog_HasTheRouteAndNoQuery(t *testing.T) {
 			t.Fatal(err)
 		}
 		found = found || entry.Msg == "request" && entry.Route == prefix+"/spotify-auth" && entry.Request == "frontend-42" &&
-			entry.Client == "127.0.0.1" && entry.Peer == "127.0.0.1" // the header is not believed
+			entry.Client == "127.0.0.1" && entry.Peer == "127.0.0.1" // X-Forwarded-For is not trusted
 	}
 	if !found {
-		t.Errorf("the log:\n%s", e.log.Bytes())
+		t.Errorf("the log lacks the request:\n%s", e.log.Bytes())
 	}
 }
 
@@ -173,7 +173,7 @@ func TestHeaders_IncludeSecurityHeaders(t *testing.T) {
 	for path, policy := range map[string]string{"/": "default-src 'self'", "/healthz": defaultCSP[0], "/nowhere": defaultCSP[0]} {
 		h := e.Call("GET", path, nil).Header
 		if h.Get("Content-Security-Policy") != policy || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Strict-Transport-Security") == "" {
-			t.Errorf("%s: %v", path, h)
+			t.Errorf("%s: headers %v", path, h)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func TestLinking_AcceptsTheEmptyBodiesOfOldFrontends(t *testing.T) {
 		body any
 		kind string
 	}{
-		"nothing":       {nil, ""},
+		"no body":       {nil, ""},
 		"an empty form": {"", "application/x-www-form-urlencoded"},
 		"empty JSON":    {"", "application/json"},
 		"null":          {"null", "application/json"},
@@ -198,7 +198,7 @@ func TestLinking_AcceptsTheEmptyBodiesOfOldFrontends(t *testing.T) {
 			header = append(slices.Clone(bearer), "Content-Type", c.kind)
 		}
 		if a := e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, c.body, header...); a.Status != 200 {
-			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			t.Errorf("%s: status %d, %s", name, a.Status, a.Body)
 		}
 	}
 }
@@ -211,17 +211,17 @@ func TestLinking_AcceptsTheCodeInAForm(t *testing.T) {
 		status     int
 		code       string
 	}{
-		"a form":              {"application/x-www-form-urlencoded", "code=" + spotifyCode + "&unknown=1", 200, ""},
-		"a form in UTF-8":     {"application/x-www-form-urlencoded; charset=UTF-8", "code=" + spotifyCode, 200, ""},
-		"JSON by its suffix":  {"application/vnd.api+json", `{"code":"` + spotifyCode + `"}`, 200, ""},
-		"a form without code": {"application/x-www-form-urlencoded", "move=true", 400, "SPOTIFY_CODE_INVALID"},
-		"a form's wrong type": {"application/x-www-form-urlencoded", "move=perhaps", 400, "INVALID_REQUEST"},
-		"a form elsewhere":    {"application/x-www-form-urlencoded; charset=euc-kr", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
-		"a text":              {"text/plain", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
+		"a form":                   {"application/x-www-form-urlencoded", "code=" + spotifyCode + "&unknown=1", 200, ""},
+		"a form in UTF-8":          {"application/x-www-form-urlencoded; charset=UTF-8", "code=" + spotifyCode, 200, ""},
+		"JSON by its suffix":       {"application/vnd.api+json", `{"code":"` + spotifyCode + `"}`, 200, ""},
+		"a form without code":      {"application/x-www-form-urlencoded", "move=true", 400, "SPOTIFY_CODE_INVALID"},
+		"a form with a wrong type": {"application/x-www-form-urlencoded", "move=perhaps", 400, "INVALID_REQUEST"},
+		"a form not in UTF-8":      {"application/x-www-form-urlencoded; charset=euc-kr", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
+		"a text":                   {"text/plain", "code=" + spotifyCode, 415, "UNSUPPORTED_MEDIA_TYPE"},
 	} {
 		a := e.Call("POST", prefix+"/spotify-auth", c.body, append(slices.Clone(bearer), "Content-Type", c.kind)...)
 		if a.Status != c.status || a.ErrorCode() != c.code {
-			t.Errorf("%s: answered %d %s", name, a.Status, a.Body)
+			t.Errorf("%s: status %d, %s", name, a.Status, a.Body)
 		}
 	}
 }
@@ -248,38 +248,38 @@ func TestBodies_OfRoutesWithoutABodyAreIgnored(t *testing.T) {
 				_, bearer = e.signIn(t)
 			}
 			if a := e.Call(c.method, c.path, body, append(slices.Clone(bearer), "Content-Type", kind)...); a.Status != c.status {
-				t.Errorf("%s %s with a body of type %q: %d %s", c.method, c.path, kind, a.Status, a.Body)
+				t.Errorf("%s %s with a body of type %q: status %d, %s", c.method, c.path, kind, a.Status, a.Body)
 			}
 		}
 	}
 }
 
-func TestHeaders_TooLargeOnesGetTheEnvelope(t *testing.T) {
+func TestHeaders_TooLargeOnesAreAnsweredWithAnEnvelope(t *testing.T) {
 	e := newTestServer(t)
 	for size, status := range map[int]int{headerLimit / 2: 200, headerLimit: 431} {
 		a := e.Call("GET", "/healthz", nil, "X-Much", strings.Repeat("x", size))
 		if a.Status != status || status == 431 && a.ErrorCode() != "HEADERS_TOO_LARGE" {
-			t.Errorf("%d bytes: %d %s", size, a.Status, a.Body)
+			t.Errorf("%d bytes: status %d, %s", size, a.Status, a.Body)
 		}
 	}
 }
 
-func TestOrigins_RefusedOnesAreLoggedOnceWithARemedy(t *testing.T) {
+func TestOrigins_RejectedOnesAreLoggedOnceWithARemedy(t *testing.T) {
 	e := newTestServer(t)
 	for range 3 {
 		e.Call("GET", "/healthz", nil, "Origin", "https://fe.test")
-		e.Call("GET", "/healthz", nil, "Origin", e.base)                // the page's own
+		e.Call("GET", "/healthz", nil, "Origin", e.base)                // the bundled page
 		e.Call("GET", "/healthz", nil, "Origin", "http://songspy.test") // behind a proxy
 	}
-	for i := range 100 { // anybody may send anything
+	for i := range 100 { // clients may send any origin
 		e.Call("GET", "/healthz", nil, "Origin", fmt.Sprintf("https://%d.test", i))
 	}
 	log := string(e.log.Bytes())
 	if n := strings.Count(log, "SONGSPY_ALLOWED_ORIGINS"); n != 50 || strings.Count(log, `"https://fe.test"`) != 1 {
-		t.Errorf("refused origins are logged %d times", n)
+		t.Errorf("rejected origins are logged %d times", n)
 	}
 	if strings.Contains(log, `"origin":"`+e.base) || strings.Contains(log, `"origin":"http://songspy.test"`) {
-		t.Error("the page's own origin is called another one")
+		t.Error("the page's own origin is logged as rejected")
 	}
 }
 
@@ -305,16 +305,16 @@ func TestSessions_AreListedAndEndedByTheirUser(t *testing.T) {
 	e.Call("GET", prefix+"/me/sessions", nil, second...).DecodeData(t, &listed)
 	slices.SortFunc(listed, func(a, b MySession) int { return int(a.Id - b.Id) })
 	if len(listed) != 2 || listed[0].Current || !listed[1].Current || !strings.Contains(listed[0].Label, "Go-http-client") {
-		t.Fatalf("listed %+v", listed)
+		t.Fatalf("the sessions are %+v", listed)
 	}
-	own := fmt.Sprint(prefix, "/me/sessions/", listed[0].Id)
-	if a := e.Call("DELETE", own, nil, second...); a.Status != 200 || string(a.Data) != "true" {
-		t.Errorf("ending one: %d %s", a.Status, a.Body)
+	firstSession := fmt.Sprint(prefix, "/me/sessions/", listed[0].Id)
+	if a := e.Call("DELETE", firstSession, nil, second...); a.Status != 200 || string(a.Data) != "true" {
+		t.Errorf("ending one: status %d, %s", a.Status, a.Body)
 	}
-	wantFault(t, e.Call("DELETE", own, nil, second...), 404, "NOT_FOUND")
+	wantFault(t, e.Call("DELETE", firstSession, nil, second...), 404, "NOT_FOUND")
 	wantFault(t, e.Call("GET", prefix+"/me", nil, first...), 401, "SESSION_ENDED")
 	if a := e.Call("DELETE", prefix+"/me/sessions", nil, second...); a.Status != 200 {
-		t.Errorf("ending all: %d %s", a.Status, a.Body)
+		t.Errorf("ending all: status %d, %s", a.Status, a.Body)
 	}
 	wantFault(t, e.Call("GET", prefix+"/me", nil, second...), 401, "SESSION_ENDED")
 }
@@ -325,22 +325,22 @@ func TestTrackIDs_AreUniquePerUserAndTrack(t *testing.T) {
 		for track := range songspy.TrackID(30) {
 			id := testIDs.Of(user, track)
 			if id < 1 || id >= 1<<53 || seen[id] != "" {
-				t.Fatalf("user %d and track %d have the id %d, as %q", user, track, id, seen[id])
+				t.Fatalf("user %d and track %d have the id %d, which %q has too", user, track, id, seen[id])
 			}
 			seen[id] = fmt.Sprint(user, track)
 		}
 	}
 	if testIDs.Of(1, 2) != NewTrackIDs([]byte("key of the test")).Of(1, 2) {
-		t.Error("another replica has other ids")
+		t.Error("another replica makes other ids")
 	}
 	if testIDs.Of(1, 2) == NewTrackIDs([]byte("another key")).Of(1, 2) {
-		t.Error("the id needs no key")
+		t.Error("the id does not depend on the key")
 	}
 }
 
 func TestContract_IsServed(t *testing.T) {
 	if a := newTestServer(t).Call("GET", "/openapi.yaml", nil); a.Status != 200 || !strings.HasPrefix(string(a.Body), "openapi: 3") {
-		t.Errorf("answered %d %.80s", a.Status, a.Body)
+		t.Errorf("status %d, %.80s", a.Status, a.Body)
 	}
 }
 
@@ -369,24 +369,24 @@ func TestBoard_HasTheFieldsOfTheOriginalFrontend(t *testing.T) {
 		t.Errorf("answered\n%s, want\n%s", a.Data, want)
 	}
 	if at := regexp.MustCompile(`"serverTime":"([^"]+)"\}$`).FindSubmatch(a.Body); at == nil {
-		t.Errorf("the board does not say when it answered: %s", a.Body)
-	} else if told, err := time.Parse(timeLayout, string(at[1])); err != nil || time.Since(told).Abs() > time.Minute {
-		t.Errorf("it answered at %s, %v", at[1], err)
+		t.Errorf("the board has no serverTime: %s", a.Body)
+	} else if answeredAt, err := time.Parse(timeLayout, string(at[1])); err != nil || time.Since(answeredAt).Abs() > time.Minute {
+		t.Errorf("serverTime is %s, error %v", at[1], err)
 	}
 	weak := a.Header.Get("ETag")
 	etag := strings.TrimPrefix(weak, "W/")
 	if weak == etag {
-		t.Errorf("the ETag %s is strong, and the time differs", weak)
+		t.Errorf("the ETag %s is strong, although serverTime changes", weak)
 	}
 	inside := strings.Trim(etag, `"`)
-	for held, status := range map[string]int{
+	for ifNoneMatch, status := range map[string]int{
 		weak: 304, etag: 304, `"other", ` + weak: 304, "*": 304,
 		`"` + inside + `-gzip"`: 304, `W/"` + inside + `-br"`: 304, `"` + inside + `--gzip"`: 304, `"` + inside + `;gzip"`: 304,
 		`"other"`: 200, inside: 200, etag[:9] + `"`: 200, `"` + inside + `-x"`: 200, `"other-gzip"`: 200,
 	} {
-		again := e.Call("GET", prefix+"/tracks/current-playing", nil, "If-None-Match", held)
+		again := e.Call("GET", prefix+"/tracks/current-playing", nil, "If-None-Match", ifNoneMatch)
 		if again.Status != status || (len(again.Body) == 0) != (status == http.StatusNotModified) {
-			t.Errorf("asked again with %s: %d %s", held, again.Status, again.Body)
+			t.Errorf("If-None-Match %s: status %d, %s", ifNoneMatch, again.Status, again.Body)
 		}
 	}
 }
@@ -414,20 +414,20 @@ func TestNickNames_AreCountedInGraphemes(t *testing.T) {
 		"\u2800":                   "", // Braille blank
 		"a\u202eb":                 "ab",
 		strings.Repeat("👨🏽‍👩🏽‍👧🏽‍👦🏽", 30): strings.Repeat("👨🏽‍👩🏽‍👧🏽‍👦🏽", 30),
-		"\ufe0f":                             "", // a variation of nothing
+		"\ufe0f":                             "", // a variation selector alone
 		"\U000e0100":                         "",
 		"❤\ufe0f":                            "❤\ufe0f",
 		"x" + strings.Repeat("\u0301", 1200): "x" + strings.Repeat("\u0301", 4),
-		"\u0301\u0302":                       "", // marks on nothing
+		"\u0301\u0302":                       "", // marks alone
 		"A\u200bn\u200dn":                    "Ann",
 		"e\u0301":                            "é",
 	} {
 		got, err := nickName(given)
 		if got != want || (err == nil) != (want != "") {
-			t.Errorf("%q became %q, %v", given, got, err)
+			t.Errorf("%q became %q, error %v", given, got, err)
 		}
 		if err != nil && songspy.ReasonOf(err) != "NICKNAME_INVALID" {
-			t.Errorf("%q: %v", given, err)
+			t.Errorf("%q: error %v, want NICKNAME_INVALID", given, err)
 		}
 	}
 }
@@ -441,7 +441,7 @@ func FuzzNickName(f *testing.F) {
 			return
 		}
 		if again, err := nickName(name); err != nil || again != name {
-			t.Errorf("%q became %q and then %q, %v", raw, name, again, err)
+			t.Errorf("%q became %q and then %q, error %v", raw, name, again, err)
 		}
 	})
 }
@@ -456,15 +456,15 @@ func TestHead_IsGetWithoutABody(t *testing.T) {
 		get, head := e.Call("GET", path, nil, bearer...), e.request(t, "HEAD", path, bearer...)
 		if head.StatusCode != status || get.Status != status || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") ||
 			head.Header.Get("ETag") != get.Header.Get("ETag") {
-			t.Errorf("%s: HEAD answered %d %v, GET %d %v", path, head.StatusCode, head.Header, get.Status, get.Header)
+			t.Errorf("%s: HEAD answers %d %v, GET %d %v", path, head.StatusCode, head.Header, get.Status, get.Header)
 		}
 	}
 	if head := e.request(t, "HEAD", prefix+"/me"); head.StatusCode != 401 {
-		t.Errorf("HEAD without a token answered %d", head.StatusCode)
+		t.Errorf("HEAD without a token answers %d", head.StatusCode)
 	}
 }
 
-// request sends what the contract does not know; its answer has no body.
+// request sends a request that is not in the contract. Its answer must have no body.
 func (e *testServer) request(t *testing.T, method, path string, header ...string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, e.base+path, http.NoBody)
@@ -480,7 +480,7 @@ func (e *testServer) request(t *testing.T, method, path string, header ...string
 	}
 	defer resp.Body.Close()
 	if body, err := io.ReadAll(resp.Body); err != nil || len(body) > 0 {
-		t.Errorf("%s %s: a body %q, %v", method, path, body, err)
+		t.Errorf("%s %s: body %q, error %v", method, path, body, err)
 	}
 	return resp
 }

@@ -16,9 +16,9 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 	if err != nil {
 		return nil, err
 	}
-	clientID, own := songspy.UserAppClientID(link.App)
+	clientID, isUserApp := songspy.UserAppClientID(link.App)
 	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: &Link{
-		ClientId: clientID, OwnApp: own,
+		ClientId: clientID, OwnApp: isUserApp,
 		State: LinkState(link.State), StateSince: Time(link.StateSince),
 		Task: LinkTask(link.Task(s.opts.Now())), RemindFrom: Time(link.RemindAt()),
 		Scopes:   append([]string{}, strings.Fields(link.Scope)...),
@@ -68,7 +68,7 @@ func (s *server) UnlinkSpotify(ctx context.Context, _ UnlinkSpotifyRequestObject
 	return UnlinkSpotify200JSONResponse(erasedAnswer(erased)), nil
 }
 
-// notLinked gives what was not found its name.
+// asNotLinked turns not_found into SPOTIFY_NOT_LINKED.
 func asNotLinked(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return &songspy.Error{Code: songspy.CodeNotFound, Reason: "SPOTIFY_NOT_LINKED"}
@@ -76,7 +76,7 @@ func asNotLinked(err error) error {
 	return err
 }
 
-// valueOf is what p points to, or the zero value.
+// deref returns *p, or the zero value if p is nil.
 func deref[T any](p *T) T {
 	if p == nil {
 		var zero T
@@ -88,7 +88,7 @@ func deref[T any](p *T) T {
 func (s *server) GetSpotifySeat(ctx context.Context, _ GetSpotifySeatRequestObject) (GetSpotifySeatResponseObject, error) {
 	seat, ahead, err := s.opts.Linking.Seat(ctx, callerFrom(ctx).UserID)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return GetSpotifySeat200JSONResponse{Result: SUCCESS}, nil // none was asked for
+		return GetSpotifySeat200JSONResponse{Result: SUCCESS}, nil // none was requested
 	}
 	if err != nil {
 		return nil, err

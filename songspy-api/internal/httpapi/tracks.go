@@ -15,8 +15,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// RenderBoard makes the answer of current-playing, without serverTime; it is
-// what the board keeps ready for everyone.
+// RenderBoard returns the answer of current-playing without serverTime. The board
+// stores it for all viewers.
 func (t TrackIDs) RenderBoard(entries []songspy.BoardEntry) ([]byte, error) {
 	answer := struct {
 		Data   []BoardEntry `json:"data"`
@@ -47,9 +47,9 @@ func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingReque
 	return boardAnswer{page, etagMatches(deref(r.Params.IfNoneMatch), page.ETag), s.opts.Now()}, nil
 }
 
-// holds reports whether an If-None-Match names the ETag. Weak or strong makes no
-// difference here (RFC 9110, 13.1.2). Proxies that compress add the encoding to
-// the name, within the quotation marks.
+// etagMatches reports whether an If-None-Match has the ETag. Weak and strong ETags
+// compare equal here (RFC 9110, 13.1.2). Proxies that compress append the encoding to
+// the ETag, within the quotation marks.
 func etagMatches(ifNoneMatch, etag string) bool {
 	if ifNoneMatch == etag {
 		return true
@@ -69,10 +69,10 @@ func etagMatches(ifNoneMatch, etag string) bool {
 	return false
 }
 
-// boardAnswer writes what the board keeps ready.
+// boardAnswer writes a page of the board.
 type boardAnswer struct {
 	page        *board.Page
-	notModified bool // by the viewer already
+	notModified bool // the viewer has this page already
 	answeredAt  time.Time
 }
 
@@ -86,30 +86,30 @@ func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) erro
 		return nil
 	}
 	h["Content-Type"] = contentTypeJSON
-	// The body is an object: serverTime takes the place of its last brace.
-	kept := a.page.Body[:len(a.page.Body)-1]
+	// The body is an object: serverTime replaces its closing brace.
+	body := a.page.Body[:len(a.page.Body)-1]
 	tail := make([]byte, 0, 64)
 	tail = append(tail, `,"serverTime":`...)
 	tail = a.answeredAt.UTC().AppendFormat(tail, `"`+timeLayout+`"`)
 	tail = append(tail, '}')
-	h["Content-Length"] = []string{strconv.Itoa(len(kept) + len(tail))}
+	h["Content-Length"] = []string{strconv.Itoa(len(body) + len(tail))}
 	w.WriteHeader(http.StatusOK)
-	if _, err := w.Write(kept); err != nil {
+	if _, err := w.Write(body); err != nil {
 		return err
 	}
 	_, err := w.Write(tail)
 	return err
 }
 
-// TrackIDs gives the track ids of the contract: one for each user and track.
-// The catalogue's own id stays inside: two users would share it, and frontends
-// key lists by this id; it also tells how many tracks came before.
+// TrackIDs makes the track ids of the contract: one for each user and track. The id of
+// the database is not used: two users would share it, and frontends use this id as a
+// list key. It would also reveal how many tracks are stored.
 type TrackIDs struct{ key []byte }
 
-// NewTrackIDs makes TrackIDs. The same key gives the same ids, in every replica.
+// NewTrackIDs returns TrackIDs with a key. Replicas with the same key make the same ids.
 func NewTrackIDs(key []byte) TrackIDs { return TrackIDs{key} }
 
-// Of returns a positive integer that JavaScript can hold: below 2^53.
+// Of returns a positive integer below 2^53, which JavaScript can represent exactly.
 func (t TrackIDs) Of(user songspy.UserID, track songspy.TrackID) int64 {
 	const unsafeBits = 64 - 53
 	var both [16]byte

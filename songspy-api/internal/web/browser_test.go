@@ -30,7 +30,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
-// browser is the one Chromium of these tests; each of them has a tab of its own.
+// browser is the Chromium that all tests share; each test has its own tab.
 var browser context.Context
 
 func TestMain(m *testing.M) {
@@ -63,7 +63,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// chromium is where a browser of that kind lies, or nothing.
+// findChromium returns the path of a Chromium, or an empty text.
 func findChromium() string {
 	for _, name := range []string{os.Getenv("SONGSPY_TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if name == "" {
@@ -76,12 +76,12 @@ func findChromium() string {
 	return ""
 }
 
-// stage serves the page by the API's own handler, over a board that the test fills.
+// pageTest serves the page with the API's handler, over a board that the test fills.
 type pageTest struct {
 	t    *testing.T
 	feed *fakeFeed
 	url  string
-	// answer replaces the board's answer; nil: the real one.
+	// override replaces the handler of the board's route; nil: the real one.
 	override atomic.Pointer[http.HandlerFunc]
 }
 
@@ -94,9 +94,9 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	t.Helper()
 	if browser == nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("there is no Chromium, and CI must not go without: apt-get install chromium")
+			t.Fatal("Chromium is missing, and CI must not skip this test: apt-get install chromium")
 		}
-		t.Skip("NOT TESTED: the page in a browser. There is no Chromium: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
+		t.Skip("NOT TESTED: the page in a browser. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
 	}
 	t.Parallel()
 	s := &pageTest{t: t, feed: &fakeFeed{entries: entries}}
@@ -158,7 +158,7 @@ func pageFiles(t *testing.T, pictures string) (assets []httpapi.Asset) {
 	return assets
 }
 
-// answers has the board's route answer so; nil: as it does.
+// setAnswer replaces the handler of the board's route; nil restores it.
 func (s *pageTest) setAnswer(h http.HandlerFunc) {
 	if h == nil {
 		s.override.Store(nil)
@@ -167,7 +167,7 @@ func (s *pageTest) setAnswer(h http.HandlerFunc) {
 	s.override.Store(&h)
 }
 
-// open opens the page in a tab of its own, of that size, after the script has run in it.
+// openTab opens the page in a new tab of that size. The script before runs first.
 func (s *pageTest) openTab(width, height int64, before string) context.Context {
 	s.t.Helper()
 	tab, leave := chromedp.NewContext(browser)
@@ -184,7 +184,7 @@ func (s *pageTest) openTab(width, height int64, before string) context.Context {
 	return tab
 }
 
-// sees waits until the expression holds in the page; it asks the board again meanwhile.
+// waitFor waits until the expression is true in the page. It makes the page refresh.
 func (s *pageTest) waitFor(tab context.Context, expression string) {
 	s.t.Helper()
 	missing, err := chromedp.Run(tab, chromedp.Evaluate[string](`(async () => {
@@ -196,11 +196,11 @@ func (s *pageTest) waitFor(tab context.Context, expression string) {
 		return document.querySelector("#status").outerHTML + document.querySelector("#board").outerHTML;
 	})()`, chromedp.EvalAwaitPromise))
 	if err != nil || missing != "" {
-		s.t.Fatalf("never came: %s: %v; there is %s", expression, err, missing)
+		s.t.Fatalf("waited too long for %s: error %v; the page has %s", expression, err, missing)
 	}
 }
 
-// script runs a script in the page and gives its value.
+// evaluate runs a script in the page and returns its value.
 func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	s.t.Helper()
 	value, err := chromedp.Run(tab, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -210,17 +210,17 @@ func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	return value
 }
 
-// feed is a change feed in memory.
+// fakeFeed is a change feed in memory.
 type fakeFeed struct {
 	mu      sync.Mutex
 	entries []songspy.BoardEntry
 	changes []songspy.Change
 }
 
-// began is when these tests did.
+// testStart is when these tests began.
 var testStart = time.Now()
 
-// listener plays a long track that began so many seconds before these tests did.
+// newEntry returns a user who plays a long track. It began ago seconds before testStart.
 func newEntry(id int, title string, ago int) songspy.BoardEntry {
 	name, start := "Listener "+string(rune('A'+id-1)), testStart.Add(-time.Duration(ago)*time.Second)
 	end := start.Add(time.Hour)
@@ -236,13 +236,13 @@ func newEntry(id int, title string, ago int) songspy.BoardEntry {
 	}
 }
 
-// put has the person play that from now on.
+// put replaces the entry of a user.
 func (s *pageTest) put(p songspy.BoardEntry) {
 	p.Track.ImageURL = strings.Replace(p.Track.ImageURL, "HERE", s.url, 1)
 	s.feed.change(p.User.ID, func(entries []songspy.BoardEntry) []songspy.BoardEntry { return append(entries, p) })
 }
 
-// remove takes the person off the board.
+// remove removes a user from the board.
 func (s *pageTest) remove(id songspy.UserID) {
 	s.feed.change(id, func(entries []songspy.BoardEntry) []songspy.BoardEntry { return entries })
 }
@@ -254,7 +254,7 @@ func (f *fakeFeed) change(id songspy.UserID, then func([]songspy.BoardEntry) []s
 	f.changes = append(f.changes, songspy.Change{Number: int64(len(f.changes) + 1), UserID: id, Kind: songspy.ChangePlaying})
 }
 
-// Feed implements board.Feed.
+// FeedBounds implements board.Feed.
 func (f *fakeFeed) FeedBounds(context.Context) (oldest, last int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -278,7 +278,7 @@ func (f *fakeFeed) WaitForChange(ctx context.Context, _ int64) error {
 	}
 }
 
-// OnBoard implements board.Feed.
+// BoardEntries implements board.Feed.
 func (f *fakeFeed) BoardEntries(_ context.Context, ids []songspy.UserID) (found []songspy.BoardEntry, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// titles are those on the board, in order.
+// titles is a script that returns the titles on the board, in order.
 const titles = `Array.from(document.querySelectorAll("#board h2"), (h) => h.textContent).join()`
 
 func TestPage_ChangesMoveOnlyChangedCardsAndKeepTheFocus(t *testing.T) {
@@ -31,11 +31,11 @@ func TestPage_ChangesMoveOnlyChangedCardsAndKeepTheFocus(t *testing.T) {
 		change      func()
 		board, want string
 	}{
-		{"another starts a track", func() { s.put(newEntry(4, "fourth", 0)) }, "fourth,one,two,three", `["three",[true,true,true,true],["fourth"],0]`},
-		{"the focused one starts a track", func() { s.put(newEntry(3, "third", -1)) }, "third,fourth,one,two", `["third",[true,true,true,true],["third"],0]`},
-		{"a newcomer", func() { s.put(newEntry(5, "five", 15)) }, "third,fourth,one,five,two", `["third",[true,true,true,false,true],["five"],0]`},
-		{"another leaves", func() { s.remove(1) }, "third,fourth,five,two", `["third",[true,true,false,true],[],0]`},
-		{"the focused one leaves", func() { s.remove(3) }, "fourth,five,two", `["fourth",[true,false,true],[],0]`},
+		{"another user starts a track", func() { s.put(newEntry(4, "fourth", 0)) }, "fourth,one,two,three", `["three",[true,true,true,true],["fourth"],0]`},
+		{"the focused user starts a track", func() { s.put(newEntry(3, "third", -1)) }, "third,fourth,one,two", `["third",[true,true,true,true],["third"],0]`},
+		{"a user appears", func() { s.put(newEntry(5, "five", 15)) }, "third,fourth,one,five,two", `["third",[true,true,true,false,true],["five"],0]`},
+		{"another user leaves", func() { s.remove(1) }, "third,fourth,five,two", `["third",[true,true,false,true],[],0]`},
+		{"the focused user leaves", func() { s.remove(3) }, "fourth,five,two", `["fourth",[true,false,true],[],0]`},
 	} {
 		step.change()
 		s.waitFor(tab, titles+` === "`+step.board+`"`)
@@ -56,7 +56,7 @@ func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
 	}))`
 	s.waitFor(tab, titles+` === "whole,none,broken" && document.querySelectorAll(".cover img[hidden]").length === 2`)
 	if got, want := evaluate[string](s, tab, covers), `[["whole",true,true,112,112],["none",false,true,112,112],["broken",false,true,112,112]]`; got != want {
-		t.Errorf("title, whether cover and placeholder are there, and the size are %s, want %s", got, want)
+		t.Errorf("title, whether cover and placeholder are visible, and the size are %s, want %s", got, want)
 	}
 	s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	s.waitFor(tab, `document.body.classList.contains("stale")`)
@@ -67,7 +67,7 @@ func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
 		}
 		return "";
 	})()`); got != "" {
-		t.Errorf("a cover does not look as it was provided, by %s", got)
+		t.Errorf("a style changes the cover: %s", got)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestPage_HasNoLayoutShift(t *testing.T) {
 			s.waitFor(tab, `document.body.classList.contains("stale")`)
 			got := evaluate[string](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(shifts.join()), 100)))`)
 			if got != "" {
-				t.Errorf("these moved: %s", got)
+				t.Errorf("these elements moved: %s", got)
 			}
 		})
 	}
@@ -120,11 +120,11 @@ func TestPage_LinesHaveTheirTextDirectionAndAlign(t *testing.T) {
 		return { title: getComputedStyle(title).direction, artist: getComputedStyle(artist).direction, apart: Math.abs(left(title) - left(artist)) };
 	})()`)
 	if got["title"] != "rtl" || got["artist"] != "ltr" || got["apart"].(float64) > 1 {
-		t.Errorf("%v", got)
+		t.Errorf("the directions and the distance of the lines are %v", got)
 	}
 }
 
-// safari15 removes what Safari 15.0 lacks of what Chromium has.
+// safari15 is a script that removes functions of Chromium that Safari 15.0 lacks.
 const safari15 = `
 	delete URL.canParse; delete URL.parse; delete AbortSignal.timeout; delete AbortSignal.any; delete AbortSignal.prototype.throwIfAborted;
 	delete Object.hasOwn; delete Object.groupBy; delete Map.groupBy; delete Array.fromAsync; delete Promise.withResolvers; delete Promise.try;
@@ -145,33 +145,33 @@ func TestPage_WorksWithoutWhatSafari15Lacks(t *testing.T) {
 	s.put(newEntry(3, "three", 30))
 	s.waitFor(tab, titles+` === "second,three"`)
 	if evaluate[bool](s, tab, `"canParse" in URL || "timeout" in AbortSignal`) {
-		t.Error("the browser has what it was to lack: the test shows nothing")
+		t.Error("the script has not removed the functions, so the test proves nothing")
 	}
 }
 
 func TestPage_ShowsTheKindOfError(t *testing.T) {
-	const lost, fault = "The board cannot be reached right now. Trying again.", "This page has a fault and cannot show the board. Please reload it."
+	const lost, fault = "The board cannot be loaded right now. Trying again.", "Something is wrong with this page. Please reload it."
 	body := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
 	}
 	for name, tt := range map[string]struct {
 		answer http.HandlerFunc
-		says   string
-		cards  string // that stay
+		status string
+		cards  string // the titles that are still shown
 	}{
-		"the connection breaks":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, lost, "one"},
-		"a proxy answers":            {body("<html>Bad Gateway"), lost, "one"},
-		"the server has trouble":     {body(`{"result":"ERROR","data":null,"error":{"code":"UNAVAILABLE","message":""}}`), lost, "one"},
-		"the script cannot show it":  {body(`{"result":"SUCCESS","data":[{"track":{}}],"error":null}`), fault, ""},
-		"the script expects a list":  {body(`{"result":"SUCCESS","data":{},"error":null}`), fault, ""},
-		"the answer has no envelope": {body(`null`), lost, "one"},
+		"the connection breaks":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, lost, "one"},
+		"a proxy answers":             {body("<html>Bad Gateway"), lost, "one"},
+		"the server reports an error": {body(`{"result":"ERROR","data":null,"error":{"code":"UNAVAILABLE","message":""}}`), lost, "one"},
+		"an entry is incomplete":      {body(`{"result":"SUCCESS","data":[{"track":{}}],"error":null}`), fault, ""},
+		"the data is not a list":      {body(`{"result":"SUCCESS","data":{},"error":null}`), fault, ""},
+		"the answer has no envelope":  {body(`null`), lost, "one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10))
 			tab := s.openTab(1280, 800, "")
 			s.waitFor(tab, titles+` === "one"`)
 			s.setAnswer(tt.answer)
-			s.waitFor(tab, `document.getElementById("status").textContent === "`+tt.says+`" && `+titles+` === "`+tt.cards+`"`)
+			s.waitFor(tab, `document.getElementById("status").textContent === "`+tt.status+`" && `+titles+` === "`+tt.cards+`"`)
 			s.setAnswer(nil)
 			s.waitFor(tab, `document.getElementById("status").textContent === "One person is listening." && `+titles+` === "one"`)
 		})

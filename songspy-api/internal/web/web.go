@@ -1,6 +1,6 @@
-// Package web is the bundled page: the live board, for whoever opens this
-// instance in a browser. It is three files without a framework that show what
-// the public API answers, as text only.
+// Package web holds the bundled page, which shows the live board in a browser. The page
+// is three files without a framework. It reads the public API and shows its answers as
+// text only.
 package web
 
 import (
@@ -19,7 +19,7 @@ type File struct {
 	Body              []byte
 }
 
-// Files are the files and where they are served.
+// Files returns the files with their paths.
 func Files() ([]File, error) {
 	all := []File{
 		{Path: "/", ContentType: "text/html; charset=utf-8"},
@@ -33,16 +33,16 @@ func Files() ([]File, error) {
 		}
 		body, err := files.ReadFile("page/" + name)
 		if err != nil {
-			return nil, fmt.Errorf("the bundled page: %w", err)
+			return nil, fmt.Errorf("read the bundled page: %w", err)
 		}
 		all[i].Body = body
 	}
 	return all, nil
 }
 
-// Policy is the page's Content-Security-Policy: its own scripts, styles and
-// API, and pictures from any https address or the origins given, which are
-// those of a simulated provider.
+// ContentSecurityPolicy returns the page's Content-Security-Policy. It allows the page's
+// own scripts, styles and API, and images from any https address. pictures are further
+// URLs whose origins may serve images, such as that of a simulated Spotify.
 func ContentSecurityPolicy(pictures ...string) string {
 	var images strings.Builder
 	images.WriteString("img-src https: data:")

@@ -19,11 +19,11 @@ func TestFiles_AreSmallAndLoadNothingElse(t *testing.T) {
 	for _, f := range files {
 		lines += strings.Count(string(f.Body), "\n")
 		if foreign.Match(f.Body) {
-			t.Errorf("%s loads something from elsewhere", f.Path)
+			t.Errorf("%s loads a file of another site", f.Path)
 		}
 	}
 	if lines > 300 {
-		t.Errorf("the page has grown to %d lines", lines)
+		t.Errorf("the page has %d lines, want at most 300", lines)
 	}
 }
 
@@ -47,18 +47,18 @@ func TestPage_HasTheLimitsOfTheBoard(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, rule := range []string{
-		fmt.Sprintf("const most = %d;", board.MaxEntries),
-		fmt.Sprintf("const trust = %d;", board.StaleAfter.Milliseconds()),
-		"Date.now() - heard > trust) show([])",
+		fmt.Sprintf("const maxEntries = %d;", board.MaxEntries),
+		fmt.Sprintf("const staleAfter = %d;", board.StaleAfter.Milliseconds()),
+		"Date.now() - readAt > staleAfter) show([])",
 	} {
 		if !strings.Contains(string(script), rule) {
-			t.Errorf("board.js lacks %q: it would say or show what the board does not", rule)
+			t.Errorf("board.js lacks %q, so its limits differ from those of the board", rule)
 		}
 	}
 }
 
-// What Safari 15 does not know: it drops a rule or stops the script. TestPage_WorksWithoutWhatSafari15Lacks
-// finds functions that are missing; Chromium cannot be made to forget syntax.
+// Safari 15 drops a CSS rule, or stops the script, if it does not know the syntax.
+// TestPage_WorksWithoutWhatSafari15Lacks finds missing functions; Chromium cannot disable syntax.
 func TestFiles_UseNoSyntaxThatSafari15Lacks(t *testing.T) {
 	files, err := Files()
 	if err != nil {
@@ -79,10 +79,10 @@ func TestFiles_UseNoSyntaxThatSafari15Lacks(t *testing.T) {
 func TestContentSecurityPolicy_AllowsImagesOfASimulatedProviderByOrigin(t *testing.T) {
 	for given, want := range map[string]string{
 		"http://127.0.0.1:8090/spotify/accounts/authorize": "img-src https: data: http://127.0.0.1:8090;",
-		"nonsense": "img-src https: data:;",
+		"not a URL": "img-src https: data:;",
 	} {
 		if got := ContentSecurityPolicy(given); !strings.Contains(got, want) || strings.Contains(got, "unsafe") {
-			t.Errorf("%s: %s", given, got)
+			t.Errorf("%s: the policy is %s", given, got)
 		}
 	}
 }
