@@ -25,17 +25,17 @@ type page struct {
 	NextCursor *string
 }
 
-// read pages through a list to its end.
-func (w *testAPI) readPages(t *testing.T, who signedIn, list string, limit int) (all page) {
+// readPages reads all pages of a list.
+func (w *testAPI) readPages(t *testing.T, user signedIn, list string, limit int) (all page) {
 	t.Helper()
 	query := url.Values{"limit": {fmt.Sprint(limit)}}
 	for {
 		var p page
-		a := w.Call("GET", prefix+list+"?"+query.Encode(), nil, who.bearer()...)
+		a := w.Call("GET", prefix+list+"?"+query.Encode(), nil, user.bearer()...)
 		w.wantStatus(t, a, 200, "")
 		a.DecodeData(t, &p)
 		if len(p.Items) > limit || len(p.Items) == 0 {
-			t.Fatalf("%d items in a page of %d", len(p.Items), limit)
+			t.Fatalf("a page has %d items, want 1 to %d", len(p.Items), limit)
 		}
 		all.Items = append(all.Items, p.Items...)
 		if p.NextCursor == nil {
@@ -45,15 +45,15 @@ func (w *testAPI) readPages(t *testing.T, who signedIn, list string, limit int) 
 	}
 }
 
-// remembers writes five plays, one of which only history knows, and two gaps,
-// and reads them back.
-func (w *testAPI) checkHistory(t *testing.T, who signedIn) {
+// checkHistory writes five plays, one of them from history only, and two gaps. Then it
+// reads them from the API.
+func (w *testAPI) checkHistory(t *testing.T, user signedIn) {
 	t.Helper()
-	link, err := w.db.Link(t.Context(), songspy.UserID(who.ID))
+	link, err := w.db.Link(t.Context(), songspy.UserID(user.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	song := songspy.Track{URI: "spotify:track:kept", Kind: songspy.KindTrack, Title: "Kept", DurationMS: 180_000}
+	song := songspy.Track{URI: "spotify:track:stored", Kind: songspy.KindTrack, Title: "Stored", DurationMS: 180_000}
 	start := time.Now().Add(-time.Hour).Truncate(time.Second)
 	play := func(n int, source songspy.PlaySource) songspy.Play {
 		at := start.Add(time.Duration(n) * 5 * time.Minute)
@@ -69,7 +69,7 @@ func (w *testAPI) checkHistory(t *testing.T, who signedIn) {
 		update.Plays = append(update.Plays, play(n, songspy.SourceLive))
 	}
 	if written, err := w.db.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}); err != nil || written[0].Err != nil || written[0].Dropped {
-		t.Fatalf("written %+v, %v", written, err)
+		t.Fatalf("written %+v, error %v", written, err)
 	}
 	items := []songspy.HistoryItem{{Track: song, PlayedAt: play(4, "").StartedAt}}
 	if _, err := w.db.ReconcileHistory(t.Context(), link.UserID, link.Generation, items, func(songspy.StoredPlays) songspy.Reconciliation {
@@ -84,23 +84,23 @@ func (w *testAPI) checkHistory(t *testing.T, who signedIn) {
 		t.Fatal(err)
 	}
 
-	plays := w.readPages(t, who, "/me/plays", 2)
+	plays := w.readPages(t, user, "/me/plays", 2)
 	if len(plays.Items) != 5 || plays.Items[0].Source != "history" || plays.Items[1].Source != "live" {
-		t.Fatalf("plays: %+v", plays.Items)
+		t.Fatalf("the plays are %+v", plays.Items)
 	}
 	for n, p := range plays.Items {
-		if want := play(4-n, "").StartedAt; !p.StartedAt.Equal(want) || p.Track.Title != "Kept" || p.ListenedMs != 180_000 {
-			t.Errorf("play %d is %+v, want one of %s", n, p, want)
+		if want := play(4-n, "").StartedAt; !p.StartedAt.Equal(want) || p.Track.Title != "Stored" || p.ListenedMs != 180_000 {
+			t.Errorf("play %d is %+v, want a play at %s", n, p, want)
 		}
 	}
 	newest := fmt.Sprint(prefix, "/me/plays/", plays.Items[0].ID)
-	w.wantStatus(t, w.Call("DELETE", newest, nil, who.bearer()...), 200, "")
-	w.wantStatus(t, w.Call("DELETE", newest, nil, who.bearer()...), 404, "NOT_FOUND")
-	if left := w.readPages(t, who, "/me/plays", 2).Items; len(left) != 4 || left[0].ID == plays.Items[0].ID {
-		t.Errorf("after deleting the newest: %+v", left)
+	w.wantStatus(t, w.Call("DELETE", newest, nil, user.bearer()...), 200, "")
+	w.wantStatus(t, w.Call("DELETE", newest, nil, user.bearer()...), 404, "NOT_FOUND")
+	if left := w.readPages(t, user, "/me/plays", 2).Items; len(left) != 4 || left[0].ID == plays.Items[0].ID {
+		t.Errorf("after the newest was deleted, the plays are %+v", left)
 	}
-	gaps := w.readPages(t, who, "/me/gaps", 1).Items
-	if len(gaps) != 2 || gaps[0].To != nil || gaps[0].Reason != "link_broken" || gaps[1].To == nil || !gaps[1].To.Equal(start) || gaps[1].Reason != "door_closed" {
-		t.Errorf("gaps: %+v", gaps)
+	gaps := w.readPages(t, user, "/me/gaps", 1).Items
+	if len(gaps) != 2 || gaps[0].To != nil || gaps[0].Reason != "link_broken" || gaps[1].To == nil || !gaps[1].To.Equal(start) || gaps[1].Reason != "app_blocked" {
+		t.Errorf("the gaps are %+v", gaps)
 	}
 }

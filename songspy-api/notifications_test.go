@@ -20,22 +20,22 @@ func TestAPI_StoresAddressesOnlyIfMailIsConfigured(t *testing.T) {
 			t.Errorf("answered %s, want %s", a.Data, answer)
 		}
 		if m, err := w.db.Mailbox(t.Context(), songspy.UserID(ann.ID)); err != nil || m.Address.Reveal() != address {
-			t.Errorf("kept %q, %v", m.Address.Reveal(), err)
+			t.Errorf("the stored address is %q, error %v", m.Address.Reveal(), err)
 		}
 
-		// The operator takes the mail away, and the API starts anew.
+		// The operator removes the mail configuration and restarts the API.
 		delete(w.env, "SONGSPY_MAIL_FROM")
-		var told settings
-		if err := config.Load(&told, w.env); err != nil {
+		var loaded settings
+		if err := config.Load(&loaded, w.env); err != nil {
 			t.Fatal(err)
 		}
-		restarted, err := newService(t.Context(), told, telemetry.NewLogger(w.log, "debug", "json"))
+		restarted, err := newService(t.Context(), loaded, telemetry.NewLogger(w.log, "debug", "json"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer restarted.close()
 		if m, err := w.db.Mailbox(t.Context(), songspy.UserID(ann.ID)); err != nil || m.Address != "" {
-			t.Errorf("still kept: %q, %v", m.Address.Reveal(), err)
+			t.Errorf("the address is still stored: %q, error %v", m.Address.Reveal(), err)
 		}
 	}
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {

@@ -26,22 +26,22 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// site is the name that the examples use.
+// site is the host name in the examples.
 const site = "songs.example.org"
 
-// proxy is one of the example configurations, running in front of a world.
+// proxy is a running proxy with one of the example configurations, in front of a testAPI.
 type proxy struct {
-	secure, plain string // the addresses where it listens; plain may be empty
-	log           string // the path of its access log; empty: it keeps none
+	secure, plain string // its addresses for https and http; plain may be empty
+	log           string // the path of its access log; empty: it has none
 }
 
-// The examples in deploy/proxy are started with nothing changed but addresses
-// and paths. Where a proxy is not installed its test is skipped.
+// The proxies run with the examples in deploy/proxy; only addresses and paths are changed.
+// If a proxy is not installed, its test is skipped.
 func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 	for name, start := range map[string]func(*testing.T, string) proxy{"nginx": startNginx, "caddy": startCaddy} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(name); err != nil {
-				t.Skipf("NOT RUN: %s is not installed here", name)
+				t.Skipf("NOT TESTED: %s is not installed", name)
 			}
 			t.Parallel()
 			w := newTestAPI(t, storetest.SQLite, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1", "SONGSPY_SIGN_INS_PER_MINUTE", "2", "SONGSPY_PUBLIC_URL", "https://"+site)
@@ -51,28 +51,28 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 				return p.request(t, p.secure, "https", method, path, body, header...)
 			}
 			if status, body, _ := query("GET", "/readyz", ""); status != 200 || !strings.Contains(body, `"SUCCESS"`) {
-				t.Fatalf("readyz: %d %s", status, body)
+				t.Fatalf("/readyz: status %d, %s", status, body)
 			}
 			if status, _, header := query("GET", "/", ""); status != 200 || header.Get("Strict-Transport-Security") == "" || header.Get("Content-Security-Policy") == "" {
-				t.Errorf("the page: %d, %v", status, header)
+				t.Errorf("the page: status %d, headers %v", status, header)
 			}
 			if p.plain != "" {
 				if status, _, header := p.request(t, p.plain, "http", "GET", "/readyz", ""); status != 301 || header.Get("Location") != "https://"+site+"/readyz" {
-					t.Errorf("plain http: %d to %q", status, header.Get("Location"))
+					t.Errorf("plain http: status %d, Location %q", status, header.Get("Location"))
 				}
 			}
-			// The address that is limited is the client's, whatever the client claims.
+			// The limit applies to the client's address, not to a forged X-Forwarded-For.
 			limited := false
-			for _, claim := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"} {
+			for _, forged := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"} {
 				status, _, _ := query("POST", prefix+"/google-auth", `{"accessToken":"`+w.sim.GoogleToken(0, sim.GoogleClientID)+`"}`,
-					"Content-Type", "application/json", "X-Forwarded-For", claim)
+					"Content-Type", "application/json", "X-Forwarded-For", forged)
 				limited = limited || status == http.StatusTooManyRequests
 			}
 			if !limited {
-				t.Error("whoever claims an address of its own escapes the limit")
+				t.Error("a forged X-Forwarded-For evades the limit")
 			}
 			if status, body, _ := query("POST", prefix+"/google-auth", `{"accessToken":"`+strings.Repeat("x", 100_000)+`"}`, "Content-Type", "application/json"); !strings.Contains(body, `"result"`) {
-				t.Errorf("a body too large is answered by the proxy: %d %s", status, body)
+				t.Errorf("the proxy, not the API, answers a body that is too large: status %d, %s", status, body)
 			}
 			query("POST", prefix+"/spotify-auth?code=hunter2", "")
 			if p.log == "" {
@@ -89,7 +89,7 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 	}
 }
 
-// ask sends a request for the site to the address, without following redirects.
+// request sends a request for the site to the address. It does not follow redirects.
 func (p proxy) request(t *testing.T, addr, scheme, method, path, body string, header ...string) (int, string, http.Header) {
 	t.Helper()
 	client := &http.Client{
@@ -162,8 +162,7 @@ func startCaddy(t *testing.T, upstream string) proxy {
 	return p
 }
 
-// readExample is an example with the changes made, each of which must have
-// something to change.
+// readExample returns an example with the changes applied. Each change must match.
 func readExample(t *testing.T, name string, changes map[string]string) string {
 	t.Helper()
 	content, err := os.ReadFile("../deploy/proxy/" + name)
@@ -173,14 +172,15 @@ func readExample(t *testing.T, name string, changes map[string]string) string {
 	text := regexp.MustCompile(`(?m)^\s*#.*$`).ReplaceAllString(string(content), "")
 	for from, to := range changes {
 		if !strings.Contains(text, from) {
-			t.Fatalf("%s does not hold %q", name, from)
+			t.Fatalf("%s lacks %q", name, from)
 		}
 		text = strings.Replace(text, from, to, 1)
 	}
 	return text
 }
 
-// runProxy returns once the proxy has its certificate; it ends with the test.
+// runProxy starts a proxy, and returns when it has its certificate. The proxy ends with
+// the test.
 func runProxy(t *testing.T, addr, name string, args ...string) {
 	t.Helper()
 	var log bytes.Buffer
@@ -194,7 +194,7 @@ func runProxy(t *testing.T, addr, name string, args ...string) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // how it ended is in its log
+		_ = cmd.Wait() // its log says how it ended
 	}()
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // its workers too; it may have ended
@@ -217,7 +217,7 @@ func runProxy(t *testing.T, addr, name string, args ...string) {
 	}
 }
 
-// freeAddr is an address of this machine at which nothing listens.
+// freeAddr returns a free loopback address.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -25,18 +25,18 @@ func TestProduction_RejectsInsecureSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, c := range map[string]struct{ variable, value, fault string }{
-		"nothing":                    {"SONGSPY_LOG_LEVEL", "info", ""},
-		"https":                      {"SONGSPY_PUBLIC_URL", "https://songs.example.org", ""},
-		"http":                       {"SONGSPY_PUBLIC_URL", "http://songs.example.org", "SONGSPY_PUBLIC_URL: is"},
-		"http in a private net":      {"SONGSPY_PUBLIC_URL", "http://10.0.0.1:8080", "SONGSPY_PUBLIC_URL: is"},
-		"http on this machine":       {"SONGSPY_PUBLIC_URL", "http://127.0.0.1:8080", ""},
-		"a constant key":             {"SONGSPY_JWT_KEYS", constant, `SONGSPY_JWT_KEYS: the key "weak" is not random`},
-		"a text as a key":            {"SONGSPY_SEAL_KEYS", text, `SONGSPY_SEAL_KEYS: the key "weak" is not random`},
-		"a weak key that only reads": {"SONGSPY_JWT_KEYS", jwt + "," + constant, `SONGSPY_JWT_KEYS: the key "weak" is not random`},
-		"one key for two purposes":   {"SONGSPY_SEAL_KEYS", jwt, "is also in SONGSPY_SEAL_KEYS"},
-		"a database of everybody":    {"SONGSPY_DATABASE_URL", "sqlite:" + exposed, "SONGSPY_DATABASE_URL: every user of this machine can access " + exposed},
-		"a database of its group":    {"SONGSPY_DATABASE_URL", "sqlite:" + private, ""},
+	for name, c := range map[string]struct{ variable, value, want string }{
+		"safe settings":                    {"SONGSPY_LOG_LEVEL", "info", ""},
+		"https":                            {"SONGSPY_PUBLIC_URL", "https://songs.example.org", ""},
+		"http":                             {"SONGSPY_PUBLIC_URL", "http://songs.example.org", "SONGSPY_PUBLIC_URL: is"},
+		"http in a private network":        {"SONGSPY_PUBLIC_URL", "http://10.0.0.1:8080", "SONGSPY_PUBLIC_URL: is"},
+		"http at a loopback address":       {"SONGSPY_PUBLIC_URL", "http://127.0.0.1:8080", ""},
+		"a constant key":                   {"SONGSPY_JWT_KEYS", constant, `SONGSPY_JWT_KEYS: the key "weak" is not random`},
+		"a text as a key":                  {"SONGSPY_SEAL_KEYS", text, `SONGSPY_SEAL_KEYS: the key "weak" is not random`},
+		"a weak key that only verifies":    {"SONGSPY_JWT_KEYS", jwt + "," + constant, `SONGSPY_JWT_KEYS: the key "weak" is not random`},
+		"one key for two purposes":         {"SONGSPY_SEAL_KEYS", jwt, "is also in SONGSPY_SEAL_KEYS"},
+		"a database readable by all":       {"SONGSPY_DATABASE_URL", "sqlite:" + exposed, "SONGSPY_DATABASE_URL: every user of this machine can access " + exposed},
+		"a database readable by its group": {"SONGSPY_DATABASE_URL", "sqlite:" + private, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environ := map[string]string{
@@ -48,19 +48,19 @@ func TestProduction_RejectsInsecureSettings(t *testing.T) {
 			var s settings
 			err := config.Load(&s, environ)
 			switch {
-			case c.fault == "" && err != nil:
-				t.Errorf("refused: %v", err)
-			case c.fault != "" && (err == nil || !strings.Contains(err.Error(), c.fault)):
-				t.Errorf("%v, want %q", err, c.fault)
+			case c.want == "" && err != nil:
+				t.Errorf("rejected: %v", err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("error %v, want %q", err, c.want)
 			}
-			if c.fault != "" {
+			if c.want != "" {
 				environ["SONGSPY_ENV"] = config.Development
-				if err := config.Load(&settings{}, environ); err != nil && strings.Contains(err.Error(), c.fault) {
-					t.Errorf("a development is refused too: %v", err)
+				if err := config.Load(&settings{}, environ); err != nil && strings.Contains(err.Error(), c.want) {
+					t.Errorf("development mode rejects it too: %v", err)
 				}
 			}
 			if _, key, _ := strings.Cut(jwt, ":"); err != nil && strings.Contains(err.Error(), key) {
-				t.Error("the fault shows the key")
+				t.Error("the error shows the key")
 			}
 		})
 	}
@@ -70,7 +70,7 @@ func TestWarnings_NameSuspectSettings(t *testing.T) {
 	for proxies, warned := range map[string]bool{"0.0.0.0/0": true, "10.0.0.0/8,::/0": true, "10.0.0.0/8": false, "127.0.0.1": false} {
 		s := settings{TrustedProxies: strings.Split(proxies, ",")}
 		if got := s.warnings(); (len(got) == 1) != warned || warned && !strings.Contains(got[0], "SONGSPY_TRUSTED_PROXIES") {
-			t.Errorf("%s: %v", proxies, got)
+			t.Errorf("proxies %s: warnings %v", proxies, got)
 		}
 	}
 	secret := filepath.Join(t.TempDir(), "secret")
@@ -83,7 +83,7 @@ func TestWarnings_NameSuspectSettings(t *testing.T) {
 		}
 		service := config.Service{StateDir: t.TempDir(), DatabaseURL: songspy.Secret("postgres://db/songspy")}
 		if got := service.ExposureWarnings(map[string]string{"SONGSPY_SEAL_KEYS_FILE": secret, "OTHER_FILE": secret}); (len(got) == 1) != warned || warned && !strings.Contains(got[0], "SONGSPY_SEAL_KEYS_FILE") {
-			t.Errorf("mode %o: %v", mode, got)
+			t.Errorf("mode %o: warnings %v", mode, got)
 		}
 	}
 }

@@ -20,25 +20,25 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		w.Call("GET", "/healthz", nil)
 		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open"}` {
-			t.Errorf("who may sign up: %s", a.Body)
+			t.Errorf("the policy is %s", a.Body)
 		}
 		ann := w.signIn(t, 0)
 		if ann.NickName != nil || ann.HasSpotify || ann.ExpiresIn != 24*3600 {
-			t.Errorf("a newcomer is %+v", ann)
+			t.Errorf("a new user is %+v", ann)
 		}
 
 		var to struct{ URL, State, CodeVerifier, RedirectURI string }
 		w.Call("GET", prefix+"/spotify-auth/url", nil, ann.bearer()...).DecodeData(t, &to)
-		asked, err := url.Parse(to.URL)
-		if err != nil || asked.Query().Get("state") != to.State || asked.Query().Get("code_challenge_method") != "S256" {
-			t.Errorf("authorize at %s, %v", to.URL, err)
+		authorizeURL, err := url.Parse(to.URL)
+		if err != nil || authorizeURL.Query().Get("state") != to.State || authorizeURL.Query().Get("code_challenge_method") != "S256" {
+			t.Errorf("the authorization URL is %s, error %v", to.URL, err)
 		}
 		code := w.spotifyCode(0, to.CodeVerifier)
 		linked := w.Call("POST", prefix+"/spotify-auth", map[string]any{
 			"code": code, "redirectUri": to.RedirectURI, "codeVerifier": to.CodeVerifier, "unknown": true,
 		}, ann.bearer()...)
 		if w.wantStatus(t, linked, 200, ""); string(linked.Data) != "true" {
-			t.Errorf("linking answered %s", linked.Data)
+			t.Errorf("linking answers %s, want true", linked.Data)
 		}
 		var link struct {
 			State  string
@@ -51,7 +51,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 
 		edited := w.Call("POST", prefix+"/users/1/edit", map[string]any{"nickName": "  앤  ", "showProfileImage": true, "unknown": 1}, ann.bearer()...)
 		if string(edited.Data) != `{"nickName":"앤","showProfileImage":true}` {
-			t.Errorf("edited: %s", edited.Data)
+			t.Errorf("editing answers %s", edited.Data)
 		}
 		var me struct {
 			NickName   string
@@ -60,7 +60,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		}
 		w.Call("GET", prefix+"/me", nil, ann.bearer()...).DecodeData(t, &me)
 		if me.NickName != "앤" || !me.HasSpotify {
-			t.Errorf("me: %+v", me)
+			t.Errorf("the account is %+v", me)
 		}
 
 		bob := w.signIn(t, 1)
@@ -83,7 +83,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		w.wantStatus(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
 		for _, list := range []string{"/me/plays", "/me/gaps"} {
 			if a := w.Call("GET", prefix+list, nil, ann.bearer()...); string(a.Data) != `{"items":[],"nextCursor":null}` {
-				t.Errorf("after unlinking %s answers %s", list, a.Data)
+				t.Errorf("after unlinking, %s answers %s", list, a.Data)
 			}
 		}
 		w.eventually(t, "the board without the song", func() bool { return !strings.Contains(w.boardJSON(t), "A song") })
@@ -115,20 +115,20 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 
 		again := w.signIn(t, 0)
 		if again.ID != ann.ID || again.NickName == nil {
-			t.Errorf("signed in again as %+v", again)
+			t.Errorf("after the second sign-in the user is %+v", again)
 		}
 		w.wantStatus(t, w.Call("DELETE", prefix+"/me", nil, again.bearer()...), 200, "")
 		w.wantStatus(t, w.Call("GET", prefix+"/me", nil, again.bearer()...), 401, "SESSION_ENDED")
-		if fresh := w.signIn(t, 0); fresh.ID == ann.ID || fresh.NickName != nil {
-			t.Errorf("after the erasure: %+v", fresh)
+		if created := w.signIn(t, 0); created.ID == ann.ID || created.NickName != nil {
+			t.Errorf("after the erasure, a new sign-in gives %+v", created)
 		}
-		if unseen := w.UncalledOperations(); len(unseen) > 0 {
-			t.Errorf("never seen at work: %v", unseen)
+		if uncalled := w.UncalledOperations(); len(uncalled) > 0 {
+			t.Errorf("these operations never succeeded: %v", uncalled)
 		}
 	}, "SONGSPY_SPOTIFY_SEATS", "5")
 }
 
-// plays writes what a look at the person's player would.
+// writePlayback writes what a poll of the user would write.
 func (w *testAPI) writePlayback(t *testing.T, id songspy.UserID, title string) {
 	t.Helper()
 	link, err := w.db.Link(t.Context(), id)
@@ -146,7 +146,7 @@ func (w *testAPI) writePlayback(t *testing.T, id songspy.UserID, title string) {
 		Visible: true,
 	}})
 	if err != nil || written[0].Err != nil || written[0].Dropped {
-		t.Fatalf("written %+v, %v", written, err)
+		t.Fatalf("written %+v, error %v", written, err)
 	}
 }
 
@@ -163,18 +163,18 @@ func TestAPI_ForeignGoogleTokenStoresNothing(t *testing.T) {
 	w.secrets = append(w.secrets, foreign)
 	w.wantStatus(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": foreign}), 401, "GOOGLE_TOKEN_FOREIGN")
 	if _, err := w.db.User(t.Context(), 1); songspy.CodeOf(err) != songspy.CodeNotFound {
-		t.Errorf("somebody was stored: %v", err)
+		t.Errorf("a user is stored, or error %v", err)
 	}
-	w.wantStatus(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": "nonsense"}), 401, "GOOGLE_TOKEN_INVALID")
+	w.wantStatus(t, w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": "unknown"}), 401, "GOOGLE_TOKEN_INVALID")
 	defer w.sim.Fault(sim.Fault{Endpoint: "tokeninfo", Person: sim.Everyone, Kind: sim.ServerError})()
 	a := w.Call("POST", prefix+"/google-auth", map[string]string{"accessToken": w.sim.GoogleToken(0, sim.GoogleClientID)})
 	if w.wantStatus(t, a, 503, "GOOGLE_UNAVAILABLE"); a.Header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
+		t.Error("the answer has no Retry-After")
 	}
 }
 
-// Nobody who waits gets in while the app's secret is wrong: the user is told
-// that the operator has to act, and the operator by the log.
+// With a wrong app secret, waiting does not help. The user is told to ask the operator,
+// and the log tells the operator what to do.
 func TestAPI_WrongAppSecretPointsToTheOperator(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SPOTIFY_CLIENT_SECRET", "not-the-secret")
 	w.secrets = append(w.secrets, "not-the-secret")
@@ -182,8 +182,8 @@ func TestAPI_WrongAppSecretPointsToTheOperator(t *testing.T) {
 	for range 2 {
 		a := w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": w.spotifyCode(0, "")}, ann.bearer()...)
 		w.wantStatus(t, a, 503, "SPOTIFY_APP_REFUSED")
-		if a.Error == nil || !strings.Contains(a.Error.Message, "operator") || strings.Contains(a.Error.Message, "does not answer") {
-			t.Errorf("the user is told %+v", a.Error)
+		if a.Error == nil || !strings.Contains(a.Error.Message, "operator") || strings.Contains(a.Error.Message, "not available") {
+			t.Errorf("the error is %+v", a.Error)
 		}
 	}
 	if !strings.Contains(w.log.String(), "check SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_CLIENT_SECRET") {
@@ -194,13 +194,13 @@ func TestAPI_WrongAppSecretPointsToTheOperator(t *testing.T) {
 func TestAPI_RejectsInvalidLinkings(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite)
 	ann, bob := w.signIn(t, 0), w.signIn(t, 1)
-	link := func(who signedIn, query string, body any) contracttest.Response {
-		return w.Call("POST", prefix+"/spotify-auth"+query, body, who.bearer()...)
+	link := func(user signedIn, query string, body any) contracttest.Response {
+		return w.Call("POST", prefix+"/spotify-auth"+query, body, user.bearer()...)
 	}
 	code := w.spotifyCode(0, "")
 	w.wantStatus(t, link(ann, "?code="+url.QueryEscape(code), nil), 200, "")
-	w.wantStatus(t, link(ann, "?code="+url.QueryEscape(code), nil), 400, "SPOTIFY_CODE_INVALID") // spent
-	w.wantStatus(t, link(ann, "?code=nonsense", nil), 400, "SPOTIFY_CODE_INVALID")
+	w.wantStatus(t, link(ann, "?code="+url.QueryEscape(code), nil), 400, "SPOTIFY_CODE_INVALID") // used
+	w.wantStatus(t, link(ann, "?code=unknown", nil), 400, "SPOTIFY_CODE_INVALID")
 	w.wantStatus(t, link(ann, "", map[string]any{"code": w.spotifyCode(0, "a-verifier-of-forty-three-characters-at-least-1"), "codeVerifier": "another-verifier-of-forty-three-characters-or-so"}), 400, "SPOTIFY_CODE_INVALID")
 	missing := link(ann, "", map[string]any{"code": w.spotifyCode(0, "", songspy.ScopeCurrentlyPlaying)})
 	w.wantStatus(t, missing, 422, "SPOTIFY_SCOPES_MISSING")
@@ -210,28 +210,28 @@ func TestAPI_RejectsInvalidLinkings(t *testing.T) {
 	w.wantStatus(t, link(bob, "", map[string]any{"code": w.spotifyCode(0, "")}), 409, "SPOTIFY_LINKED_ELSEWHERE")
 	w.wantStatus(t, link(bob, "", map[string]any{"code": w.spotifyCode(0, ""), "move": true}), 200, "")
 	if a := w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...); a.Status != 200 || string(a.Data) != "null" {
-		t.Errorf("without a link: %d %s", a.Status, a.Body)
+		t.Errorf("without a link: status %d, %s", a.Status, a.Body)
 	}
 	w.wantStatus(t, link(bob, "", map[string]any{"code": w.spotifyCode(0, "")}), 200, "") // linking again
 
 	cancel := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: new(40)})
 	w.wantStatus(t, link(ann, "", map[string]any{"code": w.spotifyCode(1, "")}), 503, "SPOTIFY_UNAVAILABLE")
 	cancel()
-	spared, calls := w.spotifyCode(1, ""), w.sim.Stats().Total("token")
-	a := link(ann, "", map[string]any{"code": spared})
+	unused, calls := w.spotifyCode(1, ""), w.sim.Stats().Total("token")
+	a := link(ann, "", map[string]any{"code": unused})
 	if w.wantStatus(t, a, 503, "SPOTIFY_UNAVAILABLE"); a.Header.Get("Retry-After") == "" || w.sim.Stats().Total("token") != calls {
-		t.Error("a code was spent at a closed door")
+		t.Error("a code was used although the breaker is open")
 	}
-	operators := func(path string) (status int, body string) {
+	admin := func(path string) (status int, body string) {
 		answer := httptest.NewRecorder()
 		w.adminHandler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1"+path, http.NoBody))
 		return answer.Code, answer.Body.String()
 	}
-	status, words := operators("/readyz")
-	if status != 200 || !strings.HasPrefix(words, "ready\nSpotify's accounts door of app ") || !strings.Contains(words, " is closed (throttled) until ") {
-		t.Errorf("behind a closed door the readiness is %d %q", status, words)
+	status, body := admin("/readyz")
+	if status != 200 || !strings.HasPrefix(body, "ready\nCalls to circuit accounts of Spotify app ") || !strings.Contains(body, " are blocked (rate limited) until ") {
+		t.Errorf("with an open breaker, /readyz answers %d %q", status, body)
 	}
-	if _, metrics := operators("/metrics"); !strings.Contains(metrics, `songspy_spotify_call_seconds_count{endpoint="token",outcome="ok"}`) {
+	if _, metrics := admin("/metrics"); !strings.Contains(metrics, `songspy_spotify_call_seconds_count{endpoint="token",outcome="ok"}`) {
 		t.Error("the API's calls to Spotify are not measured")
 	}
 }
@@ -240,21 +240,21 @@ func TestAPI_ShowsThePageAndMetrics(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite)
 	for path, contains := range map[string]string{"/": "지금 무슨 노래 듣고 있으세요?", "/board.js": "textContent", "/board.css": "prefers-color-scheme", "/openapi.yaml": "openapi: 3"} {
 		if a := w.Call("GET", path, nil); a.Status != 200 || !strings.Contains(string(a.Body), contains) {
-			t.Errorf("%s: %d %.200s", path, a.Status, a.Body)
+			t.Errorf("%s: status %d, %.200s", path, a.Status, a.Body)
 		}
 	}
 	policy := w.Call("GET", "/", nil).Header.Get("Content-Security-Policy")
 	covers, _ := url.Parse(w.env["SONGSPY_SPOTIFY_AUTHORIZE_URL"])
 	if !strings.Contains(policy, "img-src https: data: http://"+covers.Host) || strings.Contains(policy, "unsafe") {
-		t.Errorf("policy %s", policy)
+		t.Errorf("the Content-Security-Policy is %s", policy)
 	}
 	for _, path := range []string{"/metrics", "/debug/pprof/"} {
 		if a := w.Call("GET", path, nil); a.Status != 404 {
-			t.Errorf("%s is public: %d", path, a.Status)
+			t.Errorf("%s is public: status %d", path, a.Status)
 		}
 	}
 	admin := contracttest.New(t, "http://"+w.adminListener.Addr().String(), contract)
-	if a := admin.Call("GET", "/metrics", nil); !strings.Contains(string(a.Body), "songspy_board_people 0") || !strings.Contains(string(a.Body), `route="/openapi.yaml"`) {
-		t.Errorf("metrics: %.300s", a.Body)
+	if a := admin.Call("GET", "/metrics", nil); !strings.Contains(string(a.Body), "songspy_board_users 0") || !strings.Contains(string(a.Body), `route="/openapi.yaml"`) {
+		t.Errorf("the metrics are %.300s", a.Body)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-// newcomer is what a frontend posts for the person who shows the invite.
+// signInBody is what a frontend posts to sign a person in with an invite.
 func (w *testAPI) signInBody(person int, invite any, scopes ...string) map[string]any {
 	token := w.sim.GoogleToken(person, sim.GoogleClientID, scopes...)
 	w.secrets = append(w.secrets, token, w.sim.Person(person).Email)
@@ -27,24 +27,24 @@ func (w *testAPI) signInBody(person int, invite any, scopes ...string) map[strin
 	return map[string]any{"accessToken": token, "invite": invite}
 }
 
-// come signs that person in.
+// postSignIn signs a person in.
 func (w *testAPI) postSignIn(person int, invite any, scopes ...string) contracttest.Response {
 	return w.Call("POST", prefix+"/google-auth", w.signInBody(person, invite, scopes...))
 }
 
-// invited makes an invite at the desk and gives its code.
+// createInvite creates an invite with the command and returns its code.
 func (w *testAPI) createInvite(t *testing.T, args ...string) string {
 	t.Helper()
 	code, stdout, stderr := runCommand(t, w.env, append([]string{"invite"}, args...)...)
 	if code != 0 {
-		t.Fatalf("%d %s", code, stderr)
+		t.Fatalf("invite %v: code %d, %s", args, code, stderr)
 	}
 	invite, _, _ := strings.Cut(stdout, "\n")
 	w.secrets = append(w.secrets, invite)
 	return invite
 }
 
-// people counts who is stored.
+// countUsers counts the stored users.
 func (w *testAPI) countUsers(t *testing.T) (n int) {
 	t.Helper()
 	for id := range 20 {
@@ -63,9 +63,9 @@ func (w *testAPI) countUsers(t *testing.T) (n int) {
 func TestSignUp_InviteAdmitsItsNumberOfUsers(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"invite"}` {
-			t.Errorf("who may sign up: %s", a.Body)
+			t.Errorf("the policy is %s", a.Body)
 		}
-		code := w.createInvite(t, "-uses", "2")
+		code := w.createInvite(t, "--uses", "2")
 		for _, none := range []any{nil, "", "  "} {
 			w.wantStatus(t, w.postSignIn(0, none), 403, "INVITE_REQUIRED")
 		}
@@ -73,10 +73,10 @@ func TestSignUp_InviteAdmitsItsNumberOfUsers(t *testing.T) {
 			w.wantStatus(t, w.postSignIn(0, wrong), 403, "INVITE_INVALID")
 		}
 		if n := w.countUsers(t); n != 0 {
-			t.Fatalf("%d of the refused are stored", n)
+			t.Fatalf("%d rejected users are stored", n)
 		}
 
-		// Four come at once; two may.
+		// Four users sign up at the same time; the invite admits two.
 		answers := make([]contracttest.Response, 4)
 		var together sync.WaitGroup
 		for person := range answers {
@@ -85,17 +85,17 @@ func TestSignUp_InviteAdmitsItsNumberOfUsers(t *testing.T) {
 			together.Go(func() { answers[person] = frontend.Call("POST", prefix+"/google-auth", body) })
 		}
 		together.Wait()
-		in := 0
+		admitted := 0
 		for person, a := range answers {
 			if a.Status == http.StatusOK {
-				in++
-				w.wantStatus(t, w.postSignIn(person, nil), 200, "") // who is known needs none
+				admitted++
+				w.wantStatus(t, w.postSignIn(person, nil), 200, "") // a user who has signed up needs no invite
 				continue
 			}
 			w.wantStatus(t, a, 403, "INVITE_INVALID")
 		}
-		if n := w.countUsers(t); in != 2 || n != 2 {
-			t.Errorf("%d were let in and %d stored, want 2", in, n)
+		if n := w.countUsers(t); admitted != 2 || n != 2 {
+			t.Errorf("%d users were admitted and %d stored, want 2", admitted, n)
 		}
 	}, "SONGSPY_SIGN_UP", "invite")
 }
@@ -103,8 +103,8 @@ func TestSignUp_InviteAdmitsItsNumberOfUsers(t *testing.T) {
 func TestSignUp_RevokedInviteIsRejected(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		code := w.createInvite(t)
-		if status, stdout, stderr := runCommand(t, w.env, "invite", "revoke", "1"); status != 0 || !strings.Contains(stdout, "Invite 1 admits nobody any more") {
-			t.Fatalf("%d %s%s", status, stdout, stderr)
+		if status, stdout, stderr := runCommand(t, w.env, "invite", "revoke", "1"); status != 0 || !strings.Contains(stdout, "Invite 1 is revoked") {
+			t.Fatalf("invite revoke: code %d, %s%s", status, stdout, stderr)
 		}
 		korean := w.sim.GoogleToken(0, sim.GoogleClientID)
 		w.secrets = append(w.secrets, korean)
@@ -122,7 +122,7 @@ func TestSignUp_InviteGuessesAreRateLimited(t *testing.T) {
 		w.wantStatus(t, w.postSignIn(0, "ABCD-EFGH-JKLM-NPQR"), 403, "INVITE_INVALID")
 	}
 	if a := w.postSignIn(0, code); a.ErrorCode() != "RATE_LIMITED" || a.Header.Get("Retry-After") == "" {
-		t.Errorf("the fourth in a minute: %d %s", a.Status, a.Body)
+		t.Errorf("the fourth request in a minute: status %d, %s", a.Status, a.Body)
 	}
 }
 
@@ -134,17 +134,17 @@ func TestSignUp_AllowlistNeedsVerifiedAddresses(t *testing.T) {
 	listed := s.Person(1).Email
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"allowlist"}` {
-			t.Errorf("who may sign up: %s", a.Body)
+			t.Errorf("the policy is %s", a.Body)
 		}
 		w.wantStatus(t, w.postSignIn(0, "ABCD-EFGH-JKLM-NPQR"), 403, "SIGN_UP_CLOSED")
-		w.wantStatus(t, w.postSignIn(1, nil, "openid", "profile"), 403, "SIGN_UP_CLOSED") // Google does not tell the address
+		w.wantStatus(t, w.postSignIn(1, nil, "openid", "profile"), 403, "SIGN_UP_CLOSED") // without the scope email, Google gives no address
 		if n := w.countUsers(t); n != 0 {
-			t.Errorf("%d of the refused are stored", n)
+			t.Errorf("%d rejected users are stored", n)
 		}
 		w.wantStatus(t, w.postSignIn(1, nil), 200, "")
-		w.wantStatus(t, w.postSignIn(1, nil, "openid", "profile"), 200, "") // known by now
+		w.wantStatus(t, w.postSignIn(1, nil, "openid", "profile"), 200, "") // has signed up before
 		if !strings.Contains(w.log.String(), "scope email") {
-			t.Error("the log does not say that Google told no address")
+			t.Error("the log does not say that Google gave no address")
 		}
 	}, "SONGSPY_SIGN_UP", "allowlist", "SONGSPY_ALLOWLIST", "@friends.example.com,\n"+strings.ToUpper(listed))
 }
@@ -160,12 +160,12 @@ func TestSignUp_ContradictorySettingsAreRejectedAtStart(t *testing.T) {
 		more map[string]string
 		want string
 	}{
-		"no such policy":       {map[string]string{"SONGSPY_SIGN_UP": "closed"}, "SONGSPY_SIGN_UP: is \"closed\"; it must be one of open, invite, allowlist"},
-		"a list is missing":    {map[string]string{"SONGSPY_SIGN_UP": "allowlist"}, "SONGSPY_ALLOWLIST: names nobody"},
-		"a list of no address": {map[string]string{"SONGSPY_SIGN_UP": "allowlist", "SONGSPY_ALLOWLIST": address + ",bob"}, "SONGSPY_ALLOWLIST: entry 2 is"},
-		"a list of no use":     {map[string]string{"SONGSPY_ALLOWLIST": address}, "SONGSPY_ALLOWLIST: is set while SONGSPY_SIGN_UP is open"},
-		"the same by a file":   {map[string]string{"SONGSPY_SIGN_UP": "invite", "SONGSPY_ALLOWLIST_FILE": file}, "SONGSPY_ALLOWLIST: is set while SONGSPY_SIGN_UP is invite"},
-		"a list":               {map[string]string{"SONGSPY_SIGN_UP": "allowlist", "SONGSPY_ALLOWLIST_FILE": file}, ""},
+		"an unknown policy":        {map[string]string{"SONGSPY_SIGN_UP": "closed"}, "SONGSPY_SIGN_UP: is \"closed\"; it must be one of open, invite, allowlist"},
+		"no list":                  {map[string]string{"SONGSPY_SIGN_UP": "allowlist"}, "SONGSPY_ALLOWLIST: has no entries"},
+		"an invalid entry":         {map[string]string{"SONGSPY_SIGN_UP": "allowlist", "SONGSPY_ALLOWLIST": address + ",bob"}, "SONGSPY_ALLOWLIST: entry 2 is"},
+		"an unused list":           {map[string]string{"SONGSPY_ALLOWLIST": address}, "SONGSPY_ALLOWLIST: is set while SONGSPY_SIGN_UP is open"},
+		"an unused list in a file": {map[string]string{"SONGSPY_SIGN_UP": "invite", "SONGSPY_ALLOWLIST_FILE": file}, "SONGSPY_ALLOWLIST: is set while SONGSPY_SIGN_UP is invite"},
+		"a list":                   {map[string]string{"SONGSPY_SIGN_UP": "allowlist", "SONGSPY_ALLOWLIST_FILE": file}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environ := maps.Clone(base)
@@ -175,12 +175,12 @@ func TestSignUp_ContradictorySettingsAreRejectedAtStart(t *testing.T) {
 			if c.want == "" {
 				rule, ruleErr := s.signUpOptions()
 				if err != nil || ruleErr != nil || !rule.Allowlist.Contains(address) || !rule.Allowlist.Contains("bob@example.com") {
-					t.Errorf("%v, %v", err, ruleErr)
+					t.Errorf("Load returns %v, signUpOptions %v, or the list lacks an address", err, ruleErr)
 				}
 				return
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), address) {
-				t.Errorf("%v, want %s", err, c.want)
+				t.Errorf("error %v, want %s", err, c.want)
 			}
 		})
 	}

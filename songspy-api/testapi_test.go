@@ -24,7 +24,7 @@ const (
 	redirect = "http://127.0.0.1:5173/callback"
 )
 
-// world is the whole API on a real database, with simulated providers.
+// testAPI is the whole API on a real database, with simulated providers.
 type testAPI struct {
 	*contracttest.Client
 	*service
@@ -34,7 +34,7 @@ type testAPI struct {
 	secrets []string
 }
 
-// logBook is a log that many goroutines write.
+// syncBuffer is a log that several goroutines may write.
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -52,7 +52,7 @@ func (l *syncBuffer) String() string {
 	return l.buf.String()
 }
 
-// environment is what the API is told in these tests.
+// environment returns the configuration of the API in these tests.
 func environment(t *testing.T, database, providers string) map[string]string {
 	t.Helper()
 	return map[string]string{
@@ -70,8 +70,8 @@ func environment(t *testing.T, database, providers string) map[string]string {
 	}
 }
 
-// newWorld starts the API, told also what pairs of name and value say; when the
-// test ends its log is searched for secrets.
+// newTestAPI starts the API. more holds pairs of name and value for its environment.
+// When the test ends, it fails if the log holds a secret.
 func newTestAPI(t *testing.T, engine string, more ...string) *testAPI {
 	t.Helper()
 	s, err := sim.New(sim.Options{Seed: 1, People: 4})
@@ -85,13 +85,13 @@ func newTestAPI(t *testing.T, engine string, more ...string) *testAPI {
 		w.env[more[i]] = more[i+1]
 	}
 	if code := run(t.Context(), []string{"migrate"}, w.env, w.log, w.log); code != 0 {
-		t.Fatalf("migrate: %d\n%s", code, w.log)
+		t.Fatalf("migrate: code %d\n%s", code, w.log)
 	}
-	var told settings
-	if err := config.Load(&told, w.env); err != nil {
+	var loaded settings
+	if err := config.Load(&loaded, w.env); err != nil {
 		t.Fatal(err)
 	}
-	if w.service, err = newService(t.Context(), told, telemetry.NewLogger(w.log, "debug", "json")); err != nil {
+	if w.service, err = newService(t.Context(), loaded, telemetry.NewLogger(w.log, "debug", "json")); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -100,7 +100,7 @@ func newTestAPI(t *testing.T, engine string, more ...string) *testAPI {
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			t.Errorf("the service ended with %v", err)
+			t.Errorf("the service ended with error %v", err)
 		}
 		for _, secret := range w.secrets {
 			if secret == "" || strings.Contains(w.log.String(), secret) {
@@ -123,12 +123,12 @@ func (w *testAPI) eventually(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("not in time: %s", what)
+			t.Fatalf("waited too long for %s", what)
 		}
 	}
 }
 
-// signedIn is what a client keeps of a sign-in.
+// signedIn is what a client stores of a sign-in.
 type signedIn struct {
 	ID              int64
 	NickName        *string
@@ -146,7 +146,7 @@ func (w *testAPI) signIn(t *testing.T, person int) signedIn {
 	google := w.sim.GoogleToken(person, sim.GoogleClientID)
 	a := w.Call("POST", prefix+"/google-auth", map[string]any{"accessToken": google, "unknown": 1})
 	if a.Status != 200 {
-		t.Fatalf("sign-in: %d %s", a.Status, a.Body)
+		t.Fatalf("sign-in: status %d, %s", a.Status, a.Body)
 	}
 	var in signedIn
 	a.DecodeData(t, &in)
@@ -154,7 +154,7 @@ func (w *testAPI) signIn(t *testing.T, person int) signedIn {
 	return in
 }
 
-// code is what Spotify sends the browser back with.
+// spotifyCode returns the authorization code that Spotify sends back.
 func (w *testAPI) spotifyCode(person int, verifier string, scopes ...string) string {
 	o := sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect, Scopes: scopes}
 	if verifier != "" {
@@ -170,11 +170,11 @@ func (w *testAPI) spotifyCode(person int, verifier string, scopes ...string) str
 func (w *testAPI) wantStatus(t *testing.T, a contracttest.Response, status int, code string) {
 	t.Helper()
 	if a.Status != status || a.ErrorCode() != code {
-		t.Fatalf("answered %d %s, want %d %s", a.Status, a.Body, status, code)
+		t.Fatalf("status %d, %s, want %d %s", a.Status, a.Body, status, code)
 	}
 }
 
-// onEveryEngine runs a test on every database.
+// forEachDatabase runs a test on every database.
 func forEachDatabase(t *testing.T, test func(*testing.T, *testAPI), more ...string) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {

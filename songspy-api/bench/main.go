@@ -1,10 +1,10 @@
-// Command bench measures how fast viewers are served the board: the API's whole
-// handler on a real listener, with a great many people on the board, against a
-// bare Gin handler that writes the same bytes. The contenders alternate within
-// one run, so that whatever else the machine does falls on all of them.
+// Command bench measures how fast the API serves the board. It compares the API's whole
+// handler on a real listener, with many users on the board, with a bare Gin handler that
+// writes the same bytes. The contenders alternate within one run, so that other load on
+// the machine affects all of them.
 //
-// It prints a table and, last, one line of JSON. With -bounds=false a missed bound
-// is no failure: that is for runs too small to be judged.
+// It prints a table and, last, one line of JSON. With -bounds=false it does not check the
+// bound; that is for runs that are too small to judge.
 package main
 
 import (
@@ -27,10 +27,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// bound is the least share of a bare handler's rate that the board must reach.
+// minRatio is the bound: the board's rate divided by that of the bare handler.
 const minRatio = 0.8
 
-// options are how to measure.
+// options are the flags.
 type options struct {
 	users, changes, viewers, rounds int
 	roundLength                     time.Duration
@@ -39,12 +39,12 @@ type options struct {
 
 func main() {
 	var o options
-	flag.IntVar(&o.users, "people", 100_000, "people on the board")
-	flag.IntVar(&o.changes, "changes", 500, "songs that begin each second, where the board changes")
-	flag.IntVar(&o.viewers, "viewers", 32, "viewers who ask at the same time")
+	flag.IntVar(&o.users, "users", 100_000, "users on the board")
+	flag.IntVar(&o.changes, "changes", 500, "songs that begin each second, on the board that changes")
+	flag.IntVar(&o.viewers, "viewers", 32, "viewers that send requests at the same time")
 	flag.IntVar(&o.rounds, "rounds", 12, "rounds of each contender")
 	flag.DurationVar(&o.roundLength, "round", 700*time.Millisecond, "length of a round")
-	flag.BoolVar(&o.enforceBounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged")
+	flag.BoolVar(&o.enforceBounds, "bounds", true, "fail if the bound is missed; false for a run that is too small to judge")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -54,7 +54,7 @@ func main() {
 	}
 }
 
-// contender is one server and what it reached in each round, in requests a second.
+// contender is a server, with its rate (requests a second) and p99 in each round.
 type contender struct {
 	name string
 	url  string
@@ -62,7 +62,8 @@ type contender struct {
 	p99  []time.Duration
 }
 
-// measure prints what was measured; it fails if a bound is missed.
+// measure runs the benchmark and prints the result. It returns an error if the bound is
+// missed.
 func measure(ctx context.Context, o options, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -90,12 +91,12 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	if o.enforceBounds && ratio < minRatio {
-		return fmt.Errorf("missed: the board reaches %.2f of a bare handler, not %.2f", ratio, minRatio)
+		return fmt.Errorf("the bound is missed: the board reaches %.2f of a bare handler, want %.2f", ratio, minRatio)
 	}
 	return nil
 }
 
-// run lets the viewers ask as fast as they are answered for one round.
+// run measures one round: each viewer sends the next request when the last is answered.
 func (c *contender) run(ctx context.Context, o options, transport http.RoundTripper) (rate float64, p99 time.Duration, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	began := time.Now()
@@ -104,13 +105,13 @@ func (c *contender) run(ctx context.Context, o options, transport http.RoundTrip
 	took := make([][]time.Duration, o.viewers)
 	for v := range o.viewers {
 		group.Go(func() error {
-			for asked := time.Now(); asked.Before(until); {
+			for sentAt := time.Now(); sentAt.Before(until); {
 				if err := request(ctx, transport, c.url); err != nil {
 					return fmt.Errorf("%s: %w", c.name, err)
 				}
 				now := time.Now()
-				took[v] = append(took[v], now.Sub(asked))
-				asked = now
+				took[v] = append(took[v], now.Sub(sentAt))
+				sentAt = now
 				answers.Add(1)
 			}
 			return nil
@@ -143,9 +144,9 @@ func request(ctx context.Context, transport http.RoundTripper, url string) error
 	return nil
 }
 
-// report prints the table and the line of JSON. A contender is compared with
-// the bare handler round by round, and the middle one of those ratios counts.
-// It gives that of the board at rest.
+// report prints the table and the line of JSON. It compares each contender with the bare
+// handler in each round, and takes the median of the ratios. It returns the ratio of the
+// board that does not change.
 func report(out io.Writer, o options, contenders []contender) float64 {
 	bare := contenders[0]
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -161,7 +162,7 @@ func report(out io.Writer, o options, contenders []contender) float64 {
 	}
 	_ = table.Flush()                       // to the terminal
 	line, _ := json.Marshal(map[string]any{ // numbers always marshal
-		"bench": "board", "people": o.users, "viewers": o.viewers,
+		"bench": "board", "users": o.users, "viewers": o.viewers,
 		"bare_per_s": median(bare.rate), "board_per_s": median(contenders[1].rate), "changing_board_per_s": median(contenders[2].rate),
 		"changes_per_s": o.changes, "ratio": ratios[1], "ratio_changing": ratios[2],
 	})

@@ -26,7 +26,7 @@ import (
 
 const route = "/v1/songspy/tracks/current-playing"
 
-// start serves the bare handler, a board that stands still and one that changes.
+// startServers serves the bare handler, a board that does not change and one that does.
 func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group, error) {
 	contract, err := readContract()
 	if err != nil {
@@ -50,22 +50,22 @@ func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group,
 	}
 	return []contender{
 		{name: "bare Gin, the same bytes", url: plain + route},
-		{name: fmt.Sprintf("board, %d people", o.users), url: still + route},
+		{name: fmt.Sprintf("board, %d users", o.users), url: still + route},
 		{name: fmt.Sprintf("the same, %d songs/s", o.changes), url: changing + route},
 	}, group, nil
 }
 
-// readContract finds openapi.yaml from wherever the command is run.
+// readContract reads openapi.yaml from the repository's root or the module's folder.
 func readContract() ([]byte, error) {
 	for _, path := range []string{"openapi.yaml", "songspy-api/openapi.yaml", "../openapi.yaml"} {
 		if spec, err := os.ReadFile(path); err == nil {
 			return spec, nil
 		}
 	}
-	return nil, fmt.Errorf("openapi.yaml is not here; run this from the repository's root")
+	return nil, fmt.Errorf("openapi.yaml was not found; run this in the root of the repository")
 }
 
-// serveBoard serves the API's own handler over a crowd, and gives its first answer.
+// serveBoard serves the API's handler over a fake feed, and returns its first answer.
 func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract []byte, changes int) (string, []byte, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
 	authService, err := auth.New(auth.Options{
@@ -95,12 +95,12 @@ func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract 
 	if changes > 0 {
 		group.Go(func() error { c.changeSongs(ctx, changes); return nil })
 	}
-	log.InfoContext(ctx, "serving a board", slog.Int("people", live.Stats().Users), slog.Int("bytes", len(page.Body)), slog.Int("changes", changes))
+	log.InfoContext(ctx, "serving a board", slog.Int("users", live.Stats().Users), slog.Int("bytes", len(page.Body)), slog.Int("changes", changes))
 	base, err := listen(ctx, group, handler)
 	return base, page.Body, err
 }
 
-// crowd is a change feed in memory over people who all play something.
+// fakeFeed is a change feed in memory. All its users play a song.
 type fakeFeed struct {
 	mu      sync.Mutex
 	entries []songspy.BoardEntry
@@ -118,7 +118,7 @@ func newFakeFeed(entries int) *fakeFeed {
 	return c
 }
 
-// singer plays a long song, with all the words that a real one has.
+// newEntry returns a user who plays a long song, with texts as long as real ones.
 func newEntry(i int, start time.Time) songspy.BoardEntry {
 	name, end := fmt.Sprintf("듣는 사람 %d", i), start.Add(time.Hour)
 	return songspy.BoardEntry{
@@ -131,7 +131,7 @@ func newEntry(i int, start time.Time) songspy.BoardEntry {
 	}
 }
 
-// await returns when everyone is on the board.
+// waitUntilLoaded returns when all users are on the board.
 func waitUntilLoaded(ctx context.Context, b *board.Board, entries int) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -145,7 +145,7 @@ func waitUntilLoaded(ctx context.Context, b *board.Board, entries int) error {
 	return nil
 }
 
-// sing begins so many songs a second until ctx ends.
+// changeSongs begins perSecond songs a second until ctx ends.
 func (c *fakeFeed) changeSongs(ctx context.Context, perSecond int) {
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
@@ -169,7 +169,7 @@ func (c *fakeFeed) startSong(i int) {
 	c.wake = make(chan struct{})
 }
 
-// Feed implements board.Feed.
+// FeedBounds implements board.Feed.
 func (c *fakeFeed) FeedBounds(context.Context) (oldest, last int64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,7 +201,7 @@ func (c *fakeFeed) WaitForChange(ctx context.Context, after int64) error {
 	return ctx.Err()
 }
 
-// OnBoard implements board.Feed.
+// BoardEntries implements board.Feed.
 func (c *fakeFeed) BoardEntries(_ context.Context, ids []songspy.UserID) ([]songspy.BoardEntry, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,4 +1,3 @@
-// Package journey holds the tests that drive the real binaries over HTTP, as a
-// frontend and two providers see them: the flows that the service was first
-// drawn with, step by step, on every database.
+// Package journey tests the built programs over HTTP, with a simulated frontend, Spotify
+// and Google, on every database. It follows the sequence diagrams of the original service.
 package journey

@@ -13,7 +13,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// frontend is what songspy-fe does for one person.
+// frontend makes the requests of songspy-fe for one person.
 type frontend struct {
 	*testSystem
 	person int
@@ -21,7 +21,7 @@ type frontend struct {
 	token  string
 }
 
-// answer is the envelope.
+// response is an answer with its envelope.
 type response struct {
 	status int
 	header http.Header
@@ -30,11 +30,11 @@ type response struct {
 	Error  *struct{ Code, Message string }
 }
 
-// into reads the answer's data.
+// into decodes data into v.
 func (a response) into(t *testing.T, v any) {
 	t.Helper()
 	if err := json.Unmarshal(a.Data, v); err != nil {
-		t.Fatalf("data %s: %v", a.Data, err)
+		t.Fatalf("decoding the data %s: %v", a.Data, err)
 	}
 }
 
@@ -72,7 +72,7 @@ func (f *frontend) call(method, path string, body any) response {
 	defer func() { _ = resp.Body.Close() }()
 	a := response{status: resp.StatusCode, header: resp.Header}
 	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
-		f.t.Fatalf("%s %s: %d is not the envelope: %v", method, path, resp.StatusCode, err)
+		f.t.Fatalf("%s %s: status %d, and the body is not an envelope: %v", method, path, resp.StatusCode, err)
 	}
 	return a
 }
@@ -82,12 +82,12 @@ func (f *frontend) mustCall(method, path string, body any) response {
 	f.t.Helper()
 	a := f.call(method, path, body)
 	if a.status != http.StatusOK || a.Result != "SUCCESS" || a.Error != nil {
-		f.t.Fatalf("%s %s: %d %s %s", method, path, a.status, a.Result, a.code())
+		f.t.Fatalf("%s %s: status %d, %s %s", method, path, a.status, a.Result, a.code())
 	}
 	return a
 }
 
-// signedIn is what the original frontend reads, with what a newer one may.
+// signedIn has the fields that the original frontend reads, and newer ones.
 type signedIn struct {
 	ID              int64   `json:"id"`
 	NickName        *string `json:"nickName"`
@@ -98,7 +98,7 @@ type signedIn struct {
 	ExpiresIn       int     `json:"expiresIn"`
 }
 
-// signUp takes the Google access token that the browser got and signs up.
+// signUp signs a person up with a Google access token.
 func (w *testSystem) signUp(person int) (*frontend, signedIn) {
 	w.t.Helper()
 	f := &frontend{testSystem: w, person: person}
@@ -111,7 +111,8 @@ func (w *testSystem) signUp(person int) (*frontend, signedIn) {
 	return f, in
 }
 
-// link authorizes at Spotify and links as the original frontend does: the code in the query.
+// link authorizes at Spotify, and links as the original frontend does: the code is in the
+// query.
 func (f *frontend) link() {
 	f.t.Helper()
 	code := f.sim.SpotifyCode(f.person, sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect})
@@ -121,7 +122,8 @@ func (f *frontend) link() {
 	}
 }
 
-// linkWithPKCE links as the API advises: state, challenge, everything in the body.
+// linkWithPKCE links as the contract recommends: with a challenge, and the code in the
+// body.
 func (f *frontend) linkWithPKCE() {
 	f.t.Helper()
 	const verifier = "a-verifier-of-at-least-forty-three-characters-0123456789"
@@ -133,7 +135,7 @@ func (f *frontend) linkWithPKCE() {
 	f.mustCall(http.MethodPost, "/spotify-auth", map[string]string{"code": code, "redirectUri": redirect, "codeVerifier": verifier})
 }
 
-// entry is one line of the board, in the original's fields.
+// boardEntry is an entry of the board, with the fields of the original service.
 type boardEntry struct {
 	Track struct {
 		ID            int64  `json:"id"`
@@ -151,7 +153,7 @@ type boardEntry struct {
 	} `json:"user"`
 }
 
-// board reads the public board.
+// board returns the entries of the board.
 func (w *testSystem) board() []boardEntry {
 	w.t.Helper()
 	var entries []boardEntry
@@ -159,7 +161,7 @@ func (w *testSystem) board() []boardEntry {
 	return entries
 }
 
-// onBoard is the person's line of the board; false if there is none.
+// boardEntry returns the person's entry; false if there is none.
 func (f *frontend) boardEntry() (boardEntry, bool) {
 	f.t.Helper()
 	for _, e := range f.board() {

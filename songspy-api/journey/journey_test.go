@@ -11,7 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// onEveryEngine runs a journey on every database.
+// forEachDatabase runs a journey on every database.
 func forEachDatabase(t *testing.T, o sim.Options, journey func(t *testing.T, w *testSystem), env ...string) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
@@ -25,8 +25,8 @@ func forEachDatabase(t *testing.T, o sim.Options, journey func(t *testing.T, w *
 	}
 }
 
-// concert is a script of one song after another, each of that length, from a
-// minute ago on.
+// songsInARow returns songs that play one after another, each for length. The first began
+// half a length ago.
 func songsInARow(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
 	start := time.Now().Add(-length / 2)
 	var plays []sim.Play
@@ -38,10 +38,10 @@ func songsInARow(s *sim.Sim, first, songs int, length time.Duration) []sim.Play 
 	return plays
 }
 
-// TestTheOriginalsFlows walks through the sequence diagrams that the service
-// was first drawn with, in their order.
+// TestSequenceDiagrams follows the sequence diagrams of the original service, in their
+// order.
 func TestSequenceDiagrams(t *testing.T) {
-	// Access tokens die within seconds here, so that the refresh scheduler has work.
+	// Access tokens expire within seconds, so that the refresh scheduler has work.
 	const tokenLife = 20 * time.Second
 	forEachDatabase(t, sim.Options{Seed: 1, People: 8, AccessTokenLife: tokenLife}, func(t *testing.T, w *testSystem) {
 		const length = 8 * time.Second
@@ -52,41 +52,41 @@ func TestSequenceDiagrams(t *testing.T) {
 		// Sign-up with Google: token → tokeninfo → userinfo → user → JWT.
 		user, in := w.signUp(0)
 		if in.NickName != nil || in.HasSpotify || in.ID == 0 || in.ExpiresIn <= 0 || in.RefreshToken == "" {
-			t.Errorf("sign-up answered %+v", in)
+			t.Errorf("sign-up answers %+v", in)
 		}
 		stats := w.sim.Stats()
 		if stats.Total("tokeninfo") != 1 || stats.Total("userinfo") != 1 {
-			t.Errorf("Google was asked %d times for whom the token is and %d times whose it is, want once each", stats.Total("tokeninfo"), stats.Total("userinfo"))
+			t.Errorf("Google received %d tokeninfo and %d userinfo requests, want one each", stats.Total("tokeninfo"), stats.Total("userinfo"))
 		}
 		if _, again := w.signUp(0); again.ID != in.ID {
-			t.Errorf("signing in again made user %d out of %d", again.ID, in.ID)
+			t.Errorf("signing in again gives user %d, want %d", again.ID, in.ID)
 		}
 
-		// A token that another application got is refused.
+		// A token that was issued to another application is rejected.
 		foreign := w.sim.GoogleToken(2, sim.ForeignGoogleClientID)
 		w.addSecrets(foreign)
 		stranger := &frontend{testSystem: w}
 		if a := stranger.call(http.MethodPost, "/google-auth", map[string]string{"accessToken": foreign}); a.status != http.StatusUnauthorized || a.code() != "GOOGLE_TOKEN_FOREIGN" {
-			t.Errorf("another application's token: %d %s", a.status, a.code())
+			t.Errorf("another application's token: status %d, %s", a.status, a.code())
 		}
 
 		// Linking Spotify: code → token → tokens stored with the user.
 		user.link()
 		if _, in := w.signUp(0); !in.HasSpotify {
-			t.Error("after linking, signing in says that there is no Spotify")
+			t.Error("after linking, hasSpotify is false")
 		}
 
 		// CurrentPlayingTrackScheduler: token → currently-playing → the board.
 		var first boardEntry
-		w.eventually("the listener's song on the board", func() (ok bool) {
+		w.eventually("the user's song on the board", func() (ok bool) {
 			first, ok = user.boardEntry()
 			return ok
 		})
 		if !strings.HasPrefix(first.Track.AlbumImageURL, "http") && first.Track.AlbumImageURL != "" || first.Track.Title == "" || first.Track.ArtistName == "" {
-			t.Errorf("the board says %+v", first)
+			t.Errorf("the entry is %+v", first)
 		}
 		if at, err := time.Parse("2006-01-02T15:04:05.000Z", first.Track.CreatedAt); err != nil || at.After(time.Now()) {
-			t.Errorf("createdAt is %q: %v", first.Track.CreatedAt, err)
+			t.Errorf("createdAt is %q, error %v", first.Track.CreatedAt, err)
 		}
 		w.eventually("the next song on the board", func() bool {
 			e, ok := user.boardEntry()
@@ -100,23 +100,23 @@ func TestSequenceDiagrams(t *testing.T) {
 			return e.User.NickName == "듣는 사람 🎧"
 		})
 
-		// AccessTokenRefreshScheduler: tokens that are about to die are renewed,
-		// with a secret and with PKCE, and looks go on with the new ones.
+		// AccessTokenRefreshScheduler: tokens that are about to expire are renewed, with a
+		// secret and with PKCE. Polls continue with the new tokens.
 		second, _ := w.signUp(1)
 		second.linkWithPKCE()
 		renewed := func() int64 { return w.sim.Stats().Requests["token"][http.StatusOK] }
 		before, linked := renewed(), time.Now()
 		w.eventually("several renewals", func() bool { return renewed() >= before+6 })
-		w.eventually("the first tokens dead", func() bool { return time.Since(linked) > tokenLife+time.Second })
+		w.eventually("the end of the first tokens", func() bool { return time.Since(linked) > tokenLife+time.Second })
 		polls := w.sim.Stats().Requests["currently-playing"][http.StatusOK]
-		w.eventually("looks with renewed tokens", func() bool {
+		w.eventually("polls with renewed tokens", func() bool {
 			return w.sim.Stats().Requests["currently-playing"][http.StatusOK] >= polls+4
 		})
 		if e, ok := second.boardEntry(); !ok || e.Track.Title != w.sim.PlaybackAt(1, time.Now()).Play.Track.Title {
-			t.Errorf("after renewals the second listener is on the board: %t, with %q", ok, e.Track.Title)
+			t.Errorf("after renewals, the second user is on the board: %t, with %q", ok, e.Track.Title)
 		}
 
-		// Failing calls of either provider leave no secret in a log and the service alive.
+		// If calls to a provider fail, no secret is logged, and the service keeps running.
 		for _, endpoint := range []string{"token", "me", "currently-playing", "tokeninfo", "userinfo"} {
 			defer w.sim.Fault(sim.Fault{Endpoint: endpoint, Person: sim.Everyone, Kind: sim.Hangup, Times: 3})()
 			defer w.sim.Fault(sim.Fault{Endpoint: endpoint, Person: sim.Everyone, Kind: sim.Garbage, Times: 3})()
@@ -141,12 +141,12 @@ func TestSequenceDiagrams(t *testing.T) {
 
 		// Unlinking and erasing work at once, on the board too.
 		second.mustCall(http.MethodDelete, "/spotify-auth", nil)
-		w.eventually("the unlinked listener off the board", func() bool { _, ok := second.boardEntry(); return !ok })
+		w.eventually("the board without the unlinked user", func() bool { _, ok := second.boardEntry(); return !ok })
 		user.mustCall(http.MethodDelete, "/me", nil)
 		if a := user.call(http.MethodGet, "/me", nil); a.status != http.StatusUnauthorized {
-			t.Errorf("after erasure the JWT still answers %d", a.status)
+			t.Errorf("after erasure, a request with the JWT answers %d, want 401", a.status)
 		}
-		w.eventually("the erased listener off the board", func() bool { _, ok := user.boardEntry(); return !ok })
+		w.eventually("the board without the erased user", func() bool { _, ok := user.boardEntry(); return !ok })
 
 		w.logMetrics()
 		w.stop(batch)

@@ -6,21 +6,21 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // reads what was kept, past the service
+	_ "github.com/jackc/pgx/v5/stdlib" // reads the database directly
 	_ "modernc.org/sqlite"
 
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// TestABatchKilledInMidSweepLosesAndDoublesNothing kills the batch again and
-// again while songs change, and holds the plays that were kept against the truth.
+// TestBatch_KilledWhilePollingLosesAndDuplicatesNothing kills the batch repeatedly while
+// songs change, and compares the stored plays with the simulator's truth.
 func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 	const people = 6
 	forEachDatabase(t, sim.Options{Seed: 2, People: people}, func(t *testing.T, w *testSystem) {
 		length, kills := 15*time.Second, 6
 		if !strings.HasPrefix(w.database, "sqlite:") {
-			// Until the leases of the killed batch are over, 15 s, nobody is looked
-			// at: a song must outlast that to be seen.
+			// No user is polled until the leases of the killed batch expire, after 15 s. A
+			// song must last longer to be observed.
 			length, kills = 40*time.Second, 3
 		}
 		for person := range people {
@@ -38,7 +38,7 @@ func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 		from := time.Now()
 		for range kills {
 			polls := w.sim.Stats().Total("currently-playing")
-			w.eventually("some looks", func() bool { return w.sim.Stats().Total("currently-playing") >= polls+4*people })
+			w.eventually("some polls", func() bool { return w.sim.Stats().Total("currently-playing") >= polls+4*people })
 			w.kill(batch)
 			batch = w.start("songspy-batch")
 		}
@@ -48,18 +48,18 @@ func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 			for _, p := range w.sim.Truth(f.person, from, until) {
 				n := stored[id][p.Track.URI]
 				if n > 1 {
-					t.Errorf("listener %d: %s was counted %d times", f.person, p.Track.Title, n)
+					t.Errorf("user %d: %s was stored %d times", f.person, p.Track.Title, n)
 				}
-				// What began and ended well within the time was seen, and the next song proves it.
+				// A song that began and ended well within this time was observed.
 				if n == 0 && p.Start.After(from) && p.End.Before(until.Add(-length)) {
-					t.Errorf("listener %d: %s, %v to %v, was lost", f.person, p.Track.Title, p.Start, p.End)
+					t.Errorf("user %d: %s, %v to %v, was lost", f.person, p.Track.Title, p.Start, p.End)
 				}
 			}
 		}
 	})
 }
 
-// plays counts the plays that were kept, by user and track.
+// storedPlays counts the stored plays by user and track.
 func (w *testSystem) storedPlays() map[int64]map[string]int {
 	w.t.Helper()
 	driver, source := "pgx", w.database

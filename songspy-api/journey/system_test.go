@@ -20,7 +20,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// binaries is the folder that TestMain built the service into.
+// binaries is the folder of the programs that TestMain built.
 var binaries string
 
 func TestMain(m *testing.M) {
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// world is one running service with its providers: everything that a journey needs.
+// testSystem is a running service with simulated providers.
 type testSystem struct {
 	t     *testing.T
 	sim   *sim.Sim
@@ -52,14 +52,14 @@ type testSystem struct {
 	admin string // admin address of the API
 	batch string // admin address of the batch
 	env   []string
-	// database is its address, as the binaries read it.
+	// database is the value of SONGSPY_DATABASE_URL.
 	database string
 	dir      string
 	log      *syncBuffer
-	secrets  []string // whatever must never be printed
+	secrets  []string // must never be printed
 }
 
-// newWorld starts a simulator and prepares the environment of the binaries.
+// newTestSystem starts a simulator and prepares the environment of the programs.
 func newTestSystem(t *testing.T, database string, o sim.Options, more ...string) *testSystem {
 	t.Helper()
 	// The covers' address is only known once the server listens.
@@ -95,19 +95,19 @@ func newTestSystem(t *testing.T, database string, o sim.Options, more ...string)
 	w.addSecrets(sim.SpotifyClientSecret)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("what the processes printed:\n%s", w.log.tail(12_000))
+			t.Logf("the output of the processes:\n%s", w.log.tail(12_000))
 		}
 	})
 	return w
 }
 
-// redirect is where the frontend would receive authorization codes.
+// redirect is the address at which the frontend would receive authorization codes.
 const redirect = "http://127.0.0.1:3000/callback"
 
-// hide notes a secret that no log may hold.
+// addSecrets adds secrets that must not be logged.
 func (w *testSystem) addSecrets(secrets ...string) { w.secrets = append(w.secrets, secrets...) }
 
-// run runs a binary to its end.
+// run runs a program and waits for its end.
 func (w *testSystem) run(service string, args ...string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
@@ -124,15 +124,14 @@ func (w *testSystem) command(ctx context.Context, service string, args ...string
 	return cmd
 }
 
-// process is a running binary.
+// process is a running program.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it ended
 	err  error         // how it ended; read after done
 }
 
-// start starts a binary that serves until it is told to stop, and waits until
-// it is ready.
+// start starts a service and waits until it is ready.
 func (w *testSystem) start(service string) *process {
 	w.t.Helper()
 	p := &process{cmd: w.command(context.Background(), service, "serve"), done: make(chan struct{})}
@@ -164,7 +163,7 @@ func (w *testSystem) start(service string) *process {
 	return p
 }
 
-// stop asks a process to end and requires that it does so in good order.
+// stop sends SIGTERM and requires that the process ends without an error.
 func (w *testSystem) stop(p *process) {
 	w.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -173,24 +172,23 @@ func (w *testSystem) stop(p *process) {
 	select {
 	case <-p.done:
 		if p.err != nil {
-			w.t.Errorf("%s did not end in good order: %v", p.cmd.Path, p.err)
+			w.t.Errorf("%s ended with an error: %v", p.cmd.Path, p.err)
 		}
 	case <-time.After(15 * time.Second):
 		w.t.Errorf("%s did not end within 15 s of SIGTERM", p.cmd.Path)
 	}
 }
 
-// kill ends a process without warning.
+// kill kills a process.
 func (w *testSystem) kill(p *process) {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
-// patience is how long eventually waits: far longer than anything takes, since
-// machines that run tests are slow at times.
+// eventuallyTimeout is far longer than anything takes, because test machines may be slow.
 const eventuallyTimeout = 60 * time.Second
 
-// eventually asks until the answer is yes.
+// eventually waits until holds returns true.
 func (w *testSystem) eventually(what string, holds func() bool) {
 	w.t.Helper()
 	deadline := time.After(eventuallyTimeout)
@@ -200,12 +198,12 @@ func (w *testSystem) eventually(what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			w.t.Fatalf("waited in vain for: %s", what)
+			w.t.Fatalf("waited too long for %s", what)
 		}
 	}
 }
 
-// noteMetrics adds what both services tell their operators to what was printed.
+// logMetrics adds the metrics of both services to the output.
 func (w *testSystem) logMetrics() {
 	w.t.Helper()
 	for _, base := range []string{w.admin, w.batch} {
@@ -217,12 +215,12 @@ func (w *testSystem) logMetrics() {
 		_, err = io.Copy(w.log, resp.Body)
 		_ = resp.Body.Close()
 		if err != nil || len(w.log.all()) < before+1000 {
-			w.t.Errorf("%s tells no metrics: %v", base, err)
+			w.t.Errorf("%s returns no metrics: %v", base, err)
 		}
 	}
 }
 
-// keepsSecrets fails the test if anything that was printed holds a secret.
+// checkSecrets fails the test if the output holds a secret.
 func (w *testSystem) checkSecrets() {
 	w.t.Helper()
 	printed := w.log.all()
@@ -245,7 +243,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// logBook keeps what processes print.
+// syncBuffer holds the output of the processes.
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
