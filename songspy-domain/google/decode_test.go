@@ -11,9 +11,9 @@ import (
 )
 
 func FuzzReadTokeninfo(f *testing.F) {
-	f.Add([]byte(`{"azp":"ours","aud":"ours","sub":"1","exp":"99999999999","expires_in":"3560"}`), "ours")
-	f.Add([]byte(`{"issued_to":"ours","audience":"evil","user_id":"1","expires_in":3000}`), "ours")
-	f.Add([]byte(`{"aud":["ours"],"exp":-1}`), "")
+	f.Add([]byte(`{"azp":"client","aud":"client","sub":"1","exp":"99999999999","expires_in":"3560"}`), "client")
+	f.Add([]byte(`{"issued_to":"client","audience":"evil","user_id":"1","expires_in":3000}`), "client")
+	f.Add([]byte(`{"aud":["client"],"exp":-1}`), "")
 	now := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, body []byte, id string) {
 		i, err := readTokeninfo(body)
@@ -26,13 +26,13 @@ func FuzzReadTokeninfo(f *testing.F) {
 		if err := i.check([]string{id}, now); err != nil {
 			return
 		}
-		// Whatever is let in names our id, and only ours.
+		// An accepted token names this client ID, and no other.
 		if id == "" || len(i.audiences) == 0 {
-			t.Fatalf("%q was let in as %q", body, id)
+			t.Fatalf("%q was accepted for %q", body, id)
 		}
 		for _, a := range append(i.audiences, i.authorizedParties...) {
 			if a != id {
-				t.Fatalf("a token of %q was let in as %q", a, id)
+				t.Fatalf("a token of %q was accepted for %q", a, id)
 			}
 		}
 	})
@@ -47,13 +47,13 @@ func FuzzReadUserinfo(f *testing.F) {
 			return
 		}
 		if p.Subject == "" || len(p.Subject) > 255 || strings.ContainsFunc(p.Subject, isNotPrintable) {
-			t.Fatalf("let in %q", p.Subject)
+			t.Fatalf("accepted the subject %q", p.Subject)
 		}
 		if !utf8.ValidString(p.Name) || strings.ContainsRune(p.Name, 0) || utf8.RuneCountInString(p.Name) > nameMaxRunes {
-			t.Fatalf("kept the name %q", p.Name)
+			t.Fatalf("stored the name %q", p.Name)
 		}
 		if p.PictureURL != "" && sanitize.WebURL(p.PictureURL) != p.PictureURL {
-			t.Fatalf("kept the picture %q", p.PictureURL)
+			t.Fatalf("stored the picture %q", p.PictureURL)
 		}
 	})
 }

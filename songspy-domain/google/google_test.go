@@ -18,16 +18,16 @@ import (
 )
 
 const (
-	token       = songspy.Secret("ya29.a0AfH6SMB-token")
-	ourClientID = "ours.apps.googleusercontent.com"
+	token            = songspy.Secret("ya29.a0AfH6SMB-token")
+	acceptedClientID = "client.apps.googleusercontent.com"
 )
 
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 
-// standIn answers tokeninfo and userinfo as it is told.
+// fakeGoogle answers tokeninfo and userinfo with the given handlers.
 type fakeGoogle struct {
 	tokeninfo, userinfo http.HandlerFunc
-	requests            atomic.Int32 // how often userinfo was asked
+	requests            atomic.Int32 // the number of userinfo requests
 }
 
 func (s *fakeGoogle) client(t *testing.T, configure ...func(*google.Config)) *google.Client {
@@ -44,7 +44,7 @@ func (s *fakeGoogle) client(t *testing.T, configure ...func(*google.Config)) *go
 	t.Cleanup(transport.CloseIdleConnections)
 	c := google.Config{
 		UserinfoURL: srv.URL + "/userinfo", TokeninfoURL: srv.URL + "/tokeninfo",
-		Audiences: []string{ourClientID, "android"}, Transport: transport,
+		Audiences: []string{acceptedClientID, "android"}, Transport: transport,
 		Now: func() time.Time { return noon },
 	}
 	for _, f := range configure {
@@ -67,9 +67,10 @@ func cutOff(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `{"aud":"`)
 }
 
-// good is a tokeninfo answer for a token of ours that lives another hour.
+// good is an answer of tokeninfo for a token of an accepted client that expires
+// in an hour.
 var good = fmt.Sprintf(`{"azp":"%s","aud":"%s","sub":"1107","scope":"openid","exp":"%d","expires_in":"3560","email":"ada@example.org","email_verified":"true","access_type":"online"}`,
-	ourClientID, ourClientID, noon.Add(time.Hour).Unix())
+	acceptedClientID, acceptedClientID, noon.Add(time.Hour).Unix())
 
 const person = `{"id":"1107","email":"ada@example.org","verified_email":true,"name":"Ada","given_name":"Ada","picture":"https://lh3.googleusercontent.com/a/x","locale":"ko"}`
 
@@ -86,9 +87,9 @@ func wantError(t *testing.T, err error, c songspy.Code, reason string, wait time
 }
 
 func TestProfile_ReadsEveryVersion(t *testing.T) {
-	old := fmt.Sprintf(`{"issued_to":"%s","audience":"%s","user_id":"1107","expires_in":3000,"email":"ada@example.org","verified_email":true}`, ourClientID, ourClientID)
-	withoutSubject := fmt.Sprintf(`{"aud":"%s","exp":"%d"}`, ourClientID, noon.Add(time.Minute).Unix())
-	android := fmt.Sprintf(`{"azp":"android","aud":"%s","sub":"1107","exp":%d}`, ourClientID, noon.Add(time.Minute).Unix())
+	old := fmt.Sprintf(`{"issued_to":"%s","audience":"%s","user_id":"1107","expires_in":3000,"email":"ada@example.org","verified_email":true}`, acceptedClientID, acceptedClientID)
+	withoutSubject := fmt.Sprintf(`{"aud":"%s","exp":"%d"}`, acceptedClientID, noon.Add(time.Minute).Unix())
+	android := fmt.Sprintf(`{"azp":"android","aud":"%s","sub":"1107","exp":%d}`, acceptedClientID, noon.Add(time.Minute).Unix())
 	plain := songspy.GoogleProfile{Subject: "1107", Name: "Ada", PictureURL: "https://lh3.googleusercontent.com/a/x"}
 	ada := plain
 	ada.Email = "ada@example.org"
@@ -96,15 +97,15 @@ func TestProfile_ReadsEveryVersion(t *testing.T) {
 		tokeninfo, userinfo string
 		want                songspy.GoogleProfile
 	}{
-		"today's, v1":              {good, person, ada},
-		"older tokeninfo":          {old, person, ada},
-		"tokeninfo without a sub":  {withoutSubject, person, ada},
-		"asked by another of ours": {android, person, ada},
-		"v3":                       {good, `{"sub":"1107","name":"Ada","picture":"https://lh3.googleusercontent.com/a/x","email_verified":true}`, plain},
-		"a number for an id":       {good, `{"id":1107,"name":"Ada"}`, songspy.GoogleProfile{Subject: "1107", Name: "Ada"}},
-		"neither name nor picture": {good, `{"id":"1107","name":null}`, songspy.GoogleProfile{Subject: "1107"}},
-		"hostile":                  {good, `{"id":"1107","name":"A\u0000d\u202ea  \n","picture":"javascript:alert(1)"}`, songspy.GoogleProfile{Subject: "1107", Name: "Ada"}},
-		"a simulator's picture":    {good, `{"id":"1107","picture":"http://127.0.0.1:8090/p.svg"}`, songspy.GoogleProfile{Subject: "1107", PictureURL: "http://127.0.0.1:8090/p.svg"}},
+		"current tokeninfo, v1":                {good, person, ada},
+		"older tokeninfo":                      {old, person, ada},
+		"tokeninfo without a sub":              {withoutSubject, person, ada},
+		"requested by another accepted client": {android, person, ada},
+		"v3":                                   {good, `{"sub":"1107","name":"Ada","picture":"https://lh3.googleusercontent.com/a/x","email_verified":true}`, plain},
+		"number as ID":                         {good, `{"id":1107,"name":"Ada"}`, songspy.GoogleProfile{Subject: "1107", Name: "Ada"}},
+		"neither name nor picture":             {good, `{"id":"1107","name":null}`, songspy.GoogleProfile{Subject: "1107"}},
+		"hostile":                              {good, `{"id":"1107","name":"A\u0000d\u202ea  \n","picture":"javascript:alert(1)"}`, songspy.GoogleProfile{Subject: "1107", Name: "Ada"}},
+		"a simulator's picture":                {good, `{"id":"1107","picture":"http://127.0.0.1:8090/p.svg"}`, songspy.GoogleProfile{Subject: "1107", PictureURL: "http://127.0.0.1:8090/p.svg"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &fakeGoogle{tokeninfo: respond(200, c.tokeninfo), userinfo: respond(200, c.userinfo)}
@@ -162,26 +163,26 @@ func TestProfile_SendsTokenWhereItBelongs(t *testing.T) {
 func TestProfile_RejectsForeignToken(t *testing.T) {
 	exp := noon.Add(time.Hour).Unix()
 	for name, tokeninfo := range map[string]string{
-		"of another application":      fmt.Sprintf(`{"azp":"evil","aud":"evil","sub":"1107","exp":"%d"}`, exp),
-		"asked by another":            fmt.Sprintf(`{"azp":"evil","aud":"%s","sub":"1107","exp":"%d"}`, ourClientID, exp),
-		"older, of another":           `{"issued_to":"evil","audience":"evil","user_id":"1107","expires_in":3000}`,
-		"older, asked by another":     fmt.Sprintf(`{"issued_to":"evil","audience":"%s","expires_in":3000}`, ourClientID),
-		"of two, one of them another": fmt.Sprintf(`{"aud":"%s","audience":"evil","exp":"%d"}`, ourClientID, exp),
-		"of a list":                   fmt.Sprintf(`{"aud":["%s"],"exp":"%d"}`, ourClientID, exp),
-		"of nobody":                   fmt.Sprintf(`{"azp":"%s","aud":"","exp":"%d"}`, ourClientID, exp),
-		"of nobody that is told":      fmt.Sprintf(`{"azp":"%s","exp":"%d"}`, ourClientID, exp),
-		"nothing told":                `{}`,
+		"another application":                     fmt.Sprintf(`{"azp":"evil","aud":"evil","sub":"1107","exp":"%d"}`, exp),
+		"requested by another application":        fmt.Sprintf(`{"azp":"evil","aud":"%s","sub":"1107","exp":"%d"}`, acceptedClientID, exp),
+		"older, another application":              `{"issued_to":"evil","audience":"evil","user_id":"1107","expires_in":3000}`,
+		"older, requested by another application": fmt.Sprintf(`{"issued_to":"evil","audience":"%s","expires_in":3000}`, acceptedClientID),
+		"two audiences, one foreign":              fmt.Sprintf(`{"aud":"%s","audience":"evil","exp":"%d"}`, acceptedClientID, exp),
+		"a list of audiences":                     fmt.Sprintf(`{"aud":["%s"],"exp":"%d"}`, acceptedClientID, exp),
+		"empty audience":                          fmt.Sprintf(`{"azp":"%s","aud":"","exp":"%d"}`, acceptedClientID, exp),
+		"no audience":                             fmt.Sprintf(`{"azp":"%s","exp":"%d"}`, acceptedClientID, exp),
+		"empty object":                            `{}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &fakeGoogle{tokeninfo: respond(200, tokeninfo), userinfo: respond(200, person)}
 			_, err := profile(s.client(t))
 			wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenForeign, 0)
 			if s.requests.Load() != 0 {
-				t.Error("userinfo was asked about a foreign token")
+				t.Error("userinfo was called with a foreign token")
 			}
 		})
 	}
-	t.Run("without any audience of ours", func(t *testing.T) {
+	t.Run("no accepted audience", func(t *testing.T) {
 		s := &fakeGoogle{tokeninfo: respond(200, good), userinfo: respond(200, person)}
 		_, err := profile(s.client(t, func(c *google.Config) { c.Audiences = []string{""} }))
 		wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenForeign, 0)
@@ -190,18 +191,18 @@ func TestProfile_RejectsForeignToken(t *testing.T) {
 
 func TestProfile_RejectsInvalidOrExpiredToken(t *testing.T) {
 	for name, c := range map[string]struct{ tokeninfo, userinfo http.HandlerFunc }{
-		"tokeninfo's 400":       {respond(400, `{"error":"invalid_token","error_description":"Invalid Value"}`), respond(200, person)},
-		"tokeninfo's 401":       {respond(401, ``), respond(200, person)},
-		"expired":               {respond(200, fmt.Sprintf(`{"aud":"%s","exp":"%d","expires_in":"5"}`, ourClientID, noon.Unix())), respond(200, person)},
-		"older, expired":        {respond(200, fmt.Sprintf(`{"audience":"%s","expires_in":0}`, ourClientID)), respond(200, person)},
-		"no expiry told":        {respond(200, fmt.Sprintf(`{"aud":"%s"}`, ourClientID)), respond(200, person)},
-		"expiry a word":         {respond(200, fmt.Sprintf(`{"aud":"%s","exp":"later"}`, ourClientID)), respond(200, person)},
-		"userinfo's v2 401":     {respond(200, good), respond(401, `{"error":{"code":401,"message":"Request is missing required authentication credential.","status":"UNAUTHENTICATED"}}`)},
-		"userinfo's v3 401":     {respond(200, good), respond(401, `{"error":"invalid_request","error_description":"Invalid Credentials"}`)},
-		"userinfo's 403":        {respond(200, good), respond(403, ``)},
-		"another person":        {respond(200, good), respond(200, `{"id":"2208","name":"Eve"}`)},
-		"two people, userinfo":  {respond(200, good), respond(200, `{"id":"1107","sub":"2208"}`)},
-		"two people, tokeninfo": {respond(200, fmt.Sprintf(`{"aud":"%s","sub":"1107","user_id":"2208","expires_in":9}`, ourClientID)), respond(200, person)},
+		"tokeninfo's 400":         {respond(400, `{"error":"invalid_token","error_description":"Invalid Value"}`), respond(200, person)},
+		"tokeninfo's 401":         {respond(401, ``), respond(200, person)},
+		"expired":                 {respond(200, fmt.Sprintf(`{"aud":"%s","exp":"%d","expires_in":"5"}`, acceptedClientID, noon.Unix())), respond(200, person)},
+		"older, expired":          {respond(200, fmt.Sprintf(`{"audience":"%s","expires_in":0}`, acceptedClientID)), respond(200, person)},
+		"no expiry":               {respond(200, fmt.Sprintf(`{"aud":"%s"}`, acceptedClientID)), respond(200, person)},
+		"expiry is not a number":  {respond(200, fmt.Sprintf(`{"aud":"%s","exp":"later"}`, acceptedClientID)), respond(200, person)},
+		"userinfo's v2 401":       {respond(200, good), respond(401, `{"error":{"code":401,"message":"Request is missing required authentication credential.","status":"UNAUTHENTICATED"}}`)},
+		"userinfo's v3 401":       {respond(200, good), respond(401, `{"error":"invalid_request","error_description":"Invalid Credentials"}`)},
+		"userinfo's 403":          {respond(200, good), respond(403, ``)},
+		"another account":         {respond(200, good), respond(200, `{"id":"2208","name":"Eve"}`)},
+		"two accounts, userinfo":  {respond(200, good), respond(200, `{"id":"1107","sub":"2208"}`)},
+		"two accounts, tokeninfo": {respond(200, fmt.Sprintf(`{"aud":"%s","sub":"1107","user_id":"2208","expires_in":9}`, acceptedClientID)), respond(200, person)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &fakeGoogle{tokeninfo: c.tokeninfo, userinfo: c.userinfo}
@@ -210,9 +211,9 @@ func TestProfile_RejectsInvalidOrExpiredToken(t *testing.T) {
 			holdsNoSecret(t, err)
 		})
 	}
-	for name, token := range map[string]songspy.Secret{"empty": "", "of two lines": "a\nb", "a book": songspy.Secret(strings.Repeat("x", 5000))} {
+	for name, token := range map[string]songspy.Secret{"empty": "", "two lines": "a\nb", "too long": songspy.Secret(strings.Repeat("x", 5000))} {
 		t.Run(name, func(t *testing.T) {
-			s := &fakeGoogle{tokeninfo: func(http.ResponseWriter, *http.Request) { t.Error("google was asked") }}
+			s := &fakeGoogle{tokeninfo: func(http.ResponseWriter, *http.Request) { t.Error("google was called") }}
 			_, err := s.client(t).Profile(context.Background(), token)
 			wantError(t, err, songspy.CodeUnauthorized, google.ReasonTokenInvalid, 0)
 		})
@@ -233,18 +234,18 @@ func TestProfile_OutageIsUnavailable(t *testing.T) {
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/userinfo?"+r.URL.RawQuery, http.StatusFound)
 		}, respond(200, person)},
-		"HTML":                  {respond(200, "<html>"), respond(200, person)},
-		"cut":                   {cutOff, respond(200, person)},
-		"slow":                  {stall, respond(200, person)},
-		"no HTTP":               {echo, respond(200, person)},
-		"endless":               {respond(200, `{"aud":"`+strings.Repeat("x", 100_000)+`"}`), respond(200, person)},
-		"userinfo's 503":        {respond(200, good), respond(503, "")},
-		"userinfo's HTML":       {respond(200, good), respond(200, "<html>")},
-		"userinfo names nobody": {respond(200, good), respond(200, `{"name":"Ada"}`)},
-		"userinfo cut":          {respond(200, good), cutOff},
-		"userinfo slow":         {respond(200, good), stall},
-		"userinfo no HTTP":      {respond(200, good), echo},
-		"a list":                {respond(200, good), respond(200, `[]`)},
+		"HTML":                      {respond(200, "<html>"), respond(200, person)},
+		"cut":                       {cutOff, respond(200, person)},
+		"slow":                      {stall, respond(200, person)},
+		"not HTTP":                  {echo, respond(200, person)},
+		"endless":                   {respond(200, `{"aud":"`+strings.Repeat("x", 100_000)+`"}`), respond(200, person)},
+		"userinfo's 503":            {respond(200, good), respond(503, "")},
+		"userinfo's HTML":           {respond(200, good), respond(200, "<html>")},
+		"userinfo names no account": {respond(200, good), respond(200, `{"name":"Ada"}`)},
+		"userinfo cut":              {respond(200, good), cutOff},
+		"userinfo slow":             {respond(200, good), stall},
+		"userinfo not HTTP":         {respond(200, good), echo},
+		"a list":                    {respond(200, good), respond(200, `[]`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &fakeGoogle{tokeninfo: c.tokeninfo, userinfo: c.userinfo}
@@ -253,13 +254,13 @@ func TestProfile_OutageIsUnavailable(t *testing.T) {
 			holdsNoSecret(t, err)
 		})
 	}
-	t.Run("nobody there", func(t *testing.T) {
+	t.Run("no server", func(t *testing.T) {
 		s := &fakeGoogle{}
 		_, err := profile(s.client(t, func(c *google.Config) { c.TokeninfoURL = "http://127.0.0.1:1/" }))
 		wantError(t, err, songspy.CodeUnavailable, google.ReasonUnavailable, 5*time.Second)
 		holdsNoSecret(t, err)
 	})
-	t.Run("an address that is none", func(t *testing.T) {
+	t.Run("an invalid address", func(t *testing.T) {
 		s := &fakeGoogle{}
 		_, err := profile(s.client(t, func(c *google.Config) { c.TokeninfoURL = "http://%zz" }))
 		wantError(t, err, songspy.CodeUnavailable, google.ReasonUnavailable, 5*time.Second)
@@ -282,7 +283,7 @@ func holdsNoSecret(t *testing.T, err error) {
 		shown := fmt.Sprintf("%v %+v %#v %s", err, err, err, asJSON)
 		for _, s := range []string{token.Reveal(), "ya29", "ada@example.org", "access_token=", "Bearer ", "://", "1107"} {
 			if strings.Contains(shown, s) {
-				t.Errorf("the error shows %q: %s", s, shown)
+				t.Errorf("the error contains %q: %s", s, shown)
 			}
 		}
 	}

@@ -9,22 +9,22 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// The simulated Google was written from the same facts by other hands and
-// shares no code with the client. Its transport stands in for Google's hosts.
+// The simulated Google was written independently from the same facts and shares
+// no code with the client. Its transport replaces Google's hosts.
 
 func TestSimulator_ReturnsProfiles(t *testing.T) {
 	for name, c := range map[string]struct {
 		userinfo, tokeninfo string
-		variants            sim.Quirks
+		quirks              sim.Quirks
 	}{
-		"as configured by default": {},
-		"v2 userinfo":              {userinfo: "https://www.googleapis.com/oauth2/v2/userinfo"},
-		"OpenID Connect":           {userinfo: "https://openidconnect.googleapis.com/v1/userinfo"},
-		"older tokeninfo":          {tokeninfo: "https://www.googleapis.com/oauth2/v1/tokeninfo"},
-		"tokeninfo without a sub":  {variants: sim.Quirks{TokeninfoWithoutSubject: true}},
+		"default":                 {},
+		"v2 userinfo":             {userinfo: "https://www.googleapis.com/oauth2/v2/userinfo"},
+		"OpenID Connect":          {userinfo: "https://openidconnect.googleapis.com/v1/userinfo"},
+		"older tokeninfo":         {tokeninfo: "https://www.googleapis.com/oauth2/v1/tokeninfo"},
+		"tokeninfo without a sub": {quirks: sim.Quirks{TokeninfoWithoutSubject: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := sim.New(sim.Options{Quirks: c.variants})
+			s, err := sim.New(sim.Options{Quirks: c.quirks})
 			if err != nil {
 				t.Fatal(err)
 			}
