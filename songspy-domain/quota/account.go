@@ -3,6 +3,8 @@ package quota
 import (
 	"math"
 	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
 // The parameters by which the quota is learned.
@@ -89,16 +91,24 @@ func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration
 	return r
 }
 
-// Learn stores a refusal unless a later one is known.
-func (a *Account) Learn(r Refusal) {
-	if r.Quota > 0 && r.At.After(a.LastRefusal.At) {
+// Learn stores a refusal unless a later one is known. A refusal that is ahead of
+// now counts as now, so that the plan grows from now on.
+func (a *Account) Learn(now time.Time, r Refusal) {
+	a.correctClock(now)
+	if r.At = songspy.CapAtNow(r.At, now); r.Quota > 0 && r.At.After(a.LastRefusal.At) {
 		a.LastRefusal = r
 	}
+}
+
+// correctClock corrects the last refusal if the clock was set back after it.
+func (a *Account) correctClock(now time.Time) {
+	a.LastRefusal.At = songspy.CapAtNow(a.LastRefusal.At, now)
 }
 
 // Limit returns how many calls are planned for 24 hours. bounded is false if
 // there is no limit.
 func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
+	a.correctClock(now)
 	if a.LastRefusal.Quota > 0 {
 		calls, bounded = max(plannedMin, int64(float64(a.LastRefusal.Quota)*plannedShare(now.Sub(a.LastRefusal.At)))), true
 	}
@@ -178,6 +188,9 @@ func (a *Account) Count(now time.Time, e Endpoint) {
 	a.lastCallAt = now
 }
 
+// Uncount removes a call that Count counted at a time and that was never sent.
+func (a *Account) Uncount(counted time.Time, e Endpoint) { a.Calls.Remove(counted, e) }
+
 // Headroom is how many calls an account may still make at one moment. The zero
 // Headroom has no limit.
 type Headroom struct {
@@ -219,8 +232,8 @@ type Status struct {
 
 // Status returns the state of the account's quota.
 func (a *Account) Status(now time.Time) Status {
-	s := Status{Calls: a.Calls.ByEndpoint(now), DailyMax: a.DailyMax, LastRefusal: a.LastRefusal}
-	s.Limit, s.Bounded = a.Limit(now)
+	limit, bounded := a.Limit(now)
+	s := Status{Calls: a.Calls.ByEndpoint(now), Limit: limit, Bounded: bounded, DailyMax: a.DailyMax, LastRefusal: a.LastRefusal}
 	if most, bounded := a.Ceiling(now); bounded && a.Calls.Sum(now) >= most {
 		s.NextCallAt = a.Calls.belowAt(now, most)
 	}

@@ -28,11 +28,20 @@ const (
 )
 
 // Bucket counts the calls of one endpoint that began within the same five
-// minutes.
+// minutes. The count is negative if earlier calls are removed.
 type Bucket struct {
 	At       time.Time // the start of the five minutes: see BucketOf
 	Endpoint Endpoint
 	Calls    int64
+}
+
+// Batch identifies buckets that one process writes together. The store counts a
+// batch once, however often it is written, because the answer to the first write
+// may be lost. Calls with the zero Batch are counted each time.
+type Batch struct {
+	// Process identifies the process, and Number rises with each of its batches.
+	Process string
+	Number  int64
 }
 
 // BucketOf returns the start of the bucket that contains now.
@@ -107,6 +116,18 @@ func (c *Calls) Add(now time.Time, e Endpoint) {
 	c.add(at, endpoint, 1)
 	if !c.SingleProcess {
 		c.addUnsaved(at, endpoint, 1)
+	}
+}
+
+// Remove removes a call that Add counted at a time. If the database already
+// contains the call, the next batch removes it there.
+func (c *Calls) Remove(added time.Time, e Endpoint) {
+	at, endpoint := bucketNumber(added), e.index()
+	if s := c.findBucket(at); s != nil && s.byEndpoint[endpoint] > 0 {
+		c.add(at, endpoint, -1)
+	}
+	if !c.SingleProcess {
+		c.addUnsaved(at, endpoint, -1)
 	}
 }
 

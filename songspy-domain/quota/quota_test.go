@@ -14,8 +14,7 @@ const (
 	longest  = 30 * time.Minute
 )
 
-// counted is how many of the times lie in the window and no longer ago than it
-// and some more.
+// countWithin returns how many of the calls are at most Window and more ago.
 func countWithin(calls []time.Time, now time.Time, more time.Duration) (n int64) {
 	for _, at := range calls {
 		if now.Sub(at) < Window+more {
@@ -38,20 +37,20 @@ func TestCalls_RollingDayWithinOneBucket(t *testing.T) {
 			}
 			exact, most := countWithin(made, now, 0), countWithin(made, now, BucketLength)
 			if sum, least := c.Sum(now), c.AtLeast(now); sum < exact || sum > most || least > exact {
-				t.Fatalf("at %v between %d and %d calls are counted; %d were made in the window, %d in it and five minutes", now, least, sum, exact, most)
+				t.Fatalf("at %v between %d and %d calls are counted; %d were made in the window, %d in the window and five minutes before", now, least, sum, exact, most)
 			}
 			leaving := int64(0)
 			for _, n := range c.Leaving(now) {
 				leaving += n
 			}
 			if sum := c.Sum(now); leaving != sum || c.ByEndpoint(now).Sum() != sum {
-				t.Fatalf("%d calls leave, %d have an endpoint, of %d", leaving, c.ByEndpoint(now).Sum(), sum)
+				t.Fatalf("%d calls leave and %d have an endpoint, want %d", leaving, c.ByEndpoint(now).Sum(), sum)
 			}
 		}
 	})
 }
 
-// table is what the database keeps of an account.
+// storeModel models what the database stores of an account.
 type storeModel map[Bucket]int64
 
 func (d storeModel) add(calls []Bucket, since time.Time) (all []Bucket) {
@@ -79,7 +78,7 @@ func TestCalls_ProcessesCountTheSame(t *testing.T) {
 			c := &processes[rapid.IntRange(0, 2).Draw(t, "process")]
 			c.Add(now, EndpointPlaying)
 			made = append(made, now)
-			if rapid.Bool().Draw(t, "settles") {
+			if rapid.Bool().Draw(t, "syncs") {
 				sync(c, BucketOf(now.Add(-Window)))
 			}
 		}
@@ -93,7 +92,7 @@ func TestCalls_ProcessesCountTheSame(t *testing.T) {
 				t.Fatalf("process %d counts %d calls of %d", i, sum, len(made))
 			}
 			if unsaved := processes[i].Unsaved(); len(unsaved) > 0 {
-				t.Fatalf("process %d still has %v to tell", i, unsaved)
+				t.Fatalf("process %d still has unsaved calls: %v", i, unsaved)
 			}
 		}
 	})
@@ -106,14 +105,15 @@ func TestCalls_SurviveClockSetBack(t *testing.T) {
 	}
 	c.Add(noon, EndpointPlaying)
 	if sum := c.Sum(noon); sum != 11 {
-		t.Errorf("%d calls are counted after the step back, want 11", sum)
+		t.Errorf("%d calls are counted after the clock was set back, want 11", sum)
 	}
 	if sum := c.Sum(noon.Add(34 * time.Hour)); sum != 0 {
-		t.Errorf("%d calls are counted once all have left the window", sum)
+		t.Errorf("%d calls are counted after all have left the window", sum)
 	}
 }
 
-// used is an account that has made so many calls, evenly over the last 24 hours.
+// usedAccount returns an account that has made so many calls, evenly over the
+// last 24 hours.
 func usedAccount(calls int) *Account {
 	a := &Account{CountedSince: noon.Add(-48 * time.Hour)}
 	for i := range calls {
@@ -124,7 +124,7 @@ func usedAccount(calls int) *Account {
 
 func TestLimit_DropsAfterRefusalAndGrows(t *testing.T) {
 	a := usedAccount(1145)
-	a.Learn(a.NewRefusal(noon, EndpointPlaying, time.Hour, false))
+	a.Learn(noon, a.NewRefusal(noon, EndpointPlaying, time.Hour, false))
 	for days, want := range map[float64]float64{0: 0.95, 1: 0.955, 7: 0.985, 8: 0.995, 14: 1.055, 21: 1.16} {
 		got, _ := a.Limit(noon.Add(time.Duration(days * 24 * float64(time.Hour))))
 		if exact := want * float64(a.LastRefusal.Quota); float64(got) < exact-1.5 || float64(got) > exact+0.5 {
@@ -135,39 +135,86 @@ func TestLimit_DropsAfterRefusalAndGrows(t *testing.T) {
 		sooner := time.Duration(rapid.Int64Range(0, int64(90*24*time.Hour)).Draw(t, "after"))
 		later := sooner + time.Duration(rapid.Int64Range(0, int64(30*24*time.Hour)).Draw(t, "later"))
 		if plannedShare(later) < plannedShare(sooner) {
-			t.Fatalf("%v after a refusal %v of it is planned, %v after it only %v", sooner, plannedShare(sooner), later, plannedShare(later))
+			t.Fatalf("%v after a refusal a share of %v is planned, %v after it only %v", sooner, plannedShare(sooner), later, plannedShare(later))
 		}
 	})
 }
 
+func TestARefusalThatIsAheadCountsAsNow(t *testing.T) {
+	const day, ahead = 24 * time.Hour, 9 * time.Hour
+	for name, learn := range map[string]func(*Account){
+		"learned before the clock was set back": func(a *Account) {
+			a.Learn(noon.Add(ahead), Refusal{At: noon.Add(ahead), Quota: 2000})
+			a.Limit(noon)
+		},
+		"stored by a process whose clock runs ahead": func(a *Account) {
+			a.Learn(noon, Refusal{At: noon.Add(ahead), Quota: 2000})
+		},
+	} {
+		a := &Account{}
+		learn(a)
+		if limit, _ := a.Limit(noon.Add(day)); limit != 1910 {
+			t.Errorf("%s: after a day %d calls are planned, want 95.5 %% of 2000", name, limit)
+		}
+		a.Learn(noon.Add(time.Hour), Refusal{At: noon.Add(time.Hour), Quota: 1000})
+		if limit, _ := a.Limit(noon.Add(time.Hour)); limit != 950 {
+			t.Errorf("%s: after the next refusal %d calls are planned, want 950", name, limit)
+		}
+	}
+}
+
+func TestACallThatNeverLeftCostsNothing(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		for name, saved := range map[string]bool{"before others know": false, "once others know": true} {
+			a := &Account{Calls: Calls{SingleProcess: alone}}
+			a.Count(noon, EndpointPlaying)
+			a.Count(noon, EndpointPlaying)
+			if saved && !alone {
+				a.Calls.Sync(noon, noon, a.Calls.Unsaved(), []Bucket{{At: BucketOf(noon), Endpoint: EndpointPlaying, Calls: 2}})
+			}
+			a.Uncount(noon, EndpointPlaying)
+			if sum := a.Calls.Sum(noon); sum != 1 {
+				t.Errorf("%s, alone: %v: %d calls are counted, want 1", name, alone, sum)
+			}
+			var unsaved int64
+			for _, b := range a.Calls.Unsaved() {
+				unsaved += b.Calls
+			}
+			if want := map[bool]int64{false: 1, true: -1}[saved]; !alone && unsaved != want {
+				t.Errorf("%s: others are told of %d more calls, want %d", name, unsaved, want)
+			}
+		}
+	}
+}
+
 func TestLearn_QuotaFromRefusal(t *testing.T) {
 	for name, c := range map[string]struct {
-		counted time.Time // since when
-		former  int64     // what was learned before
+		counted time.Time // since when calls were counted
+		former  int64     // the quota that was learned before
 		probe   bool
 		calls   int
 		want    int64
 	}{
-		"the first refusal":                             {counted: noon.Add(-48 * time.Hour), calls: 1145, want: 1144},
-		"a lower one":                                   {counted: noon.Add(-48 * time.Hour), former: 1144, calls: 901, want: 900},
-		"a probe's":                                     {counted: noon.Add(-48 * time.Hour), former: 1144, probe: true, calls: 901, want: 1144},
-		"one before a day was counted":                  {counted: noon.Add(-11 * time.Hour), calls: 1145, want: 1144},
-		"a lower one before a day was counted":          {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 901, want: 1144},
-		"a higher one before a day was counted":         {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 1301, want: 1300},
-		"one of an account that others have used alone": {counted: noon.Add(-48 * time.Hour), calls: 1, want: 1},
+		"first refusal":                         {counted: noon.Add(-48 * time.Hour), calls: 1145, want: 1144},
+		"lower count":                           {counted: noon.Add(-48 * time.Hour), former: 1144, calls: 901, want: 900},
+		"refused probe":                         {counted: noon.Add(-48 * time.Hour), former: 1144, probe: true, calls: 901, want: 1144},
+		"less than a day counted":               {counted: noon.Add(-11 * time.Hour), calls: 1145, want: 1144},
+		"less than a day counted, lower count":  {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 901, want: 1144},
+		"less than a day counted, higher count": {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 1301, want: 1300},
+		"calls were made by another program":    {counted: noon.Add(-48 * time.Hour), calls: 1, want: 1},
 	} {
 		a := usedAccount(c.calls)
 		a.CountedSince, a.LastRefusal = c.counted, Refusal{Quota: c.former}
 		r := a.NewRefusal(noon, EndpointHistory, 90*time.Second, c.probe)
-		a.Learn(r)
+		a.Learn(noon, r)
 		if a.LastRefusal.Quota != c.want {
-			t.Errorf("%s: the quota is taken to be %d, want %d", name, a.LastRefusal.Quota, c.want)
+			t.Errorf("%s: learned a quota of %d, want %d", name, a.LastRefusal.Quota, c.want)
 		}
 		if r.Endpoint != EndpointHistory || r.RetryAfterMS != 90_000 || r.Calls[EndpointPlaying] != int64(c.calls) {
-			t.Errorf("%s: recorded is %+v", name, r)
+			t.Errorf("%s: the refusal is %+v", name, r)
 		}
 		if limit, bounded := a.Limit(noon); !bounded || limit < plannedMin {
-			t.Errorf("%s: %d calls are planned; fewer than %d mean that others have called", name, limit, plannedMin)
+			t.Errorf("%s: %d calls are planned, want at least %d", name, limit, plannedMin)
 		}
 	}
 }
@@ -194,7 +241,7 @@ func TestLimit_OperatorMaximumHolds(t *testing.T) {
 			}
 		}
 		if _, bounded := a.Limit(now); !bounded {
-			t.Fatal("nothing bounds the calls")
+			t.Fatal("the account has no limit")
 		}
 	})
 }
@@ -215,7 +262,7 @@ func TestWait_CallMayLeaveAfterwards(t *testing.T) {
 			}
 		}
 		if wait := a.Wait(now, 1); wait > 0 {
-			t.Fatalf("a call that waited as told five times waits %v more", wait)
+			t.Fatalf("a call that waited five times as required has to wait %v more", wait)
 		}
 	})
 }
@@ -226,11 +273,11 @@ func TestPlan_UnboundedIsTheInterval(t *testing.T) {
 		a.Count(noon, EndpointPlaying)
 	}
 	if wait := a.Wait(noon, 1); wait > 0 {
-		t.Errorf("a call waits %v, and nothing bounds it", wait)
+		t.Errorf("a call waits %v without a limit", wait)
 	}
 	plan := a.Headroom(noon).Plan(Demand{Idle: 5, Fixed: 1e6}, interval, longest)
 	if plan != (Plan{interval, 1}) {
-		t.Errorf("the plan is %+v", plan)
+		t.Errorf("the plan is %+v, want the interval and all polls", plan)
 	}
 }
 
@@ -245,31 +292,32 @@ func TestPlan_MoreHeadroomNeverMeansFewerPolls(t *testing.T) {
 		}
 		plan := r.Plan(d, interval, longest)
 		if plan.IdleWait < interval || plan.IdleWait > longest || plan.KeepRatio < keepMin || plan.KeepRatio > 1 {
-			t.Fatalf("%+v of %+v", plan, r)
+			t.Fatalf("plan %+v for %+v is out of range", plan, r)
 		}
 		if plan.KeepRatio < 1 && plan.IdleWait < longest {
-			t.Fatalf("%+v: polls of those who listen are thinned before those of idle users", plan)
+			t.Fatalf("%+v: polls of listening users are left out before those of idle users", plan)
 		}
 		more := r
 		more.Limit, more.Ceiling = more.Limit+100, more.Ceiling+100
 		if better := more.Plan(d, interval, longest); better.IdleWait > plan.IdleWait || better.KeepRatio < plan.KeepRatio {
-			t.Fatalf("with 100 calls more %+v became %+v", plan, better)
+			t.Fatalf("with 100 more calls %+v became %+v", plan, better)
 		}
 	})
 }
 
-// Days of an account whose quota is unknown, planned once in an interval as the
-// sweep does it. Users who are listening want polls by the hour of the day.
+// It simulates days of an account with an unknown quota. Plans are made once in
+// an interval, as the poller does it. The demand of listening users depends on
+// the hour of the day.
 func TestQuota_LearnedThenNeitherExceededNorWasted(t *testing.T) {
 	for name, c := range map[string]struct {
 		quota, idle int
 		listening   func(hour int) float64 // polls an hour
 	}{
-		"evenings":        {1144, 5, func(hour int) float64 { return map[bool]float64{true: 90, false: 5}[hour >= 18] }},
-		"all the time":    {1144, 1, func(int) float64 { return 150 }},
-		"hardly ever":     {1144, 5, func(hour int) float64 { return map[bool]float64{true: 20, false: 0}[hour == 7] }},
-		"a larger quota":  {20_000, 100, func(hour int) float64 { return 300 + 20*float64(hour) }},
-		"a quota too big": {100_000, 5, func(int) float64 { return 30 }},
+		"evenings":              {1144, 5, func(hour int) float64 { return map[bool]float64{true: 90, false: 5}[hour >= 18] }},
+		"all the time":          {1144, 1, func(int) float64 { return 150 }},
+		"seldom":                {1144, 5, func(hour int) float64 { return map[bool]float64{true: 20, false: 0}[hour == 7] }},
+		"a larger quota":        {20_000, 100, func(hour int) float64 { return 300 + 20*float64(hour) }},
+		"a quota never reached": {100_000, 5, func(int) float64 { return 30 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a Account
@@ -297,7 +345,7 @@ func TestQuota_LearnedThenNeitherExceededNorWasted(t *testing.T) {
 						continue
 					}
 					closed = made[0].Add(Window)
-					a.Learn(a.NewRefusal(at, EndpointPlaying, closed.Sub(at), false))
+					a.Learn(at, a.NewRefusal(at, EndpointPlaying, closed.Sub(at), false))
 					if learned {
 						refusals++
 					}

@@ -2,6 +2,7 @@ package spotify
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -40,9 +41,9 @@ type BreakerStore interface {
 	// SwapBreakers replaces the stored state if it still has that version. It
 	// returns false if another process was faster.
 	SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (bool, error)
-	// CountCalls adds to the calls of an account, and returns its buckets from
-	// since on.
-	CountCalls(ctx context.Context, account string, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
+	// CountCalls adds a batch to the calls of an account, once, and returns its
+	// buckets from since on.
+	CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
 	// CountedSince returns the time of the oldest bucket of an account, or the
 	// zero time if it has none.
 	CountedSince(ctx context.Context, account string) (time.Time, error)
@@ -83,6 +84,10 @@ type breakerGuard struct {
 	storeMu   sync.Mutex
 	stored    breaker.Stored
 	countedAt time.Time // when calls were last written
+	// batch is the last one that was written. uncertainCalls are its calls while it
+	// is unknown whether the store holds them.
+	batch          quota.Batch
+	uncertainCalls []quota.Bucket
 }
 
 func newBreakerGuard(c Config) *breakerGuard {
@@ -90,17 +95,19 @@ func newBreakerGuard(c Config) *breakerGuard {
 		app: c.App, now: c.Now, log: c.Logger, store: c.Breakers, share: c.Share, countsAlone: c.countLocally || c.Breakers == nil,
 	}
 	g.quota.DailyMax, g.quota.Calls.SingleProcess = c.DailyCalls, g.countsAlone
+	g.batch.Process = rand.Text()
 	g.loaded.Store(c.Breakers == nil)
 	return g
 }
 
 // acquire lets a call of an endpoint pass, or returns why it is blocked. A
 // probe passes only after all other processes can see it. A call that has
-// passed counts against the quota, whatever its result, except calls of the
-// token endpoint.
-func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, error) {
+// passed counts against the quota from the returned time on, whatever its result,
+// except calls of the token endpoint. If the call is never sent, the caller must
+// uncount it.
+func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, time.Time, error) {
 	if err := g.refresh(ctx); err != nil {
-		return breaker.Permit{}, err
+		return breaker.Permit{}, time.Time{}, err
 	}
 	now, share := g.now(), g.rateShare()
 	g.mu.Lock()
@@ -108,12 +115,23 @@ func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u b
 	v := g.decide(now, circuit, u, e)
 	g.mu.Unlock()
 	if !v.Allowed {
-		return breaker.Permit{}, blockedError(circuit, v)
+		return breaker.Permit{}, time.Time{}, blockedError(circuit, v)
 	}
 	if v.Permit.Probe && g.store != nil && !g.claimProbe(ctx, circuit, v.Permit) {
-		return breaker.Permit{}, blockedError(circuit, breaker.Decision{Cause: breaker.CauseProbing, RetryAfter: defaultRetryAfter})
+		g.uncount(circuit, now, e)
+		return breaker.Permit{}, time.Time{}, blockedError(circuit, breaker.Decision{Cause: breaker.CauseProbing, RetryAfter: defaultRetryAfter})
 	}
-	return v.Permit, nil
+	return v.Permit, now, nil
+}
+
+// uncount removes a call from the quota that passed at a time and was never sent.
+func (g *breakerGuard) uncount(circuit breaker.Circuit, passed time.Time, e quota.Endpoint) {
+	if circuit != breaker.CircuitAPI {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.quota.Uncount(passed, e)
 }
 
 // decide asks the quota first, then the breaker. mu must be held. The quota
@@ -188,7 +206,7 @@ func (g *breakerGuard) tripForbidden(ctx context.Context) {
 // calls are refused, the first one opens the breaker, and only that one counts.
 func (g *breakerGuard) recordRefusal(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
 	r := g.quota.NewRefusal(now, e, retryAfter, probe)
-	g.quota.Learn(r)
+	g.quota.Learn(now, r)
 	g.unsavedRefusals = append(g.unsavedRefusals, r)
 	g.refusalCount++
 	limit, _ := g.quota.Limit(now)
@@ -445,7 +463,7 @@ func (g *breakerGuard) syncCalls(ctx context.Context) error {
 	}
 	if g.countsAlone {
 		g.mu.Lock()
-		g.quota.Learn(last)
+		g.quota.Learn(now, last)
 		g.mu.Unlock()
 		return nil
 	}
@@ -457,17 +475,28 @@ func (g *breakerGuard) syncCalls(ctx context.Context) error {
 	} else if known, err = g.store.CountedSince(ctx, g.app); err != nil {
 		return err
 	}
-	g.mu.Lock()
-	unsaved := g.quota.Calls.Unsaved()
-	g.mu.Unlock()
-	all, err := g.store.CountCalls(ctx, g.app, unsaved, since)
-	if err != nil {
-		return err
+	for again := true; again; {
+		// A batch whose answer was lost is written again unchanged. Later calls
+		// are a batch of their own.
+		again = len(g.uncertainCalls) > 0
+		if !again {
+			g.mu.Lock()
+			g.uncertainCalls = g.quota.Calls.Unsaved()
+			g.mu.Unlock()
+			g.batch.Number++
+		}
+		all, err := g.store.CountCalls(ctx, g.app, g.batch, g.uncertainCalls, since)
+		if err != nil {
+			return err
+		}
+		g.mu.Lock()
+		g.quota.Calls.Sync(now, since, g.uncertainCalls, all)
+		g.mu.Unlock()
+		g.uncertainCalls = nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.quota.Calls.Sync(now, since, unsaved, all)
-	g.quota.Learn(last)
+	g.quota.Learn(now, last)
 	if !known.IsZero() && (g.quota.CountedSince.IsZero() || known.Before(g.quota.CountedSince)) {
 		g.quota.CountedSince = known
 	}

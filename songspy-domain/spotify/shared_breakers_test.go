@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -20,11 +22,12 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// building is several processes over one database.
+// processGroup is several processes that use one database.
 type processGroup struct {
 	sim   *sim.Sim
 	db    *store.Store
-	down  atomic.Bool // the database cannot be asked
+	down  atomic.Bool // the database fails
+	lost  atomic.Bool // the database counts calls, but its answer is lost
 	token songspy.Secret
 }
 
@@ -34,7 +37,7 @@ func newProcessGroup(t *testing.T, o sim.Options) *processGroup {
 	token, _ := b.sim.SpotifyTokens(0)
 	b.token = songspy.Secret(token)
 	db, err := store.Open(t.Context(), store.Options{
-		URL: "sqlite:" + filepath.Join(t.TempDir(), "doors.db"), SealKeys: []store.SealKey{{ID: "k", Key: bytes.Repeat([]byte("k"), 32)}},
+		URL: "sqlite:" + filepath.Join(t.TempDir(), "breakers.db"), SealKeys: []store.SealKey{{ID: "k", Key: bytes.Repeat([]byte("k"), 32)}},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -64,11 +67,15 @@ func (b *processGroup) SwapBreakers(ctx context.Context, app string, version int
 	return b.db.SwapBreakers(ctx, app, version, to)
 }
 
-func (b *processGroup) CountCalls(ctx context.Context, account string, calls []allowance.Bucket, since time.Time) ([]allowance.Bucket, error) {
+func (b *processGroup) CountCalls(ctx context.Context, account string, batch allowance.Batch, calls []allowance.Bucket, since time.Time) ([]allowance.Bucket, error) {
 	if b.down.Load() {
 		return nil, errDown
 	}
-	return b.db.CountCalls(ctx, account, calls, since)
+	all, err := b.db.CountCalls(ctx, account, batch, calls, since)
+	if b.lost.Load() {
+		return nil, errDown
+	}
+	return all, err
 }
 
 func (b *processGroup) CountedSince(ctx context.Context, account string) (time.Time, error) {
@@ -92,7 +99,8 @@ func (b *processGroup) LastRefusal(ctx context.Context, account string) (allowan
 	return b.db.LastRefusal(ctx, account)
 }
 
-// process is one more process; it shares its doors until the test ends.
+// newProcess returns one more process. It shares its breakers until the test
+// ends.
 func (b *processGroup) newProcess(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
 	t.Helper()
 	client := simClient(b.sim, append([]func(*spotify.Config){func(c *spotify.Config) { c.Breakers = b }}, configure...)...)
@@ -109,7 +117,7 @@ func (b *processGroup) poll(t *testing.T, client *spotify.Client) error {
 	return err
 }
 
-// asked is how many looks have reached Spotify.
+// requestCount returns how many polls have reached Spotify.
 func (b *processGroup) requestCount() (n int64) {
 	for _, count := range b.sim.Stats().Requests["currently-playing"] {
 		n += count
@@ -117,12 +125,13 @@ func (b *processGroup) requestCount() (n int64) {
 	return n
 }
 
-// close has Spotify refuse one look of the client for so long.
+// tripBreaker makes Spotify refuse one poll of the client with this
+// Retry-After.
 func (b *processGroup) tripBreaker(t *testing.T, client *spotify.Client, seconds int) {
 	t.Helper()
 	b.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &seconds, Times: 1})
 	if b.poll(t, client) == nil {
-		t.Fatal("the look was not refused")
+		t.Fatal("the poll was not refused")
 	}
 }
 
@@ -140,10 +149,10 @@ func TestSharedBreakers_OneRefusalStopsEveryProcess(t *testing.T) {
 		restarted := b.newProcess(t)
 		for _, c := range []*spotify.Client{one, other, restarted} {
 			if err := b.poll(t, c); songspy.DispositionOf(err) != songspy.DispositionAppBlocked {
-				t.Errorf("a look through the closed door gave %v", err)
+				t.Errorf("a poll with an open breaker returned %v", err)
 			}
 			if c.Ready(t.Context()) == nil {
-				t.Error("somebody would spend a code at the closed door")
+				t.Error("Ready returned nil although the breaker is open")
 			}
 		}
 		<-time.After((refused - 5) * time.Second)
@@ -151,10 +160,10 @@ func TestSharedBreakers_OneRefusalStopsEveryProcess(t *testing.T) {
 			_ = b.poll(t, c)
 		}
 		if got := b.requestCount(); got != before {
-			t.Fatalf("%d calls went through a closed door", got-before)
+			t.Fatalf("%d calls passed an open breaker", got-before)
 		}
 		<-time.After(10 * time.Second)
-		// One probe in all; until it is back nobody else passes.
+		// Only one probe is sent. Until it returns, no other call passes.
 		b.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.Slow, Delay: 5 * time.Second, Times: 1})
 		var allowed atomic.Int64
 		var polls sync.WaitGroup
@@ -167,12 +176,12 @@ func TestSharedBreakers_OneRefusalStopsEveryProcess(t *testing.T) {
 		}
 		polls.Wait()
 		if got := b.requestCount() - before; got != 1 || allowed.Load() != 1 {
-			t.Fatalf("%d calls left and %d were answered as the door came due, want the one probe", got, allowed.Load())
+			t.Fatalf("half open: %d calls were sent and %d were answered, want one probe", got, allowed.Load())
 		}
 		<-time.After(time.Second)
 		for _, c := range []*spotify.Client{one, other, restarted} {
 			if err := b.poll(t, c); err != nil {
-				t.Errorf("once the probe has opened the door: %v", err)
+				t.Errorf("after the successful probe: %v", err)
 			}
 		}
 	})
@@ -187,7 +196,7 @@ func TestSharedBreakers_NoProbeWithoutStore(t *testing.T) {
 		b.down.Store(true)
 		<-time.After(2 * time.Minute)
 		if err := b.poll(t, one); songspy.DispositionOf(err) != songspy.DispositionAppBlocked || b.requestCount() != before {
-			t.Fatalf("a probe that nobody could be told of: %v", err)
+			t.Fatalf("a probe that could not be stored: %v", err)
 		}
 		b.down.Store(false)
 		<-time.After(10 * time.Second)
@@ -206,11 +215,11 @@ func TestSharedBreakers_CallsContinueWithoutDatabase(t *testing.T) {
 		}
 		b.down.Store(true)
 		if err := b.poll(t, other); err != nil {
-			t.Fatalf("an open door needs no database: %v", err)
+			t.Fatalf("a closed breaker must not need the database: %v", err)
 		}
 		fresh := b.newProcess(t)
 		if err := b.poll(t, fresh); songspy.CodeOf(err) != songspy.CodeUnavailable {
-			t.Fatalf("a process that does not know whether the door is closed gave %v", err)
+			t.Fatalf("a process that could not read the breakers returned %v", err)
 		}
 		b.tripBreaker(t, one, 3600)
 		<-time.After(time.Minute)
@@ -221,7 +230,7 @@ func TestSharedBreakers_CallsContinueWithoutDatabase(t *testing.T) {
 			_ = b.poll(t, c)
 		}
 		if got := b.requestCount(); got != before {
-			t.Fatalf("%d calls passed a door whose closing could be told only late", got-before)
+			t.Fatalf("%d calls passed a breaker whose opening was stored late", got-before)
 		}
 	})
 }
@@ -234,7 +243,7 @@ func TestSharedBreakers_ProcessesShareRateLimit(t *testing.T) {
 		for range processes {
 			clients = append(clients, b.newProcess(t, func(c *spotify.Config) { c.Share = func() float64 { return 1.0 / processes } }))
 		}
-		tick := time.NewTicker(time.Second / 40) // eight times what is allowed
+		tick := time.NewTicker(time.Second / 40) // eight times the limit
 		defer tick.Stop()
 		const span = 20 * time.Minute
 		for i, begun := 0, time.Now(); time.Since(begun) < span; i++ {
@@ -250,7 +259,7 @@ func TestSharedBreakers_ProcessesShareRateLimit(t *testing.T) {
 		}
 		most := int64(allowed * span / (30 * time.Second))
 		if answered < most/3 || calls[429] > answered/50 {
-			t.Fatalf("of %d allowed %d calls were answered and %d refused", most, answered, calls[429])
+			t.Fatalf("of %d allowed calls %d were answered, and %d were refused", most, answered, calls[429])
 		}
 	})
 }
@@ -268,18 +277,91 @@ func TestSharedBreakers_CallsAreCountedTogether(t *testing.T) {
 		<-time.After(10 * time.Second)
 		for _, c := range []*spotify.Client{one, other, b.newProcess(t, bounded)} {
 			if err := b.poll(t, c); err == nil {
-				t.Error("a poll passed beyond the calls that the operator allows")
+				t.Error("a poll exceeded the operator's limit")
 			}
 			if got := c.QuotaStatus().Calls; got.Sum() != 20 {
-				t.Errorf("the calls that are known are %v, want 20", got)
+				t.Errorf("the known calls are %v, want 20", got)
 			}
 		}
 		if _, err := one.Account(t.Context(), b.token); err != nil {
-			t.Errorf("somebody waits for this call: %v", err)
+			t.Errorf("an urgent call must not be limited: %v", err)
 		}
 		<-time.After(24*time.Hour + allowance.BucketLength)
 		if err := b.poll(t, other); err != nil {
-			t.Errorf("once they have left the window: %v", err)
+			t.Errorf("after the calls have left the window: %v", err)
+		}
+	})
+}
+
+func TestSharedDoors_CallsAreCountedOnceThoughTheDatabasesAnswerIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		one := b.newProcess(t)
+		if err := b.poll(t, one); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Second)
+		b.lost.Store(true)
+		for range 4 {
+			if err := b.poll(t, one); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(10 * time.Second) // and written again each time
+		}
+		b.lost.Store(false)
+		<-time.After(10 * time.Second)
+		for _, c := range []*spotify.Client{one, b.newProcess(t)} {
+			if err := b.poll(t, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(10 * time.Second)
+		if got := one.QuotaStatus().Calls.Sum(); got != 7 || b.requestCount() != 7 {
+			t.Errorf("%d calls are counted and %d were made, want 7", got, b.requestCount())
+		}
+	})
+}
+
+// roundTrip is a transport that is a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestSharedDoors_CallsThatNeverLeftAreNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		refuses := func(c *spotify.Config) {
+			c.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
+				return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+			})
+		}
+		one, other := b.newProcess(t), b.newProcess(t)
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.poll(t, one); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := one.CurrentlyPlaying(canceled, b.token); err == nil {
+			t.Error("a canceled call was answered")
+		}
+		if err := b.poll(t, b.newProcess(t, func(c *spotify.Config) { c.MayCall = func() bool { return false } })); err == nil {
+			t.Error("a call was answered that this process may not make")
+		}
+		if err := b.poll(t, b.newProcess(t, refuses)); err == nil {
+			t.Error("a call was answered that reached nobody")
+		}
+		b.tripBreaker(t, one, 60) // counts
+		<-time.After(61 * time.Second)
+		both := make(chan error, 2) // of two probes one is withdrawn
+		for _, c := range []*spotify.Client{one, other} {
+			go func() { both <- b.poll(t, c) }()
+		}
+		if first, second := <-both, <-both; first != nil && second != nil {
+			t.Fatal(first, second)
+		}
+		<-time.After(10 * time.Second)
+		if got := one.QuotaStatus().Calls.Sum(); got != b.requestCount() {
+			t.Errorf("%d calls are counted, %d reached Spotify", got, b.requestCount())
 		}
 	})
 }
@@ -302,16 +384,16 @@ func TestSharedBreakers_LearnedQuotaIsSharedAndStored(t *testing.T) {
 		}
 		// The oldest call leaves the window a day after it was made.
 		if wait, want := songspy.RetryAfterOf(refused), time.Until(began.Add(time.Minute+24*time.Hour)); (wait - want).Abs() > time.Second {
-			t.Errorf("the door is closed for %v, want %v", wait, want)
+			t.Errorf("the breaker is open for %v, want %v", wait, want)
 		}
 		<-time.After(10 * time.Second)
 		for _, c := range []*spotify.Client{one, other, b.newProcess(t)} {
 			if err := b.poll(t, c); err == nil {
-				t.Error("a poll passed the door that the quota closed")
+				t.Error("a poll passed the breaker that the quota opened")
 			}
 			last := c.QuotaStatus().LastRefusal
 			if last.Quota != size || last.Endpoint != allowance.EndpointPlaying || last.Calls[allowance.EndpointPlaying] != size+1 || last.RetryAfterMS == 0 {
-				t.Errorf("known of the refusal is %+v", last)
+				t.Errorf("the last refusal is %+v", last)
 			}
 			if limit := c.QuotaStatus().Limit; limit != size*95/100 {
 				t.Errorf("%d calls are planned, want 95 %% of %d", limit, size)
@@ -319,7 +401,7 @@ func TestSharedBreakers_LearnedQuotaIsSharedAndStored(t *testing.T) {
 		}
 		<-time.After(24 * time.Hour)
 		if err := b.poll(t, other); err != nil {
-			t.Errorf("once the calls have left the window: %v", err)
+			t.Errorf("after the calls have left the window: %v", err)
 		}
 	})
 }

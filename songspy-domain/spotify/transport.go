@@ -55,20 +55,25 @@ type guardedTransport struct {
 
 // RoundTrip implements http.RoundTripper.
 func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	permit, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
+	permit, passed, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
+	if err == nil {
+		if err = g.abandonReason(req.Context()); err != nil {
+			g.guard.uncount(g.circuit, passed, g.endpoint)
+			g.guard.report(req.Context(), g.guard.now(), g.circuit, permit, g.endpoint, breaker.Outcome{Result: breaker.Abandoned})
+		}
+	}
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
 		return nil, err
 	}
-	if g.mayCall != nil && !g.mayCall() {
-		g.guard.report(req.Context(), g.guard.now(), g.circuit, permit, g.endpoint, breaker.Outcome{Result: breaker.Abandoned})
-		return nil, mayNotCallError()
-	}
 	resp, err := g.next.RoundTrip(req)
 	now := g.guard.now()
 	if err != nil {
+		if isUnconnected(err) {
+			g.guard.uncount(g.circuit, passed, g.endpoint)
+		}
 		result := breaker.Failed
 		if errors.Is(req.Context().Err(), context.Canceled) {
 			result = breaker.Abandoned
@@ -88,6 +93,22 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, unavailable(nil, 0)
 	}
 	return resp, nil
+}
+
+// abandonReason returns why a call that the breaker lets pass is not sent after
+// all, or nil.
+func (g guardedTransport) abandonReason(ctx context.Context) error {
+	if g.mayCall != nil && !g.mayCall() {
+		return mayNotCallError()
+	}
+	return ctx.Err()
+}
+
+// isUnconnected reports whether a call failed because no connection was made, so
+// that it was never sent.
+func isUnconnected(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && (op.Op == "dial" || op.Op == "proxyconnect")
 }
 
 // classifyResponse returns what a response means for the breaker. It reads the

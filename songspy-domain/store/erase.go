@@ -10,20 +10,20 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Erased says what an erasure took away.
+// EraseResult says what an erasure deleted.
 type EraseResult struct {
 	Link          bool
-	Plays, Tracks int64 // tracks: of the person's set
+	Plays, Tracks int64 // Tracks counts rows of user_tracks
 }
 
-// aboutSeats are the kinds of notices that are about a seat, which outlasts a link.
+// seatNotificationKinds are the kinds that concern a seat, which outlasts a link.
 var seatNotificationKinds = []songspy.NotificationKind{songspy.NotificationSeatRequested, songspy.NotificationSeatEntered}
 
-// eraseListening deletes all that came from Spotify, and what the user was or
-// would have been told of it: also the local files that nobody else has, and what
-// is kept of an app that they brought and nobody else uses. What stays, until the
-// user is erased, are their deleted plays, which name no track. It expects the
-// user to be locked, so that nothing is written behind it.
+// erasePlaybackData deletes everything that came from Spotify, the user's
+// notifications, the local files that no other user has, and what is stored of a
+// user-supplied app that no other user uses. Only the user's deleted plays stay until
+// the account is erased; they name no track. The user must be locked, so that nothing
+// is written meanwhile.
 func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e EraseResult, err error) {
 	ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
 	local, err := userLocalTracks(tx, id)
@@ -61,15 +61,18 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e EraseResult
 	if err := deleteUnusedUserApps(tx, apps); err != nil {
 		return EraseResult{}, err
 	}
-	// What has been told of a seat that they still have must not be told again.
+	// The user may still have a seat: its notifications must not be sent again.
 	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, seatNotificationKinds).Delete(&notificationRow{}).Error
 }
 
-// ofApps are the rows that name an app, and no user.
-var rowsOfApp = []string{`breakers WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_refusals WHERE account = ?`, `notifications WHERE user_id = 0 AND app = ?`}
+// rowsOfApp are the rows that name an app but no user.
+var rowsOfApp = []string{
+	`breakers WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_batches WHERE account = ?`, `quota_refusals WHERE account = ?`,
+	`notifications WHERE user_id = 0 AND app = ?`,
+}
 
-// forgetOwnApps deletes what is kept of those of the apps that a user brought and
-// through which nobody is linked any more: such an app is as good as a name.
+// deleteUnusedUserApps deletes what is stored of those user-supplied apps that no user
+// is linked through anymore: such an app identifies its user.
 func deleteUnusedUserApps(tx *gorm.DB, apps []string) error {
 	for _, app := range apps {
 		if _, own := songspy.UserAppClientID(app); !own {
@@ -85,15 +88,15 @@ func deleteUnusedUserApps(tx *gorm.DB, apps []string) error {
 	return nil
 }
 
-// localTracksOf lists the user's local files. Whatever of the user names a track,
-// it is among their tracks.
+// userLocalTracks lists the user's local files. Every row of the user that names a
+// track has that track among the user's tracks.
 func userLocalTracks(tx *gorm.DB, id songspy.UserID) (local []songspy.TrackID, err error) {
 	return local, tx.Model(&songspy.UserTrack{}).Where("user_id = ? AND local", id).Pluck("track_id", &local).Error
 }
 
-// forgetLocalTracks deletes those of the local files that nobody has among their
-// tracks any more. Whoever writes that somebody has one holds its row, see
-// lockLocalTracks: only behind that lock is it known that nobody does.
+// deleteUnusedLocalTracks deletes those of the local files that no user has among their
+// tracks anymore. A transaction that adds one to a user's tracks locks its row (see
+// lockLocalTracks), so this check is only safe while the rows are locked.
 func (s *Store) deleteUnusedLocalTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.TrackID) error {
 	if len(tracks) == 0 {
 		return nil
@@ -110,13 +113,14 @@ func (s *Store) deleteUnusedLocalTracks(ctx context.Context, conn gorm.ConnPool,
 		AND NOT EXISTS (SELECT 1 FROM user_tracks u WHERE u.track_id = tracks.id AND u.local)`)
 }
 
-// PruneLocalTracks deletes the local files that nobody has among their tracks,
-// and says how many: such a row stays behind where the poll that brought it
-// turned out to be older than what is stored.
+// PruneLocalTracks deletes the local files that no user has among their tracks, and
+// returns how many. Such a row remains if the poll that inserted it turned out to be
+// older than the stored state.
 func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) {
 	const orphans = `SELECT t.id FROM tracks t WHERE t.kind = 'local' AND NOT EXISTS (SELECT 1 FROM user_tracks u WHERE u.track_id = t.id AND u.local)`
 	var tracks []songspy.TrackID
-	// It is asked every few minutes, and nearly always in vain: nothing need be locked to see that.
+	// This runs every few minutes and nearly always finds nothing. The read needs no
+	// lock.
 	if err := s.query(ctx).Raw(orphans).Scan(&tracks).Error; err != nil || len(tracks) == 0 {
 		return 0, translate(err)
 	}
@@ -127,17 +131,16 @@ func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) 
 	return int64(len(tracks)), nil
 }
 
-// ledgerRow is one time that the provider told of a play.
+// historyItemRow is a PlayedAt value that Spotify's history has reported for a play.
 type historyItemRow struct{}
 
-// TableName is the table of the ledger.
+// TableName returns the name of the table of history items.
 func (historyItemRow) TableName() string { return "history_items" }
 
-// closeOpenPlay ends what the person's player was doing: what follows comes
-// from another account, under the new generation, and cannot have begun before
-// that time. It expects the person to be locked.
+// closeOpenPlay ends the user's open play: later polls are of another account, have the
+// new generation, and their plays cannot have begun before at. The user must be locked.
 func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
-	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // another account has its own
+	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // the habit is the other account's
 		return err
 	}
 	var open []songspy.NowPlaying

@@ -12,28 +12,28 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// linkRow is a link as its table holds it: with the tokens sealed.
+// linkRow is a link as its table stores it, with the tokens sealed.
 type linkRow struct {
 	songspy.Link
 	AccessTokenSealed  []byte
 	RefreshTokenSealed []byte
 }
 
-// ReasonNotLinked is the reason of the error for a person without a link.
+// ReasonNotLinked is the reason of the error for a user without a link.
 const ReasonNotLinked = "SPOTIFY_NOT_LINKED"
 
 func notLinkedError() error {
-	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonNotLinked, Message: "No Spotify account is linked; link one first."}
+	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonNotLinked, Message: "No Spotify account is linked. Link one first."}
 }
 
-// The columns and the states that what follows asks for.
+// The columns of a link, and the condition of links whose users are polled.
 const (
 	linkColumns = `l.user_id, l.app, l.account_id, l.legacy_id, l.auth_method, l.access_token_sealed, l.refresh_token_sealed,
 	l.scope, l.access_expires_at, l.authorized_at, l.state, l.state_since, l.polls_refused_since, l.generation, l.version, l.shard, l.created_at, l.updated_at`
 	pollableCondition = `l.state IN ('active', 'suspect')`
 )
 
-// into lists where a row of linkColumns is scanned to.
+// scanDest returns the scan destinations of linkColumns.
 func (r *linkRow) scanDest() []any {
 	return []any{
 		&r.UserID, &r.App, &r.AccountID, &r.LegacyID, &r.AuthMethod, &r.AccessTokenSealed, &r.RefreshTokenSealed,
@@ -41,7 +41,7 @@ func (r *linkRow) scanDest() []any {
 	}
 }
 
-// seal fills the sealed columns from the tokens.
+// seal encrypts the tokens into the sealed columns.
 func (s *Store) seal(r *linkRow) (err error) {
 	if r.AccessTokenSealed, err = s.sealer.seal(r.AccessToken, linkAAD("access_token_sealed", r.UserID)); err != nil {
 		return err
@@ -50,11 +50,11 @@ func (s *Store) seal(r *linkRow) (err error) {
 	return err
 }
 
-// open is the link with its tokens.
+// open returns the link with its tokens decrypted.
 func (s *Store) open(r *linkRow) (l songspy.Link, err error) {
 	l = r.Link
 	if len(r.RefreshTokenSealed) == 0 {
-		return l, nil // thrown away by ForgetTokens
+		return l, nil // PruneTokens has deleted them
 	}
 	if l.AccessToken, err = s.sealer.open(r.AccessTokenSealed, linkAAD("access_token_sealed", r.UserID)); err != nil {
 		return songspy.Link{}, err
@@ -65,7 +65,7 @@ func (s *Store) open(r *linkRow) (l songspy.Link, err error) {
 	return l, nil
 }
 
-// Link returns the person's link with its tokens; CodeNotFound and the reason
+// Link returns the user's link with its tokens. It returns CodeNotFound and the reason
 // SPOTIFY_NOT_LINKED if there is none.
 func (s *Store) Link(ctx context.Context, id songspy.UserID) (songspy.Link, error) {
 	row, err := findLink(s.query(ctx), id)
@@ -83,10 +83,10 @@ func findLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
 	return row, err
 }
 
-// UpdateLink lets fn change the link's tokens, scope and state, whose row is
-// locked meanwhile, and raises Version. A new state is a change that viewers
-// hear of, and gets the present time if fn set none. An error of fn leaves all
-// as it was; so does a fn that changes nothing. fn must not call a provider.
+// UpdateLink lets fn change the tokens, scope and state of a link while its row is
+// locked, and increments Version. A new state is published as a change, and its time is
+// now unless fn sets one. If fn returns an error or changes nothing, nothing is
+// written. fn must not call a provider.
 //
 // It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
 func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (l songspy.Link, err error) {
@@ -136,8 +136,8 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 	return l, nil
 }
 
-// ForgetTokens throws the tokens away of links that have needed their person
-// since before that time, and says how many.
+// PruneTokens deletes the tokens of links that have been in the state reauth_required
+// since before the time, and returns how many links that are.
 func (s *Store) PruneTokens(ctx context.Context, before time.Time) (forgotten int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&linkRow{}).
@@ -151,18 +151,18 @@ func (s *Store) PruneTokens(ctx context.Context, before time.Time) (forgotten in
 	return forgotten, err
 }
 
-// keepIdentity undoes what only linking may change.
+// restoreIdentity restores the fields that only SaveLink may change.
 func restoreIdentity(l *songspy.Link, before songspy.Link) {
 	l.UserID, l.AccountID, l.LegacyID = before.UserID, before.AccountID, before.LegacyID
 	l.Generation, l.Version, l.Shard = before.Generation, before.Version, before.Shard
 	l.CreatedAt, l.UpdatedAt = before.CreatedAt, before.UpdatedAt
 }
 
-// LinksToRenew returns, by ascending user after the given one, up to limit
-// links that may be asked (active or suspect) and whose access token dies
-// before the time. Fewer than limit means that there are no more.
+// LinksToRenew returns up to limit polled links (active or suspect) whose access token
+// expires before the time, in ascending order of their users, starting after the given
+// user. Fewer than limit means that there are no more.
 //
-// A link whose tokens do not open is logged and passed over.
+// A link whose tokens cannot be decrypted is logged and skipped.
 func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error) {
 	return readPages(limit, after, func(after songspy.UserID, limit int) (links []songspy.Link, read int, last songspy.UserID, err error) {
 		var sealed undecryptableLinks
@@ -186,9 +186,9 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 	})
 }
 
-// NotRegistered returns up to limit people whose links have been refused since
-// before the time because the app's owner had not entered them, longest first;
-// at last those who were refused, it seems, by a clock that ran ahead.
+// NotRegisteredUsers returns up to limit users whose links have been in the state
+// not_registered since before the time, longest first. Last come those whose state
+// began in the future: a clock that was ahead wrote it.
 func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var id songspy.UserID
@@ -202,43 +202,44 @@ func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit 
 	return ids, translate(err)
 }
 
-// NewLink is what SaveLink ties together.
+// NewLink is the input of SaveLink and SavePendingGrant.
 type NewLink struct {
 	UserID songspy.UserID
-	// App names the Spotify app that the grant was given to.
+	// App names the Spotify app that got the grant.
 	App string
-	// Seats is how many people the app admits; 0: as many as come.
+	// Seats is how many users the app admits; 0 means no limit.
 	Seats   int
 	Grant   songspy.Grant
 	Account songspy.SpotifyAccount
-	// Move takes the account from whoever has it now.
+	// Move unlinks the account from the user that has it now.
 	Move bool
-	// At is when the person consented; zero means now.
+	// ConsentedAt is when the user consented; zero means now.
 	ConsentedAt time.Time
-	// IfVersion is the version that the stored link must still have; 0: any, or no link at all.
+	// IfVersion is the version that the stored link must have; 0 means any version, or
+	// no link.
 	IfVersion int64
 }
 
-// ReasonLinkedElsewhere is the reason of the error for an account that
-// somebody else has linked.
+// ReasonLinkedElsewhere is the reason of the error for an account that another user has
+// linked.
 const ReasonLinkedElsewhere = "SPOTIFY_LINKED_ELSEWHERE"
 
-// person is what linking needs of a row of users.
+// linkingUser is the part of a row of users that linking needs.
 type linkingUser struct {
 	ID             songspy.UserID
 	LinkGeneration int64
 	LinkVersion    int64
 }
 
-// SaveLink links the person to the account, or links anew: the tokens are
-// replaced, the state is active again, the generation rises. The same account
-// (a match on either id) keeps what is playing; another one closes the open
-// play first. With Move whoever had the account is unlinked, as Unlink does.
+// SaveLink links the user to the account, or links again: it replaces the tokens, sets
+// the state active and increments the generation. If the account is the same (a match
+// on either id), the open play continues; another account closes it first. With Move,
+// the user that had the account is unlinked, as Unlink does.
 //
-// It returns CodeNotFound if the person is gone, CodeConflict and the reason
-// SPOTIFY_LINKED_ELSEWHERE if somebody else has the account and Move is not
-// set, CodeGone if IfVersion is set and the link is gone or was changed, and
-// CodeInvalid for a grant or an account that lacks what a link needs.
+// It returns CodeNotFound if the user is gone, CodeConflict and the reason
+// SPOTIFY_LINKED_ELSEWHERE if another user has the account and Move is not set,
+// CodeGone if IfVersion is set and the link is gone or was changed, and CodeInvalid for
+// a grant or an account that lacks what a link needs.
 func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" || (n.Account.AccountID == "" && n.Account.ID == "") {
 		return l, &songspy.Error{
@@ -263,14 +264,14 @@ func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err er
 	return l, nil
 }
 
-// KeepGrant keeps the grant of a user that the app does not know yet, sealed, as
-// a link that is not registered and whose account is not known. SaveLink
-// completes it. A link whose account is known stays instead, also a broken one:
-// its seat and its claim to the account depend on it.
+// SavePendingGrant stores the sealed grant of a user that the app does not know yet, as
+// a link that is not registered and whose account is unknown. SaveLink completes it
+// later. A link whose account is known is not replaced, even if it is broken: the
+// user's seat and claim to the account depend on it.
 //
-// It returns the link that is stored afterwards; if its account is known, the
-// grant was not kept. It returns CodeNotFound if the user is gone, CodeGone as
-// SaveLink does, and CodeInvalid for a grant that lacks what a link needs.
+// It returns the link that is stored afterwards; if its account is known, the grant was
+// not stored. It returns CodeNotFound if the user is gone, CodeGone as SaveLink does,
+// and CodeInvalid for a grant that lacks what a link needs.
 func (s *Store) SavePendingGrant(ctx context.Context, n NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" {
 		return l, &songspy.Error{Code: songspy.CodeInvalid, Message: "A link needs an access token and a refresh token."}
@@ -279,7 +280,7 @@ func (s *Store) SavePendingGrant(ctx context.Context, n NewLink) (l songspy.Link
 		n.ConsentedAt = s.now()
 	}
 	n.Account = songspy.SpotifyAccount{}
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockUsers(tx, n.UserID); err != nil {
 			return err
 		}
@@ -311,8 +312,8 @@ func (s *Store) SavePendingGrant(ctx context.Context, n NewLink) (l songspy.Link
 	return l, nil
 }
 
-// unchanged fails if the stored link no longer has the version that it must
-// have. It expects the user to be locked.
+// checkLinkVersion fails if the stored link does not have the version IfVersion. The
+// user must be locked.
 func checkLinkVersion(tx *gorm.DB, n NewLink) error {
 	if n.IfVersion == 0 {
 		return nil
@@ -322,7 +323,7 @@ func checkLinkVersion(tx *gorm.DB, n NewLink) error {
 		return err
 	}
 	if err != nil || old.Version != n.IfVersion {
-		return &songspy.Error{Code: songspy.CodeGone, Message: "The link is gone, or was changed meanwhile."}
+		return &songspy.Error{Code: songspy.CodeGone, Message: "The link is gone or was changed meanwhile."}
 	}
 	return nil
 }
@@ -330,13 +331,13 @@ func checkLinkVersion(tx *gorm.DB, n NewLink) error {
 func linkedElsewhereError(cause error) error {
 	return &songspy.Error{
 		Code: songspy.CodeConflict, Reason: ReasonLinkedElsewhere, Err: cause,
-		Message: "This Spotify account is linked to another person; move it here, or choose another account.",
+		Message: "This Spotify account is linked to another user. Move it here or choose another account.",
 	}
 }
 
 func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
-	// Who has the account is asked twice: to know whom to lock, and again when
-	// they are locked. One who came in between meets the unique index.
+	// The holders are read twice: before the lock, to know which users to lock, and
+	// after it. A user who links the account in between violates the unique index.
 	others, err := accountHolders(tx, n)
 	if err != nil {
 		return l, err
@@ -371,14 +372,15 @@ func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
 	if err := s.publishChanges(tx, songspy.ChangeLink, append(others, n.UserID)...); err != nil {
 		return l, err
 	}
-	// Whoever links now has announced it, one after another: the count holds.
+	// publishChanges serializes all linkings until their commits, so the count in
+	// checkSeatLimit is exact.
 	if err := deleteSeat(tx, n.UserID); err != nil {
 		return l, err
 	}
 	return row.Link, checkSeatLimit(tx, n, hadSeat)
 }
 
-// holders are the other people who have the account, by either of its ids.
+// accountHolders returns the other users that have the account, by either of its ids.
 func accountHolders(tx *gorm.DB, n NewLink) (ids []songspy.UserID, err error) {
 	err = tx.Model(&songspy.Link{}).
 		Where("user_id <> ? AND ((account_id = ? AND account_id <> '') OR (legacy_id = ? AND legacy_id <> ''))",
@@ -387,8 +389,8 @@ func accountHolders(tx *gorm.DB, n NewLink) (ids []songspy.UserID, err error) {
 	return ids, err
 }
 
-// replaceLink writes the person's link over the one that is there, if one is,
-// and says whether that one was through the same app.
+// replaceLink writes the user's link, and replaces the old one if there is one. sameApp
+// reports whether the old one was through the same app.
 func (s *Store) replaceLink(tx *gorm.DB, n NewLink, user linkingUser) (row linkRow, sameApp bool, err error) {
 	old, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), n.UserID)
 	fresh := songspy.CodeOf(err) == songspy.CodeNotFound
@@ -442,7 +444,7 @@ func sameAccount(l songspy.Link, a songspy.SpotifyAccount) bool {
 	return (l.AccountID != nil && *l.AccountID == a.AccountID) || (l.LegacyID != nil && *l.LegacyID == a.ID)
 }
 
-// known is nil for an id that Spotify did not send.
+// nilIfEmpty returns nil for an id that Spotify did not send.
 func nilIfEmpty(id string) *string {
 	if id == "" {
 		return nil
@@ -457,10 +459,10 @@ func firstNonNil(a, b *string) *string {
 	return b
 }
 
-// Unlink erases the link and all that came through it: tokens, what is
-// playing, plays, the person's tracks, and local files that nobody else has. It
-// says how much that was. The times of plays that the person deleted stay, so
-// that no import brings one back.
+// Unlink deletes the link and everything that came through it: tokens, the player's
+// state, plays, the user's tracks, and local files that no other user has. It returns
+// how much that was. The times of plays that the user deleted stay, so that no import
+// adds them again.
 //
 // It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
 func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e EraseResult, err error) {
@@ -479,7 +481,7 @@ func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e EraseResult, e
 	return e, nil
 }
 
-// unlink expects the person to be locked.
+// unlink is Unlink within a transaction. The user must be locked.
 func (s *Store) unlink(tx *gorm.DB, id songspy.UserID) (EraseResult, error) {
 	link, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), id)
 	if err != nil {
@@ -491,9 +493,9 @@ func (s *Store) unlink(tx *gorm.DB, id songspy.UserID) (EraseResult, error) {
 	return s.erasePlaybackData(tx, id)
 }
 
-// LinkCensus counts all links, by state and by the day of consent. It reads the
-// whole table (a million links in 0.6 s, on Postgres), because an index on the
-// state would cost every renewal: so it is not for every scrape.
+// LinkGroups counts all links by state and by the day of consent. It reads the whole
+// table (a million links in 0.6 s on Postgres), because an index on the state would
+// slow down every renewal. So do not call it for every scrape.
 func (s *Store) LinkGroups(ctx context.Context) (groups []songspy.LinkGroup, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var g songspy.LinkGroup

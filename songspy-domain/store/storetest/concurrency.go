@@ -108,6 +108,29 @@ func concurrency() suite {
 				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).IsActive(start), false)
 			}
 		},
+		"RevokeSessions_AndRevokeFamilyAtOnceNeverDeadlock": func(t *testing.T, b *fixture) {
+			u := b.newUser(t)
+			for round := range 10 {
+				first := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(u.ID, fmt.Sprint("first ", round))))
+				for i := range 20 {
+					next := newSession(u.ID, fmt.Sprint(round, " next ", i))
+					next.Family = first.Family
+					value[songspy.Session](t)(b.CreateSession(t.Context(), next))
+				}
+				// An update stores a row again, in another order than before.
+				must(t, b.TouchSession(t.Context(), first.ID, start.Add(time.Duration(round+1)*time.Minute)))
+				must(t, errors.Join(runConcurrently(
+					func() error { return b.RevokeFamily(t.Context(), first.Family) },
+					func() error {
+						if err := b.RevokeSessions(t.Context(), u.ID, 0); songspy.CodeOf(err) != songspy.CodeNotFound {
+							return err
+						}
+						return nil // the other transaction was faster
+					},
+				)...))
+				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).IsActive(start), false)
+			}
+		},
 		"WritePlaybackUpdates_TwiceAtOnceIsOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
