@@ -8,19 +8,20 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// snapshotSlack is how long after its end a play is still read into a
-// snapshot. It is longer than anything stays on the board; who comes back
-// later comes with a change.
+// snapshotTolerance is how long after its end a play is still part of a snapshot. It is
+// longer than anything stays on the board. When such a user plays again, a change
+// reports it.
 const snapshotTolerance = time.Hour
 
 const (
 	userColumns = `u.id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.audience,
 	u.sharing_paused_until, u.created_at, u.updated_at`
 	trackColumns = `t.id, t.uri, t.kind, t.title, t.artists, t.album, t.image_url, t.url, t.preview_url, t.duration_ms, t.isrc, t.created_at`
-	selectBoard  = `SELECT ` + userColumns + `, ` + nowPlayingColumns + `, ` + trackColumns + `
+)
+
+var selectBoard = `SELECT ` + userColumns + `, ` + nowPlayingColumns + `, ` + trackColumns + `
 	FROM now_playing n JOIN users u ON u.id = n.user_id JOIN tracks t ON t.id = n.track_id
 	WHERE n.state IN ('playing', 'paused') `
-)
 
 func scanBoardEntry(rows *sql.Rows) (b songspy.BoardEntry, err error) {
 	u, t := &b.User, &b.Track
@@ -34,9 +35,10 @@ func scanBoardEntry(rows *sql.Rows) (b songspy.BoardEntry, err error) {
 	return b, err
 }
 
-// BoardSnapshot gives fn everyone who has an open play that may show, now or
-// later, without a further change, in no order, and returns the number of the last change
-// that is surely in it: read on after that. An error of fn ends it.
+// BoardSnapshot calls fn, in no order, for every user with an open play that may be
+// shown now or later without a further change. It returns the number of the last change
+// that the snapshot is sure to contain: continue reading after it. An error of fn ends
+// it.
 func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) error) (number int64, err error) {
 	if _, number, err = s.FeedBounds(ctx); err != nil {
 		return 0, err
@@ -51,8 +53,8 @@ func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) e
 	return number, translate(err)
 }
 
-// OnBoard returns those of the people who have an open play, in no order.
-// Absent means gone from the board.
+// BoardEntries returns the users of ids that have an open play, in no order. The others
+// are no longer on the board.
 func (s *Store) BoardEntries(ctx context.Context, ids []songspy.UserID) (board []songspy.BoardEntry, err error) {
 	if len(ids) == 0 {
 		return nil, nil

@@ -13,21 +13,23 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// Door is what is kept of an app's doors; the zero Kept if nothing is.
+// Breakers returns the stored circuit breakers of an app; the zero Stored if there are
+// none.
 func (s *Store) Breakers(ctx context.Context, app string) (stored breaker.Stored, err error) {
 	var state []byte
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&stored.Version, &state) },
 		`SELECT version, state FROM breakers WHERE app = $1`, app)
 	if err == nil && state != nil {
 		if err = json.Unmarshal(state, &stored.Shared); err != nil {
-			return breaker.Stored{}, translate(fmt.Errorf("the state of a door: %w", err))
+			return breaker.Stored{}, translate(fmt.Errorf("parsing the stored circuit breakers: %w", err))
 		}
 	}
 	return stored, translate(err)
 }
 
-// SwapDoor replaces what is kept of an app's doors, if it is still of that
-// version (0: nothing is kept yet). It reports false if another process was faster.
+// SwapBreakers replaces the stored circuit breakers of an app if they still have that
+// version; version 0 means that none are stored. It reports false if another process
+// was faster.
 func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (replaced bool, err error) {
 	state, err := json.Marshal(to)
 	if err != nil {
@@ -46,10 +48,10 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 	return replaced && err == nil, err
 }
 
-// PruneDoors forgets the doors of apps that people brought through which nobody
-// is linked, if nothing has happened to them since the time: whoever tries to
-// link names an app as they like. It says how many. The calls that were counted
-// of such an app are forgotten alike, by their day.
+// PruneBreakers deletes the circuit breakers of user-supplied apps that no user is
+// linked through and that have not changed since the time: anybody who tries to link
+// can name any app. It returns how many. The counted calls of such apps are deleted
+// too, by their own times.
 func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?

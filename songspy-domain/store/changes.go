@@ -10,12 +10,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// changeWait is how long WaitForChange waits at most.
+// changeWaitMax limits how long WaitForChange waits.
 const changeWaitMax = time.Second
 
-// announce numbers a change for each of the people. It must be the last thing
-// that a transaction does: it locks the counter until the commit, so that
-// numbers become visible in order.
+// publishChanges writes one numbered change for each user. It must be the last
+// statement of a transaction: it locks the counter until the commit, so that numbers
+// become visible in ascending order.
 func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...songspy.UserID) error {
 	if len(ids) == 0 {
 		return nil
@@ -43,9 +43,9 @@ func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...song
 	return s.execRowset(ctx, conn, r, `INSERT INTO changes (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v`)
 }
 
-// Changes returns, in order, up to limit changes with numbers after the given
-// one. Whoever remembers the last number misses none, unless they were pruned:
-// see Feed.
+// Changes returns up to limit changes with numbers greater than after, in ascending
+// order. A reader that continues after its last number misses none, unless they were
+// pruned: see FeedBounds.
 func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []songspy.Change, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var c songspy.Change
@@ -58,19 +58,18 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []
 	return changes, translate(err)
 }
 
-// Feed returns the number of the oldest change that is kept, 0 if there never
-// was one, and of the last. A reader whose own last number is ahead of last
-// (the database is a restored one), or behind oldest - 1 (it slept too long),
-// begins anew with BoardSnapshot.
+// FeedBounds returns the number of the oldest stored change, 0 if there never was one,
+// and the number of the last change. A reader has to start again with BoardSnapshot if
+// its own last number is greater than last (the database was restored) or less than
+// oldest - 1 (changes were pruned before it read them).
 func (s *Store) FeedBounds(ctx context.Context) (oldest, last int64, err error) {
 	err = s.pool.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(number) FROM changes), 0), last FROM feed WHERE id = 1`).Scan(&oldest, &last)
 	return oldest, last, translate(err)
 }
 
-// WaitForChange returns nil as soon as the last change's number is not the
-// given one, and after about a second in any case; it returns the context's
-// error when that ends, and CodeUnavailable if the store is closed or the
-// database does not answer.
+// WaitForChange returns nil as soon as the last change's number differs from after, and
+// after about a second in any case. It returns the context's error when the context
+// ends, and CodeUnavailable if the store is closed or the database does not respond.
 func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 	waitCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -92,8 +91,8 @@ func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 	}
 }
 
-// PruneChanges deletes the changes made before the time, but never the last
-// one, by which a reader can tell that it missed some. It says how many.
+// PruneChanges deletes the changes made before the time and returns how many. It never
+// deletes the last one, by which a reader can see that it missed some.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		tx = tx.Where("at < ? AND number < (SELECT last FROM feed WHERE id = 1)", before).Delete(&songspy.Change{})

@@ -1,19 +1,19 @@
-// Package store keeps people, links, sessions, tracks, plays and what is
-// playing in SQLite or Postgres, behind one contract that both fulfil alike.
+// Package store stores users, links, sessions, tracks, plays and player states in
+// SQLite or Postgres. Both engines pass the same conformance suite, package storetest.
 //
-// It is the only package that knows a database. What a caller gets is plain
-// entities of package songspy, times in UTC and whole microseconds, and errors
-// that are songspy.Errors. Tokens are sealed on their way in and opened on
-// their way out.
+// It is the only package that knows a database. Callers get plain entities of package
+// songspy, times in UTC truncated to microseconds, and errors of type songspy.Error.
+// The store encrypts ("seals") tokens and addresses before it writes them and decrypts
+// them when it reads them.
 //
-// Locks are taken in one order everywhere, so that no two transactions wait
-// for each other: users by id, invites, spotify_links, tracks by uri, now_playing
-// by user, plays, play_ledger, user_tracks, gaps, local tracks that are deleted
-// (by uri), doors, notices, and last the row of feed that numbers changes; behind
-// it only spotify_seats, whose turns it gives. A deletion may lock tracks this
-// late because it never locks a user behind them, and whoever writes locks all
-// its users before its tracks.
+// Every transaction takes its locks in one order, so that no two transactions deadlock:
+// users by id, invites, spotify_links, tracks by URI, now_playing by user, plays,
+// history_items, user_tracks, gaps, local tracks that are deleted (by URI), breakers,
+// notifications, and last the row of feed that numbers changes. Only spotify_seats
+// comes after it; the row of feed serializes all decisions about seats. A deletion may
+// lock tracks this late because it locks no user afterwards, and every other
+// transaction locks all its users before its tracks.
 //
-// What is taken away is taken away for good: see docs/erasure.md. A transaction
-// that does so runs by takingAway.
+// What is deleted leaves nothing behind: see docs/erasure.md. A transaction that
+// deletes personal data runs by inErasureTx.
 package store

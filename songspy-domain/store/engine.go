@@ -10,43 +10,46 @@ import (
 	"gorm.io/gorm"
 )
 
-// engine is what differs between the databases.
+// engine is what differs between SQLite and Postgres.
 type engine interface {
 	sql() *sql.DB
 	dialector(gorm.ConnPool) gorm.Dialector
-	// dialect names the SQL and the folder of the migrations.
+	// dialect returns goose's dialect and the folder of its migrations.
 	dialect() (d goose.Dialect, folder string)
-	// versionTable is a query that yields a row if schemas are numbered here at all.
+	// versionTableQuery returns a query that yields a row if goose's version table
+	// exists.
 	versionTableQuery() string
-	// lockMigrations waits until no other process migrates, for as long as given,
-	// and reports to the logger which process it waits for.
+	// lockMigrations waits until no other process migrates, at most as long as given.
+	// It logs which process it waits for.
 	lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (unlock func() error, err error)
 	// writable returns an error if the database accepts no writes.
 	writable(context.Context) error
-	// begin waits for leave to begin a transaction that writes.
+	// beginWrite waits until a write transaction may begin.
 	beginWrite(context.Context) (end func(), err error)
-	// keyShare is the clause that keeps the rows of a query from being deleted
-	// until the transaction ends, and a user's link from being changed.
+	// forKeyShare returns the clause that keeps the rows of a query from being deleted,
+	// and a user's link from being changed, until the transaction ends.
 	forKeyShare() string
-	// clock is a query for the time by which several processes agree; empty:
-	// there is only one.
+	// clockQuery returns a query for the time that all processes share; empty if there
+	// is only one machine.
 	clockQuery() string
-	// day is the day (UTC) of a column's time, counted from the Unix epoch.
+	// dayExpression returns the day (UTC) of a column's time, counted from the Unix
+	// epoch.
 	dayExpression(column string) string
-	// with states rows as a common table expression named v.
+	// rowsetCTE returns rows as a common table expression named v.
 	rowsetCTE(*rowset) (clause string, args []any, err error)
-	// forUpdate is the clause that locks the rows of a query so that they may be deleted.
+	// forUpdate returns the clause that locks the rows of a query so that they can be
+	// deleted.
 	forUpdate() string
-	// erased is called when a transaction that took something personal away has
-	// committed. What the database still holds of it outside its tables is
-	// removed soon, as far as it can be; the caller does not wait.
+	// afterErasure is called when a transaction that deleted personal data has
+	// committed. It removes soon what the database files still hold outside the tables,
+	// as far as possible; the caller does not wait.
 	afterErasure()
-	// scrub removes, once in a database's life, what rows that were deleted by an
-	// older release left in its file; fresh says that the database was empty.
+	// scrub removes, once for each database, what rows that an older release deleted
+	// left in the file. fresh says that the database was empty.
 	scrub(ctx context.Context, fresh bool) error
-	// notify wakes the waiters when the transaction commits.
+	// notifyChange wakes the processes in waitForChange when the transaction commits.
 	notifyChange(context.Context, gorm.ConnPool) error
-	// wait returns when a change was notified, when d has passed, or when ctx
+	// waitForChange returns when a change is notified, when d has passed, or when ctx
 	// ends, whichever comes first.
 	waitForChange(ctx context.Context, d time.Duration)
 	close() error

@@ -19,11 +19,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// retryAfter is what a caller is asked to wait when the database does not answer.
+// retryAfter is how long a caller is asked to wait when the database does not respond.
 const retryAfter = 2 * time.Second
 
-// translate makes a database's error a songspy.Error. It is the only place
-// that knows the databases' codes.
+// translate turns a database error into a songspy.Error. Only this file knows the
+// databases' error codes.
 func translate(err error) error {
 	if err == nil {
 		return nil
@@ -47,8 +47,8 @@ func translate(err error) error {
 	return e
 }
 
-// unavailable is a database that cannot be used now, with the fault and the
-// remedy in words.
+// unavailableError describes a database that cannot be used now: its message names the
+// fault and the remedy.
 func unavailableError(err error) *songspy.Error {
 	return &songspy.Error{
 		Code: songspy.CodeUnavailable, Message: faultMessage(err), RetryAfter: retryAfter,
@@ -56,12 +56,12 @@ func unavailableError(err error) *songspy.Error {
 	}
 }
 
-// SQLSTATEs that have words of their own.
+// The SQLSTATEs with their own messages.
 const (
 	pgReadOnly           = "25006"
-	pgUnknownStatement   = "26000" // a prepared statement that the server does not know
-	pgDuplicateStatement = "42P05" // one that it knows already
-	pgProtocolViolation  = "08P01" // also what pgbouncer answers for itself
+	pgUnknownStatement   = "26000" // the server does not know the prepared statement
+	pgDuplicateStatement = "42P05" // the server already has a prepared statement of that name
+	pgProtocolViolation  = "08P01" // pgbouncer also uses it for its own errors
 )
 
 const (
@@ -72,7 +72,7 @@ const (
 	statementRejected    = "A prepared statement was refused. Behind a connection pooler in transaction mode set SONGSPY_DATABASE_SIMPLE_PROTOCOL=true."
 )
 
-// postgresFaults are what SQLSTATEs mean to the operator.
+// postgresMessages are the messages for the operator by SQLSTATE.
 var postgresMessages = map[string]string{
 	pgReadOnly:           databaseReadOnly,
 	pgUnknownStatement:   statementRejected,
@@ -89,7 +89,7 @@ var postgresMessages = map[string]string{
 	"57P03":              "The database is starting or stopping. Try again.",
 }
 
-// sqliteFaults are what primary result codes mean to the operator.
+// sqliteMessages are the messages for the operator by primary result code.
 var sqliteMessages = map[int]string{
 	sqlite3.SQLITE_FULL:     databaseFull,
 	sqlite3.SQLITE_BUSY:     "Another process keeps the database file locked. End a copy, a backup or a second Songspy that holds it.",
@@ -102,7 +102,7 @@ var sqliteMessages = map[int]string{
 	sqlite3.SQLITE_NOTADB:   "The file that SONGSPY_DATABASE_URL names is no SQLite database.",
 }
 
-// faultOf says in words why a database cannot be used.
+// faultMessage returns the message that says why a database cannot be used.
 func faultMessage(err error) string {
 	if errors.Is(err, syscall.ENOSPC) {
 		return databaseFull
@@ -123,7 +123,7 @@ func faultMessage(err error) string {
 	return databaseNotAnswering
 }
 
-// poolerFault reads what pgbouncer answers in the place of a server.
+// poolerFaultMessage returns the message for an error that pgbouncer itself raised.
 func poolerFaultMessage(message string) string {
 	switch {
 	case strings.Contains(message, "query_wait_timeout"), strings.Contains(message, "no more connections allowed"):
@@ -152,12 +152,12 @@ func codeOf(err error) songspy.Code {
 	return songspy.CodeInternal
 }
 
-// codeOfPostgres goes by SQLSTATE and, where that tells enough, by its class.
+// codeOfPostgres maps an SQLSTATE, or its class where that suffices.
 func codeOfPostgres(state string) songspy.Code {
 	switch state {
 	case "23505": // unique_violation
 		return songspy.CodeConflict
-	case "23503": // foreign_key_violation: the person is gone
+	case "23503": // foreign_key_violation: the user is gone
 		return songspy.CodeNotFound
 	case pgReadOnly, pgUnknownStatement, pgDuplicateStatement, "28000", "28P01", "3D000", "55P03": // the last: lock_not_available
 		return songspy.CodeUnavailable
@@ -171,13 +171,13 @@ func codeOfPostgres(state string) songspy.Code {
 	return songspy.CodeInternal
 }
 
-// codeOfSQLite goes by the extended result code and, where that tells enough,
-// by the primary one in its low byte.
+// codeOfSQLite maps an extended result code, or the primary code in its low byte where
+// that suffices.
 func codeOfSQLite(code int) songspy.Code {
 	switch code {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 		return songspy.CodeConflict
-	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: // the person is gone
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: // the user is gone
 		return songspy.CodeNotFound
 	}
 	switch code & 0xff {
@@ -207,7 +207,7 @@ func isConnectionError(err error) bool {
 	return refused || pgconn.SafeToRetry(err)
 }
 
-// oneRow is an error unless a statement that must have changed one row did.
+// requireOneRow returns an error unless the statement changed one row.
 func requireOneRow(tx *gorm.DB) error {
 	if tx.Error == nil && tx.RowsAffected != 1 {
 		return gorm.ErrRecordNotFound

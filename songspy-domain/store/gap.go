@@ -10,9 +10,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Gaps returns up to limit of the person's gaps, newest first, that come after
-// the given one (the zero Gap: from the newest). Fewer than limit means that
-// there are no more.
+// Gaps returns up to limit of the user's gaps, newest first, that come after the given
+// one; the zero Gap starts with the newest. Fewer than limit means that there are no
+// more.
 func (s *Store) Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) (gaps []songspy.Gap, err error) {
 	q := s.query(ctx).Where("user_id = ?", id)
 	if !after.BeganAt.IsZero() {
@@ -22,7 +22,7 @@ func (s *Store) Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, 
 	return gaps, translate(err)
 }
 
-// insertGaps adds the gaps; what is known already stays as it is.
+// insertGaps adds the gaps. A gap that is already stored stays as it is.
 func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songspy.Gap) error {
 	if len(gaps) == 0 {
 		return nil
@@ -42,14 +42,14 @@ func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songs
 	})
 }
 
-// followLink opens a gap when the link breaks for its person to mend, and
-// closes it when the link works again. It expects the link to be locked.
+// updateLinkGap opens a gap when the link needs its user or the operator, and closes it
+// when the link works again. The link must be locked.
 func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	switch was, is := isBroken(before), isBroken(after); {
 	case is && !was:
 		began := after.StateSince
 		if before.State == songspy.LinkSuspect && before.AccessExpiresAt.Before(began) {
-			began = before.AccessExpiresAt // no look succeeded after that
+			began = before.AccessExpiresAt // no poll succeeded after that
 		}
 		if since := before.PollsRefusedSince; since != nil && since.Before(began) {
 			began = *since
@@ -62,12 +62,13 @@ func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	return nil
 }
 
-// broken reports whether nobody can be asked through the link.
+// isBroken reports whether users cannot be polled through the link.
 func isBroken(l songspy.Link) bool {
 	return l.State == songspy.LinkReauthRequired || l.State == songspy.LinkNotRegistered
 }
 
-// closeGaps ends what goes on. A gap that began by a clock that ran ahead is forgotten.
+// closeGaps ends the user's open gaps. It deletes a gap that began in the future: a
+// clock that was ahead wrote it.
 func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
 	err := tx.Where("user_id = ? AND ended_at IS NULL AND began_at > ?", id, at.Add(songspy.ClockSkewMax)).Delete(&songspy.Gap{}).Error
 	if err != nil {
@@ -77,7 +78,7 @@ func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
 		Update("ended_at", at).Error
 }
 
-// Beat notes that a part of the service is at work now.
+// RecordHeartbeat stores that the named part of the service runs now.
 func (s *Store) RecordHeartbeat(ctx context.Context, name string) error {
 	now := s.now()
 	return s.inTx(ctx, func(tx *gorm.DB) error {
@@ -85,7 +86,8 @@ func (s *Store) RecordHeartbeat(ctx context.Context, name string) error {
 	})
 }
 
-// LastBeat is when the part was last at work; the zero time if it never was.
+// LastHeartbeat returns when the named part of the service ran last; the zero time if
+// it never did.
 func (s *Store) LastHeartbeat(ctx context.Context, name string) (at time.Time, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&at) },
 		`SELECT at FROM heartbeats WHERE name = $1`, name)

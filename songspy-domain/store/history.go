@@ -10,17 +10,17 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// ledgerSlack is how far from a play's edges the item may lie that tells of it.
+// historyItemTolerance is how far the PlayedAt of a history item may be from the start
+// or the end of its play.
 const historyItemTolerance = time.Hour
 
-// UpdateHistory lets fn hold an answer of history against what is kept of the
-// person around the time that it covers, and writes what that adds: found
-// plays, settled ends, gaps, and which items have been told. Nothing else is
-// written of the person meanwhile. fn must be quick; nothing that viewers see
-// changes.
+// ReconcileHistory calls fn with the user's stored plays around the fetched history
+// items and writes the result: added and removed plays, corrected ends, gaps, and which
+// items are processed. Nothing else of the user is written meanwhile. fn must be quick.
+// The result changes nothing that other users see, so no change is published.
 //
-// It returns CodeGone if the person's link is gone or is no longer of the
-// generation through which the items were learnt.
+// It returns CodeGone if the user's link is gone or no longer has the generation with
+// which the items were fetched.
 func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
 	fn func(songspy.StoredPlays) songspy.Reconciliation,
 ) (r songspy.Reconciliation, err error) {
@@ -35,7 +35,7 @@ func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generat
 			return err
 		}
 		if !exists || own.LinkGeneration != generation {
-			return &songspy.Error{Code: songspy.CodeGone, Message: "The link is gone, or was changed meanwhile."}
+			return &songspy.Error{Code: songspy.CodeGone, Message: "The link is gone or was changed meanwhile."}
 		}
 		stored, err := h.readStoredPlays(own, items)
 		if err != nil {
@@ -51,7 +51,7 @@ func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generat
 	return r, nil
 }
 
-// retelling is one transaction's work on one answer of history.
+// reconcileTx is the transaction that reconciles one history fetch.
 type reconcileTx struct {
 	s        *Store
 	ctx      context.Context
@@ -60,8 +60,9 @@ type reconcileTx struct {
 	trackIDs map[string]songspy.TrackID
 }
 
-// covers is the time that items may tell of, by whichever reading: a play that
-// stood still before anybody saw it is dated long after its item.
+// historyWindow returns the time in which the plays of the items can lie, whether
+// PlayedAt is their start or their end. A play that was paused before the first poll is
+// dated long after its item.
 func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 	for i, item := range items {
 		began, ended := item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt.Add(item.Track.Duration())
@@ -75,12 +76,13 @@ func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 	return from.Add(-time.Minute), to.Add(historyItemTolerance)
 }
 
-// former is how many plays before the time that items may tell of show by which
-// edge history has told of this person.
+// earlierPlaysMax is how many plays before the window are read. They show whether
+// PlayedAt is the start or the end of this user's plays.
 const earlierPlaysMax = 30
 
-// kept reads what is kept around the items, and some plays before. A deleted play
-// has a track only if one of them names it, see recognize.
+// readStoredPlays reads what is stored around the items, and some earlier plays. A
+// deleted play has a track only if an item or another play names it, see
+// identifyDeleted.
 func (h *reconcileTx) readStoredPlays(own lockedUser, items []songspy.HistoryItem) (k songspy.StoredPlays, err error) {
 	from, to := historyWindow(items)
 	deleted := map[songspy.PlayID]trackHashes{}
@@ -139,7 +141,7 @@ func (h *reconcileTx) write(stored songspy.StoredPlays, r songspy.Reconciliation
 	if err != nil {
 		return err
 	}
-	if err := h.removePlays(r.Removed); err != nil { // first: what was found may begin where one of these did
+	if err := h.removePlays(r.Removed); err != nil { // first: an added play may begin when a removed one did
 		return err
 	}
 	if err := h.updateConfirmed(stored, r.Confirmed); err != nil {
@@ -165,7 +167,7 @@ func (h *reconcileTx) write(stored songspy.StoredPlays, r songspy.Reconciliation
 	return h.s.insertGaps(h.ctx, h.conn, gaps)
 }
 
-// found is the found plays with the ids of their tracks.
+// playsToAdd returns the added plays with the ids of their tracks.
 func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, error) {
 	if len(found) == 0 {
 		return nil, nil
@@ -188,7 +190,7 @@ func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, er
 	return plays, nil
 }
 
-// settle writes the confirmed plays of which more is known now.
+// updateConfirmed writes the confirmed plays that differ from the stored ones.
 func (h *reconcileTx) updateConfirmed(stored songspy.StoredPlays, confirmed []songspy.StoredPlay) error {
 	before := make(map[songspy.PlayID]songspy.Play, len(stored.Plays))
 	for _, k := range stored.Plays {
@@ -218,8 +220,7 @@ func (h *reconcileTx) updateConfirmed(stored songspy.StoredPlays, confirmed []so
 		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.started_at AND plays.id = v.id`)
 }
 
-// refute takes back plays that were none, or that another one is. Nothing is left
-// of them but the ledger's lines.
+// removePlays deletes false and duplicate plays. Only their history items stay.
 func (h *reconcileTx) removePlays(removed []songspy.StoredPlay) error {
 	for _, k := range removed {
 		if _, err := h.conn.ExecContext(h.ctx, `DELETE FROM plays WHERE user_id = $1 AND id = $2`,
@@ -233,13 +234,14 @@ func (h *reconcileTx) removePlays(removed []songspy.StoredPlay) error {
 	return nil
 }
 
-// enter notes which items have been told, and of which play: of none, 0. An item
-// that was taken for another play's moves to the one that it tells of.
+// writeHistoryItems stores which items are processed, each with the id of its play, or
+// 0 if it has none. An item that was assigned to another play moves to the play of this
+// result.
 func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 	type historyItem struct {
 		playedAt  time.Time
 		play      songspy.PlayID
-		startedAt *time.Time // of a play that has only just got its id
+		startedAt *time.Time // of a play that this transaction has inserted
 	}
 	var entries []historyItem
 	for _, c := range r.Confirmed {
@@ -268,13 +270,13 @@ func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 		ON CONFLICT (user_id, played_at) DO UPDATE SET play_id = excluded.play_id WHERE excluded.play_id <> 0`)
 }
 
-// historyHabitRow is what was learnt of one account's history.
+// historyHabitRow says whether the history of one account lists partial plays.
 type historyHabitRow struct{}
 
-// TableName is the table of what was learnt of accounts' histories.
+// TableName returns the name of the table of history habits.
 func (historyHabitRow) TableName() string { return "history_habits" }
 
-// habit reads what was learnt of the account's history before.
+// readHabit reads the stored habit of the user's account.
 func (h *reconcileTx) readHabit() (habit songspy.PartialPlayCounts, err error) {
 	err = queryRows(h.ctx, h.conn, func(rows *sql.Rows) error {
 		return rows.Scan(&habit.Listed, &habit.Unlisted)
@@ -282,7 +284,7 @@ func (h *reconcileTx) readHabit() (habit songspy.PartialPlayCounts, err error) {
 	return habit, err
 }
 
-// learn writes what an answer adds to the account's habit.
+// writeHabit adds the counts of one fetch to the stored habit.
 func (h *reconcileTx) writeHabit(before, learned songspy.PartialPlayCounts) error {
 	if learned == (songspy.PartialPlayCounts{}) {
 		return nil
@@ -294,7 +296,7 @@ func (h *reconcileTx) writeHabit(before, learned songspy.PartialPlayCounts) erro
 	return err
 }
 
-// nowProven lists the probable plays that history confirms, which count from now on.
+// newlyCounted lists the probable plays that history confirms. They count from now on.
 func (h *reconcileTx) newlyCounted(stored songspy.StoredPlays, confirmed []songspy.StoredPlay) (proven []songspy.Play) {
 	probable := make(map[songspy.PlayID]bool)
 	for _, k := range stored.Plays {

@@ -11,20 +11,20 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// loadAtOnce is how many people one transaction of Load copies.
+// loadBatchSize is how many users one transaction of Load copies.
 const loadBatchSize = 10_000
 
-// Load adds people with their links by COPY, which is some hundred times
-// faster than signing them up: a million in a minute. Ids, generations and
-// versions are the caller's; a link's UserID is taken from its person. No
-// change is announced, so whoever reads the feed must begin anew.
+// Load adds users with their links by COPY, which is about a hundred times faster than
+// signing them up: a million users in a minute. The caller chooses ids, generations and
+// versions; a link's UserID is taken from its user. Load publishes no changes, so
+// readers of the feed must start again.
 //
-// Every 10,000 people are one transaction; an error leaves those before. It is
-// CodeConflict where somebody is there already, and CodeInvalid on SQLite,
-// which has no COPY.
+// Each transaction copies 10,000 users; an error keeps the users of earlier
+// transactions. The error is CodeConflict if a user exists already, and CodeInvalid on
+// SQLite, which has no COPY.
 func (s *Store) Load(ctx context.Context, users iter.Seq2[songspy.User, songspy.Link]) (err error) {
 	if _, ok := s.engine.(*postgresEngine); !ok {
-		return &songspy.Error{Code: songspy.CodeInvalid, Message: "People are loaded in bulk on Postgres only; sign them up one by one here."}
+		return &songspy.Error{Code: songspy.CodeInvalid, Message: "Users can be loaded in bulk on Postgres only. Sign them up one by one here."}
 	}
 	conn, err := s.engine.sql().Conn(ctx)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Store) Load(ctx context.Context, users iter.Seq2[songspy.User, songspy.
 	}))
 }
 
-// loading is one run of Load: the rows that are not copied yet.
+// bulkLoad is one run of Load with the rows that are not copied yet.
 type bulkLoad struct {
 	s            *Store
 	ctx          context.Context
@@ -91,7 +91,8 @@ func (l *bulkLoad) copy() error {
 	return err
 }
 
-// finish copies the rest, and has new people numbered after those loaded.
+// finish copies the remaining rows and sets the sequence of user ids behind the loaded
+// ones.
 func (l *bulkLoad) finish() error {
 	if err := l.copy(); err != nil {
 		return err

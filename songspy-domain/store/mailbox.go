@@ -10,15 +10,15 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// mailboxRow is what a row of users holds of the person's mail. It is no part
-// of songspy.User: nobody who reads people comes across an address.
+// mailboxRow holds the mail columns of a row of users. They are not part of
+// songspy.User, so that code that reads users never sees an address.
 type mailboxRow struct {
 	ID          songspy.UserID
 	EmailSealed []byte
 	MailOff     bool
 }
 
-// TableName is the table of users.
+// TableName returns the name of the table of users.
 func (mailboxRow) TableName() string { return songspy.User{}.TableName() }
 
 func (r mailboxRow) aad() []byte { return columnAAD(r.TableName(), "email_sealed", r.ID) }
@@ -31,18 +31,18 @@ func (s *Store) openMailbox(r mailboxRow) (m songspy.Mailbox, err error) {
 	return m, err
 }
 
-// legibleMailbox is openMailbox for whom an address that does not open is none:
-// it must stop nobody else's mail, nor its person from switching theirs off.
+// openMailboxOrNone treats an address that cannot be decrypted as absent. It must block
+// neither other users' mail nor this user's switching it off.
 func (s *Store) openMailboxOrNone(ctx context.Context, r mailboxRow) songspy.Mailbox {
 	m, err := s.openMailbox(r)
 	if err != nil {
-		s.log.WarnContext(ctx, "an address does not open", slog.Int64("user_id", int64(r.ID)), slog.Any("error", err))
+		s.log.WarnContext(ctx, "an address cannot be decrypted", slog.Int64("user_id", int64(r.ID)), slog.Any("error", err))
 	}
 	return m
 }
 
-// Mailbox is where the person is told by mail; CodeNotFound if there is no such
-// person. An address that does not open is empty.
+// Mailbox returns where the user receives notifications by mail; CodeNotFound if there
+// is no such user. An address that cannot be decrypted is empty.
 func (s *Store) Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error) {
 	var row mailboxRow
 	if err := s.query(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
@@ -51,10 +51,10 @@ func (s *Store) Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox
 	return s.openMailboxOrNone(ctx, row), nil
 }
 
-// KeepAddress seals the person's address and keeps it in the place of any other.
-// An empty one, or a text that is no address, is forgotten.
+// SaveAddress stores the user's address sealed, in place of any other. If the address
+// is empty or invalid, it deletes the stored one.
 //
-// It returns CodeNotFound if there is no such person.
+// It returns CodeNotFound if there is no such user.
 func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address songspy.Secret) error {
 	if !songspy.IsEmail(address) {
 		address = ""
@@ -63,7 +63,7 @@ func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address song
 	if err := s.query(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
 		return translate(err)
 	}
-	// One that does not open is replaced like any other.
+	// An address that cannot be decrypted is replaced.
 	if m, err := s.openMailbox(row); err == nil && m.Address == address {
 		return nil
 	}
@@ -79,9 +79,9 @@ func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address song
 	})
 }
 
-// SwitchMail turns the person's mail off or on.
+// SetMailOff switches the user's mail off or on.
 //
-// It returns CodeNotFound if there is no such person.
+// It returns CodeNotFound if there is no such user.
 func (s *Store) SetMailOff(ctx context.Context, id songspy.UserID, off bool) (m songspy.Mailbox, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		var row mailboxRow
@@ -100,9 +100,9 @@ func (s *Store) SetMailOff(ctx context.Context, id songspy.UserID, off bool) (m 
 	return m, err
 }
 
-// ForgetAddresses forgets every person's address, and says how many were known.
+// DeleteAddresses deletes the address of every user and returns how many there were.
 func (s *Store) DeleteAddresses(ctx context.Context) (forgotten int64, err error) {
-	// It is asked at each start, and nearly always in vain: nothing need be locked to see that.
+	// This runs at every start and nearly always finds nothing. The read needs no lock.
 	var known int64
 	if err := s.query(ctx).Model(&mailboxRow{}).Where("length(email_sealed) > 0").Count(&known).Error; err != nil || known == 0 {
 		return 0, translate(err)

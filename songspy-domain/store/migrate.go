@@ -13,20 +13,19 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
-// schemaLook is how often WaitForSchema looks.
+// schemaPollInterval is how often WaitForSchema checks the schema.
 const schemaPollInterval = 250 * time.Millisecond
 
-// Migrate brings the schema to the version that this program knows. If several
-// processes ask at once, one migrates and the others wait for it; the store's
-// logger reports for whom.
+// Migrate brings the schema to the version that this program needs. If several
+// processes call it at once, one migrates and the others wait for it; the logger says
+// which process they wait for.
 //
-// It returns CodeConflict if the schema is ahead of this program, and
-// CodeUnavailable if another process holds the migration lock for longer than
-// Options.MigrationWait.
+// It returns CodeConflict if the schema is newer than this program, and CodeUnavailable
+// if another process holds the migration lock for longer than Options.MigrationWait.
 func (s *Store) Migrate(ctx context.Context) (err error) {
 	unlock, err := s.engine.lockMigrations(ctx, s.migrationWait, s.log)
 	if err != nil {
-		return translate(fmt.Errorf("waiting to migrate: %w", err))
+		return translate(fmt.Errorf("waiting for the migration lock: %w", err))
 	}
 	defer func() {
 		if lost := unlock(); lost != nil {
@@ -53,9 +52,8 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 	return nil
 }
 
-// CheckSchema returns nil if the schema is the one that this program knows,
-// CodeUnavailable if it is behind, and CodeConflict if it is ahead. It
-// writes nothing.
+// CheckSchema returns nil if the schema has the version that this program needs,
+// CodeUnavailable if it is older, and CodeConflict if it is newer. It writes nothing.
 func (s *Store) CheckSchema(ctx context.Context) error {
 	provider, err := s.migrations()
 	if err != nil {
@@ -78,9 +76,9 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	return nil
 }
 
-// WaitForSchema returns nil once the schema is the one that this program
-// knows. It ends with CheckSchema's error when ctx does, and at once if the
-// schema is ahead, which waiting does not mend.
+// WaitForSchema returns nil once the schema has the version that this program needs.
+// When ctx ends it returns the error of CheckSchema. If the schema is newer it returns
+// at once: waiting does not help.
 func (s *Store) WaitForSchema(ctx context.Context) error {
 	var last error
 	for {
@@ -106,8 +104,8 @@ func schemaAheadError(have, want int64) error {
 	}
 }
 
-// migrations is goose's provider over the engine's folder. It is not to be
-// closed: that would close the database.
+// migrations returns goose's provider for the engine's folder. Do not close it: that
+// would close the database.
 func (s *Store) migrations() (*goose.Provider, error) {
 	dialect, folder := s.engine.dialect()
 	files, err := fs.Sub(migrations.Files, folder)
@@ -123,7 +121,7 @@ func newestVersion(p *goose.Provider) int64 {
 	return sources[len(sources)-1].Version
 }
 
-// schemaVersion is the newest migration applied; 0 in an empty database. goose
+// schemaVersion returns the newest applied migration; 0 for an empty database. goose
 // itself would create its table to find out.
 func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 	var found []int

@@ -14,12 +14,13 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
-// erasedVersion is the version from which on a deleted play names no track.
+// deletedPlaysVersion is the schema version since which a deleted play names no track.
 const deletedPlaysVersion = 15
 
-// eraseMigration is the migration to erasedVersion. It is no file, because hashing
-// needs a key of each user, and sealing that key needs the seal keys. It runs in
-// one transaction: the version is there only when no deleted play names a track.
+// deletedPlaysMigration returns the migration to deletedPlaysVersion. It is written in
+// Go, because hashing needs a key for each user, and sealing that key needs the seal
+// keys. It runs in one transaction, so the schema has this version only when no deleted
+// play names a track.
 func (s *Store) deletedPlaysMigration() *goose.Migration {
 	return goose.NewGoMigration(deletedPlaysVersion, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		_, folder := s.engine.dialect()
@@ -39,7 +40,7 @@ func (s *Store) deletedPlaysMigration() *goose.Migration {
 	}}, nil)
 }
 
-// hashDeletedPlays puts hashes in the place of the tracks of all deleted plays.
+// hashDeletedPlays replaces the tracks of all deleted plays with hashes.
 func (s *Store) hashDeletedPlays(ctx context.Context, tx *sql.Tx) error {
 	conn := &pool{conn: tx}
 	var users []songspy.UserID
@@ -88,8 +89,8 @@ func (s *Store) hashDeletedPlaysOfUser(ctx context.Context, conn *pool, id songs
 	return nil
 }
 
-// truncatePlayTimesBefore19 is truncatePlayTimes with the names that tables and
-// columns have until version 19. Version 15 calls it, so it never changes.
+// truncatePlayTimesBefore19 is truncatePlayTimes with the table and column names before
+// version 19. Version 15 calls it, so it must not change.
 func truncatePlayTimesBefore19(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
 	var times, itemTimes []time.Time
 	err := queryRows(ctx, conn, func(rows *sql.Rows) error {

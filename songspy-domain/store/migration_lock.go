@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// migrationWait is how long Migrate waits for another migration.
+	// defaultMigrationWait is how long Migrate waits for another migration by default.
 	defaultMigrationWait = 5 * time.Minute
-	// migrationLook is the pause between two attempts to take the lock.
+	// migrationLockRetry is the pause between two attempts to take the lock.
 	migrationLockRetry = 100 * time.Millisecond
-	// migrationReport is the time between two reports of the same wait.
+	// migrationReportInterval is the time between two log messages about the same wait.
 	migrationReportInterval = 15 * time.Second
 )
 
-// migrationHolder describes the process that holds the migration lock, and
-// what an operator does if that process is dead.
+// migrationHolder describes the process that holds the migration lock, and what an
+// operator can do if that process hangs.
 type migrationHolder struct{ process, remedy string }
 
-// awaitMigrationLock calls try until it takes the lock. It reports the holder
-// at once, again every migrationReport, and whenever the holder changes. After
-// the given wait it returns CodeUnavailable with the holder and the remedy.
+// awaitMigrationLock calls try until it takes the lock. It logs the holder at once,
+// again every migrationReportInterval, and whenever the holder changes. After the given
+// wait it returns CodeUnavailable with the holder and the remedy.
 func awaitMigrationLock(
 	ctx context.Context, wait time.Duration, log *slog.Logger,
 	try func(context.Context) (taken bool, err error), holder func(context.Context) (migrationHolder, error),
@@ -70,13 +70,13 @@ func awaitMigrationLock(
 	}
 }
 
-// sentence joins the parts that are not empty.
+// joinNonEmpty joins the parts that are not empty.
 func joinNonEmpty(parts ...string) string {
-	stored := parts[:0]
+	nonEmpty := parts[:0]
 	for _, p := range parts {
 		if p != "" {
-			stored = append(stored, p)
+			nonEmpty = append(nonEmpty, p)
 		}
 	}
-	return strings.Join(stored, ", ")
+	return strings.Join(nonEmpty, ", ")
 }

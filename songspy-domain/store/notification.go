@@ -13,13 +13,14 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// noticeRow is the table of notices, for what is deleted by person.
+// notificationRow names the table of notifications for deletions.
 type notificationRow struct{}
 
-// TableName is the table of notices.
+// TableName returns the name of the table of notifications.
 func (notificationRow) TableName() string { return "notifications" }
 
-// noticeColumns are those that make a songspy.Notice, and noticeInto where a row of them goes.
+// notificationColumns are the columns of a songspy.Notification; notificationDest
+// returns their scan destinations.
 const notificationColumns = `id, user_id, app, kind, occurrence, channel, due_at, created_at, seen_at`
 
 func notificationDest(n *songspy.Notification) []any {
@@ -28,10 +29,10 @@ func notificationDest(n *songspy.Notification) []any {
 	}
 }
 
-// NoticeLinks returns, by ascending user after the given one, up to limit links
-// that somebody may have to be told of: those that do not work, and those
-// authorized before the time, whose consent will end. They have no tokens. Fewer
-// than limit means that there are no more.
+// NotificationLinks returns up to limit links that may need a notification, in
+// ascending order of their users, starting after the given user: links that do not
+// work, and links authorized before the time, whose consent will end. They have no
+// tokens. Fewer than limit means that there are no more.
 func (s *Store) NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) (links []songspy.NotifiableLink, err error) {
 	err = queryRows(ctx, s.pool, scanNotificationLinks(&links), selectNotificationLinks+`
 		WHERE l.user_id > $1 AND (l.state IN ('reauth_required', 'not_registered') OR l.authorized_at <= $2) ORDER BY l.user_id LIMIT $3`,
@@ -39,8 +40,8 @@ func (s *Store) NotificationLinks(ctx context.Context, authorizedBefore time.Tim
 	return links, translate(err)
 }
 
-// NoticeLinksByID returns the links of those of the people who have one, whatever
-// its state, by ascending user.
+// NotificationLinksByID returns the links of the given users in any state, in ascending
+// order of the users. Users without a link are left out.
 func (s *Store) NotificationLinksByID(ctx context.Context, ids []songspy.UserID) (links []songspy.NotifiableLink, err error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -49,7 +50,8 @@ func (s *Store) NotificationLinksByID(ctx context.Context, ids []songspy.UserID)
 	return links, translate(err)
 }
 
-// toldByMail is whether the person of the row u can be told by mail, and wants to be.
+// mailEnabledCondition is true if the user of row u has an address and has not switched
+// mail off.
 const mailEnabledCondition = `NOT u.mail_off AND length(u.email_sealed) > 0`
 
 const selectNotificationLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation, ` + mailEnabledCondition + `
@@ -65,8 +67,8 @@ func scanNotificationLinks(links *[]songspy.NotifiableLink) func(*sql.Rows) erro
 	}
 }
 
-// NoticeSeats returns the seats that somebody may have to be told of, first come
-// first: those that wait for nothing but the operator or their person.
+// NotificationSeats returns the seats that may need a notification, in the order of
+// their requests: those that wait for the operator or for their user.
 func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.NotifiableSeat, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var n songspy.NotifiableSeat
@@ -78,13 +80,14 @@ func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.Notifiab
 	return seats, translate(err)
 }
 
-// FileNotices notes what is wanted now. What is new is told once it is due; what
-// is filed already, told or not, is noted as seen, unless it was within the
-// given time. A person who is gone is passed over.
+// QueueNotifications stores what has to be sent now. A new notification is sent once it
+// is due. If one of that name is stored, sent or not, only its SeenAt is updated,
+// unless that happened within the duration again. Notifications about users that are
+// gone are skipped.
 func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
 	now := s.now()
 	since := now.Add(-again)
-	// Nearly all was seen lately, and nothing need be locked to see that.
+	// Nearly all were seen recently. The read needs no lock.
 	if notifications, err = s.unseenNotifications(ctx, notifications, since); err != nil || len(notifications) == 0 {
 		return translate(err)
 	}
@@ -98,7 +101,8 @@ func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.
 	})
 }
 
-// unseenNotices are those that are not filed, or were not seen since the time.
+// unseenNotifications returns those that are not stored, or whose SeenAt is before
+// since.
 func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy.Notification, since time.Time) (unseen []songspy.Notification, err error) {
 	if len(notifications) == 0 {
 		return nil, nil
@@ -121,8 +125,8 @@ func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy
 	return unseen, err
 }
 
-// ofThosePresent drops the notices about people who are gone, and keeps the
-// others from being erased until the transaction ends.
+// ofExistingUsers drops the notifications about users that are gone, and keeps the
+// other users from being erased until the transaction ends.
 func (s *Store) ofExistingUsers(ctx context.Context, conn gorm.ConnPool, notifications []songspy.Notification) (present []songspy.Notification, err error) {
 	ids := make([]songspy.UserID, 0, len(notifications))
 	for _, n := range notifications {
@@ -148,7 +152,7 @@ func (s *Store) ofExistingUsers(ctx context.Context, conn gorm.ConnPool, notific
 	return present, err
 }
 
-// named is the relation of what names notices.
+// notificationNameRowset returns a rowset of the columns that name notifications.
 func notificationNameRowset(notifications []songspy.Notification) *rowset {
 	type row = songspy.Notification
 	v := &rowset{}
@@ -179,14 +183,15 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// EndNotices forgets what is filed of an app (empty: of every app) and a kind
-// about no person, and was last seen to be wanted before the time: that state is
-// over, and the next of its name will be told again. Of each that had been told,
-// then is filed, by the same channel; an empty then files nothing.
+// ResolveNotifications deletes the notifications of a kind and an app (empty means
+// every app) that concern no user and were last seen before the time: that incident is
+// over, and the next one of the same name is sent again. For each deleted notification
+// that was sent, it queues followUp on the same channel; an empty followUp queues
+// nothing.
 func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, followUp songspy.NotificationKind) error {
 	const which = ` FROM notifications WHERE user_id = 0 AND kind = $1 AND ($2 = '' OR app = $2) AND seen_at < $3`
 	args := []any{string(kind), app, seenBefore}
-	// It is asked every minute, and nearly always in vain.
+	// This runs every minute and nearly always finds nothing.
 	var found bool
 	err := queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&found) }, `SELECT count(*) > 0`+which, args...)
 	if err != nil || !found {
@@ -216,8 +221,8 @@ func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.Notificat
 	})
 }
 
-// PruneNotices forgets what has not been seen to be wanted since the time, and
-// says how many that were: what comes back after that is told again.
+// PruneNotifications deletes the notifications that were last seen before the time, and
+// returns how many. If the same state comes back later, it is sent again.
 func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		tx = tx.Where("seen_at < ?", seenBefore).Delete(&notificationRow{})
@@ -228,29 +233,29 @@ func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (p
 }
 
 const (
-	// gatherFor is how long after one message of a gathered kind the next one
-	// of the same app waits, and gathers.
+	// groupInterval is how long the next message of a grouped kind and the same app
+	// waits after one, and collects notifications.
 	groupInterval = time.Hour
-	// gatherMost is how many notices one message tells of.
+	// groupMax limits the notifications in one message.
 	groupMax = 10_000
 )
 
-// ClaimNotice gives one message that is due by one of the channels, and keeps
-// others from it for the lease, however many processes ask; false if there is
-// none. A kind that is gathered is told of everybody who is due, and then not
-// for an hour. What is in a message and how it is named stays, however often it
-// is tried.
+// ClaimNotification returns one message that is due on one of the channels, and keeps
+// other processes from it for the lease. ok is false if none is due. A message of a
+// grouped kind contains every notification of that kind that is due; the next one
+// follows an hour later at the earliest. A message keeps its ID and its notifications,
+// however often it is tried.
 func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (m songspy.NotificationMessage, ok bool, err error) {
 	c := claimTx{s: s, ctx: ctx, now: s.now()}
 	c.condition, c.args = dueCondition(channels, c.now, lease)
-	// Nearly always there is nothing, and nothing need be locked to see it.
+	// Nearly always nothing is due. The read needs no lock.
 	if err := c.findDue(s.pool); err != nil || !c.found {
 		return m, false, translate(err)
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		conn := tx.Statement.ConnPool
-		// Whoever claims takes this row first: they take turns, and no two ever
-		// gather from the same notices.
+		// This row serializes the claims of all processes, so that no notification
+		// becomes part of two messages.
 		_, err := conn.ExecContext(ctx, `INSERT INTO heartbeats (name, at) VALUES ('notifications', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, c.now)
 		if err != nil {
 			return err
@@ -267,10 +272,10 @@ func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.Notifi
 	return m, c.found, nil
 }
 
-// dueNotices is the condition of what may be told now.
+// dueCondition returns the condition of notifications that may be sent now.
 //
-// A lease that ends later than any can was given before the clock was set back,
-// and holds nobody off.
+// A lease that ends later than any lease can was given before the clock was set back,
+// and does not count.
 func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease time.Duration) (due string, args []any) {
 	args = []any{now, now.Add(-groupInterval), now.Add(lease + songspy.ClockSkewMax)}
 	list := func(text string) string {
@@ -291,7 +296,7 @@ func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease t
 		AND f.message <> '' AND (f.done_at IS NULL OR f.done_at > $2)))`, args
 }
 
-// claiming is one claim.
+// claimTx is the transaction of one claim.
 type claimTx struct {
 	s         *Store
 	ctx       context.Context
@@ -300,10 +305,10 @@ type claimTx struct {
 	args      []any
 	found     bool
 	head      songspy.Notification // the first that is due
-	messageID string               // of its message; empty before the first try
+	messageID string               // of the message of head; empty before the first attempt
 }
 
-// first finds what is due longest.
+// findDue finds the notification that has been due longest.
 func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	c.found = false
 	return queryRows(c.ctx, conn, func(rows *sql.Rows) error {
@@ -312,7 +317,8 @@ func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	}, `SELECT `+notificationColumns+`, message FROM notifications n WHERE `+c.condition+` ORDER BY n.due_at, n.id LIMIT 1`, c.args...)
 }
 
-// take names the lead's message, if it has no name yet, and leases all that is in it.
+// lease gives the message of head an ID, if it has none, and leases all its
+// notifications.
 func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.NotificationMessage, err error) {
 	if c.messageID == "" {
 		c.messageID = messageID(c.head)
@@ -342,14 +348,15 @@ func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.Noti
 	return m, err
 }
 
-// messageID names a message by its first notice. When that was filed is part of
-// it: a state that comes back much later is another.
+// messageID derives the ID of a message from its first notification. The time of
+// creation is part of it: if the state comes back much later, that is another message.
 func messageID(n songspy.Notification) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %q %q %d", n.UserID, n.App, n.Kind, n.Occurrence, n.Channel, n.CreatedAt.UnixMicro()))
 	return "notification_" + hex.EncodeToString(sum[:16])
 }
 
-// NoticesDone notes that the notices have been told, or will never be.
+// CompleteNotifications stores that the notifications were sent, or will not be tried
+// again.
 func (s *Store) CompleteNotifications(ctx context.Context, ids []int64, reported bool) error {
 	outcome := "given_up"
 	if reported {
@@ -358,12 +365,13 @@ func (s *Store) CompleteNotifications(ctx context.Context, ids []int64, reported
 	return s.updateNotifications(ctx, ids, `UPDATE notifications SET outcome = $1, done_at = $2 WHERE done_at IS NULL AND id IN `, outcome, s.now())
 }
 
-// NoticesAgain has the notices told at the time, and not before.
+// RetryNotifications postpones the notifications until the time.
 func (s *Store) RetryNotifications(ctx context.Context, ids []int64, at time.Time) error {
 	return s.updateNotifications(ctx, ids, `UPDATE notifications SET due_at = $1, lease_until = $1 WHERE done_at IS NULL AND id IN `, dbTime(at))
 }
 
-// NoticesPassed forgets the notices, whose state has passed before it was told.
+// DropNotifications deletes the notifications, whose cause is gone before they were
+// sent.
 func (s *Store) DropNotifications(ctx context.Context, ids []int64) error {
 	return s.updateNotifications(ctx, ids, `DELETE FROM notifications WHERE done_at IS NULL AND id IN `)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -10,103 +11,140 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-const nowPlayingColumns = `n.user_id, n.state, n.track_id, n.track_uri, n.duration_ms, n.started_at, n.observed_at, n.seen_at,
-	n.progress_ms, n.listened_ms, n.paused_ms, n.paused_since, n.idle_since, n.other_seen_at, n.ends_at,
-	n.provisional, n.skips, n.opened_at, n.polls, n.speed, n.last_speed, n.doubted_at, n.unmoved, n.stalled, n.advertisement, n.hides_progress, n.generation`
+// nowPlayingColumn is a column of now_playing and its field of songspy.NowPlaying.
+type nowPlayingColumn struct {
+	name string
+	// dest returns where the column is scanned to.
+	dest func(*songspy.NowPlaying) any
+	// nullable returns a scan destination for an outer join: NULL leaves the zero value.
+	nullable func(*songspy.NowPlaying) any
+	// add adds the column of the rows to a rowset.
+	add func(*rowset, []songspy.NowPlaying)
+}
 
-// playingInto lists where a row of playingColumns is scanned to.
+// nowPlayingTable lists the columns of now_playing; every statement is built from it.
+var nowPlayingTable = []nowPlayingColumn{
+	integerColumn("user_id", func(n *songspy.NowPlaying) *songspy.UserID { return &n.UserID }),
+	textColumn("state", func(n *songspy.NowPlaying) *songspy.PlayerState { return &n.State }),
+	integerColumn("track_id", func(n *songspy.NowPlaying) *songspy.TrackID { return &n.TrackID }),
+	textColumn("track_uri", func(n *songspy.NowPlaying) *string { return &n.TrackURI }),
+	integerColumn("duration_ms", func(n *songspy.NowPlaying) *int64 { return &n.DurationMS }),
+	column("started_at", "timestamptz", func(n *songspy.NowPlaying) *time.Time { return &n.StartedAt }),
+	column("observed_at", "timestamptz", func(n *songspy.NowPlaying) *time.Time { return &n.ObservedAt }),
+	column("seen_at", "timestamptz", func(n *songspy.NowPlaying) *time.Time { return &n.SeenAt }),
+	integerColumn("progress_ms", func(n *songspy.NowPlaying) *int64 { return &n.ProgressMS }),
+	integerColumn("listened_ms", func(n *songspy.NowPlaying) *int64 { return &n.ListenedMS }),
+	integerColumn("paused_ms", func(n *songspy.NowPlaying) *int64 { return &n.PausedMS }),
+	column("paused_since", "timestamptz", func(n *songspy.NowPlaying) **time.Time { return &n.PausedSince }),
+	column("idle_since", "timestamptz", func(n *songspy.NowPlaying) **time.Time { return &n.IdleSince }),
+	column("other_seen_at", "timestamptz", func(n *songspy.NowPlaying) *time.Time { return &n.OtherSeenAt }),
+	column("ends_at", "timestamptz", func(n *songspy.NowPlaying) **time.Time { return &n.EndsAt }),
+	column("provisional", "boolean", func(n *songspy.NowPlaying) *bool { return &n.Provisional }),
+	column("skips", "smallint", func(n *songspy.NowPlaying) *int16 { return &n.Skips }),
+	column("opened_at", "timestamptz", func(n *songspy.NowPlaying) *time.Time { return &n.OpenedAt }),
+	column("polls", "smallint", func(n *songspy.NowPlaying) *int16 { return &n.Polls }),
+	column("speed", "integer", func(n *songspy.NowPlaying) *int32 { return &n.Speed }),
+	column("last_speed", "integer", func(n *songspy.NowPlaying) *int32 { return &n.LastSpeed }),
+	column("doubted_at", "timestamptz", func(n *songspy.NowPlaying) **time.Time { return &n.DoubtedAt }),
+	column("unmoved", "boolean", func(n *songspy.NowPlaying) *bool { return &n.Unmoved }),
+	column("stalled", "boolean", func(n *songspy.NowPlaying) *bool { return &n.Stalled }),
+	column("advertisement", "boolean", func(n *songspy.NowPlaying) *bool { return &n.Advertisement }),
+	column("hides_progress", "boolean", func(n *songspy.NowPlaying) *bool { return &n.HidesProgress }),
+	integerColumn("generation", func(n *songspy.NowPlaying) *int64 { return &n.Generation }),
+}
+
+func column[T any](name, pgType string, field func(*songspy.NowPlaying) *T) nowPlayingColumn {
+	return nowPlayingColumn{
+		name:     name,
+		dest:     func(n *songspy.NowPlaying) any { return field(n) },
+		nullable: func(n *songspy.NowPlaying) any { return &zeroIfNull[T]{to: field(n)} },
+		add: func(r *rowset, rows []songspy.NowPlaying) {
+			addColumn(r, rows, name, pgType, func(n *songspy.NowPlaying) T { return *field(n) })
+		},
+	}
+}
+
+func integerColumn[T ~int64](name string, field func(*songspy.NowPlaying) *T) nowPlayingColumn {
+	c := column(name, "bigint", field)
+	c.add = func(r *rowset, rows []songspy.NowPlaying) {
+		addColumn(r, rows, name, "bigint", func(n *songspy.NowPlaying) int64 { return int64(*field(n)) })
+	}
+	return c
+}
+
+func textColumn[T ~string](name string, field func(*songspy.NowPlaying) *T) nowPlayingColumn {
+	c := column(name, "text", field)
+	c.add = func(r *rowset, rows []songspy.NowPlaying) {
+		addColumn(r, rows, name, "text", func(n *songspy.NowPlaying) string { return string(*field(n)) })
+	}
+	return c
+}
+
+// zeroIfNull is a scan destination that sets the zero value for NULL.
+type zeroIfNull[T any] struct {
+	to    *T
+	value sql.Null[T]
+}
+
+// Scan implements sql.Scanner.
+func (z *zeroIfNull[T]) Scan(from any) error {
+	err := z.value.Scan(from)
+	*z.to = z.value.V
+	return err
+}
+
+// nowPlayingColumns lists the columns of now_playing AS n for a SELECT.
+var nowPlayingColumns = joinNowPlaying(", ", func(column string) string { return "n." + column })
+
+// joinNowPlaying joins what of returns for each column.
+func joinNowPlaying(separator string, of func(column string) string) string {
+	parts := make([]string, len(nowPlayingTable))
+	for i, c := range nowPlayingTable {
+		parts[i] = of(c.name)
+	}
+	return strings.Join(parts, separator)
+}
+
+// nowPlayingDest returns the scan destinations of nowPlayingColumns.
 func nowPlayingDest(n *songspy.NowPlaying) []any {
-	return []any{
-		&n.UserID, &n.State, &n.TrackID, &n.TrackURI, &n.DurationMS, &n.StartedAt, &n.ObservedAt, &n.SeenAt,
-		&n.ProgressMS, &n.ListenedMS, &n.PausedMS, &n.PausedSince, &n.IdleSince, &n.OtherSeenAt, &n.EndsAt,
-		&n.Provisional, &n.Skips, &n.OpenedAt, &n.Polls, &n.Speed, &n.LastSpeed, &n.DoubtedAt, &n.Unmoved, &n.Stalled, &n.Advertisement, &n.HidesProgress, &n.Generation,
+	dest := make([]any, len(nowPlayingTable))
+	for i, c := range nowPlayingTable {
+		dest[i] = c.dest(n)
 	}
+	return dest
 }
 
-// nullPlaying is a row of playingColumns that an outer join may have left empty.
-type nullableNowPlaying struct {
-	songspy.NowPlaying
-	userID, trackID, duration, progress, listened, paused, skips, generation sql.NullInt64
-	polls, speed, lastSpeed                                                  sql.NullInt64
-	state, uri                                                               sql.NullString
-	started, observed, seen, otherSeen, opened                               sql.NullTime
-	provisional, unmoved, stalled, advertisement, hidesProgress              sql.NullBool
-}
-
-func (n *nullableNowPlaying) scanDest() []any {
-	return []any{
-		&n.userID, &n.state, &n.trackID, &n.uri, &n.duration, &n.started, &n.observed, &n.seen,
-		&n.progress, &n.listened, &n.paused, &n.PausedSince, &n.IdleSince, &n.otherSeen, &n.EndsAt,
-		&n.provisional, &n.skips, &n.opened, &n.polls, &n.speed, &n.lastSpeed, &n.DoubtedAt, &n.unmoved, &n.stalled, &n.advertisement, &n.hidesProgress, &n.generation,
+// nullableNowPlayingDest is nowPlayingDest for an outer join: a missing row scans as the
+// zero value.
+func nullableNowPlayingDest(n *songspy.NowPlaying) []any {
+	dest := make([]any, len(nowPlayingTable))
+	for i, c := range nowPlayingTable {
+		dest[i] = c.nullable(n)
 	}
+	return dest
 }
 
-// value is zero for an empty row.
-func (n *nullableNowPlaying) nowPlaying() songspy.NowPlaying {
-	return songspy.NowPlaying{
-		UserID: songspy.UserID(n.userID.Int64), State: songspy.PlayerState(n.state.String),
-		TrackID: songspy.TrackID(n.trackID.Int64), TrackURI: n.uri.String, DurationMS: n.duration.Int64,
-		StartedAt: n.started.Time, ObservedAt: n.observed.Time, SeenAt: n.seen.Time, ProgressMS: n.progress.Int64,
-		ListenedMS: n.listened.Int64, PausedMS: n.paused.Int64,
-		PausedSince: n.PausedSince, IdleSince: n.IdleSince, OtherSeenAt: n.otherSeen.Time, EndsAt: n.EndsAt,
-		Provisional: n.provisional.Bool, Skips: int16(n.skips.Int64),
-		OpenedAt: n.opened.Time, Polls: int16(n.polls.Int64), Speed: int32(n.speed.Int64), LastSpeed: int32(n.lastSpeed.Int64),
-		DoubtedAt: n.DoubtedAt, Unmoved: n.unmoved.Bool, Stalled: n.stalled.Bool, Advertisement: n.advertisement.Bool, HidesProgress: n.hidesProgress.Bool,
-		Generation: n.generation.Int64,
-	}
-}
-
-// playingRelation states the rows of now_playing.
+// nowPlayingRowset returns the rows as a rowset.
 func nowPlayingRowset(rows []songspy.NowPlaying) *rowset {
-	type row = songspy.NowPlaying
 	r := &rowset{}
-	addColumn(r, rows, "user_id", "bigint", func(n *row) int64 { return int64(n.UserID) })
-	addColumn(r, rows, "state", "text", func(n *row) string { return string(n.State) })
-	addColumn(r, rows, "track_id", "bigint", func(n *row) int64 { return int64(n.TrackID) })
-	addColumn(r, rows, "track_uri", "text", func(n *row) string { return n.TrackURI })
-	addColumn(r, rows, "duration_ms", "bigint", func(n *row) int64 { return n.DurationMS })
-	addColumn(r, rows, "started_at", "timestamptz", func(n *row) time.Time { return n.StartedAt })
-	addColumn(r, rows, "observed_at", "timestamptz", func(n *row) time.Time { return n.ObservedAt })
-	addColumn(r, rows, "seen_at", "timestamptz", func(n *row) time.Time { return n.SeenAt })
-	addColumn(r, rows, "progress_ms", "bigint", func(n *row) int64 { return n.ProgressMS })
-	addColumn(r, rows, "listened_ms", "bigint", func(n *row) int64 { return n.ListenedMS })
-	addColumn(r, rows, "paused_ms", "bigint", func(n *row) int64 { return n.PausedMS })
-	addColumn(r, rows, "paused_since", "timestamptz", func(n *row) *time.Time { return n.PausedSince })
-	addColumn(r, rows, "idle_since", "timestamptz", func(n *row) *time.Time { return n.IdleSince })
-	addColumn(r, rows, "other_seen_at", "timestamptz", func(n *row) time.Time { return n.OtherSeenAt })
-	addColumn(r, rows, "ends_at", "timestamptz", func(n *row) *time.Time { return n.EndsAt })
-	addColumn(r, rows, "provisional", "boolean", func(n *row) bool { return n.Provisional })
-	addColumn(r, rows, "skips", "smallint", func(n *row) int16 { return n.Skips })
-	addColumn(r, rows, "opened_at", "timestamptz", func(n *row) time.Time { return n.OpenedAt })
-	addColumn(r, rows, "polls", "smallint", func(n *row) int16 { return n.Polls })
-	addColumn(r, rows, "speed", "integer", func(n *row) int32 { return n.Speed })
-	addColumn(r, rows, "last_speed", "integer", func(n *row) int32 { return n.LastSpeed })
-	addColumn(r, rows, "doubted_at", "timestamptz", func(n *row) *time.Time { return n.DoubtedAt })
-	addColumn(r, rows, "unmoved", "boolean", func(n *row) bool { return n.Unmoved })
-	addColumn(r, rows, "stalled", "boolean", func(n *row) bool { return n.Stalled })
-	addColumn(r, rows, "advertisement", "boolean", func(n *row) bool { return n.Advertisement })
-	addColumn(r, rows, "hides_progress", "boolean", func(n *row) bool { return n.HidesProgress })
-	addColumn(r, rows, "generation", "bigint", func(n *row) int64 { return n.Generation })
+	for _, c := range nowPlayingTable {
+		c.add(r, rows)
+	}
 	return r
 }
 
-// upsertPlaying writes the rows that are newer than the stored ones and
-// returns whose they were. The rows it writes stay locked.
+// upsertNowPlayingStatement writes the rows of v that are newer than the stored ones.
+var upsertNowPlayingStatement = `INSERT INTO now_playing (` + joinNowPlaying(", ", func(c string) string { return c }) + `)
+	SELECT ` + joinNowPlaying(", ", func(c string) string { return c }) + ` FROM v WHERE true
+	ON CONFLICT (user_id) DO UPDATE SET ` + joinNowPlaying(", ", func(c string) string { return c + " = excluded." + c }) + `
+	WHERE excluded.observed_at > now_playing.observed_at OR excluded.generation > now_playing.generation
+	RETURNING user_id`
+
+// upsertNowPlaying writes the rows that are newer than the stored ones and returns their
+// users. The written rows stay locked until the transaction ends.
 func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) (map[songspy.UserID]bool, error) {
 	written := make(map[songspy.UserID]bool, len(rows))
-	r := nowPlayingRowset(rows)
-	err := s.queryRowset(ctx, conn, r, `INSERT INTO now_playing (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true
-		ON CONFLICT (user_id) DO UPDATE SET
-			state = excluded.state, track_id = excluded.track_id, track_uri = excluded.track_uri,
-			duration_ms = excluded.duration_ms, started_at = excluded.started_at, observed_at = excluded.observed_at, seen_at = excluded.seen_at,
-			progress_ms = excluded.progress_ms, listened_ms = excluded.listened_ms, paused_ms = excluded.paused_ms,
-			paused_since = excluded.paused_since, idle_since = excluded.idle_since,
-			other_seen_at = excluded.other_seen_at, ends_at = excluded.ends_at, provisional = excluded.provisional,
-			skips = excluded.skips, opened_at = excluded.opened_at, polls = excluded.polls, speed = excluded.speed, last_speed = excluded.last_speed,
-			doubted_at = excluded.doubted_at, unmoved = excluded.unmoved, stalled = excluded.stalled, advertisement = excluded.advertisement, hides_progress = excluded.hides_progress,
-			generation = excluded.generation
-		WHERE excluded.observed_at > now_playing.observed_at OR excluded.generation > now_playing.generation
-		RETURNING user_id`,
+	err := s.queryRowset(ctx, conn, nowPlayingRowset(rows), upsertNowPlayingStatement,
 		func(rows *sql.Rows) error {
 			var id songspy.UserID
 			if err := rows.Scan(&id); err != nil {
@@ -118,7 +156,7 @@ func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows [
 	return written, err
 }
 
-// pullBack sets when the rows' people were last observed.
+// setObservedAt sets the ObservedAt of the rows' users.
 func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) error {
 	r := &rowset{}
 	addColumn(r, rows, "user_id", "bigint", func(n *songspy.NowPlaying) int64 { return int64(n.UserID) })
@@ -126,7 +164,7 @@ func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []so
 	return s.execRowset(ctx, conn, r, `UPDATE now_playing SET observed_at = v.observed_at FROM v WHERE now_playing.user_id = v.user_id`)
 }
 
-// observedAt is when the people were last seen, as far as is stored.
+// readObservedAt returns the stored ObservedAt of the users.
 func (s *Store) readObservedAt(ctx context.Context, conn gorm.ConnPool, ids []songspy.UserID) (map[songspy.UserID]time.Time, error) {
 	seen := make(map[songspy.UserID]time.Time, len(ids))
 	err := s.queryRowset(ctx, conn, userIDRowset(ids), `SELECT user_id, observed_at FROM now_playing WHERE user_id IN (SELECT user_id FROM v)`,

@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// insertPlays adds the plays, whose track ids are known and none of which is deleted.
+// insertPlays inserts the plays. Their track ids are known, and none is deleted.
 func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []songspy.Play) error {
 	if len(plays) == 0 {
 		return nil
@@ -41,13 +41,14 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 
 const (
 	playColumns = `p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.probable, p.deleted_at`
-	// selectPlays selects plays with their tracks. Deleted ones have none.
+	// selectPlays selects plays with their tracks. It skips deleted plays, which have
+	// no track.
 	selectPlays = `SELECT ` + playColumns + `, ` + trackColumns + ` FROM plays p JOIN tracks t ON t.id = p.track_id `
-	// selectKept selects deleted plays as well.
+	// selectStoredPlays also selects deleted plays.
 	selectStoredPlays = `SELECT ` + playColumns + `, ` + trackColumns + `, p.uri_hash, p.isrc_hash FROM plays p LEFT JOIN tracks t ON t.id = p.track_id `
 )
 
-// playInto lists where a row of playColumns is scanned to.
+// playDest returns the scan destinations of playColumns.
 func playDest(p *songspy.Play) []any {
 	return []any{
 		&p.ID, &p.UserID, &p.TrackID, &p.StartedAt, &p.EndedAt, &p.ListenedMS, &p.InferredMS, &p.Source, &p.Provisional, &p.Probable, &p.DeletedAt,
@@ -62,7 +63,8 @@ func scanPlay(rows *sql.Rows) (of songspy.PlayWithTrack, err error) {
 	return of, err
 }
 
-// scanKept scans a row of selectKept. The track of a deleted play is empty.
+// scanStoredPlay scans a row of selectStoredPlays. The track of a deleted play is
+// empty.
 func scanStoredPlay(rows *sql.Rows) (k songspy.StoredPlay, hashes trackHashes, err error) {
 	var id, duration sql.NullInt64
 	var uri, kind, title, artists, album, image, url, preview, isrc sql.NullString
@@ -78,9 +80,9 @@ func scanStoredPlay(rows *sql.Rows) (k songspy.StoredPlay, hashes trackHashes, e
 	return k, hashes, err
 }
 
-// Plays returns up to limit of the person's plays, newest first, that come
-// after the given one by start and id (the zero Play: from the newest).
-// Deleted ones are not among them. Fewer than limit means that there are no more.
+// Plays returns up to limit of the user's plays, newest first, that come after the
+// given one by start and id; the zero Play starts with the newest. Deleted plays are
+// left out. Fewer than limit means that there are no more.
 func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
 	where, args := `WHERE p.user_id = $1 AND p.deleted_at IS NULL `, []any{int64(id), limit}
 	if !after.StartedAt.IsZero() {
@@ -94,8 +96,8 @@ func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play
 	return plays, translate(err)
 }
 
-// userTracks is what open plays and finished ones add to people's tracks: one
-// row for each person and track, sorted by both.
+// userTracks sums up what open and finished plays add to users' tracks: one row for
+// each user and track, sorted by both.
 func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserTrack {
 	type key struct {
 		user  songspy.UserID
@@ -139,8 +141,8 @@ func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserT
 	return rows
 }
 
-// upsertUserTracks adds tracks that are new to a person, and plays to those
-// that are not. A known track without a new play is left alone.
+// upsertUserTracks inserts tracks that are new to a user, and adds plays to the others.
+// A known track without a new play is not written.
 func (s *Store) upsertUserTracks(ctx context.Context, conn gorm.ConnPool, rows []songspy.UserTrack) error {
 	played := slices.Clone(rows)
 	played = slices.DeleteFunc(played, func(t songspy.UserTrack) bool { return t.Plays == 0 })

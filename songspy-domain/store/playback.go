@@ -12,20 +12,20 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// hearingsAtOnce is how many hearings one transaction writes at most: enough
-// to spread its round trips thin, few enough to hold its locks briefly.
+// updatesPerTx limits the updates of one transaction: enough to share its round trips,
+// few enough to hold its locks briefly.
 const updatesPerTx = 500
 
-// WriteListening writes what looks at players added up to: the players'
-// states, new tracks, finished plays, people's tracks and gaps, and tells
-// viewers what is visible. The answer has one entry for each hearing, in their order.
+// WritePlaybackUpdates writes the results of polls: player states, new tracks, finished
+// plays, users' tracks and gaps. It publishes a change for each update that other users
+// can see. It returns one result for each update, in their order.
 //
-// A hearing is dropped if its person's link is gone or was changed since it
-// was learnt, or if the stored state is newer. One that is already stored
-// counts as written and changes nothing, so a batch whose fate is unknown may
-// be written again. One that the database does not take is set aside with its
-// error, and the others are written. The error returned is for all: then the
-// database could not be asked, and the batch is to be written again.
+// An update is dropped if its user's link is gone or was changed since the poll, or if
+// the stored state is newer. An update that is already stored counts as written and
+// changes nothing, so a batch whose outcome is unknown can be written again. If the
+// database rejects one update, its result has the error, and the others are written.
+// The returned error concerns all: the database did not respond, and the batch has to
+// be written again.
 func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
 	written := make([]songspy.PlaybackUpdateResult, len(updates))
 	for batch := range splitBatches(updates) {
@@ -33,12 +33,12 @@ func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.Play
 			return nil, err
 		}
 		if allFailed(batch, written) {
-			return nil, written[batch[0].index].Err // it is not the rows' fault
+			return nil, written[batch[0].index].Err // the updates are not the cause
 		}
 	}
 	for i := range written {
 		if written[i].Err != nil {
-			s.log.ErrorContext(ctx, "a listener's row was set aside",
+			s.log.ErrorContext(ctx, "a user's row was rejected",
 				"user_id", int64(updates[i].Playing.UserID), "error", written[i].Err)
 		}
 	}
@@ -49,13 +49,13 @@ func allFailed(batch []indexedUpdate, written []songspy.PlaybackUpdateResult) bo
 	return len(batch) > 1 && !slices.ContainsFunc(batch, func(h indexedUpdate) bool { return written[h.index].Err == nil })
 }
 
-// indexed is a hearing with its place in the answer.
+// indexedUpdate is an update with its index in the results.
 type indexedUpdate struct {
 	songspy.PlaybackUpdate
 	index int
 }
 
-// batches cuts the hearings into sets in which no person occurs twice.
+// splitBatches splits the updates into batches in which each user occurs once.
 func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpdate) bool) {
 	return func(yield func([]indexedUpdate) bool) {
 		var batch []indexedUpdate
@@ -77,8 +77,8 @@ func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpd
 	}
 }
 
-// writeHalving writes the batch in one transaction, or, if that fails, its
-// halves, down to the row at fault.
+// writeBisecting writes the batch in one transaction. If that fails it writes each half
+// by itself, down to the update that causes the error.
 func (s *Store) writeBisecting(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
 	err := s.writeBatch(ctx, batch, written)
 	if err == nil || songspy.CodeOf(err) == songspy.CodeUnavailable {
@@ -111,7 +111,7 @@ func (s *Store) writeBatch(ctx context.Context, batch []indexedUpdate, written [
 	return nil
 }
 
-// writing is one transaction's work on one batch.
+// writeTx is the transaction that writes one batch.
 type writeTx struct {
 	s        *Store
 	ctx      context.Context
@@ -161,9 +161,9 @@ func (w *writeTx) write(tx *gorm.DB, batch []indexedUpdate) error {
 	return w.s.publishChanges(tx, songspy.ChangePlaying, seen...)
 }
 
-// stillCurrent drops the hearings whose people are gone or have changed their
-// links, and locks the others' people until the transaction ends. The
-// hearings come back sorted by person.
+// lockCurrentUsers drops the updates whose users are gone or have changed their links,
+// and locks the other users until the transaction ends. It returns the remaining
+// updates sorted by user.
 func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, error) {
 	batch = slices.Clone(batch)
 	slices.SortFunc(batch, func(a, b indexedUpdate) int { return cmp.Compare(a.Playing.UserID, b.Playing.UserID) })
@@ -194,9 +194,9 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 	}), nil
 }
 
-// ahead returns, of the hearings whose stored state is later, those whose
-// stored state lies ahead of the clock. It was written before the clock was set
-// back, and counts as written a moment before the hearing.
+// storedAhead returns the stored states that are later than their updates and in the
+// future. They were written before the clock was set back, and count as written a
+// microsecond before the update.
 func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
 	now := w.s.now()
 	for _, h := range batch {
@@ -208,8 +208,8 @@ func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]t
 	return rows
 }
 
-// writePlaying writes the players' states and returns the hearings that were
-// newer than what is stored.
+// writeNowPlaying writes the players' states and returns the updates that were newer
+// than the stored ones.
 func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error) {
 	rows := make([]songspy.NowPlaying, len(batch))
 	for i, h := range batch {
@@ -247,9 +247,9 @@ func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error
 	}), nil
 }
 
-// resolve puts track ids where the hearings name URIs. A hearing that names a
-// track which nobody knows is set aside. A local file is resolved by its URI even
-// where the hearing brings an id: the track may have been deleted since.
+// resolveTracks sets the track ids of the updates by URI. An update that names an
+// unknown track is rejected. A local file is resolved by its URI even if the update has
+// an id: the track may have been deleted since.
 func (w *writeTx) resolveTracks(batch []indexedUpdate) ([]indexedUpdate, error) {
 	tracks := map[string]songspy.Track{}
 	for i := range batch {
@@ -258,7 +258,7 @@ func (w *writeTx) resolveTracks(batch []indexedUpdate) ([]indexedUpdate, error) 
 			tracks[t.URI] = t
 		}
 	}
-	named := map[string]bool{} // by their URI alone
+	named := map[string]bool{} // named without a track
 	for _, h := range batch {
 		for _, r := range trackReferences(&h.PlaybackUpdate) {
 			if _, given := tracks[r.uri]; !given && (*r.id == 0 || songspy.IsLocal(r.uri)) {
@@ -286,7 +286,7 @@ func (w *writeTx) resolveTracks(batch []indexedUpdate) ([]indexedUpdate, error) 
 	return ready, nil
 }
 
-// reference is one place of a hearing that holds a track's id and its URI.
+// trackReference is one place in an update that holds a track's id and its URI.
 type trackReference struct {
 	id  *songspy.TrackID
 	uri string
@@ -303,8 +303,8 @@ func trackReferences(h *songspy.PlaybackUpdate) []trackReference {
 	return refs
 }
 
-// fill takes an id from ids; where the URI is not among them an id that the
-// hearing brought stands, save for a local file.
+// fillTrackIDs sets the track ids from ids. If ids lacks the URI, the id of the update
+// stays, except for a local file.
 func fillTrackIDs(h *songspy.PlaybackUpdate, ids map[string]songspy.TrackID) error {
 	if !h.Playing.IsOpen() {
 		h.Playing.TrackID = 0
@@ -316,16 +316,15 @@ func fillTrackIDs(h *songspy.PlaybackUpdate, ids map[string]songspy.TrackID) err
 		if *r.id == 0 {
 			return &songspy.Error{
 				Code:    songspy.CodeInvalid,
-				Message: "The hearing names a track that it does not bring and that is not stored; add it to Tracks.",
+				Message: "The update names a track that is neither in its Tracks nor stored. Add it to Tracks.",
 			}
 		}
 	}
 	return nil
 }
 
-// cleanURIs makes the URIs what the table will hold, since rows are matched by
-// them, and gives every play to the hearing's person. It leaves the caller's
-// slices alone.
+// cleanURIs brings the URIs into the form that the table stores, since rows are matched
+// by them, and sets the user of every play. It does not change the caller's slices.
 func cleanURIs(h songspy.PlaybackUpdate) songspy.PlaybackUpdate {
 	h.Playing.TrackURI = cleanText(h.Playing.TrackURI)
 	h.Tracks, h.Plays = slices.Clone(h.Tracks), slices.Clone(h.Plays)

@@ -8,28 +8,28 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Listeners returns, by ascending user after the given one, up to limit people
-// whose links may be asked (active or suspect), with their tokens and what is
-// known of their players. Fewer than limit means that there are no more.
+// PolledUsers returns up to limit users whose links are polled (active or suspect),
+// with their tokens and the stored states of their players, in ascending order,
+// starting after the given user. Fewer than limit means that there are no more.
 //
-// A link whose tokens do not open is logged and passed over.
+// A link whose tokens cannot be decrypted is logged and skipped.
 func (s *Store) PolledUsers(ctx context.Context, after songspy.UserID, limit int) ([]songspy.PolledUser, error) {
 	return readPages(limit, after, func(after songspy.UserID, limit int) (polled []songspy.PolledUser, read int, last songspy.UserID, err error) {
-		polled = make([]songspy.PolledUser, 0, min(limit, 1<<16))
-		var sealed undecryptableLinks
+		r := s.newPolledUserReader()
+		r.users = make([]songspy.PolledUser, 0, min(limit, 1<<16))
 		err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
-			id, err := s.scanPolledUser(rows, &polled, &sealed)
-			read, last = read+1, id
+			err := r.scan(rows)
+			read, last = read+1, r.link.UserID
 			return err
 		}, selectPolledUsers+` WHERE l.user_id > $1 AND `+pollableCondition+` ORDER BY l.user_id LIMIT $2`, int64(after), limit)
-		sealed.log(ctx, s.log)
-		return polled, read, last, translate(err)
+		r.log(ctx, s.log)
+		return r.users, read, last, translate(err)
 	})
 }
 
-// LinkMarks returns, by ascending user after the given one, up to limit marks
-// of the links that Listeners would return, for a reader who wants to know what
-// changed and not everything. Fewer than limit means that there are no more.
+// LinkVersions returns the versions of the links that PolledUsers returns, for a reader
+// that only wants to know what has changed: up to limit, in ascending order of their
+// users, starting after the given user. Fewer than limit means that there are no more.
 func (s *Store) LinkVersions(ctx context.Context, after songspy.UserID, limit int) (versions []songspy.LinkVersion, err error) {
 	versions = make([]songspy.LinkVersion, 0, min(limit, 1<<16))
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
@@ -44,53 +44,65 @@ func (s *Store) LinkVersions(ctx context.Context, after songspy.UserID, limit in
 	return versions, translate(err)
 }
 
-// ListenersByID returns those of the people whose links may be asked, by
-// ascending user.
+// PolledUsersByID returns those of the users whose links are polled, in ascending
+// order.
 //
-// A link whose tokens do not open is logged and passed over.
+// A link whose tokens cannot be decrypted is logged and skipped.
 func (s *Store) PolledUsersByID(ctx context.Context, ids []songspy.UserID) (polled []songspy.PolledUser, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	var sealed undecryptableLinks
-	err = s.queryRowset(ctx, s.pool, userIDRowset(ids), selectPolledUsers+` WHERE l.user_id IN (SELECT user_id FROM v) AND `+pollableCondition+` ORDER BY l.user_id`,
-		func(rows *sql.Rows) error {
-			_, err := s.scanPolledUser(rows, &polled, &sealed)
-			return err
-		})
-	sealed.log(ctx, s.log)
-	return polled, translate(err)
+	r := s.newPolledUserReader()
+	err = s.queryRowset(ctx, s.pool, userIDRowset(ids), selectPolledUsers+` WHERE l.user_id IN (SELECT user_id FROM v) AND `+pollableCondition+` ORDER BY l.user_id`, r.scan)
+	r.log(ctx, s.log)
+	return r.users, translate(err)
 }
 
-const selectPolledUsers = `SELECT ` + linkColumns + `, ` + nowPlayingColumns + `, COALESCE(h.listed, 0), COALESCE(h.unlisted, 0)
+var selectPolledUsers = `SELECT ` + linkColumns + `, ` + nowPlayingColumns + `, COALESCE(h.listed, 0), COALESCE(h.unlisted, 0)
 	FROM spotify_links l LEFT JOIN now_playing n ON n.user_id = l.user_id LEFT JOIN history_habits h ON h.user_id = l.user_id`
 
-// people is the relation of the ids alone.
+// userIDRowset returns a rowset of the ids.
 func userIDRowset(ids []songspy.UserID) *rowset {
 	r := &rowset{}
 	addColumn(r, ids, "user_id", "bigint", func(id *songspy.UserID) int64 { return int64(*id) })
 	return r
 }
 
-// scanListener appends the listener of the row unless its tokens do not open.
-func (s *Store) scanPolledUser(rows *sql.Rows, to *[]songspy.PolledUser, sealed *undecryptableLinks) (songspy.UserID, error) {
-	var r linkRow
-	var n nullableNowPlaying
-	var habit songspy.PartialPlayCounts
-	if err := rows.Scan(append(append(r.scanDest(), n.scanDest()...), &habit.Listed, &habit.Unlisted)...); err != nil {
-		return 0, err
-	}
-	l, err := s.open(&r)
-	if err != nil {
-		sealed.add(r.UserID, err)
-		return r.UserID, nil
-	}
-	*to = append(*to, songspy.PolledUser{Link: l, Playing: n.nowPlaying(), PartialPlays: habit})
-	return r.UserID, nil
+// polledUserReader scans the rows of selectPolledUsers. All rows share its scan
+// destinations: a million users are read at start.
+type polledUserReader struct {
+	s     *Store
+	link  linkRow
+	user  songspy.PolledUser
+	dest  []any
+	users []songspy.PolledUser
+	undecryptableLinks
 }
 
-// paged reads on until limit items have come or no more rows do, so that items
-// passed over do not make a page look like the last.
+func (s *Store) newPolledUserReader() *polledUserReader {
+	r := &polledUserReader{s: s}
+	r.dest = append(append(r.link.scanDest(), nullableNowPlayingDest(&r.user.Playing)...), &r.user.PartialPlays.Listed, &r.user.PartialPlays.Unlisted)
+	return r
+}
+
+// scan reads one row and appends its user, unless the tokens cannot be decrypted.
+func (r *polledUserReader) scan(rows *sql.Rows) error {
+	r.link, r.user = linkRow{}, songspy.PolledUser{}
+	if err := rows.Scan(r.dest...); err != nil {
+		return err
+	}
+	l, err := r.s.open(&r.link)
+	if err != nil {
+		r.add(r.link.UserID, err)
+		return nil
+	}
+	r.user.Link = l
+	r.users = append(r.users, r.user)
+	return nil
+}
+
+// readPages reads until it has limit items or no more rows come, so that skipped items
+// do not make a page look like the last one.
 func readPages[T any](limit int, after songspy.UserID,
 	read func(after songspy.UserID, limit int) (items []T, rows int, last songspy.UserID, err error),
 ) (page []T, err error) {
@@ -113,7 +125,8 @@ func readPages[T any](limit int, after songspy.UserID,
 	return page, nil
 }
 
-// sealedLinks gathers the links whose tokens do not open, for one line of the log.
+// undecryptableLinks collects the links whose tokens cannot be decrypted, for one log
+// message.
 type undecryptableLinks struct {
 	count int
 	first songspy.UserID
@@ -129,7 +142,7 @@ func (l *undecryptableLinks) add(id songspy.UserID, err error) {
 
 func (l *undecryptableLinks) log(ctx context.Context, log *slog.Logger) {
 	if l.count > 0 {
-		log.ErrorContext(ctx, "links passed over: their tokens do not open",
+		log.ErrorContext(ctx, "links skipped: their tokens cannot be decrypted",
 			"count", l.count, "first_user_id", int64(l.first), "error", l.err)
 	}
 }

@@ -12,16 +12,16 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// pool is where every statement passes on its way to the driver, gorm's and
-// our own, in a transaction or not. It is the one place where text and times
-// are brought into the form that both databases keep.
+// pool wraps the driver: every statement passes it, GORM's and the store's own, within
+// a transaction or not. It brings texts and times into the form that both databases
+// store.
 type pool struct {
 	conn    gorm.ConnPool
 	observe func(statement string, took time.Duration)
 }
 
-// dbPool is a pool that begins transactions. It is a type of its own because
-// gorm takes whatever can commit for a transaction that has begun.
+// dbPool is a pool that begins transactions. It is a separate type because GORM treats
+// every pool that can commit as a running transaction.
 type dbPool struct {
 	pool
 	db         *sql.DB
@@ -45,7 +45,7 @@ type txPool struct {
 	recorded txRecorded
 }
 
-// Commit implements gorm.TxCommitter. What was recorded counts from here on.
+// Commit implements gorm.TxCommitter. It reports what the transaction recorded.
 func (p *txPool) Commit() error {
 	err := p.tx.Commit()
 	if callback := p.parent.onRecorded.Load(); err == nil && callback != nil && len(p.recorded.Plays)+len(p.recorded.Gaps) > 0 {
@@ -57,8 +57,8 @@ func (p *txPool) Commit() error {
 // Rollback implements gorm.TxCommitter.
 func (p *txPool) Rollback() error { return p.tx.Rollback() }
 
-// PrepareContext implements gorm.ConnPool. Nothing here prepares: a prepared
-// statement would take its arguments past this pool.
+// PrepareContext implements gorm.ConnPool. It always fails: a prepared statement's
+// arguments would bypass this pool.
 func (p *pool) PrepareContext(context.Context, string) (*sql.Stmt, error) {
 	return nil, gorm.ErrNotImplemented
 }
@@ -89,7 +89,8 @@ func (p *pool) timeStatement(query string) func() {
 	return func() { p.observe(query, time.Since(start)) }
 }
 
-// canonical is args with every text and time as the databases keep them.
+// canonicalArgs returns args with every text and time in the form that the databases
+// store.
 func canonicalArgs(args []any) []any {
 	out := make([]any, len(args))
 	for i, a := range args {
@@ -128,7 +129,8 @@ func mapSlice[T any](in []T, f func(T) T) []T {
 	return out
 }
 
-// instant is t in UTC and whole microseconds, the finest that both databases keep.
+// dbTime returns t in UTC and truncated to microseconds, the precision of both
+// databases.
 func dbTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 func dbTimeOrNil(t *time.Time) *time.Time {
@@ -139,25 +141,25 @@ func dbTimeOrNil(t *time.Time) *time.Time {
 	return &v
 }
 
-// clean makes any text one that Postgres takes: valid UTF-8 without NUL.
+// cleanText makes a text valid for Postgres: UTF-8 without NUL.
 func cleanText(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
 }
 
-// OnRecorded has fn told of all that this Store records from now on, each play
-// and gap once, whatever recorded it. It must be quick, and safe to call at the
-// same time from several goroutines.
+// OnRecorded sets a function that is called, after each commit, with the plays and gaps
+// that the transaction recorded; each is counted once. fn must be quick and safe for
+// concurrent use.
 func (s *Store) OnRecorded(fn func(songspy.RecordedCounts)) { s.pool.onRecorded.Store(&fn) }
 
-// recorded is what one transaction records.
+// txRecorded counts what one transaction records.
 type txRecorded songspy.RecordedCounts
 
-// recording is what the transaction has recorded so far.
+// recordedBy returns what the transaction has recorded so far.
 func recordedBy(conn gorm.ConnPool) *txRecorded {
 	if tx, ok := conn.(*txPool); ok {
 		return &tx.recorded
 	}
-	return &txRecorded{} // of a statement by itself, which nothing here is
+	return &txRecorded{} // outside a transaction, where nothing is recorded
 }
 
 func (r *txRecorded) addPlay(s songspy.PlaySource) {

@@ -14,41 +14,43 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Options says which database to open, and how.
+// Options says which database to open and how.
 type Options struct {
 	// URL is sqlite:path or postgres://user:password@host/database.
 	URL string
-	// SealKeys seal the tokens: the first seals, every one opens. At least one.
+	// SealKeys encrypt tokens and addresses: the first key encrypts, every key
+	// decrypts. At least one is needed.
 	SealKeys []SealKey
-	// MaxConns is the most connections at a time; 0 means 10.
+	// MaxConns limits the open connections; 0 means 10.
 	MaxConns int
-	// SimpleProtocol keeps Postgres from preparing statements, for poolers that
-	// cannot carry prepared ones. SQLite ignores it.
+	// SimpleProtocol makes pgx use Postgres's simple protocol, for connection poolers
+	// that do not support prepared statements. SQLite ignores it.
 	SimpleProtocol bool
-	// MigrationWait is how long Migrate waits for another migration; 0 means
-	// five minutes.
+	// MigrationWait is how long Migrate waits for another process that migrates; 0
+	// means five minutes.
 	MigrationWait time.Duration
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
-	// Logger is told what was set aside; nil means nobody is.
+	// Logger receives rejected rows and similar warnings; nil means no log.
 	Logger *slog.Logger
-	// Observe is told every statement that ran, without its values, and the
-	// time until its first answer. It must be safe to call at the same time
-	// from several goroutines. Nil means nobody is.
+	// Observe is called after every statement, with its text but not its values, and
+	// the time until its first result. It must be safe for concurrent use. Nil means no
+	// observer.
 	Observe func(statement string, took time.Duration)
 }
 
-// trackCacheSize is how many track ids are remembered by their URI: the songs
-// of some hours for 100,000 listeners, in about 30 MB.
+// trackCacheSize is how many track ids are cached by URI: the tracks that 100,000 users
+// play in some hours, in about 30 MB.
 const trackCacheSize = 1 << 17
 
-// Store is an open database. It is safe for use by several goroutines.
+// Store is an open database. It is safe for concurrent use.
 type Store struct {
 	engine engine
 	db     *gorm.DB
 	pool   *dbPool
 	sealer *sealer
-	// trackIDs holds committed ids only, and none of local files: no other track is ever deleted.
+	// trackIDs holds only committed ids, and none of local files: other tracks are
+	// never deleted.
 	trackIDs *lru.Cache[string, songspy.TrackID]
 	now      func() time.Time
 	log      *slog.Logger
@@ -58,11 +60,11 @@ type Store struct {
 	close         context.CancelFunc
 }
 
-// Open opens the database and checks that it answers. It does not touch the
-// schema: see Migrate and CheckSchema.
+// Open opens the database and checks that it responds. It does not touch the schema:
+// see Migrate and CheckSchema.
 //
-// It returns CodeInvalid for options that cannot be right, and
-// CodeUnavailable if the database does not answer.
+// It returns CodeInvalid for invalid options, and CodeUnavailable if the database does
+// not respond.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	sealer, err := newSealer(o.SealKeys)
 	if err != nil {
@@ -110,7 +112,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(translate(err), s.Close())
 	}
-	e.afterErasure() // the process before may have ended too early
+	e.afterErasure() // the previous process may have ended before this was done
 	return s, nil
 }
 
@@ -133,8 +135,8 @@ func (s *Store) Close() error {
 	return s.engine.close()
 }
 
-// Ping asks whether the database answers. The error is CodeUnavailable and says
-// what is wrong: refused credentials, no free connection, no such database.
+// Ping checks that the database responds. Its error is CodeUnavailable and names the
+// fault: wrong credentials, no free connection, no such database.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.engine.sql().PingContext(ctx); err != nil {
 		return unavailableError(err)
@@ -142,9 +144,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Ready returns nil if the schema is the one that this program knows and the
-// database accepts writes. Its errors are those of CheckSchema, and
-// CodeUnavailable for a database that is read-only.
+// Ready returns nil if the schema has the version that this program needs and the
+// database accepts writes. It returns the errors of CheckSchema, and CodeUnavailable
+// for a read-only database.
 func (s *Store) Ready(ctx context.Context) error {
 	if err := s.CheckSchema(ctx); err != nil {
 		return err
@@ -152,11 +154,11 @@ func (s *Store) Ready(ctx context.Context) error {
 	return translate(s.engine.writable(ctx))
 }
 
-// errClosed is what a store answers after Close.
+// errClosed is returned by every method after Close.
 var errClosed = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The store is closed."}
 
-// inTx runs fn in a transaction, which commits if fn returns nil.
-// fn must not use s otherwise: SQLite has one writer.
+// inTx runs fn in a transaction, which commits if fn returns nil. fn must not use s for
+// anything else: SQLite has one writer.
 func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if s.closing.Err() != nil {
 		return errClosed
@@ -169,7 +171,8 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return translate(s.db.WithContext(ctx).Transaction(fn))
 }
 
-// takingAway is inTx for a transaction that takes something personal away.
+// inErasureTx is inTx for a transaction that deletes personal data. After the commit
+// the engine removes what the database files still hold of it.
 func (s *Store) inErasureTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	err := s.inTx(ctx, fn)
 	if err == nil {
@@ -178,5 +181,5 @@ func (s *Store) inErasureTx(ctx context.Context, fn func(tx *gorm.DB) error) err
 	return err
 }
 
-// query starts a query of its own; gorm's chains are not to be reused.
+// query starts a new query. GORM's chains must not be reused.
 func (s *Store) query(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
