@@ -155,8 +155,8 @@ func (p *program) withCheckedStore(ctx context.Context, query func(settings, *st
 	})
 }
 
-// withStore opens the database, calls work and closes the database. If log is
-// nil, nothing is logged.
+// withStore opens the database, calls work and closes the database. A nil log
+// discards the messages.
 func withStore(ctx context.Context, s settings, log *slog.Logger, work func(*store.Store) error) (err error) {
 	if s, err = s.withKeys(); err != nil {
 		return err

@@ -162,7 +162,7 @@ func printWaitingList(apps []config.App, waitingList store.WaitingList, out io.W
 }
 
 func printApps(t io.Writer, apps []config.App, waitingList store.WaitingList) {
-	reserved := map[string]int{} // by app: seats of users who have not linked yet
+	reserved := map[string]int{} // by app: seats of users without a link
 	for _, seat := range waitingList.Seats {
 		if !slices.Contains(waitingList.LinkedUsers[seat.App], seat.UserID) {
 			reserved[seat.App]++

@@ -173,8 +173,8 @@ func TestAPI_ForeignGoogleTokenStoresNothing(t *testing.T) {
 	}
 }
 
-// With a wrong app secret, waiting does not help. The user is told to ask the operator,
-// and the log tells the operator what to do.
+// With a wrong app secret, waiting does not help. The error asks the user to contact the
+// operator, and the log says what to correct.
 func TestAPI_WrongAppSecretPointsToTheOperator(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SPOTIFY_CLIENT_SECRET", "not-the-secret")
 	w.secrets = append(w.secrets, "not-the-secret")

@@ -55,7 +55,7 @@ type Page struct {
 	validUntil time.Time // until when the page is valid; zero: until a change
 }
 
-// Current returns the board as it is now. It returns unavailable until the feed has
+// Current returns the current board. It returns unavailable until the feed has
 // been read, and while the feed cannot be read.
 func (b *Board) Current() (*Page, error) {
 	now := b.opts.Now()
@@ -73,7 +73,7 @@ func (b *Board) Current() (*Page, error) {
 	return b.render(now)
 }
 
-// Ready returns why the board cannot be shown, or nil.
+// Ready returns an error that says why the board is not available, or nil.
 func (b *Board) Ready() error { return b.readyAt(b.opts.Now()) }
 
 func (b *Board) readyAt(now time.Time) error {
@@ -92,7 +92,7 @@ func (b *Board) readyAt(now time.Time) error {
 
 // Stats are the numbers for the metrics.
 type Stats struct {
-	Users      int       // how many users may be shown
+	Users      int       // users on the board, visible or paused
 	LastChange int64     // the number of the last change that is on the board
 	FeedReadAt time.Time // when the feed was last read; zero: never
 }

@@ -28,8 +28,8 @@ const (
 
 // Feed is the change feed, and the users that it names.
 type Feed interface {
-	// FeedBounds returns the number of the oldest stored change, 0 if none is stored,
-	// and the last number that was assigned.
+	// FeedBounds returns the number of the oldest stored change (0 without changes) and
+	// the last number that was assigned.
 	FeedBounds(ctx context.Context) (oldest, last int64, err error)
 	// Changes returns up to limit changes with numbers above after, in order.
 	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
@@ -39,7 +39,7 @@ type Feed interface {
 	// BoardEntries returns the entries of those users who have an open play. The
 	// others are absent.
 	BoardEntries(ctx context.Context, ids []songspy.UserID) ([]songspy.BoardEntry, error)
-	// BoardSnapshot calls each for every user who may be shown. It returns the number
+	// BoardSnapshot calls each for every candidate of the board. It returns the number
 	// of the last change that the snapshot is certain to contain.
 	BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (number int64, err error)
 }

@@ -8,7 +8,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// index holds the users who may be shown, in the order of the board. It is not safe
+// index holds the candidates of the board, in its order. It is not safe
 // for concurrent use, and does not read the clock.
 type index struct {
 	byUser  map[songspy.UserID]*entry
@@ -50,8 +50,8 @@ func (x *index) remove(id songspy.UserID) {
 	}
 }
 
-// top returns the first n entries that are shown now, and until when that is valid;
-// zero if only a change ends it.
+// top returns the first n visible entries, and until when that answer is valid; zero
+// if only a change ends it.
 func (x *index) top(n int, now time.Time) ([]songspy.BoardEntry, time.Time) {
 	x.resumePaused(now)
 	var until time.Time
@@ -102,7 +102,7 @@ func (x *index) prune(now time.Time) (reordered bool) {
 	return reordered
 }
 
-// entry is a user who may be shown.
+// entry is a candidate of the board.
 type entry struct {
 	songspy.BoardEntry
 	// expiresAt is when the entry becomes invalid, unless a change comes first. A poll
@@ -112,7 +112,7 @@ type entry struct {
 	pausedUntil time.Time
 }
 
-// newEntry returns false if the user cannot be shown, now or after a sharing pause:
+// newEntry returns false for a user who is no candidate, even after a sharing pause:
 // they do not share with everyone, do not play, or their track has no title.
 func newEntry(p songspy.BoardEntry) (*entry, bool) {
 	if p.User.Audience != songspy.AudienceEveryone ||

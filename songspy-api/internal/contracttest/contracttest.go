@@ -72,8 +72,8 @@ func (a Response) DecodeData(t testing.TB, v any) {
 	}
 }
 
-// Call sends a request. A string is sent as it is; any other body that is not nil is
-// sent as JSON. header holds pairs of name and value.
+// Call sends a request. A string is sent unchanged, any other body as JSON, and nil
+// sends no body. header holds pairs of name and value.
 func (c *Client) Call(method, path string, body any, header ...string) Response {
 	c.t.Helper()
 	var sent []byte
@@ -146,7 +146,7 @@ func (c *Client) validate(r *http.Request, a Response) {
 	}
 }
 
-// UncalledOperations returns the operations that have not succeeded yet.
+// UncalledOperations returns the operations without a successful call.
 func (c *Client) UncalledOperations() []string {
 	var uncalled []string
 	for _, item := range c.document.Paths.Map() {

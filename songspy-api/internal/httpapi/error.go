@@ -125,7 +125,7 @@ func fieldOfError(err error, code string) string {
 }
 
 // messageFor chooses the message. It fills in the field or the detail that the error
-// has. Nothing else of an error is shown to a client.
+// has. Clients never see the rest of an error.
 func messageFor(err error, code string) message {
 	if f, ok := errors.AsType[fieldError](err); ok {
 		return problemMessages[f.problem].withDetail(f.name)

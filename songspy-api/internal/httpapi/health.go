@@ -40,8 +40,8 @@ func withTimeout(ctx context.Context, d time.Duration, run func(context.Context)
 	return run(ctx)
 }
 
-// readinessMessage returns what may be shown of an error: the message of a
-// songspy.Error, which is written for people.
+// readinessMessage returns the public part of an error: the message of a songspy.Error,
+// which is written for people.
 func readinessMessage(err error) string {
 	if err == nil {
 		return ""

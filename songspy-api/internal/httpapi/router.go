@@ -68,7 +68,7 @@ type ReadinessCheck struct {
 type Asset struct {
 	Path, ContentType string
 	Body              []byte
-	// CSP is its Content-Security-Policy; empty: nothing may be loaded.
+	// CSP is its Content-Security-Policy; empty: the browser loads nothing.
 	CSP string
 }
 

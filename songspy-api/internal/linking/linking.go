@@ -66,8 +66,8 @@ type Links interface {
 	// seat was taken meanwhile. It returns gone if the stored link does not have
 	// IfVersion.
 	SaveLink(ctx context.Context, l NewLink) (songspy.Link, error)
-	// SavePendingGrant stores a grant whose account is not known yet, because the
-	// app's owner has not registered the user. It does not change a link whose
+	// SavePendingGrant stores a grant without an account: the user is not registered
+	// with the app yet. It does not change a link whose
 	// account is known. It returns the link that is stored afterwards, and gone as
 	// SaveLink does.
 	SavePendingGrant(ctx context.Context, l NewLink) (songspy.Link, error)
@@ -275,8 +275,8 @@ func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID,
 	return link, replaceGone(err, missing)
 }
 
-// markRevoked marks a pending grant that Spotify no longer accepts, so that the user is
-// asked to consent again. It does not change a link that another request changed or
+// markRevoked marks a pending grant that Spotify no longer accepts, so that the user
+// has to consent again. It does not change a link that another request changed or
 // removed meanwhile.
 func (s *Service) markRevoked(ctx context.Context, link songspy.Link) error {
 	_, err := s.opts.Links.UpdateLink(ctx, link.UserID, func(l *songspy.Link) error {
@@ -292,7 +292,7 @@ func (s *Service) markRevoked(ctx context.Context, link songspy.Link) error {
 }
 
 // replaceGone returns missing if err is gone: the pending grant was removed or
-// changed during the calls to Spotify, and nothing was stored. Otherwise it returns
+// changed during the calls to Spotify, so the link was not stored. Otherwise it returns
 // err.
 func replaceGone(err, missing error) error {
 	if songspy.CodeOf(err) == songspy.CodeGone {
@@ -414,7 +414,7 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 	}
 	seat, ahead, err := s.opts.Seats.Seat(ctx, user)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return asked, 0, nil // another tab has given it up, or linked: return the seat as it was
+		return asked, 0, nil // another tab has given it up, or linked: return the seat before that
 	}
 	return seat, ahead, err
 }
