@@ -10,7 +10,7 @@ type ChangeKind string
 const (
 	ChangeUser    ChangeKind = "user"    // name, picture, audience, erasure
 	ChangeLink    ChangeKind = "link"    // linked, linked again, unlinked, state
-	ChangePlaying ChangeKind = "playing" // what the user is playing
+	ChangePlaying ChangeKind = "playing" // the state of the player
 )
 
 // Change invalidates what is cached of a user. A reader that caches the user

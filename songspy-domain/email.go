@@ -9,7 +9,7 @@ import (
 // Mailbox is the e-mail address of a user, with the user's choice to receive
 // e-mails.
 type Mailbox struct {
-	// Address is empty if none is known.
+	// Address is empty if it is not known.
 	Address Secret
 	// OptedOut is set if the user wants no e-mails.
 	OptedOut bool

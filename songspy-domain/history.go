@@ -45,8 +45,7 @@ func HistoryItemKey(at time.Time, t Track) time.Time {
 // contradict each other (spotify/web-api 954, 1017).
 type PartialPlayCounts struct {
 	// Listed counts proven partial plays that history lists. Unlisted counts
-	// those that it does not list although it lists the plays directly before
-	// and after.
+	// missing ones, if history lists the plays directly before and after.
 	Listed   int
 	Unlisted int
 }

@@ -162,7 +162,7 @@ type LinkVersion struct {
 // time.
 func (l Link) ConsentEndsAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths, 0) }
 
-// RemindAt returns from when the user is asked to consent again: a month before
+// RemindAt returns when the reminders to consent again begin: a month before
 // the consent ends.
 func (l Link) RemindAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths-1, 0) }
 

@@ -127,8 +127,8 @@ type Notification struct {
 // without a channel.
 //
 // Their Occurrence is the link's generation, which increases only when the user
-// links again. StateSince would not work: a user who is not registered is tried
-// again every day and rejected again, which would repeat the notification.
+// links again. StateSince would not work: an unregistered user is tried again
+// every day and rejected again, which would repeat the notification.
 func NotificationsForLink(l Link, now time.Time) (notifications []Notification) {
 	task := l.Task(now)
 	for _, row := range notificationKinds {

@@ -2,12 +2,12 @@ package songspy
 
 import "time"
 
-// PlayerState is what a user's player is doing, as far as it is known.
+// PlayerState is the last known state of a user's player.
 type PlayerState string
 
 // The states of a player.
 const (
-	PlayerIdle    PlayerState = "idle" // nothing plays, or nothing that can be shown
+	PlayerIdle    PlayerState = "idle" // nothing plays, or nothing that the board shows
 	PlayerPlaying PlayerState = "playing"
 	PlayerPaused  PlayerState = "paused"
 )
@@ -25,8 +25,8 @@ type NowPlaying struct {
 	DurationMS int64
 	// StartedAt is the start of the open play.
 	StartedAt time.Time
-	// ObservedAt is the time of the last poll, by the local clock, whatever it
-	// returned. An observation that is not later is ignored.
+	// ObservedAt is the time of the last poll, by the local clock, with any
+	// result. An observation that is not later is ignored.
 	ObservedAt time.Time
 	// SeenAt is when a poll last showed the open play.
 	SeenAt time.Time

@@ -2,7 +2,7 @@ package songspy
 
 import "log/slog"
 
-// Secret is a string that must not be shown: a token, a code, a key. Printing,
+// Secret is a string that must stay hidden: a token, a code, a key. Printing,
 // logging and marshalling it produce a mask. Only Reveal returns the value.
 type Secret string
 

@@ -43,8 +43,8 @@ const (
 	// waitMax limits the RetryAfter that is followed. Spotify has sent 86400 s,
 	// and one probe a day is harmless.
 	waitMax = 24 * time.Hour
-	// probeTimeout is when a probe that has not returned is replaced: its
-	// process may have died.
+	// probeTimeout is when a probe without an answer is replaced: its process
+	// may have died.
 	probeTimeout = 30 * time.Second
 	// failedProbeWait is the wait after a probe that failed without an answer
 	// about the app, such as a 5xx.
@@ -366,7 +366,7 @@ const (
 	CauseQuota           Cause = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the daily quota of the developer account
 	CausePremiumRequired Cause = "premium_required" // 403: the app's owner has no Premium subscription
 	CauseForbidden       Cause = "forbidden"        // 403 with an unknown body, to several users
-	CauseProbing         Cause = "probing"          // the probe has not returned yet
+	CauseProbing         Cause = "probing"          // the probe is under way
 	CauseRampUp          Cause = "ramp_up"          // closed again recently: the rate limiter is active
 	CauseDailyCalls      Cause = "daily_calls"      // all calls that the quota or the operator allows in 24 hours have been made
 )

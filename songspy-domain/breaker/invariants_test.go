@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// sentCall is a call that has not returned yet, with the model's state when it
+// sentCall is a call that is under way, with the model's state when it
 // was made.
 type sentCall struct {
 	permit breaker.Permit

@@ -27,8 +27,8 @@ type Spotify struct {
 	// further apps: see Apps.
 	Seats    int            `env:"SONGSPY_SPOTIFY_SEATS" envDefault:"0"`
 	MoreApps songspy.Secret `env:"SONGSPY_SPOTIFY_APPS"`
-	// UserApps lets users link through user-supplied apps, of which they enter
-	// the client ID.
+	// UserApps lets users link through user-supplied apps by entering the
+	// client ID.
 	UserApps bool `env:"SONGSPY_SPOTIFY_OWN_APPS" envDefault:"true"`
 	// RedirectURL is where Spotify redirects the browser, as registered with
 	// Spotify.

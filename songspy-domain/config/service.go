@@ -78,7 +78,7 @@ func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	return nil
 }
 
-// CheckNotSealKey rejects in production a key that is also a seal key: whoever
+// CheckNotSealKey rejects in production a key that is also a seal key: anyone who
 // obtains the key for one purpose must not have the other.
 func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	if s.IsDevelopment() || keys == "" || s.SealKeys == "" {

@@ -85,8 +85,8 @@ func readTokeninfo(body []byte) (tokenInfo, error) {
 	}, nil
 }
 
-// check returns nil if the token was issued to one of the client IDs and has
-// not expired. A token without an audience counts as foreign, one without an
+// check returns nil if the token was issued to one of the client IDs and is not
+// expired. A token without an audience counts as foreign, one without an
 // expiry as expired.
 func (i tokenInfo) check(clientIDs []string, now time.Time) error {
 	if len(i.audiences) == 0 {

@@ -2,7 +2,7 @@
 //
 // An access token does not say which application it was issued to, and userinfo
 // accepts any token. So another site to which a user once signed in could
-// replay the user's token here. Therefore the Client asks tokeninfo first, and
+// replay the user's token here. So the Client asks tokeninfo first, and
 // rejects a token of another application before it reads the profile.
 //
 // No error of this package contains a token, an e-mail address or a URL.

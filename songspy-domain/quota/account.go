@@ -188,7 +188,8 @@ func (a *Account) Count(now time.Time, e Endpoint) {
 	a.lastCallAt = now
 }
 
-// Uncount removes a call that Count counted at a time and that was never sent.
+// Uncount removes a call that Count counted at the given time and that was not
+// sent.
 func (a *Account) Uncount(counted time.Time, e Endpoint) { a.Calls.Remove(counted, e) }
 
 // Headroom is how many calls an account may still make at one moment. The zero

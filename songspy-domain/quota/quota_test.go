@@ -163,25 +163,25 @@ func TestARefusalThatIsAheadCountsAsNow(t *testing.T) {
 	}
 }
 
-func TestACallThatNeverLeftCostsNothing(t *testing.T) {
-	for _, alone := range []bool{true, false} {
-		for name, saved := range map[string]bool{"before others know": false, "once others know": true} {
-			a := &Account{Calls: Calls{SingleProcess: alone}}
+func TestUncount_RemovesUnsentCall(t *testing.T) {
+	for _, single := range []bool{true, false} {
+		for name, saved := range map[string]bool{"unsaved call": false, "saved call": true} {
+			a := &Account{Calls: Calls{SingleProcess: single}}
 			a.Count(noon, EndpointPlaying)
 			a.Count(noon, EndpointPlaying)
-			if saved && !alone {
+			if saved && !single {
 				a.Calls.Sync(noon, noon, a.Calls.Unsaved(), []Bucket{{At: BucketOf(noon), Endpoint: EndpointPlaying, Calls: 2}})
 			}
 			a.Uncount(noon, EndpointPlaying)
 			if sum := a.Calls.Sum(noon); sum != 1 {
-				t.Errorf("%s, alone: %v: %d calls are counted, want 1", name, alone, sum)
+				t.Errorf("%s, single process: %v: %d calls are counted, want 1", name, single, sum)
 			}
 			var unsaved int64
 			for _, b := range a.Calls.Unsaved() {
 				unsaved += b.Calls
 			}
-			if want := map[bool]int64{false: 1, true: -1}[saved]; !alone && unsaved != want {
-				t.Errorf("%s: others are told of %d more calls, want %d", name, unsaved, want)
+			if want := map[bool]int64{false: 1, true: -1}[saved]; !single && unsaved != want {
+				t.Errorf("%s: %d calls are unsaved, want %d", name, unsaved, want)
 			}
 		}
 	}
@@ -190,21 +190,21 @@ func TestACallThatNeverLeftCostsNothing(t *testing.T) {
 func TestLearn_QuotaFromRefusal(t *testing.T) {
 	for name, c := range map[string]struct {
 		counted time.Time // since when calls were counted
-		former  int64     // the quota that was learned before
+		earlier int64     // the quota that was learned before
 		probe   bool
 		calls   int
 		want    int64
 	}{
 		"first refusal":                         {counted: noon.Add(-48 * time.Hour), calls: 1145, want: 1144},
-		"lower count":                           {counted: noon.Add(-48 * time.Hour), former: 1144, calls: 901, want: 900},
-		"refused probe":                         {counted: noon.Add(-48 * time.Hour), former: 1144, probe: true, calls: 901, want: 1144},
+		"lower count":                           {counted: noon.Add(-48 * time.Hour), earlier: 1144, calls: 901, want: 900},
+		"refused probe":                         {counted: noon.Add(-48 * time.Hour), earlier: 1144, probe: true, calls: 901, want: 1144},
 		"less than a day counted":               {counted: noon.Add(-11 * time.Hour), calls: 1145, want: 1144},
-		"less than a day counted, lower count":  {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 901, want: 1144},
-		"less than a day counted, higher count": {counted: noon.Add(-11 * time.Hour), former: 1144, calls: 1301, want: 1300},
+		"less than a day counted, lower count":  {counted: noon.Add(-11 * time.Hour), earlier: 1144, calls: 901, want: 1144},
+		"less than a day counted, higher count": {counted: noon.Add(-11 * time.Hour), earlier: 1144, calls: 1301, want: 1300},
 		"calls were made by another program":    {counted: noon.Add(-48 * time.Hour), calls: 1, want: 1},
 	} {
 		a := usedAccount(c.calls)
-		a.CountedSince, a.LastRefusal = c.counted, Refusal{Quota: c.former}
+		a.CountedSince, a.LastRefusal = c.counted, Refusal{Quota: c.earlier}
 		r := a.NewRefusal(noon, EndpointHistory, 90*time.Second, c.probe)
 		a.Learn(noon, r)
 		if a.LastRefusal.Quota != c.want {

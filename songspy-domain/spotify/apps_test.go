@@ -19,7 +19,7 @@ import (
 
 func TestApps_UserIsPolledThroughTheirApp(t *testing.T) {
 	var mu sync.Mutex
-	used := map[string]int{} // client ids at the token endpoint
+	used := map[string]int{} // client IDs at the token endpoint
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -44,27 +44,27 @@ func TestApps_UserIsPolledThroughTheirApp(t *testing.T) {
 		}
 	}
 	if used["one"] != 2 || used["two"] != 2 {
-		t.Errorf("renewals went through %v; a link that names no app is the first's", used)
+		t.Errorf("renewals went through %v; a link without an app belongs to the first one", used)
 	}
 	poll := func(app string, token songspy.Secret) error {
 		_, err := apps.CurrentlyPlaying(context.WithoutCancel(t.Context()), songspy.Credentials{App: app, Token: token})
 		return err
 	}
 	if poll("one", "refused") == nil || apps.Breakers()["one"].API.Cause != breaker.CauseRateLimited || apps.Breakers()["two"].API.Cause != "" {
-		t.Errorf("a refusal of one app: %+v", apps.Breakers())
+		t.Errorf("after a refusal of one app the breakers are %+v", apps.Breakers())
 	}
 	if err := poll("two", "good"); err != nil {
-		t.Errorf("another app's door: %v", err)
+		t.Errorf("a poll through another app: %v", err)
 	}
 	if len(apps.Notes()) > 0 {
-		t.Errorf("nothing is unknown, and %q", apps.Notes())
+		t.Errorf("notes without an unknown app: %q", apps.Notes())
 	}
 	err := poll("gone", "good")
 	if songspy.ReasonOf(err) != spotify.ReasonAppUnknown || songspy.DispositionOf(err) != songspy.DispositionRetryLater {
-		t.Errorf("of an app that is not configured: %v", err)
+		t.Errorf("a poll through an app that is not configured: %v", err)
 	}
 	if notes := strings.Join(apps.Notes(), ""); !strings.Contains(notes, "app gone, which is not configured") {
-		t.Errorf("the notes say %q", notes)
+		t.Errorf("the notes are %q", notes)
 	}
 }
 
@@ -89,16 +89,16 @@ func TestApps_OfOneAccountShareBreakersAndQuota(t *testing.T) {
 	}
 	account := apps.QuotaAccount("two")
 	if shared, other := apps.QuotaHeadroom(account, time.Now()), apps.QuotaHeadroom("three", time.Now()); account != "one" || shared.Calls != 2 || other.Calls != 1 {
-		t.Errorf("the quota of %q has cost %d calls and that of three %d, want 2 of both apps and 1", account, shared.Calls, other.Calls)
+		t.Errorf("account %q has made %d calls and three %d, want 2 and 1", account, shared.Calls, other.Calls)
 	}
 	if poll("two", "refused") == nil || poll("one", "good") == nil {
-		t.Error("an account that is refused goes on being asked by way of its other app")
+		t.Error("a blocked account is still called through its other app")
 	}
 	if err := poll("three", "good"); err != nil {
-		t.Errorf("another account's door: %v", err)
+		t.Errorf("a poll through another account: %v", err)
 	}
 	if len(apps.Breakers()) != 2 {
-		t.Errorf("doors of %v", apps.Breakers())
+		t.Errorf("the breakers are %v, want those of two accounts", apps.Breakers())
 	}
 }
 
@@ -118,21 +118,21 @@ func TestApps_UserAppUsesClientIDOnly(t *testing.T) {
 	defer server.Close()
 	apps := spotify.NewApps(spotify.Config{AccountsURL: server.URL, APIURL: server.URL, Logger: slog.New(slog.DiscardHandler), DailyCalls: 1},
 		spotify.App{ID: "one", Secret: "s1"})
-	brought := songspy.UserApp(id)
-	grant, err := apps.Refresh(t.Context(), songspy.Link{App: brought, RefreshToken: "r", AuthMethod: songspy.AuthPKCE})
+	userApp := songspy.UserApp(id)
+	grant, err := apps.Refresh(t.Context(), songspy.Link{App: userApp, RefreshToken: "r", AuthMethod: songspy.AuthPKCE})
 	if err != nil || grant.RefreshToken != "next" || form.Get("client_id") != id || form.Has("client_secret") {
 		t.Errorf("%v: the form was %v", err, form)
 	}
-	if account := apps.QuotaAccount(brought); account != brought {
-		t.Errorf("its calls count against the quota of %s", account)
+	if account := apps.QuotaAccount(userApp); account != userApp {
+		t.Errorf("the calls of the user-supplied app count against the quota of %s", account)
 	}
-	if _, err := apps.CurrentlyPlaying(t.Context(), songspy.Credentials{App: brought, Token: "t"}); err == nil {
-		t.Fatal("a refusal is no error")
+	if _, err := apps.CurrentlyPlaying(t.Context(), songspy.Credentials{App: userApp, Token: "t"}); err == nil {
+		t.Fatal("a refusal caused no error")
 	}
 	if len(apps.Breakers()) != 1 || apps.Breakers()["one"].API.Cause != "" {
-		t.Errorf("the instance's doors are %v", apps.Breakers())
+		t.Errorf("the breakers of the instance are %v", apps.Breakers())
 	}
-	if notes := strings.Join(apps.Notes(), ""); !strings.Contains(notes, "refuses the calls of 1 apps that people brought") || strings.Contains(notes, id) {
-		t.Errorf("the notes say %q", notes)
+	if notes := strings.Join(apps.Notes(), ""); !strings.Contains(notes, "blocks the calls of 1 user-supplied apps") || strings.Contains(notes, id) {
+		t.Errorf("the notes are %q", notes)
 	}
 }

@@ -61,9 +61,9 @@ type breakerGuard struct {
 	log   *slog.Logger
 	store BreakerStore // nil if this is the only process
 	share func() float64
-	// countsAlone says that this process does not share its call counts. See
+	// countsLocally says that this process does not share its call counts. See
 	// Config.
-	countsAlone bool
+	countsLocally bool
 
 	mu       sync.Mutex
 	breakers breaker.Breakers
@@ -84,17 +84,17 @@ type breakerGuard struct {
 	storeMu   sync.Mutex
 	stored    breaker.Stored
 	countedAt time.Time // when calls were last written
-	// batch is the last one that was written. uncertainCalls are its calls while it
-	// is unknown whether the store holds them.
+	// batch is the last batch of calls that was written. uncertainCalls are its calls
+	// while it is not known whether the store contains them.
 	batch          quota.Batch
 	uncertainCalls []quota.Bucket
 }
 
 func newBreakerGuard(c Config) *breakerGuard {
 	g := &breakerGuard{
-		app: c.App, now: c.Now, log: c.Logger, store: c.Breakers, share: c.Share, countsAlone: c.countLocally || c.Breakers == nil,
+		app: c.App, now: c.Now, log: c.Logger, store: c.Breakers, share: c.Share, countsLocally: c.countLocally || c.Breakers == nil,
 	}
-	g.quota.DailyMax, g.quota.Calls.SingleProcess = c.DailyCalls, g.countsAlone
+	g.quota.DailyMax, g.quota.Calls.SingleProcess = c.DailyCalls, g.countsLocally
 	g.batch.Process = rand.Text()
 	g.loaded.Store(c.Breakers == nil)
 	return g
@@ -102,9 +102,9 @@ func newBreakerGuard(c Config) *breakerGuard {
 
 // acquire lets a call of an endpoint pass, or returns why it is blocked. A
 // probe passes only after all other processes can see it. A call that has
-// passed counts against the quota from the returned time on, whatever its result,
-// except calls of the token endpoint. If the call is never sent, the caller must
-// uncount it.
+// passed counts against the quota from the returned time on, with any result.
+// Calls of the token endpoint do not count. If the call is not sent, the caller
+// must uncount it.
 func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, time.Time, error) {
 	if err := g.refresh(ctx); err != nil {
 		return breaker.Permit{}, time.Time{}, err
@@ -124,7 +124,8 @@ func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u b
 	return v.Permit, now, nil
 }
 
-// uncount removes a call from the quota that passed at a time and was never sent.
+// uncount removes a call from the quota that passed at the given time and was not
+// sent.
 func (g *breakerGuard) uncount(circuit breaker.Circuit, passed time.Time, e quota.Endpoint) {
 	if circuit != breaker.CircuitAPI {
 		return
@@ -461,7 +462,7 @@ func (g *breakerGuard) syncCalls(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if g.countsAlone {
+	if g.countsLocally {
 		g.mu.Lock()
 		g.quota.Learn(now, last)
 		g.mu.Unlock()
@@ -476,8 +477,8 @@ func (g *breakerGuard) syncCalls(ctx context.Context) error {
 		return err
 	}
 	for again := true; again; {
-		// A batch whose answer was lost is written again unchanged. Later calls
-		// are a batch of their own.
+		// If the answer of a write was lost, the same batch is written again.
+		// Later calls are another batch.
 		again = len(g.uncertainCalls) > 0
 		if !again {
 			g.mu.Lock()

@@ -30,17 +30,17 @@ func TestOpenBreaker_SendsNoCall(t *testing.T) {
 		wantError(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Second)
 	}
 	if n := len(p.requests()); n != 1 {
-		t.Fatalf("%d calls left, want the one that was refused", n)
+		t.Fatalf("%d calls were sent, want only the refused one", n)
 	}
 	clk.advance(time.Second)
 	if err := c.Ready(t.Context()); err != nil {
-		t.Fatalf("not ready when the door is due: %v", err)
+		t.Fatalf("not ready when the breaker is half open: %v", err)
 	}
 	if err := poll(c); err != nil {
 		t.Fatalf("the probe: %v", err)
 	}
 	if d := c.Breakers(); d.API.Cause != "" || d.Accounts.Cause != "" {
-		t.Fatalf("after the probe the doors are %+v", d)
+		t.Fatalf("the breakers after the probe are %+v", d)
 	}
 }
 
@@ -50,7 +50,7 @@ func TestBreakers_TripByRefusingHost(t *testing.T) {
 	_ = renew(c)
 	p.respondWith(says(204, ""))
 	if err := poll(c); err != nil {
-		t.Errorf("the Web API's door closed with the accounts': %v", err)
+		t.Errorf("the breaker of the Web API opened with that of accounts: %v", err)
 	}
 	wantError(t, exchange(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 90*time.Second)
 	wantError(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 90*time.Second)
@@ -61,13 +61,13 @@ func TestPremiumRefusal_BlocksAppAndNotRegisteredDoesNot(t *testing.T) {
 	c := p.client(t)
 	_ = poll(c)
 	if err := c.Ready(t.Context()); err != nil {
-		t.Errorf("one person's refusal closed a door: %v", err)
+		t.Errorf("the refusal of one user opened a breaker: %v", err)
 	}
 	p.respondWith(says(403, premium))
 	_ = poll(c)
 	wantError(t, c.Ready(t.Context()), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour)
-	if why := c.Breakers().API.Cause; why != breaker.CausePremiumRequired {
-		t.Errorf("the door is closed by %q", why)
+	if cause := c.Breakers().API.Cause; cause != breaker.CausePremiumRequired {
+		t.Errorf("the cause is %q, want premium_required", cause)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestOutages_TripNoBreaker(t *testing.T) {
 		_ = renew(c)
 	}
 	if n := len(p.requests()); n != 6 {
-		t.Fatalf("%d of 6 calls left", n)
+		t.Fatalf("%d calls were sent, want 6", n)
 	}
 }
 
@@ -95,20 +95,20 @@ func TestBreaker_LogsTripOnce(t *testing.T) {
 	clk.advance(90 * time.Second)
 	_ = poll(c)
 	text := log.String()
-	if strings.Count(text, "door closed") != 1 || strings.Count(text, "door opened") != 1 || !strings.Contains(text, "why=throttled") {
-		t.Fatalf("the log says:\n%s", text)
+	if strings.Count(text, "circuit breaker opened") != 1 || strings.Count(text, "circuit breaker closed") != 1 || !strings.Contains(text, "cause=rate_limited") {
+		t.Fatalf("the log is:\n%s", text)
 	}
 }
 
 func TestObserve_OutcomeLabelsAreFew(t *testing.T) {
 	for want, c := range map[string]struct {
 		answer http.HandlerFunc
-		ask    func(*spotify.Client) error
+		call   func(*spotify.Client) error
 	}{
 		"me ok":                            {says(200, `{"id":"a"}`), identify},
 		"token ok":                         {says(200, granted), renew},
 		"token grant_refused":              {says(400, `{"error":"invalid_grant"}`), renew},
-		"token app_paused":                 {says(429, ""), renew},
+		"token app_blocked":                {says(429, ""), renew},
 		"currently-playing not_registered": {says(403, notRegistered), poll},
 		"currently-playing token_refused":  {says(401, ""), poll},
 		"currently-playing unavailable":    {says(500, ""), poll},
@@ -116,7 +116,7 @@ func TestObserve_OutcomeLabelsAreFew(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			var seen []string
-			_ = c.ask(newFakeSpotify(t, c.answer).client(t, func(c *spotify.Config) {
+			_ = c.call(newFakeSpotify(t, c.answer).client(t, func(c *spotify.Config) {
 				if strings.HasSuffix(want, "timeout") {
 					c.Timeout = time.Millisecond
 				}
@@ -127,19 +127,20 @@ func TestObserve_OutcomeLabelsAreFew(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a call that never left", func(t *testing.T) {
+	t.Run("a call that was not sent", func(t *testing.T) {
 		var seen []string
 		c := newFakeSpotify(t, says(429, "")).client(t, func(c *spotify.Config) {
 			c.Observe = func(endpoint, outcome string, _ time.Duration) { seen = append(seen, outcome) }
 		})
 		_, _ = poll(c), poll(c)
-		if strings.Join(seen, ", ") != "app_paused, held_back" {
+		if strings.Join(seen, ", ") != "app_blocked, blocked" {
 			t.Fatalf("observed %v", seen)
 		}
 	})
 }
 
-// scripted answers each call by what answer says, within a bubble.
+// scriptedTransport answers the n-th call with the result of answer, without a
+// network.
 type scriptedTransport struct {
 	mu     sync.Mutex
 	calls  int
@@ -182,7 +183,7 @@ func TestHalfOpenBreaker_SendsOneProbe(t *testing.T) {
 		}
 		synctest.Wait()
 		if s.calls != 2 {
-			t.Errorf("%d calls went out while the probe was, want one", s.calls-1)
+			t.Errorf("%d calls were sent during the probe, want one", s.calls-1)
 		}
 		close(release)
 		wg.Wait()
@@ -226,10 +227,10 @@ func TestMayCall_IsCheckedRightBeforeSending(t *testing.T) {
 	c := p.client(t, func(c *spotify.Config) { c.MayCall = func() bool { return may } })
 	wantError(t, poll(c), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionMayNotCall, time.Second)
 	if n := len(p.requests()); n != 0 {
-		t.Errorf("%d calls left", n)
+		t.Errorf("%d calls were sent, want none", n)
 	}
 	may = true
 	if err := poll(c); err != nil {
-		t.Errorf("once it may: %v", err)
+		t.Errorf("once calls are allowed: %v", err)
 	}
 }

@@ -32,24 +32,24 @@ func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
 		"progress zero":            {`{"is_playing":true,"progress_ms":0,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song}},
 		"progress negative":        {`{"is_playing":true,"progress_ms":-7,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
 		"progress absurd":          {`{"is_playing":true,"progress_ms":1e300,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
-		"progress a word":          {`{"is_playing":true,"progress_ms":"soon",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
+		"progress not a number":    {`{"is_playing":true,"progress_ms":"soon",` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: unknown}},
 		"progress a fraction":      {`{"is_playing":true,"progress_ms":1500.75,` + item + `}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song, Progress: 1500 * time.Millisecond}},
-		"bytes that are no text":   {"{\"is_playing\":true,\"progress_ms\":0,\"item\":{\"uri\":\"spotify:track:x\",\"name\":\"a\xffb\"}}", songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "ab"}}},
+		"invalid UTF-8":            {"{\"is_playing\":true,\"progress_ms\":0,\"item\":{\"uri\":\"spotify:track:x\",\"name\":\"a\xffb\"}}", songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "ab"}}},
 		"ad":                       {`{"timestamp":1625703306354,"context":{"type":"playlist"},"progress_ms":14544,"item":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: 14544 * time.Millisecond}},
 		"ad without progress":      {`{"progress_ms":null,"currently_playing_type":"ad","is_playing":true}`, songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: unknown}},
 		"episode without its item": {`{"context":null,"progress_ms":1,"item":null,"currently_playing_type":"episode","is_playing":true}`, unreadableObservation(time.Time{})},
 		"unknown type":             {`{"progress_ms":1,"item":null,"currently_playing_type":"unknown","is_playing":true}`, unreadableObservation(time.Time{})},
-		"a type to come":           {`{"is_playing":true,"currently_playing_type":"hologram",` + item + `}`, unreadableObservation(time.Time{})},
+		"future type":              {`{"is_playing":true,"currently_playing_type":"hologram",` + item + `}`, unreadableObservation(time.Time{})},
 		"track without its item":   {`{"progress_ms":1,"item":null,"currently_playing_type":"track","is_playing":true}`, unreadableObservation(time.Time{})},
 		"is_playing missing":       {`{"progress_ms":1,"currently_playing_type":"track",` + item + `}`, unreadableObservation(time.Time{})},
-		"is_playing a word":        {`{"is_playing":"yes",` + item + `}`, unreadableObservation(time.Time{})},
+		"is_playing not a boolean": {`{"is_playing":"yes",` + item + `}`, unreadableObservation(time.Time{})},
 		"item without an identity": {`{"is_playing":true,"item":{"name":"Song"}}`, unreadableObservation(time.Time{})},
 		"item of another type":     {`{"is_playing":true,"item":"Song"}`, unreadableObservation(time.Time{})},
-		"nothing in it":            {`{}`, unreadableObservation(time.Time{})},
+		"empty object":             {`{}`, unreadableObservation(time.Time{})},
 		"null":                     {`null`, unreadableObservation(time.Time{})},
 		"a list":                   {`[1]`, unreadableObservation(time.Time{})},
 		"URI missing":              {`{"is_playing":true,"progress_ms":0,"item":{"id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000}}`, songspy.Observation{Kind: songspy.ObservedPlaying, Track: song}},
-		"wrong types where it hurts not": {
+		"wrong types of optional fields": {
 			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","id":"4uLU6hMCjMI75M1A2tKUQC","name":"Song","duration_ms":213000,"preview_url":{},"album":[],"artists":"Somebody"}}`,
 			songspy.Observation{Kind: songspy.ObservedPlaying, Track: song},
 		},
@@ -91,7 +91,7 @@ func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
 				URI: "spotify:local:Me:Tape:Demo:61", Kind: songspy.KindLocal, Title: "Demo", Artists: "Me", Album: "Tape", DurationMS: 61000,
 			}},
 		},
-		"local file without a name of its own": {`{"is_playing":true,"item":{"id":"abc","is_local":true,"uri":null}}`, unreadableObservation(time.Time{})},
+		"local file without a URI": {`{"is_playing":true,"item":{"id":"abc","is_local":true,"uri":null}}`, unreadableObservation(time.Time{})},
 		"hostile texts and links": {
 			`{"is_playing":true,"progress_ms":0,"item":{"uri":"spotify:track:x","name":"a\u0000b\u202ec\nd\te","preview_url":"javascript:alert(1)","external_urls":{"spotify":"http://evil.example/"},"album":{"images":[{"url":"data:text/html,x","width":300}]}}}`,
 			songspy.Observation{Kind: songspy.ObservedPlaying, Track: songspy.Track{URI: "spotify:track:x", Kind: songspy.KindTrack, Title: "abc d e"}},
@@ -104,7 +104,7 @@ func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != c.want {
-				t.Errorf("saw  %+v\nwant %+v", got, c.want)
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
 	}
@@ -115,13 +115,13 @@ func TestPickImage_NearestTo300Pixels(t *testing.T) {
 		images []image
 		want   string
 	}{
-		"none":                {nil, ""},
-		"descending":          {[]image{{"https://x/640", 640}, {"https://x/300", 300}, {"https://x/64", 64}}, "https://x/300"},
-		"untold":              {[]image{{"https://x/1", 0}, {"https://x/2", 0}}, "https://x/1"},
-		"untold beside small": {[]image{{"https://x/1", 0}, {"https://x/64", 64}}, "https://x/64"},
-		"unusable nearest":    {[]image{{"ftp://x/300", 300}, {"https://x/640", 640}}, "https://x/640"},
-		"a simulator's":       {[]image{{"http://127.0.0.1:8090/covers/1.svg", 300}}, "http://127.0.0.1:8090/covers/1.svg"},
-		"with credentials":    {[]image{{"https://a:b@x/300", 300}}, ""},
+		"none":                    {nil, ""},
+		"descending":              {[]image{{"https://x/640", 640}, {"https://x/300", 300}, {"https://x/64", 64}}, "https://x/300"},
+		"unknown width":           {[]image{{"https://x/1", 0}, {"https://x/2", 0}}, "https://x/1"},
+		"unknown width and small": {[]image{{"https://x/1", 0}, {"https://x/64", 64}}, "https://x/64"},
+		"closest is unusable":     {[]image{{"ftp://x/300", 300}, {"https://x/640", 640}}, "https://x/640"},
+		"a simulator's":           {[]image{{"http://127.0.0.1:8090/covers/1.svg", 300}}, "http://127.0.0.1:8090/covers/1.svg"},
+		"with credentials":        {[]image{{"https://a:b@x/300", 300}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := pickImage(c.images); got != c.want {
@@ -148,12 +148,12 @@ func TestRetryAfter_ReadsSecondsAndDates(t *testing.T) {
 		"Mon, 02 Nov 2026 12:01:00 GMT": time.Minute, "Mon, 02 Nov 2026 11:00:00 GMT": 0,
 	} {
 		if got := retryAfter(http.Header{"Retry-After": {header}}, noon); got != want {
-			t.Errorf("%q asks for %v, want %v", header, got, want)
+			t.Errorf("the wait of %q is %v, want %v", header, got, want)
 		}
 	}
 	theirs := http.Header{"Retry-After": {"Mon, 02 Nov 2026 15:01:00 GMT"}, "Date": {"Mon, 02 Nov 2026 15:00:00 GMT"}}
 	if got := retryAfter(theirs, noon); got != time.Minute {
-		t.Errorf("by the provider's own clock it asks for %v, want a minute", got)
+		t.Errorf("with the server's Date the wait is %v, want a minute", got)
 	}
 }
 
@@ -168,28 +168,28 @@ func FuzzReadPlayer(f *testing.F) {
 		o, err := readPlayer(body, noon)
 		if err != nil {
 			if songspy.DispositionOf(err) != songspy.DispositionRetryLater || !reflect.ValueOf(o).IsZero() {
-				t.Fatalf("failed with %v and %+v", err, o)
+				t.Fatalf("error %v with the observation %+v", err, o)
 			}
 			return
 		}
 		if !o.At.Equal(noon) || o.Progress < songspy.UnknownProgress {
-			t.Fatalf("saw %+v", o)
+			t.Fatalf("the observation is %+v", o)
 		}
-		seesTrack := o.Kind == songspy.ObservedPlaying || o.Kind == songspy.ObservedPaused
-		if seesTrack != (o.Track.URI != "") {
-			t.Fatalf("%s shows %+v", o.Kind, o.Track)
+		hasTrack := o.Kind == songspy.ObservedPlaying || o.Kind == songspy.ObservedPaused
+		if hasTrack != (o.Track.URI != "") {
+			t.Fatalf("an observation of kind %s has the track %+v", o.Kind, o.Track)
 		}
 		if len(o.Track.URI) > uriMaxBytes || o.Track.DurationMS < 0 {
-			t.Fatalf("saw %+v", o.Track)
+			t.Fatalf("the track is %+v", o.Track)
 		}
 		for _, s := range []string{o.Track.URI, o.Track.Title, o.Track.Artists, o.Track.Album, o.Track.ISRC} {
 			if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || utf8.RuneCountInString(s) > max(nameMaxRunes, uriMaxBytes) {
-				t.Fatalf("kept %q", s)
+				t.Fatalf("stored %q", s)
 			}
 		}
 		for _, u := range []string{o.Track.URL, o.Track.ImageURL, o.Track.PreviewURL} {
 			if u != "" && sanitize.WebURL(u) != u {
-				t.Fatalf("kept the link %q", u)
+				t.Fatalf("stored the link %q", u)
 			}
 		}
 	})
@@ -201,7 +201,7 @@ func FuzzRetryAfter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wait, date string) {
 		got := retryAfter(http.Header{"Retry-After": {wait}, "Date": {date}}, noon)
 		if got < 0 || got > retryAfterMax {
-			t.Fatalf("%q asks for %v", wait, got)
+			t.Fatalf("the wait of %q is %v", wait, got)
 		}
 	})
 }
@@ -225,18 +225,18 @@ func TestReadHistory_UnderstandsWhatSpotifySends(t *testing.T) {
 	}{
 		"newest first": {
 			`{"items":[{` + track + `,"played_at":"2017-05-27T20:07:54.721Z","context":null},{` + track + `,"played_at":"2017-05-26T23:46:34.544Z"}],
-			 "next":"https://elsewhere.example/v1/me/player/recently-played?before=1495842394544","cursors":{"after":"1495915674721","before":"1495842394544"},"limit":50}`,
+			 "next":"https://other.example/v1/me/player/recently-played?before=1495842394544","cursors":{"after":"1495915674721","before":"1495842394544"},"limit":50}`,
 			[]songspy.HistoryItem{entry("2017-05-26T23:46:34.544Z"), entry("2017-05-27T20:07:54.721Z")},
 		},
-		"nothing":                 {`{"items":[],"next":null,"cursors":null,"limit":50,"href":"x"}`, []songspy.HistoryItem{}},
-		"no body":                 {``, nil},
-		"items null":              {`{"items":null}`, []songspy.HistoryItem{}},
-		"one without a track":     {`{"items":[{"track":null,"played_at":"2017-05-26T23:46:34Z"},{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{entry("2017-05-26T23:46:34Z")}},
-		"one without an identity": {`{"items":[{"track":{"name":"x"},"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{}},
-		"one without a time":      {`{"items":[{` + track + `}]}`, []songspy.HistoryItem{}},
-		"a time that is none":     {`{"items":[{` + track + `,"played_at":"yesterday"}]}`, []songspy.HistoryItem{}},
-		"one of another type":     {`{"items":["Song",{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{entry("2017-05-26T23:46:34Z")}},
-		"a list":                  {`[1]`, []songspy.HistoryItem{}},
+		"no items":                  {`{"items":[],"next":null,"cursors":null,"limit":50,"href":"x"}`, []songspy.HistoryItem{}},
+		"no body":                   {``, nil},
+		"items null":                {`{"items":null}`, []songspy.HistoryItem{}},
+		"item without a track":      {`{"items":[{"track":null,"played_at":"2017-05-26T23:46:34Z"},{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{entry("2017-05-26T23:46:34Z")}},
+		"item without an identity":  {`{"items":[{"track":{"name":"x"},"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{}},
+		"item without a time":       {`{"items":[{` + track + `}]}`, []songspy.HistoryItem{}},
+		"item with an invalid time": {`{"items":[{` + track + `,"played_at":"yesterday"}]}`, []songspy.HistoryItem{}},
+		"item of another type":      {`{"items":["Song",{` + track + `,"played_at":"2017-05-26T23:46:34Z"}]}`, []songspy.HistoryItem{entry("2017-05-26T23:46:34Z")}},
+		"a list":                    {`[1]`, []songspy.HistoryItem{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := readHistory([]byte(c.body))
@@ -246,7 +246,7 @@ func TestReadHistory_UnderstandsWhatSpotifySends(t *testing.T) {
 		})
 	}
 	if _, err := readHistory([]byte(`<html>`)); songspy.DispositionOf(err) != songspy.DispositionRetryLater {
-		t.Errorf("HTML gave %v, want to be asked again later", err)
+		t.Errorf("HTML caused %v, want RetryLater", err)
 	}
 }
 
@@ -261,7 +261,7 @@ func FuzzReadHistory(f *testing.F) {
 		items, err := readHistory(body)
 		if err != nil {
 			if songspy.DispositionOf(err) != songspy.DispositionRetryLater || items != nil {
-				t.Fatalf("failed with %v and %+v", err, items)
+				t.Fatalf("error %v with the items %+v", err, items)
 			}
 			return
 		}
@@ -276,7 +276,7 @@ func FuzzReadHistory(f *testing.F) {
 				t.Fatalf("%v comes after %v", item.PlayedAt, items[i-1].PlayedAt)
 			}
 			if strings.ContainsRune(item.Track.Title, '\n') {
-				t.Fatalf("kept %q", item.Track.Title)
+				t.Fatalf("stored %q", item.Track.Title)
 			}
 		}
 	})

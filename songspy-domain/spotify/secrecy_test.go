@@ -13,7 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
-// echo answers with everything it was sent, in the manner that how makes of it.
+// echo returns a handler that sends everything it received back, in the form
+// that how gives it.
 func echo(how func(sent string) http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, appSecret, _ := r.BasicAuth()
@@ -34,55 +35,55 @@ func TestErrors_HoldNoSecret(t *testing.T) {
 		"echo as success":          echo(func(s string) http.HandlerFunc { return says(200, s) }),
 		"echo as a wrong type":     echo(func(s string) http.HandlerFunc { return says(200, `{"expires_in":"`+s+`","id":["`+s+`"]}`) }),
 		"echo as a redirect":       echo(func(s string) http.HandlerFunc { return says(302, s, "Location", "/?"+strings.ReplaceAll(s, " ", "&")) }),
-		"echo as no HTTP":          echo(func(s string) http.HandlerFunc { return rawResponse(s + "\r\n\r\n") }),
+		"echo instead of HTTP":     echo(func(s string) http.HandlerFunc { return rawResponse(s + "\r\n\r\n") }),
 		"echo as a status":         echo(func(s string) http.HandlerFunc { return rawResponse("HTTP/1.1 " + s + "\r\n\r\n") }),
 		"echo as a header":         echo(func(s string) http.HandlerFunc { return rawResponse("HTTP/1.1 200 OK\r\n" + s + "\r\n\r\n") }),
 		"echo as a chunk": echo(func(s string) http.HandlerFunc {
 			return rawResponse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + s + "\r\n")
 		}),
-		"echo as a wait": echo(func(s string) http.HandlerFunc { return says(429, s, "Retry-After", s) }),
-		"slow":           stall,
-		"unknown app":    says(400, `{"error":"invalid_client"}`),
+		"echo as Retry-After": echo(func(s string) http.HandlerFunc { return says(429, s, "Retry-After", s) }),
+		"slow":                stall,
+		"unknown app":         says(400, `{"error":"invalid_client"}`),
 	}
 	for name, c := range refusals {
 		answers[name] = c.answer
 	}
-	calls := map[string]func(*spotify.Client) error{"look": poll, "account": identify, "renewal": renew, "exchange": exchange}
+	calls := map[string]func(*spotify.Client) error{"poll": poll, "account": identify, "renewal": renew, "exchange": exchange}
 
-	for name, answer := range answers {
-		t.Run(name, func(t *testing.T) {
+	for answerName, answer := range answers {
+		t.Run(answerName, func(t *testing.T) {
 			p := newFakeSpotify(t, answer)
-			for call, ask := range calls {
+			for name, call := range calls {
 				var log bytes.Buffer
-				err := ask(p.client(t, func(c *spotify.Config) {
+				err := call(p.client(t, func(c *spotify.Config) {
 					c.Timeout = 200 * time.Millisecond
 					c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				}))
-				if err == nil && name != "echo as a wrong type" {
-					t.Errorf("the %s did not fail", call)
+				if err == nil && answerName != "echo as a wrong type" {
+					t.Errorf("the %s did not fail", name)
 				}
-				holdsNoSecret(t, call, err, log.String())
+				holdsNoSecret(t, name, err, log.String())
 			}
 		})
 	}
-	t.Run("nobody there", func(t *testing.T) {
+	t.Run("no server", func(t *testing.T) {
 		p := newFakeSpotify(t, stall)
 		gone := func(c *spotify.Config) { c.AccountsURL, c.APIURL = "http://127.0.0.1:1", "http://127.0.0.1:1" }
-		for call, ask := range calls {
-			err := ask(p.client(t, gone))
+		for name, call := range calls {
+			err := call(p.client(t, gone))
 			if err == nil {
-				t.Errorf("the %s did not fail", call)
+				t.Errorf("the %s did not fail", name)
 			}
-			holdsNoSecret(t, call, err, "")
+			holdsNoSecret(t, name, err, "")
 		}
 	})
-	t.Run("a token that no header takes", func(t *testing.T) {
+	t.Run("a token that is not a valid header", func(t *testing.T) {
 		c := newFakeSpotify(t, stall).client(t)
 		_, err := c.CurrentlyPlaying(t.Context(), access+"\n")
 		if err == nil {
-			t.Error("the look did not fail")
+			t.Error("the poll did not fail")
 		}
-		holdsNoSecret(t, "look", err, "")
+		holdsNoSecret(t, "poll", err, "")
 	})
 }
 
@@ -98,7 +99,7 @@ func holdsNoSecret(t *testing.T, call string, err error, log string) {
 			access.Reveal(), refresh.Reveal(), code.Reveal(), verifier.Reveal(), secret.Reveal(), "Basic ", "Bearer ", "additional_types", "://",
 		} {
 			if strings.Contains(shown, s) {
-				t.Errorf("the %s's error shows %q: %s", call, s, shown)
+				t.Errorf("the error of the %s contains %q: %s", call, s, shown)
 			}
 		}
 		u, ok := e.(interface{ Unwrap() error })

@@ -293,7 +293,7 @@ func TestSharedBreakers_CallsAreCountedTogether(t *testing.T) {
 	})
 }
 
-func TestSharedDoors_CallsAreCountedOnceThoughTheDatabasesAnswerIsLost(t *testing.T) {
+func TestSharedBreakers_CountsCallsOnceIfStoreAnswerIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
 		one := b.newProcess(t)
@@ -306,7 +306,7 @@ func TestSharedDoors_CallsAreCountedOnceThoughTheDatabasesAnswerIsLost(t *testin
 			if err := b.poll(t, one); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(10 * time.Second) // and written again each time
+			<-time.After(10 * time.Second) // each poll writes the batch again
 		}
 		b.lost.Store(false)
 		<-time.After(10 * time.Second)
@@ -322,12 +322,12 @@ func TestSharedDoors_CallsAreCountedOnceThoughTheDatabasesAnswerIsLost(t *testin
 	})
 }
 
-// roundTrip is a transport that is a function.
+// roundTrip makes a transport of a function.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestSharedDoors_CallsThatNeverLeftAreNotCounted(t *testing.T) {
+func TestSharedBreakers_DoesNotCountUnsentCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
 		refuses := func(c *spotify.Config) {
@@ -345,14 +345,14 @@ func TestSharedDoors_CallsThatNeverLeftAreNotCounted(t *testing.T) {
 			t.Error("a canceled call was answered")
 		}
 		if err := b.poll(t, b.newProcess(t, func(c *spotify.Config) { c.MayCall = func() bool { return false } })); err == nil {
-			t.Error("a call was answered that this process may not make")
+			t.Error("a call was answered although MayCall returned false")
 		}
 		if err := b.poll(t, b.newProcess(t, refuses)); err == nil {
-			t.Error("a call was answered that reached nobody")
+			t.Error("a call was answered without a connection")
 		}
-		b.tripBreaker(t, one, 60) // counts
+		b.tripBreaker(t, one, 60) // this call counts
 		<-time.After(61 * time.Second)
-		both := make(chan error, 2) // of two probes one is withdrawn
+		both := make(chan error, 2) // one of the two probes is withdrawn
 		for _, c := range []*spotify.Client{one, other} {
 			go func() { both <- b.poll(t, c) }()
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// These tests run against the simulated Spotify, which was written from the
-// same facts by other hands and shares no code with the client.
+// These tests use the simulated Spotify. It was written independently from the
+// same facts and shares no code with the client.
 
 const callbackURL = "http://127.0.0.1:3000/back"
 
@@ -29,7 +29,8 @@ func newSim(t *testing.T, o sim.Options) *sim.Sim {
 	return s
 }
 
-// against is a client of the simulator, by the clock of the bubble.
+// simClient returns a client of the simulator. Inside a synctest bubble it uses
+// the fake clock.
 func simClient(s *sim.Sim, configure ...func(*spotify.Config)) *spotify.Client {
 	c := spotify.Config{
 		App: "main", ClientID: sim.SpotifyClientID, ClientSecret: sim.SpotifyClientSecret,
@@ -69,20 +70,20 @@ func TestSimulator_LinksAndRenewsInEveryWay(t *testing.T) {
 				if c.verifier != "" {
 					o.Challenge = challenge(c.verifier)
 				}
-				theCode := spotify.AuthorizationCode{Code: songspy.Secret(s.SpotifyCode(3, o)), Verifier: c.verifier}
+				authCode := spotify.AuthorizationCode{Code: songspy.Secret(s.SpotifyCode(3, o)), Verifier: c.verifier}
 
-				g, err := client.Exchange(t.Context(), theCode)
+				g, err := client.Exchange(t.Context(), authCode)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if g.Auth != c.auth || g.RefreshToken == "" || len(songspy.MissingScopes(g.Scope)) > 0 {
-					t.Fatalf("granted %+v", g)
+					t.Fatalf("the grant is %+v", g)
 				}
-				who, err := client.Account(t.Context(), g.AccessToken)
-				if p := s.Person(3); err != nil || who != (songspy.SpotifyAccount{AccountID: p.AccountID, ID: p.SpotifyID, DisplayName: p.DisplayName}) {
-					t.Fatalf("it is the account %+v, %v", who, err)
+				account, err := client.Account(t.Context(), g.AccessToken)
+				if p := s.Person(3); err != nil || account != (songspy.SpotifyAccount{AccountID: p.AccountID, ID: p.SpotifyID, DisplayName: p.DisplayName}) {
+					t.Fatalf("the account is %+v, %v", account, err)
 				}
-				_, err = client.Exchange(t.Context(), theCode)
+				_, err = client.Exchange(t.Context(), authCode)
 				wantError(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
 
 				<-time.After(time.Until(g.ExpiresAt) + time.Second)
@@ -125,7 +126,7 @@ func TestSimulator_ReturnsCurrentlyPlaying(t *testing.T) {
 				kinds[o.Track.Kind]++
 				truth := s.PlaybackAt(person, time.Now())
 				if polls++; o.Kind == songspy.ObservedIdle && truth.Visible {
-					spurious++ // as the real one does at times
+					spurious++ // the real Spotify does so too
 					continue
 				}
 				isConsistent(t, o, truth)
@@ -133,40 +134,40 @@ func TestSimulator_ReturnsCurrentlyPlaying(t *testing.T) {
 			<-time.After(7 * time.Minute)
 		}
 		if spurious > polls/20 {
-			t.Errorf("%d of %d looks showed nothing where something was", spurious, polls)
+			t.Errorf("%d of %d polls were idle although something played", spurious, polls)
 		}
 		for _, observed := range []songspy.ObservationKind{songspy.ObservedPlaying, songspy.ObservedPaused, songspy.ObservedIdle, songspy.ObservedAdvertisement} {
 			if seen[observed] == 0 {
-				t.Errorf("nobody was seen %s: %v", observed, seen)
+				t.Errorf("no observation is %s: %v", observed, seen)
 			}
 		}
 		for _, kind := range []songspy.TrackKind{songspy.KindTrack, songspy.KindEpisode, songspy.KindLocal} {
 			if kinds[kind] == 0 {
-				t.Errorf("nobody was seen with a %s: %v", kind, kinds)
+				t.Errorf("no observation has a track of kind %s: %v", kind, kinds)
 			}
 		}
 	})
 }
 
-// agrees compares an observation with the truth.
+// isConsistent compares an observation with the simulated truth.
 func isConsistent(t *testing.T, o songspy.Observation, truth sim.Playback) {
 	t.Helper()
 	track := truth.Play.Track
 	if truth.State == sim.StateIdle || !truth.Visible {
 		if o.Kind != songspy.ObservedIdle {
-			t.Errorf("saw %+v where there was nothing to see", o)
+			t.Errorf("observed %+v of an idle player", o)
 		}
 		return
 	}
 	switch track.Kind {
 	case sim.KindAd:
 		if o.Kind != songspy.ObservedAdvertisement {
-			t.Errorf("saw %+v in an advertisement", o)
+			t.Errorf("observed %+v during an advertisement", o)
 		}
 		return
 	case sim.KindUnknown:
 		if o.Kind != songspy.ObservedUnreadable {
-			t.Errorf("saw %+v in something unknown", o)
+			t.Errorf("observed %+v during an unknown item", o)
 		}
 		return
 	}
@@ -176,13 +177,13 @@ func isConsistent(t *testing.T, o songspy.Observation, truth sim.Playback) {
 		progress = songspy.UnknownProgress
 	}
 	if o.Kind != observed || o.Progress != progress {
-		t.Errorf("saw %s at %v, want %s at %v", o.Kind, o.Progress, observed, progress)
+		t.Errorf("observed %s at %v, want %s at %v", o.Kind, o.Progress, observed, progress)
 	}
 	got := o.Track
 	oneLine := strings.NewReplacer("\t", " ", "\n", " ", "\u200b", "")
 	if got.URI != track.URI || got.Title != oneLine.Replace(track.Title) || got.Artists != strings.Join(track.Artists, ", ") ||
 		got.Duration() != track.Duration || got.ISRC != track.ISRC || string(got.Kind) != string(track.Kind) {
-		t.Errorf("saw  %+v\nwant %+v", got, track)
+		t.Errorf("got  %+v\nwant %+v", got, track)
 	}
 	if local := got.Kind == songspy.KindLocal; (got.URL == "") != local || (got.ImageURL != "") != (track.HasCover && !local) {
 		t.Errorf("links of %s: %q, %q", got.URI, got.URL, got.ImageURL)
@@ -197,24 +198,24 @@ func TestSimulator_FailuresAreClassified(t *testing.T) {
 		what  songspy.Disposition
 		wait  time.Duration
 	}{
-		"throttled, told":   {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, RetryAfter: seconds(19056)}, pollPerson, songspy.DispositionAppBlocked, 19056 * time.Second},
-		"throttled":         {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, Body: "html"}, pollPerson, songspy.DispositionAppBlocked, 30 * time.Second},
-		"quota":             {sim.Fault{Endpoint: "currently-playing", Kind: sim.QuotaExceeded}, pollPerson, songspy.DispositionAppBlocked, 15 * time.Minute},
-		"premium":           {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired}, accountOf, songspy.DispositionAppBlocked, time.Hour},
-		"premium, JSON":     {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired, Body: "json"}, accountOf, songspy.DispositionAppBlocked, time.Hour},
-		"not registered":    {sim.Fault{Endpoint: "me", Kind: sim.NotRegistered, Body: "json"}, accountOf, songspy.DispositionNotRegistered, 0},
-		"scope":             {sim.Fault{Endpoint: "currently-playing", Kind: sim.InsufficientScope}, pollPerson, songspy.DispositionNeedsUser, 0},
-		"unauthorized":      {sim.Fault{Endpoint: "currently-playing", Kind: sim.Unauthorized, Body: "invalid"}, pollPerson, songspy.DispositionRenewToken, 0},
-		"not found":         {sim.Fault{Endpoint: "currently-playing", Kind: sim.NotFound}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
-		"cut":               {sim.Fault{Endpoint: "currently-playing", Kind: sim.Cut}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
-		"hung up":           {sim.Fault{Endpoint: "currently-playing", Kind: sim.Hangup}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
-		"slow":              {sim.Fault{Endpoint: "currently-playing", Kind: sim.Slow}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
-		"garbage":           {sim.Fault{Endpoint: "currently-playing", Kind: sim.Garbage}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
-		"server error":      {sim.Fault{Endpoint: "token", Kind: sim.ServerError, RetryAfter: seconds(11)}, refreshOf, songspy.DispositionRetryLater, 11 * time.Second},
-		"accounts throttle": {sim.Fault{Endpoint: "token", Kind: sim.RateLimited, RetryAfter: seconds(3)}, refreshOf, songspy.DispositionAppBlocked, 3 * time.Second},
-		"lost":              {sim.Fault{Endpoint: "token", Kind: sim.LostResponse}, refreshOf, songspy.DispositionRetryLater, 5 * time.Second},
-		"false refusal":     {sim.Fault{Endpoint: "token", Kind: sim.InvalidGrant}, refreshOf, songspy.DispositionNeedsUser, 0},
-		"invalid client":    {sim.Fault{Endpoint: "token", Kind: sim.InvalidClient}, refreshOf, songspy.DispositionAppBlocked, 5 * time.Minute},
+		"rate limited, Retry-After": {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, RetryAfter: seconds(19056)}, pollPerson, songspy.DispositionAppBlocked, 19056 * time.Second},
+		"rate limited":              {sim.Fault{Endpoint: "currently-playing", Kind: sim.RateLimited, Body: "html"}, pollPerson, songspy.DispositionAppBlocked, 30 * time.Second},
+		"quota":                     {sim.Fault{Endpoint: "currently-playing", Kind: sim.QuotaExceeded}, pollPerson, songspy.DispositionAppBlocked, 15 * time.Minute},
+		"premium":                   {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired}, accountOf, songspy.DispositionAppBlocked, time.Hour},
+		"premium, JSON":             {sim.Fault{Endpoint: "me", Kind: sim.PremiumRequired, Body: "json"}, accountOf, songspy.DispositionAppBlocked, time.Hour},
+		"not registered":            {sim.Fault{Endpoint: "me", Kind: sim.NotRegistered, Body: "json"}, accountOf, songspy.DispositionNotRegistered, 0},
+		"scope":                     {sim.Fault{Endpoint: "currently-playing", Kind: sim.InsufficientScope}, pollPerson, songspy.DispositionNeedsUser, 0},
+		"unauthorized":              {sim.Fault{Endpoint: "currently-playing", Kind: sim.Unauthorized, Body: "invalid"}, pollPerson, songspy.DispositionRenewToken, 0},
+		"not found":                 {sim.Fault{Endpoint: "currently-playing", Kind: sim.NotFound}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"cut off":                   {sim.Fault{Endpoint: "currently-playing", Kind: sim.Cut}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"hung up":                   {sim.Fault{Endpoint: "currently-playing", Kind: sim.Hangup}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"slow":                      {sim.Fault{Endpoint: "currently-playing", Kind: sim.Slow}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"garbage":                   {sim.Fault{Endpoint: "currently-playing", Kind: sim.Garbage}, pollPerson, songspy.DispositionRetryLater, 5 * time.Second},
+		"server error":              {sim.Fault{Endpoint: "token", Kind: sim.ServerError, RetryAfter: seconds(11)}, refreshOf, songspy.DispositionRetryLater, 11 * time.Second},
+		"accounts rate limited":     {sim.Fault{Endpoint: "token", Kind: sim.RateLimited, RetryAfter: seconds(3)}, refreshOf, songspy.DispositionAppBlocked, 3 * time.Second},
+		"lost response":             {sim.Fault{Endpoint: "token", Kind: sim.LostResponse}, refreshOf, songspy.DispositionRetryLater, 5 * time.Second},
+		"false refusal":             {sim.Fault{Endpoint: "token", Kind: sim.InvalidGrant}, refreshOf, songspy.DispositionNeedsUser, 0},
+		"invalid client":            {sim.Fault{Endpoint: "token", Kind: sim.InvalidClient}, refreshOf, songspy.DispositionAppBlocked, 5 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -223,15 +224,15 @@ func TestSimulator_FailuresAreClassified(t *testing.T) {
 				l := songspy.Link{App: "main", AuthMethod: songspy.AuthBasic, AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh)}
 				client := simClient(s)
 				c.fault.Person = sim.Everyone
-				heal := s.Fault(c.fault)
+				removeFault := s.Fault(c.fault)
 				err := c.ask(client, t.Context(), l)
 				if songspy.DispositionOf(err) != c.what || songspy.RetryAfterOf(err) != c.wait {
 					t.Fatalf("disposition %d, retry after %v (%v)", songspy.DispositionOf(err), songspy.RetryAfterOf(err), err)
 				}
-				heal()
+				removeFault()
 				<-time.After(c.wait)
 				if err := c.ask(client, t.Context(), l); err != nil {
-					t.Fatalf("once healed, and after the wait: %v", err)
+					t.Fatalf("without the fault, after the wait: %v", err)
 				}
 			})
 		})
@@ -281,13 +282,13 @@ func TestSimulator_RotatesRefreshTokensWithAnyExpiresIn(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for range 3 { // each renewal needs the refresh token of the one before
+				for range 3 { // each renewal needs the refresh token of the previous one
 					renewed, err := client.Refresh(t.Context(), linked(g))
 					if err != nil || renewed.RefreshToken == "" || renewed.RefreshToken == g.RefreshToken {
 						t.Fatalf("renewed %+v, %v", renewed, err)
 					}
 					if life := time.Until(renewed.ExpiresAt); life != time.Hour {
-						t.Fatalf("lives %s", life)
+						t.Fatalf("the lifetime is %s", life)
 					}
 					g = renewed
 				}
@@ -302,7 +303,7 @@ func TestSimulator_CallsStayWithinRateLimit(t *testing.T) {
 		s := newSim(t, sim.Options{People: 1, Quirks: sim.Quirks{CallsPer30s: allowed}})
 		client := simClient(s)
 		token, _ := s.SpotifyTokens(0)
-		tick := time.NewTicker(time.Second / 40) // eight times what is allowed
+		tick := time.NewTicker(time.Second / 40) // eight times the limit
 		defer tick.Stop()
 		const span = 20 * time.Minute
 		for begun := time.Now(); time.Since(begun) < span; <-tick.C {
@@ -317,12 +318,12 @@ func TestSimulator_CallsStayWithinRateLimit(t *testing.T) {
 		}
 		most := int64(allowed * span / (30 * time.Second))
 		if answered < most/2 || calls[429] > answered/50 {
-			t.Fatalf("of %d allowed %d calls were answered and %d refused", most, answered, calls[429])
+			t.Fatalf("of %d allowed calls %d were answered, and %d were refused", most, answered, calls[429])
 		}
 	})
 }
 
-func TestSimulator_CodeIsNotSpentWhileOtherCircuitIsOpen(t *testing.T) {
+func TestSimulator_CodeIsNotUsedWhileOtherCircuitIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, sim.Options{})
 		client := simClient(s)
@@ -340,7 +341,7 @@ func TestSimulator_CodeIsNotSpentWhileOtherCircuitIsOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := client.Account(t.Context(), g.AccessToken); err != nil {
-			t.Fatalf("the person's own call as the probe: %v", err)
+			t.Fatalf("the user's own call as the probe: %v", err)
 		}
 	})
 }

@@ -25,8 +25,8 @@ const (
 	secret   = songspy.Secret("app-secret-9f3b")
 )
 
-// provider is a stand-in for Spotify that answers as it is told and remembers
-// what it was asked.
+// fakeSpotify is a fake of Spotify that answers with a given handler and
+// records its requests.
 type fakeSpotify struct {
 	url    string
 	answer atomic.Pointer[http.HandlerFunc]
@@ -35,14 +35,14 @@ type fakeSpotify struct {
 	received []request
 }
 
-// asked is one request as the provider saw it.
+// request is one recorded request.
 type request struct {
 	method, path, query string
 	header              http.Header
 	form                url.Values
 }
 
-// clock is a clock that tests set.
+// fakeClock is a clock that tests set.
 type fakeClock struct{ at atomic.Int64 }
 
 func newClock() *fakeClock {
@@ -54,7 +54,7 @@ func newClock() *fakeClock {
 func (c *fakeClock) now() time.Time          { return time.Unix(0, c.at.Load()) }
 func (c *fakeClock) advance(d time.Duration) { c.at.Add(int64(d)) }
 
-// newProvider starts a provider that answers all with h.
+// newFakeSpotify starts a server that answers every request with h.
 func newFakeSpotify(t *testing.T, h http.HandlerFunc) *fakeSpotify {
 	t.Helper()
 	p := &fakeSpotify{}
@@ -83,7 +83,7 @@ func (p *fakeSpotify) requests() []request {
 	return append([]request(nil), p.received...)
 }
 
-// client is a client of the provider; configure may change its Config.
+// client returns a client of the server. configure may change its Config.
 func (p *fakeSpotify) client(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
 	t.Helper()
 	transport := &http.Transport{}
@@ -102,7 +102,8 @@ func (p *fakeSpotify) client(t *testing.T, configure ...func(*spotify.Config)) *
 	return spotify.New(c)
 }
 
-// says answers with a status and a body, labelled as Spotify labels it.
+// says returns a handler that answers with a status and a body, with the
+// Content-Type that Spotify sends.
 func says(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		contentType := "text/plain"
@@ -118,7 +119,7 @@ func says(status int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
-// raw answers with bytes that need not be HTTP.
+// rawResponse returns a handler that answers with bytes that need not be HTTP.
 func rawResponse(answer string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -130,14 +131,14 @@ func rawResponse(answer string) http.HandlerFunc {
 	}
 }
 
-// stalls answers nothing until the caller has gone.
+// stall does not answer until the caller disconnects.
 func stall(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func link(auth songspy.AuthMethod) songspy.Link {
 	return songspy.Link{UserID: 7, App: "main", AuthMethod: auth, AccessToken: access, RefreshToken: refresh}
 }
 
-// look makes a call that a provider can answer in every way.
+// poll makes one call of currently-playing.
 func poll(c *spotify.Client) error {
 	_, err := c.CurrentlyPlaying(context.Background(), access)
 	return err
@@ -158,7 +159,7 @@ func identify(c *spotify.Client) error {
 	return err
 }
 
-// want asserts an error's code, reason, disposition and wait.
+// wantError asserts an error's code, reason, disposition and RetryAfter.
 func wantError(t *testing.T, err error, c songspy.Code, reason string, d songspy.Disposition, wait time.Duration) {
 	t.Helper()
 	if songspy.CodeOf(err) != c || songspy.ReasonOf(err) != reason || songspy.DispositionOf(err) != d || songspy.RetryAfterOf(err) != wait {

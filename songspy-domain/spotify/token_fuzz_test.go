@@ -11,15 +11,14 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// says200 is a transport that answers every call with 200 and its body.
+// okTransport answers every call with 200 and this body.
 type okTransport string
 
 func (s okTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(s))), ContentLength: -1}, nil
 }
 
-// FuzzRefresh_NeverLosesARotatedRefreshToken puts anything at all into the
-// fields next to the two tokens.
+// It puts arbitrary values into the fields next to the two tokens.
 func FuzzRefresh_NeverLosesARotatedRefreshToken(f *testing.F) {
 	for _, life := range []string{`3600`, `3600.0`, `"3600"`, `"3600.5"`, `null`, `-1`, `1e400`, `"NaN"`, `[]`, `{}`, `true`, `""`, `0`} {
 		f.Add(life, `"Bearer"`, `"a b"`)
@@ -29,7 +28,7 @@ func FuzzRefresh_NeverLosesARotatedRefreshToken(f *testing.F) {
 		body := `{"access_token":"A2","expires_in":` + life + `,"token_type":` + kind + `,"scope":` + scope + `,"refresh_token":"R2"}`
 		var fields map[string]json.RawMessage
 		if json.Unmarshal([]byte(body), &fields) != nil || string(fields["access_token"]) != `"A2"` || string(fields["refresh_token"]) != `"R2"` {
-			t.Skip("no JSON, or it overwrites the tokens")
+			t.Skip("not JSON, or it overwrites the tokens")
 		}
 		for name := range fields {
 			if strings.HasPrefix(strings.ToLower(name), "error") {
@@ -43,10 +42,10 @@ func FuzzRefresh_NeverLosesARotatedRefreshToken(f *testing.F) {
 			t.Fatalf("%s: %v", body, err)
 		}
 		if g.AccessToken != "A2" || g.RefreshToken != "R2" {
-			t.Fatalf("%s: granted %+v", body, g)
+			t.Fatalf("%s: the grant is %+v", body, g)
 		}
 		if life := g.ExpiresAt.Sub(now); life <= 0 || life > 24*time.Hour {
-			t.Fatalf("%s: lives %s", body, life)
+			t.Fatalf("%s: the lifetime is %s", body, life)
 		}
 	})
 }

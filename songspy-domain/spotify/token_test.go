@@ -33,11 +33,11 @@ func TestAuthorizeURL_AsksForTheNeededScopesAndNoOthers(t *testing.T) {
 		}
 	}
 	if u.Path != "/authorize" || q.Has("client_secret") {
-		t.Errorf("the address is %s", u.Redacted())
+		t.Errorf("the URL is %s", u.Redacted())
 	}
 	plain, _ := url.Parse(p.client(t).AuthorizeURL("s", "", "http://[::1]:3000/cb"))
 	if plain.Query().Has("code_challenge") || plain.Query().Get("redirect_uri") != "http://[::1]:3000/cb" {
-		t.Errorf("without a challenge the address is %s", plain.Redacted())
+		t.Errorf("the URL without a challenge is %s", plain.Redacted())
 	}
 }
 
@@ -48,25 +48,25 @@ func TestExchange_AuthenticatesByConfig(t *testing.T) {
 		want      songspy.AuthMethod
 		form      url.Values
 	}{
-		"a secret": {
+		"secret": {
 			func(*spotify.Config) {},
 			spotify.AuthorizationCode{Code: code, RedirectURI: "http://127.0.0.1:3000/cb"},
 			songspy.AuthBasic,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:3000/cb"}},
 		},
-		"a secret and a verifier": {
+		"secret and verifier": {
 			func(*spotify.Config) {},
 			spotify.AuthorizationCode{Code: code, Verifier: verifier},
 			songspy.AuthBasic,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}},
 		},
-		"a verifier alone": {
+		"verifier alone": {
 			withoutSecret,
 			spotify.AuthorizationCode{Code: code, Verifier: verifier},
 			songspy.AuthPKCE,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
 		},
-		"a verifier by choice": {
+		"verifier requested": {
 			func(*spotify.Config) {},
 			spotify.AuthorizationCode{Code: code, Verifier: verifier, Auth: songspy.AuthPKCE},
 			songspy.AuthPKCE,
@@ -85,15 +85,15 @@ func TestExchange_AuthenticatesByConfig(t *testing.T) {
 				ExpiresAt: clk.now().UTC().Add(time.Hour),
 				Scope:     "user-read-recently-played user-read-currently-playing",
 			}) {
-				t.Errorf("granted %+v", g)
+				t.Errorf("the grant is %+v", g)
 			}
 			got := p.requests()[0]
 			id, key, basic := (&http.Request{Header: got.header}).BasicAuth()
 			if basic != (c.want == songspy.AuthBasic) || basic && (id != "app-id" || key != secret.Reveal()) {
-				t.Errorf("with Basic: %v as %q", basic, id)
+				t.Errorf("Basic authentication: %v as %q", basic, id)
 			}
 			if got.method != "POST" || got.path != "/api/token" || got.query != "" || got.form.Encode() != c.form.Encode() {
-				t.Errorf("asked %s %s?%s with %v, want %v", got.method, got.path, got.query, got.form, c.form)
+				t.Errorf("sent %s %s?%s with %v, want %v", got.method, got.path, got.query, got.form, c.form)
 			}
 		})
 	}
@@ -108,24 +108,24 @@ func TestExchange_DistinguishesBadCodeFromOutage(t *testing.T) {
 		what   songspy.Disposition
 		wait   time.Duration
 	}{
-		"spent code":          {says(400, `{"error":"invalid_grant","error_description":"Invalid authorization code"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
-		"expired code":        {says(400, `{"error":"invalid_grant","error_description":"Authorization code expired"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
-		"foreign verifier":    {says(400, `{"error":"invalid_grant","error_description":"code_verifier was incorrect"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
-		"malformed":           {says(400, `{"error":"invalid_request","error_description":"code must be supplied"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
-		"wrong label":         {says(400, `{"error":"invalid_grant"}`, "Content-Type", "text/plain"), invalid, spotify.ReasonCodeInvalid, 0, 0},
-		"wrong app secret":    {says(400, `{"error":"invalid_client","error_description":"Invalid client"}`), down, app, songspy.DispositionAppBlocked, 5 * time.Minute},
-		"unknown app":         {says(401, `{"error":"invalid_client","error_description":"Failed to get client"}`), down, app, songspy.DispositionAppBlocked, 5 * time.Minute},
-		"outage":              {says(503, "upstream connect error or disconnect/reset before headers. reset reason: connection termination"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"outage with a time":  {says(503, "", "Retry-After", "40"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 40 * time.Second},
-		"outage as JSON":      {says(500, `{"error":"invalid_grant"}`), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"too many":            {says(429, "Too many requests", "Retry-After", "61"), down, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 61 * time.Second},
-		"redirect":            {says(302, "", "Location", "/elsewhere"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"HTML":                {says(200, "<html>"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"no token":            {says(200, "{}"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"error in a success":  {says(200, `{"error":"invalid_grant"}`), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"cut off":             {says(200, granted[:40], "Content-Length", "180"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"no answer":           {rawResponse(""), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-		"400 without a sense": {says(400, "Bad Request"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"used code":               {says(400, `{"error":"invalid_grant","error_description":"Invalid authorization code"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"expired code":            {says(400, `{"error":"invalid_grant","error_description":"Authorization code expired"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"foreign verifier":        {says(400, `{"error":"invalid_grant","error_description":"code_verifier was incorrect"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"malformed":               {says(400, `{"error":"invalid_request","error_description":"code must be supplied"}`), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"wrong Content-Type":      {says(400, `{"error":"invalid_grant"}`, "Content-Type", "text/plain"), invalid, spotify.ReasonCodeInvalid, 0, 0},
+		"wrong app secret":        {says(400, `{"error":"invalid_client","error_description":"Invalid client"}`), down, app, songspy.DispositionAppBlocked, 5 * time.Minute},
+		"unknown app":             {says(401, `{"error":"invalid_client","error_description":"Failed to get client"}`), down, app, songspy.DispositionAppBlocked, 5 * time.Minute},
+		"outage":                  {says(503, "upstream connect error or disconnect/reset before headers. reset reason: connection termination"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"outage with Retry-After": {says(503, "", "Retry-After", "40"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 40 * time.Second},
+		"outage as JSON":          {says(500, `{"error":"invalid_grant"}`), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"too many":                {says(429, "Too many requests", "Retry-After", "61"), down, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 61 * time.Second},
+		"redirect":                {says(302, "", "Location", "/elsewhere"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"HTML":                    {says(200, "<html>"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"no token":                {says(200, "{}"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"error in a success":      {says(200, `{"error":"invalid_grant"}`), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"cut off":                 {says(200, granted[:40], "Content-Length", "180"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"no answer":               {rawResponse(""), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+		"unexpected 400":          {says(400, "Bad Request"), down, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newFakeSpotify(t, c.answer)
@@ -144,7 +144,7 @@ func TestExchange_RejectsIncompleteCodeWithoutCall(t *testing.T) {
 	_, err = p.client(t, withoutSecret).Exchange(context.Background(), spotify.AuthorizationCode{Code: code})
 	wantError(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
 	if n := len(p.requests()); n != 0 {
-		t.Fatalf("spotify was asked %d times", n)
+		t.Fatalf("%d calls were sent, want none", n)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestRefresh_UsesAuthMethodOfLink(t *testing.T) {
 		want   songspy.Grant // without ExpiresAt
 		life   time.Duration
 	}{
-		"basic, none returned": {
+		"basic, no refresh token": {
 			songspy.AuthBasic, `{"access_token":"A2","token_type":"Bearer","expires_in":1800,"scope":"user-read-currently-playing"}`,
 			songspy.Grant{AccessToken: "A2", Scope: "user-read-currently-playing", Auth: songspy.AuthBasic},
 			30 * time.Minute,
@@ -165,42 +165,42 @@ func TestRefresh_UsesAuthMethodOfLink(t *testing.T) {
 			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
 			time.Hour,
 		},
-		"the same returned": {
+		"same refresh token": {
 			songspy.AuthPKCE, `{"access_token":"A2","expires_in":"60","refresh_token":"refresh-AQCz55"}`,
 			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthPKCE},
 			time.Minute,
 		},
-		"no life told": {
+		"no lifetime": {
 			songspy.AuthBasic, `{"access_token":"A2","refresh_token":null}`,
 			songspy.Grant{AccessToken: "A2", Auth: songspy.AuthBasic},
 			time.Hour,
 		},
-		"a life with decimals": {
+		"lifetime with decimals": {
 			songspy.AuthPKCE, `{"access_token":"A2","expires_in":3600.0,"refresh_token":"R2"}`,
 			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
 			time.Hour,
 		},
-		"a life with decimals, as a string": {
+		"lifetime with decimals, as a string": {
 			songspy.AuthPKCE, `{"access_token":"A2","expires_in":"1800.9","refresh_token":"R2"}`,
 			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
 			30 * time.Minute,
 		},
-		"a life that is no number": {
+		"lifetime that is not a number": {
 			songspy.AuthPKCE, `{"access_token":"A2","expires_in":"soon","refresh_token":"R2"}`,
 			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
 			time.Hour,
 		},
-		"a life that is an object": {
+		"lifetime that is an object": {
 			songspy.AuthPKCE, `{"access_token":"A2","expires_in":{},"refresh_token":"R2"}`,
 			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
 			time.Hour,
 		},
-		"a life beyond all measure": {
+		"extreme lifetime": {
 			songspy.AuthPKCE, `{"access_token":"A2","expires_in":1e300,"refresh_token":"R2"}`,
 			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
 			24 * time.Hour,
 		},
-		"no life, rotated": {
+		"no lifetime, rotated": {
 			songspy.AuthPKCE, `{"access_token":"A2","refresh_token":"R2"}`,
 			songspy.Grant{AccessToken: "A2", RefreshToken: "R2", Auth: songspy.AuthPKCE},
 			time.Hour,
@@ -220,7 +220,7 @@ func TestRefresh_UsesAuthMethodOfLink(t *testing.T) {
 			}
 			c.want.ExpiresAt = clk.now().UTC().Add(c.life)
 			if g != c.want {
-				t.Errorf("granted %+v, want %+v", g, c.want)
+				t.Errorf("the grant is %+v, want %+v", g, c.want)
 			}
 			got := p.requests()[0]
 			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}}
@@ -229,14 +229,14 @@ func TestRefresh_UsesAuthMethodOfLink(t *testing.T) {
 				form.Set("client_id", "app-id")
 			}
 			if basic != (c.auth == songspy.AuthBasic) || got.form.Encode() != form.Encode() {
-				t.Errorf("asked with Basic: %v and %v, want %v", basic, got.form, form)
+				t.Errorf("Basic authentication: %v, form %v, want %v", basic, got.form, form)
 			}
 		})
 	}
 }
 
 func TestRefresh_ErrorsHaveDispositions(t *testing.T) {
-	const person, later, app = songspy.DispositionNeedsUser, songspy.DispositionRetryLater, songspy.DispositionAppBlocked
+	const needsUser, later, app = songspy.DispositionNeedsUser, songspy.DispositionRetryLater, songspy.DispositionAppBlocked
 	const unauthorized, down = songspy.CodeUnauthorized, songspy.CodeUnavailable
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
@@ -245,15 +245,15 @@ func TestRefresh_ErrorsHaveDispositions(t *testing.T) {
 		what   songspy.Disposition
 		wait   time.Duration
 	}{
-		"revoked":         {says(400, `{"error":"invalid_grant","error_description":"Refresh token revoked"}`), unauthorized, spotify.ReasonGrantRevoked, person, 0},
-		"expired":         {says(400, `{"error":"invalid_grant","error_description":"Refresh token expired"}`), unauthorized, spotify.ReasonGrantExpired, person, 0},
-		"invalid":         {says(400, `{"error":"invalid_grant","error_description":"Invalid refresh token"}`), unauthorized, spotify.ReasonGrantRefused, person, 0},
-		"unexplained":     {says(400, `{"error":"invalid_grant"}`), unauthorized, spotify.ReasonGrantRefused, person, 0},
+		"revoked":         {says(400, `{"error":"invalid_grant","error_description":"Refresh token revoked"}`), unauthorized, spotify.ReasonGrantRevoked, needsUser, 0},
+		"expired":         {says(400, `{"error":"invalid_grant","error_description":"Refresh token expired"}`), unauthorized, spotify.ReasonGrantExpired, needsUser, 0},
+		"invalid":         {says(400, `{"error":"invalid_grant","error_description":"Invalid refresh token"}`), unauthorized, spotify.ReasonGrantRefused, needsUser, 0},
+		"no description":  {says(400, `{"error":"invalid_grant"}`), unauthorized, spotify.ReasonGrantRefused, needsUser, 0},
 		"invalid client":  {says(400, `{"error":"invalid_client","error_description":"Invalid client"}`), down, spotify.ReasonAppRefused, app, 5 * time.Minute},
 		"invalid request": {says(400, `{"error":"invalid_request","error_description":"refresh_token must be supplied"}`), down, spotify.ReasonUnavailable, later, 5 * time.Second},
 		"server error":    {says(502, "<html>Bad Gateway</html>"), down, spotify.ReasonUnavailable, later, 5 * time.Second},
 		"grant in a 503":  {says(503, `{"error":"invalid_grant","error_description":"Refresh token revoked"}`), down, spotify.ReasonUnavailable, later, 5 * time.Second},
-		"throttled":       {says(429, "", "Retry-After", "7"), down, spotify.ReasonUnavailable, app, 7 * time.Second},
+		"rate limited":    {says(429, "", "Retry-After", "7"), down, spotify.ReasonUnavailable, app, 7 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newFakeSpotify(t, c.answer)
@@ -276,11 +276,11 @@ func TestRefresh_RejectsLinkOfAnotherApp(t *testing.T) {
 	_, err = p.client(t, withoutSecret).Refresh(context.Background(), link(songspy.AuthBasic))
 	wantError(t, err, songspy.CodeUnavailable, spotify.ReasonAppRefused, songspy.DispositionAppBlocked, 5*time.Minute)
 
-	none := link(songspy.AuthBasic)
-	none.RefreshToken = ""
-	_, err = c.Refresh(context.Background(), none)
+	withoutToken := link(songspy.AuthBasic)
+	withoutToken.RefreshToken = ""
+	_, err = c.Refresh(context.Background(), withoutToken)
 	wantError(t, err, songspy.CodeUnauthorized, spotify.ReasonGrantRefused, songspy.DispositionNeedsUser, 0)
 	if n := len(p.requests()); n != 0 {
-		t.Fatalf("spotify was asked %d times", n)
+		t.Fatalf("%d calls were sent, want none", n)
 	}
 }

@@ -95,8 +95,8 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// abandonReason returns why a call that the breaker lets pass is not sent after
-// all, or nil.
+// abandonReason returns why a call that has passed the breaker must not be sent,
+// or nil.
 func (g guardedTransport) abandonReason(ctx context.Context) error {
 	if g.mayCall != nil && !g.mayCall() {
 		return mayNotCallError()

@@ -125,7 +125,7 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case a.status == http.StatusBadRequest && says(buf.Bytes(), "invalid id"):
-		return a, nil // the former answer for a local file: successful, but without an item
+		return a, nil // how Spotify once answered for a local file: an observation without an item
 	case a.status == http.StatusNotFound && to.endpoint == endpointPlaying && says(buf.Bytes(), "non existing id"):
 		return a, nil // an idle player sometimes answers so; it means the same as 204
 	case a.status < http.StatusOK || a.status >= http.StatusMultipleChoices:

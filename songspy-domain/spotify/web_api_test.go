@@ -44,14 +44,14 @@ func TestCurrentlyPlaying_AsksForEpisodesToo(t *testing.T) {
 			URL: "https://open.spotify.com/track/11dFghVXANMlKmJXsNCbNl", DurationMS: 207959, ISRC: "USUM71703861",
 		},
 	}) {
-		t.Errorf("saw %+v", o)
+		t.Errorf("the observation is %+v", o)
 	}
 	got := p.requests()[0]
 	if got.method != "GET" || got.path != "/v1/me/player/currently-playing" || got.query != "additional_types=track,episode" {
-		t.Errorf("asked %s %s?%s", got.method, got.path, got.query)
+		t.Errorf("sent %s %s?%s", got.method, got.path, got.query)
 	}
 	if got.header.Get("Authorization") != "Bearer "+access.Reveal() || !strings.HasPrefix(got.header.Get("User-Agent"), "songspy") {
-		t.Errorf("asked with %v", got.header)
+		t.Errorf("sent the header %v", got.header)
 	}
 	if len(endpoints) != 1 || endpoints[0] != "currently-playing ok" {
 		t.Errorf("observed %v", endpoints)
@@ -63,12 +63,12 @@ func TestCurrentlyPlaying_NoContentIsIdle(t *testing.T) {
 		answer http.HandlerFunc
 		want   songspy.ObservationKind
 	}{
-		"204":                   {says(204, ""), songspy.ObservedIdle},
-		"200 without a body":    {says(200, ""), songspy.ObservedUnreadable},
-		"a local file of old":   {says(400, `{"error":{"status":400,"message":"invalid id"}}`), songspy.ObservedUnreadable},
-		"404 of an idle player": {says(404, `{"error":{"status":404,"message":"non existing id"}}`), songspy.ObservedIdle},
-		"202, try again":        {says(202, ""), songspy.ObservedUnreadable},
-		"JSON labelled as is":   {says(200, `{"is_playing":true,"item":null,"currently_playing_type":"ad"}`, "Content-Type", "text/html"), songspy.ObservedAdvertisement},
+		"204":                            {says(204, ""), songspy.ObservedIdle},
+		"200 without a body":             {says(200, ""), songspy.ObservedUnreadable},
+		"former answer for a local file": {says(400, `{"error":{"status":400,"message":"invalid id"}}`), songspy.ObservedUnreadable},
+		"404 of an idle player":          {says(404, `{"error":{"status":404,"message":"non existing id"}}`), songspy.ObservedIdle},
+		"202, try again":                 {says(202, ""), songspy.ObservedUnreadable},
+		"JSON with another Content-Type": {says(200, `{"is_playing":true,"item":null,"currently_playing_type":"ad"}`, "Content-Type", "text/html"), songspy.ObservedAdvertisement},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clk := newClock()
@@ -77,13 +77,14 @@ func TestCurrentlyPlaying_NoContentIsIdle(t *testing.T) {
 				t.Fatal(err)
 			}
 			if o != (songspy.Observation{Kind: c.want, Progress: songspy.UnknownProgress, At: clk.now().UTC()}) {
-				t.Errorf("saw %+v, want %s", o, c.want)
+				t.Errorf("the observation is %+v, want %s", o, c.want)
 			}
 		})
 	}
 }
 
-// refusals are the answers of the Web API that are no success, with what to do.
+// refusals are the unsuccessful answers of the Web API, with the expected
+// errors.
 var refusals = map[string]struct {
 	answer http.HandlerFunc
 	code   songspy.Code
@@ -91,37 +92,37 @@ var refusals = map[string]struct {
 	what   songspy.Disposition
 	wait   time.Duration
 }{
-	"expired token":       {says(401, `{"error":{"status":401,"message":"The access token expired"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
-	"invalid token":       {says(401, `{"error":{"status":401,"message":"Invalid access token"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
-	"no bearer":           {says(400, `{"error":{"status":400,"message":"Only valid bearer authentication supported"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
-	"permissions missing": {says(401, `{"error":{"status":401,"message":"Permissions missing"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsUser, 0},
-	"scope missing":       {says(403, `{"error":{"status":403,"message":"Insufficient client scope"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsUser, 0},
-	"not registered":      {says(403, notRegistered), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
-	"not registered JSON": {says(403, `{"error":{"status":403,"message":"`+notRegistered+`"}}`), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
-	"not in dashboard":    {says(403, `{"error":{"status":403,"message":"User not registered in the Developer Dashboard"}}`), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
-	"not approved":        {says(403, "User not approved for app"), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
-	"unknown 403 JSON":    {says(403, `{"error":{"status":403,"message":"Not today."}}`), songspy.CodeForbidden, spotify.ReasonRefused, songspy.DispositionRefused, 0},
-	"unknown 403 bare":    {says(403, "This account may not use the application."), songspy.CodeForbidden, spotify.ReasonRefused, songspy.DispositionRefused, 0},
-	"403 as a page":       {says(403, "<html><body>User not registered</body></html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"403 without a body":  {says(403, ""), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"premium":             {says(403, premium), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour},
-	"premium JSON":        {says(403, `{"error":{"status":403,"message":"`+premium+`"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour},
-	"another 403":         {says(403, "Forbidden"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"not found":           {says(404, `{"error":{"status":404,"message":"Not found."}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"throttled":           {says(429, "Too many requests", "Retry-After", "19056"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 19056 * time.Second},
-	"throttled, untold":   {says(429, `{"error":{"status":429,"message":"API rate limit exceeded"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 30 * time.Second},
-	"throttled, zero":     {says(429, "", "Retry-After", "0"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 30 * time.Second},
-	"quota":               {says(429, quota), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 15 * time.Minute},
-	"quota for a day":     {says(429, quota, "Retry-After", "86400"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 24 * time.Hour},
-	"server error":        {says(500, "<html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"busy until":          {says(503, "", "Retry-After", "12"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 12 * time.Second},
-	"redirect":            {says(307, "", "Location", "/elsewhere"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"HTML":                {says(200, "<html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"cut off":             {says(200, playingTrack[:400], "Content-Length", "1200"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"cut off tidily":      {says(200, playingTrack[:400]), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"endless":             {says(200, `{"x":"`+strings.Repeat("x", 2<<20)+`"}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"no answer":           {rawResponse(""), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
-	"no HTTP":             {rawResponse("SSH-2.0-dropbear\r\n\r\n"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"expired token":                  {says(401, `{"error":{"status":401,"message":"The access token expired"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
+	"invalid token":                  {says(401, `{"error":{"status":401,"message":"Invalid access token"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
+	"no bearer":                      {says(400, `{"error":{"status":400,"message":"Only valid bearer authentication supported"}}`), songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0},
+	"permissions missing":            {says(401, `{"error":{"status":401,"message":"Permissions missing"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsUser, 0},
+	"scope missing":                  {says(403, `{"error":{"status":403,"message":"Insufficient client scope"}}`), songspy.CodeUnprocessable, spotify.ReasonScopesMissing, songspy.DispositionNeedsUser, 0},
+	"not registered":                 {says(403, notRegistered), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
+	"not registered JSON":            {says(403, `{"error":{"status":403,"message":"`+notRegistered+`"}}`), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
+	"not in dashboard":               {says(403, `{"error":{"status":403,"message":"User not registered in the Developer Dashboard"}}`), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
+	"not approved":                   {says(403, "User not approved for app"), songspy.CodeForbidden, spotify.ReasonNotRegistered, songspy.DispositionNotRegistered, 0},
+	"unknown 403 JSON":               {says(403, `{"error":{"status":403,"message":"Not today."}}`), songspy.CodeForbidden, spotify.ReasonRefused, songspy.DispositionRefused, 0},
+	"unknown 403 bare":               {says(403, "This account may not use the application."), songspy.CodeForbidden, spotify.ReasonRefused, songspy.DispositionRefused, 0},
+	"403 as a page":                  {says(403, "<html><body>User not registered</body></html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"403 without a body":             {says(403, ""), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"premium":                        {says(403, premium), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour},
+	"premium JSON":                   {says(403, `{"error":{"status":403,"message":"`+premium+`"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, time.Hour},
+	"another 403":                    {says(403, "Forbidden"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"not found":                      {says(404, `{"error":{"status":404,"message":"Not found."}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"rate limited":                   {says(429, "Too many requests", "Retry-After", "19056"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 19056 * time.Second},
+	"rate limited, no Retry-After":   {says(429, `{"error":{"status":429,"message":"API rate limit exceeded"}}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 30 * time.Second},
+	"rate limited, Retry-After of 0": {says(429, "", "Retry-After", "0"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 30 * time.Second},
+	"quota":                          {says(429, quota), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 15 * time.Minute},
+	"quota for a day":                {says(429, quota, "Retry-After", "86400"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionAppBlocked, 24 * time.Hour},
+	"server error":                   {says(500, "<html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"busy with Retry-After":          {says(503, "", "Retry-After", "12"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 12 * time.Second},
+	"redirect":                       {says(307, "", "Location", "/redirected"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"HTML":                           {says(200, "<html>"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"cut off":                        {says(200, playingTrack[:400], "Content-Length", "1200"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"cut off without an error":       {says(200, playingTrack[:400]), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"endless":                        {says(200, `{"x":"`+strings.Repeat("x", 2<<20)+`"}`), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"no answer":                      {rawResponse(""), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
+	"not HTTP":                       {rawResponse("SSH-2.0-dropbear\r\n\r\n"), songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5 * time.Second},
 }
 
 const (
@@ -132,12 +133,12 @@ const (
 
 func TestWebAPI_RefusalsHaveDispositions(t *testing.T) {
 	for name, c := range refusals {
-		for endpoint, ask := range map[string]func(*spotify.Client) error{"player": poll, "account": identify} {
+		for endpoint, call := range map[string]func(*spotify.Client) error{"player": poll, "account": identify} {
 			t.Run(name+" of the "+endpoint, func(t *testing.T) {
 				p := newFakeSpotify(t, c.answer)
-				wantError(t, ask(p.client(t)), c.code, c.reason, c.what, c.wait)
+				wantError(t, call(p.client(t)), c.code, c.reason, c.what, c.wait)
 				if n := len(p.requests()); n != 1 {
-					t.Fatalf("spotify was asked %d times, want once", n)
+					t.Fatalf("%d calls were sent, want one", n)
 				}
 			})
 		}
@@ -149,14 +150,14 @@ func TestWebAPI_WithoutTokenAsksForRenewal(t *testing.T) {
 	_, err := p.client(t).CurrentlyPlaying(context.Background(), "")
 	wantError(t, err, songspy.CodeUnauthorized, spotify.ReasonTokenRefused, songspy.DispositionRenewToken, 0)
 	if n := len(p.requests()); n != 0 {
-		t.Fatalf("spotify was asked %d times", n)
+		t.Fatalf("%d calls were sent, want none", n)
 	}
 }
 
 func TestCalls_EndWithTheirTimeout(t *testing.T) {
-	for name, ask := range map[string]func(*spotify.Client) error{"look": poll, "account": identify, "renewal": renew, "exchange": exchange} {
+	for name, call := range map[string]func(*spotify.Client) error{"poll": poll, "account": identify, "renewal": renew, "exchange": exchange} {
 		t.Run(name, func(t *testing.T) {
-			err := ask(newFakeSpotify(t, stall).client(t, func(c *spotify.Config) { c.Timeout = time.Millisecond }))
+			err := call(newFakeSpotify(t, stall).client(t, func(c *spotify.Config) { c.Timeout = time.Millisecond }))
 			wantError(t, err, songspy.CodeUnavailable, spotify.ReasonUnavailable, songspy.DispositionRetryLater, 5*time.Second)
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("the cause is %v", err)
@@ -191,7 +192,7 @@ func TestAccount_NamesBothIds(t *testing.T) {
 				t.Fatalf("got %+v, %v", got, err)
 			}
 			if path := p.requests()[0].path; path != "/v1/me" {
-				t.Errorf("asked %s", path)
+				t.Errorf("the path is %s", path)
 			}
 		})
 	}
@@ -231,11 +232,11 @@ func TestTransport_LimitsConnections(t *testing.T) {
 	}
 	wg.Wait()
 	if n := opened.Load(); n > 4 {
-		t.Fatalf("320 looks opened %d connections, want 4 at most", n)
+		t.Fatalf("320 polls opened %d connections, want at most 4", n)
 	}
 }
 
-// silent answers every call with 204 without a network.
+// idleTransport answers every call with 204 without a network.
 type idleTransport struct{}
 
 func (idleTransport) RoundTrip(*http.Request) (*http.Response, error) {
@@ -250,7 +251,7 @@ func TestCurrentlyPlaying_AllocatesLittleWhenIdle(t *testing.T) {
 		}
 	})
 	if got > 16 {
-		t.Fatalf("a look at a silent player allocates %v times beside the transport, want 16 at most", got)
+		t.Fatalf("a poll of an idle player allocates %v times, without the transport; want at most 16", got)
 	}
 }
 
@@ -259,12 +260,12 @@ func TestRecentlyPlayed_RequestsWholePageAfterTime(t *testing.T) {
 	c := p.client(t, func(*spotify.Config) {})
 	for _, after := range []time.Time{{}, time.UnixMilli(1495842394544)} {
 		if items, err := c.RecentlyPlayed(context.Background(), access, after); err != nil || len(items) != 0 {
-			t.Fatalf("heard %+v, %v", items, err)
+			t.Fatalf("got %+v, %v", items, err)
 		}
 	}
 	calls := p.requests()
 	if calls[0].path != "/v1/me/player/recently-played" || calls[0].query != "limit=50" || calls[1].query != "after=1495842394544&limit=50" {
-		t.Errorf("asked %s?%s, then ?%s", calls[0].path, calls[0].query, calls[1].query)
+		t.Errorf("sent %s?%s, then ?%s", calls[0].path, calls[0].query, calls[1].query)
 	}
 }
 
@@ -272,7 +273,7 @@ func TestRecentlyPlayed_RefusalsHaveDispositions(t *testing.T) {
 	p := newFakeSpotify(t, says(401, `{"error":{"status":401,"message":"The access token expired"}}`))
 	_, err := p.client(t, func(*spotify.Config) {}).RecentlyPlayed(context.Background(), access, time.Time{})
 	if songspy.DispositionOf(err) != songspy.DispositionRenewToken {
-		t.Errorf("got %v", err)
+		t.Errorf("error = %v, want one that renews the token", err)
 	}
 }
 
@@ -282,7 +283,7 @@ func TestSimulator_ReturnsRecentlyPlayed(t *testing.T) {
 		client := simClient(s)
 		from := time.Now()
 		<-time.After(24 * time.Hour)
-		var notified int
+		var reported int
 		for person := range s.People() {
 			access, _ := s.SpotifyTokens(person)
 			items, err := client.RecentlyPlayed(t.Context(), songspy.Secret(access), from)
@@ -291,16 +292,16 @@ func TestSimulator_ReturnsRecentlyPlayed(t *testing.T) {
 			}
 			truth := s.Truth(person, from, time.Now())
 			for _, item := range items {
-				notified++
+				reported++
 				if !slices.ContainsFunc(truth, func(p sim.Play) bool {
 					return p.PlayedAt.Equal(item.PlayedAt.Truncate(time.Millisecond)) && p.Track.ISRC == item.Track.ISRC && p.Track.Duration == item.Track.Duration()
 				}) {
-					t.Errorf("person %d was told to have heard %+v", person, item)
+					t.Errorf("history of person %d reports %+v, which was not played", person, item)
 				}
 			}
 		}
-		if notified < 100 {
-			t.Errorf("%d items in a day of %d people", notified, s.People())
+		if reported < 100 {
+			t.Errorf("%d items in a day of %d people, want at least 100", reported, s.People())
 		}
 	})
 }

@@ -76,7 +76,7 @@ func Readyz(ready func(context.Context) error, notes func() []string) http.Handl
 	})
 }
 
-// errorMessages returns what may be shown of an error, which may be a joined
+// errorMessages returns the public messages of an error, which may be a joined
 // error.
 func errorMessages(err error) []string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a tree is walked, not searched

@@ -65,7 +65,7 @@ func (h attrsHandler) WithGroup(name string) slog.Handler {
 // name contains one.
 var secretWords = []string{"authorization", "cookie", "email", "password", "secret", "token", "verifier"}
 
-// urlSecrets splits a URL into the parts that may be shown (scheme, host, path)
+// urlSecrets splits a URL into its public parts (scheme, host, path)
 // and those that may be secret (user and password, query, fragment).
 var urlSecrets = regexp.MustCompile(`(\w://)(?:[^/?#\s"@]*@)?([^?#\s"]*)(?:[?#][^\s"]*)?`)
 

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// shutdownGrace is how long requests may still run after the service was told
-// to stop.
+// shutdownGrace is how long requests may still run after the service got the
+// signal to stop.
 const shutdownGrace = 10 * time.Second
 
 // Listen opens a TCP address. Port 0 takes a free port. The error names the

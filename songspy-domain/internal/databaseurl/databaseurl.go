@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The errors of CheckPostgres. None of them quotes the URL.
+// The errors of CheckPostgres. They never quote the URL.
 var (
 	ErrFormat    = errors.New("must be sqlite:path or postgres://user:password@host:5432/database")
 	ErrEncoding  = errors.New("cannot be read; percent-encode the special characters of the user and the password, such as %40 for @ and %2F for /")
