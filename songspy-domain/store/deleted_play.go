@@ -16,15 +16,15 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// ownRow is what a row of users holds for writing a user's own listening.
+// lockedUser is the part of a row of users that writing the user's own plays needs.
 type lockedUser struct {
 	ID                songspy.UserID
 	LinkGeneration    int64
 	DeletionKeySealed []byte
 }
 
-// lockOwn locks the user FOR UPDATE: what is polled is written under FOR KEY
-// SHARE, and waits. ok is false if there is no such user.
+// lockUser locks the user FOR UPDATE: playback updates lock FOR KEY SHARE, and wait. ok
+// is false if there is no such user.
 func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err error) {
 	var rows []lockedUser
 	err = tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&rows).Error
@@ -34,12 +34,12 @@ func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err erro
 	return rows[0], true, err
 }
 
-// DeletePlay deletes a play of the user. Its times in milliseconds and keyed hashes of its track
-// stay for as long as the user does, so that neither history nor an import brings
-// it back. Nothing else of it stays: no track, no part in the user's tracks, and
-// no title of a local file that nobody else has.
+// DeletePlay deletes a play of the user. Its times in milliseconds and keyed hashes of
+// its track stay until the user is erased, so that neither history nor an import adds
+// it again. Nothing else of it stays: no track, no count in the user's tracks, and no
+// title of a local file that no other user has.
 //
-// It returns CodeNotFound if the user has no such play, or has deleted it before.
+// It returns CodeNotFound if the user has no such play or has already deleted it.
 func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		own, _, err := lockUser(tx, id)
@@ -82,10 +82,11 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 	})
 }
 
-// forgetMicroseconds cuts the times of a play to milliseconds, in its line of the
-// ledger as well: the microseconds may be a hash of its track, see songspy.PlayedAt.
-// A line without them stands for every item of its millisecond. Where another play
-// ends or begins at the same instant, that time is cut too; so they stay adjacent.
+// truncatePlayTimes truncates the times of a play and of its history item to
+// milliseconds, because the microseconds may be a hash of its track, see
+// songspy.PlayedAt. A history item without them stands for every item of its
+// millisecond. If another play ends or begins at the same time, that time is truncated
+// too, so that the plays stay adjacent.
 func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
 	var times, itemTimes []time.Time
 	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
@@ -134,9 +135,9 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 	return nil
 }
 
-// uncountPlay takes a play, which is gone, from what is counted of a user's
-// track; a probable one was never counted. A track without any play is dropped,
-// unless it plays now.
+// decrementPlayCount subtracts a deleted play from the user's track; a probable play
+// was never counted. A track without any play is deleted from the user's tracks, unless
+// it is playing now.
 func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.Play) error {
 	track := play.TrackID
 	if !play.Probable {
@@ -165,8 +166,8 @@ func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id s
 	return s.updateTrackDates(ctx, conn, id, track)
 }
 
-// datesOfTrack sets when a user first and last heard a track by the plays that
-// are left, so that the dates do not give away one that is gone.
+// updateTrackDates sets when the user first and last played a track from the plays that
+// are left, so that the dates do not reveal a deleted one.
 func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
 	var first, last time.Time
 	for _, left := range []string{
@@ -196,14 +197,14 @@ func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id son
 	return err
 }
 
-// trackHashes stand for the track of a deleted play.
+// trackHashes identify the track of a deleted play.
 type trackHashes struct{ uri, isrc []byte }
 
-// recognize gives each deleted play its track, if the history items or the other
-// plays name it: then it is matched like any other play. Of every other one
-// the hash stands as the URI, which is no track's.
+// identifyDeleted sets the track of each deleted play, if a history item or another
+// play has a track with the same hash. Such a play is matched like any other. For the
+// other deleted plays the hash serves as the URI, which matches no track.
 func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
-	byHash := map[string]songspy.Track{} // of either kind: no two are alike
+	byHash := map[string]songspy.Track{} // by both kinds of hashes, which never collide
 	remember := func(t songspy.Track) {
 		for _, hash := range [][]byte{key.ofURI(t.URI), key.ofISRC(t.ISRC)} {
 			if _, known := byHash[string(hash)]; !known && len(hash) > 0 {
@@ -235,19 +236,19 @@ func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[so
 	}
 }
 
-// deletionKey makes the hashes that stand for the tracks of a user's deleted
-// plays. Each user has a key of their own: nobody can tell whether two users
-// deleted the same track, and all hashes are void once the user is erased. The
-// key is random and lies sealed in the user's row, so that rotating the seal
-// keys changes no hash. The nil key makes no hash.
+// deletionKey makes the hashes of the tracks of a user's deleted plays. Each user has a
+// random key, so that nobody can tell whether two users deleted the same track, and all
+// hashes are worthless once the user is erased. The key is stored sealed in the user's
+// row, so that rotating the seal keys does not change the hashes. The nil key makes no
+// hash.
 type deletionKey []byte
 
 const deletionKeyBytes = 32
 
-// ofURI is the hash of a track's URI.
+// ofURI returns the hash of a track's URI.
 func (k deletionKey) ofURI(uri string) []byte { return k.hash("uri", cleanText(uri)) }
 
-// ofISRC is the hash of a track's ISRC; nil if the track has none.
+// ofISRC returns the hash of a track's ISRC; nil if the track has none.
 func (k deletionKey) ofISRC(isrc string) []byte {
 	if isrc == "" {
 		return nil
@@ -264,7 +265,7 @@ func (k deletionKey) hash(what, text string) []byte {
 	return mac.Sum(nil)
 }
 
-// orNull is the hash as a column takes it.
+// nullIfEmpty returns the hash as a column stores it.
 func nullIfEmpty(hash []byte) any {
 	if len(hash) == 0 {
 		return nil
@@ -272,12 +273,12 @@ func nullIfEmpty(hash []byte) any {
 	return hash
 }
 
-// deletionKeyPlace is where the sealed key of a user lies.
+// deletionKeyAAD binds the sealed key to the user's row.
 func deletionKeyAAD(id songspy.UserID) []byte {
 	return columnAAD(deletionKeys.table, deletionKeys.column, id)
 }
 
-// newDeletionKey gives the user a new key. It expects the user to be locked.
+// newDeletionKey creates and stores a key for the user. The user must be locked.
 func (s *Store) newDeletionKey(ctx context.Context, conn gorm.ConnPool, id songspy.UserID) (deletionKey, error) {
 	key := make(deletionKey, deletionKeyBytes)
 	rand.Read(key) // never fails
@@ -289,15 +290,15 @@ func (s *Store) newDeletionKey(ctx context.Context, conn gorm.ConnPool, id songs
 	return key, err
 }
 
-// openDeletionKey opens a user's key; nil if there is none, or if it does not
-// open. Then the user's deleted plays are known by their times alone.
+// openDeletionKey decrypts a user's key; nil if there is none, or if it cannot be
+// decrypted. Then the user's deleted plays are recognized by their times alone.
 func (s *Store) openDeletionKey(ctx context.Context, id songspy.UserID, sealed []byte) deletionKey {
 	if len(sealed) == 0 {
 		return nil
 	}
 	key, err := s.sealer.open(sealed, deletionKeyAAD(id))
 	if err != nil {
-		s.log.WarnContext(ctx, "The key of a user's deleted plays does not open. Their deleted plays are known by their times alone.",
+		s.log.WarnContext(ctx, "a user's deletion key cannot be decrypted: their deleted plays are recognized by their times alone",
 			"user_id", int64(id), "error", err)
 		return nil
 	}

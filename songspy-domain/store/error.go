@@ -38,11 +38,11 @@ func translate(err error) error {
 	e := &songspy.Error{Code: code, Err: err}
 	switch code {
 	case songspy.CodeNotFound:
-		e.Message = "There is no such thing."
+		e.Message = "This does not exist."
 	case songspy.CodeConflict:
-		e.Message = "It collides with something that is there."
+		e.Message = "This already exists."
 	case songspy.CodeInvalid:
-		e.Message = "The database does not take this value."
+		e.Message = "The database rejected this value."
 	}
 	return e
 }
@@ -65,11 +65,11 @@ const (
 )
 
 const (
-	databaseNotAnswering = "The database does not answer."
-	databaseReadOnly     = "The database is read-only. Point SONGSPY_DATABASE_URL at the primary server, or lift its read-only mode."
-	databaseFull         = "The database's disk is full. Free some space there; nothing can be written until then."
-	databaseBusy         = "The database is busy: another transaction holds a lock for too long. Try again."
-	statementRejected    = "A prepared statement was refused. Behind a connection pooler in transaction mode set SONGSPY_DATABASE_SIMPLE_PROTOCOL=true."
+	databaseNotResponding = "The database does not respond."
+	databaseReadOnly      = "The database is read-only. Point SONGSPY_DATABASE_URL at the primary server, or lift its read-only mode."
+	databaseFull          = "The database's disk is full. Free some space there; nothing can be written until then."
+	databaseBusy          = "The database is busy: another transaction holds a lock for too long. Try again."
+	statementRejected     = "The database rejected a prepared statement. Behind a connection pooler in transaction mode, set SONGSPY_DATABASE_SIMPLE_PROTOCOL=true."
 )
 
 // postgresMessages are the messages for the operator by SQLSTATE.
@@ -77,14 +77,14 @@ var postgresMessages = map[string]string{
 	pgReadOnly:           databaseReadOnly,
 	pgUnknownStatement:   statementRejected,
 	pgDuplicateStatement: statementRejected,
-	"28000":              "The database refuses this user. Check SONGSPY_DATABASE_URL and the server's pg_hba.conf.",
-	"28P01":              "The database refuses the user or the password. Check SONGSPY_DATABASE_URL.",
+	"28000":              "The database rejects this user. Check SONGSPY_DATABASE_URL and the server's pg_hba.conf.",
+	"28P01":              "The database rejects the user or the password. Check SONGSPY_DATABASE_URL.",
 	"3D000":              "The database that SONGSPY_DATABASE_URL names does not exist. Create it.",
 	"40001":              databaseBusy,
 	"40P01":              databaseBusy,
 	"53100":              databaseFull,
 	"53200":              "The database has run out of memory.",
-	"53300":              "The database has no connection left. Lower SONGSPY_DATABASE_MAX_CONNS, or raise the server's max_connections.",
+	"53300":              "The database has no free connection. Lower SONGSPY_DATABASE_MAX_CONNS, or raise the server's max_connections.",
 	"55P03":              databaseBusy,
 	"57P03":              "The database is starting or stopping. Try again.",
 }
@@ -99,7 +99,7 @@ var sqliteMessages = map[int]string{
 	sqlite3.SQLITE_IOERR:    "The database file cannot be read or written. Check its disk.",
 	sqlite3.SQLITE_PERM:     "The database file may not be used by this user. Check its mode and its folder's.",
 	sqlite3.SQLITE_CORRUPT:  "The database file is damaged. Restore a backup.",
-	sqlite3.SQLITE_NOTADB:   "The file that SONGSPY_DATABASE_URL names is no SQLite database.",
+	sqlite3.SQLITE_NOTADB:   "The file that SONGSPY_DATABASE_URL names is not an SQLite database.",
 }
 
 // faultMessage returns the message that says why a database cannot be used.
@@ -120,20 +120,20 @@ func faultMessage(err error) string {
 			return words
 		}
 	}
-	return databaseNotAnswering
+	return databaseNotResponding
 }
 
 // poolerFaultMessage returns the message for an error that pgbouncer itself raised.
 func poolerFaultMessage(message string) string {
 	switch {
 	case strings.Contains(message, "query_wait_timeout"), strings.Contains(message, "no more connections allowed"):
-		return "The connection pooler has no connection to the database left. Raise its pool size; a migration needs two."
+		return "The connection pooler has no free connection to the database. Raise its pool size; a migration needs two."
 	case strings.Contains(message, "unsupported startup parameter"):
-		return "The connection pooler refuses a parameter of SONGSPY_DATABASE_URL. Remove it, or name it in pgbouncer's ignore_startup_parameters."
+		return "The connection pooler rejects a parameter of SONGSPY_DATABASE_URL. Remove it, or name it in pgbouncer's ignore_startup_parameters."
 	case strings.Contains(message, "prepared statement"):
 		return statementRejected
 	}
-	return databaseNotAnswering
+	return databaseNotResponding
 }
 
 func codeOf(err error) songspy.Code {

@@ -75,14 +75,14 @@ func TestTranslate_MessageNamesFaultAndRemedy(t *testing.T) {
 		"a standby":                      {pgErr("25006", "cannot execute UPDATE in a read-only transaction"), []string{"read-only", "primary"}},
 		"an unknown prepared statement":  {pgErr("26000", `prepared statement "x" does not exist`), []string{"prepared statement", "SONGSPY_DATABASE_SIMPLE_PROTOCOL=true"}},
 		"a prepared statement twice":     {pgErr("42P05", `prepared statement "x" already exists`), []string{"SONGSPY_DATABASE_SIMPLE_PROTOCOL=true"}},
-		"a wrong password":               {pgErr("28P01", "password authentication failed"), []string{"refuses the user or the password", "SONGSPY_DATABASE_URL"}},
+		"a wrong password":               {pgErr("28P01", "password authentication failed"), []string{"rejects the user or the password", "SONGSPY_DATABASE_URL"}},
 		"no such database":               {pgErr("3D000", "does not exist"), []string{"does not exist", "Create it"}},
-		"no connection left":             {pgErr("53300", "too many clients"), []string{"no connection left", "SONGSPY_DATABASE_MAX_CONNS"}},
+		"no connection left":             {pgErr("53300", "too many clients"), []string{"no free connection", "SONGSPY_DATABASE_MAX_CONNS"}},
 		"a lock held too long":           {pgErr("55P03", "canceling statement due to lock timeout"), []string{"busy"}},
 		"a pooler without a connection":  {pgErr("08P01", "query_wait_timeout"), []string{"connection pooler", "pool size"}},
 		"a pooler that knows less":       {pgErr("08P01", "unsupported startup parameter: search_path"), []string{"ignore_startup_parameters"}},
-		"a connection that broke":        {io.ErrUnexpectedEOF, []string{"does not answer"}},
-		"a server that is shutting down": {pgErr("57P01", "terminating connection"), []string{"does not answer"}},
+		"a connection that broke":        {io.ErrUnexpectedEOF, []string{"does not respond"}},
+		"a server that is shutting down": {pgErr("57P01", "terminating connection"), []string{"does not respond"}},
 	} {
 		err := translate(c.err)
 		e, ok := errors.AsType[*songspy.Error](err)
@@ -95,7 +95,7 @@ func TestTranslate_MessageNamesFaultAndRemedy(t *testing.T) {
 				t.Errorf("%s: %q does not say %q", name, e.Message, words)
 			}
 		}
-		if c.want[0] != "does not answer" && strings.Contains(e.Message, "does not answer") {
+		if c.want[0] != "does not respond" && strings.Contains(e.Message, "does not respond") {
 			t.Errorf("%s is called silent: %q", name, e.Message)
 		}
 	}
@@ -150,7 +150,7 @@ func TestSQLite_FaultMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = open("").db.ExecContext(t.Context(), "SELECT * FROM goose_db_version")
-	says(err, "is no SQLite database")
+	says(err, "is not an SQLite database")
 }
 
 func TestCodeOfSQLite_UsesTheExtendedCode(t *testing.T) {

@@ -25,16 +25,17 @@ import (
 )
 
 const (
-	// changesChannel is what waiters listen on.
+	// changesChannel is the notification channel of changes.
 	changesChannel = "songspy_changes"
-	// migrationLock is the advisory lock of migrations: "songspy" in hexadecimal.
+	// migrationLock is the key of the advisory lock of migrations: "songspy" in
+	// hexadecimal.
 	migrationLock int64 = 0x736f6e67737079
-	// pooledLook is how often changes are polled where notifications do not come.
+	// pooledPollInterval is how often changes are polled where no notifications arrive.
 	pooledPollInterval = 200 * time.Millisecond
 )
 
-// pinnedSettings are the settings of every session, whatever the role, the
-// database or the URL says. They are those that pgbouncer tracks.
+// pinnedSettings are the settings of every session, whatever the role, the database or
+// the URL says. They are the settings that pgbouncer tracks.
 var pinnedSettings = map[string]string{
 	"client_encoding": "UTF8", "datestyle": "ISO, MDY", "standard_conforming_strings": "on", "timezone": "UTC",
 }
@@ -43,11 +44,11 @@ type postgresEngine struct {
 	db     *sql.DB
 	config *pgx.ConnConfig
 	log    *slog.Logger
-	// pooled is set once a transaction pooler was found between this process and
-	// the server. Notifications do not come through one.
+	// pooled is set once a transaction pooler is found between this process and the
+	// server. Notifications do not pass through one.
 	pooled atomic.Bool
-	// listening guards listener, the one connection that notifications come in
-	// on. Who does not get it polls.
+	// listenMutex guards listenConn, the one connection that receives notifications. A
+	// caller that does not get it polls.
 	listenMutex sync.Mutex
 	listenConn  *pgx.Conn
 }
@@ -58,7 +59,7 @@ func openPostgres(o Options) (engine, error) {
 	}
 	config, err := pgx.ParseConfig(o.URL)
 	if err != nil {
-		// The cause may quote parts of the URL, which may hold a password.
+		// The cause may quote parts of the URL, which may contain a password.
 		return nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "The database URL " + databaseurl.ErrEncoding.Error() + "."}
 	}
 	if o.SimpleProtocol {
@@ -67,8 +68,8 @@ func openPostgres(o Options) (engine, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "songspy"
 	}
-	// In the simple protocol values come as text, in the forms that the role or
-	// the database may have chosen. A pooler keeps these settings for each client.
+	// In the simple protocol values come as text, in the formats that the role or the
+	// database sets. A pooler keeps these settings for each client.
 	for name := range config.RuntimeParams {
 		if _, pinned := pinnedSettings[strings.ToLower(name)]; pinned {
 			delete(config.RuntimeParams, name)
@@ -83,7 +84,8 @@ func openPostgres(o Options) (engine, error) {
 	return &postgresEngine{db: db, config: config, log: o.Logger}, nil
 }
 
-// readTimesInUTC keeps the driver from giving times in the machine's zone.
+// readTimesInUTC makes the driver return times in UTC instead of the machine's time
+// zone.
 func readTimesInUTC(_ context.Context, conn *pgx.Conn) error {
 	codec := &pgtype.TimestamptzCodec{ScanLocation: time.UTC}
 	conn.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: codec})
@@ -102,10 +104,9 @@ func (e *postgresEngine) versionTableQuery() string {
 	return "SELECT 1 WHERE to_regclass('goose_db_version') IS NOT NULL"
 }
 
-// lockMigrations holds a transaction that holds the advisory lock. A
-// transaction keeps its server connection even through a pooler that shares
-// them, where a lock of the session would stay behind on a connection that
-// nobody owns.
+// lockMigrations opens a transaction that holds the advisory lock. A transaction keeps
+// its server connection even through a pooler that shares connections; a session's lock
+// would stay behind on a connection without an owner.
 func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (func() error, error) {
 	conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
 	if err != nil {
@@ -131,8 +132,8 @@ func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration,
 	return func() error { return errors.Join(tx.Commit(context.WithoutCancel(ctx)), closeConn()) }, nil
 }
 
-// migrationHolderOf describes the server process that holds the migration
-// lock; zero if none does any more.
+// readMigrationHolder describes the server process that holds the migration lock; zero
+// if none holds it anymore.
 func readMigrationHolder(ctx context.Context, conn *pgx.Conn) (migrationHolder, error) {
 	var pid, seconds int64
 	var application, client, state string
@@ -160,11 +161,11 @@ func readMigrationHolder(ctx context.Context, conn *pgx.Conn) (migrationHolder, 
 	}
 	return migrationHolder{
 		process: joinNonEmpty(fmt.Sprintf("server process %d", pid), application, client, state),
-		remedy:  fmt.Sprintf("Otherwise end it with SELECT pg_terminate_backend(%d), and migrate again.", pid),
+		remedy:  fmt.Sprintf("Otherwise end it with SELECT pg_terminate_backend(%d) and migrate again.", pid),
 	}, nil
 }
 
-// writable refuses a standby and a database whose transactions are read-only.
+// writable rejects a standby and a database whose transactions are read-only.
 func (e *postgresEngine) writable(ctx context.Context) error {
 	var readOnly string
 	if err := e.db.QueryRowContext(ctx, "SELECT current_setting('transaction_read_only')").Scan(&readOnly); err != nil {
@@ -178,18 +179,18 @@ func (e *postgresEngine) writable(ctx context.Context) error {
 
 func (e *postgresEngine) beginWrite(context.Context) (func(), error) { return func() {}, nil }
 
-// keyShare is the weakest lock that relinking, unlinking and erasing, which
-// lock FOR UPDATE, wait for: a person who is being renamed is no obstacle.
+// forKeyShare is the weakest lock that linking again, unlinking and erasing wait for:
+// they lock FOR UPDATE. Renaming a user does not conflict with it.
 func (e *postgresEngine) forKeyShare() string { return " FOR KEY SHARE" }
 
 func (e *postgresEngine) forUpdate() string { return " FOR UPDATE" }
 
-// erased does nothing: the server removes dead rows by itself. docs/erasure.md
-// says what holds them until then.
+// afterErasure does nothing: the server removes dead rows by itself. docs/erasure.md
+// says what keeps them until then.
 func (e *postgresEngine) afterErasure() {}
 
-// scrub does nothing: VACUUM FULL would lock every table for minutes. When an
-// operator wants it, docs/erasure.md says.
+// scrub does nothing: VACUUM FULL would lock every table for minutes. docs/erasure.md
+// tells operators when to run it.
 func (e *postgresEngine) scrub(context.Context, bool) error { return nil }
 
 func (e *postgresEngine) dayExpression(column string) string {
@@ -221,27 +222,27 @@ func (e *postgresEngine) waitForChange(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	if err := e.listen(ctx); errors.Is(err, errPooled) {
-		e.log.InfoContext(ctx, "the database is reached through a connection pooler, which carries no notifications: changes are polled", "every", pooledPollInterval)
+		e.log.InfoContext(ctx, "the database is behind a connection pooler without LISTEN: changes are polled", "every", pooledPollInterval)
 		e.pooled.Store(true)
 	} else if err != nil && ctx.Err() == nil {
-		e.log.WarnContext(ctx, "changes are polled: cannot listen for them", "error", err)
+		e.log.WarnContext(ctx, "listening for changes failed: changes are polled", "error", err)
 		e.closeListenConn(ctx)
 		<-ctx.Done()
 	}
 }
 
-// errPooled says that notifications cannot be received on this connection.
-var errPooled = errors.New("a connection pooler stands between")
+// errPooled is returned by listen if no notifications can arrive on this connection.
+var errPooled = errors.New("the database is behind a connection pooler")
 
-// throughPooler reports whether the connection ends at a pooler: a pooler
-// announces a process of its own, and not the server's that executes the query.
+// isPooled reports whether the connection ends at a pooler: a pooler announces a
+// process id of its own, not that of the server process that executes the query.
 func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var pid uint32
 	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
 	return pid != conn.PgConn().PID(), err
 }
 
-// listen returns nil when a notification has come; the caller holds listening.
+// listen returns nil when a notification has arrived. The caller holds listenMutex.
 func (e *postgresEngine) listen(ctx context.Context) error {
 	if e.listenConn == nil || e.listenConn.IsClosed() {
 		conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
@@ -263,7 +264,7 @@ func (e *postgresEngine) listen(ctx context.Context) error {
 	return err
 }
 
-// hangUp closes the listening connection; the caller holds listening.
+// closeListenConn closes the listening connection. The caller holds listenMutex.
 func (e *postgresEngine) closeListenConn(ctx context.Context) {
 	if e.listenConn == nil {
 		return
@@ -274,7 +275,7 @@ func (e *postgresEngine) closeListenConn(ctx context.Context) {
 	e.listenConn = nil
 }
 
-// close waits for the waiter, whose context the store has ended.
+// close waits for the caller of waitForChange, whose context the store has ended.
 func (e *postgresEngine) close() error {
 	e.listenMutex.Lock()
 	defer e.listenMutex.Unlock()

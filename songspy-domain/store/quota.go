@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// callsKept is how long buckets of calls are kept.
+	// callsRetention is how long buckets of calls are stored.
 	callsRetention = 31 * 24 * time.Hour
-	// refusalsKept is how long refusals are kept: after that the plan has grown
+	// refusalsRetention is how long refusals are stored. After that the quota has grown
 	// to a multiple of what they taught.
 	refusalsRetention = 180 * 24 * time.Hour
 )
 
-// CountCalls adds calls to those of an account, and returns its buckets from
-// since on. It does both, or neither. A batch that was counted before adds
-// nothing. The first call of a bucket drops the buckets that are too old.
+// CountCalls adds calls to those of an account, and returns its buckets since the given
+// time. It does both or neither. A batch that was counted before adds nothing. The
+// first call of a bucket deletes the buckets that are too old.
 func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) (all []quota.Bucket, err error) {
 	read := func(conn gorm.ConnPool) error {
 		all = nil
@@ -73,7 +73,7 @@ func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batc
 	return all, err
 }
 
-// freshBatch enters a batch, and reports whether it was not counted before.
+// freshBatch stores a batch and reports whether it was not counted before.
 func freshBatch(tx *gorm.DB, account string, b quota.Batch, now time.Time) (bool, error) {
 	if b == (quota.Batch{}) {
 		return true, nil
@@ -91,7 +91,7 @@ func (s *Store) CountedSince(ctx context.Context, account string) (since time.Ti
 	return since, translate(err)
 }
 
-// SaveRefusal keeps a refusal of an account. One of the same moment is kept once.
+// SaveRefusal stores a refusal of an account. A second one of the same time is ignored.
 func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal) error {
 	calls, err := json.Marshal(r.Calls)
 	if err != nil {
@@ -108,9 +108,10 @@ func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal
 	})
 }
 
-// LastRefusal returns the last refusal of an account that taught something; the
-// zero Refusal if none did. Refusals that a clock stored which ran ahead count as
-// now; that is stored, so that they grow old and later ones are found.
+// LastRefusal returns the last refusal of an account that taught the quota; the zero
+// Refusal if there is none. A clock that was ahead may have stored refusals in the
+// future. They count as now, and LastRefusal stores that time, so that they age and
+// later ones are found.
 func (s *Store) LastRefusal(ctx context.Context, account string) (quota.Refusal, error) {
 	now := s.now()
 	r, err := s.lastRefusal(ctx, account)
@@ -123,7 +124,7 @@ func (s *Store) LastRefusal(ctx context.Context, account string) (quota.Refusal,
 			account, now.Add(songspy.ClockSkewMax)).Scan(&ahead).Error; err != nil {
 			return err
 		}
-		for i, at := range ahead { // in the same order, a moment apart
+		for i, at := range ahead { // in the same order, a millisecond apart
 			corrected := dbTime(now.Add(-time.Duration(i) * time.Millisecond))
 			if err := tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at = ?`, account, corrected).Error; err != nil {
 				return err
@@ -146,7 +147,7 @@ func (s *Store) lastRefusal(ctx context.Context, account string) (r quota.Refusa
 	return r, translate(err)
 }
 
-// scanRefusal reads a row of quota_refusals, behind columns of the caller's own.
+// scanRefusal scans a row of quota_refusals, after the columns in before.
 func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var calls []byte
@@ -155,28 +156,28 @@ func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
 		}
 		r.At, r.Calls = r.At.UTC(), nil
 		if err := json.Unmarshal(calls, &r.Calls); err != nil {
-			return fmt.Errorf("the calls before a refusal: %w", err)
+			return fmt.Errorf("parsing the calls before a refusal: %w", err)
 		}
 		return nil
 	}
 }
 
-// QuotaStatus is how an account stands to its quota.
+// QuotaStatus says how much of its quota an account has used.
 type QuotaStatus struct {
 	// Calls are those of the last 24 hours, by endpoint.
 	Calls quota.Counts `json:"calls"`
-	// Refusals are how many times the quota was found exceeded in the last seven
-	// days, not counting probes, and Last is the last time ever; nil: never.
+	// Refusals counts how often Spotify reported an exceeded quota in the last seven
+	// days, without probes. LastRefusal is the last one ever; nil if there was none.
 	Refusals    int64          `json:"refusals"`
 	LastRefusal *quota.Refusal `json:"last"`
 }
 
-// quotaStatus reads how the accounts of the instance's own apps stand.
+// quotaStatus reads the quotas of the accounts of the instance's own apps.
 func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]QuotaStatus, error) {
 	all := map[string]QuotaStatus{}
 	enter := func(account string, change func(*QuotaStatus)) {
 		if _, isUserApp := songspy.UserAppClientID(account); isUserApp {
-			return // such an app is as good as its owner's name
+			return // such an app identifies its user
 		}
 		its, known := all[account]
 		if !known {

@@ -11,22 +11,25 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Resealed is what became of some rows, one of a person, that were to be sealed anew.
+// ResealResult counts rows, at most one for each user, that were to be sealed with the
+// primary key.
 type ResealResult struct {
-	// Last is the last person who was dealt with, Seen how many were.
+	// LastUserID is the last processed user, Processed the number of processed users.
 	LastUserID songspy.UserID
 	Processed  int
-	// By counts them by the key that sealed them before; those in which nothing
-	// lies sealed are not among them.
+	// ByKey counts the rows by the key that sealed them before. Rows without a sealed
+	// value are left out.
 	ByKey map[string]int
-	// Anew were sealed with the primary key now; Overtaken were replaced meanwhile.
+	// Resealed counts the rows that are sealed with the primary key now, Replaced those
+	// that another transaction replaced meanwhile.
 	Resealed, Replaced int
-	// Broken are the people of those that do not open: sealed with a key that is
-	// not given, or damaged. They are left as they are.
+	// Undecryptable are the users whose values cannot be decrypted: sealed with a key
+	// that is not given, or damaged. They stay as they are.
 	Undecryptable []songspy.UserID
 }
 
-// note enters what became of one; an error that is not its own is given back.
+// record counts the result of one row. It returns an error that does not concern this
+// row alone.
 func (r *ResealResult) record(id songspy.UserID, replaced bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:
@@ -41,15 +44,15 @@ func (r *ResealResult) record(id songspy.UserID, replaced bool, err error) error
 	return nil
 }
 
-// LinkCount is how many links there are.
+// LinkCount returns the number of links.
 func (s *Store) LinkCount(ctx context.Context) (n int64, err error) {
 	return n, translate(s.query(ctx).Model(&linkRow{}).Count(&n).Error)
 }
 
-// Reseal seals the tokens of up to limit links, by ascending person after the
-// given one, with the primary key, where another has sealed them. It works
-// beside everything else: a link that is renewed meanwhile keeps what the
-// renewal wrote. Seen less than limit means that there are no more.
+// ResealLinks seals the tokens of up to limit links with the primary key if another key
+// sealed them, in ascending order of their users, starting after the given user. It can
+// run at any time: a link that is renewed meanwhile keeps the new tokens. Processed
+// less than limit means that there are no more.
 func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int) (r ResealResult, err error) {
 	r = ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []linkRow
@@ -78,7 +81,8 @@ func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int
 	return r, nil
 }
 
-// resealOne seals a link's tokens anew; false if they have been replaced since.
+// resealLink seals a link's tokens with the primary key; false if they were replaced
+// meanwhile.
 func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, err error) {
 	previous := [2][]byte{bytes.Clone(row.AccessTokenSealed), bytes.Clone(row.RefreshTokenSealed)}
 	l, err := s.open(row)
@@ -99,7 +103,7 @@ func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, er
 	return replaced && err == nil, err
 }
 
-// sealedBy names the key that sealed the text, fit to be printed.
+// sealKeyOf returns the id of the key that sealed the text, in a printable form.
 func sealKeyOf(sealed []byte) string {
 	id, _, ok := parseSealed(sealed)
 	if !ok {
@@ -108,8 +112,8 @@ func sealKeyOf(sealed []byte) string {
 	return strings.Trim(strconv.Quote(strings.ToValidUTF8(id, "?")), `"`)
 }
 
-// sealedColumn is a column in which something lies sealed, one of a person, and
-// the column of its table that names the person.
+// sealedColumn is a column with a sealed value for each user, and the column of its
+// table that holds the user's id.
 type sealedColumn struct{ table, userColumn, column string }
 
 var (
@@ -118,32 +122,32 @@ var (
 	deletionKeys  = sealedColumn{songspy.User{}.TableName(), "id", "deletion_key_sealed"}
 )
 
-// AddressCount is how many people's addresses are kept.
+// AddressCount returns the number of stored addresses of users.
 func (s *Store) AddressCount(ctx context.Context) (int64, error) {
 	return s.countSealed(ctx, mailAddresses)
 }
 
-// ResealAddresses is Reseal for the addresses of people, by ascending person.
+// ResealAddresses is ResealLinks for the users' addresses.
 func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
 	return s.resealColumn(ctx, mailAddresses, after, limit)
 }
 
-// SeatAddressCount is how many addresses wait to be entered in a Spotify app.
+// SeatAddressCount returns the number of stored addresses of seats.
 func (s *Store) SeatAddressCount(ctx context.Context) (int64, error) {
 	return s.countSealed(ctx, seatAddresses)
 }
 
-// ResealSeatAddresses is Reseal for the addresses that wait to be entered.
+// ResealSeatAddresses is ResealLinks for the addresses of seats.
 func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
 	return s.resealColumn(ctx, seatAddresses, after, limit)
 }
 
-// DeletionKeyCount is how many users have a key for their deleted plays.
+// DeletionKeyCount returns the number of users with a deletion key.
 func (s *Store) DeletionKeyCount(ctx context.Context) (int64, error) {
 	return s.countSealed(ctx, deletionKeys)
 }
 
-// ResealDeletionKeys is Reseal for the keys of users' deleted plays.
+// ResealDeletionKeys is ResealLinks for the users' deletion keys.
 func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
 	return s.resealColumn(ctx, deletionKeys, after, limit)
 }
@@ -178,9 +182,9 @@ func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy
 	return r, nil
 }
 
-// resealValue seals a value anew; false if it has been replaced since.
-func (s *Store) resealValue(ctx context.Context, of sealedColumn, person songspy.UserID, previous []byte) (replaced bool, err error) {
-	aad := columnAAD(of.table, of.column, person)
+// resealValue seals a value with the primary key; false if it was replaced meanwhile.
+func (s *Store) resealValue(ctx context.Context, of sealedColumn, id songspy.UserID, previous []byte) (replaced bool, err error) {
+	aad := columnAAD(of.table, of.column, id)
 	value, err := s.sealer.open(previous, aad)
 	if err != nil {
 		return false, err
@@ -190,7 +194,7 @@ func (s *Store) resealValue(ctx context.Context, of sealedColumn, person songspy
 		return false, err
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Table(of.table).Where(of.userColumn+" = ? AND "+of.column+" = ?", person, previous).UpdateColumn(of.column, sealed)
+		done := tx.Table(of.table).Where(of.userColumn+" = ? AND "+of.column+" = ?", id, previous).UpdateColumn(of.column, sealed)
 		replaced = done.RowsAffected == 1
 		return done.Error
 	})

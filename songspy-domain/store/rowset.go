@@ -11,22 +11,22 @@ import (
 	"gorm.io/gorm"
 )
 
-// relation is a set of rows that one statement takes, however many they are:
-// an array for each column on Postgres, one JSON text on SQLite. The
-// statement's text stays the same, so it is planned once, and no limit on the
-// number of arguments applies.
+// rowset is a set of rows that one statement takes as arguments: an array for each
+// column on Postgres, one JSON text on SQLite. The text of the statement does not
+// depend on the number of rows, so it is planned once, and the limits on the number of
+// arguments do not apply.
 type rowset struct {
 	columns []rowsetColumn
 	size    int
 }
 
 type rowsetColumn struct {
-	name, pgType string // kind is the column's type on Postgres
+	name, pgType string // pgType is the column's type on Postgres
 	values       any    // a slice
 	valueAt      func(row int) any
 }
 
-// column adds a column: of takes its value from a row. kind is Postgres's type.
+// addColumn adds a column of the given Postgres type. of returns its value for a row.
 func addColumn[R, T any](r *rowset, rows []R, name, kind string, of func(*R) T) {
 	values := make([]T, len(rows))
 	for i := range rows {
@@ -47,7 +47,7 @@ func (r *rowset) columnNames() string {
 	return strings.Join(names, ", ")
 }
 
-// arrays states the relation as arrays, for Postgres.
+// postgresCTE returns the rows as arrays.
 func (r *rowset) postgresCTE() (clause string, args []any) {
 	casts := make([]string, len(r.columns))
 	for i, c := range r.columns {
@@ -57,8 +57,8 @@ func (r *rowset) postgresCTE() (clause string, args []any) {
 	return fmt.Sprintf("WITH v (%s) AS (SELECT * FROM unnest(%s)) ", r.columnNames(), strings.Join(casts, ", ")), args
 }
 
-// json states the relation as one JSON text, for SQLite. Times become the
-// microseconds that the driver would make of them.
+// sqliteCTE returns the rows as one JSON text. Times become microseconds, as the driver
+// writes them.
 func (r *rowset) sqliteCTE() (clause string, args []any, err error) {
 	rows := make([][]any, r.size)
 	for i := range rows {
@@ -87,7 +87,7 @@ func (r *rowset) sqliteCTE() (clause string, args []any, err error) {
 	return fmt.Sprintf("WITH v (%s) AS (SELECT %s FROM json_each($1)) ", r.columnNames(), strings.Join(cells, ", ")), []any{string(text)}, nil
 }
 
-// execWith runs a statement over v, the relation.
+// execRowset runs a statement over v, the rowset.
 func (s *Store) execRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, statement string) error {
 	clause, args, err := s.engine.rowsetCTE(r)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *Store) execRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, s
 	return err
 }
 
-// queryWith runs a query over v, the relation, and scans each row that it yields.
+// queryRowset runs a query over v, the rowset, and calls scan for each result row.
 func (s *Store) queryRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, query string, scan func(*sql.Rows) error) error {
 	clause, args, err := s.engine.rowsetCTE(r)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *Store) queryRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, 
 	return queryRows(ctx, conn, scan, clause+query, args...)
 }
 
-// queryRows runs a query and scans each row that it yields.
+// queryRows runs a query and calls scan for each result row.
 func queryRows(ctx context.Context, conn gorm.ConnPool, scan func(*sql.Rows) error, query string, args ...any) (err error) {
 	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SealKey is one key that seals tokens and addresses at rest.
+// SealKey is a key that encrypts tokens and addresses in the database.
 type SealKey struct {
-	// ID names the key in what it seals, 1 to 32 bytes; it is no secret.
+	// ID names the key in what it seals, 1 to 32 bytes; it is not secret.
 	ID string
 	// Key is 32 random bytes, for AES-256-GCM.
 	Key []byte
@@ -23,18 +23,19 @@ type SealKey struct {
 const (
 	sealKeyBytes   = 32
 	sealKeyIDBytes = 32
-	// sealVersion begins whatever is sealed, so that the form can change one day.
+	// sealVersion is the first byte of every sealed text, so that the format can
+	// change.
 	sealVersion = 1
 )
 
-// errSealBroken says that sealed text is damaged, or was moved here from
+// errUndecryptable is returned for a sealed text that is damaged or was moved from
 // another row or column.
-var errUndecryptable = errors.New("sealed text does not open: it is damaged or belongs to another row")
+var errUndecryptable = errors.New("sealed text cannot be decrypted: it is damaged or belongs to another row")
 
-// sealer seals with its primary key and opens with any that it has.
+// sealer encrypts with its primary key and decrypts with any of its keys.
 //
-// Sealed text is: version, length of the key's id, the id, and AES-GCM's nonce,
-// ciphertext and tag.
+// A sealed text consists of the version, the length of the key's id, the id, and
+// AES-GCM's nonce, ciphertext and tag.
 type sealer struct {
 	primary string
 	aeads   map[string]tink.AEAD
@@ -45,12 +46,12 @@ func newSealer(keys []SealKey) (*sealer, error) {
 		return nil, &songspy.Error{Code: songspy.CodeInvalid, Message: fmt.Sprintf(format, a...)}
 	}
 	if len(keys) == 0 {
-		return invalid("No seal key is given; the first of SONGSPY_SEAL_KEYS seals the tokens.")
+		return invalid("No seal key is given. Set SONGSPY_SEAL_KEYS; its first key encrypts the tokens.")
 	}
 	s := &sealer{primary: keys[0].ID, aeads: make(map[string]tink.AEAD, len(keys))}
 	for _, k := range keys {
 		if k.ID == "" || len(k.ID) > sealKeyIDBytes {
-			return invalid("A seal key's id has 1 to %d bytes; %q has %d.", sealKeyIDBytes, k.ID, len(k.ID))
+			return invalid("The id of a seal key has 1 to %d bytes; %q has %d.", sealKeyIDBytes, k.ID, len(k.ID))
 		}
 		if len(k.Key) != sealKeyBytes {
 			return invalid("Seal key %q has %d bytes; it needs %d.", k.ID, len(k.Key), sealKeyBytes)
@@ -67,12 +68,13 @@ func newSealer(keys []SealKey) (*sealer, error) {
 	return s, nil
 }
 
-// place binds sealed text of a link to where it lies: it does not open anywhere else.
+// linkAAD binds a sealed token to its row and column: it cannot be decrypted anywhere
+// else.
 func linkAAD(column string, id songspy.UserID) []byte {
 	return columnAAD(songspy.Link{}.TableName(), column, id)
 }
 
-// placeIn binds sealed text to a person's row of a table.
+// columnAAD binds a sealed text to a column and the user's row.
 func columnAAD(table, column string, id songspy.UserID) []byte {
 	return []byte(table + "|" + column + "|" + strconv.FormatInt(int64(id), 10))
 }
@@ -86,8 +88,8 @@ func (s *sealer) seal(secret songspy.Secret, aad []byte) ([]byte, error) {
 	return append(sealed, text...), nil
 }
 
-// open returns CodeInternal for text that does not open, and names the key if
-// it is one that this process was not given.
+// open decrypts a sealed text. It returns CodeInternal if that fails. The error names
+// the key if this process does not have it.
 func (s *sealer) open(sealed, aad []byte) (songspy.Secret, error) {
 	id, text, ok := parseSealed(sealed)
 	if !ok {
@@ -97,7 +99,7 @@ func (s *sealer) open(sealed, aad []byte) (songspy.Secret, error) {
 	if aead == nil {
 		return "", &songspy.Error{
 			Code: songspy.CodeInternal,
-			Err:  fmt.Errorf("sealed with key %s, which SONGSPY_SEAL_KEYS does not hold; add it after the first", strconv.Quote(strings.ToValidUTF8(id, "?"))),
+			Err:  fmt.Errorf("sealed with key %s, which SONGSPY_SEAL_KEYS does not contain; add it after the first", strconv.Quote(strings.ToValidUTF8(id, "?"))),
 		}
 	}
 	secret, err := aead.Decrypt(text, aad)

@@ -12,46 +12,47 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// seatRow is a seat as its table holds it: with the address sealed.
+// seatRow is a seat as its table stores it, with the address sealed.
 type seatRow struct {
 	songspy.Seat
 	EmailSealed []byte
 }
 
-// place is where the sealed address lies.
+// aad binds the sealed address to its row.
 func (r seatRow) aad() []byte { return columnAAD(r.TableName(), "email_sealed", r.UserID) }
 
-// isOf reports whether the seat was asked for with that address. One that does
-// not open is taken for another.
+// hasAddress reports whether the seat was requested with that address. If the stored
+// address cannot be decrypted, it counts as another.
 func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret) bool {
 	previous, err := s.sealer.open(r.EmailSealed, r.aad())
 	if err != nil {
-		s.log.WarnContext(ctx, "the address of a seat does not open and is replaced", "user_id", int64(r.UserID), "err", err)
+		s.log.WarnContext(ctx, "the address of a seat cannot be decrypted and is replaced", "user_id", int64(r.UserID), "error", err)
 		return false
 	}
 	return strings.EqualFold(previous.Reveal(), email.Reveal())
 }
 
-// ReasonNoSeat is the reason of the error for a person whom no app admits.
+// ReasonNoSeat is the reason of the error for a user that no app has a seat for.
 const ReasonNoSeat = "SPOTIFY_NO_SEAT"
 
-// ReasonSeatNotAsked is the reason of the error for a person who has not asked
-// for a seat.
+// ReasonSeatNotAsked is the reason of the error for a user that has not requested a
+// seat.
 const ReasonSeatNotAsked = "SPOTIFY_SEAT_NOT_ASKED"
 
 func noSeatError() error {
 	return &songspy.Error{
 		Code: songspy.CodeConflict, Reason: ReasonNoSeat,
-		Message: "Every Spotify app of this instance is full; its operator has to add one.",
+		Message: "All Spotify apps of this service are full. Its operator has to add one.",
 	}
 }
 
 func seatNotAskedError() error {
-	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonSeatNotAsked, Message: "No seat was asked for."}
+	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonSeatNotAsked, Message: "No seat was requested."}
 }
 
-// Seat is what the person has asked for, and how many are in line before them;
-// CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if they have not.
+// Seat returns the user's seat request and the number of users in the waiting list
+// before it. It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user
+// has not requested one.
 func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat, ahead int64, err error) {
 	seats, err := readSeatQueue(s.query(ctx).Where("user_id = ?", id))
 	if err != nil {
@@ -68,14 +69,14 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 	return seat, ahead, translate(err)
 }
 
-// AskSeat puts the person in line with the address of their Spotify account, or
-// replaces the address of one who is there and keeps their place; then what is
-// free is given. Asking again with the same address changes nothing, save for who
-// has been entered: Spotify refuses them still, and the operator has to look
-// again. Who is linked through one of the apps has their seat there: that app has
-// refused them, or they are about to link another account.
+// AskSeat adds the user to the waiting list with the address of their Spotify account,
+// or replaces the address of their request and keeps its place; then it assigns the
+// free seats. A second request with the same address changes nothing, except for a user
+// that is registered already: Spotify still rejects them, and the operator has to check
+// the registration. A user with a link through one of the apps gets a seat there: that
+// app rejects the user, or the user is about to link another account.
 //
-// It returns CodeNotFound if there is no such person.
+// It returns CodeNotFound if there is no such user.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := lockUsers(tx, id); err != nil {
@@ -99,7 +100,7 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 			known = s.hasAddress(ctx, row, email)
 		}
 		if row.State == songspy.SeatEntered {
-			row.State = songspy.SeatHeld // whoever asks then is refused still
+			row.State = songspy.SeatHeld // a registered user who asks again is still rejected
 		}
 		switch link, err := findLink(tx, id); {
 		case err == nil:
@@ -135,11 +136,11 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 	return seat, nil
 }
 
-// GiveSeats gives what seats are free to those in line, and returns whose seat
-// has changed: see songspy.GiveSeats.
+// AssignSeats assigns the free seats in the order of the waiting list and returns the
+// changed ones: see songspy.AssignSeats.
 func (s *Store) AssignSeats(ctx context.Context, apps []songspy.AppSeats) (changed []songspy.Seat, err error) {
 	if queue, err := readSeatQueue(s.query(ctx).Limit(1)); err != nil || len(queue) == 0 {
-		return nil, translate(err) // nobody's turn
+		return nil, translate(err) // no seat can be assigned
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
@@ -154,7 +155,7 @@ func (s *Store) AssignSeats(ctx context.Context, apps []songspy.AppSeats) (chang
 	return changed, nil
 }
 
-// giveSeats expects that it is this transaction's turn.
+// assignSeats is AssignSeats within a transaction that has called lockFeed.
 func (s *Store) assignSeats(tx *gorm.DB, apps []songspy.AppSeats) ([]songspy.Seat, error) {
 	queue, err := readSeatQueue(tx)
 	if err != nil || len(queue) == 0 {
@@ -173,33 +174,33 @@ func (s *Store) assignSeats(tx *gorm.DB, apps []songspy.AppSeats) ([]songspy.Sea
 	return changed, nil
 }
 
-// moveSeat writes where a seat is and how it stands.
+// updateSeat writes the app and the state of a seat.
 func updateSeat(tx *gorm.DB, seat songspy.Seat) error {
 	return requireOneRow(tx.Model(&seatRow{}).Where("user_id = ?", seat.UserID).
 		Updates(map[string]any{"app": seat.App, "state": seat.State, "state_since": dbTime(seat.StateSince)}))
 }
 
-// EnterSeat notes that the operator has entered the person in the dashboard of
-// their app: they can link, and who is linked through it already is asked again
-// at once. linked reports which of the two. Someone whose grant only waits for
-// this can link, and is completed soon without doing so. Of whom has a seat it is the seat's
-// app that the operator means, whichever other refuses them as well.
+// EnterSeat stores that the operator has registered the user in the dashboard of their
+// app. A user without a link can link now. A link through that app is retried at once.
+// linked reports whether the user has a link whose account is known. A pending grant is
+// completed soon, without another sign-in. If the user has a seat, its app is meant,
+// even if the app of the link rejects the user as well.
 //
-// It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED for a person who
-// neither has a seat nor is refused by the app of their link, and CodeConflict
-// for one who still waits for a seat.
+// It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has no seat
+// and is not rejected by the app of their link, and CodeConflict if the user still
+// waits for a seat.
 func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error) {
 	held, err := readSeatQueue(s.query(ctx).Where("user_id = ?", id))
 	if err != nil {
 		return false, translate(err)
 	}
-	refused, waits := false, false // waits: the link's account is not known yet
+	refused, waits := false, false // waits: the account of the link is not known yet
 	_, err = s.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		linked = len(held) == 0 || held[0].App == l.App
 		refused = linked && l.State == songspy.LinkNotRegistered
 		switch waits = refused && !l.HasAccount(); {
 		case waits:
-			// The next run completes it. The extra hour is for clocks that differ.
+			// The next run completes it. The extra hour allows for clocks that differ.
 			l.StateSince = s.now().Add(-songspy.NotRegisteredRetryAfter - time.Hour)
 		case refused:
 			l.State = songspy.LinkActive
@@ -224,7 +225,7 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 		case refused && !waits:
 			return deleteSeat(tx, id)
 		case seats[0].State == songspy.SeatWaiting:
-			return &songspy.Error{Code: songspy.CodeConflict, Message: "This person is still waiting: no app has a free seat for them yet."}
+			return &songspy.Error{Code: songspy.CodeConflict, Message: "This user is still on the waiting list: no app has a free seat yet."}
 		}
 		seat := seats[0]
 		if seat.State == songspy.SeatEntered {
@@ -236,8 +237,8 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 	return linked && !waits, err
 }
 
-// LeaveSeat gives up what the person has asked for; CodeNotFound and the reason
-// SPOTIFY_SEAT_NOT_ASKED if there is nothing.
+// LeaveSeat deletes the user's seat request; CodeNotFound and the reason
+// SPOTIFY_SEAT_NOT_ASKED if there is none.
 func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
@@ -251,9 +252,9 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 	})
 }
 
-// ForgetSeats deletes the seats of people who were entered before the one time
-// and have not linked since, and of those who asked before the other. It says
-// how many.
+// PruneSeats deletes the seats of users that were registered before entered and have
+// not linked since, and the seats that were requested before asked. It returns how
+// many.
 func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (forgotten int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
@@ -266,54 +267,58 @@ func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (forgo
 	return forgotten, err
 }
 
-// dropSeat ends what a person has asked for, if they have. It expects that it is
-// this transaction's turn.
+// deleteSeat deletes the user's seat request, if there is one. The transaction must
+// have called lockFeed.
 func deleteSeat(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Where("user_id = ?", id).Delete(&seatRow{}).Error
 }
 
-// takeTurn lets one transaction after another decide about seats, by the lock
-// that announce takes: a linking decides after it has announced itself. Rows of
-// seats are locked behind it and never before, so that nobody waits in a ring.
+// lockFeed serializes the transactions that decide about seats, by the lock that
+// publishChanges takes: a linking transaction decides after it has published its
+// change. Rows of seats are locked after this row and never before it, so that no
+// deadlock is possible.
 func lockFeed(tx *gorm.DB) error {
 	return tx.Exec(`UPDATE feed SET last = last WHERE id = 1`).Error
 }
 
-// lineOf reads seats in the order of the line, without their addresses.
+// readSeatQueue reads the seats in the order of the waiting list, without their
+// addresses.
 func readSeatQueue(tx *gorm.DB) (queue []songspy.Seat, err error) {
 	return queue, tx.Order("asked_at, user_id").Find(&queue).Error
 }
 
-// Desk is what an operator has to know to give out seats.
+// WaitingList is what an operator needs to know to register users in the apps'
+// dashboards.
 type WaitingList struct {
-	// Linked are the people who have linked through an app that admits only so
-	// many, by app: the least that its dashboard should show.
+	// LinkedUsers are the users that are linked through an app with a limited number of
+	// seats, by app. The app's dashboard should list at least these.
 	LinkedUsers map[string][]songspy.UserID
-	// Others is how many have linked through any other app, by its name.
+	// OtherLinks counts the links through every other app, by app.
 	OtherLinks map[string]int64
-	// Seats are those that were asked for, first come first. An address that
-	// does not open is empty.
+	// Seats are the requested seats in the order of their requests. An address that
+	// cannot be decrypted is empty.
 	Seats []songspy.Seat
-	// Refused are people who have linked and whom the app does not know, and who
-	// have not said which address to enter. Who brought an app has its dashboard.
+	// Unregistered are the linked users that their app does not know and that have not
+	// requested a seat. User-supplied apps are left out: their users have the
+	// dashboard.
 	Unregistered []UnregisteredLink
 }
 
-// Refused is somebody whom the app of their link does not know.
+// UnregisteredLink is the link of a user that its app does not know.
 type UnregisteredLink struct {
 	UserID songspy.UserID
 	App    string
 	Since  time.Time
 }
 
-// accountKnown is the condition of links that take a seat. Anybody may leave a
-// grant that waits for the app's owner.
+// accountKnownCondition is the condition of links that take a seat. A pending grant
+// takes none: every user can leave one.
 const accountKnownCondition = `(account_id IS NOT NULL OR legacy_id IS NOT NULL)`
 
-// deskMost is how many people of a kind the desk lists at most.
+// waitingListMax limits each list of WaitingList.
 const waitingListMax = 1000
 
-// Desk reads what an operator has to know, of these apps.
+// WaitingList reads what an operator needs to know about these apps.
 func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d WaitingList, err error) {
 	d = WaitingList{LinkedUsers: map[string][]songspy.UserID{}, OtherLinks: map[string]int64{}}
 	var rows []seatRow
@@ -322,7 +327,7 @@ func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d Wai
 	}
 	for _, r := range rows {
 		if r.Email, err = s.sealer.open(r.EmailSealed, r.aad()); err != nil {
-			s.log.WarnContext(ctx, "an address does not open", slog.Int64("user_id", int64(r.UserID)), slog.Any("error", err))
+			s.log.WarnContext(ctx, "an address cannot be decrypted", slog.Int64("user_id", int64(r.UserID)), slog.Any("error", err))
 		}
 		d.Seats = append(d.Seats, r.Seat)
 	}
@@ -351,8 +356,8 @@ func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d Wai
 	return d, translate(err)
 }
 
-// seatsOf is how many people the app admits, as AppSeats has it; false if it is
-// none of those given.
+// seatLimit returns the number of seats of the app, as AppSeats has it. given is false
+// if the app is not in apps.
 func seatLimit(apps []songspy.AppSeats, app string) (seats int, given bool) {
 	for _, a := range apps {
 		if a.App == app {
@@ -362,14 +367,13 @@ func seatLimit(apps []songspy.AppSeats, app string) (seats int, given bool) {
 	return 0, false
 }
 
-// ChooseApp gives the app through which the person links, of those that are
-// given: that of their link, if it is among them, or one that they brought, if
-// own; that of the seat they have; else what they would be given if they asked
-// now. registered is false if the operator has to enter them there first, for all
-// that is known.
+// ChooseApp returns the app through which the user links: the app of their link, if it
+// is in apps, or if it is user-supplied and own is true; else the app of their seat;
+// else the app that a request would be assigned to now. registered is false if the
+// operator may have to register the user there first.
 //
-// It returns CodeConflict and the reason SPOTIFY_NO_SEAT if there is none. A
-// seat is taken by SaveLink, which asks again.
+// It returns CodeConflict and the reason SPOTIFY_NO_SEAT if there is none. Only
+// SaveLink takes the seat, and it checks the limit again.
 func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy.AppSeats, own bool) (app string, registered bool, err error) {
 	switch link, err := findLink(s.query(ctx), id); {
 	case err == nil:
@@ -409,8 +413,8 @@ func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy
 	return ownSeat.App, ownSeat.State == songspy.SeatEntered, nil
 }
 
-// seated fails if the app admits fewer people than have linked through it, and
-// the person is not one of those who had.
+// checkSeatLimit fails if more users are linked through the app than it has seats,
+// unless this user was linked through it before.
 func checkSeatLimit(tx *gorm.DB, n NewLink, hadSeat bool) error {
 	if n.Seats == 0 || hadSeat {
 		return nil
@@ -425,8 +429,8 @@ func checkSeatLimit(tx *gorm.DB, n NewLink, hadSeat bool) error {
 	return nil
 }
 
-// linkedBeside counts, by app, the people who have linked through an app that
-// admits only so many, and have no seat there besides.
+// linkedWithoutSeat counts the users that are linked through an app with a limited
+// number of seats without having a seat there, by app.
 func linkedWithoutSeat(tx *gorm.DB, apps []songspy.AppSeats) (map[string]int, error) {
 	var names []string
 	for _, a := range apps {

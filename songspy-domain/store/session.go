@@ -10,11 +10,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateSession begins a session; a Family of 0 stands for its own id. The id
-// is given here.
+// CreateSession stores a new session and sets its id; a Family of 0 means its own id.
 //
-// It returns CodeNotFound if the person is gone, and CodeConflict if the
-// refresh hash is in use.
+// It returns CodeNotFound if the user is gone, and CodeConflict if the refresh hash is
+// in use.
 func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (songspy.Session, error) {
 	err := s.inTx(ctx, func(tx *gorm.DB) error { return createSession(tx, &session) })
 	return session, err
@@ -35,28 +34,28 @@ func createSession(tx *gorm.DB, session *songspy.Session) error {
 	return requireOneRow(tx.Model(&songspy.Session{}).Where("id = ?", session.ID).Update("family", session.ID))
 }
 
-// Session returns the session, whatever became of it; CodeNotFound if there is
-// none, and so too when its person was erased.
+// Session returns the session in any state. It returns CodeNotFound if there is none,
+// or if its user was erased.
 func (s *Store) Session(ctx context.Context, id int64) (session songspy.Session, err error) {
 	err = s.query(ctx).Where("id = ?", id).Take(&session).Error
 	return session, translate(err)
 }
 
-// SessionByRefresh returns the session whose refresh token has the SHA-256
-// hash; CodeNotFound if there is none.
+// SessionByRefresh returns the session whose refresh token has the SHA-256 hash;
+// CodeNotFound if there is none.
 func (s *Store) SessionByRefresh(ctx context.Context, hash []byte) (session songspy.Session, err error) {
 	err = s.query(ctx).Where("refresh_hash = ?", hash).Take(&session).Error
 	return session, translate(err)
 }
 
-// RotateSession marks the session as rotated and creates its successor, of the
-// same user, family, label and sign-in.
+// RotateSession marks the session as rotated and creates its successor with the same
+// user, family, label and sign-in time.
 //
-// It returns CodeConflict if it was rotated or revoked before, and
+// It returns CodeConflict if the session is already rotated or revoked, and
 // CodeNotFound if there is no such session.
 func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
 	err := s.inTx(ctx, func(tx *gorm.DB) error {
-		// The person is locked before the session, as everywhere.
+		// The user is locked before the session, as everywhere.
 		var locked []songspy.UserID
 		owner := tx.Model(&songspy.Session{}).Select("user_id").Where("id = ?", id)
 		if err := tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "KEY SHARE"}).Where("id = (?)", owner).Pluck("id", &locked).Error; err != nil {
@@ -67,7 +66,7 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 			return err
 		}
 		if old.RotatedAt != nil || old.RevokedAt != nil {
-			return &songspy.Error{Code: songspy.CodeConflict, Message: "The session was rotated or revoked before."}
+			return &songspy.Error{Code: songspy.CodeConflict, Message: "The session is already rotated or revoked."}
 		}
 		if err := requireOneRow(tx.Model(&songspy.Session{}).Where("id = ?", id).Update("rotated_at", s.now())); err != nil {
 			return err
@@ -85,9 +84,8 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 // RevokeFamily revokes every session of the family that is not revoked yet.
 func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		// A rotation that runs at the same time holds its session locked until
-		// the successor can be seen: only when there is nothing left to revoke
-		// has none slipped through.
+		// A concurrent rotation keeps its session locked until the successor is
+		// visible. So only when nothing is left to revoke, no rotation was missed.
 		for {
 			revoked, err := s.revoke(tx, "family = ?", family)
 			if err != nil || revoked == 0 {
@@ -97,28 +95,28 @@ func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
 	})
 }
 
-// Sessions returns the newest session of each living family of the user, the
-// last used first; at most limit.
+// Sessions returns the newest session of each active family of the user, the last used
+// first; at most limit.
 func (s *Store) Sessions(ctx context.Context, id songspy.UserID, at time.Time, limit int) (sessions []songspy.Session, err error) {
 	err = s.query(ctx).Where("user_id = ? AND revoked_at IS NULL AND rotated_at IS NULL AND expires_at > ?", id, at).
 		Order("last_used_at DESC, id DESC").Limit(limit).Find(&sessions).Error
 	return sessions, translate(err)
 }
 
-// TouchSession notes that the session was used. An earlier time changes nothing.
-// It locks one row, so that it cannot deadlock with whatever locks a whole family.
+// TouchSession sets when the session was last used. An earlier time changes nothing. It
+// locks one row, so that it cannot deadlock with transactions that lock a whole family.
 func (s *Store) TouchSession(ctx context.Context, id int64, at time.Time) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		return tx.Model(&songspy.Session{}).Where("id = ? AND last_used_at < ?", id, at).Update("last_used_at", dbTime(at)).Error
 	})
 }
 
-// RevokeSessions revokes the user's sessions of the family, or all of them if
-// family is 0. It returns CodeNotFound if there is none to revoke.
+// RevokeSessions revokes the user's sessions of the family, or all of them if family is
+// 0. It returns CodeNotFound if there is none to revoke.
 func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family int64) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		found := false
-		for { // as RevokeFamily: until no rotation has slipped through
+		for { // as in RevokeFamily: until no rotation was missed
 			condition, args := "user_id = ?", []any{id}
 			if family != 0 {
 				condition, args = "user_id = ? AND family = ?", []any{id, family}
@@ -137,9 +135,9 @@ func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family in
 	})
 }
 
-// revoke revokes the sessions that a condition holds for, and returns how many. It
-// locks them in the order of their ids before, so that two that revoke at once
-// cannot deadlock.
+// revoke revokes the sessions that match the condition and returns how many. It first
+// locks them in the order of their ids, so that two concurrent revocations cannot
+// deadlock.
 func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (int64, error) {
 	condition += " AND revoked_at IS NULL"
 	var locked []int64
@@ -151,7 +149,7 @@ func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (int64, error
 	return revoked.RowsAffected, revoked.Error
 }
 
-// PruneSessions deletes the sessions that expired before the time and says how many.
+// PruneSessions deletes the sessions that expired before the time and returns how many.
 func (s *Store) PruneSessions(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		tx = tx.Where("expires_at < ?", before).Delete(&songspy.Session{})

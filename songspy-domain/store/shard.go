@@ -11,12 +11,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// forgetReplicas is how long a replica that has fallen silent is remembered.
+// replicaRetention is how long a replica without a sign of life stays stored.
 const replicaRetention = time.Hour
 
-// LeaseShards renews what a replica of the batch holds, notes how far it has
-// come, takes what it gives up, and gives it of what is free as much as is its
-// share. Whether a lease is over the database's clock decides. Replicas take
+// LeaseShards renews the leases of a replica of the batch, stores how far it has
+// polled, releases the shards that it gives up, and leases it free shards up to its
+// fair share. The database's clock decides whether a lease has expired. Replicas take
 // turns, so that no two ever hold the same shard.
 func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (h songspy.ShardLease, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
@@ -32,7 +32,7 @@ func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (h songsp
 	return h, nil
 }
 
-// LeaveShards gives up all that a replica holds, and forgets it.
+// ReleaseShards releases all shards of a replica and deletes the replica.
 func (s *Store) ReleaseShards(ctx context.Context, c songspy.ShardClaim) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		t := leaseTx{tx: tx, claim: c}
@@ -49,7 +49,7 @@ func (s *Store) ReleaseShards(ctx context.Context, c songspy.ShardClaim) error {
 	})
 }
 
-// leasing is one replica's turn.
+// leaseTx is the transaction of one replica.
 type leaseTx struct {
 	tx    *gorm.DB
 	claim songspy.ShardClaim
@@ -63,10 +63,10 @@ type shardRow struct {
 	PolledUntil *time.Time
 }
 
-// TableName is the table of shards.
+// TableName returns the name of the table of shards.
 func (shardRow) TableName() string { return "shards" }
 
-// begin waits for the turn.
+// waitForTurn locks the first shard, so that replicas take turns.
 func (t *leaseTx) waitForTurn(s *Store) error {
 	var first shardRow
 	if err := t.tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("shard = 0").Take(&first).Error; err != nil {
@@ -107,7 +107,7 @@ func (t *leaseTx) lease(s *Store) (h songspy.ShardLease, err error) {
 	return h, t.acquire(&h)
 }
 
-// renew extends what is held, and notes how far it has come.
+// renew extends the replica's leases and stores how far it has polled.
 func (t *leaseTx) renew() error {
 	c := t.claim
 	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE owner = ?`, t.now.Add(c.TTL), c.Owner).Error; err != nil {
@@ -119,9 +119,9 @@ func (t *leaseTx) renew() error {
 	return t.tx.Exec(`UPDATE shards SET polled_until = ? WHERE owner = ? AND shard IN ?`, dbTime(c.PolledUntil), c.Owner, c.Loaded).Error
 }
 
-// cut shortens leases that end later than any lease can: the database's clock
-// has been set back since they were given. It forgets the replicas that were
-// seen by that clock; those that are alive are seen again at once.
+// shortenLeases shortens leases that end later than any lease can: the database's clock
+// was set back after they were given. It deletes the replicas whose times are from that
+// clock; those that are alive are stored again at once.
 func (t *leaseTx) shortenLeases() error {
 	longest := t.now.Add(t.claim.TTL)
 	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE lease_until > ?`, longest, longest.Add(songspy.ClockSkewMax)).Error; err != nil {
@@ -130,9 +130,9 @@ func (t *leaseTx) shortenLeases() error {
 	return t.tx.Exec(`DELETE FROM replicas WHERE alive_until > ?`, longest.Add(songspy.ClockSkewMax)).Error
 }
 
-// owners notes that the replica is alive, and counts those that are: who has
-// been silent for a quarter of a lease is left what they hold until that is
-// over, and nothing that is free.
+// countOwners stores that the replica is alive, and counts the replicas that are. A
+// replica without a sign of life for a quarter of a lease keeps its shards until its
+// leases expire, but counts no longer, so that the others share the free shards.
 func (t *leaseTx) countOwners() (alive int, err error) {
 	err = t.tx.Exec(`INSERT INTO replicas (owner, alive_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until`,
 		t.claim.Owner, t.now.Add(t.claim.TTL)).Error
@@ -146,7 +146,7 @@ func (t *leaseTx) countOwners() (alive int, err error) {
 	return alive, err
 }
 
-// take adds what is free, up to the replica's share.
+// acquire leases free shards, up to the replica's fair share.
 func (t *leaseTx) acquire(h *songspy.ShardLease) error {
 	most := songspy.FairShardCount(h.Replicas) - len(h.Held)
 	if most <= 0 {

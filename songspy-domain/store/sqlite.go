@@ -27,9 +27,9 @@ import (
 type sqliteEngine struct {
 	db   *sql.DB
 	path string
-	// writer is held by the one transaction of this process that writes.
-	// Waiting here is fair and ends with the context; SQLite's own waiting,
-	// which remains between processes, is neither by nature.
+	// writeLock is held by the one transaction of this process that writes. Waiting for
+	// it is fair and ends with the context. Between processes SQLite's own waiting
+	// remains, which is neither.
 	writeLock  chan struct{}
 	truncator  *walTruncator
 	writeCheck *writeCheck
@@ -40,7 +40,7 @@ func openSQLite(o Options) (engine, error) {
 	if path == "" || strings.Contains(path, ":memory:") || strings.ContainsAny(path, "?#") {
 		return nil, &songspy.Error{
 			Code:    songspy.CodeInvalid,
-			Message: "The database URL must name a plain file, such as sqlite:songspy.db; a database in memory could not be shared by two processes.",
+			Message: "The database URL must name a plain file, such as sqlite:songspy.db; an in-memory database cannot be shared by two processes.",
 		}
 	}
 	if err := createPrivateFile(path); err != nil {
@@ -51,7 +51,7 @@ func openSQLite(o Options) (engine, error) {
 		}
 	}
 	// busy_timeout comes first: turning the journal to WAL may have to wait.
-	// secure_delete overwrites with zeros what is deleted.
+	// secure_delete overwrites deleted content with zeros.
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
 		fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)", busyTimeout.Milliseconds()) +
 		"&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1&_timezone=UTC"
@@ -66,10 +66,10 @@ func openSQLite(o Options) (engine, error) {
 	return e, nil
 }
 
-// createPrivately makes the file if there is none, since SQLite would make it
-// readable to everyone; its companions take their mode from it. A file that is
-// there must not be opened: closing it again would drop the locks that this
-// process holds on it through SQLite.
+// createPrivateFile creates the file if there is none, since SQLite would make it
+// readable to everyone; the files next to it take over its mode. An existing file must
+// not be opened: closing it would release the locks that this process holds on it
+// through SQLite.
 func createPrivateFile(path string) error {
 	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -93,14 +93,14 @@ func (e *sqliteEngine) versionTableQuery() string {
 	return "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
 }
 
-// lockMigrations takes a lock of the operating system next to the file: it dies
-// with its process, and goose has none for SQLite. The lock file names its
-// holder for those that wait.
+// lockMigrations takes a lock of the operating system on a file next to the database:
+// it ends with its process, and goose has no lock for SQLite. The lock file names its
+// holder for the processes that wait.
 func (e *sqliteEngine) lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (func() error, error) {
 	path := e.path + ".lock"
 	lock := flock.New(path, flock.SetPermissions(0o600))
 	holder := func(context.Context) (migrationHolder, error) {
-		name, _ := os.ReadFile(filepath.Clean(path)) // an unreadable name is an unknown one
+		name, _ := os.ReadFile(filepath.Clean(path)) // an unreadable name counts as unknown
 		process := joinNonEmpty("a process of this machine", strings.TrimSpace(string(name)))
 		return migrationHolder{process, "Otherwise end that process; its lock ends with it."}, nil
 	}
@@ -121,10 +121,10 @@ func (e *sqliteEngine) beginWrite(ctx context.Context) (func(), error) {
 	}
 }
 
-// keyShare is empty: the transaction that writes is alone.
+// forKeyShare is empty: only one transaction writes at a time.
 func (e *sqliteEngine) forKeyShare() string { return "" }
 
-// forUpdate is empty: the transaction that writes is alone.
+// forUpdate is empty: only one transaction writes at a time.
 func (e *sqliteEngine) forUpdate() string { return "" }
 
 func (e *sqliteEngine) dayExpression(column string) string { return column + " / 86400000000" }
@@ -135,8 +135,8 @@ func (e *sqliteEngine) rowsetCTE(r *rowset) (string, []any, error) { return r.sq
 
 func (e *sqliteEngine) notifyChange(context.Context, gorm.ConnPool) error { return nil }
 
-// wait looks again soon: nothing tells one process of another's writes, and a
-// look costs some microseconds.
+// waitForChange polls: SQLite does not notify other processes of writes, and a poll
+// costs some microseconds.
 func (e *sqliteEngine) waitForChange(ctx context.Context, d time.Duration) {
 	sleep(ctx, min(d, 200*time.Millisecond))
 }
@@ -146,8 +146,8 @@ func (e *sqliteEngine) close() error {
 	return e.db.Close()
 }
 
-// How long an attempt to empty the write-ahead log is put off that somebody who
-// reads or writes was in the way of.
+// How long to wait before truncating the write-ahead log again, if another process was
+// using it.
 const (
 	truncateRetryMin = 20 * time.Millisecond
 	truncateRetryMax = 10 * time.Second
@@ -156,12 +156,11 @@ const (
 // busyTimeout is how long SQLite waits for a lock that another process holds.
 const busyTimeout = 10 * time.Second
 
-// errLogInUse says that the write-ahead log could not be emptied just now.
+// errWALInUse says that the write-ahead log could not be truncated at this moment.
 var errWALInUse = errors.New("the write-ahead log is in use")
 
-// logEmptier empties the write-ahead log after something personal was taken
-// away: until then the log holds the pages as they were. It is a goroutine, which
-// ends with stop.
+// walTruncator truncates the write-ahead log after personal data was deleted: until
+// then the log contains the earlier pages. It is a goroutine that ends with stop.
 type walTruncator struct {
 	log      *slog.Logger
 	truncate func(context.Context) error
@@ -170,7 +169,7 @@ type walTruncator struct {
 	done     chan struct{}
 }
 
-// startLogEmptier starts the goroutine, which waits to be asked.
+// startWALTruncator starts the goroutine, which waits for requests.
 func startWALTruncator(log *slog.Logger, empty func(context.Context) error) *walTruncator {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &walTruncator{log: log, truncate: empty, wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
@@ -178,11 +177,11 @@ func startWALTruncator(log *slog.Logger, empty func(context.Context) error) *wal
 	return l
 }
 
-// erased asks for an attempt and does not wait for it.
+// request asks for a truncation and does not wait for it.
 func (l *walTruncator) request() {
 	select {
 	case l.wake <- struct{}{}:
-	default: // asked for already
+	default: // already requested
 	}
 }
 
@@ -198,7 +197,7 @@ func (l *walTruncator) run(ctx context.Context) {
 	}
 }
 
-// untilEmpty tries until it succeeds or ctx ends.
+// truncateUntilDone tries until it succeeds or ctx ends.
 func (l *walTruncator) truncateUntilDone(ctx context.Context) {
 	reported := false
 	for wait := truncateRetryMin; ; wait = min(2*wait, truncateRetryMax) {
@@ -208,7 +207,7 @@ func (l *walTruncator) truncateUntilDone(ctx context.Context) {
 		}
 		if !reported && !errors.Is(err, errWALInUse) {
 			reported = true
-			l.log.WarnContext(ctx, "The write-ahead log holds what was erased and cannot be emptied yet. It is tried again until it succeeds.", "error", err)
+			l.log.WarnContext(ctx, "the write-ahead log still holds erased data and cannot be emptied yet; trying again", "error", err)
 		}
 		sleep(ctx, wait)
 	}
@@ -220,12 +219,12 @@ func (l *walTruncator) stop() {
 	<-l.done
 }
 
-// erased empties the write-ahead log soon.
+// afterErasure truncates the write-ahead log soon.
 func (e *sqliteEngine) afterErasure() { e.truncator.request() }
 
-// emptyLog moves the write-ahead log into the database file and cuts it to
-// nothing. It waits for no other process, since whoever writes would wait for it
-// meanwhile: it returns errLogInUse where another one reads or writes.
+// truncateWAL moves the write-ahead log into the database file and truncates it. It
+// waits for no other process, since writers would wait for it meanwhile: it returns
+// errWALInUse if another process reads or writes.
 func (e *sqliteEngine) truncateWAL(ctx context.Context) (err error) {
 	end, err := e.beginWrite(ctx)
 	if err != nil {
@@ -242,7 +241,7 @@ func (e *sqliteEngine) truncateWAL(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if setBusyTimeout(context.WithoutCancel(ctx), conn, busyTimeout) != nil {
-			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // nobody gets it again
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the connection is not used again
 		}
 	}()
 	var busy, inLog, moved int
@@ -260,12 +259,12 @@ func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error 
 	return conn.QueryRowContext(ctx, fmt.Sprintf("PRAGMA busy_timeout(%d)", d.Milliseconds())).Scan(&is)
 }
 
-// scrubbed is the user_version of a file that was written with secure_delete from
-// its beginning, or has been rebuilt since.
+// scrubbedVersion is the user_version of a file that was always written with
+// secure_delete, or has been rebuilt since.
 const scrubbedVersion = 1
 
-// scrub rebuilds a file in which an older release deleted rows without
-// overwriting them.
+// scrub rebuilds a file in which an older release deleted rows without overwriting
+// them.
 func (e *sqliteEngine) scrub(ctx context.Context, fresh bool) error {
 	var version int
 	if err := e.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil || version >= scrubbedVersion {

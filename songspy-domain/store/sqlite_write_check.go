@@ -9,19 +9,19 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// writableFor is how long the answer of a write check is reused: the check takes
-// the write lock, and anybody may ask for readiness.
+// writeCheckTTL is how long the result of a write check is reused: the check takes the
+// write lock, and anybody can call the readiness endpoint.
 const writeCheckTTL = 5 * time.Second
 
-// writeCheck remembers whether the database accepts writes.
+// writeCheck caches whether the database accepts writes.
 type writeCheck struct {
 	now       func() time.Time
-	lock      chan struct{} // held by the caller that reads or sets the fields below
-	checkedAt time.Time     // of the last check; zero: there was none
+	lock      chan struct{} // held while the fields below are read or set
+	checkedAt time.Time     // of the last check; zero if there was none
 	err       error
 }
 
-// newWriteCheck returns a check that has no answer yet; now may be nil.
+// newWriteCheck returns a check without a result; now may be nil.
 func newWriteCheck(now func() time.Time) *writeCheck {
 	if now == nil {
 		now = time.Now
@@ -29,9 +29,9 @@ func newWriteCheck(now func() time.Time) *writeCheck {
 	return &writeCheck{now: now, lock: make(chan struct{}, 1)}
 }
 
-// ask returns the last answer of check if it is recent, and calls check otherwise.
-// One caller checks at a time. A deadline that passes says that the database is
-// busy, which is no fault.
+// lastOrCheck returns the last result of check if it is recent, and calls check
+// otherwise. One caller checks at a time. An expired deadline only means that the
+// database is busy, which is not a fault.
 func (w *writeCheck) lastOrCheck(ctx context.Context, check func(context.Context) error) error {
 	select {
 	case w.lock <- struct{}{}:
@@ -61,9 +61,9 @@ func ignoreDeadline(err error) error {
 	return err
 }
 
-// writable executes a statement that would write and changes nothing. Beginning
-// a transaction is not enough: SQLite lets one begin that may only read. A
-// database that another process writes to is busy and can be written.
+// writable executes a statement that would write but changes nothing. Beginning a
+// transaction is not enough: SQLite also begins one that can only read. A database that
+// another process writes to is busy but writable.
 func (e *sqliteEngine) writable(ctx context.Context) error {
 	return e.writeCheck.lastOrCheck(ctx, func(ctx context.Context) error {
 		end, err := e.beginWrite(ctx)

@@ -10,41 +10,41 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// Status is how the service fares, as the database knows it. Nobody is named in it.
+// Status is the state of the service as the database knows it. It names no user.
 type Status struct {
 	At              time.Time                         `json:"at"`
 	SchemaVersion   int64                             `json:"schemaVersion"`
 	Links           map[songspy.LinkState]int64       `json:"links"`
-	ConsentEnding   int64                             `json:"consentEnding"` // of the links that are asked, those within their last month
-	ConsentLeft     []ConsentLeft                     `json:"consentLeft"`   // of the links that are asked, soonest first
-	Playing         int64                             `json:"playing"`       // people who are on the board
+	ConsentEnding   int64                             `json:"consentEnding"` // of the polled links, those in their last month
+	ConsentLeft     []ConsentLeft                     `json:"consentLeft"`   // of the polled links, soonest first
+	Playing         int64                             `json:"playing"`       // users who are playing
 	Plays           map[songspy.PlaySource]int64      `json:"plays"`         // that began in the last 24 hours
 	OpenGaps        map[songspy.GapReason]int64       `json:"openGaps"`
 	Replicas        []Replica                         `json:"replicas"` // of the batch; none on SQLite
-	Shards          int                               `json:"shards"`   // that somebody holds
+	Shards          int                               `json:"shards"`   // that are leased
 	OverdueSeconds  float64                           `json:"overdueSeconds"`
 	Breakers        map[string]breaker.SharedBreakers `json:"breakers"`        // by app of the instance
-	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by app of the instance, or the one that names their account
-	UserAppsBlocked int64                             `json:"userAppsBlocked"` // apps that people brought whose calls Spotify refuses
+	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by app of the instance, or the app that names its account
+	UserAppsBlocked int64                             `json:"userAppsBlocked"` // user-supplied apps whose calls Spotify blocks
 	LastPollAt      *time.Time                        `json:"lastPollAt"`      // of a batch, to within some seconds
 }
 
-// ConsentLeft is how many links' consent lasts so many days at most.
+// ConsentLeft counts the links whose consent ends within so many days.
 type ConsentLeft struct {
 	Days  int   `json:"days"`
 	Links int64 `json:"links"`
 }
 
-// consentDays are the days at which Status tells consents apart.
+// consentDays are the limits by which Status groups consents.
 var consentDays = []int{7, 30, 90}
 
-// Replica is one batch that is alive.
+// Replica is a batch that is alive.
 type Replica struct {
 	Name   string `json:"name"`
 	Shards int    `json:"shards"`
 }
 
-// Status reads how the service fares at this moment.
+// Status reads the state of the service.
 func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	now := s.now()
 	st = Status{
@@ -109,7 +109,7 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	return st, err
 }
 
-// countLinks enters the links.
+// countLinks sums up the links.
 func (st *Status) countLinks(groups []songspy.LinkGroup) {
 	for _, days := range consentDays {
 		st.ConsentLeft = append(st.ConsentLeft, ConsentLeft{Days: days})
@@ -131,7 +131,7 @@ func (st *Status) countLinks(groups []songspy.LinkGroup) {
 	}
 }
 
-// counted takes rows of a name and a count.
+// scanCounts returns a function that scans rows of a name and a count.
 func scanCounts[K ~string](dest map[K]int64) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var name string

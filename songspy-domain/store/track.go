@@ -13,14 +13,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// trackIDsOf finds the ids of the tracks by their URIs and adds those that are
-// new. known URIs are looked up but not added: the caller has not got their
-// tracks. What is in neither the cache nor the table is not in the answer.
+// ensureTracks returns the ids of the tracks by URI and inserts the tracks that are
+// new. known are URIs that are looked up but not inserted: the caller does not have
+// their tracks. A URI that is neither cached nor stored is missing from the result.
 //
-// A local file is always looked up, and its row stays locked until the
-// transaction ends: it may be deleted with the last user who has it, see
-// forgetLocalTracks. The ids may be cached by cacheTracks once the transaction
-// has committed.
+// Local files are always looked up, and their rows stay locked until the transaction
+// ends: a local file can be deleted with its last user, see deleteUnusedLocalTracks.
+// Call cacheTracks with the ids once the transaction has committed.
 func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]songspy.TrackID, error) {
 	ids := make(map[string]songspy.TrackID, len(tracks)+len(known))
 	var missing []string
@@ -47,7 +46,7 @@ func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map
 	if err := s.insertTracks(ctx, conn, fresh, ids); err != nil {
 		return nil, err
 	}
-	// What somebody else inserted at the same time can be seen by now.
+	// Tracks that another transaction inserted meanwhile are visible now.
 	var late []string
 	for _, t := range fresh {
 		if _, ok := ids[t.URI]; !ok {
@@ -60,8 +59,8 @@ func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map
 	return ids, s.lockLocalTracks(ctx, conn, late, ids)
 }
 
-// lockLocalTracks keeps the local files among the URIs from being deleted until
-// the transaction ends. Those that were deleted before it got there leave ids.
+// lockLocalTracks keeps the local files among the URIs from being deleted until the
+// transaction ends. It removes those that were deleted before from ids.
 func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []string, ids map[string]songspy.TrackID) error {
 	var local []string
 	for _, uri := range uris {
@@ -78,8 +77,8 @@ func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []
 	return s.queryRowset(ctx, conn, r, `SELECT t.id, t.uri FROM tracks t WHERE t.uri IN (SELECT uri FROM v) ORDER BY t.uri`+s.engine.forKeyShare(), scanTrackID(ids))
 }
 
-// cacheTracks remembers the ids of a transaction that has committed. Those of
-// local files are not among them: such a track may be deleted, by any process.
+// cacheTracks caches the ids of a committed transaction, except for local files: any
+// process can delete them.
 func (s *Store) cacheTracks(ids map[string]songspy.TrackID) {
 	for uri, id := range ids {
 		if !songspy.IsLocal(uri) {
@@ -97,8 +96,8 @@ func (s *Store) findTracks(ctx context.Context, conn gorm.ConnPool, uris []strin
 	return s.queryRowset(ctx, conn, r, `SELECT id, uri FROM tracks WHERE uri IN (SELECT uri FROM v)`, scanTrackID(ids))
 }
 
-// insertTracks adds the tracks sorted by URI, so that two transactions which
-// add the same ones wait for each other in one direction only.
+// insertTracks inserts the tracks sorted by URI, so that two transactions that insert
+// the same tracks cannot deadlock.
 func (s *Store) insertTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.Track, ids map[string]songspy.TrackID) error {
 	if len(tracks) == 0 {
 		return nil

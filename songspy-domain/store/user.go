@@ -10,21 +10,22 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SignIn is SignInOnTerms for whoever comes.
+// SignIn is SignInOnTerms with a policy that admits every user.
 func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience) (u songspy.User, linked bool, err error) {
 	return s.SignInOnTerms(ctx, p, a, songspy.SignUpPolicy{})
 }
 
-// SignInOnTerms finds the person whom Google's subject names, or creates them
-// with the given audience if the terms let them in, and keeps Google's name and
-// picture up to date. linked reports whether they have a Spotify link, in
-// whatever state; a kept grant is none. An invite is spent if, and only if, the person is created.
+// SignInOnTerms returns the user with Google's subject, and updates the name and the
+// picture from Google. If there is no such user and the policy permits it, it creates
+// one with the given audience. linked reports whether the user has a Spotify link in
+// any state; a pending grant does not count. A use of the invite is taken if, and only
+// if, a user is created.
 //
-// It returns CodeInvalid for a profile without a subject, the terms' refusal,
-// and ErrInviteInvalid for an invite that admits nobody.
+// It returns CodeInvalid for a profile without a subject, the policy's refusal, and
+// ErrInviteInvalid for an invite that admits no more users.
 func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpPolicy) (u songspy.User, linked bool, err error) {
 	if p.Subject == "" || !a.IsValid() {
-		return u, false, &songspy.Error{Code: songspy.CodeInvalid, Message: "A person needs Google's subject and a valid audience."}
+		return u, false, &songspy.Error{Code: songspy.CodeInvalid, Message: "A user needs Google's subject and a valid audience."}
 	}
 	p.Name, p.PictureURL = cleanText(p.Name), cleanText(p.PictureURL)
 	u, err = s.userBySubject(s.query(ctx), p.Subject)
@@ -52,8 +53,8 @@ func (s *Store) userBySubject(db *gorm.DB, subject string) (u songspy.User, err 
 	return u, translate(err)
 }
 
-// createUser is sure to find the person if two sign-ups run at once; the one
-// that creates them spends the invite, if one is given.
+// createUser creates the user, or finds the one that a concurrent sign-up created. The
+// sign-up that creates the user takes a use of the invite, if one is given.
 func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, invite []byte) (u songspy.User, err error) {
 	now := s.now()
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
@@ -77,20 +78,20 @@ func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songs
 	return u, err
 }
 
-// User returns the person; CodeNotFound if there is none.
+// User returns the user; CodeNotFound if there is none.
 func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, err error) {
 	err = s.query(ctx).Where("id = ?", id).Take(&u).Error
 	return u, translate(err)
 }
 
-// UpdateUser lets fn change the person, whose row is locked meanwhile, and
-// tells viewers. Who they are, to us and to Google, does not change. An error
-// of fn leaves all as it was; so does a fn that changes nothing.
+// UpdateUser lets fn change the user while the row is locked, and publishes a change.
+// The id and Google's subject cannot change. If fn returns an error or changes nothing,
+// nothing is written.
 //
-// It returns CodeNotFound if there is no such person.
+// It returns CodeNotFound if there is no such user.
 func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		// The weaker lock lets what they hear be written meanwhile.
+		// This weaker lock does not block the writing of playback updates.
 		if err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&u).Error; err != nil {
 			return err
 		}
@@ -132,10 +133,10 @@ func samePointer[T any](a, b *T, same func(T, T) bool) bool {
 	return same(*a, *b)
 }
 
-// EraseUser erases everything of the person at once, and says how much that
-// was. What was heard and is still on its way to the store is not written.
+// EraseUser deletes everything of the user at once and returns how much that was.
+// Playback updates that are not written yet will be dropped.
 //
-// It returns CodeNotFound if there is no such person.
+// It returns CodeNotFound if there is no such user.
 func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e EraseResult, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockUsers(tx, id); err != nil {
@@ -144,7 +145,7 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e EraseResult
 		if e, err = s.erasePlaybackData(tx, id); err != nil {
 			return err
 		}
-		if err := tx.Where("user_id = ?", id).Delete(&songspy.Play{}).Error; err != nil { // those that they had deleted
+		if err := tx.Where("user_id = ?", id).Delete(&songspy.Play{}).Error; err != nil { // the plays that the user had deleted
 			return err
 		}
 		if err := tx.Where("user_id = ?", id).Delete(&notificationRow{}).Error; err != nil {
@@ -167,8 +168,8 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e EraseResult
 	return e, nil
 }
 
-// lockPeople waits until nothing is being written of what they hear, and keeps
-// anything from being written until the transaction ends.
+// lockUsers waits until no playback update of the users is being written, and keeps any
+// from being written until the transaction ends.
 func lockUsers(tx *gorm.DB, ids ...songspy.UserID) error {
 	var locked []songspy.UserID
 	return tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "UPDATE"}).

@@ -65,7 +65,7 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	}))
 	tripped := breaker.SharedBreakers{API: breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: start.Add(time.Hour), Epoch: 1}}
 	value[bool](t)(b.SwapBreakers(ctx, app, 0, tripped))
-	value[[]quota.Bucket](t)(b.CountCalls(ctx, app, quota.Batch{}, []quota.Bucket{{At: quota.BucketOf(start), Endpoint: quota.EndpointPlaying, Calls: 12}}, start))
+	value[[]quota.Bucket](t)(b.CountCalls(ctx, app, quota.Batch{Process: "process", Number: 1}, []quota.Bucket{{At: quota.BucketOf(start), Endpoint: quota.EndpointPlaying, Calls: 12}}, start))
 	must(t, b.SaveRefusal(ctx, app, quota.Refusal{At: start, Endpoint: quota.EndpointPlaying, Quota: 12}))
 	b.queueNotifications(t, songspy.Notification{App: app, Kind: songspy.NotificationAppBlocked, Occurrence: "api", Channel: songspy.ChannelWebhook})
 	value[songspy.Seat](t)(b.AskSeat(ctx, u.ID, email, nil))
