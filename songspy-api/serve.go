@@ -21,6 +21,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
@@ -114,7 +115,7 @@ func (a *service) close() {
 	}
 	if a.db != nil {
 		if err := a.db.Close(); err != nil {
-			a.log.Warn("closing the database failed", slog.Any("error", err))
+			a.log.Warn("closing the database failed", slog.Any(logkey.Error, err))
 		}
 	}
 }
@@ -149,7 +150,7 @@ func prepareSchema(ctx context.Context, s settings, db *store.Store) error {
 func deleteAddresses(ctx context.Context, db *store.Store, log *slog.Logger) error {
 	deleted, err := db.DeleteAddresses(ctx)
 	if deleted > 0 {
-		log.InfoContext(ctx, "mail is not configured: stored addresses were deleted", slog.Int64("users", deleted))
+		log.InfoContext(ctx, "mail is not configured: stored addresses were deleted", slog.Int64(logkey.Users, deleted))
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
@@ -95,7 +96,7 @@ func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract 
 	if changes > 0 {
 		group.Go(func() error { c.changeSongs(ctx, changes); return nil })
 	}
-	log.InfoContext(ctx, "serving a board", slog.Int("users", live.Stats().Users), slog.Int("bytes", len(page.Body)), slog.Int("changes", changes))
+	log.InfoContext(ctx, "serving a board", slog.Int(logkey.Users, live.Stats().Users), slog.Int("bytes", len(page.Body)), slog.Int("changes", changes))
 	base, err := listen(ctx, group, handler)
 	return base, page.Body, err
 }

@@ -8,6 +8,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // replayWindow is how long a used refresh token still returns its successor. Two
@@ -180,7 +181,7 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 	if now := s.opts.Now(); now.Sub(session.LastUsedAt) >= lastUseInterval {
 		if err := s.opts.Sessions.TouchSession(ctx, session.ID, now); err != nil {
 			// The request does not depend on it.
-			s.opts.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any("error", err))
+			s.opts.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any(logkey.Error, err))
 		}
 	}
 	return Caller{UserID: id, sessionFamily: session.Family}, nil
@@ -271,7 +272,7 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 		return Tokens{}, err
 	}
 	s.opts.Log.WarnContext(ctx, "a refresh token was used twice: its session has been ended",
-		slog.Int64("user_id", int64(session.UserID)), slog.Int64("session_family", session.Family))
+		slog.Int64(logkey.UserID, int64(session.UserID)), slog.Int64("session_family", session.Family))
 	return Tokens{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "REFRESH_TOKEN_REUSED", Message: "The refresh token was used before; sign in again."}
 }
 

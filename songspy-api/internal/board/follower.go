@@ -8,6 +8,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -59,10 +60,10 @@ func (b *Board) Run(ctx context.Context) {
 			wait = shortest
 			sleep(ctx, readInterval)
 		case errors.Is(err, errFeedLost):
-			b.opts.Log.InfoContext(ctx, "the board is reloaded", slog.Any("error", err))
+			b.opts.Log.InfoContext(ctx, "the board is reloaded", slog.Any(logkey.Error, err))
 			f.loaded = false
 		case ctx.Err() == nil:
-			b.opts.Log.WarnContext(ctx, "reading the change feed failed; trying again", slog.Any("error", err))
+			b.opts.Log.WarnContext(ctx, "reading the change feed failed; trying again", slog.Any(logkey.Error, err))
 			sleep(ctx, wait)
 			wait = min(2*wait, longest)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // defaultRetryAfter is the Retry-After of 429 and 503 if the error has none.
@@ -77,11 +78,11 @@ func (s *server) writeFault(c *gin.Context, err error) {
 	status, fault := toFault(err, c.GetHeader("Accept-Language"))
 	switch status {
 	case http.StatusInternalServerError:
-		s.opts.Log.ErrorContext(ctx, "a request failed", slog.String("route", c.FullPath()), slog.Any("error", err))
+		s.opts.Log.ErrorContext(ctx, "a request failed", slog.String(logkey.Route, c.FullPath()), slog.Any(logkey.Error, err))
 	case http.StatusServiceUnavailable:
-		s.opts.Log.WarnContext(ctx, "a request could not be served", slog.String("route", c.FullPath()), slog.Any("error", err))
+		s.opts.Log.WarnContext(ctx, "a request could not be served", slog.String(logkey.Route, c.FullPath()), slog.Any(logkey.Error, err))
 	default:
-		s.opts.Log.DebugContext(ctx, "a request was rejected", slog.String("route", c.FullPath()), slog.Any("error", err))
+		s.opts.Log.DebugContext(ctx, "a request was rejected", slog.String(logkey.Route, c.FullPath()), slog.Any(logkey.Error, err))
 	}
 	if c.Writer.Written() {
 		c.Abort() // part of an answer has been sent already

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // readinessTimeout limits one readiness check.
@@ -27,7 +28,7 @@ func (s *server) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) 
 	if failed == nil {
 		return GetReadiness200JSONResponse(answer), nil
 	}
-	s.opts.Log.WarnContext(ctx, "the service is not ready", slog.Any("error", failed))
+	s.opts.Log.WarnContext(ctx, "the service is not ready", slog.Any(logkey.Error, failed))
 	_, fault := toFault(&songspy.Error{Code: songspy.CodeUnavailable}, "")
 	answer.Result, answer.Error = ERROR, &fault
 	retry := int(defaultRetryAfter.Seconds())

@@ -18,6 +18,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 )
@@ -34,7 +35,7 @@ func (s *server) observe(c *gin.Context) {
 		id = rand.Text()
 	}
 	c.Writer.Header()["X-Request-Id"] = []string{id}
-	c.Request = c.Request.WithContext(telemetry.WithAttrs(c.Request.Context(), slog.String("request", id)))
+	c.Request = c.Request.WithContext(telemetry.WithAttrs(c.Request.Context(), slog.String(logkey.Request, id)))
 
 	c.Next()
 
@@ -52,7 +53,7 @@ func (s *server) observe(c *gin.Context) {
 	ctx := c.Request.Context()
 	if s.opts.Log.Enabled(ctx, level) {
 		line := []slog.Attr{
-			slog.String("method", method), slog.String("route", route), slog.Int("status", status),
+			slog.String("method", method), slog.String(logkey.Route, route), slog.Int("status", status),
 			slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)),
 		}
 		if s.opts.Log.Enabled(ctx, slog.LevelDebug) {
@@ -197,7 +198,7 @@ func (s *server) authenticate(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx := telemetry.WithAttrs(c.Request.Context(), slog.Int64("user_id", int64(caller.UserID)))
+	ctx := telemetry.WithAttrs(c.Request.Context(), slog.Int64(logkey.UserID, int64(caller.UserID)))
 	c.Request = c.Request.WithContext(context.WithValue(ctx, callerKey{}, caller))
 	return nil
 }
