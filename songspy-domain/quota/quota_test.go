@@ -140,7 +140,7 @@ func TestLimit_DropsAfterRefusalAndGrows(t *testing.T) {
 	})
 }
 
-func TestARefusalThatIsAheadCountsAsNow(t *testing.T) {
+func TestLearn_CapsRefusalAheadOfClock(t *testing.T) {
 	const day, ahead = 24 * time.Hour, 9 * time.Hour
 	for name, learn := range map[string]func(*Account){
 		"learned before the clock was set back": func(a *Account) {
