@@ -11,19 +11,18 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// wall is a wall clock that can be set. It runs with virtual time.
+// fakeClock is a wall clock that can be set. It runs with virtual time.
 type fakeClock struct{ offset atomic.Int64 }
 
 func (c *fakeClock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())).Round(0) }
 func (c *fakeClock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
-// TestAfterAClockIsSetBackTheNextPlaysAreKept runs hours under a clock that is
-// nine hours ahead. Then the clock is corrected, while the batch works or while
-// it is stopped.
+// In this test the clock is nine hours ahead for some hours. Then it is corrected,
+// while the batch runs or while it is stopped.
 func TestPlaysAreStoredAfterTheClockIsSetBack(t *testing.T) {
 	long(t)
 	t.Parallel()
-	for name, restart := range map[string]bool{"while the batch works": false, "while it is stopped": true} {
+	for name, restart := range map[string]bool{"while the batch runs": false, "while the batch is stopped": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const people, ahead, interval = 6, 9 * time.Hour, 3 * time.Minute
@@ -48,7 +47,7 @@ func TestPlaysAreStoredAfterTheClockIsSetBack(t *testing.T) {
 				}
 				<-time.After(2 * interval)
 				if status, words := w.readyz(); status != 200 || !strings.Contains(words, "he clock ") || !strings.Contains(words, "set back") {
-					t.Errorf("/readyz says %d %s", status, words)
+					t.Errorf("/readyz returns %d %s", status, words)
 				}
 				<-time.After(time.Hour)
 				stop()
@@ -59,17 +58,17 @@ func TestPlaysAreStoredAfterTheClockIsSetBack(t *testing.T) {
 							continue
 						}
 						found := 0
-						for _, k := range plays {
-							if k.Track.URI == p.Track.URI && k.Play.StartedAt.Sub(p.Start).Abs() < 15*time.Second {
+						for _, stored := range plays {
+							if stored.Track.URI == p.Track.URI && stored.Play.StartedAt.Sub(p.Start).Abs() < 15*time.Second {
 								found++
 							}
 						}
 						if found != 1 {
-							t.Errorf("person %d: the play %s after the correction is kept %d times", person, p.Start.Sub(corrected), found)
+							t.Errorf("person %d: the play %s after the correction is stored %d times", person, p.Start.Sub(corrected), found)
 						}
 					}
 					if n := len(w.callsTo("currently-playing")); n > people*150 {
-						t.Errorf("%d polls", n)
+						t.Errorf("%d polls, want at most %d", n, people*150)
 					}
 				}
 			})
@@ -77,8 +76,8 @@ func TestPlaysAreStoredAfterTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-// TestAMachineThatSleptCausesOneGapAndNoBurst stops the batch's timers for
-// eight hours, as a suspended machine does: the clock and the world go on.
+// In this test the batch's timers stop for eight hours, as on a suspended machine:
+// the clock and the simulator go on.
 func TestAMachineThatSleptCausesOneGapAndNoBurst(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -105,7 +104,7 @@ func TestAMachineThatSleptCausesOneGapAndNoBurst(t *testing.T) {
 		}
 		for second, n := range perSecond {
 			if n > 10 {
-				t.Errorf("%d polls in second %d after the sleep: a burst", n, second-woke.Unix())
+				t.Errorf("%d polls in second %d after the sleep, want at most 10", n, second-woke.Unix())
 			}
 		}
 		if polls < people || polls > 4*people {

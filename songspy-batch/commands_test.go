@@ -28,9 +28,9 @@ func TestStatusPrintsATableOrJSON(t *testing.T) {
 		if err := writeStatus(statusReport{Status: st}, false, &table); err != nil {
 			t.Fatal(err)
 		}
-		for _, words := range []string{"active                    12 ", " live", "a look told something", "calls in 24 hours", "schema version"} {
-			if !strings.Contains(table.String(), words) {
-				t.Errorf("the table does not say %q:\n%s", words, table.String())
+		for _, want := range []string{"active                    12 ", " live", "last heartbeat", "calls in 24 hours", "schema version"} {
+			if !strings.Contains(table.String(), want) {
+				t.Errorf("the table does not contain %q:\n%s", want, table.String())
 			}
 		}
 		var out bytes.Buffer
@@ -48,26 +48,26 @@ func TestCommandsReportWrongArguments(t *testing.T) {
 	t.Parallel()
 	environ := map[string]string{
 		"SONGSPY_ENV": "development", "SONGSPY_DATABASE_URL": "sqlite:" + t.TempDir() + "/none.db", "SONGSPY_STATE_DIR": t.TempDir(),
-		"SONGSPY_SPOTIFY_CLIENT_ID":     "somebody",
+		"SONGSPY_SPOTIFY_CLIENT_ID":     "client",
 		"SONGSPY_SPOTIFY_AUTHORIZE_URL": "http://127.0.0.1:1/authorize",
 		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  "http://127.0.0.1:1",
 		"SONGSPY_SPOTIFY_API_URL":       "http://127.0.0.1:1",
 	}
-	for _, c := range []struct {
+	for _, tt := range []struct {
 		args []string
 		code int
 		want string
 	}{
-		{[]string{"status", "please"}, 2, `"please"`},
-		{[]string{"status", "-yaml"}, 2, "-json"},
-		{[]string{"backfill", "-user", "-3"}, 2, "must not be negative"},
-		{[]string{"backfill", "-since", "yesterday"}, 2, "-since"},
+		{[]string{"status", "please"}, 2, "unexpected argument please"},
+		{[]string{"status", "--yaml"}, 2, "unknown flag --yaml"},
+		{[]string{"backfill", "--user=-3"}, 2, "must not be negative"},
+		{[]string{"backfill", "--since", "yesterday"}, 2, "--since"},
 		{[]string{"status"}, 1, "songspy-batch:"}, // there is no schema
 		{[]string{"reseal"}, 1, "songspy-batch:"},
 	} {
 		var out bytes.Buffer
-		if code := run(t.Context(), c.args, environ, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
-			t.Errorf("%v: exit %d, want %d and %q:\n%s", c.args, code, c.code, c.want, out.String())
+		if code := run(t.Context(), tt.args, environ, &out, &out); code != tt.code || !strings.Contains(out.String(), tt.want) {
+			t.Errorf("%v: exit %d, want %d and %q:\n%s", tt.args, code, tt.code, tt.want, out.String())
 		}
 	}
 }

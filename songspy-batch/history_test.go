@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// kept lists a person's plays, oldest first.
+// storedPlays returns a person's plays, oldest first.
 func (w *simWorld) storedPlays(person int) (plays []songspy.PlayWithTrack) {
 	w.t.Helper()
 	var last songspy.Play
@@ -29,7 +29,7 @@ func (w *simWorld) storedPlays(person int) (plays []songspy.PlayWithTrack) {
 	}
 }
 
-// gaps lists a person's gaps, newest first.
+// gaps returns a person's gaps, newest first.
 func (w *simWorld) gaps(person int) []songspy.Gap {
 	w.t.Helper()
 	gaps, err := w.db.Gaps(context.WithoutCancel(w.t.Context()), userOf(person), songspy.Gap{}, 500)
@@ -39,8 +39,8 @@ func (w *simWorld) gaps(person int) []songspy.Gap {
 	return gaps
 }
 
-// recording is what names the same recording whatever its uri: history may
-// name it by another one.
+// recordingKey identifies a recording. Its URI does not, because history may list
+// the recording with another URI.
 func recordingKey(isrc, uri string) string {
 	if isrc != "" {
 		return isrc
@@ -48,16 +48,16 @@ func recordingKey(isrc, uri string) string {
 	return uri
 }
 
-// account is how what is kept of somebody compares with the truth.
+// truthReport compares stored plays with what was really played.
 type truthReport struct {
-	listed, missed       int // plays that history listed, and those of them that are not kept
-	duplicated, invented int // plays kept more often than they were played, and those that never were
+	listed, missed       int // real plays that history has listed, and those of them that are not stored
+	duplicated, invented int // real plays that are stored more than once, and stored plays that never happened
 }
 
-// holdToTruth compares a person's plays with what was really played between
-// the times, and fails the test if plays overlap or claim more than their
-// length. What was in history by then must be kept.
-func (w *simWorld) compareWithTruth(person int, from, until, by time.Time) (a truthReport) {
+// compareWithTruth compares a person's stored plays with what was really played
+// from from to until. It fails the test if stored plays overlap, or if their
+// listened time is longer than they are. listed counts plays that history has listed before by.
+func (w *simWorld) compareWithTruth(person int, from, until, by time.Time) (report truthReport) {
 	w.t.Helper()
 	plays := w.storedPlays(person)
 	for i, p := range plays {
@@ -65,10 +65,10 @@ func (w *simWorld) compareWithTruth(person int, from, until, by time.Time) (a tr
 			w.t.Errorf("person %d: plays overlap at %s", person, p.Play.StartedAt)
 		}
 		if p.Play.ListenedMS > p.Play.EndedAt.Sub(p.Play.StartedAt).Milliseconds()+1 {
-			w.t.Errorf("person %d: %+v claims more than its length", person, p.Play)
+			w.t.Errorf("person %d: the listened time of %+v is longer than the play", person, p.Play)
 		}
 	}
-	taken := make([]bool, len(plays))
+	matched := make([]bool, len(plays))
 	truth := w.sim.Truth(person, from, until)
 	for _, real := range truth {
 		if real.Track.URI == "" {
@@ -78,31 +78,31 @@ func (w *simWorld) compareWithTruth(person int, from, until, by time.Time) (a tr
 		for i, p := range plays {
 			overlap := earliest(p.Play.EndedAt, real.End).Sub(latest(p.Play.StartedAt, real.Start))
 			if recordingKey(p.Track.ISRC, p.Track.URI) == recordingKey(real.Track.ISRC, real.Track.URI) && overlap > -15*time.Second {
-				taken[i] = true
+				matched[i] = true
 				if 2*overlap > min(real.End.Sub(real.Start), p.Play.EndedAt.Sub(p.Play.StartedAt)) {
 					found++
 				}
 			}
 		}
 		if !real.ListedAt.IsZero() && real.ListedAt.Before(by) {
-			a.listed++
+			report.listed++
 			if found == 0 {
-				a.missed++
-				w.t.Logf("person %d: missed %s at %s to %s, told as of %s", person, real.Track.URI, real.Start, real.End, real.PlayedAt)
+				report.missed++
+				w.t.Logf("person %d: the play of %s from %s to %s, listed as played at %s, is missing", person, real.Track.URI, real.Start, real.End, real.PlayedAt)
 			}
 		}
 		if found > 1 {
-			a.duplicated++
-			w.t.Logf("person %d: %s at %s to %s, heard at %s is kept %d times", person, real.Track.URI, real.Start, real.End, real.PlayedAt, found)
+			report.duplicated++
+			w.t.Logf("person %d: the play of %s from %s to %s, listed as played at %s, is stored %d times", person, real.Track.URI, real.Start, real.End, real.PlayedAt, found)
 		}
 	}
-	for i, ok := range taken {
+	for i, ok := range matched {
 		if !ok {
-			a.invented++
-			w.t.Logf("person %d: never played %+v", person, plays[i].Play)
+			report.invented++
+			w.t.Logf("person %d: %+v was never played", person, plays[i].Play)
 		}
 	}
-	return a
+	return report
 }
 
 func earliest(a, b time.Time) time.Time {
@@ -143,30 +143,30 @@ func TestHistoryIsStoredOnceThoughTheBatchIsKilledAndSpotifyFails(t *testing.T) 
 			a := w.compareWithTruth(person, from, time.Now(), time.Now().Add(-3*time.Hour))
 			all.listed, all.missed, all.duplicated, all.invented = all.listed+a.listed, all.missed+a.missed, all.duplicated+a.duplicated, all.invented+a.invented
 		}
-		polls, asked := len(w.callsTo("currently-playing")), len(w.callsTo("recently-played"))
-		t.Logf("%+v; history was asked %d times beside %d looks", all, asked, polls)
+		polls, fetches := len(w.callsTo("currently-playing")), len(w.callsTo("recently-played"))
+		t.Logf("%+v; %d history fetches, %d polls", all, fetches, polls)
 		if all.listed < least || all.missed*1000 > all.listed || all.duplicated+all.invented > 0 {
 			t.Errorf("%+v", all)
 		}
-		if asked*20 > polls {
-			t.Errorf("history was asked %d times beside %d looks", asked, polls)
+		if fetches*20 > polls {
+			t.Errorf("%d history fetches, %d polls", fetches, polls)
 		}
 	})
 }
 
-// silent fails the test unless a person has exactly one gap, of that reason,
-// that covers the time and little more.
+// expectOneGap fails the test unless a person has exactly one gap, with the given
+// reason, and it covers the given time and little more.
 func (w *simWorld) expectOneGap(person int, reason songspy.GapReason, from, until time.Time) {
 	w.t.Helper()
 	gaps := w.gaps(person)
 	if len(gaps) != 1 || gaps[0].Reason != reason || gaps[0].EndedAt == nil {
-		w.t.Errorf("person %d has the gaps %+v, want one of %s", person, gaps, reason)
+		w.t.Errorf("person %d has the gaps %+v, want one with reason %s", person, gaps, reason)
 		return
 	}
 	const slack = 7 * time.Minute
 	if gaps[0].BeganAt.Before(from.Add(-slack)) || gaps[0].BeganAt.After(from) ||
 		gaps[0].EndedAt.Before(until) || gaps[0].EndedAt.After(until.Add(slack)) {
-		w.t.Errorf("person %d: the gap is from %s to %s, nobody looked from %s to %s", person, gaps[0].BeganAt, gaps[0].EndedAt, from, until)
+		w.t.Errorf("person %d: the gap is from %s to %s, polls were interrupted from %s to %s", person, gaps[0].BeganAt, gaps[0].EndedAt, from, until)
 	}
 }
 
@@ -186,13 +186,13 @@ func TestPlaysWithinAGapAreAddedFromHistory(t *testing.T) {
 			stop, _ = w.start()
 			return from, until, stop
 		}},
-		"the door is closed": {songspy.GapAppBlocked, func(w *simWorld, stop func()) (time.Time, time.Time, func()) {
+		"the app is blocked": {songspy.GapAppBlocked, func(w *simWorld, stop func()) (time.Time, time.Time, func()) {
 			from, wait := time.Now(), int(away.Seconds())
 			w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &wait, Times: 1})
 			<-time.After(away)
-			return from.Add(2 * time.Minute), time.Now(), stop // some look meets the refusal in that time
+			return from.Add(2 * time.Minute), time.Now(), stop // within two minutes a poll meets the 429
 		}},
-		"spotify gives no answer": {songspy.GapProviderDown, func(w *simWorld, stop func()) (time.Time, time.Time, func()) {
+		"spotify does not answer": {songspy.GapProviderDown, func(w *simWorld, stop func()) (time.Time, time.Time, func()) {
 			from := time.Now()
 			end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.ServerError, Status: 503})
 			<-time.After(away)
@@ -212,7 +212,7 @@ func TestPlaysWithinAGapAreAddedFromHistory(t *testing.T) {
 				stop, _ := w.start()
 				<-time.After(16*time.Minute + 7*time.Second)
 				from, until, stop := tt.interrupt(w, stop)
-				<-time.After(35 * time.Minute) // back, and history asked
+				<-time.After(35 * time.Minute) // polls succeed again, and history is fetched
 				now := time.Now()
 				stop()
 				for person := range people {
@@ -241,7 +241,7 @@ func TestAQuickRestartLeavesNoGap(t *testing.T) {
 		}
 		for person := range people {
 			for _, g := range w.gaps(person) {
-				if g.Reason != songspy.GapUnseen { // what Spotify calls unknown is not seen by anybody
+				if g.Reason != songspy.GapUnseen { // Spotify sometimes answers with an unknown type
 					t.Errorf("person %d has the gap %+v", person, g)
 				}
 			}

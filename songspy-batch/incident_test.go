@@ -15,15 +15,15 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// linkByPKCE links a person through the app without its secret, as one may
-// bring who has no secret to give. Their refresh token rotates.
+// linkByPKCE links a person through the app without the app's secret. The refresh
+// token then rotates.
 func (w *simWorld) linkByPKCE(person int) {
 	w.t.Helper()
 	w.linkViaApp(person, sim.SpotifyClientID, sim.SpotifyClientID, "")
 }
 
-// backup copies the database as it is now; restore puts the copy in its place,
-// as an operator would while nothing runs.
+// backup copies the database. restore replaces the database with the copy; no
+// batch may run then.
 func (w *simWorld) backup() (restore func()) {
 	w.t.Helper()
 	copied := filepath.Join(w.t.TempDir(), "backup.db")
@@ -37,8 +37,8 @@ func (w *simWorld) backup() (restore func()) {
 	}
 	return func() {
 		w.t.Helper()
-		for _, tail := range []string{"", "-wal", "-shm"} {
-			if err := os.Remove(w.dbPath + tail); err != nil && !os.IsNotExist(err) {
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			if err := os.Remove(w.dbPath + suffix); err != nil && !os.IsNotExist(err) {
 				w.t.Fatal(err)
 			}
 		}
@@ -49,7 +49,7 @@ func (w *simWorld) backup() (restore func()) {
 	}
 }
 
-// reached counts the calls to the Web API that reached Spotify in that time.
+// countAPICalls counts the calls to the Web API that reached Spotify in the given time.
 func (w *simWorld) countAPICalls(from, until time.Time) (n int) {
 	for _, endpoint := range []string{"currently-playing", "recently-played"} {
 		for _, c := range w.callsTo(endpoint) {
@@ -74,10 +74,10 @@ func (w *simWorld) linkStates() map[songspy.LinkState]int {
 	return states
 }
 
-// TestABadDay is what Spotify, the machine and the operator have been seen to
-// do, in two days: a 429 of 79,892 s, a restart within it, an outage that
-// refuses every renewal for 40 minutes, and a backup that is an hour old.
-// In short, the 429 lasts 7,892 s.
+// TestABadDay repeats incidents that have happened, within two days: a 429 with
+// Retry-After 79,892 s, a restart in that time, an outage of 40 minutes in which
+// every renewal is refused, and the restore of a backup that is an hour old. With
+// -short, Retry-After is 7,892 s.
 func TestABadDay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -106,24 +106,24 @@ func TestABadDay(t *testing.T) {
 		<-time.After(time.Minute)
 		stop, _ = w.start()
 		<-time.After(time.Until(blockedUntil.Add(2 * time.Hour)))
-		// What was under way as the door closed may still come in.
+		// Calls that had begun when the breaker opened may still arrive.
 		if n := w.countAPICalls(blockedAt.Add(time.Second), blockedUntil); n > 0 {
-			t.Errorf("%d calls went through the closed door", n)
+			t.Errorf("%d calls were made while the app was blocked", n)
 		}
 		if n := w.countAPICalls(blockedUntil, blockedUntil.Add(3*time.Minute)); n < people {
-			t.Errorf("only %d calls in the three minutes after the door opened", n)
+			t.Errorf("only %d calls in the three minutes after the breaker closed", n)
 		}
 		for second := range 180 {
 			at := blockedUntil.Add(time.Duration(second) * time.Second)
 			if n := w.countAPICalls(at, at.Add(time.Second)); n > 8 {
-				t.Errorf("%d calls in second %d after the door opened: a burst", n, second)
+				t.Errorf("%d calls in second %d after the breaker closed, want at most 8", n, second)
 			}
 		}
 
 		end := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.InvalidGrant})
 		<-time.After(40 * time.Minute)
 		if states := w.linkStates(); states[songspy.LinkReauthRequired] > 0 || states[songspy.LinkSuspect] > people/6 {
-			t.Errorf("in the outage the links are %v", states)
+			t.Errorf("during the outage the links are %v", states)
 		}
 		end()
 		<-time.After(2 * time.Hour)
@@ -137,7 +137,7 @@ func TestABadDay(t *testing.T) {
 		restore()
 		stop, _ = w.start()
 		<-time.After(2 * time.Hour)
-		// Their tokens have rotated since the backup; nobody else's link suffers.
+		// The rotating tokens have changed since the backup; other links are not affected.
 		if states := w.linkStates(); states[songspy.LinkSuspect] != rotating || states[songspy.LinkActive] != people-rotating {
 			t.Errorf("two hours after the restore the links are %v", states)
 		}
@@ -154,7 +154,7 @@ func TestABadDay(t *testing.T) {
 				want = songspy.TaskRelink
 			}
 			if got := l.Task(until); got != want {
-				t.Errorf("person %d's link is %s and wants %q of them, not %q", person, l.State, got, want)
+				t.Errorf("the link of person %d is %s and its task is %q, want %q", person, l.State, got, want)
 			}
 			if a := w.compareWithTruth(person, from, until, from); a.duplicated+a.invented > 0 {
 				t.Errorf("person %d: %+v", person, a)
@@ -167,7 +167,7 @@ func TestABadDay(t *testing.T) {
 	})
 }
 
-// refusedAt is when a look was first refused for the whole app.
+// rateLimitedAt returns the time of the first 429; the zero time if there was none.
 func (w *simWorld) rateLimitedAt() time.Time {
 	for _, c := range w.callsTo("currently-playing") {
 		if c.Status == 429 {
@@ -177,7 +177,7 @@ func (w *simWorld) rateLimitedAt() time.Time {
 	return time.Time{}
 }
 
-// knowsWhy fails the test unless gaps of that reason cover the time.
+// expectGap fails the test unless a gap with the reason covers the given time.
 func (w *simWorld) expectGap(person int, reason songspy.GapReason, from, until time.Time) {
 	w.t.Helper()
 	var all []string
@@ -187,5 +187,5 @@ func (w *simWorld) expectGap(person int, reason songspy.GapReason, from, until t
 		}
 		all = append(all, fmt.Sprintf("%+v", g))
 	}
-	w.t.Errorf("person %d: no gap %s from %s to %s; there are %s", person, reason, from, until, strings.Join(all, ", "))
+	w.t.Errorf("person %d: no gap %s covers %s to %s; the gaps are %s", person, reason, from, until, strings.Join(all, ", "))
 }

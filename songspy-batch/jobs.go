@@ -15,32 +15,30 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-// The names of the jobs.
+// The names of the jobs in logs.
 const (
 	tokenRefreshJob   = "AccessTokenRefreshScheduler"
 	pollJob           = "CurrentPlayingTrackScheduler"
-	cleanupJob        = "Housekeeping"
-	linkRetryJob      = "Readmission"
+	cleanupJob        = "Cleanup"
+	linkRetryJob      = "UnregisteredLinks"
 	seatAssignmentJob = "Seats"
-	linkMetricsJob    = "LinkCensus"
-	notificationJob   = "Notices"
+	linkMetricsJob    = "LinkMetrics"
+	notificationJob   = "Notifications"
 )
 
+// The times between two runs of a job.
 const (
-	// tidyEvery is the time between two runs of Housekeeping.
-	cleanupInterval = 10 * time.Minute
-	// readmitEvery is the time between two searches for people to be asked again.
-	linkRetryInterval = time.Hour
-	// seatingEvery is the time between two looks for seats that have become free.
+	cleanupInterval        = 10 * time.Minute
+	linkRetryInterval      = time.Hour
 	seatAssignmentInterval = 10 * time.Minute
 )
 
-// jobs are what the batch does by the clock.
+// jobs returns the scheduled jobs.
 func (b *batch) jobs() []schedule.Job {
 	cleanup := jobs.Cleanup{Store: b.db, Now: time.Now, Logger: b.log}
 	linkRetry := jobs.LinkRetry{Links: b.db, Complete: b.completeLink, Now: b.now, Logger: b.log}
-	apps, _ := b.settings.Spotify.Apps() // its faults were told when the settings were read
-	// Where nobody needs a seat any more, somebody may still wait for one.
+	apps, _ := b.settings.Spotify.Apps() // config.Load has reported an error
+	// Users may still wait for a seat although no app limits its seats any more.
 	seatAssignment := jobs.SeatAssignment{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}
 	scheduled := []schedule.Job{
 		{Name: tokenRefreshJob, Interval: b.settings.RefreshInterval, Run: b.refresher.Plan},
@@ -56,14 +54,18 @@ func (b *batch) jobs() []schedule.Job {
 	return scheduled
 }
 
-// correlate marks what a run of a job logs.
+// correlate adds the job and the run to log lines of a job.
 func correlate(ctx context.Context, job, run string) context.Context {
 	return telemetry.WithAttrs(ctx, slog.String("job", job), slog.String("run", run))
 }
 
-// complete asks whose account the kept grant of a user is for, and links it.
-// The app did not know the user when they consented. A link that was changed or
-// removed meanwhile stays as it is; the error is then CodeGone.
+// completeLink completes a pending grant: it fetches the Spotify account of the
+// user and saves the link. The grant is pending because the app's owner had not
+// registered the user when the user consented.
+//
+// It returns CodeGone, and changes nothing, if the link was changed or removed
+// meanwhile. It returns CodeConflict if the app is full or the account is linked
+// to another user.
 func (b *batch) completeLink(ctx context.Context, id songspy.UserID) error {
 	link, err := b.db.Link(ctx, id)
 	if err != nil {
@@ -79,7 +81,7 @@ func (b *batch) completeLink(ctx context.Context, id songspy.UserID) error {
 		}
 	}
 	if !link.IsPendingGrant() {
-		return &songspy.Error{Code: songspy.CodeGone, Message: "The kept grant is gone."}
+		return &songspy.Error{Code: songspy.CodeGone, Message: "The pending grant is gone."}
 	}
 	account, err := client.Account(ctx, link.AccessToken)
 	if err != nil {
@@ -99,7 +101,7 @@ func (b *batch) completeLink(ctx context.Context, id songspy.UserID) error {
 		UserID: id, App: link.App, Seats: seats, Account: account, ConsentedAt: link.AuthorizedAt, IfVersion: link.Version,
 		Grant: link.Grant(),
 	})
-	if songspy.CodeOf(err) == songspy.CodeConflict { // a full app, or somebody else's account: theirs to decide
+	if songspy.CodeOf(err) == songspy.CodeConflict { // the user has to decide
 		return &songspy.Error{Code: songspy.CodeConflict, Reason: songspy.ReasonOf(err), Message: "The link cannot be completed.", Err: errors.Unwrap(err)}
 	}
 	return err

@@ -22,15 +22,17 @@ func TestTheCommandPrintsUsageAndReportsWrongSettings(t *testing.T) {
 		code    int
 		want    []string
 	}{
-		{"help", []string{"help"}, nil, 0, []string{"songspy-batch health"}},
+		{"help", []string{"help"}, nil, 0, []string{"Check whether the running batch is ready."}},
+		{"help flag", []string{"-h"}, nil, 0, []string{"Check whether the running batch is ready."}},
+		{"help of a command", []string{"backfill", "--help"}, nil, 0, []string{"--since"}},
 		{"version", []string{"version"}, nil, 0, []string{""}},
-		{"a slip", []string{"sevre"}, nil, 2, []string{`"sevre"`, "songspy-batch version"}},
-		{"too much", []string{"serve", "please"}, nil, 2, []string{"songspy-batch [serve]"}},
+		{"unknown command", []string{"sevre"}, nil, 2, []string{"unexpected argument sevre", "Run `songspy-batch --help`"}},
+		{"unexpected argument", []string{"serve", "please"}, nil, 2, []string{"unexpected argument please"}},
 		{"no settings", nil, nil, 2, []string{"SONGSPY_SPOTIFY_CLIENT_ID", "SONGSPY_SEAL_KEYS"}},
-		{"odd settings", nil, map[string]string{
+		{"wrong settings", nil, map[string]string{
 			"SONGSPY_POLL_INTERVAL": "0s", "SONGSPY_POLL_CONCURRENCY": "0", "SONGSPY_REFRESH_INTERVAL": "soon", "SONGSPY_BATCH_ADDR": "8081",
 		}, 2, []string{"SONGSPY_POLL_INTERVAL", "SONGSPY_POLL_CONCURRENCY", "SONGSPY_REFRESH_INTERVAL", "SONGSPY_BATCH_ADDR"}},
-		{"nobody there", []string{"health"}, map[string]string{"SONGSPY_BATCH_ADDR": freeAddr(t)}, 1, []string{"no answer"}},
+		{"the batch is not running", []string{"health"}, map[string]string{"SONGSPY_BATCH_ADDR": freeAddr(t)}, 1, []string{"does not respond"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -55,7 +57,7 @@ func TestServeWaitsForTheSchemaStopsCleanlyAndRunsOnce(t *testing.T) {
 		"SONGSPY_DATABASE_URL":          "sqlite:" + filepath.Join(dir, "songspy.db"),
 		"SONGSPY_STATE_DIR":             filepath.Join(dir, "state"),
 		"SONGSPY_BATCH_ADDR":            freeAddr(t),
-		"SONGSPY_SPOTIFY_CLIENT_ID":     "somebody",
+		"SONGSPY_SPOTIFY_CLIENT_ID":     "client",
 		"SONGSPY_SPOTIFY_AUTHORIZE_URL": "http://127.0.0.1:1/authorize",
 		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  "http://127.0.0.1:1",
 		"SONGSPY_SPOTIFY_API_URL":       "http://127.0.0.1:1",
@@ -63,40 +65,40 @@ func TestServeWaitsForTheSchemaStopsCleanlyAndRunsOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	serving, stop := context.WithCancel(ctx)
-	var out, faults bytes.Buffer
+	var out, errs bytes.Buffer
 	exit := make(chan int, 1)
-	go func() { exit <- run(serving, []string{"serve"}, environ, &out, &faults) }()
+	go func() { exit <- run(serving, []string{"serve"}, environ, &out, &errs) }()
 
 	healthy := func() (bool, string) {
-		var said bytes.Buffer
-		code := run(ctx, []string{"health"}, environ, &said, &said)
-		return code == 0, said.String()
+		var output bytes.Buffer
+		code := run(ctx, []string{"health"}, environ, &output, &output)
+		return code == 0, output.String()
 	}
 	await := func(what string, met func() bool) {
 		for !met() {
 			if !delayqueue.Wait(ctx, 20*time.Millisecond) {
-				t.Fatalf("%s never came; %s", what, faults.String())
+				t.Fatalf("%s did not happen; %s", what, errs.String())
 			}
 		}
 	}
-	await("an answer that names the remedy", func() bool {
-		ok, said := healthy()
+	await("an answer that says what to do", func() bool {
+		ok, answer := healthy()
 		if ok {
-			t.Fatal("ready without a schema")
+			t.Fatal("the batch is ready without a schema")
 		}
-		return strings.Contains(said, "songspy-api migrate")
+		return strings.Contains(answer, "songspy-api migrate")
 	})
 
 	var second bytes.Buffer
 	if code := run(ctx, []string{"serve"}, environ, &second, &second); code != 1 || !strings.Contains(second.String(), "Another songspy-batch") {
-		t.Errorf("a second batch on the file ended with %d and said %q", code, second.String())
+		t.Errorf("a second batch on the file ended with %d and printed %q", code, second.String())
 	}
 
 	migrate(t, environ["SONGSPY_DATABASE_URL"])
 	await("readiness", func() bool { ok, _ := healthy(); return ok })
 	stop()
 	if code := <-exit; code != 0 {
-		t.Errorf("ended with %d: %s", code, faults.String())
+		t.Errorf("the batch ended with %d: %s", code, errs.String())
 	}
 }
 
@@ -112,7 +114,7 @@ func migrate(t *testing.T, url string) {
 	}
 }
 
-// freeAddr is a loopback address that nobody listens at.
+// freeAddr returns a loopback address with a free port.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -13,12 +13,12 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newSimWorld(t, sim.Options{People: 2, Population: "regular", Epoch: time.Now()})
-		w.beforeStart = newInbox(t).attach // one that tells people
+		w.inbox = newInbox(t) // so that there is a notifier
 		stop, _ := w.start(func(s *settings) {
-			s.Service.DatabaseURL = "postgres://somewhere" // as one of several, who lease their people
+			s.Service.DatabaseURL = "postgres://somewhere" // so that there is a leaser
 		})
 		<-time.After(5 * time.Minute)
-		telemetrytest.CheckDocumented(t, w.batch.registry, "../docs/metrics.md", "Both services", "songspy-batch")
+		telemetrytest.CheckDocumented(t, w.batch.metrics, "../docs/metrics.md", "Both services", "songspy-batch")
 		stop()
 	})
 }

@@ -2,13 +2,18 @@ package main
 
 import (
 	"cmp"
+	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/songspy/songspy/songspy-batch/internal/notify"
+	"github.com/songspy/songspy/songspy-batch/internal/tokens"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
-// newSenders makes the channels that the settings name.
+// newSenders makes the senders of the channels that the settings configure.
 func newSenders(s settings) (map[songspy.NotificationChannel]notify.Sender, error) {
 	senders := map[songspy.NotificationChannel]notify.Sender{}
 	if s.Notifications.WebhookURL != "" {
@@ -38,15 +43,17 @@ func newSenders(s settings) (map[songspy.NotificationChannel]notify.Sender, erro
 	return senders, nil
 }
 
-// newNotices makes the job that tells by these channels; nil without one.
-func (b *batch) newNotifier(senders map[songspy.NotificationChannel]notify.Sender) *notify.Job {
+// newNotifier makes the job that sends notifications; nil without a sender.
+func newNotifier(s settings, db database, senders map[songspy.NotificationChannel]notify.Sender, apps *spotify.Apps, renewer *tokens.Renewer,
+	metrics prometheus.Registerer, log *slog.Logger,
+) *notify.Job {
 	if len(senders) == 0 {
 		return nil
 	}
 	return notify.New(notify.Options{
-		Outbox: b.db, Queue: b.db, Links: b.db, Seats: b.db, Senders: senders,
-		OperatorAddress: b.settings.Notifications.OperatorEmail, RelinkURL: cmp.Or(b.settings.Notifications.RelinkURL, b.settings.PublicURL+"/"),
-		Breakers: b.apps.Breakers, Outages: b.renewer.Outages,
-		Now: time.Now, Logger: b.log, Metrics: notify.NewMetrics(b.registry),
+		Outbox: db, Queue: db, Links: db, Seats: db, Senders: senders,
+		OperatorAddress: s.Notifications.OperatorEmail, RelinkURL: cmp.Or(s.Notifications.RelinkURL, s.PublicURL+"/"),
+		Breakers: apps.Breakers, Outages: renewer.Outages,
+		Now: time.Now, Logger: log, Metrics: notify.NewMetrics(metrics),
 	})
 }

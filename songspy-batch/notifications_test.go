@@ -21,14 +21,15 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// inbox is everybody's mail and the operator's webhook, across restarts of the batch.
+// inbox receives all mails and webhook calls, across restarts of the batch.
 type inbox struct {
 	t           *testing.T
 	key         []byte
-	webhookDown bool // the webhook
-	// got is what arrived since it was last read, by name of its message.
+	webhookDown bool
+	// received holds what has arrived since the last expect, by message id. Messages
+	// that were expected before are empty.
 	received map[string]string
-	// tries counts what was sent to the webhook.
+	// webhookCalls counts the calls of the webhook, failed ones too.
 	webhookCalls int
 }
 
@@ -36,15 +37,15 @@ func newInbox(t *testing.T) *inbox {
 	return &inbox{t: t, key: []byte("0123456789abcdef0123456789abcdef"), received: map[string]string{}}
 }
 
-// arrive fails the test if a message comes twice.
+// receive records a message. It fails the test if the message came before.
 func (i *inbox) receive(id, what string) {
 	if former, twice := i.received[id]; twice {
-		i.t.Errorf("%s came twice, before as %s", what, former)
+		i.t.Errorf("%s arrived twice, before as %s", what, former)
 	}
 	i.received[id] = what
 }
 
-// wants fails the test unless exactly that has arrived since it was last asked.
+// expect fails the test unless exactly the given messages have arrived since the last call.
 func (i *inbox) expect(when string, want ...string) {
 	i.t.Helper()
 	var got []string
@@ -61,11 +62,11 @@ func (i *inbox) expect(when string, want ...string) {
 	}
 }
 
-// Send implements notice.Sender for mail.
-func (i *inbox) Send(_ context.Context, l notify.Message) error {
-	i.receive(l.ID, fmt.Sprintf("%s to %s", l.Kind, l.To.Reveal()))
-	if !strings.Contains(l.Text, "https://songs.example.org/link") {
-		i.t.Errorf("a mail leads nowhere: %s", l.Text)
+// Send implements notify.Sender for mail.
+func (i *inbox) Send(_ context.Context, m notify.Message) error {
+	i.receive(m.ID, fmt.Sprintf("%s to %s", m.Kind, m.To.Reveal()))
+	if !strings.Contains(m.Text, "https://songs.example.org/link") {
+		i.t.Errorf("a mail does not contain the link page: %s", m.Text)
 	}
 	return nil
 }
@@ -77,7 +78,7 @@ func (i *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if i.webhookCalls++; i.webhookDown {
-		return nil, errors.New("nobody there")
+		return nil, errors.New("connection refused")
 	}
 	verifier, err := standardwebhooks.NewWebhookRaw(i.key)
 	if err == nil {
@@ -94,17 +95,16 @@ func (i *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }
 
-// told has the batch tell by the inbox.
-func (i *inbox) attach(b *batch) {
+// senders returns senders that deliver to the inbox.
+func (i *inbox) senders() map[songspy.NotificationChannel]notify.Sender {
 	hook, err := notify.NewWebhook("https://hooks.example.org/hunter2", i.key, i)
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	b.settings.Notifications = config.Notifications{RelinkURL: "https://songs.example.org/link"}
-	b.notifier = b.newNotifier(map[songspy.NotificationChannel]notify.Sender{songspy.ChannelMail: i, songspy.ChannelWebhook: hook})
+	return map[songspy.NotificationChannel]notify.Sender{songspy.ChannelMail: i, songspy.ChannelWebhook: hook}
 }
 
-// keepAddress has the person told by mail.
+// saveAddress stores a mail address for the person and returns it.
 func (w *simWorld) saveAddress(person int) string {
 	w.t.Helper()
 	address := fmt.Sprintf("person%d@example.org", person)
@@ -114,8 +114,8 @@ func (w *simWorld) saveAddress(person int) string {
 	return address
 }
 
-// TestAConsentIsToldToEndOnceAndToHaveEndedOnce is a consent's last month, in
-// which the batch is started, stopped and killed.
+// This test covers the last month of a consent. The batch is started, stopped and
+// killed in it.
 func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -123,11 +123,12 @@ func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 		w := newSimWorld(t, sim.Options{People: 3})
 		w.changeInterval = 30 * time.Second
 		in := newInbox(t)
-		w.beforeStart = in.attach
+		w.inbox = in
 		linked := time.Now()
 		forgetful, careful := w.saveAddress(0), w.saveAddress(1) // person 2 has no address
-		// works has the batch work for so long, twice, with a restart in between.
-		works := func(d time.Duration) {
+		// runTwice runs the batch twice for the given time: it stops the first and kills
+		// the second.
+		runTwice := func(d time.Duration) {
 			stop, _ := w.start()
 			<-time.After(d)
 			stop()
@@ -135,61 +136,61 @@ func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 			<-time.After(d)
 			kill()
 		}
-		works(20 * time.Minute)
+		runTwice(20 * time.Minute)
 		in.expect("at first")
 
 		<-time.After(time.Until(linked.AddDate(0, 5, 0).Add(-time.Hour)))
-		works(75 * time.Minute)
+		runTwice(75 * time.Minute)
 		in.expect("a month before the end", "relink_soon to "+forgetful, "relink_soon to "+careful)
 		<-time.After(24 * time.Hour)
 		w.link(1)
-		works(20 * time.Minute)
+		runTwice(20 * time.Minute)
 		in.expect("a day later")
 
 		<-time.After(time.Until(linked.AddDate(0, 6, 0).Add(-time.Hour)))
 		w.link(2)
 		in.webhookDown = true
-		works(75 * time.Minute)
-		// The consent is over by the calendar, and then by Spotify's word: that is one state.
+		runTwice(75 * time.Minute)
+		// The consent has ended by the calendar and, later, by Spotify's answer: one state.
 		in.expect("at the end", "relink to "+forgetful)
 		if tries := in.webhookCalls; tries < 2 {
-			t.Errorf("the webhook was tried %d times", tries)
+			t.Errorf("the webhook was called %d times", tries)
 		}
 		in.webhookDown = false
-		works(2 * time.Hour)
-		in.expect("once the webhook is back", fmt.Sprintf("needs_person[%d]", userOf(0)))
+		runTwice(2 * time.Hour)
+		in.expect("after the webhook works again", fmt.Sprintf("needs_user[%d]", userOf(0)))
 		if l, err := w.db.Link(context.WithoutCancel(t.Context()), userOf(0)); err != nil || l.State != songspy.LinkReauthRequired {
 			t.Errorf("the link is %s, %v", l.State, err)
 		}
 
 		w.link(0)
-		works(20 * time.Minute)
+		runTwice(20 * time.Minute)
 		in.expect("after linking again")
 		<-time.After(time.Until(linked.AddDate(0, 10, 2)))
-		works(20 * time.Minute)
+		runTwice(20 * time.Minute)
 		in.expect("in the next consent's last month", "relink_soon to "+careful)
 	})
 }
 
-// TestADoorThatStaysShutIsToldToTheOperatorOnce goes from Spotify's 429 to the webhook.
+// This test covers the way from Spotify's 429 to the webhook.
 func TestALongOpenBreakerIsReportedToTheOperatorOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newSimWorld(t, sim.Options{People: 2})
 		w.changeInterval = 30 * time.Second
 		in := newInbox(t)
-		w.beforeStart = in.attach
+		w.inbox = in
 		retryAfter := 2 * 3600
 		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &retryAfter, Times: 1})
 		stop, _ := w.start()
 		<-time.After(59 * time.Minute)
 		in.expect("within the first hour")
 		<-time.After(5 * time.Minute)
-		in.expect("after it", "door_closed[]")
+		in.expect("after an hour", "app_blocked[]")
 		stop()
 		stop, _ = w.start()
 		<-time.After(2 * time.Hour)
-		in.expect("until it opened")
+		in.expect("until the breaker was closed")
 		stop()
 	})
 }
@@ -205,7 +206,7 @@ func TestWithoutAChannelNothingIsNotified(t *testing.T) {
 		<-time.After(time.Hour)
 		stop()
 		if n := w.countRows("notifications", 0); n > 0 {
-			t.Errorf("%d notices are stored", n)
+			t.Errorf("%d notifications are stored", n)
 		}
 	})
 }
@@ -216,7 +217,7 @@ func TestSettingsDecideTheNotificationChannels(t *testing.T) {
 	mail := config.Notifications{SMTPURL: "smtps://u:p@mail.example.org", Mail: config.Mail{From: "songs@example.org"}}
 	both := mail
 	both.WebhookURL, both.OperatorEmail = hook.WebhookURL, "operator@example.org"
-	for name, c := range map[string]struct {
+	for name, tt := range map[string]struct {
 		given config.Notifications
 		want  []songspy.NotificationChannel
 	}{
@@ -225,17 +226,17 @@ func TestSettingsDecideTheNotificationChannels(t *testing.T) {
 		"mail":      {mail, []songspy.NotificationChannel{songspy.ChannelMail}},
 		"all":       {both, []songspy.NotificationChannel{songspy.ChannelMail, songspy.ChannelOperatorMail, songspy.ChannelWebhook}},
 	} {
-		senders, err := newSenders(settings{Notifications: c.given})
+		senders, err := newSenders(settings{Notifications: tt.given})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, channel := range c.want {
+		for _, channel := range tt.want {
 			if senders[channel] == nil {
-				t.Errorf("%s: there is no %s", name, channel)
+				t.Errorf("%s: channel %s has no sender", name, channel)
 			}
 		}
-		if len(senders) != len(c.want) {
-			t.Errorf("%s: %d channels, want %v", name, len(senders), c.want)
+		if len(senders) != len(tt.want) {
+			t.Errorf("%s: %d senders, want %v", name, len(senders), tt.want)
 		}
 	}
 }

@@ -18,8 +18,8 @@ func TestEverySongIsStoredOnceThoughTheBatchIsKilledRepeatedly(t *testing.T) {
 		for person := range people {
 			albums[person] = w.scriptAlbum(person, time.Now().Add(time.Duration(person)*17*time.Second), 60)
 		}
-		// Five minutes and some seconds of work, then a kill, and twenty
-		// seconds without a batch: every song is still seen at least once.
+		// The batch runs for some minutes, is killed, and starts again 20 seconds
+		// later: every song is still polled at least once.
 		for range 12 {
 			_, kill := w.start()
 			<-time.After(5*time.Minute + 37*time.Second)
@@ -28,11 +28,11 @@ func TestEverySongIsStoredOnceThoughTheBatchIsKilledRepeatedly(t *testing.T) {
 		}
 		stop, _ := w.start()
 		<-time.After(6 * time.Minute)
-		until := time.Now().Add(-4 * time.Minute) // what ended lately may not have been noticed yet
+		until := time.Now().Add(-4 * time.Minute) // a later end may not have been observed yet
 		stop()
 		for person, album := range albums {
 			if n := w.expectEachOnce(person, album, until); n < 20 {
-				t.Fatalf("only %d songs ended: the test shows nothing", n)
+				t.Fatalf("only %d songs ended, so the test shows nothing", n)
 			}
 		}
 	})
@@ -45,9 +45,9 @@ func TestErasingAUserWhilePollingLeavesNoRowsAndLosesNoSongs(t *testing.T) {
 		w := newSimWorld(t, sim.Options{People: people})
 		albums := make([][]sim.Play, people)
 		for person := range people {
-			albums[person] = w.scriptAlbum(person, time.Now().Add(-1500*time.Millisecond), 30) // else every poll finds progress 0: hidden
+			albums[person] = w.scriptAlbum(person, time.Now().Add(-1500*time.Millisecond), 30) // else every poll finds progress 0, which is not shown
 		}
-		stop, _ := w.start(func(s *settings) { s.Spread = false }) // all at once: the erasures fall amid writes
+		stop, _ := w.start(func(s *settings) { s.Spread = false }) // all users are polled at once, so that users are erased during writes
 		for person := range 5 {
 			<-time.After(6*time.Minute + 500*time.Microsecond)
 			if _, err := w.db.EraseUser(t.Context(), userOf(person)); err != nil {
@@ -116,17 +116,17 @@ func TestRevokedLinksDoNotAffectOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dead := person == 7 || person == 77
+			revoked := person == 7 || person == 77
 			switch {
-			case dead && l.State != songspy.LinkSuspect:
-				t.Errorf("person %d's refresh token is dead and the link is %s", person, l.State)
-			case !dead && (l.State != songspy.LinkActive || !l.AccessExpiresAt.After(time.Now())):
-				t.Errorf("person %d's link is %s and its token lives until %s", person, l.State, l.AccessExpiresAt)
+			case revoked && l.State != songspy.LinkSuspect:
+				t.Errorf("the refresh token of person %d is revoked and the link is %s", person, l.State)
+			case !revoked && (l.State != songspy.LinkActive || !l.AccessExpiresAt.After(time.Now())):
+				t.Errorf("the link of person %d is %s and its token expires at %s", person, l.State, l.AccessExpiresAt)
 			}
 		}
 		for _, c := range w.callsTo("currently-playing") {
 			if c.Status == 401 && c.Person != 7 && c.Person != 77 {
-				t.Fatalf("person %d was asked with a dead token at %s", c.Person, c.At)
+				t.Fatalf("person %d was polled with an expired token at %s", c.Person, c.At)
 			}
 		}
 	})
@@ -151,20 +151,20 @@ func TestA429OpensTheBreakerForAllUsersUntilRetryAfter(t *testing.T) {
 			}
 		}
 		if refused == 0 || refused == len(calls)-1 {
-			t.Fatal("the limit was not met, or nobody was asked after it")
+			t.Fatal("no call was refused with 429, or no user was polled after it")
 		}
 		blocked, blockedUntil := calls[refused].At, calls[refused].At.Add(seconds*time.Second)
 		var after int
-		asked := map[int]bool{}
+		polled := map[int]bool{}
 		for _, c := range calls[refused+1:] {
 			if c.At.After(blocked) && c.At.Before(blockedUntil) {
-				t.Fatalf("person %d was asked through the closed door, %s after it closed", c.Person, c.At.Sub(blocked))
+				t.Fatalf("person %d was polled %s after the app was blocked", c.Person, c.At.Sub(blocked))
 			}
 			after++
-			asked[c.Person] = true
+			polled[c.Person] = true
 		}
-		if after < 200 || len(asked) != 200 {
-			t.Errorf("%d of 200 people were asked again, in %d looks", len(asked), after)
+		if after < 200 || len(polled) != 200 {
+			t.Errorf("%d of 200 users were polled again, in %d polls", len(polled), after)
 		}
 	})
 }
@@ -209,7 +209,7 @@ func TestFaultsOfSpotifyStopNoPollsAndShowNoSecret(t *testing.T) {
 						continue
 					}
 					if answered[person] < 10 {
-						t.Errorf("person %d was looked at %d times in 25 intervals", person, answered[person])
+						t.Errorf("polls of person %d succeeded %d times in 25 intervals", person, answered[person])
 					}
 				}
 			})

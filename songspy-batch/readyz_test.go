@@ -12,27 +12,27 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// readyz is what the batch that was started last says of itself.
-func (w *simWorld) readyz() (status int, words string) {
+// readyz returns the /readyz answer of the batch that was started last.
+func (w *simWorld) readyz() (status int, body string) {
 	answer := httptest.NewRecorder()
 	telemetry.Readyz(w.batch.ready, w.batch.notes).ServeHTTP(answer,
 		httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/readyz", http.NoBody))
 	return answer.Code, answer.Body.String()
 }
 
-// says fails the test unless the batch says that, line by line; … stands for anything.
+// expectReadyz fails the test unless /readyz returns the lines; … stands for any text.
 func (w *simWorld) expectReadyz(when string, status int, lines ...string) {
 	w.t.Helper()
-	got, words := w.readyz()
-	said := strings.Split(strings.TrimSpace(words), "\n")
-	fits := got == status && len(said) == len(lines)
-	for i := 0; fits && i < len(lines); i++ {
+	gotStatus, body := w.readyz()
+	got := strings.Split(strings.TrimSpace(body), "\n")
+	matches := gotStatus == status && len(got) == len(lines)
+	for i := 0; matches && i < len(lines); i++ {
 		for _, part := range strings.Split(lines[i], "…") {
-			fits = fits && strings.Contains(said[i], part)
+			matches = matches && strings.Contains(got[i], part)
 		}
 	}
-	if !fits {
-		w.t.Errorf("%s: %d\n%swant %d\n%s", when, got, words, status, strings.Join(lines, "\n"))
+	if !matches {
+		w.t.Errorf("%s: %d\n%swant %d\n%s", when, gotStatus, body, status, strings.Join(lines, "\n"))
 	}
 }
 
@@ -44,32 +44,32 @@ func TestReadyzExplainsWhatIsWrong(t *testing.T) {
 		w := newSimWorld(t, sim.Options{People: people, Population: "regular", Epoch: time.Now()})
 		stop, _ := w.start(func(s *settings) { s.Spotify.DailyCalls = 100_000 })
 		<-time.After(time.Hour)
-		w.expectReadyz("when all is well", 200, "ready")
+		w.expectReadyz("when nothing is wrong", 200, "ready")
 
 		retryAfter := 3600
 		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &retryAfter, Times: 1})
 		<-time.After(5 * time.Minute)
-		w.expectReadyz("behind a closed door", 200, "ready",
-			"Spotify's api door of app … is closed (throttled) until …; nobody is asked before.")
+		w.expectReadyz("while the breaker is open", 200, "ready",
+			"Calls to circuit api of Spotify app … are blocked (rate limited) until ….")
 		<-time.After(3 * time.Hour)
-		w.expectReadyz("once it is open again", 200, "ready")
+		w.expectReadyz("after the breaker has closed", 200, "ready")
 
 		end := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.InvalidGrant})
 		<-time.After(40 * time.Minute)
-		w.expectReadyz("in an outage", 200, "ready",
-			"Spotify has refused nearly every renewal of app … since …; that is taken for an outage, and nobody is asked to link anew.")
+		w.expectReadyz("during an outage", 200, "ready",
+			"Spotify has rejected nearly every renewal of app … since …. This counts as an outage: no user is asked to link again.")
 		end()
 		<-time.After(2 * time.Hour)
-		w.expectReadyz("after it", 200, "ready")
+		w.expectReadyz("after the outage", 200, "ready")
 		stop()
 
 		stop, _ = w.start(func(s *settings) { s.Spotify.DailyCalls = people * 200 })
 		<-time.After(10 * time.Minute)
-		w.expectReadyz("on a budget", 200, "ready",
+		w.expectReadyz("with a quota", 200, "ready",
 			"The 2340 calls that are planned for 24 hours for app … do not allow a poll every 3m0s: idle users are polled about every ….")
 		stop()
 
-		w.batch = newBatch(w.batch.settings, w.batch.db, w.sim.Transport(), w.batch.log)
-		w.expectReadyz("before it works", 503, "The listeners have not been read yet.")
+		w.batch = newBatch(w.batch.settings, w.batch.db, w.sim.Transport(), nil, w.batch.log)
+		w.expectReadyz("before the first plan", 503, "The users have not been read yet.")
 	})
 }

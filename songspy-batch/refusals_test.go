@@ -20,12 +20,12 @@ func (w *simWorld) linkState(person int) songspy.LinkState {
 	return l.State
 }
 
-// TestATokenThatIsRenewedAndRefusedForHoursIsBelievedSlowly has Spotify refuse
-// the polls of one user, or of all, though it renews their tokens.
+// In this test Spotify refuses the polls of one user, or of all, although it renews
+// their tokens.
 func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 	long(t)
 	t.Parallel()
-	for name, c := range map[string]struct {
+	for name, tt := range map[string]struct {
 		person   int
 		duration time.Duration
 		during   songspy.LinkState // three hours after the first refusal
@@ -33,7 +33,7 @@ func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 	}{
 		"one user, for good":        {0, 0, songspy.LinkSuspect, songspy.LinkReauthRequired},
 		"one user, for four hours":  {0, 4 * time.Hour, songspy.LinkSuspect, songspy.LinkActive},
-		"everybody, for five hours": {sim.Everyone, 5 * time.Hour, songspy.LinkSuspect, songspy.LinkActive},
+		"all users, for five hours": {sim.Everyone, 5 * time.Hour, songspy.LinkSuspect, songspy.LinkActive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -44,13 +44,13 @@ func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 				stop, _ := w.start()
 				<-time.After(time.Hour)
 				began := time.Now()
-				end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: c.person, Kind: sim.Unauthorized, Body: "invalid"})
-				if c.duration > 0 {
-					time.AfterFunc(c.duration, func() { end() })
+				end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: tt.person, Kind: sim.Unauthorized, Body: "invalid"})
+				if tt.duration > 0 {
+					time.AfterFunc(tt.duration, func() { end() })
 				}
 				<-time.After(3 * time.Hour)
-				if got := w.linkState(0); got != c.during && c.person != sim.Everyone {
-					t.Errorf("after three hours the link is %s, want %s", got, c.during)
+				if got := w.linkState(0); got != tt.during && tt.person != sim.Everyone {
+					t.Errorf("after three hours the link is %s, want %s", got, tt.during)
 				}
 				renewed := 0
 				for _, call := range w.callsTo("token") {
@@ -59,7 +59,7 @@ func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 					}
 				}
 				if renewed == 0 {
-					t.Error("the token was not renewed, so nothing is shown")
+					t.Error("the token was not renewed, so the test shows nothing")
 				}
 				asked := 0
 				for _, call := range w.callsTo("currently-playing") {
@@ -68,12 +68,12 @@ func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 					}
 				}
 				if asked > 60 {
-					t.Errorf("spotify was asked %d times in three hours of refusals", asked)
+					t.Errorf("the user was polled %d times in three hours of refusals", asked)
 				}
 				<-time.After(5 * time.Hour)
 				stop()
 				for person := range people {
-					want := c.after
+					want := tt.after
 					if person != 0 {
 						want = songspy.LinkActive
 					}
@@ -81,7 +81,7 @@ func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 						t.Errorf("after eight hours the link of person %d is %s, want %s", person, got, want)
 					}
 				}
-				if c.after == songspy.LinkReauthRequired {
+				if tt.after == songspy.LinkReauthRequired {
 					w.expectGap(0, songspy.GapLinkBroken, began.Add(10*time.Minute), time.Now())
 				}
 			})
@@ -91,55 +91,55 @@ func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 
 func TestAnUnknown403CountsAgainstTheAppOrTheUser(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
+	for name, tt := range map[string]struct {
 		people      int
 		fault       sim.Fault // of the polls
 		want        songspy.LinkState
 		others      songspy.LinkState
-		wantBlocked bool // the app's door
+		wantBlocked bool // the app
 		wantGap     songspy.GapReason
 	}{
-		"the only user":         {1, sim.Fault{Person: 0, Kind: sim.Forbidden}, songspy.LinkNotRegistered, "", false, songspy.GapLinkBroken},
-		"one of six":            {6, sim.Fault{Person: 0, Kind: sim.Forbidden, Body: "plain"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
-		"all of six":            {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapAppBlocked},
-		"all, a proxy's page":   {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden, Body: "html"}, songspy.LinkActive, songspy.LinkActive, false, songspy.GapProviderDown},
-		"one, in other words":   {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "dashboard"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
-		"one, in words of 2021": {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "approved"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
+		"the only user":             {1, sim.Fault{Person: 0, Kind: sim.Forbidden}, songspy.LinkNotRegistered, "", false, songspy.GapLinkBroken},
+		"one of six":                {6, sim.Fault{Person: 0, Kind: sim.Forbidden, Body: "plain"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
+		"all of six":                {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapAppBlocked},
+		"all, a proxy's page":       {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden, Body: "html"}, songspy.LinkActive, songspy.LinkActive, false, songspy.GapProviderDown},
+		"one, in other words":       {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "dashboard"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
+		"one, in the words of 2021": {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "approved"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newSimWorld(t, sim.Options{People: c.people, Population: "regular", Seed: 5, Epoch: time.Now()})
+				w := newSimWorld(t, sim.Options{People: tt.people, Population: "regular", Seed: 5, Epoch: time.Now()})
 				w.changeInterval = 30 * time.Second
 				stop, _ := w.start()
 				<-time.After(time.Hour)
 				began := time.Now()
-				c.fault.Endpoint = "currently-playing"
-				w.sim.Fault(c.fault)
+				tt.fault.Endpoint = "currently-playing"
+				w.sim.Fault(tt.fault)
 				<-time.After(30 * time.Minute)
 				blocked := w.batch.apps.Breakers()[sim.SpotifyClientID].API.Cause != ""
 				stop()
-				if blocked != c.wantBlocked {
-					t.Errorf("the app's door is closed: %v", blocked)
+				if blocked != tt.wantBlocked {
+					t.Errorf("the app is blocked: %v, want %v", blocked, tt.wantBlocked)
 				}
-				for person := range c.people {
-					want := c.want
+				for person := range tt.people {
+					want := tt.want
 					if person > 0 {
-						want = c.others
+						want = tt.others
 					}
 					if got := w.linkState(person); got != want {
 						t.Errorf("the link of person %d is %s, want %s", person, got, want)
 					}
 				}
-				if c.wantGap == songspy.GapLinkBroken {
-					w.expectGap(0, c.wantGap, began.Add(15*time.Minute), time.Now())
+				if tt.wantGap == songspy.GapLinkBroken {
+					w.expectGap(0, tt.wantGap, began.Add(15*time.Minute), time.Now())
 				}
 			})
 		})
 	}
 }
 
-// TestA404OfIdlePlayersIsNoOutage answers 404 to everybody who plays nothing.
+// In this test Spotify answers 404 for every user who plays nothing.
 func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -159,7 +159,7 @@ func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 			}
 		}
 		if answered < 100 {
-			t.Fatalf("%d polls were answered 404", answered)
+			t.Fatalf("%d polls were answered with 404, want at least 100", answered)
 		}
 		for person := range people {
 			if gaps := w.gaps(person); len(gaps) > 0 {
@@ -172,8 +172,7 @@ func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 	})
 }
 
-// TestAKeptGrantIsCompletedOnceTheAppKnowsTheUser keeps the grant of somebody
-// whom the app's owner enters two days later.
+// In this test the app's owner registers a user two days after the user's consent.
 func TestAKeptGrantIsCompletedOnceTheUserIsRegistered(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -191,10 +190,10 @@ func TestAKeptGrantIsCompletedOnceTheUserIsRegistered(t *testing.T) {
 			}
 		}
 		if state := w.linkState(1); state != songspy.LinkNotRegistered || asked > 0 {
-			t.Errorf("while the app does not know the user their link is %s and they were polled %d times", state, asked)
+			t.Errorf("before the user is registered the link is %s and the user was polled %d times", state, asked)
 		}
 		if tried := len(w.callsTo("me")); tried < 2 || tried > 3 {
-			t.Errorf("tried %d times in two days", tried)
+			t.Errorf("the grant was tried %d times in two days", tried)
 		}
 		end()
 		<-time.After(28 * time.Hour)
@@ -206,11 +205,11 @@ func TestAKeptGrantIsCompletedOnceTheUserIsRegistered(t *testing.T) {
 	})
 }
 
-// TestCompleting_LeavesALinkThatWasChangedMeanwhile enters the seat of a user
-// whose grant is kept. The link changes after Spotify has named the account.
+// In this test the link of a user with a pending grant changes after Spotify has
+// returned the account and before the link is saved.
 func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
+	for name, tt := range map[string]struct {
 		meanwhile func(*testing.T, *store.Store)
 		want      func(songspy.Link, error) bool
 	}{
@@ -253,16 +252,16 @@ func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 					t.Fatalf("linked: %v, %v", linked, err)
 				}
 				saves := 0
-				w.beforeStart = func(b *batch) {
-					b.db = racingDatabase{b.db, func() {
+				w.wrapDatabase = func(db database) database {
+					return racingDatabase{db, func() {
 						saves++
-						c.meanwhile(t, w.db)
+						tt.meanwhile(t, w.db)
 					}}
 				}
 				stop, _ := w.start()
 				<-time.After(time.Hour)
 				stop()
-				if l, err := w.db.Link(context.WithoutCancel(t.Context()), userOf(1)); !c.want(l, err) || saves != 1 {
+				if l, err := w.db.Link(context.WithoutCancel(t.Context()), userOf(1)); !tt.want(l, err) || saves != 1 {
 					t.Errorf("after %d attempts the link is %s of account %v: %v", saves, l.State, l.AccountID, err)
 				}
 			})
@@ -270,18 +269,18 @@ func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// changedBeforeSaving is a database in which something happens just before a link is saved.
+// racingDatabase calls beforeSave just before a link is saved.
 type racingDatabase struct {
 	database
 	beforeSave func()
 }
 
-func (c racingDatabase) SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error) {
-	c.beforeSave()
-	return c.database.SaveLink(ctx, n)
+func (d racingDatabase) SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error) {
+	d.beforeSave()
+	return d.database.SaveLink(ctx, n)
 }
 
-// keepGrant unlinks a person and keeps a grant of theirs whose account is not known.
+// replaceLinkWithGrant replaces the person's link with a pending grant.
 func (w *simWorld) replaceLinkWithGrant(person int) {
 	w.t.Helper()
 	l, err := w.db.Link(w.t.Context(), userOf(person))

@@ -27,39 +27,41 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// asBatch has the test's own binary be a batch: replicas are processes.
+// runAsBatchEnv is an environment variable that makes the test binary run as a
+// batch, because replicas are processes.
 const runAsBatchEnv = "SONGSPY_TEST_AS_BATCH"
 
-// shortLease is what the replicas of these tests agree on. No call to the
-// simulator takes nearly as long as its calls may.
+// shortLease are the times of the replicas in these tests. Calls to the simulator
+// are much shorter than callTimeout.
 var shortLease = leaseTimes{length: 5 * time.Second, callTimeout: 2 * time.Second}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(runAsBatchEnv) != "" {
 		replicaLease = shortLease
-		os.Exit(start())
+		os.Exit(runMain())
 	}
 	os.Exit(m.Run())
 }
 
-// wire is a TCP proxy that can be cut: nothing passes any more, and nobody is told.
+// proxy is a TCP proxy. After cut is set, it drops all data without closing the
+// connections.
 type proxy struct {
 	network, target string
 	cut             atomic.Bool
 }
 
-// newWire lays a wire to the database's server, and gives its URL by way of it.
-// A throwaway server may be reached by a socket in a folder alone.
-func newProxy(t *testing.T, database string) (w *proxy, through string) {
+// newProxy starts a proxy to the database's server and returns the database's URL
+// through it. The server may listen on a Unix socket only.
+func newProxy(t *testing.T, database string) (p *proxy, through string) {
 	t.Helper()
 	u, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
 	query, port := u.Query(), cmp.Or(u.Port(), u.Query().Get("port"), "5432")
-	w = &proxy{network: "tcp", target: net.JoinHostPort(u.Hostname(), port)}
+	p = &proxy{network: "tcp", target: net.JoinHostPort(u.Hostname(), port)}
 	if folder := query.Get("host"); folder != "" {
-		w.network, w.target = "unix", filepath.Join(folder, ".s.PGSQL."+port)
+		p.network, p.target = "unix", filepath.Join(folder, ".s.PGSQL."+port)
 	}
 	query.Del("host")
 	query.Del("port")
@@ -76,15 +78,15 @@ func newProxy(t *testing.T, database string) (w *proxy, through string) {
 			if err != nil {
 				return
 			}
-			go w.forward(t.Context(), near)
+			go p.forward(t.Context(), near)
 		}
 	}()
-	return w, u.String()
+	return p, u.String()
 }
 
-func (w *proxy) forward(ctx context.Context, near net.Conn) {
+func (p *proxy) forward(ctx context.Context, near net.Conn) {
 	defer near.Close()
-	far, err := (&net.Dialer{}).DialContext(ctx, w.network, w.target)
+	far, err := (&net.Dialer{}).DialContext(ctx, p.network, p.target)
 	if err != nil {
 		return
 	}
@@ -93,37 +95,37 @@ func (w *proxy) forward(ctx context.Context, near net.Conn) {
 	defer stop()
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-		both.Go(func() { _, _ = io.Copy(proxyWriter{w, way[1]}, way[0]) })
+		both.Go(func() { _, _ = io.Copy(proxyWriter{p, way[1]}, way[0]) })
 	}
 	both.Wait()
 }
 
-// swallower passes on what is written, until its wire is cut.
+// proxyWriter forwards what is written to it until the proxy is cut.
 type proxyWriter struct {
 	proxy *proxy
 	to    io.Writer
 }
 
-func (s proxyWriter) Write(p []byte) (int, error) {
-	if s.proxy.cut.Load() {
-		return len(p), nil
+func (w proxyWriter) Write(b []byte) (int, error) {
+	if w.proxy.cut.Load() {
+		return len(b), nil
 	}
-	return s.to.Write(p)
+	return w.to.Write(b)
 }
 
-// fleet is replicas of the batch over one Postgres and one simulated Spotify.
+// replicaSet is several replicas of the batch with one Postgres and one simulated Spotify.
 type replicaSet struct {
 	t       *testing.T
 	spotify *httptest.Server
 	mu      sync.Mutex
-	polls   map[int][]time.Time // at each person
+	polls   map[int][]time.Time // by person
 }
 
 func newReplicaSet(t *testing.T, people int, url string, key []byte) *replicaSet {
 	t.Helper()
 	f := &replicaSet{t: t, polls: map[int][]time.Time{}}
 	s, err := sim.New(sim.Options{
-		People: people, Epoch: time.Now().Add(24 * time.Hour), // nobody plays anything: every look is the floor's
+		People: people, Epoch: time.Now().Add(24 * time.Hour), // nobody plays anything, so each person is polled once an interval
 		Observe: func(c sim.Call) {
 			if c.Endpoint.String() == "currently-playing" {
 				f.mu.Lock()
@@ -165,7 +167,7 @@ func newReplicaSet(t *testing.T, people int, url string, key []byte) *replicaSet
 	return f
 }
 
-// replica starts one more batch; kill ends it without a word.
+// startReplica starts another batch. kill ends its process at once.
 func (f *replicaSet) startReplica(url string, key []byte, interval time.Duration) (addr string, kill func()) {
 	f.t.Helper()
 	addr = freeAddr(f.t)
@@ -180,8 +182,8 @@ func (f *replicaSet) startReplica(url string, key []byte, interval time.Duration
 		"SONGSPY_SPOTIFY_AUTHORIZE_URL=" + f.spotify.URL + "/spotify/accounts/authorize",
 		"SONGSPY_SPOTIFY_ACCOUNTS_URL=" + f.spotify.URL + "/spotify/accounts", "SONGSPY_SPOTIFY_API_URL=" + f.spotify.URL + "/spotify/api",
 	}
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
@@ -189,20 +191,20 @@ func (f *replicaSet) startReplica(url string, key []byte, interval time.Duration
 	f.t.Cleanup(func() {
 		kill()
 		if f.t.Failed() {
-			f.t.Logf("replica at %s:\n%s", addr, said.String())
+			f.t.Logf("replica at %s:\n%s", addr, output.String())
 		}
 	})
 	return addr, kill
 }
 
-// says waits until the readiness of the replica at the address holds the words.
-func (f *replicaSet) waitForReadyz(addr string, words func(string) bool) {
+// waitForReadyz waits until the /readyz answer of the replica satisfies the condition.
+func (f *replicaSet) waitForReadyz(addr string, satisfies func(string) bool) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 40*time.Second)
 	defer cancel()
 	var answer string
 	for ctx.Err() == nil {
-		if answer = fetchBody(ctx, "http://"+addr+"/readyz"); words(answer) {
+		if answer = fetchBody(ctx, "http://"+addr+"/readyz"); satisfies(answer) {
 			return
 		}
 		select {
@@ -210,10 +212,10 @@ func (f *replicaSet) waitForReadyz(addr string, words func(string) bool) {
 		case <-ctx.Done():
 		}
 	}
-	f.t.Fatalf("the replica at %s says %q", addr, answer)
+	f.t.Fatalf("/readyz of the replica at %s returns %q", addr, answer)
 }
 
-// get is the body of an answer; empty without one.
+// fetchBody returns the body of a GET request, or an empty string if it fails.
 func fetchBody(ctx context.Context, address string) string {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -228,17 +230,19 @@ func fetchBody(ctx context.Context, address string) string {
 	return string(body)
 }
 
-// TestReplicasCoverForEachOther kills one of three replicas and cuts another
-// off its database in mid-sweep, and holds every look against what was planned:
-// each person's place in each interval has one look, as late as a lease at most,
-// and a second one only if the first was of the last second that nobody told of.
-// It measures by the wall clock, so it never runs next to other tests: it is not
-// parallel, and make test runs it after all others.
+// TestReplicasCoverForEachOther kills one of three replicas and cuts another off
+// from the database. Then it compares the polls with the plan: each person is
+// polled once an interval, at most a lease length late. A second poll is allowed
+// only if the first was made in the last second before a replica was lost, because
+// its result was not reported to the database.
+//
+// The test measures by the wall clock. So it is not parallel, and make test runs it
+// after all other tests.
 func TestReplicasCoverForEachOther(t *testing.T) {
 	storetest.Server(t)
 	const people, interval = 400, 8 * time.Second
 	late := shortLease.length + 2*time.Second
-	const untold = time.Second + 200*time.Millisecond // and what a look takes
+	const unreported = time.Second + 200*time.Millisecond // including the time that a poll takes
 	key := bytes.Repeat([]byte("k"), 32)
 	database := storetest.New(t, storetest.Postgres)
 	cutProxy, through := newProxy(t, database.URL)
@@ -249,7 +253,7 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 	last, _ := f.startReplica(database.URL, key, interval)
 	for _, addr := range []string{cutOff, last} {
 		f.waitForReadyz(addr, func(s string) bool {
-			return strings.HasPrefix(s, "ready") && strings.Contains(s, "looks after 2") && strings.Contains(s, "3 in all")
+			return strings.HasPrefix(s, "ready") && strings.Contains(s, "holds 2") && strings.Contains(s, "3 replicas are running")
 		})
 	}
 	settled := time.Now()
@@ -259,9 +263,9 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 	<-time.After(2 * time.Second)
 	cut := time.Now()
 	cutProxy.cut.Store(true)
-	f.waitForReadyz(last, func(s string) bool { return strings.Contains(s, "looks after 64 of 64") })
+	f.waitForReadyz(last, func(s string) bool { return strings.Contains(s, "holds 64 of 64") })
 	if took := time.Since(cut); took > 2*shortLease.length {
-		t.Errorf("the last replica took %v to take everyone over", took)
+		t.Errorf("the last replica needed %v to acquire all shards", took)
 	}
 	f.waitForReadyz(cutOff, func(s string) bool { return strings.Contains(s, "has not renewed this replica's leases") })
 	<-time.After(interval)
@@ -269,32 +273,32 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	again := 0
+	repeated := 0
 	for person := range people {
-		planned := songspy.PhaseOf(songspy.UserID(person+1), interval)
-		polls := map[int64][]time.Time{} // by the time that they were planned for
+		phase := songspy.PhaseOf(songspy.UserID(person+1), interval)
+		polls := map[int64][]time.Time{} // by planned time
 		for _, at := range f.polls[person] {
-			slot := delayqueue.NextAtPhase(at, planned, interval).Add(-interval).UnixNano()
-			polls[slot] = append(polls[slot], at)
+			due := delayqueue.NextAtPhase(at, phase, interval).Add(-interval).UnixNano()
+			polls[due] = append(polls[due], at)
 		}
-		for slot := delayqueue.NextAtPhase(settled, planned, interval); slot.Add(late).Before(until); slot = slot.Add(interval) {
-			made := polls[slot.UnixNano()]
-			if len(made) == 0 || made[0].Sub(slot) > late {
-				t.Errorf("person %d was to be looked at at %v, and was at %v", person, slot, made)
+		for due := delayqueue.NextAtPhase(settled, phase, interval); due.Add(late).Before(until); due = due.Add(interval) {
+			made := polls[due.UnixNano()]
+			if len(made) == 0 || made[0].Sub(due) > late {
+				t.Errorf("person %d was to be polled at %v, and was polled at %v", person, due, made)
 				continue
 			}
 			for i := range made[1:] {
-				inFlight := func(event time.Time) bool { return made[i].Sub(event).Abs() < untold }
-				if again++; !inFlight(killed) && !inFlight(cut) {
-					t.Errorf("person %d was looked at %v after the kill and %v after the cut, and again %v later",
+				inFlight := func(event time.Time) bool { return made[i].Sub(event).Abs() < unreported }
+				if repeated++; !inFlight(killed) && !inFlight(cut) {
+					t.Errorf("person %d was polled %v after the kill and %v after the cut, and again %v later",
 						person, made[i].Sub(killed), made[i].Sub(cut), made[i+1].Sub(made[i]))
 				}
 			}
 		}
 	}
-	// A second's looks of a third of the people, of each of the two.
-	if most := 2 * people / 3 / int(interval/time.Second) * 3; again > most {
-		t.Errorf("%d looks were made again, more than %d", again, most)
+	// At most the polls of one second of a third of the users, for each lost replica.
+	if most := 2 * people / 3 / int(interval/time.Second) * 3; repeated > most {
+		t.Errorf("%d polls were repeated, want at most %d", repeated, most)
 	}
-	t.Logf("%d looks of the last second were made again", again)
+	t.Logf("%d polls were repeated", repeated)
 }

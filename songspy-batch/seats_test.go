@@ -17,11 +17,11 @@ func TestAWaitingUserGetsAFreedSeatSoon(t *testing.T) {
 		stop, _ := w.start(func(s *settings) { s.Spotify.Seats = 2 })
 		defer func() { stop() }()
 		<-time.After(time.Minute)
-		waits, _, err := w.db.SignIn(t.Context(), songspy.GoogleProfile{Subject: "waits"}, songspy.AudienceEveryone)
+		waiting, _, err := w.db.SignIn(t.Context(), songspy.GoogleProfile{Subject: "waits"}, songspy.AudienceEveryone)
 		if err != nil {
 			t.Fatal(err)
 		}
-		seat, err := w.db.AskSeat(t.Context(), waits.ID, "waits@example.org", apps)
+		seat, err := w.db.AskSeat(t.Context(), waiting.ID, "waits@example.org", apps)
 		if err != nil || seat.State != songspy.SeatWaiting {
 			t.Fatalf("%+v, %v", seat, err)
 		}
@@ -29,14 +29,14 @@ func TestAWaitingUserGetsAFreedSeatSoon(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-time.After(seatAssignmentInterval + time.Second)
-		if seat, _, err = w.db.Seat(t.Context(), waits.ID); err != nil || seat.State != songspy.SeatHeld {
+		if seat, _, err = w.db.Seat(t.Context(), waiting.ID); err != nil || seat.State != songspy.SeatHeld {
 			t.Errorf("%+v, %v", seat, err)
 		}
 	})
 }
 
-// TestEachAppIsAskedByItsOwnDoorAndPeoplesOwnAppsAreKeptAlive looks at somebody
-// through a second app and at somebody through their own while the first app is shut.
+// In this test the first app is blocked. A user of a second app and a user of a
+// user-supplied app are still polled, and their tokens are renewed.
 func TestEachAppHasItsOwnBreakerAndUserSuppliedAppsArePolled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -58,14 +58,14 @@ func TestEachAppHasItsOwnBreakerAndUserSuppliedAppsArePolled(t *testing.T) {
 			polls[c.Person]++
 		}
 		if polls[first] != 1 {
-			t.Errorf("%d looks went by the first app, whose door one of them closed", polls[first])
+			t.Errorf("%d polls were made through the first app, want only the one that blocked it", polls[first])
 		}
 		for _, person := range []int{second, own} {
 			if want := int(time.Since(from) / (3 * time.Minute)); polls[person] < want {
-				t.Errorf("person %d was looked at %d times, not %d", person, polls[person], want)
+				t.Errorf("person %d was polled %d times, want %d", person, polls[person], want)
 			}
 			if l, err := w.db.Link(t.Context(), userOf(person)); err != nil || l.State != songspy.LinkActive || !l.AccessExpiresAt.After(time.Now()) {
-				t.Errorf("person %d's link is %s until %v, %v", person, l.State, l.AccessExpiresAt, err)
+				t.Errorf("the link of person %d is %s, its token expires at %v, %v", person, l.State, l.AccessExpiresAt, err)
 			}
 		}
 	})

@@ -22,71 +22,47 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/singleinstance"
 	"github.com/songspy/songspy/songspy-batch/internal/tokens"
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-// schemaWithin is how long the API may take to bring the schema up to date.
+// schemaTimeout is how long the API may take to migrate the schema.
 const schemaTimeout = 2 * time.Minute
 
-// leaseTerms are the times that replicas of the batch agree on.
+// leaseTimes are the times that all replicas of the batch have to agree on.
 type leaseTimes struct {
 	// length is how long the shards of a replica that died stay reserved for it.
-	// It outlasts a call and several heartbeats.
+	// It is longer than a call and several renewals.
 	length time.Duration
-	// call is how long a call to Spotify may take that begins under a lease.
+	// callTimeout is the longest time of a call to Spotify that begins under a lease.
 	callTimeout time.Duration
 }
 
-// leased are the terms of this process. The replicas of a test shorten them.
+// replicaLease are the times of this process. Tests with several replicas shorten them.
 var replicaLease = leaseTimes{length: 15 * time.Second, callTimeout: poller.PollTimeout}
 
-// serve works until ctx ends or something breaks, then puts everything away.
+// serve runs the batch until ctx ends or a part of it fails.
 func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	release, err := singleinstance.Claim(s.Service.DatabaseURL)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if s, err = s.withKeys(); err != nil {
-		return err
-	}
-	db, err := openStore(ctx, s, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	listener, err := telemetry.Listen(ctx, s.Addr)
-	if err != nil {
-		return err
-	}
-	b := newBatch(s, db, nil, log)
-	senders, err := newSenders(s)
-	if err != nil {
-		return err
-	}
-	b.notifier = b.newNotifier(senders)
-	return b.run(ctx, listener)
+	return withStore(ctx, s, log, func(s settings, db *store.Store) error {
+		listener, err := telemetry.Listen(ctx, s.Addr)
+		if err != nil {
+			return err
+		}
+		senders, err := newSenders(s)
+		if err != nil {
+			return err
+		}
+		return newBatch(s, db, nil, senders, log).run(ctx, listener)
+	})
 }
 
-func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store, error) {
-	keys, err := config.ParseKeys("SONGSPY_SEAL_KEYS", s.Service.SealKeys)
-	if err != nil {
-		return nil, err
-	}
-	o := store.Options{
-		URL: s.Service.DatabaseURL.Reveal(), MaxConns: s.Service.DatabaseMaxConns,
-		SimpleProtocol: s.Service.DatabaseSimpleProtocol, Logger: log,
-	}
-	for _, k := range keys {
-		o.SealKeys = append(o.SealKeys, store.SealKey{ID: k.ID, Key: k.Key})
-	}
-	return store.Open(ctx, o)
-}
-
-// database is all that the batch asks of the store.
+// database is what the batch needs of the store. Tests wrap the store.
 type database interface {
 	poller.Store
 	poller.Feed
@@ -101,86 +77,96 @@ type database interface {
 	spotify.BreakerStore
 	sharding.Store
 	jobs.LinkCounter
-	// SaveLink completes a link whose grant was kept.
+	// SaveLink completes a link with the user's Spotify account.
 	SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error)
-	// WaitForSchema returns once the schema is the one that the code needs.
+	// WaitForSchema returns when the schema is the one that this version needs.
 	WaitForSchema(ctx context.Context) error
-	// Ready says what is wrong with the schema or with writing.
+	// Ready returns an error if the schema is wrong or writing fails.
 	Ready(ctx context.Context) error
-	// OnRecorded has fn told of every play and gap that is recorded.
+	// OnRecorded calls fn for every play and gap that is recorded.
 	OnRecorded(fn func(songspy.RecordedCounts))
 }
 
-// batch is the batch, wired.
+// batch holds the parts of the batch.
 type batch struct {
 	settings       settings
 	log            *slog.Logger
 	now            func() time.Time
 	db             database
-	registry       *prometheus.Registry
+	metrics        *prometheus.Registry
 	breakerMetrics telemetry.BreakerCollector
 	quotaMetrics   telemetry.QuotaCollector
 	apps           *spotify.Apps
 	renewer        *tokens.Renewer
-	leaser         *sharding.Leaser // nil: this batch is alone
+	leaser         *sharding.Leaser // nil: this batch runs alone
 	poller         *poller.Poller
 	refresher      *tokens.Job
 	linkMetrics    *jobs.LinkMetrics
-	notifier       *notify.Job // nil: nobody is told
+	notifier       *notify.Job // nil: there are no senders
 }
 
-// newBatch wires a batch. Calls to Spotify go by the given transport; nil means the network.
-func newBatch(s settings, db database, via http.RoundTripper, log *slog.Logger) *batch {
-	registry := telemetry.NewRegistry()
+// newBatch makes a batch. transport makes the calls to Spotify; nil: the network.
+func newBatch(s settings, db database, transport http.RoundTripper, senders map[songspy.NotificationChannel]notify.Sender, log *slog.Logger) *batch {
+	metrics := telemetry.NewRegistry()
 	now := s.now
 	if now == nil {
 		now = time.Now
 	}
-	b := &batch{settings: s, log: log, now: now, db: db, registry: registry}
-	if s.replicated() {
-		b.leaser = sharding.New(sharding.Options{
-			Store: db, Owner: rand.Text(), LeaseLength: replicaLease.length, CallTimeout: replicaLease.callTimeout,
-			Now: now, Logger: log, Metrics: sharding.NewMetrics(registry),
-		})
+	leaser := newLeaser(s, db, metrics, now, log)
+	share, mayCall := func() float64 { return 1 }, func() bool { return true }
+	var (
+		shards   poller.Shards
+		owns     func(songspy.UserID) bool
+		isLeader func() bool
+	)
+	if leaser != nil {
+		share, mayCall, shards, owns, isLeader = leaser.Share, leaser.MayCall, leaser, leaser.Owns, leaser.IsLeader
 	}
-	b.apps = newSpotify(s, spotify.Config{
+	apps := newSpotify(s, spotify.Config{
 		AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
-		Transport: via, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.CallObserver(registry), Logger: log,
-		Breakers: db, Share: b.share, MayCall: b.mayCall, Now: now,
+		Transport: transport, MaxConns: s.PollConcurrency + s.RefreshConcurrency, Observe: telemetry.CallObserver(metrics), Logger: log,
+		Breakers: db, Share: share, MayCall: mayCall, Now: now,
 	})
-	users := poller.NewRegistry(now, &poller.QuotaOptions{Account: b.apps.QuotaAccount, Headroom: b.apps.QuotaHeadroom, Share: b.share})
+	users := poller.NewRegistry(now, &poller.QuotaOptions{Account: apps.QuotaAccount, Headroom: apps.QuotaHeadroom, Share: share})
 	renewer := &tokens.Renewer{
-		Links: db, Provider: b.apps, OnRenewed: users.UpdateLink, Now: now, Logger: log, Metrics: tokens.NewMetrics(registry),
+		Links: db, Provider: apps, OnRenewed: users.UpdateLink, Now: now, Logger: log, Metrics: tokens.NewMetrics(metrics),
 	}
-	db.OnRecorded(telemetry.RecordedCounter(registry))
-	b.breakerMetrics = telemetry.BreakerCollector{Now: now, States: b.apps.Breakers}
-	b.quotaMetrics = telemetry.QuotaCollector{Now: now, Statuses: b.apps.QuotaStatuses}
-	registry.MustRegister(b.breakerMetrics, b.quotaMetrics)
-	o := poller.Options{
-		Registry: users, Store: db, Feed: db, Player: b.apps, Renewer: renewer,
-		BlockApp: b.apps.TripForbidden, Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
-		Now: now, Logger: log, Metrics: poller.NewMetrics(registry),
+	b := &batch{
+		settings: s, log: log, now: now, db: db, metrics: metrics,
+		breakerMetrics: telemetry.BreakerCollector{Now: now, States: apps.Breakers},
+		quotaMetrics:   telemetry.QuotaCollector{Now: now, Statuses: apps.QuotaStatuses},
+		apps:           apps, renewer: renewer, leaser: leaser,
+		poller: poller.New(poller.Options{
+			Registry: users, Store: db, Feed: db, Player: apps, Renewer: renewer, BlockApp: apps.TripForbidden, Shards: shards,
+			Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
+			Now: now, Logger: log, Metrics: poller.NewMetrics(metrics),
+		}),
+		refresher: &tokens.Job{
+			Renewer: renewer, Owns: owns, Interval: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
+			Now: now, Logger: log, Queue: delayqueue.New[songspy.UserID](now),
+		},
+		linkMetrics: &jobs.LinkMetrics{Links: db, IsLeader: isLeader, Now: now},
+		notifier:    newNotifier(s, db, senders, apps, renewer, metrics, log),
 	}
-	if b.leaser != nil {
-		o.Shards = b.leaser
-	}
-	b.poller = poller.New(o)
-	b.renewer = renewer
-	b.refresher = &tokens.Job{
-		Renewer: renewer, Interval: s.RefreshInterval, Spread: s.Spread, Workers: s.RefreshConcurrency,
-		Now: now, Logger: log, Queue: delayqueue.New[songspy.UserID](now),
-	}
-	b.linkMetrics = &jobs.LinkMetrics{Links: db, Now: now}
-	registry.MustRegister(b.linkMetrics)
-	if b.leaser != nil {
-		b.refresher.Owns, b.linkMetrics.IsLeader = b.leaser.Owns, b.leaser.IsLeader
-	}
+	db.OnRecorded(telemetry.RecordedCounter(metrics))
+	metrics.MustRegister(b.breakerMetrics, b.quotaMetrics, b.linkMetrics)
 	return b
 }
 
-// newSpotify makes a client for each of the instance's apps.
+// newLeaser makes the Leaser of this replica; nil if no other replica can exist.
+func newLeaser(s settings, db database, metrics *prometheus.Registry, now func() time.Time, log *slog.Logger) *sharding.Leaser {
+	if !s.replicated() {
+		return nil
+	}
+	return sharding.New(sharding.Options{
+		Store: db, Owner: rand.Text(), LeaseLength: replicaLease.length, CallTimeout: replicaLease.callTimeout,
+		Now: now, Logger: log, Metrics: sharding.NewMetrics(metrics),
+	})
+}
+
+// newSpotify makes the clients of the instance's apps.
 func newSpotify(s settings, c spotify.Config) *spotify.Apps {
-	apps, _ := s.Spotify.Apps() // its faults were told when the settings were read
+	apps, _ := s.Spotify.Apps() // config.Load has reported an error
 	all := make([]spotify.App, len(apps))
 	for i, app := range apps {
 		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret, Account: app.Account}
@@ -189,24 +175,13 @@ func newSpotify(s settings, c spotify.Config) *spotify.Apps {
 	return spotify.NewApps(c, all...)
 }
 
-// share is the part of each app's pace that is this batch's.
-func (b *batch) share() float64 {
-	if b.leaser == nil {
-		return 1
-	}
-	return b.leaser.Share()
-}
-
-// may says whether this batch may ask about anybody at this moment.
-func (b *batch) mayCall() bool { return b.leaser == nil || b.leaser.MayCall() }
-
-// run answers from the start, works once the schema is there, and ends with
-// ctx or with whatever breaks first. It owns the listener.
+// run serves the admin address from the start, and does the batch's work when the
+// schema is ready. It returns when ctx ends or a part fails, and closes the listener.
 func (b *batch) run(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		// A profile takes as long as it is asked to.
-		server := &http.Server{Handler: telemetry.AdminHandler(b.registry, b.ready, b.notes, b.settings.Service.AdminHosts...), WriteTimeout: 5 * time.Minute}
+		// A profile takes as long as its request says.
+		server := &http.Server{Handler: telemetry.AdminHandler(b.metrics, b.ready, b.notes, b.settings.Service.AdminHosts...), WriteTimeout: 5 * time.Minute}
 		return telemetry.ServeOn(ctx, listener, server, b.log)
 	})
 	group.Go(func() error {
@@ -218,11 +193,11 @@ func (b *batch) run(ctx context.Context, listener net.Listener) error {
 	return group.Wait()
 }
 
-// work runs the jobs and the pools that do what they plan, until ctx ends.
+// work runs the scheduled jobs and the worker pools until ctx ends.
 func (b *batch) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { b.apps.SyncBreakers(ctx); return nil })
-	polled := make(chan struct{}) // closed once the last look has been made and written
+	polled := make(chan struct{}) // closed when the last poll has been made and written
 	group.Go(func() error {
 		defer close(polled)
 		b.poller.Run(telemetry.WithAttrs(ctx, slog.String("job", pollJob)))
@@ -241,7 +216,7 @@ func (b *batch) work(ctx context.Context) error {
 	return group.Wait()
 }
 
-// waitForSchema waits until the API, which alone changes the schema, has.
+// waitForSchema waits until the API has migrated the schema. Only the API does that.
 func (b *batch) waitForSchema(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, schemaTimeout)
 	defer cancel()
@@ -251,7 +226,7 @@ func (b *batch) waitForSchema(ctx context.Context) error {
 	return nil
 }
 
-// ready joins what keeps the batch from its work.
+// ready returns everything that prevents the batch from working.
 func (b *batch) ready(ctx context.Context) error {
 	faults := []error{b.db.Ready(ctx)}
 	if b.leaser != nil {
@@ -263,7 +238,7 @@ func (b *batch) ready(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// notes says what limits a batch that is ready.
+// notes returns sentences about what limits a batch that is ready.
 func (b *batch) notes() []string {
 	notes := slices.Concat(b.breakerMetrics.Notes(), b.quotaMetrics.Notes(), b.apps.Notes(), b.renewer.Notes(), b.poller.Notes())
 	if b.leaser != nil {

@@ -10,38 +10,38 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// defaultAddr is where the batch answers when it is not told.
+// defaultAddr is the default of SONGSPY_BATCH_ADDR.
 const defaultAddr = "127.0.0.1:8081"
 
-// settings is all that the batch is told by its environment.
+// settings are the batch's settings, read from the environment.
 type settings struct {
 	Service       config.Service
 	Spotify       config.Spotify
 	Notifications config.Notifications
 
-	// Addr answers /healthz, /readyz, /metrics and /debug/pprof/.
+	// Addr is the address of /healthz, /readyz, /metrics and /debug/pprof/.
 	Addr string `env:"SONGSPY_BATCH_ADDR" envDefault:"127.0.0.1:8081"`
 	// RefreshInterval is the time between two runs of AccessTokenRefreshScheduler.
 	RefreshInterval time.Duration `env:"SONGSPY_REFRESH_INTERVAL" envDefault:"30m"`
-	// PollInterval is the longest time between two looks at one listener, and
+	// PollInterval is the longest time between two polls of a user, and the time
 	// between two runs of CurrentPlayingTrackScheduler.
 	PollInterval time.Duration `env:"SONGSPY_POLL_INTERVAL" envDefault:"3m"`
-	// PollConcurrency bounds the looks under way.
+	// PollConcurrency is the number of polls that run at once.
 	PollConcurrency int `env:"SONGSPY_POLL_CONCURRENCY" envDefault:"64"`
-	// RefreshConcurrency bounds the planned renewals under way.
+	// RefreshConcurrency is the number of planned renewals that run at once.
 	RefreshConcurrency int `env:"SONGSPY_REFRESH_CONCURRENCY" envDefault:"16"`
-	// PublicURL is where browsers reach the API; the mails that ask people to link
-	// again lead there, unless Notices names another page.
+	// PublicURL is the URL at which browsers reach the API. Mails that ask users to
+	// link again point there, unless Notifications.RelinkURL is set.
 	PublicURL string `env:"SONGSPY_PUBLIC_URL" envDefault:"http://127.0.0.1:8080"`
-	// Spread gives every listener a place of their own in the intervals;
-	// false makes everyone due at once, to measure the most that is possible.
+	// Spread gives each user a fixed phase in the intervals. If it is false, all
+	// users are due at once: that measures the highest possible rate.
 	Spread bool `env:"SONGSPY_SPREAD" envDefault:"true"`
 
-	// now is the clock; nil means the system's.
+	// now is the clock; nil: time.Now.
 	now func() time.Time
 }
 
-// Validate lists every fault of the settings that are the batch's own.
+// Validate returns all errors of the batch's own settings. config.Load calls it.
 func (s settings) Validate() error {
 	var addr error
 	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
@@ -56,12 +56,13 @@ func (s settings) Validate() error {
 	)
 }
 
-// replicated reports whether other batches may work on the same database.
+// replicated reports whether other replicas may use the same database.
 func (s settings) replicated() bool {
 	return !strings.HasPrefix(s.Service.DatabaseURL.Reveal(), "sqlite:")
 }
 
-// withKeys fills in the keys that a development makes for itself.
+// withKeys returns the settings with keys. In development mode they are generated
+// and kept in the state directory.
 func (s settings) withKeys() (settings, error) {
 	if s.Service.SealKeys != "" {
 		return s, nil

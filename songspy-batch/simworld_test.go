@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/songspy/songspy/songspy-batch/internal/notify"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/spotify"
@@ -24,8 +25,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// long marks a test of many hours of virtual time. The race detector would need
-// minutes for it, so that -short skips it; make test-days runs it.
+// long skips a test of many hours of virtual time if -short is set: the race
+// detector would need minutes for it. make test-days runs it.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -33,26 +34,28 @@ func long(t *testing.T) {
 	}
 }
 
-// world is a whole batch in virtual time: the simulated Spotify, a database on
-// disk, and people who linked. Person n of the simulator is user n+1.
+// simWorld is a batch in virtual time, with the simulated Spotify, a database on
+// disk, and linked users. Person n of the simulator is user n+1.
 type simWorld struct {
 	t      *testing.T
 	sim    *sim.Sim
 	dbPath string
 	db     *store.Store
 	log    *logBuffer
-	// patience is how seldom a batch looks for changes of links.
+	// changeInterval is the time between two reads of the change feed.
 	changeInterval time.Duration
-	// adapt changes a batch before it works; nil: it works as it is.
-	beforeStart func(*batch)
+	// inbox receives notifications; nil: there are no senders.
+	inbox *inbox
+	// wrapDatabase wraps the database of a batch; nil: it is not wrapped.
+	wrapDatabase func(database) database
 	// now is the clock of batches and of their database; nil: virtual time.
 	now   func() time.Time
 	mu    sync.Mutex
 	calls []sim.Call
-	batch *batch // the one that was started last
+	batch *batch // the last one that was started
 }
 
-// logBook gathers what is logged.
+// logBuffer collects log lines.
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -64,7 +67,7 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
-// newWorld is to be called within a synctest bubble.
+// newSimWorld must be called in a synctest bubble.
 func newSimWorld(t *testing.T, o sim.Options) *simWorld {
 	t.Helper()
 	w := &simWorld{t: t, dbPath: filepath.Join(t.TempDir(), "songspy.db"), log: &logBuffer{}, changeInterval: 2 * time.Second}
@@ -93,7 +96,7 @@ func newSimWorld(t *testing.T, o sim.Options) *simWorld {
 
 func userOf(person int) songspy.UserID { return songspy.UserID(person + 1) }
 
-// link links a person, or links them anew.
+// link links a person, or links the person again.
 func (w *simWorld) link(person int) {
 	w.t.Helper()
 	access, refresh := w.sim.SpotifyTokens(person)
@@ -110,7 +113,7 @@ func (w *simWorld) link(person int) {
 	}
 }
 
-// linkThrough links a person through an app, with its secret if one is given.
+// linkViaApp links a person through an app, with the app's secret if it is not empty.
 func (w *simWorld) linkViaApp(person int, app, clientID string, secret songspy.Secret) {
 	w.t.Helper()
 	const back, verifier = "http://127.0.0.1:8080/", "a-verifier-of-more-than-forty-three-characters-in-all"
@@ -144,20 +147,20 @@ func (w *simWorld) openStore() *store.Store {
 	return db
 }
 
-// severable is a database that a killed process no longer reaches.
+// killableStore is a store that rejects all writes after killed is set.
 type killableStore struct {
 	*store.Store
 	killed         atomic.Bool
 	changeInterval time.Duration
 }
 
-var errKilled = errors.New("the process is dead")
+var errKilled = errors.New("the process was killed")
 
-func (s *killableStore) WritePlaybackUpdates(ctx context.Context, h []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
+func (s *killableStore) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
 	if s.killed.Load() {
 		return nil, errKilled
 	}
-	return s.Store.WritePlaybackUpdates(ctx, h)
+	return s.Store.WritePlaybackUpdates(ctx, updates)
 }
 
 func (s *killableStore) ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
@@ -183,8 +186,8 @@ func (s *killableStore) UpdateLink(ctx context.Context, id songspy.UserID, fn fu
 	return s.Store.UpdateLink(ctx, id, fn)
 }
 
-// WaitForChange looks as seldom as the world says: the store itself looks many
-// times a second, which adds up over virtual hours.
+// WaitForChange waits for changeInterval. The store itself reads the feed many
+// times a second, which is slow over virtual hours.
 func (s *killableStore) WaitForChange(ctx context.Context, _ int64) error {
 	select {
 	case <-time.After(s.changeInterval):
@@ -194,7 +197,7 @@ func (s *killableStore) WaitForChange(ctx context.Context, _ int64) error {
 	}
 }
 
-// start starts a batch; stop ends it in order, kill without another write.
+// start starts a batch. stop ends it regularly, kill without another write.
 func (w *simWorld) start(changes ...func(*settings)) (stop, kill func()) {
 	w.t.Helper()
 	var s settings
@@ -215,11 +218,17 @@ func (w *simWorld) start(changes ...func(*settings)) (stop, kill func()) {
 	}
 	s.now = w.now
 	db := &killableStore{Store: w.openStore(), changeInterval: w.changeInterval}
-	b := newBatch(s, db, w.sim.Transport(), telemetry.NewLogger(w.log, "debug", "json"))
-	w.batch = b
-	if w.beforeStart != nil {
-		w.beforeStart(b)
+	var batchDB database = db
+	if w.wrapDatabase != nil {
+		batchDB = w.wrapDatabase(db)
 	}
+	var senders map[songspy.NotificationChannel]notify.Sender
+	if w.inbox != nil {
+		s.Notifications = config.Notifications{RelinkURL: "https://songs.example.org/link"}
+		senders = w.inbox.senders()
+	}
+	b := newBatch(s, batchDB, w.sim.Transport(), senders, telemetry.NewLogger(w.log, "debug", "json"))
+	w.batch = b
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.work(ctx) }()
@@ -237,10 +246,10 @@ func (w *simWorld) start(changes ...func(*settings)) (stop, kill func()) {
 	}
 }
 
-// keepSecrets fails the test if a log line or a metric holds a token or a secret.
+// expectNoSecrets fails the test if a log line or a metric contains a token or a secret.
 func (w *simWorld) expectNoSecrets(b *batch) {
 	w.t.Helper()
-	families, err := b.registry.Gather()
+	families, err := b.metrics.Gather()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -256,12 +265,12 @@ func (w *simWorld) expectNoSecrets(b *batch) {
 	}
 	for _, secret := range secrets {
 		if strings.Contains(shown, secret) {
-			w.t.Fatalf("a log line or a metric holds %q", secret)
+			w.t.Fatalf("a log line or a metric contains %q", secret)
 		}
 	}
 }
 
-// called lists the calls to an endpoint, in order.
+// callsTo returns the calls to an endpoint, in order.
 func (w *simWorld) callsTo(endpoint string) (calls []sim.Call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -273,14 +282,14 @@ func (w *simWorld) callsTo(endpoint string) (calls []sim.Call) {
 	return calls
 }
 
-// heard is a play as it is stored.
+// storedPlay is a row of the table plays.
 type storedPlay struct {
 	uri        string
 	start, end time.Time
 	listened   time.Duration
 }
 
-// plays reads a person's plays from the file.
+// playRows reads a person's plays from the database file.
 func (w *simWorld) playRows(person int) (plays []storedPlay) {
 	w.t.Helper()
 	db, err := sql.Open("sqlite", w.dbPath)
@@ -295,14 +304,14 @@ func (w *simWorld) playRows(person int) (plays []storedPlay) {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var h storedPlay
+		var p storedPlay
 		var start, end, listened int64
-		if err := rows.Scan(&h.uri, &start, &end, &listened); err != nil {
+		if err := rows.Scan(&p.uri, &start, &end, &listened); err != nil {
 			w.t.Fatal(err)
 		}
-		h.start, h.end = time.UnixMicro(start).UTC(), time.UnixMicro(end).UTC()
-		h.listened = time.Duration(listened) * time.Millisecond
-		plays = append(plays, h)
+		p.start, p.end = time.UnixMicro(start).UTC(), time.UnixMicro(end).UTC()
+		p.listened = time.Duration(listened) * time.Millisecond
+		plays = append(plays, p)
 	}
 	if err := rows.Err(); err != nil {
 		w.t.Fatal(err)
@@ -310,7 +319,7 @@ func (w *simWorld) playRows(person int) (plays []storedPlay) {
 	return plays
 }
 
-// rows counts a person's rows in a table.
+// countRows counts a person's rows in a table.
 func (w *simWorld) countRows(table string, person int) (n int) {
 	w.t.Helper()
 	db, err := sql.Open("sqlite", w.dbPath)
@@ -324,8 +333,8 @@ func (w *simWorld) countRows(table string, person int) (n int) {
 	return n
 }
 
-// album scripts songs of three minutes one after another from the start on, no
-// song twice in a row, and gives what is played.
+// scriptAlbum makes the person play songs of three minutes one after another, from
+// start on, no song twice in a row. It returns the plays.
 func (w *simWorld) scriptAlbum(person int, start time.Time, songs int) (plays []sim.Play) {
 	for i := range songs {
 		track := w.sim.Track((person*7 + i) % 200)
@@ -337,29 +346,29 @@ func (w *simWorld) scriptAlbum(person int, start time.Time, songs int) (plays []
 	return plays
 }
 
-// hasOnce fails the test unless every song of the album that ended before the
-// time is among the person's plays, and nothing is that was not played, or
-// twice. It gives how many songs had ended.
+// expectEachOnce fails the test unless the person's stored plays are the songs of
+// the album, each once. Songs that ended before until must be stored; their number
+// is returned.
 func (w *simWorld) expectEachOnce(person int, album []sim.Play, until time.Time) (ended int) {
 	w.t.Helper()
 	plays := w.playRows(person)
 	for _, song := range album {
-		i := slices.IndexFunc(plays, func(h storedPlay) bool {
-			return h.uri == song.Track.URI && h.start.Sub(song.Start).Abs() < 5*time.Second
+		i := slices.IndexFunc(plays, func(p storedPlay) bool {
+			return p.uri == song.Track.URI && p.start.Sub(song.Start).Abs() < 5*time.Second
 		})
-		over := song.Start.Add(song.Track.Duration).Before(until)
+		hasEnded := song.Start.Add(song.Track.Duration).Before(until)
 		switch {
 		case i >= 0:
 			plays = slices.Delete(plays, i, i+1)
-		case over:
-			w.t.Errorf("person %d: %s at %s was lost", person, song.Track.URI, song.Start.Format(time.TimeOnly))
+		case hasEnded:
+			w.t.Errorf("person %d: the play of %s at %s is missing", person, song.Track.URI, song.Start.Format(time.TimeOnly))
 		}
-		if over {
+		if hasEnded {
 			ended++
 		}
 	}
-	for _, h := range plays {
-		w.t.Errorf("person %d: %s at %s to %s was doubled or never played", person, h.uri, h.start.Format(time.TimeOnly), h.end.Format(time.TimeOnly))
+	for _, p := range plays {
+		w.t.Errorf("person %d: the play of %s from %s to %s is a duplicate or was never played", person, p.uri, p.start.Format(time.TimeOnly), p.end.Format(time.TimeOnly))
 	}
 	return ended
 }

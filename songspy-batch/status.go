@@ -16,114 +16,114 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// quietFor is how long a batch that has people to look at may show no sign of it.
+// silentAfter is how long a batch with users to poll may send no heartbeat.
 const silentAfter = 5 * time.Minute
 
-// figures are how the service fares, with what the database does not know.
+// statusReport is the state of the service, with the settings that explain it.
 type statusReport struct {
 	store.Status
-	DailyCalls int64 `json:"dailyCalls,omitempty"` // that an account may make in 24 hours; 0: as many as Spotify lets it
+	DailyCalls int64 `json:"dailyCalls,omitempty"` // calls that an account may make in 24 hours; 0: no limit but Spotify's
 }
 
-// writeStatus prints how the service fares: tables, or JSON.
-func writeStatus(f statusReport, asJSON bool, to io.Writer) error {
+// writeStatus writes the report as a table or as JSON.
+func writeStatus(r statusReport, asJSON bool, out io.Writer) error {
 	if asJSON {
-		enc := json.NewEncoder(to)
+		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		return enc.Encode(f)
+		return enc.Encode(r)
 	}
 	t := &table{}
-	fmt.Fprintf(t, "Songspy at %s, schema version %d\n", formatTime(f.At), f.SchemaVersion)
-	f.writeLinks(t)
-	t.heading("LISTENING")
-	t.numberRow("on the board", f.Playing, "who play something now")
-	t.row("plays in 24 hours", "%s", formatCounts(f.Plays))
-	t.row("gaps that go on", "%s", formatCounts(f.OpenGaps))
-	f.writeBatches(t)
-	f.writeApps(t)
-	_, err := t.WriteTo(to)
+	fmt.Fprintf(t, "Songspy at %s, schema version %d\n", formatTime(r.At), r.SchemaVersion)
+	r.writeLinks(t)
+	t.heading("PLAYBACK")
+	t.numberRow("playing", r.Playing, "users who are playing a track now")
+	t.row("plays in 24 hours", "%s", formatCounts(r.Plays))
+	t.row("open gaps", "%s", formatCounts(r.OpenGaps))
+	r.writeBatches(t)
+	r.writeApps(t)
+	_, err := t.WriteTo(out)
 	return err
 }
 
-// links says how links fare, and what is to be done about those that do not.
-func (f statusReport) writeLinks(t *table) {
+// writeLinks writes the number of links in each state, and what that state needs.
+func (r statusReport) writeLinks(t *table) {
 	remedies := map[songspy.LinkState]string{
-		songspy.LinkActive:         "asked what they hear",
-		songspy.LinkSuspect:        "refused lately; tried again by itself for six hours before it is believed",
-		songspy.LinkReauthRequired: "only their people can mend them, by linking Spotify again",
-		songspy.LinkNotRegistered:  "to be entered by you in their app's dashboard: songspy-api seats",
+		songspy.LinkActive:         "polled",
+		songspy.LinkSuspect:        "rejected recently; retried for six hours",
+		songspy.LinkReauthRequired: "their users have to link Spotify again",
+		songspy.LinkNotRegistered:  "to be registered by you in their app's dashboard: songspy-api seats",
 	}
 	t.heading("LINKS")
 	for _, state := range songspy.LinkStates() {
-		if n := f.Links[state]; n > 0 || state == songspy.LinkActive {
+		if n := r.Links[state]; n > 0 || state == songspy.LinkActive {
 			t.numberRow(readableName(string(state)), n, remedies[state])
 		}
 	}
-	for _, c := range f.ConsentLeft {
+	for _, c := range r.ConsentLeft {
 		t.numberRow(fmt.Sprintf("consent ends in %d days", c.Days), c.Links, map[int]string{
-			7: "or sooner, if their people do not link again", 30: "these people are asked to, from a month before the end",
+			7: "or earlier, unless their users link again", 30: "their users are asked to link again, from a month before the end",
 		}[c.Days])
 	}
 }
 
-// batches says who looks, and how well they keep up.
-func (f statusReport) writeBatches(t *table) {
+// writeBatches writes which replicas are running, and how late their polls are.
+func (r statusReport) writeBatches(t *table) {
 	t.heading("BATCH")
-	waiting := f.Links[songspy.LinkActive] + f.Links[songspy.LinkSuspect]
+	polled := r.Links[songspy.LinkActive] + r.Links[songspy.LinkSuspect]
 	switch {
-	case len(f.Replicas) > 0:
-		t.row("at work", "%d, at most %.1f s behind with looks", len(f.Replicas), f.OverdueSeconds)
-		for _, r := range f.Replicas {
-			t.row("  "+r.Name, "%d of %d shards", r.Shards, songspy.ShardCount)
+	case len(r.Replicas) > 0:
+		t.row("running", "%d, polls at most %.1f s overdue", len(r.Replicas), r.OverdueSeconds)
+		for _, replica := range r.Replicas {
+			t.row("  "+replica.Name, "%d of %d shards", replica.Shards, songspy.ShardCount)
 		}
-		if free := songspy.ShardCount - f.Shards; free > 0 {
-			t.row("nobody's", "%d of %d shards; a batch takes them within half a minute", free, songspy.ShardCount)
+		if free := songspy.ShardCount - r.Shards; free > 0 {
+			t.row("unassigned", "%d of %d shards; a batch acquires them within half a minute", free, songspy.ShardCount)
 		}
-	case f.LastPollAt == nil && waiting > 0:
-		t.row("at work", "none has ever looked: start songspy-batch")
-	case f.LastPollAt == nil:
-		t.row("at work", "nobody is to be looked at yet")
-	case f.At.Sub(*f.LastPollAt) > silentAfter && waiting > 0:
-		t.row("silent", "no look has told anything for %s: ask songspy-batch health", formatDuration(f.At.Sub(*f.LastPollAt)))
+	case r.LastPollAt == nil && polled > 0:
+		t.row("running", "no poll has ever been made: start songspy-batch")
+	case r.LastPollAt == nil:
+		t.row("running", "no user is to be polled yet")
+	case r.At.Sub(*r.LastPollAt) > silentAfter && polled > 0:
+		t.row("silent", "no heartbeat for %s: run songspy-batch health", formatDuration(r.At.Sub(*r.LastPollAt)))
 	default:
-		t.row("at work", "a look told something %s ago or less", formatDuration(f.At.Sub(*f.LastPollAt)))
+		t.row("running", "last heartbeat %s ago or less", formatDuration(r.At.Sub(*r.LastPollAt)))
 	}
 }
 
-// apps says of every app what Spotify lets it do, and what it may still do.
-func (f statusReport) writeApps(t *table) {
+// writeApps writes the circuit breakers and the quota of every app.
+func (r statusReport) writeApps(t *table) {
 	t.heading("SPOTIFY")
-	names := slices.Concat(slices.Collect(maps.Keys(f.Breakers)), slices.Collect(maps.Keys(f.Quotas)))
+	names := slices.Concat(slices.Collect(maps.Keys(r.Breakers)), slices.Collect(maps.Keys(r.Quotas)))
 	slices.Sort(names)
 	for _, app := range slices.Compact(names) {
 		t.row("app "+app, "")
-		t.row("  tokens", "%s", breakerText(f.Breakers[app].Accounts, f.At))
-		t.row("  data", "%s", breakerText(f.Breakers[app].API, f.At))
-		f.writeQuota(t, f.Quotas[app])
+		t.row("  tokens", "%s", breakerText(r.Breakers[app].Accounts, r.At))
+		t.row("  data", "%s", breakerText(r.Breakers[app].API, r.At))
+		r.writeQuota(t, r.Quotas[app])
 	}
 	if len(names) == 0 {
 		t.row("calls in 24 hours", "none")
 	}
-	if f.UserAppsBlocked > 0 {
-		t.numberRow("brought apps refused", f.UserAppsBlocked, "only their people are not seen meanwhile")
+	if r.UserAppsBlocked > 0 {
+		t.numberRow("user-supplied apps", r.UserAppsBlocked, "blocked; only their users are not polled")
 	}
 }
 
-// quota says how many calls an account has made, how many are planned, and what
-// Spotify has refused.
-func (f statusReport) writeQuota(t *table, q store.QuotaStatus) {
-	account := quota.Account{DailyMax: f.DailyCalls}
+// writeQuota writes how many calls an account has made, how many are planned, and
+// when Spotify last refused one because of the quota.
+func (r statusReport) writeQuota(t *table, q store.QuotaStatus) {
+	account := quota.Account{DailyMax: r.DailyCalls}
 	if q.LastRefusal != nil {
-		account.Learn(*q.LastRefusal)
+		account.Learn(r.At, *q.LastRefusal)
 	}
 	made := fmt.Sprintf("%d to the Web API (%s)", q.Calls.Sum(), formatCounts(q.Calls))
-	if limit, bounded := account.Limit(f.At); bounded {
+	if limit, bounded := account.Limit(r.At); bounded {
 		t.row("  calls in 24 hours", "%s; at most %d are planned", made, limit)
 	} else {
-		t.row("  calls in 24 hours", "%s; nothing bounds them yet", made)
+		t.row("  calls in 24 hours", "%s; no limit is known yet", made)
 	}
 	if last := q.LastRefusal; last != nil {
-		wait := "no wait named"
+		wait := "without Retry-After"
 		if last.RetryAfterMS > 0 {
 			wait = "for " + formatDuration(time.Duration(last.RetryAfterMS)*time.Millisecond)
 		}
@@ -132,7 +132,7 @@ func (f statusReport) writeQuota(t *table, q store.QuotaStatus) {
 	}
 }
 
-// table is lines whose columns stand below each other.
+// table is text in aligned columns.
 type table struct{ bytes.Buffer }
 
 func (t *table) heading(title string) { fmt.Fprintf(t, "\n%s\n", title) }
@@ -142,37 +142,38 @@ func (t *table) row(name, format string, args ...any) {
 	fmt.Fprintln(t, strings.TrimRight(line, " "))
 }
 
-// number is a row of a number, and what it means.
+// numberRow writes a row with a number and its meaning.
 func (t *table) numberRow(name string, n int64, meaning string) { t.row(name, "%-8d  %s", n, meaning) }
 
-// counts lists what is counted, the names in order.
-func formatCounts[K ~string](of map[K]int64) string {
-	if len(of) == 0 {
+// formatCounts lists the counts, ordered by name.
+func formatCounts[K ~string](counts map[K]int64) string {
+	if len(counts) == 0 {
 		return "none"
 	}
-	list := make([]string, 0, len(of))
-	for _, name := range slices.Sorted(maps.Keys(of)) {
-		list = append(list, fmt.Sprintf("%d %s", of[name], readableName(string(name))))
+	list := make([]string, 0, len(counts))
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, fmt.Sprintf("%d %s", counts[name], readableName(string(name))))
 	}
 	return strings.Join(list, ", ")
 }
 
 func readableName(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
-func breakerText(d breaker.SharedBreaker, now time.Time) string {
+// breakerText describes the state of a circuit breaker.
+func breakerText(b breaker.SharedBreaker, now time.Time) string {
 	switch {
-	case d.Cause == "":
-		return "open"
-	case now.Before(d.OpenUntil):
-		return fmt.Sprintf("closed for another %s, until %s (%s)", formatDuration(d.OpenUntil.Sub(now)), formatTime(d.OpenUntil), d.Cause.Description())
+	case b.Cause == "":
+		return "closed: calls pass"
+	case now.Before(b.OpenUntil):
+		return fmt.Sprintf("open for another %s, until %s (%s): calls are blocked", formatDuration(b.OpenUntil.Sub(now)), formatTime(b.OpenUntil), b.Cause.Description())
 	default:
-		return fmt.Sprintf("closed until one call has found it open again (%s)", d.Cause.Description())
+		return fmt.Sprintf("half open: one call is testing it (%s)", b.Cause.Description())
 	}
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// ago is a duration as people say it: no seconds beside hours.
+// formatDuration writes a duration in at most two units.
 func formatDuration(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:

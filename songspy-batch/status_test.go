@@ -16,7 +16,7 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 func TestStatusNamesARemedyForEveryProblem(t *testing.T) {
 	t.Parallel()
 	last := noon.Add(-3 * time.Hour)
-	for name, c := range map[string]struct {
+	for name, tt := range map[string]struct {
 		statusReport
 		want string
 	}{
@@ -39,82 +39,82 @@ func TestStatusNamesARemedyForEveryProblem(t *testing.T) {
 		}, 100000}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS
-  active                    9120      asked what they hear
-  suspect                   3         refused lately; tried again by itself for six hours before it is believed
-  reauth required           41        only their people can mend them, by linking Spotify again
-  not registered            2         to be entered by you in their app's dashboard: songspy-api seats
-  consent ends in 7 days    12        or sooner, if their people do not link again
-  consent ends in 30 days   240       these people are asked to, from a month before the end
+  active                    9120      polled
+  suspect                   3         rejected recently; retried for six hours
+  reauth required           41        their users have to link Spotify again
+  not registered            2         to be registered by you in their app's dashboard: songspy-api seats
+  consent ends in 7 days    12        or earlier, unless their users link again
+  consent ends in 30 days   240       their users are asked to link again, from a month before the end
   consent ends in 90 days   3100
 
-LISTENING
-  on the board              812       who play something now
+PLAYBACK
+  playing                   812       users who are playing a track now
   plays in 24 hours         412 history, 90210 live
-  gaps that go on           43 link broken
+  open gaps                 43 link broken
 
 BATCH
-  at work                   2, at most 0.4 s behind with looks
+  running                   2, polls at most 0.4 s overdue
     KZ5QW                   32 of 64 shards
     MB2TA                   31 of 64 shards
-  nobody's                  1 of 64 shards; a batch takes them within half a minute
+  unassigned                1 of 64 shards; a batch acquires them within half a minute
 
 SPOTIFY
   app main
-    tokens                  open
-    data                    closed for another 1 h 30 min, until 2026-11-24 13:30:00 UTC (throttled)
+    tokens                  closed: calls pass
+    data                    open for another 1 h 30 min, until 2026-11-24 13:30:00 UTC (rate limited): calls are blocked
     calls in 24 hours       95000 to the Web API (94000 currently-playing, 1000 recently-played); at most 91680 are planned
     quota exceeded          at 2026-11-23 12:00:00 UTC by currently-playing after 96000 calls in 24 hours (96000 currently-playing), for 1 h 30 min; 2 times in 7 days
   app second
-    tokens                  open
-    data                    open
+    tokens                  closed: calls pass
+    data                    closed: calls pass
     calls in 24 hours       7 to the Web API (7 currently-playing); at most 97500 are planned
-  brought apps refused      1         only their people are not seen meanwhile
+  user-supplied apps        1         blocked; only their users are not polled
 `},
-		"an instance without anybody": {statusReport{Status: store.Status{At: noon, SchemaVersion: 7}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
+		"an instance without users": {statusReport{Status: store.Status{At: noon, SchemaVersion: 7}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS
-  active                    0         asked what they hear
+  active                    0         polled
 
-LISTENING
-  on the board              0         who play something now
+PLAYBACK
+  playing                   0         users who are playing a track now
   plays in 24 hours         none
-  gaps that go on           none
+  open gaps                 none
 
 BATCH
-  at work                   nobody is to be looked at yet
+  running                   no user is to be polled yet
 
 SPOTIFY
   calls in 24 hours         none
 `},
-		"a batch that is away": {statusReport{Status: store.Status{
+		"a batch that is not running": {statusReport{Status: store.Status{
 			At: noon, SchemaVersion: 7, Links: map[songspy.LinkState]int64{songspy.LinkActive: 1}, LastPollAt: &last, Quotas: map[string]store.QuotaStatus{"main": {Calls: quota.Counts{quota.EndpointPlaying: 7}}},
 			Breakers: map[string]breaker.SharedBreakers{"main": {Accounts: breaker.SharedBreaker{Cause: breaker.CausePremiumRequired, OpenUntil: noon}}},
 		}}, `Songspy at 2026-11-24 12:00:00 UTC, schema version 7
 
 LINKS
-  active                    1         asked what they hear
+  active                    1         polled
 
-LISTENING
-  on the board              0         who play something now
+PLAYBACK
+  playing                   0         users who are playing a track now
   plays in 24 hours         none
-  gaps that go on           none
+  open gaps                 none
 
 BATCH
-  silent                    no look has told anything for 3 h 0 min: ask songspy-batch health
+  silent                    no heartbeat for 3 h 0 min: run songspy-batch health
 
 SPOTIFY
   app main
-    tokens                  closed until one call has found it open again (the app's owner needs Spotify Premium)
-    data                    open
-    calls in 24 hours       7 to the Web API (7 currently-playing); nothing bounds them yet
+    tokens                  half open: one call is testing it (the app's owner needs Spotify Premium)
+    data                    closed: calls pass
+    calls in 24 hours       7 to the Web API (7 currently-playing); no limit is known yet
 `},
 	} {
 		var out bytes.Buffer
-		if err := writeStatus(c.statusReport, false, &out); err != nil {
+		if err := writeStatus(tt.statusReport, false, &out); err != nil {
 			t.Fatal(err)
 		}
-		if out.String() != c.want {
-			t.Errorf("%s reads\n%s\nwant\n%s", name, out.String(), c.want)
+		if out.String() != tt.want {
+			t.Errorf("%s: the table is\n%s\nwant\n%s", name, out.String(), tt.want)
 		}
 	}
 }

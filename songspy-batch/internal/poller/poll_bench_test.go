@@ -25,7 +25,7 @@ func (idlePlayer) RecentlyPlayed(context.Context, songspy.Credentials, time.Time
 // BenchmarkPoll measures the cost of a poll without the call itself.
 func BenchmarkPoll(b *testing.B) {
 	p := New(Options{
-		Registry: NewRegistry(time.Now, nil), Store: newFakeStore(1000), Player: idlePlayer{}, Interval: 3 * time.Minute, Spread: true, Workers: 1,
+		Registry: NewRegistry(time.Now, nil), Store: newFakeStore(1000), Player: idlePlayer{}, Renewer: noRenewals{}, Interval: 3 * time.Minute, Spread: true, Workers: 1,
 		Now: time.Now, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 	})
 	for id := range songspy.UserID(1000) {
