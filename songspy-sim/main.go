@@ -1,6 +1,6 @@
-// Command songspy-sim stands in for Spotify and Google on one machine: it
-// serves them, fills a Songspy with people through its public API, and tells
-// whether it is well.
+// Command songspy-sim simulates Spotify and Google on one machine. It serves
+// both, signs up simulated people through Songspy's public API, and checks its
+// own health.
 package main
 
 import (
@@ -16,14 +16,14 @@ import (
 	"syscall"
 )
 
-const usage = `songspy-sim stands in for Spotify and Google.
+const usage = `songspy-sim simulates Spotify and Google.
 
   songspy-sim serve      serve both on 127.0.0.1:8090 until stopped
   songspy-sim populate   sign people up and link them through Songspy's API
   songspy-sim health     exit 0 if a simulator answers, else 1
   songspy-sim version    print the version and the commit
 
-Every flag (songspy-sim <command> -h) can also be given by the environment:
+Every flag (songspy-sim <command> -h) is also an environment variable:
 -people is SONGSPY_SIM_PEOPLE, -public-url is SONGSPY_SIM_PUBLIC_URL, and -sim
 is SONGSPY_SIM_URL.
 `
@@ -38,7 +38,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run is main without the process: it returns the exit code.
+// run is main without the process. It returns the exit code.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *settings, io.Writer) error{
 		"serve": serve, "populate": populateCommand, "health": health,
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	}
 	command, ok := commands[args[0]]
 	if !ok {
-		fmt.Fprintf(stderr, "songspy-sim: there is no command %q\n\n%s", args[0], usage)
+		fmt.Fprintf(stderr, "songspy-sim: the command %q does not exist\n\n%s", args[0], usage)
 		return 2
 	}
 	settings, err := readSettings(args[0], args[1:], lookup, stderr)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// lines passes on what is written, so that a test can wait for it.
+// lines sends what is written to a channel, so that a test can wait for it.
 type lines struct{ c chan string }
 
 func (l lines) Write(b []byte) (int, error) {
@@ -46,12 +46,12 @@ func TestServe_RunsUntilStopped(t *testing.T) {
 				addr = strings.TrimSpace(after)
 			}
 		case code := <-ended:
-			t.Fatalf("it ended with %d", code)
+			t.Fatalf("the exit code is %d", code)
 		}
 	}
 	var out, complaints bytes.Buffer
 	if code := run(ctx, []string{"health", "-sim", "http://" + addr}, none, &out, &complaints); code != 0 || out.String() != "ok\n" {
-		t.Errorf("health says %d, %s%s", code, &out, &complaints)
+		t.Errorf("health: exit code %d, %s%s", code, &out, &complaints)
 	}
 	resp, err := http.Get("http://" + addr + "/admin/population") //nolint:noctx // a test
 	if err != nil {
@@ -60,15 +60,15 @@ func TestServe_RunsUntilStopped(t *testing.T) {
 	body, _ := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
 	if !strings.Contains(string(body), `"people":5`) {
-		t.Errorf("flags did not arrive: %s", body)
+		t.Errorf("the flags have no effect: %s", body)
 	}
 	stop()
 	if code := <-ended; code != 0 {
-		t.Errorf("it ended with %d", code)
+		t.Errorf("the exit code is %d", code)
 	}
 	if conn, err := net.Dial("tcp", addr); err == nil {
 		_ = conn.Close()
-		t.Error("it listens after its end")
+		t.Error("it still listens after it has stopped")
 	}
 }
 
@@ -82,7 +82,7 @@ func TestServe_ListensOnLoopbackUnlessAllowed(t *testing.T) {
 		}
 	}
 	if err := checkAddress("0.0.0.0:8090", true); err != nil {
-		t.Errorf("allowed, but %v", err)
+		t.Errorf("an allowed address is rejected: %v", err)
 	}
 }
 
@@ -106,11 +106,11 @@ func TestRun_RejectsUnknownArguments(t *testing.T) {
 	} {
 		var complaints bytes.Buffer
 		if code := run(t.Context(), c.args, c.env, io.Discard, &complaints); code != c.code || !strings.Contains(complaints.String(), c.names) {
-			t.Errorf("%v ends with %d: %s", c.args, code, &complaints)
+			t.Errorf("%v: exit code %d: %s", c.args, code, &complaints)
 		}
 	}
 	var out bytes.Buffer
 	if code := run(t.Context(), []string{"help"}, none, &out, io.Discard); code != 0 || !strings.Contains(out.String(), "populate") {
-		t.Errorf("help ends with %d: %s", code, &out)
+		t.Errorf("help: exit code %d: %s", code, &out)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/populate"
 )
 
-// populateCommand signs people up and says what came of it.
+// populateCommand signs people up and prints the result.
 func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	run, err := populate.New(populate.Options{
 		API: s.apiURL, Simulator: s.simURL, People: s.people, Workers: s.workers, ReadyTimeout: s.wait, Invite: s.invite,
@@ -23,7 +23,7 @@ func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	}
 	result, err := run.Run(ctx)
 	if result != (populate.Result{}) {
-		fmt.Fprintf(stdout, "%d people signed in, %d of them linked Spotify and %d chose a nickname just now\n",
+		fmt.Fprintf(stdout, "%d people signed in; %d of them linked Spotify and %d set a nickname now\n",
 			result.SignedIn, result.Linked, result.Named)
 	}
 	if err != nil || s.stayAddr == "" {
@@ -32,8 +32,8 @@ func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	return serveHealth(ctx, s.stayAddr)
 }
 
-// stay answers /healthz at the address until ctx ends: a container that waits
-// for this one then knows that everybody is signed up.
+// serveHealth answers /healthz at the address until ctx ends. A container that
+// depends on this one then knows that all people are signed up.
 func serveHealth(ctx context.Context, addr string) error {
 	if err := checkAddress(addr, false); err != nil {
 		return err

@@ -34,7 +34,7 @@ func TestServeHealth_RunsUntilStopped(t *testing.T) {
 	}
 	stop()
 	if err := <-ended; err != nil || out.String() != "ok\n" {
-		t.Errorf("it said %q and ended with %v", out.String(), err)
+		t.Errorf("output %q, error %v", out.String(), err)
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// shutdownGrace is how long running answers may take at the end.
+// shutdownGrace is how long running requests may take during shutdown.
 const shutdownGrace = 5 * time.Second
 
-// serve runs the simulator until the context ends.
+// serve runs the simulator until ctx ends.
 func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	if err := checkAddress(s.addr, s.allowNetwork); err != nil {
 		return err
@@ -26,7 +26,7 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	options := sim.Options{
 		Seed: s.seed, People: s.people, Population: s.population, PublicURL: s.publicURL,
 		RotateRefreshTokens: s.rotateRefreshTokens, AccessTokenLife: s.tokenLife, Logger: logger,
-		// People keep their past when the simulator is started anew.
+		// The past of the people stays the same when the simulator restarts.
 		Epoch: time.Now().AddDate(0, 0, -30),
 	}
 	if s.redirectURIs != "" {
@@ -34,7 +34,7 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 			options.SpotifyRedirectURIs = append(options.SpotifyRedirectURIs, strings.TrimSpace(uri))
 		}
 	}
-	world, err := sim.New(options)
+	simulation, err := sim.New(options)
 	if err != nil {
 		return err
 	}
@@ -42,14 +42,14 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w: is another simulator running?", s.addr, err)
 	}
-	requests, abandon := context.WithCancel(context.WithoutCancel(ctx))
-	defer abandon()
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelRequests()
 	server := &http.Server{
-		Handler: world.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: simulation.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return requests },
 		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	logger.InfoContext(ctx, "listening", "addr", listener.Addr().String())
+	logger.InfoContext(ctx, "listening", "address", listener.Addr().String())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
@@ -57,8 +57,8 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	// Slow answers need not come any more.
-	abandon()
+	// Slow responses are cancelled at once.
+	cancelRequests()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
@@ -71,7 +71,8 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	return nil
 }
 
-// checkAddress refuses to show forged sign-in pages to a network by accident.
+// checkAddress rejects addresses beyond this machine unless they are allowed,
+// because the simulator shows forged sign-in pages.
 func checkAddress(addr string, allowNetwork bool) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -84,7 +85,7 @@ func checkAddress(addr string, allowNetwork bool) error {
 	return fmt.Errorf("address %q is reachable from outside this machine: use 127.0.0.1, or set SONGSPY_SIM_ALLOW_NETWORK=true inside a container", addr)
 }
 
-// health asks a simulator how it is.
+// health checks whether a simulator answers.
 func health(ctx context.Context, s *settings, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()

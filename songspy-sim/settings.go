@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// settings are what flags and environment say.
+// settings holds the flags of a command.
 type settings struct {
 	stderr io.Writer
 
@@ -34,31 +34,31 @@ type settings struct {
 	spotifyRedirect string
 }
 
-// readSettings reads the flags of a command; what a flag does not say the
-// environment may, under SONGSPY_SIM_ and the flag's name.
+// readSettings reads the flags of a command. A flag that is not given takes the
+// value of the environment variable SONGSPY_SIM_ and the flag's name.
 func readSettings(command string, args []string, lookup func(string) (string, bool), stderr io.Writer) (*settings, error) {
 	s := &settings{}
 	f := flag.NewFlagSet("songspy-sim "+command, flag.ContinueOnError)
 	f.SetOutput(stderr)
 	switch command {
 	case "serve":
-		f.IntVar(&s.people, "people", 24, "how many people there are")
+		f.IntVar(&s.people, "people", 24, "the number of people")
 		f.StringVar(&s.addr, "addr", "127.0.0.1:8090", "address to listen on")
-		f.BoolVar(&s.allowNetwork, "allow-network", false, "listen also beyond this machine; for a container's internal network")
-		f.Uint64Var(&s.seed, "seed", 1, "decides who everybody is and what they hear")
+		f.BoolVar(&s.allowNetwork, "allow-network", false, "allow an address beyond this machine, as in a container's internal network")
+		f.Uint64Var(&s.seed, "seed", 1, "determines the people and what they play")
 		f.StringVar(&s.population, "population", "lively", "lively, tenth, regular, restless or awkward")
 		f.StringVar(&s.publicURL, "public-url", "http://127.0.0.1:8090", "address under which browsers reach the simulator")
-		f.BoolVar(&s.rotateRefreshTokens, "rotate-refresh-tokens", false, "give PKCE clients a new refresh token at each refresh")
-		f.DurationVar(&s.tokenLife, "token-life", time.Hour, "life of Spotify's access tokens")
-		f.StringVar(&s.redirectURIs, "redirect-uris", "", "registered with Spotify, comma-separated; empty: any path on loopback")
+		f.BoolVar(&s.rotateRefreshTokens, "rotate-refresh-tokens", false, "return a new refresh token to PKCE clients at each refresh")
+		f.DurationVar(&s.tokenLife, "token-life", time.Hour, "lifetime of Spotify's access tokens")
+		f.StringVar(&s.redirectURIs, "redirect-uris", "", "redirect URIs that are registered with Spotify, comma-separated; empty: any path on loopback")
 	case "populate":
 		f.IntVar(&s.people, "people", 24, "how many people to sign up")
 		f.StringVar(&s.apiURL, "api", "http://127.0.0.1:8080", "address of Songspy's API")
 		f.StringVar(&s.simURL, "sim", "http://127.0.0.1:8090", "address of the simulator")
-		f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait until both are ready")
-		f.IntVar(&s.workers, "workers", 4, "how many people are signed up at a time")
-		f.StringVar(&s.invite, "invite", "", "the code of an invite, if signing up needs one")
-		f.StringVar(&s.stayAddr, "stay", "", "when all are signed up, answer /healthz at this address until stopped; empty: end")
+		f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait for both to be ready")
+		f.IntVar(&s.workers, "workers", 4, "how many people are signed up at once")
+		f.StringVar(&s.invite, "invite", "", "the code of an invite, if signing up requires one")
+		f.StringVar(&s.stayAddr, "stay", "", "keep running after all are signed up and answer /healthz at this address; empty: end")
 		f.StringVar(&s.googleRedirect, "google-redirect", "http://127.0.0.1:3000/callback/google", "redirect URI of the frontend for Google")
 		f.StringVar(&s.spotifyRedirect, "spotify-redirect", "http://127.0.0.1:3000/callback/spotify", "redirect URI of the frontend for Spotify")
 	case "health":
@@ -83,7 +83,7 @@ func readSettings(command string, args []string, lookup func(string) (string, bo
 		return nil, err
 	}
 	if f.NArg() > 0 {
-		return nil, fmt.Errorf("%s takes no argument %q", command, f.Arg(0))
+		return nil, fmt.Errorf("%s does not accept the argument %q", command, f.Arg(0))
 	}
 	return s, nil
 }

@@ -23,34 +23,34 @@ func TestAdmin_AddsListsAndRemovesFaults(t *testing.T) {
 	access, _ := s.SpotifyTokens(0)
 	placed := admin(t, s, "POST", "/faults", `{"endpoint":"me","kind":"rate-limited","retryAfter":7}`)
 	if placed.status != http.StatusCreated || placed.decode(t)["id"] != 1.0 {
-		t.Fatalf("placing: %d %s", placed.status, placed.body)
+		t.Fatalf("adding the fault: %d %s", placed.status, placed.body)
 	}
 	if got := get(t, s, apiURL+"/me", access); got.status != 429 || got.header.Get("Retry-After") != "7" {
-		t.Errorf("the fault does not strike: %d", got.status)
+		t.Errorf("the fault has no effect: %d", got.status)
 	}
-	if got := admin(t, s, "GET", "/faults", ""); !strings.Contains(got.body, `"id":1,"strikes":1,"endpoint":"me"`) {
-		t.Errorf("listed as %s", got.body)
+	if got := admin(t, s, "GET", "/faults", ""); !strings.Contains(got.body, `"id":1,"hits":1,"endpoint":"me"`) {
+		t.Errorf("the list is %s", got.body)
 	}
 	if got := admin(t, s, "DELETE", "/faults/1", ""); got.status != http.StatusNoContent {
-		t.Errorf("removing: %d", got.status)
+		t.Errorf("the first removal: %d", got.status)
 	}
 	if got := admin(t, s, "DELETE", "/faults/1", ""); got.status != http.StatusNotFound {
-		t.Errorf("removing twice: %d", got.status)
+		t.Errorf("the second removal: %d", got.status)
 	}
 	admin(t, s, "POST", "/faults", `{"endpoint":"me","kind":"not-registered","person":0}`)
 	admin(t, s, "DELETE", "/faults", "")
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusOK {
-		t.Errorf("afterwards: %d", got.status)
+		t.Errorf("after the removal: %d", got.status)
 	}
 }
 
 func TestAdmin_NamesWhatIsWrong(t *testing.T) {
 	s, _ := newSim(t)
 	for _, c := range []struct{ method, path, body, names string }{
-		{"POST", "/faults", `{"endpoint":"player","kind":"nothing"}`, "player"},
-		{"POST", "/faults", `{"endpoint":"me","kind":"nothing","strength":1}`, "strength"},
+		{"POST", "/faults", `{"endpoint":"player","kind":"no-content"}`, "player"},
+		{"POST", "/faults", `{"endpoint":"me","kind":"no-content","strength":1}`, "strength"},
 		{"POST", "/faults", `{`, "body"},
-		{"PATCH", "/variants", `{"mood":true}`, "mood"},
+		{"PATCH", "/quirks", `{"mood":true}`, "mood"},
 		{"GET", "/truth?person=50", "", "0 to 49"},
 		{"GET", "/truth?person=1&from=yesterday", "", "yesterday"},
 		{"GET", "/truth?person=1&from=0", "", "400 days"},
@@ -71,11 +71,11 @@ func TestAdmin_ReturnsTheTruth(t *testing.T) {
 	want := s.Truth(3, start, c.Now())
 	got := admin(t, s, "GET", "/truth?person=3&from=2026-11-20T12:00:00Z", "").decode(t)["items"].([]any)
 	if len(got) != len(want) || len(want) == 0 {
-		t.Fatalf("%d plays, not %d", len(got), len(want))
+		t.Fatalf("%d plays, want %d", len(got), len(want))
 	}
 	first := got[0].(map[string]any)
 	if first["uri"] != want[0].Track.URI || first["listenedMs"] != float64(want[0].Listened.Milliseconds()) {
-		t.Errorf("the first is %v, not %+v", first, want[0])
+		t.Errorf("the first play is %v, want %+v", first, want[0])
 	}
 	now := admin(t, s, "GET", "/now?person=3", "").decode(t)
 	if now["state"] != string(s.PlaybackAt(3, c.Now()).State) {
@@ -109,13 +109,13 @@ func TestAdmin_ChangesPeople(t *testing.T) {
 
 	admin(t, s, "PUT", "/people/2/script", `{"items":[{"uri":"spotify:track:mine","title":"Mine","start":"2026-11-20T12:00:00Z"}]}`)
 	if got := get(t, s, apiURL+playing, access).decode(t); got["item"].(map[string]any)["name"] != "Mine" {
-		t.Errorf("the script does not play: %v", got)
+		t.Errorf("the script has no effect: %v", got)
 	}
 	admin(t, s, "PUT", "/people/2/script", `{"items":null}`)
 	if plays := s.Truth(2, start, start.Add(time.Hour)); len(plays) == 1 && plays[0].Track.Title == "Mine" {
-		t.Error("the script goes on")
+		t.Error("the script is still active")
 	}
-	admin(t, s, "PATCH", "/variants", `{"meWithoutAccountId":true}`)
+	admin(t, s, "PATCH", "/quirks", `{"meWithoutAccountId":true}`)
 	if me := get(t, s, apiURL+"/me", access).decode(t); me["account_id"] != nil {
 		t.Errorf("me is %v", me)
 	}

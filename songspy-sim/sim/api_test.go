@@ -13,7 +13,7 @@ func wantAPIError(t *testing.T, got response, status int, message string) {
 	t.Helper()
 	want := fmt.Sprintf(`{"error":{"status":%d,"message":%q}}`, status, message)
 	if got.status != status || got.body != want {
-		t.Errorf("answer is %d %s, not %s", got.status, got.body, want)
+		t.Errorf("the answer is %d %s, want %s", got.status, got.body, want)
 	}
 }
 
@@ -32,7 +32,7 @@ func TestAPI_RejectsInvalidTokens(t *testing.T) {
 	}
 	c.Advance(time.Hour - time.Millisecond)
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusOK {
-		t.Errorf("just before its end the token is refused: %s", got.body)
+		t.Errorf("the token is rejected just before it expires: %s", got.body)
 	}
 	c.Advance(time.Millisecond)
 	wantAPIError(t, get(t, s, apiURL+"/me", access), http.StatusUnauthorized, "The access token expired")
@@ -46,7 +46,7 @@ func TestAPI_RejectsMissingScopes(t *testing.T) {
 	s.ChangeQuirks(func(v *sim.Quirks) { v.MissingScope401 = true })
 	wantAPIError(t, get(t, s, apiURL+recently, access), http.StatusUnauthorized, "Permissions missing")
 	if got := get(t, s, apiURL+playing, access); got.status >= 300 {
-		t.Errorf("what it does cover is refused: %s", got.body)
+		t.Errorf("a call within its scopes is rejected: %s", got.body)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestUnregister_LetsSignInWorkButNotTheAPI(t *testing.T) {
 	wantAPIError(t, get(t, s, apiURL+playing, got["access_token"].(string)), http.StatusForbidden, text)
 	s.Register(8)
 	if got := get(t, s, apiURL+"/me", got["access_token"].(string)); got.status != http.StatusOK {
-		t.Errorf("registered again, but %s", got.body)
+		t.Errorf("after registering again: %s", got.body)
 	}
 }
 
@@ -92,6 +92,6 @@ func TestMe_HasItsQuirks(t *testing.T) {
 	s.ChangeQuirks(func(v *sim.Quirks) { v.MeExtended, v.MeWithoutAccountID = true, true })
 	me := get(t, s, apiURL+"/me", access).decode(t)
 	if _, has := me["account_id"]; has || me["country"] != "KR" || me["email"] != s.Person(0).Email {
-		t.Errorf("before May 2026 me was not %v", me)
+		t.Errorf("the form before May 2026 is %v", me)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// through makes a form one of another app's, with its secret in the body.
+// withClient adds another app's client ID and secret to a form.
 func withClient(clientID, secret string, form url.Values) url.Values {
 	form.Set("client_id", clientID)
 	if secret != "" {
@@ -22,24 +22,24 @@ func withClient(clientID, secret string, form url.Values) url.Values {
 func TestDevelopmentApps_ServeOnlyRegisteredPeople(t *testing.T) {
 	s, _ := newSim(t)
 	code := s.SpotifyCode(5, sim.CodeOptions{ClientID: sim.DevelopmentClientID, RedirectURI: redirect})
-	wantOAuthError(t, exchange(t, s, codeForm(code)), "invalid_grant", "Invalid authorization code") // another app's
+	wantOAuthError(t, exchange(t, s, codeForm(code)), "invalid_grant", "Invalid authorization code") // the code is another app's
 	grant := exchange(t, s, withClient(sim.DevelopmentClientID, sim.DevelopmentClientSecret, codeForm(code))).decode(t)
 	access, refresh := grant["access_token"].(string), grant["refresh_token"].(string)
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusForbidden || !strings.Contains(got.body, "may not be registered") {
-		t.Errorf("nobody has entered them: %d %s", got.status, got.body)
+		t.Errorf("not registered: %d %s", got.status, got.body)
 	}
 	if got := admin(t, s, "POST", "/people/5/register?client_id="+sim.DevelopmentClientID, ""); got.status != http.StatusNoContent {
-		t.Fatalf("entering: %d %s", got.status, got.body)
+		t.Fatalf("registering: %d %s", got.status, got.body)
 	}
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusOK {
-		t.Errorf("once entered: %d %s", got.status, got.body)
+		t.Errorf("registered: %d %s", got.status, got.body)
 	}
 	wantOAuthError(t, exchange(t, s, refreshForm(refresh)), "invalid_grant", "Invalid refresh token")
 	if got := exchange(t, s, withClient(sim.DevelopmentClientID, sim.DevelopmentClientSecret, refreshForm(refresh))); got.status != http.StatusOK {
 		t.Errorf("renewing: %d %s", got.status, got.body)
 	}
 	if got := admin(t, s, "POST", "/people/5/register?client_id=who", ""); got.status != http.StatusBadRequest || !strings.Contains(got.body, "who") {
-		t.Errorf("an app that is not there: %d %s", got.status, got.body)
+		t.Errorf("an unknown app: %d %s", got.status, got.body)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestUserApps_HaveNoSecretAndTheirOwnWindow(t *testing.T) {
 		status int
 	}{{first, 200}, {first, 429}, {access, 200}, {access, 429}} {
 		if got := get(t, s, apiURL+"/me", c.access); got.status != c.status {
-			t.Errorf("answered %d, not %d: %s", got.status, c.status, got.body)
+			t.Errorf("the status is %d, want %d: %s", got.status, c.status, got.body)
 		}
 	}
 }

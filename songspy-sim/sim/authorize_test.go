@@ -20,7 +20,8 @@ func authorizeURL(change url.Values) string {
 	return "http://sim/spotify/accounts/authorize?" + q.Encode()
 }
 
-// sentBack is what an authorize page returns to the app.
+// redirectQuery returns the parameters with which an authorize page redirects
+// to the app.
 func redirectQuery(t *testing.T, got response) url.Values {
 	t.Helper()
 	u, err := url.Parse(got.header.Get("Location"))
@@ -34,11 +35,11 @@ func TestAuthorize_RedirectsWithACodeThatWorks(t *testing.T) {
 	s, _ := newSim(t)
 	back := redirectQuery(t, get(t, s, authorizeURL(nil), ""))
 	if back.Get("state") != "s&t" {
-		t.Errorf("state came back as %q", back.Get("state"))
+		t.Errorf("the returned state is %q", back.Get("state"))
 	}
 	got := exchange(t, s, codeForm(back.Get("code"))).decode(t)
 	if me := get(t, s, apiURL+"/me", got["access_token"].(string)).decode(t); me["id"] != s.Person(3).SpotifyID {
-		t.Errorf("the code is %v's", me["id"])
+		t.Errorf("the code belongs to %v", me["id"])
 	}
 }
 
@@ -52,7 +53,7 @@ func TestAuthorize_RedirectsErrors(t *testing.T) {
 	} {
 		back := redirectQuery(t, get(t, s, authorizeURL(change), ""))
 		if back.Get("error") != want || back.Get("state") != "s&t" || back.Has("code") {
-			t.Errorf("%v came back as %v, not %s", change, back, want)
+			t.Errorf("%v returned %v, want %s", change, back, want)
 		}
 	}
 }
@@ -65,7 +66,7 @@ func TestAuthorize_NeverRedirectsToAnAddressThatIsNotRegistered(t *testing.T) {
 	for _, c := range []struct {
 		s    *sim.Sim
 		uri  string
-		page string // what the error page says; empty: redirected
+		page string // the text of the error page; empty: a redirect
 	}{
 		{open, "http://127.0.0.1:5173/any/path", ""},
 		{open, "http://[::1]:5173/", ""},
@@ -87,7 +88,7 @@ func TestAuthorize_NeverRedirectsToAnAddressThatIsNotRegistered(t *testing.T) {
 		case c.page == "" && got.status != http.StatusFound:
 			t.Errorf("%s: %d %s", c.uri, got.status, got.body)
 		case c.page != "" && (got.status != http.StatusBadRequest || !strings.Contains(got.body, "INVALID_CLIENT: "+c.page)):
-			t.Errorf("%s: %d %s, not %s", c.uri, got.status, got.body, c.page)
+			t.Errorf("%s: %d %s, want %s", c.uri, got.status, got.body, c.page)
 		}
 	}
 	if got := get(t, open, authorizeURL(url.Values{"client_id": {"who"}}), ""); !strings.Contains(got.body, "INVALID_CLIENT: Invalid client") {
@@ -107,7 +108,7 @@ func TestAuthorize_ShowsThePage(t *testing.T) {
 		}
 	}
 	if strings.Contains(got.body, "<script>") {
-		t.Error("the page repeats the state as it came")
+		t.Error("the page contains the state unescaped")
 	}
 }
 
@@ -121,16 +122,16 @@ func TestAuthorize_RemembersConsentWhereSwitchedOn(t *testing.T) {
 		return do(t, s, r)
 	}
 	if got := again(url.Values{}); got.status != http.StatusOK {
-		t.Errorf("consent was remembered: %d", got.status)
+		t.Errorf("the consent was remembered although the quirk is off: %d", got.status)
 	}
 	s.ChangeQuirks(func(v *sim.Quirks) { v.RememberConsent = true })
 	if got := again(url.Values{}); got.status != http.StatusFound {
-		t.Errorf("consent was forgotten: %d", got.status)
+		t.Errorf("the consent was not remembered: %d", got.status)
 	}
 	if got := again(url.Values{"show_dialog": {"true"}}); got.status != http.StatusOK {
 		t.Errorf("the dialog was not shown: %d", got.status)
 	}
 	if got := again(url.Values{"scope": {"user-read-email"}}); got.status != http.StatusOK {
-		t.Errorf("another scope was not asked for: %d", got.status)
+		t.Errorf("no dialog for another scope: %d", got.status)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// BenchmarkCurrentlyPlaying asks about a million listeners in turn, without
-// sockets: what the simulator itself costs a request.
+// BenchmarkCurrentlyPlaying polls a million people one after another without
+// sockets. It measures the simulator's own cost per request.
 func BenchmarkCurrentlyPlaying(b *testing.B) {
 	const people, tokens = 1_000_000, 10_000
 	s, err := sim.New(sim.Options{Seed: 1, People: people, Population: "tenth"})
@@ -35,8 +35,8 @@ func BenchmarkCurrentlyPlaying(b *testing.B) {
 	b.ReportMetric(float64(n)/time.Since(began).Seconds(), "requests/s")
 }
 
-// BenchmarkCurrentlyPlayingOverHTTP does the same over loopback, with a client
-// that costs more than the simulator; with -cpu 1 both share one core.
+// BenchmarkCurrentlyPlayingOverHTTP does the same over loopback. Its client
+// costs more than the simulator; with -cpu 1 both share one core.
 func BenchmarkCurrentlyPlayingOverHTTP(b *testing.B) {
 	const people = 1_000_000
 	s, err := sim.New(sim.Options{Seed: 1, People: people, Population: "tenth"})
@@ -64,7 +64,7 @@ func BenchmarkCurrentlyPlayingOverHTTP(b *testing.B) {
 	b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "requests/s")
 }
 
-// nobody reads no answer.
+// discardWriter discards the response.
 type discardWriter struct{ header http.Header }
 
 func (n *discardWriter) Header() http.Header         { return n.header }

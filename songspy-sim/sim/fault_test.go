@@ -60,7 +60,7 @@ func TestFault_AnswersInEveryForm(t *testing.T) {
 		}
 		cancel()
 		if got := get(t, s, apiURL+"/me", access); got.status != http.StatusOK {
-			t.Errorf("%s: it goes on after its end: %d", c.fault.Kind, got.status)
+			t.Errorf("%s: the fault is still active after its end: %d", c.fault.Kind, got.status)
 		}
 	}
 }
@@ -75,7 +75,7 @@ func TestFault_InvalidGrantIsFalse(t *testing.T) {
 		wantOAuthError(t, exchange(t, s, refreshForm(refresh)), "invalid_grant", description)
 	}
 	if got := exchange(t, s, refreshForm(refresh)); got.status != http.StatusOK {
-		t.Errorf("the refusal was true: %s", got.body)
+		t.Errorf("the fault really revoked the token: %s", got.body)
 	}
 }
 
@@ -107,10 +107,10 @@ func TestFault_AppliesOnlyToItsPeople(t *testing.T) {
 		cancel := s.Fault(c.fault)
 		first := hit()
 		if first < c.min || first > c.max {
-			t.Errorf("%+v strikes %d of 2000", c.fault, first)
+			t.Errorf("%+v affects %d of 2000 requests", c.fault, first)
 		}
 		if c.fault.PeopleShare > 0 && hit() != first {
-			t.Error("a share of the people is not always the same people")
+			t.Error("peopleShare does not select the same people each time")
 		}
 		cancel()
 	}
@@ -132,12 +132,12 @@ func TestFault_BreaksConnections(t *testing.T) {
 		}
 		cancel := s.Fault(sim.Fault{Endpoint: "me", Person: sim.Everyone, Kind: sim.Cut})
 		if body, err := ask(); !errors.Is(err, io.ErrUnexpectedEOF) || len(body) == 0 {
-			t.Errorf("%s: cut gives %q, %v", name, body, err)
+			t.Errorf("%s: cut returns %q, %v", name, body, err)
 		}
 		cancel()
 		cancel = s.Fault(sim.Fault{Endpoint: "me", Person: sim.Everyone, Kind: sim.Hangup})
 		if body, err := ask(); !errors.Is(err, io.EOF) {
-			t.Errorf("%s: hangup gives %q, %v", name, body, err)
+			t.Errorf("%s: hangup returns %q, %v", name, body, err)
 		}
 		cancel()
 	}
@@ -149,7 +149,7 @@ func TestFault_LostResponseUsesUpTheToken(t *testing.T) {
 	s.Fault(sim.Fault{Endpoint: "token", Person: 3, Kind: sim.LostResponse, Times: 1})
 	_, err := s.Transport().RoundTrip(request(t, http.MethodPost, tokenURL, "", public(refreshForm(refresh))))
 	if !errors.Is(err, io.EOF) {
-		t.Fatalf("the answer was not lost: %v", err)
+		t.Fatalf("the response was not lost: %v", err)
 	}
 	wantOAuthError(t, exchange(t, s, public(refreshForm(refresh))), "invalid_grant", "Refresh token revoked")
 }
@@ -196,7 +196,7 @@ func TestWindow_LimitsTheAppToItsCalls(t *testing.T) {
 		t.Errorf("after Retry-After: %d", got.status)
 	}
 	if got := ask(); got.status != http.StatusTooManyRequests {
-		t.Errorf("only one call had left the window: %d", got.status)
+		t.Errorf("a second call passed although only one had left the window: %d", got.status)
 	}
 }
 
@@ -223,7 +223,7 @@ func TestQuota_RollsOverADayAndReturnsTheWait(t *testing.T) {
 	refused("75600") // the first call was three hours ago
 	c.Advance(21 * time.Hour)
 	if got := ask(); got.status != http.StatusOK {
-		t.Fatalf("once the oldest call has left, and refused ones did not count: %d", got.status)
+		t.Fatalf("after the oldest call left the window (refused calls do not count): %d", got.status)
 	}
 	refused("3600")
 	s.ChangeQuirks(func(v *sim.Quirks) { v.QuotaWithoutRetryAfter = true })

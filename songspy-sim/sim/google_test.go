@@ -37,7 +37,7 @@ func TestTokeninfo_NamesTheClient(t *testing.T) {
 		}
 		user := get(t, s, googleURL+"/oauth2/v1/userinfo", access).decode(t)
 		if user["id"] != s.Person(2).GoogleID {
-			t.Errorf("userinfo minds who asks: %v", user)
+			t.Errorf("userinfo rejects a foreign token: %v", user)
 		}
 	}
 }
@@ -97,7 +97,7 @@ func TestGoogle_RejectsInvalidTokens(t *testing.T) {
 			"/v1/userinfo":         {401, flat},
 		} {
 			got := get(t, s, googleURL+path+"?access_token="+bad, "")
-			compact, _ := json.Marshal(got.decode(t)) // sorts the keys, as want has them
+			compact, _ := json.Marshal(got.decode(t)) // sorts the keys like want
 			if got.status != want.status || string(compact) != want.body {
 				t.Errorf("%s answers %d %s", path, got.status, compact)
 			}
@@ -139,18 +139,19 @@ func TestGoogle_CodeFlowGivesAnIDTokenThatVerifies(t *testing.T) {
 		t.Errorf("claims are %v", claims)
 	}
 	if got := googleExchange(t, s, form); got.status != http.StatusBadRequest || got.decode(t)["error"] != "invalid_grant" {
-		t.Errorf("the code is good twice: %s", got.body)
+		t.Errorf("the code can be used twice: %s", got.body)
 	}
 	again := googleExchange(t, s, url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {grant["refresh_token"].(string)},
 		"client_id": {sim.GoogleClientID}, "client_secret": {sim.GoogleClientSecret},
 	}).decode(t)
 	if user := get(t, s, googleURL+"/v1/userinfo", again["access_token"].(string)).decode(t); user["sub"] != s.Person(6).GoogleID {
-		t.Errorf("the renewed token is %v's", user)
+		t.Errorf("the renewed token belongs to %v", user)
 	}
 }
 
-// verified checks an ID token against the published keys.
+// verifiedClaims verifies an ID token with the published keys and returns its
+// claims.
 func verifiedClaims(t *testing.T, s *sim.Sim, idToken string) map[string]any {
 	t.Helper()
 	discovery := get(t, s, googleURL+"/.well-known/openid-configuration", "").decode(t)
@@ -208,7 +209,7 @@ func TestGoogle_RejectsInvalidCodesAndClients(t *testing.T) {
 			form[key] = values
 		}
 		if got := googleExchange(t, s, form); got.status != bad.status || got.decode(t)["error"] != bad.code {
-			t.Errorf("%s: %d %s, not %s", bad.name, got.status, got.body, bad.code)
+			t.Errorf("%s: %d %s, want %s", bad.name, got.status, got.body, bad.code)
 		}
 	}
 	c.Advance(time.Hour)
@@ -217,7 +218,7 @@ func TestGoogle_RejectsInvalidCodesAndClients(t *testing.T) {
 		"client_id": {sim.GoogleClientID}, "client_secret": {sim.GoogleClientSecret}, "code_verifier": {verifier},
 	}
 	if got := googleExchange(t, s, late); got.decode(t)["error"] != "invalid_grant" {
-		t.Errorf("an old code: %s", got.body)
+		t.Errorf("an expired code: %s", got.body)
 	}
 }
 
@@ -227,19 +228,19 @@ func TestGoogle_AuthorizePage(t *testing.T) {
 	_, fragment, _ := strings.Cut(implicit.header.Get("Location"), "#")
 	back, err := url.ParseQuery(fragment)
 	if err != nil || back.Get("state") != "st" {
-		t.Fatalf("sent back to %s", implicit.header.Get("Location"))
+		t.Fatalf("redirected to %s", implicit.header.Get("Location"))
 	}
 	if user := get(t, s, googleURL+"/oauth2/v1/userinfo", back.Get("access_token")).decode(t); user["id"] != s.Person(6).GoogleID {
-		t.Errorf("the browser's token is %v's", user)
+		t.Errorf("the browser's token belongs to %v", user)
 	}
 	if back := redirectQuery(t, get(t, s, googleAuthorize(url.Values{"allow": {"0"}}), "")); back.Get("error") != "access_denied" {
 		t.Errorf("denial is %v", back)
 	}
 	if back := redirectQuery(t, get(t, s, googleAuthorize(url.Values{"scope": nil}), "")); back.Get("error") != "invalid_request" {
-		t.Errorf("asking for nothing is %v", back)
+		t.Errorf("a request without scopes returns %v", back)
 	}
 	if back := redirectQuery(t, get(t, s, googleAuthorize(url.Values{"person": nil, "login_hint": {s.Person(6).Email}}), "")); !back.Has("code") {
-		t.Errorf("login_hint is not understood: %v", back)
+		t.Errorf("login_hint has no effect: %v", back)
 	}
 	for _, change := range []url.Values{{"redirect_uri": {"http://songspy.example/"}}, {"client_id": {"who"}}} {
 		if got := get(t, s, googleAuthorize(change), ""); got.status != http.StatusBadRequest {

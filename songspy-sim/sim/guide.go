@@ -2,18 +2,18 @@ package sim
 
 import "net/http"
 
-// guide is what the front door says to whoever opens it in a browser.
+// guide is the page at the root of the simulator.
 const guide = `This is a simulated Spotify and Google. The people here do not exist.
 
-  /spotify/accounts/authorize    Spotify's page of consent (client_id, redirect_uri, response_type=code)
+  /spotify/accounts/authorize    Spotify's consent page (client_id, redirect_uri, response_type=code)
   /spotify/accounts/api/token    Spotify's token endpoint
   /spotify/api/v1/me, …          Spotify's Web API
-  /google/…                      Google's page of consent, tokens, tokeninfo, userinfo, OpenID discovery
-  /admin/population              who is there
-  /admin/people/0                one of them
-  /admin/truth?person=0          what a person really heard
-  /admin/stats                   what was asked so far
-  /admin/faults                  misbehaviour on command
+  /google/…                      Google's consent page, tokens, tokeninfo, userinfo, OpenID discovery
+  /admin/population              the people, as a whole
+  /admin/people/0                one person
+  /admin/truth?person=0          what a person really played
+  /admin/stats                   the calls so far
+  /admin/faults                  simulated faults
 
 songspy-sim/README.md shows each with examples.
 `

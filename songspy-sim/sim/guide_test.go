@@ -27,11 +27,11 @@ func TestGuide_NamesOnlyExistingPages(t *testing.T) {
 	}
 	status, text := get("/")
 	if status != http.StatusOK {
-		t.Fatalf("the front door answers %d", status)
+		t.Fatalf("the root page answers %d", status)
 	}
 	paths := regexp.MustCompile(`(?m)^  (/admin\S+)`).FindAllStringSubmatch(text, -1)
 	if len(paths) < 4 {
-		t.Fatalf("the guide names %d pages", len(paths))
+		t.Fatalf("the guide lists %d paths", len(paths))
 	}
 	for _, p := range paths {
 		if status, _ := get(p[1]); status != http.StatusOK {
@@ -39,6 +39,6 @@ func TestGuide_NamesOnlyExistingPages(t *testing.T) {
 		}
 	}
 	if status, _ := get("/nowhere"); status != http.StatusNotFound {
-		t.Errorf("a path that is not there answers %d", status)
+		t.Errorf("an unknown path answers %d", status)
 	}
 }

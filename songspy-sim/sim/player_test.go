@@ -11,7 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// look scripts person 0 and asks what they play at an instant.
+// pollPlayer scripts person 0 and polls the player at a time.
 func pollPlayer(t *testing.T, play sim.Play, after time.Duration, query string, change ...func(*sim.Quirks)) response {
 	t.Helper()
 	s, c := newSim(t)
@@ -40,7 +40,7 @@ func TestCurrentlyPlaying_FollowsAPauseAndASeek(t *testing.T) {
 		{70 * time.Second, false, 60_000},
 		{90 * time.Second, true, 80_000},
 		{189 * time.Second, true, 179_000},
-		{195 * time.Second, false, 180_000}, // over, and still shown
+		{195 * time.Second, false, 180_000}, // ended, and still shown
 	} {
 		body := pollPlayer(t, play, c.after, "").decode(t)
 		if body["is_playing"] != c.playing || body["progress_ms"] != c.progress {
@@ -48,7 +48,7 @@ func TestCurrentlyPlaying_FollowsAPauseAndASeek(t *testing.T) {
 		}
 	}
 	if got := pollPlayer(t, play, 251*time.Second, ""); got.status != http.StatusNoContent || got.body != "" {
-		t.Errorf("afterwards: %d %s", got.status, got.body)
+		t.Errorf("after the end: %d %s", got.status, got.body)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestCurrentlyPlaying_HasAFormForEveryKind(t *testing.T) {
 				t.Errorf("answer is %v", body)
 			}
 			if c.item != "" && item["name"] != c.track.Title {
-				t.Errorf("title is %q, not %q", item["name"], c.track.Title)
+				t.Errorf("the title is %q, want %q", item["name"], c.track.Title)
 			}
 			if c.name == "episode not asked for" && body["context"] != nil {
 				t.Errorf("context is %v", body["context"])
@@ -125,7 +125,7 @@ func TestCurrentlyPlaying_MayNotKnowTheProgress(t *testing.T) {
 	}
 }
 
-// TestCurrentlyPlaying_MayMislead: what a player shows is not always what it does.
+// TestCurrentlyPlaying_MayMislead checks players that report wrong values.
 func TestCurrentlyPlaying_MayMislead(t *testing.T) {
 	s, c := newSim(t)
 	a, b := s.Track(1), s.Track(2)
@@ -136,14 +136,14 @@ func TestCurrentlyPlaying_MayMislead(t *testing.T) {
 		progress time.Duration
 		playing  bool
 	}{
-		"an episode at twice the speed":              {sim.Play{Track: a, Speed: 2}, 10 * time.Second, 20 * time.Second, true},
-		"it lasts half as long":                      {sim.Play{Track: a, Speed: 2, Linger: time.Hour}, lengthA/2 + time.Second, lengthA, false},
-		"an episode that advertisements lengthen":    {sim.Play{Track: a, Inserted: time.Minute}, lengthA + 50*time.Second, lengthA + 50*time.Second, true},
-		"a player that is frozen in its pause":       {sim.Play{Track: a, PauseAfter: 5 * time.Second, PauseFor: time.Hour, Stall: sim.Frozen}, time.Minute, 5 * time.Second, true},
-		"a player that is frozen once it is over":    {sim.Play{Track: a, End: start.Add(10 * time.Second), Linger: time.Hour, Stall: sim.Frozen}, time.Minute, 10 * time.Second, true},
-		"a player that grows once it is over":        {sim.Play{Track: a, Linger: time.Hour, Stall: sim.Growing}, lengthA + time.Minute, lengthA + time.Minute, true},
-		"a device that always says zero":             {sim.Play{Track: a, ZeroProgress: true}, time.Minute, 0, true},
-		"a stopped player stands still where it was": {sim.Play{Track: a, End: start.Add(10 * time.Second), Linger: time.Hour}, time.Minute, 10 * time.Second, false},
+		"an episode at twice the speed":         {sim.Play{Track: a, Speed: 2}, 10 * time.Second, 20 * time.Second, true},
+		"twice the speed takes half the time":   {sim.Play{Track: a, Speed: 2, Linger: time.Hour}, lengthA/2 + time.Second, lengthA, false},
+		"advertisements lengthen an episode":    {sim.Play{Track: a, Inserted: time.Minute}, lengthA + 50*time.Second, lengthA + 50*time.Second, true},
+		"a player that is frozen in a pause":    {sim.Play{Track: a, PauseAfter: 5 * time.Second, PauseFor: time.Hour, Stall: sim.Frozen}, time.Minute, 5 * time.Second, true},
+		"a player that is frozen after its end": {sim.Play{Track: a, End: start.Add(10 * time.Second), Linger: time.Hour, Stall: sim.Frozen}, time.Minute, 10 * time.Second, true},
+		"a player that grows after its end":     {sim.Play{Track: a, Linger: time.Hour, Stall: sim.Growing}, lengthA + time.Minute, lengthA + time.Minute, true},
+		"a device that always reports zero":     {sim.Play{Track: a, ZeroProgress: true}, time.Minute, 0, true},
+		"a stopped player keeps its progress":   {sim.Play{Track: a, End: start.Add(10 * time.Second), Linger: time.Hour}, time.Minute, 10 * time.Second, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestCurrentlyPlaying_MayMislead(t *testing.T) {
 		c.Advance(start.Add(want.after).Sub(c.Now()))
 		body := get(t, s, apiURL+playing, access).decode(t)
 		if body["item"].(map[string]any)["uri"] != b.URI || body["progress_ms"] != float64(want.progress.Milliseconds()) {
-			t.Errorf("after %v the new track is at %v", want.after, body["progress_ms"])
+			t.Errorf("after %v the progress of the new track is %v", want.after, body["progress_ms"])
 		}
 	}
 }
@@ -178,7 +178,7 @@ func TestCurrentlyPlaying_FreezesTheTimestampOfSome(t *testing.T) {
 			want = start
 		}
 		if body := get(t, s, apiURL+playing, access).decode(t); body["timestamp"] != float64(want.UnixMilli()) {
-			t.Errorf("person %d: timestamp is %v, not %v", n, body["timestamp"], want.UnixMilli())
+			t.Errorf("person %d: timestamp is %v, want %v", n, body["timestamp"], want.UnixMilli())
 		}
 		seen[frozen] = true
 	}
@@ -199,12 +199,12 @@ func TestScript_NeverLetsPlaysOverlap(t *testing.T) {
 	}
 	s.Script(0, []sim.Play{})
 	if now := s.PlaybackAt(0, c.Now()); now.State != sim.StateIdle {
-		t.Errorf("silence is %+v", now)
+		t.Errorf("without a play, Now is %+v", now)
 	}
 	before, _ := newSim(t)
 	s.Script(0, nil)
 	if got, want := len(s.Truth(0, start, start.Add(time.Hour))), len(before.Truth(0, start, start.Add(time.Hour))); got != want {
-		t.Errorf("unscripted the person has %d plays, not %d", got, want)
+		t.Errorf("without a script the person has %d plays, want %d", got, want)
 	}
 }
 
@@ -250,11 +250,11 @@ func TestRecentlyPlayed_ComesLate(t *testing.T) {
 	s.Script(0, []sim.Play{song(0, start)})
 	c.Advance(3*time.Minute + 9*time.Second)
 	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 0 {
-		t.Errorf("nine seconds after its end history knows %v", uris)
+		t.Errorf("nine seconds after its end history lists %v", uris)
 	}
 	c.Advance(111 * time.Second)
 	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 1 {
-		t.Errorf("two minutes after its end history knows %v", uris)
+		t.Errorf("two minutes after its end history lists %v", uris)
 	}
 }
 
@@ -320,7 +320,7 @@ func TestRecentlyPlayed_PlayedAtIsStartOrEndByPerson(t *testing.T) {
 			want = "2026-11-20T12:03:00.000Z"
 		}
 		if item["played_at"] != want {
-			t.Errorf("person %d: played_at is %v, not %s", n, item["played_at"], want)
+			t.Errorf("person %d: played_at is %v, want %s", n, item["played_at"], want)
 		}
 		seen[s.Person(n).PlayedAtIsEnd] = true
 	}
@@ -337,10 +337,10 @@ func TestRecentlyPlayed_MayListCompletePlaysOnly(t *testing.T) {
 	s.Script(0, []sim.Play{left})
 	c.Advance(time.Hour)
 	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 1 {
-		t.Errorf("two minutes of a song are not in %v", uris)
+		t.Errorf("a song that was played for two minutes is not in %v", uris)
 	}
 	s.ChangeQuirks(func(v *sim.Quirks) { v.HistoryCompleteOnly = true })
 	if uris, _ := recentlyPlayed(t, s, ""); len(uris) != 0 {
-		t.Errorf("a song left early is in %v", uris)
+		t.Errorf("a song that was left early is in %v", uris)
 	}
 }

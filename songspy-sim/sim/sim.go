@@ -24,38 +24,39 @@ import (
 const (
 	SpotifyClientID         = spotify.ClientID
 	SpotifyClientSecret     = spotify.ClientSecret
-	DevelopmentClientID     = spotify.DevelopmentClientID // in development mode: serves whom RegisterWith has registered
+	DevelopmentClientID     = spotify.DevelopmentClientID // in development mode: serves only people that RegisterWith has registered
 	DevelopmentClientSecret = spotify.DevelopmentClientSecret
-	UserAppClientID         = spotify.UserAppClientID // a person's own: without a secret
+	UserAppClientID         = spotify.UserAppClientID // user-supplied: without a secret
 	GoogleClientID          = google.ClientID
 	GoogleClientSecret      = google.ClientSecret
 	ForeignGoogleClientID   = google.ForeignClientID
 )
 
-// CatalogueSize is the number of tracks that can be had from Sim.Track.
+// CatalogueSize is the number of tracks that Sim.Track returns.
 const CatalogueSize = population.CatalogueSize
 
-// Options choose a world. The zero value is one of 24 lively people.
+// Options are the settings of a simulation. The zero value has 24 lively
+// people.
 type Options struct {
 	Seed       uint64
 	People     int     // default 24
-	Population string  // "lively" (default), "tenth", "regular" or "restless"; see HabitsOf
+	Population string  // "lively" (default), "tenth", "regular", "restless" or "awkward"; see HabitsByName
 	Habits     *Habits // instead of a named population
 
-	Epoch     time.Time        // nobody plays anything before it; zero: six hours before now
+	Epoch     time.Time        // no plays before it; zero: six hours before now
 	Now       func() time.Time // nil: time.Now
-	PublicURL string           // what browsers and covers use; default http://127.0.0.1:8090
+	PublicURL string           // the address for browsers and cover images; default http://127.0.0.1:8090
 
 	RotateRefreshTokens bool          // for PKCE clients; without it a refresh returns none
 	AccessTokenLife     time.Duration // of Spotify's access tokens; default 1 h
-	SpotifyRedirectURIs []string      // as registered; none: any path on 127.0.0.1 or [::1]
-	Quirks              Quirks        // how the services answer where they are known to vary
+	SpotifyRedirectURIs []string      // the registered ones; none: any path on 127.0.0.1 or [::1]
+	Quirks              Quirks        // how the services respond where the real ones vary
 
-	Observe func(Call)   // told of every call after its answer; nil: nobody
-	Logger  *slog.Logger // nil: silence
+	Observe func(Call)   // called with every call after its response; may be nil
+	Logger  *slog.Logger // nil: no logging
 }
 
-// Names of what the simulator is made of.
+// Types of the simulator's packages.
 type (
 	Habits   = population.Habits
 	Play     = population.Play
@@ -70,7 +71,7 @@ type (
 	Call     = requestlog.Call
 )
 
-// The kinds of things that are played.
+// The kinds of played items.
 const (
 	KindTrack   = population.KindTrack
 	KindEpisode = population.KindEpisode
@@ -80,7 +81,7 @@ const (
 	KindUnknown = population.KindUnknown
 )
 
-// The ways in which a player misleads.
+// The ways in which a player reports wrong values.
 const (
 	Frozen  = population.Frozen
 	Growing = population.Growing
@@ -93,7 +94,7 @@ const (
 	StatePaused  = population.Paused
 )
 
-// The kinds of faults; Fault's fields say how each is shaped further.
+// The kinds of faults. The fields of Fault modify them.
 const (
 	RateLimited       = faults.RateLimited
 	QuotaExceeded     = faults.QuotaExceeded
@@ -114,17 +115,16 @@ const (
 	NotFound          = faults.NotFound
 	Raw               = faults.Raw
 
-	// Everyone is a Fault's Person who is everybody.
+	// Everyone is the Person of a Fault that affects all people.
 	Everyone = faults.Everyone
 )
 
-// HabitsOf returns the habits of a named population, to be changed and given
-// back in Options.Habits.
+// HabitsByName returns the habits of a named population, to be changed and used
+// as Options.Habits.
 func HabitsByName(name string) (Habits, error) { return population.HabitsByName(name) }
 
-// Sim is the simulated world. All methods may be called from many goroutines.
-// Methods panic if a person's number is not in [0, People): a test that asks
-// for nobody is wrong.
+// Sim is the simulation. All methods are safe for concurrent use. Methods panic
+// if a person's number is not in [0, People), because such a test is wrong.
 type Sim struct {
 	now        func() time.Time
 	world      *population.World
@@ -137,7 +137,8 @@ type Sim struct {
 	handler    http.Handler
 }
 
-// New makes a world. It fails if a population is not known or cannot be.
+// New returns a simulation. It fails if the population is unknown or its habits
+// are impossible.
 func New(o Options) (*Sim, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -176,13 +177,13 @@ func New(o Options) (*Sim, error) {
 	return s, nil
 }
 
-// fill puts defaults where nothing was chosen.
+// setDefaults sets the options that have no value.
 func (o *Options) setDefaults() error {
 	if o.People == 0 {
 		o.People = 24
 	}
 	if o.People < 1 || o.People > 100_000_000 {
-		return fmt.Errorf("sim: %d people cannot be simulated: choose 1 to 100,000,000", o.People)
+		return fmt.Errorf("sim: %d people cannot be simulated: use 1 to 100,000,000", o.People)
 	}
 	if o.Population == "" {
 		o.Population = "lively"
@@ -204,7 +205,7 @@ func (o *Options) setDefaults() error {
 		o.AccessTokenLife = time.Hour
 	}
 	if o.AccessTokenLife < time.Second {
-		return fmt.Errorf("sim: access tokens that live %v cannot be told in expires_in: choose at least 1s", o.AccessTokenLife)
+		return fmt.Errorf("sim: an access token life of %v cannot be expressed in expires_in: use at least 1s", o.AccessTokenLife)
 	}
 	if o.PublicURL == "" {
 		o.PublicURL = "http://127.0.0.1:8090"

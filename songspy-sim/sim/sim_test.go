@@ -21,10 +21,10 @@ const (
 	recently = "/me/player/recently-played"
 )
 
-// start is the first instant of every test's clock.
+// start is the first time of every test's clock.
 var start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-// clock is a clock that tests move.
+// clock is a clock that tests set.
 type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time          { return c.now }
@@ -44,7 +44,7 @@ func newSim(t testing.TB, change ...func(*sim.Options)) (*sim.Sim, *clock) {
 	return s, c
 }
 
-// reply is an answer, read to its end.
+// response is a response with its body.
 type response struct {
 	status int
 	header http.Header
@@ -55,7 +55,7 @@ func (r response) decode(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(r.body), &v); err != nil {
-		t.Fatalf("status %d is no JSON object: %v\n%s", r.status, err, r.body)
+		t.Fatalf("the body with status %d is not a JSON object: %v\n%s", r.status, err, r.body)
 	}
 	return v
 }
@@ -98,7 +98,7 @@ func get(t testing.TB, s *sim.Sim, address, token string) response {
 }
 
 // exchange posts to the token endpoint, with the app's secret unless the form
-// names the client.
+// names a client.
 func exchange(t testing.TB, s *sim.Sim, form url.Values) response {
 	t.Helper()
 	r := request(t, http.MethodPost, tokenURL, "", form)
@@ -117,7 +117,7 @@ func TestTransport_ServesTheProvidersRealAddresses(t *testing.T) {
 	access, _ := s.SpotifyTokens(3)
 	me := get(t, s, "https://api.spotify.com/v1/me", access).decode(t)
 	if me["account_id"] != s.Person(3).AccountID {
-		t.Errorf("account_id is %v, not %s", me["account_id"], s.Person(3).AccountID)
+		t.Errorf("account_id is %v, want %s", me["account_id"], s.Person(3).AccountID)
 	}
 	info := get(t, s, "https://oauth2.googleapis.com/tokeninfo?access_token="+s.GoogleToken(3, sim.GoogleClientID), "").decode(t)
 	if info["aud"] != sim.GoogleClientID {
@@ -147,11 +147,11 @@ func TestTokens_OfOneProcessAreGoodInAnother(t *testing.T) {
 	b, _ := newSim(t)
 	access, _ := a.SpotifyTokens(9)
 	if got := get(t, b, apiURL+"/me", access).decode(t)["id"]; got != a.Person(9).SpotifyID {
-		t.Errorf("the token of person 9 is %v's", got)
+		t.Errorf("the token of person 9 belongs to %v", got)
 	}
 	c, _ := newSim(t, func(o *sim.Options) { o.Seed = 12 })
 	if got := get(t, c, apiURL+"/me", access); got.status != http.StatusUnauthorized {
-		t.Errorf("another seed accepted the token: %d", got.status)
+		t.Errorf("a simulation with another seed accepts the token: %d", got.status)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestCurrentlyPlaying_AgreesWithTruth(t *testing.T) {
 		got := get(t, s, apiURL+playing+"?additional_types=track,episode", access)
 		truth := s.PlaybackAt(person, c.Now())
 		if got.status == http.StatusNoContent {
-			continue // hidden, silent or spurious
+			continue // hidden, idle or a false 204
 		}
 		shown++
 		body := got.decode(t)
@@ -181,7 +181,7 @@ func TestCurrentlyPlaying_AgreesWithTruth(t *testing.T) {
 		}
 	}
 	if shown < 150 {
-		t.Errorf("of 200 lively people %d are shown", shown)
+		t.Errorf("%d of 200 lively people are shown", shown)
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 
 const verifier = "correct-horse-battery-staple-correct-horse-battery"
 
-// codeForm is the form that redeems a code with the app's secret.
+// codeForm returns the form that exchanges a code with the app's secret.
 func codeForm(code string) url.Values {
 	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}}
 }
 
-// public makes a form one of a client without a secret.
+// public turns a form into that of a client without a secret.
 func public(form url.Values) url.Values {
 	form.Set("client_id", sim.SpotifyClientID)
 	return form
@@ -32,7 +32,7 @@ func wantOAuthError(t *testing.T, got response, code, description string) {
 	t.Helper()
 	body := got.decode(t)
 	if got.status != http.StatusBadRequest || body["error"] != code || body["error_description"] != description || len(body) != 2 {
-		t.Errorf("answer is %d %s, not 400 %s %q", got.status, got.body, code, description)
+		t.Errorf("the answer is %d %s, want 400 %s %q", got.status, got.body, code, description)
 	}
 }
 
@@ -43,7 +43,7 @@ func TestToken_RedeemsACodeWithTheSecret(t *testing.T) {
 		t.Errorf("grant is %v", body)
 	}
 	if me := get(t, s, apiURL+"/me", body["access_token"].(string)).decode(t); me["id"] != s.Person(5).SpotifyID {
-		t.Errorf("the grant is %v's", me["id"])
+		t.Errorf("the grant belongs to %v", me["id"])
 	}
 	renewed := exchange(t, s, refreshForm(body["refresh_token"].(string))).decode(t)
 	if renewed["refresh_token"] != nil || renewed["access_token"] == body["access_token"] {
@@ -83,7 +83,7 @@ func TestToken_RejectsInvalidCodes(t *testing.T) {
 	wantOAuthError(t, exchange(t, s, elsewhere), "invalid_grant", "Invalid redirect URI")
 	wantOAuthError(t, exchange(t, s, public(codeForm(code))), "invalid_client", "Invalid client")
 	if got := exchange(t, s, codeForm(code)); got.status != http.StatusOK {
-		t.Fatalf("failed attempts spent the code: %s", got.body)
+		t.Fatalf("failed attempts used the code: %s", got.body)
 	}
 	wantOAuthError(t, exchange(t, s, codeForm(code)), "invalid_grant", "Invalid authorization code")
 	wantOAuthError(t, exchange(t, s, codeForm("nonsense")), "invalid_grant", "Invalid authorization code")
@@ -153,7 +153,7 @@ func TestToken_RotatesForPKCEWhereSwitchedOn(t *testing.T) {
 	_, confidential := s.SpotifyTokens(2)
 	for range 2 {
 		if got := exchange(t, s, refreshForm(confidential)).decode(t); got["access_token"] == nil || got["refresh_token"] != nil {
-			t.Errorf("with the secret tokens rotate: %v", got)
+			t.Errorf("refresh tokens rotate for a client with a secret: %v", got)
 		}
 	}
 }
@@ -185,16 +185,16 @@ func TestRevoke_EndsRefreshTokensUntilConsentIsGivenAgain(t *testing.T) {
 	wantOAuthError(t, exchange(t, s, refreshForm(refresh)), "invalid_grant", "Refresh token revoked")
 	wantOAuthError(t, exchange(t, s, codeForm(code)), "invalid_grant", "Invalid authorization code")
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusOK {
-		t.Errorf("the access token died at once: %d", got.status)
+		t.Errorf("the access token is invalid at once: %d", got.status)
 	}
 	s.ChangeQuirks(func(v *sim.Quirks) { v.RevokeKillsAccess = true })
 	wantAPIError(t, get(t, s, apiURL+"/me", access), http.StatusUnauthorized, "Invalid access token")
 	_, again := s.SpotifyTokens(6)
 	if got := exchange(t, s, refreshForm(again)); got.status != http.StatusOK {
-		t.Errorf("new consent is refused: %s", got.body)
+		t.Errorf("a new consent is rejected: %s", got.body)
 	}
 	_, other := s.SpotifyTokens(7)
 	if got := exchange(t, s, refreshForm(other)); got.status != http.StatusOK {
-		t.Errorf("somebody else's consent went with it: %s", got.body)
+		t.Errorf("another person's consent was revoked: %s", got.body)
 	}
 }

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// Transport serves requests in this process, in the caller's goroutine and
-// without sockets. Requests to the simulator's own paths are served whatever
-// their host; those to the providers' real hosts are served by their
-// stand-ins, so that a client with its default addresses works unchanged.
+// Transport returns a transport that serves requests in this process, in the
+// caller's goroutine and without sockets. It serves the simulator's own paths
+// for every host, and the hosts of Spotify and Google by their simulations. So
+// a client with its default addresses works unchanged.
 func (s *Sim) Transport() http.RoundTripper { return transport{s.handler} }
 
 type transport struct{ handler http.Handler }
 
-// stands says under which path each of the providers' hosts is simulated.
+// pathByHost maps the real hosts to the paths of their simulations.
 var pathByHost = map[string]string{
 	"accounts.spotify.com":         "/spotify/accounts",
 	"api.spotify.com":              "/spotify/api",
@@ -27,9 +27,8 @@ var pathByHost = map[string]string{
 	"openidconnect.googleapis.com": "/google",
 }
 
-// RoundTrip answers a request. What a server would do to the connection shows
-// as the errors of a connection: io.EOF before an answer, io.ErrUnexpectedEOF
-// within its body.
+// RoundTrip answers a request. A broken connection is simulated by its errors:
+// io.EOF before a response, io.ErrUnexpectedEOF within its body.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		defer func() { _ = r.Body.Close() }()
@@ -60,15 +59,15 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return rec.response(r, aborted), nil
 }
 
-// recorder is an http.ResponseWriter that keeps the answer.
+// recorder is an http.ResponseWriter that stores the response.
 type recorder struct {
 	header http.Header
-	sent   http.Header // as it was when the status was written
+	sent   http.Header // the header when the status was written
 	status int
 	body   bytes.Buffer
 }
 
-// serve tells whether the handler broke the connection.
+// serve reports whether the handler broke the connection.
 func (rec *recorder) serve(h http.Handler, r *http.Request) (aborted bool) {
 	defer func() {
 		switch p := recover(); p {
@@ -116,7 +115,7 @@ func (rec *recorder) response(r *http.Request, aborted bool) *http.Response {
 	return resp
 }
 
-// broken is the rest of a body whose connection is gone.
+// brokenBody is the rest of a body whose connection was broken.
 type brokenBody struct{}
 
 func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// composed is what `docker compose config` makes of the files.
+// composed is the output of `docker compose config`.
 type composed struct {
 	Services map[string]struct {
 		Environment map[string]*string
@@ -23,8 +23,8 @@ type composed struct {
 	Volumes map[string]struct{ Name string }
 }
 
-// compose interprets docker-compose.yml with the lines of an .env file and the
-// variables of a shell. Where Compose is not installed the test is skipped.
+// compose runs `docker compose config` with the lines of an .env file and the
+// variables of a shell. The test is skipped where Compose is not installed.
 func compose(t *testing.T, dotenv string, shell []string, files ...string) (c composed, output string, err error) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "docker", "compose", "version").CombinedOutput(); err != nil {
@@ -47,7 +47,7 @@ func compose(t *testing.T, dotenv string, shell []string, files ...string) (c co
 	if err != nil {
 		return c, errs.String(), err
 	}
-	// Compose doubles $ in what it prints.
+	// Compose doubles $ in its output.
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(string(out), "$$", "$")), &c); err != nil {
 		t.Fatal(err)
 	}
@@ -69,10 +69,10 @@ func TestCompose_HasThePrecedenceOfTheShellAndDotenv(t *testing.T) {
 		t.Fatal(err, out)
 	}
 	for name, want := range map[string]string{
-		"api SONGSPY_LOG_LEVEL":        "debug",  // the shell's
-		"batch SONGSPY_LOG_LEVEL":      "debug",  // the shell's
-		"api SONGSPY_SIGN_UP":          "invite", // the shell's alone
-		"batch SONGSPY_POLL_INTERVAL":  "1m",     // the file's
+		"api SONGSPY_LOG_LEVEL":        "debug",  // from the shell
+		"batch SONGSPY_LOG_LEVEL":      "debug",  // from the shell
+		"api SONGSPY_SIGN_UP":          "invite", // only in the shell
+		"batch SONGSPY_POLL_INTERVAL":  "1m",     // from the file
 		"batch SONGSPY_SPOTIFY_APPS":   "a:b#c:5\nd:e",
 		"batch SONGSPY_SMTP_URL":       "smtps://u:p$x@mail",
 		"api SONGSPY_ENV":              "production",
@@ -102,7 +102,7 @@ func TestCompose_GivesEachServiceOnlyItsOwnVariables(t *testing.T) {
 	} {
 		for _, name := range foreign {
 			if got := c.Services[service].Environment[name]; got != nil {
-				t.Errorf("%s is given %s", service, name)
+				t.Errorf("%s gets %s", service, name)
 			}
 		}
 	}
@@ -135,11 +135,11 @@ func TestCompose_TakesSecretsFromFilesAtTheSamePathAsUp(t *testing.T) {
 			return v.Source == "/etc/songspy" && v.Target == "/etc/songspy"
 		})
 		if !mounted {
-			t.Errorf("%s: the folder is not mounted at its own path: %v", service, s.Volumes)
+			t.Errorf("%s: the folder is not mounted at the same path: %v", service, s.Volumes)
 		}
 	}
 	if s := c.Services["postgres"]; s.Scale == nil || *s.Scale != 0 {
-		t.Error("Compose's own Postgres runs beside the one that the file names")
+		t.Error("Compose's own Postgres runs although the file names another database")
 	}
 }
 
@@ -150,18 +150,18 @@ func TestCompose_UsesAPostgresElsewhere(t *testing.T) {
 		t.Fatal(err, out)
 	}
 	if got := c.Services["batch"].Environment["SONGSPY_DATABASE_URL"]; got == nil || *got != "postgres://u:p%40@db.example.org/songs" {
-		t.Errorf("the batch is sent to %s", value(got))
+		t.Errorf("the batch uses %s", value(got))
 	}
 	if s := c.Services["postgres"]; s.Scale == nil || *s.Scale != 0 {
-		t.Error("Compose's own Postgres runs all the same")
+		t.Error("Compose's own Postgres runs although there is another one")
 	}
-	// A simulation never writes there.
+	// A simulation never uses that database.
 	c, out, err = compose(t, "SONGSPY_DATABASE_URL=postgres://u:p@db.example.org/songs\n", nil)
 	if err != nil {
 		t.Fatal(err, out)
 	}
 	if got := c.Services["api"].Environment["SONGSPY_DATABASE_URL"]; got == nil || !strings.Contains(*got, "@postgres:5432/") {
-		t.Errorf("the simulation is sent to %s", value(got))
+		t.Errorf("the simulation uses %s", value(got))
 	}
 }
 
@@ -179,14 +179,15 @@ func TestCompose_WithRealCredentialsLeavesNoSimulatorAndTakesItsOwnVolumes(t *te
 		if s, there := simulated.Services[name]; !there || s.Scale != nil && *s.Scale == 0 {
 			t.Errorf("a simulation has no %s", name)
 		}
-		// Scaled to nothing: a service that is only left out would keep its container.
+		// Scaled to 0: Compose would keep the container of a service that is
+		// left out.
 		if s := ours.Services[name]; s.Scale == nil || *s.Scale != 0 {
-			t.Errorf("the %s of an earlier simulation is left behind", name)
+			t.Errorf("the %s of an earlier simulation keeps running", name)
 		}
 	}
 	for _, volume := range []string{"state", "database"} {
 		if simulated.Volumes[volume].Name == ours.Volumes[volume].Name {
-			t.Errorf("simulated and real share the volume %s", ours.Volumes[volume].Name)
+			t.Errorf("simulation and production share the volume %s", ours.Volumes[volume].Name)
 		}
 	}
 }
@@ -197,7 +198,7 @@ func TestCompose_NamesAllMissingVariables(t *testing.T) {
 		given string
 		want  []string
 	}{
-		"nothing but the id": {"SONGSPY_SPOTIFY_CLIENT_ID=ours\n", []string{
+		"only the client ID": {"SONGSPY_SPOTIFY_CLIENT_ID=ours\n", []string{
 			"[] POSTGRES_PASSWORD", "[] SONGSPY_SEAL_KEYS", "[] SONGSPY_JWT_KEYS", "[] SONGSPY_GOOGLE_CLIENT_ID", "[] SONGSPY_SPOTIFY_REDIRECT_URL",
 		}},
 		"all but the password": {real, []string{"[] POSTGRES_PASSWORD", "[x] SONGSPY_SEAL_KEYS", "[x] SONGSPY_JWT_KEYS", "[x] SONGSPY_GOOGLE_CLIENT_ID"}},
@@ -208,16 +209,16 @@ func TestCompose_NamesAllMissingVariables(t *testing.T) {
 	} {
 		_, out, err := compose(t, c.given, nil)
 		if err == nil {
-			t.Errorf("%s: it was accepted", name)
+			t.Errorf("%s: no error", name)
 		}
 		for _, words := range c.want {
 			if !strings.Contains(out, words) {
-				t.Errorf("%s: it does not say %q: %s", name, words, out)
+				t.Errorf("%s: the output lacks %q: %s", name, words, out)
 			}
 		}
 		for _, secret := range []string{"hunter2", "k1:"} {
 			if strings.Contains(out, secret) {
-				t.Errorf("%s: it quotes %q: %s", name, secret, out)
+				t.Errorf("%s: the output contains %q: %s", name, secret, out)
 			}
 		}
 	}

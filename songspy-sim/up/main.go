@@ -1,10 +1,10 @@
-// Command up runs the whole of Songspy on this machine, for a person who wants
-// to see it live: the simulator, the API, the batch and two dozen listeners,
-// until the person has seen enough. Nothing of it outlives the command.
+// Command up runs all of Songspy on this machine, for a developer who wants to
+// see it live: the simulator, the API, the batch and two dozen simulated
+// people. All processes end with the command.
 //
-// It takes its programs from its own directory, as `make up` builds them. With
-// credentials of Spotify and Google in .env there is no simulator, and the
-// database is another one.
+// It takes the programs from its own directory, as `make up` builds them. With
+// credentials of Spotify and Google in .env it uses no simulator and another
+// database.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-// run returns nil when ctx ends, and an error when a program ends of itself.
+// run returns nil when ctx ends, and an error when a program ends.
 func run(ctx context.Context, out io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -62,14 +62,15 @@ func run(ctx context.Context, out io.Writer) error {
 		err = supervisor.wait(ctx)
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintln(out, "ending …")
+		fmt.Fprintln(out, "stopping …")
 		err = nil
 	}
 	return errors.Join(err, supervisor.stopAll())
 }
 
-// environ is the process's environment over the file .env, read as the services
-// read it: a byte order mark is skipped, and spaces around a value are cut.
+// environ returns the environment of the process merged with the file .env,
+// which it reads as the services do: it skips a byte order mark and trims
+// values.
 func environ() (map[string]string, error) {
 	all := map[string]string{}
 	content, err := os.ReadFile(".env")
@@ -77,8 +78,8 @@ func environ() (map[string]string, error) {
 		all, err = godotenv.Unmarshal(strings.TrimPrefix(string(content), "\ufeff"))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// The parser's own message quotes the line at fault, which may be a secret.
-		return nil, errors.New(".env: cannot be read as lines of NAME=value in UTF-8; mend it or take it away")
+		// The parser's own message quotes the line, which may hold a secret.
+		return nil, errors.New(".env: cannot be read as lines of NAME=value in UTF-8; correct or remove it")
 	}
 	for _, line := range os.Environ() {
 		name, value, _ := strings.Cut(line, "=")
@@ -92,15 +93,15 @@ func environ() (map[string]string, error) {
 	return all, nil
 }
 
-// free fails if another program holds the port: better now, in plain words,
-// than by two programs that answer each other's questions.
+// checkFree fails if another program uses the port. This message is clearer
+// than the errors of two programs that answer each other's calls.
 func (p port) checkFree(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s is taken by another program, perhaps by Songspy itself: end it, or set %s to another address", p.addr, p.variable)
+		return fmt.Errorf("%s is used by another program, perhaps by Songspy itself: stop it, or set %s to another address", p.addr, p.variable)
 	case err != nil:
-		return fmt.Errorf("%s: %q cannot be listened at: %w", p.variable, p.addr, err)
+		return fmt.Errorf("%s: cannot listen at %q: %w", p.variable, p.addr, err)
 	}
 	return listener.Close()
 }

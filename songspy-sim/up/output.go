@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// labels writes the lines of several programs to one place, whole, each behind
-// its program's name.
+// labeledOutput writes whole lines of several programs to one writer, each with
+// the name of its program.
 type labeledOutput struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -17,7 +17,7 @@ type labeledOutput struct {
 
 func newLabeledOutput(out io.Writer) *labeledOutput { return &labeledOutput{out: out} }
 
-// of is the writer of one program.
+// writer returns the writer of one program.
 func (l *labeledOutput) writer(name string) io.Writer {
 	return &labeledWriter{labeledOutput: l, label: fmt.Sprintf("%-6s| ", strings.TrimPrefix(name, "songspy-"))}
 }
@@ -25,10 +25,10 @@ func (l *labeledOutput) writer(name string) io.Writer {
 type labeledWriter struct {
 	*labeledOutput
 	label   string
-	partial []byte // a line whose end has not come yet
+	partial []byte // the last line, while it has no end
 }
 
-// Write keeps what follows the last line's end for the next call.
+// Write keeps the text after the last line break for the next call.
 func (l *labeledWriter) Write(text []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,33 +8,34 @@ import (
 	"strings"
 )
 
-// plan is what is to run, worked out before anything is started.
+// plan is what is started, decided before any program starts.
 type plan struct {
 	simulated bool
 	environ   map[string]string
-	programs  []program // in the order of their start
-	// populate signs people up once all programs are ready; nil with real providers.
+	programs  []program // in the order in which they start
+	// populate is the command that signs people up once all programs are ready;
+	// nil with real providers.
 	populate []string
 	ports    []port
 
-	boardURL, apiAdminURL, batchURL, simURL string // where to look
+	boardURL, apiAdminURL, batchURL, simURL string // for welcomeText and the health checks
 }
 
-// program is one of the house's processes.
+// program is one of the supervisor's processes.
 type program struct {
 	name     string
 	args     []string
-	readyURL string // the URL that answers 200 once it can be used
+	readyURL string // the URL that answers 200 once the program is ready
 }
 
-// port is an address that a program will take and the variable that moves it.
+// port is an address that a program uses, and the variable that changes it.
 type port struct{ addr, variable string }
 
-// people is how many listeners make a board look alive.
+// peopleCount is a number of people that makes a board look alive.
 const peopleCount = "24"
 
-// planFor decides between simulated and real providers. Credentials of one
-// provider alone are refused: half a simulation proves nothing.
+// newPlan decides between simulated and real providers. Credentials of only one
+// provider are rejected, because half a simulation proves nothing.
 func newPlan(given map[string]string) (plan, error) {
 	spotify, google := given["SONGSPY_SPOTIFY_CLIENT_ID"] != "", given["SONGSPY_GOOGLE_CLIENT_ID"] != ""
 	if spotify != google {
@@ -57,8 +58,7 @@ func newPlan(given map[string]string) (plan, error) {
 		{"songspy-api", []string{"serve"}, p.boardURL + "/readyz"},
 		{"songspy-batch", []string{"serve"}, p.batchURL + "/readyz"},
 	}
-	// A development is at home on one machine: generated keys, a file for a
-	// database, logs for people.
+	// Defaults for one machine: generated keys, a database file, readable logs.
 	defaults := map[string]string{
 		"SONGSPY_LOG_FORMAT":   "text",
 		"SONGSPY_PUBLIC_URL":   p.boardURL,
@@ -77,8 +77,8 @@ func newPlan(given map[string]string) (plan, error) {
 	return p, nil
 }
 
-// simulation is the environment in which the simulator is Spotify and Google.
-// Its listeners never share a database with real ones.
+// simulatedEnviron returns the environment in which the simulator replaces
+// Spotify and Google. Simulated people never share a database with real users.
 func simulatedEnviron(sim string) map[string]string {
 	return map[string]string{
 		"SONGSPY_DATABASE_URL":          "sqlite:.songspy/simulated.db",
@@ -95,10 +95,10 @@ func simulatedEnviron(sim string) map[string]string {
 	}
 }
 
-// merged lays later maps over earlier ones; an empty value counts as absent. A
-// variable and the same with _FILE behind it are one: the later layer's form of
-// it is the one that is kept. A layer that has both keeps both, which the
-// services refuse.
+// mergeEnviron merges maps; later ones win, and an empty value counts as
+// absent. A variable and the same name with _FILE are one variable: the form of
+// the later map wins. If one map has both forms, both stay, and the services
+// reject them.
 func mergeEnviron(layers ...map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, layer := range layers {
@@ -107,8 +107,8 @@ func mergeEnviron(layers ...map[string]string) map[string]string {
 				continue
 			}
 			other := name + "_FILE"
-			if of, is := strings.CutSuffix(name, "_FILE"); is {
-				other = of
+			if plain, isFile := strings.CutSuffix(name, "_FILE"); isFile {
+				other = plain
 			}
 			if layer[other] == "" {
 				delete(all, other)
@@ -119,7 +119,7 @@ func mergeEnviron(layers ...map[string]string) map[string]string {
 	return all
 }
 
-// lines are the environment as a process takes it.
+// environLines returns the environment in the form of os/exec.
 func (p plan) environLines() []string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(p.environ)) {
@@ -128,23 +128,23 @@ func (p plan) environLines() []string {
 	return lines
 }
 
-// welcome says where to look.
+// welcomeText says which addresses to open.
 func (p plan) welcomeText() string {
 	mode, simulator := "the real Spotify and Google", ""
 	if p.simulated {
-		mode = "a simulated Spotify and Google, " + peopleCount + " listeners"
+		mode = "a simulated Spotify and Google, " + peopleCount + " people"
 		simulator = "  the simulator     " + p.simURL + "/\n"
 	}
 	return fmt.Sprintf(`
-Songspy is up, with %s.
+Songspy is running, with %s.
 
   the board         %s/
-  the same as JSON  %[2]s/v1/songspy/tracks/current-playing
+  the board, JSON   %[2]s/v1/songspy/tracks/current-playing
   the contract      %[2]s/openapi.yaml
   metrics, API      %s/metrics
   metrics, batch    %s/metrics
 %s
-Ctrl-C ends it all.
+Ctrl-C stops everything.
 
 `, mode, p.boardURL, p.apiAdminURL, p.batchURL, simulator)
 }

@@ -30,13 +30,13 @@ func TestNewPlan_UsesRealProviders(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names := programNames(p); names != "songspy-api songspy-batch" || p.populate != nil {
-		t.Errorf("programs %q and populate %q, want neither simulator nor invented people", names, p.populate)
+		t.Errorf("programs %q and populate %q, want neither the simulator nor simulated people", names, p.populate)
 	}
 	if p.environ["SONGSPY_SPOTIFY_CLIENT_ID"] != "ours" || p.environ["SONGSPY_SPOTIFY_API_URL"] != "" || p.environ["SONGSPY_POLL_INTERVAL"] != "" {
-		t.Error("the simulation's settings leaked into the real mode")
+		t.Error("the real mode has settings of the simulation")
 	}
 	if p.environ["SONGSPY_DATABASE_URL"] != "sqlite:.songspy/real.db" {
-		t.Errorf("database %q, want one apart from the simulation's", p.environ["SONGSPY_DATABASE_URL"])
+		t.Errorf("database %q, want another one than the simulation's", p.environ["SONGSPY_DATABASE_URL"])
 	}
 }
 
@@ -50,7 +50,7 @@ func TestNewPlan_ReadsASecretFromItsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.environ["SONGSPY_DATABASE_URL_FILE"] != "/secrets/database" || p.environ["SONGSPY_DATABASE_URL"] != "" {
-		t.Errorf("the default database stands beside the file: %q", p.environ["SONGSPY_DATABASE_URL"])
+		t.Errorf("the default database is set in addition to the file: %q", p.environ["SONGSPY_DATABASE_URL"])
 	}
 	delete(given, "SONGSPY_SPOTIFY_CLIENT_ID")
 	delete(given, "SONGSPY_GOOGLE_CLIENT_ID")
@@ -59,12 +59,12 @@ func TestNewPlan_ReadsASecretFromItsFile(t *testing.T) {
 	}
 	for _, name := range []string{"SONGSPY_DATABASE_URL", "SONGSPY_SPOTIFY_CLIENT_SECRET"} {
 		if p.environ[name] == "" || p.environ[name+"_FILE"] != "" {
-			t.Errorf("%s is %q and its file %q, want the simulation's alone", name, p.environ[name], p.environ[name+"_FILE"])
+			t.Errorf("%s is %q and its file %q, want only the simulation's", name, p.environ[name], p.environ[name+"_FILE"])
 		}
 	}
 	both := mergeEnviron(map[string]string{"A": "1", "A_FILE": "2"})
 	if both["A"] != "1" || both["A_FILE"] != "2" {
-		t.Errorf("a variable that is given twice became %q; the services would not refuse it", both)
+		t.Errorf("a variable that is set twice became %q; the services would not reject it", both)
 	}
 }
 
@@ -93,10 +93,10 @@ func TestNewPlan_UsesConfiguredAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := strings.Join(p.populate, " "); !strings.Contains(got, "--api http://127.0.0.1:9080 --sim http://127.0.0.1:9090") {
-		t.Errorf("populate %q does not follow", got)
+		t.Errorf("populate %q does not use the port", got)
 	}
 	if p.environ["SONGSPY_SPOTIFY_API_URL"] != "http://127.0.0.1:9090/spotify/api" || !strings.Contains(p.welcomeText(), "http://127.0.0.1:9080/") {
-		t.Error("the services or the welcome do not follow")
+		t.Error("the services or the welcome text do not use the port")
 	}
 }
 

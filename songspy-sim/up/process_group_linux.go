@@ -2,8 +2,9 @@ package main
 
 import "syscall"
 
-// apart puts a program into a process group of its own, so that Ctrl-C reaches
-// this command alone, and has it end with this command even if that is killed.
+// processGroup puts a program into its own process group, so that Ctrl-C
+// reaches only this command. The kernel ends the program when this command
+// ends, even if it is killed.
 func processGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -4,6 +4,6 @@ package main
 
 import "syscall"
 
-// apart puts a program into a process group of its own, so that Ctrl-C reaches
-// this command alone.
-func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// processGroup puts a program into its own process group, so that Ctrl-C
+// reaches only this command.
+func processGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -14,20 +14,21 @@ import (
 )
 
 const (
-	readyTimeout = 2 * time.Minute  // more than a cold start takes on a slow machine
-	stopTimeout  = 15 * time.Second // the services promise ten
+	readyTimeout = 2 * time.Minute  // longer than a cold start on a slow machine
+	stopTimeout  = 15 * time.Second // the services stop within ten seconds
 )
 
-// house is the processes that run together and end together.
+// supervisor holds the processes that run and end together.
 type supervisor struct {
 	bin     string
 	environ []string
 	out     *labeledOutput
 	running []*process
-	ended   chan *process // each process once, when it has ended
+	ended   chan *process // receives each process once, when it has ended
 }
 
-// process is a started program. done is closed, and err set, when it has ended.
+// process is a started program. When it has ended, err is set and done is
+// closed.
 type process struct {
 	name string
 	cmd  *exec.Cmd
@@ -39,8 +40,8 @@ func newSupervisor(bin string, environ []string, out io.Writer) *supervisor {
 	return &supervisor{bin: bin, environ: environ, out: newLabeledOutput(out), ended: make(chan *process, 8)}
 }
 
-// open starts the plan's programs one after the other, each when the one before
-// is ready, then the listeners.
+// startAll starts the programs of the plan one after another, each when the
+// previous one is ready, and then signs the people up.
 func (h *supervisor) startAll(ctx context.Context, p plan) error {
 	for _, program := range p.programs {
 		if _, err := h.start(program.name, program.args...); err != nil {
@@ -61,7 +62,7 @@ func (h *supervisor) startAll(ctx context.Context, p plan) error {
 	select {
 	case <-populate.done:
 		if populate.err != nil {
-			return fmt.Errorf("the listeners could not be signed up: %w", populate.err)
+			return fmt.Errorf("the users could not be signed up: %w", populate.err)
 		}
 		return nil
 	case p := <-h.ended:
@@ -77,7 +78,7 @@ func (h *supervisor) command(name string, args ...string) *process {
 	out := h.out.writer(name)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = processGroup()
-	cmd.WaitDelay = time.Second // for output of a child's child that lives on
+	cmd.WaitDelay = time.Second // limits the wait for output of a grandchild that is still running
 	return &process{name: name, cmd: cmd, done: make(chan struct{})}
 }
 
@@ -94,7 +95,7 @@ func (h *supervisor) start(name string, args ...string) (*process, error) {
 	return p, nil
 }
 
-// ready returns once the program answers that it can be used.
+// waitReady returns once the program is ready.
 func (h *supervisor) waitReady(ctx context.Context, p program) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("%s is not ready after %s", p.name, readyTimeout))
 	defer cancel()
@@ -127,7 +128,7 @@ func isReady(ctx context.Context, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// wait returns when a program ends or ctx does.
+// wait returns when a program ends or ctx ends.
 func (h *supervisor) wait(ctx context.Context) error {
 	select {
 	case p := <-h.ended:
@@ -137,7 +138,8 @@ func (h *supervisor) wait(ctx context.Context) error {
 	}
 }
 
-// close ends the programs, the last started first, and returns when all have ended.
+// stopAll stops the programs, the last one first, and returns when all have
+// ended.
 func (h *supervisor) stopAll() error {
 	var errs []error
 	for _, p := range slices.Backward(h.running) {
@@ -151,14 +153,14 @@ func (p *process) wait() {
 	close(p.done)
 }
 
-// end asks the process to end, and insists when it does not.
+// stop asks the process to end, and kills it if it does not.
 func (p *process) stop() error {
 	select {
 	case <-p.done:
 		return nil
 	default:
 	}
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // its whole group; it may have ended meanwhile
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // its whole group; it may have ended already
 	insist := time.NewTimer(stopTimeout)
 	defer insist.Stop()
 	select {
@@ -171,7 +173,7 @@ func (p *process) stop() error {
 	}
 }
 
-// why is the fault that a program has ended unasked.
+// exitError returns the error of a program that ended without being stopped.
 func (p *process) exitError() error {
-	return fmt.Errorf("%s ended: %v; what it said is above", p.name, p.cmd.ProcessState)
+	return fmt.Errorf("%s ended: %v; see its output above", p.name, p.cmd.ProcessState)
 }

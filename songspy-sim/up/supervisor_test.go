@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Shell scripts stand in for the programs; reading a pipe without a writer
-// waits for ever without a clock.
+// Shell scripts replace the programs. Reading a pipe without a writer waits for
+// ever.
 const (
 	servingScript    = "#!/bin/sh\nmkfifo \"$0.pipe\" && exec cat \"$0.pipe\"\n"
 	failingScript    = "#!/bin/sh\necho cannot >&2\nexit 3\n"
@@ -39,7 +39,7 @@ func TestSupervisor_StartsInOrderAndStopsTogether(t *testing.T) {
 		}
 	}
 	if got := out.String(); !strings.Contains(got, "sim   | signed up\n") {
-		t.Errorf("output %q lacks the labelled line of who signed people up", got)
+		t.Errorf("output %q lacks the labelled line of populate", got)
 	}
 }
 
@@ -56,14 +56,14 @@ func TestSupervisor_NamesTheProgramThatEndedAndStopsTheOthers(t *testing.T) {
 		t.Error(err)
 	}
 	if got := out.String(); !strings.Contains(got, "batch | cannot\n") {
-		t.Errorf("output %q lacks what the program said", got)
+		t.Errorf("output %q lacks the output of the program", got)
 	}
 }
 
 func TestSupervisor_ReportsThatSignUpsFailed(t *testing.T) {
 	h, p, _ := newTestSupervisor(t, map[string]string{"songspy-sim": failingScript, "songspy-api": servingScript, "songspy-batch": servingScript})
 	if err := h.startAll(t.Context(), p); err == nil || !strings.Contains(err.Error(), "could not be signed up") {
-		t.Errorf("error = %v, want that nobody was signed up", err)
+		t.Errorf("error = %v, want that the users could not be signed up", err)
 	}
 	if err := h.stopAll(); err != nil {
 		t.Error(err)
@@ -82,8 +82,8 @@ func TestPort_NamesTheVariableIfInUse(t *testing.T) {
 	}
 }
 
-// arrange writes the scripts and plans to run API and batch, which count as
-// ready at once, and to sign people up.
+// newTestSupervisor writes the scripts and plans to run API and batch, which
+// are ready at once, and to sign people up.
 func newTestSupervisor(t *testing.T, scripts map[string]string) (*supervisor, plan, *strings.Builder) {
 	t.Helper()
 	bin := t.TempDir()

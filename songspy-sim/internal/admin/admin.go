@@ -1,5 +1,5 @@
-// Package admin lets other processes do to the simulator what tests do in Go:
-// place faults, switch variants, revoke consent, and read out the truth.
+// Package admin serves the simulator's admin API. Other processes use it to add
+// faults, change quirks, revoke consents and read the true plays.
 package admin
 
 import (
@@ -16,13 +16,13 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// Issuer hands out tokens for scripts.
+// Issuer returns tokens for scripts.
 type Issuer interface {
 	GoogleToken(person int, clientID string, scopes ...string) string
 	SpotifyTokens(person int) (access, refresh string)
 }
 
-// Server answers under /admin. All fields must be set.
+// Server serves /admin. All fields must be set.
 type Server struct {
 	World      *population.World
 	Consents   *consents.Store
@@ -33,7 +33,7 @@ type Server struct {
 	Issuer     Issuer
 }
 
-// Routes adds the admin's paths to a mux.
+// Routes adds the routes of the admin API to a mux.
 func (s *Server) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /admin/faults", s.listFaults)
 	mux.HandleFunc("POST /admin/faults", s.addFault)
@@ -42,8 +42,8 @@ func (s *Server) Routes(mux *http.ServeMux) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("DELETE /admin/faults/{id}", s.removeFault)
-	mux.HandleFunc("GET /admin/variants", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Quirks.Get()) })
-	mux.HandleFunc("PATCH /admin/variants", s.changeQuirks)
+	mux.HandleFunc("GET /admin/quirks", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Quirks.Get()) })
+	mux.HandleFunc("PATCH /admin/quirks", s.changeQuirks)
 	mux.HandleFunc("GET /admin/population", s.getPopulation)
 	mux.HandleFunc("GET /admin/stats", s.getStats)
 	mux.HandleFunc("GET /admin/truth", s.withPerson(s.getTruth))
@@ -59,7 +59,7 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /admin/people/{person}/unregister", s.withPerson(s.setRegistered(false)))
 }
 
-// forPerson reads the person whom a request is about, from its path or query.
+// withPerson reads the person of a request from its path or query.
 func (s *Server) withPerson(h func(http.ResponseWriter, *http.Request, int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		text := r.PathValue("person")
@@ -75,7 +75,8 @@ func (s *Server) withPerson(h func(http.ResponseWriter, *http.Request, int)) htt
 	}
 }
 
-// instant reads a time of the query, in RFC 3339 or as milliseconds since 1970.
+// timeParameter reads a time from the query, in RFC 3339 or as milliseconds
+// since 1970.
 func timeParameter(r *http.Request, name string, fallback time.Time) (time.Time, error) {
 	text := r.URL.Query().Get(name)
 	if text == "" {
@@ -86,7 +87,7 @@ func timeParameter(r *http.Request, name string, fallback time.Time) (time.Time,
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s=%q is no time: give RFC 3339 or milliseconds since 1970", name, text)
+		return time.Time{}, fmt.Errorf("%s=%q is not a time: use RFC 3339 or milliseconds since 1970", name, text)
 	}
 	return at, nil
 }
@@ -106,12 +107,12 @@ func writeError(w http.ResponseWriter, status int, err error) {
 	writeJSON(w, status, map[string]string{"error": err.Error()})
 }
 
-// read decodes a JSON body and refuses what it does not know.
+// readJSON decodes a JSON body and rejects unknown fields.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 8<<20))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("the body is not what was expected: %w", err)
+		return fmt.Errorf("the body is invalid: %w", err)
 	}
 	return nil
 }

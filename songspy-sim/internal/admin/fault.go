@@ -10,10 +10,10 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/quirks"
 )
 
-// fault is faults.Fault on the wire.
+// faultJSON is faults.Fault as JSON.
 type faultJSON struct {
 	Endpoint       string  `json:"endpoint"`
-	Person         *int    `json:"person,omitempty"` // left out: everyone
+	Person         *int    `json:"person,omitempty"` // absent: everyone
 	Kind           string  `json:"kind"`
 	Share          float64 `json:"share,omitempty"`
 	PeopleShare    float64 `json:"peopleShare,omitempty"`
@@ -27,7 +27,7 @@ type faultJSON struct {
 
 type activeFaultJSON struct {
 	ID   int   `json:"id"`
-	Hits int64 `json:"strikes"`
+	Hits int64 `json:"hits"`
 	faultJSON
 }
 

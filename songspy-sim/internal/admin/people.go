@@ -10,10 +10,10 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/spotify"
 )
 
-// sampled is how many people are looked at to tell what a population does.
+// sampleSize is how many people are sampled to describe a population.
 const sampleSize = 1000
 
-// population tells how many people there are and what they do just now.
+// getPopulation returns the number of people and what a sample does now.
 func (s *Server) getPopulation(w http.ResponseWriter, _ *http.Request) {
 	now := s.Now()
 	states := map[population.State]int{}
@@ -22,24 +22,24 @@ func (s *Server) getPopulation(w http.ResponseWriter, _ *http.Request) {
 		states[s.World.View(n, now).State]++
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"people": s.World.People(), "epoch": s.World.Epoch(), "now": now.UTC(), "lookedAt": observed, "states": states,
+		"people": s.World.People(), "epoch": s.World.Epoch(), "now": now.UTC(), "sampled": observed, "states": states,
 	})
 }
 
-// person tells who somebody is and what they do just now.
+// getPerson returns a person's identity and what they do now.
 func (s *Server) getPerson(w http.ResponseWriter, _ *http.Request, n int) {
 	person := s.World.Person(n)
 	writeJSON(w, http.StatusOK, map[string]any{
 		"person": n, "googleId": person.GoogleID, "email": person.Email, "givenName": person.GivenName, "familyName": person.FamilyName,
 		"spotifyId": person.SpotifyID, "accountId": person.AccountID, "displayName": person.DisplayName, "nickname": person.Nickname,
-		"heardAtEnd": person.PlayedAtIsEnd, "frozenTimestamp": person.FrozenTimestamp, "free": person.Free,
+		"playedAtIsEnd": person.PlayedAtIsEnd, "frozenTimestamp": person.FrozenTimestamp, "free": person.Free,
 		"crossfadeMs": person.Crossfade.Milliseconds(), "registered": s.Consents.Registered(n, 0),
 		"now": playbackJSON(s.World.PlaybackAt(n, s.Now())),
 	})
 }
 
-// tokens issues what a script needs to be a person. client_id chooses the app
-// of the Google token.
+// getTokens returns tokens with which a script can act as a person. client_id
+// chooses the app of the Google token.
 func (s *Server) getTokens(w http.ResponseWriter, r *http.Request, n int) {
 	client := r.URL.Query().Get("client_id")
 	switch client {
@@ -57,7 +57,8 @@ func (s *Server) getTokens(w http.ResponseWriter, r *http.Request, n int) {
 	})
 }
 
-// stats tells what was asked so far; with person=N also when about them.
+// getStats returns the numbers of calls so far; with person=N also the time of
+// the last call about that person.
 func (s *Server) getStats(w http.ResponseWriter, r *http.Request) {
 	stats := s.RequestLog.Stats()
 	out := map[string]any{"requests": stats.Requests, "last": stats.Last}
@@ -73,8 +74,8 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, out)
 }
 
-// register enters a person in an app's dashboard, or takes them off it.
-// client_id chooses the app; without it, it is the first.
+// setRegistered registers a person in an app's dashboard, or removes them.
+// client_id chooses the app; the default is the first one.
 func (s *Server) setRegistered(registered bool) func(http.ResponseWriter, *http.Request, int) {
 	return func(w http.ResponseWriter, r *http.Request, n int) {
 		client := cmp.Or(r.URL.Query().Get("client_id"), spotify.ClientID)

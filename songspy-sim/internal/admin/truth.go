@@ -8,7 +8,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/population"
 )
 
-// play is population.Play on the wire, with lengths in milliseconds.
+// playJSON is population.Play as JSON, with durations in milliseconds.
 type playJSON struct {
 	URI          string     `json:"uri"`
 	HistoryURI   string     `json:"historyUri,omitempty"`
@@ -37,8 +37,8 @@ type playJSON struct {
 	Stall        string     `json:"stall,omitempty"`
 	ZeroProgress bool       `json:"zeroProgress,omitempty"`
 	MixedMS      int64      `json:"mixedMs,omitempty"`
-	PlayedAt     *time.Time `json:"heardAt,omitempty"`
-	ListedAt     *time.Time `json:"inHistory,omitempty"`
+	PlayedAt     *time.Time `json:"playedAt,omitempty"`
+	ListedAt     *time.Time `json:"listedAt,omitempty"`
 }
 
 func toPlayJSON(p population.Play) playJSON {
@@ -80,14 +80,14 @@ func (p playJSON) toPlay() population.Play {
 	return out
 }
 
-// truth lists the plays of a person that overlap [from, to), by default those
-// of the last day.
+// getTruth returns the plays of a person that overlap [from, to); the default
+// is the last day.
 func (s *Server) getTruth(w http.ResponseWriter, r *http.Request, person int) {
 	to, err := timeParameter(r, "to", s.Now())
 	if err == nil {
 		var from time.Time
 		if from, err = timeParameter(r, "from", to.Add(-24*time.Hour)); err == nil && to.Sub(from) > 400*24*time.Hour {
-			err = fmt.Errorf("from and to lie more than 400 days apart: ask for less at a time")
+			err = fmt.Errorf("from and to are more than 400 days apart: use a shorter period")
 		} else if err == nil {
 			plays := []playJSON{}
 			for _, p := range s.World.Truth(person, from, to) {
@@ -100,7 +100,7 @@ func (s *Server) getTruth(w http.ResponseWriter, r *http.Request, person int) {
 	writeError(w, http.StatusBadRequest, err)
 }
 
-// now tells what a person's player does, by default at this instant.
+// getNow returns what a person's player does; the default time is now.
 func (s *Server) getNow(w http.ResponseWriter, r *http.Request, person int) {
 	at, err := timeParameter(r, "at", s.Now())
 	if err != nil {
@@ -118,7 +118,8 @@ func playbackJSON(now population.Playback) map[string]any {
 	return out
 }
 
-// script replaces a person's listening by the body's items; null undoes it.
+// putScript replaces a person's plays by the items of the body; null restores
+// the generated ones.
 func (s *Server) putScript(w http.ResponseWriter, r *http.Request, person int) {
 	var body struct {
 		Items *[]playJSON `json:"items"`

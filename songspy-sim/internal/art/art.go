@@ -1,5 +1,5 @@
-// Package art draws covers and portraits from nothing but an identifier, so
-// that a board of invented songs looks like a board of songs.
+// Package art draws covers and portraits from an identifier alone, so that a
+// board of invented tracks looks real.
 package art
 
 import (
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Routes adds the paths of the drawings to a mux.
+// Routes adds the routes of the drawings to a mux.
 func Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /covers/{file}", serve(Cover))
 	mux.HandleFunc("GET /portraits/{file}", serve(Portrait))
@@ -39,7 +39,8 @@ func newRandom(id string) *rand.Rand {
 	return rand.New(rand.NewPCG(h.Sum64(), uint64(len(id)))) //nolint:gosec // a drawing, not a secret
 }
 
-// Cover draws an album's cover as SVG: a sky of two colours and some shapes.
+// Cover returns an album's cover as SVG: a background of two colours and some
+// shapes.
 func Cover(id string) string {
 	r := newRandom(id)
 	hue := r.IntN(360)
@@ -62,7 +63,7 @@ func Cover(id string) string {
 	return b.String()
 }
 
-// Portrait draws a person as SVG.
+// Portrait returns a person's picture as SVG.
 func Portrait(id string) string {
 	r := newRandom("portrait " + id)
 	hue := r.IntN(360)

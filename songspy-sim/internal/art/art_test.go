@@ -14,7 +14,7 @@ func TestArt_IsTheSameForTheSameIDAndWellFormed(t *testing.T) {
 	for _, draw := range []func(string) string{Cover, Portrait} {
 		first, again, other := draw("a"), draw("a"), draw("b")
 		if first != again || first == other {
-			t.Error("a drawing does not follow from its id alone")
+			t.Error("two drawings of one ID differ")
 		}
 		for _, id := range []string{"", "a", `"><script>`, "37i9dQZF1DX"} {
 			d := xml.NewDecoder(strings.NewReader(draw(id)))
@@ -26,7 +26,7 @@ func TestArt_IsTheSameForTheSameIDAndWellFormed(t *testing.T) {
 				}
 			}
 			if strings.Contains(draw(id), "script") {
-				t.Errorf("%q is repeated in the drawing", id)
+				t.Errorf("the drawing contains the input %q", id)
 			}
 		}
 	}

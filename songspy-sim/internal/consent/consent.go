@@ -1,8 +1,8 @@
-// Package consent shows the page on which somebody chooses who they are and
-// allows an app, or does not.
+// Package consent shows the page on which a user chooses a person and allows or
+// denies an app.
 //
-// Scripts skip the page: person=N&allow=1 in the query (or allow=0) decides
-// at once. login_hint takes a person's number or e-mail address for person.
+// Scripts skip the page: person=N&allow=1 in the query (or allow=0) decides at
+// once. login_hint may replace person, as a number or an e-mail address.
 package consent
 
 import (
@@ -16,29 +16,28 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// Decision is what came of asking.
+// Decision is the result of the consent page.
 type Decision int
 
-// The decisions. Pending means that the page was shown and the request is
-// answered.
+// The decisions. Pending means that the response is the page.
 const (
 	Pending Decision = iota
 	Allowed
 	Denied
 )
 
-// Ask describes who asks for what.
+// Request describes which app requests what.
 type Request struct {
 	Provider string // "Spotify" or "Google"
 	App      string
 	Scopes   []string
 }
 
-// shown is how many people the page lists; others are reached by number.
+// peopleListed is how many people the page lists. Others are entered by number.
 const peopleListed = 48
 
-// Decide reads the decision from the request or shows the page. With Allowed
-// the writer's Person is set.
+// Decide reads the decision from the request, or shows the page. If the result
+// is Allowed, it sets the writer's Person.
 func Decide(w *requestlog.Writer, r *http.Request, world *population.World, request Request) Decision {
 	query := r.URL.Query()
 	allow := query.Get("allow")
@@ -64,7 +63,7 @@ func Decide(w *requestlog.Writer, r *http.Request, world *population.World, requ
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = consentPage.Execute(w, page) // the browser has gone; there is nobody to tell
+	_ = consentPage.Execute(w, page) // an error means that the browser has gone
 	return Pending
 }
 
@@ -85,18 +84,19 @@ func chosenPerson(world *population.World, query url.Values) (int, bool) {
 	return n, err == nil && n >= 0 && n < world.People()
 }
 
-// Fail shows an error page, as the providers do where they must not redirect.
+// ShowError shows an error page, as the providers do where they must not
+// redirect.
 func ShowError(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(http.StatusBadRequest)
 	_ = errorPage.Execute(w, text)
 }
 
-// Redirect sends the browser back to the app with parameters in the query, or
-// in the fragment for the implicit grant.
+// Redirect redirects the browser to the app with parameters in the query, or in
+// the fragment for the implicit grant.
 func Redirect(w http.ResponseWriter, target string, parameters url.Values, fragment bool) {
 	u, err := url.Parse(target)
-	if err != nil { // was parsed before, when it was checked
+	if err != nil { // cannot happen: it was parsed when it was checked
 		ShowError(w, "Invalid redirect URI")
 		return
 	}

@@ -1,36 +1,37 @@
-// Package standing keeps how each person stands with the providers: whose
-// consent was withdrawn, and who is registered with which app.
+// Package consents stores, for each person, the generation of their consent and
+// the apps with which they are registered.
 //
-// It is four bytes a person, so a million people cost four megabytes.
+// It uses four bytes per person, so a million people use four megabytes.
 package consents
 
 import "sync/atomic"
 
-// unusual is the bit, above the sixteen of the generation, of somebody who
-// stands otherwise with an app than everybody does at first.
+// registrationBit is set if a person's registration with the app differs from
+// the app's default. The bits are above the sixteen of the generation.
 func registrationBit(app int) uint32 { return 1 << (16 + app) }
 
-// generation is the bits of the generation.
+// generationMask selects the bits of the generation.
 const generationMask = 1<<16 - 1
 
-// Ledger is the standing of all people. All methods may be called from many
-// goroutines.
+// Store holds the consents of all people. All methods are safe for concurrent
+// use.
 type Store struct {
 	people      []atomic.Uint32
-	development []bool // of each app
+	development []bool // of each app, whether it is in development mode
 }
 
-// New makes a ledger in which nobody has withdrawn anything, and everybody is
-// registered with the apps that are not small. There are sixteen apps at most.
+// New returns a store in which no consent is revoked and all people are
+// registered with the apps that are not in development mode. There are at most
+// sixteen apps.
 func New(people int, development []bool) *Store {
 	return &Store{people: make([]atomic.Uint32, people), development: development}
 }
 
-// Generation is the number of a person's current consent. Refresh tokens of
-// an earlier one are revoked.
+// Generation returns the number of a person's current consent. Refresh tokens
+// of earlier generations are revoked.
 func (l *Store) Generation(person int) uint16 { return uint16(l.people[person].Load()) }
 
-// Revoke withdraws a person's consent. Consent given later is good again.
+// Revoke revokes a person's consent. A later consent is valid.
 func (l *Store) Revoke(person int) {
 	for {
 		old := l.people[person].Load()
@@ -40,7 +41,7 @@ func (l *Store) Revoke(person int) {
 	}
 }
 
-// Register says whether an app's owner has listed a person as its user.
+// Register sets whether a person is registered in an app's dashboard.
 func (l *Store) Register(person, app int, registered bool) {
 	if registered != l.development[app] {
 		l.people[person].And(^registrationBit(app))
@@ -49,7 +50,7 @@ func (l *Store) Register(person, app int, registered bool) {
 	}
 }
 
-// Registered tells whether the Web API serves a person by way of an app.
+// Registered reports whether the Web API serves a person through an app.
 func (l *Store) Registered(person, app int) bool {
 	return (l.people[person].Load()&registrationBit(app) == 0) != l.development[app]
 }

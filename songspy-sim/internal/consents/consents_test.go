@@ -10,29 +10,29 @@ func TestStore_KeepsConsentAndRegistrationApart(t *testing.T) {
 	if l.Generation(1) == before || l.Registered(1, 0) {
 		t.Errorf("generation %d, registered %v", l.Generation(1), l.Registered(1, 0))
 	}
-	for range 1 << 16 { // all generations there are
+	for range 1 << 16 { // every generation
 		l.Revoke(1)
 	}
 	if l.Registered(1, 0) {
-		t.Error("a revocation registered somebody")
+		t.Error("a revocation registered the person")
 	}
 	l.Register(1, 0, true)
 	if !l.Registered(1, 0) || l.Generation(0) != 0 || !l.Registered(2, 0) {
-		t.Error("others were touched")
+		t.Error("a revocation changed other people")
 	}
 }
 
 func TestStore_DevelopmentAppsServeOnlyRegisteredPeople(t *testing.T) {
 	l := New(2, []bool{false, true})
 	if l.Registered(1, 1) {
-		t.Error("nobody has entered them")
+		t.Error("a person is registered with an app in development mode by default")
 	}
 	l.Register(1, 1, true)
 	if !l.Registered(1, 1) || !l.Registered(1, 0) || l.Registered(0, 1) {
-		t.Error("one is entered, and others are not touched")
+		t.Error("registration is wrong for this person or another one")
 	}
 	l.Register(1, 1, false)
 	if l.Registered(1, 1) {
-		t.Error("they were taken off the list")
+		t.Error("a removed person is still registered")
 	}
 }

@@ -1,3 +1,3 @@
-// Package faults makes the simulated providers misbehave on command, in the
-// ways in which the real ones have been seen to.
+// Package faults simulates errors of Spotify and Google, as they have been
+// observed at the real services.
 package faults

@@ -8,107 +8,107 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// Kind is a way to misbehave.
+// Kind is a kind of fault.
 type Kind string
 
 // The kinds of faults.
 const (
-	// RateLimited answers 429. RetryAfter is sent if set. Body: "plain"
+	// RateLimited answers 429. RetryAfter is sent if it is set. Body: "plain"
 	// (default, "Too many requests"), "json" ("API rate limit exceeded"),
 	// "quota" (reason QUOTA_EXCEEDED), "html" or "empty".
 	RateLimited Kind = "rate-limited"
 	// QuotaExceeded is RateLimited with the quota body of July 2026.
 	QuotaExceeded Kind = "quota-exceeded"
-	// ServerError answers Status (default 503) and no JSON. Body: "upstream"
-	// (default, an envoy's text), "html" or "empty".
+	// ServerError answers Status (default 503) without JSON. Body: "upstream"
+	// (default, an error of the envoy proxy), "html" or "empty".
 	ServerError Kind = "server-error"
-	// Slow answers rightly, but only after Delay (default 30 s).
+	// Slow answers correctly after Delay (default 30 s).
 	Slow Kind = "slow"
 	// Cut breaks the connection in the middle of a 200's body.
 	Cut Kind = "cut"
-	// Hangup breaks the connection before any answer.
+	// Hangup breaks the connection before a response.
 	Hangup Kind = "hangup"
-	// Lost does what was asked, codes and tokens are spent, and breaks the
-	// connection instead of answering.
+	// LostResponse executes the request (codes and tokens are used) and breaks
+	// the connection instead of responding.
 	LostResponse Kind = "lost"
-	// Garbage answers 200 with HTML that calls itself JSON.
+	// Garbage answers 200 with HTML that is labelled as JSON.
 	Garbage Kind = "garbage"
-	// Nothing answers an empty 204, also during playback.
-	NoContent Kind = "nothing"
+	// NoContent answers an empty 204, also during playback.
+	NoContent Kind = "no-content"
 	// InvalidGrant answers the token endpoint's 400 although the token is
-	// good. Body: "revoked" (default), "expired", "invalid" or the very
+	// valid. Body: "revoked" (default), "expired", "invalid" or another
 	// error_description.
 	InvalidGrant Kind = "invalid-grant"
-	// InvalidClient answers 400 "Invalid client", as to a wrong secret.
+	// InvalidClient answers 400 "Invalid client", as for a wrong secret.
 	InvalidClient Kind = "invalid-client"
 	// Unauthorized answers 401. Body: "expired" (default, "The access token
 	// expired") or "invalid" ("Invalid access token").
 	Unauthorized Kind = "unauthorized"
-	// NotRegistered answers the 403 to people whom the app's owner has not
-	// listed. Body: "plain" (default), "json", or the other sentences that have
-	// been seen: "dashboard" (JSON) and "approved" (plain).
+	// NotRegistered answers the 403 for people who are not registered with the
+	// app. Body: "plain" (default), "json", or other sentences that have been
+	// observed: "dashboard" (JSON) and "approved" (plain).
 	NotRegistered Kind = "not-registered"
-	// Forbidden answers a 403 that names nothing known. Body: "json" (default,
-	// Spotify's error), "plain" (a bare sentence) or "html" (the page of a proxy).
+	// Forbidden answers a 403 with an unknown text. Body: "json" (default,
+	// Spotify's error), "plain" (a sentence) or "html" (a proxy's page).
 	Forbidden Kind = "forbidden"
-	// PremiumRequired answers the 403 to an app whose owner has no Premium.
+	// PremiumRequired answers the 403 for an app whose owner has no Premium.
 	// Body: "plain" (default) or "json".
 	PremiumRequired Kind = "premium-required"
 	// InsufficientScope answers 403 "Insufficient client scope".
 	InsufficientScope Kind = "insufficient-scope"
-	// NotFound answers 404 with the JSON error. Body: "" ("Not found.") or "idle"
-	// ("non existing id", which idle players have been seen to answer).
+	// NotFound answers 404 with the JSON error. Body: "" ("Not found.") or
+	// "idle" ("non existing id", which has been observed for idle players).
 	NotFound Kind = "not-found"
-	// Raw answers Status with Body as it stands.
+	// Raw answers Status with Body unchanged.
 	Raw Kind = "raw"
 )
 
-// Everyone as a Fault's Person strikes whoever asks, also requests that do not
-// tell whom they are about.
+// Everyone as a Fault's Person affects all requests, also those that name no
+// person.
 const Everyone = requestlog.NoPerson
 
 // QuotaExceededBody is the body of the quota's 429 since July 2026.
 const QuotaExceededBody = `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`
 
-// Fault is one misbehaviour. Zero values choose the obvious, but for Person:
-// 0 is a person, Everyone is -1.
+// Fault is one simulated error. Zero values are the usual choice, except for
+// Person: 0 is a person, and Everyone is -1.
 type Fault struct {
 	Endpoint string // "token", "me", "currently-playing", "recently-played", "tokeninfo", "userinfo", "google-token", …
-	Person   int    // whom it strikes, or Everyone
+	Person   int    // a person, or Everyone
 	Kind     Kind
 
 	Share       float64 // of the requests, chosen at random; 0: all of them
 	PeopleShare float64 // of the people, always the same ones; 0: all of them
-	Times       int     // after so many strikes it is over; 0: never
+	Times       int     // the fault ends after so many hits; 0: never
 
-	RetryAfter     *int          // seconds, sent with whatever the answer is; nil: no header
-	RetryAfterText string        // a Retry-After as it stands, such as an HTTP date
+	RetryAfter     *int          // seconds, sent with any answer; nil: no header
+	RetryAfterText string        // a literal Retry-After, such as an HTTP date
 	Status         int           // of ServerError and Raw
 	Delay          time.Duration // of Slow
-	Body           string        // which form of the body; see the kinds
+	Body           string        // the form of the body; see the kinds
 }
 
-// Validate says what is wrong with a fault and what would be right.
+// Validate returns an error that names the invalid field and the valid values.
 func (f Fault) Validate() error {
 	if _, ok := requestlog.EndpointByName(f.Endpoint); !ok {
-		return fmt.Errorf("fault: endpoint %q is not known: use token, me, currently-playing, recently-played, tokeninfo, userinfo, authorize, google-authorize or google-token", f.Endpoint)
+		return fmt.Errorf("fault: endpoint %q is unknown: use token, me, currently-playing, recently-played, tokeninfo, userinfo, authorize, google-authorize or google-token", f.Endpoint)
 	}
 	switch {
 	case f.Share < 0 || f.Share > 1 || f.PeopleShare < 0 || f.PeopleShare > 1:
-		return fmt.Errorf("fault: Share and PeopleShare lie between 0 and 1")
+		return fmt.Errorf("fault: Share and PeopleShare must be between 0 and 1")
 	case f.Person < Everyone:
 		return fmt.Errorf("fault: person %d does not exist: use %d for everyone", f.Person, Everyone)
 	case f.Times < 0:
-		return fmt.Errorf("fault: Times is negative")
+		return fmt.Errorf("fault: Times must not be negative")
 	}
 	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
-		return fmt.Errorf("fault: status %d is no HTTP status: use 200 to 599", f.Status)
+		return fmt.Errorf("fault: status %d is invalid: use 200 to 599", f.Status)
 	}
 	_, _, err := f.response()
 	return err
 }
 
-// body is what a fault answers.
+// body is the body of a response.
 type body struct {
 	contentType string
 	text        string
@@ -119,23 +119,23 @@ const (
 	json  = "application/json; charset=utf-8"
 	html  = "text/html; charset=utf-8"
 
-	// NotRegisteredText and PremiumRequiredText are Spotify's own words.
+	// NotRegisteredText and PremiumRequiredText are Spotify's own texts.
 	NotRegisteredText   = "Check settings on developer.spotify.com/dashboard, the user may not be registered."
 	PremiumRequiredText = "Active premium subscription required for the owner of the app. When the subscription status changes, it can take a few hours before requests are allowed again."
 
-	// IdleText is what Spotify has answered with 404 while nothing played.
+	// IdleText is the text of a 404 that Spotify has sent for idle players.
 	IdleText = "non existing id"
 
 	upstreamText = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 	htmlText     = "<!DOCTYPE html>\n<html><head><title>%d</title></head><body><h1>%d %s</h1></body></html>\n"
 )
 
-// APIError is the Web API's error body.
+// APIError returns the Web API's error body.
 func APIError(status int, message string) string {
 	return fmt.Sprintf(`{"error":{"status":%d,"message":%q}}`, status, message)
 }
 
-// answer is the status and body of the kinds that simply answer. For the
+// response returns the status and body of kinds that only respond. For the
 // others the status is 0.
 func (f Fault) response() (int, body, error) {
 	forms := map[string]body{"": {}, "empty": {}}
@@ -213,7 +213,7 @@ func (f Fault) response() (int, body, error) {
 	case Slow, Cut, Hangup, LostResponse:
 		return 0, body{}, nil
 	default:
-		return 0, body{}, fmt.Errorf("fault: kind %q is not known", f.Kind)
+		return 0, body{}, fmt.Errorf("fault: kind %q is unknown", f.Kind)
 	}
 	b, ok := forms[f.Body]
 	if !ok {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// windowSeconds is the length of the rolling window in which Spotify counts
-// an app's calls.
+// windowSeconds is the length of the rolling window in which Spotify counts an
+// app's calls.
 const windowSeconds = 30
 
 // Window counts calls in a rolling window of 30 s. The zero value is empty.
@@ -16,8 +16,8 @@ type Window struct {
 	seconds [windowSeconds]struct{ at, calls int64 }
 }
 
-// Admit counts a call unless limit calls were admitted in the last 30 s. If
-// it refuses it tells the whole seconds until there is room again.
+// Admit counts a call unless limit calls were admitted in the last 30 s. If it
+// refuses, it returns the whole seconds until a call is possible again.
 func (w *Window) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,7 +66,7 @@ func (q *Quota) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 	})
 	q.calls = q.calls[left:]
 	if len(q.calls) >= limit {
-		oldest := now // of a quota of none
+		oldest := now // for a limit of 0
 		if len(q.calls) > 0 {
 			oldest = q.calls[0]
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// placed is a fault at work.
+// activeFault is a fault that is applied to requests.
 type activeFault struct {
 	Fault
 	id       int
@@ -23,14 +23,14 @@ type activeFault struct {
 	hits     atomic.Int64
 }
 
-// Book holds the faults at work. All methods may be called from many goroutines.
+// Registry holds the active faults. All methods are safe for concurrent use.
 type Registry struct {
 	mu     sync.Mutex
 	nextID int
-	faults atomic.Pointer[[]*activeFault] // copied on write; nil while all is well
+	faults atomic.Pointer[[]*activeFault] // copied on write; nil without faults
 }
 
-// Place puts a fault to work and returns its number.
+// Add activates a fault and returns its number.
 func (b *Registry) Add(f Fault) (int, error) {
 	if err := f.Validate(); err != nil {
 		return 0, err
@@ -46,7 +46,7 @@ func (b *Registry) Add(f Fault) (int, error) {
 	return p.id, nil
 }
 
-// Remove ends a fault. It tells whether there was one.
+// Remove ends a fault. It reports whether the fault was active.
 func (b *Registry) Remove(id int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -78,14 +78,14 @@ func (b *Registry) store(faults []*activeFault) {
 	b.faults.Store(&faults)
 }
 
-// Placed is a fault at work, as it is listed.
+// ActiveFault is an active fault, as the admin API lists it.
 type ActiveFault struct {
 	ID    int
 	Fault Fault
 	Hits  int64
 }
 
-// List tells the faults at work, oldest first.
+// List returns the active faults, oldest first.
 func (b *Registry) List() []ActiveFault {
 	list := []ActiveFault{}
 	for _, p := range b.load() {
@@ -94,9 +94,9 @@ func (b *Registry) List() []ActiveFault {
 	return list
 }
 
-// Strike lets the first fitting fault have its way. It returns true if the
-// request has been answered and the handler has nothing left to do. A cut
-// connection panics with http.ErrAbortHandler, as net/http asks.
+// Apply applies the first fault that matches the request. It returns true if
+// the request has been answered. A broken connection panics with
+// http.ErrAbortHandler, which net/http requires.
 func (b *Registry) Apply(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint) bool {
 	if b.faults.Load() == nil {
 		return false
@@ -126,7 +126,7 @@ func (p *activeFault) matches(person int) bool {
 	return true
 }
 
-// scatter maps numbers to [0, 1), evenly and always in the same way.
+// hashUnit maps numbers to [0, 1), evenly and always in the same way.
 func hashUnit(n uint64) float64 {
 	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
 	n = (n + 0x9e3779b97f4a7c15) * 0x94d049bb133111eb
@@ -172,7 +172,7 @@ func (p *activeFault) apply(w *requestlog.Writer, r *http.Request) bool {
 	return true
 }
 
-// wait lets time pass. A caller who gives up ends it.
+// sleep waits for the delay, or until the caller cancels the request.
 func sleep(r *http.Request, delay time.Duration) {
 	if delay == 0 {
 		delay = 30 * time.Second

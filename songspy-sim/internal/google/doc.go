@@ -1,7 +1,7 @@
-// Package google answers as Google does around sign-in: the authorize page,
-// the token endpoint, tokeninfo and userinfo in their several forms, and
-// OpenID Connect's discovery, keys and ID tokens.
+// Package google simulates Google's sign-in: the authorize page, the token
+// endpoint, all forms of tokeninfo and userinfo, and the discovery, keys and ID
+// tokens of OpenID Connect.
 //
-// Two apps are registered, so that a token issued to somebody else can be
-// tried: userinfo accepts it gladly, and only tokeninfo tells.
+// Two apps are registered, so that tests can use a token of a foreign app:
+// userinfo accepts it, and only tokeninfo shows the difference.
 package google

@@ -9,8 +9,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// presented reads the access token of a request, from its header or its
-// parameters. ok is false if it is not ours or has expired.
+// accessClaims reads the access token of a request, from its header or its
+// parameters. ok is false if the token is invalid or has expired.
 func (s *Server) accessClaims(w *requestlog.Writer, r *http.Request) (token.Claims, bool) {
 	text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer {
@@ -25,7 +25,8 @@ func (s *Server) accessClaims(w *requestlog.Writer, r *http.Request) (token.Clai
 	return c, w.ReceivedAt.Before(c.At)
 }
 
-// tokeninfo tells for whom a token was issued. All values are strings.
+// tokeninfo serves the app, person and scopes of a token. All values are
+// strings.
 func (s *Server) tokeninfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Tokeninfo) {
@@ -51,7 +52,7 @@ func (s *Server) tokeninfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// oldTokeninfo is the form of /oauth2/v1 and v2.
+// oldTokeninfo serves the form of /oauth2/v1 and v2.
 func (s *Server) oldTokeninfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Tokeninfo) {
@@ -75,8 +76,8 @@ func (s *Server) oldTokeninfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// userinfo is the form of /oauth2/v1 and v2. It does not care to whom the
-// token was issued.
+// userinfo serves the form of /oauth2/v1 and v2. It accepts tokens of every
+// app.
 func (s *Server) userinfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Userinfo) {
@@ -101,7 +102,7 @@ func (s *Server) userinfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// openIDUserinfo is the form of OpenID Connect, and of /oauth2/v3.
+// openIDUserinfo serves the form of OpenID Connect and of /oauth2/v3.
 func (s *Server) openIDUserinfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Userinfo) {
@@ -119,7 +120,7 @@ func (s *Server) openIDUserinfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// describe adds the claims of the profile scope, as far as the person has them.
+// addProfile adds the claims of the profile scope that the person has.
 func (s *Server) addProfile(info map[string]any, c token.Claims) {
 	if c.Scopes&profile == 0 {
 		return

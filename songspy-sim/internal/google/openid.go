@@ -16,7 +16,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// signer makes its key when it is first needed; most runs never need it.
+// signer makes its key at first use, because most runs never need it.
 type signer struct {
 	once sync.Once
 	key  *rsa.PrivateKey
@@ -27,7 +27,7 @@ const keyID = "songspy-sim-1"
 func (s *signer) privateKey() *rsa.PrivateKey {
 	s.once.Do(func() {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil { // the system's randomness never fails
+		if err != nil { // the system's random source never fails
 			panic(err)
 		}
 		s.key = key
@@ -35,8 +35,8 @@ func (s *signer) privateKey() *rsa.PrivateKey {
 	return s.key
 }
 
-// issuer is the address under which the caller knows us: discovery must name
-// exactly that, and in a container network it is not the browser's.
+// issuer returns the address that the caller used. Discovery must return
+// exactly that, and in a container network it differs from the browser's.
 func issuer(r *http.Request) string {
 	if strings.HasSuffix(r.Host, ".google.com") || strings.HasSuffix(r.Host, ".googleapis.com") { // in-process, see sim.Transport
 		return "https://accounts.google.com"
@@ -70,7 +70,8 @@ func (s *Server) certs(w *requestlog.Writer, _ *http.Request) {
 	}}})
 }
 
-// idToken signs who somebody is for the app that redeemed a code.
+// idToken returns the signed ID token of a person for the app that redeemed a
+// code.
 func (s *Server) idToken(r *http.Request, c token.Claims) string {
 	now := s.Now()
 	claims := map[string]any{
@@ -85,14 +86,14 @@ func (s *Server) idToken(r *http.Request, c token.Claims) string {
 	}
 	s.addProfile(claims, c)
 	payload, err := json.Marshal(claims)
-	if err != nil { // strings, numbers and booleans
+	if err != nil { // cannot happen: strings, numbers and booleans
 		panic(err)
 	}
 	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT","kid":"`+keyID+`"}`)) + "." +
 		base64.RawURLEncoding.EncodeToString(payload)
 	sum := sha256.Sum256([]byte(signed))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, s.signer.privateKey(), crypto.SHA256, sum[:])
-	if err != nil { // the key is long enough for the hash
+	if err != nil { // cannot happen: the key is long enough for the hash
 		panic(err)
 	}
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)

@@ -18,7 +18,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// The registered apps and their secrets: ours, and somebody else's.
+// The registered apps and their secrets: Songspy's and a foreign one.
 const (
 	ClientID            = "songspy-sim-google"
 	ClientSecret        = "songspy-sim-google-secret"
@@ -27,7 +27,7 @@ const (
 )
 
 var (
-	clients       = []string{ClientID, ForeignClientID} // index is token.Claims.Client
+	clients       = []string{ClientID, ForeignClientID} // the index is token.Claims.Client
 	clientSecrets = []string{ClientSecret, ForeignClientSecret}
 )
 
@@ -36,7 +36,7 @@ const (
 	openID = 1 << iota
 	email
 	profile
-	offline // not a scope but access_type=offline: a refresh token is wanted
+	offline // not a scope but access_type=offline: requests a refresh token
 )
 
 const (
@@ -44,7 +44,7 @@ const (
 	codeLife   = 10 * time.Minute
 )
 
-// Server answers for Google. All fields must be set.
+// Server serves Google. All fields must be set.
 type Server struct {
 	World      *population.World
 	TokenCodec *token.Codec
@@ -58,7 +58,7 @@ type Server struct {
 	signer     signer
 }
 
-// Routes adds Google's paths to a mux.
+// Routes adds Google's routes to a mux.
 func (s *Server) Routes(mux *http.ServeMux) {
 	mux.Handle("GET /google/o/oauth2/v2/auth", s.RequestLog.Wrap(requestlog.GoogleAuthorize, s.authorize))
 	mux.Handle("POST /google/token", s.RequestLog.Wrap(requestlog.GoogleToken, s.token))
@@ -73,8 +73,8 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	mux.Handle("GET /google/oauth2/v3/certs", s.RequestLog.Wrap(requestlog.Other, s.certs))
 }
 
-// AccessToken issues a token as the browser would hold it after the implicit
-// grant. No scopes means openid, email and profile.
+// AccessToken returns a token as a browser would get it from the implicit
+// grant. The default scopes are openid, email and profile.
 func (s *Server) AccessToken(person int, clientID string, scopes ...string) (string, error) {
 	client := slices.Index(clients, clientID)
 	if client < 0 {
@@ -188,7 +188,7 @@ func (s *Server) decide(w *requestlog.Writer, r *http.Request, c token.Claims, b
 	consent.Redirect(w, c.Redirect, back, implicit)
 }
 
-// onLoopback tells whether a redirect URI stays on this machine.
+// isLoopback reports whether a redirect URI stays on this machine.
 func isLoopback(target string) bool {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" || u.Fragment != "" {
@@ -200,7 +200,7 @@ func isLoopback(target string) bool {
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.MarshalIndent(v, "", "  ") // Google indents
-	if err != nil {                              // strings, numbers and maps of them
+	if err != nil {                              // cannot happen: strings, numbers and maps of them
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")

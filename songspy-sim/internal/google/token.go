@@ -19,7 +19,7 @@ type tokenResponse struct {
 	IDToken      string `json:"id_token,omitempty"`
 }
 
-// token exchanges codes and refreshes.
+// token exchanges codes and refresh tokens.
 func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
@@ -75,7 +75,7 @@ func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, g)
 }
 
-// credentials tells which app asks and whether it showed its secret.
+// clientCredentials returns the calling app and whether it sent its secret.
 func clientCredentials(r *http.Request) (client int, confidential, ok bool) {
 	id, secret, basic := r.BasicAuth()
 	if !basic {
@@ -91,7 +91,7 @@ func clientCredentials(r *http.Request) (client int, confidential, ok bool) {
 	return client, true, subtle.ConstantTimeCompare([]byte(secret), []byte(clientSecrets[client])) == 1
 }
 
-// redeem checks a code and spends it.
+// redeemCode checks a code and marks it as used.
 func (s *Server) redeemCode(form url.Values, c token.Claims, confidential bool) (code, description string) {
 	switch {
 	case form.Get("redirect_uri") != c.Redirect:

@@ -1,4 +1,4 @@
-// Package populate signs simulated people up with a Songspy and links their
-// Spotify, knowing nothing but what a frontend knows: the providers' pages
-// and Songspy's public API. Doing it twice changes nothing.
+// Package populate signs up simulated people with Songspy and links their
+// Spotify accounts. It uses only what a frontend knows: the providers' pages
+// and Songspy's public API. Running it twice changes nothing.
 package populate

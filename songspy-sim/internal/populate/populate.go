@@ -13,22 +13,22 @@ import (
 	"time"
 )
 
-// Options say whom to sign up where.
+// Options are the settings of a Populator.
 type Options struct {
 	API          string        // address of Songspy's API, such as http://127.0.0.1:8080
 	Simulator    string        // address of the simulator
 	People       int           // people 0 to People−1 are signed up
-	Workers      int           // how many at a time
-	ReadyTimeout time.Duration // for both to be ready
-	Invite       string        // shown by everybody who signs in; empty: none
+	Workers      int           // how many sign-ups run at once
+	ReadyTimeout time.Duration // how long to wait until both are ready
+	Invite       string        // the code of an invite, sent with every sign-in; empty: none
 
 	GoogleRedirect, SpotifyRedirect string // the frontend's redirect URIs
 
-	Progress io.Writer    // told how far it is; nil: silence
-	Client   *http.Client // nil: one of its own that uses no proxy
+	Progress io.Writer    // receives the progress; nil: none
+	Client   *http.Client // nil: a client that uses no proxy
 }
 
-// Result counts what was done.
+// Result counts the completed steps.
 type Result struct{ SignedIn, Linked, Named int64 }
 
 // Populator signs people up.
@@ -37,15 +37,15 @@ type Populator struct {
 	client *http.Client
 }
 
-// New checks the options.
+// New checks the options and returns a populator.
 func New(o Options) (*Populator, error) {
 	for name, address := range map[string]string{"the API": o.API, "the simulator": o.Simulator} {
 		if u, err := url.Parse(address); err != nil || u.Scheme == "" || u.Host == "" {
-			return nil, fmt.Errorf("the address of %s is %q: give one like http://127.0.0.1:8080", name, address)
+			return nil, fmt.Errorf("the address of %s is %q: use one like http://127.0.0.1:8080", name, address)
 		}
 	}
 	if o.People < 1 || o.Workers < 1 {
-		return nil, fmt.Errorf("%d people by %d workers: give at least one of each", o.People, o.Workers)
+		return nil, fmt.Errorf("%d people and %d workers: use at least one of each", o.People, o.Workers)
 	}
 	o.API, o.Simulator = strings.TrimRight(o.API, "/"), strings.TrimRight(o.Simulator, "/")
 	if o.Progress == nil {
@@ -55,16 +55,16 @@ func New(o Options) (*Populator, error) {
 	if o.Client != nil {
 		client = *o.Client
 	}
-	// A frontend reads where the providers send it; it must not be followed.
+	// The redirect to the frontend is read, not followed.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Populator{o, &client}, nil
 }
 
-// maxComplaints is how many people's errors are told in full.
+// errorsShownMax is the number of errors that are listed in full.
 const errorsShownMax = 5
 
-// Run waits until both sides are ready and signs everybody up. One person's
-// failure does not keep the others away; all failures are returned together.
+// Run waits until both services are ready, and signs all people up. One
+// person's error does not stop the others; all errors are returned together.
 func (p *Populator) Run(ctx context.Context) (Result, error) {
 	if err := p.waitReady(ctx); err != nil {
 		return Result{}, err
@@ -99,12 +99,12 @@ func (p *Populator) Run(ctx context.Context) (Result, error) {
 		return result, err
 	}
 	if more := len(problems) - errorsShownMax; more > 0 {
-		problems = append(problems[:errorsShownMax], fmt.Errorf("and %d people more", more))
+		problems = append(problems[:errorsShownMax], fmt.Errorf("and %d more people", more))
 	}
 	return result, errors.Join(problems...)
 }
 
-// ready waits for the simulator and the API.
+// waitReady waits for the simulator and the API.
 func (p *Populator) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.opts.ReadyTimeout)
 	defer cancel()
@@ -118,7 +118,7 @@ func (p *Populator) waitReady(ctx context.Context) error {
 				break
 			}
 			if problem == nil || ctx.Err() == nil {
-				problem = now // not that the time is up, but why it was not enough
+				problem = now // keep the cause, not the timeout
 			}
 			select {
 			case <-ctx.Done():
@@ -146,7 +146,8 @@ func (p *Populator) checkReady(ctx context.Context, address string) error {
 	return nil
 }
 
-// bare strips the address from a client's error: it may hold a token.
+// withoutURL removes the URL from a client's error, because it may contain a
+// token.
 func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err

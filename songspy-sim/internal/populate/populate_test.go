@@ -17,19 +17,19 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// songspy is as much of Songspy's API as a frontend needs, in memory.
+// fakeSongspy is the part of Songspy's API that a frontend needs, in memory.
 type fakeSongspy struct {
-	client *http.Client // speaks to the simulator
-	base   string       // of the simulator
+	client *http.Client // sends requests to the simulator
+	base   string       // the simulator's address
 
 	mu         sync.Mutex
-	users      map[string]*fakeUser // by Google's id
+	users      map[string]*fakeUser // by Google's ID
 	calls      map[string]int
-	pkceLinks  int // links by PKCE
-	retries    int // answers that ask to come again, still to be given
-	notReady   int // probes still to be refused
+	pkceLinks  int // links with PKCE
+	retries    int // how many calls are still to be answered with Retry-After
+	notReady   int // how many readiness checks still fail
 	refuseWith string
-	invite     string // that a newcomer needs
+	invite     string // the invite that a new user needs
 }
 
 type fakeUser struct {
@@ -87,7 +87,7 @@ func envelope(w http.ResponseWriter, status int, code string, data any) {
 	_ = json.NewEncoder(w).Encode(out)
 }
 
-// fetch asks the simulator and decodes its answer.
+// fetch sends a request to the simulator and decodes its response.
 func (a *fakeSongspy) fetch(r *http.Request) map[string]any {
 	resp, err := a.client.Do(r)
 	if err != nil {
@@ -156,12 +156,12 @@ func start(t *testing.T) (*sim.Sim, *fakeSongspy, populate.Options) {
 	}
 }
 
-// hosts sends requests by host.
+// hosts routes requests by host.
 type hosts map[string]http.RoundTripper
 
 func (h hosts) RoundTrip(r *http.Request) (*http.Response, error) { return h[r.URL.Host].RoundTrip(r) }
 
-// inProcess serves requests by a handler.
+// inProcess serves requests with a handler.
 type inProcess struct{ http.Handler }
 
 func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -195,7 +195,7 @@ func TestPopulate_SignsEverybodyUpOnce(t *testing.T) {
 		t.Fatalf("first: %+v, %v", first, err)
 	}
 	if named == 24 || named < 12 || api.pkceLinks != 12 {
-		t.Errorf("%d of 24 chose a nickname, %d used PKCE", named, api.pkceLinks)
+		t.Errorf("%d of 24 set a nickname, %d used PKCE", named, api.pkceLinks)
 	}
 	second, err := run(t, o)
 	if err != nil || second != (populate.Result{SignedIn: 24}) {
@@ -215,7 +215,7 @@ func TestPopulate_WaitsForTheAPIAndRetries(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if time.Since(began) < 3*time.Second {
-			t.Errorf("it did not wait: %v", time.Since(began))
+			t.Errorf("it did not wait for Retry-After: %v", time.Since(began))
 		}
 	})
 }
@@ -238,11 +238,11 @@ func TestPopulate_ReportsErrorsOfTheAPI(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	if got.SignedIn != 24 || got.Linked != 0 {
-		t.Errorf("one failure kept the others away: %+v", got)
+		t.Errorf("one failure stopped the others: %+v", got)
 	}
 	for _, secret := range []string{"ya29", "AC", "jwt-"} {
 		if strings.Contains(err.Error(), secret) {
-			t.Errorf("the error shows a secret: %v", err)
+			t.Errorf("the error contains a secret: %v", err)
 		}
 	}
 }
@@ -251,11 +251,11 @@ func TestPopulate_SendsAnInvite(t *testing.T) {
 	_, api, o := start(t)
 	api.invite = "ABCD-EFGH-JKLM-NPQR"
 	if got, err := run(t, o); err == nil || !strings.Contains(err.Error(), "INVITE_REQUIRED") || got.SignedIn != 0 {
-		t.Errorf("without one: %+v, %v", got, err)
+		t.Errorf("without an invite: %+v, %v", got, err)
 	}
 	o.Invite = api.invite
 	if got, err := run(t, o); err != nil || got.Linked != 24 {
-		t.Errorf("with one: %+v, %v", got, err)
+		t.Errorf("with an invite: %+v, %v", got, err)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// account is what Songspy answers to a sign-in.
+// account is Songspy's response to a sign-in.
 type account struct {
 	ID         int64   `json:"id"`
 	NickName   *string `json:"nickName"`
@@ -27,13 +27,14 @@ type account struct {
 	Token      string  `json:"token"`
 }
 
-// person brings one person in: signed in, linked, and named if they care.
+// signUpPerson signs one person up, links them, and sets the nickname if they
+// want one.
 func (p *Populator) signUpPerson(ctx context.Context, n int, result *Result) error {
 	parameters, err := p.consent(ctx, "/google/o/oauth2/v2/auth", n, p.opts.GoogleRedirect, url.Values{
 		"client_id": {google.ClientID}, "response_type": {"token"}, "scope": {"openid email profile"},
 	})
 	if err != nil {
-		return fmt.Errorf("the page of Google: %w", err)
+		return fmt.Errorf("Google's page: %w", err)
 	}
 	var me account
 	body := map[string]string{"accessToken": parameters.Get("access_token")}
@@ -65,8 +66,8 @@ func (p *Populator) signUpPerson(ctx context.Context, n int, result *Result) err
 	return nil
 }
 
-// link lets Songspy redeem a code for the person's Spotify. Every other
-// person's frontend knows PKCE.
+// link links the person's Spotify account with a code. Every other person uses
+// PKCE.
 func (p *Populator) link(ctx context.Context, n int, bearer string) error {
 	query := url.Values{
 		"client_id": {spotify.ClientID}, "response_type": {"code"}, "scope": {spotify.ListeningScopes.String()},
@@ -80,14 +81,14 @@ func (p *Populator) link(ctx context.Context, n int, bearer string) error {
 	}
 	parameters, err := p.consent(ctx, "/spotify/accounts/authorize", n, p.opts.SpotifyRedirect, query)
 	if err != nil {
-		return fmt.Errorf("the page of Spotify: %w", err)
+		return fmt.Errorf("Spotify's page: %w", err)
 	}
 	body["code"] = parameters.Get("code")
 	return p.call(ctx, "/spotify-auth", bearer, body, nil)
 }
 
-// consent opens a provider's page as a person who allows what is asked, and
-// returns what the page sends back to the frontend.
+// consent opens a provider's page as a person who allows the app, and returns
+// the parameters of the redirect to the frontend.
 func (p *Populator) consent(ctx context.Context, path string, n int, redirect string, query url.Values) (url.Values, error) {
 	state := rand.Text()
 	query.Set("redirect_uri", redirect)
@@ -109,7 +110,7 @@ func (p *Populator) consent(ctx context.Context, path string, n int, redirect st
 	}
 	location, err := resp.Location()
 	if err != nil {
-		return nil, errors.New("it redirects to nowhere")
+		return nil, errors.New("it redirects without a location")
 	}
 	parameters := location.Query()
 	if location.Fragment != "" {
@@ -119,15 +120,14 @@ func (p *Populator) consent(ctx context.Context, path string, n int, redirect st
 	}
 	switch {
 	case parameters.Get("state") != state:
-		return nil, errors.New("it returned another state than it was given")
+		return nil, errors.New("it returned a different state")
 	case parameters.Get("error") != "":
 		return nil, fmt.Errorf("it refused: %s", parameters.Get("error"))
 	}
 	return parameters, nil
 }
 
-// nickname is what a person would type into the form; empty for those who
-// leave it.
+// nickname returns the nickname that a person would enter, or "" for none.
 func (p *Populator) nickname(ctx context.Context, n int) (string, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.opts.Simulator+"/admin/people/"+strconv.Itoa(n), nil)
 	if err != nil {
@@ -142,16 +142,17 @@ func (p *Populator) nickname(ctx context.Context, n int) (string, error) {
 		Nickname string `json:"nickname"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&person); err != nil || resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("the simulator answers %s when asked who they are", resp.Status)
+		return "", fmt.Errorf("the simulator answers %s to the request for the person", resp.Status)
 	}
 	return person.Nickname, nil
 }
 
-// attempts is how often a call is made when the API asks to come again.
+// attemptsMax is how often a call is made while the API answers with
+// Retry-After.
 const attemptsMax = 5
 
-// call posts to Songspy's API and reads the data of its envelope into data,
-// unless that is nil. When the API says when to come again, it does.
+// call posts to Songspy's API and decodes the data of its envelope into data,
+// unless that is nil. It waits and tries again if the API asks for it.
 func (p *Populator) call(ctx context.Context, path, bearer string, body any, data any) error {
 	payload, err := json.Marshal(body)
 	if err != nil {
@@ -172,7 +173,7 @@ func (p *Populator) call(ctx context.Context, path, bearer string, body any, dat
 	}
 }
 
-// post makes one call. retryAfter is 0 if there is no use in another.
+// post makes one call. retryAfter is 0 if trying again is useless.
 func (p *Populator) post(ctx context.Context, path, bearer string, payload []byte, data any) (retryAfter time.Duration, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.opts.API+"/v1/songspy"+path, bytes.NewReader(payload))
 	if err != nil {
@@ -211,12 +212,12 @@ func (p *Populator) post(ctx context.Context, path, bearer string, payload []byt
 		return 0, nil
 	}
 	if err := json.Unmarshal(envelope.Data, data); err != nil {
-		return 0, fmt.Errorf("POST %s answers data that cannot be read: %w", path, err)
+		return 0, fmt.Errorf("POST %s answers data that cannot be decoded: %w", path, err)
 	}
 	return 0, nil
 }
 
-// drain reads a body to its end, so that the connection is used again.
+// drain reads a body to its end, so that the connection can be reused.
 func drain(resp *http.Response) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
 	_ = resp.Body.Close()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Salts keep the uses of one seed apart.
+// The salts make independent random numbers from one seed.
 const (
 	saltTrack uint64 = iota + 1
 	saltAlbum
@@ -26,13 +26,13 @@ const (
 	saltMislead
 )
 
-// Person is who somebody is at the two providers.
+// Person is a person's identity at the two providers.
 type Person struct {
 	Number int
 
-	SpotifyID   string // the older id; unlike AccountID it is sometimes a chosen name
+	SpotifyID   string // the older ID; unlike AccountID it is sometimes a chosen name
 	AccountID   string // Spotify's account_id
-	DisplayName string // at Spotify; empty where the answer has null
+	DisplayName string // at Spotify; empty where the API answers null
 	HasImage    bool   // at Spotify
 
 	GoogleID   string // sub, 21 digits
@@ -40,15 +40,15 @@ type Person struct {
 	GivenName  string
 	FamilyName string // empty for some
 	HasPicture bool   // at Google
-	Nickname   string // what the person calls themselves; empty for those who never choose
+	Nickname   string // the nickname that the person chooses in Songspy; empty if they choose none
 
 	PlayedAtIsEnd   bool // history's played_at is the end of a play, not its start
 	FrozenTimestamp bool // the answer's timestamp stays at the play's start
-	Free            bool // hears advertisements
+	Free            bool // gets advertisements
 	Crossfade       time.Duration
 }
 
-// traits are the few things about a person that a look needs.
+// traits are the properties of a person that a view of the player needs.
 type traits struct {
 	playedAtIsEnd, frozen, free bool
 	wholeOnly                   bool  // history lists only plays that reached their end
@@ -65,7 +65,7 @@ func (w *World) traits(person int) traits {
 	return t
 }
 
-// Person tells who somebody is. The number must be in [0, People).
+// Person returns a person's identity. The number must be in [0, People).
 func (w *World) Person(number int) Person {
 	t := w.traits(number)
 	r := random{hash(w.seed, saltPerson, uint64(number), saltPerson)}
@@ -80,7 +80,7 @@ func (w *World) Person(number int) Person {
 		HasImage:        !r.chance(0.15),
 		HasPicture:      !r.chance(0.1),
 	}
-	// mix is a bijection, so no two people share an id.
+	// mix is a bijection, so IDs are unique.
 	p.AccountID = base62(mix(uint64(number)+w.seed*goldenRatio), hash(w.seed, saltAccount, uint64(number)))
 	p.SpotifyID = "31" + strconv.FormatUint(mix(uint64(number)+w.seed), 36)
 	if r.chance(0.2) {

@@ -2,87 +2,89 @@ package population
 
 import "time"
 
-// Play is one real play: what a perfect witness would have written down.
+// Play is one real play, completely known.
 //
-// A play has at most one interruption: at PauseAfter of played time the
-// player stands still for PauseFor and goes on Jump further along (a seek is
-// a pause of no length).
+// A play has at most one interruption: after PauseAfter of played time the
+// player pauses for PauseFor and continues Jump further along. A seek is a
+// pause of zero length.
 type Play struct {
 	Track Track
 	Start time.Time
-	End   time.Time // when the play was over, by its end, a skip or a stop
+	End   time.Time // when the play ended: by its end, a skip or a stop
 
 	From       time.Duration // position at Start; above zero for resumed episodes
 	PauseAfter time.Duration // played time before the interruption
 	PauseFor   time.Duration
-	Jump       time.Duration // position gained (or lost, below zero) by a seek
+	Jump       time.Duration // position gained by a seek; negative: lost
 
 	Listened   time.Duration // End − Start without the pause
-	Complete   bool          // ran to the track's end
-	Skipped    bool          // left early for the next one
-	Private    bool          // shown neither live nor in history
-	Offline    bool          // shown in history only, after the session
-	Unlisted   bool          // shown live only: Jams and other clients never reach history
-	NoProgress bool          // progress_ms is null throughout
+	Complete   bool          // reached the track's end
+	Skipped    bool          // left early for the next track
+	Private    bool          // neither the player nor history shows it
+	Offline    bool          // only history shows it, after the session
+	Unlisted   bool          // only the player shows it: history never lists Jams and other clients
+	NoProgress bool          // progress_ms is always null
 
-	Speed        float64       // progress runs so many times the clock; 0 stands for 1
-	Inserted     time.Duration // by which the play is longer than its track says: episodes grow by advertisements
+	Speed        float64       // speed of progress, as a multiple of the clock; 0 means 1
+	Inserted     time.Duration // how much longer the play is than its track: advertisements lengthen episodes
 	Stall        Stall         // what the player shows instead of a pause and of its end
-	ZeroProgress bool          // progress_ms is 0 throughout
-	MixedFor     time.Duration // for how long after Start answers carry the former track's progress
+	ZeroProgress bool          // progress_ms is always 0
+	MixedFor     time.Duration // how long after Start answers contain the previous track's progress
 
-	// Linger is how long the stopped player still shows the track: as paused, or as its Stall says.
+	// Linger is how long the stopped player still shows the track: as paused,
+	// or as Stall says.
 	Linger time.Duration
 
-	// HeardAt is history's played_at and InHistory the instant from which
-	// history lists the play. Both are zero for a play that history never lists.
+	// PlayedAt is history's played_at, ListedAt the time from which history
+	// lists the play. Both are zero for a play that history never lists.
 	PlayedAt time.Time
 	ListedAt time.Time
 }
 
-// Stall is how a player misleads: it claims to play although it stands still or is over.
+// Stall is how a player reports wrong values: it claims to play although it is
+// paused or has stopped.
 type Stall string
 
-// The ways to stall. The zero value does not.
+// The kinds of stalls. The zero value means none.
 const (
-	Frozen  Stall = "frozen"  // its progress stands still
-	Growing Stall = "growing" // its progress grows on, beyond the end of its track too
+	Frozen  Stall = "frozen"  // its progress does not change
+	Growing Stall = "growing" // its progress grows, even beyond the end of its track
 )
 
-// State is what a player does.
+// State is the state of a player.
 type State string
 
 // The states of a player.
 const (
-	Idle    State = "nothing"
+	Idle    State = "idle"
 	Playing State = "playing"
 	Paused  State = "paused"
 )
 
-// play is Play on the hot path: milliseconds since 1970 and no pointers but one.
+// play is Play for the hot path: milliseconds since 1970 and only one pointer.
 type play struct {
 	start, end           int64
 	duration, from       int64
-	pauseAt, pause, jump int64 // breakAt and pause are wall time after start
+	pauseAt, pause, jump int64 // pauseAt and pause are clock time after start
 	linger               int64
 	sessionEnd           int64
-	key                  uint64 // identifies the play; source of its chances
-	track                int32  // in the catalogue; -1 for none or a scripted one
-	scripted             *Play  // the script's own words, nil for the invented
+	key                  uint64 // identifies the play; seed of its random choices
+	track                int32  // in the catalogue; -1 for advertisements, unknown and scripted tracks
+	scripted             *Play  // the script's play; nil for generated ones
 	kind                 Kind
 	complete, skipped    bool
 	private, offline     bool
 	noProgress, unlisted bool
 
-	speed          int64 // of progress, in thousandths of the clock's; 0 stands for 1000
+	speed          int64 // of progress, in thousandths of the clock's; 0 means 1000
 	inserted       int64
 	mixedFor       int64 // after start
-	formerProgress int64 // the progress that is shown meanwhile
+	formerProgress int64 // the reported progress during mixedFor
 	stall          Stall
 	zeroProgress   bool
 }
 
-// covered is how far a player gets in that time.
+// progressIn returns how far the player's progress moves in the given time.
 func (p *play) progressIn(elapsed int64) int64 {
 	if p.speed == 0 {
 		return elapsed
@@ -90,7 +92,7 @@ func (p *play) progressIn(elapsed int64) int64 {
 	return elapsed * p.speed / 1000
 }
 
-// lasts is how long a player takes for a part of its track.
+// timeFor returns how long the player needs for a part of its track.
 func (p *play) timeFor(part int64) int64 {
 	if p.speed == 0 {
 		return part
@@ -98,8 +100,8 @@ func (p *play) timeFor(part int64) int64 {
 	return part * 1000 / p.speed
 }
 
-// shows is what an answer says of the player at an instant between start and
-// end + linger: the truth, unless its device or the provider misleads.
+// shown returns what the API shows at a time between start and end + linger:
+// the truth, unless the device or the provider reports wrong values.
 func (p *play) shown(at int64) (progress int64, state State) {
 	progress, paused := p.position(at)
 	state = Playing
@@ -124,12 +126,12 @@ func (p *play) listened() int64 {
 	return p.end - p.start
 }
 
-// position tells where in the track the player is at an instant between start
-// and end + linger, and whether it stands still there.
+// position returns where in the track the player is at a time between start and
+// end + linger, and whether it is paused there.
 func (p *play) position(at int64) (position int64, paused bool) {
 	switch elapsed := at - p.start; {
 	case elapsed < 0:
-		return p.from, false // the next track shows while it loads
+		return p.from, false // the player shows the next track while it loads
 	case at >= p.end:
 		position, _ = p.position(p.end - 1)
 		return min(position+1, p.duration+p.inserted), true
@@ -142,10 +144,10 @@ func (p *play) position(at int64) (position int64, paused bool) {
 	}
 }
 
-// inHistory tells history's played_at and from when it lists the play.
-// Advertisements, episodes, chapters, local files, private and unlisted sessions and
-// whatever was heard for less than 30 s it never lists. For some people it lists
-// only plays that reached their end.
+// historyTimes returns history's played_at and the time from which history
+// lists the play. History never lists advertisements, episodes, chapters, local
+// files, private and unlisted sessions, and plays of less than 30 s. For some
+// people it lists only plays that reached their end.
 func (p *play) historyTimes(t traits) (playedAt, from int64, ok bool) {
 	if s := p.scripted; s != nil && !s.PlayedAt.IsZero() {
 		from := s.ListedAt

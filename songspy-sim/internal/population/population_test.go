@@ -26,7 +26,7 @@ func anyWorld(t *rapid.T) (*World, int, time.Time) {
 	w := newWorld(t, rapid.Uint64().Draw(t, "seed"), name, 1_000_000)
 	person := rapid.IntRange(0, 999_999).Draw(t, "person")
 	at := epoch.Add(time.Duration(rapid.Int64Range(0, int64(10*24*time.Hour/time.Millisecond)).Draw(t, "ms")) * time.Millisecond)
-	// Most people are silent most of the time; look where something happens.
+	// Most people play nothing most of the time, so prefer times with a play.
 	if plays := w.Truth(person, at, at.Add(24*time.Hour)); len(plays) > 0 && rapid.IntRange(0, 3).Draw(t, "anywhere") > 0 {
 		p := rapid.SampledFrom(plays).Draw(t, "play")
 		edge := int64((p.End.Sub(p.Start) + 2*time.Second) / time.Millisecond)
@@ -44,10 +44,10 @@ func TestPlays_NeverOverlap(t *testing.T) {
 				t.Fatalf("play %d ends before it starts: %+v", i, p)
 			}
 			if i > 0 && p.Start.Before(plays[i-1].End) {
-				t.Fatalf("play %d starts at %v, before the former ends at %v", i, p.Start, plays[i-1].End)
+				t.Fatalf("play %d starts at %v, before the previous one ends at %v", i, p.Start, plays[i-1].End)
 			}
 			if p.Listened < 0 || p.Listened > p.End.Sub(p.Start) {
-				t.Fatalf("play %d was listened to for %v within %v", i, p.Listened, p.End.Sub(p.Start))
+				t.Fatalf("play %d has %v of played time within %v", i, p.Listened, p.End.Sub(p.Start))
 			}
 			if p.Complete && p.Skipped {
 				t.Fatalf("play %d is both complete and skipped", i)
@@ -62,21 +62,22 @@ func TestPlaybackAt_AgreesWithTruth(t *testing.T) {
 		now := w.PlaybackAt(person, at)
 		view := w.View(person, at)
 		if view.State != now.State || view.State != Idle && view.Hidden == now.Visible {
-			t.Fatalf("look %+v disagrees with %+v", view, now)
+			t.Fatalf("View returns %+v, PlaybackAt %+v", view, now)
 		}
 		around := w.Truth(person, at, at.Add(time.Millisecond))
 		if len(around) > 1 {
-			t.Fatalf("%d plays at one instant", len(around))
+			t.Fatalf("%d plays at one time", len(around))
 		}
 		if len(around) == 0 {
-			// Between two plays the next one loads, and after the last it lingers.
+			// Between two plays the next one loads. After the last one the
+			// player lingers.
 			if now.State == Playing && !now.Play.Start.After(at) {
-				t.Fatalf("plays %v, which truth does not know", now.Play)
+				t.Fatalf("the player shows %v, which is not in Truth", now.Play)
 			}
 			return
 		}
 		if now.State == Idle || !now.Play.Start.Equal(around[0].Start) {
-			t.Fatalf("shows %+v while truth is %+v", now, around[0])
+			t.Fatalf("the player shows %+v, Truth is %+v", now, around[0])
 		}
 		p := around[0]
 		if now.Progress < 0 || now.Progress > p.Track.Duration {
@@ -101,7 +102,7 @@ func TestProgress_RunsWithTheClockBetweenInterruptions(t *testing.T) {
 			second = time.Duration(a.Play.Speed * float64(second))
 		}
 		if same && !jumped && a.Play.Start.Before(at) && (b.Progress-a.Progress-second).Abs() > time.Millisecond {
-			t.Fatalf("in a second progress went from %v to %v", a.Progress, b.Progress)
+			t.Fatalf("in one second progress moved from %v to %v", a.Progress, b.Progress)
 		}
 	})
 }
@@ -112,12 +113,12 @@ func TestCompletePlays_LastForTheTrackWithoutTheCrossfade(t *testing.T) {
 		fade := w.Person(person).Crossfade
 		for _, p := range w.Truth(person, at, at.Add(24*time.Hour)) {
 			items, off := p.Listened, time.Duration(0)
-			if p.Speed > 0 { // kept in whole milliseconds
+			if p.Speed > 0 { // times are whole milliseconds
 				items, off = time.Duration(p.Speed*float64(items)), 5*time.Millisecond
 			}
 			rest := p.Track.Duration - p.From - p.Jump - items
 			if p.Complete && rest.Abs() > off && rest != fade {
-				t.Fatalf("a complete play left %v unheard: %+v", rest, p)
+				t.Fatalf("a complete play omitted %v: %+v", rest, p)
 			}
 		}
 	})
@@ -134,19 +135,19 @@ func TestHistory_ListsOnlyEligiblePlays(t *testing.T) {
 		}
 		items := w.History(person, at, false)
 		if len(items) > 50 {
-			t.Fatalf("history knows %d plays", len(items))
+			t.Fatalf("history lists %d plays", len(items))
 		}
 		for i, h := range items {
 			p, ok := truth[h.PlayedAt]
 			switch {
 			case !ok:
-				t.Fatalf("history knows a play at %d that truth does not", h.PlayedAt)
+				t.Fatalf("history lists a play at %d that is not in Truth", h.PlayedAt)
 			case p.Track.Kind != KindTrack || p.Private || p.Listened < 30*time.Second:
 				t.Fatalf("history lists %+v", p)
 			case p.ListedAt.After(at):
-				t.Fatalf("history lists at %v what arrives at %v", at, p.ListedAt)
+				t.Fatalf("history lists at %v a play that arrives at %v", at, p.ListedAt)
 			case p.ListedAt.Sub(p.End) < 10*time.Second:
-				t.Fatalf("%v after its end a play was in history", p.ListedAt.Sub(p.End))
+				t.Fatalf("history lists a play %v after its end", p.ListedAt.Sub(p.End))
 			case i > 0 && h.PlayedAt > items[i-1].PlayedAt:
 				t.Fatal("history is not sorted newest first")
 			}
@@ -165,21 +166,21 @@ func TestHistory_MissesNothingOfTheLastFifty(t *testing.T) {
 			}
 		}
 		if got := len(w.History(person, at, false)); got != min(arrived, 50) {
-			t.Errorf("person %d: history knows %d of %d plays", person, got, arrived)
+			t.Errorf("person %d: history lists %d of %d plays", person, got, arrived)
 		}
 	}
 }
 
-// TestHistory_LeavesOutWhatHabitsSay changes one habit, and requires that the
-// plays stay the same and that history leaves out what the habit says.
+// TestHistory_OmitsUnlistedPlays changes one habit. The plays must stay the
+// same, and history must omit what the habit says.
 func TestHistory_OmitsUnlistedPlays(t *testing.T) {
 	at := epoch.Add(10 * 24 * time.Hour)
 	for name, tt := range map[string]struct {
 		change func(*Habits)
 		out    func(Play) bool
 	}{
-		"unlisted sessions":                     {func(h *Habits) { h.Unlisted = 0.4 }, func(p Play) bool { return p.Unlisted }},
-		"people of whom only whole plays count": {func(h *Habits) { h.WholeOnly = 1 }, func(p Play) bool { return !p.Complete }},
+		"unlisted sessions":            {func(h *Habits) { h.Unlisted = 0.4 }, func(p Play) bool { return p.Unlisted }},
+		"people with whole plays only": {func(h *Habits) { h.WholeOnly = 1 }, func(p Play) bool { return !p.Complete }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			habits, err := HabitsByName("restless")
@@ -203,12 +204,12 @@ func TestHistory_OmitsUnlistedPlays(t *testing.T) {
 				}
 				for i := range is {
 					if was[i].Start != is[i].Start || was[i].Track.URI != is[i].Track.URI {
-						t.Fatalf("person %d: play %d is another one", person, i)
+						t.Fatalf("person %d: play %d differs", person, i)
 					}
 					switch {
 					case was[i].PlayedAt.IsZero():
 					case tt.out(is[i]) != is[i].PlayedAt.IsZero():
-						t.Fatalf("person %d: history says %v of %+v", person, is[i].PlayedAt, is[i])
+						t.Fatalf("person %d: history has %v for %+v", person, is[i].PlayedAt, is[i])
 					case tt.out(is[i]):
 						left++
 					default:
@@ -217,7 +218,7 @@ func TestHistory_OmitsUnlistedPlays(t *testing.T) {
 				}
 			}
 			if listed == 0 || left == 0 {
-				t.Errorf("%d plays are listed, %d left out", listed, left)
+				t.Errorf("%d plays are listed, %d omitted", listed, left)
 			}
 		})
 	}
@@ -228,7 +229,7 @@ func TestWorld_IsTheSameForTheSameSeed(t *testing.T) {
 	differs := false
 	for person := range 50 {
 		if a.Person(person) != b.Person(person) {
-			t.Fatalf("person %d is two people", person)
+			t.Fatalf("person %d has two identities", person)
 		}
 		pa, pb := a.Truth(person, epoch, epoch.Add(72*time.Hour)), b.Truth(person, epoch, epoch.Add(72*time.Hour))
 		if len(pa) != len(pb) {
@@ -242,7 +243,7 @@ func TestWorld_IsTheSameForTheSameSeed(t *testing.T) {
 		differs = differs || len(other.Truth(person, epoch, epoch.Add(72*time.Hour))) != len(pa)
 	}
 	if !differs {
-		t.Error("another seed gave the same world")
+		t.Error("another seed gives the same plays")
 	}
 }
 
@@ -255,7 +256,7 @@ func TestTruth_BeginsAtTheEpoch(t *testing.T) {
 			}
 		}
 		if now := w.PlaybackAt(person, epoch.Add(-time.Second)); now.State != Idle {
-			t.Fatalf("person %d plays before time began: %+v", person, now)
+			t.Fatalf("person %d plays before the epoch: %+v", person, now)
 		}
 	}
 }
@@ -272,7 +273,7 @@ func TestPopulations_ListenForTheirShareOfTime(t *testing.T) {
 			}
 		}
 		if share := total.Hours() / (96 * 400); share < want[0] || share > want[1] {
-			t.Errorf("%s: people listen %.3f of the time, not %v", name, share, want)
+			t.Errorf("%s: people play %.3f of the time, want %v", name, share, want)
 		}
 	}
 }
@@ -304,7 +305,7 @@ func TestRegular_HasEveryKindOfPlay(t *testing.T) {
 		"repeated", "resumed", "relinked", "no cover", "long title", "long pause", "lingers",
 	} {
 		if seen[name] == 0 {
-			t.Errorf("among %d plays none is %s", seen["plays"], name)
+			t.Errorf("none of %d plays is %s", seen["plays"], name)
 		}
 	}
 	t.Log(seen)
@@ -333,7 +334,7 @@ func TestAwkward_PlaysTheSameTracksAsRegular(t *testing.T) {
 				t.Fatalf("an unlisted play is listed: %+v", p)
 			}
 			if i < len(plain) && p.Speed == 0 && p.Start.Equal(plain[i].Start) && p.Track.URI != plain[i].Track.URI {
-				t.Fatalf("person %d hears %s, regularly %s", person, p.Track.URI, plain[i].Track.URI)
+				t.Fatalf("person %d plays %s, with regular habits %s", person, p.Track.URI, plain[i].Track.URI)
 			}
 		}
 	}
@@ -377,7 +378,7 @@ func TestHabits_ImpossibleOnesAreRejected(t *testing.T) {
 		}
 	}
 	if _, err := HabitsByName("busy"); err == nil {
-		t.Error("accepted a population that nobody described")
+		t.Error("accepted an unknown population")
 	}
 }
 

@@ -1,6 +1,6 @@
 package population
 
-// golden is 2^64 divided by the golden ratio, the step of SplitMix64.
+// goldenRatio is 2^64 divided by the golden ratio, the step of SplitMix64.
 const goldenRatio = 0x9e3779b97f4a7c15
 
 // mix is the finalizer of SplitMix64: a bijection in which every bit of the
@@ -13,7 +13,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// hash folds parts, in order, into one well-mixed number.
+// hash combines parts, in order, into one well-mixed number.
 func hash(parts ...uint64) uint64 {
 	h := uint64(goldenRatio)
 	for _, p := range parts {
@@ -22,11 +22,11 @@ func hash(parts ...uint64) uint64 {
 	return h
 }
 
-// unit maps a hash to [0, 1).
+// toUnit maps a hash to [0, 1).
 func toUnit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 
-// random is a SplitMix64 stream: eight bytes of state and no allocation, for
-// it is started anew for every look at a listener.
+// random is a SplitMix64 stream. It has eight bytes of state and needs no
+// allocation, because every view of a player starts a new one.
 type random struct{ state uint64 }
 
 func (r *random) next() uint64 {
@@ -48,8 +48,8 @@ func (r *random) between(low, high int64) int64 {
 
 const alphabet62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// base62 writes two hashes as an identifier of 22 characters, the shape that
-// Spotify gives to tracks, albums and artists.
+// base62 returns two hashes as an identifier of 22 characters, the form of
+// Spotify's IDs of tracks, albums and artists.
 func base62(a, b uint64) string {
 	var out [22]byte
 	for i := range 11 {
@@ -61,7 +61,7 @@ func base62(a, b uint64) string {
 	return string(out[:])
 }
 
-// NameID derives an identifier from a name.
+// NameID returns an identifier that follows from a name.
 func NameID(name string) string {
 	h := uint64(goldenRatio)
 	for _, b := range []byte(name) {

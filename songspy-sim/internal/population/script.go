@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Script replaces a person's invented listening by plays. Nil gives the
-// invented listening back; an empty list is a person who never listens.
+// Script replaces a person's generated plays. Nil restores the generated ones;
+// an empty list is a person who never plays anything.
 //
-// Only Track.URI and Start are needed. A track without a Duration lasts three
-// minutes, or until End. Without an End a play runs to the end of
-// its track, or to the next play's Start if that comes first: plays never
-// overlap. Listened, Complete, Skipped, HeardAt and InHistory are worked out
-// where they are zero. A scripted person gets no spurious 204.
+// Only Track.URI and Start are required. A track without a Duration lasts three
+// minutes, or until End. Without an End a play runs to the end of its track, or
+// to the next play's Start if that comes first: plays never overlap. Listened,
+// Complete, Skipped, PlayedAt and ListedAt are computed where they are zero. A
+// scripted person gets no spurious 204.
 func (w *World) Script(person int, plays []Play) {
 	w.scriptMu.Lock()
 	defer w.scriptMu.Unlock()
@@ -71,7 +71,7 @@ func (w *World) compileScript(person int, list []Play) []play {
 	return plays
 }
 
-// complete fills in what a script left out of a track.
+// fillTrack sets the fields of a track that the script left out.
 func fillTrack(given *Play) {
 	t := &given.Track
 	t.Kind = cmp.Or(t.Kind, KindTrack)
@@ -87,7 +87,7 @@ func fillTrack(given *Play) {
 	}
 }
 
-// settle works out what a script left unsaid.
+// fillPlay sets the fields of a play that the script left out.
 func (w *World) fillPlay(person int, given *Play, p *play) {
 	given.Start, given.End = timeOf(p.start), timeOf(p.end)
 	given.Linger = time.Duration(p.linger) * time.Millisecond

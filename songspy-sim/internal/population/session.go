@@ -1,7 +1,7 @@
 package population
 
-// walk goes through one session play by play. It holds no pointers into the
-// heap but the world's, so that a look at a listener allocates nothing.
+// sessionWalk generates one session play by play. Its only pointer is the
+// world, so that a view of a player allocates nothing.
 type sessionWalk struct {
 	world  *World
 	random random
@@ -13,16 +13,16 @@ type sessionWalk struct {
 
 	private, offline, unlisted bool
 	stall                      Stall
-	formerEnd                  int64 // where the play before ended in its track
+	formerEnd                  int64 // the position at which the previous play ended in its track
 
-	lastTrack int32 // track played before, -1 at first
-	loopsLeft int   // plays of one track still to come
+	lastTrack int32 // the previous track, -1 at first
+	loopsLeft int   // further plays of one track
 	skips     int   // in a row
 	sinceAd   int   // the last advertisement
 	sequence  uint64
 }
 
-// session opens the session of a slot, if the slot holds one.
+// session starts the session of a slot, if the slot has one.
 func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 	h := &w.habits
 	key := hash(w.seed, saltSession, uint64(person), uint64(slot))
@@ -54,8 +54,8 @@ func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 	return true
 }
 
-// mislead decides in what the session is odd. Its chances are drawn from the
-// session's key, so that a population without them hears the same.
+// misleadSession decides how a session reports wrong values. It uses its own
+// random stream, so that a population without them plays the same.
 func (k *sessionWalk) misleadSession() {
 	h := &k.world.habits
 	rng := random{hash(k.key, saltMislead)}
@@ -69,10 +69,10 @@ func (k *sessionWalk) misleadSession() {
 	w := k.world
 	phase := w.slotPhase(int(k.person))
 	slotEnd := (w.slotOf(int(k.person), k.at)+1)*w.slot + phase
-	k.linger = slotEnd - k.end // until the person listens again, or nearly
+	k.linger = slotEnd - k.end // until just before the person plays again
 }
 
-// misleadOnce decides in what a play is odd.
+// misleadPlay decides how a play reports wrong values.
 func (k *sessionWalk) misleadPlay(p *play) {
 	h := &k.world.habits
 	rng := random{hash(p.key, saltMislead)}
@@ -85,9 +85,9 @@ func (k *sessionWalk) misleadPlay(p *play) {
 	}
 }
 
-// next tells the session's next play. Plays follow each other without overlap.
+// next returns the session's next play. Plays never overlap.
 func (k *sessionWalk) next(p *play) bool {
-	// A rest too short for any play is silence.
+	// A rest that is too short for a play is idle time.
 	if k.end-k.at < 1000 {
 		return false
 	}
@@ -99,7 +99,7 @@ func (k *sessionWalk) next(p *play) bool {
 
 	k.misleadPlay(p)
 
-	rest := p.timeFor(p.duration - p.from) // what there is to hear
+	rest := p.timeFor(p.duration - p.from) // the played time to the track's end
 	played := rest
 	switch {
 	case p.kind == KindAd:
@@ -119,18 +119,19 @@ func (k *sessionWalk) next(p *play) bool {
 	k.formerEnd, _ = p.position(p.end)
 	k.at = p.end
 	if p.skipped {
-		k.at += r.between(0, 1500) // the next one loads
+		k.at += r.between(0, 1500) // the next track loads
 	} else if r.chance(0.3) {
 		k.at += r.between(0, 400)
 	}
-	// The last play is the one after which nothing fits any more.
+	// The last play is the one after which no other fits.
 	if k.end-k.at < 1000 {
 		p.linger = k.linger
 	}
 	return true
 }
 
-// fade is how much earlier than its end a song gives way to the next.
+// crossfade returns how much earlier than its end a song is followed by the
+// next.
 func (k *sessionWalk) crossfade(p *play) int64 {
 	if p.kind == KindTrack && p.duration > 60_000 {
 		return k.traits.crossfade
@@ -138,7 +139,7 @@ func (k *sessionWalk) crossfade(p *play) int64 {
 	return 0
 }
 
-// choose decides what is played, and from where.
+// chooseTrack chooses the track and the position at which it starts.
 func (k *sessionWalk) chooseTrack(p *play) {
 	h, r := &k.world.habits, &k.random
 	k.sinceAd++
@@ -174,8 +175,8 @@ func (k *sessionWalk) chooseTrack(p *play) {
 	}
 }
 
-// song chooses by taste: mostly among a person's forty favourites, else among
-// all, the well-known more often.
+// chooseSong chooses by taste: mostly from the person's forty favourites, else
+// from all songs, popular ones more often.
 func (k *sessionWalk) chooseSong() int32 {
 	r := &k.random
 	if r.chance(0.6) {
@@ -185,7 +186,7 @@ func (k *sessionWalk) chooseSong() int32 {
 	return int32(u * u * songCount)
 }
 
-// interrupt pauses a play or seeks in it. played is what will be heard.
+// addPauseOrSeek adds a pause or a seek to a play. played is the played time.
 func (k *sessionWalk) addPauseOrSeek(p *play, played *int64) {
 	h, r := &k.world.habits, &k.random
 	switch u := r.fraction(); {
@@ -205,7 +206,7 @@ func (k *sessionWalk) addPauseOrSeek(p *play, played *int64) {
 	}
 }
 
-// cut stops a play at the session's end: the person puts the player down.
+// endWithSession ends a play at the session's end: the person stops the player.
 func (k *sessionWalk) endWithSession(p *play) {
 	if p.end <= k.end {
 		return
@@ -213,7 +214,7 @@ func (k *sessionWalk) endWithSession(p *play) {
 	p.complete, p.skipped = false, false
 	p.end = k.end
 	if p.pause > 0 && p.end <= p.start+p.pauseAt+p.pause {
-		// It ends while paused: then the pause is simply how the session ends.
+		// The session ends during the pause: the pause becomes its end.
 		p.end = min(p.end, p.start+p.pauseAt)
 		k.end = p.end
 	}

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Kind says what a player plays.
+// Kind is the kind of a played item.
 type Kind string
 
-// The kinds of things that a player plays. The first four have an item in
-// the Web API's answer; advertisements and the unknown have none.
+// The kinds of played items. The Web API returns an item for the first four,
+// and none for advertisements and unknown ones.
 const (
 	KindTrack   Kind = "track"
 	KindEpisode Kind = "episode"
@@ -21,8 +21,8 @@ const (
 	KindUnknown Kind = "unknown"
 )
 
-// Track is a song, an episode, a chapter or a local file, as the Web API would tell it.
-// An advertisement's Track has only its Kind and Duration.
+// Track is a song, an episode, a chapter or a local file, as the Web API
+// describes it. An advertisement's Track has only its Kind and Duration.
 type Track struct {
 	Kind     Kind
 	URI      string
@@ -35,15 +35,16 @@ type Track struct {
 	Duration time.Duration
 	ISRC     string // tracks only
 
-	// HistoryURI is the uri under which history lists the track. For a few it
-	// differs from URI, with an equal ISRC: Spotify relinks recordings.
+	// HistoryURI is the URI under which history lists the track. For a few
+	// tracks it differs from URI, with an equal ISRC, because Spotify relinks
+	// recordings.
 	HistoryURI string
 
-	ordinal int32 // number in the catalogue, plus one; zero for a track that a script brought along
+	ordinal int32 // number in the catalogue plus one; zero for a track of a script
 }
 
-// Number is the track's place in the catalogue, -1 for a track that a script
-// brought along.
+// Number returns the track's number in the catalogue, or -1 for a track of a
+// script.
 func (t *Track) Number() int { return int(t.ordinal) - 1 }
 
 // The catalogue: songs first, then episodes, then local files.
@@ -56,7 +57,7 @@ const (
 	CatalogueSize = songCount + episodeCount + localCount
 )
 
-// catalogue invents tracks when they are first asked for and keeps them.
+// catalogue generates tracks when they are first used, and keeps them.
 type catalogue struct {
 	seed   uint64
 	tracks [CatalogueSize]atomic.Pointer[Track]
@@ -67,7 +68,7 @@ func (c *catalogue) track(n int32) *Track {
 		return t
 	}
 	t := c.newTrack(n)
-	c.tracks[n].Store(t) // a lost race stores an equal track
+	c.tracks[n].Store(t) // concurrent calls store equal tracks
 	return t
 }
 
@@ -78,9 +79,9 @@ func (c *catalogue) duration(n int32) int64 {
 	case n >= songCount && n < songCount+episodeCount:
 		return r.between(12*60_000, 55*60_000)
 	case r.chance(0.03):
-		return r.between(15_000, 60_000) // interludes, shorter than the half-minute rule likes
+		return r.between(15_000, 60_000) // interludes: too short for the rule of 30 seconds
 	case r.chance(0.02):
-		return r.between(480_000, 1_260_000) // longer than two sweeps
+		return r.between(480_000, 1_260_000) // longer than two poll intervals
 	default:
 		return 110_000 + int64((r.fraction()+r.fraction())*125_000)
 	}

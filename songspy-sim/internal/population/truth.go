@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Showing is what a player really does at one instant.
+// Playback is what a player really does at one time.
 type Playback struct {
 	State    State
-	Play     Play          // zero when State is Nothing
+	Play     Play          // zero when State is Idle
 	Progress time.Duration // position in the track
 	Visible  bool          // the Web API shows it: neither private nor offline
 }
 
-// Now tells what a person's player does at an instant.
+// PlaybackAt returns what a person's player really does at a time.
 func (w *World) PlaybackAt(person int, at time.Time) Playback {
 	var p play
 	now := at.UnixMilli()
@@ -32,7 +32,7 @@ func (w *World) PlaybackAt(person int, at time.Time) Playback {
 	return s
 }
 
-// Truth lists a person's plays that overlap [from, to), oldest first.
+// Truth returns a person's plays that overlap [from, to), oldest first.
 func (w *World) Truth(person int, from, to time.Time) []Play {
 	var plays []Play
 	w.eachPlay(person, from.UnixMilli(), to.UnixMilli(), func(p *play) bool {
@@ -42,19 +42,19 @@ func (w *World) Truth(person int, from, to time.Time) []Play {
 	return plays
 }
 
-// Heard is one line of a person's listening history.
+// HistoryItem is one item of recently-played.
 type HistoryItem struct {
 	Track    *Track
 	PlayedAt int64 // played_at, milliseconds since 1970
 	Key      uint64
 }
 
-// historyLimit is all that the Web API remembers of a person.
+// historyLimit is how many plays the Web API keeps per person.
 const historyLimit = 50
 
-// History lists what recently-played knows at an instant: the last 50 plays
-// that have arrived there, newest first. With completeOnly it knows only
-// tracks that reached their end, as some have reported.
+// History returns what recently-played lists at a time: the last 50 plays that
+// have arrived there, newest first. With completeOnly it lists only tracks that
+// reached their end, as some users have reported.
 func (w *World) History(person int, at time.Time, completeOnly bool) []HistoryItem {
 	now := at.UnixMilli()
 	t := w.traits(person)
@@ -74,7 +74,7 @@ func (w *World) History(person int, at time.Time, completeOnly bool) []HistoryIt
 		w.eachPlay(person, w.epoch, now, add)
 		return newest()
 	}
-	const emptySlotsMax = 400 // slots without a single play, and history is taken to be empty
+	const emptySlotsMax = 400 // slots without a play after which the history counts as empty
 	first := w.slotOf(person, w.epoch)
 	for slot := w.slotOf(person, now); slot >= max(first, w.slotOf(person, now)-emptySlotsMax) && len(items) < historyLimit; slot-- {
 		begin := slot*w.slot + w.slotPhase(person)

@@ -2,8 +2,8 @@ package population
 
 import "strings"
 
-// The invented catalogue speaks many languages and scripts, because the real
-// one does and because layouts, databases and cuts break on them.
+// The catalogue uses many languages and scripts, because the real one does, and
+// because layouts, databases and string cuts fail on them.
 
 var (
 	adjectives = []string{"Paper", "Quiet", "Electric", "Borrowed", "Winter", "Golden", "Hollow", "Neon", "Distant", "Second", "Velvet", "Glass", "Tidal", "Restless", "Salted", "Amber", "Lucid", "Northbound", "Feral", "Sunday"}
@@ -32,7 +32,7 @@ func pick(r *random, list []string) string {
 	return list[r.next()%uint64(len(list))]
 }
 
-// title invents the name of a track or album.
+// newTitle returns a name of a track or album.
 func newTitle(r *random) string {
 	switch n := r.next() % 100; {
 	case n < 52:
@@ -58,7 +58,8 @@ func newTitle(r *random) string {
 	}
 }
 
-// longTitle is longer than any column or line that was thought long enough.
+// newLongTitle returns a title that is longer than most columns and lines
+// allow.
 func newLongTitle(r *random) string {
 	var b strings.Builder
 	for b.Len() < 700 {
@@ -67,7 +68,7 @@ func newLongTitle(r *random) string {
 	return strings.TrimRight(b.String(), "; ")
 }
 
-// artist invents the name of a performer.
+// newArtist returns a name of an artist.
 func newArtist(r *random) string {
 	switch n := r.next() % 10; {
 	case n < 5:

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// World is a population with its catalogue. All methods may be called from
-// many goroutines.
+// World is a population with its catalogue. All methods are safe for concurrent
+// use.
 type World struct {
 	seed   uint64
 	people int
@@ -21,8 +21,8 @@ type World struct {
 	scripts  atomic.Pointer[map[int][]play] // copied on write
 }
 
-// New makes a world of people numbered 0 to people−1. Nobody plays anything
-// before epoch.
+// New returns a world of people numbered 0 to people−1. No play starts before
+// epoch.
 func New(seed uint64, people int, habits Habits, epoch time.Time) (*World, error) {
 	if err := habits.Validate(); err != nil {
 		return nil, err
@@ -33,29 +33,31 @@ func New(seed uint64, people int, habits Habits, epoch time.Time) (*World, error
 	}, nil
 }
 
-// People is the number of people.
+// People returns the number of people.
 func (w *World) People() int { return w.people }
 
-// Epoch is the instant at which truth begins.
+// Epoch returns the time before which there are no plays.
 func (w *World) Epoch() time.Time { return time.UnixMilli(w.epoch).UTC() }
 
 // Track returns one of the catalogue's CatalogueSize tracks.
 func (w *World) Track(number int) *Track { return w.catalogue.track(int32(number)) }
 
-// phase shifts a person's slots, so that people do not change in step.
+// slotPhase shifts a person's slots, so that people do not change tracks
+// together.
 func (w *World) slotPhase(person int) int64 {
 	return int64(hash(w.seed, saltPhase, uint64(person)) % uint64(w.slot))
 }
 
-// weight is how likely a session is at a person's hour, 1 on average. Days
-// follow Korea's time; everybody's habits lie some hours before or after it.
+// hourWeight returns how likely a session is at a person's hour; the average is
+// 1. Days follow Korea's time; each person's hours lie some hours before or
+// after it.
 func (w *World) hourWeight(person int, at int64) float64 {
 	const hour = int64(time.Hour / time.Millisecond)
 	shift := int64(hash(w.seed, saltPhase, uint64(person), saltPhase)%9) - 4
 	return hourWeights[((at/hour+9+shift)%24+24)%24]
 }
 
-// slotOf is the number of the slot that holds an instant.
+// slotOf returns the number of the slot that contains a time.
 func (w *World) slotOf(person int, at int64) int64 {
 	n := at - w.slotPhase(person)
 	s := n / w.slot
@@ -74,21 +76,22 @@ func (w *World) scriptOf(person int) ([]play, bool) {
 	return plays, ok
 }
 
-// Sight is what a player shows at one instant, cheaply.
+// PlayerView is what a player shows at one time, in a form that needs no
+// allocation.
 type PlayerView struct {
 	State      State
 	Kind       Kind
-	Track      *Track // nil for advertisements and the unknown
+	Track      *Track // nil for advertisements and unknown items
 	Progress   int64  // milliseconds
 	Start      int64  // milliseconds since 1970
 	Key        uint64 // identifies the play
 	Hidden     bool   // private or offline: the Web API shows nothing
 	NoProgress bool
 	Frozen     bool // the answer's timestamp stays at Start
-	Spurious   bool // this very look is to be answered 204
+	Spurious   bool // this poll gets a false 204
 }
 
-// Look tells what a person's player shows, within microseconds.
+// View returns what a person's player shows. It takes microseconds.
 func (w *World) View(person int, at time.Time) PlayerView {
 	var p play
 	now := at.UnixMilli()
@@ -106,7 +109,7 @@ func (w *World) View(person int, at time.Time) PlayerView {
 	return s
 }
 
-// item is the track of a play; nil where the Web API has no item.
+// trackOf returns the track of a play, or nil if the Web API returns no item.
 func (w *World) trackOf(p *play) *Track {
 	switch {
 	case p.kind == KindAd || p.kind == KindUnknown:
@@ -118,8 +121,9 @@ func (w *World) trackOf(p *play) *Track {
 	}
 }
 
-// find tells the play that a player shows at an instant: the one being
-// played, the one about to start, or the last of a session while it lingers.
+// findPlay finds the play that a player shows at a time: the one that is
+// playing, the one that is about to start, or the last one of a session while
+// it lingers.
 func (w *World) findPlay(person int, at int64, p *play) bool {
 	if at < w.epoch {
 		return false
@@ -139,7 +143,7 @@ func (w *World) findPlay(person int, at int64, p *play) bool {
 	return false
 }
 
-// each calls visit for the plays of a person that overlap [from, to), in
+// eachPlay calls visit for the plays of a person that overlap [from, to), in
 // order, until visit returns false.
 func (w *World) eachPlay(person int, from, to int64, visit func(*play) bool) {
 	from = max(from, w.epoch)

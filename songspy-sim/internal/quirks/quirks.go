@@ -1,6 +1,7 @@
-// Package variant holds the ways in which the real services are known or
-// suspected to answer differently at different times. Each can be switched
-// while the simulator runs; the zero value is what is best attested.
+// Package quirks holds the ways in which the real services respond differently
+// at different times, as far as this is known or suspected. Each can be
+// switched while the simulator runs. The zero value is the best documented
+// behaviour.
 package quirks
 
 import (
@@ -8,14 +9,14 @@ import (
 	"sync/atomic"
 )
 
-// Set is one choice for every way. The JSON names are those of /admin/variants.
+// Set is one choice for every quirk. The JSON names are those of /admin/quirks.
 type Set struct {
 	// RotateRefreshTokens gives PKCE clients a new refresh token at each
-	// refresh and spends the old one; without it none is returned.
+	// refresh and invalidates the old one. Without it, a refresh returns none.
 	RotateRefreshTokens bool `json:"rotateRefreshTokens"`
 	// MeExtended adds the fields that /v1/me marks as deprecated.
 	MeExtended bool `json:"meExtended"`
-	// MeWithoutAccountID is /v1/me as it was before May 2026.
+	// MeWithoutAccountID serves the form of /v1/me before May 2026.
 	MeWithoutAccountID bool `json:"meWithoutAccountId"`
 	// ForbiddenJSON wraps the two plain-text 403 bodies in the JSON error.
 	ForbiddenJSON bool `json:"forbiddenJson"`
@@ -24,32 +25,34 @@ type Set struct {
 	MissingScope401 bool `json:"missingScope401"`
 	// LocalFiles400 answers 400 "invalid id" while a local file plays.
 	LocalFiles400 bool `json:"localFiles400"`
-	// Idle404 answers 404 "non existing id" instead of 204 while nothing plays.
+	// Idle404 answers 404 "non existing id" instead of 204 while the player is
+	// idle.
 	Idle404 bool `json:"idle404"`
 	// ExpiresIn is how the token endpoint writes expires_in: "" as an integer,
 	// "decimal" as 3600.0, "string" as "3600", "none" not at all.
 	ExpiresIn string `json:"expiresIn"`
-	// HistoryCompleteOnly lists only tracks that reached their end.
+	// HistoryCompleteOnly makes history list only tracks that reached their
+	// end.
 	HistoryCompleteOnly bool `json:"historyCompleteOnly"`
-	// RevokeKillsAccess lets a withdrawn consent end access tokens at once,
-	// not only refresh tokens.
+	// RevokeKillsAccess makes a revoked consent end access tokens at once, not
+	// only refresh tokens.
 	RevokeKillsAccess bool `json:"revokeKillsAccess"`
-	// RememberConsent redirects a browser straight back if it has allowed the
-	// app before and the app does not ask with show_dialog=true.
+	// RememberConsent redirects a browser at once if it has allowed the app
+	// before and the app does not send show_dialog=true.
 	RememberConsent bool `json:"rememberConsent"`
-	// TokeninfoWithoutSubject leaves sub and e-mail out of Google's tokeninfo.
+	// TokeninfoWithoutSubject omits sub and e-mail from Google's tokeninfo.
 	TokeninfoWithoutSubject bool `json:"tokeninfoWithoutSubject"`
 	// UserinfoFlatError gives /oauth2/v1 and v2 userinfo the flat error of v3.
 	UserinfoFlatError bool `json:"userinfoFlatError"`
-	// CallsPer30s is the size of the app's rolling window on the Web API.
-	// Zero is no limit. What exceeds it is answered 429 with Retry-After.
+	// CallsPer30s is the limit of the app's rolling window on the Web API. Zero
+	// means no limit. Calls beyond it get 429 with Retry-After.
 	CallsPer30s int `json:"callsPer30s"`
 	// QuotaPer24h is how many calls to the Web API a developer account may make
-	// in a rolling 24 hours. Zero is no limit. What exceeds it is answered 429
-	// with QUOTA_EXCEEDED, and Retry-After until the oldest counted call leaves
-	// the window. The person's own app has an account of its own, the others share one.
+	// in a rolling 24 hours. Zero means no limit. Calls beyond it get 429 with
+	// QUOTA_EXCEEDED, and Retry-After until the oldest counted call leaves the
+	// window. The user-supplied app has its own account; the others share one.
 	QuotaPer24h int `json:"quotaPer24h"`
-	// QuotaWithoutRetryAfter leaves Retry-After out of those answers.
+	// QuotaWithoutRetryAfter omits Retry-After from those answers.
 	QuotaWithoutRetryAfter bool `json:"quotaWithoutRetryAfter"`
 }
 
@@ -59,7 +62,7 @@ type Switch struct {
 	set atomic.Pointer[Set]
 }
 
-// NewSwitch starts with a set.
+// New returns a switch that is set to s.
 func New(s Set) *Switch {
 	sw := &Switch{}
 	sw.set.Store(&s)
@@ -69,7 +72,7 @@ func New(s Set) *Switch {
 // Get returns the current set.
 func (s *Switch) Get() Set { return *s.set.Load() }
 
-// Change alters the set and returns the new one.
+// Change changes the set and returns the new one.
 func (s *Switch) Change(change func(*Set)) Set {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package traffic counts what is asked of the simulator: by endpoint and
-// status, and when each person was last asked about.
+// Package requestlog counts the calls to the simulator by endpoint and status,
+// and stores the time of the last call about each person.
 package requestlog
 
 import (
@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Endpoint is one thing that can be asked of a provider.
+// Endpoint is one endpoint of Spotify or Google.
 type Endpoint uint8
 
-// The endpoints by which traffic is counted and faults are placed.
+// The endpoints of counts and faults.
 const (
 	Other Endpoint = iota
 	Authorize
@@ -34,7 +34,7 @@ var endpointNames = [endpointCount]string{
 
 func (e Endpoint) String() string { return endpointNames[e] }
 
-// Named finds an endpoint by its name.
+// EndpointByName returns the endpoint with the name.
 func EndpointByName(name string) (Endpoint, bool) {
 	for i, n := range endpointNames {
 		if n == name {
@@ -44,29 +44,29 @@ func EndpointByName(name string) (Endpoint, bool) {
 	return Other, false
 }
 
-// Nobody is the person of a request that does not say whom it is about.
+// NoPerson is the person of a request that names no person.
 const NoPerson = -1
 
 // Call is one answered request.
 type Call struct {
-	At       time.Time // when the request came
+	At       time.Time // when the request arrived
 	Endpoint Endpoint
-	Person   int // Nobody if the request did not tell
-	Status   int // 0 if the connection was cut before any answer
+	Person   int // NoPerson if the request names none
+	Status   int // 0 if the connection was broken before a response
 }
 
-// Meter counts calls. All methods may be called from many goroutines.
+// Log counts calls. All methods are safe for concurrent use.
 type Log struct {
 	now            func() time.Time
 	observe        func(Call)
 	counts         [endpointCount][600]atomic.Int64
 	lastByEndpoint [endpointCount]atomic.Int64 // milliseconds since 1970, 0 for never
-	lastByPerson   []atomic.Int64              // the same, by person
+	lastByPerson   []atomic.Int64              // milliseconds since 1970, 0 for never; by person
 	writers        sync.Pool
 }
 
-// NewMeter makes a meter for people. Observe is told of every call after its
-// answer, from the answering goroutine; it may be nil.
+// New returns a log. observe is called with every call after its response, in
+// the goroutine of the request; it may be nil.
 func New(people int, now func() time.Time, observe func(Call)) *Log {
 	m := &Log{now: now, observe: observe, lastByPerson: make([]atomic.Int64, people)}
 	m.writers.New = func() any { return new(Writer) }
@@ -76,25 +76,25 @@ func New(people int, now func() time.Time, observe func(Call)) *Log {
 // Writer is the http.ResponseWriter of a counted handler.
 type Writer struct {
 	http.ResponseWriter
-	ReceivedAt time.Time // when the request came
-	Person     int       // to be set by the handler when it knows
+	ReceivedAt time.Time // when the request arrived
+	Person     int       // set by the handler once it is known
 	status     int
 	dropped    bool
 }
 
-// LoseAnswer drops whatever the handler answers and breaks the connection.
+// DropResponse discards the handler's response and breaks the connection.
 func (w *Writer) DropResponse() {
 	w.ResponseWriter, w.dropped = &discard{http.Header{}}, true
 }
 
-// discard is an http.ResponseWriter that nobody reads.
+// discard is an http.ResponseWriter that ignores everything.
 type discard struct{ header http.Header }
 
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(int)             {}
 
-// WriteHeader notes the status and passes it on.
+// WriteHeader records the status and passes it on.
 func (w *Writer) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
@@ -110,7 +110,7 @@ func (w *Writer) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// Unwrap serves http.ResponseController.
+// Unwrap lets http.ResponseController find the underlying writer.
 func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Handler answers a counted request.
@@ -148,10 +148,10 @@ func (m *Log) record(c Call) {
 	}
 }
 
-// Stats are the calls so far.
+// Stats holds the numbers of calls so far.
 type Stats struct {
-	Requests map[string]map[int]int64 // by endpoint's name and status
-	Last     map[string]time.Time     // when each endpoint was last asked
+	Requests map[string]map[int]int64 // by endpoint name and status
+	Last     map[string]time.Time     // the last call of each endpoint
 	log      *Log
 }
 
@@ -174,7 +174,7 @@ func (m *Log) Stats() Stats {
 	return s
 }
 
-// Total is the number of calls to an endpoint, whatever the answer.
+// Total returns the number of calls to an endpoint with any status.
 func (s Stats) Total(endpoint string) int64 {
 	var n int64
 	for _, count := range s.Requests[endpoint] {
@@ -183,7 +183,7 @@ func (s Stats) Total(endpoint string) int64 {
 	return n
 }
 
-// LastCall is when a provider was last asked about a person; zero for never.
+// LastCall returns the time of the last call about a person; zero for never.
 func (s Stats) LastCall(person int) time.Time {
 	if at := s.log.lastByPerson[person].Load(); at != 0 {
 		return time.UnixMilli(at).UTC()

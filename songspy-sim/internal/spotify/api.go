@@ -13,8 +13,9 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// admit lets a request to the Web API in, as the person whom its token names,
-// or answers why not. Any scope of needed is enough; none is needed if it is 0.
+// admit authenticates a request to the Web API and returns the token's claims,
+// or answers with the error. One scope of needed is enough; 0 means that none
+// is needed.
 func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint, needed Scopes) bool {
 	claims, status, problem := s.accessClaims(r)
 	if problem == "" {
@@ -61,7 +62,7 @@ func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpo
 	return false
 }
 
-// bearer reads the access token of a request.
+// accessClaims reads the access token of a request.
 func (s *Server) accessClaims(r *http.Request) (c token.Claims, status int, problem string) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -78,7 +79,8 @@ func (s *Server) accessClaims(r *http.Request) (c token.Claims, status int, prob
 	return c, 0, ""
 }
 
-// forbid answers somebody whom the app's owner has not registered.
+// writeNotRegistered writes the 403 for a person who is not registered with the
+// app.
 func (s *Server) writeNotRegistered(w http.ResponseWriter, v quirks.Set) {
 	if v.ForbiddenJSON {
 		writeError(w, http.StatusForbidden, faults.NotRegisteredText)
@@ -97,7 +99,7 @@ func writeBody(w http.ResponseWriter, status int, contentType, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// profile is /v1/me. What a pointer holds is left out unless it is set.
+// profile is /v1/me. Pointers are omitted while they are nil.
 type profile struct {
 	AccountID    *string           `json:"account_id,omitempty"`
 	DisplayName  *string           `json:"display_name"`
@@ -110,7 +112,7 @@ type profile struct {
 	*deprecatedProfile
 }
 
-// extended are the fields of /v1/me that are marked as deprecated.
+// deprecatedProfile has the fields of /v1/me that are marked as deprecated.
 type deprecatedProfile struct {
 	Country         string          `json:"country"`
 	Email           string          `json:"email"`
@@ -152,7 +154,7 @@ func (s *Server) me(w *requestlog.Writer, r *http.Request) {
 		p.DisplayName = nil
 	}
 	if who.HasImage {
-		p.Images = []image{{URL: s.PublicURL + "/portraits/" + strconv.Itoa(who.Number) + ".svg"}} // sizes are null for these
+		p.Images = []image{{URL: s.PublicURL + "/portraits/" + strconv.Itoa(who.Number) + ".svg"}} // their sizes are null
 	}
 	if v.MeExtended {
 		p.deprecatedProfile = &deprecatedProfile{
@@ -164,7 +166,7 @@ func (s *Server) me(w *requestlog.Writer, r *http.Request) {
 		}
 	}
 	body, err := json.Marshal(p)
-	if err != nil { // strings, numbers and maps of them
+	if err != nil { // cannot happen: strings, numbers and maps of them
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -1,37 +1,38 @@
 package spotify
 
 // ClientID and ClientSecret are the credentials of the first app, which serves
-// whoever comes until somebody is taken off its list.
+// all people until they are unregistered.
 const (
 	ClientID     = "songspy-sim-spotify"
 	ClientSecret = "songspy-sim-secret"
 )
 
-// SmallClientID and SmallClientSecret are those of an app in development mode:
-// whoever its owner has not registered can sign in, and nothing more.
+// DevelopmentClientID and DevelopmentClientSecret are the credentials of an app
+// in development mode: people who are not registered can sign in, but every
+// call is rejected.
 const (
 	DevelopmentClientID     = "songspy-sim-small"
 	DevelopmentClientSecret = "songspy-sim-small-secret"
 )
 
-// OwnClientID is an app that a person has made for themselves. It has no
-// secret, so it needs PKCE, and the form of Spotify's own ids.
+// UserAppClientID is a user-supplied app. It has no secret, so it needs PKCE.
+// It has the form of Spotify's own client IDs.
 const UserAppClientID = "50a95b1e00000000000000000000c0de"
 
-// maxApps is how many apps a person's standing has room for.
+// maxApps is how many apps a person's consents have room for.
 const maxApps = 16
 
 type app struct {
 	id, secret  string
 	development bool
-	account     int // of the developer to whom it belongs
+	account     int // the developer account of the app
 }
 
-// apps are the registered apps; token.Claims.Client is the place in it.
+// apps lists the registered apps; token.Claims.Client is the index.
 var apps = []app{{ClientID, ClientSecret, false, 0}, {DevelopmentClientID, DevelopmentClientSecret, true, 0}, {UserAppClientID, "", false, 1}}
 
-// AppOf is the place of an app among those that are registered; false if it is
-// none of them.
+// AppIndex returns the index of a registered app; false if it is not
+// registered.
 func AppIndex(clientID string) (index int, known bool) {
 	for index, a := range apps {
 		if a.id == clientID {
@@ -41,8 +42,7 @@ func AppIndex(clientID string) (index int, known bool) {
 	return 0, false
 }
 
-// SmallApps says of each app, in their order, whether it serves only those who
-// are registered with it.
+// DevelopmentApps reports for each app whether it is in development mode.
 func DevelopmentApps() []bool {
 	development := make([]bool, len(apps))
 	for index, a := range apps {

@@ -14,7 +14,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// codeLife is how long an authorization code may be redeemed.
+// codeLife is how long an authorization code is valid.
 const codeLife = 10 * time.Minute
 
 // authorize shows the consent page, or redirects at once if the query decides.
@@ -44,7 +44,7 @@ func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 	scopes, unknown := ParseScopes(strings.Fields(q.Get("scope")))
 	challenge := q.Get("code_challenge")
 	switch {
-	case q.Get("response_type") != "code": // the implicit grant is gone
+	case q.Get("response_type") != "code": // Spotify has removed the implicit grant
 		refuse("unsupported_response_type")
 		return
 	case unknown != "":
@@ -74,11 +74,11 @@ func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 	}
 }
 
-// consentCookie remembers in the browser who allowed what.
+// consentCookie stores in the browser which person allowed which app.
 const consentCookie = "songspy_sim_consent"
 
-// remembered tells who allowed the same before in this browser, where that is
-// switched on and the app does not insist on showing the dialog.
+// rememberedPerson returns the person who allowed the same before in this
+// browser, if that quirk is on and the app does not force the dialog.
 func (s *Server) rememberedPerson(r *http.Request, q url.Values, app int, scopes Scopes) (person int, ok bool) {
 	cookie, err := r.Cookie(consentCookie)
 	if err != nil || !s.Quirks.Get().RememberConsent || q.Get("show_dialog") == "true" || q.Has("allow") {
@@ -92,16 +92,17 @@ func (s *Server) rememberedPerson(r *http.Request, q url.Values, app int, scopes
 	return person, known && scopes&^Scopes(before) == 0
 }
 
-// What the error page says of a redirect URI, in Spotify's words.
+// The texts of the error page for a redirect URI, in Spotify's words.
 const (
 	invalidRedirect  = "INVALID_CLIENT: Invalid redirect URI"
 	insecureRedirect = "INVALID_CLIENT: Insecure redirect URI"
 )
 
-// redirectProblem tells what is wrong with a redirect URI by Spotify's rules;
-// empty if nothing is: https, or http on a literal loopback address;
-// registered exactly, but for the port of a loopback address that is
-// registered without one. Nothing registered means anything on loopback.
+// redirectProblem returns what is wrong with a redirect URI by Spotify's rules,
+// or "". It must be https, or http on a literal loopback address, and be
+// registered exactly; only the port may differ if a loopback address is
+// registered without one. Without registered ones, every loopback address is
+// allowed.
 func redirectProblem(registered []string, target string) string {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.Fragment != "" {

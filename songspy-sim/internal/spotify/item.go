@@ -9,8 +9,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/population"
 )
 
-// simplified is an artist, album or show as tracks mention it. Local files
-// have names only: their ids are null.
+// reference is an artist, album or show as a track refers to it. Local files
+// have only names: their IDs are null.
 type reference struct {
 	ExternalURLs map[string]string `json:"external_urls"`
 	Href         *string           `json:"href"`
@@ -80,7 +80,7 @@ type episode struct {
 	URI             string            `json:"uri"`
 }
 
-// named is an author as audiobooks mention them.
+// author is an author of an audiobook.
 type author struct {
 	Name string `json:"name"`
 }
@@ -113,11 +113,11 @@ type chapter struct {
 	URI           string            `json:"uri"`
 }
 
-// previews is how few tracks still have a preview: one in so many.
+// previewShare: one track in previewShare still has a preview.
 const previewShare = 40
 
-// item is a track as JSON. Those of the catalogue are kept: they are asked
-// for again and again.
+// itemJSON returns a track as JSON. Tracks of the catalogue are cached, because
+// they are served often.
 func (s *Server) itemJSON(t *population.Track) []byte {
 	n := t.Number()
 	if n < 0 {
@@ -131,7 +131,7 @@ func (s *Server) itemJSON(t *population.Track) []byte {
 	return body
 }
 
-// render writes a track under a uri, which in history may not be its own.
+// renderItem encodes a track with the URI, which in history may be another one.
 func (s *Server) renderItem(t *population.Track, uri string) []byte {
 	var v any
 	switch t.Kind {
@@ -144,9 +144,9 @@ func (s *Server) renderItem(t *population.Track, uri string) []byte {
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // as the real one
+	enc.SetEscapeHTML(false) // as Spotify does
 	if err := enc.Encode(v); err != nil {
-		panic(err) // structs of strings, numbers and maps of them
+		panic(err) // cannot happen: structs of strings, numbers and maps of them
 	}
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
@@ -213,7 +213,8 @@ func (s *Server) chapter(t *population.Track) chapter {
 	return out
 }
 
-// covers are a track's images, the largest first; none for the few without.
+// coverImages returns a track's images, the largest first. A few tracks have
+// none.
 func (s *Server) coverImages(t *population.Track) []image {
 	images := []image{}
 	if !t.HasCover {

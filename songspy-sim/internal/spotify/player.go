@@ -13,20 +13,21 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// bodies are the buffers in which answers are put together.
+// bufferPool holds the buffers for responses.
 var bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
 var contentTypeJSON = []string{"application/json; charset=utf-8"}
 
-// disallows by state; an advertisement can neither be skipped nor sought in.
+// The disallowed actions by state. An advertisement can be neither skipped nor
+// sought in.
 const (
 	disallowsPlaying = `,"actions":{"disallows":{"resuming":true}}`
 	disallowsPaused  = `,"actions":{"disallows":{"pausing":true}}`
 	disallowsAd      = `,"actions":{"disallows":{"resuming":true,"seeking":true,"skipping_prev":true,"skipping_next":true}}`
 )
 
-// currentlyPlaying is the path that load tests beat: one token to verify, one
-// session to walk, one buffer to fill.
+// currentlyPlaying is the hot path of load tests. It verifies one token,
+// generates one session and fills one buffer.
 func (s *Server) currentlyPlaying(w *requestlog.Writer, r *http.Request) {
 	if !s.admit(w, r, requestlog.CurrentlyPlaying, CurrentlyPlaying|PlaybackState) {
 		return
@@ -103,7 +104,7 @@ func wantsEpisodes(rawQuery string) bool {
 	return err == nil && strings.Contains(","+q.Get("additional_types")+",", ",episode,")
 }
 
-// playingType is what the Web API calls a kind; a local file is a track.
+// playingType returns the Web API's name of a kind. A local file is a track.
 func playingType(k population.Kind) string {
 	if k == population.KindLocal {
 		return "track"
@@ -111,8 +112,8 @@ func playingType(k population.Kind) string {
 	return string(k)
 }
 
-// appendContext writes from where a play was started: nowhere that can be
-// named, a playlist, the album or the show.
+// appendContext appends the context of a play: null, a playlist, the album or
+// the show.
 func appendContext(b []byte, key uint64, t *population.Track) []byte {
 	kind, id := "", ""
 	switch {
@@ -144,8 +145,8 @@ func appendContext(b []byte, key uint64, t *population.Track) []byte {
 	return append(b, `"}`...)
 }
 
-// recentlyPlayedHref is the address under which the caller reached us, so that
-// following next stays with the simulator.
+// recentlyPlayedHref returns the address that the caller used, so that the link
+// next leads to the simulator.
 func recentlyPlayedHref(r *http.Request) string {
 	if r.Host == "api.spotify.com" { // in-process, see sim.Transport
 		return "https://api.spotify.com/v1/me/player/recently-played"
@@ -153,7 +154,7 @@ func recentlyPlayedHref(r *http.Request) string {
 	return "http://" + r.Host + "/spotify/api/v1/me/player/recently-played"
 }
 
-// recentlyPlayed pages through the last fifty plays, newest first.
+// recentlyPlayed serves pages of the last fifty plays, newest first.
 func (s *Server) recentlyPlayed(w *requestlog.Writer, r *http.Request) {
 	if !s.admit(w, r, requestlog.RecentlyPlayed, RecentlyPlayed) {
 		return
@@ -200,10 +201,10 @@ func (s *Server) recentlyPlayed(w *requestlog.Writer, r *http.Request) {
 	_, _ = w.Write(b)
 }
 
-// page is which part of the history is asked for.
+// page is the requested part of the history.
 type page struct {
 	limit         int
-	after, before int64 // exclusive, milliseconds since 1970; 0: not given
+	after, before int64 // exclusive, milliseconds since 1970; 0: absent
 }
 
 func readPage(q url.Values) (page, string) {
@@ -228,7 +229,7 @@ func readPage(q url.Values) (page, string) {
 	return p, ""
 }
 
-// cut takes the newest plays that fit, and tells whether older ones are left.
+// slice returns the newest plays that fit, and whether there are older ones.
 func (p page) slice(all []population.HistoryItem) (items []population.HistoryItem, more bool) {
 	for _, h := range all {
 		switch {

@@ -14,7 +14,7 @@ const (
 	Private
 	TopRead
 
-	// ListeningScopes is what Songspy asks for.
+	// ListeningScopes are the scopes that Songspy requests.
 	ListeningScopes = CurrentlyPlaying | RecentlyPlayed
 )
 
@@ -23,7 +23,7 @@ var scopeNames = []string{
 	"user-read-email", "user-read-private", "user-top-read",
 }
 
-// ParseScopes reads scope names. It returns the first unknown name, if any.
+// ParseScopes parses scope names. It returns the first unknown name, if any.
 func ParseScopes(names []string) (set Scopes, unknown string) {
 next:
 	for _, name := range names {
@@ -38,7 +38,7 @@ next:
 	return set, ""
 }
 
-// Names lists the scopes of a set.
+// Names returns the names of the scopes.
 func (s Scopes) Names() []string {
 	names := []string{}
 	for i, name := range scopeNames {

@@ -13,7 +13,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// Server answers for Spotify. All fields but RedirectURIs must be set.
+// Server serves Spotify. All fields except RedirectURIs must be set.
 type Server struct {
 	World      *population.World
 	TokenCodec *token.Codec
@@ -25,7 +25,7 @@ type Server struct {
 
 	AccessLife   time.Duration
 	PublicURL    string   // of the simulator, without a slash at the end
-	RedirectURIs []string // as registered; none: anything on a loopback address
+	RedirectURIs []string // the registered ones; none: every loopback address
 
 	usedTokens token.UsedTokens
 	windows    [maxApps]faults.Window // by app
@@ -33,7 +33,7 @@ type Server struct {
 	itemCache  [population.CatalogueSize]atomic.Pointer[[]byte]
 }
 
-// Routes adds Spotify's paths to a mux.
+// Routes adds Spotify's routes to a mux.
 func (s *Server) Routes(mux *http.ServeMux) {
 	mux.Handle("GET /spotify/accounts/authorize", s.RequestLog.Wrap(requestlog.Authorize, s.authorize))
 	mux.Handle("POST /spotify/accounts/api/token", s.RequestLog.Wrap(requestlog.Token, s.token))
@@ -45,7 +45,7 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	}))
 }
 
-// Code issues an authorization code for an app as the authorize page would.
+// Code returns an authorization code for an app, as the authorize page would.
 func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Scopes) string {
 	return s.TokenCodec.Issue(token.SpotifyCode, token.Claims{
 		Person: person, Client: uint8(app), Generation: s.Consents.Generation(person), Scopes: uint8(scopes),
@@ -53,7 +53,7 @@ func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Sco
 	})
 }
 
-// Tokens issues an access and a refresh token as an exchange with the first
+// Tokens returns an access and a refresh token, as an exchange with the first
 // app's secret would.
 func (s *Server) Tokens(person int) (access, refresh string) {
 	c := token.Claims{Person: person, Generation: s.Consents.Generation(person), Scopes: uint8(ListeningScopes)}

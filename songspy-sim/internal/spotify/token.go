@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// consentMonths is how long a refresh token lives after consent, however
+// consentMonths is how long a refresh token is valid after the consent, however
 // often it is used.
 const consentMonths = 6
 
@@ -40,7 +40,7 @@ var (
 	errBodyTooLarge   = &oauthError{"invalid_request", "request body is too large"}
 )
 
-// grant is the answer of the token endpoint.
+// tokenResponse is the response of the token endpoint.
 type tokenResponse struct {
 	AccessToken  string          `json:"access_token"`
 	TokenType    string          `json:"token_type"`
@@ -49,7 +49,7 @@ type tokenResponse struct {
 	RefreshToken string          `json:"refresh_token,omitempty"`
 }
 
-// expiresIn writes a life in seconds in the form that the variant names.
+// expiresIn encodes a lifetime in seconds in the form of the quirk.
 func expiresIn(seconds int, form string) json.RawMessage {
 	text := strconv.Itoa(seconds)
 	switch form {
@@ -63,7 +63,7 @@ func expiresIn(seconds int, form string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-// token exchanges codes and refreshes.
+// token exchanges codes and refresh tokens.
 func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
@@ -108,8 +108,8 @@ func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, g)
 }
 
-// presented reads the code or refresh token of a form. The kind is empty if
-// there is none that is ours.
+// tokenClaims reads the code or refresh token of a form. The kind is empty if
+// there is no valid one.
 func (s *Server) tokenClaims(form url.Values) (token.Claims, token.Kind) {
 	kind, field := token.SpotifyCode, "code"
 	if form.Get("grant_type") == "refresh_token" {
@@ -122,12 +122,13 @@ func (s *Server) tokenClaims(form url.Values) (token.Claims, token.Kind) {
 	return claims, kind
 }
 
-// client checks which app is asking: with its secret, by Basic or in the body,
-// or as a public client by its id alone.
+// identifyClient authenticates the calling app: by its secret, with Basic or in
+// the body, or as a public client by its ID alone.
 func identifyClient(r *http.Request) (asking uint8, public bool, problem *oauthError) {
 	id, secret, basic := r.BasicAuth()
 	if basic {
-		// Both are form-encoded before they are joined (RFC 6749, section 2.3.1).
+		// Both are form-encoded before they are concatenated (RFC 6749, section
+		// 2.3.1).
 		id, secret = unescape(id), unescape(secret)
 	} else {
 		if r.Header.Get("Authorization") != "" {
@@ -157,7 +158,7 @@ func unescape(s string) string {
 	return s
 }
 
-// redeem checks an authorization code and spends it.
+// redeemCode checks an authorization code and marks it as used.
 func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool) *oauthError {
 	verifier := form.Get("code_verifier")
 	switch {
@@ -172,7 +173,7 @@ func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool)
 	case form.Get("redirect_uri") != c.Redirect:
 		return errRedirect
 	case c.Challenge == "" && public:
-		return errClient // neither secret nor proof
+		return errClient // neither a secret nor a verifier
 	case c.Challenge != "" && verifier == "":
 		return errNoVerifier
 	case c.Challenge == "" && verifier != "", c.Challenge != "" && token.Challenge(verifier) != c.Challenge:
@@ -183,7 +184,8 @@ func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool)
 	return nil
 }
 
-// renew checks a refresh token and, where they rotate, spends it.
+// redeemRefreshToken checks a refresh token and, if they rotate, marks it as
+// used.
 func (s *Server) redeemRefreshToken(form url.Values, c token.Claims, known, public bool) *oauthError {
 	presented := form.Get("refresh_token")
 	expiresAt := c.At.AddDate(0, consentMonths, 0)
@@ -197,7 +199,7 @@ func (s *Server) redeemRefreshToken(form url.Values, c token.Claims, known, publ
 	case c.Generation != s.Consents.Generation(c.Person):
 		return errRefreshRevoked
 	case public && !c.Public:
-		return errClient // was obtained with the secret, and needs it
+		return errClient // it was obtained with the secret and needs it
 	case c.Public && s.Quirks.Get().RotateRefreshTokens && !s.usedTokens.MarkUsed(presented, s.Now(), expiresAt):
 		return errRefreshRevoked
 	}
@@ -206,7 +208,7 @@ func (s *Server) redeemRefreshToken(form url.Values, c token.Claims, known, publ
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
-	if err != nil { // every v is a struct of strings and numbers
+	if err != nil { // cannot happen: v is a struct of strings and numbers
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -1,8 +1,8 @@
 // Package token makes and reads the simulator's tokens and codes.
 //
-// A token carries what it stands for under an HMAC whose key comes from the
-// seed. So nothing is stored when one is issued, and every process with the
-// same seed accepts it: load tests make a million of them beforehand.
+// A token contains its claims and an HMAC. The key follows from the seed. So no
+// token is stored, and every process with the same seed accepts it: load tests
+// make a million of them in advance.
 package token
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// Kind says what a token is for. It is also the token's first characters.
+// Kind is the purpose of a token. It is also the token's first characters.
 type Kind string
 
 // The kinds of tokens and codes.
@@ -31,17 +31,17 @@ const (
 	GoogleCode     Kind = "4/sim-"
 )
 
-// Claims are what a token says.
+// Claims is the content of a token.
 type Claims struct {
 	Person     int
-	Generation uint16    // of the person's consent; revoking raises it
-	Client     uint8     // which of the provider's registered clients
+	Generation uint16    // of the person's consent; revoking increases it
+	Client     uint8     // index of the provider's registered client
 	Scopes     uint8     // a set of the provider's scopes, one bit each
 	Public     bool      // obtained without a client secret
-	At         time.Time // expiry; for refresh tokens the consent. Whole milliseconds.
-	Redirect   string    // codes only: where it must be redeemed
+	At         time.Time // expiry; for refresh tokens the time of the consent. Whole milliseconds.
+	Redirect   string    // codes only: the redirect URI of the exchange
 	Challenge  string    // codes only: the PKCE challenge, empty without one
-	Nonce      string    // Google codes only: to be repeated in the ID token
+	Nonce      string    // Google codes only: returned in the ID token
 	Serial     uint64    // differs between any two tokens of one process
 }
 
@@ -50,13 +50,13 @@ const (
 	macSize   = 16
 )
 
-// Mint makes and reads tokens. All methods may be called from many goroutines.
+// Codec makes and reads tokens. All methods are safe for concurrent use.
 type Codec struct {
 	macPool sync.Pool
 	serial  atomic.Uint64
 }
 
-// NewMint derives the key from the seed.
+// NewCodec returns a codec whose key follows from the seed.
 func NewCodec(seed uint64) *Codec {
 	key := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("songspy-sim tokens "), seed))
 	m := &Codec{}
@@ -64,7 +64,7 @@ func NewCodec(seed uint64) *Codec {
 	return m
 }
 
-// Issue writes claims as a token.
+// Issue returns a token with the claims.
 func (m *Codec) Issue(kind Kind, c Claims) string {
 	body := make([]byte, 0, fixedSize+macSize+len(c.Redirect)+len(c.Challenge)+len(c.Nonce)+6)
 	body = binary.BigEndian.AppendUint64(body, uint64(c.At.UnixMilli()))
@@ -86,14 +86,14 @@ func (m *Codec) Issue(kind Kind, c Claims) string {
 	return string(kind) + base64.RawURLEncoding.EncodeToString(body)
 }
 
-// Read returns what a token of a kind says, and whether it is one of ours.
-// It does not look at the clock.
+// Read returns the claims of a token, and whether the token is valid and of the
+// kind. It does not check the expiry.
 func (m *Codec) Read(kind Kind, token string) (Claims, bool) {
 	text, ok := strings.CutPrefix(token, string(kind))
 	if !ok || len(text) > 4096 {
 		return Claims{}, false
 	}
-	var small [64]byte // holds every token but codes
+	var small [64]byte // large enough for every token except codes
 	buffer := small[:]
 	if n := base64.RawURLEncoding.DecodedLen(len(text)); n > len(buffer) {
 		buffer = make([]byte, n)
@@ -119,7 +119,7 @@ func (m *Codec) Read(kind Kind, token string) (Claims, bool) {
 		if len(rest) < 2 {
 			break
 		}
-		size := int(binary.BigEndian.Uint16(rest)) // within bounds: the HMAC vouches for it
+		size := int(binary.BigEndian.Uint16(rest)) // within bounds, because the HMAC is valid
 		*field, rest = string(rest[2:2+size]), rest[2+size:]
 	}
 	return c, true
@@ -136,21 +136,22 @@ func (m *Codec) sum(kind Kind, out, body []byte) []byte {
 	return append(out, mac.Sum(full[:0])[:macSize]...)
 }
 
-// Challenge is the PKCE S256 challenge of a verifier (RFC 7636, section 4.2).
+// Challenge returns the PKCE S256 challenge of a verifier (RFC 7636, section
+// 4.2).
 func Challenge(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// Spent remembers what may be used once only, until it would have expired
-// anyway. The zero value is ready for use.
+// UsedTokens stores tokens that can be used only once, until they would have
+// expired. The zero value is ready for use.
 type UsedTokens struct {
 	mu          sync.Mutex
 	expiresAt   map[string]time.Time
-	cleanupSize int // size at which what has expired is swept out
+	cleanupSize int // size at which expired tokens are deleted
 }
 
-// Use marks a token as spent and tells whether it was still unspent.
+// MarkUsed marks a token as used, and reports whether it was unused.
 func (s *UsedTokens) MarkUsed(token string, now, expires time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -74,13 +74,13 @@ func TestUsedTokens_AllowsEachTokenOnce(t *testing.T) {
 	var used UsedTokens
 	now := time.UnixMilli(0)
 	if !used.MarkUsed("a", now, now.Add(time.Minute)) || used.MarkUsed("a", now, now.Add(time.Minute)) {
-		t.Fatal("a is not good exactly once")
+		t.Fatal("the token cannot be used exactly once")
 	}
 	for i := range 5000 {
 		used.MarkUsed(string(rune(i+1000)), now.Add(time.Hour), now.Add(2*time.Hour))
 	}
 	if _, kept := used.expiresAt["a"]; kept {
-		t.Error("what has long expired is kept for ever")
+		t.Error("expired tokens are not deleted")
 	}
 }
 
