@@ -10,9 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// BenchmarkWriteListening writes batches of 500 listeners who go from one song
-// to the next: a new state, a finished play, two of their tracks and a change
-// each.
+// BenchmarkWritePlaybackUpdates writes batches of 500 users who go from one track to
+// the next: a new state, a finished play, two tracks of the user and a change each.
 func BenchmarkWritePlaybackUpdates(b *testing.B) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		b.Run(engine, func(b *testing.B) {

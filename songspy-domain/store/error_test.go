@@ -101,8 +101,8 @@ func TestTranslate_MessageNamesFaultAndRemedy(t *testing.T) {
 	}
 }
 
-// The faults are made, not imagined: a page limit fills the file, another
-// connection locks it, a mode forbids writing.
+// The test causes each fault: a page limit fills the file, another connection locks it,
+// a file mode forbids writing.
 func TestSQLite_FaultMessages(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "songspy.db")
 	open := func(parameters string) *sqliteEngine {
@@ -187,8 +187,8 @@ func TestOpen_RejectsInvalidURLWithoutShowingIt(t *testing.T) {
 	}
 }
 
-// separators are what may stand between the two halves of a password in a URL
-// that somebody forgot to escape. No error may show a half.
+// separators can stand between the two halves of a password in a URL that was not
+// escaped. No error may show either half.
 var separators = []string{
 	"/", "?", "#", "@", ":", "%", "%zz", "%2F", "%40", " ", "&", "=", "[", "]", "\\", "\n", "\"", "'", "<", ";", ",", "//", "?@", "#@", "/@/", "?a=b&c=", "+", "|", "^", "\u00e9",
 }

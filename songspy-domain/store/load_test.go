@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// crowd is people 1 to n, each with a link.
+// manyUsers yields users 1 to n, each with a link.
 func manyUsers(n int) iter.Seq2[songspy.User, songspy.Link] {
 	now := time.Now()
 	return func(yield func(songspy.User, songspy.Link) bool) {

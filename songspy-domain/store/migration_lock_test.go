@@ -20,11 +20,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// The advisory lock that releases before this one took for a session and, behind
-// a pooler, left behind.
+// migrationLock is the advisory lock that older releases took for a session, and left
+// behind if they ran behind a pooler.
 const migrationLock = 0x736f6e67737079
 
-// onWarning is a logger that calls fn with every warning.
+// onWarning returns a logger that calls fn with every warning.
 func onWarning(fn func(text string)) *slog.Logger {
 	return slog.New(warnings{slog.DiscardHandler, fn})
 }
@@ -43,8 +43,8 @@ func (w warnings) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// ownDatabase makes a database of its own: the lock of migrations is one for
-// all schemas of a database, and this test holds it.
+// ownDatabase creates a database for this test: all schemas of a database share the
+// migration lock, and this test holds it.
 func ownDatabase(t *testing.T) (address string, bare *sql.DB) {
 	t.Helper()
 	server, err := url.Parse(storetest.Server(t))
@@ -76,7 +76,7 @@ func exec(t *testing.T, db *sql.DB, statement string) {
 	}
 }
 
-// abandoned leaves the session lock on a connection that does nothing else.
+// abandonLock leaves the session lock on a connection that does nothing else.
 func abandonLock(t *testing.T, db *sql.DB) (pid int) {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
@@ -178,7 +178,7 @@ func TestMigrate_StopsWithItsContextAndNamesTheLockHolder(t *testing.T) {
 	}
 }
 
-// opensStore opens a store that ends with the test.
+// openStore opens a store that is closed with the test.
 func openStore(t *testing.T, o store.Options) *store.Store {
 	t.Helper()
 	o.SealKeys = []store.SealKey{storetest.Key("test")}

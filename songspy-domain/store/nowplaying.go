@@ -46,6 +46,7 @@ var nowPlayingTable = []nowPlayingColumn{
 	column("speed", "integer", func(n *songspy.NowPlaying) *int32 { return &n.Speed }),
 	column("last_speed", "integer", func(n *songspy.NowPlaying) *int32 { return &n.LastSpeed }),
 	column("doubted_at", "timestamptz", func(n *songspy.NowPlaying) **time.Time { return &n.DoubtedAt }),
+	textColumn("doubted_uri", func(n *songspy.NowPlaying) *string { return &n.DoubtedURI }),
 	column("unmoved", "boolean", func(n *songspy.NowPlaying) *bool { return &n.Unmoved }),
 	column("stalled", "boolean", func(n *songspy.NowPlaying) *bool { return &n.Stalled }),
 	column("advertisement", "boolean", func(n *songspy.NowPlaying) *bool { return &n.Advertisement }),

@@ -6,12 +6,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// Prepared statements do not pass a pooler of transactions, and no state of a
-// session lasts there. Where there is no pgbouncer, the same role speaks the same
-// protocol to the server itself; .ci/run says so.
+// A transaction pooler keeps neither prepared statements nor any state of a session.
+// Without pgbouncer, the same role uses the same protocol on the server itself; .ci/run
+// says so.
 func TestPostgresSimpleProtocol_ConformanceThroughPgbouncer(t *testing.T) {
 	if testing.Short() {
-		t.Skip("the pooler adds no concurrency of ours: make test-days runs it")
+		t.Skip("slow, and the pooler adds no concurrency of this module: make test-days runs it")
 	}
 	storetest.Server(t)
 	if !storetest.HasPooler() {

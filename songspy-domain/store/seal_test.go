@@ -93,7 +93,8 @@ func FuzzOpen_RejectsForgedCiphertexts(f *testing.F) {
 	f.Add([]byte{sealVersion, 255, 'a'})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, text []byte) {
-		// The seeds were sealed by another process: what opens is what they hold.
+		// Another process sealed the seeds: a text that can be decrypted has to be
+		// theirs.
 		if got, err := s.open(text, home); err == nil && got != "secret" {
 			t.Fatalf("%x opened to %q", text, got.Reveal())
 		}

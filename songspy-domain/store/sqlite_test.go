@@ -68,7 +68,7 @@ func TestWALTruncator_RetriesUntilItSucceeds(t *testing.T) {
 				}
 				<-time.After(time.Hour)
 				synctest.Wait()
-				if tries != 21 && tries != 22 { // asked again before the first attempt
+				if tries != 21 && tries != 22 { // requested again before the first attempt
 					t.Errorf("tried %d times, want until the first success", tries)
 				}
 				if reported := strings.Count(log.String(), "level=WARN"); c.wantWarning != (reported == 1) || reported > 1 {
@@ -199,7 +199,7 @@ func TestSQLite_TruncatesTheWALAfterEveryErasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	truncator := s.engine.(*sqliteEngine).truncator
-	truncator.stop() // what it is asked for stays to be seen
+	truncator.stop() // the requests stay visible
 	for name, erase := range map[string]func() error{
 		"EnterSeat":     func() error { _, err := s.EnterSeat(t.Context(), u.ID); return err },
 		"ForgetSeats":   func() error { _, err := s.PruneSeats(t.Context(), time.Time{}, time.Time{}); return err },

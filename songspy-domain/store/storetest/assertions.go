@@ -17,7 +17,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// value takes a call's value and fails the test on its error.
+// value returns a call's value and fails the test on its error.
 func value[T any](t testing.TB) func(T, error) T {
 	t.Helper()
 	return func(v T, err error) T {
@@ -27,8 +27,8 @@ func value[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-// same fails the test unless got reads as want does, in JSON: there pointers
-// are what they point to, and a time shows its zone. Secrets show as masks.
+// same fails the test unless got and want are the same as JSON: pointers are compared
+// by their values, and times with their zones. Secrets appear masked.
 func same(t testing.TB, what string, got, want any) {
 	t.Helper()
 	if g, w := jsonText(t, got), jsonText(t, want); g != w {
@@ -43,19 +43,19 @@ func jsonText(t testing.TB, v any) string {
 	return string(b)
 }
 
-// refused fails the test unless err has the code and the reason.
+// requireError fails the test unless err has the code and the reason.
 func requireError(t testing.TB, err error, code songspy.Code, reason string) {
 	t.Helper()
 	RequireCode(t, err, code)
 	same(t, "the error's reason", songspy.ReasonOf(err), reason)
 }
 
-// statements records what a store asked its database, and lets a test step in
-// after a statement.
+// statementLog records the statements of a store, and lets a test run code after a
+// statement.
 type statementLog struct {
 	mu       sync.Mutex
 	executed []string
-	// after is called when a statement has run, within its transaction.
+	// after is called after each statement, within its transaction.
 	after func(statement string)
 }
 
@@ -69,7 +69,7 @@ func (s *statementLog) observe(statement string, _ time.Duration) {
 	}
 }
 
-// during returns what was asked while fn ran.
+// recordDuring returns the statements that run during fn.
 func (s *statementLog) recordDuring(fn func()) []string {
 	s.mu.Lock()
 	s.executed = nil
@@ -80,7 +80,7 @@ func (s *statementLog) recordDuring(fn func()) []string {
 	return s.executed
 }
 
-// stepIn calls fn once, right after the first statement that holds the text.
+// runAfter calls fn once, right after the first statement that contains the text.
 func (s *statementLog) runAfter(text string, fn func()) {
 	var once sync.Once
 	s.mu.Lock()

@@ -18,7 +18,7 @@ func board() suite {
 			return nil
 		})
 		must(t, err)
-		slices.Sort(ids) // it comes in no order
+		slices.Sort(ids) // BoardSnapshot has no order
 		return ids, number
 	}
 	return suite{
@@ -38,7 +38,7 @@ func board() suite {
 			})
 			must(t, err)
 		},
-		"BoardEntries_LeavesOutWhoIsGoneOrSilent": func(t *testing.T, b *fixture) {
+		"BoardEntries_LeavesOutErasedAndIdleUsers": func(t *testing.T, b *fixture) {
 			plays, pauses, silent, erased := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			paused, idle := playingUpdate(pauses, song(1), start), playingUpdate(silent, song(1), start)
 			paused.Playing.State, paused.Playing.PausedSince = songspy.PlayerPaused, &paused.Playing.SeenAt
@@ -49,10 +49,10 @@ func board() suite {
 			for _, o := range value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{1, 2, 3, 4, 5})) {
 				got = append(got, o.User.ID)
 			}
-			slices.Sort(got) // they come in no order
+			slices.Sort(got) // BoardEntries has no order
 			same(t, "on the board", got, []songspy.UserID{plays.UserID, pauses.UserID})
 		},
-		"BoardSnapshot_HoldsWhoMayShow": func(t *testing.T, b *fixture) {
+		"BoardSnapshot_ContainsUsersThatMayBeShown": func(t *testing.T, b *fixture) {
 			plays, unbounded, idle, long := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			open, silent, over := playingUpdate(unbounded, song(1), start), playingUpdate(idle, song(1), start), playingUpdate(long, song(1), start.Add(-24*time.Hour))
 			open.Playing.EndsAt = nil

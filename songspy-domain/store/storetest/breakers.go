@@ -15,7 +15,7 @@ func breakers() suite {
 		Cause: breaker.CauseRateLimited, OpenUntil: start.Add(79_892 * time.Second), BackoffStep: 2, ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learned: 12.5,
 	}}
 	return suite{
-		"SwapBreakers_KeepsWhatTheOtherProcessesRead": func(t *testing.T, b *fixture) {
+		"SwapBreakers_StoresWhatOtherProcessesRead": func(t *testing.T, b *fixture) {
 			same(t, "before", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{})
 			same(t, "first", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), true)
 			other := b.openAnother(t)
@@ -27,7 +27,7 @@ func breakers() suite {
 			same(t, "late to begin", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), false)
 			same(t, "kept at last", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{Version: 2, Shared: open})
 		},
-		"PruneBreakers_ForgetsThoseOfUserAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
+		"PruneBreakers_DeletesThoseOfUnusedUserApps": func(t *testing.T, b *fixture) {
 			tried, linked := songspy.UserApp("tried"), songspy.UserApp("linked")
 			must(t, b.linkThroughApp(t, b.newUser(t).ID, songspy.AppSeats{App: linked}))
 			for _, app := range []string{tried, linked, "app"} {
@@ -39,7 +39,8 @@ func breakers() suite {
 			for app, version := range map[string]int64{tried: 0, linked: 1, "app": 1} {
 				same(t, app, value[breaker.Stored](t)(b.Breakers(t.Context(), app)).Version, version)
 			}
-			// A process that knew of it goes on, as if another had been faster.
+			// A process that still has the deleted version goes on as if another
+			// process had been faster.
 			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), tried, 1, tripped)), false)
 		},
 		"SwapBreakers_LetsOneOfManyWin": func(t *testing.T, b *fixture) {

@@ -12,14 +12,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// What a test steps in after: the first statement of a write, and of whatever
-// takes a link away.
+// The first statement of a write, and the first statement of every way to remove a
+// link: tests run code after them.
 const (
 	shareLockStatement  = "link_generation FROM users"
 	updateLockStatement = "ORDER BY id"
 )
 
-// together runs the calls at the same time and returns their errors in order.
+// runConcurrently runs the calls at the same time and returns their errors in order.
 func runConcurrently(calls ...func() error) []error {
 	type result struct {
 		i   int
@@ -87,7 +87,7 @@ func concurrency() suite {
 			got := value[songspy.Link](t)(b.Link(t.Context(), l.UserID))
 			same(t, "scope and version", []any{got.Scope, got.Version}, []any{l.Scope + "xxxxxxxxxx", l.Version + 10})
 		},
-		"RevokeFamily_LetsNoSuccessorSlipThrough": func(t *testing.T, b *fixture) {
+		"RevokeFamily_RevokesConcurrentSuccessors": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			for i := range 10 {
 				first := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(u.ID, fmt.Sprint("first ", i))))
@@ -145,7 +145,7 @@ func concurrency() suite {
 			must(t, errors.Join(runConcurrently(write(b.Store), write(other))...))
 			same(t, "plays", b.countRows(t, "plays", l.UserID), 1)
 		},
-		"WritePlaybackUpdates_OfTheSameNewTracksInAnyOrderNeverLocksUp": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_OfTheSameNewTracksInAnyOrderNeverDeadlocks": func(t *testing.T, b *fixture) {
 			var calls []func() error
 			for range 4 {
 				var updates []songspy.PlaybackUpdate
@@ -197,7 +197,7 @@ func concurrency() suite {
 	return s
 }
 
-// takeAways are the ways of making void what was learnt through a link.
+// linkRemovals are the ways to invalidate what was polled through a link.
 func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserID) error {
 	return map[string]func(context.Context, *store.Store, songspy.UserID) error{
 		"Erasing": func(ctx context.Context, s *store.Store, id songspy.UserID) error {
@@ -215,7 +215,7 @@ func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserI
 	}
 }
 
-// readInOrder follows the feed until the number and fails at the first gap.
+// followFeedInOrder follows the feed until the number and fails at the first gap.
 func followFeedInOrder(ctx context.Context, s *store.Store, until int64) error {
 	for last := int64(0); last < until; {
 		changes, err := s.Changes(ctx, last, 7)
@@ -237,8 +237,8 @@ func followFeedInOrder(ctx context.Context, s *store.Store, until int64) error {
 	return nil
 }
 
-// pair is two listeners and a hearing of each: one whose link is taken away,
-// one who stays.
+// twoUpdates returns the links of two users and an update of each. One user loses the
+// link, the other keeps it.
 func twoUpdates(t *testing.T, b *fixture) (losesLink, stays songspy.Link, updates []songspy.PlaybackUpdate) {
 	t.Helper()
 	losesLink, stays = b.newLinkedUser(t), b.newLinkedUser(t)
@@ -250,7 +250,8 @@ func twoUpdates(t *testing.T, b *fixture) (losesLink, stays songspy.Link, update
 	return losesLink, stays, updates
 }
 
-// writeFirst takes the link away in the middle of a write, which holds it.
+// removeLinkDuringWrite removes the link in the middle of a write, which blocks the
+// removal.
 func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
 	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)
@@ -264,13 +265,13 @@ func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Con
 	same(t, "what is playing", countOpenPlays(t, b, losesLink.UserID), 0)
 	same(t, "of the other", b.countRows(t, "now_playing", stays.UserID), 1)
 	_, err := b.Link(t.Context(), losesLink.UserID)
-	if songspy.CodeOf(err) == songspy.CodeNotFound { // else what was heard before stays theirs
+	if songspy.CodeOf(err) == songspy.CodeNotFound { // in the other cases the user keeps earlier plays
 		same(t, "plays", b.countRows(t, "plays", losesLink.UserID), 0)
 		same(t, "tracks", b.countRows(t, "user_tracks", losesLink.UserID), 0)
 	}
 }
 
-// writeSecond writes in the middle of taking the link away.
+// writeDuringLinkRemoval writes in the middle of the removal of the link.
 func writeDuringLinkRemoval(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
 	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)
@@ -296,8 +297,9 @@ func writeDuringLinkRemoval(t *testing.T, b *fixture, removeLink func(context.Co
 	}
 }
 
-// untilSomebodyWaits returns when a transaction of this test waits for a lock,
-// and fails the test if the one that should is through without waiting. On SQLite one writes at a time, and whoever comes second waits to begin.
+// waitForBlockedTx returns when a transaction of this test waits for a lock, and fails
+// the test if the transaction is through without waiting. On SQLite one transaction
+// writes at a time, and the second waits to begin.
 func (b *fixture) waitForBlockedTx(t *testing.T, through func() bool) {
 	if b.db.Engine == SQLite {
 		return
@@ -316,7 +318,7 @@ func (b *fixture) waitForBlockedTx(t *testing.T, through func() bool) {
 	}
 }
 
-// openPlays counts what the person is playing; an idle player plays nothing.
+// countOpenPlays counts the user's open plays; an idle player has none.
 func countOpenPlays(t *testing.T, b *fixture, id songspy.UserID) (n int) {
 	t.Helper()
 	must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT count(*) FROM now_playing WHERE user_id = $1 AND state <> $2",

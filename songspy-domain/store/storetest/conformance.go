@@ -13,10 +13,10 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// suite is one topic of the contract: what is promised, by name.
+// suite is one topic of the conformance suite: its tests by name.
 type suite map[string]func(*testing.T, *fixture)
 
-// Run holds every promise of the store against databases that fresh makes.
+// Run runs the conformance suite on databases that fresh creates.
 func Run(t *testing.T, fresh func(testing.TB) Database) {
 	for topic, tests := range map[string]suite{
 		"Users": users(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
@@ -35,11 +35,11 @@ func Run(t *testing.T, fresh func(testing.TB) Database) {
 	}
 }
 
-// start is when the clock of every test begins.
+// start is the time at which the clock of every test begins.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// bundle is what a promise works with: a migrated store with a clock that the
-// test moves, and a record of its statements.
+// fixture is what a test works with: a migrated store with a clock that the test sets,
+// and a log of its statements.
 type fixture struct {
 	*store.Store
 	db         Database
@@ -57,7 +57,7 @@ func setup(t *testing.T, d Database) *fixture {
 	return b
 }
 
-// another opens the same database once more, as another process would.
+// openAnother opens the same database again, as another process would.
 func (b *fixture) openAnother(t *testing.T, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
 	return b.db.Open(t, append([]func(*store.Options){func(o *store.Options) {
@@ -65,7 +65,7 @@ func (b *fixture) openAnother(t *testing.T, changes ...func(*store.Options)) *st
 	}}, changes...)...)
 }
 
-// sql is the database itself, for what the store does not show.
+// sql returns the database itself, for what the store does not show.
 func (b *fixture) sql(t *testing.T) *sql.DB {
 	t.Helper()
 	if b.rawDB != nil {
@@ -81,7 +81,7 @@ func (b *fixture) sql(t *testing.T) *sql.DB {
 	return b.rawDB
 }
 
-// count is how many rows of the table belong to the person.
+// countRows counts the rows of the table that belong to the user.
 func (b *fixture) countRows(t *testing.T, table string, id songspy.UserID) (n int) {
 	t.Helper()
 	column := "user_id"
@@ -93,7 +93,7 @@ func (b *fixture) countRows(t *testing.T, table string, id songspy.UserID) (n in
 	return n
 }
 
-// person signs somebody up.
+// newUser signs up a user.
 func (b *fixture) newUser(t *testing.T) songspy.User {
 	t.Helper()
 	subject := fmt.Sprintf("google-%d", b.userCount.Add(1))
@@ -102,7 +102,7 @@ func (b *fixture) newUser(t *testing.T) songspy.User {
 	return u
 }
 
-// grant is what Spotify gives; label makes the tokens tell apart.
+// grant is a grant from Spotify. The label is part of its tokens.
 func grant(label string) songspy.Grant {
 	return songspy.Grant{
 		AccessToken: songspy.Secret("access-" + label), RefreshToken: songspy.Secret("refresh-" + label),
@@ -110,12 +110,12 @@ func grant(label string) songspy.Grant {
 	}
 }
 
-// account is the Spotify account of that name.
+// account is the Spotify account with that name.
 func account(name string) songspy.SpotifyAccount {
 	return songspy.SpotifyAccount{AccountID: "account-" + name, ID: "legacy-" + name}
 }
 
-// link links the person to the account of that name.
+// link links the user to the account with that name.
 func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Link {
 	t.Helper()
 	return value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
@@ -123,14 +123,14 @@ func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Lin
 	}))
 }
 
-// listener signs somebody up and links them.
+// newLinkedUser signs up a user and links them.
 func (b *fixture) newLinkedUser(t *testing.T) songspy.Link {
 	t.Helper()
 	u := b.newUser(t)
 	return b.link(t, u.ID, fmt.Sprint("of-", u.ID))
 }
 
-// song is the n-th of the invented songs, three minutes long.
+// song is the n-th test track, three minutes long.
 func song(n int) songspy.Track {
 	return songspy.Track{
 		URI: fmt.Sprintf("spotify:track:%d", n), Kind: songspy.KindTrack, Title: fmt.Sprint("Song ", n),
@@ -139,7 +139,7 @@ func song(n int) songspy.Track {
 	}
 }
 
-// hears is the hearing of a listener who, at the time, is a minute into the song.
+// playingUpdate is the update of a user who, at the time, is one minute into the track.
 func playingUpdate(l songspy.Link, t songspy.Track, at time.Time) songspy.PlaybackUpdate {
 	ends := at.Add(t.Duration() - time.Minute)
 	return songspy.PlaybackUpdate{
@@ -153,34 +153,34 @@ func playingUpdate(l songspy.Link, t songspy.Track, at time.Time) songspy.Playba
 	}
 }
 
-// played is a finished play of the song that began at the time and was heard out.
+// finishedPlay is a complete play of the track that began at the time.
 func finishedPlay(t songspy.Track, at time.Time) songspy.Play {
 	return songspy.Play{TrackURI: t.URI, StartedAt: at, EndedAt: at.Add(t.Duration()), ListenedMS: t.DurationMS, Source: songspy.SourceLive}
 }
 
-// write writes the hearings and fails the test if one is dropped or set aside.
+// write writes the updates and fails the test if one is dropped or rejected.
 func (b *fixture) write(t *testing.T, updates ...songspy.PlaybackUpdate) []songspy.PlaybackUpdateResult {
 	t.Helper()
 	written := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), updates))
 	for i, w := range written {
 		if w.Dropped || w.Err != nil {
-			t.Fatalf("hearing %d was not written: %+v", i, w)
+			t.Fatalf("update %d was not written: %+v", i, w)
 		}
 	}
 	return written
 }
 
-// playing is what is stored of the person's player.
+// nowPlaying returns the stored state of the user's player.
 func (b *fixture) nowPlaying(t *testing.T, id songspy.UserID) songspy.NowPlaying {
 	t.Helper()
 	found := value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), []songspy.UserID{id}))
 	if len(found) != 1 {
-		t.Fatalf("person %d is %d listeners", id, len(found))
+		t.Fatalf("user %d is returned as %d polled users", id, len(found))
 	}
 	return found[0].Playing
 }
 
-// last is the number of the last change.
+// lastChange returns the number of the last change.
 func (b *fixture) lastChange(t *testing.T) int64 {
 	t.Helper()
 	_, last, err := b.FeedBounds(t.Context())
@@ -188,7 +188,7 @@ func (b *fixture) lastChange(t *testing.T) int64 {
 	return last
 }
 
-// changesAfter are the changes since the number, as kind and person.
+// changesAfter returns the changes since the number, as kind and user.
 func (b *fixture) changesAfter(t *testing.T, number int64) (changes []string) {
 	t.Helper()
 	for _, c := range value[[]songspy.Change](t)(b.Changes(t.Context(), number, 1000)) {
@@ -197,13 +197,13 @@ func (b *fixture) changesAfter(t *testing.T, number int64) (changes []string) {
 	return changes
 }
 
-// clock is a clock that a test moves.
+// clock is a clock that a test sets.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// Now is the time.
+// Now returns the time.
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

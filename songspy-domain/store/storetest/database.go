@@ -18,32 +18,33 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// The engines that a test may ask for.
+// The engines that a test can ask for.
 const (
 	SQLite         = "sqlite"
 	Postgres       = "postgres"
-	PostgresSimple = "postgres-simple" // pgx's simple protocol, as a role with settings of its own
+	PostgresSimple = "postgres-simple" // pgx's simple protocol, as a role with its own settings
 	Pgbouncer      = "pgbouncer"       // the same through pgbouncer in transaction mode
 )
 
-// PostgresURL is the variable that names a throwaway server, with a role that
-// may create schemas.
+// PostgresURL is the environment variable with the URL of a throwaway server, for a
+// role that can create schemas.
 const PostgresURL = "SONGSPY_TEST_POSTGRES_URL"
 
-// PgbouncerURL is the variable that names a pgbouncer in transaction mode in
-// front of the throwaway server, which lets every role in.
+// PgbouncerURL is the environment variable with the URL of a pgbouncer in transaction
+// mode in front of the throwaway server. It accepts every role.
 const PgbouncerURL = "SONGSPY_TEST_PGBOUNCER_URL"
 
-// Database is a fresh database of one test, which any number of stores may open.
+// Database is an empty database of one test. Any number of stores can open it.
 type Database struct {
 	Engine string
 	URL    string
-	// direct is the same database without the pooler, for a test's own statements.
+	// direct is the URL of the same database without the pooler, for a test's own
+	// statements.
 	direct string
 }
 
-// New makes an empty database, which ends with the test; for Postgres it needs
-// a Server.
+// New creates an empty database, which is deleted with the test. Postgres needs a
+// Server.
 func New(t testing.TB, engine string) Database {
 	t.Helper()
 	switch engine {
@@ -64,8 +65,8 @@ func New(t testing.TB, engine string) Database {
 	return Database{}
 }
 
-// Server is the URL of the throwaway server. Without one the test is skipped,
-// save in CI, where it fails.
+// Server returns the URL of the throwaway server. Without one the test is skipped, or
+// fails in CI.
 func Server(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(PostgresURL)
@@ -79,8 +80,8 @@ func Server(t testing.TB) string {
 	return server
 }
 
-// newPostgres creates a schema, which costs a fraction of a database. Tests
-// share notifications and the lock of migrations, which only wake or wait.
+// newPostgres creates a schema, which is much cheaper than a database. Tests share the
+// notifications of changes and the migration lock, which only cost time.
 func newPostgres(t testing.TB) (address, name string) {
 	t.Helper()
 	server := Server(t)
@@ -105,9 +106,9 @@ func newPostgres(t testing.TB) (address, name string) {
 // HasPooler reports whether there is a pgbouncer to test with.
 func HasPooler() bool { return os.Getenv(PgbouncerURL) != "" }
 
-// newRole makes a schema and a role of the same name that owns it and whose
-// sessions write dates in a form that no client expects. No startup parameter
-// needs to name the schema, which a pooler would refuse.
+// newRole creates a schema and a role of the same name that owns it. The role's
+// sessions write dates in a format that no client expects. No startup parameter has to
+// name the schema; a pooler would reject that.
 func newRole(t testing.TB) (name string) {
 	t.Helper()
 	_, name = newPostgres(t)
@@ -120,7 +121,7 @@ func newRole(t testing.TB) (name string) {
 	return name
 }
 
-// asRole is the URL by which the role reaches its schema through the server.
+// roleURL returns the URL by which the role reaches its schema through the server.
 func roleURL(t testing.TB, name, server string) string {
 	t.Helper()
 	u, err := url.Parse(server)
@@ -152,13 +153,13 @@ func execOnServer(t testing.TB, server, statement string) {
 	}
 }
 
-// Key is a seal key for tests; its bytes follow from its id.
+// Key returns a seal key for tests; its bytes depend only on its id.
 func Key(id string) store.SealKey {
 	return store.SealKey{ID: id, Key: bytes.Repeat([]byte(id + "#")[:2], 16)}
 }
 
-// Open opens a store on the database, which need not be migrated, and closes
-// it with the test. changes adapt the options.
+// Open opens a store on the database, which need not be migrated, and closes it with
+// the test. changes adapt the options.
 func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
 	o := store.Options{
@@ -180,7 +181,7 @@ func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Sto
 	return s
 }
 
-// Open opens a migrated store on a fresh database of the engine.
+// Open opens a migrated store on an empty database of the engine.
 func Open(t testing.TB, engine string) *store.Store {
 	t.Helper()
 	s := New(t, engine).Open(t)
@@ -190,7 +191,7 @@ func Open(t testing.TB, engine string) *store.Store {
 	return s
 }
 
-// Code fails the test unless err has the code.
+// RequireCode fails the test unless err has the code.
 func RequireCode(t testing.TB, err error, want songspy.Code) {
 	t.Helper()
 	if got := songspy.CodeOf(err); got != want {

@@ -1,3 +1,3 @@
-// Package storetest is the contract of the store: Run holds against every
-// database what its callers rely on. Tests of other packages open stores with it.
+// Package storetest is the conformance suite of the store: Run checks, on any engine,
+// what the store's callers rely on. Tests of other packages open stores with it.
 package storetest

@@ -15,14 +15,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// file is a local file of that title.
+// localFile is a local file with that title.
 func localFile(title string) songspy.Track {
 	return songspy.Track{
 		URI: "spotify:local:A+Band:An+Album:" + title + ":180", Kind: songspy.KindLocal, Title: title, Artists: "A Band", DurationMS: 180_000,
 	}
 }
 
-// titles are the titles of all tracks that are kept, by id.
+// trackTitles returns the titles of all stored tracks, by id.
 func (b *fixture) trackTitles(t *testing.T) (titles []string) {
 	t.Helper()
 	rows := value[*sql.Rows](t)(b.sql(t).QueryContext(t.Context(), "SELECT title FROM tracks ORDER BY id"))
@@ -36,16 +36,16 @@ func (b *fixture) trackTitles(t *testing.T) (titles []string) {
 	return titles
 }
 
-// deleteFirst deletes the user's oldest play.
+// deleteFirstPlay deletes the user's oldest play.
 func (b *fixture) deleteFirstPlay(t *testing.T, id songspy.UserID) {
 	t.Helper()
 	must(t, b.DeletePlay(t.Context(), id, storedPlays(t, b.sql(t), id)[0].ID, b.clock.Now()))
 }
 
-// erasure holds that what is taken away is away.
+// erasure checks that nothing of what is deleted stays.
 func erasure() suite {
 	s := suite{
-		"LocalFile_GoesWithTheLastUserWhoHasIt": func(t *testing.T, b *fixture) {
+		"LocalFile_IsDeletedWithItsLastUser": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.write(t, playingUpdate(one, localFile("Shared"), start), playingUpdate(two, localFile("Shared"), start))
 			b.write(t, playingUpdate(one, localFile("Mine"), start.Add(time.Second)))
@@ -54,7 +54,7 @@ func erasure() suite {
 			value[store.EraseResult](t)(b.Unlink(t.Context(), two.UserID))
 			same(t, "titles, when nobody is left", b.trackTitles(t), []string(nil))
 		},
-		"LocalFile_IsPlayedAgainInAProcessThatKnewItBeforeTheErasure": func(t *testing.T, b *fixture) {
+		"LocalFile_IsStoredAgainByAProcessThatKnewItBeforeTheErasure": func(t *testing.T, b *fixture) {
 			erased, stays := b.newLinkedUser(t), b.newLinkedUser(t)
 			former := b.write(t, playingUpdate(erased, localFile("Tape"), start))[0].TrackID
 			other := b.openAnother(t)
@@ -80,7 +80,7 @@ func erasure() suite {
 			written := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
 			RequireCode(t, written[0].Err, songspy.CodeInvalid)
 		},
-		"LocalFile_GoesWithItsLastPlay": func(t *testing.T, b *fixture) {
+		"LocalFile_IsDeletedWithItsLastPlay": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays, h.Tracks = []songspy.Play{finishedPlay(localFile("Tape"), start.Add(-time.Hour))}, append(h.Tracks, localFile("Tape"))
@@ -99,7 +99,7 @@ func erasure() suite {
 				{FirstPlayedAt: start.Add(-time.Minute), LastPlayedAt: start},
 			})
 		},
-		"PruneLocalTracks_DeletesWhatNobodyHas": func(t *testing.T, b *fixture) {
+		"PruneLocalTracks_DeletesFilesWithoutUsers": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, localFile("Kept"), start))
 			late := playingUpdate(l, localFile("Late"), start.Add(-time.Second))
@@ -109,7 +109,7 @@ func erasure() suite {
 			same(t, "titles after it", b.trackTitles(t), []string{"Kept"})
 			same(t, "pruned again", value[int64](t)(b.PruneLocalTracks(t.Context())), 0)
 		},
-		"PruneBreakers_ForgetsTheCallsOfAnAppThatNobodyUsesAnyMore": func(t *testing.T, b *fixture) {
+		"PruneBreakers_DeletesTheCallsOfUnusedUserApps": func(t *testing.T, b *fixture) {
 			own, now := songspy.UserApp("0123456789abcdef0123456789abcdef"), quota.BucketOf(start)
 			for _, ago := range []time.Duration{0, 3 * 24 * time.Hour} {
 				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, []quota.Bucket{{At: now.Add(-ago), Endpoint: quota.EndpointPlaying, Calls: 5}}, now))
@@ -134,13 +134,14 @@ func erasure() suite {
 			}
 			same(t, "tracks after the last", len(storedTracks(t, b.sql(t), l.UserID)), 1)
 		},
-		"DeletePlay_KeepsTimesAndKeyedHashesAlone": func(t *testing.T, b *fixture) {
+		"DeletePlay_KeepsOnlyTimesAndKeyedHashes": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, h)
 			b.deleteFirstPlay(t, l.UserID)
-			// A new column of plays is named here once it is known that a deleted play may keep it.
+			// List a new column of plays here once it is clear that a deleted play may
+			// keep it.
 			kept := map[string]bool{
 				"id": true, "user_id": true, "started_at": true, "ended_at": true, "listened_ms": true, "inferred_ms": true,
 				"source": true, "provisional": true, "deleted_at": true, "uri_hash": true, "isrc_hash": true,
@@ -154,7 +155,7 @@ func erasure() suite {
 				}
 			}
 		},
-		"DeletePlay_KeepsNoMicrosecondsWhichStandForItsTrack": func(t *testing.T, b *fixture) {
+		"DeletePlay_TruncatesTimesToMilliseconds": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			item := historyItem(song(1), songspy.HistoryItemKey(start.Add(-time.Hour), song(1)))
 			next := finishedPlay(song(2), item.PlayedAt.Add(3*time.Minute))
@@ -174,7 +175,7 @@ func erasure() suite {
 			again := reconcile.Reconcile(k, reconcile.History{Items: both}, start)
 			same(t, "history tells of it again", again.IsEmpty(), true)
 		},
-		"DeletePlay_HashesAlikeOfOneUserAndNeverOfTwo": func(t *testing.T, b *fixture) {
+		"DeletePlay_HashesDifferBetweenUsers": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			var updates []songspy.PlaybackUpdate
 			for _, l := range []songspy.Link{one, two} {
@@ -192,7 +193,7 @@ func erasure() suite {
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT count(DISTINCT uri_hash), count(DISTINCT isrc_hash) FROM plays").Scan(&uris, &isrcs))
 			same(t, "hashes", []int{uris, isrcs}, []int{2, 2})
 		},
-		"ReconcileHistory_RecognizesTheDeleted": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_RecognizesDeletedPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(2), start)
 			h.Plays, h.Tracks = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}, append(h.Tracks, song(1))
@@ -214,7 +215,7 @@ func erasure() suite {
 				same(t, "a stranger", k.Plays[0].Track.URI == stranger.URI, false)
 			}
 		},
-		"ReconcileHistory_GoesOnWhereTheKeyOfTheDeletedIsLost": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_WorksWithoutTheDeletionKey": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
@@ -227,7 +228,7 @@ func erasure() suite {
 			must(t, lost.DeletePlay(t.Context(), l.UserID, k.Plays[1].Play.ID, start))
 			same(t, "plays", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 0)
 		},
-		"Deleted_StaysThroughUnlinkingAndGoesWithTheUser": func(t *testing.T, b *fixture) {
+		"DeletedPlay_SurvivesUnlinkingAndIsErasedWithTheUser": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
@@ -241,7 +242,7 @@ func erasure() suite {
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), l.UserID))
 			same(t, "plays of the erased", b.countRows(t, "plays", l.UserID), 0)
 		},
-		"Erasing_WaitsForAWriteThatTakesALocalFileUp": func(t *testing.T, b *fixture) {
+		"EraseUser_WaitsForAWriteOfItsLocalFile": func(t *testing.T, b *fixture) {
 			erased, takes := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.write(t, playingUpdate(erased, localFile("Tape"), start))
 			other, done := b.openAnother(t, func(o *store.Options) { o.Observe = nil }), make(chan error, 1)
@@ -256,7 +257,7 @@ func erasure() suite {
 			must(t, <-done)
 			same(t, "on the board", len(value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{takes.UserID}))), 1)
 		},
-		"WritePlaybackUpdates_WaitsForAnErasureThatTakesItsLocalFile": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_WaitsForAnErasureOfItsLocalFile": func(t *testing.T, b *fixture) {
 			erased, takes := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.write(t, playingUpdate(erased, localFile("Tape"), start))
 			other, done := b.openAnother(t, func(o *store.Options) { o.Observe = nil }), make(chan error, 1)
@@ -281,7 +282,8 @@ func erasure() suite {
 	return s
 }
 
-// keptBy is what a store shows to whoever reconciles the items.
+// storedPlaysOf returns the plays that the store passes to the function that reconciles
+// the items.
 func storedPlaysOf(t *testing.T, s *store.Store, l songspy.Link, items ...songspy.HistoryItem) (kept songspy.StoredPlays) {
 	t.Helper()
 	value[songspy.Reconciliation](t)(s.ReconcileHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.StoredPlays) songspy.Reconciliation {
@@ -291,7 +293,7 @@ func storedPlaysOf(t *testing.T, s *store.Store, l songspy.Link, items ...songsp
 	return kept
 }
 
-// rowOf is the one row that a query yields, by column.
+// selectRow returns the only row of a query, by column.
 func selectRow(t *testing.T, db *sql.DB, query string, args ...any) map[string]any {
 	t.Helper()
 	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(), query, args...))

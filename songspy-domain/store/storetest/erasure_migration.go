@@ -16,8 +16,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
-// migratedTo is a database of which the numbered files up to the version have made
-// the schema, as an older release leaves it.
+// openAtVersion creates a database with the schema of an older release: all migrations
+// up to the version.
 func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 	t.Helper()
 	b := &fixture{db: New(t, engine), clock: &clock{now: start}, statements: &statementLog{}}
@@ -32,7 +32,7 @@ func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 			until[path] = &fstest.MapFile{Data: value[[]byte](t)(fs.ReadFile(all, path))}
 		}
 	}
-	if version >= 15 { // a migration in Go, which does nothing but this in a database without deleted plays
+	if version >= 15 { // written in Go; on a database without deleted plays it executes only this SQL
 		text := value[[]byte](t)(fs.ReadFile(migrations.DeletedPlays, "erased/"+folder+".sql"))
 		until["00015_deleted_plays.sql"] = &fstest.MapFile{Data: append([]byte("-- +goose Up\n"), text...)}
 	}
@@ -41,7 +41,7 @@ func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 	return b
 }
 
-// owner is the database itself as the role by which a store reaches it.
+// ownerDB returns the database itself, as the role that a store uses.
 func (b *fixture) ownerDB(t *testing.T) *sql.DB {
 	t.Helper()
 	if b.db.Engine == SQLite || b.db.Engine == Postgres {
@@ -49,7 +49,7 @@ func (b *fixture) ownerDB(t *testing.T) *sql.DB {
 	}
 	db := value[*sql.DB](t)(sql.Open("pgx", b.db.direct))
 	t.Cleanup(func() { must(t, db.Close()) })
-	db.SetMaxOpenConns(1) // the role is the connection's
+	db.SetMaxOpenConns(1) // the role is a setting of the connection
 	var name string
 	must(t, db.QueryRowContext(t.Context(), "SELECT current_schema()").Scan(&name)) // the role has the schema's name
 	_, err := db.ExecContext(t.Context(), "SET ROLE "+name)
@@ -57,16 +57,16 @@ func (b *fixture) ownerDB(t *testing.T) *sql.DB {
 	return db
 }
 
-// exec runs a statement past the store.
+// exec runs a statement without the store.
 func (b *fixture) exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	_, err := b.sql(t).ExecContext(context.WithoutCancel(t.Context()), statement, args...)
 	must(t, err)
 }
 
-// olderRelease fills a database as releases before version 15 did: user 1 has
-// deleted the first of three plays of song 1 and the only one of song 2, user 2
-// has a local file, and nobody has the files of those who were erased.
+// fillVersion14 fills a database as releases before version 15 did: user 1 has deleted
+// the first of three plays of song 1 and the only one of song 2, user 2 has a local
+// file, and the local files of erased users belong to no user.
 func fillVersion14(t *testing.T, b *fixture) {
 	t.Helper()
 	insertOldUsers(t, b)
@@ -111,10 +111,10 @@ func insertOldUsers(t *testing.T, b *fixture) {
 	}
 }
 
-// migrating15 holds what version 15 makes of an older database.
+// version15Suite checks what version 15 makes of an older database.
 func version15Suite() suite {
 	return suite{
-		"Migrate_LeavesDeletedPlaysTheirTimesAndHashesAlone": func(t *testing.T, b *fixture) {
+		"Migrate_15_LeavesOnlyTimesAndHashesOfDeletedPlays": func(t *testing.T, b *fixture) {
 			b = openAtVersion(t, b.db.Engine, 14)
 			fillVersion14(t, b)
 			b.Store = b.openAnother(t)
@@ -147,7 +147,7 @@ func version15Suite() suite {
 			}
 			same(t, "history recognizes them", tracks, []string{song(1).Title, song(1).Title, song(1).Title, song(2).Title})
 		},
-		"Migrate_RemovesWhatAnOlderReleaseLeftBehind": func(t *testing.T, b *fixture) {
+		"Migrate_15_RemovesWhatAnOlderReleaseLeft": func(t *testing.T, b *fixture) {
 			b = openAtVersion(t, b.db.Engine, 14)
 			fillVersion14(t, b)
 			b.exec(t, `UPDATE users SET google_sub = $1 WHERE id = 1`, strings.Repeat("a-former-subject", 10))
@@ -160,7 +160,7 @@ func version15Suite() suite {
 			must(t, b.Migrate(t.Context()))
 			same(t, "after", findSecrets(b.rawContents(t), left), []string(nil))
 		},
-		"Migrate_IsTheSameTheSecondTime": func(t *testing.T, b *fixture) {
+		"Migrate_15_ASecondTimeChangesNothing": func(t *testing.T, b *fixture) {
 			b = openAtVersion(t, b.db.Engine, 14)
 			fillVersion14(t, b)
 			b.Store = b.openAnother(t)

@@ -26,19 +26,20 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// secrets is what must not be found, by what it is.
+// secrets are texts that must not be found, by what they are.
 type secrets map[string][]byte
 
-// planted is a user of whom every table knows something.
+// plantedUser is a user with data in every table.
 type plantedUser struct {
 	songspy.Link
-	// lasting is what may be found until the user is erased.
+	// untilErased are the texts that may be found until the user is erased.
 	untilErased secrets
-	// deleted is what must not be found from now on: it was deleted or replaced.
+	// deleted are the texts that must not be found anymore: they were deleted or
+	// replaced.
 	deleted secrets
 }
 
-// plant makes a user who leaves something in every table and every column.
+// plantUser creates a user with data in every table and every column.
 func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	t.Helper()
 	ctx := t.Context()
@@ -73,7 +74,7 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	b.queueNotifications(t, relinkNotification(u.ID))
 
 	began := func(what string, ago time.Duration) time.Time {
-		at := start.Add(-ago + time.Duration(u.ID)*time.Millisecond)                                  // nobody else's
+		at := start.Add(-ago + time.Duration(u.ID)*time.Millisecond)                                  // unique to this user
 		p.untilErased[what] = []byte(strings.TrimRight(at.Format("2006-01-02 15:04:05.000000"), "0")) // as Postgres prints it
 		if b.db.Engine == SQLite {
 			p.untilErased[what] = binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
@@ -88,6 +89,8 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 		finishedPlay(lost, began("deleted play", 5*time.Hour)), finishedPlay(song(1), began("deleted song", 4*time.Hour)),
 		finishedPlay(tape, began("play of a tape", 3*time.Hour)), finishedPlay(song(1), began("play", 2*time.Hour)),
 	}
+	doubted := began("doubt", 30*time.Second)
+	h.Playing.DoubtedAt, h.Playing.DoubtedURI = &doubted, localFile(addSecret("doubted tape")).URI
 	h.Gap = &songspy.Gap{BeganAt: began("gap", 10*time.Hour), EndedAt: &start, Reason: songspy.GapProviderDown}
 	b.write(t, h)
 	item := historyItem(song(2), began("history", 20*time.Hour))
@@ -119,8 +122,8 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	return p
 }
 
-// everywhere is all that the database holds: every file of SQLite, once the
-// write-ahead log is empty, and a dump of Postgres.
+// rawContents returns everything that the database contains: every file of SQLite, once
+// the write-ahead log is empty, or a dump of Postgres.
 func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 	t.Helper()
 	if b.db.Engine != SQLite {
@@ -133,7 +136,7 @@ func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 			break
 		}
 		must(t, errors.Join(err, t.Context().Err()))
-		runtime.Gosched() // it is emptied soon, and nobody waits for it
+		runtime.Gosched() // the log is truncated soon, in the background
 	}
 	files := map[string][]byte{}
 	for _, file := range value[[]string](t)(filepath.Glob(filepath.Join(filepath.Dir(path), "*"))) {
@@ -142,8 +145,8 @@ func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 	return files
 }
 
-// dump is the text of a dump of the test's schema, by pg_dump where that is
-// installed and fits the server, else by COPY.
+// dump returns a dump of the test's schema as text, by pg_dump if it is installed and
+// fits the server, else by COPY.
 func (b *fixture) dump(t *testing.T) []byte {
 	t.Helper()
 	u := value[*url.URL](t)(url.Parse(b.db.direct))
@@ -160,7 +163,8 @@ func (b *fixture) dump(t *testing.T) []byte {
 	}
 	conn := value[*pgx.Conn](t)(pgx.Connect(t.Context(), b.db.direct))
 	defer func() { must(t, conn.Close(t.Context())) }()
-	// The planted times are written as pg_dump prints them; the role may prefer another style.
+	// Planted times are searched for as pg_dump prints them; the role may use another
+	// style.
 	value[pgconn.CommandTag](t)(conn.Exec(t.Context(), "SET DateStyle = 'ISO'"))
 	value[pgconn.CommandTag](t)(conn.Exec(t.Context(), "SET TimeZone = 'UTC'"))
 	var text bytes.Buffer
@@ -171,7 +175,7 @@ func (b *fixture) dump(t *testing.T) []byte {
 	return text.Bytes()
 }
 
-// tables are the tables of the schema, by name.
+// tables returns the names of the schema's tables in order.
 func (b *fixture) tables(t *testing.T) (tables []string) {
 	t.Helper()
 	query := `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1`
@@ -190,7 +194,7 @@ func (b *fixture) tables(t *testing.T) (tables []string) {
 	return tables
 }
 
-// found lists which of the secrets are anywhere.
+// findSecrets lists which of the secrets are found anywhere.
 func findSecrets(in map[string][]byte, what secrets) (found []string) {
 	for name, secret := range what {
 		for where, text := range in {
@@ -203,32 +207,32 @@ func findSecrets(in map[string][]byte, what secrets) (found []string) {
 	return found
 }
 
-// outlives are the tables whose rows stay when a user is erased, each with all
-// its columns, and why nothing in them names the user.
+// survivingTables are the tables whose rows stay when a user is erased, each with all
+// its columns and the reason why they do not identify the user.
 var survivingTables = map[string]struct{ columns, reason string }{
 	"tracks": {
 		"id uri kind title artists album image_url url preview_url duration_ms isrc created_at",
-		"the catalogue of Spotify; a local file goes with the last user who has it",
+		"Spotify's catalogue; a local file is deleted with the last user who has it",
 	},
-	"changes":          {"number user_id kind at", "the number of a user who is gone, for an hour"},
+	"changes":          {"number user_id kind at", "the id of the erased user, for an hour"},
 	"feed":             {"id last", "a counter"},
-	"breakers":         {"app version state updated_at", "apps; one that a user brought goes with them"},
-	"quota_calls":      {"account bucket endpoint calls", "accounts and apps; an app that a user brought goes with them"},
-	"quota_batches":    {"account process number counted_at", "accounts and apps; an app that a user brought goes with them"},
-	"quota_refusals":   {"account refused_at endpoint calls retry_after_ms quota", "accounts and apps; an app that a user brought goes with them"},
-	"invites":          {"id code_hash note uses uses_left created_at expires_at revoked_at", "the operator's; who used one is not noted"},
+	"breakers":         {"app version state updated_at", "apps; a user-supplied app is deleted with its user"},
+	"quota_calls":      {"account bucket endpoint calls", "accounts and apps; a user-supplied app is deleted with its user"},
+	"quota_batches":    {"account process number counted_at", "accounts and apps; a user-supplied app is deleted with its user"},
+	"quota_refusals":   {"account refused_at endpoint calls retry_after_ms quota", "accounts and apps; a user-supplied app is deleted with its user"},
+	"invites":          {"id code_hash note uses uses_left created_at expires_at revoked_at", "the operator's; the users of an invite are not stored"},
 	"heartbeats":       {"name at", "parts of the service"},
 	"shards":           {"shard owner lease_until polled_until", "replicas of the batch"},
 	"replicas":         {"owner alive_until", "replicas of the batch"},
 	"goose_db_version": {"id version_id is_applied tstamp", "versions of the schema"},
 }
 
-// erasureSearch holds that nothing of the erased is found, wherever it was.
+// erasureSearchSuite checks that nothing of an erased user is found, wherever it was.
 func erasureSearchSuite() suite {
 	return suite{
-		// A table that this test does not know fails it. If its rows are a user's, the
-		// table has a column user_id, EraseUser deletes from it, and plant writes to it.
-		// Else the table and its columns are listed in outlives.
+		// An unknown table fails this test. If its rows belong to a user, the table has
+		// a column user_id, EraseUser deletes from it, and plantUser writes to it.
+		// Otherwise list the table and its columns in survivingTables.
 		"EraseUser_LeavesNoRowInAnyTable": func(t *testing.T, b *fixture) {
 			p := b.plantUser(t, "somebody")
 			owner := func(table string) string {
@@ -244,15 +248,15 @@ func erasureSearchSuite() suite {
 					want := strings.Fields(rule.columns)
 					slices.Sort(columns)
 					slices.Sort(want)
-					same(t, "columns of "+table+", which outlives users: does every one name nobody?", columns, want)
+					same(t, "columns of "+table+", whose rows stay: check that none of them identifies a user", columns, want)
 					continue
 				}
 				if !slices.Contains(columns, owner(table)) {
-					t.Errorf("what becomes of %s when a user is erased? Give it a user_id, or list it in outlives", table)
+					t.Errorf("what happens to %s when a user is erased? Give it a user_id, or list it in survivingTables", table)
 					continue
 				}
 				if b.countRows(t, table, p.UserID) == 0 {
-					t.Errorf("nothing of the user is planted in %s: this test would not see it stay", table)
+					t.Errorf("plantUser writes nothing to %s, so this test cannot see whether it stays", table)
 				}
 				theirs = append(theirs, table)
 			}
@@ -263,7 +267,7 @@ func erasureSearchSuite() suite {
 		},
 		"EraseUser_LeavesNothingToBeFound": func(t *testing.T, b *fixture) {
 			var before, after plantedUser
-			const userCount = 40 // enough for pages to be split
+			const userCount = 40 // enough to split pages
 			for i := range userCount {
 				switch p := b.plantUser(t, fmt.Sprintf("user-%02d", i)); i {
 				case userCount / 2:
@@ -272,7 +276,7 @@ func erasureSearchSuite() suite {
 					after = p
 				}
 			}
-			delete(before.untilErased, "address") // sealed, so never in the clear
+			delete(before.untilErased, "address") // stored sealed only
 			delete(before.untilErased, "token")
 			var unseen []string
 			at := b.rawContents(t)
@@ -293,7 +297,7 @@ func erasureSearchSuite() suite {
 			p := b.plantUser(t, "somebody")
 			value[store.EraseResult](t)(b.Unlink(t.Context(), p.UserID))
 			spotify := secrets{}
-			for _, what := range []string{"account id", "Spotify id", "client id", "tape", "sealed token"} {
+			for _, what := range []string{"account id", "Spotify id", "client id", "tape", "doubted tape", "sealed token"} {
 				spotify[what] = p.untilErased[what]
 			}
 			same(t, "of the link", findSecrets(b.rawContents(t), spotify), []string(nil))

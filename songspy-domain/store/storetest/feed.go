@@ -25,7 +25,7 @@ func feed() suite {
 			same(t, "the first alone", len(value[[]songspy.Change](t)(b.Changes(t.Context(), 0, 1))), 1)
 			same(t, "none after the last", b.changesAfter(t, 2), []string(nil))
 		},
-		"PruneChanges_KeepsTheLastSoThatAGapShows": func(t *testing.T, b *fixture) {
+		"PruneChanges_KeepsTheLastChange": func(t *testing.T, b *fixture) {
 			for range 3 {
 				b.newLinkedUser(t)
 				b.clock.advance(time.Hour)
@@ -36,7 +36,7 @@ func feed() suite {
 			must(t, err)
 			same(t, "oldest and last", []int64{oldest, last}, []int64{3, 3})
 		},
-		"WaitForChange_ReturnsAtOnceWhenOneWasMissed": func(t *testing.T, b *fixture) {
+		"WaitForChange_ReturnsAtOnceForAMissedChange": func(t *testing.T, b *fixture) {
 			b.newLinkedUser(t)
 			executed := b.statements.recordDuring(func() { must(t, b.WaitForChange(t.Context(), 0)) })
 			same(t, "looks", len(executed), 1)
@@ -61,7 +61,7 @@ func feed() suite {
 			b.write(t, playingUpdate(l, song(1), start))
 			must(t, <-woken)
 		},
-		"WaitForChange_ReturnsInTheEndWithoutAChange": func(t *testing.T, b *fixture) {
+		"WaitForChange_ReturnsWithoutAChangeAfterAWhile": func(t *testing.T, b *fixture) {
 			must(t, b.WaitForChange(t.Context(), b.lastChange(t)))
 		},
 		"WaitForChange_EndsWithItsContext": func(t *testing.T, b *fixture) {
@@ -81,7 +81,7 @@ func feed() suite {
 	}
 }
 
-// waitUntilRefused waits again and again for a change after 0.
+// waitUntilError waits for changes after 0 until wait returns an error.
 func waitUntilError(ctx context.Context, wait func(context.Context, int64) error) error {
 	for {
 		if err := wait(ctx, 0); err != nil {

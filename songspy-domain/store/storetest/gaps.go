@@ -24,7 +24,7 @@ func gaps() suite {
 		return &at
 	}
 	return suite{
-		"WritePlaybackUpdates_WritesTheGapThatEndedOnce": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_WritesAGapOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
@@ -51,7 +51,7 @@ func gaps() suite {
 				same(t, "once it works again", all(t, b, l), closed)
 			}
 		},
-		"Gaps_BeginWherePollsWereRefusedFirst": func(t *testing.T, b *fixture) {
+		"Gaps_BeginAtTheFirstRejectedPoll": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
 				l.State, l.PollsRefusedSince = songspy.LinkSuspect, &start
@@ -64,7 +64,7 @@ func gaps() suite {
 			again := b.link(t, l.UserID, "of-1")
 			same(t, "refused no more", again.PollsRefusedSince == nil, true)
 		},
-		"Gaps_ThatBeganByAClockThatRanAheadEndWithTheBrokenLink": func(t *testing.T, b *fixture) {
+		"Gaps_ThatBeganInTheFutureAreDeleted": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.clock.advance(9 * time.Hour)
 			setState(t, b, l, songspy.LinkNotRegistered)
@@ -72,8 +72,8 @@ func gaps() suite {
 			setState(t, b, l, songspy.LinkActive)
 			same(t, "gaps", len(all(t, b, l)), 0)
 		},
-		"Gaps_BeginWhereASuspectLinkCouldLastBeAsked": func(t *testing.T, b *fixture) {
-			l := b.newLinkedUser(t) // its token lives for an hour
+		"Gaps_BeginWhenTheTokenOfASuspectLinkExpired": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t) // its access token is valid for an hour
 			setState(t, b, l, songspy.LinkSuspect)
 			same(t, "while suspect", len(all(t, b, l)), 0)
 			b.clock.advance(6 * time.Hour)
@@ -101,7 +101,7 @@ func gaps() suite {
 			}
 			same(t, "gaps", began, []time.Time{*hour(3), *hour(2), *hour(1), *hour(0), *hour(-1)})
 		},
-		"Heartbeats_AreRememberedByName": func(t *testing.T, b *fixture) {
+		"Heartbeats_AreStoredByName": func(t *testing.T, b *fixture) {
 			same(t, "before the first", value[time.Time](t)(b.LastHeartbeat(t.Context(), "batch")).IsZero(), true)
 			must(t, b.RecordHeartbeat(t.Context(), "batch"))
 			b.clock.advance(time.Hour)

@@ -8,12 +8,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// told is a line of history: the song at the time.
+// historyItem is an item of Spotify's history: the track at the time.
 func historyItem(t songspy.Track, at time.Time) songspy.HistoryItem {
 	return songspy.HistoryItem{Track: t, PlayedAt: at}
 }
 
-// finds makes plays of all items as if nothing had been kept.
+// addAll adds a play for every item, as if nothing were stored.
 func addAll(items []songspy.HistoryItem) func(songspy.StoredPlays) songspy.Reconciliation {
 	return func(songspy.StoredPlays) (r songspy.Reconciliation) {
 		for _, i := range items {
@@ -25,7 +25,8 @@ func addAll(items []songspy.HistoryItem) func(songspy.StoredPlays) songspy.Recon
 	}
 }
 
-// kept is what the store shows to whoever reconciles the items.
+// storedPlays returns the plays that the store passes to the function that reconciles
+// the items.
 func (b *fixture) storedPlays(t *testing.T, l songspy.Link, items ...songspy.HistoryItem) (kept songspy.StoredPlays) {
 	t.Helper()
 	value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.StoredPlays) songspy.Reconciliation {
@@ -37,7 +38,7 @@ func (b *fixture) storedPlays(t *testing.T, l songspy.Link, items ...songspy.His
 
 func history() suite {
 	return suite{
-		"ReconcileHistory_ShowsThePlaysOfTheTimeAndTheHourAfter": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_PassesThePlaysOfTheTimeAndTheHourAfter": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			for hour := range 6 {
@@ -46,22 +47,23 @@ func history() suite {
 			b.write(t, h)
 			kept := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)))
 			var starts []time.Time
-			for _, k := range kept.Plays[3:] { // after those from before
+			for _, k := range kept.Plays[3:] { // after the earlier plays
 				starts = append(starts, k.Play.StartedAt)
 				same(t, "track", k.Track.URI, song(1).URI)
 				same(t, "heard", k.PlayedAt.IsZero(), true)
 			}
-			// A play that stood still before anybody saw it begins, as far as is known, long after its item.
+			// A play that was paused before the first poll begins, as far as is known,
+			// long after its item.
 			same(t, "starts", starts, []time.Time{start.Add(-3 * time.Hour), start.Add(-2 * time.Hour)})
 			two := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)), historyItem(song(2), start.Add(-119*time.Minute)))
 			same(t, "plays around two items", len(two.Plays), 6)
 			same(t, "a stranger's", b.storedPlays(t, b.newLinkedUser(t), historyItem(song(2), start)), songspy.StoredPlays{})
 		},
-		"ReconcileHistory_WritesWhatWasFoundOnceAndRemembersWhatWasTold": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_AddsPlaysOnceAndStoresProcessedItems": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			items := []songspy.HistoryItem{historyItem(song(1), start), historyItem(song(2), start.Add(3*time.Minute))}
 			before := b.lastChange(t)
-			for range 2 { // as if the first answer had never come back
+			for range 2 { // as if the first response had been lost
 				value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items[:1], addAll(items[:1])))
 				items = items[1:]
 			}
@@ -75,7 +77,7 @@ func history() suite {
 			same(t, "the first", kept.Plays[0].PlayedAt, start)
 			same(t, "the second", kept.Plays[1].PlayedAt, start.Add(3*time.Minute))
 		},
-		"ReconcileHistory_SettlesWhatItConfirms": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_CorrectsConfirmedPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			guess := finishedPlay(song(1), start.Add(-time.Hour))
@@ -119,7 +121,7 @@ func history() suite {
 			tracks := storedTracks(t, b.sql(t), l.UserID)
 			same(t, "plays of the track", tracks[0].Plays, 1)
 		},
-		"ReconcileHistory_MovesAnItemToThePlayThatItTellsOf": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_MovesAnItemToItsPlay": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			seen := finishedPlay(song(1), start.Add(-time.Hour))
@@ -132,7 +134,7 @@ func history() suite {
 				found, live := k.Plays[0], k.Plays[1]
 				same(t, "told of the found one", found.PlayedAt, item.PlayedAt)
 				r = addAll([]songspy.HistoryItem{other})(k)
-				r.Added[0].Play.StartedAt = found.Play.StartedAt // where the refuted one was
+				r.Added[0].Play.StartedAt = found.Play.StartedAt // where the removed play began
 				live.PlayedAt, found.PlayedAt = item.PlayedAt, time.Time{}
 				r.Confirmed, r.Removed = []songspy.StoredPlay{live}, []songspy.StoredPlay{found}
 				return r
@@ -143,7 +145,7 @@ func history() suite {
 			same(t, "told of the seen one", kept.Plays[1].PlayedAt, item.PlayedAt)
 			same(t, "told", kept.ProcessedAt, []time.Time{item.PlayedAt, other.PlayedAt})
 		},
-		"ReconcileHistory_TellsWhatWasFoundFromWhatBeginsThereToo": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_AssignsItemsAmongPlaysWithTheSameStart": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
@@ -156,7 +158,7 @@ func history() suite {
 				same(t, "told of "+k.Track.Title, k.PlayedAt.Equal(item.PlayedAt), k.Play.Source == songspy.SourceHistory)
 			}
 		},
-		"ReconcileHistory_ShowsSomePlaysFromBefore": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_PassesSomeEarlierPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			for i := range 40 {
@@ -167,7 +169,7 @@ func history() suite {
 			same(t, "plays", len(kept.Plays), 30)
 			same(t, "the last", kept.Plays[29].Play.StartedAt, h.Plays[39].StartedAt)
 		},
-		"ReconcileHistory_ShowsTheDeleted": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_PassesDeletedPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			gone := finishedPlay(song(1), start.Add(-time.Hour))
@@ -178,7 +180,7 @@ func history() suite {
 			same(t, "deleted at", kept.Plays[0].Play.DeletedAt, start)
 			same(t, "shown", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 0)
 		},
-		"ReconcileHistory_RefusesWhatWasLearnedThroughAFormerLink": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_RejectsItemsOfAFormerLink": func(t *testing.T, b *fixture) {
 			relinked, unlinked, erased := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			b.link(t, relinked.UserID, "new")
 			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
@@ -194,7 +196,7 @@ func history() suite {
 			l := b.newLinkedUser(t)
 			requireNoWrites(t, b.statements.recordDuring(func() { b.storedPlays(t, l, historyItem(song(1), start)) }))
 		},
-		"ReconcileHistory_WaitsForWhatIsBeingWritten": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_WaitsForARunningWrite": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}
@@ -218,7 +220,7 @@ func history() suite {
 			same(t, "plays kept", <-kept, 1)
 			<-kept
 		},
-		"Erasing_TakesTheHistoryAlong": func(t *testing.T, b *fixture) {
+		"EraseUser_DeletesTheHistory": func(t *testing.T, b *fixture) {
 			unlinked, erased, stays := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			items := []songspy.HistoryItem{historyItem(song(1), start)}
 			for _, l := range []songspy.Link{unlinked, erased, stays} {
@@ -237,7 +239,7 @@ func history() suite {
 				same(t, table+" of the other", b.countRows(t, table, stays.UserID), 1)
 			}
 		},
-		"ReconcileHistory_RemembersTheHabitOfTheAccount": func(t *testing.T, b *fixture) {
+		"ReconcileHistory_StoresTheHabitOfTheAccount": func(t *testing.T, b *fixture) {
 			l, other := b.newLinkedUser(t), b.newLinkedUser(t)
 			items := []songspy.HistoryItem{historyItem(song(1), start), historyItem(song(2), start.Add(10*time.Minute))}
 			for i, item := range items {
@@ -271,7 +273,7 @@ func history() suite {
 			same(t, "probable", page[0].Play.Probable, true)
 			same(t, "counted", b.countedPlays(t, l.UserID), 0)
 			item := historyItem(song(1), page[0].Play.StartedAt)
-			for range 2 { // the same answer again counts nothing twice
+			for range 2 { // the same response again counts nothing twice
 				value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 					for _, p := range k.Plays {
 						if p.Play.StartedAt.Equal(item.PlayedAt) {
@@ -328,7 +330,7 @@ func history() suite {
 	}
 }
 
-// playsOfTracks is how many plays are counted of all tracks of a user.
+// countedPlays sums up the plays of all tracks of a user.
 func (b *fixture) countedPlays(t *testing.T, id songspy.UserID) (plays int) {
 	t.Helper()
 	must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT COALESCE(SUM(plays), 0) FROM user_tracks WHERE user_id = $1", int64(id)).Scan(&plays))

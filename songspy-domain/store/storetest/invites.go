@@ -12,8 +12,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// invites holds that an invite of so many uses admits so many people, each once,
-// until it ends.
+// invites checks that an invite with n uses admits n users, each once, until it ends.
 func invites() suite {
 	hash := func(label string) []byte {
 		sum := sha256.Sum256([]byte(label))
@@ -59,7 +58,7 @@ func invites() suite {
 			same(t, "the list", value[[]songspy.Invite](t)(b.Invites(t.Context(), 2)), []songspy.Invite{second, first})
 			same(t, "the newest", value[[]songspy.Invite](t)(b.Invites(t.Context(), 1)), []songspy.Invite{second})
 		},
-		"CreateInvite_RefusesOneThatAdmitsNobody": func(t *testing.T, b *fixture) {
+		"CreateInvite_RejectsAnInviteThatAdmitsNoUser": func(t *testing.T, b *fixture) {
 			good := songspy.Invite{CodeHash: hash("one"), Uses: 1, ExpiresAt: start.Add(time.Hour)}
 			useless, over, open := good, good, good
 			useless.Uses, over.ExpiresAt, open.CodeHash = 0, start, nil
@@ -71,7 +70,7 @@ func invites() suite {
 			_, err := b.CreateInvite(t.Context(), good)
 			RequireCode(t, err, songspy.CodeConflict)
 		},
-		"SignInOnTerms_SpendsAUseForEachNewcomerAndNoneForWhoCameBefore": func(t *testing.T, b *fixture) {
+		"SignInOnTerms_TakesAUseForEachNewUserOnly": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 2)
 			for range 2 {
 				must(t, signUp(t, b.Store, "ann", "one"))
@@ -83,7 +82,7 @@ func invites() suite {
 			must(t, signUp(t, b.Store, "bob", "there is none"))
 			same(t, "people", countUsers(t, b), 2)
 		},
-		"SignInOnTerms_OfAnInviteThatAdmitsNobodyStoresNobody": func(t *testing.T, b *fixture) {
+		"SignInOnTerms_WithAnInvalidInviteStoresNoUser": func(t *testing.T, b *fixture) {
 			createInvite(t, b, "expires", 1)
 			revoked := createInvite(t, b, "revoked", 1)
 			value[songspy.Invite](t)(b.RevokeInvite(t.Context(), revoked.ID))
@@ -94,7 +93,7 @@ func invites() suite {
 			same(t, "people", countUsers(t, b), 0)
 			same(t, "left", left(t, b, revoked.ID), 1)
 		},
-		"SignInOnTerms_RefusesNewcomersAloneAndStoresNothingOfThem": func(t *testing.T, b *fixture) {
+		"SignInOnTerms_RefusesOnlyNewUsersAndStoresNothingOfThem": func(t *testing.T, b *fixture) {
 			ann := b.newUser(t)
 			closed := songspy.SignUpPolicy{Refusal: &songspy.Error{Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED"}}
 			known, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: ann.GoogleSub, Name: ann.GoogleName}, songspy.AudienceNobody, closed)
@@ -119,7 +118,7 @@ func invites() suite {
 				}
 			}
 		},
-		"SignInOnTerms_OfManyAtOnceAdmitsAsManyAsTheInvite": func(t *testing.T, b *fixture) {
+		"SignInOnTerms_OfManyAtOnceAdmitsAsManyAsTheInviteHasUses": func(t *testing.T, b *fixture) {
 			const uses, userCount = 3, 8
 			i := createInvite(t, b, "one", uses)
 			var calls []func() error
@@ -137,7 +136,7 @@ func invites() suite {
 			}
 			same(t, "let in, stored and left", []int{in, countUsers(t, b), left(t, b, i.ID)}, []int{uses, uses, 0})
 		},
-		"SignInOnTerms_OfOneUserManyTimesAtOnceSpendsOneUse": func(t *testing.T, b *fixture) {
+		"SignInOnTerms_OfOneUserManyTimesAtOnceTakesOneUse": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 1)
 			var calls []func() error
 			for range 6 {
@@ -159,7 +158,7 @@ func invites() suite {
 			invalid(t, <-late)
 			same(t, "people", countUsers(t, b), 1)
 		},
-		"RevokeInvite_IsFinalAndOfNoneNotFound": func(t *testing.T, b *fixture) {
+		"RevokeInvite_IsFinal": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 2)
 			must(t, signUp(t, b.Store, "ann", "one"))
 			b.clock.advance(time.Minute)
@@ -172,7 +171,7 @@ func invites() suite {
 			_, err := b.RevokeInvite(t.Context(), 404)
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"EraseUser_GivesNoUseBack": func(t *testing.T, b *fixture) {
+		"EraseUser_ReturnsNoUseOfAnInvite": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 2)
 			u, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.SignUpPolicy{InviteHash: hash("one")})
 			must(t, err)

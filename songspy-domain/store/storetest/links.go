@@ -12,7 +12,7 @@ import (
 
 func links() suite {
 	return suite{
-		"PruneTokens_OfLinksThatTheirUserLeavesBroken": func(t *testing.T, b *fixture) {
+		"PruneTokens_OfLinksThatStayBroken": func(t *testing.T, b *fixture) {
 			broken, lately, suspect := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			setState := func(l songspy.Link, state songspy.LinkState) {
 				t.Helper()
@@ -33,10 +33,10 @@ func links() suite {
 			for _, l := range []songspy.Link{lately, suspect} {
 				same(t, "another's", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).RefreshToken, l.RefreshToken)
 			}
-			b.link(t, broken.UserID, "anew") // heals it
+			b.link(t, broken.UserID, "anew") // linking again repairs it
 			same(t, "once linked anew", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).RefreshToken, songspy.Secret("refresh-anew"))
 		},
-		"UpdateLink_RaisesTheVersionAndResealsTokens": func(t *testing.T, b *fixture) {
+		"UpdateLink_IncrementsTheVersionAndSealsTheTokens": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			before := b.lastChange(t)
 			b.clock.advance(time.Minute)
@@ -51,7 +51,7 @@ func links() suite {
 			requireTokens(t, read, "new")
 			same(t, "changes: a renewal is none", b.changesAfter(t, before), []string(nil))
 		},
-		"UpdateLink_TellsOfANewState": func(t *testing.T, b *fixture) {
+		"UpdateLink_PublishesANewState": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			before := b.lastChange(t)
 			b.clock.advance(time.Minute)
@@ -62,7 +62,7 @@ func links() suite {
 			same(t, "since", got.StateSince, start.Add(time.Minute))
 			same(t, "changes", b.changesAfter(t, before), []string{"link 1"})
 		},
-		"UpdateLink_LeavesAllAsItWasOnAnError": func(t *testing.T, b *fixture) {
+		"UpdateLink_WritesNothingOnAnError": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			moved := errors.New("the version moved on")
 			_, err := b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
@@ -74,7 +74,7 @@ func links() suite {
 			}
 			requireTokens(t, value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), "of-1")
 		},
-		"UpdateLink_DoesNotChangeWhoseLinkItIs": func(t *testing.T, b *fixture) {
+		"UpdateLink_DoesNotChangeTheUser": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			got := value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
 				l.UserID, l.Generation, l.Version, l.AccountID = 9, 9, 9, nil
@@ -86,7 +86,7 @@ func links() suite {
 			_, err := b.UpdateLink(t.Context(), b.newUser(t).ID, func(*songspy.Link) error { return nil })
 			requireError(t, err, songspy.CodeNotFound, "SPOTIFY_NOT_LINKED")
 		},
-		"NotRegisteredUsers_AreTheLongestRefusedFirst": func(t *testing.T, b *fixture) {
+		"NotRegisteredUsers_AreReturnedLongestFirst": func(t *testing.T, b *fixture) {
 			refusedAt := func(at time.Time) songspy.UserID {
 				l := b.newLinkedUser(t)
 				value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
@@ -95,7 +95,7 @@ func links() suite {
 				}))
 				return l.UserID
 			}
-			b.newLinkedUser(t) // never refused
+			b.newLinkedUser(t) // never rejected
 			late, early, middle := refusedAt(start), refusedAt(start.Add(-3*time.Hour)), refusedAt(start.Add(-2*time.Hour))
 			before := func(at time.Time, limit int) []songspy.UserID {
 				return value[[]songspy.UserID](t)(b.NotRegisteredUsers(t.Context(), at, limit))
@@ -106,7 +106,7 @@ func links() suite {
 			ahead := refusedAt(start.Add(9 * time.Hour)) // before the clock was set back
 			same(t, "refused by a clock that ran ahead", before(start, 10), []songspy.UserID{early, middle, ahead})
 		},
-		"LinksToRenew_AreThoseThatDieBeforeInPages": func(t *testing.T, b *fixture) {
+		"LinksToRenew_AreThoseThatExpireBeforeInPages": func(t *testing.T, b *fixture) {
 			var want []songspy.UserID
 			for i := range 7 {
 				l := b.newLinkedUser(t)
@@ -193,7 +193,7 @@ func polledUsers() suite {
 			same(t, "listeners by id", []songspy.UserID{byID[0].Link.UserID, byID[1].Link.UserID}, []songspy.UserID{1, 5})
 			same(t, "how many", len(byID), 2)
 		},
-		"PolledUsers_BringWhatIsPlayingOrNothing": func(t *testing.T, b *fixture) {
+		"PolledUsers_HaveThePlayersState": func(t *testing.T, b *fixture) {
 			l, silent := b.newLinkedUser(t), b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Playing.TrackID = b.write(t, h)[0].TrackID
@@ -208,7 +208,7 @@ func polledUsers() suite {
 
 func linking() suite {
 	return suite{
-		"SaveLink_IsReadBackWhole": func(t *testing.T, b *fixture) {
+		"SaveLink_StoresEveryField": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			l := b.link(t, u.ID, "ada")
 			accountID, legacyID := "account-ada", "legacy-ada"
@@ -243,7 +243,7 @@ func linking() suite {
 				t.Fatalf("generation %d did not rise", l.Generation)
 			}
 		},
-		"SavePendingGrant_LeavesALinkWhoseAccountIsKnown": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_KeepsALinkWhoseAccountIsKnown": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			keep := store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), ConsentedAt: start}
 			for _, state := range []songspy.LinkState{songspy.LinkActive, songspy.LinkReauthRequired, songspy.LinkNotRegistered} {
@@ -255,7 +255,7 @@ func linking() suite {
 				same(t, "the link", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), before)
 			}
 		},
-		"SavePendingGrant_ReplacesAGrantThatWasKept": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_ReplacesAPendingGrant": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			old := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("old"), ConsentedAt: start}))
 			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "other", Grant: grant("new"), ConsentedAt: start, IfVersion: old.Version}))
@@ -263,7 +263,7 @@ func linking() suite {
 			same(t, "the link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)), kept)
 			same(t, "app, state", []string{kept.App, string(kept.State)}, []string{"other", string(songspy.LinkNotRegistered)})
 		},
-		"IfVersion_StoresNothingOverALinkThatWasChangedOrRemoved": func(t *testing.T, b *fixture) {
+		"IfVersion_KeepsALinkThatWasChangedOrRemoved": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), ConsentedAt: start}))
 			late := store.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), Account: account("kept"), ConsentedAt: start, IfVersion: kept.Version}
@@ -272,7 +272,7 @@ func linking() suite {
 				_, err := b.SaveLink(t.Context(), late)
 				same(t, "SaveLink "+what, songspy.CodeOf(err), songspy.CodeGone)
 				_, err = b.SavePendingGrant(t.Context(), late)
-				same(t, "KeepGrant "+what, songspy.CodeOf(err), songspy.CodeGone)
+				same(t, "SavePendingGrant "+what, songspy.CodeOf(err), songspy.CodeGone)
 			}
 			value[store.EraseResult](t)(b.Unlink(t.Context(), u.ID))
 			requireGone("after an unlink")
@@ -284,19 +284,19 @@ func linking() suite {
 			late.IfVersion = newer.Version
 			value[songspy.Link](t)(b.SaveLink(t.Context(), late))
 		},
-		"SavePendingGrant_RefusesWhoIsGoneAndHalfAGrant": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_RejectsErasedUsersAndIncompleteGrants": func(t *testing.T, b *fixture) {
 			_, err := b.SavePendingGrant(t.Context(), store.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
 			same(t, "somebody who is gone", songspy.CodeOf(err), songspy.CodeNotFound)
 			_, err = b.SavePendingGrant(t.Context(), store.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
 			same(t, "no refresh token", songspy.CodeOf(err), songspy.CodeInvalid)
 		},
-		"SaveLink_TellsViewers": func(t *testing.T, b *fixture) {
+		"SaveLink_PublishesAChange": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			before := b.lastChange(t)
 			b.link(t, u.ID, "ada")
 			same(t, "changes", b.changesAfter(t, before), []string{"link 1"})
 		},
-		"SaveLink_AgainReplacesTheTokensAndHeals": func(t *testing.T, b *fixture) {
+		"SaveLink_AgainReplacesTheTokensAndRepairsTheLink": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
 				l.State = songspy.LinkReauthRequired
@@ -339,7 +339,7 @@ func linking() suite {
 			must(t, db.QueryRowContext(t.Context(), "SELECT plays FROM user_tracks WHERE user_id = $1", int64(l.UserID)).Scan(&counted))
 			same(t, "proven ms and plays of the track", []int64{listened, counted}, []int64{60_000, 1})
 		},
-		"SaveLink_RefusesAnAccountOfSomebodyElse": func(t *testing.T, b *fixture) {
+		"SaveLink_RejectsAnAccountOfAnotherUser": func(t *testing.T, b *fixture) {
 			l, u := b.newLinkedUser(t), b.newUser(t)
 			for _, a := range []songspy.SpotifyAccount{
 				{AccountID: *l.AccountID, ID: *l.LegacyID},
@@ -371,7 +371,7 @@ func linking() suite {
 			}
 			same(t, "changes", b.changesAfter(t, before), []string{"link 1", "link 2"})
 		},
-		"SaveLink_KeepsAccountsWithoutIdsApart": func(t *testing.T, b *fixture) {
+		"SaveLink_TreatsAccountsWithoutIDsAsDifferent": func(t *testing.T, b *fixture) {
 			for _, name := range []string{"one", "two"} {
 				value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
 					UserID: b.newUser(t).ID, App: "main", Grant: grant(name), Account: songspy.SpotifyAccount{ID: name},
@@ -384,7 +384,7 @@ func linking() suite {
 			_, err := b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: account("u")})
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"SaveLink_RefusesAGrantThatCannotBeRenewed": func(t *testing.T, b *fixture) {
+		"SaveLink_RejectsAGrantThatCannotBeRenewed": func(t *testing.T, b *fixture) {
 			g := grant("u")
 			g.RefreshToken = ""
 			_, err := b.SaveLink(t.Context(), store.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: g, Account: account("u")})
@@ -405,7 +405,7 @@ func linking() suite {
 			_, err := b.Unlink(t.Context(), l.UserID)
 			requireError(t, err, songspy.CodeNotFound, "SPOTIFY_NOT_LINKED")
 		},
-		"Unlink_NeverLetsAGenerationOrAVersionComeBack": func(t *testing.T, b *fixture) {
+		"Unlink_NeverReusesAGenerationOrAVersion": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			generations, versions := map[int64]bool{}, map[int64]bool{}
 			for range 3 {
@@ -424,7 +424,7 @@ func linking() suite {
 	}
 }
 
-// sameTokens fails the test unless the link's tokens are those of grant(label).
+// requireTokens fails the test unless the link's tokens are those of grant(label).
 func requireTokens(t *testing.T, l songspy.Link, label string) {
 	t.Helper()
 	same(t, "the tokens", []string{l.AccessToken.Reveal(), l.RefreshToken.Reveal()}, []string{"access-" + label, "refresh-" + label})

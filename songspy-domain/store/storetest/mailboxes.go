@@ -8,7 +8,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// mailboxes holds that addresses lie sealed, and go with their person.
+// mailboxes checks that addresses are stored sealed and deleted with their user.
 func mailboxes() suite {
 	const ada = songspy.Secret("ada@example.org")
 	mailbox := func(t *testing.T, s *store.Store, id songspy.UserID) songspy.Mailbox {
@@ -22,7 +22,7 @@ func mailboxes() suite {
 		}
 	}
 	return suite{
-		"SaveAddress_SealsItAndReplacesTheFormer": func(t *testing.T, b *fixture) {
+		"SaveAddress_SealsTheAddressAndReplacesTheFormerOne": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			kept(t, b.Store, u.ID, "")
 			must(t, b.SaveAddress(t.Context(), u.ID, "former@example.org"))
@@ -36,36 +36,36 @@ func mailboxes() suite {
 			must(t, b.SaveAddress(t.Context(), u.ID, ""))
 			kept(t, b.Store, u.ID, "")
 		},
-		"SaveAddress_KeepsNothingThatIsNoAddress": func(t *testing.T, b *fixture) {
+		"SaveAddress_StoresNoInvalidAddress": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			for _, odd := range []songspy.Secret{"ada", "Ada <ada@example.org>", "ada@example.org\r\nBcc: eve@example.org"} {
 				must(t, b.SaveAddress(t.Context(), u.ID, odd))
 				kept(t, b.Store, u.ID, "")
 			}
 		},
-		"SaveAddress_OfWhatIsKeptWritesNothing": func(t *testing.T, b *fixture) {
+		"SaveAddress_OfTheStoredAddressWritesNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			requireNoWrites(t, b.statements.recordDuring(func() { must(t, b.SaveAddress(t.Context(), u.ID, ada)) }))
 		},
-		"SaveAddress_TellsViewersNothing": func(t *testing.T, b *fixture) {
+		"SaveAddress_PublishesNoChange": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			before := b.lastChange(t)
 			must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, true))
 			same(t, "changes", b.changesAfter(t, before), []string(nil))
 		},
-		"Addresses_DoNotOpenInAnotherUsersRow": func(t *testing.T, b *fixture) {
+		"Addresses_CannotBeDecryptedInAnotherUsersRow": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t), b.newUser(t)
 			must(t, b.SaveAddress(t.Context(), one.ID, ada))
 			_, err := b.sql(t).ExecContext(t.Context(), `UPDATE users SET email_sealed = (SELECT email_sealed FROM users WHERE id = $1) WHERE id = $2`, int64(one.ID), int64(two.ID))
 			must(t, err)
 			kept(t, b.Store, two.ID, "")
 			same(t, "off", value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), two.ID, true)), songspy.Mailbox{OptedOut: true})
-			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in mends it
+			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in replaces it
 			kept(t, b.Store, two.ID, "two@example.org")
 		},
-		"SetMailOff_OutlastsAnEdit": func(t *testing.T, b *fixture) {
+		"SetMailOff_SurvivesAnUpdateOfTheUser": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			off := value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, true))
@@ -78,7 +78,7 @@ func mailboxes() suite {
 			kept(t, b.Store, u.ID, ada)
 			same(t, "on again", value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, false)).OptedOut, false)
 		},
-		"Mailboxes_OfNobodyAreNotFound": func(t *testing.T, b *fixture) {
+		"Mailbox_OfAnUnknownUserIsNotFound": func(t *testing.T, b *fixture) {
 			_, err := b.Mailbox(t.Context(), 404)
 			RequireCode(t, err, songspy.CodeNotFound)
 			_, err = b.SetMailOff(t.Context(), 404, true)

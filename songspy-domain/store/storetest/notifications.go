@@ -14,17 +14,17 @@ import (
 
 var mailChannels, webhookChannels = []songspy.NotificationChannel{songspy.ChannelMail}, []songspy.NotificationChannel{songspy.ChannelWebhook}
 
-// relink is the notice that a person has to link again.
+// relinkNotification says that a user has to link again.
 func relinkNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationRelink, Occurrence: "1", Channel: songspy.ChannelMail}
 }
 
-// unregistered is the notice that somebody has to be entered.
+// unregisteredNotification says that the operator has to register a user.
 func unregisteredNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationNotRegistered, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }
 
-// asked is the notice that somebody has asked for a seat.
+// seatAskedNotification says that a user has requested a seat.
 func seatAskedNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationSeatRequested, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }
@@ -34,7 +34,8 @@ func (b *fixture) queueNotifications(t *testing.T, notifications ...songspy.Noti
 	must(t, b.QueueNotifications(t.Context(), notifications, time.Hour))
 }
 
-// claim gives whom the message that is due is about; nobody if none is.
+// claimNotification claims a message and returns the ids of its users; none if no
+// message is due.
 func claimNotification(t *testing.T, s *store.Store, by []songspy.NotificationChannel) (m songspy.NotificationMessage, userIDs string) {
 	t.Helper()
 	m, ok, err := s.ClaimNotification(t.Context(), by, 5*time.Minute)
@@ -57,10 +58,10 @@ func notificationIDs(m songspy.NotificationMessage) (all []int64) {
 	return all
 }
 
-// notices holds that whatever is filed is told once, by one process.
+// notifications checks that every queued notification is sent once, by one process.
 func notifications() suite {
 	return suite{
-		"QueueNotifications_OfOneNameAreToldOnce": func(t *testing.T, b *fixture) {
+		"QueueNotifications_OfOneNameAreSentOnce": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			for range 3 {
 				b.queueNotifications(t, relinkNotification(u.ID))
@@ -81,7 +82,7 @@ func notifications() suite {
 			_, userIDs = claimNotification(t, b.Store, mailChannels)
 			same(t, "another time", userIDs, fmt.Sprint(u.ID))
 		},
-		"QueueNotifications_SeenLatelyWriteNothing": func(t *testing.T, b *fixture) {
+		"QueueNotifications_SeenRecentlyWriteNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			var before, after time.Time
@@ -97,7 +98,7 @@ func notifications() suite {
 			seen(&after)
 			same(t, "seen later", after.UTC(), start.Add(90*time.Minute))
 		},
-		"QueueNotifications_PassesOverWhoIsGone": func(t *testing.T, b *fixture) {
+		"QueueNotifications_SkipsErasedUsers": func(t *testing.T, b *fixture) {
 			gone, stays := b.newUser(t), b.newUser(t)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), gone.ID))
 			b.queueNotifications(t, relinkNotification(gone.ID), relinkNotification(stays.ID))
@@ -112,11 +113,11 @@ func notifications() suite {
 			same(t, "of the unlinked", b.countRows(t, "notifications", one.UserID), 0)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), two.UserID))
 			same(t, "of the erased", b.countRows(t, "notifications", two.UserID), 0)
-			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // a message that was on its way
+			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // a message that was being sent
 			_, userIDs := claimNotification(t, b.Store, mailChannels)
 			same(t, "left to tell", userIDs, "")
 		},
-		"Unlinking_HasNothingOfASeatToldAgain": func(t *testing.T, b *fixture) {
+		"Unlinking_KeepsTheNotificationsOfASeat": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.queueNotifications(t, seatAskedNotification(l.UserID))
 			m, _ := claimNotification(t, b.Store, webhookChannels)
@@ -127,7 +128,7 @@ func notifications() suite {
 			_, userIDs := claimNotification(t, b.Store, webhookChannels)
 			same(t, "told again", userIDs, "")
 		},
-		"ClaimNotification_KeepsOthersAwayForTheLease": func(t *testing.T, b *fixture) {
+		"ClaimNotification_LeasesTheMessage": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			first, _ := claimNotification(t, b.Store, mailChannels)
@@ -142,7 +143,7 @@ func notifications() suite {
 			same(t, "named", second.ID, first.ID)
 			same(t, "tries", second.Attempts, 2)
 		},
-		"ClaimNotification_GivesEachToOneOfMany": func(t *testing.T, b *fixture) {
+		"ClaimNotification_GivesEachMessageToOneProcess": func(t *testing.T, b *fixture) {
 			const userCount, replicas = 12, 4
 			var filed []songspy.Notification
 			for range userCount {
@@ -185,7 +186,7 @@ func notifications() suite {
 				}
 			}
 		},
-		"ClaimNotification_GathersWhatIsForSomebodyElse": func(t *testing.T, b *fixture) {
+		"ClaimNotification_GroupsNotificationsForTheOperator": func(t *testing.T, b *fixture) {
 			one, two, three := b.newUser(t).ID, b.newUser(t).ID, b.newUser(t).ID
 			otherApp := unregisteredNotification(three)
 			otherApp.App = "second"
@@ -206,7 +207,7 @@ func notifications() suite {
 			_, userIDs = claimNotification(t, b.Store, webhookChannels)
 			same(t, "after it", userIDs, fmt.Sprint(three, " ", four))
 		},
-		"ClaimNotification_KeepsAMessageThatIsTriedAgainAsItWas": func(t *testing.T, b *fixture) {
+		"ClaimNotification_RetriesAMessageUnchanged": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t).ID, b.newUser(t).ID
 			b.queueNotifications(t, unregisteredNotification(one))
 			first, _ := claimNotification(t, b.Store, webhookChannels)
@@ -226,7 +227,7 @@ func notifications() suite {
 				t.Error("two messages have one name")
 			}
 		},
-		"DropNotifications_MayComeBack": func(t *testing.T, b *fixture) {
+		"DropNotifications_CanBeQueuedAgain": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			first, _ := claimNotification(t, b.Store, mailChannels)
@@ -239,7 +240,7 @@ func notifications() suite {
 				t.Error("it has the name of one that passed")
 			}
 		},
-		"PruneNotifications_ForgetsWhatHasNotBeenWantedForLong": func(t *testing.T, b *fixture) {
+		"PruneNotifications_DeletesWhatWasNotSeenForLong": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t).ID, b.newUser(t).ID
 			b.queueNotifications(t, relinkNotification(one), relinkNotification(two))
 			b.clock.advance(48 * time.Hour)
@@ -248,7 +249,7 @@ func notifications() suite {
 			same(t, "of who is not", b.countRows(t, "notifications", one), 0)
 			same(t, "of who still is", b.countRows(t, "notifications", two), 1)
 		},
-		"ResolveNotifications_LetsThatItIsOverBeToldWhereThatItBeganWas": func(t *testing.T, b *fixture) {
+		"ResolveNotifications_QueuesTheFollowUpOnChannelsThatSent": func(t *testing.T, b *fixture) {
 			began := func(app string, by songspy.NotificationChannel) songspy.Notification {
 				return songspy.Notification{App: app, Kind: songspy.NotificationOutageBegan, Channel: by}
 			}
@@ -257,7 +258,7 @@ func notifications() suite {
 				m, _ := claimNotification(t, b.Store, webhookChannels)
 				must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true))
 			}
-			b.queueNotifications(t, began("told", songspy.ChannelOperatorMail)) // not told by mail yet
+			b.queueNotifications(t, began("told", songspy.ChannelOperatorMail)) // not sent by mail yet
 			b.clock.advance(2 * time.Hour)
 			b.queueNotifications(t, began("goes on", songspy.ChannelWebhook))
 			var all sync.WaitGroup
@@ -277,7 +278,7 @@ func notifications() suite {
 			same(t, "and nothing else", userIDs, "")
 			same(t, "filed", b.countRows(t, "notifications", 0), 2)
 		},
-		"NotificationLinks_AreThoseThatSomebodyMayHaveToBeToldOf": func(t *testing.T, b *fixture) {
+		"NotificationLinks_AreThoseThatMayNeedANotification": func(t *testing.T, b *fixture) {
 			fine, ending, broken := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET authorized_at = $1 WHERE user_id = $2", b.rawTime(200*24*time.Hour), int64(ending.UserID))
 			must(t, err)
@@ -304,7 +305,7 @@ func notifications() suite {
 	}
 }
 
-// past is a time as the bare database takes it.
+// rawTime is a time as SQL statements of a test take it.
 func (b *fixture) rawTime(ago time.Duration) any {
 	at := start.Add(-ago)
 	if b.db.Engine == SQLite {

@@ -13,7 +13,7 @@ import (
 
 func playbackUpdates() suite {
 	return suite{
-		"WritePlaybackUpdates_ReadsBackWhateverAPlayerMayBe": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_StoresEveryStateOfAPlayer": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			at := start
 			rapid.Check(t, func(rt *rapid.T) {
@@ -27,11 +27,11 @@ func playbackUpdates() suite {
 				same(t, "the player", b.nowPlaying(t, l.UserID), n)
 			})
 		},
-		"WritePlaybackUpdates_KeepsOneRowForATrack": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_StoresATrackOnce": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			w := b.write(t, playingUpdate(one, song(1), start), playingUpdate(two, song(1), start))
 			same(t, "the ids", w[0].TrackID, w[1].TrackID)
-			again := b.openAnother(t) // whose cache is empty
+			again := b.openAnother(t) // its cache is empty
 			h := playingUpdate(one, song(1), start.Add(time.Second))
 			w2 := value[[]songspy.PlaybackUpdateResult](t)(again.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
 			same(t, "the id, of another process", w2[0].TrackID, w[0].TrackID)
@@ -44,7 +44,7 @@ func playbackUpdates() suite {
 			w2 := value[[]songspy.PlaybackUpdateResult](t)(b.openAnother(t).WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
 			same(t, "the id", w2[0].TrackID, w[0].TrackID)
 		},
-		"WritePlaybackUpdates_TakesAnyTextOfATrack": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_StoresAnyTextOfATrack": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			odd := song(1)
 			odd.URI, odd.Title, odd.Artists = "spotify:local:\x00a\xff", "\x00 \xc3\x28 \u2028 '; --", "\U0001F3A7 \\ \""
@@ -66,7 +66,7 @@ func playbackUpdates() suite {
 			same(t, "plays", b.countRows(t, "plays", l.UserID), 0)
 			same(t, "the last change", b.lastChange(t), before)
 		},
-		"WritePlaybackUpdates_TakesWhatIsSeenAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_WritesAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
 			const ahead = 9 * time.Hour
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.clock.advance(ahead)
@@ -94,7 +94,7 @@ func playbackUpdates() suite {
 			same(t, "plays", b.countRows(t, "plays", l.UserID), 1)
 			same(t, "the last change", b.lastChange(t), before)
 		},
-		"WritePlaybackUpdates_DropsWhatWasLearnedThroughAFormerLink": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_DropsUpdatesOfAFormerLink": func(t *testing.T, b *fixture) {
 			relinked, unlinked, erased, stays := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			b.link(t, relinked.UserID, "new")
 			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
@@ -122,7 +122,7 @@ func playbackUpdates() suite {
 				h := playingUpdate(l, song(i), start)
 				p := finishedPlay(song(i), start.Add(-time.Hour))
 				if bad[i] {
-					p.EndedAt = p.StartedAt.Add(-time.Second) // no table takes that
+					p.EndedAt = p.StartedAt.Add(-time.Second) // the tables reject this
 				}
 				h.Plays = []songspy.Play{p}
 				updates = append(updates, h)
@@ -150,12 +150,12 @@ func playbackUpdates() suite {
 			must(t, w[1].Err)
 			same(t, "of the one set aside", b.countRows(t, "now_playing", one.UserID), 0)
 		},
-		"WritePlaybackUpdates_TakesOneUserSeveralTimesInOrder": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_WritesSeveralUpdatesOfOneUserInOrder": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, song(1), start), playingUpdate(l, song(2), start.Add(time.Second)), playingUpdate(l, song(3), start.Add(2*time.Second)))
 			same(t, "the song", b.nowPlaying(t, l.UserID).TrackURI, song(3).URI)
 		},
-		"WritePlaybackUpdates_TellsViewersOfWhatIsVisible": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_PublishesVisibleUpdates": func(t *testing.T, b *fixture) {
 			one, two, three := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			hidden := playingUpdate(two, song(1), start)
 			hidden.Visible = false
@@ -166,7 +166,7 @@ func playbackUpdates() suite {
 	}
 }
 
-// anyPlayer draws what a player may be at the time.
+// drawNowPlaying draws a possible state of a player at the time.
 func drawNowPlaying(t *rapid.T, l songspy.Link, at time.Time) songspy.NowPlaying {
 	randomTime := func(label string) time.Time {
 		return start.Add(time.Duration(rapid.Int64Range(-1e9, 1e9).Draw(t, label)) * time.Microsecond)
@@ -188,6 +188,6 @@ func drawNowPlaying(t *rapid.T, l songspy.Link, at time.Time) songspy.NowPlaying
 		PausedSince: maybeTime("paused since"), IdleSince: maybeTime("nothing since"), EndsAt: maybeTime("ends"),
 		Provisional: rapid.Bool().Draw(t, "provisional"), Skips: rapid.Int16().Draw(t, "skips"),
 		OpenedAt: randomTime("opened"), Polls: rapid.Int16().Draw(t, "polls"), Speed: rapid.Int32().Draw(t, "speed"), LastSpeed: rapid.Int32().Draw(t, "last speed"),
-		DoubtedAt: maybeTime("doubted"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"), Advertisement: rapid.Bool().Draw(t, "advertisement"), HidesProgress: rapid.Bool().Draw(t, "hides progress"),
+		DoubtedAt: maybeTime("doubted"), DoubtedURI: rapid.SampledFrom([]string{"", song(2).URI}).Draw(t, "doubted track"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"), Advertisement: rapid.Bool().Draw(t, "advertisement"), HidesProgress: rapid.Bool().Draw(t, "hides progress"),
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 func plays() suite {
 	return suite{
-		"Plays_AreWrittenAsTheyWere": func(t *testing.T, b *fixture) {
+		"Plays_AreStoredUnchanged": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			guess := finishedPlay(song(2), start.Add(-time.Hour))
@@ -28,7 +28,7 @@ func plays() suite {
 			}
 			same(t, "plays", stored, h.Plays)
 		},
-		"DeletePlay_LeavesATombstoneAndCountsOneLess": func(t *testing.T, b *fixture) {
+		"DeletePlay_KeepsTheRowAndCountsOneLess": func(t *testing.T, b *fixture) {
 			l, stranger := b.newLinkedUser(t), b.newLinkedUser(t)
 			h := playingUpdate(l, song(1), start)
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
@@ -42,7 +42,7 @@ func plays() suite {
 			same(t, "counted", storedTracks(t, b.sql(t), l.UserID)[0].Plays, 1)
 			same(t, "deleted at", b.storedPlays(t, l, historyItem(song(1), play.StartedAt)).Plays[0].Play.DeletedAt, start)
 		},
-		"UserTracks_CountPlaysAndRememberFirstAndLast": func(t *testing.T, b *fixture) {
+		"UserTracks_CountPlaysAndStoreFirstAndLast": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, song(1), start))
 			same(t, "while it first sounds", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
@@ -80,7 +80,7 @@ func storedPlays(t *testing.T, db *sql.DB, id songspy.UserID) (plays []songspy.P
 	return plays
 }
 
-// storedTracks are the person's tracks, oldest id first, without their ids.
+// storedTracks returns the user's tracks by id, without their ids.
 func storedTracks(t *testing.T, db *sql.DB, id songspy.UserID) (tracks []songspy.UserTrack) {
 	t.Helper()
 	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(),

@@ -23,7 +23,7 @@ func quotas() suite {
 		RetryAfterMS: 48_925_000, Quota: 1144,
 	}
 	return suite{
-		"CountCalls_SumsWhatAllProcessesCall": func(t *testing.T, b *fixture) {
+		"CountCalls_SumsTheCallsOfAllProcesses": func(t *testing.T, b *fixture) {
 			var all sync.WaitGroup
 			for range 8 {
 				all.Go(func() {
@@ -44,7 +44,7 @@ func quotas() suite {
 			same(t, "counted since", value[time.Time](t)(b.CountedSince(t.Context(), "app")).UTC(), bucket)
 			same(t, "never counted", value[time.Time](t)(b.CountedSince(t.Context(), "nobody")), time.Time{})
 		},
-		"CountCalls_ForgetsWhatIsOlderThanAMonth": func(t *testing.T, b *fixture) {
+		"CountCalls_DeletesBucketsOlderThanAMonth": func(t *testing.T, b *fixture) {
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, 5), bucket))
 			later := bucket.Add(32 * 24 * time.Hour)
 			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(later, quota.EndpointPlaying, 1), bucket)),
@@ -58,14 +58,14 @@ func quotas() suite {
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "another", first, calls(bucket, quota.EndpointPlaying, 7), bucket))
 			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, nil, bucket)), calls(bucket, quota.EndpointPlaying, 15))
 		},
-		"CountCalls_TakesBackCallsThatNeverLeft": func(t *testing.T, b *fixture) {
+		"CountCalls_SubtractsCallsThatWereNotMade": func(t *testing.T, b *fixture) {
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, 5), bucket))
 			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, -2), bucket)),
 				calls(bucket, quota.EndpointPlaying, 3))
 			same(t, "never fewer than none", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, -9), bucket)),
 				calls(bucket, quota.EndpointPlaying, 0))
 		},
-		"LastRefusal_OfAClockThatRanAheadCountsAsNow": func(t *testing.T, b *fixture) {
+		"LastRefusal_InTheFutureCountsAsNow": func(t *testing.T, b *fixture) {
 			ahead, older, later := refused, refused, refused
 			ahead.At, ahead.Quota = start.Add(9*time.Hour), 900
 			older.At = start.Add(-time.Hour)
@@ -82,17 +82,17 @@ func quotas() suite {
 			same(t, "after the next one", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), later)
 			same(t, "refusals of a week", value[store.Status](t)(b.Status(t.Context())).Quotas["app"].Refusals, int64(4))
 		},
-		"SaveRefusal_KeepsWhatWasLearned": func(t *testing.T, b *fixture) {
+		"SaveRefusal_StoresTheLearnedQuota": func(t *testing.T, b *fixture) {
 			same(t, "before", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), quota.Refusal{})
 			must(t, b.SaveRefusal(t.Context(), "app", refused))
-			must(t, b.SaveRefusal(t.Context(), "app", refused)) // told again
+			must(t, b.SaveRefusal(t.Context(), "app", refused)) // stored again
 			probe := refused
 			probe.At, probe.Quota = start.Add(time.Hour), 0
 			must(t, b.SaveRefusal(t.Context(), "app", probe))
 			same(t, "the last", value[quota.Refusal](t)(b.openAnother(t).LastRefusal(t.Context(), "app")), refused)
 			same(t, "of another account", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "other")), quota.Refusal{})
 		},
-		"Status_SaysHowAccountsStandToTheirQuotas": func(t *testing.T, b *fixture) {
+		"Status_HasTheQuotasOfAccounts": func(t *testing.T, b *fixture) {
 			own := songspy.UserApp("0123456789abcdef0123456789abcdef")
 			for _, account := range []string{"app", own} {
 				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, quota.Batch{}, calls(bucket, quota.EndpointPlaying, 12), bucket))
@@ -106,7 +106,7 @@ func quotas() suite {
 				"app": {Calls: quota.Counts{quota.EndpointPlaying: 12}, Refusals: 1, LastRefusal: &refused},
 			})
 		},
-		"PruneBreakers_ForgetsTheRefusalsOfUserAppsThatNobodyIsLinkedThrough": func(t *testing.T, b *fixture) {
+		"PruneBreakers_DeletesTheRefusalsOfUnusedUserApps": func(t *testing.T, b *fixture) {
 			own := songspy.UserApp("0123456789abcdef0123456789abcdef")
 			must(t, b.SaveRefusal(t.Context(), own, refused))
 			must(t, b.SaveRefusal(t.Context(), "app", refused))
@@ -114,7 +114,7 @@ func quotas() suite {
 			same(t, "of the brought app", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
 			same(t, "of the instance's", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), refused)
 		},
-		"Erase_ForgetsTheQuotaOfAnAppThatTheUserBroughtAlone": func(t *testing.T, b *fixture) {
+		"EraseUser_DeletesTheQuotaOfTheirApp": func(t *testing.T, b *fixture) {
 			own, u := songspy.UserApp("0123456789abcdef0123456789abcdef"), b.newUser(t)
 			value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: own, Grant: grant("own"), Account: account("own"), ConsentedAt: start}))
 			must(t, b.SaveRefusal(t.Context(), own, refused))
@@ -123,7 +123,7 @@ func quotas() suite {
 			same(t, "refusal", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
 			same(t, "buckets", len(value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, nil, bucket))), 0)
 		},
-		"Migrate_SpreadsEveryCallOfFormerDaysOverTheirDay": func(t *testing.T, b *fixture) {
+		"Migrate_13_SpreadsTheCallsOfADay": func(t *testing.T, b *fixture) {
 			db := b.sql(t)
 			run := func(statement string, args ...any) {
 				t.Helper()

@@ -8,7 +8,7 @@ import (
 )
 
 func recorded() suite {
-	// told sums up what the store says that it has recorded.
+	// reported sums up what OnRecorded reports.
 	reported := func(b *fixture) (plays map[songspy.PlaySource]int, gaps map[songspy.GapReason]int) {
 		plays, gaps = map[songspy.PlaySource]int{}, map[songspy.GapReason]int{}
 		b.OnRecorded(func(r songspy.RecordedCounts) {
@@ -22,7 +22,7 @@ func recorded() suite {
 		return plays, gaps
 	}
 	return suite{
-		"OnRecorded_TellsOfEachPlayAndGapOnce": func(t *testing.T, b *fixture) {
+		"OnRecorded_ReportsEachPlayAndGapOnce": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			plays, gaps := reported(b)
 			h, later := playingUpdate(one, song(1), start), playingUpdate(one, song(1), start.Add(time.Hour))
@@ -31,8 +31,8 @@ func recorded() suite {
 			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
 			later.Gap = h.Gap
 			b.write(t, h)
-			b.write(t, h)     // its fate was unknown
-			b.write(t, later) // the gap is known already
+			b.write(t, h)     // written again, because its outcome was unknown
+			b.write(t, later) // the gap is already stored
 			setState := func(s songspy.LinkState) {
 				value[songspy.Link](t)(b.UpdateLink(t.Context(), two.UserID, func(l *songspy.Link) error { l.State = s; return nil }))
 			}
@@ -50,7 +50,7 @@ func recorded() suite {
 			same(t, "plays", plays, map[songspy.PlaySource]int{songspy.SourceLive: 2, songspy.SourceHistory: 1})
 			same(t, "gaps", gaps, map[songspy.GapReason]int{songspy.GapAppBlocked: 1, songspy.GapLinkBroken: 1, songspy.GapUnseen: 1})
 		},
-		"OnRecorded_TellsOfThePlayThatANewAccountCloses": func(t *testing.T, b *fixture) {
+		"OnRecorded_ReportsThePlayThatANewAccountCloses": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, song(1), start))
 			plays, _ := reported(b)
@@ -58,7 +58,7 @@ func recorded() suite {
 			b.link(t, l.UserID, "another")
 			same(t, "plays", plays, map[songspy.PlaySource]int{songspy.SourceLive: 1})
 		},
-		"OnRecorded_TellsNothingOfWhatWasNotKept": func(t *testing.T, b *fixture) {
+		"OnRecorded_DoesNotReportFailedWrites": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			plays, gaps := reported(b)
 			h := playingUpdate(l, song(1), start)
@@ -67,7 +67,7 @@ func recorded() suite {
 			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
 			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
 			h.Playing.Generation++
-			h.Gap = &songspy.Gap{BeganAt: start, EndedAt: &h.Plays[0].StartedAt, Reason: songspy.GapAppBlocked} // the database refuses it
+			h.Gap = &songspy.Gap{BeganAt: start, EndedAt: &h.Plays[0].StartedAt, Reason: songspy.GapAppBlocked} // the database rejects it
 			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
 			same(t, "told", len(plays)+len(gaps), 0)
 		},

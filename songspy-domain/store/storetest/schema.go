@@ -15,14 +15,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// schemas needs databases of its own: those of the bundle are migrated.
+// schemas creates databases of its own: those of the fixtures are migrated.
 func schemas() suite {
 	return suite{
-		"Tables_HoldWhatTheEntitiesName": func(t *testing.T, b *fixture) {
+		"Tables_HaveTheColumnsOfTheEntities": func(t *testing.T, b *fixture) {
 			db := b.sql(t)
 			for _, e := range []struct {
 				entity       any
-				extraColumns string // columns that are the store's own
+				extraColumns string // columns that only the store uses
 			}{
 				{&songspy.User{}, "link_generation link_version email_sealed mail_off deletion_key_sealed"},
 				{&songspy.Session{}, ""},
@@ -59,10 +59,10 @@ func schemas() suite {
 			empty := &fixture{db: New(t, b.db.Engine)}
 			RequireCode(t, empty.db.Open(t).CheckSchema(t.Context()), songspy.CodeUnavailable)
 			if _, err := empty.sql(t).ExecContext(t.Context(), "SELECT * FROM goose_db_version"); err == nil {
-				t.Fatal("looking at the schema made a table")
+				t.Fatal("checking the schema created a table")
 			}
 		},
-		"Migrate_RefusesASchemaThatIsAhead": func(t *testing.T, b *fixture) {
+		"Migrate_RejectsANewerSchema": func(t *testing.T, b *fixture) {
 			_, err := b.sql(t).ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
 			must(t, err)
 			for what, err := range map[string]error{
@@ -105,7 +105,7 @@ func schemas() suite {
 			must(t, d.Open(t).Migrate(t.Context()))
 			must(t, <-done)
 		},
-		"WaitForSchema_EndsWithItsContextAndSaysWhy": func(t *testing.T, b *fixture) {
+		"WaitForSchema_EndsWithItsContextAndReturnsTheCause": func(t *testing.T, b *fixture) {
 			queryLog := &statementLog{}
 			s := New(t, b.db.Engine).Open(t, func(o *store.Options) { o.Observe = queryLog.observe })
 			ctx, cancel := context.WithCancel(t.Context())
@@ -123,7 +123,7 @@ func schemas() suite {
 	}
 }
 
-// columnsOf lists the columns that a table has.
+// columnsOf lists the columns of a table.
 func columnsOf(t *testing.T, db *sql.DB, table string) []string {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table+" LIMIT 0")

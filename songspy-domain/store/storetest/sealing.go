@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// seals holds that tokens lie sealed and that keys can be rotated.
+// sealing checks that tokens are stored sealed and that keys can be rotated.
 func sealing() suite {
 	withKeys := func(ids ...string) func(*store.Options) {
 		return func(o *store.Options) {
@@ -21,15 +21,15 @@ func sealing() suite {
 		}
 	}
 	return suite{
-		"Tokens_LieSealed": func(t *testing.T, b *fixture) {
+		"Tokens_AreStoredSealed": func(t *testing.T, b *fixture) {
 			b.newLinkedUser(t)
 			var access, refresh []byte
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT access_token_sealed, refresh_token_sealed FROM spotify_links").Scan(&access, &refresh))
 			if bytes.Contains(access, []byte("access-of")) || bytes.Contains(refresh, []byte("refresh-of")) {
-				t.Fatal("a token lies open")
+				t.Fatal("a token is stored in plain text")
 			}
 		},
-		"Tokens_OpenWithAnyKeyAndAreSealedWithTheFirst": func(t *testing.T, b *fixture) {
+		"Tokens_AreDecryptedWithAnyKeyAndSealedWithTheFirst": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			rotated := b.openAnother(t, withKeys("new", "test"))
 			value[songspy.Link](t)(rotated.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
@@ -40,7 +40,7 @@ func sealing() suite {
 			only := b.openAnother(t, withKeys("new"))
 			requireTokens(t, value[songspy.Link](t)(only.Link(t.Context(), l.UserID)), "new")
 		},
-		"Tokens_OfAnUnknownKeyNameIt": func(t *testing.T, b *fixture) {
+		"Tokens_OfAnUnknownKeyFailWithItsName": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			_, err := b.openAnother(t, withKeys("new")).Link(t.Context(), l.UserID)
 			RequireCode(t, err, songspy.CodeInternal)
@@ -48,7 +48,7 @@ func sealing() suite {
 				t.Fatalf("the error names no key: %v", err)
 			}
 		},
-		"Tokens_DoNotOpenInAnotherUsersRow": func(t *testing.T, b *fixture) {
+		"Tokens_CannotBeDecryptedInAnotherUsersRow": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			_, err := b.sql(t).ExecContext(t.Context(), `UPDATE spotify_links SET access_token_sealed =
 				(SELECT access_token_sealed FROM spotify_links WHERE user_id = $1) WHERE user_id = $2`, int64(one.UserID), int64(two.UserID))
@@ -61,7 +61,7 @@ func sealing() suite {
 			for range 5 {
 				all = append(all, b.newLinkedUser(t))
 			}
-			value[int64](t)(b.PruneTokens(t.Context(), start)) // none
+			value[int64](t)(b.PruneTokens(t.Context(), start)) // deletes none
 			broken := all[2]
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET refresh_token_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(broken.UserID))
 			must(t, err)
@@ -81,7 +81,7 @@ func sealing() suite {
 				same(t, "the link, its version too", got, l)
 			}
 		},
-		"Tokens_ThatDoNotOpenStopNobodyElse": func(t *testing.T, b *fixture) {
+		"Tokens_ThatCannotBeDecryptedDoNotBlockOtherUsers": func(t *testing.T, b *fixture) {
 			broken, one, two := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET refresh_token_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(broken.UserID))
 			must(t, err)

@@ -13,10 +13,10 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// small is one app that admits two people.
+// smallApp is one app with two seats.
 var smallApp = []songspy.AppSeats{{App: "small", Seats: 2}}
 
-// seatOf is where a person's seat is and how it stands.
+// seatStatus returns the app and the state of a user's seat.
 func (b *fixture) seatStatus(t *testing.T, id songspy.UserID) string {
 	t.Helper()
 	seat, ahead, err := b.Seat(t.Context(), id)
@@ -32,7 +32,7 @@ func (b *fixture) askSeat(t *testing.T, apps []songspy.AppSeats) songspy.UserID 
 	return u.ID
 }
 
-// linkThrough links a person through an app that admits so many.
+// linkThroughApp links a user through an app with that many seats.
 func (b *fixture) linkThroughApp(t *testing.T, id songspy.UserID, a songspy.AppSeats) error {
 	t.Helper()
 	_, err := b.SaveLink(t.Context(), store.NewLink{UserID: id, App: a.App, Seats: a.Seats, Grant: grant("x"), Account: account(fmt.Sprint(id))})
@@ -41,7 +41,7 @@ func (b *fixture) linkThroughApp(t *testing.T, id songspy.UserID, a songspy.AppS
 
 func seats() suite {
 	return suite{
-		"SavePendingGrant_TakesNoSeatAndNoPlaceInLine": func(t *testing.T, b *fixture) {
+		"SavePendingGrant_TakesNoSeatAndNoPlaceInTheWaitingList": func(t *testing.T, b *fixture) {
 			app := songspy.AppSeats{App: "small", Seats: 1}
 			apps := []songspy.AppSeats{app}
 			first := b.askSeat(t, apps)
@@ -70,7 +70,7 @@ func seats() suite {
 			same(t, "due once entered", refused(), []songspy.UserID{u.ID})
 			same(t, "state", value[songspy.Link](t)(b.Link(t.Context(), u.ID)).State, songspy.LinkNotRegistered)
 		},
-		"AskSeat_GivesWhatIsFreeAndPutsTheOthersInLine": func(t *testing.T, b *fixture) {
+		"AskSeat_AssignsFreeSeatsAndQueuesTheOthers": func(t *testing.T, b *fixture) {
 			one, two, three, four := b.askSeat(t, smallApp), b.askSeat(t, smallApp), b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			for id, want := range map[songspy.UserID]string{one: "held small 0", two: "held small 0", three: "waiting  0", four: "waiting  1"} {
 				same(t, fmt.Sprint("seat of ", id), b.seatStatus(t, id), want)
@@ -86,7 +86,7 @@ func seats() suite {
 			_, err = b.AskSeat(t.Context(), 404, "nobody@example.org", smallApp)
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"AskSeat_AgainTakesTheNewAddressAndKeepsThePlace": func(t *testing.T, b *fixture) {
+		"AskSeat_AgainReplacesTheAddressAndKeepsThePlace": func(t *testing.T, b *fixture) {
 			one := b.askSeat(t, smallApp)
 			value[bool](t)(b.EnterSeat(t.Context(), one))
 			b.clock.advance(time.Hour)
@@ -108,7 +108,7 @@ func seats() suite {
 				same(t, fmt.Sprint("seat of ", u), after, before)
 			}
 		},
-		"AskSeat_OfWhoHasBeenEnteredHasTheOperatorLookAgain": func(t *testing.T, b *fixture) {
+		"AskSeat_OfARegisteredUserNotifiesTheOperatorAgain": func(t *testing.T, b *fixture) {
 			u := b.askSeat(t, smallApp)
 			value[bool](t)(b.EnterSeat(t.Context(), u))
 			b.clock.advance(time.Hour)
@@ -116,7 +116,7 @@ func seats() suite {
 			same(t, "state", seat.State, songspy.SeatHeld)
 			same(t, "since", seat.StateSince, b.clock.Now())
 		},
-		"AskSeat_OfWhomTheirAppRefusesIsInThatApp": func(t *testing.T, b *fixture) {
+		"AskSeat_OfAnUnregisteredLinkIsForItsApp": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			must(t, b.linkThroughApp(t, u.ID, songspy.AppSeats{App: "two", Seats: 1}))
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), u.ID, func(l *songspy.Link) error {
@@ -133,7 +133,7 @@ func seats() suite {
 			_, _, err := b.Seat(t.Context(), u.ID)
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"EnterSeat_IsAboutTheAppOfTheSeatAndNotAnotherThatRefusesToo": func(t *testing.T, b *fixture) {
+		"EnterSeat_ConcernsTheAppOfTheSeat": func(t *testing.T, b *fixture) {
 			u := b.newUser(t).ID
 			must(t, b.linkThroughApp(t, u, songspy.AppSeats{App: songspy.UserApp("mine")}))
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), u, func(l *songspy.Link) error {
@@ -146,7 +146,7 @@ func seats() suite {
 			same(t, "seat", b.seatStatus(t, u), "entered small 0")
 			same(t, "link", value[songspy.Link](t)(b.Link(t.Context(), u)).State, songspy.LinkNotRegistered)
 		},
-		"EnterSeat_LetsThemLinkAndTellsWhoIsNotThere": func(t *testing.T, b *fixture) {
+		"EnterSeat_LetsTheUserLinkAndRejectsOthers": func(t *testing.T, b *fixture) {
 			one, _, waits := b.askSeat(t, smallApp), b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			for range 2 {
 				same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), one)), false)
@@ -164,7 +164,7 @@ func seats() suite {
 			same(t, "and of others", waitingList.OtherLinks, map[string]int64{"main": 1})
 			same(t, "nothing more is free", len(value[[]songspy.Seat](t)(b.AssignSeats(t.Context(), smallApp))), 0)
 		},
-		"ChooseApp_GoesByTheLinkThenTheSeatThenWhatIsFree": func(t *testing.T, b *fixture) {
+		"ChooseApp_PrefersTheLinkThenTheSeatThenAFreeSeat": func(t *testing.T, b *fixture) {
 			type chosen struct {
 				app        string
 				registered bool
@@ -195,7 +195,7 @@ func seats() suite {
 			must(t, err)
 			same(t, "back from an own app", back, "large")
 		},
-		"Seats_AreNeverGivenTwiceThoughManyAskAndLinkAtOnce": func(t *testing.T, b *fixture) {
+		"Seats_AreAssignedOnceToManyConcurrentUsers": func(t *testing.T, b *fixture) {
 			var all sync.WaitGroup
 			var linked atomic.Int64
 			for i := range 8 {
@@ -248,7 +248,7 @@ func seats() suite {
 			same(t, "seats taken", taken.Load(), 2)
 			same(t, "refused", full.Load(), 4)
 		},
-		"SaveLink_LetsWhoHasASeatLinkAnewThoughThereAreFewerNow": func(t *testing.T, b *fixture) {
+		"SaveLink_LetsALinkedUserLinkAgainWhenSeatsAreReduced": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t).ID, b.newUser(t).ID
 			must(t, b.linkThroughApp(t, one, smallApp[0]))
 			must(t, b.linkThroughApp(t, two, smallApp[0]))
@@ -256,7 +256,7 @@ func seats() suite {
 			must(t, b.linkThroughApp(t, one, fewer))
 			requireError(t, b.linkThroughApp(t, b.newUser(t).ID, fewer), songspy.CodeConflict, store.ReasonNoSeat)
 		},
-		"Seats_GoWithTheirUserAndAfterSomeTime": func(t *testing.T, b *fixture) {
+		"Seats_AreDeletedWithTheirUserAndAfterSomeTime": func(t *testing.T, b *fixture) {
 			gone, entered, waits := b.askSeat(t, smallApp), b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), gone))
 			same(t, "of the erased", b.countRows(t, "spotify_seats", gone), 0)
@@ -267,9 +267,9 @@ func seats() suite {
 			same(t, "who waits", b.countRows(t, "spotify_seats", waits), 1)
 			same(t, "waited too long", value[int64](t)(b.PruneSeats(t.Context(), start, b.clock.Now())), 1)
 		},
-		"NotificationSeats_TellWhoWaitsForTheOperatorOrIsExpected": func(t *testing.T, b *fixture) {
+		"NotificationSeats_AreHeldOrEnteredSeats": func(t *testing.T, b *fixture) {
 			held, entered := b.askSeat(t, smallApp), b.askSeat(t, smallApp)
-			b.askSeat(t, smallApp) // waits
+			b.askSeat(t, smallApp) // on the waiting list
 			value[bool](t)(b.EnterSeat(t.Context(), entered))
 			must(t, b.SaveAddress(t.Context(), held, "held@example.org"))
 			found := value[[]songspy.NotifiableSeat](t)(b.NotificationSeats(t.Context()))
@@ -291,7 +291,7 @@ func seats() suite {
 			waitingList := value[store.WaitingList](t)(only.WaitingList(t.Context(), smallApp))
 			same(t, "the address", waitingList.Seats[0].Email, songspy.Secret(fmt.Sprintf("%d@example.org", one)))
 		},
-		"Addresses_LieSealedAndOneThatDoesNotOpenStopsNobody": func(t *testing.T, b *fixture) {
+		"Addresses_AreStoredSealedAndOneThatCannotBeDecryptedBlocksNoUser": func(t *testing.T, b *fixture) {
 			one, two := b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			var sealed []byte
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT email_sealed FROM spotify_seats WHERE user_id = $1", int64(one)).Scan(&sealed))

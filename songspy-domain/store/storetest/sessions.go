@@ -8,7 +8,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// session is a session to create; label stands for its refresh token.
+// newSession is a session to create; label stands for its refresh token.
 func newSession(id songspy.UserID, label string) songspy.Session {
 	return songspy.Session{UserID: id, RefreshHash: []byte("hash of " + label), Label: label, CreatedAt: start, SignedInAt: start, LastUsedAt: start, ExpiresAt: start.Add(24 * time.Hour)}
 }
@@ -31,7 +31,7 @@ func sessions() suite {
 			_, err := b.CreateSession(t.Context(), newSession(u.ID, "one"))
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"CreateSession_RefusesATokenThatIsInUse": func(t *testing.T, b *fixture) {
+		"CreateSession_RejectsATokenThatIsInUse": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
 			_, err := b.CreateSession(t.Context(), newSession(first.UserID, "one"))
 			RequireCode(t, err, songspy.CodeConflict)
@@ -44,7 +44,7 @@ func sessions() suite {
 			_, err = b.SessionByRefresh(t.Context(), first.RefreshHash)
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"RotateSession_HandsOnOnce": func(t *testing.T, b *fixture) {
+		"RotateSession_CreatesOneSuccessor": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
 			b.clock.advance(time.Minute)
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
@@ -56,7 +56,7 @@ func sessions() suite {
 			_, err = b.SessionByRefresh(t.Context(), newSession(0, "three").RefreshHash)
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"RotateSession_OfNobodyIsNotFound": func(t *testing.T, b *fixture) {
+		"RotateSession_OfAnUnknownSessionIsNotFound": func(t *testing.T, b *fixture) {
 			_, err := b.RotateSession(t.Context(), 404, newSession(0, "two"))
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
@@ -71,7 +71,7 @@ func sessions() suite {
 			_, err := b.RotateSession(t.Context(), next.ID, newSession(0, "three"))
 			RequireCode(t, err, songspy.CodeConflict)
 		},
-		"Sessions_AreTheNewestOfEachLivingFamily": func(t *testing.T, b *fixture) {
+		"Sessions_AreTheNewestOfEachActiveFamily": func(t *testing.T, b *fixture) {
 			first, other := create(t, b, "one"), create(t, b, "other")
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
 			second := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(first.UserID, "three")))
@@ -92,7 +92,7 @@ func sessions() suite {
 			must(t, b.RevokeFamily(t.Context(), first.Family))
 			same(t, "once one is revoked", ids(first.UserID, start, 10), []int64{second.ID})
 		},
-		"RevokeSessions_EndsThoseOfTheUserAlone": func(t *testing.T, b *fixture) {
+		"RevokeSessions_RevokesOnlyThoseOfTheUser": func(t *testing.T, b *fixture) {
 			first, other := create(t, b, "one"), create(t, b, "other")
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
 			second := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(first.UserID, "three")))

@@ -35,7 +35,7 @@ func (r *replica) lease(t *testing.T, length time.Duration, release ...int16) so
 func shards() suite {
 	long := time.Hour
 	return suite{
-		"LeaseShards_GivesOneReplicaAll": func(t *testing.T, b *fixture) {
+		"LeaseShards_GivesAllToOneReplica": func(t *testing.T, b *fixture) {
 			r := &replica{b: b, name: "one"}
 			h := r.lease(t, long)
 			same(t, "held", len(h.Held), songspy.ShardCount)
@@ -46,7 +46,7 @@ func shards() suite {
 			same(t, "gained again", len(h.Acquired), 0)
 			same(t, "still held", len(h.Held), songspy.ShardCount)
 		},
-		"LeaseShards_ShareWhatIsGivenUp": func(t *testing.T, b *fixture) {
+		"LeaseShards_SharesReleasedShards": func(t *testing.T, b *fixture) {
 			one, two := &replica{b: b, name: "one"}, &replica{b: b, name: "two"}
 			one.lease(t, long)
 			h := two.lease(t, long)
@@ -63,10 +63,10 @@ func shards() suite {
 			same(t, "where the other had come", h.Acquired[3], start)
 			same(t, "left for the other", len(one.lease(t, long).Held), songspy.ShardCount/2)
 		},
-		"LeaseShards_CutLeasesFromAClockThatWasSetBack": func(t *testing.T, b *fixture) {
+		"LeaseShards_ShortensLeasesAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
 			dead.lease(t, long)
-			for _, table := range []string{"shards SET lease_until", "replicas SET alive_until"} { // Postgres goes by its own clock
+			for _, table := range []string{"shards SET lease_until", "replicas SET alive_until"} { // Postgres uses its own clock
 				_, err := b.sql(t).ExecContext(t.Context(), "UPDATE "+table+" = $1", time.Now().Add(9*time.Hour).UTC())
 				must(t, err)
 			}
@@ -76,12 +76,12 @@ func shards() suite {
 			<-time.After(2 * length)
 			same(t, "taken over", len(successor.lease(t, length).Acquired), songspy.ShardCount)
 		},
-		"LeaseShards_TakeOverWhatHasExpired": func(t *testing.T, b *fixture) {
+		"LeaseShards_TakesOverExpiredLeases": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
 			dead.lease(t, time.Millisecond)
-			dead.lease(t, time.Millisecond) // says how far it has come
+			dead.lease(t, time.Millisecond) // stores how far it has polled
 			b.clock.advance(time.Second)
-			<-time.After(5 * time.Millisecond) // Postgres goes by its own clock
+			<-time.After(5 * time.Millisecond) // Postgres uses its own clock
 			h := successor.lease(t, long)
 			same(t, "taken over", len(h.Acquired), songspy.ShardCount)
 			same(t, "where the dead one had come", h.Acquired[63], start)
@@ -89,11 +89,11 @@ func shards() suite {
 			same(t, "what is left to it", len(h.Held), 0)
 			same(t, "owners", h.Replicas, 2)
 		},
-		"LeaseShards_LeaveNothingFreeForWhoIsSilent": func(t *testing.T, b *fixture) {
+		"LeaseShards_DoesNotReserveShardsForASilentReplica": func(t *testing.T, b *fixture) {
 			const length, silence = 400 * time.Millisecond, 150 * time.Millisecond
 			pass := func(d time.Duration) {
 				b.clock.advance(d)
-				<-time.After(d) // Postgres goes by its own clock
+				<-time.After(d) // Postgres uses its own clock
 			}
 			dead, silent, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "silent"}, &replica{b: b, name: "heir"}
 			dead.lease(t, length)
@@ -115,7 +115,7 @@ func shards() suite {
 			same(t, "where it had come at last", h.Acquired[5], done)
 			same(t, "owners", h.Replicas, 1)
 		},
-		"LeaseShards_NeverGiveOneToTwo": func(t *testing.T, b *fixture) {
+		"LeaseShards_NeverGivesAShardToTwoReplicas": func(t *testing.T, b *fixture) {
 			const replicas = 6
 			all := make([]*replica, replicas)
 			for i := range all {

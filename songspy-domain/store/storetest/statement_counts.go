@@ -8,7 +8,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// cost holds how much the hot paths ask of the database.
+// statementCounts checks how many statements the hot paths execute.
 func statementCounts() suite {
 	const many = 40
 	manyUsers := func(t *testing.T, b *fixture) (ids []songspy.UserID, updates []songspy.PlaybackUpdate) {
@@ -22,7 +22,7 @@ func statementCounts() suite {
 		return ids, updates
 	}
 	return suite{
-		"WritePlaybackUpdates_AsksAsOftenForManyAsForOne": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_RunsAsManyStatementsForManyAsForOne": func(t *testing.T, b *fixture) {
 			_, updates := manyUsers(t, b)
 			one := b.statements.recordDuring(func() { b.write(t, updates[0]) })
 			rest := b.statements.recordDuring(func() { b.write(t, updates[1:]...) })
@@ -41,10 +41,10 @@ func statementCounts() suite {
 				}
 			}
 		},
-		"WritePlaybackUpdates_OfNothingAsksNothing": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_OfNothingRunsNoStatement": func(t *testing.T, b *fixture) {
 			same(t, "statements", b.statements.recordDuring(func() { b.write(t) }), []string(nil))
 		},
-		"WritePlaybackUpdates_OfTheDroppedWritesNothing": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_ThatAreDroppedWriteNothing": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			l.Generation--
 			executed := b.statements.recordDuring(func() {
@@ -52,7 +52,7 @@ func statementCounts() suite {
 			})
 			requireNoWrites(t, executed)
 		},
-		"WritePlaybackUpdates_OfTheInvisibleLeavesTheFeedAlone": func(t *testing.T, b *fixture) {
+		"WritePlaybackUpdates_ThatAreInvisibleDoNotTouchTheFeed": func(t *testing.T, b *fixture) {
 			h := playingUpdate(b.newLinkedUser(t), song(1), start)
 			h.Visible = false
 			for _, statement := range b.statements.recordDuring(func() { b.write(t, h) }) {
@@ -61,7 +61,7 @@ func statementCounts() suite {
 				}
 			}
 		},
-		"Reading_AsksOnceForMany": func(t *testing.T, b *fixture) {
+		"Reading_RunsOneStatementForMany": func(t *testing.T, b *fixture) {
 			ids, updates := manyUsers(t, b)
 			b.write(t, updates...)
 			for what, read := range map[string]func() int{

@@ -12,7 +12,7 @@ import (
 
 func status() suite {
 	return suite{
-		"Status_SaysHowTheServiceFaresAndNamesNobody": func(t *testing.T, b *fixture) {
+		"Status_CountsAndNamesNoUser": func(t *testing.T, b *fixture) {
 			empty := value[store.Status](t)(b.Status(t.Context()))
 			same(t, "links of an empty database", len(empty.Links), 0)
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
@@ -42,7 +42,7 @@ func status() suite {
 			same(t, "brought apps that are refused", st.UserAppsBlocked, 1)
 			same(t, "last look", st.LastPollAt.UTC(), start)
 		},
-		"Status_SaysWhoseConsentEndsSoon": func(t *testing.T, b *fixture) {
+		"Status_CountsConsentsThatEndSoon": func(t *testing.T, b *fixture) {
 			for _, days := range []int{-1, 5, 20, 40, 100} {
 				u := b.newUser(t)
 				at := start.Truncate(24*time.Hour).AddDate(0, -songspy.ConsentMonths, days)

@@ -8,8 +8,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// times holds that zones and nanoseconds of those who write never show to
-// those who read.
+// times checks that readers never see the time zones and nanoseconds of writers.
 func times() suite {
 	zones := []*time.Location{
 		time.UTC, time.FixedZone("Kathmandu", 5*3600+45*60), time.FixedZone("Marquesas", -9*3600-30*60), time.Local,
@@ -61,7 +60,7 @@ func times() suite {
 			same(t, "the link, changed", value[songspy.Link](t)(s.Link(t.Context(), u.ID)), l)
 		},
 		"Times_AreComparedAcrossZones": func(t *testing.T, b *fixture) {
-			l := b.newLinkedUser(t) // whose token dies at start + 1 h
+			l := b.newLinkedUser(t) // its token expires at start + 1 h
 			for _, zone := range zones {
 				expiresAt := start.Add(time.Hour).In(zone)
 				same(t, "not yet in "+zone.String(), len(value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), expiresAt, 0, 10))), 0)

@@ -25,7 +25,7 @@ func users() suite {
 			must(t, err)
 			same(t, "the person, found again", again, first)
 		},
-		"SignIn_KeepsGooglesNameAndPictureUpToDate": func(t *testing.T, b *fixture) {
+		"SignIn_UpdatesNameAndPicture": func(t *testing.T, b *fixture) {
 			first, _, err := b.SignIn(t.Context(), profile, songspy.AudienceEveryone)
 			must(t, err)
 			b.clock.advance(time.Hour)
@@ -35,7 +35,7 @@ func users() suite {
 			first.GoogleName, first.PictureURL, first.UpdatedAt = "Ada L.", "", start.Add(time.Hour)
 			same(t, "the person", again, first)
 		},
-		"SignIn_SaysWhetherALinkExists": func(t *testing.T, b *fixture) {
+		"SignIn_ReportsWhetherALinkExists": func(t *testing.T, b *fixture) {
 			u, _, err := b.SignIn(t.Context(), profile, songspy.AudienceEveryone)
 			must(t, err)
 			b.link(t, u.ID, "ada")
@@ -43,7 +43,7 @@ func users() suite {
 			must(t, err)
 			same(t, "linked", linked, true)
 		},
-		"SignIn_TakesAnyName": func(t *testing.T, b *fixture) {
+		"SignIn_StoresAnyName": func(t *testing.T, b *fixture) {
 			odd := songspy.GoogleProfile{Subject: "odd", Name: "A\x00d\xffa 🎧"}
 			for range 2 {
 				u, _, err := b.SignIn(t.Context(), odd, songspy.AudienceEveryone)
@@ -52,11 +52,11 @@ func users() suite {
 				same(t, "changed at", u.UpdatedAt, start)
 			}
 		},
-		"SignIn_RefusesAProfileWithoutSubject": func(t *testing.T, b *fixture) {
+		"SignIn_RejectsAProfileWithoutSubject": func(t *testing.T, b *fixture) {
 			_, _, err := b.SignIn(t.Context(), songspy.GoogleProfile{Name: "Ada"}, songspy.AudienceEveryone)
 			RequireCode(t, err, songspy.CodeInvalid)
 		},
-		"User_OfNobodyIsNotFound": func(t *testing.T, b *fixture) {
+		"User_OfAnUnknownIDIsNotFound": func(t *testing.T, b *fixture) {
 			_, err := b.User(t.Context(), 404)
 			RequireCode(t, err, songspy.CodeNotFound)
 			_, err = b.UpdateUser(t.Context(), 404, func(*songspy.User) error { return nil })
@@ -64,7 +64,7 @@ func users() suite {
 			_, err = b.EraseUser(t.Context(), 404)
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
-		"UpdateUser_WritesEveryValueZerosIncluded": func(t *testing.T, b *fixture) {
+		"UpdateUser_WritesZeroValuesToo": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			name, until := "nick", start.Add(time.Hour)
 			_, err := b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
@@ -84,7 +84,7 @@ func users() suite {
 			same(t, "the person, undone", back, u)
 			same(t, "the person, read", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
-		"UpdateUser_TellsViewersOfEachRealChange": func(t *testing.T, b *fixture) {
+		"UpdateUser_PublishesRealChangesOnly": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			before := b.lastChange(t)
 			rename := func(u *songspy.User) error {
@@ -97,7 +97,7 @@ func users() suite {
 			}
 			same(t, "changes", b.changesAfter(t, before), []string{"user 1"})
 		},
-		"UpdateUser_LeavesAllAsItWasOnAnError": func(t *testing.T, b *fixture) {
+		"UpdateUser_WritesNothingOnAnError": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			boom := errors.New("boom")
 			_, err := b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
@@ -109,7 +109,7 @@ func users() suite {
 			}
 			same(t, "the person", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
-		"UpdateUser_DoesNotChangeWhoTheyAre": func(t *testing.T, b *fixture) {
+		"UpdateUser_DoesNotChangeTheIdentity": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			got := value[songspy.User](t)(b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
 				u.ID, u.GoogleSub, u.CreatedAt = 99, "somebody", start.Add(time.Hour)
@@ -117,7 +117,7 @@ func users() suite {
 			}))
 			same(t, "the person", got, u)
 		},
-		"UpdateUser_RefusesAnAudienceThatIsNone": func(t *testing.T, b *fixture) {
+		"UpdateUser_RejectsAnInvalidAudience": func(t *testing.T, b *fixture) {
 			_, err := b.UpdateUser(t.Context(), b.newUser(t).ID, func(u *songspy.User) error {
 				u.Audience = "the world"
 				return nil
@@ -144,7 +144,7 @@ func users() suite {
 			}
 			same(t, "changes", b.changesAfter(t, before), []string{"user 1"})
 		},
-		"EraseUser_NeverGivesTheIdAgain": func(t *testing.T, b *fixture) {
+		"EraseUser_NeverReusesTheID": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
 			if next := b.newUser(t); next.ID <= u.ID {

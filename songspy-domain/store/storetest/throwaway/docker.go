@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// startDocker starts a container that answers on a free port of the loopback
-// interface and keeps its data in memory.
+// startDocker starts a container that listens on a free port of the loopback interface
+// and keeps its data in memory.
 func startDocker(ctx context.Context, image string) (server, error) {
 	id, err := docker(ctx, "run", "--detach", "--rm", "--publish", "127.0.0.1::5432",
 		"--tmpfs", "/var/lib/postgresql/data", "--env", "POSTGRES_HOST_AUTH_METHOD=trust", image,
@@ -52,7 +52,7 @@ func startDocker(ctx context.Context, image string) (server, error) {
 	return server{url, pooler.url, func() error { return errors.Join(pooler.stop(), clean()) }}, nil
 }
 
-// docker gives the first line of what the client prints.
+// docker returns the first line of the client's output.
 func docker(ctx context.Context, args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, "docker", args...)

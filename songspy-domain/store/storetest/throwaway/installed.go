@@ -15,7 +15,8 @@ import (
 	"syscall"
 )
 
-// places are where packages put PostgreSQL's server, which is seldom on PATH.
+// serverDirs are the directories where packages install PostgreSQL's server, which is
+// seldom on PATH.
 var serverDirs = []string{
 	"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
 	"/usr/pgsql-*/bin",                  // Red Hat by postgresql.org
@@ -23,7 +24,8 @@ var serverDirs = []string{
 	"/usr/local/opt/postgresql*/bin",    // macOS on Intel
 }
 
-// installed is the directory of the newest installed server, or empty.
+// installedServer returns the directory of the newest installed server, or an empty
+// string.
 func installedServer() string {
 	var found []string
 	for _, dir := range serverDirs {
@@ -39,7 +41,7 @@ func installedServer() string {
 	return ""
 }
 
-// newest is the path with the greatest number in it: 17 comes after 9.
+// newestPath returns the path with the greatest number in it: 17 comes after 9.
 func newestPath(paths []string) string {
 	version := func(path string) int {
 		digits := ""
@@ -56,9 +58,9 @@ func newestPath(paths []string) string {
 	return slices.MaxFunc(paths, func(a, b string) int { return version(a) - version(b) })
 }
 
-// startInstalled starts the server of bin on a Unix socket in a temporary
-// directory: no port to collide with, nobody else to reach it. Postgres refuses
-// to run as root, so root lends it an unprivileged user.
+// startInstalled starts the server of bin on a Unix socket in a temporary directory: no
+// port can collide, and no other user can reach it. Postgres refuses to run as root, so
+// as root it runs as an unprivileged user.
 func startInstalled(ctx context.Context, bin string) (server, error) {
 	dir, err := os.MkdirTemp("", "songspy-pg-")
 	if err != nil {
@@ -73,7 +75,8 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	process := func(ctx context.Context, name string, args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, filepath.Join(bin, name), args...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
-		// A group of its own: an interrupt at the terminal ends the command first.
+		// It gets its own process group, so that an interrupt at the terminal ends the
+		// command first.
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
 		return cmd
 	}
@@ -83,7 +86,8 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	if err := process(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync").Run(); err != nil {
 		return fail(err)
 	}
-	// What is thrown away need not survive a crash, and is much faster so.
+	// Throwaway data need not survive a crash, and Postgres is much faster without
+	// that.
 	postgres := process(context.WithoutCancel(ctx), "postgres", "-D", data, "-k", dir, "-c", "listen_addresses=",
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300")
 	if err := postgres.Start(); err != nil {
@@ -92,17 +96,17 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = postgres.Wait() // how it ended is in its log
+		_ = postgres.Wait() // its log says how it ended
 	}()
 
 	address := "postgres:///postgres?" + url.Values{"host": {dir}, "user": {"postgres"}}.Encode()
 	if err := waitUntilReady(ctx, address, ended); err != nil {
-		_ = postgres.Process.Signal(syscall.SIGQUIT) // it may have ended by itself
+		_ = postgres.Process.Signal(syscall.SIGQUIT) // it may have ended already
 		<-ended
 		return fail(err)
 	}
 	stop := func() error {
-		err := postgres.Process.Signal(syscall.SIGINT) // fast: sessions are ended, not awaited
+		err := postgres.Process.Signal(syscall.SIGINT) // fast: ends sessions instead of waiting for them
 		<-ended
 		return errors.Join(err, os.RemoveAll(dir))
 	}
@@ -113,8 +117,8 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	return server{address, pooler.url, func() error { return errors.Join(pooler.stop(), stop()) }}, nil
 }
 
-// unprivileged gives dir to the user that Postgres shall run as; nil means as
-// whoever runs this.
+// unprivilegedUser gives dir to the user that Postgres runs as; nil means the current
+// user.
 func unprivilegedUser(dir string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

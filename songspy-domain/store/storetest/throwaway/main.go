@@ -1,16 +1,15 @@
-// Command throwaway runs a command beside a Postgres that lives as long as the
-// command does, so that the tests need no database prepared by hand:
+// Command throwaway runs a command with a Postgres server that lives as long as the
+// command, so that the tests need no prepared database:
 //
 //	go run ./songspy-domain/store/storetest/throwaway -- go test work
 //
-// The command finds the server in SONGSPY_TEST_POSTGRES_URL. If that is set
-// already, the server that it names is used. Otherwise one is started from the
-// machine's own PostgreSQL, or else by Docker. SONGSPY_TEST_POSTGRES_IMAGE asks
-// for Docker in any case, and for an image other than postgres:17. The exit
-// status is the command's.
+// The command gets the server's URL in SONGSPY_TEST_POSTGRES_URL. If that variable is
+// already set, its server is used. Otherwise throwaway starts the machine's own
+// PostgreSQL, or else one by Docker. SONGSPY_TEST_POSTGRES_IMAGE makes it use Docker in
+// any case, with that image instead of postgres:17. The exit status is the command's.
 //
-// Where pgbouncer is installed too, the command finds one in front of that
-// server, in transaction mode, in SONGSPY_TEST_PGBOUNCER_URL.
+// If pgbouncer is installed, the command gets the URL of one in front of that server,
+// in transaction mode, in SONGSPY_TEST_PGBOUNCER_URL.
 package main
 
 import (
@@ -37,7 +36,7 @@ func main() {
 	os.Exit(status)
 }
 
-// run gives the exit status.
+// run returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
@@ -53,7 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	status := command(ctx, args, server, stdout, stderr)
 	if err := server.stop(); err != nil {
-		fmt.Fprintln(stderr, "throwaway: the server did not end in order:", err)
+		fmt.Fprintln(stderr, "throwaway: the server did not end cleanly:", err)
 		return max(status, 1)
 	}
 	return status
@@ -66,7 +65,7 @@ type server struct {
 	stop   func() error
 }
 
-// start finds or starts a server and returns when it answers.
+// start finds or starts a server and returns when it responds.
 func start(ctx context.Context) (server, error) {
 	if url := os.Getenv(urlVariable); url != "" {
 		return server{url: url, pooler: os.Getenv(poolerVariable), stop: func() error { return nil }}, nil
@@ -81,10 +80,10 @@ func start(ctx context.Context) (server, error) {
 	return server{}, errors.New("there is neither PostgreSQL nor a running Docker here; `apt-get install postgresql` or `brew install postgresql@17` is enough")
 }
 
-// command runs args with the server's URLs in its environment, in a process
-// group of its own, so that an interrupt reaches whatever it has started.
+// command runs args with the server's URLs in its environment, in a process group of
+// its own, so that an interrupt reaches every process that it has started.
 func command(ctx context.Context, args []string, s server, stdout, stderr io.Writer) int {
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // running what it is given is its purpose
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // running its arguments is the purpose of this program
 	cmd.Env = append(os.Environ(), urlVariable+"="+s.url, poolerVariable+"="+s.pooler)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -92,7 +91,8 @@ func command(ctx context.Context, args []string, s server, stdout, stderr io.Wri
 	cmd.WaitDelay = 10 * time.Second
 	err := cmd.Run()
 	if ctx.Err() != nil && cmd.Process != nil {
-		// Nothing of the group may outlive the server; an empty group is no fault.
+		// No process of the group may outlive the server; an empty group is not an
+		// error.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
@@ -105,8 +105,8 @@ func command(ctx context.Context, args []string, s server, stdout, stderr io.Wri
 	return 0
 }
 
-// ready returns once the server at url answers, or with the last refusal when
-// ctx ends or the server does.
+// waitUntilReady returns once the server at url responds, or with the last error when
+// ctx or the server ends.
 func waitUntilReady(ctx context.Context, url string, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -122,7 +122,7 @@ func waitUntilReady(ctx context.Context, url string, ended <-chan struct{}) erro
 		case <-ended:
 			return errors.New("the server ended as soon as it had started")
 		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w", err)
+			return fmt.Errorf("the server does not respond: %w", err)
 		}
 	}
 }

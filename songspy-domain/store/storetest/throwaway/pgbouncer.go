@@ -12,12 +12,12 @@ import (
 	"syscall"
 )
 
-// poolerVariable names the pgbouncer to the command.
+// poolerVariable names the environment variable with pgbouncer's URL.
 const poolerVariable = "SONGSPY_TEST_PGBOUNCER_URL"
 
-// poolerSettings put a pooler of transactions in front of the server at %[2]s,
-// with a socket in the directory %[1]s. It lets every role of the server in.
-// Idle connections end soon: every test comes as a role of its own.
+// poolerSettings configure a pooler in transaction mode in front of the server at
+// %[2]s, with a socket in the directory %[1]s. It accepts every role of the server.
+// Idle connections end soon, because every test uses its own role.
 const poolerSettings = `[databases]
 * = %[2]s
 [pgbouncer]
@@ -36,7 +36,7 @@ log_connections = 0
 log_disconnections = 0
 `
 
-// pgbouncer is the path of the installed pgbouncer, or empty.
+// pgbouncer returns the path of the installed pgbouncer, or an empty string.
 func pgbouncer() string {
 	for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer", "/usr/local/sbin/pgbouncer"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -46,9 +46,9 @@ func pgbouncer() string {
 	return ""
 }
 
-// startPgbouncer starts the installed pgbouncer, if there is one, for the server
-// at target, which trusts everybody who reaches it. Its files lie in dir, which
-// belongs to the user that it runs as.
+// startPgbouncer starts the installed pgbouncer, if there is one, for the server at
+// target, which trusts every client. Its files are in dir, which belongs to the user
+// that it runs as.
 func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credential) (server, error) {
 	path := pgbouncer()
 	if path == "" {
@@ -57,7 +57,7 @@ func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credent
 	settings := filepath.Join(dir, "pgbouncer.ini")
 	if err := errors.Join(
 		os.WriteFile(settings, fmt.Appendf(nil, poolerSettings, dir, target), 0o644),    //nolint:gosec // pgbouncer reads it as another user
-		os.WriteFile(filepath.Join(dir, "roles"), []byte("\"postgres\" \"\"\n"), 0o644), //nolint:gosec // likewise; it holds no secret
+		os.WriteFile(filepath.Join(dir, "roles"), []byte("\"postgres\" \"\"\n"), 0o644), //nolint:gosec // likewise; it contains no secret
 	); err != nil {
 		return server{}, err
 	}
@@ -71,10 +71,10 @@ func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credent
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = pooler.Wait() // how it ended is in its log
+		_ = pooler.Wait() // its log says how it ended
 	}()
 	stop := func() error {
-		_ = pooler.Process.Signal(syscall.SIGTERM) // at once; it may have ended by itself
+		_ = pooler.Process.Signal(syscall.SIGTERM) // at once; it may have ended already
 		<-ended
 		return nil
 	}
