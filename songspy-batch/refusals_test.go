@@ -61,14 +61,14 @@ func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 				if renewed == 0 {
 					t.Error("the token was not renewed, so the test shows nothing")
 				}
-				asked := 0
+				polls := 0
 				for _, call := range w.callsTo("currently-playing") {
 					if call.Person == 0 && call.At.After(began) {
-						asked++
+						polls++
 					}
 				}
-				if asked > 60 {
-					t.Errorf("the user was polled %d times in three hours of refusals", asked)
+				if polls > 60 {
+					t.Errorf("the user was polled %d times in three hours of refusals", polls)
 				}
 				<-time.After(5 * time.Hour)
 				stop()
@@ -183,14 +183,14 @@ func TestAKeptGrantIsCompletedOnceTheUserIsRegistered(t *testing.T) {
 		end := w.sim.Fault(sim.Fault{Endpoint: "me", Person: 1, Kind: sim.NotRegistered})
 		stop, _ := w.start()
 		<-time.After(52 * time.Hour)
-		asked := 0
+		polls := 0
 		for _, call := range w.callsTo("currently-playing") {
 			if call.Person == 1 {
-				asked++
+				polls++
 			}
 		}
-		if state := w.linkState(1); state != songspy.LinkNotRegistered || asked > 0 {
-			t.Errorf("before the user is registered the link is %s and the user was polled %d times", state, asked)
+		if state := w.linkState(1); state != songspy.LinkNotRegistered || polls > 0 {
+			t.Errorf("before the user is registered the link is %s and the user was polled %d times", state, polls)
 		}
 		if tried := len(w.callsTo("me")); tried < 2 || tried > 3 {
 			t.Errorf("the grant was tried %d times in two days", tried)

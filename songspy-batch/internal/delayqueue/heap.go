@@ -16,7 +16,7 @@ func (i item[K]) before(j item[K]) bool {
 }
 
 // itemHeap is a heap of items, the earliest first. container/heap would allocate
-// for every item that is pushed or popped.
+// for each item that is pushed or popped.
 type itemHeap[K idmap.ID] []item[K]
 
 func (h *itemHeap[K]) push(new item[K]) {

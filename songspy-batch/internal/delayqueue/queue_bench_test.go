@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// BenchmarkTakeAndPlan takes the earliest key and plans it again, as every poll does.
+// BenchmarkTakeAndPlan takes the earliest key and plans it again, as each poll does.
 func BenchmarkTakeAndPlan(b *testing.B) {
 	for _, keys := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(keys), func(b *testing.B) {

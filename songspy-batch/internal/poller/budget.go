@@ -24,7 +24,7 @@ type QuotaOptions struct {
 	Share func() float64
 }
 
-// budgets holds a budget for every account whose calls are limited. Nil: no calls
+// budgets holds a budget for each account whose calls are limited. Nil: no calls
 // are limited.
 type budgets struct {
 	QuotaOptions

@@ -70,10 +70,10 @@ type loader struct {
 	mu sync.Mutex
 }
 
-func newLoader(o Options, p *planner, beat *heartbeat, skew *clockSkew, first *firstRead) *loader {
+func newLoader(o Options, p *planner, heartbeats *heartbeat, skew *clockSkew, first *firstRead) *loader {
 	return &loader{
 		store: o.Store, feed: o.Feed, shards: o.Shards, registry: o.Registry, planner: p,
-		heartbeat: beat, clockSkew: skew, firstRead: first, now: o.Now, log: o.Logger,
+		heartbeat: heartbeats, clockSkew: skew, firstRead: first, now: o.Now, log: o.Logger,
 	}
 }
 

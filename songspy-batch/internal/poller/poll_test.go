@@ -323,7 +323,7 @@ func TestAPollResultIsDroppedIfTheUserRelinkedMeanwhile(t *testing.T) {
 			if token == "1/1" {
 				h.store.link(1)
 				<-time.After(5 * time.Second) // meanwhile the feed has reported it
-				return song("of-the-former-account", began)
+				return song("of-the-previous-account", began)
 			}
 			return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil
 		}
@@ -331,10 +331,10 @@ func TestAPollResultIsDroppedIfTheUserRelinkedMeanwhile(t *testing.T) {
 		<-time.After(10 * time.Minute)
 		stop()
 		if len(h.store.updates) > 0 {
-			t.Errorf("written through the former link: %+v", h.store.updates)
+			t.Errorf("written through the previous link: %+v", h.store.updates)
 		}
 		if len(h.player.pollTimes("1/1")) != 1 || len(h.player.pollTimes("1/2")) < 3 {
-			t.Errorf("polled %d times through the former link and %d times through the new one",
+			t.Errorf("polled %d times through the previous link and %d times through the new one",
 				len(h.player.pollTimes("1/1")), len(h.player.pollTimes("1/2")))
 		}
 	})

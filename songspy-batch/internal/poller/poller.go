@@ -164,16 +164,16 @@ func New(o Options) *Poller {
 	}
 	first := newFirstRead()
 	skew := &clockSkew{registry: o.Registry, log: o.Logger}
-	beat := &heartbeat{store: o.Store, firstRead: first, log: o.Logger}
+	heartbeats := &heartbeat{store: o.Store, firstRead: first, log: o.Logger}
 	call := &caller{renewer: o.Renewer, registry: o.Registry, deadlines: &sharedDeadline{}}
 	w := newWriter(o)
 	plans := newPlanner(o)
-	l := newLoader(o, plans, beat, skew, first)
+	l := newLoader(o, plans, heartbeats, skew, first)
 	p := &Poller{
 		opt: o, registry: o.Registry, planner: plans, caller: call, writer: w,
 		history: newHistoryFetcher(o, w, call, skew), loader: l,
 		follower:  &follower{feed: o.Feed, loader: l, firstRead: first, log: o.Logger},
-		heartbeat: beat, firstRead: first, clockSkew: skew,
+		heartbeat: heartbeats, firstRead: first, clockSkew: skew,
 	}
 	o.Metrics.registerGauges(p.registry.len, p.registry.polls.Len, p.overdue,
 		func() time.Duration { return p.registry.budgets.longestIdleWait(o.Interval) }, p.registry.budgets.keptRatio)

@@ -110,7 +110,7 @@ func TestANewLinkIsPolledAtOnceAndAnErasedUserNeverAgain(t *testing.T) {
 			t.Errorf("the erased user was polled %d times more", n-before)
 		}
 		if n := len(h.player.pollTimes("1/1")); n != old {
-			t.Errorf("the former link was polled %d times more", n-old)
+			t.Errorf("the previous link was polled %d times more", n-old)
 		}
 		if n := len(h.player.pollTimes("9/1")); n < 20 {
 			t.Errorf("the new user was polled %d times in an hour", n)

@@ -31,7 +31,7 @@ func TestMergeTakesOverOnlyNewerStoreData(t *testing.T) {
 		{"a newer token", storedUser(2, 6, now.Add(-time.Minute)), alreadyKnown, "6", now},
 		{"a newer state", storedUser(2, 5, now.Add(time.Minute)), alreadyKnown, "5", now.Add(time.Minute)},
 		{"a new link that was not polled", storedUser(3, 1, time.Time{}), relinked, "1", time.Time{}},
-		{"a former link", storedUser(1, 9, now.Add(time.Minute)), alreadyKnown, "5", now},
+		{"an older link", storedUser(1, 9, now.Add(time.Minute)), alreadyKnown, "5", now},
 	}
 	for _, tt := range tests {
 		r := NewRegistry(time.Now, nil)

@@ -51,7 +51,7 @@ func newWriter(o Options) *writer {
 // so stops polls whose results could not be stored.
 func (w *writer) put(u pendingUpdate) { w.in <- u }
 
-// close tells run that no more updates are put.
+// close ends run after the updates that were put before.
 func (w *writer) close() { close(w.in) }
 
 // run writes updates until close is called. After ctx has ended it drops the

@@ -170,13 +170,13 @@ func (s *session) newClaim() songspy.ShardClaim {
 // starts end with loadCtx, the renewal ends with ctx.
 func (s *session) renew(ctx, loadCtx context.Context) {
 	l := s.leaser
-	asked := l.Now()
+	requestedAt := l.Now()
 	c := s.newClaim()
 	within, cancel := context.WithTimeout(ctx, l.LeaseLength/3)
 	lease, err := l.Store.LeaseShards(within, c)
 	cancel()
 	if err != nil {
-		s.handleFailure(ctx, err, asked)
+		s.handleFailure(ctx, err, requestedAt)
 		return
 	}
 	if s.failing {
@@ -187,19 +187,19 @@ func (s *session) renew(ctx, loadCtx context.Context) {
 	for _, shard := range c.Release {
 		delete(s.releasing, shard)
 	}
-	s.applyLease(ctx, lease, asked)
+	s.applyLease(ctx, lease, requestedAt)
 	s.startLoading(loadCtx)
 }
 
 // handleFailure handles a renewal that failed. Calls stop shortly before the
 // leases expire; when they have expired, all users are removed.
-func (s *session) handleFailure(ctx context.Context, err error, asked time.Time) {
+func (s *session) handleFailure(ctx context.Context, err error, requestedAt time.Time) {
 	if ctx.Err() != nil {
 		return
 	}
 	l := s.leaser
 	if !s.failing {
-		l.failingSince.Store(int64(asked.Sub(l.startedAt)) + 1)
+		l.failingSince.Store(int64(requestedAt.Sub(l.startedAt)) + 1)
 		l.Logger.WarnContext(ctx, "renewing the leases failed; the current leases remain valid until they expire", "error", err)
 	}
 	s.failing = true
@@ -209,9 +209,9 @@ func (s *session) handleFailure(ctx context.Context, err error, asked time.Time)
 	}
 }
 
-// applyLease takes over the shards that the store says are leased. asked is when
+// applyLease takes over the shards that the store says are leased. requestedAt is when
 // the request began: the leases are measured from there.
-func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, asked time.Time) {
+func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, requestedAt time.Time) {
 	l := s.leaser
 	var held uint64
 	for _, shard := range lease.Held {
@@ -235,7 +235,7 @@ func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, aske
 			s.polledUntil[shard] = time.Time{}
 		}
 	}
-	l.leaseEnd.Store(int64(asked.Sub(l.startedAt) + l.LeaseLength))
+	l.leaseEnd.Store(int64(requestedAt.Sub(l.startedAt) + l.LeaseLength))
 	l.owned.Store(held)
 	if gained := held &^ owned; gained != 0 {
 		l.Logger.InfoContext(ctx, "shards acquired", "shards", bits.OnesCount64(gained), "held", bits.OnesCount64(held), "replicas", lease.Replicas)
