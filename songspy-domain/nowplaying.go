@@ -69,6 +69,10 @@ type NowPlaying struct {
 	// is impossible for it; nil if none did. A single such answer does not end
 	// a play.
 	DoubtedAt *time.Time
+	// DoubtedURI is that other track. It is empty while DoubtedAt is nil, and while
+	// a loop of the open play's own track is checked. A third track may show the
+	// progress of this one.
+	DoubtedURI string
 	// Unmoved says that the open play began after the player was idle and its
 	// progress was never seen to advance.
 	Unmoved bool

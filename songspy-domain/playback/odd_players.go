@@ -105,7 +105,7 @@ func (s *step) startLoopCheck(obs songspy.Observation) bool {
 		return false
 	}
 	at := obs.At
-	n.DoubtedAt, n.Stalled = &at, true
+	n.DoubtedAt, n.DoubtedURI, n.Stalled = &at, "", true
 	s.MustSave = true
 	return true
 }
@@ -128,7 +128,7 @@ func (s *step) resolveLoopCheck(obs songspy.Observation) {
 	}
 	track := songspy.Track{URI: n.TrackURI, DurationMS: n.DurationMS}
 	at, progress := *n.DoubtedAt, fromMillis(n.ProgressMS)
-	n.DoubtedAt, n.Stalled = nil, false
+	n.DoubtedAt, n.DoubtedURI, n.Stalled = nil, "", false
 	if progress < 0 || !isWholeLoops(at.Sub(n.SeenAt), fromMillis(n.DurationMS)) {
 		return
 	}
@@ -205,10 +205,21 @@ func (s *step) deferDoubtful(obs songspy.Observation) bool {
 	}
 	if n.DoubtedAt == nil {
 		at := obs.At
-		n.DoubtedAt = &at
+		n.DoubtedAt, n.DoubtedURI = &at, obs.Track.URI
 		s.MustSave = true
 	}
 	return true
+}
+
+// left reports whether another track was in sight before the open play's end.
+func left(n songspy.NowPlaying) bool {
+	return n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-crossfadeMax))
+}
+
+// doubtsAnother reports whether another track than that one was shown with a
+// progress that is not its own. It was in sight, and how far it got nobody knows.
+func doubtsAnother(n songspy.NowPlaying, uri string) bool {
+	return n.DoubtedAt != nil && n.DoubtedURI != "" && n.DoubtedURI != uri
 }
 
 // Speech, podcasts and audiobooks, is heard at other speeds than the clock's:

@@ -11,7 +11,7 @@ import (
 // anything else was seen.
 func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 	n := s.State
-	seen := s.nextStartMin()
+	seen := s.nextStartMin(obs)
 	implied := obs.At.Add(-obs.Progress)
 	if obs.Progress < 0 || implied.Before(seen.Add(-jitter)) {
 		// Nobody knows when it began: it keeps its progress to itself, or came
@@ -19,8 +19,7 @@ func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 		return later(seen, s.endPlay(s.endNoLaterThan(obs.At), false))
 	}
 	began := later(implied, seen)
-	left := n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-crossfadeMax)) // another track was in sight before
-	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= gaplessMax && !left {
+	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= gaplessMax && !left(n) {
 		return later(seen, s.endPlay(earlier(*n.EndsAt, began), true))
 	}
 	if obs.Kind == songspy.ObservedPlaying && s.endProbable(began) {
@@ -49,13 +48,18 @@ func (s *step) endProbable(began time.Time) bool {
 	return true
 }
 
-// lastElsewhere is when the open play was last seen, or its player silent: what
-// comes into sight now cannot have begun before.
-func (s *step) nextStartMin() time.Time {
-	if since := s.State.IdleSince; since != nil {
-		return later(s.State.SeenAt, *since)
+// lastElsewhere is when the open play was last seen, its player silent, or a third
+// track in sight: what comes into sight now cannot have begun before.
+func (s *step) nextStartMin(obs songspy.Observation) time.Time {
+	n := s.State
+	seen := n.SeenAt
+	if n.IdleSince != nil {
+		seen = later(seen, *n.IdleSince)
 	}
-	return s.State.SeenAt
+	if doubtsAnother(n, obs.Track.URI) {
+		seen = later(seen, *n.DoubtedAt)
+	}
+	return seen
 }
 
 // endBy is when the open play ended, if it did by that time and nothing more
@@ -92,6 +96,9 @@ func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 		}
 	}
 	former := s.State
+	if obs.Progress >= distinctProgressMin && doubtsAnother(former, obs.Track.URI) { // it may be the progress of that one
+		listened, guess = 0, true
+	}
 	s.State = songspy.NowPlaying{
 		UserID: former.UserID, Generation: former.Generation,
 		State: songspy.PlayerPlaying, TrackURI: obs.Track.URI, DurationMS: reportedLength(obs),
@@ -114,7 +121,7 @@ func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 // anew ends the open play by then and opens another one of its track, whose
 // start is bounded by that, which may be a guess.
 func (s *step) restartPlay(obs songspy.Observation, by time.Time) {
-	seen := s.nextStartMin()
+	seen := s.nextStartMin(obs)
 	s.openPlay(obs, later(seen, s.endPlay(s.endNoLaterThan(by), false)))
 	s.State.OtherSeenAt = seen
 }
@@ -175,6 +182,9 @@ func normalize(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 	if n.DoubtedAt != nil {
 		since := clamp(*n.DoubtedAt, n.SeenAt, now)
 		n.DoubtedAt = &since
+	}
+	if n.DoubtedAt == nil || n.DoubtedURI == n.TrackURI {
+		n.DoubtedURI = ""
 	}
 	n.Stalled = n.Stalled && (n.State == songspy.PlayerPaused || n.DoubtedAt != nil)
 	if n.IdleSince != nil {

@@ -154,9 +154,9 @@ func (s *step) stillPlaying(obs songspy.Observation) {
 		s.playedAgain(obs, implied, length)
 	case shift > 0 && s.progressDelta(obs) >= 0:
 		s.State.PausedMS += toMillis(shift)
-		s.continuePlay(obs, s.playedSince(obs))
+		s.continuePlay(obs, s.untilLeft(obs, s.playedSince(obs)))
 	default:
-		s.continuePlay(obs, s.playedDespiteJump(obs))
+		s.continuePlay(obs, s.untilLeft(obs, s.playedDespiteJump(obs)))
 	}
 }
 
@@ -166,7 +166,7 @@ func (s *step) stillPlaying(obs songspy.Observation) {
 func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
 	late := implied.Sub(end).Abs()
-	if late > cappedTolerance(length, crossfadeMax) {
+	if late > cappedTolerance(length, crossfadeMax) || left(s.State) {
 		s.restartPlay(obs, end)
 		s.State.Provisional = true
 		return
@@ -188,7 +188,7 @@ func (s *step) continuePlay(obs songspy.Observation, listened time.Duration) {
 	n.State = songspy.PlayerPlaying
 	n.ListenedMS += toMillis(listened)
 	n.SeenAt, n.ProgressMS = obs.At, toMillis(obs.Progress)
-	n.PausedSince, n.IdleSince, n.DoubtedAt = nil, nil, nil
+	n.PausedSince, n.IdleSince, n.DoubtedAt, n.DoubtedURI = nil, nil, nil, ""
 	n.Unmoved, n.Stalled = false, false
 	n.EndsAt = predictedEnd(*n)
 	s.markChanges()
@@ -213,7 +213,7 @@ func (s *step) markChanges() {
 
 // another handles another track than the open play's.
 func (s *step) changeTrack(obs songspy.Observation) {
-	former, seen := s.State, s.nextStartMin()
+	former, seen := s.State, s.nextStartMin(obs)
 	s.openPlay(obs, s.endForNext(obs))
 	s.State.OtherSeenAt = seen // the end of the former may be a guess
 	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-crossfadeMax))
@@ -284,6 +284,15 @@ func (s *step) playedDespiteJump(obs songspy.Observation) time.Duration {
 	return 0
 }
 
+// untilLeft is what of that time sounded if another track that was in sight since
+// the last sighting was no mistake.
+func (s *step) untilLeft(obs songspy.Observation, listened time.Duration) time.Duration {
+	if n := s.State; doubtsAnother(n, obs.Track.URI) {
+		return min(listened, max(0, n.DoubtedAt.Sub(n.SeenAt)))
+	}
+	return listened
+}
+
 // moved is how much further in its track the open play is than it was.
 func (s *step) progressDelta(obs songspy.Observation) time.Duration {
 	return obs.Progress - fromMillis(s.State.ProgressMS)
@@ -332,7 +341,7 @@ func (s *step) observePaused(obs songspy.Observation) {
 			return
 		}
 	}
-	seen := s.nextStartMin()
+	seen := s.nextStartMin(obs)
 	s.openPaused(obs, s.endForNext(obs))
 	s.State.OtherSeenAt = seen
 }
@@ -357,7 +366,7 @@ func (s *step) pausePlay(obs songspy.Observation) bool {
 		return false
 	}
 	n.PausedMS += toMillis(obs.At.Sub(later(since, n.SeenAt)))
-	n.State, n.SeenAt, n.IdleSince, n.DoubtedAt, n.Stalled = songspy.PlayerPaused, obs.At, nil, nil, false
+	n.State, n.SeenAt, n.IdleSince, n.DoubtedAt, n.DoubtedURI, n.Stalled = songspy.PlayerPaused, obs.At, nil, nil, "", false
 	if obs.Progress >= 0 {
 		n.ProgressMS = toMillis(obs.Progress)
 	}
@@ -412,7 +421,7 @@ func (s *step) continueHidden(obs songspy.Observation) {
 		}
 	}
 	n.State, n.PausedSince, n.IdleSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
-	n.DoubtedAt, n.Unmoved, n.Stalled = nil, false, false
+	n.DoubtedAt, n.DoubtedURI, n.Unmoved, n.Stalled = nil, "", false, false
 	n.EndsAt = predictedEnd(*n)
 	// What has no end is shown by its last sighting, so every sighting tells.
 	s.Visible, s.MustSave = true, true
@@ -428,7 +437,7 @@ func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 		s.Visible, s.MustSave = true, true
 	}
 	over = later(over, n.StartedAt)
-	n.State, n.Stalled, n.SeenAt, n.IdleSince, n.DoubtedAt = songspy.PlayerPaused, true, obs.At, nil, nil
+	n.State, n.Stalled, n.SeenAt, n.IdleSince, n.DoubtedAt, n.DoubtedURI = songspy.PlayerPaused, true, obs.At, nil, nil, ""
 	n.PausedSince, n.EndsAt = &over, &over
 }
 

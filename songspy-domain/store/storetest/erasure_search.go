@@ -285,13 +285,13 @@ func erasureSearchSuite() suite {
 					unseen = append(unseen, what)
 				}
 			}
-			same(t, "planted, but found nowhere", unseen, []string(nil))
-			same(t, "of the living, in the clear", findSecrets(at, secrets{
+			same(t, "planted but not found", unseen, []string(nil))
+			same(t, "of the other users, in plain text", findSecrets(at, secrets{
 				"address": after.untilErased["address"], "token": after.untilErased["token"],
 			}), []string(nil))
-			same(t, "of what was deleted or replaced", findSecrets(at, before.deleted), []string(nil))
+			same(t, "found of what was deleted or replaced", findSecrets(at, before.deleted), []string(nil))
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), before.UserID))
-			same(t, "of the erased", findSecrets(b.rawContents(t), before.untilErased), []string(nil))
+			same(t, "of the erased user", findSecrets(b.rawContents(t), before.untilErased), []string(nil))
 		},
 		"Unlink_LeavesNothingOfSpotifyToBeFound": func(t *testing.T, b *fixture) {
 			p := b.plantUser(t, "somebody")

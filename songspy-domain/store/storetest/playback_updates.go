@@ -79,9 +79,9 @@ func playbackUpdates() suite {
 			same(t, "dropped", w[0].Dropped || w[1].Dropped, false)
 			same(t, "the songs", []string{b.nowPlaying(t, one.UserID).TrackURI, b.nowPlaying(t, two.UserID).TrackURI}, []string{song(2).URI, song(3).URI})
 			same(t, "plays", b.countRows(t, "plays", one.UserID), 1)
-			same(t, "observed", b.nowPlaying(t, one.UserID).ObservedAt, start.Add(time.Minute))
+			same(t, "observed at", b.nowPlaying(t, one.UserID).ObservedAt, start.Add(time.Minute))
 			late := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{playingUpdate(one, song(1), start)}))
-			same(t, "what is older still is dropped", late[0].Dropped, true)
+			same(t, "an older update is dropped", late[0].Dropped, true)
 		},
 		"WritePlaybackUpdates_TwiceIsOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
@@ -90,7 +90,7 @@ func playbackUpdates() suite {
 			h.Tracks = append(h.Tracks, song(2))
 			first := b.write(t, h)
 			before := b.lastChange(t)
-			same(t, "the answer, the second time", b.write(t, h), first)
+			same(t, "the second result", b.write(t, h), first)
 			same(t, "plays", b.countRows(t, "plays", l.UserID), 1)
 			same(t, "the last change", b.lastChange(t), before)
 		},
@@ -148,7 +148,7 @@ func playbackUpdates() suite {
 			w := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{lost, playingUpdate(two, song(2), start)}))
 			RequireCode(t, w[0].Err, songspy.CodeInvalid)
 			must(t, w[1].Err)
-			same(t, "of the one set aside", b.countRows(t, "now_playing", one.UserID), 0)
+			same(t, "of the rejected update", b.countRows(t, "now_playing", one.UserID), 0)
 		},
 		"WritePlaybackUpdates_WritesSeveralUpdatesOfOneUserInOrder": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
