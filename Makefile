@@ -1,4 +1,4 @@
-# Songspy's commands; `make help` lists them. Go 1.26 is all they need.
+# Songspy's commands; `make help` lists them. They need only Go 1.26.
 
 MODULES := songspy-domain songspy-api songspy-batch songspy-sim
 PACKAGES := $(MODULES:%=./%/...)
@@ -7,17 +7,17 @@ VULN := bin/tools/govulncheck
 CONTRACTLINT := bin/tools/contractlint
 PLAINWORDS := bin/tools/plainwords
 TESTFLAGS ?=
-# Which release this is, as `version` prints it and images are labelled.
+# The release, for the command `version` and the labels of images.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help up build images test test-days test-pg race lint fmt tidy generate verify bench-sweep bench-capture bench-board bench-small clean tools
+.PHONY: help up build images test test-days test-pg race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-small clean tools
 
-help: ## list these commands
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: build ## run everything here: board at http://127.0.0.1:8080/, simulated unless .env holds real credentials
+up: build ## run all services; board at http://127.0.0.1:8080/, simulated unless .env has credentials
 	@exec bin/up
 
 build: ## build the programs into bin/
@@ -27,13 +27,13 @@ build: ## build the programs into bin/
 		CGO_ENABLED=0 go build -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/ ./$$program; \
 	done
 
-images: ## build the images of docker-compose.yml, with their version and commit
+images: ## build the images of docker-compose.yml, labelled with version and commit
 	@VERSION="$(VERSION)" COMMIT="$(COMMIT)" docker compose build
 
-# Never from the cache: some tests drive the built programs, whose sources go does not watch for them.
-# The tests in WALLCLOCK measure by the wall clock, so they run after all others and next to none.
+# Without the test cache: some tests run the built programs, whose sources the cache does not track.
+# The tests in WALLCLOCK measure wall-clock time, so they run alone, after all others.
 WALLCLOCK := ^TestReplicasCoverForEachOther$$
-test: bin/throwaway chromium ## run every test, on SQLite and on a Postgres started for them; TESTFLAGS goes to go test
+test: bin/throwaway chromium ## run all tests on SQLite and on a temporary Postgres; TESTFLAGS is for go test
 	@bin/throwaway -- go test -count=1 -timeout=20m -skip '$(WALLCLOCK)' $(TESTFLAGS) work
 ifeq ($(filter -run%,$(TESTFLAGS)),)
 	@bin/throwaway -- go test -count=1 $(TESTFLAGS) -run '$(WALLCLOCK)' ./songspy-batch
@@ -47,18 +47,18 @@ chromium:
 # the race detector makes them several times as slow.
 DAYS_FILES = $(shell git grep -lE 'testing\.Short\(\)|pgregory\.net/rapid"|\blong\(t\)' -- '*_test.go')
 DAYS_TESTS = $(shell grep -hoE '^func Test[A-Za-z0-9_]+' $(DAYS_FILES) | sed 's/^func //' | sort -u | paste -sd '|' -)
-test-days: bin/throwaway ## run whole what -short shortens, without the race detector
+test-days: bin/throwaway ## run the tests that -short shortens in full, without the race detector
 	@exec bin/throwaway -- go test -count=1 -timeout=20m -run '^($(DAYS_TESTS))$$' -skip '^TestMain$$|$(WALLCLOCK)' $(TESTFLAGS) $(sort $(addprefix ./,$(dir $(DAYS_FILES))))
 
-test-pg: bin/throwaway ## run the store's contract alone; SONGSPY_TEST_POSTGRES_IMAGE=postgres:15 chooses a version
+test-pg: bin/throwaway ## run the store's tests only; SONGSPY_TEST_POSTGRES_IMAGE=postgres:15 chooses the version
 	@exec bin/throwaway -- go test -count=1 $(TESTFLAGS) ./songspy-domain/store/...
 
-# SQLite is a machine translation from C, and slow under the race detector. Its library alone is left out:
-# without more of modernc.org the detector reports races that are none.
+# SQLite is translated from C, and slow under the race detector, so its library is excluded. Only the library:
+# if more of modernc.org were excluded, the detector would report false races.
 race: override TESTFLAGS += -race -short -timeout=20m -gcflags=modernc.org/sqlite/lib=-race=false
-race: test ## run every test under the race detector, days and laws in short
+race: test ## run all tests under the race detector, with -short
 
-lint: $(LINT) ## check style and the walls between packages
+lint: $(LINT) ## check the style and the imports of packages
 	$(LINT) run $(PACKAGES)
 
 fmt: $(LINT) ## format the code
@@ -68,31 +68,31 @@ tidy: ## bring go.mod, go.sum and go.work.sum up to date
 	@set -e; for module in $(MODULES) .ci/tools; do (cd $$module && GOWORK=off go mod tidy); done
 	go work sync
 
-generate: ## write the generated files anew
+generate: ## write the generated files
 	go generate $(PACKAGES)
 
-verify: tools ## all that is checked besides the tests: format, lint, vet, the contract, tidiness, generated files, vulnerabilities
+verify: tools ## check format, lint, vet, contract, tidiness, generated files and vulnerabilities
 	@.ci/verify $(MODULES)
 
-bench-sweep: bin/throwaway ## measure a sweep over 100,000 listeners against a bare HTTP loop; SWEEPFLAGS="-people 1000000"
-	@exec bin/throwaway -- go run ./songspy-batch/bench $(SWEEPFLAGS)
+bench-polls: bin/throwaway ## compare polls of 100,000 users with a bare HTTP loop; POLLFLAGS="-people 1000000"
+	@exec bin/throwaway -- go run ./songspy-batch/bench $(POLLFLAGS)
 
-bench-capture: ## measure how much of what 200 people hear in a week is seen; CAPTUREFLAGS=-population=restless
+bench-capture: ## measure how many plays of 200 simulated people in a week are recorded; CAPTUREFLAGS=-population=restless
 	@exec go run ./songspy-batch/bench/capture $(CAPTUREFLAGS)
 
-bench-board: ## measure the board with 100,000 people against a bare handler; BOARDFLAGS="-people 1000000"
+bench-board: ## compare the board with 100,000 users with a bare handler; BOARDFLAGS="-users 1000000"
 	@exec go run ./songspy-api/bench $(BOARDFLAGS)
 
-bench-small: ## run every bench in a small size: it shows that they work and judges no bound
-	@$(MAKE) --no-print-directory bench-board BOARDFLAGS='-bounds=false -people 500 -changes 50 -viewers 4 -rounds 1 -round 100ms'
+bench-small: ## run every bench in a small size, without checking bounds
+	@$(MAKE) --no-print-directory bench-board BOARDFLAGS='-bounds=false -users 500 -changes 50 -viewers 4 -rounds 1 -round 100ms'
 	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -accounts 1 -days 1'
 	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -days 1 -population awkward -only service'
-	@$(MAKE) --no-print-directory bench-sweep SWEEPFLAGS='-bounds=false -people 200 -interval 10s -rounds 1 -within 10m'
+	@$(MAKE) --no-print-directory bench-polls POLLFLAGS='-bounds=false -people 200 -interval 10s -rounds 1 -within 10m'
 
-clean: ## remove what was built; databases and keys in .songspy/ stay
+clean: ## remove the built files; keep databases and keys in .songspy/
 	rm -rf bin
 
-# The linters have a module of their own, so that they never weigh on the product's.
+# The linters have their own module, so that the product's modules do not depend on theirs.
 tools: $(LINT) $(CONTRACTLINT) $(PLAINWORDS)
 $(CONTRACTLINT): $(wildcard .ci/contractlint/*)
 	@mkdir -p bin/tools
