@@ -12,7 +12,7 @@
 //
 //	client := &http.Client{Transport: s.Transport()}
 //
-// People are numbered from 0. Who they are and when they play what is a pure
-// function of Options.Seed and the clock. So two processes agree on it and
-// accept each other's tokens.
+// People are numbered from 0. Their identities and plays are a pure function of
+// Options.Seed and the clock. So two processes agree on them and accept each
+// other's tokens.
 package sim

@@ -78,9 +78,9 @@ func TestToken_RejectsInvalidCodes(t *testing.T) {
 	s, c := newSim(t)
 	code := s.SpotifyCode(5, sim.CodeOptions{RedirectURI: redirect})
 
-	elsewhere := codeForm(code)
-	elsewhere.Set("redirect_uri", redirect+"/")
-	wantOAuthError(t, exchange(t, s, elsewhere), "invalid_grant", "Invalid redirect URI")
+	wrongRedirect := codeForm(code)
+	wrongRedirect.Set("redirect_uri", redirect+"/")
+	wantOAuthError(t, exchange(t, s, wrongRedirect), "invalid_grant", "Invalid redirect URI")
 	wantOAuthError(t, exchange(t, s, public(codeForm(code))), "invalid_client", "Invalid client")
 	if got := exchange(t, s, codeForm(code)); got.status != http.StatusOK {
 		t.Fatalf("failed attempts used the code: %s", got.body)

@@ -2,8 +2,8 @@
 // importer of gocron.
 //
 // A job is a singleton: while it runs, its next run is skipped. No job waits for
-// another. Jobs are therefore short: they plan long work, which a pool of workers
-// does.
+// another. So jobs must be short: they plan long work, and a pool of workers
+// does it.
 package schedule
 
 import (

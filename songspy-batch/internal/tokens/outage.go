@@ -23,7 +23,7 @@ const (
 	// refusalRelevantFor is how long successful polls count after a rejected one.
 	refusalRelevantFor = 2 * time.Hour
 	// maxOutage is how long rejections count as an outage. Spotify rejects a
-	// deleted app for ever.
+	// deleted app permanently.
 	maxOutage = 24 * time.Hour
 )
 
@@ -79,7 +79,7 @@ func (o *outage) evaluate(now time.Time) {
 		}
 	}
 	o.grants = slices.DeleteFunc(o.grants, func(m minuteCount) bool { return now.Sub(m.at) > longWindow })
-	switch begun := o.looksLikeOutage(now, shortWindow) || o.looksLikeOutage(now, longWindow); {
+	switch begun := o.matchesOutage(now, shortWindow) || o.matchesOutage(now, longWindow); {
 	case o.grantStreak >= grantsToRecover || !begun:
 		o.since = time.Time{}
 	case o.since.IsZero():
@@ -87,9 +87,9 @@ func (o *outage) evaluate(now time.Time) {
 	}
 }
 
-// looksLikeOutage reports whether the results in the window before now are those
+// matchesOutage reports whether the results in the window before now are those
 // of an outage.
-func (o *outage) looksLikeOutage(now time.Time, window time.Duration) bool {
+func (o *outage) matchesOutage(now time.Time, window time.Duration) bool {
 	refused, granted := 0, 0
 	for _, at := range o.refusedAt {
 		if now.Sub(at) <= window {

@@ -62,7 +62,7 @@ func TestAnOutageIsBelievedForADayAtMost(t *testing.T) {
 		}
 	}
 	if !o.isActive(o.since.Add(23*time.Hour)) || o.isActive(o.since.Add(24*time.Hour)) {
-		t.Error("the outage of an app that is rejected for ever does not end")
+		t.Error("the outage of an app that is rejected permanently does not end")
 	}
 }
 

@@ -29,28 +29,28 @@ func New(people int, development []bool) *Store {
 
 // Generation returns the number of a person's current consent. Refresh tokens
 // of earlier generations are revoked.
-func (l *Store) Generation(person int) uint16 { return uint16(l.people[person].Load()) }
+func (s *Store) Generation(person int) uint16 { return uint16(s.people[person].Load()) }
 
 // Revoke revokes a person's consent. A later consent is valid.
-func (l *Store) Revoke(person int) {
+func (s *Store) Revoke(person int) {
 	for {
-		old := l.people[person].Load()
-		if l.people[person].CompareAndSwap(old, old&^generationMask|uint32(uint16(old)+1)) {
+		old := s.people[person].Load()
+		if s.people[person].CompareAndSwap(old, old&^generationMask|uint32(uint16(old)+1)) {
 			return
 		}
 	}
 }
 
 // Register sets whether a person is registered in an app's dashboard.
-func (l *Store) Register(person, app int, registered bool) {
-	if registered != l.development[app] {
-		l.people[person].And(^registrationBit(app))
+func (s *Store) Register(person, app int, registered bool) {
+	if registered != s.development[app] {
+		s.people[person].And(^registrationBit(app))
 	} else {
-		l.people[person].Or(registrationBit(app))
+		s.people[person].Or(registrationBit(app))
 	}
 }
 
 // Registered reports whether the Web API serves a person through an app.
-func (l *Store) Registered(person, app int) bool {
-	return (l.people[person].Load()&registrationBit(app) == 0) != l.development[app]
+func (s *Store) Registered(person, app int) bool {
+	return (s.people[person].Load()&registrationBit(app) == 0) != s.development[app]
 }

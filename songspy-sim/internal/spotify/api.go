@@ -13,9 +13,9 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// admit authenticates a request to the Web API and returns the token's claims,
-// or answers with the error. One scope of needed is enough; 0 means that none
-// is needed.
+// admit authenticates a request to the Web API. It sets the writer's Person and
+// returns true, or answers with the error and returns false. One scope of needed
+// is enough; 0 means that no scope is needed.
 func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint, needed Scopes) bool {
 	claims, status, problem := s.accessClaims(r)
 	if problem == "" {
@@ -136,32 +136,32 @@ func (s *Server) me(w *requestlog.Writer, r *http.Request) {
 	if !s.admit(w, r, requestlog.Me, 0) {
 		return
 	}
-	who, v := s.World.Person(w.Person), s.Quirks.Get()
+	person, v := s.World.Person(w.Person), s.Quirks.Get()
 	p := profile{
-		AccountID:    &who.AccountID,
-		DisplayName:  &who.DisplayName,
-		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/user/" + who.SpotifyID},
-		Href:         "https://api.spotify.com/v1/users/" + who.SpotifyID,
-		ID:           who.SpotifyID,
+		AccountID:    &person.AccountID,
+		DisplayName:  &person.DisplayName,
+		ExternalURLs: map[string]string{"spotify": "https://open.spotify.com/user/" + person.SpotifyID},
+		Href:         "https://api.spotify.com/v1/users/" + person.SpotifyID,
+		ID:           person.SpotifyID,
 		Images:       []image{},
 		Type:         "user",
-		URI:          "spotify:user:" + who.SpotifyID,
+		URI:          "spotify:user:" + person.SpotifyID,
 	}
 	if v.MeWithoutAccountID {
 		p.AccountID = nil
 	}
-	if who.DisplayName == "" {
+	if person.DisplayName == "" {
 		p.DisplayName = nil
 	}
-	if who.HasImage {
-		p.Images = []image{{URL: s.PublicURL + "/portraits/" + strconv.Itoa(who.Number) + ".svg"}} // their sizes are null
+	if person.HasImage {
+		p.Images = []image{{URL: s.PublicURL + "/portraits/" + strconv.Itoa(person.Number) + ".svg"}} // their sizes are null
 	}
 	if v.MeExtended {
 		p.deprecatedProfile = &deprecatedProfile{
-			Country: "KR", Email: who.Email, Product: "premium", Followers: followers{Total: who.Number % 97},
+			Country: "KR", Email: person.Email, Product: "premium", Followers: followers{Total: person.Number % 97},
 			ExplicitContent: map[string]bool{"filter_enabled": false, "filter_locked": false},
 		}
-		if who.Free {
+		if person.Free {
 			p.Product = "free"
 		}
 	}

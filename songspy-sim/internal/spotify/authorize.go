@@ -84,12 +84,12 @@ func (s *Server) rememberedPerson(r *http.Request, q url.Values, app int, scopes
 	if err != nil || !s.Quirks.Get().RememberConsent || q.Get("show_dialog") == "true" || q.Has("allow") {
 		return 0, false
 	}
-	who, what, _ := strings.Cut(cookie.Value, ".")
-	what, by, _ := strings.Cut(what, ".")
-	person, err = strconv.Atoi(who)
-	before, err2 := strconv.Atoi(what)
-	known := errors.Join(err, err2) == nil && by == strconv.Itoa(app) && person >= 0 && person < s.World.People()
-	return person, known && scopes&^Scopes(before) == 0
+	personText, rest, _ := strings.Cut(cookie.Value, ".")
+	scopesText, appText, _ := strings.Cut(rest, ".")
+	person, err = strconv.Atoi(personText)
+	allowed, err2 := strconv.Atoi(scopesText)
+	known := errors.Join(err, err2) == nil && appText == strconv.Itoa(app) && person >= 0 && person < s.World.People()
+	return person, known && scopes&^Scopes(allowed) == 0
 }
 
 // The texts of the error page for a redirect URI, in Spotify's words.
