@@ -34,7 +34,7 @@ func BenchmarkWritePlaybackUpdates(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(n*len(updates))/b.Elapsed().Seconds(), "hearings/s")
+			b.ReportMetric(float64(n*len(updates))/b.Elapsed().Seconds(), "updates/s")
 		})
 	}
 }

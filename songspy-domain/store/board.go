@@ -35,10 +35,10 @@ func scanBoardEntry(rows *sql.Rows) (b songspy.BoardEntry, err error) {
 	return b, err
 }
 
-// BoardSnapshot calls fn, in no order, for every user with an open play that may be
-// shown now or later without a further change. It returns the number of the last change
-// that the snapshot is sure to contain: continue reading after it. An error of fn ends
-// it.
+// BoardSnapshot calls fn, in no order, for every user with an open play that the board
+// may show now, or later without another change. It returns the number of the last
+// change that the snapshot is sure to contain: continue reading after it. An error of
+// fn ends it.
 func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) error) (number int64, err error) {
 	if _, number, err = s.FeedBounds(ctx); err != nil {
 		return 0, err

@@ -237,10 +237,10 @@ func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[so
 }
 
 // deletionKey makes the hashes of the tracks of a user's deleted plays. Each user has a
-// random key, so that nobody can tell whether two users deleted the same track, and all
-// hashes are worthless once the user is erased. The key is stored sealed in the user's
-// row, so that rotating the seal keys does not change the hashes. The nil key makes no
-// hash.
+// random key, so that the hashes do not reveal whether two users deleted the same
+// track. All hashes are worthless once the user is erased. The key is stored sealed in
+// the user's row, so that rotating the seal keys does not change the hashes. The nil
+// key makes no hash.
 type deletionKey []byte
 
 const deletionKeyBytes = 32

@@ -14,6 +14,6 @@
 // lock tracks this late because it locks no user afterwards, and every other
 // transaction locks all its users before its tracks.
 //
-// What is deleted leaves nothing behind: see docs/erasure.md. A transaction that
-// deletes personal data runs by inErasureTx.
+// Deleted data leaves no trace in the database files: see docs/erasure.md. A
+// transaction that deletes personal data runs by inErasureTx.
 package store

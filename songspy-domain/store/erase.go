@@ -22,8 +22,8 @@ var seatNotificationKinds = []songspy.NotificationKind{songspy.NotificationSeatR
 // erasePlaybackData deletes everything that came from Spotify, the user's
 // notifications, the local files that no other user has, and what is stored of a
 // user-supplied app that no other user uses. Only the user's deleted plays stay until
-// the account is erased; they name no track. The user must be locked, so that nothing
-// is written meanwhile.
+// the account is erased; they name no track. The user must be locked, so that no
+// playback update is written meanwhile.
 func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e EraseResult, err error) {
 	ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
 	local, err := userLocalTracks(tx, id)

@@ -19,7 +19,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// retryAfter is how long a caller is asked to wait when the database does not respond.
+// retryAfter is the RetryAfter of errors that say that the database does not respond.
 const retryAfter = 2 * time.Second
 
 // translate turns a database error into a songspy.Error. Only this file knows the

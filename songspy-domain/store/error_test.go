@@ -96,7 +96,7 @@ func TestTranslate_MessageNamesFaultAndRemedy(t *testing.T) {
 			}
 		}
 		if c.want[0] != "does not respond" && strings.Contains(e.Message, "does not respond") {
-			t.Errorf("%s is called silent: %q", name, e.Message)
+			t.Errorf("%s is reported as an unresponsive database: %q", name, e.Message)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestSQLite_FaultMessages(t *testing.T) {
 		t.Helper()
 		e, ok := errors.AsType[*songspy.Error](translate(err))
 		if !ok || e.Code != songspy.CodeUnavailable || !strings.Contains(e.Message, words) {
-			t.Errorf("%v is told as %+v, which does not say %q", err, e, words)
+			t.Errorf("%v is %+v, which does not say %q", err, e, words)
 		}
 	}
 	full := open("_pragma=max_page_count(3)")
@@ -214,7 +214,7 @@ func FuzzOpen_ErrorsNeverContainThePassword(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, before, between, after string) {
 		if strings.ContainsRune(before+between+after, 0) {
-			t.Skip("no environment holds a NUL")
+			t.Skip("an environment variable cannot contain a NUL")
 		}
 		requirePasswordHidden(t, "postgres://u:"+before+"hunter"+between+"correcthorse"+after+"@127.0.0.1:1/db?connect_timeout=1")
 	})

@@ -22,7 +22,7 @@ func (s *Store) Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, 
 	return gaps, translate(err)
 }
 
-// insertGaps adds the gaps. A gap that is already stored stays as it is.
+// insertGaps adds the gaps. A stored gap stays unchanged.
 func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songspy.Gap) error {
 	if len(gaps) == 0 {
 		return nil

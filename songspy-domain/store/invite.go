@@ -33,7 +33,7 @@ func (s *Store) Invites(ctx context.Context, limit int) (all []songspy.Invite, e
 }
 
 // RevokeInvite revokes an invite, so that it admits no more users. An invite that is
-// already revoked stays as it is.
+// already revoked stays unchanged.
 //
 // It returns CodeNotFound if there is no such invite.
 func (s *Store) RevokeInvite(ctx context.Context, id int64) (i songspy.Invite, err error) {

@@ -85,8 +85,8 @@ func findLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
 
 // UpdateLink lets fn change the tokens, scope and state of a link while its row is
 // locked, and increments Version. A new state is published as a change, and its time is
-// now unless fn sets one. If fn returns an error or changes nothing, nothing is
-// written. fn must not call a provider.
+// now unless fn sets one. UpdateLink writes only if fn returns nil and changes the
+// link. fn must not call a provider.
 //
 // It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
 func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (l songspy.Link, err error) {

@@ -45,11 +45,11 @@ func TestLoad_CreatesUsersThatCanBePolled(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(polled) != users {
-		t.Fatalf("%d people can be asked, want %d", len(polled), users)
+		t.Fatalf("%d users are polled, want %d", len(polled), users)
 	}
 	for _, l := range polled {
 		if want := songspy.Secret(fmt.Sprint("access-", l.Link.UserID)); l.Link.AccessToken != want {
-			t.Fatalf("person %d came back with another's token", l.Link.UserID)
+			t.Fatalf("user %d was read with another's token", l.Link.UserID)
 		}
 	}
 	last := polled[users-1].Link
@@ -57,7 +57,7 @@ func TestLoad_CreatesUsersThatCanBePolled(t *testing.T) {
 		Playing: songspy.NowPlaying{UserID: last.UserID, State: songspy.PlayerIdle, ObservedAt: time.Now(), Generation: last.Generation},
 	}})
 	if err != nil || written[0].Dropped || written[0].Err != nil {
-		t.Errorf("what somebody loaded hears is not written: %+v, %v", written, err)
+		t.Errorf("the update of a loaded user is not written: %+v, %v", written, err)
 	}
 }
 
@@ -69,7 +69,7 @@ func TestLoad_NewUsersGetLaterIDs(t *testing.T) {
 	}
 	u, _, err := s.SignIn(t.Context(), songspy.GoogleProfile{Subject: "somebody new"}, songspy.AudienceEveryone)
 	if err != nil || u.ID <= 3 {
-		t.Errorf("the next person is number %d, %v; want one after 3", u.ID, err)
+		t.Errorf("the next user has the id %d, %v; want an id after 3", u.ID, err)
 	}
 	storetest.RequireCode(t, s.Load(t.Context(), manyUsers(1)), songspy.CodeConflict)
 }

@@ -241,14 +241,14 @@ const (
 )
 
 // ClaimNotification returns one message that is due on one of the channels, and keeps
-// other processes from it for the lease. ok is false if none is due. A message of a
-// grouped kind contains every notification of that kind that is due; the next one
+// other processes from it for the lease. ok is false if no message is due. A message of
+// a grouped kind contains every notification of that kind that is due; the next one
 // follows an hour later at the earliest. A message keeps its ID and its notifications,
 // however often it is tried.
 func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (m songspy.NotificationMessage, ok bool, err error) {
 	c := claimTx{s: s, ctx: ctx, now: s.now()}
 	c.condition, c.args = dueCondition(channels, c.now, lease)
-	// Nearly always nothing is due. The read needs no lock.
+	// There is seldom a due message. The read needs no lock.
 	if err := c.findDue(s.pool); err != nil || !c.found {
 		return m, false, translate(err)
 	}

@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// insertPlays inserts the plays. Their track ids are known, and none is deleted.
+// insertPlays inserts the plays. They have track ids and are not deleted.
 func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []songspy.Play) error {
 	if len(plays) == 0 {
 		return nil

@@ -77,8 +77,8 @@ func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpd
 	}
 }
 
-// writeBisecting writes the batch in one transaction. If that fails it writes each half
-// by itself, down to the update that causes the error.
+// writeBisecting writes the batch in one transaction. If that fails it splits the batch
+// in two and writes each half, down to the update that causes the error.
 func (s *Store) writeBisecting(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
 	err := s.writeBatch(ctx, batch, written)
 	if err == nil || songspy.CodeOf(err) == songspy.CodeUnavailable {

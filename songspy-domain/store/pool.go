@@ -159,7 +159,7 @@ func recordedBy(conn gorm.ConnPool) *txRecorded {
 	if tx, ok := conn.(*txPool); ok {
 		return &tx.recorded
 	}
-	return &txRecorded{} // outside a transaction, where nothing is recorded
+	return &txRecorded{} // outside a transaction, which records nothing
 }
 
 func (r *txRecorded) addPlay(s songspy.PlaySource) {

@@ -34,8 +34,8 @@ const (
 	pooledPollInterval = 200 * time.Millisecond
 )
 
-// pinnedSettings are the settings of every session, whatever the role, the database or
-// the URL says. They are the settings that pgbouncer tracks.
+// pinnedSettings are the settings of every session. They override those of the role,
+// the database and the URL. They are the settings that pgbouncer tracks.
 var pinnedSettings = map[string]string{
 	"client_encoding": "UTF8", "datestyle": "ISO, MDY", "standard_conforming_strings": "on", "timezone": "UTC",
 }
@@ -185,8 +185,8 @@ func (e *postgresEngine) forKeyShare() string { return " FOR KEY SHARE" }
 
 func (e *postgresEngine) forUpdate() string { return " FOR UPDATE" }
 
-// afterErasure does nothing: the server removes dead rows by itself. docs/erasure.md
-// says what keeps them until then.
+// afterErasure does nothing: the server removes dead rows. docs/erasure.md says what
+// keeps them until then.
 func (e *postgresEngine) afterErasure() {}
 
 // scrub does nothing: VACUUM FULL would lock every table for minutes. docs/erasure.md

@@ -18,7 +18,7 @@ const (
 	// callsRetention is how long buckets of calls are stored.
 	callsRetention = 31 * 24 * time.Hour
 	// refusalsRetention is how long refusals are stored. After that the quota has grown
-	// to a multiple of what they taught.
+	// to a multiple of the one that they taught.
 	refusalsRetention = 180 * 24 * time.Hour
 )
 

@@ -24,7 +24,7 @@ type ResealResult struct {
 	// that another transaction replaced meanwhile.
 	Resealed, Replaced int
 	// Undecryptable are the users whose values cannot be decrypted: sealed with a key
-	// that is not given, or damaged. They stay as they are.
+	// that is not given, or damaged. They stay unchanged.
 	Undecryptable []songspy.UserID
 }
 

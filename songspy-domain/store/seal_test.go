@@ -53,7 +53,7 @@ func TestSeal_EqualSecretsHaveDifferentCiphertexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if bytes.Equal(one, two) {
-		t.Fatal("equal secrets can be told by their sealed text")
+		t.Fatal("equal secrets have equal sealed texts")
 	}
 }
 

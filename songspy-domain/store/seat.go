@@ -35,8 +35,7 @@ func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret)
 // ReasonNoSeat is the reason of the error for a user that no app has a seat for.
 const ReasonNoSeat = "SPOTIFY_NO_SEAT"
 
-// ReasonSeatNotAsked is the reason of the error for a user that has not requested a
-// seat.
+// ReasonSeatNotAsked is the reason of the error for a user without a seat request.
 const ReasonSeatNotAsked = "SPOTIFY_SEAT_NOT_ASKED"
 
 func noSeatError() error {
@@ -51,8 +50,8 @@ func seatNotAskedError() error {
 }
 
 // Seat returns the user's seat request and the number of users in the waiting list
-// before it. It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user
-// has not requested one.
+// before it. It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if there is
+// no request.
 func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat, ahead int64, err error) {
 	seats, err := readSeatQueue(s.query(ctx).Where("user_id = ?", id))
 	if err != nil {
@@ -252,9 +251,8 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 	})
 }
 
-// PruneSeats deletes the seats of users that were registered before entered and have
-// not linked since, and the seats that were requested before asked. It returns how
-// many.
+// PruneSeats deletes the seats of users that were registered before entered but never
+// linked, and the seats that were requested before asked. It returns how many.
 func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (forgotten int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
@@ -298,9 +296,8 @@ type WaitingList struct {
 	// Seats are the requested seats in the order of their requests. An address that
 	// cannot be decrypted is empty.
 	Seats []songspy.Seat
-	// Unregistered are the linked users that their app does not know and that have not
-	// requested a seat. User-supplied apps are left out: their users have the
-	// dashboard.
+	// Unregistered are the linked users that their app does not know and that requested
+	// no seat. User-supplied apps are left out: their users have the dashboard.
 	Unregistered []UnregisteredLink
 }
 

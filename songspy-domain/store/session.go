@@ -55,7 +55,7 @@ func (s *Store) SessionByRefresh(ctx context.Context, hash []byte) (session song
 // CodeNotFound if there is no such session.
 func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
 	err := s.inTx(ctx, func(tx *gorm.DB) error {
-		// The user is locked before the session, as everywhere.
+		// The user is locked before the session, as in every transaction.
 		var locked []songspy.UserID
 		owner := tx.Model(&songspy.Session{}).Select("user_id").Where("id = ?", id)
 		if err := tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "KEY SHARE"}).Where("id = (?)", owner).Pluck("id", &locked).Error; err != nil {
@@ -85,7 +85,7 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		// A concurrent rotation keeps its session locked until the successor is
-		// visible. So only when nothing is left to revoke, no rotation was missed.
+		// visible. So repeat until no session is left to revoke.
 		for {
 			revoked, err := s.revoke(tx, "family = ?", family)
 			if err != nil || revoked == 0 {

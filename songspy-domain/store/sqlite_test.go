@@ -61,7 +61,7 @@ func TestWALTruncator_RetriesUntilItSucceeds(t *testing.T) {
 				})
 				synctest.Wait()
 				if tries != 0 {
-					t.Errorf("tried %d times unasked", tries)
+					t.Errorf("tried %d times without a request", tries)
 				}
 				for range 3 {
 					l.request() // must not wait
@@ -72,7 +72,7 @@ func TestWALTruncator_RetriesUntilItSucceeds(t *testing.T) {
 					t.Errorf("tried %d times, want until the first success", tries)
 				}
 				if reported := strings.Count(log.String(), "level=WARN"); c.wantWarning != (reported == 1) || reported > 1 {
-					t.Errorf("the log was told %d times: %s", reported, log.String())
+					t.Errorf("the log has %d reports: %s", reported, log.String())
 				}
 				l.stop()
 			})
@@ -133,7 +133,7 @@ func TestEraseUser_DoesNotWaitForAReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := e.truncateWAL(t.Context()); !errors.Is(err, errWALInUse) {
-		t.Errorf("emptied under a reader: %v", err)
+		t.Errorf("truncated while another process reads: %v", err)
 	}
 	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestEraseUser_DoesNotWaitForAReader(t *testing.T) {
 		t.Errorf("the log holds %v, %v", info, err)
 	}
 	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), "a-subject-to-forget") {
-		t.Errorf("the file holds what was erased, %v", err)
+		t.Errorf("the file still contains erased data, %v", err)
 	}
 }
 

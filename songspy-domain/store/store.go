@@ -49,7 +49,7 @@ type Store struct {
 	db     *gorm.DB
 	pool   *dbPool
 	sealer *sealer
-	// trackIDs holds only committed ids, and none of local files: other tracks are
+	// trackIDs caches committed ids, except those of local files: other tracks are
 	// never deleted.
 	trackIDs *lru.Cache[string, songspy.TrackID]
 	now      func() time.Time

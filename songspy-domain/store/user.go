@@ -85,8 +85,8 @@ func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, er
 }
 
 // UpdateUser lets fn change the user while the row is locked, and publishes a change.
-// The id and Google's subject cannot change. If fn returns an error or changes nothing,
-// nothing is written.
+// The id and Google's subject cannot change. UpdateUser writes only if fn returns nil
+// and changes the user.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {

@@ -19,13 +19,13 @@ func breakers() suite {
 			same(t, "before", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{})
 			same(t, "first", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), true)
 			other := b.openAnother(t)
-			same(t, "kept", value[breaker.Stored](t)(other.Breakers(t.Context(), "app")), breaker.Stored{Version: 1, Shared: tripped})
+			same(t, "stored", value[breaker.Stored](t)(other.Breakers(t.Context(), "app")), breaker.Stored{Version: 1, Shared: tripped})
 			same(t, "of another app", value[breaker.Stored](t)(other.Breakers(t.Context(), "other")), breaker.Stored{})
 			open := breaker.SharedBreakers{API: breaker.SharedBreaker{Epoch: 9, Learned: 12.5}}
 			same(t, "second", value[bool](t)(other.SwapBreakers(t.Context(), "app", 1, open)), true)
 			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), "app", 1, tripped)), false)
-			same(t, "late to begin", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), false)
-			same(t, "kept at last", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{Version: 2, Shared: open})
+			same(t, "late, as the first", value[bool](t)(b.SwapBreakers(t.Context(), "app", 0, tripped)), false)
+			same(t, "stored at last", value[breaker.Stored](t)(b.Breakers(t.Context(), "app")), breaker.Stored{Version: 2, Shared: open})
 		},
 		"PruneBreakers_DeletesThoseOfUnusedUserApps": func(t *testing.T, b *fixture) {
 			tried, linked := songspy.UserApp("tried"), songspy.UserApp("linked")

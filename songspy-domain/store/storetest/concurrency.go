@@ -50,7 +50,7 @@ func concurrency() suite {
 				}
 			}
 			must(t, errors.Join(runConcurrently(calls...)...))
-			same(t, "people", len(slices.Compact(ids)), 1)
+			same(t, "users", len(slices.Compact(ids)), 1)
 		},
 		"SaveLink_OfOneAccountByTwoUsersAtOnceLinksOne": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t), b.newUser(t)
@@ -105,7 +105,7 @@ func concurrency() suite {
 					RequireCode(t, rotated, songspy.CodeConflict)
 					continue
 				}
-				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).IsActive(start), false)
+				same(t, "active", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).IsActive(start), false)
 			}
 		},
 		"RevokeSessions_AndRevokeFamilyAtOnceNeverDeadlock": func(t *testing.T, b *fixture) {
@@ -128,7 +128,7 @@ func concurrency() suite {
 						return nil // the other transaction was faster
 					},
 				)...))
-				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).IsActive(start), false)
+				same(t, "active", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).IsActive(start), false)
 			}
 		},
 		"WritePlaybackUpdates_TwiceAtOnceIsOnce": func(t *testing.T, b *fixture) {
@@ -263,7 +263,7 @@ func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Con
 	b.write(t, updates...)
 	must(t, <-taken)
 	same(t, "what is playing", countOpenPlays(t, b, losesLink.UserID), 0)
-	same(t, "of the other", b.countRows(t, "now_playing", stays.UserID), 1)
+	same(t, "of the other user", b.countRows(t, "now_playing", stays.UserID), 1)
 	_, err := b.Link(t.Context(), losesLink.UserID)
 	if songspy.CodeOf(err) == songspy.CodeNotFound { // in the other cases the user keeps earlier plays
 		same(t, "plays", b.countRows(t, "plays", losesLink.UserID), 0)
@@ -306,7 +306,7 @@ func (b *fixture) waitForBlockedTx(t *testing.T, through func() bool) {
 	}
 	for waiting := 0; waiting == 0; {
 		if through() {
-			t.Error("a transaction went through that should have waited")
+			t.Error("a transaction committed that should have waited")
 			return
 		}
 		err := b.sql(t).QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity

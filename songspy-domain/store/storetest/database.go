@@ -61,7 +61,7 @@ func New(t testing.TB, engine string) Database {
 		name := newRole(t)
 		return Database{engine, roleURL(t, name, os.Getenv(PgbouncerURL)), roleURL(t, name, Server(t))}
 	}
-	t.Fatalf("storetest: there is no engine %q", engine)
+	t.Fatalf("storetest: unknown engine %q; use one of the constants", engine)
 	return Database{}
 }
 

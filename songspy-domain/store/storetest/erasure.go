@@ -42,7 +42,7 @@ func (b *fixture) deleteFirstPlay(t *testing.T, id songspy.UserID) {
 	must(t, b.DeletePlay(t.Context(), id, storedPlays(t, b.sql(t), id)[0].ID, b.clock.Now()))
 }
 
-// erasure checks that nothing of what is deleted stays.
+// erasure checks that deleted data is gone.
 func erasure() suite {
 	s := suite{
 		"LocalFile_IsDeletedWithItsLastUser": func(t *testing.T, b *fixture) {
@@ -52,7 +52,7 @@ func erasure() suite {
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), one.UserID))
 			same(t, "titles", b.trackTitles(t), []string{"Shared"})
 			value[store.EraseResult](t)(b.Unlink(t.Context(), two.UserID))
-			same(t, "titles, when nobody is left", b.trackTitles(t), []string(nil))
+			same(t, "titles without any user", b.trackTitles(t), []string(nil))
 		},
 		"LocalFile_IsStoredAgainByAProcessThatKnewItBeforeTheErasure": func(t *testing.T, b *fixture) {
 			erased, stays := b.newLinkedUser(t), b.newLinkedUser(t)
@@ -173,7 +173,7 @@ func erasure() suite {
 			same(t, "its times", []time.Time{gone.Play.StartedAt, gone.Play.EndedAt, gone.PlayedAt}, []time.Time{cut, cut.Add(3 * time.Minute), cut})
 			same(t, "the next one begins", k.Plays[1].Play.StartedAt, gone.Play.EndedAt)
 			again := reconcile.Reconcile(k, reconcile.History{Items: both}, start)
-			same(t, "history tells of it again", again.IsEmpty(), true)
+			same(t, "history reports it again", again.IsEmpty(), true)
 		},
 		"DeletePlay_HashesDifferBetweenUsers": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
@@ -211,8 +211,8 @@ func erasure() suite {
 					same(t, "the track of "+c.item.URI, k.Plays[0].Track, c.want)
 				}
 				k := storedPlaysOf(t, s, l, historyItem(stranger, start.Add(-time.Hour)))
-				same(t, "the title, where nothing names the track", k.Plays[0].Track.Title, "")
-				same(t, "a stranger", k.Plays[0].Track.URI == stranger.URI, false)
+				same(t, "the title of a track that no item names", k.Plays[0].Track.Title, "")
+				same(t, "a refused user", k.Plays[0].Track.URI == stranger.URI, false)
 			}
 		},
 		"ReconcileHistory_WorksWithoutTheDeletionKey": func(t *testing.T, b *fixture) {
@@ -238,9 +238,9 @@ func erasure() suite {
 			stored := storedPlays(t, b.sql(t), l.UserID)
 			same(t, "what is left", []any{len(stored), stored[0].StartedAt, stored[0].TrackID}, []any{1, start.Add(-2 * time.Hour), 0})
 			again := b.link(t, l.UserID, "again")
-			same(t, "recognized under a new link", b.storedPlays(t, again, historyItem(song(1), start.Add(-2*time.Hour))).Plays[0].Track.URI, song(1).URI)
+			same(t, "recognized after linking again", b.storedPlays(t, again, historyItem(song(1), start.Add(-2*time.Hour))).Plays[0].Track.URI, song(1).URI)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), l.UserID))
-			same(t, "plays of the erased", b.countRows(t, "plays", l.UserID), 0)
+			same(t, "plays of the erased user", b.countRows(t, "plays", l.UserID), 0)
 		},
 		"EraseUser_WaitsForAWriteOfItsLocalFile": func(t *testing.T, b *fixture) {
 			erased, takes := b.newLinkedUser(t), b.newLinkedUser(t)

@@ -122,14 +122,14 @@ func version15Suite() suite {
 			stored := storedPlays(t, b.sql(t), 1)
 			same(t, "plays of the first user", len(stored), 4)
 			for i, p := range stored {
-				same(t, "names a track", p.TrackID != 0, p.DeletedAt == nil)
+				same(t, "whether it has a track", p.TrackID != 0, p.DeletedAt == nil)
 				same(t, "began", p.StartedAt, start.Add(time.Duration(i-5)*time.Hour))
 			}
-			same(t, "plays of the other", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), 2, songspy.Play{}, 10))), 2)
+			same(t, "plays of the other user", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), 2, songspy.Play{}, 10))), 2)
 			same(t, "tracks of the first user", storedTracks(t, b.sql(t), 1), []songspy.UserTrack{
 				{FirstPlayedAt: start.Add(-4 * time.Hour), LastPlayedAt: start.Add(-3*time.Hour + 3*time.Minute), Plays: 2},
 			})
-			same(t, "tracks of the other", len(storedTracks(t, b.sql(t), 2)), 3)
+			same(t, "tracks of the other user", len(storedTracks(t, b.sql(t), 2)), 3)
 			same(t, "titles", b.trackTitles(t), []string{song(1).Title, song(2).Title, "Kept", "Odd"})
 			other := songspy.Link{UserID: 2, Generation: 1}
 			h := playingUpdate(other, localFile("Odd"), start)

@@ -227,7 +227,7 @@ var survivingTables = map[string]struct{ columns, reason string }{
 	"goose_db_version": {"id version_id is_applied tstamp", "versions of the schema"},
 }
 
-// erasureSearchSuite checks that nothing of an erased user is found, wherever it was.
+// erasureSearchSuite searches the whole database for data of erased users.
 func erasureSearchSuite() suite {
 	return suite{
 		// An unknown table fails this test. If its rows belong to a user, the table has
@@ -248,7 +248,7 @@ func erasureSearchSuite() suite {
 					want := strings.Fields(rule.columns)
 					slices.Sort(columns)
 					slices.Sort(want)
-					same(t, "columns of "+table+", whose rows stay: check that none of them identifies a user", columns, want)
+					same(t, "columns of "+table+", whose rows stay: check that no column identifies a user", columns, want)
 					continue
 				}
 				if !slices.Contains(columns, owner(table)) {
@@ -289,7 +289,7 @@ func erasureSearchSuite() suite {
 			same(t, "of the other users, in plain text", findSecrets(at, secrets{
 				"address": after.untilErased["address"], "token": after.untilErased["token"],
 			}), []string(nil))
-			same(t, "found of what was deleted or replaced", findSecrets(at, before.deleted), []string(nil))
+			same(t, "found of the deleted and replaced texts", findSecrets(at, before.deleted), []string(nil))
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), before.UserID))
 			same(t, "of the erased user", findSecrets(b.rawContents(t), before.untilErased), []string(nil))
 		},

@@ -22,7 +22,7 @@ func feed() suite {
 				{Number: 1, UserID: l.UserID, Kind: songspy.ChangeLink, At: start},
 				{Number: 2, UserID: l.UserID, Kind: songspy.ChangePlaying, At: start.Add(time.Second)},
 			})
-			same(t, "the first alone", len(value[[]songspy.Change](t)(b.Changes(t.Context(), 0, 1))), 1)
+			same(t, "only the first", len(value[[]songspy.Change](t)(b.Changes(t.Context(), 0, 1))), 1)
 			same(t, "none after the last", b.changesAfter(t, 2), []string(nil))
 		},
 		"PruneChanges_KeepsTheLastChange": func(t *testing.T, b *fixture) {
@@ -31,7 +31,7 @@ func feed() suite {
 				b.clock.advance(time.Hour)
 			}
 			same(t, "pruned", value[int64](t)(b.PruneChanges(t.Context(), start.Add(90*time.Minute))), 2)
-			same(t, "pruned, all being old", value[int64](t)(b.PruneChanges(t.Context(), start.Add(24*time.Hour))), 0)
+			same(t, "pruned when all are old", value[int64](t)(b.PruneChanges(t.Context(), start.Add(24*time.Hour))), 0)
 			oldest, last, err := b.FeedBounds(t.Context())
 			must(t, err)
 			same(t, "oldest and last", []int64{oldest, last}, []int64{3, 3})
@@ -39,7 +39,7 @@ func feed() suite {
 		"WaitForChange_ReturnsAtOnceForAMissedChange": func(t *testing.T, b *fixture) {
 			b.newLinkedUser(t)
 			executed := b.statements.recordDuring(func() { must(t, b.WaitForChange(t.Context(), 0)) })
-			same(t, "looks", len(executed), 1)
+			same(t, "polls", len(executed), 1)
 		},
 		"WaitForChange_WakesForAnotherProcess": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)

@@ -41,14 +41,14 @@ func gaps() suite {
 				return []songspy.Gap{{UserID: l.UserID, BeganAt: *hour(1), Reason: songspy.GapLinkBroken}}
 			}
 			same(t, "while broken", all(t, b, repaired), open(repaired))
-			same(t, "while refused", all(t, b, relinked), open(relinked))
+			same(t, "while rejected", all(t, b, relinked), open(relinked))
 			b.clock.advance(time.Hour)
 			setState(t, b, repaired, songspy.LinkActive)
 			b.link(t, relinked.UserID, "of-2")
 			for _, l := range []songspy.Link{repaired, relinked} {
 				closed := open(l)
 				closed[0].EndedAt = hour(2)
-				same(t, "once it works again", all(t, b, l), closed)
+				same(t, "after it works again", all(t, b, l), closed)
 			}
 		},
 		"Gaps_BeginAtTheFirstRejectedPoll": func(t *testing.T, b *fixture) {
@@ -57,12 +57,12 @@ func gaps() suite {
 				l.State, l.PollsRefusedSince = songspy.LinkSuspect, &start
 				return nil
 			}))
-			same(t, "refused since", *value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).PollsRefusedSince, start)
+			same(t, "rejected since", *value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).PollsRefusedSince, start)
 			b.clock.advance(6 * time.Hour)
 			setState(t, b, l, songspy.LinkReauthRequired)
 			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: start, Reason: songspy.GapLinkBroken}})
 			again := b.link(t, l.UserID, "of-1")
-			same(t, "refused no more", again.PollsRefusedSince == nil, true)
+			same(t, "no longer rejected", again.PollsRefusedSince == nil, true)
 		},
 		"Gaps_ThatBeganInTheFutureAreDeleted": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)

@@ -50,14 +50,14 @@ func history() suite {
 			for _, k := range kept.Plays[3:] { // after the earlier plays
 				starts = append(starts, k.Play.StartedAt)
 				same(t, "track", k.Track.URI, song(1).URI)
-				same(t, "heard", k.PlayedAt.IsZero(), true)
+				same(t, "listened", k.PlayedAt.IsZero(), true)
 			}
 			// A play that was paused before the first poll begins, as far as is known,
 			// long after its item.
 			same(t, "starts", starts, []time.Time{start.Add(-3 * time.Hour), start.Add(-2 * time.Hour)})
 			two := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)), historyItem(song(2), start.Add(-119*time.Minute)))
 			same(t, "plays around two items", len(two.Plays), 6)
-			same(t, "a stranger's", b.storedPlays(t, b.newLinkedUser(t), historyItem(song(2), start)), songspy.StoredPlays{})
+			same(t, "the refused user's", b.storedPlays(t, b.newLinkedUser(t), historyItem(song(2), start)), songspy.StoredPlays{})
 		},
 		"ReconcileHistory_AddsPlaysOnceAndStoresProcessedItems": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
@@ -73,7 +73,7 @@ func history() suite {
 			same(t, "tracks", len(storedTracks(t, b.sql(t), l.UserID)), 2)
 			same(t, "the last change", b.lastChange(t), before)
 			kept := b.storedPlays(t, l, historyItem(song(1), start))
-			same(t, "told", kept.ProcessedAt, []time.Time{start, start.Add(3 * time.Minute)})
+			same(t, "sent", kept.ProcessedAt, []time.Time{start, start.Add(3 * time.Minute)})
 			same(t, "the first", kept.Plays[0].PlayedAt, start)
 			same(t, "the second", kept.Plays[1].PlayedAt, start.Add(3*time.Minute))
 		},
@@ -96,8 +96,8 @@ func history() suite {
 			same(t, "listened", stored[0].ListenedMS, 100_000)
 			same(t, "provisional", stored[0].Provisional, false)
 			kept := b.storedPlays(t, l, item, historyItem(song(3), start))
-			same(t, "heard at", kept.Plays[0].PlayedAt, item.PlayedAt)
-			same(t, "told", kept.ProcessedAt, []time.Time{item.PlayedAt, start})
+			same(t, "played at", kept.Plays[0].PlayedAt, item.PlayedAt)
+			same(t, "sent", kept.ProcessedAt, []time.Time{item.PlayedAt, start})
 		},
 		"ReconcileHistory_RemovesPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
@@ -132,7 +132,7 @@ func history() suite {
 			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{other}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 				same(t, "plays", len(k.Plays), 2)
 				found, live := k.Plays[0], k.Plays[1]
-				same(t, "told of the found one", found.PlayedAt, item.PlayedAt)
+				same(t, "PlayedAt of the added play", found.PlayedAt, item.PlayedAt)
 				r = addAll([]songspy.HistoryItem{other})(k)
 				r.Added[0].Play.StartedAt = found.Play.StartedAt // where the removed play began
 				live.PlayedAt, found.PlayedAt = item.PlayedAt, time.Time{}
@@ -141,9 +141,9 @@ func history() suite {
 			}))
 			kept := b.storedPlays(t, l, item, other)
 			same(t, "plays", len(kept.Plays), 2)
-			same(t, "in place of the found one", kept.Plays[0].PlayedAt, other.PlayedAt)
-			same(t, "told of the seen one", kept.Plays[1].PlayedAt, item.PlayedAt)
-			same(t, "told", kept.ProcessedAt, []time.Time{item.PlayedAt, other.PlayedAt})
+			same(t, "instead of the added play", kept.Plays[0].PlayedAt, other.PlayedAt)
+			same(t, "PlayedAt of the polled play", kept.Plays[1].PlayedAt, item.PlayedAt)
+			same(t, "sent", kept.ProcessedAt, []time.Time{item.PlayedAt, other.PlayedAt})
 		},
 		"ReconcileHistory_AssignsItemsAmongPlaysWithTheSameStart": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
@@ -155,7 +155,7 @@ func history() suite {
 			kept := b.storedPlays(t, l, item)
 			same(t, "plays", len(kept.Plays), 2)
 			for _, k := range kept.Plays {
-				same(t, "told of "+k.Track.Title, k.PlayedAt.Equal(item.PlayedAt), k.Play.Source == songspy.SourceHistory)
+				same(t, "PlayedAt of "+k.Track.Title, k.PlayedAt.Equal(item.PlayedAt), k.Play.Source == songspy.SourceHistory)
 			}
 		},
 		"ReconcileHistory_PassesSomeEarlierPlays": func(t *testing.T, b *fixture) {
@@ -217,7 +217,7 @@ func history() suite {
 				}()
 			})
 			b.write(t, h)
-			same(t, "plays kept", <-kept, 1)
+			same(t, "stored plays", <-kept, 1)
 			<-kept
 		},
 		"EraseUser_DeletesTheHistory": func(t *testing.T, b *fixture) {
@@ -255,10 +255,10 @@ func history() suite {
 				if of.Link.UserID == other.UserID {
 					want = songspy.PartialPlayCounts{}
 				}
-				same(t, "habit of the listener", of.PartialPlays, want)
+				same(t, "habit of the polled user", of.PartialPlays, want)
 			}
 			value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID))
-			same(t, "rows of the unlinked", b.countRows(t, "history_habits", l.UserID), 0)
+			same(t, "rows of the unlinked user", b.countRows(t, "history_habits", l.UserID), 0)
 		},
 		"ReconcileHistory_CountsAProbablePlayOnceItIsConfirmed": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
@@ -297,7 +297,7 @@ func history() suite {
 			page = value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
 			same(t, "plays left", len(page), 1)
 			same(t, "still probable", page[0].Play.Probable, false)
-			same(t, "counted, one deleted and one refuted", b.countedPlays(t, l.UserID), 1)
+			same(t, "counted, after one deletion and one removal", b.countedPlays(t, l.UserID), 1)
 		},
 		"Plays_PageFromTheNewest": func(t *testing.T, b *fixture) {
 			l, other := b.newLinkedUser(t), b.newLinkedUser(t)
@@ -313,7 +313,7 @@ func history() suite {
 			for {
 				page := value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, last, 3))
 				for _, p := range page {
-					same(t, "whose", p.Play.UserID, l.UserID)
+					same(t, "users", p.Play.UserID, l.UserID)
 					same(t, "title", p.Track.Title, song(1).Title)
 					seen = append(seen, p.Play.StartedAt)
 				}

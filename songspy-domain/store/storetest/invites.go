@@ -74,13 +74,13 @@ func invites() suite {
 			i := createInvite(t, b, "one", 2)
 			for range 2 {
 				must(t, signUp(t, b.Store, "ann", "one"))
-				same(t, "left", left(t, b, i.ID), 1)
+				same(t, "uses left", left(t, b, i.ID), 1)
 			}
 			must(t, signUp(t, b.Store, "bob", "one"))
 			invalid(t, signUp(t, b.Store, "eve", "one"))
 			must(t, signUp(t, b.Store, "ann", "one"))
 			must(t, signUp(t, b.Store, "bob", "there is none"))
-			same(t, "people", countUsers(t, b), 2)
+			same(t, "users", countUsers(t, b), 2)
 		},
 		"SignInOnTerms_WithAnInvalidInviteStoresNoUser": func(t *testing.T, b *fixture) {
 			createInvite(t, b, "expires", 1)
@@ -90,21 +90,21 @@ func invites() suite {
 			invalid(t, signUp(t, b.Store, "ann", "revoked"))
 			b.clock.advance(24 * time.Hour)
 			invalid(t, signUp(t, b.Store, "ann", "expires"))
-			same(t, "people", countUsers(t, b), 0)
-			same(t, "left", left(t, b, revoked.ID), 1)
+			same(t, "users", countUsers(t, b), 0)
+			same(t, "uses left", left(t, b, revoked.ID), 1)
 		},
 		"SignInOnTerms_RefusesOnlyNewUsersAndStoresNothingOfThem": func(t *testing.T, b *fixture) {
 			ann := b.newUser(t)
 			closed := songspy.SignUpPolicy{Refusal: &songspy.Error{Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED"}}
 			known, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: ann.GoogleSub, Name: ann.GoogleName}, songspy.AudienceNobody, closed)
 			must(t, err)
-			same(t, "who came before", known, ann)
+			same(t, "a user who signed up before", known, ann)
 			executed := b.statements.recordDuring(func() {
 				_, _, err = b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "eve"}, songspy.AudienceEveryone, closed)
 			})
 			requireError(t, err, songspy.CodeForbidden, "SIGN_UP_CLOSED")
 			requireNoWrites(t, executed)
-			same(t, "people", countUsers(t, b), 1)
+			same(t, "users", countUsers(t, b), 1)
 		},
 		"SignInOnTerms_StoresNoAddress": func(t *testing.T, b *fixture) {
 			profile := songspy.GoogleProfile{Subject: "ann", Name: "Ann", Email: "ann@example.org"}
@@ -134,7 +134,7 @@ func invites() suite {
 				}
 				invalid(t, err)
 			}
-			same(t, "let in, stored and left", []int{in, countUsers(t, b), left(t, b, i.ID)}, []int{uses, uses, 0})
+			same(t, "admitted, users stored, uses left", []int{in, countUsers(t, b), left(t, b, i.ID)}, []int{uses, uses, 0})
 		},
 		"SignInOnTerms_OfOneUserManyTimesAtOnceTakesOneUse": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 1)
@@ -144,7 +144,7 @@ func invites() suite {
 				calls = append(calls, func() error { return signUp(t, s, "ann", "one") })
 			}
 			must(t, errors.Join(runConcurrently(calls...)...))
-			same(t, "stored and left", []int{countUsers(t, b), left(t, b, i.ID)}, []int{1, 0})
+			same(t, "users stored, uses left", []int{countUsers(t, b), left(t, b, i.ID)}, []int{1, 0})
 		},
 		"SignInOnTerms_WaitsForTheLastUseAndIsRefused": func(t *testing.T, b *fixture) {
 			createInvite(t, b, "one", 1)
@@ -156,7 +156,7 @@ func invites() suite {
 			})
 			must(t, signUp(t, b.Store, "early", "one"))
 			invalid(t, <-late)
-			same(t, "people", countUsers(t, b), 1)
+			same(t, "users", countUsers(t, b), 1)
 		},
 		"RevokeInvite_IsFinal": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 2)
@@ -176,15 +176,15 @@ func invites() suite {
 			u, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.SignUpPolicy{InviteHash: hash("one")})
 			must(t, err)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
-			same(t, "left", left(t, b, i.ID), 1)
+			same(t, "uses left", left(t, b, i.ID), 1)
 			must(t, signUp(t, b.Store, "ann", "one"))
-			same(t, "left", left(t, b, i.ID), 0)
+			same(t, "uses left", left(t, b, i.ID), 0)
 		},
 		"PruneInvites_DeletesWhatHasExpired": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 1)
 			same(t, "pruned", value[int64](t)(b.PruneInvites(t.Context(), i.ExpiresAt)), 0)
 			same(t, "pruned", value[int64](t)(b.PruneInvites(t.Context(), i.ExpiresAt.Add(time.Microsecond))), 1)
-			same(t, "left in the list", len(value[[]songspy.Invite](t)(b.Invites(t.Context(), 10))), 0)
+			same(t, "left on the waiting list", len(value[[]songspy.Invite](t)(b.Invites(t.Context(), 10))), 0)
 		},
 	}
 }

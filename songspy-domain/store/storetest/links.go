@@ -26,15 +26,15 @@ func links() suite {
 			b.clock.advance(24 * time.Hour)
 			setState(lately, songspy.LinkReauthRequired)
 			for _, want := range []int64{1, 0} {
-				same(t, "forgotten", value[int64](t)(b.PruneTokens(t.Context(), start.Add(time.Hour))), want)
+				same(t, "deleted", value[int64](t)(b.PruneTokens(t.Context(), start.Add(time.Hour))), want)
 			}
-			same(t, "the broken link's", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).RefreshToken, "")
+			same(t, "the broken link", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).RefreshToken, "")
 			same(t, "its state", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).State, songspy.LinkReauthRequired)
 			for _, l := range []songspy.Link{lately, suspect} {
 				same(t, "another's", value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).RefreshToken, l.RefreshToken)
 			}
-			b.link(t, broken.UserID, "anew") // linking again repairs it
-			same(t, "once linked anew", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).RefreshToken, songspy.Secret("refresh-anew"))
+			b.link(t, broken.UserID, "again") // linking again repairs it
+			same(t, "after linking again", value[songspy.Link](t)(b.Link(t.Context(), broken.UserID)).RefreshToken, songspy.Secret("refresh-again"))
 		},
 		"UpdateLink_IncrementsTheVersionAndSealsTheTokens": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
@@ -49,7 +49,7 @@ func links() suite {
 			read := value[songspy.Link](t)(b.Link(t.Context(), l.UserID))
 			same(t, "the link, read", read, l)
 			requireTokens(t, read, "new")
-			same(t, "changes: a renewal is none", b.changesAfter(t, before), []string(nil))
+			same(t, "changes without the renewal", b.changesAfter(t, before), []string(nil))
 		},
 		"UpdateLink_PublishesANewState": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
@@ -100,11 +100,11 @@ func links() suite {
 			before := func(at time.Time, limit int) []songspy.UserID {
 				return value[[]songspy.UserID](t)(b.NotRegisteredUsers(t.Context(), at, limit))
 			}
-			same(t, "refused before", before(start, 10), []songspy.UserID{early, middle})
+			same(t, "rejected before", before(start, 10), []songspy.UserID{early, middle})
 			same(t, "the longest", before(start.Add(time.Hour), 1), []songspy.UserID{early})
 			same(t, "all", before(start.Add(time.Hour), 10), []songspy.UserID{early, middle, late})
 			ahead := refusedAt(start.Add(9 * time.Hour)) // before the clock was set back
-			same(t, "refused by a clock that ran ahead", before(start, 10), []songspy.UserID{early, middle, ahead})
+			same(t, "rejected in the future", before(start, 10), []songspy.UserID{early, middle, ahead})
 		},
 		"LinksToRenew_AreThoseThatExpireBeforeInPages": func(t *testing.T, b *fixture) {
 			var want []songspy.UserID
@@ -160,7 +160,7 @@ func polledUsers() suite {
 			linkVersion := func(l songspy.Link) songspy.LinkVersion {
 				return songspy.LinkVersion{UserID: l.UserID, Generation: l.Generation, Version: l.Version}
 			}
-			same(t, "all marks", value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 10)), []songspy.LinkVersion{linkVersion(first), linkVersion(renewed)})
+			same(t, "all versions", value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 10)), []songspy.LinkVersion{linkVersion(first), linkVersion(renewed)})
 			same(t, "a page", value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), first.UserID, 1)), []songspy.LinkVersion{linkVersion(renewed)})
 		},
 		"PolledUsers_ArePollableInPages": func(t *testing.T, b *fixture) {
@@ -188,9 +188,9 @@ func polledUsers() suite {
 					break
 				}
 			}
-			same(t, "listeners", got, want)
+			same(t, "polled users", got, want)
 			byID := value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), []songspy.UserID{5, 3, 1, 404}))
-			same(t, "listeners by id", []songspy.UserID{byID[0].Link.UserID, byID[1].Link.UserID}, []songspy.UserID{1, 5})
+			same(t, "polled users by id", []songspy.UserID{byID[0].Link.UserID, byID[1].Link.UserID}, []songspy.UserID{1, 5})
 			same(t, "how many", len(byID), 2)
 		},
 		"PolledUsers_HaveThePlayersState": func(t *testing.T, b *fixture) {
@@ -200,8 +200,8 @@ func polledUsers() suite {
 			got := value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), 0, 10))
 			same(t, "the link", got[0].Link, l)
 			same(t, "the player", got[0].Playing, h.Playing)
-			same(t, "the silent one's link", got[1].Link, silent)
-			same(t, "the silent one's player", got[1].Playing, songspy.NowPlaying{})
+			same(t, "the idle user's link", got[1].Link, silent)
+			same(t, "the idle user's player", got[1].Playing, songspy.NowPlaying{})
 		},
 	}
 }
@@ -231,8 +231,8 @@ func linking() suite {
 			same(t, "signing in reports a link", linked, false)
 			requireTokens(t, kept, "ada")
 			same(t, "state", kept.State, songspy.LinkNotRegistered)
-			same(t, "the account is known", kept.HasAccount(), false)
-			same(t, "marks", len(value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 10))), 0)
+			same(t, "whether the account is known", kept.HasAccount(), false)
+			same(t, "versions", len(value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 10))), 0)
 			same(t, "gaps", b.countRows(t, "gaps", u.ID), 0)
 			b.clock.advance(time.Hour)
 			l := b.link(t, u.ID, "ada")
@@ -240,7 +240,7 @@ func linking() suite {
 			same(t, "the account", *l.AccountID, "account-ada")
 			same(t, "linked at", l.CreatedAt, start.Add(time.Hour))
 			if l.Generation <= kept.Generation {
-				t.Fatalf("generation %d did not rise", l.Generation)
+				t.Fatalf("generation %d is not greater than before", l.Generation)
 			}
 		},
 		"SavePendingGrant_KeepsALinkWhoseAccountIsKnown": func(t *testing.T, b *fixture) {
@@ -286,7 +286,7 @@ func linking() suite {
 		},
 		"SavePendingGrant_RejectsErasedUsersAndIncompleteGrants": func(t *testing.T, b *fixture) {
 			_, err := b.SavePendingGrant(t.Context(), store.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
-			same(t, "somebody who is gone", songspy.CodeOf(err), songspy.CodeNotFound)
+			same(t, "an erased user", songspy.CodeOf(err), songspy.CodeNotFound)
 			_, err = b.SavePendingGrant(t.Context(), store.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
 			same(t, "no refresh token", songspy.CodeOf(err), songspy.CodeInvalid)
 		},
@@ -310,9 +310,9 @@ func linking() suite {
 			same(t, "state", again.State, songspy.LinkActive)
 			same(t, "consented at", again.AuthorizedAt, start.Add(time.Hour))
 			same(t, "linked at", again.CreatedAt, start)
-			same(t, "the older id, not sent this time", again.LegacyID, l.LegacyID)
+			same(t, "the legacy id, which is missing now", again.LegacyID, l.LegacyID)
 			if again.Generation <= l.Generation || again.Version <= l.Version {
-				t.Fatalf("generation %d and version %d did not rise", again.Generation, again.Version)
+				t.Fatalf("generation %d and version %d are not greater than before", again.Generation, again.Version)
 			}
 		},
 		"SaveLink_OfTheSameAccountKeepsWhatIsPlaying": func(t *testing.T, b *fixture) {
@@ -332,7 +332,7 @@ func linking() suite {
 			b.link(t, l.UserID, "other")
 			n := b.nowPlaying(t, l.UserID)
 			same(t, "the player", n.State, songspy.PlayerIdle)
-			same(t, "nothing can have begun before", n.OtherSeenAt.Equal(value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).AuthorizedAt), true)
+			same(t, "the earliest start of a play", n.OtherSeenAt.Equal(value[songspy.Link](t)(b.Link(t.Context(), l.UserID)).AuthorizedAt), true)
 			var listened, counted int64
 			db := b.sql(t)
 			must(t, db.QueryRowContext(t.Context(), "SELECT listened_ms FROM plays WHERE user_id = $1", int64(l.UserID)).Scan(&listened))
@@ -414,7 +414,7 @@ func linking() suite {
 					return nil
 				}))
 				if generations[l.Generation] || versions[l.Version] {
-					t.Fatalf("generation %d or version %d came back", l.Generation, l.Version)
+					t.Fatalf("generation %d or version %d was used again", l.Generation, l.Version)
 				}
 				generations[l.Generation], versions[l.Version] = true, true
 				value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID))

@@ -31,7 +31,7 @@ func mailboxes() suite {
 			var sealed []byte
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT email_sealed FROM users WHERE id = $1", int64(u.ID)).Scan(&sealed))
 			if len(sealed) == 0 || bytes.Contains(sealed, []byte("example.org")) {
-				t.Fatalf("the address lies open: %q", sealed)
+				t.Fatalf("the address is stored in plain text: %q", sealed)
 			}
 			must(t, b.SaveAddress(t.Context(), u.ID, ""))
 			kept(t, b.Store, u.ID, "")
@@ -61,7 +61,7 @@ func mailboxes() suite {
 			_, err := b.sql(t).ExecContext(t.Context(), `UPDATE users SET email_sealed = (SELECT email_sealed FROM users WHERE id = $1) WHERE id = $2`, int64(one.ID), int64(two.ID))
 			must(t, err)
 			kept(t, b.Store, two.ID, "")
-			same(t, "off", value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), two.ID, true)), songspy.Mailbox{OptedOut: true})
+			same(t, "whether mail is off", value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), two.ID, true)), songspy.Mailbox{OptedOut: true})
 			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in replaces it
 			kept(t, b.Store, two.ID, "two@example.org")
 		},
@@ -69,7 +69,7 @@ func mailboxes() suite {
 			u := b.newUser(t)
 			must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			off := value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), u.ID, true))
-			same(t, "off", off.OptedOut, true)
+			same(t, "whether mail is off", off.OptedOut, true)
 			value[songspy.User](t)(b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
 				u.ShowPicture = true
 				return nil
@@ -90,7 +90,7 @@ func mailboxes() suite {
 			for _, u := range []songspy.User{one, two} {
 				must(t, b.SaveAddress(t.Context(), u.ID, ada))
 			}
-			same(t, "forgotten", value[int64](t)(b.DeleteAddresses(t.Context())), 2)
+			same(t, "deleted", value[int64](t)(b.DeleteAddresses(t.Context())), 2)
 			kept(t, b.Store, one.ID, "")
 			requireNoWrites(t, b.statements.recordDuring(func() { value[int64](t)(b.DeleteAddresses(t.Context())) }))
 		},

@@ -68,19 +68,19 @@ func notifications() suite {
 				b.clock.advance(2 * time.Hour)
 			}
 			m, userIDs := claimNotification(t, b.Store, mailChannels)
-			same(t, "whom", userIDs, fmt.Sprint(u.ID))
+			same(t, "users", userIDs, fmt.Sprint(u.ID))
 			same(t, "since", m.Since, start)
 			same(t, "tries", m.Attempts, 1)
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true))
 			b.clock.advance(24 * time.Hour)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			_, userIDs = claimNotification(t, b.Store, mailChannels)
-			same(t, "told again", userIDs, "")
+			same(t, "sent again", userIDs, "")
 			next := relinkNotification(u.ID)
 			next.Occurrence = "2"
 			b.queueNotifications(t, next)
 			_, userIDs = claimNotification(t, b.Store, mailChannels)
-			same(t, "another time", userIDs, fmt.Sprint(u.ID))
+			same(t, "another occurrence", userIDs, fmt.Sprint(u.ID))
 		},
 		"QueueNotifications_SeenRecentlyWriteNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
@@ -92,7 +92,7 @@ func notifications() suite {
 			b.clock.advance(30 * time.Minute)
 			requireNoWrites(t, b.statements.recordDuring(func() { b.queueNotifications(t, relinkNotification(u.ID)) }))
 			seen(&before)
-			same(t, "seen within the hour", before.UTC(), start)
+			same(t, "seen within an hour", before.UTC(), start)
 			b.clock.advance(time.Hour)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			seen(&after)
@@ -102,20 +102,20 @@ func notifications() suite {
 			gone, stays := b.newUser(t), b.newUser(t)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), gone.ID))
 			b.queueNotifications(t, relinkNotification(gone.ID), relinkNotification(stays.ID))
-			same(t, "of the erased", b.countRows(t, "notifications", gone.ID), 0)
-			same(t, "of the other", b.countRows(t, "notifications", stays.ID), 1)
+			same(t, "of the erased user", b.countRows(t, "notifications", gone.ID), 0)
+			same(t, "of the other user", b.countRows(t, "notifications", stays.ID), 1)
 		},
 		"Erasing_LeavesNoNotification": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.queueNotifications(t, relinkNotification(one.UserID), unregisteredNotification(one.UserID), relinkNotification(two.UserID), unregisteredNotification(two.UserID), seatAskedNotification(two.UserID))
 			m, _ := claimNotification(t, b.Store, webhookChannels)
 			value[store.EraseResult](t)(b.Unlink(t.Context(), one.UserID))
-			same(t, "of the unlinked", b.countRows(t, "notifications", one.UserID), 0)
+			same(t, "of the unlinked user", b.countRows(t, "notifications", one.UserID), 0)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), two.UserID))
-			same(t, "of the erased", b.countRows(t, "notifications", two.UserID), 0)
+			same(t, "of the erased user", b.countRows(t, "notifications", two.UserID), 0)
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // a message that was being sent
 			_, userIDs := claimNotification(t, b.Store, mailChannels)
-			same(t, "left to tell", userIDs, "")
+			same(t, "notifications left", userIDs, "")
 		},
 		"Unlinking_KeepsTheNotificationsOfASeat": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
@@ -126,7 +126,7 @@ func notifications() suite {
 			b.clock.advance(2 * time.Hour)
 			b.queueNotifications(t, seatAskedNotification(l.UserID))
 			_, userIDs := claimNotification(t, b.Store, webhookChannels)
-			same(t, "told again", userIDs, "")
+			same(t, "sent again", userIDs, "")
 		},
 		"ClaimNotification_LeasesTheMessage": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
@@ -136,11 +136,11 @@ func notifications() suite {
 			_, userIDs := claimNotification(t, other, mailChannels)
 			same(t, "within the lease", userIDs, "")
 			_, userIDs = claimNotification(t, other, webhookChannels)
-			same(t, "by another channel", userIDs, "")
+			same(t, "on another channel", userIDs, "")
 			b.clock.advance(5 * time.Minute)
 			second, userIDs := claimNotification(t, other, mailChannels)
 			same(t, "after a crash", userIDs, fmt.Sprint(u.ID))
-			same(t, "named", second.ID, first.ID)
+			same(t, "users", second.ID, first.ID)
 			same(t, "tries", second.Attempts, 2)
 		},
 		"ClaimNotification_GivesEachMessageToOneProcess": func(t *testing.T, b *fixture) {
@@ -178,7 +178,7 @@ func notifications() suite {
 				})
 			}
 			all.Wait()
-			same(t, "notices told", len(reported), 2*userCount)
+			same(t, "notifications sent", len(reported), 2*userCount)
 			same(t, "messages", len(messages), userCount+1)
 			for what, n := range reported {
 				if n != 1 {
@@ -192,9 +192,9 @@ func notifications() suite {
 			otherApp.App = "second"
 			b.queueNotifications(t, unregisteredNotification(one), unregisteredNotification(two), otherApp)
 			m, userIDs := claimNotification(t, b.Store, webhookChannels)
-			same(t, "the first app's", userIDs, fmt.Sprint(one, " ", two))
+			same(t, "seats of the first app", userIDs, fmt.Sprint(one, " ", two))
 			late, userIDs := claimNotification(t, b.Store, webhookChannels)
-			same(t, "the second app's", userIDs, fmt.Sprint(three))
+			same(t, "seats of the second app", userIDs, fmt.Sprint(three))
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true))
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(late), true))
 			b.queueNotifications(t, unregisteredNotification(three))
@@ -217,14 +217,14 @@ func notifications() suite {
 			same(t, "before its time", userIDs, "")
 			b.clock.advance(10 * time.Minute)
 			again, userIDs := claimNotification(t, b.Store, webhookChannels)
-			same(t, "whom", userIDs, fmt.Sprint(one))
-			same(t, "named", again.ID, first.ID)
+			same(t, "users", userIDs, fmt.Sprint(one))
+			same(t, "users", again.ID, first.ID)
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(again), false))
 			b.clock.advance(time.Hour)
 			next, userIDs := claimNotification(t, b.Store, webhookChannels)
 			same(t, "then", userIDs, fmt.Sprint(two))
 			if next.ID == first.ID {
-				t.Error("two messages have one name")
+				t.Error("two messages have the same ID")
 			}
 		},
 		"DropNotifications_CanBeQueuedAgain": func(t *testing.T, b *fixture) {
@@ -235,9 +235,9 @@ func notifications() suite {
 			b.clock.advance(time.Hour)
 			b.queueNotifications(t, relinkNotification(u.ID))
 			second, userIDs := claimNotification(t, b.Store, mailChannels)
-			same(t, "whom", userIDs, fmt.Sprint(u.ID))
+			same(t, "users", userIDs, fmt.Sprint(u.ID))
 			if second.ID == first.ID {
-				t.Error("it has the name of one that passed")
+				t.Error("it has the ID of a dropped message")
 			}
 		},
 		"PruneNotifications_DeletesWhatWasNotSeenForLong": func(t *testing.T, b *fixture) {
@@ -246,19 +246,19 @@ func notifications() suite {
 			b.clock.advance(48 * time.Hour)
 			b.queueNotifications(t, relinkNotification(two))
 			same(t, "pruned", value[int64](t)(b.PruneNotifications(t.Context(), b.clock.Now().Add(-24*time.Hour))), 1)
-			same(t, "of who is not", b.countRows(t, "notifications", one), 0)
-			same(t, "of who still is", b.countRows(t, "notifications", two), 1)
+			same(t, "of the erased user", b.countRows(t, "notifications", one), 0)
+			same(t, "of the user that exists", b.countRows(t, "notifications", two), 1)
 		},
 		"ResolveNotifications_QueuesTheFollowUpOnChannelsThatSent": func(t *testing.T, b *fixture) {
 			began := func(app string, by songspy.NotificationChannel) songspy.Notification {
 				return songspy.Notification{App: app, Kind: songspy.NotificationOutageBegan, Channel: by}
 			}
-			b.queueNotifications(t, began("told", songspy.ChannelWebhook), began("goes on", songspy.ChannelWebhook))
+			b.queueNotifications(t, began("ended", songspy.ChannelWebhook), began("goes on", songspy.ChannelWebhook))
 			for range 2 {
 				m, _ := claimNotification(t, b.Store, webhookChannels)
 				must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true))
 			}
-			b.queueNotifications(t, began("told", songspy.ChannelOperatorMail)) // not sent by mail yet
+			b.queueNotifications(t, began("ended", songspy.ChannelOperatorMail)) // not sent by mail yet
 			b.clock.advance(2 * time.Hour)
 			b.queueNotifications(t, began("goes on", songspy.ChannelWebhook))
 			var all sync.WaitGroup
@@ -273,10 +273,10 @@ func notifications() suite {
 			}
 			all.Wait()
 			m, _ := claimNotification(t, b.Store, append(webhookChannels, songspy.ChannelOperatorMail))
-			same(t, "told", []string{string(m.Kind), m.App, string(m.Channel)}, []string{"outage_ended", "told", "webhook"})
+			same(t, "sent", []string{string(m.Kind), m.App, string(m.Channel)}, []string{"outage_ended", "ended", "webhook"})
 			_, userIDs := claimNotification(t, b.Store, append(webhookChannels, songspy.ChannelOperatorMail))
-			same(t, "and nothing else", userIDs, "")
-			same(t, "filed", b.countRows(t, "notifications", 0), 2)
+			same(t, "nothing else is due", userIDs, "")
+			same(t, "stored", b.countRows(t, "notifications", 0), 2)
 		},
 		"NotificationLinks_AreThoseThatMayNeedANotification": func(t *testing.T, b *fixture) {
 			fine, ending, broken := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)

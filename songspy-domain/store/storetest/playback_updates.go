@@ -137,7 +137,7 @@ func playbackUpdates() suite {
 					must(t, w.Err)
 				}
 				for _, table := range []string{"now_playing", "plays", "user_tracks"} {
-					same(t, fmt.Sprint(table, " of hearing ", i), b.countRows(t, table, id), want)
+					same(t, fmt.Sprint(table, " of update ", i), b.countRows(t, table, id), want)
 				}
 			}
 		},

@@ -45,7 +45,7 @@ func plays() suite {
 		"UserTracks_CountPlaysAndStoreFirstAndLast": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, song(1), start))
-			same(t, "while it first sounds", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
+			same(t, "while it plays for the first time", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
 				{FirstPlayedAt: start.Add(-time.Minute), LastPlayedAt: start, Plays: 0},
 			})
 			h := playingUpdate(l, song(1), start.Add(10*time.Minute))
@@ -57,7 +57,7 @@ func plays() suite {
 			h = playingUpdate(l, song(2), start.Add(20*time.Minute))
 			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, h)
-			same(t, "after one that was earlier", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
+			same(t, "after an earlier time", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
 				{FirstPlayedAt: start.Add(-time.Hour), LastPlayedAt: start.Add(10 * time.Minute), Plays: 3},
 				{FirstPlayedAt: start.Add(19 * time.Minute), LastPlayedAt: start.Add(20 * time.Minute), Plays: 0},
 			})

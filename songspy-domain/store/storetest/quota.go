@@ -62,7 +62,7 @@ func quotas() suite {
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, 5), bucket))
 			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, -2), bucket)),
 				calls(bucket, quota.EndpointPlaying, 3))
-			same(t, "never fewer than none", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, -9), bucket)),
+			same(t, "never negative", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, -9), bucket)),
 				calls(bucket, quota.EndpointPlaying, 0))
 		},
 		"LastRefusal_InTheFutureCountsAsNow": func(t *testing.T, b *fixture) {
@@ -111,8 +111,8 @@ func quotas() suite {
 			must(t, b.SaveRefusal(t.Context(), own, refused))
 			must(t, b.SaveRefusal(t.Context(), "app", refused))
 			value[int64](t)(b.PruneBreakers(t.Context(), start.Add(time.Hour)))
-			same(t, "of the brought app", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
-			same(t, "of the instance's", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), refused)
+			same(t, "of the user-supplied app", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
+			same(t, "of the instance's app", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), refused)
 		},
 		"EraseUser_DeletesTheQuotaOfTheirApp": func(t *testing.T, b *fixture) {
 			own, u := songspy.UserApp("0123456789abcdef0123456789abcdef"), b.newUser(t)

@@ -69,7 +69,7 @@ func recorded() suite {
 			h.Playing.Generation++
 			h.Gap = &songspy.Gap{BeganAt: start, EndedAt: &h.Plays[0].StartedAt, Reason: songspy.GapAppBlocked} // the database rejects it
 			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
-			same(t, "told", len(plays)+len(gaps), 0)
+			same(t, "sent", len(plays)+len(gaps), 0)
 		},
 	}
 }

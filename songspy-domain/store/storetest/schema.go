@@ -77,7 +77,7 @@ func schemas() suite {
 		"Migrate_AgainChangesNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			must(t, b.Migrate(t.Context()))
-			same(t, "the person", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
+			same(t, "the user", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
 		"Migrate_TheFirstTimeFromSeveralProcessesAtOnce": func(t *testing.T, b *fixture) {
 			d := New(t, b.db.Engine)

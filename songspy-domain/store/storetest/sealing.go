@@ -90,7 +90,7 @@ func sealing() suite {
 			page := value[[]songspy.PolledUser](t)(s.PolledUsers(t.Context(), 0, 2))
 			same(t, "a full page", []songspy.UserID{page[0].Link.UserID, page[1].Link.UserID}, []songspy.UserID{one.UserID, two.UserID})
 			if !strings.Contains(log.String(), "first_user_id=1") {
-				t.Fatalf("the log does not say whose: %s", log.String())
+				t.Fatalf("the log does not name the user: %s", log.String())
 			}
 		},
 	}

@@ -49,10 +49,10 @@ func seats() suite {
 			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: stranger.ID, App: app.App, Seats: 1, Grant: grant("s")}))
 			same(t, "the first one's seat", b.seatStatus(t, first), "held small 0")
 			value[songspy.Seat](t)(b.AskSeat(t.Context(), stranger.ID, "stranger@example.org", apps))
-			same(t, "the stranger's seat", b.seatStatus(t, stranger.ID), "waiting  0")
+			same(t, "the other user's seat", b.seatStatus(t, stranger.ID), "waiting  0")
 			must(t, b.linkThroughApp(t, first, app))
 			same(t, "a second one", songspy.ReasonOf(b.linkThroughApp(t, stranger.ID, app)), store.ReasonNoSeat)
-			same(t, "what is kept of the stranger", value[songspy.Link](t)(b.Link(t.Context(), stranger.ID)).State, songspy.LinkNotRegistered)
+			same(t, "users stored of the refused one", value[songspy.Link](t)(b.Link(t.Context(), stranger.ID)).State, songspy.LinkNotRegistered)
 		},
 		"EnterSeat_LetsAPendingGrantBeCompleted": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
@@ -67,7 +67,7 @@ func seats() suite {
 			}))
 			same(t, "due", len(refused()), 0)
 			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u.ID)), false)
-			same(t, "due once entered", refused(), []songspy.UserID{u.ID})
+			same(t, "due once registered", refused(), []songspy.UserID{u.ID})
 			same(t, "state", value[songspy.Link](t)(b.Link(t.Context(), u.ID)).State, songspy.LinkNotRegistered)
 		},
 		"AskSeat_AssignsFreeSeatsAndQueuesTheOthers": func(t *testing.T, b *fixture) {
@@ -77,7 +77,7 @@ func seats() suite {
 			}
 			must(t, b.LeaveSeat(t.Context(), one))
 			changed := value[[]songspy.Seat](t)(b.AssignSeats(t.Context(), smallApp))
-			same(t, "given", []songspy.UserID{changed[0].UserID}, []songspy.UserID{three})
+			same(t, "assigned", []songspy.UserID{changed[0].UserID}, []songspy.UserID{three})
 			same(t, "the next", b.seatStatus(t, four), "waiting  0")
 			same(t, "nothing is free", len(value[[]songspy.Seat](t)(b.AssignSeats(t.Context(), smallApp))), 0)
 			_, _, err := b.Seat(t.Context(), one)
@@ -96,7 +96,7 @@ func seats() suite {
 				AskedAt: start.Add(time.Minute), StateSince: start.Add(time.Hour + time.Minute),
 			})
 			waitingList := value[store.WaitingList](t)(b.WaitingList(t.Context(), smallApp))
-			same(t, "the desk", waitingList.Seats, []songspy.Seat{seat})
+			same(t, "the waiting list", waitingList.Seats, []songspy.Seat{seat})
 		},
 		"AskSeat_AgainWithTheSameAddressChangesNothing": func(t *testing.T, b *fixture) {
 			for _, u := range []songspy.UserID{b.askSeat(t, smallApp), b.askSeat(t, smallApp), b.askSeat(t, smallApp)} {
@@ -124,10 +124,10 @@ func seats() suite {
 				return nil
 			}))
 			both := append([]songspy.AppSeats{{App: "two", Seats: 1}}, smallApp...)
-			same(t, "refused", value[store.WaitingList](t)(b.WaitingList(t.Context(), both)).Unregistered, []store.UnregisteredLink{{UserID: u.ID, App: "two", Since: start}})
+			same(t, "rejected", value[store.WaitingList](t)(b.WaitingList(t.Context(), both)).Unregistered, []store.UnregisteredLink{{UserID: u.ID, App: "two", Since: start}})
 			value[songspy.Seat](t)(b.AskSeat(t.Context(), u.ID, "u@example.org", both))
 			same(t, "seat", b.seatStatus(t, u.ID), "held two 0")
-			same(t, "refused, and has said which address", len(value[store.WaitingList](t)(b.WaitingList(t.Context(), both)).Unregistered), 0)
+			same(t, "rejected, with a seat", len(value[store.WaitingList](t)(b.WaitingList(t.Context(), both)).Unregistered), 0)
 			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u.ID)), true)
 			same(t, "link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)).State, songspy.LinkActive)
 			_, _, err := b.Seat(t.Context(), u.ID)
@@ -140,7 +140,7 @@ func seats() suite {
 				l.State = songspy.LinkNotRegistered
 				return nil
 			}))
-			same(t, "refused by an app of the instance", len(value[store.WaitingList](t)(b.WaitingList(t.Context(), smallApp)).Unregistered), 0)
+			same(t, "rejected by an app of the instance", len(value[store.WaitingList](t)(b.WaitingList(t.Context(), smallApp)).Unregistered), 0)
 			value[songspy.Seat](t)(b.AskSeat(t.Context(), u, "u@example.org", smallApp))
 			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u)), false)
 			same(t, "seat", b.seatStatus(t, u), "entered small 0")
@@ -160,8 +160,8 @@ func seats() suite {
 			_, _, err := b.Seat(t.Context(), one)
 			RequireCode(t, err, songspy.CodeNotFound)
 			waitingList := value[store.WaitingList](t)(b.WaitingList(t.Context(), smallApp))
-			same(t, "people of the app", waitingList.LinkedUsers, map[string][]songspy.UserID{"small": {one}})
-			same(t, "and of others", waitingList.OtherLinks, map[string]int64{"main": 1})
+			same(t, "users of the app", waitingList.LinkedUsers, map[string][]songspy.UserID{"small": {one}})
+			same(t, "and of other apps", waitingList.OtherLinks, map[string]int64{"main": 1})
 			same(t, "nothing more is free", len(value[[]songspy.Seat](t)(b.AssignSeats(t.Context(), smallApp))), 0)
 		},
 		"ChooseApp_PrefersTheLinkThenTheSeatThenAFreeSeat": func(t *testing.T, b *fixture) {
@@ -177,23 +177,23 @@ func seats() suite {
 			}
 			both := append([]songspy.AppSeats{{App: "large", Seats: 3}}, smallApp...)
 			newcomer := b.newUser(t).ID
-			same(t, "what is free", choose(newcomer, smallApp), chosen{"small", false})
+			same(t, "free shards", choose(newcomer, smallApp), chosen{"small", false})
 			holder, entered := b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			value[bool](t)(b.EnterSeat(t.Context(), entered))
-			same(t, "a seat that is held", choose(holder, both), chosen{"small", false})
-			same(t, "a seat that is entered", choose(entered, both), chosen{"small", true})
+			same(t, "a held seat", choose(holder, both), chosen{"small", false})
+			same(t, "an entered seat", choose(entered, both), chosen{"small", true})
 			same(t, "with another app", choose(newcomer, both), chosen{"large", false})
 			same(t, "with an app for everybody", choose(newcomer, append(smallApp, songspy.AppSeats{App: "all"})), chosen{"all", true})
 			_, _, err := b.ChooseApp(t.Context(), newcomer, smallApp, true)
 			requireError(t, err, songspy.CodeConflict, store.ReasonNoSeat)
 			must(t, b.linkThroughApp(t, entered, smallApp[0]))
-			same(t, "who links anew", choose(entered, both), chosen{"small", true})
-			same(t, "of an app that is gone", choose(entered, both[:1]), chosen{"large", false})
+			same(t, "a linked user links again", choose(entered, both), chosen{"small", true})
+			same(t, "of an unused app", choose(entered, both[:1]), chosen{"large", false})
 			must(t, b.linkThroughApp(t, newcomer, songspy.AppSeats{App: songspy.UserApp("mine")}))
-			same(t, "an own app", choose(newcomer, both), chosen{songspy.UserApp("mine"), true})
+			same(t, "a user-supplied app", choose(newcomer, both), chosen{songspy.UserApp("mine"), true})
 			back, _, err := b.ChooseApp(t.Context(), newcomer, both, false)
 			must(t, err)
-			same(t, "back from an own app", back, "large")
+			same(t, "back from a user-supplied app", back, "large")
 		},
 		"Seats_AreAssignedOnceToManyConcurrentUsers": func(t *testing.T, b *fixture) {
 			var all sync.WaitGroup
@@ -226,7 +226,7 @@ func seats() suite {
 					given++
 				}
 			}
-			same(t, "linked and given", int(linked.Load())+given, 2)
+			same(t, "linked, and seat states", int(linked.Load())+given, 2)
 		},
 		"SaveLink_LetsOneOfTwoTakeTheLastSeat": func(t *testing.T, b *fixture) {
 			var all sync.WaitGroup
@@ -246,7 +246,7 @@ func seats() suite {
 			}
 			all.Wait()
 			same(t, "seats taken", taken.Load(), 2)
-			same(t, "refused", full.Load(), 4)
+			same(t, "rejected", full.Load(), 4)
 		},
 		"SaveLink_LetsALinkedUserLinkAgainWhenSeatsAreReduced": func(t *testing.T, b *fixture) {
 			one, two := b.newUser(t).ID, b.newUser(t).ID
@@ -259,13 +259,13 @@ func seats() suite {
 		"Seats_AreDeletedWithTheirUserAndAfterSomeTime": func(t *testing.T, b *fixture) {
 			gone, entered, waits := b.askSeat(t, smallApp), b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), gone))
-			same(t, "of the erased", b.countRows(t, "spotify_seats", gone), 0)
+			same(t, "of the erased user", b.countRows(t, "spotify_seats", gone), 0)
 			value[bool](t)(b.EnterSeat(t.Context(), entered))
 			b.clock.advance(time.Hour)
 			same(t, "too early", value[int64](t)(b.PruneSeats(t.Context(), start, start)), 0)
-			same(t, "entered and never linked", value[int64](t)(b.PruneSeats(t.Context(), b.clock.Now(), start)), 1)
-			same(t, "who waits", b.countRows(t, "spotify_seats", waits), 1)
-			same(t, "waited too long", value[int64](t)(b.PruneSeats(t.Context(), start, b.clock.Now())), 1)
+			same(t, "registered but never linked", value[int64](t)(b.PruneSeats(t.Context(), b.clock.Now(), start)), 1)
+			same(t, "users that wait", b.countRows(t, "spotify_seats", waits), 1)
+			same(t, "seats that were requested too long ago", value[int64](t)(b.PruneSeats(t.Context(), start, b.clock.Now())), 1)
 		},
 		"NotificationSeats_AreHeldOrEnteredSeats": func(t *testing.T, b *fixture) {
 			held, entered := b.askSeat(t, smallApp), b.askSeat(t, smallApp)
@@ -274,7 +274,7 @@ func seats() suite {
 			must(t, b.SaveAddress(t.Context(), held, "held@example.org"))
 			found := value[[]songspy.NotifiableSeat](t)(b.NotificationSeats(t.Context()))
 			same(t, "seats", len(found), 2)
-			same(t, "whose", []songspy.UserID{found[0].Seat.UserID, found[1].Seat.UserID}, []songspy.UserID{held, entered})
+			same(t, "users", []songspy.UserID{found[0].Seat.UserID, found[1].Seat.UserID}, []songspy.UserID{held, entered})
 			same(t, "states", []songspy.SeatState{found[0].Seat.State, found[1].Seat.State}, []songspy.SeatState{songspy.SeatHeld, songspy.SeatEntered})
 			same(t, "by mail", []bool{found[0].CanMail, found[1].CanMail}, []bool{true, false})
 		},
@@ -296,7 +296,7 @@ func seats() suite {
 			var sealed []byte
 			must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT email_sealed FROM spotify_seats WHERE user_id = $1", int64(one)).Scan(&sealed))
 			if bytes.Contains(sealed, []byte("example")) {
-				t.Fatal("an address lies open")
+				t.Fatal("an address is stored in plain text")
 			}
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_seats SET email_sealed = $1 WHERE user_id = $2", sealed, int64(two))
 			must(t, err)

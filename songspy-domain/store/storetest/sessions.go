@@ -48,8 +48,8 @@ func sessions() suite {
 			first := create(t, b, "one")
 			b.clock.advance(time.Minute)
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
-			same(t, "the person and the family", []int64{int64(next.UserID), next.Family}, []int64{int64(first.UserID), first.Family})
-			same(t, "the label and the sign-in", []any{next.Label, next.SignedInAt}, []any{"one", start})
+			same(t, "the user and the family", []int64{int64(next.UserID), next.Family}, []int64{int64(first.UserID), first.Family})
+			same(t, "the label and the sign-in time", []any{next.Label, next.SignedInAt}, []any{"one", start})
 			same(t, "rotated at", *value[songspy.Session](t)(b.Session(t.Context(), first.ID)).RotatedAt, start.Add(time.Minute))
 			_, err := b.RotateSession(t.Context(), first.ID, newSession(0, "three"))
 			RequireCode(t, err, songspy.CodeConflict)
@@ -65,9 +65,9 @@ func sessions() suite {
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
 			must(t, b.RevokeFamily(t.Context(), first.Family))
 			for _, s := range []songspy.Session{first, next} {
-				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), s.ID)).IsActive(start), false)
+				same(t, "active", value[songspy.Session](t)(b.Session(t.Context(), s.ID)).IsActive(start), false)
 			}
-			same(t, "another family's, alive", value[songspy.Session](t)(b.Session(t.Context(), other.ID)).IsActive(start), true)
+			same(t, "the other family is active", value[songspy.Session](t)(b.Session(t.Context(), other.ID)).IsActive(start), true)
 			_, err := b.RotateSession(t.Context(), next.ID, newSession(0, "three"))
 			RequireCode(t, err, songspy.CodeConflict)
 		},
@@ -82,15 +82,15 @@ func sessions() suite {
 				return ids
 			}
 			same(t, "of the user", ids(first.UserID, start, 10), []int64{second.ID, next.ID})
-			same(t, "of somebody else", ids(other.UserID, start, 10), []int64{other.ID})
+			same(t, "of another user", ids(other.UserID, start, 10), []int64{other.ID})
 			must(t, b.TouchSession(t.Context(), next.ID, start.Add(time.Minute)))
 			must(t, b.TouchSession(t.Context(), next.ID, start))
 			same(t, "the last used", ids(first.UserID, start, 1), []int64{next.ID})
 			same(t, "last used at", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).LastUsedAt, start.Add(time.Minute))
-			same(t, "its predecessor, of which no row is locked", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).LastUsedAt, start)
-			same(t, "once they have expired", len(ids(first.UserID, next.ExpiresAt, 10)), 0)
+			same(t, "the predecessor, whose row is not locked", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).LastUsedAt, start)
+			same(t, "after they have expired", len(ids(first.UserID, next.ExpiresAt, 10)), 0)
 			must(t, b.RevokeFamily(t.Context(), first.Family))
-			same(t, "once one is revoked", ids(first.UserID, start, 10), []int64{second.ID})
+			same(t, "after one is revoked", ids(first.UserID, start, 10), []int64{second.ID})
 		},
 		"RevokeSessions_RevokesOnlyThoseOfTheUser": func(t *testing.T, b *fixture) {
 			first, other := create(t, b, "one"), create(t, b, "other")
@@ -99,9 +99,9 @@ func sessions() suite {
 			alive := func(id int64) bool { return value[songspy.Session](t)(b.Session(t.Context(), id)).IsActive(start) }
 			RequireCode(t, b.RevokeSessions(t.Context(), first.UserID, other.Family), songspy.CodeNotFound)
 			must(t, b.RevokeSessions(t.Context(), first.UserID, first.Family))
-			same(t, "one family ended", []bool{alive(first.ID), alive(next.ID), alive(second.ID), alive(other.ID)}, []bool{false, false, true, true})
+			same(t, "one family revoked", []bool{alive(first.ID), alive(next.ID), alive(second.ID), alive(other.ID)}, []bool{false, false, true, true})
 			must(t, b.RevokeSessions(t.Context(), first.UserID, 0))
-			same(t, "all ended", []bool{alive(second.ID), alive(other.ID)}, []bool{false, true})
+			same(t, "all revoked", []bool{alive(second.ID), alive(other.ID)}, []bool{false, true})
 			RequireCode(t, b.RevokeSessions(t.Context(), first.UserID, 0), songspy.CodeNotFound)
 		},
 		"PruneSessions_DeletesWhatHasExpired": func(t *testing.T, b *fixture) {

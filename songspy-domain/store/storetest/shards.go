@@ -39,29 +39,29 @@ func shards() suite {
 			r := &replica{b: b, name: "one"}
 			h := r.lease(t, long)
 			same(t, "held", len(h.Held), songspy.ShardCount)
-			same(t, "gained", len(h.Acquired), songspy.ShardCount)
+			same(t, "acquired", len(h.Acquired), songspy.ShardCount)
 			same(t, "owners", h.Replicas, 1)
-			same(t, "what was done before", h.Acquired[7], time.Time{})
+			same(t, "results before", h.Acquired[7], time.Time{})
 			h = r.lease(t, long)
-			same(t, "gained again", len(h.Acquired), 0)
+			same(t, "acquired again", len(h.Acquired), 0)
 			same(t, "still held", len(h.Held), songspy.ShardCount)
 		},
 		"LeaseShards_SharesReleasedShards": func(t *testing.T, b *fixture) {
 			one, two := &replica{b: b, name: "one"}, &replica{b: b, name: "two"}
 			one.lease(t, long)
 			h := two.lease(t, long)
-			same(t, "held by the newcomer", len(h.Held), 0)
+			same(t, "shards held by the new replica", len(h.Held), 0)
 			same(t, "owners", h.Replicas, 2)
 			surplus := make([]int16, 0, songspy.ShardCount/2)
 			for shard := range int16(songspy.ShardCount / 2) {
 				surplus = append(surplus, shard)
 			}
 			h = one.lease(t, long, surplus...)
-			same(t, "kept", len(h.Held), songspy.ShardCount/2)
+			same(t, "stored", len(h.Held), songspy.ShardCount/2)
 			h = two.lease(t, long)
-			same(t, "taken over", len(h.Acquired), songspy.ShardCount/2)
-			same(t, "where the other had come", h.Acquired[3], start)
-			same(t, "left for the other", len(one.lease(t, long).Held), songspy.ShardCount/2)
+			same(t, "polled until", len(h.Acquired), songspy.ShardCount/2)
+			same(t, "polled until, of the other replica", h.Acquired[3], start)
+			same(t, "free for the other replica", len(one.lease(t, long).Held), songspy.ShardCount/2)
 		},
 		"LeaseShards_ShortensLeasesAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
@@ -74,7 +74,7 @@ func shards() suite {
 			same(t, "owners", successor.lease(t, length).Replicas, 1)
 			b.clock.advance(length)
 			<-time.After(2 * length)
-			same(t, "taken over", len(successor.lease(t, length).Acquired), songspy.ShardCount)
+			same(t, "polled until", len(successor.lease(t, length).Acquired), songspy.ShardCount)
 		},
 		"LeaseShards_TakesOverExpiredLeases": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
@@ -83,10 +83,10 @@ func shards() suite {
 			b.clock.advance(time.Second)
 			<-time.After(5 * time.Millisecond) // Postgres uses its own clock
 			h := successor.lease(t, long)
-			same(t, "taken over", len(h.Acquired), songspy.ShardCount)
-			same(t, "where the dead one had come", h.Acquired[63], start)
+			same(t, "polled until", len(h.Acquired), songspy.ShardCount)
+			same(t, "polled until, of the dead replica", h.Acquired[63], start)
 			h = dead.lease(t, long)
-			same(t, "what is left to it", len(h.Held), 0)
+			same(t, "shards that it keeps", len(h.Held), 0)
 			same(t, "owners", h.Replicas, 2)
 		},
 		"LeaseShards_DoesNotReserveShardsForASilentReplica": func(t *testing.T, b *fixture) {
@@ -102,8 +102,8 @@ func shards() suite {
 			pass(silence)
 			h := successor.lease(t, length)
 			same(t, "owners", h.Replicas, 1)
-			same(t, "taken over of what the dead one held", len(h.Acquired), songspy.ShardCount)
-			same(t, "owners once it speaks again", silent.lease(t, length).Replicas, 2)
+			same(t, "polled until, of the dead replica's shards", len(h.Acquired), songspy.ShardCount)
+			same(t, "replicas after it has leased again", silent.lease(t, length).Replicas, 2)
 		},
 		"ReleaseShards_FreesThemAtOnce": func(t *testing.T, b *fixture) {
 			one, two := &replica{b: b, name: "one"}, &replica{b: b, name: "two"}
@@ -111,8 +111,8 @@ func shards() suite {
 			done := start.Add(time.Minute)
 			must(t, b.ReleaseShards(t.Context(), songspy.ShardClaim{Owner: "one", TTL: long, PolledUntil: done, Loaded: []int16{5}}))
 			h := two.lease(t, long)
-			same(t, "taken over", len(h.Acquired), songspy.ShardCount)
-			same(t, "where it had come at last", h.Acquired[5], done)
+			same(t, "polled until", len(h.Acquired), songspy.ShardCount)
+			same(t, "polled until, at last", h.Acquired[5], done)
 			same(t, "owners", h.Replicas, 1)
 		},
 		"LeaseShards_NeverGivesAShardToTwoReplicas": func(t *testing.T, b *fixture) {
@@ -150,7 +150,7 @@ func shards() suite {
 					t.Errorf("shard %d is held by %d replicas", shard, n)
 				}
 			}
-			same(t, "held in all", len(owners), songspy.ShardCount)
+			same(t, "shards held by all", len(owners), songspy.ShardCount)
 		},
 	}
 }

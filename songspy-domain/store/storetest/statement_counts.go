@@ -37,7 +37,7 @@ func statementCounts() suite {
 			executed := b.statements.recordDuring(func() { b.write(t, playingUpdate(l, song(1), start.Add(time.Second))) })
 			for _, statement := range executed {
 				if strings.Contains(statement, " tracks ") {
-					t.Fatalf("asked again: %s", statement)
+					t.Fatalf("statements of the second time: %s", statement)
 				}
 			}
 		},
@@ -57,7 +57,7 @@ func statementCounts() suite {
 			h.Visible = false
 			for _, statement := range b.statements.recordDuring(func() { b.write(t, h) }) {
 				if strings.Contains(statement, "feed") || strings.Contains(statement, "changes") {
-					t.Fatalf("asked: %s", statement)
+					t.Fatalf("statements: %s", statement)
 				}
 			}
 		},

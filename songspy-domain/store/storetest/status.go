@@ -14,7 +14,7 @@ func status() suite {
 	return suite{
 		"Status_CountsAndNamesNoUser": func(t *testing.T, b *fixture) {
 			empty := value[store.Status](t)(b.Status(t.Context()))
-			same(t, "links of an empty database", len(empty.Links), 0)
+			same(t, "links in an empty database", len(empty.Links), 0)
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			h := playingUpdate(one, song(1), start.Add(-time.Minute))
 			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-48*time.Hour))}
@@ -37,10 +37,10 @@ func status() suite {
 			same(t, "plays", st.Plays, map[songspy.PlaySource]int64{songspy.SourceLive: 1})
 			same(t, "open gaps", st.OpenGaps, map[songspy.GapReason]int64{songspy.GapLinkBroken: 1})
 			same(t, "breakers", st.Breakers, map[string]breaker.SharedBreakers{"app": tripped})
-			same(t, "quotas of accounts that have called nothing", st.Quotas, map[string]store.QuotaStatus{})
+			same(t, "quotas of accounts without calls", st.Quotas, map[string]store.QuotaStatus{})
 			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.ShardCount}})
-			same(t, "brought apps that are refused", st.UserAppsBlocked, 1)
-			same(t, "last look", st.LastPollAt.UTC(), start)
+			same(t, "user-supplied apps that are blocked", st.UserAppsBlocked, 1)
+			same(t, "last poll", st.LastPollAt.UTC(), start)
 		},
 		"Status_CountsConsentsThatEndSoon": func(t *testing.T, b *fixture) {
 			for _, days := range []int{-1, 5, 20, 40, 100} {

@@ -26,7 +26,7 @@ func times() suite {
 				same(t, "paused since in "+zone.String(), *got.PausedSince, at.Add(2*time.Minute).UTC())
 				for _, read := range []time.Time{got.ObservedAt, got.StartedAt, *got.EndsAt} {
 					if read.Location() != time.UTC {
-						t.Fatalf("a time came back in %v", read.Location())
+						t.Fatalf("a time was read in the zone %v", read.Location())
 					}
 				}
 			}
@@ -44,7 +44,7 @@ func times() suite {
 				u.SharingPausedUntil = &until
 				return nil
 			}))
-			same(t, "the person", value[songspy.User](t)(s.User(t.Context(), u.ID)), u)
+			same(t, "the user", value[songspy.User](t)(s.User(t.Context(), u.ID)), u)
 			created := newSession(u.ID, "zoned")
 			created.CreatedAt, created.ExpiresAt = created.CreatedAt.In(zone), created.ExpiresAt.Add(time.Nanosecond).In(zone)
 			created = value[songspy.Session](t)(s.CreateSession(t.Context(), created))
@@ -66,7 +66,7 @@ func times() suite {
 				same(t, "not yet in "+zone.String(), len(value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), expiresAt, 0, 10))), 0)
 				due := value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), expiresAt.Add(time.Microsecond), 0, 10))
 				same(t, "due in "+zone.String(), len(due), 1)
-				same(t, "whose", due[0].UserID, l.UserID)
+				same(t, "users", due[0].UserID, l.UserID)
 			}
 		},
 		"Times_ThatAreZeroStayZero": func(t *testing.T, b *fixture) {
@@ -75,7 +75,7 @@ func times() suite {
 			h.Playing.OtherSeenAt = time.Time{}
 			b.write(t, h)
 			if got := b.nowPlaying(t, l.UserID).OtherSeenAt; !got.IsZero() {
-				t.Fatalf("the zero time came back as %v", got)
+				t.Fatalf("the zero time was read as %v", got)
 			}
 		},
 	}

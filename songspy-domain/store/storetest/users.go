@@ -16,14 +16,14 @@ func users() suite {
 			first, linked, err := b.SignIn(t.Context(), profile, songspy.AudienceFollowers)
 			must(t, err)
 			same(t, "linked", linked, false)
-			same(t, "the person", first, songspy.User{
+			same(t, "the user", first, songspy.User{
 				ID: first.ID, GoogleSub: "google-sub", GoogleName: "Ada", PictureURL: "https://g.example/ada",
 				Audience: songspy.AudienceFollowers, CreatedAt: start, UpdatedAt: start,
 			})
 			b.clock.advance(time.Hour)
 			again, _, err := b.SignIn(t.Context(), profile, songspy.AudienceEveryone)
 			must(t, err)
-			same(t, "the person, found again", again, first)
+			same(t, "the user, found again", again, first)
 		},
 		"SignIn_UpdatesNameAndPicture": func(t *testing.T, b *fixture) {
 			first, _, err := b.SignIn(t.Context(), profile, songspy.AudienceEveryone)
@@ -33,7 +33,7 @@ func users() suite {
 			again, _, err := b.SignIn(t.Context(), changed, songspy.AudienceEveryone)
 			must(t, err)
 			first.GoogleName, first.PictureURL, first.UpdatedAt = "Ada L.", "", start.Add(time.Hour)
-			same(t, "the person", again, first)
+			same(t, "the user", again, first)
 		},
 		"SignIn_ReportsWhetherALinkExists": func(t *testing.T, b *fixture) {
 			u, _, err := b.SignIn(t.Context(), profile, songspy.AudienceEveryone)
@@ -81,8 +81,8 @@ func users() suite {
 				return nil
 			}))
 			u.Audience = songspy.AudienceNobody
-			same(t, "the person, undone", back, u)
-			same(t, "the person, read", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
+			same(t, "the user, unchanged", back, u)
+			same(t, "the user, read", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
 		"UpdateUser_PublishesRealChangesOnly": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
@@ -107,7 +107,7 @@ func users() suite {
 			if !errors.Is(err, boom) {
 				t.Fatalf("the error is %v", err)
 			}
-			same(t, "the person", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
+			same(t, "the user", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
 		"UpdateUser_DoesNotChangeTheIdentity": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
@@ -115,7 +115,7 @@ func users() suite {
 				u.ID, u.GoogleSub, u.CreatedAt = 99, "somebody", start.Add(time.Hour)
 				return nil
 			}))
-			same(t, "the person", got, u)
+			same(t, "the user", got, u)
 		},
 		"UpdateUser_RejectsAnInvalidAudience": func(t *testing.T, b *fixture) {
 			_, err := b.UpdateUser(t.Context(), b.newUser(t).ID, func(u *songspy.User) error {
@@ -139,7 +139,7 @@ func users() suite {
 			for _, table := range []string{"users", "spotify_links", "sessions", "now_playing", "plays", "history_items", "user_tracks", "notifications"} {
 				same(t, table+" of the erased", b.countRows(t, table, gone.UserID), 0)
 				if table != "history_items" && b.countRows(t, table, stays.UserID) == 0 {
-					t.Errorf("%s of somebody else was erased too", table)
+					t.Errorf("%s of another user was erased too", table)
 				}
 			}
 			same(t, "changes", b.changesAfter(t, before), []string{"user 1"})

@@ -1,4 +1,4 @@
--- Version 15, before the deleted plays are converted: see store/migrate_erased.go.
+-- Version 15, before the deleted plays are converted: see store/migrate_deleted_plays.go.
 
 -- By this key the tracks of a user's deleted plays are hashed. It is random, sealed,
 -- and empty until the user deletes a play.
