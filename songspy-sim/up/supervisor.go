@@ -42,19 +42,19 @@ func newSupervisor(bin string, environ []string, out io.Writer) *supervisor {
 
 // startAll starts the programs of the plan one after another, each when the
 // previous one is ready, and then signs the people up.
-func (h *supervisor) startAll(ctx context.Context, p plan) error {
+func (s *supervisor) startAll(ctx context.Context, p plan) error {
 	for _, program := range p.programs {
-		if _, err := h.start(program.name, program.args...); err != nil {
+		if _, err := s.start(program.name, program.args...); err != nil {
 			return err
 		}
-		if err := h.waitReady(ctx, program); err != nil {
+		if err := s.waitReady(ctx, program); err != nil {
 			return err
 		}
 	}
 	if p.populate == nil {
 		return nil
 	}
-	populate := h.command("songspy-sim", p.populate...)
+	populate := s.command("songspy-sim", p.populate...)
 	if err := populate.cmd.Start(); err != nil {
 		return err
 	}
@@ -65,38 +65,38 @@ func (h *supervisor) startAll(ctx context.Context, p plan) error {
 			return fmt.Errorf("the users could not be signed up: %w", populate.err)
 		}
 		return nil
-	case p := <-h.ended:
+	case p := <-s.ended:
 		return errors.Join(p.exitError(), populate.stop())
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), populate.stop())
 	}
 }
 
-func (h *supervisor) command(name string, args ...string) *process {
-	cmd := exec.Command(filepath.Join(h.bin, name), args...) //nolint:gosec // the programs of this repository
-	cmd.Env = h.environ
-	out := h.out.writer(name)
+func (s *supervisor) command(name string, args ...string) *process {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...) //nolint:gosec // the programs of this repository
+	cmd.Env = s.environ
+	out := s.out.writer(name)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = processGroup()
 	cmd.WaitDelay = time.Second // limits the wait for output of a grandchild that is still running
 	return &process{name: name, cmd: cmd, done: make(chan struct{})}
 }
 
-func (h *supervisor) start(name string, args ...string) (*process, error) {
-	p := h.command(name, args...)
+func (s *supervisor) start(name string, args ...string) (*process, error) {
+	p := s.command(name, args...)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	h.running = append(h.running, p)
+	s.running = append(s.running, p)
 	go func() {
 		p.wait()
-		h.ended <- p
+		s.ended <- p
 	}()
 	return p, nil
 }
 
 // waitReady returns once the program is ready.
-func (h *supervisor) waitReady(ctx context.Context, p program) error {
+func (s *supervisor) waitReady(ctx context.Context, p program) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("%s is not ready after %s", p.name, readyTimeout))
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
@@ -104,7 +104,7 @@ func (h *supervisor) waitReady(ctx context.Context, p program) error {
 	for !isReady(ctx, p.readyURL) {
 		select {
 		case <-ticker.C:
-		case p := <-h.ended:
+		case p := <-s.ended:
 			return p.exitError()
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -129,9 +129,9 @@ func isReady(ctx context.Context, url string) bool {
 }
 
 // wait returns when a program ends or ctx ends.
-func (h *supervisor) wait(ctx context.Context) error {
+func (s *supervisor) wait(ctx context.Context) error {
 	select {
-	case p := <-h.ended:
+	case p := <-s.ended:
 		return p.exitError()
 	case <-ctx.Done():
 		return ctx.Err()
@@ -140,9 +140,9 @@ func (h *supervisor) wait(ctx context.Context) error {
 
 // stopAll stops the programs, the last one first, and returns when all have
 // ended.
-func (h *supervisor) stopAll() error {
+func (s *supervisor) stopAll() error {
 	var errs []error
-	for _, p := range slices.Backward(h.running) {
+	for _, p := range slices.Backward(s.running) {
 		errs = append(errs, p.stop())
 	}
 	return errors.Join(errs...)

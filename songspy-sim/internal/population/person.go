@@ -23,7 +23,7 @@ const (
 	saltScripted
 	saltUnlisted
 	saltWhole
-	saltMislead
+	saltDistort
 )
 
 // Person is a person's identity at the two providers.

@@ -76,12 +76,12 @@ type play struct {
 	private, offline     bool
 	noProgress, unlisted bool
 
-	speed          int64 // of progress, in thousandths of the clock's; 0 means 1000
-	inserted       int64
-	mixedFor       int64 // after start
-	formerProgress int64 // the reported progress during mixedFor
-	stall          Stall
-	zeroProgress   bool
+	speed            int64 // of progress, in thousandths of the clock's; 0 means 1000
+	inserted         int64
+	mixedFor         int64 // after start
+	previousProgress int64 // the reported progress during mixedFor
+	stall            Stall
+	zeroProgress     bool
 }
 
 // progressIn returns how far the player's progress moves in the given time.
@@ -109,7 +109,7 @@ func (p *play) shown(at int64) (progress int64, state State) {
 	case p.zeroProgress:
 		progress = 0
 	case at >= p.start && at < p.start+p.mixedFor:
-		progress = p.formerProgress
+		progress = p.previousProgress
 	case at >= p.end && p.stall == Growing:
 		progress += p.progressIn(at - p.end)
 	}

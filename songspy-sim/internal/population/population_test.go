@@ -282,14 +282,14 @@ func TestRegular_HasEveryKindOfPlay(t *testing.T) {
 	w := newWorld(t, 9, "regular", 1500)
 	seen := map[string]int{}
 	for person := range 1500 {
-		var former Play
+		var previous Play
 		for _, p := range w.Truth(person, epoch, epoch.Add(24*time.Hour)) {
 			seen["plays"]++
 			seen[string(p.Track.Kind)]++
 			for name, is := range map[string]bool{
 				"skipped": p.Skipped, "paused": p.PauseFor > 0, "private": p.Private, "offline": p.Offline,
 				"no progress": p.NoProgress, "short": p.Track.Duration < time.Minute && p.Track.Kind == KindTrack,
-				"repeated": former.Track.URI != "" && former.Track.URI == p.Track.URI, "resumed": p.From > 0,
+				"repeated": previous.Track.URI != "" && previous.Track.URI == p.Track.URI, "resumed": p.From > 0,
 				"relinked": p.Track.HistoryURI != p.Track.URI, "no cover": p.Track.URI != "" && !p.Track.HasCover,
 				"long title": len(p.Track.Title) > 500, "long pause": p.PauseFor > 10*time.Minute, "lingers": p.Linger > 0,
 			} {
@@ -297,7 +297,7 @@ func TestRegular_HasEveryKindOfPlay(t *testing.T) {
 					seen[name]++
 				}
 			}
-			former = p
+			previous = p
 		}
 	}
 	for _, name := range []string{

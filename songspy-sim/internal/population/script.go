@@ -48,7 +48,7 @@ func (w *World) compileScript(person int, list []Play) []play {
 			stall: given.Stall, zeroProgress: given.ZeroProgress, mixedFor: given.MixedFor.Milliseconds(),
 		}
 		if i > 0 {
-			p.formerProgress, _ = plays[i-1].position(plays[i-1].end)
+			p.previousProgress, _ = plays[i-1].position(plays[i-1].end)
 		}
 		runsOut := p.start + p.timeFor(p.duration+p.inserted-p.from-p.jump) + p.pause
 		p.end = runsOut

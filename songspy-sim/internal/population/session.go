@@ -13,7 +13,7 @@ type sessionWalk struct {
 
 	private, offline, unlisted bool
 	stall                      Stall
-	formerEnd                  int64 // the position at which the previous play ended in its track
+	previousEnd                int64 // the position at which the previous play ended in its track
 
 	lastTrack int32 // the previous track, -1 at first
 	loopsLeft int   // further plays of one track
@@ -49,16 +49,16 @@ func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 		k.loopsLeft = int(r.between(3, 12))
 	}
 	k.unlisted = toUnit(hash(w.seed, saltUnlisted, uint64(person), uint64(slot))) < h.Unlisted
-	k.misleadSession()
+	k.distortSession()
 	k.random = r
 	return true
 }
 
-// misleadSession decides how a session reports wrong values. It uses its own
+// distortSession decides how a session reports wrong values. It uses its own
 // random stream, so that a population without them plays the same.
-func (k *sessionWalk) misleadSession() {
+func (k *sessionWalk) distortSession() {
 	h := &k.world.habits
-	rng := random{hash(k.key, saltMislead)}
+	rng := random{hash(k.key, saltDistort)}
 	if !rng.chance(h.StalledSessions) {
 		return
 	}
@@ -72,16 +72,16 @@ func (k *sessionWalk) misleadSession() {
 	k.linger = slotEnd - k.end // until just before the person plays again
 }
 
-// misleadPlay decides how a play reports wrong values.
-func (k *sessionWalk) misleadPlay(p *play) {
+// distortPlay decides how a play reports wrong values.
+func (k *sessionWalk) distortPlay(p *play) {
 	h := &k.world.habits
-	rng := random{hash(p.key, saltMislead)}
+	rng := random{hash(p.key, saltDistort)}
 	p.stall = k.stall
 	if p.kind == KindEpisode && rng.chance(h.FastEpisodes) {
 		p.speed = 1200 + 100*rng.between(0, 9)
 	}
-	if p.kind != KindAd && k.formerEnd > 0 && rng.chance(h.MixedChanges) {
-		p.mixedFor, p.formerProgress = rng.between(1500, 6000), k.formerEnd
+	if p.kind != KindAd && k.previousEnd > 0 && rng.chance(h.MixedChanges) {
+		p.mixedFor, p.previousProgress = rng.between(1500, 6000), k.previousEnd
 	}
 }
 
@@ -97,7 +97,7 @@ func (k *sessionWalk) next(p *play) bool {
 	k.chooseTrack(p)
 	p.noProgress = r.chance(h.NoProgress)
 
-	k.misleadPlay(p)
+	k.distortPlay(p)
 
 	rest := p.timeFor(p.duration - p.from) // the played time to the track's end
 	played := rest
@@ -116,7 +116,7 @@ func (k *sessionWalk) next(p *play) bool {
 	p.complete = !p.skipped
 	p.end = p.start + played + p.pause
 	k.endWithSession(p)
-	k.formerEnd, _ = p.position(p.end)
+	k.previousEnd, _ = p.position(p.end)
 	k.at = p.end
 	if p.skipped {
 		k.at += r.between(0, 1500) // the next track loads

@@ -68,9 +68,9 @@ type Log struct {
 // New returns a log. observe is called with every call after its response, in
 // the goroutine of the request; it may be nil.
 func New(people int, now func() time.Time, observe func(Call)) *Log {
-	m := &Log{now: now, observe: observe, lastByPerson: make([]atomic.Int64, people)}
-	m.writers.New = func() any { return new(Writer) }
-	return m
+	l := &Log{now: now, observe: observe, lastByPerson: make([]atomic.Int64, people)}
+	l.writers.New = func() any { return new(Writer) }
+	return l
 }
 
 // Writer is the http.ResponseWriter of a counted handler.
@@ -117,14 +117,14 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type Handler func(*Writer, *http.Request)
 
 // Count wraps a handler.
-func (m *Log) Wrap(e Endpoint, h Handler) http.Handler {
+func (l *Log) Wrap(e Endpoint, h Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w := m.writers.Get().(*Writer)
-		*w = Writer{ResponseWriter: rw, ReceivedAt: m.now(), Person: NoPerson}
+		w := l.writers.Get().(*Writer)
+		*w = Writer{ResponseWriter: rw, ReceivedAt: l.now(), Person: NoPerson}
 		defer func() { // also when a fault cuts the connection by a panic
-			m.record(Call{At: w.ReceivedAt, Endpoint: e, Person: w.Person, Status: w.status})
+			l.record(Call{At: w.ReceivedAt, Endpoint: e, Person: w.Person, Status: w.status})
 			w.ResponseWriter = nil
-			m.writers.Put(w)
+			l.writers.Put(w)
 		}()
 		h(w, r)
 		if w.dropped {
@@ -136,15 +136,15 @@ func (m *Log) Wrap(e Endpoint, h Handler) http.Handler {
 	})
 }
 
-func (m *Log) record(c Call) {
-	m.counts[c.Endpoint][min(max(c.Status, 0), 599)].Add(1)
+func (l *Log) record(c Call) {
+	l.counts[c.Endpoint][min(max(c.Status, 0), 599)].Add(1)
 	at := c.At.UnixMilli()
-	m.lastByEndpoint[c.Endpoint].Store(at)
-	if c.Person >= 0 && c.Person < len(m.lastByPerson) {
-		m.lastByPerson[c.Person].Store(at)
+	l.lastByEndpoint[c.Endpoint].Store(at)
+	if c.Person >= 0 && c.Person < len(l.lastByPerson) {
+		l.lastByPerson[c.Person].Store(at)
 	}
-	if m.observe != nil {
-		m.observe(c)
+	if l.observe != nil {
+		l.observe(c)
 	}
 }
 
@@ -156,18 +156,18 @@ type Stats struct {
 }
 
 // Stats reads the counters.
-func (m *Log) Stats() Stats {
-	s := Stats{Requests: map[string]map[int]int64{}, Last: map[string]time.Time{}, log: m}
+func (l *Log) Stats() Stats {
+	s := Stats{Requests: map[string]map[int]int64{}, Last: map[string]time.Time{}, log: l}
 	for e := range endpointCount {
-		for status := range m.counts[e] {
-			if n := m.counts[e][status].Load(); n > 0 {
+		for status := range l.counts[e] {
+			if n := l.counts[e][status].Load(); n > 0 {
 				if s.Requests[e.String()] == nil {
 					s.Requests[e.String()] = map[int]int64{}
 				}
 				s.Requests[e.String()][status] = n
 			}
 		}
-		if at := m.lastByEndpoint[e].Load(); at != 0 {
+		if at := l.lastByEndpoint[e].Load(); at != 0 {
 			s.Last[e.String()] = time.UnixMilli(at).UTC()
 		}
 	}
