@@ -50,7 +50,7 @@ type settings struct {
 	// SignInsPerMinute limits sign-ins, refreshes and linkings of one address; 0: no
 	// limit.
 	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
-	// DefaultAudience is the audience of new users: who sees their songs.
+	// DefaultAudience is the audience of new users; see songspy.Audience.
 	DefaultAudience string `env:"SONGSPY_DEFAULT_AUDIENCE" envDefault:"everyone"`
 	// SignUp is the sign-up policy, one of auth.Policy.
 	SignUp string `env:"SONGSPY_SIGN_UP" envDefault:"open"`

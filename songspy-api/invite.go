@@ -29,7 +29,7 @@ const (
 type inviteCommand struct {
 	Create inviteCreateCommand `cmd:"" default:"withargs" help:"Create an invite and print its code. This is the default."`
 	List   inviteListCommand   `cmd:"" help:"List the invites and their state."`
-	Revoke inviteRevokeCommand `cmd:"" help:"Revoke an invite. Users whom it has admitted keep their accounts."`
+	Revoke inviteRevokeCommand `cmd:"" help:"Revoke an invite. Admitted users keep their accounts."`
 }
 
 type inviteCreateCommand struct {
@@ -118,7 +118,7 @@ func revokeInvite(ctx context.Context, db *store.Store, id int64, out io.Writer)
 	case err != nil:
 		return err
 	}
-	fmt.Fprintf(out, "Invite %d is revoked; users whom it has admitted keep their accounts.\n", i.ID)
+	fmt.Fprintf(out, "Invite %d is revoked; admitted users keep their accounts.\n", i.ID)
 	return nil
 }
 

@@ -39,7 +39,7 @@ func TestInvite_PrintsItsCodeOnce(t *testing.T) {
 				t.Errorf("the list:\n%s", list)
 			}
 			for range 2 {
-				if code, stdout, _ := runCommand(t, environ, "invite", "revoke", "1"); code != 0 || stdout != "Invite 1 is revoked; users whom it has admitted keep their accounts.\n" {
+				if code, stdout, _ := runCommand(t, environ, "invite", "revoke", "1"); code != 0 || stdout != "Invite 1 is revoked; admitted users keep their accounts.\n" {
 					t.Errorf("revoked: code %d, %s", code, stdout)
 				}
 			}

@@ -135,8 +135,8 @@ func TestSeats_WaitingListSeatAndLink(t *testing.T) {
 	}, "SONGSPY_SPOTIFY_CLIENT_ID", sim.DevelopmentClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET", sim.DevelopmentClientSecret, "SONGSPY_SPOTIFY_SEATS", "1")
 }
 
-// TestLinking_IsCompletedWithoutANewCode covers a user who consents first, and whom
-// the app's owner registers later.
+// TestLinking_IsCompletedWithoutANewCode covers a user who consents before the
+// app's owner registers them.
 func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann := w.signIn(t, 0)

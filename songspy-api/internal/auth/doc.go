@@ -4,9 +4,9 @@
 // A client holds two tokens. The JWT is short-lived and names the user and the
 // session. The refresh token is opaque, works once, and is stored only as a hash.
 // Its successor is derived from it with a key of the server. Two tabs that refresh
-// at the same time therefore get the same successor, although the server does not
+// at the same time get the same successor, although the server does not
 // store it.
 //
 // SignUp decides who may sign up. It sees only addresses that Google has verified,
-// and stores none of them. Addresses stores them, if the instance sends mail.
+// and does not store them. Addresses stores them, if the instance sends mail.
 package auth

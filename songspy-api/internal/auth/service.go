@@ -38,8 +38,8 @@ type Google interface {
 
 // Users finds and creates users by their Google subject.
 type Users interface {
-	// SignInOnTerms applies the terms to new users only. If it rejects a user,
-	// nothing is stored. It returns songspy.ErrInviteInvalid for an invite that does
+	// SignInOnTerms applies the terms to new users only. It stores no rejected
+	// user. It returns songspy.ErrInviteInvalid for an invite that does
 	// not admit the user.
 	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.SignUpPolicy) (user songspy.User, linked bool, err error)
 }
@@ -84,7 +84,7 @@ type Options struct {
 	// TokenLife is how long a JWT is valid. SessionLife is how long a session lasts
 	// after its last refresh, SessionMaxLife how long after its sign-in.
 	TokenLife, SessionLife, SessionMaxLife time.Duration
-	// Audience is the audience of new users: who sees their songs.
+	// Audience is the audience of new users; see songspy.Audience.
 	Audience songspy.Audience
 	// SignUp decides who may sign up.
 	SignUp SignUp

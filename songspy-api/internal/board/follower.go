@@ -40,7 +40,7 @@ type Feed interface {
 	// BoardEntries returns the entries of those users who have an open play. The
 	// others are absent.
 	BoardEntries(ctx context.Context, ids []songspy.UserID) ([]songspy.BoardEntry, error)
-	// BoardSnapshot calls each for every candidate of the board. It returns the number
+	// BoardSnapshot calls each with all candidates of the board. It returns the number
 	// of the last change that the snapshot is certain to contain.
 	BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (number int64, err error)
 }
