@@ -4,60 +4,56 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Errand is why history is asked; metrics are counted by it.
+// HistoryReason is why history is fetched. Metrics count fetches by it.
 type HistoryReason string
 
-// The errands.
+// The reasons of history fetches.
 const (
-	HistoryUncovered  HistoryReason = "hole"     // looks left time between two tracks unexplained
-	HistoryTrackEnd   HistoryReason = "end"      // a session ended, and nobody saw how
-	HistoryTrackStart HistoryReason = "start"    // a session begins, and will push out what a phone without a network played before
-	HistoryResumed    HistoryReason = "return"   // nobody looked for a while
-	HistoryOverflow   HistoryReason = "overflow" // history forgets all but its last items
-	HistoryRoutine    HistoryReason = "routine"  // phones without a network tell afterwards
+	HistoryUncovered    HistoryReason = "uncovered"     // polls left time between two tracks uncovered
+	HistorySessionEnd   HistoryReason = "session_end"   // a session ended between two polls
+	HistorySessionStart HistoryReason = "session_start" // a session begins; its plays will replace those of an offline phone
+	HistoryResumed      HistoryReason = "resumed"       // polls resume after a break
+	HistoryOverflow     HistoryReason = "overflow"      // history holds its last 50 items only
+	HistoryRoutine      HistoryReason = "routine"       // offline phones report their plays later
 )
 
-// When history is worth asking.
+// When to fetch history.
 const (
-	// arrives is how long after its end a play is in history at the latest:
-	// 10 to 120 s have been seen.
-	historyDelayMax = 130 * time.Second
-	// apart keeps the asking about two holes of one session apart.
+	// fetchGapMin keeps the fetches for two uncovered times of one session apart.
 	fetchGapMin = 40 * time.Minute
-	// recently is how long before a session begins history may have been asked
-	// that its beginning is no reason to ask again.
+	// recentFetch is how recently history may have been fetched when a session
+	// begins, so that no fetch is needed.
 	recentFetch = 45 * time.Minute
-	// HistoryEvery is the longest time between two times of asking. Fifty songs
-	// are over sooner, but sessions that are seen see to that: only those of a
-	// phone without a network have nobody to ask after them.
+	// HistoryFetchInterval is the longest time between two fetches. Fifty tracks
+	// may play sooner, but polls of a session cause a fetch earlier. Only an
+	// offline phone plays unobserved.
 	HistoryFetchInterval = 8 * time.Hour
-	// nearlyAll is how many plays history may have listed since it was asked
-	// before it is asked again, lest it forget the first of them.
+	// nearlyFullHistory is how many plays may have been listed since the last
+	// fetch before the next, so that history does not drop the first.
 	nearlyFullHistory = songspy.HistoryItemsMax * 4 / 5
-	// countable is the shortest play that history lists.
-	listedPlayMin = 30 * time.Second
-	// late is how old an item may be that history did not hold before.
+	// lateItemMax is how old a new item may be.
 	lateItemMax = 24 * time.Hour
 )
 
-// Untold is what only history could tell of one listener, as far as looks have
-// shown.
+// HistoryState is what polls of one user left uncovered.
 type HistoryState struct {
-	// AskedAt is when history was asked last.
+	// FetchedAt is the time of the last fetch.
 	FetchedAt time.Time
-	// Until ends the last time that looks left unexplained; zero: they
-	// explained all since AskedAt.
+	// UncoveredUntil is the end of the last time that polls left uncovered; the
+	// zero time if they covered everything since FetchedAt.
 	UncoveredUntil time.Time
-	// Why is the errand of Until.
+	// Reason is why the time before UncoveredUntil is uncovered.
 	Reason HistoryReason
-	// Plays is how many plays history may have listed since AskedAt, at most.
+	// PlaysSince is the largest number of plays that history may have listed
+	// since FetchedAt.
 	PlaysSince int
 }
 
-// Looked takes in one look: the state before it, what came of it, when the
-// player was looked at before (zero: never), and how often it is.
+// AfterPoll updates the state with one poll: the user's state before it, its
+// result, the time of the poll before (zero: none), and the poll interval.
 func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last time.Time, interval time.Duration) HistoryState {
 	u.PlaysSince += len(out.Plays)
 	n := out.State
@@ -67,39 +63,49 @@ func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last 
 	began := SettledUntil(n)
 	switch {
 	case n.ObservedAt.Sub(last) > max(unpolledMax, 2*interval):
-		return u.addUncovered(later(last, before.SeenAt), began, HistoryResumed)
+		return u.addUncovered(instant.Later(last, before.SeenAt), began, HistoryResumed)
 	case !before.IsOpen() && n.IsOpen() && began.Sub(u.FetchedAt) > recentFetch:
-		u.UncoveredUntil, u.Reason = began, HistoryTrackStart
+		u.UncoveredUntil, u.Reason = began, HistorySessionStart
 		return u
 	case !before.IsOpen() || isFullyCovered(before, out, began):
-		return u // what came right before a session belongs to the errand of its end
+		return u // the fetch at the session's end covers the time before it
 	case !n.IsOpen() && before.IdleSince != nil:
-		return u.addUncovered(before.SeenAt, began, HistoryTrackEnd)
+		return u.addUncovered(before.SeenAt, began, HistorySessionEnd)
 	default:
 		return u.addUncovered(before.SeenAt, began, HistoryUncovered)
 	}
 }
 
-// miss notes a time that looks left unexplained, if a play fits into it.
+// WithoutPartialPlays returns the state for an account whose history lists whole
+// plays only: uncovered times and session ends need no fetch, because history
+// would not list what was played there. before is the state before the poll.
+func (u HistoryState) WithoutPartialPlays(before HistoryState) HistoryState {
+	if u.Reason == HistoryUncovered || u.Reason == HistorySessionEnd {
+		u.UncoveredUntil, u.Reason = before.UncoveredUntil, before.Reason
+	}
+	return u
+}
+
+// addUncovered records a time that polls left uncovered, if a play fits into it.
 func (u HistoryState) addUncovered(from, until time.Time, reason HistoryReason) HistoryState {
 	length := until.Sub(from)
-	if length < listedPlayMin {
+	if length < songspy.HistoryPlayMin {
 		return u
 	}
-	u.PlaysSince = min(u.PlaysSince+int(length/listedPlayMin), songspy.HistoryItemsMax)
+	u.PlaysSince = min(u.PlaysSince+int(length/songspy.HistoryPlayMin), songspy.HistoryItemsMax)
 	if until.After(u.UncoveredUntil) {
 		u.UncoveredUntil, u.Reason = until, reason
 	}
 	return u
 }
 
-// goesOn reports whether the open play is still the same.
+// isSamePlay reports whether the open play is still the same.
 func isSamePlay(before, after songspy.NowPlaying) bool {
 	return before.IsOpen() && after.IsOpen() && before.TrackURI == after.TrackURI && !after.StartedAt.After(before.SeenAt)
 }
 
-// explained reports whether the former play is known to have lasted until what
-// followed it began.
+// isFullyCovered reports whether the previous play is known to have lasted until
+// the next one began.
 func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) bool {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && began.Sub(*before.EndsAt).Abs() <= gaplessMax {
 		return true
@@ -108,47 +114,47 @@ func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) 
 		return false
 	}
 	last := out.Plays[len(out.Plays)-1]
-	return !last.Provisional && began.Sub(last.EndedAt) < listedPlayMin
+	return !last.Provisional && began.Sub(last.EndedAt) < songspy.HistoryPlayMin
 }
 
-// Asked is what remains once history has answered.
+// AfterFetch returns the state after an answer of history.
 func (u HistoryState) AfterFetch(at time.Time) HistoryState {
 	u.FetchedAt, u.PlaysSince = at, 0
-	if !u.UncoveredUntil.Add(historyDelayMax).After(at) {
+	if !u.UncoveredUntil.Add(songspy.HistoryDelayMax).After(at) {
 		u.UncoveredUntil, u.Reason = time.Time{}, ""
 	}
 	return u
 }
 
-// Inquiry is one planned asking of history.
+// HistoryFetch is one planned fetch.
 type HistoryFetch struct {
 	At     time.Time
 	Reason HistoryReason
 }
 
-// NextInquiry says when history is worth asking, and why. Nothing is gained by
-// asking sooner: what was played is not in it yet, or can wait for more.
+// NextFetch returns when to fetch history, and why. An earlier fetch gains
+// nothing: history does not list the plays yet, or more may come.
 func (u HistoryState) NextFetch() HistoryFetch {
 	next := HistoryFetch{u.FetchedAt.Add(HistoryFetchInterval), HistoryRoutine}
 	if !u.UncoveredUntil.IsZero() {
-		at := u.UncoveredUntil.Add(historyDelayMax)
+		at := u.UncoveredUntil.Add(songspy.HistoryDelayMax)
 		if u.Reason == HistoryUncovered {
-			at = later(at, u.FetchedAt.Add(fetchGapMin))
+			at = instant.Later(at, u.FetchedAt.Add(fetchGapMin))
 		}
 		if at.Before(next.At) {
 			next = HistoryFetch{at, u.Reason}
 		}
 	}
 	if u.PlaysSince >= nearlyFullHistory {
-		if at := later(u.FetchedAt, u.UncoveredUntil).Add(historyDelayMax); at.Before(next.At) {
+		if at := instant.Later(u.FetchedAt, u.UncoveredUntil).Add(songspy.HistoryDelayMax); at.Before(next.At) {
 			next = HistoryFetch{at, HistoryOverflow}
 		}
 	}
 	return next
 }
 
-// Since is the time from which an inquiry asks; the zero time: everything that
-// history holds.
+// FetchFrom returns the time from which a fetch requests items; the zero time
+// requests everything.
 func (u HistoryState) FetchFrom(e HistoryReason) time.Time {
 	switch e {
 	case HistoryUncovered, HistoryOverflow:

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
 // watch feeds looks to a listener whose history was asked at the first of them.
@@ -32,7 +33,7 @@ func TestNextFetch_OnlyForUncoveredTime(t *testing.T) {
 		"a song cut short":   {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 170)}, HistoryUncovered, 150},
 		"cut at once":        {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 5, 70)}, HistoryRoutine, 0},
 		"two songs later":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 500)}, HistoryUncovered, 480},
-		"a session's end":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(212), idleAt(242)}, HistoryTrackEnd, 242},
+		"a session's end":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(212), idleAt(242)}, HistorySessionEnd, 242},
 		"one false silence":  {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(100), playing(songA, 120, 130)}, HistoryRoutine, 0},
 		"nobody looked":      {[]songspy.Observation{idleAt(0), idleAt(3600)}, HistoryResumed, 3600},
 		"back to a song":     {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 4000)}, HistoryResumed, 3980},
@@ -40,12 +41,12 @@ func TestNextFetch_OnlyForUncoveredTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, u := pollAll(tt.polls...)
-			want := HistoryFetch{at(tt.uncovered).Add(historyDelayMax), tt.reason}
+			want := HistoryFetch{at(tt.uncovered).Add(songspy.HistoryDelayMax), tt.reason}
 			switch tt.reason {
 			case HistoryRoutine:
 				want.At = u.FetchedAt.Add(HistoryFetchInterval)
 			case HistoryUncovered:
-				want.At = later(want.At, u.FetchedAt.Add(fetchGapMin))
+				want.At = instant.Later(want.At, u.FetchedAt.Add(fetchGapMin))
 			}
 			if got := u.NextFetch(); !got.At.Equal(want.At) || got.Reason != want.Reason {
 				t.Errorf("planned %+v, want %+v", got, want)
@@ -54,14 +55,31 @@ func TestNextFetch_OnlyForUncoveredTime(t *testing.T) {
 	}
 }
 
+func TestAHistoryOfWholePlaysIsNotAskedAboutWhatWasLeftEarly(t *testing.T) {
+	start := HistoryState{UncoveredUntil: at(50), Reason: HistorySessionStart}
+	for name, tt := range map[string]struct {
+		u, before, want HistoryState
+	}{
+		"a hole":                            {HistoryState{UncoveredUntil: at(90), Reason: HistoryUncovered, PlaysSince: 2}, HistoryState{}, HistoryState{PlaysSince: 2}},
+		"a session's end":                   {HistoryState{UncoveredUntil: at(90), Reason: HistorySessionEnd}, HistoryState{}, HistoryState{}},
+		"a hole leaves the session's start": {HistoryState{UncoveredUntil: at(90), Reason: HistoryUncovered}, start, start},
+		"a session's start":                 {start, HistoryState{}, start},
+		"nobody polled for a while":         {HistoryState{UncoveredUntil: at(90), Reason: HistoryResumed}, HistoryState{}, HistoryState{UncoveredUntil: at(90), Reason: HistoryResumed}},
+	} {
+		if got := tt.u.WithoutPartialPlays(tt.before); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
 func TestNextFetch_AtSessionStartUnlessFetchedRecently(t *testing.T) {
-	for asked, want := range map[time.Duration]HistoryReason{recentFetch - time.Minute: HistoryRoutine, recentFetch + time.Minute: HistoryTrackStart} {
+	for asked, want := range map[time.Duration]HistoryReason{recentFetch - time.Minute: HistoryRoutine, recentFetch + time.Minute: HistorySessionStart} {
 		start := at(asked.Seconds())
 		u := HistoryState{FetchedAt: at(0)}
 		before := songspy.NowPlaying{State: songspy.PlayerIdle, ObservedAt: start.Add(-3 * time.Minute), OtherSeenAt: start.Add(-3 * time.Minute)}
 		out := Step(before, playing(songA, 0, asked.Seconds()))
 		got := u.AfterPoll(before, out, before.ObservedAt, 3*time.Minute).NextFetch()
-		if got.Reason != want || want == HistoryTrackStart && !got.At.Equal(start.Add(historyDelayMax)) {
+		if got.Reason != want || want == HistorySessionStart && !got.At.Equal(start.Add(songspy.HistoryDelayMax)) {
 			t.Errorf("asked %s before: planned %+v, want it for %s", asked, got, want)
 		}
 	}
@@ -69,7 +87,7 @@ func TestNextFetch_AtSessionStartUnlessFetchedRecently(t *testing.T) {
 
 func TestNextFetch_BeforeHistoryOverflows(t *testing.T) {
 	u := HistoryState{FetchedAt: at(0), PlaysSince: nearlyFullHistory}
-	if got := u.NextFetch(); got.Reason != HistoryOverflow || !got.At.Equal(at(0).Add(historyDelayMax)) {
+	if got := u.NextFetch(); got.Reason != HistoryOverflow || !got.At.Equal(at(0).Add(songspy.HistoryDelayMax)) {
 		t.Errorf("planned %+v", got)
 	}
 	if got := u.AfterFetch(at(500)).NextFetch(); got.Reason != HistoryRoutine {
@@ -78,8 +96,8 @@ func TestNextFetch_BeforeHistoryOverflows(t *testing.T) {
 }
 
 func TestNextFetch_RepeatsForTimeNotYetListed(t *testing.T) {
-	u := HistoryState{FetchedAt: at(0), UncoveredUntil: at(1000), Reason: HistoryTrackEnd}
-	if got := u.AfterFetch(at(1060)).NextFetch(); got.Reason != HistoryTrackEnd || !got.At.Equal(at(1000).Add(historyDelayMax)) {
+	u := HistoryState{FetchedAt: at(0), UncoveredUntil: at(1000), Reason: HistorySessionEnd}
+	if got := u.AfterFetch(at(1060)).NextFetch(); got.Reason != HistorySessionEnd || !got.At.Equal(at(1000).Add(songspy.HistoryDelayMax)) {
 		t.Errorf("planned %+v", got)
 	}
 	if got := u.AfterFetch(at(1130)).NextFetch(); got.Reason != HistoryRoutine {
@@ -92,17 +110,17 @@ func TestNextFetch_KeepsItsDistance(t *testing.T) {
 		moment := func(label string) time.Time { return at(rapid.Float64Range(0, 40_000).Draw(t, label)) }
 		u := HistoryState{FetchedAt: moment("asked"), PlaysSince: rapid.IntRange(0, 60).Draw(t, "plays")}
 		if rapid.Bool().Draw(t, "hole") {
-			u.UncoveredUntil, u.Reason = moment("until"), rapid.SampledFrom([]HistoryReason{HistoryUncovered, HistoryTrackEnd, HistoryResumed}).Draw(t, "why")
+			u.UncoveredUntil, u.Reason = moment("until"), rapid.SampledFrom([]HistoryReason{HistoryUncovered, HistorySessionEnd, HistoryResumed}).Draw(t, "why")
 		}
 		next := u.NextFetch()
 		if next.At.After(u.FetchedAt.Add(HistoryFetchInterval)) {
 			t.Fatalf("%+v comes later than every %s", next, HistoryFetchInterval)
 		}
-		if next.Reason == u.Reason && next.At.Before(u.UncoveredUntil.Add(historyDelayMax)) {
+		if next.Reason == u.Reason && next.At.Before(u.UncoveredUntil.Add(songspy.HistoryDelayMax)) {
 			t.Fatalf("%+v comes before history can tell", next)
 		}
 		again := u.AfterFetch(next.At).NextFetch()
-		if again.At.Sub(next.At) < historyDelayMax && again.Reason != u.Reason {
+		if again.At.Sub(next.At) < songspy.HistoryDelayMax && again.Reason != u.Reason {
 			t.Fatalf("%+v comes right after %+v", again, next)
 		}
 		if again.Reason == next.Reason && again.At.Equal(next.At) {
@@ -117,7 +135,7 @@ func TestSettledUntil_NoLaterPlayBeginsBefore(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(t, "looks") {
 			settled := SettledUntil(n)
 			obs := genObservation(t, now)
-			now = later(now, obs.At)
+			now = instant.Later(now, obs.At)
 			out := Step(n, obs)
 			for _, p := range out.Plays {
 				if p.StartedAt.Before(settled) {

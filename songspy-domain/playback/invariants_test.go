@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 	"github.com/songspy/songspy/songspy-domain/playback/playbacktest"
 )
 
@@ -284,7 +285,7 @@ func genObservation(t *rapid.T, before time.Time) songspy.Observation {
 			songspy.ObservedIdle, songspy.ObservedAdvertisement, songspy.ObservedUnreadable, "",
 		}).Draw(t, "sighting"),
 		Track:    songspy.Track{URI: genURI(t), DurationMS: genLength(t, "told")},
-		Progress: fromMillis(genLength(t, "at")), At: before.Add(time.Duration(wait)),
+		Progress: instant.Milliseconds(genLength(t, "at")), At: before.Add(time.Duration(wait)),
 	}
 }
 
@@ -340,7 +341,7 @@ func checkStep(t *rapid.T) {
 		}
 		closing := last.Add(seconds(t, -300, 300))
 		if p, counted := n.ClosePlay(closing); counted {
-			checkPlay(t, p, ended, later(closing, last))
+			checkPlay(t, p, ended, instant.Later(closing, last))
 		}
 	}
 	if !last.After(n.ObservedAt) && n.IsOpen() {

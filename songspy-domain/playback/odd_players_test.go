@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
 var (
@@ -322,7 +323,7 @@ func genOddTimeline(t *rapid.T) (tr oddTimeline) {
 			s.End = now.Add(whole)
 			switch rapid.IntRange(0, 9).Draw(t, "way") {
 			case 0, 1:
-				s.End = earlier(s.End, now.Add(seconds(t, 2, 50)))
+				s.End = instant.Earlier(s.End, now.Add(seconds(t, 2, 50)))
 			case 2:
 				s.PauseAt, s.Pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
 				s.End = s.End.Add(s.Pause)
@@ -332,7 +333,7 @@ func genOddTimeline(t *rapid.T) (tr oddTimeline) {
 			case 4:
 				s.runsOn, s.PausedAfter = true, seconds(t, 60, 9000)
 			case 5:
-				s.End = earlier(s.End, now.Add(seconds(t, 2, 100)))
+				s.End = instant.Earlier(s.End, now.Add(seconds(t, 2, 100)))
 				s.frozen, s.PausedAfter = true, seconds(t, 60, 9000)
 			}
 			if len(tr) > 0 && rapid.IntRange(0, 4).Draw(t, "mixed") == 0 {
@@ -438,19 +439,19 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 			if i > 0 && p.StartedAt.Before(plays[i-1].EndedAt) {
 				t.Fatalf("plays overlap: %+v", plays)
 			}
-			claimed[p.TrackURI] += fromMillis(p.ListenedMS - p.InferredMS)
+			claimed[p.TrackURI] += instant.Milliseconds(p.ListenedMS - p.InferredMS)
 		}
 		for _, s := range tr {
 			playedTime[s.Track.URI] += s.End.Sub(s.Start) - s.Pause
 		}
 		for uri, listened := range claimed {
-			if !isSpeech(uri) && listened > playedTime[uri]+blind[uri]+time.Duration(len(tr))*crossfadeMax {
+			if !songspy.IsSpeech(uri) && listened > playedTime[uri]+blind[uri]+time.Duration(len(tr))*crossfadeMax {
 				t.Fatalf("%s: %v claimed, %v sounded: %+v\n%s", uri, listened, playedTime[uri], plays, script.String())
 			}
 		}
 		for i, polls := range seen {
 			s := tr[i]
-			if polls[len(polls)-1].Sub(polls[0])-s.Pause < listedPlayMin {
+			if polls[len(polls)-1].Sub(polls[0])-s.Pause < songspy.HistoryPlayMin {
 				continue
 			}
 			followed++
@@ -463,9 +464,9 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		}
 	})
 	if float64(stored) < 0.995*float64(followed) {
-		t.Errorf("of %d plays that polls followed for %v %d are kept", followed, listedPlayMin, stored)
+		t.Errorf("of %d plays that polls followed for %v %d are kept", followed, songspy.HistoryPlayMin, stored)
 	}
-	t.Logf("of %d plays that polls followed for %v %d are kept", followed, listedPlayMin, stored)
+	t.Logf("of %d plays that polls followed for %v %d are kept", followed, songspy.HistoryPlayMin, stored)
 }
 
 // TestAStateThatADatabaseMadeUpKeepsTimesInOrder steps states that hold nonsense.

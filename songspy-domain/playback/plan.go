@@ -4,70 +4,81 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Reason is why a look is made; metrics are counted by it.
+// PollReason is why a poll is made. Metrics count polls by it.
 type PollReason string
 
-// The reasons.
+// The reasons of polls.
 const (
-	PollInterval      PollReason = "floor"         // the seed's promise: at least once an interval
-	PollTrackEnd      PollReason = "end"           // the song is predicted to be over
-	PollMidTrack      PollReason = "between"       // a long song may be skipped
-	PollSkipping      PollReason = "skips"         // skips come in runs
-	PollIdleCheck     PollReason = "silence"       // one silence closes nothing: ask again
-	PollQuota         PollReason = "budget"        // the day's calls do not allow the floor
-	PollProof         PollReason = "proof"         // of what history never tells, enough must be seen
-	PollAdvertisement PollReason = "advertisement" // music comes back soon
-	PollDoubtful      PollReason = "doubt"         // another track was shown with a progress that is not its own
+	PollInterval      PollReason = "interval"      // at least once per interval
+	PollTrackEnd      PollReason = "track_end"     // the track should be over
+	PollMidTrack      PollReason = "mid_track"     // a long track may be skipped
+	PollSkipping      PollReason = "skipping"      // skips come in runs
+	PollIdleCheck     PollReason = "idle_check"    // a single idle answer may be false
+	PollQuota         PollReason = "quota"         // the quota allows no poll per interval
+	PollProof         PollReason = "proof"         // history will not list the track
+	PollAdvertisement PollReason = "advertisement" // music follows soon
+	PollDoubtful      PollReason = "doubtful"      // the answer showed an impossible progress
 )
 
-// When what is worth a look, beyond the floor.
+// When to poll earlier than once per interval.
 const (
-	// afterEnd is how long after the predicted end the next song is in sight.
+	// nextTrackDelay is how long after the predicted end the next track is visible.
 	nextTrackDelay = 1500 * time.Millisecond
-	// soonest is when an advertisement or a silence is looked at again.
+	// recheckAfter is when an advertisement or an idle answer is checked again.
 	recheckAfter = 30 * time.Second
-	// mostSkips is how far into a song most of those who skip it have done so.
+	// skipWindow is the time from a track's start in which most skips happen.
 	skipWindow = 45 * time.Second
-	// tooLate is how far into a song the floor's own look in between finds
-	// skips too late: another one is worth its call.
+	// midTrackTooLate is how late in a track the poll that the interval requires
+	// finds a skip too late, so that another poll is worth its call.
 	midTrackTooLate = 105 * time.Second
-	// just is how long after something is enough a look finds it so.
+	// proofMargin is how long after enough was played the poll comes.
 	proofMargin = time.Second
-	// hardly keeps two looks apart when a song outlives its prediction by a little.
+	// pollGapMin keeps two polls apart when a track ends a little later than predicted.
 	pollGapMin = 3 * time.Second
-	// ahead is how many polls a play may cost beyond one each interval, in tenths.
+	// extraPollTenths is how many polls a play may cost beyond one per interval, in
+	// tenths.
 	extraPollTenths = 27
-	// mostProofs is how many polls of a play prove that it counts.
+	// proofPollsMax is how many polls of a play may prove that it counts.
 	proofPollsMax = 2
-	// mostDoubts is how many polls check a doubtful answer.
+	// doubtPollsMax is how many polls check a doubtful answer.
 	doubtPollsMax = 2
 )
 
-// Look is one planned look at one player.
+// Poll is one planned poll.
 type Poll struct {
 	At     time.Time
 	Reason PollReason
 }
 
-// NextLook says when a listener who was just looked at, at now, is worth the
-// next look: never later than one interval, so that any look counts for the
-// floor. phase is the listener's fixed place in the interval
-// (songspy.PhaseOf); a listener with nothing better to wait for drifts back to
-// it, by a quarter of an interval at most, so that no back-off brings everyone
-// into step.
+// NextPoll returns when to poll a user next who was polled at now, and why: at
+// most one interval later. phase is the user's fixed place in the interval
+// (songspy.PhaseOf). A user without a reason to be polled earlier moves back to
+// the phase by up to a quarter of the interval each time, so that users stay
+// spread.
 func NextPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
-	next := preferredPoll(n, last, now, phase, interval)
-	if at := affordableAt(n, interval); next.At.Before(at) {
-		next = Poll{earlier(at, now.Add(interval)), PollInterval}
-	}
-	return next
+	return preferredPoll(n, last, now, phase, interval).afforded(n, now, interval)
 }
 
-// affordable is the time before which a listener is worth no more polls than one
-// each interval: what a play, or a break of advertisements, has cost ahead of
-// that is spent. A play teaches within its first polls, or not at all.
+// NextPollWithProof is NextPoll for accounts whose history does not list partial
+// plays. Its polls prove that a play counts, and find the track after a skipped
+// one.
+func NextPollWithProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
+	return preferredPoll(n, last, now, phase, interval).withProof(n, last, now, interval).afforded(n, now, interval)
+}
+
+// afforded delays the poll if the play has used its extra polls.
+func (l Poll) afforded(n songspy.NowPlaying, now time.Time, interval time.Duration) Poll {
+	if at := affordableAt(n, interval); l.At.Before(at) {
+		return Poll{instant.Earlier(at, now.Add(interval)), PollInterval}
+	}
+	return l
+}
+
+// affordableAt returns the time before which a user is polled once per interval
+// only, because the open play or advertisement break has used its extra polls.
 func affordableAt(n songspy.NowPlaying, interval time.Duration) time.Time {
 	if n.Polls == 0 {
 		return time.Time{}
@@ -75,7 +86,7 @@ func affordableAt(n songspy.NowPlaying, interval time.Duration) time.Time {
 	return n.OpenedAt.Add(time.Duration(n.Polls)*interval - interval*extraPollTenths/10)
 }
 
-// wanted is the next look as NextLook would have it, whatever it costs.
+// preferredPoll is NextPoll without the limit of affordableAt.
 func preferredPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	early := min(recheckAfter, interval/6)
 	switch {
@@ -91,26 +102,26 @@ func preferredPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.
 	return pollWhilePlaying(n, now, interval)
 }
 
-// doubtAgain is when a doubtful answer is checked: at once, and when it is to be
-// believed.
+// doubtCheckAt returns when to check a doubtful answer: at once, and when it is
+// old enough to be believed.
 func doubtCheckAt(since, now time.Time, interval time.Duration) time.Time {
 	soon := min(pollGapMin, interval)
 	at := since.Add(soon)
 	if !at.After(now) {
 		at = since.Add(doubtConfirmAfter)
 	}
-	return clamp(at, now.Add(soon), now.Add(interval))
+	return instant.Clamp(at, now.Add(soon), now.Add(interval))
 }
 
-// whilePlaying says when a song is worth the next look: just after its end,
-// and before that where somebody who skips it is likely to have done so. A song
-// longer than the interval must be looked at in between anyway, late enough
-// that its end lies within the next interval.
+// pollWhilePlaying returns when to poll while a track plays: just after its end,
+// and earlier where users are probablePlayMin to have skipped it. A track longer than the
+// interval needs a poll in between, late enough that the end lies within the
+// next interval.
 func pollWhilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) Poll {
 	early, most := min(recheckAfter, interval/6), min(skipWindow, interval/4)
 	least := pollGapMin
-	if n.DurationMS < toMillis(early) {
-		least = early // a run of tiny tracks is not worth more
+	if n.DurationMS < early.Milliseconds() {
+		least = early // a run of very short tracks is not worth more
 	}
 	wait, reason := max(n.EndsAt.Add(nextTrackDelay).Sub(now), min(least, interval)), PollTrackEnd
 	young := now.Sub(n.StartedAt) < most/2
@@ -123,52 +134,57 @@ func pollWhilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duratio
 	if again := most * 2 / 3; n.Skips > 0 && n.ProgressMS >= 0 && now.Sub(n.StartedAt) < again*2 && wait > again {
 		wait, reason = again, PollSkipping
 	}
-	if missing := songspy.MinListenedMS(n.DurationMS) - n.ListenedMS; isNeverListed(n.TrackURI) && missing > 0 && n.Polls <= proofPollsMax {
-		if proof := max(fromMillis(missing)+proofMargin, min(least, interval)); proof < wait {
+	if missing := songspy.MinListenedMS(n.DurationMS) - n.ListenedMS; songspy.IsNeverListed(n.TrackURI) && missing > 0 && n.Polls <= proofPollsMax {
+		if proof := max(instant.Milliseconds(missing)+proofMargin, min(least, interval)); proof < wait {
 			wait, reason = proof, PollProof
 		}
 	}
 	return Poll{now.Add(wait), reason}
 }
 
-// When a track is polled where history lists only whole plays.
+// When to poll where history lists whole plays only.
 const (
-	// runs is how far apart polls are in a track that came by a skip, until late
-	// in it: skips come in runs, and what was skipped nobody lists.
-	skippingPollGap = time.Minute
-	// inBetween is how long after the proof the poll in the middle of a track comes.
-	midTrackAfter = 75 * time.Second
-	// oneIsEnough is how late that poll may have to come to stand for the proof
-	// too; in a track that came by a skip, tooLate is.
-	midTrackProofMax = 45 * time.Second
-	// lateIn is the part of a track after which hardly anybody skips it.
-	lateTrackShare = 0.7
+	// skippingPollGap is how far apart polls are in a track that followed a skip:
+	// skips come in runs, and history does not list them.
+	skippingPollGap = 75 * time.Second
+	// lateTrackShare is the part of a track after which such polls find too little.
+	lateTrackShare = 0.5
+	// midTrackAfter is the part of a long track's rest after which its mid-track
+	// poll comes.
+	midTrackAfter = 0.45
+	// midTrackProofMax is how late the proof may come if the end then lies within
+	// the next interval.
+	midTrackProofMax = 20 * time.Second
 )
 
-// Proving is the look where history does not list partial plays. While too
-// little of the open play is proven to count, a poll comes once enough has
-// sounded; one that the middle of the track needs anyway stands for it.
-func (l Poll) WithProof(n songspy.NowPlaying, now time.Time, interval time.Duration) Poll {
+// withProof is the poll where history does not list partial plays. While too
+// little of the open play is proven, it comes as soon as enough was played.
+func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, interval time.Duration) Poll {
+	missing := instant.Milliseconds(songspy.MinListenedMS(n.DurationMS) - n.ListenedMS)
+	proof := max(missing+proofMargin, min(pollGapMin, interval))
+	if l.Reason == PollInterval && last == songspy.ObservedPlaying && n.State == songspy.PlayerPlaying && n.ProgressMS < 0 &&
+		missing > 0 && n.Polls <= proofPollsMax && now.Add(proof).Before(l.At) {
+		return Poll{now.Add(proof), PollProof}
+	}
 	switch l.Reason {
 	case PollTrackEnd, PollMidTrack, PollSkipping:
 	default:
 		return l
 	}
-	if n.State != songspy.PlayerPlaying || n.EndsAt == nil || n.ProgressMS < 0 || isNeverListed(n.TrackURI) {
+	if n.ProgressMS < 0 || songspy.IsNeverListed(n.TrackURI) {
 		return l
 	}
 	wait, reason := max(n.EndsAt.Add(nextTrackDelay).Sub(now), min(pollGapMin, interval)), PollTrackEnd
 	must := wait - interval
 	if must > 0 {
-		wait, reason = min(max(min(midTrackAfter, interval*5/12), must), interval), PollMidTrack
+		wait, reason = min(max(part(midTrackAfter, wait), must), interval), PollMidTrack
 	}
-	late := time.Duration(lateTrackShare * float64(fromMillis(n.DurationMS)))
-	if again := min(skippingPollGap, interval/3); n.Skips > 0 && now.Sub(n.StartedAt) < late && again < wait {
+	late := part(lateTrackShare, instant.Milliseconds(n.DurationMS))
+	if again := min(skippingPollGap, interval*5/12); n.Skips > 0 && now.Sub(n.StartedAt) < late && again < wait {
 		wait, reason = again, PollSkipping
 	}
-	if missing := songspy.MinListenedMS(n.DurationMS) - n.ListenedMS; missing > 0 {
-		proof := max(fromMillis(missing)+proofMargin, min(pollGapMin, interval))
-		if n.Skips == 0 && must <= min(midTrackProofMax, interval/4) || n.Skips > 0 && must <= min(midTrackTooLate, interval*7/12) {
+	if missing > 0 {
+		if must <= min(midTrackProofMax, interval/9) {
 			proof = max(proof, must)
 		}
 		if proof < wait && now.Add(proof).Before(*n.EndsAt) {
@@ -178,15 +194,12 @@ func (l Poll) WithProof(n songspy.NowPlaying, now time.Time, interval time.Durat
 	return Poll{now.Add(wait), reason}
 }
 
-// untellable reports whether history never tells of a track: it lists neither
-// episodes, nor chapters, nor what lies on the listener's own disk.
-func isNeverListed(uri string) bool {
-	return isSpeech(uri) || songspy.IsLocal(uri)
-}
+// part returns a part of a duration.
+func part(of float64, d time.Duration) time.Duration { return time.Duration(of * float64(d)) }
 
-// FirstLook says when a listener is worth a look to a planner that has just
-// started and knows only what is stored: at the predicted end if that is still
-// to come within the interval, else at the listener's own slot.
+// FirstPoll returns when to poll a user whose stored state is all that is known,
+// after a start: at the predicted end if it lies within the interval, otherwise
+// at the user's phase.
 func FirstPoll(n songspy.NowPlaying, now time.Time, phase, interval time.Duration) Poll {
 	phaseAt := nextPhaseAt(now, phase, interval)
 	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && n.EndsAt.After(now) {
@@ -197,9 +210,9 @@ func FirstPoll(n songspy.NowPlaying, now time.Time, phase, interval time.Duratio
 	return Poll{phaseAt, PollInterval}
 }
 
-// floor is the listener's own slot where that lies in the interval's last
-// quarter; else a quarter less than an interval from now, which brings the
-// slot nearer.
+// intervalPollAt returns the user's phase if it lies in the last quarter of the
+// interval. Otherwise it returns a time three quarters of an interval from now,
+// which brings the phase nearer.
 func intervalPollAt(now time.Time, phase, interval time.Duration) time.Time {
 	most := interval * 3 / 4
 	if phaseAt := nextPhaseAt(now, phase, interval); phaseAt.Sub(now) >= most {
@@ -208,7 +221,7 @@ func intervalPollAt(now time.Time, phase, interval time.Duration) time.Time {
 	return now.Add(most)
 }
 
-// slotAfter is the first time after now that lies at phase within the interval.
+// nextPhaseAt returns the first time after now at the phase.
 func nextPhaseAt(now time.Time, phase, interval time.Duration) time.Time {
 	if interval <= 0 {
 		return now
@@ -221,19 +234,19 @@ func nextPhaseAt(now time.Time, phase, interval time.Duration) time.Time {
 	return now.Add(wait)
 }
 
-// LongestWait is how long an idle person waits for the next look at most,
-// however little the quota leaves.
+// IdleWaitMax is the longest time between two polls of an idle user, however
+// small the quota is.
 const IdleWaitMax = 30 * time.Minute
 
-// endShare is about which part of the polls of a listening user are those at
-// the ends of tracks; the others are mid-track.
+// trackEndShare is about which part of the polls of listening users are those at
+// track ends; the others are mid-track.
 const trackEndShare = 0.5
 
-// Habit is how often somebody has been seen listening in each hour of the day
-// (UTC). It is for planning alone.
+// HourlyListening counts how often a user was observed listening in each hour of
+// the day (UTC). Only planning uses it.
 type HourlyListening [24]uint8
 
-// Listened notes that the person listens now. The past fades.
+// Record counts the user as listening now. Older counts fade.
 func (h *HourlyListening) Record(now time.Time) {
 	hour := &h[now.UTC().Hour()]
 	if *hour == 255 {
@@ -244,12 +257,11 @@ func (h *HourlyListening) Record(now time.Time) {
 	*hour++
 }
 
-// enoughSeen is how many sightings tell a habit.
+// listeningSeenMin is how many observations make the counts usable.
 const listeningSeenMin = 20
 
-// Weight is how much more than at a usual hour of the day a look is worth at
-// this one: 1 on the average of a day, at least 1/2, and 1 throughout for
-// somebody of whom little is known.
+// Weight returns how much more a poll is worth at this hour than at an average
+// one: 1 on average, at least 1/2, and 1 while little is known.
 func (h *HourlyListening) Weight(now time.Time) float64 {
 	if h == nil {
 		return 1
@@ -266,9 +278,9 @@ func (h *HourlyListening) Weight(now time.Time) float64 {
 	return 0.5 + 0.5*24*float64(near)/float64(4*all)
 }
 
-// Sparing is the look with the budget heeded: somebody who is idle waits for
-// the given time instead of the interval, divided by the weight of the hour.
-// Whoever plays or has just paused is looked at as if there were no budget.
+// SlowDownIdle delays the poll of an idle user to what the quota allows: wait,
+// divided by the weight of the hour. Users who play or have just paused are
+// polled as usual.
 func (l Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait time.Duration, weight float64) Poll {
 	if l.Reason != PollInterval || n.State == songspy.PlayerPaused || wait <= interval {
 		return l
@@ -280,9 +292,9 @@ func (l Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait t
 	return Poll{now.Add(wait), PollQuota}
 }
 
-// Placed is when a poll that is planned for at is made: within that time of at,
-// where it is farthest from the others. Few users of one account are so polled
-// one after another, not together.
+// SpreadPoll moves a poll that is planned at a time by up to within, to where it
+// is farthest from the others. So the polls of few users of one account do not
+// come together.
 func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Time {
 	const steps = 6
 	best, most := at, time.Duration(-1)
@@ -304,17 +316,17 @@ func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Tim
 	return best
 }
 
-// Thinned is the poll of a user who is listening where the quota allows only the
-// part keep of the polls that are worth a call. Mid-track polls go first: chance,
-// from 0 to 1, decides which of them stay. Then polls at the ends of tracks go:
-// two polls are mean ÷ keep apart, where mean is the usual time between two polls
-// of listening users. History fills in what is not seen.
+// ThinOut delays the poll of a listening user if the quota allows only the part
+// keep of these polls. Mid-track polls go first: chance, from 0 to 1, decides
+// which stay. Then polls at track ends go: two polls are mean ÷ keep apart,
+// where mean is the usual time between two polls of listening users. History
+// fills in the rest.
 //
 // Polls that prove a play that history never lists stay, and so do those that
-// find out whether a session is over. A proof of a track that history can list is
-// a mid-track poll.
+// check whether a session is over. The proof of a track that history can list
+// counts as a mid-track poll.
 func (l Poll) ThinOut(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Poll {
-	if keep >= 1 || !n.IsOpen() || l.Reason == PollProof && isNeverListed(n.TrackURI) || l.Reason == PollIdleCheck || l.Reason == PollDoubtful {
+	if keep >= 1 || !n.IsOpen() || l.Reason == PollProof && songspy.IsNeverListed(n.TrackURI) || l.Reason == PollIdleCheck || l.Reason == PollDoubtful {
 		return l
 	}
 	midTrack := l.Reason == PollMidTrack || l.Reason == PollSkipping || l.Reason == PollProof

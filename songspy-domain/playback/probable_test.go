@@ -2,6 +2,7 @@ package playback
 
 import (
 	"testing"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -17,10 +18,10 @@ func TestStep_PlayFollowedLateEnoughIsProbable(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 150)}, &expectedClaim{0, 120, 120, 118},
 		},
 		"just enough": {
-			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 60)}, &expectedClaim{0, 30, 30, 28},
+			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 75)}, &expectedClaim{0, 45, 45, 43},
 		},
 		"the next track began too soon": {
-			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 59)}, nil,
+			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 74)}, nil,
 		},
 		"the next track keeps its progress secret": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), hiddenProgress(songB, 150)}, nil,
@@ -71,34 +72,44 @@ func TestStep_PlayFollowedLateEnoughIsProbable(t *testing.T) {
 	}
 }
 
-func TestWithProof_PollsWherePartialPlaysAreNotListed(t *testing.T) {
+func TestPollsProveWhatHistoryWillNotList(t *testing.T) {
 	state := func(polls ...songspy.Observation) (n songspy.NowPlaying) {
 		for _, o := range append([]songspy.Observation{idleAt(-10)}, polls...) {
 			n = Step(n, o).State
 		}
 		return n
 	}
+	song := func(length float64) songspy.Track {
+		return songspy.Track{URI: "spotify:track:song", DurationMS: int64(length * 1000)}
+	}
+	skipped := []songspy.Observation{playing(songB, 40, 40), playing(song(200), 2, 60)} // it began at 58
 	for name, tt := range map[string]struct {
 		n      songspy.NowPlaying
 		now    float64
 		want   float64
 		reason PollReason
 	}{
-		"enough of it has sounded 31 s after its start": {state(playing(songA, 2, 2)), 2, 31, PollProof},
-		"it stands in for the look after a skip":        {state(playing(songB, 1, 1), playing(songA, 4, 10)), 10, 37, PollProof},
-		"what is proven needs no look":                  {state(playing(songA, 40, 40)), 40, -1, ""},
-		"a track that ends sooner":                      {state(playing(short, 1, 1)), 1, 21, PollProof},
-		"a player that stands still proves nothing":     {state(paused(songA, 2, 2)), 2, -1, ""},
+		"enough of it has sounded 31 s after its start":          {state(playing(song(170), 2, 2)), 2, 31, PollProof},
+		"a poll that the interval wants soon stands for it":      {state(playing(song(220), 25, 25)), 25, 41.5, PollProof},
+		"one that it wants later would lose what is left sooner": {state(playing(song(240), 2, 2)), 2, 31, PollProof},
+		"what is proven needs none but at its end":               {state(playing(song(170), 40, 40)), 40, 171.5, PollTrackEnd},
+		"a long rest is polled once, a little before its middle": {state(playing(song(280), 40, 40)), 40, 148.675, PollMidTrack},
+		"after a skip too, enough has to sound":                  {state(skipped...), 60, 89, PollProof},
+		"after a skip polls go on, for skips come in runs":       {state(append(skipped, playing(song(200), 31, 89))...), 89, 164, PollSkipping},
+		"late in a track hardly anybody skips":                   {state(append(skipped, playing(song(200), 110, 168))...), 168, 259.5, PollTrackEnd},
+		"a track that ends sooner":                               {state(playing(short, 1, 1)), 1, 21, PollProof},
+		"a track that keeps its progress secret":                 {state(hiddenProgress(songA, 2)), 2, 33, PollProof},
+		"secret progress that is proven waits for its place":     {state(hiddenProgress(songA, 2), hiddenProgress(songA, 33)), 33, -1, ""},
+		"a player that stands still proves nothing":              {state(paused(songA, 2, 2)), 2, -1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plain := NextPoll(tt.n, songspy.ObservedPlaying, at(tt.now), 0, testInterval)
-			got := plain.WithProof(tt.n, at(tt.now), testInterval)
+			got := NextPollWithProof(tt.n, songspy.ObservedPlaying, at(tt.now), 0, testInterval)
 			want := Poll{at(tt.want), tt.reason}
 			if tt.want < 0 {
-				want = plain
+				want = NextPoll(tt.n, songspy.ObservedPlaying, at(tt.now), 0, testInterval)
 			}
-			if got != want {
-				t.Errorf("the next look is at %v (%s), want %v (%s)", secondsIn(got.At), got.Reason, secondsIn(want.At), want.Reason)
+			if got.Reason != want.Reason || got.At.Sub(want.At).Abs() > time.Millisecond {
+				t.Errorf("the next poll is at %v (%s), want %v (%s)", secondsIn(got.At), got.Reason, secondsIn(want.At), want.Reason)
 			}
 		})
 	}

@@ -5,54 +5,55 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// How far sightings may stray and still tell the same story.
+// How far observations may differ and still belong to the same play.
 const (
-	// jitter is what the network and the provider's clock add to an anchor.
+	// jitter is how much the network and Spotify's clock may shift an anchor.
 	jitter = 3 * time.Second
-	// crossfade is how much earlier or later than predicted a song's end may
-	// come: players fade songs into each other for up to 12 seconds.
+	// crossfadeMax is how much earlier or later than predicted a track may end.
+	// Players fade tracks into each other for up to 12 seconds.
 	crossfadeMax = 15 * time.Second
-	// seamless is how close to the predicted end the next song must begin for
-	// the former to have been heard to its end.
+	// gaplessMax is how close to the predicted end the next track must begin, so
+	// that the previous one counts as played to its end.
 	gaplessMax = 5 * time.Second
-	// doubted is for how long a player must be silent to be believed before the
-	// end of what it played: longer than two looks are apart.
+	// idleConfirmAfter is how long a player must be idle before the predicted end
+	// until it is believed. It is longer than two polls are apart.
 	idleConfirmAfter = 45 * time.Second
-	// unwatched is how long a player may go without a look and still be
-	// believed to have done the same all the while: looks are minutes apart,
-	// and through an outage any coincidence is likely.
+	// unpolledMax is how long a player may go without a poll and still count as
+	// having played on. Over longer times, such as an outage, coincidences are
+	// probablePlayMin.
 	unpolledMax = 10 * time.Minute
 )
 
-// Outcome is what one observation adds up to.
+// StepResult is the result of one observation.
 type StepResult struct {
 	State songspy.NowPlaying
 	// Plays are the plays that ended and count, in order.
 	Plays []songspy.Play
-	// Visible says that viewers see a difference.
+	// Visible reports that viewers see a difference.
 	Visible bool
-	// Worth says that the state holds something that the stored one must not
-	// lack after a crash; what merely goes on as predicted is not worth a write.
+	// MustSave reports that the state holds something that must survive a crash.
+	// A play that goes on as predicted needs no write.
 	MustSave bool
 }
 
-// Step applies one observation to a listener's state. An observation that is
-// not later than the state's is ignored: it comes from a former owner of the
-// listener. A state that is minutes ahead of the observation was stored under a
-// clock that has been set back since, and counts as NowPlaying.NotAhead says.
+// Step applies one observation to a user's state. It ignores an observation that
+// is not later than the state, which comes from a process that polled the user
+// before. A state that is minutes ahead of the observation was stored before the
+// clock was set back; Step uses it as NowPlaying.CorrectClock returns it.
 //
-// The state's UserID, TrackID and Generation are the caller's; Step clears
-// TrackID when another track opens. Times are kept as the store keeps them, so
-// that a state read back means the same.
+// The caller sets the state's UserID, TrackID and Generation; Step clears
+// TrackID when another track opens. Times have the precision of the store, so
+// that a state that was read back means the same.
 func Step(state songspy.NowPlaying, obs songspy.Observation) StepResult {
 	obs.At = obs.At.Truncate(time.Microsecond)
 	state = state.CorrectClock(obs.At)
 	if !state.ObservedAt.IsZero() && !obs.At.After(state.ObservedAt) {
 		return StepResult{State: state}
 	}
-	if isUnusable(obs) { // it proves nothing, and costs a poll all the same
+	if isUnusable(obs) { // it proves nothing, but counts as a poll
 		return StepResult{State: countPoll(state)}
 	}
 	s := step{StepResult: StepResult{State: countPoll(normalize(state, obs.At))}, before: state, at: obs.At}
@@ -71,7 +72,7 @@ func Step(state songspy.NowPlaying, obs songspy.Observation) StepResult {
 	return s.StepResult
 }
 
-// saysNothing reports whether an observation holds nothing usable.
+// isUnusable reports whether an observation shows nothing usable.
 func isUnusable(obs songspy.Observation) bool {
 	switch obs.Kind {
 	case songspy.ObservedPlaying, songspy.ObservedPaused:
@@ -83,7 +84,7 @@ func isUnusable(obs songspy.Observation) bool {
 	}
 }
 
-// countPoll counts a poll since something was last opened.
+// countPoll counts the polls since the play was opened.
 func countPoll(n songspy.NowPlaying) songspy.NowPlaying {
 	if (n.IsOpen() || n.Polls > 0) && n.Polls < math.MaxInt16 {
 		n.Polls++
@@ -91,10 +92,10 @@ func countPoll(n songspy.NowPlaying) songspy.NowPlaying {
 	return n
 }
 
-// step is one application of Step under way.
+// step is one call of Step.
 type step struct {
 	StepResult
-	before songspy.NowPlaying // the state as it was given
+	before songspy.NowPlaying // the state before the observation
 	at     time.Time
 }
 
@@ -127,7 +128,7 @@ func (s *step) observePlaying(obs songspy.Observation) {
 	switch {
 	case s.isStalled(obs):
 		s.markStalled(obs)
-	case s.startLoopCheck(obs): // until it is known, nothing changes
+	case s.startLoopCheck(obs): // nothing changes until the next poll decides
 	case obs.Progress < 0:
 		s.continueHidden(obs)
 	case s.State.ProgressMS < 0:
@@ -139,12 +140,13 @@ func (s *step) observePlaying(obs songspy.Observation) {
 	}
 }
 
-// same handles the open play's track, playing before and now, progress known.
+// stillPlaying handles the open play's track, playing before and now, with known
+// progress.
 func (s *step) stillPlaying(obs songspy.Observation) {
 	s.updateSpeed(obs)
 	implied := obs.At.Add(-clockTime(s.State, obs.Progress))
 	shift := implied.Sub(anchor(s.State))
-	length := clockTime(s.State, fromMillis(s.State.DurationMS))
+	length := clockTime(s.State, instant.Milliseconds(s.State.DurationMS))
 	switch {
 	case shift.Abs() <= jitter:
 		s.continuePlay(obs, s.playedSince(obs))
@@ -153,49 +155,48 @@ func (s *step) stillPlaying(obs songspy.Observation) {
 	case length > 0 && shift >= length-cappedTolerance(length, crossfadeMax) && !s.mayHavePaused(obs):
 		s.playedAgain(obs, implied, length)
 	case shift > 0 && s.progressDelta(obs) >= 0:
-		s.State.PausedMS += toMillis(shift)
-		s.continuePlay(obs, s.untilLeft(obs, s.playedSince(obs)))
+		s.State.PausedMS += shift.Milliseconds()
+		s.continuePlay(obs, s.listenedBeforeDoubt(obs, s.playedSince(obs)))
 	default:
-		s.continuePlay(obs, s.untilLeft(obs, s.playedDespiteJump(obs)))
+		s.continuePlay(obs, s.listenedBeforeDoubt(obs, s.playedDespiteJump(obs)))
 	}
 }
 
-// again handles the open play's track begun anew: right at its end, or later.
-// What a loop did in whole rounds that nobody looked at, history tells: a pause
-// as long as they are would look the same.
+// playedAgain handles the open play's track after a restart: at its end, or
+// later. It does not guess whole repetitions between two polls, because a pause
+// of that length looks the same. History adds them.
 func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
 	late := implied.Sub(end).Abs()
-	if late > cappedTolerance(length, crossfadeMax) || left(s.State) {
+	if late > cappedTolerance(length, crossfadeMax) || leftBeforeEnd(s.State) {
 		s.restartPlay(obs, end)
 		s.State.Provisional = true
 		return
 	}
-	s.openPlay(obs, s.endPlay(earlier(end, implied), late <= gaplessMax))
+	s.openPlay(obs, s.endPlay(instant.Earlier(end, implied), late <= gaplessMax))
 }
 
-// mayHaveStood reports whether the open play may have stood still all the while,
-// instead of having begun anew, and nobody will ever tell: it is further in its
-// track than it was, and history does not list it.
+// mayHavePaused reports whether the open play may have been paused instead of
+// restarted, where history will never decide it.
 func (s *step) mayHavePaused(obs songspy.Observation) bool {
-	return isNeverListed(obs.Track.URI) && s.progressDelta(obs) >= -jitter
+	return songspy.IsNeverListed(obs.Track.URI) && s.progressDelta(obs) >= -jitter
 }
 
-// goOn records another sighting of the open play, playing, of which so much
-// more is proven to have sounded.
+// continuePlay records another observation of the open play, playing, and adds
+// proven listening time.
 func (s *step) continuePlay(obs songspy.Observation, listened time.Duration) {
 	n := &s.State
 	n.State = songspy.PlayerPlaying
-	n.ListenedMS += toMillis(listened)
-	n.SeenAt, n.ProgressMS = obs.At, toMillis(obs.Progress)
+	n.ListenedMS += listened.Milliseconds()
+	n.SeenAt, n.ProgressMS = obs.At, obs.Progress.Milliseconds()
 	n.PausedSince, n.IdleSince, n.DoubtedAt, n.DoubtedURI = nil, nil, nil, ""
 	n.Unmoved, n.Stalled = false, false
 	n.EndsAt = predictedEnd(*n)
 	s.markChanges()
 }
 
-// judge decides whether a play that goes on looks different to a viewer, or
-// holds something new that a crash must not take.
+// markChanges decides whether a play that goes on looks different to a viewer,
+// or holds something that must survive a crash.
 func (s *step) markChanges() {
 	n, before := s.State, s.before
 	moved := (n.EndsAt == nil) != (before.EndsAt == nil) ||
@@ -211,11 +212,11 @@ func (s *step) markChanges() {
 	}
 }
 
-// another handles another track than the open play's.
+// changeTrack handles another track than the open play's.
 func (s *step) changeTrack(obs songspy.Observation) {
 	former, seen := s.State, s.nextStartMin(obs)
 	s.openPlay(obs, s.endForNext(obs))
-	s.State.OtherSeenAt = seen // the end of the former may be a guess
+	s.State.OtherSeenAt = seen // the end of the previous play may be a guess
 	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-crossfadeMax))
 	if cut && former.State == songspy.PlayerPlaying {
 		s.State.Skips = min(former.Skips+1, 99)
@@ -228,13 +229,13 @@ func (s *step) observeIdle() {
 		s.stayIdle()
 		return
 	}
-	if n.IdleSince == nil { // comes spuriously during playback
-		since := s.at // a pointer to s.at would have every step outlive its look
+	if n.IdleSince == nil { // a single idle answer is often false
+		since := s.at // a pointer to s.at would keep every step alive
 		n.IdleSince = &since
 		return
 	}
 	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && s.at.Before(*n.EndsAt) && s.at.Sub(*n.IdleSince) < idleConfirmAfter {
-		return // two come as well, and what they cut in two would be counted twice
+		return // two false answers occur as well; ending the play here would count it twice
 	}
 	s.endPlay(s.endNoLaterThan(s.at), false)
 	s.becomeIdle(s.at)
@@ -248,23 +249,23 @@ func (s *step) observeAdvertisement(obs songspy.Observation) {
 	} else {
 		n.State, n.OtherSeenAt = songspy.PlayerIdle, s.at
 	}
-	if !n.Advertisement { // the first of a break
+	if !n.Advertisement { // the first of an advertisement break
 		n.OpenedAt, n.Polls = obs.At, 1
 	}
 	n.Advertisement = true
 }
 
-// rest keeps the listener without an open play.
+// stayIdle keeps the user idle.
 func (s *step) stayIdle() {
 	n := &s.State
 	n.State, n.OtherSeenAt, n.Advertisement = songspy.PlayerIdle, s.at, false
-	if s.at.Sub(n.OpenedAt) > time.Hour { // of a million idle people little is kept
+	if s.at.Sub(n.OpenedAt) > time.Hour { // idle users take little memory
 		n.OpenedAt, n.Polls = time.Time{}, 0
 	}
 }
 
-// played is how much of the open play sounded since its last sighting, by its
-// progress: nothing that is proven if somebody sought forward.
+// playedSince returns how much of the open play was played since its last
+// observation, by its progress. After seeking forward nothing is proven.
 func (s *step) playedSince(obs songspy.Observation) time.Duration {
 	moved, passed := clockTime(s.State, s.progressDelta(obs)), obs.At.Sub(s.State.SeenAt)
 	if moved > passed+jitter {
@@ -273,9 +274,9 @@ func (s *step) playedSince(obs songspy.Observation) time.Duration {
 	return max(0, min(moved, passed))
 }
 
-// jumped is how much of a play sounded whose progress and clock disagree, while
-// it played at both sightings: all the time where progress ran up to 3.5 times
-// the clock, by a fast podcast or a jump; else nothing that is proven.
+// playedDespiteJump returns how much of a play was played whose progress and
+// clock disagree. If progress ran 1 to 3.5 times as fast as the clock (a fast
+// podcast, or a jump), all the time counts; otherwise nothing is proven.
 func (s *step) playedDespiteJump(obs songspy.Observation) time.Duration {
 	moved, passed := s.progressDelta(obs), obs.At.Sub(s.State.SeenAt)
 	if moved >= passed && moved <= scaled(passed, maxSpeed, normalSpeed) {
@@ -284,53 +285,33 @@ func (s *step) playedDespiteJump(obs songspy.Observation) time.Duration {
 	return 0
 }
 
-// untilLeft is what of that time sounded if another track that was in sight since
-// the last sighting was no mistake.
-func (s *step) untilLeft(obs songspy.Observation, listened time.Duration) time.Duration {
-	if n := s.State; doubtsAnother(n, obs.Track.URI) {
+// listenedBeforeDoubt returns how much of a time counts if the doubtful answer
+// since the last observation was right.
+func (s *step) listenedBeforeDoubt(obs songspy.Observation, listened time.Duration) time.Duration {
+	if n := s.State; doubtsOtherTrack(n, obs.Track.URI) {
 		return min(listened, max(0, n.DoubtedAt.Sub(n.SeenAt)))
 	}
 	return listened
 }
 
-// moved is how much further in its track the open play is than it was.
+// progressDelta returns how much further in its track the open play is.
 func (s *step) progressDelta(obs songspy.Observation) time.Duration {
-	return obs.Progress - fromMillis(s.State.ProgressMS)
+	return obs.Progress - instant.Milliseconds(s.State.ProgressMS)
 }
 
-// anchor is when the open play would have begun had it played through.
+// anchor returns when the open play began if it played through.
 func anchor(n songspy.NowPlaying) time.Time {
-	return n.SeenAt.Add(-clockTime(n, fromMillis(n.ProgressMS)))
+	return n.SeenAt.Add(-clockTime(n, instant.Milliseconds(n.ProgressMS)))
 }
 
-// near is a tolerance, but never more than a quarter of a track: a very short
-// one would tolerate anything.
+// cappedTolerance limits a tolerance to a quarter of the track, because very
+// short tracks would tolerate anything.
 func cappedTolerance(length, tolerance time.Duration) time.Duration { return min(tolerance, length/4) }
-
-func toMillis(d time.Duration) int64 { return d.Milliseconds() }
-
-func fromMillis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func clamp(t, low, high time.Time) time.Time { return earlier(later(t, low), high) }
 
 func (s *step) observePaused(obs songspy.Observation) {
 	s.hideZeroProgress(&obs)
 	if !s.State.IsOpen() {
-		// A player that wakes up shows what it last played, days ago perhaps.
+		// A player that wakes up shows what it played last, perhaps days ago.
 		s.openPaused(obs, s.State.OtherSeenAt)
 		s.State.ListenedMS = 0
 		return
@@ -346,8 +327,8 @@ func (s *step) observePaused(obs songspy.Observation) {
 	s.State.OtherSeenAt = seen
 }
 
-// pausedSame handles the open play standing still. It reports false if this
-// must be another play of the same track.
+// pausePlay handles the open play, paused. It reports false if this must be
+// another play of the same track.
 func (s *step) pausePlay(obs songspy.Observation) bool {
 	n := &s.State
 	since := obs.At
@@ -355,28 +336,28 @@ func (s *step) pausePlay(obs songspy.Observation) bool {
 	moved, wasPaused := s.progressDelta(obs), n.State == songspy.PlayerPaused
 	switch {
 	case wasPaused && (!known || moved.Abs() <= jitter):
-		since = *n.PausedSince // as far as is known it never moved
-	case !known || clockTime(*n, moved) > obs.At.Sub(n.SeenAt)+jitter: // somebody sought forward
-	case wasPaused: // on and off again meanwhile
-		n.ListenedMS += toMillis(s.playedSince(obs))
+		since = *n.PausedSince // it has not moved
+	case !known || clockTime(*n, moved) > obs.At.Sub(n.SeenAt)+jitter: // the user sought forward
+	case wasPaused: // it was resumed and paused again
+		n.ListenedMS += s.playedSince(obs).Milliseconds()
 	case moved >= 0:
 		since = n.SeenAt.Add(s.playedSince(obs))
-		n.ListenedMS += toMillis(s.playedSince(obs))
+		n.ListenedMS += s.playedSince(obs).Milliseconds()
 	case n.EndsAt != nil && obs.At.After(*n.EndsAt):
 		return false
 	}
-	n.PausedMS += toMillis(obs.At.Sub(later(since, n.SeenAt)))
+	n.PausedMS += obs.At.Sub(instant.Later(since, n.SeenAt)).Milliseconds()
 	n.State, n.SeenAt, n.IdleSince, n.DoubtedAt, n.DoubtedURI, n.Stalled = songspy.PlayerPaused, obs.At, nil, nil, "", false
 	if obs.Progress >= 0 {
-		n.ProgressMS = toMillis(obs.Progress)
+		n.ProgressMS = obs.Progress.Milliseconds()
 	}
 	n.PausedSince, n.EndsAt = &since, &since
 	s.markChanges()
 	return true
 }
 
-// openPaused opens a play that is first seen standing still. What it played
-// before lies between the last observation of anything else and now.
+// openPaused opens a play that is first observed paused. It was played between
+// the last other observation and now.
 func (s *step) openPaused(obs songspy.Observation, otherSeenAt time.Time) {
 	s.openPlay(obs, otherSeenAt)
 	n := &s.State
@@ -384,11 +365,11 @@ func (s *step) openPaused(obs songspy.Observation, otherSeenAt time.Time) {
 	n.PausedSince, n.EndsAt = &obs.At, &obs.At
 }
 
-// resumed handles the open play's track, paused before and playing now.
+// resumePlay handles the open play's track, paused before and playing now.
 func (s *step) resumePlay(obs songspy.Observation) {
 	implied := obs.At.Add(-clockTime(s.State, obs.Progress))
-	if s.progressDelta(obs) >= -jitter || implied.Before(s.State.SeenAt) { // on, or sought in the pause
-		s.State.PausedMS += max(0, toMillis(implied.Sub(anchor(s.State))))
+	if s.progressDelta(obs) >= -jitter || implied.Before(s.State.SeenAt) { // resumed, or sought while paused
+		s.State.PausedMS += max(0, implied.Sub(anchor(s.State)).Milliseconds())
 		s.continuePlay(obs, s.playedSince(obs))
 		return
 	}
@@ -396,52 +377,53 @@ func (s *step) resumePlay(obs songspy.Observation) {
 	s.State.Provisional = true
 }
 
-// sameUnknown handles the open play's track with its progress kept secret: it
-// proves that the track plays, and nothing about when it began.
+// continueHidden handles the open play's track without progress: it proves that
+// the track plays, but not when it began.
 func (s *step) continueHidden(obs songspy.Observation) {
 	n := &s.State
 	if n.EndsAt != nil && n.State == songspy.PlayerPlaying && !obs.At.Before(*n.EndsAt) {
 		s.restartPlay(obs, *n.EndsAt)
 		return
 	}
-	if most := fromMillis(n.DurationMS + n.PausedMS); n.ProgressMS < 0 && n.DurationMS > 0 && !isSpeech(n.TrackURI) && obs.At.Sub(n.StartedAt) > most+jitter {
+	if most := instant.Milliseconds(n.DurationMS + n.PausedMS); n.ProgressMS < 0 && n.DurationMS > 0 && !songspy.IsSpeech(n.TrackURI) && obs.At.Sub(n.StartedAt) > most+jitter {
 		s.pausePastLength(obs, n.StartedAt.Add(most))
 		return
 	}
 	passed := obs.At.Sub(n.SeenAt)
 	switch {
-	case n.State == songspy.PlayerPaused: // resumed, nobody knows when: from here on it plays
-		n.PausedMS += toMillis(passed)
-	case passed > unpolledMax: // nobody knows what it did
-		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays as it was known
+	case n.State == songspy.PlayerPaused: // resumed at an unknown time: it plays from here on
+		n.PausedMS += passed.Milliseconds()
+	case passed > unpolledMax: // what it did is unknown
+		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays
 	default:
-		n.ListenedMS += toMillis(passed)
+		n.ListenedMS += passed.Milliseconds()
 		if n.ProgressMS >= 0 {
-			n.ProgressMS += toMillis(trackTime(*n, passed))
+			n.ProgressMS += trackTime(*n, passed).Milliseconds()
 		}
 	}
 	n.State, n.PausedSince, n.IdleSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
 	n.DoubtedAt, n.DoubtedURI, n.Unmoved, n.Stalled = nil, "", false, false
 	n.EndsAt = predictedEnd(*n)
-	// What has no end is shown by its last sighting, so every sighting tells.
+	// A play without a predicted end is shown by its last observation, so every
+	// observation is visible.
 	s.Visible, s.MustSave = true, true
 }
 
-// outlastSecretly handles a track of secret progress that is shown for longer than it
-// lasts: it may be a loop, or a player that nobody listens to. It counts once,
-// and is shown as paused from then on.
+// pausePastLength handles a track without progress that is shown for longer than
+// it lasts: a loop, or a player that nobody listens to. It counts once and is
+// shown as paused from then on.
 func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 	n := &s.State
 	if n.State == songspy.PlayerPlaying {
-		n.ListenedMS += toMillis(max(0, over.Sub(n.SeenAt)))
+		n.ListenedMS += max(0, over.Sub(n.SeenAt)).Milliseconds()
 		s.Visible, s.MustSave = true, true
 	}
-	over = later(over, n.StartedAt)
+	over = instant.Later(over, n.StartedAt)
 	n.State, n.Stalled, n.SeenAt, n.IdleSince, n.DoubtedAt, n.DoubtedURI = songspy.PlayerPaused, true, obs.At, nil, nil, ""
 	n.PausedSince, n.EndsAt = &over, &over
 }
 
-// sameNowKnown handles the open play's track once its progress is told at last.
+// continueRevealed handles the open play's track once its progress is reported.
 func (s *step) continueRevealed(obs songspy.Observation) {
 	n := &s.State
 	implied := obs.At.Add(-clockTime(*n, obs.Progress))

@@ -164,3 +164,14 @@ func TestBoundsOfAQuotaAreJudged(t *testing.T) {
 		}
 	}
 }
+
+func TestTooFewProbablePlaysAreNotJudged(t *testing.T) {
+	for claims, want := range map[int]bool{enoughClaims - 1: false, enoughClaims: true} {
+		res := result{Policy: wholePlaysPolicy, personDays: 1, Probable: fraction{Total: claims, Count: claims / 2}}
+		res.finish()
+		missed := strings.Join(newReport(smallOptions(t), []result{res}).Missed, "; ")
+		if got := strings.Contains(missed, "of the probable plays were played"); got != want {
+			t.Errorf("of %d half are right: missed %q", claims, missed)
+		}
+	}
+}

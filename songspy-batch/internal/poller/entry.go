@@ -19,13 +19,14 @@ type userState struct {
 	playing      songspy.NowPlaying
 
 	coverage
-	linkedAt      time.Time                 // the account was linked then; history is fetched from there on
-	gapReason     songspy.GapReason         // why no poll has succeeded since watchedUntil; empty: no poll has failed
-	historyHash   uint64                    // fingerprint of the last history answer; 0: it must be reconciled again
-	habit         songspy.PartialPlayCounts // how often the account's history listed partial plays
-	listsPartial  bool                      // the account's history is assumed to list partial plays
-	pendingWrites int                       // updates that are not stored yet
-	pollReason    pollReason                // of the poll that is planned or running
+	linkedAt       time.Time                 // the account was linked then; history is fetched from there on
+	gapReason      songspy.GapReason         // why no poll has succeeded since watchedUntil; empty: no poll has failed
+	historyHash    uint64                    // fingerprint of the last history answer; 0: it must be reconciled again
+	habit          songspy.PartialPlayCounts // how often the account's history listed partial plays
+	listsPartial   bool                      // the account's history is assumed to list partial plays
+	pendingWrites  int                       // updates that are not stored yet
+	wholePlaysOnly bool                      // the account's history is known to list whole plays only
+	pollReason     pollReason                // of the poll that is planned or running
 }
 
 // entry is one user in the registry. There may be a million, and most of them are

@@ -28,7 +28,7 @@ func TestAnEntryHoldsTheWholeState(t *testing.T) {
 			}
 			history := playback.HistoryState{
 				FetchedAt: at.Draw(rt, "fetched"), UncoveredUntil: at.Draw(rt, "until"), PlaysSince: rapid.IntRange(0, 50).Draw(rt, "plays"),
-				Reason: rapid.SampledFrom([]playback.HistoryReason{"", playback.HistoryTrackEnd}).Draw(rt, "reason"),
+				Reason: rapid.SampledFrom([]playback.HistoryReason{"", playback.HistorySessionEnd}).Draw(rt, "reason"),
 			}
 			gapReason := rapid.SampledFrom([]songspy.GapReason{"", songspy.GapUnseen}).Draw(rt, "gap reason")
 			e.setPlaying(n)

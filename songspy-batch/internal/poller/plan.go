@@ -86,10 +86,11 @@ func (p *planner) next(id songspy.UserID, before userState, n songspy.NowPlaying
 		return plannedPoll{p.atPhase(id, 0), reasonInterval}
 	}
 	now := p.now()
-	next := playback.NextPoll(n, last, now, p.phase(id), p.interval)
+	nextPoll := playback.NextPoll
 	if !before.listsPartial {
-		next = next.WithProof(n, now, p.interval)
+		nextPoll = playback.NextPollWithProof
 	}
+	next := nextPoll(n, last, now, p.phase(id), p.interval)
 	next = p.registry.budgets.forApp(before.access.App).apply(id, next, n, now)
 	return plannedPoll{next.At, reasonOf(next.Reason)}
 }

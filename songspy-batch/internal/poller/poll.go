@@ -99,6 +99,9 @@ func (p *Poller) handleResult(id songspy.UserID, entry *entry, before userState,
 	budget.recordListening(id, obs.Kind == songspy.ObservedPlaying, obs.At)
 	longest := budget.maxPollInterval(p.opt.Interval)
 	history := before.history.AfterPoll(before.playing, out, before.watchedUntil, longest)
+	if before.wholePlaysOnly {
+		history = history.WithoutPartialPlays(before.history)
+	}
 	if out.State.ObservedAt.After(before.playing.ObservedAt) {
 		p.heartbeat.touch()
 	}

@@ -58,7 +58,8 @@ func (r *Registry) lookup(id songspy.UserID) (e *entry, state userState, ok bool
 // stateOf returns a copy of the entry's state, with listsPartial. mu is held.
 func (r *Registry) stateOf(id songspy.UserID, e *entry) userState {
 	state := e.state(id)
-	state.listsPartial = r.habits.assumesPartial(e)
+	partial, known := r.habits.assumesPartial(e)
+	state.listsPartial, state.wholePlaysOnly = partial, known && !partial
 	return state
 }
 
@@ -405,10 +406,12 @@ func (h *habitCounts) add(of habit, n int) {
 }
 
 // assumesPartial reports whether the account's history is assumed to list partial
-// plays: by its own habit if that is known, else by the majority's, else false.
-func (h *habitCounts) assumesPartial(e *entry) bool {
+// plays: by its own habit if that is known, else by the majority's, else false. It
+// is known once the account's own history, or most of enough others, have shown it.
+func (h *habitCounts) assumesPartial(e *entry) (partial, known bool) {
 	if partial, known := e.habit.value().ListsPartialPlays(); known {
-		return partial
+		return partial, true
 	}
-	return h.listsPartial+h.omitsPartial >= minHabitAccounts && h.listsPartial > h.omitsPartial
+	known = h.listsPartial+h.omitsPartial >= minHabitAccounts && h.listsPartial != h.omitsPartial
+	return known && h.listsPartial > h.omitsPartial, known
 }

@@ -129,18 +129,20 @@ func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {
 		others []songspy.PartialPlayCounts
 		own    songspy.PartialPlayCounts
 		want   bool
+		whole  bool // it is known to list whole plays only
 	}{
-		"no account has a known habit":        {nil, songspy.PartialPlayCounts{}, false},
-		"two are not enough":                  {[]songspy.PartialPlayCounts{lists, lists, once}, songspy.PartialPlayCounts{}, false},
-		"three that list them":                {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, true},
-		"most list them":                      {[]songspy.PartialPlayCounts{lists, lists, lists, omits}, songspy.PartialPlayCounts{}, true},
-		"one play each is not enough":         {[]songspy.PartialPlayCounts{once, once, once, once}, songspy.PartialPlayCounts{}, false},
-		"one play does not count":             {[]songspy.PartialPlayCounts{lists, lists, lists, missed, missed, missed}, songspy.PartialPlayCounts{}, true},
-		"half of them list them":              {[]songspy.PartialPlayCounts{lists, lists, omits, omits}, songspy.PartialPlayCounts{}, false},
-		"its own history lists them":          {[]songspy.PartialPlayCounts{omits, omits, omits}, lists, true},
-		"its own history omits them":          {[]songspy.PartialPlayCounts{lists, lists, lists}, omits, false},
-		"one play of its own does not decide": {[]songspy.PartialPlayCounts{omits, omits, omits}, once, false},
-		"removed accounts do not decide":      {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, false},
+		"no account has a known habit":        {nil, songspy.PartialPlayCounts{}, false, false},
+		"two are not enough":                  {[]songspy.PartialPlayCounts{lists, lists, once}, songspy.PartialPlayCounts{}, false, false},
+		"three that list them":                {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, true, false},
+		"most list them":                      {[]songspy.PartialPlayCounts{lists, lists, lists, omits}, songspy.PartialPlayCounts{}, true, false},
+		"one play each is not enough":         {[]songspy.PartialPlayCounts{once, once, once, once}, songspy.PartialPlayCounts{}, false, false},
+		"one play does not count":             {[]songspy.PartialPlayCounts{lists, lists, lists, missed, missed, missed}, songspy.PartialPlayCounts{}, true, false},
+		"half of them list them":              {[]songspy.PartialPlayCounts{lists, lists, omits, omits}, songspy.PartialPlayCounts{}, false, false},
+		"its own history lists them":          {[]songspy.PartialPlayCounts{omits, omits, omits}, lists, true, false},
+		"its own history omits them":          {[]songspy.PartialPlayCounts{lists, lists, lists}, omits, false, true},
+		"one play of its own does not decide": {[]songspy.PartialPlayCounts{omits, omits, omits}, once, false, true},
+		"removed accounts do not decide":      {[]songspy.PartialPlayCounts{lists, lists, lists}, songspy.PartialPlayCounts{}, false, false},
+		"most omit them":                      {[]songspy.PartialPlayCounts{lists, omits, omits, omits}, songspy.PartialPlayCounts{}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := NewRegistry(time.Now, nil)
@@ -154,8 +156,12 @@ func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {
 				r.remove(2, nil)
 			}
 			add(1, tt.own)
-			if _, state, _ := r.beginPoll(1); state.listsPartial != tt.want {
+			_, state, _ := r.beginPoll(1)
+			if state.listsPartial != tt.want {
 				t.Errorf("partial plays are assumed to be listed: %t, want %t", state.listsPartial, tt.want)
+			}
+			if state.wholePlaysOnly != tt.whole {
+				t.Errorf("known to list whole plays only: %t, want %t", state.wholePlaysOnly, tt.whole)
 			}
 		})
 	}
