@@ -11,9 +11,8 @@ import (
 
 var other = songspy.Track{URI: "spotify:track:other", Kind: songspy.KindTrack, Title: "Other", DurationMS: 240_000}
 
-// TestAfterAClockIsSetBackTheNextPlaysAreKept draws what was seen while a clock
-// ran ahead, and then three tracks that are polled every three minutes by the
-// right time.
+// TestStep_CountsPlaysAfterClockIsSetBack draws observations made while the clock
+// ran ahead, and then three tracks polled every three minutes at the right time.
 func TestStep_CountsPlaysAfterClockIsSetBack(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ahead := time.Duration(rapid.IntRange(40*60, 20*3600).Draw(rt, "ahead in seconds")) * time.Second
@@ -34,11 +33,11 @@ func TestStep_CountsPlaysAfterClockIsSetBack(t *testing.T) {
 			out := Step(n, o)
 			n, plays = out.State, append(plays, out.Plays...)
 			if !n.ObservedAt.Equal(o.At.Truncate(time.Microsecond)) {
-				rt.Fatalf("what was seen %s after the step is ignored", o.At.Sub(at(start)))
+				rt.Fatalf("the observation %s after the clock change is ignored", o.At.Sub(at(start)))
 			}
 			for _, at := range []time.Time{n.SeenAt, n.StartedAt, n.OtherSeenAt} {
 				if at.After(o.At) {
-					rt.Fatalf("a time lies %s ahead", at.Sub(o.At))
+					rt.Fatalf("a time is %s ahead", at.Sub(o.At))
 				}
 			}
 		}
@@ -55,7 +54,7 @@ func TestStep_CountsPlaysAfterClockIsSetBack(t *testing.T) {
 			stored[p.TrackURI] = true
 		}
 		if !stored[songA.URI] || !stored[songB.URI] {
-			rt.Fatalf("kept %v", stored)
+			rt.Fatalf("stored %v", stored)
 		}
 	})
 }

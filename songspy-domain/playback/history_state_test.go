@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// watch feeds looks to a listener whose history was asked at the first of them.
+// pollAll applies polls to a user whose history was fetched at the first poll.
 func pollAll(polls ...songspy.Observation) (songspy.NowPlaying, HistoryState) {
 	var n songspy.NowPlaying
 	u := HistoryState{FetchedAt: polls[0].At}
@@ -26,18 +26,18 @@ func TestNextFetch_OnlyForUncoveredTime(t *testing.T) {
 	for name, tt := range map[string]struct {
 		polls     []songspy.Observation
 		reason    HistoryReason
-		uncovered float64 // where it ends, in seconds
+		uncovered float64 // its end, in seconds
 	}{
-		"silence":            {[]songspy.Observation{idleAt(0), idleAt(180), idleAt(360)}, HistoryRoutine, 0},
-		"songs heard out":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 2, 212), playing(songB, 90, 300)}, HistoryRoutine, 0},
-		"a song cut short":   {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 170)}, HistoryUncovered, 150},
-		"cut at once":        {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 5, 70)}, HistoryRoutine, 0},
-		"two songs later":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 500)}, HistoryUncovered, 480},
-		"a session's end":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(212), idleAt(242)}, HistorySessionEnd, 242},
-		"one false silence":  {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(100), playing(songA, 120, 130)}, HistoryRoutine, 0},
-		"nobody looked":      {[]songspy.Observation{idleAt(0), idleAt(3600)}, HistoryResumed, 3600},
-		"back to a song":     {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 4000)}, HistoryResumed, 3980},
-		"an episode goes on": {[]songspy.Observation{idleAt(0), playing(episode, 40, 50), playing(episode, 3040, 3050)}, HistoryRoutine, 0},
+		"idle":                {[]songspy.Observation{idleAt(0), idleAt(180), idleAt(360)}, HistoryRoutine, 0},
+		"played to the end":   {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 2, 212), playing(songB, 90, 300)}, HistoryRoutine, 0},
+		"a track was skipped": {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 170)}, HistoryUncovered, 150},
+		"skipped at once":     {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 5, 70)}, HistoryRoutine, 0},
+		"two tracks later":    {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 500)}, HistoryUncovered, 480},
+		"a session's end":     {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(212), idleAt(242)}, HistorySessionEnd, 242},
+		"one false idle":      {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), idleAt(100), playing(songA, 120, 130)}, HistoryRoutine, 0},
+		"no poll for an hour": {[]songspy.Observation{idleAt(0), idleAt(3600)}, HistoryResumed, 3600},
+		"a track after a gap": {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 20, 4000)}, HistoryResumed, 3980},
+		"an episode goes on":  {[]songspy.Observation{idleAt(0), playing(episode, 40, 50), playing(episode, 3040, 3050)}, HistoryRoutine, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, u := pollAll(tt.polls...)
@@ -60,11 +60,11 @@ func TestAHistoryOfWholePlaysIsNotAskedAboutWhatWasLeftEarly(t *testing.T) {
 	for name, tt := range map[string]struct {
 		u, before, want HistoryState
 	}{
-		"a hole":                            {HistoryState{UncoveredUntil: at(90), Reason: HistoryUncovered, PlaysSince: 2}, HistoryState{}, HistoryState{PlaysSince: 2}},
-		"a session's end":                   {HistoryState{UncoveredUntil: at(90), Reason: HistorySessionEnd}, HistoryState{}, HistoryState{}},
-		"a hole leaves the session's start": {HistoryState{UncoveredUntil: at(90), Reason: HistoryUncovered}, start, start},
-		"a session's start":                 {start, HistoryState{}, start},
-		"nobody polled for a while":         {HistoryState{UncoveredUntil: at(90), Reason: HistoryResumed}, HistoryState{}, HistoryState{UncoveredUntil: at(90), Reason: HistoryResumed}},
+		"uncovered time":                 {HistoryState{UncoveredUntil: at(90), Reason: HistoryUncovered, PlaysSince: 2}, HistoryState{}, HistoryState{PlaysSince: 2}},
+		"a session's end":                {HistoryState{UncoveredUntil: at(90), Reason: HistorySessionEnd}, HistoryState{}, HistoryState{}},
+		"uncovered time, then a session": {HistoryState{UncoveredUntil: at(90), Reason: HistoryUncovered}, start, start},
+		"a session's start":              {start, HistoryState{}, start},
+		"no poll for a while":            {HistoryState{UncoveredUntil: at(90), Reason: HistoryResumed}, HistoryState{}, HistoryState{UncoveredUntil: at(90), Reason: HistoryResumed}},
 	} {
 		if got := tt.u.WithoutPartialPlays(tt.before); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
@@ -80,7 +80,7 @@ func TestNextFetch_AtSessionStartUnlessFetchedRecently(t *testing.T) {
 		out := Step(before, playing(songA, 0, asked.Seconds()))
 		got := u.AfterPoll(before, out, before.ObservedAt, 3*time.Minute).NextFetch()
 		if got.Reason != want || want == HistorySessionStart && !got.At.Equal(start.Add(songspy.HistoryDelayMax)) {
-			t.Errorf("asked %s before: planned %+v, want it for %s", asked, got, want)
+			t.Errorf("fetched %s before: planned %+v, want reason %s", asked, got, want)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func TestNextFetch_BeforeHistoryOverflows(t *testing.T) {
 		t.Errorf("planned %+v", got)
 	}
 	if got := u.AfterFetch(at(500)).NextFetch(); got.Reason != HistoryRoutine {
-		t.Errorf("planned %+v though it was asked", got)
+		t.Errorf("planned %+v although it was fetched", got)
 	}
 }
 
@@ -117,14 +117,14 @@ func TestNextFetch_KeepsItsDistance(t *testing.T) {
 			t.Fatalf("%+v comes later than every %s", next, HistoryFetchInterval)
 		}
 		if next.Reason == u.Reason && next.At.Before(u.UncoveredUntil.Add(songspy.HistoryDelayMax)) {
-			t.Fatalf("%+v comes before history can tell", next)
+			t.Fatalf("%+v comes before history can list the plays", next)
 		}
 		again := u.AfterFetch(next.At).NextFetch()
 		if again.At.Sub(next.At) < songspy.HistoryDelayMax && again.Reason != u.Reason {
 			t.Fatalf("%+v comes right after %+v", again, next)
 		}
 		if again.Reason == next.Reason && again.At.Equal(next.At) {
-			t.Fatalf("%+v is planned for ever", again)
+			t.Fatalf("%+v is planned again and again", again)
 		}
 	})
 }

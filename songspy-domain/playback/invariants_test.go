@@ -38,7 +38,7 @@ func genTimeline(t *rapid.T) timeline {
 			case 0, 1:
 				s.End = now.Add(seconds(t, 2, 50)) // skipped
 			case 2:
-				// A longer pause that no look finds could be the song begun anew.
+				// A longer pause between two polls looks like a restart.
 				s.PauseAt, s.Pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
 				s.End = s.End.Add(s.Pause)
 			}
@@ -49,7 +49,7 @@ func genTimeline(t *rapid.T) timeline {
 	return tr
 }
 
-// genLooks draws the times of looks: at most an interval apart, as the seed promises.
+// genPollTimes draws the times of polls, at most one interval apart.
 func genPollTimes(t *rapid.T, until time.Time) []time.Time {
 	var polls []time.Time
 	for now := base.Add(-time.Minute); now.Before(until.Add(10 * time.Minute)); {
@@ -59,9 +59,9 @@ func genPollTimes(t *rapid.T, until time.Time) []time.Time {
 	return polls
 }
 
-// answers turns looks into what arrives: sometimes silence that is not true,
-// sometimes nothing readable, sometimes no progress, sometimes twice. Silence
-// that is not true comes once between true answers: of two, no rule could know.
+// observeAll polls a timeline with faults: false idle answers, unreadable answers,
+// answers without progress, and repeated answers. There is one false idle answer
+// between two true answers, because no rule could recognise two.
 func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observation {
 	var out []songspy.Observation
 	falseIdle := false
@@ -89,9 +89,8 @@ func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observatio
 	return out
 }
 
-// coincides reports whether something begins, by accident, just where a track
-// that had been left would have ended or come round again. No look can tell
-// such a truth from the track having been heard out.
+// coincides reports whether something begins by chance where a skipped track would
+// have ended or looped. No poll can tell this from a track played to its end.
 func coincides(tr timeline) bool {
 	for i, s := range tr {
 		length := s.Track.Duration()
@@ -100,9 +99,9 @@ func coincides(tr timeline) bool {
 		}
 		for _, next := range tr[i+1:] {
 			if next.Start.Equal(s.End) && s.End.Sub(s.Start) >= length {
-				continue // heard out
+				continue // played to its end
 			}
-			// A pause in what follows shifts the start that its sightings imply.
+			// A pause in the next track shifts the start that its observations imply.
 			for _, start := range []time.Time{next.Start, next.Start.Add(next.Pause)} {
 				since := start.Sub(s.Start.Add(s.Pause))
 				if distance := (since+length/2)%length - length/2; distance.Abs() <= crossfadeMax+jitter {
@@ -118,7 +117,7 @@ func TestStep_Invariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tr := genTimeline(t)
 		if coincides(tr) {
-			t.Skip("a coincidence that no look can tell")
+			t.Skip("a coincidence that no poll can recognise")
 		}
 		seen := observeAll(t, tr, genPollTimes(t, tr[len(tr)-1].End))
 		var n songspy.NowPlaying
@@ -126,12 +125,12 @@ func TestStep_Invariants(t *testing.T) {
 		for _, o := range seen {
 			out := Step(n, o)
 			if again := Step(out.State, o); len(again.Plays) > 0 || again.Visible || again.MustSave {
-				t.Fatalf("an answer seen twice changed something: %+v", again)
+				t.Fatalf("a repeated answer changed something: %+v", again)
 			}
 			n = out.State
 			plays = append(plays, out.Plays...)
 			if n.IsOpen() && n.StartedAt.After(o.At) {
-				t.Fatalf("the open play starts at %v, after the look at %v", n.StartedAt, o.At)
+				t.Fatalf("the open play starts at %v, after the poll at %v", n.StartedAt, o.At)
 			}
 		}
 		listened := map[string]time.Duration{}
@@ -142,7 +141,7 @@ func TestStep_Invariants(t *testing.T) {
 			if i > 0 && p.StartedAt.Before(plays[i-1].EndedAt) {
 				t.Fatalf("plays overlap\n%s", describe(tr, seen, plays))
 			}
-			if p.Probable { // counted nowhere
+			if p.Probable { // not counted
 				listened[p.TrackURI] -= time.Duration(p.InferredMS) * time.Millisecond
 			}
 			listened[p.TrackURI] += time.Duration(p.ListenedMS) * time.Millisecond
@@ -153,14 +152,14 @@ func TestStep_Invariants(t *testing.T) {
 		}
 		for uri, claimed := range listened {
 			if claimed > really[uri]+jitter*time.Duration(len(tr)+len(plays)) {
-				t.Fatalf("%s: %v claimed, %v listened\n%s", uri, claimed, really[uri], describe(tr, seen, plays))
+				t.Fatalf("%s: %v claimed, %v played\n%s", uri, claimed, really[uri], describe(tr, seen, plays))
 			}
 		}
 	})
 }
 
-// follow looks at a true player as the planner says, from just before the
-// truth begins, and gives the plays found and the times of the looks.
+// pollAsPlanned polls a timeline as NextPoll plans, from just before it begins. It
+// returns the plays and the times of the polls.
 func pollAsPlanned(t *rapid.T, tr timeline, phase, interval time.Duration) (plays []songspy.Play, polls []time.Time) {
 	var n songspy.NowPlaying
 	end := tr[len(tr)-1].End.Add(10 * time.Minute)
@@ -172,14 +171,14 @@ func pollAsPlanned(t *rapid.T, tr timeline, phase, interval time.Duration) (play
 		plays = append(plays, out.Plays...)
 		next := NextPoll(n, o.Kind, now, phase, interval)
 		if wait := next.At.Sub(now); wait <= 0 || wait > interval {
-			t.Fatalf("the next look is %v away (%s)", wait, next.Reason)
+			t.Fatalf("the next poll is %v away (%s)", wait, next.Reason)
 		}
 		now = next.At
 	}
 	return plays, polls
 }
 
-// trackSeenLast is the track in the last look before that time that showed one.
+// lastSeenTrack is the track that a poll showed last before a time.
 func lastSeenTrack(tr timeline, polls []time.Time, when time.Time) (uri string) {
 	for _, l := range polls {
 		if o := tr.Poll(l); l.Before(when) && o.Track.URI != "" {
@@ -207,8 +206,8 @@ func TestStep_TrackPlayedToEndIsOnePlay(t *testing.T) {
 			for _, l := range polls {
 				seenNext = seenNext || l.After(next.Start) && l.Before(next.End) && l.Before(s.End.Add(2*nextTrackDelay))
 			}
-			// The start is known only if another track was seen last before it:
-			// the same one may as well have been paused.
+			// The start is known only after another track: the same one may have been
+			// paused.
 			if !seen || !seenNext || next.Track.URI == "" || lastSeenTrack(tr, polls, s.Start) == s.Track.URI {
 				continue
 			}
@@ -219,13 +218,13 @@ func TestStep_TrackPlayedToEndIsOnePlay(t *testing.T) {
 				}
 			}
 			if found != 1 {
-				t.Fatalf("%s from %v to %v was counted %d times\nplays %+v\nlooks %v", s.Track.URI, s.Start, s.End, found, plays, polls)
+				t.Fatalf("%s from %v to %v counts %d times\nplays %+v\npolls %v", s.Track.URI, s.Start, s.End, found, plays, polls)
 			}
 		}
 	})
 }
 
-// genTime draws times around base, of microseconds, and sometimes none.
+// genTime draws times around base, in microseconds, and sometimes the zero time.
 func genTime(t *rapid.T, name string) time.Time {
 	if rapid.IntRange(0, 19).Draw(t, name+" missing") == 0 {
 		return time.Time{}
@@ -241,8 +240,8 @@ func genTimeOrNil(t *rapid.T, name string) *time.Time {
 	return nil
 }
 
-// genLength draws lengths and progress in milliseconds: songs, tiny tracks,
-// podcasts of days, nothing, and nonsense.
+// genLength draws lengths and progress in milliseconds: songs, very short tracks,
+// podcasts of several days, zero, and invalid values.
 func genLength(t *rapid.T, name string) int64 {
 	return rapid.OneOf(
 		rapid.SampledFrom([]int64{-1, 0, 1, 29_999, 30_000, 200_000, 1e10}),
@@ -250,7 +249,7 @@ func genLength(t *rapid.T, name string) int64 {
 	).Draw(t, name)
 }
 
-// genSpeed draws speeds, in thousandths of the clock's, and nonsense.
+// genSpeed draws speeds in thousandths of the normal one, and invalid values.
 func genSpeed(t *rapid.T, name string) int32 {
 	return rapid.OneOf(rapid.Just[int32](0), rapid.Int32Range(400, 4000), rapid.Int32()).Draw(t, name)
 }
@@ -259,7 +258,7 @@ func genURI(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"spotify:track:a", "spotify:track:a", "spotify:track:b", "spotify:episode:e", "spotify:chapter:c", ""}).Draw(t, "uri")
 }
 
-// genState draws any row that a database could hold.
+// genState draws any row that a database may hold.
 func genState(t *rapid.T) songspy.NowPlaying {
 	if rapid.Bool().Draw(t, "new") {
 		return songspy.NowPlaying{}
@@ -276,7 +275,7 @@ func genState(t *rapid.T) songspy.NowPlaying {
 	}
 }
 
-// genObservation draws any answer, after any time since the one before.
+// genObservation draws any answer at any time after the previous one.
 func genObservation(t *rapid.T, before time.Time) songspy.Observation {
 	wait := rapid.OneOf(rapid.Int64Range(-5e9, 2e11), rapid.Int64Range(1, 5e9), rapid.Int64Range(0, 1e14)).Draw(t, "wait")
 	return songspy.Observation{
@@ -297,12 +296,12 @@ func checkPlay(t *rapid.T, p songspy.Play, after, before time.Time) {
 		t.Fatalf("a play from %v overlaps the one until %v", p.StartedAt, after)
 	}
 	if p.EndedAt.After(before) {
-		t.Fatalf("a play ends at %v, after the look at %v", p.EndedAt, before)
+		t.Fatalf("a play ends at %v, after the poll at %v", p.EndedAt, before)
 	}
 }
 
-// wild holds Step, NextLook and Close to their laws whatever the player, the
-// provider and the database say.
+// checkStep checks Step, NextPoll and ClosePlay with any player, any answer and any
+// stored state.
 func checkStep(t *rapid.T) {
 	n := genState(t)
 	last, ended := base, time.Time{}
@@ -314,7 +313,7 @@ func checkStep(t *rapid.T) {
 		o := genObservation(t, last)
 		out := Step(n, o)
 		if len(out.Plays) > 0 && !out.MustSave {
-			t.Fatalf("plays that are not worth a write: %+v", out.Plays)
+			t.Fatalf("plays without a write: %+v", out.Plays)
 		}
 		for _, p := range out.Plays {
 			checkPlay(t, p, ended, o.At)
@@ -325,10 +324,10 @@ func checkStep(t *rapid.T) {
 		}
 		n, last = out.State, out.State.ObservedAt
 		if next := genObservation(t, last); !reflect.DeepEqual(Step(storeRoundTrip(n), next), Step(n, next)) {
-			t.Fatalf("a state read back means something else: %+v", n)
+			t.Fatalf("a state that was read back has another meaning: %+v", n)
 		}
 		if wait := NextPoll(n, o.Kind, last, interval/3, interval).At.Sub(last); wait <= 0 || wait > interval {
-			t.Fatalf("the next look is %v away, the interval %v: %+v", wait, interval, n)
+			t.Fatalf("the next poll is %v away, the interval %v: %+v", wait, interval, n)
 		}
 		if !n.IsOpen() {
 			continue
@@ -349,7 +348,7 @@ func checkStep(t *rapid.T) {
 			n = Step(n, songspy.Observation{Kind: songspy.ObservedIdle, At: last.Add(time.Duration(i+1) * idleConfirmAfter)}).State
 		}
 		if n.IsOpen() {
-			t.Fatalf("two silences close nothing: %+v", n)
+			t.Fatalf("two idle answers do not end the play: %+v", n)
 		}
 	}
 }

@@ -27,15 +27,15 @@ func TestStep_CountsOddPlayersCorrectly(t *testing.T) {
 		polls []songspy.Observation
 		want  []expectedPlay
 	}{
-		"a podcast at twice the clock counts by the clock": {
+		"a podcast at double speed counts by the clock": {
 			[]songspy.Observation{idle, playing(podcast, 0, 0), playing(podcast, 60, 30), playing(podcast, 360, 180), playing(songB, 0, 240)},
 			[]expectedPlay{{podcast.URI, 0, 240, 180, true}},
 		},
-		"a podcast at 3.5 times the clock ends when it is over": {
+		"a podcast at 3.5 times the speed ends when it is over": {
 			[]songspy.Observation{idle, playing(podcast, 0, 0), playing(podcast, 105, 30), playing(podcast, 3500, 1000), playing(songB, 0.5, 1029)},
 			[]expectedPlay{{podcast.URI, 0, 1028.5, 1028.5, false}},
 		},
-		"a chapter at half the clock counts what moved until two intervals agree": {
+		"a chapter at half speed counts its progress until two intervals agree": {
 			[]songspy.Observation{idle, playing(audiobook, 0, 0), playing(audiobook, 50, 100), playing(audiobook, 100, 200), playing(audiobook, 150, 300), playing(songB, 0, 350)},
 			[]expectedPlay{{audiobook.URI, 0, 350, 250, true}},
 		},
@@ -43,23 +43,23 @@ func TestStep_CountsOddPlayersCorrectly(t *testing.T) {
 			[]songspy.Observation{idle, playing(podcast, 0, 0), playing(podcast, 60, 100), playing(podcast, 160, 200), playing(podcast, 240, 300), playing(songB, 0, 310)},
 			[]expectedPlay{{podcast.URI, 0, 310, 240, true}},
 		},
-		"two pauses that make the same speed are none that players offer": {
+		"two pauses that look like one speed are not a speed that players offer": {
 			[]songspy.Observation{idle, playing(podcast, 1.5, 1.5), playing(podcast, 27, 31), playing(podcast, 196.5, 235.5), playing(songB, 0, 240)},
 			[]expectedPlay{{podcast.URI, 0, 240, 196.5, true}},
 		},
-		"an episode that came fast began later than its progress says": {
+		"a fast episode began later than its progress implies": {
 			[]songspy.Observation{idle, playing(podcast, 100, 50), playing(podcast, 300, 150), playing(podcast, 500, 250), playing(songB, 0, 260)},
 			[]expectedPlay{{podcast.URI, 0, 260, 250, true}},
 		},
-		"a jump forward takes no time from what was heard": {
+		"seeking forward keeps the time that was played": {
 			[]songspy.Observation{idle, playing(songA, 10, 10), playing(songA, 100, 60), playing(songB, 0, 160)},
 			[]expectedPlay{{songA.URI, 0, 160, 160, false}},
 		},
-		"a track is over where its length is": {
+		"a track ends at its length": {
 			[]songspy.Observation{idle, playing(tiny, 10, 10), playing(tiny, 190, 190), playing(tiny, 553, 553), playing(songB, 5, 560)},
 			[]expectedPlay{{tiny.URI, 0, 60, 60, false}},
 		},
-		"a player that grows from the first sight on plays nothing": {
+		"a player that is beyond the length from the first poll on plays nothing": {
 			[]songspy.Observation{idle, playing(tiny, 700, 10), playing(tiny, 880, 190), idleAt(400), idleAt(450)},
 			nil,
 		},
@@ -67,19 +67,19 @@ func TestStep_CountsOddPlayersCorrectly(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(songA, 85, 85), playing(songA, 85, 200), playing(songA, 85, 900), idleAt(1000), idleAt(1050)},
 			[]expectedPlay{{songA.URI, 0, 85, 85, false}},
 		},
-		"what a frozen player shows after silence was not heard": {
+		"a track that a frozen player shows after idle time was not played": {
 			[]songspy.Observation{idle, idleAt(0), playing(songA, 60, 180), playing(songA, 60, 325), playing(songA, 60, 500), idleAt(700), idleAt(750)},
 			nil,
 		},
-		"a frozen player at the place that a loop would be at is no loop": {
+		"a frozen player where a loop would be is not a loop": {
 			[]songspy.Observation{idle, playing(songB, 170, 170), playing(songA, 1.5, 181.5), playing(songA, 1.5, 381.5), playing(songA, 1.5, 384.5), idleAt(700), idleAt(750)},
 			[]expectedPlay{{songB.URI, 0, 180, 180, false}},
 		},
-		"a device that always says 0 plays what it shows": {
+		"a device that always reports 0 plays what it shows": {
 			[]songspy.Observation{idle, playing(songA, 0, 10), playing(songA, 0, 100), playing(songB, 0, 210), playing(songB, 0, 300), playing(short, 0, 380)},
 			[]expectedPlay{{songA.URI, 10, 210, 90, true}, {songB.URI, 210, 380, 90, true}},
 		},
-		"for no longer than its track lasts": {
+		"a device that always reports 0 plays no longer than its track": {
 			[]songspy.Observation{idle, playing(songA, 0, 10), playing(songB, 0, 210), playing(songB, 0, 380), playing(songB, 0, 560), playing(short, 0, 740)},
 			[]expectedPlay{{songB.URI, 210, 390, 180, true}},
 		},
@@ -89,40 +89,40 @@ func TestStep_CountsOddPlayersCorrectly(t *testing.T) {
 			},
 			[]expectedPlay{{songB.URI, 0, 180, 180, false}, {track2.URI, 180, 330, 150, false}, {track3.URI, 330, 480, 150, false}},
 		},
-		"nor does one after a skip": {
+		"the same after a skip": {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(songB, 85, 85), playing(songB, 6, 88), playing(track4, 1, 263)},
 			[]expectedPlay{{songA.URI, 0, 82, 40, true}, {songB.URI, 82, 262, 180, false}},
 		},
-		"nor one that is taken back": {
+		"the same if the next answer shows the old track": {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(songB, 85, 85), playing(songA, 88, 88), playing(track4, 1, 201)},
 			[]expectedPlay{{songA.URI, 0, 200, 200, false}},
 		},
-		"a player that is frozen exactly at its track's end is no loop": {
+		"a player that is frozen exactly at its track's end is not a loop": {
 			[]songspy.Observation{idle, playing(track2, 100, 100), playing(track2, 150, 151.5), playing(track2, 150, 304.5), idleAt(400), idleAt(450)},
 			[]expectedPlay{{track2.URI, 0, 151.5, 150, false}},
 		},
-		"nor one that is checked in time, nor one that nobody could check": {
+		"the same with a check in time, and without one": {
 			[]songspy.Observation{
 				idle, playing(songA, 170, 170), playing(track2, 200, 201.5), playing(track2, 200, 204.5), playing(track2, 11.5, 211.5), playing(track4, 150, 351.5),
 				playing(track4, 28.5, 380), playing(songB, 1, 552.5),
 			},
 			[]expectedPlay{{songA.URI, 0, 200, 200, false}, {track2.URI, 200, 350, 150, false}, {track4.URI, 351.5, 551.5, 200, false}},
 		},
-		"a third track that shows the progress of a doubted one was not heard": {
+		"a third track with the progress of a doubted one was not played": {
 			[]songspy.Observation{
 				idle, playing(songA, 170, 170), playing(track2, 200, 201.5), playing(track4, 150, 351.5), idleAt(400), idleAt(450),
 			},
 			[]expectedPlay{{songA.URI, 0, 200, 200, false}},
 		},
-		"nor was the open one that shows it": {
+		"the open track with that progress was not played": {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(track2, 85, 85), playing(songA, 150, 240), idleAt(300), idleAt(350)},
 			[]expectedPlay{{songA.URI, 0, 290, 85, true}},
 		},
-		"nor did it come round": {
+		"the open track with that progress did not loop": {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(track2, 85, 85), playing(songA, 9, 211), playing(songB, 1, 403)},
 			[]expectedPlay{{songA.URI, 0, 85, 40, true}, {songA.URI, 202, 402, 200, true}},
 		},
-		"what stays where it was sought to is believed": {
+		"a progress after seeking is believed if it stays": {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(songB, 100, 85), playing(songB, 103, 88), playing(songB, 110, 95), playing(track4, 1, 166)},
 			[]expectedPlay{{songA.URI, 0, 85, 40, true}, {songB.URI, 85, 165, 70, true}},
 		},
@@ -151,17 +151,18 @@ func TestStep_PredictsEndByConfirmedSpeed(t *testing.T) {
 	if want := at(220 + (3600-330)/1.5); n.Speed != 1500 || n.EndsAt.Sub(want).Abs() > time.Millisecond {
 		t.Errorf("after two it ends at %v by the speed %d, want %v", n.EndsAt, n.Speed, want)
 	}
-	n = Step(n, playing(podcast, 510, 400)).State // by the clock again
+	n = Step(n, playing(podcast, 510, 400)).State // at normal speed again
 	n = Step(n, playing(podcast, 690, 580)).State
 	if want := at(580 + 3600 - 690); n.Speed != 0 || !n.EndsAt.Equal(want) {
-		t.Errorf("by the clock again it ends at %v by the speed %d, want %v", n.EndsAt, n.Speed, want)
+		t.Errorf("at normal speed again it ends at %v by the speed %d, want %v", n.EndsAt, n.Speed, want)
 	}
 }
 
-// player is what a player shows at a time.
+// player returns what a player shows at a time.
 type player func(at time.Time) songspy.Observation
 
-// polls are the polls of a player, as planned, in five hours, and the state after each.
+// pollPlayer makes the planned polls of five hours. It returns their times, the
+// state after each, and their reasons.
 func pollPlayer(p player) (times []time.Time, states []songspy.NowPlaying, reasons map[PollReason]int) {
 	var n songspy.NowPlaying
 	reasons = map[PollReason]int{}
@@ -178,8 +179,8 @@ func pollPlayer(p player) (times []time.Time, states []songspy.NowPlaying, reaso
 	return times, states, reasons
 }
 
-// worst is how many polls the worst hour holds beyond what the plays that began
-// in it allow.
+// worstHour returns by how many polls the worst hour exceeds what the plays that
+// began in it allow.
 func worstHour(times, begun []time.Time) int {
 	most := -1000
 	for i, from := range times {
@@ -225,7 +226,7 @@ func TestNextPoll_UninformativePlayerIsPolledAtInterval(t *testing.T) {
 		"growing podcast":             show(songspy.Track{URI: podcast.URI, DurationMS: 600_000}, func(at float64) float64 { return at }),
 		"always 0":                    show(songA, func(float64) float64 { return 0 }),
 		"always unknown":              every(hiddenProgress(songA, 0)),
-		"an advertisement for ever":   every(advertisement(5, 0)),
+		"an endless advertisement":    every(advertisement(5, 0)),
 		"unreadable":                  every(unreadable(0)),
 		"podcast at 3.5 times":        show(audiobook, func(at float64) float64 { return at * 3.5 }),
 		"podcast at half the clock":   show(podcast, func(at float64) float64 { return at / 2 }),
@@ -288,14 +289,14 @@ func TestStep_MisleadingPlayerLeavesBoard(t *testing.T) {
 	}
 }
 
-// oddSpan draws one play of a player that may mislead.
+// oddSpan is one play of a player that may report wrong values.
 type oddSpan struct {
 	span
 	speed     float64
-	frozen    bool          // in its pause and after its end it claims to play
-	runsOn    bool          // after its end it goes on
-	mixedFor  time.Duration // for how long it shows the former one's progress
-	insertion time.Duration // by how much it is longer than it says
+	frozen    bool          // it claims to play during its pause and after its end
+	runsOn    bool          // its progress grows beyond its end
+	mixedFor  time.Duration // how long it shows the previous track's progress
+	insertion time.Duration // how much longer it is than its reported length
 }
 
 type oddTimeline []oddSpan
@@ -350,13 +351,13 @@ func (s oddSpan) progressAt(when time.Time) time.Duration {
 	return time.Duration(float64(s.ProgressAt(when)) * s.speed).Truncate(time.Millisecond)
 }
 
-// mixes reports whether a play is shown with the former one's progress.
+// mixes reports whether a play is shown with the previous track's progress.
 func (tr oddTimeline) mixes(i int, when time.Time) bool {
 	s := tr[i]
 	return when.Before(s.Start.Add(s.mixedFor)) && tr[i-1].Track.URI != "" && tr[i-1].Track.URI != s.Track.URI
 }
 
-// look is what such a player shows.
+// poll returns what such a player shows.
 func (tr oddTimeline) poll(when time.Time) songspy.Observation {
 	for i, s := range tr {
 		if when.Before(s.Start) || !when.Before(s.End.Add(s.PausedAfter)) {
@@ -383,7 +384,7 @@ func (tr oddTimeline) poll(when time.Time) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedIdle, At: when}
 }
 
-// begun are the times at which plays and advertisements begin.
+// starts are the times at which plays and advertisements begin.
 func (tr oddTimeline) starts() (begun []time.Time) {
 	for _, s := range tr {
 		if s.Track.URI != "" || s.Ad {
@@ -402,8 +403,8 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		var times []time.Time
 		seen := map[int][]time.Time{}
 		met := map[int]bool{}
-		// The progress of a former track that no poll met looks like the track's own:
-		// no answer says that anything else was played.
+		// If no poll showed the previous track, its progress looks like the new
+		// track's own.
 		blind := map[string]time.Duration{}
 		var script strings.Builder
 		for _, s := range tr {
@@ -446,7 +447,7 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		}
 		for uri, listened := range claimed {
 			if !songspy.IsSpeech(uri) && listened > playedTime[uri]+blind[uri]+time.Duration(len(tr))*crossfadeMax {
-				t.Fatalf("%s: %v claimed, %v sounded: %+v\n%s", uri, listened, playedTime[uri], plays, script.String())
+				t.Fatalf("%s: %v claimed, %v played: %+v\n%s", uri, listened, playedTime[uri], plays, script.String())
 			}
 		}
 		for i, polls := range seen {
@@ -464,24 +465,24 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		}
 	})
 	if float64(stored) < 0.995*float64(followed) {
-		t.Errorf("of %d plays that polls followed for %v %d are kept", followed, songspy.HistoryPlayMin, stored)
+		t.Errorf("of %d plays that polls followed for %v, %d are stored", followed, songspy.HistoryPlayMin, stored)
 	}
-	t.Logf("of %d plays that polls followed for %v %d are kept", followed, songspy.HistoryPlayMin, stored)
+	t.Logf("of %d plays that polls followed for %v, %d are stored", followed, songspy.HistoryPlayMin, stored)
 }
 
-// TestAStateThatADatabaseMadeUpKeepsTimesInOrder steps states that hold nonsense.
-func TestAStateThatADatabaseMadeUpKeepsTimesInOrder(t *testing.T) {
+// TestStep_InvalidStateKeepsTimesInOrder steps invalid states.
+func TestStep_InvalidStateKeepsTimesInOrder(t *testing.T) {
 	doubtedAt, nothingSince := at(409.9), at(410)
 	tests := map[string]struct {
 		state songspy.NowPlaying
 		seen  songspy.Observation
 	}{
-		"silent after its track came round": {
+		"idle after its track looped": {
 			songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: songA.URI, DurationMS: songA.DurationMS, StartedAt: at(0), SeenAt: at(10), ProgressMS: 10_000,
 				OpenedAt: at(10), DoubtedAt: &doubtedAt, Stalled: true, IdleSince: &nothingSince},
 			idleAt(420),
 		},
-		"slow, and a hundred days further in than it is long": {
+		"slow, with a progress a hundred days beyond its length": {
 			songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: podcast.URI, DurationMS: 14_250, StartedAt: at(0), SeenAt: at(10), OpenedAt: at(10), Speed: 475},
 			playing(podcast, 1e7, 220),
 		},

@@ -11,8 +11,8 @@ func TestStep_PlayToTheEndReportsInferredTail(t *testing.T) {
 	}
 }
 
-// Episodes are resumed where they were left: their progress says nothing about
-// when they came into the player.
+// TestStep_ResumedTrackLeavesRoomBefore: the progress of a resumed episode does not
+// show when it was resumed.
 func TestStep_ResumedTrackLeavesRoomBefore(t *testing.T) {
 	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 1.5, 1.5), playing(episode, 1200, 100))
 	if !n.StartedAt.Equal(at(100)) || !n.OtherSeenAt.Equal(at(1.5)) || !n.Provisional || n.ListenedMS != 0 {

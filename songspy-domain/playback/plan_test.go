@@ -17,12 +17,12 @@ func TestNextPoll_KeepsIntervalAndReturnsToPhase(t *testing.T) {
 		for range 8 {
 			next := NextPoll(songspy.NowPlaying{State: songspy.PlayerIdle}, songspy.ObservedIdle, now, phase, interval)
 			if wait := next.At.Sub(now); wait <= 0 || wait > interval {
-				t.Fatalf("an idle listener waits %v of an interval of %v", wait, interval)
+				t.Fatalf("an idle user waits %v of an interval of %v", wait, interval)
 			}
 			now = next.At
 		}
 		if distance := now.Sub(FirstPoll(songspy.NowPlaying{}, now.Add(-interval/2), phase, interval).At).Abs(); distance > time.Millisecond {
-			t.Fatalf("after eight idle looks the listener is %v off the phase", distance)
+			t.Fatalf("after eight idle polls the user is %v off the phase", distance)
 		}
 	})
 }
@@ -31,14 +31,14 @@ func TestNextPoll_LongTrackIsPolledWhereSkipsAreLikely(t *testing.T) {
 	const interval = 3 * time.Minute
 	for _, c := range []struct {
 		name    string
-		length  float64 // of the song, in seconds
+		length  float64 // of the track, in seconds
 		skips   int16
-		polls   []float64 // in the song, in seconds
+		polls   []float64 // from the start of the track, in seconds
 		reasons []PollReason
 	}{
 		{"no longer than an interval", 170, 0, []float64{171.5}, []PollReason{PollTrackEnd}},
 		{"a little longer", 210, 0, []float64{46.5, 211.5}, []PollReason{PollMidTrack, PollTrackEnd}},
-		{"so long that the floor wants the look later", 270, 0, []float64{91.5, 271.5}, []PollReason{PollMidTrack, PollTrackEnd}},
+		{"so long that the interval needs the poll later", 270, 0, []float64{91.5, 271.5}, []PollReason{PollMidTrack, PollTrackEnd}},
 		{"so long that the floor's look finds skips too late", 320, 0, []float64{46.5, 141.5, 321.5}, []PollReason{PollMidTrack, PollMidTrack, PollTrackEnd}},
 		{"come to by a skip", 170, 1, []float64{31.5, 61.5, 171.5}, []PollReason{PollSkipping, PollSkipping, PollTrackEnd}},
 	} {
@@ -50,7 +50,7 @@ func TestNextPoll_LongTrackIsPolledWhereSkipsAreLikely(t *testing.T) {
 			for i, want := range c.polls {
 				next := NextPoll(n, songspy.ObservedPlaying, at(when), 0, interval)
 				if next.Reason != c.reasons[i] || !next.At.Equal(at(want)) {
-					t.Fatalf("look %d comes at %v s for %s, want %v s for %s", i+1, next.At.Sub(base).Seconds(), next.Reason, want, c.reasons[i])
+					t.Fatalf("poll %d comes at %v s for %s, want %v s for %s", i+1, next.At.Sub(base).Seconds(), next.Reason, want, c.reasons[i])
 				}
 				if when = want; when < c.length {
 					n = Step(n, playing(song, when, when)).State
@@ -72,7 +72,7 @@ func TestNextPoll_ProvesNeverListedTracks(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", uri, got, want)
 		}
 		if n.ListenedMS = 31_000; NextPoll(n, songspy.ObservedPlaying, at(31), 0, interval).Reason != PollTrackEnd {
-			t.Errorf("%s: once it counts, its end is worth the next look", uri)
+			t.Errorf("%s: after the proof, the next poll is not at its end", uri)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestHourlyListening_MovesPollsWithoutAddingAny(t *testing.T) {
 		h.Record(base)
 	}
 	if w := h.Weight(base); w < 4 {
-		t.Errorf("at the only hour that they listen a look weighs %v", w)
+		t.Errorf("in the only hour of listening the weight is %v", w)
 	}
 }
 
@@ -130,11 +130,11 @@ func TestSlowDownIdle_LeavesListeningUsersAlone(t *testing.T) {
 	idle := songspy.NowPlaying{State: songspy.PlayerIdle}
 	poll = NextPoll(idle, songspy.ObservedIdle, at(0), 0, testInterval)
 	if got := poll.SlowDownIdle(idle, at(0), testInterval, 10*time.Minute, 2); got != (Poll{at(300), PollQuota}) {
-		t.Errorf("somebody idle at a good hour: %+v", got)
+		t.Errorf("an idle user at a good hour: %+v", got)
 	}
 }
 
-// listeningTo is somebody who began a song of that many seconds at 0.
+// playingFor is a user who began a track of that many seconds at 0.
 func playingFor(length float64) songspy.NowPlaying {
 	end := at(length)
 	return songspy.NowPlaying{
@@ -152,7 +152,7 @@ func TestThinOut_MidTrackPollsFirstThenTrackEnds(t *testing.T) {
 		want         Poll
 	}{
 		"mid-track, all kept":              {midTrack, 1, 0.99, midTrack},
-		"mid-track, half of those kept":    {midTrack, 0.75, 0.4, midTrack},
+		"mid-track, half of them kept":     {midTrack, 0.75, 0.4, midTrack},
 		"mid-track, the other half":        {midTrack, 0.75, 0.6, end},
 		"mid-track, none kept":             {midTrack, 0.5, 0, end},
 		"after a skip, none kept":          {Poll{at(30), PollSkipping}, 0.5, 0, end},
@@ -179,7 +179,7 @@ func TestThinOut_MidTrackPollsFirstThenTrackEnds(t *testing.T) {
 	}
 	idle := songspy.NowPlaying{State: songspy.PlayerIdle}
 	if got := midTrack.ThinOut(idle, at(0), 0.1, 0, mean); got != midTrack {
-		t.Errorf("somebody idle: %+v", got)
+		t.Errorf("an idle user: %+v", got)
 	}
 }
 
@@ -214,6 +214,6 @@ func TestSpreadPoll_SpacesPollsOfFewUsers(t *testing.T) {
 		}
 	})
 	if got := SpreadPoll(at(1800), 10*time.Minute, []time.Time{at(1800), at(1810)}); got.Sub(at(1800)).Abs() < 5*time.Minute {
-		t.Errorf("where two others are a third is made at %v", got)
+		t.Errorf("with two others a third is planned at %v", got)
 	}
 }

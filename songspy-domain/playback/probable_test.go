@@ -17,22 +17,22 @@ func TestStep_PlayFollowedLateEnoughIsProbable(t *testing.T) {
 		"the next track began, by its own progress, two minutes after it": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 150)}, &expectedClaim{0, 120, 120, 118},
 		},
-		"just enough": {
+		"exactly long enough": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 75)}, &expectedClaim{0, 45, 45, 43},
 		},
 		"the next track began too soon": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 74)}, nil,
 		},
-		"the next track keeps its progress secret": {
+		"the next track reports no progress": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), hiddenProgress(songB, 150)}, nil,
 		},
-		"the next track came in in the middle": {
+		"the next track began in the middle": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 170, 150)}, nil,
 		},
-		"the next track stands still": {
+		"the next track is paused": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), paused(songB, 30, 150)}, nil,
 		},
-		"silence in between": {
+		"idle in between": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), idleAt(90), playing(songB, 30, 150)}, nil,
 		},
 		"it was paused when it was last seen": {
@@ -66,7 +66,7 @@ func TestStep_PlayFollowedLateEnoughIsProbable(t *testing.T) {
 				t.Errorf("play %+v, want %+v, probable", p, *tt.want)
 			}
 			if n.StartedAt.Before(p.EndedAt) {
-				t.Errorf("the next play begins at %v, before it is over", secondsIn(n.StartedAt))
+				t.Errorf("the next play begins at %v, before the previous one ends", secondsIn(n.StartedAt))
 			}
 		})
 	}
@@ -89,18 +89,18 @@ func TestPollsProveWhatHistoryWillNotList(t *testing.T) {
 		want   float64
 		reason PollReason
 	}{
-		"enough of it has sounded 31 s after its start":          {state(playing(song(170), 2, 2)), 2, 31, PollProof},
-		"a poll that the interval wants soon stands for it":      {state(playing(song(220), 25, 25)), 25, 41.5, PollProof},
-		"one that it wants later would lose what is left sooner": {state(playing(song(240), 2, 2)), 2, 31, PollProof},
-		"what is proven needs none but at its end":               {state(playing(song(170), 40, 40)), 40, 171.5, PollTrackEnd},
+		"enough was played 31 s after its start":                 {state(playing(song(170), 2, 2)), 2, 31, PollProof},
+		"a poll that the interval needs soon stands for it":      {state(playing(song(220), 25, 25)), 25, 41.5, PollProof},
+		"a later one would miss tracks that are left sooner":     {state(playing(song(240), 2, 2)), 2, 31, PollProof},
+		"a proven play needs no poll before its end":             {state(playing(song(170), 40, 40)), 40, 171.5, PollTrackEnd},
 		"a long rest is polled once, a little before its middle": {state(playing(song(280), 40, 40)), 40, 148.675, PollMidTrack},
-		"after a skip too, enough has to sound":                  {state(skipped...), 60, 89, PollProof},
-		"after a skip polls go on, for skips come in runs":       {state(append(skipped, playing(song(200), 31, 89))...), 89, 164, PollSkipping},
-		"late in a track hardly anybody skips":                   {state(append(skipped, playing(song(200), 110, 168))...), 168, 259.5, PollTrackEnd},
+		"after a skip, too, enough must be played":               {state(skipped...), 60, 89, PollProof},
+		"after a skip polls go on, because skips come in runs":   {state(append(skipped, playing(song(200), 31, 89))...), 89, 164, PollSkipping},
+		"late in a track skips are rare":                         {state(append(skipped, playing(song(200), 110, 168))...), 168, 259.5, PollTrackEnd},
 		"a track that ends sooner":                               {state(playing(short, 1, 1)), 1, 21, PollProof},
-		"a track that keeps its progress secret":                 {state(hiddenProgress(songA, 2)), 2, 33, PollProof},
-		"secret progress that is proven waits for its place":     {state(hiddenProgress(songA, 2), hiddenProgress(songA, 33)), 33, -1, ""},
-		"a player that stands still proves nothing":              {state(paused(songA, 2, 2)), 2, -1, ""},
+		"a track without progress":                               {state(hiddenProgress(songA, 2)), 2, 33, PollProof},
+		"a proven play without progress waits for its phase":     {state(hiddenProgress(songA, 2), hiddenProgress(songA, 33)), 33, -1, ""},
+		"a paused player proves nothing":                         {state(paused(songA, 2, 2)), 2, -1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := NextPollWithProof(tt.n, songspy.ObservedPlaying, at(tt.now), 0, testInterval)

@@ -393,7 +393,7 @@ func (s *step) continueHidden(obs songspy.Observation) {
 	switch {
 	case n.State == songspy.PlayerPaused: // resumed at an unknown time: it plays from here on
 		n.PausedMS += passed.Milliseconds()
-	case passed > unpolledMax: // what it did is unknown
+	case passed > unpolledMax: // its state is unknown
 		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays
 	default:
 		n.ListenedMS += passed.Milliseconds()

@@ -7,7 +7,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// heard is a play as the tests write it: seconds after base.
+// expectedPlay is a play in seconds after base.
 type expectedPlay struct {
 	uri         string
 	from, to    float64
@@ -42,91 +42,91 @@ func TestStep_ReturnsEndedPlays(t *testing.T) {
 		polls []songspy.Observation
 		want  []expectedPlay
 	}{
-		"a song that another follows seamlessly was heard to its end": {
+		"a track with a gapless successor was played to its end": {
 			[]songspy.Observation{idle, playing(songA, 10, 10), playing(songB, 2, 202)},
 			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
 		},
-		"a song that another follows too early was skipped, and only what was seen is proven": {
+		"a track with an early successor was skipped, and only the observed time is proven": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songB, 30, 150)},
 			[]expectedPlay{{"spotify:track:a", 0, 120, 50, true}},
 		},
-		"a skipped song of which too little is proven is no play": {
+		"a skipped track with too little proven time is not a play": {
 			[]songspy.Observation{idle, playing(songA, 20, 20), playing(songB, 30, 150)},
 			nil,
 		},
-		"a crossfade ends the former where the next begins": {
+		"a crossfade ends the first track where the next begins": {
 			[]songspy.Observation{idle, playing(songA, 60, 60), playing(songB, 10, 206)},
 			[]expectedPlay{{"spotify:track:a", 0, 196, 196, false}},
 		},
-		"who stops after 22 s and was seen at 20 s has not played the song": {
+		"a track that stops after 22 s was not played": {
 			[]songspy.Observation{idle, playing(songA, 20, 20), idleAt(201), idleAt(231)},
 			nil,
 		},
-		"one silence closes nothing": {
+		"one idle answer ends nothing": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(60)},
 			nil,
 		},
-		"a spurious silence leaves no trace": {
+		"a false idle answer changes nothing": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(60), playing(songA, 100, 100), playing(songB, 1, 201)},
 			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
 		},
-		"a silence that lasts closes where it began": {
+		"idle time ends the play where it began": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(60), idleAt(90), idleAt(120)},
 			[]expectedPlay{{"spotify:track:a", 0, 60, 50, true}},
 		},
-		"two silences after the predicted end close there": {
+		"two idle answers after the predicted end end the play there": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(202), idleAt(230)},
 			[]expectedPlay{{"spotify:track:a", 0, 200, 50, true}},
 		},
-		"another song after a silence was not heard out before it": {
+		"a track before idle time was not played to its end": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(100), playing(songB, 10, 150)},
 			[]expectedPlay{{"spotify:track:a", 0, 100, 50, true}},
 		},
-		"the same song begun again at its end is two plays": {
+		"a track that is repeated at its end is two plays": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 1, 202), playing(songB, 1, 402)},
 			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}, {"spotify:track:a", 201, 401, 200, false}},
 		},
-		"of a loop that was seen rarely only what was seen is told": {
+		"a loop with few polls counts the observed plays": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 40, 440), playing(songB, 1, 601)},
 			[]expectedPlay{{"spotify:track:a", 0, 200, 50, true}, {"spotify:track:a", 400, 600, 200, true}},
 		},
-		"what history never tells of is one play where it may have stood still": {
+		"a track that history never lists is one play if it may have been paused": {
 			[]songspy.Observation{idle, playing(localFile, 40, 40), playing(localFile, 45, 215), playing(songB, 1, 341)},
 			[]expectedPlay{{"spotify:local:f", 0, 340, 170, false}},
 		},
-		"the same song much later by itself is another play": {
+		"the same track much later is another play": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 5, 300)},
 			[]expectedPlay{{"spotify:track:a", 0, 200, 50, true}},
 		},
-		"a pause that nobody saw lengthens the play and is not listened to": {
+		"a pause between two polls lengthens the play and is not listening time": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 100, 160), playing(songB, 1, 261)},
 			[]expectedPlay{{"spotify:track:a", 0, 260, 200, false}},
 		},
-		"a pause that was seen ends the play there if nothing follows": {
+		"an observed pause ends the play if nothing follows": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 80, 120), idleAt(300), idleAt(330)},
 			[]expectedPlay{{"spotify:track:a", 0, 80, 80, false}},
 		},
-		"a song goes on after a pause": {
+		"a track goes on after a pause": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 80, 120), playing(songA, 90, 210), playing(songB, 0, 320)},
 			[]expectedPlay{{"spotify:track:a", 0, 320, 200, false}},
 		},
-		"a song begun anew after a pause is another play": {
+		"a track restarted after a pause is another play": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 80, 120), playing(songA, 5, 210)},
 			[]expectedPlay{{"spotify:track:a", 0, 80, 80, false}},
 		},
-		"seeking proves nothing between two sightings": {
+		"seeking proves nothing between two polls": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 150, 60), playing(songB, 0, 110)},
 			[]expectedPlay{{"spotify:track:a", 0, 110, 100, false}},
 		},
-		"an advertisement ends the song where it began": {
+		"an advertisement ends the track where it began": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), advertisement(4, 204)},
 			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
 		},
-		"what cannot be read changes nothing": {
+		"an unreadable answer changes nothing": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), unreadable(100), playing(songB, 1, 201)},
 			[]expectedPlay{{"spotify:track:a", 0, 200, 200, false}},
 		},
-		"a track whose progress is kept secret is proven between its sightings": {
+		"a track without progress is proven between its polls": {
 			[]songspy.Observation{idle, hiddenProgress(songA, 10), hiddenProgress(songA, 70), playing(songB, 5, 130)},
 			[]expectedPlay{{"spotify:track:a", 10, 125, 60, true}},
 		},
@@ -158,7 +158,7 @@ func TestStep_PlayStartsAfterLastOtherTrack(t *testing.T) {
 	episode := songspy.Track{URI: "spotify:episode:e", Kind: songspy.KindEpisode, DurationMS: 3_600_000}
 	n, _, _ := runSteps(t, idleAt(0), playing(episode, 1800, 180))
 	if !n.StartedAt.Equal(at(0)) {
-		t.Errorf("a resumed episode started at %v, want the last silence %v", n.StartedAt, at(0))
+		t.Errorf("a resumed episode started at %v, want the last idle poll %v", n.StartedAt, at(0))
 	}
 	if n.ListenedMS != 0 {
 		t.Errorf("%d ms of a resumed episode are claimed as listened, want none", n.ListenedMS)
@@ -178,18 +178,18 @@ func TestStep_PausedTrackIsShownForTenMinutes(t *testing.T) {
 	}
 	later := Step(n, paused(songA, 80, 300))
 	if !later.State.PausedSince.Equal(at(80)) || later.Visible || later.MustSave {
-		t.Errorf("standing still on is news: %+v", later)
+		t.Errorf("a longer pause is visible: %+v", later)
 	}
 }
 
 func TestStep_PredictedProgressNeedsNoWrite(t *testing.T) {
 	_, _, o := runSteps(t, idleAt(-1), playing(songA, 50, 50), playing(songA, 110, 110))
 	if o.MustSave || o.Visible {
-		t.Errorf("worth %t, visible %t, want neither", o.MustSave, o.Visible)
+		t.Errorf("must save %t, visible %t, want neither", o.MustSave, o.Visible)
 	}
 	_, _, o = runSteps(t, idleAt(-1), playing(songA, 20, 20), playing(songA, 110, 110))
 	if !o.MustSave || o.Visible {
-		t.Errorf("a play that begins to count: worth %t, visible %t, want it kept and not shown", o.MustSave, o.Visible)
+		t.Errorf("a play that begins to count: must save %t, visible %t, want saved and not visible", o.MustSave, o.Visible)
 	}
 	_, _, o = runSteps(t, idleAt(-1), idleAt(50))
 	if o.MustSave || o.Visible {
@@ -204,7 +204,7 @@ func TestStep_CountsConsecutiveSkips(t *testing.T) {
 	}
 	o := Step(n, playing(songA, 1, 61))
 	if o.State.Skips != 0 {
-		t.Errorf("a song heard to its end leaves %d skips, want 0", o.State.Skips)
+		t.Errorf("a track played to its end leaves %d skips, want 0", o.State.Skips)
 	}
 }
 
@@ -234,43 +234,43 @@ func TestStep_ClaimsOnlyProvenTime(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 50, 60), paused(songA, 190, 70), idleAt(100), idleAt(130)},
 			[]expectedPlay{{songA.URI, 0, 70, 50, false}},
 		},
-		"seeking forward and going on after a pause proves nothing": {
+		"seeking forward and resuming proves nothing": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), paused(songA, 80, 120), playing(songA, 190, 210), playing(songB, 0, 220)},
 			[]expectedPlay{{songA.URI, 0, 220, 90, false}},
 		},
-		"a song that stands still when the player wakes up was not heard": {
+		"a track that is paused when the player wakes up was not played": {
 			[]songspy.Observation{idle, idleAt(0), paused(songA, 60, 180), idleAt(200), idleAt(230)},
 			nil,
 		},
-		"a song that ended in a pause after another one was heard so far": {
+		"a track that ended in a pause counts up to the pause": {
 			[]songspy.Observation{idle, playing(songB, 170, 170), paused(songA, 60, 250), idleAt(300), idleAt(330)},
 			[]expectedPlay{{songB.URI, 0, 180, 170, true}, {songA.URI, 190, 250, 60, true}},
 		},
-		"the first sight of a listener proves nothing of what was before": {
+		"the first poll of a user proves nothing about the time before": {
 			[]songspy.Observation{playing(episode, 5400, 0), playing(songA, 1, 20)},
 			nil,
 		},
-		"a loop is not believed through an outage": {
+		"a loop does not count across an outage": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songA, 10, 200*144+10), playing(songB, 1, 200*145+1)},
 			[]expectedPlay{{songA.URI, 0, 200, 50, true}, {songA.URI, 200 * 144, 200 * 145, 200, true}},
 		},
-		"a secret progress proves nothing through an outage": {
+		"a track without progress proves nothing across an outage": {
 			[]songspy.Observation{idle, hiddenProgress(local, 10), hiddenProgress(local, 18_000), hiddenProgress(local, 18_060), playing(songB, 0, 18_100)},
 			[]expectedPlay{{local.URI, 10, 18_100, 60, true}},
 		},
-		"a silence ends a song that began again later": {
+		"idle time ends a track that restarted later": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(100), playing(songA, 10, 300)},
 			[]expectedPlay{{songA.URI, 0, 100, 50, true}},
 		},
-		"a pause of secret progress ends the play that began anew after it": {
+		"a pause without progress ends a play that restarts after it": {
 			[]songspy.Observation{idle, hiddenProgress(songA, 10), hiddenProgress(songA, 60), pausedHidden(songA, 100), playing(songA, 5, 300)},
 			[]expectedPlay{{songA.URI, 10, 100, 50, true}},
 		},
-		"an episode that two looks in a row miss is one play": {
+		"an episode that two polls in a row miss is one play": {
 			[]songspy.Observation{idle, playing(episode, 600, 1.5), playing(episode, 631, 32.5), idleAt(212.5), idleAt(242.5), playing(episode, 841, 242.5+30), playing(songA, 1, 400)},
 			[]expectedPlay{{episode.URI, -100, 399, 241, true}},
 		},
-		"an episode rewound in a pause is the same play": {
+		"an episode rewound during a pause is the same play": {
 			[]songspy.Observation{idle, playing(episode, 30, 30), paused(episode, 180, 200), playing(episode, 150, 220), playing(songA, 1, 300)},
 			[]expectedPlay{{episode.URI, 0, 299, 180, true}},
 		},
@@ -290,16 +290,16 @@ func TestStep_ClaimsOnlyProvenTime(t *testing.T) {
 	}
 }
 
-// What a former play of the same track was taken to last bounds nothing that
-// history tells of the open one.
+// TestStep_RestartedTrackStartsAfterLastObservation: the guessed end of an earlier
+// play of the track does not limit the history items of the open one.
 func TestStep_RestartedTrackStartsAfterLastObservation(t *testing.T) {
 	for name, polls := range map[string][]songspy.Observation{
-		"after its end":             {idleAt(-1), playing(songA, 50, 50), playing(songA, 10, 300)},
-		"of secret progress before": {idleAt(-1), hiddenProgress(songA, 50), playing(songA, 10, 300)},
-		"after a pause":             {idleAt(-1), playing(songA, 20, 20), paused(songA, 50, 50), playing(songA, 10, 300)},
+		"after its end":           {idleAt(-1), playing(songA, 50, 50), playing(songA, 10, 300)},
+		"without progress before": {idleAt(-1), hiddenProgress(songA, 50), playing(songA, 10, 300)},
+		"after a pause":           {idleAt(-1), playing(songA, 20, 20), paused(songA, 50, 50), playing(songA, 10, 300)},
 	} {
 		if n, _, _ := runSteps(t, polls...); !n.OtherSeenAt.Equal(at(50)) {
-			t.Errorf("%s: nothing but it was seen at %v", name, n.OtherSeenAt)
+			t.Errorf("%s: another track was seen at %v", name, n.OtherSeenAt)
 		}
 	}
 }
@@ -310,11 +310,11 @@ func TestStep_PausedPlayerWithHiddenProgressLeavesBoard(t *testing.T) {
 		t.Errorf("shown until %v, want %v", n.ShownUntil(), want)
 	}
 	if o.Visible || o.MustSave {
-		t.Error("standing still on is news")
+		t.Error("a longer pause is visible")
 	}
 	n, _, _ = runSteps(t, idleAt(-1), pausedHidden(songA, 120), paused(songA, 50, 300))
 	if !n.PausedSince.Equal(at(120)) {
-		t.Errorf("paused since %v, want the first sight of the pause", n.PausedSince)
+		t.Errorf("paused since %v, want the first poll of the pause", n.PausedSince)
 	}
 }
 
@@ -346,7 +346,7 @@ func TestStep_SpeechPastItsLengthHasNoEnd(t *testing.T) {
 	}
 	next := NextPoll(n, songspy.ObservedPlaying, at(206), 0, 3*time.Minute)
 	if next.Reason != PollInterval {
-		t.Errorf("the next look comes at %v for %s, want the floor", next.At, next.Reason)
+		t.Errorf("the next poll is at %v for %s, want the interval", next.At, next.Reason)
 	}
 	n, plays, _ := runSteps(t, idleAt(-1), playing(talk, 190, 190), playing(talk, 206, 206), playing(talk, 260, 260), playing(songB, 10, 280))
 	if len(plays) != 1 || plays[0].listened != 260 || n.TrackURI != songB.URI {
@@ -364,12 +364,12 @@ func TestStep_PlayerStuckAtEndIsNotPlaying(t *testing.T) {
 		}
 		next := NextPoll(n, songspy.ObservedPlaying, at(when), 0, 3*time.Minute)
 		if next.Reason != PollInterval {
-			t.Fatalf("at %v s the next look is for %s", when, next.Reason)
+			t.Fatalf("at %v s the next poll is for %s", when, next.Reason)
 		}
 		when = next.At.Sub(base).Seconds()
 	}
 	if n = Step(n, playing(songA, 3, 1100)).State; n.State != songspy.PlayerPlaying {
-		t.Errorf("begun anew it is %s, want playing", n.State)
+		t.Errorf("restarted it is %s, want playing", n.State)
 	}
 }
 
@@ -377,13 +377,13 @@ func TestStep_RepeatedTinyTrackIsNeitherCountedNorPolledOften(t *testing.T) {
 	tiny := songspy.Track{URI: "spotify:track:tiny", DurationMS: 1}
 	_, plays, _ := runSteps(t, idleAt(-1), playing(tiny, 0, 0), playing(tiny, 0, 180), playing(tiny, 0, 360))
 	if len(plays) > 2 {
-		t.Errorf("%d plays claimed of a track seen three times", len(plays))
+		t.Errorf("%d plays of a track that was polled three times", len(plays))
 	}
 	tiny.DurationMS = 5000
 	n, _, _ := runSteps(t, idleAt(-1), playing(tiny, 1, 1))
 	next := NextPoll(n, songspy.ObservedPlaying, at(1), 0, 3*time.Minute)
 	if wait := next.At.Sub(at(1)); wait < recheckAfter {
-		t.Errorf("a track of 5 s is looked at again after %v", wait)
+		t.Errorf("a track of 5 s is polled again after %v", wait)
 	}
 }
 
@@ -401,16 +401,16 @@ func TestStep_UnusableObservationChangesNothing(t *testing.T) {
 func TestNextPoll_OnlyFirstIdleIsCheckedSoon(t *testing.T) {
 	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 50, 50), idleAt(220))
 	if next := NextPoll(n, songspy.ObservedIdle, at(220), 0, 3*time.Minute); next.Reason != PollIdleCheck {
-		t.Errorf("after a silence: %s", next.Reason)
+		t.Errorf("after an idle answer: %s", next.Reason)
 	}
 	n = Step(n, unreadable(250)).State
 	if next := NextPoll(n, songspy.ObservedUnreadable, at(250), 0, 3*time.Minute); next.Reason != PollInterval {
-		t.Errorf("after what cannot be read: %s", next.Reason)
+		t.Errorf("after an unreadable answer: %s", next.Reason)
 	}
 }
 
 func TestStep_TruncatesTimesLikeTheStore(t *testing.T) {
-	now := time.Now() // with a monotonic reading, which knows nothing of a clock that was set back
+	now := time.Now() // with a monotonic reading, which does not change when the clock is set back
 	o := playing(songA, 50, 0)
 	o.At = now
 	n := Step(songspy.NowPlaying{}, o).State

@@ -183,7 +183,7 @@ func (w *dayChecker) describe() string {
 	}
 	for _, k := range w.plays {
 		p := k.Play
-		fmt.Fprintf(&b, "kept %s %.1f-%.1f listened %d inferred %d %s provisional %t, told by %.1f\n", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt), p.ListenedMS/1000, p.InferredMS/1000, p.Source, p.Provisional, secondsIn(k.PlayedAt))
+		fmt.Fprintf(&b, "stored %s %.1f-%.1f listened %d inferred %d %s provisional %t, played at %.1f\n", p.TrackURI, secondsIn(p.StartedAt), secondsIn(p.EndedAt), p.ListenedMS/1000, p.InferredMS/1000, p.Source, p.Provisional, secondsIn(k.PlayedAt))
 	}
 	return b.String()
 }

@@ -381,8 +381,8 @@ func (r *reconciler) endedRecently(s candidate) bool {
 	return s.Play.EndedAt.Add(songspy.HistoryDelayMax).After(r.knownUntil)
 }
 
-// ambiguousItems marks the items that wait until the edge is known: all items of
-// a track of which one lies between two plays that it may belong to.
+// ambiguousItems marks the items that wait until the edge is known: all items of a
+// track if one of them lies between two plays that it may belong to.
 func (r *reconciler) ambiguousItems() []bool {
 	wait := make([]bool, len(r.items))
 	for _, between := range r.items {

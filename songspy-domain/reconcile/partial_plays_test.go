@@ -19,13 +19,13 @@ func TestReconcile_CountsListedPartialPlays(t *testing.T) {
 		items       []songspy.HistoryItem
 		want        songspy.PartialPlayCounts
 	}{
-		"it lists one":                                   {known, append(both, historyItem(songA, 0)), songspy.PartialPlayCounts{Listed: 1}},
-		"it lists only those around it":                  {known, both, songspy.PartialPlayCounts{Unlisted: 1}},
-		"it lists only the one before":                   {known, both[:1], songspy.PartialPlayCounts{}},
-		"too little of it was seen":                      {seldom, both, songspy.PartialPlayCounts{}},
-		"it reached its end":                             {whole, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 200)}, songspy.PartialPlayCounts{}},
-		"the next one is of another session":             {later, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songB, 90+20*60)}, songspy.PartialPlayCounts{}},
-		"an item lists it later": {known, append(both, historyItem(short, 400)), songspy.PartialPlayCounts{Unlisted: 1}},
+		"it lists one":                       {known, append(both, historyItem(songA, 0)), songspy.PartialPlayCounts{Listed: 1}},
+		"it lists only those around it":      {known, both, songspy.PartialPlayCounts{Unlisted: 1}},
+		"it lists only the one before":       {known, both[:1], songspy.PartialPlayCounts{}},
+		"too little of it was seen":          {seldom, both, songspy.PartialPlayCounts{}},
+		"it reached its end":                 {whole, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 200)}, songspy.PartialPlayCounts{}},
+		"the next one is of another session": {later, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songB, 90+20*60)}, songspy.PartialPlayCounts{}},
+		"an item lists it later":             {known, append(both, historyItem(short, 400)), songspy.PartialPlayCounts{Unlisted: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := reconcileAll(storedPlays(tt.knownBefore, nil), tt.items, at(4000))

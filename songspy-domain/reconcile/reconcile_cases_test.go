@@ -46,9 +46,9 @@ func TestReconcile_AddedPlayWithUnknownEndIsProvisional(t *testing.T) {
 		items []songspy.HistoryItem
 		want  bool
 	}{
-		"told by its start":           {[]songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200)}, true},
-		"told by its end":             {[]songspy.HistoryItem{historyItem(songA, 200), historyItem(songB, 380)}, false},
-		"told nobody knows by which":  {[]songspy.HistoryItem{historyItem(songB, 500)}, true},
+		"listed by its start":          {[]songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200)}, true},
+		"listed by its end":            {[]songspy.HistoryItem{historyItem(songA, 200), historyItem(songB, 380)}, false},
+		"listed by an unknown edge":    {[]songspy.HistoryItem{historyItem(songB, 500)}, true},
 		"listed by its start, gapless": {[]songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 380)}, false},
 	} {
 		r := reconcileAll(storedPlays(known, nil), tt.items, at(900))

@@ -49,11 +49,11 @@ func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 		lengths []int
 		listed  []int // which of the tracks history lists
 	}{
-		"six short tracks, and one that is listed":        {[]int{65, 65, 65, 65, 65, 65, 65}, []int{6}},
-		"a listed track, six unlisted ones and a listed":  {[]int{65, 65, 65, 65, 65, 65, 65, 65}, []int{0, 7}},
-		"twenty-two tracks, and one that is listed":       {append(long, 160), []int{22}},
-		"twenty-two tracks after two that are listed":     {append([]int{200, 180}, long...), []int{0, 1}},
-		"unlisted tracks, of which one every five is not": {long, []int{4, 9, 14, 19}},
+		"six short tracks, and one that is listed":       {[]int{65, 65, 65, 65, 65, 65, 65}, []int{6}},
+		"a listed track, six unlisted ones and a listed": {[]int{65, 65, 65, 65, 65, 65, 65, 65}, []int{0, 7}},
+		"twenty-two tracks, and one that is listed":      {append(long, 160), []int{22}},
+		"twenty-two tracks after two that are listed":    {append([]int{200, 180}, long...), []int{0, 1}},
+		"unlisted tracks, every fifth one listed":        {long, []int{4, 9, 14, 19}},
 	} {
 		for _, byEnd := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, played_at is the end: %t", name, byEnd), func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestReconcile_DropsUnlistedTailBetweenListedPlays(t *testing.T) {
 		removed int
 	}{
 		"both neighbours are listed":    {[]int{0, 2}, 1},
-		"only the former is listed":     {[]int{0}, 0},
+		"only the first is listed":      {[]int{0}, 0},
 		"only the next one is listed":   {[]int{2}, 0},
 		"the play is listed itself too": {[]int{0, 1, 2}, 0},
 	} {
