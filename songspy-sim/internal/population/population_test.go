@@ -305,7 +305,7 @@ func TestRegular_HasEveryKindOfPlay(t *testing.T) {
 		"repeated", "resumed", "relinked", "no cover", "long title", "long pause", "lingers",
 	} {
 		if seen[name] == 0 {
-			t.Errorf("none of %d plays is %s", seen["plays"], name)
+			t.Errorf("no play of %d is %s", seen["plays"], name)
 		}
 	}
 	t.Log(seen)
