@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// lint returns what is wrong with the document, and how many rules were asked.
+// lint returns what is wrong with the document, and how many rules it applied.
 func lint(ctx context.Context, path string) (findings []string, rules int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -75,6 +75,6 @@ func lint(ctx context.Context, path string) (findings []string, rules int, err e
 	return findings, rules, nil
 }
 
-// applies reports whether a rule is asked. The rules by OWASP are a set of their
+// applies reports whether a rule applies. The rules by OWASP are a set of their
 // own; the service bounds requests as a whole.
 func applies(rule string) bool { return off[rule] == "" && !strings.HasPrefix(rule, "owasp-") }

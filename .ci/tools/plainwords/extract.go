@@ -27,8 +27,8 @@ type text struct {
 	text string
 }
 
-// extract returns the sentences and the names of a file; none of a file of a
-// kind that holds neither, or that a program wrote.
+// extract returns the sentences and the names of a file. Generated files and
+// other kinds of files have none.
 func extract(file string, content []byte) ([]text, error) {
 	switch path.Ext(file) {
 	case ".go":
