@@ -32,10 +32,10 @@ gone             not configured  2       0         0
 (user-supplied)                  2                       
 
 Register these users in the dashboard of their app (User Management), then call ` + "`songspy-api seats entered USER`" + `:
-user  app  e-mail address                                      since
-7     one  ann@example.org                                     2026-11-24 05:00
-8     one  (cannot be decrypted; they have to request again)   2026-11-24 05:00
-4     one  (linked, but rejected by Spotify; no address given) 2026-11-24 05:00
+user  app  e-mail address                                       since
+7     one  ann@example.org                                      2026-11-24 05:00
+8     one  (cannot be decrypted; they have to request again)    2026-11-24 05:00
+4     one  (linked, but rejected by Spotify; no address given)  2026-11-24 05:00
 
 Registered, and expected to link:
 user  app  since
