@@ -406,8 +406,8 @@ func (h *habitCounts) add(of habit, n int) {
 }
 
 // assumesPartial reports whether the account's history is assumed to list partial
-// plays: by its own habit if that is known, else by the majority's, else false. It
-// is known once the account's own history, or most of enough others, have shown it.
+// plays: by its own habit if that is known, else by the majority's, else false.
+// known is false only in the last case.
 func (h *habitCounts) assumesPartial(e *entry) (partial, known bool) {
 	if partial, known := e.habit.value().ListsPartialPlays(); known {
 		return partial, true

@@ -129,7 +129,7 @@ func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {
 		others []songspy.PartialPlayCounts
 		own    songspy.PartialPlayCounts
 		want   bool
-		whole  bool // it is known to list whole plays only
+		whole  bool // whether the history is known to list whole plays only
 	}{
 		"no account has a known habit":        {nil, songspy.PartialPlayCounts{}, false, false},
 		"two are not enough":                  {[]songspy.PartialPlayCounts{lists, lists, once}, songspy.PartialPlayCounts{}, false, false},
