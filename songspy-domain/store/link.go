@@ -138,17 +138,17 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 
 // PruneTokens deletes the tokens of links that have been in the state reauth_required
 // since before the time, and returns how many links that are.
-func (s *Store) PruneTokens(ctx context.Context, before time.Time) (forgotten int64, err error) {
+func (s *Store) PruneTokens(ctx context.Context, before time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&linkRow{}).
 			Where("state = ? AND state_since < ? AND length(refresh_token_sealed) > 0", songspy.LinkReauthRequired, before).
 			Updates(map[string]any{
 				"access_token_sealed": []byte{}, "refresh_token_sealed": []byte{}, "version": gorm.Expr("version + 1"), "updated_at": s.now(),
 			})
-		forgotten = done.RowsAffected
+		deleted = done.RowsAffected
 		return done.Error
 	})
-	return forgotten, err
+	return deleted, err
 }
 
 // restoreIdentity restores the fields that only SaveLink may change.

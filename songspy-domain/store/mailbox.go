@@ -101,7 +101,7 @@ func (s *Store) SetMailOff(ctx context.Context, id songspy.UserID, off bool) (m 
 }
 
 // DeleteAddresses deletes the address of every user and returns how many there were.
-func (s *Store) DeleteAddresses(ctx context.Context) (forgotten int64, err error) {
+func (s *Store) DeleteAddresses(ctx context.Context) (deleted int64, err error) {
 	// This runs at every start and nearly always finds nothing. The read needs no lock.
 	var known int64
 	if err := s.query(ctx).Model(&mailboxRow{}).Where("length(email_sealed) > 0").Count(&known).Error; err != nil || known == 0 {
@@ -109,8 +109,8 @@ func (s *Store) DeleteAddresses(ctx context.Context) (forgotten int64, err error
 	}
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&mailboxRow{}).Where("length(email_sealed) > 0").Update("email_sealed", []byte{})
-		forgotten = done.RowsAffected
+		deleted = done.RowsAffected
 		return done.Error
 	})
-	return forgotten, err
+	return deleted, err
 }

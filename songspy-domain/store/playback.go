@@ -46,7 +46,7 @@ func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.Play
 }
 
 func allFailed(batch []indexedUpdate, written []songspy.PlaybackUpdateResult) bool {
-	return len(batch) > 1 && !slices.ContainsFunc(batch, func(h indexedUpdate) bool { return written[h.index].Err == nil })
+	return len(batch) > 1 && !slices.ContainsFunc(batch, func(u indexedUpdate) bool { return written[u.index].Err == nil })
 }
 
 // indexedUpdate is an update with its index in the results.
@@ -60,16 +60,16 @@ func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpd
 	return func(yield func([]indexedUpdate) bool) {
 		var batch []indexedUpdate
 		in := make(map[songspy.UserID]bool, updatesPerTx)
-		for i, h := range updates {
-			if in[h.Playing.UserID] || len(batch) == updatesPerTx {
+		for i, u := range updates {
+			if in[u.Playing.UserID] || len(batch) == updatesPerTx {
 				if !yield(batch) {
 					return
 				}
 				batch = nil
 				clear(in)
 			}
-			batch = append(batch, indexedUpdate{h, i})
-			in[h.Playing.UserID] = true
+			batch = append(batch, indexedUpdate{u, i})
+			in[u.Playing.UserID] = true
 		}
 		if len(batch) > 0 {
 			yield(batch)
@@ -137,16 +137,16 @@ func (w *writeTx) write(tx *gorm.DB, batch []indexedUpdate) error {
 	var plays []songspy.Play
 	var gaps []songspy.Gap
 	var seen []songspy.UserID
-	for _, h := range newer {
-		playing = append(playing, h.Playing)
-		plays = append(plays, h.Plays...)
-		if h.Gap != nil {
-			gap := *h.Gap
-			gap.UserID = h.Playing.UserID
+	for _, u := range newer {
+		playing = append(playing, u.Playing)
+		plays = append(plays, u.Plays...)
+		if u.Gap != nil {
+			gap := *u.Gap
+			gap.UserID = u.Playing.UserID
 			gaps = append(gaps, gap)
 		}
-		if h.Visible {
-			seen = append(seen, h.Playing.UserID)
+		if u.Visible {
+			seen = append(seen, u.Playing.UserID)
 		}
 	}
 	if err := w.s.insertPlays(w.ctx, w.conn, plays); err != nil {
@@ -168,8 +168,8 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 	batch = slices.Clone(batch)
 	slices.SortFunc(batch, func(a, b indexedUpdate) int { return cmp.Compare(a.Playing.UserID, b.Playing.UserID) })
 	ids := make([]songspy.UserID, len(batch))
-	for i, h := range batch {
-		ids[i] = h.Playing.UserID
+	for i, u := range batch {
+		ids[i] = u.Playing.UserID
 	}
 	generations := make(map[songspy.UserID]int64, len(batch))
 	err := w.s.queryRowset(w.ctx, w.conn, userIDRowset(ids), `SELECT u.id, u.link_generation FROM users u
@@ -186,10 +186,10 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(batch, func(h indexedUpdate) bool {
-		generation, exists := generations[h.Playing.UserID]
-		outdated := !exists || generation != h.Playing.Generation
-		w.results[h.index] = songspy.PlaybackUpdateResult{Dropped: outdated}
+	return slices.DeleteFunc(batch, func(u indexedUpdate) bool {
+		generation, exists := generations[u.Playing.UserID]
+		outdated := !exists || generation != u.Playing.Generation
+		w.results[u.index] = songspy.PlaybackUpdateResult{Dropped: outdated}
 		return outdated
 	}), nil
 }
@@ -199,8 +199,8 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 // microsecond before the update.
 func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
 	now := w.s.now()
-	for _, h := range batch {
-		id, observed := h.Playing.UserID, dbTime(h.Playing.ObservedAt)
+	for _, u := range batch {
+		id, observed := u.Playing.UserID, dbTime(u.Playing.ObservedAt)
 		if at, ok := stored[id]; ok && at.After(observed) && songspy.IsAheadOfClock(at, now) && !songspy.IsAheadOfClock(observed, now) {
 			rows = append(rows, songspy.NowPlaying{UserID: id, ObservedAt: observed.Add(-time.Microsecond)})
 		}
@@ -212,18 +212,18 @@ func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]t
 // than the stored ones.
 func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error) {
 	rows := make([]songspy.NowPlaying, len(batch))
-	for i, h := range batch {
-		rows[i] = h.Playing
+	for i, u := range batch {
+		rows[i] = u.Playing
 	}
 	wrote, err := w.s.upsertNowPlaying(w.ctx, w.conn, rows)
 	if err != nil {
 		return nil, err
 	}
 	var stale []songspy.UserID
-	for _, h := range batch {
-		w.results[h.index] = songspy.PlaybackUpdateResult{TrackID: h.Playing.TrackID}
-		if !wrote[h.Playing.UserID] {
-			stale = append(stale, h.Playing.UserID)
+	for _, u := range batch {
+		w.results[u.index] = songspy.PlaybackUpdateResult{TrackID: u.Playing.TrackID}
+		if !wrote[u.Playing.UserID] {
+			stale = append(stale, u.Playing.UserID)
 		}
 	}
 	if len(stale) == 0 {
@@ -239,11 +239,11 @@ func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error
 		}
 		return w.writeNowPlaying(batch)
 	}
-	return slices.DeleteFunc(batch, func(h indexedUpdate) bool {
-		if at, ok := stored[h.Playing.UserID]; ok && at.After(dbTime(h.Playing.ObservedAt)) {
-			w.results[h.index] = songspy.PlaybackUpdateResult{Dropped: true}
+	return slices.DeleteFunc(batch, func(u indexedUpdate) bool {
+		if at, ok := stored[u.Playing.UserID]; ok && at.After(dbTime(u.Playing.ObservedAt)) {
+			w.results[u.index] = songspy.PlaybackUpdateResult{Dropped: true}
 		}
-		return !wrote[h.Playing.UserID]
+		return !wrote[u.Playing.UserID]
 	}), nil
 }
 
@@ -259,8 +259,8 @@ func (w *writeTx) resolveTracks(batch []indexedUpdate) ([]indexedUpdate, error) 
 		}
 	}
 	named := map[string]bool{} // named without a track
-	for _, h := range batch {
-		for _, r := range trackReferences(&h.PlaybackUpdate) {
+	for _, u := range batch {
+		for _, r := range trackReferences(&u.PlaybackUpdate) {
 			if _, given := tracks[r.uri]; !given && (*r.id == 0 || songspy.IsLocal(r.uri)) {
 				named[r.uri] = true
 			}
@@ -276,12 +276,12 @@ func (w *writeTx) resolveTracks(batch []indexedUpdate) ([]indexedUpdate, error) 
 	}
 	w.trackIDs = ids
 	ready := batch[:0]
-	for _, h := range batch {
-		if err := fillTrackIDs(&h.PlaybackUpdate, ids); err != nil {
-			w.results[h.index] = songspy.PlaybackUpdateResult{Err: err}
+	for _, u := range batch {
+		if err := fillTrackIDs(&u.PlaybackUpdate, ids); err != nil {
+			w.results[u.index] = songspy.PlaybackUpdateResult{Err: err}
 			continue
 		}
-		ready = append(ready, h)
+		ready = append(ready, u)
 	}
 	return ready, nil
 }
@@ -292,24 +292,24 @@ type trackReference struct {
 	uri string
 }
 
-func trackReferences(h *songspy.PlaybackUpdate) []trackReference {
-	refs := make([]trackReference, 0, 1+len(h.Plays))
-	if h.Playing.IsOpen() {
-		refs = append(refs, trackReference{&h.Playing.TrackID, h.Playing.TrackURI})
+func trackReferences(u *songspy.PlaybackUpdate) []trackReference {
+	refs := make([]trackReference, 0, 1+len(u.Plays))
+	if u.Playing.IsOpen() {
+		refs = append(refs, trackReference{&u.Playing.TrackID, u.Playing.TrackURI})
 	}
-	for i := range h.Plays {
-		refs = append(refs, trackReference{&h.Plays[i].TrackID, h.Plays[i].TrackURI})
+	for i := range u.Plays {
+		refs = append(refs, trackReference{&u.Plays[i].TrackID, u.Plays[i].TrackURI})
 	}
 	return refs
 }
 
 // fillTrackIDs sets the track ids from ids. If ids lacks the URI, the id of the update
 // stays, except for a local file.
-func fillTrackIDs(h *songspy.PlaybackUpdate, ids map[string]songspy.TrackID) error {
-	if !h.Playing.IsOpen() {
-		h.Playing.TrackID = 0
+func fillTrackIDs(u *songspy.PlaybackUpdate, ids map[string]songspy.TrackID) error {
+	if !u.Playing.IsOpen() {
+		u.Playing.TrackID = 0
 	}
-	for _, r := range trackReferences(h) {
+	for _, r := range trackReferences(u) {
 		if id, ok := ids[r.uri]; ok || songspy.IsLocal(r.uri) {
 			*r.id = id
 		}
@@ -325,15 +325,15 @@ func fillTrackIDs(h *songspy.PlaybackUpdate, ids map[string]songspy.TrackID) err
 
 // cleanURIs brings the URIs into the form that the table stores, since rows are matched
 // by them, and sets the user of every play. It does not change the caller's slices.
-func cleanURIs(h songspy.PlaybackUpdate) songspy.PlaybackUpdate {
-	h.Playing.TrackURI = cleanText(h.Playing.TrackURI)
-	h.Tracks, h.Plays = slices.Clone(h.Tracks), slices.Clone(h.Plays)
-	for i := range h.Tracks {
-		h.Tracks[i].URI = cleanText(h.Tracks[i].URI)
+func cleanURIs(u songspy.PlaybackUpdate) songspy.PlaybackUpdate {
+	u.Playing.TrackURI = cleanText(u.Playing.TrackURI)
+	u.Tracks, u.Plays = slices.Clone(u.Tracks), slices.Clone(u.Plays)
+	for i := range u.Tracks {
+		u.Tracks[i].URI = cleanText(u.Tracks[i].URI)
 	}
-	for i := range h.Plays {
-		h.Plays[i].TrackURI = cleanText(h.Plays[i].TrackURI)
-		h.Plays[i].UserID = h.Playing.UserID
+	for i := range u.Plays {
+		u.Plays[i].TrackURI = cleanText(u.Plays[i].TrackURI)
+		u.Plays[i].UserID = u.Playing.UserID
 	}
-	return h
+	return u
 }

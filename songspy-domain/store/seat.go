@@ -253,16 +253,16 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 
 // PruneSeats deletes the seats of users that were registered before entered but never
 // linked, and the seats that were requested before asked. It returns how many.
-func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (forgotten int64, err error) {
+func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
 			return err
 		}
 		done := tx.Where("state = ? AND state_since < ? OR asked_at < ?", songspy.SeatEntered, entered, asked).Delete(&seatRow{})
-		forgotten = done.RowsAffected
+		deleted = done.RowsAffected
 		return done.Error
 	})
-	return forgotten, err
+	return deleted, err
 }
 
 // deleteSeat deletes the user's seat request, if there is one. The transaction must

@@ -18,10 +18,10 @@ const replicaRetention = time.Hour
 // polled, releases the shards that it gives up, and leases it free shards up to its
 // fair share. The database's clock decides whether a lease has expired. Replicas take
 // turns, so that no two ever hold the same shard.
-func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (h songspy.ShardLease, err error) {
+func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (lease songspy.ShardLease, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		t := leaseTx{tx: tx, claim: c}
-		if h, err = t.lease(s); err != nil {
+		if lease, err = t.lease(s); err != nil {
 			return err
 		}
 		return nil
@@ -29,7 +29,7 @@ func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (h songsp
 	if err != nil {
 		return songspy.ShardLease{}, err
 	}
-	return h, nil
+	return lease, nil
 }
 
 // ReleaseShards releases all shards of a replica and deletes the replica.
@@ -80,31 +80,31 @@ func (t *leaseTx) waitForTurn(s *Store) error {
 	return queryRows(t.tx.Statement.Context, t.tx.Statement.ConnPool, func(rows *sql.Rows) error { return rows.Scan(&t.now) }, clock)
 }
 
-func (t *leaseTx) lease(s *Store) (h songspy.ShardLease, err error) {
+func (t *leaseTx) lease(s *Store) (lease songspy.ShardLease, err error) {
 	if err := t.waitForTurn(s); err != nil {
-		return h, err
+		return lease, err
 	}
 	if err := t.renew(); err != nil {
-		return h, err
+		return lease, err
 	}
 	if err := t.shortenLeases(); err != nil {
-		return h, err
+		return lease, err
 	}
 	if len(t.claim.Release) > 0 {
 		err := t.tx.Exec(`UPDATE shards SET owner = '', lease_until = ? WHERE owner = ? AND shard IN ?`, t.now, t.claim.Owner, t.claim.Release).Error
 		if err != nil {
-			return h, err
+			return lease, err
 		}
 	}
 	owners, err := t.countOwners()
 	if err != nil {
-		return h, err
+		return lease, err
 	}
-	h.Replicas = owners
-	if err := t.tx.Model(&shardRow{}).Where("owner = ?", t.claim.Owner).Order("shard").Pluck("shard", &h.Held).Error; err != nil {
-		return h, err
+	lease.Replicas = owners
+	if err := t.tx.Model(&shardRow{}).Where("owner = ?", t.claim.Owner).Order("shard").Pluck("shard", &lease.Held).Error; err != nil {
+		return lease, err
 	}
-	return h, t.acquire(&h)
+	return lease, t.acquire(&lease)
 }
 
 // renew extends the replica's leases and stores how far it has polled.
@@ -147,9 +147,9 @@ func (t *leaseTx) countOwners() (alive int, err error) {
 }
 
 // acquire leases free shards, up to the replica's fair share.
-func (t *leaseTx) acquire(h *songspy.ShardLease) error {
-	most := songspy.FairShardCount(h.Replicas) - len(h.Held)
-	if most <= 0 {
+func (t *leaseTx) acquire(lease *songspy.ShardLease) error {
+	limit := songspy.FairShardCount(lease.Replicas) - len(lease.Held)
+	if limit <= 0 {
 		return nil
 	}
 	free := t.tx.Where("lease_until <= ? AND owner <> ?", t.now, t.claim.Owner)
@@ -157,17 +157,17 @@ func (t *leaseTx) acquire(h *songspy.ShardLease) error {
 		free = free.Where("shard NOT IN ?", t.claim.Release)
 	}
 	var taken []shardRow
-	if err := free.Order("shard").Limit(most).Find(&taken).Error; err != nil || len(taken) == 0 {
+	if err := free.Order("shard").Limit(limit).Find(&taken).Error; err != nil || len(taken) == 0 {
 		return err
 	}
-	h.Acquired = make(map[int16]time.Time, len(taken))
+	lease.Acquired = make(map[int16]time.Time, len(taken))
 	ids := make([]int16, len(taken))
 	for i, row := range taken {
-		ids[i], h.Acquired[row.Shard] = row.Shard, time.Time{}
+		ids[i], lease.Acquired[row.Shard] = row.Shard, time.Time{}
 		if row.PolledUntil != nil {
-			h.Acquired[row.Shard] = *row.PolledUntil
+			lease.Acquired[row.Shard] = *row.PolledUntil
 		}
 	}
-	h.Held = append(h.Held, ids...)
+	lease.Held = append(lease.Held, ids...)
 	return t.tx.Exec(`UPDATE shards SET owner = ?, lease_until = ? WHERE shard IN ?`, t.claim.Owner, t.now.Add(t.claim.TTL), ids).Error
 }

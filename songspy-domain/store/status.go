@@ -79,9 +79,9 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 			return err
 		}},
 		{`SELECT polled_until FROM shards WHERE polled_until IS NOT NULL AND lease_until > $1 ORDER BY polled_until LIMIT 1`, []any{now}, func(rows *sql.Rows) error {
-			var done time.Time
-			err := rows.Scan(&done)
-			st.OverdueSeconds = max(0, now.Sub(done).Seconds())
+			var polledUntil time.Time
+			err := rows.Scan(&polledUntil)
+			st.OverdueSeconds = max(0, now.Sub(polledUntil).Seconds())
 			return err
 		}},
 		{`SELECT app, state FROM breakers`, nil, func(rows *sql.Rows) error {

@@ -24,13 +24,13 @@ func board() suite {
 	return suite{
 		"BoardEntries_HasUserPlayerAndTrack": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Playing.TrackID = b.write(t, h)[0].TrackID
+			update := playingUpdate(l, song(1), start)
+			update.Playing.TrackID = b.write(t, update)[0].TrackID
 			track := song(1)
-			track.ID, track.CreatedAt = h.Playing.TrackID, start
+			track.ID, track.CreatedAt = update.Playing.TrackID, start
 			got := value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{l.UserID}))
 			same(t, "on the board", got, []songspy.BoardEntry{{
-				User: value[songspy.User](t)(b.User(t.Context(), l.UserID)), Playing: h.Playing, Track: track,
+				User: value[songspy.User](t)(b.User(t.Context(), l.UserID)), Playing: update.Playing, Track: track,
 			}})
 			_, err := b.BoardSnapshot(t.Context(), func(o songspy.BoardEntry) error {
 				same(t, "in the snapshot", o, got[0])

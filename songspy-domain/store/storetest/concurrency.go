@@ -133,12 +133,12 @@ func concurrency() suite {
 		},
 		"WritePlaybackUpdates_TwiceAtOnceIsOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			other := b.openAnother(t)
 			write := func(s *store.Store) func() error {
 				return func() error {
-					w, err := s.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h})
+					w, err := s.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update})
 					return errors.Join(err, w[0].Err)
 				}
 			}
@@ -243,9 +243,9 @@ func twoUpdates(t *testing.T, b *fixture) (losesLink, stays songspy.Link, update
 	t.Helper()
 	losesLink, stays = b.newLinkedUser(t), b.newLinkedUser(t)
 	for _, l := range []songspy.Link{losesLink, stays} {
-		h := playingUpdate(l, song(1), start)
-		h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
-		updates = append(updates, h)
+		update := playingUpdate(l, song(1), start)
+		update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+		updates = append(updates, update)
 	}
 	return losesLink, stays, updates
 }

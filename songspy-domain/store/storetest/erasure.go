@@ -59,9 +59,9 @@ func erasure() suite {
 			former := b.write(t, playingUpdate(erased, localFile("Tape"), start))[0].TrackID
 			other := b.openAnother(t)
 			value[store.EraseResult](t)(other.EraseUser(t.Context(), erased.UserID))
-			h := playingUpdate(stays, localFile("Tape"), start)
-			h.Plays = []songspy.Play{finishedPlay(localFile("Tape"), start.Add(-time.Hour))}
-			b.write(t, h)
+			update := playingUpdate(stays, localFile("Tape"), start)
+			update.Plays = []songspy.Play{finishedPlay(localFile("Tape"), start.Add(-time.Hour))}
+			b.write(t, update)
 			board := value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{stays.UserID}))
 			same(t, "on the board", len(board), 1)
 			same(t, "its title", board[0].Track.Title, "Tape")
@@ -70,29 +70,29 @@ func erasure() suite {
 		},
 		"LocalFile_IsResolvedByItsURIWhateverIDAnUpdateHas": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, localFile("Tape"), start)
-			right := b.write(t, h)[0].TrackID
-			h = playingUpdate(l, localFile("Tape"), start.Add(time.Second))
-			h.Tracks, h.Playing.TrackID = nil, 4711
-			same(t, "the id", b.write(t, h)[0].TrackID, right)
-			h = playingUpdate(l, localFile("Unknown"), start.Add(2*time.Second))
-			h.Tracks, h.Playing.TrackID = nil, 4711
-			written := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
+			update := playingUpdate(l, localFile("Tape"), start)
+			right := b.write(t, update)[0].TrackID
+			update = playingUpdate(l, localFile("Tape"), start.Add(time.Second))
+			update.Tracks, update.Playing.TrackID = nil, 4711
+			same(t, "the id", b.write(t, update)[0].TrackID, right)
+			update = playingUpdate(l, localFile("Unknown"), start.Add(2*time.Second))
+			update.Tracks, update.Playing.TrackID = nil, 4711
+			written := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
 			RequireCode(t, written[0].Err, songspy.CodeInvalid)
 		},
 		"LocalFile_IsDeletedWithItsLastPlay": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays, h.Tracks = []songspy.Play{finishedPlay(localFile("Tape"), start.Add(-time.Hour))}, append(h.Tracks, localFile("Tape"))
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Plays, update.Tracks = []songspy.Play{finishedPlay(localFile("Tape"), start.Add(-time.Hour))}, append(update.Tracks, localFile("Tape"))
+			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
 			same(t, "titles", b.trackTitles(t), []string{song(1).Title})
 		},
 		"LocalFile_StaysWhileItPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, localFile("Tape"), start)
-			h.Plays = []songspy.Play{finishedPlay(localFile("Tape"), start.Add(-time.Hour))}
-			b.write(t, h)
+			update := playingUpdate(l, localFile("Tape"), start)
+			update.Plays = []songspy.Play{finishedPlay(localFile("Tape"), start.Add(-time.Hour))}
+			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
 			same(t, "on the board", len(value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{l.UserID}))), 1)
 			same(t, "among the user's tracks", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
@@ -120,12 +120,12 @@ func erasure() suite {
 		},
 		"DeletePlay_DropsATrackWithoutPlaysAndItsDates": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Tracks = append(h.Tracks, song(2))
-			h.Plays = []songspy.Play{
+			update := playingUpdate(l, song(1), start)
+			update.Tracks = append(update.Tracks, song(2))
+			update.Plays = []songspy.Play{
 				finishedPlay(song(2), start.Add(-3*time.Hour)), finishedPlay(song(2), start.Add(-2*time.Hour)), finishedPlay(song(2), start.Add(-time.Hour)),
 			}
-			b.write(t, h)
+			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
 			want := songspy.UserTrack{FirstPlayedAt: start.Add(-2 * time.Hour), LastPlayedAt: start.Add(-time.Hour + 3*time.Minute), Plays: 2}
 			same(t, "after the first", storedTracks(t, b.sql(t), l.UserID)[1], want)
@@ -136,9 +136,9 @@ func erasure() suite {
 		},
 		"DeletePlay_KeepsOnlyTimesAndKeyedHashes": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
 			// List a new column of plays here once it is clear that a deleted play may
 			// keep it.
@@ -179,9 +179,9 @@ func erasure() suite {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			var updates []songspy.PlaybackUpdate
 			for _, l := range []songspy.Link{one, two} {
-				h := playingUpdate(l, song(1), start)
-				h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
-				updates = append(updates, h)
+				update := playingUpdate(l, song(1), start)
+				update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
+				updates = append(updates, update)
 			}
 			b.write(t, updates...)
 			for _, l := range []songspy.Link{one, two} {
@@ -195,9 +195,9 @@ func erasure() suite {
 		},
 		"ReconcileHistory_RecognizesDeletedPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(2), start)
-			h.Plays, h.Tracks = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}, append(h.Tracks, song(1))
-			b.write(t, h)
+			update := playingUpdate(l, song(2), start)
+			update.Plays, update.Tracks = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}, append(update.Tracks, song(1))
+			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
 			relinked, stranger := song(3), song(4)
 			relinked.ISRC = strings.ToLower(song(1).ISRC)
@@ -217,9 +217,9 @@ func erasure() suite {
 		},
 		"ReconcileHistory_WorksWithoutTheDeletionKey": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
 			lost := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
 			k := storedPlaysOf(t, lost, l, historyItem(song(1), start.Add(-2*time.Hour)))
@@ -230,9 +230,9 @@ func erasure() suite {
 		},
 		"DeletedPlay_SurvivesUnlinkingAndIsErasedWithTheUser": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
 			same(t, "plays that unlinking erased", value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID)).Plays, 1)
 			stored := storedPlays(t, b.sql(t), l.UserID)

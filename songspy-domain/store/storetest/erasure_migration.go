@@ -132,10 +132,10 @@ func version15Suite() suite {
 			same(t, "tracks of the other user", len(storedTracks(t, b.sql(t), 2)), 3)
 			same(t, "titles", b.trackTitles(t), []string{song(1).Title, song(2).Title, "Kept", "Odd"})
 			other := songspy.Link{UserID: 2, Generation: 1}
-			h := playingUpdate(other, localFile("Odd"), start)
-			h.Tracks[0].URI = songspy.LocalURI("spotify:odd:local")
-			h.Playing.TrackURI = h.Tracks[0].URI
-			b.write(t, h)
+			update := playingUpdate(other, localFile("Odd"), start)
+			update.Tracks[0].URI = songspy.LocalURI("spotify:odd:local")
+			update.Playing.TrackURI = update.Tracks[0].URI
+			b.write(t, update)
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), 2))
 			same(t, "titles after the erasure", b.trackTitles(t), []string{song(1).Title, song(2).Title})
 

@@ -83,22 +83,22 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	}
 	tape, lost := localFile(addSecret("tape")), localFile("lost-tape-of-"+name)
 	p.deleted["deleted tape"] = []byte("lost-tape-of-" + name)
-	h := playingUpdate(p.Link, tape, began("open play", time.Minute))
-	h.Tracks = append(h.Tracks, lost, song(1))
-	h.Plays = []songspy.Play{
+	update := playingUpdate(p.Link, tape, began("open play", time.Minute))
+	update.Tracks = append(update.Tracks, lost, song(1))
+	update.Plays = []songspy.Play{
 		finishedPlay(lost, began("deleted play", 5*time.Hour)), finishedPlay(song(1), began("deleted song", 4*time.Hour)),
 		finishedPlay(tape, began("play of a tape", 3*time.Hour)), finishedPlay(song(1), began("play", 2*time.Hour)),
 	}
 	doubted := began("doubt", 30*time.Second)
-	h.Playing.DoubtedAt, h.Playing.DoubtedURI = &doubted, localFile(addSecret("doubted tape")).URI
-	h.Gap = &songspy.Gap{BeganAt: began("gap", 10*time.Hour), EndedAt: &start, Reason: songspy.GapProviderDown}
-	b.write(t, h)
+	update.Playing.DoubtedAt, update.Playing.DoubtedURI = &doubted, localFile(addSecret("doubted tape")).URI
+	update.Gap = &songspy.Gap{BeganAt: began("gap", 10*time.Hour), EndedAt: &start, Reason: songspy.GapProviderDown}
+	b.write(t, update)
 	item := historyItem(song(2), began("history", 20*time.Hour))
 	value[songspy.Reconciliation](t)(b.ReconcileHistory(ctx, u.ID, p.Generation, []songspy.HistoryItem{item}, addAll([]songspy.HistoryItem{item})))
 	b.exec(t, `DELETE FROM history_habits WHERE user_id = $1`, int64(u.ID))
 	b.exec(t, `INSERT INTO history_habits (user_id, listed, unlisted) VALUES ($1, 1, 1)`, int64(u.ID))
 	for _, play := range value[[]songspy.PlayWithTrack](t)(b.Plays(ctx, u.ID, songspy.Play{}, 10)) {
-		if play.Track.Title == lost.Title || play.Play.StartedAt.Equal(h.Plays[1].StartedAt) {
+		if play.Track.Title == lost.Title || play.Play.StartedAt.Equal(update.Plays[1].StartedAt) {
 			must(t, b.DeletePlay(ctx, u.ID, play.Play.ID, start))
 		}
 	}

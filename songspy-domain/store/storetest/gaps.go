@@ -26,10 +26,10 @@ func gaps() suite {
 	return suite{
 		"WritePlaybackUpdates_WritesAGapOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
-			b.write(t, h)
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
+			b.write(t, update)
+			b.write(t, update)
 			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}})
 		},
 		"Gaps_OpenWithABrokenLinkAndCloseOnceItIsRepaired": func(t *testing.T, b *fixture) {
@@ -83,9 +83,9 @@ func gaps() suite {
 		"Gaps_PageFromTheNewest": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			for n := range 5 {
-				h := playingUpdate(l, song(1), start.Add(time.Duration(n)*time.Hour))
-				h.Gap = &songspy.Gap{BeganAt: *hour(n - 1), EndedAt: hour(n), Reason: songspy.GapBatchDown}
-				b.write(t, h)
+				update := playingUpdate(l, song(1), start.Add(time.Duration(n)*time.Hour))
+				update.Gap = &songspy.Gap{BeganAt: *hour(n - 1), EndedAt: hour(n), Reason: songspy.GapBatchDown}
+				b.write(t, update)
 			}
 			var last songspy.Gap
 			var began []time.Time

@@ -40,11 +40,11 @@ func history() suite {
 	return suite{
 		"ReconcileHistory_PassesThePlaysOfTheTimeAndTheHourAfter": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
+			update := playingUpdate(l, song(1), start)
 			for hour := range 6 {
-				h.Plays = append(h.Plays, finishedPlay(song(1), start.Add(time.Duration(hour-6)*time.Hour)))
+				update.Plays = append(update.Plays, finishedPlay(song(1), start.Add(time.Duration(hour-6)*time.Hour)))
 			}
-			b.write(t, h)
+			b.write(t, update)
 			kept := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)))
 			var starts []time.Time
 			for _, k := range kept.Plays[3:] { // after the earlier plays
@@ -79,11 +79,11 @@ func history() suite {
 		},
 		"ReconcileHistory_CorrectsConfirmedPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
+			update := playingUpdate(l, song(1), start)
 			guess := finishedPlay(song(1), start.Add(-time.Hour))
 			guess.Provisional, guess.ListenedMS = true, 61_000
-			h.Plays = []songspy.Play{guess}
-			b.write(t, h)
+			update.Plays = []songspy.Play{guess}
+			b.write(t, update)
 			item := historyItem(song(1), guess.StartedAt.Add(100*time.Second))
 			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 				c := k.Plays[0]
@@ -101,11 +101,11 @@ func history() suite {
 		},
 		"ReconcileHistory_RemovesPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
+			update := playingUpdate(l, song(1), start)
 			first, second := finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(1), start.Add(-30*time.Minute))
 			second.InferredMS = 59_000
-			h.Plays = []songspy.Play{first, second}
-			b.write(t, h)
+			update.Plays = []songspy.Play{first, second}
+			b.write(t, update)
 			item := historyItem(song(2), second.StartedAt.Add(2*time.Second))
 			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
 				last := k.Plays[len(k.Plays)-1]
@@ -123,10 +123,10 @@ func history() suite {
 		},
 		"ReconcileHistory_MovesAnItemToItsPlay": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
+			update := playingUpdate(l, song(1), start)
 			seen := finishedPlay(song(1), start.Add(-time.Hour))
-			h.Plays = []songspy.Play{seen}
-			b.write(t, h)
+			update.Plays = []songspy.Play{seen}
+			b.write(t, update)
 			item, other := historyItem(song(1), seen.StartedAt.Add(-10*time.Minute)), historyItem(song(2), seen.StartedAt.Add(-10*time.Minute+time.Second))
 			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, addAll([]songspy.HistoryItem{item})))
 			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{other}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
@@ -147,10 +147,10 @@ func history() suite {
 		},
 		"ReconcileHistory_AssignsItemsAmongPlaysWithTheSameStart": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
-			b.write(t, h)
-			item := historyItem(song(2), h.Plays[0].StartedAt)
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
+			item := historyItem(song(2), update.Plays[0].StartedAt)
 			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, addAll([]songspy.HistoryItem{item})))
 			kept := b.storedPlays(t, l, item)
 			same(t, "plays", len(kept.Plays), 2)
@@ -160,21 +160,21 @@ func history() suite {
 		},
 		"ReconcileHistory_PassesSomeEarlierPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
+			update := playingUpdate(l, song(1), start)
 			for i := range 40 {
-				h.Plays = append(h.Plays, finishedPlay(song(1), start.Add(-48*time.Hour+time.Duration(i)*10*time.Minute)))
+				update.Plays = append(update.Plays, finishedPlay(song(1), start.Add(-48*time.Hour+time.Duration(i)*10*time.Minute)))
 			}
-			b.write(t, h)
+			b.write(t, update)
 			kept := b.storedPlays(t, l, historyItem(song(1), start))
 			same(t, "plays", len(kept.Plays), 30)
-			same(t, "the last", kept.Plays[29].Play.StartedAt, h.Plays[39].StartedAt)
+			same(t, "the last", kept.Plays[29].Play.StartedAt, update.Plays[39].StartedAt)
 		},
 		"ReconcileHistory_PassesDeletedPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
+			update := playingUpdate(l, song(1), start)
 			gone := finishedPlay(song(1), start.Add(-time.Hour))
-			h.Plays = []songspy.Play{gone}
-			b.write(t, h)
+			update.Plays = []songspy.Play{gone}
+			b.write(t, update)
 			must(t, b.DeletePlay(t.Context(), l.UserID, storedPlays(t, b.sql(t), l.UserID)[0].ID, start))
 			kept := b.storedPlays(t, l, historyItem(song(1), gone.StartedAt))
 			same(t, "deleted at", kept.Plays[0].Play.DeletedAt, start)
@@ -198,9 +198,9 @@ func history() suite {
 		},
 		"ReconcileHistory_WaitsForARunningWrite": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}
-			h.Tracks = append(h.Tracks, song(2))
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}
+			update.Tracks = append(update.Tracks, song(2))
 			kept := make(chan int)
 			b.statements.runAfter("INSERT INTO now_playing", func() {
 				other := b.openAnother(t)
@@ -216,7 +216,7 @@ func history() suite {
 					}
 				}()
 			})
-			b.write(t, h)
+			b.write(t, update)
 			same(t, "stored plays", <-kept, 1)
 			<-kept
 		},
@@ -262,12 +262,12 @@ func history() suite {
 		},
 		"ReconcileHistory_CountsAProbablePlayOnceItIsConfirmed": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-3*time.Hour))}
-			for i := range h.Plays {
-				h.Plays[i].Probable = true
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-3*time.Hour))}
+			for i := range update.Plays {
+				update.Plays[i].Probable = true
 			}
-			b.write(t, h)
+			b.write(t, update)
 			page := value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
 			same(t, "plays", len(page), 3)
 			same(t, "probable", page[0].Play.Probable, true)
@@ -301,19 +301,19 @@ func history() suite {
 		},
 		"Plays_PageFromTheNewest": func(t *testing.T, b *fixture) {
 			l, other := b.newLinkedUser(t), b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
+			update := playingUpdate(l, song(1), start)
 			for n := range 7 {
-				h.Plays = append(h.Plays, finishedPlay(song(1), start.Add(time.Duration(n)*-10*time.Minute)))
+				update.Plays = append(update.Plays, finishedPlay(song(1), start.Add(time.Duration(n)*-10*time.Minute)))
 			}
 			theirs := playingUpdate(other, song(1), start)
-			theirs.Plays = h.Plays
-			b.write(t, h, theirs)
+			theirs.Plays = update.Plays
+			b.write(t, update, theirs)
 			var seen []time.Time
 			var last songspy.Play
 			for {
 				page := value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, last, 3))
 				for _, p := range page {
-					same(t, "users", p.Play.UserID, l.UserID)
+					same(t, "the user", p.Play.UserID, l.UserID)
 					same(t, "title", p.Track.Title, song(1).Title)
 					seen = append(seen, p.Play.StartedAt)
 				}

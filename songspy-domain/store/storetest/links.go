@@ -195,11 +195,11 @@ func polledUsers() suite {
 		},
 		"PolledUsers_HaveThePlayersState": func(t *testing.T, b *fixture) {
 			l, silent := b.newLinkedUser(t), b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Playing.TrackID = b.write(t, h)[0].TrackID
+			update := playingUpdate(l, song(1), start)
+			update.Playing.TrackID = b.write(t, update)[0].TrackID
 			got := value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), 0, 10))
 			same(t, "the link", got[0].Link, l)
-			same(t, "the player", got[0].Playing, h.Playing)
+			same(t, "the player", got[0].Playing, update.Playing)
 			same(t, "the idle user's link", got[1].Link, silent)
 			same(t, "the idle user's player", got[1].Playing, songspy.NowPlaying{})
 		},
@@ -356,9 +356,9 @@ func linking() suite {
 		},
 		"SaveLink_MovesTheAccountAndErasesItsFormerUsersPlays": func(t *testing.T, b *fixture) {
 			l, u := b.newLinkedUser(t), b.newUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
 			before := b.lastChange(t)
 			moved := value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
 				UserID: u.ID, App: "main", Grant: grant("u"), Account: songspy.SpotifyAccount{AccountID: *l.AccountID, ID: *l.LegacyID}, Move: true,
@@ -392,9 +392,9 @@ func linking() suite {
 		},
 		"Unlink_ErasesWhatCameFromSpotify": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
 			before := b.lastChange(t)
 			same(t, "erased", value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID)), store.EraseResult{Link: true, Plays: 1, Tracks: 1})
 			for _, table := range []string{"spotify_links", "now_playing", "plays", "user_tracks"} {

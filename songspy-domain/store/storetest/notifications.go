@@ -140,7 +140,7 @@ func notifications() suite {
 			b.clock.advance(5 * time.Minute)
 			second, userIDs := claimNotification(t, other, mailChannels)
 			same(t, "after a crash", userIDs, fmt.Sprint(u.ID))
-			same(t, "users", second.ID, first.ID)
+			same(t, "the message", second.ID, first.ID)
 			same(t, "tries", second.Attempts, 2)
 		},
 		"ClaimNotification_GivesEachMessageToOneProcess": func(t *testing.T, b *fixture) {
@@ -218,7 +218,7 @@ func notifications() suite {
 			b.clock.advance(10 * time.Minute)
 			again, userIDs := claimNotification(t, b.Store, webhookChannels)
 			same(t, "users", userIDs, fmt.Sprint(one))
-			same(t, "users", again.ID, first.ID)
+			same(t, "the message", again.ID, first.ID)
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(again), false))
 			b.clock.advance(time.Hour)
 			next, userIDs := claimNotification(t, b.Store, webhookChannels)

@@ -32,16 +32,16 @@ func playbackUpdates() suite {
 			w := b.write(t, playingUpdate(one, song(1), start), playingUpdate(two, song(1), start))
 			same(t, "the ids", w[0].TrackID, w[1].TrackID)
 			again := b.openAnother(t) // its cache is empty
-			h := playingUpdate(one, song(1), start.Add(time.Second))
-			w2 := value[[]songspy.PlaybackUpdateResult](t)(again.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
+			update := playingUpdate(one, song(1), start.Add(time.Second))
+			w2 := value[[]songspy.PlaybackUpdateResult](t)(again.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
 			same(t, "the id, of another process", w2[0].TrackID, w[0].TrackID)
 		},
 		"WritePlaybackUpdates_FindsATrackThatTheUpdateOnlyNames": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			w := b.write(t, playingUpdate(l, song(1), start))
-			h := playingUpdate(l, song(1), start.Add(time.Second))
-			h.Tracks = nil
-			w2 := value[[]songspy.PlaybackUpdateResult](t)(b.openAnother(t).WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
+			update := playingUpdate(l, song(1), start.Add(time.Second))
+			update.Tracks = nil
+			w2 := value[[]songspy.PlaybackUpdateResult](t)(b.openAnother(t).WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
 			same(t, "the id", w2[0].TrackID, w[0].TrackID)
 		},
 		"WritePlaybackUpdates_StoresAnyTextOfATrack": func(t *testing.T, b *fixture) {
@@ -72,10 +72,10 @@ func playbackUpdates() suite {
 			b.clock.advance(ahead)
 			b.write(t, playingUpdate(one, song(1), start.Add(ahead)), playingUpdate(two, song(1), start.Add(ahead)))
 			b.clock.advance(-ahead + time.Minute)
-			h := playingUpdate(one, song(2), start.Add(time.Minute))
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
-			h.Tracks = append(h.Tracks, song(1))
-			w := b.write(t, h, playingUpdate(two, song(3), start.Add(time.Minute)))
+			update := playingUpdate(one, song(2), start.Add(time.Minute))
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			update.Tracks = append(update.Tracks, song(1))
+			w := b.write(t, update, playingUpdate(two, song(3), start.Add(time.Minute)))
 			same(t, "dropped", w[0].Dropped || w[1].Dropped, false)
 			same(t, "the songs", []string{b.nowPlaying(t, one.UserID).TrackURI, b.nowPlaying(t, two.UserID).TrackURI}, []string{song(2).URI, song(3).URI})
 			same(t, "plays", b.countRows(t, "plays", one.UserID), 1)
@@ -85,12 +85,12 @@ func playbackUpdates() suite {
 		},
 		"WritePlaybackUpdates_TwiceIsOnce": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start.Add(123*time.Nanosecond))
-			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}
-			h.Tracks = append(h.Tracks, song(2))
-			first := b.write(t, h)
+			update := playingUpdate(l, song(1), start.Add(123*time.Nanosecond))
+			update.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}
+			update.Tracks = append(update.Tracks, song(2))
+			first := b.write(t, update)
 			before := b.lastChange(t)
-			same(t, "the second result", b.write(t, h), first)
+			same(t, "the second result", b.write(t, update), first)
 			same(t, "plays", b.countRows(t, "plays", l.UserID), 1)
 			same(t, "the last change", b.lastChange(t), before)
 		},
@@ -101,9 +101,9 @@ func playbackUpdates() suite {
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
 			var updates []songspy.PlaybackUpdate
 			for _, l := range []songspy.Link{relinked, unlinked, erased, stays} {
-				h := playingUpdate(l, song(1), start)
-				h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
-				updates = append(updates, h)
+				update := playingUpdate(l, song(1), start)
+				update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+				updates = append(updates, update)
 			}
 			w := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), updates))
 			same(t, "dropped", []bool{w[0].Dropped, w[1].Dropped, w[2].Dropped, w[3].Dropped}, []bool{true, true, true, false})
@@ -119,13 +119,13 @@ func playbackUpdates() suite {
 			bad := map[int]bool{3: true, 4: true, 11: true}
 			for i := range 16 {
 				l := b.newLinkedUser(t)
-				h := playingUpdate(l, song(i), start)
+				update := playingUpdate(l, song(i), start)
 				p := finishedPlay(song(i), start.Add(-time.Hour))
 				if bad[i] {
 					p.EndedAt = p.StartedAt.Add(-time.Second) // the tables reject this
 				}
-				h.Plays = []songspy.Play{p}
-				updates = append(updates, h)
+				update.Plays = []songspy.Play{p}
+				updates = append(updates, update)
 			}
 			written := value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), updates))
 			for i, w := range written {

@@ -12,27 +12,27 @@ func plays() suite {
 	return suite{
 		"Plays_AreStoredUnchanged": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
+			update := playingUpdate(l, song(1), start)
 			guess := finishedPlay(song(2), start.Add(-time.Hour))
 			guess.Provisional, guess.ListenedMS = true, 61_000
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), guess}
-			h.Tracks = append(h.Tracks, song(2))
-			track := b.write(t, h)[0].TrackID
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), guess}
+			update.Tracks = append(update.Tracks, song(2))
+			track := b.write(t, update)[0].TrackID
 			stored := storedPlays(t, b.sql(t), l.UserID)
 			for i := range stored {
 				if (stored[i].TrackID == track) != (i == 0) || stored[i].ID == 0 {
 					t.Fatalf("play %d is of track %d and has the id %d", i, stored[i].TrackID, stored[i].ID)
 				}
-				stored[i].ID, stored[i].TrackID, stored[i].TrackURI = 0, 0, h.Plays[i].TrackURI
-				h.Plays[i].UserID = l.UserID
+				stored[i].ID, stored[i].TrackID, stored[i].TrackURI = 0, 0, update.Plays[i].TrackURI
+				update.Plays[i].UserID = l.UserID
 			}
-			same(t, "plays", stored, h.Plays)
+			same(t, "plays", stored, update.Plays)
 		},
 		"DeletePlay_KeepsTheRowAndCountsOneLess": func(t *testing.T, b *fixture) {
 			l, stranger := b.newLinkedUser(t), b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
 			play := storedPlays(t, b.sql(t), l.UserID)[0]
 			RequireCode(t, b.DeletePlay(t.Context(), stranger.UserID, play.ID, start), songspy.CodeNotFound)
 			same(t, "plays before", len(value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))), 2)
@@ -48,15 +48,15 @@ func plays() suite {
 			same(t, "while it plays for the first time", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
 				{FirstPlayedAt: start.Add(-time.Minute), LastPlayedAt: start, Plays: 0},
 			})
-			h := playingUpdate(l, song(1), start.Add(10*time.Minute))
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Minute)), finishedPlay(song(1), start.Add(2*time.Minute))}
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start.Add(10*time.Minute))
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Minute)), finishedPlay(song(1), start.Add(2*time.Minute))}
+			b.write(t, update)
 			same(t, "after two plays", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
 				{FirstPlayedAt: start.Add(-time.Minute), LastPlayedAt: start.Add(10 * time.Minute), Plays: 2},
 			})
-			h = playingUpdate(l, song(2), start.Add(20*time.Minute))
-			h.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
-			b.write(t, h)
+			update = playingUpdate(l, song(2), start.Add(20*time.Minute))
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
 			same(t, "after an earlier time", storedTracks(t, b.sql(t), l.UserID), []songspy.UserTrack{
 				{FirstPlayedAt: start.Add(-time.Hour), LastPlayedAt: start.Add(10 * time.Minute), Plays: 3},
 				{FirstPlayedAt: start.Add(19 * time.Minute), LastPlayedAt: start.Add(20 * time.Minute), Plays: 0},

@@ -25,14 +25,14 @@ func recorded() suite {
 		"OnRecorded_ReportsEachPlayAndGapOnce": func(t *testing.T, b *fixture) {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			plays, gaps := reported(b)
-			h, later := playingUpdate(one, song(1), start), playingUpdate(one, song(1), start.Add(time.Hour))
-			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-2*time.Hour))}
-			h.Tracks = append(h.Tracks, song(2))
-			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
-			later.Gap = h.Gap
-			b.write(t, h)
-			b.write(t, h)     // written again, because its outcome was unknown
-			b.write(t, later) // the gap is already stored
+			update, later := playingUpdate(one, song(1), start), playingUpdate(one, song(1), start.Add(time.Hour))
+			update.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-2*time.Hour))}
+			update.Tracks = append(update.Tracks, song(2))
+			update.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
+			later.Gap = update.Gap
+			b.write(t, update)
+			b.write(t, update) // written again, because its outcome was unknown
+			b.write(t, later)  // the gap is already stored
 			setState := func(s songspy.LinkState) {
 				value[songspy.Link](t)(b.UpdateLink(t.Context(), two.UserID, func(l *songspy.Link) error { l.State = s; return nil }))
 			}
@@ -61,14 +61,14 @@ func recorded() suite {
 		"OnRecorded_DoesNotReportFailedWrites": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			plays, gaps := reported(b)
-			h := playingUpdate(l, song(1), start)
-			h.Playing.Generation--
-			h.Plays, h.Tracks = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}, append(h.Tracks, song(2))
-			h.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
-			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
-			h.Playing.Generation++
-			h.Gap = &songspy.Gap{BeganAt: start, EndedAt: &h.Plays[0].StartedAt, Reason: songspy.GapAppBlocked} // the database rejects it
-			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{h}))
+			update := playingUpdate(l, song(1), start)
+			update.Playing.Generation--
+			update.Plays, update.Tracks = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour))}, append(update.Tracks, song(2))
+			update.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
+			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
+			update.Playing.Generation++
+			update.Gap = &songspy.Gap{BeganAt: start, EndedAt: &update.Plays[0].StartedAt, Reason: songspy.GapAppBlocked} // the database rejects it
+			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
 			same(t, "sent", len(plays)+len(gaps), 0)
 		},
 	}

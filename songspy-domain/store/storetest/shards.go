@@ -22,14 +22,14 @@ func (r *replica) lease(t *testing.T, length time.Duration, release ...int16) so
 	for shard := range r.held {
 		loaded = append(loaded, shard)
 	}
-	h := value[songspy.ShardLease](t)(r.b.LeaseShards(t.Context(), songspy.ShardClaim{
+	lease := value[songspy.ShardLease](t)(r.b.LeaseShards(t.Context(), songspy.ShardClaim{
 		Owner: r.name, TTL: length, PolledUntil: start, Loaded: loaded, Release: release,
 	}))
 	r.held = map[int16]bool{}
-	for _, shard := range h.Held {
+	for _, shard := range lease.Held {
 		r.held[shard] = true
 	}
-	return h
+	return lease
 }
 
 func shards() suite {
@@ -37,30 +37,30 @@ func shards() suite {
 	return suite{
 		"LeaseShards_GivesAllToOneReplica": func(t *testing.T, b *fixture) {
 			r := &replica{b: b, name: "one"}
-			h := r.lease(t, long)
-			same(t, "held", len(h.Held), songspy.ShardCount)
-			same(t, "acquired", len(h.Acquired), songspy.ShardCount)
-			same(t, "owners", h.Replicas, 1)
-			same(t, "results before", h.Acquired[7], time.Time{})
-			h = r.lease(t, long)
-			same(t, "acquired again", len(h.Acquired), 0)
-			same(t, "still held", len(h.Held), songspy.ShardCount)
+			lease := r.lease(t, long)
+			same(t, "held", len(lease.Held), songspy.ShardCount)
+			same(t, "acquired", len(lease.Acquired), songspy.ShardCount)
+			same(t, "owners", lease.Replicas, 1)
+			same(t, "polled until, of a new shard", lease.Acquired[7], time.Time{})
+			lease = r.lease(t, long)
+			same(t, "acquired again", len(lease.Acquired), 0)
+			same(t, "still held", len(lease.Held), songspy.ShardCount)
 		},
 		"LeaseShards_SharesReleasedShards": func(t *testing.T, b *fixture) {
 			one, two := &replica{b: b, name: "one"}, &replica{b: b, name: "two"}
 			one.lease(t, long)
-			h := two.lease(t, long)
-			same(t, "shards held by the new replica", len(h.Held), 0)
-			same(t, "owners", h.Replicas, 2)
+			lease := two.lease(t, long)
+			same(t, "shards held by the new replica", len(lease.Held), 0)
+			same(t, "owners", lease.Replicas, 2)
 			surplus := make([]int16, 0, songspy.ShardCount/2)
 			for shard := range int16(songspy.ShardCount / 2) {
 				surplus = append(surplus, shard)
 			}
-			h = one.lease(t, long, surplus...)
-			same(t, "stored", len(h.Held), songspy.ShardCount/2)
-			h = two.lease(t, long)
-			same(t, "polled until", len(h.Acquired), songspy.ShardCount/2)
-			same(t, "polled until, of the other replica", h.Acquired[3], start)
+			lease = one.lease(t, long, surplus...)
+			same(t, "shards that it keeps", len(lease.Held), songspy.ShardCount/2)
+			lease = two.lease(t, long)
+			same(t, "acquired", len(lease.Acquired), songspy.ShardCount/2)
+			same(t, "polled until, of the other replica", lease.Acquired[3], start)
 			same(t, "free for the other replica", len(one.lease(t, long).Held), songspy.ShardCount/2)
 		},
 		"LeaseShards_ShortensLeasesAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
@@ -74,7 +74,7 @@ func shards() suite {
 			same(t, "owners", successor.lease(t, length).Replicas, 1)
 			b.clock.advance(length)
 			<-time.After(2 * length)
-			same(t, "polled until", len(successor.lease(t, length).Acquired), songspy.ShardCount)
+			same(t, "acquired", len(successor.lease(t, length).Acquired), songspy.ShardCount)
 		},
 		"LeaseShards_TakesOverExpiredLeases": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
@@ -82,12 +82,12 @@ func shards() suite {
 			dead.lease(t, time.Millisecond) // stores how far it has polled
 			b.clock.advance(time.Second)
 			<-time.After(5 * time.Millisecond) // Postgres uses its own clock
-			h := successor.lease(t, long)
-			same(t, "polled until", len(h.Acquired), songspy.ShardCount)
-			same(t, "polled until, of the dead replica", h.Acquired[63], start)
-			h = dead.lease(t, long)
-			same(t, "shards that it keeps", len(h.Held), 0)
-			same(t, "owners", h.Replicas, 2)
+			lease := successor.lease(t, long)
+			same(t, "acquired", len(lease.Acquired), songspy.ShardCount)
+			same(t, "polled until, of the dead replica", lease.Acquired[63], start)
+			lease = dead.lease(t, long)
+			same(t, "shards that it keeps", len(lease.Held), 0)
+			same(t, "owners", lease.Replicas, 2)
 		},
 		"LeaseShards_DoesNotReserveShardsForASilentReplica": func(t *testing.T, b *fixture) {
 			const length, silence = 400 * time.Millisecond, 150 * time.Millisecond
@@ -100,9 +100,9 @@ func shards() suite {
 			pass(length - silence)
 			silent.lease(t, length)
 			pass(silence)
-			h := successor.lease(t, length)
-			same(t, "owners", h.Replicas, 1)
-			same(t, "polled until, of the dead replica's shards", len(h.Acquired), songspy.ShardCount)
+			lease := successor.lease(t, length)
+			same(t, "owners", lease.Replicas, 1)
+			same(t, "acquired of the dead replica's shards", len(lease.Acquired), songspy.ShardCount)
 			same(t, "replicas after it has leased again", silent.lease(t, length).Replicas, 2)
 		},
 		"ReleaseShards_FreesThemAtOnce": func(t *testing.T, b *fixture) {
@@ -110,10 +110,10 @@ func shards() suite {
 			one.lease(t, long)
 			done := start.Add(time.Minute)
 			must(t, b.ReleaseShards(t.Context(), songspy.ShardClaim{Owner: "one", TTL: long, PolledUntil: done, Loaded: []int16{5}}))
-			h := two.lease(t, long)
-			same(t, "polled until", len(h.Acquired), songspy.ShardCount)
-			same(t, "polled until, at last", h.Acquired[5], done)
-			same(t, "owners", h.Replicas, 1)
+			lease := two.lease(t, long)
+			same(t, "acquired", len(lease.Acquired), songspy.ShardCount)
+			same(t, "polled until, at last", lease.Acquired[5], done)
+			same(t, "owners", lease.Replicas, 1)
 		},
 		"LeaseShards_NeverGivesAShardToTwoReplicas": func(t *testing.T, b *fixture) {
 			const replicas = 6

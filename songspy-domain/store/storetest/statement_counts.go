@@ -15,9 +15,9 @@ func statementCounts() suite {
 		t.Helper()
 		for i := range many {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(i), start)
-			h.Plays = []songspy.Play{finishedPlay(song(i), start.Add(-time.Hour))}
-			ids, updates = append(ids, l.UserID), append(updates, h)
+			update := playingUpdate(l, song(i), start)
+			update.Plays = []songspy.Play{finishedPlay(song(i), start.Add(-time.Hour))}
+			ids, updates = append(ids, l.UserID), append(updates, update)
 		}
 		return ids, updates
 	}
@@ -53,9 +53,9 @@ func statementCounts() suite {
 			requireNoWrites(t, executed)
 		},
 		"WritePlaybackUpdates_ThatAreInvisibleDoNotTouchTheFeed": func(t *testing.T, b *fixture) {
-			h := playingUpdate(b.newLinkedUser(t), song(1), start)
-			h.Visible = false
-			for _, statement := range b.statements.recordDuring(func() { b.write(t, h) }) {
+			update := playingUpdate(b.newLinkedUser(t), song(1), start)
+			update.Visible = false
+			for _, statement := range b.statements.recordDuring(func() { b.write(t, update) }) {
 				if strings.Contains(statement, "feed") || strings.Contains(statement, "changes") {
 					t.Fatalf("statements: %s", statement)
 				}

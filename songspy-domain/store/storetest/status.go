@@ -16,10 +16,10 @@ func status() suite {
 			empty := value[store.Status](t)(b.Status(t.Context()))
 			same(t, "links in an empty database", len(empty.Links), 0)
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
-			h := playingUpdate(one, song(1), start.Add(-time.Minute))
-			h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-48*time.Hour))}
-			h.Tracks = append(h.Tracks, song(2))
-			b.write(t, h)
+			update := playingUpdate(one, song(1), start.Add(-time.Minute))
+			update.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-48*time.Hour))}
+			update.Tracks = append(update.Tracks, song(2))
+			b.write(t, update)
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), two.UserID, func(l *songspy.Link) error {
 				l.State = songspy.LinkReauthRequired
 				return nil

@@ -18,9 +18,9 @@ func times() suite {
 			l := b.newLinkedUser(t)
 			for i, zone := range zones {
 				at := start.Add(time.Duration(i) * time.Second).In(zone)
-				h := playingUpdate(l, song(i), at.Add(999*time.Nanosecond))
-				h.Playing.PausedSince = h.Playing.EndsAt
-				b.write(t, h)
+				update := playingUpdate(l, song(i), at.Add(999*time.Nanosecond))
+				update.Playing.PausedSince = update.Playing.EndsAt
+				b.write(t, update)
 				got := b.nowPlaying(t, l.UserID)
 				same(t, "observed in "+zone.String(), got.ObservedAt, at.UTC())
 				same(t, "paused since in "+zone.String(), *got.PausedSince, at.Add(2*time.Minute).UTC())
@@ -66,14 +66,14 @@ func times() suite {
 				same(t, "not yet in "+zone.String(), len(value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), expiresAt, 0, 10))), 0)
 				due := value[[]songspy.Link](t)(b.LinksToRenew(t.Context(), expiresAt.Add(time.Microsecond), 0, 10))
 				same(t, "due in "+zone.String(), len(due), 1)
-				same(t, "users", due[0].UserID, l.UserID)
+				same(t, "the user", due[0].UserID, l.UserID)
 			}
 		},
 		"Times_ThatAreZeroStayZero": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			h := playingUpdate(l, song(1), start)
-			h.Playing.OtherSeenAt = time.Time{}
-			b.write(t, h)
+			update := playingUpdate(l, song(1), start)
+			update.Playing.OtherSeenAt = time.Time{}
+			b.write(t, update)
 			if got := b.nowPlaying(t, l.UserID).OtherSeenAt; !got.IsZero() {
 				t.Fatalf("the zero time was read as %v", got)
 			}

@@ -127,10 +127,10 @@ func users() suite {
 		"EraseUser_LeavesNothing": func(t *testing.T, b *fixture) {
 			gone, stays := b.newLinkedUser(t), b.newLinkedUser(t)
 			for _, l := range []songspy.Link{gone, stays} {
-				h := playingUpdate(l, song(1), start)
-				h.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-2*time.Hour))}
-				h.Tracks = append(h.Tracks, song(2))
-				b.write(t, h)
+				update := playingUpdate(l, song(1), start)
+				update.Plays = []songspy.Play{finishedPlay(song(2), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-2*time.Hour))}
+				update.Tracks = append(update.Tracks, song(2))
+				b.write(t, update)
 				value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(l.UserID, l.App+string(rune('a'+l.UserID)))))
 				b.queueNotifications(t, relinkNotification(l.UserID))
 			}
