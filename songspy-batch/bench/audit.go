@@ -8,87 +8,90 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// listeners says for whom the last sweep wrote, by what really happened.
+// writeAudit counts the users with rows written in the last round, by the reason that the
+// simulator knows.
 type writeAudit struct {
-	// Written is for how many anything was written.
-	Written int `json:"writtenFor"`
-	// Changed: since their former look something happened to what they hear.
-	Changed int `json:"ofThemChanged"`
-	// Proven: it happened before that look, and this one proved it. One
-	// silence closes nothing, and a play counts once enough of it was heard.
-	Proven int `json:"ofThemProven"`
-	// Untold: their player keeps its progress to itself, so how long they stay
-	// on the board depends on each sighting.
-	NoProgress int `json:"ofThemUntold"`
-	// Unchanged: nothing happened. There must be none.
-	Unchanged int `json:"ofThemUnchanged"`
-	// Examples tells of a few of them.
+	// Written counts all users with a row written.
+	Written int `json:"written"`
+	// Changed counts those whose playback changed since the previous round.
+	Changed int `json:"changed"`
+	// Proven counts those whose playback changed before the previous round, so that only
+	// this round confirmed it. A play ends after two idle polls, and it counts after
+	// enough listening time.
+	Proven int `json:"proven"`
+	// NoProgress counts those whose player reports no progress. Each poll extends the
+	// time for which the board shows them, so each poll writes.
+	NoProgress int `json:"noProgress"`
+	// Unchanged counts those without any change. It must be 0.
+	Unchanged int `json:"unchanged"`
+	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
-	// MayWrite is for how many there was something to write at all.
-	Eligible int `json:"somethingHappenedTo"`
-	// Missed: they went over to another song well before they were looked at,
-	// and nothing was written. There must be none.
+	// Eligible counts the users for whom a row may be written, because their playback
+	// changed.
+	Eligible int `json:"eligible"`
+	// Missed counts the users whose track changed well before their poll, but without a
+	// row written. It must be 0.
 	Missed int `json:"missed"`
 }
 
-// span is a stretch of time, ends included.
+// timeSpan is a time with both ends included.
 type timeSpan struct{ from, to time.Time }
 
 func (s timeSpan) contains(t time.Time) bool { return !t.Before(s.from) && !t.After(s.to) }
 
-// longestLinger is longer than any stopped player shows its last track.
+// maxLinger is longer than any stopped player of the simulator shows its last track.
 const maxLinger = 10 * time.Minute
 
-// judge compares whose rows the last of three sweeps wrote with what the
-// simulator knows. When exactly within a sweep somebody was looked at is not
-// known, so that what happened anywhere between the former sweep's begin and
-// this one's end may have been news.
-func auditWrites(world *sim.Sim, rounds [3]pollRound, written map[songspy.UserID]bool) (l writeAudit) {
-	former := timeSpan{rounds[1].Begin, rounds[1].End}
-	this := timeSpan{rounds[2].Begin, rounds[2].End}
+// auditWrites compares the users with rows written in the last of three rounds with the
+// simulator's plays. The exact time of a user's poll within a round is not known. So any
+// event from the begin of the previous round to the end of this one counts as a possible
+// change.
+func auditWrites(world *sim.Sim, rounds [3]pollRound, written map[songspy.UserID]bool) (a writeAudit) {
+	previous := timeSpan{rounds[1].Begin, rounds[1].End}
+	current := timeSpan{rounds[2].Begin, rounds[2].End}
 	for person := range world.People() {
-		plays := world.Truth(person, rounds[0].Begin.Add(-maxLinger), this.to)
+		plays := world.Truth(person, rounds[0].Begin.Add(-maxLinger), current.to)
 		wrote := written[userOf(person)]
 		if wrote {
-			l.Written++
+			a.Written++
 		}
-		changed := anyEvent(plays, timeSpan{former.from, this.to})
-		proven := anyEvent(plays, timeSpan{rounds[0].Begin, former.from})
+		changed := anyEvent(plays, timeSpan{previous.from, current.to})
+		proven := anyEvent(plays, timeSpan{rounds[0].Begin, previous.from})
 		if changed || proven {
-			l.Eligible++
+			a.Eligible++
 		}
 		switch {
 		case wrote && changed:
-			l.Changed++
+			a.Changed++
 		case wrote && proven:
-			l.Proven++
-		case wrote && playsWithoutProgress(plays, this):
-			l.NoProgress++
+			a.Proven++
+		case wrote && playsWithoutProgress(plays, current):
+			a.NoProgress++
 		case wrote:
-			l.Unchanged++
-			if len(l.Examples) < 3 {
-				l.Examples = append(l.Examples, describePlays(userOf(person), plays))
+			a.Unchanged++
+			if len(a.Examples) < 3 {
+				a.Examples = append(a.Examples, describePlays(userOf(person), plays))
 			}
-		case !anyEvent(plays, former) && !anyEvent(plays, this) && switchedTrack(world.PlaybackAt(person, former.from), world.PlaybackAt(person, this.from)):
-			l.Missed++
+		case !anyEvent(plays, previous) && !anyEvent(plays, current) && switchedTrack(world.PlaybackAt(person, previous.from), world.PlaybackAt(person, current.from)):
+			a.Missed++
 		}
 	}
-	return l
+	return a
 }
 
-// story tells what somebody heard, for whoever has to explain a row.
+// describePlays lists a user's plays, to explain a row that was written without a change.
 func describePlays(id songspy.UserID, plays []sim.Play) string {
 	s := fmt.Sprintf("user %d:", id)
 	for _, p := range plays {
-		s += fmt.Sprintf(" %s %s to %s, from %s of %s, lingering %s, paused after %s for %s, jump %s, progress %t;",
+		s += fmt.Sprintf(" %s %s to %s, from position %s of %s, shown %s after its end, paused after %s for %s, jump %s, progress %t;",
 			p.Track.Kind, p.Start.Format(time.TimeOnly), p.End.Format(time.TimeOnly), p.From, p.Track.Duration,
 			p.Linger, p.PauseAfter, p.PauseFor, p.Jump, !p.NoProgress)
 	}
 	return s
 }
 
-// happened reports whether within the span a play began, stood still, went on,
-// was sought in, ended, or left a player that had shown it as paused.
+// anyEvent reports whether a play started, paused, resumed, jumped or ended within the
+// span, or its stopped player stopped showing it.
 func anyEvent(plays []sim.Play, within timeSpan) bool {
 	for _, p := range plays {
 		at := []time.Time{p.Start, p.End, p.End.Add(p.Linger)}
@@ -104,7 +107,8 @@ func anyEvent(plays []sim.Play, within timeSpan) bool {
 	return false
 }
 
-// untold reports whether a player that tells no progress played at the time.
+// playsWithoutProgress reports whether a player that reports no progress played within the
+// span.
 func playsWithoutProgress(plays []sim.Play, at timeSpan) bool {
 	for _, p := range plays {
 		if p.NoProgress && p.Start.Before(at.to) && p.End.After(at.from) {
@@ -114,9 +118,9 @@ func playsWithoutProgress(plays []sim.Play, at timeSpan) bool {
 	return false
 }
 
-// another reports whether it is beyond doubt that another song came into sight.
+// switchedTrack reports whether the player certainly shows another track than before.
 func switchedTrack(before, now sim.Playback) bool {
-	seen := now.Visible && now.State == sim.StatePlaying &&
+	shown := now.Visible && now.State == sim.StatePlaying &&
 		now.Play.Track.Kind != sim.KindAd && now.Play.Track.Kind != sim.KindUnknown
-	return seen && now.Play.Track.URI != before.Play.Track.URI
+	return shown && now.Play.Track.URI != before.Play.Track.URI
 }

@@ -16,21 +16,21 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
-// refreshPool is what the batch's client may use beyond the looks' connections.
+// extraConns is the number of connections of the batch's client that polls do not use.
 const extraConns = 16
 
-// bareRun is what the calls alone come to.
+// bareRun is the result of one bare loop.
 type bareRun struct {
 	Calls   int     `json:"calls"`
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"callsPerSecond"`
-	// Processor time by call, of the loop and of the simulator.
+	// Processor time of a call, in microseconds, in this process and in the simulator.
 	OwnMicros float64 `json:"cpuMicros"`
 	SimMicros float64 `json:"simCpuMicros"`
 }
 
-// bare makes the first calls that a sweep makes, with the batch's transport,
-// headers and concurrency, and discards the answers.
+// runBare makes as many of a round's calls as it is given, with the batch's transport,
+// headers and concurrency, and discards the responses.
 func (b *bench) runBare(ctx context.Context, calls int) (r bareRun, err error) {
 	f, err := newRequestTemplate(ctx, "http://"+b.sim.address+"/spotify/api")
 	if err != nil {
@@ -59,7 +59,7 @@ func (b *bench) runBare(ctx context.Context, calls int) (r bareRun, err error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return r, fmt.Errorf("bare loop: %w", err)
+		return r, fmt.Errorf("the bare loop failed: %w", err)
 	}
 	took := time.Since(began)
 	r = bareRun{Calls: calls, Seconds: took.Seconds(), Rate: float64(calls) / took.Seconds()}
@@ -72,7 +72,7 @@ func (b *bench) runBare(ctx context.Context, calls int) (r bareRun, err error) {
 	return r, nil
 }
 
-// form is what all looks have in common.
+// requestTemplate is the part of a poll's request that all users share.
 type requestTemplate struct {
 	url    *url.URL
 	header http.Header
@@ -89,12 +89,12 @@ func sendRequest(ctx context.Context, via http.RoundTripper, f requestTemplate, 
 	_, err = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("the simulator answered %s", resp.Status)
+		return fmt.Errorf("the simulator answered %s instead of 200 or 204; its log may say why", resp.Status)
 	}
 	return err
 }
 
-// lookRequest asks the batch's own client what its looks look like.
+// newRequestTemplate captures the request that the batch's own client sends for a poll.
 func newRequestTemplate(ctx context.Context, api string) (f requestTemplate, err error) {
 	client := spotify.New(spotify.Config{ClientID: "bench", APIURL: api, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		f = requestTemplate{r.URL, r.Header.Clone()}
@@ -109,7 +109,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// ownCPU is the processor time that this process has used.
+// ownCPU returns the processor time that this process has used.
 func ownCPU() cpuTime {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

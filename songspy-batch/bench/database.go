@@ -19,7 +19,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// database is one of our own on the given server, and a connection to it.
+// database is a new database on the given server, and a connection to it.
 type database struct {
 	server, name string
 	url          string
@@ -31,7 +31,7 @@ type database struct {
 func newDatabase(ctx context.Context, server string) (*database, error) {
 	u, err := url.Parse(server)
 	if err != nil {
-		return nil, errors.New("SONGSPY_TEST_POSTGRES_URL is not a URL")
+		return nil, errors.New("SONGSPY_TEST_POSTGRES_URL is not a URL: it begins with postgres://")
 	}
 	random := make([]byte, 40)
 	if _, err := rand.Read(random); err != nil {
@@ -50,7 +50,7 @@ func newDatabase(ctx context.Context, server string) (*database, error) {
 	return d, nil
 }
 
-// drop deletes the database, also after ctx has ended.
+// drop deletes the database. It also works after ctx has ended.
 func (d *database) drop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
@@ -71,16 +71,16 @@ func (d *database) vacuum(ctx context.Context) error {
 	return err
 }
 
-// sealKeys is the key as the batch is told it.
+// sealKeys returns the value of SONGSPY_SEAL_KEYS for the batch.
 func (d *database) sealKeys() string {
 	return d.key.ID + ":" + base64.StdEncoding.EncodeToString(d.key.Key)
 }
 
-// tableRows are the rows of a table that were written, versions of one row each counted.
+// tableRows counts the row versions that were written to a table.
 type tableRows struct {
 	Inserted int64 `json:"inserted"`
 	Updated  int64 `json:"updated"`
-	// InPage are the updates that touched no index.
+	// InPage counts the heap-only updates: they wrote to no index.
 	InPage  int64 `json:"updatedInPage"`
 	Deleted int64 `json:"deleted"`
 }
@@ -89,16 +89,16 @@ func (r tableRows) sub(o tableRows) tableRows {
 	return tableRows{r.Inserted - o.Inserted, r.Updated - o.Updated, r.InPage - o.InPage, r.Deleted - o.Deleted}
 }
 
-// mark is a moment in the life of the database.
+// mark is a moment from which writes are counted.
 type mark struct {
-	transaction string // the next one's number
+	transaction string // the next transaction ID
 	tables      map[string]tableRows
 }
 
-// written is what was written since a mark.
+// writtenRows are the writes since a mark.
 type writtenRows struct {
 	tables map[string]tableRows
-	users  map[songspy.UserID]bool // whose rows these were
+	users  map[songspy.UserID]bool // users with a row written
 }
 
 func (d *database) mark(ctx context.Context) (m mark, err error) {
@@ -108,8 +108,8 @@ func (d *database) mark(ctx context.Context) (m mark, err error) {
 	return m, d.conn.QueryRow(ctx, "SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text").Scan(&m.transaction)
 }
 
-// since tells what was written by processes whose connections have ended by now,
-// or will within moments.
+// writtenSince returns the writes since the mark. It waits until all other connections have
+// ended, because the statistics are complete only then.
 func (d *database) writtenSince(ctx context.Context, m mark) (w writtenRows, err error) {
 	if err := d.waitQuiet(ctx); err != nil {
 		return w, err
@@ -125,8 +125,8 @@ func (d *database) writtenSince(ctx context.Context, m mark) (w writtenRows, err
 	return w, err
 }
 
-// quiet waits until nobody else is connected: whoever leaves has reported
-// to the statistics.
+// waitQuiet waits until there is no other connection to the database. A session adds its
+// counts to the statistics when it ends.
 func (d *database) waitQuiet(ctx context.Context) error {
 	for {
 		var others int
@@ -141,8 +141,8 @@ func (d *database) waitQuiet(ctx context.Context) error {
 	}
 }
 
-// cpu is what the server's processes have used by now; 0 if they run where
-// they cannot be seen, in a container or on another machine.
+// cpu returns the processor time that the server's processes have used. It returns 0 if the
+// processes are not visible, in a container or on another machine.
 func (d *database) cpu(ctx context.Context) (total cpuTime, err error) {
 	rows, err := d.conn.Query(ctx, `SELECT pid FROM pg_stat_activity`)
 	if err != nil {
@@ -182,9 +182,10 @@ func (d *database) statistics(ctx context.Context) (map[string]tableRows, error)
 	return tables, err
 }
 
-// peopleWrittenSince reads off every row which transaction wrote it.
+// usersWrittenSince returns the users with a row that a transaction since the mark wrote. It
+// reads the transaction of each row from xmin.
 func (d *database) usersWrittenSince(ctx context.Context, m mark) (map[songspy.UserID]bool, error) {
-	people := map[songspy.UserID]bool{}
+	users := map[songspy.UserID]bool{}
 	tables := map[string]string{
 		"users": "id", "spotify_links": "user_id", "now_playing": "user_id", "plays": "user_id",
 		"user_tracks": "user_id", "history_items": "user_id", "changes": "user_id",
@@ -196,11 +197,11 @@ func (d *database) usersWrittenSince(ctx context.Context, m mark) (map[songspy.U
 		}
 		var id int64
 		if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-			people[songspy.UserID(id)] = true
+			users[songspy.UserID(id)] = true
 			return nil
 		}); err != nil {
 			return nil, err
 		}
 	}
-	return people, nil
+	return users, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// load brings the schema and everyone into the database.
+// load migrates the database and loads all users with their links.
 func (b *bench) load(ctx context.Context) error {
 	began := time.Now()
 	s, err := store.Open(ctx, store.Options{URL: b.db.url, SealKeys: []store.SealKey{b.db.key}})
@@ -25,20 +25,22 @@ func (b *bench) load(ctx context.Context) error {
 	}
 	b.tokens = make([]string, b.people)
 	if err := s.Load(ctx, b.links(ctx)); err != nil {
-		return fmt.Errorf("loading: %w", err)
+		return fmt.Errorf("loading the users failed: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// As in a database that has run for a day; otherwise it begins in the middle.
+	// A database in operation has been vacuumed. Without this, autovacuum would start
+	// during the measurement.
 	if err := b.db.vacuum(ctx); err != nil {
 		return err
 	}
-	b.logf("loaded %d listeners in %s", b.people, time.Since(began).Round(100*time.Millisecond))
+	b.logf("loaded %d users in %s", b.people, time.Since(began).Round(100*time.Millisecond))
 	return nil
 }
 
-// everyone yields the simulator's people as users 1 and up, linked just now.
+// links yields the simulator's people as users 1 to b.people. Their links are new, and their
+// access tokens outlive the run. It keeps the access tokens in b.tokens.
 func (b *bench) links(ctx context.Context) iter.Seq2[songspy.User, songspy.Link] {
 	now := time.Now()
 	scope := strings.Join(songspy.NeededScopes(), " ")
@@ -47,14 +49,14 @@ func (b *bench) links(ctx context.Context) iter.Seq2[songspy.User, songspy.Link]
 			if n%max(b.people/10, 1) == 0 {
 				b.logf("loading: %3d %%", 100*n/b.people)
 			}
-			who := b.world.Person(n)
+			person := b.world.Person(n)
 			access, refresh := b.world.SpotifyTokens(n)
 			b.tokens[n] = access
 			user := songspy.User{
-				ID: userOf(n), GoogleSub: who.GoogleID, Audience: songspy.AudienceEveryone, CreatedAt: now, UpdatedAt: now,
+				ID: userOf(n), GoogleSub: person.GoogleID, Audience: songspy.AudienceEveryone, CreatedAt: now, UpdatedAt: now,
 			}
 			link := songspy.Link{
-				App: sim.SpotifyClientID, AccountID: &who.AccountID, LegacyID: &who.SpotifyID, AuthMethod: songspy.AuthBasic,
+				App: sim.SpotifyClientID, AccountID: &person.AccountID, LegacyID: &person.SpotifyID, AuthMethod: songspy.AuthBasic,
 				AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh), Scope: scope,
 				AccessExpiresAt: now.Add(23 * time.Hour), AuthorizedAt: now, State: songspy.LinkActive, StateSince: now,
 				Generation: 1, Version: 1, CreatedAt: now, UpdatedAt: now,
@@ -66,5 +68,5 @@ func (b *bench) links(ctx context.Context) iter.Seq2[songspy.User, songspy.Link]
 	}
 }
 
-// userOf is the id of a person of the simulator.
+// userOf returns the user ID of a person of the simulator.
 func userOf(person int) songspy.UserID { return songspy.UserID(person + 1) }

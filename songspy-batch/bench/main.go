@@ -1,22 +1,24 @@
-// Command bench measures what a sweep costs over the calls that it consists of.
+// Command bench measures what polling all users costs, compared with the bare HTTP
+// calls.
 //
-// It loads linked listeners into a Postgres, starts the real songspy-batch and
-// songspy-sim beside it on this machine, and lets the batch sweep with everyone
-// due at once. From the third sweep on it measures looks by time, of the last one
-// also processor time, rows written, and for whom, and the batch's memory at its
-// peak. Before and after each the same calls are made by a bare loop that discards
-// the answers; the batch is measured against that.
+// It loads linked users into a Postgres database and starts the real songspy-batch
+// and songspy-sim on this machine. The batch polls all users at the same moment; one
+// poll of every user is a round. The bench measures the rate of each round from the
+// third on. In the last round it also measures the processor time, the rows written,
+// the users they belong to, and the batch's peak memory. Before and after each round,
+// a bare loop makes the same calls and discards the responses. The batch is compared
+// with that loop.
 //
-// It finds the server in SONGSPY_TEST_POSTGRES_URL, as the tests do:
+// SONGSPY_TEST_POSTGRES_URL names the database server, as in the tests:
 //
 //	go run ./songspy-domain/store/storetest/throwaway -- go run ./songspy-batch/bench
 //
-// Given several numbers of listeners it measures each, and how far what a look
-// costs depends on them.
+// With several numbers of users, the bench measures each number, and reports how much
+// the cost of a poll grows with them.
 //
-// The table is for people; the last line is JSON. The exit status is 1 where a
-// bound is missed or the measurement failed, 2 where it was called wrongly. With
-// -bounds=false nothing is judged: that is for runs too small to be judged.
+// It prints a table and, last, one line of JSON. The exit status is 1 if a bound is
+// missed or the measurement fails, and 2 if the flags are invalid. With -bounds=false
+// it does not check the bounds; that is for runs that are too small to judge.
 package main
 
 import (
@@ -34,22 +36,24 @@ import (
 )
 
 const (
-	// shortest is the least interval: a play that began before the first sweep
-	// must be old enough to count at the second, so that the third finds
-	// nothing to write about it.
+	// minInterval is the shortest interval if bounds are checked. A play that began
+	// before the first round must be long enough to count in the second round.
+	// Otherwise the third round would write a row for it.
 	minInterval = time.Minute
-	// shortestUnjudged only leaves time for the bare loop between two sweeps.
+	// minIntervalUnjudged only leaves time for the bare loop between two rounds.
 	minIntervalUnjudged = 8 * time.Second
-	// operation is the interval in operation. Several sizes are compared at it:
-	// the more time there is between two looks, the more of them have news.
+	// productionInterval is the default interval of the batch. Several numbers of
+	// users are compared at it, because the share of polls with changes grows with
+	// the interval.
 	productionInterval = 3 * time.Minute
-	// poolSize is what SONGSPY_POLL_CONCURRENCY is unless set.
+	// defaultWorkers is the default of SONGSPY_POLL_CONCURRENCY.
 	defaultWorkers = 64
 )
 
+// options are the flags.
 type options struct {
-	sizes    []int // of which people is the one under way
-	people   int
+	sizes    []int // the numbers of users to measure
+	people   int   // the number that is being measured
 	interval time.Duration
 	workers  int
 	rounds   int
@@ -65,20 +69,20 @@ func main() {
 	os.Exit(status)
 }
 
-// run gives the exit status.
+// run measures, reports and returns the exit status.
 func run(ctx context.Context, args []string, server string, stdout, stderr io.Writer) int {
 	o, err := readOptions(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err == nil && server == "":
-		err = errors.New("SONGSPY_TEST_POSTGRES_URL names no Postgres: use `make bench-sweep`, which starts one")
+		err = errors.New("SONGSPY_TEST_POSTGRES_URL is not set: use `make bench-polls`, which starts a Postgres server")
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 2
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, o.within, fmt.Errorf("not done within %s; -within allows more", o.within))
+	ctx, cancel := context.WithTimeoutCause(ctx, o.within, fmt.Errorf("the bench did not end within %s: set a longer -within", o.within))
 	defer cancel()
 	missed, err := measureAll(ctx, o, server, stdout, func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) })
 	if err != nil {
@@ -91,7 +95,8 @@ func run(ctx context.Context, args []string, server string, stdout, stderr io.Wr
 	return min(len(missed), 1)
 }
 
-// measureAll measures each size, reports on it, and lists the bounds that were missed.
+// measureAll measures each number of users, writes the reports to stdout, and returns the
+// bounds that were missed.
 func measureAll(ctx context.Context, o options, server string, stdout io.Writer, logf func(string, ...any)) (missed []string, err error) {
 	var all comparison
 	for _, o.people = range o.sizes {
@@ -101,7 +106,7 @@ func measureAll(ctx context.Context, o options, server string, stdout io.Writer,
 		}
 		if o.bounds {
 			for _, m := range r.checkBounds(boundsFor(o.people)) {
-				missed = append(missed, fmt.Sprintf("%d listeners: %s", o.people, m))
+				missed = append(missed, fmt.Sprintf("%d users: %s", o.people, m))
 			}
 		}
 		if err := r.write(stdout); err != nil {
@@ -121,13 +126,13 @@ func measureAll(ctx context.Context, o options, server string, stdout io.Writer,
 func readOptions(args []string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	people := f.String("people", "100000", "how many linked listeners there are, a tenth of whom are playing; several, separated by commas, are measured one after another")
-	f.DurationVar(&o.interval, "interval", 0, "time between two sweeps; 0: as short as keeps them apart, or 3m for several numbers of listeners")
-	f.IntVar(&o.workers, "workers", defaultWorkers, "calls under way at a time, in the batch and in the bare loop")
-	f.IntVar(&o.rounds, "rounds", 0, "sweeps that are measured, of which the median counts; 0: three, or one for several numbers of listeners")
-	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the last sweep, which costs it a few percent")
-	f.DurationVar(&o.within, "within", time.Hour, "when to give up")
-	f.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged, whose -interval may be 8s")
+	people := f.String("people", "100000", "number of linked users, a tenth of them playing; several numbers, separated by commas, are measured one after another")
+	f.DurationVar(&o.interval, "interval", 0, "time between two rounds; 0: the shortest that keeps them apart, or 3m for several numbers of users")
+	f.IntVar(&o.workers, "workers", defaultWorkers, "concurrent calls, in the batch and in the bare loop")
+	f.IntVar(&o.rounds, "rounds", 0, "rounds to measure; the median counts; 0: three, or one for several numbers of users")
+	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the last round; profiling slows the round by a few percent")
+	f.DurationVar(&o.within, "within", time.Hour, "longest time of the whole bench")
+	f.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to judge; its -interval may be 8s")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -154,7 +159,7 @@ func readOptions(args []string, stderr io.Writer) (o options, err error) {
 	}
 	switch {
 	case f.NArg() > 0:
-		return o, fmt.Errorf("there is no argument %q", f.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q: only flags are allowed", f.Arg(0))
 	case o.interval != 0 && o.interval < least:
 		return o, fmt.Errorf("-interval is %s; choose %s or more, or 0", o.interval, least)
 	case o.rounds < 1 || o.rounds > 100:

@@ -10,28 +10,28 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// bench is one measurement: what all its steps use.
+// bench is one measurement of one number of users.
 type bench struct {
 	options
 	logf   func(format string, args ...any)
-	world  *sim.Sim // the simulator's truth: the same seed gives the same people
+	world  *sim.Sim // the same people and plays as in the simulator's process, because the seed is the same
 	tokens []string // access tokens by person
-	dir    string   // of the binaries
+	dir    string   // holds the binaries
 	db     *database
 	sim    *process
 	fail   context.CancelCauseFunc
 }
 
-// warmUp is how many calls are made before any is timed.
+// warmUpCalls is the number of bare calls that give the first estimate of the rate.
 const warmUpCalls = 20_000
 
-// measure does it all, and leaves nothing behind.
+// measure runs the whole measurement, and removes its files, processes and database.
 func measure(ctx context.Context, o options, server string, logf func(string, ...any)) (r *report, err error) {
 	ctx, failing := context.WithCancelCause(ctx)
 	defer failing(nil)
 	defer func() {
 		if err != nil && ctx.Err() != nil {
-			err = context.Cause(ctx) // the reason comes before what it led to
+			err = context.Cause(ctx) // the cause says more than the errors that follow from it
 		}
 	}()
 	b := &bench{options: o, logf: logf, fail: failing}
@@ -39,11 +39,11 @@ func measure(ctx context.Context, o options, server string, logf func(string, ..
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	logf("building songspy-batch and songspy-sim as they ship")
+	logf("building songspy-batch and songspy-sim with the release's flags")
 	if err := build(ctx, b.dir, "songspy-batch", "songspy-sim"); err != nil {
 		return nil, err
 	}
-	// Tokens that outlive the run: no renewal disturbs it.
+	// The tokens outlive the run, so that no renewal disturbs it.
 	b.world, err = sim.New(sim.Options{Seed: seed, People: o.people, Population: population, AccessTokenLife: 24 * time.Hour})
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func measure(ctx context.Context, o options, server string, logf func(string, ..
 	return r, nil
 }
 
-// addBare makes everyone's calls without the batch.
+// addBareRun makes the calls of all users without the batch and adds the result to r.
 func (b *bench) addBareRun(ctx context.Context, r *report) error {
 	run, err := b.runBare(ctx, b.people)
 	if err != nil {
@@ -87,14 +87,14 @@ func (b *bench) addBareRun(ctx context.Context, r *report) error {
 	return nil
 }
 
-// unmeasured is how many sweeps come before those that are measured: one that
-// sees everyone for the first time, and one that proves what it saw.
+// warmUpRounds is the number of rounds before the measured ones. The first observes all
+// users for the first time; the second confirms the plays that the first observed.
 const warmUpRounds = 2
 
-// sweepAndCall lets the batch sweep, measures each of the rounds, and makes the
-// bare calls in the pause before it, when the batch has nothing to do: the
-// nearer in time, the more alike the machine. What the last round cost and wrote
-// is looked at closely.
+// measureRounds starts the batch and measures each round. It makes the bare calls in the
+// pause before the round, when the batch is idle: the closer in time the two are, the
+// more alike is the load of the machine. For the last round it also measures the
+// processor time and the rows written.
 func (b *bench) measureRounds(ctx context.Context, bareRate float64, r *report) (err error) {
 	single := time.Duration(float64(b.people) / bareRate * float64(time.Second))
 	interval := b.interval
@@ -119,7 +119,7 @@ func (b *bench) measureRounds(ctx context.Context, bareRate float64, r *report) 
 			return err
 		}
 	}
-	rounds[0].Begin = began // it begins between two readings
+	rounds[0].Begin = began // the first round has no known due time
 	var before, after usage
 	var profiled <-chan error
 	for i := warmUpRounds; i < len(rounds); i++ {
@@ -130,13 +130,13 @@ func (b *bench) measureRounds(ctx context.Context, bareRate float64, r *report) 
 		if err := b.addBareRun(ctx, r); err != nil {
 			return err
 		}
-		// What the sweep before wrote has reached the statistics by now: they are
-		// ten seconds late at most.
+		// Postgres's statistics are at most ten seconds late, so they hold all writes of
+		// the previous round by now.
 		if err := waitUntil(ctx, dueAt.Add(-time.Second)); err != nil {
 			return err
 		}
 		if time.Now().After(dueAt) {
-			return fmt.Errorf("the bare loop has not ended when the sweep is due: choose an -interval longer than %s", interval)
+			return fmt.Errorf("the bare loop had not ended when the next round was due: choose an -interval longer than %s", interval)
 		}
 		if i == len(rounds)-1 {
 			if before, err = b.observe(ctx, batch); err != nil {
@@ -154,7 +154,8 @@ func (b *bench) measureRounds(ctx context.Context, bareRate float64, r *report) 
 	if err := <-profiled; err != nil {
 		return err
 	}
-	// Killed, it writes nothing more; its connections' ends complete the statistics.
+	// The killed batch writes nothing more. When its connections end, the statistics
+	// are complete.
 	if err := batch.kill(); err != nil {
 		return err
 	}
@@ -173,7 +174,7 @@ func (b *bench) measureRounds(ctx context.Context, bareRate float64, r *report) 
 	return nil
 }
 
-// observed is what everybody has used up at a moment.
+// usage is the processor time and memory of all processes at one moment.
 type usage struct {
 	mark                 mark
 	batch, sim, postgres cpuTime
@@ -197,33 +198,33 @@ func (b *bench) observe(ctx context.Context, batch *process) (o usage, err error
 	return o, err
 }
 
-// intervalFor keeps sweeps apart that take twice as long as the calls alone,
-// with time between them for those and for the database's statistics.
+// intervalFor returns an interval that is long enough for a round that takes twice as long
+// as the bare calls, the bare calls, and the delay of the database's statistics.
 func intervalFor(single time.Duration) time.Duration {
 	const statistics, step = 15 * time.Second, 5 * time.Second
 	return max((5*single + statistics).Round(step), minInterval)
 }
 
-// awaitSlot waits until nearly a whole interval is left before everyone is due
-// again, at the next multiple of it. A song that was playing already at the
-// first sight of a listener counts from then: were the second sight less than
-// 30 s later, the third would be the one that proves it.
+// awaitInterval waits until nearly a whole interval is left before all users are due. They
+// are due at each multiple of the interval. If a song is already playing in a user's first
+// poll, its listening time counts from that poll. If the second poll came less than 30 s
+// later, only the third would prove the play.
 func (b *bench) awaitInterval(ctx context.Context, interval time.Duration) error {
 	now := time.Now()
 	next := nextDueAfter(now, interval)
 	if next.Sub(now) > interval*9/10 {
 		return nil
 	}
-	b.logf("waiting %s for the interval of %s to begin", next.Sub(now).Round(time.Second), interval)
+	b.logf("waiting %s until the next interval of %s begins", next.Sub(now).Round(time.Second), interval)
 	return waitUntil(ctx, next)
 }
 
-// slotAfter is when the batch finds everyone due, after now.
+// nextDueAfter returns the first time after now at which all users are due.
 func nextDueAfter(now time.Time, interval time.Duration) time.Time {
 	return now.Add(interval - time.Duration(now.UnixNano()%int64(interval)))
 }
 
-// until waits for the time, or for the end of ctx.
+// waitUntil waits until t or until ctx ends.
 func waitUntil(ctx context.Context, t time.Time) error {
 	timer := time.NewTimer(time.Until(t))
 	defer timer.Stop()
@@ -231,6 +232,6 @@ func waitUntil(ctx context.Context, t time.Time) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting: %w", context.Cause(ctx))
+		return fmt.Errorf("the wait was interrupted: %w", context.Cause(ctx))
 	}
 }

@@ -19,16 +19,16 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// The simulated world.
+// Settings of the simulator.
 const (
 	seed       = 1
 	population = "tenth"
 )
 
-// stopWithin is how long a process may take to end in order.
+// stopTimeout is the time that a process has to end after a signal.
 const stopTimeout = 15 * time.Second
 
-// build builds commands as they ship.
+// build builds commands with the release's build flags into dir.
 func build(ctx context.Context, dir string, commands ...string) error {
 	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", dir + string(filepath.Separator)}
 	for _, c := range commands {
@@ -37,7 +37,7 @@ func build(ctx context.Context, dir string, commands ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building: %w\n%s", err, out)
+		return fmt.Errorf("building %v failed: %w\n%s", commands, err, out)
 	}
 	return nil
 }
@@ -69,15 +69,15 @@ func (b *bench) startBatch(ctx context.Context, interval time.Duration) (*proces
 type process struct {
 	name    string
 	cmd     *exec.Cmd
-	address string // where it listens
+	address string // the address on which it listens
 	log     *logTail
-	ending  chan struct{} // closed once it is meant to end
-	ended   chan struct{} // closed once it has
+	ending  chan struct{} // closed when the bench ends the process
+	ended   chan struct{} // closed when the process has ended
 	once    sync.Once
 }
 
-// start starts a binary and returns when it listens. If it ends before it is
-// told to, the measurement fails with the last of what it printed.
+// start starts a binary and waits until it listens. If the process ends by itself,
+// the measurement fails with the end of its log.
 func (b *bench) start(ctx context.Context, name string, env []string, args ...string) (*process, error) {
 	p := &process{
 		name: name, log: &logTail{listening: make(chan string, 1)},
@@ -97,7 +97,7 @@ func (b *bench) start(ctx context.Context, name string, env []string, args ...st
 		select {
 		case <-p.ending:
 		default:
-			b.fail(fmt.Errorf("%s ended by itself: %w\n%s", name, err, p.log.end()))
+			b.fail(fmt.Errorf("%s ended unexpectedly: %w\n%s", name, err, p.log.end()))
 		}
 	}()
 	select {
@@ -112,13 +112,13 @@ func (b *bench) start(ctx context.Context, name string, env []string, args ...st
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// stop ends the process in order.
+// stop sends SIGTERM to the process and waits until it has ended.
 func (p *process) stop() error { return p.end(syscall.SIGTERM) }
 
-// kill ends the process at once.
+// kill sends SIGKILL to the process and waits until it has ended.
 func (p *process) kill() error { return p.end(syscall.SIGKILL) }
 
-// end does nothing to a process that has ended already.
+// end sends the signal, unless the process has ended already, and waits for the end.
 func (p *process) end(signal syscall.Signal) error {
 	p.once.Do(func() { close(p.ending) })
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -130,11 +130,11 @@ func (p *process) end(signal syscall.Signal) error {
 	case <-p.ended:
 		return nil
 	case <-timer.C:
-		return errors.Join(fmt.Errorf("%s did not end within %s and was killed", p.name, stopTimeout), p.cmd.Process.Kill())
+		return errors.Join(fmt.Errorf("%s did not end within %s after the signal and was killed", p.name, stopTimeout), p.cmd.Process.Kill())
 	}
 }
 
-// tail keeps the end of what a process prints, and finds where it listens.
+// logTail keeps the end of a process's log and finds the address in its "listening" message.
 type logTail struct {
 	listening chan string
 
@@ -168,27 +168,27 @@ func (t *logTail) end() []byte {
 	return bytes.Clone(t.text)
 }
 
-// cpuTime is the processor time that a process has used.
+// cpuTime is processor time that a process has used.
 type cpuTime time.Duration
 
 func (c cpuTime) sub(before cpuTime) cpuTime { return c - before }
 
-// perCall is in microseconds.
+// perCall returns the time of one call in microseconds.
 func (c cpuTime) perCall(calls int) float64 {
 	return float64(time.Duration(c).Microseconds()) / float64(max(calls, 1))
 }
 
-// cpuOf is what the process has used by now.
+// cpuOf returns the processor time that the process has used.
 func cpuOf(pid int) (cpuTime, error) {
 	proc, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0, fmt.Errorf("processes are measured by Linux's /proc: %w", err)
+		return 0, fmt.Errorf("reading the process from /proc failed (the bench needs Linux): %w", err)
 	}
 	stat, err := proc.Stat()
 	return cpuTime(stat.CPUTime() * float64(time.Second)), err
 }
 
-// peakRSS is the most memory that the process ever had resident, in bytes.
+// peakRSS returns the process's peak resident memory in bytes.
 func peakRSS(pid int) (uint64, error) {
 	proc, err := procfs.NewProc(pid)
 	if err != nil {

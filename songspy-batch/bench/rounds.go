@@ -14,36 +14,36 @@ import (
 )
 
 const (
-	// sample is the time between two readings of the batch's metrics, and so
-	// how exactly a sweep's end is known.
+	// sampleInterval is the time between two readings of the batch's metrics. The end
+	// of a round is known to this accuracy.
 	sampleInterval = 250 * time.Millisecond
-	// settled is how long nothing may be written until a sweep's writes are over.
+	// settleTime is the time without a write after which a round's writes are complete.
 	settleTime = time.Second
 )
 
-// sweepRun is one look at everyone.
+// pollRound is one poll of every user.
 type pollRound struct {
-	Polls   int     `json:"looks"`
-	Failed  int     `json:"failedLooks"`
+	Polls   int     `json:"polls"`
+	Failed  int     `json:"failedPolls"`
 	Seconds float64 `json:"seconds"`
-	Rate    float64 `json:"looksPerSecond"`
-	// Begin is when the looks were due; End is when the last was answered and
-	// the last news written.
+	Rate    float64 `json:"pollsPerSecond"`
+	// Begin is the time at which the polls were due. End is the time at which the last
+	// poll was answered and the last change was written.
 	Begin time.Time `json:"begin"`
 	End   time.Time `json:"end"`
 }
 
-// watch follows the batch by its metrics.
+// metricsWatch follows the batch's rounds by its metrics.
 type metricsWatch struct {
 	*bench
 	url      string
 	interval time.Duration
 }
 
-// nextSlot is when everyone is due after a sweep that ended then.
+// nextDue returns the time of the next round after end.
 func (w *metricsWatch) nextDue(end time.Time) time.Time { return nextDueAfter(end, w.interval) }
 
-// counts are the batch's counters at a moment.
+// counts are the batch's counters at one moment.
 type counts struct {
 	at     time.Time
 	polls  int
@@ -51,7 +51,8 @@ type counts struct {
 	writes int
 }
 
-// sweep follows the given sweep, counted from 1, to its end.
+// followRound waits for the end of a round and returns its figures. The first round has
+// number 1.
 func (w *metricsWatch) followRound(ctx context.Context, number int) (s pollRound, err error) {
 	before := (number - 1) * w.people
 	var start, first, answered, last, c counts
@@ -75,14 +76,14 @@ func (w *metricsWatch) followRound(ctx context.Context, number int) (s pollRound
 			break
 		}
 		if !first.at.IsZero() && c.at.Sub(first.at) > w.interval {
-			return s, fmt.Errorf("sweep %d has not ended when the next is due: choose an -interval longer than %s", number, w.interval)
+			return s, fmt.Errorf("round %d had not ended when the next was due: choose an -interval longer than %s", number, w.interval)
 		}
 		if err := waitUntil(ctx, c.at.Add(sampleInterval)); err != nil {
 			return s, err
 		}
 	}
 	s = pollRound{Polls: c.polls - before, Failed: c.failed - start.failed, Begin: first.at, End: answered.at}
-	if number > 1 { // everyone is due at a known moment
+	if number > 1 { // all users are due at a known time
 		s.Begin = first.at.Add(-time.Duration(first.at.UnixNano() % int64(w.interval)))
 	}
 	if last.at.After(s.End) {
@@ -90,7 +91,7 @@ func (w *metricsWatch) followRound(ctx context.Context, number int) (s pollRound
 	}
 	s.Seconds = s.End.Sub(s.Begin).Seconds()
 	s.Rate = float64(s.Polls) / s.Seconds
-	w.logf("sweep %d: %d looks in %.1f s, %.0f/s", number, s.Polls, s.Seconds, s.Rate)
+	w.logf("round %d: %d polls in %.1f s, %.0f/s", number, s.Polls, s.Seconds, s.Rate)
 	return s, nil
 }
 
@@ -104,19 +105,19 @@ func (w *metricsWatch) counts(ctx context.Context) (c counts, err error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(body)
 	if err != nil {
-		return c, fmt.Errorf("the batch's metrics: %w", err)
+		return c, fmt.Errorf("the batch's metrics cannot be parsed: %w", err)
 	}
 	c.at = time.Now()
-	c.polls = int(sumCounters(families["songspy_batch_looks_total"], func(string) bool { return true }))
-	c.failed = int(sumCounters(families["songspy_batch_looks_total"], func(outcome string) bool { return !answeredOutcomes[outcome] }))
+	c.polls = int(sumCounters(families["songspy_batch_polls_total"], func(string) bool { return true }))
+	c.failed = int(sumCounters(families["songspy_batch_polls_total"], func(outcome string) bool { return !answeredOutcomes[outcome] }))
 	c.writes = int(sumCounters(families["songspy_batch_writes_total"], func(string) bool { return true }))
 	return c, nil
 }
 
-// sightings are the outcomes of looks that were answered.
-var answeredOutcomes = map[string]bool{"playing": true, "paused": true, "nothing": true, "advertisement": true, "unreadable": true}
+// answeredOutcomes are the outcomes of polls that Spotify answered.
+var answeredOutcomes = map[string]bool{"playing": true, "paused": true, "idle": true, "advertisement": true, "unreadable": true}
 
-// sum adds up the counters of a family whose outcome counts.
+// sumCounters adds up the counters of a family for which count returns true.
 func sumCounters(f *dto.MetricFamily, count func(outcome string) bool) (total float64) {
 	for _, m := range f.GetMetric() {
 		for _, l := range m.GetLabel() {
@@ -139,20 +140,20 @@ func (w *metricsWatch) get(ctx context.Context, path string) (io.ReadCloser, err
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		return nil, fmt.Errorf("%s answers %s", path, resp.Status)
+		return nil, fmt.Errorf("the batch answered %s with %s", path, resp.Status)
 	}
 	return resp.Body, nil
 }
 
-// profile profiles most of the sweep after the given one, if that is wished.
-// The channel gives one error or nil.
-func (w *metricsWatch) profile(ctx context.Context, former pollRound) <-chan error {
+// profile writes a CPU profile of most of the next round, if -profile is set. The channel
+// receives one error or nil.
+func (w *metricsWatch) profile(ctx context.Context, previous pollRound) <-chan error {
 	done := make(chan error, 1)
 	if w.bench.profile == "" {
 		done <- nil
 		return done
 	}
-	go func() { done <- w.writeProfile(ctx, w.nextDue(former.End), max(1, int(former.Seconds*0.8))) }()
+	go func() { done <- w.writeProfile(ctx, w.nextDue(previous.End), max(1, int(previous.Seconds*0.8))) }()
 	return done
 }
 
