@@ -478,8 +478,10 @@ func TestStep_InvalidStateKeepsTimesInOrder(t *testing.T) {
 		seen  songspy.Observation
 	}{
 		"idle after its track looped": {
-			songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: songA.URI, DurationMS: songA.DurationMS, StartedAt: at(0), SeenAt: at(10), ProgressMS: 10_000,
-				OpenedAt: at(10), DoubtedAt: &doubtedAt, Stalled: true, IdleSince: &nothingSince},
+			songspy.NowPlaying{
+				State: songspy.PlayerPlaying, TrackURI: songA.URI, DurationMS: songA.DurationMS, StartedAt: at(0), SeenAt: at(10), ProgressMS: 10_000,
+				OpenedAt: at(10), DoubtedAt: &doubtedAt, Stalled: true, IdleSince: &nothingSince,
+			},
 			idleAt(420),
 		},
 		"slow, with a progress a hundred days beyond its length": {

@@ -419,7 +419,7 @@ func TestDay_IsStoredAsPlayed(t *testing.T) {
 func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(d.timeline[len(d.timeline)-1].End.Add(10 * time.Minute)); {
-		o := d.Poll(now)
+		o := d.timeline.Poll(now)
 		n = playback.Step(n, o).State
 		seen = append(seen, o)
 		now = playback.NextPoll(n, o.Kind, now, 0, dayInterval).At

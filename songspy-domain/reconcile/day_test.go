@@ -13,7 +13,7 @@ import (
 
 // day is a timeline with the history that Spotify lists of it, and when.
 type day struct {
-	timeline
+	timeline       timeline
 	historyLines   []historyLine
 	playedAtIsEnd  bool // PlayedAt is the end of a play
 	edgeIsKnown    bool // the day begins with plays that show that

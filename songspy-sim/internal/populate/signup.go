@@ -34,7 +34,7 @@ func (p *Populator) signUpPerson(ctx context.Context, n int, result *Result) err
 		"client_id": {google.ClientID}, "response_type": {"token"}, "scope": {"openid email profile"},
 	})
 	if err != nil {
-		return fmt.Errorf("Google's page: %w", err)
+		return fmt.Errorf("page of google: %w", err)
 	}
 	var me account
 	body := map[string]string{"accessToken": parameters.Get("access_token")}
@@ -81,7 +81,7 @@ func (p *Populator) link(ctx context.Context, n int, bearer string) error {
 	}
 	parameters, err := p.consent(ctx, "/spotify/accounts/authorize", n, p.opts.SpotifyRedirect, query)
 	if err != nil {
-		return fmt.Errorf("Spotify's page: %w", err)
+		return fmt.Errorf("page of spotify: %w", err)
 	}
 	body["code"] = parameters.Get("code")
 	return p.call(ctx, "/spotify-auth", bearer, body, nil)
