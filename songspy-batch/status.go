@@ -114,7 +114,7 @@ func (f figures) apps(t *table) {
 func (f figures) quota(t *table, q store.QuotaStatus) {
 	account := quota.Account{Most: f.DailyCalls}
 	if q.Last != nil {
-		account.Learn(*q.Last)
+		account.Learn(f.At, *q.Last)
 	}
 	made := fmt.Sprintf("%d to the Web API (%s)", q.Calls.Sum(), counts(q.Calls))
 	if limit, bounded := account.Limit(f.At); bounded {

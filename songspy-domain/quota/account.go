@@ -3,6 +3,8 @@ package quota
 import (
 	"math"
 	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
 // How the quota is learned.
@@ -79,16 +81,22 @@ func (a *Account) Refused(now time.Time, e Endpoint, retryAfter time.Duration, p
 	return r
 }
 
-// Learn takes over a refusal, unless a later one is known.
-func (a *Account) Learn(r Refusal) {
-	if r.Quota > 0 && r.At.After(a.Last.At) {
+// Learn takes over a refusal, unless a later one is known. Refusals that are
+// ahead of now count as now, so that the plan grows from now on.
+func (a *Account) Learn(now time.Time, r Refusal) {
+	a.notAhead(now)
+	if r.At = songspy.NotAhead(r.At, now); r.Quota > 0 && r.At.After(a.Last.At) {
 		a.Last = r
 	}
 }
 
+// notAhead corrects the last refusal if the clock was set back after it.
+func (a *Account) notAhead(now time.Time) { a.Last.At = songspy.NotAhead(a.Last.At, now) }
+
 // Limit returns how many calls are planned for 24 hours; false: as many as are
 // wanted.
 func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
+	a.notAhead(now)
 	if a.Last.Quota > 0 {
 		calls, bounded = max(least, int64(float64(a.Last.Quota)*part(now.Sub(a.Last.At)))), true
 	}
@@ -167,6 +175,9 @@ func (a *Account) Count(now time.Time, e Endpoint) {
 	a.last = now
 }
 
+// Uncount takes back a call that Count counted at that time and that never left.
+func (a *Account) Uncount(counted time.Time, e Endpoint) { a.Calls.Remove(counted, e) }
+
 // Room is what an account may still call, at one moment. The zero Room is
 // bounded by nothing.
 type Room struct {
@@ -205,8 +216,8 @@ type Standing struct {
 
 // Standing returns how the account stands.
 func (a *Account) Standing(now time.Time) Standing {
-	s := Standing{Calls: a.Calls.ByEndpoint(now), Most: a.Most, Last: a.Last}
-	s.Limit, s.Bounded = a.Limit(now)
+	limit, bounded := a.Limit(now)
+	s := Standing{Calls: a.Calls.ByEndpoint(now), Limit: limit, Bounded: bounded, Most: a.Most, Last: a.Last}
 	if most, bounded := a.Ceiling(now); bounded && a.Calls.Sum(now) >= most {
 		s.FreeAt = a.Calls.roomFrom(now, most)
 	}

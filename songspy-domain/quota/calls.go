@@ -26,11 +26,21 @@ const (
 	EndpointUnknown Endpoint = "unknown"
 )
 
-// Bucket is how many calls of one endpoint began within five minutes.
+// Bucket is how many calls of one endpoint began within five minutes. It is
+// negative where calls are taken back that were counted before.
 type Bucket struct {
 	At       time.Time // when the five minutes began: see BucketOf
 	Endpoint Endpoint
 	Calls    int64
+}
+
+// Batch names buckets that one process writes together. The same batch is counted
+// once, however often it is written: the answer to the first write may be lost.
+// Calls with the zero Batch are counted each time.
+type Batch struct {
+	// Process names the process, and Number rises with each of its batches.
+	Process string
+	Number  int64
 }
 
 // BucketOf returns the beginning of the bucket that holds a moment.
@@ -99,6 +109,18 @@ func (c *Calls) Add(now time.Time, e Endpoint) {
 	c.add(at, endpoint, 1)
 	if !c.Alone {
 		c.addOwn(at, endpoint, 1)
+	}
+}
+
+// Remove takes back a call that Add counted at that time. What the database
+// holds of it already is taken back there with the next calls that it is told of.
+func (c *Calls) Remove(added time.Time, e Endpoint) {
+	at, endpoint := bucket(added), e.index()
+	if s := c.find(at); s != nil && s.by[endpoint] > 0 {
+		c.add(at, endpoint, -1)
+	}
+	if !c.Alone {
+		c.addOwn(at, endpoint, -1)
 	}
 }
 

@@ -124,7 +124,7 @@ func used(calls int) *Account {
 
 func TestAfterARefusalThePlanIsBelowWhatWasCountedAndGrowsFasterTheLongerNoneComes(t *testing.T) {
 	a := used(1145)
-	a.Learn(a.Refused(noon, EndpointPlaying, time.Hour, false))
+	a.Learn(noon, a.Refused(noon, EndpointPlaying, time.Hour, false))
 	for days, want := range map[float64]float64{0: 0.95, 1: 0.955, 7: 0.985, 8: 0.995, 14: 1.055, 21: 1.16} {
 		got, _ := a.Limit(noon.Add(time.Duration(days * 24 * float64(time.Hour))))
 		if exact := want * float64(a.Last.Quota); float64(got) < exact-1.5 || float64(got) > exact+0.5 {
@@ -138,6 +138,53 @@ func TestAfterARefusalThePlanIsBelowWhatWasCountedAndGrowsFasterTheLongerNoneCom
 			t.Fatalf("%v after a refusal %v of it is planned, %v after it only %v", sooner, part(sooner), later, part(later))
 		}
 	})
+}
+
+func TestARefusalThatIsAheadCountsAsNow(t *testing.T) {
+	const day, ahead = 24 * time.Hour, 9 * time.Hour
+	for name, learn := range map[string]func(*Account){
+		"learned before the clock was set back": func(a *Account) {
+			a.Learn(noon.Add(ahead), Refusal{At: noon.Add(ahead), Quota: 2000})
+			a.Limit(noon)
+		},
+		"stored by a process whose clock runs ahead": func(a *Account) {
+			a.Learn(noon, Refusal{At: noon.Add(ahead), Quota: 2000})
+		},
+	} {
+		a := &Account{}
+		learn(a)
+		if limit, _ := a.Limit(noon.Add(day)); limit != 1910 {
+			t.Errorf("%s: after a day %d calls are planned, want 95.5 %% of 2000", name, limit)
+		}
+		a.Learn(noon.Add(time.Hour), Refusal{At: noon.Add(time.Hour), Quota: 1000})
+		if limit, _ := a.Limit(noon.Add(time.Hour)); limit != 950 {
+			t.Errorf("%s: after the next refusal %d calls are planned, want 950", name, limit)
+		}
+	}
+}
+
+func TestACallThatNeverLeftCostsNothing(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		for name, told := range map[string]bool{"before others know": false, "once others know": true} {
+			a := &Account{Calls: Calls{Alone: alone}}
+			a.Count(noon, EndpointPlaying)
+			a.Count(noon, EndpointPlaying)
+			if told && !alone {
+				a.Calls.Settle(noon, noon, a.Calls.Own(), []Bucket{{At: BucketOf(noon), Endpoint: EndpointPlaying, Calls: 2}})
+			}
+			a.Uncount(noon, EndpointPlaying)
+			if sum := a.Calls.Sum(noon); sum != 1 {
+				t.Errorf("%s, alone: %v: %d calls are counted, want 1", name, alone, sum)
+			}
+			var own int64
+			for _, b := range a.Calls.Own() {
+				own += b.Calls
+			}
+			if want := map[bool]int64{false: 1, true: -1}[told]; !alone && own != want {
+				t.Errorf("%s: others are told of %d more calls, want %d", name, own, want)
+			}
+		}
+	}
 }
 
 func TestWhatARefusalTeaches(t *testing.T) {
@@ -159,7 +206,7 @@ func TestWhatARefusalTeaches(t *testing.T) {
 		a := used(c.calls)
 		a.Counted, a.Last = c.counted, Refusal{Quota: c.former}
 		r := a.Refused(noon, EndpointHistory, 90*time.Second, c.probe)
-		a.Learn(r)
+		a.Learn(noon, r)
 		if a.Last.Quota != c.want {
 			t.Errorf("%s: the quota is taken to be %d, want %d", name, a.Last.Quota, c.want)
 		}
@@ -297,7 +344,7 @@ func TestAnUnknownQuotaIsLearnedAndThenNeitherExceededNorWasted(t *testing.T) {
 						continue
 					}
 					closed = made[0].Add(Window)
-					a.Learn(a.Refused(at, EndpointPlaying, closed.Sub(at), false))
+					a.Learn(at, a.Refused(at, EndpointPlaying, closed.Sub(at), false))
 					if learned {
 						refusals++
 					}

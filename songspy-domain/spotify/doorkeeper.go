@@ -2,6 +2,7 @@ package spotify
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -34,8 +35,9 @@ type Doors interface {
 	// SwapDoor replaces what is kept, if it is still of that version; it
 	// reports false if another process was faster.
 	SwapDoor(ctx context.Context, app string, version int64, to gate.Shared) (bool, error)
-	// CountCalls adds to the calls of an account, and returns its buckets from since on.
-	CountCalls(ctx context.Context, account string, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
+	// CountCalls adds a batch to the calls of an account, once, and returns its
+	// buckets from since on.
+	CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
 	// CountedSince returns the oldest bucket of an account; the zero time if it has none.
 	CountedSince(ctx context.Context, account string) (time.Time, error)
 	// SaveRefusal keeps an answer that the quota is exceeded; LastRefusal returns
@@ -71,6 +73,10 @@ type doorkeeper struct {
 	sharing sync.Mutex
 	kept    gate.Kept
 	counted time.Time // when calls were last written
+	// batch is the last one that was written, and waiting are its calls while it is
+	// not known whether the store holds them.
+	batch   quota.Batch
+	waiting []quota.Bucket
 }
 
 func newDoorkeeper(c Config) *doorkeeper {
@@ -78,16 +84,18 @@ func newDoorkeeper(c Config) *doorkeeper {
 		app: c.App, now: c.Now, log: c.Logger, doors: c.Doors, share: c.Share, alone: c.countAlone || c.Doors == nil,
 	}
 	k.quota.Most, k.quota.Calls.Alone = c.DailyCalls, k.alone
+	k.batch.Process = rand.Text()
 	k.loaded.Store(c.Doors == nil)
 	return k
 }
 
 // enter lets a call of an endpoint through or says why not. A probe leaves only
 // once every other process can know of it. A call that has passed counts against
-// the quota, whatever becomes of it; those of the token endpoint do not.
-func (k *doorkeeper) enter(ctx context.Context, door gate.Door, u gate.Urgency, e quota.Endpoint) (gate.Pass, error) {
+// the quota from the time that is returned on, unless it turns out that it never
+// left: see unsent. Those of the token endpoint do not count.
+func (k *doorkeeper) enter(ctx context.Context, door gate.Door, u gate.Urgency, e quota.Endpoint) (gate.Pass, time.Time, error) {
 	if err := k.fresh(ctx); err != nil {
-		return gate.Pass{}, err
+		return gate.Pass{}, time.Time{}, err
 	}
 	now, share := k.now(), k.part()
 	k.mu.Lock()
@@ -95,12 +103,24 @@ func (k *doorkeeper) enter(ctx context.Context, door gate.Door, u gate.Urgency, 
 	v := k.decide(now, door, u, e)
 	k.mu.Unlock()
 	if !v.Allowed {
-		return gate.Pass{}, heldBack(door, v)
+		return gate.Pass{}, time.Time{}, heldBack(door, v)
 	}
 	if v.Pass.Probe && k.doors != nil && !k.claim(ctx, door, v.Pass) {
-		return gate.Pass{}, heldBack(door, gate.Verdict{Why: gate.WhyProbing, RetryAfter: pause})
+		k.unsent(door, now, e)
+		return gate.Pass{}, time.Time{}, heldBack(door, gate.Verdict{Why: gate.WhyProbing, RetryAfter: pause})
 	}
-	return v.Pass, nil
+	return v.Pass, now, nil
+}
+
+// unsent takes a call off the quota that passed the door at that time and never
+// left this process.
+func (k *doorkeeper) unsent(door gate.Door, passed time.Time, e quota.Endpoint) {
+	if door != gate.API {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.quota.Uncount(passed, e)
 }
 
 // decide asks the quota, then the gate. mu is held. A call for which a person
@@ -174,7 +194,7 @@ func (k *doorkeeper) forbid(ctx context.Context) {
 // come back refused the first one closes the door, and it alone counts.
 func (k *doorkeeper) learn(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
 	r := k.quota.Refused(now, e, retryAfter, probe)
-	k.quota.Learn(r)
+	k.quota.Learn(now, r)
 	k.refusals = append(k.refusals, r)
 	k.refused++
 	limit, _ := k.quota.Limit(now)

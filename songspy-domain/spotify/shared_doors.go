@@ -213,7 +213,7 @@ func (k *doorkeeper) count(ctx context.Context) error {
 	}
 	if k.alone {
 		k.mu.Lock()
-		k.quota.Learn(last)
+		k.quota.Learn(now, last)
 		k.mu.Unlock()
 		return nil
 	}
@@ -225,17 +225,28 @@ func (k *doorkeeper) count(ctx context.Context) error {
 	} else if known, err = k.doors.CountedSince(ctx, k.app); err != nil {
 		return err
 	}
-	k.mu.Lock()
-	own := k.quota.Calls.Own()
-	k.mu.Unlock()
-	all, err := k.doors.CountCalls(ctx, k.app, own, since)
-	if err != nil {
-		return err
+	for again := true; again; {
+		// A batch that may be there already is written as it was, and what was
+		// called since after it.
+		again = len(k.waiting) > 0
+		if !again {
+			k.mu.Lock()
+			k.waiting = k.quota.Calls.Own()
+			k.mu.Unlock()
+			k.batch.Number++
+		}
+		all, err := k.doors.CountCalls(ctx, k.app, k.batch, k.waiting, since)
+		if err != nil {
+			return err
+		}
+		k.mu.Lock()
+		k.quota.Calls.Settle(now, since, k.waiting, all)
+		k.mu.Unlock()
+		k.waiting = nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.quota.Calls.Settle(now, since, own, all)
-	k.quota.Learn(last)
+	k.quota.Learn(now, last)
 	if !known.IsZero() && (k.quota.Counted.IsZero() || known.Before(k.quota.Counted)) {
 		k.quota.Counted = known
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -25,6 +27,7 @@ type building struct {
 	sim   *sim.Sim
 	db    *store.Store
 	down  atomic.Bool // the database cannot be asked
+	lost  atomic.Bool // the database counts calls, but its answer is lost
 	token songspy.Secret
 }
 
@@ -64,11 +67,15 @@ func (b *building) SwapDoor(ctx context.Context, app string, version int64, to g
 	return b.db.SwapDoor(ctx, app, version, to)
 }
 
-func (b *building) CountCalls(ctx context.Context, account string, calls []allowance.Bucket, since time.Time) ([]allowance.Bucket, error) {
+func (b *building) CountCalls(ctx context.Context, account string, batch allowance.Batch, calls []allowance.Bucket, since time.Time) ([]allowance.Bucket, error) {
 	if b.down.Load() {
 		return nil, errDown
 	}
-	return b.db.CountCalls(ctx, account, calls, since)
+	all, err := b.db.CountCalls(ctx, account, batch, calls, since)
+	if b.lost.Load() {
+		return nil, errDown
+	}
+	return all, err
 }
 
 func (b *building) CountedSince(ctx context.Context, account string) (time.Time, error) {
@@ -280,6 +287,79 @@ func TestSharedDoors_CallsAreCountedTogether(t *testing.T) {
 		<-time.After(24*time.Hour + allowance.BucketLength)
 		if err := b.look(t, other); err != nil {
 			t.Errorf("once they have left the window: %v", err)
+		}
+	})
+}
+
+func TestSharedDoors_CallsAreCountedOnceThoughTheDatabasesAnswerIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		one := b.process(t)
+		if err := b.look(t, one); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Second)
+		b.lost.Store(true)
+		for range 4 {
+			if err := b.look(t, one); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(10 * time.Second) // and written again each time
+		}
+		b.lost.Store(false)
+		<-time.After(10 * time.Second)
+		for _, c := range []*spotify.Client{one, b.process(t)} {
+			if err := b.look(t, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(10 * time.Second)
+		if got := one.QuotaStanding().Calls.Sum(); got != 7 || b.asked() != 7 {
+			t.Errorf("%d calls are counted and %d were made, want 7", got, b.asked())
+		}
+	})
+}
+
+// roundTrip is a transport that is a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestSharedDoors_CallsThatNeverLeftAreNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
+		refuses := func(c *spotify.Config) {
+			c.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
+				return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+			})
+		}
+		one, other := b.process(t), b.process(t)
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.look(t, one); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := one.CurrentlyPlaying(canceled, b.token); err == nil {
+			t.Error("a canceled call was answered")
+		}
+		if err := b.look(t, b.process(t, func(c *spotify.Config) { c.May = func() bool { return false } })); err == nil {
+			t.Error("a call was answered that this process may not make")
+		}
+		if err := b.look(t, b.process(t, refuses)); err == nil {
+			t.Error("a call was answered that reached nobody")
+		}
+		b.close(t, one, 60) // counts
+		<-time.After(61 * time.Second)
+		both := make(chan error, 2) // of two probes one is withdrawn
+		for _, c := range []*spotify.Client{one, other} {
+			go func() { both <- b.look(t, c) }()
+		}
+		if first, second := <-both, <-both; first != nil && second != nil {
+			t.Fatal(first, second)
+		}
+		<-time.After(10 * time.Second)
+		if got := one.QuotaStanding().Calls.Sum(); got != b.asked() {
+			t.Errorf("%d calls are counted, %d reached Spotify", got, b.asked())
 		}
 	})
 }

@@ -54,20 +54,25 @@ type gated struct {
 
 // RoundTrip implements http.RoundTripper.
 func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
-	pass, err := g.keeper.enter(req.Context(), g.door, g.urgency, g.counts)
+	pass, passed, err := g.keeper.enter(req.Context(), g.door, g.urgency, g.counts)
+	if err == nil {
+		if err = g.kept(req.Context()); err != nil {
+			g.keeper.unsent(g.door, passed, g.counts)
+			g.keeper.report(req.Context(), g.keeper.now(), g.door, pass, g.counts, gate.Outcome{Result: gate.Abandoned})
+		}
+	}
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
 		return nil, err
 	}
-	if g.may != nil && !g.may() {
-		g.keeper.report(req.Context(), g.keeper.now(), g.door, pass, g.counts, gate.Outcome{Result: gate.Abandoned})
-		return nil, notNow()
-	}
 	resp, err := g.next.RoundTrip(req)
 	now := g.keeper.now()
 	if err != nil {
+		if unconnected(err) {
+			g.keeper.unsent(g.door, passed, g.counts)
+		}
 		result := gate.Failed
 		if errors.Is(req.Context().Err(), context.Canceled) {
 			result = gate.Abandoned
@@ -87,6 +92,21 @@ func (g gated) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, unavailable(nil, 0)
 	}
 	return resp, nil
+}
+
+// kept is why a call that has passed the door is not made after all; nil: it is.
+func (g gated) kept(ctx context.Context) error {
+	if g.may != nil && !g.may() {
+		return notNow()
+	}
+	return ctx.Err()
+}
+
+// unconnected reports whether a call failed because no connection to the provider
+// was made: then it never left.
+func unconnected(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && (op.Op == "dial" || op.Op == "proxyconnect")
 }
 
 // judge reads from a response what it says about the door. A refusal's body

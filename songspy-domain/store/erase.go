@@ -66,7 +66,7 @@ func (s *Store) eraseListening(tx *gorm.DB, id songspy.UserID) (e Erased, err er
 }
 
 // ofApps are the rows that name an app, and no user.
-var ofApps = []string{`doors WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_refusals WHERE account = ?`, `notices WHERE user_id = 0 AND app = ?`}
+var ofApps = []string{`doors WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_batches WHERE account = ?`, `quota_refusals WHERE account = ?`, `notices WHERE user_id = 0 AND app = ?`}
 
 // forgetOwnApps deletes what is kept of those of the apps that a user brought and
 // through which nobody is linked any more: such an app is as good as a name.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -22,9 +23,9 @@ const (
 )
 
 // CountCalls adds calls to those of an account, and returns its buckets from
-// since on. It does both, or neither. The first call of a bucket drops the
-// buckets that are too old.
-func (s *Store) CountCalls(ctx context.Context, account string, calls []quota.Bucket, since time.Time) (all []quota.Bucket, err error) {
+// since on. It does both, or neither. A batch that was counted before adds
+// nothing. The first call of a bucket drops the buckets that are too old.
+func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) (all []quota.Bucket, err error) {
 	read := func(conn gorm.ConnPool) error {
 		all = nil
 		return queryRows(ctx, conn, func(rows *sql.Rows) error {
@@ -39,9 +40,19 @@ func (s *Store) CountCalls(ctx context.Context, account string, calls []quota.Bu
 		return all, translate(read(s.pool))
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		if fresh, err := freshBatch(tx, account, batch, s.now()); err != nil || !fresh {
+			return cmp.Or(err, read(tx.Statement.ConnPool))
+		}
 		first := false
 		for _, b := range calls {
 			var sum int64
+			if b.Calls < 0 {
+				if err := tx.Exec(`UPDATE quota_calls SET calls = CASE WHEN calls > ? THEN calls - ? ELSE 0 END WHERE account = ? AND bucket = ? AND endpoint = ?`,
+					-b.Calls, -b.Calls, account, b.At, string(b.Endpoint)).Error; err != nil {
+					return err
+				}
+				continue
+			}
 			if err := tx.Raw(`INSERT INTO quota_calls (account, bucket, endpoint, calls) VALUES (?, ?, ?, ?)
 				ON CONFLICT (account, bucket, endpoint) DO UPDATE SET calls = quota_calls.calls + excluded.calls RETURNING calls`,
 				account, b.At, string(b.Endpoint), b.Calls).Scan(&sum).Error; err != nil {
@@ -53,10 +64,24 @@ func (s *Store) CountCalls(ctx context.Context, account string, calls []quota.Bu
 			if err := tx.Exec(`DELETE FROM quota_calls WHERE account = ? AND bucket < ?`, account, calls[0].At.Add(-callsKept)).Error; err != nil {
 				return err
 			}
+			if err := tx.Exec(`DELETE FROM quota_batches WHERE account = ? AND counted_at < ?`, account, s.now().Add(-callsKept)).Error; err != nil {
+				return err
+			}
 		}
 		return read(tx.Statement.ConnPool)
 	})
 	return all, err
+}
+
+// freshBatch enters a batch, and reports whether it was not counted before.
+func freshBatch(tx *gorm.DB, account string, b quota.Batch, now time.Time) (bool, error) {
+	if b == (quota.Batch{}) {
+		return true, nil
+	}
+	entered := tx.Exec(`INSERT INTO quota_batches (account, process, number, counted_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (account, process) DO UPDATE SET number = excluded.number, counted_at = excluded.counted_at
+		WHERE quota_batches.number < excluded.number`, account, b.Process, b.Number, now)
+	return entered.RowsAffected == 1, entered.Error
 }
 
 // CountedSince returns the oldest bucket of an account; the zero time if it has none.
@@ -78,13 +103,44 @@ func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal
 			account, instant(r.At), string(r.Endpoint), string(calls), r.RetryAfterMS, r.Quota).Error; err != nil {
 			return err
 		}
-		return tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at < ?`, account, r.At.Add(-refusalsKept)).Error
+		return tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at < ?`,
+			account, songspy.NotAhead(r.At, s.now()).Add(-refusalsKept)).Error
 	})
 }
 
 // LastRefusal returns the last refusal of an account that taught something; the
-// zero Refusal if none did.
-func (s *Store) LastRefusal(ctx context.Context, account string) (r quota.Refusal, err error) {
+// zero Refusal if none did. Refusals that a clock stored which ran ahead count as
+// now; that is stored, so that they grow old and later ones are found.
+func (s *Store) LastRefusal(ctx context.Context, account string) (quota.Refusal, error) {
+	now := s.now()
+	r, err := s.lastRefusal(ctx, account)
+	if err != nil || !songspy.IsAhead(r.At, now) {
+		return r, err
+	}
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		var ahead []time.Time
+		if err := tx.Raw(`SELECT refused_at FROM quota_refusals WHERE account = ? AND refused_at > ? ORDER BY refused_at DESC`,
+			account, now.Add(songspy.ClockAhead)).Scan(&ahead).Error; err != nil {
+			return err
+		}
+		for i, at := range ahead { // in the same order, a moment apart
+			corrected := instant(now.Add(-time.Duration(i) * time.Millisecond))
+			if err := tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at = ?`, account, corrected).Error; err != nil {
+				return err
+			}
+			if err := tx.Exec(`UPDATE quota_refusals SET refused_at = ? WHERE account = ? AND refused_at = ?`, corrected, account, at).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return quota.Refusal{}, err
+	}
+	return s.lastRefusal(ctx, account)
+}
+
+func (s *Store) lastRefusal(ctx context.Context, account string) (r quota.Refusal, err error) {
 	err = queryRows(ctx, s.pool, scanRefusal(&r),
 		`SELECT refused_at, endpoint, calls, retry_after_ms, quota FROM quota_refusals WHERE account = $1 AND quota > 0 ORDER BY refused_at DESC LIMIT 1`, account)
 	return r, translate(err)
@@ -149,6 +205,7 @@ func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]Quot
 		}
 		enter(account, func(q *QuotaStatus) {
 			last := r
+			last.At = songspy.NotAhead(last.At, now)
 			q.Last = &last // the newest comes last
 			if now.Sub(r.At) < 7*24*time.Hour {
 				q.Refusals++

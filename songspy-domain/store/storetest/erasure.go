@@ -112,10 +112,10 @@ func erasure() suite {
 		"PruneDoors_ForgetsTheCallsOfAnAppThatNobodyUsesAnyMore": func(t *testing.T, b *bundle) {
 			own, now := songspy.OwnApp("0123456789abcdef0123456789abcdef"), quota.BucketOf(start)
 			for _, ago := range []time.Duration{0, 3 * 24 * time.Hour} {
-				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, []quota.Bucket{{At: now.Add(-ago), Endpoint: quota.EndpointPlaying, Calls: 5}}, now))
+				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, []quota.Bucket{{At: now.Add(-ago), Endpoint: quota.EndpointPlaying, Calls: 5}}, now))
 			}
 			value[int64](t)(b.PruneDoors(t.Context(), now.Add(-24*time.Hour)))
-			same(t, "what is left", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, nil, time.Time{})),
+			same(t, "what is left", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, nil, time.Time{})),
 				[]quota.Bucket{{At: now, Endpoint: quota.EndpointPlaying, Calls: 5}})
 		},
 		"DeletePlay_DropsATrackWithoutPlaysAndItsDates": func(t *testing.T, b *bundle) {

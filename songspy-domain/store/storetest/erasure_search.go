@@ -65,7 +65,7 @@ func (b *bundle) plant(t *testing.T, name string) planted {
 	}))
 	shut := gate.Shared{API: gate.SharedDoor{Why: gate.WhyThrottled, ClosedUntil: start.Add(time.Hour), Epoch: 1}}
 	value[bool](t)(b.SwapDoor(ctx, app, 0, shut))
-	value[[]quota.Bucket](t)(b.CountCalls(ctx, app, []quota.Bucket{{At: quota.BucketOf(start), Endpoint: quota.EndpointPlaying, Calls: 12}}, start))
+	value[[]quota.Bucket](t)(b.CountCalls(ctx, app, quota.Batch{}, []quota.Bucket{{At: quota.BucketOf(start), Endpoint: quota.EndpointPlaying, Calls: 12}}, start))
 	must(t, b.SaveRefusal(ctx, app, quota.Refusal{At: start, Endpoint: quota.EndpointPlaying, Quota: 12}))
 	b.file(t, songspy.Notice{App: app, Kind: songspy.NoticeDoorClosed, Occurrence: "api", Channel: songspy.ChannelWebhook})
 	value[songspy.Seat](t)(b.AskSeat(ctx, u.ID, email, nil))
@@ -214,6 +214,7 @@ var outlives = map[string]struct{ columns, why string }{
 	"feed":             {"id last", "a counter"},
 	"doors":            {"app version state updated_at", "apps; one that a user brought goes with them"},
 	"quota_calls":      {"account bucket endpoint calls", "accounts and apps; an app that a user brought goes with them"},
+	"quota_batches":    {"account process number counted_at", "accounts and apps; an app that a user brought goes with them"},
 	"quota_refusals":   {"account refused_at endpoint calls retry_after_ms quota", "accounts and apps; an app that a user brought goes with them"},
 	"invites":          {"id code_hash note uses uses_left created_at expires_at revoked_at", "the operator's; who used one is not noted"},
 	"heartbeats":       {"name at", "parts of the service"},

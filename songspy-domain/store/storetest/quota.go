@@ -27,28 +27,60 @@ func quotas() suite {
 			var all sync.WaitGroup
 			for range 8 {
 				all.Go(func() {
-					if _, err := b.CountCalls(t.Context(), "app", calls(bucket, quota.EndpointPlaying, 5), bucket); err != nil {
+					if _, err := b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, 5), bucket); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			all.Wait()
 			later := bucket.Add(quota.BucketLength)
-			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "other", calls(bucket, quota.EndpointPlaying, 7), bucket))
-			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointHistory, 2), later))
-			same(t, "all", value[[]quota.Bucket](t)(b.another(t).CountCalls(t.Context(), "app", nil, bucket)), []quota.Bucket{
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "other", quota.Batch{}, calls(bucket, quota.EndpointPlaying, 7), bucket))
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(later, quota.EndpointHistory, 2), later))
+			same(t, "all", value[[]quota.Bucket](t)(b.another(t).CountCalls(t.Context(), "app", quota.Batch{}, nil, bucket)), []quota.Bucket{
 				{At: bucket, Endpoint: quota.EndpointPlaying, Calls: 40}, {At: later, Endpoint: quota.EndpointHistory, Calls: 2},
 			})
-			same(t, "the recent ones", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointHistory, 1), later)),
+			same(t, "the recent ones", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(later, quota.EndpointHistory, 1), later)),
 				calls(later, quota.EndpointHistory, 3))
 			same(t, "counted since", value[time.Time](t)(b.CountedSince(t.Context(), "app")).UTC(), bucket)
 			same(t, "never counted", value[time.Time](t)(b.CountedSince(t.Context(), "nobody")), time.Time{})
 		},
 		"CountCalls_ForgetsWhatIsOlderThanAMonth": func(t *testing.T, b *bundle) {
-			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(bucket, quota.EndpointPlaying, 5), bucket))
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, 5), bucket))
 			later := bucket.Add(32 * 24 * time.Hour)
-			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", calls(later, quota.EndpointPlaying, 1), bucket)),
+			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(later, quota.EndpointPlaying, 1), bucket)),
 				calls(later, quota.EndpointPlaying, 1))
+		},
+		"CountCalls_CountsABatchOnceHoweverOftenItIsWritten": func(t *testing.T, b *bundle) {
+			first, second := quota.Batch{Process: "p", Number: 1}, quota.Batch{Process: "p", Number: 2}
+			for _, batch := range []quota.Batch{first, first, second, first, second, {Process: "other", Number: 1}} {
+				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", batch, calls(bucket, quota.EndpointPlaying, 5), bucket))
+			}
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "another", first, calls(bucket, quota.EndpointPlaying, 7), bucket))
+			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, nil, bucket)), calls(bucket, quota.EndpointPlaying, 15))
+		},
+		"CountCalls_TakesBackCallsThatNeverLeft": func(t *testing.T, b *bundle) {
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, 5), bucket))
+			same(t, "all", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, -2), bucket)),
+				calls(bucket, quota.EndpointPlaying, 3))
+			same(t, "never fewer than none", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, calls(bucket, quota.EndpointPlaying, -9), bucket)),
+				calls(bucket, quota.EndpointPlaying, 0))
+		},
+		"LastRefusal_OfAClockThatRanAheadCountsAsNow": func(t *testing.T, b *bundle) {
+			ahead, older, later := refused, refused, refused
+			ahead.At, ahead.Quota = start.Add(9*time.Hour), 900
+			older.At = start.Add(-time.Hour)
+			must(t, b.SaveRefusal(t.Context(), "app", older))
+			must(t, b.SaveRefusal(t.Context(), "app", ahead))
+			ahead.At = ahead.At.Add(time.Minute)
+			must(t, b.SaveRefusal(t.Context(), "app", ahead))
+			ahead.At = start
+			same(t, "first", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), ahead)
+			b.clock.advance(time.Hour)
+			same(t, "an hour later", value[quota.Refusal](t)(b.another(t).LastRefusal(t.Context(), "app")), ahead)
+			later.At = start.Add(time.Hour)
+			must(t, b.SaveRefusal(t.Context(), "app", later))
+			same(t, "after the next one", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), later)
+			same(t, "refusals of a week", value[store.Status](t)(b.Status(t.Context())).Quotas["app"].Refusals, int64(4))
 		},
 		"SaveRefusal_KeepsWhatWasLearned": func(t *testing.T, b *bundle) {
 			same(t, "before", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), quota.Refusal{})
@@ -63,8 +95,8 @@ func quotas() suite {
 		"Status_SaysHowAccountsStandToTheirQuotas": func(t *testing.T, b *bundle) {
 			own := songspy.OwnApp("0123456789abcdef0123456789abcdef")
 			for _, account := range []string{"app", own} {
-				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, calls(bucket, quota.EndpointPlaying, 12), bucket))
-				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, calls(bucket.Add(-25*time.Hour), quota.EndpointPlaying, 7), bucket))
+				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, quota.Batch{}, calls(bucket, quota.EndpointPlaying, 12), bucket))
+				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, quota.Batch{}, calls(bucket.Add(-25*time.Hour), quota.EndpointPlaying, 7), bucket))
 				must(t, b.SaveRefusal(t.Context(), account, refused))
 			}
 			older := refused
@@ -86,10 +118,10 @@ func quotas() suite {
 			own, u := songspy.OwnApp("0123456789abcdef0123456789abcdef"), b.person(t)
 			value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: own, Grant: grant("own"), Account: account("own"), At: start}))
 			must(t, b.SaveRefusal(t.Context(), own, refused))
-			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, calls(bucket, quota.EndpointPlaying, 1), bucket))
+			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, calls(bucket, quota.EndpointPlaying, 1), bucket))
 			value[store.Erased](t)(b.EraseUser(t.Context(), u.ID))
 			same(t, "refusal", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
-			same(t, "buckets", len(value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, nil, bucket))), 0)
+			same(t, "buckets", len(value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, nil, bucket))), 0)
 		},
 		"Migrate_SpreadsEveryCallOfFormerDaysOverTheirDay": func(t *testing.T, b *bundle) {
 			db := b.sql(t)
@@ -114,7 +146,7 @@ func quotas() suite {
 			}
 			sums := map[time.Time]int64{}
 			most := int64(0)
-			for _, c := range value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", nil, time.Time{})) {
+			for _, c := range value[[]quota.Bucket](t)(b.CountCalls(t.Context(), "app", quota.Batch{}, nil, time.Time{})) {
 				sums[c.At.Truncate(24*time.Hour)] += c.Calls
 				if c.At.Before(day) {
 					most = max(most, c.Calls)
