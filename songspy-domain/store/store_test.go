@@ -17,6 +17,9 @@ func TestPostgres_KeepsTheContract(t *testing.T) {
 // session lasts there. Where there is no pgbouncer, the same role speaks the same
 // protocol to the server itself; .ci/run says so.
 func TestPostgresSimpleProtocol_KeepsTheContractThroughPgbouncer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the pooler adds no concurrency of ours: make test-days runs it")
+	}
 	storetest.Server(t)
 	if !storetest.HasPooler() {
 		t.Log("NOT RUN through pgbouncer, which is not installed here")
