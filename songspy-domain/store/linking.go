@@ -88,7 +88,7 @@ func (s *Store) KeepGrant(ctx context.Context, n NewLink) (l songspy.Link, err e
 		n.At = s.now()
 	}
 	n.Account = songspy.Account{}
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
+	err = s.takingAway(ctx, func(tx *gorm.DB) error {
 		if err := lockPeople(tx, n.UserID); err != nil {
 			return err
 		}

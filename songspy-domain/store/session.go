@@ -89,9 +89,9 @@ func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
 		// the successor can be seen: only when there is nothing left to revoke
 		// has none slipped through.
 		for {
-			revoked := tx.Model(&songspy.Session{}).Where("family = ? AND revoked_at IS NULL", family).Update("revoked_at", s.now())
-			if revoked.Error != nil || revoked.RowsAffected == 0 {
-				return revoked.Error
+			revoked, err := s.revoke(tx, "family = ?", family)
+			if err != nil || revoked == 0 {
+				return err
 			}
 		}
 	})
@@ -119,22 +119,36 @@ func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family in
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		found := false
 		for { // as RevokeFamily: until no rotation has slipped through
-			of := tx.Model(&songspy.Session{}).Where("user_id = ? AND revoked_at IS NULL", id)
+			condition, args := "user_id = ?", []any{id}
 			if family != 0 {
-				of = of.Where("family = ?", family)
+				condition, args = "user_id = ? AND family = ?", []any{id, family}
 			}
-			revoked := of.Update("revoked_at", s.now())
+			revoked, err := s.revoke(tx, condition, args...)
 			switch {
-			case revoked.Error != nil:
-				return revoked.Error
-			case revoked.RowsAffected == 0 && !found:
+			case err != nil:
+				return err
+			case revoked == 0 && !found:
 				return &songspy.Error{Code: songspy.CodeNotFound}
-			case revoked.RowsAffected == 0:
+			case revoked == 0:
 				return nil
 			}
 			found = true
 		}
 	})
+}
+
+// revoke revokes the sessions that a condition holds for, and returns how many. It
+// locks them in the order of their ids before, so that two that revoke at once
+// cannot deadlock.
+func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (int64, error) {
+	condition += " AND revoked_at IS NULL"
+	var locked []int64
+	if err := tx.Model(&songspy.Session{}).Clauses(clause.Locking{Strength: "UPDATE"}).Where(condition, args...).
+		Order("id").Pluck("id", &locked).Error; err != nil || len(locked) == 0 {
+		return 0, err
+	}
+	revoked := tx.Model(&songspy.Session{}).Where(condition, args...).Update("revoked_at", s.now())
+	return revoked.RowsAffected, revoked.Error
 }
 
 // PruneSessions deletes the sessions that expired before the time and says how many.

@@ -108,6 +108,29 @@ func concurrency() suite {
 				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).Alive(start), false)
 			}
 		},
+		"RevokeSessions_AndRevokeFamilyAtOnceNeverLockUp": func(t *testing.T, b *bundle) {
+			u := b.person(t)
+			for round := range 10 {
+				first := value[songspy.Session](t)(b.CreateSession(t.Context(), session(u.ID, fmt.Sprint("first ", round))))
+				for i := range 20 {
+					next := session(u.ID, fmt.Sprint(round, " next ", i))
+					next.Family = first.Family
+					value[songspy.Session](t)(b.CreateSession(t.Context(), next))
+				}
+				// Rows that are updated are stored again, in another order than before.
+				must(t, b.TouchSession(t.Context(), first.ID, start.Add(time.Duration(round+1)*time.Minute)))
+				must(t, errors.Join(together(
+					func() error { return b.RevokeFamily(t.Context(), first.Family) },
+					func() error {
+						if err := b.RevokeSessions(t.Context(), u.ID, 0); songspy.CodeOf(err) != songspy.CodeNotFound {
+							return err
+						}
+						return nil // the other was faster
+					},
+				)...))
+				same(t, "alive", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).Alive(start), false)
+			}
+		},
 		"WriteListening_TwiceAtOnceIsOnce": func(t *testing.T, b *bundle) {
 			l := b.listener(t)
 			h := hears(l, song(1), start)
