@@ -64,6 +64,10 @@ type NowPlaying struct {
 	// DoubtedAt is when a poll first showed another track with a progress that
 	// cannot be its own; nil: none did. One such answer ends nothing.
 	DoubtedAt *time.Time
+	// DoubtedURI is that other track; empty while DoubtedAt is nil, and where it
+	// is the open play's own track that came round. What a third track shows may
+	// be the progress of this one.
+	DoubtedURI string
 	// Unmoved says that the open play came out of silence and was never seen to move.
 	Unmoved bool
 	// Stalled says that the player claims to play and stands still: it is

@@ -11,7 +11,7 @@ import (
 // anything else was seen.
 func (s *step) makeWay(obs songspy.Observation) (bound time.Time) {
 	n := s.State
-	seen := s.lastElsewhere()
+	seen := s.lastElsewhere(obs)
 	implied := obs.At.Add(-obs.Progress)
 	if obs.Progress < 0 || implied.Before(seen.Add(-jitter)) {
 		// Nobody knows when it began: it keeps its progress to itself, or came
@@ -19,8 +19,7 @@ func (s *step) makeWay(obs songspy.Observation) (bound time.Time) {
 		return later(seen, s.end(s.endBy(obs.At), false))
 	}
 	began := later(implied, seen)
-	left := n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-crossfade)) // another track was in sight before
-	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= seamless && !left {
+	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= seamless && !left(n) {
 		return later(seen, s.end(earlier(*n.EndsAt, began), true))
 	}
 	if obs.Sighting == songspy.SightingPlaying && s.probable(began) {
@@ -49,13 +48,18 @@ func (s *step) probable(began time.Time) bool {
 	return true
 }
 
-// lastElsewhere is when the open play was last seen, or its player silent: what
-// comes into sight now cannot have begun before.
-func (s *step) lastElsewhere() time.Time {
-	if since := s.State.NothingSince; since != nil {
-		return later(s.State.SeenAt, *since)
+// lastElsewhere is when the open play was last seen, its player silent, or a third
+// track in sight: what comes into sight now cannot have begun before.
+func (s *step) lastElsewhere(obs songspy.Observation) time.Time {
+	n := s.State
+	seen := n.SeenAt
+	if n.NothingSince != nil {
+		seen = later(seen, *n.NothingSince)
 	}
-	return s.State.SeenAt
+	if doubtsAnother(n, obs.Track.URI) {
+		seen = later(seen, *n.DoubtedAt)
+	}
+	return seen
 }
 
 // endBy is when the open play ended, if it did by that time and nothing more
@@ -92,6 +96,9 @@ func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 		}
 	}
 	former := s.State
+	if obs.Progress >= knownFrom && doubtsAnother(former, obs.Track.URI) { // it may be the progress of that one
+		listened, guess = 0, true
+	}
 	s.State = songspy.NowPlaying{
 		UserID: former.UserID, Generation: former.Generation,
 		State: songspy.PlayerPlaying, TrackURI: obs.Track.URI, DurationMS: lengthTold(obs),
@@ -114,7 +121,7 @@ func (s *step) open(obs songspy.Observation, elsewhere time.Time) {
 // anew ends the open play by then and opens another one of its track, whose
 // start is bounded by that, which may be a guess.
 func (s *step) anew(obs songspy.Observation, by time.Time) {
-	seen := s.lastElsewhere()
+	seen := s.lastElsewhere(obs)
 	s.open(obs, later(seen, s.end(s.endBy(by), false)))
 	s.State.ElsewhereAt = seen
 }

@@ -103,7 +103,7 @@ func (s *step) comesRound(obs songspy.Observation) bool {
 		return false
 	}
 	at := obs.At
-	n.DoubtedAt, n.Stalled = &at, true
+	n.DoubtedAt, n.DoubtedURI, n.Stalled = &at, "", true
 	s.Worth = true
 	return true
 }
@@ -126,7 +126,7 @@ func (s *step) roundOrNot(obs songspy.Observation) {
 	}
 	track := songspy.Track{URI: n.TrackURI, DurationMS: n.DurationMS}
 	at, progress := *n.DoubtedAt, milliseconds(n.ProgressMS)
-	n.DoubtedAt, n.Stalled = nil, false
+	n.DoubtedAt, n.DoubtedURI, n.Stalled = nil, "", false
 	if progress < 0 || !wholeRounds(at.Sub(n.SeenAt), milliseconds(n.DurationMS)) {
 		return
 	}
@@ -203,8 +203,19 @@ func (s *step) doubt(obs songspy.Observation) bool {
 	}
 	if n.DoubtedAt == nil {
 		at := obs.At
-		n.DoubtedAt = &at
+		n.DoubtedAt, n.DoubtedURI = &at, obs.Track.URI
 		s.Worth = true
 	}
 	return true
+}
+
+// left reports whether another track was in sight before the open play's end.
+func left(n songspy.NowPlaying) bool {
+	return n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-crossfade))
+}
+
+// doubtsAnother reports whether another track than that one was shown with a
+// progress that is not its own. It was in sight, and how far it got nobody knows.
+func doubtsAnother(n songspy.NowPlaying, uri string) bool {
+	return n.DoubtedAt != nil && n.DoubtedURI != "" && n.DoubtedURI != uri
 }

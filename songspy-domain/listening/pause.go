@@ -20,7 +20,7 @@ func (s *step) paused(obs songspy.Observation) {
 			return
 		}
 	}
-	seen := s.lastElsewhere()
+	seen := s.lastElsewhere(obs)
 	s.openPaused(obs, s.makeWay(obs))
 	s.State.ElsewhereAt = seen
 }
@@ -45,7 +45,7 @@ func (s *step) pausedSame(obs songspy.Observation) bool {
 		return false
 	}
 	n.PausedMS += ms(obs.At.Sub(later(since, n.SeenAt)))
-	n.State, n.SeenAt, n.NothingSince, n.DoubtedAt, n.Stalled = songspy.PlayerPaused, obs.At, nil, nil, false
+	n.State, n.SeenAt, n.NothingSince, n.DoubtedAt, n.DoubtedURI, n.Stalled = songspy.PlayerPaused, obs.At, nil, nil, "", false
 	if obs.Progress >= 0 {
 		n.ProgressMS = ms(obs.Progress)
 	}

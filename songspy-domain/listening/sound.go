@@ -24,6 +24,9 @@ func sound(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 		since := clamp(*n.DoubtedAt, n.SeenAt, now)
 		n.DoubtedAt = &since
 	}
+	if n.DoubtedAt == nil || n.DoubtedURI == n.TrackURI {
+		n.DoubtedURI = ""
+	}
 	n.Stalled = n.Stalled && (n.State == songspy.PlayerPaused || n.DoubtedAt != nil)
 	if n.NothingSince != nil {
 		before := now

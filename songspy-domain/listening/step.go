@@ -154,9 +154,9 @@ func (s *step) same(obs songspy.Observation) {
 		s.again(obs, implied, length)
 	case shift > 0 && s.moved(obs) >= 0:
 		s.State.PausedMS += ms(shift)
-		s.goOn(obs, s.played(obs))
+		s.goOn(obs, s.untilLeft(obs, s.played(obs)))
 	default:
-		s.goOn(obs, s.jumped(obs))
+		s.goOn(obs, s.untilLeft(obs, s.jumped(obs)))
 	}
 }
 
@@ -166,7 +166,7 @@ func (s *step) same(obs songspy.Observation) {
 func (s *step) again(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
 	late := implied.Sub(end).Abs()
-	if late > near(length, crossfade) {
+	if late > near(length, crossfade) || left(s.State) {
 		s.anew(obs, end)
 		s.State.Provisional = true
 		return
@@ -188,7 +188,7 @@ func (s *step) goOn(obs songspy.Observation, listened time.Duration) {
 	n.State = songspy.PlayerPlaying
 	n.ListenedMS += ms(listened)
 	n.SeenAt, n.ProgressMS = obs.At, ms(obs.Progress)
-	n.PausedSince, n.NothingSince, n.DoubtedAt = nil, nil, nil
+	n.PausedSince, n.NothingSince, n.DoubtedAt, n.DoubtedURI = nil, nil, nil, ""
 	n.Unmoved, n.Stalled = false, false
 	n.EndsAt = predictedEnd(*n)
 	s.judge()
@@ -213,7 +213,7 @@ func (s *step) judge() {
 
 // another handles another track than the open play's.
 func (s *step) another(obs songspy.Observation) {
-	former, seen := s.State, s.lastElsewhere()
+	former, seen := s.State, s.lastElsewhere(obs)
 	s.open(obs, s.makeWay(obs))
 	s.State.ElsewhereAt = seen // the end of the former may be a guess
 	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-crossfade))
@@ -282,6 +282,15 @@ func (s *step) jumped(obs songspy.Observation) time.Duration {
 		return passed
 	}
 	return 0
+}
+
+// untilLeft is what of that time sounded if another track that was in sight since
+// the last sighting was no mistake.
+func (s *step) untilLeft(obs songspy.Observation, listened time.Duration) time.Duration {
+	if n := s.State; doubtsAnother(n, obs.Track.URI) {
+		return min(listened, max(0, n.DoubtedAt.Sub(n.SeenAt)))
+	}
+	return listened
 }
 
 // moved is how much further in its track the open play is than it was.

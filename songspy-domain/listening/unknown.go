@@ -31,7 +31,7 @@ func (s *step) sameUnknown(obs songspy.Observation) {
 		}
 	}
 	n.State, n.PausedSince, n.NothingSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
-	n.DoubtedAt, n.Unmoved, n.Stalled = nil, false, false
+	n.DoubtedAt, n.DoubtedURI, n.Unmoved, n.Stalled = nil, "", false, false
 	n.EndsAt = predictedEnd(*n)
 	// What has no end is shown by its last sighting, so every sighting tells.
 	s.Visible, s.Worth = true, true
@@ -47,7 +47,7 @@ func (s *step) outlastSecretly(obs songspy.Observation, over time.Time) {
 		s.Visible, s.Worth = true, true
 	}
 	over = later(over, n.StartedAt)
-	n.State, n.Stalled, n.SeenAt, n.NothingSince, n.DoubtedAt = songspy.PlayerPaused, true, obs.At, nil, nil
+	n.State, n.Stalled, n.SeenAt, n.NothingSince, n.DoubtedAt, n.DoubtedURI = songspy.PlayerPaused, true, obs.At, nil, nil, ""
 	n.PausedSince, n.EndsAt = &over, &over
 }
 

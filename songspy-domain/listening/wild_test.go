@@ -56,7 +56,7 @@ func genState(t *rapid.T) songspy.NowPlaying {
 		PausedSince: genTimeOrNil(t, "paused since"), NothingSince: genTimeOrNil(t, "nothing since"), ElsewhereAt: genTime(t, "elsewhere"),
 		EndsAt: genTimeOrNil(t, "ends"), Provisional: rapid.Bool().Draw(t, "provisional"), Skips: rapid.Int16().Draw(t, "skips"),
 		OpenedAt: genTime(t, "opened"), Polls: rapid.Int16().Draw(t, "polls"), Speed: genSpeed(t, "speed"), LastSpeed: genSpeed(t, "last speed"),
-		DoubtedAt: genTimeOrNil(t, "doubted"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"),
+		DoubtedAt: genTimeOrNil(t, "doubted"), DoubtedURI: genURI(t), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"),
 		Advertisement: rapid.Bool().Draw(t, "advertisement"), HidesProgress: rapid.Bool().Draw(t, "hides progress"),
 	}
 }

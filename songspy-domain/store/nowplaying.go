@@ -12,14 +12,14 @@ import (
 
 const playingColumns = `n.user_id, n.state, n.track_id, n.track_uri, n.duration_ms, n.started_at, n.observed_at, n.seen_at,
 	n.progress_ms, n.listened_ms, n.paused_ms, n.paused_since, n.nothing_since, n.elsewhere_at, n.ends_at,
-	n.provisional, n.skips, n.opened_at, n.polls, n.speed, n.last_speed, n.doubted_at, n.unmoved, n.stalled, n.advertisement, n.hides_progress, n.generation`
+	n.provisional, n.skips, n.opened_at, n.polls, n.speed, n.last_speed, n.doubted_at, n.doubted_uri, n.unmoved, n.stalled, n.advertisement, n.hides_progress, n.generation`
 
 // playingInto lists where a row of playingColumns is scanned to.
 func playingInto(n *songspy.NowPlaying) []any {
 	return []any{
 		&n.UserID, &n.State, &n.TrackID, &n.TrackURI, &n.DurationMS, &n.StartedAt, &n.ObservedAt, &n.SeenAt,
 		&n.ProgressMS, &n.ListenedMS, &n.PausedMS, &n.PausedSince, &n.NothingSince, &n.ElsewhereAt, &n.EndsAt,
-		&n.Provisional, &n.Skips, &n.OpenedAt, &n.Polls, &n.Speed, &n.LastSpeed, &n.DoubtedAt, &n.Unmoved, &n.Stalled, &n.Advertisement, &n.HidesProgress, &n.Generation,
+		&n.Provisional, &n.Skips, &n.OpenedAt, &n.Polls, &n.Speed, &n.LastSpeed, &n.DoubtedAt, &n.DoubtedURI, &n.Unmoved, &n.Stalled, &n.Advertisement, &n.HidesProgress, &n.Generation,
 	}
 }
 
@@ -28,7 +28,7 @@ type nullPlaying struct {
 	songspy.NowPlaying
 	userID, trackID, duration, progress, listened, paused, skips, generation sql.NullInt64
 	polls, speed, lastSpeed                                                  sql.NullInt64
-	state, uri                                                               sql.NullString
+	state, uri, doubtedURI                                                   sql.NullString
 	started, observed, seen, elsewhere, opened                               sql.NullTime
 	provisional, unmoved, stalled, advertisement, hides                      sql.NullBool
 }
@@ -37,7 +37,7 @@ func (n *nullPlaying) into() []any {
 	return []any{
 		&n.userID, &n.state, &n.trackID, &n.uri, &n.duration, &n.started, &n.observed, &n.seen,
 		&n.progress, &n.listened, &n.paused, &n.PausedSince, &n.NothingSince, &n.elsewhere, &n.EndsAt,
-		&n.provisional, &n.skips, &n.opened, &n.polls, &n.speed, &n.lastSpeed, &n.DoubtedAt, &n.unmoved, &n.stalled, &n.advertisement, &n.hides, &n.generation,
+		&n.provisional, &n.skips, &n.opened, &n.polls, &n.speed, &n.lastSpeed, &n.DoubtedAt, &n.doubtedURI, &n.unmoved, &n.stalled, &n.advertisement, &n.hides, &n.generation,
 	}
 }
 
@@ -51,7 +51,7 @@ func (n *nullPlaying) value() songspy.NowPlaying {
 		PausedSince: n.PausedSince, NothingSince: n.NothingSince, ElsewhereAt: n.elsewhere.Time, EndsAt: n.EndsAt,
 		Provisional: n.provisional.Bool, Skips: int16(n.skips.Int64),
 		OpenedAt: n.opened.Time, Polls: int16(n.polls.Int64), Speed: int32(n.speed.Int64), LastSpeed: int32(n.lastSpeed.Int64),
-		DoubtedAt: n.DoubtedAt, Unmoved: n.unmoved.Bool, Stalled: n.stalled.Bool, Advertisement: n.advertisement.Bool, HidesProgress: n.hides.Bool,
+		DoubtedAt: n.DoubtedAt, DoubtedURI: n.doubtedURI.String, Unmoved: n.unmoved.Bool, Stalled: n.stalled.Bool, Advertisement: n.advertisement.Bool, HidesProgress: n.hides.Bool,
 		Generation: n.generation.Int64,
 	}
 }
@@ -82,6 +82,7 @@ func playingRelation(rows []songspy.NowPlaying) *relation {
 	column(r, rows, "speed", "integer", func(n *row) int32 { return n.Speed })
 	column(r, rows, "last_speed", "integer", func(n *row) int32 { return n.LastSpeed })
 	column(r, rows, "doubted_at", "timestamptz", func(n *row) *time.Time { return n.DoubtedAt })
+	column(r, rows, "doubted_uri", "text", func(n *row) string { return n.DoubtedURI })
 	column(r, rows, "unmoved", "boolean", func(n *row) bool { return n.Unmoved })
 	column(r, rows, "stalled", "boolean", func(n *row) bool { return n.Stalled })
 	column(r, rows, "advertisement", "boolean", func(n *row) bool { return n.Advertisement })
@@ -103,7 +104,7 @@ func (s *Store) upsertPlaying(ctx context.Context, conn gorm.ConnPool, rows []so
 			paused_since = excluded.paused_since, nothing_since = excluded.nothing_since,
 			elsewhere_at = excluded.elsewhere_at, ends_at = excluded.ends_at, provisional = excluded.provisional,
 			skips = excluded.skips, opened_at = excluded.opened_at, polls = excluded.polls, speed = excluded.speed, last_speed = excluded.last_speed,
-			doubted_at = excluded.doubted_at, unmoved = excluded.unmoved, stalled = excluded.stalled, advertisement = excluded.advertisement, hides_progress = excluded.hides_progress,
+			doubted_at = excluded.doubted_at, doubted_uri = excluded.doubted_uri, unmoved = excluded.unmoved, stalled = excluded.stalled, advertisement = excluded.advertisement, hides_progress = excluded.hides_progress,
 			generation = excluded.generation
 		WHERE excluded.observed_at > now_playing.observed_at OR excluded.generation > now_playing.generation
 		RETURNING user_id`,

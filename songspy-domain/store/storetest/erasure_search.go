@@ -88,6 +88,8 @@ func (b *bundle) plant(t *testing.T, name string) planted {
 		played(lost, began("deleted play", 5*time.Hour)), played(song(1), began("deleted song", 4*time.Hour)),
 		played(tape, began("play of a tape", 3*time.Hour)), played(song(1), began("play", 2*time.Hour)),
 	}
+	doubted := began("doubt", 30*time.Second)
+	h.Playing.DoubtedAt, h.Playing.DoubtedURI = &doubted, file(lasting("doubted tape")).URI
 	h.Gap = &songspy.Gap{BeganAt: began("gap", 10*time.Hour), EndedAt: &start, Reason: songspy.GapProviderDown}
 	b.write(t, h)
 	item := told(song(2), began("history", 20*time.Hour))
@@ -293,7 +295,7 @@ func erasureSearch() suite {
 			p := b.plant(t, "somebody")
 			value[store.Erased](t)(b.Unlink(t.Context(), p.UserID))
 			spotify := secrets{}
-			for _, what := range []string{"account id", "Spotify id", "client id", "tape", "sealed token"} {
+			for _, what := range []string{"account id", "Spotify id", "client id", "tape", "doubted tape", "sealed token"} {
 				spotify[what] = p.lasting[what]
 			}
 			same(t, "of the link", found(b.everywhere(t), spotify), []string(nil))

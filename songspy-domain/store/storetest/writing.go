@@ -188,6 +188,6 @@ func anyPlayer(t *rapid.T, l songspy.Link, at time.Time) songspy.NowPlaying {
 		PausedSince: perhaps("paused since"), NothingSince: perhaps("nothing since"), EndsAt: perhaps("ends"),
 		Provisional: rapid.Bool().Draw(t, "provisional"), Skips: rapid.Int16().Draw(t, "skips"),
 		OpenedAt: moment("opened"), Polls: rapid.Int16().Draw(t, "polls"), Speed: rapid.Int32().Draw(t, "speed"), LastSpeed: rapid.Int32().Draw(t, "last speed"),
-		DoubtedAt: perhaps("doubted"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"), Advertisement: rapid.Bool().Draw(t, "advertisement"), HidesProgress: rapid.Bool().Draw(t, "hides progress"),
+		DoubtedAt: perhaps("doubted"), DoubtedURI: rapid.SampledFrom([]string{"", song(2).URI}).Draw(t, "doubted track"), Unmoved: rapid.Bool().Draw(t, "unmoved"), Stalled: rapid.Bool().Draw(t, "stalled"), Advertisement: rapid.Bool().Draw(t, "advertisement"), HidesProgress: rapid.Bool().Draw(t, "hides progress"),
 	}
 }
