@@ -28,6 +28,10 @@ func (s *step) makeWay(obs songspy.Observation) (bound time.Time) {
 	return later(seen, s.end(s.endBy(began), false))
 }
 
+// likely is the least that a probable play may have sounded: of shorter ones
+// that the next track leaves room for, about half were left sooner.
+const likely = 45 * time.Second
+
 // probable ends the open play as a probable one where the next track began
 // before the predicted end, and what sounded until then would count if nothing
 // was played in between. It reports false if this is not such a play.
@@ -40,7 +44,7 @@ func (s *step) probable(began time.Time) bool {
 	}
 	n.ListenedMS += ms(unseen)
 	p, counts := n.Ended(began, true)
-	if !counts || p.ListenedMS < ms(countable) {
+	if !counts || p.ListenedMS < ms(likely) {
 		return false
 	}
 	p.InferredMS, p.Probable = min(ms(unseen), p.ListenedMS), true

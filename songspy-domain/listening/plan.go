@@ -58,11 +58,21 @@ type Look struct {
 // it, by a quarter of an interval at most, so that no back-off brings everyone
 // into step.
 func NextLook(n songspy.NowPlaying, last songspy.Sighting, now time.Time, phase, interval time.Duration) Look {
-	next := wanted(n, last, now, phase, interval)
-	if at := affordable(n, interval); next.At.Before(at) {
-		next = Look{earlier(at, now.Add(interval)), ReasonFloor}
+	return wanted(n, last, now, phase, interval).afforded(n, now, interval)
+}
+
+// NextLookProving is NextLook where history does not list partial plays. Polls
+// prove that a play counts, and find the track that came after a skipped one.
+func NextLookProving(n songspy.NowPlaying, last songspy.Sighting, now time.Time, phase, interval time.Duration) Look {
+	return wanted(n, last, now, phase, interval).proving(n, last, now, interval).afforded(n, now, interval)
+}
+
+// afforded is the poll, put off to when the listener is worth it.
+func (l Look) afforded(n songspy.NowPlaying, now time.Time, interval time.Duration) Look {
+	if at := affordable(n, interval); l.At.Before(at) {
+		return Look{earlier(at, now.Add(interval)), ReasonFloor}
 	}
-	return next
+	return l
 }
 
 // affordable is the time before which a listener is worth no more polls than one
@@ -133,42 +143,47 @@ func whilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) L
 
 // When a track is polled where history lists only whole plays.
 const (
-	// runs is how far apart polls are in a track that came by a skip, until late
-	// in it: skips come in runs, and what was skipped nobody lists.
-	runs = time.Minute
-	// inBetween is how long after the proof the poll in the middle of a track comes.
-	inBetween = 75 * time.Second
-	// oneIsEnough is how late that poll may have to come to stand for the proof
-	// too; in a track that came by a skip, tooLate is.
-	oneIsEnough = 45 * time.Second
-	// lateIn is the part of a track after which hardly anybody skips it.
-	lateIn = 0.7
+	// runs is how far apart polls are in a track that came by a skip: skips come
+	// in runs, and what was skipped nobody lists.
+	runs = 75 * time.Second
+	// lateIn is the part of a track after which such polls find too little.
+	lateIn = 0.5
+	// inBetween is after which part of the rest of a track the poll comes that a
+	// long one needs.
+	inBetween = 0.45
+	// oneIsEnough is how late the proof may come where the end then lies within
+	// the next interval.
+	oneIsEnough = 20 * time.Second
 )
 
-// Proving is the look where history does not list partial plays. While too
-// little of the open play is proven to count, a poll comes once enough has
-// sounded; one that the middle of the track needs anyway stands for it.
-func (l Look) Proving(n songspy.NowPlaying, now time.Time, interval time.Duration) Look {
+// proving is the poll where history does not list partial plays. While too
+// little of the open play is proven to count, one comes once enough has sounded.
+func (l Look) proving(n songspy.NowPlaying, last songspy.Sighting, now time.Time, interval time.Duration) Look {
+	missing := milliseconds(songspy.Enough(n.DurationMS) - n.ListenedMS)
+	proof := max(missing+just, min(hardly, interval))
+	if l.Reason == ReasonFloor && last == songspy.SightingPlaying && n.State == songspy.PlayerPlaying && n.ProgressMS < 0 &&
+		missing > 0 && n.Polls <= mostProofs && now.Add(proof).Before(l.At) {
+		return Look{now.Add(proof), ReasonProof}
+	}
 	switch l.Reason {
 	case ReasonEnd, ReasonBetween, ReasonSkips:
 	default:
 		return l
 	}
-	if n.State != songspy.PlayerPlaying || n.EndsAt == nil || n.ProgressMS < 0 || untellable(n.TrackURI) {
+	if n.ProgressMS < 0 || untellable(n.TrackURI) {
 		return l
 	}
 	wait, reason := max(n.EndsAt.Add(afterEnd).Sub(now), min(hardly, interval)), ReasonEnd
 	must := wait - interval
 	if must > 0 {
-		wait, reason = min(max(min(inBetween, interval*5/12), must), interval), ReasonBetween
+		wait, reason = min(max(part(inBetween, wait), must), interval), ReasonBetween
 	}
-	late := time.Duration(lateIn * float64(milliseconds(n.DurationMS)))
-	if again := min(runs, interval/3); n.Skips > 0 && now.Sub(n.StartedAt) < late && again < wait {
+	late := part(lateIn, milliseconds(n.DurationMS))
+	if again := min(runs, interval*5/12); n.Skips > 0 && now.Sub(n.StartedAt) < late && again < wait {
 		wait, reason = again, ReasonSkips
 	}
-	if missing := songspy.Enough(n.DurationMS) - n.ListenedMS; missing > 0 {
-		proof := max(milliseconds(missing)+just, min(hardly, interval))
-		if n.Skips == 0 && must <= min(oneIsEnough, interval/4) || n.Skips > 0 && must <= min(tooLate, interval*7/12) {
+	if missing > 0 {
+		if must <= min(oneIsEnough, interval/9) {
 			proof = max(proof, must)
 		}
 		if proof < wait && now.Add(proof).Before(*n.EndsAt) {
@@ -177,6 +192,9 @@ func (l Look) Proving(n songspy.NowPlaying, now time.Time, interval time.Duratio
 	}
 	return Look{now.Add(wait), reason}
 }
+
+// part is a part of a duration.
+func part(of float64, d time.Duration) time.Duration { return time.Duration(of * float64(d)) }
 
 // untellable reports whether history never tells of a track: it lists neither
 // episodes, nor chapters, nor what lies on the listener's own disk.

@@ -80,6 +80,17 @@ func (u Untold) Looked(before songspy.NowPlaying, out Outcome, last time.Time, i
 	}
 }
 
+// WholeOnly is what is untold where history is known to list only whole plays,
+// given what was before. What lies between two tracks of a session, or behind the
+// last one, was left early and is not listed: no call is worth it. If anything is
+// listed all the same, the next session's start finds it.
+func (u Untold) WholeOnly(before Untold) Untold {
+	if u.Why == ErrandHole || u.Why == ErrandEnd {
+		u.Until, u.Why = before.Until, before.Why
+	}
+	return u
+}
+
 // miss notes a time that looks left unexplained, if a play fits into it.
 func (u Untold) miss(from, until time.Time, why Errand) Untold {
 	length := until.Sub(from)

@@ -54,6 +54,23 @@ func TestHistoryIsAskedOnlyWhereLooksLeaveAHole(t *testing.T) {
 	}
 }
 
+func TestAHistoryOfWholePlaysIsNotAskedAboutWhatWasLeftEarly(t *testing.T) {
+	start := Untold{Until: at(50), Why: ErrandStart}
+	for name, tt := range map[string]struct {
+		u, before, want Untold
+	}{
+		"a hole":                            {Untold{Until: at(90), Why: ErrandHole, Plays: 2}, Untold{}, Untold{Plays: 2}},
+		"a session's end":                   {Untold{Until: at(90), Why: ErrandEnd}, Untold{}, Untold{}},
+		"a hole leaves the session's start": {Untold{Until: at(90), Why: ErrandHole}, start, start},
+		"a session's start":                 {start, Untold{}, start},
+		"nobody polled for a while":         {Untold{Until: at(90), Why: ErrandReturn}, Untold{}, Untold{Until: at(90), Why: ErrandReturn}},
+	} {
+		if got := tt.u.WholeOnly(tt.before); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
 func TestTheStartOfASessionAsksWhatCameBeforeUnlessThatIsKnown(t *testing.T) {
 	for asked, want := range map[time.Duration]Errand{recently - time.Minute: ErrandRoutine, recently + time.Minute: ErrandStart} {
 		start := at(asked.Seconds())

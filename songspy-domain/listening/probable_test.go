@@ -2,6 +2,7 @@ package listening
 
 import (
 	"testing"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -17,10 +18,10 @@ func TestAPlayWhoseSuccessorBeganLateEnoughIsProbable(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 150)}, &claim{0, 120, 120, 118},
 		},
 		"just enough": {
-			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 60)}, &claim{0, 30, 30, 28},
+			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 75)}, &claim{0, 45, 45, 43},
 		},
 		"the next track began too soon": {
-			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 59)}, nil,
+			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 74)}, nil,
 		},
 		"the next track keeps its progress secret": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), unknown(songB, 150)}, nil,
@@ -116,34 +117,44 @@ func TestHistoryConfirmsAProbablePlayOrLeavesIt(t *testing.T) {
 	}
 }
 
-func TestALookProvesWhatHistoryWillNotList(t *testing.T) {
+func TestPollsProveWhatHistoryWillNotList(t *testing.T) {
 	state := func(looks ...songspy.Observation) (n songspy.NowPlaying) {
 		for _, o := range append([]songspy.Observation{nothing(-10)}, looks...) {
 			n = Step(n, o).State
 		}
 		return n
 	}
+	song := func(length float64) songspy.Track {
+		return songspy.Track{URI: "spotify:track:song", DurationMS: int64(length * 1000)}
+	}
+	skipped := []songspy.Observation{playing(songB, 40, 40), playing(song(200), 2, 60)} // it began at 58
 	for name, tt := range map[string]struct {
 		n      songspy.NowPlaying
 		now    float64
 		want   float64
 		reason Reason
 	}{
-		"enough of it has sounded 31 s after its start": {state(playing(songA, 2, 2)), 2, 31, ReasonProof},
-		"it stands in for the look after a skip":        {state(playing(songB, 1, 1), playing(songA, 4, 10)), 10, 37, ReasonProof},
-		"what is proven needs no look":                  {state(playing(songA, 40, 40)), 40, -1, ""},
-		"a track that ends sooner":                      {state(playing(short, 1, 1)), 1, 21, ReasonProof},
-		"a player that stands still proves nothing":     {state(paused(songA, 2, 2)), 2, -1, ""},
+		"enough of it has sounded 31 s after its start":          {state(playing(song(170), 2, 2)), 2, 31, ReasonProof},
+		"a poll that the interval wants soon stands for it":      {state(playing(song(220), 25, 25)), 25, 41.5, ReasonProof},
+		"one that it wants later would lose what is left sooner": {state(playing(song(240), 2, 2)), 2, 31, ReasonProof},
+		"what is proven needs none but at its end":               {state(playing(song(170), 40, 40)), 40, 171.5, ReasonEnd},
+		"a long rest is polled once, a little before its middle": {state(playing(song(280), 40, 40)), 40, 148.675, ReasonBetween},
+		"after a skip too, enough has to sound":                  {state(skipped...), 60, 89, ReasonProof},
+		"after a skip polls go on, for skips come in runs":       {state(append(skipped, playing(song(200), 31, 89))...), 89, 164, ReasonSkips},
+		"late in a track hardly anybody skips":                   {state(append(skipped, playing(song(200), 110, 168))...), 168, 259.5, ReasonEnd},
+		"a track that ends sooner":                               {state(playing(short, 1, 1)), 1, 21, ReasonProof},
+		"a track that keeps its progress secret":                 {state(unknown(songA, 2)), 2, 33, ReasonProof},
+		"secret progress that is proven waits for its place":     {state(unknown(songA, 2), unknown(songA, 33)), 33, -1, ""},
+		"a player that stands still proves nothing":              {state(paused(songA, 2, 2)), 2, -1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plain := NextLook(tt.n, songspy.SightingPlaying, at(tt.now), 0, floorOfDay)
-			got := plain.Proving(tt.n, at(tt.now), floorOfDay)
+			got := NextLookProving(tt.n, songspy.SightingPlaying, at(tt.now), 0, floorOfDay)
 			want := Look{at(tt.want), tt.reason}
 			if tt.want < 0 {
-				want = plain
+				want = NextLook(tt.n, songspy.SightingPlaying, at(tt.now), 0, floorOfDay)
 			}
-			if got != want {
-				t.Errorf("the next look is at %v (%s), want %v (%s)", off(got.At), got.Reason, off(want.At), want.Reason)
+			if got.Reason != want.Reason || got.At.Sub(want.At).Abs() > time.Millisecond {
+				t.Errorf("the next poll is at %v (%s), want %v (%s)", off(got.At), got.Reason, off(want.At), want.Reason)
 			}
 		})
 	}

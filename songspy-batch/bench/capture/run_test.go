@@ -164,3 +164,14 @@ func TestBoundsOfAQuotaAreJudged(t *testing.T) {
 		}
 	}
 }
+
+func TestTooFewProbablePlaysAreNotJudged(t *testing.T) {
+	for claims, want := range map[int]bool{enoughClaims - 1: false, enoughClaims: true} {
+		f := row{Policy: whole, personDays: 1, Probable: share{Of: claims, Is: claims / 2}}
+		f.sum()
+		missed := strings.Join(newReport(small(t), []row{f}).Missed, "; ")
+		if got := strings.Contains(missed, "of the probable plays were played"); got != want {
+			t.Errorf("of %d half are right: missed %q", claims, missed)
+		}
+	}
+}

@@ -26,10 +26,12 @@ func (h *habits) count(of habit, n int) {
 }
 
 // partial reports whether history is taken to list the partial plays of an
-// account: what it has shown itself, else what most accounts have, else not.
-func (h *habits) partial(s *seat) bool {
+// account: what it has shown itself, else what most accounts have, else not. It
+// is not known until the account, or most of enough others, have shown it.
+func (h *habits) partial(s *seat) (partial, known bool) {
 	if partial, known := s.habit.value().Partial(); known {
-		return partial
+		return partial, true
 	}
-	return h.listing+h.leavingOut >= enoughAccounts && h.listing > h.leavingOut
+	known = h.listing+h.leavingOut >= enoughAccounts && h.listing != h.leavingOut
+	return known && h.listing > h.leavingOut, known
 }

@@ -14,18 +14,20 @@ func TestHistoryIsTakenToListPartialPlaysByTheAccountItselfElseByMost(t *testing
 		others []songspy.HistoryHabit
 		own    songspy.HistoryHabit
 		want   bool
+		whole  bool // it is known to list only whole plays
 	}{
-		"nobody has shown anything":             {nil, songspy.HistoryHabit{}, false},
-		"two are not enough":                    {[]songspy.HistoryHabit{lists, lists, once}, songspy.HistoryHabit{}, false},
-		"three that list them":                  {[]songspy.HistoryHabit{lists, lists, lists}, songspy.HistoryHabit{}, true},
-		"most list them":                        {[]songspy.HistoryHabit{lists, lists, lists, leavesOut}, songspy.HistoryHabit{}, true},
-		"one play each is not enough":           {[]songspy.HistoryHabit{once, once, once, once}, songspy.HistoryHabit{}, false},
-		"one play outvotes nobody":              {[]songspy.HistoryHabit{lists, lists, lists, missed, missed, missed}, songspy.HistoryHabit{}, true},
-		"half of them list them":                {[]songspy.HistoryHabit{lists, lists, leavesOut, leavesOut}, songspy.HistoryHabit{}, false},
-		"it lists them itself":                  {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, lists, true},
-		"it leaves them out itself":             {[]songspy.HistoryHabit{lists, lists, lists}, leavesOut, false},
-		"one play of its own does not decide":   {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, once, false},
-		"accounts that have left do not decide": {[]songspy.HistoryHabit{lists, lists, lists}, songspy.HistoryHabit{}, false},
+		"nobody has shown anything":             {nil, songspy.HistoryHabit{}, false, false},
+		"two are not enough":                    {[]songspy.HistoryHabit{lists, lists, once}, songspy.HistoryHabit{}, false, false},
+		"three that list them":                  {[]songspy.HistoryHabit{lists, lists, lists}, songspy.HistoryHabit{}, true, false},
+		"most list them":                        {[]songspy.HistoryHabit{lists, lists, lists, leavesOut}, songspy.HistoryHabit{}, true, false},
+		"one play each is not enough":           {[]songspy.HistoryHabit{once, once, once, once}, songspy.HistoryHabit{}, false, false},
+		"one play outvotes nobody":              {[]songspy.HistoryHabit{lists, lists, lists, missed, missed, missed}, songspy.HistoryHabit{}, true, false},
+		"half of them list them":                {[]songspy.HistoryHabit{lists, lists, leavesOut, leavesOut}, songspy.HistoryHabit{}, false, false},
+		"it lists them itself":                  {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, lists, true, false},
+		"it leaves them out itself":             {[]songspy.HistoryHabit{lists, lists, lists}, leavesOut, false, true},
+		"one play of its own does not decide":   {[]songspy.HistoryHabit{leavesOut, leavesOut, leavesOut}, once, false, true},
+		"accounts that have left do not decide": {[]songspy.HistoryHabit{lists, lists, lists}, songspy.HistoryHabit{}, false, false},
+		"most leave them out":                   {[]songspy.HistoryHabit{lists, leavesOut, leavesOut, leavesOut}, songspy.HistoryHabit{}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRoster(func(songspy.UserID) {})
@@ -39,8 +41,12 @@ func TestHistoryIsTakenToListPartialPlaysByTheAccountItselfElseByMost(t *testing
 				r.remove(2, nil)
 			}
 			add(1, tt.own)
-			if _, l, _ := r.begin(1); l.partial != tt.want {
+			_, l, _ := r.begin(1)
+			if l.partial != tt.want {
 				t.Errorf("partial plays are taken to be listed: %t", l.partial)
+			}
+			if l.wholeOnly != tt.whole {
+				t.Errorf("only whole plays are known to be listed: %t", l.wholeOnly)
 			}
 		})
 	}

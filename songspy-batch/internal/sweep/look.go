@@ -89,6 +89,9 @@ func (s *Sweep) heard(id songspy.UserID, who *seat, before listener, obs songspy
 	out := listening.Step(before.playing, obs)
 	s.budgets.of(before.access.App).saw(id, obs.Sighting == songspy.SightingPlaying, obs.At)
 	untold := before.untold.Looked(before.playing, out, before.watched, s.budgets.of(before.access.App).longest(s.Interval))
+	if before.wholeOnly {
+		untold = untold.WholeOnly(before.untold)
+	}
 	gap := s.missed(before, out.State)
 	out.Visible = out.Visible || before.ahead && out.State.Open() // viewers have its times ahead of the clock
 	worth := out.Worth || out.Visible || len(out.Plays) > 0 || gap != nil || before.ahead

@@ -143,7 +143,8 @@ func (r *roster) pullBack(id songspy.UserID, who *seat, now time.Time) listener 
 // of them.
 func (r *roster) listener(id songspy.UserID, who *seat) listener {
 	l := who.listener(id)
-	l.partial = r.habits.partial(who)
+	partial, known := r.habits.partial(who)
+	l.partial, l.wholeOnly = partial, known && !partial
 	return l
 }
 

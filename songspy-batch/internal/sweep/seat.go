@@ -19,13 +19,14 @@ type listener struct {
 	playing    songspy.NowPlaying
 
 	past
-	linked  time.Time            // since when the account is linked: what came before is not ours to ask
-	blind   songspy.GapReason    // why looks have told nothing since watched; empty: none was made
-	told    uint64               // stands for history's last answer, if all of it was dealt with
-	habit   songspy.HistoryHabit // what was learnt of the account's history
-	partial bool                 // history is taken to list partial plays
-	writing int                  // outcomes that are on their way to the store
-	why     reason               // why the look is made that is planned, or under way
+	linked    time.Time            // since when the account is linked: what came before is not ours to ask
+	blind     songspy.GapReason    // why looks have told nothing since watched; empty: none was made
+	told      uint64               // stands for history's last answer, if all of it was dealt with
+	habit     songspy.HistoryHabit // what was learnt of the account's history
+	partial   bool                 // history is taken to list partial plays
+	wholeOnly bool                 // history is known to list only whole plays
+	writing   int                  // outcomes that are on their way to the store
+	why       reason               // why the look is made that is planned, or under way
 }
 
 // past is what has been seen of somebody, and what has not.

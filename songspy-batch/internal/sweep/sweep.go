@@ -210,10 +210,11 @@ func (s *Sweep) nextLook(id songspy.UserID, before listener, n songspy.NowPlayin
 		return plan{s.nextSlot(id, 0), reasonFloor}
 	}
 	now := s.Now()
-	next := listening.NextLook(n, last, now, s.phase(id), s.Interval)
+	choose := listening.NextLook
 	if !before.partial {
-		next = next.Proving(n, now, s.Interval)
+		choose = listening.NextLookProving
 	}
+	next := choose(n, last, now, s.phase(id), s.Interval)
 	next = s.budgets.of(before.access.App).heed(id, next, n, now)
 	return plan{next.At, reasonOf(next.Reason)}
 }
