@@ -42,7 +42,7 @@ func TestServe_RunsUntilStopped(t *testing.T) {
 	for addr == "" {
 		select {
 		case line := <-logged.c:
-			if _, after, ok := strings.Cut(line, "msg=listening addr="); ok {
+			if _, after, ok := strings.Cut(line, "msg=listening address="); ok {
 				addr = strings.TrimSpace(after)
 			}
 		case code := <-ended:

@@ -234,7 +234,7 @@ func TestPopulate_ReportsErrorsOfTheAPI(t *testing.T) {
 	_, api, o := start(t)
 	api.refuseWith = "SPOTIFY_LINKED_ELSEWHERE"
 	got, err := run(t, o)
-	if err == nil || !strings.Contains(err.Error(), "SPOTIFY_LINKED_ELSEWHERE") || !strings.Contains(err.Error(), "and 19 people more") {
+	if err == nil || !strings.Contains(err.Error(), "SPOTIFY_LINKED_ELSEWHERE") || !strings.Contains(err.Error(), "and 19 more people") {
 		t.Errorf("error is %v", err)
 	}
 	if got.SignedIn != 24 || got.Linked != 0 {
