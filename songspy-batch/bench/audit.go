@@ -26,8 +26,7 @@ type writeAudit struct {
 	Unchanged int `json:"unchanged"`
 	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
-	// Eligible counts the users for whom a row may be written, because their playback
-	// changed.
+	// Eligible counts the users whose playback changed, so that a row may be written.
 	Eligible int `json:"eligible"`
 	// Missed counts the users whose track changed well before their poll, but without a
 	// row written. It must be 0.

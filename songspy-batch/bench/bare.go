@@ -29,8 +29,8 @@ type bareRun struct {
 	SimMicros float64 `json:"simCpuMicros"`
 }
 
-// runBare makes as many of a round's calls as it is given, with the batch's transport,
-// headers and concurrency, and discards the responses.
+// runBare makes the first calls of a round, with the batch's transport, headers and
+// concurrency. It discards the responses.
 func (b *bench) runBare(ctx context.Context, calls int) (r bareRun, err error) {
 	f, err := newRequestTemplate(ctx, "http://"+b.sim.address+"/spotify/api")
 	if err != nil {

@@ -76,8 +76,8 @@ type process struct {
 	once    sync.Once
 }
 
-// start starts a binary and waits until it listens. If the process ends by itself,
-// the measurement fails with the end of its log.
+// start starts a binary and waits until it listens. If the process ends
+// unexpectedly, the measurement fails with the end of its log.
 func (b *bench) start(ctx context.Context, name string, env []string, args ...string) (*process, error) {
 	p := &process{
 		name: name, log: &logTail{listening: make(chan string, 1)},

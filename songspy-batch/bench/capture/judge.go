@@ -9,10 +9,10 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// enough is how much of a play must have sounded for recall to ask for it.
+// minListened is the listening time from which a play counts as one that should be recorded.
 const minListened = 30 * time.Second
 
-// judge holds what was stored and shown against what was played.
+// judge compares the stored plays and the board with the real plays.
 func (r *policyRun) judge(plays []storedPlay) result {
 	res := result{
 		Policy: r.policy.name, Polls: r.db.polls, HistoryFetches: r.db.historyFetches, Calls: r.db.polls + r.db.historyFetches,
@@ -25,7 +25,7 @@ func (r *policyRun) judge(plays []storedPlay) result {
 	}
 	for person := range r.people {
 		truth := r.sim.Truth(person, r.from.Add(-defaultWarmUp), r.to.Add(coolDown))
-		v := userVerdict{result: &res, from: r.from, to: r.to, truth: truth, plays: byPerson[person], seen: r.db.people[person], person: person, explain: r.explain}
+		v := userVerdict{result: &res, from: r.from, to: r.to, truth: truth, plays: byPerson[person], recorded: r.db.people[person], person: person, explain: r.explain}
 		v.checkHistory()
 		v.checkBoard()
 		res.ExcessPolls = max(res.ExcessPolls, v.worstPollExcess())
@@ -34,23 +34,24 @@ func (r *policyRun) judge(plays []storedPlay) result {
 	return res
 }
 
-// verdict judges one person.
+// userVerdict compares one person's stored plays and board entries with the real plays. It
+// adds the figures to result.
 type userVerdict struct {
 	*result
 	from, to time.Time
 	truth    []sim.Play
 	plays    []storedPlay
-	seen     observations
+	recorded observations
 	person   int
 	explain  bool
 }
 
-// measured reports whether something that began then is measured.
+// isMeasured reports whether a play with this start is part of the measurement.
 func (v userVerdict) isMeasured(start time.Time) bool {
 	return !start.Before(v.from) && start.Before(v.to)
 }
 
-// history judges the stored plays.
+// checkHistory compares the stored plays with the real plays.
 func (v *userVerdict) checkHistory() {
 	m, probable := v.matchPlays()
 	for i, t := range v.truth {
@@ -61,12 +62,12 @@ func (v *userVerdict) checkHistory() {
 		if wanted := isObservable(t) && t.Listened >= minListened; wanted {
 			v.Plays.observe(j >= 0)
 			v.WithProbable.observe(j >= 0 || probable[i])
-			if seen := v.wasPolled(t); seen || !t.ListedAt.IsZero() {
+			if polled := v.wasPolled(t); polled || !t.ListedAt.IsZero() {
 				v.Provable.observe(j >= 0)
 				if j < 0 {
 					v.explainPlay("lost", t.Track.URI, t.Start, t.End)
 				}
-				if seen {
+				if polled {
 					v.Seen.observe(j >= 0)
 				}
 				if !t.ListedAt.IsZero() || v.followed(i) {
@@ -81,7 +82,7 @@ func (v *userVerdict) checkHistory() {
 		v.Claimed++
 		if !songspy.IsCounted(t.Listened.Milliseconds(), t.Track.Duration.Milliseconds()) {
 			v.NotPlayed++
-			v.explainPlay("hardly played", p.uri, p.start, p.end)
+			v.explainPlay("played too briefly", p.uri, p.start, p.end)
 		}
 		v.startOff = append(v.startOff, p.start.Sub(t.Start).Abs())
 		v.listenedOff = append(v.listenedOff, (p.listened - t.Listened).Abs())
@@ -91,7 +92,7 @@ func (v *userVerdict) checkHistory() {
 			v.Claimed++
 			v.Duplicates++
 			p := v.plays[j]
-			v.explainPlay("doubled", p.uri, p.start, p.end)
+			v.explainPlay("stored twice", p.uri, p.start, p.end)
 		}
 	}
 	for _, j := range m.invented {
@@ -104,23 +105,23 @@ func (v *userVerdict) checkHistory() {
 	}
 }
 
-// matched pairs the real plays with the proven ones, and says which of the others
-// a probable play tells of. What a probable play tells of besides is judged here.
+// matchPlays pairs the real plays with the stored certain plays. It pairs the remaining real
+// plays with the probable ones, and counts how many probable plays are right.
 func (v *userVerdict) matchPlays() (m matchResult, probable []bool) {
-	var proven, probables []storedPlay
+	var certain, probables []storedPlay
 	for _, p := range v.plays {
 		if p.probable {
 			probables = append(probables, p)
 		} else {
-			proven = append(proven, p)
+			certain = append(certain, p)
 		}
 	}
-	v.plays = proven
-	m = match(v.truth, proven)
+	v.plays = certain
+	m = match(v.truth, certain)
 	left := slices.Clone(v.truth)
 	for i := range left {
 		if m.stored[i] >= 0 {
-			left[i].Track = sim.Track{} // told of already
+			left[i].Track = sim.Track{} // matched already: no probable play may match it
 		}
 	}
 	probable = make([]bool, len(v.truth))
@@ -134,36 +135,36 @@ func (v *userVerdict) matchPlays() (m matchResult, probable []bool) {
 		if v.isMeasured(p.start) {
 			v.Probable.observe(right[j])
 			if !right[j] {
-				v.explainPlay("probable, and not played", p.uri, p.start, p.end)
+				v.explainPlay("probable but not played", p.uri, p.start, p.end)
 			}
 		}
 	}
 	return m, probable
 }
 
-// knowable reports whether anybody but the person can ever know of a play.
+// isObservable reports whether the player or history can show a play at all.
 func isObservable(t sim.Play) bool { return !t.Private && isListedKind(t.Track.Kind) }
 
 func isListedKind(k sim.Kind) bool {
 	return k == sim.KindTrack || k == sim.KindEpisode || k == sim.KindLocal
 }
 
-// looked reports whether a look was answered with the play.
+// wasPolled reports whether a poll returned the play.
 func (v userVerdict) wasPolled(t sim.Play) bool {
-	i, _ := slices.BinarySearchFunc(v.seen.shownPolls, t.Start, time.Time.Compare)
-	return i < len(v.seen.shownPolls) && v.seen.shownPolls[i].Before(t.End) && !t.Offline
+	i, _ := slices.BinarySearchFunc(v.recorded.shownPolls, t.Start, time.Time.Compare)
+	return i < len(v.recorded.shownPolls) && v.recorded.shownPolls[i].Before(t.End) && !t.Offline
 }
 
-// followed reports whether polls saw a play sound for 30 s, or saw it and the
-// play that began where it reached its end.
+// followed reports whether polls observed a play for 30 s of playing time, or observed it
+// and the next play, which started directly at its end.
 func (v userVerdict) followed(i int) bool {
 	t := v.truth[i]
-	first, _ := slices.BinarySearchFunc(v.seen.shownPolls, t.Start, time.Time.Compare)
-	after, _ := slices.BinarySearchFunc(v.seen.shownPolls, t.End, time.Time.Compare)
+	first, _ := slices.BinarySearchFunc(v.recorded.shownPolls, t.Start, time.Time.Compare)
+	after, _ := slices.BinarySearchFunc(v.recorded.shownPolls, t.End, time.Time.Compare)
 	if t.Offline || first == after {
 		return false
 	}
-	from, to := v.seen.shownPolls[first], v.seen.shownPolls[after-1]
+	from, to := v.recorded.shownPolls[first], v.recorded.shownPolls[after-1]
 	var playedFor time.Duration
 	for _, part := range playingIntervals(t) {
 		playedFor += max(0, earlier(part.to, to).Sub(later(part.from, from)))
@@ -175,22 +176,23 @@ func (v userVerdict) followed(i int) bool {
 	return t.Complete && i+1 < len(v.truth) && v.truth[i+1].Start.Sub(t.End) <= seamless && isListedKind(v.truth[i+1].Track.Kind) && v.wasPolled(v.truth[i+1])
 }
 
-// What a player may cost in any hour.
+// The polls that one player may cost in any hour: pollsPerHour, and pollsPerPlay more for
+// each play that starts in it.
 const (
 	pollsPerHour = 24
 	pollsPerPlay = 3
 )
 
-// worstHour is by how much the polls of an hour exceed what they may be, in the
-// worst hour that begins with a poll.
+// worstPollExcess returns by how many polls the worst hour exceeds its limit. It checks each
+// hour that starts with a poll. A negative result means that no hour reaches the limit.
 func (v userVerdict) worstPollExcess() int {
 	worst := math.MinInt
-	for i, from := range v.seen.polls {
+	for i, from := range v.recorded.polls {
 		if !v.isMeasured(from) {
 			continue
 		}
 		until := from.Add(time.Hour)
-		after, _ := slices.BinarySearchFunc(v.seen.polls, until, time.Time.Compare)
+		after, _ := slices.BinarySearchFunc(v.recorded.polls, until, time.Time.Compare)
 		began := 0
 		for _, t := range v.truth {
 			if !t.Start.Before(from) && t.Start.Before(until) {
@@ -202,16 +204,16 @@ func (v userVerdict) worstPollExcess() int {
 	return worst
 }
 
-// board judges what viewers saw of what the provider shows.
+// checkBoard compares the board entries with the plays that the player shows.
 func (v userVerdict) checkBoard() {
 	for i, t := range v.truth {
 		if !v.isMeasured(t.Start) || !isObservable(t) || t.Offline {
 			continue
 		}
-		var restartedAfter time.Time // a board entry that began before tells of the former play
+		var restartedAfter time.Time // an earlier board entry belongs to the previous play of the same track
 		if i > 0 && v.truth[i-1].Track.URI == t.Track.URI {
-			former := v.truth[i-1].Start
-			restartedAfter = former.Add(t.Start.Sub(former) / 2)
+			previous := v.truth[i-1].Start
+			restartedAfter = previous.Add(t.Start.Sub(previous) / 2)
 		}
 		if at, ok := v.shownAt(t, restartedAfter); ok {
 			v.delay = append(v.delay, at.Sub(t.Start))
@@ -225,26 +227,27 @@ func (v userVerdict) checkBoard() {
 	}
 }
 
-// shownAt is when the board first showed a play.
+// shownAt returns the time at which the board first showed a play. The entry must have
+// started after restartedAfter, or follow an entry of another track.
 func (v userVerdict) shownAt(t sim.Play, restartedAfter time.Time) (time.Time, bool) {
-	i, _ := slices.BinarySearchFunc(v.seen.shown, t.Start, func(s boardState, at time.Time) int { return s.from.Compare(at) })
-	for ; i < len(v.seen.shown) && v.seen.shown[i].from.Before(t.End); i++ {
-		s := v.seen.shown[i]
-		if s.plays(t.Track.URI) && (s.playing.StartedAt.After(restartedAfter) || i == 0 || !v.seen.shown[i-1].plays(t.Track.URI)) {
+	i, _ := slices.BinarySearchFunc(v.recorded.shown, t.Start, func(s boardState, at time.Time) int { return s.from.Compare(at) })
+	for ; i < len(v.recorded.shown) && v.recorded.shown[i].from.Before(t.End); i++ {
+		s := v.recorded.shown[i]
+		if s.plays(t.Track.URI) && (s.playing.StartedAt.After(restartedAfter) || i == 0 || !v.recorded.shown[i-1].plays(t.Track.URI)) {
 			return s.from, true
 		}
 	}
 	return time.Time{}, false
 }
 
-// shownFor is for how long of a stretch the board showed the track as playing.
+// shownFor returns how much of the interval the board showed the track as playing.
 func (v userVerdict) shownFor(uri string, part interval) (total time.Duration) {
-	i, _ := slices.BinarySearchFunc(v.seen.shown, part.from, func(s boardState, at time.Time) int { return s.from.Compare(at) })
-	for i = max(0, i-1); i < len(v.seen.shown) && v.seen.shown[i].from.Before(part.to); i++ {
-		s := v.seen.shown[i]
+	i, _ := slices.BinarySearchFunc(v.recorded.shown, part.from, func(s boardState, at time.Time) int { return s.from.Compare(at) })
+	for i = max(0, i-1); i < len(v.recorded.shown) && v.recorded.shown[i].from.Before(part.to); i++ {
+		s := v.recorded.shown[i]
 		until := s.playing.ShownUntil()
-		if i+1 < len(v.seen.shown) && v.seen.shown[i+1].from.Before(until) {
-			until = v.seen.shown[i+1].from
+		if i+1 < len(v.recorded.shown) && v.recorded.shown[i+1].from.Before(until) {
+			until = v.recorded.shown[i+1].from
 		}
 		if s.plays(uri) {
 			total += max(0, earlier(until, part.to).Sub(later(s.from, part.from)))
@@ -257,9 +260,10 @@ func (s boardState) plays(uri string) bool {
 	return s.playing.State == songspy.PlayerPlaying && s.playing.TrackURI == uri
 }
 
-// stretch is a time during which a play sounds.
+// interval is a time.
 type interval struct{ from, to time.Time }
 
+// playingIntervals returns the times of a play without its pause.
 func playingIntervals(t sim.Play) []interval {
 	pause := t.Start.Add(t.PauseAfter)
 	if t.PauseFor == 0 || !pause.Before(t.End) {

@@ -20,7 +20,7 @@ func song(name string, length int) sim.Track {
 	}
 }
 
-// played is a song heard from and to those seconds.
+// played returns a play between two times in seconds.
 func played(t sim.Track, from, to int) sim.Play {
 	return sim.Play{Track: t, Start: at(from), End: at(to), Listened: at(to).Sub(at(from))}
 }
@@ -29,10 +29,10 @@ func storedAs(uri string, from, to int) storedPlay {
 	return storedPlay{uri: uri, start: at(from), end: at(to), listened: at(to).Sub(at(from))}
 }
 
-// judged judges one person of whom that was stored and shown.
+// resultOf returns the figures of one person.
 func resultOf(truth []sim.Play, plays []storedPlay, s observations) result {
 	res := result{personDays: 1}
-	v := userVerdict{result: &res, from: at(0), to: at(10_000), truth: truth, plays: plays, seen: s}
+	v := userVerdict{result: &res, from: at(0), to: at(10_000), truth: truth, plays: plays, recorded: s}
 	v.checkHistory()
 	v.checkBoard()
 	res.finish()
@@ -45,7 +45,7 @@ func TestAPlayStoredTwiceIsADuplicateAndAnInventedOneIsNot(t *testing.T) {
 	truth := []sim.Play{played(a, 0, 200), played(b, 200, 400)}
 	res := resultOf(truth, []storedPlay{storedAs(a.URI, 0, 200), storedAs(a.URI, 3, 190), storedAs(b.HistoryURI, 200, 400), storedAs("spotify:track:c", 400, 600)}, observations{})
 	if res.Duplicates != 1 || res.NotPlayed != 1 || res.Claimed != 4 || res.Plays != (fraction{2, 2}) {
-		t.Errorf("%+v", res)
+		t.Errorf("unexpected result %+v", res)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestEachRepeatIsMatchedWithItsOwnPlay(t *testing.T) {
 	truth := []sim.Play{played(a, 0, 200), played(a, 200, 400), played(a, 400, 600)}
 	res := resultOf(truth, []storedPlay{storedAs(a.URI, 401, 600), storedAs(a.URI, 1, 200)}, observations{})
 	if res.Plays != (fraction{3, 2}) || res.Duplicates != 0 || !slices.Equal(res.StartOff, []float64{1, 1}) {
-		t.Errorf("%+v", res)
+		t.Errorf("unexpected result %+v", res)
 	}
 }
 
@@ -64,18 +64,18 @@ func TestAStoredPlayOfASkippedSongCountsAsNotPlayed(t *testing.T) {
 	a := song("a", 200)
 	res := resultOf([]sim.Play{played(a, 0, 22)}, []storedPlay{storedAs(a.URI, 0, 40)}, observations{})
 	if res.NotPlayed != 1 || res.Plays.Total != 0 {
-		t.Errorf("%+v", res)
+		t.Errorf("unexpected result %+v", res)
 	}
 }
 
 func TestProvable_IsWhatAPollOrHistoryCouldShow(t *testing.T) {
 	t.Parallel()
 	a, b, c, d := song("a", 200), song("b", 200), song("c", 200), song("d", 200)
-	told, private := played(b, 200, 400), played(d, 600, 800)
-	told.ListedAt, private.Private = at(500), true
-	res := resultOf([]sim.Play{played(a, 0, 200), told, played(c, 400, 600), private}, []storedPlay{storedAs(a.URI, 0, 200)}, observations{shownPolls: []time.Time{at(100)}})
+	listed, private := played(b, 200, 400), played(d, 600, 800)
+	listed.ListedAt, private.Private = at(500), true
+	res := resultOf([]sim.Play{played(a, 0, 200), listed, played(c, 400, 600), private}, []storedPlay{storedAs(a.URI, 0, 200)}, observations{shownPolls: []time.Time{at(100)}})
 	if res.Plays != (fraction{3, 1}) || res.Provable != (fraction{2, 1}) || res.Seen != (fraction{1, 1}) {
-		t.Errorf("%+v", res)
+		t.Errorf("unexpected result %+v", res)
 	}
 }
 
@@ -95,13 +95,13 @@ func TestFollowed_NeedsLongEnoughPollsOrASeamlessEnd(t *testing.T) {
 		"one poll, and the next at its end":   {[]sim.Play{complete(played(a, 0, 200)), played(b, 201, 300)}, []int{100, 202}, true},
 		"one poll, and the next much later":   {[]sim.Play{complete(played(a, 0, 200)), played(b, 220, 300)}, []int{100, 222}, false},
 		"one poll, and the next after a skip": {[]sim.Play{played(a, 0, 100), played(b, 100, 300)}, []int{50, 102}, false},
-		"none":                                {[]sim.Play{complete(played(a, 0, 200)), played(b, 201, 300)}, []int{202}, false},
+		"no poll":                             {[]sim.Play{complete(played(a, 0, 200)), played(b, 201, 300)}, []int{202}, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			v := userVerdict{truth: tt.truth}
 			for _, poll := range tt.polls {
-				v.seen.shownPolls = append(v.seen.shownPolls, at(poll))
+				v.recorded.shownPolls = append(v.recorded.shownPolls, at(poll))
 			}
 			if got := v.followed(0); got != tt.want {
 				t.Errorf("followed: %t, want %t", got, tt.want)
@@ -113,14 +113,15 @@ func TestFollowed_NeedsLongEnoughPollsOrASeamlessEnd(t *testing.T) {
 func TestWorstPollExcess_IsFoundWhereverTheHourBegins(t *testing.T) {
 	v := userVerdict{from: at(0), to: at(10_000), truth: []sim.Play{played(song("a", 200), 3000, 3200)}}
 	for s := 2000; s < 5600; s += 100 {
-		v.seen.polls = append(v.seen.polls, at(s))
+		v.recorded.polls = append(v.recorded.polls, at(s))
 	}
 	if got := v.worstPollExcess(); got != 36-24-3 {
-		t.Errorf("the worst hour exceeds by %d, want 9", got)
+		t.Errorf("the worst hour exceeds its limit by %d polls, want 9", got)
 	}
 }
 
-// showing is a board entry that begins with its song and lasts as it does.
+// showing returns a board entry that viewers see from since on. Its track plays from start
+// to end.
 func showing(t sim.Track, since, start, end int) boardState {
 	ends := at(end)
 	return boardState{at(since), songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: t.URI, StartedAt: at(start), EndsAt: &ends}}
@@ -132,12 +133,12 @@ func TestTheBoardIsMeasuredByDelayAndByCorrectTime(t *testing.T) {
 	truth := []sim.Play{played(a, 0, 100), played(b, 100, 300), played(b, 300, 500)}
 	res := resultOf(truth, nil, observations{shown: []boardState{showing(a, 20, 0, 200), showing(b, 150, 100, 300), showing(b, 302, 300, 500)}})
 	if want := []float64{20, 50, 50}; !slices.Equal(res.Delay, want) {
-		t.Errorf("from start to board %v, want %v", res.Delay, want)
+		t.Errorf("delays from start to board are %v s, want %v", res.Delay, want)
 	}
-	// 80 of a's 100 s, 150 of b's first 200; its second 200 in full, because
-	// the first entry's grace bridges to the next.
+	// 80 of a's 100 s and 150 of b's first 200 s. b's second 200 s count in full: the
+	// board shows the first entry until the second replaces it.
 	if want := 430.0 / 500; res.OnBoard != want {
-		t.Errorf("%v of the time on the board, want %v", res.OnBoard, want)
+		t.Errorf("the board shows %v of the playing time, want %v", res.OnBoard, want)
 	}
 }
 
@@ -150,13 +151,13 @@ func TestAPauseDoesNotCountAsPlayingTime(t *testing.T) {
 		total += part.to.Sub(part.from)
 	}
 	if total != 200*time.Second {
-		t.Errorf("sounding for %v", total)
+		t.Errorf("the play has %v of playing time, want 200 s", total)
 	}
 }
 
 func TestPercentilesAreMeasuredValues(t *testing.T) {
 	t.Parallel()
 	if got := percentiles([]time.Duration{4 * time.Second, time.Second, 3 * time.Second, 2 * time.Second}, 50, 90, 25); !slices.Equal(got, []float64{2, 4, 1}) {
-		t.Errorf("%v", got)
+		t.Errorf("percentiles are %v, want 2, 4 and 1 s", got)
 	}
 }

@@ -1,16 +1,15 @@
-// Command capture measures how much of the truth the batch sees.
+// Command capture measures how many of the real plays the batch records.
 //
-// It invents people whose every play is known, runs the real planner, gate,
-// sweep and store over them for days of virtual time, and holds what was
-// stored, and what was on the board meanwhile, against what was played:
+// It simulates people, so that all their plays are known. It runs the real planner,
+// circuit breaker, client, poller and store for days of virtual time. Then it compares
+// the stored plays, and the entries that the board showed, with the real plays:
 //
 //	go run ./songspy-batch/bench/capture -population restless
 //
-// Each row of the table is one policy of asking. What it says is decided by
-// -seed alone, so two runs agree. The table is for people; the last line is
-// JSON. The exit status is 1 where a bound is missed or the measurement
-// failed, 2 where it was called wrongly. With -bounds=false nothing is judged:
-// that is for runs too small to be judged.
+// Each row of the table is one polling policy. The figures depend only on -seed, so two
+// runs of one commit agree. The last line is JSON. The exit status is 1 if a bound is
+// missed or the measurement fails, and 2 if the flags are invalid. With -bounds=false it
+// does not check the bounds; that is for runs that are too small to judge.
 package main
 
 import (
@@ -25,9 +24,10 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// floor is the seed's promise: the longest time between two looks.
+// pollInterval is the default poll interval: the longest time between two polls of a user.
 const pollInterval = 3 * time.Minute
 
+// options are the flags.
 type options struct {
 	people     int
 	accounts   int
@@ -48,8 +48,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "capture:", err)
 		os.Exit(2)
 	}
-	// Virtual time is a test's privilege, so this is one. What testing itself
-	// has to say is not the measurement's: it goes where progress goes.
+	// Virtual time (testing/synctest) exists in tests only, so the measurement runs as
+	// a test. The output of package testing goes to stderr, as the progress does.
 	stdout := os.Stdout
 	os.Stdout = os.Stderr
 	testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{
@@ -57,22 +57,22 @@ func main() {
 	}}, nil, nil)
 }
 
-func readOptions(res *flag.FlagSet, args []string) (o options, err error) {
-	res.IntVar(&o.people, "people", 200, "how many people listen")
-	res.IntVar(&o.accounts, "accounts", 20, "how many developer accounts, of five people each, are measured with a quota that they have to learn")
-	res.IntVar(&o.days, "days", 7, "how many days are measured")
-	res.Uint64Var(&o.seed, "seed", 1, "what everything that is left to chance follows from")
-	res.StringVar(&o.population, "population", "regular", "how they listen: regular, restless, awkward, or another of the simulator's")
-	res.StringVar(&o.only, "only", "", "measure only the policy of this name, or those whose names contain it")
-	res.StringVar(&o.history, "history", listsBoth, "what history lists: partial plays too (partial), only those that reached their end (whole), or each in rows of its own (both)")
-	res.BoolVar(&o.explain, "explain", false, "say on stderr what was played, asked and stored around each play that is lost, doubled or was not played")
-	res.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to be judged")
-	if err := res.Parse(args); err != nil {
+func readOptions(flags *flag.FlagSet, args []string) (o options, err error) {
+	flags.IntVar(&o.people, "people", 200, "number of simulated people")
+	flags.IntVar(&o.accounts, "accounts", 20, "number of developer accounts, of five people each, in the rows with an unknown quota")
+	flags.IntVar(&o.days, "days", 7, "number of days to measure")
+	flags.Uint64Var(&o.seed, "seed", 1, "seed of all random decisions")
+	flags.StringVar(&o.population, "population", "regular", "habits of the people: regular, restless, awkward, or another population of the simulator")
+	flags.StringVar(&o.only, "only", "", "measure only the policy with this name, or the policies with this text in their names")
+	flags.StringVar(&o.history, "history", listsBoth, "plays that history lists: also partial plays (partial), only plays to the end of the track (whole), or both in separate rows (both)")
+	flags.BoolVar(&o.explain, "explain", false, "print to stderr the plays, calls and stored plays around each error: a play that is lost, stored twice or not real")
+	flags.BoolVar(&o.bounds, "bounds", true, "fail if a bound is missed; false for a run that is too small to judge")
+	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	switch {
-	case res.NArg() > 0:
-		return o, fmt.Errorf("there is no argument %q", res.Arg(0))
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("unexpected argument %q: only flags are allowed", flags.Arg(0))
 	case o.people < 1 || o.people > 100_000:
 		return o, fmt.Errorf("-people is %d; choose 1 to 100,000", o.people)
 	case o.accounts < 1 || o.accounts > 10_000:
@@ -82,17 +82,18 @@ func readOptions(res *flag.FlagSet, args []string) (o options, err error) {
 	case !slices.Contains([]string{listsPartial, listsWhole, listsBoth}, o.history):
 		return o, fmt.Errorf("-history is %q; choose partial, whole or both", o.history)
 	case len(chosenPolicies(o.only, o.history)) == 0:
-		return o, fmt.Errorf("no policy is called %q; one is called %q", o.only, servicePolicy)
+		return o, fmt.Errorf("-only is %q, but no policy has this text in its name; one policy is %q", o.only, servicePolicy)
 	}
 	o.habits, err = sim.HabitsByName(o.population)
 	return o, err
 }
 
-// measure runs every policy that is chosen, and writes the report.
+// measure runs the chosen policies and writes the report. It fails the test if a bound is
+// missed.
 func measure(t *testing.T, o options, to io.Writer) {
 	chosen := chosenPolicies(o.only, o.history)
 	rows := make([]result, len(chosen))
-	t.Run("policies", func(t *testing.T) { // ends when all of them have
+	t.Run("policies", func(t *testing.T) { // returns when all parallel policies have ended
 		for i, p := range chosen {
 			switch {
 			case p.quota > 0:
@@ -106,7 +107,7 @@ func measure(t *testing.T, o options, to io.Writer) {
 		}
 	})
 	for i, p := range chosen {
-		if p.oracle { // spends what the service spent
+		if p.oracle { // after the service, because it may make as many calls
 			t.Run(p.name, func(t *testing.T) { rows[i] = (&policyRun{options: o, policy: p, calls: serviceCalls(rows)}).run(t) })
 		}
 	}
@@ -118,12 +119,12 @@ func measure(t *testing.T, o options, to io.Writer) {
 		t.Fatal(err)
 	}
 	for _, m := range r.Missed {
-		t.Error("missed:", m)
+		t.Error("bound missed:", m)
 	}
 }
 
-// measureAccounts measures a policy with a quota: many accounts by themselves,
-// whose figures are pooled.
+// measureAccounts measures a policy with a quota. It runs each developer account separately
+// and combines their figures.
 func measureAccounts(t *testing.T, o options, p policy) result {
 	habits, err := sim.HabitsByName(p.population)
 	if err != nil {
@@ -132,11 +133,11 @@ func measureAccounts(t *testing.T, o options, p policy) result {
 	rows := make([]result, o.accounts)
 	t.Run("accounts", func(t *testing.T) {
 		for i := range rows {
-			its := o
-			its.people, its.population, its.habits, its.seed = usersPerAccount, p.population, habits, o.seed+uint64(i)<<32
+			accountOptions := o
+			accountOptions.people, accountOptions.population, accountOptions.habits, accountOptions.seed = usersPerAccount, p.population, habits, o.seed+uint64(i)<<32
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				rows[i] = (&policyRun{options: its, policy: p}).run(t)
+				rows[i] = (&policyRun{options: accountOptions, policy: p}).run(t)
 			})
 		}
 	})

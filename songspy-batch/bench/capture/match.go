@@ -8,33 +8,34 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// apart is how far the edges of a stored play may lie from those of a real one
-// that it still tells of: a play that is first seen when it has stopped is dated
-// by when that was.
+// matchTolerance is the largest distance between the starts or ends of a stored and a real
+// play that match. If the first poll of a play comes after its player stopped, the stored
+// play has the time of that poll.
 const matchTolerance = pollInterval
 
-// matched pairs a person's real plays with the stored ones.
+// matchResult pairs the real plays of a person with the stored ones.
 type matchResult struct {
-	// stored holds, for each real play, the number of the stored one; -1: none.
+	// stored holds, for each real play, the index of its stored play; -1: none.
 	stored []int
-	// doubles tell of a real play that another tells of already; invented tell of none.
+	// duplicates are stored plays of a real play that has another stored play already.
+	// invented are stored plays without a real play.
 	duplicates, invented []int
 }
 
-// match pairs each real play with at most one stored play of the same track,
-// the nearest first, start and end taken together.
+// match pairs each real play with at most one stored play of the same track. It takes the
+// nearest pairs first, by the sum of the distances of their starts and ends.
 func match(truth []sim.Play, plays []storedPlay) matchResult {
 	type pair struct {
 		truth, play int
 		off         time.Duration
 	}
 	var pairs []pair
-	tells := make([]bool, len(plays))
+	hasMatch := make([]bool, len(plays))
 	for i, t := range truth {
 		for j, p := range plays {
 			if sameTrack(t.Track, p) && mayMatch(t, p) {
 				pairs = append(pairs, pair{i, j, p.start.Sub(t.Start).Abs() + p.end.Sub(t.End).Abs()})
-				tells[j] = true
+				hasMatch[j] = true
 			}
 		}
 	}
@@ -49,7 +50,7 @@ func match(truth []sim.Play, plays []storedPlay) matchResult {
 	for j := range plays {
 		switch {
 		case taken[j]:
-		case tells[j]:
+		case hasMatch[j]:
 			m.duplicates = append(m.duplicates, j)
 		default:
 			m.invented = append(m.invented, j)
@@ -58,13 +59,13 @@ func match(truth []sim.Play, plays []storedPlay) matchResult {
 	return m
 }
 
-// sameTrack reports whether a stored play names the track, under the uri that
-// history has for it too.
+// sameTrack reports whether a stored play is of the track. History may list the track by
+// another URI.
 func sameTrack(t sim.Track, p storedPlay) bool {
 	return p.uri == t.URI || p.uri == t.HistoryURI || t.ISRC != "" && p.isrc == t.ISRC
 }
 
-// near reports whether a stored play may tell of a real one.
+// mayMatch reports whether a stored play is close enough to a real play to be that play.
 func mayMatch(t sim.Play, p storedPlay) bool {
 	overlap := p.start.Before(t.End) && t.Start.Before(p.end)
 	return overlap || p.start.Sub(t.Start).Abs() <= matchTolerance || p.end.Sub(t.End).Abs() <= matchTolerance

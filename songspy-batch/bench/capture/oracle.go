@@ -11,18 +11,18 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// moment is a look that the oracle makes.
+// oraclePoll is a poll that the oracle makes.
 type oraclePoll struct {
 	at     time.Time
 	person int
 }
 
-// just is how long after something happened a look surely shows it.
+// eventDelay is the time after an event from which a poll certainly shows it.
 const eventDelay = 20 * time.Millisecond
 
-// foresee makes the looks that tell most, as many as the service made: at the
-// start of each song that shows, at its end, and where it pauses or stops. It
-// is what asking could achieve at best, by the same rules of what is proven.
+// runOracle makes the most useful polls: at the start and the end of each play that the
+// player shows, and at its pauses. It makes at most as many calls as the service. With the
+// same rules of playback.Step, no policy that only polls can do better.
 func (r *policyRun) runOracle(ctx context.Context) error {
 	states, access := make([]songspy.NowPlaying, r.people), make([]songspy.Credentials, r.people)
 	for person := range states {
@@ -46,11 +46,11 @@ func (r *policyRun) runOracle(ctx context.Context) error {
 		if !out.MustSave && !out.Visible && len(out.Plays) == 0 {
 			continue
 		}
-		h := songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Visible: out.Visible}
+		update := songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Visible: out.Visible}
 		if obs.Track.URI != "" {
-			h.Tracks = []songspy.Track{obs.Track}
+			update.Tracks = []songspy.Track{obs.Track}
 		}
-		written, err := r.db.WritePlaybackUpdates(ctx, []songspy.PlaybackUpdate{h})
+		written, err := r.db.WritePlaybackUpdates(ctx, []songspy.PlaybackUpdate{update})
 		if err != nil {
 			return err
 		}
@@ -59,10 +59,10 @@ func (r *policyRun) runOracle(ctx context.Context) error {
 	return nil
 }
 
-// moments lists the oracle's looks in order. Where there are more than the
-// service made, those that tell least are left out.
+// oraclePolls returns the oracle's polls, sorted by time. If there are more than r.calls, it
+// leaves out the least useful ones: first those at pauses, then those at ends.
 func (r *policyRun) oraclePolls() []oraclePoll {
-	var starts, ends, breaks []oraclePoll
+	var starts, ends, pauses []oraclePoll
 	for person := range r.people {
 		for _, p := range r.sim.Truth(person, time.Now(), r.to.Add(coolDown)) {
 			if p.Private || p.Offline {
@@ -70,10 +70,10 @@ func (r *policyRun) oraclePolls() []oraclePoll {
 			}
 			starts = append(starts, oraclePoll{p.Start.Add(eventDelay), person})
 			ends = append(ends, oraclePoll{p.End.Add(-eventDelay), person})
-			breaks = append(breaks, pausePolls(person, p)...)
+			pauses = append(pauses, pausePolls(person, p)...)
 		}
 	}
-	all := slices.Concat(starts, ends, breaks)
+	all := slices.Concat(starts, ends, pauses)
 	if r.calls > 0 {
 		all = all[:min(len(all), r.calls)]
 	}
@@ -81,7 +81,7 @@ func (r *policyRun) oraclePolls() []oraclePoll {
 	return all
 }
 
-// breaksOf are the looks that tell where a play pauses, and that it stops.
+// pausePolls returns the polls that show the pause of a play, and that its player stopped.
 func pausePolls(person int, p sim.Play) (polls []oraclePoll) {
 	add := func(at time.Time) { polls = append(polls, oraclePoll{at, person}) }
 	if pause := p.Start.Add(p.PauseAfter); p.PauseFor > 0 && pause.Before(p.End) {

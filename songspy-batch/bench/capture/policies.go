@@ -5,37 +5,39 @@ import (
 	"time"
 )
 
-// policy is one way to decide who is asked when.
+// policy decides when each user is polled.
 type policy struct {
 	name string
-	// interval is the floor, at which the tick comes too.
+	// interval is the longest time between two polls, and the interval of the planning
+	// job.
 	interval time.Duration
-	// planned has the service's planner decide; else everyone is asked at the tick.
+	// planned uses the service's planner. Otherwise all users are polled at each interval.
 	planned bool
-	// oracle asks at the moments that tell most, by the truth.
+	// oracle polls at the best times, because it knows the real plays.
 	oracle bool
-	// whole has history list only plays that reached their end; else it lists partial plays too.
+	// wholePlays makes history list only plays to the end of the track. Otherwise it also
+	// lists partial plays.
 	wholePlays bool
-	// perDay is how many calls a listener and day the app's budget allows; 0: no bound.
+	// perDay limits the calls for a user and day (DailyCalls of the app); 0: no limit.
 	perDay int
-	// quota is how many calls the provider allows each developer account in 24
-	// hours. The service does not know it. Such a policy is measured with accounts
-	// of five people each, after it has had time to learn; 0: no quota.
+	// quota is the number of calls that Spotify allows each developer account in 24
+	// hours; 0: no quota. The service does not know it. Such a policy is measured with
+	// accounts of five people each, after a warm-up in which the service learns it.
 	quota int
-	// population is the one that is measured; empty: the one that was chosen.
+	// population replaces that of the flags; empty: that of the flags.
 	population string
 }
 
 const (
-	// onAccount is how many people link through one account that has a quota.
+	// usersPerAccount is the number of users of one developer account with a quota.
 	usersPerAccount = 5
-	// publicQuota is the quota that a public report has seen.
+	// reportedQuota is the quota that a public report observed.
 	reportedQuota = 1144
-	// learning is how long everything runs before a policy with a quota is measured.
+	// quotaWarmUp is the time before the measurement of a policy with a quota.
 	quotaWarmUp = 48 * time.Hour
 )
 
-// before is how long everything runs before it is measured.
+// warmUp returns the time before the measurement.
 func (p policy) warmUp() time.Duration {
 	if p.quota > 0 {
 		return quotaWarmUp
@@ -44,20 +46,21 @@ func (p policy) warmUp() time.Duration {
 }
 
 const (
+	plainPolicy   = "plain 3-minute poll"
 	servicePolicy = "this service"
 	limitedPolicy = servicePolicy + " at 300 calls a day"
-	oraclePolicy  = "oracle, looks alone"
-	// whole is the service where history lists only plays that reached their end.
+	oraclePolicy  = "oracle, polls alone"
+	// wholePlaysPolicy is the service if history lists only plays to the end of the track.
 	wholePlaysPolicy = servicePolicy + ", whole plays listed"
-	// The accounts whose quota has to be learned.
+	// These policies have a quota that the service has to learn.
 	regularQuotaPolicy = "regular people, an unknown quota"
 	livelyQuotaPolicy  = "lively people, an unknown quota"
 )
 
-// policies are the table's rows.
+// policies returns the rows of the table.
 func policies() []policy {
 	return []policy{
-		{name: "plain 3-minute sweep", interval: pollInterval},
+		{name: plainPolicy, interval: pollInterval},
 		{name: "30-second poll", interval: 30 * time.Second},
 		{name: servicePolicy, interval: pollInterval, planned: true},
 		{name: limitedPolicy, interval: pollInterval, planned: true, perDay: 300},
@@ -68,15 +71,15 @@ func policies() []policy {
 	}
 }
 
-// What history may list: partial plays too, only whole ones, or each in rows of its own.
+// The values of -history.
 const (
 	listsPartial = "partial"
 	listsWhole   = "whole"
 	listsBoth    = "both"
 )
 
-// chosenPolicies are those whose names contain the words, or the one whose name
-// they are, with the history that is chosen.
+// chosenPolicies returns the policy with the name only, or all policies with that text in
+// their names. It leaves out the policies that -history excludes.
 func chosenPolicies(only, history string) (chosen []policy) {
 	for _, p := range policies() {
 		if history == listsPartial && p.wholePlays || history == listsWhole && p.planned && !p.wholePlays {
@@ -92,7 +95,7 @@ func chosenPolicies(only, history string) (chosen []policy) {
 	return chosen
 }
 
-// serviceCalls is how many calls the service spent, 0 if it was not measured.
+// serviceCalls returns the number of calls of the service, or 0 if it was not measured.
 func serviceCalls(rows []result) int {
 	for _, r := range rows {
 		if r.Policy == servicePolicy {

@@ -13,8 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// witness is the store, with what viewers could see of it, and the calls that
-// were answered.
+// recordingStore is the store. It also records the board entries that viewers could see,
+// and the calls to Spotify.
 type recordingStore struct {
 	*store.Store
 	from, to time.Time
@@ -22,29 +22,29 @@ type recordingStore struct {
 
 	mu             sync.Mutex
 	people         []observations
-	polls          int // in the time that is measured
+	polls          int // in the measured time
 	historyFetches int
 	refused        int
-	rateLimited    int       // of those refused, by 429
-	lastSuccess    time.Time // when a call last succeeded
+	rateLimited    int       // calls rejected with 429 in the measured time
+	lastSuccess    time.Time // time of the last successful call
 	longestOutage  time.Duration
 }
 
-// seen is what is remembered of one person.
+// observations are the records of one person.
 type observations struct {
 	shown      []boardState
-	shownPolls []time.Time // that showed a player
-	polls      []time.Time // all of them
-	calls      []apiCall   // all calls; only to be explained
+	shownPolls []time.Time // polls that returned a player
+	polls      []time.Time // all polls
+	calls      []apiCall   // all calls; only with -explain
 }
 
-// shown is what viewers saw of a person from a time on.
+// boardState is the board entry of a person from a time on.
 type boardState struct {
 	from    time.Time
 	playing songspy.NowPlaying
 }
 
-// called is told of every call to the simulator.
+// recordCall records a call to the simulator.
 func (w *recordingStore) recordCall(c sim.Call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -80,7 +80,8 @@ func (w *recordingStore) recordCall(c sim.Call) {
 	}
 }
 
-// WriteListening writes, and notes what viewers see from then on.
+// WritePlaybackUpdates writes the updates and records the board entries that viewers see
+// from then on.
 func (w *recordingStore) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
 	written, err := w.Store.WritePlaybackUpdates(ctx, updates)
 	if err != nil {
@@ -98,14 +99,14 @@ func (w *recordingStore) WritePlaybackUpdates(ctx context.Context, updates []son
 	return written, nil
 }
 
-// WaitForChange waits for news of links. Here nobody links or leaves, and
-// SQLite would be asked five times a second, millions of times a week.
+// WaitForChange waits an hour instead of polling the change feed. No user links or unlinks
+// here, and SQLite would be polled five times a second, millions of times a week.
 func (w *recordingStore) WaitForChange(ctx context.Context, _ int64) error {
 	delayqueue.Wait(ctx, time.Hour)
 	return ctx.Err()
 }
 
-// stored is a play as the database holds it.
+// storedPlay is a play in the database.
 type storedPlay struct {
 	person     int
 	uri, isrc  string
@@ -113,10 +114,10 @@ type storedPlay struct {
 	listened   time.Duration
 	source     songspy.PlaySource
 	probable   bool
-	playedAt   time.Time // by history; zero: it has not told of it
+	playedAt   time.Time // of its history item; zero if there is none
 }
 
-// storedPlays reads every play from the file.
+// storedPlays reads all plays from the database file.
 func storedPlays(path string) (plays []storedPlay, err error) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// share is a part of a whole.
+// fraction counts how many of a total are true.
 type fraction struct {
-	Total int `json:"of"`
-	Count int `json:"is"`
+	Total int `json:"total"`
+	Count int `json:"count"`
 }
 
 func (s *fraction) observe(is bool) {
@@ -33,46 +33,48 @@ func (s fraction) ratio() float64 {
 
 func (s fraction) String() string { return fmt.Sprintf("%.2f %%", 100*s.ratio()) }
 
-// row is what one policy achieved.
+// result holds the figures of one policy.
 type result struct {
 	Policy          string  `json:"policy"`
-	Calls           int     `json:"calls"` // looks and histories
-	Polls           int     `json:"looks"`
-	HistoryFetches  int     `json:"histories"`
+	Calls           int     `json:"calls"` // polls and history fetches
+	Polls           int     `json:"polls"`
+	HistoryFetches  int     `json:"historyFetches"`
 	Refused         int     `json:"refused"`
-	CallsPerUserDay float64 `json:"callsPerListenerDay"`
-	// Accounts are those of a policy with a quota. MostThrottled is how many calls
-	// of one account are refused with 429 in a week, and Dark the longest time
-	// without a successful call of one, in seconds; both of the worst account.
+	CallsPerUserDay float64 `json:"callsPerUserDay"`
+	// Accounts is the number of developer accounts of a policy with a quota.
+	// MaxRateLimited is the number of calls that Spotify rejects with 429 in a week,
+	// LongestOutage the longest time without a successful call, in seconds. Both are
+	// those of the worst account.
 	Accounts       int     `json:"accounts,omitempty"`
-	MaxRateLimited float64 `json:"mostThrottledAWeek"`
-	LongestOutage  float64 `json:"darkSeconds"`
+	MaxRateLimited float64 `json:"maxRateLimitedPerWeek"`
+	LongestOutage  float64 `json:"longestOutageSeconds"`
 
-	Provable fraction `json:"provable"` // plays of 30 s and more that an answer or history could show
-	Seen     fraction `json:"seen"`     // those of them that a look was answered with
-	Followed fraction `json:"followed"` // those that history lists, or that polls followed for 30 s or to a seamless end
-	Plays    fraction `json:"plays"`    // all that are neither private nor without a name
-	// WithProbable is Plays with the probable ones; Probable are those that are stored, and those of them that were played.
+	Provable fraction `json:"provable"` // plays of 30 s and more that a poll returned or history lists
+	Seen     fraction `json:"seen"`     // those of them that a poll returned
+	Followed fraction `json:"followed"` // those that history lists, or that polls followed for 30 s or to the start of the next play
+	Plays    fraction `json:"plays"`    // all of 30 s and more, without private ones and unknown tracks
+	// WithProbable also counts plays that are stored as probable. Probable counts the
+	// stored probable plays, and those of them that were played.
 	WithProbable fraction `json:"withProbable"`
 	Probable     fraction `json:"probable"`
-	Claimed      int      `json:"claimed"` // plays that were stored
-	Duplicates   int      `json:"doubles"`
-	NotPlayed    int      `json:"notPlayed"` // claimed, and not played or not for long enough
-	ExcessPolls  int      `json:"excess"`    // polls of a player in an hour beyond the 24 and 3 for each play begun; the worst hour, below 0: that many are left
-	NeverShown   int      `json:"unshown"`   // plays of any length that never came to the board
+	Claimed      int      `json:"claimed"` // all stored plays
+	Duplicates   int      `json:"duplicates"`
+	NotPlayed    int      `json:"notPlayed"`   // stored plays that were not played, or not for long enough
+	ExcessPolls  int      `json:"excessPolls"` // see worstPollExcess; the worst person
+	NeverShown   int      `json:"neverShown"`  // plays of any length that the board never showed
 
 	StartOff    []float64 `json:"startOffSeconds"`     // p50, p95
 	ListenedOff []float64 `json:"listenedOffSeconds"`  // p50, p95
 	Delay       []float64 `json:"startToBoardSeconds"` // p50, p90, p95
-	OnBoard     float64   `json:"shareOnBoard"`        // of the playing time that the provider shows
-	Seconds     float64   `json:"seconds"`             // that the run took
+	OnBoard     float64   `json:"shareOnBoard"`        // share of the playing time that the player shows
+	Seconds     float64   `json:"seconds"`             // duration of the run
 
 	personDays                   float64
 	startOff, listenedOff, delay []time.Duration
 	playing, onBoard             time.Duration
 }
 
-// pool is the rows of several accounts as one.
+// combine merges the results of several accounts into one.
 func combine(rows []result) (all result) {
 	for i, res := range rows {
 		if i == 0 {
@@ -94,7 +96,7 @@ func combine(rows []result) (all result) {
 	return all
 }
 
-// sum works out what follows from what was gathered.
+// finish computes the percentiles and shares from the collected times.
 func (res *result) finish() {
 	res.CallsPerUserDay = float64(res.Calls) / res.personDays
 	res.StartOff = percentiles(res.startOff, 50, 95)
@@ -103,7 +105,7 @@ func (res *result) finish() {
 	res.OnBoard = res.onBoard.Seconds() / max(res.playing.Seconds(), 1e-9)
 }
 
-// percentiles are in seconds; -1 where there is nothing to rank.
+// percentiles returns percentiles in seconds. Each is a measured value; -1 if there is none.
 func percentiles(of []time.Duration, at ...float64) (out []float64) {
 	slices.Sort(of)
 	for _, p := range at {
@@ -117,7 +119,7 @@ func percentiles(of []time.Duration, at ...float64) (out []float64) {
 	return out
 }
 
-// report is all that was measured.
+// report holds the results of all policies.
 type report struct {
 	Bench      string   `json:"bench"`
 	Population string   `json:"population"`
@@ -125,7 +127,7 @@ type report struct {
 	Days       int      `json:"days"`
 	Seed       uint64   `json:"seed"`
 	Rows       []result `json:"rows"`
-	Missed     []string `json:"missedBounds"` // nil: not judged
+	Missed     []string `json:"missedBounds"` // nil: bounds were not checked
 }
 
 func newReport(o options, rows []result) *report {
@@ -144,7 +146,7 @@ func (r *report) result(name string) (result, bool) {
 	return r.Rows[i], true
 }
 
-// write prints a table for people and, last, one line of JSON.
+// write prints a table and, last, one line of JSON.
 func (r *report) write(to io.Writer) error {
 	fmt.Fprintf(to, "%d people, %s, %d days, seed %d\n\n", r.People, r.Population, r.Days, r.Seed)
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
@@ -161,7 +163,7 @@ func (r *report) write(to io.Writer) error {
 	}
 	for _, res := range r.Rows {
 		if res.Accounts > 0 {
-			fmt.Fprintf(to, "\n%s: %d accounts of %d, each allowed %d calls in 24 hours; the worst one was refused %.1f times a week and dark for %.0f s\n",
+			fmt.Fprintf(to, "\n%s: %d accounts of %d, each allowed %d calls in 24 hours; in the worst one %.1f calls a week were rejected, and no call succeeded for %.0f s\n",
 				res.Policy, res.Accounts, usersPerAccount, reportedQuota, res.MaxRateLimited, res.LongestOutage)
 		}
 	}
@@ -170,14 +172,14 @@ func (r *report) write(to io.Writer) error {
 	return json.NewEncoder(to).Encode(r)
 }
 
-// besideOracle says how far each policy is from what the oracle achieves with
-// looks alone: it asks no history, so plays only history tells are beyond it.
+// writeOracleComparison prints the difference of each policy from the oracle. The oracle
+// fetches no history, so it does not find plays that only history lists.
 func (r *report) writeOracleComparison(to io.Writer) {
 	best, ok := r.result(oraclePolicy)
 	if !ok || len(r.Rows) < 2 {
 		return
 	}
-	fmt.Fprintf(to, "\nfrom the oracle, which spends what %s does:\n", servicePolicy)
+	fmt.Fprintf(to, "\ndifference from the oracle, which may make as many calls as %s:\n", servicePolicy)
 	for _, res := range r.Rows {
 		if res.Policy != oraclePolicy && res.Accounts == 0 {
 			fmt.Fprintf(to, "  %s: recall of seen plays %+.2f points, of all plays %+.2f, on board %+.2f, start → board p50 %+.1f s, p90 %+.1f s\n", res.Policy,
@@ -188,16 +190,16 @@ func (r *report) writeOracleComparison(to io.Writer) {
 }
 
 func seconds(of []float64) string {
-	words := make([]string, len(of))
+	texts := make([]string, len(of))
 	for i, s := range of {
-		words[i] = fmt.Sprintf("%.1f", s)
+		texts[i] = fmt.Sprintf("%.1f", s)
 	}
-	return strings.Join(words, " ") + " s"
+	return strings.Join(texts, " ") + " s"
 }
 
 func boundsText(missed []string) string {
 	if missed == nil {
-		return "not judged"
+		return "not checked"
 	}
 	if len(missed) == 0 {
 		return "all kept"

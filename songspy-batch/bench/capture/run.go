@@ -27,30 +27,31 @@ import (
 )
 
 const (
-	// before is how long everything runs before it is measured, so that no
-	// first look is.
+	// defaultWarmUp is the time before the measurement, so that the first polls of
+	// users are not measured.
 	defaultWarmUp = time.Hour
-	// after is how long it goes on, so that what is noticed late still counts:
-	// what a phone without a network played is told when history is next asked.
+	// coolDown is the time after the measurement. In it, each user's history is fetched
+	// once more, so that plays that history lists late still count. Plays of a phone
+	// without a network are an example.
 	coolDown = playback.HistoryFetchInterval + time.Hour
-	// workers bounds the looks under way; in virtual time they take none.
+	// workers limits the concurrent polls. In virtual time a poll takes no time.
 	workers = 64
 )
 
-// record is one policy's run: what it was told to do, and what it saw.
+// policyRun is one run of one policy.
 type policyRun struct {
 	options
 	policy policy
-	calls  int // an oracle's allowance; 0: no bound
+	calls  int // the most calls that the oracle may make; 0: no limit
 
 	sim      *sim.Sim
 	db       *recordingStore
 	path     string
 	client   *spotify.Apps
-	from, to time.Time // what is measured
+	from, to time.Time // the measured time
 }
 
-// run runs the policy in virtual time and judges it.
+// run runs the policy in virtual time and returns its figures.
 func (r *policyRun) run(t *testing.T) (figures result) {
 	began := time.Now()
 	r.path = filepath.Join(t.TempDir(), "songspy.db")
@@ -77,7 +78,8 @@ func (r *policyRun) run(t *testing.T) (figures result) {
 	return figures
 }
 
-// build makes the world: people at the simulator who have signed up and linked.
+// build creates the simulator, the store and the client. All simulated people are users
+// with a link.
 func (r *policyRun) build(ctx context.Context) (err error) {
 	r.from = time.Now().Add(r.policy.warmUp())
 	r.to = r.from.Add(time.Duration(r.days) * 24 * time.Hour)
@@ -87,7 +89,7 @@ func (r *policyRun) build(ctx context.Context) (err error) {
 	}
 	r.sim, err = sim.New(sim.Options{
 		Seed: r.seed, People: r.people, Habits: &r.habits, Epoch: time.Now(), Observe: r.db.recordCall,
-		// Renewals are not what is measured.
+		// No token expires, because renewals are not measured.
 		AccessTokenLife: time.Until(r.to.Add(24 * time.Hour)),
 		Quirks:          sim.Quirks{QuotaPer24h: r.policy.quota},
 	})
@@ -116,7 +118,7 @@ func (r *policyRun) build(ctx context.Context) (err error) {
 	return nil
 }
 
-// userOf is the user that a person of the simulator is.
+// userOf returns the user ID of a person of the simulator.
 func userOf(person int) songspy.UserID { return songspy.UserID(person + 1) }
 
 func (r *policyRun) addUser(ctx context.Context, person int) error {
@@ -125,7 +127,7 @@ func (r *policyRun) addUser(ctx context.Context, person int) error {
 		return err
 	}
 	if u.ID != userOf(person) {
-		return fmt.Errorf("person %d became user %d", person, u.ID)
+		return fmt.Errorf("person %d has user ID %d instead of the next number", person, u.ID)
 	}
 	access, refresh := r.sim.SpotifyTokens(person)
 	_, err = r.db.SaveLink(ctx, store.NewLink{
@@ -139,7 +141,7 @@ func (r *policyRun) addUser(ctx context.Context, person int) error {
 	return err
 }
 
-// live lets the policy work until everything measured is over.
+// runPolicy runs the policy until the cool-down has ended.
 func (r *policyRun) runPolicy(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, r.to.Add(coolDown))
 	defer cancel()
@@ -153,7 +155,7 @@ func (r *policyRun) runPolicy(ctx context.Context) error {
 	return group.Wait()
 }
 
-// work wires the batch's sweep as songspy-batch does, and runs it.
+// startPoller starts the batch's poller, with the same wiring as songspy-batch.
 func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 	quiet, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	users := poller.NewRegistry(time.Now, &poller.QuotaOptions{
@@ -175,9 +177,9 @@ func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 	})
 }
 
-// report says how far it is, once a virtual day.
+// reportProgress prints a line to stderr after each virtual day.
 func (r *policyRun) reportProgress(ctx context.Context) {
 	for day := 1; delayqueue.Wait(ctx, 24*time.Hour); day++ {
-		fmt.Fprintf(os.Stderr, "%s: day %d of %d is over\n", r.policy.name, day, r.days)
+		fmt.Fprintf(os.Stderr, "%s: day %d of %d has ended\n", r.policy.name, day, r.days)
 	}
 }

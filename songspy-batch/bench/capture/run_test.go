@@ -12,7 +12,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// small is a run that is done in a second.
+// smallOptions are the options of a run of about a second.
 func smallOptions(t *testing.T) options {
 	t.Helper()
 	habits, err := sim.HabitsByName("regular")
@@ -32,24 +32,24 @@ func TestTheSeedDecidesAllResults(t *testing.T) {
 	again := (&policyRun{options: o, policy: policyNamed(t, servicePolicy)}).run(t)
 	once.Seconds, again.Seconds = 0, 0
 	if once.Polls == 0 || once.Refused > 0 || once.Plays.Count == 0 {
-		t.Fatalf("nothing was measured: %+v", once)
+		t.Fatalf("the run measured no poll or no play, or calls were rejected: %+v", once)
 	}
 	if !reflect.DeepEqual(once, again) {
-		t.Errorf("first\n%+v\nthen\n%+v", once, again)
+		t.Errorf("two runs differ:\n%+v\n%+v", once, again)
 	}
 }
 
-func TestTheOracleIsFasterThanTheServiceAndThatThanFixedPolling(t *testing.T) {
+func TestTheOracleIsFasterThanTheServiceAndTheServiceThanFixedPolling(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many hours of virtual time: make test-days runs them")
 	}
 	t.Parallel()
 	o := smallOptions(t)
 	var delays []float64
-	for _, name := range []string{"plain 3-minute sweep", servicePolicy, oraclePolicy} {
+	for _, name := range []string{plainPolicy, servicePolicy, oraclePolicy} {
 		res := (&policyRun{options: o, policy: policyNamed(t, name)}).run(t)
 		if len(delays) > 0 && res.Delay[0] >= delays[len(delays)-1] {
-			t.Errorf("%s takes %v s to the board, the policy before it %v", name, res.Delay[0], delays[len(delays)-1])
+			t.Errorf("with %s plays come to the board after %v s, with the policy before it after %v s", name, res.Delay[0], delays[len(delays)-1])
 		}
 		delays = append(delays, res.Delay[0])
 	}
@@ -62,11 +62,11 @@ func policyNamed(t *testing.T, name string) policy {
 			return p
 		}
 	}
-	t.Fatalf("no policy is called %q", name)
+	t.Fatalf("there is no policy %q", name)
 	return policy{}
 }
 
-func TestABudgetIsKept(t *testing.T) {
+func TestTheLimitOfDailyCallsIsKept(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many hours of virtual time: make test-days runs them")
 	}
@@ -74,10 +74,10 @@ func TestABudgetIsKept(t *testing.T) {
 	o := smallOptions(t)
 	res := (&policyRun{options: o, policy: policyNamed(t, limitedPolicy)}).run(t)
 	if res.CallsPerUserDay > 300 || res.CallsPerUserDay < 200 || res.Refused > 0 {
-		t.Errorf("%.1f calls a listener and day of 300, %d refused", res.CallsPerUserDay, res.Refused)
+		t.Errorf("%.1f calls for a user and day, want 200 to 300; %d were rejected", res.CallsPerUserDay, res.Refused)
 	}
-	if free := (&policyRun{options: o, policy: policyNamed(t, servicePolicy)}).run(t); res.Provable.ratio() < free.Provable.ratio()-0.02 {
-		t.Errorf("of provable plays %v are recalled, %v without a budget", res.Provable, free.Provable)
+	if unlimited := (&policyRun{options: o, policy: policyNamed(t, servicePolicy)}).run(t); res.Provable.ratio() < unlimited.Provable.ratio()-0.02 {
+		t.Errorf("recall of provable plays is %v with the limit and %v without; it may be 2 points lower", res.Provable, unlimited.Provable)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestTheReportEndsInOneLineOfJSON(t *testing.T) {
 	t.Parallel()
 	res := result{Policy: servicePolicy, personDays: 1, Calls: 600}
 	res.finish()
-	plain := result{Policy: policies()[0].name, personDays: 1, Calls: 480}
+	plain := result{Policy: plainPolicy, personDays: 1, Calls: 480}
 	plain.finish()
 	var out bytes.Buffer
 	r := newReport(smallOptions(t), []result{plain, res})
@@ -98,11 +98,11 @@ func TestTheReportEndsInOneLineOfJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(back.Rows) != 2 || len(back.Missed) == 0 || !strings.Contains(back.Missed[0], "1.250 times") {
-		t.Errorf("%+v", back)
+		t.Errorf("the decoded report is %+v, want 2 rows and a missed bound on the calls", back)
 	}
 }
 
-func TestWithoutBoundsTheReportSaysNotJudged(t *testing.T) {
+func TestWithoutBoundsTheReportSaysNotChecked(t *testing.T) {
 	t.Parallel()
 	res := result{Policy: servicePolicy, personDays: 1, Calls: 600}
 	res.finish()
@@ -113,8 +113,8 @@ func TestWithoutBoundsTheReportSaysNotJudged(t *testing.T) {
 	if err := r.write(&out); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Missed) != 0 || !strings.Contains(out.String(), "not judged") || !strings.Contains(out.String(), `"missedBounds":null`) {
-		t.Errorf("missed %v:\n%s", r.Missed, out.String())
+	if len(r.Missed) != 0 || !strings.Contains(out.String(), "not checked") || !strings.Contains(out.String(), `"missedBounds":null`) {
+		t.Errorf("bounds %v are missed, want none and a report that says so:\n%s", r.Missed, out.String())
 	}
 }
 
@@ -128,10 +128,10 @@ func TestInvalidOptionsAreNamed(t *testing.T) {
 		"more":               `"more"`,
 		"-only nothing":      `"nothing"`,
 	} {
-		res := flag.NewFlagSet("capture", flag.ContinueOnError)
-		res.SetOutput(io.Discard)
-		if _, err := readOptions(res, strings.Fields(flags)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want it to name %s", flags, err, want)
+		set := flag.NewFlagSet("capture", flag.ContinueOnError)
+		set.SetOutput(io.Discard)
+		if _, err := readOptions(set, strings.Fields(flags)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v does not contain %s", flags, err, want)
 		}
 	}
 }
@@ -146,32 +146,32 @@ func TestAnUnknownQuotaIsLearned(t *testing.T) {
 		var res result
 		t.Run(name, func(t *testing.T) { res = measureAccounts(t, o, policyNamed(t, name)) })
 		if res.Accounts != 1 || res.Calls > reportedQuota || res.Calls < reportedQuota/2 || res.MaxRateLimited > 0 {
-			t.Errorf("%s: %d calls on the third day, %.0f refused", name, res.Calls, res.MaxRateLimited)
+			t.Errorf("%s: %d calls on the third day, %.0f of them rejected", name, res.Calls, res.MaxRateLimited)
 		}
 		if res.Plays.Total == 0 || res.Plays.ratio() < 0.9 || res.LongestOutage > 30*60 {
-			t.Errorf("%s: %v of all plays are recalled, dark for %.0f s", name, res.Plays, res.LongestOutage)
+			t.Errorf("%s: recall of all plays is %v; no call succeeded for %.0f s", name, res.Plays, res.LongestOutage)
 		}
 	}
 }
 
-func TestBoundsOfAQuotaAreJudged(t *testing.T) {
+func TestBoundsOfAQuotaAreChecked(t *testing.T) {
 	res := result{Policy: regularQuotaPolicy, personDays: 1, Accounts: 20, MaxRateLimited: 2, LongestOutage: 1000}
 	res.finish()
 	missed := strings.Join(newReport(smallOptions(t), []result{res}).Missed, "; ")
-	for _, want := range []string{"2.0 calls of an account are refused in a week", "no call of an account succeeds for 1000 s"} {
+	for _, want := range []string{"2.0 calls of an account are rejected in a week", "no call of an account succeeds for 1000 s"} {
 		if !strings.Contains(missed, want) {
-			t.Errorf("missed is %q, want it to hold %q", missed, want)
+			t.Errorf("missed bounds %q do not contain %q", missed, want)
 		}
 	}
 }
 
-func TestTooFewProbablePlaysAreNotJudged(t *testing.T) {
+func TestThePrecisionOfTooFewProbablePlaysIsNotChecked(t *testing.T) {
 	for claims, want := range map[int]bool{enoughClaims - 1: false, enoughClaims: true} {
 		res := result{Policy: wholePlaysPolicy, personDays: 1, Probable: fraction{Total: claims, Count: claims / 2}}
 		res.finish()
 		missed := strings.Join(newReport(smallOptions(t), []result{res}).Missed, "; ")
 		if got := strings.Contains(missed, "of the probable plays were played"); got != want {
-			t.Errorf("of %d half are right: missed %q", claims, missed)
+			t.Errorf("of %d probable plays half are right: missed bounds are %q", claims, missed)
 		}
 	}
 }
