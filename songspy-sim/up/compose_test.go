@@ -143,7 +143,7 @@ func TestCompose_TakesSecretsFromFilesAtTheSamePathAsUp(t *testing.T) {
 	}
 }
 
-func TestCompose_UsesAPostgresElsewhere(t *testing.T) {
+func TestCompose_UsesAnExternalPostgres(t *testing.T) {
 	t.Parallel()
 	c, out, err := compose(t, real+"SONGSPY_DATABASE_URL=postgres://u:p%40@db.example.org/songs\n", nil)
 	if err != nil {
