@@ -32,7 +32,7 @@ func TestTheCommandPrintsUsageAndReportsWrongSettings(t *testing.T) {
 		{"wrong settings", nil, map[string]string{
 			"SONGSPY_POLL_INTERVAL": "0s", "SONGSPY_POLL_CONCURRENCY": "0", "SONGSPY_REFRESH_INTERVAL": "soon", "SONGSPY_BATCH_ADDR": "8081",
 		}, 2, []string{"SONGSPY_POLL_INTERVAL", "SONGSPY_POLL_CONCURRENCY", "SONGSPY_REFRESH_INTERVAL", "SONGSPY_BATCH_ADDR"}},
-		{"the batch is not running", []string{"health"}, map[string]string{"SONGSPY_BATCH_ADDR": freeAddr(t)}, 1, []string{"does not respond"}},
+		{"the batch is not running", []string{"health"}, map[string]string{"SONGSPY_BATCH_ADDR": freeAddr(t)}, 1, []string{"no answer"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
