@@ -137,8 +137,8 @@ func messageFor(err error, code string) message {
 	}](err); ok {
 		return problemMessages[problemUnknownValue].withDetail(f.Field())
 	}
-	if errors.Is(err, linking.ErrNotKept) {
-		return notKept
+	if errors.Is(err, linking.ErrGrantNotStored) {
+		return grantNotStored
 	}
 	m, known := messageByCode[code]
 	if !known {

@@ -116,7 +116,7 @@ func TestFaults_SayWhetherTheGrantWasStored(t *testing.T) {
 		want  message
 	}{
 		"stored":     {nil, messageByCode["SPOTIFY_NOT_REGISTERED"]},
-		"not stored": {errors.Join(errors.New("rejected"), linking.ErrNotKept), notKept},
+		"not stored": {errors.Join(errors.New("rejected"), linking.ErrGrantNotStored), grantNotStored},
 	} {
 		err := &songspy.Error{Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED", Err: c.cause}
 		for language, want := range map[string]string{"en": c.want.english, "ko": c.want.korean} {
@@ -125,7 +125,7 @@ func TestFaults_SayWhetherTheGrantWasStored(t *testing.T) {
 			}
 		}
 	}
-	if strings.Contains(notKept.english, "do not need") || !strings.Contains(messageByCode["SPOTIFY_NOT_REGISTERED"].english, "you do not need to sign in to Spotify again") {
+	if strings.Contains(grantNotStored.english, "do not need") || !strings.Contains(messageByCode["SPOTIFY_NOT_REGISTERED"].english, "you do not need to sign in to Spotify again") {
 		t.Error("only the message of a stored grant must say that no new sign-in is needed")
 	}
 }

@@ -78,10 +78,10 @@ type Links interface {
 	UpdateLink(ctx context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error)
 }
 
-// ErrNotKept is a cause of SPOTIFY_NOT_REGISTERED if the grant was not stored: the
+// ErrGrantNotStored is a cause of SPOTIFY_NOT_REGISTERED if the grant was not stored: the
 // user has a link whose account is known, which does not change, or the database
 // failed. Without this cause the grant is stored, and linking needs no new code.
-var ErrNotKept = errors.New("the grant was not stored")
+var ErrGrantNotStored = errors.New("the grant was not stored")
 
 // Options configures a Service.
 type Options struct {
@@ -200,18 +200,18 @@ func (s *Service) saveLink(ctx context.Context, app App, n NewLink) (songspy.Lin
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNotRegistered, songspy.DispositionRefused:
-		stored, keepErr := s.opts.Links.SavePendingGrant(ctx, n)
-		switch songspy.CodeOf(keepErr) {
+		stored, storeErr := s.opts.Links.SavePendingGrant(ctx, n)
+		switch songspy.CodeOf(storeErr) {
 		case songspy.CodeNotFound, songspy.CodeGone:
-			return songspy.Link{}, keepErr
+			return songspy.Link{}, storeErr
 		}
-		var notKept error
-		if keepErr != nil || !stored.IsPendingGrant() {
-			notKept = ErrNotKept
+		var grantNotStored error
+		if storeErr != nil || !stored.IsPendingGrant() {
+			grantNotStored = ErrGrantNotStored
 		}
 		return songspy.Link{}, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED",
-			Message: "This Spotify account is not registered with the app yet.", Err: errors.Join(err, keepErr, notKept),
+			Message: "This Spotify account is not registered with the app yet.", Err: errors.Join(err, storeErr, grantNotStored),
 		}
 	}
 	if err != nil {

@@ -260,7 +260,7 @@ func TestLink_ReportsWhetherTheGrantOfAnUnregisteredUserWasKept(t *testing.T) {
 		f := newFakeServices()
 		f.accountErr, f.link, f.pendingErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}, c.link, c.keepErr
 		_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false)
-		if stored := !errors.Is(err, ErrNotKept); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" || stored != c.stored || (len(f.pending) > 0) != c.stored {
+		if stored := !errors.Is(err, ErrGrantNotStored); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" || stored != c.stored || (len(f.pending) > 0) != c.stored {
 			t.Errorf("%s: error %v; reported as stored: %v, stored %+v", name, err, stored, f.pending)
 		}
 	}
