@@ -205,13 +205,13 @@ func (s *Service) saveLink(ctx context.Context, app App, n NewLink) (songspy.Lin
 		case songspy.CodeNotFound, songspy.CodeGone:
 			return songspy.Link{}, storeErr
 		}
-		var grantNotStored error
+		var notStored error
 		if storeErr != nil || !stored.IsPendingGrant() {
-			grantNotStored = ErrGrantNotStored
+			notStored = ErrGrantNotStored
 		}
 		return songspy.Link{}, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "SPOTIFY_NOT_REGISTERED",
-			Message: "This Spotify account is not registered with the app yet.", Err: errors.Join(err, storeErr, grantNotStored),
+			Message: "This Spotify account is not registered with the app yet.", Err: errors.Join(err, storeErr, notStored),
 		}
 	}
 	if err != nil {
