@@ -32,8 +32,8 @@ const schemaTimeout = 2 * time.Minute
 
 // leaseTimes are the times that all replicas of the batch have to agree on.
 type leaseTimes struct {
-	// length is how long the shards of a replica that died stay reserved for it.
-	// It is longer than a call and several renewals.
+	// length is how long a shard lease lasts without renewal. It is longer than one
+	// call to Spotify plus several renewal intervals.
 	length time.Duration
 	// callTimeout is the longest time of a call to Spotify that begins under a lease.
 	callTimeout time.Duration

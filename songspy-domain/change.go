@@ -26,9 +26,9 @@ type Change struct {
 // TableName returns the name of the table of changes.
 func (Change) TableName() string { return "changes" }
 
-// BoardEntry is what the board needs of one user: the user, the current state
-// of the player and its track. Whether others may see it is decided when it is
-// read.
+// BoardEntry is what the board needs to know about one user: the user, the
+// player state and the track. The board decides for each reader whether to show
+// it.
 type BoardEntry struct {
 	User    User
 	Playing NowPlaying

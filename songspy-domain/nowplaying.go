@@ -99,9 +99,8 @@ const (
 	EndGrace = 10 * time.Second
 	// PausedShownFor is how long a paused play stays.
 	PausedShownFor = 10 * time.Minute
-	// UnknownEndShownFor is how long a play with an unknown end stays after it
-	// was last seen. It is twice the polling interval that was promised
-	// originally.
+	// UnknownEndShownFor is how long the board shows a play with an unknown end
+	// after its last observation: twice the longest poll interval of 3 minutes.
 	UnknownEndShownFor = 6 * time.Minute
 )
 

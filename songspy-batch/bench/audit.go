@@ -13,13 +13,13 @@ import (
 type writeAudit struct {
 	// Written counts all users with a row written.
 	Written int `json:"written"`
-	// Changed counts those whose playback changed since the previous round.
+	// Changed counts users whose playback changed since the previous round.
 	Changed int `json:"changed"`
-	// Proven counts those whose playback changed before the previous round, so that only
+	// Proven counts users whose playback changed before the previous round, so that only
 	// this round confirmed it. A play ends after two idle polls, and it counts after
 	// enough listening time.
 	Proven int `json:"proven"`
-	// NoProgress counts those whose player reports no progress. Each poll extends the
+	// NoProgress counts users whose player reports no progress. Each poll extends the
 	// time for which the board shows them, so each poll writes.
 	NoProgress int `json:"noProgress"`
 	// Unchanged counts those without any change. It must be 0.

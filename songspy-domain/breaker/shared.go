@@ -72,7 +72,7 @@ func newer(a, b SharedBreaker) SharedBreaker {
 	return a
 }
 
-// Adopt takes over what another process knows better. If the other process has
+// Adopt takes over the newer state of another process. If the other process has
 // closed a breaker, this process also starts at the lowest rate.
 func Adopt(s Breakers, now time.Time, theirs SharedBreakers) Breakers {
 	s.Accounts.adopt(now, theirs.Accounts, s.share())

@@ -238,8 +238,8 @@ func nextPhaseAt(now time.Time, phase, interval time.Duration) time.Time {
 // small the quota is.
 const IdleWaitMax = 30 * time.Minute
 
-// trackEndShare is about which part of the polls of listening users are those at
-// track ends; the others are mid-track.
+// trackEndShare is the approximate fraction of a listening user's polls that come
+// at track ends. The rest are mid-track.
 const trackEndShare = 0.5
 
 // HourlyListening counts how often a user was observed listening in each hour of

@@ -410,7 +410,7 @@ func (s *step) continueHidden(obs songspy.Observation) {
 }
 
 // pausePastLength handles a track without progress that is shown for longer than
-// it lasts: a loop, or a player that nobody listens to. It counts once and is
+// it lasts: a loop, or a player without a listener. It counts once and is
 // shown as paused from then on.
 func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 	n := &s.State

@@ -35,9 +35,9 @@ type Bucket struct {
 	Calls    int64
 }
 
-// Batch identifies buckets that one process writes together. The store counts a
-// batch once, however often it is written, because the answer to the first write
-// may be lost. Calls with the zero Batch are counted each time.
+// Batch identifies one write of call counts (buckets) by one process. The store
+// counts a batch once even if it is written twice, because the response to the
+// first write may be lost. The zero Batch is counted each time.
 type Batch struct {
 	// Process identifies the process, and Number rises with each of its batches.
 	Process string

@@ -265,8 +265,7 @@ func (l *workingSet) apply(r songspy.Reconciliation) {
 	l.gaps = append(l.gaps, r.Gaps...)
 }
 
-// markProcessed marks an item as processed and takes it from the play that had
-// it.
+// markProcessed marks an item as processed and removes it from its previous play.
 func (l *workingSet) markProcessed(at time.Time) {
 	if at.IsZero() {
 		return

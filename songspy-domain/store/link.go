@@ -187,8 +187,8 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 }
 
 // NotRegisteredUsers returns up to limit users whose links have been in the state
-// not_registered since before the time, longest first. Last come those whose state
-// began in the future: a clock that was ahead wrote it.
+// not_registered since before the time, longest first. Links with a
+// state that began in the future come last: a clock that was ahead wrote them.
 func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var id songspy.UserID

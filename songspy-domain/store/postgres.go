@@ -47,8 +47,8 @@ type postgresEngine struct {
 	// pooled is set once a transaction pooler is found between this process and the
 	// server. Notifications do not pass through one.
 	pooled atomic.Bool
-	// listenMutex guards listenConn, the one connection that receives notifications. A
-	// caller that does not get it polls.
+	// listenMutex guards listenConn, the only connection that receives Postgres
+	// notifications. A caller that cannot lock it polls the database instead.
 	listenMutex sync.Mutex
 	listenConn  *pgx.Conn
 }

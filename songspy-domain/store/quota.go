@@ -147,7 +147,8 @@ func (s *Store) lastRefusal(ctx context.Context, account string) (r quota.Refusa
 	return r, translate(err)
 }
 
-// scanRefusal scans a row of quota_refusals, after the columns in before.
+// scanRefusal returns a function that scans a row of quota_refusals into r. The
+// destinations in before come first.
 func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var calls []byte

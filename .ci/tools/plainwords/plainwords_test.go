@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -106,5 +107,33 @@ func TestEveryPackageNeedsAComment(t *testing.T) {
 		if got := hasPackageComment([]byte(source)); got != documented {
 			t.Errorf("%q: documented %t, want %t", source, got, documented)
 		}
+	}
+}
+
+// TestSentencesOfAReader checks sentences that a reader chose who had not seen the
+// list of rules: at least 16 of the 20 bad ones fail, and no plain one does.
+func TestSentencesOfAReader(t *testing.T) {
+	content, err := os.ReadFile("testdata/sentences.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, bad, caught := rulesOfTheProject(t), 0, 0
+	for line := range strings.Lines(string(content)) {
+		kind, sentence, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		found := rules.check("x.go", text{prose, 1, sentence})
+		switch {
+		case kind == "PLAIN" && len(found) > 0:
+			t.Errorf("refused: %v", found)
+		case kind == "BAD":
+			bad++
+			if len(found) > 0 {
+				caught++
+			} else {
+				t.Logf("accepted: %s", sentence)
+			}
+		}
+	}
+	if bad != 20 || caught < 16 {
+		t.Errorf("%d of %d bad sentences fail, want at least 16 of 20", caught, bad)
 	}
 }

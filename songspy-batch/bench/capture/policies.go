@@ -95,7 +95,8 @@ func chosenPolicies(only, history string) (chosen []policy) {
 	return chosen
 }
 
-// serviceCalls returns the number of calls of the service, or 0 if it was not measured.
+// serviceCalls returns how many calls Songspy made to Spotify, or 0 if that was not
+// measured.
 func serviceCalls(rows []result) int {
 	for _, r := range rows {
 		if r.Policy == servicePolicy {

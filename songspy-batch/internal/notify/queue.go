@@ -106,8 +106,8 @@ func (j *Job) toOperator(n songspy.Notification) (wanted []songspy.Notification)
 	return wanted
 }
 
-// queueIncidents queues the notifications about whole apps, and resolves those
-// whose incident has ended. Every process that sees an incident refreshes it
+// queueIncidents queues the notifications about whole apps, and resolves them
+// after the incident has ended. Every process that sees an incident refreshes it
 // each minute. It has ended when no process has done so for five minutes; a
 // process that has just started does not decide that.
 func (j *Job) queueIncidents(ctx context.Context, now time.Time) error {
@@ -160,7 +160,7 @@ func keyOf(n songspy.Notification) notificationKey {
 }
 
 // splitCurrent divides the notifications of a message into those that are still
-// wanted and those whose state has ended. It also returns their links.
+// wanted and obsolete ones: their state has ended. It also returns their links.
 func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notification, now time.Time) (wanted, obsolete []songspy.Notification, links map[songspy.UserID]songspy.Link, err error) {
 	var ids []songspy.UserID
 	for _, n := range notifications {

@@ -156,8 +156,9 @@ func (h *historyFetcher) flushIdle(id songspy.UserID, entry *entry) {
 	}
 }
 
-// historyRetryWait returns the wait after a failed fetch. Where only the user or
-// the app's owner can repair the link, polls find out when that has happened.
+// historyRetryWait returns how long to wait after a failed history fetch. If only
+// the user or the app's owner can repair the link, it returns the longest wait:
+// polls notice the repair.
 func historyRetryWait(err error) time.Duration {
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNeedsUser, songspy.DispositionNotRegistered, songspy.DispositionRefused, songspy.DispositionRenewToken:

@@ -228,7 +228,8 @@ func (p *Poller) LoadShards(ctx context.Context, polledUntil map[int16]time.Time
 	return p.loader.loadShards(ctx, polledUntil)
 }
 
-// DropShards removes the users of shards that this replica no longer owns.
+// DropShards removes the users of these shards from memory. This replica no longer
+// owns the shards.
 func (p *Poller) DropShards(shards []int16) { p.loader.dropShards(shards) }
 
 // PolledUntil returns the time before which all due polls have been made.

@@ -297,9 +297,9 @@ func writeDuringLinkRemoval(t *testing.T, b *fixture, removeLink func(context.Co
 	}
 }
 
-// waitForBlockedTx returns when a transaction of this test waits for a lock, and fails
-// the test if the transaction is through without waiting. On SQLite one transaction
-// writes at a time, and the second waits to begin.
+// waitForBlockedTx blocks until a transaction of this test waits for a lock. It fails
+// the test if the transaction finishes without waiting. On SQLite only one transaction
+// writes at a time, so the second one waits before it begins.
 func (b *fixture) waitForBlockedTx(t *testing.T, through func() bool) {
 	if b.db.Engine == SQLite {
 		return

@@ -26,7 +26,7 @@ func (s *Server) getPopulation(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// getPerson returns a person's identity and what they do now.
+// getPerson returns a person's identity and current playback.
 func (s *Server) getPerson(w http.ResponseWriter, _ *http.Request, n int) {
 	person := s.World.Person(n)
 	writeJSON(w, http.StatusOK, map[string]any{

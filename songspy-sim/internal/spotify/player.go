@@ -45,7 +45,8 @@ func (s *Server) currentlyPlaying(w *requestlog.Writer, r *http.Request) {
 		writeError(w, http.StatusBadRequest, "invalid id")
 		return
 	}
-	// Without additional_types=episode an episode or a chapter has neither item nor context.
+	// Spotify sends no item and no context for an episode or a chapter unless the
+	// request has additional_types=episode.
 	bare := (view.Kind == population.KindEpisode || view.Kind == population.KindChapter) && !wantsEpisodes(r.URL.RawQuery)
 
 	buffer := bufferPool.Get().(*[]byte)
