@@ -27,14 +27,14 @@ type rowsetColumn struct {
 }
 
 // addColumn adds a column of the given Postgres type. of returns its value for a row.
-func addColumn[R, T any](r *rowset, rows []R, name, kind string, of func(*R) T) {
+func addColumn[R, T any](r *rowset, rows []R, name, pgType string, of func(*R) T) {
 	values := make([]T, len(rows))
 	for i := range rows {
 		values[i] = of(&rows[i])
 	}
 	r.size = len(rows)
 	r.columns = append(r.columns, rowsetColumn{
-		name: name, pgType: kind, values: values,
+		name: name, pgType: pgType, values: values,
 		valueAt: func(row int) any { return values[row] },
 	})
 }
