@@ -20,6 +20,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
+
+	"github.com/songspy/songspy/songspy-api/internal/forward"
 )
 
 //go:embed openapi.yaml
@@ -47,6 +49,7 @@ type commandLine struct {
 	Invite  inviteCommand  `cmd:"" help:"Create, list and revoke invites."`
 	Health  healthCommand  `cmd:"" help:"Check whether the running service is ready."`
 	Version versionCommand `cmd:"" help:"Print the version and the commit."`
+	Forward forwardCommand `cmd:"" help:"Forward TCP connections to replicas, as the service front of Compose does."`
 }
 
 const description = `Sign-up, Spotify linking and the live board.
@@ -217,4 +220,13 @@ type versionCommand struct{}
 func (versionCommand) Run(p *program) error {
 	_, err := fmt.Fprintln(p.stdout, telemetry.Version(version, commit))
 	return err
+}
+
+type forwardCommand struct {
+	Routes []forward.Route `arg:"" name:"route" help:"LISTEN=TARGET, such as 0.0.0.0:8080=api:8080."`
+}
+
+// Run does not read the configuration: the forwarder's container has none.
+func (c forwardCommand) Run(ctx context.Context, p *program) error {
+	return forward.Forwarder{Log: telemetry.NewLogger(p.stdout, "info", "json")}.Run(ctx, c.Routes...)
 }

@@ -30,6 +30,8 @@ func TestRun_PrintsUsage(t *testing.T) {
 		"unknown command":      {[]string{"dance"}, 2, "unexpected argument dance\nRun `songspy-api --help` for the usage.\n"},
 		"unexpected argument":  {[]string{"migrate", "now"}, 2, "unexpected argument now\nRun `songspy-api migrate --help` for the usage.\n"},
 		"unknown flag":         {[]string{"serve", "--port=1"}, 2, "unknown flag --port"},
+		"no route":             {[]string{"forward"}, 2, `expected "<route> ..."`},
+		"route without target": {[]string{"forward", "0.0.0.0:8080"}, 2, "write LISTEN=TARGET"},
 		"service is not there": {[]string{"health"}, 1, "no answer"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ type composed struct {
 
 // compose runs `docker compose config` with the lines of an .env file and the
 // variables of a shell. The test is skipped where Compose is not installed.
-func compose(t *testing.T, dotenv string, shell []string, files ...string) (c composed, output string, err error) {
+func compose(t *testing.T, dotenv string, shell []string) (c composed, output string, err error) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "docker", "compose", "version").CombinedOutput(); err != nil {
 		t.Skipf("NOT RUN: docker compose is not installed here: %v %s", err, out)
@@ -34,11 +34,7 @@ func compose(t *testing.T, dotenv string, shell []string, files ...string) (c co
 	if err := os.WriteFile(lines, []byte(dotenv), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"compose", "--env-file", lines}
-	for _, f := range append([]string{"docker-compose.yml"}, files...) {
-		args = append(args, "--file", f)
-	}
-	cmd := exec.CommandContext(t.Context(), "docker", append(args, "config", "--format", "json")...)
+	cmd := exec.CommandContext(t.Context(), "docker", "compose", "--env-file", lines, "--file", "docker-compose.yml", "config", "--format", "json")
 	cmd.Dir = "../.."
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "DOCKER_CONFIG=" + os.Getenv("DOCKER_CONFIG")}, shell...)
 	var errs strings.Builder
@@ -198,10 +194,12 @@ func TestCompose_NamesAllMissingVariables(t *testing.T) {
 		given string
 		want  []string
 	}{
-		"only the client ID": {"SONGSPY_SPOTIFY_CLIENT_ID=ours\n", []string{
-			"[] POSTGRES_PASSWORD", "[] SONGSPY_SEAL_KEYS", "[] SONGSPY_JWT_KEYS", "[] SONGSPY_GOOGLE_CLIENT_ID", "[] SONGSPY_SPOTIFY_REDIRECT_URL",
+		"only Spotify's client ID": {"SONGSPY_SPOTIFY_CLIENT_ID=ours\n", []string{
+			"[] POSTGRES_PASSWORD", "[] SONGSPY_SEAL_KEYS", "[] SONGSPY_JWT_KEYS", "[] SONGSPY_GOOGLE_CLIENT_ID", "[x] SONGSPY_SPOTIFY_CLIENT_ID", "[] SONGSPY_SPOTIFY_REDIRECT_URL",
 		}},
-		"all but the password": {real, []string{"[] POSTGRES_PASSWORD", "[x] SONGSPY_SEAL_KEYS", "[x] SONGSPY_JWT_KEYS", "[x] SONGSPY_GOOGLE_CLIENT_ID"}},
+		"only Google's client ID":     {"SONGSPY_GOOGLE_CLIENT_ID=ours\n", []string{"[x] SONGSPY_GOOGLE_CLIENT_ID", "[] SONGSPY_SPOTIFY_CLIENT_ID", "leave out both"}},
+		"all but Spotify's client ID": {strings.Replace(real, "SONGSPY_SPOTIFY_CLIENT_ID=ours\n", "", 1) + "POSTGRES_PASSWORD=pw\n", []string{"[x] POSTGRES_PASSWORD", "[] SONGSPY_SPOTIFY_CLIENT_ID"}},
+		"all but the password":        {real, []string{"[] POSTGRES_PASSWORD", "[x] SONGSPY_SEAL_KEYS", "[x] SONGSPY_JWT_KEYS", "[x] SONGSPY_GOOGLE_CLIENT_ID", "[x] SONGSPY_SPOTIFY_CLIENT_ID"}},
 		"a file for a key": {"SONGSPY_SPOTIFY_CLIENT_ID=ours\nSONGSPY_SEAL_KEYS_FILE=/etc/seal\nSONGSPY_DATABASE_URL=postgres://u:hunter2@db/songs\n", []string{
 			"[x] POSTGRES_PASSWORD, of letters and digits, or SONGSPY_DATABASE_URL", "[x] SONGSPY_SEAL_KEYS", "[] SONGSPY_JWT_KEYS",
 		}},
@@ -224,18 +222,23 @@ func TestCompose_NamesAllMissingVariables(t *testing.T) {
 	}
 }
 
-func TestCompose_WithReplicasPublishesNoPortTwice(t *testing.T) {
+func TestCompose_PublishesPortsOnlyThroughTheForwarder(t *testing.T) {
 	t.Parallel()
-	c, out, err := compose(t, "", nil, "deploy/replicas.yml")
+	c, out, err := compose(t, "", nil)
 	if err != nil {
 		t.Fatal(err, out)
 	}
 	for _, service := range []string{"api", "batch"} {
 		for _, p := range c.Services[service].Ports {
-			if !strings.Contains(p.Published, "-") {
-				t.Errorf("%s: each replica wants the port %s", service, p.Published)
-			}
+			t.Errorf("%s: each replica would need the port %s", service, p.Published)
 		}
+	}
+	var published []string
+	for _, p := range c.Services["front"].Ports {
+		published = append(published, p.Published)
+	}
+	if strings.Join(published, " ") != "8080 8081 8082" {
+		t.Errorf("the forwarder publishes %v, want 8080 8081 8082", published)
 	}
 }
 
