@@ -16,5 +16,5 @@ func TestPostgres_Conformance(t *testing.T) {
 func runConformanceSuite(t *testing.T, engine string) {
 	t.Helper()
 	t.Parallel()
-	storetest.Run(t, func(t testing.TB) storetest.Database { return storetest.New(t, engine) })
+	storetest.Run(t, engine)
 }

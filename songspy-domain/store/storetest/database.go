@@ -47,22 +47,13 @@ type Database struct {
 // Server.
 func New(t testing.TB, engine string) Database {
 	t.Helper()
-	switch engine {
-	case SQLite:
+	if engine == SQLite {
 		url := "sqlite:" + filepath.Join(t.TempDir(), "songspy.db")
 		return Database{engine, url, url}
-	case Postgres:
-		url, _ := newPostgres(t)
-		return Database{engine, url, url}
-	case PostgresSimple:
-		url := roleURL(t, newRole(t), Server(t))
-		return Database{engine, url, url}
-	case Pgbouncer:
-		name := newRole(t)
-		return Database{engine, roleURL(t, name, os.Getenv(PgbouncerURL)), roleURL(t, name, Server(t))}
 	}
-	t.Fatalf("storetest: unknown engine %q; use one of the constants", engine)
-	return Database{}
+	d, name := newSchema(t, engine)
+	t.Cleanup(func() { dropSchema(t, name, engine) })
+	return d
 }
 
 // Server returns the URL of the throwaway server. Without one the test is skipped, or
@@ -80,9 +71,9 @@ func Server(t testing.TB) string {
 	return server
 }
 
-// newPostgres creates a schema, which is much cheaper than a database. Tests share the
-// notifications of changes and the migration lock, which only cost time.
-func newPostgres(t testing.TB) (address, name string) {
+// newSchema creates a schema on the server, which is much cheaper than a database. Tests
+// share the notifications of changes and the migration lock, which only cost time.
+func newSchema(t testing.TB, engine string) (d Database, name string) {
 	t.Helper()
 	server := Server(t)
 	random := make([]byte, 8)
@@ -90,8 +81,36 @@ func newPostgres(t testing.TB) (address, name string) {
 		t.Fatal(err)
 	}
 	name = "songspy_test_" + hex.EncodeToString(random)
-	execOnServer(t, server, "CREATE SCHEMA "+name)
-	t.Cleanup(func() { execOnServer(t, server, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
+	switch engine {
+	case Postgres:
+		execOnServer(t, server, "CREATE SCHEMA "+name)
+		url := schemaURL(t, name, server)
+		return Database{engine, url, url}, name
+	case PostgresSimple:
+		newRole(t, name)
+		url := roleURL(t, name, server)
+		return Database{engine, url, url}, name
+	case Pgbouncer:
+		newRole(t, name)
+		return Database{engine, roleURL(t, name, os.Getenv(PgbouncerURL)), roleURL(t, name, server)}, name
+	}
+	t.Fatalf("storetest: unknown engine %q; use one of the constants", engine)
+	return Database{}, ""
+}
+
+// dropSchema deletes a schema that newSchema created, and its role.
+func dropSchema(t testing.TB, name, engine string) {
+	t.Helper()
+	statements := "DROP SCHEMA IF EXISTS $ CASCADE; DROP SCHEMA IF EXISTS $_rows CASCADE"
+	if engine != Postgres {
+		statements += "; DROP OWNED BY $; DROP ROLE $"
+	}
+	execOnServer(t, Server(t), strings.ReplaceAll(statements, "$", name))
+}
+
+// schemaURL returns the URL by which the server's own role reaches a schema.
+func schemaURL(t testing.TB, name, server string) string {
+	t.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatalf("%s is not a URL", PostgresURL)
@@ -100,7 +119,7 @@ func newPostgres(t testing.TB) (address, name string) {
 	q.Set("search_path", name)
 	q.Set("application_name", name)
 	u.RawQuery = q.Encode()
-	return u.String(), name
+	return u.String()
 }
 
 // HasPooler reports whether there is a pgbouncer to test with.
@@ -109,16 +128,10 @@ func HasPooler() bool { return os.Getenv(PgbouncerURL) != "" }
 // newRole creates a schema and a role of the same name that owns it. The role's
 // sessions write dates in a format that no client expects. No startup parameter has to
 // name the schema; a pooler would reject that.
-func newRole(t testing.TB) (name string) {
+func newRole(t testing.TB, name string) {
 	t.Helper()
-	_, name = newPostgres(t)
-	direct := Server(t)
-	execOnServer(t, direct, strings.ReplaceAll(`CREATE ROLE $ LOGIN PASSWORD 'throwaway'; ALTER SCHEMA $ OWNER TO $;
+	execOnServer(t, Server(t), strings.ReplaceAll(`CREATE SCHEMA $; CREATE ROLE $ LOGIN PASSWORD 'throwaway'; ALTER SCHEMA $ OWNER TO $;
 		ALTER ROLE $ SET search_path = $; ALTER ROLE $ SET datestyle = 'SQL, DMY'; ALTER ROLE $ SET timezone = 'Asia/Seoul'`, "$", name))
-	t.Cleanup(func() {
-		execOnServer(t, direct, strings.ReplaceAll("DROP SCHEMA $ CASCADE; DROP OWNED BY $; DROP ROLE $", "$", name))
-	})
-	return name
 }
 
 // roleURL returns the URL by which the role reaches its schema through the server.
@@ -158,14 +171,18 @@ func Key(id string) store.SealKey {
 	return store.SealKey{ID: id, Key: bytes.Repeat([]byte(id + "#")[:2], 16)}
 }
 
+func (d Database) options() store.Options {
+	return store.Options{
+		URL: d.URL, SimpleProtocol: d.Engine == PostgresSimple || d.Engine == Pgbouncer,
+		SealKeys: []store.SealKey{Key("test")},
+	}
+}
+
 // Open opens a store on the database, which need not be migrated, and closes it with
 // the test. changes adapt the options.
 func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
-	o := store.Options{
-		URL: d.URL, SimpleProtocol: d.Engine == PostgresSimple || d.Engine == Pgbouncer,
-		SealKeys: []store.SealKey{Key("test")},
-	}
+	o := d.options()
 	for _, change := range changes {
 		change(&o)
 	}

@@ -1,0 +1,187 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+// Pool creates migrated databases of one engine for many tests. On Postgres it
+// empties and reuses the schema of a finished test, because creating one costs
+// several times as much. On SQLite it copies a migrated file.
+type Pool struct {
+	engine string
+	mu     sync.Mutex
+	idle   []pooled
+	file   []byte // a migrated SQLite database
+}
+
+// pooled is a migrated schema that no test uses.
+type pooled struct {
+	Database
+	name        string
+	fingerprint string
+}
+
+// NewPool returns a pool that drops its schemas when t ends.
+func NewPool(t testing.TB, engine string) *Pool {
+	t.Helper()
+	p := &Pool{engine: engine}
+	t.Cleanup(func() {
+		for _, s := range p.idle {
+			dropSchema(t, s.name, engine)
+		}
+	})
+	return p
+}
+
+// Get returns a migrated database without users for one test.
+func (p *Pool) Get(t testing.TB) Database {
+	t.Helper()
+	if p.engine == SQLite {
+		return p.copySQLite(t)
+	}
+	s, ok := p.take()
+	if !ok {
+		s = p.create(t)
+	}
+	t.Cleanup(func() { p.putBack(t, s) })
+	return s.Database
+}
+
+func (p *Pool) take() (s pooled, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return pooled{}, false
+	}
+	s = p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	return s, true
+}
+
+// create creates and migrates a schema, and saves the rows that the migrations insert.
+func (p *Pool) create(t testing.TB) pooled {
+	t.Helper()
+	s := pooled{}
+	s.Database, s.name = newSchema(t, p.engine)
+	migrate(t, s.Database)
+	withServer(t, func(ctx context.Context, conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, strings.ReplaceAll(`CREATE SCHEMA NAME_rows;
+			DO $do$ DECLARE name text; filled boolean; BEGIN
+				FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'NAME' AND tablename <> 'goose_db_version' LOOP
+					EXECUTE format('SELECT EXISTS (SELECT 1 FROM NAME.%I)', name) INTO filled;
+					IF filled THEN EXECUTE format('CREATE TABLE NAME_rows.%I AS TABLE NAME.%I', name, name); END IF;
+				END LOOP;
+			END $do$`, "NAME", s.name)); err != nil {
+			return err
+		}
+		return conn.QueryRow(ctx, fingerprintQuery, s.name).Scan(&s.fingerprint)
+	})
+	return s
+}
+
+// putBack empties the schema for the next test. It drops a schema that the test
+// has changed, or that a transaction still uses.
+func (p *Pool) putBack(t testing.TB, s pooled) {
+	t.Helper()
+	reusable := false
+	withServer(t, func(ctx context.Context, conn *pgx.Conn) error {
+		var fingerprint string
+		if err := conn.QueryRow(ctx, fingerprintQuery, s.name).Scan(&fingerprint); err != nil || fingerprint != s.fingerprint {
+			return nil //nolint:nilerr // a changed schema is dropped
+		}
+		_, err := conn.Exec(ctx, strings.ReplaceAll(`SET lock_timeout = '2s';
+			DO $do$ DECLARE names text; name text; BEGIN
+				SELECT string_agg(format('NAME.%I', tablename), ', ') INTO names FROM pg_tables WHERE schemaname = 'NAME' AND tablename <> 'goose_db_version';
+				EXECUTE 'TRUNCATE ' || names || ' RESTART IDENTITY';
+				FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'NAME_rows' LOOP
+					EXECUTE format('INSERT INTO NAME.%I SELECT * FROM NAME_rows.%I', name, name);
+				END LOOP;
+			END $do$`, "NAME", s.name))
+		reusable = err == nil
+		return nil
+	})
+	if !reusable {
+		dropSchema(t, s.name, p.engine)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, s)
+}
+
+// fingerprintQuery identifies all that a test may change in a schema besides rows: columns,
+// constraints, indexes, triggers, applied migrations, and the settings of its role.
+const fingerprintQuery = `SELECT md5(COALESCE(string_agg(part, ',' ORDER BY part), '')) FROM (
+	SELECT c.relname || '.' || a.attname || ' ' || a.atttypid || ' ' || a.attnotnull AS part FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+		WHERE c.relnamespace = to_regnamespace($1) AND a.attnum > 0 AND NOT a.attisdropped
+	UNION ALL SELECT conname || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = to_regnamespace($1)
+	UNION ALL SELECT tgname::text FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid WHERE c.relnamespace = to_regnamespace($1) AND NOT g.tgisinternal
+	UNION ALL SELECT xmlserialize(CONTENT query_to_xml(format('SELECT version_id FROM %I.goose_db_version', $1::text), false, false, '') AS text)
+	UNION ALL SELECT array_to_string(s.setconfig, ' ') FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE r.rolname = $1) parts`
+
+// copySQLite returns a copy of a migrated file.
+func (p *Pool) copySQLite(t testing.TB) Database {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.file == nil {
+		d := New(t, SQLite)
+		migrate(t, d)
+		content, err := os.ReadFile(strings.TrimPrefix(d.URL, "sqlite:"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wal, err := os.Stat(strings.TrimPrefix(d.URL, "sqlite:") + "-wal"); err == nil && wal.Size() > 0 {
+			t.Fatal("the migrated database still has a write-ahead log")
+		}
+		p.file = content
+	}
+	path := filepath.Join(t.TempDir(), "songspy.db")
+	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(p.file)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return Database{SQLite, "sqlite:" + path, "sqlite:" + path}
+}
+
+// migrate migrates a database and closes it.
+func migrate(t testing.TB, d Database) {
+	t.Helper()
+	s, err := store.Open(t.Context(), d.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Migrate(t.Context()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// withServer runs a function with a connection of the server's own role.
+func withServer(t testing.TB, do func(context.Context, *pgx.Conn) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, Server(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = do(ctx, conn)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		t.Fatal(err)
+	}
+}
