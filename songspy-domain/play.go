@@ -42,7 +42,7 @@ type Play struct {
 	Provisional bool
 	// Probable plays were left early and observed too briefly to be certain,
 	// but the next track began directly afterwards and, by its own progress,
-	// late enough. They are shown to their user, and not counted until history
+	// late enough. Only their user sees them, and they do not count until history
 	// confirms them.
 	Probable bool
 	// DeletedAt is when the user deleted the play; nil if they did not. A

@@ -12,8 +12,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Notifications says how users and the operator receive notifications. Without
-// any setting nothing is sent.
+// Notifications says how users and the operator receive notifications. Songspy sends
+// none without these settings.
 type Notifications struct {
 	// WebhookURL receives the operator's notifications by HTTP. It is a secret,
 	// because anyone who knows the URL of a chat's webhook can write to it.

@@ -1,5 +1,5 @@
 // Package playback computes what users played from polls of their players. It
-// holds pure functions: time is an argument, and nothing is read or written.
+// holds pure functions: time is an argument, and there is no I/O.
 //
 // Step takes one user's state and one observation and returns the new state and
 // the plays that ended. NextPoll returns when to poll next, and why. HistoryState

@@ -239,8 +239,8 @@ const (
 	nearNormalSpeed       = 25
 	// speedIntervalMin is the shortest interval that shows a speed.
 	speedIntervalMin = 20 * time.Second
-	// Players offer speeds in steps of a speedStep. slowSpeedTolerance is how far a measured slow
-	// speed may be from one. Pauses look like any other speed.
+	// Players offer speeds in steps of a tenth (speedStep). A measured slow speed may
+	// be slowSpeedTolerance away from one. Pauses look like any other speed.
 	speedStep, slowSpeedTolerance = 100, 10
 )
 
@@ -309,7 +309,7 @@ func confirmSpeed(known, last, now int32) int32 {
 	return 0
 }
 
-// isOffered reports whether two measured speeds are the same speedStep.
+// isOfferedSpeed reports whether two measured speeds are the same step.
 func isOfferedSpeed(a, b int32) bool {
 	nearest := (a + speedStep/2) / speedStep * speedStep
 	return max(a-nearest, nearest-a) <= slowSpeedTolerance && max(b-nearest, nearest-b) <= slowSpeedTolerance

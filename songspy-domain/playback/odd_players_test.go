@@ -351,7 +351,7 @@ func (s oddSpan) progressAt(when time.Time) time.Duration {
 	return time.Duration(float64(s.ProgressAt(when)) * s.speed).Truncate(time.Millisecond)
 }
 
-// mixes reports whether a play is shown with the previous track's progress.
+// mixes reports whether an answer combines a play with the previous track's progress.
 func (tr oddTimeline) mixes(i int, when time.Time) bool {
 	s := tr[i]
 	return when.Before(s.Start.Add(s.mixedFor)) && tr[i-1].Track.URI != "" && tr[i-1].Track.URI != s.Track.URI

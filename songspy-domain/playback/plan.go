@@ -114,9 +114,9 @@ func doubtCheckAt(since, now time.Time, interval time.Duration) time.Time {
 }
 
 // pollWhilePlaying returns when to poll while a track plays: just after its end,
-// and earlier where users are probablePlayMin to have skipped it. A track longer than the
-// interval needs a poll in between, late enough that the end lies within the
-// next interval.
+// and earlier where users are likely to have skipped it. A track longer than the
+// interval needs a poll in between, late enough that the end lies within the next
+// interval.
 func pollWhilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) Poll {
 	early, most := min(recheckAfter, interval/6), min(skipWindow, interval/4)
 	least := pollGapMin

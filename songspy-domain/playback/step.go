@@ -23,7 +23,7 @@ const (
 	idleConfirmAfter = 45 * time.Second
 	// unpolledMax is how long a player may go without a poll and still count as
 	// having played on. Over longer times, such as an outage, coincidences are
-	// probablePlayMin.
+	// likely.
 	unpolledMax = 10 * time.Minute
 )
 
@@ -265,7 +265,7 @@ func (s *step) stayIdle() {
 }
 
 // playedSince returns how much of the open play was played since its last
-// observation, by its progress. After seeking forward nothing is proven.
+// observation, by its progress. Seeking forward proves nothing.
 func (s *step) playedSince(obs songspy.Observation) time.Duration {
 	moved, passed := clockTime(s.State, s.progressDelta(obs)), obs.At.Sub(s.State.SeenAt)
 	if moved > passed+jitter {
@@ -409,9 +409,9 @@ func (s *step) continueHidden(obs songspy.Observation) {
 	s.Visible, s.MustSave = true, true
 }
 
-// pausePastLength handles a track without progress that is shown for longer than
-// it lasts: a loop, or a player without a listener. It counts once and is
-// shown as paused from then on.
+// pausePastLength handles a track without progress that outlasts its length: a
+// loop, or a player without a listener. It counts once. From then on the board
+// shows it as paused.
 func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 	n := &s.State
 	if n.State == songspy.PlayerPlaying {

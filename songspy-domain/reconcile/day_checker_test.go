@@ -15,7 +15,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// What the checker knows of players and of the rules; an oracle has its own.
+// The checker has its own constants, so that it does not repeat a mistake of the rules.
 const (
 	// crossfadeMax is how much earlier or later than predicted a track may end.
 	crossfadeMax = 15 * time.Second
@@ -30,8 +30,8 @@ type dayChecker struct {
 	pollerModel
 	log          strings.Builder
 	falseIdle    bool
-	idleSince    time.Time               // since when all polls show nothing; zero: the last did not
-	playingUntil map[time.Time]time.Time // by poll: how long its track may be shown as playing
+	idleSince    time.Time               // when polls began to show nothing; zero if the last poll showed something
+	playingUntil map[time.Time]time.Time // by poll: until when the board may show its track as playing
 	lastPoll     time.Time               // the previous poll
 	hidden       map[string]bool         // tracks that were seen without their progress
 	seenProgress map[int][]time.Duration // by span: the progress at which polls saw it play

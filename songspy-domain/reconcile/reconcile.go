@@ -1,5 +1,5 @@
 // Package reconcile corrects stored plays with Spotify's history. It holds pure
-// functions: time is an argument, and nothing is read or written.
+// functions: time is an argument, and there is no I/O.
 //
 // Reconcile takes the stored plays of one user and one answer of recently-played.
 // It infers whether PlayedAt is the start or the end of a play (match.go), matches

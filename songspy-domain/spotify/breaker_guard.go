@@ -21,10 +21,10 @@ const (
 	// call.
 	staleAfter = 2 * syncEvery
 	// syncCallsEvery is the time between two writes of the call counts while
-	// calls are made. countIdleEvery applies while none are made; then only the
+	// calls are made. syncCallsIdleEvery applies while none are made; then only the
 	// calls and refusals of other processes are read.
-	syncCallsEvery = 5 * time.Second
-	countIdleEvery = 30 * time.Second
+	syncCallsEvery     = 5 * time.Second
+	syncCallsIdleEvery = 30 * time.Second
 	// storeTimeout limits one exchange with the store.
 	storeTimeout = 2 * time.Second
 	// swapAttemptsMax limits how often a write is repeated because other
@@ -368,7 +368,7 @@ func (g *breakerGuard) syncUntilDone(ctx context.Context) {
 		}
 		now := g.now()
 		passed := now.Sub(lastCallSync).Abs()
-		due := (counts > 0 || g.storeDown.Load()) && passed >= syncCallsEvery || passed >= countIdleEvery
+		due := (counts > 0 || g.storeDown.Load()) && passed >= syncCallsEvery || passed >= syncCallsIdleEvery
 		if due {
 			lastCallSync, counts = now, max(0, counts-1)
 		}

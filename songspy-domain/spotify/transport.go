@@ -188,7 +188,7 @@ func tokenClient(via http.RoundTripper) *http.Client {
 }
 
 // tokenTransport prepares calls of the token endpoint for oauth2. The endpoint
-// always answers JSON, whatever its Content-Type says, and oauth2 would parse
+// always answers JSON with any Content-Type, and oauth2 would parse
 // plain text as a form. A successful answer is rewritten by tidyGrant.
 type tokenTransport struct{ next http.RoundTripper }
 
