@@ -11,12 +11,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"slices"
-	"syscall"
 
-	"github.com/alecthomas/kong"
-
+	"github.com/songspy/songspy/songspy-domain/command"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
@@ -29,15 +25,6 @@ var contract []byte
 
 // version and commit are set by the linker; see telemetry.Version.
 var version, commit string
-
-// The exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2 // the command line or the configuration is wrong
-)
-
-const programName = "songspy-api"
 
 // commandLine is the command line. Kong reads its tags and calls the Run method
 // of the chosen command.
@@ -52,75 +39,19 @@ type commandLine struct {
 	Forward forwardCommand `cmd:"" help:"Forward TCP connections to replicas, as the service front of Compose does."`
 }
 
+var cli = command.Program{Name: "songspy-api", Description: description}
+
 const description = `Sign-up, Spotify linking and the live board.
 
 It is configured by SONGSPY_… variables, or a file .env: see docs/configuration.md.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration.`
 
-func main() { os.Exit(runMain()) }
-
-func runMain() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	environ, err := config.Environ()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "songspy-api:", err)
-		return exitUsage
-	}
-	for _, warning := range config.Warnings(environ) {
-		fmt.Fprintln(os.Stderr, "songspy-api: warning:", warning)
-	}
-	return run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr)
-}
+func main() { os.Exit(cli.Main(run)) }
 
 // run runs one command and returns the exit code.
 func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
-	if len(args) == 1 && args[0] == "help" {
-		args = []string{"--help"}
-	}
-	helpPrinted := false
-	parser, err := kong.New(&commandLine{}, kong.Name(programName), kong.Description(description),
-		kong.Writers(stdout, stderr), kong.Exit(func(int) { helpPrinted = true }))
-	if err != nil {
-		fmt.Fprintln(stderr, "songspy-api:", err)
-		return exitFailed
-	}
-	command, err := parser.Parse(args)
-	if helpPrinted { // --help; Parse goes on, because Exit returned
-		return exitOK
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "songspy-api: %v\nRun `%s --help` for the usage.\n", err, parsedCommand(err))
-		return exitUsage
-	}
-	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(&program{environ, stdout})
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintln(stderr, "songspy-api:", err)
-	if _, ok := errors.AsType[configError](err); ok {
-		return exitUsage
-	}
-	return exitFailed
-}
-
-// parsedCommand returns the command whose help explains a parse error.
-func parsedCommand(err error) string {
-	if e, ok := errors.AsType[*kong.ParseError](err); ok {
-		for _, step := range slices.Backward(e.Context.Path) {
-			node := step.Node()
-			if node == nil {
-				continue
-			}
-			if node.Tag != nil && node.Tag.Default == "1" {
-				node = node.Parent // the default command; its parent's help lists the alternatives
-			}
-			return node.FullPath()
-		}
-	}
-	return programName
+	return cli.Run(ctx, &commandLine{}, &program{environ, stdout}, args, stdout, stderr)
 }
 
 // program is what every command may use.
@@ -129,19 +60,8 @@ type program struct {
 	stdout  io.Writer
 }
 
-// configError is an error of the configuration.
-type configError struct{ error }
-
-func (e configError) Unwrap() error { return e.error }
-
-// settings reads the configuration. An error is a configError.
-func (p *program) settings() (settings, error) {
-	var s settings
-	if err := config.Load(&s, p.environ); err != nil {
-		return s, configError{err}
-	}
-	return s, nil
-}
+// settings reads the configuration. An error is a command.ConfigError.
+func (p *program) settings() (settings, error) { return command.LoadSettings[settings](p.environ) }
 
 // withCheckedStore opens the database, checks that its schema is up to date, and
 // calls query.
@@ -164,7 +84,7 @@ func withStore(ctx context.Context, s settings, log *slog.Logger, work func(*sto
 	if s, err = s.withKeys(); err != nil {
 		return err
 	}
-	db, err := openStore(ctx, s, log)
+	db, err := command.OpenStore(ctx, s.Service, log)
 	if err != nil {
 		return err
 	}

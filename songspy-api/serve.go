@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/command"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/google"
 	"github.com/songspy/songspy/songspy-domain/spotify"
@@ -62,7 +63,7 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 			api.close()
 		}
 	}()
-	if api.db, err = openStore(ctx, s, log); err != nil {
+	if api.db, err = command.OpenStore(ctx, s.Service, log); err != nil {
 		return nil, err
 	}
 	if err = prepareSchema(ctx, s, api.db); err != nil {
@@ -118,21 +119,6 @@ func (a *service) close() {
 			a.log.Warn("closing the database failed", slog.Any(logkey.Error, err))
 		}
 	}
-}
-
-func openStore(ctx context.Context, s settings, log *slog.Logger) (*store.Store, error) {
-	keys, err := config.ParseKeys("SONGSPY_SEAL_KEYS", s.Service.SealKeys)
-	if err != nil {
-		return nil, err
-	}
-	o := store.Options{
-		URL: s.Service.DatabaseURL.Reveal(), MaxConns: s.Service.DatabaseMaxConns,
-		SimpleProtocol: s.Service.DatabaseSimpleProtocol, Logger: log,
-	}
-	for _, k := range keys {
-		o.SealKeys = append(o.SealKeys, store.SealKey{ID: k.ID, Key: k.Key})
-	}
-	return store.Open(ctx, o)
 }
 
 // prepareSchema migrates SQLite, which only this process uses. Postgres is

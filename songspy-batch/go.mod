@@ -56,7 +56,7 @@ require (
 )
 
 require (
-	github.com/alecthomas/kong v1.17.0
+	github.com/alecthomas/kong v1.17.0 // indirect
 	github.com/go-co-op/gocron/v2 v2.21.2
 	github.com/gofrs/flock v0.13.2
 	github.com/google/uuid v1.6.0 // indirect

@@ -38,7 +38,7 @@ var shortLease = leaseTimes{length: 5 * time.Second, callTimeout: 2 * time.Secon
 func TestMain(m *testing.M) {
 	if os.Getenv(runAsBatchEnv) != "" {
 		replicaLease = shortLease
-		os.Exit(runMain())
+		os.Exit(cli.Main(run))
 	}
 	os.Exit(m.Run())
 }

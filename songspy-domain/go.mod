@@ -3,6 +3,7 @@ module github.com/songspy/songspy/songspy-domain
 go 1.26.0
 
 require (
+	github.com/alecthomas/kong v1.17.0
 	github.com/caarlos0/env/v11 v11.4.2
 	github.com/go-json-experiment/json v1.27.2
 	github.com/gofrs/flock v0.13.2
