@@ -18,9 +18,10 @@ import (
 const (
 	// invitesListedMax is how many invites `invite list` prints at most.
 	invitesListedMax = 1000
-	// An invite admits at most this many users, and is valid for at most this many
-	// days. An operator who needs more can open the sign-up.
+	// inviteUsesMax is how many users an invite admits at most. An operator who needs
+	// more can open the sign-up.
 	inviteUsesMax = 10_000
+	// inviteDaysMax is the longest validity of an invite, in days.
 	inviteDaysMax = 366
 	// inviteNoteMax is the longest note, in bytes.
 	inviteNoteMax = 200

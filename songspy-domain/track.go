@@ -56,7 +56,7 @@ func LocalURI(uri string) string {
 	return localPrefix + uri
 }
 
-// Duration returns the length of the track; 0 if unknown.
+// IsSpeech reports whether the URI is that of an episode or a chapter.
 func IsSpeech(uri string) bool {
 	return strings.HasPrefix(uri, "spotify:episode:") || strings.HasPrefix(uri, "spotify:chapter:")
 }
@@ -65,5 +65,5 @@ func IsSpeech(uri string) bool {
 // no episodes, no chapters and no local files.
 func IsNeverListed(uri string) bool { return IsSpeech(uri) || IsLocal(uri) }
 
-// Duration is the length of the track; 0 if unknown.
+// Duration returns the length of the track; 0 if unknown.
 func (t Track) Duration() time.Duration { return time.Duration(t.DurationMS) * time.Millisecond }

@@ -30,8 +30,8 @@ type RateLimiter struct {
 	// negative.
 	Tokens   float64
 	TokensAt time.Time
-	// Calls counts the calls since WindowStart, CallsBefore those of the window
-	// before.
+	// WindowStart is the start of the window. Calls counts the calls since then,
+	// CallsBefore those of the window before.
 	WindowStart time.Time
 	Calls       int
 	CallsBefore int

@@ -233,14 +233,15 @@ const (
 	normalSpeed = 1000
 	minSpeed    = 500
 	maxSpeed    = 3500
-	// Two speeds agree if they differ by less than a speedToleranceDivisor-th. A
-	// speed is normal if it differs by less than nearNormalSpeed.
+	// speedToleranceDivisor divides a speed: two speeds agree if they differ by less
+	// than the result.
 	speedToleranceDivisor = 20
-	nearNormalSpeed       = 25
+	// nearNormalSpeed is the difference to normalSpeed below which a speed is normal.
+	nearNormalSpeed = 25
 	// speedIntervalMin is the shortest interval that shows a speed.
 	speedIntervalMin = 20 * time.Second
-	// Players offer speeds in steps of a tenth (speedStep). A measured slow speed may
-	// be slowSpeedTolerance away from one. Pauses look like any other speed.
+	// speedStep is the step of a tenth in which players offer speeds. A measured slow
+	// speed may be slowSpeedTolerance away from one. Pauses look like any other speed.
 	speedStep, slowSpeedTolerance = 100, 10
 )
 

@@ -27,8 +27,9 @@ const (
 	ReasonRefused = "SPOTIFY_REFUSED"
 	// ReasonTokenRefused means that the access token is not valid any more.
 	ReasonTokenRefused = "SPOTIFY_TOKEN_REFUSED"
-	// The reasons for a rejected refresh token. Expired and revoked are
-	// Spotify's own words; refused is any other.
+	// ReasonGrantExpired, ReasonGrantRevoked and ReasonGrantRefused mean that the
+	// refresh token was rejected. Expired and revoked are Spotify's own words; refused
+	// is any other reason.
 	ReasonGrantExpired = "SPOTIFY_GRANT_EXPIRED"
 	ReasonGrantRevoked = "SPOTIFY_GRANT_REVOKED"
 	ReasonGrantRefused = "SPOTIFY_GRANT_REFUSED"

@@ -5,7 +5,8 @@
 // refuses some turns of phrase there. Names are identifiers, metrics, columns
 // and names in the contract: words.txt refuses the word parts that the glossary
 // has retired. Ordinary English such as "look" or "door" is refused in names
-// only, or in prose where it stands for a concept of this project.
+// only, or in prose where it stands for a concept of this project. A doc comment
+// begins with the name that it documents.
 //
 //	plainwords [-all] [directory]
 //
@@ -97,6 +98,13 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 		if filepath.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go") {
 			folder := filepath.Dir(name)
 			documented[folder] = documented[folder] || hasPackageComment(content)
+		}
+		if filepath.Ext(name) == ".go" {
+			found, err := docComments(name, content)
+			if err != nil {
+				return nil, 0, err
+			}
+			findings = append(findings, found...)
 		}
 		texts, err := extract(name, content)
 		if err != nil {

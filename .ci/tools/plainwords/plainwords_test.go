@@ -110,6 +110,36 @@ func TestEveryPackageNeedsAComment(t *testing.T) {
 	}
 }
 
+func TestADocCommentBeginsWithTheNameThatItDocuments(t *testing.T) {
+	for source, refused := range map[string]bool{
+		"// Poll polls one user.\nfunc Poll() {}":                             false,
+		"// A Poll is one call.\ntype Poll struct{}":                          false,
+		"// Duration returns the length.\nfunc Poll() {}":                     true,
+		"// refuse enters a refusal.\nfunc recordRefusal() {}":                true,
+		"// Count wraps a handler.\nfunc (l *Log) Wrap() {}":                  true,
+		"// The kinds.\nconst (\n\tA = 1\n)":                                  false,
+		"const (\n\t// B is the second.\n\tA = 1\n)":                          true,
+		"const (\n\t// B is the second, A the first.\n\tA, B = 1, 2\n)":       false,
+		"// An unknown limit.\nvar limit = 1":                                 true,
+		"func f() {\n\t// The user is locked first.\n\tvar locked int\n}":     false,
+		"type T interface {\n\t// Read reads.\n\tWrite()\n}":                  true,
+		"type T struct {\n\t// Calls counts calls.\n\tAt, Calls int\n}":       false,
+		"type T struct {\n\t// Calls counts calls.\n\tAt int\n\tCalls int\n}": true,
+		"type T struct {\n\t// These are flags.\n\tA bool\n}":                 false,
+		"// Spotify answers 429.\nfunc TestBreaker() {}":                      false,
+		"// TestDoor opens.\nfunc TestBreaker() {}":                           true,
+		"// It is shared.\nfunc Testament() {}":                               true,
+	} {
+		found, err := docComments("a_test.go", []byte("package a\n\n"+source+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (len(found) > 0) != refused {
+			t.Errorf("%q: refused %v, want %v", source, found, refused)
+		}
+	}
+}
+
 // TestSentencesOfAReader checks sentences that a reader chose who had not seen the
 // list of rules: at least 16 of the 20 bad ones fail, and no plain one does.
 func TestSentencesOfAReader(t *testing.T) {

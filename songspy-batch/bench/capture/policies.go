@@ -52,7 +52,7 @@ const (
 	oraclePolicy  = "oracle, polls alone"
 	// wholePlaysPolicy is the service if history lists only plays to the end of the track.
 	wholePlaysPolicy = servicePolicy + ", whole plays listed"
-	// These policies have a quota that the service has to learn.
+	// regularQuotaPolicy and livelyQuotaPolicy have a quota that the service has to learn.
 	regularQuotaPolicy = "regular people, an unknown quota"
 	livelyQuotaPolicy  = "lively people, an unknown quota"
 )

@@ -184,8 +184,8 @@ func (j *Job) deliver(ctx context.Context, claimed songspy.NotificationMessage) 
 }
 
 const (
-	// A sent message that cannot be marked as sent would be sent again. So
-	// marking is tried markAttempts times, markRetryWait apart.
+	// markAttempts is how often marking a message as sent is tried, markRetryWait
+	// apart: a message that is not marked would be sent again.
 	markAttempts  = 12
 	markRetryWait = 500 * time.Millisecond
 )

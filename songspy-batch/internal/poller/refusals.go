@@ -14,9 +14,9 @@ const (
 	// userRefusalLimit is the number of unknown refusals within refusalWindow that
 	// concern the user.
 	userRefusalLimit = 3
-	// The app is concerned if appRefusedUsers users were refused since the last
-	// answered poll of any user, one of them appRefusalsInARow times. So a whole
-	// interval has passed in which every other user was polled.
+	// appRefusedUsers is how many users must have been refused since the last answered
+	// poll of any user, one of them appRefusalsInARow times, for the app to be
+	// concerned. So a whole interval has passed in which every other user was polled.
 	appRefusedUsers   = 2
 	appRefusalsInARow = 2
 )

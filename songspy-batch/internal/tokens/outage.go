@@ -50,7 +50,7 @@ type minuteCount struct {
 	count int
 }
 
-// refuse enters a refusal.
+// recordRefusal enters the refusal of a renewal.
 func (o *outage) recordRefusal(id songspy.UserID, now time.Time) {
 	if o.refusedAt == nil {
 		o.refusedAt = map[songspy.UserID]time.Time{}
@@ -59,7 +59,7 @@ func (o *outage) recordRefusal(id songspy.UserID, now time.Time) {
 	o.evaluate(now)
 }
 
-// grant enters a renewal that went well.
+// recordGrant enters a renewal that Spotify granted.
 func (o *outage) recordGrant(id songspy.UserID, now time.Time) {
 	delete(o.refusedAt, id)
 	at := now.Truncate(time.Minute)

@@ -116,7 +116,7 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Handler answers a counted request.
 type Handler func(*Writer, *http.Request)
 
-// Count wraps a handler.
+// Wrap returns an HTTP handler that calls h and counts the request.
 func (l *Log) Wrap(e Endpoint, h Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w := l.writers.Get().(*Writer)
