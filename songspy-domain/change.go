@@ -11,6 +11,10 @@ const (
 	ChangeUser    ChangeKind = "user"    // name, picture, audience, erasure
 	ChangeLink    ChangeKind = "link"    // linked, linked again, unlinked, state
 	ChangePlaying ChangeKind = "playing" // the state of the player
+	// ChangeRelation is a follow, an approval, an end of a follow, or a block. Both
+	// users get a change.
+	ChangeRelation ChangeKind = "relation"
+	ChangeSession  ChangeKind = "session" // a session ended before its time
 )
 
 // Change invalidates what is cached of a user. A reader that caches the user
@@ -33,6 +37,9 @@ type BoardEntry struct {
 	User    User
 	Playing NowPlaying
 	Track   Track
+	// Rule holds the sharing periods and hidden items that were in force at any
+	// moment of the open play, and those in force now.
+	Rule SharingRule
 }
 
 // PolledUser is what the batch needs to poll one user: the link, and the last

@@ -36,10 +36,41 @@ type Track struct {
 	DurationMS int64
 	ISRC       string
 	CreatedAt  time.Time `gorm:"autoCreateTime:false"`
+	// PublicID identifies the track outside the service, by Handle.
+	PublicID PublicID `gorm:"-"`
+	// ArtistRefs are the artists in Spotify's order. They are empty if their
+	// identity is not known: for local files, episodes and chapters, and for
+	// tracks that were stored before Songspy kept it. AlbumRef is the album, the
+	// show of an episode or the book of a chapter; its URI is empty if it is not
+	// known. Artists and Album hold the names in any case.
+	ArtistRefs []Artist `gorm:"-"`
+	AlbumRef   Album    `gorm:"-"`
 }
 
 // TableName returns the name of the table of tracks.
 func (Track) TableName() string { return "tracks" }
+
+// Artist is an artist at Spotify.
+type Artist struct {
+	URI  string `gorm:"primaryKey"` // "spotify:artist:…"
+	Name string
+	URL  string // opens the artist at Spotify; empty if unknown
+}
+
+// TableName returns the name of the table of artists.
+func (Artist) TableName() string { return "artists" }
+
+// Album is an album at Spotify ("spotify:album:…"), a show ("spotify:show:…") or
+// an audiobook ("spotify:audiobook:…" or "spotify:show:…", as Spotify names it).
+type Album struct {
+	URI      string `gorm:"primaryKey"`
+	Name     string
+	URL      string // opens the album at Spotify; empty if unknown
+	ImageURL string // empty if there is none
+}
+
+// TableName returns the name of the table of albums, shows and books.
+func (Album) TableName() string { return "albums" }
 
 // localPrefix begins the URI of every local file.
 const localPrefix = "spotify:local:"

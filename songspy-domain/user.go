@@ -43,6 +43,11 @@ type User struct {
 	SharingPausedUntil *time.Time
 	CreatedAt          time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time `gorm:"autoUpdateTime:false"`
+	// PublicID identifies the user outside the service: it is the user's id in
+	// the contract and, as Handle, in addresses.
+	PublicID PublicID `gorm:"-"`
+	// HiddenByOperator says that the operator hides the user from everyone else.
+	HiddenByOperator bool `gorm:"-"`
 }
 
 // TableName returns the name of the table of users.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ func TestCurrentlyPlaying_AsksForEpisodesToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o != (songspy.Observation{
+	if !reflect.DeepEqual(o, songspy.Observation{
 		Kind: songspy.ObservedPlaying, Progress: 44272 * time.Millisecond, At: clk.now().UTC(),
 		Track: songspy.Track{
 			URI: "spotify:track:11dFghVXANMlKmJXsNCbNl", Kind: songspy.KindTrack, Title: "Cut To The Feeling",
@@ -76,7 +77,7 @@ func TestCurrentlyPlaying_NoContentIsIdle(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o != (songspy.Observation{Kind: c.want, Progress: songspy.UnknownProgress, At: clk.now().UTC()}) {
+			if !reflect.DeepEqual(o, songspy.Observation{Kind: c.want, Progress: songspy.UnknownProgress, At: clk.now().UTC()}) {
 				t.Errorf("the observation is %+v, want %s", o, c.want)
 			}
 		})

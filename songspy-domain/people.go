@@ -1,0 +1,123 @@
+package songspy
+
+import "time"
+
+// FollowState is the state of a follow.
+type FollowState string
+
+// The states of a follow.
+const (
+	FollowRequested FollowState = "requested" // the followed user has not answered
+	FollowApproved  FollowState = "approved"
+)
+
+// Follow says that one user follows another, or asks to. A refused request and
+// a removed follower have no row, and may ask again.
+type Follow struct {
+	// UserID is the user who is followed.
+	UserID     UserID `gorm:"primaryKey"`
+	FollowerID UserID `gorm:"primaryKey"`
+	State      FollowState
+	AskedAt    time.Time
+	// ApprovedAt is nil while the state is FollowRequested.
+	ApprovedAt *time.Time
+}
+
+// TableName returns the name of the table of follows.
+func (Follow) TableName() string { return "follows" }
+
+// Block hides two users from each other. It ends follows in both directions.
+type Block struct {
+	// UserID is the user who blocks.
+	UserID    UserID `gorm:"primaryKey"`
+	BlockedID UserID `gorm:"primaryKey"`
+	At        time.Time
+}
+
+// TableName returns the name of the table of blocks.
+func (Block) TableName() string { return "blocks" }
+
+// ReportReason says what is wrong with a user, according to a report.
+type ReportReason string
+
+// The reasons of reports.
+const (
+	ReportName       ReportReason = "name"       // an offensive name or picture
+	ReportPretending ReportReason = "pretending" // pretends to be another person
+	ReportHarassment ReportReason = "harassment"
+	ReportOther      ReportReason = "other"
+)
+
+// IsValid reports whether r is one of the reasons.
+func (r ReportReason) IsValid() bool {
+	switch r {
+	case ReportName, ReportPretending, ReportHarassment, ReportOther:
+		return true
+	}
+	return false
+}
+
+// ReportTextMax is the length of the longest text of a report, in grapheme
+// clusters.
+const ReportTextMax = 500
+
+// Report tells the operator about a user. The reported user does not see it.
+type Report struct {
+	// UserID is the user who is reported.
+	UserID UserID `gorm:"primaryKey"`
+	ID     int64  `gorm:"primaryKey"`
+	// ReporterID is the user who reports; nil once that user is erased.
+	ReporterID *UserID
+	Reason     ReportReason
+	Text       string
+	At         time.Time
+	// ClosedAt is when the operator closed the report; nil while it is open.
+	ClosedAt *time.Time
+}
+
+// TableName returns the name of the table of reports.
+func (Report) TableName() string { return "reports" }
+
+// AuditActor says who did what an audit event records.
+type AuditActor string
+
+// The actors of audit events.
+const (
+	ActorSelf     AuditActor = "self" // the user
+	ActorOperator AuditActor = "operator"
+	ActorSystem   AuditActor = "system"
+)
+
+// AuditKind says what an audit event records.
+type AuditKind string
+
+// The kinds of audit events.
+const (
+	AuditSignedUp         AuditKind = "signed_up"
+	AuditSignedIn         AuditKind = "signed_in"
+	AuditSignedOut        AuditKind = "signed_out" // a session ended by its user; Detail is its label
+	AuditLinked           AuditKind = "linked"     // Spotify
+	AuditUnlinked         AuditKind = "unlinked"
+	AuditShareLinkCreated AuditKind = "share_link_created" // it revokes the one before
+	AuditShareLinkRevoked AuditKind = "share_link_revoked"
+	AuditExported         AuditKind = "exported"
+	AuditErased           AuditKind = "erased" // data of the user, but not the user; Detail says which
+	AuditHidden           AuditKind = "hidden" // by the operator
+	AuditShown            AuditKind = "shown"  // no longer hidden by the operator
+	AuditRenamed          AuditKind = "renamed"
+)
+
+// AuditEvent records one act that concerns a user. Its user can read it.
+type AuditEvent struct {
+	UserID UserID `gorm:"primaryKey"`
+	ID     int64  `gorm:"primaryKey"`
+	Kind   AuditKind
+	Actor  AuditActor
+	// Detail is a short text for the user; empty if the kind says everything. It
+	// names no other user.
+	Detail string
+	At     time.Time
+}
+
+// TableName returns the name of the table of audit events.
+func (AuditEvent) TableName() string { return "audit_events" }
