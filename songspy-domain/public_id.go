@@ -38,7 +38,7 @@ const (
 	handleLength = 11 // of 5 bits each
 )
 
-// Handle returns the public id as it is written in addresses: 11 digits and
+// Handle returns the text of the public id in addresses: 11 digits and
 // lowercase letters.
 func Handle(id PublicID) string {
 	var b [handleLength]byte
