@@ -21,8 +21,8 @@ func CapAtNow(t, now time.Time) time.Time {
 
 // CorrectClock returns the state with times that fit the clock. If the state
 // was observed by a clock that ran ahead, it counts as observed just before
-// now, and its other times keep their distance from that. Of the times that
-// must lie in the past, none stays ahead.
+// now, and its other times keep their distance from that. No time that must lie
+// in the past stays ahead of now.
 func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	if !n.hasFutureTime(now) {
 		return n

@@ -40,8 +40,8 @@ func HistoryItemKey(at time.Time, t Track) time.Time {
 	return at.UTC().Truncate(time.Millisecond).Add(time.Duration(1+h.Sum32()%999) * time.Microsecond)
 }
 
-// PartialPlayCounts counts evidence whether the history of one account lists
-// partial plays, which are plays that were left before the track's end. Reports
+// PartialPlayCounts counts the evidence for whether the history of one account
+// lists partial plays: plays that were left before the track's end. Reports
 // contradict each other (spotify/web-api 954, 1017).
 type PartialPlayCounts struct {
 	// Listed counts proven partial plays that history lists. Unlisted counts
@@ -51,7 +51,8 @@ type PartialPlayCounts struct {
 }
 
 const (
-	// partialPlaysMin is the number of plays from which the answer is known.
+	// partialPlaysMin is the number of counted plays from which
+	// ListsPartialPlays knows the answer.
 	partialPlaysMin = 3
 	// partialPlaysMax is the number of plays that are counted. Beyond it both
 	// counts are halved, so that old plays weigh less.

@@ -77,8 +77,8 @@ type NowPlaying struct {
 	// progress was never seen to advance.
 	Unmoved bool
 	// Stalled says that the player reports that it plays, but its progress does
-	// not advance. Songspy treats the play as paused, or may do so while
-	// DoubtedAt is set.
+	// not advance. Songspy treats the play as paused. While DoubtedAt is set,
+	// the next poll decides that.
 	Stalled bool
 	// Advertisement says that the last observation was an advertisement.
 	Advertisement bool

@@ -2,8 +2,8 @@ package songspy
 
 import "time"
 
-// ShardClaim is what a replica of the batch reports to the database about once
-// a second, to renew its leases.
+// ShardClaim is what a replica of the batch reports to the database several
+// times a second, to renew its leases.
 type ShardClaim struct {
 	// Owner is the unique name of the replica.
 	Owner string

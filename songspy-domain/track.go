@@ -14,8 +14,8 @@ type TrackKind string
 // The kinds.
 const (
 	KindTrack   TrackKind = "track"
-	KindEpisode TrackKind = "episode" // of a podcast; Artists holds the show
-	KindChapter TrackKind = "chapter" // of an audiobook; Artists holds the book
+	KindEpisode TrackKind = "episode" // an episode of a podcast; Artists holds the show
+	KindChapter TrackKind = "chapter" // a chapter of an audiobook; Artists holds the book
 	KindLocal   TrackKind = "local"   // a local file on the user's disk: no link, no image
 )
 

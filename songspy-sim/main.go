@@ -38,7 +38,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run is main without the process. It returns the exit code.
+// run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *settings, io.Writer) error{
 		"serve": serve, "populate": populateCommand, "health": health,

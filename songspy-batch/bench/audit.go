@@ -33,12 +33,13 @@ type writeAudit struct {
 	Missed int `json:"missed"`
 }
 
-// timeSpan is a time with both ends included.
+// timeSpan is an interval that includes both ends.
 type timeSpan struct{ from, to time.Time }
 
 func (s timeSpan) contains(t time.Time) bool { return !t.Before(s.from) && !t.After(s.to) }
 
-// maxLinger is longer than any stopped player of the simulator shows its last track.
+// maxLinger exceeds the time for which a stopped player of the simulator still shows
+// its last track.
 const maxLinger = 10 * time.Minute
 
 // auditWrites compares the users with rows written in the last of three rounds with the

@@ -119,7 +119,7 @@ const (
 )
 
 // Decide reports whether one call may be made now. The returned Breakers
-// replaces s. A caller that discards it only asks, without making the call.
+// replaces s. A caller that only asks, and does not make the call, discards it.
 func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, Decision) {
 	d := s.forCircuit(circuit)
 	d.correctClock(now)
@@ -349,7 +349,8 @@ func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	}
 }
 
-// backoff returns first, doubled step times, but at most most.
+// backoff returns the first wait, doubled step times and limited to the longest
+// wait.
 func backoff(first, most time.Duration, step int) time.Duration {
 	for ; step > 0 && first < most; step-- {
 		first *= 2

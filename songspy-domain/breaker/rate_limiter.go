@@ -6,13 +6,14 @@ const (
 	// rateWindow is the period over which Spotify counts an app's calls.
 	rateWindow = 30 * time.Second
 	// rateMin is the lowest rate, in calls a second: the start rate after a
-	// reset, and the lower bound of every learned rate. It serves ninety users.
+	// reset, and the lower bound of every learned rate. It is enough to poll
+	// about ninety users.
 	rateMin = 1.0
 	// rateUnlimited is the rate at which the limit is lifted if no rate was
 	// learned.
 	rateUnlimited = 1000.0
-	// forgetFactor is how many times the learned rate must be reached until it
-	// counts as wrong.
+	// forgetFactor is the multiple of the learned rate at which that rate
+	// counts as wrong and is forgotten.
 	forgetFactor = 4.0
 )
 

@@ -25,7 +25,7 @@ const KeyBytes = 32
 // signs.
 type Key struct {
 	ID  string
-	Key []byte // of length KeyBytes
+	Key []byte // KeyBytes long
 }
 
 // isWeak reports whether the key is probably not random: it has few different

@@ -41,8 +41,8 @@ func (t *looseBool) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// isTrueWith reports whether at least one of t and other is true and the other
-// one is true or missing.
+// isTrueWith reports whether both t and other are true, or one is true and the
+// other missing.
 func (t looseBool) isTrueWith(other looseBool) bool {
 	return t == "true" && (other == "true" || other == "") || t == "" && other == "true"
 }

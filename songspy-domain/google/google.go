@@ -1,9 +1,9 @@
 // Package google asks Google which account a browser's access token belongs to.
 //
 // An access token does not say which application it was issued to, and userinfo
-// accepts any token. So another site to which a user once signed in could
-// replay the user's token here. So the Client asks tokeninfo first, and
-// rejects a token of another application before it reads the profile.
+// accepts any token. Another site to which a user once signed in could replay
+// the user's token here. So the Client asks tokeninfo first, and rejects a
+// token of another application before it reads the profile.
 //
 // No error of this package contains a token, an e-mail address or a URL.
 package google

@@ -31,10 +31,11 @@ const (
 	// may play sooner, but polls of a session cause a fetch earlier. Only an
 	// offline phone plays unobserved.
 	HistoryFetchInterval = 8 * time.Hour
-	// nearlyFullHistory is how many plays may have been listed since the last
-	// fetch before the next, so that history does not drop the first.
+	// nearlyFullHistory is the number of plays since the last fetch at which
+	// history is fetched again, before it drops the first of them.
 	nearlyFullHistory = songspy.HistoryItemsMax * 4 / 5
-	// lateItemMax is how old a new item may be.
+	// lateItemMax is how long after its play an item may still appear: a phone
+	// without network reports its plays later.
 	lateItemMax = 24 * time.Hour
 )
 

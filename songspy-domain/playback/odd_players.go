@@ -12,12 +12,14 @@ import (
 // grows beyond the end while the player claims to play, is always 0, or belongs
 // to the previous track. The rules of this file decide what such answers prove.
 const (
-	// doubtConfirmAfter is how long an impossible progress is doubted.
+	// doubtConfirmAfter is how long an impossible progress is doubted before it is
+	// believed.
 	doubtConfirmAfter = 10 * time.Second
-	// distinctProgressMin is the least progress that identifies a track. All tracks
-	// begin with small ones.
+	// distinctProgressMin is the least progress that distinguishes two tracks, because
+	// every track begins at 0.
 	distinctProgressMin = 10 * time.Second
-	// zeroProgressMin is how far apart two observations at exactly 0 must be.
+	// zeroProgressMin is how far apart two observations at exactly 0 must be to show a
+	// device that reports no progress.
 	zeroProgressMin = 10 * time.Second
 	// insertedAdsMax is how much longer advertisements may make an episode.
 	insertedAdsMax = 10 * time.Minute
@@ -97,9 +99,9 @@ func atEnd(n songspy.NowPlaying, progress time.Duration) bool {
 	return n.DurationMS > 0 && progress >= instant.Milliseconds(n.DurationMS)
 }
 
-// startLoopCheck reports whether the open play has the same progress after a
-// whole number of lengths. Another poll decides whether it loops or stands
-// still.
+// startLoopCheck starts a loop check, and reports true, if the open play has the same
+// progress after a whole number of lengths. Another poll decides whether it loops or
+// stands still.
 func (s *step) startLoopCheck(obs songspy.Observation) bool {
 	n := &s.State
 	passed := obs.At.Sub(n.SeenAt)
@@ -112,8 +114,8 @@ func (s *step) startLoopCheck(obs songspy.Observation) bool {
 	return true
 }
 
-// loopCheckPending reports whether it is undecided whether the open play loops:
-// it had the same progress again at DoubtedAt.
+// loopCheckPending reports whether a loop check is pending: at DoubtedAt the open play
+// had the same progress again, so it loops or stands still.
 func loopCheckPending(n songspy.NowPlaying) bool {
 	return n.IsOpen() && n.State == songspy.PlayerPlaying && n.DoubtedAt != nil && n.Stalled
 }
@@ -137,9 +139,9 @@ func (s *step) resolveLoopCheck(obs songspy.Observation) {
 	s.stillPlaying(songspy.Observation{Kind: songspy.ObservedPlaying, Track: track, Progress: progress, At: at})
 }
 
-// markStalled treats a player that stands still as paused since it was first
-// seen at that progress. A track that it shows after being idle may have been
-// played days ago.
+// markStalled treats a player that stands still as paused since it was first seen at
+// that progress. If the track first appeared after the player was idle, it may have
+// been played days ago, and does not count.
 func (s *step) markStalled(obs songspy.Observation) {
 	n := &s.State
 	if n.Unmoved {
@@ -174,11 +176,11 @@ func (s *step) hideZeroProgress(obs *songspy.Observation) {
 	}
 }
 
-// isDoubtful reports whether another track is shown with a progress that cannot
-// be its own: the previous track's progress, one beyond its end, or one that
-// would have it play while the previous track was observed. Episodes and
-// chapters may be resumed anywhere, so for them only the previous track's
-// progress is doubtful.
+// isDoubtful reports whether an answer shows another track with a progress that cannot
+// be its own. It may be the previous track's progress, or lie beyond the track's end,
+// or imply a start at which the previous track was still observed. Episodes and
+// chapters may be resumed anywhere, so for them only the previous track's progress is
+// doubtful.
 func isDoubtful(n songspy.NowPlaying, obs songspy.Observation) bool {
 	if obs.Kind != songspy.ObservedPlaying || obs.Progress < distinctProgressMin {
 		return false
@@ -241,11 +243,13 @@ const (
 	// speedIntervalMin is the shortest interval that shows a speed.
 	speedIntervalMin = 20 * time.Second
 	// speedStep is the step of a tenth in which players offer speeds. A measured slow
-	// speed may be slowSpeedTolerance away from one. Pauses look like any other speed.
+	// speed must be within slowSpeedTolerance of such a step, because pauses look like
+	// other slow speeds.
 	speedStep, slowSpeedTolerance = 100, 10
 )
 
-// clockTime returns how long the open play takes for a part of its track.
+// clockTime returns how long the open play, at its speed, takes for a part of its
+// track.
 func clockTime(n songspy.NowPlaying, part time.Duration) time.Duration {
 	if n.Speed == 0 {
 		return part
@@ -253,7 +257,7 @@ func clockTime(n songspy.NowPlaying, part time.Duration) time.Duration {
 	return scaled(part, normalSpeed, int64(n.Speed)).Truncate(time.Microsecond) // the precision of the store
 }
 
-// trackTime returns how far the open play gets in a time.
+// trackTime returns how far in its track the open play, at its speed, gets in a time.
 func trackTime(n songspy.NowPlaying, elapsed time.Duration) time.Duration {
 	if n.Speed == 0 {
 		return elapsed

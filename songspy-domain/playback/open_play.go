@@ -8,8 +8,9 @@ import (
 )
 
 // endForNext ends the open play because another track or an advertisement is
-// observed. It returns the earliest possible start of that: the end of the play,
-// or the last time that something else was observed.
+// observed. It returns the earliest possible start of that track or
+// advertisement: the end of the play, or the last time that something else was
+// observed.
 func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 	n := s.State
 	seen := s.nextStartMin(obs)
@@ -53,8 +54,8 @@ func (s *step) endProbable(began time.Time) bool {
 	return true
 }
 
-// nextStartMin returns when the open play was last observed, or the player idle.
-// The next track cannot have begun before.
+// nextStartMin returns the earliest possible start of the next track: the last
+// time that the open play, or an idle player, was observed.
 func (s *step) nextStartMin(obs songspy.Observation) time.Time {
 	n := s.State
 	seen := n.SeenAt
@@ -67,8 +68,9 @@ func (s *step) nextStartMin(obs songspy.Observation) time.Time {
 	return seen
 }
 
-// endNoLaterThan returns when the open play ended if it ended by a time: at its
-// predicted end, or when the player became idle.
+// endNoLaterThan returns when the open play ended, given a time by which it had
+// ended: at that time, at its predicted end, or when the player first showed
+// something else, whichever comes first.
 func (s *step) endNoLaterThan(at time.Time) time.Time {
 	if s.State.EndsAt != nil {
 		at = instant.Earlier(at, *s.State.EndsAt)

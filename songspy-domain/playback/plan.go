@@ -31,15 +31,16 @@ const (
 	recheckAfter = 30 * time.Second
 	// skipWindow is the time from a track's start in which most skips happen.
 	skipWindow = 45 * time.Second
-	// midTrackTooLate is how late in a track the poll that the interval requires
-	// finds a skip too late, so that another poll is worth its call.
+	// midTrackTooLate is how long a mid-track poll may wait before skips are found too
+	// late. If the interval allows a longer wait, an earlier poll is worth its call.
 	midTrackTooLate = 105 * time.Second
-	// proofMargin is how long after enough was played the poll comes.
+	// proofMargin is the time between the moment at which enough was played and the
+	// poll that proves it.
 	proofMargin = time.Second
 	// pollGapMin keeps two polls apart when a track ends a little later than predicted.
 	pollGapMin = 3 * time.Second
 	// extraPollTenths is how many polls a play may cost beyond one per interval, in
-	// tenths.
+	// tenths of a poll.
 	extraPollTenths = 27
 	// proofPollsMax is how many polls of a play may prove that it counts.
 	proofPollsMax = 2
@@ -53,11 +54,10 @@ type Poll struct {
 	Reason PollReason
 }
 
-// NextPoll returns when to poll a user next who was polled at now, and why: at
-// most one interval later. phase is the user's fixed place in the interval
-// (songspy.PhaseOf). A user without a reason to be polled earlier moves back to
-// the phase by up to a quarter of the interval each time, so that users stay
-// spread.
+// NextPoll returns when to poll a user next, and why, after a poll at now. The next
+// poll comes at most one interval later. phase is the user's fixed place in the
+// interval (songspy.PhaseOf). A user without a reason to be polled earlier moves back
+// to the phase by up to a quarter of the interval each time, so that users stay spread.
 func NextPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	return preferredPoll(n, last, now, phase, interval).afforded(n, now, interval)
 }
@@ -147,18 +147,20 @@ const (
 	// skippingPollGap is how far apart polls are in a track that followed a skip:
 	// skips come in runs, and history does not list them.
 	skippingPollGap = 75 * time.Second
-	// lateTrackShare is the part of a track after which such polls find too little.
+	// lateTrackShare is the part of a track after which polls for skips find too
+	// little.
 	lateTrackShare = 0.5
 	// midTrackAfter is the part of a long track's rest after which its mid-track
 	// poll comes.
 	midTrackAfter = 0.45
-	// midTrackProofMax is how late the proof may come if the end then lies within
-	// the next interval.
+	// midTrackProofMax bounds how long a proof waits so that the track's end lies
+	// within the next interval and no mid-track poll is needed.
 	midTrackProofMax = 20 * time.Second
 )
 
-// withProof is the poll where history does not list partial plays. While too
-// little of the open play is proven, it comes as soon as enough was played.
+// withProof returns the poll for an account whose history does not list partial plays.
+// While too little of the open play is proven, the poll comes as soon as enough was
+// played.
 func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, interval time.Duration) Poll {
 	missing := instant.Milliseconds(songspy.MinListenedMS(n.DurationMS) - n.ListenedMS)
 	proof := max(missing+proofMargin, min(pollGapMin, interval))
@@ -197,9 +199,9 @@ func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now 
 // part returns a part of a duration.
 func part(of float64, d time.Duration) time.Duration { return time.Duration(of * float64(d)) }
 
-// FirstPoll returns when to poll a user whose stored state is all that is known,
-// after a start: at the predicted end if it lies within the interval, otherwise
-// at the user's phase.
+// FirstPoll returns a user's first poll after a start, when only the stored state is
+// known: at the predicted end if that comes before the user's phase, otherwise at the
+// phase.
 func FirstPoll(n songspy.NowPlaying, now time.Time, phase, interval time.Duration) Poll {
 	phaseAt := nextPhaseAt(now, phase, interval)
 	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && n.EndsAt.After(now) {
@@ -292,9 +294,9 @@ func (l Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait t
 	return Poll{now.Add(wait), PollQuota}
 }
 
-// SpreadPoll moves a poll that is planned at a time by up to within, to where it
-// is farthest from the others. So the polls of few users of one account do not
-// come together.
+// SpreadPoll returns a time for a poll that is planned at the given time: the one that
+// is farthest from the other polls, and earlier or later by no more than the given
+// duration. So the polls of an account with few users do not come together.
 func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Time {
 	const steps = 6
 	best, most := at, time.Duration(-1)

@@ -18,8 +18,8 @@ const (
 	// gaplessMax is how close to the predicted end the next track must begin, so
 	// that the previous one counts as played to its end.
 	gaplessMax = 5 * time.Second
-	// idleConfirmAfter is how long a player must be idle before the predicted end
-	// until it is believed. It is longer than two polls are apart.
+	// idleConfirmAfter is how long idle answers that come before the predicted
+	// end are doubted. It is longer than the time between two such polls.
 	idleConfirmAfter = 45 * time.Second
 	// unpolledMax is how long a player may go without a poll and still count as
 	// having played on. Over longer times, such as an outage, coincidences are
@@ -39,9 +39,9 @@ type StepResult struct {
 	MustSave bool
 }
 
-// Step applies one observation to a user's state. It ignores an observation that
-// is not later than the state, which comes from a process that polled the user
-// before. A state that is minutes ahead of the observation was stored before the
+// Step applies one observation to a user's state. It ignores an observation
+// that is not later than the state: a process that polled the user before made
+// it. A state that is minutes ahead of the observation was stored before the
 // clock was set back; Step uses it as NowPlaying.CorrectClock returns it.
 //
 // The caller sets the state's UserID, TrackID and Generation; Step clears
@@ -182,8 +182,8 @@ func (s *step) mayHavePaused(obs songspy.Observation) bool {
 	return songspy.IsNeverListed(obs.Track.URI) && s.progressDelta(obs) >= -jitter
 }
 
-// continuePlay records another observation of the open play, playing, and adds
-// proven listening time.
+// continuePlay records an observation that shows the open play still playing,
+// and adds proven listening time.
 func (s *step) continuePlay(obs songspy.Observation, listened time.Duration) {
 	n := &s.State
 	n.State = songspy.PlayerPlaying
@@ -212,7 +212,7 @@ func (s *step) markChanges() {
 	}
 }
 
-// changeTrack handles another track than the open play's.
+// changeTrack handles an observation of another track than the open play's.
 func (s *step) changeTrack(obs songspy.Observation) {
 	former, seen := s.State, s.nextStartMin(obs)
 	s.openPlay(obs, s.endForNext(obs))
@@ -274,9 +274,10 @@ func (s *step) playedSince(obs songspy.Observation) time.Duration {
 	return max(0, min(moved, passed))
 }
 
-// playedDespiteJump returns how much of a play was played whose progress and
-// clock disagree. If progress ran 1 to 3.5 times as fast as the clock (a fast
-// podcast, or a jump), all the time counts; otherwise nothing is proven.
+// playedDespiteJump returns how much of the open play was played since its last
+// observation if its progress and the clock disagree. If progress ran 1 to 3.5
+// times as fast as the clock (a fast podcast, or a jump), all the time counts;
+// otherwise nothing is proven.
 func (s *step) playedDespiteJump(obs songspy.Observation) time.Duration {
 	moved, passed := s.progressDelta(obs), obs.At.Sub(s.State.SeenAt)
 	if moved >= passed && moved <= scaled(passed, maxSpeed, normalSpeed) {
@@ -285,8 +286,9 @@ func (s *step) playedDespiteJump(obs songspy.Observation) time.Duration {
 	return 0
 }
 
-// listenedBeforeDoubt returns how much of a time counts if the doubtful answer
-// since the last observation was right.
+// listenedBeforeDoubt returns how much of the listened time counts. If a
+// doubtful answer has shown another track since the last observation, only the
+// time before it does.
 func (s *step) listenedBeforeDoubt(obs songspy.Observation, listened time.Duration) time.Duration {
 	if n := s.State; doubtsOtherTrack(n, obs.Track.URI) {
 		return min(listened, max(0, n.DoubtedAt.Sub(n.SeenAt)))
@@ -294,7 +296,8 @@ func (s *step) listenedBeforeDoubt(obs songspy.Observation, listened time.Durati
 	return listened
 }
 
-// progressDelta returns how much further in its track the open play is.
+// progressDelta returns how far the progress has moved since the last
+// observation of the open play.
 func (s *step) progressDelta(obs songspy.Observation) time.Duration {
 	return obs.Progress - instant.Milliseconds(s.State.ProgressMS)
 }
@@ -327,8 +330,8 @@ func (s *step) observePaused(obs songspy.Observation) {
 	s.State.OtherSeenAt = seen
 }
 
-// pausePlay handles the open play, paused. It reports false if this must be
-// another play of the same track.
+// pausePlay handles an observation that shows the open play's track paused. It
+// reports false if this must be another play of the track.
 func (s *step) pausePlay(obs songspy.Observation) bool {
 	n := &s.State
 	since := obs.At
@@ -377,8 +380,8 @@ func (s *step) resumePlay(obs songspy.Observation) {
 	s.State.Provisional = true
 }
 
-// continueHidden handles the open play's track without progress: it proves that
-// the track plays, but not when it began.
+// continueHidden handles an observation of the open play's track without
+// progress: it proves that the track plays, but not when it began.
 func (s *step) continueHidden(obs songspy.Observation) {
 	n := &s.State
 	if n.EndsAt != nil && n.State == songspy.PlayerPlaying && !obs.At.Before(*n.EndsAt) {

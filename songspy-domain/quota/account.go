@@ -16,9 +16,8 @@ const (
 	// Each week without a refusal adds the same amount to the daily growth.
 	plannedGrowth = 0.005
 	week          = 7 * 24 * time.Hour
-	// overrun is the part of that count by which calls may exceed the plan. The
-	// plan is kept on average, so that a user who starts listening is not
-	// delayed.
+	// overrun is the part of that count by which calls may exceed the plan. So
+	// a user who starts listening is not delayed; on average the plan is kept.
 	overrun = 0.025
 	// rampDown is the time in which the ceiling sinks from just below the count
 	// at the refusal to the plan. Without it no call would be allowed for an

@@ -10,7 +10,7 @@ const (
 	Window = 24 * time.Hour
 	// BucketLength is the precision with which the time of a call is stored.
 	BucketLength = 5 * time.Minute
-	// windowBuckets covers a window for any position of now within its bucket.
+	// windowBuckets is the largest number of buckets that a window overlaps.
 	windowBuckets = int(Window/BucketLength) + 1
 )
 
@@ -193,8 +193,8 @@ func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 // bucketLeavesAt returns when the last call of a bucket leaves the window.
 func bucketLeavesAt(bucket int64) time.Time { return bucketStart(bucket + 1).Add(Window) }
 
-// belowAt returns when fewer than most calls are left in the window, if none
-// are added.
+// belowAt returns when fewer calls than the given number are left in the
+// window, if none are added.
 func (c *Calls) belowAt(now time.Time, most int64) time.Time {
 	c.advance(now)
 	sum := c.sum
@@ -232,7 +232,7 @@ func (c *Calls) Unsaved() []Bucket {
 }
 
 // Sync takes over what the database contains. saved are the calls of this
-// process that it contains now, and all is every bucket from since on.
+// process that it contains now, and all are the buckets since the given time.
 func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	c.advance(now)
 	for _, b := range saved {

@@ -33,11 +33,12 @@ func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 	return a
 }
 
-// DeferOpenPlay moves items that may belong to the open play to Deferred: items
-// of its track, or of a track of the same length under another URI, since the
-// last other track was seen, and up to the track's length before that, because
-// an idle answer may be false. The start of the open play may still change, so
-// its items can be assigned only after it ends.
+// DeferOpenPlay moves items that may belong to the open play to Deferred: its
+// start may still change, so its items can be assigned only after it ends.
+// These are items of its track, or of a track of the same length under another
+// URI, since another track was last seen. Items up to the track's length before
+// that are moved too, because the observation of something else may be a false
+// idle answer.
 func (a History) DeferOpenPlay(n songspy.NowPlaying) History {
 	if !n.IsOpen() {
 		return a

@@ -38,8 +38,8 @@ func (r *reconciler) mergePlays() {
 	}
 }
 
-// claimItem finds the item of an observed play that has none, and reports
-// whether it found one.
+// claimItem takes an item from another play of the track for an observed play
+// that has none. It reports whether it found one.
 func (r *reconciler) claimItem(j int) bool {
 	seen := &r.candidates[j]
 	counted := songspy.IsCounted(seen.Play.ListenedMS, seen.Track.DurationMS)
@@ -73,8 +73,8 @@ func (r *reconciler) findMisassigned(seen candidate) *candidate {
 }
 
 // findHistoryOnly returns the nearest play of the track that only history knew,
-// if no other track lies between the two. Its edge was misread, or the track was
-// paused before the first poll.
+// if no other track lies between the two. They are one play: its edge was
+// misread, or the track was paused before the first poll.
 func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 	distance := pausedShownMax
 	for i := range r.candidates {

@@ -63,7 +63,8 @@ func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 }
 
 // isTooEarly reports whether a play of the item's track ended so recently that
-// history may list it later. The item could belong to either then.
+// history may list it later. Then it is not certain yet to which play the item
+// belongs.
 func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
 		return s.accepts(item) && r.endedRecently(s) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax

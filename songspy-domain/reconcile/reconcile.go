@@ -17,9 +17,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Reconcile compares one answer of history with the stored plays around it and
-// returns the changes to store. It uses items before until (see
-// playback.SettledUntil) to add plays; later ones wait for another answer.
+// Reconcile compares one answer of history with the stored plays around it and returns
+// the changes to store. It adds plays only for items before the given time (see
+// playback.SettledUntil); later items wait for another answer.
 //
 // Items and plays are matched in order and one to one, by the start or by the
 // end of a play. The same answer a second time changes nothing, because

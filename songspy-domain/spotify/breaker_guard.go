@@ -41,8 +41,8 @@ type BreakerStore interface {
 	// SwapBreakers replaces the stored state if it still has that version. It
 	// returns false if another process was faster.
 	SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (bool, error)
-	// CountCalls adds a batch to the calls of an account, once, and returns its
-	// buckets from since on.
+	// CountCalls adds a batch to the calls of an account, once, and returns the
+	// account's buckets since the given time.
 	CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
 	// CountedSince returns the time of the oldest bucket of an account, or the
 	// zero time if it has none.

@@ -188,8 +188,8 @@ func tokenClient(via http.RoundTripper) *http.Client {
 }
 
 // tokenTransport prepares calls of the token endpoint for oauth2. The endpoint
-// always answers JSON with any Content-Type, and oauth2 would parse
-// plain text as a form. A successful answer is rewritten by tidyGrant.
+// always answers JSON, but under any Content-Type, and oauth2 would parse plain
+// text as a form. A successful answer is rewritten by tidyGrant.
 type tokenTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

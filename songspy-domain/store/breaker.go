@@ -49,9 +49,9 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 }
 
 // PruneBreakers deletes the circuit breakers of user-supplied apps that no user is
-// linked through and that last changed before the time: anybody who tries to link can
-// name any app. It returns how many. The counted calls of such apps are deleted too, by
-// their own times.
+// linked through, if they last changed before the time. They would accumulate, because
+// anybody who tries to link can name any app. It returns how many it deleted. It also
+// deletes the older counted calls and refusals of such apps.
 func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?

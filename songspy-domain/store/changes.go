@@ -43,9 +43,9 @@ func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...song
 	return s.execRowset(ctx, conn, r, `INSERT INTO changes (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v`)
 }
 
-// Changes returns up to limit changes with numbers greater than after, in ascending
-// order. A reader that continues after its last number misses none, unless they were
-// pruned: see FeedBounds.
+// Changes returns up to limit changes that follow the change with the given number, in
+// ascending order. A reader that continues after its last number misses none, unless
+// they were pruned: see FeedBounds.
 func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []songspy.Change, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var c songspy.Change
@@ -67,9 +67,10 @@ func (s *Store) FeedBounds(ctx context.Context) (oldest, last int64, err error) 
 	return oldest, last, translate(err)
 }
 
-// WaitForChange returns nil as soon as the last change's number differs from after, and
-// after about a second in any case. It returns the context's error when the context
-// ends, and CodeUnavailable if the store is closed or the database does not respond.
+// WaitForChange returns nil as soon as the last change's number differs from the given
+// one, and within about a second in any case. It returns the context's error when the
+// context ends, and CodeUnavailable if the store is closed or the database does not
+// respond.
 func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 	waitCtx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// lockedUser is the part of a row of users that writing the user's own plays needs.
+// lockedUser holds the columns of a user that a write of the user's plays needs.
 type lockedUser struct {
 	ID                songspy.UserID
 	LinkGeneration    int64
@@ -84,7 +84,7 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 
 // truncatePlayTimes truncates the times of a play and of its history item to
 // milliseconds, because the microseconds may be a hash of its track, see
-// songspy.PlayedAt. A history item without them stands for every item of its
+// songspy.HistoryItemKey. A history item without them stands for every item of its
 // millisecond. If another play ends or begins at the same time, that time is truncated
 // too, so that the plays stay adjacent.
 func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {

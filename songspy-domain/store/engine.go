@@ -44,8 +44,8 @@ type engine interface {
 	// committed. It removes soon what the database files still hold outside the tables,
 	// as far as possible; the caller does not wait.
 	afterErasure()
-	// scrub removes, once for each database, what rows that an older release deleted
-	// left in the file. fresh says that the database was empty.
+	// scrub overwrites, once for each database, the data of rows that an older release
+	// deleted without overwriting it. fresh says that the database was empty.
 	scrub(ctx context.Context, fresh bool) error
 	// notifyChange wakes the processes in waitForChange when the transaction commits.
 	notifyChange(context.Context, gorm.ConnPool) error

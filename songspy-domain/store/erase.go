@@ -138,7 +138,8 @@ type historyItemRow struct{}
 func (historyItemRow) TableName() string { return "history_items" }
 
 // closeOpenPlay ends the user's open play: later polls are of another account, have the
-// new generation, and their plays cannot have begun before at. The user must be locked.
+// new generation, and their plays cannot have begun before the given time. The user
+// must be locked.
 func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
 	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // the habit is the other account's
 		return err

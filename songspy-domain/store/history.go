@@ -241,7 +241,7 @@ func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 	type historyItem struct {
 		playedAt  time.Time
 		play      songspy.PlayID
-		startedAt *time.Time // of a play that this transaction has inserted
+		startedAt *time.Time // identifies a play that this transaction has inserted
 	}
 	var entries []historyItem
 	for _, c := range r.Confirmed {

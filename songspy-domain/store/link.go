@@ -136,8 +136,8 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 	return l, nil
 }
 
-// PruneTokens deletes the tokens of links that have been in the state reauth_required
-// since before the time, and returns how many links that are.
+// PruneTokens deletes the tokens of links that entered the state reauth_required before
+// the given time, and returns the number of these links.
 func (s *Store) PruneTokens(ctx context.Context, before time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&linkRow{}).
@@ -186,9 +186,9 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 	})
 }
 
-// NotRegisteredUsers returns up to limit users whose links have been in the state
-// not_registered since before the time, longest first. Links with a
-// state that began in the future come last: a clock that was ahead wrote them.
+// NotRegisteredUsers returns up to limit users whose links entered the state
+// not_registered before the given time, the earliest first. Links with a state that
+// began in the future come last: a clock that was ahead wrote them.
 func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var id songspy.UserID
@@ -224,7 +224,7 @@ type NewLink struct {
 // linked.
 const ReasonLinkedElsewhere = "SPOTIFY_LINKED_ELSEWHERE"
 
-// linkingUser is the part of a row of users that linking needs.
+// linkingUser holds the columns of a user that linking needs.
 type linkingUser struct {
 	ID             songspy.UserID
 	LinkGeneration int64

@@ -81,9 +81,9 @@ func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.Notifiab
 }
 
 // QueueNotifications stores what has to be sent now. A new notification is sent once it
-// is due. If one of that name is stored, sent or not, only its SeenAt is updated,
-// unless that happened within the duration again. Notifications about users that are
-// gone are skipped.
+// is due. If one of that name is stored, sent or not, only its SeenAt is updated, and
+// only if that is older than the given duration (again). Notifications about users that
+// are gone are skipped.
 func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
 	now := s.now()
 	since := now.Add(-again)
@@ -233,8 +233,8 @@ func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (p
 }
 
 const (
-	// groupInterval is how long the next message of a grouped kind and the same app
-	// waits after one, and collects notifications.
+	// groupInterval is the shortest time between two messages of a grouped kind about
+	// the same app. Notifications collect in the meantime.
 	groupInterval = time.Hour
 	// groupMax limits the notifications in one message.
 	groupMax = 10_000
@@ -305,7 +305,7 @@ type claimTx struct {
 	args      []any
 	found     bool
 	head      songspy.Notification // the first that is due
-	messageID string               // of the message of head; empty before the first attempt
+	messageID string               // the message that head belongs to; empty before the first attempt
 }
 
 // findDue finds the notification that has been due longest.

@@ -17,8 +17,8 @@ import (
 const (
 	// callsRetention is how long buckets of calls are stored.
 	callsRetention = 31 * 24 * time.Hour
-	// refusalsRetention is how long refusals are stored. After that the quota has grown
-	// to a multiple of the one that they taught.
+	// refusalsRetention is how long refusals are stored. By then the planned calls have
+	// grown to a multiple of the learned quota.
 	refusalsRetention = 180 * 24 * time.Hour
 )
 
@@ -73,7 +73,7 @@ func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batc
 	return all, err
 }
 
-// freshBatch stores a batch and reports whether it was not counted before.
+// freshBatch stores a batch and reports whether it is new.
 func freshBatch(tx *gorm.DB, account string, b quota.Batch, now time.Time) (bool, error) {
 	if b == (quota.Batch{}) {
 		return true, nil
@@ -147,8 +147,8 @@ func (s *Store) lastRefusal(ctx context.Context, account string) (r quota.Refusa
 	return r, translate(err)
 }
 
-// scanRefusal returns a function that scans a row of quota_refusals into r. The
-// destinations in before come first.
+// scanRefusal returns a function that scans a row of quota_refusals into r. Columns
+// before those of the refusal go to the other destinations.
 func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var calls []byte

@@ -81,8 +81,8 @@ func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int
 	return r, nil
 }
 
-// resealLink seals a link's tokens with the primary key; false if they were replaced
-// meanwhile.
+// resealLink seals a link's tokens with the primary key. It writes nothing and returns
+// false if another transaction has replaced them meanwhile.
 func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, err error) {
 	previous := [2][]byte{bytes.Clone(row.AccessTokenSealed), bytes.Clone(row.RefreshTokenSealed)}
 	l, err := s.open(row)
@@ -182,7 +182,8 @@ func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy
 	return r, nil
 }
 
-// resealValue seals a value with the primary key; false if it was replaced meanwhile.
+// resealValue seals a value with the primary key. It writes nothing and returns false
+// if another transaction has replaced it meanwhile.
 func (s *Store) resealValue(ctx context.Context, of sealedColumn, id songspy.UserID, previous []byte) (replaced bool, err error) {
 	aad := columnAAD(of.table, of.column, id)
 	value, err := s.sealer.open(previous, aad)

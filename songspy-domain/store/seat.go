@@ -182,7 +182,7 @@ func updateSeat(tx *gorm.DB, seat songspy.Seat) error {
 // EnterSeat stores that the operator has registered the user in the dashboard of their
 // app. A user without a link can link now. A link through that app is retried at once.
 // linked reports whether the user has a link whose account is known. A pending grant is
-// completed soon, without another sign-in. If the user has a seat, its app is meant,
+// completed soon, without another sign-in. If the user has a seat, its app is used,
 // even if the app of the link rejects the user as well.
 //
 // It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has no seat
@@ -251,8 +251,9 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 	})
 }
 
-// PruneSeats deletes the seats of users that were registered before entered but never
-// linked, and the seats that were requested before asked. It returns how many.
+// PruneSeats deletes two kinds of seats and returns how many: those of users who were
+// registered before one time (entered) and have not linked, and requests that were made
+// before another time (asked).
 func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
@@ -365,9 +366,9 @@ func seatLimit(apps []songspy.AppSeats, app string) (seats int, given bool) {
 }
 
 // ChooseApp returns the app through which the user links: the app of their link, if it
-// is in apps, or if it is user-supplied and own is true; else the app of their seat;
-// else the app that a request would be assigned to now. registered is false if the
-// operator may have to register the user there first.
+// is in apps, or if it is user-supplied and such apps are allowed (own); else the app
+// of their seat; else the app that a request would be assigned to now. registered is
+// false if the operator may have to register the user there first.
 //
 // It returns CodeConflict and the reason SPOTIFY_NO_SEAT if there is none. Only
 // SaveLink takes the seat, and it checks the limit again.

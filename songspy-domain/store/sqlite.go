@@ -93,9 +93,9 @@ func (e *sqliteEngine) versionTableQuery() string {
 	return "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
 }
 
-// lockMigrations takes a lock of the operating system on a file next to the database:
-// it ends with its process, and goose has no lock for SQLite. The lock file names its
-// holder for the processes that wait.
+// lockMigrations locks a file next to the database, because goose has no lock for
+// SQLite. The operating system releases the lock when the process ends. The lock file
+// names its holder for the processes that wait.
 func (e *sqliteEngine) lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (func() error, error) {
 	path := e.path + ".lock"
 	lock := flock.New(path, flock.SetPermissions(0o600))

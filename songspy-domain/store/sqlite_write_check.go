@@ -17,7 +17,7 @@ const writeCheckTTL = 5 * time.Second
 type writeCheck struct {
 	now       func() time.Time
 	lock      chan struct{} // held while the fields below are read or set
-	checkedAt time.Time     // of the last check; zero if there was none
+	checkedAt time.Time     // when the last check was made; zero if there was none
 	err       error
 }
 

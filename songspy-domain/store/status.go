@@ -15,18 +15,18 @@ type Status struct {
 	At              time.Time                         `json:"at"`
 	SchemaVersion   int64                             `json:"schemaVersion"`
 	Links           map[songspy.LinkState]int64       `json:"links"`
-	ConsentEnding   int64                             `json:"consentEnding"` // of the polled links, those in their last month
-	ConsentLeft     []ConsentLeft                     `json:"consentLeft"`   // of the polled links, soonest first
+	ConsentEnding   int64                             `json:"consentEnding"` // polled links whose consent ends within a month
+	ConsentLeft     []ConsentLeft                     `json:"consentLeft"`   // polled links by the end of their consent, soonest first
 	Playing         int64                             `json:"playing"`       // users who are playing
-	Plays           map[songspy.PlaySource]int64      `json:"plays"`         // that began in the last 24 hours
+	Plays           map[songspy.PlaySource]int64      `json:"plays"`         // plays that began in the last 24 hours
 	OpenGaps        map[songspy.GapReason]int64       `json:"openGaps"`
-	Replicas        []Replica                         `json:"replicas"` // of the batch; none on SQLite
-	Shards          int                               `json:"shards"`   // that are leased
+	Replicas        []Replica                         `json:"replicas"` // the replicas of the batch; none on SQLite
+	Shards          int                               `json:"shards"`   // leased shards
 	OverdueSeconds  float64                           `json:"overdueSeconds"`
 	Breakers        map[string]breaker.SharedBreakers `json:"breakers"`        // by app of the instance
-	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by app of the instance, or the app that names its account
+	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by app of the instance; apps of one account share an entry
 	UserAppsBlocked int64                             `json:"userAppsBlocked"` // user-supplied apps whose calls Spotify blocks
-	LastPollAt      *time.Time                        `json:"lastPollAt"`      // of a batch, to within some seconds
+	LastPollAt      *time.Time                        `json:"lastPollAt"`      // when a batch last polled, to within some seconds
 }
 
 // ConsentLeft counts the links whose consent ends within so many days.
@@ -35,7 +35,8 @@ type ConsentLeft struct {
 	Links int64 `json:"links"`
 }
 
-// consentDays are the limits by which Status groups consents.
+// consentDays are the numbers of days for which Status counts the consents that
+// end within them.
 var consentDays = []int{7, 30, 90}
 
 // Replica is a batch that is alive.

@@ -60,7 +60,7 @@ func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map
 }
 
 // lockLocalTracks keeps the local files among the URIs from being deleted until the
-// transaction ends. It removes those that were deleted before from ids.
+// transaction ends. It removes from ids those that were deleted before.
 func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []string, ids map[string]songspy.TrackID) error {
 	var local []string
 	for _, uri := range uris {

@@ -48,7 +48,7 @@ type Options struct {
 	PublicURL string           // the address for browsers and cover images; default http://127.0.0.1:8090
 
 	RotateRefreshTokens bool          // for PKCE clients; without it a refresh returns none
-	AccessTokenLife     time.Duration // of Spotify's access tokens; default 1 h
+	AccessTokenLife     time.Duration // how long Spotify's access tokens are valid; default 1 h
 	SpotifyRedirectURIs []string      // the registered ones; none: any path on 127.0.0.1 or [::1]
 	Quirks              Quirks        // how the services respond where the real ones vary
 

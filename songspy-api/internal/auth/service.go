@@ -122,7 +122,7 @@ func New(o Options) (*Service, error) {
 type Tokens struct {
 	Access    songspy.Secret // the JWT
 	Refresh   songspy.Secret
-	ExpiresIn time.Duration // of Access
+	ExpiresIn time.Duration // how long Access is valid
 }
 
 // Policy returns the sign-up policy.
@@ -301,7 +301,8 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 	return session, err
 }
 
-// newSession returns the session that follows of, with a new refresh token.
+// newSession returns a session of the same sign-in as the given one, with a new refresh
+// token.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
 		UserID: of.UserID, Family: of.Family, Label: of.Label, RefreshHash: hashRefreshToken(refresh),

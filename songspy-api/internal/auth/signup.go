@@ -53,8 +53,9 @@ func (s SignUp) Terms(p songspy.GoogleProfile, invite songspy.Secret) songspy.Si
 	return songspy.SignUpPolicy{Refusal: newSignUpClosedError(p.Email)}
 }
 
-// newSignUpClosedError tells the log, but not the user, if the cause may be the
-// frontend.
+// newSignUpClosedError returns the error for an address that is not on the
+// list. If Google gave no address, the log says that the frontend must request
+// it; the user is not told.
 func newSignUpClosedError(email songspy.Secret) error {
 	closed := &songspy.Error{
 		Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED",

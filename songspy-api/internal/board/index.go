@@ -105,8 +105,8 @@ func (x *index) prune(now time.Time) (reordered bool) {
 // entry is a candidate of the board.
 type entry struct {
 	songspy.BoardEntry
-	// expiresAt is when the entry becomes invalid, unless a change comes first. A poll
-	// that sees a song without a known end go on is such a change.
+	// expiresAt is when the entry becomes invalid, unless a change comes first. For a
+	// song without a known end, each poll that still sees it is such a change.
 	expiresAt time.Time
 	// pausedUntil is when the user's sharing pause ends; zero without a pause.
 	pausedUntil time.Time

@@ -116,8 +116,8 @@ func (f Forwarder) forward(ctx context.Context, client net.Conn, target string) 
 	both.Wait()
 }
 
-// copyStream copies until the end of from, then closes the write side of to. After
-// an error it closes both connections.
+// copyStream copies from one connection to the other until the first one ends, then
+// closes the write side of the other. After an error it closes both connections.
 func copyStream(to, from net.Conn) {
 	if _, err := io.Copy(to, from); err != nil {
 		_ = errors.Join(to.Close(), from.Close())

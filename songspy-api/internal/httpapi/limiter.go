@@ -59,7 +59,7 @@ func (l *limiter[K]) bucket(key K) *rate.Limiter {
 }
 
 // networkFactor is how many times the limit of one subscriber applies to a whole IPv6
-// network. Some providers give a subscriber a /48, which holds 65,536 /64.
+// network. Some providers give a subscriber a /48, which holds 65,536 networks of /64.
 const networkFactor = 8
 
 // addressLimiter counts IPv4 addresses, and IPv6 by /64 and by /48.

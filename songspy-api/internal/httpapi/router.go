@@ -43,12 +43,12 @@ type Links interface {
 
 // PlayHistory stores plays and gaps.
 type PlayHistory interface {
-	// Plays returns up to limit plays, newest start first. They follow the play after, by
-	// start and id; a zero after begins with the newest.
+	// Plays returns up to limit plays, newest start first, that come after the given
+	// play in that order. The zero Play begins with the newest.
 	Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
 	DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error
-	// Gaps returns up to limit gaps, newest first. They follow the gap after, by begin and
-	// reason; a zero after begins with the newest.
+	// Gaps returns up to limit gaps, newest first, that come after the given gap in
+	// that order. The zero Gap begins with the newest.
 	Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) ([]songspy.Gap, error)
 }
 

@@ -91,8 +91,8 @@ func (s *Service) stateFor(key []byte, user songspy.UserID, verifier string) str
 // macLength is the length of a MAC in a verifier: 16 bytes in base64url.
 const macLength = 22
 
-// bindingMAC returns a MAC that binds texts to a user and a purpose. No text
-// contains a NUL.
+// bindingMAC returns a MAC that binds texts to a user and a purpose. The texts must not
+// contain a NUL, which separates them.
 func bindingMAC(key []byte, purpose string, user songspy.UserID, texts ...string) string {
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s\x00%d\x00%s", purpose, user, strings.Join(texts, "\x00"))

@@ -55,8 +55,8 @@ func (q *Queue[K]) Plan(key K, at time.Time) {
 	q.planMicros(key, q.clock.toMicros(at))
 }
 
-// Postpone plans the key at the given time for work that was due at since. The
-// key counts as due since then in CompletedUntil, and its work receives since.
+// Postpone plans the key again at a later time. CompletedUntil still counts the key as
+// due at its first due time (since), and its work receives that time.
 func (q *Queue[K]) Postpone(key K, at, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

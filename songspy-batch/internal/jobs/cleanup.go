@@ -11,8 +11,7 @@ const (
 	// keepChanges is how long changes stay in the change feed. A reader that is
 	// further behind reads everything again.
 	keepChanges = time.Hour
-	// keepTokens is how long the tokens stay of a link that only its user can
-	// repair.
+	// keepTokens is how long a link that only its user can repair keeps its tokens.
 	keepTokens = 30 * 24 * time.Hour
 	// keepInvites is how long an expired invite stays in the operator's list.
 	keepInvites = 30 * 24 * time.Hour
@@ -36,13 +35,14 @@ type CleanupStore interface {
 	PruneChanges(ctx context.Context, before time.Time) (int64, error)
 	// PruneSessions deletes the sessions that ended before the given time.
 	PruneSessions(ctx context.Context, before time.Time) (int64, error)
-	// PruneTokens deletes the tokens of links that have needed their user since
-	// before the given time.
+	// PruneTokens deletes the tokens of links that began to need their user before the
+	// given time.
 	PruneTokens(ctx context.Context, before time.Time) (int64, error)
 	// PruneInvites deletes the invites that expired before the given time.
 	PruneInvites(ctx context.Context, before time.Time) (int64, error)
-	// PruneSeats deletes the seats of unlinked users that were registered before the
-	// time entered, and the requests made before the time asked.
+	// PruneSeats deletes two kinds of seats: those of users who were registered before
+	// one time (entered) and have not linked, and requests that were made before
+	// another time (asked).
 	PruneSeats(ctx context.Context, entered, asked time.Time) (int64, error)
 	// PruneNotifications deletes the notifications that were last wanted before
 	// the given time.

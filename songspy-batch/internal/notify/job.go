@@ -36,13 +36,13 @@ const (
 
 // Outbox stores the notifications that are wanted.
 type Outbox interface {
-	// QueueNotifications adds notifications that are not stored yet. It sets
-	// SeenAt of the others, unless that was set less than again ago.
+	// QueueNotifications adds notifications that are not stored yet. It updates
+	// SeenAt of the others if that is older than the given duration (again).
 	QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) error
 	// ResolveNotifications deletes the notifications of the kind and the app
 	// (empty: all apps) that were last seen before seenBefore. For each deleted
-	// one that was sent, it adds a notification of the kind then, unless that is
-	// empty.
+	// one that was sent, it adds a follow-up of another kind (then), unless
+	// that kind is empty.
 	ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, then songspy.NotificationKind) error
 }
 

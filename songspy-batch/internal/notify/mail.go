@@ -16,7 +16,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// mailTimeout limits connecting to the server and sending a message, each.
+// mailTimeout limits each of two steps: connecting to the server, and sending a
+// message.
 const mailTimeout = 10 * time.Second
 
 // Mailer sends e-mails by SMTP. Each uses its own connection, because there are

@@ -21,11 +21,11 @@ const (
 	// breakerNotifyAfter is how long a circuit breaker is open before the
 	// operator is notified.
 	breakerNotifyAfter = time.Hour
-	// endedAfter is how long no process may have seen an incident before it
+	// endedAfter is the time after which an incident that no process sees
 	// counts as ended.
 	endedAfter = 5 * time.Minute
-	// maxIncidentAge is the greatest age of an incident's last sighting at which
-	// its message is still sent.
+	// maxIncidentAge is how recently a process must have seen an incident for
+	// its message to be sent.
 	maxIncidentAge = 2 * time.Minute
 )
 

@@ -119,7 +119,8 @@ func (b *budgets) longestIdleWait(interval time.Duration) time.Duration {
 	return longest
 }
 
-// keptRatio returns the smallest part of listening users' polls that any account makes.
+// keptRatio returns which part of the polls of listening users is made, for the account
+// with the smallest part.
 func (b *budgets) keptRatio() float64 {
 	least := 1.0
 	for _, budget := range b.all() {
@@ -252,10 +253,10 @@ func (b *budget) rollHour(now time.Time) {
 	b.currentHour, b.currentCost = hour, hourCost{}
 }
 
-// expectedDemand estimates the calls that are wanted in the next 24 hours. Each
-// hour is expected to cost the same as that hour of the day before. Hours that were
-// not measured cost the average of the others, or usual without any measurement.
-// Users who are listening now are expected to continue for a while.
+// expectedDemand estimates the calls that are wanted in the next 24 hours. Each hour is
+// expected to cost the same as that hour of the day before. An hour that was not
+// measured is expected to cost the average of the others, or usual if none was
+// measured. Users who are listening now are expected to continue for a while.
 func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d quota.Demand) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -335,8 +336,8 @@ func fractionFor(id songspy.UserID, began time.Time) float64 {
 	return rand.New(rand.NewPCG(uint64(id), uint64(began.UnixMilli()))).Float64()
 }
 
-// maxPollInterval returns the longest time between two polls of a user that is
-// planned. A longer time is a gap.
+// maxPollInterval returns the longest planned time between two polls of a user. A
+// longer time is a gap.
 func (b *budget) maxPollInterval(interval time.Duration) time.Duration {
 	if b == nil {
 		return interval

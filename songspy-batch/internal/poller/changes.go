@@ -69,9 +69,9 @@ func (f *follower) next(ctx context.Context, last int64) (int64, error) {
 	return changes[len(changes)-1].Number, nil
 }
 
-// changesLost reports whether changes after the number at are missing from the
-// feed. That happens if the database was restored from a backup, or if changes
-// were pruned before they were read. oldest is 0 if the feed is empty.
+// changesLost reports whether changes after the given number are missing from the feed.
+// That happens if the database was restored from a backup, or if changes were pruned
+// before they were read. oldest is 0 if the feed is empty.
 func changesLost(at, oldest, last int64) bool {
 	return last < at || last > at && (oldest == 0 || oldest > at+1)
 }

@@ -11,9 +11,9 @@ import (
 // call and to interpret the answer.
 type userState struct {
 	access       songspy.Credentials
-	expiresAt    time.Time // of access
-	generation   int64     // of the link
-	version      int64     // of the link
+	expiresAt    time.Time // when access expires
+	generation   int64     // that of the link
+	version      int64     // that of the link
 	suspect      bool      // Spotify refused the refresh token lately
 	pollsRefused bool      // Spotify refused polls lately, although the token was renewed
 	playing      songspy.NowPlaying
@@ -26,7 +26,7 @@ type userState struct {
 	listsPartial   bool                      // the account's history is assumed to list partial plays
 	pendingWrites  int                       // updates that are not stored yet
 	wholePlaysOnly bool                      // the account's history is known to list whole plays only
-	pollReason     pollReason                // of the poll that is planned or running
+	pollReason     pollReason                // why the poll that is planned or running is made
 }
 
 // entry is one user in the registry. There may be a million, and most of them are
@@ -50,7 +50,7 @@ type entry struct {
 	playsSinceFetch  int32
 	readRound        uint32 // the last full read of the store that returned the user
 	pendingWrites    int16
-	pollReason       pollReason // of the poll that is planned or running
+	pollReason       pollReason // why the poll that is planned or running is made
 	idle             bool
 	suspect          bool
 	pollsRefused     bool

@@ -13,7 +13,8 @@ import (
 const (
 	// heartbeatName is the poller's name in the table of heartbeats.
 	heartbeatName = "poller"
-	// heartbeatInterval bounds the error of the last heartbeat of a process that died.
+	// heartbeatInterval is the time between two heartbeats. A process that died may
+	// have polled for that long after its last one.
 	heartbeatInterval = 15 * time.Second
 )
 
@@ -26,7 +27,7 @@ type heartbeat struct {
 
 	mu      sync.Mutex
 	wasRead bool
-	last    time.Time   // of the previous process; zero: there was none. Set by readLast
+	last    time.Time   // the last heartbeat of the previous process; zero: none. Set by readLast
 	active  atomic.Bool // a poll has succeeded since the last heartbeat
 }
 

@@ -77,8 +77,8 @@ func newLoader(o Options, p *planner, heartbeats *heartbeat, skew *clockSkew, fi
 	}
 }
 
-// readAll updates the registry from the whole store. It returns the number of a
-// change that the registry then reflects.
+// readAll updates the registry from the whole store. It returns a change number: the
+// registry then reflects at least the changes up to it.
 func (l *loader) readAll(ctx context.Context) (change int64, err error) {
 	_, change, err = l.feed.FeedBounds(ctx)
 	if err != nil {

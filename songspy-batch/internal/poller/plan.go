@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// postponeFor is the wait of a call that this replica may not make now. Within
-	// it the lease is renewed, or the user is removed.
+	// postponeFor is how long a call is postponed that this replica may not make now.
+	// By then the lease is renewed, or the user is removed.
 	postponeFor = time.Second
 	// maxTakeover is the longest time until another replica polls the users of a
 	// replica that died.
@@ -61,7 +61,8 @@ func (p *planner) first(id songspy.UserID, at time.Time, reason pollReason) {
 	p.registry.polls.Plan(id, at)
 }
 
-// firstAt returns when a user who was just read from the store is polled first.
+// firstAt returns the time of a user's first poll, after the user was read from the
+// store.
 func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
 	if !p.spread {
 		return now
@@ -69,9 +70,9 @@ func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time
 	return playback.FirstPoll(n, now, p.phase(id), p.interval).At
 }
 
-// resumedAt returns when a user is polled first whose previous replica has made
-// all polls until polledUntil. A poll that has become due since then is due now.
-// If most users would be due now, each keeps its own phase instead.
+// resumedAt returns the time of a user's first poll after another replica has made all
+// polls until polledUntil. A poll that has become due since then is made now. If that
+// was so long ago that most users would be due now, each keeps its own phase instead.
 func (p *planner) resumedAt(id songspy.UserID, n songspy.NowPlaying, polledUntil, now time.Time) time.Time {
 	if !p.spread || polledUntil.IsZero() || now.Sub(polledUntil) > max(p.interval, maxTakeover) || polledUntil.After(now) {
 		return p.firstAt(id, n, now)

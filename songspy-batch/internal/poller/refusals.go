@@ -14,9 +14,10 @@ const (
 	// userRefusalLimit is the number of unknown refusals within refusalWindow that
 	// concern the user.
 	userRefusalLimit = 3
-	// appRefusedUsers is how many users must have been refused since the last answered
-	// poll of any user, one of them appRefusalsInARow times, for the app to be
-	// concerned. So a whole interval has passed in which every other user was polled.
+	// appRefusedUsers and appRefusalsInARow decide when refusals concern the app: no
+	// poll of the app was answered meanwhile, that many users were refused, and one of
+	// them that many times in a row. Then a whole interval has passed, in which every
+	// other user was polled.
 	appRefusedUsers   = 2
 	appRefusalsInARow = 2
 )

@@ -28,8 +28,8 @@ import (
 const (
 	// renewInterval is the time between two renewals of the leases.
 	renewInterval = 250 * time.Millisecond
-	// maxHeartbeatAge is the longest time since the last renewal in which calls may
-	// begin. A replica that takes over repeats the calls after the last renewal.
+	// maxHeartbeatAge is how long after the last renewal calls may begin. A replica
+	// that takes over repeats the calls after the last renewal.
 	maxHeartbeatAge = time.Second
 )
 
@@ -146,7 +146,7 @@ func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}
 type session struct {
 	leaser      *Leaser
 	worker      Worker
-	polledUntil map[int16]time.Time // of shards that are owned and not loaded yet
+	polledUntil map[int16]time.Time // by shard that is owned and not loaded yet
 	releasing   map[int16]time.Time // shards given up, and when the last call for them has ended
 	failing     bool                // the last renewal failed
 

@@ -20,7 +20,8 @@ const (
 	minRefusals = 3
 	// grantsToRecover is how many grants in a row end an outage.
 	grantsToRecover = 3
-	// refusalRelevantFor is how long successful polls count after a rejected one.
+	// refusalRelevantFor is how long after a rejected poll successful polls
+	// count against an outage.
 	refusalRelevantFor = 2 * time.Hour
 	// maxOutage is how long rejections count as an outage. Spotify rejects a
 	// deleted app permanently.
@@ -34,9 +35,9 @@ const (
 // An outage begins when, of the links renewed within five or within forty
 // minutes, at least three and at least half were rejected, or two and no other
 // was renewed. It ends after three grants in a row, or when that condition no
-// longer holds. So one rejected link is never an outage. Two users of a tiny
-// instance who revoke their consent within forty minutes look like one, and have
-// to link again later than otherwise.
+// longer holds. So one rejected link is never an outage. If two users of a tiny
+// instance revoke their consent within forty minutes, that looks like an
+// outage, and they are asked to link again later than otherwise.
 type outage struct {
 	refusedAt   map[songspy.UserID]time.Time // the last rejection of each link
 	grants      []minuteCount                // grants by the minute, oldest first
@@ -140,10 +141,10 @@ func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, chang
 	return on, on != before
 }
 
-// recordPollGrant adds a grant if the app had a rejection within two hours, and
-// deletes the other apps. Two hours, because rejected users are tried about
-// every hour, and the grants between two attempts must count. Without any
-// rejection it takes no lock.
+// recordPollGrant counts a successful poll as a grant if polls of the app were
+// rejected within refusalRelevantFor, and forgets all other apps. That is two
+// hours, because rejected users are tried about every hour, and the grants
+// between two attempts must count. Without any rejection it takes no lock.
 func (o *outages) recordPollGrant(app string, id songspy.UserID, now time.Time) (ended bool) {
 	if !o.nonEmpty.Load() {
 		return false

@@ -58,8 +58,8 @@ type Renewer struct {
 	Metrics   *Metrics
 
 	inFlight    singleflight.Group
-	outages     outages // from the results of renewals
-	pollOutages outages // from polls with tokens that were renewed just before
+	outages     outages // detected from the results of renewals
+	pollOutages outages // detected from polls with tokens that were renewed just before
 }
 
 // Renew renews the link if it still has the given version, and returns the
@@ -150,9 +150,10 @@ func (r *Renewer) recordRenewal(ctx context.Context, l songspy.Link, refused boo
 // errLinkChanged is returned when the link was changed during its renewal.
 var errLinkChanged = errors.New("the link was changed meanwhile")
 
-// updateIfUnchanged stores the result of next if the link still has the version
-// of before. If not, it returns the stored link. It tries again while the
-// database is unavailable, because the grant may hold the only valid token.
+// updateIfUnchanged applies next to the link and stores the result if the link
+// still has the given version. If not, it returns the stored link. It tries
+// again while the database is unavailable, because the grant may hold the only
+// valid token.
 func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, next func(songspy.Link) songspy.Link) (songspy.Link, error) {
 	for {
 		l, err := r.Links.UpdateLink(ctx, before.UserID, func(l *songspy.Link) error {

@@ -49,7 +49,7 @@ func afterRefusalInOutage(l songspy.Link, now time.Time) songspy.Link {
 
 const (
 	// minRefusedWait and maxRefusedWait limit the wait between two renewals of a
-	// rejected token, before refusedRetryWait adds the user's part.
+	// rejected token, before refusedRetryWait adds a part that differs by user.
 	minRefusedWait = 2 * time.Minute
 	maxRefusedWait = time.Hour
 )

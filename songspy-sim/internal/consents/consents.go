@@ -6,8 +6,9 @@ package consents
 
 import "sync/atomic"
 
-// registrationBit is set if a person's registration with the app differs from
-// the app's default. The bits are above the sixteen of the generation.
+// registrationBit returns the bit that is set if a person's registration with
+// the app differs from the app's default. The sixteen bits below are the
+// generation.
 func registrationBit(app int) uint32 { return 1 << (16 + app) }
 
 // generationMask selects the bits of the generation.
@@ -17,7 +18,7 @@ const generationMask = 1<<16 - 1
 // use.
 type Store struct {
 	people      []atomic.Uint32
-	development []bool // of each app, whether it is in development mode
+	development []bool // by app: whether it is in development mode
 }
 
 // New returns a store in which no consent is revoked and all people are

@@ -77,14 +77,14 @@ type Fault struct {
 	Person   int    // a person, or Everyone
 	Kind     Kind
 
-	Share       float64 // of the requests, chosen at random; 0: all of them
-	PeopleShare float64 // of the people, always the same ones; 0: all of them
+	Share       float64 // share of the requests that fail, chosen at random; 0: all of them
+	PeopleShare float64 // share of the people whose requests fail, always the same ones; 0: all of them
 	Times       int     // the fault ends after so many hits; 0: never
 
 	RetryAfter     *int          // seconds, sent with any answer; nil: no header
 	RetryAfterText string        // a literal Retry-After, such as an HTTP date
-	Status         int           // of ServerError and Raw
-	Delay          time.Duration // of Slow
+	Status         int           // the status of ServerError and Raw
+	Delay          time.Duration // the delay of Slow
 	Body           string        // the form of the body; see the kinds
 }
 

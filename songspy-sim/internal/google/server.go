@@ -52,7 +52,7 @@ type Server struct {
 	Faults     *faults.Registry
 	Quirks     *quirks.Switch
 	Now        func() time.Time
-	PublicURL  string // of the simulator, without a slash at the end
+	PublicURL  string // the simulator's address, without a slash at the end
 
 	usedTokens token.UsedTokens
 	signer     signer

@@ -14,26 +14,26 @@ type Habits struct {
 	Spread      float64       // sessions last SessionMean × (1 ± Spread)
 	Daily       bool          // sessions follow the hours of the day, which differ by person
 
-	Skip      float64 // of plays left early; doubles with every skip in a row
-	Pause     float64 // of plays that are interrupted
-	Seek      float64 // of plays in which the person seeks forward or back
-	Repeat    float64 // of plays that repeat the previous track
-	Loop      float64 // of sessions that play one track again and again
-	Episode   float64 // of plays that are podcast episodes, often resumed in the middle
-	Local     float64 // of plays that are local files
-	Unknown   float64 // of plays that the Web API calls "unknown", without an item
-	Free      float64 // of people who get advertisements
-	Private   float64 // of sessions that are private: neither the player nor history shows them
-	Offline   float64 // of sessions without a network: only history shows them, afterwards
-	Unlisted  float64 // of sessions that history never lists, as for Jams and other clients
-	WholeOnly float64 // of people whose history lists only plays that reached their end
+	Skip      float64 // share of plays left early; doubles with every skip in a row
+	Pause     float64 // share of plays that are interrupted
+	Seek      float64 // share of plays in which the person seeks forward or back
+	Repeat    float64 // share of plays that repeat the previous track
+	Loop      float64 // share of sessions that play one track again and again
+	Episode   float64 // share of plays that are podcast episodes, often resumed in the middle
+	Local     float64 // share of plays that are local files
+	Unknown   float64 // share of plays that the Web API calls "unknown", without an item
+	Free      float64 // share of people who get advertisements
+	Private   float64 // share of sessions that are private: neither the player nor history shows them
+	Offline   float64 // share of sessions without a network: only history shows them, afterwards
+	Unlisted  float64 // share of sessions that history never lists, as for Jams and other clients
+	WholeOnly float64 // share of people whose history lists only plays that reached their end
 
-	Spurious   float64 // of polls of a playing person that are answered with 204
-	NoProgress float64 // of plays on devices that report no progress
+	Spurious   float64 // share of polls of a playing person that are answered with 204
+	NoProgress float64 // share of plays on devices that report no progress
 
-	StalledSessions float64 // of sessions whose player claims to play for hours while it is paused or has stopped
-	FastEpisodes    float64 // of episodes that are played at 1.2 to 2 times the speed
-	MixedChanges    float64 // of track changes after which answers contain the previous track's progress for some seconds
+	StalledSessions float64 // share of sessions whose player claims to play for hours while it is paused or has stopped
+	FastEpisodes    float64 // share of episodes that are played at 1.2 to 2 times the speed
+	MixedChanges    float64 // share of track changes after which answers contain the previous track's progress for some seconds
 }
 
 // regular is the population of bench-capture: a tenth of the day in sessions of

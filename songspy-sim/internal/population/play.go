@@ -69,14 +69,14 @@ type play struct {
 	linger               int64
 	sessionEnd           int64
 	key                  uint64 // identifies the play; seed of its random choices
-	track                int32  // in the catalogue; -1 for advertisements, unknown and scripted tracks
+	track                int32  // index in the catalogue; -1 for advertisements, unknown and scripted tracks
 	scripted             *Play  // the script's play; nil for generated ones
 	kind                 Kind
 	complete, skipped    bool
 	private, offline     bool
 	noProgress, unlisted bool
 
-	speed            int64 // of progress, in thousandths of the clock's; 0 means 1000
+	speed            int64 // the speed of progress, in thousandths of the clock's; 0 means 1000
 	inserted         int64
 	mixedFor         int64 // after start
 	previousProgress int64 // the reported progress during mixedFor

@@ -17,7 +17,7 @@ type sessionWalk struct {
 
 	lastTrack int32 // the previous track, -1 at first
 	loopsLeft int   // further plays of one track
-	skips     int   // in a row
+	skips     int   // skips in a row
 	sinceAd   int   // the last advertisement
 	sequence  uint64
 }
@@ -130,8 +130,7 @@ func (k *sessionWalk) next(p *play) bool {
 	return true
 }
 
-// crossfade returns how much earlier than its end a song is followed by the
-// next.
+// crossfade returns how long before its end a song is followed by the next one.
 func (k *sessionWalk) crossfade(p *play) int64 {
 	if p.kind == KindTrack && p.duration > 60_000 {
 		return k.traits.crossfade

@@ -16,7 +16,7 @@ const (
 	KindTrack   Kind = "track"
 	KindEpisode Kind = "episode"
 	KindLocal   Kind = "local"
-	KindChapter Kind = "chapter" // of an audiobook; only scripts play them
+	KindChapter Kind = "chapter" // a chapter of an audiobook; only scripts play it
 	KindAd      Kind = "ad"
 	KindUnknown Kind = "unknown"
 )

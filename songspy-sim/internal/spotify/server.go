@@ -24,7 +24,7 @@ type Server struct {
 	Now        func() time.Time
 
 	AccessLife   time.Duration
-	PublicURL    string   // of the simulator, without a slash at the end
+	PublicURL    string   // the simulator's address, without a slash at the end
 	RedirectURIs []string // the registered ones; none: every loopback address
 
 	usedTokens token.UsedTokens

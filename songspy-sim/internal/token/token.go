@@ -34,7 +34,7 @@ const (
 // Claims is the content of a token.
 type Claims struct {
 	Person     int
-	Generation uint16    // of the person's consent; revoking increases it
+	Generation uint16    // the generation of the person's consent; revoking increases it
 	Client     uint8     // index of the provider's registered client
 	Scopes     uint8     // a set of the provider's scopes, one bit each
 	Public     bool      // obtained without a client secret

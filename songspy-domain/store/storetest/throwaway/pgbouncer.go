@@ -47,8 +47,8 @@ func pgbouncer() string {
 }
 
 // startPgbouncer starts the installed pgbouncer, if there is one, for the server at
-// target, which trusts every client. Its files are in dir, which belongs to the user
-// that it runs as.
+// target, which trusts every client. It runs as the given user, who owns its directory
+// dir.
 func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credential) (server, error) {
 	path := pgbouncer()
 	if path == "" {
