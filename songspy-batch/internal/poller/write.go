@@ -47,8 +47,8 @@ func newWriter(o Options) *writer {
 	return &writer{store: o.Store, registry: o.Registry, metrics: o.Metrics, log: o.Logger, in: make(chan pendingUpdate, writeBatchSize)}
 }
 
-// put hands an update to run. It blocks while the database rejects updates, and
-// so stops polls whose results could not be stored.
+// put hands an update to the goroutine of run. It blocks while the database rejects
+// updates, and so stops polls whose results could not be stored.
 func (w *writer) put(u pendingUpdate) { w.in <- u }
 
 // close ends run after the updates that were put before.
