@@ -22,6 +22,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/singleinstance"
 	"github.com/songspy/songspy/songspy-batch/internal/tokens"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/changefeed"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
@@ -65,7 +66,7 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 // database is what the batch needs of the store. Tests wrap the store.
 type database interface {
 	poller.Store
-	poller.Feed
+	changefeed.Feed
 	tokens.Links
 	jobs.CleanupStore
 	jobs.UnregisteredLinks

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
@@ -103,15 +104,13 @@ func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract 
 
 // fakeFeed is a change feed in memory. All its users play a song.
 type fakeFeed struct {
+	changefeedtest.Feed
 	mu      sync.Mutex
 	entries []songspy.BoardEntry
-	changes []songspy.Change
-	last    int64
-	wake    chan struct{}
 }
 
 func newFakeFeed(entries int) *fakeFeed {
-	c := &fakeFeed{entries: make([]songspy.BoardEntry, entries), wake: make(chan struct{})}
+	c := &fakeFeed{entries: make([]songspy.BoardEntry, entries)}
 	now := time.Now()
 	for i := range c.entries {
 		c.entries[i] = newEntry(i, now.Add(-time.Duration(rand.IntN(600))*time.Second))
@@ -164,42 +163,7 @@ func (c *fakeFeed) startSong(i int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries[i] = newEntry(i, time.Now())
-	c.last++
-	c.changes = append(c.changes, songspy.Change{Number: c.last, UserID: songspy.UserID(i + 1), Kind: songspy.ChangePlaying})
-	close(c.wake)
-	c.wake = make(chan struct{})
-}
-
-// FeedBounds implements board.Feed.
-func (c *fakeFeed) FeedBounds(context.Context) (oldest, last int64, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return min(c.last, 1), c.last, nil
-}
-
-// Changes implements board.Feed.
-func (c *fakeFeed) Changes(_ context.Context, after int64, limit int) ([]songspy.Change, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]songspy.Change{}, c.changes[after:min(int64(len(c.changes)), after+int64(limit))]...), nil
-}
-
-// WaitForChange implements board.Feed.
-func (c *fakeFeed) WaitForChange(ctx context.Context, after int64) error {
-	c.mu.Lock()
-	last, wake := c.last, c.wake
-	c.mu.Unlock()
-	if last != after {
-		return nil
-	}
-	timer := time.NewTimer(time.Second)
-	defer timer.Stop()
-	select {
-	case <-wake:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err()
+	c.Add(songspy.UserID(i+1), songspy.ChangePlaying)
 }
 
 // BoardEntries implements board.Feed.
@@ -214,7 +178,11 @@ func (c *fakeFeed) BoardEntries(_ context.Context, ids []songspy.UserID) ([]song
 }
 
 // BoardSnapshot implements board.Feed.
-func (c *fakeFeed) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry) error) (int64, error) {
+func (c *fakeFeed) BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (int64, error) {
+	_, last, err := c.FeedBounds(ctx)
+	if err != nil {
+		return 0, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.entries {
@@ -222,5 +190,5 @@ func (c *fakeFeed) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry
 			return 0, err
 		}
 	}
-	return c.last, nil
+	return last, nil
 }

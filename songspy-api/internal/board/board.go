@@ -36,8 +36,9 @@ type Board struct {
 	readAt     atomic.Int64 // when the feed was last read, Unix nanoseconds; 0: never
 	lastChange atomic.Int64 // the number of the last change that is on the board
 
-	mu    sync.Mutex
-	index *index
+	mu       sync.Mutex
+	index    *index
+	prunedAt time.Time // when entries whose song is over were last removed
 }
 
 // New returns a Board. It is unavailable until Run has read the feed.

@@ -2,6 +2,7 @@ package board
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
+
+var errDown = errors.New("down")
 
 func render(entries []songspy.BoardEntry) ([]byte, error) { return fmt.Append(nil, ids(entries)), nil }
 
@@ -121,11 +124,11 @@ func TestBoard_ReloadsWhenItMissedPrunedChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		feed := newFeed(newPlaying(1, time.Now()))
 		b := startBoard(t, feed)
-		feed.setFailing(true)
+		feed.Fail(errDown)
 		feed.put(newPlaying(2, time.Now()))
 		feed.remove(1)
-		feed.prune()
-		feed.setFailing(false)
+		feed.Prune(2)
+		feed.Fail(nil)
 		wait(5 * time.Second)
 		wantEntries(t, b, "[2]")
 	})
@@ -135,7 +138,7 @@ func TestBoard_IsNotShownWhileTheFeedCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		feed := newFeed(newPlaying(1, time.Now()))
 		b := startBoard(t, feed)
-		feed.setFailing(true)
+		feed.Fail(errDown)
 		wait(8 * time.Second)
 		wantEntries(t, b, "[1]")
 		wait(4 * time.Second)
@@ -146,7 +149,7 @@ func TestBoard_IsNotShownWhileTheFeedCannotBeRead(t *testing.T) {
 		if err := b.Ready(); err == nil || !strings.Contains(err.Error(), "change feed") {
 			t.Errorf("Ready returns %v", err)
 		}
-		feed.setFailing(false)
+		feed.Fail(nil)
 		wait(3 * time.Second)
 		wantEntries(t, b, "[1]")
 	})
@@ -195,7 +198,7 @@ func TestBoard_ReadsABurstOfChangesTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		feed := newFeed()
 		b := startBoard(t, feed)
-		const entries = 3*usersPerRead + 1
+		const entries = 1501
 		for i := range songspy.UserID(entries) {
 			feed.put(newPlaying(i+1, time.Now()))
 			feed.put(newPlaying(i+1, time.Now()))

@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
@@ -212,9 +213,9 @@ func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 
 // fakeFeed is a change feed in memory.
 type fakeFeed struct {
+	changefeedtest.Feed
 	mu      sync.Mutex
 	entries []songspy.BoardEntry
-	changes []songspy.Change
 }
 
 // testStart is when these tests began.
@@ -251,31 +252,7 @@ func (f *fakeFeed) change(id songspy.UserID, then func([]songspy.BoardEntry) []s
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.entries = then(slices.DeleteFunc(f.entries, func(p songspy.BoardEntry) bool { return p.User.ID == id }))
-	f.changes = append(f.changes, songspy.Change{Number: int64(len(f.changes) + 1), UserID: id, Kind: songspy.ChangePlaying})
-}
-
-// FeedBounds implements board.Feed.
-func (f *fakeFeed) FeedBounds(context.Context) (oldest, last int64, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return min(int64(len(f.changes)), 1), int64(len(f.changes)), nil
-}
-
-// Changes implements board.Feed.
-func (f *fakeFeed) Changes(_ context.Context, after int64, _ int) ([]songspy.Change, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.changes[after:]), nil
-}
-
-// WaitForChange implements board.Feed.
-func (f *fakeFeed) WaitForChange(ctx context.Context, _ int64) error {
-	select {
-	case <-time.After(20 * time.Millisecond):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	f.Add(id, songspy.ChangePlaying)
 }
 
 // BoardEntries implements board.Feed.
@@ -291,7 +268,11 @@ func (f *fakeFeed) BoardEntries(_ context.Context, ids []songspy.UserID) (found 
 }
 
 // BoardSnapshot implements board.Feed.
-func (f *fakeFeed) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry) error) (int64, error) {
+func (f *fakeFeed) BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (int64, error) {
+	_, last, err := f.FeedBounds(ctx)
+	if err != nil {
+		return 0, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.entries {
@@ -299,5 +280,5 @@ func (f *fakeFeed) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry
 			return 0, err
 		}
 	}
-	return int64(len(f.changes)), nil
+	return last, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 )
 
 // harness is a Poller with a fake store and a fake player.
@@ -79,10 +80,9 @@ func song(name string, began time.Time) (songspy.Observation, error) {
 
 // fakeStore holds users and a change feed in memory.
 type fakeStore struct {
+	changefeedtest.Feed
 	mu          sync.Mutex
 	users       map[songspy.UserID]songspy.PolledUser
-	changes     []songspy.Change
-	last        int64
 	batchSizes  []int                    // of the written batches, in order
 	updates     []songspy.PlaybackUpdate // written updates, in order
 	pageReads   int                      // pages of links that were read
@@ -111,7 +111,7 @@ func (f *fakeStore) link(id songspy.UserID) {
 		AccessToken:     songspy.Secret(fmt.Sprintf("%d/%d", id, generation)),
 		AccessExpiresAt: time.Now().AddDate(1, 0, 0),
 	}}
-	f.announce(id, songspy.ChangeLink)
+	f.Add(id, songspy.ChangeLink)
 }
 
 // erase erases a user and adds a change to the feed.
@@ -119,12 +119,7 @@ func (f *fakeStore) erase(id songspy.UserID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.users, id)
-	f.announce(id, songspy.ChangeUser)
-}
-
-func (f *fakeStore) announce(id songspy.UserID, kind songspy.ChangeKind) {
-	f.last++
-	f.changes = append(f.changes, songspy.Change{Number: f.last, UserID: id, Kind: kind, At: time.Now()})
+	f.Add(id, songspy.ChangeUser)
 }
 
 func isPollable(l songspy.Link) bool {
@@ -164,7 +159,7 @@ func (f *fakeStore) UpdateLink(_ context.Context, id songspy.UserID, fn func(*so
 	}
 	p.Link.Version++
 	f.users[id] = p
-	f.announce(id, songspy.ChangeLink)
+	f.Add(id, songspy.ChangeLink)
 	return p.Link, nil
 }
 
@@ -227,35 +222,6 @@ func (f *fakeStore) LastHeartbeat(context.Context, string) (time.Time, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.heartbeatAt, nil
-}
-
-func (f *fakeStore) FeedBounds(context.Context) (oldest, last int64, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.changes) > 0 {
-		oldest = f.changes[0].Number
-	}
-	return oldest, f.last, nil
-}
-
-func (f *fakeStore) Changes(_ context.Context, after int64, limit int) (found []songspy.Change, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, c := range f.changes {
-		if c.Number > after && len(found) < limit {
-			found = append(found, c)
-		}
-	}
-	return found, nil
-}
-
-func (f *fakeStore) WaitForChange(ctx context.Context, _ int64) error {
-	select {
-	case <-time.After(100 * time.Millisecond):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // fakePlayer answers by the access token, which is "user/generation".

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/changefeed"
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
@@ -55,7 +56,7 @@ func (f *firstRead) wait(ctx context.Context) (change int64, ok bool) {
 // loader reads users from the store into the registry and plans their first polls.
 type loader struct {
 	store     Store
-	feed      Feed
+	feed      changefeed.Feed
 	shards    Shards
 	registry  *Registry
 	planner   *planner
@@ -134,6 +135,12 @@ func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songs
 		}
 	}
 	return last, len(page) == readPageSize, nil
+}
+
+// applyChanges reads the users again whose links may have changed. It ignores changes
+// of the now-playing state, because the poller makes them itself.
+func (l *loader) applyChanges(ctx context.Context, changes []songspy.Change) error {
+	return l.reload(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying))
 }
 
 // reload reads the given users again. Users who are new or linked again are

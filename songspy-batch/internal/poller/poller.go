@@ -12,8 +12,8 @@
 // The other files:
 //
 //	poller.go    the parts of the poller; Run, Ready, Notes
-//	load.go      reads users from the store into the registry
-//	changes.go   follows the change feed: new links, removed links
+//	load.go      reads users from the store into the registry, also when the change
+//	             feed reports new or removed links
 //	resume.go    what was missed while no process polled
 //	history.go   fetches recently-played and reconciles it with stored plays
 //	registry.go  all users, behind one lock
@@ -38,6 +38,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/changefeed"
 )
 
 // shutdownGrace is how long pending updates may still be written after Run's
@@ -65,17 +66,6 @@ type Store interface {
 	RecordHeartbeat(ctx context.Context, name string) error
 	// LastHeartbeat returns the time of the last heartbeat; the zero time if there was none.
 	LastHeartbeat(ctx context.Context, name string) (time.Time, error)
-}
-
-// Feed is the change feed of the database.
-type Feed interface {
-	// FeedBounds returns the numbers of the oldest change in the feed and of the
-	// last change that was made. oldest is 0 if the feed is empty.
-	FeedBounds(ctx context.Context) (oldest, last int64, err error)
-	// Changes returns the changes after the given number, in order.
-	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
-	// WaitForChange returns when there may be a change after the given number.
-	WaitForChange(ctx context.Context, after int64) error
 }
 
 // Player calls Spotify's player endpoints.
@@ -120,7 +110,7 @@ func (allShards) MayPoll(songspy.UserID) bool { return true }
 type Options struct {
 	Registry *Registry
 	Store    Store
-	Feed     Feed
+	Feed     changefeed.Feed
 	Player   Player
 	Renewer  Renewer
 	// BlockApp opens the circuit breaker of an app that Spotify forbids. Nil: no app is blocked.
@@ -149,7 +139,7 @@ type Poller struct {
 	writer    *writer
 	history   *historyFetcher
 	loader    *loader
-	follower  *follower
+	follower  *changefeed.Follower
 	heartbeat *heartbeat
 	firstRead *firstRead
 	clockSkew *clockSkew
@@ -172,7 +162,7 @@ func New(o Options) *Poller {
 	p := &Poller{
 		opt: o, registry: o.Registry, planner: plans, caller: call, writer: w,
 		history: newHistoryFetcher(o, w, call, skew), loader: l,
-		follower:  &follower{feed: o.Feed, loader: l, firstRead: first, log: o.Logger},
+		follower:  &changefeed.Follower{Feed: o.Feed, Load: l.readAll, Apply: l.applyChanges, Now: o.Now, Log: o.Logger},
 		heartbeat: heartbeats, firstRead: first, clockSkew: skew,
 	}
 	o.Metrics.registerGauges(p.registry.len, p.registry.polls.Len, p.overdue,
@@ -187,7 +177,11 @@ func (p *Poller) Run(ctx context.Context) {
 	writing, cancel := withGracePeriod(ctx, shutdownGrace)
 	defer cancel()
 	var background, writer sync.WaitGroup
-	background.Go(func() { p.follower.run(ctx) })
+	background.Go(func() {
+		if change, ok := p.firstRead.wait(ctx); ok {
+			p.follower.Run(ctx, change)
+		}
+	})
 	background.Go(func() { p.heartbeat.run(ctx) })
 	background.Go(func() { p.history.run(ctx, max(1, p.opt.Workers/8)) })
 	writer.Go(func() { p.writer.run(writing) })

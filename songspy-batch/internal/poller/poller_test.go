@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,22 +121,22 @@ func TestANewLinkIsPolledAtOnceAndAnErasedUserNeverAgain(t *testing.T) {
 
 func TestLostChangesCauseAFullRead(t *testing.T) {
 	for name, unlink := range map[string]func(*fakeStore){
-		"pruned":            func(f *fakeStore) { f.changes = f.changes[len(f.changes)-1:] },
-		"all pruned":        func(f *fakeStore) { f.changes = nil },
-		"an older database": func(f *fakeStore) { f.changes, f.last = nil, 1 },
+		"pruned":            func(f *fakeStore) { f.Prune(5) },
+		"all pruned":        func(f *fakeStore) { f.Prune(6) },
+		"an older database": func(f *fakeStore) { f.Prune(6); f.Restore(1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHarness(t, 3)
 				stop := runPoller(t, h.Poller)
 				<-time.After(10 * time.Second)
+				h.store.Fail(errors.New("down")) // so that no change is read before it is lost
 				h.store.link(8)
 				h.store.link(9)
 				h.store.erase(2)
-				h.store.mu.Lock()
 				unlink(h.store)
-				h.store.mu.Unlock()
-				<-time.After(2 * time.Second) // long before the next plan
+				h.store.Fail(nil)
+				<-time.After(5 * time.Second) // long before the next plan
 				for id, want := range map[songspy.UserID]bool{1: true, 2: false, 8: true, 9: true} {
 					if _, _, on := h.registry.beginPoll(id); on != want {
 						t.Errorf("user %d is in the registry: %t, want %t", id, on, want)

@@ -1,0 +1,168 @@
+// Package changefeed follows the change feed of the database and keeps something in
+// memory up to date with it.
+//
+// A change is an invalidation: it says that what is known of a user may be outdated.
+// Numbers become visible in ascending order and without holes, so a reader that
+// continues after the last number that it has applied misses nothing. Changes are
+// lost to a reader if they are pruned before it reads them, or if the database is
+// restored from a backup. Then the reader has to load everything again.
+package changefeed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
+)
+
+const (
+	// Unloaded is the position of a reader that has loaded nothing yet.
+	Unloaded = int64(-1)
+
+	// readInterval is the shortest time between two reads. Changes in between are
+	// applied together.
+	readInterval = 50 * time.Millisecond
+	// changesPerRead is how many changes one query reads.
+	changesPerRead = 2000
+	// shortestRetryWait and longestRetryWait limit the wait after a failure. It doubles
+	// with each failure in a row.
+	shortestRetryWait, longestRetryWait = 100 * time.Millisecond, 2 * time.Second
+)
+
+// Feed is the change feed of the database.
+type Feed interface {
+	// FeedBounds returns the number of the oldest stored change, 0 without changes, and
+	// the last number that was assigned.
+	FeedBounds(ctx context.Context) (oldest, last int64, err error)
+	// Changes returns up to limit changes with numbers above after, in order.
+	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
+	// WaitForChange returns when there may be changes after the given one, or after
+	// about a second.
+	WaitForChange(ctx context.Context, after int64) error
+}
+
+// Follower keeps something up to date with the feed. All fields are required, except
+// CaughtUp and Timeout.
+type Follower struct {
+	Feed Feed
+	// Load loads everything and returns the number of a change that the result reflects.
+	// Follower calls it at the start, unless something is loaded already, and when
+	// changes were lost.
+	Load func(ctx context.Context) (number int64, err error)
+	// Apply applies changes, in order. After an error Follower calls it again with the
+	// same changes.
+	Apply func(ctx context.Context, changes []songspy.Change) error
+	// CaughtUp is called when every change that was committed before the given time is
+	// applied. number is the last of them. It is called at least about once a second
+	// while the feed can be read.
+	CaughtUp func(number int64, at time.Time)
+	// Timeout limits one wait for changes together with reading and applying them. Zero:
+	// no limit.
+	Timeout time.Duration
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Run follows the feed after the change with the number after until ctx ends. With
+// Unloaded it loads everything first. After a failure it tries again.
+func (f *Follower) Run(ctx context.Context, after int64) {
+	wait := shortestRetryWait
+	for ctx.Err() == nil {
+		next, err := f.next(ctx, after)
+		after = next
+		switch {
+		case err == nil:
+			wait = shortestRetryWait
+			sleep(ctx, readInterval)
+		case ctx.Err() == nil:
+			f.Log.WarnContext(ctx, "following the change feed failed; trying again", slog.Any(logkey.Error, err))
+			sleep(ctx, wait)
+			wait = min(2*wait, longestRetryWait)
+		}
+	}
+}
+
+// next loads everything, or waits for changes after the given one and applies them.
+// It returns the new position, also with an error.
+func (f *Follower) next(ctx context.Context, after int64) (int64, error) {
+	startedAt := f.Now()
+	if after == Unloaded {
+		number, err := f.Load(ctx)
+		if err != nil {
+			return Unloaded, err
+		}
+		f.caughtUp(number, startedAt)
+		return number, nil
+	}
+	if f.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.Timeout)
+		defer cancel()
+	}
+	if err := f.Feed.WaitForChange(ctx, after); err != nil {
+		return after, err
+	}
+	startedAt = f.Now()
+	changes, err := f.Feed.Changes(ctx, after, changesPerRead)
+	if err != nil {
+		return after, err
+	}
+	if len(changes) == 0 || changes[0].Number != after+1 {
+		oldest, last, err := f.Feed.FeedBounds(ctx)
+		if err != nil {
+			return after, err
+		}
+		if lost(after, oldest, last) {
+			f.Log.WarnContext(ctx, "changes were lost: everything is loaded again",
+				slog.Int64("after", after), slog.Int64("oldest", oldest), slog.Int64("last", last))
+			return Unloaded, nil
+		}
+	}
+	if len(changes) > 0 {
+		if err := f.Apply(ctx, changes); err != nil {
+			return after, fmt.Errorf("apply %d changes after %d: %w", len(changes), after, err)
+		}
+		after = changes[len(changes)-1].Number
+	}
+	if len(changes) < changesPerRead {
+		f.caughtUp(after, startedAt)
+	}
+	return after, nil
+}
+
+func (f *Follower) caughtUp(number int64, at time.Time) {
+	if f.CaughtUp != nil {
+		f.CaughtUp(number, at)
+	}
+}
+
+// lost reports whether changes after the given one are missing from a feed with
+// these bounds.
+func lost(after, oldest, last int64) bool {
+	return last < after || last > after && (oldest == 0 || oldest > after+1)
+}
+
+// UserIDs returns the users of the changes, each once, in ascending order. It leaves
+// out changes of the kinds in except.
+func UserIDs(changes []songspy.Change, except ...songspy.ChangeKind) []songspy.UserID {
+	ids := make([]songspy.UserID, 0, len(changes))
+	for _, c := range changes {
+		if !slices.Contains(except, c.Kind) {
+			ids = append(ids, c.UserID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
