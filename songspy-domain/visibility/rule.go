@@ -1,0 +1,245 @@
+package visibility
+
+import (
+	"strings"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Rule is what is stored about what one user shows to others.
+type Rule = songspy.SharingRule
+
+// Thing is what a viewer asks to see of an owner. Nobody but the owner sees the
+// zero value.
+type Thing struct {
+	kind  kind
+	track *songspy.Track
+	// started and ended bound the play. A NowThing has no end.
+	started, ended time.Time
+	// certain is false for plays that concern their user only.
+	certain bool
+}
+
+type kind uint8
+
+const (
+	now kind = iota + 1
+	history
+	profile
+	search
+)
+
+// NowThing returns the Thing of a track that plays, or is paused, since
+// startedAt.
+func NowThing(track *songspy.Track, startedAt time.Time) Thing {
+	return Thing{kind: now, track: track, started: startedAt, certain: true}
+}
+
+// PlayThing returns the Thing of a past play of a track.
+func PlayThing(track *songspy.Track, play *songspy.Play) Thing {
+	certain := !play.Probable && play.DeletedAt == nil && !play.EndedAt.Before(play.StartedAt)
+	return Thing{kind: history, track: track, started: play.StartedAt, ended: play.EndedAt, certain: certain}
+}
+
+// Profile returns the Thing of a user's name, picture and page.
+func Profile() Thing { return Thing{kind: profile} }
+
+// Search returns the Thing of a user as a result of a search by name.
+func Search() Thing { return Thing{kind: search} }
+
+// required returns the least relation that may see the thing at a time. Of the
+// rows that apply, the narrowest counts. A row of a period applies if the period
+// is in force now, later, or at any moment of the play.
+//
+//	thing      | condition                                        | required
+//	-----------+--------------------------------------------------+---------------------------------
+//	any        | the operator hides the owner                     | nobody
+//	any        | periods are missing or out of order              | nobody
+//	now, play  | it began before the first period                 | owner
+//	play       | probable, deleted, or ended before it began      | owner
+//	now, play  | hidden items: its track or an artist             | owner
+//	now, play  | period: hidden until a time, while it is hidden  | owner
+//	now, play  | period: the kind of the track is hidden          | owner
+//	now, play  | period: it has played less than the minimum      | owner
+//	now        | period: audience for now                         | by audience
+//	play       | period: audience for history                     | by audience
+//	profile    | period: findable                                 | stranger
+//	profile    | period: else                                     | by the wider of the two audiences
+//	search     | period: findable                                 | stranger
+//	search     | period: else                                     | owner
+//
+// By audience: everyone is stranger, link is link holder, followers is follower,
+// nobody is owner.
+func required(r *Rule, th *Thing, at time.Time) Relation {
+	if r.HiddenByOperator || !ordered(r.Periods) {
+		return nobody
+	}
+	isPlay := th.kind == now || th.kind == history
+	if isPlay && (th.track == nil || !th.certain || th.started.Before(r.Periods[0].BeganAt) || hidesItem(r.Hidden, th, at)) {
+		return Owner
+	}
+	need := Stranger
+	for i := range r.Periods {
+		p, end := &r.Periods[i], songspy.HiddenForever
+		if i+1 < len(r.Periods) {
+			end = r.Periods[i+1].BeganAt
+		}
+		switch {
+		case i+1 < len(r.Periods) && !th.meets(p.BeganAt, end, at):
+		case isPlay && p.HiddenUntil != nil && th.meets(p.BeganAt, earlier(*p.HiddenUntil, end), at),
+			isPlay && hidesKind(p, th.track),
+			isPlay && p.MinSeconds > 0 && th.played(at) < time.Duration(p.MinSeconds)*time.Second:
+			return Owner
+		case th.kind == now:
+			need = max(need, audience(p.Now))
+		case th.kind == history:
+			need = max(need, audience(p.History))
+		case p.Findable && (th.kind == profile || th.kind == search):
+		case th.kind == profile:
+			need = max(need, min(audience(p.Now), audience(p.History)))
+		default:
+			return Owner
+		}
+	}
+	return need
+}
+
+// maySee reports whether the viewer may see the thing of owner. Nobody sees
+// anything if the rule is that of another owner. Owners see all of themselves.
+// Search is for signed-in viewers. Users who ask to follow a viewer, or who
+// follow the viewer, show their profile to the viewer.
+func maySee(owner songspy.UserID, r *Rule, th *Thing, by *Viewer, at time.Time) bool {
+	relation := by.relation(owner)
+	if owner == 0 || owner != r.Owner || relation < Owner && contains(by.relations.blocked, owner) {
+		return false
+	}
+	if th.kind == search && !by.signedIn() {
+		return false
+	}
+	need := required(r, th, at)
+	return relation == Owner || relation >= need ||
+		th.kind == profile && need <= Owner && contains(by.relations.followers, owner)
+}
+
+// ordered reports whether there are periods, and all are in the order of time.
+func ordered(periods []songspy.Sharing) bool {
+	for i := range len(periods) - 1 {
+		if !periods[i].BeganAt.Before(periods[i+1].BeganAt) {
+			return false
+		}
+	}
+	return len(periods) > 0
+}
+
+// meets reports whether the time from began until end lies in the present, in the
+// future, or partly in the play. Bounds in the wrong order are exchanged.
+func (th *Thing) meets(began, end, at time.Time) bool {
+	if end.Before(began) {
+		began, end = end, began
+	}
+	return end.After(at) || end.After(th.started) && !began.After(th.endedBy(at))
+}
+
+// endedBy returns the end of the play. A track that plays now lasts until at.
+func (th *Thing) endedBy(at time.Time) time.Time {
+	if th.kind != now {
+		return th.ended
+	}
+	if at.Before(th.started) { // by a clock that runs ahead
+		return th.started
+	}
+	return at
+}
+
+// played returns how long the play has lasted, with pauses.
+func (th *Thing) played(at time.Time) time.Duration { return th.endedBy(at).Sub(th.started) }
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// audience returns the least relation in an audience. An unknown audience is
+// nobody.
+func audience(a songspy.Audience) Relation {
+	switch a {
+	case songspy.AudienceEveryone:
+		return Stranger
+	case songspy.AudienceLink:
+		return WithLink
+	case songspy.AudienceFollowers:
+		return Follower
+	}
+	return Owner
+}
+
+// hidesKind reports whether the settings hide the kind of the track. An unknown
+// kind is hidden.
+func hidesKind(p *songspy.Sharing, t *songspy.Track) bool {
+	switch {
+	case t.Kind == songspy.KindLocal || songspy.IsLocal(t.URI):
+		return p.HideLocal
+	case t.Kind == songspy.KindEpisode:
+		return p.HideEpisodes
+	case t.Kind == songspy.KindChapter:
+		return p.HideChapters
+	}
+	return t.Kind != songspy.KindTrack
+}
+
+// hidesItem reports whether one of the items hides the track, now or at any
+// moment of the play.
+func hidesItem(items []songspy.HiddenItem, th *Thing, at time.Time) bool {
+	for i := range items {
+		item := &items[i]
+		if (item.EndedAt == nil || th.meets(item.BeganAt, *item.EndedAt, at)) && matches(item, th.track) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches reports whether the item is the track or one of its artists. Artists
+// without a URI are compared by name. If the name is missing too, they match.
+func matches(item *songspy.HiddenItem, t *songspy.Track) bool {
+	if item.URI == t.URI {
+		return true
+	}
+	if !strings.HasPrefix(item.URI, "spotify:artist:") {
+		return false
+	}
+	known := len(t.ArtistRefs) > 0
+	for i := range t.ArtistRefs {
+		if t.ArtistRefs[i].URI == item.URI {
+			return true
+		}
+		known = known && t.ArtistRefs[i].URI != ""
+	}
+	return !known && (item.Name == "" || t.Artists == "" || isListed(item.Name, t.Artists))
+}
+
+// isListed reports whether the name is one of the names that artists joins. Case
+// does not matter. A name may itself contain the separator.
+func isListed(name, artists string) bool {
+	const separator = ", "
+	for {
+		for end := 0; end < len(artists); end += len(separator) {
+			if i := strings.Index(artists[end:], separator); i >= 0 {
+				end += i
+			} else {
+				end = len(artists)
+			}
+			if strings.EqualFold(artists[:end], name) {
+				return true
+			}
+		}
+		_, rest, more := strings.Cut(artists, separator)
+		if !more {
+			return false
+		}
+		artists = rest
+	}
+}
