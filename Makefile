@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help up build images test test-days test-pg race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-small clean tools
+.PHONY: help up build images test test-days test-pg test-programs race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-small clean tools
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,14 +30,21 @@ build: ## build the programs into bin/
 images: ## build the images of docker-compose.yml, labelled with version and commit
 	@VERSION="$(VERSION)" COMMIT="$(COMMIT)" docker compose build
 
-# Without the test cache: some tests run the built programs, whose sources the cache does not track.
 # The tests in WALLCLOCK measure wall-clock time, so they run alone, after all others.
 WALLCLOCK := ^TestReplicasCoverForEachOther$$
+# These packages run the built programs, whose sources Go's test cache does not track. `make race` skips them.
+RUN_PROGRAMS := songspy-api/journey songspy-sim/up
+# CI sets COUNT to nothing: then results of packages that did not change come from Go's test cache.
+COUNT ?= -count=1
+TESTED = work
 test: bin/throwaway chromium ## run all tests on SQLite and on a temporary Postgres; TESTFLAGS is for go test
-	@bin/throwaway -- go test -count=1 -timeout=20m -skip '$(WALLCLOCK)' $(TESTFLAGS) work
+	@bin/throwaway -- go test $(COUNT) -timeout=20m -skip '$(WALLCLOCK)' $(TESTFLAGS) $(TESTED)
 ifeq ($(filter -run%,$(TESTFLAGS)),)
 	@bin/throwaway -- go test -count=1 $(TESTFLAGS) -run '$(WALLCLOCK)' ./songspy-batch
 endif
+
+test-programs: bin/throwaway ## run the tests that run the built programs
+	@bin/throwaway -- go test -count=1 -vet=off $(TESTFLAGS) $(addprefix ./,$(RUN_PROGRAMS))
 
 .PHONY: chromium
 chromium:
@@ -48,14 +55,16 @@ chromium:
 DAYS_FILES = $(shell git grep -lE 'testing\.Short\(\)|pgregory\.net/rapid"|\blong\(t\)' -- '*_test.go')
 DAYS_TESTS = $(shell grep -hoE '^func Test[A-Za-z0-9_]+' $(DAYS_FILES) | sed 's/^func //' | sort -u | paste -sd '|' -)
 test-days: bin/throwaway ## run the tests that -short shortens in full, without the race detector
-	@exec bin/throwaway -- go test -count=1 -timeout=20m -run '^($(DAYS_TESTS))$$' -skip '^TestMain$$|$(WALLCLOCK)' $(TESTFLAGS) $(sort $(addprefix ./,$(dir $(DAYS_FILES))))
+	@exec bin/throwaway -- go test $(COUNT) -timeout=20m -vet=off -run '^($(DAYS_TESTS))$$' -skip '^TestMain$$|$(WALLCLOCK)' $(TESTFLAGS) $(sort $(addprefix ./,$(dir $(DAYS_FILES))))
 
 test-pg: bin/throwaway ## run the store's tests only; SONGSPY_TEST_POSTGRES_IMAGE=postgres:15 chooses the version
 	@exec bin/throwaway -- go test -count=1 $(TESTFLAGS) ./songspy-domain/store/...
 
 # SQLite is translated from C, and slow under the race detector, so its library is excluded. Only the library:
 # if more of modernc.org were excluded, the detector would report false races.
-race: override TESTFLAGS += -race -short -timeout=20m -gcflags=modernc.org/sqlite/lib=-race=false
+# Some packages wait more than they work, so more of them than there are processors run at once. `make verify` vets.
+race: override TESTFLAGS += -race -short -timeout=20m -gcflags=modernc.org/sqlite/lib=-race=false -p 4 -vet=off
+race: TESTED = $(filter-out $(addprefix %/,$(RUN_PROGRAMS)),$(shell go list work))
 race: test ## run all tests under the race detector, with -short
 
 lint: $(LINT) ## check the style and the imports of packages

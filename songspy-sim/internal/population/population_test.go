@@ -156,9 +156,13 @@ func TestHistory_ListsOnlyEligiblePlays(t *testing.T) {
 }
 
 func TestHistory_MissesNothingOfTheLastFifty(t *testing.T) {
-	w := newWorld(t, 3, "restless", 200)
+	people := 200
+	if testing.Short() {
+		people = 40
+	}
+	w := newWorld(t, 3, "restless", people)
 	at := epoch.Add(20 * 24 * time.Hour)
-	for person := range 200 {
+	for person := range people {
 		var arrived int
 		for _, p := range w.Truth(person, epoch, at) {
 			if !p.PlayedAt.IsZero() && !p.ListedAt.After(at) {
@@ -262,17 +266,21 @@ func TestTruth_BeginsAtTheEpoch(t *testing.T) {
 }
 
 func TestPopulations_ListenForTheirShareOfTime(t *testing.T) {
+	people := 400
+	if testing.Short() {
+		people = 100
+	}
 	for name, want := range map[string][2]float64{
 		"lively": {0.85, 0.95}, "tenth": {0.09, 0.11}, "regular": {0.09, 0.11}, "restless": {0.09, 0.11}, "awkward": {0.09, 0.11},
 	} {
-		w := newWorld(t, 5, name, 400)
+		w := newWorld(t, 5, name, people)
 		var total time.Duration
-		for person := range 400 {
+		for person := range people {
 			for _, p := range w.Truth(person, epoch, epoch.Add(96*time.Hour)) {
 				total += p.End.Sub(p.Start)
 			}
 		}
-		if share := total.Hours() / (96 * 400); share < want[0] || share > want[1] {
+		if share := total.Hours() / (96 * float64(people)); share < want[0] || share > want[1] {
 			t.Errorf("%s: people play %.3f of the time, want %v", name, share, want)
 		}
 	}
@@ -349,9 +357,13 @@ func TestAwkward_PlaysTheSameTracksAsRegular(t *testing.T) {
 }
 
 func TestPeople_DoNotShareIDs(t *testing.T) {
-	w := newWorld(t, 2, "tenth", 200_000)
-	seen := make(map[string]int, 600_000)
-	for n := range 200_000 {
+	people := 200_000
+	if testing.Short() {
+		people = 20_000
+	}
+	w := newWorld(t, 2, "tenth", people)
+	seen := make(map[string]int, 3*people)
+	for n := range people {
 		p := w.Person(n)
 		for _, id := range []string{"s" + p.SpotifyID, "a" + p.AccountID, "g" + p.GoogleID} {
 			if other, taken := seen[id]; taken {
