@@ -90,20 +90,32 @@ func shards() suite {
 			same(t, "owners", lease.Replicas, 2)
 		},
 		"LeaseShards_DoesNotReserveShardsForASilentReplica": func(t *testing.T, b *fixture) {
-			const length, silence = 400 * time.Millisecond, 150 * time.Millisecond
 			pass := func(d time.Duration) {
 				b.clock.advance(d)
 				<-time.After(d) // Postgres uses its own clock
 			}
-			dead, silent, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "silent"}, &replica{b: b, name: "heir"}
-			dead.lease(t, length)
-			pass(length - silence)
-			silent.lease(t, length)
-			pass(silence)
-			lease := successor.lease(t, length)
-			same(t, "owners", lease.Replicas, 1)
-			same(t, "acquired of the dead replica's shards", len(lease.Acquired), songspy.ShardCount)
-			same(t, "replicas after it has leased again", silent.lease(t, length).Replicas, 2)
+			// On a slow machine a lease ends before the attempt does. The next attempt has longer leases.
+			for length := 400 * time.Millisecond; ; length *= 2 {
+				silence, began := length*3/8, time.Now()
+				name := func(of string) string { return of + length.String() }
+				dead, silent, successor := &replica{b: b, name: name("dead")}, &replica{b: b, name: name("silent")}, &replica{b: b, name: name("heir")}
+				dead.lease(t, length)
+				pass(length - silence)
+				silent.lease(t, length)
+				slow := time.Since(began) >= length
+				pass(silence)
+				began = time.Now()
+				lease := successor.lease(t, length)
+				again := silent.lease(t, length)
+				if slow || time.Since(began) >= length {
+					pass(2 * length)
+					continue
+				}
+				same(t, "owners", lease.Replicas, 1)
+				same(t, "acquired of the dead replica's shards", len(lease.Acquired), songspy.ShardCount)
+				same(t, "replicas after it has leased again", again.Replicas, 2)
+				return
+			}
 		},
 		"ReleaseShards_FreesThemAtOnce": func(t *testing.T, b *fixture) {
 			one, two := &replica{b: b, name: "one"}, &replica{b: b, name: "two"}
