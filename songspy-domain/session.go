@@ -2,6 +2,15 @@ package songspy
 
 import "time"
 
+// SessionKind says how the secret of a session reaches the service.
+type SessionKind string
+
+// The kinds of sessions.
+const (
+	SessionBearer SessionKind = "bearer" // the client keeps a refresh token
+	SessionCookie SessionKind = "cookie" // the browser keeps the secret in a cookie
+)
+
 // Session is the lifetime of one refresh token. A sign-in starts a family. Each
 // refresh adds a session to the family. If a token is used a second time, too
 // late, the whole family is revoked.
@@ -10,7 +19,8 @@ type Session struct {
 	UserID UserID
 	// Family is the ID of the session that the sign-in created.
 	Family int64
-	// RefreshHash is the SHA-256 of the opaque refresh token.
+	Kind   SessionKind
+	// RefreshHash is the SHA-256 of the opaque refresh token, or of the cookie.
 	RefreshHash []byte
 	// Label is the name that the client gave itself; empty if it gave none.
 	Label     string
@@ -35,3 +45,40 @@ func (Session) TableName() string { return "sessions" }
 func (s Session) IsActive(at time.Time) bool {
 	return s.RevokedAt == nil && at.Before(s.ExpiresAt)
 }
+
+// AuthorizationProvider is a service that a browser is redirected to.
+type AuthorizationProvider string
+
+// The providers.
+const (
+	AuthorizationGoogle  AuthorizationProvider = "google"  // sign-in
+	AuthorizationSpotify AuthorizationProvider = "spotify" // linking
+)
+
+// AuthorizationAttempt is a redirect to Google or Spotify that has not come back
+// yet. It can be used once.
+type AuthorizationAttempt struct {
+	// StateHash is the SHA-256 of the state parameter.
+	StateHash []byte `gorm:"primaryKey"`
+	// BrowserHash is the SHA-256 of the cookie of the browser that began it.
+	BrowserHash []byte
+	Provider    AuthorizationProvider
+	// UserID is the user who links Spotify; 0 for a sign-in.
+	UserID UserID
+	// App is the Spotify app that the user links through; empty for a sign-in.
+	App string
+	// Verifier is the PKCE verifier, Invite the invite code of a sign-up or
+	// empty. The store encrypts both.
+	Verifier Secret `gorm:"-"`
+	Invite   Secret `gorm:"-"`
+	// Nonce must return in Google's ID token; empty for Spotify.
+	Nonce string
+	// ReturnPath is the page that the browser goes to in the end.
+	ReturnPath string
+	// Label names the session that a sign-in begins.
+	Label     string
+	ExpiresAt time.Time
+}
+
+// TableName returns the name of the table of authorization attempts.
+func (AuthorizationAttempt) TableName() string { return "authorization_attempts" }

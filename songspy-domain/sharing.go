@@ -76,6 +76,15 @@ type SharingRule struct {
 	HiddenByOperator bool
 }
 
+// Present returns the settings that are in force now; the zero value if there
+// are none.
+func (r SharingRule) Present() Sharing {
+	if len(r.Periods) == 0 {
+		return Sharing{}
+	}
+	return r.Periods[len(r.Periods)-1]
+}
+
 // ShareLink lets any person who has its secret see a user with AudienceLink. A
 // user has at most one. A new one, or its deletion, revokes it.
 type ShareLink struct {

@@ -37,7 +37,7 @@ type Track struct {
 	ISRC       string
 	CreatedAt  time.Time `gorm:"autoCreateTime:false"`
 	// PublicID identifies the track outside the service, by Handle.
-	PublicID PublicID `gorm:"-"`
+	PublicID PublicID
 	// ArtistRefs are the artists in Spotify's order. They are empty if their
 	// identity is not known: for local files, episodes and chapters, and for
 	// tracks that were stored before Songspy kept it. AlbumRef is the album, the

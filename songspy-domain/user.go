@@ -37,17 +37,17 @@ type User struct {
 	GoogleName  string // from the last Google sign-in; shown to the user only
 	PictureURL  string // from the last Google sign-in; empty if Google has none
 	ShowPicture bool
-	Audience    Audience
-	// SharingPausedUntil hides the user from everyone until that time; nil
-	// means not paused.
-	SharingPausedUntil *time.Time
-	CreatedAt          time.Time `gorm:"autoCreateTime:false"`
-	UpdatedAt          time.Time `gorm:"autoUpdateTime:false"`
+	// Audience and SharingPausedUntil are Now and HiddenUntil of the user's
+	// present sharing settings. The store fills them when it reads a user.
+	Audience           Audience   `gorm:"-"`
+	SharingPausedUntil *time.Time `gorm:"-"`
+	CreatedAt          time.Time  `gorm:"autoCreateTime:false"`
+	UpdatedAt          time.Time  `gorm:"autoUpdateTime:false"`
 	// PublicID identifies the user outside the service: it is the user's id in
 	// the contract and, as Handle, in addresses.
-	PublicID PublicID `gorm:"-"`
+	PublicID PublicID
 	// HiddenByOperator says that the operator hides the user from everyone else.
-	HiddenByOperator bool `gorm:"-"`
+	HiddenByOperator bool
 }
 
 // TableName returns the name of the table of users.

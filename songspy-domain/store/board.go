@@ -13,25 +13,33 @@ import (
 // reports it.
 const snapshotTolerance = time.Hour
 
-const (
-	userColumns = `u.id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.audience,
-	u.sharing_paused_until, u.created_at, u.updated_at`
-	trackColumns = `t.id, t.uri, t.kind, t.title, t.artists, t.album, t.image_url, t.url, t.preview_url, t.duration_ms, t.isrc, t.created_at`
-)
+const userColumns = `u.id, u.public_id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.hidden_by_operator,
+	u.created_at, u.updated_at`
 
-var selectBoard = `SELECT ` + userColumns + `, ` + nowPlayingColumns + `, ` + trackColumns + `
-	FROM now_playing n JOIN users u ON u.id = n.user_id JOIN tracks t ON t.id = n.track_id
+// userDest returns the scan destinations of userColumns.
+func userDest(u *songspy.User) []any {
+	return []any{
+		&u.ID, &u.PublicID, &u.GoogleSub, &u.NickName, &u.GoogleName, &u.PictureURL, &u.ShowPicture, &u.HiddenByOperator,
+		&u.CreatedAt, &u.UpdatedAt,
+	}
+}
+
+// openPlays selects the open plays from now_playing AS n with their users AS u and
+// tracks AS t.
+const openPlays = ` FROM now_playing n JOIN users u ON u.id = n.user_id JOIN tracks t ON t.id = n.track_id` + joinAlbum + `
 	WHERE n.state IN ('playing', 'paused') `
 
+func selectBoard(e engine) string {
+	return `SELECT ` + userColumns + `, ` + nowPlayingColumns + `, ` + trackColumns + `, ` + identityColumns(e) + `, ` +
+		ruleColumns(e, "n.started_at") + openPlays
+}
+
+// scanBoardEntry scans a row of selectBoard.
 func scanBoardEntry(rows *sql.Rows) (b songspy.BoardEntry, err error) {
-	u, t := &b.User, &b.Track
-	dest := []any{
-		&u.ID, &u.GoogleSub, &u.NickName, &u.GoogleName, &u.PictureURL, &u.ShowPicture, &u.Audience,
-		&u.SharingPausedUntil, &u.CreatedAt, &u.UpdatedAt,
-	}
-	dest = append(dest, nowPlayingDest(&b.Playing)...)
-	dest = append(dest, &t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)
-	err = rows.Scan(dest...)
+	dest := append(userDest(&b.User), nowPlayingDest(&b.Playing)...)
+	dest = append(append(dest, trackDest(&b.Track)...), identityDest(&b.Track)...)
+	err = rows.Scan(append(dest, ruleDest(&b.Rule)...)...)
+	finishRule(&b.Rule, &b.User)
 	return b, err
 }
 
@@ -49,7 +57,7 @@ func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) e
 			return err
 		}
 		return fn(b)
-	}, selectBoard+`AND (n.ends_at > $1 OR n.paused_since > $1 OR n.seen_at > $1)`, s.now().Add(-snapshotTolerance))
+	}, s.selects.board+`AND (n.ends_at > $1 OR n.paused_since > $1 OR n.seen_at > $1)`, s.now().Add(-snapshotTolerance))
 	return number, translate(err)
 }
 
@@ -59,7 +67,7 @@ func (s *Store) BoardEntries(ctx context.Context, ids []songspy.UserID) (board [
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	err = s.queryRowset(ctx, s.pool, userIDRowset(ids), selectBoard+`AND n.user_id IN (SELECT user_id FROM v)`, func(rows *sql.Rows) error {
+	err = s.queryRowset(ctx, s.pool, userIDRowset(ids), s.selects.board+`AND n.user_id IN (SELECT user_id FROM v)`, func(rows *sql.Rows) error {
 		b, err := scanBoardEntry(rows)
 		board = append(board, b)
 		return err

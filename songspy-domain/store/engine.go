@@ -35,6 +35,11 @@ type engine interface {
 	// dayExpression returns the day (UTC) of a column's time, counted from the Unix
 	// epoch.
 	dayExpression(column string) string
+	// microseconds returns a column's time as microseconds since the Unix epoch.
+	microseconds(column string) string
+	// jsonRows returns a query for one JSON text: an array with an array of the columns
+	// for each row, in the given order.
+	jsonRows(columns, from, order string) string
 	// rowsetCTE returns rows as a common table expression named v.
 	rowsetCTE(*rowset) (clause string, args []any, err error)
 	// forUpdate returns the clause that locks the rows of a query so that they can be

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"gorm.io/gorm"
@@ -47,6 +48,7 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e EraseResult
 		{&songspy.UserTrack{}, "user_id = ?", &e.Tracks},
 		{&songspy.Gap{}, "user_id = ?", &others},
 		{&historyHabitRow{}, "user_id = ?", &others},
+		{&songspy.HiddenItem{}, "user_id = ? AND uri LIKE 'spotify:local:%'", &others},
 	} {
 		deleted := tx.Where(table.where, id).Delete(table.model)
 		if deleted.Error != nil {
@@ -63,6 +65,31 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e EraseResult
 	}
 	// The user may still have a seat: its notifications must not be sent again.
 	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, seatNotificationKinds).Delete(&notificationRow{}).Error
+}
+
+// erasePeople deletes the user's sessions, settings and relations, and what other users
+// have stored about the user. A report by the user stays, without its text and its
+// author.
+func erasePeople(tx *gorm.DB, id songspy.UserID) error {
+	for _, rows := range []struct {
+		model any
+		where string
+	}{
+		{&songspy.Session{}, "user_id = @id"},
+		{&attemptRow{}, "user_id = @id"},
+		{&songspy.Sharing{}, "user_id = @id"},
+		{&songspy.HiddenItem{}, "user_id = @id"},
+		{&songspy.Follow{}, "user_id = @id OR follower_id = @id"},
+		{&songspy.Block{}, "user_id = @id OR blocked_id = @id"},
+		{&songspy.ShareLink{}, "user_id = @id"},
+		{&songspy.Report{}, "user_id = @id"},
+		{&songspy.AuditEvent{}, "user_id = @id"},
+	} {
+		if err := tx.Where(rows.where, sql.Named("id", id)).Delete(rows.model).Error; err != nil {
+			return err
+		}
+	}
+	return tx.Model(&songspy.Report{}).Where("reporter_id = ?", id).Updates(map[string]any{"reporter_id": nil, "text": ""}).Error
 }
 
 // rowsOfApp are the rows that name an app but no user.

@@ -47,17 +47,17 @@ func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generat
 	if err != nil {
 		return songspy.Reconciliation{}, err
 	}
-	s.cacheTracks(h.trackIDs)
+	s.cacheTracks(h.tracks)
 	return r, nil
 }
 
 // reconcileTx is the transaction that reconciles one history fetch.
 type reconcileTx struct {
-	s        *Store
-	ctx      context.Context
-	conn     gorm.ConnPool
-	user     songspy.UserID
-	trackIDs map[string]songspy.TrackID
+	s      *Store
+	ctx    context.Context
+	conn   gorm.ConnPool
+	user   songspy.UserID
+	tracks map[string]storedTrack
 }
 
 // historyWindow returns the time in which the plays of the items can lie, whether
@@ -176,16 +176,15 @@ func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, er
 	for _, f := range found {
 		tracks[cleanText(f.Track.URI)] = f.Track
 	}
-	ids, err := h.s.ensureTracks(h.ctx, h.conn, tracks, nil)
-	if err != nil {
+	var err error
+	if h.tracks, err = h.s.ensureTracks(h.ctx, h.conn, tracks, nil); err != nil {
 		return nil, err
 	}
-	h.trackIDs = ids
 	plays := make([]songspy.Play, len(found))
 	for i, f := range found {
 		plays[i] = f.Play
 		plays[i].TrackURI = cleanText(f.Track.URI)
-		plays[i].UserID, plays[i].TrackID = h.user, ids[plays[i].TrackURI]
+		plays[i].UserID, plays[i].TrackID = h.user, h.tracks[plays[i].TrackURI].id
 	}
 	return plays, nil
 }

@@ -44,10 +44,10 @@ func (s *Store) Load(ctx context.Context, users iter.Seq2[songspy.User, songspy.
 
 // bulkLoad is one run of Load with the rows that are not copied yet.
 type bulkLoad struct {
-	s            *Store
-	ctx          context.Context
-	conn         *pgx.Conn
-	users, links [][]any
+	s                     *Store
+	ctx                   context.Context
+	conn                  *pgx.Conn
+	users, sharing, links [][]any
 }
 
 func (l *bulkLoad) add(u songspy.User, link songspy.Link) error {
@@ -57,8 +57,12 @@ func (l *bulkLoad) add(u songspy.User, link songspy.Link) error {
 		return err
 	}
 	l.users = append(l.users, canonicalArgs([]any{
-		int64(u.ID), u.GoogleSub, u.NickName, u.GoogleName, u.PictureURL, u.ShowPicture, string(u.Audience),
-		u.SharingPausedUntil, link.Generation, link.Version, u.CreatedAt, u.UpdatedAt,
+		int64(u.ID), int64(songspy.NewPublicID()), u.GoogleSub, u.NickName, u.GoogleName, u.PictureURL, u.ShowPicture,
+		link.Generation, link.Version, u.CreatedAt, u.UpdatedAt,
+	}))
+	p := songspy.NewSharing(u.ID, u.Audience, u.CreatedAt)
+	l.sharing = append(l.sharing, canonicalArgs([]any{
+		int64(p.UserID), p.BeganAt, string(p.Now), string(p.History), u.SharingPausedUntil, p.MinSeconds, p.HideLocal, p.HideEpisodes, p.HideChapters, p.Findable,
 	}))
 	l.links = append(l.links, canonicalArgs([]any{
 		int64(row.UserID), row.App, row.AccountID, row.LegacyID, string(row.AuthMethod), row.AccessTokenSealed, row.RefreshTokenSealed,
@@ -74,9 +78,15 @@ func (l *bulkLoad) add(u songspy.User, link songspy.Link) error {
 func (l *bulkLoad) copy() error {
 	err := pgx.BeginFunc(l.ctx, l.conn, func(tx pgx.Tx) error {
 		_, err := tx.CopyFrom(l.ctx, pgx.Identifier{songspy.User{}.TableName()}, []string{
-			"id", "google_sub", "nick_name", "google_name", "picture_url", "show_picture", "audience",
-			"sharing_paused_until", "link_generation", "link_version", "created_at", "updated_at",
+			"id", "public_id", "google_sub", "nick_name", "google_name", "picture_url", "show_picture",
+			"link_generation", "link_version", "created_at", "updated_at",
 		}, pgx.CopyFromRows(l.users))
+		if err != nil {
+			return err
+		}
+		_, err = tx.CopyFrom(l.ctx, pgx.Identifier{songspy.Sharing{}.TableName()}, []string{
+			"user_id", "began_at", "now_audience", "history_audience", "hidden_until", "min_seconds", "hide_local", "hide_episodes", "hide_chapters", "findable",
+		}, pgx.CopyFromRows(l.sharing))
 		if err != nil {
 			return err
 		}
@@ -87,7 +97,7 @@ func (l *bulkLoad) copy() error {
 		}, pgx.CopyFromRows(l.links))
 		return err
 	})
-	l.users, l.links = l.users[:0], l.links[:0]
+	l.users, l.sharing, l.links = l.users[:0], l.sharing[:0], l.links[:0]
 	return err
 }
 

@@ -41,12 +41,15 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 
 const (
 	playColumns = `p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.probable, p.deleted_at`
-	// selectPlays selects plays with their tracks. It skips deleted plays, which have
-	// no track.
-	selectPlays = `SELECT ` + playColumns + `, ` + trackColumns + ` FROM plays p JOIN tracks t ON t.id = p.track_id `
 	// selectStoredPlays also selects deleted plays.
 	selectStoredPlays = `SELECT ` + playColumns + `, ` + trackColumns + `, p.uri_hash, p.isrc_hash FROM plays p LEFT JOIN tracks t ON t.id = p.track_id `
 )
+
+// selectPlays selects plays with their tracks. It skips deleted plays, which have no
+// track.
+func selectPlays(e engine) string {
+	return `SELECT ` + playColumns + `, ` + trackColumns + `, ` + identityColumns(e) + ` FROM plays p JOIN tracks t ON t.id = p.track_id` + joinAlbum
+}
 
 // playDest returns the scan destinations of playColumns.
 func playDest(p *songspy.Play) []any {
@@ -57,8 +60,7 @@ func playDest(p *songspy.Play) []any {
 
 func scanPlay(rows *sql.Rows) (of songspy.PlayWithTrack, err error) {
 	t := &of.Track
-	err = rows.Scan(append(playDest(&of.Play),
-		&t.ID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt)...)
+	err = rows.Scan(append(append(playDest(&of.Play), trackDest(t)...), identityDest(t)...)...)
 	of.Play.TrackURI = t.URI
 	return of, err
 }
@@ -66,13 +68,13 @@ func scanPlay(rows *sql.Rows) (of songspy.PlayWithTrack, err error) {
 // scanStoredPlay scans a row of selectStoredPlays. The track of a deleted play is
 // empty.
 func scanStoredPlay(rows *sql.Rows) (k songspy.StoredPlay, hashes trackHashes, err error) {
-	var id, duration sql.NullInt64
+	var id, publicID, duration sql.NullInt64
 	var uri, kind, title, artists, album, image, url, preview, isrc sql.NullString
 	var created sql.NullTime
 	err = rows.Scan(append(playDest(&k.Play),
-		&id, &uri, &kind, &title, &artists, &album, &image, &url, &preview, &duration, &isrc, &created, &hashes.uri, &hashes.isrc)...)
+		&id, &publicID, &uri, &kind, &title, &artists, &album, &image, &url, &preview, &duration, &isrc, &created, &hashes.uri, &hashes.isrc)...)
 	k.Track = songspy.Track{
-		ID: songspy.TrackID(id.Int64), URI: uri.String, Kind: songspy.TrackKind(kind.String), Title: title.String, Artists: artists.String,
+		ID: songspy.TrackID(id.Int64), PublicID: songspy.PublicID(publicID.Int64), URI: uri.String, Kind: songspy.TrackKind(kind.String), Title: title.String, Artists: artists.String,
 		Album: album.String, ImageURL: image.String, URL: url.String, PreviewURL: preview.String,
 		DurationMS: duration.Int64, ISRC: isrc.String, CreatedAt: created.Time,
 	}
@@ -83,8 +85,18 @@ func scanStoredPlay(rows *sql.Rows) (k songspy.StoredPlay, hashes trackHashes, e
 // Plays returns up to limit of the user's plays, newest first, that come after the
 // given one by start and id; the zero Play starts with the newest. Deleted plays are
 // left out. Fewer than limit means that there are no more.
-func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
-	where, args := `WHERE p.user_id = $1 AND p.deleted_at IS NULL `, []any{int64(id), limit}
+func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
+	return s.playsWhere(ctx, ``, id, after, limit)
+}
+
+// PlaysForOthers is Plays without probable plays, which only their user sees. The
+// caller decides what others see of it: see SharingRules.
+func (s *Store) PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
+	return s.playsWhere(ctx, `AND NOT p.probable `, id, after, limit)
+}
+
+func (s *Store) playsWhere(ctx context.Context, condition string, id songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
+	where, args := `WHERE p.user_id = $1 AND p.deleted_at IS NULL `+condition, []any{int64(id), limit}
 	if !after.StartedAt.IsZero() {
 		where, args = where+`AND (p.started_at, p.id) < ($3, $4) `, append(args, after.StartedAt, int64(after.ID))
 	}
@@ -92,7 +104,7 @@ func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play
 		p, err := scanPlay(rows)
 		plays = append(plays, p)
 		return err
-	}, selectPlays+where+`ORDER BY p.started_at DESC, p.id DESC LIMIT $2`, args...)
+	}, s.selects.plays+where+`ORDER BY p.started_at DESC, p.id DESC LIMIT $2`, args...)
 	return plays, translate(err)
 }
 

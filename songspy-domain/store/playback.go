@@ -104,7 +104,7 @@ func (s *Store) writeBatch(ctx context.Context, batch []indexedUpdate, written [
 	if err != nil {
 		return err
 	}
-	s.cacheTracks(w.trackIDs)
+	s.cacheTracks(w.tracks)
 	for i, o := range w.results {
 		written[i] = o
 	}
@@ -113,11 +113,11 @@ func (s *Store) writeBatch(ctx context.Context, batch []indexedUpdate, written [
 
 // writeTx is the transaction that writes one batch.
 type writeTx struct {
-	s        *Store
-	ctx      context.Context
-	conn     gorm.ConnPool
-	trackIDs map[string]songspy.TrackID
-	results  map[int]songspy.PlaybackUpdateResult
+	s       *Store
+	ctx     context.Context
+	conn    gorm.ConnPool
+	tracks  map[string]storedTrack
+	results map[int]songspy.PlaybackUpdateResult
 }
 
 func (w *writeTx) write(tx *gorm.DB, batch []indexedUpdate) error {
@@ -250,7 +250,7 @@ func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error
 // resolveTracks sets the track ids of the updates by URI. An update that names an
 // unknown track is rejected. A local file is resolved by its URI even if the update has
 // an id: the track may have been deleted since.
-func (w *writeTx) resolveTracks(batch []indexedUpdate) ([]indexedUpdate, error) {
+func (w *writeTx) resolveTracks(batch []indexedUpdate) (_ []indexedUpdate, err error) {
 	tracks := map[string]songspy.Track{}
 	for i := range batch {
 		batch[i].PlaybackUpdate = cleanURIs(batch[i].PlaybackUpdate)
@@ -270,14 +270,12 @@ func (w *writeTx) resolveTracks(batch []indexedUpdate) ([]indexedUpdate, error) 
 	for uri := range named {
 		uris = append(uris, uri)
 	}
-	ids, err := w.s.ensureTracks(w.ctx, w.conn, tracks, uris)
-	if err != nil {
+	if w.tracks, err = w.s.ensureTracks(w.ctx, w.conn, tracks, uris); err != nil {
 		return nil, err
 	}
-	w.trackIDs = ids
 	ready := batch[:0]
 	for _, u := range batch {
-		if err := fillTrackIDs(&u.PlaybackUpdate, ids); err != nil {
+		if err := fillTrackIDs(&u.PlaybackUpdate, w.tracks); err != nil {
 			w.results[u.index] = songspy.PlaybackUpdateResult{Err: err}
 			continue
 		}
@@ -303,15 +301,15 @@ func trackReferences(u *songspy.PlaybackUpdate) []trackReference {
 	return refs
 }
 
-// fillTrackIDs sets the track ids from ids. If ids lacks the URI, the id of the update
-// stays, except for a local file.
-func fillTrackIDs(u *songspy.PlaybackUpdate, ids map[string]songspy.TrackID) error {
+// fillTrackIDs sets the track ids from the stored tracks. If these lack the URI, the id
+// of the update stays, except for a local file.
+func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) error {
 	if !u.Playing.IsOpen() {
 		u.Playing.TrackID = 0
 	}
 	for _, r := range trackReferences(u) {
-		if id, ok := ids[r.uri]; ok || songspy.IsLocal(r.uri) {
-			*r.id = id
+		if t, ok := stored[r.uri]; ok || songspy.IsLocal(r.uri) {
+			*r.id = t.id
 		}
 		if *r.id == 0 {
 			return &songspy.Error{

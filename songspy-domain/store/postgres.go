@@ -197,6 +197,14 @@ func (e *postgresEngine) dayExpression(column string) string {
 	return "(" + column + " AT TIME ZONE 'UTC')::date - DATE '1970-01-01'"
 }
 
+func (e *postgresEngine) microseconds(column string) string {
+	return "(EXTRACT(EPOCH FROM " + column + ") * 1000000)::bigint"
+}
+
+func (e *postgresEngine) jsonRows(columns, from, order string) string {
+	return "SELECT COALESCE(json_agg(json_build_array(" + columns + ") ORDER BY " + order + ")::text, '[]') FROM " + from
+}
+
 func (e *postgresEngine) clockQuery() string { return "SELECT clock_timestamp()" }
 
 func (e *postgresEngine) rowsetCTE(r *rowset) (string, []any, error) {

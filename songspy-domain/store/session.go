@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateSession stores a new session and sets its id; a Family of 0 means its own id.
+// CreateSession stores a new session and sets its id; a Family of 0 means its own id, an
+// empty Kind a bearer session.
 //
 // It returns CodeNotFound if the user is gone, and CodeConflict if the refresh hash is
 // in use.
@@ -20,7 +22,7 @@ func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (son
 }
 
 func createSession(tx *gorm.DB, session *songspy.Session) error {
-	session.ID, session.Label = 0, cleanText(session.Label)
+	session.ID, session.Label, session.Kind = 0, cleanText(session.Label), cmp.Or(session.Kind, songspy.SessionBearer)
 	session.SignedInAt, session.LastUsedAt = dbTime(session.SignedInAt), dbTime(session.LastUsedAt)
 	session.CreatedAt, session.ExpiresAt = dbTime(session.CreatedAt), dbTime(session.ExpiresAt)
 	session.RotatedAt, session.RevokedAt = dbTimeOrNil(session.RotatedAt), dbTimeOrNil(session.RevokedAt)
@@ -49,7 +51,7 @@ func (s *Store) SessionByRefresh(ctx context.Context, hash []byte) (session song
 }
 
 // RotateSession marks the session as rotated and creates its successor with the same
-// user, family, label and sign-in time.
+// user, family, kind, label and sign-in time.
 //
 // It returns CodeConflict if the session is already rotated or revoked, and
 // CodeNotFound if there is no such session.
@@ -72,7 +74,7 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 			return err
 		}
 		successor.UserID, successor.Family = old.UserID, old.Family
-		successor.Label, successor.SignedInAt = old.Label, old.SignedInAt
+		successor.Kind, successor.Label, successor.SignedInAt = old.Kind, old.Label, old.SignedInAt
 		return createSession(tx, &successor)
 	})
 	if err != nil {
@@ -81,17 +83,12 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 	return successor, nil
 }
 
-// RevokeFamily revokes every session of the family that is not revoked yet.
+// RevokeFamily revokes every session of the family that is not revoked yet, and
+// publishes a change if there is one.
 func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		// A concurrent rotation keeps its session locked until the successor is
-		// visible. So repeat until no session is left to revoke.
-		for {
-			revoked, err := s.revoke(tx, "family = ?", family)
-			if err != nil || revoked == 0 {
-				return err
-			}
-		}
+		_, err := s.revokeAll(tx, "family = ?", family)
+		return err
 	})
 }
 
@@ -112,41 +109,54 @@ func (s *Store) TouchSession(ctx context.Context, id int64, at time.Time) error 
 }
 
 // RevokeSessions revokes the user's sessions of the family, or all of them if family is
-// 0. It returns CodeNotFound if there is none to revoke.
+// 0, and publishes a change. It returns CodeNotFound if there is none to revoke.
 func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family int64) error {
+	condition, args := "user_id = ?", []any{id}
+	if family != 0 {
+		condition, args = "user_id = ? AND family = ?", []any{id, family}
+	}
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		found := false
-		for { // as in RevokeFamily: until no rotation was missed
-			condition, args := "user_id = ?", []any{id}
-			if family != 0 {
-				condition, args = "user_id = ? AND family = ?", []any{id, family}
-			}
-			revoked, err := s.revoke(tx, condition, args...)
-			switch {
-			case err != nil:
-				return err
-			case revoked == 0 && !found:
-				return &songspy.Error{Code: songspy.CodeNotFound}
-			case revoked == 0:
-				return nil
-			}
-			found = true
+		found, err := s.revokeAll(tx, condition, args...)
+		if err == nil && !found {
+			err = &songspy.Error{Code: songspy.CodeNotFound}
 		}
+		return err
 	})
 }
 
-// revoke revokes the sessions that match the condition and returns how many. It first
-// locks them in the order of their ids, so that two concurrent revocations cannot
-// deadlock.
-func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (int64, error) {
+// revokeAll revokes the sessions that match the condition, which are of one user, and
+// reports whether there are any. It ends the transaction with a change for the user. A
+// concurrent rotation keeps its session locked until the successor is visible, so
+// revokeAll repeats until no session is left to revoke.
+func (s *Store) revokeAll(tx *gorm.DB, condition string, args ...any) (found bool, err error) {
+	var owner songspy.UserID
+	for {
+		id, err := s.revoke(tx, condition, args...)
+		if err != nil {
+			return false, err
+		}
+		if id == 0 {
+			break
+		}
+		owner = id
+	}
+	if owner == 0 {
+		return false, nil
+	}
+	return true, s.publishChanges(tx, songspy.ChangeSession, owner)
+}
+
+// revoke revokes the sessions that match the condition and returns their user; 0 if
+// there are none. It first locks them in the order of their ids, so that two concurrent
+// revocations cannot deadlock.
+func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (songspy.UserID, error) {
 	condition += " AND revoked_at IS NULL"
-	var locked []int64
+	var owners []songspy.UserID
 	if err := tx.Model(&songspy.Session{}).Clauses(clause.Locking{Strength: "UPDATE"}).Where(condition, args...).
-		Order("id").Pluck("id", &locked).Error; err != nil || len(locked) == 0 {
+		Order("id").Pluck("user_id", &owners).Error; err != nil || len(owners) == 0 {
 		return 0, err
 	}
-	revoked := tx.Model(&songspy.Session{}).Where(condition, args...).Update("revoked_at", s.now())
-	return revoked.RowsAffected, revoked.Error
+	return owners[0], tx.Model(&songspy.Session{}).Where(condition, args...).Update("revoked_at", s.now()).Error
 }
 
 // PruneSessions deletes the sessions that expired before the time and returns how many.

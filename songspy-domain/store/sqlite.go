@@ -129,6 +129,12 @@ func (e *sqliteEngine) forUpdate() string { return "" }
 
 func (e *sqliteEngine) dayExpression(column string) string { return column + " / 86400000000" }
 
+func (e *sqliteEngine) microseconds(column string) string { return column }
+
+func (e *sqliteEngine) jsonRows(columns, from, order string) string {
+	return "SELECT json_group_array(json_array(" + columns + ") ORDER BY " + order + ") FROM " + from
+}
+
 func (e *sqliteEngine) clockQuery() string { return "" }
 
 func (e *sqliteEngine) rowsetCTE(r *rowset) (string, []any, error) { return r.sqliteCTE() }

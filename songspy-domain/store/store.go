@@ -39,8 +39,8 @@ type Options struct {
 	Observe func(statement string, took time.Duration)
 }
 
-// trackCacheSize is how many track ids are cached by URI: the tracks that 100,000 users
-// play in some hours, in about 30 MB.
+// trackCacheSize is how many tracks are cached by URI: those that 100,000 users play in
+// some hours, in about 30 MB.
 const trackCacheSize = 1 << 17
 
 // Store is an open database. It is safe for concurrent use.
@@ -49,16 +49,20 @@ type Store struct {
 	db     *gorm.DB
 	pool   *dbPool
 	sealer *sealer
-	// trackIDs caches committed ids, except those of local files: other tracks are
-	// never deleted.
-	trackIDs *lru.Cache[string, songspy.TrackID]
-	now      func() time.Time
-	log      *slog.Logger
+	// tracks caches committed tracks, except local files: other tracks are never
+	// deleted.
+	tracks  *lru.Cache[string, storedTrack]
+	selects selects
+	now     func() time.Time
+	log     *slog.Logger
 	// migrationWait is Options.MigrationWait.
 	migrationWait time.Duration
 	closing       context.Context
 	close         context.CancelFunc
 }
+
+// selects are the queries whose text depends on the engine.
+type selects struct{ board, people, plays, tracks string }
 
 // Open opens the database and checks that it responds. It does not touch the schema:
 // see Migrate and CheckSchema.
@@ -87,16 +91,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		engine: e,
-		pool:   &dbPool{pool: pool{conn: e.sql(), observe: o.Observe}, db: e.sql()},
-		sealer: sealer,
-		now:    func() time.Time { return dbTime(o.Now()) },
-		log:    o.Logger,
+		engine:  e,
+		pool:    &dbPool{pool: pool{conn: e.sql(), observe: o.Observe}, db: e.sql()},
+		sealer:  sealer,
+		selects: selects{board: selectBoard(e), people: selectPeople(e), plays: selectPlays(e), tracks: selectTracks(e)},
+		now:     func() time.Time { return dbTime(o.Now()) },
+		log:     o.Logger,
 
 		migrationWait: o.MigrationWait,
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
-	if s.trackIDs, err = lru.New[string, songspy.TrackID](trackCacheSize); err != nil {
+	if s.tracks, err = lru.New[string, storedTrack](trackCacheSize); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.Ping(ctx); err != nil {

@@ -13,60 +13,138 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// ensureTracks returns the ids of the tracks by URI and inserts the tracks that are
-// new. known are URIs that are looked up but not inserted: the caller does not have
-// their tracks. A URI that is neither cached nor stored is missing from the result.
+// trackColumns are the columns of tracks AS t that need no other table.
+const trackColumns = `t.id, t.public_id, t.uri, t.kind, t.title, t.artists, t.album, t.image_url, t.url, t.preview_url, t.duration_ms, t.isrc, t.created_at`
+
+// trackDest returns the scan destinations of trackColumns.
+func trackDest(t *songspy.Track) []any {
+	return []any{
+		&t.ID, &t.PublicID, &t.URI, &t.Kind, &t.Title, &t.Artists, &t.Album, &t.ImageURL, &t.URL, &t.PreviewURL, &t.DurationMS, &t.ISRC, &t.CreatedAt,
+	}
+}
+
+// joinAlbum joins the album AS b to tracks AS t.
+const joinAlbum = ` LEFT JOIN albums b ON b.uri = t.album_uri `
+
+// identityColumns select the artists and the album of tracks AS t. The query needs
+// joinAlbum.
+func identityColumns(e engine) string {
+	return `(` + e.jsonRows(`a.uri, a.name, a.url`, `track_artists ta JOIN artists a ON a.uri = ta.artist_uri WHERE ta.track_id = t.id`, `ta.position`) + `),
+	COALESCE(b.uri, ''), COALESCE(b.name, ''), COALESCE(b.url, ''), COALESCE(b.image_url, '')`
+}
+
+// identityDest returns the scan destinations of identityColumns.
+func identityDest(t *songspy.Track) []any {
+	return []any{
+		jsonRows[songspy.Artist]{&t.ArtistRefs, func(r jsonRow) songspy.Artist {
+			return songspy.Artist{URI: r.text(0), Name: r.text(1), URL: r.text(2)}
+		}},
+		&t.AlbumRef.URI, &t.AlbumRef.Name, &t.AlbumRef.URL, &t.AlbumRef.ImageURL,
+	}
+}
+
+func selectTracks(e engine) string {
+	return `SELECT ` + trackColumns + `, ` + identityColumns(e) + ` FROM tracks t` + joinAlbum
+}
+
+// TrackByPublicID returns the track; CodeNotFound if there is none.
+func (s *Store) TrackByPublicID(ctx context.Context, id songspy.PublicID) (t songspy.Track, err error) {
+	found := false
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		found = true
+		return rows.Scan(append(trackDest(&t), identityDest(&t)...)...)
+	}, s.selects.tracks+`WHERE t.public_id = $1`, int64(id))
+	if err == nil && !found {
+		err = sql.ErrNoRows
+	}
+	return t, translate(err)
+}
+
+// HasTrack reports whether the track is among the user's tracks.
+func (s *Store) HasTrack(ctx context.Context, user songspy.UserID, track songspy.TrackID) (bool, error) {
+	var n int64
+	err := s.query(ctx).Model(&songspy.UserTrack{}).Where("user_id = ? AND track_id = ?", user, track).Limit(1).Count(&n).Error
+	return n > 0, translate(err)
+}
+
+// storedTrack is what is known of a track that is stored.
+type storedTrack struct {
+	id songspy.TrackID
+	// identified says that its artists and its album are stored.
+	identified bool
+}
+
+// hasIdentity reports whether Spotify named the artists or the album of the track.
+func hasIdentity(t *songspy.Track) bool {
+	return !songspy.IsLocal(t.URI) && (len(t.ArtistRefs) > 0 || t.AlbumRef.URI != "")
+}
+
+// ensureTracks returns the stored tracks by URI and inserts the tracks that are new.
+// Tracks that were stored without artists and album get them. known are URIs that are
+// looked up but not inserted: the caller does not have their tracks. A URI that is
+// neither cached nor stored is missing from the result.
 //
 // Local files are always looked up, and their rows stay locked until the transaction
 // ends: a local file can be deleted with its last user, see deleteUnusedLocalTracks.
-// Call cacheTracks with the ids once the transaction has committed.
-func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]songspy.TrackID, error) {
-	ids := make(map[string]songspy.TrackID, len(tracks)+len(known))
+// Call cacheTracks with the result once the transaction has committed.
+func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]storedTrack, error) {
+	stored := make(map[string]storedTrack, len(tracks)+len(known))
 	var missing []string
 	for _, uri := range slices.Concat(slices.Collect(maps.Keys(tracks)), known) {
-		if id, ok := s.trackIDs.Get(uri); ok {
-			ids[uri] = id
+		if t, ok := s.tracks.Get(uri); ok {
+			stored[uri] = t
 		} else {
 			missing = append(missing, uri)
 		}
 	}
-	if err := s.findTracks(ctx, conn, missing, ids); err != nil {
+	if err := s.findTracks(ctx, conn, missing, stored); err != nil {
 		return nil, err
 	}
-	if err := s.lockLocalTracks(ctx, conn, missing, ids); err != nil {
+	if err := s.lockLocalTracks(ctx, conn, missing, stored); err != nil {
 		return nil, err
 	}
-	var fresh []songspy.Track
+	var fresh, unidentified []songspy.Track
 	for uri, t := range tracks {
-		if _, ok := ids[uri]; !ok {
-			t.URI = uri
+		t.URI = uri
+		switch known, ok := stored[uri]; {
+		case !ok:
 			fresh = append(fresh, t)
+		case !known.identified && hasIdentity(&t):
+			t.ID = known.id
+			unidentified = append(unidentified, t)
 		}
 	}
-	if err := s.insertTracks(ctx, conn, fresh, ids); err != nil {
+	if err := s.insertArtistsAndAlbums(ctx, conn, slices.Concat(fresh, unidentified)); err != nil {
+		return nil, err
+	}
+	inserted, err := s.insertTracks(ctx, conn, fresh, stored)
+	if err != nil {
 		return nil, err
 	}
 	// Tracks that another transaction inserted meanwhile are visible now.
 	var late []string
 	for _, t := range fresh {
-		if _, ok := ids[t.URI]; !ok {
+		if _, ok := stored[t.URI]; !ok {
 			late = append(late, t.URI)
 		}
 	}
-	if err := s.findTracks(ctx, conn, late, ids); err != nil {
+	if err := s.findTracks(ctx, conn, late, stored); err != nil {
 		return nil, err
 	}
-	return ids, s.lockLocalTracks(ctx, conn, late, ids)
+	if err := s.lockLocalTracks(ctx, conn, late, stored); err != nil {
+		return nil, err
+	}
+	return stored, s.identifyTracks(ctx, conn, inserted, unidentified, stored)
 }
 
 // lockLocalTracks keeps the local files among the URIs from being deleted until the
-// transaction ends. It removes from ids those that were deleted before.
-func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []string, ids map[string]songspy.TrackID) error {
+// transaction ends. It removes from stored those that were deleted before.
+func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []string, stored map[string]storedTrack) error {
 	var local []string
 	for _, uri := range uris {
-		if _, found := ids[uri]; found && songspy.IsLocal(uri) {
+		if _, found := stored[uri]; found && songspy.IsLocal(uri) {
 			local = append(local, uri)
-			delete(ids, uri)
+			delete(stored, uri)
 		}
 	}
 	if len(local) == 0 {
@@ -74,38 +152,39 @@ func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []
 	}
 	r := &rowset{}
 	addColumn(r, local, "uri", "text", func(uri *string) string { return *uri })
-	return s.queryRowset(ctx, conn, r, `SELECT t.id, t.uri FROM tracks t WHERE t.uri IN (SELECT uri FROM v) ORDER BY t.uri`+s.engine.forKeyShare(), scanTrackID(ids))
+	return s.queryRowset(ctx, conn, r, `SELECT t.id, t.uri, false FROM tracks t WHERE t.uri IN (SELECT uri FROM v) ORDER BY t.uri`+s.engine.forKeyShare(), scanStoredTrack(stored))
 }
 
-// cacheTracks caches the ids of a committed transaction, except for local files: any
+// cacheTracks caches the tracks of a committed transaction, except for local files: any
 // process can delete them.
-func (s *Store) cacheTracks(ids map[string]songspy.TrackID) {
-	for uri, id := range ids {
+func (s *Store) cacheTracks(stored map[string]storedTrack) {
+	for uri, t := range stored {
 		if !songspy.IsLocal(uri) {
-			s.trackIDs.Add(uri, id)
+			s.tracks.Add(uri, t)
 		}
 	}
 }
 
-func (s *Store) findTracks(ctx context.Context, conn gorm.ConnPool, uris []string, ids map[string]songspy.TrackID) error {
+func (s *Store) findTracks(ctx context.Context, conn gorm.ConnPool, uris []string, stored map[string]storedTrack) error {
 	if len(uris) == 0 {
 		return nil
 	}
 	r := &rowset{}
 	addColumn(r, uris, "uri", "text", func(uri *string) string { return *uri })
-	return s.queryRowset(ctx, conn, r, `SELECT id, uri FROM tracks WHERE uri IN (SELECT uri FROM v)`, scanTrackID(ids))
+	return s.queryRowset(ctx, conn, r, `SELECT id, uri, album_uri IS NOT NULL FROM tracks WHERE uri IN (SELECT uri FROM v)`, scanStoredTrack(stored))
 }
 
 // insertTracks inserts the tracks sorted by URI, so that two transactions that insert
-// the same tracks cannot deadlock.
-func (s *Store) insertTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.Track, ids map[string]songspy.TrackID) error {
+// the same tracks cannot deadlock. It returns those that it inserted, with their ids.
+func (s *Store) insertTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.Track, stored map[string]storedTrack) (inserted []songspy.Track, err error) {
 	if len(tracks) == 0 {
-		return nil
+		return nil, nil
 	}
 	slices.SortFunc(tracks, func(a, b songspy.Track) int { return cmp.Compare(a.URI, b.URI) })
 	type row = songspy.Track
 	now := s.now()
 	r := &rowset{}
+	addColumn(r, tracks, "public_id", "bigint", func(*row) int64 { return int64(songspy.NewPublicID()) })
 	addColumn(r, tracks, "uri", "text", func(t *row) string { return t.URI })
 	addColumn(r, tracks, "kind", "text", func(t *row) string { return string(t.Kind) })
 	addColumn(r, tracks, "title", "text", func(t *row) string { return t.Title })
@@ -117,18 +196,129 @@ func (s *Store) insertTracks(ctx context.Context, conn gorm.ConnPool, tracks []s
 	addColumn(r, tracks, "duration_ms", "bigint", func(t *row) int64 { return t.DurationMS })
 	addColumn(r, tracks, "isrc", "text", func(t *row) string { return t.ISRC })
 	addColumn(r, tracks, "created_at", "timestamptz", func(*row) time.Time { return now })
-	return s.queryRowset(ctx, conn, r, `INSERT INTO tracks (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true
-		ON CONFLICT (uri) DO NOTHING RETURNING id, uri`, scanTrackID(ids))
+	addColumn(r, tracks, "album_uri", "text", func(t *row) *string {
+		if !hasIdentity(t) {
+			return nil
+		}
+		return &t.AlbumRef.URI
+	})
+	err = s.queryRowset(ctx, conn, r, `INSERT INTO tracks (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true
+		ON CONFLICT (uri) DO NOTHING RETURNING id, uri, album_uri IS NOT NULL`, scanStoredTrack(stored))
+	for _, t := range tracks {
+		if s, ok := stored[t.URI]; ok {
+			t.ID = s.id
+			inserted = append(inserted, t)
+		}
+	}
+	return inserted, err
 }
 
-func scanTrackID(ids map[string]songspy.TrackID) func(*sql.Rows) error {
+func scanStoredTrack(stored map[string]storedTrack) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
-		var id songspy.TrackID
+		var t storedTrack
 		var uri string
-		if err := rows.Scan(&id, &uri); err != nil {
+		if err := rows.Scan(&t.id, &uri, &t.identified); err != nil {
 			return err
 		}
-		ids[uri] = id
+		stored[uri] = t
 		return nil
 	}
+}
+
+// insertArtistsAndAlbums inserts the artists and albums of the tracks that are new, each
+// table sorted by URI, so that two transactions cannot deadlock.
+func (s *Store) insertArtistsAndAlbums(ctx context.Context, conn gorm.ConnPool, tracks []songspy.Track) error {
+	artists, albums := map[string]songspy.Artist{}, map[string]songspy.Album{}
+	for i := range tracks {
+		if !hasIdentity(&tracks[i]) {
+			continue
+		}
+		for _, a := range tracks[i].ArtistRefs {
+			artists[cleanText(a.URI)] = a
+		}
+		if b := tracks[i].AlbumRef; b.URI != "" {
+			albums[cleanText(b.URI)] = b
+		}
+	}
+	if len(artists) > 0 {
+		rows := sortedValues(artists)
+		r := &rowset{}
+		addColumn(r, rows, "uri", "text", func(a *songspy.Artist) string { return a.URI })
+		addColumn(r, rows, "name", "text", func(a *songspy.Artist) string { return a.Name })
+		addColumn(r, rows, "url", "text", func(a *songspy.Artist) string { return a.URL })
+		if err := s.insertNew(ctx, conn, r, `artists`, `uri`); err != nil {
+			return err
+		}
+	}
+	if len(albums) == 0 {
+		return nil
+	}
+	rows := sortedValues(albums)
+	r := &rowset{}
+	addColumn(r, rows, "uri", "text", func(b *songspy.Album) string { return b.URI })
+	addColumn(r, rows, "name", "text", func(b *songspy.Album) string { return b.Name })
+	addColumn(r, rows, "url", "text", func(b *songspy.Album) string { return b.URL })
+	addColumn(r, rows, "image_url", "text", func(b *songspy.Album) string { return b.ImageURL })
+	return s.insertNew(ctx, conn, r, `albums`, `uri`)
+}
+
+// sortedValues returns the values in the order of their keys.
+func sortedValues[T any](m map[string]T) []T {
+	values := make([]T, 0, len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		values = append(values, m[key])
+	}
+	return values
+}
+
+// insertNew inserts those of the rows whose key is new.
+func (s *Store) insertNew(ctx context.Context, conn gorm.ConnPool, r *rowset, table, key string) error {
+	return s.execRowset(ctx, conn, r, `INSERT INTO `+table+` (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true ON CONFLICT (`+key+`) DO NOTHING`)
+}
+
+// identifyTracks stores the artists of the inserted tracks, and the artists and the
+// album of tracks that were stored without.
+func (s *Store) identifyTracks(ctx context.Context, conn gorm.ConnPool, inserted, unidentified []songspy.Track, stored map[string]storedTrack) error {
+	if len(unidentified) > 0 {
+		r := &rowset{}
+		addColumn(r, unidentified, "id", "bigint", func(t *songspy.Track) int64 { return int64(t.ID) })
+		addColumn(r, unidentified, "album_uri", "text", func(t *songspy.Track) string { return t.AlbumRef.URI })
+		if lock := s.engine.forUpdate(); lock != "" {
+			if err := s.execRowset(ctx, conn, r, `SELECT t.id FROM tracks t WHERE t.id IN (SELECT id FROM v) ORDER BY t.id`+lock); err != nil {
+				return err
+			}
+		}
+		err := s.execRowset(ctx, conn, r, `UPDATE tracks SET album_uri = v.album_uri FROM v WHERE tracks.id = v.id AND tracks.album_uri IS NULL`)
+		if err != nil {
+			return err
+		}
+		for _, t := range unidentified {
+			stored[t.URI] = storedTrack{id: t.ID, identified: true}
+		}
+	}
+	type trackArtist struct {
+		track    songspy.TrackID
+		position int16
+		uri      string
+	}
+	var rows []trackArtist
+	for _, t := range slices.Concat(inserted, unidentified) {
+		if !hasIdentity(&t) {
+			continue
+		}
+		for i, a := range t.ArtistRefs {
+			rows = append(rows, trackArtist{t.ID, int16(i), a.URI})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	slices.SortFunc(rows, func(a, b trackArtist) int {
+		return cmp.Or(cmp.Compare(a.track, b.track), cmp.Compare(a.position, b.position))
+	})
+	r := &rowset{}
+	addColumn(r, rows, "track_id", "bigint", func(a *trackArtist) int64 { return int64(a.track) })
+	addColumn(r, rows, "position", "smallint", func(a *trackArtist) int16 { return a.position })
+	addColumn(r, rows, "artist_uri", "text", func(a *trackArtist) string { return a.uri })
+	return s.insertNew(ctx, conn, r, `track_artists`, `track_id, position`)
 }

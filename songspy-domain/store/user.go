@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -17,7 +16,7 @@ func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.A
 
 // SignInOnTerms returns the user with Google's subject, and updates the name and the
 // picture from Google. If there is no such user and the policy permits it, it creates
-// one with the given audience. linked reports whether the user has a Spotify link in
+// one that shares with the given audience. linked reports whether the user has a Spotify link in
 // any state; a pending grant does not count. A use of the invite is taken if, and only
 // if, a user is created.
 //
@@ -49,8 +48,18 @@ func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a so
 }
 
 func (s *Store) userBySubject(db *gorm.DB, subject string) (u songspy.User, err error) {
-	err = db.Where("google_sub = ?", subject).Take(&u).Error
+	err = takeUser(db.Where("google_sub = ?", subject), &u)
 	return u, translate(err)
+}
+
+// takeUser reads the user that the query finds, with the present audience.
+func takeUser(query *gorm.DB, u *songspy.User) error {
+	if err := query.Take(u).Error; err != nil {
+		return err
+	}
+	p, err := presentSharing(query.Session(&gorm.Session{NewDB: true}), u.ID)
+	u.Audience, u.SharingPausedUntil = p.Now, p.HiddenUntil
+	return err
 }
 
 // createUser creates the user, or finds the one that a concurrent sign-up created. The
@@ -59,17 +68,23 @@ func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songs
 	now := s.now()
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		created := songspy.User{
-			GoogleSub: p.Subject, GoogleName: p.Name, PictureURL: p.PictureURL,
-			Audience: a, CreatedAt: now, UpdatedAt: now,
+			PublicID: songspy.NewPublicID(), GoogleSub: p.Subject, GoogleName: p.Name, PictureURL: p.PictureURL,
+			CreatedAt: now, UpdatedAt: now,
 		}
 		once := clause.OnConflict{Columns: []clause.Column{{Name: "google_sub"}}, DoNothing: true}
 		inserted := tx.Clauses(once).Create(&created)
 		if inserted.Error != nil {
 			return inserted.Error
 		}
-		if inserted.RowsAffected > 0 && invite != nil {
-			if err := useInvite(tx, invite, now); err != nil {
+		if inserted.RowsAffected > 0 {
+			sharing := songspy.NewSharing(created.ID, a, now)
+			if err := tx.Create(&sharing).Error; err != nil {
 				return err
+			}
+			if invite != nil {
+				if err := useInvite(tx, invite, now); err != nil {
+					return err
+				}
 			}
 		}
 		u, err = s.userBySubject(tx, p.Subject)
@@ -80,26 +95,27 @@ func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songs
 
 // User returns the user; CodeNotFound if there is none.
 func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, err error) {
-	err = s.query(ctx).Where("id = ?", id).Take(&u).Error
+	err = takeUser(s.query(ctx).Where("id = ?", id), &u)
 	return u, translate(err)
 }
 
 // UpdateUser lets fn change the user while the row is locked, and publishes a change.
-// The id and Google's subject cannot change. UpdateUser writes only if fn returns nil
-// and changes the user.
+// The ids, Google's subject and what ChangeSharing and the operator decide cannot
+// change. UpdateUser writes only if fn returns nil and changes the user.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		// This weaker lock does not block the writing of playback updates.
-		if err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&u).Error; err != nil {
+		if err := takeUser(tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id), &u); err != nil {
 			return err
 		}
 		before := u
 		if err := fn(&u); err != nil {
 			return err
 		}
-		u.ID, u.GoogleSub, u.CreatedAt, u.UpdatedAt = before.ID, before.GoogleSub, before.CreatedAt, before.UpdatedAt
+		u.ID, u.PublicID, u.GoogleSub, u.CreatedAt, u.UpdatedAt = before.ID, before.PublicID, before.GoogleSub, before.CreatedAt, before.UpdatedAt
+		u.Audience, u.SharingPausedUntil, u.HiddenByOperator = before.Audience, before.SharingPausedUntil, before.HiddenByOperator
 		if sameUser(before, u) {
 			u = before
 			return nil
@@ -108,7 +124,10 @@ func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*song
 		if err := requireOneRow(tx.Model(&songspy.User{}).Where("id = ?", id).Select("*").Omit("id", "google_sub", "created_at").Updates(&u)); err != nil {
 			return err
 		}
-		if err := tx.Where("id = ?", id).Take(&u).Error; err != nil {
+		if err := updateNickKey(tx, &u); err != nil {
+			return err
+		}
+		if err := takeUser(tx.Where("id = ?", id), &u); err != nil {
 			return err
 		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)
@@ -119,11 +138,20 @@ func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*song
 	return u, nil
 }
 
+// updateNickKey writes the nickname for search, if search may find the user. The user
+// must be locked.
+func updateNickKey(tx *gorm.DB, u *songspy.User) error {
+	p, err := presentSharing(tx, u.ID)
+	if err != nil || !p.Findable {
+		return err
+	}
+	return setNickKey(tx, u, true)
+}
+
 func sameUser(a, b songspy.User) bool {
 	sameName := samePointer(a.NickName, b.NickName, func(x, y string) bool { return x == y })
-	samePause := samePointer(a.SharingPausedUntil, b.SharingPausedUntil, time.Time.Equal)
-	a.NickName, a.SharingPausedUntil = b.NickName, b.SharingPausedUntil
-	return sameName && samePause && a == b
+	a.NickName = b.NickName
+	return sameName && a == b
 }
 
 func samePointer[T any](a, b *T, same func(T, T) bool) bool {
@@ -151,7 +179,7 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e EraseResult
 		if err := tx.Where("user_id = ?", id).Delete(&notificationRow{}).Error; err != nil {
 			return err
 		}
-		if err := tx.Where("user_id = ?", id).Delete(&songspy.Session{}).Error; err != nil {
+		if err := erasePeople(tx, id); err != nil {
 			return err
 		}
 		if err := requireOneRow(tx.Where("id = ?", id).Delete(&songspy.User{})); err != nil {

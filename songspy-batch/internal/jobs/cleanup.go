@@ -26,6 +26,8 @@ const (
 	// keepBreakers is how long the breakers of an unused user-supplied app stay.
 	// A breaker is open for a day at most.
 	keepBreakers = 2 * 24 * time.Hour
+	// keepAuditEvents is how long users can read what happened to their accounts.
+	keepAuditEvents = 365 * 24 * time.Hour
 )
 
 // CleanupStore deletes rows that are not needed any more. The methods return how
@@ -50,6 +52,12 @@ type CleanupStore interface {
 	// PruneBreakers deletes the breakers of user-supplied apps that have no link
 	// and were last changed before the given time.
 	PruneBreakers(ctx context.Context, before time.Time) (int64, error)
+	// PruneAuthorizationAttempts deletes the redirects that expired before the
+	// given time.
+	PruneAuthorizationAttempts(ctx context.Context, before time.Time) (int64, error)
+	// PruneAuditEvents deletes the audit events from before the given time, except
+	// the newest one of each user.
+	PruneAuditEvents(ctx context.Context, before time.Time) (int64, error)
 	// PruneLocalTracks deletes the local files that are in no user's tracks.
 	PruneLocalTracks(ctx context.Context) (int64, error)
 }
@@ -82,6 +90,8 @@ func (j Cleanup) Run(ctx context.Context) error {
 		{"seats", func() (int64, error) { return j.Store.PruneSeats(ctx, now.Add(-keepSeats), now.Add(-keepWaiting)) }},
 		{"notifications", before(j.Store.PruneNotifications, keepNotifications)},
 		{"breakers", before(j.Store.PruneBreakers, keepBreakers)},
+		{"authorization_attempts", before(j.Store.PruneAuthorizationAttempts, 0)},
+		{"audit_events", before(j.Store.PruneAuditEvents, keepAuditEvents)},
 		{"local_files", func() (int64, error) { return j.Store.PruneLocalTracks(ctx) }},
 	} {
 		n, err := kind.prune()

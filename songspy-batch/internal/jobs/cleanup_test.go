@@ -11,12 +11,23 @@ import (
 type fakeCleanupStore struct {
 	changes, sessions, tokens, invites, notifications, breakers time.Time
 	entered, asked                                              time.Time
+	attempts, auditEvents                                       time.Time
 	localTrackPrunes                                            int // the calls of PruneLocalTracks
 	err                                                         error
 }
 
 func (f *fakeCleanupStore) PruneLocalTracks(context.Context) (int64, error) {
 	f.localTrackPrunes++
+	return 1, nil
+}
+
+func (f *fakeCleanupStore) PruneAuthorizationAttempts(_ context.Context, before time.Time) (int64, error) {
+	f.attempts = before
+	return 1, nil
+}
+
+func (f *fakeCleanupStore) PruneAuditEvents(_ context.Context, before time.Time) (int64, error) {
+	f.auditEvents = before
 	return 1, nil
 }
 
@@ -70,6 +81,12 @@ func TestCleanup_PrunesEachKindAfterItsTime(t *testing.T) {
 	}
 	if want := now.AddDate(0, 0, -30); !store.invites.Equal(want) {
 		t.Errorf("invites that expired before %s were deleted, want %s", store.invites, want)
+	}
+	if !store.attempts.Equal(now) {
+		t.Errorf("redirects that expired before %s were deleted, want %s", store.attempts, now)
+	}
+	if want := now.AddDate(0, 0, -365); !store.auditEvents.Equal(want) {
+		t.Errorf("audit events from before %s were deleted, want %s", store.auditEvents, want)
 	}
 	if want := now.AddDate(0, 0, -30); !store.entered.Equal(want) {
 		t.Errorf("seats of users that were registered before %s were deleted, want %s", store.entered, want)

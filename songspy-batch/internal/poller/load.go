@@ -138,9 +138,10 @@ func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songs
 }
 
 // applyChanges reads the users again whose links may have changed. It ignores changes
-// of the now-playing state, because the poller makes them itself.
+// of the now-playing state, because the poller makes them itself, and changes of
+// relations and sessions, which concern no link.
 func (l *loader) applyChanges(ctx context.Context, changes []songspy.Change) error {
-	return l.reload(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying))
+	return l.reload(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying, songspy.ChangeRelation, songspy.ChangeSession))
 }
 
 // reload reads the given users again. Users who are new or linked again are

@@ -29,8 +29,11 @@ func board() suite {
 			track := song(1)
 			track.ID, track.CreatedAt = update.Playing.TrackID, start
 			got := value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{l.UserID}))
+			track.PublicID = got[0].Track.PublicID
+			same(t, "a public id", track.PublicID.IsValid(), true)
 			same(t, "on the board", got, []songspy.BoardEntry{{
 				User: value[songspy.User](t)(b.User(t.Context(), l.UserID)), Playing: update.Playing, Track: track,
+				Rule: songspy.SharingRule{Owner: l.UserID, Periods: []songspy.Sharing{songspy.NewSharing(l.UserID, songspy.AudienceEveryone, start)}},
 			}})
 			_, err := b.BoardSnapshot(t.Context(), func(o songspy.BoardEntry) error {
 				same(t, "in the snapshot", o, got[0])

@@ -97,12 +97,18 @@ func (b *fixture) sql(t *testing.T) *sql.DB {
 }
 
 // countRows counts the rows of the table that belong to the user.
-func (b *fixture) countRows(t *testing.T, table string, id songspy.UserID) (n int) {
+func (b *fixture) countRows(t *testing.T, table string, id songspy.UserID) int {
 	t.Helper()
 	column := "user_id"
 	if table == "users" {
 		column = "id"
 	}
+	return b.countWhere(t, table, column, id)
+}
+
+// countWhere counts the rows of the table whose column is the user's id.
+func (b *fixture) countWhere(t *testing.T, table, column string, id songspy.UserID) (n int) {
+	t.Helper()
 	row := b.sql(t).QueryRowContext(t.Context(), fmt.Sprintf("SELECT count(*) FROM %s WHERE %s = $1", table, column), int64(id))
 	must(t, row.Scan(&n))
 	return n

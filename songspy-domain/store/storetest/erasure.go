@@ -278,6 +278,7 @@ func erasure() suite {
 	}
 	maps.Copy(s, version15Suite())
 	maps.Copy(s, version19Suite())
+	maps.Copy(s, version20Suite())
 	maps.Copy(s, erasureSearchSuite())
 	return s
 }

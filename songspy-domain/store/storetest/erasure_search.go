@@ -55,6 +55,19 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	}, songspy.AudienceEveryone)
 	must(t, err)
 	must(t, b.SaveAddress(ctx, u.ID, email))
+	p.untilErased["public id"] = fmt.Append(nil, u.PublicID)
+	if b.db.Engine == SQLite { // an integer of 6 or 8 bytes
+		p.untilErased["public id"] = binary.BigEndian.AppendUint64(nil, uint64(u.PublicID))
+		if u.PublicID < 1<<47 {
+			p.untilErased["public id"] = p.untilErased["public id"][2:]
+		}
+	}
+	for _, hidden := range []*time.Time{&songspy.HiddenForever, nil} {
+		value[songspy.Sharing](t)(b.ChangeSharing(ctx, u.ID, func(s *songspy.Sharing) error {
+			s.Findable, s.HiddenUntil = true, hidden
+			return nil
+		}))
+	}
 	for _, nick := range []string{"former-nickname-of-" + name, addSecret("nickname")} {
 		value[songspy.User](t)(b.UpdateUser(ctx, u.ID, func(u *songspy.User) error { u.NickName = &nick; return nil }))
 	}
@@ -71,6 +84,7 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	b.queueNotifications(t, songspy.Notification{App: app, Kind: songspy.NotificationAppBlocked, Occurrence: "api", Channel: songspy.ChannelWebhook})
 	value[songspy.Seat](t)(b.AskSeat(ctx, u.ID, email, nil))
 	value[songspy.Session](t)(b.CreateSession(ctx, newSession(u.ID, "session of "+name)))
+	b.plantRelations(t, u.ID, addSecret)
 	b.queueNotifications(t, relinkNotification(u.ID))
 
 	began := func(what string, ago time.Duration) time.Time {
@@ -93,6 +107,7 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	update.Playing.DoubtedAt, update.Playing.DoubtedURI = &doubted, localFile(addSecret("doubted tape")).URI
 	update.Gap = &songspy.Gap{BeganAt: began("gap", 10*time.Hour), EndedAt: &start, Reason: songspy.GapProviderDown}
 	b.write(t, update)
+	value[songspy.HiddenItem](t)(b.HideItem(ctx, u.ID, tape.URI))
 	item := historyItem(song(2), began("history", 20*time.Hour))
 	value[songspy.Reconciliation](t)(b.ReconcileHistory(ctx, u.ID, p.Generation, []songspy.HistoryItem{item}, addAll([]songspy.HistoryItem{item})))
 	b.exec(t, `DELETE FROM history_habits WHERE user_id = $1`, int64(u.ID))
@@ -108,6 +123,9 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 		{"key of the deleted plays", "users", "deletion_key_sealed"},
 		{"sealed address of a seat", "spotify_seats", "email_sealed"},
 		{"hash of a session", "sessions", "refresh_hash"},
+		{"hash of a share link", "share_links", "hash"},
+		{"sealed verifier", "authorization_attempts", "verifier_sealed"},
+		{"hash of a browser", "authorization_attempts", "browser_hash"},
 	} {
 		column := "user_id"
 		if sealed.table == "users" {
@@ -120,6 +138,28 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 		p.untilErased[sealed.what] = v
 	}
 	return p
+}
+
+// plantRelations writes to every table about the user and others.
+func (b *fixture) plantRelations(t *testing.T, id songspy.UserID, addSecret func(what string) string) {
+	t.Helper()
+	ctx := t.Context()
+	friend, stranger := b.newUser(t).ID, b.newUser(t).ID
+	for _, f := range [][2]songspy.UserID{{id, friend}, {friend, id}} {
+		value[songspy.Follow](t)(b.RequestFollow(ctx, f[0], f[1]))
+	}
+	must(t, b.Block(ctx, id, stranger))
+	must(t, b.Block(ctx, stranger, id))
+	hash := func(what string) []byte { return []byte(fmt.Sprintf("hash of %s of user %d", what, id)) }
+	value[songspy.ShareLink](t)(b.SaveShareLink(ctx, id, hash("the share link")))
+	value[songspy.Report](t)(b.CreateReport(ctx, songspy.Report{UserID: id, ReporterID: &friend, Reason: songspy.ReportName, Text: addSecret("report")}))
+	value[songspy.Report](t)(b.CreateReport(ctx, songspy.Report{UserID: friend, ReporterID: &id, Reason: songspy.ReportName, Text: addSecret("own report")}))
+	must(t, b.AddAuditEvent(ctx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditSignedOut, Actor: songspy.ActorSelf, Detail: addSecret("audit event")}))
+	value[songspy.HiddenItem](t)(b.HideItem(ctx, id, "spotify:artist:"+addSecret("hidden artist")))
+	must(t, b.CreateAuthorizationAttempt(ctx, songspy.AuthorizationAttempt{
+		StateHash: hash("the state"), BrowserHash: hash("the browser"), Provider: songspy.AuthorizationSpotify, UserID: id,
+		Verifier: "verifier", ReturnPath: "/" + addSecret("return path"), ExpiresAt: start.Add(time.Minute),
+	}))
 }
 
 // rawContents returns everything that the database contains: every file of SQLite, once
@@ -211,9 +251,12 @@ func findSecrets(in map[string][]byte, what secrets) (found []string) {
 // its columns and the reason why they do not identify the user.
 var survivingTables = map[string]struct{ columns, reason string }{
 	"tracks": {
-		"id uri kind title artists album image_url url preview_url duration_ms isrc created_at",
+		"id public_id uri kind title artists album image_url url preview_url duration_ms isrc created_at album_uri",
 		"Spotify's catalogue; a local file is deleted with the last user who has it",
 	},
+	"artists":          {"uri name url", "Spotify's catalogue; local files have none"},
+	"albums":           {"uri name url image_url", "Spotify's catalogue; local files have none"},
+	"track_artists":    {"track_id position artist_uri", "Spotify's catalogue; local files have none"},
 	"changes":          {"number user_id kind at", "the id of the erased user, for an hour"},
 	"feed":             {"id last", "a counter"},
 	"breakers":         {"app version state updated_at", "apps; a user-supplied app is deleted with its user"},
@@ -242,6 +285,7 @@ func erasureSearchSuite() suite {
 				return "user_id"
 			}
 			var theirs []string
+			others := map[string]string{} // columns that name the user in rows of other users
 			for _, table := range b.tables(t) {
 				columns := columnsOf(t, b.sql(t), table)
 				if rule, stays := survivingTables[table]; stays {
@@ -255,6 +299,12 @@ func erasureSearchSuite() suite {
 					t.Errorf("what happens to %s when a user is erased? Give it a user_id, or list it in survivingTables", table)
 					continue
 				}
+				for _, column := range columns {
+					if slices.Contains([]string{"follower_id", "blocked_id", "reporter_id"}, column) {
+						others[column] = table
+						same(t, "whether "+column+" names the user", b.countWhere(t, table, column, p.UserID) > 0, true)
+					}
+				}
 				if b.countRows(t, table, p.UserID) == 0 {
 					t.Errorf("plantUser writes nothing to %s, so this test cannot see whether it stays", table)
 				}
@@ -263,6 +313,10 @@ func erasureSearchSuite() suite {
 			value[store.EraseResult](t)(b.EraseUser(t.Context(), p.UserID))
 			for _, table := range theirs {
 				same(t, "rows left in "+table, b.countRows(t, table, p.UserID), 0)
+			}
+			same(t, "columns that name other users", len(others), 3)
+			for column, table := range others {
+				same(t, "rows left by "+column, b.countWhere(t, table, column, p.UserID), 0)
 			}
 		},
 		"EraseUser_LeavesNothingToBeFound": func(t *testing.T, b *fixture) {

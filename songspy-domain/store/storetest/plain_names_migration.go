@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -13,24 +14,30 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// The names that tables and columns have until version 19, by their present names.
-var (
-	tablesBefore19  = map[string]string{"breakers": "doors", "history_items": "play_ledger", "notifications": "notices"}
-	columnsBefore19 = map[string]string{
+// olderNames are the names and values of an older version, by the present ones.
+type olderNames struct {
+	tables, columns map[string]string
+	values          map[string]*strings.Replacer
+}
+
+// namesBefore19 are the names and values until version 19.
+var namesBefore19 = olderNames{
+	tables: map[string]string{"breakers": "doors", "history_items": "play_ledger", "notifications": "notices"},
+	columns: map[string]string{
 		"history_items.played_at": "heard_at", "user_tracks.first_played_at": "first_heard_at", "user_tracks.last_played_at": "last_heard_at",
 		"now_playing.idle_since": "nothing_since", "now_playing.other_seen_at": "elsewhere_at",
 		"shards.polled_until": "done_until", "replicas.alive_until": "seen_until",
-	}
-	// valuesBefore19 are pairs of a present value and the value until version 19.
-	valuesBefore19 = map[string]*strings.Replacer{
+	},
+	// Pairs of a present value and the older one.
+	values: map[string]*strings.Replacer{
 		"changes.kind":       strings.NewReplacer("user", "person"),
 		"gaps.reason":        strings.NewReplacer("app_blocked", "door_closed"),
 		"notifications.kind": strings.NewReplacer("app_blocked", "door_closed", "needs_user", "needs_person", "outage_ended", "outage_over"),
 		"heartbeats.name":    strings.NewReplacer("poller", "sweep", "notifications", "notices"),
 		"breakers.state": strings.NewReplacer(`"cause"`, `"why"`, `"rate_limited"`, `"throttled"`, `"openedAt"`, `"closedAt"`,
 			`"openUntil"`, `"closedUntil"`, `"learned"`, `"learnt"`),
-	}
-)
+	},
+}
 
 // allRows reads every row of a table, sorted by all columns. JSON is parsed, so
 // that the order of its keys does not matter.
@@ -51,37 +58,104 @@ func (b *fixture) allRows(t *testing.T, table string) (columns []string, all [][
 	return columns, all
 }
 
-// copyAsVersion18 copies every row of a database of the present schema into a
-// database of version 18, under the names and values of that version.
-func copyAsVersion18(t *testing.T, from, to *fixture, tables []string) {
+// usersBefore20 are the users with the present sharing settings in the columns that they
+// had until version 20.
+const usersBefore20 = `(SELECT u.*, p.now_audience AS audience, p.hidden_until AS sharing_paused_until FROM users u JOIN sharing_periods p ON p.user_id = u.id
+	WHERE p.began_at = (SELECT MAX(l.began_at) FROM sharing_periods l WHERE l.user_id = u.id)) AS users`
+
+// copyAsOlder copies a database of the present schema into one of an older version,
+// with the names and values of that version, as far as it has the tables and columns. It
+// returns the copied columns by table, the users first.
+func copyAsOlder(t *testing.T, from, to *fixture, names olderNames) (copied []string, columnsOfTable map[string][]string) {
 	t.Helper()
-	for _, table := range tables {
-		columns, rows := from.allRows(t, table)
-		oldTable, oldColumns, places := table, slices.Clone(columns), make([]string, len(columns))
-		if old, renamed := tablesBefore19[table]; renamed {
-			oldTable = old
+	from.exec(t, `DELETE FROM changes WHERE kind IN ('relation', 'session')`) // the older version does not know these
+	columnsOfTable = map[string][]string{}
+	present := slices.DeleteFunc(from.tables(t), func(table string) bool { return table == "goose_db_version" || table == "users" })
+	for _, table := range slices.Insert(present, 0, "users") { // the other tables refer to it
+		oldTable, source := cmp.Or(names.tables[table], table), table
+		if !slices.Contains(to.tables(t), oldTable) {
+			continue
 		}
+		if table == "users" {
+			source = usersBefore20
+		}
+		columns, rows := from.allRows(t, source)
+		existing := columnsOf(t, to.sql(t), oldTable)
+		var kept, oldColumns, places []string
+		var positions []int
 		for i, column := range columns {
-			if old, renamed := columnsBefore19[table+"."+column]; renamed {
-				oldColumns[i] = old
+			old := cmp.Or(names.columns[table+"."+column], column)
+			if slices.Contains(existing, old) {
+				kept, oldColumns, positions = append(kept, column), append(oldColumns, old), append(positions, i)
+				places = append(places, fmt.Sprintf("$%d", len(kept)))
 			}
-			places[i] = fmt.Sprintf("$%d", i+1)
 		}
+		copied, columnsOfTable[table] = append(copied, table), kept
 		to.exec(t, "DELETE FROM "+oldTable) // the rows that the migrations themselves insert
 		for _, row := range rows {
-			for i, column := range columns {
-				old, changed := valuesBefore19[table+"."+column]
-				if text, isText := row[i].(string); isText && changed {
-					row[i] = old.Replace(text)
-				} else if text, isBytes := row[i].([]byte); isBytes && changed {
-					row[i] = old.Replace(string(text))
+			values := make([]any, len(kept))
+			for i, position := range positions {
+				values[i] = row[position]
+				old, changed := names.values[table+"."+kept[i]]
+				if text, isText := values[i].(string); isText && changed {
+					values[i] = old.Replace(text)
+				} else if text, isBytes := values[i].([]byte); isBytes && changed {
+					values[i] = old.Replace(string(text))
 				} else if isBytes {
-					row[i] = append([]byte{}, text...) // SQLite's driver reads an empty value as nil and writes nil as NULL
+					values[i] = append([]byte{}, text...) // SQLite's driver reads an empty value as nil and writes nil as NULL
 				}
 			}
-			to.exec(t, "INSERT INTO "+oldTable+" ("+strings.Join(oldColumns, ", ")+") VALUES ("+strings.Join(places, ", ")+")", row...)
+			to.exec(t, "INSERT INTO "+oldTable+" ("+strings.Join(oldColumns, ", ")+") VALUES ("+strings.Join(places, ", ")+")", values...)
 		}
 	}
+	return copied, columnsOfTable
+}
+
+// requireKept fails the test unless the migrated database has the rows of every copied
+// table, in the columns that were copied and still exist.
+func requireKept(t *testing.T, migrated, original *fixture, tables []string, columnsOfTable map[string][]string) {
+	t.Helper()
+	same(t, "tables", migrated.tables(t), original.tables(t))
+	for _, table := range tables {
+		present := columnsOf(t, original.sql(t), table)
+		kept := slices.DeleteFunc(columnsOfTable[table], func(column string) bool { return !slices.Contains(present, column) })
+		source := "(SELECT " + strings.Join(kept, ", ") + " FROM " + table + ") AS " + table
+		rows := original.rowsAsJSON(t, source)
+		if len(rows) == 0 {
+			t.Errorf("the table %s has no row: this test does not see whether it keeps its rows", table)
+		}
+		same(t, "rows of "+table, migrated.rowsAsJSON(t, source), rows)
+	}
+}
+
+// fillForMigration writes rows to every table, and returns the user that they are about.
+func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Notification) {
+	t.Helper()
+	ctx := t.Context()
+	p = b.plantUser(t, "somebody")
+	value[bool](t)(b.SwapBreakers(ctx, "app", 0, open20h))
+	sent = relinkNotification(b.newUser(t).ID)
+	b.queueNotifications(t, sent, songspy.Notification{App: "app", Kind: songspy.NotificationNeedsUser, Channel: songspy.ChannelWebhook})
+	for range 2 { // plantUser has queued the other one
+		m, _ := claimNotification(t, b.Store, mailChannels)
+		must(t, b.CompleteNotifications(ctx, notificationIDs(m), true))
+	}
+	must(t, b.RecordHeartbeat(ctx, "poller"))
+	claim := songspy.ShardClaim{Owner: "replica", TTL: 10_000 * time.Hour}
+	claim.Loaded, claim.PolledUntil = value[songspy.ShardLease](t)(b.LeaseShards(ctx, claim)).Held, start.Add(-time.Second)
+	value[songspy.ShardLease](t)(b.LeaseShards(ctx, claim))
+	value[songspy.Invite](t)(b.CreateInvite(ctx, songspy.Invite{CodeHash: []byte("hash"), Uses: 2, ExpiresAt: start.Add(time.Hour)}))
+	b.exec(t, `INSERT INTO gaps (user_id, began_at, reason) VALUES ($1, $2, 'app_blocked')`, int64(p.UserID), start.Add(-time.Hour))
+	return p, sent
+}
+
+// open20h are the breakers of an app. The breaker of the API is open for 20 hours.
+var open20h = breaker.SharedBreakers{
+	Accounts: breaker.SharedBreaker{Epoch: 3},
+	API: breaker.SharedBreaker{
+		Cause: breaker.CauseRateLimited, OpenedAt: start.Add(-time.Hour), OpenUntil: start.Add(20 * time.Hour), BackoffStep: 2,
+		ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learned: 12.5,
+	},
 }
 
 // rowsAsJSON is allRows in a form that two databases can be compared by.
@@ -92,7 +166,7 @@ func (b *fixture) rowsAsJSON(t *testing.T, table string) (all []map[string]any) 
 		named := map[string]any{}
 		for i, column := range columns {
 			named[column] = row[i]
-			if table == "breakers" && column == "state" {
+			if column == "state" && strings.HasSuffix(table, "breakers") {
 				var state any
 				must(t, json.Unmarshal(fmt.Appendf(nil, "%s", row[i]), &state))
 				named[column] = state
@@ -105,47 +179,17 @@ func (b *fixture) rowsAsJSON(t *testing.T, table string) (all []map[string]any) 
 
 // version19Suite checks that the migration to plain names loses nothing.
 func version19Suite() suite {
-	open20h := breaker.SharedBreakers{
-		Accounts: breaker.SharedBreaker{Epoch: 3},
-		API: breaker.SharedBreaker{
-			Cause: breaker.CauseRateLimited, OpenedAt: start.Add(-time.Hour), OpenUntil: start.Add(20 * time.Hour), BackoffStep: 2,
-			ProbeUntil: start.Add(time.Microsecond), Epoch: 7, Learned: 12.5,
-		},
-	}
 	return suite{
 		"Migrate_19_KeepsEveryRow": func(t *testing.T, b *fixture) {
 			ctx := t.Context()
-			p := b.plantUser(t, "somebody")
-			value[bool](t)(b.SwapBreakers(ctx, "app", 0, open20h))
-			sent := relinkNotification(b.newUser(t).ID)
-			b.queueNotifications(t, sent, songspy.Notification{App: "app", Kind: songspy.NotificationNeedsUser, Channel: songspy.ChannelWebhook})
-			for range 2 { // plantUser has queued the other one
-				m, _ := claimNotification(t, b.Store, mailChannels)
-				must(t, b.CompleteNotifications(ctx, notificationIDs(m), true))
-			}
-			must(t, b.RecordHeartbeat(ctx, "poller"))
-			claim := songspy.ShardClaim{Owner: "replica", TTL: 10_000 * time.Hour}
-			claim.Loaded, claim.PolledUntil = value[songspy.ShardLease](t)(b.LeaseShards(ctx, claim)).Held, start.Add(-time.Second)
-			value[songspy.ShardLease](t)(b.LeaseShards(ctx, claim))
-			value[songspy.Invite](t)(b.CreateInvite(ctx, songspy.Invite{CodeHash: []byte("hash"), Uses: 2, ExpiresAt: start.Add(time.Hour)}))
-			b.exec(t, `INSERT INTO gaps (user_id, began_at, reason) VALUES ($1, $2, 'app_blocked')`, int64(p.UserID), start.Add(-time.Hour))
-
+			p, sent := fillForMigration(t, b)
 			old := openAtVersion(t, b.db.Engine, 18)
-			tables := slices.DeleteFunc(b.tables(t), func(table string) bool { return table == "goose_db_version" || table == "users" })
-			tables = slices.Insert(tables, 0, "users") // the other tables refer to it
-			copyAsVersion18(t, b, old, tables)
+			tables, columns := copyAsOlder(t, b, old, namesBefore19)
 			old.clock.advance(b.clock.Now().Sub(start))
 			old.Store = old.openAnother(t)
 			must(t, old.Migrate(ctx))
 
-			same(t, "tables", old.tables(t), b.tables(t))
-			for _, table := range tables {
-				rows := b.rowsAsJSON(t, table)
-				if len(rows) == 0 {
-					t.Errorf("the table %s has no row: this test does not see whether it keeps its rows", table)
-				}
-				same(t, "rows of "+table, old.rowsAsJSON(t, table), rows)
-			}
+			requireKept(t, old, b, tables, columns)
 			same(t, "the breaker that is open for 20 hours", value[breaker.Stored](t)(old.Breakers(ctx, "app")), breaker.Stored{Version: 1, Shared: open20h})
 			link := value[songspy.Link](t)(old.Link(ctx, p.UserID))
 			same(t, "the access token", link.AccessToken.Reveal(), p.AccessToken.Reveal())

@@ -24,11 +24,21 @@ func schemas() suite {
 				entity       any
 				extraColumns string // columns that only the store uses
 			}{
-				{&songspy.User{}, "link_generation link_version email_sealed mail_off deletion_key_sealed"},
+				{&songspy.User{}, "link_generation link_version email_sealed mail_off deletion_key_sealed nick_key"},
 				{&songspy.Session{}, ""},
 				{&songspy.Link{}, "access_token_sealed refresh_token_sealed"},
 				{&songspy.Seat{}, "email_sealed"},
-				{&songspy.Track{}, ""},
+				{&songspy.Track{}, "album_uri"},
+				{&songspy.Artist{}, ""},
+				{&songspy.Album{}, ""},
+				{&songspy.Sharing{}, ""},
+				{&songspy.HiddenItem{}, ""},
+				{&songspy.Follow{}, ""},
+				{&songspy.Block{}, ""},
+				{&songspy.ShareLink{}, ""},
+				{&songspy.Report{}, ""},
+				{&songspy.AuditEvent{}, ""},
+				{&songspy.AuthorizationAttempt{}, "verifier_sealed invite_sealed"},
 				{&songspy.UserTrack{}, ""},
 				{&songspy.Play{}, "uri_hash isrc_hash"},
 				{&songspy.NowPlaying{}, ""},

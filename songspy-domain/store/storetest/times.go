@@ -40,11 +40,12 @@ func times() suite {
 			must(t, err)
 			same(t, "created at", u.CreatedAt, start.Add(time.Microsecond))
 			until := start.Add(time.Hour + time.Nanosecond).In(zone)
-			u = value[songspy.User](t)(s.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
-				u.SharingPausedUntil = &until
+			same(t, "the user", value[songspy.User](t)(s.User(t.Context(), u.ID)), u)
+			sharing := value[songspy.Sharing](t)(s.ChangeSharing(t.Context(), u.ID, func(p *songspy.Sharing) error {
+				p.HiddenUntil = &until
 				return nil
 			}))
-			same(t, "the user", value[songspy.User](t)(s.User(t.Context(), u.ID)), u)
+			same(t, "the sharing settings", value[songspy.Sharing](t)(s.Sharing(t.Context(), u.ID)), sharing)
 			created := newSession(u.ID, "zoned")
 			created.CreatedAt, created.ExpiresAt = created.CreatedAt.In(zone), created.ExpiresAt.Add(time.Nanosecond).In(zone)
 			created = value[songspy.Session](t)(s.CreateSession(t.Context(), created))

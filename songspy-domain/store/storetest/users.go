@@ -17,7 +17,7 @@ func users() suite {
 			must(t, err)
 			same(t, "linked", linked, false)
 			same(t, "the user", first, songspy.User{
-				ID: first.ID, GoogleSub: "google-sub", GoogleName: "Ada", PictureURL: "https://g.example/ada",
+				ID: first.ID, PublicID: first.PublicID, GoogleSub: "google-sub", GoogleName: "Ada", PictureURL: "https://g.example/ada",
 				Audience: songspy.AudienceFollowers, CreatedAt: start, UpdatedAt: start,
 			})
 			b.clock.advance(time.Hour)
@@ -66,21 +66,19 @@ func users() suite {
 		},
 		"UpdateUser_WritesZeroValuesToo": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
-			name, until := "nick", start.Add(time.Hour)
+			name := "nick"
 			_, err := b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
-				u.NickName, u.ShowPicture, u.Audience, u.SharingPausedUntil = &name, true, songspy.AudienceNobody, &until
+				u.NickName, u.ShowPicture = &name, true
 				return nil
 			})
 			must(t, err)
 			got := value[songspy.User](t)(b.User(t.Context(), u.ID))
 			same(t, "nickname", got.PublicName(), "nick")
-			same(t, "paused until", *got.SharingPausedUntil, until)
 			same(t, "shows the picture", got.ShowPicture, true)
 			back := value[songspy.User](t)(b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
-				u.NickName, u.ShowPicture, u.SharingPausedUntil = nil, false, nil
+				u.NickName, u.ShowPicture = nil, false
 				return nil
 			}))
-			u.Audience = songspy.AudienceNobody
 			same(t, "the user, unchanged", back, u)
 			same(t, "the user, read", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
@@ -109,20 +107,14 @@ func users() suite {
 			}
 			same(t, "the user", value[songspy.User](t)(b.User(t.Context(), u.ID)), u)
 		},
-		"UpdateUser_DoesNotChangeTheIdentity": func(t *testing.T, b *fixture) {
+		"UpdateUser_ChangesNeitherIdentityNorVisibility": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			got := value[songspy.User](t)(b.UpdateUser(t.Context(), u.ID, func(u *songspy.User) error {
-				u.ID, u.GoogleSub, u.CreatedAt = 99, "somebody", start.Add(time.Hour)
+				u.ID, u.PublicID, u.GoogleSub, u.CreatedAt = 99, 99, "somebody", start.Add(time.Hour)
+				u.Audience, u.HiddenByOperator = songspy.AudienceNobody, true
 				return nil
 			}))
 			same(t, "the user", got, u)
-		},
-		"UpdateUser_RejectsAnInvalidAudience": func(t *testing.T, b *fixture) {
-			_, err := b.UpdateUser(t.Context(), b.newUser(t).ID, func(u *songspy.User) error {
-				u.Audience = "the world"
-				return nil
-			})
-			RequireCode(t, err, songspy.CodeInvalid)
 		},
 		"EraseUser_LeavesNothing": func(t *testing.T, b *fixture) {
 			gone, stays := b.newLinkedUser(t), b.newLinkedUser(t)

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// attemptRow is an authorization attempt as its table stores it.
+type attemptRow struct {
+	songspy.AuthorizationAttempt
+	VerifierSealed, InviteSealed []byte
+}
+
+// attemptAAD binds a sealed text to its column and row.
+func attemptAAD(column string, stateHash []byte) []byte {
+	return []byte(songspy.AuthorizationAttempt{}.TableName() + "|" + column + "|" + hex.EncodeToString(stateHash))
+}
+
+// CreateAuthorizationAttempt stores an attempt. It returns CodeConflict if the state is
+// in use.
+func (s *Store) CreateAuthorizationAttempt(ctx context.Context, a songspy.AuthorizationAttempt) (err error) {
+	row := attemptRow{AuthorizationAttempt: a}
+	row.ReturnPath, row.Label, row.ExpiresAt = cleanText(a.ReturnPath), cleanText(a.Label), dbTime(a.ExpiresAt)
+	if row.VerifierSealed, err = s.sealer.seal(a.Verifier, attemptAAD("verifier_sealed", a.StateHash)); err != nil {
+		return err
+	}
+	if row.InviteSealed, err = s.sealer.seal(a.Invite, attemptAAD("invite_sealed", a.StateHash)); err != nil {
+		return err
+	}
+	return s.inTx(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
+}
+
+// TakeAuthorizationAttempt deletes the attempt with the SHA-256 hash of the state, and
+// returns it: an attempt can be used once.
+//
+// It returns CodeNotFound if there is none, or if it expired before the time.
+func (s *Store) TakeAuthorizationAttempt(ctx context.Context, stateHash []byte, at time.Time) (songspy.AuthorizationAttempt, error) {
+	var row attemptRow
+	err := s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Where("state_hash = ?", stateHash).Take(&row).Error; err != nil {
+			return err
+		}
+		return requireOneRow(tx.Where("state_hash = ?", stateHash).Delete(&attemptRow{}))
+	})
+	if err == nil && !at.Before(row.ExpiresAt) {
+		err = translate(gorm.ErrRecordNotFound)
+	}
+	if err != nil {
+		return songspy.AuthorizationAttempt{}, err
+	}
+	a := row.AuthorizationAttempt
+	if a.Verifier, err = s.sealer.open(row.VerifierSealed, attemptAAD("verifier_sealed", a.StateHash)); err != nil {
+		return songspy.AuthorizationAttempt{}, err
+	}
+	if a.Invite, err = s.sealer.open(row.InviteSealed, attemptAAD("invite_sealed", a.StateHash)); err != nil {
+		return songspy.AuthorizationAttempt{}, err
+	}
+	return a, nil
+}
+
+// PruneAuthorizationAttempts deletes the attempts that expired before the time and
+// returns how many.
+func (s *Store) PruneAuthorizationAttempts(ctx context.Context, before time.Time) (pruned int64, err error) {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		tx = tx.Where("expires_at < ?", before).Delete(&attemptRow{})
+		pruned = tx.RowsAffected
+		return tx.Error
+	})
+	return pruned, err
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// jsonRows scans the text that a query of engine.jsonRows returns into a slice, with
+// one value for each row.
+type jsonRows[T any] struct {
+	to   *[]T
+	read func(jsonRow) T
+}
+
+// Scan implements sql.Scanner.
+func (j jsonRows[T]) Scan(from any) error {
+	var text []byte
+	switch v := from.(type) {
+	case string:
+		text = []byte(v)
+	case []byte:
+		text = v
+	default:
+		return fmt.Errorf("rows are %T, not JSON", from)
+	}
+	*j.to = nil
+	if string(text) == "[]" {
+		return nil
+	}
+	var rows []jsonRow
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&rows); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		*j.to = append(*j.to, j.read(row))
+	}
+	return nil
+}
+
+// jsonRow is one row. The databases guarantee the types of its columns.
+type jsonRow []any
+
+func (r jsonRow) text(i int) string {
+	s, _ := r[i].(string)
+	return s
+}
+
+func (r jsonRow) integer(i int) int64 {
+	n, _ := r[i].(json.Number)
+	v, _ := n.Int64()
+	return v
+}
+
+// boolean reads what is true or 1 in JSON, as the engine writes it.
+func (r jsonRow) boolean(i int) bool { return r[i] == true || r[i] == json.Number("1") }
+
+// time reads a time of engine.microseconds.
+func (r jsonRow) time(i int) time.Time { return time.UnixMicro(r.integer(i)).UTC() }
+
+func (r jsonRow) timeOrNil(i int) *time.Time {
+	if r[i] == nil {
+		return nil
+	}
+	t := r.time(i)
+	return &t
+}

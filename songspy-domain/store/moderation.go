@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// CreateReport stores a report about a user and sets its id and its time.
+//
+// It returns CodeNotFound if one of the two users does not exist.
+func (s *Store) CreateReport(ctx context.Context, r songspy.Report) (songspy.Report, error) {
+	if r.ReporterID == nil || !r.Reason.IsValid() {
+		return r, &songspy.Error{Code: songspy.CodeInvalid, Message: "A report needs a reporter and a valid reason."}
+	}
+	r.ID, r.Text, r.At, r.ClosedAt = 0, cleanText(r.Text), s.now(), nil
+	err := s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockPair(tx, r.UserID, *r.ReporterID); err != nil {
+			return err
+		}
+		return tx.Create(&r).Error
+	})
+	return r, err
+}
+
+// OpenReports returns up to limit reports that are not closed, by id, starting after the
+// given one. Fewer than limit means that there are no more.
+func (s *Store) OpenReports(ctx context.Context, after int64, limit int) (reports []songspy.Report, err error) {
+	err = s.query(ctx).Where("closed_at IS NULL AND id > ?", after).Order("id").Limit(limit).Find(&reports).Error
+	return reports, translate(err)
+}
+
+// CloseReport closes a report. It returns CodeNotFound if there is no open one.
+func (s *Store) CloseReport(ctx context.Context, id int64) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		return requireOneRow(tx.Model(&songspy.Report{}).Where("id = ? AND closed_at IS NULL", id).Update("closed_at", s.now()))
+	})
+}
+
+// SetHiddenByOperator hides the user from all others, or ends that, and records it in
+// the user's audit log. It publishes a change unless nothing changes.
+//
+// It returns CodeNotFound if there is no such user.
+func (s *Store) SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidden bool, detail string) error {
+	kind := songspy.AuditShown
+	if hidden {
+		kind = songspy.AuditHidden
+	}
+	return s.moderate(ctx, id, kind, detail, func(tx *gorm.DB, u *songspy.User) (bool, error) {
+		return u.HiddenByOperator != hidden, tx.Model(&songspy.User{}).Where("id = ?", id).UpdateColumn("hidden_by_operator", hidden).Error
+	})
+}
+
+// RenameByOperator sets or removes the user's nickname, and records it in the user's
+// audit log. It publishes a change unless nothing changes.
+//
+// It returns CodeNotFound if there is no such user.
+func (s *Store) RenameByOperator(ctx context.Context, id songspy.UserID, nick *string, detail string) error {
+	return s.moderate(ctx, id, songspy.AuditRenamed, detail, func(tx *gorm.DB, u *songspy.User) (bool, error) {
+		if samePointer(u.NickName, nick, func(a, b string) bool { return a == b }) {
+			return false, nil
+		}
+		u.NickName = nick
+		if err := tx.Model(&songspy.User{}).Where("id = ?", id).UpdateColumn("nick_name", nick).Error; err != nil {
+			return false, err
+		}
+		return true, updateNickKey(tx, u)
+	})
+}
+
+// moderate runs fn with the locked user. If fn changes the user, the audit event is
+// added and a change is published.
+func (s *Store) moderate(ctx context.Context, id songspy.UserID, kind songspy.AuditKind, detail string, fn func(*gorm.DB, *songspy.User) (bool, error)) error {
+	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		var u songspy.User
+		if err := lockUserForChange(tx, id, &u); err != nil {
+			return err
+		}
+		changed, err := fn(tx, &u)
+		if err != nil || !changed {
+			return err
+		}
+		now := s.now()
+		if err := tx.Model(&songspy.User{}).Where("id = ?", id).UpdateColumn("updated_at", now).Error; err != nil {
+			return err
+		}
+		if err := addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: kind, Actor: songspy.ActorOperator, Detail: detail, At: now}); err != nil {
+			return err
+		}
+		return s.publishChanges(tx, songspy.ChangeUser, id)
+	})
+}
+
+// AddAuditEvent adds an event to the user's audit log, with the next id and the present
+// time.
+//
+// It returns CodeNotFound if there is no such user.
+func (s *Store) AddAuditEvent(ctx context.Context, e songspy.AuditEvent) error {
+	e.At = s.now()
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockUserForChange(tx, e.UserID, &songspy.User{}); err != nil {
+			return err
+		}
+		return addAuditEvent(tx, e)
+	})
+}
+
+// addAuditEvent adds the event with the user's next id. The user must be locked.
+func addAuditEvent(tx *gorm.DB, e songspy.AuditEvent) error {
+	err := tx.Model(&songspy.AuditEvent{}).Where("user_id = ?", e.UserID).Select("COALESCE(MAX(id), 0) + 1").Scan(&e.ID).Error
+	if err != nil {
+		return err
+	}
+	e.At = dbTime(e.At)
+	return tx.Create(&e).Error
+}
+
+// AuditEvents returns up to limit of the user's audit events, newest first, that come
+// before the one with the given id; 0 starts with the newest. Fewer than limit means
+// that there are no more.
+func (s *Store) AuditEvents(ctx context.Context, id songspy.UserID, before int64, limit int) (events []songspy.AuditEvent, err error) {
+	q := s.query(ctx).Where("user_id = ?", id)
+	if before != 0 {
+		q = q.Where("id < ?", before)
+	}
+	err = q.Order("id DESC").Limit(limit).Find(&events).Error
+	return events, translate(err)
+}
+
+// PruneAuditEvents deletes the audit events from before the time and returns how many.
+// The newest event of each user stays, so that no id is given twice.
+func (s *Store) PruneAuditEvents(ctx context.Context, before time.Time) (pruned int64, err error) {
+	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		tx = tx.Where("at < ? AND id < (SELECT MAX(e.id) FROM audit_events e WHERE e.user_id = audit_events.user_id)", before).Delete(&songspy.AuditEvent{})
+		pruned = tx.RowsAffected
+		return tx.Error
+	})
+	return pruned, err
+}

@@ -1,0 +1,248 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// ruleColumns select the sharing periods and the hidden items of users AS u that were
+// in force at the time or later. Without a time they select all.
+func ruleColumns(e engine, since string) string {
+	periods, hidden := `sharing_periods p WHERE p.user_id = u.id`, `hidden_items h LEFT JOIN artists a ON a.uri = h.uri WHERE h.user_id = u.id`
+	if since != "" {
+		periods += ` AND p.began_at >= COALESCE((SELECT MAX(f.began_at) FROM sharing_periods f WHERE f.user_id = u.id AND f.began_at <= ` + since + `), p.began_at)`
+		hidden += ` AND (h.ended_at IS NULL OR h.ended_at >= ` + since + `)`
+	}
+	return `(` + e.jsonRows(e.microseconds("p.began_at")+`, p.now_audience, p.history_audience, `+e.microseconds("p.hidden_until")+
+		`, p.min_seconds, p.hide_local, p.hide_episodes, p.hide_chapters, p.findable`, periods, `p.began_at`) + `), (` +
+		e.jsonRows(`h.uri, `+e.microseconds("h.began_at")+`, `+e.microseconds("h.ended_at")+`, COALESCE(a.name, h.name)`, hidden, `h.began_at`) + `)`
+}
+
+// ruleDest returns the scan destinations of ruleColumns. Call finishRule afterwards.
+func ruleDest(r *songspy.SharingRule) []any {
+	return []any{
+		jsonRows[songspy.Sharing]{&r.Periods, func(row jsonRow) songspy.Sharing {
+			return songspy.Sharing{
+				BeganAt: row.time(0), Now: songspy.Audience(row.text(1)), History: songspy.Audience(row.text(2)), HiddenUntil: row.timeOrNil(3),
+				MinSeconds: int(row.integer(4)), HideLocal: row.boolean(5), HideEpisodes: row.boolean(6), HideChapters: row.boolean(7), Findable: row.boolean(8),
+			}
+		}},
+		jsonRows[songspy.HiddenItem]{&r.Hidden, func(row jsonRow) songspy.HiddenItem {
+			return songspy.HiddenItem{URI: row.text(0), BeganAt: row.time(1), EndedAt: row.timeOrNil(2), Name: row.text(3)}
+		}},
+	}
+}
+
+// finishRule sets what the rule and its user have in common.
+func finishRule(r *songspy.SharingRule, u *songspy.User) {
+	r.Owner, r.HiddenByOperator = u.ID, u.HiddenByOperator
+	for i := range r.Periods {
+		r.Periods[i].UserID = u.ID
+	}
+	for i := range r.Hidden {
+		r.Hidden[i].UserID = u.ID
+	}
+	u.Audience, u.SharingPausedUntil = r.Present().Now, r.Present().HiddenUntil
+}
+
+// presentSharing returns the sharing settings of the user that are in force now.
+func presentSharing(db *gorm.DB, id songspy.UserID) (p songspy.Sharing, err error) {
+	err = db.Where("user_id = ?", id).Order("began_at DESC").Limit(1).Take(&p).Error
+	return p, err
+}
+
+// Sharing returns the present sharing settings of the user; CodeNotFound if there is no
+// such user.
+func (s *Store) Sharing(ctx context.Context, id songspy.UserID) (songspy.Sharing, error) {
+	p, err := presentSharing(s.query(ctx), id)
+	return p, translate(err)
+}
+
+// SharingRules returns all that is stored of the users for decisions about what others
+// see, in ascending order. Users that do not exist are left out.
+func (s *Store) SharingRules(ctx context.Context, ids []songspy.UserID) (rules []songspy.SharingRule, err error) {
+	people, err := s.People(ctx, ids)
+	for _, p := range people {
+		rules = append(rules, p.Rule)
+	}
+	return rules, err
+}
+
+// ChangeSharing lets fn change the sharing settings of the user while they are locked.
+// If they differ, a new period begins now, and a change is published. BeganAt of the
+// new period is later than that of the last one even if the clock is not.
+//
+// It returns CodeNotFound if there is no such user, and CodeInvalid for settings that
+// do not exist.
+func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*songspy.Sharing) error) (p songspy.Sharing, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		var u songspy.User
+		if err := lockUserForChange(tx, id, &u); err != nil {
+			return err
+		}
+		if p, err = presentSharing(tx, id); err != nil {
+			return err
+		}
+		before := p
+		if err := fn(&p); err != nil {
+			return err
+		}
+		p.UserID, p.BeganAt, p.HiddenUntil = id, before.BeganAt, dbTimeOrNil(p.HiddenUntil)
+		if sameSharing(before, p) {
+			p = before
+			return nil
+		}
+		p.BeganAt = laterThan(before.BeganAt, s.now())
+		if err := tx.Create(&p).Error; err != nil {
+			return err
+		}
+		if before.Findable != p.Findable {
+			if err := setNickKey(tx, &u, p.Findable); err != nil {
+				return err
+			}
+		}
+		return s.publishChanges(tx, songspy.ChangeUser, id)
+	})
+	if err != nil {
+		return songspy.Sharing{}, err
+	}
+	return p, nil
+}
+
+func sameSharing(a, b songspy.Sharing) bool {
+	same := samePointer(a.HiddenUntil, b.HiddenUntil, time.Time.Equal)
+	a.HiddenUntil = b.HiddenUntil
+	return same && a == b
+}
+
+// laterThan returns now, or the first time after the other one if now is not later.
+func laterThan(other, now time.Time) time.Time {
+	if now.After(other) {
+		return now
+	}
+	return other.Add(time.Microsecond)
+}
+
+// lockUserForChange reads the user and locks the row. This lock does not block the
+// writing of playback updates.
+func lockUserForChange(tx *gorm.DB, id songspy.UserID, u *songspy.User) error {
+	return tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(u).Error
+}
+
+// NickKey returns the nickname in the form in which search compares it: Unicode's form
+// NFKC, case-folded.
+func NickKey(nick string) string {
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(cleanText(nick))))
+}
+
+// setNickKey writes the nickname for search, or removes it from there. The user must be
+// locked.
+func setNickKey(tx *gorm.DB, u *songspy.User, findable bool) error {
+	key := ""
+	if findable {
+		key = NickKey(u.PublicName())
+	}
+	return requireOneRow(tx.Model(&songspy.User{}).Where("id = ?", u.ID).UpdateColumn("nick_key", key))
+}
+
+// hiddenItemsMax limits the artists and tracks that a user can hide at the same time.
+const hiddenItemsMax = 1000
+
+// HideItem hides an artist or a track of the user, by URI, and publishes a change. An
+// item that is hidden already does not change.
+//
+// It returns CodeNotFound if there is no such user, and CodeUnprocessable if the user
+// hides too many items.
+func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (item songspy.HiddenItem, err error) {
+	uri = cleanText(uri)
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
+			return err
+		}
+		var rows []songspy.HiddenItem
+		if err := tx.Where("user_id = ? AND uri = ?", id, uri).Order("began_at DESC").Limit(1).Find(&rows).Error; err != nil {
+			return err
+		}
+		item = songspy.HiddenItem{UserID: id, URI: uri, BeganAt: s.now()}
+		if len(rows) > 0 {
+			if rows[0].EndedAt == nil {
+				item = rows[0]
+				return nil
+			}
+			item.BeganAt = laterThan(rows[0].BeganAt, item.BeganAt)
+		}
+		var open int64
+		if err := tx.Model(&songspy.HiddenItem{}).Where("user_id = ? AND ended_at IS NULL", id).Count(&open).Error; err != nil {
+			return err
+		}
+		if open >= hiddenItemsMax {
+			return &songspy.Error{Code: songspy.CodeUnprocessable, Message: "Too many artists and tracks are hidden. Show some of them first."}
+		}
+		if item.Name, err = catalogueName(tx, uri); err != nil {
+			return err
+		}
+		if err := tx.Create(&item).Error; err != nil {
+			return err
+		}
+		return s.publishChanges(tx, songspy.ChangeUser, id)
+	})
+	if err != nil {
+		return songspy.HiddenItem{}, err
+	}
+	return item, nil
+}
+
+// catalogueName returns the name of the stored artist or track; empty if there is none.
+func catalogueName(tx *gorm.DB, uri string) (string, error) {
+	table, column := songspy.Track{}.TableName(), "title"
+	if strings.HasPrefix(uri, "spotify:artist:") {
+		table, column = songspy.Artist{}.TableName(), "name"
+	}
+	var names []string
+	if err := tx.Table(table).Where("uri = ?", uri).Pluck(column, &names).Error; err != nil || len(names) == 0 {
+		return "", err
+	}
+	return names[0], nil
+}
+
+// ShowItem ends the hiding of an item and publishes a change. Plays from the time when
+// it was hidden stay hidden. It returns CodeNotFound if the user does not hide the item.
+func (s *Store) ShowItem(ctx context.Context, id songspy.UserID, uri string) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
+			return err
+		}
+		var item songspy.HiddenItem
+		if err := tx.Where("user_id = ? AND uri = ? AND ended_at IS NULL", id, cleanText(uri)).Take(&item).Error; err != nil {
+			return err
+		}
+		ended := tx.Model(&songspy.HiddenItem{}).Where("user_id = ? AND uri = ? AND began_at = ?", id, item.URI, item.BeganAt).
+			Update("ended_at", laterThan(item.BeganAt, s.now()))
+		if err := requireOneRow(ended); err != nil {
+			return err
+		}
+		return s.publishChanges(tx, songspy.ChangeUser, id)
+	})
+}
+
+// HiddenItems returns up to limit items that the user hides now, in the order of their
+// URIs, starting after the given one. Fewer than limit means that there are no more.
+func (s *Store) HiddenItems(ctx context.Context, id songspy.UserID, after string, limit int) (items []songspy.HiddenItem, err error) {
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var h songspy.HiddenItem
+		err := rows.Scan(&h.UserID, &h.URI, &h.BeganAt, &h.Name)
+		items = append(items, h)
+		return err
+	}, `SELECT h.user_id, h.uri, h.began_at, COALESCE(a.name, h.name) FROM hidden_items h LEFT JOIN artists a ON a.uri = h.uri
+		WHERE h.user_id = $1 AND h.ended_at IS NULL AND h.uri > $2 ORDER BY h.uri LIMIT $3`, int64(id), after, limit)
+	return items, translate(err)
+}
