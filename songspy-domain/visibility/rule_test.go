@@ -306,6 +306,21 @@ func TestReveal_TheRuleOfAnotherOwnerShowsNothing(t *testing.T) {
 	}
 }
 
+func TestReveal_TheLastPeriodAppliesForever(t *testing.T) {
+	if sees(ruleOf(shares(0, songspy.AudienceEveryone), shares(10, songspy.AudienceNobody)), visibility.Profile(), visibility.Anonymous(), songspy.HiddenForever.AddDate(1, 0, 0)) {
+		t.Error("a stranger sees an owner who shows nothing, at a time after all times")
+	}
+}
+
+func TestReveal_OwnersCannotBlockThemselves(t *testing.T) {
+	self := signedIn(owner, nil, []songspy.Block{{UserID: owner, BlockedID: owner}})
+	for name, th := range things() {
+		if !sees(open(), th, self, minute(50)) {
+			t.Errorf("an owner who blocked the own account does not see %s", name)
+		}
+	}
+}
+
 func TestReveal_AThingThatDescribesNothingIsHidden(t *testing.T) {
 	value := "value"
 	stranger := signedIn(other, nil, nil)
