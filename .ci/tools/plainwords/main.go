@@ -6,7 +6,8 @@
 // and names in the contract: words.txt refuses the word parts that the glossary
 // has retired. Ordinary English such as "look" or "door" is refused in names
 // only, or in prose where it stands for a concept of this project. A doc comment
-// begins with the name that it documents.
+// begins with the name that it documents, and a function that Markdown names with its
+// file exists there.
 //
 //	plainwords [-all] [directory]
 //
@@ -105,6 +106,9 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 				return nil, 0, err
 			}
 			findings = append(findings, found...)
+		}
+		if filepath.Ext(name) == ".md" {
+			findings = append(findings, missingFunctions(top, name, content)...)
 		}
 		texts, err := extract(name, content)
 		if err != nil {

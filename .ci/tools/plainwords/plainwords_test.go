@@ -140,6 +140,21 @@ func TestADocCommentBeginsWithTheNameThatItDocuments(t *testing.T) {
 	}
 }
 
+func TestAFunctionThatMarkdownNamesExistsInItsFile(t *testing.T) {
+	for reference, missing := range map[string]bool{
+		"`references.go:missingFunctions`": false,
+		"`rules.go:checks`":                false, // a method
+		"`references.go:checks`":           true,
+		"`absent.go:checks`":               true,
+		"`rules.go`":                       false,
+	} {
+		found := missingFunctions(".", "a.md", []byte("# Title\n\nSee "+reference+".\n"))
+		if (len(found) > 0) != missing {
+			t.Errorf("%s: found %v, want missing %t", reference, found, missing)
+		}
+	}
+}
+
 // TestSentencesOfAReader checks sentences that a reader chose who had not seen the
 // list of rules: at least 16 of the 20 bad ones fail, and no plain one does.
 func TestSentencesOfAReader(t *testing.T) {
