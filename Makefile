@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help up build images test test-days test-pg test-programs race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-small clean tools
+.PHONY: help up build images test test-days test-pg test-programs race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-small release clean tools
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench-small: ## run every bench in a small size, without checking bounds
 	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -accounts 1 -days 1'
 	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -days 1 -population awkward -only service'
 	@$(MAKE) --no-print-directory bench-polls POLLFLAGS='-bounds=false -people 200 -interval 10s -rounds 1 -within 10m'
+
+release: ## create the annotated tag of VERSION=0.1.0, with its section of CHANGELOG.md as the message
+	@.ci/release "$(VERSION)"
 
 clean: ## remove the built files; keep databases and keys in .songspy/
 	rm -rf bin
