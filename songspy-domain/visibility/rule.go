@@ -87,7 +87,7 @@ func required(r *Rule, th *Thing, at time.Time) Relation {
 		}
 		switch {
 		case i+1 < len(r.Periods) && !th.meets(p.BeganAt, end, at):
-		case isPlay && p.HiddenUntil != nil && th.meets(p.BeganAt, earlier(*p.HiddenUntil, end), at),
+		case isPlay && p.HiddenUntil != nil && th.meets(p.BeganAt, *p.HiddenUntil, at),
 			isPlay && hidesKind(p, th.track),
 			isPlay && p.MinSeconds > 0 && th.played(at) < time.Duration(p.MinSeconds)*time.Second:
 			return Owner
@@ -154,13 +154,6 @@ func (th *Thing) endedBy(at time.Time) time.Time {
 
 // played returns how long the play has lasted, with pauses.
 func (th *Thing) played(at time.Time) time.Duration { return th.endedBy(at).Sub(th.started) }
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
 
 // audience returns the least relation in an audience. An unknown audience is
 // nobody.
