@@ -23,8 +23,8 @@ const (
 )
 
 // structure reads packages of the workspace from source, with their types and
-// without the bodies of functions. All other packages are empty, because they hold
-// none of our types. Only those of dirs are read too.
+// without the bodies of functions. All other packages are empty, because they do not
+// hold our types. Only those of dirs are read too.
 type structure struct {
 	fset *token.FileSet
 	dirs map[string]string
