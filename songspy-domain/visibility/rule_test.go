@@ -543,3 +543,19 @@ func ExampleReveal() {
 	// true [seen] One
 	// false
 }
+
+func TestNewRelations_TakesRowsInAnyOrder(t *testing.T) {
+	var rows []songspy.Follow
+	var blocks []songspy.Block
+	for _, id := range []songspy.UserID{31, 30, owner, 29, 5, 28} {
+		rows = append(append(rows, follows(other, id, songspy.FollowApproved)...), follows(id, other, songspy.FollowRequested)...)
+		blocks = append(blocks, songspy.Block{UserID: id, BlockedID: other})
+	}
+	at, v := minute(50), signedIn(other, rows, nil)
+	if !sees(ruleOf(shares(0, songspy.AudienceFollowers)), things()["now"], v, at) || !sees(ruleOf(shares(0, songspy.AudienceNobody)), visibility.Profile(), v, at) {
+		t.Error("a follow or a request of the owner is not found among other rows")
+	}
+	if sees(open(), things()["now"], signedIn(other, rows, blocks), at) {
+		t.Error("a block is not found among other rows")
+	}
+}
