@@ -2,8 +2,8 @@ package songspy
 
 import "time"
 
-// ChangeKind says what a change concerns, so that readers can skip changes that
-// do not matter to them.
+// ChangeKind says what part of a user's data changed, so that a reader of the
+// change feed can skip changes that do not matter to it.
 type ChangeKind string
 
 // The kinds of change.
@@ -11,15 +11,16 @@ const (
 	ChangeUser    ChangeKind = "user"    // name, picture, audience, erasure
 	ChangeLink    ChangeKind = "link"    // linked, linked again, unlinked, state
 	ChangePlaying ChangeKind = "playing" // the state of the player
-	// ChangeRelation is a follow, an approval, an end of a follow, or a block. Both
-	// users get a change.
+	// ChangeRelation is a follow, an approval, an end of a follow, or a block.
+	// The change feed gets one change for each of the two users.
 	ChangeRelation ChangeKind = "relation"
 	ChangeSession  ChangeKind = "session" // a session ended before its time
 )
 
-// Change invalidates what is cached of a user. A reader that caches the user
-// has to read the user again; if the user is absent then, the user is gone.
-// Numbers become visible in ascending order.
+// Change is one row of the change feed. It says that a user's data has changed,
+// so that every process that caches the user reads the user from the database
+// again. If the user is not there any more, it drops the user from the cache.
+// Numbers become visible to readers in ascending order.
 type Change struct {
 	Number int64 `gorm:"primaryKey"`
 	UserID UserID
@@ -37,8 +38,9 @@ type BoardEntry struct {
 	User    User
 	Playing NowPlaying
 	Track   Track
-	// Rule holds the sharing periods and hidden items that were in force at any
-	// moment of the open play, and those in force now.
+	// Rule holds the user's sharing settings and hidden artists and tracks:
+	// those that were in force at any moment of the current play, and those in
+	// force now.
 	Rule SharingRule
 }
 
@@ -47,7 +49,7 @@ type BoardEntry struct {
 type PolledUser struct {
 	Link    Link
 	Playing NowPlaying
-	// PartialPlays says whether the history of this account lists partial
-	// plays.
+	// PartialPlays counts what is known about whether Spotify's history lists
+	// this account's partial plays, which ended before their track did.
 	PartialPlays PartialPlayCounts
 }

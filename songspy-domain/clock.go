@@ -3,8 +3,8 @@ package songspy
 import "time"
 
 // ClockSkewMax is how far a stored time may lie ahead of the local clock. The
-// clocks of processes differ by seconds. A time that lies further ahead was
-// stored by a clock that was fast and has been set back since.
+// clocks of processes differ by seconds. A time that lies further ahead must
+// have been stored while a clock was fast; that clock has been set back since.
 const ClockSkewMax = 5 * time.Minute
 
 // IsAheadOfClock reports whether a stored time lies more than ClockSkewMax
@@ -19,10 +19,10 @@ func CapAtNow(t, now time.Time) time.Time {
 	return t
 }
 
-// CorrectClock returns the state with times that fit the clock. If the state
-// was observed by a clock that ran ahead, it counts as observed just before
-// now, and its other times keep their distance from that. No time that must lie
-// in the past stays ahead of now.
+// CorrectClock returns the player's state with no time ahead of the local
+// clock. If a process whose clock ran ahead observed the state, it counts as
+// observed just before now. Its other times move by the same amount, and are
+// capped at now where they must lie in the past.
 func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	if !n.hasFutureTime(now) {
 		return n
@@ -30,8 +30,8 @@ func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	return n.movedBack(now)
 }
 
-// hasFutureTime reports whether a time that must lie in the past is ahead of
-// the clock.
+// hasFutureTime reports whether one of the times that must lie in the past is
+// ahead of the local clock.
 func (n *NowPlaying) hasFutureTime(now time.Time) bool {
 	return IsAheadOfClock(n.ObservedAt, now) || IsAheadOfClock(n.SeenAt, now) || IsAheadOfClock(n.StartedAt, now) || IsAheadOfClock(n.OtherSeenAt, now) || IsAheadOfClock(n.OpenedAt, now) ||
 		n.PausedSince != nil && IsAheadOfClock(*n.PausedSince, now) || n.IdleSince != nil && IsAheadOfClock(*n.IdleSince, now) ||

@@ -33,8 +33,8 @@ func isInvisible(r rune) bool {
 	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r)
 }
 
-// MaskEmail returns an e-mail address in a form that only its owner recognizes:
-// a…@example.org. It returns "" for text that is not an address.
+// MaskEmail returns an e-mail address shortened to a form that only its owner
+// recognizes: a…@example.org. It returns "" for text that is not an address.
 func MaskEmail(address Secret) string {
 	name, host, ok := strings.Cut(address.Reveal(), "@")
 	if !ok || name == "" || host == "" {

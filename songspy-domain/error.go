@@ -6,7 +6,7 @@ import (
 )
 
 // Code classifies an Error. The HTTP API maps each code to one status. The
-// batch uses Disposition instead.
+// batch decides by the Disposition instead.
 type Code string
 
 // The codes.
@@ -31,11 +31,12 @@ const (
 type Error struct {
 	Code Code
 	// Reason is a stable word that clients can branch on, such as
-	// SPOTIFY_LINKED_ELSEWHERE. Empty means that Code is enough.
+	// SPOTIFY_LINKED_ELSEWHERE. It is empty if Code alone tells clients enough.
 	Reason string
 	// Message is an English sentence that says what is wrong and what to do.
 	Message string
-	// RetryAfter is how long to wait before another try; zero if unknown.
+	// RetryAfter is how long the caller should wait before it tries again; zero
+	// if that is unknown.
 	RetryAfter time.Duration
 	// Disposition says what an automatic caller should do.
 	Disposition Disposition
@@ -80,36 +81,36 @@ func ReasonOf(err error) string {
 	return ""
 }
 
-// Disposition says how to react to a provider's error. The batch branches on it
-// and never on HTTP statuses.
+// Disposition says how to react to an error of Spotify or Google. The batch
+// decides by it and never by HTTP statuses.
 type Disposition int
 
 // The dispositions.
 const (
-	// DispositionNone means that nothing special follows: log the error and
-	// continue.
+	// DispositionNone means that the caller only logs the error and continues.
 	DispositionNone Disposition = iota
-	// DispositionRetryLater means that this call failed and another one may
-	// succeed, after RetryAfter if that is set.
+	// DispositionRetryLater means that this call failed, and that the same call
+	// may succeed later: after RetryAfter, if that is set.
 	DispositionRetryLater
 	// DispositionRenewToken means that the access token is not valid any more:
 	// renew it once, and call again.
 	DispositionRenewToken
-	// DispositionNeedsUser means that Spotify rejected the refresh token. If
-	// the rejection is confirmed, only the user can repair the link.
+	// DispositionNeedsUser means that Spotify rejected the refresh token. If a
+	// second try confirms this, only the user can repair the connection, by
+	// linking Spotify again.
 	DispositionNeedsUser
 	// DispositionNotRegistered means that the app's owner has not registered
 	// the user in the app's dashboard.
 	DispositionNotRegistered
 	// DispositionRefused means that Spotify answered 403 with a body that is
-	// not known. It concerns this user or the whole app; several such answers
-	// show which.
+	// not known. Whether it concerns this user or the whole app shows only
+	// after several such answers.
 	DispositionRefused
 	// DispositionAppBlocked means that no call of this app may be made for
 	// RetryAfter.
 	DispositionAppBlocked
-	// DispositionMayNotCall means that the call was not made, because this
-	// process does not own the user at the moment. It may call again after
+	// DispositionMayNotCall means that the call was not made, because another
+	// process polls this user at the moment. This process may try again after
 	// RetryAfter.
 	DispositionMayNotCall
 )

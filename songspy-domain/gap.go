@@ -5,18 +5,21 @@ import "time"
 // GapReason says why plays could not be recorded.
 type GapReason string
 
-// The reasons. A private session looks like an idle player and leaves no gap.
+// The reasons for a gap in a user's recorded plays. A private session of
+// Spotify is none: it cannot be told from a player that plays nothing.
 const (
-	// GapLinkBroken means that the link to Spotify did not work.
+	// GapLinkBroken means that Songspy could not use the user's connection to
+	// Spotify, for example because its token had expired.
 	GapLinkBroken GapReason = "link_broken"
-	// GapAppBlocked means that Spotify rejected the calls of the whole app.
+	// GapAppBlocked means that Spotify rejected the calls of the whole Spotify
+	// app, for all its users.
 	GapAppBlocked GapReason = "app_blocked"
 	// GapProviderDown means that Spotify did not respond.
 	GapProviderDown GapReason = "provider_down"
-	// GapBatchDown means that the batch was not running.
+	// GapBatchDown means that the batch, which polls Spotify, was not running.
 	GapBatchDown GapReason = "batch_down"
-	// GapUnseen means that Spotify returned nothing usable, or no longer lists
-	// what it once returned.
+	// GapUnseen means that Spotify's answers contained nothing usable, or that
+	// Spotify's history has already dropped plays of that time.
 	GapUnseen GapReason = "unseen"
 )
 

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// HistoryItemsMax is how many plays Spotify's history holds of one user. Older
-// ones cannot be fetched (Spotify, web-api issue 627).
+// HistoryItemsMax is how many plays Spotify's history (recently-played) holds
+// of one user. Older plays cannot be fetched (Spotify, web-api issue 627).
 const HistoryItemsMax = 50
 
 const (
-	// HistoryPlayMin is the shortest play that history lists.
+	// HistoryPlayMin is the shortest play that Spotify's history lists.
 	HistoryPlayMin = 30 * time.Second
-	// HistoryDelayMax is how long after its end a play appears in history at the
-	// latest. Delays of 10 to 120 s were observed.
+	// HistoryDelayMax is the longest time from the end of a play until
+	// Spotify's history lists it. Delays of 10 to 120 s were observed.
 	HistoryDelayMax = 130 * time.Second
 )
 
@@ -31,9 +31,10 @@ type HistoryItem struct {
 }
 
 // HistoryItemKey returns the key of an item: Spotify's time in milliseconds,
-// with a hash of the track from 1 to 999 in its microseconds. The hash
-// separates items of the same time and is too short to identify a track. It
-// stays the same if a recording appears under another URI.
+// with a hash of the track from 1 to 999 in its microseconds. The hash keeps
+// two items of the same time apart, but is too short to tell which track it
+// stands for. It stays the same if Spotify lists the recording under another
+// URI, because it is made from the ISRC.
 func HistoryItemKey(at time.Time, t Track) time.Time {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(cmp.Or(t.ISRC, t.URI))) // a hash never returns an error
@@ -41,32 +42,37 @@ func HistoryItemKey(at time.Time, t Track) time.Time {
 }
 
 // PartialPlayCounts counts the evidence for whether the history of one account
-// lists partial plays: plays that were left before the track's end. Reports
-// contradict each other (spotify/web-api 954, 1017).
+// lists partial plays: plays that ended before their track did. Spotify does
+// not document it, and reports of developers contradict each other
+// (spotify/web-api 954, 1017).
 type PartialPlayCounts struct {
-	// Listed counts proven partial plays that history lists. Unlisted counts
-	// missing ones, if history lists the plays directly before and after.
+	// Listed counts partial plays that polls prove and history lists. Unlisted
+	// counts those that history does not list although it lists the plays
+	// directly before and after them.
 	Listed   int
 	Unlisted int
 }
 
 const (
-	// partialPlaysMin is the number of counted plays from which
-	// ListsPartialPlays knows the answer.
+	// partialPlaysMin is how many partial plays must be counted before
+	// ListsPartialPlays gives an answer.
 	partialPlaysMin = 3
-	// partialPlaysMax is the number of plays that are counted. Beyond it both
-	// counts are halved, so that old plays weigh less.
+	// partialPlaysMax is the largest number of partial plays that stay counted.
+	// Beyond it both counts are halved, so that old plays weigh less than
+	// recent ones.
 	partialPlaysMax = 60
 )
 
 // ListsPartialPlays reports whether history lists partial plays. known is false
-// until there are enough plays. A few listed plays among many unlisted ones
-// count as tracks in which the user sought forward.
+// until enough partial plays are counted. If only a few are listed and many are
+// not, the answer is no: the listed ones were probably whole plays in which the
+// user sought forward.
 func (h PartialPlayCounts) ListsPartialPlays() (partial, known bool) {
 	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= partialPlaysMin
 }
 
-// Add returns the sum of the counts, reduced to at most partialPlaysMax plays.
+// Add returns the sum of both counts. If it is above partialPlaysMax, Add
+// halves it until it is not.
 func (h PartialPlayCounts) Add(learned PartialPlayCounts) PartialPlayCounts {
 	h.Listed, h.Unlisted = h.Listed+learned.Listed, h.Unlisted+learned.Unlisted
 	for h.Listed+h.Unlisted > partialPlaysMax {
@@ -81,7 +87,8 @@ type PlayWithTrack struct {
 	Track Track
 }
 
-// StoredPlay is a stored play with the time of its history item.
+// StoredPlay is a play in the database with the time of the history item that
+// belongs to it.
 type StoredPlay struct {
 	Play  Play
 	Track Track
@@ -90,24 +97,27 @@ type StoredPlay struct {
 	PlayedAt time.Time
 }
 
-// StoredPlays is what the store holds of one user around the time that a
-// response of history covers.
+// StoredPlays is what the database holds of one user for the time that one
+// response of Spotify's history covers.
 type StoredPlays struct {
 	// Plays are the plays that overlap that time, and some earlier ones, which
 	// show how history reports this user's plays. Deleted plays are included.
 	Plays []StoredPlay
-	// ProcessedAt are the times of the items that were processed before.
+	// ProcessedAt are the times of the history items that earlier responses
+	// contained and that were processed then.
 	ProcessedAt []time.Time
-	// PartialPlays says whether the history of this account lists partial
-	// plays.
+	// PartialPlays counts what is known about whether Spotify's history lists
+	// this account's partial plays, which ended before their track did.
 	PartialPlays PartialPlayCounts
 }
 
-// Reconciliation is what a response of history changes in the stored plays.
+// Reconciliation is the changes to a user's stored plays that follow from one
+// response of Spotify's history.
 type Reconciliation struct {
-	// Confirmed are stored plays that an item matches. If PlayedAt is zero, no
-	// item matches and the play changes for another reason: its inferred end
-	// made room for another play, or two plays are merged.
+	// Confirmed are stored plays that a history item matches. It also holds
+	// plays with a zero PlayedAt, which no item matches and which change for
+	// another reason: an inferred part at their end made room for another play,
+	// or two plays are merged.
 	Confirmed []StoredPlay
 	// Added are plays that only history reports.
 	Added []StoredPlay
@@ -121,14 +131,15 @@ type Reconciliation struct {
 	Gaps []Gap
 	// PartialPlays are the counts that this response adds for the account.
 	PartialPlays PartialPlayCounts
-	// Pending counts the items and plays that are left for a later response:
-	// items that may belong to a play whose own item is still to come, and
-	// plays that ended so recently that their items may still come.
+	// Pending counts the history items and plays that a later response has to
+	// decide: items that may belong to a play whose own item history does not
+	// list yet, and plays that ended so recently that their items may still
+	// appear.
 	Pending int
 }
 
-// IsEmpty reports whether there is nothing to write. Pending items are not
-// written.
+// IsEmpty reports whether there is nothing to write to the database. Pending
+// items and plays are never written, so they do not count.
 func (r Reconciliation) IsEmpty() bool {
 	return len(r.Confirmed)+len(r.Added)+len(r.Removed)+len(r.Unmatched)+len(r.Gaps) == 0
 }

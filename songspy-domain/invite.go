@@ -2,16 +2,17 @@ package songspy
 
 import "time"
 
-// Invite lets a number of new users sign up if the instance requires invites.
-// The code itself is shown once, when the invite is created, and not stored.
+// Invite lets a limited number of new users sign up, on an instance of Songspy
+// that requires invites. The code itself is shown once, when the invite is
+// created, and not stored.
 type Invite struct {
 	ID int64 `gorm:"primaryKey"`
-	// CodeHash is the SHA-256 of the code without its separators.
+	// CodeHash is the SHA-256 of the invite code without its separators.
 	CodeHash []byte
 	// Note is the operator's text, stored unchanged.
 	Note string
-	// Uses is how many users the invite was created for, UsesLeft how many it
-	// still admits.
+	// Uses is how many users the invite was created for. UsesLeft is how many
+	// may still sign up with it.
 	Uses, UsesLeft int
 	CreatedAt      time.Time `gorm:"autoCreateTime:false"`
 	ExpiresAt      time.Time
@@ -47,17 +48,20 @@ func (i Invite) State(at time.Time) InviteState {
 	return InviteValid
 }
 
-// ErrInviteInvalid is returned for an invite that admits no user. It does not
-// say why, so that guessing codes reveals nothing.
+// ErrInviteInvalid is returned for an invite code that lets nobody sign up:
+// unknown, revoked, expired or used up. The error does not say which, so that
+// guessing codes reveals nothing.
 var ErrInviteInvalid = &Error{
 	Code: CodeForbidden, Reason: "INVITE_INVALID",
 	Message: "This invite is not valid or has expired. Please check it or ask for another.",
 }
 
 // SignUpPolicy says under which condition a new user may sign up. It does not
-// apply to users who have signed up before. The zero value admits everyone.
+// apply to users who have signed up before. The zero value lets everyone sign
+// up.
 type SignUpPolicy struct {
-	// Refusal is the error for a new user who may not sign up; nil if they may.
+	// Refusal is the error that a new user gets instead of an account; nil if
+	// the user may sign up.
 	Refusal error
 	// InviteHash is the CodeHash of the invite that the sign-up uses; nil if no
 	// invite is needed.

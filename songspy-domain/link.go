@@ -5,41 +5,44 @@ import (
 	"time"
 )
 
-// LinkState is the state of a user's link to Spotify.
+// LinkState says whether a user's link to Spotify works and, if not, why.
 type LinkState string
 
 // The states of a link.
 const (
-	// LinkActive means that the link works: its user is polled.
+	// LinkActive means that the user's link to Spotify works, so that Songspy
+	// polls what the user plays.
 	LinkActive LinkState = "active"
-	// LinkSuspect means that Spotify rejected the refresh token recently. The
-	// renewal is repeated before the rejection counts.
+	// LinkSuspect means that Spotify rejected the refresh token recently.
+	// Songspy tries again for some hours before it takes the rejection as final.
 	LinkSuspect LinkState = "suspect"
-	// LinkReauthRequired means that only the user can repair the link, by
-	// linking again.
+	// LinkReauthRequired means that only the user can repair the link to
+	// Spotify, by linking Spotify again.
 	LinkReauthRequired LinkState = "reauth_required"
 	// LinkNotRegistered means that the app's owner has to register the user in
-	// the app's dashboard first. An app in development mode admits five users.
+	// the app's dashboard first. Spotify requires this for an app in
+	// development mode, and allows five users.
 	LinkNotRegistered LinkState = "not_registered"
 )
 
 // AuthMethod is how the app authenticates at Spotify's token endpoint.
 type AuthMethod string
 
-// The methods. A link stores its method: a token that was obtained with PKCE
-// alone cannot be renewed with a client secret.
+// The two methods. Each link stores the method by which its tokens were
+// obtained, because a token that was obtained with PKCE alone cannot be renewed
+// with a client secret.
 const (
 	AuthBasic AuthMethod = "basic" // client ID and secret in the Authorization header
 	AuthPKCE  AuthMethod = "pkce"  // client ID in the body, no secret
 )
 
-// The OAuth scopes that the service needs. It requests no others.
+// The OAuth scopes that Songspy needs of Spotify. It requests no others.
 const (
 	ScopeCurrentlyPlaying = "user-read-currently-playing"
 	ScopeRecentlyPlayed   = "user-read-recently-played"
 )
 
-// NeededScopes returns the scopes that a link must grant.
+// NeededScopes returns the OAuth scopes that a user must grant to link Spotify.
 func NeededScopes() []string { return []string{ScopeCurrentlyPlaying, ScopeRecentlyPlayed} }
 
 // MissingScopes returns the needed scopes that granted does not contain.
@@ -59,8 +62,9 @@ func MissingScopes(granted string) []string {
 	return missing
 }
 
-// NotRegisteredRetryAfter is how long a user stays LinkNotRegistered before the
-// link is tried again.
+// NotRegisteredRetryAfter is how long after a rejection Songspy tries a
+// LinkNotRegistered link again: the app's owner may have registered the user
+// since.
 const NotRegisteredRetryAfter = 24 * time.Hour
 
 // ConsentMonths is how long a user's consent lasts. Spotify's refresh tokens
@@ -71,13 +75,14 @@ const ConsentMonths = 6
 // Grant is a response of Spotify's token endpoint: the tokens of one user.
 type Grant struct {
 	AccessToken Secret
-	// RefreshToken is empty if a refresh returned none. The old one stays valid
-	// then.
+	// RefreshToken is empty if Spotify's answer to a refresh contained none.
+	// The old refresh token stays valid then.
 	RefreshToken Secret
-	// ExpiresAt is when the access token expires, by the local clock.
+	// ExpiresAt is when the access token expires, measured by the local clock
+	// and not by Spotify's.
 	ExpiresAt time.Time
-	// Scope lists the granted scopes, space-separated. It is empty if a refresh
-	// did not return it.
+	// Scope lists the granted scopes, space-separated. It is empty if Spotify's
+	// answer to a refresh did not repeat it.
 	Scope string
 	Auth  AuthMethod
 }
@@ -90,20 +95,20 @@ type Credentials struct {
 }
 
 // SpotifyAccount is the Spotify account that a token belongs to. Spotify
-// introduced AccountID in May 2026 and still sends the older ID. Two accounts
-// are the same if either matches. One of the two may be empty.
+// introduced AccountID in May 2026 and still sends the older ID. One of the two
+// IDs may be empty. Two accounts are the same if either ID is equal in both.
 type SpotifyAccount struct {
 	AccountID   string
 	ID          string
 	DisplayName string
 }
 
-// Link connects a user to a Spotify account. The store encrypts the tokens
-// before it writes them, so these fields hold plaintext and the columns hold
-// ciphertext.
+// Link connects a user to a Spotify account. The token fields hold plaintext:
+// the store encrypts them before it writes them to the database.
 type Link struct {
 	UserID UserID `gorm:"primaryKey"`
-	// App names the Spotify app that obtained the tokens. See UserApp.
+	// App names the Spotify app to which Spotify issued the tokens. See
+	// UserApp.
 	App          string
 	AccountID    *string // unique if known
 	LegacyID     *string // unique if known
@@ -111,35 +116,40 @@ type Link struct {
 	AccessToken  Secret `gorm:"-"`
 	RefreshToken Secret `gorm:"-"`
 	Scope        string
-	// AccessExpiresAt is when the access token expires, by the local clock.
+	// AccessExpiresAt is when the access token expires, measured by the local
+	// clock and not by Spotify's.
 	AccessExpiresAt time.Time
-	// AuthorizedAt is when the user consented. The consent ends ConsentMonths
-	// later.
+	// AuthorizedAt is when the user consented at Spotify. The consent ends
+	// ConsentMonths later.
 	AuthorizedAt time.Time
 	State        LinkState
-	// StateSince is when the link entered its state.
+	// StateSince is when the link's State last changed.
 	StateSince time.Time
-	// PollsRefusedSince is since when Spotify has rejected polls although their
-	// token was renewed just before; nil if it does not. Such a link becomes
-	// active again when a poll succeeds. A successful renewal is not enough.
+	// PollsRefusedSince is since when Spotify has rejected polls of this user
+	// although the access token was renewed just before; nil if Spotify accepts
+	// them. Such a link becomes active again only when a poll succeeds: a
+	// successful renewal of the token is not enough.
 	PollsRefusedSince *time.Time
-	// Generation increases when the user links again, unlinks or is erased.
-	// Results that were obtained under an older generation must not be written.
+	// Generation increases when the user links Spotify again, unlinks it or is
+	// erased. A poll that began under an older generation used a connection
+	// that no longer exists, so its result must not be written.
 	Generation int64
 	// Version increases with every change of the tokens or the state. A renewal
-	// uses it for compare-and-swap.
+	// of the tokens writes only if Version is still the one that it read
+	// (compare-and-swap).
 	Version   int64
 	Shard     int16
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt time.Time `gorm:"autoUpdateTime:false"`
 }
 
-// HasAccount reports whether the Spotify account of the tokens is known. It is
-// unknown while the link is LinkNotRegistered and waits for the app's owner.
+// HasAccount reports whether it is known to which Spotify account the tokens
+// belong. Spotify does not tell that before the app's owner has registered the
+// user (LinkNotRegistered).
 func (l Link) HasAccount() bool { return l.AccountID != nil || l.LegacyID != nil }
 
-// IsPendingGrant reports whether the link is a grant that waits for the app's
-// owner to register the user: it has tokens, but no account yet.
+// IsPendingGrant reports whether the link has tokens but no known Spotify
+// account yet, because the app's owner must register the user first.
 func (l Link) IsPendingGrant() bool { return l.State == LinkNotRegistered && !l.HasAccount() }
 
 // Grant returns the tokens of the link as a Grant.
@@ -150,23 +160,24 @@ func (l Link) Grant() Grant {
 // TableName returns the name of the table of links.
 func (Link) TableName() string { return "spotify_links" }
 
-// LinkVersion identifies one version of a link without its tokens. A cached
-// link is out of date if its version differs.
+// LinkVersion identifies one version of a user's link to Spotify, without the
+// tokens. A process uses it to find out whether the link that it caches is out
+// of date.
 type LinkVersion struct {
 	UserID     UserID
 	Generation int64
 	Version    int64
 }
 
-// ConsentEndsAt returns when the refresh token expires. No renewal extends that
-// time.
+// ConsentEndsAt returns when the user's consent, and with it the refresh token,
+// expires. Renewing the tokens does not extend that time.
 func (l Link) ConsentEndsAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths, 0) }
 
 // RemindAt returns when the reminders to consent again begin: a month before
 // the consent ends.
 func (l Link) RemindAt() time.Time { return l.AuthorizedAt.AddDate(0, ConsentMonths-1, 0) }
 
-// LinkTask is what the user has to do about the link.
+// LinkTask is what the user has to do to keep or repair the link to Spotify.
 type LinkTask string
 
 // The tasks.
@@ -177,7 +188,8 @@ const (
 	TaskAskOperator LinkTask = "ask_operator" // ask the app's owner to register the user
 )
 
-// Task returns what the user has to do about the link now.
+// Task returns what the user has to do at the given time to keep or repair the
+// link to Spotify.
 func (l Link) Task(now time.Time) LinkTask {
 	switch {
 	case l.State == LinkReauthRequired, !now.Before(l.ConsentEndsAt()):
@@ -191,16 +203,19 @@ func (l Link) Task(now time.Time) LinkTask {
 	}
 }
 
-// ShardCount is the number of shards that the users are divided into. It is
-// fixed, because a link's shard is stored with it.
+// ShardCount is the number of shards that the users are divided into. Each
+// replica of the batch polls the users of some shards. The number is fixed,
+// because the database stores each link with its shard.
 const ShardCount = 64
 
-// ShardOf returns the shard of a user. It uses the same hash as PhaseOf, but
-// other bits, so that the users of one shard are spread over the interval.
+// ShardOf returns the shard of a user. It uses other bits of the hash than
+// PhaseOf, so that the polls of one shard's users are spread over the poll
+// interval.
 func ShardOf(id UserID) int16 { return int16(splitMix64(uint64(id)) >> 58) }
 
-// PhaseOf returns the user's fixed offset within a repeating interval. The
-// offsets of all users spread their calls evenly over the interval.
+// PhaseOf returns the time within a repeating interval at which a user is
+// called. It is the same in each interval, and the times of all users are
+// spread evenly over the interval.
 func PhaseOf(id UserID, interval time.Duration) time.Duration {
 	if interval <= 0 {
 		return 0
@@ -219,8 +234,8 @@ func splitMix64(x uint64) uint64 {
 	return x ^ (x >> 31)
 }
 
-// LinkGroup counts the links that are in one state and whose users consented on
-// the same day.
+// LinkGroup counts the links to Spotify that are in the same state and whose
+// users consented on the same day.
 type LinkGroup struct {
 	State LinkState
 	// ConsentedOn is the start of that day, midnight UTC.
@@ -228,8 +243,9 @@ type LinkGroup struct {
 	Count       int64
 }
 
-// ConsentLeft returns how long the consent of the group lasts at least. The
-// value is up to a day too low, never too high, and negative after the end.
+// ConsentLeft returns for how long the consents of the group's users are still
+// valid, at least. The value is up to a day too low, never too high, and
+// negative after the consents have ended.
 func (g LinkGroup) ConsentLeft(now time.Time) time.Duration {
 	return Link{AuthorizedAt: g.ConsentedOn}.ConsentEndsAt().Sub(now)
 }
@@ -239,5 +255,6 @@ func LinkStates() []LinkState {
 	return []LinkState{LinkActive, LinkSuspect, LinkReauthRequired, LinkNotRegistered}
 }
 
-// IsPolled reports whether users whose link is in that state are polled.
+// IsPolled reports whether Songspy polls users whose link to Spotify is in
+// state s.
 func (s LinkState) IsPolled() bool { return s == LinkActive || s == LinkSuspect }

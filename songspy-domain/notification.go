@@ -31,23 +31,25 @@ const (
 	RecipientOperator Recipient = "operator"
 )
 
-// notificationKinds lists every kind. A new kind needs a row here, its texts
-// where notifications are sent, and code that creates it. For kinds that depend
-// on a link, wantedBy is that code.
+// notificationKinds lists every kind of notification. A new kind needs a row
+// here, its texts in package notify of the batch, and code that creates the
+// notification. For kinds that depend on a user's link to Spotify, wantedBy is
+// that code.
 var notificationKinds = []struct {
 	kind      NotificationKind
 	recipient Recipient
 	// grouped kinds are about users but go to the operator: one message covers
 	// all users.
 	grouped bool
-	// wantedBy reports whether a link in that state, with that task, causes the
-	// notification; nil if no link does.
+	// wantedBy reports whether a user's link to Spotify, with what the user has
+	// to do about it, causes the notification. It is nil for kinds that no link
+	// causes.
 	wantedBy func(Link, LinkTask) bool
 }{
 	{NotificationRelinkSoon, RecipientUser, false, func(_ Link, t LinkTask) bool { return t == TaskRelinkSoon }},
 	{NotificationRelink, RecipientUser, false, func(_ Link, t LinkTask) bool { return t == TaskRelink }},
-	// A user with a user-supplied app has access to its dashboard, so the
-	// operator need not act.
+	// If the user links through a Spotify app of their own, the user has access
+	// to that app's dashboard, so the operator need not register anyone.
 	{NotificationNotRegistered, RecipientOperator, true, func(l Link, t LinkTask) bool { return t == TaskAskOperator && !l.usesUserApp() }},
 	{NotificationNeedsUser, RecipientOperator, true, func(l Link, _ LinkTask) bool { return l.State == LinkReauthRequired }},
 	{NotificationAppBlocked, RecipientOperator, false, nil},
@@ -71,7 +73,8 @@ func NotificationKinds() []NotificationKind {
 	return kinds
 }
 
-// Recipient returns who receives the kind, or "" for an unknown kind.
+// Recipient returns who receives notifications of the kind, or "" for an
+// unknown kind.
 func (k NotificationKind) Recipient() Recipient {
 	for _, row := range notificationKinds {
 		if row.kind == k {
@@ -92,8 +95,8 @@ func (k NotificationKind) IsGrouped() bool {
 	return false
 }
 
-// NotificationChannel is the way by which a notification is sent. It is also
-// the value of a metric's label.
+// NotificationChannel is the way by which a notification is sent, such as
+// e-mail or a webhook. It is also the value of a metric's label.
 type NotificationChannel string
 
 // The channels.
@@ -111,24 +114,28 @@ type Notification struct {
 	// UserID is the user that the notification is about; 0 if it is about an
 	// app alone.
 	UserID UserID
-	// App is empty for user-supplied apps if one message covers all of them.
+	// App is the Spotify app that the notification is about. It is empty if one
+	// message covers all apps that users supplied.
 	App  string
 	Kind NotificationKind
-	// Occurrence distinguishes repeated occurrences of the same state.
+	// Occurrence differs each time the state occurs again, so that the user is
+	// notified again.
 	Occurrence string
 	Channel    NotificationChannel
-	// DueAt is from when it may be sent; zero means now.
+	// DueAt is the earliest time at which it may be sent; zero means now.
 	DueAt time.Time
-	// CreatedAt is when its cause was first seen, SeenAt when it was last seen.
+	// CreatedAt is when the cause of the notification was first seen. SeenAt is
+	// when it was last seen.
 	CreatedAt, SeenAt time.Time
 }
 
-// NotificationsForLink returns the notifications that a link causes now,
-// without a channel.
+// NotificationsForLink returns the notifications that a user's link to Spotify
+// causes now. Their Channel is not set.
 //
 // Their Occurrence is the link's generation, which increases only when the user
-// links again. StateSince would not work: an unregistered user is tried again
-// every day and rejected again, which would repeat the notification.
+// links again. StateSince would not work: Songspy tries the link of an
+// unregistered user every day, and each rejection would repeat the
+// notification.
 func NotificationsForLink(l Link, now time.Time) (notifications []Notification) {
 	task := l.Task(now)
 	for _, row := range notificationKinds {
@@ -143,8 +150,9 @@ func NotificationsForLink(l Link, now time.Time) (notifications []Notification) 
 	return notifications
 }
 
-// NotificationsForSeat returns the notifications that a seat causes, without a
-// channel. A new request with another address is a new occurrence.
+// NotificationsForSeat returns the notifications that a user's seat (a place in
+// a Spotify app that admits few users) causes. Their Channel is not set. If the
+// user requests a seat again with another address, they are sent again.
 func NotificationsForSeat(s Seat) []Notification {
 	kind, notifies := map[SeatState]NotificationKind{SeatHeld: NotificationSeatRequested, SeatEntered: NotificationSeatEntered}[s.State]
 	if !notifies {
@@ -155,35 +163,40 @@ func NotificationsForSeat(s Seat) []Notification {
 
 // NotificationMessage is a group of notifications that are sent as one message.
 type NotificationMessage struct {
-	// ID identifies the message. It stays the same over all attempts.
+	// ID identifies the message. It stays the same if sending fails and is
+	// tried again.
 	ID      string
 	Kind    NotificationKind
 	App     string
 	Channel NotificationChannel
-	// Attempts counts the attempts, including the one that is about to be made.
+	// Attempts counts the attempts to send the message, including the one that
+	// is about to be made.
 	Attempts int
-	// Since is when the cause of the oldest of them was first seen.
+	// Since is when the cause of the oldest of Notifications was first seen.
 	Since         time.Time
 	Notifications []Notification
 }
 
-// NotifiableLink is a link, without its tokens, with the choices of its user
-// that matter for notifications.
+// NotifiableLink is a user's link to Spotify, without its tokens, and whether
+// the user can get e-mails.
 type NotifiableLink struct {
 	Link Link
-	// CanMail reports whether the user has a known address and wants e-mails.
+	// CanMail says that the user's e-mail address is known and that the user
+	// wants e-mails.
 	CanMail bool
 }
 
-// IsAboutSeat reports whether a seat causes the kind, and not a link or an app.
+// IsAboutSeat reports whether notifications of the kind are caused by a user's
+// seat in a Spotify app, and not by a link or an app.
 func (k NotificationKind) IsAboutSeat() bool {
 	return k == NotificationSeatRequested || k == NotificationSeatEntered
 }
 
-// NotifiableSeat is a seat, without its address, with the choices of its user
-// that matter for notifications.
+// NotifiableSeat is a user's seat in a Spotify app, without the e-mail address,
+// and whether the user can get e-mails.
 type NotifiableSeat struct {
 	Seat Seat
-	// CanMail reports whether the user has a known address and wants e-mails.
+	// CanMail says that the user's e-mail address is known and that the user
+	// wants e-mails.
 	CanMail bool
 }

@@ -13,47 +13,51 @@ const (
 )
 
 // NowPlaying is the last known state of one user's player. It holds everything
-// that the next poll needs after a restart.
+// that Songspy needs to judge the next poll, even after a restart.
 type NowPlaying struct {
 	UserID UserID `gorm:"primaryKey"`
 	State  PlayerState
-	// TrackID is the ID of the open play's track; 0 without an open play.
+	// TrackID is the ID of the track of the open (unfinished) play; 0 if no
+	// play is open.
 	TrackID TrackID
 	// TrackURI and DurationMS are copied from the track, so that playback.Step
-	// needs no second row.
+	// does not need the track itself.
 	TrackURI   string
 	DurationMS int64
 	// StartedAt is the start of the open play.
 	StartedAt time.Time
-	// ObservedAt is the time of the last poll, by the local clock, with any
-	// result. An observation that is not later is ignored.
+	// ObservedAt is the local time of the last poll, whatever it showed. An
+	// observation that is not later than ObservedAt is ignored.
 	ObservedAt time.Time
 	// SeenAt is when a poll last showed the open play.
 	SeenAt time.Time
 	// ProgressMS is the position in the track at SeenAt; -1 if Spotify did not
 	// report it.
 	ProgressMS int64
-	// ListenedMS is how long the open play is proven to have played by SeenAt.
+	// ListenedMS is how long, up to SeenAt, polls prove that the open play was
+	// played.
 	ListenedMS int64
-	// PausedMS is how long the open play was paused by SeenAt.
+	// PausedMS is how long, up to SeenAt, the open play was paused in all.
 	PausedMS int64
 	// PausedSince is when the current pause began, as far as is known; nil if
 	// not paused.
 	PausedSince *time.Time
-	// IdleSince is when the player was first observed idle after it had played;
-	// nil if it was not. A single idle observation does not end a play.
+	// IdleSince is when a poll first showed no active player although a play is
+	// open; nil if none did. A single such answer does not end the play,
+	// because Spotify's answer may be wrong.
 	IdleSince *time.Time
-	// OtherSeenAt is the last observation of anything but the open play's
-	// track: the play cannot have begun earlier.
+	// OtherSeenAt is when a poll last showed something other than the open
+	// play's track. So the open play cannot have begun earlier.
 	OtherSeenAt time.Time
-	// EndsAt is when the open play ends unless something happens. For a paused
-	// play it is the start of the pause; nil if unknown.
+	// EndsAt is when the open play ends if the user does not pause, seek or
+	// skip. For a paused play it is the start of the pause. It is nil if
+	// unknown.
 	EndsAt *time.Time
-	// Provisional says that the start is estimated, and no earlier observation
-	// limits it.
+	// Provisional says that StartedAt is only an estimate, and that no earlier
+	// observation shows how early the play can have begun.
 	Provisional bool
-	// Skips counts the consecutive skips that led to the open play. Skips often
-	// come in series.
+	// Skips counts how many tracks in a row the user skipped before the open
+	// play. More skips are likely then, so the user is polled earlier.
 	Skips int16
 	// OpenedAt is when a poll first showed the open play, or the advertisement
 	// break. Polls counts the polls since then, including that one; it limits
@@ -61,56 +65,59 @@ type NowPlaying struct {
 	OpenedAt time.Time
 	Polls    int16
 	// Speed is how fast the progress of the open play advances, in thousandths
-	// of real time, once two intervals in a row have agreed; 0 means real time.
-	// LastSpeed is the speed of the last interval; 0 if unknown.
+	// of real time; 0 means real time. It is set when two intervals between
+	// polls in a row have shown the same speed. LastSpeed is the speed in the
+	// last interval; 0 if unknown.
 	Speed     int32
 	LastSpeed int32
 	// DoubtedAt is when a poll first showed another track with a progress that
-	// is impossible for it; nil if none did. A single such answer does not end
-	// a play.
+	// this track cannot have reached; nil if none did. A single such answer
+	// does not end the open play.
 	DoubtedAt *time.Time
-	// DoubtedURI is that other track. It is empty while DoubtedAt is nil, and while
-	// a loop of the open play's own track is checked. A third track may show the
-	// progress of this one.
+	// DoubtedURI is the track that the poll at DoubtedAt showed. It is empty if
+	// DoubtedAt is nil, or if DoubtedAt only says that a possible loop of the
+	// open play's own track is being checked.
 	DoubtedURI string
 	// Unmoved says that the open play began after the player was idle and its
 	// progress was never seen to advance.
 	Unmoved bool
 	// Stalled says that the player reports that it plays, but its progress does
-	// not advance. Songspy treats the play as paused. While DoubtedAt is set,
-	// the next poll decides that.
+	// not advance. Songspy treats the play as paused. While DoubtedAt is set
+	// too, this is only suspected: the next poll decides.
 	Stalled bool
 	// Advertisement says that the last observation was an advertisement.
 	Advertisement bool
 	// HidesProgress says that the player always reports a progress of 0.
 	HidesProgress bool
-	// Generation is the generation of the link through which this state was
-	// observed.
+	// Generation is that of the user's link to Spotify through which this state
+	// was observed. See Link.Generation.
 	Generation int64
 }
 
 // TableName returns the name of the table of player states.
 func (NowPlaying) TableName() string { return "now_playing" }
 
-// How long the board shows a play without a new observation.
+// How long the board, the live list of what users play, shows a play without a
+// new observation.
 const (
-	// EndGrace is how long a song stays after its predicted end, while the next
-	// poll is under way.
+	// EndGrace is how long a song stays on the board after its predicted end,
+	// while the next poll is under way.
 	EndGrace = 10 * time.Second
-	// PausedShownFor is how long a paused play stays.
+	// PausedShownFor is how long a paused play stays on the board.
 	PausedShownFor = 10 * time.Minute
 	// UnknownEndShownFor is how long the board shows a play with an unknown end
 	// after its last observation: twice the longest poll interval of 3 minutes.
 	UnknownEndShownFor = 6 * time.Minute
 )
 
-// IsOpen reports whether there is an open play.
+// IsOpen reports whether a play is open, that is, in progress or paused.
 func (n NowPlaying) IsOpen() bool {
 	return (n.State == PlayerPlaying || n.State == PlayerPaused) && n.TrackURI != ""
 }
 
-// ShownUntil returns when the board stops showing the user unless there is a
-// new observation. It returns the zero time if the user is not shown.
+// ShownUntil returns when the board, the live list of what users play, stops
+// showing the user if no new observation comes. It returns the zero time if the
+// board does not show the user at all.
 func (n NowPlaying) ShownUntil() time.Time {
 	switch {
 	case !n.IsOpen():
@@ -124,8 +131,8 @@ func (n NowPlaying) ShownUntil() time.Time {
 	}
 }
 
-// ClosePlay ends the open play at the given time, or at its predicted end or
-// when the player became idle, if that is earlier. The play is provisional,
+// ClosePlay ends the open play at the earliest of three times: the given time,
+// its predicted end, and when the player became idle. The play is provisional,
 // because its end was not observed, unless the player was paused. ClosePlay
 // returns false if no play is open or if the play is too short to count.
 func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
@@ -144,10 +151,11 @@ func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
 	return n.FinishedPlay(at, isPlaying)
 }
 
-// FinishedPlay returns the open play as ended at the given time. Its listened
-// time is at most the time between start and end. It is also at most the length
-// of the track, because observations without progress may cover several
-// repetitions. FinishedPlay returns false if the play is too short to count.
+// FinishedPlay returns the open play as a play that ended at the given time.
+// Its listened time is at most the time between start and end. It is also at
+// most the length of the track, because polls that show no progress may cover
+// several repetitions. FinishedPlay returns false if the play was too short to
+// count.
 func (n NowPlaying) FinishedPlay(at time.Time, provisional bool) (Play, bool) {
 	if at.Before(n.StartedAt) {
 		at = n.StartedAt
@@ -172,9 +180,9 @@ const (
 	ObservedPlaying ObservationKind = "playing"
 	// ObservedPaused means that a track is paused.
 	ObservedPaused ObservationKind = "paused"
-	// ObservedIdle means that Spotify reports no active player (204). The
-	// report is sometimes wrong. In a private session Spotify always answers
-	// so.
+	// ObservedIdle means that Spotify reports no active player (204). This is
+	// sometimes wrong. Spotify always reports it while the user is in a private
+	// session.
 	ObservedIdle ObservationKind = "idle"
 	// ObservedAdvertisement means that an advertisement plays.
 	ObservedAdvertisement ObservationKind = "advertisement"
@@ -203,27 +211,33 @@ type Observation struct {
 // PlaybackUpdate is everything that one poll of one user changes. It is written
 // in one transaction.
 type PlaybackUpdate struct {
-	// Playing is the new state of the user's player. A write is dropped if its
-	// Generation is older than the link's.
+	// Playing is the new state of the user's player. The store drops the update
+	// if Playing.Generation is older than the Generation of the user's link to
+	// Spotify.
 	Playing NowPlaying
-	// Tracks are the tracks that Playing and Plays name by URI and that the
-	// store may not know yet.
+	// Tracks are the tracks that Playing and Plays name only by URI, because
+	// the store may not have them yet.
 	Tracks []Track
 	// Plays are the finished plays that count.
 	Plays []Play
-	// Gap is the gap that this poll ended; nil if there was none.
+	// Gap is a time in which plays could not be recorded, and which this poll
+	// ended; nil if there was none.
 	Gap *Gap
-	// Visible says that the change is visible on the board.
+	// Visible says that viewers can see the change, so that the change feed
+	// must report it.
 	Visible bool
 }
 
 // PlaybackUpdateResult is the result of writing a PlaybackUpdate.
 type PlaybackUpdateResult struct {
-	// TrackID is the ID of the open play's track; 0 without one.
+	// TrackID is the ID of the track of the open (unfinished) play; 0 if no
+	// play is open.
 	TrackID TrackID
-	// Dropped says that the link was removed or changed meanwhile. The poller
-	// then removes the user from its registry.
+	// Dropped says that the update was not written, because the user's link to
+	// Spotify was removed or replaced after the poll. The poller then stops
+	// polling the user with the old link.
 	Dropped bool
-	// Err says why the database rejected this row. The other rows were written.
+	// Err says why the database rejected this update; nil if it did not. The
+	// other updates of the same write were stored.
 	Err error
 }

@@ -11,8 +11,9 @@ const (
 	FollowApproved  FollowState = "approved"
 )
 
-// Follow says that one user follows another, or asks to. A refused request and
-// a removed follower have no row, and may ask again.
+// Follow says that one user follows another, or has asked to. The row is
+// deleted when the request is refused or the follower removed, so that the user
+// can ask again.
 type Follow struct {
 	// UserID is the user who is followed.
 	UserID     UserID `gorm:"primaryKey"`
@@ -78,7 +79,8 @@ type Report struct {
 // TableName returns the name of the table of reports.
 func (Report) TableName() string { return "reports" }
 
-// AuditActor says who did what an audit event records.
+// AuditActor says who acted in an audit event: the user, the operator or the
+// service.
 type AuditActor string
 
 // The actors of audit events.
@@ -113,7 +115,7 @@ type AuditEvent struct {
 	ID     int64  `gorm:"primaryKey"`
 	Kind   AuditKind
 	Actor  AuditActor
-	// Detail is a short text for the user; empty if the kind says everything. It
+	// Detail is a short text for the user; empty if Kind says everything. It
 	// names no other user.
 	Detail string
 	At     time.Time

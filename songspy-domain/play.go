@@ -22,8 +22,8 @@ type Play struct {
 	ID      PlayID `gorm:"primaryKey"`
 	UserID  UserID
 	TrackID TrackID
-	// TrackURI replaces TrackID until the store has resolved it. It is not a
-	// column.
+	// TrackURI names the track until the store has found or created its row and
+	// set TrackID. It is not a column.
 	TrackURI string `gorm:"-"`
 	// StartedAt and EndedAt are the bounds of the play, including pauses.
 	StartedAt time.Time
@@ -33,17 +33,18 @@ type Play struct {
 	ListenedMS int64
 	// InferredMS is the part of ListenedMS that no poll observed: the rest of a
 	// track that counts as played because the next track began at its predicted
-	// end. It lies directly before EndedAt. If history contradicts it, it is
-	// removed.
+	// end. It lies directly before EndedAt. If Spotify's history contradicts
+	// it, it is removed from the play.
 	InferredMS int64
 	Source     PlaySource
-	// Provisional plays have a start or end that was not observed. Later
-	// information may move it.
+	// Provisional plays have a start or end that was not observed. A later poll
+	// or Spotify's history may move it.
 	Provisional bool
-	// Probable plays were left early and observed too briefly to be certain,
-	// but the next track began directly afterwards and, by its own progress,
-	// late enough. Only their user sees them, and they do not count until history
-	// confirms them.
+	// Probable plays ended before their track did, and polls saw too little of
+	// them to prove that they were long enough to count. But the next track's
+	// own progress shows that it began late enough, directly afterwards. Only
+	// the user sees a probable play, and it does not count until Spotify's
+	// history confirms it.
 	Probable bool
 	// DeletedAt is when the user deleted the play; nil if they did not. A
 	// deleted play keeps its times and keyed hashes of its track, and its
@@ -70,22 +71,23 @@ func MinListenedMS(durationMS int64) int64 {
 func IsCounted(listenedMS, durationMS int64) bool { return listenedMS >= MinListenedMS(durationMS) }
 
 // UserTrack is one track that a user has played, with the first and last time
-// and the number of plays. The original service kept the same set.
+// and the number of plays.
 type UserTrack struct {
 	UserID        UserID  `gorm:"primaryKey"`
 	TrackID       TrackID `gorm:"primaryKey"`
 	FirstPlayedAt time.Time
 	LastPlayedAt  time.Time
 	Plays         int64
-	// Local is set for a local file of the user. It lets the store find users
-	// with local files.
+	// Local is set if the track is a file on the user's own disk. The store
+	// finds users with such files by it.
 	Local bool
 }
 
 // TableName returns the name of the table of users' tracks.
 func (UserTrack) TableName() string { return "user_tracks" }
 
-// RecordedCounts counts the plays and gaps that a committed transaction added.
+// RecordedCounts counts the plays and gaps that one committed transaction added
+// to the database, for metrics.
 type RecordedCounts struct {
 	Plays map[PlaySource]int
 	Gaps  map[GapReason]int

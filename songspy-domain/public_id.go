@@ -7,17 +7,17 @@ import (
 )
 
 // PublicID identifies a user or a track outside the service. It is random, so
-// that it shows neither how many there are nor in which order they came. It is at
-// least 1 and below PublicIDEnd. Internal ids (UserID, TrackID) leave no
-// process.
+// that it shows neither how many there are nor in which order they came. It is
+// at least 1 and below PublicIDEnd. Internal ids (UserID, TrackID) are never
+// sent to anyone.
 type PublicID int64
 
 // PublicIDEnd is the first number that is too large for a public id: numbers
 // below it are exact in JavaScript.
 const PublicIDEnd PublicID = 1 << 53
 
-// NewPublicID returns a random public id. Two of them may be equal, though this
-// is very rare: the store tries again then.
+// NewPublicID returns a random public id. It may return an id that is already
+// in use, though this is very rare: the store then tries another one.
 func NewPublicID() PublicID {
 	for {
 		var b [8]byte

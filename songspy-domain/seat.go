@@ -7,48 +7,52 @@ import (
 	"time"
 )
 
-// AppSeats is a Spotify app and the number of users that it admits; 0 means no
-// limit.
+// AppSeats is a Spotify app with its number of seats: how many users it admits
+// while it is in development mode. 0 means no limit.
 type AppSeats struct {
 	App   string
 	Seats int
 }
 
 // HasSeatLimit reports whether any of the apps limits its users. If none does,
-// no user has to request a seat.
+// every user can link Spotify without first requesting a seat.
 func HasSeatLimit(apps []AppSeats) bool {
 	return slices.ContainsFunc(apps, func(a AppSeats) bool { return a.Seats > 0 })
 }
 
-// SeatState is the state of a user's request for a seat in a Spotify app.
+// SeatState is the state of a user's request for a seat, a place in a Spotify
+// app that admits few users.
 type SeatState string
 
 // The states of a seat.
 const (
-	// SeatWaiting means that no app has a free seat. The user is in the waiting
-	// list.
+	// SeatWaiting means that no Spotify app has a free seat for the user, who
+	// is on the waiting list.
 	SeatWaiting SeatState = "waiting"
-	// SeatHeld means that a seat is reserved. The operator has to register the
-	// user in the app's dashboard.
+	// SeatHeld means that a seat (a place in a Spotify app) is reserved for the
+	// user. The operator has to register the user in the app's dashboard.
 	SeatHeld SeatState = "held"
-	// SeatEntered means that the operator has registered the user, who can link
-	// now.
+	// SeatEntered means that the operator has registered the user in the app's
+	// dashboard, so that the user can link Spotify now.
 	SeatEntered SeatState = "entered"
 )
 
-// Seat is a seat in a Spotify app that a user has requested, because the user
-// is not linked yet or because Spotify rejects the user as not registered. It
-// lasts until the user links.
+// Seat is a user's request for a place in a Spotify app that admits few users.
+// A user makes it before linking Spotify, or because Spotify rejects the user
+// as not registered with the app. The request lasts until the user links
+// Spotify.
 type Seat struct {
 	UserID UserID `gorm:"primaryKey"`
-	// App is the app of the seat; empty while the user waits.
+	// App is the Spotify app that the user got a seat in; empty while the user
+	// waits for one.
 	App   string
 	State SeatState
 	// Email is the address of the user's Spotify account, which the operator
-	// registers. The store encrypts it and deletes it with the seat.
+	// enters in the app's dashboard. The store encrypts it and deletes it with
+	// the seat.
 	Email Secret `gorm:"-"`
-	// AskedAt is when the user entered the waiting list, StateSince when the
-	// seat entered its state.
+	// AskedAt is when the user entered the waiting list, StateSince when State
+	// last changed.
 	AskedAt    time.Time
 	StateSince time.Time
 }
@@ -56,14 +60,16 @@ type Seat struct {
 // TableName returns the name of the table of seats.
 func (Seat) TableName() string { return "spotify_seats" }
 
-// AssignSeats assigns the free seats to the waiting list in the order of
-// requests, and returns the seats that changed. linked counts, by app, the
-// linked users that have no entry in waitingList.
+// AssignSeats assigns the free seats (places in Spotify apps) to the users in
+// waitingList in the order of their requests, and returns the seats that
+// changed. linked counts, by app, the users who have linked Spotify and have no
+// entry in waitingList.
 //
-// A user keeps an assigned seat while the app exists and has room. A user who
-// links without a request occupies a seat too; if there are too many, the seat
-// that was assigned last goes back to SeatWaiting. Users of an app without a
-// limit need no registration, so their seats become SeatEntered directly.
+// A user keeps an assigned seat as long as the app is configured and has room.
+// Users who link without a request occupy seats too. If that leaves too few
+// seats in an app, the user who got a seat last goes back to SeatWaiting. An
+// app without a limit requires no registration, so its seats become SeatEntered
+// directly.
 func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now time.Time) (changed []Seat) {
 	capacity := make(map[string]int, len(apps))
 	for _, a := range apps {
@@ -105,10 +111,11 @@ func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now
 	return changed
 }
 
-// FindFreeSeat returns the app in which the next user gets a seat. taken counts
-// the occupied seats by app. It prefers the fullest app that has a free seat,
-// so that new apps stay empty as long as possible, and otherwise an app without
-// a limit. ok is false if there is none.
+// FindFreeSeat returns the Spotify app in which the next user gets a seat.
+// taken counts the occupied seats by app. It prefers the fullest app that has a
+// free seat, so that other apps stay empty as long as possible. If no limited
+// app has one, it returns an app without a limit. ok is false if there is
+// neither.
 func FindFreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
 	best := -1
 	for _, a := range apps {
@@ -122,16 +129,17 @@ func FindFreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
 	return app, app != ""
 }
 
-// userAppPrefix begins the name of a user-supplied app. Names of the instance's
-// apps cannot contain it.
+// userAppPrefix begins the name of a user's own Spotify app. The names of the
+// operator's apps cannot contain it, so the two kinds cannot be confused.
 const userAppPrefix = "own~"
 
-// UserApp returns the name of the user-supplied app with that client ID. Such
-// an app has no secret, and Songspy assigns no seats in it.
+// UserApp returns the name by which Songspy stores a user's own Spotify app
+// with that client ID. Songspy does not know the secret of such an app, and
+// assigns no seats in it.
 func UserApp(clientID string) string { return userAppPrefix + clientID }
 
 // UserAppClientID returns the client ID of a user-supplied app. isUserApp is
-// false for an app of the instance.
+// false for an app of the operator.
 func UserAppClientID(app string) (id string, isUserApp bool) {
 	return strings.CutPrefix(app, userAppPrefix)
 }

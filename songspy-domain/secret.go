@@ -25,7 +25,8 @@ func (s Secret) GoString() string { return `songspy.Secret("` + s.String() + `")
 // LogValue returns the mask for structured logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText returns the mask for JSON and other encodings.
+// MarshalText returns the mask instead of the secret, so that JSON and other
+// encodings never contain the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads a secret from configuration.

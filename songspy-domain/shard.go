@@ -2,37 +2,41 @@ package songspy
 
 import "time"
 
-// ShardClaim is what a replica of the batch reports to the database several
-// times a second, to renew its leases.
+// ShardClaim is what a replica of the batch writes to the database several
+// times a second. It renews the replica's leases of shards: the right to poll
+// the users of these shards.
 type ShardClaim struct {
 	// Owner is the unique name of the replica.
 	Owner string
-	// TTL is how long the replica holds its shards if it does not renew the
-	// leases.
+	// TTL is how long after this claim the replica keeps its shards if it does
+	// not renew the leases.
 	TTL time.Duration
-	// PolledUntil is the wall-clock time before which the replica has made
-	// every due poll for the users of the shards in Loaded.
+	// PolledUntil is a wall-clock time: the replica has made all polls that
+	// were due before it, for the users of the shards in Loaded.
 	PolledUntil time.Time
 	Loaded      []int16
-	// Release lists shards that the replica gives up.
+	// Release lists shards that the replica gives up, so that another replica
+	// can take them.
 	Release []int16
 }
 
-// ShardLease is what a replica holds after the claim.
+// ShardLease says which shards (parts of the users) a replica may poll after a
+// ShardClaim.
 type ShardLease struct {
 	// Held lists all shards that the replica holds.
 	Held []int16
-	// Acquired lists those of them that it did not hold before. The value is
-	// the time before which every due poll of the shard's users has been made;
-	// the zero time if that is not known.
+	// Acquired lists the shards of Held that the replica did not hold before
+	// this claim. The value is the time up to which the previous replica has
+	// made all due polls of the shard's users; the zero time if that is not
+	// known.
 	Acquired map[int16]time.Time
 	// Replicas is how many replicas have renewed their leases recently,
 	// including this one.
 	Replicas int
 }
 
-// FairShardCount returns how many shards a replica may hold at most if there
-// are so many replicas.
+// FairShardCount returns how many shards each replica may hold at most, so that
+// all shards are divided evenly among the given number of replicas.
 func FairShardCount(owners int) int {
 	owners = max(1, owners)
 	return (ShardCount + owners - 1) / owners

@@ -44,7 +44,7 @@ type User struct {
 	CreatedAt          time.Time  `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time  `gorm:"autoUpdateTime:false"`
 	// PublicID identifies the user outside the service: it is the user's id in
-	// the contract and, as Handle, in addresses.
+	// the contract and, as a Handle, in the addresses of pages.
 	PublicID PublicID
 	// HiddenByOperator says that the operator hides the user from everyone else.
 	HiddenByOperator bool
@@ -77,8 +77,8 @@ func (u User) PublicName() string {
 	return *u.NickName
 }
 
-// GoogleProfile is a Google account's profile. Subject identifies the account
-// permanently; name, picture and address may be empty.
+// GoogleProfile is a Google account's profile. Subject is Google's permanent id
+// of the account; name, picture and address may be empty.
 type GoogleProfile struct {
 	Subject    string
 	Name       string

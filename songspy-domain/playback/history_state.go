@@ -7,7 +7,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// HistoryReason is why history is fetched. Metrics count fetches by it.
+// HistoryReason says why a user's history is fetched from Spotify
+// (recently-played). Metrics count the fetches by reason.
 type HistoryReason string
 
 // The reasons of history fetches.
@@ -22,39 +23,43 @@ const (
 
 // When to fetch history.
 const (
-	// fetchGapMin keeps the fetches for two uncovered times of one session apart.
+	// fetchGapMin is the shortest time between two history fetches that are
+	// made because polls left a time within one listening session uncovered.
 	fetchGapMin = 40 * time.Minute
-	// recentFetch is how recently history may have been fetched when a session
-	// begins, so that no fetch is needed.
+	// recentFetch: if history was fetched more recently than this when a
+	// listening session begins, the session's start causes no fetch.
 	recentFetch = 45 * time.Minute
-	// HistoryFetchInterval is the longest time between two fetches. Fifty tracks
-	// may play sooner, but polls of a session cause a fetch earlier. Only an
-	// offline phone plays unobserved.
+	// HistoryFetchInterval is the longest time between two fetches. History
+	// holds only fifty plays, and more may be played in that time. But polls
+	// see most sessions, and then cause a fetch earlier. Only plays of an
+	// offline phone are never polled.
 	HistoryFetchInterval = 8 * time.Hour
 	// nearlyFullHistory is the number of plays since the last fetch at which
-	// history is fetched again, before it drops the first of them.
+	// history is fetched again, before Spotify drops the oldest of them.
 	nearlyFullHistory = songspy.HistoryItemsMax * 4 / 5
-	// lateItemMax is how long after its play an item may still appear: a phone
+	// lateItemMax is how long after a play history may still add it: a phone
 	// without network reports its plays later.
 	lateItemMax = 24 * time.Hour
 )
 
-// HistoryState is what polls of one user left uncovered.
+// HistoryState says which time the polls of one user left uncovered, that is,
+// when plays may have been missed that only Spotify's history knows.
 type HistoryState struct {
-	// FetchedAt is the time of the last fetch.
+	// FetchedAt is the time of the last history fetch.
 	FetchedAt time.Time
-	// UncoveredUntil is the end of the last time that polls left uncovered; the
-	// zero time if they covered everything since FetchedAt.
+	// UncoveredUntil is the end of the last time in which polls may have missed
+	// a play; the zero time if they missed nothing since FetchedAt.
 	UncoveredUntil time.Time
-	// Reason is why the time before UncoveredUntil is uncovered.
+	// Reason says why polls may have missed plays before UncoveredUntil.
 	Reason HistoryReason
-	// PlaysSince is the largest number of plays that history may have listed
-	// since FetchedAt.
+	// PlaysSince is how many plays Spotify may have added to the history since
+	// FetchedAt, at most.
 	PlaysSince int
 }
 
-// AfterPoll updates the state with one poll: the user's state before it, its
-// result, the time of the poll before (zero: none), and the poll interval.
+// AfterPoll returns the state after one poll. before is the player's state
+// before the poll, out the result of the poll, last the time of the previous
+// poll (zero if there was none).
 func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last time.Time, interval time.Duration) HistoryState {
 	u.PlaysSince += len(out.Plays)
 	n := out.State
@@ -77,9 +82,10 @@ func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last 
 	}
 }
 
-// WithoutPartialPlays returns the state for an account whose history lists whole
-// plays only: uncovered times and session ends need no fetch, because history
-// would not list what was played there. before is the state before the poll.
+// WithoutPartialPlays returns the state for an account whose history lists
+// whole plays only: times that polls left uncovered, and the ends of sessions,
+// need no fetch, because history would not list what was played there. before
+// is the HistoryState before the poll.
 func (u HistoryState) WithoutPartialPlays(before HistoryState) HistoryState {
 	if u.Reason == HistoryUncovered || u.Reason == HistorySessionEnd {
 		u.UncoveredUntil, u.Reason = before.UncoveredUntil, before.Reason
@@ -87,7 +93,8 @@ func (u HistoryState) WithoutPartialPlays(before HistoryState) HistoryState {
 	return u
 }
 
-// addUncovered records a time that polls left uncovered, if a play fits into it.
+// addUncovered records a time that polls left uncovered, if it is long enough
+// for a play that history would list.
 func (u HistoryState) addUncovered(from, until time.Time, reason HistoryReason) HistoryState {
 	length := until.Sub(from)
 	if length < songspy.HistoryPlayMin {
@@ -100,7 +107,8 @@ func (u HistoryState) addUncovered(from, until time.Time, reason HistoryReason) 
 	return u
 }
 
-// isSamePlay reports whether the open play is still the same.
+// isSamePlay reports whether the play that is open (unfinished) after a poll is
+// the one that was open before it.
 func isSamePlay(before, after songspy.NowPlaying) bool {
 	return before.IsOpen() && after.IsOpen() && before.TrackURI == after.TrackURI && !after.StartedAt.After(before.SeenAt)
 }
@@ -118,7 +126,7 @@ func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) 
 	return !last.Provisional && began.Sub(last.EndedAt) < songspy.HistoryPlayMin
 }
 
-// AfterFetch returns the state after an answer of history.
+// AfterFetch returns the state after Spotify has answered a history fetch.
 func (u HistoryState) AfterFetch(at time.Time) HistoryState {
 	u.FetchedAt, u.PlaysSince = at, 0
 	if !u.UncoveredUntil.Add(songspy.HistoryDelayMax).After(at) {
@@ -133,8 +141,9 @@ type HistoryFetch struct {
 	Reason HistoryReason
 }
 
-// NextFetch returns when to fetch history, and why. An earlier fetch gains
-// nothing: history does not list the plays yet, or more may come.
+// NextFetch returns when to fetch history next, and why. An earlier fetch would
+// be wasted, because Spotify's history does not list all of the missed plays
+// yet.
 func (u HistoryState) NextFetch() HistoryFetch {
 	next := HistoryFetch{u.FetchedAt.Add(HistoryFetchInterval), HistoryRoutine}
 	if !u.UncoveredUntil.IsZero() {
@@ -154,8 +163,8 @@ func (u HistoryState) NextFetch() HistoryFetch {
 	return next
 }
 
-// FetchFrom returns the time from which a fetch requests items; the zero time
-// requests everything.
+// FetchFrom returns the time from which a fetch for that reason requests
+// history items. The zero time requests all that Spotify holds.
 func (u HistoryState) FetchFrom(e HistoryReason) time.Time {
 	switch e {
 	case HistoryUncovered, HistoryOverflow:
@@ -167,8 +176,9 @@ func (u HistoryState) FetchFrom(e HistoryReason) time.Time {
 	}
 }
 
-// SettledUntil returns the time before which no later poll can find the start of
-// a play. History items before it are either stored or missing.
+// SettledUntil returns a time before which later polls cannot move or add the
+// start of a play. So a history item before it belongs to a stored play, or to
+// a play that polls missed.
 func SettledUntil(n songspy.NowPlaying) time.Time {
 	if n.IsOpen() && n.ProgressMS >= 0 && !n.Provisional {
 		return n.StartedAt

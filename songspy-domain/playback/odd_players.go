@@ -8,26 +8,29 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Some players and some answers of Spotify are wrong: progress stands still or
-// grows beyond the end while the player claims to play, is always 0, or belongs
-// to the previous track. The rules of this file decide what such answers prove.
+// Some players and some answers of Spotify are wrong: the progress stands still
+// or grows beyond the track's end while the player claims to play, or it is
+// always 0, or it belongs to the previous track. The functions of this file
+// decide how much such answers prove about what was played.
 const (
-	// doubtConfirmAfter is how long an impossible progress is doubted before it is
-	// believed.
+	// doubtConfirmAfter is how long answers must show a progress that the track
+	// cannot have before they are believed.
 	doubtConfirmAfter = 10 * time.Second
-	// distinctProgressMin is the least progress that distinguishes two tracks, because
-	// every track begins at 0.
+	// distinctProgressMin is the smallest progress by which two tracks can be
+	// told apart. Below it any track may be, because every track begins at 0.
 	distinctProgressMin = 10 * time.Second
-	// zeroProgressMin is how far apart two observations at exactly 0 must be to show a
-	// device that reports no progress.
+	// zeroProgressMin: two observations that are at least this far apart and
+	// both have a progress of exactly 0 show that the device reports no
+	// progress.
 	zeroProgressMin = 10 * time.Second
-	// insertedAdsMax is how much longer advertisements may make an episode.
+	// insertedAdsMax is how much longer an episode may become by advertisements
+	// that the podcast inserts.
 	insertedAdsMax = 10 * time.Minute
 )
 
-// exceedsLength reports whether a progress lies beyond the end of its track.
-// Episodes and chapters may grow by inserted advertisements, other tracks may
-// not.
+// exceedsLength reports whether a progress lies impossibly far beyond the end
+// of its track. Episodes and chapters may grow by inserted advertisements,
+// other tracks may not.
 func exceedsLength(uri string, length, progress time.Duration) bool {
 	if length <= 0 || progress < 0 {
 		return false
@@ -38,7 +41,8 @@ func exceedsLength(uri string, length, progress time.Duration) bool {
 	return progress > length+jitter
 }
 
-// knownLength returns the length of an observed track as reported now or before.
+// knownLength returns the length of the observed track. If this observation
+// does not report it, it uses the length that an earlier one reported.
 func (s *step) knownLength(obs songspy.Observation) time.Duration {
 	if obs.Track.DurationMS <= 0 && obs.Track.URI == s.State.TrackURI {
 		return instant.Milliseconds(s.State.DurationMS)
@@ -47,7 +51,8 @@ func (s *step) knownLength(obs songspy.Observation) time.Duration {
 }
 
 // endAtLength ends the open play where its progress reached the track's length.
-// A player that goes on from there, sometimes for hours, plays nothing.
+// Some players then report further progress, sometimes for hours, although they
+// play nothing.
 func (s *step) endAtLength(obs songspy.Observation, length time.Duration) {
 	n := &s.State
 	passed, moved := obs.At.Sub(n.SeenAt), s.progressDelta(obs)
@@ -60,9 +65,9 @@ func (s *step) endAtLength(obs songspy.Observation, length time.Duration) {
 	s.becomeIdle(obs.At)
 }
 
-// isFrozen reports whether a player that claims to play did not move between two
-// observations of one track. The same progress a whole length later may be a
-// loop.
+// isFrozen reports whether a player that claims to play stood still between two
+// observations of one track. If the progress is the same one track length
+// later, the track may have been repeated, which is not standing still.
 func isFrozen(moved, passed, length time.Duration) bool {
 	if passed <= jitter-time.Millisecond {
 		return false
@@ -70,8 +75,9 @@ func isFrozen(moved, passed, length time.Duration) bool {
 	return moved == 0 && !isWholeLoops(passed, length) || moved.Abs() < time.Second && (length == 0 || passed < length/2)
 }
 
-// isWholeLoops reports whether a loop may have returned to the same progress in
-// that time.
+// isWholeLoops reports whether a repeated track can be back at the same
+// progress after that time: whether the time is about a multiple of the track's
+// length.
 func isWholeLoops(passed, length time.Duration) bool {
 	if length <= 0 || passed < length/2 {
 		return false
@@ -93,15 +99,17 @@ func (s *step) isStalled(obs songspy.Observation) bool {
 	return isFrozen(moved, passed, instant.Milliseconds(n.DurationMS))
 }
 
-// atEnd reports whether a progress is the open play's whole length. A player
-// that reports this twice stands still, because a loop would be at its start.
+// atEnd reports whether a progress is the end of the open (unfinished) play's
+// track. A player that reports this twice stands still: a repeated track would
+// be back at its start.
 func atEnd(n songspy.NowPlaying, progress time.Duration) bool {
 	return n.DurationMS > 0 && progress >= instant.Milliseconds(n.DurationMS)
 }
 
-// startLoopCheck starts a loop check, and reports true, if the open play has the same
-// progress after a whole number of lengths. Another poll decides whether it loops or
-// stands still.
+// startLoopCheck handles an open (unfinished) play that has the same progress
+// again after a multiple of its length: either the track was repeated, or the
+// player stands still. It then returns true and records that the next poll must
+// decide.
 func (s *step) startLoopCheck(obs songspy.Observation) bool {
 	n := &s.State
 	passed := obs.At.Sub(n.SeenAt)
@@ -114,14 +122,15 @@ func (s *step) startLoopCheck(obs songspy.Observation) bool {
 	return true
 }
 
-// loopCheckPending reports whether a loop check is pending: at DoubtedAt the open play
-// had the same progress again, so it loops or stands still.
+// loopCheckPending reports whether the next poll must decide if the open
+// (unfinished) play was repeated or its player stands still, because at
+// DoubtedAt it had the same progress as before.
 func loopCheckPending(n songspy.NowPlaying) bool {
 	return n.IsOpen() && n.State == songspy.PlayerPlaying && n.DoubtedAt != nil && n.Stalled
 }
 
-// resolveLoopCheck decides that the track looped, unless it still has the same
-// progress.
+// resolveLoopCheck decides a pending loop check: the track was repeated, unless
+// this observation again shows the same progress.
 func (s *step) resolveLoopCheck(obs songspy.Observation) {
 	n := &s.State
 	if !loopCheckPending(*n) {
@@ -139,9 +148,9 @@ func (s *step) resolveLoopCheck(obs songspy.Observation) {
 	s.stillPlaying(songspy.Observation{Kind: songspy.ObservedPlaying, Track: track, Progress: progress, At: at})
 }
 
-// markStalled treats a player that stands still as paused since it was first seen at
-// that progress. If the track first appeared after the player was idle, it may have
-// been played days ago, and does not count.
+// markStalled treats a player that stands still as paused since it was first
+// seen at that progress. If the player was idle before it showed the track, the
+// track may have been played days ago, so its listening time is set to 0.
 func (s *step) markStalled(obs songspy.Observation) {
 	n := &s.State
 	if n.Unmoved {
@@ -152,15 +161,16 @@ func (s *step) markStalled(obs songspy.Observation) {
 	n.Stalled = true
 }
 
-// reportsZeroProgress reports whether two observations show a device that always
-// reports progress 0: exactly 0 twice, while the track changed.
+// reportsZeroProgress reports whether the device seems to report a progress of
+// 0 always: the last two observations both have exactly 0, although they show
+// different tracks.
 func reportsZeroProgress(n songspy.NowPlaying, obs songspy.Observation) bool {
 	return n.IsOpen() && n.ProgressMS == 0 && obs.Progress == 0 && n.TrackURI != obs.Track.URI &&
 		(n.State == songspy.PlayerPlaying || n.Stalled) && obs.At.Sub(n.OpenedAt) >= zeroProgressMin
 }
 
 // hideZeroProgress treats the progress of a device that always reports 0 as
-// unknown. Its plays count between their observations.
+// unknown. Its plays then count as listened between their observations only.
 func (s *step) hideZeroProgress(obs *songspy.Observation) {
 	n := &s.State
 	switch {
@@ -176,11 +186,11 @@ func (s *step) hideZeroProgress(obs *songspy.Observation) {
 	}
 }
 
-// isDoubtful reports whether an answer shows another track with a progress that cannot
-// be its own. It may be the previous track's progress, or lie beyond the track's end,
-// or imply a start at which the previous track was still observed. Episodes and
-// chapters may be resumed anywhere, so for them only the previous track's progress is
-// doubtful.
+// isDoubtful reports whether an answer shows another track with a progress that
+// cannot be its own. The progress equals that of the previous track, or lies
+// beyond the track's end, or means that the track began while the previous one
+// was still observed. Episodes and chapters may be resumed anywhere, so for
+// them only the previous track's progress is doubtful.
 func isDoubtful(n songspy.NowPlaying, obs songspy.Observation) bool {
 	if obs.Kind != songspy.ObservedPlaying || obs.Progress < distinctProgressMin {
 		return false
@@ -201,9 +211,10 @@ func isDoubtful(n songspy.NowPlaying, obs songspy.Observation) bool {
 		!songspy.IsSpeech(obs.Track.URI) && obs.At.Add(-obs.Progress).Before(n.SeenAt.Add(-jitter))
 }
 
-// deferDoubtful records a doubtful answer, and reports false once it must be
-// believed. A single answer never overwrites time in which another track was
-// observed.
+// deferDoubtful records a doubtful answer and returns true: the answer must not
+// change the state yet. It returns false once such answers have come for long
+// enough to be believed. So a single wrong answer never ends the play that
+// polls have observed.
 func (s *step) deferDoubtful(obs songspy.Observation) bool {
 	n := &s.State
 	if !isDoubtful(*n, obs) || n.DoubtedAt != nil && obs.At.Sub(*n.DoubtedAt) >= doubtConfirmAfter {
@@ -217,39 +228,41 @@ func (s *step) deferDoubtful(obs songspy.Observation) bool {
 	return true
 }
 
-// leftBeforeEnd reports whether another track was observed before the predicted
-// end of the open play.
+// leftBeforeEnd reports whether a doubtful answer showed another track clearly
+// before the predicted end of the open (unfinished) play.
 func leftBeforeEnd(n songspy.NowPlaying) bool {
 	return n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-crossfadeMax))
 }
 
-// doubtsOtherTrack reports whether a doubtful answer showed another track than
-// the given one. How far that track was played is unknown.
+// doubtsOtherTrack reports whether the recorded doubtful answer showed another
+// track than the given one.
 func doubtsOtherTrack(n songspy.NowPlaying, uri string) bool {
 	return n.DoubtedAt != nil && n.DoubtedURI != "" && n.DoubtedURI != uri
 }
 
-// Users play episodes and chapters at other speeds, and progress runs at that
-// speed. Speeds are in thousandths of the normal one.
+// Users may play episodes and chapters faster or slower, and the progress
+// advances at that speed. Speeds are in thousandths of the normal one.
 const (
 	normalSpeed = 1000
 	minSpeed    = 500
 	maxSpeed    = 3500
-	// speedToleranceDivisor divides a speed: two speeds agree if they differ by less
-	// than the result.
+	// speedToleranceDivisor: two measured speeds count as equal if they differ
+	// by at most the larger one divided by this.
 	speedToleranceDivisor = 20
-	// nearNormalSpeed is the difference to normalSpeed below which a speed is normal.
+	// nearNormalSpeed: a measured speed that differs from normalSpeed by less
+	// than this counts as normal.
 	nearNormalSpeed = 25
-	// speedIntervalMin is the shortest interval that shows a speed.
+	// speedIntervalMin is the shortest time between two polls from which a
+	// speed can be measured.
 	speedIntervalMin = 20 * time.Second
-	// speedStep is the step of a tenth in which players offer speeds. A measured slow
-	// speed must be within slowSpeedTolerance of such a step, because pauses look like
-	// other slow speeds.
+	// speedStep is a tenth of the normal speed: players offer speeds in these
+	// steps. A measured slow speed must be within slowSpeedTolerance of such a
+	// step, because a pause, too, looks like a slow speed.
 	speedStep, slowSpeedTolerance = 100, 10
 )
 
-// clockTime returns how long the open play, at its speed, takes for a part of its
-// track.
+// clockTime returns how long it takes to play a part of the open (unfinished)
+// play's track at the play's speed.
 func clockTime(n songspy.NowPlaying, part time.Duration) time.Duration {
 	if n.Speed == 0 {
 		return part
@@ -257,7 +270,8 @@ func clockTime(n songspy.NowPlaying, part time.Duration) time.Duration {
 	return scaled(part, normalSpeed, int64(n.Speed)).Truncate(time.Microsecond) // the precision of the store
 }
 
-// trackTime returns how far in its track the open play, at its speed, gets in a time.
+// trackTime returns how much of its track the open (unfinished) play covers in
+// a time at the play's speed.
 func trackTime(n songspy.NowPlaying, elapsed time.Duration) time.Duration {
 	if n.Speed == 0 {
 		return elapsed
@@ -265,7 +279,7 @@ func trackTime(n songspy.NowPlaying, elapsed time.Duration) time.Duration {
 	return scaled(elapsed, int64(n.Speed), normalSpeed).Truncate(time.Microsecond)
 }
 
-// scaled returns d*by/to, or the longest duration if that overflows.
+// scaled returns d*by/to, or the largest possible duration if that overflows.
 func scaled(d time.Duration, by, to int64) time.Duration {
 	whole, rest := int64(d)/to, int64(d)%to
 	if most := math.MaxInt64/by - 1; whole > most || whole < -most {
@@ -277,12 +291,12 @@ func scaled(d time.Duration, by, to int64) time.Duration {
 	return time.Duration(whole*by + rest*by/to)
 }
 
-// speedsAgree reports whether two speeds are the same within the tolerance of
-// polls.
+// speedsAgree reports whether two measured speeds count as the same. Times of
+// polls are not exact, so small differences do not matter.
 func speedsAgree(a, b int32) bool { return max(a-b, b-a)*speedToleranceDivisor <= max(a, b) }
 
-// measureSpeed returns how fast progress ran in an interval, or 0 if the
-// interval is too short or contains a pause or a jump.
+// measureSpeed returns how fast the progress advanced between two polls, or 0
+// if the time is too short or must contain a pause or a jump.
 func measureSpeed(moved, passed time.Duration) int32 {
 	if passed < speedIntervalMin || moved <= 0 || moved/4 > passed {
 		return 0
@@ -294,10 +308,10 @@ func measureSpeed(moved, passed time.Duration) int32 {
 	return speed
 }
 
-// confirmSpeed returns the known speed after an interval. A new speed needs two
-// intervals in a row that agree, because a pause or a jump looks like a speed.
-// Two pauses may agree by chance, so that a slow speed must also be one that
-// players offer.
+// confirmSpeed returns the speed that counts as known after another
+// measurement. A speed becomes known when two measurements in a row agree,
+// because a single pause or jump looks like another speed. Two pauses may agree
+// by chance, so a slow speed must also be one that players offer.
 func confirmSpeed(known, last, now int32) int32 {
 	if now == 0 || last == 0 || !speedsAgree(last, now) {
 		return known
@@ -314,7 +328,8 @@ func confirmSpeed(known, last, now int32) int32 {
 	return 0
 }
 
-// isOfferedSpeed reports whether two measured speeds are the same step.
+// isOfferedSpeed reports whether both measured speeds are close to the same
+// speed that players offer (a multiple of speedStep).
 func isOfferedSpeed(a, b int32) bool {
 	nearest := (a + speedStep/2) / speedStep * speedStep
 	return max(a-nearest, nearest-a) <= slowSpeedTolerance && max(b-nearest, nearest-b) <= slowSpeedTolerance
@@ -338,7 +353,8 @@ func (s *step) updateSpeed(obs songspy.Observation) {
 	n.Speed = speed
 	s.MustSave = true
 	if lead := n.OpenedAt.Sub(n.StartedAt); first && speed > normalSpeed && lead > 0 && !n.Provisional {
-		// It ran faster than the clock before its first observation, too.
+		// The track also ran at this speed before it was first observed, so it
+		// began later than assumed.
 		sooner := lead - clockTime(*n, lead)
 		n.StartedAt = n.StartedAt.Add(sooner)
 		n.ListenedMS = max(0, n.ListenedMS-sooner.Milliseconds())
@@ -346,7 +362,8 @@ func (s *step) updateSpeed(obs songspy.Observation) {
 	}
 }
 
-// keepsSpeed reports whether the open play went on at its known speed.
+// keepsSpeed reports whether the open (unfinished) play went on at the speed
+// that is already known.
 func (s *step) keepsSpeed(obs songspy.Observation) bool {
 	now := measureSpeed(s.progressDelta(obs), obs.At.Sub(s.State.SeenAt))
 	return s.State.Speed != 0 && now != 0 && speedsAgree(now, s.State.Speed)

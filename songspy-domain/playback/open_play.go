@@ -7,17 +7,17 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// endForNext ends the open play because another track or an advertisement is
-// observed. It returns the earliest possible start of that track or
-// advertisement: the end of the play, or the last time that something else was
-// observed.
+// endForNext ends the open (unfinished) play because a poll shows another track
+// or an advertisement. It returns the earliest time at which that can have
+// begun: when the play ended, or when a poll last showed something else,
+// whichever is later.
 func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 	n := s.State
 	seen := s.nextStartMin(obs)
 	implied := obs.At.Add(-obs.Progress)
 	if obs.Progress < 0 || implied.Before(seen.Add(-jitter)) {
-		// Its start is unknown: the device reports no progress, or the track began in
-		// the middle, as resumed episodes do.
+		// The start of the next track cannot be computed: the device reports no
+		// progress, or the track began in the middle, as resumed episodes do.
 		return instant.Later(seen, s.endPlay(s.endNoLaterThan(obs.At), false))
 	}
 	began := instant.Later(implied, seen)
@@ -30,13 +30,14 @@ func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 	return instant.Later(seen, s.endPlay(s.endNoLaterThan(began), false))
 }
 
-// probablePlayMin is the shortest probable play. Of shorter ones about half were
-// left sooner.
+// probablePlayMin is the shortest probable play. About half of the shorter ones
+// really ended earlier than assumed.
 const probablePlayMin = 45 * time.Second
 
-// endProbable ends the open play as a probable one if the next track began
-// before the predicted end and the play would count if it was played until then.
-// It reports false otherwise.
+// endProbable ends the open (unfinished) play as a probable one, and returns
+// true, if polls prove too little of it, the next track began before the play's
+// predicted end, and the play would count if it was played until that track
+// began. Otherwise it changes nothing and returns false.
 func (s *step) endProbable(began time.Time) bool {
 	n := s.State
 	unseen := began.Sub(n.SeenAt)
@@ -55,7 +56,7 @@ func (s *step) endProbable(began time.Time) bool {
 }
 
 // nextStartMin returns the earliest possible start of the next track: the last
-// time that the open play, or an idle player, was observed.
+// time that a poll showed something else.
 func (s *step) nextStartMin(obs songspy.Observation) time.Time {
 	n := s.State
 	seen := n.SeenAt
@@ -68,9 +69,9 @@ func (s *step) nextStartMin(obs songspy.Observation) time.Time {
 	return seen
 }
 
-// endNoLaterThan returns when the open play ended, given a time by which it had
-// ended: at that time, at its predicted end, or when the player first showed
-// something else, whichever comes first.
+// endNoLaterThan returns when the open (unfinished) play ended if it had ended
+// by the given time: at that time, at its predicted end, or when the player
+// first showed something else, whichever is earliest.
 func (s *step) endNoLaterThan(at time.Time) time.Time {
 	if s.State.EndsAt != nil {
 		at = instant.Earlier(at, *s.State.EndsAt)
@@ -84,9 +85,9 @@ func (s *step) endNoLaterThan(at time.Time) time.Time {
 	return at
 }
 
-// openPlay opens a play of the observed track. It cannot have begun before
-// otherSeenAt, the last observation of anything else; the zero time means that
-// there was none, so that the start is a guess.
+// openPlay begins a play of the observed track. The play cannot have begun
+// before otherSeenAt, when a poll last showed something else. If otherSeenAt is
+// zero, no poll has shown anything else, and the start is a guess.
 func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 	started, listened := obs.At, time.Duration(0)
 	guess := true
@@ -125,15 +126,16 @@ func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 	s.Visible, s.MustSave = true, true
 }
 
-// restartPlay ends the open play no later than a time and opens another play of
-// its track.
+// restartPlay ends the open (unfinished) play at the given time or earlier, and
+// begins another play of the same track.
 func (s *step) restartPlay(obs songspy.Observation, by time.Time) {
 	seen := s.nextStartMin(obs)
 	s.openPlay(obs, instant.Later(seen, s.endPlay(s.endNoLaterThan(by), false)))
 	s.State.OtherSeenAt = seen
 }
 
-// becomeIdle leaves the user without an open play.
+// becomeIdle sets the state of a player that plays nothing, without an open
+// play.
 func (s *step) becomeIdle(at time.Time) {
 	s.State = songspy.NowPlaying{
 		UserID: s.State.UserID, Generation: s.State.Generation,
@@ -142,9 +144,9 @@ func (s *step) becomeIdle(at time.Time) {
 	s.Visible, s.MustSave = true, true
 }
 
-// endPlay ends the open play at a time, or when it was last observed if that is
-// later, and returns that time. If it was played to its end, the time since its
-// last observation is proven too.
+// endPlay ends the open (unfinished) play at the given time, or when it was
+// last observed if that is later. It returns the end. If playedToEnd is true,
+// the time since the last observation counts as listened too.
 func (s *step) endPlay(at time.Time, playedToEnd bool) time.Time {
 	n := s.State
 	if n.State == songspy.PlayerPlaying && at.Before(n.SeenAt) {
@@ -161,8 +163,9 @@ func (s *step) endPlay(at time.Time, playedToEnd bool) time.Time {
 	return at
 }
 
-// addPlay adds the open play to the plays that ended, if it counts. inferred is
-// the part that no poll observed.
+// addPlay adds the open play, ended at the given time, to the finished plays if
+// it was long enough to count. inferred is the part of its listening time that
+// no poll observed.
 func (s *step) addPlay(at time.Time, inferred time.Duration, provisional bool) {
 	n := s.State
 	n.ListenedMS += inferred.Milliseconds()
@@ -172,9 +175,9 @@ func (s *step) addPlay(at time.Time, inferred time.Duration, provisional bool) {
 	}
 }
 
-// normalize returns a state that the rules can rely on, even if another release
-// or a faulty database wrote it: times are in order and not in the future, and
-// derived fields are computed again.
+// normalize repairs a stored state that another release or a faulty database
+// may have written: it puts the times in order and not in the future, and
+// computes derived fields again. All other functions rely on that.
 func normalize(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 	if !n.IsOpen() {
 		n.OtherSeenAt = instant.Earlier(n.OtherSeenAt, now)
@@ -221,7 +224,8 @@ func normalize(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 	return n
 }
 
-// predictedEnd returns when a playing play ends, or nil if that is unknown.
+// predictedEnd returns when the current play will end if it goes on without a
+// pause or skip, or nil if that is unknown.
 func predictedEnd(n songspy.NowPlaying) *time.Time {
 	if n.ProgressMS < 0 || n.DurationMS <= 0 {
 		return nil
@@ -230,9 +234,9 @@ func predictedEnd(n songspy.NowPlaying) *time.Time {
 	return &end
 }
 
-// reportedLength returns the length of the observed track in milliseconds. It is
-// 0 if unknown, or if an episode is further in than its length: inserted
-// advertisements lengthen it.
+// reportedLength returns the length of the observed track in milliseconds. It
+// is 0 if unknown, or if the progress of an episode is beyond the reported
+// length, because inserted advertisements have made it longer.
 func reportedLength(obs songspy.Observation) int64 {
 	reported := max(obs.Track.DurationMS, 0)
 	if songspy.IsSpeech(obs.Track.URI) && obs.Progress > instant.Milliseconds(reported)+jitter {

@@ -7,7 +7,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// PollReason is why a poll is made. Metrics count polls by it.
+// PollReason says why a user is polled at a certain time. Metrics count polls
+// by reason.
 type PollReason string
 
 // The reasons of polls.
@@ -23,28 +24,36 @@ const (
 	PollDoubtful      PollReason = "doubtful"      // the answer showed an impossible progress
 )
 
-// When to poll earlier than once per interval.
+// These times decide when a user is polled earlier than the regular interval
+// requires.
 const (
-	// nextTrackDelay is how long after the predicted end the next track is visible.
+	// nextTrackDelay is how long after the predicted end of a track a poll
+	// surely shows the next one.
 	nextTrackDelay = 1500 * time.Millisecond
-	// recheckAfter is when an advertisement or an idle answer is checked again.
+	// recheckAfter is how long after an advertisement, or an answer that
+	// nothing plays, the user is polled again.
 	recheckAfter = 30 * time.Second
-	// skipWindow is the time from a track's start in which most skips happen.
+	// skipWindow is how long after the start of a track users skip it most
+	// often.
 	skipWindow = 45 * time.Second
-	// midTrackTooLate is how long a mid-track poll may wait before skips are found too
-	// late. If the interval allows a longer wait, an earlier poll is worth its call.
+	// midTrackTooLate: if a poll in the middle of a track would come later than
+	// this, skipped tracks would be found too late. Then another, earlier poll
+	// is made.
 	midTrackTooLate = 105 * time.Second
-	// proofMargin is the time between the moment at which enough was played and the
-	// poll that proves it.
+	// proofMargin is how long after a track has played long enough to count the
+	// poll that proves it is made.
 	proofMargin = time.Second
-	// pollGapMin keeps two polls apart when a track ends a little later than predicted.
+	// pollGapMin is the shortest time between two polls of a user, for a track
+	// that ends a little later than predicted.
 	pollGapMin = 3 * time.Second
-	// extraPollTenths is how many polls a play may cost beyond one per interval, in
-	// tenths of a poll.
+	// extraPollTenths is how many polls, in tenths, one play may cost in
+	// addition to one poll per interval.
 	extraPollTenths = 27
-	// proofPollsMax is how many polls of a play may prove that it counts.
+	// proofPollsMax is how many polls may be made during one play to prove that
+	// it is long enough to count.
 	proofPollsMax = 2
-	// doubtPollsMax is how many polls check a doubtful answer.
+	// doubtPollsMax is how many polls check one doubtful answer (an impossible
+	// progress).
 	doubtPollsMax = 2
 )
 
@@ -54,22 +63,24 @@ type Poll struct {
 	Reason PollReason
 }
 
-// NextPoll returns when to poll a user next, and why, after a poll at now. The next
-// poll comes at most one interval later. phase is the user's fixed place in the
-// interval (songspy.PhaseOf). A user without a reason to be polled earlier moves back
-// to the phase by up to a quarter of the interval each time, so that users stay spread.
+// NextPoll returns when to poll a user next, and why, after a poll at now. The
+// next poll comes at most one interval later. phase is the user's own time
+// within the interval (songspy.PhaseOf). If nothing requires an earlier poll,
+// each poll is made up to a quarter of the interval early until it is at the
+// phase again, so that the polls of all users stay spread over the interval.
 func NextPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	return preferredPoll(n, last, now, phase, interval).afforded(n, now, interval)
 }
 
-// NextPollWithProof is NextPoll for accounts whose history does not list partial
-// plays. Its polls prove that a play counts, and find the track after a skipped
-// one.
+// NextPollWithProof is NextPoll for Spotify accounts whose history does not
+// list plays that ended before their track did. Polls must then prove that a
+// play is long enough to count, and find the tracks after a skipped one.
 func NextPollWithProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	return preferredPoll(n, last, now, phase, interval).withProof(n, last, now, interval).afforded(n, now, interval)
 }
 
-// afforded delays the poll if the play has used its extra polls.
+// afforded delays the poll if the current play has already used all polls that
+// it may cost beyond one per interval.
 func (l Poll) afforded(n songspy.NowPlaying, now time.Time, interval time.Duration) Poll {
 	if at := affordableAt(n, interval); l.At.Before(at) {
 		return Poll{instant.Earlier(at, now.Add(interval)), PollInterval}
@@ -77,8 +88,9 @@ func (l Poll) afforded(n songspy.NowPlaying, now time.Time, interval time.Durati
 	return l
 }
 
-// affordableAt returns the time before which a user is polled once per interval
-// only, because the open play or advertisement break has used its extra polls.
+// affordableAt returns the time until which a user is polled only once per
+// interval, because the open (unfinished) play or advertisement break has used
+// all polls that it may cost beyond that.
 func affordableAt(n songspy.NowPlaying, interval time.Duration) time.Time {
 	if n.Polls == 0 {
 		return time.Time{}
@@ -86,7 +98,8 @@ func affordableAt(n songspy.NowPlaying, interval time.Duration) time.Time {
 	return n.OpenedAt.Add(time.Duration(n.Polls)*interval - interval*extraPollTenths/10)
 }
 
-// preferredPoll is NextPoll without the limit of affordableAt.
+// preferredPoll is NextPoll without its limit on how many polls one play may
+// cost.
 func preferredPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	early := min(recheckAfter, interval/6)
 	switch {
@@ -102,8 +115,9 @@ func preferredPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.
 	return pollWhilePlaying(n, now, interval)
 }
 
-// doubtCheckAt returns when to check a doubtful answer: at once, and when it is
-// old enough to be believed.
+// doubtCheckAt returns when to poll again after a doubtful answer (an
+// impossible progress): once shortly afterwards, and once more when the doubt
+// is old enough that the answer would be believed.
 func doubtCheckAt(since, now time.Time, interval time.Duration) time.Time {
 	soon := min(pollGapMin, interval)
 	at := since.Add(soon)
@@ -113,10 +127,10 @@ func doubtCheckAt(since, now time.Time, interval time.Duration) time.Time {
 	return instant.Clamp(at, now.Add(soon), now.Add(interval))
 }
 
-// pollWhilePlaying returns when to poll while a track plays: just after its end,
-// and earlier where users are likely to have skipped it. A track longer than the
-// interval needs a poll in between, late enough that the end lies within the next
-// interval.
+// pollWhilePlaying returns when to poll a user while a track plays: just after
+// its predicted end, and earlier when users are likely to have skipped it. A
+// track longer than the interval needs a poll in between, late enough that the
+// next interval contains the track's end.
 func pollWhilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duration) Poll {
 	early, most := min(recheckAfter, interval/6), min(skipWindow, interval/4)
 	least := pollGapMin
@@ -142,25 +156,28 @@ func pollWhilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duratio
 	return Poll{now.Add(wait), reason}
 }
 
-// When to poll where history lists whole plays only.
+// These values decide when a user is polled whose history at Spotify lists only
+// plays that reached the end of their track.
 const (
-	// skippingPollGap is how far apart polls are in a track that followed a skip:
-	// skips come in runs, and history does not list them.
+	// skippingPollGap is the time between polls of a track that began after a
+	// skip. The user is likely to skip again, and history does not list skipped
+	// tracks.
 	skippingPollGap = 75 * time.Second
-	// lateTrackShare is the part of a track after which polls for skips find too
-	// little.
+	// lateTrackShare is the part of a track after which users rarely skip it,
+	// so that polls to find skips are not worth their calls.
 	lateTrackShare = 0.5
-	// midTrackAfter is the part of a long track's rest after which its mid-track
-	// poll comes.
+	// midTrackAfter: the poll in the middle of a long track is made after this
+	// part of its remaining time.
 	midTrackAfter = 0.45
-	// midTrackProofMax bounds how long a proof waits so that the track's end lies
-	// within the next interval and no mid-track poll is needed.
+	// midTrackProofMax limits how much later the poll that proves a play may be
+	// made so that no other poll is needed before the end of the track.
 	midTrackProofMax = 20 * time.Second
 )
 
-// withProof returns the poll for an account whose history does not list partial plays.
-// While too little of the open play is proven, the poll comes as soon as enough was
-// played.
+// withProof changes a planned poll for an account whose history does not list
+// plays that ended before their track did. If polls have not proven yet that
+// the current play counts, the poll is made as soon as it has played long
+// enough.
 func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, interval time.Duration) Poll {
 	missing := instant.Milliseconds(songspy.MinListenedMS(n.DurationMS) - n.ListenedMS)
 	proof := max(missing+proofMargin, min(pollGapMin, interval))
@@ -199,9 +216,9 @@ func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now 
 // part returns a part of a duration.
 func part(of float64, d time.Duration) time.Duration { return time.Duration(of * float64(d)) }
 
-// FirstPoll returns a user's first poll after a start, when only the stored state is
-// known: at the predicted end if that comes before the user's phase, otherwise at the
-// phase.
+// FirstPoll returns when to poll a user first after the process has started.
+// Only the stored state is known then. It is the predicted end of the current
+// play, or the user's phase (own time within the interval) if that is earlier.
 func FirstPoll(n songspy.NowPlaying, now time.Time, phase, interval time.Duration) Poll {
 	phaseAt := nextPhaseAt(now, phase, interval)
 	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && n.EndsAt.After(now) {
@@ -212,9 +229,10 @@ func FirstPoll(n songspy.NowPlaying, now time.Time, phase, interval time.Duratio
 	return Poll{phaseAt, PollInterval}
 }
 
-// intervalPollAt returns the user's phase if it lies in the last quarter of the
-// interval. Otherwise it returns a time three quarters of an interval from now,
-// which brings the phase nearer.
+// intervalPollAt returns when a user is polled if nothing requires an earlier
+// poll: at the user's phase (own time within the interval), if that lies in the
+// last quarter of the interval that begins now. Otherwise it is three quarters
+// of an interval from now, so that later polls come nearer to the phase.
 func intervalPollAt(now time.Time, phase, interval time.Duration) time.Time {
 	most := interval * 3 / 4
 	if phaseAt := nextPhaseAt(now, phase, interval); phaseAt.Sub(now) >= most {
@@ -223,7 +241,8 @@ func intervalPollAt(now time.Time, phase, interval time.Duration) time.Time {
 	return now.Add(most)
 }
 
-// nextPhaseAt returns the first time after now at the phase.
+// nextPhaseAt returns the next time after now that is at the given phase
+// (offset) of an interval.
 func nextPhaseAt(now time.Time, phase, interval time.Duration) time.Time {
 	if interval <= 0 {
 		return now
@@ -236,19 +255,20 @@ func nextPhaseAt(now time.Time, phase, interval time.Duration) time.Time {
 	return now.Add(wait)
 }
 
-// IdleWaitMax is the longest time between two polls of an idle user, however
-// small the quota is.
+// IdleWaitMax is the longest time between two polls of a user who plays
+// nothing, however small the quota of calls is.
 const IdleWaitMax = 30 * time.Minute
 
 // trackEndShare is the approximate fraction of a listening user's polls that come
 // at track ends. The rest are mid-track.
 const trackEndShare = 0.5
 
-// HourlyListening counts how often a user was observed listening in each hour of
-// the day (UTC). Only planning uses it.
+// HourlyListening counts how often a user was observed listening in each hour
+// of the day (UTC). It is only used to plan polls.
 type HourlyListening [24]uint8
 
-// Record counts the user as listening now. Older counts fade.
+// Record counts one observation that the user is listening now. It halves the
+// counts when they grow too large, so that old ones weigh less.
 func (h *HourlyListening) Record(now time.Time) {
 	hour := &h[now.UTC().Hour()]
 	if *hour == 255 {
@@ -259,11 +279,12 @@ func (h *HourlyListening) Record(now time.Time) {
 	*hour++
 }
 
-// listeningSeenMin is how many observations make the counts usable.
+// listeningSeenMin is how many observations HourlyListening needs before its
+// counts are used.
 const listeningSeenMin = 20
 
 // Weight returns how much more a poll is worth at this hour than at an average
-// one: 1 on average, at least 1/2, and 1 while little is known.
+// one: 1 on average and at least 1/2. It is 1 while too little is known.
 func (h *HourlyListening) Weight(now time.Time) float64 {
 	if h == nil {
 		return 1
@@ -280,9 +301,9 @@ func (h *HourlyListening) Weight(now time.Time) float64 {
 	return 0.5 + 0.5*24*float64(near)/float64(4*all)
 }
 
-// SlowDownIdle delays the poll of an idle user to what the quota allows: wait,
-// divided by the weight of the hour. Users who play or have just paused are
-// polled as usual.
+// SlowDownIdle delays the poll of a user who plays nothing to what the quota of
+// calls allows: wait, divided by weight, which says how likely the user listens
+// at this hour. Polls of users who play or have just paused are not delayed.
 func (l Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait time.Duration, weight float64) Poll {
 	if l.Reason != PollInterval || n.State == songspy.PlayerPaused || wait <= interval {
 		return l
@@ -294,14 +315,15 @@ func (l Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait t
 	return Poll{now.Add(wait), PollQuota}
 }
 
-// SpreadPoll returns a time for a poll that is planned at the given time: the one that
-// is farthest from the other polls, and earlier or later by no more than the given
-// duration. So the polls of an account with few users do not come together.
+// SpreadPoll moves a poll by at most within, earlier or later, to the time that
+// is farthest from the other polls. So the polls of a developer account with
+// few users are not made all at the same time.
 func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Time {
 	const steps = 6
 	best, most := at, time.Duration(-1)
 	for i := range 2*steps + 1 {
-		// From the middle outwards: 0, 1, -1, 2, -2 …
+		// Try the planned time first, then times farther and farther from it:
+		// 0, 1, -1, 2, -2 …
 		step := time.Duration((i + 1) / 2)
 		if i%2 == 0 {
 			step = -step
@@ -318,15 +340,16 @@ func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Tim
 	return best
 }
 
-// ThinOut delays the poll of a listening user if the quota allows only the part
-// keep of these polls. Mid-track polls go first: chance, from 0 to 1, decides
-// which stay. Then polls at track ends go: two polls are mean ÷ keep apart,
-// where mean is the usual time between two polls of listening users. History
-// fills in the rest.
+// ThinOut delays the poll of a user who is listening if the quota of calls
+// allows only a part of such polls: keep, from 0 to 1. Polls in the middle of a
+// track are left out first; chance, a random number from 0 to 1, decides which
+// are still made. Then polls at track ends are left out: two polls are mean ÷
+// keep apart, where mean is the usual time between two polls of listening
+// users. Spotify's history adds the plays that are missed.
 //
-// Polls that prove a play that history never lists stay, and so do those that
-// check whether a session is over. The proof of a track that history can list
-// counts as a mid-track poll.
+// Polls are always made if they prove a play that history never lists, or check
+// whether a session is over. A poll that proves a play that history can list
+// counts as a poll in the middle of a track.
 func (l Poll) ThinOut(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Poll {
 	if keep >= 1 || !n.IsOpen() || l.Reason == PollProof && songspy.IsNeverListed(n.TrackURI) || l.Reason == PollIdleCheck || l.Reason == PollDoubtful {
 		return l

@@ -8,45 +8,54 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// How far observations may differ and still belong to the same play.
+// These limits say how far two observations may differ and still belong to the
+// same play.
 const (
-	// jitter is how much the network and Spotify's clock may shift an anchor.
+	// jitter is by how much the network and Spotify's clock may falsify the
+	// start of a track that is computed from one observation.
 	jitter = 3 * time.Second
-	// crossfadeMax is how much earlier or later than predicted a track may end.
-	// Players fade tracks into each other for up to 12 seconds.
+	// crossfadeMax is how much earlier or later than predicted a track may end
+	// and still count as played to its end. Players fade tracks into each other
+	// for up to 12 seconds.
 	crossfadeMax = 15 * time.Second
-	// gaplessMax is how close to the predicted end the next track must begin, so
-	// that the previous one counts as played to its end.
+	// gaplessMax: if the next track begins within this time of the predicted
+	// end of the previous one, no poll needs to prove that the previous one was
+	// played to its end.
 	gaplessMax = 5 * time.Second
-	// idleConfirmAfter is how long idle answers that come before the predicted
-	// end are doubted. It is longer than the time between two such polls.
+	// idleConfirmAfter: answers that nothing plays, before the predicted end of
+	// a play, are believed only after this time, because Spotify sometimes
+	// gives them wrongly. It is longer than the time between two polls that
+	// check such an answer.
 	idleConfirmAfter = 45 * time.Second
 	// unpolledMax is how long a player may go without a poll and still count as
-	// having played on. Over longer times, such as an outage, coincidences are
-	// likely.
+	// having played on. After a longer time, such as an outage, the progress
+	// may fit by chance.
 	unpolledMax = 10 * time.Minute
 )
 
 // StepResult is the result of one observation.
 type StepResult struct {
 	State songspy.NowPlaying
-	// Plays are the plays that ended and count, in order.
+	// Plays are the plays that this observation ended and that are long enough
+	// to count, in order.
 	Plays []songspy.Play
 	// Visible reports that viewers see a difference.
 	Visible bool
-	// MustSave reports that the state holds something that must survive a crash.
-	// A play that goes on as predicted needs no write.
+	// MustSave reports that the state holds something that must survive a
+	// crash. A play that only goes on as predicted need not be written.
 	MustSave bool
 }
 
 // Step applies one observation to a user's state. It ignores an observation
-// that is not later than the state: a process that polled the user before made
-// it. A state that is minutes ahead of the observation was stored before the
-// clock was set back; Step uses it as NowPlaying.CorrectClock returns it.
+// that is not later than the state, because a process that polled this user
+// earlier made it. If the state is minutes ahead of the observation, it was
+// stored before the clock was set back, and Step corrects it by
+// NowPlaying.CorrectClock.
 //
 // The caller sets the state's UserID, TrackID and Generation; Step clears
-// TrackID when another track opens. Times have the precision of the store, so
-// that a state that was read back means the same.
+// TrackID when a play of another track begins. Times are in microseconds, as
+// the store keeps them, so that a stored state gives the same results as one in
+// memory.
 func Step(state songspy.NowPlaying, obs songspy.Observation) StepResult {
 	obs.At = obs.At.Truncate(time.Microsecond)
 	state = state.CorrectClock(obs.At)
@@ -84,7 +93,8 @@ func isUnusable(obs songspy.Observation) bool {
 	}
 }
 
-// countPoll counts the polls since the play was opened.
+// countPoll adds one to the polls that the current play or advertisement break
+// has cost.
 func countPoll(n songspy.NowPlaying) songspy.NowPlaying {
 	if (n.IsOpen() || n.Polls > 0) && n.Polls < math.MaxInt16 {
 		n.Polls++
@@ -140,8 +150,8 @@ func (s *step) observePlaying(obs songspy.Observation) {
 	}
 }
 
-// stillPlaying handles the open play's track, playing before and now, with known
-// progress.
+// stillPlaying handles an observation of the open (unfinished) play's track
+// that is playing and was playing before, with known progress.
 func (s *step) stillPlaying(obs songspy.Observation) {
 	s.updateSpeed(obs)
 	implied := obs.At.Add(-clockTime(s.State, obs.Progress))
@@ -162,9 +172,10 @@ func (s *step) stillPlaying(obs songspy.Observation) {
 	}
 }
 
-// playedAgain handles the open play's track after a restart: at its end, or
-// later. It does not guess whole repetitions between two polls, because a pause
-// of that length looks the same. History adds them.
+// playedAgain handles the track of the open (unfinished) play when it was
+// started again at its end or later. It does not assume that the track was
+// repeated more than once between two polls, because a long pause looks the
+// same. Spotify's history adds such plays.
 func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
 	late := implied.Sub(end).Abs()
@@ -176,14 +187,15 @@ func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length ti
 	s.openPlay(obs, s.endPlay(instant.Earlier(end, implied), late <= gaplessMax))
 }
 
-// mayHavePaused reports whether the open play may have been paused instead of
-// restarted, where history will never decide it.
+// mayHavePaused reports whether the open (unfinished) play may only have been
+// paused and not started again, and Spotify's history, which never lists such a
+// track, cannot decide it.
 func (s *step) mayHavePaused(obs songspy.Observation) bool {
 	return songspy.IsNeverListed(obs.Track.URI) && s.progressDelta(obs) >= -jitter
 }
 
 // continuePlay records an observation that shows the open play still playing,
-// and adds proven listening time.
+// and adds listened, the time that this proves.
 func (s *step) continuePlay(obs songspy.Observation, listened time.Duration) {
 	n := &s.State
 	n.State = songspy.PlayerPlaying
@@ -195,8 +207,8 @@ func (s *step) continuePlay(obs songspy.Observation, listened time.Duration) {
 	s.markChanges()
 }
 
-// markChanges decides whether a play that goes on looks different to a viewer,
-// or holds something that must survive a crash.
+// markChanges sets Visible if viewers see a difference in a play that goes on,
+// and MustSave if the play has changed in a way that must survive a crash.
 func (s *step) markChanges() {
 	n, before := s.State, s.before
 	moved := (n.EndsAt == nil) != (before.EndsAt == nil) ||
@@ -212,7 +224,8 @@ func (s *step) markChanges() {
 	}
 }
 
-// changeTrack handles an observation of another track than the open play's.
+// changeTrack handles an observation that shows another track than that of the
+// open (unfinished) play.
 func (s *step) changeTrack(obs songspy.Observation) {
 	former, seen := s.State, s.nextStartMin(obs)
 	s.openPlay(obs, s.endForNext(obs))
@@ -264,8 +277,9 @@ func (s *step) stayIdle() {
 	}
 }
 
-// playedSince returns how much of the open play was played since its last
-// observation, by its progress. Seeking forward proves nothing.
+// playedSince returns how long the open (unfinished) play has played since its
+// last observation, as far as its progress proves. Progress that the user
+// gained by seeking forward does not count.
 func (s *step) playedSince(obs songspy.Observation) time.Duration {
 	moved, passed := clockTime(s.State, s.progressDelta(obs)), obs.At.Sub(s.State.SeenAt)
 	if moved > passed+jitter {
@@ -275,9 +289,9 @@ func (s *step) playedSince(obs songspy.Observation) time.Duration {
 }
 
 // playedDespiteJump returns how much of the open play was played since its last
-// observation if its progress and the clock disagree. If progress ran 1 to 3.5
-// times as fast as the clock (a fast podcast, or a jump), all the time counts;
-// otherwise nothing is proven.
+// observation if its progress and the clock disagree. If the progress ran 1 to
+// 3.5 times as fast as the clock (a fast podcast, or a jump), all of that time
+// counts as played; otherwise none does.
 func (s *step) playedDespiteJump(obs songspy.Observation) time.Duration {
 	moved, passed := s.progressDelta(obs), obs.At.Sub(s.State.SeenAt)
 	if moved >= passed && moved <= scaled(passed, maxSpeed, normalSpeed) {
@@ -286,9 +300,9 @@ func (s *step) playedDespiteJump(obs songspy.Observation) time.Duration {
 	return 0
 }
 
-// listenedBeforeDoubt returns how much of the listened time counts. If a
-// doubtful answer has shown another track since the last observation, only the
-// time before it does.
+// listenedBeforeDoubt returns how much of the time in listened counts. If an
+// answer since the last observation has shown another track with an impossible
+// progress, only the time before that answer counts.
 func (s *step) listenedBeforeDoubt(obs songspy.Observation, listened time.Duration) time.Duration {
 	if n := s.State; doubtsOtherTrack(n, obs.Track.URI) {
 		return min(listened, max(0, n.DoubtedAt.Sub(n.SeenAt)))
@@ -302,19 +316,21 @@ func (s *step) progressDelta(obs songspy.Observation) time.Duration {
 	return obs.Progress - instant.Milliseconds(s.State.ProgressMS)
 }
 
-// anchor returns when the open play began if it played through.
+// anchor returns when the open (unfinished) play began, if it played without
+// pauses and jumps.
 func anchor(n songspy.NowPlaying) time.Time {
 	return n.SeenAt.Add(-clockTime(n, instant.Milliseconds(n.ProgressMS)))
 }
 
-// cappedTolerance limits a tolerance to a quarter of the track, because very
-// short tracks would tolerate anything.
+// cappedTolerance limits a tolerance to a quarter of the track's length. A
+// larger one would accept any time for a very short track.
 func cappedTolerance(length, tolerance time.Duration) time.Duration { return min(tolerance, length/4) }
 
 func (s *step) observePaused(obs songspy.Observation) {
 	s.hideZeroProgress(&obs)
 	if !s.State.IsOpen() {
-		// A player that wakes up shows what it played last, perhaps days ago.
+		// A player that becomes active shows the track that it played last,
+		// perhaps days ago, so no listening time counts.
 		s.openPaused(obs, s.State.OtherSeenAt)
 		s.State.ListenedMS = 0
 		return
@@ -331,7 +347,8 @@ func (s *step) observePaused(obs songspy.Observation) {
 }
 
 // pausePlay handles an observation that shows the open play's track paused. It
-// reports false if this must be another play of the track.
+// returns false if the observation must belong to another play of the same
+// track.
 func (s *step) pausePlay(obs songspy.Observation) bool {
 	n := &s.State
 	since := obs.At
@@ -359,8 +376,8 @@ func (s *step) pausePlay(obs songspy.Observation) bool {
 	return true
 }
 
-// openPaused opens a play that is first observed paused. It was played between
-// the last other observation and now.
+// openPaused opens a play that is first observed paused. It was played at some
+// time since otherSeenAt, when a poll last showed something else.
 func (s *step) openPaused(obs songspy.Observation, otherSeenAt time.Time) {
 	s.openPlay(obs, otherSeenAt)
 	n := &s.State
@@ -368,7 +385,8 @@ func (s *step) openPaused(obs songspy.Observation, otherSeenAt time.Time) {
 	n.PausedSince, n.EndsAt = &obs.At, &obs.At
 }
 
-// resumePlay handles the open play's track, paused before and playing now.
+// resumePlay handles an observation of the open (unfinished) play's track that
+// was paused before and is playing now.
 func (s *step) resumePlay(obs songspy.Observation) {
 	implied := obs.At.Add(-clockTime(s.State, obs.Progress))
 	if s.progressDelta(obs) >= -jitter || implied.Before(s.State.SeenAt) { // resumed, or sought while paused
@@ -407,14 +425,14 @@ func (s *step) continueHidden(obs songspy.Observation) {
 	n.State, n.PausedSince, n.IdleSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
 	n.DoubtedAt, n.DoubtedURI, n.Unmoved, n.Stalled = nil, "", false, false
 	n.EndsAt = predictedEnd(*n)
-	// A play without a predicted end is shown by its last observation, so every
-	// observation is visible.
+	// The board shows a play with an unknown end for some time after its last
+	// observation, so every observation changes what viewers see.
 	s.Visible, s.MustSave = true, true
 }
 
-// pausePastLength handles a track without progress that outlasts its length: a
-// loop, or a player without a listener. It counts once. From then on the board
-// shows it as paused.
+// pausePastLength handles a track whose progress is unknown and that plays for
+// longer than its length: it is repeated, or nobody listens. It counts as one
+// whole play. From then on it is treated as paused.
 func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 	n := &s.State
 	if n.State == songspy.PlayerPlaying {
@@ -426,7 +444,8 @@ func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 	n.PausedSince, n.EndsAt = &over, &over
 }
 
-// continueRevealed handles the open play's track once its progress is reported.
+// continueRevealed handles the first observation of the open (unfinished)
+// play's track that reports its progress.
 func (s *step) continueRevealed(obs songspy.Observation) {
 	n := &s.State
 	implied := obs.At.Add(-clockTime(*n, obs.Progress))

@@ -11,19 +11,19 @@ import (
 // History is one answer of recently-played.
 type History struct {
 	Items []songspy.HistoryItem // by time
-	// CompleteSince is the time from which the answer lists everything that
-	// history holds.
+	// CompleteSince is the time from which Spotify's answer lists all plays
+	// that history holds.
 	CompleteSince time.Time
-	// Deferred are items that must wait, because they may belong to the open
-	// play.
+	// Deferred are history items that are processed later, because they may
+	// belong to the play that is still open (unfinished).
 	Deferred []songspy.HistoryItem
-	// Truncated reports that history may have forgotten what came before
-	// CompleteSince.
+	// Truncated says that Spotify may have dropped plays before CompleteSince,
+	// because its history holds fifty plays only.
 	Truncated bool
 }
 
-// NewHistory builds the answer to a request for items after a time; the zero
-// time requests all.
+// NewHistory returns the History of Spotify's answer, which holds items. after
+// is the time from which items were requested; zero if all were.
 func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 	a := History{Items: slices.Clone(items), CompleteSince: after}
 	slices.SortFunc(a.Items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
@@ -33,12 +33,12 @@ func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 	return a
 }
 
-// DeferOpenPlay moves items that may belong to the open play to Deferred: its
-// start may still change, so its items can be assigned only after it ends.
-// These are items of its track, or of a track of the same length under another
-// URI, since another track was last seen. Items up to the track's length before
-// that are moved too, because the observation of something else may be a false
-// idle answer.
+// DeferOpenPlay moves the history items that may belong to the open
+// (unfinished) play to Deferred: its start may still change, so its items can
+// be assigned only after it has ended. These are the items of its track, or of
+// a track of the same length under another URI, since a poll last showed
+// another track. Items up to the track's length earlier are moved too, because
+// that poll may have shown wrongly that nothing played.
 func (a History) DeferOpenPlay(n songspy.NowPlaying) History {
 	if !n.IsOpen() {
 		return a

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// matchTolerance is how far a history item may lie from the start or the end of
-	// the play that it belongs to.
+	// matchTolerance is how far the time of a history item may be from the
+	// start or the end of the play that it belongs to.
 	matchTolerance = 15 * time.Second
 	// jitter is how far two times of one event differ because of the network.
 	jitter = 3 * time.Second
 )
 
-// relinkedLengthTolerance is how much the length of one recording differs
-// between two URIs.
+// relinkedLengthTolerance is by how much the lengths of one recording under two
+// URIs may differ.
 const relinkedLengthTolerance = 2 * time.Second
 
 // candidate is a play that a history item may belong to.
@@ -33,8 +33,8 @@ type candidate struct {
 	removed    bool                // it no longer counts, or was merged into another play
 }
 
-// provenEnd returns the time up to which the play is proven. The rest up to its
-// end may shrink.
+// provenEnd returns the time up to which polls or history prove the play. The
+// rest, up to its stored end, is assumed and may be removed.
 func (s candidate) provenEnd() time.Time {
 	if s.endUnknown {
 		return s.Play.StartedAt
@@ -51,34 +51,36 @@ func (s candidate) provenEnd() time.Time {
 	return instant.Earlier(s.Play.EndedAt, s.Play.StartedAt.Add(instant.Milliseconds(s.Play.ListenedMS)))
 }
 
-// isRemoved reports whether a stored play must be deleted: it no longer counts,
-// and no item belongs to it. A play that its user deleted is kept.
+// isRemoved reports whether a stored play must be deleted: it is too short to
+// count after the changes, and no history item belongs to it. A play that its
+// user deleted stays in the database.
 func (s candidate) isRemoved() bool {
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
 	none := s.removed && s.playedAt().IsZero() || s.Play.Source == songspy.SourceHistory && s.changed && !counted
 	return none && !s.isNew && s.Play.DeletedAt == nil
 }
 
-// observedMS is how many milliseconds of the play polls have proven.
+// observedMS returns how many milliseconds of the play's listening time polls
+// have proven.
 func (s candidate) observedMS() int64 { return s.Play.ListenedMS - s.Play.InferredMS }
 
-// isListable reports whether polls saw the play and history lists tracks of its
-// kind.
+// isListable reports whether Spotify's history could list the play: polls saw
+// it, and its track is not an episode, a chapter or a local file.
 func (s candidate) isListable() bool {
 	return s.Play.Source == songspy.SourceLive && !songspy.IsNeverListed(s.Track.URI)
 }
 
-// playedAt returns the time of the item that belongs to the play, or the zero
-// time.
+// playedAt returns the time of the history item that belongs to the play, or
+// the zero time if there is none.
 func (s candidate) playedAt() time.Time { return instant.Later(s.PlayedAt, s.item.PlayedAt) }
 
-// accepts reports whether an item may belong to a stored play that has no item
-// yet.
+// accepts reports whether a history item may belong to this stored play: the
+// play has no item yet, and the track is the same.
 func (s candidate) accepts(item songspy.HistoryItem) bool {
 	return !s.isNew && s.Play.EndedAt.After(s.Play.StartedAt) && s.playedAt().IsZero() && isSameRecording(s.Track, item.Track)
 }
 
-// endBefore shortens the play to end by a time.
+// endBefore shortens the play so that it ends at the given time or earlier.
 func (s *candidate) endBefore(at time.Time) {
 	if !s.Play.EndedAt.After(at) {
 		return
@@ -93,8 +95,9 @@ func (s *candidate) endBefore(at time.Time) {
 	}
 }
 
-// dropTail removes a part of the inferred tail. A play that no longer counts
-// without it is removed.
+// dropTail removes time from the end of the play, as far as that time is only
+// inferred and not observed. If the play is then too short to count, it is
+// marked as removed.
 func (s *candidate) dropTail(tail time.Duration) {
 	less := min(tail.Milliseconds(), s.Play.InferredMS)
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
@@ -104,8 +107,8 @@ func (s *candidate) dropTail(tail time.Duration) {
 	s.Play.Provisional = s.Play.Provisional || less > 0
 }
 
-// edgeDistances returns how far an item lies from the start and from the end of
-// a play.
+// edgeDistances returns how far the time of a history item is from the start
+// and from the end of a play.
 func (s candidate) edgeDistances(item songspy.HistoryItem) (start, end time.Duration) {
 	start = item.PlayedAt.Sub(s.Play.StartedAt).Abs()
 	switch at := item.PlayedAt; {
@@ -117,8 +120,9 @@ func (s candidate) edgeDistances(item songspy.HistoryItem) (start, end time.Dura
 	return start, end
 }
 
-// edgeVote returns 1 if an item lies nearer to the start of the play, −1 if
-// nearer to its end, and 0 if the play is too short to decide.
+// edgeVote returns 1 if the time of a history item is nearer to the start of
+// the play, −1 if it is nearer to its end, and 0 if the play is too short to
+// tell.
 func (s candidate) edgeVote(item songspy.HistoryItem) int {
 	if s.Play.EndedAt.Sub(s.Play.StartedAt) <= 2*matchTolerance {
 		return 0
@@ -127,9 +131,9 @@ func (s candidate) edgeVote(item songspy.HistoryItem) int {
 	return cmp.Compare(end, start)
 }
 
-// playedAtEdge infers from the plays near an item whether PlayedAt is a start
-// (1) or an end (−1). It is ambiguous if the item lies at the end of one play
-// and at the start of another, as in a loop.
+// playedAtEdge infers from the plays near a history item whether its PlayedAt
+// is the start (1) or the end (−1) of a play. ambiguous is true if it is at the
+// end of one play and at the start of another, as when a track is repeated.
 func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous bool) {
 	for _, s := range r.candidates {
 		start, end := s.edgeDistances(item)
@@ -145,9 +149,10 @@ func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous
 	return vote, false
 }
 
-// alignItems matches items with plays in order and one to one. It finds as many
-// matches as possible, and among equally many those with the least total
-// distance. For each item it returns the index of the play, or −1.
+// alignItems matches history items with plays, in the order of time and one to
+// one. It finds as many matches as possible. Among equally many it takes those
+// whose times differ least in total. For each item it returns the index of the
+// play, or −1.
 func (r *reconciler) alignItems() []int {
 	type cell struct {
 		pairs    int
@@ -197,7 +202,8 @@ func (r *reconciler) alignItems() []int {
 	return matched
 }
 
-// matchDistance returns how far item i lies from play j, and whether they match.
+// matchDistance returns how far history item i is in time from play j, and
+// whether they match.
 func (r *reconciler) matchDistance(i, j int) (time.Duration, bool) {
 	s := r.candidates[j]
 	if !s.playedAt().IsZero() || !isSameRecording(s.Track, r.items[i].Track) {
@@ -207,8 +213,8 @@ func (r *reconciler) matchDistance(i, j int) (time.Duration, bool) {
 	return distance, distance <= matchTolerance
 }
 
-// distanceTo returns how far an item lies from the given edge of a play, or from
-// the nearer one if the edge is unknown.
+// distanceTo returns how far the time of a history item is from the given edge
+// (start or end) of a play, or from the nearer one if the edge is unknown.
 func (s candidate) distanceTo(item songspy.HistoryItem, whichEdge playEdge) time.Duration {
 	switch start, end := s.edgeDistances(item); whichEdge {
 	case edgeStart:
@@ -248,7 +254,8 @@ const (
 // edgeVotes counts evidence for both edges.
 type edgeVotes struct{ start, end int }
 
-// against returns the evidence for the other edge.
+// against returns how many votes contradict the given edge, that is, are for
+// the other one.
 func (v edgeVotes) against(whichEdge playEdge) int {
 	if whichEdge == edgeStart {
 		return v.end
@@ -256,9 +263,10 @@ func (v edgeVotes) against(whichEdge playEdge) int {
 	return v.start
 }
 
-// consecutiveVotes counts evidence from pairs of items that were played without
-// a break: their distance is the length of the first track if PlayedAt is the
-// start, and of the second if it is the end.
+// consecutiveVotes counts the evidence of pairs of history items that were
+// played without a break. If PlayedAt is the start of a play, the times of a
+// pair differ by the length of the first track; if it is the end, by the length
+// of the second.
 func consecutiveVotes(items []songspy.HistoryItem) (v edgeVotes) {
 	for i := 1; i < len(items); i++ {
 		apart := items[i].PlayedAt.Sub(items[i-1].PlayedAt)
@@ -282,10 +290,10 @@ const (
 	costUnmatched     = 4 // a play that no poll saw and that fits nowhere
 )
 
-// inferEdge decides whether PlayedAt is the start or the end of a play: it takes
-// the edge that fits the stored plays and the earlier items better. Plays
-// without an item are no evidence, because some sessions never appear in
-// history.
+// inferEdge decides whether PlayedAt is the start or the end of a play: it
+// takes the one that fits the stored plays and the earlier history items
+// better. Plays without an item do not count as evidence, because some
+// listening sessions never appear in Spotify's history.
 func (r *reconciler) inferEdge() {
 	if r.isAmbiguousLoop() {
 		r.edge = edgeUnknown
@@ -301,9 +309,10 @@ func (r *reconciler) inferEdge() {
 	}
 }
 
-// isAmbiguousLoop reports whether the items list one track repeatedly and no
-// earlier item is known. Both edges fit then; a pause or an unseen repetition
-// makes the wrong one fit better.
+// isAmbiguousLoop reports whether all history items are of one repeated track
+// and no earlier item is known. PlayedAt can then be the start as well as the
+// end of each play, and a pause or a missed repetition would make the wrong one
+// fit better.
 func (r *reconciler) isAmbiguousLoop() bool {
 	if r.consecutive != (edgeVotes{}) || slices.ContainsFunc(r.candidates, func(s candidate) bool { return !s.playedAt().IsZero() && s.Play.Source == songspy.SourceLive }) {
 		return false
@@ -343,25 +352,28 @@ func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 	return sum
 }
 
-// isPending reports whether an item waits for another answer.
+// isPending reports whether a history item is left for a later answer of
+// Spotify.
 func (r *reconciler) isPending(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.pending, func(w songspy.HistoryItem) bool { return w.PlayedAt.Equal(item.PlayedAt) })
 }
 
-// isTrackPending reports whether an item of a track waits for another answer.
+// isTrackPending reports whether a history item of the track is left for a
+// later answer of Spotify.
 func (r *reconciler) isTrackPending(track songspy.Track) bool {
 	of := func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, track) }
 	return slices.ContainsFunc(r.pending, of) || slices.ContainsFunc(r.deferred, of)
 }
 
-// shouldBeListed reports whether history would list a play by now if it was
-// played as stored.
+// shouldBeListed reports whether Spotify's history would list a play by now if
+// it was really played as long as stored.
 func (r *reconciler) shouldBeListed(s candidate) bool {
 	return s.Play.ListenedMS >= songspy.HistoryPlayMin.Milliseconds() && r.isCoveredByHistory(s)
 }
 
-// isCoveredByHistory reports whether history would list a play by now if it was
-// long enough.
+// isCoveredByHistory reports whether the fetched history would contain a play
+// if it was long enough: it covers the play's time, and the play did not end
+// too recently.
 func (r *reconciler) isCoveredByHistory(s candidate) bool {
 	at := s.Play.StartedAt.Add(-s.Track.Duration()) // it may have been paused before the first poll
 	if r.edge == edgeEnd {
@@ -370,7 +382,8 @@ func (r *reconciler) isCoveredByHistory(s candidate) bool {
 	return at.After(r.completeSince) && !r.endedRecently(s) && s.isListable()
 }
 
-// mayBeListedLater reports whether history may still list a stored play.
+// mayBeListedLater reports whether Spotify's history may still add a stored
+// play that it does not list yet.
 func (r *reconciler) mayBeListedLater(s candidate) bool {
 	return !s.isNew && s.playedAt().IsZero() && r.endedRecently(s) && s.isListable()
 }
@@ -381,8 +394,9 @@ func (r *reconciler) endedRecently(s candidate) bool {
 	return s.Play.EndedAt.Add(songspy.HistoryDelayMax).After(r.knownUntil)
 }
 
-// ambiguousItems marks the items that wait until the edge is known: all items of a
-// track if one of them lies between two plays that it may belong to.
+// ambiguousItems marks the history items that must wait until it is known
+// whether PlayedAt is a start or an end: all items of a track if one of them
+// may belong to either of two plays.
 func (r *reconciler) ambiguousItems() []bool {
 	wait := make([]bool, len(r.items))
 	for _, between := range r.items {

@@ -8,9 +8,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// mergePlays merges two plays of one track into one where history covers that
-// time and lists only one of them. Each step leaves fewer plays, or moves an
-// item nearer to its play, so the loop ends.
+// mergePlays merges two plays of one track into one if the fetched history
+// covers their time and lists only one of them. Each step leaves fewer plays,
+// or moves an item nearer to its play, so the loop ends.
 func (r *reconciler) mergePlays() {
 	slices.SortStableFunc(r.candidates, func(a, b candidate) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
 	for again := true; again; {
@@ -38,8 +38,8 @@ func (r *reconciler) mergePlays() {
 	}
 }
 
-// claimItem takes an item from another play of the track for an observed play
-// that has none. It reports whether it found one.
+// claimItem gives an observed play without a history item the item of another
+// play of the same track, if that fits better. It reports whether it did.
 func (r *reconciler) claimItem(j int) bool {
 	seen := &r.candidates[j]
 	counted := songspy.IsCounted(seen.Play.ListenedMS, seen.Track.DurationMS)
@@ -58,8 +58,8 @@ func (r *reconciler) claimItem(j int) bool {
 	return false
 }
 
-// findMisassigned returns another play of the track whose item lies at the edge
-// of this play instead of its own.
+// findMisassigned returns another play of the same track whose history item
+// fits the start or end of this play, but not its own.
 func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	for i := range r.candidates {
 		s := &r.candidates[i]
@@ -72,9 +72,10 @@ func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	return nil
 }
 
-// findHistoryOnly returns the nearest play of the track that only history knew,
-// if no other track lies between the two. They are one play: its edge was
-// misread, or the track was paused before the first poll.
+// findHistoryOnly returns the nearest play of the same track that only
+// Spotify's history reported, if no other track was played between the two.
+// They are really one play: a start was taken for an end, or the track was
+// paused before polls first saw it.
 func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 	distance := pausedShownMax
 	for i := range r.candidates {
@@ -88,14 +89,14 @@ func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 	return nearest
 }
 
-// takeItemOf moves another play's item to this play.
+// takeItemOf moves the history item of another play to this play.
 func (s *candidate) takeItemOf(other *candidate) {
 	s.item = songspy.HistoryItem{Track: other.Track, PlayedAt: other.playedAt()}
 	other.item, other.PlayedAt = songspy.HistoryItem{}, time.Time{}
 }
 
-// hasOtherTrackBetween reports whether history lists another track between two
-// plays.
+// hasOtherTrackBetween reports whether Spotify's history lists a play of
+// another track between two plays.
 func (r *reconciler) hasOtherTrackBetween(a, b candidate) bool {
 	from, to := instant.Earlier(a.Play.StartedAt, b.Play.StartedAt), instant.Later(a.Play.StartedAt, b.Play.StartedAt)
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
@@ -103,13 +104,15 @@ func (r *reconciler) hasOtherTrackBetween(a, b candidate) bool {
 	})
 }
 
-// sessionGapMax is the longest break between two plays of one session.
+// sessionGapMax is the longest break between two plays of one listening
+// session.
 const sessionGapMax = 15 * time.Minute
 
-// dropUnlistedTail removes the inferred tail of a play that history should list
-// and does not. Whole sessions never reach history, so both neighbours in the
-// session must be listed. A probable play ended early; only a history that lists
-// partial plays would list it.
+// dropUnlistedTail removes the part of a play that is only inferred, at its
+// end, if Spotify's history should list the play and does not. Some listening
+// sessions never appear in history, so history must list the plays directly
+// before and after. A probable play ended before its track did, so its absence
+// proves something only if history lists such plays.
 func (r *reconciler) dropUnlistedTail(j int) {
 	s := &r.candidates[j]
 	unobserved := s.observedMS() < songspy.HistoryPlayMin.Milliseconds() && s.Play.InferredMS > 0 && (r.listsPartial || !s.Play.Probable)
@@ -119,8 +122,9 @@ func (r *reconciler) dropUnlistedTail(j int) {
 	}
 }
 
-// hasListedNeighbour reports whether history lists the play directly before (−1)
-// or after (1) a play in the same session. The candidates are sorted by start.
+// hasListedNeighbour reports whether Spotify's history lists the play directly
+// before (step −1) or after (step 1) play j in the same listening session. The
+// candidates are sorted by start.
 func (r *reconciler) hasListedNeighbour(j, step int) bool {
 	s := r.candidates[j]
 	for i := j + step; i >= 0 && i < len(r.candidates); i += step {
@@ -135,8 +139,9 @@ func (r *reconciler) hasListedNeighbour(j, step int) bool {
 }
 
 // isOnePlay reports whether two plays of a track are really one: the end of the
-// first was not observed, and history lists one of them only. A pause as long as
-// the track, or seeking back between polls, looks like two plays.
+// first was not observed, and Spotify's history lists only one of them. To
+// polls, a pause as long as the track, or seeking back, looks like a second
+// play.
 func (r *reconciler) isOnePlay(first, second candidate) bool {
 	live := first.Play.Source == songspy.SourceLive && !first.Play.Probable && !second.Play.Probable && second.Play.Source == songspy.SourceLive && !second.isNew
 	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // merged before
@@ -151,8 +156,8 @@ func (r *reconciler) isOnePlay(first, second candidate) bool {
 	return second.playedAt().IsZero() && r.isCoveredByHistory(second)
 }
 
-// joinPlays merges the second play into the first. A deleted second play stays,
-// with no listening time.
+// joinPlays merges the second play into the first. A second play that its user
+// deleted stays in the database, with no listening time.
 func (s *candidate) joinPlays(second *candidate) {
 	if second.Play.DeletedAt != nil {
 		second.Play.EndedAt, second.Play.ListenedMS, second.Play.InferredMS, second.changed = second.Play.StartedAt, 0, 0, true

@@ -9,12 +9,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// pausedShownMax is how long a player shows a paused track.
+// pausedShownMax is the longest time for which polls of a paused player still
+// show its track.
 const pausedShownMax = 40 * time.Minute
 
-// placeItems places the unmatched items, the nearest to a play of its track
-// first. An item that comes too early waits. Placing one item may make room for
-// another.
+// placeItems finds a place for the history items that match no play: a stored
+// play or a new one. It begins with the item that is nearest to a play of its
+// track, and repeats, because placing one item may make room for another. An
+// item that cannot be judged yet is left for a later answer.
 func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 	slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return cmp.Compare(r.nearestDistance(a), r.nearestDistance(b)) })
 	for placed := true; placed; {
@@ -30,8 +32,8 @@ func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 	}
 }
 
-// nearestDistance returns how far an item lies from the nearest play that it may
-// belong to, at most pausedShownMax.
+// nearestDistance returns how far the time of a history item is from the
+// nearest play that it may belong to, but at most pausedShownMax.
 func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	distance := pausedShownMax
 	for _, s := range r.candidates {
@@ -42,8 +44,8 @@ func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	return distance
 }
 
-// placeItem finds the play that an unmatched item belongs to, or adds one. It
-// reports false if there is no room.
+// placeItem finds the play that an unmatched history item belongs to, or adds a
+// new play. It returns false if there is no time free for one.
 func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 	edges := []playEdge{r.edge}
 	if r.edge == edgeUnknown {
@@ -62,18 +64,18 @@ func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 	return false
 }
 
-// isTooEarly reports whether a play of the item's track ended so recently that
-// history may list it later. Then it is not certain yet to which play the item
-// belongs.
+// isTooEarly reports whether it is too early to place a history item: a play of
+// its track ended so recently that Spotify's history may list that play later.
+// So it is not certain yet to which play this item belongs.
 func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
 		return s.accepts(item) && r.endedRecently(s) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax
 	})
 }
 
-// claimOverlapping gives the item to a play whose edges are far from it but
-// whose span overlaps the item: polls saw its start or its end at the wrong
-// time.
+// claimOverlapping gives the history item to a play that overlaps the item's
+// time, although its start and end are far from it: polls put the start or the
+// end of the play at the wrong time.
 func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Time) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]
@@ -88,9 +90,9 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 	return false
 }
 
-// extendLast gives the item to the last play before the edge and extends the
-// play to it: the track was paused before its end when polls last saw it, and
-// played on later.
+// extendLast gives the history item to the last play that began before edge, if
+// the track is the same, and extends the play until the item. The track was
+// paused when polls last saw it, and played to its end later.
 func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	last, high := -1, r.knownUntil
 	for j, s := range r.candidates {
@@ -115,9 +117,10 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	return true
 }
 
-// claimNext gives the item to the first play after the edge: the track was
-// paused before its first poll, so that its start was put too late. If it had
-// been played twice, history would list two items.
+// claimNext gives the history item to the first play after edge, if the track
+// is the same: the track was paused before its first poll, so that polls put
+// its start too late. It was not played twice, because history would list two
+// items then.
 func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 	next := -1
 	for j, s := range r.candidates {
@@ -136,9 +139,10 @@ func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 	return true
 }
 
-// addFromHistory adds a play between two times, as far as that interval is free:
-// after the plays that began before the edge, and before all others. Inferred
-// tails make room. It reports false if too little is free.
+// addFromHistory adds a play for a history item in the free part of the time
+// between from and to: after the plays that began before edge, and before all
+// others. It shortens earlier plays whose end is only inferred. It returns
+// false if too little time is free for a play that counts.
 func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge time.Time) bool {
 	low, high := time.Time{}, r.knownUntil
 	for _, s := range r.candidates {
@@ -181,8 +185,9 @@ func (r *reconciler) isFollowed(s candidate) bool {
 	return false
 }
 
-// splitPlay splits a stored play that history lists twice: the track was
-// restarted, which looks like a pause or like seeking back between two polls.
+// splitPlay splits a stored play into two if Spotify's history lists its track
+// twice: the user started the track again, which polls took for a pause or for
+// seeking back.
 func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]
@@ -220,7 +225,8 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 			second.item, s.item = s.item, item
 		}
 		second.Play.InferredMS = min(s.Play.InferredMS, listened)
-		// The first part keeps the observed time that is left.
+		// The first part of the play keeps the observed listening time that the
+		// second part does not take.
 		seen := s.observedMS() - (listened - second.Play.InferredMS)
 		s.Play.EndedAt, s.changed = restart, true
 		s.Play.ListenedMS, s.Play.Provisional = restart.Sub(s.Play.StartedAt).Milliseconds(), true

@@ -17,13 +17,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Reconcile compares one answer of history with the stored plays around it and returns
-// the changes to store. It adds plays only for items before the given time (see
-// playback.SettledUntil); later items wait for another answer.
+// Reconcile compares one answer of Spotify's history with the stored plays of
+// the same time and returns the changes to store. It adds plays only for items
+// before the given time (see playback.SettledUntil); later items are left for
+// the next answer.
 //
 // Items and plays are matched in order and one to one, by the start or by the
-// end of a play. The same answer a second time changes nothing, because
-// Reconcile repeats the comparison on its own result until nothing changes.
+// end of a play. Reconcile repeats the comparison on its own result until
+// nothing changes, so that the same answer a second time changes nothing.
 func Reconcile(stored songspy.StoredPlays, history History, until time.Time) songspy.Reconciliation {
 	l := newWorkingSet(stored)
 	for range passesMax {
@@ -39,11 +40,12 @@ func Reconcile(stored songspy.StoredPlays, history History, until time.Time) son
 	return out
 }
 
-// passesMax bounds the passes over one answer. Two are enough almost always.
+// passesMax is how often Reconcile repeats the comparison with one answer, at
+// most. Two passes are almost always enough.
 const passesMax = 8
 
-// reconcileOnce compares an answer with the stored plays once. pending are the
-// items that wait for another answer.
+// reconcileOnce compares an answer of Spotify's history with the stored plays
+// once. pending are the items that are left for the next answer.
 func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time) (out songspy.Reconciliation, pending []songspy.HistoryItem) {
 	partial, known := stored.PartialPlays.ListsPartialPlays()
 	r := reconciler{listsPartial: partial && known, completeSince: history.CompleteSince, knownUntil: until, consecutive: consecutiveVotes(history.Items), deferred: history.Deferred}
@@ -61,10 +63,11 @@ func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time)
 	return r.result(), slices.Concat(r.pending, r.deferred)
 }
 
-// unprocessedItems returns the items that no earlier answer held. The key of an
-// item depends on its ISRC, which an answer may leave out. So an item is
-// processed, too, if its URI alone gives a processed key, or if a play of its
-// track has an item of the same millisecond.
+// unprocessedItems returns the history items that no earlier answer contained.
+// An item is recognized by its key, which depends on the track's ISRC, and an
+// answer may leave out the ISRC. So an item also counts as processed if the key
+// without the ISRC was processed, or if a play of its track has an item of the
+// same millisecond.
 func unprocessedItems(stored songspy.StoredPlays, history History) (items []songspy.HistoryItem) {
 	done, plays := map[int64]bool{}, map[int64][]songspy.Track{}
 	for _, at := range stored.ProcessedAt {
@@ -96,9 +99,10 @@ func unprocessedItems(stored songspy.StoredPlays, history History) (items []song
 	return slices.DeleteFunc(items, func(item songspy.HistoryItem) bool { return processedByISRC(item, left) })
 }
 
-// processedByISRC reports whether an item without an ISRC was processed with one
-// and matched no play. Its key is unknown then, so any remaining key of its
-// millisecond counts, once.
+// processedByISRC reports whether a history item that now has no ISRC was
+// processed earlier with an ISRC and matched no play. Its earlier key cannot be
+// computed, so any other key of the same millisecond in left counts as its key,
+// and is removed from left.
 func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 	if item.Track.ISRC != "" {
 		return false
@@ -113,8 +117,9 @@ func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 	return false
 }
 
-// matchAll handles every item that can be handled with the present edge. It
-// returns the index of the play for each item, or −1.
+// matchAll matches or places every history item that can be judged if PlayedAt
+// is the edge in r.edge (start or end). It returns the index of the matched
+// play for each item, or −1.
 func (r *reconciler) matchAll() []int {
 	wait := r.ambiguousItems()
 	matched := r.alignItems()
@@ -149,8 +154,8 @@ type reconciler struct {
 	pending  []songspy.HistoryItem // items that wait for another answer
 }
 
-// addForgottenGap records a gap before the first item if history may have
-// forgotten what came before it.
+// addForgottenGap records a gap before the first history item of an answer,
+// because Spotify may have dropped the plays before it.
 func (r *reconciler) addForgottenGap(first songspy.HistoryItem) {
 	for _, s := range slices.Backward(r.candidates) {
 		if s.Play.StartedAt.Before(first.PlayedAt) {
@@ -177,9 +182,9 @@ func (r *reconciler) confirmPlays(matched []int) {
 	}
 }
 
-// settleTail decides how much of a play's unproven tail was played. If the item
-// is the end of the play, the play ends there. If it is the start, the tail
-// stays unknown.
+// settleTail decides how much of a play's unproven rest, at its end, was
+// played. If PlayedAt of the history item is the end of the play, the play ends
+// there. If it is the start, the rest stays unproven.
 func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	if _, distance := s.edgeDistances(item); r.edge == edgeEnd && distance <= matchTolerance {
 		end := instant.Clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)
@@ -223,7 +228,8 @@ func (r *reconciler) result() songspy.Reconciliation {
 	return out
 }
 
-// workingSet holds a user's stored plays while an answer is applied to them.
+// workingSet holds a user's stored plays in memory while the changes of an
+// answer of history are applied to them.
 type workingSet struct {
 	plays        []songspy.StoredPlay // new ones have negative ids
 	lastNewID    songspy.PlayID       // the last id given to a new play
@@ -265,7 +271,8 @@ func (l *workingSet) apply(r songspy.Reconciliation) {
 	l.gaps = append(l.gaps, r.Gaps...)
 }
 
-// markProcessed marks an item as processed and removes it from its previous play.
+// markProcessed marks the history item of the given time as processed and takes
+// it from the play that had it.
 func (l *workingSet) markProcessed(at time.Time) {
 	if at.IsZero() {
 		return
@@ -284,7 +291,8 @@ func playIndex(plays []songspy.StoredPlay, id songspy.PlayID) int {
 	return slices.IndexFunc(plays, func(k songspy.StoredPlay) bool { return k.Play.ID == id })
 }
 
-// changesSince returns the difference to the stored plays.
+// changesSince returns how the working set differs from the stored plays, as
+// changes to write.
 func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation {
 	r := songspy.Reconciliation{Gaps: l.gaps, Pending: l.pendingCount}
 	playedAt := map[int64]bool{}
@@ -321,8 +329,9 @@ func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation 
 	return r
 }
 
-// partialPlayMargin is how much before the track's end a play must end to be a
-// partial play. Players fade tracks into each other.
+// partialPlayMargin is how long before the track's end a play must end to count
+// as a partial play. A play that ends later may be whole, because players fade
+// tracks into each other.
 const partialPlayMargin = 20 * time.Second
 
 // isPartialPlay reports whether polls prove that a play was long enough to be
@@ -334,9 +343,10 @@ func isPartialPlay(k songspy.StoredPlay) bool {
 		p.ListenedMS-p.InferredMS >= (songspy.HistoryPlayMin+jitter).Milliseconds() && p.EndedAt.Sub(p.StartedAt) < length-partialPlayMargin
 }
 
-// newPartialPlays counts what this answer shows about the account's history. A
-// partial play counts as listed when history first lists it, and as unlisted
-// when history first lists both its neighbours but not itself.
+// newPartialPlays counts what this answer shows about whether the account's
+// history lists partial plays, which ended before their track did. Such a play
+// counts as listed when history first lists it, and as unlisted when history
+// first lists the plays directly before and after it, but not the play itself.
 func (l *workingSet) newPartialPlays(stored songspy.StoredPlays) (h songspy.PartialPlayCounts) {
 	before, after := sortedByStart(stored.Plays), sortedByStart(l.plays)
 	pending := func(track songspy.Track) bool {
@@ -364,8 +374,9 @@ func isListedPlay(plays []songspy.StoredPlay, j int) bool {
 	return j >= 0 && j < len(plays) && !plays[j].PlayedAt.IsZero()
 }
 
-// hasListedNeighbours reports whether history lists the plays directly before
-// and after a play in the same session. plays are sorted by start.
+// hasListedNeighbours reports whether Spotify's history lists the plays
+// directly before and after play j in the same listening session. plays are
+// sorted by start.
 func hasListedNeighbours(plays []songspy.StoredPlay, j int) bool {
 	if !isListedPlay(plays, j-1) || !isListedPlay(plays, j+1) {
 		return false

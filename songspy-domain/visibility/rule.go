@@ -10,7 +10,7 @@ import (
 // Rule is what is stored about what one user shows to others.
 type Rule = songspy.SharingRule
 
-// Thing is what a viewer asks to see of an owner. Nobody but the owner sees the
+// Thing is what a viewer asks to see of an owner. Only the owner may see the
 // zero value.
 type Thing struct {
 	kind  kind

@@ -22,27 +22,30 @@ var (
 	Short = songspy.Track{URI: "spotify:track:s", Kind: songspy.KindTrack, Title: "S", DurationMS: 40_000}
 )
 
-// At is the time that many seconds after Base.
+// At returns the time that is the given number of seconds after Base.
 func At(seconds float64) time.Time {
 	return Base.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// SecondsIn is how many seconds after Base a time is.
+// SecondsIn returns how many seconds after Base the given time is.
 func SecondsIn(at time.Time) float64 { return at.Sub(Base).Seconds() }
 
-// Playing is an answer that shows a track playing; progress and when in seconds.
+// Playing returns an answer of Spotify that shows a track playing. progress and
+// when (after Base) are in seconds.
 func Playing(t songspy.Track, progress, when float64) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedPlaying, Track: t, Progress: time.Duration(progress * float64(time.Second)), At: At(when)}
 }
 
-// Paused is an answer that shows a paused track; progress and when in seconds.
+// Paused returns an answer of Spotify that shows a paused track. progress and
+// when (after Base) are in seconds.
 func Paused(t songspy.Track, progress, when float64) songspy.Observation {
 	o := Playing(t, progress, when)
 	o.Kind = songspy.ObservedPaused
 	return o
 }
 
-// HiddenProgress is an answer that shows a track playing without its progress.
+// HiddenProgress returns an answer of Spotify that shows a track playing but
+// not its progress.
 func HiddenProgress(t songspy.Track, when float64) songspy.Observation {
 	o := Playing(t, 0, when)
 	o.Progress = songspy.UnknownProgress
@@ -54,17 +57,19 @@ func IdleAt(when float64) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedIdle, At: At(when)}
 }
 
-// Advertisement is an answer that shows an advertisement; progress and when in seconds.
+// Advertisement returns an answer of Spotify that shows an advertisement.
+// progress and when (after Base) are in seconds.
 func Advertisement(progress, when float64) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: time.Duration(progress * float64(time.Second)), At: At(when)}
 }
 
-// Unreadable is an answer that cannot be read.
+// Unreadable returns an answer of Spotify that contains nothing usable.
 func Unreadable(when float64) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedUnreadable, At: At(when)}
 }
 
-// Timeline is what a player really did: spans in order, without overlap.
+// Timeline is what a simulated player really did, as spans in the order of time
+// that do not overlap.
 type Timeline []Span
 
 // Span is one thing that a player did: it played a track with at most one
@@ -82,7 +87,7 @@ type Span struct {
 	HidesProgress bool          // on a device that reports no progress
 }
 
-// ProgressAt is how far in its track a span is at a time.
+// ProgressAt returns the progress in the span's track at a time.
 func (s Span) ProgressAt(at time.Time) time.Duration {
 	p := at.Sub(s.Start)
 	if s.Pause > 0 && at.After(s.PauseAt) {
@@ -99,12 +104,13 @@ func (s Span) ReportedProgress(at time.Time) time.Duration {
 	return s.ProgressAt(at)
 }
 
-// IsPausedAt reports whether a span is in its pause.
+// IsPausedAt reports whether the player was paused at a time within the span.
 func (s Span) IsPausedAt(at time.Time) bool {
 	return s.Pause > 0 && !at.Before(s.PauseAt) && at.Before(s.PauseAt.Add(s.Pause))
 }
 
-// Poll is what Spotify answers at a time.
+// Poll returns what Spotify answers to a poll at a time, if the player did what
+// the timeline says.
 func (tr Timeline) Poll(at time.Time) songspy.Observation {
 	for _, s := range tr {
 		if at.Before(s.Start) || !at.Before(s.End.Add(s.PausedAfter)) || s.Offline {
@@ -146,7 +152,8 @@ func Describe(tr Timeline, seen []songspy.Observation, plays []songspy.Play) str
 	return b.String()
 }
 
-// StoreRoundTrip is a state as the store returns it: UTC, in microseconds.
+// StoreRoundTrip returns a state as the store would after writing and reading
+// it: with times in UTC and microseconds.
 func StoreRoundTrip(n songspy.NowPlaying) songspy.NowPlaying {
 	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.OtherSeenAt, &n.OpenedAt} {
 		*at = at.UTC().Truncate(time.Microsecond)
