@@ -60,6 +60,30 @@ func sessions() suite {
 			_, err := b.RotateSession(t.Context(), 404, newSession(0, "two"))
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
+		"Sessions_KeepTheirKind": func(t *testing.T, b *fixture) {
+			bearer := create(t, b, "one")
+			same(t, "the kind of a session without one", bearer.Kind, songspy.SessionBearer)
+			cookie := newSession(bearer.UserID, "cookie")
+			cookie.Kind = songspy.SessionCookie
+			cookie = value[songspy.Session](t)(b.CreateSession(t.Context(), cookie))
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), cookie.ID, newSession(0, "next cookie")))
+			same(t, "the kind of the successor", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).Kind, songspy.SessionCookie)
+			unknown := newSession(bearer.UserID, "unknown")
+			unknown.Kind = "letter"
+			_, err := b.CreateSession(t.Context(), unknown)
+			RequireCode(t, err, songspy.CodeInvalid)
+		},
+		"RevokingSessions_PublishesAChange": func(t *testing.T, b *fixture) {
+			one := create(t, b, "one")
+			two := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(one.UserID, "two")))
+			number := b.lastChange(t)
+			must(t, b.RevokeFamily(t.Context(), one.Family))
+			must(t, b.RevokeFamily(t.Context(), one.Family)) // nothing is left to revoke
+			must(t, b.RevokeFamily(t.Context(), 404))
+			must(t, b.RevokeSessions(t.Context(), one.UserID, two.Family))
+			RequireCode(t, b.RevokeSessions(t.Context(), one.UserID, 0), songspy.CodeNotFound)
+			same(t, "changes", b.changesAfter(t, number), []string{"session 1", "session 1"})
+		},
 		"RevokeFamily_EndsEverySessionOfIt": func(t *testing.T, b *fixture) {
 			first, other := create(t, b, "one"), create(t, b, "other")
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
