@@ -6,7 +6,7 @@ import "time"
 type GapReason string
 
 // The reasons for a gap in a user's recorded plays. A private session of
-// Spotify is none: it cannot be told from a player that plays nothing.
+// Spotify is none: Songspy sees a player that plays nothing.
 const (
 	// GapLinkBroken means that Songspy could not use the user's connection to
 	// Spotify, for example because its token had expired.

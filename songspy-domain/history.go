@@ -32,9 +32,9 @@ type HistoryItem struct {
 
 // HistoryItemKey returns the key of an item: Spotify's time in milliseconds,
 // with a hash of the track from 1 to 999 in its microseconds. The hash keeps
-// two items of the same time apart, but is too short to tell which track it
-// stands for. It stays the same if Spotify lists the recording under another
-// URI, because it is made from the ISRC.
+// two items of the same time apart, but is too short to identify a track. It
+// stays the same if Spotify lists the recording under another URI, because it
+// is made from the ISRC.
 func HistoryItemKey(at time.Time, t Track) time.Time {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(cmp.Or(t.ISRC, t.URI))) // a hash never returns an error
@@ -46,8 +46,8 @@ func HistoryItemKey(at time.Time, t Track) time.Time {
 // not document it, and reports of developers contradict each other
 // (spotify/web-api 954, 1017).
 type PartialPlayCounts struct {
-	// Listed counts partial plays that polls prove and history lists. Unlisted
-	// counts those that history does not list although it lists the plays
+	// Listed counts partial plays that polls prove and history lists. Unlisted counts partial
+	// plays that history does not list, although it lists the plays
 	// directly before and after them.
 	Listed   int
 	Unlisted int

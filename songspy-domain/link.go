@@ -144,8 +144,8 @@ type Link struct {
 }
 
 // HasAccount reports whether it is known to which Spotify account the tokens
-// belong. Spotify does not tell that before the app's owner has registered the
-// user (LinkNotRegistered).
+// belong. It is unknown until the app's owner has registered the user with
+// Spotify (LinkNotRegistered).
 func (l Link) HasAccount() bool { return l.AccountID != nil || l.LegacyID != nil }
 
 // IsPendingGrant reports whether the link has tokens but no known Spotify

@@ -97,7 +97,7 @@ type NowPlaying struct {
 // TableName returns the name of the table of player states.
 func (NowPlaying) TableName() string { return "now_playing" }
 
-// How long the board, the live list of what users play, shows a play without a
+// How long the board, the live list of listening users, shows a play without a
 // new observation.
 const (
 	// EndGrace is how long a song stays on the board after its predicted end,
@@ -115,7 +115,7 @@ func (n NowPlaying) IsOpen() bool {
 	return (n.State == PlayerPlaying || n.State == PlayerPaused) && n.TrackURI != ""
 }
 
-// ShownUntil returns when the board, the live list of what users play, stops
+// ShownUntil returns when the board, the live list of listening users, stops
 // showing the user if no new observation comes. It returns the zero time if the
 // board does not show the user at all.
 func (n NowPlaying) ShownUntil() time.Time {

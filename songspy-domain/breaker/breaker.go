@@ -21,8 +21,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Circuit names one of the two hosts of an app. Each has its own breaker,
-// because Spotify refuses calls to them independently.
+// Circuit names one of the two Spotify hosts that an app calls: accounts
+// (tokens) or the Web API. Each has its own circuit breaker, because Spotify
+// refuses calls to them independently.
 type Circuit string
 
 // The circuits.
@@ -40,26 +41,27 @@ const (
 	quotaWait          = 15 * time.Minute
 	quotaWaitMax       = 6 * time.Hour
 	premiumWait        = time.Hour
-	// waitMax limits the RetryAfter that is followed. Spotify has sent 86400 s,
-	// and one probe a day is harmless.
+	// waitMax is the longest Retry-After that is obeyed. Spotify has sent 86400
+	// s, and one test call (probe) a day is harmless.
 	waitMax = 24 * time.Hour
-	// probeTimeout is when a probe without an answer is replaced: its process
-	// may have died.
+	// probeTimeout is how long a probe (the one call that tests a blocked app)
+	// may take. After that another process may make one, because the first may
+	// have died.
 	probeTimeout = 30 * time.Second
-	// failedProbeWait is the wait after a probe that failed without an answer
-	// about the app, such as a 5xx.
+	// failedProbeWait is how long to wait before the next probe if the last one
+	// showed nothing about the app, for example because of a 5xx.
 	failedProbeWait = 5 * time.Second
-	// deniedWaitMin is the shortest wait that a blocked call gets.
+	// deniedWaitMin is the shortest RetryAfter that a blocked call gets.
 	deniedWaitMin = time.Second
 )
 
-// Breakers is the state of both circuits of one app. In the zero value both
-// breakers are closed.
+// Breakers is the state of the two circuit breakers of one Spotify app. In the
+// zero value both are closed, so that calls pass.
 type Breakers struct {
 	Accounts Breaker
 	API      Breaker
-	// Share is the part of the app's call rate that this process may use, from
-	// 0 to 1. 0 means all of it.
+	// Share is the part of the app's calls per second that this process may
+	// make, from 0 to 1. 0 means all of them.
 	Share float64
 }
 
@@ -68,30 +70,35 @@ type Breaker struct {
 	// Cause is why the breaker is open. It is empty while the breaker is
 	// closed.
 	Cause Cause
-	// OpenedAt is when the breaker opened, or when its time was last extended.
-	// OpenUntil is when it becomes half open.
+	// OpenedAt is when the breaker opened, or when OpenUntil was last extended.
+	// OpenUntil is when it becomes half open: then one call may test the app.
 	OpenedAt  time.Time
 	OpenUntil time.Time
-	// BackoffStep counts the consecutive openings whose length was estimated
-	// because Spotify sent no Retry-After.
+	// BackoffStep counts how often in a row the breaker has opened for an
+	// estimated time, because Spotify sent no Retry-After. Each time doubles
+	// the estimate.
 	BackoffStep int
-	// ProbeUntil is when the current probe is given up; zero without a probe.
+	// ProbeUntil is how long the result of the current probe (test call) is
+	// awaited; zero if no probe is under way.
 	ProbeUntil time.Time
 	// Epoch increases whenever the breaker opens, and with every probe and its
-	// result. The results of calls from an older epoch are outdated.
+	// result. Results of calls that began in an older epoch no longer change
+	// the breaker, except that refusals can extend its open time.
 	Epoch int64
 	// Limiter limits the call rate while the breaker is closed.
 	Limiter RateLimiter
 }
 
-// Permit identifies a call that Decide allowed. The caller passes it to Report.
+// Permit identifies a call that Decide allowed. The caller passes it to Report
+// together with the call's result.
 type Permit struct {
 	Epoch int64
-	// Probe says that this call is the probe: other calls wait for its result.
+	// Probe says that this call is the one that tests a blocked app. No other
+	// call is allowed until its result is known.
 	Probe bool
 }
 
-// Decision is the answer of Decide to one call.
+// Decision says whether one call may be made.
 type Decision struct {
 	Allowed bool
 	Permit  Permit
@@ -101,7 +108,8 @@ type Decision struct {
 	RetryAfter time.Duration
 }
 
-// Urgency says how much a call matters while the rate limiter is active.
+// Urgency says which calls go first while the rate limiter allows only some of
+// them.
 type Urgency int
 
 // The urgencies.
@@ -110,7 +118,7 @@ const (
 	Routine Urgency = iota
 	// Background calls can wait for hours. They pass a closed breaker if there
 	// is no rate limit, or if no other call was made for a second. They are
-	// never the probe.
+	// never used as the probe (the test call of a blocked app).
 	Background
 	// Urgent calls have a user waiting. They pass a closed breaker without
 	// waiting for the rate limiter, and the routine calls after them wait
@@ -119,7 +127,7 @@ const (
 )
 
 // Decide reports whether one call may be made now. The returned Breakers
-// replaces s. A caller that only asks, and does not make the call, discards it.
+// replaces s. A caller that will not make the call must discard it.
 func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, Decision) {
 	d := s.forCircuit(circuit)
 	d.correctClock(now)
@@ -139,7 +147,7 @@ func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, De
 	return s, Decision{Allowed: true, Permit: Permit{Epoch: d.Epoch, Probe: true}}
 }
 
-// Result is the result of a call, as far as the breaker is concerned.
+// Result says what the answer to a call means for the circuit breaker.
 type Result int
 
 // The results.
@@ -154,13 +162,15 @@ const (
 	// PremiumRequired means the 403 that says that the app's owner needs
 	// Premium.
 	PremiumRequired
-	// Forbidden means a 403 with an unknown body. It concerns the user of the
-	// call, unless the breaker is open because such answers concern the app.
+	// Forbidden means a 403 with an unknown body. It counts as concerning only
+	// the user of the call, unless the breaker is already open because of such
+	// answers.
 	Forbidden
 	// AppForbidden means that such answers to several users have shown that
 	// they concern the app.
 	AppForbidden
-	// Failed means no answer, or a 5xx. It says nothing about the app.
+	// Failed means that no answer came, or a 5xx. That shows nothing about
+	// whether Spotify blocks the app.
 	Failed
 	// Abandoned means that the caller gave up before an answer came.
 	Abandoned
@@ -174,7 +184,8 @@ type Outcome struct {
 }
 
 // Report records the outcome of a call that Decide allowed. Call it once for
-// every such call. A probe that never reports is replaced after probeTimeout.
+// every such call. If a probe (test call) is never reported, another one is
+// allowed after probeTimeout.
 func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Breakers {
 	d := s.forCircuit(circuit)
 	d.correctClock(now)
@@ -214,8 +225,9 @@ func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Bre
 	return s
 }
 
-// TripForbidden opens the breaker of the Web API, because Spotify answers the
-// calls of several users with a 403 whose body is not known.
+// TripForbidden opens the circuit breaker of the Web API. Call it when Spotify
+// answers the calls of several users with a 403 of unknown meaning: the
+// refusals then concern the whole app.
 func TripForbidden(s Breakers, now time.Time) Breakers {
 	if s.API.Cause != "" {
 		return s
@@ -223,8 +235,8 @@ func TripForbidden(s Breakers, now time.Time) Breakers {
 	return Report(s, now, CircuitAPI, Permit{Epoch: s.API.Epoch}, Outcome{Result: AppForbidden})
 }
 
-// WithdrawProbe undoes a probe that was not sent, as if Decide had blocked it:
-// another process was faster, or the database could not be reached.
+// WithdrawProbe undoes Decide for a probe (test call) that is not sent after
+// all, because another process makes one or the database could not be reached.
 func WithdrawProbe(s Breakers, circuit Circuit, p Permit) Breakers {
 	if d := s.forCircuit(circuit); p.Probe && p.Epoch == d.Epoch {
 		d.ProbeUntil = time.Time{}
@@ -241,7 +253,8 @@ func (s *Breakers) forCircuit(circuit Circuit) *Breaker {
 	return &s.API
 }
 
-// trip opens the breaker after a refusal of the current epoch.
+// trip opens the circuit breaker after Spotify has refused a call that began in
+// the current epoch.
 func (d *Breaker) trip(now time.Time, p Permit, o Outcome, share float64) {
 	cause := o.Result.cause()
 	if cause != d.Cause {
@@ -289,7 +302,7 @@ func (d *Breaker) extendOpen(now time.Time, o Outcome) {
 
 // correctClock corrects times that were stored before the clock was set back.
 // An open breaker stays open for its remaining time, at most a day. The epoch
-// increases, so that every process adopts the correction.
+// increases, so that every process takes over the corrected times.
 func (d *Breaker) correctClock(now time.Time) {
 	const slack = songspy.ClockSkewMax
 	if shift := d.OpenedAt.Sub(now); shift > slack {
@@ -328,8 +341,9 @@ func (r Result) cause() Cause {
 	}
 }
 
-// wait returns how long the breaker opens for after step consecutive estimates,
-// and whether this length is an estimate too.
+// wait returns for how long the circuit breaker opens, and whether that time is
+// guessed because Spotify sent no usable Retry-After. step is how often in a
+// row it was guessed before.
 func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	requested := min(o.RetryAfter, waitMax)
 	switch {
@@ -338,7 +352,8 @@ func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	case o.Result == QuotaExceeded && requested > 0 && step == 0:
 		return requested, true
 	case o.Result == QuotaExceeded && requested > 0:
-		// The requested time has passed, and the probe was refused again.
+		// Spotify refused the probe although the time that it had asked for has
+		// passed.
 		return max(requested, backoff(rateLimitedWait, rateLimitedWaitMax, step-1)), true
 	case o.Result == QuotaExceeded:
 		return backoff(quotaWait, quotaWaitMax, step), true
@@ -349,8 +364,8 @@ func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	}
 }
 
-// backoff returns the first wait, doubled step times and limited to the longest
-// wait.
+// backoff returns the wait first, doubled step times, but at most the wait
+// most.
 func backoff(first, most time.Duration, step int) time.Duration {
 	for ; step > 0 && first < most; step-- {
 		first *= 2
@@ -361,7 +376,8 @@ func backoff(first, most time.Duration, step int) time.Duration {
 // Cause says why a call is blocked. It is also the value of a metric's label.
 type Cause string
 
-// The causes. The first four open a breaker. The others block a single call.
+// The causes. The first four are reasons why a circuit breaker is open. The
+// others block a single call although it is not.
 const (
 	CauseRateLimited     Cause = "rate_limited"     // 429
 	CauseQuota           Cause = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the daily quota of the developer account

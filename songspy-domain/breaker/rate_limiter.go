@@ -5,41 +5,42 @@ import "time"
 const (
 	// rateWindow is the period over which Spotify counts an app's calls.
 	rateWindow = 30 * time.Second
-	// rateMin is the lowest rate, in calls a second: the start rate after a
-	// reset, and the lower bound of every learned rate. It is enough to poll
-	// about ninety users.
+	// rateMin is the lowest limit, in calls a second. The limit starts there
+	// after the circuit breaker has closed, and no learned rate is below it. It
+	// is enough to poll about ninety users.
 	rateMin = 1.0
-	// rateUnlimited is the rate at which the limit is lifted if no rate was
-	// learned.
+	// rateUnlimited: if no rate was learned and the growing limit reaches this
+	// many calls a second, the limit is removed.
 	rateUnlimited = 1000.0
-	// forgetFactor is the multiple of the learned rate at which that rate
-	// counts as wrong and is forgotten.
+	// forgetFactor: if the limit has grown to this multiple of the learned rate
+	// without a refusal, the learned rate was wrong and is forgotten.
 	forgetFactor = 4.0
 )
 
-// RateLimiter limits the call rate of a closed breaker. After a reset the rate
-// doubles with every second of answered calls, up to the learned rate. From
-// there it grows slowly with each window, and each refusal halves it. The zero
-// RateLimiter has no limit.
+// RateLimiter limits the calls per second of an app whose circuit breaker has
+// closed again. The limit starts low and doubles with every second of answered
+// calls, up to the learned rate. From there it grows slowly with each window of
+// 30 s, until Spotify refuses a call: half of the rate at that time becomes the
+// learned rate. The zero RateLimiter has no limit.
 type RateLimiter struct {
 	// Rate is the current limit, in calls a second; 0 means no limit.
 	Rate float64
 	// Learned is half the rate at which Spotify last refused the whole app, in
 	// calls a second; 0 if it never did.
 	Learned float64
-	// Tokens is how many calls could pass at TokensAt. Urgent calls may make it
-	// negative.
+	// Tokens is how many calls could be made at once at TokensAt (a token
+	// bucket). It can become negative, because urgent calls do not wait.
 	Tokens   float64
 	TokensAt time.Time
-	// WindowStart is the start of the window. Calls counts the calls since then,
-	// CallsBefore those of the window before.
+	// WindowStart is the start of the current window of 30 s. Calls counts the
+	// calls since then, CallsBefore the calls of the window before.
 	WindowStart time.Time
 	Calls       int
 	CallsBefore int
 }
 
-// take lets one call pass and returns zero, or returns the wait until a call
-// may pass.
+// take counts one call and returns zero if it may be made now. Otherwise it
+// returns how long the call has to wait.
 func (p *RateLimiter) take(now time.Time, u Urgency) time.Duration {
 	if p.Rate > 0 {
 		if p.TokensAt.After(now) {
@@ -61,7 +62,8 @@ func (p *RateLimiter) take(now time.Time, u Urgency) time.Duration {
 	return 0
 }
 
-// rollWindow moves the window of the counters on to now.
+// rollWindow begins a new window of the call counters if the current one is
+// over.
 func (p *RateLimiter) rollWindow(now time.Time) {
 	switch age := now.Sub(p.WindowStart); {
 	case age < 0: // the clock was set back
@@ -73,8 +75,9 @@ func (p *RateLimiter) rollWindow(now time.Time) {
 	}
 }
 
-// learnRate stores half the rate at which Spotify refused the app. It assumes
-// that this process made its share of the calls.
+// learnRate stores half of the app's call rate at which Spotify refused it. It
+// computes that rate from the calls of this process, assuming that they were
+// the given share of all calls.
 func (p *RateLimiter) learnRate(now time.Time, share float64) {
 	p.rollWindow(now)
 	rest := 1 - max(0, now.Sub(p.WindowStart).Seconds())/rateWindow.Seconds()
@@ -82,7 +85,7 @@ func (p *RateLimiter) learnRate(now time.Time, share float64) {
 	p.Learned = max(rateMin, max(seen, p.Rate)/2/share)
 }
 
-// start begins to limit at the lowest rate.
+// start begins to limit calls, at the lowest rate.
 func (p *RateLimiter) start(now time.Time, share float64) {
 	p.Rate, p.Tokens, p.TokensAt = rateMin*share, 1, now
 }
@@ -104,8 +107,9 @@ func (p *RateLimiter) increase(share float64) {
 	case p.Rate < learned:
 		p.Rate = min(p.Rate+1, learned)
 	default:
-		// Each window at the full rate adds a thirtieth of the learned rate, at
-		// least 1. The calls of the window share that.
+		// A window of calls at the full rate raises the limit by a thirtieth of
+		// the learned rate, at least by 1. Each call of the window adds its
+		// part of that.
 		p.Rate += max(share, learned/30) / (p.Rate * rateWindow.Seconds())
 		if p.Rate >= forgetFactor*learned {
 			p.stop()

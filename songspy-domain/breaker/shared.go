@@ -7,8 +7,8 @@ import (
 
 // SharedBreakers is the part of Breakers that all processes of an instance
 // share: which breaker is open, until when and why, which probe is under way,
-// and the learned rate. The number of calls that each process has made is not
-// shared.
+// and the learned rate. How many calls each process has made is not shared
+// here.
 type SharedBreakers struct {
 	Accounts SharedBreaker `json:"accounts"`
 	API      SharedBreaker `json:"api"`
@@ -53,9 +53,9 @@ func storedTime(t time.Time) time.Time {
 
 // Merge combines the states of two processes. The result does not depend on the
 // order, or on how often they are merged. For each circuit the state with the
-// higher epoch wins. If the epochs are equal, the one that waits longer wins.
-// So outdated information never closes an open breaker, and the result of a
-// probe overrides the opening that it tested.
+// higher epoch is taken. If the epochs are equal, the breaker that is open
+// longer is taken. So an outdated state never closes an open breaker, and the
+// result of a probe (test call) replaces the state that was tested.
 func Merge(a, b SharedBreakers) SharedBreakers {
 	return SharedBreakers{Accounts: newer(a.Accounts, b.Accounts), API: newer(a.API, b.API)}
 }
@@ -72,8 +72,9 @@ func newer(a, b SharedBreaker) SharedBreaker {
 	return a
 }
 
-// Adopt takes over the newer state of another process. If the other process has
-// closed a breaker, this process also starts at the lowest rate.
+// Adopt takes over the state of another process, theirs, where it is newer. If
+// the other process has closed a circuit breaker, this process also starts to
+// call at the lowest rate.
 func Adopt(s Breakers, now time.Time, theirs SharedBreakers) Breakers {
 	s.Accounts.adopt(now, theirs.Accounts, s.share())
 	s.API.adopt(now, theirs.API, s.share())

@@ -1,11 +1,12 @@
-// Package changefeed follows the change feed of the database and keeps something in
-// memory up to date with it.
+// Package changefeed follows the change feed of the database, so that a copy of
+// users' data in memory stays up to date.
 //
-// A change is an invalidation: it says that what is known of a user may be outdated.
-// Numbers become visible in ascending order and without holes, so a reader that
-// continues after the last number that it has applied misses nothing. Changes are
-// lost to a reader if they are pruned before it reads them, or if the database is
-// restored from a backup. Then the reader has to load everything again.
+// A change is an invalidation: it says that what is known of a user may be
+// outdated. Numbers become visible in ascending order and without holes, so a
+// reader that continues after the last number that it has applied misses
+// nothing. Changes are lost to a reader if they are pruned before it reads
+// them, or if the database is restored from a backup. Then the reader has to
+// load everything again.
 package changefeed
 
 import (
@@ -20,11 +21,12 @@ import (
 )
 
 const (
-	// Unloaded is the position of a reader that has loaded nothing yet.
+	// Unloaded is the position (number of the last applied change) of a reader
+	// that has loaded nothing yet.
 	Unloaded = int64(-1)
 
-	// readInterval is the shortest time between two reads. Changes in between are
-	// applied together.
+	// readInterval is the shortest time between two reads. Changes that come in
+	// between are applied together.
 	readInterval = 50 * time.Millisecond
 	// changesPerRead is how many changes one query reads.
 	changesPerRead = 2000
@@ -45,13 +47,13 @@ type Feed interface {
 	WaitForChange(ctx context.Context, after int64) error
 }
 
-// Follower keeps something up to date with the feed. All fields are required, except
-// CaughtUp and Timeout.
+// Follower keeps a copy of data in memory up to date by the change feed. All
+// fields are required, except CaughtUp and Timeout.
 type Follower struct {
 	Feed Feed
-	// Load loads everything and returns the number of a change that the result reflects.
-	// Follower calls it at the start, unless something is loaded already, and when
-	// changes were lost.
+	// Load loads everything and returns the number of a change that the result
+	// reflects. Follower calls it at the start, unless Run gets the number of a
+	// change up to which data is loaded already, and when changes were lost.
 	Load func(ctx context.Context) (number int64, err error)
 	// Apply applies changes, in order. After an error Follower calls it again with the
 	// same changes.
@@ -140,8 +142,9 @@ func (f *Follower) caughtUp(number int64, at time.Time) {
 	}
 }
 
-// lost reports whether changes after the given one are missing from a feed with
-// these bounds.
+// lost reports whether a reader that has applied the change after would miss
+// changes, because the feed, with its oldest and last number, does not contain
+// all later ones.
 func lost(after, oldest, last int64) bool {
 	return last < after || last > after && (oldest == 0 || oldest > after+1)
 }

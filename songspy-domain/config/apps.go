@@ -10,18 +10,21 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// App is one Spotify app of the instance.
+// App is one of the Spotify apps that the operator has configured.
 type App struct {
 	ClientID     string
 	ClientSecret songspy.Secret
-	// Seats is how many users the app admits; 0 means no limit.
+	// Seats is how many users the Spotify app admits while it is in development
+	// mode; 0 means no limit.
 	Seats int
-	// Account names the developer account whose quota the app shares with
-	// others. It is the client ID of one of them, or any word.
+	// Account names the Spotify developer account that owns the app. All apps
+	// of one account share its quota of calls. The name is the client ID of one
+	// of these apps.
 	Account string
 }
 
-// SeatsOf returns the apps with the number of users that each admits.
+// SeatsOf returns, for each Spotify app, its client ID and the number of users
+// that it admits.
 func SeatsOf(apps []App) []songspy.AppSeats {
 	seats := make([]songspy.AppSeats, len(apps))
 	for i, app := range apps {
@@ -30,14 +33,15 @@ func SeatsOf(apps []App) []songspy.AppSeats {
 	return seats
 }
 
-// clientIDPattern is the form of Spotify's client IDs. Those of the simulator
-// contain dashes.
+// clientIDPattern is the form of Spotify's client IDs. The client IDs of the
+// simulator contain dashes.
 var clientIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
-// Apps returns all Spotify apps of the instance. The first is the one of
-// CLIENT_ID and CLIENT_SECRET. Those of APPS follow, one a line or separated by
-// commas, as id:secret:seats:account; the last two may be left out. The faults
-// never contain a secret.
+// Apps returns all Spotify apps that the operator has configured. The first is
+// the app of SONGSPY_SPOTIFY_CLIENT_ID. The apps of SONGSPY_SPOTIFY_APPS
+// follow: entries of the form id:secret:seats:account, separated by line ends,
+// spaces or commas; the last two parts may be left out. The messages of an
+// error never contain a secret.
 func (s Spotify) Apps() (apps []App, err error) {
 	if s.ClientID != "" {
 		apps = append(apps, App{ClientID: s.ClientID, ClientSecret: s.ClientSecret, Seats: s.Seats, Account: s.ClientID})

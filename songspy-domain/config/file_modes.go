@@ -11,9 +11,10 @@ import (
 )
 
 // ExposureWarnings returns warnings about files with secrets that every user of
-// this machine can access. For mounted files it never goes beyond a warning,
-// because their mode is chosen outside Songspy. Files that Songspy creates
-// itself are rejected in production: see checkFiles.
+// this machine can access. An exposed file that is mounted into a container
+// only causes a warning, because its access mode is chosen outside Songspy. In
+// production an exposed file that Songspy itself creates is an error: see
+// checkFiles.
 func (s Service) ExposureWarnings(environ map[string]string) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
@@ -30,7 +31,9 @@ func (s Service) ExposureWarnings(environ map[string]string) []string {
 	return warnings
 }
 
-// checkFiles rejects in production what is only a warning in development.
+// checkFiles returns an error, in production, for files that Songspy created
+// and that other users of this machine can access. In development they cause
+// only a warning.
 func (s Service) checkFiles() error {
 	if s.IsDevelopment() {
 		return nil

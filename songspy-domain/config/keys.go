@@ -17,12 +17,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// KeyBytes is the length of every key: an AES-256 key or the seed of an Ed25519
-// key.
+// KeyBytes is the length of every key: an AES-256 key, or the seed of an
+// Ed25519 key pair.
 const KeyBytes = 32
 
-// Key is a secret key with the ID that identifies it in what it encrypts or
-// signs.
+// Key is a secret key with its ID. Everything that it encrypts or signs
+// contains the ID, so that the right key is found later.
 type Key struct {
 	ID  string
 	Key []byte // KeyBytes long
@@ -45,8 +45,8 @@ func (k Key) isWeak() bool {
 var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 // ParseKeys reads `id:base64 of 32 bytes, …`. The first key encrypts or signs.
-// The others only decrypt or verify. Faults name the variable and the entry,
-// and never quote a key.
+// The others only decrypt or verify. An error names the variable and the entry,
+// and never quotes a key.
 func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	var keys []Key
 	seen := map[string]bool{}
@@ -68,8 +68,8 @@ func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	return keys, nil
 }
 
-// Keys are the lists of keys that a deployment needs, in the form that
-// ParseKeys reads.
+// Keys holds the two lists of secret keys that an installation of Songspy
+// needs, in the form that ParseKeys reads.
 type Keys struct {
 	Seal songspy.Secret // SONGSPY_SEAL_KEYS
 	JWT  songspy.Secret // SONGSPY_JWT_KEYS
@@ -93,7 +93,8 @@ func (k Keys) EnvFile() string {
 	return fmt.Sprintf("SONGSPY_SEAL_KEYS=%q\nSONGSPY_JWT_KEYS=%q\n", k.Seal.Reveal(), k.JWT.Reveal())
 }
 
-// keysFile contains the keys of a development instance, in its state directory.
+// keysFile is the name of the file with the generated keys of an instance in
+// development, in its state directory.
 const keysFile = "keys.env"
 
 // DevelopmentKeys returns the keys in dir, and generates them the first time.

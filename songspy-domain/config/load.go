@@ -48,8 +48,8 @@ func Load(into any, environ map[string]string) error {
 	return nil
 }
 
-// readFiles returns the environment in which every secret NAME has the content
-// of the file that NAME_FILE names.
+// readFiles returns the environment after replacing each variable NAME_FILE of
+// a secret by the variable NAME with the content of that file.
 func readFiles(fields []field, environ map[string]string) (map[string]string, Faults) {
 	var faults Faults
 	environ = maps.Clone(environ)
@@ -74,8 +74,8 @@ func readFiles(fields []field, environ map[string]string) (map[string]string, Fa
 	return environ, faults
 }
 
-// parseFaults converts the parser's errors, which name struct fields, into
-// faults, which name variables.
+// parseFaults converts the errors of the env library, which name struct fields,
+// into faults, which name environment variables.
 func parseFaults(fields []field, err error) Faults {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
@@ -116,7 +116,8 @@ func flattenFaults(err error) Faults {
 }
 
 // firstByVariable keeps the first fault of each variable. A variable that could
-// not be parsed is empty, and needs no second fault for being empty.
+// not be parsed stays empty, so it would otherwise be reported again as
+// missing.
 func firstByVariable(faults Faults) Faults {
 	seen := map[string]bool{}
 	var kept Faults

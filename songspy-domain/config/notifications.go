@@ -30,8 +30,9 @@ type Notifications struct {
 	Mail      Mail
 }
 
-// Mail is the mail configuration that both services read: the sender. If it is
-// set, the API stores the addresses of users.
+// Mail is the e-mail setting that both services read: the sender's address. If
+// it is set, the API stores the e-mail addresses of users, and the batch can
+// write to them.
 type Mail struct {
 	From string `env:"SONGSPY_MAIL_FROM"`
 }
@@ -81,14 +82,15 @@ func (n Notifications) Validate() error {
 	return errors.Join(faults...)
 }
 
-// isSafeURL reports whether requests to the URL cannot be read or changed on
-// the way.
+// isSafeURL reports whether nobody else can read or change requests to the URL
+// on their way: it is https, or on this machine.
 func isSafeURL(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u))
 }
 
-// isLoopback considers IP addresses only: a name may resolve to another machine
+// isLoopback reports whether the URL's host is a loopback address. A host name,
+// even localhost, does not count, because it may resolve to another machine
 // later.
 func isLoopback(u *url.URL) bool { return net.ParseIP(u.Hostname()).IsLoopback() }
 
@@ -109,8 +111,9 @@ func (n Notifications) WebhookKey() ([]byte, error) {
 type MailServer struct {
 	Host, Port     string
 	User, Password songspy.Secret // empty for a server without authentication
-	// TLS is used from the first byte. Otherwise StartTLS must succeed before
-	// anything else is sent. On this machine neither is required.
+	// TLS says that the connection is encrypted from the first byte. StartTLS
+	// says that it must be encrypted by STARTTLS before anything else is sent.
+	// For a server on this machine neither is required.
 	TLS, StartTLS bool
 }
 

@@ -22,17 +22,20 @@ type Service struct {
 	Env string `env:"SONGSPY_ENV" envDefault:"production"`
 	// DatabaseURL is sqlite:path or postgres://…; it may contain a password.
 	DatabaseURL songspy.Secret `env:"SONGSPY_DATABASE_URL" envDefault:"sqlite:songspy.db"`
-	// DatabaseMaxConns limits this process's connections to the database.
+	// DatabaseMaxConns is the largest number of connections that this process
+	// opens to the database.
 	DatabaseMaxConns int `env:"SONGSPY_DATABASE_MAX_CONNS" envDefault:"16"`
-	// DatabaseSimpleProtocol disables prepared statements, for a connection
-	// pooler that shares connections between transactions.
+	// DatabaseSimpleProtocol disables prepared statements. Postgres needs that
+	// behind a connection pooler that shares connections between transactions,
+	// such as pgbouncer.
 	DatabaseSimpleProtocol bool `env:"SONGSPY_DATABASE_SIMPLE_PROTOCOL" envDefault:"false"`
-	// AdminHosts are additional host names of the admin addresses.
+	// AdminHosts are host names, in addition to addresses and localhost, under
+	// which the metrics and health pages may be requested.
 	AdminHosts List `env:"SONGSPY_ADMIN_HOSTS"`
 	// SealKeys encrypt the stored tokens; see ParseKeys.
 	SealKeys songspy.Secret `env:"SONGSPY_SEAL_KEYS"`
-	// StateDir contains the keys of a development instance; see
-	// DevelopmentKeys.
+	// StateDir is the directory in which Songspy keeps its generated keys in
+	// development; see DevelopmentKeys.
 	StateDir string `env:"SONGSPY_STATE_DIR" envDefault:".songspy"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `env:"SONGSPY_LOG_LEVEL" envDefault:"info"`
@@ -57,8 +60,8 @@ func (s Service) Validate() error {
 	)
 }
 
-// CheckKeys returns an error if the list of keys is malformed, or if it is
-// empty or weak in production.
+// CheckKeys returns an error if the list of keys is malformed. In production it
+// also returns one if the list is empty or a key is weak.
 func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	if keys == "" {
 		if s.IsDevelopment() {
@@ -78,8 +81,9 @@ func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	return nil
 }
 
-// CheckNotSealKey rejects in production a key that is also a seal key: anyone who
-// obtains the key for one purpose must not have the other.
+// CheckNotSealKey returns an error, in production, if one of the keys is also a
+// seal key, which encrypts stored secrets. Anyone who obtains the key for one
+// purpose must not have the other.
 func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	if s.IsDevelopment() || keys == "" || s.SealKeys == "" {
 		return nil
@@ -99,7 +103,8 @@ func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	return nil
 }
 
-// checkDatabaseURL never quotes the URL, because it may contain a password.
+// checkDatabaseURL returns an error if the database URL is not valid. The error
+// never quotes the URL, because it may contain a password.
 func checkDatabaseURL(secret songspy.Secret) error {
 	const name = "SONGSPY_DATABASE_URL"
 	raw := secret.Reveal()

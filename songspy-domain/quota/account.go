@@ -7,29 +7,34 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// The parameters by which the quota is learned.
+// The parameters by which the quota is learned: how many calls Spotify allows a
+// developer account in 24 hours.
 const (
-	// plannedInitially is the part of the count at a refusal that is planned at
-	// first.
+	// plannedInitially is the part of the calls that led to a refusal which is
+	// planned directly afterwards.
 	plannedInitially = 0.95
-	// plannedGrowth is the part of that count by which the plan grows in a day.
-	// Each week without a refusal adds the same amount to the daily growth.
+	// plannedGrowth is the part of those calls by which the plan grows each day
+	// in the first week. In each further week without a refusal, it grows by as
+	// much more a day.
 	plannedGrowth = 0.005
 	week          = 7 * 24 * time.Hour
-	// overrun is the part of that count by which calls may exceed the plan. So
-	// a user who starts listening is not delayed; on average the plan is kept.
+	// overrun is the part of the calls at a refusal by which calls may exceed
+	// the plan, so that polls of a user who starts listening need not wait. On
+	// average the plan is kept.
 	overrun = 0.025
-	// rampDown is the time in which the ceiling sinks from just below the count
-	// at the refusal to the plan. Without it no call would be allowed for an
-	// hour after a refusal.
+	// rampDown is how long after a refusal the ceiling takes to sink from just
+	// below the calls that led to it to the plan. If it sank at once, no call
+	// would be allowed for an hour.
 	rampDown = 6 * time.Hour
-	// marginBelow is the part of the count at a refusal that stays free
-	// immediately after it.
+	// marginBelow is the part of the calls that led to a refusal by which the
+	// ceiling is lower directly afterwards.
 	marginBelow = 0.0025
-	// spacingMax is the longest time between two calls that exceed the plan.
+	// spacingMax is the longest time between two routine calls while the calls
+	// of 24 hours exceed the plan.
 	spacingMax = 10 * time.Minute
-	// plannedMin is the smallest plan: one call in each bucket. A refusal at a
-	// lower count means that another program made the calls.
+	// plannedMin is the smallest plan: one call in each bucket of five minutes.
+	// If Spotify refuses calls after fewer of them, another program must have
+	// used up the quota.
 	plannedMin = int64(Window / BucketLength)
 )
 
@@ -38,27 +43,29 @@ type Refusal struct {
 	At time.Time `json:"at"`
 	// Endpoint is the endpoint that refused.
 	Endpoint Endpoint `json:"endpoint"`
-	// Calls are the account's calls of the 24 hours before, by endpoint.
+	// Calls are the account's calls in the 24 hours before the refusal, by
+	// endpoint.
 	Calls Counts `json:"calls"`
 	// RetryAfterMS is the Retry-After that Spotify sent, in milliseconds; 0 if
 	// it sent none.
 	RetryAfterMS int64 `json:"retryAfterMs"`
 	// Quota is the quota that follows from this refusal. 0 means that nothing
-	// was learned, because calls had been refused before.
+	// was learned, because Spotify was already refusing calls.
 	Quota int64 `json:"quota"`
 }
 
-// Account is what is known of the quota of one developer account. The zero
-// Account has no limit. It is not safe for concurrent use.
+// Account is what is known about the quota of one Spotify developer account:
+// how many calls its apps may make in 24 hours. The zero Account has no limit.
+// It is not safe for concurrent use.
 type Account struct {
 	// DailyMax is how many calls the operator allows in 24 hours; 0 means no
 	// limit except Spotify's.
 	DailyMax int64
-	// Calls counts the calls of all processes. Those of this process are
-	// complete; those of the others lag behind.
+	// Calls counts the calls of all processes. The calls of this process are
+	// complete; those of the others are some seconds old.
 	Calls Calls
 	// CountedSince is since when calls are counted; zero means since the oldest
-	// of Calls.
+	// call in Calls.
 	CountedSince time.Time
 	// LastRefusal is the last refusal from which a quota was learned; zero if
 	// there is none.
@@ -69,9 +76,9 @@ type Account struct {
 	spacing    time.Duration // the time between two calls that exceed the plan
 }
 
-// NewRefusal returns the refusal of a call that was made just now. Nothing is
-// learned from a refused probe: it only shows that the previous refusal is
-// still in effect.
+// NewRefusal returns a Refusal for a call that Spotify has just refused because
+// the quota is exceeded. Nothing is learned from a refused probe (test call):
+// it only shows that Spotify still refuses.
 func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration, probe bool) Refusal {
 	r := Refusal{At: now, Endpoint: e, Calls: a.Calls.ByEndpoint(now), RetryAfterMS: retryAfter.Milliseconds()}
 	if probe {
@@ -83,15 +90,15 @@ func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration
 		since = a.Calls.Since(now)
 	}
 	if now.Sub(since) < Window {
-		// Calls may have been made before the counting began. Such a count can
-		// raise the learned quota, but not lower it.
+		// The count may be too low, because calls may have been made before
+		// counting began. So it can raise the learned quota, but not lower it.
 		r.Quota = max(r.Quota, a.LastRefusal.Quota)
 	}
 	return r
 }
 
-// Learn stores a refusal unless a later one is known. A refusal that is ahead of
-// now counts as now, so that the plan grows from now on.
+// Learn stores a refusal unless a later one is known. A refusal whose time is
+// ahead of now counts as made now, so that the plan begins to grow at once.
 func (a *Account) Learn(now time.Time, r Refusal) {
 	a.correctClock(now)
 	if r.At = songspy.CapAtNow(r.At, now); r.Quota > 0 && r.At.After(a.LastRefusal.At) {
@@ -104,8 +111,8 @@ func (a *Account) correctClock(now time.Time) {
 	a.LastRefusal.At = songspy.CapAtNow(a.LastRefusal.At, now)
 }
 
-// Limit returns how many calls are planned for 24 hours. bounded is false if
-// there is no limit.
+// Limit returns how many calls of the account are planned for 24 hours. bounded
+// is false if no limit is known.
 func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
 	a.correctClock(now)
 	if a.LastRefusal.Quota > 0 {
@@ -117,13 +124,13 @@ func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
 	return calls, bounded
 }
 
-// plannedShare returns the part of the count at a refusal that is planned after
-// the given time.
+// plannedShare returns which part of the calls that led to a refusal is planned
+// when the given time has passed since.
 func plannedShare(since time.Duration) float64 {
 	since = max(0, since)
 	weeks := float64(since / week)
 	days := (since % week).Hours() / 24
-	// n full weeks have added 7 × growth × (1 + 2 + … + n).
+	// After n full weeks the growth is 7 × plannedGrowth × (1 + 2 + … + n).
 	return plannedInitially + plannedGrowth*(7*weeks*(weeks+1)/2+(weeks+1)*days)
 }
 
@@ -144,9 +151,9 @@ func (a *Account) Ceiling(now time.Time) (calls int64, bounded bool) {
 }
 
 // Wait returns how long a routine call has to wait; 0 means that it may be made
-// now. Beyond the limit calls are spaced, so that the rest up to the ceiling
-// lasts until older calls leave the window. share is the part of all calls that
-// the caller may make, from 0 to 1.
+// now. When the planned calls are used up, calls are made at intervals, so that
+// the rest up to the ceiling lasts until older calls are more than 24 hours
+// ago. share is the part of all calls that this process may make, from 0 to 1.
 func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	limit, bounded := a.Limit(now)
 	sum := a.Calls.Sum(now)
@@ -163,13 +170,14 @@ func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	return max(0, a.lastCallAt.Add(a.callSpacing(now, most-sum, share)).Sub(now))
 }
 
-// callSpacing returns the time between two calls if only left calls remain
-// until older calls leave the window.
+// callSpacing returns the time between two calls if only left calls may be made
+// until older calls are more than 24 hours ago.
 func (a *Account) callSpacing(now time.Time, left int64, share float64) time.Duration {
 	if at := BucketOf(now); !a.spacingAt.Equal(at) {
 		rate, free := math.Inf(1), float64(left)
 		for i, leaving := range a.Calls.Leaving(now) {
-			// Calls that leave within an hour may leave at its end.
+			// Calls that leave the window of 24 hours within an hour may all
+			// leave at the end of that hour.
 			rate = min(rate, free/float64(i+1))
 			free += float64(leaving)
 		}
@@ -187,19 +195,20 @@ func (a *Account) Count(now time.Time, e Endpoint) {
 	a.lastCallAt = now
 }
 
-// Uncount removes a call that Count counted at the given time and that was not
-// sent.
+// Uncount takes back a call that Count counted at the given time, because it
+// was not sent.
 func (a *Account) Uncount(counted time.Time, e Endpoint) { a.Calls.Remove(counted, e) }
 
-// Headroom is how many calls an account may still make at one moment. The zero
-// Headroom has no limit.
+// Headroom says how many calls a developer account may still make, seen at one
+// moment. The zero Headroom has no limit.
 type Headroom struct {
 	Bounded bool
-	// Limit is how many calls are planned for 24 hours, Ceiling how many are
-	// allowed.
+	// Limit is how many calls are planned for 24 hours. Ceiling is how many are
+	// allowed at most.
 	Limit, Ceiling int64
-	// Calls counts those of the last 24 hours. Leaving counts how many of them
-	// leave the window in each of the next 24 hours.
+	// Calls counts the calls of the last 24 hours. Leaving says how many of
+	// them will be more than 24 hours old after each of the next 24 hours, so
+	// that others may be made.
 	Calls   int64
 	Leaving [24]int64
 }
@@ -214,7 +223,8 @@ func (a *Account) Headroom(now time.Time) (r Headroom) {
 	return r
 }
 
-// Status is the state of an account's quota at one moment, for operators.
+// Status is the state of a developer account's quota of calls at one moment, to
+// be shown to operators.
 type Status struct {
 	// Calls are those of the last 24 hours.
 	Calls Counts
@@ -223,10 +233,11 @@ type Status struct {
 	// Spotify's.
 	Bounded         bool
 	Limit, DailyMax int64
-	// NextCallAt is when the next routine call is possible; zero if it is
-	// possible now.
+	// NextCallAt is when the next routine call may be made; zero if it may be
+	// made now.
 	NextCallAt time.Time
-	// LastRefusal is the last refusal from which a quota was learned.
+	// LastRefusal is the last refusal of Spotify from which a quota was
+	// learned.
 	LastRefusal Refusal
 }
 
@@ -241,10 +252,12 @@ func (a *Account) Status(now time.Time) Status {
 }
 
 const (
-	// idleReserve is the part of the limit that idle users leave free, because
-	// the calls for listening users are an estimate.
+	// idleReserve is the part of the planned calls that polls of idle users
+	// must leave free, because the calls for listening users are only
+	// estimated.
 	idleReserve = 0.05
-	// keepMin is the part of their polls that listening users always keep.
+	// keepMin is the part of the polls of listening users that is made even if
+	// the quota is too small.
 	keepMin = 0.1
 )
 
@@ -253,19 +266,20 @@ type Demand struct {
 	// Listening is how many polls listening users need in each of the next 24
 	// hours.
 	Listening [24]float64
-	// Fixed is how many calls an hour do not depend on the plan, such as
+	// Fixed is how many calls an hour are made whatever the plan says, such as
 	// history fetches.
 	Fixed float64
 	// Idle is how many users are idle.
 	Idle int
 }
 
-// Plan says how calls are divided until the next plan.
+// Plan says how the calls of a developer account are divided between idle and
+// listening users, until the next plan is made.
 type Plan struct {
 	// IdleWait is the time between two polls of an idle user.
 	IdleWait time.Duration
-	// KeepRatio is the part of the polls of listening users that is made, above
-	// 0; 1 means all.
+	// KeepRatio is which part of the polls of listening users is made, above 0;
+	// 1 means all.
 	KeepRatio float64
 }
 
@@ -273,12 +287,12 @@ type Plan struct {
 func UnboundedPlan(interval time.Duration) Plan { return Plan{IdleWait: interval, KeepRatio: 1} }
 
 // Plan divides the calls that are left. Listening users come first. Idle users
-// share the rest evenly: each gets at least one poll in longest and at most one
-// in interval. If even that is too much, some polls of listening users are left
-// out.
+// share the rest evenly: the time between two polls of each is at least
+// interval and at most longest. If even that needs too many calls, some polls
+// of listening users are left out.
 //
-// Both rules apply to each of the next 24 hours. Calls that leave the window
-// later are not used now, so that no hour has no calls.
+// This must be possible in each of the next 24 hours. So calls that become free
+// only later are not used up now, and every hour has some.
 func (r Headroom) Plan(d Demand, interval, longest time.Duration) Plan {
 	longest = max(longest, interval)
 	if !r.Bounded || interval <= 0 {

@@ -8,9 +8,10 @@ import (
 const (
 	// Window is the time over which Spotify counts calls.
 	Window = 24 * time.Hour
-	// BucketLength is the precision with which the time of a call is stored.
+	// BucketLength is the length of a bucket: all calls of one bucket are
+	// counted together.
 	BucketLength = 5 * time.Minute
-	// windowBuckets is the largest number of buckets that a window overlaps.
+	// windowBuckets is how many buckets a Window can overlap at most.
 	windowBuckets = int(Window/BucketLength) + 1
 )
 
@@ -28,16 +29,17 @@ const (
 )
 
 // Bucket counts the calls of one endpoint that began within the same five
-// minutes. The count is negative if earlier calls are removed.
+// minutes. The count is negative if it takes back calls that were counted but
+// not sent.
 type Bucket struct {
 	At       time.Time // the start of the five minutes: see BucketOf
 	Endpoint Endpoint
 	Calls    int64
 }
 
-// Batch identifies one write of call counts (buckets) by one process. The store
-// counts a batch once even if it is written twice, because the response to the
-// first write may be lost. The zero Batch is counted each time.
+// Batch identifies one write of call counts (buckets) by one process. If a
+// process does not know whether a write succeeded, it writes the same batch
+// again, and the store adds it only once. The zero Batch is added each time.
 type Batch struct {
 	// Process identifies the process, and Number rises with each of its batches.
 	Process string
@@ -58,8 +60,8 @@ func (c Counts) Sum() (sum int64) {
 	return sum
 }
 
-// Calls counts an account's calls of the last 24 hours. The zero Calls is
-// empty. It is not safe for concurrent use.
+// Calls counts a developer account's calls of the last 24 hours. The zero Calls
+// is empty. It is not safe for concurrent use.
 type Calls struct {
 	// buckets are the buckets of the window. A bucket's index is its number
 	// modulo their count.
@@ -67,11 +69,11 @@ type Calls struct {
 	// sum is the sum of all buckets in the window that ends with currentBucket.
 	sum           int64
 	currentBucket int64
-	// unsaved are the calls that the database does not contain yet. They cover
-	// few buckets.
+	// unsaved are the calls of this process that are not in the database yet.
+	// They are in few buckets.
 	unsaved []unsavedCalls
-	// SingleProcess says that no other process counts, so that nothing has to
-	// be saved.
+	// SingleProcess says that no other process makes calls, so that counts need
+	// not be saved for others.
 	SingleProcess bool
 }
 
@@ -143,16 +145,16 @@ func (c *Calls) addUnsaved(at int64, endpoint int, n int64) {
 	}
 }
 
-// Sum returns how many calls began within the last 24 hours. The oldest bucket
-// counts until all of it has left the window. So the result is never too low,
-// and too high by at most five minutes of calls.
+// Sum returns how many calls began within the last 24 hours. A bucket counts
+// until all of its five minutes are more than 24 hours ago. So the result is
+// never too low, and too high by at most five minutes of calls.
 func (c *Calls) Sum(now time.Time) int64 {
 	c.advance(now)
 	return c.sum
 }
 
-// AtLeast returns how many calls certainly began within the last 24 hours: Sum
-// without the bucket that is leaving the window.
+// AtLeast returns how many calls certainly began within the last 24 hours.
+// Unlike Sum, it leaves out the bucket that is partly more than 24 hours ago.
 func (c *Calls) AtLeast(now time.Time) int64 {
 	c.advance(now)
 	oldest := bucketNumber(now) - int64(windowBuckets) + 1
@@ -178,8 +180,8 @@ func (c *Calls) ByEndpoint(now time.Time) Counts {
 	return counts
 }
 
-// Leaving returns how many of the calls of Sum leave the window in each of the
-// next 24 hours.
+// Leaving returns how many of the calls of the last 24 hours will be more than
+// 24 hours ago after each of the next 24 hours.
 func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 	c.advance(now)
 	for _, s := range c.buckets {
@@ -193,8 +195,8 @@ func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 // bucketLeavesAt returns when the last call of a bucket leaves the window.
 func bucketLeavesAt(bucket int64) time.Time { return bucketStart(bucket + 1).Add(Window) }
 
-// belowAt returns when fewer calls than the given number are left in the
-// window, if none are added.
+// belowAt returns when the last 24 hours will contain fewer calls than the
+// given number, if no more are made.
 func (c *Calls) belowAt(now time.Time, most int64) time.Time {
 	c.advance(now)
 	sum := c.sum
@@ -221,8 +223,8 @@ func (c *Calls) Since(now time.Time) (since time.Time) {
 	return since
 }
 
-// Unsaved returns the calls of this process that were not passed to Sync as
-// saved yet.
+// Unsaved returns the calls of this process that are not known to be in the
+// database yet.
 func (c *Calls) Unsaved() []Bucket {
 	buckets := make([]Bucket, len(c.unsaved))
 	for i, o := range c.unsaved {
@@ -231,8 +233,9 @@ func (c *Calls) Unsaved() []Bucket {
 	return buckets
 }
 
-// Sync takes over what the database contains. saved are the calls of this
-// process that it contains now, and all are the buckets since the given time.
+// Sync takes over the counts of the database. saved are the calls of this
+// process that are in the database now; all are the database's buckets since
+// the given time, of all processes.
 func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	c.advance(now)
 	for _, b := range saved {
@@ -257,7 +260,7 @@ func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	}
 }
 
-// add adds to a bucket if it is in the window.
+// add adds n calls to a bucket, unless the bucket is more than 24 hours ago.
 func (c *Calls) add(at int64, endpoint int, n int64) {
 	if at <= c.currentBucket-int64(windowBuckets) {
 		return
@@ -288,8 +291,9 @@ func (c *Calls) findBucket(at int64) *bucketCalls {
 	return nil
 }
 
-// inWindow reports whether the bucket is in the window. Calls that were counted
-// ahead of a clock that was set back since are in the window too.
+// inWindow reports whether the bucket is in the window. Calls count as in the
+// window, too, if the clock was set back after they were counted, so that their
+// time is in the future.
 func (c *Calls) inWindow(s bucketCalls) bool {
 	return s.bucket > c.currentBucket-int64(windowBuckets) && s.bucket > 0
 }

@@ -150,9 +150,9 @@ func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous
 }
 
 // alignItems matches history items with plays, in the order of time and one to
-// one. It finds as many matches as possible. Among equally many it takes those
-// whose times differ least in total. For each item it returns the index of the
-// play, or −1.
+// one. It finds as many matches as possible. Among equally many it takes the
+// matches whose times differ least in total. For each item it returns the index
+// of the play, or −1.
 func (r *reconciler) alignItems() []int {
 	type cell struct {
 		pairs    int

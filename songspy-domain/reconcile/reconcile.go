@@ -271,8 +271,8 @@ func (l *workingSet) apply(r songspy.Reconciliation) {
 	l.gaps = append(l.gaps, r.Gaps...)
 }
 
-// markProcessed marks the history item of the given time as processed and takes
-// it from the play that had it.
+// markProcessed marks the history item of the given time as processed and
+// takes it from its previous play.
 func (l *workingSet) markProcessed(at time.Time) {
 	if at.IsZero() {
 		return

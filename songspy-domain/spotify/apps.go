@@ -15,24 +15,25 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// App is one Spotify app of the instance.
+// App is one of the Spotify apps that the operator has configured.
 type App struct {
 	ID     string
 	Secret songspy.Secret // empty for an app that uses PKCE alone
-	// Account names the developer account whose quota the app shares with other
-	// apps. Empty means that the app has its own quota.
+	// Account names the Spotify developer account that owns the app. Apps of
+	// one account share its quota of calls. Empty means that the app has its
+	// own quota.
 	Account string
 }
 
-// userAppsMax is how many clients of user-supplied apps are cached, the most
-// recently used ones. A client that was dropped reads its breakers from the
-// database again.
+// userAppsMax is how many clients for users' own Spotify apps are cached. The
+// least recently used one is dropped first. If a dropped app is used again, its
+// new client reads the state of its circuit breakers from the database.
 const userAppsMax = 4096
 
-// Apps holds the clients of all Spotify apps: those of the instance, and
-// user-supplied apps. A call goes through the app that the user linked with.
-// Apps of one developer account share their breakers and their daily quota. All
-// other apps have their own.
+// Apps holds the clients of all Spotify apps: those of the operator, and users'
+// own apps. A call for a user goes through the app that the user linked with.
+// Apps of one developer account share their circuit breakers and their daily
+// quota of calls. Every other app has its own.
 type Apps struct {
 	config    Config
 	clients   map[string]*Client
@@ -45,11 +46,12 @@ type Apps struct {
 	unknownApps map[string]bool // apps of links that are not configured any more
 }
 
-// ReasonAppUnknown means that the link was made through an app that is not
-// configured.
+// ReasonAppUnknown means that the user linked through a Spotify app that is not
+// configured any more.
 const ReasonAppUnknown = "SPOTIFY_APP_UNKNOWN"
 
-// NewApps returns a client for each app. The Config applies to all of them.
+// NewApps returns an Apps with a client for each of the apps. The Config
+// applies to all of them.
 func NewApps(c Config, apps ...App) *Apps {
 	if c.Transport == nil {
 		c.Transport = NewTransport(orDefault(c.MaxConns, 256))
@@ -75,8 +77,8 @@ func NewApps(c Config, apps ...App) *Apps {
 	return a
 }
 
-// QuotaAccount returns the account whose quota the calls of an app count
-// against: the configured developer account, or else the app itself.
+// QuotaAccount returns the developer account whose quota the calls of a Spotify
+// app use: the configured account, or the app's own name if none is configured.
 func (a *Apps) QuotaAccount(app string) string {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]
@@ -87,7 +89,8 @@ func (a *Apps) QuotaAccount(app string) string {
 	return app
 }
 
-// QuotaHeadroom returns how many calls the account may still make.
+// QuotaHeadroom returns how many calls the apps of a developer account may
+// still make now.
 func (a *Apps) QuotaHeadroom(account string, now time.Time) quota.Headroom {
 	if guard := a.guards[account]; guard != nil {
 		return guard.quotaHeadroom(now)
@@ -98,8 +101,9 @@ func (a *Apps) QuotaHeadroom(account string, now time.Time) quota.Headroom {
 	return quota.Headroom{}
 }
 
-// QuotaStatuses returns the state of the quota of each developer account of the
-// instance, and how many refusals this process has received.
+// QuotaStatuses returns, for each configured developer account, the state of
+// its quota of calls, and how often Spotify has answered this process that the
+// quota is exceeded.
 func (a *Apps) QuotaStatuses(now time.Time) (statuses map[string]quota.Status, refusals map[string]int64) {
 	statuses, refusals = map[string]quota.Status{}, map[string]int64{}
 	for account, guard := range a.guards {
@@ -129,11 +133,11 @@ func (a *Apps) Client(app string) (*Client, error) {
 	}
 }
 
-// UserAppClient returns the client of a user-supplied app. Its breakers and the
-// refusals of its quota are stored like those of other apps, so that a restart
-// does not call an app that is blocked. Its calls are counted in memory only: a
-// write for each of very many apps would cost more than one refusal after a
-// restart.
+// UserAppClient returns the client of a user-supplied app. Its circuit breakers
+// and the refusals of its quota are stored like those of other apps, so that
+// Songspy does not call a blocked app after a restart. Its calls are counted
+// only in memory. There may be very many such apps, and to store the counts of
+// all would cost more than the one refused call that may follow a restart.
 func (a *Apps) UserAppClient(clientID string) *Client {
 	app := songspy.UserApp(clientID)
 	if c, ok := a.userApps.Get(app); ok {
@@ -168,7 +172,8 @@ func (a *Apps) RecentlyPlayed(ctx context.Context, access songspy.Credentials, a
 	return c.RecentlyPlayed(ctx, access.Token, after)
 }
 
-// Refresh renews a link through its app. See Client.Refresh.
+// Refresh renews the access token of a user's link through the app of the link.
+// See Client.Refresh.
 func (a *Apps) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error) {
 	c, err := a.Client(link.App)
 	if err != nil {
@@ -177,18 +182,18 @@ func (a *Apps) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, e
 	return c.Refresh(ctx, link)
 }
 
-// TripForbidden opens the breaker of an app whose users' calls Spotify answers
-// with a 403 that is not known. See breaker.TripForbidden. It does nothing for
-// an app that is not configured.
+// TripForbidden opens the circuit breaker of an app, because Spotify answers
+// the calls of several of its users with a 403 of unknown meaning. See
+// breaker.TripForbidden. It does nothing for an app that is not configured.
 func (a *Apps) TripForbidden(ctx context.Context, app string) {
 	if c, err := a.Client(app); err == nil {
 		c.guard.tripForbidden(ctx)
 	}
 }
 
-// SyncBreakers keeps the breakers of the instance's apps in sync with the other
-// processes until ctx ends. The breakers of user-supplied apps are read and
-// written when they are used.
+// SyncBreakers exchanges the state of the circuit breakers of the operator's
+// apps with the other processes until ctx ends. The circuit breakers of users'
+// own apps are exchanged when a call uses them.
 func (a *Apps) SyncBreakers(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, guard := range a.guards {
@@ -197,8 +202,8 @@ func (a *Apps) SyncBreakers(ctx context.Context) {
 	all.Wait()
 }
 
-// Breakers returns the current state of the breakers of the instance's apps, by
-// the developer account that they share, or by the app.
+// Breakers returns the current state of the circuit breakers of the operator's
+// apps. The key is the developer account, or the app if it belongs to none.
 func (a *Apps) Breakers() map[string]breaker.Breakers {
 	states := make(map[string]breaker.Breakers, len(a.guards))
 	for account, guard := range a.guards {
@@ -207,8 +212,9 @@ func (a *Apps) Breakers() map[string]breaker.Breakers {
 	return states
 }
 
-// Notes returns sentences about apps that links use and that are not configured
-// any more, and about user-supplied apps that are blocked.
+// Notes returns sentences for the operator: about apps that users have linked
+// through and that are not configured any more, and about users' own apps that
+// Spotify blocks.
 func (a *Apps) Notes() (notes []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

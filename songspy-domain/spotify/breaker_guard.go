@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// syncEvery is how often the state of other processes is read while calls
-	// are made.
+	// syncEvery is how often, while calls are made, the circuit breaker's state
+	// is exchanged with other processes through the database.
 	syncEvery = 500 * time.Millisecond
-	// staleAfter is the age at which the stored state is read again before a
-	// call.
+	// staleAfter: if the stored state was read longer ago than this, it is read
+	// again before a call.
 	staleAfter = 2 * syncEvery
 	// syncCallsEvery is the time between two writes of the call counts while
 	// calls are made. syncCallsIdleEvery applies while none are made; then only the
@@ -27,49 +27,53 @@ const (
 	syncCallsIdleEvery = 30 * time.Second
 	// storeTimeout limits one exchange with the store.
 	storeTimeout = 2 * time.Second
-	// swapAttemptsMax limits how often a write is repeated because other
-	// processes write at the same time.
+	// swapAttemptsMax is how often a write of the circuit breaker's state is
+	// tried, because other processes may write it at the same time.
 	swapAttemptsMax = 8
 )
 
-// BreakerStore stores the breakers of an instance's apps, for all its
-// processes.
+// BreakerStore stores the circuit breakers and call counts of the Spotify apps,
+// and so shares them among all processes of an instance.
 type BreakerStore interface {
 	// Breakers returns the stored state of an app, or the zero Stored if there
 	// is none.
 	Breakers(ctx context.Context, app string) (breaker.Stored, error)
-	// SwapBreakers replaces the stored state if it still has that version. It
-	// returns false if another process was faster.
+	// SwapBreakers replaces the stored state if it still has the given version.
+	// It returns false if another process has replaced it since.
 	SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (bool, error)
-	// CountCalls adds a batch to the calls of an account, once, and returns the
-	// account's buckets since the given time.
+	// CountCalls adds calls to the stored counts of a developer account. A
+	// batch that is passed twice is added only once. It returns the account's
+	// counts, in buckets of five minutes, since the given time.
 	CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
-	// CountedSince returns the time of the oldest bucket of an account, or the
-	// zero time if it has none.
+	// CountedSince returns since when the calls of a developer account are
+	// counted, or the zero time if none are.
 	CountedSince(ctx context.Context, account string) (time.Time, error)
-	// SaveRefusal stores an answer that the quota is exceeded. LastRefusal
-	// returns the last one from which a quota was learned.
+	// SaveRefusal stores an answer of Spotify that an account's quota of calls
+	// is exceeded. LastRefusal returns the last such answer from which the size
+	// of the quota was learned.
 	SaveRefusal(ctx context.Context, account string, r quota.Refusal) error
 	LastRefusal(ctx context.Context, account string) (quota.Refusal, error)
 }
 
-// breakerGuard holds the breakers and the quota of one app, and shares them
-// with the other processes.
+// breakerGuard decides about every call of one Spotify app: it holds the app's
+// circuit breakers and quota of calls, and shares them with the other
+// processes.
 type breakerGuard struct {
 	app   string
 	now   func() time.Time
 	log   *slog.Logger
 	store BreakerStore // nil if this is the only process
 	share func() float64
-	// countsLocally says that this process does not share its call counts. See
-	// Config.
+	// countsLocally says that this process does not share its call counts with
+	// other processes. See Config.
 	countsLocally bool
 
 	mu       sync.Mutex
 	breakers breaker.Breakers
 	quota    quota.Account
-	// unsavedRefusals are the refusals of this process that are not stored yet.
-	// refusalCount counts all of them.
+	// unsavedRefusals are the answers to this process that the quota is
+	// exceeded and that are not stored yet. refusalCount counts all such
+	// answers, stored or not.
 	unsavedRefusals []quota.Refusal
 	refusalCount    int64
 
@@ -84,8 +88,8 @@ type breakerGuard struct {
 	storeMu   sync.Mutex
 	stored    breaker.Stored
 	countedAt time.Time // when calls were last written
-	// batch is the last batch of calls that was written. uncertainCalls are its calls
-	// while it is not known whether the store contains them.
+	// batch identifies the last write of call counts to the store.
+	// uncertainCalls are the calls of that write while it is unknown whether that write succeeded.
 	batch          quota.Batch
 	uncertainCalls []quota.Bucket
 }
@@ -100,11 +104,12 @@ func newBreakerGuard(c Config) *breakerGuard {
 	return g
 }
 
-// acquire lets a call of an endpoint pass, or returns why it is blocked. A
-// probe passes only after all other processes can see it. A call that has
-// passed counts against the quota from the returned time on, with any result.
-// Calls of the token endpoint do not count. If the call is not sent, the caller
-// must uncount it.
+// acquire returns nil if a call to an endpoint may be made now, or else an
+// error that says why not. A probe (the one call that tests a blocked app) is
+// allowed only after it is stored, so that no other process makes one. An
+// allowed call counts against the quota from the returned time on, whatever its
+// result; calls of the token endpoint do not count. A caller that does not send
+// the call must uncount it.
 func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, time.Time, error) {
 	if err := g.refresh(ctx); err != nil {
 		return breaker.Permit{}, time.Time{}, err
@@ -124,8 +129,8 @@ func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u b
 	return v.Permit, now, nil
 }
 
-// uncount removes a call from the quota that passed at the given time and was not
-// sent.
+// uncount takes back a call that acquire counted against the quota at the given
+// time, because it was not sent.
 func (g *breakerGuard) uncount(circuit breaker.Circuit, passed time.Time, e quota.Endpoint) {
 	if circuit != breaker.CircuitAPI {
 		return
@@ -135,8 +140,9 @@ func (g *breakerGuard) uncount(circuit breaker.Circuit, passed time.Time, e quot
 	g.quota.Uncount(passed, e)
 }
 
-// decide asks the quota first, then the breaker. mu must be held. The quota
-// does not limit urgent calls, because a user waits for them.
+// decide decides whether a call may be made: by the quota of calls first, then
+// by the circuit breaker. mu must be held. The quota does not limit urgent
+// calls, because a user waits for them.
 func (g *breakerGuard) decide(now time.Time, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (v breaker.Decision) {
 	if circuit == breaker.CircuitAPI && u != breaker.Urgent {
 		if wait := g.quota.Wait(now, g.breakers.Share); wait > 0 {
@@ -158,8 +164,8 @@ func (g *breakerGuard) rateShare() float64 {
 	return g.share()
 }
 
-// check returns the error that acquire would return for an urgent call, without
-// making a call.
+// check returns the error that acquire would return for an urgent call. It does
+// not count as a call.
 func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error {
 	if err := g.refresh(ctx); err != nil {
 		return err
@@ -182,8 +188,10 @@ func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breake
 	}
 	g.mu.Unlock()
 	g.logChange(ctx, circuit, before, after, "this process")
-	// When a breaker opens, hundreds of calls may still be refused. If they
-	// extend the open time, syncUntilDone writes that within a second.
+	// Write at once only when the breaker opens or closes. When it opens,
+	// hundreds of calls that are under way may still be refused; if they extend
+	// the time for which it stays open, syncUntilDone writes that within a
+	// second.
 	if after.Epoch != before.Epoch && g.store != nil {
 		g.publish(ctx)
 	}
@@ -203,8 +211,9 @@ func (g *breakerGuard) tripForbidden(ctx context.Context) {
 	}
 }
 
-// recordRefusal records that the quota is exceeded. mu must be held. If many
-// calls are refused, the first one opens the breaker, and only that one counts.
+// recordRefusal records an answer of Spotify that the quota of calls is
+// exceeded. mu must be held. If many calls under way are refused, only the
+// first one, which opens the circuit breaker, is recorded.
 func (g *breakerGuard) recordRefusal(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
 	r := g.quota.NewRefusal(now, e, retryAfter, probe)
 	g.quota.Learn(now, r)
@@ -215,8 +224,8 @@ func (g *breakerGuard) recordRefusal(ctx context.Context, now time.Time, e quota
 		"endpoint", e, "calls", r.Calls.Sum(), "calls_by_endpoint", r.Calls, "retry_after", retryAfter, "planned_calls", limit, "probe", probe)
 }
 
-// quotaStatus returns the state of the account's quota, and how many refusals
-// this process has received.
+// quotaStatus returns the state of the developer account's quota, and how often
+// Spotify has answered this process that it is exceeded.
 func (g *breakerGuard) quotaStatus(now time.Time) (quota.Status, int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -279,7 +288,7 @@ func (g *breakerGuard) load(ctx context.Context) error {
 }
 
 // refresh reads the stored state if it is older than staleAfter. If the store
-// cannot be read, calls use the state that this process knows.
+// cannot be read, this process goes on with the state that it has in memory.
 func (g *breakerGuard) refresh(ctx context.Context) error {
 	if g.store == nil {
 		return nil
@@ -302,15 +311,16 @@ func (g *breakerGuard) refresh(ctx context.Context) error {
 	return nil
 }
 
-// storedAge returns the age of the stored state. State from before the clock
-// was set back counts as old.
+// storedAge returns the age of the stored state. If the clock was set back
+// after the state was read, the state counts as old.
 func (g *breakerGuard) storedAge() time.Duration {
 	return g.now().Sub(time.Unix(0, g.readAt.Load())).Abs()
 }
 
-// claimProbe stores a probe before it is made. It returns false if another
-// process was faster or the store cannot be written. Then this process does not
-// probe.
+// claimProbe stores, before it is made, that this process makes the probe (the
+// one call that tests a blocked app). It returns false if another process
+// already does, or if the store cannot be written. Then this process must not
+// make the probe.
 func (g *breakerGuard) claimProbe(ctx context.Context, circuit breaker.Circuit, p breaker.Permit) bool {
 	g.storeMu.Lock()
 	defer g.storeMu.Unlock()
@@ -402,7 +412,8 @@ func (g *breakerGuard) sync(ctx context.Context, withCalls bool) {
 	g.noteStoreResult(ctx, err)
 }
 
-// readStored adopts the stored state. storeMu must be held.
+// readStored reads the stored state and takes over what other processes have
+// changed. storeMu must be held.
 func (g *breakerGuard) readStored(ctx context.Context) error {
 	started := g.now()
 	stored, err := g.store.Breakers(ctx, g.app)
@@ -426,8 +437,8 @@ func (g *breakerGuard) readStored(ctx context.Context) error {
 	return nil
 }
 
-// writeStored merges the state of this process with the stored state and writes
-// it. storeMu must be held.
+// writeStored merges the state of this process into the stored state and writes
+// the result. storeMu must be held.
 func (g *breakerGuard) writeStored(ctx context.Context) error {
 	for range swapAttemptsMax {
 		known := breaker.Merge(g.snapshot().Shared(), g.stored.Shared)
@@ -444,8 +455,8 @@ func (g *breakerGuard) writeStored(ctx context.Context) error {
 	return nil // syncUntilDone tries again
 }
 
-// swapStored replaces the stored state unless another process has changed it.
-// storeMu must be held.
+// swapStored replaces the stored state if no other process has changed it since
+// this one read it. storeMu must be held.
 func (g *breakerGuard) swapStored(ctx context.Context, to breaker.SharedBreakers) (bool, error) {
 	swapped, err := g.store.SwapBreakers(ctx, g.app, g.stored.Version, to)
 	if swapped {
@@ -454,8 +465,9 @@ func (g *breakerGuard) swapStored(ctx context.Context, to breaker.SharedBreakers
 	return swapped, err
 }
 
-// syncCalls adds the calls of this process to the stored counts, and adopts
-// what other processes have counted and learned. storeMu must be held.
+// syncCalls adds the calls of this process to the stored counts, and takes over
+// the calls that other processes have counted and the quota that they have
+// learned. storeMu must be held.
 func (g *breakerGuard) syncCalls(ctx context.Context) error {
 	now := g.now()
 	last, err := g.store.LastRefusal(ctx, g.app)
@@ -468,8 +480,8 @@ func (g *breakerGuard) syncCalls(ctx context.Context) error {
 		g.mu.Unlock()
 		return nil
 	}
-	// Other processes may write a finished bucket late. Older buckets are read
-	// only once.
+	// Read the last finished five-minute bucket again, because other processes
+	// may write to it late. Older buckets do not change and are read only once.
 	since, known := quota.BucketOf(now.Add(-quota.Window)), time.Time{}
 	if recent := quota.BucketOf(g.countedAt).Add(-quota.BucketLength); !g.countedAt.IsZero() && !g.countedAt.After(now) && recent.After(since) {
 		since = recent
@@ -477,8 +489,9 @@ func (g *breakerGuard) syncCalls(ctx context.Context) error {
 		return err
 	}
 	for again := true; again; {
-		// If the answer of a write was lost, the same batch is written again.
-		// Later calls are another batch.
+		// If it is unknown whether the last write succeeded, write the same
+		// batch again: the store adds it only once. Calls that were made since
+		// become the next batch.
 		again = len(g.uncertainCalls) > 0
 		if !again {
 			g.mu.Lock()
@@ -522,8 +535,8 @@ func (g *breakerGuard) saveRefusals(ctx context.Context) error {
 	return nil
 }
 
-// noteStoreResult logs once when the store fails, and once when it works again.
-// storeMu must be held.
+// noteStoreResult logs when access to the store begins to fail, and when it
+// works again, but not each failure in between. storeMu must be held.
 func (g *breakerGuard) noteStoreResult(ctx context.Context, err error) {
 	switch {
 	case err != nil && !g.storeDown.Load():
@@ -534,7 +547,7 @@ func (g *breakerGuard) noteStoreResult(ctx context.Context, err error) {
 	g.storeDown.Store(err != nil)
 }
 
-// detachedContext returns a context that survives the caller's, for at most
+// detachedContext returns a context that does not end when ctx does, but after
 // storeTimeout.
 func detachedContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)

@@ -43,8 +43,8 @@ const (
 // Config says how a Client reaches one Spotify app. Every field except ClientID
 // may be zero.
 type Config struct {
-	// App names the app in links. The Client does not renew links of another
-	// app. Empty means the client ID.
+	// App is the name by which users' links name this Spotify app. The Client
+	// does not renew links of another app. Empty means the client ID.
 	App          string
 	ClientID     string
 	ClientSecret songspy.Secret // empty for an app without a secret, which needs PKCE
@@ -54,8 +54,8 @@ type Config struct {
 	// RedirectURL is where Spotify redirects after the consent if a call names
 	// no other URL.
 	RedirectURL string
-	// Transport makes the HTTP calls; nil means one that is tuned for many
-	// calls a second to few hosts.
+	// Transport makes the HTTP calls; nil means NewTransport's, which is tuned
+	// for many calls a second to few hosts.
 	Transport http.RoundTripper
 	// Timeout limits one call from its start to the last byte; 0 means 10 s.
 	Timeout time.Duration
@@ -67,25 +67,28 @@ type Config struct {
 	// Observe is called for every call with its endpoint, a word for the
 	// outcome (a metric's label) and its duration. It may be nil.
 	Observe func(endpoint, outcome string, d time.Duration)
-	// Logger receives what the operator has to know; nil means slog.Default().
+	// Logger receives messages for the operator; nil means slog.Default().
 	Logger *slog.Logger
-	// Breakers stores the breakers of the app for all processes of the
-	// instance. nil means that this is the only process, and that its breakers
-	// are lost at a restart. SyncBreakers keeps them in sync.
+	// Breakers stores the state of the app's circuit breakers, so that all
+	// processes of the instance share it. SyncBreakers must run to exchange it.
+	// nil means that this is the only process, and that the state is lost at a
+	// restart.
 	Breakers BreakerStore
 	// DailyCalls is how many calls to the Web API the developer account may
 	// make in 24 hours, not counting renewals; 0 means as many as Spotify
 	// allows.
 	DailyCalls int64
-	// countLocally keeps the counts of calls in this process only. It is set
-	// for user-supplied apps: there may be very many, each with a few users.
+	// countLocally says that calls are counted in this process only, and not
+	// stored. It is set for users' own apps, because there may be very many,
+	// each with a few users.
 	countLocally bool
 	// Share returns the part of the app's call rate that this process may use;
 	// nil means all of it.
 	Share func() float64
 	// MayCall is called directly before a routine call to the Web API is made.
-	// If it returns false, the call is not made and returns
-	// DispositionMayNotCall. nil means that the call is always made.
+	// If it returns false, because another process polls the user now, the call
+	// is not made and its error has DispositionMayNotCall. nil means that every
+	// call is made.
 	MayCall func() bool
 }
 
@@ -93,8 +96,9 @@ type Config struct {
 type Client struct {
 	config Config
 	guard  *breakerGuard
-	// oauth2 fetches tokens and needs an http.Client. Calls to the Web API use
-	// the transport directly, so they follow no redirects and store no cookies.
+	// The two clients are for package oauth2, which exchanges codes and renews
+	// tokens. Calls to the Web API use the three transports directly, so that
+	// they follow no redirects and store no cookies.
 	exchanges, renewals         *http.Client
 	routine, urgent, background http.RoundTripper
 	playingURL, accountURL      *url.URL
@@ -137,7 +141,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// newClient returns a client whose calls pass the given guard.
+// newClient returns a client whose calls are made only if the guard allows
+// them.
 func newClient(c Config, guard *breakerGuard) *Client {
 	cl := &Client{
 		config:     c,
@@ -179,9 +184,10 @@ func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 	return c.oauthConfig("", redirectURI).AuthCodeURL(state, opts...)
 }
 
-// Ready reports whether both breakers of the app would let an urgent call pass.
-// Call it before using an authorization code: a code can be used only once, and
-// needs both circuits. The error is CodeUnavailable with RetryAfter.
+// Ready returns nil if the circuit breakers of both hosts (accounts and Web
+// API) would let an urgent call pass, or else an error with CodeUnavailable and
+// RetryAfter. Call it before using an authorization code: a code can be used
+// only once, and linking calls both hosts.
 func (c *Client) Ready(ctx context.Context) error {
 	if c.configErr != nil {
 		return c.configErr
@@ -204,14 +210,14 @@ func (c *Client) QuotaStatus() quota.Status {
 	return s
 }
 
-// SyncBreakers keeps the breakers in sync with the other processes until ctx
-// ends: it reads their changes within about a second, and repeats writes that
-// failed.
+// SyncBreakers exchanges the state of the circuit breakers with the other
+// processes until ctx ends. It reads their changes within about a second, and
+// repeats writes that failed.
 func (c *Client) SyncBreakers(ctx context.Context) { c.guard.syncUntilDone(ctx) }
 
-// withTimeout returns ctx limited to one call. If the deadline of ctx comes
-// first, it returns ctx itself, to save a context and a timer for each of many
-// calls.
+// withTimeout returns ctx with the Timeout of one call. If ctx already ends
+// earlier, it returns ctx itself, to save a context and a timer for each of
+// many calls.
 func (c *Client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if until, ok := ctx.Deadline(); ok && time.Until(until) <= c.config.Timeout {
 		return ctx, func() {}
@@ -219,7 +225,8 @@ func (c *Client) withTimeout(ctx context.Context) (context.Context, context.Canc
 	return context.WithTimeout(ctx, c.config.Timeout)
 }
 
-// now returns the time with the precision of the entities.
+// now returns the current time in UTC and in whole microseconds, as the store
+// keeps times.
 func (c *Client) now() time.Time { return c.config.Now().UTC().Truncate(time.Microsecond) }
 
 func orDefault[T comparable](v, otherwise T) T {

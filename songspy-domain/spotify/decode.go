@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// nameMaxRunes is the longest name that is stored, in runes.
+	// nameMaxRunes is the length of the longest name (title, artist, album)
+	// that is stored, in runes. Longer names are cut.
 	nameMaxRunes = 1000
 	// uriMaxBytes is the longest URI that is stored unchanged, in bytes. The
 	// URI of a local file contains its names percent-encoded, and database
@@ -27,7 +28,8 @@ const (
 	uriMaxBytes = 2048
 	// imageWidth is the width, in pixels, of the covers on the board.
 	imageWidth = 300
-	// trackMillisMax limits times within a track. Larger values are invalid.
+	// trackMillisMax is the longest track length or progress that is believed,
+	// in milliseconds. Larger values count as missing.
 	trackMillisMax = 1e10
 )
 
@@ -105,9 +107,9 @@ func unreadableObservation(at time.Time) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedUnreadable, Progress: songspy.UnknownProgress, At: at}
 }
 
-// readPlayer converts the body of a 200 into an observation. A body that is not
-// JSON is a failed call. JSON without usable content is an observation, because
-// another call would not change it.
+// readPlayer converts the body of a 200 into an observation. If the body is not
+// JSON, the call counts as failed. JSON without usable content becomes an
+// observation (unreadable), because another call would get the same.
 func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	if len(body) == 0 {
 		return unreadableObservation(at), nil
@@ -153,8 +155,8 @@ func decode(body []byte, into any) error {
 	return unavailable(errors.New("spotify's answer is not valid JSON, or was cut off"), 0)
 }
 
-// toTrack converts the item into a track. It returns false if nothing
-// identifies the track.
+// toTrack converts the item into a track. It returns false if the item has
+// neither a URI nor an ID.
 func (i *item) toTrack(playing string) (songspy.Track, bool) {
 	t := songspy.Track{URI: cleanID(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, nameMaxRunes), DurationMS: i.DurationMS.n}
 	switch {
@@ -225,8 +227,8 @@ func (i *item) artistNames() string {
 	return strings.Join(names, ", ")
 }
 
-// pickImage returns the image whose width is closest to imageWidth, from the
-// first set that has a usable one.
+// pickImage returns the URL of a cover image. It takes the first set that has a
+// usable image, and of that set the image whose width is closest to imageWidth.
 func pickImage(sets ...[]image) string {
 	for _, images := range sets {
 		best, far := "", 0.0

@@ -22,39 +22,42 @@ const (
 	ReasonCodeInvalid   = "SPOTIFY_CODE_INVALID"
 	ReasonScopesMissing = "SPOTIFY_SCOPES_MISSING"
 	ReasonNotRegistered = "SPOTIFY_NOT_REGISTERED"
-	// ReasonRefused means that Spotify answers 403 with a body that is not
-	// known.
+	// ReasonRefused means that Spotify answered 403 with a body that Songspy
+	// does not know, so that the cause is unclear.
 	ReasonRefused = "SPOTIFY_REFUSED"
 	// ReasonTokenRefused means that the access token is not valid any more.
 	ReasonTokenRefused = "SPOTIFY_TOKEN_REFUSED"
-	// ReasonGrantExpired, ReasonGrantRevoked and ReasonGrantRefused mean that the
-	// refresh token was rejected. Expired and revoked are Spotify's own words; refused
-	// is any other reason.
+	// ReasonGrantExpired, ReasonGrantRevoked and ReasonGrantRefused mean that
+	// the refresh token was rejected. Spotify's answer says that it expired or
+	// was revoked; refused stands for any other reason.
 	ReasonGrantExpired = "SPOTIFY_GRANT_EXPIRED"
 	ReasonGrantRevoked = "SPOTIFY_GRANT_REVOKED"
 	ReasonGrantRefused = "SPOTIFY_GRANT_REFUSED"
-	// ReasonAppRefused means that the client ID or secret is wrong. The
-	// operator has to correct it.
+	// ReasonAppRefused means that Spotify rejects the client ID or secret of
+	// the app. The operator has to correct it.
 	ReasonAppRefused = "SPOTIFY_APP_REFUSED"
-	// ReasonUserAppRefused means the same for a user-supplied app. Its user has
-	// to correct it.
+	// ReasonUserAppRefused means that Spotify rejects the client ID of a user's
+	// own app. The user has to correct it.
 	ReasonUserAppRefused = "SPOTIFY_OWN_APP_REFUSED"
 )
 
 const (
-	// defaultRetryAfter is the wait after a failure without a Retry-After.
+	// defaultRetryAfter is how long to wait after a failed call if Spotify sent
+	// no Retry-After.
 	defaultRetryAfter = 5 * time.Second
-	// misconfiguredRetryAfter is the wait if only the operator can help.
+	// misconfiguredRetryAfter is how long to wait after a failure that only the
+	// operator can repair.
 	misconfiguredRetryAfter = 5 * time.Minute
 )
 
 const messageUnavailable = "Spotify is not available right now. Please try again later."
 
-// errNotSent marks the errors of calls that were not made.
+// errNotSent marks the errors of calls that were blocked before they were sent
+// to Spotify.
 var errNotSent = errors.New("blocked before it was sent")
 
-// unavailable returns the error for a call that failed, although neither the
-// caller nor the user is at fault. A wait of zero means defaultRetryAfter.
+// unavailable returns the error for a call that failed because of Spotify or
+// the network. wait is its RetryAfter; zero means defaultRetryAfter.
 func unavailable(cause error, wait time.Duration) *songspy.Error {
 	if wait <= 0 {
 		wait = defaultRetryAfter
@@ -77,23 +80,23 @@ func blockedError(circuit breaker.Circuit, v breaker.Decision) *songspy.Error {
 }
 
 // mayNotCallError returns the error for a call that this process may not make
-// any more.
+// any more, because another process polls the user now.
 func mayNotCallError() *songspy.Error {
 	e := unavailable(fmt.Errorf("%w: this process does not own the user at the moment", errNotSent), time.Second)
 	e.Disposition = songspy.DispositionMayNotCall
 	return e
 }
 
-// appBlockedError returns the error for the call that opened the breaker. It
-// differs from blockedError in that the call was made.
+// appBlockedError returns the error for the call that opened the breaker.
+// Unlike with blockedError, this call was sent to Spotify.
 func appBlockedError(blocked error) *songspy.Error {
 	e := unavailable(errors.New("spotify blocks the whole app"), songspy.RetryAfterOf(blocked))
 	e.Disposition = songspy.DispositionAppBlocked
 	return e
 }
 
-// appRefused returns the error if Spotify rejects the app itself. No link is at
-// fault.
+// appRefused returns the error for a call that Spotify rejects because of the
+// app's client ID or secret. The user's link is not at fault.
 func appRefused() *songspy.Error {
 	return &songspy.Error{
 		Code:        songspy.CodeUnavailable,
@@ -117,8 +120,8 @@ func unreachable(ctx context.Context, err error) *songspy.Error {
 }
 
 // refusalError converts an unsuccessful answer of the Web API into an error.
-// Refusals that concern the whole app do not reach it, because the breaker
-// handles them.
+// Refusals that concern the whole app never get here, because the transport
+// turns them into an error and opens the circuit breaker.
 func refusalError(status int, h http.Header, body []byte, now time.Time) *songspy.Error {
 	e := unavailable(fmt.Errorf("spotify answered %d", status), retryAfter(h, now))
 	switch {
@@ -185,17 +188,19 @@ const (
 	forbiddenByProxy forbiddenCause = iota
 	// forbiddenApp means that the app's owner has no Premium subscription.
 	forbiddenApp
-	// forbiddenScope means that the link lacks a permission.
+	// forbiddenScope means that the user has not granted a permission (OAuth
+	// scope) that the call needs.
 	forbiddenScope
 	// forbiddenUser means that the app's owner has not registered the user.
 	forbiddenUser
-	// forbiddenUnknown means that the body is not known. It concerns the user
-	// or the app.
+	// forbiddenUnknown means that Songspy does not know the body. The refusal
+	// may concern the user or the whole app.
 	forbiddenUnknown
 )
 
-// forbiddenPhrases are the decisive phrases, in lower case. Spotify has changed
-// them several times, and sends them as plain text and in JSON.
+// forbiddenPhrases are the phrases, in lower case, by which the cause of a 403
+// is recognized. Spotify has changed them several times, and sends them as
+// plain text and in JSON.
 var forbiddenPhrases = []struct {
 	phrase   string
 	concerns forbiddenCause

@@ -22,24 +22,24 @@ import (
 // does not contain one.
 const tokenLife = time.Hour
 
-// AuthorizationCode is an authorization code with what Spotify needs to accept
-// it.
+// AuthorizationCode is an OAuth authorization code with the values of its
+// authorization request, which Spotify checks.
 type AuthorizationCode struct {
 	Code songspy.Secret
 	// RedirectURI must be the one of the authorization request. Empty means the
-	// configured one.
+	// RedirectURL of the Config.
 	RedirectURI string
 	// Verifier is the PKCE verifier; empty if the authorization request had no
 	// challenge.
 	Verifier songspy.Secret
-	// Auth is how the app authenticates. Empty means with the secret if there
-	// is one, otherwise by PKCE alone.
+	// Auth is how the app authenticates. Empty means with the client secret if
+	// the app has one, otherwise by PKCE alone.
 	Auth songspy.AuthMethod
 }
 
 // Exchange exchanges an authorization code for tokens. It calls Spotify only
-// once, because a code can be used only once. Renewals must use the Auth of the
-// returned Grant.
+// once, because a code can be used only once. Later renewals must use the Auth
+// method in the returned Grant.
 //
 // Errors: CodeInvalid/SPOTIFY_CODE_INVALID for a code that was used before,
 // belongs to another app, or does not fit its redirect URI or verifier.
@@ -82,7 +82,8 @@ func (c *Client) Exchange(ctx context.Context, code AuthorizationCode) (songspy.
 //
 // Errors carry a Disposition: NeedsUser with ReasonGrantExpired,
 // ReasonGrantRevoked or ReasonGrantRefused if Spotify rejects the refresh
-// token; AppBlocked while no link of the app can be renewed; else RetryLater.
+// token; AppBlocked while Spotify blocks the app, so that no link of the app
+// can be renewed; else RetryLater.
 func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error) {
 	if link.App != "" && link.App != c.config.App {
 		return songspy.Grant{}, &songspy.Error{
@@ -96,7 +97,8 @@ func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant,
 		return songspy.Grant{}, grantRefused("")
 	}
 	grant, err := c.token(ctx, c.renewals, link.AuthMethod, "", func(ctx context.Context, o *oauth2.Config) (*oauth2.Token, error) {
-		// A token source that is used once makes one call.
+		// This makes exactly one call, because the token source is used only
+		// once.
 		return o.TokenSource(ctx, &oauth2.Token{RefreshToken: link.RefreshToken.Reveal()}).Token()
 	})
 	if r, ok := errors.AsType[*grantRefusal](err); ok {
@@ -137,7 +139,8 @@ func (c *Client) token(
 	return songspy.Grant{
 		AccessToken:  songspy.Secret(t.AccessToken),
 		RefreshToken: songspy.Secret(t.RefreshToken),
-		// Counted from the start of the call, so that it is never too late.
+		// The lifetime is counted from the start of the call, so that ExpiresAt
+		// is never too late.
 		ExpiresAt: started.Add(life),
 		Scope:     cleanID(scope, nameMaxRunes),
 		Auth:      auth,
@@ -166,8 +169,8 @@ func (c *Client) oauthConfig(auth songspy.AuthMethod, redirectURI string) *oauth
 }
 
 // grantRefusal is Spotify's rejection of the code or the refresh token itself,
-// or of a user-supplied app. Its description may repeat the secret and is not
-// shown.
+// or of a user-supplied app. Spotify's description may repeat the secret, so it
+// must not be logged.
 type grantRefusal struct {
 	code, description string
 	ofUserApp         bool
@@ -223,15 +226,16 @@ func grantRefused(description string) *songspy.Error {
 	return e
 }
 
-// grantLimit limits the answers of the token endpoint, in bytes, as oauth2
-// does.
+// grantLimit is how much of an answer of the token endpoint is read, in bytes:
+// as much as package oauth2 reads.
 const grantLimit = 1 << 20
 
-// tokenLifeMax limits the lifetime of an access token, in seconds.
+// tokenLifeMax is the longest lifetime of an access token that is believed, in
+// seconds.
 const tokenLifeMax = 24 * 60 * 60
 
-// tidyGrantBody returns the body as tidyGrant rewrites it. If reading fails,
-// the returned body fails at the same place.
+// tidyGrantBody returns the body as tidyGrant rewrites it. If reading the body
+// fails, reading the returned one fails after the same bytes.
 func tidyGrantBody(body io.ReadCloser) io.ReadCloser {
 	b, err := io.ReadAll(io.LimitReader(body, grantLimit))
 	_ = body.Close()
@@ -249,8 +253,8 @@ func (f errorReader) Read([]byte) (int, error) { return 0, f.err }
 // tidyGrant keeps the fields of a successful answer that oauth2 reads, with the
 // types that it expects. oauth2 rejects the whole answer if one field has
 // another type, and the refresh token in it may be the only valid one. So
-// tidyGrant leaves out fields that make no sense. It returns a body unchanged
-// that is not a JSON object or has no access token.
+// tidyGrant leaves out fields of another type. It returns a body unchanged that
+// is not a JSON object or has no access token.
 func tidyGrant(body []byte) []byte {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {

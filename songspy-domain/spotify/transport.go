@@ -41,9 +41,9 @@ func NewTransport(maxConns int) *http.Transport {
 	}
 }
 
-// guardedTransport makes calls through the breaker of one circuit. If the
-// breaker is open, or an answer opens it, RoundTrip returns a *songspy.Error
-// instead of a response.
+// guardedTransport makes calls to one of Spotify's two hosts if the circuit
+// breaker of that host allows it. If the breaker is open, or an answer opens
+// it, RoundTrip returns a *songspy.Error instead of a response.
 type guardedTransport struct {
 	next     http.RoundTripper
 	guard    *breakerGuard
@@ -89,14 +89,15 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err := g.guard.check(req.Context(), g.circuit); err != nil {
 			return nil, appBlockedError(err)
 		}
-		// The refusal is outdated: the breaker has closed since.
+		// The circuit breaker has closed since this call was sent, so its
+		// refusal says nothing about the app any more.
 		return nil, unavailable(nil, 0)
 	}
 	return resp, nil
 }
 
-// abandonReason returns why a call that has passed the breaker must not be sent,
-// or nil.
+// abandonReason returns the error for a call that must not be sent although the
+// circuit breaker allows it, or nil if it may be sent.
 func (g guardedTransport) abandonReason(ctx context.Context) error {
 	if g.mayCall != nil && !g.mayCall() {
 		return mayNotCallError()
@@ -112,7 +113,7 @@ func isUnconnected(err error) bool {
 }
 
 // classifyResponse returns what a response means for the breaker. It reads the
-// body of a refusal and puts it back.
+// body of a refusal and puts it back, so that the caller can read it again.
 func classifyResponse(resp *http.Response, now time.Time) breaker.Outcome {
 	o := breaker.Outcome{Result: breaker.Answered}
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// infinity is the value of a limit that does not exist.
+// infinity is the value that a metric shows for a limit that does not exist.
 var infinity = math.Inf(1)
 
 var (
@@ -25,9 +25,9 @@ var (
 		"Half the rate at which Spotify last refused the app; 0 if it never did.", []string{"app", "circuit"}, nil)
 )
 
-// BreakerCollector exports the state of the circuit breakers of every app, by
-// the app's name. A gauge of 1 means that calls are blocked, also while the
-// breaker is half open.
+// BreakerCollector exports metrics about the circuit breakers of every Spotify
+// app, labelled by the app's name. A gauge of 1 means that calls are blocked,
+// also while the breaker is half open.
 type BreakerCollector struct {
 	States func() map[string]breaker.Breakers
 	Now    func() time.Time
@@ -61,7 +61,8 @@ func (d BreakerCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// Notes returns a sentence for each breaker that is open or half open, sorted.
+// Notes returns, for the operator, a sentence for each circuit breaker that
+// blocks calls (open or half open), sorted.
 func (d BreakerCollector) Notes() (notes []string) {
 	now := d.Now()
 	for app, state := range d.States() {

@@ -9,7 +9,7 @@ import (
 )
 
 // CallObserver registers the histogram of calls to Spotify and returns a
-// function that observes one call.
+// function that records one call in it.
 func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
 	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "songspy_spotify_call_seconds",

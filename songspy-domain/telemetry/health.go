@@ -21,11 +21,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// readyTimeout limits one readiness check. Orchestrators repeat it soon.
+// readyTimeout limits one readiness check. A slow check may fail, because
+// orchestrators such as Kubernetes soon repeat it.
 const readyTimeout = 3 * time.Second
 
-// NewRegistry returns a registry that already collects metrics of the Go
-// runtime, the process and the build.
+// NewRegistry returns a registry of metrics that already collects metrics of
+// the Go runtime, the process and the build.
 func NewRegistry() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
@@ -38,8 +39,8 @@ func NewRegistry() *prometheus.Registry {
 
 // AdminHandler serves /metrics, /debug/pprof/, /healthz and /readyz. They are
 // for operators only, so it belongs on a separate address. notes returns
-// sentences about what limits a service that is ready; it may be nil. hosts are
-// additional host names that the handler answers to: see OnlyHosts.
+// sentences about problems of a service that is still ready; it may be nil.
+// hosts are additional host names that the handler answers to: see OnlyHosts.
 func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, notes func() []string, hosts ...string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
@@ -59,8 +60,9 @@ func Healthz() http.Handler {
 }
 
 // Readyz answers 200 while ready returns nil, else 503 with the messages of the
-// songspy.Errors in the error, one a line. Other errors may reveal internals
-// and become "not ready". The notes follow in both cases, one a line.
+// songspy.Errors in the error, one a line. An error of any other type may
+// reveal internals, so "not ready" is shown instead. The notes follow in both
+// cases, one a line.
 func Readyz(ready func(context.Context) error, notes func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)

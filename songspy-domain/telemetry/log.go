@@ -35,8 +35,8 @@ func WithAttrs(ctx context.Context, attrs ...slog.Attr) context.Context {
 	return context.WithValue(ctx, attrsKey{}, append(attrsOf(ctx), attrs...))
 }
 
-// attrsOf returns a slice that can be appended to without changing the one in
-// the context.
+// attrsOf returns the log attributes in ctx. The caller may append to the slice
+// without changing the attributes in ctx.
 func attrsOf(ctx context.Context) []slog.Attr {
 	attrs, _ := ctx.Value(attrsKey{}).([]slog.Attr)
 	return slices.Clip(attrs)

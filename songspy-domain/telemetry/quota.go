@@ -23,8 +23,8 @@ var (
 		"Calls of this process that Spotify refused because the quota was exceeded, including probes.", []string{"app"}, nil)
 )
 
-// QuotaCollector exports the quota of each developer account, by the app that
-// names the account.
+// QuotaCollector exports metrics about the quota of calls of each Spotify
+// developer account, labelled by the app that names the account.
 type QuotaCollector struct {
 	Statuses func(now time.Time) (statuses map[string]quota.Status, refusals map[string]int64)
 	Now      func() time.Time
@@ -61,8 +61,9 @@ func (q QuotaCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// Notes returns sentences about accounts that have no calls left, and about
-// quotas that were learned, sorted.
+// Notes returns, for the operator, sentences about developer accounts that may
+// make no more calls for now, and about quotas that were learned from Spotify's
+// refusals, sorted.
 func (q QuotaCollector) Notes() (notes []string) {
 	statuses, _ := q.Statuses(q.Now())
 	for app, s := range statuses {

@@ -29,10 +29,10 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 }
 
 // ServeOn serves until ctx ends, and then lets running requests finish for at
-// most ten seconds. Their contexts end after that, not before. Timeouts of the
-// server that are zero get defaults that no honest client reaches; a handler
-// that streams removes the write deadline itself. ServeOn owns the listener. It
-// returns nil after an orderly shutdown.
+// most ten seconds. The contexts of these requests end only after that.
+// Timeouts that are zero in server get defaults that no ordinary client
+// reaches. A handler that streams must remove the write deadline itself.
+// ServeOn owns the listener. It returns nil after an orderly shutdown.
 func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, log *slog.Logger) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()

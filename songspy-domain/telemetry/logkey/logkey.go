@@ -2,7 +2,8 @@
 // process and package logs the same thing under the same name.
 package logkey
 
-// The keys. Attributes that only one place logs need no constant.
+// The keys of log attributes. An attribute that only one place in the code logs
+// needs no constant.
 const (
 	App     = "app"     // the name of a Spotify app
 	Cause   = "cause"   // why a circuit breaker blocks calls

@@ -18,9 +18,10 @@ import (
 const metricPrefix = "songspy_"
 
 var (
-	// tableRow matches a metric on the page: its name, type and labels.
+	// tableRow matches a row of the page's table of metrics: name, type and
+	// labels of one metric.
 	tableRow = regexp.MustCompile("^\\| `(" + metricPrefix + "[a-z_]+)` \\| ([a-z]+) \\| (.*?) \\|")
-	// labelPattern matches a label in the third column.
+	// labelPattern matches a label in the third column of that table.
 	labelPattern = regexp.MustCompile("`([a-z]+)`")
 	// descPattern matches the text of a prometheus.Desc.
 	descPattern = regexp.MustCompile(`fqName: "([a-z_]+)".*variableLabels: \{([a-z,]*)\}`)
@@ -30,7 +31,8 @@ var (
 	seriesSuffix = regexp.MustCompile("_(bucket|sum|count)$")
 )
 
-// metric is a metric as the page documents it.
+// metric is the type and the labels of a metric as the documentation page gives
+// them.
 type metric struct{ kind, labels string }
 
 // CheckDocumented fails the test unless the given sections of the page list
