@@ -143,7 +143,7 @@ func deleteAddresses(ctx context.Context, db *store.Store, log *slog.Logger) err
 
 // buildHandler builds the handler of the public address, and everything it needs.
 func (a *service) buildHandler(s settings) error {
-	users := usersAdapter{a.db}
+	users := a.db
 	jwtKeys, err := config.ParseKeys("SONGSPY_JWT_KEYS", s.JWTKeys)
 	if err != nil {
 		return err
@@ -234,17 +234,17 @@ func newSpotify(s settings, apps []config.App, breakers spotify.BreakerStore, re
 	}, all...)
 }
 
-func newLinking(s settings, users usersAdapter, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {
+func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {
 	o := linking.Options{Keys: keys, Links: users, Seats: users, AnyLoopback: s.Service.IsDevelopment(), Now: time.Now}
 	if s.Spotify.UserApps {
-		o.UserApp = func(clientID string) linking.Spotify { return spotifyAdapter{all.UserAppClient(clientID)} }
+		o.UserApp = func(clientID string) linking.Spotify { return all.UserAppClient(clientID) }
 	}
 	for _, app := range apps {
 		client, err := all.Client(app.ClientID)
 		if err != nil {
 			continue // cannot happen: each configured app has a client
 		}
-		o.Apps = append(o.Apps, linking.App{ID: app.ClientID, Seats: app.Seats, Spotify: spotifyAdapter{client}})
+		o.Apps = append(o.Apps, linking.App{ID: app.ClientID, Seats: app.Seats, Spotify: client})
 	}
 	if s.Spotify.RedirectURL != "" {
 		o.RedirectURLs = []string{s.Spotify.RedirectURL}

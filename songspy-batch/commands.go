@@ -49,20 +49,12 @@ func (resealCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		return admin.Reseal(ctx, []admin.SealedKind{
-			{Name: "links", Remedy: "ask these users to link Spotify again", Count: db.LinkCount, Reseal: adaptReseal(db.ResealLinks)},
-			{Name: "addresses", Remedy: "wait until these users sign in again", Count: db.AddressCount, Reseal: adaptReseal(db.ResealAddresses)},
-			{Name: "addresses of seats", Remedy: "ask these users to request a seat again", Count: db.SeatAddressCount, Reseal: adaptReseal(db.ResealSeatAddresses)},
-			{Name: "keys of deleted plays", Remedy: "leave them: history items of these plays are then recognized by their times alone", Count: db.DeletionKeyCount, Reseal: adaptReseal(db.ResealDeletionKeys)},
+			{Name: "links", Remedy: "ask these users to link Spotify again", Count: db.LinkCount, Reseal: db.ResealLinks},
+			{Name: "addresses", Remedy: "wait until these users sign in again", Count: db.AddressCount, Reseal: db.ResealAddresses},
+			{Name: "addresses of seats", Remedy: "ask these users to request a seat again", Count: db.SeatAddressCount, Reseal: db.ResealSeatAddresses},
+			{Name: "keys of deleted plays", Remedy: "leave them: history items of these plays are then recognized by their times alone", Count: db.DeletionKeyCount, Reseal: db.ResealDeletionKeys},
 		}, keys[0].ID, time.Now, p.stdout, p.stderr)
 	})
-}
-
-// adaptReseal converts a method of the store to the type that package admin expects.
-func adaptReseal(reseal func(context.Context, songspy.UserID, int) (store.ResealResult, error)) func(context.Context, songspy.UserID, int) (admin.ResealResult, error) {
-	return func(ctx context.Context, after songspy.UserID, limit int) (admin.ResealResult, error) {
-		r, err := reseal(ctx, after, limit)
-		return admin.ResealResult(r), err
-	}
 }
 
 type backfillCommand struct {

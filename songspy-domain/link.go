@@ -258,3 +258,43 @@ func LinkStates() []LinkState {
 // IsPolled reports whether Songspy polls users whose link to Spotify is in
 // state s.
 func (s LinkState) IsPolled() bool { return s == LinkActive || s == LinkSuspect }
+
+// NewLink is a link that is to be stored.
+type NewLink struct {
+	UserID UserID
+	// App names the Spotify app that got the grant.
+	App string
+	// Seats is how many users the app admits; 0 means no limit.
+	Seats   int
+	Grant   Grant
+	Account SpotifyAccount
+	// Move unlinks the account from the user that has it now.
+	Move bool
+	// ConsentedAt is when the user consented; zero means now.
+	ConsentedAt time.Time
+	// IfVersion is the version that the stored link must have; 0 means any version, or
+	// no link.
+	IfVersion int64
+}
+
+// AuthorizationCode is the code that Spotify sent back after the user's consent, and
+// the parameters of the authorization.
+type AuthorizationCode struct {
+	Code Secret
+	// RedirectURI must be the one of the authorization. Empty means the configured one.
+	RedirectURI string
+	// Verifier is the PKCE verifier; empty if the authorization had no challenge.
+	Verifier Secret
+	// State is the state that came back with the code; empty if the client did not send
+	// it.
+	State Secret
+	// Auth is how the app authenticates. Empty means with the secret if there is one,
+	// otherwise by PKCE alone.
+	Auth AuthMethod
+}
+
+// Erasure says what an erasure deleted.
+type Erasure struct {
+	Link          bool
+	Plays, Tracks int64 // Tracks counts rows of user_tracks
+}

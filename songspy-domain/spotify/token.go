@@ -22,20 +22,8 @@ import (
 // does not contain one.
 const tokenLife = time.Hour
 
-// AuthorizationCode is an OAuth authorization code with the values of its
-// authorization request, which Spotify checks.
-type AuthorizationCode struct {
-	Code songspy.Secret
-	// RedirectURI must be the one of the authorization request. Empty means the
-	// RedirectURL of the Config.
-	RedirectURI string
-	// Verifier is the PKCE verifier; empty if the authorization request had no
-	// challenge.
-	Verifier songspy.Secret
-	// Auth is how the app authenticates. Empty means with the client secret if
-	// the app has one, otherwise by PKCE alone.
-	Auth songspy.AuthMethod
-}
+// AuthorizationCode is songspy.AuthorizationCode.
+type AuthorizationCode = songspy.AuthorizationCode
 
 // Exchange exchanges an authorization code for tokens. It calls Spotify only
 // once, because a code can be used only once. Later renewals must use the Auth

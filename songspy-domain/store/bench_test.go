@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -37,6 +38,67 @@ func BenchmarkWritePlaybackUpdates(b *testing.B) {
 			b.ReportMetric(float64(n*len(updates))/b.Elapsed().Seconds(), "updates/s")
 		})
 	}
+}
+
+// eachEngine runs a benchmark on both databases.
+func eachEngine(b *testing.B, run func(b *testing.B, s *store.Store)) {
+	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
+		b.Run(engine, func(b *testing.B) {
+			if engine == storetest.Postgres {
+				storetest.Server(b)
+			}
+			run(b, storetest.Open(b, engine))
+		})
+	}
+}
+
+// BenchmarkInsert inserts batches of 500 gaps with a rowset and with GORM's
+// CreateInBatches.
+func BenchmarkInsert(b *testing.B) {
+	eachEngine(b, func(b *testing.B, s *store.Store) {
+		user, at := newPolledUser(b, s, 1).UserID, time.Now()
+		for name, insert := range map[string]func(context.Context, []songspy.Gap) error{"rowset": s.InsertGaps, "gorm": s.InsertGapsWithGORM} {
+			b.Run(name, func(b *testing.B) {
+				for b.Loop() {
+					gaps := make([]songspy.Gap, 500)
+					for i := range gaps {
+						at = at.Add(time.Second)
+						gaps[i] = songspy.Gap{UserID: user, BeganAt: at, Reason: songspy.GapAppBlocked}
+					}
+					if err := insert(b.Context(), gaps); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	})
+}
+
+// BenchmarkRead reads 2000 changes with SQL and a scan function, and with GORM's Find.
+func BenchmarkRead(b *testing.B) {
+	eachEngine(b, func(b *testing.B, s *store.Store) {
+		updates := make([]songspy.PlaybackUpdate, 500)
+		for i := range updates {
+			updates[i].Playing = newPolledUser(b, s, i)
+		}
+		for n := range 4 {
+			for i := range updates {
+				changeSong(&updates[i], time.Now().Add(time.Duration(n)*time.Hour), i+n, i+n+1)
+			}
+			if _, err := s.WritePlaybackUpdates(b.Context(), updates); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for name, read := range map[string]func(context.Context, int64, int) ([]songspy.Change, error){"sql": s.Changes, "gorm": s.ChangesWithGORM} {
+			b.Run(name, func(b *testing.B) {
+				for b.Loop() {
+					if changes, err := read(b.Context(), 0, 2000); err != nil || len(changes) != 2000 {
+						b.Fatalf("%d changes, error %v", len(changes), err)
+					}
+				}
+			})
+		}
+	})
 }
 
 func newPolledUser(b *testing.B, s *store.Store, i int) songspy.NowPlaying {

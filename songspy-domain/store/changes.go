@@ -95,10 +95,5 @@ func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 // PruneChanges deletes the changes made before the time and returns how many. It never
 // deletes the last one, by which a reader can see that it missed some.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (pruned int64, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		tx = tx.Where("at < ? AND number < (SELECT last FROM feed WHERE id = 1)", before).Delete(&songspy.Change{})
-		pruned = tx.RowsAffected
-		return tx.Error
-	})
-	return pruned, err
+	return deleteRows[songspy.Change](ctx, s.inTx, "at < ? AND number < (SELECT last FROM feed WHERE id = 1)", before)
 }

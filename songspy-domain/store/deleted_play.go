@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 		if err != nil {
 			return err
 		}
-		if err := truncatePlayTimes(ctx, conn, id, play); err != nil {
+		if err := truncatePlayTimes(ctx, conn, id, play, strings.NewReplacer()); err != nil {
 			return err
 		}
 		deleted.TrackID = track.ID
@@ -87,23 +88,16 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 // songspy.HistoryItemKey. A history item without them stands for every item of its
 // millisecond. If another play ends or begins at the same time, that time is truncated
 // too, so that the plays stay adjacent.
-func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
-	var times, itemTimes []time.Time
-	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
-		var from, to time.Time
-		err := rows.Scan(&from, &to)
-		times = append(times, from, to)
-		return err
-	}, `SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
+//
+// names changes the names of tables and columns in the statements. Version 15 of the
+// schema calls this with the names of its time, so the statements must fit both.
+func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID, names *strings.Replacer) error {
+	times, err := queryColumn[time.Time](ctx, conn, `SELECT started_at FROM plays WHERE user_id = $1 AND id = $2
+		UNION ALL SELECT ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
 	if err != nil {
 		return err
 	}
-	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
-		var at time.Time
-		err := rows.Scan(&at)
-		itemTimes = append(itemTimes, at)
-		return err
-	}, `SELECT played_at FROM history_items WHERE user_id = $1 AND play_id = $2`, int64(id), int64(play))
+	itemTimes, err := queryColumn[time.Time](ctx, conn, names.Replace(`SELECT played_at FROM history_items WHERE user_id = $1 AND play_id = $2`), int64(id), int64(play))
 	if err != nil {
 		return err
 	}
@@ -114,7 +108,7 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 			`UPDATE user_tracks SET first_played_at = $3 WHERE user_id = $1 AND first_played_at = $2`,
 			`UPDATE user_tracks SET last_played_at = $3 WHERE user_id = $1 AND last_played_at = $2`,
 		} {
-			if _, err := conn.ExecContext(ctx, cut, int64(id), at, at.Truncate(time.Millisecond)); err != nil {
+			if _, err := conn.ExecContext(ctx, names.Replace(cut), int64(id), at, at.Truncate(time.Millisecond)); err != nil {
 				return err
 			}
 		}
@@ -124,10 +118,10 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 		if cut.Equal(at) {
 			continue
 		}
-		if _, err := conn.ExecContext(ctx, `DELETE FROM history_items WHERE user_id = $1 AND played_at = $2`, int64(id), at); err != nil {
+		if _, err := conn.ExecContext(ctx, names.Replace(`DELETE FROM history_items WHERE user_id = $1 AND played_at = $2`), int64(id), at); err != nil {
 			return err
 		}
-		if _, err := conn.ExecContext(ctx, `INSERT INTO history_items (user_id, played_at, play_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		if _, err := conn.ExecContext(ctx, names.Replace(`INSERT INTO history_items (user_id, played_at, play_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`),
 			int64(id), cut, int64(play)); err != nil {
 			return err
 		}
@@ -146,22 +140,16 @@ func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id s
 			return err
 		}
 	}
-	var dropped []songspy.TrackID
-	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
-		var local bool
-		err := rows.Scan(&local)
-		if local {
-			dropped = append(dropped, track)
-		}
-		return err
-	}, `DELETE FROM user_tracks WHERE user_id = $1 AND track_id = $2 AND plays <= 0
+	local, err := queryColumn[bool](ctx, conn, `DELETE FROM user_tracks WHERE user_id = $1 AND track_id = $2 AND plays <= 0
 		AND NOT EXISTS (SELECT 1 FROM now_playing n WHERE n.user_id = $1 AND n.track_id = $2)
 		AND NOT EXISTS (SELECT 1 FROM plays p WHERE p.user_id = $1 AND p.track_id = $2 AND p.deleted_at IS NULL) RETURNING local`, int64(id), int64(track))
 	if err != nil {
 		return err
 	}
-	if err := s.deleteUnusedLocalTracks(ctx, conn, dropped); err != nil {
-		return err
+	if slices.Contains(local, true) {
+		if err := s.deleteUnusedLocalTracks(ctx, conn, []songspy.TrackID{track}); err != nil {
+			return err
+		}
 	}
 	return s.updateTrackDates(ctx, conn, id, track)
 }

@@ -11,12 +11,6 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// EraseResult says what an erasure deleted.
-type EraseResult struct {
-	Link          bool
-	Plays, Tracks int64 // Tracks counts rows of user_tracks
-}
-
 // seatNotificationKinds are the kinds that concern a seat, which outlasts a link.
 var seatNotificationKinds = []songspy.NotificationKind{songspy.NotificationSeatRequested, songspy.NotificationSeatEntered}
 
@@ -25,15 +19,15 @@ var seatNotificationKinds = []songspy.NotificationKind{songspy.NotificationSeatR
 // user-supplied app that no other user uses. Only the user's deleted plays stay until
 // the account is erased; they name no track. The user must be locked, so that no
 // playback update is written meanwhile.
-func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e EraseResult, err error) {
+func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Erasure, err error) {
 	ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
 	local, err := userLocalTracks(tx, id)
 	if err != nil {
-		return EraseResult{}, err
+		return songspy.Erasure{}, err
 	}
 	var apps []string
 	if err := tx.Model(&linkRow{}).Where("user_id = ?", id).Pluck("app", &apps).Error; err != nil {
-		return EraseResult{}, err
+		return songspy.Erasure{}, err
 	}
 	var links, others int64
 	for _, table := range []struct {
@@ -52,16 +46,16 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e EraseResult
 	} {
 		deleted := tx.Where(table.where, id).Delete(table.model)
 		if deleted.Error != nil {
-			return EraseResult{}, deleted.Error
+			return songspy.Erasure{}, deleted.Error
 		}
 		*table.count = deleted.RowsAffected
 	}
 	e.Link = links > 0
 	if err := s.deleteUnusedLocalTracks(ctx, conn, local); err != nil {
-		return EraseResult{}, err
+		return songspy.Erasure{}, err
 	}
 	if err := deleteUnusedUserApps(tx, apps); err != nil {
-		return EraseResult{}, err
+		return songspy.Erasure{}, err
 	}
 	// The user may still have a seat: its notifications must not be sent again.
 	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, seatNotificationKinds).Delete(&notificationRow{}).Error

@@ -207,6 +207,17 @@ func isConnectionError(err error) bool {
 	return refused || pgconn.SafeToRetry(err)
 }
 
+// deleteRows deletes the rows of T's table that meet the condition, in a transaction
+// that begin starts, and returns how many.
+func deleteRows[T any](ctx context.Context, begin func(context.Context, func(*gorm.DB) error) error, condition string, args ...any) (deleted int64, err error) {
+	err = begin(ctx, func(tx *gorm.DB) error {
+		tx = tx.Where(condition, args...).Delete(new(T))
+		deleted = tx.RowsAffected
+		return tx.Error
+	})
+	return deleted, err
+}
+
 // requireOneRow returns an error unless the statement changed one row.
 func requireOneRow(tx *gorm.DB) error {
 	if tx.Error == nil && tx.RowsAffected != 1 {

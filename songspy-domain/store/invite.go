@@ -52,12 +52,7 @@ func (s *Store) RevokeInvite(ctx context.Context, id int64) (i songspy.Invite, e
 
 // PruneInvites deletes the invites that expired before the time and returns how many.
 func (s *Store) PruneInvites(ctx context.Context, before time.Time) (pruned int64, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		tx = tx.Where("expires_at < ?", before).Delete(&songspy.Invite{})
-		pruned = tx.RowsAffected
-		return tx.Error
-	})
-	return pruned, err
+	return deleteRows[songspy.Invite](ctx, s.inTx, "expires_at < ?", before)
 }
 
 // useInvite takes one use of the invite, if one is left. The row stays locked until the

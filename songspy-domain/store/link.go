@@ -190,35 +190,13 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 // not_registered before the given time, the earliest first. Links with a state that
 // began in the future come last: a clock that was ahead wrote them.
 func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
-	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
-		var id songspy.UserID
-		if err := rows.Scan(&id); err != nil {
-			return err
-		}
-		ids = append(ids, id)
-		return nil
-	}, `SELECT user_id FROM spotify_links WHERE state = $1 AND (state_since < $2 OR state_since > $3) ORDER BY state_since, user_id LIMIT $4`,
+	ids, err = queryColumn[songspy.UserID](ctx, s.pool, `SELECT user_id FROM spotify_links WHERE state = $1 AND (state_since < $2 OR state_since > $3) ORDER BY state_since, user_id LIMIT $4`,
 		string(songspy.LinkNotRegistered), before, s.now().Add(songspy.ClockSkewMax), limit)
 	return ids, translate(err)
 }
 
-// NewLink is the input of SaveLink and SavePendingGrant.
-type NewLink struct {
-	UserID songspy.UserID
-	// App names the Spotify app that got the grant.
-	App string
-	// Seats is how many users the app admits; 0 means no limit.
-	Seats   int
-	Grant   songspy.Grant
-	Account songspy.SpotifyAccount
-	// Move unlinks the account from the user that has it now.
-	Move bool
-	// ConsentedAt is when the user consented; zero means now.
-	ConsentedAt time.Time
-	// IfVersion is the version that the stored link must have; 0 means any version, or
-	// no link.
-	IfVersion int64
-}
+// NewLink is songspy.NewLink.
+type NewLink = songspy.NewLink
 
 // ReasonLinkedElsewhere is the reason of the error for an account that another user has
 // linked.
@@ -465,7 +443,7 @@ func firstNonNil(a, b *string) *string {
 // adds them again.
 //
 // It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
-func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e EraseResult, err error) {
+func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e songspy.Erasure, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockUsers(tx, id); err != nil {
 			return err
@@ -476,19 +454,19 @@ func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e EraseResult, e
 		return s.publishChanges(tx, songspy.ChangeLink, id)
 	})
 	if err != nil {
-		return EraseResult{}, err
+		return songspy.Erasure{}, err
 	}
 	return e, nil
 }
 
 // unlink is Unlink within a transaction. The user must be locked.
-func (s *Store) unlink(tx *gorm.DB, id songspy.UserID) (EraseResult, error) {
+func (s *Store) unlink(tx *gorm.DB, id songspy.UserID) (songspy.Erasure, error) {
 	link, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), id)
 	if err != nil {
-		return EraseResult{}, err
+		return songspy.Erasure{}, err
 	}
 	if err := setGeneration(tx, id, link.Generation+1, link.Version); err != nil {
-		return EraseResult{}, err
+		return songspy.Erasure{}, err
 	}
 	return s.erasePlaybackData(tx, id)
 }

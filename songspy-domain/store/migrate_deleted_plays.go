@@ -5,10 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
-	"time"
+	"strings"
 
 	"github.com/pressly/goose/v3"
-	"gorm.io/gorm"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
@@ -43,13 +42,7 @@ func (s *Store) deletedPlaysMigration() *goose.Migration {
 // hashDeletedPlays replaces the tracks of all deleted plays with hashes.
 func (s *Store) hashDeletedPlays(ctx context.Context, tx *sql.Tx) error {
 	conn := &pool{conn: tx}
-	var users []songspy.UserID
-	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
-		var id songspy.UserID
-		err := rows.Scan(&id)
-		users = append(users, id)
-		return err
-	}, `SELECT DISTINCT user_id FROM plays WHERE deleted_at IS NOT NULL`)
+	users, err := queryColumn[songspy.UserID](ctx, conn, `SELECT DISTINCT user_id FROM plays WHERE deleted_at IS NOT NULL`)
 	for _, id := range users {
 		err = errors.Join(err, s.hashDeletedPlaysOfUser(ctx, conn, id))
 	}
@@ -77,7 +70,7 @@ func (s *Store) hashDeletedPlaysOfUser(ctx context.Context, conn *pool, id songs
 		return err
 	}
 	for _, d := range all {
-		if err := truncatePlayTimesBefore19(ctx, conn, id, d.play); err != nil {
+		if err := truncatePlayTimes(ctx, conn, id, d.play, namesBefore19); err != nil {
 			return err
 		}
 		_, err := conn.ExecContext(ctx, `UPDATE plays SET track_id = 0, uri_hash = $3, isrc_hash = $4 WHERE user_id = $1 AND id = $2`,
@@ -89,52 +82,5 @@ func (s *Store) hashDeletedPlaysOfUser(ctx context.Context, conn *pool, id songs
 	return nil
 }
 
-// truncatePlayTimesBefore19 is truncatePlayTimes with the table and column names before
-// version 19. Version 15 calls it, so it must not change.
-func truncatePlayTimesBefore19(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID) error {
-	var times, itemTimes []time.Time
-	err := queryRows(ctx, conn, func(rows *sql.Rows) error {
-		var from, to time.Time
-		err := rows.Scan(&from, &to)
-		times = append(times, from, to)
-		return err
-	}, `SELECT started_at, ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
-	if err != nil {
-		return err
-	}
-	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
-		var at time.Time
-		err := rows.Scan(&at)
-		itemTimes = append(itemTimes, at)
-		return err
-	}, `SELECT heard_at FROM play_ledger WHERE user_id = $1 AND play_id = $2`, int64(id), int64(play))
-	if err != nil {
-		return err
-	}
-	for _, at := range times {
-		for _, cut := range []string{
-			`UPDATE plays SET started_at = $3 WHERE user_id = $1 AND started_at = $2`,
-			`UPDATE plays SET ended_at = $3 WHERE user_id = $1 AND ended_at = $2 AND started_at <= $3`,
-			`UPDATE user_tracks SET first_heard_at = $3 WHERE user_id = $1 AND first_heard_at = $2`,
-			`UPDATE user_tracks SET last_heard_at = $3 WHERE user_id = $1 AND last_heard_at = $2`,
-		} {
-			if _, err := conn.ExecContext(ctx, cut, int64(id), at, at.Truncate(time.Millisecond)); err != nil {
-				return err
-			}
-		}
-	}
-	for _, at := range itemTimes {
-		cut := at.Truncate(time.Millisecond)
-		if cut.Equal(at) {
-			continue
-		}
-		if _, err := conn.ExecContext(ctx, `DELETE FROM play_ledger WHERE user_id = $1 AND heard_at = $2`, int64(id), at); err != nil {
-			return err
-		}
-		if _, err := conn.ExecContext(ctx, `INSERT INTO play_ledger (user_id, heard_at, play_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			int64(id), cut, int64(play)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// namesBefore19 puts the table and column names of before version 19 into a statement.
+var namesBefore19 = strings.NewReplacer("history_items", "play_ledger", "played_at", "heard_at")

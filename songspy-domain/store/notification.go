@@ -224,12 +224,7 @@ func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.Notificat
 // PruneNotifications deletes the notifications that were last seen before the time, and
 // returns how many. If the same state comes back later, it is sent again.
 func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (pruned int64, err error) {
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		tx = tx.Where("seen_at < ?", seenBefore).Delete(&notificationRow{})
-		pruned = tx.RowsAffected
-		return tx.Error
-	})
-	return pruned, err
+	return deleteRows[notificationRow](ctx, s.inTx, "seen_at < ?", seenBefore)
 }
 
 const (

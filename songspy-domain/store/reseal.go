@@ -11,26 +11,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// ResealResult counts rows, at most one for each user, that were to be sealed with the
-// primary key.
-type ResealResult struct {
-	// LastUserID is the last processed user, Processed the number of processed users.
-	LastUserID songspy.UserID
-	Processed  int
-	// ByKey counts the rows by the key that sealed them before. Rows without a sealed
-	// value are left out.
-	ByKey map[string]int
-	// Resealed counts the rows that are sealed with the primary key now, Replaced those
-	// that another transaction replaced meanwhile.
-	Resealed, Replaced int
-	// Undecryptable are the users whose values cannot be decrypted: sealed with a key
-	// that is not given, or damaged. They stay unchanged.
-	Undecryptable []songspy.UserID
-}
-
-// record counts the result of one row. It returns an error that does not concern this
-// row alone.
-func (r *ResealResult) record(id songspy.UserID, replaced bool, err error) error {
+// recordResealed counts the result of one row. It returns an error that does not
+// concern this row alone.
+func recordResealed(r *songspy.ResealResult, id songspy.UserID, replaced bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:
 		r.Undecryptable = append(r.Undecryptable, id)
@@ -53,8 +36,8 @@ func (s *Store) LinkCount(ctx context.Context) (n int64, err error) {
 // sealed them, in ascending order of their users, starting after the given user. It can
 // run at any time: a link that is renewed meanwhile keeps the new tokens. Processed
 // less than limit means that there are no more.
-func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int) (r ResealResult, err error) {
-	r = ResealResult{LastUserID: after, ByKey: map[string]int{}}
+func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int) (r songspy.ResealResult, err error) {
+	r = songspy.ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []linkRow
 	if err := s.query(ctx).Where("user_id > ?", after).Order("user_id").Limit(limit).Find(&rows).Error; err != nil {
 		return r, translate(err)
@@ -74,7 +57,7 @@ func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int
 			continue
 		}
 		replaced, err := s.resealLink(ctx, row)
-		if err := r.record(row.UserID, replaced, err); err != nil {
+		if err := recordResealed(&r, row.UserID, replaced, err); err != nil {
 			return r, err
 		}
 	}
@@ -128,7 +111,7 @@ func (s *Store) AddressCount(ctx context.Context) (int64, error) {
 }
 
 // ResealAddresses is ResealLinks for the users' addresses.
-func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
+func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
 	return s.resealColumn(ctx, mailAddresses, after, limit)
 }
 
@@ -138,7 +121,7 @@ func (s *Store) SeatAddressCount(ctx context.Context) (int64, error) {
 }
 
 // ResealSeatAddresses is ResealLinks for the addresses of seats.
-func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
+func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
 	return s.resealColumn(ctx, seatAddresses, after, limit)
 }
 
@@ -148,7 +131,7 @@ func (s *Store) DeletionKeyCount(ctx context.Context) (int64, error) {
 }
 
 // ResealDeletionKeys is ResealLinks for the users' deletion keys.
-func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error) {
+func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
 	return s.resealColumn(ctx, deletionKeys, after, limit)
 }
 
@@ -156,8 +139,8 @@ func (s *Store) countSealed(ctx context.Context, of sealedColumn) (n int64, err 
 	return n, translate(s.query(ctx).Table(of.table).Where("length(" + of.column + ") > 0").Count(&n).Error)
 }
 
-func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy.UserID, limit int) (r ResealResult, err error) {
-	r = ResealResult{LastUserID: after, ByKey: map[string]int{}}
+func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy.UserID, limit int) (r songspy.ResealResult, err error) {
+	r = songspy.ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []struct {
 		UserID songspy.UserID
 		Sealed []byte
@@ -175,7 +158,7 @@ func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy
 			continue
 		}
 		replaced, err := s.resealValue(ctx, of, row.UserID, row.Sealed)
-		if err := r.record(row.UserID, replaced, err); err != nil {
+		if err := recordResealed(&r, row.UserID, replaced, err); err != nil {
 			return r, err
 		}
 	}

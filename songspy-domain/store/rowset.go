@@ -15,6 +15,9 @@ import (
 // column on Postgres, one JSON text on SQLite. The text of the statement does not
 // depend on the number of rows, so it is planned once, and the limits on the number of
 // arguments do not apply.
+//
+// The poll's write path gains from it: on Postgres a rowset allocates half as much as
+// GORM's CreateInBatches, and takes as long (BenchmarkInsert). A query can join it.
 type rowset struct {
 	columns []rowsetColumn
 	size    int
@@ -106,7 +109,20 @@ func (s *Store) queryRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, 
 	return queryRows(ctx, conn, scan, clause+query, args...)
 }
 
-// queryRows runs a query and calls scan for each result row.
+// queryColumn runs a query with one column and returns its values.
+func queryColumn[T any](ctx context.Context, conn gorm.ConnPool, query string, args ...any) (values []T, err error) {
+	err = queryRows(ctx, conn, func(rows *sql.Rows) error {
+		var v T
+		err := rows.Scan(&v)
+		values = append(values, v)
+		return err
+	}, query, args...)
+	return values, err
+}
+
+// queryRows runs a query and calls scan for each result row. It reads many rows in
+// about half of the time of GORM's Find (BenchmarkRead), and reads what Find cannot: the
+// rows of joins and of DELETE … RETURNING.
 func queryRows(ctx context.Context, conn gorm.ConnPool, scan func(*sql.Rows) error, query string, args ...any) (err error) {
 	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {

@@ -161,10 +161,5 @@ func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (songspy.User
 
 // PruneSessions deletes the sessions that expired before the time and returns how many.
 func (s *Store) PruneSessions(ctx context.Context, before time.Time) (pruned int64, err error) {
-	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		tx = tx.Where("expires_at < ?", before).Delete(&songspy.Session{})
-		pruned = tx.RowsAffected
-		return tx.Error
-	})
-	return pruned, err
+	return deleteRows[songspy.Session](ctx, s.inErasureTx, "expires_at < ?", before)
 }

@@ -165,7 +165,7 @@ func samePointer[T any](a, b *T, same func(T, T) bool) bool {
 // Playback updates that are not written yet will be dropped.
 //
 // It returns CodeNotFound if there is no such user.
-func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e EraseResult, err error) {
+func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e songspy.Erasure, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockUsers(tx, id); err != nil {
 			return err
@@ -191,7 +191,7 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e EraseResult
 		return deleteSeat(tx, id)
 	})
 	if err != nil {
-		return EraseResult{}, err
+		return songspy.Erasure{}, err
 	}
 	return e, nil
 }

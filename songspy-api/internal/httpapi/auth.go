@@ -113,7 +113,7 @@ func userGone(err error) error {
 	return err
 }
 
-func erasedAnswer(e Erasure) ErasedAnswer {
+func erasedAnswer(e songspy.Erasure) ErasedAnswer {
 	answer := ErasedAnswer{Result: SUCCESS}
 	answer.Data.Erased.Spotify = e.Link
 	answer.Data.Erased.Plays = e.Plays

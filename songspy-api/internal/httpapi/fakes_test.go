@@ -222,10 +222,10 @@ func (h *fakeBackend) UpdateUser(_ context.Context, id songspy.UserID, change fu
 	return u, err
 }
 
-func (h *fakeBackend) EraseUser(_ context.Context, id songspy.UserID) (Erasure, error) {
+func (h *fakeBackend) EraseUser(_ context.Context, id songspy.UserID) (songspy.Erasure, error) {
 	delete(h.users, id)
 	clear(h.sessions)
-	return Erasure{Plays: 3, Tracks: 2}, nil
+	return songspy.Erasure{Plays: 3, Tracks: 2}, nil
 }
 
 func (h *fakeBackend) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
@@ -235,13 +235,13 @@ func (h *fakeBackend) Link(_ context.Context, id songspy.UserID) (songspy.Link, 
 	return songspy.Link{}, errNotFound
 }
 
-func (h *fakeBackend) Unlink(_ context.Context, id songspy.UserID) (Erasure, error) {
+func (h *fakeBackend) Unlink(_ context.Context, id songspy.UserID) (songspy.Erasure, error) {
 	_, linked := h.links[id]
 	delete(h.links, id)
-	return Erasure{Link: linked, Plays: 3, Tracks: 2}, nil
+	return songspy.Erasure{Link: linked, Plays: 3, Tracks: 2}, nil
 }
 
-func (h *fakeBackend) SaveLink(_ context.Context, n linking.NewLink) (songspy.Link, error) {
+func (h *fakeBackend) SaveLink(_ context.Context, n songspy.NewLink) (songspy.Link, error) {
 	if n.Account.ID == "taken" && !n.Move {
 		return songspy.Link{}, &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_LINKED_ELSEWHERE"}
 	}
@@ -254,7 +254,7 @@ func (h *fakeBackend) UpdateLink(_ context.Context, user songspy.UserID, change 
 	return songspy.Link{UserID: user}, change(&songspy.Link{UserID: user})
 }
 
-func (h *fakeBackend) SavePendingGrant(_ context.Context, n linking.NewLink) (songspy.Link, error) {
+func (h *fakeBackend) SavePendingGrant(_ context.Context, n songspy.NewLink) (songspy.Link, error) {
 	h.links[n.UserID] = songspy.Link{UserID: n.UserID, Scope: n.Grant.Scope, State: songspy.LinkNotRegistered, StateSince: n.ConsentedAt, AuthorizedAt: n.ConsentedAt}
 	return h.links[n.UserID], nil
 }
@@ -273,7 +273,7 @@ func (h *fakeBackend) AuthorizeURL(state, challenge, redirectURI string) string 
 	return "https://accounts.test/authorize?state=" + state + "&code_challenge=" + challenge + "&redirect_uri=" + redirectURI
 }
 
-func (h *fakeBackend) Exchange(_ context.Context, r linking.AuthorizationCode) (songspy.Grant, error) {
+func (h *fakeBackend) Exchange(_ context.Context, r songspy.AuthorizationCode) (songspy.Grant, error) {
 	h.exchanges++
 	if h.exchangeErr == nil && r.Code != spotifyCode {
 		return songspy.Grant{}, &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID"}

@@ -19,18 +19,12 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 )
 
-// Erasure says what was erased.
-type Erasure struct {
-	Link          bool
-	Plays, Tracks int64
-}
-
 // Users stores the accounts.
 type Users interface {
 	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
 	UpdateUser(ctx context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error)
 	// EraseUser erases the user and all their data.
-	EraseUser(ctx context.Context, id songspy.UserID) (Erasure, error)
+	EraseUser(ctx context.Context, id songspy.UserID) (songspy.Erasure, error)
 }
 
 // Links stores the Spotify links.
@@ -38,7 +32,7 @@ type Links interface {
 	// Link returns not_found if the user has no link.
 	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
 	// Unlink erases the link, and all data that came through it.
-	Unlink(ctx context.Context, id songspy.UserID) (Erasure, error)
+	Unlink(ctx context.Context, id songspy.UserID) (songspy.Erasure, error)
 }
 
 // PlayHistory stores plays and gaps.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/songspy/songspy/songspy-api/internal/linking"
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
@@ -45,7 +44,7 @@ func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (L
 	if code == "" {
 		code = deref(r.Params.Code)
 	}
-	_, err := s.opts.Linking.Link(ctx, callerFrom(ctx).UserID, linking.AuthorizationCode{
+	_, err := s.opts.Linking.Link(ctx, callerFrom(ctx).UserID, songspy.AuthorizationCode{
 		Code:        songspy.Secret(code),
 		RedirectURI: deref(body.RedirectUri),
 		Verifier:    songspy.Secret(deref(body.CodeVerifier)),

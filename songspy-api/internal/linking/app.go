@@ -55,7 +55,7 @@ func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID s
 // appOfVerifier returns the app for which a verifier was made. A verifier in another
 // form was made by a frontend, which uses the first app. A verifier that was made
 // for another user is an error, and so is a state of another verifier.
-func (s *Service) appOfVerifier(user songspy.UserID, r AuthorizationCode) (App, error) {
+func (s *Service) appOfVerifier(user songspy.UserID, r songspy.AuthorizationCode) (App, error) {
 	verifier := r.Verifier.Reveal()
 	parts := strings.SplitN(verifier, verifierSeparator, 3)
 	if len(parts) < 3 || len(parts[1]) != macLength {

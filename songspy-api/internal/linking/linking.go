@@ -21,42 +21,15 @@ const defaultRetryAfter = 5 * time.Second
 // linkTimeout limits a linking after its code is used: two calls and a write.
 const linkTimeout = 25 * time.Second
 
-// AuthorizationCode is the code that Spotify sent back, and the parameters of the
-// authorization.
-type AuthorizationCode struct {
-	Code        songspy.Secret
-	RedirectURI string
-	// Verifier is the PKCE verifier; empty if the authorization had no challenge.
-	Verifier songspy.Secret
-	// State is the state that came back with the code; empty if the client did not
-	// send it.
-	State songspy.Secret
-}
-
 // Spotify is the client of one Spotify app.
 type Spotify interface {
 	// Ready returns unavailable while calls to Spotify are blocked.
 	Ready(ctx context.Context) error
 	AuthorizeURL(state, challenge, redirectURI string) string
-	Exchange(ctx context.Context, r AuthorizationCode) (songspy.Grant, error)
+	Exchange(ctx context.Context, r songspy.AuthorizationCode) (songspy.Grant, error)
 	Account(ctx context.Context, access songspy.Secret) (songspy.SpotifyAccount, error)
 	// Refresh renews the tokens of a link.
 	Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error)
-}
-
-// NewLink is a link to be stored.
-type NewLink struct {
-	UserID songspy.UserID
-	App    string
-	// Seats is how many users the app admits; 0: any number.
-	Seats   int
-	Grant   songspy.Grant
-	Account songspy.SpotifyAccount
-	// Move moves the account from the other user it is linked to.
-	Move        bool
-	ConsentedAt time.Time
-	// IfVersion is the version that the stored link must have; 0: any.
-	IfVersion int64
 }
 
 // Links stores the links.
@@ -65,12 +38,12 @@ type Links interface {
 	// another user and Move is false, and conflict SPOTIFY_NO_SEAT if the app's last
 	// seat was taken meanwhile. It returns gone if the stored link does not have
 	// IfVersion.
-	SaveLink(ctx context.Context, l NewLink) (songspy.Link, error)
+	SaveLink(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
 	// SavePendingGrant stores a grant without an account: the user is not registered
 	// with the app yet. It does not change a link whose
 	// account is known. It returns the link that is stored afterwards, and gone as
 	// SaveLink does.
-	SavePendingGrant(ctx context.Context, l NewLink) (songspy.Link, error)
+	SavePendingGrant(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
 	// Link returns not_found if the user has no link.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
 	// UpdateLink calls change with the stored link and stores the result. It returns
@@ -158,7 +131,7 @@ func (s *Service) Authorization(ctx context.Context, user songspy.UserID, client
 
 // Link exchanges the code for tokens and stores the link. It first checks that calls
 // to Spotify are not blocked, because a code works only once.
-func (s *Service) Link(ctx context.Context, user songspy.UserID, r AuthorizationCode, move bool) (songspy.Link, error) {
+func (s *Service) Link(ctx context.Context, user songspy.UserID, r songspy.AuthorizationCode, move bool) (songspy.Link, error) {
 	if r.Code == "" {
 		return s.completePendingGrant(ctx, user, move)
 	}
@@ -190,13 +163,13 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r Authorization
 	if grant.RefreshToken == "" {
 		return songspy.Link{}, asUnavailable(errors.New("spotify gave no refresh token"))
 	}
-	return s.saveLink(ctx, app, NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Move: move, ConsentedAt: s.opts.Now()})
+	return s.saveLink(ctx, app, songspy.NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Move: move, ConsentedAt: s.opts.Now()})
 }
 
 // saveLink reads the account of the grant and stores the link. If the user is not
 // registered with the app, it stores the grant as pending, so that the user need not
 // consent again. It stores nothing if the user has a link whose account is known.
-func (s *Service) saveLink(ctx context.Context, app App, n NewLink) (songspy.Link, error) {
+func (s *Service) saveLink(ctx context.Context, app App, n songspy.NewLink) (songspy.Link, error) {
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNotRegistered, songspy.DispositionRefused:
@@ -246,7 +219,7 @@ func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID,
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), linkTimeout)
 	defer cancel()
-	n := NewLink{
+	n := songspy.NewLink{
 		UserID: user, App: app.ID, Seats: app.Seats, Move: move, ConsentedAt: link.AuthorizedAt, IfVersion: link.Version,
 		Grant: link.Grant(),
 	}

@@ -25,8 +25,8 @@ type fakeServices struct {
 	userApp                           string         // the app of the user's link, if it is user-supplied
 	seatEmail                         songspy.Secret // the address in the request for a seat
 	seatGone                          bool           // the seat is given up right after the request
-	exchanged                         []AuthorizationCode
-	saved, pending                    []NewLink
+	exchanged                         []songspy.AuthorizationCode
+	saved, pending                    []songspy.NewLink
 	link                              *songspy.Link // the stored link, or nil
 	pendingErr                        error         // the error of SavePendingGrant
 	onRefresh                         func()        // called while the token is renewed
@@ -35,7 +35,7 @@ type fakeServices struct {
 	onAccount                         func() // called when Spotify has returned the account
 }
 
-func (f *fakeServices) SavePendingGrant(_ context.Context, n NewLink) (songspy.Link, error) {
+func (f *fakeServices) SavePendingGrant(_ context.Context, n songspy.NewLink) (songspy.Link, error) {
 	if err := f.checkVersion(n); err != nil {
 		return songspy.Link{}, err
 	}
@@ -55,7 +55,7 @@ func (f *fakeServices) SavePendingGrant(_ context.Context, n NewLink) (songspy.L
 }
 
 // checkVersion returns gone if the stored link does not have IfVersion.
-func (f *fakeServices) checkVersion(n NewLink) error {
+func (f *fakeServices) checkVersion(n songspy.NewLink) error {
 	if n.IfVersion != 0 && (f.link == nil || f.link.Version != n.IfVersion) {
 		return &songspy.Error{Code: songspy.CodeGone}
 	}
@@ -99,7 +99,7 @@ func (f *fakeServices) AuthorizeURL(state, challenge, redirectURI string) string
 	return "https://accounts.test/authorize?" + url.Values{"state": {state}, "code_challenge": {challenge}, "redirect_uri": {redirectURI}}.Encode()
 }
 
-func (f *fakeServices) Exchange(_ context.Context, r AuthorizationCode) (songspy.Grant, error) {
+func (f *fakeServices) Exchange(_ context.Context, r songspy.AuthorizationCode) (songspy.Grant, error) {
 	f.exchanged = append(f.exchanged, r)
 	if f.onExchange != nil {
 		f.onExchange()
@@ -114,7 +114,7 @@ func (f *fakeServices) Account(ctx context.Context, _ songspy.Secret) (songspy.S
 	return songspy.SpotifyAccount{AccountID: "acc"}, errors.Join(f.accountErr, ctx.Err())
 }
 
-func (f *fakeServices) SaveLink(ctx context.Context, n NewLink) (songspy.Link, error) {
+func (f *fakeServices) SaveLink(ctx context.Context, n songspy.NewLink) (songspy.Link, error) {
 	if ctx.Err() != nil {
 		return songspy.Link{}, ctx.Err()
 	}
@@ -156,7 +156,7 @@ func newService(f *fakeServices, anyLoopback bool) *Service {
 
 func TestLink_StoresTheGrantOfTheCode(t *testing.T) {
 	f := newFakeServices()
-	_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: "verifier"}, true)
+	_, err := newService(f, false).Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: "verifier"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestLink_StoresNothingOnError(t *testing.T) {
 			if c.change != nil {
 				c.change(f)
 			}
-			_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: c.code, RedirectURI: c.uri}, false)
+			_, err := newService(f, false).Link(t.Context(), 7, songspy.AuthorizationCode{Code: c.code, RedirectURI: c.uri}, false)
 			if songspy.ReasonOf(err) != c.want || songspy.CodeOf(err) != c.kind {
 				t.Errorf("error %v, want %s", err, c.want)
 			}
@@ -222,7 +222,7 @@ func TestLink_CompletesWithoutACodeOnceTheUserIsRegistered(t *testing.T) {
 			s := newService(f, false)
 			f.accountErr = &songspy.Error{Disposition: d}
 			for _, code := range []songspy.Secret{"code", ""} { // and a retry before the registration
-				if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: code}, false); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" {
+				if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: code}, false); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" {
 					t.Fatalf("code %q: error %v", code, err)
 				}
 				f.link.AccessExpiresAt = time.Now().Add(time.Hour)
@@ -230,7 +230,7 @@ func TestLink_CompletesWithoutACodeOnceTheUserIsRegistered(t *testing.T) {
 			if f.accountErr = nil; f.pending[0].Grant.RefreshToken != "refresh" || len(f.exchanged) != 1 {
 				t.Fatalf("pending %+v, %d codes used", f.pending, len(f.exchanged))
 			}
-			if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, true); err != nil {
+			if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{}, true); err != nil {
 				t.Fatal(err)
 			}
 			if got := f.saved[0]; got.App != "app" || got.Account.AccountID != "acc" || got.Grant.RefreshToken != "refresh" || !got.Move || !got.ConsentedAt.Equal(f.pending[0].ConsentedAt) {
@@ -259,7 +259,7 @@ func TestLink_ReportsWhetherTheGrantOfAnUnregisteredUserWasKept(t *testing.T) {
 	} {
 		f := newFakeServices()
 		f.accountErr, f.link, f.pendingErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}, c.link, c.keepErr
-		_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false)
+		_, err := newService(f, false).Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code"}, false)
 		if stored := !errors.Is(err, ErrGrantNotStored); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" || stored != c.stored || (len(f.pending) > 0) != c.stored {
 			t.Errorf("%s: error %v; reported as stored: %v, stored %+v", name, err, stored, f.pending)
 		}
@@ -281,7 +281,7 @@ func TestLink_AsksTheUserToConsentAgainIfAPendingGrantIsRevoked(t *testing.T) {
 		f := newFakeServices()
 		f.link = &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1} // its access token has expired
 		f.onRefresh = func() { c.meanwhile(f) }
-		_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{}, false)
+		_, err := newService(f, false).Link(t.Context(), 7, songspy.AuthorizationCode{}, false)
 		if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
 			t.Errorf("%s: error %v, saved %+v", name, err, f.saved)
 		}
@@ -295,14 +295,14 @@ func TestLink_CompletesWithARefreshedTokenAndStoresARotatedOne(t *testing.T) {
 	f := newFakeServices()
 	s := newService(f, false)
 	f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
-	_, _ = s.Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false) // its access token has expired by now
+	_, _ = s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code"}, false) // its access token has expired by now
 	f.accountErr = nil
-	if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" {
+	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" {
 		t.Fatalf("with a rejected refresh token: error %v", err)
 	}
 	f.link.State = songspy.LinkNotRegistered // now Spotify accepts the refresh token
 	f.refreshed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
-	if _, err := s.Link(t.Context(), 7, AuthorizationCode{}, false); err != nil {
+	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{}, false); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.saved[0].Grant; got.AccessToken != "access 2" || got.RefreshToken != "refresh 2" || f.link.RefreshToken != "refresh 2" {
@@ -319,13 +319,13 @@ func TestLink_WithoutACodeStoresNothingIfTheLinkChanged(t *testing.T) {
 			f := newFakeServices()
 			s := newService(f, false)
 			f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
-			_, _ = s.Link(t.Context(), 7, AuthorizationCode{Code: "code"}, false)
+			_, _ = s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code"}, false)
 			if f.accountErr = nil; d != songspy.DispositionNone {
 				f.accountErr = &songspy.Error{Disposition: d}
 			}
 			f.refreshed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
 			f.onAccount = func() { f.link = link }
-			_, err := s.Link(t.Context(), 7, AuthorizationCode{}, false)
+			_, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{}, false)
 			if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 || f.link != link {
 				t.Errorf("%s, %s: error %v, saved %+v, the link is %+v", name, meanwhile, err, f.saved, f.link)
 			}
@@ -342,7 +342,7 @@ func TestLink_WithoutACodeNeedsAPendingGrant(t *testing.T) {
 	} {
 		f := newFakeServices()
 		f.link = link
-		if _, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
+		if _, err := newService(f, false).Link(t.Context(), 7, songspy.AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
 			t.Errorf("%s: error %v, saved %+v", name, err, f.saved)
 		}
 	}
@@ -352,7 +352,7 @@ func TestLink_FinishesAfterTheClientDisconnects(t *testing.T) {
 	f := newFakeServices()
 	ctx, disconnect := context.WithCancel(t.Context())
 	f.onExchange = disconnect
-	if _, err := newService(f, false).Link(ctx, 7, AuthorizationCode{Code: "c"}, false); err != nil || len(f.saved) != 1 {
+	if _, err := newService(f, false).Link(ctx, 7, songspy.AuthorizationCode{Code: "c"}, false); err != nil || len(f.saved) != 1 {
 		t.Errorf("the code is used and %d links are saved, error %v", len(f.saved), err)
 	}
 }
@@ -360,7 +360,7 @@ func TestLink_FinishesAfterTheClientDisconnects(t *testing.T) {
 func TestLink_NamesTheMissingScopes(t *testing.T) {
 	f := newFakeServices()
 	f.scope = songspy.ScopeCurrentlyPlaying
-	_, err := newService(f, false).Link(t.Context(), 7, AuthorizationCode{Code: "c"}, false)
+	_, err := newService(f, false).Link(t.Context(), 7, songspy.AuthorizationCode{Code: "c"}, false)
 	if missing, ok := errors.AsType[MissingScopes](err); !ok || missing.Detail() != songspy.ScopeRecentlyPlayed {
 		t.Errorf("error %v, want the missing scope", err)
 	}
@@ -429,14 +429,14 @@ func TestLinking_UsesAnAppWithAFreeSeat(t *testing.T) {
 	if n := len(a.CodeVerifier.Reveal()); n < 43 || n > 128 {
 		t.Errorf("the verifier has %d characters", n)
 	}
-	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
+	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
 		t.Fatal(err)
 	}
 	if len(first.exchanged) > 0 || len(second.exchanged) != 1 || second.saved[0].App != "free" || second.saved[0].Seats != 5 {
 		t.Errorf("the code went to %+v, and %+v was saved", first.exchanged, second.saved)
 	}
 	// A frontend that builds the authorization URL itself uses the first app.
-	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: "its-own"}, false); err != nil || len(first.exchanged) != 1 {
+	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: "its-own"}, false); err != nil || len(first.exchanged) != 1 {
 		t.Errorf("error %v, the first app exchanged %+v", err, first.exchanged)
 	}
 	second.chooseErr = &songspy.Error{Code: songspy.CodeConflict, Reason: "SPOTIFY_NO_SEAT"}
@@ -471,7 +471,7 @@ func TestLinking_UsesAUserSuppliedApp(t *testing.T) {
 	if n := len(a.CodeVerifier.Reveal()); n > 128 {
 		t.Errorf("the verifier has %d characters", n)
 	}
-	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
+	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: a.CodeVerifier}, false); err != nil {
 		t.Fatal(err)
 	}
 	if len(ours.exchanged) > 0 || len(userApp.exchanged) != 1 || userApp.saved[0].App != songspy.UserApp(id) || userApp.saved[0].Seats != 0 {
@@ -531,12 +531,12 @@ func TestLink_VerifierCannotMakeAnInstanceAppUserSupplied(t *testing.T) {
 		UserApp: func(string) Spotify { return f },
 	})
 	forged := songspy.Secret(randomToken() + verifierSeparator + songspy.UserApp(id))
-	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != "first" {
+	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != "first" {
 		t.Errorf("saved %+v, error %v", f.saved, err)
 	}
 	// A verifier from before the operator configured the app: the app's seats apply.
 	former := songspy.Secret(s.newVerifier(7, randomToken(), songspy.UserApp(id)))
-	if _, err := s.Link(t.Context(), 7, AuthorizationCode{Code: "code", Verifier: former}, false); err != nil || f.saved[1].App != id || f.saved[1].Seats != 5 {
+	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: former}, false); err != nil || f.saved[1].App != id || f.saved[1].Seats != 5 {
 		t.Errorf("saved %+v, error %v", f.saved, err)
 	}
 	// A link from before the operator configured the app.
@@ -577,7 +577,7 @@ func TestAuthorization_WorksOnlyForItsUser(t *testing.T) {
 		"a frontend's own verifier":          {serviceWith(key), 7, "its~own~verifier", "its-own-state", true},
 	} {
 		f.exchanged = nil
-		_, err := c.service.Link(t.Context(), c.user, AuthorizationCode{Code: "code", Verifier: c.verifier, State: c.state}, false)
+		_, err := c.service.Link(t.Context(), c.user, songspy.AuthorizationCode{Code: "code", Verifier: c.verifier, State: c.state}, false)
 		if (err == nil) != c.ok || !c.ok && (songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.exchanged) > 0) {
 			t.Errorf("%s: error %v, %d codes used", name, err, len(f.exchanged))
 		}

@@ -31,11 +31,11 @@ func (s *fakeSealed) kind(name string) SealedKind {
 	}
 }
 
-func (s *fakeSealed) reseal(_ context.Context, after songspy.UserID, limit int) (ResealResult, error) {
+func (s *fakeSealed) reseal(_ context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
 	if s.pages++; s.pages > 1 && s.err != nil {
-		return ResealResult{}, s.err
+		return songspy.ResealResult{}, s.err
 	}
-	r := ResealResult{LastUserID: after, ByKey: map[string]int{}}
+	r := songspy.ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	for _, id := range slices.Sorted(maps.Keys(s.keyOf)) {
 		if id <= after || r.Processed == limit {
 			continue

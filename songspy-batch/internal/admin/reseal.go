@@ -15,19 +15,6 @@ import (
 // resealPageSize is the number of rows that are encrypted in one transaction.
 const resealPageSize = 200
 
-// ResealResult is the result of one page of rows.
-type ResealResult struct {
-	LastUserID songspy.UserID
-	Processed  int
-	// ByKey counts the rows by the key that sealed them before.
-	ByKey map[string]int
-	// Resealed rows were encrypted with the primary key. Replaced rows were
-	// changed by another process meanwhile.
-	Resealed, Replaced int
-	// Undecryptable lists the users whose row no key can decrypt.
-	Undecryptable []songspy.UserID
-}
-
 // SealedKind is one kind of encrypted data, such as the tokens of links.
 type SealedKind struct {
 	// Name is its name in the plural.
@@ -37,7 +24,7 @@ type SealedKind struct {
 	// Count returns the number of rows.
 	Count func(ctx context.Context) (int64, error)
 	// Reseal encrypts up to limit rows of the users after the given one.
-	Reseal func(ctx context.Context, after songspy.UserID, limit int) (ResealResult, error)
+	Reseal func(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error)
 }
 
 // Reseal encrypts everything with the primary key. It shows its progress on err
@@ -49,7 +36,7 @@ func Reseal(ctx context.Context, all []SealedKind, primary string, now func() ti
 		if cause != nil {
 			return cause
 		}
-		failures = append(failures, sum.writeReport(out, s, primary))
+		failures = append(failures, s.writeReport(out, sum, primary))
 	}
 	if cause := errors.Join(failures...); cause != nil {
 		return cause
@@ -58,7 +45,7 @@ func Reseal(ctx context.Context, all []SealedKind, primary string, now func() ti
 	return nil
 }
 
-func (s SealedKind) reseal(ctx context.Context, now func() time.Time, out, err io.Writer) (sum ResealResult, cause error) {
+func (s SealedKind) reseal(ctx context.Context, now func() time.Time, out, err io.Writer) (sum songspy.ResealResult, cause error) {
 	sum.ByKey = map[string]int{}
 	total, cause := s.Count(ctx)
 	if cause != nil {
@@ -85,7 +72,7 @@ func (s SealedKind) reseal(ctx context.Context, now func() time.Time, out, err i
 	return sum, nil
 }
 
-func (r ResealResult) writeReport(out io.Writer, s SealedKind, primary string) error {
+func (s SealedKind) writeReport(out io.Writer, r songspy.ResealResult, primary string) error {
 	fmt.Fprintf(out, "%d %s, by the key that encrypted them before:\n", r.Processed, s.Name)
 	for _, key := range slices.Sorted(maps.Keys(r.ByKey)) {
 		fmt.Fprintf(out, "  %-32s %d\n", key, r.ByKey[key])

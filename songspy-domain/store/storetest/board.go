@@ -7,7 +7,6 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 func board() suite {
@@ -47,7 +46,7 @@ func board() suite {
 			paused.Playing.State, paused.Playing.PausedSince = songspy.PlayerPaused, &paused.Playing.SeenAt
 			idle.Playing.State = songspy.PlayerIdle
 			b.write(t, playingUpdate(plays, song(1), start), paused, idle, playingUpdate(erased, song(1), start))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), erased.UserID))
 			var got []songspy.UserID
 			for _, o := range value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{1, 2, 3, 4, 5})) {
 				got = append(got, o.User.ID)

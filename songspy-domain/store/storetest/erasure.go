@@ -49,16 +49,16 @@ func erasure() suite {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.write(t, playingUpdate(one, localFile("Shared"), start), playingUpdate(two, localFile("Shared"), start))
 			b.write(t, playingUpdate(one, localFile("Mine"), start.Add(time.Second)))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), one.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), one.UserID))
 			same(t, "titles", b.trackTitles(t), []string{"Shared"})
-			value[store.EraseResult](t)(b.Unlink(t.Context(), two.UserID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), two.UserID))
 			same(t, "titles without any user", b.trackTitles(t), []string(nil))
 		},
 		"LocalFile_IsStoredAgainByAProcessThatKnewItBeforeTheErasure": func(t *testing.T, b *fixture) {
 			erased, stays := b.newLinkedUser(t), b.newLinkedUser(t)
 			former := b.write(t, playingUpdate(erased, localFile("Tape"), start))[0].TrackID
 			other := b.openAnother(t)
-			value[store.EraseResult](t)(other.EraseUser(t.Context(), erased.UserID))
+			value[songspy.Erasure](t)(other.EraseUser(t.Context(), erased.UserID))
 			update := playingUpdate(stays, localFile("Tape"), start)
 			update.Plays = []songspy.Play{finishedPlay(localFile("Tape"), start.Add(-time.Hour))}
 			b.write(t, update)
@@ -203,7 +203,7 @@ func erasure() suite {
 			relinked.ISRC = strings.ToLower(song(1).ISRC)
 			stranger.ISRC = "QZ0000000002"
 			rotated := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
-			value[store.ResealResult](t)(rotated.ResealDeletionKeys(t.Context(), 0, 10))
+			value[songspy.ResealResult](t)(rotated.ResealDeletionKeys(t.Context(), 0, 10))
 			only := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
 			for _, s := range []*store.Store{rotated, only} {
 				for _, c := range []struct{ item, want songspy.Track }{{song(1), song(1)}, {relinked, relinked}} {
@@ -234,12 +234,12 @@ func erasure() suite {
 			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-2*time.Hour)), finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
-			same(t, "plays that unlinking erased", value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID)).Plays, 1)
+			same(t, "plays that unlinking erased", value[songspy.Erasure](t)(b.Unlink(t.Context(), l.UserID)).Plays, 1)
 			stored := storedPlays(t, b.sql(t), l.UserID)
 			same(t, "what is left", []any{len(stored), stored[0].StartedAt, stored[0].TrackID}, []any{1, start.Add(-2 * time.Hour), 0})
 			again := b.link(t, l.UserID, "again")
 			same(t, "recognized after linking again", b.storedPlays(t, again, historyItem(song(1), start.Add(-2*time.Hour))).Plays[0].Track.URI, song(1).URI)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), l.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), l.UserID))
 			same(t, "plays of the erased user", b.countRows(t, "plays", l.UserID), 0)
 		},
 		"EraseUser_WaitsForAWriteOfItsLocalFile": func(t *testing.T, b *fixture) {
@@ -271,7 +271,7 @@ func erasure() suite {
 				}()
 				b.waitForBlockedTx(t, func() bool { return len(done) > 0 })
 			})
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), erased.UserID))
 			must(t, <-done)
 			same(t, "on the board", len(value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{takes.UserID}))), 1)
 		},

@@ -12,7 +12,6 @@ import (
 	"github.com/pressly/goose/v3"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
@@ -136,7 +135,7 @@ func version15Suite() suite {
 			update.Tracks[0].URI = songspy.LocalURI("spotify:odd:local")
 			update.Playing.TrackURI = update.Tracks[0].URI
 			b.write(t, update)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), 2))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), 2))
 			same(t, "titles after the erasure", b.trackTitles(t), []string{song(1).Title, song(2).Title})
 
 			first := songspy.Link{UserID: 1, Generation: 1}

@@ -310,7 +310,7 @@ func erasureSearchSuite() suite {
 				}
 				theirs = append(theirs, table)
 			}
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), p.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), p.UserID))
 			for _, table := range theirs {
 				same(t, "rows left in "+table, b.countRows(t, table, p.UserID), 0)
 			}
@@ -344,12 +344,12 @@ func erasureSearchSuite() suite {
 				"address": after.untilErased["address"], "token": after.untilErased["token"],
 			}), []string(nil))
 			same(t, "found of the deleted and replaced texts", findSecrets(at, before.deleted), []string(nil))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), before.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), before.UserID))
 			same(t, "of the erased user", findSecrets(b.rawContents(t), before.untilErased), []string(nil))
 		},
 		"Unlink_LeavesNothingOfSpotifyToBeFound": func(t *testing.T, b *fixture) {
 			p := b.plantUser(t, "somebody")
-			value[store.EraseResult](t)(b.Unlink(t.Context(), p.UserID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), p.UserID))
 			spotify := secrets{}
 			for _, what := range []string{"account id", "Spotify id", "client id", "tape", "doubted tape", "sealed token"} {
 				spotify[what] = p.untilErased[what]

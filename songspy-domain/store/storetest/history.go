@@ -5,7 +5,6 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 // historyItem is an item of Spotify's history: the track at the time.
@@ -183,8 +182,8 @@ func history() suite {
 		"ReconcileHistory_RejectsItemsOfAFormerLink": func(t *testing.T, b *fixture) {
 			relinked, unlinked, erased := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			b.link(t, relinked.UserID, "new")
-			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), unlinked.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), erased.UserID))
 			items := []songspy.HistoryItem{historyItem(song(1), start)}
 			for _, l := range []songspy.Link{relinked, unlinked, erased} {
 				_, err := b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items, addAll(items))
@@ -231,8 +230,8 @@ func history() suite {
 					return r
 				}))
 			}
-			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), unlinked.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), erased.UserID))
 			for _, table := range []string{"plays", "history_items", "user_tracks", "gaps"} {
 				same(t, table+" of the unlinked", b.countRows(t, table, unlinked.UserID), 0)
 				same(t, table+" of the erased", b.countRows(t, table, erased.UserID), 0)
@@ -257,7 +256,7 @@ func history() suite {
 				}
 				same(t, "habit of the polled user", of.PartialPlays, want)
 			}
-			value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), l.UserID))
 			same(t, "rows of the unlinked user", b.countRows(t, "history_habits", l.UserID), 0)
 		},
 		"ReconcileHistory_CountsAProbablePlayOnceItIsConfirmed": func(t *testing.T, b *fixture) {

@@ -175,7 +175,7 @@ func invites() suite {
 			i := createInvite(t, b, "one", 2)
 			u, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.SignUpPolicy{InviteHash: hash("one")})
 			must(t, err)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
 			same(t, "uses left", left(t, b, i.ID), 1)
 			must(t, signUp(t, b.Store, "ann", "one"))
 			same(t, "uses left", left(t, b, i.ID), 0)

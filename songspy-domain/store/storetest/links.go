@@ -274,7 +274,7 @@ func linking() suite {
 				_, err = b.SavePendingGrant(t.Context(), late)
 				same(t, "SavePendingGrant "+what, songspy.CodeOf(err), songspy.CodeGone)
 			}
-			value[store.EraseResult](t)(b.Unlink(t.Context(), u.ID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), u.ID))
 			requireGone("after an unlink")
 			_, err := b.Link(t.Context(), u.ID)
 			RequireCode(t, err, songspy.CodeNotFound)
@@ -380,7 +380,7 @@ func linking() suite {
 		},
 		"SaveLink_ForAnErasedUserIsNotFound": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
 			_, err := b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: account("u")})
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
@@ -396,7 +396,7 @@ func linking() suite {
 			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, update)
 			before := b.lastChange(t)
-			same(t, "erased", value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID)), store.EraseResult{Link: true, Plays: 1, Tracks: 1})
+			same(t, "erased", value[songspy.Erasure](t)(b.Unlink(t.Context(), l.UserID)), songspy.Erasure{Link: true, Plays: 1, Tracks: 1})
 			for _, table := range []string{"spotify_links", "now_playing", "plays", "user_tracks"} {
 				same(t, table, b.countRows(t, table, l.UserID), 0)
 			}
@@ -417,7 +417,7 @@ func linking() suite {
 					t.Fatalf("generation %d or version %d was used again", l.Generation, l.Version)
 				}
 				generations[l.Generation], versions[l.Version] = true, true
-				value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID))
+				value[songspy.Erasure](t)(b.Unlink(t.Context(), l.UserID))
 				l = b.link(t, l.UserID, "again")
 			}
 		},

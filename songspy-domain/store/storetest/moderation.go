@@ -57,10 +57,10 @@ func moderation() suite {
 		"CreateReport_OutlivesItsAuthorWithoutTheText": func(t *testing.T, b *fixture) {
 			reported, reporter := b.newUser(t).ID, b.newUser(t).ID
 			r := value[songspy.Report](t)(b.CreateReport(t.Context(), songspy.Report{UserID: reported, ReporterID: &reporter, Reason: songspy.ReportHarassment, Text: "it is me"}))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), reporter))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), reporter))
 			r.ReporterID, r.Text = nil, ""
 			same(t, "reports", value[[]songspy.Report](t)(b.OpenReports(t.Context(), 0, 10)), []songspy.Report{r})
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), reported))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), reported))
 			same(t, "reports about an erased user", len(value[[]songspy.Report](t)(b.OpenReports(t.Context(), 0, 10))), 0)
 		},
 		"SetHiddenByOperator_IsRecordedAndPublished": func(t *testing.T, b *fixture) {

@@ -100,7 +100,7 @@ func notifications() suite {
 		},
 		"QueueNotifications_SkipsErasedUsers": func(t *testing.T, b *fixture) {
 			gone, stays := b.newUser(t), b.newUser(t)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), gone.ID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), gone.ID))
 			b.queueNotifications(t, relinkNotification(gone.ID), relinkNotification(stays.ID))
 			same(t, "of the erased user", b.countRows(t, "notifications", gone.ID), 0)
 			same(t, "of the other user", b.countRows(t, "notifications", stays.ID), 1)
@@ -109,9 +109,9 @@ func notifications() suite {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			b.queueNotifications(t, relinkNotification(one.UserID), unregisteredNotification(one.UserID), relinkNotification(two.UserID), unregisteredNotification(two.UserID), seatAskedNotification(two.UserID))
 			m, _ := claimNotification(t, b.Store, webhookChannels)
-			value[store.EraseResult](t)(b.Unlink(t.Context(), one.UserID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), one.UserID))
 			same(t, "of the unlinked user", b.countRows(t, "notifications", one.UserID), 0)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), two.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two.UserID))
 			same(t, "of the erased user", b.countRows(t, "notifications", two.UserID), 0)
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // a message that was being sent
 			_, userIDs := claimNotification(t, b.Store, mailChannels)
@@ -122,7 +122,7 @@ func notifications() suite {
 			b.queueNotifications(t, seatAskedNotification(l.UserID))
 			m, _ := claimNotification(t, b.Store, webhookChannels)
 			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true))
-			value[store.EraseResult](t)(b.Unlink(t.Context(), l.UserID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), l.UserID))
 			b.clock.advance(2 * time.Hour)
 			b.queueNotifications(t, seatAskedNotification(l.UserID))
 			_, userIDs := claimNotification(t, b.Store, webhookChannels)

@@ -83,7 +83,7 @@ func people() suite {
 		},
 		"Follow_NeedsTwoUsersThatExist": func(t *testing.T, b *fixture) {
 			one, two, _ := threeUsers(t, b)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), two))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two))
 			for _, c := range []struct {
 				id, follower songspy.UserID
 				want         songspy.Code
@@ -214,7 +214,7 @@ func people() suite {
 		},
 		"People_AreReadTogether": func(t *testing.T, b *fixture) {
 			one, two, three := threeUsers(t, b)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), two))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two))
 			var got []store.Person
 			executed := b.statements.recordDuring(func() {
 				got = value[[]store.Person](t)(b.People(t.Context(), []songspy.UserID{three, two, one, 404}))

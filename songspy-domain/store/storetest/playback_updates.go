@@ -8,7 +8,6 @@ import (
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 func playbackUpdates() suite {
@@ -97,8 +96,8 @@ func playbackUpdates() suite {
 		"WritePlaybackUpdates_DropsUpdatesOfAFormerLink": func(t *testing.T, b *fixture) {
 			relinked, unlinked, erased, stays := b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t), b.newLinkedUser(t)
 			b.link(t, relinked.UserID, "new")
-			value[store.EraseResult](t)(b.Unlink(t.Context(), unlinked.UserID))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), erased.UserID))
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), unlinked.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), erased.UserID))
 			var updates []songspy.PlaybackUpdate
 			for _, l := range []songspy.Link{relinked, unlinked, erased, stays} {
 				update := playingUpdate(l, song(1), start)

@@ -119,7 +119,7 @@ func quotas() suite {
 			value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: own, Grant: grant("own"), Account: account("own"), ConsentedAt: start}))
 			must(t, b.SaveRefusal(t.Context(), own, refused))
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, calls(bucket, quota.EndpointPlaying, 1), bucket))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
 			same(t, "refusal", value[quota.Refusal](t)(b.LastRefusal(t.Context(), own)), quota.Refusal{})
 			same(t, "buckets", len(value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, nil, bucket))), 0)
 		},

@@ -67,14 +67,14 @@ func sealing() suite {
 			must(t, err)
 			rotated := b.openAnother(t, withKeys("new", "test"))
 			same(t, "links", value[int64](t)(rotated.LinkCount(t.Context())), 5)
-			first := value[store.ResealResult](t)(rotated.ResealLinks(t.Context(), 0, 2))
-			same(t, "the first page", first, store.ResealResult{LastUserID: all[1].UserID, Processed: 2, Resealed: 2, ByKey: map[string]int{"test": 2}})
-			second := value[store.ResealResult](t)(rotated.ResealLinks(t.Context(), first.LastUserID, 10))
-			same(t, "the rest", second, store.ResealResult{
+			first := value[songspy.ResealResult](t)(rotated.ResealLinks(t.Context(), 0, 2))
+			same(t, "the first page", first, songspy.ResealResult{LastUserID: all[1].UserID, Processed: 2, Resealed: 2, ByKey: map[string]int{"test": 2}})
+			second := value[songspy.ResealResult](t)(rotated.ResealLinks(t.Context(), first.LastUserID, 10))
+			same(t, "the rest", second, songspy.ResealResult{
 				LastUserID: all[4].UserID, Processed: 3, Resealed: 2, ByKey: map[string]int{"test": 2, "(damaged)": 1}, Undecryptable: []songspy.UserID{broken.UserID},
 			})
-			again := value[store.ResealResult](t)(rotated.ResealLinks(t.Context(), 0, 2))
-			same(t, "again", again, store.ResealResult{LastUserID: all[1].UserID, Processed: 2, ByKey: map[string]int{"new": 2}})
+			again := value[songspy.ResealResult](t)(rotated.ResealLinks(t.Context(), 0, 2))
+			same(t, "again", again, songspy.ResealResult{LastUserID: all[1].UserID, Processed: 2, ByKey: map[string]int{"new": 2}})
 			only := b.openAnother(t, withKeys("new"))
 			for _, l := range []songspy.Link{all[0], all[1], all[3], all[4]} {
 				got := value[songspy.Link](t)(only.Link(t.Context(), l.UserID))

@@ -258,7 +258,7 @@ func seats() suite {
 		},
 		"Seats_AreDeletedWithTheirUserAndAfterSomeTime": func(t *testing.T, b *fixture) {
 			gone, entered, waits := b.askSeat(t, smallApp), b.askSeat(t, smallApp), b.askSeat(t, smallApp)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), gone))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), gone))
 			same(t, "of the erased user", b.countRows(t, "spotify_seats", gone), 0)
 			value[bool](t)(b.EnterSeat(t.Context(), entered))
 			b.clock.advance(time.Hour)
@@ -284,7 +284,7 @@ func seats() suite {
 			must(t, err)
 			rotated := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
 			same(t, "addresses", value[int64](t)(rotated.SeatAddressCount(t.Context())), 2)
-			same(t, "resealed", value[store.ResealResult](t)(rotated.ResealSeatAddresses(t.Context(), 0, 10)), store.ResealResult{
+			same(t, "resealed", value[songspy.ResealResult](t)(rotated.ResealSeatAddresses(t.Context(), 0, 10)), songspy.ResealResult{
 				LastUserID: two, Processed: 2, Resealed: 1, ByKey: map[string]int{"test": 1, "(damaged)": 1}, Undecryptable: []songspy.UserID{two},
 			})
 			only := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })

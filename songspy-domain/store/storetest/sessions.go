@@ -5,7 +5,6 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 // newSession is a session to create; label stands for its refresh token.
@@ -27,7 +26,7 @@ func sessions() suite {
 		},
 		"CreateSession_ForAnErasedUserIsNotFound": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
 			_, err := b.CreateSession(t.Context(), newSession(u.ID, "one"))
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
@@ -38,7 +37,7 @@ func sessions() suite {
 		},
 		"Session_EndsWithItsUser": func(t *testing.T, b *fixture) {
 			first := create(t, b, "one")
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), first.UserID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), first.UserID))
 			_, err := b.Session(t.Context(), first.ID)
 			RequireCode(t, err, songspy.CodeNotFound)
 			_, err = b.SessionByRefresh(t.Context(), first.RefreshHash)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 func users() suite {
@@ -127,7 +126,7 @@ func users() suite {
 				b.queueNotifications(t, relinkNotification(l.UserID))
 			}
 			before := b.lastChange(t)
-			same(t, "erased", value[store.EraseResult](t)(b.EraseUser(t.Context(), gone.UserID)), store.EraseResult{Link: true, Plays: 2, Tracks: 2})
+			same(t, "erased", value[songspy.Erasure](t)(b.EraseUser(t.Context(), gone.UserID)), songspy.Erasure{Link: true, Plays: 2, Tracks: 2})
 			for _, table := range []string{"users", "spotify_links", "sessions", "now_playing", "plays", "history_items", "user_tracks", "notifications"} {
 				same(t, table+" of the erased", b.countRows(t, table, gone.UserID), 0)
 				if table != "history_items" && b.countRows(t, table, stays.UserID) == 0 {
@@ -138,7 +137,7 @@ func users() suite {
 		},
 		"EraseUser_NeverReusesTheID": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), u.ID))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
 			if next := b.newUser(t); next.ID <= u.ID {
 				t.Fatalf("id %d was given after %d", next.ID, u.ID)
 			}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 // version20Suite checks what the migration to sharing periods and public ids makes of an
@@ -106,7 +105,7 @@ func version20Suite() suite {
 			insertUser(t, b, 1, songspy.AudienceEveryone, nil)
 			b.Store = b.openAnother(t)
 			must(t, b.Migrate(t.Context()))
-			value[store.EraseResult](t)(b.EraseUser(t.Context(), 1))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), 1))
 			same(t, "sharing periods", b.countRows(t, "sharing_periods", 1), 0)
 		},
 	}
