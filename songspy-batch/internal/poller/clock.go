@@ -44,12 +44,12 @@ func (s *clockSkew) correctUser(u songspy.PolledUser, now time.Time) (corrected 
 
 // correctState returns a user's state with times that are at most now, and
 // corrects the entry too.
-func (s *clockSkew) correctState(id songspy.UserID, entry *entry, state userState, now time.Time) userState {
+func (s *clockSkew) correctState(state userState, now time.Time) userState {
 	if !state.isAheadOfClock(now) {
 		return state
 	}
 	s.record(later(state.playing.ObservedAt, state.watchedUntil).Sub(now), now)
-	return s.registry.correctClock(id, entry, now)
+	return s.registry.correctClock(state, now)
 }
 
 // record notes that a time was ahead of the clock by the given duration.

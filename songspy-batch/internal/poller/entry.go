@@ -1,8 +1,11 @@
 package poller
 
 import (
+	"iter"
+	"math"
 	"time"
 
+	"github.com/songspy/songspy/songspy-batch/internal/idmap"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
@@ -10,6 +13,7 @@ import (
 // userState is a copy of one user's entry. A poll needs nothing else to make its
 // call and to interpret the answer.
 type userState struct {
+	entryRef
 	access       songspy.Credentials
 	expiresAt    time.Time // when access expires
 	generation   int64     // that of the link
@@ -29,41 +33,44 @@ type userState struct {
 	pollReason     pollReason                // why the poll that is planned or running is made
 }
 
-// entry is one user in the registry. There may be a million, and most of them are
-// idle. So fields that only some users need are behind pointers, and times have
-// the precision of the store.
-type entry struct {
-	app         *string // shared by all entries of the app
-	accessToken songspy.Secret
-	expiresAt   micros
-	linkedAt    micros
-	generation  int64
-	version     int64
+// entryRef identifies an entry. A user who links again or is read again after a
+// removal gets a new entry, with another serial number.
+type entryRef struct {
+	user   songspy.UserID
+	serial uint32
+}
 
-	playing          *songspy.NowPlaying // nil: observedAt and idle say the same
+// entry is one user in the registry. There may be a million, and most of them are
+// idle. An entry has no pointers, so that the garbage collector does not read it:
+// texts and open plays have stores of their own. Times have the precision of the
+// store.
+type entry struct {
+	generation       int64
+	version          int64
 	observedAt       micros
 	watchedUntil     micros
+	expiresAt        micros
 	historyFetchedAt micros
-	uncovered        *uncovered // nil: all time is covered
+	uncoveredUntil   micros // the zero time: all time is covered
+	linkedAt         micros
 	historyHash      uint64
-	habit            habit
-	playsSinceFetch  int32
+	accessToken      textRef
+	app              name
+	open             place // in entries.open; 0: observedAt and idle say the same
+	serial           uint32
 	readRound        uint32 // the last full read of the store that returned the user
+	playsSinceFetch  int32
+	historyReason    name
+	gapReason        name
 	pendingWrites    int16
+	habit            habit
 	pollReason       pollReason // why the poll that is planned or running is made
 	idle             bool
 	suspect          bool
 	pollsRefused     bool
 	aheadOfClock     bool // the stored state is ahead of the clock
 	polling          bool // a poll is running
-	dirty            bool // playing is newer than the last update given to the store
-}
-
-// uncovered is the time that polls have left unexplained.
-type uncovered struct {
-	until     micros
-	reason    playback.HistoryReason
-	gapReason songspy.GapReason
+	dirty            bool // the state is newer than the last update given to the store
 }
 
 // habit is a songspy.PartialPlayCounts in two bytes. Its counts are at most 60.
@@ -81,34 +88,206 @@ func (h habit) value() songspy.PartialPlayCounts {
 // micros is a time in microseconds since the Unix epoch, in UTC.
 type micros int64
 
+// noTime is the micros of a nil *time.Time.
+const noTime micros = math.MinInt64
+
 func microsOf(t time.Time) micros { return micros(t.UnixMicro()) }
 func (m micros) time() time.Time  { return time.UnixMicro(int64(m)).UTC() }
 
+func microsOrNone(t *time.Time) micros {
+	if t == nil {
+		return noTime
+	}
+	return microsOf(*t)
+}
+
+func (m micros) timeOrNil() *time.Time {
+	if m == noTime {
+		return nil
+	}
+	t := m.time()
+	return &t
+}
+
+// openPlay is the part of a songspy.NowPlaying that an entry lacks, without pointers.
+type openPlay struct {
+	uri, doubtedURI                              textRef
+	trackID                                      songspy.TrackID
+	durationMS, progressMS, listenedMS, pausedMS int64
+	startedAt, seenAt, otherSeenAt, openedAt     micros
+	pausedSince, idleSince, endsAt, doubtedAt    micros
+	speed, lastSpeed                             int32
+	state                                        name
+	skips, polls                                 int16
+	isOpen                                       bool // what songspy.NowPlaying.IsOpen returns
+
+	provisional, unmoved, stalled, advertisement, hidesProgress bool
+}
+
+// entries holds the entries, and their texts and open plays.
+type entries struct {
+	places  idmap.Map[songspy.UserID, place]
+	entries slab[entry]
+	open    slab[openPlay]
+	texts   texts
+	names   names
+	serial  uint32 // that of the entry that was added last
+}
+
+func newEntries() entries {
+	return entries{entries: slab[entry]{width: 1}, open: slab[openPlay]{width: 1}, texts: texts{}, names: names{all: []string{""}, index: map[string]name{"": 0}}}
+}
+
+// get returns the user's entry, or nil.
+func (s *entries) get(id songspy.UserID) *entry {
+	if p, ok := s.places.Get(id); ok {
+		return &s.entries.at(p)[0]
+	}
+	return nil
+}
+
+// find returns the entry, or nil if the user has another one or none.
+func (s *entries) find(r entryRef) *entry {
+	if e := s.get(r.user); e != nil && e.serial == r.serial {
+		return e
+	}
+	return nil
+}
+
+// add adds an empty entry in place of the user's old one.
+func (s *entries) add(id songspy.UserID) *entry {
+	s.remove(id)
+	p := s.entries.add()
+	s.places.Put(id, p)
+	s.serial++
+	e := &s.entries.at(p)[0]
+	e.serial = s.serial
+	return e
+}
+
+// remove removes the user's entry, if there is one.
+func (s *entries) remove(id songspy.UserID) {
+	p, ok := s.places.Get(id)
+	if !ok {
+		return
+	}
+	e := s.get(id)
+	s.texts.set(&e.accessToken, "")
+	s.closePlay(e)
+	s.entries.remove(p)
+	s.places.Remove(id)
+}
+
+// all iterates over the entries. The loop may remove the current one.
+func (s *entries) all() iter.Seq2[songspy.UserID, *entry] {
+	return func(yield func(songspy.UserID, *entry) bool) {
+		for id, p := range s.places.All() {
+			if !yield(id, &s.entries.at(p)[0]) {
+				return
+			}
+		}
+	}
+}
+
 // state returns a copy of the entry. It leaves listsPartial to the registry.
-func (e *entry) state(id songspy.UserID) userState {
+func (s *entries) state(id songspy.UserID, e *entry) userState {
 	return userState{
-		access:    songspy.Credentials{App: e.appID(), Token: e.accessToken},
+		entryRef:  entryRef{id, e.serial},
+		access:    songspy.Credentials{App: s.names.text(e.app), Token: songspy.Secret(s.texts.get(e.accessToken))},
 		expiresAt: e.expiresAt.time(), generation: e.generation, version: e.version,
-		suspect: e.suspect, pollsRefused: e.pollsRefused, playing: e.nowPlaying(id),
-		coverage: coverage{e.watchedUntil.time(), e.historyState(), e.aheadOfClock},
-		linkedAt: e.linkedAt.time(), gapReason: e.gapReason(), historyHash: e.historyHash,
+		suspect: e.suspect, pollsRefused: e.pollsRefused, playing: s.nowPlaying(id, e),
+		coverage: coverage{e.watchedUntil.time(), s.historyState(e), e.aheadOfClock},
+		linkedAt: e.linkedAt.time(), gapReason: songspy.GapReason(s.names.text(e.gapReason)), historyHash: e.historyHash,
 		habit: e.habit.value(), pendingWrites: int(e.pendingWrites), pollReason: e.pollReason,
 	}
 }
 
-// appID returns the app that the user is linked through.
-func (e *entry) appID() string {
-	if e.app == nil {
-		return ""
-	}
-	return *e.app
-}
-
 // setLink takes over the link's tokens, version and state.
-func (e *entry) setLink(link songspy.Link) {
-	e.accessToken, e.expiresAt, e.version = link.AccessToken, microsOf(link.AccessExpiresAt), link.Version
+func (s *entries) setLink(e *entry, link songspy.Link) {
+	s.texts.set(&e.accessToken, link.AccessToken.Reveal())
+	e.expiresAt, e.version = microsOf(link.AccessExpiresAt), link.Version
 	e.pollsRefused = link.PollsRefusedSince != nil
 	e.suspect = link.State == songspy.LinkSuspect && !e.pollsRefused
+}
+
+func (s *entries) historyState(e *entry) playback.HistoryState {
+	return playback.HistoryState{
+		FetchedAt: e.historyFetchedAt.time(), PlaysSince: int(e.playsSinceFetch),
+		UncoveredUntil: e.uncoveredUntil.time(), Reason: playback.HistoryReason(s.names.text(e.historyReason)),
+	}
+}
+
+func (s *entries) setHistoryState(e *entry, h playback.HistoryState) {
+	e.historyFetchedAt, e.playsSinceFetch = microsOf(h.FetchedAt), int32(h.PlaysSince)
+	e.uncoveredUntil, e.historyReason = microsOf(h.UncoveredUntil), s.names.of(string(h.Reason))
+}
+
+func (s *entries) isOpen(e *entry) bool { return e.open != 0 && s.open.at(e.open)[0].isOpen }
+
+func (s *entries) nowPlaying(id songspy.UserID, e *entry) songspy.NowPlaying {
+	n := songspy.NowPlaying{UserID: id, Generation: e.generation, ObservedAt: e.observedAt.time()}
+	if e.open == 0 {
+		if e.idle {
+			n.State, n.OtherSeenAt = songspy.PlayerIdle, n.ObservedAt
+		}
+		return n
+	}
+	p := &s.open.at(e.open)[0]
+	n.State, n.TrackURI, n.DoubtedURI = songspy.PlayerState(s.names.text(p.state)), s.texts.get(p.uri), s.texts.get(p.doubtedURI)
+	n.TrackID, n.DurationMS, n.ProgressMS, n.ListenedMS, n.PausedMS = p.trackID, p.durationMS, p.progressMS, p.listenedMS, p.pausedMS
+	n.StartedAt, n.SeenAt, n.OtherSeenAt, n.OpenedAt = p.startedAt.time(), p.seenAt.time(), p.otherSeenAt.time(), p.openedAt.time()
+	n.PausedSince, n.IdleSince, n.EndsAt, n.DoubtedAt = p.pausedSince.timeOrNil(), p.idleSince.timeOrNil(), p.endsAt.timeOrNil(), p.doubtedAt.timeOrNil()
+	n.Speed, n.LastSpeed, n.Skips, n.Polls = p.speed, p.lastSpeed, p.skips, p.polls
+	n.Provisional, n.Unmoved, n.Stalled, n.Advertisement, n.HidesProgress = p.provisional, p.unmoved, p.stalled, p.advertisement, p.hidesProgress
+	return n
+}
+
+// setPlaying replaces the player's state. The state of most idle users needs no openPlay.
+func (s *entries) setPlaying(e *entry, n songspy.NowPlaying) {
+	e.observedAt, e.idle = microsOf(n.ObservedAt), n.State == songspy.PlayerIdle
+	compact := songspy.NowPlaying{UserID: n.UserID, Generation: n.Generation, ObservedAt: n.ObservedAt}
+	if e.idle && n.OtherSeenAt.Equal(n.ObservedAt) {
+		compact.State, compact.OtherSeenAt = n.State, n.OtherSeenAt
+	}
+	if n == compact {
+		s.closePlay(e)
+		return
+	}
+	if e.open == 0 {
+		e.open = s.open.add()
+	}
+	p := &s.open.at(e.open)[0]
+	s.texts.set(&p.uri, n.TrackURI)
+	s.texts.set(&p.doubtedURI, n.DoubtedURI)
+	*p = openPlay{
+		uri: p.uri, doubtedURI: p.doubtedURI, state: s.names.of(string(n.State)), isOpen: n.IsOpen(),
+		trackID: n.TrackID, durationMS: n.DurationMS, progressMS: n.ProgressMS, listenedMS: n.ListenedMS, pausedMS: n.PausedMS,
+		startedAt: microsOf(n.StartedAt), seenAt: microsOf(n.SeenAt), otherSeenAt: microsOf(n.OtherSeenAt), openedAt: microsOf(n.OpenedAt),
+		pausedSince: microsOrNone(n.PausedSince), idleSince: microsOrNone(n.IdleSince), endsAt: microsOrNone(n.EndsAt), doubtedAt: microsOrNone(n.DoubtedAt),
+		speed: n.Speed, lastSpeed: n.LastSpeed, skips: n.Skips, polls: n.Polls,
+		provisional: n.Provisional, unmoved: n.Unmoved, stalled: n.Stalled, advertisement: n.Advertisement, hidesProgress: n.HidesProgress,
+	}
+}
+
+// setTrackID sets the id of the open play's track if the track has this URI.
+func (s *entries) setTrackID(e *entry, uri string, track songspy.TrackID) {
+	if e.open != 0 {
+		if p := &s.open.at(e.open)[0]; s.texts.get(p.uri) == uri {
+			p.trackID = track
+		}
+	}
+}
+
+// closePlay removes the entry's openPlay, if it has one.
+func (s *entries) closePlay(e *entry) {
+	if e.open == 0 {
+		return
+	}
+	p := &s.open.at(e.open)[0]
+	s.texts.set(&p.uri, "")
+	s.texts.set(&p.doubtedURI, "")
+	s.open.remove(e.open)
+	e.open = 0
 }
 
 // isAheadOfClock reports whether a time of the state is ahead of now.
@@ -118,78 +297,12 @@ func (s *userState) isAheadOfClock(now time.Time) bool {
 }
 
 // correctClock sets times that are ahead of now to now, after the clock was set back.
-func (e *entry) correctClock(id songspy.UserID, now time.Time) {
-	s := e.state(id)
+func (s *entries) correctClock(id songspy.UserID, e *entry, now time.Time) {
+	before := s.state(id, e)
 	e.aheadOfClock = true
-	e.setPlaying(s.playing.CorrectClock(now))
-	e.watchedUntil, e.linkedAt = microsOf(songspy.CapAtNow(s.watchedUntil, now)), microsOf(songspy.CapAtNow(s.linkedAt, now))
-	s.history.FetchedAt, s.history.UncoveredUntil = songspy.CapAtNow(s.history.FetchedAt, now), songspy.CapAtNow(s.history.UncoveredUntil, now)
-	e.setHistoryState(s.history)
-}
-
-func (e *entry) nowPlaying(id songspy.UserID) songspy.NowPlaying {
-	if e.playing != nil {
-		return *e.playing
-	}
-	n := songspy.NowPlaying{UserID: id, Generation: e.generation, ObservedAt: e.observedAt.time()}
-	if e.idle {
-		n.State, n.OtherSeenAt = songspy.PlayerIdle, n.ObservedAt
-	}
-	return n
-}
-
-func (e *entry) setPlaying(n songspy.NowPlaying) {
-	e.observedAt, e.idle = microsOf(n.ObservedAt), n.State == songspy.PlayerIdle
-	compact := songspy.NowPlaying{UserID: n.UserID, Generation: n.Generation, ObservedAt: n.ObservedAt}
-	if e.idle && n.OtherSeenAt.Equal(n.ObservedAt) {
-		compact.State, compact.OtherSeenAt = n.State, n.OtherSeenAt
-	}
-	switch {
-	case n == compact:
-		e.playing = nil
-	case e.playing == nil:
-		copied := n // taking the address of n would allocate at every call
-		e.playing = &copied
-	default:
-		*e.playing = n
-	}
-}
-
-func (e *entry) historyState() playback.HistoryState {
-	h := playback.HistoryState{FetchedAt: e.historyFetchedAt.time(), PlaysSince: int(e.playsSinceFetch)}
-	if e.uncovered != nil {
-		h.UncoveredUntil, h.Reason = e.uncovered.until.time(), e.uncovered.reason
-	}
-	return h
-}
-
-func (e *entry) setHistoryState(h playback.HistoryState) {
-	e.historyFetchedAt, e.playsSinceFetch = microsOf(h.FetchedAt), int32(h.PlaysSince)
-	e.setUncovered(uncovered{microsOf(h.UncoveredUntil), h.Reason, e.gapReason()})
-}
-
-func (e *entry) gapReason() songspy.GapReason {
-	if e.uncovered == nil {
-		return ""
-	}
-	return e.uncovered.gapReason
-}
-
-func (e *entry) setGapReason(reason songspy.GapReason) {
-	if e.gapReason() != reason {
-		h := e.historyState()
-		e.setUncovered(uncovered{microsOf(h.UncoveredUntil), h.Reason, reason})
-	}
-}
-
-func (e *entry) setUncovered(u uncovered) {
-	switch {
-	case u == uncovered{until: microsOf(time.Time{})}:
-		e.uncovered = nil
-	case e.uncovered == nil:
-		copied := u
-		e.uncovered = &copied
-	default:
-		*e.uncovered = u
-	}
+	s.setPlaying(e, before.playing.CorrectClock(now))
+	e.watchedUntil, e.linkedAt = microsOf(songspy.CapAtNow(before.watchedUntil, now)), microsOf(songspy.CapAtNow(before.linkedAt, now))
+	h := before.history
+	h.FetchedAt, h.UncoveredUntil = songspy.CapAtNow(h.FetchedAt, now), songspy.CapAtNow(h.UncoveredUntil, now)
+	s.setHistoryState(e, h)
 }

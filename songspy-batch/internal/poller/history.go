@@ -73,12 +73,12 @@ func (h *historyFetcher) plan(id songspy.UserID, state playback.HistoryState) {
 // fetch fetches the history of one user and stores what it adds. If it fails, it
 // plans the fetch again.
 func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Time) {
-	entry, state, ok := h.registry.lookup(id)
+	state, ok := h.registry.lookup(id)
 	if !ok {
 		return
 	}
 	now := h.now()
-	state = h.clockSkew.correctState(id, entry, state, now)
+	state = h.clockSkew.correctState(state, now)
 	next := state.history.NextFetch()
 	switch {
 	case !h.shards.MayPoll(id):
@@ -92,7 +92,7 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 		return
 	}
 	h.registry.budgets.forApp(state.access.App).countHistoryFetch(now)
-	outcome, err := h.reconcile(ctx, id, entry, state, next.Reason)
+	outcome, err := h.reconcile(ctx, &state, next.Reason)
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return // the process is stopping
@@ -109,12 +109,12 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 // reconcile fetches the history and reconciles it with the stored plays. It
 // leaves out items of a time that a later poll may still explain; the next fetch
 // returns them again.
-func (h *historyFetcher) reconcile(ctx context.Context, id songspy.UserID, entry *entry, state userState, reason playback.HistoryReason) (outcome string, err error) {
+func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason playback.HistoryReason) (outcome string, err error) {
 	fetchedAt, after := h.now(), state.history.FetchFrom(reason)
 	if state.linkedAt.After(after) {
 		after = state.linkedAt
 	}
-	items, err := callWithRenewal(ctx, h.caller, fetchedAt, id, state, func(ctx context.Context, access songspy.Credentials) ([]songspy.HistoryItem, error) {
+	items, err := callWithRenewal(ctx, h.caller, fetchedAt, state, func(ctx context.Context, access songspy.Credentials) ([]songspy.HistoryItem, error) {
 		return h.player.RecentlyPlayed(ctx, access, after)
 	})
 	if err != nil {
@@ -124,10 +124,10 @@ func (h *historyFetcher) reconcile(ctx context.Context, id songspy.UserID, entry
 	items = answer.Items
 	settled, hash := playback.SettledUntil(state.playing), fingerprint(items)
 	if hash == state.historyHash {
-		h.registry.recordHistoryFetch(id, entry, fetchedAt, hash, songspy.PartialPlayCounts{})
+		h.registry.recordHistoryFetch(state.entryRef, fetchedAt, hash, songspy.PartialPlayCounts{})
 		return historyUnchanged, nil
 	}
-	result, err := h.store.ReconcileHistory(ctx, id, state.generation, items, func(stored songspy.StoredPlays) songspy.Reconciliation {
+	result, err := h.store.ReconcileHistory(ctx, state.user, state.generation, items, func(stored songspy.StoredPlays) songspy.Reconciliation {
 		return reconcile.Reconcile(stored, answer, settled)
 	})
 	if err != nil {
@@ -136,9 +136,9 @@ func (h *historyFetcher) reconcile(ctx context.Context, id songspy.UserID, entry
 	if result.Pending > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
 		hash = 0 // the same answer must be reconciled again
 	}
-	h.registry.recordHistoryFetch(id, entry, fetchedAt, hash, result.PartialPlays)
+	h.registry.recordHistoryFetch(state.entryRef, fetchedAt, hash, result.PartialPlays)
 	if len(result.Added) > 0 {
-		h.flushIdle(id, entry)
+		h.flushIdle(state.entryRef)
 	}
 	if result.IsEmpty() {
 		return historyUnchanged, nil
@@ -150,9 +150,9 @@ func (h *historyFetcher) reconcile(ctx context.Context, id songspy.UserID, entry
 // the first poll of an idle time is stored at once, but history fills the time up
 // to the last one. Without this write, a process that starts later would let the
 // next play begin before the plays that history has added.
-func (h *historyFetcher) flushIdle(id songspy.UserID, entry *entry) {
-	if n, newer := h.registry.takeDirtyIdle(id, entry); newer {
-		h.writer.put(pendingUpdate{entry, songspy.PlaybackUpdate{Playing: n}})
+func (h *historyFetcher) flushIdle(ref entryRef) {
+	if n, newer := h.registry.takeDirtyIdle(ref); newer {
+		h.writer.put(pendingUpdate{ref, songspy.PlaybackUpdate{Playing: n}})
 	}
 }
 

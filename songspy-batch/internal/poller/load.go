@@ -170,7 +170,7 @@ func (l *loader) reload(ctx context.Context, ids []songspy.UserID) error {
 		}
 	}
 	for id := range gone {
-		l.registry.remove(id, nil)
+		l.registry.removeUser(id)
 	}
 	return nil
 }

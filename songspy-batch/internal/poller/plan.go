@@ -82,7 +82,8 @@ func (p *planner) resumedAt(id songspy.UserID, n songspy.NowPlaying, polledUntil
 
 // next returns the next poll of a user whose poll has just succeeded. before is
 // the state before that poll, n the state after it.
-func (p *planner) next(id songspy.UserID, before userState, n songspy.NowPlaying, last songspy.ObservationKind) plannedPoll {
+func (p *planner) next(before *userState, n songspy.NowPlaying, last songspy.ObservationKind) plannedPoll {
+	id := before.user
 	if !p.spread {
 		return plannedPoll{p.atPhase(id, 0), reasonInterval}
 	}

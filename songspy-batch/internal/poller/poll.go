@@ -22,35 +22,35 @@ var (
 // poll polls one user and plans the next poll, unless the user was removed. due
 // is the planned time of the poll. A failure affects no other user.
 func (p *Poller) poll(ctx context.Context, id songspy.UserID, due time.Time) {
-	entry, state, ok := p.registry.beginPoll(id)
+	state, ok := p.registry.beginPoll(id)
 	if !ok {
 		return
 	}
 	postpone := func() { p.registry.polls.Postpone(id, p.opt.Now().Add(postponeFor), due) }
 	if !p.opt.Shards.MayPoll(id) {
-		p.registry.endPoll(id, entry, state.pollReason, postpone)
+		p.registry.endPoll(state.entryRef, state.pollReason, postpone)
 		return
 	}
 	now := p.opt.Now()
-	state = p.clockSkew.correctState(id, entry, state, now)
+	state = p.clockSkew.correctState(state, now)
 	p.opt.Metrics.lag.Observe(now.Sub(due).Seconds())
-	obs, err := callWithRenewal(ctx, p.caller, now, id, state, p.opt.Player.CurrentlyPlaying)
+	obs, err := callWithRenewal(ctx, p.caller, now, &state, p.opt.Player.CurrentlyPlaying)
 	next := plannedPoll{now, state.pollReason}
 	switch {
 	case ctx.Err() != nil && err != nil:
 		// The process is stopping. The next process plans the poll again.
 	case err == nil:
 		p.countPoll(ctx, id, state.pollReason, outcomeOf(obs.Kind), nil)
-		next = p.handleResult(id, entry, state, obs)
-		p.recordAnswer(ctx, id, state)
+		next = p.handleResult(&state, obs)
+		p.recordAnswer(ctx, &state)
 	case songspy.DispositionOf(err) == songspy.DispositionMayNotCall:
-		p.registry.endPoll(id, entry, state.pollReason, postpone)
+		p.registry.endPoll(state.entryRef, state.pollReason, postpone)
 		return
 	default:
 		p.countPoll(ctx, id, state.pollReason, outcomeOfError(err), err)
-		next = plannedPoll{p.handleError(ctx, id, entry, state, err), reasonRetry}
+		next = plannedPoll{p.handleError(ctx, &state, err), reasonRetry}
 	}
-	p.registry.endPoll(id, entry, next.reason, func() { p.registry.polls.Plan(id, next.at) })
+	p.registry.endPoll(state.entryRef, next.reason, func() { p.registry.polls.Plan(id, next.at) })
 }
 
 // caller makes calls with a user's access token.
@@ -62,7 +62,7 @@ type caller struct {
 
 // callWithRenewal makes a call with the user's access token. If the token has
 // expired, it renews the token and makes the call once more.
-func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, id songspy.UserID, state userState,
+func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, state *userState,
 	call func(ctx context.Context, access songspy.Credentials) (T, error),
 ) (answer T, err error) {
 	ctx = c.deadlines.contextAt(ctx, now)
@@ -75,7 +75,7 @@ func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, id so
 	if state.suspect {
 		return answer, errRenewalPending
 	}
-	link, err := c.renewer.Renew(ctx, id, state.version)
+	link, err := c.renewer.Renew(ctx, state.user, state.version)
 	if err != nil {
 		return answer, err
 	}
@@ -93,7 +93,8 @@ func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, id so
 
 // handleResult computes the user's new state from an observation, hands to the
 // writer what must be stored, and returns the next poll.
-func (p *Poller) handleResult(id songspy.UserID, entry *entry, before userState, obs songspy.Observation) plannedPoll {
+func (p *Poller) handleResult(before *userState, obs songspy.Observation) plannedPoll {
+	id := before.user
 	out := playback.Step(before.playing, obs)
 	budget := p.registry.budgets.forApp(before.access.App)
 	budget.recordListening(id, obs.Kind == songspy.ObservedPlaying, obs.At)
@@ -108,33 +109,34 @@ func (p *Poller) handleResult(id songspy.UserID, entry *entry, before userState,
 	gap := endedGap(before, out.State, 2*longest)
 	out.Visible = out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see times that are ahead of the clock
 	mustSave := out.MustSave || out.Visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
-	if p.registry.update(id, entry, stateUpdate{out.State, history, mustSave}) {
+	if p.registry.update(before.entryRef, stateUpdate{out.State, history, mustSave}) {
 		if mustSave {
 			u := songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Gap: gap, Visible: out.Visible}
 			if obs.Track.URI != "" {
 				u.Tracks = []songspy.Track{obs.Track}
 			}
-			p.writer.put(pendingUpdate{entry, u})
+			p.writer.put(pendingUpdate{before.entryRef, u})
 		}
 		p.history.plan(id, history)
 	}
-	return p.planner.next(id, before, out.State, obs.Kind)
+	return p.planner.next(before, out.State, obs.Kind)
 }
 
 // handleError records a failed poll and returns the time of the next one.
-func (p *Poller) handleError(ctx context.Context, id songspy.UserID, entry *entry, state userState, err error) time.Time {
-	p.registry.recordFailure(entry, gapReasonOf(err))
+func (p *Poller) handleError(ctx context.Context, state *userState, err error) time.Time {
+	id := state.user
+	p.registry.recordFailure(state.entryRef, gapReasonOf(err))
 	wait := songspy.RetryAfterOf(err)
 	var storeErr error
 	switch {
 	case errors.Is(err, errRenewedTokenRefused):
 		wait, storeErr = p.opt.Renewer.PollRefused(ctx, id, state.generation)
 	case songspy.DispositionOf(err) == songspy.DispositionNotRegistered:
-		storeErr = p.markNotRegistered(ctx, id, entry)
+		storeErr = p.markNotRegistered(ctx, state)
 	case songspy.DispositionOf(err) == songspy.DispositionRefused:
 		switch p.refusals.record(state.access.App, id, p.opt.Now()) {
 		case scopeUser:
-			storeErr = p.markNotRegistered(ctx, id, entry)
+			storeErr = p.markNotRegistered(ctx, state)
 		case scopeApp:
 			if p.opt.BlockApp != nil {
 				p.opt.BlockApp(ctx, state.access.App)
@@ -148,22 +150,23 @@ func (p *Poller) handleError(ctx context.Context, id songspy.UserID, entry *entr
 }
 
 // recordAnswer records that Spotify has answered a poll of the user and the app.
-func (p *Poller) recordAnswer(ctx context.Context, id songspy.UserID, state userState) {
-	p.refusals.recordAnswer(state.access.App, id)
+func (p *Poller) recordAnswer(ctx context.Context, state *userState) {
+	p.refusals.recordAnswer(state.access.App, state.user)
 	if !state.pollsRefused {
-		p.opt.Renewer.PollAnswered(ctx, state.access.App, id)
+		p.opt.Renewer.PollAnswered(ctx, state.access.App, state.user)
 		return
 	}
-	if err := p.opt.Renewer.PollRecovered(ctx, id, state.generation); err != nil {
-		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", "user_id", int64(id), "error", err)
+	if err := p.opt.Renewer.PollRecovered(ctx, state.user, state.generation); err != nil {
+		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", "user_id", int64(state.user), "error", err)
 	}
 }
 
 // markNotRegistered sets the link's state to not_registered and removes the user:
 // the app's owner must register the user first. Users who link again are polled again.
-func (p *Poller) markNotRegistered(ctx context.Context, id songspy.UserID, entry *entry) error {
-	_, err := p.opt.Store.UpdateLink(ctx, id, func(l *songspy.Link) error {
-		if l.Generation != entry.generation {
+func (p *Poller) markNotRegistered(ctx context.Context, state *userState) error {
+	generation := state.generation // the function keeps no pointer to the state
+	_, err := p.opt.Store.UpdateLink(ctx, state.user, func(l *songspy.Link) error {
+		if l.Generation != generation {
 			return errUnlinked
 		}
 		l.State, l.StateSince, l.PollsRefusedSince = songspy.LinkNotRegistered, p.opt.Now(), nil
@@ -172,7 +175,7 @@ func (p *Poller) markNotRegistered(ctx context.Context, id songspy.UserID, entry
 	if err != nil && !errors.Is(err, errUnlinked) && songspy.CodeOf(err) != songspy.CodeNotFound {
 		return err
 	}
-	p.registry.remove(id, entry)
+	p.registry.remove(state.entryRef)
 	return nil
 }
 

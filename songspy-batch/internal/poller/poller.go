@@ -189,7 +189,7 @@ func (p *Poller) Run(ctx context.Context) {
 	p.registry.polls.Run(ctx, p.opt.Workers, p.poll)
 	background.Wait()
 	for _, u := range p.registry.takeDirty() {
-		p.writer.put(pendingUpdate{u.entry, songspy.PlaybackUpdate{Playing: u.playing}})
+		p.writer.put(pendingUpdate{u.ref, songspy.PlaybackUpdate{Playing: u.playing}})
 	}
 	p.writer.close()
 	writer.Wait()

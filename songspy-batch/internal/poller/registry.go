@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
-	"github.com/songspy/songspy/songspy-batch/internal/idmap"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
@@ -13,10 +12,8 @@ import (
 // Registry holds the users that this process polls, with the queues of their
 // polls and history fetches. It may be used concurrently.
 //
-// The pointer to an entry identifies a link generation: a user who links again
-// gets a new entry. A caller with the old pointer then changes nothing, because
-// update, recordHistoryFetch, setTrackID and remove compare pointers. So an entry
-// is never copied; userState is its copy.
+// An entryRef identifies a link generation: a user who links again gets a new
+// entry. A caller with the old entryRef then changes nothing.
 //
 // Lock order: loader.mu, Registry.mu, the lock of a queue or a budget.
 type Registry struct {
@@ -25,8 +22,7 @@ type Registry struct {
 	budgets *budgets
 
 	mu        sync.Mutex
-	entries   idmap.Map[songspy.UserID, *entry]
-	appNames  map[string]*string // one copy of each app's name
+	entries   entries
 	habits    habitCounts
 	readRound uint32 // the number of the last full read
 }
@@ -35,29 +31,24 @@ type Registry struct {
 func NewRegistry(now func() time.Time, quota *QuotaOptions) *Registry {
 	return &Registry{
 		polls: delayqueue.New[songspy.UserID](now), fetches: delayqueue.New[songspy.UserID](now),
-		budgets: newBudgets(quota), appNames: map[string]*string{},
+		budgets: newBudgets(quota), entries: newEntries(),
 	}
 }
 
-// find returns the user's entry, or nil. mu is held.
-func (r *Registry) find(id songspy.UserID) *entry {
-	e, _ := r.entries.Get(id)
-	return e
-}
-
-// lookup returns the user's entry and a copy of its state.
-func (r *Registry) lookup(id songspy.UserID) (e *entry, state userState, ok bool) {
+// lookup returns a copy of the user's entry.
+func (r *Registry) lookup(id songspy.UserID) (state userState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e = r.find(id); e == nil {
-		return nil, userState{}, false
+	e := r.entries.get(id)
+	if e == nil {
+		return userState{}, false
 	}
-	return e, e.state(id), true
+	return r.stateOf(id, e), true
 }
 
 // stateOf returns a copy of the entry's state, with listsPartial. mu is held.
 func (r *Registry) stateOf(id songspy.UserID, e *entry) userState {
-	state := e.state(id)
+	state := r.entries.state(id, e)
 	partial, known := r.habits.assumesPartial(e)
 	state.listsPartial, state.wholePlaysOnly = partial, known && !partial
 	return state
@@ -68,7 +59,7 @@ func (r *Registry) stateOf(id songspy.UserID, e *entry) userState {
 func (r *Registry) confirm(v songspy.LinkVersion) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.find(v.UserID)
+	e := r.entries.get(v.UserID)
 	if e == nil || e.generation < v.Generation || e.generation == v.Generation && e.version < v.Version {
 		return false
 	}
@@ -93,15 +84,15 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	defer r.mu.Unlock()
 	id, link, playing := from.Link.UserID, from.Link, from.Playing
 	playing.UserID, playing.Generation = id, link.Generation
-	e := r.find(id)
+	e := r.entries.get(id)
 	if e != nil && e.generation == link.Generation {
 		e.readRound = r.readRound
 		if link.Version > e.version {
-			e.setLink(link)
+			r.entries.setLink(e, link)
 		}
 		r.habits.replace(e, habitOf(from.PartialPlays))
 		if !c.aheadOfClock && microsOf(from.Playing.ObservedAt) > e.observedAt {
-			e.setPlaying(playing)
+			r.entries.setPlaying(e, playing)
 			e.dirty = false
 		}
 		return alreadyKnown
@@ -109,43 +100,32 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	if e != nil && e.generation > link.Generation {
 		return alreadyKnown // the link was read before it was replaced
 	}
-	next := &entry{
-		app: r.internApp(link.App), generation: link.Generation, readRound: r.readRound,
-		watchedUntil: microsOf(c.watchedUntil), linkedAt: microsOf(link.CreatedAt), aheadOfClock: c.aheadOfClock,
-	}
-	next.setLink(link)
-	next.setPlaying(playing)
-	next.setHistoryState(c.history)
+	result := added
 	if e != nil {
+		result = relinked
 		r.habits.replace(e, habit{})
 	}
-	r.habits.replace(next, habitOf(from.PartialPlays))
-	r.entries.Put(id, next)
-	if e != nil {
-		return relinked
-	}
-	return added
-}
-
-// internApp returns the one copy of an app's name. mu is held.
-func (r *Registry) internApp(id string) *string {
-	if r.appNames[id] == nil {
-		r.appNames[id] = &id
-	}
-	return r.appNames[id]
+	e = r.entries.add(id)
+	e.app, e.generation, e.readRound = r.entries.names.of(link.App), link.Generation, r.readRound
+	e.watchedUntil, e.linkedAt, e.aheadOfClock = microsOf(c.watchedUntil), microsOf(link.CreatedAt), c.aheadOfClock
+	r.entries.setLink(e, link)
+	r.entries.setPlaying(e, playing)
+	r.entries.setHistoryState(e, c.history)
+	r.habits.replace(e, habitOf(from.PartialPlays))
+	return result
 }
 
 // beginPoll marks a poll of the user as running and returns the user's state. It
 // fails if the user has no entry or a poll of the user is running.
-func (r *Registry) beginPoll(id songspy.UserID) (e *entry, state userState, ok bool) {
+func (r *Registry) beginPoll(id songspy.UserID) (state userState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e = r.find(id)
+	e := r.entries.get(id)
 	if e == nil || e.polling {
-		return nil, userState{}, false
+		return userState{}, false
 	}
 	e.polling = true
-	return e, r.stateOf(id, e), true
+	return r.stateOf(id, e), true
 }
 
 // stateUpdate is what a poll has changed.
@@ -157,20 +137,20 @@ type stateUpdate struct {
 
 // update stores what a poll has changed in the entry. It returns false, and
 // changes nothing, if the user was removed or has linked again during the poll.
-func (r *Registry) update(id songspy.UserID, e *entry, u stateUpdate) bool {
+func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.find(id) != e {
+	e := r.entries.find(ref)
+	if e == nil {
 		return false
 	}
 	if observed := microsOf(u.playing.ObservedAt); observed > e.observedAt {
-		e.watchedUntil = observed
-		e.setGapReason("")
-	} else if e.gapReason() == "" {
-		e.setGapReason(songspy.GapUnseen) // the answer could not be read
+		e.watchedUntil, e.gapReason = observed, 0
+	} else if e.gapReason == 0 {
+		e.gapReason = r.entries.names.of(string(songspy.GapUnseen)) // the answer could not be read
 	}
-	e.setPlaying(u.playing)
-	e.setHistoryState(u.history)
+	r.entries.setPlaying(e, u.playing)
+	r.entries.setHistoryState(e, u.history)
 	e.dirty = !u.mustSave
 	if u.mustSave {
 		e.aheadOfClock = false
@@ -181,22 +161,22 @@ func (r *Registry) update(id songspy.UserID, e *entry, u stateUpdate) bool {
 
 // recordFailure records why a poll failed. The first reason since the last
 // successful poll stays.
-func (r *Registry) recordFailure(e *entry, reason songspy.GapReason) {
+func (r *Registry) recordFailure(ref entryRef, reason songspy.GapReason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e.gapReason() == "" {
-		e.setGapReason(reason)
+	if e := r.entries.find(ref); e != nil && e.gapReason == 0 {
+		e.gapReason = r.entries.names.of(string(reason))
 	}
 }
 
 // endPoll marks the poll as finished and sets the reason of the next one. It
 // calls plan under the lock if the user still has this entry: else another poll
 // could begin in between, and the user would be planned twice.
-func (r *Registry) endPoll(id songspy.UserID, e *entry, reason pollReason, plan func()) {
+func (r *Registry) endPoll(ref entryRef, reason pollReason, plan func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.polling, e.pollReason = false, reason
-	if r.find(id) == e {
+	if e := r.entries.find(ref); e != nil {
+		e.polling, e.pollReason = false, reason
 		plan()
 	}
 }
@@ -205,7 +185,7 @@ func (r *Registry) endPoll(id songspy.UserID, e *entry, reason pollReason, plan 
 func (r *Registry) setPollReason(id songspy.UserID, reason pollReason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.find(id); e != nil {
+	if e := r.entries.get(id); e != nil {
 		e.pollReason = reason
 	}
 }
@@ -214,53 +194,55 @@ func (r *Registry) setPollReason(id songspy.UserID, reason pollReason) {
 func (r *Registry) isPolling(id songspy.UserID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.find(id)
+	e := r.entries.get(id)
 	return e != nil && e.polling
 }
 
 // recordHistoryFetch records a successful history fetch: its time, the
 // fingerprint of its answer, and what the answer shows of the account's habit.
-func (r *Registry) recordHistoryFetch(id songspy.UserID, e *entry, at time.Time, hash uint64, learned songspy.PartialPlayCounts) {
+func (r *Registry) recordHistoryFetch(ref entryRef, at time.Time, hash uint64, learned songspy.PartialPlayCounts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.setHistoryState(e.historyState().AfterFetch(at))
-	e.historyHash = hash
-	if r.find(id) == e {
+	if e := r.entries.find(ref); e != nil {
+		r.entries.setHistoryState(e, r.entries.historyState(e).AfterFetch(at))
+		e.historyHash = hash
 		r.habits.replace(e, habitOf(e.habit.value().Add(learned)))
 	}
 }
 
 // writeDone records that the store has handled an update of the entry.
-func (r *Registry) writeDone(e *entry) {
+func (r *Registry) writeDone(ref entryRef) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.pendingWrites = max(0, e.pendingWrites-1)
-}
-
-// setTrackID sets the store's id of the track that the user is playing.
-func (r *Registry) setTrackID(id songspy.UserID, e *entry, uri string, track songspy.TrackID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.find(id) == e && e.playing != nil && e.playing.TrackURI == uri {
-		e.playing.TrackID = track
+	if e := r.entries.find(ref); e != nil {
+		e.pendingWrites = max(0, e.pendingWrites-1)
 	}
 }
 
-// dirtyEntry is an open play that is newer than the store's.
-type dirtyEntry struct {
-	entry   *entry
+// setTrackID sets the store's id of the track that the user is playing.
+func (r *Registry) setTrackID(ref entryRef, uri string, track songspy.TrackID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.entries.find(ref); e != nil {
+		r.entries.setTrackID(e, uri, track)
+	}
+}
+
+// pendingState is a state that is newer than the store's.
+type pendingState struct {
+	ref     entryRef
 	playing songspy.NowPlaying
 }
 
 // takeDirty returns all open plays that are newer than the store's, and marks
 // them as taken.
-func (r *Registry) takeDirty() (found []dirtyEntry) {
+func (r *Registry) takeDirty() (found []pendingState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range r.entries.All() {
-		if e.dirty && e.playing != nil && e.playing.IsOpen() {
+	for id, e := range r.entries.all() {
+		if e.dirty && r.entries.isOpen(e) {
 			e.dirty = false
-			found = append(found, dirtyEntry{e, *e.playing})
+			found = append(found, pendingState{entryRef{id, e.serial}, r.entries.nowPlaying(id, e)})
 		}
 	}
 	return found
@@ -268,16 +250,16 @@ func (r *Registry) takeDirty() (found []dirtyEntry) {
 
 // takeDirtyIdle returns the state of an idle user if it is newer than the
 // store's, and marks it as taken.
-func (r *Registry) takeDirtyIdle(id songspy.UserID, e *entry) (n songspy.NowPlaying, newer bool) {
+func (r *Registry) takeDirtyIdle(ref entryRef) (n songspy.NowPlaying, newer bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n = e.nowPlaying(id)
-	if r.find(id) != e || !e.dirty || n.IsOpen() {
+	e := r.entries.find(ref)
+	if e == nil || !e.dirty || r.entries.isOpen(e) {
 		return n, false
 	}
 	e.dirty = false
 	e.pendingWrites++
-	return n, true
+	return r.entries.nowPlaying(ref.user, e), true
 }
 
 // UpdateLink takes over the new tokens or the new state of a link. It removes the
@@ -285,23 +267,27 @@ func (r *Registry) takeDirtyIdle(id songspy.UserID, e *entry) (n songspy.NowPlay
 func (r *Registry) UpdateLink(link songspy.Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.find(link.UserID)
+	e := r.entries.get(link.UserID)
 	switch {
 	case e == nil || e.generation != link.Generation || e.version >= link.Version:
 	case link.State == songspy.LinkActive || link.State == songspy.LinkSuspect:
-		e.setLink(link)
+		r.entries.setLink(e, link)
 	default:
 		r.removeLocked(link.UserID)
 	}
 }
 
 // correctClock sets times of the entry that are ahead of now to now, and returns
-// the corrected state.
-func (r *Registry) correctClock(id songspy.UserID, e *entry, now time.Time) userState {
+// the corrected state. It returns the given state if the user was removed.
+func (r *Registry) correctClock(state userState, now time.Time) userState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.correctClock(id, now)
-	return r.stateOf(id, e)
+	e := r.entries.find(state.entryRef)
+	if e == nil {
+		return state
+	}
+	r.entries.correctClock(state.user, e, now)
+	return r.stateOf(state.user, e)
 }
 
 // beginRead starts a full read of the store and returns its number.
@@ -316,7 +302,7 @@ func (r *Registry) beginRead() uint32 {
 func (r *Registry) removeUnread(round uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, e := range r.entries.All() {
+	for id, e := range r.entries.all() {
 		if e.readRound < round {
 			r.removeLocked(id)
 		}
@@ -327,30 +313,38 @@ func (r *Registry) removeUnread(round uint32) {
 func (r *Registry) removeIf(gone func(songspy.UserID) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id := range r.entries.All() {
+	for id := range r.entries.all() {
 		if gone(id) {
 			r.removeLocked(id)
 		}
 	}
 }
 
-// remove removes the user. If e is not nil, it does so only if the user still has
-// that entry.
-func (r *Registry) remove(id songspy.UserID, e *entry) {
+// remove removes the user if the user still has this entry.
+func (r *Registry) remove(ref entryRef) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if current := r.find(id); current != nil && (e == nil || current == e) {
-		r.removeLocked(id)
+	if r.entries.find(ref) != nil {
+		r.removeLocked(ref.user)
 	}
 }
 
+// removeUser removes the user.
+func (r *Registry) removeUser(id songspy.UserID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.removeLocked(id)
+}
+
 // removeLocked removes the user's entry, planned work and listening habit in one
-// step. mu is held.
+// step, if the user has an entry. mu is held.
 func (r *Registry) removeLocked(id songspy.UserID) {
-	if e := r.find(id); e != nil {
-		r.habits.replace(e, habit{})
+	e := r.entries.get(id)
+	if e == nil {
+		return
 	}
-	r.entries.Remove(id)
+	r.habits.replace(e, habit{})
+	r.entries.remove(id)
 	r.polls.Remove(id)
 	r.fetches.Remove(id)
 	r.budgets.forget(id)
@@ -360,15 +354,19 @@ func (r *Registry) removeLocked(id songspy.UserID) {
 func (r *Registry) countByApp() map[string]userCounts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	byApp := make(map[string]userCounts, len(r.appNames))
-	for _, e := range r.entries.All() {
-		counts := byApp[e.appID()]
-		if e.playing != nil && e.playing.IsOpen() {
+	byName := map[name]userCounts{}
+	for _, e := range r.entries.all() {
+		counts := byName[e.app]
+		if r.entries.isOpen(e) {
 			counts.listening++
 		} else {
 			counts.idle++
 		}
-		byApp[e.appID()] = counts
+		byName[e.app] = counts
+	}
+	byApp := make(map[string]userCounts, len(byName))
+	for app, counts := range byName {
+		byApp[r.entries.names.text(app)] = counts
 	}
 	return byApp
 }
@@ -376,7 +374,7 @@ func (r *Registry) countByApp() map[string]userCounts {
 func (r *Registry) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.entries.Len()
+	return r.entries.places.Len()
 }
 
 // habitCounts counts the accounts whose history lists partial plays, and the

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -41,9 +42,51 @@ func TestMergeTakesOverOnlyNewerStoreData(t *testing.T) {
 		if got := r.merge(tt.read, coverage{}); got != tt.result {
 			t.Errorf("%s: merge returned %d, want %d", tt.name, got, tt.result)
 		}
-		_, state, _ := r.beginPoll(1)
+		state, _ := r.beginPoll(1)
 		if state.access.Token != tt.token || !state.playing.ObservedAt.Equal(tt.observed) {
 			t.Errorf("%s: token %s observed %s, want %s and %s", tt.name, state.access.Token.Reveal(), state.playing.ObservedAt, tt.token.Reveal(), tt.observed)
+		}
+	}
+}
+
+func TestAnEarlierEntryOfAUserChangesNothing(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for name, replace := range map[string]func(*Registry){
+		"linked again":      func(r *Registry) { r.merge(storedUser(3, 1, now), coverage{}) },
+		"removed and added": func(r *Registry) { r.removeUser(1); r.merge(storedUser(2, 5, now), coverage{}) },
+		"removed":           func(r *Registry) { r.removeUser(1) },
+		"removed, and another user added": func(r *Registry) {
+			r.removeUser(1)
+			u := storedUser(2, 5, now)
+			u.Link.UserID = 2
+			r.merge(u, coverage{})
+		},
+	} {
+		r := NewRegistry(time.Now, nil)
+		r.merge(storedUser(2, 5, now), coverage{})
+		state, _ := r.beginPoll(1)
+		replace(r)
+		states := func() (all [2]userState) {
+			all[0], _ = r.lookup(1)
+			all[1], _ = r.lookup(2)
+			return all
+		}
+		before := states()
+		playing := songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:1", ObservedAt: now.Add(time.Minute)}
+		if r.update(state.entryRef, stateUpdate{playing: playing, mustSave: true}) {
+			t.Errorf("%s: the old poll was stored", name)
+		}
+		r.recordFailure(state.entryRef, songspy.GapUnseen)
+		r.recordHistoryFetch(state.entryRef, now, 7, songspy.PartialPlayCounts{Listed: 1})
+		r.setTrackID(state.entryRef, "", 7)
+		r.correctClock(state, now.AddDate(-1, 0, 0))
+		if _, newer := r.takeDirtyIdle(state.entryRef); newer {
+			t.Errorf("%s: the old poll's state was taken", name)
+		}
+		r.endPoll(state.entryRef, reasonRetry, func() { t.Errorf("%s: the old poll was planned again", name) })
+		r.remove(state.entryRef)
+		if after := states(); !reflect.DeepEqual(before, after) {
+			t.Errorf("%s: the old poll changed %+v to %+v", name, before, after)
 		}
 	}
 }
@@ -61,7 +104,7 @@ func TestUsersMissingFromAFullReadAreRemovedAndNewOnesStay(t *testing.T) {
 	r.merge(user(2), coverage{})
 	r.merge(user(3), coverage{}) // reported by the feed during the read
 	r.removeUnread(round)
-	if r.find(1) != nil || r.polls.Has(1) || !r.polls.Has(2) || !r.polls.Has(3) || r.len() != 2 {
+	if r.entries.get(1) != nil || r.polls.Has(1) || !r.polls.Has(2) || !r.polls.Has(3) || r.len() != 2 {
 		t.Errorf("%d users and %d polls remain, want users 2 and 3", r.len(), r.polls.Len())
 	}
 }
@@ -79,10 +122,15 @@ func TestAMillionUsersStayUnderHalfAGibibyte(t *testing.T) {
 	runtime.KeepAlive(r)
 }
 
-// registryOf returns a registry of users with planned polls. A tenth of the users
-// are listening.
+// registryOf returns a registry of users with planned polls.
 func registryOf(users songspy.UserID) *Registry {
 	r := NewRegistry(time.Now, nil)
+	fill(r, users)
+	return r
+}
+
+// fill adds users with planned polls. A tenth of the users are listening.
+func fill(r *Registry, users songspy.UserID) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for id := range users {
 		u := songspy.PolledUser{
@@ -102,17 +150,31 @@ func registryOf(users songspy.UserID) *Registry {
 		r.merge(u, coverage{watchedUntil: now, history: playback.HistoryState{FetchedAt: now}})
 		r.polls.Plan(id, time.UnixMicro(int64(id)))
 	}
-	return r
 }
 
 // BenchmarkCollect measures one garbage collection with a million users: every
-// poll pays for a part of one.
+// poll pays for a part of one. It compares the registry with a map of pointers to
+// the same states.
 func BenchmarkCollect(b *testing.B) {
-	r := registryOf(1_000_000)
-	for b.Loop() {
-		runtime.GC()
-	}
-	runtime.KeepAlive(r)
+	const users = 1_000_000
+	b.Run("registry", func(b *testing.B) {
+		r := registryOf(users)
+		for b.Loop() {
+			runtime.GC()
+		}
+		runtime.KeepAlive(r)
+	})
+	b.Run("pointers", func(b *testing.B) {
+		r, states := registryOf(1000), map[songspy.UserID]*userState{}
+		for id := range songspy.UserID(users) {
+			state, _ := r.lookup(id % 1000)
+			states[id] = &state
+		}
+		for b.Loop() {
+			runtime.GC()
+		}
+		runtime.KeepAlive(states)
+	})
 }
 
 func heapBytes() uint64 {
@@ -153,10 +215,10 @@ func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {
 				add(songspy.UserID(i+2), h)
 			}
 			if name == "removed accounts do not decide" {
-				r.remove(2, nil)
+				r.removeUser(2)
 			}
 			add(1, tt.own)
-			_, state, _ := r.beginPoll(1)
+			state, _ := r.beginPoll(1)
 			if state.listsPartial != tt.want {
 				t.Errorf("partial plays are assumed to be listed: %t, want %t", state.listsPartial, tt.want)
 			}
@@ -170,11 +232,11 @@ func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {
 func TestALearnedHabitCountsAtOnce(t *testing.T) {
 	r := NewRegistry(time.Now, nil)
 	r.merge(songspy.PolledUser{Link: songspy.Link{UserID: 1, Generation: 1}}, coverage{})
-	entry, _, _ := r.lookup(1)
+	state, _ := r.lookup(1)
 	for range 3 {
-		r.recordHistoryFetch(1, entry, time.Now(), 0, songspy.PartialPlayCounts{Listed: 1})
+		r.recordHistoryFetch(state.entryRef, time.Now(), 0, songspy.PartialPlayCounts{Listed: 1})
 	}
-	if _, state, _ := r.beginPoll(1); !state.listsPartial || state.habit != (songspy.PartialPlayCounts{Listed: 3}) {
+	if state, _ := r.beginPoll(1); !state.listsPartial || state.habit != (songspy.PartialPlayCounts{Listed: 3}) {
 		t.Errorf("after three answers the habit is %+v, assumed %t", state.habit, state.listsPartial)
 	}
 }

@@ -30,7 +30,7 @@ func coverageSince(u songspy.PolledUser, until, now time.Time) coverage {
 
 // endedGap returns the gap that a poll has ended. It returns nil if the poll
 // observed nothing, or if the time since the last successful poll is at most longest.
-func endedGap(before userState, now songspy.NowPlaying, longest time.Duration) *songspy.Gap {
+func endedGap(before *userState, now songspy.NowPlaying, longest time.Duration) *songspy.Gap {
 	if !now.ObservedAt.After(before.playing.ObservedAt) || before.watchedUntil.IsZero() || now.ObservedAt.Sub(before.watchedUntil) <= longest {
 		return nil
 	}

@@ -26,11 +26,9 @@ const (
 
 // pendingUpdate is an update that is not stored yet, with the entry that it belongs to.
 type pendingUpdate struct {
-	entry  *entry
+	entry  entryRef
 	update songspy.PlaybackUpdate
 }
-
-func (u pendingUpdate) userID() songspy.UserID { return u.update.Playing.UserID }
 
 // writer writes updates to the store in batches, in the order in which they were
 // put. A batch holds at most one update of each user.
@@ -71,7 +69,7 @@ func (w *writer) run(ctx context.Context) {
 // with more = true, and starts the following batch.
 func (w *writer) gather(first pendingUpdate) (batch []pendingUpdate, next pendingUpdate, more bool) {
 	batch = []pendingUpdate{first}
-	users := map[songspy.UserID]bool{first.userID(): true}
+	users := map[songspy.UserID]bool{first.entry.user: true}
 	old := time.NewTimer(writeBatchAge)
 	defer old.Stop()
 	for len(batch) < writeBatchSize {
@@ -80,10 +78,10 @@ func (w *writer) gather(first pendingUpdate) (batch []pendingUpdate, next pendin
 			if !ok {
 				return batch, pendingUpdate{}, false
 			}
-			if users[u.userID()] {
+			if users[u.entry.user] {
 				return batch, u, true
 			}
-			users[u.userID()] = true
+			users[u.entry.user] = true
 			batch = append(batch, u)
 		case <-old.C:
 			return batch, pendingUpdate{}, false
@@ -122,16 +120,15 @@ func (w *writer) write(ctx context.Context, batch []pendingUpdate) {
 
 // handleWritten updates the registry after the store has handled an update.
 func (w *writer) handleWritten(ctx context.Context, u pendingUpdate, result songspy.PlaybackUpdateResult) {
-	id := u.userID()
 	w.registry.writeDone(u.entry)
 	switch {
 	case result.Dropped:
-		w.registry.remove(id, u.entry)
+		w.registry.remove(u.entry)
 	case result.Err != nil:
 		// The store and the registry differ now: the next plan reads the user again.
-		w.log.ErrorContext(ctx, "storing a user's update failed", "user_id", int64(id), "error", result.Err)
-		w.registry.remove(id, u.entry)
+		w.log.ErrorContext(ctx, "storing a user's update failed", "user_id", int64(u.entry.user), "error", result.Err)
+		w.registry.remove(u.entry)
 	default:
-		w.registry.setTrackID(id, u.entry, u.update.Playing.TrackURI, result.TrackID)
+		w.registry.setTrackID(u.entry, u.update.Playing.TrackURI, result.TrackID)
 	}
 }
