@@ -24,15 +24,15 @@ func CapAtNow(t, now time.Time) time.Time {
 // observed just before now. Its other times move by the same amount, and are
 // capped at now where they must lie in the past.
 func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
-	if !n.hasFutureTime(now) {
+	if !n.HasFutureTime(now) {
 		return n
 	}
 	return n.movedBack(now)
 }
 
-// hasFutureTime reports whether one of the times that must lie in the past is
+// HasFutureTime reports whether one of the times that must lie in the past is
 // ahead of the local clock.
-func (n *NowPlaying) hasFutureTime(now time.Time) bool {
+func (n *NowPlaying) HasFutureTime(now time.Time) bool {
 	return IsAheadOfClock(n.ObservedAt, now) || IsAheadOfClock(n.SeenAt, now) || IsAheadOfClock(n.StartedAt, now) || IsAheadOfClock(n.OtherSeenAt, now) || IsAheadOfClock(n.OpenedAt, now) ||
 		n.PausedSince != nil && IsAheadOfClock(*n.PausedSince, now) || n.IdleSince != nil && IsAheadOfClock(*n.IdleSince, now) ||
 		n.DoubtedAt != nil && IsAheadOfClock(*n.DoubtedAt, now)

@@ -42,14 +42,13 @@ func (s *clockSkew) correctUser(u songspy.PolledUser, now time.Time) (corrected 
 	return u, ahead
 }
 
-// correctState returns a user's state with times that are at most now, and
+// correctState sets times of a user's state that are ahead of now to now, and
 // corrects the entry too.
-func (s *clockSkew) correctState(state userState, now time.Time) userState {
-	if !state.isAheadOfClock(now) {
-		return state
+func (s *clockSkew) correctState(state *userState, now time.Time) {
+	if state.isAheadOfClock(now) {
+		s.record(later(state.playing.ObservedAt, state.watchedUntil).Sub(now), now)
+		*state = s.registry.correctClock(*state, now)
 	}
-	s.record(later(state.playing.ObservedAt, state.watchedUntil).Sub(now), now)
-	return s.registry.correctClock(state, now)
 }
 
 // record notes that a time was ahead of the clock by the given duration.

@@ -292,7 +292,7 @@ func (s *entries) closePlay(e *entry) {
 
 // isAheadOfClock reports whether a time of the state is ahead of now.
 func (s *userState) isAheadOfClock(now time.Time) bool {
-	return s.playing.CorrectClock(now) != s.playing || songspy.IsAheadOfClock(s.watchedUntil, now) || songspy.IsAheadOfClock(s.linkedAt, now) ||
+	return s.playing.HasFutureTime(now) || songspy.IsAheadOfClock(s.watchedUntil, now) || songspy.IsAheadOfClock(s.linkedAt, now) ||
 		songspy.IsAheadOfClock(s.history.FetchedAt, now) || songspy.IsAheadOfClock(s.history.UncoveredUntil, now)
 }
 

@@ -78,7 +78,7 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 		return
 	}
 	now := h.now()
-	state = h.clockSkew.correctState(state, now)
+	h.clockSkew.correctState(&state, now)
 	next := state.history.NextFetch()
 	switch {
 	case !h.shards.MayPoll(id):

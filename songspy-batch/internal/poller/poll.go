@@ -32,7 +32,7 @@ func (p *Poller) poll(ctx context.Context, id songspy.UserID, due time.Time) {
 		return
 	}
 	now := p.opt.Now()
-	state = p.clockSkew.correctState(state, now)
+	p.clockSkew.correctState(&state, now)
 	p.opt.Metrics.lag.Observe(now.Sub(due).Seconds())
 	obs, err := callWithRenewal(ctx, p.caller, now, &state, p.opt.Player.CurrentlyPlaying)
 	next := plannedPoll{now, state.pollReason}
