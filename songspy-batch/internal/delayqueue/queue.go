@@ -5,6 +5,8 @@ package delayqueue
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,16 +27,19 @@ type Queue[K idmap.ID] struct {
 	heap      itemHeap[K]
 	planned   idmap.Map[K, int64] // the due time of each key, in microseconds of the queue's time
 	postponed map[K]int64         // the original due time of each postponed key
-	running   map[K]int64         // the due time of each key whose work is running
+	running   []int64             // the due time of the work of each worker; notRunning: it has none
 	wake      chan struct{}       // holds a token when the earliest time may have changed
 }
+
+// notRunning is the due time of a worker that has no work.
+const notRunning = math.MaxInt64
 
 // maxStaleShare bounds the stale items in the heap, per current item.
 const maxStaleShare = 1
 
 // New returns an empty queue that reads the time from now.
 func New[K idmap.ID](now func() time.Time) *Queue[K] {
-	return &Queue[K]{now: now, postponed: map[K]int64{}, running: map[K]int64{}, wake: make(chan struct{}, 1)}
+	return &Queue[K]{now: now, postponed: map[K]int64{}, wake: make(chan struct{}, 1)}
 }
 
 // LastClockStep returns the last jump of the clock by more than
@@ -128,36 +133,37 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 	// have to wake a worker for each key.
 	turn := make(chan struct{}, 1)
 	turn <- struct{}{}
-	next := func() (item[K], time.Time, bool) {
+	next := func(running *int64) (item[K], time.Time, bool) {
 		<-turn
 		defer func() { turn <- struct{}{} }()
-		return q.next(ctx)
+		return q.next(ctx, running)
 	}
+	q.mu.Lock()
+	q.running = slices.Repeat([]int64{notRunning}, workers)
+	q.mu.Unlock()
 	var pool sync.WaitGroup
 	pool.Go(func() {
 		for Wait(ctx, tickInterval) {
 			q.LastClockStep()
 		}
 	})
-	for range workers {
+	for worker := range workers {
 		pool.Go(func() {
-			for t, due, ok := next(); ok; t, due, ok = next() {
+			running := &q.running[worker]
+			for t, due, ok := next(running); ok; t, due, ok = next(running) {
 				work(ctx, t.key, due)
-				q.finish(t)
+				q.finish(running)
 			}
 		})
 	}
 	pool.Wait()
 }
 
-// finish records that the work of an item is done. The key may have been taken
-// again in the meantime.
-func (q *Queue[K]) finish(t item[K]) {
+// finish records that the worker's work is done.
+func (q *Queue[K]) finish(running *int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running[t.key] == t.micros {
-		delete(q.running, t.key)
-	}
+	*running = notRunning
 }
 
 // CompletedUntil returns the time before which all due work is done. It returns
@@ -172,19 +178,20 @@ func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 	if len(q.heap) > 0 {
 		done = min(done, q.heap[0].micros)
 	}
-	for _, other := range []map[K]int64{q.running, q.postponed} {
-		for _, micros := range other {
-			done = min(done, micros)
-		}
+	for _, micros := range q.running {
+		done = min(done, micros)
+	}
+	for _, micros := range q.postponed {
+		done = min(done, micros)
 	}
 	return q.clock.toTime(done)
 }
 
 // next waits until the earliest key is due and takes it. The returned time is
 // its due time by the wall clock. ok is false if ctx ended first.
-func (q *Queue[K]) next(ctx context.Context) (t item[K], due time.Time, ok bool) {
+func (q *Queue[K]) next(ctx context.Context, running *int64) (t item[K], due time.Time, ok bool) {
 	for ctx.Err() == nil {
-		t, due, wait := q.take(q.now())
+		t, due, wait := q.take(q.now(), running)
 		if wait == 0 {
 			return t, due, true
 		}
@@ -203,8 +210,9 @@ func (q *Queue[K]) next(ctx context.Context) (t item[K], due time.Time, ok bool)
 // maxIdleWait is how long an empty queue waits before it checks again. Plan wakes it sooner.
 const maxIdleWait = time.Hour
 
-// take removes the earliest key if it is due. Otherwise wait is the time until it is due.
-func (q *Queue[K]) take(now time.Time) (t item[K], due time.Time, wait time.Duration) {
+// take removes the earliest key if it is due, and sets running to its due time.
+// Otherwise wait is the time until it is due.
+func (q *Queue[K]) take(now time.Time, running *int64) (t item[K], due time.Time, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	at := q.clock.read(now)
@@ -218,7 +226,7 @@ func (q *Queue[K]) take(now time.Time) (t item[K], due time.Time, wait time.Dura
 				delete(q.postponed, t.key)
 				t.micros = since
 			}
-			q.running[t.key] = t.micros
+			*running = t.micros
 			return t, q.clock.toTime(t.micros), 0
 		}
 	}

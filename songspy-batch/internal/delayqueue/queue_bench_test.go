@@ -1,8 +1,11 @@
 package delayqueue
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -17,9 +20,28 @@ func BenchmarkTakeAndPlan(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				i, _, _ := q.take(time.UnixMicro(1 << 60))
+				i, _, _ := q.take(time.UnixMicro(1<<60), new(int64))
 				q.Plan(i.key, time.UnixMicro(i.micros+180e6+rand.Int64N(1e6)))
 			}
 		})
 	}
+}
+
+// BenchmarkRun takes due keys with many workers at once, as after a pause of polling.
+func BenchmarkRun(b *testing.B) {
+	q := New[int](time.Now)
+	for key := range 100_000 {
+		q.Plan(key, time.UnixMicro(int64(key)))
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	var n atomic.Int64
+	b.ReportAllocs()
+	q.Run(ctx, 64, func(_ context.Context, key int, due time.Time) {
+		if n.Add(1) >= int64(b.N) {
+			stop()
+		}
+		runtime.Gosched() // as in a call
+		q.Plan(key, due.Add(time.Second))
+	})
 }

@@ -49,7 +49,7 @@ func TestKeysRunInOrderOfTimeThenKey(t *testing.T) {
 		}
 		var order []item[int]
 		for {
-			i, _, wait := q.take(time.UnixMicro(100))
+			i, _, wait := q.take(time.UnixMicro(100), new(int64))
 			if wait > 0 {
 				break
 			}
@@ -191,7 +191,7 @@ func TestStaleItemsTakeNoMoreRoomThanCurrentOnes(t *testing.T) {
 	for key := range 2000 {
 		q.Remove(key)
 	}
-	if _, _, wait := q.take(time.UnixMicro(1_000_000)); wait == 0 || q.Len() != 0 {
+	if _, _, wait := q.take(time.UnixMicro(1_000_000), new(int64)); wait == 0 || q.Len() != 0 {
 		t.Error("a key is due although every key was removed")
 	}
 }

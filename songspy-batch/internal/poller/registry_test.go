@@ -153,8 +153,8 @@ func fill(r *Registry, users songspy.UserID) {
 }
 
 // BenchmarkCollect measures one garbage collection with a million users: every
-// poll pays for a part of one. It compares the registry with a map of pointers to
-// the same states.
+// poll pays for a part of one. It compares the registry with pointers to entries,
+// tokens and open plays.
 func BenchmarkCollect(b *testing.B) {
 	const users = 1_000_000
 	b.Run("registry", func(b *testing.B) {
@@ -165,15 +165,23 @@ func BenchmarkCollect(b *testing.B) {
 		runtime.KeepAlive(r)
 	})
 	b.Run("pointers", func(b *testing.B) {
-		r, states := registryOf(1000), map[songspy.UserID]*userState{}
-		for id := range songspy.UserID(users) {
-			state, _ := r.lookup(id % 1000)
-			states[id] = &state
+		type user struct {
+			entry
+			token   songspy.Secret
+			playing *songspy.NowPlaying
+		}
+		r, all := registryOf(10), make([]*user, users)
+		for i := range all {
+			state, _ := r.lookup(songspy.UserID(i % 10))
+			all[i] = &user{entry: entry{generation: 1}, token: state.access.Token}
+			if playing := state.playing; playing.IsOpen() {
+				all[i].playing = &playing
+			}
 		}
 		for b.Loop() {
 			runtime.GC()
 		}
-		runtime.KeepAlive(states)
+		runtime.KeepAlive(all)
 	})
 }
 
