@@ -82,7 +82,7 @@ func (t texts) set(r *textRef, text string) {
 	}
 }
 
-// names numbers texts of which there are few: apps, and words of other packages.
+// names numbers a small set of texts: apps, and words of other packages.
 type names struct {
 	all   []string
 	index map[string]name
