@@ -26,7 +26,7 @@ const (
 	notificationJob   = "Notifications"
 )
 
-// The times between two runs of a job.
+// How often each job runs.
 const (
 	cleanupInterval        = 10 * time.Minute
 	linkRetryInterval      = time.Hour
@@ -38,7 +38,8 @@ func (b *batch) jobs() []schedule.Job {
 	cleanup := jobs.Cleanup{Store: b.db, Now: time.Now, Logger: b.log}
 	linkRetry := jobs.LinkRetry{Links: b.db, Complete: b.completeLink, Now: b.now, Logger: b.log}
 	apps, _ := b.settings.Spotify.Apps() // config.Load has reported an error
-	// Users may still wait for a seat although no app limits its seats any more.
+	// This job runs even if no app limits its seats: users may still wait from
+	// the time when one did.
 	seatAssignment := jobs.SeatAssignment{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}
 	scheduled := []schedule.Job{
 		{Name: tokenRefreshJob, Interval: b.settings.RefreshInterval, Run: b.refresher.Plan},
@@ -54,18 +55,20 @@ func (b *batch) jobs() []schedule.Job {
 	return scheduled
 }
 
-// correlate adds the job and the run to log lines of a job.
+// correlate returns a context whose log lines name the job and the number of
+// its run.
 func correlate(ctx context.Context, job, run string) context.Context {
 	return telemetry.WithAttrs(ctx, slog.String("job", job), slog.String("run", run))
 }
 
-// completeLink completes a pending grant: it fetches the Spotify account of the
-// user and saves the link. The grant is pending because the app's owner had not
-// registered the user when the user consented.
+// completeLink completes the link of a user that the app's owner had not
+// registered at the time of the consent. So far only the tokens are stored (a
+// pending grant). completeLink fetches the Spotify account of the tokens and
+// saves the link.
 //
 // It returns CodeGone, and changes nothing, if the link was changed or removed
-// meanwhile. It returns CodeConflict if the app is full or the account is linked
-// to another user.
+// meanwhile. It returns CodeConflict if all seats of the app are taken, or if
+// the Spotify account is linked to another user.
 func (b *batch) completeLink(ctx context.Context, id songspy.UserID) error {
 	link, err := b.db.Link(ctx, id)
 	if err != nil {

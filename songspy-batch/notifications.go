@@ -13,7 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
-// newSenders makes the senders of the channels that the settings configure.
+// newSenders returns a sender for each channel (e-mail, webhook) that the
+// settings configure.
 func newSenders(s settings) (map[songspy.NotificationChannel]notify.Sender, error) {
 	senders := map[songspy.NotificationChannel]notify.Sender{}
 	if s.Notifications.WebhookURL != "" {
@@ -43,7 +44,8 @@ func newSenders(s settings) (map[songspy.NotificationChannel]notify.Sender, erro
 	return senders, nil
 }
 
-// newNotifier makes the job that sends notifications; nil without a sender.
+// newNotifier returns the job that sends notifications, or nil if no channel is
+// configured.
 func newNotifier(s settings, db database, senders map[songspy.NotificationChannel]notify.Sender, apps *spotify.Apps, renewer *tokens.Renewer,
 	metrics prometheus.Registerer, log *slog.Logger,
 ) *notify.Job {

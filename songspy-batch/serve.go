@@ -28,7 +28,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-// schemaTimeout is how long the API may take to migrate the schema.
+// schemaTimeout is how long the batch waits for the API to migrate the database
+// schema.
 const schemaTimeout = 2 * time.Minute
 
 // leaseTimes are the times that all replicas of the batch have to agree on.
@@ -36,11 +37,12 @@ type leaseTimes struct {
 	// length is how long a shard lease lasts without renewal. It is longer than one
 	// call to Spotify plus several renewal intervals.
 	length time.Duration
-	// callTimeout is the longest time of a call to Spotify that begins under a lease.
+	// callTimeout is the longest time that a call to Spotify may take.
 	callTimeout time.Duration
 }
 
-// replicaLease are the times of this process. Tests with several replicas shorten them.
+// replicaLease holds the lease times that this process uses. Tests with several
+// replicas shorten them.
 var replicaLease = leaseTimes{length: 15 * time.Second, callTimeout: poller.PollTimeout}
 
 // serve runs the batch until ctx ends or a part of it fails.
@@ -63,7 +65,8 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	})
 }
 
-// database is what the batch needs of the store. Tests wrap the store.
+// database is what the batch needs of the store. It is an interface, so that
+// tests can wrap the store.
 type database interface {
 	poller.Store
 	changefeed.Feed
@@ -78,7 +81,7 @@ type database interface {
 	spotify.BreakerStore
 	sharding.Store
 	jobs.LinkCounter
-	// SaveLink completes a link with the user's Spotify account.
+	// SaveLink stores the Spotify account and the tokens of a user's link.
 	SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error)
 	// WaitForSchema returns when the schema is the one that this version needs.
 	WaitForSchema(ctx context.Context) error
@@ -154,7 +157,8 @@ func newBatch(s settings, db database, transport http.RoundTripper, senders map[
 	return b
 }
 
-// newLeaser makes the Leaser of this replica; nil if no other replica can exist.
+// newLeaser returns the Leaser by which this replica leases its part of the
+// users, or nil if no other replica can use the database (SQLite).
 func newLeaser(s settings, db database, metrics *prometheus.Registry, now func() time.Time, log *slog.Logger) *sharding.Leaser {
 	if !s.replicated() {
 		return nil
@@ -165,7 +169,7 @@ func newLeaser(s settings, db database, metrics *prometheus.Registry, now func()
 	})
 }
 
-// newSpotify makes the clients of the instance's apps.
+// newSpotify returns the clients of the configured Spotify apps.
 func newSpotify(s settings, c spotify.Config) *spotify.Apps {
 	apps, _ := s.Spotify.Apps() // config.Load has reported an error
 	all := make([]spotify.App, len(apps))
@@ -181,7 +185,8 @@ func newSpotify(s settings, c spotify.Config) *spotify.Apps {
 func (b *batch) run(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		// A profile takes as long as its request says.
+		// The write timeout is long, because a CPU profile takes as long as its
+		// request says.
 		server := &http.Server{Handler: telemetry.AdminHandler(b.metrics, b.ready, b.notes, b.settings.Service.AdminHosts...), WriteTimeout: 5 * time.Minute}
 		return telemetry.ServeOn(ctx, listener, server, b.log)
 	})
@@ -227,7 +232,8 @@ func (b *batch) waitForSchema(ctx context.Context) error {
 	return nil
 }
 
-// ready returns everything that prevents the batch from working.
+// ready returns an error with everything that prevents the batch from working,
+// or nil.
 func (b *batch) ready(ctx context.Context) error {
 	faults := []error{b.db.Ready(ctx)}
 	if b.leaser != nil {
@@ -239,7 +245,8 @@ func (b *batch) ready(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// notes returns sentences about what limits a batch that is ready.
+// notes returns, for the operator, sentences about problems of a batch that
+// still works.
 func (b *batch) notes() []string {
 	notes := slices.Concat(b.breakerMetrics.Notes(), b.quotaMetrics.Notes(), b.apps.Notes(), b.renewer.Notes(), b.poller.Notes())
 	if b.leaser != nil {

@@ -33,8 +33,9 @@ type settings struct {
 	// PublicURL is the URL at which browsers reach the API. Mails that ask users to
 	// link again point there, unless Notifications.RelinkURL is set.
 	PublicURL string `env:"SONGSPY_PUBLIC_URL" envDefault:"http://127.0.0.1:8080"`
-	// Spread gives each user a fixed phase in the intervals. If it is false, all
-	// users are due at once: that measures the highest possible rate.
+	// Spread says that each user has a fixed time within the intervals. If it
+	// is false, all users are polled and renewed at once, to measure the
+	// highest possible rate.
 	Spread bool `env:"SONGSPY_SPREAD" envDefault:"true"`
 
 	// now is the clock; nil: time.Now.
@@ -61,8 +62,9 @@ func (s settings) replicated() bool {
 	return !strings.HasPrefix(s.Service.DatabaseURL.Reveal(), "sqlite:")
 }
 
-// withKeys returns the settings with keys. In development mode they are generated
-// and kept in the state directory.
+// withKeys returns the settings with the keys that encrypt stored secrets. If
+// none are configured, in development, it generates them and keeps them in the
+// state directory.
 func (s settings) withKeys() (settings, error) {
 	if s.Service.SealKeys != "" {
 		return s, nil

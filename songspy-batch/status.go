@@ -16,10 +16,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// silentAfter is how long a batch with users to poll may send no heartbeat.
+// silentAfter: a batch that has users to poll and has stored no heartbeat for
+// this long counts as not running.
 const silentAfter = 5 * time.Minute
 
-// statusReport is the state of the service, with the settings that explain it.
+// statusReport is what the command status shows: the state of the service, with
+// the settings that explain it.
 type statusReport struct {
 	store.Status
 	DailyCalls int64 `json:"dailyCalls,omitempty"` // calls that an account may make in 24 hours; 0: no limit but Spotify's
@@ -45,7 +47,8 @@ func writeStatus(r statusReport, asJSON bool, out io.Writer) error {
 	return err
 }
 
-// writeLinks writes the number of links in each state, and what that state needs.
+// writeLinks writes how many users' links to Spotify are in each state, and
+// what has to be done about that state.
 func (r statusReport) writeLinks(t *table) {
 	remedies := map[songspy.LinkState]string{
 		songspy.LinkActive:         "polled",
@@ -90,7 +93,8 @@ func (r statusReport) writeBatches(t *table) {
 	}
 }
 
-// writeApps writes the circuit breakers and the quota of every app.
+// writeApps writes the state of the circuit breakers and the quota of calls for
+// every Spotify app.
 func (r statusReport) writeApps(t *table) {
 	t.heading("SPOTIFY")
 	names := slices.Concat(slices.Collect(maps.Keys(r.Breakers)), slices.Collect(maps.Keys(r.Quotas)))
@@ -109,8 +113,8 @@ func (r statusReport) writeApps(t *table) {
 	}
 }
 
-// writeQuota writes how many calls an account has made, how many are planned, and
-// when Spotify last refused one because of the quota.
+// writeQuota writes how many calls a developer account has made, how many are
+// planned, and when Spotify last refused one because of the quota.
 func (r statusReport) writeQuota(t *table, q store.QuotaStatus) {
 	account := quota.Account{DailyMax: r.DailyCalls}
 	if q.LastRefusal != nil {

@@ -20,10 +20,11 @@ import (
 const (
 	// readPageSize is the number of users in one read.
 	readPageSize = 500
-	// maxAttempts is how often a user's fetch is tried.
+	// maxAttempts is how often the history fetch of one user is tried before
+	// the user counts as failed.
 	maxAttempts = 3
-	// maxBreakerWait is how long the command waits for an open circuit breaker. A
-	// longer wait ends it.
+	// maxBreakerWait is how long the command waits for an open circuit breaker.
+	// If the breaker is open for longer, the command ends with an error.
 	maxBreakerWait = 5 * time.Minute
 )
 
@@ -32,11 +33,13 @@ type UserStore interface {
 	LinkCount(ctx context.Context) (int64, error)
 	// LinkVersions returns up to limit links of the users after the given one.
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
-	// PolledUsersByID omits users whose tokens cannot be decrypted.
+	// PolledUsersByID returns what is needed to poll the users. It leaves out
+	// users whose stored tokens cannot be decrypted.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
-	// ReconcileHistory calls fn with the stored plays around the items, and stores
-	// its result in the same transaction. The error has CodeGone if the link has
-	// another generation.
+	// ReconcileHistory calls fn with the stored plays around the items, and
+	// stores its result in the same transaction. The error has CodeGone if the
+	// user has unlinked Spotify or linked it again since the given generation
+	// of the link.
 	ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
 		fn func(songspy.StoredPlays) songspy.Reconciliation) (songspy.Reconciliation, error)
 }
@@ -46,7 +49,8 @@ type Player interface {
 	RecentlyPlayed(ctx context.Context, access songspy.Credentials, after time.Time) ([]songspy.HistoryItem, error)
 }
 
-// Renewer renews a link's tokens if the link still has the given version.
+// Renewer renews the tokens of a user's link to Spotify, unless the link has
+// changed since the given version.
 type Renewer interface {
 	Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error)
 }
@@ -60,7 +64,8 @@ type Backfill struct {
 	Workers int
 	// User limits the command to one user; 0: all users.
 	User songspy.UserID
-	// Since limits the fetched period; the zero time: all that Spotify has.
+	// Since is the time from which plays are fetched; the zero time means all
+	// that Spotify's history holds.
 	Since time.Time
 	Now   func() time.Time
 	// Wait waits for the duration d. It returns false if ctx has ended.
@@ -165,17 +170,19 @@ func (b *Backfill) oneUser(ctx context.Context, u songspy.PolledUser, t *backfil
 	}
 }
 
-// fetchHistory fetches the history of one user and reconciles it with the stored
-// plays. It uses only settled time, because a running batch may hold later
-// results in memory.
+// fetchHistory fetches the history of one user and reconciles it with the
+// stored plays. It only corrects plays of the time before which polls can
+// change nothing any more, because a running batch may have later results in
+// memory.
 func (b *Backfill) fetchHistory(ctx context.Context, u songspy.PolledUser) (r songspy.Reconciliation, err error) {
 	after := b.Since
 	if u.Link.CreatedAt.After(after) {
 		after = u.Link.CreatedAt // plays before the link are not Songspy's
 	}
 	items, err := b.Player.RecentlyPlayed(ctx, songspy.Credentials{App: u.Link.App, Token: u.Link.AccessToken}, after)
-	// With PKCE the refresh token rotates, so only the running batch renews it: two
-	// renewals at once would lose it.
+	// With PKCE each renewal replaces the refresh token. Two renewals at once
+	// could lose the new one, so only the running batch renews such tokens, not
+	// this command.
 	if songspy.DispositionOf(err) == songspy.DispositionRenewToken && u.Link.AuthMethod != songspy.AuthPKCE {
 		renewed, cause := b.Renewer.Renew(ctx, u.Link.UserID, u.Link.Version)
 		if cause != nil {
@@ -222,7 +229,7 @@ func (t *backfillCounts) countFailed(err error) {
 }
 
 // countUnreadable counts users whose tokens cannot be decrypted. The store has
-// logged them.
+// already logged which users they are.
 func (t *backfillCounts) countUnreadable(n int, p *progress) {
 	if n == 0 {
 		return

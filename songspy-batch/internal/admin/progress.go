@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// progressLineInterval is the time between two lines of progress without a
-	// terminal.
+	// progressLineInterval is the time between two lines of progress if the
+	// output is not a terminal.
 	progressLineInterval = 10 * time.Second
 	// redrawInterval is the time between two drawings of a bar. Drawing it a
 	// million times would take longer than the work.
@@ -78,8 +78,8 @@ func (p *progress) eta(now time.Time) string {
 	return fmt.Sprintf(", about %s to go", left.Round(time.Second))
 }
 
-// showWait shows that the command waits for the duration d. Several workers that
-// wait for the same time show it once.
+// showWait shows that the command waits for the duration d. If several workers
+// wait until the same time, only one line is shown.
 func (p *progress) showWait(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,23 +12,27 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// resealPageSize is the number of rows that are encrypted in one transaction.
+// resealPageSize is the number of rows that one call of SealedKind.Reseal
+// handles.
 const resealPageSize = 200
 
 // SealedKind is one kind of encrypted data, such as the tokens of links.
 type SealedKind struct {
 	// Name is its name in the plural.
 	Name string
-	// Remedy says what to do about undecryptable rows if the key is lost.
+	// Remedy tells the operator what to do about rows that cannot be decrypted
+	// because their key is lost.
 	Remedy string
 	// Count returns the number of rows.
 	Count func(ctx context.Context) (int64, error)
-	// Reseal encrypts up to limit rows of the users after the given one.
+	// Reseal encrypts up to limit rows with the primary key: the rows of the
+	// users after the given one.
 	Reseal func(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error)
 }
 
-// Reseal encrypts everything with the primary key. It shows its progress on err
-// and writes its report to out. It returns an error if rows cannot be decrypted.
+// Reseal encrypts all stored secrets with the primary key, unless they already
+// are. It shows its progress on err and writes its report to out. It returns an
+// error if rows cannot be decrypted.
 func Reseal(ctx context.Context, all []SealedKind, primary string, now func() time.Time, out, err io.Writer) error {
 	var failures []error
 	for _, s := range all {

@@ -7,14 +7,16 @@ import (
 )
 
 const (
-	// tickInterval is the longest time between two readings of a running queue's clock.
+	// tickInterval is the longest time after which a running queue reads its
+	// clock again.
 	tickInterval = 20 * time.Second
-	// maxTick is the longest time between two readings that counts as passed. If
-	// more time has passed, the process or the machine was suspended, and the
-	// queue's time stops meanwhile.
+	// maxTick: if more time than this lies between two readings of the clock,
+	// the process or the machine was suspended in between, and that time does
+	// not count as passed for the queue.
 	maxTick = time.Minute
-	// maxSlew bounds the difference between the wall clock and the monotonic clock
-	// that counts as a gradual correction. A larger difference is a step.
+	// maxSlew bounds the difference between the wall clock and the monotonic
+	// clock that counts as a gradual correction. A larger difference means that
+	// the clock was set.
 	maxSlew = time.Second
 )
 

@@ -9,8 +9,9 @@ type item[K idmap.ID] struct {
 	key    K
 }
 
-// before orders items by due time, then by key. Keys that are close together lie
-// close together in memory, in idmap and in the database.
+// before orders items by due time, then by key. Neighbouring keys are stored
+// close to each other in memory and in the database, so it is faster to run
+// them one after the other.
 func (i item[K]) before(j item[K]) bool {
 	return i.micros < j.micros || i.micros == j.micros && i.key < j.key
 }
@@ -35,7 +36,8 @@ func (h *itemHeap[K]) pop() item[K] {
 	return first
 }
 
-// up moves the item from index place towards the top until the order is right.
+// up puts the item at index place, and moves it towards the top of the heap
+// until no earlier item is below a later one.
 func (h *itemHeap[K]) up(place int, i item[K]) {
 	items := *h
 	for place > 0 {
@@ -49,7 +51,8 @@ func (h *itemHeap[K]) up(place int, i item[K]) {
 	items[place] = i
 }
 
-// down moves the item from index place towards the bottom until the order is right.
+// down puts the item at index place, and moves it towards the bottom of the
+// heap until no later item is above an earlier one.
 func (h *itemHeap[K]) down(place int, i item[K]) {
 	items := *h
 	for {
@@ -69,7 +72,7 @@ func (h *itemHeap[K]) down(place int, i item[K]) {
 	items[place] = i
 }
 
-// filter removes the items that are not wanted.
+// filter removes the items for which wanted returns false.
 func (h *itemHeap[K]) filter(wanted func(item[K]) bool) {
 	items := (*h)[:0]
 	for _, i := range *h {

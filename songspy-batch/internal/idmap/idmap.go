@@ -10,7 +10,8 @@ import (
 	"math/bits"
 )
 
-// chunkBits is the number of low bits of an id that are its index in a chunk.
+// chunkBits is how many low bits of an id are the index of its value within a
+// chunk.
 const chunkBits = 10
 
 // ID is a type that ids may have.

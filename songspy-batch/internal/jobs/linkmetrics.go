@@ -11,16 +11,18 @@ import (
 )
 
 const (
-	// LinkMetricsInterval is the shortest time between two counts.
+	// LinkMetricsInterval is the shortest time between two counts of the links
+	// in the database.
 	LinkMetricsInterval = time.Minute
-	// linkMetricsRest is the pause after a count, as a multiple of its duration.
-	// A million links take a second, so they are counted every five minutes.
+	// linkMetricsRest is how long to pause after a count of the links, as a
+	// multiple of the time that the count took. A million links take a second,
+	// so they are counted every five minutes.
 	linkMetricsRest = 300
-	// linkMetricsMaxAge is the age at which a count is no longer reported: no value
-	// is better than a wrong one.
+	// linkMetricsMaxAge is the age from which a count of the links is no longer
+	// shown as a metric: no value is better than a wrong one.
 	linkMetricsMaxAge = time.Hour
-	// linkMetricsTimeout limits a count, and so the pause after it to less than an
-	// hour.
+	// linkMetricsTimeout limits the time of one count of the links. So the
+	// pause after it is less than an hour.
 	linkMetricsTimeout = 10 * time.Second
 )
 
@@ -31,18 +33,22 @@ var (
 		"How long the consents of polled links still last, to within a day. This is the current distribution, so rate() makes no sense.", nil, nil)
 )
 
-// consentBucketDays are the upper bounds of the histogram, in days.
+// consentBucketDays are the upper bounds, in days, of the buckets of the
+// histogram that shows how long users' consents are still valid.
 var consentBucketDays = []int{0, 1, 7, 14, 30, 60, 90, 120, 150, 180}
 
-// LinkCounter counts the links by state and day of consent.
+// LinkCounter counts users' links to Spotify by state and by the day on which
+// the user consented.
 type LinkCounter interface {
 	LinkGroups(ctx context.Context) ([]songspy.LinkGroup, error)
 }
 
-// LinkMetrics counts the links and is the prometheus.Collector of the result.
+// LinkMetrics counts users' links to Spotify from time to time, and exports the
+// result as Prometheus metrics.
 type LinkMetrics struct {
 	Links LinkCounter
-	// IsLeader reports whether this replica counts; nil: it is the only one.
+	// IsLeader reports whether this replica of the batch has to count, so that
+	// only one does. Nil means that there is no other replica.
 	IsLeader func() bool
 	Now      func() time.Time
 
@@ -53,7 +59,7 @@ type LinkMetrics struct {
 	countedAt time.Time // zero: not counted yet
 }
 
-// Run counts the links if the pause after the last count is over.
+// Run counts the links, unless the pause after the last count still lasts.
 func (j *LinkMetrics) Run(ctx context.Context) error {
 	if j.IsLeader != nil && !j.IsLeader() {
 		j.setGroups(nil, time.Time{})

@@ -9,12 +9,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// linkRetryBatch is the most links that one run retries; the next run takes the
-// others.
+// linkRetryBatch is how many links one run tries again at most. The next run
+// takes the others.
 const linkRetryBatch = 100
 
-// UnregisteredLinks is the store of the links that Spotify rejected because
-// their user was not registered with the app.
+// UnregisteredLinks reads and changes the links of users that Spotify rejected,
+// because the app's owner had not registered them.
 type UnregisteredLinks interface {
 	// NotRegisteredUsers returns up to limit users that were rejected before the
 	// given time, the earliest first.
@@ -24,25 +24,29 @@ type UnregisteredLinks interface {
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 }
 
-// LinkRetry activates the links that were rejected a day ago. The poller then
-// polls their users at once. Another rejection delays the next retry by a day.
+// LinkRetry sets links to active a day after Spotify rejected them because the
+// user was not registered with the app. The poller then polls these users at
+// once. If Spotify rejects a user again, the next try is a day later.
 type LinkRetry struct {
 	Links UnregisteredLinks
-	// Complete completes the link of a user whose grant is pending, because the
-	// app did not know the user. Nil: only the user can complete it.
+	// Complete completes the link of a user who has consented, but whose
+	// Spotify account could not be read, because the user was not registered
+	// with the app. Nil means that such users must link again themselves.
 	Complete func(ctx context.Context, id songspy.UserID) error
 	Now      func() time.Time
 	Logger   *slog.Logger
 }
 
-// errLinkChanged means that the link does not need a retry now.
+// errLinkChanged means that the link was changed since it was read, so that it
+// must not be tried again now.
 var errLinkChanged = errors.New("the link was changed meanwhile")
 
-// errAccountUnknown means that the link is a pending grant: the Spotify account
-// of its tokens is unknown.
+// errAccountUnknown means that the link has tokens, but that it is unknown to
+// which Spotify account they belong, so that the link must first be completed.
 var errAccountUnknown = errors.New("the link has a pending grant")
 
-// Run retries once. An error of one link does not stop the others.
+// Run tries each link once that was rejected a day ago or earlier. An error of
+// one link does not stop the others.
 func (j LinkRetry) Run(ctx context.Context) error {
 	now := j.Now()
 	ids, err := j.Links.NotRegisteredUsers(ctx, now.Add(-songspy.NotRegisteredRetryAfter), linkRetryBatch)
@@ -79,8 +83,9 @@ func (j LinkRetry) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// complete tries to complete a pending grant. If the app does not know the user
-// yet, the next attempt is a day later.
+// complete tries to complete the link of a user whose Spotify account is still
+// unknown. If the user is still not registered with the app, the next attempt
+// is a day later.
 func (j LinkRetry) complete(ctx context.Context, id songspy.UserID, now time.Time) error {
 	if j.Complete == nil {
 		return errLinkChanged

@@ -7,9 +7,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SeatAssigner is the store of the waiting list.
+// SeatAssigner stores the users who wait for a seat (a place in a Spotify app
+// that admits few users).
 type SeatAssigner interface {
-	// AssignSeats assigns the free seats of the apps to waiting users, in the
+	// AssignSeats assigns the free seats in the apps to waiting users, in the
 	// order of their requests, and returns the seats that changed.
 	AssignSeats(ctx context.Context, apps []songspy.AppSeats) ([]songspy.Seat, error)
 }
@@ -21,7 +22,8 @@ type SeatAssignment struct {
 	Logger *slog.Logger
 }
 
-// Run assigns the seats that are free now, and logs each change.
+// Run assigns the free seats in Spotify apps to waiting users, and logs each
+// change.
 func (j SeatAssignment) Run(ctx context.Context) error {
 	changed, err := j.Seats.AssignSeats(ctx, j.Apps)
 	for _, seat := range changed {

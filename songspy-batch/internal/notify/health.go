@@ -11,14 +11,17 @@ import (
 )
 
 const (
-	// minReportedFailures is how many failures in a row make a readiness note.
+	// minReportedFailures is how often in a row sending over a channel must
+	// fail before /readyz notes it.
 	minReportedFailures = 3
-	// failureReportedFor is how long the note stays after the last failure. It
-	// ends because another process may have succeeded meanwhile.
+	// failureReportedFor is how long after the last failure /readyz still notes
+	// it. The note must end without a success of this process, because another
+	// process may send the messages instead.
 	failureReportedFor = maxRetryWait + time.Hour
 )
 
-// channelHealth counts the failures in a row of each channel.
+// channelHealth counts, for each channel (e-mail, webhook), how often in a row
+// sending has failed.
 type channelHealth struct {
 	mu       sync.Mutex
 	channels map[songspy.NotificationChannel]channelFailure
@@ -30,8 +33,8 @@ type channelFailure struct {
 	cause         string
 }
 
-// record adds the result of an attempt. A failure that concerns only one message
-// does not count for its channel.
+// record adds the result of an attempt. A failure that concerns only one
+// message (messageOnly) does not count as a failure of its channel.
 func (h *channelHealth) record(c songspy.NotificationChannel, fault error, messageOnly bool, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,7 +58,8 @@ func (h *channelHealth) record(c songspy.NotificationChannel, fault error, messa
 	}
 }
 
-// Notes returns a readable sentence for each channel that fails repeatedly.
+// Notes returns, for the operator, a sentence for each channel (e-mail,
+// webhook) over which sending fails repeatedly.
 func (j *Job) Notes() (notes []string) {
 	j.health.mu.Lock()
 	defer j.health.mu.Unlock()

@@ -27,32 +27,36 @@ import (
 const (
 	// Interval is the time between two runs.
 	Interval = time.Minute
-	// claimDuration is how long a claim excludes other processes. It is longer
-	// than the slowest server needs.
+	// claimDuration is for how long a process that has claimed a message keeps
+	// other processes from sending it. It is longer than the slowest mail
+	// server needs.
 	claimDuration = 5 * time.Minute
-	// sendTimeLimit is how long one run continues to start messages.
+	// sendTimeLimit is the time after which one run of the job begins to send
+	// no more messages.
 	sendTimeLimit = 50 * time.Second
 )
 
 // Outbox stores the notifications that are wanted.
 type Outbox interface {
-	// QueueNotifications adds notifications that are not stored yet. It updates
-	// SeenAt of the others if that is older than the given duration (again).
+	// QueueNotifications adds notifications that are not stored yet. For those
+	// that are stored already it sets SeenAt to now, if their SeenAt is older
+	// than the duration again.
 	QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) error
 	// ResolveNotifications deletes the notifications of the kind and the app
-	// (empty: all apps) that were last seen before seenBefore. For each deleted
-	// one that was sent, it adds a follow-up of another kind (then), unless
-	// that kind is empty.
+	// (empty: all apps) that were last seen before seenBefore. If a deleted
+	// notification had been sent, it adds one of the kind then, which says that
+	// the state is over, unless then is empty.
 	ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, then songspy.NotificationKind) error
 }
 
 // Queue hands out messages that are due and records their results.
 type Queue interface {
-	// ClaimNotification returns one message that is due and hides it from other
-	// processes for the time of the lease. It returns false if no message is due.
+	// ClaimNotification returns one message that is due and keeps other
+	// processes from claiming it for the duration lease. It returns false if no
+	// message is due.
 	ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (songspy.NotificationMessage, bool, error)
 	// CompleteNotifications records that the notifications were delivered, or
-	// that they were given up.
+	// that no further attempt to deliver them will be made.
 	CompleteNotifications(ctx context.Context, ids []int64, delivered bool) error
 	RetryNotifications(ctx context.Context, ids []int64, at time.Time) error
 	// DropNotifications deletes notifications that were not sent and are not
@@ -60,17 +64,19 @@ type Queue interface {
 	DropNotifications(ctx context.Context, ids []int64) error
 }
 
-// Links reads the links that may cause notifications.
+// Links reads the users' links to Spotify that may cause notifications.
 type Links interface {
-	// NotificationLinks returns links that do not work or were authorized before
-	// the given time. It pages by user: only users after the given one.
+	// NotificationLinks returns links that do not work or were authorized
+	// before the given time. It returns at most limit links, of the users after
+	// the given one.
 	NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) ([]songspy.NotifiableLink, error)
 	NotificationLinksByID(ctx context.Context, ids []songspy.UserID) ([]songspy.NotifiableLink, error)
 	// Mailbox returns the user's e-mail address and settings.
 	Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error)
 }
 
-// Seats reads the seats that may cause notifications.
+// Seats reads the users' requests for a place in a Spotify app (seats) that may
+// cause notifications.
 type Seats interface {
 	NotificationSeats(ctx context.Context) ([]songspy.NotifiableSeat, error)
 }
@@ -97,8 +103,9 @@ type Options struct {
 	RelinkURL string
 	// Breakers returns the state of each app's circuit breakers.
 	Breakers func() map[string]breaker.Breakers
-	// Outages reports for each app whether Spotify rejects (true) or accepts
-	// (false) its token renewals. Apps with an unknown state are missing.
+	// Outages returns true for a Spotify app if Spotify rejects nearly all its
+	// token renewals, and false if it accepts them. Apps for which that is
+	// unknown are missing.
 	Outages func() map[string]bool
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -116,8 +123,9 @@ type Job struct {
 // New returns a job with the given options.
 func New(o Options) *Job { return &Job{Options: o} }
 
-// Run queues the notifications that are wanted and sends the messages that are
-// due. If one step fails, the others still run, and the next run tries again.
+// Run stores new notifications that have a cause, and sends the messages that
+// are due. If one step fails, the others still run, and the next run tries
+// again.
 func (j *Job) Run(ctx context.Context) error {
 	now := j.Now()
 	if j.firstRunAt.IsZero() {
@@ -127,7 +135,8 @@ func (j *Job) Run(ctx context.Context) error {
 }
 
 // sendDue sends messages until no more are due or the time limit is reached. A
-// channel that fails is not used again before the next run.
+// channel (e-mail, webhook) over which sending fails is not used again before
+// the next run.
 func (j *Job) sendDue(ctx context.Context, until time.Time) error {
 	open := slices.Sorted(maps.Keys(j.Senders))
 	for len(open) > 0 && ctx.Err() == nil && j.Now().Before(until) {
@@ -147,7 +156,7 @@ func (j *Job) sendDue(ctx context.Context, until time.Time) error {
 }
 
 // deliver sends the part of a message that is still wanted and records the
-// result. It reports whether the channel works.
+// result. healthy is false if the channel (e-mail, webhook) does not work.
 func (j *Job) deliver(ctx context.Context, claimed songspy.NotificationMessage) (healthy bool, err error) {
 	now := j.Now()
 	m, obsolete, err := j.compose(ctx, claimed, now)
@@ -184,8 +193,9 @@ func (j *Job) deliver(ctx context.Context, claimed songspy.NotificationMessage) 
 }
 
 const (
-	// markAttempts is how often marking a message as sent is tried, markRetryWait
-	// apart: a message that is not marked would be sent again.
+	// markAttempts is how often the job tries to mark a sent message as sent in
+	// the database, with pauses of markRetryWait. Otherwise the message would
+	// be sent again.
 	markAttempts  = 12
 	markRetryWait = 500 * time.Millisecond
 )
@@ -209,8 +219,8 @@ func idsOf(notifications []songspy.Notification) []int64 {
 }
 
 const (
-	// minRetryWait is the wait after the first failure. Each further failure
-	// doubles it, up to maxRetryWait.
+	// minRetryWait is how long to wait after the first failed attempt to send a
+	// message. Each further failure doubles it, up to maxRetryWait.
 	minRetryWait = time.Minute
 	maxRetryWait = 6 * time.Hour
 	// maxAttempts attempts take three days.
@@ -218,7 +228,7 @@ const (
 )
 
 // retryWait returns how long to wait after the given number of failed attempts,
-// and false after maxAttempts.
+// or false if no further attempt is made (after maxAttempts).
 func retryWait(attempts int) (wait time.Duration, retry bool) {
 	wait = maxRetryWait
 	if doublings := max(attempts, 1) - 1; doublings < 9 {

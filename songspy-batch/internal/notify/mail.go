@@ -20,8 +20,8 @@ import (
 // message.
 const mailTimeout = 10 * time.Second
 
-// Mailer sends e-mails by SMTP. Each uses its own connection, because there are
-// few.
+// Mailer sends e-mails by SMTP. Each e-mail uses its own connection to the
+// server, because few are sent.
 type Mailer struct {
 	from    *mail.Address
 	host    string // the domain of from
@@ -29,8 +29,8 @@ type Mailer struct {
 	options []gomail.Option
 }
 
-// NewMailer returns a mailer that uses the server. It fails if from is not an
-// e-mail address.
+// NewMailer returns a Mailer that sends e-mails from the address from through
+// the server. It returns an error if from is not an e-mail address.
 func NewMailer(from string, server config.MailServer, more ...gomail.Option) (*Mailer, error) {
 	address, err := mail.ParseAddress(from)
 	if err != nil {
@@ -63,8 +63,8 @@ func (m *Mailer) Send(ctx context.Context, message Message) error {
 		return mailError(err)
 	}
 	err = client.SendWithSMTPClient(session, msg)
-	// The message is sent once the server has accepted it, even if closing the
-	// connection fails.
+	// The server has accepted the message, so it counts as sent even if closing
+	// the connection fails.
 	_ = client.CloseWithSMTPClient(session)
 	if err == nil {
 		return nil
@@ -94,8 +94,9 @@ func (m *Mailer) client() (*gomail.Client, error) {
 }
 
 // mailError converts an error of the mail library to one without the server's
-// text, which may contain the address. A rejected receiver is not a failure of
-// the channel: CodeGone if the rejection is permanent, else CodeUnprocessable.
+// text, which may contain the address. If the server rejects the receiver,
+// other e-mails can still be sent; the error has CodeGone if the rejection is
+// permanent, else CodeUnprocessable.
 func mailError(err error) error {
 	code, temporary, receiver := 0, true, false
 	if e, ok := errors.AsType[*gomail.SendError](err); ok {

@@ -12,7 +12,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Message is a message with its texts and its receiver.
+// Message is a group of notifications with the texts and the receiver of the
+// message that is sent for them.
 type Message struct {
 	songspy.NotificationMessage
 	// To is the e-mail address of the receiver; empty for the webhook.
@@ -34,9 +35,9 @@ func (m Message) UserIDs() []songspy.UserID {
 	return ids
 }
 
-// compose returns the message with the notifications that are still wanted, and
-// the notifications that are not. A message without notifications must not be
-// sent.
+// compose returns the message with those notifications whose cause still
+// exists, and the others as obsolete. If the message has no notifications left,
+// it must not be sent.
 func (j *Job) compose(ctx context.Context, claimed songspy.NotificationMessage, now time.Time) (m Message, obsolete []songspy.Notification, err error) {
 	wanted, obsolete, links, err := j.splitCurrent(ctx, claimed.Notifications, now)
 	if err != nil || len(wanted) == 0 {
@@ -83,7 +84,8 @@ func render(m Message, link songspy.Link, page string) (subject, text string) {
 	return subject, text + "\n"
 }
 
-// listUsers returns up to 50 user IDs, and the number of the others.
+// listUsers returns a text with up to 50 user IDs, and with the number of the
+// users that it does not list.
 func listUsers(users []songspy.UserID) string {
 	const maxListed = 50
 	var b strings.Builder

@@ -6,7 +6,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Metrics counts notifications. No label identifies a user.
+// Metrics counts notifications for Prometheus. No label of a metric identifies
+// a user.
 type Metrics struct{ notifications *prometheus.CounterVec }
 
 // NewMetrics registers the metrics with reg.

@@ -10,22 +10,24 @@ import (
 )
 
 const (
-	// linkScanInterval is the time between two scans of all links, whose states
-	// last for hours at least.
+	// linkScanInterval is how often all users' links to Spotify are checked for
+	// causes of notifications. The causes last for hours at least, so this is
+	// often enough.
 	linkScanInterval = 10 * time.Minute
-	// requeueInterval is how often SeenAt is updated while a state lasts.
+	// requeueInterval is how often a notification's SeenAt is updated while its
+	// cause still exists.
 	requeueInterval = 24 * time.Hour
 	// pageSize is the number of links in one read.
 	pageSize = 1000
 
-	// breakerNotifyAfter is how long a circuit breaker is open before the
-	// operator is notified.
+	// breakerNotifyAfter is how long a circuit breaker must block the calls of
+	// an app before the operator is notified.
 	breakerNotifyAfter = time.Hour
-	// endedAfter is the time after which an incident that no process sees
-	// counts as ended.
+	// endedAfter: an incident of a whole app that no process has seen for this
+	// long counts as ended.
 	endedAfter = 5 * time.Minute
-	// maxIncidentAge is how recently a process must have seen an incident for
-	// its message to be sent.
+	// maxIncidentAge: the message about an incident is sent only if a process
+	// has seen the incident within this time.
 	maxIncidentAge = 2 * time.Minute
 )
 
@@ -34,7 +36,8 @@ func (j *Job) queueLinks(ctx context.Context, now time.Time) error {
 	if !j.linksScannedAt.IsZero() && now.Sub(j.linksScannedAt) < linkScanInterval {
 		return nil
 	}
-	// This reads a few links too many: NotificationsForLink decides exactly.
+	// This reads a few links too many. NotificationsForLink then decides
+	// exactly which of them cause a notification.
 	authorizedBefore := now.AddDate(0, 1-songspy.ConsentMonths, 0).Add(monthLengthSlack)
 	for after := songspy.UserID(0); ; {
 		links, err := j.Links.NotificationLinks(ctx, authorizedBefore, after, pageSize)
@@ -56,15 +59,17 @@ func (j *Job) queueLinks(ctx context.Context, now time.Time) error {
 	}
 }
 
-// monthLengthSlack is how much periods of ConsentMonths months differ in length.
+// monthLengthSlack is by how much two periods of ConsentMonths months may
+// differ in length.
 const monthLengthSlack = 4 * 24 * time.Hour
 
 func (j *Job) forLink(l songspy.NotifiableLink, now time.Time) []songspy.Notification {
 	return j.byChannel(songspy.NotificationsForLink(l.Link, now), l.CanMail)
 }
 
-// byChannel returns each notification once for every configured channel of its
-// recipient. canMail reports whether the user can get e-mails.
+// byChannel returns a copy of each notification for every configured channel
+// (e-mail, webhook) of its recipient. canMail says whether the user can get
+// e-mails.
 func (j *Job) byChannel(notifications []songspy.Notification, canMail bool) (wanted []songspy.Notification) {
 	for _, n := range notifications {
 		if n.Kind.Recipient() == songspy.RecipientOperator {
@@ -94,8 +99,8 @@ func (j *Job) forSeats(ctx context.Context) (wanted []songspy.Notification, err 
 	return wanted, err
 }
 
-// toOperator returns the notification once for each configured channel of the
-// operator.
+// toOperator returns a copy of the notification for each channel (e-mail,
+// webhook) that the operator has configured.
 func (j *Job) toOperator(n songspy.Notification) (wanted []songspy.Notification) {
 	for _, c := range []songspy.NotificationChannel{songspy.ChannelWebhook, songspy.ChannelOperatorMail} {
 		if j.Senders[c] != nil {
@@ -107,9 +112,10 @@ func (j *Job) toOperator(n songspy.Notification) (wanted []songspy.Notification)
 }
 
 // queueIncidents queues the notifications about whole apps, and resolves them
-// after the incident has ended. Every process that sees an incident refreshes it
-// each minute. It has ended when no process has done so for five minutes; a
-// process that has just started does not decide that.
+// after the incident has ended. Each minute every process that sees an incident
+// updates when it was last seen. The incident has ended when no process has
+// seen it for five minutes. A process that has just started does not decide
+// that, because it has seen nothing yet.
 func (j *Job) queueIncidents(ctx context.Context, now time.Time) error {
 	var wanted []songspy.Notification
 	for app, state := range j.Breakers() {
@@ -159,8 +165,9 @@ func keyOf(n songspy.Notification) notificationKey {
 	return notificationKey{n.UserID, n.App, n.Kind, n.Occurrence, n.Channel}
 }
 
-// splitCurrent divides the notifications of a message into those that are still
-// wanted and obsolete ones: their state has ended. It also returns their links.
+// splitCurrent divides the notifications of a message: the wanted ones still
+// have a cause, the cause of the obsolete ones has ended. It also returns the
+// links to Spotify of their users.
 func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notification, now time.Time) (wanted, obsolete []songspy.Notification, links map[songspy.UserID]songspy.Link, err error) {
 	var ids []songspy.UserID
 	for _, n := range notifications {

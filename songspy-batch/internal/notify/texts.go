@@ -8,9 +8,10 @@ type phrase struct{ subject, text string }
 // bilingual is a text in both languages.
 type bilingual struct{ korean, english phrase }
 
-// texts holds the text of each kind. Placeholders: {count} and {users} are the
-// users that it is about, {app} is the app, {circuit} the blocked circuit, {since}
-// when the state was first seen, {end} the end of the consent, {page} the page on
+// texts holds the text of each kind of notification. Placeholders: {count} and
+// {users} are the number and the IDs of the users that it is about, {app} is
+// the app, {circuit} the host of Spotify that is blocked, {since} when the
+// cause was first seen, {end} when the user's consent ends, {page} the page on
 // which users link Spotify.
 var texts = map[songspy.NotificationKind]bilingual{
 	songspy.NotificationRelinkSoon: {
@@ -105,7 +106,8 @@ var texts = map[songspy.NotificationKind]bilingual{
 	},
 }
 
-// footer ends every message to a user. The user may never have linked Spotify.
+// footer ends every message to a user. It does not mention Spotify, because a
+// user who only waits for a seat may never have linked Spotify.
 var footer = bilingual{
 	phrase{text: "이 메일은 Songspy에 가입하셔서 보내 드립니다. 계정 설정에서 끌 수 있습니다."},
 	phrase{text: "You receive this e-mail because you signed up for Songspy. You can switch it off in the settings of your account."},

@@ -21,7 +21,7 @@ import (
 const (
 	// webhookTimeout limits one POST.
 	webhookTimeout = 8 * time.Second
-	// maxUserIDs is how many user IDs one POST lists.
+	// maxUserIDs is how many user IDs one call of the webhook lists at most.
 	maxUserIDs = 1000
 )
 
@@ -53,25 +53,26 @@ func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook
 	}
 	w.client = &http.Client{
 		Transport: via, Timeout: webhookTimeout,
-		// A redirect would send the message to another host.
+		// Redirects are not followed, because they could send the message to
+		// another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return w, nil
 }
 
-// webhookBody is the JSON body of a call. Receivers rely on it: fields may be
-// added, but existing ones must not change.
+// webhookBody is the JSON body of a call of the webhook. Operators' programs
+// read it, so fields may be added, but existing ones must not change.
 type webhookBody struct {
 	Kind    songspy.NotificationKind `json:"kind"`
 	At      string                   `json:"at"`    // when it is sent
 	Since   string                   `json:"since"` // when its cause was first seen
 	App     string                   `json:"app"`   // empty: all user-supplied apps
 	Circuit string                   `json:"circuit,omitempty"`
-	// Count is the number of users that it is about, UserIDs the first thousand
-	// of them.
+	// Count is the number of users that the message is about. UserIDs lists the
+	// first thousand of them.
 	Count   int              `json:"count"`
 	UserIDs []songspy.UserID `json:"userIds"`
-	// Text is for chat programs, which show this field.
+	// Text is the whole message as text. Chat programs show this field.
 	Text string `json:"text"`
 }
 
@@ -121,8 +122,8 @@ func unavailable(text string) error {
 	return &songspy.Error{Code: songspy.CodeUnavailable, Err: errors.New(text)}
 }
 
-// connectErrorText describes why a server did not respond. It does not use the
-// error's own text, which contains the URL.
+// connectErrorText describes why the server of the webhook did not respond. It
+// does not use the error's own text, which contains the URL.
 func connectErrorText(err error) string {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return "did not respond in time"

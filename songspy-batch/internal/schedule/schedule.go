@@ -1,9 +1,9 @@
 // Package schedule runs the batch's jobs at fixed intervals. It is the only
 // importer of gocron.
 //
-// A job is a singleton: while it runs, its next run is skipped. No job waits for
-// another. So jobs must be short: they plan long work, and a pool of workers
-// does it.
+// A job never runs twice at once: while it runs, its next run is skipped. No
+// job waits for another. So jobs must be short: they plan long work, and a pool
+// of workers does it.
 package schedule
 
 import (
@@ -34,7 +34,7 @@ type Job struct {
 type Options struct {
 	Logger *slog.Logger
 	// Correlate returns a context whose log records hold the job's name and the
-	// number of the run. It may be nil.
+	// number of the run. If it is nil, log records of jobs have neither.
 	Correlate func(ctx context.Context, job, run string) context.Context
 }
 
@@ -90,7 +90,8 @@ func stop(scheduler gocron.Scheduler, runners []*runner) error {
 	}
 }
 
-// runner is a job with one token, which a run holds.
+// runner is a job with one token. A run of the job holds the token, so that
+// only one run is active.
 type runner struct {
 	job       Job
 	options   Options

@@ -2,12 +2,13 @@
 //
 // Each replica leases shards of users in the database, for some seconds at a
 // time. Four times a second it renews its leases and stores how far its polls
-// have come. A replica that acquires a shard continues from there. While a
-// replica cannot renew its leases, it makes no calls.
+// have come. A replica that gets a shard from another continues from that time.
+// While a replica cannot renew its leases, it makes no calls.
 //
 // A replica measures its leases with its own monotonic clock, from before the
 // request, and begins no call that could outlast the lease. So it never polls a
-// user together with another replica, however late it learns that a shard is lost.
+// user together with another replica, however late it learns that a shard is
+// lost.
 package sharding
 
 import (
@@ -26,30 +27,35 @@ import (
 )
 
 const (
-	// renewInterval is the time between two renewals of the leases.
+	// renewInterval is how often a replica renews its leases of shards (parts
+	// of the users) in the database.
 	renewInterval = 250 * time.Millisecond
-	// maxHeartbeatAge is how long after the last renewal calls may begin. A replica
-	// that takes over repeats the calls after the last renewal.
+	// maxHeartbeatAge is how long after the last renewal of its leases a
+	// replica may begin calls. A replica that takes over its shards repeats all
+	// calls since that renewal, so they must be few.
 	maxHeartbeatAge = time.Second
 )
 
 // Store holds the leases of shards.
 type Store interface {
-	// LeaseShards renews the leases of the claim's owner, stores how far its polls
-	// have come, and gives it free shards up to its fair share.
+	// LeaseShards renews the leases of the replica that makes the claim, stores
+	// how far its polls have come, and leases it free shards, up to its fair
+	// share.
 	LeaseShards(ctx context.Context, c songspy.ShardClaim) (songspy.ShardLease, error)
-	// ReleaseShards ends all leases of the claim's owner.
+	// ReleaseShards ends all leases of the replica that makes the claim.
 	ReleaseShards(ctx context.Context, c songspy.ShardClaim) error
 }
 
 // Worker polls the users of the shards that this replica owns.
 type Worker interface {
-	// LoadShards reads the users of shards and plans their polls. Each shard comes
-	// with the time until which the previous owner has made all polls; zero: unknown.
+	// LoadShards reads the users of shards and plans their polls. The value of
+	// each shard is the time until which its previous owner has made all polls;
+	// zero means unknown.
 	LoadShards(ctx context.Context, polledUntil map[int16]time.Time) error
 	// DropShards removes the users of shards.
 	DropShards(shards []int16)
-	// PolledUntil returns the time before which all due polls have been made.
+	// PolledUntil returns the time up to which all polls that were due have
+	// been made.
 	PolledUntil() time.Time
 }
 
@@ -58,7 +64,7 @@ type Options struct {
 	Store Store
 	// Owner is a name that only this replica has.
 	Owner string
-	// LeaseLength is how long a lease lasts without a renewal.
+	// LeaseLength is how long a lease of a shard is valid if it is not renewed.
 	LeaseLength time.Duration
 	// CallTimeout is the longest time that a call to Spotify takes.
 	CallTimeout time.Duration
@@ -80,14 +86,15 @@ type Leaser struct {
 	failingSince atomic.Int64 // first failed renewal, in nanoseconds since startedAt; 0: renewals succeed
 }
 
-// New makes a Leaser that owns no shards yet.
+// New returns a Leaser that owns no shards yet.
 func New(o Options) *Leaser {
 	l := &Leaser{Options: o, startedAt: o.Now()}
 	o.Metrics.registerGauges(l)
 	return l
 }
 
-// Owns reports whether this replica owns the user's shard.
+// Owns reports whether this replica has leased the user's shard (1 of 64 parts
+// of the users), so that no other replica polls the user.
 func (l *Leaser) Owns(id songspy.UserID) bool { return l.owned.Load()&bit(songspy.ShardOf(id)) != 0 }
 
 // Loaded reports whether this replica owns the user's shard and has read its users.
@@ -95,11 +102,13 @@ func (l *Leaser) Loaded(id songspy.UserID) bool {
 	return l.owned.Load()&l.loaded.Load()&bit(songspy.ShardOf(id)) != 0
 }
 
-// MayPoll reports whether a call for the user may begin now.
+// MayPoll reports whether this replica may begin a call to Spotify for the user
+// now.
 func (l *Leaser) MayPoll(id songspy.UserID) bool { return l.Owns(id) && l.MayCall() }
 
-// MayCall reports whether any call may begin now: the lease outlasts the call,
-// and the last renewal is at most maxHeartbeatAge old.
+// MayCall reports whether this replica may begin any call to Spotify now: its
+// leases will still be valid when the call ends, and it renewed them at most
+// maxHeartbeatAge ago.
 func (l *Leaser) MayCall() bool {
 	end := time.Duration(l.leaseEnd.Load())
 	now := l.Now().Sub(l.startedAt)
@@ -109,16 +118,16 @@ func (l *Leaser) MayCall() bool {
 // OwnedCount returns the number of shards that this replica owns.
 func (l *Leaser) OwnedCount() int { return bits.OnesCount64(l.owned.Load()) }
 
-// IsLeader reports whether this replica does the work that only one replica must
-// do. The leader is the owner of the first shard.
+// IsLeader reports whether this replica does the work that only one replica
+// must do. The leader is the replica that owns the first shard.
 func (l *Leaser) IsLeader() bool { return l.owned.Load()&bit(0) != 0 }
 
 // Share returns the part of all users that this replica polls, from 0 to 1.
 func (l *Leaser) Share() float64 { return float64(l.OwnedCount()) / songspy.ShardCount }
 
-// Run leases shards for the worker until ctx ends. Then it keeps renewing the
-// leases it has until stopped is closed, that is until the last poll has been
-// made and written. At the end it releases all shards.
+// Run leases shards, whose users the worker polls, until ctx ends. Then it
+// renews only the leases that it has, until the caller closes stopped because
+// the last poll has been made and written. At the end it releases all shards.
 func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}) {
 	s := &session{leaser: l, worker: worker, polledUntil: map[int16]time.Time{}, releasing: map[int16]time.Time{}}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -141,8 +150,8 @@ func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}
 	}
 }
 
-// session is the state of one Run. Only Run's goroutine uses it, except loads and
-// loading.
+// session is the state of one call of Run. Only the goroutine of Run uses it,
+// except for the fields loads and loading.
 type session struct {
 	leaser      *Leaser
 	worker      Worker
@@ -166,8 +175,9 @@ func (s *session) newClaim() songspy.ShardClaim {
 	return c
 }
 
-// renew renews the leases and applies what the store answers. Loads that it
-// starts end with loadCtx, the renewal ends with ctx.
+// renew renews the leases of shards in the database and takes over the answer.
+// The renewal itself ends with ctx, but the reading of users that it starts
+// ends with loadCtx.
 func (s *session) renew(ctx, loadCtx context.Context) {
 	l := s.leaser
 	requestedAt := l.Now()
@@ -191,8 +201,9 @@ func (s *session) renew(ctx, loadCtx context.Context) {
 	s.startLoading(loadCtx)
 }
 
-// handleFailure handles a renewal that failed. Calls stop shortly before the
-// leases expire; when they have expired, all users are removed.
+// handleFailure handles a failed renewal of the leases. MayCall already forbids
+// calls shortly before the leases expire. When they have expired, handleFailure
+// gives up all shards and their users.
 func (s *session) handleFailure(ctx context.Context, err error, requestedAt time.Time) {
 	if ctx.Err() != nil {
 		return
@@ -209,8 +220,8 @@ func (s *session) handleFailure(ctx context.Context, err error, requestedAt time
 	}
 }
 
-// applyLease takes over the shards that the store says are leased. requestedAt is when
-// the request began: the leases are measured from there.
+// applyLease takes over the shards that the store says are leased. requestedAt
+// is when the request began: the length of the leases counts from then.
 func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, requestedAt time.Time) {
 	l := s.leaser
 	var held uint64
@@ -228,8 +239,9 @@ func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, requ
 	for shard, from := range lease.Acquired {
 		s.polledUntil[shard] = from
 	}
-	// A shard that was dropped here but stayed leased in the database is not in
-	// Acquired. How far its polls had come is unknown then.
+	// A shard that this replica gave up in memory but that stayed leased to it
+	// in the database is not in Acquired. How far its polls had come is
+	// unknown.
 	for _, shard := range shardsOf(held &^ owned) {
 		if _, ok := s.polledUntil[shard]; !ok {
 			s.polledUntil[shard] = time.Time{}
@@ -246,8 +258,9 @@ func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, requ
 	}
 }
 
-// releaseSurplus drops shards for another replica. The leases end after
-// CallTimeout, when no call for the shards' users can be running any more.
+// releaseSurplus gives up some shards, because this replica has more than its
+// fair share. It releases their leases after CallTimeout, when no call for the
+// shards' users can be running any more.
 func (s *session) releaseSurplus(ctx context.Context, held uint64, surplus int) {
 	var released uint64
 	for _, shard := range shardsOf(held)[:surplus] {
@@ -258,7 +271,8 @@ func (s *session) releaseSurplus(ctx context.Context, held uint64, surplus int) 
 	s.leaser.Logger.InfoContext(ctx, "shards released for other replicas", "shards", surplus)
 }
 
-// dropShards marks shards as not owned and removes their users.
+// dropShards marks shards as not owned and makes the worker remove their users
+// from memory. The users stay in the database for the next owner.
 func (s *session) dropShards(shards uint64) {
 	s.leaser.owned.And(^shards)
 	s.leaser.loaded.And(^shards)
@@ -268,8 +282,9 @@ func (s *session) dropShards(shards uint64) {
 	s.worker.DropShards(shardsOf(shards))
 }
 
-// startLoading reads the users of owned shards in the background. Only one load
-// runs at a time.
+// startLoading makes the worker read the users of newly owned shards from the
+// database in the background. Only one such read runs at a time; the shards
+// that are acquired in the meantime are read after it.
 func (s *session) startLoading(ctx context.Context) {
 	l := s.leaser
 	waiting := l.owned.Load() &^ l.loaded.Load()
@@ -289,7 +304,8 @@ func (s *session) startLoading(ctx context.Context) {
 			return
 		}
 		l.loaded.Or(waiting & l.owned.Load())
-		// Shards may have been dropped while their users were read.
+		// This replica may have lost some of these shards while their users
+		// were read.
 		if lost := waiting &^ l.owned.Load(); lost != 0 {
 			l.loaded.And(^lost)
 			s.worker.DropShards(shardsOf(lost))
@@ -318,7 +334,8 @@ func (l *Leaser) Ready() error {
 	return nil
 }
 
-// Notes returns a sentence about this replica's part of the work.
+// Notes returns, for the operator, a sentence about which part of the users
+// this replica polls.
 func (l *Leaser) Notes() []string {
 	switch replicas := l.replicas.Load(); {
 	case replicas == 0:

@@ -1,6 +1,6 @@
-// Package singleinstance prevents two batches from using one SQLite file. Both
-// would poll the same users. On Postgres, replicas share the users instead; see
-// package sharding.
+// Package singleinstance prevents two batches from using one SQLite file.
+// Otherwise both would poll the same users. On Postgres, several batches divide
+// the users instead; see package sharding.
 package singleinstance
 
 import (
@@ -16,7 +16,7 @@ import (
 // operating system releases the lock when the process ends; release does so
 // earlier. For any other database Claim does nothing.
 //
-// Claim returns CodeConflict if another batch holds the lock, and
+// The error has CodeConflict if another batch holds the lock, and
 // CodeUnavailable if the lock file cannot be opened.
 func Claim(databaseURL songspy.Secret) (release func() error, err error) {
 	path, ok := strings.CutPrefix(databaseURL.Reveal(), "sqlite:")

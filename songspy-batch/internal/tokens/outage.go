@@ -11,20 +11,23 @@ import (
 )
 
 const (
-	// shortWindow detects an outage within minutes if there are many links.
+	// shortWindow is a time within which an outage of Spotify's token renewal
+	// is detected if many links are renewed.
 	shortWindow = 5 * time.Minute
-	// longWindow detects an outage if there are few links, which are renewed
-	// about every half hour.
+	// longWindow is the time within which an outage is detected if there are
+	// few links. Each link is renewed about every half hour.
 	longWindow = 40 * time.Minute
-	// minRefusals is how many rejected links in a window are no coincidence.
+	// minRefusals is how many links Spotify must reject within a window before
+	// that counts as an outage.
 	minRefusals = 3
-	// grantsToRecover is how many grants in a row end an outage.
+	// grantsToRecover is how many renewals in a row Spotify must accept before
+	// an outage counts as over.
 	grantsToRecover = 3
-	// refusalRelevantFor is how long after a rejected poll successful polls
-	// count against an outage.
+	// refusalRelevantFor: within this time after Spotify rejected a poll,
+	// successful polls count as evidence that there is no outage.
 	refusalRelevantFor = 2 * time.Hour
-	// maxOutage is how long rejections count as an outage. Spotify rejects a
-	// deleted app permanently.
+	// maxOutage is how long an outage may last. Rejections after that count as
+	// permanent, for example because the app was deleted at Spotify.
 	maxOutage = 24 * time.Hour
 )
 
@@ -105,20 +108,22 @@ func (o *outage) matchesOutage(now time.Time, window time.Duration) bool {
 	return refused >= minRefusals && refused >= granted || refused == minRefusals-1 && granted == 0
 }
 
-// isActive reports whether there is an outage now, for a day at most.
+// isActive reports whether Spotify has an outage now. An outage is assumed for
+// a day at most.
 func (o *outage) isActive(now time.Time) bool {
 	return !o.since.IsZero() && now.Sub(o.since) < maxOutage
 }
 
-// outages holds the outage detection of every app.
+// outages decides for every Spotify app whether Spotify rejects nearly all its
+// token renewals.
 type outages struct {
 	nonEmpty atomic.Bool // whether byApp has an entry
 	mu       sync.Mutex
 	byApp    map[string]*outage
 }
 
-// record adds a result of the link's app. It reports whether the app has an
-// outage, and whether that has just changed.
+// record adds the result of one renewal of the link. on says whether the link's
+// app now has an outage, changed whether that differs from before.
 func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, changed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -141,10 +146,11 @@ func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, chang
 	return on, on != before
 }
 
-// recordPollGrant counts a successful poll as a grant if polls of the app were
-// rejected within refusalRelevantFor, and forgets all other apps. That is two
-// hours, because rejected users are tried about every hour, and the grants
-// between two attempts must count. Without any rejection it takes no lock.
+// recordPollGrant counts a successful poll as evidence against an outage if
+// Spotify rejected polls of the app within the last refusalRelevantFor. It
+// forgets apps without such rejections. That time is two hours, because
+// rejected users are polled about every hour, and all successful polls in
+// between must count. If no app has rejections, it takes no lock.
 func (o *outages) recordPollGrant(app string, id songspy.UserID, now time.Time) (ended bool) {
 	if !o.nonEmpty.Load() {
 		return false
@@ -166,7 +172,8 @@ func (o *outages) recordPollGrant(app string, id songspy.UserID, now time.Time) 
 	return before && !state.isActive(now)
 }
 
-// activeSince returns the apps that have an outage, and when it was detected.
+// activeSince returns the Spotify apps that have an outage now, each with the
+// time at which it was detected.
 func (o *outages) activeSince(now time.Time) map[string]time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -195,7 +202,8 @@ func (r *Renewer) Outages() map[string]bool {
 	return known
 }
 
-// Notes returns a readable sentence for each app with an outage.
+// Notes returns, for the operator, a sentence for each app whose token renewals
+// Spotify rejects (an outage).
 func (r *Renewer) Notes() (notes []string) {
 	for app, since := range r.outages.activeSince(r.Now()) {
 		if _, isUserApp := songspy.UserAppClientID(app); isUserApp {

@@ -1,10 +1,11 @@
-// Package tokens renews the access tokens of Spotify links: Job renews all links
-// before their tokens expire, and Renewer renews one link when a poll needs it.
+// Package tokens renews the access tokens of Spotify links: Job renews all
+// links before their tokens expire, and Renewer renews one link when a poll
+// needs it.
 //
 // A refresh token may be valid for one use only. So a link has one renewal at a
-// time, a grant is stored before it is used, a started renewal finishes even
-// while the process stops, and a user who links again meanwhile keeps the new
-// tokens.
+// time, new tokens are stored before they are used, a renewal that has begun
+// finishes even while the process stops, and if the user links again during it,
+// the tokens of the new link are kept.
 package tokens
 
 import (
@@ -23,7 +24,8 @@ import (
 const (
 	// renewTimeout limits one renewal, and so the time that stopping takes.
 	renewTimeout = 6 * time.Second
-	// storeRetryWait is the wait before storing a grant is tried again.
+	// storeRetryWait is how long to wait after new tokens could not be stored,
+	// before the next try.
 	storeRetryWait = 250 * time.Millisecond
 )
 
@@ -35,8 +37,8 @@ type Links interface {
 	// version. If fn returns an error, the link does not change.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 	// LinksToRenew returns the active and suspect links whose access token
-	// expires before the given time. It pages by user: only users after the given
-	// one.
+	// expires before the given time. It returns at most limit links, of the
+	// users after the given one.
 	LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error)
 }
 
@@ -62,15 +64,17 @@ type Renewer struct {
 	pollOutages outages // detected from polls with tokens that were renewed just before
 }
 
-// Renew renews the link if it still has the given version, and returns the
-// current link. If Spotify rejects the refresh token, the link's state is
-// updated and the error is Spotify's, with DispositionNeedsUser. During an
-// outage the error has DispositionRetryLater instead.
+// Renew renews the tokens of the user's link, unless the link has changed since
+// the given version, and returns the current link. If Spotify rejects the
+// refresh token, the link's state is updated and the error is Spotify's, with
+// DispositionNeedsUser. During an outage the error has DispositionRetryLater
+// instead.
 func (r *Renewer) Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error) {
 	return r.renewIf(ctx, id, func(l songspy.Link) bool { return l.Version == version })
 }
 
-// renewIf reads the link and renews it if needed returns true.
+// renewIf reads the user's link and renews its tokens if needed returns true
+// for it.
 func (r *Renewer) renewIf(ctx context.Context, id songspy.UserID, needed func(songspy.Link) bool) (songspy.Link, error) {
 	l, err, _ := r.inFlight.Do(strconv.FormatInt(int64(id), 10), func() (any, error) {
 		if err := ctx.Err(); err != nil {
@@ -102,8 +106,9 @@ func (r *Renewer) renew(ctx context.Context, l songspy.Link) (songspy.Link, erro
 	return r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link { return withGrant(l, grant, now) })
 }
 
-// handleRefusal stores the state of a link whose token Spotify has rejected.
-// During an outage the rejection is a temporary error.
+// handleRefusal stores the new state of a link whose refresh token Spotify has
+// rejected. During an outage it returns a temporary error instead, and the link
+// keeps its state.
 func (r *Renewer) handleRefusal(ctx context.Context, l songspy.Link, refusal error, now time.Time) (songspy.Link, error) {
 	since, outage := l.StateSince, r.recordRenewal(ctx, l, true, now)
 	stored, err := r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link {
@@ -131,8 +136,8 @@ func (r *Renewer) handleRefusal(ctx context.Context, l songspy.Link, refusal err
 	}
 }
 
-// recordRenewal adds a result to the outage detection, and logs if an outage
-// begins or ends. It reports whether the app has an outage.
+// recordRenewal adds the result of a renewal to the detection of outages, and
+// logs if an outage begins or ends. It reports whether the app has an outage.
 func (r *Renewer) recordRenewal(ctx context.Context, l songspy.Link, refused bool, now time.Time) (outage bool) {
 	on, changed := r.outages.record(l, refused, now)
 	switch {
@@ -150,10 +155,9 @@ func (r *Renewer) recordRenewal(ctx context.Context, l songspy.Link, refused boo
 // errLinkChanged is returned when the link was changed during its renewal.
 var errLinkChanged = errors.New("the link was changed meanwhile")
 
-// updateIfUnchanged applies next to the link and stores the result if the link
-// still has the given version. If not, it returns the stored link. It tries
-// again while the database is unavailable, because the grant may hold the only
-// valid token.
+// updateIfUnchanged stores next(link), unless the stored link has changed since
+// before was read; then it returns the stored link. It tries again while the
+// database is unavailable, because the new tokens may be the only valid ones.
 func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, next func(songspy.Link) songspy.Link) (songspy.Link, error) {
 	for {
 		l, err := r.Links.UpdateLink(ctx, before.UserID, func(l *songspy.Link) error {
@@ -175,7 +179,8 @@ func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, ne
 	}
 }
 
-// announce logs a changed state and calls OnRenewed.
+// announce logs if the link's state has changed, and calls OnRenewed with the
+// new link.
 func (r *Renewer) announce(ctx context.Context, before, l songspy.Link) {
 	if before.State != l.State {
 		r.Logger.InfoContext(ctx, "link changed state", "user_id", int64(l.UserID), "from", string(before.State), "to", string(l.State))
@@ -185,10 +190,11 @@ func (r *Renewer) announce(ctx context.Context, before, l songspy.Link) {
 	}
 }
 
-// PollRefused records that Spotify rejected a poll of the user with a token that
-// was renewed just before. It returns how long to wait before the next poll. The
-// link becomes suspect. After six hours the user has to link again, unless there
-// is an outage. A link of another generation is ignored.
+// PollRefused records that Spotify rejected a poll of the user with a token
+// that was renewed just before. It returns how long to wait before the next
+// poll. The link's state becomes suspect. After six hours of rejected polls the
+// user has to link again, unless there is an outage. The call has no effect if
+// the user has unlinked or linked again since the given generation.
 func (r *Renewer) PollRefused(ctx context.Context, id songspy.UserID, generation int64) (wait time.Duration, err error) {
 	l, err := r.Links.Link(ctx, id)
 	if err != nil || l.Generation != generation {
@@ -229,8 +235,8 @@ func (r *Renewer) PollRecovered(ctx context.Context, id songspy.UserID, generati
 }
 
 // PollAnswered records a successful poll of a user whose polls Spotify had not
-// rejected. If polls of other users of the app were rejected, it counts against
-// an outage.
+// rejected. If Spotify has rejected polls of other users of the app, this is
+// evidence against an outage.
 func (r *Renewer) PollAnswered(ctx context.Context, app string, id songspy.UserID) {
 	if r.pollOutages.recordPollGrant(app, id, r.Now()) {
 		r.Logger.InfoContext(ctx, "spotify accepts renewed tokens again", "app", app)

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// planMargin is how long after the next run a token must still be valid. If it
-	// is not, this run plans its renewal.
+	// planMargin: this run plans the renewal of every access token that expires
+	// earlier than this time after the next run.
 	planMargin = 10 * time.Minute
-	// renewBeforeExpiry is how long before its expiry a token is renewed at the
-	// latest.
+	// renewBeforeExpiry: an access token is renewed at the latest this long
+	// before it expires.
 	renewBeforeExpiry = 5 * time.Minute
 	// minRetryWait is the shortest wait before a failed renewal is tried again.
 	minRetryWait = time.Minute
@@ -29,8 +29,8 @@ type Job struct {
 	Renewer *Renewer
 	// Interval is the time between two runs of Plan.
 	Interval time.Duration
-	// Spread renews every link at its own phase of the interval. Without it, all
-	// are renewed at once.
+	// Spread says that each link is renewed at its own time within the
+	// interval. If it is false, all links are renewed at once.
 	Spread bool
 	// Workers limits the renewals that run at once.
 	Workers int
@@ -92,10 +92,11 @@ func (j *Job) Serve(ctx context.Context) {
 
 func (j *Job) owns(id songspy.UserID) bool { return j.Owns == nil || j.Owns(id) }
 
-// renewAt returns when the link is renewed before the next run: at its phase of
-// the interval, but before the token expires. A link whose token has expired
-// already keeps its phase too, so that renewals stay spread after an outage. A
-// poll that comes earlier renews it.
+// renewAt returns when to renew the link's token before the next run: at the
+// link's own time (phase) within the interval, but before the token expires.
+// This also holds for a token that has expired already, so that renewals stay
+// spread after an outage; if a poll needs the token earlier, the poll renews
+// it.
 func (j *Job) renewAt(l songspy.Link, now time.Time) time.Time {
 	if !j.Spread {
 		return now

@@ -11,15 +11,16 @@ const (
 	// before the user has to link again. In outages, Spotify has rejected tokens
 	// that it accepted again hours later.
 	refusalBelievedAfter = 6 * time.Hour
-	// reasonGrantExpired is the reason of a rejection because the consent expired.
+	// reasonGrantExpired is the error reason if Spotify rejects a refresh token
+	// because the user's consent expired.
 	reasonGrantExpired = "SPOTIFY_GRANT_EXPIRED"
 )
 
 // afterRefusal returns the state of a link whose refresh token Spotify has just
-// rejected for the given reason. The first rejection makes the link suspect. A
-// rejection after six hours as suspect means that the user has to link again. An
-// expired consent is believed at once if the link's own consent ends within 15
-// days.
+// rejected for the given reason. The first rejection makes the link suspect. If
+// Spotify still rejects it after six hours as suspect, the user has to link
+// again. If Spotify says that the consent expired, that is believed at once,
+// but only if the stored time of consent shows that it ends within 15 days.
 func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkState {
 	nearConsentEnd := l.ConsentEndsAt().AddDate(0, 0, -15)
 	if songspy.IsAheadOfClock(l.StateSince, now) {
@@ -39,7 +40,8 @@ func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkStat
 }
 
 // afterRefusalInOutage returns the link after a rejection during an outage. Its
-// state does not change, and the time does not count towards the six hours.
+// state does not change, and the time of the outage does not count towards the
+// six hours after which the user has to link again.
 func afterRefusalInOutage(l songspy.Link, now time.Time) songspy.Link {
 	if l.State == songspy.LinkSuspect {
 		l.StateSince = now
@@ -48,23 +50,24 @@ func afterRefusalInOutage(l songspy.Link, now time.Time) songspy.Link {
 }
 
 const (
-	// minRefusedWait and maxRefusedWait limit the wait between two renewals of a
-	// rejected token, before refusedRetryWait adds a part that differs by user.
+	// minRefusedWait and maxRefusedWait limit how long to wait before a
+	// rejected refresh token is tried again. refusedRetryWait then adds a part
+	// that differs by user.
 	minRefusedWait = 2 * time.Minute
 	maxRefusedWait = time.Hour
 )
 
-// refusedRetryWait returns how long to wait before the next attempt with a token
-// that Spotify has rejected for refusedFor: the same time again, between two
-// minutes and an hour. Each user adds up to a quarter of it, so that retries
-// spread.
+// refusedRetryWait returns how long to wait before a refresh token is tried
+// again that Spotify has rejected for the time refusedFor: as long as
+// refusedFor, but between two minutes and an hour. Up to a quarter is added,
+// different for each user, so that not all users are tried at the same time.
 func refusedRetryWait(id songspy.UserID, refusedFor time.Duration) time.Duration {
 	wait := min(max(refusedFor, minRefusedWait), maxRefusedWait)
 	return wait + songspy.PhaseOf(id, wait/4)
 }
 
-// withGrant returns the link with the granted tokens. Spotify may omit the
-// refresh token; then the old one stays valid.
+// withGrant returns the link with the new tokens that Spotify has issued.
+// Spotify may omit the refresh token; then the old one stays valid.
 func withGrant(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 	l.AccessToken, l.AccessExpiresAt = g.AccessToken, g.ExpiresAt
 	if g.RefreshToken != "" {
@@ -81,8 +84,8 @@ func withGrant(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 
 // afterPollRefusal returns the link after Spotify rejected a poll with a token
 // that was renewed just before. The first rejection makes the link suspect.
-// After six hours of rejected polls the user has to link again. During an outage
-// the time does not count.
+// After six hours of rejected polls the user has to link again. The time of an
+// outage does not count towards the six hours.
 func afterPollRefusal(l songspy.Link, outage bool, now time.Time) songspy.Link {
 	switch since := l.PollsRefusedSince; {
 	case outage:
@@ -100,7 +103,8 @@ func afterPollRefusal(l songspy.Link, outage bool, now time.Time) songspy.Link {
 	return l
 }
 
-// afterPollAnswer returns the link after a successful poll.
+// afterPollAnswer returns the link after a successful poll: active again, if
+// only polls had been rejected.
 func afterPollAnswer(l songspy.Link, now time.Time) songspy.Link {
 	if l.PollsRefusedSince == nil {
 		return l
