@@ -234,7 +234,7 @@ func people() suite {
 			same(t, "after", found(t, b, "ad"), []string{"Ada"})
 			rename(t, b, findable, "Grace")
 			rename(t, b, hidden, "Adamant")
-			same(t, "by the former name", found(t, b, "ad"), []string(nil))
+			same(t, "by the name before", found(t, b, "ad"), []string(nil))
 			same(t, "by the new name", found(t, b, "gr"), []string{"Grace"})
 			must(t, b.RenameByOperator(t.Context(), findable, nil, ""))
 			same(t, "without a name", found(t, b, ""), []string(nil))
