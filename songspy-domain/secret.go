@@ -32,19 +32,20 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // UnmarshalText reads a secret from configuration.
 func (s *Secret) UnmarshalText(b []byte) error { *s = Secret(b); return nil }
 
-// ResealResult counts rows, at most one for each user, that were to be sealed with the
-// primary key.
+// ResealResult counts the rows, at most one for each user, whose secrets were to
+// be encrypted with the primary key.
 type ResealResult struct {
 	// LastUserID is the last processed user, Processed the number of processed users.
 	LastUserID UserID
 	Processed  int
-	// ByKey counts the rows by the key that sealed them before. Rows without a sealed
-	// value are left out.
+	// ByKey counts the rows by the ID of the key that they were encrypted with
+	// before. Rows without an encrypted value are left out.
 	ByKey map[string]int
-	// Resealed counts the rows that are sealed with the primary key now, Replaced those
-	// that another transaction replaced meanwhile.
+	// Resealed counts the rows that this run has encrypted with the primary key.
+	// Replaced counts the rows that it left alone, because another transaction had
+	// replaced their secrets since they were read.
 	Resealed, Replaced int
-	// Undecryptable are the users whose values cannot be decrypted: sealed with a key
-	// that is not given, or damaged. They stay unchanged.
+	// Undecryptable are the users whose secrets cannot be decrypted, because their
+	// key is not configured or they are damaged. Their rows stay unchanged.
 	Undecryptable []UserID
 }

@@ -8,9 +8,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// snapshotTolerance is how long after its end a play is still part of a snapshot. It is
-// longer than anything stays on the board. When such a user plays again, a change
-// reports it.
+// snapshotTolerance is how long after its end a play is still read for the
+// board (the live list of listening users). It is longer than the board shows
+// any play after its end. If a user whose play is left out plays again, the
+// change feed reports it.
 const snapshotTolerance = time.Hour
 
 const userColumns = `u.id, u.public_id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.hidden_by_operator,
@@ -24,8 +25,8 @@ func userDest(u *songspy.User) []any {
 	}
 }
 
-// openPlays selects the open plays from now_playing AS n with their users AS u and
-// tracks AS t.
+// openPlays is the part of a query that selects the open (unfinished) plays
+// from now_playing AS n, with their users AS u and tracks AS t.
 const openPlays = ` FROM now_playing n JOIN users u ON u.id = n.user_id JOIN tracks t ON t.id = n.track_id` + joinAlbum + `
 	WHERE n.state IN ('playing', 'paused') `
 
@@ -43,10 +44,11 @@ func scanBoardEntry(rows *sql.Rows) (b songspy.BoardEntry, err error) {
 	return b, err
 }
 
-// BoardSnapshot calls fn, in no order, for every user with an open play that the board
-// may show now, or later without another change. It returns the number of the last
-// change that the snapshot is sure to contain: continue reading after it. An error of
-// fn ends it.
+// BoardSnapshot calls fn, in no order, for every user with an open play that
+// the board may show now, or later without another change. It returns the
+// number of a change: the snapshot contains this and all earlier changes, so
+// the caller must read the change feed from the next one on. If fn returns an
+// error, BoardSnapshot stops and returns it.
 func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) error) (number int64, err error) {
 	if _, number, err = s.FeedBounds(ctx); err != nil {
 		return 0, err
@@ -61,8 +63,8 @@ func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) e
 	return number, translate(err)
 }
 
-// BoardEntries returns the users of ids that have an open play, in no order. The others
-// are no longer on the board.
+// BoardEntries returns the users of ids that have an open play, in no order.
+// The others play nothing, so the board must not show them any more.
 func (s *Store) BoardEntries(ctx context.Context, ids []songspy.UserID) (board []songspy.BoardEntry, err error) {
 	if len(ids) == 0 {
 		return nil, nil

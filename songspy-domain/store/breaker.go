@@ -13,8 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// Breakers returns the stored circuit breakers of an app; the zero Stored if there are
-// none.
+// Breakers returns the stored state of a Spotify app's circuit breakers; the
+// zero Stored if none is stored.
 func (s *Store) Breakers(ctx context.Context, app string) (stored breaker.Stored, err error) {
 	var state []byte
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&stored.Version, &state) },
@@ -48,10 +48,11 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 	return replaced && err == nil, err
 }
 
-// PruneBreakers deletes the circuit breakers of user-supplied apps that no user is
-// linked through, if they last changed before the time. They would accumulate, because
-// anybody who tries to link can name any app. It returns how many it deleted. It also
-// deletes the older counted calls and refusals of such apps.
+// PruneBreakers deletes the circuit breakers of user-supplied apps that no user
+// is linked through, if they last changed before the time. Without this they
+// would accumulate, because anybody who tries to link Spotify can name any app.
+// It also deletes the older call counts and quota refusals of such apps. It
+// returns how many circuit breakers it deleted.
 func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?

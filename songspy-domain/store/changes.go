@@ -13,9 +13,10 @@ import (
 // changeWaitMax limits how long WaitForChange waits.
 const changeWaitMax = time.Second
 
-// publishChanges writes one numbered change for each user. It must be the last
-// statement of a transaction: it locks the counter until the commit, so that numbers
-// become visible in ascending order.
+// publishChanges adds one numbered change for each user to the change feed,
+// which tells other processes to read the user again. It must be the last
+// statement of a transaction: it locks the counter until the commit, so that
+// numbers become visible in ascending order.
 func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...songspy.UserID) error {
 	if len(ids) == 0 {
 		return nil
@@ -43,9 +44,10 @@ func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...song
 	return s.execRowset(ctx, conn, r, `INSERT INTO changes (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v`)
 }
 
-// Changes returns up to limit changes that follow the change with the given number, in
-// ascending order. A reader that continues after its last number misses none, unless
-// they were pruned: see FeedBounds.
+// Changes returns up to limit changes that follow the change with the given
+// number, in ascending order. A reader that always continues after the last
+// number that it has read misses no change, unless changes were deleted in the
+// meantime: see FeedBounds.
 func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []songspy.Change, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var c songspy.Change
@@ -67,10 +69,10 @@ func (s *Store) FeedBounds(ctx context.Context) (oldest, last int64, err error) 
 	return oldest, last, translate(err)
 }
 
-// WaitForChange returns nil as soon as the last change's number differs from the given
-// one, and within about a second in any case. It returns the context's error when the
-// context ends, and CodeUnavailable if the store is closed or the database does not
-// respond.
+// WaitForChange returns nil as soon as the number of the last change differs
+// from after, and after about a second even if it does not. It returns the
+// context's error when the context ends, and CodeUnavailable if the store is
+// closed or the database does not respond.
 func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 	waitCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -92,8 +94,9 @@ func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 	}
 }
 
-// PruneChanges deletes the changes made before the time and returns how many. It never
-// deletes the last one, by which a reader can see that it missed some.
+// PruneChanges deletes the changes made before the time and returns how many.
+// It never deletes the last change, so that a reader can see by its number that
+// it has missed some.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (pruned int64, err error) {
 	return deleteRows[songspy.Change](ctx, s.inTx, "at < ? AND number < (SELECT last FROM feed WHERE id = 1)", before)
 }

@@ -17,15 +17,17 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// lockedUser holds the columns of a user that a write of the user's plays needs.
+// lockedUser holds the columns of a locked user that a transaction needs to
+// write plays of the user.
 type lockedUser struct {
 	ID                songspy.UserID
 	LinkGeneration    int64
 	DeletionKeySealed []byte
 }
 
-// lockUser locks the user FOR UPDATE: playback updates lock FOR KEY SHARE, and wait. ok
-// is false if there is no such user.
+// lockUser locks the user FOR UPDATE. Transactions that write results of polls
+// lock users FOR KEY SHARE, so they wait meanwhile. ok is false if there is no
+// such user.
 func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err error) {
 	var rows []lockedUser
 	err = tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&rows).Error
@@ -35,12 +37,14 @@ func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err erro
 	return rows[0], true, err
 }
 
-// DeletePlay deletes a play of the user. Its times in milliseconds and keyed hashes of
-// its track stay until the user is erased, so that neither history nor an import adds
-// it again. Nothing else of it stays: no track, no count in the user's tracks, and no
-// title of a local file that no other user has.
+// DeletePlay deletes a play of the user. Its times in milliseconds, and hashes
+// of its track with a secret key, stay until the user is erased, so that
+// neither Spotify's history nor an import adds it again. Nothing else of it
+// stays: not its track, not its count in the user's tracks, and not the title
+// of a local file that no other user has.
 //
-// It returns CodeNotFound if the user has no such play or has already deleted it.
+// It returns CodeNotFound if the user has no such play or has already deleted
+// it.
 func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		own, _, err := lockUser(tx, id)
@@ -85,12 +89,13 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 
 // truncatePlayTimes truncates the times of a play and of its history item to
 // milliseconds, because the microseconds may be a hash of its track, see
-// songspy.HistoryItemKey. A history item without them stands for every item of its
-// millisecond. If another play ends or begins at the same time, that time is truncated
-// too, so that the plays stay adjacent.
+// songspy.HistoryItemKey. A history item without microseconds stands for every
+// item of its millisecond. If another play ends or begins at the same time,
+// that time is truncated too, so that the plays stay adjacent.
 //
-// names changes the names of tables and columns in the statements. Version 15 of the
-// schema calls this with the names of its time, so the statements must fit both.
+// names changes the names of tables and columns in the statements. Version 15
+// of the schema calls this with the names of its time, so the statements must
+// fit both.
 func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID, names *strings.Replacer) error {
 	times, err := queryColumn[time.Time](ctx, conn, `SELECT started_at FROM plays WHERE user_id = $1 AND id = $2
 		UNION ALL SELECT ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
@@ -129,9 +134,10 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 	return nil
 }
 
-// decrementPlayCount subtracts a deleted play from the user's track; a probable play
-// was never counted. A track without any play is deleted from the user's tracks, unless
-// it is playing now.
+// decrementPlayCount takes a deleted play from the number of plays in the
+// user's track; a probable play was never counted. If that leaves no play of
+// the track, the track is deleted from the user's tracks, unless it is playing
+// now.
 func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.Play) error {
 	track := play.TrackID
 	if !play.Probable {
@@ -185,12 +191,14 @@ func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id son
 	return err
 }
 
-// trackHashes identify the track of a deleted play.
+// trackHashes are the hashes by which the track of a deleted play is
+// recognized, without storing the track.
 type trackHashes struct{ uri, isrc []byte }
 
-// identifyDeleted sets the track of each deleted play, if a history item or another
-// play has a track with the same hash. Such a play is matched like any other. For the
-// other deleted plays the hash serves as the URI, which matches no track.
+// identifyDeleted sets the track of each deleted play whose hash fits the track
+// of a history item or of another play, so that it can be matched with history
+// like any other play. A deleted play without such a track gets its hash as the
+// URI, which matches no track.
 func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
 	byHash := map[string]songspy.Track{} // by both kinds of hashes, which never collide
 	remember := func(t songspy.Track) {
@@ -224,11 +232,12 @@ func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[so
 	}
 }
 
-// deletionKey makes the hashes of the tracks of a user's deleted plays. Each user has a
-// random key, so that the hashes do not reveal whether two users deleted the same
-// track. All hashes are worthless once the user is erased. The key is stored sealed in
-// the user's row, so that rotating the seal keys does not change the hashes. The nil
-// key makes no hash.
+// deletionKey is the secret key with which the tracks of a user's deleted plays
+// are hashed. Each user has a random key, so that the hashes do not reveal
+// whether two users deleted the same track. Erasing the user erases the key, so
+// that the hashes reveal nothing any more. The key is stored in the user's row,
+// encrypted, so that a change of the encryption keys does not change the
+// hashes. The nil key returns nil hashes.
 type deletionKey []byte
 
 const deletionKeyBytes = 32
@@ -253,7 +262,7 @@ func (k deletionKey) hash(what, text string) []byte {
 	return mac.Sum(nil)
 }
 
-// nullIfEmpty returns the hash as a column stores it.
+// nullIfEmpty returns the hash, or nil (NULL in the database) for an empty one.
 func nullIfEmpty(hash []byte) any {
 	if len(hash) == 0 {
 		return nil
@@ -261,7 +270,9 @@ func nullIfEmpty(hash []byte) any {
 	return hash
 }
 
-// deletionKeyAAD binds the sealed key to the user's row.
+// deletionKeyAAD returns the additional data of the encryption that binds the
+// encrypted key to the user's row, so that it cannot be decrypted for another
+// user.
 func deletionKeyAAD(id songspy.UserID) []byte {
 	return columnAAD(deletionKeys.table, deletionKeys.column, id)
 }
@@ -278,8 +289,9 @@ func (s *Store) newDeletionKey(ctx context.Context, conn gorm.ConnPool, id songs
 	return key, err
 }
 
-// openDeletionKey decrypts a user's key; nil if there is none, or if it cannot be
-// decrypted. Then the user's deleted plays are recognized by their times alone.
+// openDeletionKey decrypts the key with which a user's deleted plays are
+// hashed. It returns nil if there is none, or if it cannot be decrypted.
+// Deleted plays are then recognized by their times alone.
 func (s *Store) openDeletionKey(ctx context.Context, id songspy.UserID, sealed []byte) deletionKey {
 	if len(sealed) == 0 {
 		return nil

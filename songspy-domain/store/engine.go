@@ -22,23 +22,25 @@ type engine interface {
 	// lockMigrations waits until no other process migrates, at most as long as given.
 	// It logs which process it waits for.
 	lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (unlock func() error, err error)
-	// writable returns an error if the database accepts no writes.
+	// writable returns an error if the database accepts no writes, for example
+	// because it is a standby.
 	writable(context.Context) error
-	// beginWrite waits until a write transaction may begin.
+	// beginWrite waits until this process may begin another write transaction.
+	// The caller calls end after it.
 	beginWrite(context.Context) (end func(), err error)
 	// forKeyShare returns the clause that keeps the rows of a query from being deleted,
 	// and a user's link from being changed, until the transaction ends.
 	forKeyShare() string
-	// clockQuery returns a query for the time that all processes share; empty if there
-	// is only one machine.
+	// clockQuery returns a query for the database's time, which all processes
+	// share. It is empty if all processes run on one machine.
 	clockQuery() string
 	// dayExpression returns the day (UTC) of a column's time, counted from the Unix
 	// epoch.
 	dayExpression(column string) string
 	// microseconds returns a column's time as microseconds since the Unix epoch.
 	microseconds(column string) string
-	// jsonRows returns a query for one JSON text: an array with an array of the columns
-	// for each row, in the given order.
+	// jsonRows returns a subquery whose result is one JSON text: an array that
+	// contains, for each row in the given order, an array of its columns.
 	jsonRows(columns, from, order string) string
 	// rowsetCTE returns rows as a common table expression named v.
 	rowsetCTE(*rowset) (clause string, args []any, err error)
@@ -46,16 +48,20 @@ type engine interface {
 	// deleted.
 	forUpdate() string
 	// afterErasure is called when a transaction that deleted personal data has
-	// committed. It removes soon what the database files still hold outside the tables,
-	// as far as possible; the caller does not wait.
+	// committed. It makes the engine soon remove the copies of that data that
+	// the database files still hold outside the tables. It does not wait for
+	// that.
 	afterErasure()
-	// scrub overwrites, once for each database, the data of rows that an older release
-	// deleted without overwriting it. fresh says that the database was empty.
+	// scrub overwrites the data of rows in the database file that an older
+	// release deleted without overwriting it. It does so only once for each
+	// database. fresh says that the database was empty.
 	scrub(ctx context.Context, fresh bool) error
-	// notifyChange wakes the processes in waitForChange when the transaction commits.
+	// notifyChange makes waitForChange return in all processes when the
+	// transaction commits.
 	notifyChange(context.Context, gorm.ConnPool) error
-	// waitForChange returns when a change is notified, when d has passed, or when ctx
-	// ends, whichever comes first.
+	// waitForChange returns when another transaction has called notifyChange
+	// and committed, when d has passed, or when ctx ends, whichever comes
+	// first.
 	waitForChange(ctx context.Context, d time.Duration)
 	close() error
 }

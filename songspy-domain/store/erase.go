@@ -11,14 +11,17 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// seatNotificationKinds are the kinds that concern a seat, which outlasts a link.
+// seatNotificationKinds are the kinds of notifications that concern a user's
+// seat (a place in a Spotify app). A seat may stay when the user's link to
+// Spotify is deleted.
 var seatNotificationKinds = []songspy.NotificationKind{songspy.NotificationSeatRequested, songspy.NotificationSeatEntered}
 
-// erasePlaybackData deletes everything that came from Spotify, the user's
-// notifications, the local files that no other user has, and what is stored of a
-// user-supplied app that no other user uses. Only the user's deleted plays stay until
-// the account is erased; they name no track. The user must be locked, so that no
-// playback update is written meanwhile.
+// erasePlaybackData deletes everything of the user that came from Spotify, the
+// user's notifications, the tracks of local files that no other user has
+// played, and what is stored about the user's own Spotify app if no other user
+// links through it. Only the user's deleted plays stay until the account is
+// erased; they name no track. The user must be locked, so that no playback
+// update is written meanwhile.
 func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Erasure, err error) {
 	ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
 	local, err := userLocalTracks(tx, id)
@@ -57,7 +60,8 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Era
 	if err := deleteUnusedUserApps(tx, apps); err != nil {
 		return songspy.Erasure{}, err
 	}
-	// The user may still have a seat: its notifications must not be sent again.
+	// Keep the notifications about a seat (a place in a Spotify app): the user
+	// may still have it, and without the rows they would be sent again.
 	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, seatNotificationKinds).Delete(&notificationRow{}).Error
 }
 
@@ -86,14 +90,16 @@ func erasePeople(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Model(&songspy.Report{}).Where("reporter_id = ?", id).Updates(map[string]any{"reporter_id": nil, "text": ""}).Error
 }
 
-// rowsOfApp are the rows that name an app but no user.
+// rowsOfApp are the tables, with their conditions, whose rows name a Spotify
+// app but no user.
 var rowsOfApp = []string{
 	`breakers WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_batches WHERE account = ?`, `quota_refusals WHERE account = ?`,
 	`notifications WHERE user_id = 0 AND app = ?`,
 }
 
-// deleteUnusedUserApps deletes what is stored of those user-supplied apps that no user
-// is linked through anymore: such an app identifies its user.
+// deleteUnusedUserApps deletes what is stored about users' own Spotify apps
+// through which no user is linked any more, because such an app identifies its
+// user.
 func deleteUnusedUserApps(tx *gorm.DB, apps []string) error {
 	for _, app := range apps {
 		if _, own := songspy.UserAppClientID(app); !own {
@@ -109,15 +115,17 @@ func deleteUnusedUserApps(tx *gorm.DB, apps []string) error {
 	return nil
 }
 
-// userLocalTracks lists the user's local files. Every row of the user that names a
-// track has that track among the user's tracks.
+// userLocalTracks lists the local files among the user's tracks. That finds all
+// of them: every track that any row of the user names is also among the user's
+// tracks.
 func userLocalTracks(tx *gorm.DB, id songspy.UserID) (local []songspy.TrackID, err error) {
 	return local, tx.Model(&songspy.UserTrack{}).Where("user_id = ? AND local", id).Pluck("track_id", &local).Error
 }
 
-// deleteUnusedLocalTracks deletes those of the local files that no user has among their
-// tracks anymore. A transaction that adds one to a user's tracks locks its row (see
-// lockLocalTracks), so this check is only safe while the rows are locked.
+// deleteUnusedLocalTracks deletes the given local files from the table of
+// tracks, unless a user still has them among their tracks. A transaction that
+// adds one to a user's tracks locks its row (see lockLocalTracks), so this
+// check is only safe while the rows are locked.
 func (s *Store) deleteUnusedLocalTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.TrackID) error {
 	if len(tracks) == 0 {
 		return nil
@@ -134,9 +142,9 @@ func (s *Store) deleteUnusedLocalTracks(ctx context.Context, conn gorm.ConnPool,
 		AND NOT EXISTS (SELECT 1 FROM user_tracks u WHERE u.track_id = tracks.id AND u.local)`)
 }
 
-// PruneLocalTracks deletes the local files that no user has among their tracks, and
-// returns how many. Such a row remains if the poll that inserted it turned out to be
-// older than the stored state.
+// PruneLocalTracks deletes, from the table of tracks, the local files that no
+// user has among their tracks, and returns how many. Such rows remain when a
+// poll inserts a track and the rest of its update is dropped as outdated.
 func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) {
 	const orphans = `SELECT t.id FROM tracks t WHERE t.kind = 'local' AND NOT EXISTS (SELECT 1 FROM user_tracks u WHERE u.track_id = t.id AND u.local)`
 	var tracks []songspy.TrackID
@@ -158,9 +166,9 @@ type historyItemRow struct{}
 // TableName returns the name of the table of history items.
 func (historyItemRow) TableName() string { return "history_items" }
 
-// closeOpenPlay ends the user's open play: later polls are of another account, have the
-// new generation, and their plays cannot have begun before the given time. The user
-// must be locked.
+// closeOpenPlay ends the user's open (unfinished) play, because the user now
+// links another Spotify account. It stores the new generation of the link, and
+// the given time as the earliest start of later plays. The user must be locked.
 func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
 	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // the habit is the other account's
 		return err

@@ -19,7 +19,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// retryAfter is the RetryAfter of errors that say that the database does not respond.
+// retryAfter is the RetryAfter of the errors that are returned while the
+// database does not respond.
 const retryAfter = 2 * time.Second
 
 // translate turns a database error into a songspy.Error. Only this file knows the
@@ -72,7 +73,8 @@ const (
 	statementRejected     = "The database rejected a prepared statement. Behind a connection pooler in transaction mode, set SONGSPY_DATABASE_SIMPLE_PROTOCOL=true."
 )
 
-// postgresMessages are the messages for the operator by SQLSTATE.
+// postgresMessages are the messages that tell the operator what is wrong with
+// the database, by Postgres error code (SQLSTATE).
 var postgresMessages = map[string]string{
 	pgReadOnly:           databaseReadOnly,
 	pgUnknownStatement:   statementRejected,
@@ -89,7 +91,8 @@ var postgresMessages = map[string]string{
 	"57P03":              "The database is starting or stopping. Try again.",
 }
 
-// sqliteMessages are the messages for the operator by primary result code.
+// sqliteMessages are the messages that tell the operator what is wrong with the
+// database, by SQLite's primary result code.
 var sqliteMessages = map[int]string{
 	sqlite3.SQLITE_FULL:     databaseFull,
 	sqlite3.SQLITE_BUSY:     "Another process keeps the database file locked. End a copy, a backup or a second Songspy that holds it.",

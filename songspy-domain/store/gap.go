@@ -42,8 +42,9 @@ func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songs
 	})
 }
 
-// updateLinkGap opens a gap when the link needs its user or the operator, and closes it
-// when the link works again. The link must be locked.
+// updateLinkGap begins a gap (a time without recorded plays) when the user's
+// link to Spotify stops working until the user or the operator repairs it, and
+// ends the gap when the link works again. The link must be locked.
 func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	switch was, is := isBroken(before), isBroken(after); {
 	case is && !was:
@@ -62,7 +63,8 @@ func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	return nil
 }
 
-// isBroken reports whether users cannot be polled through the link.
+// isBroken reports whether the user cannot be polled until the user or the
+// operator repairs the link to Spotify.
 func isBroken(l songspy.Link) bool {
 	return l.State == songspy.LinkReauthRequired || l.State == songspy.LinkNotRegistered
 }
@@ -78,7 +80,8 @@ func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
 		Update("ended_at", at).Error
 }
 
-// RecordHeartbeat stores that the named part of the service runs now.
+// RecordHeartbeat stores the current time under the name of a part of the
+// service, to show that it is running.
 func (s *Store) RecordHeartbeat(ctx context.Context, name string) error {
 	now := s.now()
 	return s.inTx(ctx, func(tx *gorm.DB) error {
@@ -86,8 +89,8 @@ func (s *Store) RecordHeartbeat(ctx context.Context, name string) error {
 	})
 }
 
-// LastHeartbeat returns when the named part of the service ran last; the zero time if
-// it never did.
+// LastHeartbeat returns when the named part of the service last recorded that
+// it is running; the zero time if it never did.
 func (s *Store) LastHeartbeat(ctx context.Context, name string) (at time.Time, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&at) },
 		`SELECT at FROM heartbeats WHERE name = $1`, name)

@@ -10,17 +10,18 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// historyItemTolerance is how far the PlayedAt of a history item may be from the start
-// or the end of its play.
+// historyItemTolerance is how far the time of a history item may be from the
+// start or the end of the stored play that belongs to it.
 const historyItemTolerance = time.Hour
 
-// ReconcileHistory calls fn with the user's stored plays around the fetched history
-// items and writes the result: added and removed plays, corrected ends, gaps, and which
-// items are processed. Nothing else of the user is written meanwhile. fn must be quick.
-// The result changes nothing that other users see, so no change is published.
+// ReconcileHistory calls fn with the user's stored plays around the fetched
+// history items and writes the result: added and removed plays, corrected ends,
+// gaps, and which items are processed. Until it returns, no other transaction
+// writes data of the user, so fn must be quick. No change is published, because
+// nothing changes for the live board.
 //
-// It returns CodeGone if the user's link is gone or no longer has the generation with
-// which the items were fetched.
+// It returns CodeGone if the user's link is gone or no longer has the
+// generation with which the items were fetched.
 func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
 	fn func(songspy.StoredPlays) songspy.Reconciliation,
 ) (r songspy.Reconciliation, err error) {
@@ -51,7 +52,8 @@ func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generat
 	return r, nil
 }
 
-// reconcileTx is the transaction that reconciles one history fetch.
+// reconcileTx is the transaction that corrects a user's stored plays with the
+// items of one history fetch.
 type reconcileTx struct {
 	s      *Store
 	ctx    context.Context
@@ -60,9 +62,10 @@ type reconcileTx struct {
 	tracks map[string]storedTrack
 }
 
-// historyWindow returns the time in which the plays of the items can lie, whether
-// PlayedAt is their start or their end. A play that was paused before the first poll is
-// dated long after its item.
+// historyWindow returns the time in which the plays of the items can lie,
+// whether PlayedAt is their start or their end. It begins and ends later than
+// the items, because a play that was paused before the first poll is stored
+// with too late a start.
 func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 	for i, item := range items {
 		began, ended := item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt.Add(item.Track.Duration())
@@ -76,13 +79,14 @@ func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 	return from.Add(-time.Minute), to.Add(historyItemTolerance)
 }
 
-// earlierPlaysMax is how many plays before the window are read. They show whether
-// PlayedAt is the start or the end of this user's plays.
+// earlierPlaysMax is how many plays from before the fetched history are read.
+// They show whether Spotify gives the start or the end of this user's plays as
+// PlayedAt.
 const earlierPlaysMax = 30
 
-// readStoredPlays reads what is stored around the items, and some earlier plays. A
-// deleted play has a track only if an item or another play names it, see
-// identifyDeleted.
+// readStoredPlays reads what is stored around the items, and some earlier
+// plays. A play that the user deleted gets its track only if a history item or
+// another play has the same track: see identifyDeleted.
 func (h *reconcileTx) readStoredPlays(own lockedUser, items []songspy.HistoryItem) (k songspy.StoredPlays, err error) {
 	from, to := historyWindow(items)
 	deleted := map[songspy.PlayID]trackHashes{}
@@ -167,7 +171,8 @@ func (h *reconcileTx) write(stored songspy.StoredPlays, r songspy.Reconciliation
 	return h.s.insertGaps(h.ctx, h.conn, gaps)
 }
 
-// playsToAdd returns the added plays with the ids of their tracks.
+// playsToAdd returns the plays to insert, which only history reported, with the
+// ids of their tracks. It stores tracks that are new.
 func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, error) {
 	if len(found) == 0 {
 		return nil, nil
@@ -189,7 +194,8 @@ func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, er
 	return plays, nil
 }
 
-// updateConfirmed writes the confirmed plays that differ from the stored ones.
+// updateConfirmed writes those plays confirmed by history that now differ from
+// what is stored.
 func (h *reconcileTx) updateConfirmed(stored songspy.StoredPlays, confirmed []songspy.StoredPlay) error {
 	before := make(map[songspy.PlayID]songspy.Play, len(stored.Plays))
 	for _, k := range stored.Plays {
@@ -219,7 +225,8 @@ func (h *reconcileTx) updateConfirmed(stored songspy.StoredPlays, confirmed []so
 		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.started_at AND plays.id = v.id`)
 }
 
-// removePlays deletes false and duplicate plays. Only their history items stay.
+// removePlays deletes plays that history has shown to be false or duplicate.
+// Their history items stay, so that they are not processed again.
 func (h *reconcileTx) removePlays(removed []songspy.StoredPlay) error {
 	for _, k := range removed {
 		if _, err := h.conn.ExecContext(h.ctx, `DELETE FROM plays WHERE user_id = $1 AND id = $2`,
@@ -233,9 +240,9 @@ func (h *reconcileTx) removePlays(removed []songspy.StoredPlay) error {
 	return nil
 }
 
-// writeHistoryItems stores which items are processed, each with the id of its play, or
-// 0 if it has none. An item that was assigned to another play moves to the play of this
-// result.
+// writeHistoryItems stores which items are processed, each with the id of its
+// play, or 0 if it has none. An item that belonged to another play before now
+// belongs to the play of this result.
 func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 	type historyItem struct {
 		playedAt  time.Time
@@ -269,13 +276,15 @@ func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 		ON CONFLICT (user_id, played_at) DO UPDATE SET play_id = excluded.play_id WHERE excluded.play_id <> 0`)
 }
 
-// historyHabitRow says whether the history of one account lists partial plays.
+// historyHabitRow names the table that stores, for each user, whether Spotify's
+// history lists plays that ended before their track did.
 type historyHabitRow struct{}
 
 // TableName returns the name of the table of history habits.
 func (historyHabitRow) TableName() string { return "history_habits" }
 
-// readHabit reads the stored habit of the user's account.
+// readHabit reads what is stored about whether the history of the user's
+// account lists plays that ended before their track did.
 func (h *reconcileTx) readHabit() (habit songspy.PartialPlayCounts, err error) {
 	err = queryRows(h.ctx, h.conn, func(rows *sql.Rows) error {
 		return rows.Scan(&habit.Listed, &habit.Unlisted)
@@ -283,7 +292,8 @@ func (h *reconcileTx) readHabit() (habit songspy.PartialPlayCounts, err error) {
 	return habit, err
 }
 
-// writeHabit adds the counts of one fetch to the stored habit.
+// writeHabit adds what one history fetch showed to the counts that readHabit
+// reads.
 func (h *reconcileTx) writeHabit(before, learned songspy.PartialPlayCounts) error {
 	if learned == (songspy.PartialPlayCounts{}) {
 		return nil
@@ -295,7 +305,8 @@ func (h *reconcileTx) writeHabit(before, learned songspy.PartialPlayCounts) erro
 	return err
 }
 
-// newlyCounted lists the probable plays that history confirms. They count from now on.
+// newlyCounted lists the plays that were only probable and that history now
+// confirms. From now on they count among the user's plays.
 func (h *reconcileTx) newlyCounted(stored songspy.StoredPlays, confirmed []songspy.StoredPlay) (proven []songspy.Play) {
 	probable := make(map[songspy.PlayID]bool)
 	for _, k := range stored.Plays {

@@ -9,11 +9,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateInvite stores a new invite with all its uses left. It sets the id and the time
-// of creation.
+// CreateInvite stores a new invite with all its uses left. It sets the id and
+// the time of creation.
 //
-// It returns CodeInvalid for an invite that admits no user, and CodeConflict if the
-// hash is in use.
+// It returns CodeInvalid for an invite with which nobody could sign up, and
+// CodeConflict if another invite has the same hash.
 func (s *Store) CreateInvite(ctx context.Context, i songspy.Invite) (songspy.Invite, error) {
 	i.ID, i.UsesLeft, i.RevokedAt = 0, i.Uses, nil
 	i.CreatedAt, i.ExpiresAt, i.Note = s.now(), dbTime(i.ExpiresAt), cleanText(i.Note)
@@ -32,8 +32,8 @@ func (s *Store) Invites(ctx context.Context, limit int) (all []songspy.Invite, e
 	return all, translate(err)
 }
 
-// RevokeInvite revokes an invite, so that it admits no more users. An invite that is
-// already revoked stays unchanged.
+// RevokeInvite revokes an invite, which ends sign-ups with it.
+// An invite that is already revoked stays unchanged.
 //
 // It returns CodeNotFound if there is no such invite.
 func (s *Store) RevokeInvite(ctx context.Context, id int64) (i songspy.Invite, err error) {
@@ -55,8 +55,9 @@ func (s *Store) PruneInvites(ctx context.Context, before time.Time) (pruned int6
 	return deleteRows[songspy.Invite](ctx, s.inTx, "expires_at < ?", before)
 }
 
-// useInvite takes one use of the invite, if one is left. The row stays locked until the
-// transaction ends; a transaction that waited for the lock checks the condition again.
+// useInvite takes one use of the invite, or returns an error if none is left.
+// The row stays locked until the transaction ends. Another sign-up with the
+// invite waits, and then checks again whether a use is left.
 func useInvite(tx *gorm.DB, hash []byte, at time.Time) error {
 	used := tx.Model(&songspy.Invite{}).
 		Where("code_hash = ? AND uses_left > 0 AND expires_at > ? AND revoked_at IS NULL", hash, at).

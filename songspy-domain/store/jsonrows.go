@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// jsonRows scans the text that a query of engine.jsonRows returns into a slice, with
-// one value for each row.
+// jsonRows is a scan destination for the JSON text of engine.jsonRows. It
+// appends one value for each row to a slice.
 type jsonRows[T any] struct {
 	to   *[]T
 	read func(jsonRow) T
@@ -55,7 +55,8 @@ func (r jsonRow) integer(i int) int64 {
 	return v
 }
 
-// boolean reads what is true or 1 in JSON, as the engine writes it.
+// boolean reports whether column i is true. Postgres writes true, SQLite writes
+// 1.
 func (r jsonRow) boolean(i int) bool { return r[i] == true || r[i] == json.Number("1") }
 
 // time reads a time of engine.microseconds.

@@ -12,21 +12,24 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// linkRow is a link as its table stores it, with the tokens sealed.
+// linkRow is a user's link to Spotify as the database stores it, with encrypted
+// tokens.
 type linkRow struct {
 	songspy.Link
 	AccessTokenSealed  []byte
 	RefreshTokenSealed []byte
 }
 
-// ReasonNotLinked is the reason of the error for a user without a link.
+// ReasonNotLinked is the reason in the error for a user who has not linked
+// Spotify.
 const ReasonNotLinked = "SPOTIFY_NOT_LINKED"
 
 func notLinkedError() error {
 	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonNotLinked, Message: "No Spotify account is linked. Link one first."}
 }
 
-// The columns of a link, and the condition of links whose users are polled.
+// The columns of a user's link to Spotify, and the condition for the links of
+// users who are polled.
 const (
 	linkColumns = `l.user_id, l.app, l.account_id, l.legacy_id, l.auth_method, l.access_token_sealed, l.refresh_token_sealed,
 	l.scope, l.access_expires_at, l.authorized_at, l.state, l.state_since, l.polls_refused_since, l.generation, l.version, l.shard, l.created_at, l.updated_at`
@@ -83,12 +86,14 @@ func findLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
 	return row, err
 }
 
-// UpdateLink lets fn change the tokens, scope and state of a link while its row is
-// locked, and increments Version. A new state is published as a change, and its time is
-// now unless fn sets one. UpdateLink writes only if fn returns nil and changes the
-// link. fn must not call a provider.
+// UpdateLink lets fn change the tokens, scope and state of a link while its row
+// is locked, and increments Version. If fn changes the state, UpdateLink sets
+// StateSince to now unless fn has set it, and publishes a change. It writes
+// nothing if fn returns an error or does not change the link. fn must be quick
+// and must not call Spotify, because the row stays locked.
 //
-// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
+// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no
+// link.
 func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (l songspy.Link, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		row, err := findLink(tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}), id)
@@ -151,7 +156,8 @@ func (s *Store) PruneTokens(ctx context.Context, before time.Time) (deleted int6
 	return deleted, err
 }
 
-// restoreIdentity restores the fields that only SaveLink may change.
+// restoreIdentity sets the fields of l that only SaveLink may change back to
+// their values in before.
 func restoreIdentity(l *songspy.Link, before songspy.Link) {
 	l.UserID, l.AccountID, l.LegacyID = before.UserID, before.AccountID, before.LegacyID
 	l.Generation, l.Version, l.Shard = before.Generation, before.Version, before.Shard
@@ -198,8 +204,8 @@ func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit 
 // NewLink is songspy.NewLink.
 type NewLink = songspy.NewLink
 
-// ReasonLinkedElsewhere is the reason of the error for an account that another user has
-// linked.
+// ReasonLinkedElsewhere is the reason in the error for a Spotify account that
+// another user of Songspy has linked.
 const ReasonLinkedElsewhere = "SPOTIFY_LINKED_ELSEWHERE"
 
 // linkingUser holds the columns of a user that linking needs.
@@ -209,15 +215,16 @@ type linkingUser struct {
 	LinkVersion    int64
 }
 
-// SaveLink links the user to the account, or links again: it replaces the tokens, sets
-// the state active and increments the generation. If the account is the same (a match
-// on either id), the open play continues; another account closes it first. With Move,
-// the user that had the account is unlinked, as Unlink does.
+// SaveLink links the user to the Spotify account, or links the user again: it
+// replaces the tokens, sets the state to active and increments the generation
+// of the link. If the account is the same (a match on either id), the open
+// (unfinished) play goes on; if it is another account, that play is ended. With
+// Move, the user that had the account is unlinked, as Unlink does.
 //
 // It returns CodeNotFound if the user is gone, CodeConflict and the reason
 // SPOTIFY_LINKED_ELSEWHERE if another user has the account and Move is not set,
-// CodeGone if IfVersion is set and the link is gone or was changed, and CodeInvalid for
-// a grant or an account that lacks what a link needs.
+// CodeGone if IfVersion is set and the link is gone or was changed, and
+// CodeInvalid for a grant or an account that lacks what a link needs.
 func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" || (n.Account.AccountID == "" && n.Account.ID == "") {
 		return l, &songspy.Error{
@@ -242,14 +249,15 @@ func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err er
 	return l, nil
 }
 
-// SavePendingGrant stores the sealed grant of a user that the app does not know yet, as
-// a link that is not registered and whose account is unknown. SaveLink completes it
-// later. A link whose account is known is not replaced, even if it is broken: the
-// user's seat and claim to the account depend on it.
+// SavePendingGrant stores the encrypted tokens of a user that the app's owner
+// has not registered yet, as a link in the state not_registered with an unknown
+// Spotify account. SaveLink completes it later. It does not replace a link
+// whose account is known, even if that link is broken, because the user's seat
+// and claim to the account depend on it.
 //
-// It returns the link that is stored afterwards; if its account is known, the grant was
-// not stored. It returns CodeNotFound if the user is gone, CodeGone as SaveLink does,
-// and CodeInvalid for a grant that lacks what a link needs.
+// It returns the link that is stored afterwards; if its account is known, the
+// grant was not stored. It returns CodeNotFound if the user is gone, CodeGone
+// as SaveLink does, and CodeInvalid for a grant that lacks what a link needs.
 func (s *Store) SavePendingGrant(ctx context.Context, n NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" {
 		return l, &songspy.Error{Code: songspy.CodeInvalid, Message: "A link needs an access token and a refresh token."}
@@ -290,8 +298,9 @@ func (s *Store) SavePendingGrant(ctx context.Context, n NewLink) (l songspy.Link
 	return l, nil
 }
 
-// checkLinkVersion fails if the stored link does not have the version IfVersion. The
-// user must be locked.
+// checkLinkVersion returns an error if the caller requires a version of the
+// link (IfVersion) and the stored link has another one. The user must be
+// locked.
 func checkLinkVersion(tx *gorm.DB, n NewLink) error {
 	if n.IfVersion == 0 {
 		return nil
@@ -350,15 +359,16 @@ func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
 	if err := s.publishChanges(tx, songspy.ChangeLink, append(others, n.UserID)...); err != nil {
 		return l, err
 	}
-	// publishChanges serializes all linkings until their commits, so the count in
-	// checkSeatLimit is exact.
+	// publishChanges lets only one user at a time link until the commit, so
+	// that checkSeatLimit counts exactly.
 	if err := deleteSeat(tx, n.UserID); err != nil {
 		return l, err
 	}
 	return row.Link, checkSeatLimit(tx, n, hadSeat)
 }
 
-// accountHolders returns the other users that have the account, by either of its ids.
+// accountHolders returns the other users that have linked the same Spotify
+// account, by either of its ids.
 func accountHolders(tx *gorm.DB, n NewLink) (ids []songspy.UserID, err error) {
 	err = tx.Model(&songspy.Link{}).
 		Where("user_id <> ? AND ((account_id = ? AND account_id <> '') OR (legacy_id = ? AND legacy_id <> ''))",
@@ -417,7 +427,8 @@ func setGeneration(tx *gorm.DB, id songspy.UserID, generation, version int64) er
 		Updates(map[string]any{"link_generation": generation, "link_version": version}))
 }
 
-// sameAccount reports whether the link is to the account: a match on either id.
+// sameAccount reports whether the link is to the given Spotify account, that
+// is, whether either id is the same.
 func sameAccount(l songspy.Link, a songspy.SpotifyAccount) bool {
 	return (l.AccountID != nil && *l.AccountID == a.AccountID) || (l.LegacyID != nil && *l.LegacyID == a.ID)
 }
@@ -437,12 +448,13 @@ func firstNonNil(a, b *string) *string {
 	return b
 }
 
-// Unlink deletes the link and everything that came through it: tokens, the player's
-// state, plays, the user's tracks, and local files that no other user has. It returns
-// how much that was. The times of plays that the user deleted stay, so that no import
-// adds them again.
+// Unlink deletes the link and everything that came through it: tokens, the
+// player's state, plays, the user's tracks, and local files that no other user
+// has. It returns how much that was. Of plays that the user deleted, the times
+// and hashes stay, so that no import adds them again.
 //
-// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
+// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no
+// link.
 func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e songspy.Erasure, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockUsers(tx, id); err != nil {

@@ -14,14 +14,15 @@ import (
 // loadBatchSize is how many users one transaction of Load copies.
 const loadBatchSize = 10_000
 
-// Load adds users with their links by COPY, which is about a hundred times faster than
-// signing them up: a million users in a minute. The caller chooses ids, generations and
-// versions; a link's UserID is taken from its user. Load publishes no changes, so
-// readers of the feed must start again.
+// Load adds users with their links by COPY, which is about a hundred times
+// faster than signing them up: a million users in a minute. The caller chooses
+// ids, generations and versions; a link's UserID is taken from its user. Load
+// publishes no changes, so processes that follow the change feed must be
+// started again.
 //
 // Each transaction copies 10,000 users; an error keeps the users of earlier
-// transactions. The error is CodeConflict if a user exists already, and CodeInvalid on
-// SQLite, which has no COPY.
+// transactions. The error is CodeConflict if a user exists already, and
+// CodeInvalid on SQLite, which has no COPY.
 func (s *Store) Load(ctx context.Context, users iter.Seq2[songspy.User, songspy.Link]) (err error) {
 	if _, ok := s.engine.(*postgresEngine); !ok {
 		return &songspy.Error{Code: songspy.CodeInvalid, Message: "Users can be loaded in bulk on Postgres only. Sign them up one by one here."}

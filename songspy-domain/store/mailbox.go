@@ -31,8 +31,9 @@ func (s *Store) openMailbox(r mailboxRow) (m songspy.Mailbox, err error) {
 	return m, err
 }
 
-// openMailboxOrNone treats an address that cannot be decrypted as absent. It must block
-// neither other users' mail nor this user's switching it off.
+// openMailboxOrNone returns the user's mailbox, without the address if it
+// cannot be decrypted. Such an address must not stop the e-mails of other
+// users, or keep this user from switching e-mails off.
 func (s *Store) openMailboxOrNone(ctx context.Context, r mailboxRow) songspy.Mailbox {
 	m, err := s.openMailbox(r)
 	if err != nil {
@@ -51,8 +52,8 @@ func (s *Store) Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox
 	return s.openMailboxOrNone(ctx, row), nil
 }
 
-// SaveAddress stores the user's address sealed, in place of any other. If the address
-// is empty or invalid, it deletes the stored one.
+// SaveAddress encrypts and stores the user's e-mail address, in place of any
+// other. If the address is empty or invalid, it deletes the stored one.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address songspy.Secret) error {
@@ -63,7 +64,8 @@ func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address song
 	if err := s.query(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
 		return translate(err)
 	}
-	// An address that cannot be decrypted is replaced.
+	// Write nothing if the same address is stored. An address that cannot be
+	// decrypted is replaced.
 	if m, err := s.openMailbox(row); err == nil && m.Address == address {
 		return nil
 	}
@@ -79,7 +81,7 @@ func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address song
 	})
 }
 
-// SetMailOff switches the user's mail off or on.
+// SetMailOff switches e-mails to the user off or on.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SetMailOff(ctx context.Context, id songspy.UserID, off bool) (m songspy.Mailbox, err error) {

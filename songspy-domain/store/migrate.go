@@ -52,8 +52,9 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 	return nil
 }
 
-// CheckSchema returns nil if the schema has the version that this program needs,
-// CodeUnavailable if it is older, and CodeConflict if it is newer. It writes nothing.
+// CheckSchema returns nil if the database schema has the version that this
+// program needs, CodeUnavailable if it is older, and CodeConflict if it is
+// newer. It writes nothing.
 func (s *Store) CheckSchema(ctx context.Context) error {
 	provider, err := s.migrations()
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
-// deletedPlaysVersion is the schema version since which a deleted play names no track.
+// deletedPlaysVersion is the schema version from which on plays that users
+// deleted store hashes instead of their track.
 const deletedPlaysVersion = 15
 
 // deletedPlaysMigration returns the migration to deletedPlaysVersion. It is written in

@@ -23,9 +23,10 @@ const (
 // operator can do if that process hangs.
 type migrationHolder struct{ process, remedy string }
 
-// awaitMigrationLock calls try until it takes the lock. It logs the holder at once,
-// again every migrationReportInterval, and whenever the holder changes. After the given
-// wait it returns CodeUnavailable with the holder and the remedy.
+// awaitMigrationLock calls try until it takes the migration lock. It logs which
+// process holds the lock at once, then every migrationReportInterval, and when
+// another process gets it. If it does not get the lock within the given wait,
+// it returns CodeUnavailable; the message names the process and what to do.
 func awaitMigrationLock(
 	ctx context.Context, wait time.Duration, log *slog.Logger,
 	try func(context.Context) (taken bool, err error), holder func(context.Context) (migrationHolder, error),

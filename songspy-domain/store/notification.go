@@ -50,8 +50,8 @@ func (s *Store) NotificationLinksByID(ctx context.Context, ids []songspy.UserID)
 	return links, translate(err)
 }
 
-// mailEnabledCondition is true if the user of row u has an address and has not switched
-// mail off.
+// mailEnabledCondition is the SQL condition that the user of row u has an
+// e-mail address and has not switched e-mails off.
 const mailEnabledCondition = `NOT u.mail_off AND length(u.email_sealed) > 0`
 
 const selectNotificationLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation, ` + mailEnabledCondition + `
@@ -67,8 +67,9 @@ func scanNotificationLinks(links *[]songspy.NotifiableLink) func(*sql.Rows) erro
 	}
 }
 
-// NotificationSeats returns the seats that may need a notification, in the order of
-// their requests: those that wait for the operator or for their user.
+// NotificationSeats returns the seats (users' places in Spotify apps) that may
+// need a notification, in the order of their requests: the operator must
+// register the user, or the user can link now.
 func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.NotifiableSeat, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var n songspy.NotifiableSeat
@@ -80,14 +81,15 @@ func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.Notifiab
 	return seats, translate(err)
 }
 
-// QueueNotifications stores what has to be sent now. A new notification is sent once it
-// is due. If one of that name is stored, sent or not, only its SeenAt is updated, and
-// only if that is older than the given duration (again). Notifications about users that
-// are gone are skipped.
+// QueueNotifications stores what has to be sent now. If the same notification
+// is stored already, sent or not, it is not sent again; only its SeenAt is set
+// to now, and only if it is older than the duration again. Notifications about
+// users that no longer exist are skipped.
 func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
 	now := s.now()
 	since := now.Add(-again)
-	// Nearly all were seen recently. The read needs no lock.
+	// Read without a lock first: nearly all of them are stored and were seen
+	// recently, so usually nothing is to be written.
 	if notifications, err = s.unseenNotifications(ctx, notifications, since); err != nil || len(notifications) == 0 {
 		return translate(err)
 	}
@@ -101,8 +103,8 @@ func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.
 	})
 }
 
-// unseenNotifications returns those that are not stored, or whose SeenAt is before
-// since.
+// unseenNotifications returns the notifications that are not stored, or that
+// were last seen before since.
 func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy.Notification, since time.Time) (unseen []songspy.Notification, err error) {
 	if len(notifications) == 0 {
 		return nil, nil
@@ -125,8 +127,9 @@ func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy
 	return unseen, err
 }
 
-// ofExistingUsers drops the notifications about users that are gone, and keeps the
-// other users from being erased until the transaction ends.
+// ofExistingUsers returns the notifications without those about users that no
+// longer exist. It locks the other users, so that they cannot be erased before
+// the transaction ends.
 func (s *Store) ofExistingUsers(ctx context.Context, conn gorm.ConnPool, notifications []songspy.Notification) (present []songspy.Notification, err error) {
 	ids := make([]songspy.UserID, 0, len(notifications))
 	for _, n := range notifications {
@@ -191,7 +194,8 @@ func later(a, b time.Time) time.Time {
 func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, followUp songspy.NotificationKind) error {
 	const which = ` FROM notifications WHERE user_id = 0 AND kind = $1 AND ($2 = '' OR app = $2) AND seen_at < $3`
 	args := []any{string(kind), app, seenBefore}
-	// This runs every minute and nearly always finds nothing.
+	// Read first, without a transaction: this runs every minute and nearly
+	// always finds nothing.
 	var found bool
 	err := queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&found) }, `SELECT count(*) > 0`+which, args...)
 	if err != nil || !found {
@@ -221,36 +225,37 @@ func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.Notificat
 	})
 }
 
-// PruneNotifications deletes the notifications that were last seen before the time, and
-// returns how many. If the same state comes back later, it is sent again.
+// PruneNotifications deletes the notifications that were last seen before the
+// time, and returns how many. If the same cause comes back later, the
+// notification is sent again.
 func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (pruned int64, err error) {
 	return deleteRows[notificationRow](ctx, s.inTx, "seen_at < ?", seenBefore)
 }
 
 const (
-	// groupInterval is the shortest time between two messages of a grouped kind about
-	// the same app. Notifications collect in the meantime.
+	// groupInterval is the shortest time between two messages of a grouped kind
+	// about the same app. Notifications of the meantime become one message.
 	groupInterval = time.Hour
 	// groupMax limits the notifications in one message.
 	groupMax = 10_000
 )
 
-// ClaimNotification returns one message that is due on one of the channels, and keeps
-// other processes from it for the lease. ok is false if no message is due. A message of
-// a grouped kind contains every notification of that kind that is due; the next one
-// follows an hour later at the earliest. A message keeps its ID and its notifications,
-// however often it is tried.
+// ClaimNotification returns one message that is due on one of the channels, and
+// keeps other processes from claiming it for the duration lease. ok is false if
+// no message is due. A message of a grouped kind contains every notification of
+// that kind that is due; the next one follows an hour later at the earliest. A
+// message keeps its ID and its notifications, however often it is tried.
 func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (m songspy.NotificationMessage, ok bool, err error) {
 	c := claimTx{s: s, ctx: ctx, now: s.now()}
 	c.condition, c.args = dueCondition(channels, c.now, lease)
-	// There is seldom a due message. The read needs no lock.
+	// Read without a lock first, because a message is seldom due.
 	if err := c.findDue(s.pool); err != nil || !c.found {
 		return m, false, translate(err)
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		conn := tx.Statement.ConnPool
-		// This row serializes the claims of all processes, so that no notification
-		// becomes part of two messages.
+		// Writing this row makes the claims of all processes wait for each
+		// other, so that no notification becomes part of two messages.
 		_, err := conn.ExecContext(ctx, `INSERT INTO heartbeats (name, at) VALUES ('notifications', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, c.now)
 		if err != nil {
 			return err
@@ -303,7 +308,8 @@ type claimTx struct {
 	messageID string               // the message that head belongs to; empty before the first attempt
 }
 
-// findDue finds the notification that has been due longest.
+// findDue finds the notification that has been due for the longest time, as the
+// first of the message.
 func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	c.found = false
 	return queryRows(c.ctx, conn, func(rows *sql.Rows) error {
@@ -343,8 +349,9 @@ func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.Noti
 	return m, err
 }
 
-// messageID derives the ID of a message from its first notification. The time of
-// creation is part of it: if the state comes back much later, that is another message.
+// messageID derives the ID of a message from its first notification. The ID
+// depends on the time at which the notification was created. So if the cause
+// comes back much later, the message gets another ID.
 func messageID(n songspy.Notification) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %q %q %d", n.UserID, n.App, n.Kind, n.Occurrence, n.Channel, n.CreatedAt.UnixMicro()))
 	return "notification_" + hex.EncodeToString(sum[:16])
@@ -365,8 +372,8 @@ func (s *Store) RetryNotifications(ctx context.Context, ids []int64, at time.Tim
 	return s.updateNotifications(ctx, ids, `UPDATE notifications SET due_at = $1, lease_until = $1 WHERE done_at IS NULL AND id IN `, dbTime(at))
 }
 
-// DropNotifications deletes the notifications, whose cause is gone before they were
-// sent.
+// DropNotifications deletes notifications that were not sent yet, because their
+// cause has ended.
 func (s *Store) DropNotifications(ctx context.Context, ids []int64) error {
 	return s.updateNotifications(ctx, ids, `DELETE FROM notifications WHERE done_at IS NULL AND id IN `)
 }

@@ -14,7 +14,7 @@ import (
 // nowPlayingColumn is a column of now_playing and its field of songspy.NowPlaying.
 type nowPlayingColumn struct {
 	name string
-	// dest returns where the column is scanned to.
+	// dest returns the pointer to the field that the column is scanned into.
 	dest func(*songspy.NowPlaying) any
 	// nullable returns a scan destination for an outer join: NULL leaves the zero value.
 	nullable func(*songspy.NowPlaying) any
@@ -22,7 +22,9 @@ type nowPlayingColumn struct {
 	add func(*rowset, []songspy.NowPlaying)
 }
 
-// nowPlayingTable lists the columns of now_playing; every statement is built from it.
+// nowPlayingTable lists the columns of the table now_playing. Every statement
+// about the table is built from this list, so that a new column is added in one
+// place.
 var nowPlayingTable = []nowPlayingColumn{
 	integerColumn("user_id", func(n *songspy.NowPlaying) *songspy.UserID { return &n.UserID }),
 	textColumn("state", func(n *songspy.NowPlaying) *songspy.PlayerState { return &n.State }),
@@ -97,7 +99,8 @@ func (z *zeroIfNull[T]) Scan(from any) error {
 // nowPlayingColumns lists the columns of now_playing AS n for a SELECT.
 var nowPlayingColumns = joinNowPlaying(", ", func(column string) string { return "n." + column })
 
-// joinNowPlaying joins what of returns for each column.
+// joinNowPlaying calls of for each column of now_playing and joins the results
+// with the separator.
 func joinNowPlaying(separator string, of func(column string) string) string {
 	parts := make([]string, len(nowPlayingTable))
 	for i, c := range nowPlayingTable {
@@ -141,8 +144,9 @@ var upsertNowPlayingStatement = `INSERT INTO now_playing (` + joinNowPlaying(", 
 	WHERE excluded.observed_at > now_playing.observed_at OR excluded.generation > now_playing.generation
 	RETURNING user_id`
 
-// upsertNowPlaying writes the rows that are newer than the stored ones and returns their
-// users. The written rows stay locked until the transaction ends.
+// upsertNowPlaying writes the player states that are newer than the stored ones
+// and returns the users whose state was written. The written rows stay locked
+// until the transaction ends.
 func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) (map[songspy.UserID]bool, error) {
 	written := make(map[songspy.UserID]bool, len(rows))
 	err := s.queryRowset(ctx, conn, nowPlayingRowset(rows), upsertNowPlayingStatement,
@@ -157,7 +161,8 @@ func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows [
 	return written, err
 }
 
-// setObservedAt sets the ObservedAt of the rows' users.
+// setObservedAt sets the stored time of the last poll (ObservedAt) of the users
+// of the rows.
 func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) error {
 	r := &rowset{}
 	addColumn(r, rows, "user_id", "bigint", func(n *songspy.NowPlaying) int64 { return int64(n.UserID) })
@@ -165,7 +170,8 @@ func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []so
 	return s.execRowset(ctx, conn, r, `UPDATE now_playing SET observed_at = v.observed_at FROM v WHERE now_playing.user_id = v.user_id`)
 }
 
-// readObservedAt returns the stored ObservedAt of the users.
+// readObservedAt returns the stored time of the last poll (ObservedAt) of the
+// users.
 func (s *Store) readObservedAt(ctx context.Context, conn gorm.ConnPool, ids []songspy.UserID) (map[songspy.UserID]time.Time, error) {
 	seen := make(map[songspy.UserID]time.Time, len(ids))
 	err := s.queryRowset(ctx, conn, userIDRowset(ids), `SELECT user_id, observed_at FROM now_playing WHERE user_id IN (SELECT user_id FROM v)`,

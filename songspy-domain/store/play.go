@@ -89,8 +89,8 @@ func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play
 	return s.playsWhere(ctx, ``, id, after, limit)
 }
 
-// PlaysForOthers is Plays without probable plays, which only their user sees. The
-// caller decides what others see of it: see SharingRules.
+// PlaysForOthers is Plays without probable plays, which only their user sees.
+// The caller must still decide which of them others may see: see SharingRules.
 func (s *Store) PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
 	return s.playsWhere(ctx, `AND NOT p.probable `, id, after, limit)
 }
@@ -108,8 +108,8 @@ func (s *Store) playsWhere(ctx context.Context, condition string, id songspy.Use
 	return plays, translate(err)
 }
 
-// userTracks sums up what open and finished plays add to users' tracks: one row for
-// each user and track, sorted by both.
+// userTracks returns what the open (unfinished) and finished plays change in
+// the users' lists of tracks: one row for each user and track, sorted by both.
 func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserTrack {
 	type key struct {
 		user  songspy.UserID
@@ -153,8 +153,9 @@ func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserT
 	return rows
 }
 
-// upsertUserTracks inserts tracks that are new to a user, and adds plays to the others.
-// A known track without a new play is not written.
+// upsertUserTracks adds new tracks to the users' lists of tracks, and adds
+// plays to the counts of tracks that are in the list already. A track in the
+// list without a new play is not written.
 func (s *Store) upsertUserTracks(ctx context.Context, conn gorm.ConnPool, rows []songspy.UserTrack) error {
 	played := slices.Clone(rows)
 	played = slices.DeleteFunc(played, func(t songspy.UserTrack) bool { return t.Plays == 0 })

@@ -12,8 +12,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// updatesPerTx limits the updates of one transaction: enough to share its round trips,
-// few enough to hold its locks briefly.
+// updatesPerTx limits the updates of one transaction: enough to make good use
+// of each round trip to the database, few enough to hold locks only briefly.
 const updatesPerTx = 500
 
 // WritePlaybackUpdates writes the results of polls: player states, new tracks, finished
@@ -77,8 +77,9 @@ func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpd
 	}
 }
 
-// writeBisecting writes the batch in one transaction. If that fails it splits the batch
-// in two and writes each half, down to the update that causes the error.
+// writeBisecting writes the batch in one transaction. If the database rejects
+// it, it splits the batch in two and writes each half in the same way, until
+// only the update that causes the error is left unwritten.
 func (s *Store) writeBisecting(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
 	err := s.writeBatch(ctx, batch, written)
 	if err == nil || songspy.CodeOf(err) == songspy.CodeUnavailable {
@@ -111,7 +112,8 @@ func (s *Store) writeBatch(ctx context.Context, batch []indexedUpdate, written [
 	return nil
 }
 
-// writeTx is the transaction that writes one batch.
+// writeTx is the transaction that writes one batch of playback updates (results
+// of polls).
 type writeTx struct {
 	s       *Store
 	ctx     context.Context
@@ -161,9 +163,9 @@ func (w *writeTx) write(tx *gorm.DB, batch []indexedUpdate) error {
 	return w.s.publishChanges(tx, songspy.ChangePlaying, seen...)
 }
 
-// lockCurrentUsers drops the updates whose users are gone or have changed their links,
-// and locks the other users until the transaction ends. It returns the remaining
-// updates sorted by user.
+// lockCurrentUsers drops the updates of users that no longer exist or that have
+// linked Spotify again or unlinked it since the poll. It locks the other users
+// until the transaction ends. It returns the remaining updates sorted by user.
 func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, error) {
 	batch = slices.Clone(batch)
 	slices.SortFunc(batch, func(a, b indexedUpdate) int { return cmp.Compare(a.Playing.UserID, b.Playing.UserID) })
@@ -194,9 +196,10 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 	}), nil
 }
 
-// storedAhead returns the stored states that are later than their updates and in the
-// future. They were written before the clock was set back, and count as written a
-// microsecond before the update.
+// storedAhead returns the stored states that are later than their updates and
+// in the future. They were written before the clock was set back. They are
+// changed as if written a microsecond before the update, so that the update
+// counts as newer.
 func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
 	now := w.s.now()
 	for _, u := range batch {
@@ -247,9 +250,10 @@ func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error
 	}), nil
 }
 
-// resolveTracks sets the track ids of the updates by URI. An update that names an
-// unknown track is rejected. A local file is resolved by its URI even if the update has
-// an id: the track may have been deleted since.
+// resolveTracks sets the track ids of the updates by URI. An update that names
+// a track that is not stored is rejected. The id of a local file is always read
+// again by its URI, because the track may have been deleted and its id may be
+// outdated.
 func (w *writeTx) resolveTracks(batch []indexedUpdate) (_ []indexedUpdate, err error) {
 	tracks := map[string]songspy.Track{}
 	for i := range batch {
@@ -301,8 +305,8 @@ func trackReferences(u *songspy.PlaybackUpdate) []trackReference {
 	return refs
 }
 
-// fillTrackIDs sets the track ids from the stored tracks. If these lack the URI, the id
-// of the update stays, except for a local file.
+// fillTrackIDs sets the track ids from the stored tracks. If no stored track
+// has the URI, the id in the update stays, except for a local file.
 func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) error {
 	if !u.Playing.IsOpen() {
 		u.Playing.TrackID = 0
@@ -321,8 +325,9 @@ func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) erro
 	return nil
 }
 
-// cleanURIs brings the URIs into the form that the table stores, since rows are matched
-// by them, and sets the user of every play. It does not change the caller's slices.
+// cleanURIs returns the update with URIs in the form in which the database
+// stores them, because tracks are found by them, and with the user's id in
+// every play. It does not change the caller's slices.
 func cleanURIs(u songspy.PlaybackUpdate) songspy.PlaybackUpdate {
 	u.Playing.TrackURI = cleanText(u.Playing.TrackURI)
 	u.Tracks, u.Plays = slices.Clone(u.Tracks), slices.Clone(u.Plays)

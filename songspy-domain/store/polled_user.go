@@ -8,9 +8,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// PolledUsers returns up to limit users whose links are polled (active or suspect),
-// with their tokens and the stored states of their players, in ascending order,
-// starting after the given user. Fewer than limit means that there are no more.
+// PolledUsers returns up to limit users that are polled (their link to Spotify
+// is active or suspect), with their tokens and the stored states of their
+// players, in ascending order, starting after the given user. Fewer than limit
+// means that there are no more.
 //
 // A link whose tokens cannot be decrypted is logged and skipped.
 func (s *Store) PolledUsers(ctx context.Context, after songspy.UserID, limit int) ([]songspy.PolledUser, error) {
@@ -68,8 +69,9 @@ func userIDRowset(ids []songspy.UserID) *rowset {
 	return r
 }
 
-// polledUserReader scans the rows of selectPolledUsers. All rows share its scan
-// destinations: a million users are read at start.
+// polledUserReader scans the rows of selectPolledUsers. All rows are scanned
+// into the same variables, to save memory: a million users are read at the
+// start.
 type polledUserReader struct {
 	s     *Store
 	link  linkRow
@@ -101,8 +103,9 @@ func (r *polledUserReader) scan(rows *sql.Rows) error {
 	return nil
 }
 
-// readPages reads until it has limit items or no more rows come, so that skipped items
-// do not make a page look like the last one.
+// readPages reads pages until it has limit items or no more rows come.
+// Otherwise a page with skipped rows would have fewer than limit items and look
+// like the last one.
 func readPages[T any](limit int, after songspy.UserID,
 	read func(after songspy.UserID, limit int) (items []T, rows int, last songspy.UserID, err error),
 ) (page []T, err error) {

@@ -12,9 +12,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// pool wraps the driver: every statement passes it, GORM's and the store's own, within
-// a transaction or not. It brings texts and times into the form that both databases
-// store.
+// pool wraps the connection pool of the database driver. Every statement goes
+// through it, GORM's and the store's own, within a transaction or not. It
+// brings texts and times into the form that both databases store.
 type pool struct {
 	conn    gorm.ConnPool
 	observe func(statement string, took time.Duration)
@@ -146,9 +146,9 @@ func cleanText(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
 }
 
-// OnRecorded sets a function that is called, after each commit, with the plays and gaps
-// that the transaction recorded; each is counted once. fn must be quick and safe for
-// concurrent use.
+// OnRecorded sets a function that is called, after each commit, with the
+// numbers of plays and gaps that the transaction added; each play and gap is
+// counted once. fn must be quick and safe for concurrent use.
 func (s *Store) OnRecorded(fn func(songspy.RecordedCounts)) { s.pool.onRecorded.Store(&fn) }
 
 // txRecorded counts what one transaction records.

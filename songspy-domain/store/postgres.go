@@ -30,12 +30,15 @@ const (
 	// migrationLock is the key of the advisory lock of migrations: "songspy" in
 	// hexadecimal.
 	migrationLock int64 = 0x736f6e67737079
-	// pooledPollInterval is how often changes are polled where no notifications arrive.
+	// pooledPollInterval is how often the database is asked for changes if
+	// Postgres notifications cannot arrive, because a connection pooler is in
+	// between.
 	pooledPollInterval = 200 * time.Millisecond
 )
 
-// pinnedSettings are the settings of every session. They override those of the role,
-// the database and the URL. They are the settings that pgbouncer tracks.
+// pinnedSettings are the settings of every session. They override those of the
+// role, the database and the URL. They are the settings that pgbouncer keeps
+// for each client.
 var pinnedSettings = map[string]string{
 	"client_encoding": "UTF8", "datestyle": "ISO, MDY", "standard_conforming_strings": "on", "timezone": "UTC",
 }
@@ -44,8 +47,8 @@ type postgresEngine struct {
 	db     *sql.DB
 	config *pgx.ConnConfig
 	log    *slog.Logger
-	// pooled is set once a transaction pooler is found between this process and the
-	// server. Notifications do not pass through one.
+	// pooled is set once a transaction pooler is found between this process and
+	// the server. Postgres notifications do not get through such a pooler.
 	pooled atomic.Bool
 	// listenMutex guards listenConn, the only connection that receives Postgres
 	// notifications. A caller that cannot lock it polls the database instead.
@@ -59,7 +62,8 @@ func openPostgres(o Options) (engine, error) {
 	}
 	config, err := pgx.ParseConfig(o.URL)
 	if err != nil {
-		// The cause may quote parts of the URL, which may contain a password.
+		// The error of the parser is not returned, because it may quote parts
+		// of the URL, which may contain a password.
 		return nil, &songspy.Error{Code: songspy.CodeInvalid, Message: "The database URL " + databaseurl.ErrEncoding.Error() + "."}
 	}
 	if o.SimpleProtocol {
@@ -121,7 +125,8 @@ func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration,
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", migrationLock).Scan(&taken); err != nil || !taken {
 			return false, errors.Join(err, tx.Rollback(ctx))
 		}
-		// The transaction is idle for as long as the migrations take.
+		// This transaction is idle while the migrations run on another
+		// connection, so the server must not end it.
 		_, err = tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
 		return true, err
 	}
@@ -165,7 +170,8 @@ func readMigrationHolder(ctx context.Context, conn *pgx.Conn) (migrationHolder, 
 	}, nil
 }
 
-// writable rejects a standby and a database whose transactions are read-only.
+// writable returns an error if the server is a standby or its transactions are
+// read-only.
 func (e *postgresEngine) writable(ctx context.Context) error {
 	var readOnly string
 	if err := e.db.QueryRowContext(ctx, "SELECT current_setting('transaction_read_only')").Scan(&readOnly); err != nil {
@@ -179,18 +185,20 @@ func (e *postgresEngine) writable(ctx context.Context) error {
 
 func (e *postgresEngine) beginWrite(context.Context) (func(), error) { return func() {}, nil }
 
-// forKeyShare is the weakest lock that linking again, unlinking and erasing wait for:
-// they lock FOR UPDATE. Renaming a user does not conflict with it.
+// forKeyShare returns the weakest lock of a user that still makes linking
+// again, unlinking and erasing wait, because they lock the user FOR UPDATE.
+// Renaming a user need not wait for it.
 func (e *postgresEngine) forKeyShare() string { return " FOR KEY SHARE" }
 
 func (e *postgresEngine) forUpdate() string { return " FOR UPDATE" }
 
-// afterErasure does nothing: the server removes dead rows. docs/erasure.md says what
-// keeps them until then.
+// afterErasure does nothing, because the Postgres server removes deleted rows
+// itself (VACUUM). docs/erasure.md says what keeps them until then.
 func (e *postgresEngine) afterErasure() {}
 
-// scrub does nothing: VACUUM FULL would lock every table for minutes. docs/erasure.md
-// tells operators when to run it.
+// scrub does nothing, because overwriting old deleted rows needs VACUUM FULL,
+// which would lock every table for minutes. docs/erasure.md tells operators
+// when to run it.
 func (e *postgresEngine) scrub(context.Context, bool) error { return nil }
 
 func (e *postgresEngine) dayExpression(column string) string {

@@ -15,16 +15,19 @@ import (
 )
 
 const (
-	// callsRetention is how long buckets of calls are stored.
+	// callsRetention is how long the counts of calls to Spotify are stored.
 	callsRetention = 31 * 24 * time.Hour
-	// refusalsRetention is how long refusals are stored. By then the planned calls have
-	// grown to a multiple of the learned quota.
+	// refusalsRetention is how long answers that the quota of calls is exceeded
+	// are stored. After that time the planned calls have grown to a multiple of
+	// the quota that was learned from them.
 	refusalsRetention = 180 * 24 * time.Hour
 )
 
-// CountCalls adds calls to those of an account, and returns its buckets since the given
-// time. It does both or neither. A batch that was counted before adds nothing. The
-// first call of a bucket deletes the buckets that are too old.
+// CountCalls adds calls to the stored counts of a developer account, and
+// returns the account's counts, in buckets of five minutes, since the given
+// time. If reading fails, nothing is added. A batch that was counted before
+// adds nothing. The first call of a bucket deletes the buckets that are too
+// old.
 func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) (all []quota.Bucket, err error) {
 	read := func(conn gorm.ConnPool) error {
 		all = nil
@@ -73,7 +76,8 @@ func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batc
 	return all, err
 }
 
-// freshBatch stores a batch and reports whether it is new.
+// freshBatch stores that a batch of call counts was added, and returns false if
+// it had been added before.
 func freshBatch(tx *gorm.DB, account string, b quota.Batch, now time.Time) (bool, error) {
 	if b == (quota.Batch{}) {
 		return true, nil
@@ -84,14 +88,16 @@ func freshBatch(tx *gorm.DB, account string, b quota.Batch, now time.Time) (bool
 	return entered.RowsAffected == 1, entered.Error
 }
 
-// CountedSince returns the oldest bucket of an account; the zero time if it has none.
+// CountedSince returns the time of the oldest call count of a developer
+// account; the zero time if it has none.
 func (s *Store) CountedSince(ctx context.Context, account string) (since time.Time, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&since) },
 		`SELECT bucket FROM quota_calls WHERE account = $1 ORDER BY bucket LIMIT 1`, account)
 	return since, translate(err)
 }
 
-// SaveRefusal stores a refusal of an account. A second one of the same time is ignored.
+// SaveRefusal stores an answer of Spotify that a developer account has exceeded
+// its quota of calls. A second one of the same time is ignored.
 func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal) error {
 	calls, err := json.Marshal(r.Calls)
 	if err != nil {
@@ -108,10 +114,10 @@ func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal
 	})
 }
 
-// LastRefusal returns the last refusal of an account that taught the quota; the zero
-// Refusal if there is none. A clock that was ahead may have stored refusals in the
-// future. They count as now, and LastRefusal stores that time, so that they age and
-// later ones are found.
+// LastRefusal returns the last answer of Spotify from which the quota of a
+// developer account was learned; the zero Refusal if there is none. A clock
+// that was ahead may have stored refusals in the future. They count as now, and
+// LastRefusal stores that time, so that they age and later ones are found.
 func (s *Store) LastRefusal(ctx context.Context, account string) (quota.Refusal, error) {
 	now := s.now()
 	r, err := s.lastRefusal(ctx, account)
@@ -163,7 +169,8 @@ func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
 	}
 }
 
-// QuotaStatus says how much of its quota an account has used.
+// QuotaStatus says how many calls to Spotify a developer account has made, and
+// how often Spotify has refused one because of the quota.
 type QuotaStatus struct {
 	// Calls are those of the last 24 hours, by endpoint.
 	Calls quota.Counts `json:"calls"`
@@ -173,7 +180,8 @@ type QuotaStatus struct {
 	LastRefusal *quota.Refusal `json:"last"`
 }
 
-// quotaStatus reads the quotas of the accounts of the instance's own apps.
+// quotaStatus reads the QuotaStatus of each developer account that owns an app
+// of the operator.
 func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]QuotaStatus, error) {
 	all := map[string]QuotaStatus{}
 	enter := func(account string, change func(*QuotaStatus)) {

@@ -11,8 +11,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// recordResealed counts the result of one row. It returns an error that does not
-// concern this row alone.
+// recordResealed adds the result of one row, whose secrets were to be encrypted
+// with the primary key, to r. It returns an error that does not concern this
+// row alone.
 func recordResealed(r *songspy.ResealResult, id songspy.UserID, replaced bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:
@@ -32,10 +33,11 @@ func (s *Store) LinkCount(ctx context.Context) (n int64, err error) {
 	return n, translate(s.query(ctx).Model(&linkRow{}).Count(&n).Error)
 }
 
-// ResealLinks seals the tokens of up to limit links with the primary key if another key
-// sealed them, in ascending order of their users, starting after the given user. It can
-// run at any time: a link that is renewed meanwhile keeps the new tokens. Processed
-// less than limit means that there are no more.
+// ResealLinks encrypts the tokens of up to limit links with the primary key if
+// they are encrypted with another key, in ascending order of their users,
+// starting after the given user. It can run at any time: a link whose tokens
+// are renewed meanwhile keeps the new tokens. If Processed is less than limit,
+// there are no more links.
 func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int) (r songspy.ResealResult, err error) {
 	r = songspy.ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []linkRow
@@ -64,8 +66,8 @@ func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int
 	return r, nil
 }
 
-// resealLink seals a link's tokens with the primary key. It writes nothing and returns
-// false if another transaction has replaced them meanwhile.
+// resealLink encrypts a link's tokens with the primary key. It writes nothing
+// and returns false if another transaction has replaced them meanwhile.
 func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, err error) {
 	previous := [2][]byte{bytes.Clone(row.AccessTokenSealed), bytes.Clone(row.RefreshTokenSealed)}
 	l, err := s.open(row)
@@ -86,7 +88,8 @@ func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, er
 	return replaced && err == nil, err
 }
 
-// sealKeyOf returns the id of the key that sealed the text, in a printable form.
+// sealKeyOf returns the id of the key with which the text was encrypted, in a
+// printable form.
 func sealKeyOf(sealed []byte) string {
 	id, _, ok := parseSealed(sealed)
 	if !ok {
@@ -95,8 +98,8 @@ func sealKeyOf(sealed []byte) string {
 	return strings.Trim(strconv.Quote(strings.ToValidUTF8(id, "?")), `"`)
 }
 
-// sealedColumn is a column with a sealed value for each user, and the column of its
-// table that holds the user's id.
+// sealedColumn names a column with an encrypted value for each user, its table,
+// and the column of that table with the user's id.
 type sealedColumn struct{ table, userColumn, column string }
 
 var (
@@ -115,22 +118,26 @@ func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit
 	return s.resealColumn(ctx, mailAddresses, after, limit)
 }
 
-// SeatAddressCount returns the number of stored addresses of seats.
+// SeatAddressCount returns the number of e-mail addresses that are stored with
+// users' seats in Spotify apps.
 func (s *Store) SeatAddressCount(ctx context.Context) (int64, error) {
 	return s.countSealed(ctx, seatAddresses)
 }
 
-// ResealSeatAddresses is ResealLinks for the addresses of seats.
+// ResealSeatAddresses does the same as ResealLinks for the e-mail addresses of
+// seats in Spotify apps.
 func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
 	return s.resealColumn(ctx, seatAddresses, after, limit)
 }
 
-// DeletionKeyCount returns the number of users with a deletion key.
+// DeletionKeyCount returns the number of users that have a key with which their
+// deleted plays are hashed.
 func (s *Store) DeletionKeyCount(ctx context.Context) (int64, error) {
 	return s.countSealed(ctx, deletionKeys)
 }
 
-// ResealDeletionKeys is ResealLinks for the users' deletion keys.
+// ResealDeletionKeys does the same as ResealLinks for the keys with which
+// users' deleted plays are hashed.
 func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
 	return s.resealColumn(ctx, deletionKeys, after, limit)
 }
@@ -165,8 +172,8 @@ func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy
 	return r, nil
 }
 
-// resealValue seals a value with the primary key. It writes nothing and returns false
-// if another transaction has replaced it meanwhile.
+// resealValue encrypts one stored value with the primary key. It writes nothing
+// and returns false if another transaction has replaced it meanwhile.
 func (s *Store) resealValue(ctx context.Context, of sealedColumn, id songspy.UserID, previous []byte) (replaced bool, err error) {
 	aad := columnAAD(of.table, of.column, id)
 	value, err := s.sealer.open(previous, aad)

@@ -11,13 +11,14 @@ import (
 	"gorm.io/gorm"
 )
 
-// rowset is a set of rows that one statement takes as arguments: an array for each
-// column on Postgres, one JSON text on SQLite. The text of the statement does not
-// depend on the number of rows, so it is planned once, and the limits on the number of
-// arguments do not apply.
+// rowset is a set of rows that one statement takes as arguments: an array for
+// each column on Postgres, one JSON text on SQLite. The text of the statement
+// does not depend on the number of rows, so it is planned once, and the limits
+// on the number of arguments do not apply.
 //
-// The poll's write path gains from it: on Postgres a rowset allocates half as much as
-// GORM's CreateInBatches, and takes as long (BenchmarkInsert). A query can join it.
+// Writing the results of polls gains from it: on Postgres a rowset allocates
+// half as much as GORM's CreateInBatches, and takes as long (BenchmarkInsert).
+// A query can join it.
 type rowset struct {
 	columns []rowsetColumn
 	size    int
@@ -90,7 +91,7 @@ func (r *rowset) sqliteCTE() (clause string, args []any, err error) {
 	return fmt.Sprintf("WITH v (%s) AS (SELECT %s FROM json_each($1)) ", r.columnNames(), strings.Join(cells, ", ")), []any{string(text)}, nil
 }
 
-// execRowset runs a statement over v, the rowset.
+// execRowset runs a statement that uses the rows of the rowset as the table v.
 func (s *Store) execRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, statement string) error {
 	clause, args, err := s.engine.rowsetCTE(r)
 	if err != nil {
@@ -100,7 +101,8 @@ func (s *Store) execRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, s
 	return err
 }
 
-// queryRowset runs a query over v, the rowset, and calls scan for each result row.
+// queryRowset runs a query that uses the rows of the rowset as the table v, and
+// calls scan for each result row.
 func (s *Store) queryRowset(ctx context.Context, conn gorm.ConnPool, r *rowset, query string, scan func(*sql.Rows) error) error {
 	clause, args, err := s.engine.rowsetCTE(r)
 	if err != nil {

@@ -68,13 +68,16 @@ func newSealer(keys []SealKey) (*sealer, error) {
 	return s, nil
 }
 
-// linkAAD binds a sealed token to its row and column: it cannot be decrypted anywhere
-// else.
+// linkAAD returns the additional data with which a token of a link is
+// encrypted. It binds the token to its row and column, so that it cannot be
+// decrypted if it is moved to another one.
 func linkAAD(column string, id songspy.UserID) []byte {
 	return columnAAD(songspy.Link{}.TableName(), column, id)
 }
 
-// columnAAD binds a sealed text to a column and the user's row.
+// columnAAD returns the additional data with which a value is encrypted. It
+// binds the value to its column and the user's row, so that it cannot be
+// decrypted if it is moved to another one.
 func columnAAD(table, column string, id songspy.UserID) []byte {
 	return []byte(table + "|" + column + "|" + strconv.FormatInt(int64(id), 10))
 }

@@ -12,17 +12,19 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// seatRow is a seat as its table stores it, with the address sealed.
+// seatRow is a user's seat (place in a Spotify app) as the database stores it,
+// with the e-mail address encrypted.
 type seatRow struct {
 	songspy.Seat
 	EmailSealed []byte
 }
 
-// aad binds the sealed address to its row.
+// aad returns the additional data with which the address is encrypted. It binds
+// the address to its row.
 func (r seatRow) aad() []byte { return columnAAD(r.TableName(), "email_sealed", r.UserID) }
 
-// hasAddress reports whether the seat was requested with that address. If the stored
-// address cannot be decrypted, it counts as another.
+// hasAddress reports whether the seat was requested with that address. If the
+// stored address cannot be decrypted, it counts as a different one.
 func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret) bool {
 	previous, err := s.sealer.open(r.EmailSealed, r.aad())
 	if err != nil {
@@ -32,10 +34,12 @@ func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret)
 	return strings.EqualFold(previous.Reveal(), email.Reveal())
 }
 
-// ReasonNoSeat is the reason of the error for a user that no app has a seat for.
+// ReasonNoSeat is the reason in the error for a user who cannot link, because
+// no Spotify app has a free place (seat).
 const ReasonNoSeat = "SPOTIFY_NO_SEAT"
 
-// ReasonSeatNotAsked is the reason of the error for a user without a seat request.
+// ReasonSeatNotAsked is the reason in the error for a user who has not
+// requested a seat (a place in a Spotify app).
 const ReasonSeatNotAsked = "SPOTIFY_SEAT_NOT_ASKED"
 
 func noSeatError() error {
@@ -68,12 +72,13 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 	return seat, ahead, translate(err)
 }
 
-// AskSeat adds the user to the waiting list with the address of their Spotify account,
-// or replaces the address of their request and keeps its place; then it assigns the
-// free seats. A second request with the same address changes nothing, except for a user
-// that is registered already: Spotify still rejects them, and the operator has to check
-// the registration. A user with a link through one of the apps gets a seat there: that
-// app rejects the user, or the user is about to link another account.
+// AskSeat adds the user to the waiting list with the address of their Spotify
+// account, or replaces the address of their request and keeps its place; then
+// it assigns the free seats. A second request with the same address changes
+// nothing, except for a user that is registered already: Spotify still rejects
+// them, and the operator has to check the registration. A user who is linked
+// through one of the apps gets the seat in that app: either the app rejects the
+// user, or the user is about to link another account.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
@@ -154,7 +159,8 @@ func (s *Store) AssignSeats(ctx context.Context, apps []songspy.AppSeats) (chang
 	return changed, nil
 }
 
-// assignSeats is AssignSeats within a transaction that has called lockFeed.
+// assignSeats does the work of AssignSeats in a transaction that has called
+// lockFeed.
 func (s *Store) assignSeats(tx *gorm.DB, apps []songspy.AppSeats) ([]songspy.Seat, error) {
 	queue, err := readSeatQueue(tx)
 	if err != nil || len(queue) == 0 {
@@ -199,7 +205,8 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 		refused = linked && l.State == songspy.LinkNotRegistered
 		switch waits = refused && !l.HasAccount(); {
 		case waits:
-			// The next run completes it. The extra hour allows for clocks that differ.
+			// With this time the next run of the job that retries links
+			// completes this one. The extra hour allows for clocks that differ.
 			l.StateSince = s.now().Add(-songspy.NotRegisteredRetryAfter - time.Hour)
 		case refused:
 			l.State = songspy.LinkActive
@@ -280,8 +287,8 @@ func lockFeed(tx *gorm.DB) error {
 	return tx.Exec(`UPDATE feed SET last = last WHERE id = 1`).Error
 }
 
-// readSeatQueue reads the seats in the order of the waiting list, without their
-// addresses.
+// readSeatQueue reads users' requests for seats in the order in which they were
+// made, without the e-mail addresses.
 func readSeatQueue(tx *gorm.DB) (queue []songspy.Seat, err error) {
 	return queue, tx.Order("asked_at, user_id").Find(&queue).Error
 }
@@ -292,25 +299,29 @@ type WaitingList struct {
 	// LinkedUsers are the users that are linked through an app with a limited number of
 	// seats, by app. The app's dashboard should list at least these.
 	LinkedUsers map[string][]songspy.UserID
-	// OtherLinks counts the links through every other app, by app.
+	// OtherLinks counts, by app, the users that are linked through every other
+	// app.
 	OtherLinks map[string]int64
 	// Seats are the requested seats in the order of their requests. An address that
 	// cannot be decrypted is empty.
 	Seats []songspy.Seat
-	// Unregistered are the linked users that their app does not know and that requested
-	// no seat. User-supplied apps are left out: their users have the dashboard.
+	// Unregistered are the linked users that are not registered with their app
+	// and have requested no seat. Users' own apps are left out, because these
+	// users have access to the dashboard themselves.
 	Unregistered []UnregisteredLink
 }
 
-// UnregisteredLink is the link of a user that its app does not know.
+// UnregisteredLink is the link of a user that is not registered with the
+// Spotify app of the link.
 type UnregisteredLink struct {
 	UserID songspy.UserID
 	App    string
 	Since  time.Time
 }
 
-// accountKnownCondition is the condition of links that take a seat. A pending grant
-// takes none: every user can leave one.
+// accountKnownCondition is the SQL condition for links that count as taking a
+// seat in their app. A link whose Spotify account is still unknown takes none,
+// because any user could create one.
 const accountKnownCondition = `(account_id IS NOT NULL OR legacy_id IS NOT NULL)`
 
 // waitingListMax limits each list of WaitingList.
@@ -365,10 +376,11 @@ func seatLimit(apps []songspy.AppSeats, app string) (seats int, given bool) {
 	return 0, false
 }
 
-// ChooseApp returns the app through which the user links: the app of their link, if it
-// is in apps, or if it is user-supplied and such apps are allowed (own); else the app
-// of their seat; else the app that a request would be assigned to now. registered is
-// false if the operator may have to register the user there first.
+// ChooseApp returns the app through which the user links: the app of their
+// link, if it is in apps, or if it is user-supplied and such apps are allowed
+// (own); else the app of their seat; else the app that a request would be
+// assigned to now. registered is false if the operator may first have to
+// register the user in that app's dashboard.
 //
 // It returns CodeConflict and the reason SPOTIFY_NO_SEAT if there is none. Only
 // SaveLink takes the seat, and it checks the limit again.
@@ -411,8 +423,8 @@ func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy
 	return ownSeat.App, ownSeat.State == songspy.SeatEntered, nil
 }
 
-// checkSeatLimit fails if more users are linked through the app than it has seats,
-// unless this user was linked through it before.
+// checkSeatLimit returns an error if more users are linked through the app than
+// it has seats, unless this user was linked through it before.
 func checkSeatLimit(tx *gorm.DB, n NewLink, hadSeat bool) error {
 	if n.Seats == 0 || hadSeat {
 		return nil
