@@ -12,7 +12,8 @@ import (
 )
 
 // CreateSession stores a new session and sets its id; a Family of 0 means its own id, an
-// empty Kind a bearer session.
+// empty Kind a bearer session. The id is random: numbers in order would count the sign-ins
+// of all users.
 //
 // It returns CodeNotFound if the user is gone, and CodeConflict if the refresh hash is
 // in use.
@@ -22,7 +23,7 @@ func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (son
 }
 
 func createSession(tx *gorm.DB, session *songspy.Session) error {
-	session.ID, session.Label, session.Kind = 0, cleanText(session.Label), cmp.Or(session.Kind, songspy.SessionBearer)
+	session.ID, session.Label, session.Kind = int64(songspy.NewPublicID()), cleanText(session.Label), cmp.Or(session.Kind, songspy.SessionBearer)
 	session.SignedInAt, session.LastUsedAt = dbTime(session.SignedInAt), dbTime(session.LastUsedAt)
 	session.CreatedAt, session.ExpiresAt = dbTime(session.CreatedAt), dbTime(session.ExpiresAt)
 	session.RotatedAt, session.RevokedAt = dbTimeOrNil(session.RotatedAt), dbTimeOrNil(session.RevokedAt)
