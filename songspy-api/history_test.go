@@ -49,7 +49,7 @@ func (w *testAPI) readPages(t *testing.T, user signedIn, list string, limit int)
 // reads them from the API.
 func (w *testAPI) checkHistory(t *testing.T, user signedIn) {
 	t.Helper()
-	link, err := w.db.Link(t.Context(), songspy.UserID(user.ID))
+	link, err := w.db.Link(t.Context(), user.UserID)
 	if err != nil {
 		t.Fatal(err)
 	}

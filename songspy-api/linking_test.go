@@ -156,7 +156,7 @@ func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
 			if link := w.getLink(t, ann); link.State != "not_registered" || link.Task != "ask_operator" {
 				t.Errorf("the link is %+v", link)
 			}
-			stored, err := w.db.Link(t.Context(), songspy.UserID(ann.ID))
+			stored, err := w.db.Link(t.Context(), ann.UserID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +193,7 @@ func TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasStored(t *testing.T) 
 		if a := reject(1, bob); !strings.Contains(a.Error.Message, promise) || w.getLink(t, bob).State != "not_registered" {
 			t.Errorf("without a link: %q, and the link is %+v", a.Error.Message, w.getLink(t, bob))
 		}
-		stored, err := w.db.UpdateLink(t.Context(), songspy.UserID(bob.ID), func(l *songspy.Link) error {
+		stored, err := w.db.UpdateLink(t.Context(), bob.UserID, func(l *songspy.Link) error {
 			l.AccessExpiresAt = l.AuthorizedAt
 			return nil
 		})
@@ -224,7 +224,7 @@ func TestUserApps_LinkWithTheirClientIDOnly(t *testing.T) {
 		if link := w.getLink(t, ann); link.State != "active" || link.ClientID != sim.UserAppClientID || !link.OwnApp {
 			t.Errorf("the link is %+v", link)
 		}
-		stored, err := w.db.Link(t.Context(), songspy.UserID(ann.ID))
+		stored, err := w.db.Link(t.Context(), ann.UserID)
 		if err != nil || stored.AuthMethod != songspy.AuthPKCE {
 			t.Errorf("the stored auth method is %s, error %v", stored.AuthMethod, err)
 		}

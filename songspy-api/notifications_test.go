@@ -19,7 +19,7 @@ func TestAPI_StoresAddressesOnlyIfMailIsConfigured(t *testing.T) {
 		if a := w.Call("GET", prefix+"/me/notices", nil, ann.bearer()...); string(a.Data) != answer || masked == "" {
 			t.Errorf("answered %s, want %s", a.Data, answer)
 		}
-		if m, err := w.db.Mailbox(t.Context(), songspy.UserID(ann.ID)); err != nil || m.Address.Reveal() != address {
+		if m, err := w.db.Mailbox(t.Context(), ann.UserID); err != nil || m.Address.Reveal() != address {
 			t.Errorf("the stored address is %q, error %v", m.Address.Reveal(), err)
 		}
 
@@ -34,7 +34,7 @@ func TestAPI_StoresAddressesOnlyIfMailIsConfigured(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer restarted.close()
-		if m, err := w.db.Mailbox(t.Context(), songspy.UserID(ann.ID)); err != nil || m.Address != "" {
+		if m, err := w.db.Mailbox(t.Context(), ann.UserID); err != nil || m.Address != "" {
 			t.Errorf("the address is still stored: %q, error %v", m.Address.Reveal(), err)
 		}
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
+	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
@@ -193,7 +194,8 @@ func (a *service) buildHandler(s settings) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
-		Users: users, Links: users, History: users, Mailboxes: a.db, Assets: assets,
+		People: people.New(a.db, a.board, time.Now),
+		Users:  ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Assets: assets,
 		ReadinessChecks: []httpapi.ReadinessCheck{
 			{Name: "database", Run: a.db.Ready},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},

@@ -49,7 +49,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 			t.Errorf("the link is %+v", link)
 		}
 
-		edited := w.Call("POST", prefix+"/users/1/edit", map[string]any{"nickName": "  앤  ", "showProfileImage": true, "unknown": 1}, ann.bearer()...)
+		edited := w.Call("POST", fmt.Sprint(prefix, "/users/", ann.ID, "/edit"), map[string]any{"nickName": "  앤  ", "showProfileImage": true, "unknown": 1}, ann.bearer()...)
 		if string(edited.Data) != `{"nickName":"앤","showProfileImage":true}` {
 			t.Errorf("editing answers %s", edited.Data)
 		}
@@ -77,8 +77,9 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 			}
 		}
 
-		w.writePlayback(t, songspy.UserID(ann.ID), "A song")
+		w.writePlayback(t, ann.UserID, "A song")
 		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.boardJSON(t), "A song") })
+		w.checkPeople(t, ann, bob)
 		w.checkHistory(t, ann)
 		w.wantStatus(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
 		for _, list := range []string{"/me/plays", "/me/gaps"} {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
@@ -137,7 +138,10 @@ type signedIn struct {
 	Token           string
 	RefreshToken    string
 	ExpiresIn       int
+	UserID          songspy.UserID `json:"-"` // in the database
 }
+
+func (s signedIn) handle() string { return songspy.Handle(songspy.PublicID(s.ID)) }
 
 func (s signedIn) bearer() []string { return []string{"Authorization", "Bearer " + s.Token} }
 
@@ -150,6 +154,11 @@ func (w *testAPI) signIn(t *testing.T, person int) signedIn {
 	}
 	var in signedIn
 	a.DecodeData(t, &in)
+	stored, err := w.db.PersonByPublicID(t.Context(), songspy.PublicID(in.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.UserID = stored.User.ID
 	w.secrets = append(w.secrets, google, in.Token, in.RefreshToken, w.sim.Person(person).Email)
 	return in
 }

@@ -38,6 +38,24 @@ type Block struct {
 // TableName returns the name of the table of blocks.
 func (Block) TableName() string { return "blocks" }
 
+// Person is a user with all that is stored for decisions about what others see.
+type Person struct {
+	User User
+	Rule SharingRule
+}
+
+// FollowingPerson is a follow with the other one of its two users.
+type FollowingPerson struct {
+	Follow Follow
+	Person Person
+}
+
+// BlockedPerson is a block with the user who is blocked.
+type BlockedPerson struct {
+	Block  Block
+	Person Person
+}
+
 // ReportReason says what is wrong with a user, according to a report.
 type ReportReason string
 

@@ -122,7 +122,8 @@ func newFakeFeed(entries int) *fakeFeed {
 func newEntry(i int, start time.Time) songspy.BoardEntry {
 	name, end := fmt.Sprintf("듣는 사람 %d", i), start.Add(time.Hour)
 	return songspy.BoardEntry{
-		User:    songspy.User{ID: songspy.UserID(i + 1), NickName: &name, Audience: songspy.AudienceEveryone},
+		User:    songspy.User{ID: songspy.UserID(i + 1), PublicID: songspy.PublicID(i + 1), NickName: &name},
+		Rule:    songspy.SharingRule{Owner: songspy.UserID(i + 1), Periods: []songspy.Sharing{{Now: songspy.AudienceEveryone}}},
 		Playing: songspy.NowPlaying{UserID: songspy.UserID(i + 1), State: songspy.PlayerPlaying, TrackURI: "spotify:track:song", StartedAt: start, ObservedAt: start, EndsAt: &end},
 		Track: songspy.Track{
 			ID: songspy.TrackID(i + 1), Kind: songspy.KindTrack, Title: fmt.Sprintf("A Song of the Evening, No. %d", i), Artists: "Somebody, Somebody Else",

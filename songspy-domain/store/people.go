@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -11,38 +12,18 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Person is a user with all that is stored for decisions about what others see.
-type Person struct {
-	User songspy.User
-	Rule songspy.SharingRule
-}
-
-// FollowingPerson is a follow with the other one of its two users.
-type FollowingPerson struct {
-	Follow songspy.Follow
-	Person Person
-}
-
-// BlockedPerson is a block with the user who is blocked.
-type BlockedPerson struct {
-	Block  songspy.Block
-	Person Person
-}
-
 // selectPeople returns the columns of a Person of users AS u.
 func selectPeople(e engine) string { return `SELECT ` + userColumns + `, ` + ruleColumns(e, ``) }
 
-func (p *Person) dest() []any { return append(userDest(&p.User), ruleDest(&p.Rule)...) }
-
 // scanPerson scans a row that begins with selectPeople, and the columns after it.
-func scanPerson(rows *sql.Rows, extra ...any) (p Person, err error) {
-	err = rows.Scan(append(p.dest(), extra...)...)
+func scanPerson(rows *sql.Rows, extra ...any) (p songspy.Person, err error) {
+	err = rows.Scan(slices.Concat(userDest(&p.User), ruleDest(&p.Rule), extra)...)
 	finishRule(&p.Rule, &p.User)
 	return p, err
 }
 
 // queryPeople returns the people of a query that selectPeople begins.
-func (s *Store) queryPeople(ctx context.Context, from string, args ...any) (people []Person, err error) {
+func (s *Store) queryPeople(ctx context.Context, from string, args ...any) (people []songspy.Person, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		p, err := scanPerson(rows)
 		people = append(people, p)
@@ -52,19 +33,19 @@ func (s *Store) queryPeople(ctx context.Context, from string, args ...any) (peop
 }
 
 // queryPerson is queryPeople for one person; CodeNotFound if there is none.
-func (s *Store) queryPerson(ctx context.Context, from string, args ...any) (Person, error) {
+func (s *Store) queryPerson(ctx context.Context, from string, args ...any) (songspy.Person, error) {
 	people, err := s.queryPeople(ctx, from, args...)
 	if err == nil && len(people) == 0 {
 		err = translate(gorm.ErrRecordNotFound)
 	}
 	if err != nil {
-		return Person{}, err
+		return songspy.Person{}, err
 	}
 	return people[0], nil
 }
 
 // People returns those of the users that exist, in ascending order.
-func (s *Store) People(ctx context.Context, ids []songspy.UserID) (people []Person, err error) {
+func (s *Store) People(ctx context.Context, ids []songspy.UserID) (people []songspy.Person, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -77,13 +58,13 @@ func (s *Store) People(ctx context.Context, ids []songspy.UserID) (people []Pers
 }
 
 // PersonByPublicID returns the user with the public id; CodeNotFound if there is none.
-func (s *Store) PersonByPublicID(ctx context.Context, id songspy.PublicID) (Person, error) {
+func (s *Store) PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error) {
 	return s.queryPerson(ctx, `WHERE u.public_id = $1`, int64(id))
 }
 
 // PersonByShareLink returns the user whose share link has the SHA-256 hash; CodeNotFound
 // if there is none.
-func (s *Store) PersonByShareLink(ctx context.Context, hash []byte) (Person, error) {
+func (s *Store) PersonByShareLink(ctx context.Context, hash []byte) (songspy.Person, error) {
 	return s.queryPerson(ctx, `JOIN share_links l ON l.user_id = u.id WHERE l.hash = $1`, hash)
 }
 
@@ -93,7 +74,7 @@ const afterAnyNick = "\U0010FFFF"
 // SearchPeople returns up to limit users that search may find and whose nickname begins
 // with the prefix, by NickKey and id, starting after the given user; the zero User
 // starts with the first. Fewer than limit means that there are no more.
-func (s *Store) SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]Person, error) {
+func (s *Store) SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error) {
 	prefix = NickKey(prefix)
 	where, args := `WHERE u.nick_key <> '' AND u.nick_key >= $1 AND u.nick_key < $2 `, []any{prefix, prefix + afterAnyNick, limit}
 	if after.ID != 0 {
@@ -223,22 +204,22 @@ func (s *Store) Unblock(ctx context.Context, id, blocked songspy.UserID) error {
 // Followers returns up to limit of the users who follow the user or ask to, newest
 // request first, that come after the given follow; the zero Follow starts with the
 // newest. Fewer than limit means that there are no more.
-func (s *Store) Followers(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]FollowingPerson, error) {
+func (s *Store) Followers(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error) {
 	return s.follows(ctx, `f.user_id`, `f.follower_id`, id, after.AskedAt, after.FollowerID, limit)
 }
 
 // Following is Followers for the users that the user follows or asks to follow.
-func (s *Store) Following(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]FollowingPerson, error) {
+func (s *Store) Following(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error) {
 	return s.follows(ctx, `f.follower_id`, `f.user_id`, id, after.AskedAt, after.UserID, limit)
 }
 
-func (s *Store) follows(ctx context.Context, own, other string, id songspy.UserID, afterAt time.Time, afterID songspy.UserID, limit int) (follows []FollowingPerson, err error) {
+func (s *Store) follows(ctx context.Context, own, other string, id songspy.UserID, afterAt time.Time, afterID songspy.UserID, limit int) (follows []songspy.FollowingPerson, err error) {
 	where, args := ` WHERE `+own+` = $1 `, []any{int64(id), limit}
 	if !afterAt.IsZero() {
 		where, args = where+`AND (f.asked_at, `+other+`) < ($3, $4) `, append(args, afterAt, int64(afterID))
 	}
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) (err error) {
-		var f FollowingPerson
+		var f songspy.FollowingPerson
 		f.Person, err = scanPerson(rows, &f.Follow.UserID, &f.Follow.FollowerID, &f.Follow.State, &f.Follow.AskedAt, &f.Follow.ApprovedAt)
 		follows = append(follows, f)
 		return err
@@ -250,13 +231,13 @@ func (s *Store) follows(ctx context.Context, own, other string, id songspy.UserI
 // Blocks returns up to limit of the users that the user blocks, newest first, that come
 // after the given block; the zero Block starts with the newest. Fewer than limit means
 // that there are no more.
-func (s *Store) Blocks(ctx context.Context, id songspy.UserID, after songspy.Block, limit int) (blocks []BlockedPerson, err error) {
+func (s *Store) Blocks(ctx context.Context, id songspy.UserID, after songspy.Block, limit int) (blocks []songspy.BlockedPerson, err error) {
 	where, args := ` WHERE k.user_id = $1 `, []any{int64(id), limit}
 	if !after.At.IsZero() {
 		where, args = where+`AND (k.at, k.blocked_id) < ($3, $4) `, append(args, after.At, int64(after.BlockedID))
 	}
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) (err error) {
-		var b BlockedPerson
+		var b songspy.BlockedPerson
 		b.Person, err = scanPerson(rows, &b.Block.UserID, &b.Block.BlockedID, &b.Block.At)
 		blocks = append(blocks, b)
 		return err

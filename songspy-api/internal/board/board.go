@@ -10,6 +10,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 type Options struct {
 	Feed Feed
 	// Render returns the answer for at most MaxEntries users.
-	Render func([]songspy.BoardEntry) ([]byte, error)
+	Render func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error)
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -74,6 +75,55 @@ func (b *Board) Current() (*Page, error) {
 	return b.render(now)
 }
 
+// Audience says among whom Listening searches.
+type Audience int
+
+// The audiences.
+const (
+	Everyone  Audience = iota // all users whom the viewer may see
+	Following                 // the users whom the viewer follows
+)
+
+// Listening returns the first limit users after the position whom the viewer sees, newest
+// start first; a nil position begins with the newest. next is the position of the last
+// one if there are more, else nil.
+func (b *Board) Listening(v visibility.Viewer, a Audience, after *Position, limit int) (seen []visibility.Seen[songspy.BoardEntry], next *Position, err error) {
+	if after == nil {
+		after = &beginning
+	}
+	err = b.read(func(x *index, now time.Time) { seen, next = x.listening(v, a, *after, limit, now) })
+	return seen, next, err
+}
+
+// Listeners returns the first limit users whom the viewer sees listening to the track,
+// newest start first.
+func (b *Board) Listeners(v visibility.Viewer, track songspy.PublicID, limit int) (seen []visibility.Seen[songspy.BoardEntry], err error) {
+	err = b.read(func(x *index, now time.Time) { seen = x.listeners(v, track, limit, now) })
+	return seen, err
+}
+
+// NowPlaying returns what the user plays now, if the viewer sees it.
+func (b *Board) NowPlaying(v visibility.Viewer, user songspy.UserID) (seen visibility.Seen[songspy.BoardEntry], ok bool, err error) {
+	err = b.read(func(x *index, now time.Time) {
+		if e, known := x.byUser[user]; known && !e.isExpired(now) {
+			seen, ok = e.reveal(v, now)
+		}
+	})
+	return seen, ok, err
+}
+
+// read calls read with the index, as long as the board is available.
+func (b *Board) read(read func(*index, time.Time)) error {
+	now := b.opts.Now()
+	if err := b.readyAt(now); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	read(b.index, now)
+	return nil
+}
+
 // Ready returns an error that says why the board is not available, or nil.
 func (b *Board) Ready() error { return b.readyAt(b.opts.Now()) }
 
@@ -110,6 +160,12 @@ func (b *Board) Stats() Stats {
 	return s
 }
 
+// ETag returns the weak ETag of a body.
+func ETag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `W/"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
 func (p *Page) isValidAt(now time.Time) bool {
 	return p.validUntil.IsZero() || now.Before(p.validUntil)
 }
@@ -121,8 +177,7 @@ func (b *Board) render(now time.Time) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render the board: %w", err)
 	}
-	sum := sha256.Sum256(body)
-	p := &Page{Body: body, ETag: `W/"` + hex.EncodeToString(sum[:16]) + `"`, validUntil: until}
+	p := &Page{Body: body, ETag: ETag(body), validUntil: until}
 	b.page.Store(p)
 	return p, nil
 }

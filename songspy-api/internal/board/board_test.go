@@ -11,11 +11,14 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
 var errDown = errors.New("down")
 
-func render(entries []songspy.BoardEntry) ([]byte, error) { return fmt.Append(nil, ids(entries)), nil }
+func render(entries []visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
+	return fmt.Append(nil, ids(entries)), nil
+}
 
 // startBoard runs a board over the feed until the test ends.
 func startBoard(t *testing.T, feed *fakeFeed) *Board {
@@ -79,13 +82,30 @@ func TestBoard_RemovesASongTenSecondsAfterItsEnd(t *testing.T) {
 	})
 }
 
-func TestBoard_ShowsAUserAgainWhenTheirSharingPauseEnds(t *testing.T) {
+func TestBoard_ShowsASongOnceItHasPlayedForTheMinimum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, until := newPlaying(1, time.Now()), time.Now().Add(time.Minute)
-		p.User.SharingPausedUntil = &until
+		p := newPlaying(1, time.Now())
+		setting(&p).MinSeconds = 30
 		b := startBoard(t, newFeed(p))
 		wantEntries(t, b, "[]")
-		wait(time.Minute)
+		wait(30*time.Second - time.Millisecond)
+		wantEntries(t, b, "[]")
+		wait(time.Millisecond)
+		wantEntries(t, b, "[1]")
+	})
+}
+
+func TestBoard_NeverShowsASongThatBeganWhileItsUserWasHidden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlaying(1, time.Now())
+		setting(&p).HiddenUntil = new(time.Now().Add(time.Minute))
+		feed := newFeed(p)
+		b := startBoard(t, feed)
+		wait(2 * time.Minute)
+		wantEntries(t, b, "[]")
+		p.Playing.StartedAt, p.Playing.EndsAt = time.Now(), new(time.Now().Add(time.Minute))
+		feed.put(p)
+		waitSecond(t)
 		wantEntries(t, b, "[1]")
 	})
 }

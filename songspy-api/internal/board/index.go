@@ -1,27 +1,34 @@
 package board
 
 import (
+	"cmp"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/tidwall/btree"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// index holds the candidates of the board, in its order. It is not safe
-// for concurrent use, and does not read the clock.
+// index holds the users who are listening. Those whom strangers see are sorted as the
+// board shows them. The others are found by their id, for the few viewers who may see
+// them. It is not safe for concurrent use, and does not read the clock.
 type index struct {
 	byUser  map[songspy.UserID]*entry
-	visible *btree.BTreeG[*entry] // users who share, newest start first
-	paused  *btree.BTreeG[*entry] // users who pause sharing, earliest end of the pause first
+	public  *btree.BTreeG[*entry] // whom strangers see, newest start first
+	byTrack *btree.BTreeG[*entry] // the same entries by track, newest start first
+	pending *btree.BTreeG[*entry] // whom strangers will see without another change, the soonest first
 }
 
 func newIndex() *index {
 	unlocked := btree.Options{NoLocks: true}
 	return &index{
 		byUser:  map[songspy.UserID]*entry{},
-		visible: btree.NewBTreeGOptions(startedLater, unlocked),
-		paused:  btree.NewBTreeGOptions(resumesSooner, unlocked),
+		public:  btree.NewBTreeGOptions(isBefore, unlocked),
+		byTrack: btree.NewBTreeGOptions(isBeforeByTrack, unlocked),
+		pending: btree.NewBTreeGOptions(isShownSooner, unlocked),
 	}
 }
 
@@ -34,10 +41,16 @@ func (x *index) put(p songspy.BoardEntry, now time.Time) {
 		return
 	}
 	x.byUser[p.User.ID] = e
-	if e.pausedUntil.After(now) {
-		x.paused.Set(e)
-	} else {
-		x.visible.Set(e)
+	x.file(e, now)
+}
+
+// file puts the entry where strangers find it: now, later or never.
+func (x *index) file(e *entry, now time.Time) {
+	if _, ok := e.reveal(visibility.Anonymous(), now); ok {
+		x.public.Set(e)
+		x.byTrack.Set(e)
+	} else if e.shownFrom = e.visibleFrom(now); !e.shownFrom.IsZero() {
+		x.pending.Set(e)
 	}
 }
 
@@ -45,44 +58,147 @@ func (x *index) put(p songspy.BoardEntry, now time.Time) {
 func (x *index) remove(id songspy.UserID) {
 	if e, ok := x.byUser[id]; ok {
 		delete(x.byUser, id)
-		x.visible.Delete(e)
-		x.paused.Delete(e)
+		x.public.Delete(e)
+		x.byTrack.Delete(e)
+		x.pending.Delete(e)
 	}
 }
 
-// top returns the first n visible entries, and until when that answer is valid; zero
-// if only a change ends it.
-func (x *index) top(n int, now time.Time) ([]songspy.BoardEntry, time.Time) {
-	x.resumePaused(now)
+// advance files the entries that strangers see from now on.
+func (x *index) advance(now time.Time) {
+	for {
+		e, ok := x.pending.Min()
+		if !ok || e.shownFrom.After(now) {
+			return
+		}
+		x.pending.Delete(e)
+		x.file(e, now)
+	}
+}
+
+// top returns the first n entries as strangers see them, and until when that answer is
+// valid; zero if only a change ends it.
+func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry], time.Time) {
+	x.advance(now)
 	var until time.Time
 	sooner := func(t time.Time) {
-		if until.IsZero() || t.Before(until) {
+		if !t.IsZero() && (until.IsZero() || t.Before(until)) {
 			until = t
 		}
 	}
-	top := make([]songspy.BoardEntry, 0, n)
-	x.visible.Scan(func(e *entry) bool {
-		if !e.isExpired(now) {
-			top = append(top, e.BoardEntry)
+	top := make([]visibility.Seen[songspy.BoardEntry], 0, n)
+	x.public.Scan(func(e *entry) bool {
+		if e.isExpired(now) {
+			return true
+		}
+		if seen, ok := e.reveal(visibility.Anonymous(), now); ok {
+			top = append(top, seen)
 			sooner(e.expiresAt)
+		} else { // the clock was set back
+			sooner(e.visibleFrom(now))
 		}
 		return len(top) < n
 	})
-	if e, ok := x.paused.Min(); ok {
-		sooner(e.pausedUntil)
+	if e, ok := x.pending.Min(); ok {
+		sooner(e.shownFrom)
 	}
 	return top, until
 }
 
-// resumePaused moves users whose sharing pause is over to the visible ones.
-func (x *index) resumePaused(now time.Time) {
-	for {
-		e, ok := x.paused.Min()
-		if !ok || e.pausedUntil.After(now) {
-			return
+// listening returns the first n entries after the position that the viewer sees. next is
+// the position of the last one if there are more, else nil.
+func (x *index) listening(v visibility.Viewer, a Audience, position Position, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
+	x.advance(now)
+	from := position.entry()
+	if a == Following {
+		return page(slices.Values(x.of(v.Follows(), from)), v, n, now)
+	}
+	return page(withPublic(x.of(v.Known(), from), after(x.public, from)), v, n, now)
+}
+
+// listeners returns the first n entries with the track that the viewer sees.
+func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, now time.Time) []visibility.Seen[songspy.BoardEntry] {
+	x.advance(now)
+	from := beginning.entry()
+	from.Track.PublicID = track
+	known := slices.DeleteFunc(x.of(v.Known(), from), func(e *entry) bool { return e.Track.PublicID != track })
+	seen, _ := page(withPublic(known, untilOtherTrack(after(x.byTrack, from), track)), v, n, now)
+	return seen
+}
+
+// page returns the first n of the entries that the viewer sees. next is the position of
+// the last one if there are more, else nil.
+func page(entries iter.Seq[*entry], v visibility.Viewer, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
+	var last *entry
+	for e := range entries {
+		if e.isExpired(now) {
+			continue
 		}
-		x.paused.Delete(e)
-		x.visible.Set(e)
+		s, ok := e.reveal(v, now)
+		switch {
+		case !ok:
+		case len(seen) == n:
+			return seen, &Position{last.Playing.StartedAt, last.User.PublicID}
+		default:
+			seen, last = append(seen, s), e
+		}
+	}
+	return seen, nil
+}
+
+// of returns the entries of these users that are after the given one, in order and each
+// once.
+func (x *index) of(users []songspy.UserID, from *entry) []*entry {
+	var entries []*entry
+	for _, id := range users {
+		if e, ok := x.byUser[id]; ok && isBefore(from, e) {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, compare)
+	return slices.Compact(entries)
+}
+
+// withPublic yields these entries, and those that strangers see, in order and each once.
+func withPublic(entries []*entry, public iter.Seq[*entry]) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for e := range public {
+			for len(entries) > 0 && isBefore(entries[0], e) {
+				if !yield(entries[0]) {
+					return
+				}
+				entries = entries[1:]
+			}
+			if len(entries) > 0 && entries[0] == e {
+				entries = entries[1:]
+			}
+			if !yield(e) {
+				return
+			}
+		}
+		for _, e := range entries {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// after yields the entries of the tree after the given one.
+func after(tree *btree.BTreeG[*entry], from *entry) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		tree.Ascend(from, func(e *entry) bool { return !tree.Less(from, e) || yield(e) })
+	}
+}
+
+// untilOtherTrack yields the entries before the first one that plays another track.
+func untilOtherTrack(entries iter.Seq[*entry], track songspy.PublicID) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for e := range entries {
+			if e.Track.PublicID != track || !yield(e) {
+				return
+			}
+		}
 	}
 }
 
@@ -102,46 +218,68 @@ func (x *index) prune(now time.Time) (reordered bool) {
 	return reordered
 }
 
-// entry is a candidate of the board.
+// entry is a user who is listening.
 type entry struct {
 	songspy.BoardEntry
 	// expiresAt is when the entry becomes invalid, unless a change comes first. For a
 	// song without a known end, each poll that still sees it is such a change.
 	expiresAt time.Time
-	// pausedUntil is when the user's sharing pause ends; zero without a pause.
-	pausedUntil time.Time
+	// shownFrom is when strangers see the entry, if it is pending.
+	shownFrom time.Time
 }
 
-// newEntry returns false for a user who is no candidate, even after a sharing pause:
-// they do not share with everyone, do not play, or their track has no title.
+// newEntry returns false for a user who does not play, or whose track has no title.
 func newEntry(p songspy.BoardEntry) (*entry, bool) {
-	if p.User.Audience != songspy.AudienceEveryone ||
-		p.Playing.State != songspy.PlayerPlaying || p.Track.ID == 0 || p.Track.Title == "" {
+	if p.Playing.State != songspy.PlayerPlaying || p.Track.ID == 0 || p.Track.Title == "" {
 		return nil, false
 	}
-	e := &entry{BoardEntry: p, expiresAt: p.Playing.ShownUntil()}
-	if p.User.SharingPausedUntil != nil {
-		e.pausedUntil = *p.User.SharingPausedUntil
-	}
-	return e, true
+	return &entry{BoardEntry: p, expiresAt: p.Playing.ShownUntil()}, true
 }
 
 // isExpired reports whether the entry is no longer valid.
 func (e *entry) isExpired(now time.Time) bool { return !now.Before(e.expiresAt) }
 
-// startedLater orders entries as the board shows them: newest start first, then by
-// user.
-func startedLater(a, b *entry) bool {
-	if !a.Playing.StartedAt.Equal(b.Playing.StartedAt) {
-		return a.Playing.StartedAt.After(b.Playing.StartedAt)
-	}
-	return a.User.ID < b.User.ID
+func (e *entry) thing() visibility.Thing { return visibility.NowThing(&e.Track, e.Playing.StartedAt) }
+
+func (e *entry) reveal(v visibility.Viewer, now time.Time) (visibility.Seen[songspy.BoardEntry], bool) {
+	return visibility.Reveal(&e.BoardEntry, e.User.ID, e.Rule, e.thing(), v, now)
 }
 
-// resumesSooner orders entries by the end of the sharing pause, then by user.
-func resumesSooner(a, b *entry) bool {
-	if !a.pausedUntil.Equal(b.pausedUntil) {
-		return a.pausedUntil.Before(b.pausedUntil)
-	}
-	return a.User.ID < b.User.ID
+// visibleFrom returns when strangers see the entry; zero if never without a change.
+func (e *entry) visibleFrom(now time.Time) time.Time {
+	return visibility.VisibleFrom(e.User.ID, e.Rule, e.thing(), visibility.Anonymous(), now)
+}
+
+// Position is a place in the order of the board: that of a user and the start of what
+// they play.
+type Position struct {
+	StartedAt time.Time
+	User      songspy.PublicID
+}
+
+// beginning is before every entry.
+var beginning = Position{StartedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
+
+// entry returns an entry at the position.
+func (p Position) entry() *entry {
+	e := &entry{}
+	e.Playing.StartedAt, e.User.PublicID = p.StartedAt, p.User
+	return e
+}
+
+// compare orders entries as the board shows them: newest start first, then by public id.
+func compare(a, b *entry) int {
+	return cmp.Or(b.Playing.StartedAt.Compare(a.Playing.StartedAt), cmp.Compare(a.User.PublicID, b.User.PublicID))
+}
+
+func isBefore(a, b *entry) bool { return compare(a, b) < 0 }
+
+// isBeforeByTrack orders entries by track, then as the board does.
+func isBeforeByTrack(a, b *entry) bool {
+	return cmp.Or(cmp.Compare(a.Track.PublicID, b.Track.PublicID), compare(a, b)) < 0
+}
+
+// isShownSooner orders pending entries by when strangers see them.
+func isShownSooner(a, b *entry) bool {
+	return cmp.Or(a.shownFrom.Compare(b.shownFrom), compare(a, b)) < 0
 }

@@ -22,7 +22,7 @@ func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequest
 		return nil, userGone(err)
 	}
 	return SignInWithGoogle200JSONResponse{Result: SUCCESS, Data: SignedIn{
-		Id: int64(user.ID), NickName: user.NickName, HasSpotify: linked, ProfileImageUrl: nullIfEmpty(user.PictureURL),
+		Id: int64(user.PublicID), NickName: user.NickName, HasSpotify: linked, ProfileImageUrl: nullIfEmpty(user.PictureURL),
 		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
 	}}, nil
 }
@@ -49,7 +49,7 @@ func (s *server) Logout(ctx context.Context, _ LogoutRequestObject) (LogoutRespo
 }
 
 func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponseObject, error) {
-	user, err := s.opts.Users.User(ctx, callerFrom(ctx).UserID)
+	user, err := s.opts.Users.User(ctx, callerFrom(ctx).Self())
 	if err != nil {
 		return nil, userGone(err)
 	}
@@ -58,7 +58,7 @@ func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 		return nil, err
 	}
 	return GetMe200JSONResponse{Result: SUCCESS, Data: Me{
-		Id: int64(user.ID), NickName: user.NickName, Name: user.GoogleName,
+		Id: int64(user.PublicID), Handle: songspy.Handle(user.PublicID), NickName: user.NickName, Name: user.GoogleName,
 		ProfileImageUrl: nullIfEmpty(user.PictureURL), ShowProfileImage: user.ShowPicture,
 		Audience: MeAudience(user.Audience), SharingPausedUntil: timeOrNull(user.SharingPausedUntil),
 		HasSpotify: err == nil && link.HasAccount(), CreatedAt: Time(user.CreatedAt),
@@ -74,15 +74,18 @@ func (s *server) DeleteMe(ctx context.Context, _ DeleteMeRequestObject) (DeleteM
 }
 
 func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUserResponseObject, error) {
-	id := songspy.UserID(r.Id)
-	if id != callerFrom(ctx).UserID {
+	user, err := s.opts.Users.User(ctx, callerFrom(ctx).Self())
+	if err != nil {
+		return nil, userGone(err)
+	}
+	if songspy.PublicID(r.Id) != user.PublicID {
 		return nil, &songspy.Error{Code: songspy.CodeForbidden}
 	}
 	name, err := nickName(r.Body.NickName)
 	if err != nil {
 		return nil, err
 	}
-	user, err := s.opts.Users.UpdateUser(ctx, id, func(u *songspy.User) error {
+	user, err = s.opts.Users.UpdateUser(ctx, callerFrom(ctx).Self(), func(u *songspy.User) error {
 		u.NickName = &name
 		if show := r.Body.ShowProfileImage; show != nil {
 			u.ShowPicture = *show

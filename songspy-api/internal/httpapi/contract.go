@@ -32,8 +32,9 @@ type ruleKey struct{ method, path string }
 // rule is what the contract requires of requests to one route.
 type rule struct {
 	route *routers.Route
-	// needsBearer: the route needs an access token.
-	needsBearer bool
+	// takesBearer: the route takes an access token. needsBearer: it does not answer
+	// without one.
+	takesBearer, needsBearer bool
 	// limits are the rate limits that apply; see x-rate-limit in openapi.yaml.
 	limits []limitScope
 	// hasInput: the route has a body, or parameters in the path or the query.
@@ -41,7 +42,7 @@ type rule struct {
 }
 
 // isCheap reports whether the route is public, called often, and answered from memory.
-func (r *rule) isCheap() bool { return !r.needsBearer && !r.hasInput && len(r.limits) == 0 }
+func (r *rule) isCheap() bool { return !r.takesBearer && !r.hasInput && len(r.limits) == 0 }
 
 // limitScope is the key by which requests are counted: the address, or the user.
 type limitScope string
@@ -91,10 +92,11 @@ func parseContract(spec []byte) (*contract, error) {
 			}
 			r := &rule{
 				route:       &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
-				needsBearer: op.Security != nil && len(*op.Security) > 0,
+				takesBearer: op.Security != nil && len(*op.Security) > 0,
 				limits:      limits,
 				hasInput:    op.RequestBody != nil,
 			}
+			r.needsBearer = r.takesBearer && !slices.ContainsFunc(*op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
 			for _, p := range op.Parameters {
 				r.hasInput = r.hasInput || p.Value.In != openapi3.ParameterInHeader
 			}
@@ -109,9 +111,9 @@ func (c *contract) rule(gc *gin.Context) *rule {
 	return c.rules[ruleKey{gc.Request.Method, gc.FullPath()}]
 }
 
-func (c *contract) needsBearer(gc *gin.Context) bool {
+func (c *contract) takesBearer(gc *gin.Context) bool {
 	r := c.rule(gc)
-	return r != nil && r.needsBearer
+	return r != nil && r.takesBearer
 }
 
 // enforceContract rejects requests that violate the contract, and sets a deadline for
@@ -138,7 +140,7 @@ func (s *server) admit(c *gin.Context, rule *rule) error {
 			return err
 		}
 	}
-	if rule.needsBearer {
+	if rule.needsBearer || rule.takesBearer && c.GetHeader("Authorization") != "" {
 		if err := s.authenticate(c); err != nil {
 			return err
 		}

@@ -89,11 +89,15 @@ func (s *server) writeFault(c *gin.Context, err error) {
 		return
 	}
 	setRetryAfter(c.Writer.Header(), status, songspy.RetryAfterOf(err))
-	if status == http.StatusUnauthorized && s.contract.needsBearer(c) {
+	if status == http.StatusUnauthorized && s.contract.takesBearer(c) {
 		c.Header("WWW-Authenticate", `Bearer realm="songspy"`)
 	}
 	c.AbortWithStatusJSON(status, FaultAnswer{Result: ERROR, Error: fault})
 }
+
+// hiddenProfile is the fault of a profile of which the viewer sees nothing, as a client
+// without a preferred language receives it.
+var hiddenProfile = func() Fault { _, f := toFault(&songspy.Error{Code: songspy.CodeNotFound}, ""); return f }()
 
 // toFault returns the status of an error, and the fault that the client receives.
 func toFault(err error, acceptLanguage string) (int, Fault) {

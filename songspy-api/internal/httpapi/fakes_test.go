@@ -14,6 +14,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
+	"github.com/songspy/songspy/songspy-domain/visibility"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
@@ -155,7 +156,7 @@ func (h *fakeBackend) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, 
 	_, linked := h.links[1]
 	u, ok := h.users[1]
 	if !ok {
-		u = songspy.User{ID: 1, GoogleSub: p.Subject, GoogleName: p.Name, PictureURL: p.PictureURL, Audience: a, CreatedAt: time.Now()}
+		u = songspy.User{ID: 1, PublicID: 1, GoogleSub: p.Subject, GoogleName: p.Name, PictureURL: p.PictureURL, Audience: a, CreatedAt: time.Now()}
 		h.users[1] = u
 	}
 	return u, linked, nil
@@ -204,7 +205,7 @@ func (h *fakeBackend) RevokeFamily(_ context.Context, family int64) error {
 	return nil
 }
 
-func (h *fakeBackend) User(ctx context.Context, id songspy.UserID) (songspy.User, error) {
+func (h *fakeBackend) User(ctx context.Context, self visibility.Self) (songspy.User, error) {
 	if h.panics {
 		panic("at the disco")
 	}
@@ -212,13 +213,13 @@ func (h *fakeBackend) User(ctx context.Context, id songspy.UserID) (songspy.User
 		<-ctx.Done()
 		return songspy.User{}, &songspy.Error{Code: songspy.CodeUnavailable, Err: ctx.Err()}
 	}
-	return h.users[id], h.failure
+	return h.users[self.ID()], h.failure
 }
 
-func (h *fakeBackend) UpdateUser(_ context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error) {
-	u := h.users[id]
+func (h *fakeBackend) UpdateUser(_ context.Context, self visibility.Self, change func(*songspy.User) error) (songspy.User, error) {
+	u := h.users[self.ID()]
 	err := change(&u)
-	h.users[id] = u
+	h.users[self.ID()] = u
 	return u, err
 }
 

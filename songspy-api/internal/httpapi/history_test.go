@@ -11,20 +11,28 @@ import (
 	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
 
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
 // Plays always returns limit plays. Every second play is probable.
-func (h *fakeBackend) Plays(_ context.Context, _ songspy.UserID, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
-	for n := range limit {
+func (h *fakeBackend) Plays(_ context.Context, _ visibility.Self, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
+	newest := int64(newestPlay)
+	if !after.StartedAt.IsZero() {
+		newest = after.StartedAt.UnixMicro() - 1
+	}
+	for n := range int64(limit) {
 		plays = append(plays, songspy.PlayWithTrack{
-			Play:  songspy.Play{ID: after.ID + songspy.PlayID(n+1), StartedAt: time.UnixMicro(1e15), Source: songspy.SourceLive, Probable: n%2 == 1},
-			Track: songspy.Track{Kind: songspy.KindTrack},
+			Play:  songspy.Play{ID: songspy.PlayID(newestPlay + 1 - (newest - n)), StartedAt: time.UnixMicro(newest - n), Source: songspy.SourceLive, Probable: n%2 == 1},
+			Track: songspy.Track{Kind: songspy.KindTrack, PublicID: 1},
 		})
 	}
 	return plays, h.failure
 }
+
+// newestPlay is the start of the newest play, in microseconds. Its id is 1.
+const newestPlay = 1e15
 
 // DeletePlay knows only the play 1.
 func (h *fakeBackend) DeletePlay(_ context.Context, _ songspy.UserID, play songspy.PlayID, _ time.Time) error {
@@ -47,7 +55,7 @@ func TestLists_NameTheInvalidField(t *testing.T) {
 		for query, field := range map[string]string{
 			"limit=0": "limit", "limit=101": "limit", "limit=many": "limit", "limit=-1": "limit", "limit=1.5": "limit", "limit=99999999999999999999": "limit",
 			"cursor=%21": "cursor", "cursor=" + strings.Repeat("a", 200): "cursor", "cursor=": "cursor",
-			encoded(""): "cursor", encoded("1"): "cursor", encoded("1 "): "cursor", encoded("x 1"): "cursor", encoded("-1 1"): "cursor",
+			encoded(""): "cursor", encoded("1 x"): "cursor", encoded("x 1"): "cursor", encoded("-1 1"): "cursor",
 			encoded("9223372036854775807 1"): "cursor", encoded("1 x'; --"): "cursor", encoded("1 99999999999999999999"): "cursor",
 		} {
 			a := e.Call("GET", contracttest.Prefix+list+"?"+query, nil, bearer...)
@@ -73,7 +81,7 @@ func TestLists_ContinueAfterTheCursor(t *testing.T) {
 		t.Errorf("probable: %t, then %t, want only the second", first.Items[0].Probable, first.Items[1].Probable)
 	}
 	e.Call("GET", contracttest.Prefix+"/me/plays?limit=3&cursor="+url.QueryEscape(*first.NextCursor), nil, bearer...).DecodeData(t, &second)
-	if len(second.Items) != 3 || second.Items[0].Id != defaultPageSize+1 {
+	if len(second.Items) != 3 || second.Items[0].Id != newestPlay-defaultPageSize {
 		t.Errorf("the next page begins with %+v", second.Items)
 	}
 }
@@ -81,12 +89,12 @@ func TestLists_ContinueAfterTheCursor(t *testing.T) {
 func TestDeleteMyPlay_DeletesOnlyTheCallersPlays(t *testing.T) {
 	e := newTestServer(t)
 	_, bearer := e.signIn(t)
-	for id, status := range map[string]int{"1": 200, "2": 404, "0": 400, "x": 400} {
+	for id, status := range map[string]int{"1000000000000000": 200, "999999999999999": 404, "0": 400, "x": 400} {
 		if a := e.Call("DELETE", contracttest.Prefix+"/me/plays/"+id, nil, bearer...); a.Status != status {
 			t.Errorf("deleting %s: status %d, %s", id, a.Status, a.Body)
 		}
 	}
-	if a := e.Call("DELETE", contracttest.Prefix+"/me/plays/1", nil); a.Status != 401 {
+	if a := e.Call("DELETE", contracttest.Prefix+"/me/plays/1000000000000000", nil); a.Status != 401 {
 		t.Errorf("deleting without a token: status %d", a.Status)
 	}
 }

@@ -105,6 +105,7 @@ var (
 	sameOrigin      = []string{"same-origin"}
 	noStore         = []string{"no-store"}
 	noCache         = []string{"no-cache"}
+	privateNoStore  = []string{"private, no-store"}
 	defaultCSP      = []string{"default-src 'none'; frame-ancestors 'none'"}
 	hstsOneYear     = []string{"max-age=31536000"}
 	contentTypeJSON = []string{"application/json"}
@@ -143,7 +144,7 @@ func (s *server) allowOrigins(c *gin.Context) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", "Date, ETag, Retry-After, X-Request-Id")
 	if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
-		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
+		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
 		h.Set("Access-Control-Allow-Headers", allowedHeaders)
 		h.Set("Access-Control-Max-Age", "600")
 		c.AbortWithStatus(http.StatusNoContent)
@@ -203,7 +204,8 @@ func (s *server) authenticate(c *gin.Context) error {
 	return nil
 }
 
-// callerFrom returns the caller on routes that need a token.
+// callerFrom returns the caller on routes that need a token, and the zero value for an
+// anonymous request.
 func callerFrom(ctx context.Context) auth.Caller {
 	caller, _ := ctx.Value(callerKey{}).(auth.Caller)
 	return caller

@@ -14,6 +14,75 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditEventActor.
+const (
+	AuditEventActorOperator AuditEventActor = "operator"
+	AuditEventActorSelf     AuditEventActor = "self"
+	AuditEventActorSystem   AuditEventActor = "system"
+)
+
+// Valid indicates whether the value is a known member of the AuditEventActor enum.
+func (e AuditEventActor) Valid() bool {
+	switch e {
+	case AuditEventActorOperator:
+		return true
+	case AuditEventActorSelf:
+		return true
+	case AuditEventActorSystem:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditEventKind.
+const (
+	AuditEventKindErased           AuditEventKind = "erased"
+	AuditEventKindExported         AuditEventKind = "exported"
+	AuditEventKindHidden           AuditEventKind = "hidden"
+	AuditEventKindLinked           AuditEventKind = "linked"
+	AuditEventKindRenamed          AuditEventKind = "renamed"
+	AuditEventKindShareLink        AuditEventKind = "share_link"
+	AuditEventKindShareLinkRevoked AuditEventKind = "share_link_revoked"
+	AuditEventKindShown            AuditEventKind = "shown"
+	AuditEventKindSignedIn         AuditEventKind = "signed_in"
+	AuditEventKindSignedOut        AuditEventKind = "signed_out"
+	AuditEventKindSignedUp         AuditEventKind = "signed_up"
+	AuditEventKindUnlinked         AuditEventKind = "unlinked"
+)
+
+// Valid indicates whether the value is a known member of the AuditEventKind enum.
+func (e AuditEventKind) Valid() bool {
+	switch e {
+	case AuditEventKindErased:
+		return true
+	case AuditEventKindExported:
+		return true
+	case AuditEventKindHidden:
+		return true
+	case AuditEventKindLinked:
+		return true
+	case AuditEventKindRenamed:
+		return true
+	case AuditEventKindShareLink:
+		return true
+	case AuditEventKindShareLinkRevoked:
+		return true
+	case AuditEventKindShown:
+		return true
+	case AuditEventKindSignedIn:
+		return true
+	case AuditEventKindSignedOut:
+		return true
+	case AuditEventKindSignedUp:
+		return true
+	case AuditEventKindUnlinked:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BoardEntryState.
 const (
 	Playing BoardEntryState = "playing"
@@ -191,6 +260,24 @@ func (e FaultCode) Valid() bool {
 	}
 }
 
+// Defines values for FollowState.
+const (
+	FollowStateApproved  FollowState = "approved"
+	FollowStateRequested FollowState = "requested"
+)
+
+// Valid indicates whether the value is a known member of the FollowState enum.
+func (e FollowState) Valid() bool {
+	switch e {
+	case FollowStateApproved:
+		return true
+	case FollowStateRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LinkState.
 const (
 	Active         LinkState = "active"
@@ -217,22 +304,22 @@ func (e LinkState) Valid() bool {
 
 // Defines values for LinkTask.
 const (
-	AskOperator LinkTask = "ask_operator"
-	None        LinkTask = "none"
-	Relink      LinkTask = "relink"
-	RelinkSoon  LinkTask = "relink_soon"
+	LinkTaskAskOperator LinkTask = "ask_operator"
+	LinkTaskNone        LinkTask = "none"
+	LinkTaskRelink      LinkTask = "relink"
+	LinkTaskRelinkSoon  LinkTask = "relink_soon"
 )
 
 // Valid indicates whether the value is a known member of the LinkTask enum.
 func (e LinkTask) Valid() bool {
 	switch e {
-	case AskOperator:
+	case LinkTaskAskOperator:
 		return true
-	case None:
+	case LinkTaskNone:
 		return true
-	case Relink:
+	case LinkTaskRelink:
 		return true
-	case RelinkSoon:
+	case LinkTaskRelinkSoon:
 		return true
 	default:
 		return false
@@ -311,6 +398,30 @@ func (e MyPlaySource) Valid() bool {
 	}
 }
 
+// Defines values for PersonTrackKind.
+const (
+	PersonTrackKindChapter PersonTrackKind = "chapter"
+	PersonTrackKindEpisode PersonTrackKind = "episode"
+	PersonTrackKindLocal   PersonTrackKind = "local"
+	PersonTrackKindTrack   PersonTrackKind = "track"
+)
+
+// Valid indicates whether the value is a known member of the PersonTrackKind enum.
+func (e PersonTrackKind) Valid() bool {
+	switch e {
+	case PersonTrackKindChapter:
+		return true
+	case PersonTrackKindEpisode:
+		return true
+	case PersonTrackKindLocal:
+		return true
+	case PersonTrackKindTrack:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PlayedTrackKind.
 const (
 	PlayedTrackKindChapter PlayedTrackKind = "chapter"
@@ -329,6 +440,54 @@ func (e PlayedTrackKind) Valid() bool {
 	case PlayedTrackKindLocal:
 		return true
 	case PlayedTrackKindTrack:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProfileFollow.
+const (
+	ProfileFollowApproved  ProfileFollow = "approved"
+	ProfileFollowNone      ProfileFollow = "none"
+	ProfileFollowRequested ProfileFollow = "requested"
+	ProfileFollowSelf      ProfileFollow = "self"
+)
+
+// Valid indicates whether the value is a known member of the ProfileFollow enum.
+func (e ProfileFollow) Valid() bool {
+	switch e {
+	case ProfileFollowApproved:
+		return true
+	case ProfileFollowNone:
+		return true
+	case ProfileFollowRequested:
+		return true
+	case ProfileFollowSelf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportRequestReason.
+const (
+	Harassment ReportRequestReason = "harassment"
+	Name       ReportRequestReason = "name"
+	Other      ReportRequestReason = "other"
+	Pretending ReportRequestReason = "pretending"
+)
+
+// Valid indicates whether the value is a known member of the ReportRequestReason enum.
+func (e ReportRequestReason) Valid() bool {
+	switch e {
+	case Harassment:
+		return true
+	case Name:
+		return true
+	case Other:
+		return true
+	case Pretending:
 		return true
 	default:
 		return false
@@ -374,6 +533,144 @@ func (e SeatState) Valid() bool {
 	}
 }
 
+// Defines values for SharingHistory.
+const (
+	SharingHistoryEveryone  SharingHistory = "everyone"
+	SharingHistoryFollowers SharingHistory = "followers"
+	SharingHistoryLink      SharingHistory = "link"
+	SharingHistoryNobody    SharingHistory = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the SharingHistory enum.
+func (e SharingHistory) Valid() bool {
+	switch e {
+	case SharingHistoryEveryone:
+		return true
+	case SharingHistoryFollowers:
+		return true
+	case SharingHistoryLink:
+		return true
+	case SharingHistoryNobody:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SharingMinSeconds.
+const (
+	SharingMinSecondsN0  SharingMinSeconds = 0
+	SharingMinSecondsN30 SharingMinSeconds = 30
+	SharingMinSecondsN60 SharingMinSeconds = 60
+)
+
+// Valid indicates whether the value is a known member of the SharingMinSeconds enum.
+func (e SharingMinSeconds) Valid() bool {
+	switch e {
+	case SharingMinSecondsN0:
+		return true
+	case SharingMinSecondsN30:
+		return true
+	case SharingMinSecondsN60:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SharingNow.
+const (
+	SharingNowEveryone  SharingNow = "everyone"
+	SharingNowFollowers SharingNow = "followers"
+	SharingNowLink      SharingNow = "link"
+	SharingNowNobody    SharingNow = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the SharingNow enum.
+func (e SharingNow) Valid() bool {
+	switch e {
+	case SharingNowEveryone:
+		return true
+	case SharingNowFollowers:
+		return true
+	case SharingNowLink:
+		return true
+	case SharingNowNobody:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SharingChangeHistory.
+const (
+	SharingChangeHistoryEveryone  SharingChangeHistory = "everyone"
+	SharingChangeHistoryFollowers SharingChangeHistory = "followers"
+	SharingChangeHistoryLink      SharingChangeHistory = "link"
+	SharingChangeHistoryNobody    SharingChangeHistory = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the SharingChangeHistory enum.
+func (e SharingChangeHistory) Valid() bool {
+	switch e {
+	case SharingChangeHistoryEveryone:
+		return true
+	case SharingChangeHistoryFollowers:
+		return true
+	case SharingChangeHistoryLink:
+		return true
+	case SharingChangeHistoryNobody:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SharingChangeMinSeconds.
+const (
+	SharingChangeMinSecondsN0  SharingChangeMinSeconds = 0
+	SharingChangeMinSecondsN30 SharingChangeMinSeconds = 30
+	SharingChangeMinSecondsN60 SharingChangeMinSeconds = 60
+)
+
+// Valid indicates whether the value is a known member of the SharingChangeMinSeconds enum.
+func (e SharingChangeMinSeconds) Valid() bool {
+	switch e {
+	case SharingChangeMinSecondsN0:
+		return true
+	case SharingChangeMinSecondsN30:
+		return true
+	case SharingChangeMinSecondsN60:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SharingChangeNow.
+const (
+	SharingChangeNowEveryone  SharingChangeNow = "everyone"
+	SharingChangeNowFollowers SharingChangeNow = "followers"
+	SharingChangeNowLink      SharingChangeNow = "link"
+	SharingChangeNowNobody    SharingChangeNow = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the SharingChangeNow enum.
+func (e SharingChangeNow) Valid() bool {
+	switch e {
+	case SharingChangeNowEveryone:
+		return true
+	case SharingChangeNowFollowers:
+		return true
+	case SharingChangeNowLink:
+		return true
+	case SharingChangeNowNobody:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SignUpPolicy.
 const (
 	Allowlist SignUpPolicy = "allowlist"
@@ -393,6 +690,136 @@ func (e SignUpPolicy) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Defines values for ListeningAudience.
+const (
+	ListeningAudienceEveryone  ListeningAudience = "everyone"
+	ListeningAudienceFollowing ListeningAudience = "following"
+)
+
+// Valid indicates whether the value is a known member of the ListeningAudience enum.
+func (e ListeningAudience) Valid() bool {
+	switch e {
+	case ListeningAudienceEveryone:
+		return true
+	case ListeningAudienceFollowing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PreviewAs.
+const (
+	PreviewAsFollower PreviewAs = "follower"
+	PreviewAsStranger PreviewAs = "stranger"
+)
+
+// Valid indicates whether the value is a known member of the PreviewAs enum.
+func (e PreviewAs) Valid() bool {
+	switch e {
+	case PreviewAsFollower:
+		return true
+	case PreviewAsStranger:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListListeningParamsAudience.
+const (
+	ListListeningParamsAudienceEveryone  ListListeningParamsAudience = "everyone"
+	ListListeningParamsAudienceFollowing ListListeningParamsAudience = "following"
+)
+
+// Valid indicates whether the value is a known member of the ListListeningParamsAudience enum.
+func (e ListListeningParamsAudience) Valid() bool {
+	switch e {
+	case ListListeningParamsAudienceEveryone:
+		return true
+	case ListListeningParamsAudienceFollowing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PreviewMySharingParamsAs.
+const (
+	PreviewMySharingParamsAsFollower PreviewMySharingParamsAs = "follower"
+	PreviewMySharingParamsAsStranger PreviewMySharingParamsAs = "stranger"
+)
+
+// Valid indicates whether the value is a known member of the PreviewMySharingParamsAs enum.
+func (e PreviewMySharingParamsAs) Valid() bool {
+	switch e {
+	case PreviewMySharingParamsAsFollower:
+		return true
+	case PreviewMySharingParamsAsStranger:
+		return true
+	default:
+		return false
+	}
+}
+
+// Album defines model for Album.
+type Album struct {
+	Name string `json:"name"`
+
+	// Uri The Spotify URI of the album, show or book.
+	Uri string `json:"uri"`
+
+	// Url Opens the album at Spotify; empty if it is not known.
+	Url string `json:"url"`
+}
+
+// Artist defines model for Artist.
+type Artist struct {
+	Name string `json:"name"`
+
+	// Uri The Spotify URI.
+	Uri string `json:"uri"`
+
+	// Url Opens the artist at Spotify; empty if it is not known.
+	Url string `json:"url"`
+}
+
+// AuditEvent defines model for AuditEvent.
+type AuditEvent struct {
+	// Actor Who did it.
+	Actor AuditEventActor `json:"actor"`
+
+	// At RFC 3339 in UTC with milliseconds.
+	At Timestamp `json:"at"`
+
+	// Detail More about it, such as the browser of a sign-in; may be empty.
+	Detail string `json:"detail"`
+
+	// Kind What happened. Later versions may add words.
+	Kind AuditEventKind `json:"kind"`
+}
+
+// AuditEventActor Who did it.
+type AuditEventActor string
+
+// AuditEventKind What happened. Later versions may add words.
+type AuditEventKind string
+
+// AuditEventsAnswer defines model for AuditEventsAnswer.
+type AuditEventsAnswer struct {
+	Data   AuditEventsPage `json:"data"`
+	Error  *Fault          `json:"error"`
+	Result Result          `json:"result"`
+}
+
+// AuditEventsPage defines model for AuditEventsPage.
+type AuditEventsPage struct {
+	Items []AuditEvent `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
 }
 
 // Authorization defines model for Authorization.
@@ -421,6 +848,30 @@ type AuthorizationAnswer struct {
 	Result Result        `json:"result"`
 }
 
+// Block defines model for Block.
+type Block struct {
+	// BlockedAt RFC 3339 in UTC with milliseconds.
+	BlockedAt Timestamp `json:"blockedAt"`
+
+	// Person The nickname and the picture are empty if a stranger may not see them.
+	Person Person `json:"person"`
+}
+
+// BlocksAnswer defines model for BlocksAnswer.
+type BlocksAnswer struct {
+	Data   BlocksPage `json:"data"`
+	Error  *Fault     `json:"error"`
+	Result Result     `json:"result"`
+}
+
+// BlocksPage defines model for BlocksPage.
+type BlocksPage struct {
+	Items []Block `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // BoardAnswer defines model for BoardAnswer.
 type BoardAnswer struct {
 	Data   []BoardEntry `json:"data"`
@@ -446,17 +897,26 @@ type BoardEntryState string
 
 // BoardTrack defines model for BoardTrack.
 type BoardTrack struct {
+	// Album The album; the show of an episode, the book of a chapter. Null if it is not known.
+	Album *Album `json:"album"`
+
 	// AlbumImageUrl Empty if there is none.
 	AlbumImageUrl string `json:"albumImageUrl"`
 
 	// ArtistName The artists, joined by commas; the show of an episode, the book of a chapter.
 	ArtistName string `json:"artistName"`
 
+	// Artists The artists in Spotify's order; empty if only their joined names are known.
+	Artists []Artist `json:"artists"`
+
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	CreatedAt Timestamp `json:"createdAt"`
 
 	// DurationMs 0 if unknown.
 	DurationMs int64 `json:"durationMs"`
+
+	// Handle The public name of a user or a track in addresses: 11 characters of base 32. It is random, and the same for all viewers.
+	Handle Handle `json:"handle"`
 
 	// Id Unique per user and track.
 	Id   int64          `json:"id"`
@@ -475,6 +935,10 @@ type BoardTrackKind string
 
 // BoardUser defines model for BoardUser.
 type BoardUser struct {
+	// Handle The public name of a user or a track in addresses: 11 characters of base 32. It is random, and the same for all viewers.
+	Handle Handle `json:"handle"`
+
+	// Id Random.
 	Id int64 `json:"id"`
 
 	// NickName Empty until the user sets one.
@@ -558,6 +1022,42 @@ type FaultAnswer struct {
 	Result Result                  `json:"result"`
 }
 
+// Follow defines model for Follow.
+type Follow struct {
+	// ApprovedAt Null until the follow is approved.
+	ApprovedAt *Timestamp `json:"approvedAt"`
+
+	// AskedAt RFC 3339 in UTC with milliseconds.
+	AskedAt Timestamp   `json:"askedAt"`
+	Person  Person      `json:"person"`
+	State   FollowState `json:"state"`
+}
+
+// FollowState defines model for Follow.State.
+type FollowState string
+
+// FollowAnswer defines model for FollowAnswer.
+type FollowAnswer struct {
+	Data   Follow `json:"data"`
+	Error  *Fault `json:"error"`
+	Result Result `json:"result"`
+}
+
+// FollowsAnswer defines model for FollowsAnswer.
+type FollowsAnswer struct {
+	Data   FollowsPage `json:"data"`
+	Error  *Fault      `json:"error"`
+	Result Result      `json:"result"`
+}
+
+// FollowsPage defines model for FollowsPage.
+type FollowsPage struct {
+	Items []Follow `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // GapsAnswer defines model for GapsAnswer.
 type GapsAnswer struct {
 	Data   GapsPage `json:"data"`
@@ -581,6 +1081,41 @@ type GoogleSignIn struct {
 	// Invite The code of an invite. Case, spaces and dashes do not matter. It is ignored if no invite is
 	// needed.
 	Invite *string `json:"invite,omitempty"`
+}
+
+// Handle The public name of a user or a track in addresses: 11 characters of base 32. It is random, and the same for all viewers.
+type Handle = string
+
+// HiddenItem defines model for HiddenItem.
+type HiddenItem struct {
+	// HiddenAt RFC 3339 in UTC with milliseconds.
+	HiddenAt Timestamp `json:"hiddenAt"`
+
+	// Name The name of the artist or track; empty if this service has not seen it.
+	Name string `json:"name"`
+	Uri  string `json:"uri"`
+}
+
+// HiddenItemAnswer defines model for HiddenItemAnswer.
+type HiddenItemAnswer struct {
+	Data   HiddenItem `json:"data"`
+	Error  *Fault     `json:"error"`
+	Result Result     `json:"result"`
+}
+
+// HiddenItemsAnswer defines model for HiddenItemsAnswer.
+type HiddenItemsAnswer struct {
+	Data   HiddenItemsPage `json:"data"`
+	Error  *Fault          `json:"error"`
+	Result Result          `json:"result"`
+}
+
+// HiddenItemsPage defines model for HiddenItemsPage.
+type HiddenItemsPage struct {
+	Items []HiddenItem `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
 }
 
 // Link defines model for Link.
@@ -630,14 +1165,43 @@ type LinkAnswer struct {
 	Result Result `json:"result"`
 }
 
+// ListeningAnswer defines model for ListeningAnswer.
+type ListeningAnswer struct {
+	Data   ListeningPage `json:"data"`
+	Error  *Fault        `json:"error"`
+	Result Result        `json:"result"`
+}
+
+// ListeningEntry defines model for ListeningEntry.
+type ListeningEntry struct {
+	// EndsAt When the song ends if it plays on; null if unknown.
+	EndsAt *Timestamp `json:"endsAt"`
+	Person Person     `json:"person"`
+
+	// StartedAt RFC 3339 in UTC with milliseconds.
+	StartedAt Timestamp   `json:"startedAt"`
+	Track     PersonTrack `json:"track"`
+}
+
+// ListeningPage defines model for ListeningPage.
+type ListeningPage struct {
+	Items []ListeningEntry `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // Me defines model for Me.
 type Me struct {
 	Audience MeAudience `json:"audience"`
 
 	// CreatedAt RFC 3339 in UTC with milliseconds.
-	CreatedAt  Timestamp `json:"createdAt"`
-	HasSpotify bool      `json:"hasSpotify"`
-	Id         int64     `json:"id"`
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// Handle The public name of a user or a track in addresses: 11 characters of base 32. It is random, and the same for all viewers.
+	Handle     Handle `json:"handle"`
+	HasSpotify bool   `json:"hasSpotify"`
+	Id         int64  `json:"id"`
 
 	// Name The user's name at Google. Other users do not see it.
 	Name               string     `json:"name"`
@@ -703,7 +1267,9 @@ type MyNoticesChange struct {
 type MyPlay struct {
 	// EndedAt RFC 3339 in UTC with milliseconds.
 	EndedAt Timestamp `json:"endedAt"`
-	Id      int64     `json:"id"`
+
+	// Id It changes if the start of the play is corrected.
+	Id int64 `json:"id"`
 
 	// ListenedMs How long the track is known to have played; pauses do not count.
 	ListenedMs int64 `json:"listenedMs"`
@@ -745,8 +1311,108 @@ type MySession struct {
 	SignedInAt Timestamp `json:"signedInAt"`
 }
 
+// NowPlaying defines model for NowPlaying.
+type NowPlaying struct {
+	// EndsAt When the song ends if it plays on; null if unknown.
+	EndsAt *Timestamp `json:"endsAt"`
+
+	// StartedAt RFC 3339 in UTC with milliseconds.
+	StartedAt Timestamp   `json:"startedAt"`
+	Track     PersonTrack `json:"track"`
+}
+
+// PeopleAnswer defines model for PeopleAnswer.
+type PeopleAnswer struct {
+	Data   PeoplePage `json:"data"`
+	Error  *Fault     `json:"error"`
+	Result Result     `json:"result"`
+}
+
+// PeoplePage defines model for PeoplePage.
+type PeoplePage struct {
+	Items []Person `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// Person defines model for Person.
+type Person struct {
+	// Handle The public name of a user or a track in addresses: 11 characters of base 32. It is random, and the same for all viewers.
+	Handle Handle `json:"handle"`
+
+	// NickName Empty until the user sets one.
+	NickName string `json:"nickName"`
+
+	// ProfileImageUrl Empty unless the user shows it.
+	ProfileImageUrl string `json:"profileImageUrl"`
+}
+
+// PersonPlay defines model for PersonPlay.
+type PersonPlay struct {
+	// EndedAt RFC 3339 in UTC with milliseconds.
+	EndedAt Timestamp `json:"endedAt"`
+
+	// ListenedMs How long the track is known to have played; pauses do not count.
+	ListenedMs int64 `json:"listenedMs"`
+
+	// StartedAt RFC 3339 in UTC with milliseconds.
+	StartedAt Timestamp   `json:"startedAt"`
+	Track     PersonTrack `json:"track"`
+}
+
+// PersonPlaysAnswer defines model for PersonPlaysAnswer.
+type PersonPlaysAnswer struct {
+	Data   PersonPlaysPage `json:"data"`
+	Error  *Fault          `json:"error"`
+	Result Result          `json:"result"`
+}
+
+// PersonPlaysPage defines model for PersonPlaysPage.
+type PersonPlaysPage struct {
+	Items []PersonPlay `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// PersonTrack defines model for PersonTrack.
+type PersonTrack struct {
+	// Album The album; the show of an episode, the book of a chapter. Null if it is not known.
+	Album *Album `json:"album"`
+
+	// AlbumImageUrl Empty if there is none.
+	AlbumImageUrl string `json:"albumImageUrl"`
+
+	// ArtistName The artists, joined by commas; the show of an episode, the book of a chapter.
+	ArtistName string `json:"artistName"`
+
+	// Artists The artists in Spotify's order; empty if only their joined names are known.
+	Artists []Artist `json:"artists"`
+
+	// DurationMs 0 if unknown.
+	DurationMs int64 `json:"durationMs"`
+
+	// Handle The public name of a user or a track in addresses: 11 characters of base 32. It is random, and the same for all viewers.
+	Handle Handle          `json:"handle"`
+	Kind   PersonTrackKind `json:"kind"`
+
+	// OriginalUrl Where to open the track; empty for a local file.
+	OriginalUrl string `json:"originalUrl"`
+	Title       string `json:"title"`
+
+	// Uri The Spotify URI; empty for a local file.
+	Uri string `json:"uri"`
+}
+
+// PersonTrackKind defines model for PersonTrack.Kind.
+type PersonTrackKind string
+
 // PlayedTrack defines model for PlayedTrack.
 type PlayedTrack struct {
+	// Album The album; the show of an episode, the book of a chapter. Null if it is not known.
+	Album *Album `json:"album"`
+
 	// AlbumImageUrl Empty if there is none.
 	AlbumImageUrl string `json:"albumImageUrl"`
 
@@ -756,8 +1422,14 @@ type PlayedTrack struct {
 	// ArtistName The artists, joined by commas; the show of an episode, the book of a chapter.
 	ArtistName string `json:"artistName"`
 
+	// Artists The artists in Spotify's order; empty if only their joined names are known.
+	Artists []Artist `json:"artists"`
+
 	// DurationMs 0 if unknown.
 	DurationMs int64 `json:"durationMs"`
+
+	// Handle The public name of a user or a track in addresses: 11 characters of base 32. It is random, and the same for all viewers.
+	Handle Handle `json:"handle"`
 
 	// Id Unique per user and track; the same as on the board.
 	Id   int64           `json:"id"`
@@ -766,6 +1438,9 @@ type PlayedTrack struct {
 	// OriginalUrl Where to open the track; empty for a local file.
 	OriginalUrl string `json:"originalUrl"`
 	Title       string `json:"title"`
+
+	// Uri The Spotify URI.
+	Uri string `json:"uri"`
 }
 
 // PlayedTrackKind defines model for PlayedTrack.Kind.
@@ -786,6 +1461,26 @@ type PlaysPage struct {
 	NextCursor *string `json:"nextCursor"`
 }
 
+// Profile defines model for Profile.
+type Profile struct {
+	// Follow Whether the viewer follows the user; `self` if the viewer is the user.
+	Follow ProfileFollow `json:"follow"`
+
+	// NowPlaying Null if the user is not listening, or the viewer may not see it.
+	NowPlaying *NowPlaying `json:"nowPlaying"`
+	Person     Person      `json:"person"`
+}
+
+// ProfileFollow Whether the viewer follows the user; `self` if the viewer is the user.
+type ProfileFollow string
+
+// ProfileAnswer defines model for ProfileAnswer.
+type ProfileAnswer struct {
+	Data   Profile `json:"data"`
+	Error  *Fault  `json:"error"`
+	Result Result  `json:"result"`
+}
+
 // Readiness defines model for Readiness.
 type Readiness struct {
 	Checks []Check `json:"checks"`
@@ -797,6 +1492,18 @@ type ReadinessAnswer struct {
 	Error  *Fault    `json:"error"`
 	Result Result    `json:"result"`
 }
+
+// ReportRequest defines model for ReportRequest.
+type ReportRequest struct {
+	// Reason An offensive name or picture; a user who pretends to be another person; harassment; or another reason.
+	Reason ReportRequestReason `json:"reason"`
+
+	// Text What the operator should know; at most 500 characters (grapheme clusters).
+	Text *string `json:"text,omitempty"`
+}
+
+// ReportRequestReason An offensive name or picture; a user who pretends to be another person; harassment; or another reason.
+type ReportRequestReason string
 
 // Result defines model for Result.
 type Result string
@@ -841,6 +1548,113 @@ type SessionsAnswer struct {
 	Data   []MySession `json:"data"`
 	Error  *Fault      `json:"error"`
 	Result Result      `json:"result"`
+}
+
+// ShareLink defines model for ShareLink.
+type ShareLink struct {
+	// Link The secret part of the link.
+	Link string `json:"link"`
+}
+
+// ShareLinkAnswer defines model for ShareLinkAnswer.
+type ShareLinkAnswer struct {
+	Data   ShareLink `json:"data"`
+	Error  *Fault    `json:"error"`
+	Result Result    `json:"result"`
+}
+
+// Sharing defines model for Sharing.
+type Sharing struct {
+	// Findable Whether signed-in users find the user by their nickname.
+	Findable bool `json:"findable"`
+
+	// HiddenUntil Until then nobody sees what the user is playing, and what plays meanwhile stays hidden. A time in the year 9999 means
+	// until the user ends it. Null if the user is not hidden.
+	HiddenUntil *Timestamp `json:"hiddenUntil"`
+
+	// HideChapters Whether audiobook chapters are hidden from others.
+	HideChapters bool `json:"hideChapters"`
+
+	// HideEpisodes Whether podcast episodes are hidden from others.
+	HideEpisodes bool `json:"hideEpisodes"`
+
+	// HideLocal Whether local files are hidden from others; true by default.
+	HideLocal bool `json:"hideLocal"`
+
+	// History Who sees the user's past plays.
+	History SharingHistory `json:"history"`
+
+	// LinkCreatedAt When the share link was created; null if there is none.
+	LinkCreatedAt *Timestamp `json:"linkCreatedAt"`
+
+	// MinSeconds A track is shown after it has played for so many seconds.
+	MinSeconds SharingMinSeconds `json:"minSeconds"`
+
+	// Now Who sees what the user is playing now.
+	Now SharingNow `json:"now"`
+}
+
+// SharingHistory Who sees the user's past plays.
+type SharingHistory string
+
+// SharingMinSeconds A track is shown after it has played for so many seconds.
+type SharingMinSeconds int
+
+// SharingNow Who sees what the user is playing now.
+type SharingNow string
+
+// SharingAnswer defines model for SharingAnswer.
+type SharingAnswer struct {
+	Data   Sharing `json:"data"`
+	Error  *Fault  `json:"error"`
+	Result Result  `json:"result"`
+}
+
+// SharingChange defines model for SharingChange.
+type SharingChange struct {
+	Findable *bool `json:"findable,omitempty"`
+
+	// HiddenUntil Hide until then; a time in the year 9999 hides until it is ended. Null or a past time ends it.
+	HiddenUntil  OptionalTime             `json:"hiddenUntil,omitempty"`
+	HideChapters *bool                    `json:"hideChapters,omitempty"`
+	HideEpisodes *bool                    `json:"hideEpisodes,omitempty"`
+	HideLocal    *bool                    `json:"hideLocal,omitempty"`
+	History      *SharingChangeHistory    `json:"history,omitempty"`
+	MinSeconds   *SharingChangeMinSeconds `json:"minSeconds,omitempty"`
+	Now          *SharingChangeNow        `json:"now,omitempty"`
+}
+
+// SharingChangeHistory defines model for SharingChange.History.
+type SharingChangeHistory string
+
+// SharingChangeMinSeconds defines model for SharingChange.MinSeconds.
+type SharingChangeMinSeconds int
+
+// SharingChangeNow defines model for SharingChange.Now.
+type SharingChangeNow string
+
+// SharingPreview defines model for SharingPreview.
+type SharingPreview struct {
+	// Board The answer of `/v1/songspy/tracks/current-playing`.
+	Board BoardAnswer `json:"board"`
+
+	// Listening The answer of `/v1/songspy/listening`.
+	Listening ListeningAnswer `json:"listening"`
+
+	// Profile The answer of `/v1/songspy/people/{handle}`; an error if such a viewer sees nothing of the user.
+	Profile SharingPreview_Profile `json:"profile"`
+}
+
+// SharingPreview_Profile The answer of `/v1/songspy/people/{handle}`; an error if such a viewer sees nothing of the user.
+type SharingPreview_Profile struct {
+	union json.RawMessage
+}
+
+// SharingPreviewAnswer defines model for SharingPreviewAnswer.
+type SharingPreviewAnswer struct {
+	Data   SharingPreview `json:"data"`
+	Error  *Fault         `json:"error"`
+	Result Result         `json:"result"`
 }
 
 // SignUp defines model for SignUp.
@@ -929,6 +1743,20 @@ type TokensAnswer struct {
 	Result Result `json:"result"`
 }
 
+// TrackAnswer defines model for TrackAnswer.
+type TrackAnswer struct {
+	Data   TrackPage `json:"data"`
+	Error  *Fault    `json:"error"`
+	Result Result    `json:"result"`
+}
+
+// TrackPage defines model for TrackPage.
+type TrackPage struct {
+	// Listeners At most 100.
+	Listeners []ListeningEntry `json:"listeners"`
+	Track     PersonTrack      `json:"track"`
+}
+
 // UserEdit defines model for UserEdit.
 type UserEdit struct {
 	// NickName 1 to 30 characters (grapheme clusters), trimmed.
@@ -941,8 +1769,32 @@ type UserEdit struct {
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// HandleInPath defines model for HandleInPath.
+type HandleInPath = string
+
+// HiddenURI defines model for HiddenURI.
+type HiddenURI = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
 // Limit defines model for Limit.
 type Limit = int
+
+// LinkSecret defines model for LinkSecret.
+type LinkSecret = string
+
+// ListeningAudience defines model for ListeningAudience.
+type ListeningAudience string
+
+// ListeningLimit defines model for ListeningLimit.
+type ListeningLimit = int
+
+// PreviewAs defines model for PreviewAs.
+type PreviewAs string
+
+// Query defines model for Query.
+type Query = string
 
 // BodyTooLarge defines model for BodyTooLarge.
 type BodyTooLarge = FaultAnswer
@@ -986,6 +1838,60 @@ type SignInWithGoogleParams struct {
 	UserAgent *string `json:"User-Agent,omitempty"`
 }
 
+// ListListeningParams defines parameters for ListListening.
+type ListListeningParams struct {
+	// Audience Everyone whom the viewer may see, or only those whom the viewer follows.
+	Audience *ListListeningParamsAudience `form:"audience,omitempty" json:"audience,omitempty"`
+
+	// Limit The maximum number of items on a page.
+	Limit *ListeningLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IfNoneMatch The ETag of an earlier answer; 304 if it is still current.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListListeningParamsAudience defines parameters for ListListening.
+type ListListeningParamsAudience string
+
+// ListMyAuditEventsParams defines parameters for ListMyAuditEvents.
+type ListMyAuditEventsParams struct {
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListMyBlocksParams defines parameters for ListMyBlocks.
+type ListMyBlocksParams struct {
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListMyFollowersParams defines parameters for ListMyFollowers.
+type ListMyFollowersParams struct {
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListMyFollowingParams defines parameters for ListMyFollowing.
+type ListMyFollowingParams struct {
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListMyGapsParams defines parameters for ListMyGaps.
 type ListMyGapsParams struct {
 	// Limit The maximum number of items on a page.
@@ -995,8 +1901,56 @@ type ListMyGapsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListMyHiddenItemsParams defines parameters for ListMyHiddenItems.
+type ListMyHiddenItemsParams struct {
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListMyPlaysParams defines parameters for ListMyPlays.
 type ListMyPlaysParams struct {
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// PreviewMySharingParams defines parameters for PreviewMySharing.
+type PreviewMySharingParams struct {
+	// As As whom.
+	As PreviewMySharingParamsAs `form:"as" json:"as"`
+}
+
+// PreviewMySharingParamsAs defines parameters for PreviewMySharing.
+type PreviewMySharingParamsAs string
+
+// SearchPeopleParams defines parameters for SearchPeople.
+type SearchPeopleParams struct {
+	// Q The beginning of a nickname, or of a word in it.
+	Q Query `form:"q" json:"q"`
+
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetPersonParams defines parameters for GetPerson.
+type GetPersonParams struct {
+	// Link The secret part of a share link of this user.
+	Link *LinkSecret `form:"link,omitempty" json:"link,omitempty"`
+}
+
+// ListPersonPlaysParams defines parameters for ListPersonPlays.
+type ListPersonPlaysParams struct {
+	// Link The secret part of a share link of this user.
+	Link *LinkSecret `form:"link,omitempty" json:"link,omitempty"`
+
 	// Limit The maximum number of items on a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1033,6 +1987,12 @@ type SignInWithGoogleJSONRequestBody = GoogleSignIn
 // SetMyNoticesJSONRequestBody defines body for SetMyNotices for application/json ContentType.
 type SetMyNoticesJSONRequestBody = MyNoticesChange
 
+// SetMySharingJSONRequestBody defines body for SetMySharing for application/json ContentType.
+type SetMySharingJSONRequestBody = SharingChange
+
+// ReportPersonJSONRequestBody defines body for ReportPerson for application/json ContentType.
+type ReportPersonJSONRequestBody = ReportRequest
+
 // LinkSpotifyJSONRequestBody defines body for LinkSpotify for application/json ContentType.
 type LinkSpotifyJSONRequestBody = SpotifyLinking
 
@@ -1048,6 +2008,68 @@ type RefreshTokenJSONRequestBody = TokenRefresh
 // EditUserJSONRequestBody defines body for EditUser for application/json ContentType.
 type EditUserJSONRequestBody = UserEdit
 
+// AsProfileAnswer returns the union data inside the SharingPreview_Profile as a ProfileAnswer
+func (t SharingPreview_Profile) AsProfileAnswer() (ProfileAnswer, error) {
+	var body ProfileAnswer
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromProfileAnswer overwrites any union data inside the SharingPreview_Profile as the provided ProfileAnswer
+func (t *SharingPreview_Profile) FromProfileAnswer(v ProfileAnswer) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeProfileAnswer performs a merge with any union data inside the SharingPreview_Profile, using the provided ProfileAnswer
+func (t *SharingPreview_Profile) MergeProfileAnswer(v ProfileAnswer) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFaultAnswer returns the union data inside the SharingPreview_Profile as a FaultAnswer
+func (t SharingPreview_Profile) AsFaultAnswer() (FaultAnswer, error) {
+	var body FaultAnswer
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFaultAnswer overwrites any union data inside the SharingPreview_Profile as the provided FaultAnswer
+func (t *SharingPreview_Profile) FromFaultAnswer(v FaultAnswer) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFaultAnswer performs a merge with any union data inside the SharingPreview_Profile, using the provided FaultAnswer
+func (t *SharingPreview_Profile) MergeFaultAnswer(v FaultAnswer) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t SharingPreview_Profile) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *SharingPreview_Profile) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetHealth The process is running.
@@ -1059,6 +2081,9 @@ type ServerInterface interface {
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
 	SignInWithGoogle(c *gin.Context, params SignInWithGoogleParams)
+	// ListListening Who is listening now, newest start first.
+	// (GET /v1/songspy/listening)
+	ListListening(c *gin.Context, params ListListeningParams)
 	// Logout End this session. Its tokens stop working at once.
 	// (POST /v1/songspy/logout)
 	Logout(c *gin.Context)
@@ -1068,9 +2093,39 @@ type ServerInterface interface {
 	// GetMe The user's own account.
 	// (GET /v1/songspy/me)
 	GetMe(c *gin.Context)
+	// ListMyAuditEvents What happened to the user's account; newest first.
+	// (GET /v1/songspy/me/audit)
+	ListMyAuditEvents(c *gin.Context, params ListMyAuditEventsParams)
+	// ListMyBlocks The users that the user blocks; the newest first.
+	// (GET /v1/songspy/me/blocks)
+	ListMyBlocks(c *gin.Context, params ListMyBlocksParams)
+	// ListMyFollowers The users who follow the user or have asked to; the newest first.
+	// (GET /v1/songspy/me/followers)
+	ListMyFollowers(c *gin.Context, params ListMyFollowersParams)
+	// RemoveFollower Refuse a request, or remove a follower.
+	// (DELETE /v1/songspy/me/followers/{handle})
+	RemoveFollower(c *gin.Context, handle HandleInPath)
+	// ApproveFollower Approve a follower.
+	// (PUT /v1/songspy/me/followers/{handle})
+	ApproveFollower(c *gin.Context, handle HandleInPath)
+	// ListMyFollowing The users that the user follows or has asked to follow; the newest first.
+	// (GET /v1/songspy/me/following)
+	ListMyFollowing(c *gin.Context, params ListMyFollowingParams)
 	// ListMyGaps When the user's plays could not be recorded, and why; newest first.
 	// (GET /v1/songspy/me/gaps)
 	ListMyGaps(c *gin.Context, params ListMyGapsParams)
+	// ListMyHiddenItems The artists and tracks that the user hides; the newest first.
+	// (GET /v1/songspy/me/hidden)
+	ListMyHiddenItems(c *gin.Context, params ListMyHiddenItemsParams)
+	// UnhideItem Show an artist or a track again.
+	// (DELETE /v1/songspy/me/hidden/{uri})
+	UnhideItem(c *gin.Context, uri HiddenURI)
+	// GetMyHiddenItem Whether the user hides this artist or track.
+	// (GET /v1/songspy/me/hidden/{uri})
+	GetMyHiddenItem(c *gin.Context, uri HiddenURI)
+	// HideItem Hide an artist or a track from other users.
+	// (PUT /v1/songspy/me/hidden/{uri})
+	HideItem(c *gin.Context, uri HiddenURI)
 	// GetMyNotices Whether and where the user receives e-mail notifications.
 	// (GET /v1/songspy/me/notices)
 	GetMyNotices(c *gin.Context)
@@ -1092,6 +2147,45 @@ type ServerInterface interface {
 	// EndMySession End one session of the user. Its tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions/{id})
 	EndMySession(c *gin.Context, id int64)
+	// GetMySharing Who may see the user.
+	// (GET /v1/songspy/me/sharing)
+	GetMySharing(c *gin.Context)
+	// SetMySharing Change who may see the user.
+	// (PATCH /v1/songspy/me/sharing)
+	SetMySharing(c *gin.Context)
+	// DeleteShareLink Delete the share link. It stops working at once.
+	// (DELETE /v1/songspy/me/sharing/link)
+	DeleteShareLink(c *gin.Context)
+	// CreateShareLink Create a share link. An earlier link stops working.
+	// (POST /v1/songspy/me/sharing/link)
+	CreateShareLink(c *gin.Context)
+	// PreviewMySharing What other users see of the user.
+	// (GET /v1/songspy/me/sharing/preview)
+	PreviewMySharing(c *gin.Context, params PreviewMySharingParams)
+	// SearchPeople Search users by nickname.
+	// (GET /v1/songspy/people)
+	SearchPeople(c *gin.Context, params SearchPeopleParams)
+	// GetPerson A user's profile, and what they are playing now.
+	// (GET /v1/songspy/people/{handle})
+	GetPerson(c *gin.Context, handle HandleInPath, params GetPersonParams)
+	// Unblock Unblock a user.
+	// (DELETE /v1/songspy/people/{handle}/block)
+	Unblock(c *gin.Context, handle HandleInPath)
+	// Block Block a user.
+	// (PUT /v1/songspy/people/{handle}/block)
+	Block(c *gin.Context, handle HandleInPath)
+	// Unfollow Stop following a user, or withdraw the request.
+	// (DELETE /v1/songspy/people/{handle}/follow)
+	Unfollow(c *gin.Context, handle HandleInPath)
+	// Follow Ask to follow a user.
+	// (PUT /v1/songspy/people/{handle}/follow)
+	Follow(c *gin.Context, handle HandleInPath)
+	// ListPersonPlays The plays of a user that the viewer may see; newest first.
+	// (GET /v1/songspy/people/{handle}/plays)
+	ListPersonPlays(c *gin.Context, handle HandleInPath, params ListPersonPlaysParams)
+	// ReportPerson Report a user to the operator.
+	// (POST /v1/songspy/people/{handle}/report)
+	ReportPerson(c *gin.Context, handle HandleInPath)
 	// GetSignUp Who may sign up. Ask before sending a new user to Google.
 	// (GET /v1/songspy/sign-up)
 	GetSignUp(c *gin.Context)
@@ -1122,6 +2216,9 @@ type ServerInterface interface {
 	// ListCurrentPlaying ★ The songs that are playing now, at most 40, newest start first.
 	// (GET /v1/songspy/tracks/current-playing)
 	ListCurrentPlaying(c *gin.Context, params ListCurrentPlayingParams)
+	// GetTrack A track, and who is listening to it now.
+	// (GET /v1/songspy/tracks/{handle})
+	GetTrack(c *gin.Context, handle HandleInPath)
 	// EditUser ★ Set the user's own nickname.
 	// (POST /v1/songspy/users/{id}/edit)
 	EditUser(c *gin.Context, id int64)
@@ -1202,6 +2299,70 @@ func (siw *ServerInterfaceWrapper) SignInWithGoogle(c *gin.Context) {
 	siw.Handler.SignInWithGoogle(c, params)
 }
 
+// ListListening operation middleware
+func (siw *ServerInterfaceWrapper) ListListening(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListListeningParams
+
+	// ------------- Optional query parameter "audience" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "audience", c.Request.URL.Query(), &params.Audience, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter audience: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListListening(c, params)
+}
+
 // Logout operation middleware
 func (siw *ServerInterfaceWrapper) Logout(c *gin.Context) {
 
@@ -1241,6 +2402,196 @@ func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
 	siw.Handler.GetMe(c)
 }
 
+// ListMyAuditEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListMyAuditEvents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyAuditEventsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMyAuditEvents(c, params)
+}
+
+// ListMyBlocks operation middleware
+func (siw *ServerInterfaceWrapper) ListMyBlocks(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyBlocksParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMyBlocks(c, params)
+}
+
+// ListMyFollowers operation middleware
+func (siw *ServerInterfaceWrapper) ListMyFollowers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyFollowersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMyFollowers(c, params)
+}
+
+// RemoveFollower operation middleware
+func (siw *ServerInterfaceWrapper) RemoveFollower(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveFollower(c, handle)
+}
+
+// ApproveFollower operation middleware
+func (siw *ServerInterfaceWrapper) ApproveFollower(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveFollower(c, handle)
+}
+
+// ListMyFollowing operation middleware
+func (siw *ServerInterfaceWrapper) ListMyFollowing(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyFollowingParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMyFollowing(c, params)
+}
+
 // ListMyGaps operation middleware
 func (siw *ServerInterfaceWrapper) ListMyGaps(c *gin.Context) {
 
@@ -1274,6 +2625,116 @@ func (siw *ServerInterfaceWrapper) ListMyGaps(c *gin.Context) {
 	}
 
 	siw.Handler.ListMyGaps(c, params)
+}
+
+// ListMyHiddenItems operation middleware
+func (siw *ServerInterfaceWrapper) ListMyHiddenItems(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyHiddenItemsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMyHiddenItems(c, params)
+}
+
+// UnhideItem operation middleware
+func (siw *ServerInterfaceWrapper) UnhideItem(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uri" -------------
+	var uri HiddenURI
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uri", c.Param("uri"), &uri, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter uri: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UnhideItem(c, uri)
+}
+
+// GetMyHiddenItem operation middleware
+func (siw *ServerInterfaceWrapper) GetMyHiddenItem(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uri" -------------
+	var uri HiddenURI
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uri", c.Param("uri"), &uri, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter uri: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMyHiddenItem(c, uri)
+}
+
+// HideItem operation middleware
+func (siw *ServerInterfaceWrapper) HideItem(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uri" -------------
+	var uri HiddenURI
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uri", c.Param("uri"), &uri, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter uri: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.HideItem(c, uri)
 }
 
 // GetMyNotices operation middleware
@@ -1411,6 +2872,341 @@ func (siw *ServerInterfaceWrapper) EndMySession(c *gin.Context) {
 	}
 
 	siw.Handler.EndMySession(c, id)
+}
+
+// GetMySharing operation middleware
+func (siw *ServerInterfaceWrapper) GetMySharing(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMySharing(c)
+}
+
+// SetMySharing operation middleware
+func (siw *ServerInterfaceWrapper) SetMySharing(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetMySharing(c)
+}
+
+// DeleteShareLink operation middleware
+func (siw *ServerInterfaceWrapper) DeleteShareLink(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteShareLink(c)
+}
+
+// CreateShareLink operation middleware
+func (siw *ServerInterfaceWrapper) CreateShareLink(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateShareLink(c)
+}
+
+// PreviewMySharing operation middleware
+func (siw *ServerInterfaceWrapper) PreviewMySharing(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewMySharingParams
+
+	// ------------- Required query parameter "as" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "as", c.Request.URL.Query(), &params.As, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter as: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PreviewMySharing(c, params)
+}
+
+// SearchPeople operation middleware
+func (siw *ServerInterfaceWrapper) SearchPeople(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchPeopleParams
+
+	// ------------- Required query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SearchPeople(c, params)
+}
+
+// GetPerson operation middleware
+func (siw *ServerInterfaceWrapper) GetPerson(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPersonParams
+
+	// ------------- Optional query parameter "link" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "link", c.Request.URL.Query(), &params.Link, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter link: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPerson(c, handle, params)
+}
+
+// Unblock operation middleware
+func (siw *ServerInterfaceWrapper) Unblock(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Unblock(c, handle)
+}
+
+// Block operation middleware
+func (siw *ServerInterfaceWrapper) Block(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Block(c, handle)
+}
+
+// Unfollow operation middleware
+func (siw *ServerInterfaceWrapper) Unfollow(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Unfollow(c, handle)
+}
+
+// Follow operation middleware
+func (siw *ServerInterfaceWrapper) Follow(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Follow(c, handle)
+}
+
+// ListPersonPlays operation middleware
+func (siw *ServerInterfaceWrapper) ListPersonPlays(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPersonPlaysParams
+
+	// ------------- Optional query parameter "link" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "link", c.Request.URL.Query(), &params.Link, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter link: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPersonPlays(c, handle, params)
+}
+
+// ReportPerson operation middleware
+func (siw *ServerInterfaceWrapper) ReportPerson(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReportPerson(c, handle)
 }
 
 // GetSignUp operation middleware
@@ -1606,6 +3402,31 @@ func (siw *ServerInterfaceWrapper) ListCurrentPlaying(c *gin.Context) {
 	siw.Handler.ListCurrentPlaying(c, params)
 }
 
+// GetTrack operation middleware
+func (siw *ServerInterfaceWrapper) GetTrack(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTrack(c, handle)
+}
+
 // EditUser operation middleware
 func (siw *ServerInterfaceWrapper) EditUser(c *gin.Context) {
 
@@ -1677,7 +3498,32 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/v1/songspy/spotify-auth/seat", wrapper.LeaveSpotifySeat)
 	router.GET(options.BaseURL+"/v1/songspy/spotify-auth/seat", wrapper.GetSpotifySeat)
 	router.POST(options.BaseURL+"/v1/songspy/spotify-auth/seat", wrapper.AskSpotifySeat)
+	router.GET(options.BaseURL+"/v1/songspy/me/sharing", wrapper.GetMySharing)
+	router.PATCH(options.BaseURL+"/v1/songspy/me/sharing", wrapper.SetMySharing)
+	router.GET(options.BaseURL+"/v1/songspy/me/sharing/preview", wrapper.PreviewMySharing)
+	router.DELETE(options.BaseURL+"/v1/songspy/me/sharing/link", wrapper.DeleteShareLink)
+	router.POST(options.BaseURL+"/v1/songspy/me/sharing/link", wrapper.CreateShareLink)
+	router.GET(options.BaseURL+"/v1/songspy/me/hidden", wrapper.ListMyHiddenItems)
+	router.DELETE(options.BaseURL+"/v1/songspy/me/hidden/:uri", wrapper.UnhideItem)
+	router.GET(options.BaseURL+"/v1/songspy/me/hidden/:uri", wrapper.GetMyHiddenItem)
+	router.PUT(options.BaseURL+"/v1/songspy/me/hidden/:uri", wrapper.HideItem)
+	router.GET(options.BaseURL+"/v1/songspy/people", wrapper.SearchPeople)
+	router.GET(options.BaseURL+"/v1/songspy/people/:handle", wrapper.GetPerson)
+	router.GET(options.BaseURL+"/v1/songspy/people/:handle/plays", wrapper.ListPersonPlays)
+	router.DELETE(options.BaseURL+"/v1/songspy/people/:handle/follow", wrapper.Unfollow)
+	router.PUT(options.BaseURL+"/v1/songspy/people/:handle/follow", wrapper.Follow)
+	router.DELETE(options.BaseURL+"/v1/songspy/people/:handle/block", wrapper.Unblock)
+	router.PUT(options.BaseURL+"/v1/songspy/people/:handle/block", wrapper.Block)
+	router.POST(options.BaseURL+"/v1/songspy/people/:handle/report", wrapper.ReportPerson)
+	router.GET(options.BaseURL+"/v1/songspy/me/following", wrapper.ListMyFollowing)
+	router.GET(options.BaseURL+"/v1/songspy/me/followers", wrapper.ListMyFollowers)
+	router.DELETE(options.BaseURL+"/v1/songspy/me/followers/:handle", wrapper.RemoveFollower)
+	router.PUT(options.BaseURL+"/v1/songspy/me/followers/:handle", wrapper.ApproveFollower)
+	router.GET(options.BaseURL+"/v1/songspy/me/blocks", wrapper.ListMyBlocks)
 	router.GET(options.BaseURL+"/v1/songspy/tracks/current-playing", wrapper.ListCurrentPlaying)
+	router.GET(options.BaseURL+"/v1/songspy/listening", wrapper.ListListening)
+	router.GET(options.BaseURL+"/v1/songspy/tracks/:handle", wrapper.GetTrack)
+	router.GET(options.BaseURL+"/v1/songspy/me/audit", wrapper.ListMyAuditEvents)
 	router.GET(options.BaseURL+"/v1/songspy/me/plays", wrapper.ListMyPlays)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/plays/:id", wrapper.DeleteMyPlay)
 	router.GET(options.BaseURL+"/v1/songspy/me/gaps", wrapper.ListMyGaps)
@@ -1970,6 +3816,117 @@ func (response SignInWithGoogle503JSONResponse) VisitSignInWithGoogleResponse(w 
 	return err
 }
 
+type ListListeningRequestObject struct {
+	Params ListListeningParams
+}
+
+type ListListeningResponseObject interface {
+	VisitListListeningResponse(w http.ResponseWriter) error
+}
+
+type ListListening200ResponseHeaders struct {
+	ETag *string
+}
+
+type ListListening200JSONResponse struct {
+	Body    ListeningAnswer
+	Headers ListListening200ResponseHeaders
+}
+
+func (response ListListening200JSONResponse) VisitListListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListListening304Response struct {
+}
+
+func (response ListListening304Response) VisitListListeningResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListListening400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListListening400JSONResponse) VisitListListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListListening401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListListening401JSONResponse) VisitListListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListListening431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListListening431JSONResponse) VisitListListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListListening500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListListening500JSONResponse) VisitListListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListListening503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListListening503JSONResponse) VisitListListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LogoutRequestObject struct {
 }
 
@@ -2204,6 +4161,622 @@ func (response GetMe503JSONResponse) VisitGetMeResponse(w http.ResponseWriter) e
 	return err
 }
 
+type ListMyAuditEventsRequestObject struct {
+	Params ListMyAuditEventsParams
+}
+
+type ListMyAuditEventsResponseObject interface {
+	VisitListMyAuditEventsResponse(w http.ResponseWriter) error
+}
+
+type ListMyAuditEvents200JSONResponse AuditEventsAnswer
+
+func (response ListMyAuditEvents200JSONResponse) VisitListMyAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyAuditEvents400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListMyAuditEvents400JSONResponse) VisitListMyAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyAuditEvents401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMyAuditEvents401JSONResponse) VisitListMyAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyAuditEvents431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMyAuditEvents431JSONResponse) VisitListMyAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyAuditEvents500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMyAuditEvents500JSONResponse) VisitListMyAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyAuditEvents503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMyAuditEvents503JSONResponse) VisitListMyAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyBlocksRequestObject struct {
+	Params ListMyBlocksParams
+}
+
+type ListMyBlocksResponseObject interface {
+	VisitListMyBlocksResponse(w http.ResponseWriter) error
+}
+
+type ListMyBlocks200JSONResponse BlocksAnswer
+
+func (response ListMyBlocks200JSONResponse) VisitListMyBlocksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyBlocks400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListMyBlocks400JSONResponse) VisitListMyBlocksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyBlocks401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMyBlocks401JSONResponse) VisitListMyBlocksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyBlocks431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMyBlocks431JSONResponse) VisitListMyBlocksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyBlocks500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMyBlocks500JSONResponse) VisitListMyBlocksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyBlocks503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMyBlocks503JSONResponse) VisitListMyBlocksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowersRequestObject struct {
+	Params ListMyFollowersParams
+}
+
+type ListMyFollowersResponseObject interface {
+	VisitListMyFollowersResponse(w http.ResponseWriter) error
+}
+
+type ListMyFollowers200JSONResponse FollowsAnswer
+
+func (response ListMyFollowers200JSONResponse) VisitListMyFollowersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowers400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListMyFollowers400JSONResponse) VisitListMyFollowersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowers401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMyFollowers401JSONResponse) VisitListMyFollowersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowers431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMyFollowers431JSONResponse) VisitListMyFollowersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowers500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMyFollowers500JSONResponse) VisitListMyFollowersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowers503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMyFollowers503JSONResponse) VisitListMyFollowersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFollowerRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type RemoveFollowerResponseObject interface {
+	VisitRemoveFollowerResponse(w http.ResponseWriter) error
+}
+
+type RemoveFollower200JSONResponse DoneAnswer
+
+func (response RemoveFollower200JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFollower400JSONResponse struct{ InvalidJSONResponse }
+
+func (response RemoveFollower400JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFollower401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RemoveFollower401JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFollower404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RemoveFollower404JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFollower429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response RemoveFollower429JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFollower431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response RemoveFollower431JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFollower500JSONResponse struct{ InternalJSONResponse }
+
+func (response RemoveFollower500JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFollower503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RemoveFollower503JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollowerRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type ApproveFollowerResponseObject interface {
+	VisitApproveFollowerResponse(w http.ResponseWriter) error
+}
+
+type ApproveFollower200JSONResponse FollowAnswer
+
+func (response ApproveFollower200JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollower400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ApproveFollower400JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollower401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ApproveFollower401JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollower404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ApproveFollower404JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollower429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response ApproveFollower429JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollower431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ApproveFollower431JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollower500JSONResponse struct{ InternalJSONResponse }
+
+func (response ApproveFollower500JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollower503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ApproveFollower503JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowingRequestObject struct {
+	Params ListMyFollowingParams
+}
+
+type ListMyFollowingResponseObject interface {
+	VisitListMyFollowingResponse(w http.ResponseWriter) error
+}
+
+type ListMyFollowing200JSONResponse FollowsAnswer
+
+func (response ListMyFollowing200JSONResponse) VisitListMyFollowingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowing400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListMyFollowing400JSONResponse) VisitListMyFollowingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowing401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMyFollowing401JSONResponse) VisitListMyFollowingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowing431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMyFollowing431JSONResponse) VisitListMyFollowingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowing500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMyFollowing500JSONResponse) VisitListMyFollowingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyFollowing503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMyFollowing503JSONResponse) VisitListMyFollowingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMyGapsRequestObject struct {
 	Params ListMyGapsParams
 }
@@ -2285,6 +4858,436 @@ func (response ListMyGaps500JSONResponse) VisitListMyGapsResponse(w http.Respons
 type ListMyGaps503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response ListMyGaps503JSONResponse) VisitListMyGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyHiddenItemsRequestObject struct {
+	Params ListMyHiddenItemsParams
+}
+
+type ListMyHiddenItemsResponseObject interface {
+	VisitListMyHiddenItemsResponse(w http.ResponseWriter) error
+}
+
+type ListMyHiddenItems200JSONResponse HiddenItemsAnswer
+
+func (response ListMyHiddenItems200JSONResponse) VisitListMyHiddenItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyHiddenItems400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListMyHiddenItems400JSONResponse) VisitListMyHiddenItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyHiddenItems401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMyHiddenItems401JSONResponse) VisitListMyHiddenItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyHiddenItems431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMyHiddenItems431JSONResponse) VisitListMyHiddenItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyHiddenItems500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMyHiddenItems500JSONResponse) VisitListMyHiddenItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyHiddenItems503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMyHiddenItems503JSONResponse) VisitListMyHiddenItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnhideItemRequestObject struct {
+	Uri HiddenURI `json:"uri"`
+}
+
+type UnhideItemResponseObject interface {
+	VisitUnhideItemResponse(w http.ResponseWriter) error
+}
+
+type UnhideItem200JSONResponse DoneAnswer
+
+func (response UnhideItem200JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnhideItem400JSONResponse struct{ InvalidJSONResponse }
+
+func (response UnhideItem400JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnhideItem401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UnhideItem401JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnhideItem404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UnhideItem404JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnhideItem429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response UnhideItem429JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnhideItem431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response UnhideItem431JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnhideItem500JSONResponse struct{ InternalJSONResponse }
+
+func (response UnhideItem500JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnhideItem503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response UnhideItem503JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyHiddenItemRequestObject struct {
+	Uri HiddenURI `json:"uri"`
+}
+
+type GetMyHiddenItemResponseObject interface {
+	VisitGetMyHiddenItemResponse(w http.ResponseWriter) error
+}
+
+type GetMyHiddenItem200JSONResponse HiddenItemAnswer
+
+func (response GetMyHiddenItem200JSONResponse) VisitGetMyHiddenItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyHiddenItem400JSONResponse struct{ InvalidJSONResponse }
+
+func (response GetMyHiddenItem400JSONResponse) VisitGetMyHiddenItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyHiddenItem401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetMyHiddenItem401JSONResponse) VisitGetMyHiddenItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyHiddenItem404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetMyHiddenItem404JSONResponse) VisitGetMyHiddenItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyHiddenItem431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetMyHiddenItem431JSONResponse) VisitGetMyHiddenItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyHiddenItem500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetMyHiddenItem500JSONResponse) VisitGetMyHiddenItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyHiddenItem503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetMyHiddenItem503JSONResponse) VisitGetMyHiddenItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItemRequestObject struct {
+	Uri HiddenURI `json:"uri"`
+}
+
+type HideItemResponseObject interface {
+	VisitHideItemResponse(w http.ResponseWriter) error
+}
+
+type HideItem200JSONResponse HiddenItemAnswer
+
+func (response HideItem200JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItem400JSONResponse struct{ InvalidJSONResponse }
+
+func (response HideItem400JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItem401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response HideItem401JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItem429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response HideItem429JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItem431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response HideItem431JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItem500JSONResponse struct{ InternalJSONResponse }
+
+func (response HideItem500JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItem503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response HideItem503JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2994,6 +5997,1451 @@ func (response EndMySession500JSONResponse) VisitEndMySessionResponse(w http.Res
 type EndMySession503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response EndMySession503JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMySharingRequestObject struct {
+}
+
+type GetMySharingResponseObject interface {
+	VisitGetMySharingResponse(w http.ResponseWriter) error
+}
+
+type GetMySharing200JSONResponse SharingAnswer
+
+func (response GetMySharing200JSONResponse) VisitGetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMySharing401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetMySharing401JSONResponse) VisitGetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMySharing431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetMySharing431JSONResponse) VisitGetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMySharing500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetMySharing500JSONResponse) VisitGetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMySharing503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetMySharing503JSONResponse) VisitGetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharingRequestObject struct {
+	Body *SetMySharingJSONRequestBody
+}
+
+type SetMySharingResponseObject interface {
+	VisitSetMySharingResponse(w http.ResponseWriter) error
+}
+
+type SetMySharing200JSONResponse SharingAnswer
+
+func (response SetMySharing200JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharing400JSONResponse struct{ InvalidJSONResponse }
+
+func (response SetMySharing400JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharing401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SetMySharing401JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharing413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response SetMySharing413JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharing415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response SetMySharing415JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharing429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response SetMySharing429JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharing431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response SetMySharing431JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharing500JSONResponse struct{ InternalJSONResponse }
+
+func (response SetMySharing500JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMySharing503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response SetMySharing503JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteShareLinkRequestObject struct {
+}
+
+type DeleteShareLinkResponseObject interface {
+	VisitDeleteShareLinkResponse(w http.ResponseWriter) error
+}
+
+type DeleteShareLink200JSONResponse DoneAnswer
+
+func (response DeleteShareLink200JSONResponse) VisitDeleteShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteShareLink401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteShareLink401JSONResponse) VisitDeleteShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteShareLink429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response DeleteShareLink429JSONResponse) VisitDeleteShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteShareLink431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response DeleteShareLink431JSONResponse) VisitDeleteShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteShareLink500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteShareLink500JSONResponse) VisitDeleteShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteShareLink503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteShareLink503JSONResponse) VisitDeleteShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateShareLinkRequestObject struct {
+}
+
+type CreateShareLinkResponseObject interface {
+	VisitCreateShareLinkResponse(w http.ResponseWriter) error
+}
+
+type CreateShareLink200JSONResponse ShareLinkAnswer
+
+func (response CreateShareLink200JSONResponse) VisitCreateShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateShareLink401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateShareLink401JSONResponse) VisitCreateShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateShareLink429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response CreateShareLink429JSONResponse) VisitCreateShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateShareLink431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response CreateShareLink431JSONResponse) VisitCreateShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateShareLink500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateShareLink500JSONResponse) VisitCreateShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateShareLink503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateShareLink503JSONResponse) VisitCreateShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMySharingRequestObject struct {
+	Params PreviewMySharingParams
+}
+
+type PreviewMySharingResponseObject interface {
+	VisitPreviewMySharingResponse(w http.ResponseWriter) error
+}
+
+type PreviewMySharing200JSONResponse SharingPreviewAnswer
+
+func (response PreviewMySharing200JSONResponse) VisitPreviewMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMySharing400JSONResponse struct{ InvalidJSONResponse }
+
+func (response PreviewMySharing400JSONResponse) VisitPreviewMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMySharing401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response PreviewMySharing401JSONResponse) VisitPreviewMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMySharing431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response PreviewMySharing431JSONResponse) VisitPreviewMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMySharing500JSONResponse struct{ InternalJSONResponse }
+
+func (response PreviewMySharing500JSONResponse) VisitPreviewMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewMySharing503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PreviewMySharing503JSONResponse) VisitPreviewMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchPeopleRequestObject struct {
+	Params SearchPeopleParams
+}
+
+type SearchPeopleResponseObject interface {
+	VisitSearchPeopleResponse(w http.ResponseWriter) error
+}
+
+type SearchPeople200JSONResponse PeopleAnswer
+
+func (response SearchPeople200JSONResponse) VisitSearchPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchPeople400JSONResponse struct{ InvalidJSONResponse }
+
+func (response SearchPeople400JSONResponse) VisitSearchPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchPeople401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SearchPeople401JSONResponse) VisitSearchPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchPeople431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response SearchPeople431JSONResponse) VisitSearchPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchPeople500JSONResponse struct{ InternalJSONResponse }
+
+func (response SearchPeople500JSONResponse) VisitSearchPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchPeople503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response SearchPeople503JSONResponse) VisitSearchPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPersonRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+	Params GetPersonParams
+}
+
+type GetPersonResponseObject interface {
+	VisitGetPersonResponse(w http.ResponseWriter) error
+}
+
+type GetPerson200JSONResponse ProfileAnswer
+
+func (response GetPerson200JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPerson400JSONResponse struct{ InvalidJSONResponse }
+
+func (response GetPerson400JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPerson401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetPerson401JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPerson404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetPerson404JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPerson431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetPerson431JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPerson500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetPerson500JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPerson503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetPerson503JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnblockRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type UnblockResponseObject interface {
+	VisitUnblockResponse(w http.ResponseWriter) error
+}
+
+type Unblock200JSONResponse DoneAnswer
+
+func (response Unblock200JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unblock400JSONResponse struct{ InvalidJSONResponse }
+
+func (response Unblock400JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unblock401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response Unblock401JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unblock404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response Unblock404JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unblock429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response Unblock429JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unblock431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response Unblock431JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unblock500JSONResponse struct{ InternalJSONResponse }
+
+func (response Unblock500JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unblock503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response Unblock503JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BlockRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type BlockResponseObject interface {
+	VisitBlockResponse(w http.ResponseWriter) error
+}
+
+type Block200JSONResponse DoneAnswer
+
+func (response Block200JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Block400JSONResponse struct{ InvalidJSONResponse }
+
+func (response Block400JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Block401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response Block401JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Block404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response Block404JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Block429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response Block429JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Block431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response Block431JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Block500JSONResponse struct{ InternalJSONResponse }
+
+func (response Block500JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Block503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response Block503JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnfollowRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type UnfollowResponseObject interface {
+	VisitUnfollowResponse(w http.ResponseWriter) error
+}
+
+type Unfollow200JSONResponse DoneAnswer
+
+func (response Unfollow200JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unfollow400JSONResponse struct{ InvalidJSONResponse }
+
+func (response Unfollow400JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unfollow401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response Unfollow401JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unfollow404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response Unfollow404JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unfollow429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response Unfollow429JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unfollow431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response Unfollow431JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unfollow500JSONResponse struct{ InternalJSONResponse }
+
+func (response Unfollow500JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Unfollow503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response Unfollow503JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type FollowResponseObject interface {
+	VisitFollowResponse(w http.ResponseWriter) error
+}
+
+type Follow200JSONResponse FollowAnswer
+
+func (response Follow200JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Follow400JSONResponse struct{ InvalidJSONResponse }
+
+func (response Follow400JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Follow401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response Follow401JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Follow404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response Follow404JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Follow429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response Follow429JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Follow431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response Follow431JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Follow500JSONResponse struct{ InternalJSONResponse }
+
+func (response Follow500JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Follow503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response Follow503JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPersonPlaysRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+	Params ListPersonPlaysParams
+}
+
+type ListPersonPlaysResponseObject interface {
+	VisitListPersonPlaysResponse(w http.ResponseWriter) error
+}
+
+type ListPersonPlays200JSONResponse PersonPlaysAnswer
+
+func (response ListPersonPlays200JSONResponse) VisitListPersonPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPersonPlays400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListPersonPlays400JSONResponse) VisitListPersonPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPersonPlays401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListPersonPlays401JSONResponse) VisitListPersonPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPersonPlays404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListPersonPlays404JSONResponse) VisitListPersonPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPersonPlays431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListPersonPlays431JSONResponse) VisitListPersonPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPersonPlays500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListPersonPlays500JSONResponse) VisitListPersonPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPersonPlays503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListPersonPlays503JSONResponse) VisitListPersonPlaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPersonRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+	Body   *ReportPersonJSONRequestBody
+}
+
+type ReportPersonResponseObject interface {
+	VisitReportPersonResponse(w http.ResponseWriter) error
+}
+
+type ReportPerson200JSONResponse DoneAnswer
+
+func (response ReportPerson200JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ReportPerson400JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ReportPerson401JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ReportPerson404JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response ReportPerson413JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ReportPerson415JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response ReportPerson429JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ReportPerson431JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson500JSONResponse struct{ InternalJSONResponse }
+
+func (response ReportPerson500JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReportPerson503JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4102,6 +8550,113 @@ func (response ListCurrentPlaying503JSONResponse) VisitListCurrentPlayingRespons
 	return err
 }
 
+type GetTrackRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type GetTrackResponseObject interface {
+	VisitGetTrackResponse(w http.ResponseWriter) error
+}
+
+type GetTrack200JSONResponse TrackAnswer
+
+func (response GetTrack200JSONResponse) VisitGetTrackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrack400JSONResponse struct{ InvalidJSONResponse }
+
+func (response GetTrack400JSONResponse) VisitGetTrackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrack401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetTrack401JSONResponse) VisitGetTrackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrack404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetTrack404JSONResponse) VisitGetTrackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrack431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetTrack431JSONResponse) VisitGetTrackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrack500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetTrack500JSONResponse) VisitGetTrackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrack503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetTrack503JSONResponse) VisitGetTrackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EditUserRequestObject struct {
 	Id   int64 `json:"id"`
 	Body *EditUserJSONRequestBody
@@ -4280,6 +8835,9 @@ type StrictServerInterface interface {
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
 	SignInWithGoogle(ctx context.Context, request SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error)
+	// ListListening Who is listening now, newest start first.
+	// (GET /v1/songspy/listening)
+	ListListening(ctx context.Context, request ListListeningRequestObject) (ListListeningResponseObject, error)
 	// Logout End this session. Its tokens stop working at once.
 	// (POST /v1/songspy/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
@@ -4289,9 +8847,39 @@ type StrictServerInterface interface {
 	// GetMe The user's own account.
 	// (GET /v1/songspy/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
+	// ListMyAuditEvents What happened to the user's account; newest first.
+	// (GET /v1/songspy/me/audit)
+	ListMyAuditEvents(ctx context.Context, request ListMyAuditEventsRequestObject) (ListMyAuditEventsResponseObject, error)
+	// ListMyBlocks The users that the user blocks; the newest first.
+	// (GET /v1/songspy/me/blocks)
+	ListMyBlocks(ctx context.Context, request ListMyBlocksRequestObject) (ListMyBlocksResponseObject, error)
+	// ListMyFollowers The users who follow the user or have asked to; the newest first.
+	// (GET /v1/songspy/me/followers)
+	ListMyFollowers(ctx context.Context, request ListMyFollowersRequestObject) (ListMyFollowersResponseObject, error)
+	// RemoveFollower Refuse a request, or remove a follower.
+	// (DELETE /v1/songspy/me/followers/{handle})
+	RemoveFollower(ctx context.Context, request RemoveFollowerRequestObject) (RemoveFollowerResponseObject, error)
+	// ApproveFollower Approve a follower.
+	// (PUT /v1/songspy/me/followers/{handle})
+	ApproveFollower(ctx context.Context, request ApproveFollowerRequestObject) (ApproveFollowerResponseObject, error)
+	// ListMyFollowing The users that the user follows or has asked to follow; the newest first.
+	// (GET /v1/songspy/me/following)
+	ListMyFollowing(ctx context.Context, request ListMyFollowingRequestObject) (ListMyFollowingResponseObject, error)
 	// ListMyGaps When the user's plays could not be recorded, and why; newest first.
 	// (GET /v1/songspy/me/gaps)
 	ListMyGaps(ctx context.Context, request ListMyGapsRequestObject) (ListMyGapsResponseObject, error)
+	// ListMyHiddenItems The artists and tracks that the user hides; the newest first.
+	// (GET /v1/songspy/me/hidden)
+	ListMyHiddenItems(ctx context.Context, request ListMyHiddenItemsRequestObject) (ListMyHiddenItemsResponseObject, error)
+	// UnhideItem Show an artist or a track again.
+	// (DELETE /v1/songspy/me/hidden/{uri})
+	UnhideItem(ctx context.Context, request UnhideItemRequestObject) (UnhideItemResponseObject, error)
+	// GetMyHiddenItem Whether the user hides this artist or track.
+	// (GET /v1/songspy/me/hidden/{uri})
+	GetMyHiddenItem(ctx context.Context, request GetMyHiddenItemRequestObject) (GetMyHiddenItemResponseObject, error)
+	// HideItem Hide an artist or a track from other users.
+	// (PUT /v1/songspy/me/hidden/{uri})
+	HideItem(ctx context.Context, request HideItemRequestObject) (HideItemResponseObject, error)
 	// GetMyNotices Whether and where the user receives e-mail notifications.
 	// (GET /v1/songspy/me/notices)
 	GetMyNotices(ctx context.Context, request GetMyNoticesRequestObject) (GetMyNoticesResponseObject, error)
@@ -4313,6 +8901,45 @@ type StrictServerInterface interface {
 	// EndMySession End one session of the user. Its tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions/{id})
 	EndMySession(ctx context.Context, request EndMySessionRequestObject) (EndMySessionResponseObject, error)
+	// GetMySharing Who may see the user.
+	// (GET /v1/songspy/me/sharing)
+	GetMySharing(ctx context.Context, request GetMySharingRequestObject) (GetMySharingResponseObject, error)
+	// SetMySharing Change who may see the user.
+	// (PATCH /v1/songspy/me/sharing)
+	SetMySharing(ctx context.Context, request SetMySharingRequestObject) (SetMySharingResponseObject, error)
+	// DeleteShareLink Delete the share link. It stops working at once.
+	// (DELETE /v1/songspy/me/sharing/link)
+	DeleteShareLink(ctx context.Context, request DeleteShareLinkRequestObject) (DeleteShareLinkResponseObject, error)
+	// CreateShareLink Create a share link. An earlier link stops working.
+	// (POST /v1/songspy/me/sharing/link)
+	CreateShareLink(ctx context.Context, request CreateShareLinkRequestObject) (CreateShareLinkResponseObject, error)
+	// PreviewMySharing What other users see of the user.
+	// (GET /v1/songspy/me/sharing/preview)
+	PreviewMySharing(ctx context.Context, request PreviewMySharingRequestObject) (PreviewMySharingResponseObject, error)
+	// SearchPeople Search users by nickname.
+	// (GET /v1/songspy/people)
+	SearchPeople(ctx context.Context, request SearchPeopleRequestObject) (SearchPeopleResponseObject, error)
+	// GetPerson A user's profile, and what they are playing now.
+	// (GET /v1/songspy/people/{handle})
+	GetPerson(ctx context.Context, request GetPersonRequestObject) (GetPersonResponseObject, error)
+	// Unblock Unblock a user.
+	// (DELETE /v1/songspy/people/{handle}/block)
+	Unblock(ctx context.Context, request UnblockRequestObject) (UnblockResponseObject, error)
+	// Block Block a user.
+	// (PUT /v1/songspy/people/{handle}/block)
+	Block(ctx context.Context, request BlockRequestObject) (BlockResponseObject, error)
+	// Unfollow Stop following a user, or withdraw the request.
+	// (DELETE /v1/songspy/people/{handle}/follow)
+	Unfollow(ctx context.Context, request UnfollowRequestObject) (UnfollowResponseObject, error)
+	// Follow Ask to follow a user.
+	// (PUT /v1/songspy/people/{handle}/follow)
+	Follow(ctx context.Context, request FollowRequestObject) (FollowResponseObject, error)
+	// ListPersonPlays The plays of a user that the viewer may see; newest first.
+	// (GET /v1/songspy/people/{handle}/plays)
+	ListPersonPlays(ctx context.Context, request ListPersonPlaysRequestObject) (ListPersonPlaysResponseObject, error)
+	// ReportPerson Report a user to the operator.
+	// (POST /v1/songspy/people/{handle}/report)
+	ReportPerson(ctx context.Context, request ReportPersonRequestObject) (ReportPersonResponseObject, error)
 	// GetSignUp Who may sign up. Ask before sending a new user to Google.
 	// (GET /v1/songspy/sign-up)
 	GetSignUp(ctx context.Context, request GetSignUpRequestObject) (GetSignUpResponseObject, error)
@@ -4343,6 +8970,9 @@ type StrictServerInterface interface {
 	// ListCurrentPlaying ★ The songs that are playing now, at most 40, newest start first.
 	// (GET /v1/songspy/tracks/current-playing)
 	ListCurrentPlaying(ctx context.Context, request ListCurrentPlayingRequestObject) (ListCurrentPlayingResponseObject, error)
+	// GetTrack A track, and who is listening to it now.
+	// (GET /v1/songspy/tracks/{handle})
+	GetTrack(ctx context.Context, request GetTrackRequestObject) (GetTrackResponseObject, error)
 	// EditUser ★ Set the user's own nickname.
 	// (POST /v1/songspy/users/{id}/edit)
 	EditUser(ctx context.Context, request EditUserRequestObject) (EditUserResponseObject, error)
@@ -4403,6 +9033,18 @@ func (sh *strictHandler) SignInWithGoogle(c *gin.Context, params SignInWithGoogl
 	}
 }
 
+func (sh *strictHandler) ListListening(c *gin.Context, params ListListeningParams) {
+	var request ListListeningRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListListening(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListListeningResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
 func (sh *strictHandler) Logout(c *gin.Context) {
 	var request LogoutRequestObject
 	response, err := sh.ssi.Logout(c.Request.Context(), request)
@@ -4436,12 +9078,132 @@ func (sh *strictHandler) GetMe(c *gin.Context) {
 	}
 }
 
+func (sh *strictHandler) ListMyAuditEvents(c *gin.Context, params ListMyAuditEventsParams) {
+	var request ListMyAuditEventsRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListMyAuditEvents(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMyAuditEventsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListMyBlocks(c *gin.Context, params ListMyBlocksParams) {
+	var request ListMyBlocksRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListMyBlocks(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMyBlocksResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListMyFollowers(c *gin.Context, params ListMyFollowersParams) {
+	var request ListMyFollowersRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListMyFollowers(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMyFollowersResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) RemoveFollower(c *gin.Context, handle HandleInPath) {
+	var request RemoveFollowerRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.RemoveFollower(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitRemoveFollowerResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ApproveFollower(c *gin.Context, handle HandleInPath) {
+	var request ApproveFollowerRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.ApproveFollower(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitApproveFollowerResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListMyFollowing(c *gin.Context, params ListMyFollowingParams) {
+	var request ListMyFollowingRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListMyFollowing(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMyFollowingResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
 func (sh *strictHandler) ListMyGaps(c *gin.Context, params ListMyGapsParams) {
 	var request ListMyGapsRequestObject
 	request.Params = params
 	response, err := sh.ssi.ListMyGaps(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitListMyGapsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListMyHiddenItems(c *gin.Context, params ListMyHiddenItemsParams) {
+	var request ListMyHiddenItemsRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListMyHiddenItems(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMyHiddenItemsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) UnhideItem(c *gin.Context, uri HiddenURI) {
+	var request UnhideItemRequestObject
+	request.Uri = uri
+	response, err := sh.ssi.UnhideItem(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitUnhideItemResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetMyHiddenItem(c *gin.Context, uri HiddenURI) {
+	var request GetMyHiddenItemRequestObject
+	request.Uri = uri
+	response, err := sh.ssi.GetMyHiddenItem(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetMyHiddenItemResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) HideItem(c *gin.Context, uri HiddenURI) {
+	var request HideItemRequestObject
+	request.Uri = uri
+	response, err := sh.ssi.HideItem(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitHideItemResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)
@@ -4530,6 +9292,176 @@ func (sh *strictHandler) EndMySession(c *gin.Context, id int64) {
 	response, err := sh.ssi.EndMySession(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitEndMySessionResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetMySharing(c *gin.Context) {
+	var request GetMySharingRequestObject
+	response, err := sh.ssi.GetMySharing(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetMySharingResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) SetMySharing(c *gin.Context) {
+	var request SetMySharingRequestObject
+	var body SetMySharingJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.SetMySharing(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitSetMySharingResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) DeleteShareLink(c *gin.Context) {
+	var request DeleteShareLinkRequestObject
+	response, err := sh.ssi.DeleteShareLink(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitDeleteShareLinkResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) CreateShareLink(c *gin.Context) {
+	var request CreateShareLinkRequestObject
+	response, err := sh.ssi.CreateShareLink(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitCreateShareLinkResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) PreviewMySharing(c *gin.Context, params PreviewMySharingParams) {
+	var request PreviewMySharingRequestObject
+	request.Params = params
+	response, err := sh.ssi.PreviewMySharing(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitPreviewMySharingResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) SearchPeople(c *gin.Context, params SearchPeopleParams) {
+	var request SearchPeopleRequestObject
+	request.Params = params
+	response, err := sh.ssi.SearchPeople(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitSearchPeopleResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetPerson(c *gin.Context, handle HandleInPath, params GetPersonParams) {
+	var request GetPersonRequestObject
+	request.Handle = handle
+	request.Params = params
+	response, err := sh.ssi.GetPerson(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetPersonResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) Unblock(c *gin.Context, handle HandleInPath) {
+	var request UnblockRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.Unblock(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitUnblockResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) Block(c *gin.Context, handle HandleInPath) {
+	var request BlockRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.Block(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitBlockResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) Unfollow(c *gin.Context, handle HandleInPath) {
+	var request UnfollowRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.Unfollow(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitUnfollowResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) Follow(c *gin.Context, handle HandleInPath) {
+	var request FollowRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.Follow(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitFollowResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListPersonPlays(c *gin.Context, handle HandleInPath, params ListPersonPlaysParams) {
+	var request ListPersonPlaysRequestObject
+	request.Handle = handle
+	request.Params = params
+	response, err := sh.ssi.ListPersonPlays(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListPersonPlaysResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ReportPerson(c *gin.Context, handle HandleInPath) {
+	var request ReportPersonRequestObject
+	request.Handle = handle
+	var body ReportPersonJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.ReportPerson(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitReportPersonResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)
@@ -4667,6 +9599,18 @@ func (sh *strictHandler) ListCurrentPlaying(c *gin.Context, params ListCurrentPl
 	response, err := sh.ssi.ListCurrentPlaying(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitListCurrentPlayingResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetTrack(c *gin.Context, handle HandleInPath) {
+	var request GetTrackRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.GetTrack(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetTrackResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

@@ -13,16 +13,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
+	"github.com/songspy/songspy/songspy-api/internal/people"
 )
 
 // Users stores the accounts.
 type Users interface {
-	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
-	UpdateUser(ctx context.Context, id songspy.UserID, change func(*songspy.User) error) (songspy.User, error)
+	User(ctx context.Context, self visibility.Self) (songspy.User, error)
+	UpdateUser(ctx context.Context, self visibility.Self, change func(*songspy.User) error) (songspy.User, error)
 	// EraseUser erases the user and all their data.
 	EraseUser(ctx context.Context, id songspy.UserID) (songspy.Erasure, error)
 }
@@ -39,7 +41,7 @@ type Links interface {
 type PlayHistory interface {
 	// Plays returns up to limit plays, newest start first, that come after the given
 	// play in that order. The zero Play begins with the newest.
-	Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
+	Plays(ctx context.Context, self visibility.Self, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
 	DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error
 	// Gaps returns up to limit gaps, newest first, that come after the given gap in
 	// that order. The zero Gap begins with the newest.
@@ -73,6 +75,7 @@ type Options struct {
 	Auth            *auth.Service
 	Linking         *linking.Service
 	Board           *board.Board
+	People          *people.Service
 	Users           Users
 	Links           Links
 	History         PlayHistory

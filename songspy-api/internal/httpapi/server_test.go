@@ -134,7 +134,7 @@ func TestOrigins_OnlyAllowedOnesMayRead(t *testing.T) {
 		if got := preflight.Status == http.StatusNoContent; got != allowed {
 			t.Errorf("%s: the preflight answers %d", origin, preflight.Status)
 		}
-		if methods := preflight.Header.Get("Access-Control-Allow-Methods"); allowed && methods != "GET, POST, PUT, DELETE" {
+		if methods := preflight.Header.Get("Access-Control-Allow-Methods"); allowed && methods != "GET, POST, PUT, PATCH, DELETE" {
 			t.Errorf("%s: the preflight allows %q, want the methods of the contract", origin, methods)
 		}
 	}
@@ -238,7 +238,7 @@ func TestBodies_OfRoutesWithoutABodyAreIgnored(t *testing.T) {
 		{"GET", prefix + "/me", 200},
 		{"GET", prefix + "/me/plays?limit=2", 200},
 		{"GET", prefix + "/tracks/current-playing", 200},
-		{"DELETE", prefix + "/me/plays/1", 200},
+		{"DELETE", prefix + "/me/plays/1000000000000000", 200},
 		{"DELETE", prefix + "/me/sessions/404", 404},
 		{"GET", prefix + "/me/gaps?limit=1", 200},
 		{"POST", prefix + "/logout", 200},
@@ -322,7 +322,7 @@ func TestSessions_AreListedAndEndedByTheirUser(t *testing.T) {
 func TestTrackIDs_AreUniquePerUserAndTrack(t *testing.T) {
 	seen := map[int64]string{}
 	for user := range songspy.UserID(30) {
-		for track := range songspy.TrackID(30) {
+		for track := range songspy.PublicID(30) {
 			id := testIDs.Of(user, track)
 			if id < 1 || id >= 1<<53 || seen[id] != "" {
 				t.Fatalf("user %d and track %d have the id %d, which %q has too", user, track, id, seen[id])
@@ -348,23 +348,30 @@ func TestBoard_HasTheFieldsOfTheOriginalFrontend(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("KST", 9*3600))
 	name, end := "아이유 팬", time.Now().Add(time.Minute)
 	song := songspy.BoardEntry{
-		User:    songspy.User{ID: 5, NickName: &name, ShowPicture: true, PictureURL: "https://p.test/5", Audience: songspy.AudienceEveryone},
+		User:    songspy.User{ID: 5, PublicID: 55, NickName: &name, ShowPicture: true, PictureURL: "https://p.test/5"},
+		Rule:    songspy.SharingRule{Owner: 5, Periods: []songspy.Sharing{{Now: songspy.AudienceEveryone}}},
 		Playing: songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:9", StartedAt: start, ObservedAt: start, EndsAt: &end},
-		Track:   songspy.Track{ID: 9, Kind: songspy.KindTrack, Title: "밤편지", Artists: "IU, Friend", URL: "https://open.test/9", ImageURL: "https://i.test/9", DurationMS: 253000},
+		Track: songspy.Track{
+			ID: 9, PublicID: 99, Kind: songspy.KindTrack, Title: "밤편지", Artists: "IU, Friend", URL: "https://open.test/9", ImageURL: "https://i.test/9", DurationMS: 253000,
+			ArtistRefs: []songspy.Artist{{URI: "spotify:artist:1", Name: "IU", URL: "https://open.test/artist/1"}},
+			AlbumRef:   songspy.Album{URI: "spotify:album:1", Name: "Palette", URL: "https://open.test/album/1"},
+		},
 	}
 	bare := song
-	bare.User = songspy.User{ID: 6, PictureURL: "https://p.test/6", Audience: songspy.AudienceEveryone}
-	bare.Track = songspy.Track{ID: 10, Kind: songspy.KindLocal, Title: "a file"}
+	bare.User = songspy.User{ID: 6, PublicID: 66, PictureURL: "https://p.test/6"}
+	bare.Rule.Owner = 6
+	bare.Track = songspy.Track{ID: 10, PublicID: 100, Kind: songspy.KindLocal, Title: "a file"}
 	bare.Playing.StartedAt = start.Add(-time.Second)
 	e := newTestServer(t, func(_ *Options, h *fakeBackend) { h.entries = []songspy.BoardEntry{bare, song} })
 
 	a := e.Call("GET", prefix+"/tracks/current-playing", nil)
-	want := `[{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"albumImageUrl":"https://i.test/9","artistName":"IU, Friend",` +
-		`"createdAt":"2026-11-23T03:00:00.000Z","durationMs":253000,"id":` + fmt.Sprint(testIDs.Of(5, 9)) + `,"kind":"track","originalUrl":"https://open.test/9","previewUrl":"","title":"밤편지"},` +
-		`"user":{"id":5,"nickName":"아이유 팬","profileImageUrl":"https://p.test/5"}},` +
-		`{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"albumImageUrl":"","artistName":"",` +
-		`"createdAt":"2026-11-23T02:59:59.000Z","durationMs":0,"id":` + fmt.Sprint(testIDs.Of(6, 10)) + `,"kind":"local","originalUrl":"","previewUrl":"","title":"a file"},` +
-		`"user":{"id":6,"nickName":"","profileImageUrl":""}}]`
+	want := `[{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"album":{"name":"Palette","uri":"spotify:album:1","url":"https://open.test/album/1"},` +
+		`"albumImageUrl":"https://i.test/9","artistName":"IU, Friend","artists":[{"name":"IU","uri":"spotify:artist:1","url":"https://open.test/artist/1"}],` +
+		`"createdAt":"2026-11-23T03:00:00.000Z","durationMs":253000,"handle":"00000000033","id":` + fmt.Sprint(testIDs.Of(5, 99)) + `,"kind":"track","originalUrl":"https://open.test/9","previewUrl":"","title":"밤편지"},` +
+		`"user":{"handle":"0000000001q","id":55,"nickName":"아이유 팬","profileImageUrl":"https://p.test/5"}},` +
+		`{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"album":null,"albumImageUrl":"","artistName":"","artists":[],` +
+		`"createdAt":"2026-11-23T02:59:59.000Z","durationMs":0,"handle":"00000000034","id":` + fmt.Sprint(testIDs.Of(6, 100)) + `,"kind":"local","originalUrl":"","previewUrl":"","title":"a file"},` +
+		`"user":{"handle":"00000000022","id":66,"nickName":"","profileImageUrl":""}}]`
 	if string(a.Data) != want {
 		t.Errorf("answered\n%s, want\n%s", a.Data, want)
 	}

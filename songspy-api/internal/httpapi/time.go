@@ -27,6 +27,26 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// OptionalTime is a field of a request that may be absent, null or a time.
+type OptionalTime struct {
+	Sent bool
+	Time *time.Time // nil for null
+}
+
+// UnmarshalJSON is called for every field that was sent, null included.
+func (o *OptionalTime) UnmarshalJSON(b []byte) error {
+	o.Sent = true
+	if bytes.Equal(b, []byte("null")) {
+		return nil
+	}
+	var t Time
+	if err := t.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	o.Time = (*time.Time)(&t)
+	return nil
+}
+
 // timeOrNull returns nil for nil.
 func timeOrNull(t *time.Time) *Time {
 	if t == nil {

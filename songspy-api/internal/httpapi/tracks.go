@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,30 +13,6 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
-
-// RenderBoard returns the answer of current-playing without serverTime. The board
-// stores it for all viewers.
-func (t TrackIDs) RenderBoard(entries []songspy.BoardEntry) ([]byte, error) {
-	answer := struct {
-		Data   []BoardEntry `json:"data"`
-		Error  *Fault       `json:"error"`
-		Result Result       `json:"result"`
-	}{Result: SUCCESS, Data: make([]BoardEntry, len(entries))}
-	for i, p := range entries {
-		answer.Data[i] = BoardEntry{
-			Track: BoardTrack{
-				Id: t.Of(p.User.ID, p.Track.ID), CreatedAt: Time(p.Playing.StartedAt),
-				Title: p.Track.Title, ArtistName: p.Track.Artists, Kind: BoardTrackKind(p.Track.Kind),
-				OriginalUrl: p.Track.URL, PreviewUrl: p.Track.PreviewURL, AlbumImageUrl: p.Track.ImageURL,
-				DurationMs: p.Track.DurationMS,
-			},
-			User:   BoardUser{Id: int64(p.User.ID), NickName: p.User.PublicName(), ProfileImageUrl: p.User.PublicPicture()},
-			State:  Playing,
-			EndsAt: timeOrNull(p.Playing.EndsAt),
-		}
-	}
-	return json.Marshal(answer)
-}
 
 func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingRequestObject) (ListCurrentPlayingResponseObject, error) {
 	page, err := s.opts.Board.Current()
@@ -86,12 +61,7 @@ func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) erro
 		return nil
 	}
 	h["Content-Type"] = contentTypeJSON
-	// The body is an object: serverTime replaces its closing brace.
-	body := a.page.Body[:len(a.page.Body)-1]
-	tail := make([]byte, 0, 64)
-	tail = append(tail, `,"serverTime":`...)
-	tail = a.answeredAt.UTC().AppendFormat(tail, `"`+timeLayout+`"`)
-	tail = append(tail, '}')
+	body, tail := boardBody(a.page, a.answeredAt)
 	h["Content-Length"] = []string{strconv.Itoa(len(body) + len(tail))}
 	w.WriteHeader(http.StatusOK)
 	if _, err := w.Write(body); err != nil {
@@ -99,6 +69,15 @@ func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) erro
 	}
 	_, err := w.Write(tail)
 	return err
+}
+
+// boardBody returns the two parts of the answer. The page is an object: serverTime
+// replaces its closing brace.
+func boardBody(page *board.Page, answeredAt time.Time) (body, tail []byte) {
+	tail = make([]byte, 0, 64)
+	tail = append(tail, `,"serverTime":`...)
+	tail = answeredAt.UTC().AppendFormat(tail, `"`+timeLayout+`"`)
+	return page.Body[:len(page.Body)-1], append(tail, '}')
 }
 
 // TrackIDs makes the track ids of the contract: one for each user and track. The id of
@@ -110,7 +89,7 @@ type TrackIDs struct{ key []byte }
 func NewTrackIDs(key []byte) TrackIDs { return TrackIDs{key} }
 
 // Of returns a positive integer below 2^53, which JavaScript can represent exactly.
-func (t TrackIDs) Of(user songspy.UserID, track songspy.TrackID) int64 {
+func (t TrackIDs) Of(user songspy.UserID, track songspy.PublicID) int64 {
 	const unsafeBits = 64 - 53
 	var both [16]byte
 	binary.BigEndian.PutUint64(both[:8], uint64(user))

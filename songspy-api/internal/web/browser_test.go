@@ -226,7 +226,8 @@ func newEntry(id int, title string, ago int) songspy.BoardEntry {
 	name, start := "Listener "+string(rune('A'+id-1)), testStart.Add(-time.Duration(ago)*time.Second)
 	end := start.Add(time.Hour)
 	return songspy.BoardEntry{
-		User: songspy.User{ID: songspy.UserID(id), NickName: &name, Audience: songspy.AudienceEveryone},
+		User: songspy.User{ID: songspy.UserID(id), PublicID: songspy.PublicID(id), NickName: &name},
+		Rule: songspy.SharingRule{Owner: songspy.UserID(id), Periods: []songspy.Sharing{{Now: songspy.AudienceEveryone}}},
 		Playing: songspy.NowPlaying{
 			UserID: songspy.UserID(id), State: songspy.PlayerPlaying, TrackURI: "spotify:track:" + title, StartedAt: start, ObservedAt: time.Now(), EndsAt: &end,
 		},

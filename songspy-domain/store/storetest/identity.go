@@ -116,7 +116,7 @@ func identity() suite {
 					same(t, "a valid id", id.IsValid(), true)
 					seen[id] = true
 				}
-				same(t, "by the public id", value[store.Person](t)(b.PersonByPublicID(t.Context(), entry.User.PublicID)).User, entry.User)
+				same(t, "by the public id", value[songspy.Person](t)(b.PersonByPublicID(t.Context(), entry.User.PublicID)).User, entry.User)
 			}
 			same(t, "different ids", len(seen), 40)
 		},

@@ -46,7 +46,7 @@ func people() suite {
 		t.Helper()
 		var after songspy.User
 		for {
-			page := value[[]store.Person](t)(b.SearchPeople(t.Context(), prefix, after, 2))
+			page := value[[]songspy.Person](t)(b.SearchPeople(t.Context(), prefix, after, 2))
 			for _, p := range page {
 				names, after = append(names, p.User.PublicName()), p.User
 			}
@@ -146,17 +146,17 @@ func people() suite {
 				value[songspy.Follow](t)(b.RequestFollow(t.Context(), u, owner))
 				want = append([]songspy.UserID{u}, want...)
 			}
-			for what, read := range map[string]func(songspy.Follow) ([]store.FollowingPerson, error){
-				"followers": func(after songspy.Follow) ([]store.FollowingPerson, error) {
+			for what, read := range map[string]func(songspy.Follow) ([]songspy.FollowingPerson, error){
+				"followers": func(after songspy.Follow) ([]songspy.FollowingPerson, error) {
 					return b.Followers(t.Context(), owner, after, 2)
 				},
-				"following": func(after songspy.Follow) ([]store.FollowingPerson, error) {
+				"following": func(after songspy.Follow) ([]songspy.FollowingPerson, error) {
 					return b.Following(t.Context(), owner, after, 2)
 				},
 			} {
 				var got []songspy.UserID
 				for after := (songspy.Follow{}); ; {
-					page := value[[]store.FollowingPerson](t)(read(after))
+					page := value[[]songspy.FollowingPerson](t)(read(after))
 					for _, f := range page {
 						got, after = append(got, f.Person.User.ID), f.Follow
 						same(t, what+": the rule is the person's", []any{f.Person.Rule.Owner, len(f.Person.Rule.Periods)}, []any{f.Person.User.ID, 1})
@@ -178,7 +178,7 @@ func people() suite {
 			}
 			must(t, b.Block(t.Context(), want[0], owner)) // not a block by the owner
 			for after := (songspy.Block{}); ; {
-				page := value[[]store.BlockedPerson](t)(b.Blocks(t.Context(), owner, after, 2))
+				page := value[[]songspy.BlockedPerson](t)(b.Blocks(t.Context(), owner, after, 2))
 				for _, k := range page {
 					got, after = append(got, k.Person.User.ID), k.Block
 				}
@@ -197,7 +197,7 @@ func people() suite {
 			for _, hash := range hashes {
 				l := value[songspy.ShareLink](t)(b.SaveShareLink(t.Context(), u.ID, hash))
 				same(t, "the link", value[songspy.ShareLink](t)(b.ShareLink(t.Context(), u.ID)), l)
-				same(t, "its user", value[store.Person](t)(b.PersonByShareLink(t.Context(), hash)).User, u)
+				same(t, "its user", value[songspy.Person](t)(b.PersonByShareLink(t.Context(), hash)).User, u)
 				b.clock.advance(time.Minute)
 			}
 			_, err = b.PersonByShareLink(t.Context(), hashes[0])
@@ -215,9 +215,9 @@ func people() suite {
 		"People_AreReadTogether": func(t *testing.T, b *fixture) {
 			one, two, three := threeUsers(t, b)
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two))
-			var got []store.Person
+			var got []songspy.Person
 			executed := b.statements.recordDuring(func() {
-				got = value[[]store.Person](t)(b.People(t.Context(), []songspy.UserID{three, two, one, 404}))
+				got = value[[]songspy.Person](t)(b.People(t.Context(), []songspy.UserID{three, two, one, 404}))
 			})
 			same(t, "statements", len(executed), 1)
 			same(t, "people", []any{len(got), got[0].User.ID, got[1].User.ID}, []any{2, one, three})

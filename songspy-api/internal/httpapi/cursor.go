@@ -1,0 +1,128 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/people"
+)
+
+// defaultPageSize is the page size of a request without a limit. The contract bounds
+// the limit.
+const defaultPageSize = 50
+
+func pageSize(requested *int) int {
+	if requested == nil {
+		return defaultPageSize
+	}
+	return *requested
+}
+
+// readPage reads one item more than requested, to see whether another page follows.
+// next is the cursor of that page; name returns the cursor of an item.
+func readPage[T any](requested *int, read func(limit int) ([]T, error), name func(T) string) (items []T, next *string, err error) {
+	limit := pageSize(requested)
+	if items, err = read(limit + 1); err != nil || len(items) <= limit {
+		return items, nil, err
+	}
+	return items[:limit], new(name(items[limit-1])), nil
+}
+
+// A cursor is the position of the last item of a page, and opaque to clients. It holds
+// no internal id.
+
+// newCursor encodes a time, and a tie breaker among items with the same time.
+func newCursor(at time.Time, tieBreaker string) string {
+	return newTextCursor(strconv.FormatInt(at.UnixMicro(), 10) + " " + tieBreaker)
+}
+
+// parseCursor decodes a cursor of newCursor. Without a cursor, the time is zero; with
+// one, it is not.
+func parseCursor(cursor *string) (at time.Time, tieBreaker string, err error) {
+	text, err := parseTextCursor(cursor)
+	if err != nil || text == "" {
+		return time.Time{}, "", err
+	}
+	micros, tieBreaker, _ := strings.Cut(text, " ")
+	n, err := strconv.ParseInt(micros, 10, 64)
+	if err != nil || n < 0 || n > latestCursor {
+		return time.Time{}, "", newCursorError()
+	}
+	return time.UnixMicro(n).UTC(), tieBreaker, nil
+}
+
+// parseTimeCursor decodes a cursor of newCursor without a tie breaker.
+func parseTimeCursor(cursor *string) (time.Time, error) {
+	at, tieBreaker, err := parseCursor(cursor)
+	if err == nil && tieBreaker != "" {
+		err = newCursorError()
+	}
+	return at, err
+}
+
+// latestCursor is the year 9999 in microseconds. Later times never reach the database.
+const latestCursor = 253_370_764_800_000_000
+
+func newCursorError() error { return newFieldError("cursor", problemOther) }
+
+func newTextCursor(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+// parseTextCursor decodes a cursor of newTextCursor; it returns "" without a cursor.
+func parseTextCursor(cursor *string) (string, error) {
+	if cursor == nil {
+		return "", nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(*cursor)
+	if err != nil || len(text) == 0 || !utf8.Valid(text) {
+		return "", newCursorError()
+	}
+	return string(text), nil
+}
+
+// parseHandleCursor decodes a cursor that is a handle; it returns 0 without a cursor.
+func parseHandleCursor(cursor *string) (songspy.PublicID, error) {
+	handle, err := parseTextCursor(cursor)
+	if err != nil || handle == "" {
+		return 0, err
+	}
+	id, ok := songspy.ParseHandle(handle)
+	if !ok {
+		return 0, newCursorError()
+	}
+	return id, nil
+}
+
+// parsePosition decodes a cursor that is a time and a handle.
+func parsePosition(cursor *string) (people.Position, error) {
+	at, handle, err := parseCursor(cursor)
+	if err != nil || at.IsZero() {
+		return people.Position{}, err
+	}
+	id, ok := songspy.ParseHandle(handle)
+	if !ok {
+		return people.Position{}, newCursorError()
+	}
+	return people.Position{At: at, User: id}, nil
+}
+
+// positionCursor returns nil for nil.
+func positionCursor(p *people.Position) *string {
+	if p == nil {
+		return nil
+	}
+	return new(newCursor(p.At, songspy.Handle(p.User)))
+}
+
+// boardPosition is the position of the board in a cursor of parsePosition.
+func boardPosition(p people.Position) *board.Position {
+	if p.At.IsZero() {
+		return nil
+	}
+	return &board.Position{StartedAt: p.At, User: p.User}
+}

@@ -1,0 +1,143 @@
+package httpapi
+
+import (
+	"encoding/json"
+
+	"github.com/songspy/songspy/songspy-api/internal/people"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+)
+
+// This file alone builds the values of the contract that hold a person or a track. It
+// builds them from what package visibility has revealed, or from what belongs to the
+// caller. TestRender_AloneBuildsPeopleAndTracks checks it.
+
+// RenderBoard returns the answer of current-playing without serverTime. The board
+// stores it for all viewers.
+func (t TrackIDs) RenderBoard(entries []visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
+	answer := struct {
+		Data   []BoardEntry `json:"data"`
+		Error  *Fault       `json:"error"`
+		Result Result       `json:"result"`
+	}{Result: SUCCESS, Data: make([]BoardEntry, len(entries))}
+	for i, seen := range entries {
+		p := seen.Value()
+		answer.Data[i] = BoardEntry{
+			Track: BoardTrack{
+				Id: t.Of(p.User.ID, p.Track.PublicID), Handle: songspy.Handle(p.Track.PublicID), CreatedAt: Time(p.Playing.StartedAt),
+				Title: p.Track.Title, ArtistName: p.Track.Artists, Artists: artists(p.Track), Album: album(p.Track), Kind: BoardTrackKind(p.Track.Kind),
+				OriginalUrl: p.Track.URL, PreviewUrl: p.Track.PreviewURL, AlbumImageUrl: p.Track.ImageURL,
+				DurationMs: p.Track.DurationMS,
+			},
+			User: BoardUser{
+				Id: int64(p.User.PublicID), Handle: songspy.Handle(p.User.PublicID),
+				NickName: p.User.PublicName(), ProfileImageUrl: p.User.PublicPicture(),
+			},
+			State:  Playing,
+			EndsAt: timeOrNull(p.Playing.EndsAt),
+		}
+	}
+	return json.Marshal(answer)
+}
+
+func artists(t songspy.Track) []Artist {
+	list := make([]Artist, len(t.ArtistRefs))
+	for i, a := range t.ArtistRefs {
+		list[i] = Artist{Uri: a.URI, Name: a.Name, Url: a.URL}
+	}
+	return list
+}
+
+// album returns nil if the album is not known.
+func album(t songspy.Track) *Album {
+	if t.AlbumRef.URI == "" {
+		return nil
+	}
+	return &Album{Uri: t.AlbumRef.URI, Name: t.AlbumRef.Name, Url: t.AlbumRef.URL}
+}
+
+func person(u visibility.Seen[songspy.User]) Person { return personOf(u.Value()) }
+
+func personOf(u songspy.User) Person {
+	return Person{Handle: songspy.Handle(u.PublicID), NickName: u.PublicName(), ProfileImageUrl: u.PublicPicture()}
+}
+
+func personTrack(t songspy.Track) PersonTrack {
+	uri := t.URI
+	if t.Kind == songspy.KindLocal {
+		uri = "" // it names the file
+	}
+	return PersonTrack{
+		Handle: songspy.Handle(t.PublicID), Uri: uri, Title: t.Title, ArtistName: t.Artists, Artists: artists(t), Album: album(t),
+		OriginalUrl: t.URL, AlbumImageUrl: t.ImageURL, Kind: PersonTrackKind(t.Kind), DurationMs: t.DurationMS,
+	}
+}
+
+func listeningEntry(seen visibility.Seen[songspy.BoardEntry]) ListeningEntry {
+	p := seen.Value()
+	return ListeningEntry{Person: personOf(p.User), Track: personTrack(p.Track), StartedAt: Time(p.Playing.StartedAt), EndsAt: timeOrNull(p.Playing.EndsAt)}
+}
+
+// trackPage returns the page of the track that all these users are listening to.
+func trackPage(listeners []visibility.Seen[songspy.BoardEntry]) TrackPage {
+	return TrackPage{Track: personTrack(listeners[0].Value().Track), Listeners: each(listeners, listeningEntry)}
+}
+
+func profile(p people.Profile) Profile {
+	answer := Profile{Person: person(p.User), Follow: ProfileFollowNone}
+	switch {
+	case p.IsSelf:
+		answer.Follow = ProfileFollowSelf
+	case p.Follow != "":
+		answer.Follow = ProfileFollow(p.Follow)
+	}
+	if p.Playing != nil {
+		playing := p.Playing.Value()
+		answer.NowPlaying = &NowPlaying{
+			Track: personTrack(playing.Track), StartedAt: Time(playing.Playing.StartedAt), EndsAt: timeOrNull(playing.Playing.EndsAt),
+		}
+	}
+	return answer
+}
+
+func personPlay(seen visibility.Seen[songspy.PlayWithTrack]) PersonPlay {
+	p := seen.Value()
+	return PersonPlay{
+		StartedAt: Time(p.Play.StartedAt), EndedAt: Time(p.Play.EndedAt), ListenedMs: p.Play.ListenedMS, Track: personTrack(p.Track),
+	}
+}
+
+func follow(f people.Follow) Follow {
+	return Follow{Person: person(f.Person), State: FollowState(f.State), AskedAt: Time(f.AskedAt), ApprovedAt: timeOrNull(f.ApprovedAt)}
+}
+
+func block(b people.Block) Block {
+	p := Person{Handle: songspy.Handle(b.User)}
+	if b.Person != nil {
+		p = person(*b.Person)
+	}
+	return Block{Person: p, BlockedAt: Time(b.At)}
+}
+
+// myPlay returns a play of the caller.
+func (t TrackIDs) myPlay(p songspy.PlayWithTrack) MyPlay {
+	return MyPlay{
+		Id: p.Play.StartedAt.UnixMicro(), StartedAt: Time(p.Play.StartedAt), EndedAt: Time(p.Play.EndedAt),
+		ListenedMs: p.Play.ListenedMS, Source: MyPlaySource(p.Play.Source), Provisional: p.Play.Provisional, Probable: p.Play.Probable,
+		Track: PlayedTrack{
+			Id: t.Of(p.Play.UserID, p.Track.PublicID), Handle: songspy.Handle(p.Track.PublicID), Uri: p.Track.URI,
+			Title: p.Track.Title, ArtistName: p.Track.Artists, Artists: artists(p.Track), AlbumName: p.Track.Album, Album: album(p.Track),
+			OriginalUrl: p.Track.URL, AlbumImageUrl: p.Track.ImageURL,
+			Kind: PlayedTrackKind(p.Track.Kind), DurationMs: p.Track.DurationMS,
+		},
+	}
+}
+
+// each returns what render returns for each value.
+func each[T, R any](values []T, render func(T) R) []R {
+	list := make([]R, len(values))
+	for i, v := range values {
+		list[i] = render(v)
+	}
+	return list
+}

@@ -1,0 +1,193 @@
+package people
+
+import (
+	"context"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+)
+
+// Follow is a follow, and the other one of its two users.
+type Follow struct {
+	songspy.Follow
+	Person visibility.Seen[songspy.User]
+}
+
+// Follow asks the user with the handle for permission to follow them.
+func (s *Service) Follow(ctx context.Context, self visibility.Self, handle string) (Follow, error) {
+	p, seen, err := s.other(ctx, self, handle)
+	if err != nil {
+		return Follow{}, err
+	}
+	f, err := s.store.RequestFollow(ctx, p.User.ID, self.ID())
+	return Follow{f, seen}, err
+}
+
+// other returns another user, if the caller sees them.
+func (s *Service) other(ctx context.Context, self visibility.Self, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
+	v, err := s.viewer(ctx, self, "")
+	if err != nil {
+		return songspy.Person{}, visibility.Seen[songspy.User]{}, err
+	}
+	p, seen, err := s.person(ctx, v, handle)
+	if err == nil && p.User.ID == self.ID() {
+		err = errNotFound
+	}
+	return p, seen, err
+}
+
+// idOf returns the id of the user with the handle, even if the caller does not see them.
+// Use it only where the answer is not_found unless the caller has a relation to them.
+func (s *Service) idOf(ctx context.Context, self visibility.Self, handle string) (songspy.UserID, error) {
+	id, _ := songspy.ParseHandle(handle)
+	p, err := s.store.PersonByPublicID(ctx, id)
+	if err == nil && p.User.ID == self.ID() {
+		err = errNotFound
+	}
+	return p.User.ID, err
+}
+
+// Unfollow ends the caller's follow, or the request for one. It returns not_found if there
+// is none.
+func (s *Service) Unfollow(ctx context.Context, self visibility.Self, handle string) error {
+	user, err := s.idOf(ctx, self, handle)
+	if err != nil {
+		return err
+	}
+	return s.store.RemoveFollow(ctx, user, self.ID())
+}
+
+// Approve approves the follower with the handle. It returns not_found if they have not
+// asked.
+func (s *Service) Approve(ctx context.Context, self visibility.Self, handle string) (Follow, error) {
+	p, seen, err := s.other(ctx, self, handle) // whoever asks shows their profile
+	if err != nil {
+		return Follow{}, err
+	}
+	f, err := s.store.ApproveFollow(ctx, self.ID(), p.User.ID)
+	return Follow{f, seen}, err
+}
+
+// RemoveFollower refuses a request, or removes a follower. It returns not_found if there
+// is none.
+func (s *Service) RemoveFollower(ctx context.Context, self visibility.Self, handle string) error {
+	follower, err := s.idOf(ctx, self, handle)
+	if err != nil {
+		return err
+	}
+	return s.store.RemoveFollow(ctx, self.ID(), follower)
+}
+
+// Following returns up to limit users whom the caller follows or has asked to follow,
+// newest first, after the position. next is the position of the last one if there are
+// more, else nil.
+func (s *Service) Following(ctx context.Context, self visibility.Self, after Position, limit int) ([]Follow, *Position, error) {
+	return s.follows(ctx, self, after, limit, s.store.Following)
+}
+
+// Followers returns up to limit users who follow the caller or have asked to, as Following
+// does.
+func (s *Service) Followers(ctx context.Context, self visibility.Self, after Position, limit int) ([]Follow, *Position, error) {
+	return s.follows(ctx, self, after, limit, s.store.Followers)
+}
+
+func (s *Service) follows(
+	ctx context.Context, self visibility.Self, after Position, limit int,
+	read func(context.Context, songspy.UserID, songspy.Follow, int) ([]songspy.FollowingPerson, error),
+) ([]Follow, *Position, error) {
+	v, err := s.viewer(ctx, self, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	from := songspy.FollowingPerson{Follow: songspy.Follow{AskedAt: after.At}}
+	if after.User != 0 {
+		id, err := s.idAt(ctx, v, after)
+		if err != nil {
+			return nil, nil, err
+		}
+		from.Follow.UserID, from.Follow.FollowerID = id, id // read compares one of them
+	}
+	follows, more, err := fill(limit, from,
+		func(after songspy.FollowingPerson, n int) ([]songspy.FollowingPerson, error) {
+			return read(ctx, self.ID(), after.Follow, n)
+		},
+		func(f songspy.FollowingPerson) (Follow, bool) {
+			seen, ok := s.reveal(f.Person, visibility.Profile(), v.Viewer)
+			return Follow{f.Follow, seen}, ok
+		})
+	if err != nil || !more {
+		return follows, nil, err
+	}
+	last := follows[limit-1]
+	return follows, &Position{At: last.AskedAt, User: last.Person.Value().PublicID}, nil
+}
+
+// Block blocks the user with the handle.
+func (s *Service) Block(ctx context.Context, self visibility.Self, handle string) error {
+	p, _, err := s.other(ctx, self, handle)
+	if err != nil {
+		return err
+	}
+	return s.store.Block(ctx, self.ID(), p.User.ID)
+}
+
+// Unblock unblocks the user with the handle. It returns not_found if the caller does not
+// block them.
+func (s *Service) Unblock(ctx context.Context, self visibility.Self, handle string) error {
+	user, err := s.idOf(ctx, self, handle)
+	if err != nil {
+		return err
+	}
+	return s.store.Unblock(ctx, self.ID(), user)
+}
+
+// Block is a user whom the caller blocks.
+type Block struct {
+	// User is the id in the handle that the caller blocked.
+	User songspy.PublicID
+	At   time.Time
+	// Person is nil if a stranger does not see them.
+	Person *visibility.Seen[songspy.User]
+}
+
+// Blocks returns up to limit users whom the caller blocks, newest first, after the
+// position. next is the position of the last one if there are more, else nil. Between the
+// two accounts neither sees the other, so the caller sees what a stranger sees.
+func (s *Service) Blocks(ctx context.Context, self visibility.Self, after Position, limit int) ([]Block, *Position, error) {
+	stranger := viewer{Viewer: visibility.SignedIn(self, visibility.Relations{})}
+	from := songspy.BlockedPerson{Block: songspy.Block{At: after.At}}
+	if after.User != 0 {
+		id, err := s.idAt(ctx, stranger, after)
+		if err != nil {
+			return nil, nil, err
+		}
+		from.Block.BlockedID = id
+	}
+	blocks, more, err := fill(limit, from,
+		func(after songspy.BlockedPerson, n int) ([]songspy.BlockedPerson, error) {
+			return s.store.Blocks(ctx, self.ID(), after.Block, n)
+		},
+		func(b songspy.BlockedPerson) (Block, bool) {
+			block := Block{User: b.Person.User.PublicID, At: b.Block.At}
+			if seen, ok := s.reveal(b.Person, visibility.Profile(), stranger.Viewer); ok {
+				block.Person = &seen
+			}
+			return block, true
+		})
+	if err != nil || !more {
+		return blocks, nil, err
+	}
+	return blocks, &Position{At: blocks[limit-1].At, User: blocks[limit-1].User}, nil
+}
+
+// Report reports the user with the handle to the operator.
+func (s *Service) Report(ctx context.Context, self visibility.Self, handle string, reason songspy.ReportReason, text string) error {
+	p, _, err := s.other(ctx, self, handle)
+	if err != nil {
+		return err
+	}
+	reporter := self.ID()
+	_, err = s.store.CreateReport(ctx, songspy.Report{UserID: p.User.ID, ReporterID: &reporter, Reason: reason, Text: text})
+	return err
+}

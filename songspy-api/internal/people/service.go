@@ -1,0 +1,296 @@
+package people
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+)
+
+// Service answers requests of one viewer each. The zero Self is a viewer who is not
+// signed in.
+type Service struct {
+	store Store
+	board *board.Board
+	now   func() time.Time
+}
+
+// New returns a Service.
+func New(store Store, b *board.Board, now func() time.Time) *Service { return &Service{store, b, now} }
+
+// errNotFound is the answer for a user who does not exist, or of whom the viewer sees
+// nothing.
+var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
+
+// viewer is a viewer, and the follows that concern them.
+type viewer struct {
+	visibility.Viewer
+	follows []songspy.Follow
+}
+
+// viewer returns the viewer that the relations of the user make. link is the secret of a
+// share link; empty if there is none.
+func (s *Service) viewer(ctx context.Context, self visibility.Self, link string) (v viewer, err error) {
+	if isSignedIn(self) {
+		follows, blocks, err := s.store.Relations(ctx, self.ID())
+		if err != nil {
+			return viewer{}, err
+		}
+		v = viewer{visibility.SignedIn(self, visibility.NewRelations(self, follows, blocks)), follows}
+	}
+	if link == "" {
+		return v, nil
+	}
+	hash := sha256.Sum256([]byte(link))
+	owner, err := s.store.PersonByShareLink(ctx, hash[:])
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return v, nil // a revoked link is like none
+	}
+	v.Viewer = visibility.LinkHolder(v.Viewer, owner.User.ID)
+	return v, err
+}
+
+func isSignedIn(self visibility.Self) bool { return self != visibility.Self{} }
+
+// person returns the user with the handle if the viewer sees their profile.
+func (s *Service) person(ctx context.Context, v viewer, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
+	id, _ := songspy.ParseHandle(handle) // no user has the id 0
+	p, err := s.store.PersonByPublicID(ctx, id)
+	if err != nil {
+		return songspy.Person{}, visibility.Seen[songspy.User]{}, err
+	}
+	seen, ok := s.reveal(p, visibility.Profile(), v.Viewer)
+	if !ok {
+		return songspy.Person{}, seen, errNotFound
+	}
+	return p, seen, nil
+}
+
+func (s *Service) reveal(p songspy.Person, t visibility.Thing, v visibility.Viewer) (visibility.Seen[songspy.User], bool) {
+	return visibility.Reveal(&p.User, p.User.ID, p.Rule, t, v, s.now())
+}
+
+// Profile is what a viewer sees of a user.
+type Profile struct {
+	User visibility.Seen[songspy.User]
+	// Playing is what the user plays now; nil if nothing, or nothing that the viewer sees.
+	Playing *visibility.Seen[songspy.BoardEntry]
+	// Follow is the state of the viewer's follow; empty if there is none.
+	Follow songspy.FollowState
+	// IsSelf reports whether the viewer is the user.
+	IsSelf bool
+}
+
+// Profile returns the profile of the user with the handle.
+func (s *Service) Profile(ctx context.Context, self visibility.Self, handle, link string) (Profile, error) {
+	v, err := s.viewer(ctx, self, link)
+	if err != nil {
+		return Profile{}, err
+	}
+	p, seen, err := s.person(ctx, v, handle)
+	if err != nil {
+		return Profile{}, err
+	}
+	profile := Profile{User: seen, IsSelf: p.User.ID == self.ID()}
+	for _, f := range v.follows {
+		if f.UserID == p.User.ID && f.FollowerID == self.ID() {
+			profile.Follow = f.State
+		}
+	}
+	return profile, s.addPlaying(&profile, v.Viewer, p.User.ID)
+}
+
+func (s *Service) addPlaying(p *Profile, v visibility.Viewer, user songspy.UserID) error {
+	playing, ok, err := s.board.NowPlaying(v, user)
+	if ok {
+		p.Playing = &playing
+	}
+	return err
+}
+
+// Plays returns up to limit plays of the user with the handle that the viewer sees, newest
+// first. They start before the given time; the zero time begins with the newest. more
+// reports whether others follow.
+func (s *Service) Plays(ctx context.Context, self visibility.Self, handle, link string, before time.Time, limit int) (seen []visibility.Seen[songspy.PlayWithTrack], more bool, err error) {
+	v, err := s.viewer(ctx, self, link)
+	if err != nil {
+		return nil, false, err
+	}
+	p, _, err := s.person(ctx, v, handle)
+	if err != nil {
+		return nil, false, err
+	}
+	now := s.now()
+	since := historySince(p, v.Viewer, now)
+	return fill(limit, songspy.PlayWithTrack{Play: songspy.Play{StartedAt: before}},
+		func(after songspy.PlayWithTrack, n int) ([]songspy.PlayWithTrack, error) {
+			if start := after.Play.StartedAt; !start.IsZero() && start.Before(since) {
+				return nil, nil
+			}
+			return s.store.PlaysForOthers(ctx, p.User.ID, after.Play, n)
+		},
+		func(play songspy.PlayWithTrack) (visibility.Seen[songspy.PlayWithTrack], bool) {
+			return visibility.Reveal(&play, p.User.ID, p.Rule, visibility.PlayThing(&play.Track, &play.Play), v.Viewer, now)
+		})
+}
+
+// historySince returns a time before which the viewer sees no play of the user: the
+// beginning of the oldest period in which they could see one. Years that are hidden are
+// not read.
+func historySince(p songspy.Person, v visibility.Viewer, now time.Time) time.Time {
+	periods := p.Rule.Periods
+	for i, period := range periods {
+		rule := songspy.SharingRule{Owner: p.Rule.Owner, Periods: []songspy.Sharing{period, periods[len(periods)-1]}}
+		if i == len(periods)-1 {
+			rule.Periods = rule.Periods[1:]
+		}
+		// A play of an hour, in this period alone, of a track that no setting hides.
+		play := songspy.Play{StartedAt: period.BeganAt, EndedAt: period.BeganAt.Add(time.Hour)}
+		if _, ok := visibility.Reveal(&play, p.User.ID, rule, visibility.PlayThing(&songspy.Track{Kind: songspy.KindTrack}, &play), v, now); ok {
+			return period.BeganAt
+		}
+	}
+	return now
+}
+
+// ErrPosition is returned for the position of a user whom the viewer does not see.
+var ErrPosition = &songspy.Error{Code: songspy.CodeInvalid, Message: "The page cannot be continued; begin with the first one."}
+
+// Search returns up to limit findable users whose nickname begins with the text, after
+// the given user; 0 begins. more reports whether others follow. It returns ErrPosition if
+// the viewer does not find that user.
+func (s *Service) Search(ctx context.Context, self visibility.Self, text string, after songspy.PublicID, limit int) (found []visibility.Seen[songspy.User], more bool, err error) {
+	v, err := s.viewer(ctx, self, "")
+	if err != nil {
+		return nil, false, err
+	}
+	find := func(p songspy.Person) (visibility.Seen[songspy.User], bool) {
+		return s.reveal(p, visibility.Search(), v.Viewer)
+	}
+	var from songspy.Person
+	if after != 0 {
+		from, err = s.store.PersonByPublicID(ctx, after)
+		if _, ok := find(from); songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !ok {
+			err = ErrPosition
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return fill(limit, from, func(after songspy.Person, n int) ([]songspy.Person, error) {
+		return s.store.SearchPeople(ctx, text, after.User, n)
+	}, find)
+}
+
+// Position is a place in a list of users that is sorted by time.
+type Position struct {
+	At   time.Time
+	User songspy.PublicID
+}
+
+// idAt returns the id of the user at the position, and -1, which no user has, if the
+// viewer does not see them: clients choose positions.
+func (s *Service) idAt(ctx context.Context, v viewer, at Position) (songspy.UserID, error) {
+	const nobody = -1
+	p, err := s.store.PersonByPublicID(ctx, at.User)
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return nobody, nil
+	}
+	if _, ok := s.reveal(p, visibility.Profile(), v.Viewer); err != nil || !ok {
+		return nobody, err
+	}
+	return p.User.ID, nil
+}
+
+// Listening returns who is listening now: see board.Board.Listening.
+func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.Audience, after *board.Position, limit int) ([]visibility.Seen[songspy.BoardEntry], *board.Position, error) {
+	v, err := s.viewer(ctx, self, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.board.Listening(v.Viewer, a, after, limit)
+}
+
+// Listeners returns the first limit users whom the viewer sees listening to the track with
+// the handle. It returns not_found if there is none.
+func (s *Service) Listeners(ctx context.Context, self visibility.Self, handle string, limit int) ([]visibility.Seen[songspy.BoardEntry], error) {
+	v, err := s.viewer(ctx, self, "")
+	if err != nil {
+		return nil, err
+	}
+	track, _ := songspy.ParseHandle(handle) // no track has the id 0
+	listeners, err := s.board.Listeners(v.Viewer, track, limit)
+	if err == nil && len(listeners) == 0 {
+		err = errNotFound
+	}
+	return listeners, err
+}
+
+// Preview is what another viewer sees of the caller.
+type Preview struct {
+	Board     *board.Page
+	Listening []visibility.Seen[songspy.BoardEntry]
+	Next      *board.Position
+	// Profile is nil if that viewer sees nothing of the caller.
+	Profile *Profile
+}
+
+// Preview returns what a viewer with this relation to the caller sees, who is a stranger
+// to all others: the board, the first limit listeners, and the caller's profile.
+func (s *Service) Preview(ctx context.Context, self visibility.Self, as visibility.Relation, limit int) (p Preview, err error) {
+	own, err := s.store.People(ctx, []songspy.UserID{self.ID()})
+	if err == nil && len(own) == 0 {
+		err = errNotFound
+	}
+	if err != nil {
+		return Preview{}, err
+	}
+	v := visibility.PreviewOf(self, as)
+	if p.Board, err = s.board.Current(); err != nil {
+		return Preview{}, err
+	}
+	if p.Listening, p.Next, err = s.board.Listening(v, board.Everyone, nil, limit); err != nil {
+		return Preview{}, err
+	}
+	if seen, ok := s.reveal(own[0], visibility.Profile(), v); ok {
+		p.Profile = &Profile{User: seen}
+		if as == visibility.Follower {
+			p.Profile.Follow = songspy.FollowApproved
+		}
+		err = s.addPlaying(p.Profile, v, self.ID())
+	}
+	return p, err
+}
+
+// fill reads candidates until limit of them are revealed, and reports whether another one
+// follows. read returns n candidates after the given one, and fewer only at the end. So a
+// page is full although some are hidden.
+func fill[C, S any](limit int, after C, read func(after C, n int) ([]C, error), reveal func(C) (S, bool)) (seen []S, more bool, err error) {
+	for n := limit + 1; ; n = min(2*n, candidatesMax) {
+		candidates, err := read(after, n)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, c := range candidates {
+			s, ok := reveal(c)
+			switch {
+			case !ok:
+			case len(seen) == limit:
+				return seen, true, nil
+			default:
+				seen = append(seen, s)
+			}
+		}
+		if len(candidates) < n {
+			return seen, false, nil
+		}
+		after = candidates[len(candidates)-1]
+	}
+}
+
+// candidatesMax limits what one read holds in memory.
+const candidatesMax = 1000

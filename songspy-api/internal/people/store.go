@@ -1,0 +1,53 @@
+package people
+
+import (
+	"context"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Store holds raw values, without regard to who may see them. Lists return up to limit
+// values, and fewer only at the end. They follow the value after; its zero value begins.
+type Store interface {
+	// Relations returns all follows and blocks that concern the user.
+	Relations(ctx context.Context, id songspy.UserID) ([]songspy.Follow, []songspy.Block, error)
+	// People returns those of the users that exist.
+	People(ctx context.Context, ids []songspy.UserID) ([]songspy.Person, error)
+	// PersonByPublicID and PersonByShareLink return not_found if there is none.
+	PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error)
+	PersonByShareLink(ctx context.Context, hash []byte) (songspy.Person, error)
+	// SearchPeople returns the findable users whose nickname begins with the prefix, by
+	// nickname and id.
+	SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error)
+	// PlaysForOthers returns plays that are certain, newest start first.
+	PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
+
+	// RequestFollow returns the follow that there is, if there is one.
+	RequestFollow(ctx context.Context, id, follower songspy.UserID) (songspy.Follow, error)
+	// ApproveFollow and RemoveFollow return not_found if there is none.
+	ApproveFollow(ctx context.Context, id, follower songspy.UserID) (songspy.Follow, error)
+	RemoveFollow(ctx context.Context, id, follower songspy.UserID) error
+	// Followers, Following and Blocks return the newest first.
+	Followers(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error)
+	Following(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error)
+	Block(ctx context.Context, id, blocked songspy.UserID) error
+	// Unblock returns not_found if there is no block.
+	Unblock(ctx context.Context, id, blocked songspy.UserID) error
+	Blocks(ctx context.Context, id songspy.UserID, after songspy.Block, limit int) ([]songspy.BlockedPerson, error)
+
+	Sharing(ctx context.Context, id songspy.UserID) (songspy.Sharing, error)
+	ChangeSharing(ctx context.Context, id songspy.UserID, change func(*songspy.Sharing) error) (songspy.Sharing, error)
+	// ShareLink and DeleteShareLink return not_found if the user has none.
+	ShareLink(ctx context.Context, id songspy.UserID) (songspy.ShareLink, error)
+	SaveShareLink(ctx context.Context, id songspy.UserID, hash []byte) (songspy.ShareLink, error)
+	DeleteShareLink(ctx context.Context, id songspy.UserID) error
+	// HiddenItems returns the items that are hidden now, by URI.
+	HiddenItems(ctx context.Context, id songspy.UserID, after string, limit int) ([]songspy.HiddenItem, error)
+	HideItem(ctx context.Context, id songspy.UserID, uri string) (songspy.HiddenItem, error)
+	// ShowItem returns not_found if the user does not hide the item.
+	ShowItem(ctx context.Context, id songspy.UserID, uri string) error
+
+	CreateReport(ctx context.Context, r songspy.Report) (songspy.Report, error)
+	// AuditEvents returns the newest first, before the event with the given id.
+	AuditEvents(ctx context.Context, id songspy.UserID, before int64, limit int) ([]songspy.AuditEvent, error)
+}
