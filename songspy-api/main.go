@@ -33,6 +33,7 @@ type commandLine struct {
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
 	Keys    keysCommand    `cmd:"" help:"Print new keys for the environment."`
 	Seats   seatsCommand   `cmd:"" help:"List seats in Spotify apps and the waiting list, and update them."`
+	People  peopleCommand  `cmd:"" help:"List users and reports; hide, show and rename users."`
 	Invite  inviteCommand  `cmd:"" help:"Create, list and revoke invites."`
 	Health  healthCommand  `cmd:"" help:"Check whether the running service is ready."`
 	Version versionCommand `cmd:"" help:"Print the version and the commit."`

@@ -210,7 +210,7 @@ func TestDetails_ABlockActsBetweenAccounts(t *testing.T) {
 	if a := w.Call("GET", prefix+"/people/"+ann.handle(), nil); a.Status != 200 {
 		t.Errorf("signed out, Ann's profile answers %d", a.Status)
 	}
-	// Nor does Bob exist for Ann, except in her list of blocks.
+	// For Ann, Bob does not exist either, except in her list of blocks.
 	if a := w.Call("GET", prefix+"/people/"+bob.handle(), nil, ann.bearer()...); a.Status != 404 {
 		t.Errorf("the blocked one answers %d", a.Status)
 	}
@@ -404,5 +404,51 @@ func TestPlays_AreFullPagesOfWhatTheViewerMaySee(t *testing.T) {
 	want := "[title 19 title 17 title 15 title 13 title 11 title 9 title 7 title 5 title 3 title 1]"
 	if got := fmt.Sprint(titles); got != want {
 		t.Errorf("Bob sees the plays %s, want %s", got, want)
+	}
+}
+
+// command runs a command of the operator and returns what it prints.
+func (w *testAPI) command(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, problems bytes.Buffer
+	if code := run(t.Context(), args, w.env, &out, &problems); code != 0 {
+		t.Fatalf("%v: code %d, %s", args, code, &problems)
+	}
+	return out.String()
+}
+
+func TestPeopleCommand_HidesAndRenamesAndTheUserReadsIt(t *testing.T) {
+	w, ann, bob, _ := newPeople(t)
+	w.play(t, ann, "A song")
+	w.wantStatus(t, w.Call("POST", prefix+"/people/"+ann.handle()+"/report", map[string]string{"reason": "name", "text": "not nice"}, bob.bearer()...), 200, "")
+	if out := w.command(t, "people", "reports"); !strings.Contains(out, ann.handle()) || !strings.Contains(out, `"not nice"`) || strings.Contains(out, bob.handle()) {
+		t.Errorf("the reports are\n%s", out)
+	}
+	w.command(t, "people", "rename", ann.handle(), "Somebody", "--reason=a name that offends")
+	w.command(t, "people", "hide", ann.handle(), "--reason=it went on")
+	if out := w.command(t, "people"); !strings.Contains(out, `"Somebody"`) || !strings.Contains(out, bob.handle()) {
+		t.Errorf("the users are\n%s", out)
+	}
+	w.eventually(t, "the hidden user to disappear", func() bool { return !strings.Contains(w.boardJSON(t), "A song") })
+	w.wantStatus(t, w.Call("GET", prefix+"/people/"+ann.handle(), nil), 404, "NOT_FOUND")
+	var audit struct {
+		Items []struct{ Kind, Actor, Detail string }
+	}
+	w.Call("GET", prefix+"/me/audit", nil, ann.bearer()...).DecodeData(t, &audit)
+	if len(audit.Items) < 2 || audit.Items[0].Kind != "hidden" || audit.Items[0].Actor != "operator" || audit.Items[0].Detail != "it went on" || audit.Items[1].Kind != "renamed" {
+		t.Errorf("the audit log is %+v", audit)
+	}
+	w.command(t, "people", "unhide", ann.handle())
+	w.eventually(t, "the user to appear again", func() bool { return strings.Contains(w.boardJSON(t), "A song") })
+	w.command(t, "people", "close", "1")
+	if out := w.command(t, "people", "show", ann.handle()); !strings.Contains(out, "shown") {
+		t.Errorf("Ann is\n%s", out)
+	}
+	if out := w.command(t, "people", "reports"); strings.Contains(out, ann.handle()) {
+		t.Errorf("the closed report is open:\n%s", out)
+	}
+	var problems bytes.Buffer
+	if code := run(t.Context(), []string{"people", "hide", "ann"}, w.env, &problems, &problems); code != 2 || !strings.Contains(problems.String(), "not the handle of a user") {
+		t.Errorf("a wrong handle: code %d, %s", code, &problems)
 	}
 }

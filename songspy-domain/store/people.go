@@ -57,6 +57,12 @@ func (s *Store) People(ctx context.Context, ids []songspy.UserID) (people []song
 	return people, translate(err)
 }
 
+// AllPeople returns up to limit users by id, starting after the given one. Fewer than
+// limit means that there are no more.
+func (s *Store) AllPeople(ctx context.Context, after songspy.UserID, limit int) ([]songspy.Person, error) {
+	return s.queryPeople(ctx, `WHERE u.id > $1 ORDER BY u.id LIMIT $2`, int64(after), limit)
+}
+
 // PersonByPublicID returns the user with the public id; CodeNotFound if there is none.
 func (s *Store) PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error) {
 	return s.queryPerson(ctx, `WHERE u.public_id = $1`, int64(id))

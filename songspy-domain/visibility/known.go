@@ -5,8 +5,8 @@ import songspy "github.com/songspy/songspy/songspy-domain"
 // Follows returns the users who approved the viewer as a follower.
 func (v Viewer) Follows() []songspy.UserID { return v.relations.follows }
 
-// Known returns the users to whom the viewer may be more than a stranger: the viewer
-// sees of all others what strangers see, or less. A user may be listed twice.
+// Known returns the users that may show the viewer more than they show strangers. All
+// others show the viewer the same, or less. A user may be listed twice.
 func (v Viewer) Known() []songspy.UserID {
 	known := append([]songspy.UserID{}, v.relations.follows...)
 	for _, id := range []songspy.UserID{v.self, v.link, v.preview} {

@@ -75,16 +75,16 @@ func (b *Board) Current() (*Page, error) {
 	return b.render(now)
 }
 
-// Audience says among whom Listening searches.
+// Audience limits the users that Listening returns.
 type Audience int
 
 // The audiences.
 const (
-	Everyone  Audience = iota // all users whom the viewer may see
-	Following                 // the users whom the viewer follows
+	Everyone  Audience = iota // all users that the viewer may see
+	Following                 // the users that the viewer follows
 )
 
-// Listening returns the first limit users after the position whom the viewer sees, newest
+// Listening returns the first limit users after the position that the viewer sees, newest
 // start first; a nil position begins with the newest. next is the position of the last
 // one if there are more, else nil.
 func (b *Board) Listening(v visibility.Viewer, a Audience, after *Position, limit int) (seen []visibility.Seen[songspy.BoardEntry], next *Position, err error) {
@@ -95,7 +95,7 @@ func (b *Board) Listening(v visibility.Viewer, a Audience, after *Position, limi
 	return seen, next, err
 }
 
-// Listeners returns the first limit users whom the viewer sees listening to the track,
+// Listeners returns the first limit users that the viewer sees listening to the track,
 // newest start first.
 func (b *Board) Listeners(v visibility.Viewer, track songspy.PublicID, limit int) (seen []visibility.Seen[songspy.BoardEntry], err error) {
 	err = b.read(func(x *index, now time.Time) { seen = x.listeners(v, track, limit, now) })

@@ -12,14 +12,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// index holds the users who are listening. Those whom strangers see are sorted as the
+// index holds the users who are listening. Those that strangers see are sorted as the
 // board shows them. The others are found by their id, for the few viewers who may see
 // them. It is not safe for concurrent use, and does not read the clock.
 type index struct {
 	byUser  map[songspy.UserID]*entry
-	public  *btree.BTreeG[*entry] // whom strangers see, newest start first
+	public  *btree.BTreeG[*entry] // that strangers see, newest start first
 	byTrack *btree.BTreeG[*entry] // the same entries by track, newest start first
-	pending *btree.BTreeG[*entry] // whom strangers will see without another change, the soonest first
+	pending *btree.BTreeG[*entry] // that strangers will see without another change, the soonest first
 }
 
 func newIndex() *index {
@@ -250,8 +250,7 @@ func (e *entry) visibleFrom(now time.Time) time.Time {
 	return visibility.VisibleFrom(e.User.ID, e.Rule, e.thing(), visibility.Anonymous(), now)
 }
 
-// Position is a place in the order of the board: that of a user and the start of what
-// they play.
+// Position is a place in the order of the board: the start of a play, and its user.
 type Position struct {
 	StartedAt time.Time
 	User      songspy.PublicID

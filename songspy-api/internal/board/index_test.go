@@ -45,7 +45,7 @@ func isListening(p songspy.BoardEntry, now time.Time) bool {
 	return p.Playing.State == songspy.PlayerPlaying && p.Track.ID != 0 && p.Track.Title != "" && now.Before(expiresAt)
 }
 
-// expected returns the users whom the viewer sees, in order, by looking at all of them.
+// expected returns the users that the viewer sees, in order, by looking at all of them.
 func expected(known map[songspy.UserID]songspy.BoardEntry, v visibility.Viewer, now time.Time) []songspy.UserID {
 	var shown []songspy.BoardEntry
 	for _, p := range known {
@@ -86,7 +86,7 @@ func drawEntry(t *rapid.T, now time.Time) songspy.BoardEntry {
 	return p
 }
 
-func TestIndex_ShowsEachViewerExactlyWhomTheySee(t *testing.T) {
+func TestIndex_ShowsEachViewerTheVisibleUsers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now, known, c := noon, map[songspy.UserID]songspy.BoardEntry{}, newIndex()
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
@@ -159,7 +159,7 @@ func checkPages(t *rapid.T, c *index, v visibility.Viewer, want []songspy.UserID
 	}
 	followed, _ := c.listening(v, Following, beginning, 8, now)
 	if got, want := ids(followed), slices.DeleteFunc(slices.Clone(want), func(id songspy.UserID) bool { return !slices.Contains(v.Follows(), id) }); !slices.Equal(got, want) {
-		t.Fatalf("of those whom the viewer follows, %v are shown, want %v", got, want)
+		t.Fatalf("of the users that the viewer follows, %v are shown, want %v", got, want)
 	}
 	for _, track := range []songspy.PublicID{1, 2, 3} {
 		seen := c.listeners(v, track, 8, now)

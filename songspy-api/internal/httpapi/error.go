@@ -95,7 +95,7 @@ func (s *server) writeFault(c *gin.Context, err error) {
 	c.AbortWithStatusJSON(status, FaultAnswer{Result: ERROR, Error: fault})
 }
 
-// hiddenProfile is the fault of a profile of which the viewer sees nothing, as a client
+// hiddenProfile is the fault of a profile that the viewer may not see, as a client
 // without a preferred language receives it.
 var hiddenProfile = func() Fault { _, f := toFault(&songspy.Error{Code: songspy.CodeNotFound}, ""); return f }()
 

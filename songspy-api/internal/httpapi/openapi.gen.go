@@ -1581,7 +1581,7 @@ type Sharing struct {
 	// HideLocal Whether local files are hidden from others; true by default.
 	HideLocal bool `json:"hideLocal"`
 
-	// History Who sees the user's past plays.
+	// History The audience of the user's past plays.
 	History SharingHistory `json:"history"`
 
 	// LinkCreatedAt When the share link was created; null if there is none.
@@ -1590,17 +1590,17 @@ type Sharing struct {
 	// MinSeconds A track is shown after it has played for so many seconds.
 	MinSeconds SharingMinSeconds `json:"minSeconds"`
 
-	// Now Who sees what the user is playing now.
+	// Now The audience of the present song.
 	Now SharingNow `json:"now"`
 }
 
-// SharingHistory Who sees the user's past plays.
+// SharingHistory The audience of the user's past plays.
 type SharingHistory string
 
 // SharingMinSeconds A track is shown after it has played for so many seconds.
 type SharingMinSeconds int
 
-// SharingNow Who sees what the user is playing now.
+// SharingNow The audience of the present song.
 type SharingNow string
 
 // SharingAnswer defines model for SharingAnswer.
@@ -1641,11 +1641,11 @@ type SharingPreview struct {
 	// Listening The answer of `/v1/songspy/listening`.
 	Listening ListeningAnswer `json:"listening"`
 
-	// Profile The answer of `/v1/songspy/people/{handle}`; an error if such a viewer sees nothing of the user.
+	// Profile The answer of `/v1/songspy/people/{handle}`; an error if such a viewer may not see the user.
 	Profile SharingPreview_Profile `json:"profile"`
 }
 
-// SharingPreview_Profile The answer of `/v1/songspy/people/{handle}`; an error if such a viewer sees nothing of the user.
+// SharingPreview_Profile The answer of `/v1/songspy/people/{handle}`; an error if such a viewer may not see the user.
 type SharingPreview_Profile struct {
 	union json.RawMessage
 }
@@ -1840,7 +1840,7 @@ type SignInWithGoogleParams struct {
 
 // ListListeningParams defines parameters for ListListening.
 type ListListeningParams struct {
-	// Audience Everyone whom the viewer may see, or only those whom the viewer follows.
+	// Audience Everyone that the viewer may see, or only those that the viewer follows.
 	Audience *ListListeningParamsAudience `form:"audience,omitempty" json:"audience,omitempty"`
 
 	// Limit The maximum number of items on a page.
@@ -2081,7 +2081,7 @@ type ServerInterface interface {
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
 	SignInWithGoogle(c *gin.Context, params SignInWithGoogleParams)
-	// ListListening Who is listening now, newest start first.
+	// ListListening The users who are listening now, newest start first.
 	// (GET /v1/songspy/listening)
 	ListListening(c *gin.Context, params ListListeningParams)
 	// Logout End this session. Its tokens stop working at once.
@@ -2147,10 +2147,10 @@ type ServerInterface interface {
 	// EndMySession End one session of the user. Its tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions/{id})
 	EndMySession(c *gin.Context, id int64)
-	// GetMySharing Who may see the user.
+	// GetMySharing The user's sharing settings.
 	// (GET /v1/songspy/me/sharing)
 	GetMySharing(c *gin.Context)
-	// SetMySharing Change who may see the user.
+	// SetMySharing Change the sharing settings.
 	// (PATCH /v1/songspy/me/sharing)
 	SetMySharing(c *gin.Context)
 	// DeleteShareLink Delete the share link. It stops working at once.
@@ -8835,7 +8835,7 @@ type StrictServerInterface interface {
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
 	SignInWithGoogle(ctx context.Context, request SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error)
-	// ListListening Who is listening now, newest start first.
+	// ListListening The users who are listening now, newest start first.
 	// (GET /v1/songspy/listening)
 	ListListening(ctx context.Context, request ListListeningRequestObject) (ListListeningResponseObject, error)
 	// Logout End this session. Its tokens stop working at once.
@@ -8901,10 +8901,10 @@ type StrictServerInterface interface {
 	// EndMySession End one session of the user. Its tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions/{id})
 	EndMySession(ctx context.Context, request EndMySessionRequestObject) (EndMySessionResponseObject, error)
-	// GetMySharing Who may see the user.
+	// GetMySharing The user's sharing settings.
 	// (GET /v1/songspy/me/sharing)
 	GetMySharing(ctx context.Context, request GetMySharingRequestObject) (GetMySharingResponseObject, error)
-	// SetMySharing Change who may see the user.
+	// SetMySharing Change the sharing settings.
 	// (PATCH /v1/songspy/me/sharing)
 	SetMySharing(ctx context.Context, request SetMySharingRequestObject) (SetMySharingResponseObject, error)
 	// DeleteShareLink Delete the share link. It stops working at once.

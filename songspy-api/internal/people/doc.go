@@ -2,7 +2,7 @@
 // sees them. It reads raw values from the store and the board, and returns them as
 // visibility.Seen: only what the viewer may see leaves it.
 //
-// A user of whom the viewer sees nothing does not exist for that viewer. A page is full
+// A user that the viewer may not see does not exist for that viewer. A page is full
 // even if some candidates are hidden, and its cursor is the position of a value that was
 // revealed.
 package people

@@ -61,7 +61,7 @@ func (s *Service) Unfollow(ctx context.Context, self visibility.Self, handle str
 // Approve approves the follower with the handle. It returns not_found if they have not
 // asked.
 func (s *Service) Approve(ctx context.Context, self visibility.Self, handle string) (Follow, error) {
-	p, seen, err := s.other(ctx, self, handle) // whoever asks shows their profile
+	p, seen, err := s.other(ctx, self, handle) // users who ask show their profile
 	if err != nil {
 		return Follow{}, err
 	}
@@ -79,7 +79,7 @@ func (s *Service) RemoveFollower(ctx context.Context, self visibility.Self, hand
 	return s.store.RemoveFollow(ctx, self.ID(), follower)
 }
 
-// Following returns up to limit users whom the caller follows or has asked to follow,
+// Following returns up to limit users that the caller follows or has asked to follow,
 // newest first, after the position. next is the position of the last one if there are
 // more, else nil.
 func (s *Service) Following(ctx context.Context, self visibility.Self, after Position, limit int) ([]Follow, *Position, error) {
@@ -142,7 +142,7 @@ func (s *Service) Unblock(ctx context.Context, self visibility.Self, handle stri
 	return s.store.Unblock(ctx, self.ID(), user)
 }
 
-// Block is a user whom the caller blocks.
+// Block is a user that the caller blocks.
 type Block struct {
 	// User is the id in the handle that the caller blocked.
 	User songspy.PublicID
@@ -151,7 +151,7 @@ type Block struct {
 	Person *visibility.Seen[songspy.User]
 }
 
-// Blocks returns up to limit users whom the caller blocks, newest first, after the
+// Blocks returns up to limit users that the caller blocks, newest first, after the
 // position. next is the position of the last one if there are more, else nil. Between the
 // two accounts neither sees the other, so the caller sees what a stranger sees.
 func (s *Service) Blocks(ctx context.Context, self visibility.Self, after Position, limit int) ([]Block, *Position, error) {

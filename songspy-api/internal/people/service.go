@@ -22,8 +22,8 @@ type Service struct {
 // New returns a Service.
 func New(store Store, b *board.Board, now func() time.Time) *Service { return &Service{store, b, now} }
 
-// errNotFound is the answer for a user who does not exist, or of whom the viewer sees
-// nothing.
+// errNotFound is the answer for a user who does not exist, or that the viewer may not
+// see.
 var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 
 // viewer is a viewer, and the follows that concern them.
@@ -157,7 +157,7 @@ func historySince(p songspy.Person, v visibility.Viewer, now time.Time) time.Tim
 	return now
 }
 
-// ErrPosition is returned for the position of a user whom the viewer does not see.
+// ErrPosition is returned for the position of a user that the viewer does not see.
 var ErrPosition = &songspy.Error{Code: songspy.CodeInvalid, Message: "The page cannot be continued; begin with the first one."}
 
 // Search returns up to limit findable users whose nickname begins with the text, after
@@ -215,7 +215,7 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.A
 	return s.board.Listening(v.Viewer, a, after, limit)
 }
 
-// Listeners returns the first limit users whom the viewer sees listening to the track with
+// Listeners returns the first limit users that the viewer sees listening to the track with
 // the handle. It returns not_found if there is none.
 func (s *Service) Listeners(ctx context.Context, self visibility.Self, handle string, limit int) ([]visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
@@ -235,7 +235,7 @@ type Preview struct {
 	Board     *board.Page
 	Listening []visibility.Seen[songspy.BoardEntry]
 	Next      *board.Position
-	// Profile is nil if that viewer sees nothing of the caller.
+	// Profile is nil if that viewer may not see the caller.
 	Profile *Profile
 }
 
