@@ -71,7 +71,8 @@ func (w *testSystem) storedPlays() map[int64]map[string]int {
 		w.t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(w.t.Context(), `SELECT p.user_id, t.uri, count(*) FROM plays p JOIN tracks t ON t.id = p.track_id GROUP BY p.user_id, t.uri`)
+	rows, err := db.QueryContext(w.t.Context(), `SELECT u.public_id, t.uri, count(*) FROM plays p
+		JOIN users u ON u.id = p.user_id JOIN tracks t ON t.id = p.track_id GROUP BY u.public_id, t.uri`)
 	if err != nil {
 		w.t.Fatal(err)
 	}
