@@ -411,16 +411,15 @@ func (s *step) continueHidden(obs songspy.Observation) {
 		return
 	}
 	passed := obs.At.Sub(n.SeenAt)
+	if n.ProgressMS >= 0 && n.State == songspy.PlayerPlaying { // it may be another play of its track, on another device
+		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays
+	}
 	switch {
 	case n.State == songspy.PlayerPaused: // resumed at an unknown time: it plays from here on
 		n.PausedMS += passed.Milliseconds()
 	case passed > unpolledMax: // its state is unknown
-		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays
 	default:
 		n.ListenedMS += passed.Milliseconds()
-		if n.ProgressMS >= 0 {
-			n.ProgressMS += trackTime(*n, passed).Milliseconds()
-		}
 	}
 	n.State, n.PausedSince, n.IdleSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
 	n.DoubtedAt, n.DoubtedURI, n.Unmoved, n.Stalled = nil, "", false, false

@@ -258,6 +258,14 @@ func TestStep_ClaimsOnlyProvenTime(t *testing.T) {
 			[]songspy.Observation{idle, hiddenProgress(local, 10), hiddenProgress(local, 18_000), hiddenProgress(local, 18_060), playing(songB, 0, 18_100)},
 			[]expectedPlay{{local.URI, 10, 18_100, 60, true}},
 		},
+		"a track that hides its progress from its middle on may be another play of it, and counts once": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), hiddenProgress(songA, 150), hiddenProgress(songA, 201.5), hiddenProgress(songA, 233), playing(songB, 5, 300)},
+			[]expectedPlay{{songA.URI, 0, 200, 200, false}},
+		},
+		"a track that hides its progress in one answer is one play": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), hiddenProgress(songA, 100), playing(songA, 150, 150), playing(songB, 2, 202)},
+			[]expectedPlay{{songA.URI, 0, 200, 200, false}},
+		},
 		"idle time ends a track that restarted later": {
 			[]songspy.Observation{idle, playing(songA, 50, 50), idleAt(100), playing(songA, 10, 300)},
 			[]expectedPlay{{songA.URI, 0, 100, 50, true}},

@@ -31,6 +31,7 @@ type dayChecker struct {
 	log          strings.Builder
 	falseIdle    bool
 	idleSince    time.Time               // when polls began to show nothing; zero if the last poll showed something
+	idleWait     time.Duration           // how much later than usual the quota allows the poll of an idle player
 	playingUntil map[time.Time]time.Time // by poll: until when the board may show its track as playing
 	lastPoll     time.Time               // the previous poll
 	hidden       map[string]bool         // tracks that were seen without their progress
@@ -116,7 +117,9 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	if times > 0 {
 		next = playback.NextPoll(w.playing, o.Kind, now, 0, dayInterval).At
 	}
-	next = next.Add(wait)
+	if next = next.Add(wait); !w.playing.IsOpen() {
+		next = next.Add(w.idleWait)
+	}
 	fetch := w.historyState.NextFetch()
 	switch {
 	case fault == 11:
@@ -379,7 +382,7 @@ func (w *dayChecker) isPlayedAgain(i int) bool {
 func TestDay_IsStoredAsPlayed(t *testing.T) {
 	var listed, stored, seen, keptSeen, unlisted, left int
 	rapid.Check(t, func(t *rapid.T) {
-		w := &dayChecker{T: t, day: genDay(t), playingUntil: map[time.Time]time.Time{}, hidden: map[string]bool{}, seenProgress: map[int][]time.Duration{}}
+		w := &dayChecker{T: t, day: genDay(t), idleWait: time.Duration(rapid.SampledFrom([]int{0, 0, 0, 7}).Draw(t, "idle polls are minutes later")) * time.Minute, playingUntil: map[time.Time]time.Time{}, hidden: map[string]bool{}, seenProgress: map[int][]time.Duration{}}
 		w.run()
 		w.checkListened()
 		reported := map[int]bool{}

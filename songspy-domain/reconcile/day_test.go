@@ -43,7 +43,7 @@ func genDay(t *rapid.T) day {
 	d.playedAtIsEnd, d.edgeIsKnown = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
 	d.wholePlaysOnly = rapid.IntRange(0, 2).Draw(t, "history lists whole plays only") == 0
 	fade := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 11}).Draw(t, "fade")) * time.Second
-	now, last, unlisted := base, 0, false
+	now, last, unlisted, again := base, 0, false, 0
 	if d.edgeIsKnown {
 		for _, i := range []int{3, 0} {
 			end := now.Add(dayTracks[i].Duration())
@@ -55,14 +55,21 @@ func genDay(t *rapid.T) day {
 	}
 	for range rapid.IntRange(1, 14).Draw(t, "spans") {
 		s := span{Start: now}
-		switch kind := rapid.IntRange(0, 19).Draw(t, "kind"); kind {
+		kind := 15
+		if again--; again < 0 {
+			kind = rapid.IntRange(0, 20).Draw(t, "kind")
+		}
+		switch kind {
 		case 0, 1:
 			s.End = now.Add(seconds(t, 20, 2500))
 			unlisted = rapid.IntRange(0, 3).Draw(t, "unlisted") == 0
 		case 2:
 			s.Ad, s.End = true, now.Add(seconds(t, 15, 30))
 		default:
-			if kind < 15 { // otherwise the same track again
+			if kind == 20 { // a loop
+				again = rapid.IntRange(2, 5).Draw(t, "repetitions")
+			}
+			if kind < 15 || kind == 20 { // otherwise the same track again
 				last = rapid.SampledFrom([]int{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6}).Draw(t, "track")
 			}
 			s.Track, s.Unlisted = dayTracks[last], unlisted
@@ -108,7 +115,7 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	case 4:
 		s.PauseAt, s.Pause = s.Start.Add(seconds(t, 2, 40)), seconds(t, 5, 85)
 	case 5:
-		s.PauseAt, s.Pause = s.Start.Add(seconds(t, 2, 40)), seconds(t, 85, 2300)
+		s.PauseAt, s.Pause = instant.Earlier(s.Start.Add(seconds(t, 2, 200)), s.End.Add(-time.Second)), seconds(t, 85, 2300)
 	case 6:
 		s.PausedAfter = seconds(t, 5, 360)
 	case 7:

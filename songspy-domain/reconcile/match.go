@@ -361,8 +361,12 @@ func (r *reconciler) isPending(item songspy.HistoryItem) bool {
 // isTrackPending reports whether a history item of the track is left for a
 // later answer of Spotify.
 func (r *reconciler) isTrackPending(track songspy.Track) bool {
-	of := func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, track) }
-	return slices.ContainsFunc(r.pending, of) || slices.ContainsFunc(r.deferred, of)
+	return slices.ContainsFunc(r.waitingItems(), func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, track) })
+}
+
+// waitingItems returns all items that wait for another answer.
+func (r *reconciler) waitingItems() []songspy.HistoryItem {
+	return slices.Concat(r.pending, r.deferred, r.later)
 }
 
 // shouldBeListed reports whether Spotify's history would list a play by now if

@@ -73,7 +73,7 @@ func (r *reconciler) findMisassigned(seen candidate) *candidate {
 }
 
 // findHistoryOnly returns the nearest play of the same track that only
-// Spotify's history reported, if no other track was played between the two.
+// Spotify's history reported, if history lists no play between the two.
 // They are really one play: a start was taken for an end, or the track was
 // paused before polls first saw it.
 func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
@@ -82,7 +82,7 @@ func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 		s := &r.candidates[i]
 		only := s.Play.Source == songspy.SourceHistory && s.Play.DeletedAt == nil && !s.removed && !s.playedAt().IsZero()
 		apart := instant.Later(s.Play.StartedAt, seen.Play.StartedAt).Sub(instant.Earlier(s.Play.EndedAt, seen.Play.EndedAt))
-		if only && isSameRecording(s.Track, seen.Track) && apart < distance && !r.hasOtherTrackBetween(*s, seen) {
+		if only && isSameRecording(s.Track, seen.Track) && apart < distance && !r.hasListedPlayBetween(*s, seen) {
 			nearest, distance = s, apart
 		}
 	}
@@ -95,12 +95,14 @@ func (s *candidate) takeItemOf(other *candidate) {
 	other.item, other.PlayedAt = songspy.HistoryItem{}, time.Time{}
 }
 
-// hasOtherTrackBetween reports whether Spotify's history lists a play of
-// another track between two plays.
-func (r *reconciler) hasOtherTrackBetween(a, b candidate) bool {
+// hasListedPlayBetween reports whether a listed play began between the starts of
+// two plays of one track. A play of that track counts only if its item lies at its
+// edge; otherwise the item may belong to its neighbour.
+func (r *reconciler) hasListedPlayBetween(a, b candidate) bool {
 	from, to := instant.Earlier(a.Play.StartedAt, b.Play.StartedAt), instant.Later(a.Play.StartedAt, b.Play.StartedAt)
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
-		return s.Play.StartedAt.After(from) && s.Play.StartedAt.Before(to) && !s.playedAt().IsZero() && !isSameRecording(s.Track, a.Track)
+		between := s.Play.StartedAt.After(from) && s.Play.StartedAt.Before(to) && !s.playedAt().IsZero()
+		return between && (!isSameRecording(s.Track, a.Track) || s.distanceTo(songspy.HistoryItem{PlayedAt: s.playedAt()}, r.edge) <= matchTolerance)
 	})
 }
 

@@ -60,7 +60,7 @@ func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time)
 		r.addForgottenGap(r.items[0])
 	}
 	r.mergePlays()
-	return r.result(), slices.Concat(r.pending, r.deferred)
+	return r.result(), r.waitingItems()
 }
 
 // unprocessedItems returns the history items that no earlier answer contained.
@@ -129,8 +129,11 @@ func (r *reconciler) matchAll() []int {
 		case wait[i]:
 			matched[i] = -1
 			r.pending = append(r.pending, item)
-		case matched[i] < 0 && item.PlayedAt.Before(r.knownUntil.Add(-matchTolerance)):
+		case matched[i] >= 0:
+		case item.PlayedAt.Before(r.knownUntil.Add(-matchTolerance)):
 			rest = append(rest, item)
+		default:
+			r.later = append(r.later, item)
 		}
 	}
 	r.confirmPlays(matched)
@@ -152,6 +155,7 @@ type reconciler struct {
 
 	deferred []songspy.HistoryItem // items that may belong to the open play
 	pending  []songspy.HistoryItem // items that wait for another answer
+	later    []songspy.HistoryItem // items of a time that a later poll may still explain
 }
 
 // addForgottenGap records a gap before the first history item of an answer,

@@ -102,6 +102,38 @@ func TestReconcile_MatchesStartOfPlayPausedBeforeFirstPoll(t *testing.T) {
 	}
 }
 
+// TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst: A plays four times, and polls
+// miss the first. They see the last one paused after two minutes. If it played on,
+// its item waits for another answer at first, because the open play may begin
+// earlier. If it was left, history never lists it.
+func TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst(t *testing.T) {
+	known := []songspy.StoredPlay{storedPlay(songB, -1580, -1400, 180, false), storedPlay(songB, -1180, -1000, 180, false),
+		storedPlay(songA, 200, 400, 200, false), storedPlay(songA, 400, 600, 200, false), storedPlay(songA, 600, 720, 120, false)}
+	items := []songspy.HistoryItem{historyItem(songB, -1400), historyItem(songB, -1000), historyItem(songA, 200), historyItem(songA, 400), historyItem(songA, 600)}
+	for name, last := range map[string][]songspy.HistoryItem{"played on": {historyItem(songA, 920)}, "left": nil} {
+		d := storeModel{plays: slices.Clone(known), lastID: 100}
+		d.plays[0].PlayedAt, d.processedAt = at(-1400), []time.Time{at(-1400)}
+		for _, until := range []float64{920, 1500} {
+			d.writeReconciliation(reconcileAll(songspy.StoredPlays{Plays: d.plays, ProcessedAt: d.processedAt}, slices.Concat(items, last), at(until)))
+		}
+		want := []time.Time{at(-1400), at(-1000), at(200), at(400), at(600), {}}
+		if last != nil {
+			want[5] = at(920)
+		}
+		if got := playedAtOf(d.plays); !slices.EqualFunc(got, want, time.Time.Equal) {
+			t.Errorf("%s: plays with items at %v, want %v", name, got, want)
+		}
+	}
+}
+
+// playedAtOf returns the times of the plays' items.
+func playedAtOf(plays []songspy.StoredPlay) (at []time.Time) {
+	for _, k := range plays {
+		at = append(at, k.PlayedAt)
+	}
+	return at
+}
+
 // TestReconcile_LoopLeavesPlayedAtEdgeUnknown: in a loop every item lies at the end
 // of one play and at the start of the next.
 func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
