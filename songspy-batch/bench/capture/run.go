@@ -177,9 +177,12 @@ func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 	})
 }
 
-// reportProgress prints a line to stderr after each virtual day.
+// reportProgress prints a line to stderr after each virtual day, from the warm-up to the
+// cool-down.
 func (r *policyRun) reportProgress(ctx context.Context) {
-	for day := 1; delayqueue.Wait(ctx, 24*time.Hour); day++ {
-		fmt.Fprintf(os.Stderr, "%s: day %d of %d has ended\n", r.policy.name, day, r.days)
+	const day = 24 * time.Hour
+	days := int((r.policy.warmUp() + time.Duration(r.days)*day + coolDown) / day)
+	for n := 1; delayqueue.Wait(ctx, day); n++ {
+		fmt.Fprintf(os.Stderr, "%s: day %d of %d has ended\n", r.policy.name, n, days)
 	}
 }

@@ -154,6 +154,29 @@ func TestAnUnknownQuotaIsLearned(t *testing.T) {
 	}
 }
 
+func TestCombinedAccountsKeepEveryRecall(t *testing.T) {
+	t.Parallel()
+	var one result
+	fractions := func(r *result) (all []*fraction) {
+		v := reflect.ValueOf(r).Elem()
+		for i := range v.NumField() {
+			if v.Type().Field(i).Type == reflect.TypeFor[fraction]() {
+				all = append(all, v.Field(i).Addr().Interface().(*fraction))
+			}
+		}
+		return all
+	}
+	for i, f := range fractions(&one) {
+		*f = fraction{Total: 10 + i, Count: i}
+	}
+	both := combine([]result{one, one})
+	for i, f := range fractions(&both) {
+		if want := (fraction{Total: 20 + 2*i, Count: 2 * i}); *f != want {
+			t.Errorf("recall %d of two accounts is %+v, want %+v", i, *f, want)
+		}
+	}
+}
+
 func TestBoundsOfAQuotaAreChecked(t *testing.T) {
 	res := result{Policy: regularQuotaPolicy, personDays: 1, Accounts: 20, MaxRateLimited: 2, LongestOutage: 1000}
 	res.finish()
