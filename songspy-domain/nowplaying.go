@@ -87,7 +87,8 @@ type NowPlaying struct {
 	Stalled bool
 	// Advertisement says that the last observation was an advertisement.
 	Advertisement bool
-	// HidesProgress says that the player always reports a progress of 0.
+	// HidesProgress says that the player always reports a progress of 0, or that it
+	// has stopped reporting the progress of the open play.
 	HidesProgress bool
 	// Generation is that of the user's link to Spotify through which this state
 	// was observed. See Link.Generation.

@@ -169,6 +169,10 @@ func reportsZeroProgress(n songspy.NowPlaying, obs songspy.Observation) bool {
 		(n.State == songspy.PlayerPlaying || n.Stalled) && obs.At.Sub(n.OpenedAt) >= zeroProgressMin
 }
 
+// alwaysZero reports whether the player always reports progress 0. If the
+// progress of the open play is still known, it only stopped reporting it.
+func alwaysZero(n songspy.NowPlaying) bool { return n.HidesProgress && n.ProgressMS < 0 }
+
 // hideZeroProgress treats the progress of a device that always reports 0 as
 // unknown. Its plays then count as listened between their observations only.
 func (s *step) hideZeroProgress(obs *songspy.Observation) {
@@ -176,7 +180,7 @@ func (s *step) hideZeroProgress(obs *songspy.Observation) {
 	switch {
 	case obs.Progress > 0:
 		n.HidesProgress = false
-	case obs.Progress == 0 && n.HidesProgress:
+	case obs.Progress == 0 && alwaysZero(*n):
 		obs.Progress = songspy.UnknownProgress
 	case obs.Kind == songspy.ObservedPlaying && reportsZeroProgress(*n, *obs):
 		n.HidesProgress = true

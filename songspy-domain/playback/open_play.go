@@ -21,13 +21,25 @@ func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 		return instant.Later(seen, s.endPlay(s.endNoLaterThan(obs.At), false))
 	}
 	began := instant.Later(implied, seen)
-	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && implied.Sub(*n.EndsAt).Abs() <= gaplessMax && !leftBeforeEnd(n) {
+	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && mayEndAt(n, implied) && !leftBeforeEnd(n) {
 		return instant.Later(seen, s.endPlay(instant.Earlier(*n.EndsAt, began), true))
 	}
 	if obs.Kind == songspy.ObservedPlaying && s.endProbable(began) {
 		return instant.Later(seen, began)
 	}
 	return instant.Later(seen, s.endPlay(s.endNoLaterThan(began), false))
+}
+
+// mayEndAt reports whether the next track began so close to the predicted end
+// that the open play was played to its end. Players fade songs of more than a
+// minute into each other.
+func mayEndAt(n songspy.NowPlaying, began time.Time) bool {
+	early := gaplessMax
+	if n.DurationMS > time.Minute.Milliseconds() {
+		early = fadeMax
+	}
+	after := began.Sub(*n.EndsAt)
+	return after >= -early && after <= gaplessMax
 }
 
 // probablePlayMin is the shortest probable play. About half of the shorter ones
@@ -37,11 +49,12 @@ const probablePlayMin = 45 * time.Second
 // endProbable ends the open (unfinished) play as a probable one, and returns
 // true, if polls prove too little of it, the next track began before the play's
 // predicted end, and the play would count if it was played until that track
-// began. Otherwise it changes nothing and returns false.
+// began. Otherwise it changes nothing and returns false, and so it does if a
+// doubtful answer showed a third track in between.
 func (s *step) endProbable(began time.Time) bool {
 	n := s.State
 	unseen := began.Sub(n.SeenAt)
-	if n.State != songspy.PlayerPlaying || n.IdleSince != nil || n.EndsAt == nil || began.After(*n.EndsAt) ||
+	if n.State != songspy.PlayerPlaying || n.IdleSince != nil || n.DoubtedAt != nil || n.EndsAt == nil || began.After(*n.EndsAt) ||
 		unseen <= 0 || unseen > unpolledMax || songspy.IsCounted(n.ListenedMS, n.DurationMS) {
 		return false
 	}
@@ -111,7 +124,7 @@ func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 		UserID: former.UserID, Generation: former.Generation,
 		State: songspy.PlayerPlaying, TrackURI: obs.Track.URI, DurationMS: reportedLength(obs),
 		StartedAt: started, SeenAt: obs.At, ProgressMS: obs.Progress.Milliseconds(), ListenedMS: listened.Milliseconds(),
-		OtherSeenAt: otherSeenAt, Provisional: guess, OpenedAt: obs.At, Polls: 1, HidesProgress: former.HidesProgress,
+		OtherSeenAt: otherSeenAt, Provisional: guess, OpenedAt: obs.At, Polls: 1, HidesProgress: alwaysZero(former),
 	}
 	if obs.Progress < 0 {
 		s.State.ProgressMS = -1

@@ -32,6 +32,9 @@ func TestStep_PlayFollowedLateEnoughIsProbable(t *testing.T) {
 		"the next track is paused": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), paused(songB, 30, 150)}, nil,
 		},
+		"a doubtful answer showed a third track in between": {
+			[]songspy.Observation{idle, playing(songA, 2, 2), playing(episode, 32, 32), playing(songB, 5, 75)}, nil,
+		},
 		"idle in between": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), idleAt(90), playing(songB, 30, 150)}, nil,
 		},

@@ -22,6 +22,8 @@ const (
 	// end of the previous one, no poll needs to prove that the previous one was
 	// played to its end.
 	gaplessMax = 5 * time.Second
+	// fadeMax is how much earlier than predicted a song ends that fades into the next.
+	fadeMax = 12*time.Second + 500*time.Millisecond
 	// idleConfirmAfter: answers that nothing plays, before the predicted end of
 	// a play, are believed only after this time, because Spotify sometimes
 	// gives them wrongly. It is longer than the time between two polls that
@@ -403,23 +405,28 @@ func (s *step) resumePlay(obs songspy.Observation) {
 func (s *step) continueHidden(obs songspy.Observation) {
 	n := &s.State
 	if n.EndsAt != nil && n.State == songspy.PlayerPlaying && !obs.At.Before(*n.EndsAt) {
-		s.restartPlay(obs, *n.EndsAt)
-		return
+		if !n.HidesProgress {
+			s.restartPlay(obs, *n.EndsAt)
+			return
+		}
+		// It may be a second play since its progress is hidden. It counts once.
+		n.ProgressMS, n.HidesProgress, n.OtherSeenAt = -1, false, n.StartedAt
 	}
 	if most := instant.Milliseconds(n.DurationMS + n.PausedMS); n.ProgressMS < 0 && n.DurationMS > 0 && !songspy.IsSpeech(n.TrackURI) && obs.At.Sub(n.StartedAt) > most+jitter {
 		s.pausePastLength(obs, n.StartedAt.Add(most))
 		return
 	}
 	passed := obs.At.Sub(n.SeenAt)
-	if n.ProgressMS >= 0 && n.State == songspy.PlayerPlaying { // it may be another play of its track, on another device
-		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays
-	}
 	switch {
 	case n.State == songspy.PlayerPaused: // resumed at an unknown time: it plays from here on
 		n.PausedMS += passed.Milliseconds()
 	case passed > unpolledMax: // its state is unknown
+		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays
 	default:
 		n.ListenedMS += passed.Milliseconds()
+		if n.ProgressMS >= 0 {
+			n.ProgressMS, n.HidesProgress = n.ProgressMS+trackTime(*n, passed).Milliseconds(), true
+		}
 	}
 	n.State, n.PausedSince, n.IdleSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
 	n.DoubtedAt, n.DoubtedURI, n.Unmoved, n.Stalled = nil, "", false, false

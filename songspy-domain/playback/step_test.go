@@ -54,6 +54,14 @@ func TestStep_ReturnsEndedPlays(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 20, 20), playing(songB, 30, 150)},
 			nil,
 		},
+		"a song that fades into the next for twelve seconds was played to its end": {
+			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 3, 191)},
+			[]expectedPlay{{"spotify:track:a", 0, 188, 188, false}},
+		},
+		"a song whose successor began sooner than any fade was skipped": {
+			[]songspy.Observation{idle, playing(songA, 50, 50), playing(songB, 3, 190)},
+			[]expectedPlay{{"spotify:track:a", 0, 187, 50, true}},
+		},
 		"a crossfade ends the first track where the next begins": {
 			[]songspy.Observation{idle, playing(songA, 60, 60), playing(songB, 10, 206)},
 			[]expectedPlay{{"spotify:track:a", 0, 196, 196, false}},
