@@ -155,6 +155,9 @@ func (r *reconciler) isOnePlay(first, second candidate) bool {
 	if first.playedAt().IsZero() {
 		return r.isCoveredByHistory(first) && !second.playedAt().IsZero()
 	}
+	if r.listsWhole && !first.Play.Provisional && isLeftEarly(second.StoredPlay) {
+		return false // it followed directly, and history does not list what was left early
+	}
 	return second.playedAt().IsZero() && r.isCoveredByHistory(second)
 }
 

@@ -40,3 +40,25 @@ func TestReconcile_CountsListedPartialPlays(t *testing.T) {
 		})
 	}
 }
+
+// TestReconcile_RepetitionThatWasLeftIsMergedOnlyIfHistoryWouldListIt: A played to
+// its end and directly again, for two minutes. History lists the first only.
+func TestReconcile_RepetitionThatWasLeftIsMergedOnlyIfHistoryWouldListIt(t *testing.T) {
+	first := storedPlay(songA, 0, 200, 200, false)
+	first.Play.InferredMS = 100_000
+	for name, tt := range map[string]struct {
+		counts songspy.PartialPlayCounts
+		want   int
+	}{
+		"history lists whole plays only": {songspy.PartialPlayCounts{Unlisted: 5}, 3},
+		"history lists partial plays":    {songspy.PartialPlayCounts{Listed: 5}, 2},
+		"unknown":                        {songspy.PartialPlayCounts{}, 2},
+	} {
+		known := songspy.StoredPlays{Plays: []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), first, storedPlay(songA, 200, 320, 120, true)}, PartialPlays: tt.counts}
+		d := storeModel{plays: slices.Clone(known.Plays)}
+		d.writeReconciliation(reconcileAll(known, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0)}, at(4000)))
+		if len(d.plays) != tt.want {
+			t.Errorf("%s: %d plays, want %d: %+v", name, len(d.plays), tt.want, d.plays)
+		}
+	}
+}

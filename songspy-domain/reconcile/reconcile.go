@@ -48,7 +48,7 @@ const passesMax = 8
 // once. pending are the items that are left for the next answer.
 func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time) (out songspy.Reconciliation, pending []songspy.HistoryItem) {
 	partial, known := stored.PartialPlays.ListsPartialPlays()
-	r := reconciler{listsPartial: partial && known, completeSince: history.CompleteSince, knownUntil: until, consecutive: consecutiveVotes(history.Items), deferred: history.Deferred}
+	r := reconciler{listsPartial: partial && known, listsWhole: !partial && known, completeSince: history.CompleteSince, knownUntil: until, consecutive: consecutiveVotes(history.Items), deferred: history.Deferred}
 	for _, k := range stored.Plays {
 		r.candidates = append(r.candidates, candidate{StoredPlay: k})
 	}
@@ -152,6 +152,7 @@ type reconciler struct {
 	gaps          []songspy.Gap
 
 	listsPartial bool // this history lists partial plays
+	listsWhole   bool // this history lists whole plays only
 
 	deferred []songspy.HistoryItem // items that may belong to the open play
 	pending  []songspy.HistoryItem // items that wait for another answer
@@ -206,7 +207,7 @@ func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 
 // result collects the changes of a pass.
 func (r *reconciler) result() songspy.Reconciliation {
-	out := songspy.Reconciliation{Gaps: r.gaps, Pending: len(r.pending)}
+	out := songspy.Reconciliation{Gaps: r.gaps, Pending: len(r.pending) + len(r.later)}
 	for _, s := range r.candidates {
 		if r.mayBeListedLater(s) {
 			out.Pending++
@@ -342,9 +343,14 @@ const partialPlayMargin = 20 * time.Second
 // listed and ended well before its track did.
 func isPartialPlay(k songspy.StoredPlay) bool {
 	p := k.Play
+	return p.Source == songspy.SourceLive && !songspy.IsNeverListed(k.Track.URI) &&
+		p.ListenedMS-p.InferredMS >= (songspy.HistoryPlayMin+jitter).Milliseconds() && isLeftEarly(k)
+}
+
+// isLeftEarly reports whether a play ended well before its track did.
+func isLeftEarly(k songspy.StoredPlay) bool {
 	length := k.Track.Duration()
-	return p.Source == songspy.SourceLive && !songspy.IsNeverListed(k.Track.URI) && length > 0 &&
-		p.ListenedMS-p.InferredMS >= (songspy.HistoryPlayMin+jitter).Milliseconds() && p.EndedAt.Sub(p.StartedAt) < length-partialPlayMargin
+	return length > 0 && k.Play.EndedAt.Sub(k.Play.StartedAt) < length-partialPlayMargin
 }
 
 // newPartialPlays counts what this answer shows about whether the account's

@@ -126,6 +126,19 @@ func TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst(t *testing.T) {
 	}
 }
 
+// TestReconcile_ItemAtTheStartOfTheOpenPlayIsPending: the open play may have begun
+// earlier, so the item waits. The same answer must be reconciled again.
+func TestReconcile_ItemAtTheStartOfTheOpenPlayIsPending(t *testing.T) {
+	known := []songspy.StoredPlay{storedPlay(songB, -380, -200, 180, false), storedPlay(songB, -180, 0, 180, false)}
+	items := []songspy.HistoryItem{historyItem(songB, -200), historyItem(songB, 0), historyItem(songA, 199)}
+	if r := reconcileAll(storedPlays(known, nil), items, at(200)); r.Pending != 1 || len(r.Added)+len(r.Unmatched) != 0 {
+		t.Errorf("while a later poll may explain it: %+v", r)
+	}
+	if r := reconcileAll(storedPlays(known, nil), items, at(900)); len(r.Added) != 1 {
+		t.Errorf("later: %+v", r)
+	}
+}
+
 // playedAtOf returns the times of the plays' items.
 func playedAtOf(plays []songspy.StoredPlay) (at []time.Time) {
 	for _, k := range plays {
