@@ -37,10 +37,16 @@ func (Sharing) TableName() string { return "sharing_periods" }
 // off.
 var HiddenForever = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// NewSharing returns the settings of a new user: this audience for now and for
-// history, local files hidden, and not findable.
+// beforeSignUp is how long before the sign-up the first settings of a user apply.
+// It is longer than anything that can play at the sign-up.
+const beforeSignUp = 12 * time.Hour
+
+// NewSharing returns the settings of a user who signs up at the given time: this
+// audience for now and for history, local files hidden, and not findable. They
+// apply from beforeSignUp on, because a track that plays at the sign-up follows
+// them: visibility hides a track that began before the first settings.
 func NewSharing(user UserID, audience Audience, at time.Time) Sharing {
-	return Sharing{UserID: user, BeganAt: at, Now: audience, History: audience, HideLocal: true}
+	return Sharing{UserID: user, BeganAt: at.Add(-beforeSignUp), Now: audience, History: audience, HideLocal: true}
 }
 
 // HiddenItem is an artist or a track that a user hides from others. Rows that

@@ -104,6 +104,7 @@ func sessions() suite {
 				}
 				return ids
 			}
+			must(t, b.TouchSession(t.Context(), second.ID, start.Add(time.Second)))
 			same(t, "of the user", ids(first.UserID, start, 10), []int64{second.ID, next.ID})
 			same(t, "of another user", ids(other.UserID, start, 10), []int64{other.ID})
 			must(t, b.TouchSession(t.Context(), next.ID, start.Add(time.Minute)))

@@ -95,7 +95,7 @@ func sharing() suite {
 			for _, p := range b.rule(t, u.ID).Periods {
 				began = append(began, p.BeganAt)
 			}
-			same(t, "periods begin", began, []time.Time{start, start.Add(time.Microsecond), start.Add(2 * time.Microsecond)})
+			same(t, "periods begin", began, []time.Time{start.Add(-12 * time.Hour), start, start.Add(time.Microsecond)})
 			same(t, "the present", b.rule(t, u.ID).Present().Now, songspy.AudienceEveryone)
 		},
 		"ChangeSharing_RejectsSettingsThatDoNotExist": func(t *testing.T, b *fixture) {
