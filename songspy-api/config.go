@@ -31,7 +31,8 @@ type settings struct {
 	// PublicURL is the address at which browsers reach this instance. It is also the
 	// issuer of the JWTs.
 	PublicURL string `env:"SONGSPY_PUBLIC_URL" envDefault:"http://127.0.0.1:8080"`
-	// TrustedProxies are addresses and networks whose X-Forwarded-For is trusted.
+	// TrustedProxies are the addresses and networks of proxies. The API
+	// believes the X-Forwarded-For header only in requests from them.
 	TrustedProxies config.List `env:"SONGSPY_TRUSTED_PROXIES"`
 	// AllowedOrigins are other origins whose pages may read the API's answers (CORS).
 	AllowedOrigins config.List `env:"SONGSPY_ALLOWED_ORIGINS"`
@@ -52,10 +53,10 @@ type settings struct {
 	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
 	// DefaultAudience is the audience of new users; see songspy.Audience.
 	DefaultAudience string `env:"SONGSPY_DEFAULT_AUDIENCE" envDefault:"everyone"`
-	// SignUp is the sign-up policy, one of auth.Policy.
+	// SignUp says who may sign up. It is one of the values of auth.Policy.
 	SignUp string `env:"SONGSPY_SIGN_UP" envDefault:"open"`
-	// Allowlist holds the addresses that may sign up under the policy allowlist; see
-	// auth.ParseAllowlist.
+	// Allowlist holds the e-mail addresses of the users who may sign up if
+	// SignUp is "allowlist"; see auth.ParseAllowlist.
 	Allowlist songspy.Secret `env:"SONGSPY_ALLOWLIST"`
 }
 
@@ -91,8 +92,9 @@ func (s settings) Validate() error {
 	return errors.Join(problems...)
 }
 
-// signUpOptions returns the sign-up policy. An allowlist that the policy ignores
-// is an error: its author believes that it keeps others out.
+// signUpOptions returns the sign-up policy. It returns an error if there is an
+// allowlist that the policy does not use, because the operator probably
+// believes that it keeps others out.
 func (s settings) signUpOptions() (auth.SignUp, error) {
 	rule := auth.SignUp{Policy: auth.Policy(s.SignUp)}
 	if err := config.OneOf("SONGSPY_SIGN_UP", s.SignUp,
@@ -120,8 +122,9 @@ func checkAddr(name, addr string) error {
 	return nil
 }
 
-// checkOrigin accepts only scheme, host and port as browsers write them, because
-// browsers compare exactly these. It rejects *, which would allow every page.
+// checkOrigin returns an error unless origin consists of scheme, host and port
+// as browsers write them, because browsers compare exactly these. It rejects *,
+// which would allow every page.
 func checkOrigin(name, origin string) error {
 	u, err := url.Parse(origin)
 	defaultPort := map[string]string{"https": "443", "http": "80"}
@@ -131,8 +134,8 @@ func checkOrigin(name, origin string) error {
 	return fmt.Errorf("%s: is %q; it must be an origin such as https://songs.example.org, in lower case, without a path and without the default port", name, origin)
 }
 
-// requireHTTPS returns an error if, in production, clients would send tokens
-// unencrypted.
+// requireHTTPS returns an error, in production, if the public URL is not https,
+// because clients would send tokens unencrypted.
 func (s settings) requireHTTPS() error {
 	u, err := url.Parse(s.PublicURL)
 	if err != nil || s.Service.IsDevelopment() || u.Scheme != "http" || net.ParseIP(u.Hostname()).IsLoopback() || u.Hostname() == "localhost" {
@@ -161,8 +164,8 @@ func checkProxy(proxy string) error {
 	return nil
 }
 
-// withKeys fills in missing keys. Only development mode allows missing keys; they
-// are generated and stored in the state directory.
+// withKeys returns the settings with all secret keys. Missing keys, which only
+// development allows, are generated and stored in the state directory.
 func (s settings) withKeys() (settings, error) {
 	if s.JWTKeys != "" && s.Service.SealKeys != "" {
 		return s, nil

@@ -114,7 +114,7 @@ func (migrateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	// The log says which other program Migrate waits for.
+	// Migrate needs a log, to say which other process it waits for.
 	log := telemetry.NewLogger(p.stdout, s.Service.LogLevel, s.Service.LogFormat)
 	if err := withStore(ctx, s, log, func(db *store.Store) error { return db.Migrate(ctx) }); err != nil {
 		return err
@@ -147,7 +147,8 @@ type forwardCommand struct {
 	Routes []forward.Route `arg:"" name:"route" help:"LISTEN=TARGET, such as 0.0.0.0:8080=api:8080."`
 }
 
-// Run does not read the configuration: the forwarder's container has none.
+// Run does not read the configuration, because the container in which the
+// forwarder runs has none.
 func (c forwardCommand) Run(ctx context.Context, p *program) error {
 	return forward.Forwarder{Log: telemetry.NewLogger(p.stdout, "info", "json")}.Run(ctx, c.Routes...)
 }

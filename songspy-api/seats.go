@@ -80,7 +80,8 @@ func withApps(ctx context.Context, p *program, work func([]config.App, *store.St
 	})
 }
 
-// updateSeats calls update for each user, then assigns the seats that are free.
+// updateSeats calls update for each user, and then assigns the free seats
+// (places in Spotify apps) to the users who wait for one.
 func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update func(context.Context, *store.Store, songspy.UserID, io.Writer) error) error {
 	return withApps(ctx, p, func(apps []config.App, db *store.Store) error {
 		for _, id := range users {
@@ -114,8 +115,9 @@ func dropSeat(ctx context.Context, db *store.Store, id songspy.UserID, out io.Wr
 	return nil
 }
 
-// printWaitingList prints the apps, the users to register, the users who are
-// expected to link, and the waiting list.
+// printWaitingList prints the Spotify apps, the users that the operator must
+// register with them, the users who can link now, and the users who wait for a
+// free place.
 func printWaitingList(apps []config.App, waitingList store.WaitingList, out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	printApps(t, apps, waitingList)

@@ -32,8 +32,9 @@ func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	return serveHealth(ctx, s.stayAddr)
 }
 
-// serveHealth answers /healthz at the address until ctx ends. A container that
-// depends on this one then knows that all people are signed up.
+// serveHealth answers /healthz at the address until ctx ends. It is called when
+// all people are signed up, so a healthy container shows that to the containers
+// that depend on it.
 func serveHealth(ctx context.Context, addr string) error {
 	if err := checkAddress(addr, false); err != nil {
 		return err

@@ -26,7 +26,8 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	options := sim.Options{
 		Seed: s.seed, People: s.people, Population: s.population, PublicURL: s.publicURL,
 		RotateRefreshTokens: s.rotateRefreshTokens, AccessTokenLife: s.tokenLife, Logger: logger,
-		// The past of the people stays the same when the simulator restarts.
+		// The past plays of the people depend only on the seed, so they stay
+		// the same after a restart. The epoch says how far back they go.
 		Epoch: time.Now().AddDate(0, 0, -30),
 	}
 	if s.redirectURIs != "" {
@@ -71,8 +72,8 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	return nil
 }
 
-// checkAddress rejects addresses beyond this machine unless they are allowed,
-// because the simulator shows forged sign-in pages.
+// checkAddress returns an error if other machines could reach the address,
+// unless that is allowed, because the simulator shows imitated sign-in pages.
 func checkAddress(addr string, allowNetwork bool) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -27,7 +27,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// minRatio is the bound: the board's rate divided by that of the bare handler.
+// minRatio is the smallest accepted result: the rate at which the board is
+// served, divided by the rate of the bare handler.
 const minRatio = 0.8
 
 // options are the flags.
@@ -54,7 +55,8 @@ func main() {
 	}
 }
 
-// contender is a server, with its rate (requests a second) and p99 in each round.
+// contender is one of the servers that are compared, with its rate (requests a
+// second) and its 99th percentile of response times in each round.
 type contender struct {
 	name string
 	url  string

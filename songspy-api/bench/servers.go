@@ -67,7 +67,8 @@ func readContract() ([]byte, error) {
 	return nil, fmt.Errorf("openapi.yaml was not found; run this in the root of the repository")
 }
 
-// serveBoard serves the API's handler over a fake feed, and returns its first answer.
+// serveBoard starts a server with the API's handler, whose data comes from a
+// fake change feed. It returns its address and its first answer.
 func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract []byte, changes int) (string, []byte, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
 	authService, err := auth.New(auth.Options{

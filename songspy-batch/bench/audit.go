@@ -8,28 +8,29 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// writeAudit counts the users with rows written in the last round, by the reason that the
-// simulator knows.
+// writeAudit counts the users whose rows in the database the batch wrote in the
+// last round, by the reason for the writes. The simulator knows the reason.
 type writeAudit struct {
-	// Written counts all users with a row written.
+	// Written counts all users with a written row.
 	Written int `json:"written"`
 	// Changed counts users whose playback changed since the previous round.
 	Changed int `json:"changed"`
-	// Proven counts users whose playback changed before the previous round, so that only
-	// this round confirmed it. A play ends after two idle polls, and it counts after
-	// enough listening time.
+	// Proven counts users whose playback changed before the previous round,
+	// where only a poll of this round proved the change. A play ends after two
+	// idle polls, and it counts after enough listening time.
 	Proven int `json:"proven"`
 	// NoProgress counts users whose player reports no progress. Each poll extends the
 	// time for which the board shows them, so each poll writes.
 	NoProgress int `json:"noProgress"`
-	// Unchanged counts those without any change. It must be 0.
+	// Unchanged counts users with a written row although nothing changed. It must be 0.
 	Unchanged int `json:"unchanged"`
 	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
-	// Eligible counts the users whose playback changed, so that a row may be written.
+	// Eligible counts the users whose playback changed, so that a row may be
+	// written for them.
 	Eligible int `json:"eligible"`
-	// Missed counts the users whose track changed well before their poll, but without a
-	// row written. It must be 0.
+	// Missed counts the users whose track changed well before their poll,
+	// although no row was written. It must be 0.
 	Missed int `json:"missed"`
 }
 
@@ -118,7 +119,8 @@ func playsWithoutProgress(plays []sim.Play, at timeSpan) bool {
 	return false
 }
 
-// switchedTrack reports whether the player certainly shows another track than before.
+// switchedTrack reports whether a person's player certainly shows another track
+// now than it did before.
 func switchedTrack(before, now sim.Playback) bool {
 	shown := now.Visible && now.State == sim.StatePlaying &&
 		now.Play.Track.Kind != sim.KindAd && now.Play.Track.Kind != sim.KindUnknown

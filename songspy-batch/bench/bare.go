@@ -16,15 +16,18 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
-// extraConns is the number of connections of the batch's client that polls do not use.
+// extraConns is how many connections the batch's client may open in addition to
+// one for each concurrent poll.
 const extraConns = 16
 
-// bareRun is the result of one bare loop.
+// bareRun is the result of one run of the bare loop, which makes the HTTP calls
+// of the polls and discards the responses.
 type bareRun struct {
 	Calls   int     `json:"calls"`
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"callsPerSecond"`
-	// Processor time of a call, in microseconds, in this process and in the simulator.
+	// The processor time that one call takes, in microseconds, in this process
+	// and in the simulator.
 	OwnMicros float64 `json:"cpuMicros"`
 	SimMicros float64 `json:"simCpuMicros"`
 }

@@ -9,8 +9,8 @@ import (
 	"text/tabwriter"
 )
 
-// maxGrowth is the bound: the cost of a poll at the largest number of users, divided by that
-// at the smallest.
+// maxGrowth is the largest accepted growth: the cost of a poll with the largest
+// number of users, divided by the cost with the smallest.
 const maxGrowth = 1.3
 
 // cost is the processor time of one poll, in microseconds, and the batch's peak memory, for
@@ -30,8 +30,8 @@ func (c *comparison) add(r *report) {
 	slices.SortStableFunc(*c, func(a, b cost) int { return cmp.Compare(a.People, b.People) })
 }
 
-// growth returns the cost of a poll at the largest number of users, divided by that at the
-// smallest.
+// growth returns the cost of a poll at the largest number of users, divided by
+// the cost of a poll at the smallest.
 func (c comparison) growth() float64 {
 	smallest, largest := c[0], c[len(c)-1]
 	return (largest.BatchMicros + largest.PostgresMicros) / (smallest.BatchMicros + smallest.PostgresMicros)

@@ -76,11 +76,13 @@ func (d *database) sealKeys() string {
 	return d.key.ID + ":" + base64.StdEncoding.EncodeToString(d.key.Key)
 }
 
-// tableRows counts the row versions that were written to a table.
+// tableRows counts the rows that were inserted, updated and deleted in one
+// table.
 type tableRows struct {
 	Inserted int64 `json:"inserted"`
 	Updated  int64 `json:"updated"`
-	// InPage counts the heap-only updates: they wrote to no index.
+	// InPage counts the updates that wrote to no index (Postgres: heap-only
+	// tuples).
 	InPage  int64 `json:"updatedInPage"`
 	Deleted int64 `json:"deleted"`
 }
@@ -89,7 +91,7 @@ func (r tableRows) sub(o tableRows) tableRows {
 	return tableRows{r.Inserted - o.Inserted, r.Updated - o.Updated, r.InPage - o.InPage, r.Deleted - o.Deleted}
 }
 
-// mark is a moment from which writes are counted.
+// mark is a moment from which writes to the database are counted.
 type mark struct {
 	transaction string // the next transaction ID
 	tables      map[string]tableRows

@@ -12,7 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// load migrates the database and loads all users with their links.
+// load creates the tables of the database and fills it with all users and their
+// links to Spotify.
 func (b *bench) load(ctx context.Context) error {
 	began := time.Now()
 	s, err := store.Open(ctx, store.Options{URL: b.db.url, SealKeys: []store.SealKey{b.db.key}})
@@ -30,8 +31,8 @@ func (b *bench) load(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// A database in operation has been vacuumed. Without this, autovacuum would start
-	// during the measurement.
+	// Vacuum the database now, as one in operation would have been. Otherwise
+	// Postgres would start autovacuum on the new rows during the measurement.
 	if err := b.db.vacuum(ctx); err != nil {
 		return err
 	}
@@ -39,8 +40,9 @@ func (b *bench) load(ctx context.Context) error {
 	return nil
 }
 
-// links yields the simulator's people as users 1 to b.people. Their links are new, and their
-// access tokens outlive the run. It keeps the access tokens in b.tokens.
+// links yields the simulator's people as users 1 to b.people. Their links to
+// Spotify are new, and their access tokens stay valid longer than the run. It
+// keeps the access tokens in b.tokens.
 func (b *bench) links(ctx context.Context) iter.Seq2[songspy.User, songspy.Link] {
 	now := time.Now()
 	scope := strings.Join(songspy.NeededScopes(), " ")

@@ -40,7 +40,8 @@ const (
 	// before the first round must be long enough to count in the second round.
 	// Otherwise the third round would write a row for it.
 	minInterval = time.Minute
-	// minIntervalUnjudged only leaves time for the bare loop between two rounds.
+	// minIntervalUnjudged is the shortest interval if bounds are not checked.
+	// It only leaves time for the bare loop between two rounds.
 	minIntervalUnjudged = 8 * time.Second
 	// productionInterval is the default interval of the batch. Several numbers of
 	// users are compared at it, because the share of polls with changes grows with

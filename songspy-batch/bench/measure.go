@@ -22,7 +22,8 @@ type bench struct {
 	fail   context.CancelCauseFunc
 }
 
-// warmUpCalls is the number of bare calls that give the first estimate of the rate.
+// warmUpCalls is how many calls the bare loop makes at the start, to estimate
+// the rate.
 const warmUpCalls = 20_000
 
 // measure runs the whole measurement, and removes its files, processes and database.
@@ -43,7 +44,8 @@ func measure(ctx context.Context, o options, server string, logf func(string, ..
 	if err := build(ctx, b.dir, "songspy-batch", "songspy-sim"); err != nil {
 		return nil, err
 	}
-	// The tokens outlive the run, so that no renewal disturbs it.
+	// The access tokens stay valid longer than the run, so that no renewal
+	// disturbs it.
 	b.world, err = sim.New(sim.Options{Seed: seed, People: o.people, Population: population, AccessTokenLife: 24 * time.Hour})
 	if err != nil {
 		return nil, err
@@ -76,7 +78,8 @@ func measure(ctx context.Context, o options, server string, logf func(string, ..
 	return r, nil
 }
 
-// addBareRun makes the calls of all users without the batch and adds the result to r.
+// addBareRun makes one call for each user without the batch (the bare loop) and
+// adds the result to r.
 func (b *bench) addBareRun(ctx context.Context, r *report) error {
 	run, err := b.runBare(ctx, b.people)
 	if err != nil {
@@ -219,7 +222,8 @@ func (b *bench) awaitInterval(ctx context.Context, interval time.Duration) error
 	return waitUntil(ctx, next)
 }
 
-// nextDueAfter returns the first time after now at which all users are due.
+// nextDueAfter returns the first time after now at which all users are due for
+// a poll.
 func nextDueAfter(now time.Time, interval time.Duration) time.Time {
 	return now.Add(interval - time.Duration(now.UnixNano()%int64(interval)))
 }

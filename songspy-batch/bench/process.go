@@ -25,7 +25,7 @@ const (
 	population = "tenth"
 )
 
-// stopTimeout is the time that a process has to end after a signal.
+// stopTimeout is how long a process may take to end after a signal.
 const stopTimeout = 15 * time.Second
 
 // build builds commands with the release's build flags into dir.
@@ -134,7 +134,9 @@ func (p *process) end(signal syscall.Signal) error {
 	}
 }
 
-// logTail keeps the end of a process's log and finds the address in its "listening" message.
+// logTail keeps the last lines of a started process's log, to show them if it
+// fails. It also finds, in the process's "listening" message, the address at
+// which the process listens.
 type logTail struct {
 	listening chan string
 

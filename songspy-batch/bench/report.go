@@ -58,7 +58,8 @@ func (r *report) finish() {
 	r.Ratio = median(r.Ratios)
 }
 
-// lastRound returns the round whose cost and rows are reported.
+// lastRound returns the last round, the one whose processor time and written
+// rows are reported.
 func (r *report) lastRound() pollRound { return r.Rounds[len(r.Rounds)-1] }
 
 // median returns the middle value, or the mean of the two middle values.
@@ -68,7 +69,8 @@ func median(of []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// checkBounds stores and returns the bounds that were missed.
+// checkBounds compares the figures with the bounds. It stores in the report,
+// and returns, the bounds that were missed.
 func (r *report) checkBounds(b bounds) []string {
 	r.Missed = []string{}
 	miss := func(missed bool, format string, args ...any) {

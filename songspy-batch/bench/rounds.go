@@ -33,7 +33,8 @@ type pollRound struct {
 	End   time.Time `json:"end"`
 }
 
-// metricsWatch follows the batch's rounds by its metrics.
+// metricsWatch finds out from the batch's metrics when each round of polls
+// begins and ends.
 type metricsWatch struct {
 	*bench
 	url      string
@@ -43,7 +44,7 @@ type metricsWatch struct {
 // nextDue returns the time of the next round after end.
 func (w *metricsWatch) nextDue(end time.Time) time.Time { return nextDueAfter(end, w.interval) }
 
-// counts are the batch's counters at one moment.
+// counts are the values of the batch's counter metrics at one moment.
 type counts struct {
 	at     time.Time
 	polls  int

@@ -1,6 +1,7 @@
-// Package sim is a local Spotify and Google for tests, load tests and
-// demonstrations. It returns the responses and errors of the real services for
-// people who do not exist, whose plays are known to the millisecond.
+// Package sim imitates Spotify and Google on this machine, for tests, load
+// tests and demonstrations. It returns the responses and errors of the real
+// services for people who do not exist, whose plays are known to the
+// millisecond.
 //
 //	s, err := sim.New(sim.Options{People: 24, Population: "lively"})
 //	server := httptest.NewServer(s.Handler())

@@ -2,7 +2,7 @@ package sim
 
 import "net/http"
 
-// guide is the page at the root of the simulator.
+// guide is the text that the simulator serves at /.
 const guide = `This is a simulated Spotify and Google. The people here do not exist.
 
   /spotify/accounts/authorize    Spotify's consent page (client_id, redirect_uri, response_type=code)

@@ -8,7 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/spotify"
 )
 
-// CodeOptions are the properties of an authorization code.
+// CodeOptions are the properties of an authorization code that SpotifyCode
+// returns.
 type CodeOptions struct {
 	ClientID    string // default SpotifyClientID
 	RedirectURI string // the exchange must name the same
@@ -36,9 +37,9 @@ func (s *Sim) Person(person int) Person {
 // Songs come first, then 300 episodes, then 300 local files.
 func (s *Sim) Track(number int) Track { return *s.world.Track(number) }
 
-// GoogleToken returns an access token as a browser would get it, valid for an
-// hour. The default scopes are openid, email and profile. It panics if the
-// client is neither GoogleClientID nor ForeignGoogleClientID.
+// GoogleToken returns a Google access token of a person, as a browser would get
+// it, valid for an hour. The default scopes are openid, email and profile. It
+// panics if the client is neither GoogleClientID nor ForeignGoogleClientID.
 func (s *Sim) GoogleToken(person int, clientID string, scopes ...string) string {
 	s.checkPerson(person)
 	token, err := s.google.AccessToken(person, clientID, scopes...)
@@ -67,16 +68,17 @@ func (s *Sim) SpotifyCode(person int, o CodeOptions) string {
 	return s.spotify.Code(person, app, o.RedirectURI, o.Challenge, scopes)
 }
 
-// SpotifyTokens returns the tokens of an exchange with the client secret, for
-// loading many people. The consent is given now, and the refresh token does not
-// rotate.
+// SpotifyTokens returns the Spotify tokens of a person, as if the person had
+// consented now and the app had exchanged the code with its secret. It is fast,
+// to link many people at once. The refresh token stays valid when it is used.
 func (s *Sim) SpotifyTokens(person int) (access, refresh string) {
 	s.checkPerson(person)
 	return s.spotify.Tokens(person)
 }
 
-// Revoke revokes a person's consent: refresh tokens and codes issued so far get
-// invalid_grant. Linking again gives a new consent.
+// Revoke revokes a person's consent: the token endpoint rejects codes and
+// refresh tokens issued so far with invalid_grant. If the person links again,
+// that is a new consent.
 func (s *Sim) Revoke(person int) {
 	s.checkPerson(person)
 	s.consents.Revoke(person)
@@ -143,8 +145,10 @@ func (s *Sim) Fault(f Fault) (cancel func()) {
 // ClearFaults removes all faults.
 func (s *Sim) ClearFaults() { s.faults.Clear() }
 
-// ChangeQuirks changes how the services respond where the real ones vary.
+// ChangeQuirks changes how the imitated services respond in cases in which the
+// real ones have behaved differently at different times.
 func (s *Sim) ChangeQuirks(change func(*Quirks)) { s.quirks.Change(change) }
 
-// Stats returns the numbers of calls so far.
+// Stats returns how many calls the simulator has received so far, by endpoint
+// and status.
 func (s *Sim) Stats() Stats { return s.requestLog.Stats() }

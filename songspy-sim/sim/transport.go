@@ -10,9 +10,9 @@ import (
 )
 
 // Transport returns a transport that serves requests in this process, in the
-// caller's goroutine and without sockets. It serves the simulator's own paths
-// for every host, and the hosts of Spotify and Google by their simulations. So
-// a client with its default addresses works unchanged.
+// caller's goroutine and without sockets. Requests to the hosts of Spotify and
+// Google go to their imitations, so a client with its default addresses works
+// unchanged. The simulator's own paths work with every host name.
 func (s *Sim) Transport() http.RoundTripper { return transport{s.handler} }
 
 type transport struct{ handler http.Handler }
@@ -67,7 +67,7 @@ type recorder struct {
 	body   bytes.Buffer
 }
 
-// serve reports whether the handler broke the connection.
+// serve calls the handler, and reports whether it broke the connection.
 func (rec *recorder) serve(h http.Handler, r *http.Request) (aborted bool) {
 	defer func() {
 		switch p := recover(); p {
@@ -115,7 +115,8 @@ func (rec *recorder) response(r *http.Request, aborted bool) *http.Response {
 	return resp
 }
 
-// brokenBody is the rest of a body whose connection was broken.
+// brokenBody is the part of a response body after the simulated connection
+// broke: reading it returns an error.
 type brokenBody struct{}
 
 func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

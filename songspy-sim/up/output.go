@@ -28,7 +28,8 @@ type labeledWriter struct {
 	partial []byte // the last line, while it has no end
 }
 
-// Write keeps the text after the last line break for the next call.
+// Write writes the complete lines of text, and keeps the rest until the next
+// call completes the line.
 func (l *labeledWriter) Write(text []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// plan is what is started, decided before any program starts.
+// plan says which programs are started, with which settings. It is made before
+// any program starts.
 type plan struct {
 	simulated bool
 	environ   map[string]string
 	programs  []program // in the order in which they start
-	// populate is the command that signs people up once all programs are ready;
-	// nil with real providers.
+	// populate is the command that signs simulated people up when all programs
+	// are ready. It is nil if the real Spotify and Google are used.
 	populate []string
 	ports    []port
 
@@ -28,14 +29,16 @@ type program struct {
 	readyURL string // the URL that answers 200 once the program is ready
 }
 
-// port is an address that a program uses, and the variable that changes it.
+// port is an address at which a program listens, and the environment variable
+// that changes it.
 type port struct{ addr, variable string }
 
 // peopleCount is a number of people that makes a board look alive.
 const peopleCount = "24"
 
-// newPlan decides between simulated and real providers. Credentials of only one
-// provider are rejected, because half a simulation proves nothing.
+// newPlan decides whether Spotify and Google are simulated or real. It returns
+// an error if there are credentials for only one of them, because mixing real
+// and simulated services proves nothing.
 func newPlan(given map[string]string) (plan, error) {
 	spotify, google := given["SONGSPY_SPOTIFY_CLIENT_ID"] != "", given["SONGSPY_GOOGLE_CLIENT_ID"] != ""
 	if spotify != google {
@@ -58,7 +61,8 @@ func newPlan(given map[string]string) (plan, error) {
 		{"songspy-api", []string{"serve"}, p.boardURL + "/readyz"},
 		{"songspy-batch", []string{"serve"}, p.batchURL + "/readyz"},
 	}
-	// Defaults for one machine: generated keys, a database file, readable logs.
+	// These defaults suit one machine: keys are generated, the database is a
+	// file, and logs are easy to read.
 	defaults := map[string]string{
 		"SONGSPY_LOG_FORMAT":   "text",
 		"SONGSPY_PUBLIC_URL":   p.boardURL,
@@ -95,10 +99,11 @@ func simulatedEnviron(sim string) map[string]string {
 	}
 }
 
-// mergeEnviron merges maps; later ones win, and an empty value counts as
-// absent. A variable and the same name with _FILE are one variable: the form of
-// the later map wins. If one map has both forms, both stay, and the services
-// reject them.
+// mergeEnviron merges maps of environment variables. If several maps set a
+// variable, the last one counts; an empty value counts as not set. A variable
+// and the same name with _FILE are one variable: the last map decides which of
+// the two is set. If one map has both forms, both stay, and the services reject
+// them.
 func mergeEnviron(layers ...map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, layer := range layers {

@@ -128,7 +128,7 @@ func isReady(ctx context.Context, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// wait returns when a program ends or ctx ends.
+// wait returns an error when a program ends, or ctx's error when ctx ends.
 func (s *supervisor) wait(ctx context.Context) error {
 	select {
 	case p := <-s.ended:

@@ -26,8 +26,9 @@ const (
 	shutdownTimeout = 10 * time.Second
 )
 
-// Route is a pair of addresses, each host:port: connections to Listen are forwarded
-// to Target. If the target's host name has several addresses, each is a replica.
+// Route is a pair of addresses, each host:port: connections to the address
+// Listen are forwarded to the address Target. If the target's host name has
+// several addresses, each is a replica.
 type Route struct{ Listen, Target string }
 
 // UnmarshalText parses a route such as 0.0.0.0:8080=api:8080.

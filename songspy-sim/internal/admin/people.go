@@ -10,10 +10,12 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/spotify"
 )
 
-// sampleSize is how many people are sampled to describe a population.
+// sampleSize is how many of the simulated people are looked up to describe what
+// the whole population does.
 const sampleSize = 1000
 
-// getPopulation returns the number of people and what a sample does now.
+// getPopulation returns the number of people and what a sample of them plays
+// now.
 func (s *Server) getPopulation(w http.ResponseWriter, _ *http.Request) {
 	now := s.Now()
 	states := map[population.State]int{}

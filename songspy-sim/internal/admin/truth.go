@@ -119,7 +119,7 @@ func playbackJSON(now population.Playback) map[string]any {
 }
 
 // putScript replaces a person's plays by the items of the body; null restores
-// the generated ones.
+// the plays that the simulator generates.
 func (s *Server) putScript(w http.ResponseWriter, r *http.Request, person int) {
 	var body struct {
 		Items *[]playJSON `json:"items"`

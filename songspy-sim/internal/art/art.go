@@ -1,5 +1,6 @@
-// Package art draws covers and portraits from an identifier alone, so that a
-// board of invented tracks looks real.
+// Package art draws the covers of invented albums and the portraits of invented
+// people, each from an identifier alone, so that a page with simulated data
+// looks real.
 package art
 
 import (

@@ -1,5 +1,5 @@
-// Package consent shows the page on which a user chooses a person and allows or
-// denies an app.
+// Package consent shows the simulated sign-in page of Spotify and Google. On it
+// the tester chooses which simulated person to be, and allows or denies an app.
 //
 // Scripts skip the page: person=N&allow=1 in the query (or allow=0) decides at
 // once. login_hint may replace person, as a number or an e-mail address.
@@ -37,7 +37,7 @@ type Request struct {
 const peopleListed = 48
 
 // Decide reads the decision from the request, or shows the page. If the result
-// is Allowed, it sets the writer's Person.
+// is Allowed, it stores the chosen person in w.
 func Decide(w *requestlog.Writer, r *http.Request, world *population.World, request Request) Decision {
 	query := r.URL.Query()
 	allow := query.Get("allow")

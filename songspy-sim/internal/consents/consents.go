@@ -1,5 +1,5 @@
-// Package consents stores, for each person, the generation of their consent and
-// the apps with which they are registered.
+// Package consents stores, for each simulated person, the number of their
+// current consent and the apps with which they are registered.
 //
 // It uses four bytes per person, so a million people use four megabytes.
 package consents
@@ -7,15 +7,15 @@ package consents
 import "sync/atomic"
 
 // registrationBit returns the bit that is set if a person's registration with
-// the app differs from the app's default. The sixteen bits below are the
-// generation.
+// the app differs from the app's default. The sixteen lower bits hold the
+// number of the person's current consent.
 func registrationBit(app int) uint32 { return 1 << (16 + app) }
 
 // generationMask selects the bits of the generation.
 const generationMask = 1<<16 - 1
 
-// Store holds the consents of all people. All methods are safe for concurrent
-// use.
+// Store holds the consents and registrations of all simulated people. All
+// methods are safe for concurrent use.
 type Store struct {
 	people      []atomic.Uint32
 	development []bool // by app: whether it is in development mode
@@ -28,8 +28,8 @@ func New(people int, development []bool) *Store {
 	return &Store{people: make([]atomic.Uint32, people), development: development}
 }
 
-// Generation returns the number of a person's current consent. Refresh tokens
-// of earlier generations are revoked.
+// Generation returns the number of a person's current consent. It grows when
+// the consent is revoked. Refresh tokens of earlier consents are invalid.
 func (s *Store) Generation(person int) uint16 { return uint16(s.people[person].Load()) }
 
 // Revoke revokes a person's consent. A later consent is valid.
@@ -51,7 +51,8 @@ func (s *Store) Register(person, app int, registered bool) {
 	}
 }
 
-// Registered reports whether the Web API serves a person through an app.
+// Registered reports whether a person is registered with an app, so that the
+// simulated Web API answers calls for the person.
 func (s *Store) Registered(person, app int) bool {
 	return (s.people[person].Load()&registrationBit(app) == 0) != s.development[app]
 }

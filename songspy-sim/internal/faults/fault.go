@@ -13,23 +13,27 @@ type Kind string
 
 // The kinds of faults.
 const (
-	// RateLimited answers 429. RetryAfter is sent if it is set. Body: "plain"
-	// (default, "Too many requests"), "json" ("API rate limit exceeded"),
-	// "quota" (reason QUOTA_EXCEEDED), "html" or "empty".
+	// RateLimited answers 429, with the fault's RetryAfter as the Retry-After
+	// header if it is set. Body: "plain" (default, "Too many requests"), "json"
+	// ("API rate limit exceeded"), "quota" (reason QUOTA_EXCEEDED), "html" or
+	// "empty".
 	RateLimited Kind = "rate-limited"
-	// QuotaExceeded is RateLimited with the quota body of July 2026.
+	// QuotaExceeded answers 429 with the body that Spotify has sent since July
+	// 2026 when the quota of calls is exceeded.
 	QuotaExceeded Kind = "quota-exceeded"
 	// ServerError answers Status (default 503) without JSON. Body: "upstream"
 	// (default, an error of the envoy proxy), "html" or "empty".
 	ServerError Kind = "server-error"
-	// Slow answers correctly after Delay (default 30 s).
+	// Slow makes the service answer correctly, but only after Delay (default 30
+	// s).
 	Slow Kind = "slow"
-	// Cut breaks the connection in the middle of a 200's body.
+	// Cut breaks the connection in the middle of the body of a successful
+	// response.
 	Cut Kind = "cut"
 	// Hangup breaks the connection before a response.
 	Hangup Kind = "hangup"
-	// LostResponse executes the request (codes and tokens are used) and breaks
-	// the connection instead of responding.
+	// LostResponse executes the request (so that codes and one-time tokens are
+	// used up) and breaks the connection instead of responding.
 	LostResponse Kind = "lost"
 	// Garbage answers 200 with HTML that is labelled as JSON.
 	Garbage Kind = "garbage"
@@ -63,15 +67,15 @@ const (
 	Raw Kind = "raw"
 )
 
-// Everyone as a Fault's Person affects all requests, also those that name no
-// person.
+// Everyone, as the Person of a Fault, makes the fault affect all requests, also
+// those that name no person.
 const Everyone = requestlog.NoPerson
 
 // QuotaExceededBody is the body of the quota's 429 since July 2026.
 const QuotaExceededBody = `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`
 
-// Fault is one simulated error. Zero values are the usual choice, except for
-// Person: 0 is a person, and Everyone is -1.
+// Fault is one simulated error. Most fields may be left at zero. But a Person
+// of 0 is the person with number 0; Everyone is -1.
 type Fault struct {
 	Endpoint string // "token", "me", "currently-playing", "recently-played", "tokeninfo", "userinfo", "google-token", …
 	Person   int    // a person, or Everyone
@@ -135,8 +139,8 @@ func APIError(status int, message string) string {
 	return fmt.Sprintf(`{"error":{"status":%d,"message":%q}}`, status, message)
 }
 
-// response returns the status and body of kinds that only respond. For the
-// others the status is 0.
+// response returns the status and body of a fault that only changes the
+// response. For other kinds, such as a broken connection, the status is 0.
 func (f Fault) response() (int, body, error) {
 	forms := map[string]body{"": {}, "empty": {}}
 	status := f.Status

@@ -10,14 +10,16 @@ import (
 // app's calls.
 const windowSeconds = 30
 
-// Window counts calls in a rolling window of 30 s. The zero value is empty.
+// Window counts the calls of an app in a rolling window of 30 s. The zero value
+// is empty.
 type Window struct {
 	mu      sync.Mutex
 	seconds [windowSeconds]struct{ at, calls int64 }
 }
 
-// Admit counts a call unless limit calls were admitted in the last 30 s. If it
-// refuses, it returns the whole seconds until a call is possible again.
+// Admit counts a call and returns true, unless limit calls were counted in the
+// last 30 s. Then it returns false and the whole seconds until a call is
+// possible again.
 func (w *Window) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -45,16 +47,16 @@ func (w *Window) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 // calls of a developer account.
 const quotaWindow = 24 * time.Hour
 
-// Quota counts calls in a rolling window of 24 hours, each at its own time. The
-// zero value is empty.
+// Quota counts the calls of a developer account in a rolling window of 24
+// hours. It stores the exact time of each call. The zero value is empty.
 type Quota struct {
 	mu    sync.Mutex
 	calls []time.Time // in order
 }
 
-// Admit counts a call unless limit calls were admitted in the last 24 hours. If
-// it refuses, it returns the whole seconds until the oldest counted call leaves
-// the window. Refused calls do not count.
+// Admit counts a call and returns true, unless limit calls were counted in the
+// last 24 hours. Then it returns false and the whole seconds until the oldest
+// counted call is 24 hours ago. Refused calls are not counted.
 func (q *Quota) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// activeFault is a fault that is applied to requests.
+// activeFault is a simulated error that requests currently get.
 type activeFault struct {
 	Fault
 	id       int
@@ -23,7 +23,8 @@ type activeFault struct {
 	hits     atomic.Int64
 }
 
-// Registry holds the active faults. All methods are safe for concurrent use.
+// Registry holds the simulated errors that requests currently get. All methods
+// are safe for concurrent use.
 type Registry struct {
 	mu     sync.Mutex
 	nextID int
@@ -95,8 +96,8 @@ func (b *Registry) List() []ActiveFault {
 }
 
 // Apply applies the first fault that matches the request. It returns true if
-// the request has been answered. A broken connection panics with
-// http.ErrAbortHandler, which net/http requires.
+// the request has been answered. To break a connection it panics with
+// http.ErrAbortHandler, as net/http requires.
 func (b *Registry) Apply(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint) bool {
 	if b.faults.Load() == nil {
 		return false

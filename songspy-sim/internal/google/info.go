@@ -25,8 +25,8 @@ func (s *Server) accessClaims(w *requestlog.Writer, r *http.Request) (token.Clai
 	return c, w.ReceivedAt.Before(c.At)
 }
 
-// tokeninfo serves the app, person and scopes of a token. All values are
-// strings.
+// tokeninfo answers with the app, the person and the scopes of a token. As at
+// Google, all values are strings.
 func (s *Server) tokeninfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Tokeninfo) {
@@ -52,7 +52,7 @@ func (s *Server) tokeninfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// oldTokeninfo serves the form of /oauth2/v1 and v2.
+// oldTokeninfo answers tokeninfo in the older form of /oauth2/v1 and v2.
 func (s *Server) oldTokeninfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Tokeninfo) {
@@ -76,7 +76,7 @@ func (s *Server) oldTokeninfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// userinfo serves the form of /oauth2/v1 and v2. It accepts tokens of every
+// userinfo answers in the form of /oauth2/v1 and v2. It accepts tokens of every
 // app.
 func (s *Server) userinfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
@@ -102,7 +102,8 @@ func (s *Server) userinfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// openIDUserinfo serves the form of OpenID Connect and of /oauth2/v3.
+// openIDUserinfo answers userinfo in the form of OpenID Connect and of
+// /oauth2/v3.
 func (s *Server) openIDUserinfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Userinfo) {
@@ -120,7 +121,8 @@ func (s *Server) openIDUserinfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// addProfile adds the claims of the profile scope that the person has.
+// addProfile adds the claims of the scope "profile" (name, picture), if the
+// token has that scope.
 func (s *Server) addProfile(info map[string]any, c token.Claims) {
 	if c.Scopes&profile == 0 {
 		return

@@ -44,7 +44,7 @@ const (
 	codeLife   = 10 * time.Minute
 )
 
-// Server serves Google. All fields must be set.
+// Server imitates Google's sign-in service over HTTP. All fields must be set.
 type Server struct {
 	World      *population.World
 	TokenCodec *token.Codec
@@ -120,7 +120,8 @@ func scopeNames(set uint8) string {
 	return strings.Join(names, " ")
 }
 
-// authorize shows the consent page, or redirects at once if the query decides.
+// authorize shows the simulated consent page. If the query already says which
+// person allows or denies the app, it redirects at once.
 func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 	if s.Faults.Apply(w, r, requestlog.GoogleAuthorize) {
 		return

@@ -75,7 +75,8 @@ func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, g)
 }
 
-// clientCredentials returns the calling app and whether it sent its secret.
+// clientCredentials returns the app that makes the request, and whether it sent
+// its client secret.
 func clientCredentials(r *http.Request) (client int, confidential, ok bool) {
 	id, secret, basic := r.BasicAuth()
 	if !basic {

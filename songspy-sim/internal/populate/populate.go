@@ -55,7 +55,8 @@ func New(o Options) (*Populator, error) {
 	if o.Client != nil {
 		client = *o.Client
 	}
-	// The redirect to the frontend is read, not followed.
+	// Do not follow the redirect to the frontend: its parameters are read
+	// instead.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Populator{o, &client}, nil
 }

@@ -66,8 +66,8 @@ func (p *Populator) signUpPerson(ctx context.Context, n int, result *Result) err
 	return nil
 }
 
-// link links the person's Spotify account with a code. Every other person uses
-// PKCE.
+// link links the person's Spotify account with a code. Half of the people
+// (every second number) use PKCE.
 func (p *Populator) link(ctx context.Context, n int, bearer string) error {
 	query := url.Values{
 		"client_id": {spotify.ClientID}, "response_type": {"code"}, "scope": {spotify.ListeningScopes.String()},
@@ -87,8 +87,8 @@ func (p *Populator) link(ctx context.Context, n int, bearer string) error {
 	return p.call(ctx, "/spotify-auth", bearer, body, nil)
 }
 
-// consent opens a provider's page as a person who allows the app, and returns
-// the parameters of the redirect to the frontend.
+// consent opens the consent page of Spotify or Google as a simulated person who
+// allows the app, and returns the parameters of the redirect to the frontend.
 func (p *Populator) consent(ctx context.Context, path string, n int, redirect string, query url.Values) (url.Values, error) {
 	state := rand.Text()
 	query.Set("redirect_uri", redirect)
@@ -147,8 +147,8 @@ func (p *Populator) nickname(ctx context.Context, n int) (string, error) {
 	return person.Nickname, nil
 }
 
-// attemptsMax is how often a call is made while the API answers with
-// Retry-After.
+// attemptsMax is how often a call is made in all if the API answers with
+// Retry-After each time.
 const attemptsMax = 5
 
 // call posts to Songspy's API and decodes the data of its envelope into data,

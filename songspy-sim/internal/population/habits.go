@@ -44,7 +44,7 @@ var regular = Habits{
 	Free: 0.12, Private: 0.04, Offline: 0.05, Spurious: 0.01, NoProgress: 0.01,
 }
 
-// lingerMax is how long a stopped player can still show its last track.
+// lingerMax is how long, at most, a stopped player still shows its last track.
 const lingerMax = 6 * time.Minute
 
 // HabitsByName returns the habits of a named population.
@@ -77,7 +77,8 @@ func HabitsByName(name string) (Habits, error) {
 	return h, nil
 }
 
-// Validate returns an error if the habits are impossible.
+// Validate returns an error if the habits contradict each other, for example if
+// a session does not fit into a slot.
 func (h Habits) Validate() error {
 	longest := time.Duration(float64(h.SessionMean)*(1+h.Spread)) + lingerMax
 	switch {

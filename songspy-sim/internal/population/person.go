@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// The salts make independent random numbers from one seed.
+// The salts: with each of them, the same seed gives different, independent
+// random numbers.
 const (
 	saltTrack uint64 = iota + 1
 	saltAlbum
@@ -48,7 +49,8 @@ type Person struct {
 	Crossfade       time.Duration
 }
 
-// traits are the properties of a person that a view of the player needs.
+// traits are the properties of a person that are needed to compute what the
+// person's player shows.
 type traits struct {
 	playedAtIsEnd, frozen, free bool
 	wholeOnly                   bool  // history lists only plays that reached their end

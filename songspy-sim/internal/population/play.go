@@ -2,11 +2,11 @@ package population
 
 import "time"
 
-// Play is one real play, completely known.
+// Play is everything about one play that a simulated person really made.
 //
 // A play has at most one interruption: after PauseAfter of played time the
-// player pauses for PauseFor and continues Jump further along. A seek is a
-// pause of zero length.
+// player pauses for PauseFor and continues at a position in the track that is
+// Jump later. A seek is a pause of zero length.
 type Play struct {
 	Track Track
 	Start time.Time
@@ -35,8 +35,9 @@ type Play struct {
 	// or as Stall says.
 	Linger time.Duration
 
-	// PlayedAt is history's played_at, ListedAt the time from which history
-	// lists the play. Both are zero for a play that history never lists.
+	// PlayedAt is the played_at of the play in the simulated history. ListedAt
+	// is the time from which history lists it. Both are zero for a play that
+	// history never lists.
 	PlayedAt time.Time
 	ListedAt time.Time
 }
@@ -61,7 +62,8 @@ const (
 	Paused  State = "paused"
 )
 
-// play is Play for the hot path: milliseconds since 1970 and only one pointer.
+// play is a Play in a compact form, for code that runs for every request: times
+// are milliseconds since 1970, and it has only one pointer.
 type play struct {
 	start, end           int64
 	duration, from       int64
@@ -84,7 +86,8 @@ type play struct {
 	zeroProgress     bool
 }
 
-// progressIn returns how far the player's progress moves in the given time.
+// progressIn returns how far the player's progress advances in the given time,
+// at the speed of the play.
 func (p *play) progressIn(elapsed int64) int64 {
 	if p.speed == 0 {
 		return elapsed
@@ -92,7 +95,8 @@ func (p *play) progressIn(elapsed int64) int64 {
 	return elapsed * p.speed / 1000
 }
 
-// timeFor returns how long the player needs for a part of its track.
+// timeFor returns how long it takes to play a part of the track, at the speed
+// of the play.
 func (p *play) timeFor(part int64) int64 {
 	if p.speed == 0 {
 		return part
@@ -101,7 +105,8 @@ func (p *play) timeFor(part int64) int64 {
 }
 
 // shown returns what the API shows at a time between start and end + linger:
-// the truth, unless the device or the provider reports wrong values.
+// the real position and state, unless the simulated device or Spotify reports wrong
+// values.
 func (p *play) shown(at int64) (progress int64, state State) {
 	progress, paused := p.position(at)
 	state = Playing
@@ -144,10 +149,10 @@ func (p *play) position(at int64) (position int64, paused bool) {
 	}
 }
 
-// historyTimes returns history's played_at and the time from which history
-// lists the play. History never lists advertisements, episodes, chapters, local
-// files, private and unlisted sessions, and plays of less than 30 s. For some
-// people it lists only plays that reached their end.
+// historyTimes returns the played_at of the play in the simulated history, and
+// the time from which history lists it. History never lists advertisements,
+// episodes, chapters, local files, private and unlisted sessions, and plays of
+// less than 30 s. For some people it lists only plays that reached their end.
 func (p *play) historyTimes(t traits) (playedAt, from int64, ok bool) {
 	if s := p.scripted; s != nil && !s.PlayedAt.IsZero() {
 		from := s.ListedAt

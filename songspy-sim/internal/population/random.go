@@ -26,7 +26,7 @@ func hash(parts ...uint64) uint64 {
 func toUnit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 
 // random is a SplitMix64 stream. It has eight bytes of state and needs no
-// allocation, because every view of a player starts a new one.
+// allocation, because every request for a player starts a new stream.
 type random struct{ state uint64 }
 
 func (r *random) next() uint64 {
@@ -61,7 +61,8 @@ func base62(a, b uint64) string {
 	return string(out[:])
 }
 
-// NameID returns an identifier that follows from a name.
+// NameID returns an identifier in the form of Spotify's that is computed from a
+// name: the same name always gives the same one.
 func NameID(name string) string {
 	h := uint64(goldenRatio)
 	for _, b := range []byte(name) {

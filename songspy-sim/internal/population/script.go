@@ -15,8 +15,8 @@ import (
 // Only Track.URI and Start are required. A track without a Duration lasts three
 // minutes, or until End. Without an End a play runs to the end of its track, or
 // to the next play's Start if that comes first: plays never overlap. Listened,
-// Complete, Skipped, PlayedAt and ListedAt are computed where they are zero. A
-// scripted person gets no spurious 204.
+// Complete, Skipped, PlayedAt and ListedAt are computed where they are zero.
+// Polls of a scripted person never get a wrong 204 (no active player).
 func (w *World) Script(person int, plays []Play) {
 	w.scriptMu.Lock()
 	defer w.scriptMu.Unlock()

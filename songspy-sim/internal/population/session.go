@@ -1,7 +1,7 @@
 package population
 
 // sessionWalk generates one session play by play. Its only pointer is the
-// world, so that a view of a player allocates nothing.
+// world, so that computing what a player shows allocates no memory.
 type sessionWalk struct {
 	world  *World
 	random random
@@ -55,7 +55,8 @@ func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 }
 
 // distortSession decides how a session reports wrong values. It uses its own
-// random stream, so that a population without them plays the same.
+// random stream, so that a population without wrong values plays the same
+// tracks at the same times.
 func (k *sessionWalk) distortSession() {
 	h := &k.world.habits
 	rng := random{hash(k.key, saltDistort)}
@@ -85,9 +86,11 @@ func (k *sessionWalk) distortPlay(p *play) {
 	}
 }
 
-// next returns the session's next play. Plays never overlap.
+// next puts the session's next play into p, or returns false if there is none.
+// Plays never overlap.
 func (k *sessionWalk) next(p *play) bool {
-	// A rest that is too short for a play is idle time.
+	// If the rest of the session is too short for a play, nothing is played in
+	// it.
 	if k.end-k.at < 1000 {
 		return false
 	}
@@ -130,7 +133,7 @@ func (k *sessionWalk) next(p *play) bool {
 	return true
 }
 
-// crossfade returns how long before its end a song is followed by the next one.
+// crossfade returns how long before the end of a song the next one begins.
 func (k *sessionWalk) crossfade(p *play) int64 {
 	if p.kind == KindTrack && p.duration > 60_000 {
 		return k.traits.crossfade
@@ -213,7 +216,8 @@ func (k *sessionWalk) endWithSession(p *play) {
 	p.complete, p.skipped = false, false
 	p.end = k.end
 	if p.pause > 0 && p.end <= p.start+p.pauseAt+p.pause {
-		// The session ends during the pause: the pause becomes its end.
+		// The session would end during the pause of the play. So let it end
+		// when the pause begins.
 		p.end = min(p.end, p.start+p.pauseAt)
 		k.end = p.end
 	}

@@ -36,15 +36,15 @@ type Track struct {
 	ISRC     string // tracks only
 
 	// HistoryURI is the URI under which history lists the track. For a few
-	// tracks it differs from URI, with an equal ISRC, because Spotify relinks
-	// recordings.
+	// tracks it differs from URI, although the ISRC is the same, because
+	// Spotify lists some recordings under several URIs.
 	HistoryURI string
 
 	ordinal int32 // number in the catalogue plus one; zero for a track of a script
 }
 
-// Number returns the track's number in the catalogue, or -1 for a track of a
-// script.
+// Number returns the track's number in the catalogue, or -1 for a track that a
+// script has defined.
 func (t *Track) Number() int { return int(t.ordinal) - 1 }
 
 // The catalogue: songs first, then episodes, then local files.
@@ -57,7 +57,8 @@ const (
 	CatalogueSize = songCount + episodeCount + localCount
 )
 
-// catalogue generates tracks when they are first used, and keeps them.
+// catalogue generates the simulated tracks when they are first used, and keeps
+// them in memory.
 type catalogue struct {
 	seed   uint64
 	tracks [CatalogueSize]atomic.Pointer[Track]

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// World is a population with its catalogue. All methods are safe for concurrent
-// use.
+// World is a population of simulated people with the catalogue of tracks that
+// they play. All methods are safe for concurrent use.
 type World struct {
 	seed   uint64
 	people int
@@ -42,8 +42,8 @@ func (w *World) Epoch() time.Time { return time.UnixMilli(w.epoch).UTC() }
 // Track returns one of the catalogue's CatalogueSize tracks.
 func (w *World) Track(number int) *Track { return w.catalogue.track(int32(number)) }
 
-// slotPhase shifts a person's slots, so that people do not change tracks
-// together.
+// slotPhase returns by how much a person's slots are shifted in time, so that
+// not all people change tracks at the same moment.
 func (w *World) slotPhase(person int) int64 {
 	return int64(hash(w.seed, saltPhase, uint64(person)) % uint64(w.slot))
 }
@@ -76,8 +76,8 @@ func (w *World) scriptOf(person int) ([]play, bool) {
 	return plays, ok
 }
 
-// PlayerView is what a player shows at one time, in a form that needs no
-// allocation.
+// PlayerView is what a person's player shows at one time. Computing it
+// allocates no memory.
 type PlayerView struct {
 	State      State
 	Kind       Kind
@@ -91,7 +91,8 @@ type PlayerView struct {
 	Spurious   bool // this poll gets a false 204
 }
 
-// View returns what a person's player shows. It takes microseconds.
+// View returns what a person's player shows. It is computed within
+// microseconds.
 func (w *World) View(person int, at time.Time) PlayerView {
 	var p play
 	now := at.UnixMilli()
@@ -121,9 +122,9 @@ func (w *World) trackOf(p *play) *Track {
 	}
 }
 
-// findPlay finds the play that a player shows at a time: the one that is
-// playing, the one that is about to start, or the last one of a session while
-// it lingers.
+// findPlay finds the play that a player shows at a time: the play in progress,
+// the play that is about to start, or the last play of a session while the
+// stopped player still shows its track.
 func (w *World) findPlay(person int, at int64, p *play) bool {
 	if at < w.epoch {
 		return false

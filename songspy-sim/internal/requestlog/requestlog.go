@@ -44,7 +44,8 @@ func EndpointByName(name string) (Endpoint, bool) {
 	return Other, false
 }
 
-// NoPerson is the person of a request that names no person.
+// NoPerson is the number that is recorded for a request that is about no
+// particular person.
 const NoPerson = -1
 
 // Call is one answered request.
@@ -55,7 +56,8 @@ type Call struct {
 	Status   int // 0 if the connection was broken before a response
 }
 
-// Log counts calls. All methods are safe for concurrent use.
+// Log counts the calls that the simulator receives. All methods are safe for
+// concurrent use.
 type Log struct {
 	now            func() time.Time
 	observe        func(Call)
@@ -73,7 +75,8 @@ func New(people int, now func() time.Time, observe func(Call)) *Log {
 	return l
 }
 
-// Writer is the http.ResponseWriter of a counted handler.
+// Writer is the http.ResponseWriter that a Handler gets, and records what the
+// call is counted by.
 type Writer struct {
 	http.ResponseWriter
 	ReceivedAt time.Time // when the request arrived

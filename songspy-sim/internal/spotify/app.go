@@ -1,7 +1,7 @@
 package spotify
 
-// ClientID and ClientSecret are the credentials of the first app, which serves
-// all people until they are unregistered.
+// ClientID and ClientSecret are the credentials of the first simulated app. It
+// works for all people, except those that a test has unregistered.
 const (
 	ClientID     = "songspy-sim-spotify"
 	ClientSecret = "songspy-sim-secret"
@@ -15,11 +15,12 @@ const (
 	DevelopmentClientSecret = "songspy-sim-small-secret"
 )
 
-// UserAppClientID is a user-supplied app. It has no secret, so it needs PKCE.
-// It has the form of Spotify's own client IDs.
+// UserAppClientID is the client ID of a simulated app that a user owns. It has
+// no secret, so it needs PKCE. It has the form of Spotify's own client IDs.
 const UserAppClientID = "50a95b1e00000000000000000000c0de"
 
-// maxApps is how many apps a person's consents have room for.
+// maxApps is the largest number of apps that can be simulated: a person's
+// registrations are stored in sixteen bits.
 const maxApps = 16
 
 type app struct {
@@ -28,7 +29,8 @@ type app struct {
 	account     int // the developer account of the app
 }
 
-// apps lists the registered apps; token.Claims.Client is the index.
+// apps lists the apps that the simulated Spotify knows. token.Claims.Client is
+// an index of this list.
 var apps = []app{{ClientID, ClientSecret, false, 0}, {DevelopmentClientID, DevelopmentClientSecret, true, 0}, {UserAppClientID, "", false, 1}}
 
 // AppIndex returns the index of a registered app; false if it is not

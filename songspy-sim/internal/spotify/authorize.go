@@ -17,7 +17,8 @@ import (
 // codeLife is how long an authorization code is valid.
 const codeLife = 10 * time.Minute
 
-// authorize shows the consent page, or redirects at once if the query decides.
+// authorize shows the simulated consent page. If the query already says which
+// person allows or denies the app, it redirects at once.
 func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 	if s.Faults.Apply(w, r, requestlog.Authorize) {
 		return
@@ -77,8 +78,9 @@ func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 // consentCookie stores in the browser which person allowed which app.
 const consentCookie = "songspy_sim_consent"
 
-// rememberedPerson returns the person who allowed the same before in this
-// browser, if that quirk is on and the app does not force the dialog.
+// rememberedPerson returns the person who has allowed the app these scopes
+// before in this browser. ok is false if there is none, if the quirk
+// RememberConsent is off, or if the app demands the dialog.
 func (s *Server) rememberedPerson(r *http.Request, q url.Values, app int, scopes Scopes) (person int, ok bool) {
 	cookie, err := r.Cookie(consentCookie)
 	if err != nil || !s.Quirks.Get().RememberConsent || q.Get("show_dialog") == "true" || q.Has("allow") {
@@ -92,7 +94,7 @@ func (s *Server) rememberedPerson(r *http.Request, q url.Values, app int, scopes
 	return person, known && scopes&^Scopes(allowed) == 0
 }
 
-// The texts of the error page for a redirect URI, in Spotify's words.
+// The texts of Spotify's error page for a redirect URI that it does not accept.
 const (
 	invalidRedirect  = "INVALID_CLIENT: Invalid redirect URI"
 	insecureRedirect = "INVALID_CLIENT: Insecure redirect URI"
@@ -101,8 +103,8 @@ const (
 // redirectProblem returns what is wrong with a redirect URI by Spotify's rules,
 // or "". It must be https, or http on a literal loopback address, and be
 // registered exactly; only the port may differ if a loopback address is
-// registered without one. Without registered ones, every loopback address is
-// allowed.
+// registered without one. If no redirect URI is registered, every loopback
+// address is allowed.
 func redirectProblem(registered []string, target string) string {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.Fragment != "" {

@@ -113,7 +113,8 @@ type chapter struct {
 	URI           string            `json:"uri"`
 }
 
-// previewShare: one track in previewShare still has a preview.
+// previewShare: one of this many tracks has the URL of a preview, as few tracks
+// at Spotify still do.
 const previewShare = 40
 
 // itemJSON returns a track as JSON. Tracks of the catalogue are cached, because
@@ -131,7 +132,8 @@ func (s *Server) itemJSON(t *population.Track) []byte {
 	return body
 }
 
-// renderItem encodes a track with the URI, which in history may be another one.
+// renderItem encodes a track as JSON with the given URI, because history may
+// list the track under another URI than the player.
 func (s *Server) renderItem(t *population.Track, uri string) []byte {
 	var v any
 	switch t.Kind {

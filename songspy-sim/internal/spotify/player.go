@@ -18,16 +18,17 @@ var bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return 
 
 var contentTypeJSON = []string{"application/json; charset=utf-8"}
 
-// The disallowed actions by state. An advertisement can be neither skipped nor
-// sought in.
+// The part of an answer that lists what the user cannot do, by the player's
+// state. In an advertisement the user can neither skip nor seek.
 const (
 	disallowsPlaying = `,"actions":{"disallows":{"resuming":true}}`
 	disallowsPaused  = `,"actions":{"disallows":{"pausing":true}}`
 	disallowsAd      = `,"actions":{"disallows":{"resuming":true,"seeking":true,"skipping_prev":true,"skipping_next":true}}`
 )
 
-// currentlyPlaying is the hot path of load tests. It verifies one token,
-// generates one session and fills one buffer.
+// currentlyPlaying answers what a person's player shows. Load tests call it
+// most, so it only verifies one token, generates one listening session and
+// fills one buffer.
 func (s *Server) currentlyPlaying(w *requestlog.Writer, r *http.Request) {
 	if !s.admit(w, r, requestlog.CurrentlyPlaying, CurrentlyPlaying|PlaybackState) {
 		return
@@ -105,7 +106,8 @@ func wantsEpisodes(rawQuery string) bool {
 	return err == nil && strings.Contains(","+q.Get("additional_types")+",", ",episode,")
 }
 
-// playingType returns the Web API's name of a kind. A local file is a track.
+// playingType returns the Web API's name of a kind of item. The Web API calls a
+// local file a track.
 func playingType(k population.Kind) string {
 	if k == population.KindLocal {
 		return "track"
@@ -146,8 +148,9 @@ func appendContext(b []byte, key uint64, t *population.Track) []byte {
 	return append(b, `"}`...)
 }
 
-// recentlyPlayedHref returns the address that the caller used, so that the link
-// next leads to the simulator.
+// recentlyPlayedHref returns the address of recently-played that the caller
+// used, so that the link to the next page leads to the simulator and not to
+// Spotify.
 func recentlyPlayedHref(r *http.Request) string {
 	if r.Host == "api.spotify.com" { // in-process, see sim.Transport
 		return "https://api.spotify.com/v1/me/player/recently-played"
@@ -202,7 +205,7 @@ func (s *Server) recentlyPlayed(w *requestlog.Writer, r *http.Request) {
 	_, _ = w.Write(b)
 }
 
-// page is the requested part of the history.
+// page is the part of the history that a request asks for.
 type page struct {
 	limit         int
 	after, before int64 // exclusive, milliseconds since 1970; 0: absent
@@ -230,7 +233,8 @@ func readPage(q url.Values) (page, string) {
 	return p, ""
 }
 
-// slice returns the newest plays that fit, and whether there are older ones.
+// slice returns the newest plays of the requested time, at most limit, and
+// whether there are more.
 func (p page) slice(all []population.HistoryItem) (items []population.HistoryItem, more bool) {
 	for _, h := range all {
 		switch {

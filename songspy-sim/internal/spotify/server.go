@@ -13,7 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// Server serves Spotify. All fields except RedirectURIs must be set.
+// Server imitates Spotify's accounts service and Web API over HTTP. All fields
+// except RedirectURIs must be set.
 type Server struct {
 	World      *population.World
 	TokenCodec *token.Codec
@@ -45,7 +46,8 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	}))
 }
 
-// Code returns an authorization code for an app, as the authorize page would.
+// Code returns an authorization code for an app, as if the person had allowed
+// the app on the consent page.
 func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Scopes) string {
 	return s.TokenCodec.Issue(token.SpotifyCode, token.Claims{
 		Person: person, Client: uint8(app), Generation: s.Consents.Generation(person), Scopes: uint8(scopes),
@@ -53,8 +55,8 @@ func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Sco
 	})
 }
 
-// Tokens returns an access and a refresh token, as an exchange with the first
-// app's secret would.
+// Tokens returns an access token and a refresh token of a person, as if the
+// first app had exchanged a code for them with its secret.
 func (s *Server) Tokens(person int) (access, refresh string) {
 	c := token.Claims{Person: person, Generation: s.Consents.Generation(person), Scopes: uint8(ListeningScopes)}
 	return s.newAccessToken(c), s.newRefreshToken(c, s.Now())

@@ -14,7 +14,8 @@ import (
 // often it is used.
 const consentMonths = 6
 
-// oauthError is the flat error of the token endpoint, always with status 400.
+// oauthError is the JSON body of an error of the token endpoint (RFC 6749),
+// which always has status 400.
 type oauthError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
@@ -49,7 +50,8 @@ type tokenResponse struct {
 	RefreshToken string          `json:"refresh_token,omitempty"`
 }
 
-// expiresIn encodes a lifetime in seconds in the form of the quirk.
+// expiresIn encodes a lifetime in seconds as JSON, in the form that the quirk
+// ExpiresIn names.
 func expiresIn(seconds int, form string) json.RawMessage {
 	text := strconv.Itoa(seconds)
 	switch form {
@@ -184,8 +186,8 @@ func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool)
 	return nil
 }
 
-// redeemRefreshToken checks a refresh token and, if they rotate, marks it as
-// used.
+// redeemRefreshToken checks a refresh token. If each refresh replaces the
+// refresh token (a quirk), it marks this one as used.
 func (s *Server) redeemRefreshToken(form url.Values, c token.Claims, known, public bool) *oauthError {
 	presented := form.Get("refresh_token")
 	expiresAt := c.At.AddDate(0, consentMonths, 0)

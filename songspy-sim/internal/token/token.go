@@ -1,8 +1,8 @@
 // Package token makes and reads the simulator's tokens and codes.
 //
-// A token contains its claims and an HMAC. The key follows from the seed. So no
-// token is stored, and every process with the same seed accepts it: load tests
-// make a million of them in advance.
+// A token contains its claims and an HMAC. The key is computed from the seed of
+// the simulation. So no token must be stored, and every process with the same
+// seed accepts it. Load tests make a million tokens in advance.
 package token
 
 import (
@@ -56,7 +56,7 @@ type Codec struct {
 	serial  atomic.Uint64
 }
 
-// NewCodec returns a codec whose key follows from the seed.
+// NewCodec returns a codec whose key is computed from the seed.
 func NewCodec(seed uint64) *Codec {
 	key := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("songspy-sim tokens "), seed))
 	m := &Codec{}
@@ -86,8 +86,8 @@ func (m *Codec) Issue(kind Kind, c Claims) string {
 	return string(kind) + base64.RawURLEncoding.EncodeToString(body)
 }
 
-// Read returns the claims of a token, and whether the token is valid and of the
-// kind. It does not check the expiry.
+// Read returns the claims of a token, and whether the token is authentic and of
+// the given kind. It does not check whether the token has expired.
 func (m *Codec) Read(kind Kind, token string) (Claims, bool) {
 	text, ok := strings.CutPrefix(token, string(kind))
 	if !ok || len(text) > 4096 {
@@ -143,8 +143,9 @@ func Challenge(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// UsedTokens stores tokens that can be used only once, until they would have
-// expired. The zero value is ready for use.
+// UsedTokens stores which tokens have been used, of those that can be used only
+// once. It forgets a token when it would have expired. The zero value is ready
+// for use.
 type UsedTokens struct {
 	mu          sync.Mutex
 	expiresAt   map[string]time.Time
