@@ -18,7 +18,7 @@ const (
 	mixedMode = "mixed"     // some are: a fault
 )
 
-// Spotify is the app at Spotify, and the addresses of Spotify.
+// Spotify holds the credentials of the operator's Spotify apps, and the addresses of Spotify.
 type Spotify struct {
 	ClientID string `env:"SONGSPY_SPOTIFY_CLIENT_ID"`
 	// ClientSecret is empty for an app that authenticates by PKCE alone.

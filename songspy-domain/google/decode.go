@@ -12,7 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
-// nameMaxRunes is the longest name that is stored, in runes.
+// nameMaxRunes is the length of the longest name of a Google account that is
+// stored, in runes. Longer names are cut.
 const nameMaxRunes = 200
 
 // stringOrNumber is a JSON string or number as text. Google sends the same
@@ -31,8 +32,8 @@ func (w *stringOrNumber) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// looseBool is a JSON boolean, or the same as text. Any other value is neither
-// true nor false.
+// looseBool is a JSON boolean, or the text "true" or "false". Google sends
+// either. Any other value counts as neither.
 type looseBool string
 
 // UnmarshalJSON implements json.Unmarshaler.

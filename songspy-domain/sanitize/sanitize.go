@@ -145,7 +145,8 @@ func isVisibleMark(r rune) bool {
 
 func isMongolianSelector(r rune) bool { return r >= 0x180B && r <= 0x180D || r == 0x180F }
 
-// dropStrayCharacters removes dependent characters where they have no meaning.
+// dropStrayCharacters removes characters that only have a meaning next to
+// others, such as combining marks and joiners, where those others are missing.
 func dropStrayCharacters(s string) string {
 	runes := []rune(s)
 	kept := make([]rune, 0, len(runes))

@@ -37,8 +37,8 @@ type CleanupStore interface {
 	PruneChanges(ctx context.Context, before time.Time) (int64, error)
 	// PruneSessions deletes the sessions that ended before the given time.
 	PruneSessions(ctx context.Context, before time.Time) (int64, error)
-	// PruneTokens deletes the tokens of links that began to need their user before the
-	// given time.
+	// PruneTokens deletes the tokens of links that have waited since before
+	// the given time for their user to link Spotify again.
 	PruneTokens(ctx context.Context, before time.Time) (int64, error)
 	// PruneInvites deletes the invites that expired before the given time.
 	PruneInvites(ctx context.Context, before time.Time) (int64, error)

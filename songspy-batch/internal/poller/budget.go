@@ -129,8 +129,9 @@ func (b *budgets) keptRatio() float64 {
 	return least
 }
 
-// budget spreads the calls that an account may make over its users and over the
-// day. Nil: its calls are not limited.
+// budget spreads the calls to Spotify that a developer account may make over
+// the users of its apps and over the day. A nil budget means that its calls are
+// not limited.
 type budget struct {
 	account  string
 	interval time.Duration

@@ -60,7 +60,7 @@ const (
 	PremiumRequired Kind = "premium-required"
 	// InsufficientScope answers 403 "Insufficient client scope".
 	InsufficientScope Kind = "insufficient-scope"
-	// NotFound answers 404 with the JSON error. Body: "" ("Not found.") or
+	// NotFound answers 404 with the JSON body of Spotify's errors. Body: "" ("Not found.") or
 	// "idle" ("non existing id", which has been observed for idle players).
 	NotFound Kind = "not-found"
 	// Raw answers Status with Body unchanged.

@@ -35,8 +35,9 @@ func (s *signer) privateKey() *rsa.PrivateKey {
 	return s.key
 }
 
-// issuer returns the address that the caller used. Discovery must return
-// exactly that, and in a container network it differs from the browser's.
+// issuer returns the address of the simulator that the caller used. OpenID
+// Connect's discovery document must name exactly that address, and between
+// containers it differs from the one that browsers use.
 func issuer(r *http.Request) string {
 	if strings.HasSuffix(r.Host, ".google.com") || strings.HasSuffix(r.Host, ".googleapis.com") { // in-process, see sim.Transport
 		return "https://accounts.google.com"
