@@ -1,9 +1,14 @@
-// Package google asks Google which account a browser's access token belongs to.
+// Package google signs users in with Google.
+//
+// A Client asks Google which account a browser's access token belongs to.
 //
 // An access token does not say which application it was issued to, and userinfo
 // accepts any token. Another site to which a user once signed in could replay
 // the user's token here. So the Client asks tokeninfo first, and rejects a
 // token of another application before it reads the profile.
+//
+// An OpenID signs users in by redirect instead, and needs no access token: the ID
+// token says for whom it was issued.
 //
 // No error of this package contains a token, an e-mail address or a URL.
 package google
@@ -35,6 +40,8 @@ const (
 	// tokenMaxBytes is the longest token that is sent to Google, in bytes.
 	// Google's tokens have about 250.
 	tokenMaxBytes = 4 << 10
+	// defaultTimeout limits the calls of one sign-in together.
+	defaultTimeout = 5 * time.Second
 )
 
 // Config says how a Client reaches Google.
@@ -68,13 +75,19 @@ func New(c Config) *Client {
 		c.TokeninfoURL = TokeninfoURL
 	}
 	if c.Timeout <= 0 {
-		c.Timeout = 5 * time.Second
+		c.Timeout = defaultTimeout
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Transport == nil {
-		c.Transport = &http.Transport{
+	return &Client{config: c, http: newHTTPClient(c.Transport)}
+}
+
+// newHTTPClient returns a client that follows no redirect, which would forward a
+// token. A nil transport means a plain one.
+func newHTTPClient(transport http.RoundTripper) *http.Client {
+	if transport == nil {
+		transport = &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
 			TLSHandshakeTimeout:    3 * time.Second,
@@ -84,11 +97,10 @@ func New(c Config) *Client {
 			ForceAttemptHTTP2:      true, // a custom DialContext would disable it otherwise
 		}
 	}
-	return &Client{config: c, http: &http.Client{
-		Transport: c.Transport,
-		// A redirect would forward the token.
+	return &http.Client{
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
 }
 
 // Profile returns the profile that the access token belongs to, if the token
