@@ -2,15 +2,18 @@ package google
 
 import (
 	"crypto"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 	"github.com/songspy/songspy/songspy-sim/internal/token"
@@ -86,16 +89,50 @@ func (s *Server) idToken(r *http.Request, c token.Claims) string {
 		claims["email"], claims["email_verified"] = s.World.Person(c.Person).Email, true
 	}
 	s.addProfile(claims, c)
+	algorithm, signer := "RS256", &s.signer
+	switch s.Quirks.Get().IDTokenFlaw {
+	case "expired":
+		claims["exp"] = now.Add(-time.Minute).Unix()
+	case "audience":
+		claims["aud"] = ForeignClientID
+	case "issuer":
+		claims["iss"] = "https://issuer.example"
+	case "nonce":
+		claims["nonce"] = "of-another-attempt"
+	case "key":
+		signer = &otherSigner
+	case "none":
+		algorithm = "none"
+	case "HS256":
+		algorithm = "HS256"
+	}
 	payload, err := json.Marshal(claims)
 	if err != nil { // cannot happen: strings, numbers and booleans
 		panic(err)
 	}
-	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT","kid":"`+keyID+`"}`)) + "." +
+	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"`+algorithm+`","typ":"JWT","kid":"`+keyID+`"}`)) + "." +
 		base64.RawURLEncoding.EncodeToString(payload)
-	sum := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, s.signer.privateKey(), crypto.SHA256, sum[:])
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signer.sign(algorithm, signed))
+}
+
+// otherSigner has a key that is not among those of certs.
+var otherSigner signer
+
+// sign returns the signature of a text. HS256 uses the public key as the secret, which
+// deceives verifiers that take the algorithm from the token.
+func (s *signer) sign(algorithm, text string) []byte {
+	switch algorithm {
+	case "none":
+		return nil
+	case "HS256":
+		mac := hmac.New(sha256.New, x509.MarshalPKCS1PublicKey(&s.privateKey().PublicKey))
+		mac.Write([]byte(text))
+		return mac.Sum(nil)
+	}
+	sum := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, s.privateKey(), crypto.SHA256, sum[:])
 	if err != nil { // cannot happen: the key is long enough for the hash
 		panic(err)
 	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return signature
 }

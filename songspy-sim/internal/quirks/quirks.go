@@ -44,6 +44,10 @@ type Set struct {
 	TokeninfoWithoutSubject bool `json:"tokeninfoWithoutSubject"`
 	// UserinfoFlatError gives /oauth2/v1 and v2 userinfo the flat error of v3.
 	UserinfoFlatError bool `json:"userinfoFlatError"`
+	// IDTokenFlaw is what is wrong with Google's ID tokens, which the real Google
+	// never sends: "expired", "audience", "issuer" or "nonce" (another one), "key"
+	// (signed by another key), "none" or "HS256" (that algorithm). Empty: nothing.
+	IDTokenFlaw string `json:"idTokenFlaw"`
 	// CallsPer30s is the limit of the app's rolling window on the Web API. Zero
 	// means no limit. Calls beyond it get 429 with Retry-After.
 	CallsPer30s int `json:"callsPer30s"`
