@@ -65,19 +65,17 @@ type AuthorizationAttempt struct {
 	Provider    AuthorizationProvider
 	// UserID is the user who links Spotify; 0 for a sign-in.
 	UserID UserID
-	// App is the Spotify app that the user links through; empty for a sign-in.
-	App string
 	// Verifier is the PKCE verifier, Invite the invite code of a sign-up or
 	// empty. The store encrypts both.
 	Verifier Secret `gorm:"-"`
 	Invite   Secret `gorm:"-"`
+	// Move moves the Spotify account from the other user that it is linked to.
+	Move bool
 	// Nonce must return in Google's ID token; empty for Spotify.
 	Nonce string
 	// ReturnPath is the page that the browser goes to in the end.
 	ReturnPath string
-	// Label names the session that a sign-in begins.
-	Label     string
-	ExpiresAt time.Time
+	ExpiresAt  time.Time
 }
 
 // TableName returns the name of the table of authorization attempts.

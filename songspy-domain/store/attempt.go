@@ -25,7 +25,7 @@ func attemptAAD(column string, stateHash []byte) []byte {
 // in use.
 func (s *Store) CreateAuthorizationAttempt(ctx context.Context, a songspy.AuthorizationAttempt) (err error) {
 	row := attemptRow{AuthorizationAttempt: a}
-	row.ReturnPath, row.Label, row.ExpiresAt = cleanText(a.ReturnPath), cleanText(a.Label), dbTime(a.ExpiresAt)
+	row.ReturnPath, row.ExpiresAt = cleanText(a.ReturnPath), dbTime(a.ExpiresAt)
 	if row.VerifierSealed, err = s.sealer.seal(a.Verifier, attemptAAD("verifier_sealed", a.StateHash)); err != nil {
 		return err
 	}

@@ -118,8 +118,8 @@ func moderation() suite {
 func attempts() suite {
 	attempt := func(state string) songspy.AuthorizationAttempt {
 		return songspy.AuthorizationAttempt{
-			StateHash: []byte("hash of " + state), BrowserHash: []byte("browser"), Provider: songspy.AuthorizationGoogle, UserID: 0, App: "main",
-			Verifier: "the verifier", Invite: "an invite", Nonce: "nonce", ReturnPath: "/people", Label: "Firefox", ExpiresAt: start.Add(10 * time.Minute),
+			StateHash: []byte("hash of " + state), BrowserHash: []byte("browser"), Provider: songspy.AuthorizationGoogle, UserID: 0,
+			Verifier: "the verifier", Invite: "an invite", Move: true, Nonce: "nonce", ReturnPath: "/people", ExpiresAt: start.Add(10 * time.Minute),
 		}
 	}
 	return suite{

@@ -135,12 +135,11 @@ CREATE TABLE authorization_attempts (
     browser_hash    bytea       NOT NULL,
     provider        text        NOT NULL CHECK (provider IN ('google', 'spotify')),
     user_id         bigint      NOT NULL,
-    app             text        NOT NULL,
     verifier_sealed bytea       NOT NULL,
     invite_sealed   bytea       NOT NULL,
+    move            boolean     NOT NULL,
     nonce           text        NOT NULL,
     return_path     text        NOT NULL,
-    label           text        NOT NULL,
     expires_at      timestamptz NOT NULL
 );
 CREATE INDEX authorization_attempts_user_id ON authorization_attempts (user_id);

@@ -132,12 +132,11 @@ CREATE TABLE authorization_attempts (
     browser_hash    blob      NOT NULL,
     provider        text      NOT NULL CHECK (provider IN ('google', 'spotify')),
     user_id         integer   NOT NULL,
-    app             text      NOT NULL,
     verifier_sealed blob      NOT NULL,
     invite_sealed   blob      NOT NULL,
+    move            boolean   NOT NULL,
     nonce           text      NOT NULL,
     return_path     text      NOT NULL,
-    label           text      NOT NULL,
     expires_at      timestamp NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX authorization_attempts_user_id ON authorization_attempts (user_id);
