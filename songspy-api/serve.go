@@ -166,9 +166,15 @@ func (a *service) buildHandler(s settings) error {
 		Google: google.New(google.Config{
 			UserinfoURL: s.Google.UserinfoURL, TokeninfoURL: s.Google.TokeninfoURL, Audiences: s.Google.ClientIDs,
 		}),
-		Users: users, Sessions: users,
+		Users: users, Sessions: users, Attempts: a.db,
 		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife, SessionMaxLife: s.SessionMaxLife,
 		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Now: time.Now, Log: a.log,
+	}
+	if s.Google.ClientSecret != "" {
+		o.OpenID = google.NewOpenID(google.OpenIDConfig{
+			IssuerURL: s.Google.IssuerURL, ClientID: s.Google.ClientIDs[0], ClientSecret: s.Google.ClientSecret,
+			RedirectURL: s.PublicURL + "/v1/songspy/auth/google/callback",
+		})
 	}
 	if s.Mail.From != "" {
 		o.Addresses = a.db
@@ -237,7 +243,10 @@ func newSpotify(s settings, apps []config.App, breakers spotify.BreakerStore, re
 }
 
 func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {
-	o := linking.Options{Keys: keys, Links: users, Seats: users, AnyLoopback: s.Service.IsDevelopment(), Now: time.Now}
+	o := linking.Options{
+		Keys: keys, Links: users, Seats: users, Attempts: users, CallbackURL: s.PublicURL + "/v1/songspy/auth/spotify/callback",
+		AnyLoopback: s.Service.IsDevelopment(), Now: time.Now,
+	}
 	if s.Spotify.UserApps {
 		o.UserApp = func(clientID string) linking.Spotify { return all.UserAppClient(clientID) }
 	}

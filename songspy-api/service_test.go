@@ -19,7 +19,7 @@ import (
 func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		w.Call("GET", "/healthz", nil)
-		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open"}` {
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open","redirect":true}` {
 			t.Errorf("the policy is %s", a.Body)
 		}
 		ann := w.signIn(t, 0)
@@ -123,6 +123,10 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		if created := w.signIn(t, 0); created.ID == ann.ID || created.NickName != nil {
 			t.Errorf("after the erasure, a new sign-in gives %+v", created)
 		}
+		carol := w.newBrowser(t, 2)
+		w.wantStatus(t, carol.call("POST", prefix+"/auth/google", map[string]string{"return": "/"}), 200, "")
+		wantLocation(t, carol.signIn("/"), "/")
+		wantLocation(t, carol.link(""), "/linked")
 		if uncalled := w.UncalledOperations(); len(uncalled) > 0 {
 			t.Errorf("these operations never succeeded: %v", uncalled)
 		}

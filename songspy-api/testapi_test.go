@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -65,6 +66,7 @@ func environment(t *testing.T, database, providers string) map[string]string {
 		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  providers + "/spotify/accounts",
 		"SONGSPY_SPOTIFY_API_URL":       providers + "/spotify/api",
 		"SONGSPY_GOOGLE_CLIENT_ID":      sim.GoogleClientID,
+		"SONGSPY_GOOGLE_CLIENT_SECRET":  sim.GoogleClientSecret,
 		"SONGSPY_GOOGLE_USERINFO_URL":   providers + "/google/oauth2/v1/userinfo",
 		"SONGSPY_GOOGLE_TOKENINFO_URL":  providers + "/google/tokeninfo",
 		"SONGSPY_GOOGLE_ISSUER_URL":     providers + "/google",
@@ -75,12 +77,15 @@ func environment(t *testing.T, database, providers string) map[string]string {
 // When the test ends, it fails if the log holds a secret.
 func newTestAPI(t *testing.T, engine string, more ...string) *testAPI {
 	t.Helper()
-	s, err := sim.New(sim.Options{Seed: 1, People: 4})
+	// The simulator's address is only known once its server listens.
+	var handler http.Handler
+	providers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	t.Cleanup(providers.Close)
+	s, err := sim.New(sim.Options{Seed: 1, People: 4, PublicURL: providers.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	providers := httptest.NewServer(s.Handler())
-	t.Cleanup(providers.Close)
+	handler = s.Handler()
 	w := &testAPI{sim: s, log: &syncBuffer{}, env: environment(t, storetest.New(t, engine).URL, providers.URL)}
 	for i := 0; i < len(more); i += 2 {
 		w.env[more[i]] = more[i+1]

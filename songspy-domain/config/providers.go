@@ -45,10 +45,10 @@ type Spotify struct {
 
 // Google is the app at Google, and the addresses of Google.
 type Google struct {
-	// ClientIDs are the audiences whose tokens are accepted.
+	// ClientIDs are the audiences whose tokens are accepted. Users sign in by
+	// redirect with the first one and ClientSecret; without a secret they cannot.
 	ClientIDs    List           `env:"SONGSPY_GOOGLE_CLIENT_ID"`
 	ClientSecret songspy.Secret `env:"SONGSPY_GOOGLE_CLIENT_SECRET"`
-	RedirectURL  string         `env:"SONGSPY_GOOGLE_REDIRECT_URL"`
 	UserinfoURL  string         `env:"SONGSPY_GOOGLE_USERINFO_URL" envDefault:"https://www.googleapis.com/oauth2/v1/userinfo"`
 	TokeninfoURL string         `env:"SONGSPY_GOOGLE_TOKENINFO_URL" envDefault:"https://oauth2.googleapis.com/tokeninfo"`
 	IssuerURL    string         `env:"SONGSPY_GOOGLE_ISSUER_URL" envDefault:"https://accounts.google.com"`
@@ -74,10 +74,7 @@ func (s Spotify) Validate() error {
 
 // Validate returns every fault of the settings.
 func (g Google) Validate() error {
-	return errors.Join(
-		checkEndpoints(g.endpoints()),
-		checkRedirect("SONGSPY_GOOGLE_REDIRECT_URL", g.RedirectURL),
-	)
+	return checkEndpoints(g.endpoints())
 }
 
 func (s Spotify) endpoints() []endpoint {

@@ -27,7 +27,6 @@ var knownVariables = map[string]bool{
 	"SONGSPY_GOOGLE_CLIENT_ID":            false,
 	"SONGSPY_GOOGLE_CLIENT_SECRET":        true,
 	"SONGSPY_GOOGLE_ISSUER_URL":           false,
-	"SONGSPY_GOOGLE_REDIRECT_URL":         false,
 	"SONGSPY_GOOGLE_TOKENINFO_URL":        false,
 	"SONGSPY_GOOGLE_USERINFO_URL":         false,
 	"SONGSPY_JWT_KEYS":                    true,

@@ -8,7 +8,7 @@
 // token of another application before it reads the profile.
 //
 // An OpenID signs users in by redirect instead, and needs no access token: the ID
-// token says for whom it was issued.
+// token names the client that it was issued to.
 //
 // No error of this package contains a token, an e-mail address or a URL.
 package google

@@ -93,6 +93,7 @@ func simulatedEnviron(sim string) map[string]string {
 		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  sim + "/spotify/accounts",
 		"SONGSPY_SPOTIFY_API_URL":       sim + "/spotify/api",
 		"SONGSPY_GOOGLE_CLIENT_ID":      "songspy-sim-google",
+		"SONGSPY_GOOGLE_CLIENT_SECRET":  "songspy-sim-google-secret",
 		"SONGSPY_GOOGLE_USERINFO_URL":   sim + "/google/oauth2/v1/userinfo",
 		"SONGSPY_GOOGLE_TOKENINFO_URL":  sim + "/google/tokeninfo",
 		"SONGSPY_GOOGLE_ISSUER_URL":     sim + "/google",

@@ -33,6 +33,8 @@ type fakeStore struct {
 	terms        songspy.SignUpPolicy // of the last sign-in
 	refusal      error                // of every sign-in
 	addresses    map[songspy.UserID]songspy.Secret
+	attempts     []songspy.AuthorizationAttempt
+	audience     songspy.Audience // of the last sign-in
 }
 
 func (f *fakeStore) SaveAddress(_ context.Context, id songspy.UserID, address songspy.Secret) error {
@@ -40,8 +42,8 @@ func (f *fakeStore) SaveAddress(_ context.Context, id songspy.UserID, address so
 	return nil
 }
 
-func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, _ songspy.Audience, t songspy.SignUpPolicy) (songspy.User, bool, error) {
-	f.terms = t
+func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpPolicy) (songspy.User, bool, error) {
+	f.terms, f.audience = t, a
 	if f.signIns == 0 && t.Refusal != nil {
 		return songspy.User{}, false, t.Refusal
 	}

@@ -3,27 +3,12 @@ package auth
 import (
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
-
-// newRefreshToken returns 32 random bytes in base64url.
-func newRefreshToken() songspy.Secret {
-	var b [sha256.Size]byte
-	rand.Read(b[:]) // never fails
-	return encodeToken(b[:])
-}
-
-// hashRefreshToken returns the hash that is stored of a refresh token. Tokens are
-// random, so the hash needs no salt.
-func hashRefreshToken(token songspy.Secret) []byte {
-	sum := sha256.Sum256([]byte(token.Reveal()))
-	return sum[:]
-}
 
 // successors derives the successor of a refresh token.
 type successors struct{ keys [][]byte } // one for each JWT key; that of the signing key is first

@@ -9,6 +9,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
+
+	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
 // replayWindow is how long a used refresh token still returns its successor. Two
@@ -56,6 +58,7 @@ type Sessions interface {
 	CreateSession(ctx context.Context, s songspy.Session) (songspy.Session, error)
 	// Session returns not_found also if the user no longer exists.
 	Session(ctx context.Context, id int64) (songspy.Session, error)
+	// SessionByRefresh returns the session of a refresh token or a cookie by its hash.
 	SessionByRefresh(ctx context.Context, hash []byte) (songspy.Session, error)
 	// RotateSession returns conflict if the session was rotated or revoked already,
 	// and not_found if it no longer exists.
@@ -75,6 +78,9 @@ type Options struct {
 	Google   Google
 	Users    Users
 	Sessions Sessions
+	// OpenID is nil if signing in by redirect is off. Attempts stores the redirects.
+	OpenID   OpenID
+	Attempts attempt.Store
 	// Addresses is nil on an instance that sends no mail; no address is stored then.
 	Addresses Addresses
 	// Keys verify the JWTs; the first signs them.
@@ -138,16 +144,11 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	user, linked, err := s.opts.Users.SignInOnTerms(ctx, profile, s.opts.Audience, s.opts.SignUp.Terms(profile, invite))
+	user, linked, err := s.admit(ctx, profile, s.opts.Audience, invite)
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	if s.opts.Addresses != nil {
-		if err := s.opts.Addresses.SaveAddress(ctx, user.ID, profile.Email); err != nil {
-			return songspy.User{}, false, Tokens{}, err
-		}
-	}
-	now, refresh := s.opts.Now(), newRefreshToken()
+	now, refresh := s.opts.Now(), attempt.NewSecret()
 	first := s.newSession(songspy.Session{UserID: user.ID, SignedInAt: now, Label: sanitize.Text(label, labelLengthMax)}, refresh, now)
 	session, err := s.opts.Sessions.CreateSession(ctx, first)
 	if err != nil {
@@ -157,10 +158,21 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 	return user, linked, tokens, err
 }
 
+// admit finds the user of the profile, or signs a new user up with the audience if
+// the sign-up policy allows it.
+func (s *Service) admit(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, invite songspy.Secret) (user songspy.User, linked bool, err error) {
+	user, linked, err = s.opts.Users.SignInOnTerms(ctx, profile, audience, s.opts.SignUp.Terms(profile, invite))
+	if err == nil && s.opts.Addresses != nil {
+		err = s.opts.Addresses.SaveAddress(ctx, user.ID, profile.Email)
+	}
+	return user, linked, err
+}
+
 // Caller is the user and session of a request.
 type Caller struct {
 	UserID        songspy.UserID
 	sessionFamily int64
+	cookie        songspy.Secret // empty if the request has a JWT
 }
 
 // Authenticate returns the caller that a JWT names. It reads the session each time,
@@ -172,9 +184,20 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 		return Caller{}, err
 	}
 	session, err := s.opts.Sessions.Session(ctx, sessionID)
+	if err == nil && session.UserID != id {
+		err = errSessionEnded
+	}
+	return s.callerOf(ctx, session, err)
+}
+
+var errSessionEnded = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED", Message: "The session has ended; sign in again."}
+
+// callerOf returns the caller of a session that was read with the error err, and
+// records its use.
+func (s *Service) callerOf(ctx context.Context, session songspy.Session, err error) (Caller, error) {
 	switch {
-	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && (session.UserID != id || !s.isAlive(session)):
-		return Caller{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED", Message: "The session has ended; sign in again."}
+	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && !s.isAlive(session):
+		return Caller{}, errSessionEnded
 	case err != nil:
 		return Caller{}, err
 	}
@@ -184,20 +207,29 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 			s.opts.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any(logkey.Error, err))
 		}
 	}
-	return Caller{UserID: id, sessionFamily: session.Family}, nil
+	return Caller{UserID: session.UserID, sessionFamily: session.Family}, nil
 }
 
 // isAlive reports whether the session is neither revoked nor over either of its
 // lifetimes.
 func (s *Service) isAlive(session songspy.Session) bool {
-	now := s.opts.Now()
-	return session.IsActive(now) && now.Before(session.SignedInAt.Add(s.opts.SessionMaxLife))
+	return session.RevokedAt == nil && s.opts.Now().Before(s.endOf(session))
+}
+
+// endOf returns when a session ends if it is not used again. A bearer session is
+// prolonged by refreshes, which write its expiry, and a cookie session by its use.
+func (s *Service) endOf(session songspy.Session) time.Time {
+	if session.Kind == songspy.SessionCookie {
+		return s.sessionEnd(session.SignedInAt, session.LastUsedAt.Add(s.opts.SessionLife))
+	}
+	return s.sessionEnd(session.SignedInAt, session.ExpiresAt)
 }
 
 // Session is an active sign-in, as its user sees it.
 type Session struct {
 	// ID is the argument of EndSession. It is the family of the stored session.
 	ID                             int64
+	Kind                           songspy.SessionKind
 	Label                          string
 	SignedInAt, LastUsedAt, EndsAt time.Time
 	// Current reports whether the request uses this session.
@@ -214,8 +246,8 @@ func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
 	for _, k := range stored {
 		if s.isAlive(k) {
 			sessions = append(sessions, Session{
-				ID: k.Family, Label: k.Label, SignedInAt: k.SignedInAt, LastUsedAt: k.LastUsedAt,
-				EndsAt: s.sessionEnd(k.SignedInAt, k.ExpiresAt), Current: k.Family == c.sessionFamily,
+				ID: k.Family, Kind: k.Kind, Label: k.Label, SignedInAt: k.SignedInAt, LastUsedAt: k.LastUsedAt,
+				EndsAt: s.endOf(k), Current: k.Family == c.sessionFamily,
 			})
 		}
 	}
@@ -294,8 +326,8 @@ var errRefreshInvalid = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "
 
 // sessionOfRefreshToken returns the active session of a refresh token.
 func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secret) (songspy.Session, error) {
-	session, err := s.opts.Sessions.SessionByRefresh(ctx, hashRefreshToken(token))
-	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !s.isAlive(session) {
+	session, err := s.opts.Sessions.SessionByRefresh(ctx, attempt.Hash(token))
+	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && (session.Kind == songspy.SessionCookie || !s.isAlive(session)) {
 		return songspy.Session{}, errRefreshInvalid
 	}
 	return session, err
@@ -305,7 +337,7 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 // token.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
-		UserID: of.UserID, Family: of.Family, Label: of.Label, RefreshHash: hashRefreshToken(refresh),
+		UserID: of.UserID, Family: of.Family, Kind: songspy.SessionBearer, Label: of.Label, RefreshHash: attempt.Hash(refresh),
 		CreatedAt: now, SignedInAt: of.SignedInAt, LastUsedAt: now,
 		ExpiresAt: s.sessionEnd(of.SignedInAt, now.Add(s.opts.SessionLife)),
 	}

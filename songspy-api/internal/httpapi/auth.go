@@ -28,7 +28,7 @@ func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequest
 }
 
 func (s *server) GetSignUp(context.Context, GetSignUpRequestObject) (GetSignUpResponseObject, error) {
-	return GetSignUp200JSONResponse{Result: SUCCESS, Data: SignUp{Policy: SignUpPolicy(s.opts.Auth.Policy())}}, nil
+	return GetSignUp200JSONResponse{Result: SUCCESS, Data: SignUp{Policy: SignUpPolicy(s.opts.Auth.Policy()), Redirect: s.opts.Auth.CanRedirect()}}, nil
 }
 
 func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) (RefreshTokenResponseObject, error) {
@@ -44,6 +44,9 @@ func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) 
 func (s *server) Logout(ctx context.Context, _ LogoutRequestObject) (LogoutResponseObject, error) {
 	if err := s.opts.Auth.Logout(ctx, callerFrom(ctx)); err != nil {
 		return nil, err
+	}
+	if _, ok := callerFrom(ctx).Cookie(); ok {
+		return loggedOut{s.newCookie(s.cookieNames().session, "", 0)}, nil
 	}
 	return Logout200JSONResponse{Result: SUCCESS, Data: true}, nil
 }
@@ -139,7 +142,7 @@ func (s *server) ListMySessions(ctx context.Context, _ ListMySessionsRequestObje
 	answer := ListMySessions200JSONResponse{Result: SUCCESS, Data: make([]MySession, len(sessions))}
 	for i, session := range sessions {
 		answer.Data[i] = MySession{
-			Id: session.ID, Label: session.Label, SignedInAt: Time(session.SignedInAt), LastUsedAt: Time(session.LastUsedAt),
+			Id: session.ID, Kind: MySessionKind(session.Kind), Label: session.Label, SignedInAt: Time(session.SignedInAt), LastUsedAt: Time(session.LastUsedAt),
 			EndsAt: Time(session.EndsAt), Current: session.Current,
 		}
 	}

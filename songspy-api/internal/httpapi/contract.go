@@ -37,6 +37,8 @@ type rule struct {
 	takesBearer, needsBearer bool
 	// limits are the rate limits that apply; see x-rate-limit in openapi.yaml.
 	limits []limitScope
+	// redirectsErrors: errors lead the browser to the page; see x-errors.
+	redirectsErrors bool
 	// hasInput: the route has a body, or parameters in the path or the query.
 	hasInput bool
 }
@@ -53,8 +55,13 @@ const (
 	limitLinkings  limitScope = "linking"
 )
 
+// redirectsErrors reports whether an operation has the extension x-errors: redirect.
+// Browsers navigate to it, and cannot show an envelope.
+func redirectsErrors(op *openapi3.Operation) bool { return op.Extensions["x-errors"] == "redirect" }
+
 // limitScopesOf reads the extension x-rate-limit of an operation. It returns an error
-// unless exactly the operations with x-rate-limit document the response 429.
+// unless exactly the operations with x-rate-limit document the response 429, or
+// redirect errors.
 func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 	var limits []limitScope
 	names, _ := op.Extensions["x-rate-limit"].([]any)
@@ -67,7 +74,7 @@ func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 			return nil, fmt.Errorf("%s: x-rate-limit has the unknown value %v", op.OperationID, name)
 		}
 	}
-	if (len(limits) > 0) != (op.Responses.Value("429") != nil) {
+	if !redirectsErrors(op) && (len(limits) > 0) != (op.Responses.Value("429") != nil) {
 		return nil, fmt.Errorf("%s: x-rate-limit and the response 429 need each other", op.OperationID)
 	}
 	return limits, nil
@@ -93,8 +100,8 @@ func parseContract(spec []byte) (*contract, error) {
 			r := &rule{
 				route:       &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 				takesBearer: op.Security != nil && len(*op.Security) > 0,
-				limits:      limits,
-				hasInput:    op.RequestBody != nil,
+				limits:      limits, redirectsErrors: redirectsErrors(op),
+				hasInput: op.RequestBody != nil,
 			}
 			r.needsBearer = r.takesBearer && !slices.ContainsFunc(*op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
 			for _, p := range op.Parameters {
@@ -126,6 +133,9 @@ func (s *server) enforceContract(c *gin.Context) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.opts.RequestTimeout)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
+	if rule.redirectsErrors {
+		s.withBrowser(c)
+	}
 	if err := s.admit(c, rule); err != nil {
 		s.writeFault(c, err)
 		return

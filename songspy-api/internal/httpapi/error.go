@@ -88,6 +88,12 @@ func (s *server) writeFault(c *gin.Context, err error) {
 		c.Abort() // part of an answer has been sent already
 		return
 	}
+	// The page would answer header fields that are too large with the same error.
+	if rule := s.contract.rule(c); rule != nil && rule.redirectsErrors && status != http.StatusRequestHeaderFieldsTooLarge {
+		c.Header("Location", "/?error="+string(fault.Code))
+		c.AbortWithStatus(http.StatusFound)
+		return
+	}
 	setRetryAfter(c.Writer.Header(), status, songspy.RetryAfterOf(err))
 	if status == http.StatusUnauthorized && s.contract.takesBearer(c) {
 		c.Header("WWW-Authenticate", `Bearer realm="songspy"`)

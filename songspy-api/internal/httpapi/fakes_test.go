@@ -50,7 +50,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 		t.Fatal(err)
 	}
 	authService, err := auth.New(auth.Options{
-		Google: h, Users: h, Sessions: h, Keys: []auth.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
+		Google: h, OpenID: fakeOpenID{}, Attempts: h, Users: h, Sessions: h, Keys: []auth.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
 		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour, SessionMaxLife: 48 * time.Hour,
 		Audience: songspy.AudienceEveryone, SignUp: auth.SignUp{Policy: auth.PolicyOpen}, Now: time.Now, Log: log,
 	})
@@ -134,6 +134,7 @@ type fakeBackend struct {
 	users       map[songspy.UserID]songspy.User
 	links       map[songspy.UserID]songspy.Link
 	sessions    map[int64]songspy.Session
+	attempt     *songspy.AuthorizationAttempt
 	entries     []songspy.BoardEntry
 	failure     error // of every read of accounts and of the board
 	panics      bool
@@ -150,6 +151,31 @@ func (h *fakeBackend) Profile(_ context.Context, access songspy.Secret) (songspy
 		return songspy.GoogleProfile{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "GOOGLE_TOKEN_FOREIGN"}
 	}
 	return songspy.GoogleProfile{Subject: "g-ann", Name: "Ann", PictureURL: "https://pictures.test/ann"}, nil
+}
+
+// fakeOpenID is Google as an OpenID provider.
+type fakeOpenID struct{}
+
+func (fakeOpenID) AuthorizeURL(_ context.Context, state, _ string, _ songspy.Secret) (string, error) {
+	return "https://google.test/?state=" + state, nil
+}
+
+func (fakeOpenID) Redeem(context.Context, songspy.Secret, songspy.Secret, string) (songspy.GoogleProfile, error) {
+	return songspy.GoogleProfile{Subject: "g-ann", Name: "Ann"}, nil
+}
+
+func (h *fakeBackend) CreateAuthorizationAttempt(_ context.Context, a songspy.AuthorizationAttempt) error {
+	h.attempt = &a
+	return nil
+}
+
+func (h *fakeBackend) TakeAuthorizationAttempt(_ context.Context, hash []byte, _ time.Time) (songspy.AuthorizationAttempt, error) {
+	a := h.attempt
+	if a == nil || !bytes.Equal(a.StateHash, hash) {
+		return songspy.AuthorizationAttempt{}, errNotFound
+	}
+	h.attempt = nil
+	return *a, nil
 }
 
 func (h *fakeBackend) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, a songspy.Audience, _ songspy.SignUpPolicy) (songspy.User, bool, error) {

@@ -38,6 +38,13 @@ var messageByCode = map[string]message{
 	"INVITE_INVALID":        {"This invite is not valid or has expired. Please check it or ask for another.", "올바르지 않거나 더 이상 쓸 수 없는 초대 코드입니다. 코드를 확인하거나 새로 요청해 주세요."},
 	"SIGN_UP_CLOSED":        {"Only users on the operator's list can sign up. Please ask the operator.", "운영자가 등록한 사용자만 가입할 수 있습니다. 운영자에게 문의해 주세요."},
 
+	"SIGN_IN_BY_REDIRECT_OFF": {"This service does not support signing in this way.", "이 서비스에서는 이 방법으로 로그인할 수 없습니다."},
+	"OPEN_IN_BROWSER":         {"You cannot sign in with Google inside this app. Please open this address in a browser such as Chrome or Safari.", "이 앱 안에서는 Google 로그인을 할 수 없습니다. Chrome, Safari 같은 브라우저에서 이 주소를 열어 주세요."},
+	"AUTHORIZATION_EXPIRED":   {"This attempt has expired or was used before. Please start again.", "시간이 지났거나 이미 사용된 요청입니다. 처음부터 다시 시도해 주세요."},
+	"AUTHORIZATION_ELSEWHERE": {"This was started in another browser or session. Please start again here.", "다른 브라우저나 세션에서 시작된 요청입니다. 여기에서 처음부터 다시 시도해 주세요."},
+	"AUTHORIZATION_DENIED":    {"It was cancelled. Please try again if you did not mean to.", "취소되었습니다. 계속하려면 다시 시도해 주세요."},
+	"CROSS_ORIGIN":            {"A page of another site sent this request. Please use this service's own page.", "다른 사이트에서 보낸 요청입니다. 이 서비스의 페이지를 이용해 주세요."},
+
 	"SPOTIFY_CODE_INVALID":     {"Spotify does not accept this code. Please link again.", "Spotify에서 유효하지 않은 코드입니다. 다시 연결해 주세요."},
 	"SPOTIFY_APP_REFUSED":      {"Spotify rejects this service's app. Please tell the operator to check its client ID and secret.", "Spotify가 이 서비스의 앱을 거부했습니다. 클라이언트 ID와 시크릿을 확인하도록 운영자에게 알려 주세요."},
 	"SPOTIFY_LINKED_ELSEWHERE": {"This Spotify account is linked to another user. Link again with \"move\" to move it to you.", "다른 사용자에게 연결된 Spotify 계정입니다. 옮기려면 \"move\"와 함께 다시 연결해 주세요."},

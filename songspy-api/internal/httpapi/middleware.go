@@ -189,13 +189,22 @@ func (o *refusedOrigins) isNew(origin string) bool {
 
 type callerKey struct{}
 
-// authenticate puts the caller into the request's context.
+// authenticate puts the caller into the request's context. A request with the header
+// Authorization does not use the cookie.
 func (s *server) authenticate(c *gin.Context) error {
-	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return &songspy.Error{Code: songspy.CodeUnauthorized}
+	header := c.GetHeader("Authorization")
+	scheme, token, _ := strings.Cut(header, " ")
+	cookie := cookieOf(c.Request, s.cookieNames().session)
+	var caller auth.Caller
+	var err error
+	switch {
+	case strings.EqualFold(scheme, "Bearer") && token != "":
+		caller, err = s.opts.Auth.Authenticate(c.Request.Context(), songspy.Secret(token))
+	case header == "" && cookie != "":
+		caller, err = s.authenticateCookie(c.Request, cookie)
+	default:
+		err = &songspy.Error{Code: songspy.CodeUnauthorized}
 	}
-	caller, err := s.opts.Auth.Authenticate(c.Request.Context(), songspy.Secret(token))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -139,9 +140,13 @@ func (e DoneAnswerData) Valid() bool {
 
 // Defines values for FaultCode.
 const (
+	AUTHORIZATIONDENIED    FaultCode = "AUTHORIZATION_DENIED"
+	AUTHORIZATIONELSEWHERE FaultCode = "AUTHORIZATION_ELSEWHERE"
+	AUTHORIZATIONEXPIRED   FaultCode = "AUTHORIZATION_EXPIRED"
 	BODYTOOLARGE           FaultCode = "BODY_TOO_LARGE"
 	COMMONERROR            FaultCode = "COMMON_ERROR"
 	CONFLICT               FaultCode = "CONFLICT"
+	CROSSORIGIN            FaultCode = "CROSS_ORIGIN"
 	FORBIDDEN              FaultCode = "FORBIDDEN"
 	GONE                   FaultCode = "GONE"
 	GOOGLETOKENFOREIGN     FaultCode = "GOOGLE_TOKEN_FOREIGN"
@@ -154,10 +159,12 @@ const (
 	METHODNOTALLOWED       FaultCode = "METHOD_NOT_ALLOWED"
 	NICKNAMEINVALID        FaultCode = "NICKNAME_INVALID"
 	NOTFOUND               FaultCode = "NOT_FOUND"
+	OPENINBROWSER          FaultCode = "OPEN_IN_BROWSER"
 	RATELIMITED            FaultCode = "RATE_LIMITED"
 	REFRESHTOKENINVALID    FaultCode = "REFRESH_TOKEN_INVALID"
 	REFRESHTOKENREUSED     FaultCode = "REFRESH_TOKEN_REUSED"
 	SESSIONENDED           FaultCode = "SESSION_ENDED"
+	SIGNINBYREDIRECTOFF    FaultCode = "SIGN_IN_BY_REDIRECT_OFF"
 	SIGNUPCLOSED           FaultCode = "SIGN_UP_CLOSED"
 	SPOTIFYAPPREFUSED      FaultCode = "SPOTIFY_APP_REFUSED"
 	SPOTIFYCODEINVALID     FaultCode = "SPOTIFY_CODE_INVALID"
@@ -181,11 +188,19 @@ const (
 // Valid indicates whether the value is a known member of the FaultCode enum.
 func (e FaultCode) Valid() bool {
 	switch e {
+	case AUTHORIZATIONDENIED:
+		return true
+	case AUTHORIZATIONELSEWHERE:
+		return true
+	case AUTHORIZATIONEXPIRED:
+		return true
 	case BODYTOOLARGE:
 		return true
 	case COMMONERROR:
 		return true
 	case CONFLICT:
+		return true
+	case CROSSORIGIN:
 		return true
 	case FORBIDDEN:
 		return true
@@ -211,6 +226,8 @@ func (e FaultCode) Valid() bool {
 		return true
 	case NOTFOUND:
 		return true
+	case OPENINBROWSER:
+		return true
 	case RATELIMITED:
 		return true
 	case REFRESHTOKENINVALID:
@@ -218,6 +235,8 @@ func (e FaultCode) Valid() bool {
 	case REFRESHTOKENREUSED:
 		return true
 	case SESSIONENDED:
+		return true
+	case SIGNINBYREDIRECTOFF:
 		return true
 	case SIGNUPCLOSED:
 		return true
@@ -392,6 +411,24 @@ func (e MyPlaySource) Valid() bool {
 	case Import:
 		return true
 	case Live:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MySessionKind.
+const (
+	Bearer MySessionKind = "bearer"
+	Cookie MySessionKind = "cookie"
+)
+
+// Valid indicates whether the value is a known member of the MySessionKind enum.
+func (e MySessionKind) Valid() bool {
+	switch e {
+	case Bearer:
+		return true
+	case Cookie:
 		return true
 	default:
 		return false
@@ -1297,9 +1334,12 @@ type MySession struct {
 	// Current Whether this request uses the session.
 	Current bool `json:"current"`
 
-	// EndsAt When the session ends unless it is refreshed before.
+	// EndsAt When the session ends unless it is refreshed before; with a cookie, unless it is used before.
 	EndsAt Timestamp `json:"endsAt"`
 	Id     int64     `json:"id"`
+
+	// Kind `bearer`: the client has tokens. `cookie`: a browser has a cookie.
+	Kind MySessionKind `json:"kind"`
 
 	// Label The `User-Agent` header of the sign-in; empty if there was none.
 	Label string `json:"label"`
@@ -1310,6 +1350,9 @@ type MySession struct {
 	// SignedInAt RFC 3339 in UTC with milliseconds.
 	SignedInAt Timestamp `json:"signedInAt"`
 }
+
+// MySessionKind `bearer`: the client has tokens. `cookie`: a browser has a cookie.
+type MySessionKind string
 
 // NowPlaying defines model for NowPlaying.
 type NowPlaying struct {
@@ -1657,11 +1700,36 @@ type SharingPreviewAnswer struct {
 	Result Result         `json:"result"`
 }
 
+// SignInStart defines model for SignInStart.
+type SignInStart struct {
+	// Invite The code of an invite. It is ignored if no invite is needed.
+	Invite *string `json:"invite,omitempty"`
+
+	// Return As the parameter `return`.
+	Return *string `json:"return,omitempty"`
+}
+
+// SignInStarted defines model for SignInStarted.
+type SignInStarted struct {
+	// Url Open this in the browser.
+	Url string `json:"url"`
+}
+
+// SignInStartedAnswer defines model for SignInStartedAnswer.
+type SignInStartedAnswer struct {
+	Data   SignInStarted `json:"data"`
+	Error  *Fault        `json:"error"`
+	Result Result        `json:"result"`
+}
+
 // SignUp defines model for SignUp.
 type SignUp struct {
 	// Policy `open`: everyone. `invite`: users with an invite. `allowlist`: users whose verified Google address
 	// is on the operator's list; request the Google scope `email`.
 	Policy SignUpPolicy `json:"policy"`
+
+	// Redirect Whether users can sign in by redirect: `/v1/songspy/auth/google`.
+	Redirect bool `json:"redirect"`
 }
 
 // SignUpPolicy `open`: everyone. `invite`: users with an invite. `allowlist`: users whose verified Google address
@@ -1766,6 +1834,9 @@ type UserEdit struct {
 	ShowProfileImage *bool `json:"showProfileImage,omitempty"`
 }
 
+// Code defines model for Code.
+type Code = string
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -1795,6 +1866,15 @@ type PreviewAs string
 
 // Query defines model for Query.
 type Query = string
+
+// Refusal defines model for Refusal.
+type Refusal = string
+
+// Return defines model for Return.
+type Return = string
+
+// State defines model for State.
+type State = string
 
 // BodyTooLarge defines model for BodyTooLarge.
 type BodyTooLarge = FaultAnswer
@@ -1831,6 +1911,60 @@ type Unprocessable = FaultAnswer
 
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = FaultAnswer
+
+// BeginSignInParams defines parameters for BeginSignIn.
+type BeginSignInParams struct {
+	// Return The path at this origin to which the browser goes in the end. It begins with a slash. Anything else,
+	// two slashes in a row and backslashes lead to `/`.
+	Return *Return `form:"return,omitempty" json:"return,omitempty"`
+
+	// UserAgent It tells the browsers of other apps from others.
+	UserAgent *string `json:"User-Agent,omitempty"`
+}
+
+// BeginSignInWithInviteParams defines parameters for BeginSignInWithInvite.
+type BeginSignInWithInviteParams struct {
+	// UserAgent It tells the browsers of other apps from others.
+	UserAgent *string `json:"User-Agent,omitempty"`
+}
+
+// FinishSignInParams defines parameters for FinishSignIn.
+type FinishSignInParams struct {
+	// State The state of the attempt that the browser began.
+	State *State `form:"state,omitempty" json:"state,omitempty"`
+
+	// Code The authorization code. It is never logged.
+	Code *Code `form:"code,omitempty" json:"code,omitempty"`
+
+	// Error Why there is no code.
+	Error *Refusal `form:"error,omitempty" json:"error,omitempty"`
+
+	// UserAgent It becomes the label of the session.
+	UserAgent *string `json:"User-Agent,omitempty"`
+}
+
+// BeginLinkingParams defines parameters for BeginLinking.
+type BeginLinkingParams struct {
+	// Return The path at this origin to which the browser goes in the end. It begins with a slash. Anything else,
+	// two slashes in a row and backslashes lead to `/`.
+	Return *Return `form:"return,omitempty" json:"return,omitempty"`
+
+	// Move Move the Spotify account from the user that it is linked to, after `SPOTIFY_LINKED_ELSEWHERE`. Only
+	// pages of this origin may send it (`CROSS_ORIGIN`).
+	Move *bool `form:"move,omitempty" json:"move,omitempty"`
+}
+
+// FinishLinkingParams defines parameters for FinishLinking.
+type FinishLinkingParams struct {
+	// State The state of the attempt that the browser began.
+	State *State `form:"state,omitempty" json:"state,omitempty"`
+
+	// Code The authorization code. It is never logged.
+	Code *Code `form:"code,omitempty" json:"code,omitempty"`
+
+	// Error Why there is no code.
+	Error *Refusal `form:"error,omitempty" json:"error,omitempty"`
+}
 
 // SignInWithGoogleParams defines parameters for SignInWithGoogle.
 type SignInWithGoogleParams struct {
@@ -1981,6 +2115,9 @@ type ListCurrentPlayingParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
+// BeginSignInWithInviteJSONRequestBody defines body for BeginSignInWithInvite for application/json ContentType.
+type BeginSignInWithInviteJSONRequestBody = SignInStart
+
 // SignInWithGoogleJSONRequestBody defines body for SignInWithGoogle for application/json ContentType.
 type SignInWithGoogleJSONRequestBody = GoogleSignIn
 
@@ -2078,13 +2215,28 @@ type ServerInterface interface {
 	// GetReadiness Whether the service is ready; if not, what is wrong.
 	// (GET /readyz)
 	GetReadiness(c *gin.Context)
+	// BeginSignIn Sign up or sign in by redirect. Open this address in the browser.
+	// (GET /v1/songspy/auth/google)
+	BeginSignIn(c *gin.Context, params BeginSignInParams)
+	// BeginSignInWithInvite The same for a page of this origin that has an invite. It opens the `url` of the answer.
+	// (POST /v1/songspy/auth/google)
+	BeginSignInWithInvite(c *gin.Context, params BeginSignInWithInviteParams)
+	// FinishSignIn Where Google sends the browser back.
+	// (GET /v1/songspy/auth/google/callback)
+	FinishSignIn(c *gin.Context, params FinishSignInParams)
+	// BeginLinking Link a Spotify account by redirect. Open this address in the browser.
+	// (GET /v1/songspy/auth/spotify)
+	BeginLinking(c *gin.Context, params BeginLinkingParams)
+	// FinishLinking Where Spotify sends the browser back.
+	// (GET /v1/songspy/auth/spotify/callback)
+	FinishLinking(c *gin.Context, params FinishLinkingParams)
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
 	SignInWithGoogle(c *gin.Context, params SignInWithGoogleParams)
 	// ListListening The users who are listening now, newest start first.
 	// (GET /v1/songspy/listening)
 	ListListening(c *gin.Context, params ListListeningParams)
-	// Logout End this session. Its tokens stop working at once.
+	// Logout End this session. Its tokens stop working at once, and its cookie is deleted.
 	// (POST /v1/songspy/logout)
 	Logout(c *gin.Context)
 	// DeleteMe Erase the account and everything stored with it, at once.
@@ -2257,6 +2409,236 @@ func (siw *ServerInterfaceWrapper) GetReadiness(c *gin.Context) {
 	}
 
 	siw.Handler.GetReadiness(c)
+}
+
+// BeginSignIn operation middleware
+func (siw *ServerInterfaceWrapper) BeginSignIn(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BeginSignInParams
+
+	// ------------- Optional query parameter "return" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "return", c.Request.URL.Query(), &params.Return, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter return: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("User-Agent")]; found {
+		var UserAgent string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for User-Agent, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "User-Agent", valueList[0], &UserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter User-Agent: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UserAgent = &UserAgent
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.BeginSignIn(c, params)
+}
+
+// BeginSignInWithInvite operation middleware
+func (siw *ServerInterfaceWrapper) BeginSignInWithInvite(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BeginSignInWithInviteParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("User-Agent")]; found {
+		var UserAgent string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for User-Agent, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "User-Agent", valueList[0], &UserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter User-Agent: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UserAgent = &UserAgent
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.BeginSignInWithInvite(c, params)
+}
+
+// FinishSignIn operation middleware
+func (siw *ServerInterfaceWrapper) FinishSignIn(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FinishSignInParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", c.Request.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "error" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error", c.Request.URL.Query(), &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter error: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("User-Agent")]; found {
+		var UserAgent string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for User-Agent, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "User-Agent", valueList[0], &UserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter User-Agent: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UserAgent = &UserAgent
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FinishSignIn(c, params)
+}
+
+// BeginLinking operation middleware
+func (siw *ServerInterfaceWrapper) BeginLinking(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BeginLinkingParams
+
+	// ------------- Optional query parameter "return" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "return", c.Request.URL.Query(), &params.Return, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter return: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "move" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "move", c.Request.URL.Query(), &params.Move, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter move: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.BeginLinking(c, params)
+}
+
+// FinishLinking operation middleware
+func (siw *ServerInterfaceWrapper) FinishLinking(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FinishLinkingParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", c.Request.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "error" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error", c.Request.URL.Query(), &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter error: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.FinishLinking(c, params)
 }
 
 // SignInWithGoogle operation middleware
@@ -3482,6 +3864,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/songspy/google-auth", wrapper.SignInWithGoogle)
 	router.GET(options.BaseURL+"/v1/songspy/sign-up", wrapper.GetSignUp)
 	router.POST(options.BaseURL+"/v1/songspy/token/refresh", wrapper.RefreshToken)
+	router.GET(options.BaseURL+"/v1/songspy/auth/google", wrapper.BeginSignIn)
+	router.POST(options.BaseURL+"/v1/songspy/auth/google", wrapper.BeginSignInWithInvite)
+	router.GET(options.BaseURL+"/v1/songspy/auth/google/callback", wrapper.FinishSignIn)
+	router.GET(options.BaseURL+"/v1/songspy/auth/spotify", wrapper.BeginLinking)
+	router.GET(options.BaseURL+"/v1/songspy/auth/spotify/callback", wrapper.FinishLinking)
 	router.POST(options.BaseURL+"/v1/songspy/logout", wrapper.Logout)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/sessions", wrapper.EndMySessions)
 	router.GET(options.BaseURL+"/v1/songspy/me/sessions", wrapper.ListMySessions)
@@ -3552,6 +3939,14 @@ type RateLimitedJSONResponse struct {
 	Body FaultAnswer
 
 	Headers RateLimitedResponseHeaders
+}
+
+type RedirectResponseHeaders struct {
+	Location  string
+	SetCookie *string
+}
+type RedirectResponse struct {
+	Headers RedirectResponseHeaders
 }
 
 type UnauthorizedJSONResponse FaultAnswer
@@ -3659,6 +4054,311 @@ func (response GetReadiness503JSONResponse) VisitGetReadinessResponse(w http.Res
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInRequestObject struct {
+	Params BeginSignInParams
+}
+
+type BeginSignInResponseObject interface {
+	VisitBeginSignInResponse(w http.ResponseWriter) error
+}
+
+type BeginSignIn200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response BeginSignIn200TexthtmlResponse) VisitBeginSignInResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type BeginSignIn302Response = RedirectResponse
+
+func (response BeginSignIn302Response) VisitBeginSignInResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	w.WriteHeader(302)
+	return nil
+}
+
+type BeginSignIn431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response BeginSignIn431JSONResponse) VisitBeginSignInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInviteRequestObject struct {
+	Params BeginSignInWithInviteParams
+	Body   *BeginSignInWithInviteJSONRequestBody
+}
+
+type BeginSignInWithInviteResponseObject interface {
+	VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error
+}
+
+type BeginSignInWithInvite200JSONResponse SignInStartedAnswer
+
+func (response BeginSignInWithInvite200JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite400JSONResponse struct{ InvalidJSONResponse }
+
+func (response BeginSignInWithInvite400JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response BeginSignInWithInvite403JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response BeginSignInWithInvite404JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response BeginSignInWithInvite413JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response BeginSignInWithInvite415JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response BeginSignInWithInvite429JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response BeginSignInWithInvite431JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite500JSONResponse struct{ InternalJSONResponse }
+
+func (response BeginSignInWithInvite500JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginSignInWithInvite503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response BeginSignInWithInvite503JSONResponse) VisitBeginSignInWithInviteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishSignInRequestObject struct {
+	Params FinishSignInParams
+}
+
+type FinishSignInResponseObject interface {
+	VisitFinishSignInResponse(w http.ResponseWriter) error
+}
+
+type FinishSignIn302Response = RedirectResponse
+
+func (response FinishSignIn302Response) VisitFinishSignInResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	w.WriteHeader(302)
+	return nil
+}
+
+type FinishSignIn431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response FinishSignIn431JSONResponse) VisitFinishSignInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginLinkingRequestObject struct {
+	Params BeginLinkingParams
+}
+
+type BeginLinkingResponseObject interface {
+	VisitBeginLinkingResponse(w http.ResponseWriter) error
+}
+
+type BeginLinking302Response = RedirectResponse
+
+func (response BeginLinking302Response) VisitBeginLinkingResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	w.WriteHeader(302)
+	return nil
+}
+
+type BeginLinking431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response BeginLinking431JSONResponse) VisitBeginLinkingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishLinkingRequestObject struct {
+	Params FinishLinkingParams
+}
+
+type FinishLinkingResponseObject interface {
+	VisitFinishLinkingResponse(w http.ResponseWriter) error
+}
+
+type FinishLinking302Response = RedirectResponse
+
+func (response FinishLinking302Response) VisitFinishLinkingResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	w.WriteHeader(302)
+	return nil
+}
+
+type FinishLinking431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response FinishLinking431JSONResponse) VisitFinishLinkingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3962,6 +4662,20 @@ func (response Logout401JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 	return err
 }
 
+type Logout403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response Logout403JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Logout431JSONResponse struct{ HeadersTooLargeJSONResponse }
 
 func (response Logout431JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
@@ -4036,6 +4750,20 @@ func (response DeleteMe401JSONResponse) VisitDeleteMeResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteMe403JSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5428,6 +6156,20 @@ func (response SetMyNotices401JSONResponse) VisitSetMyNoticesResponse(w http.Res
 	return err
 }
 
+type SetMyNotices403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SetMyNotices403JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetMyNotices413JSONResponse struct{ BodyTooLargeJSONResponse }
 
 func (response SetMyNotices413JSONResponse) VisitSetMyNoticesResponse(w http.ResponseWriter) error {
@@ -5659,6 +6401,20 @@ func (response DeleteMyPlay401JSONResponse) VisitDeleteMyPlayResponse(w http.Res
 	return err
 }
 
+type DeleteMyPlay403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteMyPlay403JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteMyPlay404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response DeleteMyPlay404JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
@@ -5762,6 +6518,20 @@ func (response EndMySessions401JSONResponse) VisitEndMySessionsResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySessions403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response EndMySessions403JSONResponse) VisitEndMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5933,6 +6703,20 @@ func (response EndMySession401JSONResponse) VisitEndMySessionResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response EndMySession403JSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7524,6 +8308,20 @@ func (response UnlinkSpotify401JSONResponse) VisitUnlinkSpotifyResponse(w http.R
 	return err
 }
 
+type UnlinkSpotify403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UnlinkSpotify403JSONResponse) VisitUnlinkSpotifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UnlinkSpotify404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response UnlinkSpotify404JSONResponse) VisitUnlinkSpotifyResponse(w http.ResponseWriter) error {
@@ -7891,6 +8689,20 @@ func (response LeaveSpotifySeat401JSONResponse) VisitLeaveSpotifySeatResponse(w 
 	return err
 }
 
+type LeaveSpotifySeat403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response LeaveSpotifySeat403JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LeaveSpotifySeat404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response LeaveSpotifySeat404JSONResponse) VisitLeaveSpotifySeatResponse(w http.ResponseWriter) error {
@@ -8087,6 +8899,20 @@ func (response AskSpotifySeat401JSONResponse) VisitAskSpotifySeatResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskSpotifySeat403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response AskSpotifySeat403JSONResponse) VisitAskSpotifySeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8832,13 +9658,28 @@ type StrictServerInterface interface {
 	// GetReadiness Whether the service is ready; if not, what is wrong.
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
+	// BeginSignIn Sign up or sign in by redirect. Open this address in the browser.
+	// (GET /v1/songspy/auth/google)
+	BeginSignIn(ctx context.Context, request BeginSignInRequestObject) (BeginSignInResponseObject, error)
+	// BeginSignInWithInvite The same for a page of this origin that has an invite. It opens the `url` of the answer.
+	// (POST /v1/songspy/auth/google)
+	BeginSignInWithInvite(ctx context.Context, request BeginSignInWithInviteRequestObject) (BeginSignInWithInviteResponseObject, error)
+	// FinishSignIn Where Google sends the browser back.
+	// (GET /v1/songspy/auth/google/callback)
+	FinishSignIn(ctx context.Context, request FinishSignInRequestObject) (FinishSignInResponseObject, error)
+	// BeginLinking Link a Spotify account by redirect. Open this address in the browser.
+	// (GET /v1/songspy/auth/spotify)
+	BeginLinking(ctx context.Context, request BeginLinkingRequestObject) (BeginLinkingResponseObject, error)
+	// FinishLinking Where Spotify sends the browser back.
+	// (GET /v1/songspy/auth/spotify/callback)
+	FinishLinking(ctx context.Context, request FinishLinkingRequestObject) (FinishLinkingResponseObject, error)
 	// SignInWithGoogle ★ Sign up or sign in with a Google access token.
 	// (POST /v1/songspy/google-auth)
 	SignInWithGoogle(ctx context.Context, request SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error)
 	// ListListening The users who are listening now, newest start first.
 	// (GET /v1/songspy/listening)
 	ListListening(ctx context.Context, request ListListeningRequestObject) (ListListeningResponseObject, error)
-	// Logout End this session. Its tokens stop working at once.
+	// Logout End this session. Its tokens stop working at once, and its cookie is deleted.
 	// (POST /v1/songspy/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
 	// DeleteMe Erase the account and everything stored with it, at once.
@@ -9007,6 +9848,74 @@ func (sh *strictHandler) GetReadiness(c *gin.Context) {
 	response, err := sh.ssi.GetReadiness(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitGetReadinessResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) BeginSignIn(c *gin.Context, params BeginSignInParams) {
+	var request BeginSignInRequestObject
+	request.Params = params
+	response, err := sh.ssi.BeginSignIn(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitBeginSignInResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) BeginSignInWithInvite(c *gin.Context, params BeginSignInWithInviteParams) {
+	var request BeginSignInWithInviteRequestObject
+	request.Params = params
+	var body BeginSignInWithInviteJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.BeginSignInWithInvite(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitBeginSignInWithInviteResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) FinishSignIn(c *gin.Context, params FinishSignInParams) {
+	var request FinishSignInRequestObject
+	request.Params = params
+	response, err := sh.ssi.FinishSignIn(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitFinishSignInResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) BeginLinking(c *gin.Context, params BeginLinkingParams) {
+	var request BeginLinkingRequestObject
+	request.Params = params
+	response, err := sh.ssi.BeginLinking(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitBeginLinkingResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) FinishLinking(c *gin.Context, params FinishLinkingParams) {
+	var request FinishLinkingRequestObject
+	request.Params = params
+	response, err := sh.ssi.FinishLinking(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitFinishLinkingResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

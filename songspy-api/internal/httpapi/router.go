@@ -112,6 +112,7 @@ type server struct {
 	refusedOrigins  refusedOrigins
 	requestDuration *prometheus.HistogramVec
 	https           bool
+	crossOrigin     *http.CrossOriginProtection // for requests with a session cookie
 }
 
 // New returns the handler of the public address. It returns an error if the contract
@@ -130,12 +131,16 @@ func New(o Options) (http.Handler, error) {
 		userLimits: map[limitScope]*limiter[songspy.UserID]{
 			limitWrites: newLimiter[songspy.UserID](o.WritesPerMinute), limitLinkings: newLimiter[songspy.UserID](o.LinkingsPerMinute),
 		},
-		https: strings.HasPrefix(o.PublicURL, "https://"),
+		https: strings.HasPrefix(o.PublicURL, "https://"), crossOrigin: http.NewCrossOriginProtection(),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "songspy_http_request_duration_seconds",
 			Help:    "How long requests took, by route template and status.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"method", "route", "status"}),
+	}
+	// Behind a proxy the header Host may differ from the origin that browsers see.
+	if err := s.crossOrigin.AddTrustedOrigin(o.PublicURL); err != nil {
+		return nil, fmt.Errorf("the public URL: %w", err)
 	}
 	if err := o.Metrics.Register(s.requestDuration); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

@@ -2,7 +2,6 @@ package linking
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
 // defaultRetryAfter is how long to wait if Spotify failed without Retry-After.
@@ -68,6 +69,10 @@ type Options struct {
 	Seats   Seats
 	// RedirectURLs are registered with Spotify; the first is the default.
 	RedirectURLs []string
+	// CallbackURL is where Spotify sends browsers that link by redirect. Attempts stores
+	// these redirects.
+	CallbackURL string
+	Attempts    attempt.Store
 	// AnyLoopback also allows any http URL at a loopback address, for development.
 	AnyLoopback bool
 	// Keys bind authorizations to their users: the first signs, all verify. All
@@ -82,7 +87,7 @@ type Service struct{ opts Options }
 // New returns a Service.
 func New(o Options) *Service {
 	if len(o.Keys) == 0 {
-		o.Keys = [][]byte{[]byte(randomToken())}
+		o.Keys = [][]byte{[]byte(attempt.NewSecret().Reveal())}
 	}
 	return &Service{o}
 }
@@ -113,11 +118,15 @@ func (s *Service) Authorization(ctx context.Context, user songspy.UserID, client
 	if err != nil {
 		return Authorization{}, err
 	}
+	return s.authorize(ctx, user, clientID, redirectURI)
+}
+
+func (s *Service) authorize(ctx context.Context, user songspy.UserID, clientID, redirectURI string) (Authorization, error) {
 	app, registered, err := s.chooseApp(ctx, user, clientID)
 	if err != nil {
 		return Authorization{}, err
 	}
-	verifier := s.newVerifier(user, randomToken(), app.ID)
+	verifier := s.newVerifier(user, attempt.NewSecret().Reveal(), app.ID)
 	state := s.stateFor(s.opts.Keys[0], user, verifier)
 	challenge := sha256.Sum256([]byte(verifier))
 	return Authorization{
@@ -139,6 +148,10 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r songspy.Autho
 	if r.RedirectURI, err = s.checkRedirect(r.RedirectURI); err != nil {
 		return songspy.Link{}, err
 	}
+	return s.link(ctx, user, r, move)
+}
+
+func (s *Service) link(ctx context.Context, user songspy.UserID, r songspy.AuthorizationCode, move bool) (songspy.Link, error) {
 	app, err := s.appOfVerifier(user, r)
 	if err != nil {
 		return songspy.Link{}, err
@@ -333,14 +346,6 @@ func (UnknownRedirect) Error() string { return "unknown redirect URI" }
 
 // Field returns the name of the invalid field.
 func (UnknownRedirect) Field() string { return "redirectUri" }
-
-// randomToken returns 32 random bytes in base64url: enough for a state and for a
-// PKCE verifier.
-func randomToken() string {
-	var b [32]byte
-	rand.Read(b[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
 
 // Seats stores the requests for seats in apps that admit a limited number of users.
 type Seats interface {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
 const redirectURL = "https://fe.test/callback"
@@ -530,12 +532,12 @@ func TestLink_VerifierCannotMakeAnInstanceAppUserSupplied(t *testing.T) {
 		Apps: []App{{ID: "first", Spotify: f}, {ID: id, Seats: 5, Spotify: f}}, Links: f, Seats: f, RedirectURLs: []string{redirectURL}, Now: time.Now,
 		UserApp: func(string) Spotify { return f },
 	})
-	forged := songspy.Secret(randomToken() + verifierSeparator + songspy.UserApp(id))
+	forged := songspy.Secret(attempt.NewSecret().Reveal() + verifierSeparator + songspy.UserApp(id))
 	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != "first" {
 		t.Errorf("saved %+v, error %v", f.saved, err)
 	}
 	// A verifier from before the operator configured the app: the app's seats apply.
-	former := songspy.Secret(s.newVerifier(7, randomToken(), songspy.UserApp(id)))
+	former := songspy.Secret(s.newVerifier(7, attempt.NewSecret().Reveal(), songspy.UserApp(id)))
 	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: former}, false); err != nil || f.saved[1].App != id || f.saved[1].Seats != 5 {
 		t.Errorf("saved %+v, error %v", f.saved, err)
 	}

@@ -1,0 +1,118 @@
+// Package attempt guards redirects to Google and Spotify. An attempt begins when the
+// browser leaves, and is taken once when it comes back. It is bound to one browser: a
+// secret that only this browser has must come back with the state. So nobody can
+// finish an attempt of theirs in the browser of somebody else.
+package attempt
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// Lifetime is how long the browser may stay away.
+const Lifetime = 10 * time.Minute
+
+// Store stores attempts.
+type Store interface {
+	CreateAuthorizationAttempt(ctx context.Context, a songspy.AuthorizationAttempt) error
+	// TakeAuthorizationAttempt deletes the attempt and returns it: of two calls, only
+	// one gets it. It returns not_found if there is none, or if it has expired.
+	TakeAuthorizationAttempt(ctx context.Context, stateHash []byte, at time.Time) (songspy.AuthorizationAttempt, error)
+}
+
+// Callback is what the browser brings back.
+type Callback struct {
+	State, Code songspy.Secret
+	// Refusal is the parameter error: the user, or the provider, has refused.
+	Refusal string
+	// Browser is the secret of the browser; empty if it has none.
+	Browser songspy.Secret
+}
+
+// Begin stores an attempt that is bound to the state and to the secret of the browser.
+func Begin(ctx context.Context, s Store, a songspy.AuthorizationAttempt, state, browser songspy.Secret, now time.Time) error {
+	a.StateHash, a.BrowserHash, a.ExpiresAt = Hash(state), Hash(browser), now.Add(Lifetime)
+	a.ReturnPath = ReturnPath(a.ReturnPath)
+	return s.CreateAuthorizationAttempt(ctx, a)
+}
+
+// Finish takes the attempt that a callback belongs to. Whatever is wrong with the
+// callback, the attempt is used up. The reason of an error is AUTHORIZATION_EXPIRED,
+// AUTHORIZATION_ELSEWHERE or AUTHORIZATION_DENIED.
+func Finish(ctx context.Context, s Store, provider songspy.AuthorizationProvider, user songspy.UserID, c Callback, now time.Time) (songspy.AuthorizationAttempt, error) {
+	a, err := s.TakeAuthorizationAttempt(ctx, Hash(c.State), now)
+	switch {
+	case songspy.CodeOf(err) == songspy.CodeNotFound:
+		return a, expired("the state is unknown, was used before or has expired")
+	case err != nil:
+		return a, err
+	case a.Provider != provider:
+		return a, expired("the state belongs to an attempt at another provider")
+	case c.Browser == "":
+		return a, elsewhere("the browser has no cookie of an attempt")
+	case subtle.ConstantTimeCompare(a.BrowserHash, Hash(c.Browser)) != 1:
+		return a, elsewhere("the attempt belongs to another browser or session")
+	case a.UserID != user:
+		return a, elsewhere("the attempt belongs to another user")
+	case c.Refusal != "" || c.Code == "":
+		return a, &songspy.Error{
+			Code: songspy.CodeForbidden, Reason: "AUTHORIZATION_DENIED", Message: "The authorization was cancelled.",
+		}
+	}
+	return a, nil
+}
+
+func expired(cause string) error {
+	return &songspy.Error{
+		Code: songspy.CodeInvalid, Reason: "AUTHORIZATION_EXPIRED",
+		Message: "This authorization has expired or was used before; start again.", Err: errors.New(cause),
+	}
+}
+
+func elsewhere(cause string) error {
+	return &songspy.Error{
+		Code: songspy.CodeForbidden, Reason: "AUTHORIZATION_ELSEWHERE",
+		Message: "This authorization was started in another browser or session; start again here.", Err: errors.New(cause),
+	}
+}
+
+// NewSecret returns 32 random bytes in base64url: enough for a state, a cookie, a
+// nonce and a PKCE verifier.
+func NewSecret() songspy.Secret {
+	var b [sha256.Size]byte
+	rand.Read(b[:]) // never fails
+	return songspy.Secret(base64.RawURLEncoding.EncodeToString(b[:]))
+}
+
+// Hash returns the hash that is stored of a secret of NewSecret. It is random, so the
+// hash needs no salt.
+func Hash(secret songspy.Secret) []byte {
+	sum := sha256.Sum256([]byte(secret.Reveal()))
+	return sum[:]
+}
+
+// returnPathMax is the length of the longest return path, in bytes.
+const returnPathMax = 2048
+
+// ReturnPath returns the path if a redirect to it stays at this origin, and "/"
+// otherwise. It must begin with a slash, and have no two in a row. Browsers read a
+// backslash as a slash, and ignore tabs and line breaks.
+func ReturnPath(path string) string {
+	unsafe := func(r rune) bool { return r <= ' ' || r == '\\' || r >= 0x7f }
+	if len(path) > returnPathMax || !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || strings.ContainsFunc(path, unsafe) {
+		return "/"
+	}
+	if u, err := url.Parse(path); err != nil || u.IsAbs() || u.Host != "" || u.User != nil {
+		return "/"
+	}
+	return path
+}
