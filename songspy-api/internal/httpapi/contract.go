@@ -18,6 +18,8 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/gin-gonic/gin"
 	"github.com/oapi-codegen/runtime"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
 // bodyLimit is the largest body of a request, in bytes.
@@ -150,8 +152,14 @@ func (s *server) admit(c *gin.Context, rule *rule) error {
 			return err
 		}
 	}
-	if rule.needsBearer || rule.takesBearer && c.GetHeader("Authorization") != "" {
+	switch {
+	case rule.needsBearer, rule.takesBearer && c.GetHeader("Authorization") != "":
 		if err := s.authenticate(c); err != nil {
+			return err
+		}
+	case rule.takesBearer && cookieOf(c.Request, s.cookieNames().session) != "":
+		// A browser sends the cookie of a session that has ended. The route answers without a session too.
+		if err := s.authenticate(c); err != nil && songspy.CodeOf(err) != songspy.CodeUnauthorized {
 			return err
 		}
 	}

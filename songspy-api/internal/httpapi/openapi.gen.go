@@ -5218,6 +5218,20 @@ func (response RemoveFollower401JSONResponse) VisitRemoveFollowerResponse(w http
 	return err
 }
 
+type RemoveFollower403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RemoveFollower403JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveFollower404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response RemoveFollower404JSONResponse) VisitRemoveFollowerResponse(w http.ResponseWriter) error {
@@ -5336,6 +5350,20 @@ func (response ApproveFollower401JSONResponse) VisitApproveFollowerResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveFollower403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ApproveFollower403JSONResponse) VisitApproveFollowerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5741,6 +5769,20 @@ func (response UnhideItem401JSONResponse) VisitUnhideItemResponse(w http.Respons
 	return err
 }
 
+type UnhideItem403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UnhideItem403JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UnhideItem404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response UnhideItem404JSONResponse) VisitUnhideItemResponse(w http.ResponseWriter) error {
@@ -5966,6 +6008,20 @@ func (response HideItem401JSONResponse) VisitHideItemResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItem403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response HideItem403JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6921,6 +6977,20 @@ func (response SetMySharing401JSONResponse) VisitSetMySharingResponse(w http.Res
 	return err
 }
 
+type SetMySharing403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SetMySharing403JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SetMySharing413JSONResponse struct{ BodyTooLargeJSONResponse }
 
 func (response SetMySharing413JSONResponse) VisitSetMySharingResponse(w http.ResponseWriter) error {
@@ -7044,6 +7114,20 @@ func (response DeleteShareLink401JSONResponse) VisitDeleteShareLinkResponse(w ht
 	return err
 }
 
+type DeleteShareLink403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteShareLink403JSONResponse) VisitDeleteShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteShareLink429JSONResponse struct{ RateLimitedJSONResponse }
 
 func (response DeleteShareLink429JSONResponse) VisitDeleteShareLinkResponse(w http.ResponseWriter) error {
@@ -7133,6 +7217,20 @@ func (response CreateShareLink401JSONResponse) VisitCreateShareLinkResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateShareLink403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateShareLink403JSONResponse) VisitCreateShareLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7539,6 +7637,20 @@ func (response Unblock401JSONResponse) VisitUnblockResponse(w http.ResponseWrite
 	return err
 }
 
+type Unblock403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response Unblock403JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Unblock404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response Unblock404JSONResponse) VisitUnblockResponse(w http.ResponseWriter) error {
@@ -7657,6 +7769,20 @@ func (response Block401JSONResponse) VisitBlockResponse(w http.ResponseWriter) e
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Block403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response Block403JSONResponse) VisitBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7783,6 +7909,20 @@ func (response Unfollow401JSONResponse) VisitUnfollowResponse(w http.ResponseWri
 	return err
 }
 
+type Unfollow403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response Unfollow403JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Unfollow404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response Unfollow404JSONResponse) VisitUnfollowResponse(w http.ResponseWriter) error {
@@ -7901,6 +8041,20 @@ func (response Follow401JSONResponse) VisitFollowResponse(w http.ResponseWriter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Follow403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response Follow403JSONResponse) VisitFollowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8132,6 +8286,20 @@ func (response ReportPerson401JSONResponse) VisitReportPersonResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPerson403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ReportPerson403JSONResponse) VisitReportPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
