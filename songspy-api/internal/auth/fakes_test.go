@@ -54,6 +54,13 @@ func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, a 
 	return songspy.User{ID: 1}, false, nil
 }
 
+// publicIDOfUser1 is the public id of the only user.
+const publicIDOfUser1 = 5001
+
+func (f *fakeStore) User(_ context.Context, id songspy.UserID) (songspy.User, error) {
+	return songspy.User{ID: id, PublicID: publicIDOfUser1}, nil
+}
+
 func (f *fakeStore) CreateSession(_ context.Context, s songspy.Session) (songspy.Session, error) {
 	s.ID = int64(len(f.sessions) + 1)
 	if s.Family == 0 {

@@ -32,7 +32,7 @@ type claims struct {
 	SessionID int64 `json:"sid"`
 	// UserID repeats the subject as a number. Frontends of the original service read
 	// it; the API does not.
-	UserID songspy.UserID `json:"userId"`
+	UserID songspy.PublicID `json:"userId"`
 }
 
 // signer signs and verifies JWTs. The first key signs, all keys verify.
@@ -73,17 +73,17 @@ func newSigner(keys []Key, issuer string, now func() time.Time) (*signer, error)
 	return s, nil
 }
 
-// sign returns the JWT of a session.
-func (s *signer) sign(session songspy.Session, now time.Time, life time.Duration) (songspy.Secret, error) {
+// sign returns the JWT of a user's session.
+func (s *signer) sign(session int64, user songspy.PublicID, now time.Time, life time.Duration) (songspy.Secret, error) {
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    s.issuer,
 			Audience:  jwt.ClaimStrings{audience},
-			Subject:   strconv.FormatInt(int64(session.UserID), 10),
+			Subject:   strconv.FormatInt(int64(user), 10),
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(life)),
 		},
-		SessionID: session.ID, UserID: session.UserID,
+		SessionID: session, UserID: user,
 	})
 	token.Header["typ"] = tokenType
 	token.Header["kid"] = s.keyID
@@ -94,24 +94,23 @@ func (s *signer) sign(session songspy.Session, now time.Time, life time.Duration
 	return songspy.Secret(signed), nil
 }
 
-// verify returns the user and the session that a JWT names. The reason of the
-// error is TOKEN_EXPIRED for an expired token, and UNAUTHORIZED for any other
-// invalid token.
-func (s *signer) verify(token songspy.Secret) (songspy.UserID, int64, error) {
+// verify returns the session that a JWT names. The session's row says whose it is; the
+// subject is for clients. The reason of the error is TOKEN_EXPIRED for an expired token,
+// and UNAUTHORIZED for any other invalid token.
+func (s *signer) verify(token songspy.Secret) (session int64, err error) {
 	var c claims
-	_, err := s.parser.ParseWithClaims(token.Reveal(), &c, s.publicKey)
+	_, err = s.parser.ParseWithClaims(token.Reveal(), &c, s.publicKey)
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return 0, 0, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "TOKEN_EXPIRED", Message: "The token has expired; get a new one with the refresh token."}
+		return 0, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "TOKEN_EXPIRED", Message: "The token has expired; get a new one with the refresh token."}
 	case err != nil:
 		// The parser's error may quote the token.
-		return 0, 0, errUnauthorized
+		return 0, errUnauthorized
 	}
-	id, err := strconv.ParseInt(c.Subject, 10, 64)
-	if err != nil || id <= 0 || c.SessionID <= 0 {
-		return 0, 0, errUnauthorized
+	if user, err := strconv.ParseInt(c.Subject, 10, 64); err != nil || user <= 0 || c.SessionID <= 0 {
+		return 0, errUnauthorized
 	}
-	return songspy.UserID(id), c.SessionID, nil
+	return c.SessionID, nil
 }
 
 // publicKey returns the key that a token names, if the token has our type.

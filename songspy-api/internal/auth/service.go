@@ -44,6 +44,8 @@ type Users interface {
 	// user. It returns songspy.ErrInviteInvalid for an invite that does
 	// not admit the user.
 	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.SignUpPolicy) (user songspy.User, linked bool, err error)
+	// User returns not_found if there is no such user.
+	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
 }
 
 // Addresses stores the addresses to which notifications are sent.
@@ -154,7 +156,7 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	tokens, err := s.issueTokens(session, refresh, now)
+	tokens, err := s.issueTokens(ctx, session, refresh, now)
 	return user, linked, tokens, err
 }
 
@@ -179,14 +181,11 @@ type Caller struct {
 // so logging out, revocation and erasure work at once. The reason of an error is
 // UNAUTHORIZED, TOKEN_EXPIRED or SESSION_ENDED.
 func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Caller, error) {
-	id, sessionID, err := s.signer.verify(token)
+	sessionID, err := s.signer.verify(token)
 	if err != nil {
 		return Caller{}, err
 	}
 	session, err := s.opts.Sessions.Session(ctx, sessionID)
-	if err == nil && session.UserID != id {
-		err = errSessionEnded
-	}
 	return s.callerOf(ctx, session, err)
 }
 
@@ -287,7 +286,7 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 		refresh := s.successors.next(presented)
 		next, err := s.opts.Sessions.RotateSession(ctx, session.ID, s.newSession(session, refresh, now))
 		if err == nil {
-			return s.issueTokens(next, refresh, now)
+			return s.issueTokens(ctx, next, refresh, now)
 		}
 		if code := songspy.CodeOf(err); code != songspy.CodeConflict && code != songspy.CodeNotFound {
 			return Tokens{}, err
@@ -313,7 +312,7 @@ func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time
 	for _, refresh := range s.successors.all(presented) {
 		next, err := s.sessionOfRefreshToken(ctx, refresh)
 		if err == nil {
-			return s.issueTokens(next, refresh, now)
+			return s.issueTokens(ctx, next, refresh, now)
 		}
 		if songspy.CodeOf(err) != songspy.CodeUnauthorized {
 			return Tokens{}, err
@@ -353,8 +352,12 @@ func (s *Service) sessionEnd(signedIn, expiry time.Time) time.Time {
 }
 
 // issueTokens returns the tokens of a session. The JWT does not outlive it.
-func (s *Service) issueTokens(session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
+func (s *Service) issueTokens(ctx context.Context, session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
+	user, err := s.opts.Users.User(ctx, session.UserID)
+	if err != nil {
+		return Tokens{}, err
+	}
 	life := min(s.opts.TokenLife, session.ExpiresAt.Sub(now))
-	access, err := s.signer.sign(session, now, life)
+	access, err := s.signer.sign(session.ID, user.PublicID, now, life)
 	return Tokens{Access: access, Refresh: refresh, ExpiresIn: life}, err
 }

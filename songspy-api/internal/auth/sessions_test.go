@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -96,7 +97,7 @@ func TestTokens_HaveTheUserIDOfTheOriginalFrontend(t *testing.T) {
 	if _, _, err := jwt.NewParser().ParseUnverified(w.signIn(t).Access.Reveal(), read); err != nil {
 		t.Fatal(err)
 	}
-	if read["userId"] != float64(1) || read["sub"] != "1" {
+	if read["userId"] != float64(publicIDOfUser1) || read["sub"] != strconv.Itoa(publicIDOfUser1) {
 		t.Errorf("the claims are %v", read)
 	}
 }
