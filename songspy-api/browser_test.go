@@ -169,7 +169,7 @@ func TestRedirects_SignInAndLinkABrowser(t *testing.T) {
 			Current     bool
 		},
 		) int {
-			return int(a.ID - b.ID)
+			return strings.Compare(b.Kind, a.Kind) // the cookie's first
 		})
 		if len(sessions) != 2 || sessions[0].Kind != "cookie" || !sessions[0].Current || !strings.Contains(sessions[0].Label, "Firefox") || sessions[1].Kind != "bearer" || sessions[1].Current {
 			t.Fatalf("the sessions are %+v", sessions)

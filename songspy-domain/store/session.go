@@ -97,7 +97,7 @@ func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
 // first; at most limit.
 func (s *Store) Sessions(ctx context.Context, id songspy.UserID, at time.Time, limit int) (sessions []songspy.Session, err error) {
 	err = s.query(ctx).Where("user_id = ? AND revoked_at IS NULL AND rotated_at IS NULL AND expires_at > ?", id, at).
-		Order("last_used_at DESC, id DESC").Limit(limit).Find(&sessions).Error
+		Order("last_used_at DESC, created_at DESC, id DESC").Limit(limit).Find(&sessions).Error
 	return sessions, translate(err)
 }
 

@@ -50,7 +50,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 		t.Fatal(err)
 	}
 	authService, err := auth.New(auth.Options{
-		Google: h, OpenID: fakeOpenID{}, Attempts: h, Users: h, Sessions: h, Keys: []auth.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
+		Google: h, OpenID: fakeOpenID{}, Attempts: h, Users: signInUsers{h}, Sessions: h, Keys: []auth.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
 		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour, SessionMaxLife: 48 * time.Hour,
 		Audience: songspy.AudienceEveryone, SignUp: auth.SignUp{Policy: auth.PolicyOpen}, Now: time.Now, Log: log,
 	})
@@ -360,4 +360,11 @@ func (h *fakeBackend) RevokeSessions(_ context.Context, user songspy.UserID, fam
 		}
 	}
 	return err
+}
+
+// signInUsers is the fakeBackend as auth's Users.
+type signInUsers struct{ *fakeBackend }
+
+func (f signInUsers) User(_ context.Context, id songspy.UserID) (songspy.User, error) {
+	return f.fakeBackend.User(context.Background(), visibility.NewSelf(id))
 }
