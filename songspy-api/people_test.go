@@ -71,7 +71,7 @@ func (w *testAPI) checkPeople(t *testing.T, ann, bob signedIn) {
 	call(ann, "GET", "/me/audit", nil)
 }
 
-// publish lets the user share with an audience, now and in the past.
+// share lets the user share with an audience, now and in the past.
 func (w *testAPI) share(t *testing.T, user signedIn, change map[string]any) {
 	t.Helper()
 	w.wantStatus(t, w.Call("PATCH", prefix+"/me/sharing", change, user.bearer()...), 200, "")

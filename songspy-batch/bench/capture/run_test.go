@@ -154,7 +154,7 @@ func TestAnUnknownQuotaIsLearned(t *testing.T) {
 	}
 }
 
-func TestCombinedAccountsKeepEveryRecall(t *testing.T) {
+func TestCombinedAccountsKeepEveryShareOfPlays(t *testing.T) {
 	t.Parallel()
 	var one result
 	fractions := func(r *result) (all []*fraction) {
