@@ -107,8 +107,10 @@ func TestReconcile_MatchesStartOfPlayPausedBeforeFirstPoll(t *testing.T) {
 // its item waits for another answer at first, because the open play may begin
 // earlier. If it was left, history never lists it.
 func TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst(t *testing.T) {
-	known := []songspy.StoredPlay{storedPlay(songB, -1580, -1400, 180, false), storedPlay(songB, -1180, -1000, 180, false),
-		storedPlay(songA, 200, 400, 200, false), storedPlay(songA, 400, 600, 200, false), storedPlay(songA, 600, 720, 120, false)}
+	known := []songspy.StoredPlay{
+		storedPlay(songB, -1580, -1400, 180, false), storedPlay(songB, -1180, -1000, 180, false),
+		storedPlay(songA, 200, 400, 200, false), storedPlay(songA, 400, 600, 200, false), storedPlay(songA, 600, 720, 120, false),
+	}
 	items := []songspy.HistoryItem{historyItem(songB, -1400), historyItem(songB, -1000), historyItem(songA, 200), historyItem(songA, 400), historyItem(songA, 600)}
 	for name, last := range map[string][]songspy.HistoryItem{"played on": {historyItem(songA, 920)}, "left": nil} {
 		d := storeModel{plays: slices.Clone(known), lastID: 100}

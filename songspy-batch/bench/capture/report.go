@@ -85,8 +85,12 @@ func combine(rows []result) (all result) {
 		all.Calls, all.Polls, all.HistoryFetches, all.Refused = all.Calls+res.Calls, all.Polls+res.Polls, all.HistoryFetches+res.HistoryFetches, all.Refused+res.Refused
 		all.MaxRateLimited, all.LongestOutage = max(all.MaxRateLimited, res.MaxRateLimited), max(all.LongestOutage, res.LongestOutage)
 		for _, s := range []struct{ to, from *fraction }{
-			{&all.Provable, &res.Provable}, {&all.Seen, &res.Seen}, {&all.Followed, &res.Followed},
-			{&all.Plays, &res.Plays}, {&all.WithProbable, &res.WithProbable}, {&all.Probable, &res.Probable},
+			{&all.Provable, &res.Provable},
+			{&all.Seen, &res.Seen},
+			{&all.Followed, &res.Followed},
+			{&all.Plays, &res.Plays},
+			{&all.WithProbable, &res.WithProbable},
+			{&all.Probable, &res.Probable},
 		} {
 			s.to.Total, s.to.Count = s.to.Total+s.from.Total, s.to.Count+s.from.Count
 		}
