@@ -43,7 +43,7 @@ const (
 	AuditEventKindHidden           AuditEventKind = "hidden"
 	AuditEventKindLinked           AuditEventKind = "linked"
 	AuditEventKindRenamed          AuditEventKind = "renamed"
-	AuditEventKindShareLink        AuditEventKind = "share_link"
+	AuditEventKindShareLinkCreated AuditEventKind = "share_link_created"
 	AuditEventKindShareLinkRevoked AuditEventKind = "share_link_revoked"
 	AuditEventKindShown            AuditEventKind = "shown"
 	AuditEventKindSignedIn         AuditEventKind = "signed_in"
@@ -65,7 +65,7 @@ func (e AuditEventKind) Valid() bool {
 		return true
 	case AuditEventKindRenamed:
 		return true
-	case AuditEventKindShareLink:
+	case AuditEventKindShareLinkCreated:
 		return true
 	case AuditEventKindShareLinkRevoked:
 		return true
