@@ -28,6 +28,9 @@ const (
 	uriMaxBytes = 2048
 	// imageWidth is the width, in pixels, of the covers on the board.
 	imageWidth = 300
+	// artistsMax is the largest number of artists of a track that are read with
+	// their URIs.
+	artistsMax = 500
 	// trackMillisMax is the longest track length or progress that is believed,
 	// in milliseconds. Larger values count as missing.
 	trackMillisMax = 1e10
@@ -83,17 +86,22 @@ type item struct {
 	ExternalIDs struct {
 		ISRC string `json:"isrc"`
 	} `json:"external_ids"`
-	Artists []struct {
-		Name string `json:"name"`
-	} `json:"artists"`
-	Album  collection `json:"album"`
-	Show   collection `json:"show"`
-	Book   collection `json:"audiobook"`
-	Images []image    `json:"images"`
+	Artists []reference `json:"artists"`
+	Album   collection  `json:"album"`
+	Show    collection  `json:"show"`
+	Book    collection  `json:"audiobook"`
+	Images  []image     `json:"images"`
+}
+
+// reference is an artist of a track.
+type reference struct {
+	URI  string `json:"uri"`
+	Name string `json:"name"`
 }
 
 // collection is an album, a show or an audiobook.
 type collection struct {
+	URI    string  `json:"uri"`
 	Name   string  `json:"name"`
 	Images []image `json:"images"`
 }
@@ -187,18 +195,23 @@ func (i *item) toTrack(playing string) (songspy.Track, bool) {
 	switch t.Kind {
 	case songspy.KindEpisode:
 		t.Artists = sanitize.Text(cmp.Or(i.Show.Name, i.Book.Name), nameMaxRunes)
+		t.AlbumRef = cmp.Or(i.Show.toAlbum("show"), i.Book.toAlbum("show", "audiobook"))
 		t.ImageURL = pickImage(i.Images, i.Show.Images, i.Book.Images)
 	case songspy.KindChapter:
 		t.Artists = sanitize.Text(cmp.Or(i.Book.Name, i.Show.Name), nameMaxRunes)
+		t.AlbumRef = cmp.Or(i.Book.toAlbum("show", "audiobook"), i.Show.toAlbum("show"))
 		t.ImageURL = pickImage(i.Images, i.Book.Images, i.Show.Images)
 	default:
 		t.Artists = sanitize.Text(i.artistNames(), nameMaxRunes)
 		t.Album = sanitize.Text(i.Album.Name, nameMaxRunes)
 		t.ImageURL = pickImage(i.Album.Images, i.Images)
 	}
-	if t.Kind == songspy.KindLocal {
+	switch t.Kind {
+	case songspy.KindLocal:
 		t.ImageURL = ""
 		return t, true
+	case songspy.KindTrack:
+		t.ArtistRefs, t.AlbumRef = i.toArtists(), i.Album.toAlbum("album")
 	}
 	t.URL = sanitize.WebURL(i.ExternalURLs.Spotify)
 	if t.URL == "" && id != "" {
@@ -225,6 +238,53 @@ func (i *item) artistNames() string {
 		}
 	}
 	return strings.Join(names, ", ")
+}
+
+// toArtists returns the artists with their URIs. It returns none if one of the named
+// artists has no valid URI: then the track is compared by the names.
+func (i *item) toArtists() []songspy.Artist {
+	if len(i.Artists) == 0 || len(i.Artists) > artistsMax {
+		return nil
+	}
+	artists := make([]songspy.Artist, 0, len(i.Artists))
+	for _, a := range i.Artists {
+		page := spotifyPage(a.URI, "artist")
+		switch {
+		case page != "":
+			artists = append(artists, songspy.Artist{URI: a.URI, Name: sanitize.Text(a.Name, nameMaxRunes), URL: page})
+		case a.Name != "" || a.URI != "":
+			return nil
+		}
+	}
+	return artists
+}
+
+// toAlbum returns the collection as an album; the zero value if its URI has another
+// kind.
+func (c *collection) toAlbum(kinds ...string) songspy.Album {
+	for _, kind := range kinds {
+		if page := spotifyPage(c.URI, kind); page != "" {
+			return songspy.Album{URI: c.URI, Name: sanitize.Text(c.Name, nameMaxRunes), URL: page, ImageURL: pickImage(c.Images)}
+		}
+	}
+	return songspy.Album{}
+}
+
+// spotifyPage returns the address of the page of an artist, an album, a show or an
+// audiobook at Spotify; "" if the URI is not one of that kind.
+func spotifyPage(uri, kind string) string {
+	rest, ok := strings.CutPrefix(uri, "spotify:")
+	if !ok {
+		return ""
+	}
+	id, ok := strings.CutPrefix(rest, kind+":")
+	if !ok || !isBase62ID(id) {
+		return ""
+	}
+	if kind == "audiobook" {
+		kind = "show" // audiobooks have the pages of shows
+	}
+	return "https://open.spotify.com/" + kind + "/" + id
 }
 
 // pickImage returns the URL of a cover image. It takes the first set that has a

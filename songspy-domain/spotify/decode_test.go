@@ -110,6 +110,50 @@ func TestReadPlayer_UnderstandsWhatSpotifySends(t *testing.T) {
 	}
 }
 
+func TestReadPlayer_IdentifiesArtistsAndAlbums(t *testing.T) {
+	artist := func(id, name string) songspy.Artist {
+		return songspy.Artist{URI: "spotify:artist:" + id, Name: name, URL: "https://open.spotify.com/artist/" + id}
+	}
+	album := func(kind, page, id, name, image string) songspy.Album {
+		return songspy.Album{URI: "spotify:" + kind + ":" + id, Name: name, URL: "https://open.spotify.com/" + page + "/" + id, ImageURL: image}
+	}
+	const two = `"artists":[{"uri":"spotify:artist:b2","id":"b2","name":"B"},{"uri":"spotify:artist:a1","name":"A\u0000"}]`
+	many := `"artists":[` + strings.Repeat(`{"uri":"spotify:artist:a1","name":"A"},`, artistsMax) + `{"uri":"spotify:artist:a2","name":"B"}]`
+	for name, c := range map[string]struct {
+		item    string
+		artists []songspy.Artist
+		album   songspy.Album
+	}{
+		"track": {
+			`"uri":"spotify:track:t",` + two + `,"album":{"uri":"spotify:album:l3","name":"L","images":[{"url":"https://i.scdn.co/l","width":300}]}`,
+			[]songspy.Artist{artist("b2", "B"), artist("a1", "A")},
+			album("album", "album", "l3", "L", "https://i.scdn.co/l"),
+		},
+		"the album has no URI":        {`"uri":"spotify:track:t",` + two + `,"album":{"name":"L"}`, []songspy.Artist{artist("b2", "B"), artist("a1", "A")}, songspy.Album{}},
+		"the album's URI is a show's": {`"uri":"spotify:track:t","album":{"uri":"spotify:show:l3","name":"L"}`, nil, songspy.Album{}},
+		"an artist without a URI":     {`"uri":"spotify:track:t","artists":[{"uri":"spotify:artist:a1","name":"A"},{"uri":null,"name":"B"}]`, nil, songspy.Album{}},
+		"an artist with an odd URI":   {`"uri":"spotify:track:t","artists":[{"uri":"spotify:artist:a1","name":"A"},{"uri":"spotify:artist:../x","name":"B"}]`, nil, songspy.Album{}},
+		"an artist without anything":  {`"uri":"spotify:track:t","artists":[{"uri":"spotify:artist:a1","name":"A"},{}]`, []songspy.Artist{artist("a1", "A")}, songspy.Album{}},
+		"too many artists":            {`"uri":"spotify:track:t",` + many, nil, songspy.Album{}},
+		"episode": {
+			`"type":"episode","uri":"spotify:episode:e","show":{"uri":"spotify:show:s4","name":"S","images":[{"url":"https://i.scdn.co/s"}]}`,
+			nil, album("show", "show", "s4", "S", "https://i.scdn.co/s"),
+		},
+		"chapter":                       {`"type":"chapter","uri":"spotify:chapter:c","audiobook":{"uri":"spotify:audiobook:k5","name":"K"}`, nil, album("audiobook", "show", "k5", "K", "")},
+		"chapter of a book like a show": {`"type":"chapter","uri":"spotify:chapter:c","audiobook":{"uri":"spotify:show:k5","name":"K"}`, nil, album("show", "show", "k5", "K", "")},
+		"local file":                    {`"is_local":true,"uri":"spotify:local:::x:1",` + two + `,"album":{"uri":"spotify:album:l3","name":"L"}`, nil, songspy.Album{}},
+	} {
+		o, err := readPlayer([]byte(`{"is_playing":true,"progress_ms":0,"item":{`+c.item+`}}`), noon)
+		if err != nil || !reflect.DeepEqual(o.Track.ArtistRefs, c.artists) || o.Track.AlbumRef != c.album {
+			t.Errorf("%s: got %+v, %+v, %v\nwant %+v, %+v", name, o.Track.ArtistRefs, o.Track.AlbumRef, err, c.artists, c.album)
+		}
+		items, err := readHistory([]byte(`{"items":[{"played_at":"2026-11-01T12:00:00Z","track":{` + c.item + `}}]}`))
+		if err != nil || len(items) != 1 || !reflect.DeepEqual(items[0].Track.ArtistRefs, c.artists) || items[0].Track.AlbumRef != c.album {
+			t.Errorf("%s in history: got %+v, %v\nwant %+v, %+v", name, items, err, c.artists, c.album)
+		}
+	}
+}
+
 func TestPickImage_NearestTo300Pixels(t *testing.T) {
 	for name, c := range map[string]struct {
 		images []image

@@ -185,8 +185,33 @@ func isConsistent(t *testing.T, o songspy.Observation, truth sim.Playback) {
 		got.Duration() != track.Duration || got.ISRC != track.ISRC || string(got.Kind) != string(track.Kind) {
 		t.Errorf("got  %+v\nwant %+v", got, track)
 	}
+	hasIdentity(t, got)
 	if local := got.Kind == songspy.KindLocal; (got.URL == "") != local || (got.ImageURL != "") != (track.HasCover && !local) {
 		t.Errorf("links of %s: %q, %q", got.URI, got.URL, got.ImageURL)
+	}
+}
+
+// hasIdentity checks that a track has the artists and the album that its names belong
+// to, and that a local file has none.
+func hasIdentity(t *testing.T, track songspy.Track) {
+	t.Helper()
+	var names []string
+	for _, a := range track.ArtistRefs {
+		if !strings.HasPrefix(a.URI, "spotify:artist:") || !strings.HasPrefix(a.URL, "https://open.spotify.com/artist/") {
+			t.Errorf("an artist of %s is %+v", track.URI, a)
+		}
+		names = append(names, a.Name)
+	}
+	artists, album, kind := strings.Join(names, ", "), track.AlbumRef.Name, "album"
+	wantArtists, wantAlbum := track.Artists, track.Album
+	switch track.Kind {
+	case songspy.KindEpisode, songspy.KindChapter:
+		wantArtists, wantAlbum, kind = "", track.Artists, "show"
+	case songspy.KindLocal:
+		wantArtists, wantAlbum, kind = "", "", ""
+	}
+	if artists != wantArtists || album != wantAlbum || kind != "" && !strings.HasPrefix(track.AlbumRef.URI, "spotify:"+kind+":") {
+		t.Errorf("the identity of %s is %q and %+v, want %q and %q", track.URI, artists, track.AlbumRef, wantArtists, wantAlbum)
 	}
 }
 
