@@ -11,7 +11,6 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/schedule"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
-	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
@@ -100,7 +99,7 @@ func (b *batch) completeLink(ctx context.Context, id songspy.UserID) error {
 			seats = app.Seats
 		}
 	}
-	_, err = b.db.SaveLink(ctx, store.NewLink{
+	_, err = b.db.SaveLink(ctx, songspy.NewLink{
 		UserID: id, App: link.App, Seats: seats, Account: account, ConsentedAt: link.AuthorizedAt, IfVersion: link.Version,
 		Grant: link.Grant(),
 	})

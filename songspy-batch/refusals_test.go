@@ -231,7 +231,7 @@ func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 		"another account linked": {
 			func(t *testing.T, db *store.Store) {
 				t.Helper()
-				if _, err := db.SaveLink(t.Context(), store.NewLink{
+				if _, err := db.SaveLink(t.Context(), songspy.NewLink{
 					UserID: userOf(1), App: "app", Account: songspy.SpotifyAccount{AccountID: "another"}, ConsentedAt: time.Now(),
 					Grant: songspy.Grant{AccessToken: "access of another", RefreshToken: "refresh of another", ExpiresAt: time.Now().Add(24 * time.Hour), Auth: songspy.AuthBasic},
 				}); err != nil {
@@ -275,7 +275,7 @@ type racingDatabase struct {
 	beforeSave func()
 }
 
-func (d racingDatabase) SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error) {
+func (d racingDatabase) SaveLink(ctx context.Context, n songspy.NewLink) (songspy.Link, error) {
 	d.beforeSave()
 	return d.database.SaveLink(ctx, n)
 }
@@ -288,7 +288,7 @@ func (w *simWorld) replaceLinkWithGrant(person int) {
 		_, err = w.db.Unlink(w.t.Context(), userOf(person))
 	}
 	if err == nil {
-		_, err = w.db.SavePendingGrant(w.t.Context(), store.NewLink{
+		_, err = w.db.SavePendingGrant(w.t.Context(), songspy.NewLink{
 			UserID: userOf(person), App: l.App, ConsentedAt: time.Now(),
 			Grant: l.Grant(),
 		})

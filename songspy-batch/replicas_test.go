@@ -153,7 +153,7 @@ func newReplicaSet(t *testing.T, people int, url string, key []byte) *replicaSet
 			t.Fatal(err)
 		}
 		access, refresh := s.SpotifyTokens(person)
-		_, err = db.SaveLink(t.Context(), store.NewLink{
+		_, err = db.SaveLink(t.Context(), songspy.NewLink{
 			UserID: u.ID, App: sim.SpotifyClientID, Account: songspy.SpotifyAccount{AccountID: fmt.Sprint(person)},
 			Grant: songspy.Grant{
 				AccessToken: songspy.Secret(access), RefreshToken: songspy.Secret(refresh), ExpiresAt: time.Now().Add(time.Hour),

@@ -82,7 +82,7 @@ type database interface {
 	sharding.Store
 	jobs.LinkCounter
 	// SaveLink stores the Spotify account and the tokens of a user's link.
-	SaveLink(ctx context.Context, n store.NewLink) (songspy.Link, error)
+	SaveLink(ctx context.Context, n songspy.NewLink) (songspy.Link, error)
 	// WaitForSchema returns when the schema is the one that this version needs.
 	WaitForSchema(ctx context.Context) error
 	// Ready returns an error if the schema is wrong or writing fails.

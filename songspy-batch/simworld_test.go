@@ -100,7 +100,7 @@ func userOf(person int) songspy.UserID { return songspy.UserID(person + 1) }
 func (w *simWorld) link(person int) {
 	w.t.Helper()
 	access, refresh := w.sim.SpotifyTokens(person)
-	_, err := w.db.SaveLink(w.t.Context(), store.NewLink{
+	_, err := w.db.SaveLink(w.t.Context(), songspy.NewLink{
 		UserID: userOf(person), App: sim.SpotifyClientID,
 		Account: songspy.SpotifyAccount{AccountID: fmt.Sprintf("account-%d", person)},
 		Grant: songspy.Grant{
@@ -120,9 +120,9 @@ func (w *simWorld) linkViaApp(person int, app, clientID string, secret songspy.S
 	sum := sha256.Sum256([]byte(verifier))
 	code := w.sim.SpotifyCode(person, sim.CodeOptions{ClientID: clientID, RedirectURI: back, Challenge: base64.RawURLEncoding.EncodeToString(sum[:])})
 	client := spotify.New(spotify.Config{ClientID: clientID, ClientSecret: secret, Transport: w.sim.Transport()})
-	grant, err := client.Exchange(w.t.Context(), spotify.AuthorizationCode{Code: songspy.Secret(code), RedirectURI: back, Verifier: verifier})
+	grant, err := client.Exchange(w.t.Context(), songspy.AuthorizationCode{Code: songspy.Secret(code), RedirectURI: back, Verifier: verifier})
 	if err == nil {
-		_, err = w.db.SaveLink(w.t.Context(), store.NewLink{
+		_, err = w.db.SaveLink(w.t.Context(), songspy.NewLink{
 			UserID: userOf(person), App: app, Account: songspy.SpotifyAccount{AccountID: fmt.Sprintf("account-%d", person)}, Grant: grant,
 		})
 	}

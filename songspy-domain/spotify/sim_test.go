@@ -70,7 +70,7 @@ func TestSimulator_LinksAndRenewsInEveryWay(t *testing.T) {
 				if c.verifier != "" {
 					o.Challenge = challenge(c.verifier)
 				}
-				authCode := spotify.AuthorizationCode{Code: songspy.Secret(s.SpotifyCode(3, o)), Verifier: c.verifier}
+				authCode := songspy.AuthorizationCode{Code: songspy.Secret(s.SpotifyCode(3, o)), Verifier: c.verifier}
 
 				g, err := client.Exchange(t.Context(), authCode)
 				if err != nil {
@@ -284,7 +284,7 @@ func TestApps_UnknownUserAppIsReportedToItsUser(t *testing.T) {
 	apps := spotify.NewApps(spotify.Config{Transport: s.Transport(), RedirectURL: callbackURL, Logger: slog.New(slog.DiscardHandler)},
 		spotify.App{ID: sim.SpotifyClientID, Secret: sim.SpotifyClientSecret})
 	c := apps.UserAppClient("ffffffffffffffffffffffffffffffff")
-	_, err := c.Exchange(t.Context(), spotify.AuthorizationCode{Code: "code", Verifier: verifier})
+	_, err := c.Exchange(t.Context(), songspy.AuthorizationCode{Code: "code", Verifier: verifier})
 	if songspy.CodeOf(err) != songspy.CodeInvalid || songspy.ReasonOf(err) != spotify.ReasonUserAppRefused {
 		t.Errorf("linking: %v", err)
 	}
@@ -301,7 +301,7 @@ func TestSimulator_RotatesRefreshTokensWithAnyExpiresIn(t *testing.T) {
 				s := newSim(t, sim.Options{RotateRefreshTokens: true})
 				s.ChangeQuirks(func(v *sim.Quirks) { v.ExpiresIn = form })
 				client := simClient(s, func(o *spotify.Config) { o.ClientSecret = "" })
-				g, err := client.Exchange(t.Context(), spotify.AuthorizationCode{
+				g, err := client.Exchange(t.Context(), songspy.AuthorizationCode{
 					Code: songspy.Secret(s.SpotifyCode(3, sim.CodeOptions{RedirectURI: callbackURL, Challenge: challenge(verifier)})), Verifier: verifier,
 				})
 				if err != nil {
@@ -361,7 +361,7 @@ func TestSimulator_CodeIsNotUsedWhileOtherCircuitIsOpen(t *testing.T) {
 		if err := client.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		g, err := client.Exchange(t.Context(), spotify.AuthorizationCode{Code: songspy.Secret(s.SpotifyCode(1, sim.CodeOptions{RedirectURI: callbackURL}))})
+		g, err := client.Exchange(t.Context(), songspy.AuthorizationCode{Code: songspy.Secret(s.SpotifyCode(1, sim.CodeOptions{RedirectURI: callbackURL}))})
 		if err != nil {
 			t.Fatal(err)
 		}

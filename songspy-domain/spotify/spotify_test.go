@@ -150,7 +150,7 @@ func renew(c *spotify.Client) error {
 }
 
 func exchange(c *spotify.Client) error {
-	_, err := c.Exchange(context.Background(), spotify.AuthorizationCode{Code: code, Verifier: verifier})
+	_, err := c.Exchange(context.Background(), songspy.AuthorizationCode{Code: code, Verifier: verifier})
 	return err
 }
 

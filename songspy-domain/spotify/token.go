@@ -22,9 +22,6 @@ import (
 // does not contain one.
 const tokenLife = time.Hour
 
-// AuthorizationCode is songspy.AuthorizationCode.
-type AuthorizationCode = songspy.AuthorizationCode
-
 // Exchange exchanges an authorization code for tokens. It calls Spotify only
 // once, because a code can be used only once. Later renewals must use the Auth
 // method in the returned Grant.
@@ -33,7 +30,7 @@ type AuthorizationCode = songspy.AuthorizationCode
 // belongs to another app, or does not fit its redirect URI or verifier.
 // CodeUnavailable with RetryAfter while Spotify does not respond or the app is
 // blocked.
-func (c *Client) Exchange(ctx context.Context, code AuthorizationCode) (songspy.Grant, error) {
+func (c *Client) Exchange(ctx context.Context, code songspy.AuthorizationCode) (songspy.Grant, error) {
 	if code.Auth == "" {
 		code.Auth = songspy.AuthPKCE
 		if c.config.ClientSecret != "" {

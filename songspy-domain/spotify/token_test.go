@@ -44,31 +44,31 @@ func TestAuthorizeURL_AsksForTheNeededScopesAndNoOthers(t *testing.T) {
 func TestExchange_AuthenticatesByConfig(t *testing.T) {
 	for name, c := range map[string]struct {
 		configure func(*spotify.Config)
-		code      spotify.AuthorizationCode
+		code      songspy.AuthorizationCode
 		want      songspy.AuthMethod
 		form      url.Values
 	}{
 		"secret": {
 			func(*spotify.Config) {},
-			spotify.AuthorizationCode{Code: code, RedirectURI: "http://127.0.0.1:3000/cb"},
+			songspy.AuthorizationCode{Code: code, RedirectURI: "http://127.0.0.1:3000/cb"},
 			songspy.AuthBasic,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:3000/cb"}},
 		},
 		"secret and verifier": {
 			func(*spotify.Config) {},
-			spotify.AuthorizationCode{Code: code, Verifier: verifier},
+			songspy.AuthorizationCode{Code: code, Verifier: verifier},
 			songspy.AuthBasic,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}},
 		},
 		"verifier alone": {
 			withoutSecret,
-			spotify.AuthorizationCode{Code: code, Verifier: verifier},
+			songspy.AuthorizationCode{Code: code, Verifier: verifier},
 			songspy.AuthPKCE,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
 		},
 		"verifier requested": {
 			func(*spotify.Config) {},
-			spotify.AuthorizationCode{Code: code, Verifier: verifier, Auth: songspy.AuthPKCE},
+			songspy.AuthorizationCode{Code: code, Verifier: verifier, Auth: songspy.AuthPKCE},
 			songspy.AuthPKCE,
 			url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {"http://127.0.0.1:8080/back"}, "code_verifier": {verifier.Reveal()}, "client_id": {"app-id"}},
 		},
@@ -139,9 +139,9 @@ func TestExchange_DistinguishesBadCodeFromOutage(t *testing.T) {
 
 func TestExchange_RejectsIncompleteCodeWithoutCall(t *testing.T) {
 	p := newFakeSpotify(t, says(200, granted))
-	_, err := p.client(t).Exchange(context.Background(), spotify.AuthorizationCode{Verifier: verifier})
+	_, err := p.client(t).Exchange(context.Background(), songspy.AuthorizationCode{Verifier: verifier})
 	wantError(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
-	_, err = p.client(t, withoutSecret).Exchange(context.Background(), spotify.AuthorizationCode{Code: code})
+	_, err = p.client(t, withoutSecret).Exchange(context.Background(), songspy.AuthorizationCode{Code: code})
 	wantError(t, err, songspy.CodeInvalid, spotify.ReasonCodeInvalid, 0, 0)
 	if n := len(p.requests()); n != 0 {
 		t.Fatalf("%d calls were sent, want none", n)

@@ -18,7 +18,7 @@ type attemptRow struct {
 
 // attemptAAD binds a sealed text to its column and row.
 func attemptAAD(column string, stateHash []byte) []byte {
-	return []byte(songspy.AuthorizationAttempt{}.TableName() + "|" + column + "|" + hex.EncodeToString(stateHash))
+	return rowAAD(songspy.AuthorizationAttempt{}.TableName(), column, hex.EncodeToString(stateHash))
 }
 
 // CreateAuthorizationAttempt stores an attempt. It returns CodeConflict if the state is
@@ -66,10 +66,5 @@ func (s *Store) TakeAuthorizationAttempt(ctx context.Context, stateHash []byte, 
 // PruneAuthorizationAttempts deletes the attempts that expired before the time and
 // returns how many.
 func (s *Store) PruneAuthorizationAttempts(ctx context.Context, before time.Time) (pruned int64, err error) {
-	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		tx = tx.Where("expires_at < ?", before).Delete(&attemptRow{})
-		pruned = tx.RowsAffected
-		return tx.Error
-	})
-	return pruned, err
+	return deleteRows[attemptRow](ctx, s.inErasureTx, "expires_at < ?", before)
 }

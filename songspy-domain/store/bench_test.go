@@ -107,7 +107,7 @@ func newPolledUser(b *testing.B, s *store.Store, i int) songspy.NowPlaying {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l, err := s.SaveLink(b.Context(), store.NewLink{
+	l, err := s.SaveLink(b.Context(), songspy.NewLink{
 		UserID: u.ID, App: "main", Account: songspy.SpotifyAccount{ID: fmt.Sprint(i)},
 		Grant: songspy.Grant{AccessToken: "a", RefreshToken: "r", ExpiresAt: time.Now().Add(time.Hour), Auth: songspy.AuthBasic},
 	})

@@ -96,7 +96,7 @@ func findLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
 // link.
 func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (l songspy.Link, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		row, err := findLink(tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}), id)
+		row, err := findLink(forChange(tx), id)
 		if err != nil {
 			return err
 		}
@@ -201,9 +201,6 @@ func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit 
 	return ids, translate(err)
 }
 
-// NewLink is songspy.NewLink.
-type NewLink = songspy.NewLink
-
 // ReasonLinkedElsewhere is the reason in the error for a Spotify account that
 // another user of Songspy has linked.
 const ReasonLinkedElsewhere = "SPOTIFY_LINKED_ELSEWHERE"
@@ -225,7 +222,7 @@ type linkingUser struct {
 // SPOTIFY_LINKED_ELSEWHERE if another user has the account and Move is not set,
 // CodeGone if IfVersion is set and the link is gone or was changed, and
 // CodeInvalid for a grant or an account that lacks what a link needs.
-func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err error) {
+func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" || (n.Account.AccountID == "" && n.Account.ID == "") {
 		return l, &songspy.Error{
 			Code:    songspy.CodeInvalid,
@@ -258,7 +255,7 @@ func (s *Store) SaveLink(ctx context.Context, n NewLink) (l songspy.Link, err er
 // It returns the link that is stored afterwards; if its account is known, the
 // grant was not stored. It returns CodeNotFound if the user is gone, CodeGone
 // as SaveLink does, and CodeInvalid for a grant that lacks what a link needs.
-func (s *Store) SavePendingGrant(ctx context.Context, n NewLink) (l songspy.Link, err error) {
+func (s *Store) SavePendingGrant(ctx context.Context, n songspy.NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" {
 		return l, &songspy.Error{Code: songspy.CodeInvalid, Message: "A link needs an access token and a refresh token."}
 	}
@@ -301,7 +298,7 @@ func (s *Store) SavePendingGrant(ctx context.Context, n NewLink) (l songspy.Link
 // checkLinkVersion returns an error if the caller requires a version of the
 // link (IfVersion) and the stored link has another one. The user must be
 // locked.
-func checkLinkVersion(tx *gorm.DB, n NewLink) error {
+func checkLinkVersion(tx *gorm.DB, n songspy.NewLink) error {
 	if n.IfVersion == 0 {
 		return nil
 	}
@@ -322,7 +319,7 @@ func linkedElsewhereError(cause error) error {
 	}
 }
 
-func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
+func (s *Store) saveLink(tx *gorm.DB, n songspy.NewLink) (l songspy.Link, err error) {
 	// The holders are read twice: before the lock, to know which users to lock, and
 	// after it. A user who links the account in between violates the unique index.
 	others, err := accountHolders(tx, n)
@@ -369,7 +366,7 @@ func (s *Store) saveLink(tx *gorm.DB, n NewLink) (l songspy.Link, err error) {
 
 // accountHolders returns the other users that have linked the same Spotify
 // account, by either of its ids.
-func accountHolders(tx *gorm.DB, n NewLink) (ids []songspy.UserID, err error) {
+func accountHolders(tx *gorm.DB, n songspy.NewLink) (ids []songspy.UserID, err error) {
 	err = tx.Model(&songspy.Link{}).
 		Where("user_id <> ? AND ((account_id = ? AND account_id <> '') OR (legacy_id = ? AND legacy_id <> ''))",
 			n.UserID, n.Account.AccountID, n.Account.ID).
@@ -379,7 +376,7 @@ func accountHolders(tx *gorm.DB, n NewLink) (ids []songspy.UserID, err error) {
 
 // replaceLink writes the user's link, and replaces the old one if there is one. sameApp
 // reports whether the old one was through the same app.
-func (s *Store) replaceLink(tx *gorm.DB, n NewLink, user linkingUser) (row linkRow, sameApp bool, err error) {
+func (s *Store) replaceLink(tx *gorm.DB, n songspy.NewLink, user linkingUser) (row linkRow, sameApp bool, err error) {
 	old, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), n.UserID)
 	fresh := songspy.CodeOf(err) == songspy.CodeNotFound
 	if err != nil && !fresh {

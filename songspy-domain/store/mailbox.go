@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -87,7 +86,7 @@ func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address song
 func (s *Store) SetMailOff(ctx context.Context, id songspy.UserID, off bool) (m songspy.Mailbox, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		var row mailboxRow
-		if err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&row).Error; err != nil {
+		if err := forChange(tx).Where("id = ?", id).Take(&row).Error; err != nil {
 			return err
 		}
 		if row.MailOff != off {

@@ -134,10 +134,6 @@ func (s *Store) AuditEvents(ctx context.Context, id songspy.UserID, before int64
 // PruneAuditEvents deletes the audit events from before the time and returns how many.
 // The newest event of each user stays, so that no id is given twice.
 func (s *Store) PruneAuditEvents(ctx context.Context, before time.Time) (pruned int64, err error) {
-	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		tx = tx.Where("at < ? AND id < (SELECT MAX(e.id) FROM audit_events e WHERE e.user_id = audit_events.user_id)", before).Delete(&songspy.AuditEvent{})
-		pruned = tx.RowsAffected
-		return tx.Error
-	})
-	return pruned, err
+	return deleteRows[songspy.AuditEvent](ctx, s.inErasureTx,
+		"at < ? AND id < (SELECT MAX(e.id) FROM audit_events e WHERE e.user_id = audit_events.user_id)", before)
 }

@@ -117,7 +117,7 @@ func lockPair(tx *gorm.DB, a, b songspy.UserID) error {
 		return &songspy.Error{Code: songspy.CodeInvalid, Message: "This needs another user than yourself."}
 	}
 	var locked []songspy.UserID
-	err := tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).
+	err := forChange(tx).Model(&songspy.User{}).
 		Where("id IN ?", []songspy.UserID{a, b}).Order("id").Pluck("id", &locked).Error
 	if err == nil && len(locked) != 2 {
 		err = gorm.ErrRecordNotFound

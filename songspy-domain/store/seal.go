@@ -79,8 +79,11 @@ func linkAAD(column string, id songspy.UserID) []byte {
 // binds the value to its column and the user's row, so that it cannot be
 // decrypted if it is moved to another one.
 func columnAAD(table, column string, id songspy.UserID) []byte {
-	return []byte(table + "|" + column + "|" + strconv.FormatInt(int64(id), 10))
+	return rowAAD(table, column, strconv.FormatInt(int64(id), 10))
 }
+
+// rowAAD is columnAAD for a row that is not named by a user.
+func rowAAD(table, column, row string) []byte { return []byte(table + "|" + column + "|" + row) }
 
 func (s *sealer) seal(secret songspy.Secret, aad []byte) ([]byte, error) {
 	text, err := s.aeads[s.primary].Encrypt([]byte(secret.Reveal()), aad)

@@ -425,7 +425,7 @@ func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy
 
 // checkSeatLimit returns an error if more users are linked through the app than
 // it has seats, unless this user was linked through it before.
-func checkSeatLimit(tx *gorm.DB, n NewLink, hadSeat bool) error {
+func checkSeatLimit(tx *gorm.DB, n songspy.NewLink, hadSeat bool) error {
 	if n.Seats == 0 || hadSeat {
 		return nil
 	}

@@ -67,16 +67,6 @@ func (s *Store) Sharing(ctx context.Context, id songspy.UserID) (songspy.Sharing
 	return p, translate(err)
 }
 
-// SharingRules returns all that is stored of the users for decisions about what others
-// see, in ascending order. Users that do not exist are left out.
-func (s *Store) SharingRules(ctx context.Context, ids []songspy.UserID) (rules []songspy.SharingRule, err error) {
-	people, err := s.People(ctx, ids)
-	for _, p := range people {
-		rules = append(rules, p.Rule)
-	}
-	return rules, err
-}
-
 // ChangeSharing lets fn change the sharing settings of the user while they are locked.
 // If they differ, a new period begins now, and a change is published. BeganAt of the
 // new period is later than that of the last one even if the clock is not.
@@ -132,10 +122,13 @@ func laterThan(other, now time.Time) time.Time {
 	return other.Add(time.Microsecond)
 }
 
-// lockUserForChange reads the user and locks the row. This lock does not block the
-// writing of playback updates.
+// forChange returns a query that locks the rows that it reads. This lock does not block
+// the writing of playback updates.
+func forChange(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}) }
+
+// lockUserForChange reads the user and locks the row with forChange.
 func lockUserForChange(tx *gorm.DB, id songspy.UserID, u *songspy.User) error {
-	return tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(u).Error
+	return forChange(tx).Where("id = ?", id).Take(u).Error
 }
 
 // NickKey returns the nickname in the form in which search compares it: Unicode's form

@@ -106,8 +106,7 @@ func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, er
 // It returns CodeNotFound if there is no such user.
 func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		// This weaker lock does not block the writing of playback updates.
-		if err := takeUser(tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id), &u); err != nil {
+		if err := takeUser(forChange(tx).Where("id = ?", id), &u); err != nil {
 			return err
 		}
 		before := u

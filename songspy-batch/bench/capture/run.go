@@ -130,7 +130,7 @@ func (r *policyRun) addUser(ctx context.Context, person int) error {
 		return fmt.Errorf("person %d has user ID %d instead of the next number", person, u.ID)
 	}
 	access, refresh := r.sim.SpotifyTokens(person)
-	_, err = r.db.SaveLink(ctx, store.NewLink{
+	_, err = r.db.SaveLink(ctx, songspy.NewLink{
 		UserID: u.ID, App: sim.SpotifyClientID,
 		Account: songspy.SpotifyAccount{AccountID: fmt.Sprintf("account-%d", person)},
 		Grant: songspy.Grant{

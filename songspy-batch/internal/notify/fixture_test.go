@@ -104,7 +104,7 @@ func (h *fixture) addUser(consented time.Duration) songspy.UserID {
 		err = h.db.SaveAddress(ctx, u.ID, songspy.Secret(fmt.Sprintf("user%d@example.org", u.ID)))
 	}
 	if err == nil {
-		_, err = h.db.SaveLink(ctx, store.NewLink{
+		_, err = h.db.SaveLink(ctx, songspy.NewLink{
 			UserID: u.ID, App: "app", Account: songspy.SpotifyAccount{AccountID: name}, ConsentedAt: time.Now().Add(-consented),
 			Grant: songspy.Grant{AccessToken: "a", RefreshToken: "r", ExpiresAt: time.Now(), Scope: "s", Auth: songspy.AuthPKCE},
 		})
@@ -167,7 +167,7 @@ func countByOutcome(t *testing.T, j *Job) map[string]float64 {
 // relink links the user again.
 func (h *fixture) relink(l songspy.Link) {
 	h.t.Helper()
-	_, err := h.db.SaveLink(h.t.Context(), store.NewLink{
+	_, err := h.db.SaveLink(h.t.Context(), songspy.NewLink{
 		UserID: l.UserID, App: l.App, Account: songspy.SpotifyAccount{AccountID: *l.AccountID},
 		Grant: songspy.Grant{AccessToken: "b", RefreshToken: "s", ExpiresAt: time.Now(), Scope: "s", Auth: songspy.AuthPKCE},
 	})

@@ -56,7 +56,7 @@ func concurrency() suite {
 			one, two := b.newUser(t), b.newUser(t)
 			save := func(id songspy.UserID, move bool) func() error {
 				return func() error {
-					_, err := b.SaveLink(t.Context(), store.NewLink{UserID: id, App: "main", Grant: grant("x"), Account: account("x"), Move: move})
+					_, err := b.SaveLink(t.Context(), songspy.NewLink{UserID: id, App: "main", Grant: grant("x"), Account: account("x"), Move: move})
 					return err
 				}
 			}
@@ -209,7 +209,7 @@ func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserI
 			return err
 		},
 		"RelinkingAnotherAccount": func(ctx context.Context, s *store.Store, id songspy.UserID) error {
-			_, err := s.SaveLink(ctx, store.NewLink{UserID: id, App: "main", Grant: grant("new"), Account: account("new")})
+			_, err := s.SaveLink(ctx, songspy.NewLink{UserID: id, App: "main", Grant: grant("new"), Account: account("new")})
 			return err
 		},
 	}

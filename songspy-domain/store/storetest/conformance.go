@@ -140,7 +140,7 @@ func account(name string) songspy.SpotifyAccount {
 // link links the user to the account with that name.
 func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Link {
 	t.Helper()
-	return value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+	return value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
 		UserID: id, App: "main", Grant: grant(name), Account: account(name), ConsentedAt: b.clock.Now(),
 	}))
 }

@@ -23,7 +23,6 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/quota"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 // secrets are texts that must not be found, by what they are.
@@ -73,7 +72,7 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	}
 	p.deleted["former nickname"] = []byte("former-nickname-of-" + name)
 	app := songspy.UserApp(addSecret("client id"))
-	p.Link = value[songspy.Link](t)(b.SaveLink(ctx, store.NewLink{
+	p.Link = value[songspy.Link](t)(b.SaveLink(ctx, songspy.NewLink{
 		UserID: u.ID, App: app, ConsentedAt: start, Grant: grant(addSecret("token")),
 		Account: songspy.SpotifyAccount{AccountID: addSecret("account id"), ID: addSecret("Spotify id")},
 	}))

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 func links() suite {
@@ -224,7 +223,7 @@ func linking() suite {
 		},
 		"SavePendingGrant_WaitsNotRegisteredUntilItIsCompleted": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
-			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("ada"), Account: account("nobody's"), ConsentedAt: start}))
+			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), songspy.NewLink{UserID: u.ID, App: "main", Grant: grant("ada"), Account: account("nobody's"), ConsentedAt: start}))
 			kept := value[songspy.Link](t)(b.Link(t.Context(), u.ID))
 			_, linked, err := b.SignIn(t.Context(), songspy.GoogleProfile{Subject: "google-1", Name: u.GoogleName}, songspy.AudienceEveryone)
 			must(t, err)
@@ -245,7 +244,7 @@ func linking() suite {
 		},
 		"SavePendingGrant_KeepsALinkWhoseAccountIsKnown": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
-			keep := store.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), ConsentedAt: start}
+			keep := songspy.NewLink{UserID: l.UserID, App: "other", Grant: grant("new"), ConsentedAt: start}
 			for _, state := range []songspy.LinkState{songspy.LinkActive, songspy.LinkReauthRequired, songspy.LinkNotRegistered} {
 				before := value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(l *songspy.Link) error {
 					l.State = state
@@ -257,16 +256,16 @@ func linking() suite {
 		},
 		"SavePendingGrant_ReplacesAPendingGrant": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
-			old := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("old"), ConsentedAt: start}))
-			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "other", Grant: grant("new"), ConsentedAt: start, IfVersion: old.Version}))
+			old := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), songspy.NewLink{UserID: u.ID, App: "main", Grant: grant("old"), ConsentedAt: start}))
+			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), songspy.NewLink{UserID: u.ID, App: "other", Grant: grant("new"), ConsentedAt: start, IfVersion: old.Version}))
 			requireTokens(t, kept, "new")
 			same(t, "the link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)), kept)
 			same(t, "app, state", []string{kept.App, string(kept.State)}, []string{"other", string(songspy.LinkNotRegistered)})
 		},
 		"IfVersion_KeepsALinkThatWasChangedOrRemoved": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
-			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), ConsentedAt: start}))
-			late := store.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), Account: account("kept"), ConsentedAt: start, IfVersion: kept.Version}
+			kept := value[songspy.Link](t)(b.SavePendingGrant(t.Context(), songspy.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), ConsentedAt: start}))
+			late := songspy.NewLink{UserID: u.ID, App: "main", Grant: grant("kept"), Account: account("kept"), ConsentedAt: start, IfVersion: kept.Version}
 			requireGone := func(what string) {
 				t.Helper()
 				_, err := b.SaveLink(t.Context(), late)
@@ -285,9 +284,9 @@ func linking() suite {
 			value[songspy.Link](t)(b.SaveLink(t.Context(), late))
 		},
 		"SavePendingGrant_RejectsErasedUsersAndIncompleteGrants": func(t *testing.T, b *fixture) {
-			_, err := b.SavePendingGrant(t.Context(), store.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
+			_, err := b.SavePendingGrant(t.Context(), songspy.NewLink{UserID: 4711, App: "main", Grant: grant("x")})
 			same(t, "an erased user", songspy.CodeOf(err), songspy.CodeNotFound)
-			_, err = b.SavePendingGrant(t.Context(), store.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
+			_, err = b.SavePendingGrant(t.Context(), songspy.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: songspy.Grant{AccessToken: "a"}})
 			same(t, "no refresh token", songspy.CodeOf(err), songspy.CodeInvalid)
 		},
 		"SaveLink_PublishesAChange": func(t *testing.T, b *fixture) {
@@ -303,7 +302,7 @@ func linking() suite {
 				return nil
 			}))
 			b.clock.advance(time.Hour)
-			again := value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+			again := value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
 				UserID: l.UserID, App: "main", Grant: grant("new"), Account: songspy.SpotifyAccount{AccountID: *l.AccountID},
 			}))
 			requireTokens(t, value[songspy.Link](t)(b.Link(t.Context(), l.UserID)), "new")
@@ -318,7 +317,7 @@ func linking() suite {
 		"SaveLink_OfTheSameAccountKeepsWhatIsPlaying": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			b.write(t, playingUpdate(l, song(1), start))
-			again := value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+			again := value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
 				UserID: l.UserID, App: "main", Grant: grant("new"), Account: songspy.SpotifyAccount{ID: *l.LegacyID},
 			}))
 			same(t, "the song", b.nowPlaying(t, l.UserID).TrackURI, song(1).URI)
@@ -347,7 +346,7 @@ func linking() suite {
 				{AccountID: "new", ID: *l.LegacyID},
 				{ID: *l.LegacyID},
 			} {
-				_, err := b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: a})
+				_, err := b.SaveLink(t.Context(), songspy.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: a})
 				requireError(t, err, songspy.CodeConflict, "SPOTIFY_LINKED_ELSEWHERE")
 			}
 			_, err := b.Link(t.Context(), u.ID)
@@ -360,7 +359,7 @@ func linking() suite {
 			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, update)
 			before := b.lastChange(t)
-			moved := value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+			moved := value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
 				UserID: u.ID, App: "main", Grant: grant("u"), Account: songspy.SpotifyAccount{AccountID: *l.AccountID, ID: *l.LegacyID}, Move: true,
 			}))
 			same(t, "the account", moved.AccountID, l.AccountID)
@@ -373,7 +372,7 @@ func linking() suite {
 		},
 		"SaveLink_TreatsAccountsWithoutIDsAsDifferent": func(t *testing.T, b *fixture) {
 			for _, name := range []string{"one", "two"} {
-				value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+				value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
 					UserID: b.newUser(t).ID, App: "main", Grant: grant(name), Account: songspy.SpotifyAccount{ID: name},
 				}))
 			}
@@ -381,13 +380,13 @@ func linking() suite {
 		"SaveLink_ForAnErasedUserIsNotFound": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
-			_, err := b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: account("u")})
+			_, err := b.SaveLink(t.Context(), songspy.NewLink{UserID: u.ID, App: "main", Grant: grant("u"), Account: account("u")})
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
 		"SaveLink_RejectsAGrantThatCannotBeRenewed": func(t *testing.T, b *fixture) {
 			g := grant("u")
 			g.RefreshToken = ""
-			_, err := b.SaveLink(t.Context(), store.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: g, Account: account("u")})
+			_, err := b.SaveLink(t.Context(), songspy.NewLink{UserID: b.newUser(t).ID, App: "main", Grant: g, Account: account("u")})
 			RequireCode(t, err, songspy.CodeInvalid)
 		},
 		"Unlink_ErasesWhatCameFromSpotify": func(t *testing.T, b *fixture) {

@@ -116,7 +116,7 @@ func quotas() suite {
 		},
 		"EraseUser_DeletesTheQuotaOfTheirApp": func(t *testing.T, b *fixture) {
 			own, u := songspy.UserApp("0123456789abcdef0123456789abcdef"), b.newUser(t)
-			value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{UserID: u.ID, App: own, Grant: grant("own"), Account: account("own"), ConsentedAt: start}))
+			value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{UserID: u.ID, App: own, Grant: grant("own"), Account: account("own"), ConsentedAt: start}))
 			must(t, b.SaveRefusal(t.Context(), own, refused))
 			value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, calls(bucket, quota.EndpointPlaying, 1), bucket))
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))

@@ -35,7 +35,7 @@ func (b *fixture) askSeat(t *testing.T, apps []songspy.AppSeats) songspy.UserID 
 // linkThroughApp links a user through an app with that many seats.
 func (b *fixture) linkThroughApp(t *testing.T, id songspy.UserID, a songspy.AppSeats) error {
 	t.Helper()
-	_, err := b.SaveLink(t.Context(), store.NewLink{UserID: id, App: a.App, Seats: a.Seats, Grant: grant("x"), Account: account(fmt.Sprint(id))})
+	_, err := b.SaveLink(t.Context(), songspy.NewLink{UserID: id, App: a.App, Seats: a.Seats, Grant: grant("x"), Account: account(fmt.Sprint(id))})
 	return err
 }
 
@@ -46,7 +46,7 @@ func seats() suite {
 			apps := []songspy.AppSeats{app}
 			first := b.askSeat(t, apps)
 			stranger := b.newUser(t)
-			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: stranger.ID, App: app.App, Seats: 1, Grant: grant("s")}))
+			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), songspy.NewLink{UserID: stranger.ID, App: app.App, Seats: 1, Grant: grant("s")}))
 			same(t, "the first one's seat", b.seatStatus(t, first), "held small 0")
 			value[songspy.Seat](t)(b.AskSeat(t.Context(), stranger.ID, "stranger@example.org", apps))
 			same(t, "the other user's seat", b.seatStatus(t, stranger.ID), "waiting  0")
@@ -56,7 +56,7 @@ func seats() suite {
 		},
 		"EnterSeat_LetsAPendingGrantBeCompleted": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
-			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), store.NewLink{UserID: u.ID, App: "small", Grant: grant("s"), ConsentedAt: b.clock.Now()}))
+			value[songspy.Link](t)(b.SavePendingGrant(t.Context(), songspy.NewLink{UserID: u.ID, App: "small", Grant: grant("s"), ConsentedAt: b.clock.Now()}))
 			b.clock.advance(time.Hour)
 			refused := func() []songspy.UserID {
 				return value[[]songspy.UserID](t)(b.NotRegisteredUsers(t.Context(), b.clock.Now().Add(-songspy.NotRegisteredRetryAfter), 10))

@@ -24,9 +24,9 @@ func (b *fixture) share(t *testing.T, id songspy.UserID, change func(*songspy.Sh
 // rule returns all that is stored about what the user shows.
 func (b *fixture) rule(t *testing.T, id songspy.UserID) songspy.SharingRule {
 	t.Helper()
-	rules := value[[]songspy.SharingRule](t)(b.SharingRules(t.Context(), []songspy.UserID{id}))
-	same(t, "rules", len(rules), 1)
-	return rules[0]
+	people := value[[]songspy.Person](t)(b.People(t.Context(), []songspy.UserID{id}))
+	same(t, "rules", len(people), 1)
+	return people[0].Rule
 }
 
 // boardRule returns the rule of the user's entry of the board.

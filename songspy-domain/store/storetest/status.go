@@ -46,7 +46,7 @@ func status() suite {
 			for _, days := range []int{-1, 5, 20, 40, 100} {
 				u := b.newUser(t)
 				at := start.Truncate(24*time.Hour).AddDate(0, -songspy.ConsentMonths, days)
-				value[songspy.Link](t)(b.SaveLink(t.Context(), store.NewLink{
+				value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
 					UserID: u.ID, App: "main", Grant: grant(fmt.Sprint(days)), Account: account(fmt.Sprint(days)), ConsentedAt: at,
 				}))
 			}

@@ -52,7 +52,7 @@ func times() suite {
 			same(t, "the session", value[songspy.Session](t)(s.Session(t.Context(), created.ID)), created)
 			g := grant("zoned")
 			g.ExpiresAt = g.ExpiresAt.Add(time.Nanosecond).In(zone)
-			l := value[songspy.Link](t)(s.SaveLink(t.Context(), store.NewLink{UserID: u.ID, Grant: g, Account: account("zoned"), ConsentedAt: until}))
+			l := value[songspy.Link](t)(s.SaveLink(t.Context(), songspy.NewLink{UserID: u.ID, Grant: g, Account: account("zoned"), ConsentedAt: until}))
 			same(t, "the link", value[songspy.Link](t)(s.Link(t.Context(), u.ID)), l)
 			l = value[songspy.Link](t)(s.UpdateLink(t.Context(), u.ID, func(l *songspy.Link) error {
 				l.AccessExpiresAt = until

@@ -62,8 +62,7 @@ func version20Suite() suite {
 			b.Store = b.openAnother(t)
 			must(t, b.Migrate(t.Context()))
 			for id, sharing := range want {
-				rules := value[[]songspy.SharingRule](t)(b.SharingRules(t.Context(), []songspy.UserID{songspy.UserID(id)}))
-				same(t, fmt.Sprintf("settings of user %d", id), rules, []songspy.SharingRule{{Owner: sharing.UserID, Periods: []songspy.Sharing{sharing}}})
+				same(t, fmt.Sprintf("settings of user %d", id), b.rule(t, songspy.UserID(id)), songspy.SharingRule{Owner: sharing.UserID, Periods: []songspy.Sharing{sharing}})
 			}
 		},
 		"Migrate_20_GivesRandomPublicIDs": func(t *testing.T, b *fixture) {
