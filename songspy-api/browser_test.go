@@ -204,26 +204,31 @@ func TestRedirects_KeepTheAudienceOfBearerSignUps(t *testing.T) {
 	}
 }
 
-// The table of attempts: each is refused with its reason, and signs nobody in.
-func TestSignIn_RefusesAttempts(t *testing.T) {
-	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SIGN_INS_PER_MINUTE", "0")
-	withQuery := func(address, name, value string) string {
+// queryEditor returns a function that returns the address with a parameter of its query
+// set to a value, and one that returns the value of a parameter.
+func queryEditor(t *testing.T) (with func(address, name, value string) string, get func(address, name string) string) {
+	parse := func(address string) *url.URL {
+		t.Helper()
 		u, err := url.Parse(address)
 		if err != nil {
 			t.Fatal(err)
 		}
+		return u
+	}
+	with = func(address, name, value string) string {
+		u := parse(address)
 		q := u.Query()
 		q.Set(name, value)
 		u.RawQuery = q.Encode()
 		return u.String()
 	}
-	query := func(address, name string) string {
-		u, err := url.Parse(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return u.Query().Get(name)
-	}
+	return with, func(address, name string) string { return parse(address).Query().Get(name) }
+}
+
+// The table of attempts: each is refused with its reason, and signs nobody in.
+func TestSignIn_RefusesAttempts(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SIGN_INS_PER_MINUTE", "0")
+	withQuery, query := queryEditor(t)
 	flaw := func(flaw string) func(*testing.T, *browser, *browser) string {
 		return func(t *testing.T, victim, _ *browser) string {
 			back := victim.consent(victim.open(googlePath("/")), true)

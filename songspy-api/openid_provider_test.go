@@ -145,23 +145,7 @@ func TestSignIn_WithAnIndependentOpenIDProvider(t *testing.T) {
 			"SONGSPY_GOOGLE_CLIENT_ID", client, "SONGSPY_GOOGLE_CLIENT_SECRET", client+"-secret")
 	}
 	w := start(t, "songspy")
-	change := func(address, name, value string) string {
-		u, err := url.Parse(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		q := u.Query()
-		q.Set(name, value)
-		u.RawQuery = q.Encode()
-		return u.String()
-	}
-	get := func(address, name string) string {
-		u, err := url.Parse(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return u.Query().Get(name)
-	}
+	change, get := queryEditor(t)
 
 	ann := w.newBrowser(t, 0)
 	wantLocation(t, ann.open(atProvider(t, ann.open(googlePath("/me")), "ann")), "/me")

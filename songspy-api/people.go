@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -167,14 +168,14 @@ func (peopleReportsCommand) Run(ctx context.Context, p *program) error {
 			if err != nil {
 				return err
 			}
+			reported, err := reportedUsers(ctx, db, reports)
+			if err != nil {
+				return err
+			}
 			for _, r := range reports {
 				after = r.ID
-				reported, err := db.People(ctx, []songspy.UserID{r.UserID})
-				if err != nil {
-					return err
-				}
-				for _, person := range reported {
-					fmt.Fprintf(t, "%d\t%s\t%q\t%s\t%s\t%q\n", r.ID, songspy.Handle(person.User.PublicID), person.User.PublicName(), r.Reason, formatMinute(r.At), r.Text)
+				if u, ok := reported[r.UserID]; ok {
+					fmt.Fprintf(t, "%d\t%s\t%q\t%s\t%s\t%q\n", r.ID, songspy.Handle(u.PublicID), u.PublicName(), r.Reason, formatMinute(r.At), r.Text)
 				}
 			}
 			if len(reports) < peoplePerRead {
@@ -182,6 +183,21 @@ func (peopleReportsCommand) Run(ctx context.Context, p *program) error {
 			}
 		}
 	})
+}
+
+// reportedUsers returns the users of the reports by id. Users who were erased are missing.
+func reportedUsers(ctx context.Context, db *store.Store, reports []songspy.Report) (map[songspy.UserID]songspy.User, error) {
+	ids := make([]songspy.UserID, len(reports))
+	for i, r := range reports {
+		ids[i] = r.UserID
+	}
+	slices.Sort(ids)
+	people, err := db.People(ctx, slices.Compact(ids))
+	users := make(map[songspy.UserID]songspy.User, len(people))
+	for _, p := range people {
+		users[p.User.ID] = p.User
+	}
+	return users, err
 }
 
 type peopleCloseCommand struct {

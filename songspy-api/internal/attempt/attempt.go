@@ -93,8 +93,8 @@ func NewSecret() songspy.Secret {
 	return songspy.Secret(base64.RawURLEncoding.EncodeToString(b[:]))
 }
 
-// Hash returns the hash that is stored of a secret of NewSecret. It is random, so the
-// hash needs no salt.
+// Hash returns the SHA-256 that is stored of a random secret: of NewSecret, of a share
+// link. Because the secret is random, the hash needs no salt.
 func Hash(secret songspy.Secret) []byte {
 	sum := sha256.Sum256([]byte(secret.Reveal()))
 	return sum[:]

@@ -51,7 +51,7 @@ func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, a 
 		return songspy.User{}, false, f.refusal
 	}
 	f.signIns++
-	return songspy.User{ID: 1}, false, nil
+	return songspy.User{ID: 1, PublicID: publicIDOfUser1}, false, nil
 }
 
 // publicIDOfUser1 is the public id of the only user.

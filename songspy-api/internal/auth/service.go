@@ -156,7 +156,7 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	tokens, err := s.issueTokens(ctx, session, refresh, now)
+	tokens, err := s.issueTokens(session, user.PublicID, refresh, now)
 	return user, linked, tokens, err
 }
 
@@ -286,7 +286,7 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 		refresh := s.successors.next(presented)
 		next, err := s.opts.Sessions.RotateSession(ctx, session.ID, s.newSession(session, refresh, now))
 		if err == nil {
-			return s.issueTokens(ctx, next, refresh, now)
+			return s.reissueTokens(ctx, next, refresh, now)
 		}
 		if code := songspy.CodeOf(err); code != songspy.CodeConflict && code != songspy.CodeNotFound {
 			return Tokens{}, err
@@ -312,7 +312,7 @@ func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time
 	for _, refresh := range s.successors.all(presented) {
 		next, err := s.sessionOfRefreshToken(ctx, refresh)
 		if err == nil {
-			return s.issueTokens(ctx, next, refresh, now)
+			return s.reissueTokens(ctx, next, refresh, now)
 		}
 		if songspy.CodeOf(err) != songspy.CodeUnauthorized {
 			return Tokens{}, err
@@ -351,13 +351,18 @@ func (s *Service) sessionEnd(signedIn, expiry time.Time) time.Time {
 	return expiry
 }
 
-// issueTokens returns the tokens of a session. The JWT does not outlive it.
-func (s *Service) issueTokens(ctx context.Context, session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
+// reissueTokens is issueTokens for a session whose user is not read yet.
+func (s *Service) reissueTokens(ctx context.Context, session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
 	user, err := s.opts.Users.User(ctx, session.UserID)
 	if err != nil {
 		return Tokens{}, err
 	}
+	return s.issueTokens(session, user.PublicID, refresh, now)
+}
+
+// issueTokens returns the tokens of a user's session. The JWT does not outlive it.
+func (s *Service) issueTokens(session songspy.Session, user songspy.PublicID, refresh songspy.Secret, now time.Time) (Tokens, error) {
 	life := min(s.opts.TokenLife, session.ExpiresAt.Sub(now))
-	access, err := s.signer.sign(session.ID, user.PublicID, now, life)
+	access, err := s.signer.sign(session.ID, user, now, life)
 	return Tokens{Access: access, Refresh: refresh, ExpiresIn: life}, err
 }

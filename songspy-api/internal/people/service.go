@@ -2,12 +2,12 @@ package people
 
 import (
 	"context"
-	"crypto/sha256"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/visibility"
 
+	"github.com/songspy/songspy/songspy-api/internal/attempt"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
@@ -45,8 +45,7 @@ func (s *Service) viewer(ctx context.Context, self visibility.Self, link string)
 	if link == "" {
 		return v, nil
 	}
-	hash := sha256.Sum256([]byte(link))
-	owner, err := s.store.PersonByShareLink(ctx, hash[:])
+	owner, err := s.store.PersonByShareLink(ctx, attempt.Hash(songspy.Secret(link)))
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return v, nil // a revoked link is like none
 	}

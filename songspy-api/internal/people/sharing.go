@@ -3,11 +3,12 @@ package people
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/visibility"
+
+	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
 // Sharing are the caller's present settings, and when their share link was created; nil
@@ -41,13 +42,11 @@ func (s *Service) ChangeSharing(ctx context.Context, self visibility.Self, chang
 	return err
 }
 
-// CreateShareLink replaces the caller's share link. It returns the secret of the new one,
-// and the caller's public id.
+// CreateShareLink replaces the caller's share link and returns the secret of the new one.
 func (s *Service) CreateShareLink(ctx context.Context, self visibility.Self) (songspy.Secret, error) {
-	secret := rand.Text()
-	hash := sha256.Sum256([]byte(secret))
-	_, err := s.store.SaveShareLink(ctx, self.ID(), hash[:])
-	return songspy.Secret(secret), err
+	secret := songspy.Secret(rand.Text())
+	_, err := s.store.SaveShareLink(ctx, self.ID(), attempt.Hash(secret))
+	return secret, err
 }
 
 // DeleteShareLink deletes the caller's share link, if there is one.
