@@ -26,7 +26,7 @@ type NowPlaying struct {
 	DurationMS int64
 	// StartedAt is the start of the open play.
 	StartedAt time.Time
-	// ObservedAt is the local time of the last poll, whatever it showed. An
+	// ObservedAt is the local time of the last poll, also of one that showed nothing. An
 	// observation that is not later than ObservedAt is ignored.
 	ObservedAt time.Time
 	// SeenAt is when a poll last showed the open play.

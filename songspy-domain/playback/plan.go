@@ -175,9 +175,8 @@ const (
 )
 
 // withProof changes a planned poll for an account whose history does not list
-// plays that ended before their track did. If polls have not proven yet that
-// the current play counts, the poll is made as soon as it has played long
-// enough.
+// plays that ended before their track did. Until polls prove that the current
+// play counts, the next poll is made as soon as the track has played long enough.
 func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, interval time.Duration) Poll {
 	missing := instant.Milliseconds(songspy.MinListenedMS(n.DurationMS) - n.ListenedMS)
 	proof := max(missing+proofMargin, min(pollGapMin, interval))

@@ -223,8 +223,8 @@ func (a *Account) Headroom(now time.Time) (r Headroom) {
 	return r
 }
 
-// Status is the state of a developer account's quota of calls at one moment, to
-// be shown to operators.
+// Status is the state of a developer account's quota of calls at one moment, as
+// operators see it.
 type Status struct {
 	// Calls are those of the last 24 hours.
 	Calls Counts

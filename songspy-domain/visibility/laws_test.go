@@ -76,8 +76,8 @@ func TestReveal_NarrowingNeverRevealsMoreAtAnyTime(t *testing.T) {
 	})
 }
 
-// No later settings show a play to a viewer who was not to see it by the settings
-// in force while it played.
+// If the settings in force while a track played hid it from a viewer, no later settings
+// show it to that viewer.
 func TestReveal_WideningNeverRevealsThePast(t *testing.T) {
 	law(t, func(t *rapid.T, d dice, w *world, viewer spectator, of int) {
 		by := w.viewer(viewer)
@@ -214,8 +214,8 @@ func TestVisibleFrom_IsTheOnlyTimeAtWhichTimeAloneChangesTheAnswer(t *testing.T)
 	})
 }
 
-// Whatever the clocks did: a thing is visible only if each period that has not
-// ended, and each that meets the play, shows it by itself.
+// A wrong clock shows nothing more: a thing is visible only if every period that still
+// runs, and every period that meets the play, would show it alone.
 func TestReveal_SkewedClocksNeverRevealMore(t *testing.T) {
 	law(t, func(t *rapid.T, d dice, w *world, viewer spectator, of int) {
 		by := w.viewer(viewer)

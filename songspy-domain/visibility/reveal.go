@@ -41,8 +41,8 @@ func VisibleFrom(owner songspy.UserID, r Rule, th Thing, by Viewer, at time.Time
 	return at
 }
 
-// nextChange returns the first time after at at which required may change by
-// itself, or the zero time.
+// nextChange returns the first time after the given one when required may give
+// another answer although the rule stays the same; the zero time if there is none.
 func nextChange(r *Rule, th *Thing, at time.Time) (next time.Time) {
 	candidate := func(t time.Time) {
 		if t.After(at) && (next.IsZero() || t.Before(next)) {

@@ -171,7 +171,7 @@ func (s *entries) remove(id songspy.UserID) {
 	if !ok {
 		return
 	}
-	e := s.get(id)
+	e := &s.entries.at(p)[0]
 	s.texts.set(&e.accessToken, "")
 	s.closePlay(e)
 	s.entries.remove(p)
