@@ -57,7 +57,7 @@ func (w *testAPI) runSeats(t *testing.T, args ...string) string {
 
 func (w *testAPI) getLink(t *testing.T, user signedIn) (link struct {
 	State, Task, ClientID string
-	OwnApp                bool
+	UserApp               bool
 },
 ) {
 	t.Helper()
@@ -118,7 +118,7 @@ func TestSeats_WaitingListSeatAndLink(t *testing.T) {
 		if a := w.Call("GET", prefix+address, nil, ann.bearer()...); a.Status != 200 || string(a.Data) != "null" {
 			t.Errorf("without a seat: status %d, %s", a.Status, a.Body)
 		}
-		if link := w.getLink(t, ann); link.State != "active" || link.ClientID != sim.DevelopmentClientID || link.OwnApp {
+		if link := w.getLink(t, ann); link.State != "active" || link.ClientID != sim.DevelopmentClientID || link.UserApp {
 			t.Errorf("the link is %+v", link)
 		}
 
@@ -214,14 +214,14 @@ func TestUserApps_LinkWithTheirClientIDOnly(t *testing.T) {
 		ann := w.signIn(t, 0)
 		w.wantStatus(t, w.Call("GET", prefix+"/spotify-auth/url?clientId=unknown", nil, ann.bearer()...), 400, "INVALID_REQUEST")
 		unknown, _ := w.authorize(t, ann, "?clientId="+strings.Repeat("f", 32))
-		w.wantStatus(t, w.completeLink(0, ann, unknown, sim.UserAppClientID), 400, "SPOTIFY_OWN_APP_REFUSED")
+		w.wantStatus(t, w.completeLink(0, ann, unknown, sim.UserAppClientID), 400, "SPOTIFY_USER_APP_REFUSED")
 
 		to, client := w.authorize(t, ann, "?clientId="+sim.UserAppClientID)
 		if client != sim.UserAppClientID || !to.Registered {
 			t.Errorf("the authorization is of app %s, registered: %v", client, to.Registered)
 		}
 		w.wantStatus(t, w.completeLink(0, ann, to, client), 200, "")
-		if link := w.getLink(t, ann); link.State != "active" || link.ClientID != sim.UserAppClientID || !link.OwnApp {
+		if link := w.getLink(t, ann); link.State != "active" || link.ClientID != sim.UserAppClientID || !link.UserApp {
 			t.Errorf("the link is %+v", link)
 		}
 		stored, err := w.db.Link(t.Context(), ann.UserID)
@@ -237,7 +237,7 @@ func TestUserApps_LinkWithTheirClientIDOnly(t *testing.T) {
 			t.Errorf("linking with clientId=ours uses %s", client)
 		}
 		w.wantStatus(t, w.completeLink(0, ann, to, client), 200, "")
-		if link := w.getLink(t, ann); link.OwnApp {
+		if link := w.getLink(t, ann); link.UserApp {
 			t.Errorf("the link is %+v", link)
 		}
 		w.wantStatus(t, w.Call("POST", prefix+"/spotify-auth/seat", map[string]string{"email": "ann@example.org"}, ann.bearer()...), 409, "SPOTIFY_SEAT_NOT_NEEDED")

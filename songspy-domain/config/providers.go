@@ -29,7 +29,7 @@ type Spotify struct {
 	MoreApps songspy.Secret `env:"SONGSPY_SPOTIFY_APPS"`
 	// UserApps lets users link through user-supplied apps by entering the
 	// client ID.
-	UserApps bool `env:"SONGSPY_SPOTIFY_OWN_APPS" envDefault:"true"`
+	UserApps bool `env:"SONGSPY_SPOTIFY_USER_APPS" envDefault:"true"`
 	// RedirectURL is where Spotify redirects the browser, as registered with
 	// Spotify.
 	RedirectURL string `env:"SONGSPY_SPOTIFY_REDIRECT_URL"`

@@ -56,7 +56,7 @@ var knownVariables = map[string]bool{
 	"SONGSPY_SPOTIFY_CLIENT_ID":           false,
 	"SONGSPY_SPOTIFY_CLIENT_SECRET":       true,
 	"SONGSPY_SPOTIFY_DAILY_CALLS":         false,
-	"SONGSPY_SPOTIFY_OWN_APPS":            false,
+	"SONGSPY_SPOTIFY_USER_APPS":           false,
 	"SONGSPY_SPOTIFY_REDIRECT_URL":        false,
 	"SONGSPY_SPOTIFY_SEATS":               false,
 	"SONGSPY_SPREAD":                      false,

@@ -38,7 +38,7 @@ const (
 	ReasonAppRefused = "SPOTIFY_APP_REFUSED"
 	// ReasonUserAppRefused means that Spotify rejects the client ID of a user's
 	// own app. The user has to correct it.
-	ReasonUserAppRefused = "SPOTIFY_OWN_APP_REFUSED"
+	ReasonUserAppRefused = "SPOTIFY_USER_APP_REFUSED"
 )
 
 const (

@@ -172,12 +172,12 @@ const (
 	SPOTIFYNOSEAT          FaultCode = "SPOTIFY_NO_SEAT"
 	SPOTIFYNOTLINKED       FaultCode = "SPOTIFY_NOT_LINKED"
 	SPOTIFYNOTREGISTERED   FaultCode = "SPOTIFY_NOT_REGISTERED"
-	SPOTIFYOWNAPPREFUSED   FaultCode = "SPOTIFY_OWN_APP_REFUSED"
-	SPOTIFYOWNAPPSOFF      FaultCode = "SPOTIFY_OWN_APPS_OFF"
 	SPOTIFYSCOPESMISSING   FaultCode = "SPOTIFY_SCOPES_MISSING"
 	SPOTIFYSEATNOTASKED    FaultCode = "SPOTIFY_SEAT_NOT_ASKED"
 	SPOTIFYSEATNOTNEEDED   FaultCode = "SPOTIFY_SEAT_NOT_NEEDED"
 	SPOTIFYUNAVAILABLE     FaultCode = "SPOTIFY_UNAVAILABLE"
+	SPOTIFYUSERAPPREFUSED  FaultCode = "SPOTIFY_USER_APP_REFUSED"
+	SPOTIFYUSERAPPSOFF     FaultCode = "SPOTIFY_USER_APPS_OFF"
 	TOKENEXPIRED           FaultCode = "TOKEN_EXPIRED"
 	UNAUTHORIZED           FaultCode = "UNAUTHORIZED"
 	UNAVAILABLE            FaultCode = "UNAVAILABLE"
@@ -252,10 +252,6 @@ func (e FaultCode) Valid() bool {
 		return true
 	case SPOTIFYNOTREGISTERED:
 		return true
-	case SPOTIFYOWNAPPREFUSED:
-		return true
-	case SPOTIFYOWNAPPSOFF:
-		return true
 	case SPOTIFYSCOPESMISSING:
 		return true
 	case SPOTIFYSEATNOTASKED:
@@ -263,6 +259,10 @@ func (e FaultCode) Valid() bool {
 	case SPOTIFYSEATNOTNEEDED:
 		return true
 	case SPOTIFYUNAVAILABLE:
+		return true
+	case SPOTIFYUSERAPPREFUSED:
+		return true
+	case SPOTIFYUSERAPPSOFF:
 		return true
 	case TOKENEXPIRED:
 		return true
@@ -1166,9 +1166,6 @@ type Link struct {
 	// LinkedAt RFC 3339 in UTC with milliseconds.
 	LinkedAt Timestamp `json:"linkedAt"`
 
-	// OwnApp Whether the app is user-supplied.
-	OwnApp bool `json:"ownApp"`
-
 	// RemindFrom When to start asking the user to link again, a month before the consent ends.
 	RemindFrom Timestamp `json:"remindFrom"`
 	Scopes     []string  `json:"scopes"`
@@ -1184,6 +1181,9 @@ type Link struct {
 	// Task What the user can do. For `relink` and `relink_soon`, open the address of
 	// `/v1/songspy/spotify-auth/url`. Linking again loses nothing.
 	Task LinkTask `json:"task"`
+
+	// UserApp Whether the app is user-supplied.
+	UserApp bool `json:"userApp"`
 }
 
 // LinkState `suspect`: Spotify has rejected the link recently; it is tried again before it counts as broken.

@@ -17,7 +17,7 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 	}
 	clientID, isUserApp := songspy.UserAppClientID(link.App)
 	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: &Link{
-		ClientId: clientID, OwnApp: isUserApp,
+		ClientId: clientID, UserApp: isUserApp,
 		State: LinkState(link.State), StateSince: Time(link.StateSince),
 		Task: LinkTask(link.Task(s.opts.Now())), RemindFrom: Time(link.RemindAt()),
 		Scopes:   append([]string{}, strings.Fields(link.Scope)...),

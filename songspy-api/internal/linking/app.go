@@ -131,7 +131,7 @@ func (s *Service) userApp(clientID string) (App, error) {
 	switch {
 	case s.opts.UserApp == nil:
 		return App{}, &songspy.Error{
-			Code: songspy.CodeForbidden, Reason: "SPOTIFY_OWN_APPS_OFF",
+			Code: songspy.CodeForbidden, Reason: "SPOTIFY_USER_APPS_OFF",
 			Message: "This instance does not accept user-supplied Spotify apps.",
 		}
 	case !clientIDPattern.MatchString(clientID):

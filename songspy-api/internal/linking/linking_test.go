@@ -451,7 +451,7 @@ func TestLinking_UsesAUserSuppliedApp(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
 	ours, userApp := newFakeServices(), newFakeServices()
 	o := Options{Apps: []App{{ID: "ours", Seats: 5, Spotify: ours}}, Links: userApp, Seats: userApp, RedirectURLs: []string{redirectURL}, Now: time.Now}
-	if _, err := New(o).Authorization(t.Context(), 7, id, ""); songspy.ReasonOf(err) != "SPOTIFY_OWN_APPS_OFF" {
+	if _, err := New(o).Authorization(t.Context(), 7, id, ""); songspy.ReasonOf(err) != "SPOTIFY_USER_APPS_OFF" {
 		t.Errorf("without user-supplied apps: error %v", err)
 	}
 	o.UserApp = func(clientID string) Spotify {
