@@ -10,6 +10,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 	"github.com/songspy/songspy/songspy-domain/store"
+
+	"github.com/songspy/songspy/songspy-api/internal/people"
 )
 
 type peopleCommand struct {
@@ -146,13 +148,17 @@ type peopleRenameCommand struct {
 func (c peopleRenameCommand) Run(ctx context.Context, p *program) error {
 	return withPerson(ctx, p, c.User, func(db *store.Store, person songspy.Person) error {
 		var name *string
-		if clean := sanitize.Line(c.NickName); clean != "" {
+		if c.NickName != "" {
+			clean, err := people.NickName(c.NickName)
+			if err != nil {
+				return err
+			}
 			name = &clean
 		}
 		if err := db.RenameByOperator(ctx, person.User.ID, name, sanitize.Line(c.Reason)); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(p.stdout, "User %s has the nickname %q.\n", songspy.Handle(person.User.PublicID), sanitize.Line(c.NickName))
+		_, err := fmt.Fprintf(p.stdout, "User %s has the nickname %q.\n", songspy.Handle(person.User.PublicID), songspy.User{NickName: name}.PublicName())
 		return err
 	})
 }
@@ -192,9 +198,9 @@ func reportedUsers(ctx context.Context, db *store.Store, reports []songspy.Repor
 		ids[i] = r.UserID
 	}
 	slices.Sort(ids)
-	people, err := db.People(ctx, slices.Compact(ids))
-	users := make(map[songspy.UserID]songspy.User, len(people))
-	for _, p := range people {
+	found, err := db.People(ctx, slices.Compact(ids))
+	users := make(map[songspy.UserID]songspy.User, len(found))
+	for _, p := range found {
 		users[p.User.ID] = p.User
 	}
 	return users, err

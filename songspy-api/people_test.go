@@ -250,6 +250,21 @@ func TestDetails_AudienceFollowersNeedsApproval(t *testing.T) {
 	}
 }
 
+func TestProfile_HasTheStateOfTheViewersFollow(t *testing.T) {
+	w, ann, bob, _ := newPeople(t)
+	want := func(state string) {
+		t.Helper()
+		if a := w.Call("GET", prefix+"/people/"+ann.handle(), nil, bob.bearer()...); !bytes.Contains(a.Data, []byte(`"follow":"`+state)) {
+			t.Errorf("want the state %s of the follow, got %s", state, a.Data)
+		}
+	}
+	want(`none"`)
+	w.wantStatus(t, w.Call("PUT", prefix+"/people/"+ann.handle()+"/follow", nil, bob.bearer()...), 200, "")
+	want(`requested"`)
+	w.wantStatus(t, w.Call("PUT", prefix+"/me/followers/"+bob.handle(), nil, ann.bearer()...), 200, "")
+	want(`approved"`)
+}
+
 func TestDetails_PersonalisedAnswersAreNotStored(t *testing.T) {
 	w, ann, _, _ := newPeople(t)
 	w.play(t, ann, "A song")
@@ -425,6 +440,12 @@ func TestPeopleCommand_HidesAndRenamesAndTheUserReadsIt(t *testing.T) {
 		t.Errorf("the reports are\n%s", out)
 	}
 	w.command(t, "people", "rename", ann.handle(), "Somebody", "--reason=a name that offends")
+	for _, name := range []string{strings.Repeat("a", songspy.NickNameMax+1), "\u200b"} {
+		var problems bytes.Buffer
+		if code := run(t.Context(), []string{"people", "rename", ann.handle(), name}, w.env, &problems, &problems); code == 0 || !strings.Contains(problems.String(), "1 to 30 characters") {
+			t.Errorf("the nickname %q: code %d, %s", name, code, &problems)
+		}
+	}
 	w.command(t, "people", "hide", ann.handle(), "--reason=it went on")
 	if out := w.command(t, "people"); !strings.Contains(out, `"Somebody"`) || !strings.Contains(out, bob.handle()) {
 		t.Errorf("the users are\n%s", out)

@@ -90,7 +90,7 @@ func (s *Store) SearchPeople(ctx context.Context, prefix string, after songspy.U
 }
 
 // Relations returns the follows and blocks that concern the viewer, in either role, for
-// visibility.NewRelations. Requests by the viewer are left out.
+// visibility.NewRelations. Requests are among them.
 func (s *Store) Relations(ctx context.Context, viewer songspy.UserID) (follows []songspy.Follow, blocks []songspy.Block, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var owner, other songspy.UserID
@@ -102,7 +102,7 @@ func (s *Store) Relations(ctx context.Context, viewer songspy.UserID) (follows [
 			follows = append(follows, songspy.Follow{UserID: owner, FollowerID: other, State: state})
 		}
 		return err
-	}, `SELECT user_id, follower_id, state FROM follows WHERE follower_id = $1 AND state = 'approved'
+	}, `SELECT user_id, follower_id, state FROM follows WHERE follower_id = $1
 		UNION ALL SELECT user_id, follower_id, state FROM follows WHERE user_id = $1
 		UNION ALL SELECT user_id, blocked_id, '' FROM blocks WHERE user_id = $1
 		UNION ALL SELECT user_id, blocked_id, '' FROM blocks WHERE blocked_id = $1`, int64(viewer))

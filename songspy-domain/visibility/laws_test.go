@@ -109,6 +109,22 @@ func TestReveal_WideningNeverRevealsThePast(t *testing.T) {
 	})
 }
 
+func TestReveal_AskingToFollowGrantsNothing(t *testing.T) {
+	law(t, func(t *rapid.T, _ dice, w *world, viewer spectator, of int) {
+		if viewer.self < 0 || viewer.self == of {
+			t.Skip("nobody asks")
+		}
+		asked := *w
+		w.follows[viewer.self][of], asked.follows[viewer.self][of] = 0, 1
+		for i, th := range w.people[of].things() {
+			before := reveals(of, w.rule(of), th, w.viewer(viewer), lastDay)
+			if after := reveals(of, asked.rule(of), th, asked.viewer(viewer), lastDay); before != after {
+				t.Fatalf("thing %d is visible: %t without the request, %t with it", i, before, after)
+			}
+		}
+	})
+}
+
 func TestReveal_HidingAndShowingNeverRevealsWhatPlayedWhileHidden(t *testing.T) {
 	law(t, func(t *rapid.T, d dice, w *world, viewer spectator, of int) {
 		by := w.viewer(viewer)

@@ -3,14 +3,10 @@ package httpapi
 import (
 	"context"
 
-	"github.com/rivo/uniseg"
-
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/sanitize"
-)
 
-// nickNameBytesMax limits a nickname whose characters consist of many code points.
-const nickNameBytesMax = 2048
+	"github.com/songspy/songspy/songspy-api/internal/people"
+)
 
 func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
 	var invite songspy.Secret
@@ -84,7 +80,7 @@ func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUse
 	if songspy.PublicID(r.Id) != user.PublicID {
 		return nil, &songspy.Error{Code: songspy.CodeForbidden}
 	}
-	name, err := nickName(r.Body.NickName)
+	name, err := people.NickName(r.Body.NickName)
 	if err != nil {
 		return nil, err
 	}
@@ -99,16 +95,6 @@ func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUse
 		return nil, userGone(err)
 	}
 	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, nil
-}
-
-// nickName cleans a nickname. It returns NICKNAME_INVALID if the result does not have
-// 1 to songspy.NickNameMax characters (grapheme clusters).
-func nickName(raw string) (string, error) {
-	name := sanitize.Line(raw)
-	if name == "" || uniseg.GraphemeClusterCount(name) > songspy.NickNameMax || len(name) > nickNameBytesMax {
-		return "", &songspy.Error{Code: songspy.CodeInvalid, Reason: "NICKNAME_INVALID"}
-	}
-	return name, nil
 }
 
 // userGone turns not_found into SESSION_ENDED: the user was erased during the request.

@@ -132,7 +132,7 @@ func people() suite {
 			var all []string
 			executed := b.statements.recordDuring(func() { all = b.relations(t, one) })
 			same(t, "statements", len(executed), 1)
-			same(t, "relations", all, []string{"2 approved by 1", "1 requested by 3"})
+			same(t, "relations", all, []string{"2 approved by 1", "3 requested by 1", "1 requested by 3"})
 		},
 		"FollowersAndFollowing_ArePagedNewestFirst": func(t *testing.T, b *fixture) {
 			owner := b.newUser(t).ID
