@@ -24,6 +24,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
+	"github.com/songspy/songspy/songspy-api/internal/apidocs"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
@@ -263,8 +264,8 @@ func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.
 	return linking.New(o)
 }
 
-// loadPageAssets returns the files of the bundled page. If Spotify is simulated,
-// the page may load covers from the simulator.
+// loadPageAssets returns the files of the bundled page and of /docs. If Spotify is
+// simulated, the page may load covers from the simulator.
 func loadPageAssets(s settings) ([]httpapi.Asset, error) {
 	files, err := web.Files()
 	if err != nil {
@@ -281,7 +282,11 @@ func loadPageAssets(s settings) ([]httpapi.Asset, error) {
 			assets[i].CSP = policy
 		}
 	}
-	return assets, nil
+	docs, err := apidocs.Files()
+	for _, f := range docs {
+		assets = append(assets, httpapi.Asset{Path: f.Path, ContentType: f.ContentType, Body: f.Body, Gzipped: f.Gzipped, CSP: apidocs.ContentSecurityPolicy})
+	}
+	return assets, err
 }
 
 // ready reports why the service is not ready, for /readyz of the admin address.

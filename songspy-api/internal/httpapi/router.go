@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"log/slog"
@@ -60,10 +62,12 @@ type ReadinessCheck struct {
 	Run  func(context.Context) error
 }
 
-// Asset is a file of the bundled page.
+// Asset is a file of the bundled pages.
 type Asset struct {
 	Path, ContentType string
 	Body              []byte
+	// Gzipped reports whether Body is compressed.
+	Gzipped bool
 	// CSP is its Content-Security-Policy; empty: the browser loads nothing.
 	CSP string
 }
@@ -206,6 +210,32 @@ func serveAsset(a Asset) gin.HandlerFunc {
 		if a.CSP != "" {
 			h["Content-Security-Policy"] = []string{a.CSP}
 		}
-		c.Data(http.StatusOK, a.ContentType, a.Body)
+		if !a.Gzipped {
+			c.Data(http.StatusOK, a.ContentType, a.Body)
+			return
+		}
+		h.Add("Vary", "Accept-Encoding")
+		if acceptsGzip(c.GetHeader("Accept-Encoding")) {
+			h.Set("Content-Encoding", "gzip")
+			c.Data(http.StatusOK, a.ContentType, a.Body)
+			return
+		}
+		body, err := gzip.NewReader(bytes.NewReader(a.Body))
+		if err != nil {
+			_ = c.Error(err) // cannot happen: the body is part of the program
+			return
+		}
+		c.DataFromReader(http.StatusOK, -1, a.ContentType, body, nil)
 	}
+}
+
+// acceptsGzip reports whether a client with this Accept-Encoding accepts gzip.
+func acceptsGzip(acceptEncoding string) bool {
+	for coding := range strings.SplitSeq(acceptEncoding, ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			return strings.Trim(weight, " q=0.") != "" || strings.TrimSpace(weight) == ""
+		}
+	}
+	return false
 }
