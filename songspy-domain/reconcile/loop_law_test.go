@@ -11,41 +11,49 @@ import (
 )
 
 // TestLoop_EveryListedPlayKeepsItsOwnItem draws a track that plays again and again.
-// Polls miss the first plays, and see some others only until they were paused. The
-// track after the loop is open at the first answer.
+// Polls miss the first plays, and see some others only until they were paused, or only
+// during a pause, so that they put the start too late. The track after the loop is open
+// at the first answer.
 func TestLoop_EveryListedPlayKeepsItsOwnItem(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		byEnd := rapid.Bool().Draw(t, "history tells ends")
 		var known []songspy.StoredPlay
 		var items []songspy.HistoryItem
 		var want []time.Time
-		add := func(track songspy.Track, from, until, seenUntil float64) {
+		add := func(track songspy.Track, from, until, seenFrom, seenUntil float64) {
 			playedAt := from
 			if byEnd {
 				playedAt = until
 			}
 			items, want = append(items, historyItem(track, playedAt)), append(want, at(playedAt))
-			if seenUntil > from {
-				known = append(known, storedPlay(track, from, seenUntil, seenUntil-from, false))
+			if seenUntil > seenFrom {
+				known = append(known, storedPlay(track, seenFrom, seenUntil, seenUntil-seenFrom, false))
 			}
 		}
-		for i := range 4 { // they show the edge
-			add(songB, -3000+500*float64(i), -2820+500*float64(i), -2820+500*float64(i))
+		for i := range 8 { // they show the edge, even if each repetition was paused
+			from := -5000 + 500*float64(i)
+			add(songB, from, from+180, from, from+180)
 		}
 		now, length := 0.0, songA.Duration().Seconds()
 		plays := rapid.IntRange(2, 6).Draw(t, "plays")
 		missed := rapid.IntRange(0, plays-1).Draw(t, "missed")
 		for i := range plays {
 			from, until := now, now+length
-			seenUntil := until
+			seenFrom, seenUntil := from, until
 			switch way := rapid.IntRange(0, 3).Draw(t, "way"); {
 			case i < missed:
 				seenUntil = from
 			case way == 0: // seen paused; it plays on later
 				seenUntil = from + rapid.Float64Range(35, length-30).Draw(t, "paused after")
 				until += rapid.Float64Range(20, 600).Draw(t, "pause")
+			case way == 1: // first seen during its pause
+				progress := rapid.Float64Range(35, length-30).Draw(t, "paused after")
+				pause := rapid.Float64Range(20, 1200).Draw(t, "pause")
+				seenUntil = from + progress + rapid.Float64Range(0, pause).Draw(t, "seen after")
+				seenFrom = seenUntil - progress
+				until += pause
 			}
-			add(songA, from, until, seenUntil)
+			add(songA, from, until, seenFrom, seenUntil)
 			now = until
 		}
 		d := storeModel{plays: slices.Clone(known), lastID: 100}

@@ -33,11 +33,13 @@ func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 }
 
 // nearestDistance returns how far the time of a history item is from the
-// nearest play that it may belong to, but at most pausedShownMax.
+// nearest play that it may belong to, but at most pausedShownMax. A play that
+// began later does not count if PlayedAt is an end: an item after its start fits
+// it better.
 func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	distance := pausedShownMax
 	for _, s := range r.candidates {
-		if s.accepts(item) {
+		if s.accepts(item) && (r.edge != edgeEnd || !item.PlayedAt.Before(s.Play.StartedAt)) {
 			distance = min(distance, s.distanceTo(item, r.edge))
 		}
 	}
@@ -92,7 +94,8 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 
 // extendLast gives the history item to the last play that began before edge, if
 // the track is the same, and extends the play until the item. The track was
-// paused when polls last saw it, and played to its end later.
+// paused when polls last saw it, and played to its end later. An item that the
+// play got from claimNext, because this one was not listed yet, is placed again.
 func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	last, high := -1, r.knownUntil
 	for j, s := range r.candidates {
@@ -107,13 +110,21 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	if last < 0 {
 		return false
 	}
-	s := &r.candidates[last]
+	s, earlier := r.candidates[last], songspy.HistoryItem{}
+	if at := s.playedAt(); !at.IsZero() && at.Before(s.Play.StartedAt) && s.Play.DeletedAt == nil {
+		earlier = songspy.HistoryItem{Track: s.Track, PlayedAt: at}
+		s.item, s.PlayedAt = songspy.HistoryItem{}, time.Time{}
+	}
 	if !s.accepts(item) || s.Play.EndedAt.After(high) {
 		return false
 	}
 	s.item = item
 	s.Play.EndedAt = instant.Later(s.Play.EndedAt, instant.Earlier(item.PlayedAt, high))
 	s.Play.Provisional = true
+	r.candidates[last] = s
+	if !earlier.PlayedAt.IsZero() && !r.placeItem(earlier) {
+		r.candidates = append(r.candidates, candidate{item: earlier}) // stored as unmatched
+	}
 	return true
 }
 
@@ -202,7 +213,11 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 		}) {
 			continue // another track was played in between
 		}
-		byEnd := last.Sub(s.Play.EndedAt).Abs() <= matchTolerance
+		late := last.Sub(s.Play.EndedAt)
+		if r.edge == edgeEnd && late > matchTolerance {
+			continue // the item is of a later play
+		}
+		byEnd := r.edge == edgeEnd || r.edge == edgeUnknown && late.Abs() <= matchTolerance
 		restart := last
 		if byEnd {
 			restart = first

@@ -128,6 +128,43 @@ func TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst(t *testing.T) {
 	}
 }
 
+// TestReconcile_RarePollsOfALoopCountEachPlayOnce: A plays twice, and the only poll
+// sees the second play, long after it was paused or had ended.
+func TestReconcile_RarePollsOfALoopCountEachPlayOnce(t *testing.T) {
+	before := []songspy.StoredPlay{storedPlay(songB, -780, -600, 180, false), storedPlay(songB, -380, -200, 180, false)}
+	for name, c := range map[string]struct {
+		seen   songspy.StoredPlay
+		second float64 // the end of the second play
+	}{
+		"shown as playing after its end": {lastSeenAt(storedPlay(songA, 260, 414, 154, false), 414), 350},
+		"paused, then played to its end": {storedPlay(songA, 517, 556, 39, false), 1583},
+	} {
+		items := []songspy.HistoryItem{historyItem(songB, -600), historyItem(songB, -200), historyItem(songA, 200), historyItem(songA, c.second)}
+		all, _ := reconcileInTurn(append(slices.Clone(before), c.seen), 3000, items, items)
+		if len(all) != 4 {
+			t.Errorf("%s: %d plays, want 4: %+v", name, len(all), all)
+			continue
+		}
+		first, second := all[2], all[3]
+		if !first.PlayedAt.Equal(at(200)) || !first.Play.StartedAt.Equal(at(0)) || !second.PlayedAt.Equal(at(c.second)) {
+			t.Errorf("%s: first %+v, second %+v", name, first, second)
+		}
+	}
+}
+
+// TestReconcile_ItemOfALaterPlaySplitsNoPlay: the only poll saw A as playing after its
+// end. Hours later A plays again, between two polls.
+func TestReconcile_ItemOfALaterPlaySplitsNoPlay(t *testing.T) {
+	known := []songspy.StoredPlay{
+		storedPlay(songB, -780, -600, 180, false), storedPlay(songB, -380, -200, 180, false), storedPlay(songA, 60, 320, 260, false), storedPlay(songB, 9000, 9180, 180, false),
+	}
+	items := []songspy.HistoryItem{historyItem(songB, -600), historyItem(songB, -200), historyItem(songA, 200), historyItem(songA, 8000), historyItem(songB, 9180)}
+	all, _ := reconcileInTurn(known, 12000, items[:3], items)
+	if len(all) != 5 || !all[2].PlayedAt.Equal(at(200)) || !all[3].Play.EndedAt.Equal(at(8000)) {
+		t.Errorf("%+v", all)
+	}
+}
+
 // TestReconcile_ItemAtTheStartOfTheOpenPlayIsPending: the open play may have begun
 // earlier, so the item waits. The same answer must be reconciled again.
 func TestReconcile_ItemAtTheStartOfTheOpenPlayIsPending(t *testing.T) {
