@@ -53,6 +53,8 @@ func (resealCommand) Run(ctx context.Context, p *program) error {
 			{Name: "addresses", Remedy: "wait until these users sign in again", Count: db.AddressCount, Reseal: db.ResealAddresses},
 			{Name: "addresses of seats", Remedy: "ask these users to request a seat again", Count: db.SeatAddressCount, Reseal: db.ResealSeatAddresses},
 			{Name: "keys of deleted plays", Remedy: "leave them: history items of these plays are then recognized by their times alone", Count: db.DeletionKeyCount, Reseal: db.ResealDeletionKeys},
+			{Name: "addresses of webhooks", Remedy: "ask these users to set their webhook again", Count: db.WebhookCount, Reseal: db.ResealWebhookURLs},
+			{Name: "keys of webhooks", Remedy: "ask these users to set their webhook again", Count: db.WebhookCount, Reseal: db.ResealWebhookKeys},
 		}, keys[0].ID, time.Now, p.stdout, p.stderr)
 	})
 }

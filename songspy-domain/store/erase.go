@@ -65,7 +65,7 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Era
 	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, seatNotificationKinds).Delete(&notificationRow{}).Error
 }
 
-// erasePeople deletes the user's sessions, settings and relations, and what other users
+// erasePeople deletes the user's sessions, settings, embeds, webhook and relations, and what other users
 // have stored about the user. A report by the user stays, without its text and its
 // author.
 func erasePeople(tx *gorm.DB, id songspy.UserID) error {
@@ -80,6 +80,8 @@ func erasePeople(tx *gorm.DB, id songspy.UserID) error {
 		{&songspy.Follow{}, "user_id = @id OR follower_id = @id"},
 		{&songspy.Block{}, "user_id = @id OR blocked_id = @id"},
 		{&songspy.ShareLink{}, "user_id = @id"},
+		{&songspy.EmbedToken{}, "user_id = @id"},
+		{&songspy.Webhook{}, "user_id = @id"},
 		{&songspy.Report{}, "user_id = @id"},
 		{&songspy.AuditEvent{}, "user_id = @id"},
 	} {

@@ -106,6 +106,8 @@ var (
 	mailAddresses = sealedColumn{songspy.User{}.TableName(), "id", "email_sealed"}
 	seatAddresses = sealedColumn{songspy.Seat{}.TableName(), "user_id", "email_sealed"}
 	deletionKeys  = sealedColumn{songspy.User{}.TableName(), "id", "deletion_key_sealed"}
+	webhookURLs   = sealedColumn{songspy.Webhook{}.TableName(), "user_id", "url_sealed"}
+	webhookKeys   = sealedColumn{songspy.Webhook{}.TableName(), "user_id", "key_sealed"}
 )
 
 // AddressCount returns the number of stored addresses of users.
@@ -140,6 +142,21 @@ func (s *Store) DeletionKeyCount(ctx context.Context) (int64, error) {
 // users' deleted plays are hashed.
 func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
 	return s.resealColumn(ctx, deletionKeys, after, limit)
+}
+
+// WebhookCount returns the number of users that have a webhook.
+func (s *Store) WebhookCount(ctx context.Context) (int64, error) {
+	return s.countSealed(ctx, webhookURLs)
+}
+
+// ResealWebhookURLs does the same as ResealLinks for the addresses of webhooks.
+func (s *Store) ResealWebhookURLs(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
+	return s.resealColumn(ctx, webhookURLs, after, limit)
+}
+
+// ResealWebhookKeys does the same as ResealLinks for the keys of webhooks.
+func (s *Store) ResealWebhookKeys(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
+	return s.resealColumn(ctx, webhookKeys, after, limit)
 }
 
 func (s *Store) countSealed(ctx context.Context, of sealedColumn) (n int64, err error) {

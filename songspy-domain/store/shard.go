@@ -67,17 +67,23 @@ type shardRow struct {
 func (shardRow) TableName() string { return "shards" }
 
 // waitForTurn locks the first shard, so that replicas take turns.
-func (t *leaseTx) waitForTurn(s *Store) error {
+func (t *leaseTx) waitForTurn(s *Store) (err error) {
 	var first shardRow
 	if err := t.tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("shard = 0").Take(&first).Error; err != nil {
 		return err
 	}
-	t.now = s.now()
+	t.now, err = s.databaseTime(t.tx)
+	return err
+}
+
+// databaseTime returns the time of the clock that all processes share.
+func (s *Store) databaseTime(tx *gorm.DB) (now time.Time, err error) {
 	clock := s.engine.clockQuery()
 	if clock == "" {
-		return nil
+		return s.now(), nil
 	}
-	return queryRows(t.tx.Statement.Context, t.tx.Statement.ConnPool, func(rows *sql.Rows) error { return rows.Scan(&t.now) }, clock)
+	err = queryRows(tx.Statement.Context, tx.Statement.ConnPool, func(rows *sql.Rows) error { return rows.Scan(&now) }, clock)
+	return now, err
 }
 
 func (t *leaseTx) lease(s *Store) (lease songspy.ShardLease, err error) {

@@ -24,7 +24,7 @@ func Run(t *testing.T, engine string, topics ...string) {
 		"Users": users(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
 		"PolledUsers": polledUsers(), "PlaybackUpdates": playbackUpdates(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Breakers": breakers(), "Quotas": quotas(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
 		"Erasure": erasure(), "Sharing": sharing(), "Identity": identity(), "People": people(), "Moderation": moderation(), "AuthorizationAttempts": attempts(),
-		"Notifications": notifications(), "Mailboxes": mailboxes(),
+		"Notifications": notifications(), "Mailboxes": mailboxes(), "Embeds": embeds(),
 		"Schema": schemas(), "Times": times(), "StatementCounts": statementCounts(), "Sealing": sealing(), "Concurrency": concurrency(),
 	}
 	if len(topics) == 0 {

@@ -123,6 +123,9 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 		{"sealed address of a seat", "spotify_seats", "email_sealed"},
 		{"hash of a session", "sessions", "refresh_hash"},
 		{"hash of a share link", "share_links", "hash"},
+		{"hash of an embed token", "embed_tokens", "hash"},
+		{"sealed address of a webhook", "webhooks", "url_sealed"},
+		{"sealed key of a webhook", "webhooks", "key_sealed"},
 		{"sealed verifier", "authorization_attempts", "verifier_sealed"},
 		{"hash of a browser", "authorization_attempts", "browser_hash"},
 	} {
@@ -151,6 +154,10 @@ func (b *fixture) plantRelations(t *testing.T, id songspy.UserID, addSecret func
 	must(t, b.Block(ctx, stranger, id))
 	hash := func(what string) []byte { return []byte(fmt.Sprintf("hash of %s of user %d", what, id)) }
 	value[songspy.ShareLink](t)(b.SaveShareLink(ctx, id, hash("the share link")))
+	value[songspy.EmbedToken](t)(b.CreateEmbedToken(ctx, songspy.EmbedToken{
+		UserID: id, Purpose: songspy.EmbedImage, Label: addSecret("embed"), Hash: hash("the embed token"),
+	}))
+	value[songspy.Webhook](t)(b.SaveWebhook(ctx, id, "https://hook.example/", "signing key"))
 	value[songspy.Report](t)(b.CreateReport(ctx, songspy.Report{UserID: id, ReporterID: &friend, Reason: songspy.ReportName, Text: addSecret("report")}))
 	value[songspy.Report](t)(b.CreateReport(ctx, songspy.Report{UserID: friend, ReporterID: &id, Reason: songspy.ReportName, Text: addSecret("own report")}))
 	must(t, b.AddAuditEvent(ctx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditSignedOut, Actor: songspy.ActorSelf, Detail: addSecret("audit event")}))
@@ -265,6 +272,7 @@ var survivingTables = map[string]struct{ columns, reason string }{
 	"invites":          {"id code_hash note uses uses_left created_at expires_at revoked_at", "the operator's; the users of an invite are not stored"},
 	"heartbeats":       {"name at", "parts of the service"},
 	"shards":           {"shard owner lease_until polled_until", "replicas of the batch"},
+	"leases":           {"name owner lease_until", "replicas of the API"},
 	"replicas":         {"owner alive_until", "replicas of the batch"},
 	"goose_db_version": {"id version_id is_applied tstamp", "versions of the schema"},
 }

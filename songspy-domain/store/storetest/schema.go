@@ -36,6 +36,8 @@ func schemas() suite {
 				{&songspy.Follow{}, ""},
 				{&songspy.Block{}, ""},
 				{&songspy.ShareLink{}, ""},
+				{&songspy.EmbedToken{}, ""},
+				{&songspy.Webhook{}, "url_sealed key_sealed"},
 				{&songspy.Report{}, ""},
 				{&songspy.AuditEvent{}, ""},
 				{&songspy.AuthorizationAttempt{}, "verifier_sealed invite_sealed"},

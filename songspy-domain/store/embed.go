@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// CreateEmbedToken stores a token and sets its id and its time.
+//
+// It returns CodeNotFound if there is no such user, and CodeUnprocessable if the user
+// has EmbedTokensMax tokens already.
+func (s *Store) CreateEmbedToken(ctx context.Context, t songspy.EmbedToken) (songspy.EmbedToken, error) {
+	t.ID, t.Label, t.CreatedAt = songspy.NewPublicID(), cleanText(t.Label), s.now()
+	err := s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockUserForChange(tx, t.UserID, &songspy.User{}); err != nil {
+			return err
+		}
+		var n int64
+		if err := tx.Model(&songspy.EmbedToken{}).Where("user_id = ?", t.UserID).Count(&n).Error; err != nil {
+			return err
+		}
+		if n >= songspy.EmbedTokensMax {
+			return &songspy.Error{Code: songspy.CodeUnprocessable, Message: "You have too many embeds. Delete one first."}
+		}
+		return tx.Create(&t).Error
+	})
+	if err != nil {
+		return songspy.EmbedToken{}, err
+	}
+	return t, nil
+}
+
+// EmbedTokens returns the user's tokens, newest first.
+func (s *Store) EmbedTokens(ctx context.Context, id songspy.UserID) (tokens []songspy.EmbedToken, err error) {
+	err = s.query(ctx).Where("user_id = ?", id).Order("created_at DESC, id").Find(&tokens).Error
+	return tokens, translate(err)
+}
+
+// EmbedTokenOwner returns the user whose token of the purpose has the SHA-256 hash;
+// CodeNotFound if there is none.
+func (s *Store) EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpose, hash []byte) (songspy.UserID, error) {
+	var t songspy.EmbedToken
+	err := s.query(ctx).Where("hash = ? AND purpose = ?", hash, purpose).Take(&t).Error
+	return t.UserID, translate(err)
+}
+
+// DeleteEmbedToken revokes a token of the user and publishes a change, so that open
+// overlays end. It returns CodeNotFound if there is none.
+func (s *Store) DeleteEmbedToken(ctx context.Context, id songspy.UserID, token songspy.PublicID) error {
+	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		if err := requireOneRow(tx.Where("user_id = ? AND id = ?", id, token).Delete(&songspy.EmbedToken{})); err != nil {
+			return err
+		}
+		return s.publishChanges(tx, songspy.ChangeUser, id)
+	})
+}
+
+// AcquireLease gives the owner the lease for a time, or renews it. It returns false while
+// another owner has it. The database's clock decides whether a lease has expired.
+func (s *Store) AcquireLease(ctx context.Context, name, owner string, length time.Duration) (held bool, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		now, err := s.databaseTime(tx)
+		if err != nil {
+			return err
+		}
+		// A lease that ends later than any can was given before the clock was set back.
+		until := now.Add(length)
+		done := tx.Exec(`UPDATE leases SET owner = ?, lease_until = ? WHERE name = ? AND (owner = ? OR lease_until <= ? OR lease_until > ?)`,
+			owner, until, name, owner, now, until.Add(songspy.ClockSkewMax))
+		held = done.RowsAffected == 1
+		return done.Error
+	})
+	return held && err == nil, err
+}
+
+// ReleaseLease ends the owner's lease, if the owner has it.
+func (s *Store) ReleaseLease(ctx context.Context, name, owner string) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		now, err := s.databaseTime(tx)
+		if err != nil {
+			return err
+		}
+		return tx.Exec(`UPDATE leases SET owner = '', lease_until = ? WHERE name = ? AND owner = ?`, now, name, owner).Error
+	})
+}
