@@ -195,14 +195,18 @@ func (a *service) buildHandler(s settings) error {
 		return err
 	}
 	a.spotify = newSpotify(s, apps, a.db, a.metrics, a.log)
-	assets, err := loadPageAssets(s)
+	site, err := newSite(s)
+	if err != nil {
+		return err
+	}
+	docs, err := docsAssets()
 	if err != nil {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
 		People: people.New(a.db, a.board, time.Now),
-		Users:  ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Assets: assets,
+		Users:  ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
 		ReadinessChecks: []httpapi.ReadinessCheck{
 			{Name: "database", Run: a.db.Ready},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},
@@ -264,26 +268,19 @@ func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.
 	return linking.New(o)
 }
 
-// loadPageAssets returns the files of the bundled page and of /docs. If Spotify is
-// simulated, the page may load covers from the simulator.
-func loadPageAssets(s settings) ([]httpapi.Asset, error) {
-	files, err := web.Files()
-	if err != nil {
-		return nil, err
-	}
-	policy := web.ContentSecurityPolicy()
+// newSite returns the bundled page. If Spotify is simulated, the page may load covers
+// from the simulator.
+func newSite(s settings) (*web.Site, error) {
 	if s.Spotify.Mode() == config.Simulated {
-		policy = web.ContentSecurityPolicy(s.Spotify.AuthorizeURL) // the address that browsers use
+		return web.New(s.Spotify.AuthorizeURL) // the address that browsers use
 	}
-	assets := make([]httpapi.Asset, len(files))
-	for i, f := range files {
-		assets[i] = httpapi.Asset{Path: f.Path, ContentType: f.ContentType, Body: f.Body}
-		if f.Path == "/" {
-			assets[i].CSP = policy
-		}
-	}
-	docs, err := apidocs.Files()
-	for _, f := range docs {
+	return web.New()
+}
+
+// docsAssets returns the files of /docs.
+func docsAssets() (assets []httpapi.Asset, err error) {
+	files, err := apidocs.Files()
+	for _, f := range files {
 		assets = append(assets, httpapi.Asset{Path: f.Path, ContentType: f.ContentType, Body: f.Body, Gzipped: f.Gzipped, CSP: apidocs.ContentSecurityPolicy})
 	}
 	return assets, err

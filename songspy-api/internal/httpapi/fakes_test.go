@@ -20,6 +20,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
+	"github.com/songspy/songspy/songspy-api/internal/people"
+	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
 // The secrets in the requests of these tests. They must not be logged.
@@ -57,13 +59,17 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	if err != nil {
 		t.Fatal(err)
 	}
+	site, err := web.New()
+	if err != nil {
+		t.Fatal(err)
+	}
 	live := board.New(board.Options{Feed: h, Render: testIDs.RenderBoard, Now: time.Now, Log: log})
 	o := Options{
 		Contract: spec, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
 		Linking:         linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
 		ReadinessChecks: []ReadinessCheck{{Name: "backend", Run: func(context.Context) error { return h.failure }}},
-		Assets:          []Asset{{Path: "/", ContentType: "text/html; charset=utf-8", Body: []byte("<!doctype html>"), CSP: "default-src 'self'"}},
-		Metrics:         prometheus.NewRegistry(), Now: time.Now, Log: log,
+		People:          people.New(nil, live, time.Now), Site: site,
+		Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	}
 	for _, c := range change {
 		c(&o, h)

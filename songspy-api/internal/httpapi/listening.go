@@ -51,11 +51,15 @@ func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject
 }
 
 func newListeningAnswer(entries []visibility.Seen[songspy.BoardEntry], next *board.Position) ListeningAnswer {
-	data := ListeningPage{Items: each(entries, listeningEntry)}
+	return ListeningAnswer{Result: SUCCESS, Data: listeningPage(entries, next)}
+}
+
+func listeningPage(entries []visibility.Seen[songspy.BoardEntry], next *board.Position) ListeningPage {
+	page := ListeningPage{Items: each(entries, listeningEntry)}
 	if next != nil {
-		data.NextCursor = positionCursor(&people.Position{At: next.StartedAt, User: next.User})
+		page.NextCursor = positionCursor(&people.Position{At: next.StartedAt, User: next.User})
 	}
-	return ListeningAnswer{Result: SUCCESS, Data: data}
+	return page
 }
 
 // listeningAnswer is an answer with an ETag.

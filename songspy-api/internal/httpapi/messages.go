@@ -113,11 +113,17 @@ var languageMatcher = language.NewMatcher([]language.Tag{language.English, langu
 // forLanguage returns the message in Korean if the header Accept-Language prefers it,
 // else in English.
 func (m message) forLanguage(acceptLanguage string) string {
-	if acceptLanguage != "" {
-		preferred, _, err := language.ParseAcceptLanguage(acceptLanguage)
-		if _, index, _ := languageMatcher.Match(preferred...); err == nil && index == 1 {
-			return m.korean
-		}
+	if prefersKorean(acceptLanguage) {
+		return m.korean
 	}
 	return m.english
+}
+
+func prefersKorean(acceptLanguage string) bool {
+	if acceptLanguage == "" {
+		return false
+	}
+	preferred, _, err := language.ParseAcceptLanguage(acceptLanguage)
+	_, index, _ := languageMatcher.Match(preferred...)
+	return err == nil && index == 1
 }

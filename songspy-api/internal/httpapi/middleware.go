@@ -108,6 +108,7 @@ var (
 	privateNoStore  = []string{"private, no-store"}
 	defaultCSP      = []string{"default-src 'none'; frame-ancestors 'none'"}
 	hstsOneYear     = []string{"max-age=31536000"}
+	immutable       = []string{"public, max-age=31536000, immutable"}
 	contentTypeJSON = []string{"application/json"}
 )
 

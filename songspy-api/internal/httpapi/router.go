@@ -21,6 +21,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/people"
+	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
 // Users stores the accounts.
@@ -62,7 +63,7 @@ type ReadinessCheck struct {
 	Run  func(context.Context) error
 }
 
-// Asset is a file of the bundled pages.
+// Asset is a file of /docs.
 type Asset struct {
 	Path, ContentType string
 	Body              []byte
@@ -85,7 +86,10 @@ type Options struct {
 	History         PlayHistory
 	Mailboxes       Mailboxes
 	ReadinessChecks []ReadinessCheck
-	Assets          []Asset
+	// Assets are the files of /docs.
+	Assets []Asset
+	// Site is the bundled page.
+	Site *web.Site
 	// PublicURL is the address at which browsers reach this instance.
 	PublicURL string
 	// TrustedProxies are addresses and networks whose X-Forwarded-For is trusted.
@@ -200,6 +204,7 @@ func (s *server) routes(engine *gin.Engine) {
 	for _, a := range s.opts.Assets {
 		engine.GET(a.Path, serveAsset(a))
 	}
+	s.pageRoutes(engine)
 }
 
 // serveAsset answers with a file of the program.

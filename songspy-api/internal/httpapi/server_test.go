@@ -169,8 +169,9 @@ func TestAccessLog_HasTheRouteAndNoQuery(t *testing.T) {
 }
 
 func TestHeaders_IncludeSecurityHeaders(t *testing.T) {
-	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.PublicURL = "https://songspy.test" })
-	for path, policy := range map[string]string{"/": "default-src 'self'", "/healthz": defaultCSP[0], "/nowhere": defaultCSP[0]} {
+	var page string
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.PublicURL, page = "https://songspy.test", o.Site.Policy() })
+	for path, policy := range map[string]string{"/": page, "/healthz": defaultCSP[0], "/nowhere": defaultCSP[0]} {
 		h := e.Call("GET", path, nil).Header
 		if h.Get("Content-Security-Policy") != policy || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Strict-Transport-Security") == "" {
 			t.Errorf("%s: headers %v", path, h)

@@ -28,6 +28,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
+	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
@@ -120,8 +121,12 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	}
 	live := board.New(board.Options{Feed: s.feed, Render: httpapi.NewTrackIDs(nil).RenderBoard, Now: time.Now, Log: log})
 	go live.Run(t.Context())
+	site, err := web.New(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, Assets: pageFiles(t, s.url),
+		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(nil, live, time.Now), Site: site,
 		PublicURL: s.url, Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -141,22 +146,6 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	server.Start()
 	t.Cleanup(server.Close)
 	return s
-}
-
-func pageFiles(t *testing.T, pictures string) (assets []httpapi.Asset) {
-	t.Helper()
-	files, err := web.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		a := httpapi.Asset{Path: f.Path, ContentType: f.ContentType, Body: f.Body}
-		if f.Path == "/" {
-			a.CSP = web.ContentSecurityPolicy(pictures)
-		}
-		assets = append(assets, a)
-	}
-	return assets
 }
 
 // setAnswer replaces the handler of the board's route; nil restores it.

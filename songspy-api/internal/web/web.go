@@ -1,56 +1,247 @@
-// Package web holds the bundled page, which shows the live board in a browser. The page
-// is three files without a framework. It reads the public API and shows its answers as
-// text only.
+// Package web holds the bundled page, which shows the live board in a browser. It reads
+// the public API and shows its answers as text only. There is no build step: the browser
+// loads the files of the folder page as they are.
+//
+// The files are served below an address that has a hash of all of them, so a browser
+// may keep them forever, and modules find each other by relative paths.
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
+	texttemplate "text/template"
+	"time"
 )
 
 //go:embed page
 var files embed.FS
 
-// File is one file of the page.
+// Languages are the languages of the page. The first is that of viewers who prefer none of them.
+var Languages = []string{"en", "ko"}
+
+// Page is one page. Its module is js/NAME.js, and css/NAME.css is its style sheet if it
+// exists. html/NAME.html has its first content if it exists.
+type Page struct {
+	Name string
+	// Path is its route as Gin writes it.
+	Path string
+}
+
+// Pages are all pages.
+var Pages = []Page{
+	{"now", "/"},
+}
+
+// File is a file of the page.
 type File struct {
-	Path, ContentType string
-	Body              []byte
+	ContentType string
+	Body        []byte
+	Gzip        []byte // the body, compressed; nil if that does not make it smaller
 }
 
-// Files returns the files with their paths.
-func Files() ([]File, error) {
-	all := []File{
-		{Path: "/", ContentType: "text/html; charset=utf-8"},
-		{Path: "/board.css", ContentType: "text/css; charset=utf-8"},
-		{Path: "/board.js", ContentType: "text/javascript; charset=utf-8"},
-	}
-	for i := range all {
-		name := strings.TrimPrefix(all[i].Path, "/")
-		if name == "" {
-			name = "index.html"
+// Site is the page with all its files.
+type Site struct {
+	version   string
+	files     map[string]File               // by path, such as js/now.js
+	root      map[string]File               // the files with a fixed address, such as /sw.js
+	templates map[string]*template.Template // by language
+	policy    string
+}
+
+// New reads the bundled files. pictures are URLs whose origins may serve images, such as
+// that of a simulated Spotify.
+func New(pictures ...string) (*Site, error) {
+	s := &Site{files: map[string]File{}, root: map[string]File{}, templates: map[string]*template.Template{}, policy: policy(pictures)}
+	hash := sha256.New()
+	err := fs.WalkDir(files, "page", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
-		body, err := files.ReadFile("page/" + name)
+		body, err := files.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("read the bundled page: %w", err)
+			return err
 		}
-		all[i].Body = body
+		fmt.Fprintf(hash, "%s %d\n", name, len(body))
+		hash.Write(body)
+		name = strings.TrimPrefix(name, "page/")
+		s.files[name], err = newFile(name, body)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the bundled page: %w", err)
 	}
-	return all, nil
+	s.version = hex.EncodeToString(hash.Sum(nil)[:8])
+	for _, lang := range Languages {
+		texts := map[string]string{}
+		if err := json.Unmarshal(s.files["text/"+lang+".json"].Body, &texts); err != nil {
+			return nil, fmt.Errorf("read the texts in %s: %w", lang, err)
+		}
+		if s.templates[lang], err = template.New("").Funcs(functions(texts)).ParseFS(files, "page/html/*.html"); err != nil {
+			return nil, fmt.Errorf("parse the bundled page: %w", err)
+		}
+	}
+	return s, s.addRootFiles()
 }
 
-// ContentSecurityPolicy returns the page's Content-Security-Policy. It allows the page's
-// own scripts, styles and API, and images from any https address. pictures are further
-// URLs whose origins may serve images, such as that of a simulated Spotify.
-func ContentSecurityPolicy(pictures ...string) string {
-	var images strings.Builder
-	images.WriteString("img-src https: data:")
+// contentTypes are the media types of the files, by extension.
+var contentTypes = map[string]string{
+	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json",
+	".svg": "image/svg+xml", ".png": "image/png", ".html": "text/html; charset=utf-8", ".webmanifest": "application/manifest+json", "": "text/plain; charset=utf-8",
+}
+
+func newFile(name string, body []byte) (File, error) {
+	f := File{ContentType: contentTypes[path.Ext(name)], Body: body}
+	if f.ContentType == "" {
+		return f, fmt.Errorf("%s has an extension without a media type", name)
+	}
+	var compressed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&compressed, gzip.BestCompression)
+	if err != nil {
+		return f, err
+	}
+	if _, err := w.Write(body); err != nil {
+		return f, err
+	}
+	if err := w.Close(); err != nil {
+		return f, err
+	}
+	if compressed.Len() < len(body)*9/10 {
+		f.Gzip = compressed.Bytes()
+	}
+	return f, nil
+}
+
+// addRootFiles adds the files that browsers know by a fixed address.
+func (s *Site) addRootFiles() error {
+	for address, name := range map[string]string{"/sw.js": "root/sw.js", "/manifest.webmanifest": "root/manifest.webmanifest"} {
+		source, ok := s.files[name]
+		if !ok {
+			continue
+		}
+		t, err := texttemplate.New(name).Parse(string(source.Body))
+		if err != nil {
+			return fmt.Errorf("parse %s: %w", name, err)
+		}
+		var body bytes.Buffer
+		if err := t.Execute(&body, map[string]any{"Base": s.base(), "Version": s.version, "Files": s.assets()}); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		if s.root[address], err = newFile(name, body.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assets returns the addresses of the files that every page needs.
+func (s *Site) assets() []string {
+	var all []string
+	for name := range s.files {
+		if dir := path.Dir(name); dir == "js" || dir == "css" || dir == "text" || path.Ext(name) == ".svg" {
+			all = append(all, s.base()+name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// AssetPath is the route of the files. Its parameter version is the hash of all files.
+const AssetPath = "/assets/:version/*name"
+
+func (s *Site) base() string { return "/assets/" + s.version + "/" }
+
+// Asset returns a file. isCurrent reports whether the version is that of this Site; a
+// browser may keep the answer only then. A page of another release may ask for a file.
+func (s *Site) Asset(version, name string) (f File, isCurrent, ok bool) {
+	name = strings.TrimPrefix(name, "/")
+	if dir, _, _ := strings.Cut(name, "/"); dir == "html" || dir == "root" {
+		return File{}, false, false
+	}
+	f, ok = s.files[name]
+	return f, version == s.version, ok
+}
+
+// RootFiles returns the files with a fixed address, by address.
+func (s *Site) RootFiles() map[string]File { return s.root }
+
+// View is what a page shows at first.
+type View struct {
+	Page Page
+	// Handle is that of the user or track of the page; empty if it has none.
+	Handle string
+	// Language is one of Languages.
+	Language string
+	SignedIn bool
+	// Notice is a message for the viewer; empty without one.
+	Notice string
+	// Listening is who is listening, as the contract writes it: ListeningPage. Nil if it
+	// is not known.
+	Listening any
+	Now       time.Time
+}
+
+// Render writes the HTML of a page.
+func (s *Site) Render(w io.Writer, v View) error {
+	return s.templates[v.Language].ExecuteTemplate(w, "page.html", struct {
+		View
+		Base     string
+		Styles   []string
+		Snapshot map[string]any
+	}{v, s.base(), s.styles(v.Page), map[string]any{"listening": v.Listening, "now": v.Now.UTC().Format(time.RFC3339Nano), "signedIn": v.SignedIn}})
+}
+
+func (s *Site) styles(p Page) []string {
+	list := []string{"css/base.css"}
+	if name := "css/" + p.Name + ".css"; s.files[name].Body != nil {
+		list = append(list, name)
+	}
+	return list
+}
+
+// functions are what the templates call.
+func functions(texts map[string]string) template.FuncMap {
+	return template.FuncMap{
+		"t": func(key string) (string, error) {
+			text, ok := texts[key]
+			if !ok {
+				return "", fmt.Errorf("the text %s is missing", key)
+			}
+			return text, nil
+		},
+		// web returns an address with http or https, else "".
+		"web": func(address string) string {
+			if u, err := url.Parse(address); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
+				return address
+			}
+			return ""
+		},
+	}
+}
+
+// Policy returns the page's Content-Security-Policy. It allows the page's own scripts,
+// styles and API, and images from Spotify's hosts and from those of New. Scripts cannot
+// write HTML, because no Trusted Types policy makes any.
+func (s *Site) Policy() string { return s.policy }
+
+func policy(pictures []string) string {
+	images := "img-src 'self' data: https://*.scdn.co https://*.spotifycdn.com"
 	for _, p := range pictures {
 		if u, err := url.Parse(p); err == nil && u.Host != "" {
-			images.WriteString(" " + u.Scheme + "://" + u.Host)
+			images += " " + u.Scheme + "://" + u.Host
 		}
 	}
-	return "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " + images.String() +
-		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; " + images +
+		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types songspy"
 }

@@ -1,58 +1,54 @@
 package web
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
-func TestFiles_AreSmallAndLoadNothingElse(t *testing.T) {
-	files, err := Files()
+func newSite(t *testing.T) *Site {
+	t.Helper()
+	s, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := 0
+	return s
+}
+
+func TestFiles_LoadNothingOfOtherSites(t *testing.T) {
 	foreign := regexp.MustCompile(`(?:src|href|url|import|from)\s*[=(]?\s*["']?(?:https?:)?//`)
-	for _, f := range files {
-		lines += strings.Count(string(f.Body), "\n")
+	for name, f := range newSite(t).files {
 		if foreign.Match(f.Body) {
-			t.Errorf("%s loads a file of another site", f.Path)
+			t.Errorf("%s loads a file of another site", name)
 		}
-	}
-	if lines > 300 {
-		t.Errorf("the page has %d lines, want at most 300", lines)
 	}
 }
 
 func TestFiles_ShowDataAsTextOnly(t *testing.T) {
-	files, err := Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
+	for name, f := range newSite(t).files {
 		for _, unsafe := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", " style=", "onclick"} {
 			if strings.Contains(string(f.Body), unsafe) {
-				t.Errorf("%s uses %s", f.Path, unsafe)
+				t.Errorf("%s uses %s", name, unsafe)
 			}
 		}
 	}
 }
 
 func TestPage_HasTheLimitsOfTheBoard(t *testing.T) {
-	script, err := files.ReadFile("page/board.js")
-	if err != nil {
-		t.Fatal(err)
-	}
+	script := string(newSite(t).files["js/now.js"].Body)
 	for _, rule := range []string{
 		fmt.Sprintf("const maxEntries = %d;", board.MaxEntries),
 		fmt.Sprintf("const staleAfter = %d;", board.StaleAfter.Milliseconds()),
-		"Date.now() - readAt > staleAfter) show([])",
 	} {
-		if !strings.Contains(string(script), rule) {
-			t.Errorf("board.js lacks %q, so its limits differ from those of the board", rule)
+		if !strings.Contains(script, rule) {
+			t.Errorf("now.js lacks %q, so its limits differ from those of the board", rule)
 		}
 	}
 }
@@ -60,29 +56,99 @@ func TestPage_HasTheLimitsOfTheBoard(t *testing.T) {
 // Safari 15 drops a CSS rule, or stops the script, if it does not know the syntax.
 // TestPage_WorksWithoutWhatSafari15Lacks finds missing functions; Chromium cannot disable syntax.
 func TestFiles_UseNoSyntaxThatSafari15Lacks(t *testing.T) {
-	files, err := Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
+	for name, f := range newSite(t).files {
 		for _, newer := range []string{
 			":has(", "@layer", "@container", "@property", "color-mix(", "light-dark(", "oklch(", "svh", "dvh", "lvh", "static {", "(?<",
 			"\n  &", "canParse", "AbortSignal.", ".at(", "structuredClone", "Object.hasOwn", ".toSorted(", ".findLast(", "moveBefore", "with { type",
 		} {
 			if strings.Contains(string(f.Body), newer) {
-				t.Errorf("%s uses %q, which Safari 15 lacks", f.Path, newer)
+				t.Errorf("%s uses %q, which Safari 15 lacks", name, newer)
 			}
 		}
 	}
 }
 
-func TestContentSecurityPolicy_AllowsImagesOfASimulatedProviderByOrigin(t *testing.T) {
+func TestPolicy_AllowsImagesOfASimulatedProviderByOrigin(t *testing.T) {
 	for given, want := range map[string]string{
-		"http://127.0.0.1:8090/spotify/accounts/authorize": "img-src https: data: http://127.0.0.1:8090;",
-		"not a URL": "img-src https: data:;",
+		"http://127.0.0.1:8090/spotify/accounts/authorize": "https://*.spotifycdn.com http://127.0.0.1:8090;",
+		"not a URL": "https://*.spotifycdn.com;",
 	} {
-		if got := ContentSecurityPolicy(given); !strings.Contains(got, want) || strings.Contains(got, "unsafe") {
+		s, err := New(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Policy(); !strings.Contains(got, want) || strings.Contains(got, "unsafe") || !strings.Contains(got, "require-trusted-types-for 'script'") {
 			t.Errorf("%s: the policy is %s", given, got)
+		}
+	}
+}
+
+func texts(t *testing.T, lang string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	if err := json.Unmarshal(newSite(t).files["text/"+lang+".json"].Body, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestTexts_HaveTheSameKeysAndPlaceholdersInBothLanguages(t *testing.T) {
+	placeholder := regexp.MustCompile(`\{\w+\}`)
+	english, korean := texts(t, "en"), texts(t, "ko")
+	if a, b := slices.Sorted(maps.Keys(english)), slices.Sorted(maps.Keys(korean)); !slices.Equal(a, b) {
+		t.Fatalf("the keys differ:\nen %v\nko %v", a, b)
+	}
+	for key := range english {
+		en, ko := placeholder.FindAllString(english[key], -1), placeholder.FindAllString(korean[key], -1)
+		slices.Sort(en)
+		slices.Sort(ko)
+		if english[key] == "" || korean[key] == "" || !slices.Equal(slices.Compact(en), slices.Compact(ko)) {
+			t.Errorf("%s has the placeholders %v in English and %v in Korean", key, en, ko)
+		}
+	}
+}
+
+// A key that a script builds from parts, such as t("me.link." + state), uses all keys with
+// that beginning.
+func TestTexts_AreThoseThatThePageUses(t *testing.T) {
+	known, used := texts(t, "en"), map[string]bool{}
+	key := regexp.MustCompile("[\"`]([a-z]+(?:\\.[A-Za-z0-9_]+)+|[a-z]+(?:\\.[A-Za-z0-9_]+)*\\.)[\"`$]")
+	for name, f := range newSite(t).files {
+		if ext := path.Ext(name); ext != ".js" && ext != ".html" {
+			continue
+		}
+		for _, found := range key.FindAllStringSubmatch(string(f.Body), -1) {
+			switch k := found[1]; {
+			case strings.HasSuffix(k, "."):
+				for one := range known {
+					used[one] = used[one] || strings.HasPrefix(one, k)
+				}
+			case path.Ext(k) == ".js" || path.Ext(k) == ".html" || path.Ext(k) == ".json":
+			case known[k] == "":
+				t.Errorf("%s uses the text %s, which no catalogue has", name, k)
+			default:
+				used[k] = true
+			}
+		}
+	}
+	for k := range known {
+		if !used[k] {
+			t.Errorf("nothing uses the text %s", k)
+		}
+	}
+}
+
+func TestAsset_MayBeKeptOnlyIfItsVersionIsCurrent(t *testing.T) {
+	s := newSite(t)
+	for _, tt := range []struct {
+		version, name string
+		current, ok   bool
+	}{
+		{s.version, "/js/api.js", true, true}, {"another", "/js/api.js", false, true}, {s.version, "/js/none.js", true, false}, {s.version, "/html/now.html", false, false},
+	} {
+		f, current, ok := s.Asset(tt.version, tt.name)
+		if current != tt.current || ok != tt.ok || ok && f.Gzip == nil {
+			t.Errorf("%s of %s: current %t, found %t, compressed %t", tt.name, tt.version, current, ok, f.Gzip != nil)
 		}
 	}
 }

@@ -1,55 +1,20 @@
+import { request, serverNow } from "./api.js";
+import { isWeb, setText } from "./dom.js";
+import { t } from "./text.js";
+
 // The live board: reads the board every two seconds, shows it as text only, and moves
 // the progress bars in between by the server's clock. It uses nothing that Safari 15
 // lacks: see TestPage_WorksWithoutWhatSafari15Lacks.
 const maxEntries = 40; // of the board; more users may be listening
 const staleAfter = 10000; // milliseconds for which the last answer is shown
 const timeout = 8000; // milliseconds for one answer
-const korean = navigator.language.toLowerCase().startsWith("ko");
-document.documentElement.lang = korean ? "ko" : "en";
-const texts = korean
-  ? {
-      nobody: "지금은 아무도 음악을 듣고 있지 않아요.",
-      count: (n) => `${n}명${n < maxEntries ? "이" : " 이상이"} 음악을 듣고 있어요.`,
-      lost: "지금은 목록을 불러올 수 없어요. 곧 다시 시도할게요.",
-      fault: "페이지에 문제가 생겼어요. 새로고침해 주세요.",
-      someone: "이름 없는 청취자",
-      open: "Spotify에서 열기",
-      progress: "재생 위치",
-      source: "곡 정보와 표지의 출처는 Spotify입니다. Songspy는 Spotify와 무관한 서비스입니다.",
-    }
-  : {
-      nobody: "Nobody is listening right now.",
-      count: (n) => (n === 1 ? "One person is listening." : `${n}${n < maxEntries ? "" : " or more"} people are listening.`),
-      lost: "The board cannot be loaded right now. Trying again.",
-      fault: "Something is wrong with this page. Please reload it.",
-      someone: "A listener",
-      open: "Open in Spotify",
-      progress: "Position in the song",
-      source: "Songs and covers come from Spotify. Songspy is independent of it.",
-    };
 
 const board = document.getElementById("board");
 const status = document.getElementById("status");
 const template = document.getElementById("entry");
-document.getElementById("source").textContent = texts.source;
 const cards = new Map(); // by user: a card stays with its user from track to track
 let readAt = Date.now(); // when the board was last read
-let clockOffset = 0; // the server's clock minus ours, in milliseconds
 let refreshing = false;
-
-// setText changes a text only if it differs, so that a screen reader reads it once.
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-// isWeb rejects links and images with other schemes, such as javascript:.
-function isWeb(address) {
-  try {
-    return ["https:", "http:"].includes(new URL(address).protocol);
-  } catch {
-    return false;
-  }
-}
 
 // setImage shows the image at the address. A new address gets a new element, so that
 // an old image is never next to a new text. If the image does not load, the element is
@@ -67,8 +32,8 @@ function setImage(old, address) {
 
 function makeCard() {
   const card = template.content.firstElementChild.cloneNode(true);
-  card.querySelector("progress").setAttribute("aria-label", texts.progress);
-  setText(card.querySelector("a"), texts.open);
+  card.querySelector("progress").setAttribute("aria-label", t("now.progress"));
+  setText(card.querySelector("a"), t("now.open"));
   return card;
 }
 
@@ -77,13 +42,13 @@ function fillCard(card, { track, user }) {
   setText(title, track.title);
   title.title = track.title;
   setText(card.querySelector(".artist"), track.artistName);
-  setText(card.querySelector(".who span"), user.nickName || texts.someone);
+  setText(card.querySelector(".who span"), user.nickName || t("page.someone"));
   setImage(card.querySelector(".cover img"), track.albumImageUrl);
   setImage(card.querySelector(".who img"), user.profileImageUrl);
   const link = card.querySelector("a");
   link.hidden = !isWeb(track.originalUrl);
   if (!link.hidden) link.href = track.originalUrl;
-  link.setAttribute("aria-label", `${texts.open}: ${track.title}`);
+  link.setAttribute("aria-label", `${t("now.open")}: ${track.title}`);
 }
 
 // unmovedCards returns the largest set of cards that are in the wanted order already:
@@ -137,7 +102,7 @@ function show(entries) {
 }
 
 function updateProgress() {
-  const now = Date.now() + clockOffset;
+  const now = serverNow();
   for (const { card, entry } of cards.values()) {
     const bar = card.querySelector("progress");
     const { durationMs } = entry.track;
@@ -148,42 +113,32 @@ function updateProgress() {
   }
 }
 
-// load reads the board. It throws on an error of the network or the server.
-async function load() {
-  const aborter = new AbortController();
-  const timer = setTimeout(() => aborter.abort(), timeout);
-  try {
-    const answer = await fetch("/v1/songspy/tracks/current-playing", { signal: aborter.signal });
-    const { result, data } = await answer.json();
-    if (result !== "SUCCESS") throw new Error("no board");
-    return { data, date: Date.parse(answer.headers.get("Date")) || Date.now() };
-  } finally {
-    clearTimeout(timer);
-  }
+function countText(n) {
+  if (n === 1) return t("now.one");
+  return t(n < maxEntries ? "now.many" : "now.more", { n });
 }
 
 async function refresh() {
   if (refreshing) return;
   refreshing = true;
-  const answer = await load().catch(() => null);
+  const entries = await request("GET", "/tracks/current-playing", { timeout }).catch(() => null);
   refreshing = false;
   try {
-    if (answer) {
-      clockOffset = answer.date - Date.now();
-      show(answer.data);
-      setText(status, answer.data.length ? texts.count(answer.data.length) : texts.nobody);
+    if (entries) {
+      show(entries);
+      setText(status, entries.length ? countText(entries.length) : t("now.nobody"));
       readAt = Date.now();
     } else {
       // Users who stopped sharing meanwhile must not be shown any longer.
       if (Date.now() - readAt > staleAfter) show([]);
-      setText(status, texts.lost);
+      setText(status, t("now.lost"));
     }
-    document.body.classList.toggle("stale", !answer);
+    document.body.classList.toggle("stale", !entries);
   } catch (fault) {
     console.error(fault);
     cards.clear();
     board.replaceChildren();
-    setText(status, texts.fault);
+    setText(status, t("page.fault"));
   }
 }
 
@@ -192,6 +147,8 @@ async function pollBoard() {
   setTimeout(pollBoard, 2000);
 }
 
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
-setInterval(updateProgress, 1000);
-pollBoard();
+export function render() {
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  setInterval(updateProgress, 1000);
+  pollBoard();
+}

@@ -1,0 +1,128 @@
+package httpapi
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/web"
+)
+
+// languageCookie holds the language that the viewer has chosen on the page.
+const languageCookie = "songspy-language"
+
+// pageRoutes registers the routes of the bundled page. They are not in the contract.
+func (s *server) pageRoutes(engine *gin.Engine) {
+	if s.opts.Site == nil {
+		return
+	}
+	for _, p := range web.Pages {
+		engine.GET(p.Path, s.servePage(p))
+	}
+	engine.GET(web.AssetPath, func(c *gin.Context) {
+		f, isCurrent, ok := s.opts.Site.Asset(c.Param("version"), c.Param("name"))
+		if !ok {
+			s.writeFault(c, &songspy.Error{Code: songspy.CodeNotFound})
+			return
+		}
+		cacheControl := noCache
+		if isCurrent {
+			cacheControl = immutable
+		}
+		serveFile(c, f, cacheControl)
+	})
+	for address, f := range s.opts.Site.RootFiles() {
+		engine.GET(address, func(c *gin.Context) { serveFile(c, f, noCache) })
+	}
+}
+
+func serveFile(c *gin.Context, f web.File, cacheControl []string) {
+	h := c.Writer.Header()
+	h["Cache-Control"] = cacheControl
+	body := f.Body
+	if f.Gzip != nil {
+		h.Set("Vary", "Accept-Encoding")
+		if acceptsGzip(c.GetHeader("Accept-Encoding")) {
+			h.Set("Content-Encoding", "gzip")
+			body = f.Gzip
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.Data(http.StatusOK, f.ContentType, body)
+}
+
+// servePage answers with the HTML of a page, as the viewer sees it.
+func (s *server) servePage(p web.Page) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		ctx, cancel := context.WithTimeout(c.Request.Context(), s.opts.RequestTimeout)
+		defer cancel()
+		c.Request = c.Request.WithContext(ctx)
+		view := web.View{Page: p, Handle: c.Param("handle"), Language: languageOf(c.Request), Now: s.opts.Now()}
+		if fault, ok := messageByCode[c.Query("error")]; ok && !strings.Contains(fault.english, "%") {
+			view.Notice = fault.forLanguage(view.Language)
+		}
+		known := true
+		if cookieOf(c.Request, s.cookieNames().session) != "" {
+			err := s.authenticate(c)
+			view.SignedIn = err == nil
+			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
+		}
+		if known && p.Path == "/" { // else the module asks, and shows what is wrong
+			if seen, next, err := s.opts.People.Listening(ctx, callerFrom(c.Request.Context()).Self(), board.Everyone, nil, defaultListeningSize); err == nil {
+				view.Listening = listeningPage(seen, next)
+			}
+		}
+		s.writePage(c, view)
+	}
+}
+
+func (s *server) writePage(c *gin.Context, view web.View) {
+	h := c.Writer.Header()
+	h["Cache-Control"] = noCache
+	if view.SignedIn {
+		h["Cache-Control"] = privateNoStore
+	}
+	h["Content-Security-Policy"] = []string{s.opts.Site.Policy()}
+	h.Set("Vary", "Accept-Encoding, Accept-Language, Cookie")
+	var body bytes.Buffer
+	err := s.opts.Site.Render(&body, view)
+	if err == nil && acceptsGzip(c.GetHeader("Accept-Encoding")) {
+		h.Set("Content-Encoding", "gzip")
+		body, err = compressed(body.Bytes())
+	}
+	if err != nil {
+		h.Del("Content-Encoding")
+		s.writeFault(c, err)
+		return
+	}
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	c.Data(http.StatusOK, "text/html; charset=utf-8", body.Bytes())
+}
+
+func compressed(body []byte) (b bytes.Buffer, err error) {
+	w := gzip.NewWriter(&b)
+	if _, err = w.Write(body); err == nil {
+		err = w.Close()
+	}
+	return b, err
+}
+
+// languageOf returns the language of the page: the one that the viewer has chosen, else the
+// one that the browser prefers.
+func languageOf(r *http.Request) string {
+	if chosen := cookieOf(r, languageCookie); chosen == "ko" || chosen == "en" {
+		return chosen.Reveal()
+	}
+	if prefersKorean(r.Header.Get("Accept-Language")) {
+		return "ko"
+	}
+	return "en"
+}

@@ -1,0 +1,57 @@
+// Calls the public API of this origin. The session is in a cookie.
+import { lang } from "./text.js";
+
+// ApiError is an error of the API, of the network (code NETWORK), or of a proxy (code PROXY).
+export class ApiError extends Error {
+  constructor(status, code, message, retryAfter) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter; // seconds; 0 if the server names none
+  }
+}
+
+let clockOffset = 0;
+
+// serverNow returns the server's time in milliseconds, as of the last answer.
+export function serverNow() {
+  return Date.now() + clockOffset;
+}
+
+// setServerTime learns the server's clock from a time that it has just sent.
+export function setServerTime(text) {
+  const time = Date.parse(text);
+  if (time) clockOffset = time - Date.now();
+}
+
+// request calls /v1/songspy{path} and returns data of the envelope. It throws ApiError.
+// body is sent as JSON. The signal and the timeout (milliseconds) end the request.
+export async function request(method, path, { query, body, signal, timeout = 15000 } = {}) {
+  const address = new URL("/v1/songspy" + path, location.origin);
+  for (const [key, value] of Object.entries(query || {})) {
+    if (value !== undefined && value !== null) address.searchParams.set(key, value);
+  }
+  const aborter = new AbortController();
+  const timer = setTimeout(() => aborter.abort(), timeout);
+  const abort = () => aborter.abort();
+  if (signal) signal.addEventListener("abort", abort);
+  try {
+    const headers = { Accept: "application/json", "Accept-Language": lang() };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    let answer;
+    try {
+      answer = await fetch(address, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: aborter.signal });
+    } catch (cause) {
+      throw new ApiError(0, "NETWORK", String(cause), 0);
+    }
+    setServerTime(answer.headers.get("Date"));
+    const envelope = await answer.json().catch(() => null);
+    if (envelope && envelope.result === "SUCCESS") return envelope.data;
+    const retryAfter = Number(answer.headers.get("Retry-After")) || 0;
+    const fault = envelope && envelope.error;
+    throw new ApiError(answer.status, (fault && fault.code) || "PROXY", (fault && fault.message) || "", retryAfter);
+  } finally {
+    clearTimeout(timer);
+    if (signal) signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,47 @@
+// Builds elements. Texts become text nodes, never HTML.
+
+// h returns an element. Properties that begin with "on" are listeners; others are
+// attributes; false, null and undefined leave an attribute out. href and src with a
+// scheme other than http and https are left out.
+export function h(tag, props, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props || {})) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if ((name === "href" || name === "src") && !isSafe(value)) continue;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+// isWeb reports whether a text is an address with http or https.
+export function isWeb(address) {
+  try {
+    return ["https:", "http:"].includes(new URL(address).protocol);
+  } catch {
+    return false;
+  }
+}
+
+// isSafe also allows addresses of this origin: a path, a query or a fragment.
+function isSafe(address) {
+  return /^[/?#](?!\/)/.test(address) || isWeb(address);
+}
+
+// setText changes a text only if it differs, so that a screen reader reads it once.
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// announce makes a screen reader read a text: what an action of the viewer has done.
+export function announce(text) {
+  setText(document.getElementById("announce"), "");
+  setTimeout(() => setText(document.getElementById("announce"), text), 50);
+}
+
+// outLink returns a link to another site.
+export function outLink(address, text, props) {
+  if (!isWeb(address)) return h("span", { dir: "auto" }, text);
+  return h("a", Object.assign({ href: address, target: "_blank", rel: "noopener noreferrer", dir: "auto" }, props), text);
+}

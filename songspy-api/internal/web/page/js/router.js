@@ -1,0 +1,28 @@
+// Starts the page: every page is a module with render(root, params, signal). The signal
+// aborts when the browser leaves the page. A page restored by "back" is loaded again.
+import { setServerTime } from "./api.js";
+import { startSession } from "./session.js";
+import { lang, loadTexts, setLang, t } from "./text.js";
+
+const root = document.getElementById("main");
+const first = JSON.parse(document.getElementById("first").textContent);
+setServerTime(first.now);
+document.querySelector("[data-language]").addEventListener("click", () => setLang(lang() === "ko" ? "en" : "ko"));
+
+async function start() {
+  const [page] = await Promise.all([import("./" + root.dataset.page + ".js"), loadTexts()]);
+  const end = new AbortController();
+  window.addEventListener("pagehide", () => end.abort());
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+  startSession(first.signedIn).catch((error) => console.error(error));
+  await page.render(root, { handle: root.dataset.handle, first }, end.signal);
+}
+
+start().catch((fault) => {
+  console.error(fault);
+  const notice = document.createElement("p");
+  notice.className = "notice";
+  notice.setAttribute("role", "alert");
+  notice.textContent = t("page.fault") || "Please reload this page. 이 페이지를 새로고침해 주세요.";
+  root.prepend(notice);
+});

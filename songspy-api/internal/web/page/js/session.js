@@ -1,0 +1,41 @@
+// Who is signed in. The page knows from its HTML whether there is a session.
+import { request } from "./api.js";
+
+const changes = new EventTarget();
+let signedIn = false;
+let account = null;
+
+// me returns the account of the viewer (GET /me), or null.
+export function me() {
+  return account;
+}
+
+// isSignedIn reports whether the viewer has a session, as far as is known.
+export function isSignedIn() {
+  return signedIn;
+}
+
+// onSession calls listener after each change of the account, until the signal aborts.
+export function onSession(listener, signal) {
+  changes.addEventListener("change", listener, { signal });
+}
+
+// loadSession reads the account again. It throws ApiError, except if there is no session.
+export async function loadSession() {
+  try {
+    account = await request("GET", "/me");
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    account = null;
+  }
+  signedIn = account !== null;
+  for (const element of document.querySelectorAll("[data-me]")) element.hidden = !signedIn;
+  for (const element of document.querySelectorAll("[data-sign-in]")) element.hidden = signedIn;
+  changes.dispatchEvent(new Event("change"));
+}
+
+// startSession takes what the HTML says, and reads the account if there is one.
+export async function startSession(hasSession) {
+  signedIn = hasSession;
+  if (hasSession) await loadSession();
+}

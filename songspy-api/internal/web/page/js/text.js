@@ -1,0 +1,58 @@
+// The texts of the page, in the language of the document. A catalogue is a flat object:
+// {"now.nobody": "…"}. Placeholders are {name}.
+let texts = {};
+
+export function lang() {
+  return document.documentElement.lang;
+}
+
+// loadTexts reads the catalogue of the document's language.
+export async function loadTexts() {
+  const answer = await fetch(new URL("../text/" + lang() + ".json", import.meta.url));
+  texts = await answer.json();
+}
+
+// t returns a text with its placeholders filled. Numbers are written as the language does.
+export function t(key, params) {
+  const text = texts[key];
+  if (text === undefined) {
+    console.error("the text " + key + " is missing");
+    return "";
+  }
+  return text.replace(/\{(\w+)\}/g, (whole, name) => {
+    const value = params && params[name];
+    if (value === undefined) return whole;
+    return typeof value === "number" ? value.toLocaleString(lang()) : value;
+  });
+}
+
+// setLang chooses a language for this browser, and loads the page again.
+export function setLang(language) {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = "songspy-language=" + language + "; Path=/; Max-Age=31536000; SameSite=Lax" + secure;
+  location.reload();
+}
+
+// clock writes milliseconds as 1:02 or 1:02:03.
+export function clock(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const two = (n) => String(n).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return minutes + ":" + two(seconds % 60);
+  return Math.floor(minutes / 60) + ":" + two(minutes % 60) + ":" + two(seconds % 60);
+}
+
+// ago writes how long before now a time was: "2 min ago".
+export function ago(time, now) {
+  const format = new Intl.RelativeTimeFormat(lang(), { numeric: "auto", style: "short" });
+  const seconds = Math.min(0, Math.round((time - now) / 1000));
+  if (seconds > -60) return format.format(seconds, "second");
+  if (seconds > -3600) return format.format(Math.round(seconds / 60), "minute");
+  if (seconds > -86400) return format.format(Math.round(seconds / 3600), "hour");
+  return format.format(Math.round(seconds / 86400), "day");
+}
+
+// dateTime writes a time of the contract as a date with hours and minutes.
+export function dateTime(text) {
+  return new Intl.DateTimeFormat(lang(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
+}
