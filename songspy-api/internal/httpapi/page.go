@@ -67,7 +67,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 		c.Request = c.Request.WithContext(ctx)
 		view := web.View{Page: p, Handle: c.Param("handle"), Language: languageOf(c.Request), Now: s.opts.Now()}
 		if fault, ok := messageByCode[c.Query("error")]; ok && !strings.Contains(fault.english, "%") {
-			view.Notice = fault.forLanguage(view.Language)
+			view.Message = fault.forLanguage(view.Language)
 		}
 		known := true
 		if cookieOf(c.Request, s.cookieNames().session) != "" {

@@ -1,6 +1,6 @@
 // Package web holds the bundled page, which shows the live board in a browser. It reads
 // the public API and shows its answers as text only. There is no build step: the browser
-// loads the files of the folder page as they are.
+// loads the files of the folder page.
 //
 // The files are served below an address that has a hash of all of them, so a browser
 // may keep them forever, and modules find each other by relative paths.
@@ -28,7 +28,7 @@ import (
 //go:embed page
 var files embed.FS
 
-// Languages are the languages of the page. The first is that of viewers who prefer none of them.
+// Languages are the languages of the page. Viewers who prefer another language get the first.
 var Languages = []string{"en", "ko"}
 
 // Page is one page. Its module is js/NAME.js, and css/NAME.css is its style sheet if it
@@ -184,8 +184,8 @@ type View struct {
 	// Language is one of Languages.
 	Language string
 	SignedIn bool
-	// Notice is a message for the viewer; empty without one.
-	Notice string
+	// Message is a message for the viewer; empty without one.
+	Message string
 	// Listening is who is listening, as the contract writes it: ListeningPage. Nil if it
 	// is not known.
 	Listening any
