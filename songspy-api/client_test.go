@@ -1,0 +1,33 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// The types of the TypeScript client are generated from the contract of this program.
+func TestClient_IsTypedByTheContractAndCallsTheService(t *testing.T) {
+	dir := npmProject(t, "client", "the TypeScript client")
+	w := newTestAPI(t, storetest.SQLite)
+	google := w.sim.GoogleToken(0, sim.GoogleClientID)
+	w.secrets = append(w.secrets, google, w.sim.Person(0).Email)
+	if err := os.WriteFile(filepath.Join(dir, "openapi.yaml"), contract, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"node_modules/.bin/openapi-typescript", "openapi.yaml", "--output", "contract.ts"},
+		{"node_modules/.bin/tsc"},
+		{"node", "--test", "dist/"},
+	} {
+		c := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		c.Dir, c.Env = dir, append(os.Environ(), "SONGSPY_URL=http://"+w.publicListener.Addr().String(), "GOOGLE_TOKEN="+google)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+}
