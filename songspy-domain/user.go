@@ -53,12 +53,6 @@ type User struct {
 // TableName returns the name of the table of users.
 func (User) TableName() string { return "users" }
 
-// SharesWithEveryone reports whether the public board may show the user at the
-// given time.
-func (u User) SharesWithEveryone(at time.Time) bool {
-	return u.Audience == AudienceEveryone && (u.SharingPausedUntil == nil || !at.Before(*u.SharingPausedUntil))
-}
-
 // PublicPicture returns the URL of the picture that others may see, or "" if
 // there is none.
 func (u User) PublicPicture() string {
