@@ -432,6 +432,29 @@ func (w *testAPI) command(t *testing.T, args ...string) string {
 	return out.String()
 }
 
+func TestAudit_ListsTheUsersOwnActs(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	w.play(t, ann, "A song")
+	again := w.signIn(t, 0)
+	w.share(t, ann, map[string]any{"now": "followers"})
+	w.wantStatus(t, w.Call("POST", prefix+"/logout", nil, again.bearer()...), 200, "")
+	w.wantStatus(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
+	var log struct {
+		Items []struct{ Kind, Actor, Detail string }
+	}
+	w.Call("GET", prefix+"/me/audit", nil, ann.bearer()...).DecodeData(t, &log)
+	var kinds []string
+	for _, e := range log.Items {
+		kinds = append(kinds, e.Kind)
+		if e.Actor != "self" {
+			t.Errorf("%+v is not the user's own act", e)
+		}
+	}
+	if want := []string{"unlinked", "signed_out", "sharing_changed", "signed_in", "linked", "signed_in", "signed_up"}; !slices.Equal(kinds, want) {
+		t.Errorf("the audit log is %q, want %q", kinds, want)
+	}
+}
+
 func TestPeopleCommand_HidesAndRenamesAndTheUserReadsIt(t *testing.T) {
 	w, ann, bob, _ := newPeople(t)
 	w.play(t, ann, "A song")

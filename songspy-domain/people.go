@@ -114,10 +114,12 @@ type AuditKind string
 // The kinds of audit events.
 const (
 	AuditSignedUp         AuditKind = "signed_up"
-	AuditSignedIn         AuditKind = "signed_in"
-	AuditSignedOut        AuditKind = "signed_out" // a session ended by its user; Detail is its label
-	AuditLinked           AuditKind = "linked"     // Spotify
-	AuditUnlinked         AuditKind = "unlinked"
+	AuditSignedIn         AuditKind = "signed_in"          // Detail is the label of the session
+	AuditSignedOut        AuditKind = "signed_out"         // a session was ended; Detail is its label
+	AuditSignedOutAll     AuditKind = "signed_out_all"     // all sessions were ended
+	AuditLinked           AuditKind = "linked"             // Spotify
+	AuditUnlinked         AuditKind = "unlinked"           // Detail is how many plays were erased
+	AuditSharingChanged   AuditKind = "sharing_changed"    // Detail names the settings
 	AuditShareLinkCreated AuditKind = "share_link_created" // it revokes the one before
 	AuditShareLinkRevoked AuditKind = "share_link_revoked"
 	AuditExported         AuditKind = "exported"

@@ -83,7 +83,11 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 			return err
 		}
 		deleted.TrackID = track.ID
-		return s.decrementPlayCount(ctx, conn, id, deleted)
+		if err := s.decrementPlayCount(ctx, conn, id, deleted); err != nil {
+			return err
+		}
+		// The event names neither the play nor its track: they are deleted.
+		return s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditErased, Actor: songspy.ActorSelf, Detail: "plays: 1"})
 	})
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"time"
 
@@ -345,12 +346,15 @@ func (s *Store) saveLink(tx *gorm.DB, n songspy.NewLink) (l songspy.Link, err er
 		return l, linkedElsewhereError(nil)
 	}
 	for _, other := range others {
-		if _, err := s.unlink(tx, other); err != nil {
+		if _, err := s.unlink(tx, other, songspy.ActorSystem); err != nil {
 			return l, err
 		}
 	}
 	row, hadSeat, err := s.replaceLink(tx, n, user)
 	if err != nil {
+		return l, err
+	}
+	if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: n.UserID, Kind: songspy.AuditLinked, Actor: songspy.ActorSelf}); err != nil {
 		return l, err
 	}
 	if err := s.publishChanges(tx, songspy.ChangeLink, append(others, n.UserID)...); err != nil {
@@ -457,7 +461,7 @@ func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e songspy.Erasur
 		if err := lockUsers(tx, id); err != nil {
 			return err
 		}
-		if e, err = s.unlink(tx, id); err != nil {
+		if e, err = s.unlink(tx, id, songspy.ActorSelf); err != nil {
 			return err
 		}
 		return s.publishChanges(tx, songspy.ChangeLink, id)
@@ -468,8 +472,9 @@ func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e songspy.Erasur
 	return e, nil
 }
 
-// unlink is Unlink within a transaction. The user must be locked.
-func (s *Store) unlink(tx *gorm.DB, id songspy.UserID) (songspy.Erasure, error) {
+// unlink is Unlink within a transaction. The user must be locked. The audit log records
+// the actor: the user, or the service if the Spotify account moves to another user.
+func (s *Store) unlink(tx *gorm.DB, id songspy.UserID, by songspy.AuditActor) (songspy.Erasure, error) {
 	link, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), id)
 	if err != nil {
 		return songspy.Erasure{}, err
@@ -477,7 +482,11 @@ func (s *Store) unlink(tx *gorm.DB, id songspy.UserID) (songspy.Erasure, error) 
 	if err := setGeneration(tx, id, link.Generation+1, link.Version); err != nil {
 		return songspy.Erasure{}, err
 	}
-	return s.erasePlaybackData(tx, id)
+	e, err := s.erasePlaybackData(tx, id)
+	if err != nil {
+		return songspy.Erasure{}, err
+	}
+	return e, s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditUnlinked, Actor: by, Detail: fmt.Sprintf("plays: %d", e.Plays)})
 }
 
 // LinkGroups counts all links by state and by the day of consent. It reads the whole

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -84,56 +83,12 @@ func (s *Store) moderate(ctx context.Context, id songspy.UserID, kind songspy.Au
 		if err != nil || !changed {
 			return err
 		}
-		now := s.now()
-		if err := tx.Model(&songspy.User{}).Where("id = ?", id).UpdateColumn("updated_at", now).Error; err != nil {
+		if err := tx.Model(&songspy.User{}).Where("id = ?", id).UpdateColumn("updated_at", s.now()).Error; err != nil {
 			return err
 		}
-		if err := addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: kind, Actor: songspy.ActorOperator, Detail: detail, At: now}); err != nil {
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: kind, Actor: songspy.ActorOperator, Detail: detail}); err != nil {
 			return err
 		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)
 	})
-}
-
-// AddAuditEvent adds an event to the user's audit log, with the next id and the present
-// time.
-//
-// It returns CodeNotFound if there is no such user.
-func (s *Store) AddAuditEvent(ctx context.Context, e songspy.AuditEvent) error {
-	e.At = s.now()
-	return s.inTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, e.UserID, &songspy.User{}); err != nil {
-			return err
-		}
-		return addAuditEvent(tx, e)
-	})
-}
-
-// addAuditEvent adds the event with the user's next id. The user must be locked.
-func addAuditEvent(tx *gorm.DB, e songspy.AuditEvent) error {
-	err := tx.Model(&songspy.AuditEvent{}).Where("user_id = ?", e.UserID).Select("COALESCE(MAX(id), 0) + 1").Scan(&e.ID).Error
-	if err != nil {
-		return err
-	}
-	e.At = dbTime(e.At)
-	return tx.Create(&e).Error
-}
-
-// AuditEvents returns up to limit of the user's audit events, newest first, that come
-// before the one with the given id; 0 starts with the newest. Fewer than limit means
-// that there are no more.
-func (s *Store) AuditEvents(ctx context.Context, id songspy.UserID, before int64, limit int) (events []songspy.AuditEvent, err error) {
-	q := s.query(ctx).Where("user_id = ?", id)
-	if before != 0 {
-		q = q.Where("id < ?", before)
-	}
-	err = q.Order("id DESC").Limit(limit).Find(&events).Error
-	return events, translate(err)
-}
-
-// PruneAuditEvents deletes the audit events from before the time and returns how many.
-// The newest event of each user stays, so that no id is given twice.
-func (s *Store) PruneAuditEvents(ctx context.Context, before time.Time) (pruned int64, err error) {
-	return deleteRows[songspy.AuditEvent](ctx, s.inErasureTx,
-		"at < ? AND id < (SELECT MAX(e.id) FROM audit_events e WHERE e.user_id = audit_events.user_id)", before)
 }

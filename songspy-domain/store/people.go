@@ -264,6 +264,9 @@ func (s *Store) SaveShareLink(ctx context.Context, id songspy.UserID, hash []byt
 		if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&l).Error; err != nil {
 			return err
 		}
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditShareLinkCreated, Actor: songspy.ActorSelf}); err != nil {
+			return err
+		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)
 	})
 	return l, err
@@ -279,7 +282,13 @@ func (s *Store) ShareLink(ctx context.Context, id songspy.UserID) (l songspy.Sha
 // there is none.
 func (s *Store) DeleteShareLink(ctx context.Context, id songspy.UserID) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
+			return err
+		}
 		if err := requireOneRow(tx.Where("user_id = ?", id).Delete(&songspy.ShareLink{})); err != nil {
+			return err
+		}
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditShareLinkRevoked, Actor: songspy.ActorSelf}); err != nil {
 			return err
 		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)

@@ -12,13 +12,22 @@ import (
 )
 
 // CreateSession stores a new session and sets its id; a Family of 0 means its own id, an
-// empty Kind a bearer session. The id is random: numbers in order would count the sign-ins
+// empty Kind a bearer session. A new family is a sign-in, which the audit log records. The id is random: numbers in order would count the sign-ins
 // of all users.
 //
 // It returns CodeNotFound if the user is gone, and CodeConflict if the refresh hash is
 // in use.
 func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (songspy.Session, error) {
-	err := s.inTx(ctx, func(tx *gorm.DB) error { return createSession(tx, &session) })
+	err := s.inTx(ctx, func(tx *gorm.DB) error {
+		if err := lockUserForChange(tx, session.UserID, &songspy.User{}); err != nil {
+			return err
+		}
+		isSignIn := session.Family == 0
+		if err := createSession(tx, &session); err != nil || !isSignIn {
+			return err
+		}
+		return s.addAuditEvent(tx, songspy.AuditEvent{UserID: session.UserID, Kind: songspy.AuditSignedIn, Actor: songspy.ActorSelf, Detail: session.Label})
+	})
 	return session, err
 }
 
@@ -84,11 +93,11 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 	return successor, nil
 }
 
-// RevokeFamily revokes every session of the family that is not revoked yet, and
-// publishes a change if there is one.
-func (s *Store) RevokeFamily(ctx context.Context, family int64) error {
+// RevokeFamily revokes every session of the family that is not revoked yet. If there is
+// one, the audit log records that the actor ended it, and a change is published.
+func (s *Store) RevokeFamily(ctx context.Context, family int64, by songspy.AuditActor) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		_, err := s.revokeAll(tx, "family = ?", family)
+		_, err := s.revokeFamily(tx, by, "family = ?", family)
 		return err
 	})
 }
@@ -110,14 +119,15 @@ func (s *Store) TouchSession(ctx context.Context, id int64, at time.Time) error 
 }
 
 // RevokeSessions revokes the user's sessions of the family, or all of them if family is
-// 0, and publishes a change. It returns CodeNotFound if there is none to revoke.
+// 0, as RevokeFamily does. It returns CodeNotFound if there is none to revoke.
 func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family int64) error {
-	condition, args := "user_id = ?", []any{id}
-	if family != 0 {
-		condition, args = "user_id = ? AND family = ?", []any{id, family}
-	}
-	return s.inTx(ctx, func(tx *gorm.DB) error {
-		found, err := s.revokeAll(tx, condition, args...)
+	return s.inTx(ctx, func(tx *gorm.DB) (err error) {
+		found := false
+		if family != 0 {
+			found, err = s.revokeFamily(tx, songspy.ActorSelf, "user_id = ? AND family = ?", id, family)
+		} else {
+			found, err = s.revokeAll(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditSignedOutAll, Actor: songspy.ActorSelf}, "user_id = ?", id)
+		}
 		if err == nil && !found {
 			err = &songspy.Error{Code: songspy.CodeNotFound}
 		}
@@ -125,39 +135,56 @@ func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family in
 	})
 }
 
-// revokeAll revokes the sessions that match the condition, which are of one user, and
-// reports whether there are any. It ends the transaction with a change for the user. A
-// concurrent rotation keeps its session locked until the successor is visible, so
-// revokeAll repeats until no session is left to revoke.
-func (s *Store) revokeAll(tx *gorm.DB, condition string, args ...any) (found bool, err error) {
-	var owner songspy.UserID
+// revokeFamily revokes the sessions that match the condition, which are of one family,
+// and reports whether there are any.
+func (s *Store) revokeFamily(tx *gorm.DB, by songspy.AuditActor, condition string, args ...any) (found bool, err error) {
+	var one []songspy.Session
+	if err := tx.Where(condition, args...).Limit(1).Find(&one).Error; err != nil || len(one) == 0 {
+		return false, err
+	}
+	return s.revokeAll(tx, songspy.AuditEvent{UserID: one[0].UserID, Kind: songspy.AuditSignedOut, Actor: by, Detail: one[0].Label}, condition, args...)
+}
+
+// revokeAll revokes the sessions that match the condition, which are of the user of the
+// event, and reports whether there are any. Then it adds the event and ends the
+// transaction with a change. A concurrent rotation keeps its session locked until the
+// successor is visible, so revokeAll repeats until no session is left to revoke.
+func (s *Store) revokeAll(tx *gorm.DB, e songspy.AuditEvent, condition string, args ...any) (found bool, err error) {
+	// The user is locked before the sessions, as in every transaction. An erased user has
+	// no sessions.
+	if err := forChange(tx).Where("id = ?", e.UserID).Find(&[]songspy.User{}).Error; err != nil {
+		return false, err
+	}
 	for {
-		id, err := s.revoke(tx, condition, args...)
+		revoked, err := s.revoke(tx, condition, args...)
 		if err != nil {
 			return false, err
 		}
-		if id == 0 {
+		if !revoked {
 			break
 		}
-		owner = id
+		found = true
 	}
-	if owner == 0 {
+	if !found {
 		return false, nil
 	}
-	return true, s.publishChanges(tx, songspy.ChangeSession, owner)
+	if err := s.addAuditEvent(tx, e); err != nil {
+		return false, err
+	}
+	return true, s.publishChanges(tx, songspy.ChangeSession, e.UserID)
 }
 
-// revoke revokes the sessions that match the condition and returns their user; 0 if
-// there are none. It first locks them in the order of their ids, so that two concurrent
-// revocations cannot deadlock.
-func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (songspy.UserID, error) {
+// revoke revokes the sessions that match the condition and reports whether there are
+// any. It first locks them in the order of their ids, so that two concurrent revocations
+// cannot deadlock.
+func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (bool, error) {
 	condition += " AND revoked_at IS NULL"
-	var owners []songspy.UserID
+	var ids []int64
 	if err := tx.Model(&songspy.Session{}).Clauses(clause.Locking{Strength: "UPDATE"}).Where(condition, args...).
-		Order("id").Pluck("user_id", &owners).Error; err != nil || len(owners) == 0 {
-		return 0, err
+		Order("id").Pluck("id", &ids).Error; err != nil || len(ids) == 0 {
+		return false, err
 	}
-	return owners[0], tx.Model(&songspy.Session{}).Where(condition, args...).Update("revoked_at", s.now()).Error
+	return true, tx.Model(&songspy.Session{}).Where(condition, args...).Update("revoked_at", s.now()).Error
 }
 
 // PruneSessions deletes the sessions that expired before the time and returns how many.

@@ -87,7 +87,8 @@ func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*s
 			return err
 		}
 		p.UserID, p.BeganAt, p.HiddenUntil = id, before.BeganAt, dbTimeOrNil(p.HiddenUntil)
-		if sameSharing(before, p) {
+		changed := changedSettings(before, p)
+		if changed == "" {
 			p = before
 			return nil
 		}
@@ -100,6 +101,9 @@ func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*s
 				return err
 			}
 		}
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditSharingChanged, Actor: songspy.ActorSelf, Detail: changed}); err != nil {
+			return err
+		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)
 	})
 	if err != nil {
@@ -108,10 +112,28 @@ func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*s
 	return p, nil
 }
 
-func sameSharing(a, b songspy.Sharing) bool {
-	same := samePointer(a.HiddenUntil, b.HiddenUntil, time.Time.Equal)
-	a.HiddenUntil = b.HiddenUntil
-	return same && a == b
+// changedSettings lists the settings that differ, by their names in the contract; empty
+// if none does.
+func changedSettings(a, b songspy.Sharing) string {
+	var changed []string
+	for _, setting := range []struct {
+		name string
+		same bool
+	}{
+		{"now", a.Now == b.Now},
+		{"history", a.History == b.History},
+		{"hiddenUntil", samePointer(a.HiddenUntil, b.HiddenUntil, time.Time.Equal)},
+		{"minSeconds", a.MinSeconds == b.MinSeconds},
+		{"hideLocal", a.HideLocal == b.HideLocal},
+		{"hideEpisodes", a.HideEpisodes == b.HideEpisodes},
+		{"hideChapters", a.HideChapters == b.HideChapters},
+		{"findable", a.Findable == b.Findable},
+	} {
+		if !setting.same {
+			changed = append(changed, setting.name)
+		}
+	}
+	return strings.Join(changed, ", ")
 }
 
 // laterThan returns now, or the first time after the other one if now is not later.

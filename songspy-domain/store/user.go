@@ -81,6 +81,9 @@ func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songs
 			if err := tx.Create(&sharing).Error; err != nil {
 				return err
 			}
+			if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: created.ID, Kind: songspy.AuditSignedUp, Actor: songspy.ActorSelf}); err != nil {
+				return err
+			}
 			if invite != nil {
 				if err := useInvite(tx, invite, now); err != nil {
 					return err

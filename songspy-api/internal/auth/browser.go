@@ -103,7 +103,7 @@ func (s *Service) endCookieSession(ctx context.Context, cookie songspy.Secret) e
 	case err != nil:
 		return err
 	}
-	return s.opts.Sessions.RevokeFamily(ctx, session.Family)
+	return s.opts.Sessions.RevokeFamily(ctx, session.Family, songspy.ActorSelf)
 }
 
 // AuthenticateCookie returns the caller whose browser sent the cookie. Like

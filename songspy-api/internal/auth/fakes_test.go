@@ -132,7 +132,7 @@ func (f *fakeStore) RevokeSessions(ctx context.Context, user songspy.UserID, fam
 	for _, s := range f.sessions {
 		if s.UserID == user && (family == 0 || s.Family == family) && s.RevokedAt == nil {
 			found = true
-			if err := f.RevokeFamily(ctx, s.Family); err != nil {
+			if err := f.RevokeFamily(ctx, s.Family, songspy.ActorSelf); err != nil {
 				return err
 			}
 		}
@@ -143,7 +143,7 @@ func (f *fakeStore) RevokeSessions(ctx context.Context, user songspy.UserID, fam
 	return nil
 }
 
-func (f *fakeStore) RevokeFamily(_ context.Context, family int64) error {
+func (f *fakeStore) RevokeFamily(_ context.Context, family int64, _ songspy.AuditActor) error {
 	at := f.now()
 	for id, s := range f.sessions {
 		if s.Family == family {

@@ -65,7 +65,8 @@ type Sessions interface {
 	// RotateSession returns conflict if the session was rotated or revoked already,
 	// and not_found if it no longer exists.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
-	RevokeFamily(ctx context.Context, family int64) error
+	// RevokeFamily records in the audit log who ended the session.
+	RevokeFamily(ctx context.Context, family int64, by songspy.AuditActor) error
 	// Sessions returns the newest session of each active family, the last used first.
 	Sessions(ctx context.Context, user songspy.UserID, at time.Time, limit int) ([]songspy.Session, error)
 	// TouchSession stores when the session was last used.
@@ -270,7 +271,7 @@ func (s *Service) EndSessions(ctx context.Context, c Caller) error {
 
 // Logout ends the caller's session, and all sessions of the same sign-in.
 func (s *Service) Logout(ctx context.Context, c Caller) error {
-	return s.opts.Sessions.RevokeFamily(ctx, c.sessionFamily)
+	return s.opts.Sessions.RevokeFamily(ctx, c.sessionFamily, songspy.ActorSelf)
 }
 
 // Refresh exchanges a refresh token for a new pair of tokens. A used token returns
@@ -299,7 +300,7 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 	if session.RotatedAt != nil && now.Sub(*session.RotatedAt).Abs() <= replayWindow {
 		return s.replay(ctx, presented, now)
 	}
-	if err := s.opts.Sessions.RevokeFamily(ctx, session.Family); err != nil {
+	if err := s.opts.Sessions.RevokeFamily(ctx, session.Family, songspy.ActorSystem); err != nil {
 		return Tokens{}, err
 	}
 	s.opts.Log.WarnContext(ctx, "a refresh token was used twice: its session has been ended",

@@ -226,7 +226,7 @@ func (h *fakeBackend) RotateSession(ctx context.Context, id int64, successor son
 	return h.CreateSession(ctx, successor)
 }
 
-func (h *fakeBackend) RevokeFamily(_ context.Context, family int64) error {
+func (h *fakeBackend) RevokeFamily(_ context.Context, family int64, _ songspy.AuditActor) error {
 	now := time.Now()
 	for id, s := range h.sessions {
 		if s.Family == family {

@@ -45,9 +45,11 @@ const (
 	AuditEventKindRenamed          AuditEventKind = "renamed"
 	AuditEventKindShareLinkCreated AuditEventKind = "share_link_created"
 	AuditEventKindShareLinkRevoked AuditEventKind = "share_link_revoked"
+	AuditEventKindSharingChanged   AuditEventKind = "sharing_changed"
 	AuditEventKindShown            AuditEventKind = "shown"
 	AuditEventKindSignedIn         AuditEventKind = "signed_in"
 	AuditEventKindSignedOut        AuditEventKind = "signed_out"
+	AuditEventKindSignedOutAll     AuditEventKind = "signed_out_all"
 	AuditEventKindSignedUp         AuditEventKind = "signed_up"
 	AuditEventKindUnlinked         AuditEventKind = "unlinked"
 )
@@ -69,11 +71,15 @@ func (e AuditEventKind) Valid() bool {
 		return true
 	case AuditEventKindShareLinkRevoked:
 		return true
+	case AuditEventKindSharingChanged:
+		return true
 	case AuditEventKindShown:
 		return true
 	case AuditEventKindSignedIn:
 		return true
 	case AuditEventKindSignedOut:
+		return true
+	case AuditEventKindSignedOutAll:
 		return true
 	case AuditEventKindSignedUp:
 		return true
@@ -831,7 +837,7 @@ type AuditEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	At Timestamp `json:"at"`
 
-	// Detail More about it, such as the browser of a sign-in; may be empty.
+	// Detail More about it: the browser of a session, the settings that changed, or how many plays were erased, such as `plays: 3`; may be empty.
 	Detail string `json:"detail"`
 
 	// Kind What happened. Later versions may add words.

@@ -98,7 +98,7 @@ func concurrency() suite {
 						next, rotated = b.RotateSession(t.Context(), first.ID, newSession(0, fmt.Sprint("next ", i)))
 						return nil
 					},
-					func() error { return b.RevokeFamily(t.Context(), first.Family) },
+					func() error { return b.RevokeFamily(t.Context(), first.Family, songspy.ActorSelf) },
 				)
 				must(t, errors.Join(errs...))
 				if rotated != nil {
@@ -120,7 +120,7 @@ func concurrency() suite {
 				// An update stores a row again, in another order than before.
 				must(t, b.TouchSession(t.Context(), first.ID, start.Add(time.Duration(round+1)*time.Minute)))
 				must(t, errors.Join(runConcurrently(
-					func() error { return b.RevokeFamily(t.Context(), first.Family) },
+					func() error { return b.RevokeFamily(t.Context(), first.Family, songspy.ActorSelf) },
 					func() error {
 						if err := b.RevokeSessions(t.Context(), u.ID, 0); songspy.CodeOf(err) != songspy.CodeNotFound {
 							return err

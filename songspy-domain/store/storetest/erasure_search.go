@@ -160,7 +160,8 @@ func (b *fixture) plantRelations(t *testing.T, id songspy.UserID, addSecret func
 	value[songspy.Webhook](t)(b.SaveWebhook(ctx, id, "https://hook.example/", "signing key"))
 	value[songspy.Report](t)(b.CreateReport(ctx, songspy.Report{UserID: id, ReporterID: &friend, Reason: songspy.ReportName, Text: addSecret("report")}))
 	value[songspy.Report](t)(b.CreateReport(ctx, songspy.Report{UserID: friend, ReporterID: &id, Reason: songspy.ReportName, Text: addSecret("own report")}))
-	must(t, b.AddAuditEvent(ctx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditSignedOut, Actor: songspy.ActorSelf, Detail: addSecret("audit event")}))
+	must(t, b.SetHiddenByOperator(ctx, id, true, addSecret("audit event")))
+	must(t, b.SetHiddenByOperator(ctx, id, false, ""))
 	value[songspy.HiddenItem](t)(b.HideItem(ctx, id, "spotify:artist:"+addSecret("hidden artist")))
 	must(t, b.CreateAuthorizationAttempt(ctx, songspy.AuthorizationAttempt{
 		StateHash: hash("the state"), BrowserHash: hash("the browser"), Provider: songspy.AuthorizationSpotify, UserID: id,

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func moderation() suite {
 					value[songspy.User](t)(b.User(t.Context(), l.UserID)).HiddenByOperator, b.rule(t, l.UserID).HiddenByOperator, b.boardRule(t, l.UserID).HiddenByOperator,
 				}, []bool{hidden, hidden, hidden})
 			}
-			same(t, "the audit log", kinds(t, b, l.UserID), []string{"shown by operator: spam", "hidden by operator: spam"})
+			same(t, "the audit log", kinds(t, b, l.UserID), []string{"shown by operator: spam", "hidden by operator: spam", "linked by self: ", "signed_up by self: "})
 			same(t, "changes", b.changesAfter(t, number), []string{"user 1", "user 1"})
 			RequireCode(t, b.SetHiddenByOperator(t.Context(), 404, true, ""), songspy.CodeNotFound)
 		},
@@ -84,33 +85,79 @@ func moderation() suite {
 				must(t, b.RenameByOperator(t.Context(), u.ID, name, ""))
 				same(t, "the name", value[songspy.User](t)(b.User(t.Context(), u.ID)).NickName, name)
 			}
-			same(t, "the audit log", kinds(t, b, u.ID), []string{"renamed by operator: ", "renamed by operator: "})
+			same(t, "the audit log", kinds(t, b, u.ID), []string{"renamed by operator: ", "renamed by operator: ", "signed_up by self: "})
 			same(t, "changes", b.changesAfter(t, number), []string{"user 1", "user 1"})
 		},
-		"AuditEvents_CountFromOneForEachUser": func(t *testing.T, b *fixture) {
-			one, two := b.newUser(t).ID, b.newUser(t).ID
-			event := func(id songspy.UserID, kind songspy.AuditKind) {
-				t.Helper()
-				must(t, b.AddAuditEvent(t.Context(), songspy.AuditEvent{UserID: id, ID: 99, Kind: kind, Actor: songspy.ActorSelf, Detail: "d"}))
-			}
-			event(one, songspy.AuditSignedUp)
-			event(two, songspy.AuditSignedUp)
-			b.clock.advance(time.Hour)
-			event(one, songspy.AuditLinked)
-			event(one, songspy.AuditUnlinked)
-			page := value[[]songspy.AuditEvent](t)(b.AuditEvents(t.Context(), one, 0, 2))
-			same(t, "newest first", page, []songspy.AuditEvent{
-				{UserID: one, ID: 3, Kind: songspy.AuditUnlinked, Actor: songspy.ActorSelf, Detail: "d", At: start.Add(time.Hour)},
-				{UserID: one, ID: 2, Kind: songspy.AuditLinked, Actor: songspy.ActorSelf, Detail: "d", At: start.Add(time.Hour)},
+		"AuditEvents_RecordTheActsOfTheUser": func(t *testing.T, b *fixture) {
+			l, other := b.newLinkedUser(t), b.newUser(t).ID
+			one, two := newSession(l.UserID, "Firefox\x00"), newSession(l.UserID, "Safari")
+			one = value[songspy.Session](t)(b.CreateSession(t.Context(), one))
+			two = value[songspy.Session](t)(b.CreateSession(t.Context(), two))
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), one.ID, newSession(0, "next"))) // no sign-in
+			must(t, b.RevokeFamily(t.Context(), next.Family, songspy.ActorSystem))
+			must(t, b.RevokeFamily(t.Context(), next.Family, songspy.ActorSystem)) // nothing is left to end
+			must(t, b.RevokeSessions(t.Context(), l.UserID, two.Family))
+			value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(l.UserID, "")))
+			must(t, b.RevokeSessions(t.Context(), l.UserID, 0))
+			b.share(t, l.UserID, func(p *songspy.Sharing) { p.Now, p.HideEpisodes = songspy.AudienceNobody, true })
+			b.share(t, l.UserID, func(*songspy.Sharing) {})
+			value[songspy.ShareLink](t)(b.SaveShareLink(t.Context(), l.UserID, []byte("hash")))
+			must(t, b.DeleteShareLink(t.Context(), l.UserID))
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-2*time.Hour))}
+			update.Tracks = append(update.Tracks, song(2))
+			b.write(t, update)
+			b.deleteFirstPlay(t, l.UserID)
+			value[songspy.Erasure](t)(b.Unlink(t.Context(), l.UserID))
+			log := kinds(t, b, l.UserID)
+			slices.Reverse(log)
+			same(t, "the audit log", log, []string{
+				"signed_up by self: ", "linked by self: ", "signed_in by self: Firefox", "signed_in by self: Safari", "signed_out by system: Firefox",
+				"signed_out by self: Safari", "signed_in by self: ", "signed_out_all by self: ", "sharing_changed by self: now, hideEpisodes",
+				"share_link_created by self: ", "share_link_revoked by self: ", "erased by self: plays: 1", "unlinked by self: plays: 1",
 			})
-			page = value[[]songspy.AuditEvent](t)(b.AuditEvents(t.Context(), one, page[1].ID, 2))
+			same(t, "of another user", kinds(t, b, other), []string{"signed_up by self: "})
+		},
+		"AuditEvents_RecordThatALinkMovedWithoutNamingTheOtherUser": func(t *testing.T, b *fixture) {
+			l, to := b.newLinkedUser(t), b.newUser(t)
+			value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
+				UserID: to.ID, App: l.App, Grant: grant("moved"), Account: songspy.SpotifyAccount{AccountID: *l.AccountID}, Move: true,
+			}))
+			same(t, "before", kinds(t, b, l.UserID)[0], "unlinked by system: plays: 0")
+			same(t, "after", kinds(t, b, to.ID)[0], "linked by self: ")
+		},
+		"AuditEvents_ThatFailAreNotRecorded": func(t *testing.T, b *fixture) {
+			first := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(b.newUser(t).ID, "one")))
+			_, err := b.CreateSession(t.Context(), newSession(first.UserID, "one")) // the token is in use
+			RequireCode(t, err, songspy.CodeConflict)
+			same(t, "the audit log", kinds(t, b, first.UserID), []string{"signed_in by self: one", "signed_up by self: "})
+		},
+		"AuditEvents_ArePagedAndPruned": func(t *testing.T, b *fixture) {
+			id := b.newUser(t).ID // signed up: the event 1
+			b.clock.advance(time.Hour)
+			must(t, b.SetHiddenByOperator(t.Context(), id, true, "d"))
+			must(t, b.SetHiddenByOperator(t.Context(), id, false, "d"))
+			page := value[[]songspy.AuditEvent](t)(b.AuditEvents(t.Context(), id, 0, 2))
+			same(t, "newest first", page, []songspy.AuditEvent{
+				{UserID: id, ID: 3, Kind: songspy.AuditShown, Actor: songspy.ActorOperator, Detail: "d", At: start.Add(time.Hour)},
+				{UserID: id, ID: 2, Kind: songspy.AuditHidden, Actor: songspy.ActorOperator, Detail: "d", At: start.Add(time.Hour)},
+			})
+			page = value[[]songspy.AuditEvent](t)(b.AuditEvents(t.Context(), id, page[1].ID, 2))
 			same(t, "the next page", []any{len(page), page[0].Kind}, []any{1, songspy.AuditSignedUp})
-			same(t, "of another user", kinds(t, b, two), []string{"signed_up by self: d"})
-			RequireCode(t, b.AddAuditEvent(t.Context(), songspy.AuditEvent{UserID: 404, Kind: songspy.AuditLinked, Actor: songspy.ActorSelf}), songspy.CodeNotFound)
-			RequireCode(t, b.AddAuditEvent(t.Context(), songspy.AuditEvent{UserID: one, Kind: songspy.AuditLinked, Actor: "stranger"}), songspy.CodeInvalid)
 			same(t, "pruned", value[int64](t)(b.PruneAuditEvents(t.Context(), start.Add(2*time.Hour))), 2)
-			event(one, songspy.AuditLinked)
-			same(t, "the next id", value[[]songspy.AuditEvent](t)(b.AuditEvents(t.Context(), one, 0, 1))[0].ID, 4)
+			must(t, b.SetHiddenByOperator(t.Context(), id, true, ""))
+			same(t, "the next id", value[[]songspy.AuditEvent](t)(b.AuditEvents(t.Context(), id, 0, 1))[0].ID, 4)
+		},
+		"AuditEvents_OfOneKindPushOutNoOthers": func(t *testing.T, b *fixture) {
+			id := b.newUser(t).ID
+			const many = 205
+			for i := range many {
+				value[songspy.ShareLink](t)(b.SaveShareLink(t.Context(), id, fmt.Append(nil, "hash ", i)))
+			}
+			events := value[[]songspy.AuditEvent](t)(b.AuditEvents(t.Context(), id, 0, 1000))
+			oldest := events[len(events)-2]
+			same(t, "the events, the newest, the oldest of its kind, and the first", []any{len(events), events[0].ID, oldest.Kind, oldest.ID, events[len(events)-1].Kind},
+				[]any{201, int64(many + 1), songspy.AuditShareLinkCreated, int64(many + 1 - 199), songspy.AuditSignedUp})
 		},
 	}
 }

@@ -76,9 +76,9 @@ func sessions() suite {
 			one := create(t, b, "one")
 			two := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(one.UserID, "two")))
 			number := b.lastChange(t)
-			must(t, b.RevokeFamily(t.Context(), one.Family))
-			must(t, b.RevokeFamily(t.Context(), one.Family)) // nothing is left to revoke
-			must(t, b.RevokeFamily(t.Context(), 404))
+			must(t, b.RevokeFamily(t.Context(), one.Family, songspy.ActorSelf))
+			must(t, b.RevokeFamily(t.Context(), one.Family, songspy.ActorSelf)) // nothing is left to revoke
+			must(t, b.RevokeFamily(t.Context(), 404, songspy.ActorSelf))
 			must(t, b.RevokeSessions(t.Context(), one.UserID, two.Family))
 			RequireCode(t, b.RevokeSessions(t.Context(), one.UserID, 0), songspy.CodeNotFound)
 			same(t, "changes", b.changesAfter(t, number), []string{"session 1", "session 1"})
@@ -86,7 +86,7 @@ func sessions() suite {
 		"RevokeFamily_EndsEverySessionOfIt": func(t *testing.T, b *fixture) {
 			first, other := create(t, b, "one"), create(t, b, "other")
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
-			must(t, b.RevokeFamily(t.Context(), first.Family))
+			must(t, b.RevokeFamily(t.Context(), first.Family, songspy.ActorSelf))
 			for _, s := range []songspy.Session{first, next} {
 				same(t, "active", value[songspy.Session](t)(b.Session(t.Context(), s.ID)).IsActive(start), false)
 			}
@@ -113,7 +113,7 @@ func sessions() suite {
 			same(t, "last used at", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).LastUsedAt, start.Add(time.Minute))
 			same(t, "the predecessor, whose row is not locked", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).LastUsedAt, start)
 			same(t, "after they have expired", len(ids(first.UserID, next.ExpiresAt, 10)), 0)
-			must(t, b.RevokeFamily(t.Context(), first.Family))
+			must(t, b.RevokeFamily(t.Context(), first.Family, songspy.ActorSelf))
 			same(t, "after one is revoked", ids(first.UserID, start, 10), []int64{second.ID})
 		},
 		"RevokeSessions_RevokesOnlyThoseOfTheUser": func(t *testing.T, b *fixture) {

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// auditEventsPerKind is how many events of one kind a user's audit log keeps. Acts that
+// are repeated often push out no acts of another kind.
+const auditEventsPerKind = 200
+
+// addAuditEvent adds the event to the user's audit log, with the next id and the present
+// time, in the transaction of the act that it records. Of its kind only the newest
+// auditEventsPerKind stay. The user must be locked.
+func (s *Store) addAuditEvent(tx *gorm.DB, e songspy.AuditEvent) error {
+	err := tx.Model(&songspy.AuditEvent{}).Where("user_id = ?", e.UserID).Select("COALESCE(MAX(id), 0) + 1").Scan(&e.ID).Error
+	if err != nil {
+		return err
+	}
+	e.Detail, e.At = cleanText(e.Detail), s.now()
+	if err := tx.Create(&e).Error; err != nil {
+		return err
+	}
+	oldest := tx.Model(&songspy.AuditEvent{}).Select("id").Where("user_id = ? AND kind = ?", e.UserID, e.Kind).
+		Order("id DESC").Limit(1).Offset(auditEventsPerKind)
+	return tx.Where("user_id = ? AND kind = ? AND id <= (?)", e.UserID, e.Kind, oldest).Delete(&songspy.AuditEvent{}).Error
+}
+
+// AuditEvents returns up to limit of the user's audit events, newest first, that come
+// before the one with the given id; 0 starts with the newest. Fewer than limit means
+// that there are no more.
+func (s *Store) AuditEvents(ctx context.Context, id songspy.UserID, before int64, limit int) (events []songspy.AuditEvent, err error) {
+	q := s.query(ctx).Where("user_id = ?", id)
+	if before != 0 {
+		q = q.Where("id < ?", before)
+	}
+	err = q.Order("id DESC").Limit(limit).Find(&events).Error
+	return events, translate(err)
+}
+
+// PruneAuditEvents deletes the audit events from before the time and returns how many.
+// The newest event of each user stays, so that no id is given twice.
+func (s *Store) PruneAuditEvents(ctx context.Context, before time.Time) (pruned int64, err error) {
+	return deleteRows[songspy.AuditEvent](ctx, s.inErasureTx,
+		"at < ? AND id < (SELECT MAX(e.id) FROM audit_events e WHERE e.user_id = audit_events.user_id)", before)
+}
